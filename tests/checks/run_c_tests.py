@@ -1,6 +1,7 @@
-"""Run one program of tests in C and do not believe it too easily.
+"""Run the tests of one source file in C and do not believe them too easily.
 
-A program that ends early prints fewer results than it has tests. So the tests
+A program may hold the tests of many files; those of a suite that this file names
+run. A program that ends early prints fewer results than it has tests. So the tests
 are counted in the source file, and fewer results than tests is a failure. Of
 a PATTERN (suite/name, as the shell's) one test at least has to run.
 WEIR_TEST_WRAPPER is the emulator, with its arguments, of another processor;
@@ -23,11 +24,19 @@ import left
 
 TEST = re.compile(
     r"^(?:UNIT|UNIT_ABORTS|UNIT_IN|UNIT_OF|TASK|MAKER|PAIRS|DATAGRAMS|NAMES|"
-    r"TLS_ENDS|STARTING|CHILDREN|Test|ParameterizedTest|Theory)\s*\(", re.MULTILINE)
+    r"TLS_ENDS|STARTING|CHILDREN|Test|ParameterizedTest|Theory)\s*\(\s*(\w+)",
+    re.MULTILINE)
 RESULT = re.compile(r"^(not )?ok\b", re.MULTILINE)
 # A result of Criterion, without a number and with the time that the test took.
 NAMED = re.compile(r"^(not ok|ok) - (\w+)::(\w+) *(?:\([\d.]+s\))?(.*)$")
 LEFT_OUT = "# SKIP test was skipped"
+
+
+def suites_of(source):
+    """The suite of each test in a file, and the pattern that these tests match."""
+    with open(source, encoding="utf-8") as file:
+        suites = TEST.findall(file.read())
+    return suites, f"@({'|'.join(sorted(set(suites)))})/*"
 
 
 def run_own(command, patterns, skipped, env):
@@ -51,7 +60,7 @@ def run_criterion(command, patterns, env):
         lines, number = [], 0
         for line in report.read().splitlines():
             found = NAMED.match(line)
-            if patterns and line.endswith(LEFT_OUT) or line.startswith("1.."):
+            if line.endswith(LEFT_OUT) or line == "#" or line.startswith(("1..", "# Running")):
                 continue
             if found:
                 number += 1
@@ -67,13 +76,15 @@ def main():
     arguments = sys.argv[1:]
     has_criterion = arguments[0] == "--criterion"
     source, program, *patterns = arguments[has_criterion:]
-    with open(source, encoding="utf-8") as file:
-        expected = len(TEST.findall(file.read()))
+    suites, all_of_file = suites_of(source)
+    expected = len(suites)
     if expected == 0:
         print(f"Bail out! {source} holds no test")
         return 1
     if patterns:
         expected = 1
+    else:
+        patterns = [all_of_file]
 
     # A shell has what it starts in the background ignore SIGINT.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -97,4 +108,5 @@ def main():
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -34,13 +34,13 @@ static void enter(const struct calls_conn *conn, const weir_transport *t)
     check(conn->t == t);
     check(conn->made);
     check(conn->lost == 0);
-    check(!world.in_a_call); /* none is nested in another */
-    world.in_a_call = true;
+    check(!calls.in_a_call); /* none is nested in another */
+    calls.in_a_call = true;
 }
 
 static void leave(void)
 {
-    world.in_a_call = false;
+    calls.in_a_call = false;
 }
 
 static void connection_made(void *user, weir_transport *t)
@@ -67,7 +67,7 @@ static void connection_lost(void *user, weir_transport *t, int err)
     conn->lost++;
     do_a_few_things(conn);
     conn->live = false;
-    while (conn->refs > 0 && one_in(2)) {
+    while (conn->refs > 0 && calls_one_in(2)) {
         give_reference(conn);
     }
     leave();
@@ -104,11 +104,11 @@ static int eof_received(void *user, weir_transport *t)
     conn->eof = true;
     do_a_few_things(conn);
     leave();
-    if (world.calm) {
+    if (calls.calm) {
         return 0;
     }
-    conn->half_closed = one_in(2);
-    return one_in(10) ? -EPROTO : conn->half_closed;
+    conn->half_closed = calls_one_in(2);
+    return calls_one_in(10) ? -EPROTO : conn->half_closed;
 }
 
 /* True while bytes may be shown. */
@@ -137,21 +137,21 @@ static void switch_halfway(struct calls_conn *conn, const struct weir_buf *buf)
 
 static void use_lease(struct calls_conn *conn, const struct weir_buf *buf)
 {
-    struct calls_conn *other = world.conns[below(world.conn_count)];
+    struct calls_conn *other = calls.conns[below(calls.conn_count)];
 
-    if (one_in(4) && world.lease_count < LEASES_MAX) {
+    if (calls_one_in(4) && calls.lease_count < LEASES_MAX) {
         struct weir_buf kept = *buf;
         if (weir_buf_keep(&kept) == 0) {
-            world.leases[world.lease_count++] = kept.lease;
+            calls.leases[calls.lease_count++] = kept.lease;
         }
     }
-    if (one_in(3)) {
+    if (calls_one_in(3)) {
         check_write(conn, weir_transport_write_buf(conn->t, buf));
     }
-    if (one_in(3) && other->live) {
+    if (calls_one_in(3) && other->live) {
         check_write(other, weir_transport_write_buf(other->t, buf));
     }
-    if (one_in(40)) {
+    if (calls_one_in(40)) {
         switch_halfway(conn, buf);
     }
 }
@@ -164,12 +164,12 @@ static int data_received(void *user, weir_transport *t,
     enter(conn, t);
     check_reading(conn);
     check_bytes(buf->data, buf->len);
-    if (!world.calm) {
+    if (!calls.calm) {
         use_lease(conn, buf);
     }
     do_a_few_things(conn);
     leave();
-    return !world.calm && one_in(200) ? -EBADMSG : 0;
+    return !calls.calm && calls_one_in(200) ? -EBADMSG : 0;
 }
 
 /* Memory that is used only until get_buffer's bytes were told. */
@@ -185,7 +185,7 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
     leave();
     *ret_buf = memory;
     *ret_size = 1 + below(sizeof(memory));
-    return !world.calm && one_in(300) ? -ENOMEM : 0;
+    return !calls.calm && calls_one_in(300) ? -ENOMEM : 0;
 }
 
 static int buffer_updated(void *user, weir_transport *t, size_t len)
@@ -197,7 +197,7 @@ static int buffer_updated(void *user, weir_transport *t, size_t len)
     check(len > 0);
     do_a_few_things(conn);
     leave();
-    return !world.calm && one_in(200) ? -EBADMSG : 0;
+    return !calls.calm && calls_one_in(200) ? -EBADMSG : 0;
 }
 
 /* Memory that the kernel may write into until it is given back. */
@@ -210,7 +210,7 @@ static int get_promised(void *user, weir_transport *t, size_t hint,
     check(!conn->promised);
     do_a_few_things(conn);
     leave();
-    if (!world.calm && one_in(300)) {
+    if (!calls.calm && calls_one_in(300)) {
         return -ENOMEM;
     }
     conn->promised_size = 1 + below(8192);
@@ -298,18 +298,18 @@ static void meddle(weir_transport *t)
 
 int create_any(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
 {
-    if (world.conn_count == CONNS_MAX) {
+    if (calls.conn_count == CONNS_MAX) {
         return -ENOSPC;
     }
     struct calls_conn *conn = calloc(1, sizeof(*conn));
     check(conn);
     conn->has_no_peer = arg != NULL;
-    world.conns[world.conn_count++] = conn;
+    calls.conns[calls.conn_count++] = conn;
     *ret = any_binding(conn);
-    if (!world.calm) {
+    if (!calls.calm) {
         meddle(t);
     }
-    return !world.calm && one_in(12) ? -EACCES : 0;
+    return !calls.calm && calls_one_in(12) ? -EACCES : 0;
 }
 
 /* ---- a round ---- */
@@ -317,42 +317,42 @@ int create_any(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
 static void hook(void *arg, weir_loop *loop,
                  const struct weir_exception *exception)
 {
-    check(loop == world.loop);
+    check(loop == calls.loop);
     check(exception->message);
-    if (one_in(4)) {
+    if (calls_one_in(4)) {
         do_anything_anywhere();
     }
 }
 
 static void begin(uint64_t seed, bool runs_short)
 {
-    memset(&world, 0, sizeof(world));
-    world.random.state = seed;
-    world.seed = seed;
-    world.runs_short = runs_short;
+    memset(&calls, 0, sizeof(calls));
+    calls.random.state = seed;
+    calls.seed = seed;
+    calls.runs_short = runs_short;
     const struct weir_loop_options options = {
         .size = sizeof(options),
         .allocator = &world_allocator,
-        .sq_entries = one_in(2) ? 16 : 0,
-        .cq_entries = one_in(3) ? 64 : 0,
-        .held_limit_bytes = one_in(2) ? 1 << 20 : 0,
-        .slow_callback_ns = one_in(4) ? 1 : 0,
+        .sq_entries = calls_one_in(2) ? 16 : 0,
+        .cq_entries = calls_one_in(3) ? 64 : 0,
+        .held_limit_bytes = calls_one_in(2) ? 1 << 20 : 0,
+        .slow_callback_ns = calls_one_in(4) ? 1 : 0,
     };
-    check(weir_loop_new(&options, &world.loop) == 0);
-    weir_loop_set_exception_handler(world.loop, hook, NULL);
+    check(weir_loop_new(&options, &calls.loop) == 0);
+    weir_loop_set_exception_handler(calls.loop, hook, NULL);
 
     const struct weir_factory factory = {.create = create_any};
     const char *const hosts[] = {"127.0.0.2"};
-    const bool two = one_in(2);
+    const bool two = calls_one_in(2);
     const struct weir_server_options server_options = {
         .size = sizeof(server_options),
-        .connection_limit = one_in(2) ? below(6) : 0,
+        .connection_limit = calls_one_in(2) ? below(6) : 0,
         .connection = any_stream(),
         .hosts = two ? hosts : NULL,
         .host_count = two ? 1 : 0,
     };
-    check(weir_create_server(world.loop, &factory, "127.0.0.1", 0,
-                             &server_options, NULL, NULL, &world.server) == 0);
+    check(weir_create_server(calls.loop, &factory, "127.0.0.1", 0,
+                             &server_options, NULL, NULL, &calls.server) == 0);
 }
 
 static void set(void *arg)
@@ -371,13 +371,13 @@ static void run_for_a_moment(void)
     bool over = false;
     struct weir_handle fuse;
 
-    check(weir_loop_call_later(world.loop, MS / 5 + below(2 * MS), set, &over,
+    check(weir_loop_call_later(calls.loop, MS / 5 + below(2 * MS), set, &over,
                                &fuse) == 0);
-    world.short_now = world.runs_short;
-    const int err = weir_loop_run_until(world.loop, is_set, &over);
-    world.short_now = false;
+    calls.short_now = calls.runs_short;
+    const int err = weir_loop_run_until(calls.loop, is_set, &over);
+    calls.short_now = false;
     check(err == 0 || err == -ECANCELED);
-    weir_loop_cancel(world.loop, fuse);
+    weir_loop_cancel(calls.loop, fuse);
 }
 
 static void rage(void)
@@ -394,8 +394,8 @@ static void rage(void)
         step_peers();
         do_anything_anywhere();
         run_for_a_moment();
-        if (one_in(20)) {
-            expect_dumped(world.loop, "loop");
+        if (calls_one_in(20)) {
+            expect_dumped(calls.loop, "loop");
         }
     }
 }
@@ -406,8 +406,8 @@ static bool has_gone(void *arg)
     const bool *over = arg;
 
     give_leases(0);
-    for (size_t i = 0; i < world.conn_count; i++) {
-        struct calls_conn *conn = world.conns[i];
+    for (size_t i = 0; i < calls.conn_count; i++) {
+        struct calls_conn *conn = calls.conns[i];
         if (!conn->live) {
             continue;
         }
@@ -417,7 +417,7 @@ static bool has_gone(void *arg)
         }
     }
     return *over ||
-           (count_live() == 0 && world.attempts_done == world.attempts);
+           (count_live() == 0 && calls.attempts_done == calls.attempts);
 }
 
 /* All leases are back, all peers gone: every connection must go. */
@@ -426,22 +426,22 @@ static void calm_down(void)
     bool over = false;
     struct weir_handle fuse;
 
-    world.calm = true;
+    calls.calm = true;
     end_all_peers();
-    if (world.server) {
-        weir_server_close(world.server);
+    if (calls.server) {
+        weir_server_close(calls.server);
     }
-    weir_loop_stop(world.loop);
-    check(weir_loop_run(world.loop) == 0);
+    weir_loop_stop(calls.loop);
+    check(weir_loop_run(calls.loop) == 0);
 
-    check(weir_loop_call_later(world.loop, 60000 * MS, set, &over, &fuse) == 0);
-    check(weir_loop_run_until(world.loop, has_gone, &over) == 0);
+    check(weir_loop_call_later(calls.loop, 60000 * MS, set, &over, &fuse) == 0);
+    check(weir_loop_run_until(calls.loop, has_gone, &over) == 0);
     if (over) {
-        weir_loop_dump(world.loop, stderr);
+        weir_loop_dump(calls.loop, stderr);
     }
     check(!over);
-    weir_loop_cancel(world.loop, fuse);
-    const struct weir_loop_statistics stats = statistics_of(world.loop);
+    weir_loop_cancel(calls.loop, fuse);
+    const struct weir_loop_statistics stats = statistics_of(calls.loop);
     check(stats.connections == 0);
     check(stats.leases == 0);
     check(stats.held_bytes == 0);
@@ -452,13 +452,13 @@ static void free_loop(void)
 {
     const size_t live = count_live();
 
-    world.ending = true;
-    const int alive = weir_loop_free(world.loop);
+    calls.ending = true;
+    const int alive = weir_loop_free(calls.loop);
     check(alive >= 0);
     check((size_t)alive >= live);
-    world.ending = false;
-    world.calm = true;
-    world.loop = NULL;
+    calls.ending = false;
+    calls.calm = true;
+    calls.loop = NULL;
 }
 
 /* Handles that are still kept answer when the loop has gone. */
@@ -480,27 +480,27 @@ static void use_what_is_kept(struct calls_conn *conn)
 static void end(void)
 {
     free_loop();
-    for (size_t i = 0; i < world.conn_count; i++) {
-        struct calls_conn *conn = world.conns[i];
+    for (size_t i = 0; i < calls.conn_count; i++) {
+        struct calls_conn *conn = calls.conns[i];
         check(conn->lost == conn->made);
         check(!conn->promised);
         use_what_is_kept(conn);
         free(conn);
     }
     give_leases(0);
-    weir_server_free(world.server);
+    weir_server_free(calls.server);
     end_all_peers();
-    check(world.releases == world.writes);
-    check(world.attempts_done == world.attempts);
-    check(world.waits_done == world.waits);
-    check(world.memory_bytes == 0);
+    check(calls.releases == calls.writes);
+    check(calls.attempts_done == calls.attempts);
+    check(calls.waits_done == calls.waits);
+    check(calls.memory_bytes == 0);
 }
 
 /* A crash fails the test by a message, which says the round's seed. */
 static void crashed(int signum)
 {
     cr_assert_fail("signal %d in the round of WEIR_TEST_SEED=%llu", signum,
-                   (unsigned long long)world.seed);
+                   (unsigned long long)calls.seed);
 }
 
 static void tell_seed_on(int signum)
@@ -525,7 +525,7 @@ static void run_rounds(uint64_t count, bool runs_short)
         unit_fds_read(&before);
         begin(first + round, runs_short);
         rage();
-        if (one_in(2)) {
+        if (calls_one_in(2)) {
             calm_down();
         }
         end();

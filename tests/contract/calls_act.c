@@ -16,17 +16,17 @@ static void do_anything(struct calls_conn *conn);
 
 void do_anything_anywhere(void)
 {
-    if (world.conn_count > 0) {
-        do_anything(world.conns[below(world.conn_count)]);
+    if (calls.conn_count > 0) {
+        do_anything(calls.conns[below(calls.conn_count)]);
     }
 }
 
 void do_a_few_things(struct calls_conn *conn)
 {
-    if (world.depth > 3) {
+    if (calls.depth > 3) {
         return;
     }
-    world.depth++;
+    calls.depth++;
     const size_t mood = below(8);
     if (mood > 5) {
         do_anything(conn);
@@ -34,14 +34,14 @@ void do_a_few_things(struct calls_conn *conn)
     if (mood > 6) {
         do_anything_anywhere();
     }
-    world.depth--;
+    calls.depth--;
 }
 
 /* ---- options ---- */
 
 static uint64_t any_time(uint64_t bound, uint64_t time_ns)
 {
-    return one_in(bound) ? time_ns : 0;
+    return calls_one_in(bound) ? time_ns : 0;
 }
 
 static struct weir_timeouts any_timeouts(void)
@@ -60,13 +60,13 @@ struct weir_connection_options any_stream(void)
 {
     struct weir_connection_options stream = {.size = sizeof(stream)};
 
-    if (one_in(3)) {
+    if (calls_one_in(3)) {
         stream.read_limit_bytes = UINT64_C(4096) << below(6);
     }
-    if (one_in(3)) {
+    if (calls_one_in(3)) {
         stream.write_hard_limit_bytes = 100000;
     }
-    if (one_in(3)) {
+    if (calls_one_in(3)) {
         stream.timeouts = any_timeouts();
     }
     return stream;
@@ -78,14 +78,14 @@ struct weir_connection_options any_stream(void)
  * callbacks may have told it, or have been refused, meanwhile. */
 static bool is_refusal(int err)
 {
-    return err == -ENOBUFS || (err == -ENOMEM && world.runs_short);
+    return err == -ENOBUFS || (err == -ENOMEM && calls.runs_short);
 }
 
 void check_write(const struct calls_conn *conn, int err)
 {
     check(err == 0 || err == -ESHUTDOWN || err == -EPIPE || is_refusal(err));
     check(conn->live || err < 0);
-    if (is_refusal(err) && one_in(2)) {
+    if (is_refusal(err) && calls_one_in(2)) {
         const int told = weir_transport_take_write_error(conn->t);
         check(told == 0 || is_refusal(told));
         check(weir_transport_take_write_error(conn->t) == 0);
@@ -94,20 +94,20 @@ void check_write(const struct calls_conn *conn, int err)
 
 void release(void *arg)
 {
-    world.releases++;
-    check(world.releases <= world.writes);
+    calls.releases++;
+    check(calls.releases <= calls.writes);
     do_a_few_things((struct calls_conn *)arg);
 }
 
 void write_copy(struct calls_conn *conn)
 {
-    const size_t len = below(one_in(2) ? 200 : 200000);
+    const size_t len = below(calls_one_in(2) ? 200 : 200000);
     check_write(conn, weir_transport_write(conn->t, bytes, len));
 }
 
 void write_reference(struct calls_conn *conn)
 {
-    world.writes++;
+    calls.writes++;
     check_write(conn, weir_transport_write_ref(conn->t, bytes, below(100000),
                                                release, conn));
 }
@@ -121,7 +121,7 @@ static void write_pieces(struct calls_conn *conn)
 
 static void end_writing(struct calls_conn *conn)
 {
-    if (one_in(3)) {
+    if (calls_one_in(3)) {
         const int err = weir_transport_write_eof(conn->t);
         check(err == 0 || is_refusal(err));
     }
@@ -186,13 +186,14 @@ void give_reference(struct calls_conn *conn)
 static void set_limits(struct calls_conn *conn)
 {
     const struct weir_timeouts timeouts = any_timeouts();
-    const uint64_t read_limit = one_in(2) ? 0 : UINT64_C(4096) << below(5);
-    const int64_t high = one_in(2) ? 0 : (int64_t)below(100000);
+    const uint64_t read_limit =
+        calls_one_in(2) ? 0 : UINT64_C(4096) << below(5);
+    const int64_t high = calls_one_in(2) ? 0 : (int64_t)below(100000);
 
     switch (below(4)) {
     case 0:
         check(is_excused(weir_transport_set_timeouts(
-            conn->t, one_in(2) ? NULL : &timeouts)));
+            conn->t, calls_one_in(2) ? NULL : &timeouts)));
         break;
     case 1:
         check(weir_transport_set_read_buffer_limit(conn->t, read_limit) == 0);
@@ -236,9 +237,9 @@ static void (*const calls_on_a_connection[])(struct calls_conn *) = {
 static void attempt_done(void *arg, int err, weir_transport *t)
 {
     check((err == 0) == (t != NULL));
-    world.attempts_done++;
-    check(world.attempts_done <= world.attempts);
-    world.connect = NULL;
+    calls.attempts_done++;
+    check(calls.attempts_done <= calls.attempts);
+    calls.connect = NULL;
     do_anything_anywhere();
 }
 
@@ -248,9 +249,9 @@ static void attempted(int err, weir_pending *connect)
     if (err < 0) {
         return;
     }
-    world.attempts++;
-    world.connect = connect;
-    if (one_in(20)) {
+    calls.attempts++;
+    calls.connect = connect;
+    if (calls_one_in(20)) {
         weir_pending_cancel(connect);
     }
 }
@@ -265,7 +266,7 @@ void adopt(void)
 
     if (fd >= 0) {
         const int err =
-            weir_create_connection_at(world.loop, &factory, weir_place_fd(fd),
+            weir_create_connection_at(calls.loop, &factory, weir_place_fd(fd),
                                       &options, attempt_done, NULL, &connect);
         attempted(err, connect);
     }
@@ -274,7 +275,7 @@ void adopt(void)
 /* A connection of which both ends are weir's. */
 static void connect_to_server(void)
 {
-    const struct weir_factory factory = {.create = create_any, .arg = &world};
+    const struct weir_factory factory = {.create = create_any, .arg = &calls};
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .connection = any_stream()};
     struct weir_address address;
@@ -283,7 +284,7 @@ static void connect_to_server(void)
     if (find_server(&address)) {
         const uint16_t port = ntohs(address.storage.inet.sin_port);
         const int err =
-            weir_create_connection(world.loop, &factory, "127.0.0.1", port,
+            weir_create_connection(calls.loop, &factory, "127.0.0.1", port,
                                    &options, attempt_done, NULL, &connect);
         attempted(err, connect);
     }
@@ -291,36 +292,36 @@ static void connect_to_server(void)
 
 static void make_connection(void)
 {
-    if (one_in(3)) {
+    if (calls_one_in(3)) {
         adopt();
-    } else if (one_in(6)) {
+    } else if (calls_one_in(6)) {
         connect_to_server();
     }
 }
 
 static void cancel_attempt(void)
 {
-    if (world.connect && one_in(10)) {
-        weir_pending_cancel(world.connect);
+    if (calls.connect && calls_one_in(10)) {
+        weir_pending_cancel(calls.connect);
     }
 }
 
 static void server_closed(void *arg, weir_server *server)
 {
-    world.waits_done++;
-    check(world.waits_done <= world.waits);
+    calls.waits_done++;
+    check(calls.waits_done <= calls.waits);
     do_anything_anywhere();
 }
 
 static void wait_for_server(int err)
 {
     check(is_excused(err));
-    world.waits += err == 0;
+    calls.waits += err == 0;
 }
 
 static void call_server(void)
 {
-    weir_server *server = world.server;
+    weir_server *server = calls.server;
 
     switch (server ? below(200) : 200) {
     case 0:
@@ -340,7 +341,7 @@ static void call_server(void)
         wait_for_server(weir_server_on_closed(server, server_closed, NULL));
         break;
     case 5:
-        world.server = NULL;
+        calls.server = NULL;
         weir_server_free(server);
         break;
     default:
@@ -356,37 +357,37 @@ static void called_by_loop(void *arg)
 static void call_soon(void)
 {
     check(is_excused(
-        weir_loop_call_soon(world.loop, called_by_loop, NULL, NULL)));
+        weir_loop_call_soon(calls.loop, called_by_loop, NULL, NULL)));
 }
 
 static void call_later(void)
 {
     struct weir_handle handle;
-    const int err = weir_loop_call_later(world.loop, below(3 * MS),
+    const int err = weir_loop_call_later(calls.loop, below(3 * MS),
                                          called_by_loop, NULL, &handle);
     check(is_excused(err));
-    if (err == 0 && one_in(3)) {
-        check(weir_loop_cancel(world.loop, handle));
-        check(!weir_loop_cancel(world.loop, handle));
+    if (err == 0 && calls_one_in(3)) {
+        check(weir_loop_cancel(calls.loop, handle));
+        check(!weir_loop_cancel(calls.loop, handle));
     }
 }
 
 static void give_some_leases(void)
 {
-    give_leases(below(world.lease_count + 1));
+    give_leases(below(calls.lease_count + 1));
 }
 
 static void stop_loop(void)
 {
-    if (one_in(3)) {
-        weir_loop_stop(world.loop);
+    if (calls_one_in(3)) {
+        weir_loop_stop(calls.loop);
     }
 }
 
 static void free_loop_inside(void)
 {
-    if (world.ending || weir_loop_is_running(world.loop)) {
-        check(weir_loop_free(world.loop) == -EBUSY);
+    if (calls.ending || weir_loop_is_running(calls.loop)) {
+        check(weir_loop_free(calls.loop) == -EBUSY);
     }
 }
 
@@ -403,7 +404,7 @@ static void do_anything(struct calls_conn *conn)
     const size_t on_the_loop =
         sizeof(calls_on_the_loop) / sizeof(calls_on_the_loop[0]);
 
-    if (world.calm) {
+    if (calls.calm) {
         return;
     }
     const size_t choice = below(on_a_connection + on_the_loop);

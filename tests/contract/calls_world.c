@@ -8,16 +8,16 @@
 
 #include <weir/buffer.h>
 
-struct calls_world world;
+struct calls_world calls;
 
 uint8_t bytes[BYTES_MAX];
 
 size_t below(uint64_t bound)
 {
-    return (size_t)unit_random_below(&world.random, bound);
+    return (size_t)unit_random_below(&calls.random, bound);
 }
 
-bool one_in(uint64_t bound)
+bool calls_one_in(uint64_t bound)
 {
     return below(bound) == 0;
 }
@@ -31,8 +31,8 @@ void check_bytes(const void *data, size_t len)
 
 bool is_excused(int err)
 {
-    return err == 0 || (err == -ENOMEM && world.short_now) ||
-           (err == -ESHUTDOWN && world.ending);
+    return err == 0 || (err == -ENOMEM && calls.short_now) ||
+           (err == -ESHUTDOWN && calls.ending);
 }
 
 bool is_usable(const struct calls_conn *conn)
@@ -43,16 +43,16 @@ bool is_usable(const struct calls_conn *conn)
 size_t count_live(void)
 {
     size_t count = 0;
-    for (size_t i = 0; i < world.conn_count; i++) {
-        count += world.conns[i]->live;
+    for (size_t i = 0; i < calls.conn_count; i++) {
+        count += calls.conns[i]->live;
     }
     return count;
 }
 
 void give_leases(size_t keep)
 {
-    while (world.lease_count > keep) {
-        weir_lease_unref(world.leases[--world.lease_count]);
+    while (calls.lease_count > keep) {
+        weir_lease_unref(calls.leases[--calls.lease_count]);
     }
 }
 
@@ -60,14 +60,14 @@ void give_leases(size_t keep)
 
 static void *world_alloc(void *arg, size_t size)
 {
-    void *ptr = world.short_now && one_in(200) ? NULL : malloc(size);
-    world.memory_bytes += ptr ? size : 0;
+    void *ptr = calls.short_now && calls_one_in(200) ? NULL : malloc(size);
+    calls.memory_bytes += ptr ? size : 0;
     return ptr;
 }
 
 static void world_free(void *arg, void *ptr, size_t size)
 {
-    world.memory_bytes -= ptr ? size : 0;
+    calls.memory_bytes -= ptr ? size : 0;
     free(ptr);
 }
 

@@ -22,7 +22,7 @@
 /* An assertion that says which round it was. */
 #define check(cond)                                                            \
     cr_assert(cond, "in the round of WEIR_TEST_SEED=%llu: %s",                 \
-              (unsigned long long)world.seed, #cond)
+              (unsigned long long)calls.seed, #cond)
 
 enum {
     CONNS_MAX = 2048,
@@ -76,12 +76,12 @@ struct calls_world {
     uint64_t waits_done;    /* and their ends */
 };
 
-extern struct calls_world world;
+extern struct calls_world calls;
 
 extern uint8_t bytes[BYTES_MAX]; /* all 'x' */
 
 size_t below(uint64_t bound);
-bool one_in(uint64_t bound);
+bool calls_one_in(uint64_t bound);
 void check_bytes(const void *data, size_t len);
 
 /* True for a result of a call that only want of memory or the end can stop. */

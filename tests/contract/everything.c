@@ -33,7 +33,8 @@ static int run_errand(void *arg)
         sched_yield();
     }
     if (errand->posts) {
-        int err = weir_remote_call_soon(world.remote, run_post, errand, NULL);
+        int err =
+            weir_remote_call_soon(everything.remote, run_post, errand, NULL);
         errand->posts = err == 0;
         check(err == 0 || err == -ESHUTDOWN || err == -ENOMEM);
     }
@@ -54,10 +55,10 @@ static int send_errand(weir_loop *on, int depth)
     int result = 0;
     int err;
 
-    if (world.errand_count == JOBS) {
+    if (everything.errand_count == JOBS) {
         return 0;
     }
-    errand = &world.errands[world.errand_count++];
+    errand = &everything.errands[everything.errand_count++];
     *errand =
         (struct errand){.spins = (uint32_t)chance(20), .posts = one_in(2)};
     err =
@@ -65,7 +66,7 @@ static int send_errand(weir_loop *on, int depth)
     if (err == 0) {
         check(result == 100);
         errand->returned++;
-        world.errands_done++;
+        everything.errands_done++;
     }
     return err;
 }
@@ -74,44 +75,44 @@ static int send_errand(weir_loop *on, int depth)
 
 static int share_lock(weir_loop *on, int depth)
 {
-    int err = weir_lock_acquire(world.lock);
+    int err = weir_lock_acquire(everything.lock);
 
     if (err < 0) {
         return err;
     }
-    check(!world.is_locked);
-    world.is_locked = true;
+    check(!everything.is_locked);
+    everything.is_locked = true;
     err = sleep_or_yield(on, depth);
-    world.is_locked = false;
+    everything.is_locked = false;
     if (err == 0 && one_in(4)) {
-        err = weir_condition_wait(world.condition);
+        err = weir_condition_wait(everything.condition);
     } else if (one_in(2)) {
-        weir_condition_notify(world.condition, 2);
+        weir_condition_notify(everything.condition, 2);
     }
-    weir_lock_release(world.lock);
+    weir_lock_release(everything.lock);
     return err;
 }
 
 static int share_semaphore(weir_loop *on, int depth)
 {
-    int err = weir_semaphore_acquire(world.semaphore);
+    int err = weir_semaphore_acquire(everything.semaphore);
 
     if (err < 0) {
         return err;
     }
     err = sleep_or_yield(on, depth);
-    weir_semaphore_release(world.semaphore);
+    weir_semaphore_release(everything.semaphore);
     return err;
 }
 
 static int share_event(weir_loop *on, int depth)
 {
     if (one_in(2)) {
-        return weir_event_wait(world.event);
+        return weir_event_wait(everything.event);
     }
-    weir_event_set(world.event);
+    weir_event_set(everything.event);
     if (one_in(2)) {
-        weir_event_clear(world.event);
+        weir_event_clear(everything.event);
     }
     return 0;
 }
@@ -120,8 +121,8 @@ static int share_queue(weir_loop *on, int depth)
 {
     void *item;
 
-    return one_in(2) ? weir_queue_put(world.queue, &world)
-                     : weir_queue_get(world.queue, &item);
+    return one_in(2) ? weir_queue_put(everything.queue, &everything)
+                     : weir_queue_get(everything.queue, &item);
 }
 
 /* Waits for others that may never come to it: with a limit. */
@@ -164,12 +165,12 @@ static void hear(struct talk *talk, const void *data, size_t len)
     }
     talk->heard += len;
     check(talk->heard <= talk->sent);
-    world.bytes += len;
+    everything.bytes += len;
 }
 
 static void released(void *arg)
 {
-    world.references_due--;
+    everything.references_due--;
     free(arg);
 }
 
@@ -184,7 +185,7 @@ static int say(struct talk *talk)
         bytes[i] = byte_at(talk, talk->sent + i);
     }
     if (one_in(3)) {
-        world.references_due++;
+        everything.references_due++;
         err = weir_writer_write_ref(talk->writer, bytes, len, released, bytes);
     } else {
         err = weir_writer_write(talk->writer, bytes, len);
@@ -291,12 +292,12 @@ static int converse(weir_loop *on, int depth)
     int end;
 
     err = weir_open_connection(on, "127.0.0.1",
-                               ntohs(world.address.storage.inet.sin_port), NULL,
-                               &talk.reader, &talk.writer);
+                               ntohs(everything.address.storage.inet.sin_port),
+                               NULL, &talk.reader, &talk.writer);
     if (err < 0) {
         return err;
     }
-    world.connections++;
+    everything.connections++;
     for (uint64_t left = 2 + chance(12); left > 0; left--) {
         err = talk_once(on, &talk, depth);
         if (gives_up(err) || weir_writer_is_closing(talk.writer)) {
@@ -315,8 +316,8 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
     ssize_t len;
     int err = 0;
 
-    world.handlers_live++;
-    while (err >= 0 || (err == -ECANCELED && !world.ending)) {
+    everything.handlers_live++;
+    while (err >= 0 || (err == -ECANCELED && !everything.ending)) {
         bool takes = one_in(2);
         len = takes ? weir_reader_take(reader, SIZE_MAX, &buf)
                     : weir_reader_read_view(reader, SIZE_MAX, &buf);
@@ -335,7 +336,7 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
             err = one_in(8) ? sleep_or_yield(on, 0) : weir_writer_drain(writer);
         }
     }
-    world.handlers_live--;
+    everything.handlers_live--;
     return 0;
 }
 
@@ -354,13 +355,13 @@ int act(weir_loop *on, int depth)
 
 static int work(weir_loop *on, void *arg)
 {
-    while (!gives_up(act_a_few(on, 0)) && !world.ending) {
+    while (!gives_up(act_a_few(on, 0)) && !everything.ending) {
         /* Bounded work without a wait lets others run, too. */
         if (gives_up(weir_yield(on))) {
             break;
         }
     }
-    world.workers_live--;
+    everything.workers_live--;
     return 0;
 }
 
@@ -370,17 +371,19 @@ static int set_up(weir_loop *on, void *arg)
         .size = sizeof(threads), .thread_limit = 3, .queue_limit = 20};
 
     check(weir_loop_set_executor(on, &threads) == 0);
-    check(weir_lock_new(on, &world.lock) == 0);
-    check(weir_condition_new(world.lock, &world.condition) == 0);
-    check(weir_bounded_semaphore_new(on, 2, &world.semaphore) == 0);
-    check(weir_event_new(on, &world.event) == 0);
-    check(weir_queue_new(on, 3, WEIR_QUEUE_FIFO, &world.queue) == 0);
-    check(weir_start_server(on, serve, "127.0.0.1", 0, NULL, &world.server) ==
+    check(weir_lock_new(on, &everything.lock) == 0);
+    check(weir_condition_new(everything.lock, &everything.condition) == 0);
+    check(weir_bounded_semaphore_new(on, 2, &everything.semaphore) == 0);
+    check(weir_event_new(on, &everything.event) == 0);
+    check(weir_queue_new(on, 3, WEIR_QUEUE_FIFO, &everything.queue) == 0);
+    check(weir_start_server(on, serve, "127.0.0.1", 0, NULL,
+                            &everything.server) == 0);
+    check(weir_server_get_socket(everything.server, 0, &everything.address) >=
           0);
-    check(weir_server_get_socket(world.server, 0, &world.address) >= 0);
     for (int i = 0; i < WORKERS; i++) {
-        check(weir_task_spawn(on, work, NULL, NULL, &world.workers[i]) == 0);
-        world.workers_live++;
+        check(weir_task_spawn(on, work, NULL, NULL, &everything.workers[i]) ==
+              0);
+        everything.workers_live++;
     }
     if (one_in(3)) {
         let_fail(UINT64_C(3) << chance(10));
@@ -393,8 +396,8 @@ static int set_up(weir_loop *on, void *arg)
 static void cancel_all_futures(void)
 {
     for (int i = 0; i < SLOTS; i++) {
-        if (world.slots[i]) {
-            weir_future_cancel(world.slots[i]);
+        if (everything.slots[i]) {
+            weir_future_cancel(everything.slots[i]);
         }
     }
 }
@@ -402,21 +405,21 @@ static void cancel_all_futures(void)
 /* All tasks are told to end, and do. */
 static int calm_down(weir_loop *on, void *arg)
 {
-    world.ending = true;
-    while (world.workers_live + world.children_live > 0) {
+    everything.ending = true;
+    while (everything.workers_live + everything.children_live > 0) {
         for (int i = 0; i < WORKERS; i++) {
-            weir_task_cancel(world.workers[i]);
+            weir_task_cancel(everything.workers[i]);
         }
         cancel_all_futures();
         check(weir_sleep(on, MS / 10) == 0);
     }
     cancel_all_futures();
     check(weir_sleep(on, MS / 10) == 0);
-    check(world.callbacks_due == 0);
-    weir_server_close(world.server);
-    weir_server_close_clients(world.server);
-    check(weir_server_wait_closed(world.server) == 0);
-    check(world.handlers_live == 0);
+    check(everything.callbacks_due == 0);
+    weir_server_close(everything.server);
+    weir_server_close_clients(everything.server);
+    check(weir_server_wait_closed(everything.server) == 0);
+    check(everything.handlers_live == 0);
     return weir_loop_shutdown_executor(on, UINT64_MAX);
 }
 
@@ -424,25 +427,25 @@ static int calm_down(weir_loop *on, void *arg)
 static void give_all_back(void)
 {
     for (int i = 0; i < WORKERS; i++) {
-        weir_task_detach(world.workers[i]);
+        weir_task_detach(everything.workers[i]);
     }
     for (int i = 0; i < SLOTS; i++) {
-        weir_future_unref(world.slots[i]);
-        world.slots[i] = NULL;
+        weir_future_unref(everything.slots[i]);
+        everything.slots[i] = NULL;
     }
-    weir_condition_free(world.condition);
-    weir_lock_free(world.lock);
-    weir_semaphore_free(world.semaphore);
-    weir_event_free(world.event);
-    weir_queue_free(world.queue);
+    weir_condition_free(everything.condition);
+    weir_lock_free(everything.lock);
+    weir_semaphore_free(everything.semaphore);
+    weir_event_free(everything.event);
+    weir_queue_free(everything.queue);
     wait_for_threads(0);
-    weir_remote_unref(world.remote);
+    weir_remote_unref(everything.remote);
 }
 
 static void check_errands(bool was_calm)
 {
-    for (size_t i = 0; i < world.errand_count; i++) {
-        const struct errand *errand = &world.errands[i];
+    for (size_t i = 0; i < everything.errand_count; i++) {
+        const struct errand *errand = &everything.errands[i];
         check(errand->returned + errand->abandoned <= 1);
         check(errand->posted <= 1);
         check(!was_calm || !errand->posts || errand->returned == 0 ||
@@ -457,19 +460,19 @@ static void begin_round(uint64_t seed)
     struct weir_loop_options options = {.size = sizeof(options)};
 
     allocator_init(&counter);
-    world.seed = seed;
-    world.random.state = seed;
-    world.failing.state = seed;
-    world.ending = false;
-    world.is_locked = false;
-    world.errand_count = 0;
-    world.callbacks_due = 0; /* what a freed loop had to call it did not */
+    everything.seed = seed;
+    everything.random.state = seed;
+    everything.failing.state = seed;
+    everything.ending = false;
+    everything.is_locked = false;
+    everything.errand_count = 0;
+    everything.callbacks_due = 0; /* what a freed loop had to call it did not */
     options.allocator = &allocator;
     options.sq_entries = one_in(2) ? 16 : 0;
     options.held_limit_bytes = one_in(2) ? 1 << 20 : 0;
-    check(weir_loop_new(&options, &world.loop) == 0);
-    world.remote = weir_loop_get_remote(world.loop);
-    check(world.remote != NULL);
+    check(weir_loop_new(&options, &everything.loop) == 0);
+    everything.remote = weir_loop_get_remote(everything.loop);
+    check(everything.remote != NULL);
 }
 
 static void play_round(uint64_t seed)
@@ -479,19 +482,20 @@ static void play_round(uint64_t seed)
 
     begin_round(seed);
     calm = one_in(2);
-    check(weir_loop_run_task(world.loop, set_up, NULL, &result) == 0);
+    check(weir_loop_run_task(everything.loop, set_up, NULL, &result) == 0);
     check(result == 0);
     if (calm) {
-        check(weir_loop_run_task(world.loop, calm_down, NULL, &result) == 0);
+        check(weir_loop_run_task(everything.loop, calm_down, NULL, &result) ==
+              0);
         check(result == 0);
     }
-    world.ending = true;
-    weir_server_free(world.server);
-    check(weir_loop_free(world.loop) >= 0);
-    check(world.workers_live == 0);
-    check(world.children_live == 0);
-    check(world.handlers_live == 0);
-    check(world.references_due == 0);
+    everything.ending = true;
+    weir_server_free(everything.server);
+    check(weir_loop_free(everything.loop) >= 0);
+    check(everything.workers_live == 0);
+    check(everything.children_live == 0);
+    check(everything.handlers_live == 0);
+    check(everything.references_due == 0);
     give_all_back();
     check_errands(calm);
     check(live_bytes() == 0);
@@ -505,7 +509,7 @@ static uint64_t rounds(void)
 
 UNIT(everything, at_once_ends_once_and_leaves_nothing)
 {
-    const uint64_t seed = unit_random_seed(&world.random);
+    const uint64_t seed = unit_random_seed(&everything.random);
 
     for (uint64_t i = 0; i < rounds(); i++) {
         play_round(seed + i);
@@ -514,16 +518,16 @@ UNIT(everything, at_once_ends_once_and_leaves_nothing)
     fprintf(stderr,
             "%llu connections, %llu bytes, %llu jobs, %llu told, "
             "%llu allocations failed\n",
-            (unsigned long long)world.connections,
-            (unsigned long long)world.bytes,
-            (unsigned long long)world.errands_done,
-            (unsigned long long)world.interruptions,
-            (unsigned long long)world.failed);
-    expect_gt(world.connections, 0);
-    expect_gt(world.bytes, 0);
-    expect_gt(world.interruptions, 0);
+            (unsigned long long)everything.connections,
+            (unsigned long long)everything.bytes,
+            (unsigned long long)everything.errands_done,
+            (unsigned long long)everything.interruptions,
+            (unsigned long long)everything.failed);
+    expect_gt(everything.connections, 0);
+    expect_gt(everything.bytes, 0);
+    expect_gt(everything.interruptions, 0);
     if (rounds() >= 50) { /* few rounds may go without these */
-        expect_gt(world.errands_done, 0);
-        expect_gt(world.failed, 0);
+        expect_gt(everything.errands_done, 0);
+        expect_gt(everything.failed, 0);
     }
 }

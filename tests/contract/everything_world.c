@@ -6,11 +6,11 @@
  */
 #include "tests/contract/everything_world.h"
 
-struct everything_world world;
+struct everything_world everything;
 
 uint64_t chance(uint64_t below)
 {
-    return unit_random_below(&world.random, below);
+    return unit_random_below(&everything.random, below);
 }
 
 bool one_in(uint64_t count)
@@ -28,24 +28,24 @@ bool gives_up(int err)
     if (err != -ECANCELED) {
         return false;
     }
-    world.interruptions++;
-    return world.ending || one_in(2);
+    everything.interruptions++;
+    return everything.ending || one_in(2);
 }
 
 void let_fail(uint64_t one_in)
 {
     pthread_mutex_lock(&order_mutex);
-    world.fails_one_in = one_in;
+    everything.fails_one_in = one_in;
     pthread_mutex_unlock(&order_mutex);
 }
 
 void *alloc_perhaps(void *arg, size_t size)
 {
     pthread_mutex_lock(&order_mutex);
-    const uint64_t one_in = world.fails_one_in;
+    const uint64_t one_in = everything.fails_one_in;
     const bool fails =
-        one_in > 0 && unit_random_below(&world.failing, one_in) == 0;
-    world.failed += fails;
+        one_in > 0 && unit_random_below(&everything.failing, one_in) == 0;
+    everything.failed += fails;
     pthread_mutex_unlock(&order_mutex);
     return fails ? NULL : allocator_take(arg, size);
 }
@@ -73,7 +73,7 @@ int sleep_or_yield(weir_loop *on, int depth)
 int cancel_somebody(weir_loop *on, int depth)
 {
     weir_task *self = weir_task_get_current(on);
-    weir_task *worker = world.workers[chance(WORKERS)];
+    weir_task *worker = everything.workers[chance(WORKERS)];
 
     if (worker) {
         weir_task_cancel(worker);
@@ -104,7 +104,7 @@ static int live_as_child(weir_loop *on, void *arg)
 {
     int err = act_a_few(on, (int)(intptr_t)arg);
 
-    world.children_live--;
+    everything.children_live--;
     return one_in(6) ? -EPROTO : err == -ECANCELED ? err : 7;
 }
 
@@ -123,7 +123,7 @@ int start_child(weir_loop *on, int depth)
     if (err < 0) {
         return err;
     }
-    world.children_live++;
+    everything.children_live++;
     err = act(on, depth + 1);
     if (one_in(3)) {
         weir_task_cancel(child);
@@ -146,7 +146,7 @@ int make_group(weir_loop *on, int depth)
     for (uint64_t left = chance(4); left > 0; left--) {
         if (weir_task_group_spawn(&group, live_as_child, child_depth(depth),
                                   NULL, NULL) == 0) {
-            world.children_live++;
+            everything.children_live++;
         }
     }
     err = act_a_few(on, depth + 1);
@@ -160,13 +160,13 @@ int make_group(weir_loop *on, int depth)
 
 static void told_of_future(void *arg, weir_future *future, int result)
 {
-    world.callbacks_due--;
+    everything.callbacks_due--;
 }
 
 /* A reference to the future of a slot, made if there is none. */
 static weir_future *take_future(weir_loop *on)
 {
-    weir_future **slot = &world.slots[chance(SLOTS)];
+    weir_future **slot = &everything.slots[chance(SLOTS)];
 
     if (*slot && weir_future_is_done(*slot)) {
         weir_future_unref(*slot);
@@ -178,14 +178,14 @@ static weir_future *take_future(weir_loop *on)
     }
     if (one_in(4) &&
         weir_future_add_done_callback(*slot, told_of_future, NULL) == 0) {
-        world.callbacks_due++;
+        everything.callbacks_due++;
     }
     return weir_future_ref(*slot);
 }
 
 int complete_future(weir_loop *on, int depth)
 {
-    weir_future *future = world.slots[chance(SLOTS)];
+    weir_future *future = everything.slots[chance(SLOTS)];
 
     if (future && one_in(3)) {
         weir_future_cancel(future);

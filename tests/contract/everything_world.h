@@ -27,9 +27,10 @@ enum {
 #define check(cond)                                                            \
     do {                                                                       \
         if (!(cond)) {                                                         \
-            fprintf(                                                           \
-                stderr, "%s:%d: in the round of WEIR_TEST_SEED=%llu: %s\n",    \
-                __FILE__, __LINE__, (unsigned long long)world.seed, #cond);    \
+            fprintf(stderr,                                                    \
+                    "%s:%d: in the round of WEIR_TEST_SEED=%llu: %s\n",        \
+                    __FILE__, __LINE__, (unsigned long long)everything.seed,   \
+                    #cond);                                                    \
             abort();                                                           \
         }                                                                      \
     } while (0)
@@ -80,7 +81,7 @@ struct everything_world {
     uint64_t interruptions;
 };
 
-extern struct everything_world world;
+extern struct everything_world everything;
 
 uint64_t chance(uint64_t below);
 bool one_in(uint64_t count);

@@ -50,10 +50,10 @@ static bool public_lists(const struct public_call *call, int64_t err)
 int64_t public_make_call(const struct public_call *call, weir_transport *t)
 {
     scene.call = call;
-    if (world.tells) {
+    if (public.tells) {
         fprintf(stderr, "%s\n", public_text());
     }
-    world.calls++;
+    public.calls++;
     const int64_t got = call->run(t);
     if (call->is_number && got < 0 && !public_lists(call, got)) {
         public_complain(call, weir_err_name((int)got));
@@ -99,8 +99,8 @@ static void walk_call(weir_transport *t)
 
 static void walk_calls(weir_transport *t)
 {
-    if (world.pending && below(4) == 0) {
-        weir_pending_cancel(world.pending);
+    if (public.pending && below(4) == 0) {
+        weir_pending_cancel(public.pending);
     }
     if (below(3) == 0) {
         for (size_t count = 1 + below(3); count > 0; count--) {
@@ -126,10 +126,10 @@ static void public_begin_scene(enum public_kind kind, enum public_moment moment,
 {
     scene = (struct public_scene){.kind = kind,
                                   .moment = moment,
-                                  .number = world.scenes++,
+                                  .number = public.scenes++,
                                   .next = next,
                                   .peer_fd = -1};
-    world.pending = NULL;
+    public.pending = NULL;
 }
 
 static uint64_t public_alive(void)
@@ -137,7 +137,7 @@ static uint64_t public_alive(void)
     uint64_t alive = 0;
 
     for (int i = 0; i < PUBLIC_SIDES; i++) {
-        const struct public_side *side = &world.sides[i];
+        const struct public_side *side = &public.sides[i];
         alive += statistics_of(side->loop).connections;
         alive -= side->spare[0] ? 2 : 0;
     }
@@ -160,8 +160,8 @@ static void public_end_turn(void)
     for (size_t i = scene.known_count; i > 0; i--) {
         wr_ignore(weir_transport_abort(scene.known[i - 1]) != 0);
     }
-    for (size_t i = world.sink_count; i > 0; i--) {
-        wr_ignore(weir_transport_abort(world.sinks[i - 1]) != 0);
+    for (size_t i = public.sink_count; i > 0; i--) {
+        wr_ignore(weir_transport_abort(public.sinks[i - 1]) != 0);
     }
     public_turn();
 }
@@ -180,8 +180,8 @@ static void public_check_scene(void)
 static void public_end_scene(void)
 {
     public_turns(3);
-    if (world.pending && scene.number % 2) {
-        weir_pending_cancel(world.pending);
+    if (public.pending && scene.number % 2) {
+        weir_pending_cancel(public.pending);
     }
     public_peer_leave();
     public_turns(3);
@@ -326,7 +326,7 @@ static void public_walk(uint64_t seed)
     }
     scene.is_still = false;
     for (size_t steps = below(WALK_STEPS); steps > 0; steps--) {
-        expect_eq(weir_loop_call_soon(world.sides[PUBLIC_HERE].loop, walk_step,
+        expect_eq(weir_loop_call_soon(public.sides[PUBLIC_HERE].loop, walk_step,
                                       NULL, NULL),
                   0);
         if (below(3) == 0) {

@@ -196,7 +196,7 @@ struct public_world {
 };
 
 extern struct public_scene scene;
-extern struct public_world world;
+extern struct public_world public;
 
 /* The moment has come, for @t: makes the calls of the scene. */
 void public_reach(enum public_moment moment, weir_transport *t);

@@ -20,7 +20,7 @@
 
 static weir_loop *kinds_loop(void)
 {
-    return world.sides[PUBLIC_HERE].loop;
+    return public.sides[PUBLIC_HERE].loop;
 }
 
 /* ---- pairs of descriptors ---- */
@@ -28,10 +28,10 @@ static weir_loop *kinds_loop(void)
 static void kinds_tcp(int ret[2])
 {
     ret[0] = socket(AF_INET, SOCK_STREAM, 0);
-    expect_eq(connect(ret[0], (struct sockaddr *)&world.address.storage,
-                      world.address.len),
+    expect_eq(connect(ret[0], (struct sockaddr *)&public.address.storage,
+                      public.address.len),
               0);
-    ret[1] = accept(world.listener, NULL, NULL);
+    ret[1] = accept(public.listener, NULL, NULL);
     expect_geq(ret[1], 0);
 }
 
@@ -113,7 +113,7 @@ static bool kinds_has_tls(void)
 static void kinds_open_sockets(void)
 {
     weir_tls_context *client =
-        scene.kind == PUBLIC_KIND_OLD_TLS ? world.old_client : world.client;
+        scene.kind == PUBLIC_KIND_OLD_TLS ? public.old_client : public.client;
     const bool is_client = scene.number % 4 != 0;
     int fds[2];
 
@@ -121,10 +121,10 @@ static void kinds_open_sockets(void)
     kinds_adopt(fds[0], false,
                 !kinds_has_tls() ? NULL
                 : is_client      ? client
-                                 : world.server);
+                                 : public.server);
     kinds_adopt(fds[1], true,
                 !kinds_has_tls() ? NULL
-                : is_client      ? world.server
+                : is_client      ? public.server
                                  : client);
 }
 
@@ -253,7 +253,7 @@ bool public_open(void)
     const bool needs_tls =
         kinds_has_tls() || scene.kind == PUBLIC_KIND_BELOW_TLS;
 
-    if ((needs_tls && !world.client) ||
+    if ((needs_tls && !public.client) ||
         (scene.kind == PUBLIC_KIND_RELAYED && !kinds_has_relays)) {
         return false;
     }

@@ -77,7 +77,7 @@ bool public_has_moment(enum public_kind kind, enum public_moment moment)
     const bool needs_tls =
         moment == PUBLIC_AT_HANDSHAKING || moment == PUBLIC_AT_TLS_DONE;
 
-    return moment_kinds[moment] >> kind & 1u && (!needs_tls || world.client);
+    return moment_kinds[moment] >> kind & 1u && (!needs_tls || public.client);
 }
 
 /* ---- how they come about ---- */
@@ -196,13 +196,13 @@ static void moments_peer_tls_done(void *arg, int err, weir_transport *t)
 static void moments_take_above(void)
 {
     weir_transport_unref(scene.t);
-    scene.t = weir_transport_ref(world.ret);
+    scene.t = weir_transport_ref(public.ret);
 }
 
 static void moments_start_tls(void)
 {
     const struct weir_tls_settings server = {.size = sizeof(server),
-                                             .context = world.server};
+                                             .context = public.server};
 
     public_begin(PUBLIC_START_TLS);
     expect_eq(weir_transport_start_tls(scene.t, public_tls(), NULL,
@@ -237,14 +237,14 @@ void public_start_tls_on_both(void)
 static void moments_send_file(void)
 {
     public_begin(PUBLIC_SENDFILE);
-    expect_eq(weir_transport_sendfile(scene.t, world.file, 0, 1000,
+    expect_eq(weir_transport_sendfile(scene.t, public.file, 0, 1000,
                                       public_sendfile_done, NULL),
               0);
 }
 
 static void moments_send_fds(void)
 {
-    expect_eq(weir_transport_send_fds(scene.peer, "x", 1, &world.file, 1), 0);
+    expect_eq(weir_transport_send_fds(scene.peer, "x", 1, &public.file, 1), 0);
 }
 
 /* The peer has gone, and the endpoint notices when it sends twice. */

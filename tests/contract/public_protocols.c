@@ -233,8 +233,8 @@ void public_release(void *arg)
 static void sink_made(void *user, weir_transport *t)
 {
     if (!user) {
-        expect_lt(world.sink_count, PUBLIC_SINKS);
-        world.sinks[world.sink_count++] = t;
+        expect_lt(public.sink_count, PUBLIC_SINKS);
+        public.sinks[public.sink_count++] = t;
     }
 }
 
@@ -242,11 +242,11 @@ weir_transport **public_find_sink(const weir_transport *t)
 {
     size_t i = 0;
 
-    while (i < world.sink_count && world.sinks[i] != t) {
+    while (i < public.sink_count && public.sinks[i] != t) {
         i++;
     }
-    expect_lt(i, world.sink_count);
-    return &world.sinks[i];
+    expect_lt(i, public.sink_count);
+    return &public.sinks[i];
 }
 
 static void sink_lost(void *user, weir_transport *t, int err)
@@ -255,7 +255,7 @@ static void sink_lost(void *user, weir_transport *t, int err)
         return;
     }
     weir_transport **sink = public_find_sink(t);
-    *sink = world.sinks[--world.sink_count];
+    *sink = public.sinks[--public.sink_count];
     if (scene.peer == t) {
         scene.peer = NULL;
     }

@@ -23,7 +23,7 @@
 enum { COMPLAINTS = 200, COMPLAINT_BYTES = 200 };
 
 struct public_scene scene;
-struct public_world world;
+struct public_world public;
 uint8_t public_bytes[PUBLIC_BYTES];
 char public_room[128];
 const struct iovec public_pieces[3] = {
@@ -112,7 +112,7 @@ static void world_open_side(struct public_side *side)
 void public_make_spares(void)
 {
     for (int i = 0; i < PUBLIC_SIDES; i++) {
-        struct public_side *side = &world.sides[i];
+        struct public_side *side = &public.sides[i];
         const struct weir_protocol_binding bindings[2] = {public_sink(side),
                                                           public_sink(side)};
         if (!side->spare[0]) {
@@ -125,28 +125,29 @@ void public_make_spares(void)
 
 static void world_open(void)
 {
-    struct sockaddr_in *address = (struct sockaddr_in *)&world.address.storage;
+    struct sockaddr_in *address = (struct sockaddr_in *)&public.address.storage;
     socklen_t len = sizeof(*address);
 
     memset(public_bytes, 'x', sizeof(public_bytes));
-    world.tells = getenv("WEIR_PUBLIC_TELLS") != NULL;
+    public.tells = getenv("WEIR_PUBLIC_TELLS") != NULL;
     for (int i = 0; i < PUBLIC_SIDES; i++) {
-        world_open_side(&world.sides[i]);
+        world_open_side(&public.sides[i]);
     }
-    world.listener = socket(AF_INET, SOCK_STREAM, 0);
+    public.listener = socket(AF_INET, SOCK_STREAM, 0);
     *address = (struct sockaddr_in){.sin_family = AF_INET,
                                     .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    expect_eq(bind(world.listener, (struct sockaddr *)address, len), 0);
-    expect_eq(listen(world.listener, 16), 0);
-    expect_eq(getsockname(world.listener, (struct sockaddr *)address, &len), 0);
-    world.address.len = len;
-    world.file = memfd_create("public", 0);
-    expect_eq(write(world.file, public_bytes, 2000), 2000);
+    expect_eq(bind(public.listener, (struct sockaddr *)address, len), 0);
+    expect_eq(listen(public.listener, 16), 0);
+    expect_eq(getsockname(public.listener, (struct sockaddr *)address, &len),
+              0);
+    public.address.len = len;
+    public.file = memfd_create("public", 0);
+    expect_eq(write(public.file, public_bytes, 2000), 2000);
 #ifdef WR_TESTS_TLS
     if (getenv("WEIR_TLS_CERTIFICATES")) {
-        world.client = tls_context_of(false, 0);
-        world.server = tls_context_of(true, 0);
-        world.old_client = tls_context_of(false, 12);
+        public.client = tls_context_of(false, 0);
+        public.server = tls_context_of(true, 0);
+        public.old_client = tls_context_of(false, 12);
     }
 #endif
 }
@@ -154,25 +155,25 @@ static void world_open(void)
 static void world_close(void)
 {
     for (int i = 0; i < PUBLIC_SIDES; i++) {
-        weir_transport_abort(world.sides[i].spare[0]);
-        weir_transport_abort(world.sides[i].spare[1]);
+        weir_transport_abort(public.sides[i].spare[0]);
+        weir_transport_abort(public.sides[i].spare[1]);
     }
     public_turns(3);
 #ifdef WR_TESTS_TLS
-    if (world.client) {
-        tls_contexts_unref(world.client, world.server);
-        weir_tls_context_unref(world.old_client);
+    if (public.client) {
+        tls_contexts_unref(public.client, public.server);
+        weir_tls_context_unref(public.old_client);
     }
 #endif
     for (int i = 0; i < PUBLIC_SIDES; i++) {
-        struct public_side *side = &world.sides[i];
+        struct public_side *side = &public.sides[i];
         weir_server_free(side->server);
         weir_reader_free(side->reader);
         expect_eq(weir_loop_free(side->loop), 0);
         weir_remote_unref(side->remote);
     }
-    close(world.listener);
-    close(world.file);
+    close(public.listener);
+    close(public.file);
 }
 
 void public_run(void (*body)(void))
@@ -187,7 +188,8 @@ void public_run(void (*body)(void))
     body();
     world_close();
     fprintf(stderr, "%llu scenes, %llu calls\n",
-            (unsigned long long)world.scenes, (unsigned long long)world.calls);
+            (unsigned long long)public.scenes,
+            (unsigned long long)public.calls);
     expect_eq(complaint_count, 0);
 }
 
@@ -195,7 +197,7 @@ void public_turn(void)
 {
     for (int i = 0; i < PUBLIC_SIDES; i++) {
         if (i == PUBLIC_HERE || !scene.is_stalled) {
-            expect_eq(weir_loop_run_once(world.sides[i].loop), 0);
+            expect_eq(weir_loop_run_once(public.sides[i].loop), 0);
         }
     }
     sched_yield();
@@ -227,7 +229,7 @@ void public_begin(enum public_operation operation)
 {
     scene.begun[operation]++; /* its done may be called inside the call */
     if (operation == PUBLIC_START_TLS) {
-        world.ret = NULL;
+        public.ret = NULL;
     }
 }
 
@@ -240,8 +242,8 @@ void public_begun(enum public_operation operation, int64_t result,
     if (result < 0) {
         return;
     }
-    if (operation == PUBLIC_START_TLS && world.ret) {
-        public_know(world.ret);
+    if (operation == PUBLIC_START_TLS && public.ret) {
+        public_know(public.ret);
     }
     scene.is_taken |= operation == PUBLIC_RELAY;
 }
@@ -251,7 +253,7 @@ static void world_done(enum public_operation operation)
     scene.done[operation]++;
     expect_leq(scene.done[operation], scene.begun[operation]);
     if (operation == PUBLIC_MOVE || operation == PUBLIC_RELAY) {
-        world.pending = NULL;
+        public.pending = NULL;
     }
 }
 
@@ -307,8 +309,8 @@ struct public_side *public_side_of(const weir_transport *t)
 {
     const weir_loop *loop = weir_transport_get_loop(t);
 
-    return &world.sides[loop == world.sides[PUBLIC_HERE].loop ? PUBLIC_HERE
-                                                              : PUBLIC_THERE];
+    return &public.sides[loop == public.sides[PUBLIC_HERE].loop ? PUBLIC_HERE
+                                                                : PUBLIC_THERE];
 }
 
 weir_remote *public_own_remote(weir_transport *t)
@@ -320,7 +322,7 @@ weir_remote *public_remote(weir_transport *t)
 {
     struct public_side *own = public_side_of(t);
 
-    return world.sides[own == &world.sides[PUBLIC_HERE]].remote;
+    return public.sides[own == &public.sides[PUBLIC_HERE]].remote;
 }
 
 weir_reader *public_reader(weir_transport *t)
@@ -350,7 +352,7 @@ weir_transport *public_other(weir_transport *t)
 
 int public_file(void)
 {
-    return world.file;
+    return public.file;
 }
 
 const int *public_fds(void)
@@ -358,7 +360,7 @@ const int *public_fds(void)
     static int fds[254];
 
     for (int i = 0; i < 254; i++) {
-        fds[i] = world.file;
+        fds[i] = public.file;
     }
     return fds;
 }
@@ -377,7 +379,7 @@ const struct weir_address *public_address(weir_transport *t)
 
     weir_transport_get_peername(t, &address);
     if (address.len == 0) {
-        address = world.address;
+        address = public.address;
     }
     return &address;
 }
@@ -424,29 +426,29 @@ const struct weir_tls_settings *public_tls(void)
     static struct weir_tls_settings settings;
 
     settings = (struct weir_tls_settings){.size = sizeof(settings),
-                                          .context = world.client,
+                                          .context = public.client,
                                           .server_hostname = "localhost"};
     return &settings;
 }
 
 weir_pending **public_pending(void)
 {
-    return &world.pending;
+    return &public.pending;
 }
 
 weir_transport **public_ret(void)
 {
-    return &world.ret;
+    return &public.ret;
 }
 
 weir_tls_session **public_session(void)
 {
-    return &world.session;
+    return &public.session;
 }
 
 void public_give_session(void)
 {
 #ifdef WR_TESTS_TLS
-    weir_tls_session_unref(world.session);
+    weir_tls_session_unref(public.session);
 #endif
 }

@@ -20,13 +20,13 @@ enum { ENOUGH_TURNS = 50 };
 
 UNIT(watch, a_reader_is_called_when_there_is_something_to_read)
 {
-    struct watcher reader = read_with(ends[0], true);
+    struct watcher reader = read_with(watch_ends[0], true);
     reader.stops = true;
     add_reader(&reader);
     make_turns(5);
     expect_eq(reader.calls, 0);
 
-    send_byte(ends[1]);
+    send_byte(watch_ends[1]);
     run_until_stopped();
     expect_eq(reader.calls, 1);
     make_turns(5);
@@ -36,9 +36,9 @@ UNIT(watch, a_reader_is_called_when_there_is_something_to_read)
 
 UNIT(watch, a_reader_is_called_once_a_turn_until_it_has_read)
 {
-    struct watcher reader = read_with(ends[0], false);
+    struct watcher reader = read_with(watch_ends[0], false);
     add_reader(&reader);
-    send_byte(ends[1]);
+    send_byte(watch_ends[1]);
     make_turns(3); /* the poll is on its way */
     const int before = reader.calls;
 
@@ -50,10 +50,10 @@ UNIT(watch, a_reader_is_called_once_a_turn_until_it_has_read)
 
 UNIT(watch, a_reader_sees_the_end_of_the_stream)
 {
-    struct watcher reader = read_with(ends[0], true);
+    struct watcher reader = read_with(watch_ends[0], true);
     reader.stops = true;
     add_reader(&reader);
-    expect_eq(shutdown(ends[1], SHUT_WR), 0);
+    expect_eq(shutdown(watch_ends[1], SHUT_WR), 0);
 
     run_until_stopped();
 
@@ -62,7 +62,7 @@ UNIT(watch, a_reader_sees_the_end_of_the_stream)
 
 UNIT(watch, a_writer_is_called_while_there_is_room)
 {
-    struct watcher writer = read_with(ends[0], false);
+    struct watcher writer = read_with(watch_ends[0], false);
     add_writer(&writer);
     make_turns(3);
     const int before = writer.calls;
@@ -75,14 +75,14 @@ UNIT(watch, a_writer_is_called_while_there_is_room)
 
 UNIT(watch, a_writer_waits_for_room)
 {
-    struct watcher writer = read_with(ends[0], false);
+    struct watcher writer = read_with(watch_ends[0], false);
     writer.stops = true;
-    fill(ends[0]);
+    fill(watch_ends[0]);
     add_writer(&writer);
     make_turns(10);
     expect_eq(writer.calls, 0);
 
-    empty(ends[1]);
+    empty(watch_ends[1]);
     run_until_stopped();
 
     expect_eq(writer.calls, 1);
@@ -91,9 +91,9 @@ UNIT(watch, a_writer_waits_for_room)
 /* The kernel tells polls of a FIN, whether they ask or not. */
 UNIT(watch, a_writer_without_room_does_not_spin_when_the_peer_half_closes)
 {
-    struct watcher writer = read_with(ends[0], false);
-    fill(ends[0]);
-    expect_eq(shutdown(ends[1], SHUT_WR), 0);
+    struct watcher writer = read_with(watch_ends[0], false);
+    fill(watch_ends[0]);
+    expect_eq(shutdown(watch_ends[1], SHUT_WR), 0);
     add_writer(&writer);
     const uint64_t before = turns();
 
@@ -102,10 +102,10 @@ UNIT(watch, a_writer_without_room_does_not_spin_when_the_peer_half_closes)
     expect_eq(writer.calls, 0);
     expect_lt(turns(), before + 10);
 
-    empty(ends[1]);
+    empty(watch_ends[1]);
     make_turns(10);
     expect_geq(writer.calls, 2, "once a turn, or two");
-    fill(ends[0]);
+    fill(watch_ends[0]);
     make_turns(3);
     const int calls = writer.calls;
     make_turns(10);
@@ -138,8 +138,8 @@ static void close_crowd(struct watch_crowd *crowd)
     }
 }
 
-/* The kernel ends a poll that tells each change when the queue of completions
- * is full; its last one tells of the FIN again. */
+/* The kernel ends a poll that tells each change when the queue of
+ * completions is full; its last one tells of the FIN again. */
 UNIT_IN(watch, a_writer_whose_peer_half_closed_survives_a_full_queue,
         unit_alone, void)
 {
@@ -149,9 +149,9 @@ UNIT_IN(watch, a_writer_whose_peer_half_closed_survives_a_full_queue,
     open_watching();
     close_loop();
     open_loop(&options);
-    struct watcher writer = read_with(ends[0], false);
-    fill(ends[0]);
-    expect_eq(shutdown(ends[1], SHUT_WR), 0);
+    struct watcher writer = read_with(watch_ends[0], false);
+    fill(watch_ends[0]);
+    expect_eq(shutdown(watch_ends[1], SHUT_WR), 0);
     add_writer(&writer);
     open_crowd(&crowd);
     make_turns(20);
@@ -161,11 +161,11 @@ UNIT_IN(watch, a_writer_whose_peer_half_closed_survives_a_full_queue,
         for (int i = 0; i < CROWD; i++) {
             send_byte(crowd.peers[i]);
         }
-        expect_eq(shutdown(ends[1], SHUT_WR), 0); /* once more */
+        expect_eq(shutdown(watch_ends[1], SHUT_WR), 0); /* once more */
         make_turns(20);
     }
     expect_eq(writer.calls, 0);
-    empty(ends[1]);
+    empty(watch_ends[1]);
     make_turns(10);
 
     expect_geq(writer.calls, 2);
@@ -178,17 +178,17 @@ UNIT_IN(watch, a_writer_whose_peer_half_closed_survives_a_full_queue,
 
 UNIT(watch, a_reader_and_a_writer_of_one_descriptor_are_called_apart)
 {
-    struct watcher reader = read_with(ends[0], true);
-    struct watcher writer = read_with(ends[0], false);
+    struct watcher reader = read_with(watch_ends[0], true);
+    struct watcher writer = read_with(watch_ends[0], false);
     add_reader(&reader);
     add_writer(&writer);
     make_turns(5);
     expect_eq(reader.calls, 0);
     expect_geq(writer.calls, 3);
 
-    cr_assert(weir_loop_remove_writer(loop, ends[0]));
+    cr_assert(weir_loop_remove_writer(loop, watch_ends[0]));
     const int writes = writer.calls;
-    send_byte(ends[1]);
+    send_byte(watch_ends[1]);
     make_turns(5);
 
     expect_eq(reader.calls, 1);
@@ -231,8 +231,8 @@ UNIT(watch, whatever_can_be_polled_can_be_watched)
     struct epoll_event event = {.events = EPOLLIN};
     struct watcher watchers[3];
     expect_eq(timerfd_settime(fds[1], 0, &soon_ns, NULL), 0);
-    expect_eq(epoll_ctl(fds[2], EPOLL_CTL_ADD, ends[0], &event), 0);
-    send_byte(ends[1]);
+    expect_eq(epoll_ctl(fds[2], EPOLL_CTL_ADD, watch_ends[0], &event), 0);
+    send_byte(watch_ends[1]);
     for (int i = 0; i < 3; i++) {
         watchers[i] = read_with(fds[i], false);
         add_reader(&watchers[i]);
@@ -252,11 +252,11 @@ UNIT_IN(watch, a_reader_that_was_added_before_the_first_run_is_called,
         unit_alone, void)
 {
     open_loop(NULL);
-    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    struct watcher reader = read_with(ends[0], true);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, watch_ends), 0);
+    struct watcher reader = read_with(watch_ends[0], true);
     reader.stops = true;
     add_reader(&reader);
-    send_byte(ends[1]);
+    send_byte(watch_ends[1]);
 
     run_until_stopped();
 

@@ -16,10 +16,10 @@ enum { MANY = 1000 };
 
 UNIT(watch_remove, adding_again_replaces_and_leaves_no_call_of_the_old_one)
 {
-    struct watcher old = read_with(ends[0], false);
-    struct watcher young = read_with(ends[0], false);
+    struct watcher old = read_with(watch_ends[0], false);
+    struct watcher young = read_with(watch_ends[0], false);
     add_reader(&old);
-    send_byte(ends[1]);
+    send_byte(watch_ends[1]);
     make_turns(5);
     const int calls = old.calls;
     expect_geq(calls, 1);
@@ -29,8 +29,8 @@ UNIT(watch_remove, adding_again_replaces_and_leaves_no_call_of_the_old_one)
 
     expect_eq(old.calls, calls);
     expect_geq(young.calls, 3);
-    cr_assert(weir_loop_remove_reader(loop, ends[0]));
-    cr_assert_not(weir_loop_remove_reader(loop, ends[0]));
+    cr_assert(weir_loop_remove_reader(loop, watch_ends[0]));
+    cr_assert_not(weir_loop_remove_reader(loop, watch_ends[0]));
 }
 
 /* Both are found ready by one turn, in whatever order. */
@@ -38,13 +38,13 @@ UNIT(watch_remove, a_reader_that_another_one_removes_is_not_called_any_more)
 {
     int others[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, others), 0);
-    struct watcher first = read_with(ends[0], false);
+    struct watcher first = read_with(watch_ends[0], false);
     struct watcher second = read_with(others[0], false);
     first.remove_fd = others[0];
-    second.remove_fd = ends[0];
+    second.remove_fd = watch_ends[0];
     add_reader(&first);
     add_reader(&second);
-    send_byte(ends[1]);
+    send_byte(watch_ends[1]);
     send_byte(others[1]);
 
     make_turns(10);
@@ -57,10 +57,10 @@ UNIT(watch_remove, a_reader_that_another_one_removes_is_not_called_any_more)
 
 UNIT(watch_remove, a_reader_that_removes_itself_is_called_once)
 {
-    struct watcher reader = read_with(ends[0], false);
-    reader.remove_fd = ends[0];
+    struct watcher reader = read_with(watch_ends[0], false);
+    reader.remove_fd = watch_ends[0];
     add_reader(&reader);
-    send_byte(ends[1]);
+    send_byte(watch_ends[1]);
 
     make_turns(10);
 
@@ -77,9 +77,9 @@ static void add_again(void *arg)
 
 UNIT(watch_remove, a_reader_that_adds_itself_anew_is_called_in_later_turns)
 {
-    struct watcher reader = read_with(ends[0], false);
-    expect_eq(weir_loop_add_reader(loop, ends[0], add_again, &reader), 0);
-    send_byte(ends[1]);
+    struct watcher reader = read_with(watch_ends[0], false);
+    expect_eq(weir_loop_add_reader(loop, watch_ends[0], add_again, &reader), 0);
+    send_byte(watch_ends[1]);
 
     make_turns(10);
 
@@ -88,16 +88,16 @@ UNIT(watch_remove, a_reader_that_adds_itself_anew_is_called_in_later_turns)
 
 UNIT(watch_remove, removing_needs_no_turn_and_costs_none)
 {
-    struct watcher reader = read_with(ends[0], false);
+    struct watcher reader = read_with(watch_ends[0], false);
     add_reader(&reader);
-    cr_assert(weir_loop_remove_reader(loop, ends[0]));
-    send_byte(ends[1]);
+    cr_assert(weir_loop_remove_reader(loop, watch_ends[0]));
+    send_byte(watch_ends[1]);
 
     make_turns(5);
 
     expect_eq(reader.calls, 0);
-    cr_assert_not(weir_loop_remove_reader(loop, ends[0]));
-    cr_assert_not(weir_loop_remove_writer(loop, ends[0]));
+    cr_assert_not(weir_loop_remove_reader(loop, watch_ends[0]));
+    cr_assert_not(weir_loop_remove_writer(loop, watch_ends[0]));
     cr_assert_not(weir_loop_remove_reader(loop, -1));
     cr_assert_not(weir_loop_remove_reader(loop, 1 << 30));
 }
@@ -105,17 +105,17 @@ UNIT(watch_remove, removing_needs_no_turn_and_costs_none)
 UNIT(watch_remove,
      the_peer_sees_the_end_of_a_socket_that_was_removed_and_closed)
 {
-    struct watcher reader = read_with(ends[0], false);
+    struct watcher reader = read_with(watch_ends[0], false);
     char byte;
     add_reader(&reader);
     make_turns(3);
 
-    cr_assert(weir_loop_remove_reader(loop, ends[0]));
-    close(ends[0]);
+    cr_assert(weir_loop_remove_reader(loop, watch_ends[0]));
+    close(watch_ends[0]);
     one_turn();
 
-    expect_eq(read(ends[1], &byte, 1), 0);
-    ends[0] = dup(ends[1]); /* for the end of the test */
+    expect_eq(read(watch_ends[1], &byte, 1), 0);
+    watch_ends[0] = dup(watch_ends[1]); /* for the end of the test */
 }
 
 /* ---- refusals ---- */
@@ -129,7 +129,7 @@ UNIT(watch_remove, what_is_no_descriptor_or_always_ready_is_refused)
     expect_eq(weir_loop_add_writer(loop, 12345, watched, &none), -EBADF);
     expect_eq(weir_loop_add_reader(loop, file, watched, &none), -EPERM);
     expect_eq(weir_loop_add_reader(loop, directory, watched, &none), -EPERM);
-    expect_eq(weir_loop_add_reader(loop, ends[0], NULL, &none), -EINVAL);
+    expect_eq(weir_loop_add_reader(loop, watch_ends[0], NULL, &none), -EINVAL);
     make_turns(3);
 
     expect_eq(none.calls, 0);
@@ -140,7 +140,8 @@ UNIT(watch_remove, what_is_no_descriptor_or_always_ready_is_refused)
 static void try_to_add(void *arg)
 {
     struct watcher *watcher = (struct watcher *)arg;
-    watcher->calls = weir_loop_add_reader(loop, ends[0], watched, watcher);
+    watcher->calls =
+        weir_loop_add_reader(loop, watch_ends[0], watched, watcher);
 }
 
 static void add_when_lost(void *user, weir_transport *t, int err)
@@ -163,7 +164,7 @@ UNIT_IN(watch_remove, a_loop_that_is_being_freed_takes_no_more, unit_alone,
 
     expect_eq(watcher.calls, -ESHUTDOWN);
     close(peer);
-    close_ends(ends);
+    close_ends(watch_ends);
 }
 
 /* ---- descriptors that are closed while they are watched ---- */
@@ -171,7 +172,7 @@ UNIT_IN(watch_remove, a_loop_that_is_being_freed_takes_no_more, unit_alone,
 UNIT(watch_remove,
      a_descriptor_that_was_closed_too_early_is_reported_and_removed)
 {
-    struct watcher reader = read_with(dup(ends[0]), false);
+    struct watcher reader = read_with(dup(watch_ends[0]), false);
     add_reader(&reader);
     close(reader.fd);
     make_turns(5);
@@ -192,14 +193,14 @@ UNIT(watch_remove, a_number_that_names_another_file_can_be_watched_anew)
     make_turns(3);
     const int number = others[0];
     close(others[0]);
-    expect_eq(dup2(ends[0], number), number);
+    expect_eq(dup2(watch_ends[0], number), number);
 
     struct watcher fresh = read_with(number, true);
     add_reader(&fresh);
     make_turns(3);
     expect_eq(send(others[1], "x", 1, MSG_NOSIGNAL), -1, "it is gone");
     expect_eq(errno, EPIPE);
-    send_byte(ends[1]);
+    send_byte(watch_ends[1]);
     make_turns(5);
 
     expect_eq(reader.calls, 0);
@@ -221,9 +222,9 @@ UNIT_IN(watch_remove, a_thousand_are_called_beside_one_that_is_always_ready,
     limit.rlim_cur = limit.rlim_max;
     expect_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     open_watching();
-    struct watcher busy = read_with(ends[0], false);
+    struct watcher busy = read_with(watch_ends[0], false);
     add_reader(&busy);
-    send_byte(ends[1]);
+    send_byte(watch_ends[1]);
     for (int i = 0; i < MANY; i++) {
         expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]), 0);
         readers[i] = read_with(pairs[i][0], true);
@@ -258,8 +259,8 @@ UNIT_IN(watch_remove, a_loop_is_freed_whatever_is_watched, unit_alone, void)
     int others[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, others), 0);
     open_watching();
-    struct watcher waiting = read_with(ends[0], false);
-    struct watcher busy = read_with(ends[1], false);
+    struct watcher waiting = read_with(watch_ends[0], false);
+    struct watcher busy = read_with(watch_ends[1], false);
     struct watcher removed = read_with(others[0], false);
     struct watcher added = read_with(others[1], false);
     add_reader(&waiting);

@@ -7,7 +7,7 @@
 
 #include <weir/watch.h>
 
-int ends[2];
+int watch_ends[2];
 int exception_count;
 int exception_err;
 
@@ -68,14 +68,15 @@ void open_watching(void)
     exception_count = 0;
     exception_err = 0;
     weir_loop_set_exception_handler(loop, count_exception, NULL);
-    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, watch_ends),
+              0);
     one_turn();
 }
 
 void close_watching(void)
 {
     close_loop();
-    close_ends(ends);
+    close_ends(watch_ends);
 }
 
 void with_watching(void (*body)(void))

@@ -2,15 +2,15 @@
  * Callbacks that watch descriptors, and note how often they were called.
  *
  * A struct watcher is the argument of watched(), which fails the test when it
- * is called twice in one turn. The loop is that of loop_rig.h, and `ends` a
- * socket pair that does not block.
+ * is called twice in one turn. The loop is that of loop_rig.h, and `watch_ends`
+ * a socket pair that does not block.
  */
 #ifndef WEIR_TESTS_CONTRACT_WATCH_RIG_H
 #define WEIR_TESTS_CONTRACT_WATCH_RIG_H
 
 #include "tests/contract/loop_rig.h"
 
-extern int ends[2];
+extern int watch_ends[2];
 
 /* What one callback has seen, and does. */
 struct watcher {

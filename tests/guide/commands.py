@@ -53,7 +53,7 @@ RUNS = (
     ("cc -o echo echo.c $(pkg-config --cflags --libs weir)", [], None),
     ("./echo", [], TALK),
     ("tools/demo", ["..."], None),
-    ("build/tests/test-unit-sendq --filter='sendq/*'", ["..."], None),
+    ("build/tests/test-unit --filter='slab/*'", ["..."], None),
     ("weir-load serve --mode http http://127.0.0.1:8080 &",
      ["serving http on http://127.0.0.1:8080"], None),
     ("weir-load -c 50 -d 10s http://127.0.0.1:8080/", ["..."], "kill $!"),

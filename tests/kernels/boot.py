@@ -24,6 +24,7 @@ has done: a test that asserts a time may fail there for that alone.
 
 import argparse
 import glob
+import json
 import os
 import re
 import shutil
@@ -32,6 +33,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "checks"))
+# pylint: disable-next=wrong-import-position
+from run_c_tests import suites_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -273,15 +278,26 @@ class Archive:
         self.file.close()
 
 
-def program_of(build, name):
-    """The path of a test program."""
-    if "/" in name:
-        return os.path.abspath(name)
-    for full in (name, "contract-" + name):
-        path = os.path.join(build, "tests", "test-" + full)
-        if os.path.exists(path):
-            return path
-    raise Missing(f"{name} is not built: ninja -C {build}")
+def programs_of(build, names):
+    """What `meson test` knows by these names, or else files: for each its name, the
+    path of its program, and the words that choose its tests."""
+    text = subprocess.run(["meson", "introspect", build, "--tests"],
+                          stdout=subprocess.PIPE, check=True).stdout
+    known = {}
+    for test in json.loads(text):
+        if any(word.endswith("run_c_tests.py") for word in test["cmd"]):
+            suite = test["suite"][0].split(":")[-1].split("+")[0]
+            source, path = test["cmd"][-2:]
+            known[f"{suite}-{test['name']}"] = (
+                path, "-j1", "--tap", "--filter=" + suites_of(source)[1])
+    programs = []
+    for name in names:
+        full = name if name in known or "/" in name else "contract-" + name
+        words = known.get(full, (os.path.abspath(name),))
+        if not os.path.exists(words[0]):
+            raise Missing(f"{name} is not built: ninja -C {build} tests-{full.split('-')[0]}")
+        programs.append((full, *words))
+    return programs
 
 
 def make_disk(path, init, programs, options):
@@ -289,14 +305,12 @@ def make_disk(path, init, programs, options):
     archive.entry("dev", stat.S_IFDIR | 0o755)
     archive.entry("init", stat.S_IFREG | 0o755, init)
     lines = [str(options.seconds), TOP]
+    for path in sorted({program[1] for program in programs}):
+        archive.add(path)
     for program in programs:
-        archive.add(program)
-        words = [program]
-        if os.path.basename(program).startswith("test-"):
-            words += ["-j1", "--tap"]  # for Criterion
-            if options.filter:
-                words.append("--filter=" + options.filter)
-        lines.append(" ".join(words))
+        if options.filter and len(program) > 2:
+            program = (*program[:-1], "--filter=" + options.filter)
+        lines.append(" ".join(program))
     archive.entry("programs", stat.S_IFREG | 0o644,
                   ("\n".join(lines) + "\n").encode())
     for command in COMMANDS:
@@ -439,14 +453,14 @@ def run_kernel(kernel, programs, tools, options):
                 raise RanNothing(f"the kernel {boot.release or kernel} ran no "
                                  "program")
             results.update(boot.results)
-            left = [program for program in left if program not in results]
+            left = [program for program in left if program[0] not in results]
     return results
 
 
 # ---- the report ----
 
 def show(name):
-    return re.sub(r"^test-(contract-)?", "", os.path.basename(name))
+    return os.path.basename(name).removeprefix("contract-")
 
 
 def report(program, verdict, lines):
@@ -513,7 +527,7 @@ def main():
     apt = Apt() if options.fetch else None
     with tempfile.TemporaryDirectory() as folder:
         try:
-            programs = [program_of(options.build, name) for name in names]
+            programs = programs_of(options.build, names)
             tools = (apt, find_qemu(apt), compile_init(folder))
         except Missing as missing:
             print(f"skipped: {missing}")

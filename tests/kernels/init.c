@@ -131,6 +131,7 @@ static int watch(pid_t pid, int from, long seconds)
     return -1;
 }
 
+/* Runs a line: a name, and the program with its words. */
 static void run(char *line, long seconds)
 {
     char *words[WORDS_MAX + 1] = {NULL};
@@ -142,12 +143,12 @@ static void run(char *line, long seconds)
          word = strtok_r(NULL, " \n", &rest)) {
         words[count++] = word;
     }
-    if (count == 0 || pipe(ends) < 0) {
+    if (count < 2 || pipe(ends) < 0) {
         return;
     }
     printf("\n== begin %s\n", words[0]);
     fflush(stdout);
-    const pid_t pid = start(words, ends[1]);
+    const pid_t pid = start(words + 1, ends[1]);
     close(ends[1]);
     int status = watch(pid, ends[0], seconds);
     if (status < 0) {

@@ -20,6 +20,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -27,8 +28,12 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "checks"))
+# pylint: disable-next=wrong-import-position
+from run_c_tests import suites_of as suites_of_file
+
 # The suites, in which `epoll` is the contracts over epoll; and what runs last.
-SUITES = "unit trace tasks streams sim contract epoll"
+SUITES = "unit trace tasks cxx streams sim contract epoll"
 LAST = {"threads", "e2e"}
 WORD = "WEIR_MUTANT_RUN"
 SET_CHILD_SUBREAPER = 36  # of prctl()
@@ -110,13 +115,18 @@ class Program:
         command = [str(build / word) if word.startswith("./") else word
                    for word in test["cmd"]]
         self.command = command[-1:] if self.is_c else command
+        self.source = command[-2] if self.is_c else ""
         self.stamp = ""
 
     def make_stamp(self):
-        """Changes when the program does."""
+        """Changes when the program does; of a suite that is one program, when the
+        object of this test's file does."""
         found = hashlib.blake2b(digest_size=8)
         paths = [path for path in (pathlib.Path(self.folder, word)
                                    for word in self.command) if path.is_file()]
+        if self.is_c:
+            path = pathlib.Path(self.source)
+            paths = [*pathlib.Path(f"{paths[0]}.p").glob(f"*{path.parent.name}_{path.name}.o")]
         if not paths:
             raise SystemExit(f"{self.name}: no file is in {self.command}")
         for path in paths:
@@ -125,6 +135,8 @@ class Program:
 
     def choice_of(self, tests):
         """The words and the environment that have it run these tests; ["*"]: all."""
+        if self.is_c and tests == ["*"]:
+            tests = [suites_of_file(self.source)[1]]
         if tests == ["*"] or not self.can_choose:
             return [], {}
         if self.is_c:
@@ -136,7 +148,7 @@ def is_script(word):
     """Has it its tests run by tests/e2e/harness.py?"""
     path = pathlib.Path(word)
     return path.suffix == ".py" and path.parent.name == "e2e" and (
-        "\nrun(globals())" in path.read_text(encoding="utf-8"))
+        "\nrun(globals()" in path.read_text(encoding="utf-8"))
 
 
 def suites_of(test):

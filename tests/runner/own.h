@@ -153,7 +153,7 @@ static inline bool own_is_named(int argc, char **argv, const char *option,
     const size_t len = strlen(option);
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], option, len) == 0 &&
-            fnmatch(argv[i] + len, path, 0) == 0) {
+            fnmatch(argv[i] + len, path, FNM_EXTMATCH) == 0) {
             return true;
         }
     }

@@ -35,7 +35,7 @@ UNIT(reader, every_call_waits_for_what_it_needs)
         if (how == TO_END) {
             continue;
         }
-        call_start(&call, (enum how)how, 4);
+        read_start(&call, (enum how)how, 4);
         cr_assert_not(call.is_done);
 
         feed("abc");
@@ -43,7 +43,7 @@ UNIT(reader, every_call_waits_for_what_it_needs)
 
         cr_assert(call.is_done, "call %d", how);
         const bool some = how == READ || how == READ_VIEW || how == TAKE;
-        cr_assert(call_end(&call) == 4 || (some && call.result == 3));
+        cr_assert(read_end(&call) == 4 || (some && call.result == 3));
         cr_assert(how == FILL ||
                   memcmp(call.buf, "abc\n", (size_t)call.result) == 0);
         expect_ok(
@@ -53,26 +53,26 @@ UNIT(reader, every_call_waits_for_what_it_needs)
 
 UNIT(reader, readexactly_takes_no_less_and_no_more)
 {
-    call_start(&call, EXACTLY, 6);
+    read_start(&call, EXACTLY, 6);
     feed_now("ab");
     feed_now("cd");
     cr_assert_not(call.is_done);
 
     feed("efgh");
 
-    expect_eq(call_end(&call), 6);
+    expect_eq(read_end(&call), 6);
     cr_assert_arr_eq(call.buf, "abcdef", 6);
     expect_buffered("gh");
 }
 
 UNIT(reader, fill_waits_without_consuming)
 {
-    call_start(&call, FILL, 5);
+    read_start(&call, FILL, 5);
     feed_now("abc");
     cr_assert_not(call.is_done);
     feed("defg");
 
-    expect_eq(call_end(&call), 7);
+    expect_eq(read_end(&call), 7);
 
     expect_buffered("abcdefg");
     expect_eq(weir_reader_fill(reader, 0), 7);
@@ -84,13 +84,13 @@ UNIT(reader, fill_waits_without_consuming)
 UNIT_OF(reader, read_to_end_gives_all_of_it_in_one_piece, with_reader, 4, void)
 {
     struct weir_buf buf;
-    call_start(&call, TO_END, 10);
+    read_start(&call, TO_END, 10);
     feed_now("abc");
     feed_now("defg");
     cr_assert_not(call.is_done);
     weir_reader_feed_eof(reader);
 
-    expect_eq(call_end(&call), 7);
+    expect_eq(read_end(&call), 7);
     cr_assert_arr_eq(call.buf, "abcdefg", 7);
     buf.lease = (weir_lease *)(uintptr_t)1;
     expect_eq(weir_reader_read_to_end(reader, 10, &buf), 0);
@@ -100,13 +100,13 @@ UNIT_OF(reader, read_to_end_gives_all_of_it_in_one_piece, with_reader, 4, void)
 UNIT_OF(reader, read_to_end_fails_as_soon_as_there_is_too_much, with_reader,
         100, void)
 {
-    call_start(&call, TO_END, 5);
+    read_start(&call, TO_END, 5);
     feed_now("abcde");
     cr_assert_not(call.is_done);
 
     feed("f"); /* no end is needed to know */
 
-    expect_eq(call_end(&call), WEIR_ELIMIT);
+    expect_eq(read_end(&call), WEIR_ELIMIT);
     expect_buffered("abcdef");
     weir_reader_feed_eof(reader);
     expect_error(TO_END, 5, WEIR_ELIMIT);
@@ -117,13 +117,13 @@ UNIT_OF(reader, read_to_end_fails_as_soon_as_there_is_too_much, with_reader,
 
 UNIT(reader, complaint_29__the_end_is_told_again_and_again_and_stays)
 {
-    call_start(&call, READ, 5);
+    read_start(&call, READ, 5);
     cr_assert_not(weir_reader_at_eof(reader));
 
     weir_reader_feed_eof(reader);
     weir_reader_feed_eof(reader);
 
-    expect_eq(call_end(&call), 0);
+    expect_eq(read_end(&call), 0);
     cr_assert(weir_reader_at_eof(reader));
     for (int i = 0; i < 3; i++) {
         expect_error(READ, 5, 0);
@@ -174,14 +174,14 @@ UNIT(reader, an_error_wakes_who_waits)
     for (int how = 0; how < HOW_COUNT; how++) {
         weir_reader *first = reader;
         expect_eq(weir_reader_new(loop, 10, &reader), 0);
-        call_start(&call, (enum how)how, 5);
+        read_start(&call, (enum how)how, 5);
         weir_reader_set_exception(reader, 1); /* is none */
         turn_over();
         cr_assert_not(call.is_done);
 
         weir_reader_set_exception(reader, -ETIMEDOUT);
 
-        expect_eq(call_end(&call), -ETIMEDOUT);
+        expect_eq(read_end(&call), -ETIMEDOUT);
         weir_reader_free(reader);
         reader = first;
     }
@@ -190,10 +190,10 @@ UNIT(reader, an_error_wakes_who_waits)
 UNIT(reader, complaint_23__an_incomplete_read_leaves_what_there_is_readable)
 {
     feed("abc");
-    call_start(&call, EXACTLY, 5);
+    read_start(&call, EXACTLY, 5);
     weir_reader_feed_eof(reader);
 
-    expect_eq(call_end(&call), WEIR_EINCOMPLETE);
+    expect_eq(read_end(&call), WEIR_EINCOMPLETE);
 
     expect_eq(weir_reader_get_expected(reader), 5);
     expect_buffered("abc");
@@ -208,13 +208,13 @@ UNIT(reader, complaint_23__an_incomplete_read_leaves_what_there_is_readable)
 
 UNIT(reader, an_empty_feed_is_ignored)
 {
-    call_start(&call, READ, 5);
+    read_start(&call, READ, 5);
     expect_eq(weir_reader_feed_data(reader, NULL, 0), 0);
     expect_ok(weir_reader_feed_buf(reader, &(struct weir_buf){.data = NULL}));
     turn_over();
     cr_assert_not(call.is_done);
     feed("a");
-    expect_eq(call_end(&call), 1);
+    expect_eq(read_end(&call), 1);
 }
 
 /* ---- views ---- */

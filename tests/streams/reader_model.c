@@ -235,7 +235,7 @@ static bool compare(void)
     }
     cr_assert(call.is_done, "call %d (%zu) waits, the model gave %zd",
               (int)call.how, call.len, result);
-    expect_eq(call_end(&call), call.result);
+    expect_eq(read_end(&call), call.result);
     if (outcome == GIVES) {
         check_given(result);
     } else {
@@ -297,13 +297,13 @@ static void start_call(void)
     } else {
         choose_separators();
     }
-    call_start(&call, call.how, call.len);
+    read_start(&call, call.how, call.len);
 }
 
 static void cancel_call(void)
 {
     cr_assert(weir_task_cancel(call.task));
-    expect_eq(call_end(&call), -ECANCELED);
+    expect_eq(read_end(&call), -ECANCELED);
     check_buffered();
 }
 

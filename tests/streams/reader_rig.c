@@ -79,7 +79,7 @@ void turn_over(void)
     cr_assert_eq(weir_yield(loop), 0);
 }
 
-void call_start(struct reader_call *call, enum how how, size_t len)
+void read_start(struct reader_call *call, enum how how, size_t len)
 {
     call->how = how;
     call->len = len;
@@ -89,7 +89,7 @@ void call_start(struct reader_call *call, enum how how, size_t len)
     turn_over();
 }
 
-ssize_t call_end(struct reader_call *call)
+ssize_t read_end(struct reader_call *call)
 {
     cr_assert_eq(rig_join(call->task), 0);
     return call->result;

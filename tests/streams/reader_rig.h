@@ -46,10 +46,10 @@ extern size_t separator_count;
 void turn_over(void);
 
 /* Makes the call in a task of its own, which waits now. */
-void call_start(struct reader_call *call, enum how how, size_t len);
+void read_start(struct reader_call *call, enum how how, size_t len);
 
 /* Its result, once it has returned. */
-ssize_t call_end(struct reader_call *call);
+ssize_t read_end(struct reader_call *call);
 void feed(const char *text);
 /* The same with turn_over(). */
 void feed_now(const char *text);

@@ -14,7 +14,7 @@ static struct reader_call other;
 
 UNIT(reader_tasks, a_second_reader_is_busy)
 {
-    call_start(&call, EXACTLY, 4);
+    read_start(&call, EXACTLY, 4);
     feed("abc");
 
     for (int how = 0; how < HOW_COUNT; how++) {
@@ -24,24 +24,24 @@ UNIT(reader_tasks, a_second_reader_is_busy)
     feed("d"); /* it is woken and has not run yet */
     expect_error(READ, 1, -EBUSY);
 
-    expect_eq(call_end(&call), 4);
+    expect_eq(read_end(&call), 4);
     feed("e");
     expect(READ, 1, "e");
 }
 
 UNIT(reader_tasks, complaint_25__one_may_read_right_after_another_was_cancelled)
 {
-    call_start(&call, EXACTLY, 4);
+    read_start(&call, EXACTLY, 4);
     feed("abc");
     cr_assert(weir_task_cancel(call.task));
 
     expect(READ, 10, "abc"); /* at once, before that task has run */
-    call_start(&other, READ, 3);
+    read_start(&other, READ, 3);
 
-    expect_eq(call_end(&call), -ECANCELED);
+    expect_eq(read_end(&call), -ECANCELED);
     cr_assert_not(other.is_done, "only the first reader was ended");
     feed("d");
-    expect_eq(call_end(&other), 1);
+    expect_eq(read_end(&other), 1);
 }
 
 UNIT(reader_tasks, complaint_26__a_cancelled_read_consumes_nothing)
@@ -52,10 +52,10 @@ UNIT(reader_tasks, complaint_26__a_cancelled_read_consumes_nothing)
         if (!some) {
             feed("ab");
         }
-        call_start(&call, (enum how)how, 4);
+        read_start(&call, (enum how)how, 4);
         cr_assert_not(call.is_done);
         cr_assert(weir_task_cancel(call.task));
-        expect_eq(call_end(&call), -ECANCELED);
+        expect_eq(read_end(&call), -ECANCELED);
 
         expect_buffered(there);
         expect_eq(weir_reader_consume(reader, strlen(there)), 0);
@@ -64,17 +64,17 @@ UNIT(reader_tasks, complaint_26__a_cancelled_read_consumes_nothing)
 
 UNIT(reader_tasks, complaint_26__what_was_there_before_the_cancel_is_not_lost)
 {
-    call_start(&call, READ, 4);
+    read_start(&call, READ, 4);
     feed("ab");
     cr_assert(weir_task_cancel(call.task));
 
-    expect_eq(call_end(&call), 2);
+    expect_eq(read_end(&call), 2);
 
     expect_buffered("");
-    call_start(&call, READ, 4);
+    read_start(&call, READ, 4);
     cr_assert(weir_task_cancel(call.task));
     feed("cd");
-    expect_eq(call_end(&call), -ECANCELED);
+    expect_eq(read_end(&call), -ECANCELED);
     expect_buffered("cd");
 }
 
@@ -97,7 +97,7 @@ static void free_under_a_task(enum how how, bool woken)
 {
     weir_reader *first = reader;
     expect_eq(weir_reader_new(loop, 10, &reader), 0);
-    call_start(&call, how, 4);
+    read_start(&call, how, 4);
     if (woken) {
         feed("abc\n");
         weir_reader_feed_eof(reader);
@@ -105,7 +105,7 @@ static void free_under_a_task(enum how how, bool woken)
 
     weir_reader_free(reader);
 
-    expect_eq(call_end(&call), -ECANCELED);
+    expect_eq(read_end(&call), -ECANCELED);
     reader = first;
 }
 

@@ -27,11 +27,11 @@ UNIT(reader_until, readline_gives_lines_the_partial_one_at_the_end_and_then_0)
     expect(LINE, 100, "one\n");
     expect(LINE_VIEW, 0, "\n");
     expect(LINE_VIEW, 0, "two\n");
-    call_start(&call, LINE_VIEW, 0);
+    read_start(&call, LINE_VIEW, 0);
     feed_now("ee");
     cr_assert_not(call.is_done);
     feed("\nfour");
-    expect_eq(call_end(&call), 6);
+    expect_eq(read_end(&call), 6);
     cr_assert_arr_eq(call.buf, "three\n", 6);
     weir_reader_feed_eof(reader);
 
@@ -74,10 +74,10 @@ UNIT(reader_until,
     expect(LINE_VIEW, 0, "next\n");
 
     feed("0123456789");
-    call_start(&call, LINE_VIEW, 0);
+    read_start(&call, LINE_VIEW, 0);
     cr_assert_not(call.is_done);
     feed("x");
-    expect_eq(call_end(&call), WEIR_ELIMIT);
+    expect_eq(read_end(&call), WEIR_ELIMIT);
     expect_eq(weir_reader_get_consumed(reader), 11); /* all of it */
     expect_buffered("0123456789x");
     weir_reader_feed_eof(reader);
@@ -96,10 +96,10 @@ UNIT_OF(reader_until, complaint_22__the_callers_memory_limits_one_call,
     feed("abc");
     expect_error(LINE, 3, WEIR_ELIMIT); /* no newline would fit */
     expect_eq(weir_reader_get_consumed(reader), 3);
-    call_start(&call, LINE, 4);
+    read_start(&call, LINE, 4);
     cr_assert_not(call.is_done); /* one would */
     feed("d");
-    expect_eq(call_end(&call), WEIR_ELIMIT);
+    expect_eq(read_end(&call), WEIR_ELIMIT);
     expect_buffered("abcd");
 
     weir_reader_feed_eof(reader);
@@ -115,10 +115,10 @@ UNIT(reader_until, a_separator_is_found_where_it_straddles_what_came)
     separate_by("\r\n", NULL);
     feed("GET /\r\nHost\r");
     expect(UNTIL_VIEW, 0, "GET /\r\n");
-    call_start(&call, UNTIL, 100);
+    read_start(&call, UNTIL, 100);
     cr_assert_not(call.is_done);
     feed("\nrest");
-    expect_eq(call_end(&call), 6);
+    expect_eq(read_end(&call), 6);
     cr_assert_arr_eq(call.buf, "Host\r\n", 6);
     expect_buffered("rest");
 }
@@ -155,10 +155,10 @@ UNIT(reader_until, consumed_is_what_asyncio_says_in_both_cases)
     expect_eq(weir_reader_consume(reader, 14), 0);
 
     feed("0123456789xE"); /* may still begin at 10 */
-    call_start(&call, UNTIL, 100);
+    read_start(&call, UNTIL, 100);
     cr_assert_not(call.is_done);
     feed("x");
-    expect_eq(call_end(&call), WEIR_ELIMIT);
+    expect_eq(read_end(&call), WEIR_ELIMIT);
     expect_eq(weir_reader_get_consumed(reader), 11); /* 13 + 1 - 3 */
     expect_buffered("0123456789xEx");
     expect_eq(weir_reader_consume(reader, 11), 0);
@@ -203,7 +203,7 @@ UNIT_OF(reader_until, bytes_are_looked_at_once_however_often_the_call_waits,
     static const char piece[1000] = {'x'};
     struct weir_buf line;
     separate_by("never", NULL);
-    call_start(&call, UNTIL_VIEW, 0);
+    read_start(&call, UNTIL_VIEW, 0);
     /* Looking at all of it after each piece would be 450 GB. */
     for (int i = 0; i < 30000; i++) {
         expect_eq(weir_reader_feed_data(reader, piece, sizeof(piece)), 0);
@@ -211,7 +211,7 @@ UNIT_OF(reader_until, bytes_are_looked_at_once_however_often_the_call_waits,
     }
     cr_assert_not(call.is_done);
     cr_assert(weir_task_cancel(call.task));
-    expect_eq(call_end(&call), -ECANCELED);
+    expect_eq(read_end(&call), -ECANCELED);
     feed("never");
     expect_eq(weir_reader_readuntil_view(reader, separators, 1, &line),
               30000005);

@@ -28,7 +28,7 @@ static int notify_one(void *object)
 
 static void with_condition(void (*body)(void))
 {
-    make(loop);
+    condition_make(loop);
     body();
     end();
 }
@@ -123,7 +123,7 @@ TASK(condition, cancelled_twice_before_it_runs_is_told_once)
 
 UNIT_IN(condition, freed_does_not_hide_a_cancellation, rig_run_body, void)
 {
-    make(loop);
+    condition_make(loop);
     start_first(wait_once, condition);
     weir_condition_free(condition);
     expect_eq(cancel(&first), -ECANCELED, "the wait ends with its condition");
@@ -203,7 +203,7 @@ TASK(condition, timed_out_in_line_waits_for_the_lock)
 
 UNIT_IN(condition, freed_wakes_who_waits_with_the_lock, rig_run_body, void)
 {
-    make(loop);
+    condition_make(loop);
     start_both(wait_once, condition);
 
     weir_condition_free(condition);
@@ -219,7 +219,7 @@ UNIT_IN(condition, freed_wakes_who_waits_with_the_lock, rig_run_body, void)
 UNIT_IN(condition, freed_with_its_lock_wakes_who_waits_without_it, rig_run_body,
         void)
 {
-    make(loop);
+    condition_make(loop);
     start_both(wait_and_lose, condition);
     expect_eq(weir_lock_acquire(lock), 0);
     expect_eq(weir_condition_notify(condition, 1), 1);
@@ -234,7 +234,7 @@ UNIT_IN(condition, freed_with_its_lock_wakes_who_waits_without_it, rig_run_body,
 UNIT_IN(condition, whose_lock_was_freed_first_cannot_be_notified, rig_run_body,
         void)
 {
-    make(loop);
+    condition_make(loop);
     start_first(wait_and_lose, condition);
 
     weir_lock_free(lock);

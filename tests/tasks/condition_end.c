@@ -18,7 +18,7 @@ static int sleep_locked(void *object)
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    make(on);
+    condition_make(on);
     start(&left[0], "a", wait_once, condition);
     start(&left[1], "b", wait_once, condition);
     settle();
@@ -46,7 +46,7 @@ UNIT(condition_end,
 static int leave_with_lock(weir_loop *on, void *arg)
 {
     const bool *is_cancelled = arg;
-    make(on);
+    condition_make(on);
     start(&left[0], "a", wait_and_lose, condition);
     settle();
     expect_eq(weir_lock_acquire(lock), 0);
@@ -105,7 +105,7 @@ static int join_locked(void *object)
 
 static int leave_circle(weir_loop *on, void *arg)
 {
-    make(on);
+    condition_make(on);
     start(&left[0], "a", wait_once, condition);
     settle();
     start(&left[1], "b", join_locked, &left[0]);

@@ -23,7 +23,7 @@ static bool is_reached(void *arg)
 
 static void open(int needed)
 {
-    make(loop);
+    condition_make(loop);
     level = 0;
     goal = needed;
     asked = 0;

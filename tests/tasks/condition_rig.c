@@ -10,7 +10,7 @@
 weir_lock *lock;
 weir_condition *condition;
 
-void make(weir_loop *on)
+void condition_make(weir_loop *on)
 {
     cr_assert_eq(weir_lock_new(on, &lock), 0);
     cr_assert_eq(weir_condition_new(lock, &condition), 0);

@@ -14,7 +14,7 @@
 extern weir_lock *lock;
 extern weir_condition *condition;
 
-void make(weir_loop *on);
+void condition_make(weir_loop *on);
 void end(void);
 
 /* Waits once with the lock, which it must have afterwards. */

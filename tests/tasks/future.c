@@ -105,10 +105,10 @@ TASK(future, whose_last_reference_goes_lets_its_waiters_go)
 {
     struct waiter waiter = {.shields = true};
 
-    start(&waiter, pending());
+    waiter_start(&waiter, pending());
     expect_eq(weir_yield(loop), 0);
     weir_future_unref(waiter.future);
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, 0, "the task was not cancelled");
     expect_eq(waiter.result, -ECANCELED, "the future was cancelled");
 }
@@ -122,10 +122,10 @@ TASK(future, tells_tasks_and_callbacks_in_the_order_in_which_they_came)
     struct waiter second = {.name = "2", .shields = true};
 
     add(future, "a");
-    start(&first, future);
+    waiter_start(&first, future);
     expect_eq(weir_yield(loop), 0);
     add(future, "b");
-    start(&second, future);
+    waiter_start(&second, future);
     expect_eq(weir_yield(loop), 0);
     add(future, "c");
     expect_eq(weir_future_set_result(future, 6), 0);
@@ -133,8 +133,8 @@ TASK(future, tells_tasks_and_callbacks_in_the_order_in_which_they_came)
     expect_str_eq(notes, "", "nobody runs inside the call");
     expect_eq(weir_yield(loop), 0);
     expect_str_eq(notes, "a1b2cd");
-    finish(&first);
-    finish(&second);
+    waiter_finish(&first);
+    waiter_finish(&second);
     expect_eq(first.result, 6);
     expect_eq(second.result, 6);
     weir_future_unref(future);
@@ -174,7 +174,7 @@ TASK(future, gives_back_the_callbacks_of_one_function_and_argument)
     weir_future *future = pending();
     struct waiter waiter = {.name = "w"};
 
-    start(&waiter, future);
+    waiter_start(&waiter, future);
     expect_eq(weir_yield(loop), 0);
     add(future, a);
     add(future, b);
@@ -182,7 +182,7 @@ TASK(future, gives_back_the_callbacks_of_one_function_and_argument)
     expect_eq(weir_future_remove_done_callback(future, note_done, a), 1);
     expect_eq(weir_future_remove_done_callback(future, note_done, a), 0);
     expect_eq(weir_future_set_result(future, 0), 0);
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_str_eq(notes, "wbo");
     weir_future_unref(future);
 }
@@ -328,7 +328,7 @@ TASK(future, that_several_wait_for_is_cancelled_once_with_all_of_them)
 
     slow_future(&slow);
     for (int i = 0; i < 3; i++) {
-        start(&waiters[i], slow.future);
+        waiter_start(&waiters[i], slow.future);
         futures[i] = weir_task_get_future(waiters[i].task);
     }
     expect_eq(weir_gather(loop, WEIR_GATHER_ALL, futures, 3, &group), 0);
@@ -337,7 +337,7 @@ TASK(future, that_several_wait_for_is_cancelled_once_with_all_of_them)
     expect_eq(slow.asked, 1, "one cancellation reaches it once");
     expect_eq(weir_future_set_result(slow.future, -ECANCELED), 0);
     for (int i = 0; i < 3; i++) {
-        finish(&waiters[i]);
+        waiter_finish(&waiters[i]);
         expect_eq(waiters[i].err, -ECANCELED);
     }
     expect_eq(weir_yield(loop), 0);

@@ -28,7 +28,7 @@ static int leave_waiting(weir_loop *on, void *arg)
     return weir_yield(on);
 }
 
-UNIT(future, that_ignores_its_cancellation_ends_with_the_loop)
+UNIT(future_end, that_ignores_its_cancellation_ends_with_the_loop)
 {
     struct slow slow = {.gives = 0};
     rig_start();
@@ -46,7 +46,7 @@ static void note_plain(void *arg, weir_future *future, int result)
     note(arg);
 }
 
-UNIT(future, that_outlives_its_loop_can_be_used_and_makes_no_callback)
+UNIT(future_end, that_outlives_its_loop_can_be_used_and_makes_no_callback)
 {
     struct slow slow = {.gives = 0};
 
@@ -81,7 +81,7 @@ UNIT(future, that_outlives_its_loop_can_be_used_and_makes_no_callback)
     expect_str_eq(notes, "d");
 }
 
-UNIT(future, whose_last_reference_goes_after_the_loop_frees_all)
+UNIT(future_end, whose_last_reference_goes_after_the_loop_frees_all)
 {
     rig_start_counted();
     weir_future *futures[] = {pending(), pending()};
@@ -103,7 +103,7 @@ static void add_for_ever(void *arg, weir_future *future, int result)
     expect_eq(weir_future_add_done_callback(future, add_for_ever, arg), 0);
 }
 
-UNIT(future, a_callback_that_adds_itself_does_not_keep_the_loop)
+UNIT(future_end, a_callback_that_adds_itself_does_not_keep_the_loop)
 {
     rig_start();
     weir_future *future = done_with(0);
@@ -112,7 +112,7 @@ UNIT(future, a_callback_that_adds_itself_does_not_keep_the_loop)
     rig_stop();
 }
 
-UNIT(future, that_finds_no_memory_changes_nothing)
+UNIT(future_end, that_finds_no_memory_changes_nothing)
 {
     rig_start_counted();
     weir_future *future = pending();
@@ -173,12 +173,12 @@ static void end_long_circle(int ring_error)
     expect_eq(ended_count, CIRCLE);
 }
 
-UNIT(future, a_circle_of_tasks_does_not_keep_the_loop)
+UNIT(future_end, a_circle_of_tasks_does_not_keep_the_loop)
 {
     end_long_circle(0);
 }
 
-UNIT(future, a_circle_of_tasks_does_not_keep_a_loop_whose_ring_is_broken)
+UNIT(future_end, a_circle_of_tasks_does_not_keep_a_loop_whose_ring_is_broken)
 {
     end_long_circle(-EIO);
 }
@@ -202,7 +202,7 @@ static int leave_gathered_circle(weir_loop *on, void *arg)
     return weir_yield(on);
 }
 
-UNIT(future, a_circle_through_a_gathered_group_does_not_keep_the_loop)
+UNIT(future_end, a_circle_through_a_gathered_group_does_not_keep_the_loop)
 {
     rig_start();
     expect_eq(rig_main(leave_gathered_circle, NULL), 0);
@@ -233,7 +233,8 @@ static int leave_grouped_circle(weir_loop *on, void *arg)
     return weir_yield(on);
 }
 
-UNIT(future, a_member_that_waits_for_its_groups_owner_does_not_keep_the_loop)
+UNIT(future_end,
+     a_member_that_waits_for_its_groups_owner_does_not_keep_the_loop)
 {
     rig_start();
     expect_eq(rig_main(leave_grouped_circle, NULL), 0);

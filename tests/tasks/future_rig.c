@@ -64,13 +64,13 @@ static int wait_once(weir_loop *on, void *arg)
     return waiter->err;
 }
 
-void start(struct waiter *waiter, weir_future *future)
+void waiter_start(struct waiter *waiter, weir_future *future)
 {
     waiter->future = future;
     waiter->task = rig_spawn(wait_once, waiter);
 }
 
-void finish(struct waiter *waiter)
+void waiter_finish(struct waiter *waiter)
 {
     cr_assert_eq(rig_join(waiter->task), waiter->err);
     cr_assert_eq(waiter->returns, 1);

@@ -30,8 +30,8 @@ struct waiter {
     int returns;
 };
 
-void start(struct waiter *waiter, weir_future *future);
-void finish(struct waiter *waiter);
+void waiter_start(struct waiter *waiter, weir_future *future);
+void waiter_finish(struct waiter *waiter);
 
 /* A stand-in for something that takes its time to be cancelled. */
 struct slow {

@@ -5,7 +5,7 @@
  */
 #include "future_rig.h"
 
-TASK(future, that_is_done_is_returned_without_suspending)
+TASK(future_wait, that_is_done_is_returned_without_suspending)
 {
     weir_future *future = done_with(-EPIPE);
     uint64_t switches = rig_statistics().task_switches;
@@ -19,12 +19,12 @@ TASK(future, that_is_done_is_returned_without_suspending)
     weir_future_unref(future);
 }
 
-TASK(future, is_cancelled_with_the_task_that_awaits_it)
+TASK(future_wait, is_cancelled_with_the_task_that_awaits_it)
 {
     struct slow slow = {.gives = 0};
     struct waiter waiter = {.name = "w"};
 
-    start(&waiter, slow_future(&slow));
+    waiter_start(&waiter, slow_future(&slow));
     expect_eq(weir_yield(loop), 0);
     cr_assert(weir_task_cancel(waiter.task));
     expect_eq(slow.asked, 1);
@@ -33,23 +33,23 @@ TASK(future, is_cancelled_with_the_task_that_awaits_it)
     cr_assert(weir_task_cancel(waiter.task));
     expect_eq(slow.asked, 2, "each interruption cancels it");
     expect_eq(weir_future_set_result(slow.future, -ECANCELED), 0);
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, -ECANCELED);
     expect_eq(waiter.result, -ECANCELED, "the future's own result");
     expect_eq(waiter.next, 0, "it was delivered once");
     weir_future_unref(slow.future);
 }
 
-TASK(future, that_has_another_result_after_its_cancellation_returns_it)
+TASK(future_wait, that_has_another_result_after_its_cancellation_returns_it)
 {
     struct slow slow = {.gives = 0};
     struct waiter waiter = {.name = "w"};
 
-    start(&waiter, slow_future(&slow));
+    waiter_start(&waiter, slow_future(&slow));
     expect_eq(weir_yield(loop), 0);
     cr_assert(weir_task_cancel(waiter.task));
     expect_eq(weir_future_set_result(slow.future, 8), 0);
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, 0);
     expect_eq(waiter.result, 8);
     expect_eq(waiter.next, -ECANCELED,
@@ -57,15 +57,15 @@ TASK(future, that_has_another_result_after_its_cancellation_returns_it)
     weir_future_unref(slow.future);
 }
 
-TASK(future, that_was_cancelled_does_not_cancel_who_awaits_it)
+TASK(future_wait, that_was_cancelled_does_not_cancel_who_awaits_it)
 {
     weir_future *future = pending();
     struct waiter waiter = {.name = "w"};
 
-    start(&waiter, future);
+    waiter_start(&waiter, future);
     expect_eq(weir_yield(loop), 0);
     cr_assert(weir_future_cancel(future));
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, 0, "the task was not cancelled");
     expect_eq(waiter.result, -ECANCELED);
     weir_future_unref(future);
@@ -77,11 +77,11 @@ static int resolve_then_cancel(weir_loop *on, void *arg)
     weir_future *future = pending();
     struct waiter waiter = {.shields = shields};
 
-    start(&waiter, future);
+    waiter_start(&waiter, future);
     expect_eq(weir_yield(on), 0);
     expect_eq(weir_future_set_result(future, 3), 0);
     cr_assert(weir_task_cancel(waiter.task));
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, 0);
     expect_eq(waiter.result, 3, "the result was there first");
     expect_eq(waiter.next, -ECANCELED, "the next call is cancelled");
@@ -89,7 +89,7 @@ static int resolve_then_cancel(weir_loop *on, void *arg)
     return 0;
 }
 
-UNIT(future, keeps_a_result_that_was_there_before_the_cancellation)
+UNIT(future_wait, keeps_a_result_that_was_there_before_the_cancellation)
 {
     expect_eq(rig_run(resolve_then_cancel, NULL), 0);
     expect_eq(rig_run(resolve_then_cancel, notes), 0);
@@ -101,38 +101,38 @@ static int cancel_then_resolve(weir_loop *on, void *arg)
     weir_future *future = pending();
     struct waiter waiter = {.shields = shields};
 
-    start(&waiter, future);
+    waiter_start(&waiter, future);
     expect_eq(weir_yield(on), 0);
     cr_assert(weir_task_cancel(waiter.task));
     expect_eq(weir_future_set_result(future, 3), shields ? 0 : -ESTALE);
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, -ECANCELED);
     expect_eq(waiter.next, 0);
     weir_future_unref(future);
     return 0;
 }
 
-UNIT(future, comes_too_late_after_the_cancellation_in_the_same_turn)
+UNIT(future_wait, comes_too_late_after_the_cancellation_in_the_same_turn)
 {
     expect_eq(rig_run(cancel_then_resolve, NULL), 0);
     expect_eq(rig_run(cancel_then_resolve, notes), 0);
 }
 
-TASK(future, delivers_two_cancellations_of_one_turn_as_one)
+TASK(future_wait, delivers_two_cancellations_of_one_turn_as_one)
 {
     weir_future *future = pending();
     struct waiter plain = {.name = "w"};
     struct waiter shield = {.shields = true};
 
-    start(&plain, future);
-    start(&shield, future);
+    waiter_start(&plain, future);
+    waiter_start(&shield, future);
     expect_eq(weir_yield(loop), 0);
     for (int i = 0; i < 2; i++) {
         cr_assert(weir_task_cancel(shield.task));
         cr_assert(weir_task_cancel(plain.task));
     }
-    finish(&plain);
-    finish(&shield);
+    waiter_finish(&plain);
+    waiter_finish(&shield);
     expect_eq(plain.err, -ECANCELED);
     expect_eq(plain.next, 0, "the two were delivered as one");
     expect_eq(shield.err, -ECANCELED);
@@ -140,25 +140,26 @@ TASK(future, delivers_two_cancellations_of_one_turn_as_one)
     weir_future_unref(future);
 }
 
-TASK(future, delivers_a_second_cancellation_with_the_first_until_it_is_heard)
+TASK(future_wait,
+     delivers_a_second_cancellation_with_the_first_until_it_is_heard)
 {
     struct slow slow = {.gives = 0};
     struct waiter waiter = {.name = "w"};
 
-    start(&waiter, slow_future(&slow));
+    waiter_start(&waiter, slow_future(&slow));
     expect_eq(weir_yield(loop), 0);
     cr_assert(weir_task_cancel(waiter.task));
     expect_eq(weir_yield(loop), 0);
     expect_eq(weir_future_set_result(slow.future, -ECANCELED), 0);
     cr_assert(weir_task_cancel(waiter.task),
               "the first cancellation was not told yet");
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, -ECANCELED);
     expect_eq(waiter.next, 0);
     weir_future_unref(slow.future);
 }
 
-TASK(future, takes_a_cancellation_that_was_not_delivered_yet)
+TASK(future_wait, takes_a_cancellation_that_was_not_delivered_yet)
 {
     weir_task *self = weir_task_get_current(loop);
     weir_future *done = done_with(5);
@@ -191,16 +192,16 @@ static void unref_on_cancel(void *arg, weir_future *future)
     weir_future_unref(future);
 }
 
-TASK(future, may_be_freed_by_its_own_cancellation)
+TASK(future_wait, may_be_freed_by_its_own_cancellation)
 {
     weir_future *future;
     struct waiter waiter = {.name = "w"};
 
     expect_eq(weir_future_new(loop, unref_on_cancel, NULL, &future), 0);
-    start(&waiter, future);
+    waiter_start(&waiter, future);
     expect_eq(weir_yield(loop), 0);
     cr_assert(weir_task_cancel(waiter.task));
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, -ECANCELED);
 
     expect_eq(weir_future_new(loop, unref_on_cancel, NULL, &future), 0);
@@ -208,34 +209,34 @@ TASK(future, may_be_freed_by_its_own_cancellation)
     expect_eq(weir_future_await(future, NULL), -ECANCELED);
 }
 
-TASK(future, that_is_shielded_goes_on_when_the_task_is_cancelled)
+TASK(future_wait, that_is_shielded_goes_on_when_the_task_is_cancelled)
 {
     struct slow slow = {.gives = -ECANCELED};
     struct waiter waiter = {.shields = true};
 
-    start(&waiter, slow_future(&slow));
+    waiter_start(&waiter, slow_future(&slow));
     expect_eq(weir_yield(loop), 0);
     cr_assert(weir_task_cancel(waiter.task));
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, -ECANCELED);
     expect_eq(slow.asked, 0, "the future is not cancelled");
     expect_eq(weir_future_set_result(slow.future, 1), 0);
     weir_future_unref(slow.future);
 }
 
-TASK(future, that_is_done_lets_other_tasks_run_now_and_then)
+TASK(future_wait, that_is_done_lets_other_tasks_run_now_and_then)
 {
     struct waiter waiter = {.name = "w"};
     weir_future *future = done_with(0);
 
     for (int i = 0; i < 3000; i++) {
         if (i == 100) {
-            start(&waiter, future);
+            waiter_start(&waiter, future);
         }
         expect_eq(weir_future_await(future, NULL), 0);
     }
     expect_eq(waiter.returns, 1, "another task ran during the wait");
-    finish(&waiter);
+    waiter_finish(&waiter);
     weir_future_unref(future);
 }
 
@@ -303,13 +304,13 @@ TASK(wait_for, is_cancelled_when_the_time_is_over_after_a_cancellation)
     struct slow slow = {.gives = 0};
     struct waiter waiter = {.timeout_ns = 5 * MS};
 
-    start(&waiter, slow_future(&slow));
+    waiter_start(&waiter, slow_future(&slow));
     expect_eq(weir_sleep(loop, 2 * MS), 0);
     cr_assert(weir_task_cancel(waiter.task));
     expect_eq(weir_sleep(loop, 8 * MS), 0);
     expect_eq(slow.asked, 2);
     expect_eq(weir_future_set_result(slow.future, -ECANCELED), 0);
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, -ECANCELED);
     weir_future_unref(slow.future);
 }
@@ -319,12 +320,12 @@ TASK(wait_for, is_cancelled_when_a_cancellation_follows_the_time_out)
     struct slow slow = {.gives = 0};
     struct waiter waiter = {.timeout_ns = 5 * MS};
 
-    start(&waiter, slow_future(&slow));
+    waiter_start(&waiter, slow_future(&slow));
     expect_eq(weir_sleep(loop, 8 * MS), 0);
     expect_eq(slow.asked, 1);
     cr_assert(weir_task_cancel(waiter.task));
     expect_eq(weir_future_set_result(slow.future, -ECANCELED), 0);
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, -ECANCELED, "the cancellation outranks it");
     weir_future_unref(slow.future);
 }

@@ -225,7 +225,7 @@ TASK(gather, that_is_cancelled_cancels_all_and_ends_with_the_last)
     weir_future *futures[2] = {slow_future(&slow), pending()};
 
     weir_future *group = gather(WEIR_GATHER_ALL, futures, 2);
-    start(&waiter, group);
+    waiter_start(&waiter, group);
     expect_eq(weir_yield(loop), 0);
     cr_assert(weir_task_cancel(waiter.task));
     expect_eq(slow.asked, 1);
@@ -234,7 +234,7 @@ TASK(gather, that_is_cancelled_cancels_all_and_ends_with_the_last)
     cr_assert(weir_task_cancel(waiter.task));
     expect_eq(slow.asked, 2);
     give(futures[0], 7);
-    finish(&waiter);
+    waiter_finish(&waiter);
     expect_eq(waiter.err, -ECANCELED);
     expect_eq(result_of(group), -ECANCELED, "the group ends as cancelled");
     cr_assert_not(weir_future_cancel(group));

@@ -9,7 +9,7 @@
 
 /* ---- time-outs ---- */
 
-TASK(group, a_time_out_around_it_cancels_the_members)
+TASK(group_nested, a_time_out_around_it_cancels_the_members)
 {
     struct weir_timeout limit;
     struct weir_task_group group;
@@ -25,7 +25,7 @@ TASK(group, a_time_out_around_it_cancels_the_members)
     expect_eq(weir_yield(loop), 0);
 }
 
-TASK(group, a_members_error_outranks_the_time_out_around_it)
+TASK(group_nested, a_members_error_outranks_the_time_out_around_it)
 {
     struct weir_timeout limit;
     struct weir_task_group group;
@@ -41,7 +41,7 @@ TASK(group, a_members_error_outranks_the_time_out_around_it)
     expect_eq(weir_task_get_cancelling(weir_task_get_current(loop)), 0);
 }
 
-TASK(group, its_failure_outranks_a_time_out_inside)
+TASK(group_nested, its_failure_outranks_a_time_out_inside)
 {
     struct weir_timeout limit;
     struct weir_task_group group;
@@ -64,7 +64,7 @@ TASK(group, its_failure_outranks_a_time_out_inside)
     expect_eq(weir_yield(loop), 0);
 }
 
-TASK(group, the_owner_may_take_its_interruption_back_itself)
+TASK(group_nested, the_owner_may_take_its_interruption_back_itself)
 {
     struct weir_task_group group;
     struct member bad = {.name = "b", .sleep_ns = MS, .result = -EIO};
@@ -81,7 +81,7 @@ TASK(group, the_owner_may_take_its_interruption_back_itself)
 
 /* ---- nesting ---- */
 
-TASK(group, a_failure_stays_in_its_group)
+TASK(group_nested, a_failure_stays_in_its_group)
 {
     struct weir_task_group outer;
     struct weir_task_group inner;
@@ -98,7 +98,7 @@ TASK(group, a_failure_stays_in_its_group)
     expect_eq(weir_yield(loop), 0);
 }
 
-TASK(group, a_failure_cancels_the_groups_inside)
+TASK(group_nested, a_failure_cancels_the_groups_inside)
 {
     struct weir_task_group outer;
     struct weir_task_group inner;
@@ -136,7 +136,7 @@ static int nest(weir_loop *on, void *arg)
     return weir_task_group_end(&group, 0);
 }
 
-TASK(group, a_deep_nest_is_cancelled_on_a_small_stack)
+TASK(group_nested, a_deep_nest_is_cancelled_on_a_small_stack)
 {
     int depth = 0;
     weir_task *task = rig_spawn(nest, &depth);
@@ -148,7 +148,7 @@ TASK(group, a_deep_nest_is_cancelled_on_a_small_stack)
     expect_eq(weir_yield(loop), 0);
 }
 
-TASK(group, its_failure_interrupts_a_join_of_the_owner)
+TASK(group_nested, its_failure_interrupts_a_join_of_the_owner)
 {
     struct weir_task_group group;
     struct member bad = {.name = "b", .sleep_ns = MS, .result = -EIO};
@@ -165,7 +165,7 @@ TASK(group, its_failure_interrupts_a_join_of_the_owner)
     expect_eq(weir_yield(loop), 0);
 }
 
-TASK(group, members_can_be_gathered)
+TASK(group_nested, members_can_be_gathered)
 {
     struct weir_task_group group;
     struct member members[3] = {
@@ -230,7 +230,7 @@ static int leave_owner(weir_loop *on, void *arg)
     return weir_sleep(on, MS);
 }
 
-UNIT(group, outlives_its_members_when_the_loop_is_freed)
+UNIT(group_nested, outlives_its_members_when_the_loop_is_freed)
 {
     expect_eq(rig_run(leave_owner, NULL), 0);
     expect_eq(strcspn(notes, "e"), 2, "after both members");
@@ -248,7 +248,7 @@ static int forget_group(weir_loop *on, void *arg)
     return 0;
 }
 
-UNIT_ABORTS(group, that_is_left_open_by_its_task_is_told,
+UNIT_ABORTS(group_nested, that_is_left_open_by_its_task_is_told,
             "task 'main' returned inside a task group: it did not call "
             "weir_task_group_end()")
 {
@@ -257,7 +257,7 @@ UNIT_ABORTS(group, that_is_left_open_by_its_task_is_told,
 
 /* ---- an owner that was cancelled before ---- */
 
-TASK(group, interruptions_of_its_own_are_over_with_it)
+TASK(group_nested, interruptions_of_its_own_are_over_with_it)
 {
     struct weir_task_group outer;
     struct weir_task_group inner;

@@ -11,7 +11,7 @@
 
 TASK(queue, gives_the_first_first)
 {
-    make(loop, 3, WEIR_QUEUE_FIFO);
+    queue_make(loop, 3, WEIR_QUEUE_FIFO);
     for (int round = 0; round < 5; round++) {
         expect_eq(put(0), 0);
         expect_eq(put(1), 0);
@@ -28,7 +28,7 @@ TASK(queue, gives_the_first_first)
 
 TASK(queue, gives_the_last_first_if_told_so)
 {
-    make(loop, 2, WEIR_QUEUE_LIFO);
+    queue_make(loop, 2, WEIR_QUEUE_LIFO);
     expect_eq(put(0), 0);
     expect_eq(put(1), 0);
     start_first(put_item, &items[2]);
@@ -41,7 +41,7 @@ TASK(queue, gives_the_last_first_if_told_so)
 TASK(queue, takes_a_null_pointer_like_any_other)
 {
     void *item = &items[0];
-    make(loop, 1, WEIR_QUEUE_FIFO);
+    queue_make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(weir_queue_put(queue, NULL), 0);
     expect_eq(weir_queue_get(queue, &item), 0);
     cr_assert_null(item);
@@ -52,7 +52,7 @@ TASK(queue, takes_a_null_pointer_like_any_other)
 TASK(queue, serves_getters_first_come_first_served)
 {
     struct worker getters[3];
-    make(loop, 2, WEIR_QUEUE_FIFO);
+    queue_make(loop, 2, WEIR_QUEUE_FIFO);
     start_each(getters, 3, get, queue);
     expect_str_eq(notes, "");
 
@@ -75,7 +75,7 @@ TASK(queue, serves_getters_first_come_first_served)
 TASK(queue, serves_putters_first_come_first_served)
 {
     struct worker putters[2];
-    make(loop, 2, WEIR_QUEUE_FIFO);
+    queue_make(loop, 2, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
     expect_eq(put(1), 0);
     expect_eq(put(2), -EAGAIN);
@@ -100,7 +100,7 @@ TASK(queue, serves_putters_first_come_first_served)
 
 TASK(queue, cancelled_get_takes_nothing)
 {
-    make(loop, 2, WEIR_QUEUE_FIFO);
+    queue_make(loop, 2, WEIR_QUEUE_FIFO);
     start_both(get, queue);
 
     cr_assert(weir_task_cancel(first.task));
@@ -112,7 +112,7 @@ TASK(queue, cancelled_get_takes_nothing)
 
 TASK(queue, cancelled_after_it_was_given_something_keeps_it)
 {
-    make(loop, 2, WEIR_QUEUE_FIFO);
+    queue_make(loop, 2, WEIR_QUEUE_FIFO);
     start_first(get, queue);
 
     expect_eq(put(5), 0);
@@ -123,7 +123,7 @@ TASK(queue, cancelled_after_it_was_given_something_keeps_it)
 
 TASK(queue, cancelled_put_puts_nothing)
 {
-    make(loop, 1, WEIR_QUEUE_FIFO);
+    queue_make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
     start(&first, "a", put_item, &items[1]);
     start(&second, "b", put_item, &items[2]);
@@ -140,7 +140,7 @@ TASK(queue, cancelled_put_puts_nothing)
 
 TASK(queue, cancelled_after_it_has_put_something_has_put_it)
 {
-    make(loop, 1, WEIR_QUEUE_FIFO);
+    queue_make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
     start_first(put_item, &items[1]);
 
@@ -153,7 +153,7 @@ TASK(queue, cancelled_after_it_has_put_something_has_put_it)
 
 TASK(queue, waited_for_too_long_times_out)
 {
-    make(loop, 1, WEIR_QUEUE_FIFO);
+    queue_make(loop, 1, WEIR_QUEUE_FIFO);
     must_time_out(get, queue);
     expect_eq(put(0), 0);
     expect_eq(weir_queue_get_size(queue), 1, "no getter is left");
@@ -168,7 +168,7 @@ TASK(queue, waited_for_too_long_times_out)
 TASK(queue, join_waits_until_all_that_was_put_is_dealt_with)
 {
     struct worker joiners[2];
-    make(loop, 4, WEIR_QUEUE_FIFO);
+    queue_make(loop, 4, WEIR_QUEUE_FIFO);
     expect_eq(weir_queue_join(queue), 0, "nothing was put yet");
     expect_eq(weir_queue_task_done(queue), -ERANGE);
     expect_eq(put(0), 0);
@@ -197,7 +197,7 @@ TASK(queue, join_counts_what_went_from_hand_to_hand)
     struct worker getter;
     struct worker putter;
     struct worker joiner;
-    make(loop, 1, WEIR_QUEUE_FIFO);
+    queue_make(loop, 1, WEIR_QUEUE_FIFO);
     start(&getter, "g", get, queue);
     settle();
     expect_eq(put(0), 0); /* straight to the getter */
@@ -219,7 +219,7 @@ TASK(queue, join_counts_what_went_from_hand_to_hand)
 
 TASK(queue, cancelled_join_leaves_the_others)
 {
-    make(loop, 1, WEIR_QUEUE_FIFO);
+    queue_make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
     start_both(join, queue);
     expect_eq(cancel(&first), -ECANCELED);

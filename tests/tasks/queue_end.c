@@ -13,7 +13,7 @@ TASK(queue_end, shut_down_takes_nothing_in_and_gives_out_what_is_there)
 {
     struct worker putter;
     struct worker joiner;
-    make(loop, 2, WEIR_QUEUE_FIFO);
+    queue_make(loop, 2, WEIR_QUEUE_FIFO);
     expect_eq(drain(queue), -ENOENT);
     expect_eq(put(0), 0);
     expect_eq(drain(queue), -ENOENT,
@@ -44,7 +44,7 @@ TASK(queue_end, shut_down_takes_nothing_in_and_gives_out_what_is_there)
 TASK(queue_end, shut_down_tells_getters_when_it_is_empty)
 {
     struct worker getters[2];
-    make(loop, 2, WEIR_QUEUE_FIFO);
+    queue_make(loop, 2, WEIR_QUEUE_FIFO);
     start(&first, "a", get, queue);
     start_each(getters, 2, get, queue);
 
@@ -59,7 +59,7 @@ TASK(queue_end, shut_down_tells_getters_when_it_is_empty)
 
 TASK(queue_end, shut_down_at_once_gives_nothing_out_but_by_drain)
 {
-    make(loop, 4, WEIR_QUEUE_FIFO);
+    queue_make(loop, 4, WEIR_QUEUE_FIFO);
     for (int i = 0; i < 4; i++) {
         expect_eq(put(i), 0);
     }
@@ -86,7 +86,7 @@ TASK(queue_end, shut_down_at_once_ends_joins)
 {
     struct worker joiner;
     struct worker putter;
-    make(loop, 2, WEIR_QUEUE_LIFO);
+    queue_make(loop, 2, WEIR_QUEUE_LIFO);
     expect_eq(put(0), 0);
     expect_eq(put(1), 0);
     start(&putter, "p", put_item, &items[2]);
@@ -102,7 +102,7 @@ TASK(queue_end, shut_down_at_once_ends_joins)
 
 TASK(queue_end, shut_down_twice_may_become_immediate)
 {
-    make(loop, 3, WEIR_QUEUE_FIFO);
+    queue_make(loop, 3, WEIR_QUEUE_FIFO);
     for (int i = 0; i < 3; i++) {
         expect_eq(put(i), 0);
     }
@@ -121,7 +121,7 @@ TASK(queue_end, shut_down_twice_may_become_immediate)
 
 TASK(queue_end, drained_counts_as_dealt_with)
 {
-    make(loop, 1, WEIR_QUEUE_FIFO);
+    queue_make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
     start_first(join, queue);
     weir_queue_shutdown(queue);
@@ -137,7 +137,7 @@ UNIT_IN(queue_end, freed_wakes_who_waits, rig_run_body, void)
     struct worker given;
     struct worker putter;
     struct worker joiner;
-    make(loop, 1, WEIR_QUEUE_FIFO);
+    queue_make(loop, 1, WEIR_QUEUE_FIFO);
     start(&given, "a", get, queue);
     start(&getter, "b", get, queue);
     settle();
@@ -147,7 +147,7 @@ UNIT_IN(queue_end, freed_wakes_who_waits, rig_run_body, void)
     expect_eq(finish(&getter), -ECANCELED);
     expect_eq(getter.next, 0, "the task was not cancelled");
 
-    make(loop, 1, WEIR_QUEUE_FIFO);
+    queue_make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
     start(&putter, "a", put_item, &items[1]);
     start(&joiner, "b", join, queue);
@@ -180,7 +180,7 @@ UNIT_IN(queue_end,
         rig_run_body, void)
 {
     for (int i = 0; i < 4; i++) {
-        make(loop, 1, WEIR_QUEUE_FIFO);
+        queue_make(loop, 1, WEIR_QUEUE_FIFO);
         start(&first, "a", pass_until_it_fails, queue);
         for (int turn = 0; turn <= i; turn++) {
             expect_eq(weir_yield(loop), 0);
@@ -206,7 +206,7 @@ static int new_queue(void *object)
 
 TASK(queue_end, on_another_thread_is_an_error)
 {
-    make(loop, 2, WEIR_QUEUE_FIFO);
+    queue_make(loop, 2, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
     expect_eq(elsewhere(new_queue, loop), -EPERM);
     expect_eq(elsewhere(put_item, &items[1]), -EPERM);
@@ -223,7 +223,7 @@ TASK(queue_end, on_another_thread_is_an_error)
 
 TASK(queue_end, is_used_without_waiting_in_callbacks)
 {
-    make(loop, 1, WEIR_QUEUE_FIFO);
+    queue_make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(in_callback(put_item, &items[0]), WEIR_ENOTTASK);
     expect_eq(in_callback(get, queue), WEIR_ENOTTASK);
     expect_eq(in_callback(join, queue), WEIR_ENOTTASK);
@@ -245,7 +245,7 @@ TASK(queue_end, without_room_or_order_is_not_made)
     expect_eq(weir_queue_new(loop, SIZE_MAX, WEIR_QUEUE_FIFO, &none), -ENOMEM);
     expect_eq(weir_queue_new(loop, SIZE_MAX / 8, WEIR_QUEUE_FIFO, &none),
               -ENOMEM);
-    make(loop, 1, WEIR_QUEUE_FIFO);
+    queue_make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(weir_queue_get(queue, NULL), -EINVAL);
     expect_eq(weir_queue_get_nowait(queue, NULL), -EINVAL);
 }
@@ -254,7 +254,7 @@ static struct worker left[3];
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    make(on, 1, WEIR_QUEUE_FIFO);
+    queue_make(on, 1, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
     start(&left[0], "p", put_item, &items[1]);
     start(&left[1], "j", join, queue);

@@ -9,7 +9,7 @@
 weir_queue *queue;
 int items[8];
 
-void make(weir_loop *on, size_t maxsize, enum weir_queue_order order)
+void queue_make(weir_loop *on, size_t maxsize, enum weir_queue_order order)
 {
     cr_assert_eq(weir_queue_new(on, maxsize, order, &queue), 0);
     cr_assert_eq(weir_queue_get_size(queue), 0);

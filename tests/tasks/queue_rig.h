@@ -16,7 +16,7 @@ extern int items[8];
 
 /* Runs the body, which makes the queue, and frees the queue. */
 void free_after(void (*body)(void));
-void make(weir_loop *on, size_t maxsize, enum weir_queue_order order);
+void queue_make(weir_loop *on, size_t maxsize, enum weir_queue_order order);
 int get(void *object);
 int get_nowait(void *object);
 int drain(void *object);

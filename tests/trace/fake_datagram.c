@@ -67,7 +67,8 @@ static uint32_t wait_for(int fd, uint32_t events)
     return (uint32_t)results[0].res;
 }
 
-UNIT(fake, gives_datagrams_whole_empty_or_with_the_length_that_they_had)
+UNIT(fake_datagram,
+     gives_datagrams_whole_empty_or_with_the_length_that_they_had)
 {
     struct mail mail;
     struct sockaddr_storage name;
@@ -97,7 +98,8 @@ UNIT(fake, gives_datagrams_whole_empty_or_with_the_length_that_they_had)
     expect_eq(fake_given_tag(fd, 1), 8);
 }
 
-UNIT(fake, tells_a_refusal_once_to_a_connected_sender_in_place_of_sending)
+UNIT(fake_datagram,
+     tells_a_refusal_once_to_a_connected_sender_in_place_of_sending)
 {
     struct mail mail;
     struct sockaddr_storage name;
@@ -121,7 +123,7 @@ UNIT(fake, tells_a_refusal_once_to_a_connected_sender_in_place_of_sending)
     expect_eq(fake_received_errors(fd), 1);
 }
 
-UNIT(fake, tells_a_sender_that_is_not_connected_of_no_refusal)
+UNIT(fake_datagram, tells_a_sender_that_is_not_connected_of_no_refusal)
 {
     struct mail mail;
     rig_start(&(struct fake_options){.seed = 1});
@@ -139,7 +141,7 @@ UNIT(fake, tells_a_sender_that_is_not_connected_of_no_refusal)
 }
 
 /* A queue that is not full takes one more; a poll waits for half of it. */
-UNIT(fake, has_room_for_datagrams_until_the_queue_is_full)
+UNIT(fake_datagram, has_room_for_datagrams_until_the_queue_is_full)
 {
     rig_start(&(struct fake_options){.seed = 1, .send_size = 600});
     const int fd = open_bound();
@@ -157,7 +159,7 @@ UNIT(fake, has_room_for_datagrams_until_the_queue_is_full)
     expect_eq(send_to(fd, box, 1), 1);
 }
 
-UNIT(fake, drops_datagrams_for_which_the_receiver_has_no_room)
+UNIT(fake_datagram, drops_datagrams_for_which_the_receiver_has_no_room)
 {
     rig_start(&(struct fake_options){.seed = 1, .recv_size = 600});
     const int fd = open_bound();
@@ -172,7 +174,7 @@ UNIT(fake, drops_datagrams_for_which_the_receiver_has_no_room)
     expect_eq(fake_datagram_drops(fd), 2);
 }
 
-UNIT(fake, loses_doubles_and_delays_datagrams_as_it_is_told)
+UNIT(fake_datagram, loses_doubles_and_delays_datagrams_as_it_is_told)
 {
     struct mail mail;
     rig_start(&(struct fake_options){.seed = 1});
@@ -195,7 +197,7 @@ UNIT(fake, loses_doubles_and_delays_datagrams_as_it_is_told)
     expect_eq(fake_given_tag(fd, 1), 2);
 }
 
-UNIT(fake, lets_a_unix_peer_that_does_not_read_refuse_the_twelfth)
+UNIT(fake_datagram, lets_a_unix_peer_that_does_not_read_refuse_the_twelfth)
 {
     bool is_copy;
     char bytes[8];
@@ -213,7 +215,7 @@ UNIT(fake, lets_a_unix_peer_that_does_not_read_refuse_the_twelfth)
     expect_eq(send_to(rig.fd, box, 1), 1);
 }
 
-UNIT(fake, lets_no_datagram_pass_that_is_too_long)
+UNIT(fake_datagram, lets_no_datagram_pass_that_is_too_long)
 {
     rig_start(&(struct fake_options){.seed = 1, .datagram_max = 4});
     const int fd = open_bound();

@@ -42,7 +42,7 @@ static uint32_t events_of(int fd, uint32_t events)
 }
 
 /* A page goes in whole or not at all, and a poll waits for room for one. */
-UNIT(fake, takes_a_page_into_a_pipe_whole_or_not_at_all)
+UNIT(fake_fifo, takes_a_page_into_a_pipe_whole_or_not_at_all)
 {
     rig_start(&(struct fake_options){.seed = 1});
     struct fake_fifo *fifo = fake_fifo_open(false, false, 2 * PAGE, &rig.fd);
@@ -61,7 +61,7 @@ UNIT(fake, takes_a_page_into_a_pipe_whole_or_not_at_all)
     fake_fifo_close(fifo);
 }
 
-UNIT(fake, tells_a_writer_whose_reader_has_gone)
+UNIT(fake_fifo, tells_a_writer_whose_reader_has_gone)
 {
     rig_start(&(struct fake_options){.seed = 1});
     struct fake_fifo *fifo = fake_fifo_open(false, false, PAGE, &rig.fd);
@@ -74,7 +74,7 @@ UNIT(fake, tells_a_writer_whose_reader_has_gone)
     expect_eq(write_len(rig.fd, 1), -EPIPE);
 }
 
-UNIT(fake, gives_the_bytes_of_a_writer_that_has_gone_before_the_end)
+UNIT(fake_fifo, gives_the_bytes_of_a_writer_that_has_gone_before_the_end)
 {
     rig_start(&(struct fake_options){.seed = 1});
     struct fake_fifo *fifo = fake_fifo_open(true, false, PAGE, &rig.fd);
@@ -91,7 +91,7 @@ UNIT(fake, gives_the_bytes_of_a_writer_that_has_gone_before_the_end)
     expect_eq(read_len(rig.fd, 10), 0);
 }
 
-UNIT(fake, lets_a_worker_wait_for_bytes_of_a_pipe_that_has_a_name)
+UNIT(fake_fifo, lets_a_worker_wait_for_bytes_of_a_pipe_that_has_a_name)
 {
     struct wr_file_op op;
     rig_start(&(struct fake_options){.seed = 1});

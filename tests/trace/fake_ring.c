@@ -14,7 +14,7 @@
 
 /* ---- receiving ---- */
 
-UNIT(fake, receive_ends_with_the_step_that_completes_its_total)
+UNIT(fake_ring, receive_ends_with_the_step_that_completes_its_total)
 {
     rig_begin(&(struct fake_options){.seed = 1}, BUF_COUNT);
     write_all(rig.peer, 20000);
@@ -32,7 +32,7 @@ UNIT(fake, receive_ends_with_the_step_that_completes_its_total)
     cr_assert_not(rig.op.in_flight);
 }
 
-UNIT(fake, receives_fill_one_buffer_after_the_other)
+UNIT(fake_ring, receives_fill_one_buffer_after_the_other)
 {
     rig_begin(&(struct fake_options){.seed = 1}, 2);
     rig_prep_recv(100000);
@@ -54,7 +54,7 @@ UNIT(fake, receives_fill_one_buffer_after_the_other)
     expect_eq(results[0].res, -ECANCELED);
 }
 
-UNIT(fake, plain_buffers_are_used_up_by_one_receive)
+UNIT(fake_ring, plain_buffers_are_used_up_by_one_receive)
 {
     rig_begin(&(struct fake_options){.missing = 1u << WR_FEATURE_BUF_INC |
                                                 1u << WR_FEATURE_RECV_CREDIT},
@@ -72,7 +72,7 @@ UNIT(fake, plain_buffers_are_used_up_by_one_receive)
     expect_eq(results[0].flags >> WR_CQE_BUFFER_SHIFT, 1);
 }
 
-UNIT(fake, receive_without_a_buffer_ends_at_once)
+UNIT(fake_ring, receive_without_a_buffer_ends_at_once)
 {
     rig_begin(&(struct fake_options){.seed = 1}, 0);
 
@@ -84,7 +84,7 @@ UNIT(fake, receive_without_a_buffer_ends_at_once)
     expect_eq(results[0].flags, 0);
 }
 
-UNIT(fake, end_of_stream_comes_after_the_data_and_ends_the_receive)
+UNIT(fake_ring, end_of_stream_comes_after_the_data_and_ends_the_receive)
 {
     rig_begin(&(struct fake_options){.seed = 1}, 1);
     expect_eq(fake_peer_write(rig.peer, "abc", 3), 3);
@@ -100,7 +100,7 @@ UNIT(fake, end_of_stream_comes_after_the_data_and_ends_the_receive)
     expect_eq(results[1].flags & (WR_CQE_MORE | WR_CQE_BUFFER), 0);
 }
 
-UNIT(fake, reset_is_told_once_and_then_reads_as_an_end)
+UNIT(fake_ring, reset_is_told_once_and_then_reads_as_an_end)
 {
     uint8_t buf[16];
     rig_begin(&(struct fake_options){.seed = 1}, 0);
@@ -118,7 +118,7 @@ UNIT(fake, reset_is_told_once_and_then_reads_as_an_end)
     expect_eq(results[0].res, -EPIPE);
 }
 
-UNIT(fake, overflow_ends_a_multishot_receive_and_loses_nothing)
+UNIT(fake_ring, overflow_ends_a_multishot_receive_and_loses_nothing)
 {
     rig_begin(&(struct fake_options){.cq_max = 4}, 1);
     write_all(rig.peer, 600);
@@ -138,7 +138,7 @@ UNIT(fake, overflow_ends_a_multishot_receive_and_loses_nothing)
     cr_assert_not(wr_ring_handle_overflow(rig.uring.ring));
 }
 
-UNIT(fake, enter_stops_after_twenty_items_of_work_and_says_so)
+UNIT(fake_ring, enter_stops_after_twenty_items_of_work_and_says_so)
 {
     enum { COUNT = 24 };
     struct fake_peer *peers[COUNT];
@@ -168,7 +168,7 @@ UNIT(fake, enter_stops_after_twenty_items_of_work_and_says_so)
 
 /* ---- sending ---- */
 
-UNIT(fake, send_takes_what_there_is_room_for_and_does_not_wait)
+UNIT(fake_ring, send_takes_what_there_is_room_for_and_does_not_wait)
 {
     static uint8_t out[5000];
     uint8_t in[5000];
@@ -189,7 +189,7 @@ UNIT(fake, send_takes_what_there_is_room_for_and_does_not_wait)
     expect_eq(results[0].res, 500);
 }
 
-UNIT(fake, send_reads_the_memory_when_it_completes)
+UNIT(fake_ring, send_reads_the_memory_when_it_completes)
 {
     char out[] = "old";
     char in[4] = "";
@@ -205,7 +205,7 @@ UNIT(fake, send_reads_the_memory_when_it_completes)
     expect_str_eq(in, "new");
 }
 
-UNIT(fake, write_to_an_end_that_has_closed_works_once)
+UNIT(fake_ring, write_to_an_end_that_has_closed_works_once)
 {
     rig_begin(&(struct fake_options){.seed = 1}, 0);
     fake_peer_close(rig.peer);
@@ -219,7 +219,7 @@ UNIT(fake, write_to_an_end_that_has_closed_works_once)
     }
 }
 
-UNIT(fake, close_with_unread_bytes_resets_the_peer)
+UNIT(fake_ring, close_with_unread_bytes_resets_the_peer)
 {
     char in[4];
     rig_begin(&(struct fake_options){.seed = 1}, 0);

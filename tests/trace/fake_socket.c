@@ -28,7 +28,7 @@ static int listen_loopback(struct sockaddr_in *ret_addr)
     return fd;
 }
 
-UNIT(fake, accept_gives_connections_in_order_with_their_addresses)
+UNIT(fake_socket, accept_gives_connections_in_order_with_their_addresses)
 {
     struct sockaddr_in addr;
     struct sockaddr_storage from;
@@ -62,7 +62,7 @@ UNIT(fake, accept_gives_connections_in_order_with_their_addresses)
     fake_peer_close(two);
 }
 
-UNIT(fake, connect_is_answered_refused_or_left_to_wait)
+UNIT(fake_socket, connect_is_answered_refused_or_left_to_wait)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET,
                                .sin_port = htons(80),
@@ -99,7 +99,7 @@ UNIT(fake, connect_is_answered_refused_or_left_to_wait)
     wr_sys_close(fd);
 }
 
-UNIT(fake, cancelled_receive_may_still_bring_data)
+UNIT(fake_socket, cancelled_receive_may_still_bring_data)
 {
     char buf[8];
     rig_begin(&(struct fake_options){.permille = {[FAKE_CANCEL_RACE] = 1000}},
@@ -115,7 +115,7 @@ UNIT(fake, cancelled_receive_may_still_bring_data)
     expect_eq(results[0].res, 3);
 }
 
-UNIT(fake, poll_notices_a_peer_that_goes)
+UNIT(fake_socket, poll_notices_a_peer_that_goes)
 {
     rig_begin(&(struct fake_options){.seed = 1}, 0);
     wr_prep_poll(&rig.uring, &rig.op, rig.fd, POLLRDHUP, true);
@@ -130,7 +130,7 @@ UNIT(fake, poll_notices_a_peer_that_goes)
     rig_turn(1, UINT64_MAX);
 }
 
-UNIT(fake, an_eventfd_is_read_when_it_has_something)
+UNIT(fake_socket, an_eventfd_is_read_when_it_has_something)
 {
     struct wr_op op;
     uint64_t count = 0;
@@ -156,7 +156,7 @@ static void note_time(void *arg)
     *(uint64_t *)arg = fake_now();
 }
 
-UNIT(fake, time_passes_only_while_waiting)
+UNIT(fake_socket, time_passes_only_while_waiting)
 {
     uint64_t at = 0;
     rig_start(&(struct fake_options){.seed = 1});
@@ -171,7 +171,7 @@ UNIT(fake, time_passes_only_while_waiting)
     expect_eq(wr_sys_now(), start + 1000);
 }
 
-UNIT_IN(fake, same_seed_gives_the_same_run, unit_alone, void)
+UNIT_IN(fake_socket, same_seed_gives_the_same_run, unit_alone, void)
 {
     char first[4096] = "";
     for (int run = 0; run < 2; run++) {
@@ -203,7 +203,7 @@ UNIT_IN(fake, same_seed_gives_the_same_run, unit_alone, void)
 
 /* ---- what it catches ---- */
 
-UNIT_ABORTS(fake, catches_a_descriptor_left_open,
+UNIT_ABORTS(fake_socket, catches_a_descriptor_left_open,
             "descriptor 1000 was not closed")
 {
     struct fake_peer *peer;
@@ -212,7 +212,7 @@ UNIT_ABORTS(fake, catches_a_descriptor_left_open,
     rig_stop();
 }
 
-UNIT_ABORTS(fake, catches_a_close_under_an_operation,
+UNIT_ABORTS(fake_socket, catches_a_close_under_an_operation,
             "descriptor 1000 is closed under 1 operations")
 {
     char byte;
@@ -223,7 +223,7 @@ UNIT_ABORTS(fake, catches_a_close_under_an_operation,
 }
 
 UNIT_ABORTS(
-    fake, catches_a_close_before_an_entry_was_submitted,
+    fake_socket, catches_a_close_before_an_entry_was_submitted,
     "descriptor 1000 is closed before an entry that names it was submitted")
 {
     rig_begin(&(struct fake_options){.seed = 1}, 0);
@@ -231,7 +231,7 @@ UNIT_ABORTS(
     wr_sys_close(rig.fd);
 }
 
-UNIT_ABORTS(fake, catches_an_operation_on_a_closed_descriptor,
+UNIT_ABORTS(fake_socket, catches_an_operation_on_a_closed_descriptor,
             "send names descriptor 1000, which is not open")
 {
     rig_begin(&(struct fake_options){.seed = 1}, 0);
@@ -240,7 +240,7 @@ UNIT_ABORTS(fake, catches_an_operation_on_a_closed_descriptor,
     rig_turn(0, 0);
 }
 
-UNIT_ABORTS(fake, catches_a_second_send_on_a_socket,
+UNIT_ABORTS(fake_socket, catches_a_second_send_on_a_socket,
             "a second send on descriptor 1000")
 {
     struct wr_op ops[2];
@@ -252,7 +252,7 @@ UNIT_ABORTS(fake, catches_a_second_send_on_a_socket,
     rig_turn(0, 0);
 }
 
-UNIT_ABORTS(fake, catches_a_loop_that_waits_for_ever,
+UNIT_ABORTS(fake_socket, catches_a_loop_that_waits_for_ever,
             "the loop waits for ever: 0 of 1 completions, 0 operations in "
             "flight, and nothing can happen")
 {
@@ -260,7 +260,7 @@ UNIT_ABORTS(fake, catches_a_loop_that_waits_for_ever,
     rig_turn(1, UINT64_MAX);
 }
 
-UNIT_ABORTS(fake, catches_memory_that_is_freed_with_another_size,
+UNIT_ABORTS(fake_socket, catches_memory_that_is_freed_with_another_size,
             "block->size == size")
 {
     struct test_allocator alloc;
