@@ -2,49 +2,42 @@
 
 Prints one line, "PASSED FAILED SKIPPED", that counts single tests: the results
 inside a TAP program, or one for a program without. After it follow all failed
-ones, marked with a leading "failed ", then what their programs said, then the
-skipped ones, marked with a leading "skipped "; in the end the programs that took
-longest. Those who see only a part of the output are to see the names first.
+ones, marked with a leading "failed ", then what their programs printed, then the
+skipped ones with their reasons, marked with a leading "skipped ". Readers who see
+only a part of the output see the names first.
 
-With --doubtful it prints the seed of the failed programs, or "-", then their
-names, a line each: those to be run again. The name of one that ran under a mask
-stands behind that, as the log has it. Nothing is printed where a failure is a
-fault however seldom it shows: a crash, a broken assertion of the library, a
-sanitizer's report, a failure of what does not depend on the machine, several
-seeds, or many programs.
+With --cost it prints what a whole run cost: the ten slowest programs, and how many
+objects were compiled, programs and shared libraries linked (COMMANDS, from
+`ninja -t commands`) and test programs started. KIND is "all" or "". The exit
+status is 1 if one of these numbers is more than LIMITS allows.
 
-Usage: summary.py [--doubtful] TESTLOG
+Usage: summary.py TESTLOG
+       summary.py --cost KIND COMMANDS TESTLOG LIMITS
 """
 
 import json
 import re
 import sys
 
-RESULT = re.compile(r"^(not )?ok\b[ \d-]*([^#\n]*)(# *SKIP)?", re.M)
+RESULT = re.compile(r"^(not )?ok\b[ \d-]*([^#\n]*)(?:# *(SKIP.*))?", re.M)
 GOOD = ("OK", "EXPECTEDFAIL")
 # Lines of what is said of one failed test, and for how many of a program.
 DETAILS = 15
 DETAILED = 3
 # Where a sanitizer's report begins, whose end is a table of its memory.
 REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
-SLOWEST = 5
-DOUBTED = 10
-# The suites whose programs meet the kernel and each other, so that the mood of a
-# machine may decide; and what no mood brings about.
-MOODY = {"contract", "e2e", "threads"}
-FATAL = re.compile(REPORT.pattern + r"|\bbroken: |CRASH|[Uu]nexpected signal|"
-                   r"ended by signal|exit status -\d|ended with -\d|"
-                   r": -\d+ instead of|never misused")
-SEED = re.compile(r"WEIR_TEST_SEED=(\d+)")
+SLOWEST = 10
 
 
 def judge(entry):
-    """Names of passed, failed and skipped tests of one program."""
+    """Names of passed and failed tests of one program, and of skipped ones with the
+    reason."""
     name = entry["name"]
     passed, failed, skipped = [], [], []
     for broken, title, skip in RESULT.findall(entry.get("stdout") or ""):
         kind = failed if broken else skipped if skip else passed
-        kind.append(f"{name}: {title.strip()}")
+        kind.append(f"{name}: {title.strip()}"
+                    + (f": {skip[4:].strip(' :') or 'no reason is given'}" if skip else ""))
     if not passed and not failed and not skipped:
         kind = (passed if entry["result"] in GOOD else
                 skipped if entry["result"] == "SKIP" else failed)
@@ -81,39 +74,41 @@ def details(entry, count):
     return lines[-room:]
 
 
-def print_doubtful(path):
-    names, seeds = [], set()
+def read(path):
     with open(path, encoding="utf-8") as log:
-        for line in log:
-            entry = json.loads(line)
-            if not judge(entry)[1]:
-                continue
-            suites, _, name = entry["name"].rpartition(" / ")
-            mask, _, suites = suites.rpartition(" ")
-            text = (entry.get("stdout") or "") + (entry.get("stderr") or "")
-            if (not MOODY & set(re.split("[:+]", suites)) or FATAL.search(text)
-                    or (entry.get("returncode") or 0) < 0):
-                return
-            seeds.update(SEED.findall(text))
-            names.append(f"{mask} {name}".strip())
-    if names and len(names) <= DOUBTED and len(seeds) <= 1:
-        print("\n".join([seeds.pop() if seeds else "-", *names]))
+        return [json.loads(line) for line in log]
+
+
+def print_cost(kind, commands, testlog, limits):
+    with open(commands, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    compiled = sum(" -c " in line for line in lines)
+    linked = sum(" -o " in line and " -c " not in line for line in lines)
+    entries = read(testlog)
+    found = {"objects": compiled, "links": linked, "programs": len(entries)}
+    with open(limits, encoding="utf-8") as file:
+        allowed = json.load(file)[kind or "check"]
+    slowest = sorted(((entry.get("duration") or 0, entry["name"].split(" / ")[-1])
+                      for entry in entries), reverse=True)[:SLOWEST]
+    print("slowest", ", ".join(f"{name} {seconds:.0f} s" for seconds, name in slowest))
+    print(", ".join(f"{count} {what}" for what, count in found.items()))
+    more = [f"{what}: {count} instead of {allowed[what]}"
+            for what, count in found.items() if count > allowed[what]]
+    if more:
+        print("more than tests/checks/cost.json allows: " + ", ".join(more), file=sys.stderr)
+    return 1 if more else 0
 
 
 def main():
-    if sys.argv[1] == "--doubtful":
-        print_doubtful(sys.argv[2])
-        return
-    passed, failed, skipped, times = 0, [], [], []
-    with open(sys.argv[1], encoding="utf-8") as log:
-        for line in log:
-            entry = json.loads(line)
-            good, bad, left = judge(entry)
-            times.append((entry.get("duration") or 0, entry["name"]))
-            passed += len(good)
-            skipped += left
-            if bad:
-                failed.append((bad, entry["name"], details(entry, len(bad))))
+    if sys.argv[1] == "--cost":
+        sys.exit(print_cost(*sys.argv[2:]))
+    passed, failed, skipped = 0, [], []
+    for entry in read(sys.argv[1]):
+        good, bad, left = judge(entry)
+        passed += len(good)
+        skipped += left
+        if bad:
+            failed.append((bad, entry["name"], details(entry, len(bad))))
     count = sum(len(bad) for bad, _, _ in failed)
     print(passed, count, len(skipped))
     for bad, _, _ in failed:
@@ -125,8 +120,6 @@ def main():
             print("    " + line)
     for name in skipped:
         print("skipped", name)
-    print("slowest", ", ".join(f"{name} {seconds:.0f} s" for seconds, name
-                               in sorted(times, reverse=True)[:SLOWEST]))
 
 
 main()

@@ -1,4 +1,4 @@
-"""summary.py --doubtful names what may be run again, and nothing else."""
+"""What summary.py counts of a run, and when its cost is too high."""
 
 import json
 import pathlib
@@ -10,69 +10,53 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def entry(suites="contract+sends", name="write_flow", stdout="not ok - a::b\n",
-          stderr="", returncode=1, result="FAIL"):
-    return {"name": f"weir:{suites} / {name}", "result": result, "duration": 1,
-            "returncode": returncode, "stdout": stdout, "stderr": stderr}
+def entry(stdout="ok 1 - a/b\n", result="OK", **more):
+    return {"name": "weir:contract / write_flow", "result": result, "duration": 1,
+            "stdout": stdout, **more}
 
 
-def doubtful(*entries):
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as log:
-        log.write("".join(json.dumps(line) + "\n" for line in entries))
-        log.flush()
-        done = subprocess.run(
-            [sys.executable, HERE / "summary.py", "--doubtful", log.name],
-            text=True, stdout=subprocess.PIPE, check=True)
-    return done.stdout.split()
+def summary(folder, *entries, words=()):
+    """Runs summary.py over a log of these entries, in the place of "LOG" in @words."""
+    log = pathlib.Path(folder) / "log.json"
+    log.write_text("".join(json.dumps(line) + "\n" for line in entries))
+    return subprocess.run(
+        [sys.executable, HERE / "summary.py",
+         *[str(log) if word == "LOG" else word for word in words or ["LOG"]]],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
 
 
 class Summary(unittest.TestCase):
-    def test_a_failed_expectation_is_doubtful(self):
-        good = entry(name="good", stdout="ok - a::c\n", returncode=0, result="OK")
-        self.assertEqual(doubtful(good, entry()), ["-", "write_flow"])
+    def setUp(self):
+        # pylint: disable=consider-using-with
+        self.temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(self.temporary.cleanup)
+        self.folder = self.temporary.name
 
-    def test_nothing_is_where_nothing_failed(self):
-        self.assertEqual(doubtful(entry(stdout="ok - a::b\n", result="OK")), [])
+    def check(self, wanted, *entries):
+        self.assertEqual(summary(self.folder, *entries).stdout.splitlines()[:2], wanted)
 
-    def test_the_seed_goes_along(self):
-        failed = entry(suites="e2e", name="attack",
-                       stdout="not ok - a\n# WEIR_TEST_SEED=17\n")
-        self.assertEqual(doubtful(failed), ["17", "attack"])
+    def test_results_are_counted_and_failures_named(self):
+        self.check(["1 1 0", "failed weir:contract / write_flow: a/c"],
+                   entry("ok 1 - a/b\nnot ok 2 - a/c\n", "FAIL"))
 
-    def test_the_mask_goes_along(self):
-        failed = entry()
-        failed["name"] = "mask_buf_inc " + failed["name"]
-        self.assertEqual(doubtful(failed), ["-", "mask_buf_inc", "write_flow"])
+    def test_a_program_without_results_that_failed_is_a_failure(self):
+        self.check(["0 1 0", "failed weir:contract / write_flow"], entry("", "TIMEOUT"))
 
-    def test_several_seeds_are_not_asked_again(self):
-        first = entry(stderr="WEIR_TEST_SEED=1")
-        second = entry(name="other", stderr="WEIR_TEST_SEED=2")
-        self.assertEqual(doubtful(first, second), [])
+    def test_a_skip_has_its_reason(self):
+        self.check(["0 0 1", "skipped weir:contract / write_flow: a/b: no peer"],
+                   entry("ok 1 - a/b # SKIP no peer\n", "SKIP"))
 
-    def test_a_suite_that_does_not_meet_the_kernel_is_not(self):
-        for suite in ("unit", "trace", "sim", "streams", "tasks", "counts", "checks"):
-            self.assertEqual(doubtful(entry(), entry(suites=suite)), [], suite)
-
-    def test_a_crash_is_not(self):
-        for words in ("lib/loop/loop.c:3: broken: loop", "a::b CRASH",
-                      "unexpected signal after tests/a.c:3",
-                      "Bail out! exit status -11", "# ended by signal 6",
-                      "exit status of serve tcp://x: -6 instead of 0",
-                      "the server has ended with -6",
-                      "ERROR: AddressSanitizer: heap-use-after-free",
-                      "WARNING: ThreadSanitizer: data race",
-                      "a.c:3: runtime error: overflow"):
-            self.assertEqual(doubtful(entry(stderr=words)), [], words)
-        self.assertEqual(doubtful(entry(returncode=-11)), [])
-
-    def test_one_crash_decides_for_all(self):
-        crashed = entry(name="other", stderr="a.c:1: broken: b")
-        self.assertEqual(doubtful(entry(), crashed), [])
-
-    def test_many_programs_are_not(self):
-        few = [entry(name=f"p{number}") for number in range(10)]
-        self.assertEqual(len(doubtful(*few)), 11)
-        self.assertEqual(doubtful(*few, entry(name="p10")), [])
+    def test_a_cost_above_the_recorded_one_fails(self):
+        commands = pathlib.Path(self.folder) / "commands"
+        commands.write_text("cc -o a.o -c a.c\ncc -o b.o -c b.c\ncc -o a a.o b.o\n")
+        for objects, status in ((2, 0), (1, 1)):
+            limits = pathlib.Path(self.folder) / "limits"
+            limits.write_text(json.dumps(
+                {"check": {"objects": objects, "links": 1, "programs": 1}}))
+            done = summary(self.folder, entry(),
+                           words=["--cost", "", str(commands), "LOG", str(limits)])
+            self.assertIn("2 objects, 1 links, 1 programs", done.stdout)
+            self.assertEqual(done.returncode, status, done.stderr)
 
 
 unittest.main()

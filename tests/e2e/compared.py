@@ -672,4 +672,4 @@ def test_ab_finds_ten_percent_and_nothing_where_there_is_nothing():
     equal(verdicts["slower"].count("worse") >= 19, True, "worse")
 
 
-run(globals())
+run(globals(), short="parts_are_merged_without_loss")

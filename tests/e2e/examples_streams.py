@@ -555,4 +555,4 @@ def test_the_outputs_of_two_commands_are_collected():
             rf"\A({echo_says}{ls_says}|{ls_says}{echo_says})\Z")
 
 
-run(globals())
+run(globals(), short="the_echo_server_gives_back_every_byte")

@@ -876,4 +876,4 @@ def test_long_flags_do_what_the_short_ones_do():
     matches(text, r'"warmup_ns": 50000000,')
 
 
-run_tests(globals())
+run_tests(globals(), short="each_mistake_with_run_costs_one_clear_line")

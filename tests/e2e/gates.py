@@ -788,4 +788,4 @@ def test_each_line_of_jq_in_the_manual_does_what_it_says():
         near(float(ask(maybe, {"p99_9": 1.25})), 1.25, maybe)
 
 
-run(globals())
+run(globals(), short="a_summary_has_the_same_names_in_both_loops")

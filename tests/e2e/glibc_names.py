@@ -488,4 +488,4 @@ def test_the_hosts_file_has_one_family_and_a_server_the_other():
 
 
 if __name__ == "__main__":
-    run(globals())
+    run(globals(), short="each_answer_at_each_place_of_the_search")

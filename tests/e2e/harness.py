@@ -127,10 +127,13 @@ def run_one(function):
     return None
 
 
-def run(names):
+def run(names, short=""):
     """Run all test_* functions of a script's globals(), or those that the environment
-    names; never returns."""
+    names; with WEIR_E2E_SHORT in it the test @short alone of a script that takes
+    long. Never returns."""
     chosen = os.environ.get("WEIR_E2E_TESTS", "").split()
+    if not chosen and short and "WEIR_E2E_SHORT" in os.environ:
+        chosen = [short]
     tests = [(name, value) for name, value in names.items()
              if name.startswith("test_") and callable(value)
              and (not chosen or name.removeprefix("test_") in chosen)]

@@ -599,4 +599,4 @@ def test_a_server_raises_it_too():
         judged("-c", "200", "-n", "400", server.url, status=OK, env=ENV)
 
 
-run(globals())
+run(globals(), short="a_good_server_gives_a_valid_run")

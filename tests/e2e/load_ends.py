@@ -582,4 +582,4 @@ def test_redis_ends_idle_connections():
         equal(result["connections"]["ended_idle"] > 0, True, "ends")
 
 
-run(globals())
+run(globals(), short="http_connections_may_end_between_requests")

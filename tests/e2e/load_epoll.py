@@ -145,4 +145,4 @@ def test_parts_are_merged():
     serving(check)
 
 
-run(globals())
+run(globals(), short="a_closed_loop_is_valid")

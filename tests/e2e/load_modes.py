@@ -295,4 +295,4 @@ def test_the_report_names_the_mode():
         matches(outcome.out, r"blocks of 64 KiB, both, measured")
 
 
-run(globals())
+run(globals(), short="answers_of_another_size_than_the_requests")

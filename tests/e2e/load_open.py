@@ -399,4 +399,4 @@ def test_a_run_starts_when_it_is_told():
         equal(time.time() >= start, True, "not before")
 
 
-run(globals())
+run(globals(), short="a_constant_rate_offers_exactly_that")

@@ -321,4 +321,4 @@ def test_files_are_named_after_machine_and_part():
         equal(read(f"{folder}/{host}-2-%-%x.json")["part"]["index"], 2, "part")
 
 
-run(globals())
+run(globals(), short="parts_send_one_schedule")

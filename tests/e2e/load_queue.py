@@ -198,4 +198,4 @@ def test_requests_that_wait_for_one_of_two_connections_are_there_as_long():
     agrees_with_theory([SERVICE_S] * REQUESTS, connections=2)
 
 
-run(globals())
+run(globals(), short="equal_services_of_random_arrivals_are_reported_as_they_are")

@@ -300,4 +300,4 @@ def test_ab_and_sweep_take_the_stages_and_search_does_not():
         one_line(outcome.err, r"--conn-stages: each run of a search has one")
 
 
-run(globals())
+run(globals(), short="a_server_has_as_many_connections_as_the_stages_say")

@@ -650,4 +650,4 @@ def test_a_client_of_a_server_whose_name_is_right_or_wrong():
         equal(seen, wanted, name)
 
 
-run(globals())
+run(globals(), short="an_api_server_of_three_masters_of_which_one_goes")

@@ -625,4 +625,4 @@ def test_a_lack_of_descriptors_makes_no_target_down():
         equal("is down" in proxy.stop(), False, "a target is down")
 
 
-run(globals())
+run(globals(), short="a_check_may_go_to_another_port_and_want_another_status")

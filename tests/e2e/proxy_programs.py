@@ -375,4 +375,4 @@ def test_postgresql_is_used_through_the_proxy():
         add_up(proxy, ("done", "client-reset", "target-reset"))
 
 
-run(globals())
+run(globals(), short="curl_gets_files_of_nginx")

@@ -368,4 +368,4 @@ def test_the_result_has_the_script():
                                        "expect_begin": None}, "script")
 
 
-run(globals())
+run(globals(), short="redis_counts_what_weir_load_counts")

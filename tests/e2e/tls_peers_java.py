@@ -9,4 +9,5 @@ from tls_peers import Language, tests_of
 
 run(tests_of(Language("TlsPeer.java", ["javac", "-d", "."],
                       ["java", "-XX:TieredStopAtLevel=1", "-cp", "PLACE", "TlsPeer"],
-                      ("good", "good-rsa")), "java"))
+                      ("good", "good-rsa")), "java"),
+    short="java_is_served")

@@ -306,4 +306,4 @@ status=$?; kill $server; wait $server; exit $status"""
     matches(outcome.out, r"^Requests .* ok 100  failed 0")
 
 
-run(globals())
+run(globals(), short="run_loads_serve")
