@@ -263,7 +263,7 @@ static int fault_make_context(struct world *world, bool is_server)
     }
     const int err = weir_tls_context_new(&options, &world->contexts[is_server],
                                          text, sizeof(text));
-    expect_eq(err < 0, text[0] != '\0', "%d: %s", err, text);
+    cr_assert(err == 0 || text[0] != '\0', "%d", err); /* 0: a notice */
     return err;
 }
 
