@@ -547,6 +547,11 @@ struct weir_upstream_info {
     /** The status of HTTP that the last check that was made was answered with,
      * or the error of MySQL; 0 if there was none. */
     uint32_t check_status;
+    /** The first line of the server's words by which the last check has failed:
+     * the message of a database, behind the SQLSTATE of PostgreSQL, or a wrong
+     * answer to a text check; "" if there is none. Bytes that are no plain text
+     * are '?'. */
+    char check_reason[WEIR_CHECK_REASON_SIZE];
     /** The alert by which its TLS has refused the last check that was made: the
      * name, "unknown_ca" for example, a string with static life time; NULL:
      * there was none. */

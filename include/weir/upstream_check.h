@@ -16,6 +16,9 @@
 
 WEIR_BEGIN_DECLS
 
+/** Bytes of the text of weir_upstream_info.check_reason. */
+#define WEIR_CHECK_REASON_SIZE 128
+
 /** An upstream; it belongs to its set (upstream.h). */
 typedef struct weir_upstream weir_upstream;
 

@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import socket
+import struct
 import tempfile
 import threading
 
@@ -352,7 +353,39 @@ def test_a_wrong_answer_counts_at_once():
                 "--check-send", r"PING\r\n", "--check-expect", expect,
                 "--check-timeout", "1h" if expect[0] == "^" else "800ms",
                 target(server)) as proxy:
-            matches(told(proxy, " is down"), "is down: ")
+            matches(told(proxy, " is down"),
+                    "is down: Protocol error: '-LOADING'$")
+
+
+def error_of_mysql(words):
+    return struct.pack("<IBH", 3 + len(words), 0xff, 1040) + words
+
+
+FATAL = (b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0"
+         b"Fpostmaster.c\0\0")
+WRONG = (
+    ("postgres:u", b"E" + struct.pack("!I", 4 + len(FATAL)) + FATAL,
+     "Protocol error: '57P03: the database system is starting up'"),
+    ("postgres:u", b"E\0\0\0\x08C\0Ma", "Protocol error: 'a'"),
+    ("mysql:u", error_of_mysql(b"Too many\x1b connections"),
+     r"error 1040 of MySQL: Too many\? connections"),
+    ("mysql:u", error_of_mysql(b"#08004No room"),
+     "error 1040 of MySQL: No room"),
+    ("text", b"-LOADING " + b"x" * 500 + b"\r\n",
+     "Protocol error: '-LOADING x{118}'"),
+    ("http", b"SSH-2.0-x\r\nmore", "Protocol error: 'SSH-2.0-x'"),
+)
+
+
+def test_the_reason_of_a_wrong_answer_is_told():
+    for kind, answer, reason in WRONG:
+        expect = ("--check-expect", "^+PONG") if kind == "text" else ()
+        with Server(lambda connection, _number, answer=answer:
+                    connection.sendall(answer) or connection.recv(9999)
+                    ) as server, Proxy(
+                        "tcp://127.0.0.1:0", "--check", kind, "--check", "10ms",
+                        *expect, target(server)) as proxy:
+            matches(told(proxy, " is down"), f"is down: {reason}$")
 
 
 run(globals())

@@ -86,17 +86,20 @@ static void write_why(const struct config_route *config,
 {
     const bool is_down = state == WEIR_UPSTREAM_DOWN;
     const char *alert = is_down ? info->check_alert : info->connect_alert;
+    const char *reason = is_down ? info->check_reason : "";
 
     why[0] = '\0';
     if (is_down && info->check_status > 0 &&
         config->check == WEIR_CHECK_MYSQL) {
-        snprintf(why, size, ": error %u of MySQL",
-                 (unsigned)info->check_status);
+        snprintf(why, size, ": error %u of MySQL%s%s",
+                 (unsigned)info->check_status, reason[0] ? ": " : "", reason);
     } else if (is_down && info->check_status > 0) {
         snprintf(why, size, ": HTTP %u, not %llu to %llu",
                  (unsigned)info->check_status,
                  (unsigned long long)config->check_min_status,
                  (unsigned long long)config->check_max_status);
+    } else if (reason[0]) {
+        snprintf(why, size, ": %s: '%s'", weir_strerror(err), reason);
     } else if (err == WEIR_ETLSALERT && alert) {
         snprintf(why, size, ": %s: %s", weir_strerror(err), alert);
     } else if (err < 0) {
@@ -190,7 +193,7 @@ static void tell_change(void *arg, weir_upstream *upstream,
 {
     struct route *route = arg;
     struct weir_upstream_info info = {.size = sizeof(info)};
-    char why[128];
+    char why[256];
     char whose[256];
 
     follow_change(route, upstream, state);

@@ -7,6 +7,8 @@
 #include "lib/base/options.h"
 #include "upstream.h"
 
+#include <string.h>
+
 /* ---- what it changes ---- */
 
 /* The state has changed, perhaps, by a call of the program. */
@@ -175,7 +177,7 @@ static struct weir_upstream_info calls_make_info(const weir_upstream *upstream,
 
     wr_assert(size > 0);
     wr_shared_part_read(&upstream->part, &facts);
-    return (struct weir_upstream_info){
+    struct weir_upstream_info info = {
         .size = size,
         .state = wr_upstream_get_state(upstream),
         .weight = upstream->weight,
@@ -203,6 +205,8 @@ static struct weir_upstream_info calls_make_info(const weir_upstream *upstream,
         .in_use_ns =
             wr_shared_get_use(&facts, weir_loop_get_time(upstream->set->loop)),
     };
+    memcpy(info.check_reason, facts.check_reason, sizeof(info.check_reason));
+    return info;
 }
 
 /* Adds those of one of its addresses. */
@@ -216,6 +220,8 @@ static void calls_add_info(struct weir_upstream_info *info,
     if (info->last_err == 0) { /* that of the first that has failed */
         info->last_err = its.last_err;
         info->check_status = its.check_status;
+        memcpy(info->check_reason, its.check_reason,
+               sizeof(info->check_reason));
         info->check_alert = its.check_alert;
         info->connect_alert = its.connect_alert;
     }

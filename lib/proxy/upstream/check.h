@@ -63,6 +63,7 @@ struct wr_check_talk {
     size_t used;     /* bytes of the answer that were judged for good */
     bool is_in;      /* there is a session, which bye ends */
     uint32_t status; /* of HTTP, or the error of MySQL; 0: none */
+    char reason[WEIR_CHECK_REASON_SIZE]; /* the server's words; "": none */
 };
 
 /* Bytes that are sent, borrowed from the plan. */

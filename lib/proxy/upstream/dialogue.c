@@ -128,6 +128,22 @@ static enum wr_verdict dialogue_judge(const struct wr_check *check,
     return dialogue_go_on(check, talk, len);
 }
 
+void wr_dialogue_note_reason(struct wr_check_talk *talk, const void *words,
+                             size_t len)
+{
+    const uint8_t *text = words;
+    size_t at = strlen(talk->reason);
+
+    wr_assert(at < sizeof(talk->reason));
+    for (size_t i = 0; i < len && at + 1 < sizeof(talk->reason) &&
+                       text[i] != '\r' && text[i] != '\n' && text[i] != '\0';
+         i++) {
+        talk->reason[at++] =
+            (char)(text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?');
+    }
+    talk->reason[at] = '\0';
+}
+
 bool wr_dialogue_is_over_when_quiet(const struct wr_check *check,
                                     const struct wr_check_talk *talk,
                                     size_t len)

@@ -38,6 +38,11 @@ bool wr_dialogue_is_over_when_quiet(const struct wr_check *check,
                                     const struct wr_check_talk *talk,
                                     size_t len);
 
+/* Appends the first line of a text from the server to the reason of the talk.
+ * Bytes that are not plain text become '?'. */
+void wr_dialogue_note_reason(struct wr_check_talk *talk, const void *words,
+                             size_t len);
+
 /* login.c */
 extern const struct wr_check_kind wr_check_postgres;
 extern const struct wr_check_kind wr_check_mysql;

@@ -53,6 +53,27 @@ static size_t login_postgres_make_login(const struct weir_upstream_check *plan,
     return size;
 }
 
+/* An error has fields: a letter and a text each. */
+static void login_postgres_note_error(struct wr_check_talk *talk,
+                                      const uint8_t *message, size_t size)
+{
+    static const char wanted[] = "CM"; /* SQLSTATE and message */
+
+    wr_assert(size >= POSTGRES_HEAD);
+    for (size_t i = 0; i < sizeof(wanted) - 1; i++) {
+        const uint8_t *at = message + POSTGRES_HEAD;
+        const uint8_t *end = message + size;
+        while (at < end && *at != '\0' && *at != (uint8_t)wanted[i]) {
+            const uint8_t *last = memchr(at, '\0', (size_t)(end - at));
+            at = last ? last + 1 : end;
+        }
+        if (at < end && *at != '\0') {
+            wr_dialogue_note_reason(talk, ": ", talk->reason[0] ? 2 : 0);
+            wr_dialogue_note_reason(talk, at + 1, (size_t)(end - at) - 1);
+        }
+    }
+}
+
 /* A whole message has arrived. */
 static enum wr_verdict login_postgres_judge_one(struct wr_check_talk *talk,
                                                 const uint8_t *message,
@@ -77,7 +98,10 @@ static enum wr_verdict login_postgres_judge_one(struct wr_check_talk *talk,
     case 'S': /* a parameter */
     case 'K': /* the key for cancelling */
         return talk->step > 0 ? WR_VERDICT_MORE : WR_VERDICT_BAD;
-    default: /* 'E', an error, among them */
+    case 'E': /* an error */
+        login_postgres_note_error(talk, message, size);
+        return WR_VERDICT_BAD;
+    default:
         return WR_VERDICT_BAD;
     }
 }
@@ -174,7 +198,11 @@ static enum wr_verdict login_mysql_judge_one(struct wr_check_talk *talk,
     wr_assert(size > 0);
     wr_assert(!talk->is_in);
     if (packet[0] == 0xff && size >= 3) {
+        const size_t state = size > 3 && packet[3] == '#' ? 6 : 0;
         talk->status = packet[1] | (uint32_t)packet[2] << 8;
+        if (size > 3 + state) {
+            wr_dialogue_note_reason(talk, packet + 3 + state, size - 3 - state);
+        }
         return WR_VERDICT_BAD;
     }
     if (talk->step == MYSQL_GREETING) {

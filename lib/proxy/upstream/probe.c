@@ -8,6 +8,7 @@
  */
 #include "probe.h"
 
+#include "kind.h"
 #include "lib/transport/transport.h"
 #include "weir/proxy_protocol.h"
 #include "weir/reader.h"
@@ -72,6 +73,19 @@ static ssize_t probe_read_on(struct wr_probe *probe, weir_reader *reader)
     return got == -ETIMEDOUT ? -EPROTO : got;
 }
 
+/* A wrong answer in text is the reason itself. */
+static void probe_note_answer(struct wr_probe *probe)
+{
+    const enum weir_check_kind kind = probe->check->plan.kind;
+
+    wr_assert(probe->talk.used <= probe->len);
+    if (kind == WEIR_CHECK_TEXT ||
+        (kind == WEIR_CHECK_HTTP && probe->talk.status == 0)) {
+        wr_dialogue_note_reason(&probe->talk, probe->answer + probe->talk.used,
+                                probe->len - probe->talk.used);
+    }
+}
+
 /* Says what is to be said, and reads, until there is a verdict. */
 static int probe_converse(struct wr_probe *probe, weir_reader *reader,
                           weir_writer *writer)
@@ -85,13 +99,20 @@ static int probe_converse(struct wr_probe *probe, weir_reader *reader,
             wr_require(err >= 0, err);
         } else {
             const ssize_t got = probe_read_on(probe, reader);
-            wr_require(got >= 0, (int)got);
+            if (got < 0) {
+                probe_note_answer(probe);
+                return (int)got;
+            }
             probe->len += (size_t)got;
         }
         verdict = wr_check_judge(probe->check, &probe->talk, probe->answer,
                                  probe->len);
     }
-    return verdict == WR_VERDICT_GOOD ? 0 : -EPROTO;
+    if (verdict == WR_VERDICT_GOOD) {
+        return 0;
+    }
+    probe_note_answer(probe);
+    return -EPROTO;
 }
 
 /* ---- the connection ---- */

@@ -668,6 +668,7 @@ void wr_shared_part_read(const struct wr_shared_part *part,
         ret->check_err = health->err;
         ret->check_alert = health->alert;
         ret->check_status = health->status;
+        memcpy(ret->check_reason, health->reason, sizeof(ret->check_reason));
         ret->is_being_checked = health->is_under_way;
         ret->is_checker = health->checker == part;
         ret->check_due_ns = health->due_ns;
@@ -768,7 +769,7 @@ bool wr_shared_part_end_check(struct wr_shared_part *part)
 
 bool wr_shared_part_note_check(struct wr_shared_part *part, int err,
                                const char *alert, uint32_t status,
-                               uint64_t now_ns)
+                               const char *reason, uint64_t now_ns)
 {
     struct wr_shared_health *health = part->health;
 
@@ -776,6 +777,7 @@ bool wr_shared_part_note_check(struct wr_shared_part *part, int err,
     wr_shared_lock(part->call->shared);
     health->alert = alert;
     health->status = status;
+    memcpy(health->reason, reason, sizeof(health->reason));
     if (err < 0) {
         health->err = err;
         part->target->last_err = err;

@@ -138,6 +138,7 @@ struct wr_shared_health {
     int err;                             /* of the last check that failed */
     const char *alert; /* of the last check's TLS; NULL: it had none */
     uint32_t status;   /* of the last check, by HTTP; 0: none */
+    char reason[WEIR_CHECK_REASON_SIZE]; /* of the last check; "": none */
 };
 
 /* An upstream's part in its target. */
@@ -273,6 +274,7 @@ struct wr_shared_facts {
     int check_err;
     const char *check_alert;
     uint32_t check_status;
+    char check_reason[WEIR_CHECK_REASON_SIZE];
     uint64_t in_use_since_ns; /* 0: it is not in use */
     bool is_being_checked;
     bool is_checker;       /* this part is */
@@ -398,7 +400,9 @@ WEIR_MUST_USE bool wr_shared_part_end_check(struct wr_shared_part *part);
 /* A check has found something: true if that has changed the state. */
 WEIR_MUST_USE bool wr_shared_part_note_check(struct wr_shared_part *part,
                                              int err, const char *alert,
-                                             uint32_t status, uint64_t now_ns);
+                                             uint32_t status,
+                                             const char *reason,
+                                             uint64_t now_ns);
 
 /* True if the last check has spoken against the state, which stays. */
 bool wr_shared_part_is_in_doubt(const struct wr_shared_part *part);

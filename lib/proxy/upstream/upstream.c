@@ -305,6 +305,7 @@ static void upstream_note_check(weir_upstream *upstream, int err)
     }
     if (wr_shared_part_note_check(&upstream->part, err, upstream->probe.alert,
                                   upstream->probe.talk.status,
+                                  upstream->probe.talk.reason,
                                   weir_loop_get_time(upstream->set->loop))) {
         wr_upstream_note_news(upstream);
     }
