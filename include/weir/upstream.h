@@ -118,6 +118,21 @@ typedef void weir_upstream_changed_fn(void *arg, weir_upstream *upstream,
                                       enum weir_upstream_state state, int err);
 
 /**
+ * Connects to an upstream begin to fail, or work again.
+ *
+ * Called from the loop; of sets with the same @c shared, by the set that has
+ * connected. Changes in the same loop iteration are reported by one call. The
+ * function may change the set, and may free it.
+ *
+ * @param arg       the changed_arg of the options
+ * @param upstream  the upstream; borrowed
+ * @param err       the negative error of the connect that has failed, or 0
+ * after a connect that has succeeded
+ */
+typedef void weir_upstream_failing_fn(void *arg, weir_upstream *upstream,
+                                      int err);
+
+/**
  * Another upstream is in use, of a set with WEIR_BALANCE_FIRST: connections
  * that are asked for now go to it. It is also called for the first one.
  *
@@ -186,6 +201,9 @@ struct weir_upstreams_options {
     bool leave_down;
     /** Called when another upstream is in use; may be NULL. */
     weir_upstream_in_use_fn *in_use;
+    /** Called when connects to an upstream begin to fail, and when they work
+     * again; may be NULL. */
+    weir_upstream_failing_fn *failing;
 };
 
 /**
@@ -428,6 +446,14 @@ weir_upstream_set_check_tls(weir_upstream *upstream,
  */
 WEIR_API void weir_upstream_set_draining(weir_upstream *upstream,
                                          bool is_draining);
+
+/**
+ * Take an upstream for up, whatever its checks have found.
+ *
+ * The checks go on, and may find it down again, by as many failures in a row as
+ * they need. Without checks this has no effect; an ejection goes on.
+ */
+WEIR_API void weir_upstream_lift(weir_upstream *upstream);
 
 /**
  * Begin or end a pause of the checks of an upstream, which is not checked while

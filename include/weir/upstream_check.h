@@ -143,8 +143,8 @@ struct weir_upstream_check {
     const void *expect;
     /** Number of bytes that the answer must have. */
     size_t expect_size;
-    /** Bytes of an answer that are looked at; default 4096, for HTTP at least
-     * 12. */
+    /** Bytes of an answer that are looked at; default 4096, for WEIR_CHECK_TEXT
+     * 16384; for HTTP at least 12. */
     uint32_t limit_bytes;
     /** WEIR_CHECK_HTTP: the path, copied; default "/". */
     const char *path;

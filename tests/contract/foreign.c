@@ -101,6 +101,7 @@ static struct {
 
 #ifdef WR_TESTS_PROXY
 #define FOREIGN_PROXY_CALLS(X)                                                 \
+    X(weir_upstream_lift, world.upstream)                                      \
     X(weir_upstream_pause_checks, world.upstream, true)                        \
     X(weir_upstream_remove, world.upstream)                                    \
     X(weir_upstream_set_draining, world.upstream, true)                        \

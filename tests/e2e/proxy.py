@@ -17,7 +17,7 @@ import time
 from harness import (WAIT_S, Program, Skip, command, equal, fails,
                      is_sanitized, matches, run, status_bytes)
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, expect_reset, target
+from proxying import PROXY, Proxy, expect_reset, target, told
 from servers import (Refusing, Server, drain, echo, echoes, echoes_all,
                      read_exactly, reset)
 import manual
@@ -250,6 +250,33 @@ def test_what_a_client_causes_ejects_no_target():
                    proxy.metric("upstream_ejections_total"),
                    server.accepted), (0, 0, 3), f"by {reason}")
             proxy.stop_by([reason] * 3)
+
+
+def test_a_target_that_begins_to_fail_and_works_again_is_told():
+    for threads, more in ((1, ()), (2, ("--eject", "0"))):
+        with Server(echo) as server:
+            port = server.port
+            with Proxy("--listen", "tcp://127.0.0.1:0", "--name", "a", "--to",
+                       target(server), *more, threads=threads) as proxy:
+                for _ in range(2):
+                    with proxy.connect() as client:
+                        echoes(client)
+                server.stop_listening()
+                for _ in range(2):
+                    expect_reset(proxy, b"x")
+                matches(told(proxy, "target"),
+                        rf"a, route \*: target {target(server)} begins to "
+                        r"fail: Connection refused$")
+                server.listener = socket.create_server(("127.0.0.1", port))
+                server.thread = threading.Thread(target=server.accept,
+                                                 daemon=True)
+                server.thread.start()
+                for _ in range(3):
+                    with proxy.connect() as client:
+                        echoes(client)
+                matches(told(proxy, "target"),
+                        rf"target {target(server)} works again$")
+                equal(proxy.stop(), "", "more words")
 
 
 def test_a_backup_is_used_when_all_others_are_down():
@@ -571,7 +598,8 @@ def test_values_have_variables_of_the_environment():
                            env=dict(os.environ, **variables))
 
     text = ("[a]\nlisten = tcp://${HERE}:${PORT:-0}\n"
-            "to = tcp://a.example:1\ncheck-send = ${not}${WORDS:-}$\n"
+            "check = text\nto = tcp://a.example:1\n"
+            "check-send = ${not}${WORDS:-}$\n"
             .replace("${not}", "$not"))
     equal(look(text, HERE="127.0.0.1").err,
           "weir-proxy: the configuration is good\n", "with all of them")

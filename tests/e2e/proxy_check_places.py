@@ -6,6 +6,7 @@ targets that are checked otherwise than their route, or not at all.
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import tempfile
 import threading
 
 from harness import equal, is_sanitized, matches, run
+from manual import page
 from proxy_certificates import Secured, certificates, make_certificate
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, expect_reset, target, told
@@ -303,6 +305,54 @@ def test_a_check_with_an_answer_ends_without_a_reset():
             r"QUIT\r\n\x00", target(server)) as proxy:
         known.wait(60)
         equal(set(ends), {b"QUIT\r\n\x00"}, "ends of checks")
+        equal(proxy.metric("upstream_checks_failed_total"), 0, "bad checks")
+
+
+def manual_example(word):
+    """The flags of the manual's example that says this word."""
+    text = next(part for part in re.findall(
+        r"^\.Bd -literal.*?\n(.*?)^\.Ed", page("weir-proxy.1"), re.M | re.S)
+        if word in part)
+    pairs = re.findall(r"^([\w-]+) = (.*)$", text.replace("\\e", "\\"), re.M)
+    return [flag for name, value in pairs
+            for flag in (f"--{name}", value.strip('"'))]
+
+
+def test_the_manuals_check_of_a_mail_server_waits_for_the_whole_greeting():
+    """Postfix turns away who talks before it."""
+    early = []
+    heard = threading.Event()
+
+    def serve(connection, _number):
+        connection.sendall(b"220-mx ESMTP\r\n")
+        connection.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            early.append(connection.recv(100))
+        connection.settimeout(None)
+        connection.sendall(b"220 mx ESMTP\r\n")
+        if connection.recv(100) == b"QUIT\r\n":
+            connection.sendall(b"221 bye\r\n")
+            heard.set()
+
+    with Server(serve) as server, Proxy(
+            "tcp://127.0.0.1:0", *manual_example("QUIT"), "--check", "20ms",
+            target(server)) as proxy:
+        wait_until(heard.is_set)
+        wait_until(lambda: proxy.metric("upstream_checks_total") > 0)
+        equal(early, [], "what came before the greeting had ended")
+
+
+def test_a_text_behind_many_bytes_of_an_answer_is_found():
+    def serve(connection, _number):
+        connection.recv(100)
+        connection.sendall(b"x" * 16000 + b"role:master\r\n")
+        connection.recv(100)
+
+    with Server(serve) as server, Proxy(
+            "tcp://127.0.0.1:0", "--check", "text", "--check", "20ms",
+            "--check-send", r"INFO\r\n", "--check-expect", "role:master",
+            target(server)) as proxy:
+        wait_until(lambda: proxy.metric("upstream_checks_total") > 0)
         equal(proxy.metric("upstream_checks_failed_total"), 0, "bad checks")
 
 

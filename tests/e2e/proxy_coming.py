@@ -23,11 +23,12 @@ SAMPLES = {"trust": "10.0.0.0/8", "client-allow": "10.0.0.0/8",
            "client-name": "cn:app", "admin": "127.0.0.1:0",
            "handover": "/tmp/weir-proxy-next"}
 # Words that only make sense beside others, which a row may leave out.
-NEEDS = {"trust": "accept-proxy = any",
+NEEDS = {"trust": "accept-proxy = any", "queue": "limit = 5",
          "when-down": "check = 2s", "when-back": "check = 2s",
          "client-name": "client-ca = F", "require-client-cert": "client-ca = F"}
 OF_TLS = {"cert", "key-passphrase-file", "client-ca", "tls-min", "ciphers", "groups",
-          "alpn", "route", "unknown-name", "client-crl", "client-name", "passthrough"}
+          "alpn", "route", "unknown-name", "client-crl", "client-name", "passthrough",
+          "handshake-timeout"}
 
 
 def read(name):
@@ -95,7 +96,8 @@ def configuration(spans, scope, files):
             if not word.endswith("-crl")]  # of which there is no file here
     words = {word for word, _ in said}
     for word in list(words):
-        need = "check = http" if word.startswith("check-") else ""
+        need = ("check = text" if word in ("check-send", "check-expect") else
+                "check = http" if word.startswith("check-") else "")
         more, _, value = NEEDS.get(word, need).partition(" = ")
         if more and more not in words and more in scope:
             said.append((more, files.value(more, value)))
@@ -117,8 +119,9 @@ def configuration(spans, scope, files):
     lines += routes + parts["Its route"]
     group = re.match(r"to = @(.*)", targets[0]) if targets else None
     lines += targets or ["to = tls://a.example:443" if any(
-        word.startswith("to-") for word in words) or ("check", "tls") in said else
-                         "to = tcp://127.0.0.1:1"]
+        word.startswith("to-") for word in words) or ("check", "tls") in said
+        else "to = tcp://a.example:1" if words & {"resolve", "resolver"}
+        else "to = tcp://127.0.0.1:1"]
     lines += parts["A target"]
     if group:
         lines += [f"[targets {group[1]}]", "to = tcp://127.0.0.1:1"]

@@ -98,6 +98,34 @@ def test_a_target_is_drained_and_ready_again():
         equal(pair.names(), "ab", "new connections")
 
 
+def test_a_target_that_stays_down_is_up_by_command():
+    """Its checks go on, and find it down again."""
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack, "check = 10ms", "check-rise = 99999999",
+                    "check-fall = 2")
+        serve = pair.a.serve
+
+        def fail():
+            pair.a.stop_listening()
+            wait_until(lambda: pair.proxy.metric("upstream_up") == 1)
+
+        wait_until(lambda: pair.proxy.metric("upstream_checks_total") >= 2)
+        port = pair.a.port
+        fail()
+        pair.a.listener = socket.create_server(("127.0.0.1", port))
+        pair.a.thread = threading.Thread(target=pair.a.accept, daemon=True)
+        pair.a.serve = serve
+        pair.a.thread.start()
+        for word in "ready", "reload":
+            pair.order(word, *([f"*/127.0.0.1:{port}"]
+                               if word == "ready" else []))
+            equal(pair.names(), "b", f"new connections after {word}")
+        equal(pair.order("up", f"*/127.0.0.1:{port}"), "", "the answer")
+        equal(pair.names(), "ab", "new connections")
+        fail()
+        equal(pair.names(), "b", "new connections after two bad checks")
+
+
 def test_a_weight_holds_for_all_threads_until_ready():
     with contextlib.ExitStack() as stack:
         pair = Pair(stack, threads=4)
@@ -253,9 +281,11 @@ def test_a_socket_of_another_program_stays():
             program.bind(other)
             program.listen()
             before = os.stat(other).st_ino
-            stack.enter_context(pair.start(admin=False))
-            pair.proxy.finish(2 * WAIT_S)
+            outcome = command(PROXY, "--config", pair.path)
+            equal(outcome.status, 1, "exit code")
+            matches(outcome.err, "ctl: .*/other: .* in use")
             equal(os.stat(other).st_ino, before, "the file")
+            equal(pair.names(), "ab", "targets of the one before")
 
 
 def test_a_command_whose_sender_has_gone_is_dropped():
@@ -447,7 +477,7 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
             with open(pair.path, "w", encoding="ascii") as file:
                 file.write("\n".join([
                     f"ctl = {pair.ctl}", f"handover = {pair.folder}/handover",
-                    f"admin-token = {token}", "[db]",
+                    "admin = 127.0.0.1:0", f"admin-token = {token}", "[db]",
                     f"listen = tls://127.0.0.1:{pair.port}",
                     f"cert = {certs}", f"client-deny = @{networks}",
                     "check = text", "check = 60s",

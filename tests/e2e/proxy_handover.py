@@ -228,14 +228,19 @@ def test_a_second_proxy_is_refused_where_nothing_is_handed_over():
     equal("in use" in outcome.err, True, outcome.err)
 
 
-def test_a_file_in_the_place_of_the_handover_stays():
+def test_a_path_where_no_socket_can_be_made_ends_the_start():
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
         path = os.path.join(folder, "precious")
         with open(path, "w", encoding="ascii") as file:
             file.write("precious")
-        with Proxy("tcp://127.0.0.1:0", plain(server), "--handover",
-                   path) as proxy, proxy.connect() as client:
-            echoes(client)
+        for word in "--handover", "--ctl":
+            for where, why in ((path, "is a file already"),
+                               (f"{folder}/missing/a", "No such file")):
+                for flags in ((), ("--test",)):
+                    outcome = command(PROXY, "tcp://127.0.0.1:0",
+                                      plain(server), word, where, *flags)
+                    equal(outcome.status, 2, f"exit code with {word} {where}")
+                    matches(outcome.err, f"^weir-proxy: {word[2:]}: .*{why}")
         with open(path, encoding="ascii") as file:
             equal(file.read(), "precious", "the file")
 
@@ -276,7 +281,10 @@ def test_a_file_in_the_place_of_the_predecessor_stays():
             with open(path, "w", encoding="ascii") as file:
                 file.write("precious")
             peer.sendall(b".")
-            serves(program)
+            equal(peer.recv(1), b"", "it does not say that it serves")
+            status, _, err = program.finish(WAIT_S)
+            equal(status, 1, "exit code")
+            matches(err, "handover: .* in use$")
             with open(path, encoding="ascii") as file:
                 equal(file.read(), "precious", "the file")
 
@@ -354,13 +362,16 @@ def test_a_proxy_says_that_it_accepts_no_more_when_no_thread_does():
             equal(client.recv(1), b"", "the end by who has accepted it")
 
 
-def test_signals_before_it_serves_end_nothing():
+def test_a_signal_before_it_serves_is_obeyed_then():
     with tempfile.TemporaryDirectory() as folder:
         with predecessor(folder) as (program, _, peer):
             for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
                 program.signal(signum)
             peer.sendall(b".")
-            serves(program)
+            while "was read again" not in read_line(program.process.stderr):
+                pass
+            program.signal(signal.SIGTERM)
+            equal(program.finish()[0], 0, "exit status")
 
 
 def test_signals_after_its_loops_end_nothing():

@@ -6,7 +6,7 @@ import socket
 from harness import equal, run
 from proxy_wait import wait_until
 from proxying import Proxy, v2
-from servers import Server, echo, read_exactly
+from servers import Server, echo, echoes, read_exactly
 
 V1 = b"PROXY TCP4 192.0.2.1 192.0.2.2 1111 2222\r\n"
 V2 = v2(1, ("192.0.2.1", 1111), ("192.0.2.2", 2222), b"\x04\x00\x02ab")
@@ -75,6 +75,28 @@ def test_what_is_no_header_is_refused():
                      b"PROXY " + b"x" * 200):
             refused(proxy, data)
         proxy.stop_by(["header"] * 4)
+
+
+def test_a_header_of_datagrams_is_refused_and_one_of_streams_is_not():
+    addresses = bytes(2 * 108)
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+                                       "--accept-proxy", "v2") as proxy:
+        for family in range(4):
+            for transport in range(3):
+                data = V2[:12] + bytes((0x21, family << 4 | transport,
+                                        0, len(addresses))) + addresses
+                if transport == 2:
+                    refused(proxy, data)
+                else:
+                    with proxy.connect() as client:
+                        client.sendall(data)
+                        echoes(client)
+        with proxy.connect() as client:  # LOCAL: a check of another proxy
+            client.sendall(V2[:12] + bytes((0x20, 0x12, 0, 0)))
+            echoes(client)
+        proxy.stop()
+        equal(sorted(proxy.reasons()), ["done"] * 9 + ["header"] * 4,
+              "the log")
 
 
 def test_a_header_that_does_not_come_is_waited_for_in_vain():

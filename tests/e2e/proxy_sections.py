@@ -102,10 +102,21 @@ def test_routes_begin_with_the_defaults_if_not_with_their_services_words():
     head = ("[defaults]\nto-insecure = on\n[a]\nlisten = tls://127.0.0.1:0\n"
             "passthrough = on\n")
     route = "route = a.example\npassthrough = on\n"
-    is_wrong(r"main\.ini:6: to-\.\.\. needs a target", head + route + TO)
+    is_wrong(r"main\.ini:2: to-insecure needs a target", head + route + TO)
     is_good(head + "to-insecure = off\n" + route + TO)
-    is_wrong(r"main\.ini:8: to-\.\.\. needs a target",
+    is_wrong(r"main\.ini:2: to-insecure needs a target",
              head + "to-insecure = off\n" + TO + route + TO)
+
+
+def test_a_word_without_what_it_needs_is_refused_by_its_line():
+    """One of [defaults] only if no service has what it needs."""
+    head = "[defaults]\ncheck-path = /a\n"
+    one = "[a]\nlisten = tcp://127.0.0.1:0\n"
+    other = "[b]\nlisten = tcp://127.0.0.1:0\ncheck = http\n"
+    is_wrong(r"main\.ini:3: check-path needs check = http",
+             one + "check-path = /a\ncheck = tcp\n" + TO)
+    is_wrong(r"main\.ini:2: check-path needs check = http", head + one + TO)
+    is_good(head + one + TO + other + TO)
 
 
 def test_targets_begin_with_the_defaults_and_replace_them():

@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 import random
+import re
 import resource
 import signal
 import socket
@@ -16,7 +17,7 @@ from harness import (WAIT_S, Skip, equal, is_asleep, is_sanitized, matches,
                      read_line, run, status_bytes)
 from proxy_certificates import certificates, client_context, plain
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy
+from proxying import PROXY, Proxy, expect_reset
 from servers import Server, drain, echo, echoes, read_exactly
 
 READERS = 200
@@ -262,6 +263,30 @@ def test_descriptors_that_are_taken_away_end_nothing():
         equal(proxy.metric("upstream_ejections_total"), 0, "ejections")
         equal(proxy.stop(), "", "more words")
         equal(proxy.reasons(), ["done"] * 101, "the log")
+
+
+def test_threads_share_the_descriptors_of_the_process():
+    """All that the start announces are served, whichever threads accept them;
+    one more is reset, counted and told."""
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", plain(server), threads=8,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE,
+                                                  (300, 300))) as proxy:
+        most = int(re.search(r"enough for (\d+) connections",
+                             " ".join(proxy.said))[1])
+        with contextlib.ExitStack() as stack:
+            for _ in range(most):
+                echoes(stack.enter_context(proxy.connect()))
+            expect_reset(proxy, b"x")
+            matches(read_line(proxy.process.stderr),
+                    f"enough for {most} connections")
+            equal(proxy.metric("accept_errors_total", errno="EMFILE"), 1,
+                  "counted")
+        wait_until(lambda: proxy.metric("connections_active") == 0)
+        with proxy.connect() as client:
+            echoes(client)
+        equal(proxy.stop(), "", "more words")
+        equal(sorted(set(proxy.reasons())), ["done", "limit"], "the log")
 
 
 def test_a_second_signal_ends_at_once():

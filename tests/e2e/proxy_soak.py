@@ -18,6 +18,7 @@ they meet in the proxy is not.
 
 import argparse
 import collections
+import contextlib
 import os
 import pathlib
 import random
@@ -26,6 +27,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 arguments = argparse.ArgumentParser()
@@ -44,7 +46,7 @@ from proxy_certificates import certificates, client_context, folder
 from proxy_streams import HEAD, Client, Crowd, ask
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy
-from servers import Server, drain
+from servers import Server, drain, reset
 
 ALL_AT_ONCE = 500
 KILLS = 150        # of sockets, before the streams may come to their ends
@@ -344,5 +346,91 @@ def test_a_long_run_leaves_nothing_behind():
         equal(len(world.log_lines()), world.number, "lines of the log")
 
 
-harness.LIMIT_S += options.seconds
+# ---- clients that change no target ----
+
+ANSWER = bytes(1 << 26)
+
+
+def pipelined(name):
+    """Answers "w" by its name; garbage by a reset; else with much, and reads no
+    more while that is not taken."""
+    def serve(connection, _number):
+        while said := connection.recv(1000):
+            if said == b"w":
+                connection.sendall(name)
+            elif said[:1] == b"g":
+                reset(connection)
+            else:
+                connection.sendall(ANSWER)
+    return Server(serve)
+
+
+def request_all(client):
+    with contextlib.suppress(BlockingIOError):
+        while client.send(bytes(1 << 16)):
+            pass
+
+
+def read_little(client):
+    with contextlib.suppress(BlockingIOError):
+        return client.recv(100_000) != b""
+    return True
+
+
+# What a client does again and again; False: it is over.
+CONDUCTS = (
+    lambda client: request_all(client) or read_little(client),  # slowly
+    lambda client: request_all(client) or True,                 # never reads
+    lambda client: client.sendall(b"x") or reset(client),
+    lambda client: client.shutdown(socket.SHUT_WR),
+    lambda client: client.sendall(b"x") or client.shutdown(socket.SHUT_WR),
+    lambda client: client.sendall(b"g"),
+)
+SLOW_READERS = 8
+
+
+def misbehave(proxy, conduct, end):
+    """One client after the other, until the end."""
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), proxy.connect() as client:
+            client.setblocking(False)
+            while conduct(client) and time.monotonic() < end:
+                time.sleep(0.02)
+        time.sleep(0.02)
+
+
+def test_what_clients_do_changes_no_target():
+    """Not that of good clients beside either, which never get the backup's."""
+    end = time.monotonic() + options.seconds
+    served = collections.Counter()
+    with contextlib.ExitStack() as stack:
+        a, b, backup = (stack.enter_context(pipelined(name))
+                        for name in (b"a", b"b", b"c"))
+        proxy = stack.enter_context(Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--stall-timeout", "1s", "--check",
+            "500ms", "--eject", "1", "--to", f"{a.url},{b.url}", "--to",
+            backup.url, "--backup", threads=2))
+        threads = [threading.Thread(target=misbehave, args=(proxy, conduct, end))
+                   for conduct in (*CONDUCTS[:1] * SLOW_READERS, *CONDUCTS[1:])]
+        for thread in threads:
+            thread.start()
+        while time.monotonic() < end:
+            with proxy.connect() as client:
+                client.sendall(b"w")
+                served[client.recv(1)] += 1
+            time.sleep(0.005)
+        for thread in threads:
+            thread.join()
+        wait_until(lambda: proxy.metric("connections_active") == 0)
+        equal(set(served), {b"a", b"b"}, "who has served")
+        equal(proxy.metric("upstream_ejections_total"), 0, "ejections")
+        said = proxy.stop()
+        equal([line for line in said.splitlines() if "target" in line], [],
+              "lines about targets")
+        reasons = collections.Counter(proxy.reasons())
+        print(f"# {dict(served)} {dict(reasons)}", flush=True)
+        assert reasons["client-stall"] > 0, "no client has stalled"
+
+
+harness.LIMIT_S += 2 * options.seconds
 run(globals())

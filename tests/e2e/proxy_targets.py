@@ -224,7 +224,7 @@ def test_each_address_is_checked_by_whatever_its_name_is():
 
 
 def test_limits_are_those_of_each_address():
-    with pods(["127.0.0.11", "127.0.0.12"], "--queue", "5:60s") as (
+    with pods(["127.0.0.11", "127.0.0.12"]) as (
             proxy, these, _):
         del proxy
         with Proxy("--listen", "tcp://127.0.0.1:0", "--resolver",

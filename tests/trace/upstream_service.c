@@ -267,6 +267,15 @@ UNIT(upstream_service, answers_change_weights_of_those_that_stay)
     expect_eq(ups.asked_count, 3, "as often as answers are not good any more");
 }
 
+UNIT(upstream_service, weights_that_are_others_owe_no_turns)
+{
+    open_service();
+    answer("0 0 h1,0 3 h2");
+    expect_str_eq(spread(20), "0 20 0 ");
+    then_answer("0 0 h1,0 0 h2");
+    expect_str_eq(spread(20), "10 10 0 ");
+}
+
 UNIT(upstream_service, an_answer_that_is_an_error_changes_nothing)
 {
     open_service();

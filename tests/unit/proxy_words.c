@@ -287,6 +287,7 @@ UNIT_IN(proxy_words, words_before_the_first_route_are_for_all_routes,
     says("listen", "tls://127.0.0.1:1");
     says("passthrough", "");
     says("send-proxy", "v2");
+    says("check", "http");
     says("check-path", "/a");
     says("route", "a");
     says("to", "tcp://127.0.0.1:2");
@@ -586,33 +587,208 @@ static void is_incomplete(const char *const *words_said, const char *reason)
 #define INCOMPLETE(reason, ...)                                                \
     is_incomplete((const char *const[]){__VA_ARGS__, NULL}, reason)
 
+/* ---- words that need others ---- */
+
+#define LISTEN "listen", "tcp://127.0.0.1:1"
+#define SECURE "listen", "tls://127.0.0.1:1", "cert", "a"
+#define TO     "to", "tcp://127.0.0.1:2"
+#define TO_TLS "to", "tls://a.test:2"
+#define BEFORE(...)                                                            \
+    (const char *const[])                                                      \
+    {                                                                          \
+        __VA_ARGS__, NULL                                                      \
+    }
+
+/* A word and a value that has an effect; what is said before it and after it,
+ * where it has none; and instead of the latter, where it has one. */
+static const struct {
+    const char *name;
+    const char *value;
+    const char *reason; /* behind "NAME needs" */
+    const char *const *before;
+    const char *const *after;
+    const char *const *enough;
+} needing[] = {
+#define ROUTE(name, value, reason, ...)                                        \
+    {                                                                          \
+        name, value, reason, BEFORE(LISTEN), BEFORE(TO), BEFORE(__VA_ARGS__)   \
+    }
+#define TARGET(name, value, reason, ...)                                       \
+    {                                                                          \
+        name, value, reason, BEFORE(LISTEN, TO), NULL, BEFORE(__VA_ARGS__)     \
+    }
+#define SERVICE(name, value, reason, ...)                                      \
+    {                                                                          \
+        name, value, reason, BEFORE("listen", "tls://127.0.0.1:1"),            \
+            BEFORE("passthrough", "on", TO), BEFORE(__VA_ARGS__)               \
+    }
+    ROUTE("client-table", "2000", "client-conns", "client-conns", "1", TO),
+    ROUTE("admin-token", "a", "admin", "admin", "1", TO),
+    ROUTE("log-format", "json", "log =", "log", "-", TO),
+    ROUTE("log-facility", "local0", "log = syslog", "log", "syslog", TO),
+    ROUTE("resolver", "10.0.0.1", "a target with a name", "to",
+          "tcp://a.test:2"),
+    ROUTE("client-ban", "1s", "client-conns", "client-rate", "1/1s", TO),
+    ROUTE("client-prefix", "24/48", "client-conns", "client-conns", "1", TO),
+    ROUTE("client-share", "a", "client-conns", "client-conns", "1", TO),
+    ROUTE("client-free", "10.0.0.0/8", "client-conns", "client-conns", "1", TO),
+    ROUTE("trust", "unix", "accept-proxy", "accept-proxy", "v1", TO),
+    ROUTE("silent-after", "1s", "a route with route-as", TO, "route", "*",
+          "route-as", "silent", "to", "tcp://127.0.0.1:3"),
+    ROUTE("ignore-unexpected-eof", "on", "a 'listen' or 'to'", TO_TLS),
+    SERVICE("key-passphrase-file", "a", "a certificate", "cert", "a", TO),
+    SERVICE("key-log", "a", "a certificate", "cert", "a", TO),
+    SERVICE("alpn", "h2", "a certificate", "cert", "a", TO),
+    SERVICE("tls-min", "1.3", "a certificate", "cert", "a", TO),
+    SERVICE("ciphers", "a", "a certificate", "cert", "a", TO),
+    SERVICE("groups", "P-256", "a certificate", "cert", "a", TO),
+    SERVICE("unknown-name", "refuse", "a certificate", "cert", "a", TO),
+    SERVICE("handshake-timeout", "1s", "a certificate", "cert", "a", TO),
+    {"require-client-cert", "on", "client-ca", BEFORE(SECURE), BEFORE(TO),
+     BEFORE("client-ca", "a", TO)},
+    {"client-crl", "a", "client-ca", BEFORE(SECURE), BEFORE(TO),
+     BEFORE("client-ca", "a", TO)},
+    {"client-name", "cn:a", "require-client-cert",
+     BEFORE(SECURE, "client-ca", "a"), BEFORE(TO),
+     BEFORE("require-client-cert", "on", TO)},
+    ROUTE("stay", "on", "balance = first", "balance", "first", TO),
+    ROUTE("backup-use", "first", "a target with backup", TO, "backup", "on"),
+    ROUTE("send-proxy-tlv", "ssl", "send-proxy", TO, "target-proxy", "v2"),
+    ROUTE("queue", "5", "a target with limit", TO, "limit", "1"),
+    {"eject-time", "1s", "eject", BEFORE(LISTEN), BEFORE("eject", "0", TO),
+     BEFORE(TO)},
+    {"slow-start", "1s", "a check, or eject", BEFORE(LISTEN),
+     BEFORE("eject", "0", TO), BEFORE("check", "tcp", "eject", "0", TO)},
+    ROUTE("resolve", "1s", "a target with a name", "to", "tcp://a.test:2"),
+    ROUTE("to-addresses", "all", "a target with a name", "to",
+          "srv://_a._tcp.test"),
+    ROUTE("check-timeout", "1s", "a check", "check", "tcp", TO),
+    ROUTE("check-fast", "1s", "a check", TO, "target-check", "2s"),
+    ROUTE("check-rise", "1", "a check", "check", "tcp", TO),
+    ROUTE("check-fall", "1", "a check", "check", "tcp", TO),
+    ROUTE("check-port", "9", "a check", "check", "tcp", TO),
+    ROUTE("check-proxy", "v1", "a check", "check", "tcp", TO),
+    ROUTE("unchecked", "use", "a check", "check", "tcp", TO),
+    ROUTE("when-down", "cut", "a check", "check", "tcp", TO),
+    ROUTE("when-back", "cut", "a check", "check", "tcp", TO),
+    ROUTE("check-send", "a", "check = text", "check", "text", TO),
+    ROUTE("check-expect", "a", "check = text", "check", "text", TO),
+    ROUTE("check-path", "/a", "check = http", "check", "http", TO),
+    ROUTE("check-status", "200", "check = http", "check", "http", TO),
+    ROUTE("check-host", "a", "check = http", "check", "http", TO),
+    ROUTE("check-tls", "on", "a check with text", "check", "http", TO_TLS),
+    ROUTE("check-ca", "a", "checks with TLS", "check", "tls", TO_TLS),
+    ROUTE("check-name", "a", "checks with TLS", "check", "http", TO_TLS),
+    ROUTE("check-insecure", "on", "checks with TLS", "check", "tls", TO_TLS),
+    ROUTE("to-ca", "a", "a target with tls://", TO_TLS),
+    ROUTE("to-name", "a", "a target with tls://", TO_TLS),
+    ROUTE("to-cert", "a", "a target with tls://", TO_TLS),
+    ROUTE("to-key", "a", "to-cert", "to-cert", "a", TO_TLS),
+    ROUTE("to-key-passphrase-file", "a", "to-cert", "to-cert", "a", TO_TLS),
+    ROUTE("to-key-log", "a", "a target with tls://", TO_TLS),
+    ROUTE("to-crl", "a", "a target with tls://", TO_TLS),
+    ROUTE("to-tls-min", "1.3", "a target with tls://", TO_TLS),
+    ROUTE("to-ciphers", "a", "a target with tls://", TO_TLS),
+    ROUTE("to-groups", "P-256", "a target with tls://", TO_TLS),
+    ROUTE("to-insecure", "on", "a target with tls://", TO_TLS),
+    TARGET("target-tls-name", "a", "a target with tls://", "check", "tls",
+           "check-at", "tls://:3"),
+    TARGET("target-tls-ca", "a", "a target with tls://", "check", "tls",
+           "check-at", "tls://:3"),
+    TARGET("check-at", "tcp://:3", "a check", "check", "tcp"),
+    TARGET("target-rise", "1", "a check", "target-check", "1s"),
+    TARGET("target-fall", "1", "a check", "check", "tcp"),
+#undef ROUTE
+#undef TARGET
+#undef SERVICE
+};
+
+static void say_all(const char *const *words_said)
+{
+    for (; words_said && *words_said; words_said += 2) {
+        says(words_said[0], words_said[1]);
+    }
+}
+
+/* Says row @index, with what is enough or without; its line is 7. */
+static bool check_needing(size_t index, bool is_enough)
+{
+    config_free(&config);
+    config_init(&config);
+    config.line_count = 9;
+    say_all(needing[index].before);
+    config.line = 7;
+    says(needing[index].name, needing[index].value);
+    config.line = 8;
+    say_all(is_enough ? needing[index].enough : needing[index].after);
+    return config_check(&config, why);
+}
+
+UNIT_IN(proxy_words, a_word_without_what_it_needs_is_refused_by_its_line,
+        with_empty, void)
+{
+    char wanted[256];
+
+    for (size_t i = 0; i < sizeof(needing) / sizeof(needing[0]); i++) {
+        snprintf(wanted, sizeof(wanted), "%s needs %s", needing[i].name,
+                 needing[i].reason);
+        cr_assert_not(check_needing(i, false), "%s", wanted);
+        cr_assert_not_null(strstr(why, wanted), "'%s' said: %s", wanted, why);
+        cr_assert_eq(config.line, 7, "%s: line %u", wanted, config.line);
+        cr_assert(check_needing(i, true), "%s: %s", needing[i].name, why);
+    }
+}
+
+UNIT_IN(proxy_words, each_word_that_needs_something_is_tried, with_empty, void)
+{
+    for (size_t i = 0; i < words.count; i++) {
+        bool is_tried = words.rows[i].need == 0;
+        for (size_t j = 0; j < sizeof(needing) / sizeof(needing[0]); j++) {
+            is_tried |= strcmp(words.rows[i].name ? words.rows[i].name : "",
+                               needing[j].name) == 0;
+        }
+        cr_assert(is_tried, "%s", words.rows[i].name);
+    }
+}
+
+UNIT_IN(proxy_words, services_may_follow_each_other, with_empty, void)
+{
+    static const char *const all[] = {LISTEN,   TO,
+                                      "listen", "tcp://127.0.0.1:2",
+                                      "name",   "b",
+                                      "to",     "tcp://127.0.0.1:3",
+                                      "listen", "tcp://10.0.0.1:3",
+                                      "name",   "c",
+                                      "to",     "tcp://10.0.0.2:3",
+                                      NULL};
+    say_all(all);
+    cr_assert(config_check(&config, why), "%s", why);
+}
+
+UNIT_IN(proxy_words, a_value_that_changes_nothing_needs_nothing, with_empty,
+        void)
+{
+    static const char *const all[] = {
+        LISTEN,         "stay",      "off",       "queue",     "0",
+        "when-down",    "keep",      "check-tls", "as-target", "check-proxy",
+        "auto",         "unchecked", "wait",      "tls-min",   "1.2",
+        "to-addresses", "one",       TO,          NULL};
+    say_all(all);
+    cr_assert(config_check(&config, why), "%s", why);
+}
+
 UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
         unit_alone, void)
 {
-    INCOMPLETE("check-port needs a check", "listen", "tcp://127.0.0.1:1",
-               "check-port", "2", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("'unix:/a' has no other port to check", "listen",
                "tcp://127.0.0.1:1", "check", "tcp", "check-port", "2", "to",
                "unix:/a");
     INCOMPLETE("say by check-tls whether that port has TLS", "listen",
                "tcp://127.0.0.1:1", "check", "http", "check-port", "2", "to",
                "tls://127.0.0.1:2");
-    INCOMPLETE("stay needs balance first", "listen", "tcp://127.0.0.1:1",
-               "stay", "on", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("when-back cut ends what stay keeps", "listen",
                "tcp://127.0.0.1:1", "stay", "on", "balance", "first", "check",
                "tcp", "when-back", "cut", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("check-tls needs a check", "listen", "tcp://127.0.0.1:1",
-               "check-tls", "on", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("check-at needs a check", "listen", "tcp://127.0.0.1:1", "to",
-               "tcp://127.0.0.1:2", "check-at", "tcp://:3");
-    INCOMPLETE("check-fast needs a check", "listen", "tcp://127.0.0.1:1",
-               "check-fast", "1s", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("check-ca needs checks with TLS", "listen", "tcp://127.0.0.1:1",
-               "check", "http", "check-ca", "a", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("check-insecure needs checks with TLS", "listen",
-               "tcp://127.0.0.1:1", "check", "tcp", "check-tls", "on",
-               "check-insecure", "on", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("check tls needs a check-at with tls://", "listen",
                "tcp://127.0.0.1:1", "check", "tls", "to", "tls://127.0.0.1:2",
                "check-at", "tcp://:3");
@@ -625,9 +801,6 @@ UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
     INCOMPLETE("check-send or check-expect", "listen", "tcp://127.0.0.1:1",
                "check", "text", "check", "off", "to", "tcp://127.0.0.1:2",
                "target-check", "1s", "check", "text");
-    INCOMPLETE("client-ban needs client-conns or client-rate", "listen",
-               "tcp://127.0.0.1:1", "client-ban", "1s", "to",
-               "tcp://127.0.0.1:2");
     INCOMPLETE("services that share 'a' have the same client-conns", "listen",
                "tcp://127.0.0.1:1", "client-conns", "1", "client-share", "a",
                "to", "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:3",
@@ -638,34 +811,9 @@ UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
 UNIT_IN(proxy_words, words_of_tls_that_are_no_whole_are_refused, unit_alone,
         void)
 {
-    INCOMPLETE("unknown-name needs a certificate", "listen",
-               "tcp://127.0.0.1:1", "unknown-name", "refuse", "to",
-               "tcp://127.0.0.1:2");
-    INCOMPLETE("key-passphrase-file needs a certificate", "listen",
-               "tcp://127.0.0.1:1", "key-passphrase-file", "a", "to",
-               "tcp://127.0.0.1:2");
-    INCOMPLETE("key-log needs a certificate", "listen", "tcp://127.0.0.1:1",
-               "key-log", "a", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("to-... needs a target with tls://", "listen",
-               "tcp://127.0.0.1:1", "to-key-log", "a", "to",
-               "tcp://127.0.0.1:2");
-    INCOMPLETE("to-key-passphrase-file needs to-cert", "listen",
-               "tcp://127.0.0.1:1", "to-key-passphrase-file", "a", "to",
-               "tls://127.0.0.1:2");
-    INCOMPLETE("client-crl needs client-ca", "listen", "tls://127.0.0.1:1",
-               "cert", "a", "client-crl", "b", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("client-name needs require-client-cert", "listen",
-               "tls://127.0.0.1:1", "cert", "a", "client-ca", "b",
-               "client-name", "cn:c", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("require-client-cert needs client-ca", "listen",
-               "tls://127.0.0.1:1", "cert", "a", "require-client-cert", "on",
-               "to", "tcp://127.0.0.1:2");
     INCOMPLETE("to-crl: with to-insecure nothing is verified", "listen",
                "tcp://127.0.0.1:1", "to-crl", "a", "to-insecure", "on", "to",
                "tls://127.0.0.1:2");
-    INCOMPLETE("to-... needs a target with tls://", "listen",
-               "tcp://127.0.0.1:1", "to-tls-min", "1.3", "to",
-               "tcp://127.0.0.1:2");
 }
 
 UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
@@ -690,16 +838,8 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "tcp://127.0.0.1:2");
     INCOMPLETE("check-send or check-expect", "listen", "tcp://127.0.0.1:1",
                "check", "text", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("send-proxy-tlv needs send-proxy v2", "listen",
-               "tcp://127.0.0.1:1", "send-proxy", "v1", "send-proxy-tlv",
-               "authority,ssl", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("trust needs accept-proxy", "listen", "tcp://127.0.0.1:1",
-               "trust", "unix", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("client-ca needs tls://", "listen", "tcp://127.0.0.1:1",
                "client-ca", "a", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("to-... needs a target with tls://", "listen",
-               "tcp://127.0.0.1:1", "to-insecure", "on", "to",
-               "tcp://127.0.0.1:2");
     INCOMPLETE("check tls needs a target with tls://", "listen",
                "tcp://127.0.0.1:1", "check", "tls", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("say by to-name", "listen", "tcp://127.0.0.1:1", "to",
@@ -710,6 +850,14 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "tcp://[::2]:2,tcp://[0:0::2]:02");
     INCOMPLETE("is a target twice", "listen", "tcp://127.0.0.1:1", "to",
                "tcp://a.test:2,tcp://A.test:2");
+    INCOMPLETE("'tcp://127.0.0.1:1' leads back to where 'tcp://127.0.0.1:1' "
+               "listens: a loop",
+               LISTEN, "to", "tcp://127.0.0.1:1");
+    INCOMPLETE("a loop", "listen", "tcp://:1", "to", "tcp://localhost:1");
+    INCOMPLETE("a loop", "listen", "tcp://[::]:1", "to", "tcp://[::1]:1");
+    INCOMPLETE("a loop", "listen", "unix:/a", "to", "unix:/a");
+    INCOMPLETE("a loop", LISTEN, TO, "listen", "tcp://127.0.0.1:2", "name", "b",
+               "to", "tcp://127.0.0.1:3,tcp://127.0.0.1:1");
     INCOMPLETE("is listened on twice", "listen", "tcp://127.0.0.1:1", "to",
                "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:01", "name", "a",
                "to", "tcp://127.0.0.1:2");

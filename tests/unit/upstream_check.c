@@ -100,6 +100,11 @@ UNIT(upstream_plan, has_the_defaults_that_are_documented)
     expect_str_eq(check.plan.path, "/");
     expect_eq(wr_check_is_active(&check), false, "no interval, no checks");
     drop_plan();
+    const struct weir_upstream_check text = {.size = sizeof(text),
+                                             .kind = WEIR_CHECK_TEXT};
+    expect_eq(read_plan(&text), 0);
+    expect_eq(check.plan.limit_bytes, 16384);
+    drop_plan();
 }
 
 UNIT(upstream_plan, takes_the_least_of_each_number)

@@ -301,3 +301,25 @@ UNIT(upstream_turns, one_that_leaves_keeps_its_credit_and_its_connections)
     expect_eq(left->is_noted, false);
     expect_eq(turns.noted == NULL, true);
 }
+
+/* Of @count choices those of the first of two with these weights. */
+static int count_first(uint32_t first, uint32_t second, int count)
+{
+    int chosen = 0;
+
+    wr_turns_set(&turns, &targets[0], first, 0);
+    wr_turns_set(&turns, &targets[1], second, 1);
+    while (count-- > 0) {
+        chosen += wr_turns_choose(&turns) == &targets[0];
+    }
+    return chosen;
+}
+
+UNIT(upstream_turns, weights_that_are_others_owe_nothing)
+{
+    start();
+    expect_eq(count_first(1, 256, 100), 0);
+    wr_turns_forget(&turns);
+    expect_eq(count_first(1, 1, 20), 10);
+    wr_turns_clear(&turns);
+}

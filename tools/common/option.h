@@ -93,6 +93,7 @@ struct option {
     const struct option_rule *excludes; /* NULL: none */
     const char *needs;                  /* the name of an option; NULL: none */
     int scope;       /* of the command's own: which struct has the field */
+    int need;        /* of the command's own: what it needs; 0: nothing */
     bool repeats;    /* it may be given again: it adds to what there is, or
                       * begins what the options behind it are about */
     bool says_where; /* its reasons need no flag before them */

@@ -205,17 +205,6 @@ void check_plan_make(const struct config_route *route,
 
 /* ---- what is right ---- */
 
-/* A word that needs checks, and is said without any; NULL: there is none. */
-static const char *find_word_of_checks(const struct config_route *route)
-{
-    return route->check_port > 0              ? "check-port"
-           : route->when_down.is_cut          ? "when-down"
-           : route->when_back.is_cut          ? "when-back"
-           : route->check_tls == CHECK_TLS_ON ? "check-tls"
-           : route->check_fast_ns > 0         ? "check-fast"
-                                              : NULL;
-}
-
 /* What stands on another port is another program, which need not have the
  * target's TLS: that is said. */
 static bool is_target_right(const struct config_route *route,
@@ -227,9 +216,6 @@ static bool is_target_right(const struct config_route *route,
     const bool is_at_port =
         own->has_at ? is_port_alone(&own->at) : route->check_port > 0;
 
-    if (own->has_at && !route->is_checked && own->interval_ns == 0) {
-        return option_refuse(why, "check-at needs a check");
-    }
     if (is_at_port && is_unix(&target->at)) {
         return option_refuse(why, "'%s' has no other port to check",
                              target->at.text);
@@ -254,11 +240,6 @@ static bool is_target_right(const struct config_route *route,
 
 bool check_plan_is_right(const struct config_route *route, char *why)
 {
-    const char *word = find_word_of_checks(route);
-
-    if (word && !is_any_checked(route)) {
-        return option_refuse(why, "%s needs a check", word);
-    }
     if (route->check_tls == CHECK_TLS_OFF && route->check == WEIR_CHECK_TLS) {
         return option_refuse(why, "check-tls off is not for check tls");
     }
@@ -271,13 +252,6 @@ bool check_plan_is_right(const struct config_route *route, char *why)
         if (!is_target_right(route, &route->targets[i], why)) {
             return false;
         }
-    }
-    if ((route->check_ca || route->check_name || route->check_insecure) &&
-        !check_plan_needs_tls(route)) {
-        return option_refuse(why, "%s needs checks with TLS: check-tls on",
-                             route->check_ca     ? "check-ca"
-                             : route->check_name ? "check-name"
-                                                 : "check-insecure");
     }
     return true;
 }

@@ -30,6 +30,7 @@ static const struct row {
                          "the same, and no checks: it is worked on"},
     [COMMAND_READY] = {"ready", "TARGET",
                        "as the configuration says, after any of these"},
+    [COMMAND_UP] = {"up", "TARGET", "up, until its checks find it down again"},
     [COMMAND_CUT] = {"cut", "TARGET", "reset the connections that it has"},
 };
 

@@ -26,6 +26,7 @@ enum command_kind {
     COMMAND_DRAIN,
     COMMAND_DISABLE,
     COMMAND_READY,
+    COMMAND_UP,
     COMMAND_CUT,
     COMMANDS,
 };

@@ -626,6 +626,7 @@ void config_free(struct config *config)
     free(config->admin_token);
     free(config->resolver);
     config_free_texts(&config->said);
+    free(config->words);
     free(config->user);
     free(config->group);
     free(config->chroot);

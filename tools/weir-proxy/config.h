@@ -292,6 +292,17 @@ struct config_part {
     unsigned line;  /* of this line in its file */
 };
 
+/* A word that needs another one, and of what it was said: numbers of the
+ * service, of its route and of its target (needs.h). */
+struct config_word {
+    const struct option *word;
+    unsigned line;
+    bool is_inherited; /* from [defaults] */
+    size_t service;
+    size_t route;
+    size_t target;
+};
+
 struct config {
     const char *file;    /* that was read last, borrowed; NULL: none */
     unsigned line;       /* that is read, or looked at; 0: no line of a file */
@@ -323,6 +334,9 @@ struct config {
     bool tests_only;          /* -t: look at the configuration, and end */
     bool is_top;              /* --top: show what the proxy at admin does */
     struct config_texts said; /* words of files, in lines (facts.h) */
+    struct config_word *words;
+    size_t word_count;
+    bool inherits; /* what is said now is of [defaults] */
     struct config_service *services;
     size_t service_count;
     size_t route_count;  /* of all services, and */

@@ -6,11 +6,13 @@
  */
 #include "check_plan.h"
 #include "config.h"
+#include "needs.h"
 
 #include "tools/common/console.h"
 #include "tools/common/key_log.h"
 #include "tools/common/units.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,12 +57,6 @@ static bool check_target(const struct config_target *target,
                              "unix:, as the client's TLS is not opened",
                              target->at.text);
     }
-    if ((target->tls_name || target->tls_ca) && !target->at.is_tls &&
-        !check_plan_has_tls(route, target)) {
-        return option_refuse(
-            why, "'%s': %s needs a target with tls://", target->at.text,
-            target->tls_name ? "target-tls-name" : "target-tls-ca");
-    }
     if (target->at.is_tls && !config_tls_name_of(route, target) &&
         !config_is_insecure(route, target)) {
         return option_refuse(why,
@@ -82,9 +78,6 @@ static bool has_tls_target(const struct config_route *route)
 
 static bool check_stay(const struct config_route *route, char *why)
 {
-    if (route->stays && route->balance != BALANCE_FIRST) {
-        return option_refuse(why, "stay needs balance first");
-    }
     return !route->stays || !route->when_back.is_cut ||
            option_refuse(why, "when-back cut ends what stay keeps: say one of "
                               "both");
@@ -112,26 +105,15 @@ static bool check_route(const struct config_service *service,
                              : route->server_name ? "route"
                                                   : "balance sni");
     }
-    if (route->send_tlvs && route->send_header != HEADER_V2) {
-        return option_refuse(why, "send-proxy-tlv needs send-proxy v2");
-    }
     if (route->to_crl && route->to_insecure) {
         return option_refuse(why, "to-crl: with to-insecure nothing is "
                                   "verified");
     }
-    if (route->to_key_words && !route->to_cert) {
-        return option_refuse(why, "to-key-passphrase-file needs to-cert");
-    }
     if (!check_plan_is_right(route, why) || !check_stay(route, why)) {
         return false;
     }
-    if (!has_tls_target(route) && !check_plan_needs_tls(route) &&
-        (route->to_ca || route->to_name || route->to_cert || route->to_key ||
-         route->to_insecure || route->to_crl || route->to_ciphers ||
-         route->to_key_log || route->to_groups ||
-         route->to_min_tls != CONFIG_TLS_1_2 || shakes)) {
-        return option_refuse(why, "%s needs a target with tls://",
-                             shakes ? "check tls" : "to-...");
+    if (shakes && !has_tls_target(route) && !check_plan_needs_tls(route)) {
+        return option_refuse(why, "check tls needs a target with tls://");
     }
     return true;
 }
@@ -233,32 +215,6 @@ static bool check_names(const struct config_service *service, unsigned *line,
     return true;
 }
 
-/* Words that change how TLS is opened, or whom it lets in. */
-static bool check_tls_words(const struct config_service *service, char *why)
-{
-    const char *word = service->min_tls != CONFIG_TLS_1_2 ? "tls-min"
-                       : service->ciphers                 ? "ciphers"
-                       : service->groups                  ? "groups"
-                       : service->refuses_names           ? "unknown-name"
-                       : service->key_words ? "key-passphrase-file"
-                       : service->key_log   ? "key-log"
-                                            : NULL;
-
-    if (word && service->certs.count == 0) {
-        return option_refuse(why, "%s needs a certificate", word);
-    }
-    if (service->needs_client_cert && !service->client_ca) {
-        return option_refuse(why, "require-client-cert needs client-ca");
-    }
-    if (service->client_crls.count > 0 && !service->client_ca) {
-        return option_refuse(why, "client-crl needs client-ca");
-    }
-    if (service->client_names.count > 0 && !service->needs_client_cert) {
-        return option_refuse(why, "client-name needs require-client-cert");
-    }
-    return true;
-}
-
 static bool check_tls(const struct config_service *service, char *why)
 {
     if (opens_tls(service) && service->certs.count == 0) {
@@ -272,33 +228,13 @@ static bool check_tls(const struct config_service *service, char *why)
     if (!config_has_tls(service) && service->certs.count > 0) {
         return option_refuse(why, "cert needs a 'listen' with tls://");
     }
-    if (!check_tls_words(service, why)) {
-        return false;
-    }
     if (service->client_ca &&
         (service->certs.count == 0 || !config_says_plain(service))) {
         return option_refuse(why,
                              "client-ca needs tls:// at every 'listen', or "
                              "route-as for each route, and a certificate");
     }
-    if (service->alpn.count > 0 && service->certs.count == 0) {
-        return option_refuse(why, "alpn needs a certificate");
-    }
     return true;
-}
-
-/* Words that change how clients are limited need a limit. */
-static bool check_clients(const struct config_service *service, char *why)
-{
-    const bool has_limit =
-        service->client_conns > 0 || service->client_rate > 0;
-    const char *word = service->client_ban_ns > 0       ? "client-ban"
-                       : service->client_share          ? "client-share"
-                       : service->client_free.count > 0 ? "client-free"
-                                                        : NULL;
-
-    return has_limit || !word ||
-           option_refuse(why, "%s needs client-conns or client-rate", word);
 }
 
 static bool check_service(struct config_service *service, unsigned *line,
@@ -328,10 +264,7 @@ static bool check_service(struct config_service *service, unsigned *line,
     if (service->buffer_bytes < 4096) {
         return option_refuse(why, "buffer: at least 4096 bytes");
     }
-    if (service->trusted.count > 0 && service->accept_header == HEADER_NONE) {
-        return option_refuse(why, "trust needs accept-proxy");
-    }
-    return check_clients(service, why);
+    return true;
 }
 
 /* Do both mean the same by counting together? */
@@ -500,6 +433,129 @@ static bool check_listens(struct config *config, char *why)
         }
     }
     free_listens(&listens);
+    return is_good;
+}
+
+/* ---- circles ---- */
+
+static bool is_unix(const struct target *at)
+{
+    return at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
+}
+
+/* Is it this machine, or any of its addresses? */
+static bool is_here(const struct target *at, bool *ret_is_any)
+{
+    const struct weir_address *address = &at->address;
+    const struct in6_addr *six = &address->storage.inet6.sin6_addr;
+
+    *ret_is_any = at->host[0] == '\0' && address->len == 0;
+    if (address->len == 0) {
+        return *ret_is_any || strcasecmp(at->host, "localhost") == 0;
+    }
+    if (address->storage.any.sa_family == AF_INET) {
+        const uint32_t four = ntohl(address->storage.inet.sin_addr.s_addr);
+        *ret_is_any = four == INADDR_ANY;
+        return *ret_is_any || four >> 24 == IN_LOOPBACKNET;
+    }
+    *ret_is_any = IN6_IS_ADDR_UNSPECIFIED(six);
+    return *ret_is_any || IN6_IS_ADDR_LOOPBACK(six);
+}
+
+/* Is what connects to @to accepted at @listen? */
+static bool reaches(const struct target *to, const struct target *listen)
+{
+    bool to_any;
+    bool at_any;
+
+    if (is_unix(to) || is_unix(listen) || is_same(to, listen)) {
+        return is_unix(to) == is_unix(listen) && is_same(to, listen) &&
+               (is_unix(to) || listen->port != 0);
+    }
+    return to->port == listen->port && is_here(to, &to_any) &&
+           is_here(listen, &at_any) &&
+           (at_any || to_any || to->address.len == 0);
+}
+
+/* A target that is where a service listens. */
+struct passage {
+    size_t from; /* numbers of services */
+    size_t to;
+    const struct config_target *by;
+};
+
+/* Adds those of a service; false without memory. */
+static bool add_passages(const struct config *config, size_t from,
+                         const struct config_route *route, struct passage **all,
+                         size_t *count)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        for (size_t j = 0; j < config->service_count; j++) {
+            const struct config_service *service = &config->services[j];
+            size_t at = 0;
+            while (at < service->listen_count &&
+                   !reaches(&route->targets[i].at, &service->listens[at])) {
+                at++;
+            }
+            if (at == service->listen_count) {
+                continue;
+            }
+            struct passage *larger =
+                realloc(*all, (*count + 1) * sizeof(*larger));
+            if (!larger) {
+                return false;
+            }
+            *all = larger;
+            larger[(*count)++] = (struct passage){from, j, &route->targets[i]};
+        }
+    }
+    return true;
+}
+
+/* Takes those away that lead to a service without any; what is left ends in
+ * circles. */
+static size_t keep_circles(struct passage *all, size_t count)
+{
+    size_t before;
+
+    do {
+        before = count;
+        for (size_t i = count; i-- > 0;) {
+            size_t next = 0;
+            while (next < count && all[next].from != all[i].to) {
+                next++;
+            }
+            if (next == count) {
+                all[i] = all[--count];
+            }
+        }
+    } while (count < before);
+    return count;
+}
+
+/* No connection comes back to where it was accepted. */
+static bool check_circles(struct config *config, char *why)
+{
+    struct passage *all = NULL;
+    size_t count = 0;
+    bool is_good = true;
+
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        for (size_t j = 0; j < config->services[i].route_count && is_good;
+             j++) {
+            is_good = add_passages(config, i, &config->services[i].routes[j],
+                                   &all, &count) ||
+                      option_refuse(why, "no memory");
+        }
+    }
+    count = keep_circles(all, count);
+    if (is_good && count > 0) {
+        config->line = all[0].by->line;
+        is_good =
+            option_refuse(why, "'%s' leads back to where '%s' listens: a loop",
+                          all[0].by->at.text, config->services[all[0].to].name);
+    }
+    free(all);
     return is_good;
 }
 
@@ -711,6 +767,9 @@ bool config_check(struct config *config, char *why)
     if (!check_memory(config, why)) {
         return false;
     }
+    if (!needs_check(config, why)) {
+        return false;
+    }
     for (size_t i = 0; i < config->service_count; i++) {
         if (!check_service(&config->services[i], &config->line, why)) {
             return false;
@@ -718,5 +777,6 @@ bool config_check(struct config *config, char *why)
     }
     number_all(config);
     return check_listens(config, why) && name_services(config, why) &&
-           check_shares(config, why) && note_members(config, why);
+           check_circles(config, why) && check_shares(config, why) &&
+           note_members(config, why);
 }

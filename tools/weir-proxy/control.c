@@ -7,6 +7,7 @@
 
 #include "askers.h"
 #include "command.h"
+#include "confine.h"
 #include "cuts.h"
 #include "reload.h"
 #include "setup.h"
@@ -18,11 +19,13 @@
 #include "weir/unix.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct control {
@@ -92,7 +95,7 @@ static void give_order(struct doing *doing,
         atomic_store(&order->weight, ORDER_NO_WEIGHT);
         break;
     default:
-        return; /* it is cut alone */
+        return; /* no order stays */
     }
     const char *word = orders_word(order, target);
     fprintf(doing->out, "%s/%s: %s, weight %u\n", service->name,
@@ -160,6 +163,15 @@ static void obey(struct doing *doing, struct route *route, size_t target)
     }
 }
 
+static void lift(struct doing *doing, struct route *route, size_t target)
+{
+    if (route->added[target] &&
+        command_is_about(&doing->command, route->service->name,
+                         route->config->targets[target].at.text)) {
+        weir_upstream_lift(route->added[target]);
+    }
+}
+
 static void cut(struct doing *doing, struct route *route, size_t target)
 {
     const struct config_target *its = &route->config->targets[target];
@@ -172,6 +184,11 @@ static void cut(struct doing *doing, struct route *route, size_t target)
 static void visit_obey(void *arg, weir_thread *thread)
 {
     each_of_all(arg, thread, obey);
+}
+
+static void visit_lift(void *arg, weir_thread *thread)
+{
+    each_of_all(arg, thread, lift);
 }
 
 static void visit_cut(void *arg, weir_thread *thread)
@@ -216,7 +233,11 @@ static char do_to_target(struct doing *doing)
     if (doing->match_count == 0) {
         return refuse_target(doing);
     }
-    const int count = visit(doing, is_cut ? visit_cut : visit_obey, doing);
+    const int count = visit(doing,
+                            is_cut                              ? visit_cut
+                            : doing->command.kind == COMMAND_UP ? visit_lift
+                                                                : visit_obey,
+                            doing);
     if (count < 0) {
         return fail(doing, count);
     }
@@ -511,14 +532,41 @@ static void free_path(const struct proxy *proxy, const char *path)
     }
 }
 
-void control_begin(struct worker *worker)
+/* An abstract name is no file. */
+static bool check_path(const struct config *config, const char *word,
+                       const char *path, char *why)
+{
+    char whole[PATH_MAX];
+    char folder[PATH_MAX];
+    struct stat status;
+
+    if (!path || path[0] == '@') {
+        return true;
+    }
+    confine_path_outside(config, path, whole);
+    if (lstat(whole, &status) == 0 && !S_ISSOCK(status.st_mode)) {
+        return option_refuse(why, "%s: '%.200s' is a file already", word, path);
+    }
+    const char *last = strrchr(whole, '/');
+    snprintf(folder, sizeof(folder), "%.*s", last ? (int)(last - whole) + 1 : 1,
+             last ? whole : ".");
+    return access(folder, W_OK | X_OK) == 0 ||
+           option_refuse(why, "%s: the folder of '%.200s': %s", word, path,
+                         strerror(errno));
+}
+
+bool control_check(const struct config *config, char *why)
+{
+    return check_path(config, "ctl", config->control_path, why) &&
+           check_path(config, "handover", config->handover_path, why);
+}
+
+int control_begin(struct worker *worker)
 {
     const char *path = worker->proxy->setup->config->control_path;
     struct control *control = path ? calloc(1, sizeof(*control)) : NULL;
+    int err = path && !control ? -ENOMEM : 0;
 
-    if (!path) {
-        return;
-    }
     if (control) {
         const struct weir_start_server_options options = {
             .size = sizeof(options),
@@ -534,12 +582,13 @@ void control_begin(struct worker *worker)
         control->worker = worker;
         worker->control = control; /* which frees it */
         free_path(worker->proxy, path);
-        const int err = weir_start_unix_server(worker->loop, serve, path,
-                                               &options, &control->server);
-        if (err < 0) {
-            say("ctl: %s: %s", path, weir_strerror(err));
-        }
+        err = weir_start_unix_server(worker->loop, serve, path, &options,
+                                     &control->server);
     }
+    if (err < 0) {
+        say("ctl: %s: %s", path, weir_strerror(err));
+    }
+    return err;
 }
 
 void control_stop_listening(struct control *control)

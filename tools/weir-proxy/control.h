@@ -17,9 +17,12 @@
 #define CONTROL_FAILED '1'
 #define CONTROL_WRONG  '2'
 
+/* Could sockets be made at the paths of the configuration? False, with a line
+ * in @why. */
+bool control_check(const struct config *config, char *why);
 /* Serves the socket of the configuration, if it has one; on the first worker,
- * whose task may wait. What fails is said. */
-void control_begin(struct worker *worker);
+ * whose task may wait. An error is said. */
+int control_begin(struct worker *worker);
 /* A successor has the path now. */
 void control_stop_listening(struct control *control);
 /* The sender of a command. */

@@ -17,6 +17,7 @@
 #include "manager.h"
 #include "reload.h"
 #include "setup.h"
+#include "signals.h"
 #include "states.h"
 #include "tools/common/console.h"
 #include "worker.h"
@@ -551,8 +552,9 @@ static void say_addresses(const struct proxy *proxy)
     }
 }
 
-/* The first worker, when all listen. Without a place for a successor the proxy
- * serves all the same. With the right to change the setup: orders wait. */
+/* The first worker, when all listen. Without a socket for operators or for a
+ * successor the proxy ends: a predecessor goes on. With the right to change the
+ * setup: orders wait. */
 static int finish_start(weir_loop *loop, void *arg)
 {
     struct proxy *proxy = arg;
@@ -562,16 +564,24 @@ static int finish_start(weir_loop *loop, void *arg)
     if (err < 0) {
         return err;
     }
-    manager_tell_ready(proxy);
-    control_begin(&proxy->workers[0]);
-    const int waited = wait_for_successor(&proxy->workers[0]);
-    say_addresses(proxy);
-    tell_predecessor(proxy);
-    if (predecessor >= 0) {
+    int begun = control_begin(&proxy->workers[0]);
+    if (begun == 0) {
+        begun = wait_for_successor(&proxy->workers[0]);
+    }
+    if (begun == 0) {
+        manager_tell_ready(proxy);
+        say_addresses(proxy);
+        tell_predecessor(proxy);
+    } else if (begun != -ECANCELED) { /* it was not stopped */
+        proxy->start_err = begun;
+        weir_threads_stop(weir_thread_get_threads(proxy->workers[0].thread), 0);
+    }
+    if (begun == 0 && predecessor >= 0) {
         wait_for_stop(loop, predecessor);
     }
     reload_end(proxy);
-    return waited;
+    signals_let_in();
+    return 0;
 }
 
 /* On the first worker's loop. */

@@ -120,6 +120,9 @@ static int run(struct proxy *proxy)
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
         worker_free(&proxy->workers[i], end_ns);
     }
+    if (proxy->start_err < 0) {
+        return EXIT_FAILED; /* it was said */
+    }
     switch (err) {
     case 0:
         return EXIT_DONE;
@@ -254,7 +257,7 @@ static int look_and_serve(struct config *config, int argc, char **argv)
     char why[OPTION_WHY_SIZE];
     char other[OPTION_WHY_SIZE]; /* a second reason, which is not said */
     const bool tests_only = config->tests_only;
-    bool is_good = confine_check(config, why);
+    bool is_good = confine_check(config, why) && control_check(config, why);
     struct setup *setup = setup_new(config, NULL, is_good ? why : other);
 
     is_good = is_good && setup &&
@@ -303,6 +306,7 @@ int main(int argc, char **argv)
         return console_end(code);
     }
     ignore_signals();
+    signals_hold();
     const enum options_result result = options_parse(argc, argv, config);
     if (result == OPTIONS_READY && config->is_top) {
         code = top_run(config->admin) ? EXIT_DONE : EXIT_FAILED;

@@ -10,6 +10,7 @@
 #include "opening.h"
 
 #include "tools/common/clock.h"
+#include "tools/common/console.h"
 
 #include "certificate.h"
 #include "clients.h"
@@ -542,6 +543,29 @@ void opening_refuse_waiting(struct door *door)
 
 /* ---- the client's protocol ---- */
 
+#define SHORTAGE_TOLD_NS UINT64_C(1000000000)
+
+/* Above a limit of all; one by descriptors is a shortage, which is said. */
+static void refuse_above_all(struct session *session)
+{
+    const struct service *service = session->door->service;
+    struct proxy *proxy = service->worker->proxy;
+    const uint64_t now_ns = weir_loop_get_time(session_loop(session));
+    uint64_t before_ns = atomic_load(&proxy->told_shortage_ns);
+
+    if (atomic_load(&proxy->places.limit) == proxy->fd_limit) {
+        counts_accept_error(service->counts, -EMFILE);
+        if ((before_ns == 0 || now_ns > before_ns + SHORTAGE_TOLD_NS) &&
+            atomic_compare_exchange_strong(&proxy->told_shortage_ns, &before_ns,
+                                           now_ns)) {
+            say("descriptors are enough for %llu connections, and there are as "
+                "many: more are reset; raise the limit of open files",
+                (unsigned long long)proxy->fd_limit);
+        }
+    }
+    session_refuse(session, END_LIMIT);
+}
+
 static void client_made(void *user, weir_transport *t)
 {
     struct session *session = user;
@@ -554,7 +578,7 @@ static void client_made(void *user, weir_transport *t)
         return;
     }
     if (!places_enter(&session->place, session->door)) {
-        session_refuse(session, END_LIMIT);
+        refuse_above_all(session);
     }
 }
 

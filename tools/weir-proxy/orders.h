@@ -21,7 +21,9 @@ enum order_mode {
 struct order {
     struct keyed keyed;
     _Atomic int mode;
-    _Atomic uint32_t weight; /* ORDER_NO_WEIGHT: the configuration's */
+    _Atomic uint32_t weight;     /* ORDER_NO_WEIGHT: the configuration's */
+    _Atomic uint64_t failing_ns; /* a line has said then that it fails, and */
+    _Atomic bool is_failing;     /* none has that it works again */
 };
 
 /* Finds that of a target, or makes it; NULL: no memory. */

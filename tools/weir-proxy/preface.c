@@ -130,6 +130,19 @@ static int keep_tlvs(struct preface *preface,
     return keep_authority(preface);
 }
 
+/* The byte of version 2 with the family and, in its lower half, the transport.
+ */
+#define V2_TRANSPORT 13
+#define V2_DATAGRAM  2
+
+/* A header of datagrams is of another connection than this one. */
+static bool is_of_datagrams(const struct preface *preface,
+                            const struct weir_proxy_header *header)
+{
+    return header->version == WEIR_PROXY_V2 && !header->is_local &&
+           (preface->data[V2_TRANSPORT] & 0xf) == V2_DATAGRAM;
+}
+
 int preface_read_header(struct preface *preface, unsigned versions)
 {
     const struct weir_proxy_options options = {.size = sizeof(options),
@@ -145,6 +158,9 @@ int preface_read_header(struct preface *preface, unsigned versions)
         weir_proxy_header_parse(preface->data, preface->len, &options, &header);
     if (len < 0) {
         return len;
+    }
+    if (is_of_datagrams(preface, &header)) {
+        return -EPROTO;
     }
     if (header.source.len > 0) {
         preface->ends = malloc(sizeof(*preface->ends));

@@ -205,9 +205,11 @@ struct proxy {
     struct keyed_table addresses; /* setup.c: all that there were */
     struct keyed_table routes;    /* likewise */
     struct keyed_table orders;    /* struct order: likewise, of all targets */
+    int start_err;                /* a socket of its own could not be made */
     uint64_t fd_limit; /* connections that descriptors are enough for */
-    uint64_t memory_limit_bytes; /* of all threads */
-    uint32_t ready_count;        /* the first worker's, as the next two */
+    _Atomic uint64_t told_shortage_ns; /* when a line has said that they lack */
+    uint64_t memory_limit_bytes;       /* of all threads */
+    uint32_t ready_count;              /* the first worker's, as the next two */
     uint32_t ended_count;
     weir_event *all_ended; /* set with the last of the others; or NULL */
     int predecessor;       /* the proxy that this one replaces; -1: none */

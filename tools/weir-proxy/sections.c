@@ -239,11 +239,14 @@ static bool say_of_target(const struct saying *saying)
         return true;
     }
     const struct range range = range_of(saying->lines, at);
+    const bool inherited = saying->config->inherits;
+    saying->config->inherits = true;
     for (size_t i = range.first; i < range.end && is_good; i++) {
         const struct option *word = words_find(saying->lines->all[i].name);
         is_good = !word || word->scope != SCOPE_EACH_TARGET ||
                   say_line(saying, &saying->lines->all[i]);
     }
+    saying->config->inherits = inherited;
     struct config_target *target = config_target(saying->config);
     target->inherits_from = target->from.len > 0;
     target->said = NULL;
@@ -334,7 +337,11 @@ static bool say_defaults(const struct saying *saying, struct range own,
 {
     const size_t at = find_section(saying, SECTION_DEFAULTS, NULL);
 
-    return at == saying->lines->count || say_section(saying, at, own, is_said);
+    saying->config->inherits = true;
+    const bool is_good =
+        at == saying->lines->count || say_section(saying, at, own, is_said);
+    saying->config->inherits = false;
+    return is_good;
 }
 
 /* A route with a group says no more about its targets. */

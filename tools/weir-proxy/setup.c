@@ -303,7 +303,11 @@ int setup_share(struct setup *setup, struct proxy *proxy)
 
 void setup_set_limits(const struct setup *setup, struct proxy *proxy)
 {
-    atomic_store(&proxy->places.limit, setup->config->conn_limit);
+    const uint64_t limit = setup->config->conn_limit;
+
+    atomic_store(&proxy->places.limit, limit > 0 && limit < proxy->fd_limit
+                                           ? limit
+                                           : proxy->fd_limit);
     for (size_t i = 0; i < setup->listeners.count; i++) {
         atomic_store(&setup->places[i]->limit,
                      setup->listeners.all[i].config->conn_limit);

@@ -114,3 +114,23 @@ int signals_begin(struct worker *worker)
     has_begun = err == 0;
     return err;
 }
+
+static void set_blocked(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(how, &set, NULL);
+}
+
+void signals_hold(void)
+{
+    set_blocked(SIG_BLOCK);
+}
+
+void signals_let_in(void)
+{
+    set_blocked(SIG_UNBLOCK);
+}

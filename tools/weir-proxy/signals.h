@@ -14,6 +14,10 @@
  * does what it does by default; what arrives after its end, nothing: what is
  * left then takes no time, and is to be done. */
 void signals_prepare(void);
+/* Lets signals that ask for something wait, in all threads that begin later. */
+void signals_hold(void);
+/* Ends that in the first thread, whose loop obeys those that have waited. */
+void signals_let_in(void);
 
 /* 0 or a negative error. */
 int signals_begin(struct worker *worker);

@@ -23,6 +23,8 @@
 
 /* Between two lines about checks that could not be made. */
 #define SKIPPED_TOLD_NS UINT64_C(1000000000)
+/* Between two lines about one target that begins to fail. */
+#define FAILING_TOLD_NS UINT64_C(2000000000)
 
 /* ---- sets ---- */
 
@@ -243,6 +245,34 @@ static void tell_skipped(void *arg, weir_upstream *upstream, int err)
     }
 }
 
+/* Connects to a target begin to fail, or work again. Of one that fails again
+ * and again both are said, no more often than once in two seconds. */
+static void tell_failing(void *arg, weir_upstream *upstream, int err)
+{
+    const struct route *route = arg;
+    const struct config_target *target = weir_upstream_get_user(upstream);
+    struct order *order = route->orders[target - route->config->targets];
+    const uint64_t now_ns = weir_loop_get_time(route->worker->loop);
+    uint64_t before_ns = atomic_load(&order->failing_ns);
+    const bool is_due = before_ns == 0 || now_ns > before_ns + FAILING_TOLD_NS;
+    char whose[256];
+
+    if (route->worker->is_draining || route->services->is_old) {
+        return;
+    }
+    describe(route, whose, sizeof(whose));
+    if (err < 0 && is_due &&
+        atomic_compare_exchange_strong(&order->failing_ns, &before_ns,
+                                       now_ns)) {
+        atomic_store(&order->is_failing, true);
+        say("%s: target %s begins to fail: %s", whose,
+            weir_upstream_get_name(upstream), weir_strerror(err));
+    } else if (err == 0 && atomic_exchange(&order->is_failing, false)) {
+        say("%s: target %s works again", whose,
+            weir_upstream_get_name(upstream));
+    }
+}
+
 static struct weir_tls_settings tls_of(const struct config_route *config,
                                        const struct config_target *target,
                                        weir_tls_context *context)
@@ -363,6 +393,7 @@ int targets_make(const struct services *services, struct route *route,
         .check_skipped = tell_skipped,
         .changed_arg = route,
         .in_use = tell_in_use,
+        .failing = tell_failing,
         .stay = config->stays,
         .one_backup = config->backups == BACKUPS_FIRST,
         .leave_down = config->when_down.is_cut,

@@ -213,8 +213,8 @@ static struct weir_tls_settings tls_of(const struct door *door)
  * all threads may serve together need not be accepted by one (places.h). */
 static uint64_t limit_of(const struct service *service)
 {
-    const struct proxy *proxy = service->worker->proxy;
-    const uint64_t by_fds = share_of(proxy->fd_limit, proxy);
+    /* One more is accepted and refused, so that it is seen. */
+    const uint64_t by_fds = service->worker->proxy->fd_limit + 1;
     const uint64_t limit = service->config->conn_limit;
 
     return limit > 0 && limit < by_fds ? limit : by_fds;

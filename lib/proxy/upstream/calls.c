@@ -120,6 +120,23 @@ void weir_upstream_set_draining(weir_upstream *upstream, bool is_draining)
     }
 }
 
+static int calls_lift(weir_upstream *one, const void *arg)
+{
+    (void)arg;
+    if (!one->is_removed && !one->set->is_closed && one->part.health &&
+        wr_shared_part_lift(&one->part, weir_loop_get_time(one->set->loop))) {
+        wr_upstream_note_news(one);
+    }
+    return 0;
+}
+
+void weir_upstream_lift(weir_upstream *upstream)
+{
+    if (wr_loop_admits(upstream->set->loop)) {
+        wr_ignore(calls_for_each(upstream, calls_lift, NULL) < 0);
+    }
+}
+
 static int calls_pause(weir_upstream *one, const void *arg)
 {
     if (!one->is_removed && !one->set->is_closed) {

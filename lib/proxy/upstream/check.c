@@ -19,7 +19,8 @@
 
 #define TIMEOUT_NS  UINT64_C(2000000000)
 #define LIMIT_BYTES 4096u
-#define STATUS_LEN  12u /* of "HTTP/1.1 200" */
+#define TEXT_BYTES  16384u /* Redis tells more than 4 KiB of itself */
+#define STATUS_LEN  12u    /* of "HTTP/1.1 200" */
 #define STATUS_AT   9u
 
 /* NULL: there is no such kind. */
@@ -32,7 +33,9 @@ static void check_set_defaults(struct weir_upstream_check *plan)
     plan->timeout_ns = plan->timeout_ns > 0 ? plan->timeout_ns : TIMEOUT_NS;
     plan->rise = plan->rise > 0 ? plan->rise : 2;
     plan->fall = plan->fall > 0 ? plan->fall : 3;
-    plan->limit_bytes = plan->limit_bytes > 0 ? plan->limit_bytes : LIMIT_BYTES;
+    plan->limit_bytes = plan->limit_bytes > 0           ? plan->limit_bytes
+                        : plan->kind == WEIR_CHECK_TEXT ? TEXT_BYTES
+                                                        : LIMIT_BYTES;
     plan->min_status = plan->min_status > 0 ? plan->min_status : 200;
     plan->max_status = plan->max_status > 0 ? plan->max_status : 399;
     plan->path = plan->path ? plan->path : "/";

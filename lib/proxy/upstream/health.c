@@ -31,6 +31,17 @@ void wr_health_init(struct wr_health *health, uint32_t rise, uint32_t fall,
     *health = (struct wr_health){.state = state, .rise = rise, .fall = fall};
 }
 
+bool wr_health_lift(struct wr_health *health)
+{
+    wr_assert(health->fall > 0);
+    health->streak = 0;
+    if (health->state == WR_HEALTH_UP) {
+        return false;
+    }
+    health_set_state(health, WR_HEALTH_UP);
+    return true;
+}
+
 bool wr_health_note(struct wr_health *health, bool is_good)
 {
     const enum wr_health_state told = is_good ? WR_HEALTH_UP : WR_HEALTH_DOWN;

@@ -35,6 +35,9 @@ struct wr_health {
 void wr_health_init(struct wr_health *health, uint32_t rise, uint32_t fall,
                     enum wr_health_state state);
 
+/* It is up from now on, until checks find it down. True if it was not. */
+bool wr_health_lift(struct wr_health *health);
+
 /* A check has ended. True if the state has changed. */
 bool wr_health_note(struct wr_health *health, bool is_good);
 

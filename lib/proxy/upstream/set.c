@@ -196,6 +196,18 @@ static void set_tell_skipped(weir_upstreams *set, weir_upstream *upstream)
     }
 }
 
+/* Connects to it begin to fail, or work again. */
+static void set_tell_failing(weir_upstreams *set, weir_upstream *upstream)
+{
+    wr_assert(upstream->has_turned);
+    upstream->has_turned = false;
+    if (set->options.failing) {
+        set->options.failing(set->options.changed_arg, upstream,
+                             upstream->turned_err);
+        wr_loop_end_if_forked(set->loop);
+    }
+}
+
 static void set_tell_news(weir_upstreams *set)
 {
     struct wr_list *link;
@@ -205,7 +217,12 @@ static void set_tell_news(weir_upstreams *set)
             wr_container_of(link, weir_upstream, news_link);
         wr_assert(upstream->set == set);
         wr_upstream_ref(upstream);
-        set_tell(set, upstream);
+        if (upstream->has_turned) {
+            set_tell_failing(set, upstream);
+        }
+        if (!upstream->is_removed) {
+            set_tell(set, upstream);
+        }
         if (!upstream->is_removed) { /* by the program just now */
             set_tell_skipped(set, upstream);
         }

@@ -131,11 +131,13 @@ uint64_t wr_shared_draw(weir_upstreams_shared *shared)
 static void shared_show_ejection(struct wr_shared_target *target)
 {
     const struct wr_ejection *ejection = &target->ejection;
+    const enum wr_failure connect = WR_FAILURE_CONNECT;
 
     wr_assert(!ejection->is_ejected || target->ejected_until_ns > 0);
     for (enum wr_failure row = 0; row < WR_FAILURES; row++) {
         atomic_store_explicit(&target->has_row[row],
-                              wr_ejection_has_row(ejection, row),
+                              wr_ejection_has_row(ejection, row) ||
+                                  (row == connect && target->is_failing),
                               memory_order_relaxed);
     }
     atomic_store_explicit(&target->is_ejected, ejection->is_ejected,
@@ -516,6 +518,14 @@ void wr_shared_part_pause(struct wr_shared_part *part, bool is_paused,
     wr_shared_unlock(part->call->shared);
 }
 
+void wr_shared_forget_turns(weir_upstreams_shared *shared)
+{
+    wr_shared_lock(shared);
+    wr_turns_forget(&shared->turns);
+    wr_shared_note_change(shared);
+    wr_shared_unlock(shared);
+}
+
 void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns)
 {
     wr_shared_lock(part->call->shared);
@@ -681,13 +691,33 @@ void wr_shared_part_read(const struct wr_shared_part *part,
 
 /* ---- failures ---- */
 
-void wr_shared_part_break_row(struct wr_shared_part *part, enum wr_failure row)
+bool wr_shared_part_break_row(struct wr_shared_part *part, enum wr_failure row)
 {
+    struct wr_shared_target *target = part->target;
+
     wr_assert(row < WR_FAILURES);
     wr_shared_lock(part->call->shared);
-    wr_ejection_note_success(&part->target->ejection, row);
-    shared_show_ejection(part->target);
+    const bool works_again = row == WR_FAILURE_CONNECT && target->is_failing;
+    if (works_again) {
+        target->is_failing = false;
+    }
+    wr_ejection_note_success(&target->ejection, row);
+    shared_show_ejection(target);
     wr_shared_unlock(part->call->shared);
+    return works_again;
+}
+
+bool wr_shared_part_begin_failing(struct wr_shared_part *part)
+{
+    struct wr_shared_target *target = part->target;
+
+    wr_shared_lock(part->call->shared);
+    const bool begins = !target->is_failing;
+    wr_assert(!part->is_left);
+    target->is_failing = true;
+    shared_show_ejection(target);
+    wr_shared_unlock(part->call->shared);
+    return begins;
 }
 
 uint64_t wr_shared_part_note_failure(struct wr_shared_part *part,
@@ -767,6 +797,20 @@ bool wr_shared_part_end_check(struct wr_shared_part *part)
     return is_checker;
 }
 
+/* Under the mutex: the state is another one. */
+static void shared_change_health(struct wr_shared_part *part, bool was_down,
+                                 uint64_t now_ns)
+{
+    struct wr_shared_health *health = part->health;
+
+    wr_assert(health->health.state != WR_HEALTH_UNKNOWN);
+    health->back_ns = was_down ? now_ns : health->back_ns;
+    atomic_store_explicit(&health->state, health->health.state,
+                          memory_order_relaxed);
+    shared_note_change_of_target(part);
+    shared_tell_others(part, health);
+}
+
 bool wr_shared_part_note_check(struct wr_shared_part *part, int err,
                                const char *alert, uint32_t status,
                                const char *reason, uint64_t now_ns)
@@ -785,11 +829,22 @@ bool wr_shared_part_note_check(struct wr_shared_part *part, int err,
     const bool was_down = health->health.state == WR_HEALTH_DOWN;
     const bool has_changed = wr_health_note(&health->health, err == 0);
     if (has_changed) {
-        health->back_ns = was_down ? now_ns : health->back_ns;
-        atomic_store_explicit(&health->state, health->health.state,
-                              memory_order_relaxed);
-        shared_note_change_of_target(part);
-        shared_tell_others(part, health);
+        shared_change_health(part, was_down, now_ns);
+    }
+    wr_shared_unlock(part->call->shared);
+    return has_changed;
+}
+
+bool wr_shared_part_lift(struct wr_shared_part *part, uint64_t now_ns)
+{
+    struct wr_shared_health *health = part->health;
+
+    wr_assert(health != NULL);
+    wr_shared_lock(part->call->shared);
+    const bool was_down = health->health.state == WR_HEALTH_DOWN;
+    const bool has_changed = wr_health_lift(&health->health);
+    if (has_changed) {
+        shared_change_health(part, was_down, now_ns);
     }
     wr_shared_unlock(part->call->shared);
     return has_changed;

@@ -115,6 +115,7 @@ struct wr_shared_target {
     uint64_t ejected_until_ns; /* if it is ejected */
     uint64_t back_ns;          /* the last ejection ended then; 0: none did */
     int last_err;              /* of connections and checks */
+    bool is_failing;           /* the last connect has failed */
     int failure_err;           /* of the last failure of a connection */
     const char *failure_alert; /* NULL: it had none */
     struct weir_address *addresses; /* by the last good lookup of any set */
@@ -254,6 +255,9 @@ wr_shared_part_copy_addresses(const struct wr_shared_part *part,
                               const struct weir_allocator *allocator,
                               struct weir_address **ret, size_t *ret_count);
 
+/* A weight is another one: turns begin anew. */
+void wr_shared_forget_turns(weir_upstreams_shared *shared);
+
 /* Its set is retired: another one makes the checks. */
 void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns);
 /* It makes no checks while it is paused: others do, if there are any. */
@@ -366,17 +370,18 @@ void wr_shared_use(weir_upstreams_shared *shared,
 
 /* ---- failures ---- */
 
-void wr_shared_part_break_row(struct wr_shared_part *part, enum wr_failure row);
+bool wr_shared_part_break_row(struct wr_shared_part *part, enum wr_failure row);
+/* A connect has failed. True if the one before had not. */
+bool wr_shared_part_begin_failing(struct wr_shared_part *part);
 
-/* A connection has succeeded. */
-static inline void wr_shared_part_note_success(struct wr_shared_part *part,
+/* A connection has succeeded. True if it is the first after failed ones. */
+static inline bool wr_shared_part_note_success(struct wr_shared_part *part,
                                                enum wr_failure row)
 {
     wr_debug_assert(row < WR_FAILURES);
-    if (atomic_load_explicit(&part->target->has_row[row],
-                             memory_order_relaxed)) {
-        wr_shared_part_break_row(part, row);
-    }
+    return atomic_load_explicit(&part->target->has_row[row],
+                                memory_order_relaxed) &&
+           wr_shared_part_break_row(part, row);
 }
 
 /* A connection has failed, which is told in any case; @plan NULL: it does not
@@ -403,6 +408,9 @@ WEIR_MUST_USE bool wr_shared_part_note_check(struct wr_shared_part *part,
                                              uint32_t status,
                                              const char *reason,
                                              uint64_t now_ns);
+
+/* It counts as up until its checks find it down. True if it did not. */
+bool wr_shared_part_lift(struct wr_shared_part *part, uint64_t now_ns);
 
 /* True if the last check has spoken against the state, which stays. */
 bool wr_shared_part_is_in_doubt(const struct wr_shared_part *part);

@@ -250,6 +250,18 @@ void wr_turns_clear(struct wr_turns *turns)
     wr_assert(turns->count == 0);
 }
 
+void wr_turns_forget(struct wr_turns *turns)
+{
+    struct wr_turn_group *group;
+
+    while ((group = turns_next(turns, NULL))) {
+        struct wr_turn *turn = group->head;
+        wr_turns_set(turns, turn, 0, 0);
+        turn->credit = 0;
+    }
+    wr_assert(turns->count == 0);
+}
+
 struct wr_turn *wr_turns_choose(struct wr_turns *turns)
 {
     struct wr_turn *best = NULL;

@@ -89,6 +89,9 @@ void wr_turns_set(struct wr_turns *turns, struct wr_turn *turn, uint32_t weight,
                   size_t index);
 /* None takes part. */
 void wr_turns_clear(struct wr_turns *turns);
+/* None takes part any more, and none has credit: it was earned by weights that
+ * are others now, by which it would be a burst. */
+void wr_turns_forget(struct wr_turns *turns);
 
 /* The one whose turn it is, which pays; one takes part at least. */
 struct wr_turn *wr_turns_choose(struct wr_turns *turns);

@@ -123,6 +123,10 @@ void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
 {
     wr_assert(weight <= WR_WEIGHT_MAX);
     wr_assert(share > 0 && share <= WR_WEIGHT_UNIT);
+    if (upstream->weight_share > 0 && /* it had a weight */
+        (weight != upstream->weight || share != upstream->weight_share)) {
+        wr_shared_forget_turns(upstream->set->call->shared);
+    }
     upstream->weight = weight;
     upstream->weight_share = (uint16_t)share;
     upstream->own_weight =
@@ -189,13 +193,27 @@ void wr_upstream_take(weir_upstream *upstream)
 
 /* ---- connections ---- */
 
+/* Connects begin to fail, or, with 0, work again. */
+static void upstream_turn(weir_upstream *upstream, int err)
+{
+    wr_assert(err <= 0);
+    upstream->turned_err = err;
+    if (!upstream->has_turned && !upstream->is_removed &&
+        !upstream->set->is_closed) {
+        upstream->has_turned = true;
+        wr_upstream_note_news(upstream);
+    }
+}
+
 void wr_upstream_note_success(weir_upstream *upstream, enum wr_failure row)
 {
     upstream_check_invariants(upstream);
     if (row == WR_FAILURE_CONNECT) {
         upstream->counts.connected++;
     }
-    wr_shared_part_note_success(&upstream->part, row);
+    if (wr_shared_part_note_success(&upstream->part, row)) {
+        upstream_turn(upstream, 0);
+    }
 }
 
 void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
@@ -210,6 +228,9 @@ void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
     upstream_check_invariants(upstream);
     if (row == WR_FAILURE_CONNECT) {
         upstream->counts.connect_errors++;
+        if (counts && wr_shared_part_begin_failing(&upstream->part)) {
+            upstream_turn(upstream, err);
+        }
     } else {
         upstream->counts.reported_errors++;
     }

@@ -130,6 +130,8 @@ struct weir_upstream {
     enum weir_upstream_state told; /* to the program, or made by it */
     uint32_t skipped_count;        /* checks in a row that could not be made */
     int skipped_err;               /* of these, to be told; 0: it was */
+    int turned_err;  /* connects fail by it, or, with 0, work again; to be */
+    bool has_turned; /* told */
     struct wr_upstream_counts counts;
     bool is_spread;  /* its addresses are upstreams (members.c) */
     bool is_settled; /* ... and follow its first lookup */
