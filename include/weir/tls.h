@@ -369,7 +369,9 @@ struct weir_tls_options {
  * @param options     the options; borrowed
  * @param ret         the context, given: weir_tls_context_unref()
  * @param error_text  receives a line about the failure, with the file's name if
- *                    it is about a file, or an empty line; borrowed, may be
+ *                    it is about a file; without one a notice if an own
+ *                    certificate is not valid now, or has no certificate of its
+ *                    issuer behind it, else an empty line; borrowed, may be
  *                    NULL
  * @param error_size  bytes of @p error_text
  * @return            0, or a negative error; -errno of a file is passed through
@@ -381,7 +383,8 @@ struct weir_tls_options {
  * @retval -ENOENT         no such file or folder
  * @retval -EMFILE         no descriptor for a file or a folder, the system's
  *                         authorities among them; -ENFILE, -ENOMEM likewise
- * @retval WEIR_ETLSFILE   a text is invalid, or a folder has no authority
+ * @retval WEIR_ETLSFILE   a text is invalid, a folder has no authority, or
+ *                         there is none among the authorities
  * @retval WEIR_ETLSEXPIRED  the authorities, or a revocation list, have expired
  * @retval WEIR_ETLSNOTYET   they are not valid yet
  * @retval WEIR_ETLSPASSWORD  the key is encrypted, and no passphrase or another

@@ -337,6 +337,102 @@ static void files_refuse_trusted(const struct weir_tls_options *options,
     cr_assert(strstr(error_text, "openssl x509"), "%s", error_text);
 }
 
+/* ---- what kind of text it is ---- */
+
+#define FILES_TEXT(text)                                                       \
+    {                                                                          \
+        .data = text, .size = sizeof(text) - 1                                 \
+    }
+#define FILES_OF(path)                                                         \
+    {                                                                          \
+        .file = path                                                           \
+    }
+
+UNIT_IN(tls_files, a_text_of_another_kind_is_told, unit_alone, void)
+{
+    static const char der[] = "it is DER";
+    static const char no_block[] = "no block of PEM";
+    const struct {
+        struct weir_tls_pem certificate;
+        struct weir_tls_pem key;
+        struct weir_tls_pem authorities;
+        const char *why;
+    } rows[] = {
+#define DER FILES_TEXT("\x30\x03\x02\x01\x05")
+#define PFX FILES_TEXT("\x30\x82\0\x08\x02\x01\x03\x30\x03\x02\x01\x00")
+        {.certificate = DER, .why = der},
+        {.certificate = PFX, .why = "it is PKCS #12"},
+        {.certificate = FILES_TEXT("hello"), .why = no_block},
+        {.certificate = FILES_OF("/dev/null"), .why = "it is empty"},
+        {.certificate = FILES_OF(tls_file("ecdsa.key")),
+         .why = "it has a key and no certificate"},
+        {.certificate = FILES_OF(tls_file("tls-matrix/weak-rsa.pem")),
+         .key = FILES_OF(tls_file("tls-matrix/weak-rsa.key")),
+         .why = "its key of RSA has not 2048 to 4096 bits"},
+        {.certificate = FILES_OF(tls_file("tls-matrix/other-curve.pem")),
+         .key = FILES_OF(tls_file("tls-matrix/other-curve.key")),
+         .why = "its key is of a kind that is not used"},
+        {.key = DER, .why = "openssl pkey"},
+        {.key = PFX, .why = "it is PKCS #12"},
+        {.key = FILES_TEXT("hello"), .why = no_block},
+        {.key = FILES_OF(tls_file("ecdsa.pem")),
+         .why = "it has a certificate and no key"},
+        {.authorities = DER, .why = der},
+        {.authorities = FILES_OF(tls_file("ecdsa.key")),
+         .why = "it has a key and no certificate"},
+        {.authorities = FILES_OF(tls_file("ecdsa.pem")),
+         .why = "none of an authority"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct weir_tls_options options =
+            tls_options(!rows[i].authorities.file && !rows[i].authorities.data);
+        weir_tls_context *context = NULL;
+        if (rows[i].certificate.file || rows[i].certificate.data) {
+            options.certificate = rows[i].certificate;
+        }
+        if (rows[i].key.file || rows[i].key.data) {
+            options.key = rows[i].key;
+        }
+        if (!options.server) {
+            options.authorities = rows[i].authorities;
+        }
+        const int err = weir_tls_context_new(&options, &context, error_text,
+                                             sizeof(error_text));
+        cr_assert(err == WEIR_ETLSFILE || err == WEIR_ETLSNOKEY, "%zu: %d, %s",
+                  i, err, error_text);
+        cr_assert(strstr(error_text, rows[i].why), "%zu: %s", i, error_text);
+    }
+}
+
+/* A certificate that no peer will accept, or few, is no error. */
+UNIT_IN(tls_files, a_chain_that_cannot_serve_is_noticed, unit_alone, void)
+{
+    static const struct {
+        const char *name;
+        const char *notice;
+    } rows[] = {
+        {"tls-matrix/expired", "the certificate has expired"},
+        {"tls-matrix/orphan", "no certificate of its issuer follows"},
+        {"tls-matrix/good-chain", NULL},
+        {"tls-matrix/self-signed", NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct weir_tls_options options = tls_options(true);
+        weir_tls_context *context = NULL;
+        char path[64];
+        snprintf(path, sizeof(path), "%s.pem", rows[i].name);
+        options.certificate.file = tls_file("%s", path);
+        snprintf(path, sizeof(path), "%s.key", rows[i].name);
+        options.key.file = tls_file("%s", path);
+        expect_ok(weir_tls_context_new(&options, &context, error_text,
+                                       sizeof(error_text)));
+        weir_tls_context_unref(context);
+        cr_assert(rows[i].notice ? !!strstr(error_text, rows[i].notice)
+                                 : error_text[0] == '\0',
+                  "%s: %s", rows[i].name, error_text);
+    }
+}
+
 /* OpenSSL's own form has more than the certificate. */
 UNIT_IN(tls_files, a_block_called_trusted_certificate_is_refused_in_words,
         unit_alone, void)

@@ -243,6 +243,33 @@ UNIT(tls_end, a_server_refuses_first_bytes_that_are_no_client_hello)
     end_first_bytes(old_hello, sizeof(old_hello), WEIR_ETLSPROTOCOL);
 }
 
+/* Each library has another text. */
+UNIT(tls_end, a_peer_without_tls_is_told_in_words)
+{
+    static const struct {
+        bool is_server;
+        const char *bytes;
+        const char *text;
+    } rows[] = {
+        {true, "GET / HTTP/1.1\r\n\r\n", "The peer speaks plain HTTP"},
+        {true, "CONNECT a:1 HTTP/1.1\r\n", "The peer speaks plain HTTP"},
+        {false, "HTTP/1.1 400 Bad Request\r\n", "The peer speaks plain HTTP"},
+        {true, "QUIT\r\n", "The peer does not speak TLS"},
+        {false, "220 mail ESMTP\r\n", "The peer does not speak TLS"},
+    };
+    choice = (struct tls_rig_options){.version = 13};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct tls_side *side = rows[i].is_server ? &pair.server : &pair.client;
+        tls_rig_init(&pair, &choice);
+        cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+        tls_side_feed(side, rows[i].bytes, strlen(rows[i].bytes), TLS_BYTES);
+        end_expect(side, WEIR_ETLSPROTOCOL);
+        expect_str_eq(wr_tls_engine_get_error_text(&side->engine),
+                      rows[i].text);
+        tls_pair_disconnect(&pair);
+    }
+}
+
 /* OpenSSL bears 32 empty records, and no warning in the place of a hello. */
 static bool end_is_by_openssl(void)
 {

@@ -56,31 +56,67 @@ static bool context_verifies(const struct weir_tls_options *options)
                            : !options->no_verify;
 }
 
-static int context_check_options(const struct weir_tls_options *options)
+/* The first option that is out of range, and why; NULL: none is. */
+static const char *context_find_fault(const struct weir_tls_options *options)
 {
     const enum weir_tls_version min = options->min_version;
     const enum weir_tls_version max = options->max_version;
+    const bool is_server = options->server;
+    const struct {
+        bool is_good;
+        const char *why;
+    } rows[] = {
+        {min <= WEIR_TLS_1_3, "min_version: there is no such version"},
+        {max <= WEIR_TLS_1_3, "max_version: there is no such version"},
+        {max == WEIR_TLS_VERSION_DEFAULT || min <= max,
+         "min_version: it is higher than max_version"},
+        {options->client_auth <= WEIR_TLS_CLIENT_AUTH_REQUIRED,
+         "client_auth: there is no such policy"},
+        {is_server || options->client_auth == 0,
+         "client_auth: it is for servers"},
+        {is_server || !options->no_tickets, "no_tickets: it is for servers"},
+        {!is_server || !options->no_verify, "no_verify: it is for clients"},
+        {context_verifies(options) ||
+             !wr_tls_context_has(&options->revocations),
+         "revocations: no certificate is verified"},
+        {!options->alpn || context_is_alpn(options->alpn),
+         "alpn: it needs 1 to 32 names of 1 to 255 bytes, separated by commas"},
+        {is_server || options->identity_count == 0,
+         "identities: they are for servers"},
+        {is_server || !options->refuse_unknown_names,
+         "refuse_unknown_names: it is for servers"},
+        {is_server || !options->choose, "choose: it is for servers"},
+        {options->identities || options->identity_count == 0,
+         "identity_count: there are no identities"},
+    };
 
-    wr_require(min <= WEIR_TLS_1_3, -EINVAL);
-    wr_require(max <= WEIR_TLS_1_3, -EINVAL);
-    wr_require(max == WEIR_TLS_VERSION_DEFAULT || min <= max, -EINVAL);
-    wr_require(options->client_auth <= WEIR_TLS_CLIENT_AUTH_REQUIRED, -EINVAL);
-    wr_require(options->server || options->client_auth == 0, -EINVAL);
-    wr_require(options->server || !options->no_tickets, -EINVAL);
-    wr_require(!options->server || !options->no_verify, -EINVAL);
-    /* A revocation list needs certificates that are verified. */
-    wr_require(context_verifies(options) ||
-                   !wr_tls_context_has(&options->revocations),
-               -EINVAL);
-    wr_require(!options->alpn || context_is_alpn(options->alpn), -EINVAL);
-    wr_require(options->server || options->identity_count == 0, -EINVAL);
-    wr_require(options->server || !options->refuse_unknown_names, -EINVAL);
-    wr_require(options->server || !options->choose, -EINVAL);
-    wr_require(options->identities || options->identity_count == 0, -EINVAL);
-    wr_require(!options->keylog ||
-                   (wr_tls_backend_get()->does & WR_TLS_DOES_SECRETS),
-               -EOPNOTSUPP);
-    return wr_tls_context_check_tickets(options);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        if (!rows[i].is_good) {
+            return rows[i].why;
+        }
+    }
+    return NULL;
+}
+
+static int context_check_options(const struct weir_tls_options *options,
+                                 struct wr_tls_context_text *text)
+{
+    const char *why = context_find_fault(options);
+    int err = why ? -EINVAL : 0;
+
+    if (err == 0 && options->keylog &&
+        !(wr_tls_backend_get()->does & WR_TLS_DOES_SECRETS)) {
+        why = "keylog: the TLS library reports no secrets";
+        err = -EOPNOTSUPP;
+    }
+    if (err == 0) {
+        err = wr_tls_context_check_tickets(options, &why);
+    }
+    if (err < 0) {
+        wr_ignore(snprintf(text->line, sizeof(text->line), "%s: %s", why,
+                           weir_strerror(err)) < 0);
+    }
+    return err;
 }
 
 /* Disables a TLS version without a suite in the list: a library would agree on
@@ -333,7 +369,7 @@ int wr_tls_context_new(const struct weir_tls_options *options,
     wr_assert(ops && ret);
     int err = wr_options_read(&known, sizeof(known), options);
     if (err == 0) {
-        err = context_check_options(&known);
+        err = context_check_options(&known, &text);
     }
     if (err == 0) {
         err = context_check_library(&known, &text);
@@ -358,7 +394,8 @@ int wr_tls_context_new(const struct weir_tls_options *options,
                            weir_strerror(err)) < 0);
     }
     if (error_text && error_size > 0) {
-        wr_ignore(snprintf(error_text, error_size, "%s", text.line) < 0);
+        wr_ignore(snprintf(error_text, error_size, "%s",
+                           err < 0 ? text.line : text.notice) < 0);
     }
     return err;
 }

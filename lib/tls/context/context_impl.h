@@ -55,7 +55,9 @@ struct weir_tls_context {
     uint32_t references;
     struct wr_x509_trust trust; /* the authorities */
     struct wr_tls_revocation revocation;
-    const char *why; /* reason why the text being read is refused, or NULL */
+    const char *why;    /* reason why the text being read is refused, or NULL */
+    const char *notice; /* what is odd about the text being read, or NULL */
+    const char *key_hint; /* why the newest certificate's key may be refused */
     struct wr_tls_asking *asking; /* while keys are read, or NULL */
     bool is_server;
     bool verifies; /* the peer's certificates, if it has any */
@@ -91,6 +93,7 @@ struct weir_tls_context {
 struct wr_tls_context_text {
     char line[WR_TLS_CONTEXT_TEXT_MAX];
     const char *why; /* reason for refusing a text; NULL: see the code */
+    char notice[WR_TLS_CONTEXT_TEXT_MAX]; /* the first one; else empty */
 };
 
 /* ---- context_life.c ---- */
@@ -180,7 +183,8 @@ WEIR_MUST_USE int wr_tls_context_use_signer(weir_tls_context *context,
 
 /* Returns 0, or -EINVAL if the ticket options are out of range. */
 WEIR_MUST_USE int
-wr_tls_context_check_tickets(const struct weir_tls_options *options);
+wr_tls_context_check_tickets(const struct weir_tls_options *options,
+                             const char **ret_why);
 
 /* Makes the keys of a server that issues tickets, and says so in @settings. */
 WEIR_MUST_USE int

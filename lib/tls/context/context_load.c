@@ -164,6 +164,49 @@ static int context_load_look_at(weir_tls_context *context,
                : 0;
 }
 
+/* True if the bytes are a PFX of PKCS #12 (RFC 7292, 4), which is DER. */
+static bool context_load_is_pfx(const struct context_load_text *text)
+{
+    static const uint8_t version[] = {2, 1, 3};
+    const uint8_t *data = text->data;
+    const size_t front = 2u + (data[1] & 0x80 ? data[1] & 0x7fu : 0);
+
+    wr_assert(text->size > 1);
+    return (size_t)text->size >= front + sizeof(version) &&
+           memcmp(data + front, version, sizeof(version)) == 0;
+}
+
+/* Why a text that cannot be used may be a wrong one; NULL: nothing is known. */
+static const char *context_load_guess(const struct context_load_text *text,
+                                      bool wants_key)
+{
+    const uint8_t sequence = 0x30; /* of DER */
+
+    if (text->size < 2) {
+        return "it is empty";
+    }
+    const bool has_key = context_load_has(text, "PRIVATE KEY-----");
+    const bool has_certificate = context_load_has(text, "CERTIFICATE-----");
+    if (text->data[0] == sequence) {
+        return context_load_is_pfx(text)
+                   ? "it is PKCS #12, no PEM; openssl pkcs12 -in FILE -nodes "
+                     "-out NEW writes it as PEM"
+               : wants_key ? "it is DER, no PEM; openssl pkey -inform DER -in "
+                             "FILE -out NEW writes it as PEM"
+                           : "it is DER, no PEM; openssl x509 (for a list of "
+                             "revocations: crl) -inform DER -in FILE -out NEW "
+                             "writes it as PEM";
+    }
+    if (!context_load_has(text, "-----BEGIN ")) {
+        return "it has no block of PEM";
+    }
+    return wants_key && !has_key && has_certificate
+               ? "it has a certificate and no key"
+           : !wants_key && !has_certificate && has_key
+               ? "it has a key and no certificate"
+               : NULL;
+}
+
 bool wr_tls_context_has(const struct weir_tls_pem *pem)
 {
     return pem->file || pem->data;
@@ -193,6 +236,7 @@ int wr_tls_context_load_one(weir_tls_context *context,
     int err = context_load_read(pem, &found);
     text->why = NULL;
     context->why = NULL;
+    context->notice = NULL;
     if (err == 0) {
         err = context_load_look_at(context, &found);
     }
@@ -200,9 +244,16 @@ int wr_tls_context_load_one(weir_tls_context *context,
         err = use(context, found.data, found.size);
     }
     text->why = context->why;
+    if ((err == WEIR_ETLSFILE || err == WEIR_ETLSNOKEY) && !text->why &&
+        found.data) {
+        text->why = context_load_guess(&found, strcmp(label, "key") == 0);
+    }
     context_load_drop(&found);
     if (err < 0) {
         wr_tls_context_say(text, label, context_load_name(pem), err);
+    } else if (context->notice && text->notice[0] == '\0') {
+        wr_ignore(snprintf(text->notice, sizeof(text->notice), "%s: %s: %s",
+                           label, context_load_name(pem), context->notice) < 0);
     }
     return err;
 }
@@ -411,15 +462,53 @@ static int context_load_trust_load(weir_tls_context *context,
     return wr_tls_context_load_system(context, text);
 }
 
+/* Refuses authorities of which none can have issued a certificate: no path
+ * would end at such a certificate, not even its own, unless it has signed
+ * itself. */
+static int context_load_trust_check(const weir_tls_context *context,
+                                    const struct weir_tls_options *options,
+                                    struct wr_tls_context_text *text)
+{
+    const struct wr_x509_trust *trust = &context->trust;
+
+    for (size_t i = 0; i < trust->count; i++) {
+        const struct wr_x509 *anchor = &trust->anchors[i];
+        if (anchor->is_authority || anchor->version == 1 ||
+            wr_x509_is_self_issued(anchor)) {
+            return 0;
+        }
+    }
+    if (trust->count == 0) {
+        return 0;
+    }
+    text->why = "it has certificates of peers alone, and none of an authority; "
+                "give the certificate of their issuer";
+    if (wr_tls_context_has(&options->authorities)) {
+        wr_tls_context_say(text, "authorities",
+                           context_load_name(&options->authorities),
+                           WEIR_ETLSFILE);
+    } else {
+        wr_tls_context_say(text, "authority_folder", options->authority_folder,
+                           WEIR_ETLSFILE);
+    }
+    return WEIR_ETLSFILE;
+}
+
 int wr_tls_context_load_trust(weir_tls_context *context,
                               const struct weir_tls_options *options,
                               struct wr_tls_context_text *text)
 {
+    const bool has_own =
+        wr_tls_context_has(&options->authorities) || options->authority_folder;
+
     wr_assert(context->verifies);
     int err = context_load_trust_load(context, options, text);
     if (err == 0 && options->authority_folder) {
         err = wr_tls_context_load_folder(context, options->authority_folder,
                                          text);
+    }
+    if (err == 0 && has_own) {
+        err = context_load_trust_check(context, options, text);
     }
     if (err == 0 && wr_tls_context_has(&options->revocations)) {
         err = wr_tls_context_load_one(context, &options->revocations,

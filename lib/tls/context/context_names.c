@@ -68,13 +68,59 @@ static int context_names_read_leaf(weir_tls_context *context,
     return context->is_server ? context_names_look_at(context, identity) : 0;
 }
 
+/* Returns what is odd about a chain that can be used, or NULL. */
+static const char *context_names_notice(const struct wr_x509 *leaf,
+                                        bool has_more)
+{
+    const int64_t now = (int64_t)time(NULL);
+
+    wr_assert(now > 0);
+    return now > leaf->not_after    ? "the certificate has expired"
+           : now < leaf->not_before ? "the certificate is not valid yet"
+           : has_more || wr_x509_is_self_issued(leaf)
+               ? NULL
+               : "no certificate of its issuer follows, so that peers must "
+                 "have that one themselves";
+}
+
+/* Notes what weir's own reader finds in a chain: 0 or -ENOMEM. */
+static int context_names_note(weir_tls_context *context, struct wr_bytes text)
+{
+    struct wr_bytes leaf = {.data = NULL};
+    struct wr_bytes next = {.data = NULL};
+    struct wr_x509 x509;
+    int ret = wr_tls_pem_next(&text, "CERTIFICATE", &leaf);
+
+    context->key_hint = NULL;
+    if (ret > 0) {
+        ret = wr_tls_pem_next(&text, "CERTIFICATE", &next);
+    }
+    if (ret >= 0 && leaf.data &&
+        wr_x509_read(&x509, leaf.data, leaf.size) == 0) {
+        context->key_hint =
+            x509.key.strength == WR_X509_STRONG ? NULL
+            : x509.key.kind == WR_X509_KEY_RSA
+                ? "its key of RSA has not 2048 to 4096 bits"
+                : "its key is of a kind that is not used; RSA, P-256, P-384, "
+                  "P-521 and Ed25519 are";
+        context->notice = context_names_notice(&x509, ret > 0);
+    }
+    free((void *)(uintptr_t)leaf.data);
+    free((void *)(uintptr_t)next.data);
+    return ret < 0 ? ret : 0;
+}
+
 static int context_names_use_chain(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
     struct wr_tls_identity *identity = context_names_newest(context);
     const struct wr_bytes text = {.data = data, .size = (size_t)size};
-    int err = context->backend->credential_use_chain(identity->credential, data,
-                                                     (size_t)size);
+    int err = context_names_note(context, text);
+    if (err < 0) {
+        return err;
+    }
+    err = context->backend->credential_use_chain(identity->credential, data,
+                                                 (size_t)size);
     if (err == 0 && (context->is_server || identity->outside)) {
         err = context_names_read_leaf(context, identity, text);
     }
@@ -163,7 +209,17 @@ static int context_names_load_one(weir_tls_context *context,
         err = wr_tls_context_load_one(context, key, "key",
                                       context_names_use_key, text);
     }
-    return err == 0 ? context_names_check(context, file, text) : err;
+    if (err == 0) {
+        err = context_names_check(context, file, text);
+    }
+    if (err == WEIR_ETLSFILE && !text->why && context->key_hint) {
+        text->why = context->key_hint;
+        wr_tls_context_say(text, "certificate",
+                           from->certificate.file ? from->certificate.file
+                                                  : "the text in memory",
+                           err);
+    }
+    return err;
 }
 
 /* ---- choosing ---- */

@@ -489,16 +489,23 @@ int wr_tls_context_get_ticket_key(struct wr_tls_conn *conn,
 
 /* ---- setting up ---- */
 
-int wr_tls_context_check_tickets(const struct weir_tls_options *options)
+int wr_tls_context_check_tickets(const struct weir_tls_options *options,
+                                 const char **ret_why)
 {
     const uint64_t lifetime = options->ticket_lifetime_ns;
     const bool has_keys = options->ticket_keys || options->ticket_keys_size;
 
+    *ret_why = "ticket_lifetime_ns: a second to 7 days, for a server with "
+               "tickets";
     wr_require(lifetime == 0 || lifetime >= TICKET_SECOND, -EINVAL);
     wr_require(lifetime / TICKET_SECOND <= TICKET_LIFETIME_MAX, -EINVAL);
+    if (!options->server || options->no_tickets) {
+        wr_require(lifetime == 0, -EINVAL);
+    }
+    *ret_why = "ticket_keys: they are for a server with tickets";
     wr_require(!has_keys || options->ticket_keys, -EINVAL);
     if (!options->server || options->no_tickets) {
-        wr_require(lifetime == 0 && !has_keys, -EINVAL);
+        wr_require(!has_keys, -EINVAL);
     }
     return 0;
 }

@@ -122,6 +122,26 @@ static int engine_fail_here(struct wr_tls_engine *engine, int err)
     return engine_fail(engine, err);
 }
 
+/* Says what a peer speaks whose first bytes are no record of TLS. */
+static void engine_note_foreign(struct wr_tls_engine *engine)
+{
+    static const char *const words[] = {"GET ", "HEAD", "POST", "PUT ", "OPTI",
+                                        "DELE", "PATC", "CONN", "TRAC", "HTTP"};
+    const char *text = "The peer does not speak TLS";
+
+    wr_assert(engine->err == 0);
+    if (engine->state != WR_TLS_ENGINE_HANDSHAKE ||
+        wr_tls_engine_has_tls_header(engine)) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+        if (memcmp(engine->header, words[i], strlen(words[i])) == 0) {
+            text = "The peer speaks plain HTTP";
+        }
+    }
+    wr_tls_verdict_fail(&engine->verdict, WEIR_ETLSPROTOCOL, "%s", text);
+}
+
 /* Fails with the error for a failed step. */
 static int engine_fail_by_step(struct wr_tls_engine *engine)
 {
@@ -136,6 +156,7 @@ static int engine_fail_by_step(struct wr_tls_engine *engine)
         return engine_fail(engine, WEIR_ETLSFLOOD);
     }
     if (engine->oversized) {
+        engine_note_foreign(engine);
         return engine_fail(engine, WEIR_ETLSPROTOCOL);
     }
     if (engine->verdict.err &&
@@ -147,6 +168,7 @@ static int engine_fail_by_step(struct wr_tls_engine *engine)
     }
     if (conn->code != WEIR_ETLSGROUP && engine->idle_records > 0 &&
         !wr_tls_engine_has_tls_header(engine)) {
+        engine_note_foreign(engine);
         return engine_fail(engine, WEIR_ETLSPROTOCOL);
     }
     return conn->code == WEIR_ETLSSIGN || conn->code == WEIR_ETLSENGINE

@@ -95,11 +95,11 @@ const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine)
         engine->err == WEIR_ETLSFLOOD) {
         return weir_strerror(engine->err);
     }
-    if (engine->oversized) {
-        return "record layer length error";
-    }
     if (engine->err == engine->verdict.err && engine->verdict.text) {
         return engine->verdict.text;
+    }
+    if (engine->oversized) {
+        return "record layer length error";
     }
     if (engine->err == WEIR_ETLSALERT && engine->alert_received >= 0) {
         return wr_tls_engine_alert_text(engine->alert_received);
