@@ -1,9 +1,9 @@
 /*
  * Making fibers, and announcing every switch to the tools.
  *
- * Four parts: announcing a switch to sanitizers and valgrind, switching the
- * exceptions of C++, switching stacks on this machine, and the portable
- * functions.
+ * Four parts: announcing a switch to ThreadSanitizer and valgrind, switching
+ * the exceptions of C++ and announcing it to AddressSanitizer, switching stacks
+ * on this machine, and the portable functions.
  *
  * A fiber that begins is a frame at the top of its stack: switch.S returns from
  * that frame into fiber_start().
@@ -26,66 +26,7 @@
 
 /* ---- telling the tools ---- */
 
-#if defined(WR_FIBER_ASAN)
-
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-
-/* In wr_fiber.tool: two fake stacks and the bounds of the loop's stack. */
-enum {
-    TOOL_LOOP_FAKE,
-    TOOL_FIBER_FAKE,
-    TOOL_LOOP_BASE,
-    TOOL_LOOP_SIZE,
-};
-
-static void fiber_tool_init(struct wr_fiber *fiber)
-{
-    /* The last fiber on this stack did not return from its frames. */
-    __asan_unpoison_memory_region(fiber->stack->base, fiber->stack->size);
-}
-
-static void fiber_tool_before_enter(struct wr_fiber *fiber)
-{
-    __sanitizer_start_switch_fiber(&fiber->tool[TOOL_LOOP_FAKE],
-                                   fiber->stack->base, fiber->stack->size);
-}
-
-static void fiber_tool_after_enter(struct wr_fiber *fiber)
-{
-    __sanitizer_finish_switch_fiber(fiber->tool[TOOL_LOOP_FAKE], NULL, NULL);
-}
-
-/* On the first entry the fiber has no fake stack yet. */
-static void fiber_tool_arrive(struct wr_fiber *fiber)
-{
-    const void *base = NULL;
-    size_t size = 0;
-    __sanitizer_finish_switch_fiber(fiber->tool[TOOL_FIBER_FAKE], &base, &size);
-    fiber->tool[TOOL_LOOP_BASE] = (void *)(uintptr_t)base;
-    fiber->tool[TOOL_LOOP_SIZE] = (void *)(uintptr_t)size;
-}
-
-static void fiber_tool_leave(struct wr_fiber *fiber)
-{
-    __sanitizer_start_switch_fiber(&fiber->tool[TOOL_FIBER_FAKE],
-                                   fiber->tool[TOOL_LOOP_BASE],
-                                   (size_t)fiber->tool[TOOL_LOOP_SIZE]);
-}
-
-/* Frees the fake stack of the fiber. */
-static void fiber_tool_exit(struct wr_fiber *fiber)
-{
-    __sanitizer_start_switch_fiber(NULL, fiber->tool[TOOL_LOOP_BASE],
-                                   (size_t)fiber->tool[TOOL_LOOP_SIZE]);
-}
-
-static void fiber_tool_fini(struct wr_fiber *fiber)
-{
-    (void)fiber;
-}
-
-#elif defined(WR_FIBER_TSAN)
+#if defined(WR_FIBER_TSAN)
 
 #include <sanitizer/tsan_interface.h>
 
@@ -146,7 +87,7 @@ static void fiber_tool_init(struct wr_fiber *fiber)
 
 #endif
 
-/* ---- exceptions of C++ ---- */
+/* ---- exceptions of C++, and AddressSanitizer ---- */
 
 /* The C++ runtime's state of a thread: the caught exceptions, and the number of
  * uncaught exceptions. Its struct __cxa_eh_globals (Itanium C++ ABI, 2.2.2). */
@@ -161,19 +102,110 @@ struct fiber_exceptions {
 /* A function of the C++ runtime; NULL without this runtime. */
 __attribute__((weak)) struct fiber_exceptions *__cxa_get_globals(void);
 
+/* Functions of AddressSanitizer's run-time library; NULL in a program without
+ * it, whether or not this file was compiled for it. */
+__attribute__((weak)) void
+__sanitizer_start_switch_fiber(void **fake, const void *base, size_t size);
+__attribute__((weak)) void
+__sanitizer_finish_switch_fiber(void *fake, const void **base, size_t *size);
+__attribute__((weak)) void
+__asan_unpoison_memory_region(const volatile void *base, size_t size);
+
+/* True if a switch does more than to exchange stacks. */
+static bool fiber_is_watched;
+
+static __attribute__((constructor)) void fiber_find_tools(void)
+{
+    fiber_is_watched = __cxa_get_globals || __asan_unpoison_memory_region;
+}
+
+/* The stack from which the running fiber of this thread was entered. Written
+ * and read only for the sanitizer. */
+static _Thread_local struct {
+    const void *base;
+    size_t size;
+} fiber_outside;
+
 /* A side may leave inside a catch block, or in a destructor during unwinding.
  * Other fibers throw and catch meanwhile, so each side keeps its own state, on
  * its stack, while it does not run. A fiber begins without exceptions. */
-static __attribute__((noinline)) void
+static void
 fiber_switch_with_exceptions(struct wr_fiber *fiber,
                              void (*switch_stack)(struct wr_fiber *))
 {
-    struct fiber_exceptions *here = __cxa_get_globals();
-    const struct fiber_exceptions own = *here;
+    struct fiber_exceptions *here =
+        __cxa_get_globals ? __cxa_get_globals() : NULL;
+    const struct fiber_exceptions own =
+        here ? *here : (struct fiber_exceptions){.caught = NULL};
 
-    *here = (struct fiber_exceptions){.caught = NULL};
+    if (here) {
+        *here = (struct fiber_exceptions){.caught = NULL};
+    }
     switch_stack(fiber);
-    *here = own;
+    if (here) {
+        *here = own;
+    }
+}
+
+/* The sanitizer learns the bounds of the stack that runs next, and keeps this
+ * side's fake stack meanwhile. */
+static __attribute__((noinline, no_sanitize("address"))) void
+fiber_enter_watched(struct wr_fiber *fiber,
+                    void (*switch_stack)(struct wr_fiber *))
+{
+    const void *base = fiber_outside.base;
+    const size_t size = fiber_outside.size;
+    void *fake = NULL;
+
+    if (!__asan_unpoison_memory_region) {
+        fiber_switch_with_exceptions(fiber, switch_stack);
+        return;
+    }
+    __sanitizer_start_switch_fiber(&fake, fiber->stack->base,
+                                   fiber->stack->size);
+    fiber_switch_with_exceptions(fiber, switch_stack);
+    __sanitizer_finish_switch_fiber(fake, NULL, NULL);
+    /* A loop may run inside a fiber of another loop. */
+    fiber_outside.base = base;
+    fiber_outside.size = size;
+}
+
+static __attribute__((noinline, no_sanitize("address"))) void
+fiber_leave_watched(struct wr_fiber *fiber,
+                    void (*switch_stack)(struct wr_fiber *))
+{
+    void *fake = NULL;
+
+    if (!__asan_unpoison_memory_region) {
+        fiber_switch_with_exceptions(fiber, switch_stack);
+        return;
+    }
+    __sanitizer_start_switch_fiber(&fake, fiber_outside.base,
+                                   fiber_outside.size);
+    fiber_switch_with_exceptions(fiber, switch_stack);
+    __sanitizer_finish_switch_fiber(fake, &fiber_outside.base,
+                                    &fiber_outside.size);
+}
+
+/* A new fiber has no fake stack yet. */
+static __attribute__((noinline, no_sanitize("address"))) void
+fiber_begin_watched(void)
+{
+    if (__asan_unpoison_memory_region) {
+        __sanitizer_finish_switch_fiber(NULL, &fiber_outside.base,
+                                        &fiber_outside.size);
+    }
+}
+
+/* The fiber's frames do not return, and its fake stack is freed. */
+static __attribute__((noinline, no_sanitize("address"))) void
+fiber_exit_watched(const struct wr_fiber *fiber)
+{
+    if (__asan_unpoison_memory_region) {
+        __asan_unpoison_memory_region(fiber->stack->base, fiber->stack->size);
+        __sanitizer_start_switch_fiber(NULL, fiber_outside.base,
+                                       fiber_outside.size);
+    }
 }
 
 /* ---- switching ---- */
@@ -182,6 +214,9 @@ static _Noreturn void fiber_start(struct wr_fiber *fiber, void (*run)(void *),
                                   void *arg)
 {
     fiber_tool_arrive(fiber);
+    if (fiber_is_watched) {
+        fiber_begin_watched();
+    }
     run(arg);
     wr_check_failed("a fiber ends with wr_fiber_exit()", __FILE__, __LINE__);
 }
@@ -385,8 +420,8 @@ void wr_fiber_enter(struct wr_fiber *fiber)
     wr_assert(fiber->sp);
     wr_debug_assert(!fiber_is_inside(fiber));
     fiber_tool_before_enter(fiber);
-    if (__cxa_get_globals) {
-        fiber_switch_with_exceptions(fiber, fiber_switch_to);
+    if (fiber_is_watched) {
+        fiber_enter_watched(fiber, fiber_switch_to);
     } else {
         fiber_switch_to(fiber);
     }
@@ -397,8 +432,8 @@ void wr_fiber_leave(struct wr_fiber *fiber)
 {
     wr_debug_assert(fiber_is_inside(fiber));
     fiber_tool_leave(fiber);
-    if (__cxa_get_globals) {
-        fiber_switch_with_exceptions(fiber, fiber_switch_to_loop);
+    if (fiber_is_watched) {
+        fiber_leave_watched(fiber, fiber_switch_to_loop);
     } else {
         fiber_switch_to_loop(fiber);
     }
@@ -409,6 +444,9 @@ _Noreturn void wr_fiber_exit(struct wr_fiber *fiber)
 {
     wr_debug_assert(fiber_is_inside(fiber));
     fiber_tool_exit(fiber);
+    if (fiber_is_watched) {
+        fiber_exit_watched(fiber);
+    }
     fiber_switch_to_loop(fiber);
     wr_check_failed("a fiber is not entered after its end", __FILE__, __LINE__);
 }

@@ -5,21 +5,18 @@
  * never enters another fiber. A switch saves the callee-saved registers only
  * (switch.S for x86-64 and aarch64, ucontext elsewhere), and the C++ runtime's
  * state of a thread, if there is a C++ runtime. Every switch is announced to
- * sanitizers and valgrind.
+ * sanitizers and valgrind: to AddressSanitizer wherever the program has it, to
+ * ThreadSanitizer if the library was compiled for it.
  */
 #ifndef WEIR_LIB_TASK_FIBER_H
 #define WEIR_LIB_TASK_FIBER_H
 
 #include "stack.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WR_FIBER_ASAN 1
-#elif defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__)
 #define WR_FIBER_TSAN 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WR_FIBER_ASAN 1
-#elif __has_feature(thread_sanitizer)
+#if __has_feature(thread_sanitizer)
 #define WR_FIBER_TSAN 1
 #endif
 #endif
@@ -27,8 +24,8 @@
 struct wr_fiber {
     void *sp; /* stack pointer of the suspended side; NULL: has ended */
     struct wr_stack *stack;
-#if defined(WR_FIBER_ASAN) || defined(WR_FIBER_TSAN)
-    void *tool[4]; /* the sanitizer's */
+#ifdef WR_FIBER_TSAN
+    void *tool[2]; /* the sanitizer's */
 #endif
 };
 

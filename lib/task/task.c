@@ -26,7 +26,7 @@
 #define TASK_SIZE                                                              \
     ((sizeof(weir_task) + WR_SLAB_LINE - 1) / WR_SLAB_LINE * WR_SLAB_LINE)
 
-#if !defined(WR_FIBER_ASAN) && !defined(WR_FIBER_TSAN) && defined(__LP64__)
+#if !defined(WR_FIBER_TSAN) && defined(__LP64__)
 _Static_assert(offsetof(weir_task, fiber) == WR_SLAB_LINE &&
                    offsetof(weir_task, causes) < 2 * WR_SLAB_LINE,
                "a switch needs two lines");

@@ -13,7 +13,10 @@
 #include <stdexcept>
 #include <string>
 
+#include <csetjmp>
 #include <csignal>
+#include <cstring>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -261,6 +264,60 @@ void a_cancelled_task_returns_through_its_destructors()
     expect(destroyed == 1, "its object is destroyed");
 }
 
+/* ---- frames that are left at once ---- */
+
+[[noreturn]] void throw_from_below(weir_loop *loop, int depth)
+{
+    volatile char bytes[512];
+    bytes[0] = static_cast<char>(depth);
+    if (depth > 0) {
+        throw_from_below(loop, depth - 1);
+    }
+    expect(weir_yield(loop) == 0, "a yield on top of many frames");
+    throw numbered(bytes[0]);
+}
+
+int leave_frames(weir_loop *loop, void *)
+{
+    char bytes[2000];
+    std::memset(bytes, 'x', sizeof(bytes));
+    for (int i = 0; i < 20; i++) {
+        try {
+            throw_from_below(loop, 20);
+        } catch (const numbered &caught) {
+            expect(caught.number == 0, "the deepest");
+            expect(weir_yield(loop) == 0, "a yield in catch");
+        }
+        std::jmp_buf back;
+        volatile int round = 0;
+        if (setjmp(back) == 0) {
+            round = 1;
+            std::longjmp(back, 1);
+        }
+        expect(round == 1, "back by a jump");
+        expect(bytes[0] == 'x' && !std::memcmp(bytes, bytes + 1, 1999),
+               "the stack is whole");
+    }
+    return 0;
+}
+
+void tasks_leave_many_frames_at_once()
+{
+    run(leave_frames, 50);
+}
+
+int call_exit(weir_loop *, void *)
+{
+    std::exit(failures > 0 ? 1 : 0);
+}
+
+void a_task_may_exit()
+{
+    if (weir_run(nullptr, call_exit, nullptr) <= 0) {
+        _exit(2);
+    }
+}
+
 /* ---- what nobody catches ---- */
 
 int throw_out(weir_loop *, void *)
@@ -273,11 +330,23 @@ void terminate_quietly()
     _exit(std::current_exception() ? 42 : 43);
 }
 
+/* Sanitizers warn of what they do not understand, and go on. */
+bool has_warned(int errors)
+{
+    char text[8192] = "";
+    const ssize_t len = pread(errors, text, sizeof(text) - 1, 0);
+    std::fwrite(text, 1, len > 0 ? static_cast<std::size_t>(len) : 0, stderr);
+    close(errors);
+    return std::strstr(text, "WARNING:") || std::strstr(text, "ERROR:");
+}
+
 int in_child(void (*body)())
 {
     std::fflush(nullptr);
+    const int errors = memfd_create("errors", 0);
     const pid_t child = fork();
     if (child == 0) {
+        dup2(errors, STDERR_FILENO);
         const rlimit none = {0, 0};
         setrlimit(RLIMIT_CORE, &none);
         std::set_terminate(terminate_quietly);
@@ -286,6 +355,9 @@ int in_child(void (*body)())
     }
     int status = 0;
     expect(child > 0 && waitpid(child, &status, 0) == child, "a child runs");
+    if (has_warned(errors)) {
+        return -1;
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
@@ -322,6 +394,8 @@ const test tests[] = {
     TEST(handlers_nest_and_wait_at_random),
     TEST(a_loop_may_run_inside_catch),
     TEST(a_cancelled_task_returns_through_its_destructors),
+    TEST(tasks_leave_many_frames_at_once),
+    TEST(a_task_may_exit),
     TEST(an_exception_that_leaves_a_task_function_terminates),
 };
 
