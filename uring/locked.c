@@ -13,43 +13,47 @@
 #include <pthread.h>
 
 static pthread_mutex_t locked_mutex = PTHREAD_MUTEX_INITIALIZER;
-static bool locked_is_vain; /* under the mutex */
+/* The sleeps that a ring may have; 0: one has had them all. Under the mutex. */
+static uint32_t locked_most = WR_LOCKED_WAITS_AT_FIRST;
 
-static void locked_set_vain(bool is_vain)
+static void locked_set_most(uint32_t most)
 {
     int err = pthread_mutex_lock(&locked_mutex);
     wr_assert(err == 0);
-    locked_is_vain = is_vain;
+    locked_most = most;
     err = pthread_mutex_unlock(&locked_mutex);
     wr_assert(err == 0);
 }
 
-static bool locked_get_vain(void)
+static uint32_t locked_get_most(void)
 {
     int err = pthread_mutex_lock(&locked_mutex);
     wr_assert(err == 0);
-    const bool is_vain = locked_is_vain;
+    const uint32_t most = locked_most;
     err = pthread_mutex_unlock(&locked_mutex);
     wr_assert(err == 0);
-    return is_vain;
+    return most;
 }
 
 bool wr_locked_wait(int err, uint32_t *waits, uint32_t limit)
 {
     wr_assert(limit <= WR_LOCKED_WAITS);
-    if ((err != -ENOMEM && err != WEIR_ERINGMEMLOCK) || *waits >= limit ||
-        locked_get_vain()) {
+    if (err != -ENOMEM && err != WEIR_ERINGMEMLOCK) {
+        return false;
+    }
+    const uint32_t most = locked_get_most();
+    if (*waits >= limit || *waits >= most) {
         return false;
     }
     wr_sys_sleep_a_little();
     (*waits)++;
-    if (*waits == WR_LOCKED_WAITS) {
-        locked_set_vain(true);
+    if (*waits == most) {
+        locked_set_most(0);
     }
     return true;
 }
 
 void wr_locked_given_back(void)
 {
-    locked_set_vain(false);
+    locked_set_most(WR_LOCKED_WAITS);
 }

@@ -12,8 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Sleeps of one ring: until smaller sizes are tried, and in total. */
+/* Sleeps of one ring: until smaller sizes are tried, and in total. Before this
+ * process has closed a ring, only one that was killed can have left some, and
+ * the limit is too low as a rule: the total is lower then. */
 #define WR_LOCKED_WAITS_FOR_SIZE 100u
+#define WR_LOCKED_WAITS_AT_FIRST 100u
 #define WR_LOCKED_WAITS          1000u
 
 /* Sleeps, and counts that in @waits. False: @err is another error, the limit of

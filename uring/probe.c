@@ -410,7 +410,7 @@ static void probe_apply_mask(struct wr_features *ret, uint32_t found)
 {
     const char *unknown;
     const uint32_t mask =
-        wr_features_parse_mask(getenv("WEIR_FEATURES_MASK"), &unknown);
+        wr_features_parse_mask(secure_getenv("WEIR_FEATURES_MASK"), &unknown);
 
     wr_assert(found >> WR_FEATURE_COUNT == 0);
     ret->found = found & ~mask;

@@ -34,7 +34,7 @@ static int ring_engine_of_environment(void)
         [WR_ENGINE_URING] = "uring",
         [WR_ENGINE_POLL] = "poll",
     };
-    const char *name = getenv("WEIR_ENGINE");
+    const char *name = secure_getenv("WEIR_ENGINE");
     if (!name || name[0] == '\0') {
         return WR_ENGINE_AUTO;
     }

@@ -196,6 +196,11 @@ int32_t wr_sys_sendto(int fd, const void *data, size_t size,
         (int)sendto(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, addr, len));
 }
 
+static uint64_t sys_time_ns(const struct timespec *time)
+{
+    return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_nsec;
+}
+
 uint64_t wr_sys_file_stamp(const char *path)
 {
     struct stat file;
@@ -203,10 +208,10 @@ uint64_t wr_sys_file_stamp(const char *path)
     if (stat(path, &file) < 0) {
         return 0;
     }
-    const uint64_t time_ns = (uint64_t)file.st_mtim.tv_sec * 1000000000u +
-                             (uint64_t)file.st_mtim.tv_nsec;
-    /* A file that replaces another may be older. */
-    return time_ns ^ ((uint64_t)file.st_ino << 20) ^ (uint64_t)file.st_size;
+    /* A file that replaces another may be older, and a program that writes may
+     * set the time back. The factor keeps equal times from cancelling out. */
+    return sys_time_ns(&file.st_mtim) ^ ((uint64_t)file.st_ino << 20) ^
+           (uint64_t)file.st_size ^ (sys_time_ns(&file.st_ctim) * 31);
 }
 
 int wr_sys_outq(int fd)

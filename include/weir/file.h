@@ -18,6 +18,11 @@
  * -ECANCELED means that nothing was done. A file system's own -ECANCELED is
  * -EIO.
  *
+ * **A process that is killed** has its files closed when the kernel ends the
+ * operations of its ring: after SIGKILL, a lock of flock() can be held for some
+ * milliseconds after wait() has returned, if a write is under way. A program
+ * that is started again waits for the lock, or tries it more than once.
+ *
  * **No thread.** Where the kernel may make no thread for the process
  * (RLIMIT_NPROC, TasksMax, pids.max), the loop's thread makes these calls
  * itself, and waits for the file system. Only the open of a FIFO without its

@@ -220,6 +220,9 @@ WEIR_API weir_loop *weir_get_running_loop(void);
  * @param loop  taken, unless an error is returned; NULL is ignored
  * @return      number of connections that were still open
  * @retval -EBUSY   it is running, or being freed already
+ * @retval -EPERM   the loop has run in another thread, which must free the loop
+ *                  before it ends: afterwards no thread can, and memory and
+ *                  descriptors are kept until the process ends
  * @retval -ECHILD  in a forked child: nothing is touched, because the kernel
  *                  shares it with the parent
  */

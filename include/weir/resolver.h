@@ -43,12 +43,13 @@
  * lines of any length, and these options: `ndots`, `timeout`, `attempts`,
  * `rotate`, `use-vc`, `no-aaaa`, `no-reload`, `no-tld-query`, and
  * `single-request`, `single-request-reopen`, which both ask for IPv4, then for
- * IPv6. LOCALDOMAIN and RES_OPTIONS of the environment come after the file.
- * Without effect are `edns0` and `trust-ad` (an answer that is too large comes
- * by TCP, and no result says whether it is authentic), `no-check-names` (names
- * are checked always), `debug`, `inet6`, `ip6-bytestring`, `ip6-dotint` and
- * `sortlist`. Without `timeout` and `attempts` a server has 2 s, and three
- * tries.
+ * IPv6. Neither opens another socket for the second question: behind a firewall
+ * that drops the second question of a port, `use-vc` is needed. LOCALDOMAIN and
+ * RES_OPTIONS of the environment come after the file. Without effect are
+ * `edns0` and `trust-ad` (an answer that is too large comes by TCP, and no
+ * result says whether it is authentic), `no-check-names` (names are checked
+ * always), `debug`, `inet6`, `ip6-bytestring`, `ip6-dotint` and `sortlist`.
+ * Without `timeout` and `attempts` a server has 2 s, and three tries.
  *
  * A loop keeps the addresses of a name for as long as the answer says (TTL),
  * and at most for a minute: for getaddrinfo, makers and servers alike. asyncio

@@ -112,8 +112,8 @@ static void systemd_write_fds(struct weir_systemd_fd *ret, uint64_t count,
  * weir_systemd_listen_fds(). */
 static int systemd_count_fds(size_t max_count, const char *names)
 {
-    const char *pid = getenv("LISTEN_PID");
-    const char *fds = getenv("LISTEN_FDS");
+    const char *pid = secure_getenv("LISTEN_PID");
+    const char *fds = secure_getenv("LISTEN_FDS");
     uint64_t count;
 
     if (!pid || !fds) {
@@ -138,7 +138,7 @@ static int systemd_count_fds(size_t max_count, const char *names)
 
 static int systemd_take_fds(struct weir_systemd_fd *ret, size_t max_count)
 {
-    const char *names = getenv("LISTEN_FDNAMES");
+    const char *names = secure_getenv("LISTEN_FDNAMES");
     const int count = systemd_count_fds(max_count, names);
 
     for (int i = 0; i < count; i++) {
@@ -199,7 +199,7 @@ static int systemd_send(const char *name, const char *state)
 int weir_systemd_notify(bool unset_environment, const char *state)
 {
     wr_require(state, -EINVAL);
-    const char *name = getenv(systemd_socket_name);
+    const char *name = secure_getenv(systemd_socket_name);
     const int result = name ? systemd_send(name, state) : 0;
     wr_assert(result <= 1);
     if (unset_environment) {
@@ -212,8 +212,8 @@ int weir_systemd_notify(bool unset_environment, const char *state)
 
 static int systemd_read_watchdog(uint64_t *ret_timeout_ns)
 {
-    const char *pid = getenv("WATCHDOG_PID");
-    const char *usec = getenv("WATCHDOG_USEC");
+    const char *pid = secure_getenv("WATCHDOG_PID");
+    const char *usec = secure_getenv("WATCHDOG_USEC");
     uint64_t value;
 
     if (!usec) {

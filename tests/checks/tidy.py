@@ -29,9 +29,10 @@ ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/loop/notice.c",
                 "lib/proxy/upstream/shared.h", "lib/proxy/upstream/shared.c",
                 "lib/proxy/upstream/turns.h", "lib/proxy/upstream/turns.c"}
 ATOMIC = re.compile(r"stdatomic\.h|\b__atomic_|\b__sync_|\batomic_\w+\(")
-# The library prints, exits and blocks nowhere; check.c ends in abort().
+# The library prints, exits and blocks nowhere; check.c ends in abort(). The
+# environment of a set-user-ID program is its caller's: secure_getenv().
 # Writing to a stream that the caller brought is what a dump is for.
-CALLS = re.compile(r"(?<![\w.>])(printf|puts|perror|exit|_exit|abort|signal|"
+CALLS = re.compile(r"(?<![\w.>])(printf|puts|perror|getenv|exit|_exit|abort|signal|"
                    r"getaddrinfo|gethostbyname|fprintf(?=\s*\(\s*std))\s*\(")
 CALL_FILES = {"uring/check.c"}
 PATH = re.compile(r"`((?:include|uring|lib|tests|tools|bench)/[\w./-]*)`")

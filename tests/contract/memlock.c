@@ -8,6 +8,7 @@
 #include "tests/contract/need_uring.h"
 #include "tests/unit.h"
 #include "uring/guard.h"
+#include "uring/locked.h"
 #include "uring/ring.h"
 #include "uring/sys.h"
 
@@ -26,7 +27,15 @@
 #define KIB 1024u
 
 /* Exit statuses of a child. */
-enum { GOOD, WAS_REFUSED, WAS_SMALLER, IS_ODD, NO_USER, IS_COUNTED };
+enum {
+    GOOD,
+    WAS_REFUSED,
+    WAS_SMALLER,
+    IS_ODD,
+    NO_USER,
+    IS_COUNTED,
+    HAS_WAITED
+};
 
 /* A user that has no ring but those of the calling process. */
 static void become_somebody(rlim_t locked_bytes)
@@ -301,8 +310,11 @@ static int make_several_loops(void)
     const struct weir_loop_options options = {
         .size = sizeof(options), .sq_entries = 8, .cq_entries = 64};
     weir_loop *loops[SEVERAL];
+    struct rusage usage;
     become_somebody(locked_kib * KIB);
     unsetenv("WEIR_ENGINE");
+    expect_eq(getrusage(RUSAGE_SELF, &usage), 0);
+    const long before = usage.ru_nvcsw;
     for (int i = 0; i < SEVERAL; i++) {
         const int err = weir_loop_new(&options, &loops[i]);
         if (err < 0) {
@@ -312,6 +324,12 @@ static int make_several_loops(void)
         if (!runs_and_tells(loops[i])) {
             return IS_ODD;
         }
+    }
+    /* Each sleep of the wait for rings that have gone is one of these. */
+    expect_eq(getrusage(RUSAGE_SELF, &usage), 0);
+    if (usage.ru_nvcsw - before > 5 * WR_LOCKED_WAITS_AT_FIRST) {
+        fprintf(stderr, "waited %ld times\n", usage.ru_nvcsw - before);
+        return HAS_WAITED;
     }
     for (int i = 0; i < SEVERAL; i++) {
         if (weir_loop_free(loops[i]) != 0) {

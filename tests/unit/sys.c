@@ -321,6 +321,31 @@ UNIT(sys, errors_are_negative_numbers)
     expect_eq(wr_sys_eventfd_write(-1), -EBADF);
 }
 
+/* As rsync --inplace --times does: time, size and inode are as before. */
+UNIT(sys, a_file_that_is_rewritten_with_its_old_time_has_another_stamp)
+{
+    char path[] = "/tmp/weir-stamp-XXXXXX";
+    struct stat before;
+    struct stat after;
+    const int fd = mkstemp(path);
+    expect_geq(fd, 0);
+    expect_eq(wr_sys_file_stamp("/nonexistent/file"), 0);
+    expect_eq(pwrite(fd, "one", 3, 0), 3);
+    expect_eq(fstat(fd, &before), 0);
+    const uint64_t stamp = wr_sys_file_stamp(path);
+    expect_eq(wr_sys_file_stamp(path), stamp);
+    const struct timespec times[] = {before.st_atim, before.st_mtim};
+    do { /* until the clock of the file system goes on */
+        expect_eq(pwrite(fd, "two", 3, 0), 3);
+        expect_eq(futimens(fd, times), 0);
+        expect_eq(fstat(fd, &after), 0);
+    } while (after.st_ctim.tv_sec == before.st_ctim.tv_sec &&
+             after.st_ctim.tv_nsec == before.st_ctim.tv_nsec);
+    expect_neq(wr_sys_file_stamp(path), stamp);
+    expect_eq(close(fd), 0);
+    expect_eq(unlink(path), 0);
+}
+
 UNIT(sys, the_permissions_behind_a_symbolic_link_stay_as_they_are)
 {
     char directory[] = "/tmp/weir-test-XXXXXX";

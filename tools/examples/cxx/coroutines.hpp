@@ -273,7 +273,8 @@ class connection
         return wait{*state};
     }
 
-    // Write, and wait while the peer is slow.
+    // Write, and wait while the peer is slow. g++ 12 destroys the temporaries
+    // of a conditional inside co_await wrongly: give such a text a name first.
     auto write(std::string_view bytes)
     {
         struct wait {
