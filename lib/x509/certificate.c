@@ -17,6 +17,7 @@
 #include <string.h>
 
 enum {
+    SERIAL_SIZE_MAX = 20,
     ATTRIBUTE_COMMON_NAME = 3,
     ATTRIBUTE_ORGANIZATION = 10,
 };
@@ -31,34 +32,36 @@ static bool certificate_read_validity(struct wr_x509 *x509,
 
 /* ---- the certificate ---- */
 
-/* @rest: the bytes behind the key; the extensions come last. */
+/* Takes issuerUniqueID or subjectUniqueID, if it comes next. */
+static bool certificate_take_unique(struct wr_bytes *rest, uint8_t tag)
+{
+    struct wr_bytes bits;
+    uint8_t unused = 0;
+
+    return !wr_der_sees(rest, tag) ||
+           wr_der_take_bits(rest, tag, &bits, &unused);
+}
+
+/* @rest: the bytes behind the key; the extensions come last. What version 1
+ * does not have makes it malformed (RFC 5280, 4.1.2.8 and 4.1.2.9). */
 static bool certificate_read_extensions(struct wr_x509 *x509,
                                         struct wr_bytes rest)
 {
     struct wr_bytes tagged;
     struct wr_bytes list;
-    uint64_t seen = 0;
+    const bool has_more = rest.size > 0;
 
     wr_assert(rest.data != NULL);
-    while (wr_der_sees(&rest, 0x81) || wr_der_sees(&rest, 0x82)) {
-        uint8_t tag = 0; /* issuerUniqueID, subjectUniqueID: unused */
-        if (!wr_der_take_any(&rest, &tag, &tagged)) {
-            return false;
-        }
-    }
-    if (rest.size == 0) {
-        return true;
-    }
-    if (!wr_der_take(&rest, WR_DER_EXPLICIT | 3, &tagged) || rest.size > 0 ||
-        !wr_der_take(&tagged, WR_DER_SEQUENCE, &list)) {
+    if (!certificate_take_unique(&rest, 0x81) ||
+        !certificate_take_unique(&rest, 0x82)) {
         return false;
     }
-    while (list.size > 0) {
-        if (!wr_x509_extension_read(x509, &list, &seen)) {
-            return false;
-        }
+    if (rest.size == 0) {
+        return !has_more || x509->version > 1;
     }
-    return true;
+    return wr_der_take(&rest, WR_DER_EXPLICIT | 3, &tagged) && rest.size == 0 &&
+           wr_der_take(&tagged, WR_DER_SEQUENCE, &list) && tagged.size == 0 &&
+           x509->version == 3 && wr_x509_extensions_read(x509, list);
 }
 
 /* Without the field the version is 1. */
@@ -72,13 +75,37 @@ static bool certificate_take_version(struct wr_bytes *from, uint32_t *ret)
         return true;
     }
     if (!wr_der_take(from, WR_DER_EXPLICIT, &tagged) ||
-        !wr_der_take(&tagged, WR_DER_INTEGER, &version) || version.size != 1 ||
-        version.data[0] > 2) {
+        !wr_der_take(&tagged, WR_DER_INTEGER, &version) || tagged.size > 0 ||
+        version.size != 1 || version.data[0] > 2) {
         return false;
     }
     wr_assert(version.data != NULL);
     *ret = version.data[0] + 1u;
     return true;
+}
+
+/* A serial number has up to 20 bytes, and is not negative; zero is one, as in
+ * some authorities (RFC 5280, 4.1.2.2). */
+static bool certificate_take_serial(struct wr_bytes *from, struct wr_bytes *ret)
+{
+    wr_assert(from->data != NULL);
+    return wr_der_take_integer(from, WR_DER_INTEGER, ret) &&
+           ret->size <= SERIAL_SIZE_MAX && !(ret->data[0] & 0x80);
+}
+
+/* An issuer has a name, and a subject has one here or in a critical
+ * subjectAltName (RFC 5280, 4.1.2.4 and 4.1.2.6). */
+static bool certificate_has_names(const struct wr_x509 *x509)
+{
+    struct wr_x509_directory directory;
+
+    wr_x509_directory_open(&directory, x509->issuer);
+    if (directory.sets.size == 0) {
+        return false;
+    }
+    wr_x509_directory_open(&directory, x509->subject);
+    return directory.sets.size > 0 ||
+           (x509->has_critical_names && !x509->is_authority);
 }
 
 /* @body: the signed part. *ret_algorithm: its algorithm, which must equal the
@@ -90,7 +117,7 @@ static bool certificate_read_body(struct wr_x509 *x509, struct wr_bytes body,
 
     wr_assert(body.data != NULL);
     return certificate_take_version(&body, &x509->version) &&
-           wr_der_take(&body, WR_DER_INTEGER, &x509->serial) &&
+           certificate_take_serial(&body, &x509->serial) &&
            wr_der_take(&body, WR_DER_SEQUENCE, ret_algorithm) &&
            wr_der_take_whole(&body, WR_DER_SEQUENCE, &x509->issuer) &&
            wr_x509_directory_is_good(x509->issuer) &&
@@ -100,7 +127,8 @@ static bool certificate_read_body(struct wr_x509 *x509, struct wr_bytes body,
            wr_x509_directory_is_good(x509->subject) &&
            wr_der_take_whole(&body, WR_DER_SEQUENCE, &x509->key_info) &&
            wr_x509_strength_of_key(x509->key_info, &x509->key) &&
-           certificate_read_extensions(x509, body);
+           certificate_read_extensions(x509, body) &&
+           certificate_has_names(x509);
 }
 
 int wr_x509_read(struct wr_x509 *ret, const uint8_t *der, size_t size)

@@ -2,9 +2,10 @@
  * An X.509 certificate, with the fields that weir's rules need (rules.h,
  * path.h).
  *
- * Pure: the fields point into the bytes that were read. wolfSSL reads the same
- * certificate itself; this reader is stricter and accepts only DER as in RFC
- * 5280.
+ * Pure: the fields point into the bytes that were read. This reader alone
+ * decides what a certificate says: it accepts only DER, each field and each
+ * extension as in RFC 5280, and every byte of them is looked at. The library
+ * below gets nothing but the key of a peer's certificate (bare.h).
  */
 #ifndef WEIR_LIB_X509_CERTIFICATE_H
 #define WEIR_LIB_X509_CERTIFICATE_H
@@ -26,11 +27,15 @@
 
 /* Tags of GeneralName, and of the two lists in name constraints. */
 enum {
+    WR_X509_NAME_TAG_OTHER = 0xa0,
     WR_X509_NAME_TAG_EMAIL = 0x81,
     WR_X509_NAME_TAG_DNS = 0x82,
+    WR_X509_NAME_TAG_X400 = 0xa3,
     WR_X509_NAME_TAG_DIRECTORY = 0xa4,
+    WR_X509_NAME_TAG_PARTY = 0xa5,
     WR_X509_NAME_TAG_URI = 0x86,
     WR_X509_NAME_TAG_IP = 0x87,
+    WR_X509_NAME_TAG_ID = 0x88,
 
     WR_X509_TREES_PERMITTED = 0xa0,
     WR_X509_TREES_EXCLUDED = 0xa1,
@@ -50,12 +55,13 @@ struct wr_x509 {
     uint32_t version;            /* 1 to 3 */
     enum wr_x509_strength signature;
     struct wr_x509_key_strength key;
-    uint32_t path_len; /* issuers that may follow */
-    uint32_t usage;    /* WR_X509_USE_... */
-    uint32_t purposes; /* WR_X509_FOR_... */
-    bool has_usage;    /* false: any use */
-    bool has_purposes; /* false: any purpose */
-    bool is_authority; /* by basicConstraints */
+    uint32_t path_len;       /* issuers that may follow */
+    uint32_t usage;          /* WR_X509_USE_... */
+    uint32_t purposes;       /* WR_X509_FOR_... */
+    bool has_usage;          /* false: any use */
+    bool has_purposes;       /* false: any purpose */
+    bool is_authority;       /* by basicConstraints */
+    bool has_critical_names; /* subjectAltName is */
     /* It has a critical extension, or a name constraint, of an unknown kind. */
     bool has_unknown;
 };

@@ -38,16 +38,17 @@ static const char crl_partial[] =
  * used. */
 static const char *crl_check_extensions(struct wr_bytes tagged)
 {
+    struct wr_x509_extensions extensions;
     struct wr_x509_extension extension;
     struct wr_bytes list;
-    uint64_t seen = 0;
 
     wr_assert(tagged.data != NULL);
     if (!wr_der_take(&tagged, WR_DER_SEQUENCE, &list) || tagged.size > 0) {
         return crl_malformed;
     }
-    while (list.size > 0) {
-        if (!wr_x509_extension_take(&list, &extension, &seen)) {
+    wr_x509_extensions_open(&extensions, list);
+    while (extensions.rest.size > 0) {
+        if (!wr_x509_extension_take(&extensions, &extension)) {
             return crl_malformed;
         }
         switch (extension.number) {

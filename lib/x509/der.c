@@ -11,6 +11,7 @@
 
 enum {
     DER_LONG_TAG = 0x1f, /* marks a tag of several bytes */
+    DER_TRUE = 0xff,
 };
 
 /* Takes the length of an element; DER demands the shortest form. */
@@ -85,8 +86,51 @@ bool wr_der_take_flag(struct wr_bytes *from, bool *ret)
         return false;
     }
     wr_assert(flag.data != NULL);
-    *ret = flag.data[0] != 0;
-    return true;
+    *ret = flag.data[0] == DER_TRUE;
+    return *ret || flag.data[0] == 0;
+}
+
+bool wr_der_take_integer(struct wr_bytes *from, uint8_t tag,
+                         struct wr_bytes *ret)
+{
+    if (!wr_der_take(from, tag, ret) || ret->size == 0) {
+        return false;
+    }
+    wr_assert(ret->data != NULL);
+    const bool is_high = ret->size > 1 && (ret->data[1] & 0x80);
+    return ret->size == 1 || ret->data[0] != (is_high ? 0xff : 0);
+}
+
+bool wr_der_is_oid(struct wr_bytes content)
+{
+    bool is_start = true;
+
+    for (size_t i = 0; i < content.size; i++) {
+        if (is_start && content.data[i] == 0x80) {
+            return false; /* a number that begins with zeros */
+        }
+        is_start = !(content.data[i] & 0x80);
+    }
+    return content.size > 0 && is_start;
+}
+
+bool wr_der_take_oid(struct wr_bytes *from, struct wr_bytes *ret)
+{
+    return wr_der_take(from, WR_DER_OID, ret) && wr_der_is_oid(*ret);
+}
+
+bool wr_der_take_bits(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret,
+                      uint8_t *ret_unused)
+{
+    struct wr_bytes head;
+
+    if (!wr_der_take(from, tag, ret) || !wr_bytes_take(ret, 1, &head)) {
+        return false;
+    }
+    *ret_unused = head.data[0];
+    return *ret_unused == 0 ||
+           (*ret_unused < 8 && ret->size > 0 &&
+            !(ret->data[ret->size - 1] & ((1u << *ret_unused) - 1)));
 }
 
 bool wr_der_is_of(const struct wr_bytes *oid, const uint8_t *family,

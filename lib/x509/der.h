@@ -38,8 +38,25 @@ bool wr_der_take_any(struct wr_bytes *from, uint8_t *ret_tag,
 bool wr_der_take_whole(struct wr_bytes *from, uint8_t tag,
                        struct wr_bytes *ret);
 
-/* Takes an optional boolean, which is false by default. */
+/* Takes an optional boolean, which is false by default: one byte, 0xff or 0. A
+ * default is left out in DER, but authorities have written this one into many
+ * certificates. */
 bool wr_der_take_flag(struct wr_bytes *from, bool *ret);
+
+/* Takes an element of this tag as a number in its shortest form. */
+bool wr_der_take_integer(struct wr_bytes *from, uint8_t tag,
+                         struct wr_bytes *ret);
+
+/* Takes a well-formed object identifier. */
+bool wr_der_take_oid(struct wr_bytes *from, struct wr_bytes *ret);
+
+/* True if this is the content of one. */
+bool wr_der_is_oid(struct wr_bytes content);
+
+/* Takes an element of this tag as a string of bits: *ret is its whole bytes,
+ * the last one without *ret_unused of its bits, which are 0. */
+bool wr_der_take_bits(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret,
+                      uint8_t *ret_unused);
 
 /* True if the object identifier is @family, of @size bytes, plus one byte,
  * which is written to *ret_last. */

@@ -13,6 +13,7 @@ enum {
     DIRECTORY_UTF8 = 0x0c,
     DIRECTORY_PRINTABLE = 0x13,
     DIRECTORY_IA5 = 0x16,
+    DIRECTORY_UNIQUE = 45, /* x500UniqueIdentifier */
 };
 
 static const uint8_t directory_oid_common[] = {0x55, 0x04};
@@ -43,13 +44,27 @@ static bool directory_take(struct wr_x509_directory *directory,
         return false;
     }
     return wr_der_take(&directory->set, WR_DER_SEQUENCE, &pair) &&
-           wr_der_take(&pair, WR_DER_OID, &ret->oid) &&
+           wr_der_take_oid(&pair, &ret->oid) &&
            wr_der_take_any(&pair, &ret->tag, &ret->value) && pair.size == 0;
 }
 
 static bool directory_is_at_end(const struct wr_x509_directory *directory)
 {
     return directory->sets.size == 0 && directory->set.size == 0;
+}
+
+/* True unless the value of an attribute under 2.5.4 that RFC 5280 makes a
+ * string is none (appendix A.1: all but the unique identifier). */
+static bool directory_has_value(const struct wr_x509_attribute *attribute)
+{
+    static const uint8_t strings[] = {
+        DIRECTORY_UTF8, DIRECTORY_PRINTABLE, 0x14, DIRECTORY_IA5, 0x1c, 0x1e};
+    uint8_t last = 0;
+
+    wr_assert(attribute->oid.data != NULL);
+    return !WR_DER_IS_OF(&attribute->oid, directory_oid_common, &last) ||
+           last == DIRECTORY_UNIQUE ||
+           memchr(strings, attribute->tag, sizeof(strings));
 }
 
 bool wr_x509_directory_is_good(struct wr_bytes name)
@@ -63,7 +78,8 @@ bool wr_x509_directory_is_good(struct wr_bytes name)
         return false;
     }
     while (!directory_is_at_end(&directory)) {
-        if (!directory_take(&directory, &attribute)) {
+        if (!directory_take(&directory, &attribute) ||
+            !directory_has_value(&attribute)) {
             return false;
         }
     }

@@ -2,32 +2,90 @@
  * The extensions of certificates (RFC 5280, 4.2).
  *
  * Pure. An extension is read into the fields of its certificate; fields without
- * an extension keep their defaults.
+ * an extension keep their defaults. What is not used is checked all the same,
+ * to the last byte: so no extension that says nothing to weir can make a
+ * library refuse a certificate, or take it.
  */
 #ifndef WEIR_LIB_X509_EXTENSION_H
 #define WEIR_LIB_X509_EXTENSION_H
 
 #include "certificate.h"
 
-/* Extensions under 2.5.29 have their last number; all others this one. */
-#define WR_X509_EXTENSION_OTHER 64u
+/* Extensions under 2.5.29 have their last number, three others one of these. */
+enum {
+    WR_X509_EXTENSION_SUBJECT_ATTRIBUTES = 9,
+    WR_X509_EXTENSION_SUBJECT_KEY = 14,
+    WR_X509_EXTENSION_USAGE = 15,
+    WR_X509_EXTENSION_NAMES = 17,
+    WR_X509_EXTENSION_ISSUER_NAME = 18,
+    WR_X509_EXTENSION_BASIC = 19,
+    WR_X509_EXTENSION_NAME_CONSTRAINTS = 30,
+    WR_X509_EXTENSION_POINTS = 31,
+    WR_X509_EXTENSION_POLICIES = 32,
+    WR_X509_EXTENSION_MAPPINGS = 33,
+    WR_X509_EXTENSION_AUTHORITY_KEY = 35,
+    WR_X509_EXTENSION_POLICY_CONSTRAINTS = 36,
+    WR_X509_EXTENSION_PURPOSES = 37,
+    WR_X509_EXTENSION_FRESHEST = 46,
+    WR_X509_EXTENSION_INHIBIT = 54,
+    WR_X509_EXTENSION_OTHER = 64, /* any other */
+    WR_X509_EXTENSION_ACCESS,     /* authorityInfoAccess, subjectInfoAccess */
+    WR_X509_EXTENSION_NETSCAPE,   /* netscape-cert-type, which wolfSSL reads */
+};
+
+/* The most extensions of a certificate or list that are not under 2.5.29. */
+#define WR_X509_OTHERS_MAX 32u
 
 struct wr_x509_extension {
     uint32_t number;
+    struct wr_bytes oid;
     struct wr_bytes value;
     bool is_critical;
 };
 
-/* Takes an Extension off a list. *seen has a bit for each number taken before.
- * False if it is malformed or a duplicate. */
-WEIR_MUST_USE bool wr_x509_extension_take(struct wr_bytes *list,
-                                          struct wr_x509_extension *ret,
-                                          uint64_t *seen);
+/* A walk over a list of extensions. */
+struct wr_x509_extensions {
+    struct wr_bytes all;
+    struct wr_bytes rest;
+    uint64_t seen; /* a bit for each number under 2.5.29 */
+    uint32_t others;
+};
 
-/* Takes an Extension off a list like wr_x509_extension_take() and reads it into
- * @x509. */
-WEIR_MUST_USE bool wr_x509_extension_read(struct wr_x509 *x509,
-                                          struct wr_bytes *list,
-                                          uint64_t *seen);
+/* Begins the walk. @list: the content of the SEQUENCE, which is not empty. */
+void wr_x509_extensions_open(struct wr_x509_extensions *extensions,
+                             struct wr_bytes list);
+
+/* Takes the next one. False if it is malformed, or comes twice, or there are
+ * more than WR_X509_OTHERS_MAX. */
+WEIR_MUST_USE bool wr_x509_extension_take(struct wr_x509_extensions *extensions,
+                                          struct wr_x509_extension *ret);
+
+/* Reads all extensions of a list into @x509. */
+WEIR_MUST_USE bool wr_x509_extensions_read(struct wr_x509 *x509,
+                                           struct wr_bytes list);
+
+/* ---- their forms (form.c) ---- */
+
+/* Takes one element off the front of a list. */
+typedef bool wr_x509_form_fn(struct wr_bytes *list);
+
+/* True if @value is a SEQUENCE of one element or more, and nothing else. */
+WEIR_MUST_USE bool wr_x509_form_is_list(struct wr_bytes value,
+                                        wr_x509_form_fn *element);
+
+/* True if a list has elements of this type alone, one at least. */
+WEIR_MUST_USE bool wr_x509_form_has_only(struct wr_bytes list,
+                                         wr_x509_form_fn *element);
+
+/* Takes a GeneralName; its address is that of a host. */
+WEIR_MUST_USE bool wr_x509_form_take_name(struct wr_bytes *list);
+
+/* Takes a GeneralName that is the base of a constraint: an address has a mask
+ * behind it, which is the front of the address. */
+WEIR_MUST_USE bool wr_x509_form_take_base(struct wr_bytes *list,
+                                          uint8_t *ret_tag);
+
+/* False if the value of an extension is malformed that weir does not use. */
+WEIR_MUST_USE bool wr_x509_form_is_good(uint32_t number, struct wr_bytes value);
 
 #endif

@@ -126,7 +126,7 @@ static bool fields_take(struct wr_bytes *from, struct wr_x509_attribute *ret)
         from->data = set.data;
     }
     return wr_der_take(from, WR_DER_SEQUENCE, &pair) &&
-           wr_der_take(&pair, WR_DER_OID, &ret->oid) &&
+           wr_der_take_oid(&pair, &ret->oid) &&
            wr_der_take_any(&pair, &ret->tag, &ret->value);
 }
 

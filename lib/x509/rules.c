@@ -30,11 +30,23 @@ static bool rules_check_dates(const struct wr_x509_rules *rules,
     return true;
 }
 
+static bool rules_check_known(const struct wr_x509 *x509,
+                              struct wr_x509_reason *ret)
+{
+    wr_assert(x509->der.data != NULL);
+    return !x509->has_unknown ||
+           rules_refuse(ret, WEIR_ETLSCRITICAL,
+                        "has a critical extension, or a constraint of names, "
+                        "that is not known");
+}
+
 static const char *const rules_weaknesses[] = {
     [WR_X509_WEAK_RSA] = "has an RSA key of fewer than 2048 bits, or one that "
                          "is too long",
     [WR_X509_WEAK_CURVE] = "has a key on a curve other than P-256, P-384 and "
                            "P-521",
+    [WR_X509_WEAK_POINT] = "has a key whose point is compressed, or of another "
+                           "size than its curve's",
     [WR_X509_WEAK_HASH] = "is signed over a hash weaker than SHA-256",
     [WR_X509_WEAK_ALGORITHM] = "has a key or a signature of an algorithm that "
                                "is not accepted",
@@ -102,17 +114,27 @@ bool wr_x509_rules_check(const struct wr_x509_rules *rules,
     if (!rules_check_dates(rules, x509, ret)) {
         return false;
     }
-    if (x509->has_unknown) {
-        return rules_refuse(ret, WEIR_ETLSCRITICAL,
-                            "has a critical extension, or a constraint of "
-                            "names, that is not known");
+    if (!rules_check_known(x509, ret)) {
+        return false;
     }
     if (x509->constraints.data && !x509->is_authority) {
         return rules_refuse(ret, WEIR_ETLSCONSTRAINT,
                             "has constraints of names, and is no authority");
     }
+    if ((x509->usage & WR_X509_USE_CERT_SIGN) && !x509->is_authority) {
+        return rules_refuse(ret, WEIR_ETLSPURPOSE,
+                            "is for the signing of certificates (keyUsage), "
+                            "and is no authority (basicConstraints)");
+    }
     if (is_leaf && rules->peer_is_client && x509->version != 3) {
         return rules_refuse(ret, WEIR_ETLSBADCERT, "is not of version 3");
+    }
+    /* The leaf's key signs the handshake, which not every library verifies by
+     * the rules of RSASSA-PSS alone (RFC 4055, 1.2). */
+    if (is_leaf && x509->key.is_pss_alone) {
+        return rules_refuse(ret, WEIR_ETLSWEAK,
+                            "has a key for RSASSA-PSS alone, which is not "
+                            "accepted");
     }
     wr_assert(x509->version >= 1);
     return rules_check_strength(x509, ret) &&
@@ -129,5 +151,6 @@ bool wr_x509_rules_check_anchor(const struct wr_x509_rules *rules,
                             rules_weaknesses[x509->key.strength]);
     }
     return rules_check_dates(rules, x509, ret) &&
+           rules_check_known(x509, ret) &&
            rules_check_purposes(rules, x509, ret);
 }

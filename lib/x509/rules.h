@@ -27,7 +27,8 @@ WEIR_MUST_USE bool wr_x509_rules_check(const struct wr_x509_rules *rules,
                                        const struct wr_x509 *x509, bool is_leaf,
                                        struct wr_x509_reason *ret);
 
-/* True if an anchor has a strong key, and valid dates and purposes. */
+/* True if an anchor has a strong key, valid dates and purposes, and nothing
+ * critical that is not known. */
 WEIR_MUST_USE bool wr_x509_rules_check_anchor(const struct wr_x509_rules *rules,
                                               const struct wr_x509 *x509,
                                               struct wr_x509_reason *ret);

@@ -15,6 +15,9 @@
 
 #define STRENGTH_PSS_TRAILER 1u /* the only value */
 
+#define STRENGTH_POINT_WHOLE  0x04 /* the form of a point with both numbers */
+#define STRENGTH_EDWARDS_SIZE 32u
+
 /* A verification by P-384 takes some two times as long as one by P-256, and by
  * P-521 some five times. The latter counts three, so that a path of five such
  * keys can be verified, as does RSA with a longer exponent than 65537. */
@@ -33,10 +36,17 @@ static const uint8_t strength_oid_sha2[] = {0x60, 0x86, 0x48, 0x01,
                                             0x65, 0x03, 0x04, 0x02};
 static const uint8_t strength_oid_ec_key[] = {0x2a, 0x86, 0x48,
                                               0xce, 0x3d, 0x02};
-static const uint8_t strength_oid_x962_curve[] = {0x2a, 0x86, 0x48, 0xce,
-                                                  0x3d, 0x03, 0x01};
-static const uint8_t strength_oid_secg_curve[] = {0x2b, 0x81, 0x04, 0x00};
 static const uint8_t strength_oid_edwards[] = {0x2b, 0x65};
+
+/* True if the parameters of an algorithm are a NULL, and nothing else. */
+static bool strength_is_null(struct wr_bytes params)
+{
+    struct wr_bytes null;
+
+    wr_assert(params.data != NULL);
+    return wr_der_take(&params, WR_DER_NULL, &null) && null.size == 0 &&
+           params.size == 0;
+}
 
 /* Reads the hash of @from, an AlgorithmIdentifier with its header. *ret is NONE
  * if the hash is weak or unknown. */
@@ -44,16 +54,14 @@ static bool strength_read_hash(struct wr_bytes from, enum wr_x509_hash *ret)
 {
     struct wr_bytes algorithm;
     struct wr_bytes oid;
-    struct wr_bytes null = {.size = 0};
     uint8_t last = 0;
 
     wr_assert(from.data != NULL);
     if (!wr_der_take(&from, WR_DER_SEQUENCE, &algorithm) || from.size > 0 ||
-        !wr_der_take(&algorithm, WR_DER_OID, &oid)) {
+        !wr_der_take_oid(&algorithm, &oid)) {
         return false;
     }
-    if (algorithm.size > 0 && (!wr_der_take(&algorithm, WR_DER_NULL, &null) ||
-                               null.size > 0 || algorithm.size > 0)) {
+    if (algorithm.size > 0 && !strength_is_null(algorithm)) {
         return false;
     }
     *ret =
@@ -72,7 +80,7 @@ static bool strength_read_mask(struct wr_bytes from, enum wr_x509_hash *ret)
 
     wr_assert(from.data != NULL);
     return wr_der_take(&from, WR_DER_SEQUENCE, &algorithm) && from.size == 0 &&
-           wr_der_take(&algorithm, WR_DER_OID, &oid) &&
+           wr_der_take_oid(&algorithm, &oid) &&
            WR_DER_IS_OF(&oid, strength_oid_pkcs1, &last) && last == 8 &&
            strength_read_hash(algorithm, ret) && *ret != WR_X509_HASH_NONE;
 }
@@ -83,7 +91,7 @@ static bool strength_read_number(struct wr_bytes from, uint32_t *ret)
     struct wr_bytes number;
 
     wr_assert(from.data != NULL);
-    if (!wr_der_take(&from, WR_DER_INTEGER, &number) || from.size > 0 ||
+    if (!wr_der_take_integer(&from, WR_DER_INTEGER, &number) || from.size > 0 ||
         number.size != 1 || (number.data[0] & 0x80)) {
         return false;
     }
@@ -177,11 +185,14 @@ bool wr_x509_strength_of_signature(struct wr_bytes algorithm,
     struct wr_bytes oid;
 
     wr_assert(algorithm.data != NULL);
-    if (!wr_der_take(&algorithm, WR_DER_OID, &oid)) {
+    if (!wr_der_take_oid(&algorithm, &oid)) {
         return false;
     }
     *ret = strength_rate_signature(oid, algorithm, &kind);
-    return true;
+    if (*ret != WR_X509_STRONG || kind.is_pss || algorithm.size == 0) {
+        return true;
+    }
+    return kind.key == WR_X509_KEY_RSA && strength_is_null(algorithm);
 }
 
 bool wr_x509_strength_find_signature(struct wr_bytes algorithm,
@@ -190,7 +201,7 @@ bool wr_x509_strength_find_signature(struct wr_bytes algorithm,
     struct wr_bytes oid;
 
     wr_assert(algorithm.data != NULL);
-    return wr_der_take(&algorithm, WR_DER_OID, &oid) &&
+    return wr_der_take_oid(&algorithm, &oid) &&
            strength_rate_signature(oid, algorithm, ret) == WR_X509_STRONG;
 }
 
@@ -215,21 +226,16 @@ static uint32_t strength_count_bits(struct wr_bytes number)
     return bits;
 }
 
-/* @key: the content of a BIT STRING. */
 static bool strength_read_rsa(struct wr_bytes key, struct wr_bytes *ret_modulus,
                               struct wr_bytes *ret_exponent)
 {
     struct wr_bytes pair;
 
     wr_assert(key.data != NULL);
-    if (key.size < 1 || key.data[0] != 0) {
-        return false;
-    }
-    key.data++;
-    key.size--;
-    return wr_der_take(&key, WR_DER_SEQUENCE, &pair) &&
-           wr_der_take(&pair, WR_DER_INTEGER, ret_modulus) &&
-           wr_der_take(&pair, WR_DER_INTEGER, ret_exponent);
+    return wr_der_take(&key, WR_DER_SEQUENCE, &pair) && key.size == 0 &&
+           wr_der_take_integer(&pair, WR_DER_INTEGER, ret_modulus) &&
+           wr_der_take_integer(&pair, WR_DER_INTEGER, ret_exponent) &&
+           pair.size == 0;
 }
 
 static bool strength_rate_rsa(struct wr_bytes key,
@@ -256,29 +262,58 @@ static bool strength_rate_rsa(struct wr_bytes key,
     return true;
 }
 
-/* Accepts P-256, P-384 and P-521. @params: the bytes behind an EC key's
- * identifier. */
+/* The strong curves, with the bytes of a number of theirs. */
+static const struct strength_curve {
+    uint8_t oid[8];
+    uint8_t oid_size;
+    uint8_t number_size;
+    uint16_t curve;
+    uint8_t extra_cost;
+} strength_curves[] = {
+    {{0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07},
+     8,
+     32,
+     WR_X509_CURVE_P256,
+     0},
+    {{0x2b, 0x81, 0x04, 0x00, 0x22},
+     5,
+     48,
+     WR_X509_CURVE_P384,
+     STRENGTH_EXTRA_P384},
+    {{0x2b, 0x81, 0x04, 0x00, 0x23},
+     5,
+     66,
+     WR_X509_CURVE_P521,
+     STRENGTH_EXTRA_P521},
+};
+
+/* Accepts P-256, P-384 and P-521, and points with both their numbers: not every
+ * library can find the second number of a compressed one. @params: the bytes
+ * behind an EC key's identifier. */
 static enum wr_x509_strength
-strength_rate_curve(struct wr_bytes params, struct wr_x509_key_strength *ret)
+strength_rate_curve(struct wr_bytes params, struct wr_bytes point,
+                    struct wr_x509_key_strength *ret)
 {
+    const size_t count = sizeof(strength_curves) / sizeof(*strength_curves);
     struct wr_bytes oid;
-    uint8_t last = 0;
 
     wr_assert(params.data != NULL);
-    if (!wr_der_take(&params, WR_DER_OID, &oid)) {
+    if (!wr_der_take_oid(&params, &oid) || params.size > 0) {
         return WR_X509_WEAK_CURVE;
     }
-    if (WR_DER_IS_OF(&oid, strength_oid_x962_curve, &last)) {
-        ret->curve = last == 7 ? WR_X509_CURVE_P256 : 0;
-        return last == 7 ? WR_X509_STRONG : WR_X509_WEAK_CURVE;
+    for (size_t i = 0; i < count; i++) {
+        const struct strength_curve *one = &strength_curves[i];
+        const struct wr_bytes known = {one->oid, one->oid_size};
+        if (wr_der_is_equal(&oid, &known)) {
+            ret->curve = one->curve;
+            ret->extra_cost = one->extra_cost;
+            return point.size == 1 + 2u * one->number_size &&
+                           point.data[0] == STRENGTH_POINT_WHOLE
+                       ? WR_X509_STRONG
+                       : WR_X509_WEAK_POINT;
+        }
     }
-    if (!WR_DER_IS_OF(&oid, strength_oid_secg_curve, &last) ||
-        (last != 34 && last != 35)) {
-        return WR_X509_WEAK_CURVE;
-    }
-    ret->curve = last == 34 ? WR_X509_CURVE_P384 : WR_X509_CURVE_P521;
-    ret->extra_cost = last == 34 ? STRENGTH_EXTRA_P384 : STRENGTH_EXTRA_P521;
-    return WR_X509_STRONG;
+    return WR_X509_WEAK_CURVE;
 }
 
 /* True if the object identifier is an RSA key's; *ret_is_pss_alone: the key
@@ -293,18 +328,21 @@ static bool strength_is_rsa(const struct wr_bytes *oid, bool *ret_is_pss_alone)
     return is_known && (last == 1 || last == 10);
 }
 
-/* *ret_params: the bytes behind the algorithm's identifier. */
+/* *ret_params: the bytes behind the algorithm's identifier; *ret_key: the whole
+ * bytes of a key. */
 static bool strength_read_key(struct wr_bytes info, struct wr_bytes *ret_oid,
                               struct wr_bytes *ret_params,
                               struct wr_bytes *ret_key)
 {
     struct wr_bytes pair;
+    uint8_t unused = 0;
 
     wr_assert(info.data != NULL);
-    return wr_der_take(&info, WR_DER_SEQUENCE, &pair) &&
+    return wr_der_take(&info, WR_DER_SEQUENCE, &pair) && info.size == 0 &&
            wr_der_take(&pair, WR_DER_SEQUENCE, ret_params) &&
-           wr_der_take(&pair, WR_DER_BIT_STRING, ret_key) &&
-           wr_der_take(ret_params, WR_DER_OID, ret_oid);
+           wr_der_take_bits(&pair, WR_DER_BIT_STRING, ret_key, &unused) &&
+           unused == 0 && pair.size == 0 &&
+           wr_der_take_oid(ret_params, ret_oid);
 }
 
 bool wr_x509_strength_find_rsa(struct wr_bytes info,
@@ -329,11 +367,10 @@ bool wr_x509_strength_find_point(struct wr_bytes info, struct wr_bytes *ret)
     struct wr_bytes key;
 
     wr_assert(info.data != NULL);
-    if (!strength_read_key(info, &oid, &params, &key) || key.size < 2 ||
-        key.data[0] != 0) {
+    if (!strength_read_key(info, &oid, &params, &key) || key.size == 0) {
         return false;
     }
-    *ret = (struct wr_bytes){.data = key.data + 1, .size = key.size - 1};
+    *ret = key;
     return true;
 }
 
@@ -353,14 +390,16 @@ bool wr_x509_strength_of_key(struct wr_bytes info,
     }
     if (strength_is_rsa(&oid, &ret->is_pss_alone)) {
         ret->kind = WR_X509_KEY_RSA;
-        return strength_rate_rsa(key, ret);
+        return (ret->is_pss_alone || strength_is_null(params)) &&
+               strength_rate_rsa(key, ret);
     }
     if (WR_DER_IS_OF(&oid, strength_oid_ec_key, &last) && last == 1) {
         ret->kind = WR_X509_KEY_CURVE;
-        ret->strength = strength_rate_curve(params, ret);
+        ret->strength = strength_rate_curve(params, key, ret);
     } else if (WR_DER_IS_OF(&oid, strength_oid_edwards, &last) && last == 112) {
         ret->kind = WR_X509_KEY_EDWARDS;
         ret->strength = WR_X509_STRONG;
+        return params.size == 0 && key.size == STRENGTH_EDWARDS_SIZE;
     }
     return true;
 }

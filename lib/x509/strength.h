@@ -13,9 +13,10 @@
 /* The strength of a key or a signature. */
 enum wr_x509_strength {
     WR_X509_STRONG,
-    WR_X509_WEAK_RSA,       /* RSA of another size */
-    WR_X509_WEAK_CURVE,     /* no NIST curve of 256 bits or more */
-    WR_X509_WEAK_HASH,      /* MD5, SHA-1 and the like */
+    WR_X509_WEAK_RSA,   /* RSA of another size */
+    WR_X509_WEAK_CURVE, /* no NIST curve of 256 bits or more */
+    WR_X509_WEAK_POINT, /* compressed, or of another size than its curve's */
+    WR_X509_WEAK_HASH,  /* MD5, SHA-1 and the like */
     WR_X509_WEAK_ALGORITHM, /* unknown here, like DSA */
 };
 

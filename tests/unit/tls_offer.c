@@ -10,10 +10,9 @@
 
 enum {
     RSA = WR_TLS_OFFER_RSA,
-    PSS = WR_TLS_OFFER_RSA_PSS,
     CURVES = WR_TLS_OFFER_P256 | WR_TLS_OFFER_P384 | WR_TLS_OFFER_P521,
     EDWARDS = WR_TLS_OFFER_EDWARDS,
-    ALL = RSA | PSS | CURVES | EDWARDS,
+    ALL = RSA | CURVES | EDWARDS,
 };
 
 #define BOTH_SUITES "\xc0\x2b\xc0\x2f"
@@ -48,7 +47,7 @@ static uint8_t kinds_of(const struct row *row, const char *own)
 
 static const struct row rows[] = {
     {"\x13\1", "\0\2\x8\x4", NULL, true, RSA},
-    {"\x13\1", "\0\2\x8\xb", NULL, true, PSS},
+    {"\x13\1", "\0\2\x8\xb", NULL, true, 0},
     {"\x13\1", "\0\2\4\1", NULL, true, 0},
     {"\x13\1", "\0\2\4\3", NULL, true, WR_TLS_OFFER_P256},
     {"\x13\1", "\0\4\5\3\6\3", NULL, true,
@@ -62,13 +61,13 @@ static const struct row rows[] = {
     {BOTH_SUITES, "\0\2\x8\x4", NULL, false, RSA},
     {BOTH_SUITES, "\0\2\4\3", NULL, false, CURVES},
     {BOTH_SUITES, "\0\2\4\3", "\0\2\0\x18", false, WR_TLS_OFFER_P384},
-    {BOTH_SUITES, NULL, "\0\2\0\x1d", false, RSA | PSS | EDWARDS},
+    {BOTH_SUITES, NULL, "\0\2\0\x1d", false, RSA | EDWARDS},
     {BOTH_SUITES, "\0\4\2\1\2\3", NULL, false, 0},
     {"\xc0\x2b", NULL, NULL, false, CURVES | EDWARDS},
-    {"\xc0\x2f", NULL, NULL, false, RSA | PSS},
+    {"\xc0\x2f", NULL, NULL, false, RSA},
     {"\xcc\xa9", "\0\2\4\1", NULL, false, 0},
     {"\xc0\x13\x13\1", NULL, NULL, false, 0},
-    {"\xcc\xa8", NULL, NULL, false, RSA | PSS},
+    {"\xcc\xa8", NULL, NULL, false, RSA},
 };
 
 UNIT(tls_offer, says_which_keys_a_client_can_use)
@@ -81,8 +80,7 @@ UNIT(tls_offer, says_which_keys_a_client_can_use)
 UNIT(tls_offer, a_suite_counts_that_the_server_has_too)
 {
     const struct row row = {BOTH_SUITES, NULL, NULL, false, 0};
-    expect_eq(kinds_of(&row, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
-              RSA | PSS);
+    expect_eq(kinds_of(&row, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), RSA);
     expect_eq(kinds_of(&row, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
               CURVES | EDWARDS);
     expect_eq(kinds_of(&row, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"), 0);
@@ -135,7 +133,6 @@ UNIT(tls_offer, a_key_is_of_one_kind)
         uint8_t kind;
     } keys[] = {
         {{.kind = WR_X509_KEY_RSA}, RSA},
-        {{.kind = WR_X509_KEY_RSA, .is_pss_alone = true}, PSS},
         {{.kind = WR_X509_KEY_CURVE, .curve = WR_X509_CURVE_P256},
          WR_TLS_OFFER_P256},
         {{.kind = WR_X509_KEY_CURVE, .curve = WR_X509_CURVE_P384},

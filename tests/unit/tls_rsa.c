@@ -67,11 +67,19 @@ UNIT(tls_rsa, one_side_may_have_a_key_on_a_curve)
     }
 }
 
-UNIT(tls_rsa, a_key_for_rsassa_pss_alone_signs)
+UNIT(tls_rsa, a_key_for_rsassa_pss_alone_is_refused)
 {
-    const struct weir_tls_options client = rsa_client("rsapss");
-    const struct weir_tls_options server = rsa_server("rsapss", WEIR_TLS_1_3);
-    rsa_connect(&client, &server);
+    const struct weir_tls_options options[] = {
+        rsa_client("rsapss"), rsa_server("rsapss", WEIR_TLS_1_3)};
+    weir_tls_context *context = NULL;
+    char text[256] = "";
+
+    for (size_t i = 0; i < 2; i++) {
+        expect_eq(
+            weir_tls_context_new(&options[i], &context, text, sizeof(text)),
+            WEIR_ETLSFILE);
+        cr_assert(strstr(text, "RSASSA-PSS"), "%s", text);
+    }
 }
 
 /* The context that a key came from has gone when the connection signs by it. */

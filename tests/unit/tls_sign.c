@@ -582,7 +582,7 @@ UNIT(tls_sign, a_context_says_which_keys_can_be_elsewhere)
     struct weir_tls_signatures stats = {.size = 0};
 
     tls_require();
-    sign_expect_refusal(&pss_alone, -EOPNOTSUPP);
+    sign_expect_refusal(&pss_alone, WEIR_ETLSFILE);
     options.key.file = tls_file("ecdsa.key");
     sign_expect_refusal(&options, -EINVAL);
     options = tls_options(false);

@@ -90,11 +90,16 @@ UNIT(x509_certificate, keys_are_rated)
          WR_X509_KEY_CURVE, 1},
         {part_curve_key(BYTES("\x2b\x81\4\0\x23")), WR_X509_STRONG,
          WR_X509_KEY_CURVE, 2},
+        {SEQUENCE(SEQUENCE(BYTES("\6\7\x2a\x86\x48\xce\x3d\2\1"),
+                           part_wrap(0x06, P256)),
+                  JOIN(BYTES("\3\x22\0\2"), (struct part){.size = 32})),
+         WR_X509_WEAK_POINT, WR_X509_KEY_CURVE, 0},
         {part_curve_key(BYTES("\x2b\x81\4\0\x21")), WR_X509_WEAK_CURVE,
          WR_X509_KEY_CURVE, 0},
         {part_curve_key(BYTES("\x2a\x86\x48\xce\x3d\3\1\1")),
          WR_X509_WEAK_CURVE, WR_X509_KEY_CURVE, 0},
-        {SEQUENCE(SEQUENCE(BYTES("\6\3\x2b\x65\x70")), BYTES("\3\2\0\1")),
+        {SEQUENCE(SEQUENCE(BYTES("\6\3\x2b\x65\x70")),
+                  JOIN(BYTES("\3\x21\0"), (struct part){.size = 32})),
          WR_X509_STRONG, WR_X509_KEY_EDWARDS, 0},
         {SEQUENCE(SEQUENCE(BYTES("\6\3\x2b\x65\x71")), BYTES("\3\2\0\1")),
          WR_X509_WEAK_ALGORITHM, WR_X509_KEY_OTHER, 0},
@@ -262,6 +267,42 @@ UNIT(x509_certificate, a_signature_is_of_whole_bytes)
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct parts parts = parts_good();
         parts.signature = bad[i];
+        expect_eq(parts_read(&parts, &x509), -EBADMSG, "row %zu", i);
+    }
+}
+
+UNIT(x509_certificate, what_stands_behind_a_key_makes_it_malformed)
+{
+    const struct part id =
+        SEQUENCE(BYTES("\6\11\x2a\x86\x48\x86\xf7\x0d\1\1\1\5\0"));
+    const struct part bits = BYTES("\3\11\0\x30\6\2\1\7\2\1\3");
+    const struct {
+        struct part key;
+        int err;
+    } rows[] = {
+        {SEQUENCE(id, bits), 0},
+        {SEQUENCE(id, bits, BYTES("\5\0")), -EBADMSG},
+        {SEQUENCE(id, BYTES("\3\13\0\x30\6\2\1\7\2\1\3\5\0")), -EBADMSG},
+        {SEQUENCE(id, BYTES("\3\13\0\x30\10\2\1\7\2\1\3\5\0")), -EBADMSG},
+        {SEQUENCE(id, BYTES("\3\12\0\x30\7\2\2\0\7\2\1\3")), -EBADMSG},
+        {SEQUENCE(SEQUENCE(BYTES("\6\11\x2a\x86\x48\x86\xf7\x0d\1\1\1")), bits),
+         -EBADMSG},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct parts parts = parts_good();
+        parts.key = rows[i].key;
+        expect_eq(parts_read(&parts, &x509), rows[i].err, "row %zu", i);
+    }
+}
+
+UNIT(x509_certificate, what_stands_behind_an_algorithm_makes_it_malformed)
+{
+    const struct part bad[] = {
+        JOIN(ECDSA_256, BYTES("\5\0")), BYTES(PKCS1 "\13\5\0\5\0"),
+        BYTES("\6\3\x2b\x65\x70\5\0"), BYTES("\6\3\x2b\x65\x80")};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        struct parts parts = parts_good();
+        parts.algorithm = parts.outside = bad[i];
         expect_eq(parts_read(&parts, &x509), -EBADMSG, "row %zu", i);
     }
 }

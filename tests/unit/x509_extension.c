@@ -16,8 +16,8 @@ UNIT(x509_extension, extensions_are_read)
              part_extension(19, true, BYTES("\x30\6\1\1\xff\2\1\0")),
              part_extension(37, false,
                             SEQUENCE(BYTES("\6\10\x2b\6\1\5\5\7\3\2"))),
-             part_extension(32, true, BYTES("\x30\0")),
-             part_extension(35, false, BYTES("any"))),
+             part_extension(32, true, SEQUENCE(SEQUENCE(BYTES("\6\1\x2a")))),
+             part_extension(35, false, BYTES("\x30\0"))),
         &x509));
     cr_assert(x509.has_usage && x509.has_purposes && x509.is_authority);
     expect_eq(x509.usage, WR_X509_USE_SIGNATURE | WR_X509_USE_CERT_SIGN);
@@ -152,10 +152,10 @@ UNIT(x509_extension, names_that_deceive_make_it_malformed)
 
 UNIT(x509_extension, an_unknown_critical_extension_is_told)
 {
-    expect_eq(parts_read_extended(part_extension(36, true, BYTES("x")), &x509),
+    expect_eq(parts_read_extended(part_extension(40, true, BYTES("x")), &x509),
               0);
     cr_assert(x509.has_unknown);
-    expect_eq(parts_read_extended(part_extension(36, false, BYTES("x")), &x509),
+    expect_eq(parts_read_extended(part_extension(40, false, BYTES("x")), &x509),
               0);
     cr_assert_not(x509.has_unknown);
     expect_ok(
@@ -179,6 +179,135 @@ UNIT(x509_extension, constraints_of_names_with_bounds_are_told)
 }
 
 #define TREE(text) SEQUENCE(BYTES(text))
+#define NAME       BYTES("\x82\1a")
+
+struct form {
+    uint8_t number;
+    struct part value;
+    int err;
+};
+
+static void expect_forms(const struct form *forms, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        expect_eq(
+            parts_read_extended(
+                part_extension(forms[i].number, false, forms[i].value), &x509),
+            forms[i].err, "row %zu, of %u", i, forms[i].number);
+    }
+}
+
+/* Each extension that RFC 5280 defines is read to its last byte, used or not:
+ * a good form, and forms that are none. */
+UNIT(x509_extension, what_a_certificate_says_of_itself_has_one_form)
+{
+    const struct form forms[] = {
+        {9, SEQUENCE(SEQUENCE(BYTES("\6\1\x2a\x31\2\5\0"))), 0},
+        {9, SEQUENCE(SEQUENCE(BYTES("\6\1\x2a\x31\0"))), -EBADMSG},
+        {14, BYTES("\4\1a"), 0},
+        {14, BYTES("\3\1a"), -EBADMSG},
+        {14, BYTES("\4\1a\0"), -EBADMSG},
+        {15, BYTES("\3\2\7\x80\0"), -EBADMSG},
+        {15, BYTES("\3\2\7\xc0"), -EBADMSG}, /* an unused bit is set */
+        {15, BYTES("\3\2\10\x80"), -EBADMSG},
+        {17, SEQUENCE(NAME), 0},
+        {17, SEQUENCE(BYTES("\xa0\7\6\1\x2a\xa0\2\5\0")), 0},
+        {17, SEQUENCE(BYTES("\x88\1\x2a")), 0},
+        {17, JOIN(SEQUENCE(NAME), BYTES("\0")), -EBADMSG},
+        {17, SEQUENCE(BYTES("")), -EBADMSG},
+        {17, SEQUENCE(NAME, BYTES("\5\0")), -EBADMSG},
+        {17, SEQUENCE(BYTES("\2\1a")), -EBADMSG},
+        {17, SEQUENCE(BYTES("\x82\1\x80")), -EBADMSG}, /* no IA5String */
+        {17, SEQUENCE(BYTES("\x88\1\x80")), -EBADMSG},
+        {17, SEQUENCE(BYTES("\xa0\5\6\1\x2a\5\0")), -EBADMSG},
+        {17, SEQUENCE(BYTES("\xa4\2\5\0")), -EBADMSG},
+        {18, SEQUENCE(NAME), 0},
+        {18, SEQUENCE(BYTES("\x89\1a")), -EBADMSG},
+        {19, BYTES("\x30\3\1\1\0"), 0}, /* common, though it is a default */
+        {19, BYTES("\x30\3\1\1\1"), -EBADMSG},
+        {19, BYTES("\x30\4\1\2\xff\xff"), -EBADMSG},
+        {19, BYTES("\x30\3\2\1\0"), -EBADMSG}, /* a limit of no authority */
+        {19, BYTES("\x30\0\0"), -EBADMSG},
+    };
+    expect_forms(forms, sizeof(forms) / sizeof(*forms));
+}
+
+UNIT(x509_extension, what_it_says_of_issuers_and_policies_has_one_form)
+{
+    const struct part policy = SEQUENCE(SEQUENCE(BYTES("\6\1\x2a")));
+    const struct form forms[] = {
+        {31, SEQUENCE(SEQUENCE(part_wrap(0xa0, part_wrap(0xa0, NAME)))), 0},
+        {31, SEQUENCE(SEQUENCE(BYTES("\x81\2\1\2\xa2\3\x82\1a"))), 0},
+        {31, SEQUENCE(SEQUENCE(BYTES("\x81\2\1\2"))), -EBADMSG},
+        {31, SEQUENCE(SEQUENCE(part_wrap(0xa0, NAME))), -EBADMSG},
+        {46, SEQUENCE(SEQUENCE(part_wrap(0xa0, part_wrap(0xa0, NAME)))), 0},
+        {46, SEQUENCE(BYTES("")), -EBADMSG},
+        {32, policy, 0},
+        {32,
+         SEQUENCE(SEQUENCE(BYTES("\6\1\x2a"),
+                           SEQUENCE(SEQUENCE(BYTES("\6\1\x2b\x16\1a"))))),
+         0},
+        {32, SEQUENCE(BYTES("")), -EBADMSG},
+        {32, JOIN(policy, BYTES("\0")), -EBADMSG},
+        {32, SEQUENCE(SEQUENCE(BYTES("\6\1\x2a\5\0"))), -EBADMSG},
+        {33, SEQUENCE(SEQUENCE(BYTES("\6\1\x2a\6\1\x2b"))), 0},
+        {33, SEQUENCE(SEQUENCE(BYTES("\6\1\x2a"))), -EBADMSG},
+        {35, BYTES("\x30\3\x80\1a"), 0},
+        {35, SEQUENCE(BYTES("\xa1\3\x82\1a\x82\1\1")), 0},
+        {35, SEQUENCE(BYTES("\xa1\3\x82\1a")), -EBADMSG},
+        {35, SEQUENCE(BYTES("\x82\1\1")), -EBADMSG},
+        {35, BYTES("\x30\3\x80\1a\0"), -EBADMSG},
+        {36, BYTES("\x30\3\x80\1\0"), 0},
+        {36, BYTES("\x30\0"), -EBADMSG},
+        {36, BYTES("\x30\3\x80\1\x80"), -EBADMSG},
+        {37, SEQUENCE(BYTES("")), -EBADMSG},
+        {37, SEQUENCE(BYTES("\6\2\x80\1")), -EBADMSG},
+        {37, SEQUENCE(BYTES("\6\1\x80")), -EBADMSG},
+        {37, JOIN(SEQUENCE(BYTES("\6\1\x2a")), BYTES("\0")), -EBADMSG},
+        {54, BYTES("\2\1\0"), 0},
+        {54, BYTES("\2\1\xff"), -EBADMSG},
+        {54, BYTES("\2\2\0\1"), -EBADMSG},
+        {40, BYTES("any"), 0}, /* nobody knows its form */
+    };
+    expect_forms(forms, sizeof(forms) / sizeof(*forms));
+}
+
+/* An extension that is not under 2.5.29. */
+static struct part other_extension(uint8_t last, struct part value)
+{
+    const uint8_t oid[] = {0x06, 8, 0x2b, 6, 1, 5, 5, 7, 1, last};
+    return SEQUENCE(part_bytes(oid, sizeof(oid)), part_wrap(0x04, value));
+}
+
+UNIT(x509_extension, one_of_another_family_has_its_form_and_comes_once)
+{
+    const struct part access = SEQUENCE(SEQUENCE(BYTES("\6\1\x2a\x86\1a")));
+    const struct {
+        struct part list;
+        int err;
+    } rows[] = {
+        {other_extension(1, access), 0},
+        {other_extension(11, access), 0},
+        {other_extension(1, JOIN(access, BYTES("\0"))), -EBADMSG},
+        {other_extension(11, SEQUENCE(BYTES(""))), -EBADMSG},
+        {JOIN(other_extension(1, access), other_extension(11, access),
+              other_extension(3, BYTES("any"))),
+         0},
+        {JOIN(other_extension(1, access), other_extension(1, access)),
+         -EBADMSG},
+        {JOIN(other_extension(3, BYTES("a")), other_extension(1, access),
+              other_extension(3, BYTES("b"))),
+         -EBADMSG},
+        {SEQUENCE(BYTES("\6\2\x2a\3\1\1\1\4\0")), -EBADMSG},
+        {SEQUENCE(BYTES("\6\2\x2a\3\1\1\0\4\0")), 0},
+        {SEQUENCE(BYTES("\6\2\x2a\x83\4\0")), -EBADMSG},
+        {SEQUENCE(BYTES("\6\2\x2a\3\4\0\0")), -EBADMSG},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        expect_eq(parts_read_extended(rows[i].list, &x509), rows[i].err,
+                  "row %zu", i);
+    }
+}
 
 UNIT(x509_extension, constraints_of_names_that_are_malformed_make_it_so)
 {
@@ -202,6 +331,13 @@ UNIT(x509_extension, constraints_of_names_that_are_malformed_make_it_so)
         {part_wrap(0xa0, BYTES("\x82\1a")), -EBADMSG}, /* is no tree */
         {part_wrap(0xa0, TREE("")), -EBADMSG},
         {part_wrap(0xa0, TREE("\x82\2a")), -EBADMSG},
+        {part_wrap(0xa0, TREE("\2\1a")), -EBADMSG}, /* is no GeneralName */
+        {part_wrap(0xa1, TREE("\2\1a")), -EBADMSG},
+        {part_wrap(0xa0, TREE("\xa2\1a")), -EBADMSG},
+        {part_wrap(0xa1, TREE("\x89\1a")), -EBADMSG},
+        {part_wrap(0xa0, TREE("\xa4\2\5\0")), -EBADMSG},
+        {part_wrap(0xa0, BYTES("")), -EBADMSG},
+        {part_wrap(0xa0, TREE("\x87\10\1\2\3\0\377\0\377\0")), -EBADMSG},
         {part_wrap(0xa0, TREE("\x87\4\1\2\3\4")),
          -EBADMSG}, /* without a mask */
         {part_wrap(0xa0, TREE("\x87\11\1\2\3\0\377\377\377\0\0")), -EBADMSG},

@@ -297,6 +297,22 @@ UNIT(x509_path, an_anchor_with_a_weak_key_is_refused)
     expect_none(WEIR_ETLSWEAK, SENT_MAX);
 }
 
+UNIT(x509_path, an_anchor_with_an_unknown_critical_extension_is_refused)
+{
+    path_open("ar", "rr");
+    anchors[0].has_unknown = true;
+    expect_none(WEIR_ETLSCRITICAL, SENT_MAX);
+}
+
+UNIT(x509_path, a_key_for_rsassa_pss_alone_is_an_issuers)
+{
+    path_open("ab br", "rr");
+    sent[1].key.is_pss_alone = true;
+    expect_path("01");
+    sent[0].key.is_pss_alone = true;
+    expect_none(WEIR_ETLSWEAK, 0);
+}
+
 UNIT(x509_path, stops_without_memory)
 {
     path_open("ab br br", "rr");

@@ -60,9 +60,12 @@ static struct part part_name(const char *common)
 
 struct part part_curve_key(struct part curve)
 {
+    const uint8_t last = curve.data[curve.size - 1];
+    struct part point = BYTES("\0\4");
+    point.size += last == 0x22 ? 96 : last == 0x23 ? 132 : 64;
     return SEQUENCE(
         SEQUENCE(BYTES("\6\7\x2a\x86\x48\xce\x3d\2\1"), part_wrap(0x06, curve)),
-        BYTES("\3\3\0\4\4"));
+        part_wrap(0x03, point));
 }
 
 struct parts parts_good(void)

@@ -50,8 +50,30 @@ static int context_names_look_at(weir_tls_context *context,
                                  identity->is_default);
 }
 
-/* Reads the first certificate of a text: a server's, or one whose key is
- * elsewhere. */
+/* A key that a library takes, and by which it then signs what no peer accepts,
+ * is refused at once. */
+static int context_names_check_leaf(weir_tls_context *context,
+                                    struct wr_bytes leaf)
+{
+    struct wr_x509 x509;
+
+    wr_assert(leaf.size > 0);
+    if (wr_x509_read(&x509, leaf.data, leaf.size) < 0) {
+        return WEIR_ETLSFILE;
+    }
+    if (x509.key.is_pss_alone) {
+        context->why = "its key is for RSASSA-PSS alone; take one that is for "
+                       "RSA (rsaEncryption)";
+    } else if (x509.key.strength == WR_X509_WEAK_POINT) {
+        context->why = "the point of its key is compressed; write both "
+                       "coordinates (openssl ec -conv_form uncompressed)";
+    } else {
+        return 0;
+    }
+    return WEIR_ETLSFILE;
+}
+
+/* Reads the first certificate of a text. */
 static int context_names_read_leaf(weir_tls_context *context,
                                    struct wr_tls_identity *identity,
                                    struct wr_bytes text)
@@ -65,7 +87,10 @@ static int context_names_read_leaf(weir_tls_context *context,
     }
     identity->leaf = (uint8_t *)(uintptr_t)leaf.data; /* it is given */
     identity->leaf_size = leaf.size;
-    return context->is_server ? context_names_look_at(context, identity) : 0;
+    const int err = context_names_check_leaf(context, leaf);
+    return err == 0 && context->is_server
+               ? context_names_look_at(context, identity)
+               : err;
 }
 
 /* Returns what is odd about a chain that can be used, or NULL. */
@@ -121,10 +146,7 @@ static int context_names_use_chain(weir_tls_context *context,
     }
     err = context->backend->credential_use_chain(identity->credential, data,
                                                  (size_t)size);
-    if (err == 0 && (context->is_server || identity->outside)) {
-        err = context_names_read_leaf(context, identity, text);
-    }
-    return err;
+    return err == 0 ? context_names_read_leaf(context, identity, text) : err;
 }
 
 static int context_names_use_key(weir_tls_context *context, const uint8_t *data,

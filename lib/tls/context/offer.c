@@ -10,8 +10,7 @@
 
 enum {
     OFFER_CURVES = WR_TLS_OFFER_P256 | WR_TLS_OFFER_P384 | WR_TLS_OFFER_P521,
-    OFFER_ALL_RSA = WR_TLS_OFFER_RSA | WR_TLS_OFFER_RSA_PSS,
-    OFFER_ALL = OFFER_ALL_RSA | OFFER_CURVES | WR_TLS_OFFER_EDWARDS,
+    OFFER_ALL = WR_TLS_OFFER_RSA | OFFER_CURVES | WR_TLS_OFFER_EDWARDS,
     OFFER_NEWEST = 0x0304,
 };
 
@@ -22,27 +21,24 @@ struct offer_row {
 };
 
 static const struct offer_row offer_schemes[] = {
-    {0x0804, WR_TLS_OFFER_RSA},
-    {0x0805, WR_TLS_OFFER_RSA},
-    {0x0806, WR_TLS_OFFER_RSA},
-    {0x0809, WR_TLS_OFFER_RSA_PSS},
-    {0x080a, WR_TLS_OFFER_RSA_PSS},
-    {0x080b, WR_TLS_OFFER_RSA_PSS},
-    {0x0403, WR_TLS_OFFER_P256},
-    {0x0503, WR_TLS_OFFER_P384},
-    {0x0603, WR_TLS_OFFER_P521},
-    {0x0807, WR_TLS_OFFER_EDWARDS},
-    {0, 0},
+    {0x0804, WR_TLS_OFFER_RSA},     {0x0805, WR_TLS_OFFER_RSA},
+    {0x0806, WR_TLS_OFFER_RSA},     {0x0403, WR_TLS_OFFER_P256},
+    {0x0503, WR_TLS_OFFER_P384},    {0x0603, WR_TLS_OFFER_P521},
+    {0x0807, WR_TLS_OFFER_EDWARDS}, {0, 0},
 };
 
 static const struct offer_row offer_old_schemes[] = {
-    {0x0401, WR_TLS_OFFER_RSA},     {0x0501, WR_TLS_OFFER_RSA},
-    {0x0601, WR_TLS_OFFER_RSA},     {0x0804, WR_TLS_OFFER_RSA},
-    {0x0805, WR_TLS_OFFER_RSA},     {0x0806, WR_TLS_OFFER_RSA},
-    {0x0809, WR_TLS_OFFER_RSA_PSS}, {0x080a, WR_TLS_OFFER_RSA_PSS},
-    {0x080b, WR_TLS_OFFER_RSA_PSS}, {0x0403, OFFER_CURVES},
-    {0x0503, OFFER_CURVES},         {0x0603, OFFER_CURVES},
-    {0x0807, WR_TLS_OFFER_EDWARDS}, {0, 0},
+    {0x0401, WR_TLS_OFFER_RSA},
+    {0x0501, WR_TLS_OFFER_RSA},
+    {0x0601, WR_TLS_OFFER_RSA},
+    {0x0804, WR_TLS_OFFER_RSA},
+    {0x0805, WR_TLS_OFFER_RSA},
+    {0x0806, WR_TLS_OFFER_RSA},
+    {0x0403, OFFER_CURVES},
+    {0x0503, OFFER_CURVES},
+    {0x0603, OFFER_CURVES},
+    {0x0807, WR_TLS_OFFER_EDWARDS},
+    {0, 0},
 };
 
 static const struct offer_row offer_groups[] = {
@@ -107,7 +103,7 @@ uint8_t wr_tls_offer_kind_of(const struct wr_x509_key_strength *key)
     wr_assert(key->kind == WR_X509_KEY_CURVE || key->curve == 0);
     switch (key->kind) {
     case WR_X509_KEY_RSA:
-        return key->is_pss_alone ? WR_TLS_OFFER_RSA_PSS : WR_TLS_OFFER_RSA;
+        return WR_TLS_OFFER_RSA;
     case WR_X509_KEY_CURVE:
         return key->curve == WR_X509_CURVE_P384   ? WR_TLS_OFFER_P384
                : key->curve == WR_X509_CURVE_P521 ? WR_TLS_OFFER_P521
@@ -135,7 +131,7 @@ uint8_t wr_tls_offer_lacks(const struct wr_tls_offer *offer, bool has_newest,
         offer_kinds_of(offer->groups, offer_groups) & OFFER_CURVES;
     uint8_t kinds = 0;
     if (wr_tls_suites_has_kind(common, true)) {
-        kinds |= OFFER_ALL_RSA;
+        kinds |= WR_TLS_OFFER_RSA;
     }
     if (wr_tls_suites_has_kind(common, false)) {
         kinds |= curves | WR_TLS_OFFER_EDWARDS;

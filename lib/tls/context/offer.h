@@ -17,11 +17,10 @@
 /* Kinds of keys, a bit each. */
 enum {
     WR_TLS_OFFER_RSA = 1 << 0,
-    WR_TLS_OFFER_RSA_PSS = 1 << 1, /* RSA that signs by PSS alone */
-    WR_TLS_OFFER_P256 = 1 << 2,
-    WR_TLS_OFFER_P384 = 1 << 3,
-    WR_TLS_OFFER_P521 = 1 << 4,
-    WR_TLS_OFFER_EDWARDS = 1 << 5,
+    WR_TLS_OFFER_P256 = 1 << 1,
+    WR_TLS_OFFER_P384 = 1 << 2,
+    WR_TLS_OFFER_P521 = 1 << 3,
+    WR_TLS_OFFER_EDWARDS = 1 << 4,
 };
 
 /* Parts of a hello that can be read; data NULL: the hello has no such part. */

@@ -130,8 +130,8 @@ static int signer_use_key(struct wr_tls_outside *outside,
     const struct wr_x509_key_strength *key = &x509->key;
 
     wr_assert(!outside->key_info.data);
-    if ((key->kind != WR_X509_KEY_RSA && key->kind != WR_X509_KEY_CURVE) ||
-        key->is_pss_alone) {
+    wr_assert(!key->is_pss_alone); /* refused before */
+    if (key->kind != WR_X509_KEY_RSA && key->kind != WR_X509_KEY_CURVE) {
         return -EOPNOTSUPP;
     }
     if (key->strength != WR_X509_STRONG) {
