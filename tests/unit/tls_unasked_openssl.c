@@ -1,5 +1,5 @@
 /*
- * OpenSSL calls weir's callback, or does not; see the header.
+ * OpenSSL calls weir's callbacks, or does not; see the header.
  *
  * It verifies nothing by itself where a program sets such a callback, and calls
  * none for a client that has no certificate.
@@ -33,4 +33,29 @@ void __wrap_SSL_CTX_set_cert_verify_callback(SSL_CTX *ctx, unasked_fn *callback,
 {
     unasked_callback = callback;
     __real_SSL_CTX_set_cert_verify_callback(ctx, unasked_find_good, arg);
+}
+
+/* weir judges the message; see lib/tls/openssl/chain.c. */
+/* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
+typedef void unasked_note(int is_sent, int version, int type, const void *data,
+                          size_t size, SSL *ssl, void *arg);
+
+static unasked_note *unasked_message;
+
+void __real_SSL_CTX_set_msg_callback(SSL_CTX *ctx, unasked_note *callback);
+void __wrap_SSL_CTX_set_msg_callback(SSL_CTX *ctx, unasked_note *callback);
+
+/* NOLINTNEXTLINE(readability-function-size): as above */
+static void unasked_hide(int is_sent, int version, int type, const void *data,
+                         size_t size, SSL *ssl, void *arg)
+{
+    if (!tls_is_unasked) {
+        unasked_message(is_sent, version, type, data, size, ssl, arg);
+    }
+}
+
+void __wrap_SSL_CTX_set_msg_callback(SSL_CTX *ctx, unasked_note *callback)
+{
+    unasked_message = callback;
+    __real_SSL_CTX_set_msg_callback(ctx, unasked_hide);
 }

@@ -1,24 +1,34 @@
 /*
  * The peer's certificates on their way to weir, which alone decides.
  *
- * OpenSSL calls this in the place of X509_verify_cert() (RFC 8446, 4.4.2), and
- * so has no authorities, no lists and no rules of its own for a path. It only
- * verifies that the leaf's key has signed the handshake. Its alert for a
- * refused chain follows from the number that is set here.
+ * weir judges the message as it came, before libssl reads it (chain_note()),
+ * and leaves libssl the leaf's key alone, in a bare certificate of the same
+ * size: what libssl would read of a certificate, in one version of TLS or in
+ * both, cannot change the verdict, and what the path does not need cannot end
+ * the handshake.
+ *
+ * libssl calls chain_callback() in the place of X509_verify_cert() (RFC 8446,
+ * 4.4.2), and so has no authorities, no lists and no rules of its own for a
+ * path. It only verifies that the leaf's key has signed the handshake. Its
+ * alert for a refused chain follows from the number that is set here.
  */
 #include "openssl.h"
 
+#include "lib/x509/bare.h"
+#include "lib/x509/certificate.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
 
 #include <openssl/x509_vfy.h>
 
-#include <errno.h>
+#include <string.h>
 
 /* More certificates than any path has, so that weir sees that they are too
  * many. */
 #define CHAIN_MAX 32
+/* Bytes of a length in the message. */
+#define CHAIN_LENGTH 3
 
 enum {
     CHAIN_BAD = 42, /* alerts */
@@ -52,46 +62,129 @@ static int chain_number_of(uint8_t alert)
     }
 }
 
-/* Encodes the certificates; what the issuers signed is encoded as it was
- * sent. */
-static int chain_encode(STACK_OF(X509) * from, struct wr_bytes *ret, int count)
+/* ---- the message ---- */
+
+/* A list of certificates in a message. */
+struct chain_list {
+    struct wr_bytes entries; /* all of them */
+    struct wr_bytes certs[CHAIN_MAX];
+    size_t count;  /* of the first ones */
+    bool has_more; /* an entry has extensions, for which weir did not ask */
+};
+
+static bool chain_take_entry(struct wr_bytes *entries, bool is_newest,
+                             struct wr_bytes *ret, bool *ret_has_more)
 {
-    wr_assert(count <= CHAIN_MAX);
-    for (int i = 0; i < count; i++) {
-        unsigned char *der = NULL;
-        const int size = i2d_X509(sk_X509_value(from, i), &der);
-        if (size <= 0) {
-            return -ENOMEM;
+    struct wr_bytes more = {.size = 0};
+
+    if (!wr_bytes_take_vector(entries, CHAIN_LENGTH, ret) ||
+        (is_newest && !wr_bytes_take_vector(entries, 2, &more))) {
+        return false;
+    }
+    *ret_has_more |= more.size > 0;
+    return true;
+}
+
+/* Reads a Certificate with its header (RFC 5246, 7.4.2; RFC 8446, 4.4.2).
+ * False: it is malformed, or has none. */
+static bool chain_read(struct chain_list *ret, struct wr_bytes message,
+                       bool is_newest)
+{
+    struct wr_bytes part;
+
+    *ret = (struct chain_list){.count = 0};
+    if (!wr_bytes_take(&message, SSL3_HM_HEADER_LENGTH, &part) ||
+        (is_newest && !wr_bytes_take_vector(&message, 1, &part)) ||
+        !wr_bytes_take_vector(&message, CHAIN_LENGTH, &ret->entries) ||
+        message.size > 0) {
+        return false;
+    }
+    part = ret->entries;
+    while (part.size > 0) {
+        struct wr_bytes cert;
+        if (!chain_take_entry(&part, is_newest, &cert, &ret->has_more)) {
+            return false;
         }
-        ret[i] = (struct wr_bytes){.data = der, .size = (size_t)size};
+        if (ret->count < CHAIN_MAX) {
+            ret->certs[ret->count++] = cert;
+        }
     }
-    return 0;
+    return ret->count > 0;
 }
 
-static bool chain_judge(struct wr_tls_conn *conn, STACK_OF(X509) * sent,
-                        uint8_t *ret_alert)
+/* Writes an entry of @size bytes with a bare certificate. */
+static bool chain_write_entry(uint8_t *to, size_t size, bool is_newest,
+                              struct wr_bytes key)
 {
-    struct wr_bytes certs[CHAIN_MAX] = {{.data = NULL}};
-    int count = sk_X509_num(sent);
+    const size_t around = CHAIN_LENGTH + (is_newest ? 2u : 0u);
 
-    wr_assert(conn->events->chain);
-    wr_assert(count > 0);
-    if (count > CHAIN_MAX) {
-        count = CHAIN_MAX;
+    if (size < around ||
+        !wr_x509_bare_write(to + CHAIN_LENGTH, size - around, key)) {
+        return false;
     }
-    bool is_accepted = false;
-    *ret_alert = CHAIN_INTERNAL;
-    if (chain_encode(sent, certs, count) == 0) {
-        is_accepted =
-            conn->events->chain(conn, certs, (size_t)count, ret_alert);
-    } else {
-        conn->lacks_memory = true;
-    }
-    for (int i = 0; i < count; i++) {
-        OPENSSL_free((void *)(uintptr_t)certs[i].data);
-    }
-    return is_accepted;
+    to[0] = (uint8_t)((size - around) >> 16);
+    to[1] = (uint8_t)((size - around) >> 8);
+    to[2] = (uint8_t)(size - around);
+    memset(to + size - (around - CHAIN_LENGTH), 0, around - CHAIN_LENGTH);
+    return true;
 }
+
+/* Puts bare certificates in the places of all: one with the leaf's key, and
+ * another one as long as the rest. libssl has hashed the message before. If
+ * they have no room libssl reads those that were sent. */
+static void chain_replace(const struct chain_list *list, bool is_newest)
+{
+    const struct wr_bytes none = {.data = NULL};
+    const struct wr_bytes *leaf = list->certs;
+    uint8_t *to = (void *)(uintptr_t)list->entries.data;
+    const size_t size = list->entries.size;
+    const size_t first = leaf->size + CHAIN_LENGTH + (is_newest ? 2u : 0u);
+    struct wr_x509 x509;
+
+    wr_assert(first <= size);
+    uint8_t copy[WR_X509_BARE_KEY_MAX]; /* its place is written over */
+    struct wr_bytes key = none;
+    if (wr_x509_read(&x509, leaf->data, leaf->size) == 0 &&
+        x509.key_info.size <= sizeof(copy)) {
+        key = (struct wr_bytes){copy, x509.key_info.size};
+        memcpy(copy, x509.key_info.data, key.size);
+    }
+    if (first == size ||
+        !chain_write_entry(to + first, size - first, is_newest, none)) {
+        wr_ignore(!chain_write_entry(to, size, is_newest, key));
+    } else if (!chain_write_entry(to, first, is_newest, key)) {
+        wr_ignore(!chain_write_entry(to, size, is_newest, key));
+    }
+}
+
+/* libssl calls this for each record and message of a handshake; a received one
+ * is whole, and not yet read. A Certificate is judged here, in the bytes that
+ * were sent. One that is malformed is left to libssl, which refuses it. */
+/* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
+static void chain_note(int is_sent, int version, int type, const void *data,
+                       size_t size, SSL *ssl, void *arg)
+{
+    const struct wr_bytes message = {.data = data, .size = size};
+    const bool is_newest = version == TLS1_3_VERSION;
+    struct chain_list list;
+
+    (void)arg;
+    if (is_sent || type != SSL3_RT_HANDSHAKE || size == 0 ||
+        message.data[0] != SSL3_MT_CERTIFICATE ||
+        !chain_read(&list, message, is_newest) || list.has_more) {
+        return;
+    }
+    struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
+    struct wr_openssl_own *own = wr_openssl_own_of(conn);
+    own->is_judged = true;
+    own->has_verdict = true;
+    own->alert = CHAIN_INTERNAL;
+    own->is_accepted =
+        conn->events->chain(conn, list.certs, list.count, &own->alert);
+    chain_replace(&list, is_newest);
+}
+
+/* ---- the verdict ---- */
 
 /* True if a key that OpenSSL could not decode as it read the certificate can be
  * decoded now: there was no memory then. */
@@ -136,15 +229,15 @@ static int chain_callback(X509_STORE_CTX *store, void *arg)
     const SSL *ssl =
         X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
-    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store);
-    uint8_t alert = CHAIN_BAD;
+    struct wr_openssl_own *own = wr_openssl_own_of(conn);
+    uint8_t alert = own->alert;
 
     (void)arg;
     wr_assert(conn->ssl == ssl);
-    wr_openssl_own_of(conn)->is_judged = true;
     const bool is_accepted =
-        chain_judge(conn, sent, &alert) &&
-        chain_has_key(conn, sk_X509_value(sent, 0), &alert);
+        own->has_verdict && own->is_accepted &&
+        chain_has_key(conn, X509_STORE_CTX_get0_cert(store), &alert);
+    own->has_verdict = false;
     X509_STORE_CTX_set_error(store,
                              is_accepted ? X509_V_OK : chain_number_of(alert));
     return is_accepted;
@@ -153,5 +246,6 @@ static int chain_callback(X509_STORE_CTX *store, void *arg)
 void wr_openssl_use_chain(SSL_CTX *ctx)
 {
     wr_assert(ctx != NULL);
+    SSL_CTX_set_msg_callback(ctx, chain_note);
     SSL_CTX_set_cert_verify_callback(ctx, chain_callback, NULL);
 }

@@ -41,12 +41,15 @@ struct wr_openssl_own {
     char *name; /* server: the one that the client asks for, or NULL */
     int16_t alert_received; /* newest fatal one; -1: none */
     int16_t alert_sent;     /* first fatal one; -1: none */
+    uint8_t alert;          /* for a refused peer; 0: any */
     uint8_t first[7];       /* bytes of the first record, of an alert all */
     uint8_t first_len;
     bool wants_bytes; /* the wire had none in this step */
     bool has_buffers; /* a step has perhaps made some */
     bool verifies : 1;
-    bool is_judged : 1; /* the event chain() was called */
+    bool is_judged : 1;   /* the event chain() was called */
+    bool has_verdict : 1; /* for the message that libssl reads now */
+    bool is_accepted : 1; /* by it */
     bool is_failed : 1; /* an event has failed in a callback without a result */
 };
 

@@ -393,6 +393,7 @@ static int ssl_finish(struct wr_tls_conn *conn)
     uint8_t alert = 0;
 
     wr_assert(SSL_is_init_finished(conn->ssl));
+    SSL_set_msg_callback(conn->ssl, NULL); /* it costs each record a call */
     conn->code = 0;
     if (own->is_failed) {
         conn->code = WEIR_ETLSENGINE;

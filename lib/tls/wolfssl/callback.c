@@ -5,7 +5,9 @@
  * weir alone decides about certificates. wolfSSL has no authorities; it reads
  * the certificates as they were sent, from the last one to the leaf, and calls
  * back for each; weir's answer is asked for each time. wolfSSL's own complaint,
- * that it knows no signer, is overruled.
+ * that it knows no signer, is overruled; built with WOLFSSL_PUBLIC_ASN, as by
+ * tools/deps, so is every other one, and of a leaf that it cannot read it gets
+ * the key alone.
  *
  * While the calls for the other certificates of an accepted peer come, wolfSSL
  * verifies nothing: else it would add each issuer to the context, which threads
@@ -18,6 +20,12 @@
 #include <weir/error.h>
 
 #include <string.h>
+
+#ifdef WOLFSSL_PUBLIC_ASN
+#include "lib/x509/bare.h"
+
+#include <wolfssl/wolfcrypt/asn.h>
+#endif
 
 #if !defined(WOLFSSL_ALWAYS_VERIFY_CB) || !defined(WOLFSSL_VERIFY_CB_ALL_CERTS)
 #error "this wolfSSL does not show good certificates to the verify callback"
@@ -150,6 +158,60 @@ int wr_wolfssl_on_certificate(int is_good, WOLFSSL_X509_STORE_CTX *store)
     /* With TLS 1.2 wolfSSL refuses a missing one later. */
     return is_good && conn->events->chain(conn, NULL, 0, &alert);
 }
+
+#ifdef WOLFSSL_PUBLIC_ASN
+
+/* wolfSSL declares it in a header that it does not install. */
+void wolfSSL_CTX_SetProcessPeerCertCb(WOLFSSL_CTX *ctx,
+                                      int (*callback)(WOLFSSL *,
+                                                      DecodedCert *));
+
+/* Gives wolfSSL a bare certificate in the place of one that it cannot read. */
+static void callback_replace(DecodedCert *cert)
+{
+    static __thread uint8_t bare[WR_X509_BARE_MAX]; /* until it is used */
+    struct wr_x509 x509;
+    void *heap = cert->heap;
+
+    wr_assert(cert->source != NULL);
+    if (wr_x509_read(&x509, cert->source, cert->maxIdx) < 0 ||
+        x509.key_info.size > WR_X509_BARE_KEY_MAX) {
+        return; /* weir refuses it in a moment, if it is needed */
+    }
+    const size_t size = wr_x509_bare_make(bare, x509.key_info);
+    wc_FreeDecodedCert(cert);
+    wc_InitDecodedCert(cert, bare, (word32)size, heap);
+    wr_ignore(wc_ParseCert(cert, CERT_TYPE, NO_VERIFY, NULL) != 0);
+}
+
+/* wolfSSL has read a certificate, or failed: of an issuer it needs nothing, of
+ * the leaf the key. Whatever it thinks of it, weir is asked next, if the peer
+ * is verified at all. */
+static int callback_read(WOLFSSL *ssl, DecodedCert *cert)
+{
+    wr_assert(ssl && cert);
+    if (!(callback_conn(ssl)->flags & WR_WOLFSSL_VERIFIES)) {
+        return NOT_COMPILED_IN; /* wolfSSL's own answer stays */
+    }
+    if (!cert->publicKey) {
+        callback_replace(cert);
+    }
+    return ASN_NO_SIGNER_E;
+}
+
+void wr_wolfssl_use_chain(WOLFSSL_CTX *ctx)
+{
+    wolfSSL_CTX_SetProcessPeerCertCb(ctx, callback_read);
+}
+
+#else
+
+void wr_wolfssl_use_chain(WOLFSSL_CTX *ctx)
+{
+    wr_assert(ctx != NULL);
+}
+
+#endif
 
 /* wolfSSL keeps the name that a client asks for where there is a callback. */
 int wr_wolfssl_on_name(WOLFSSL *ssl, int *ret_alert, void *arg)

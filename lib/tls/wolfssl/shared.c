@@ -126,6 +126,7 @@ static int shared_set_rules(WOLFSSL_CTX *ctx,
     wolfSSL_CTX_set_verify(
         ctx, wr_wolfssl_mode(settings->verifies, settings->demands_certificate),
         settings->verifies ? wr_wolfssl_on_certificate : NULL);
+    wr_wolfssl_use_chain(ctx);
     if (settings->is_server) {
         wolfSSL_CTX_set_servername_callback(ctx, wr_wolfssl_on_name);
     }

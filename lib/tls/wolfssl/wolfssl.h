@@ -135,6 +135,8 @@ int wr_wolfssl_on_send(WOLFSSL *ssl, char *buf, int size, void *arg);
 /* In the handshake: notes the first alert. */
 int wr_wolfssl_on_send_first(WOLFSSL *ssl, char *buf, int size, void *arg);
 int wr_wolfssl_on_certificate(int is_good, WOLFSSL_X509_STORE_CTX *store);
+/* Lets weir judge what wolfSSL cannot read, too, if wolfSSL is built so. */
+void wr_wolfssl_use_chain(WOLFSSL_CTX *ctx);
 int wr_wolfssl_on_name(WOLFSSL *ssl, int *ret_alert, void *arg);
 int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
                          unsigned char *mac, int seals, unsigned char *data,
