@@ -114,12 +114,17 @@ static bool rig_chain(struct wr_tls_conn *conn, const struct wr_bytes *certs,
     side->chain_count = count;
     side->leaf_size = count > 0 ? certs[0].size : 0;
     *ret_alert = side->alert;
-    return !side->rejects;
+    if (side->judge && side->judged == 1) {
+        side->verdict = side->judge(certs, count);
+    }
+    return !side->rejects && side->verdict == 0;
 }
 
 static uint8_t rig_refused(struct wr_tls_conn *conn, int code, const char *text)
 {
-    cr_assert_fail("%d: %s", code, text);
+    struct backend_side *side = rig_side_of(conn);
+    cr_assert_not_null(side->judge, "%d: %s", code, text);
+    side->verdict = side->verdict < 0 ? side->verdict : code;
     return 42;
 }
 

@@ -73,7 +73,10 @@ struct backend_side {
     /* The verdict, and what was judged. */
     bool rejects;
     uint8_t alert;
-    int judged; /* calls of chain() */
+    /* NULL: as @rejects says; else the verdict on a chain, 0 or a code. */
+    int (*judge)(const struct wr_bytes *certs, size_t count);
+    int verdict; /* its last one, or the code of refused() */
+    int judged;  /* calls of chain() */
     size_t chain_count;
     size_t leaf_size;
     /* Tickets. */
