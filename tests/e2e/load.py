@@ -4,6 +4,7 @@ Exit codes, the one line on standard error, and a JSON result whose ledger
 adds up; never a report that looks like success where there was none.
 """
 
+import fcntl
 import json
 import os
 import pty
@@ -11,7 +12,9 @@ import resource
 import select
 import signal
 import socket
+import struct
 import tempfile
+import termios
 import threading
 import time
 
@@ -218,11 +221,39 @@ def test_quiet_prints_nothing_and_json_may_go_to_a_file():
         matches(outcome.out, r"\nVALID\n\Z")
 
 
-def test_a_terminal_gets_a_line_at_every_interval():
+def open_terminal(columns):
+    """Both ends of a terminal of this width; 0: it does not say its width."""
     try:
         master, slave = pty.openpty()
     except OSError as error:
         raise Skip(f"no terminal to be had: {error}") from error
+    fcntl.ioctl(slave, termios.TIOCSWINSZ,
+                struct.pack("HHHH", 24, columns, 0, 0))
+    return master, slave
+
+
+def test_no_line_is_longer_than_the_terminal_is_wide():
+    for columns in (0, 40, 60, 80, 100, 200):
+        master, slave = open_terminal(columns)
+        with Serve() as server, Program(
+                WEIR_LOAD, "run", *PATIENT, "-c", "2", "-d", "1s", "-w", "0",
+                "-i", "500ms", server.url, stderr=slave,
+                stdout=slave) as program:
+            os.close(slave)
+            equal(program.finish()[0], OK, "exit status")
+        lines = read_terminal(master).decode().splitlines()
+        os.close(master)
+        longest = max(lines, key=len)
+        equal(len(longest) <= (columns or 80), True,
+              f"{columns} columns: {longest!r}")
+        matches("\n".join(lines), r"rate/s +(.*\n)+.*Service +\S+(.*\n)+.*VALID")
+        equal("  p50  " in "".join(lines), True, f"{columns}: {lines}")
+        equal(any("MB/s " in line for line in lines[:1]), columns >= 100,
+              f"{columns}: {lines[0]}")
+
+
+def test_a_terminal_gets_a_line_at_every_interval():
+    master, slave = open_terminal(0)
     with Serve() as server, Program(
             WEIR_LOAD, "run", *PATIENT, "-c", "2", "-d", "2s", "-w", "0", "-i",
             "400ms", "--json", server.url, stderr=slave) as program:

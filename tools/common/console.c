@@ -18,10 +18,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* For a reader who is only slow, but not again until it has read. */
 #define PATIENCE_MS 100
+
+/* A terminal that does not say its width. */
+#define WIDTH_UNSAID 80U
 
 static bool is_impatient;
 static unsigned long lost_count; /* lines that were not written */
@@ -74,6 +78,17 @@ static void tell_lost(void)
     if (write_piece(line, (size_t)len)) {
         lost_count = 0;
     }
+}
+
+unsigned console_width(int fd)
+{
+    struct winsize size = {.ws_col = 0};
+
+    if (!isatty(fd)) {
+        return 0;
+    }
+    return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                : WIDTH_UNSAID;
 }
 
 void console_write(const char *text, size_t len)

@@ -28,6 +28,9 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * before; with NULL to standard error again. */
 void console_divert(char *line, size_t size);
 
+/* The columns of a terminal, 80 if it does not say; 0: it is none. */
+unsigned console_width(int fd);
+
 /* Lines of a text on standard error, which need not be one piece. */
 void console_write(const char *text, size_t len);
 

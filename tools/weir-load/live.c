@@ -5,11 +5,13 @@
  */
 #include "live.h"
 
+#include "tools/common/console.h"
 #include "tools/common/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HEADER_EVERY 20
 
@@ -73,7 +75,7 @@ static void print_histogram(const struct histogram *h)
         /* Whatever has been counted is seen. */
         fputs(bars[(counts[i] * 8 + most - 1) / most], stderr);
     }
-    fputs("|\n", stderr);
+    fputc('|', stderr);
 }
 
 /* "-" where no answer came. */
@@ -96,28 +98,108 @@ static const char *format_share(const struct interval *row,
     return text;
 }
 
+/* The columns of a line. With less room the first are left out that have the
+ * greatest rank here, until the others fit. */
+enum {
+    LIVE_TIME,
+    LIVE_RATE,
+    LIVE_OK,
+    LIVE_P50,
+    LIVE_P99,
+    LIVE_MAX,
+    LIVE_IN_FLIGHT,
+    LIVE_CONNS,
+    LIVE_BYTES,
+    LIVE_BARS,
+    LIVE_COUNT,
+};
+
+static const struct {
+    const char *title;
+    unsigned width;
+    unsigned rank;
+} live_columns[LIVE_COUNT] = {
+    [LIVE_TIME] = {"t", 6, 1},
+    [LIVE_RATE] = {"rate/s", 10, 0},
+    [LIVE_OK] = {"ok%", 7, 5},
+    [LIVE_P50] = {"p50", 8, 3},
+    [LIVE_P99] = {"p99", 8, 2},
+    [LIVE_MAX] = {"max", 8, 4},
+    [LIVE_IN_FLIGHT] = {"inflight", 9, 7},
+    [LIVE_CONNS] = {"conns", 6, 8},
+    [LIVE_BYTES] = {"MB/s", 8, 9},
+    [LIVE_BARS] = {"10us  1ms   100ms", COLUMN_COUNT + 2, 6},
+};
+
+/* How many ranks fit in so many columns, with blanks between them. */
+static unsigned count_ranks(unsigned width)
+{
+    unsigned used = 0;
+
+    for (unsigned rank = 0; rank < LIVE_COUNT; rank++) {
+        unsigned at = 0;
+        while (live_columns[at].rank != rank) {
+            at++;
+        }
+        used += live_columns[at].width + (rank > 0);
+        if (used > width && rank > 0) {
+            return rank;
+        }
+    }
+    return LIVE_COUNT;
+}
+
+static void print_line(const char *const *texts, unsigned ranks,
+                       const struct histogram *bars)
+{
+    const char *gap = "";
+
+    for (unsigned i = 0; i < LIVE_COUNT; i++) {
+        if (live_columns[i].rank >= ranks) {
+            continue;
+        }
+        fputs(gap, stderr);
+        gap = " ";
+        if (i == LIVE_BARS && bars) {
+            print_histogram(bars);
+        } else if (i == LIVE_BARS) {
+            fputs(texts[i], stderr);
+        } else {
+            fprintf(stderr, "%*s", (int)live_columns[i].width, texts[i]);
+        }
+    }
+    fputc('\n', stderr);
+}
+
 void live_print(const struct interval *row, const struct histogram *h,
                 uint64_t number)
 {
-    char p50[UNITS_TEXT_SIZE];
-    char p99[UNITS_TEXT_SIZE];
-    char max[UNITS_TEXT_SIZE];
-    char when[UNITS_TEXT_SIZE];
-    char share[UNITS_TEXT_SIZE];
-    double seconds = (double)(row->end_ns - row->begin_ns) / 1e9;
+    char texts[LIVE_COUNT][UNITS_TEXT_SIZE] = {""};
+    const char *titles[LIVE_COUNT];
+    const char *values[LIVE_COUNT];
+    const double seconds = (double)(row->end_ns - row->begin_ns) / 1e9;
+    /* The terminal may have another size at each line. */
+    const unsigned ranks = count_ranks(console_width(STDERR_FILENO));
 
-    if (number % HEADER_EVERY == 0) {
-        fputs("     t     rate/s     ok%      p50      p99      max  inflight "
-              " conns     MB/s  10us  1ms   100ms\n",
-              stderr);
+    units_format_time(row->end_ns, texts[LIVE_TIME]);
+    snprintf(texts[LIVE_RATE], UNITS_TEXT_SIZE, "%.0f",
+             seconds > 0 ? (double)row->ok / seconds : 0);
+    snprintf(texts[LIVE_IN_FLIGHT], UNITS_TEXT_SIZE, "%llu",
+             (unsigned long long)row->in_flight);
+    snprintf(texts[LIVE_CONNS], UNITS_TEXT_SIZE, "%llu",
+             (unsigned long long)row->open);
+    snprintf(texts[LIVE_BYTES], UNITS_TEXT_SIZE, "%.1f",
+             seconds > 0 ? (double)row->received_bytes / seconds / 1e6 : 0);
+    for (unsigned i = 0; i < LIVE_COUNT; i++) {
+        titles[i] = live_columns[i].title;
+        values[i] = texts[i];
     }
-    fprintf(stderr, "%6s %10.0f %7s %8s %8s %8s %9llu %6llu %8.1f ",
-            units_format_time(row->end_ns, when),
-            seconds > 0 ? (double)row->ok / seconds : 0,
-            format_share(row, share), format_latency(row, row->p50_ns, p50),
-            format_latency(row, row->p99_ns, p99),
-            format_latency(row, row->max_ns, max),
-            (unsigned long long)row->in_flight, (unsigned long long)row->open,
-            seconds > 0 ? (double)row->received_bytes / seconds / 1e6 : 0);
-    print_histogram(h);
+    values[LIVE_OK] = format_share(row, texts[LIVE_OK]);
+    values[LIVE_P50] = format_latency(row, row->p50_ns, texts[LIVE_P50]);
+    values[LIVE_P99] = format_latency(row, row->p99_ns, texts[LIVE_P99]);
+    values[LIVE_MAX] = format_latency(row, row->max_ns, texts[LIVE_MAX]);
+    if (number % HEADER_EVERY == 0) {
+        print_line(titles, ranks, NULL);
+    }
+    print_line(values, ranks, h);
 }

@@ -17,6 +17,7 @@
 
 #include "weir/base.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Fewer rows than these say nothing about steadiness. */
@@ -24,6 +25,13 @@
 
 /* Intervals in the line of open connections. */
 #define OPEN_ROWS 8U
+
+/* A row of times: its name, the greatest and the mean; each percentile. */
+#define ROW_WIDTH  27U
+#define CELL_WIDTH 9U
+
+/* Where the rest of a line begins that a terminal has no room for. */
+#define INDENT 12U
 
 #define LLU(value) ((unsigned long long)(value))
 
@@ -229,14 +237,28 @@ static void print_rate(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
+/* Is a percentile left out, as a terminal has no room for it? The first one
+ * stays, and the last ones. */
+static bool is_left_out(const struct run_options *options, size_t place,
+                        unsigned width)
+{
+    const size_t fits =
+        width < ROW_WIDTH + CELL_WIDTH ? 1 : (width - ROW_WIDTH) / CELL_WIDTH;
+
+    return width > 0 && place > 0 && place + fits < options->column_count + 1;
+}
+
 static void print_latency_line(const struct run_options *options,
                                const char *name, const struct histogram *h,
-                               const char *remark, FILE *out)
+                               const char *remark, unsigned width, FILE *out)
 {
     char text[UNITS_TEXT_SIZE];
 
     fprintf(out, "%-9s", name);
     for (size_t i = 0; i < options->column_count; i++) {
+        if (is_left_out(options, i, width)) {
+            continue;
+        }
         const uint32_t share = options->columns[i];
         const char *value =
             histogram_can_tell(h, share)
@@ -288,21 +310,24 @@ static void print_spread(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
-static void print_latency_title(const struct run_options *options, FILE *out)
+static void print_latency_title(const struct run_options *options,
+                                unsigned width, FILE *out)
 {
     char name[16];
 
     fprintf(out, "%-9s", "");
     for (size_t i = 0; i < options->column_count; i++) {
-        snprintf(name, sizeof(name), "p%g", options->columns[i] / 1000.0);
-        fprintf(out, " %8s", name);
+        if (!is_left_out(options, i, width)) {
+            snprintf(name, sizeof(name), "p%g", options->columns[i] / 1000.0);
+            fprintf(out, " %8s", name);
+        }
     }
     fprintf(out, " %8s %8s\n", "max", "mean");
 }
 
 /* A line for each kind of requests, where there are several; of many those with
  * the most requests. */
-static void print_kinds(const struct result *result, FILE *out)
+static void print_kinds(const struct result *result, unsigned width, FILE *out)
 {
     const struct kinds *groups = result->options->groups;
     char remark[KINDS_NAME_SIZE + 96];
@@ -327,7 +352,7 @@ static void print_kinds(const struct result *result, FILE *out)
                          (double)errors * 100 / (double)kinds_requests(counts));
         }
         print_latency_line(result->options, "Kind", &result->kinds[i].latency,
-                           remark, out);
+                           remark, width, out);
     }
     if (groups->count > KINDS_CHOSEN) {
         fprintf(out,
@@ -337,20 +362,33 @@ static void print_kinds(const struct result *result, FILE *out)
     }
 }
 
-static void print_latency(const struct result *result, FILE *out)
+/* Is there room for a remark behind a row? */
+static bool has_room(const struct run_options *options, const char *remark,
+                     unsigned width)
+{
+    return width == 0 || ROW_WIDTH + CELL_WIDTH * options->column_count + 2 +
+                                 strlen(remark) <=
+                             width;
+}
+
+static void print_latency(const struct result *result, unsigned width,
+                          FILE *out)
 {
     const struct run_options *options = result->options;
 
-    print_latency_title(options, out);
+    print_latency_title(options, width, out);
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
         const struct field_times *times = &fields_times[i];
         const struct histogram *h = fields_times_in(result, (enum slo_times)i);
         if (times->line && (times->is_always || h->count > 0) &&
             (!times->is_shown || times->is_shown(result))) {
-            print_latency_line(options, times->line, h, times->remark, out);
+            print_latency_line(
+                options, times->line, h,
+                has_room(options, times->remark, width) ? times->remark : "",
+                width, out);
         }
     }
-    print_kinds(result, out);
+    print_kinds(result, width, out);
     print_spread(result, out);
 }
 
@@ -459,7 +497,7 @@ static void print_objectives(const struct result *result, FILE *out)
     }
 }
 
-void report_print(const struct result *result, FILE *out)
+static void print_all(const struct result *result, unsigned width, FILE *out)
 {
     print_header(result, out);
     print_requests(result, out);
@@ -467,7 +505,7 @@ void report_print(const struct result *result, FILE *out)
     print_status(result, out);
     if (result->completed > 0 && result->window_ns > 0) {
         print_rate(result, out);
-        print_latency(result, out);
+        print_latency(result, width, out);
     }
     print_connections(result, out);
     print_open(result, out);
@@ -485,6 +523,50 @@ void report_print(const struct result *result, FILE *out)
         fprintf(out, "Invalid     %s\n", result->invalid.lines[i]);
     }
     fprintf(out, "%s\n", verdict_word(result));
+}
+
+/* Prints a line; what a terminal has no room for goes below it. */
+static void print_broken(const char *line, size_t len, size_t width, FILE *out)
+{
+    size_t room = width;
+
+    while (len > room) {
+        size_t end = room;
+        while (end > 0 && line[end] != ' ') {
+            end--;
+        }
+        if (end == 0) {
+            break; /* a word that is longer */
+        }
+        fprintf(out, "%.*s\n%*s", (int)end, line, (int)INDENT, "");
+        end += strspn(line + end, " ");
+        line += end;
+        len -= end < len ? end : len;
+        room = width - INDENT;
+    }
+    fprintf(out, "%.*s\n", (int)len, line);
+}
+
+void report_print(const struct result *result, FILE *out)
+{
+    const unsigned width = console_width(fileno(out));
+    char *text = NULL;
+    size_t size = 0;
+    FILE *whole = width > 2 * INDENT ? open_memstream(&text, &size) : NULL;
+
+    if (!whole) {
+        print_all(result, width, out);
+        return;
+    }
+    print_all(result, width, whole);
+    if (fclose(whole) == 0) {
+        for (const char *line = text; *line;) {
+            const size_t len = strcspn(line, "\n");
+            print_broken(line, len, width, out);
+            line += len + (line[len] == '\n');
+        }
+    }
+    free(text);
 }
 
 /* The kind that cost the most requests, the first of equals, for the one line
