@@ -222,6 +222,20 @@ def test_a_server_of_http2_is_named():
         equal("\\x00" in outcome.err, False, "bytes of frames are shown")
 
 
+def test_a_server_of_http1_is_named_with_a_line_that_runs():
+    with Http(200) as server:
+        base = ["-c", "1", "-n", "3"]
+        for flags in (["--http2"], ["--http", "2"], ["--http=2", "--window",
+                                                     "64K"]):
+            outcome = load(*base, *flags, server.url)
+            equal(outcome.status, NOTHING, "exit")
+            matches(outcome.err, r"does not speak HTTP/2")
+            equal(outcome.err.splitlines()[1:],
+                  ["weir-load: write:", written([*base, server.url], "", "")],
+                  "standard error")
+        equal(load(*base, server.url).status, OK, "the line that is offered")
+
+
 def test_a_status_that_is_no_success_says_how_to_make_it_one():
     with Http(404) as server:
         outcome = load("-n", "5", server.url)

@@ -91,13 +91,22 @@ static bool is_untrusted(const struct result *result)
            has_error(result, PHASE_TLS, WEIR_ETLSISSUER);
 }
 
+/* HTTP/2 was asked for, and the server has HTTP/1.1 alone. */
+static bool is_http1_only(const struct result *result)
+{
+    return options_may_speak_http2(result->options) &&
+           (has_error(result, PHASE_VALIDATE, ERROR_NOT_HTTP2) ||
+            has_error(result, PHASE_TLS, ERROR_NOT_HTTP2) ||
+            has_error(result, PHASE_TLS, WEIR_ETLSALPN));
+}
+
 const char *elsewhere_reason(const struct result *result)
 {
     const bool is_redirect = result->location[0] != '\0';
 
     return is_redirect            ? "write:"
            : is_untrusted(result) ? "to trust it all the same, write:"
-           : result->options->targets[0].is_tls
+           : has_error(result, PHASE_TLS, WEIR_ETLSPROTOCOL)
                ? "if the server has no TLS, write:"
                : "write:";
 }
@@ -118,7 +127,7 @@ bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE])
         return change_scheme(target, "https://", ret);
     }
     if ((HAS_HTTP2 && has_error(result, PHASE_VALIDATE, HTTP_E_HTTP2)) ||
-        is_untrusted(result)) {
+        is_http1_only(result) || is_untrusted(result)) {
         return snprintf(ret, ELSEWHERE_SIZE, "%s", target->text) <
                ELSEWHERE_SIZE;
     }
@@ -136,13 +145,46 @@ static bool is_target(const char *word, const char *text)
            strcmp(word, find_authority(text, &len)) == 0;
 }
 
+/* How many words a line of HTTP/1.1 leaves out at a place: those that ask for
+ * HTTP/2, or are for it alone, with their values. */
+static int count_of_http2(const struct run_options *options, int place)
+{
+    static const char *const names[] = {"http2", "h2"};
+    static const char *const with_value[] = {
+        "http", "alpn", "window", "conn-window", "max-frame", "header-table"};
+    const char *word = options->argv[place];
+
+    if (strncmp(word, "--", 2) != 0) {
+        return 0;
+    }
+    const size_t len = strcspn(word + 2, "=");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], word + 2) == 0) {
+            return 1;
+        }
+    }
+    for (size_t i = 0; i < sizeof(with_value) / sizeof(with_value[0]); i++) {
+        if (strlen(with_value[i]) == len &&
+            strncmp(with_value[i], word + 2, len) == 0) {
+            return word[2 + len] == '=' ? 1 : 2;
+        }
+    }
+    return 0;
+}
+
 bool elsewhere_write(const struct result *result, const char *url,
                      struct reword *ret)
 {
+    const bool is_http1 = result->location[0] == '\0' && is_http1_only(result);
     const struct run_options *options = result->options;
 
     reword_begin(ret, "weir-load", strlen("weir-load"));
     for (int i = 1; i < options->argc; i++) {
+        const int left_out = is_http1 ? count_of_http2(options, i) : 0;
+        if (left_out > 0) {
+            i += left_out - 1;
+            continue;
+        }
         reword_keep(ret, is_target(options->argv[i], options->targets[0].text)
                              ? url
                              : options->argv[i]);
