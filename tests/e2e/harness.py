@@ -42,7 +42,7 @@ LONG = os.environ.get("WEIR_LONG") == "1"
 LIMIT_S = 600  # for a test that does not call extend_limit()
 WAIT_S = 60    # for an event
 # For runs of weir-load that must succeed however slow the machine is.
-PATIENT = ("--timeout", "60s", "--connect-timeout", "60s")
+PATIENT = ("--force", "--timeout", "60s", "--connect-timeout", "60s")
 
 
 def ring_is_refused():
@@ -472,7 +472,7 @@ def load(*args, **options):
     """weir-load run with these arguments; it is patient unless they say
     otherwise."""
     is_datagram = any(arg.startswith("udp:") for arg in args)
-    patience = PATIENT[:2] if is_datagram else PATIENT
+    patience = PATIENT[:3] if is_datagram else PATIENT
     return command(WEIR_LOAD, "run", *patience, *args, **options)
 
 

@@ -13,8 +13,8 @@ import signal
 import time
 
 import schema
-from harness import (WEIR_LOAD, Program, Serve, Service, Skip, equal, fails,
-                     load, load_json, matches, read_line, run)
+from harness import (WEIR_LOAD, Program, Serve, Service, Skip, command,
+                     equal, fails, load, load_json, matches, read_line, run)
 
 MS = 10 ** 6
 OK, ERRORS, INVALID = 0, 4, 5
@@ -228,7 +228,7 @@ def test_a_client_that_stood_still_is_to_blame():
         late = result["latency"]["client_lateness"]
         equal(late["max"] >= 300 * MS, True, f"lateness: {late['max']}")
         matches(" ".join(result["invalid_reasons"]),
-                r"the client was too slow: .* of its own lateness .* "
+                r"the client was too slow: .* client's own lateness .* "
                 r"give it a CPU that is idle")
 
 
@@ -267,55 +267,49 @@ BESIDE = ("-c", "1", "-R", "100", "-w", "0", "-d", "1s")
 
 
 def blamed(result, name):
-    """Lines of reasons or warnings about the use of CPUs."""
-    return [line for line in result[name] if "left idle" in line]
+    """Lines of reasons or warnings that name programs on its CPUs."""
+    return [line for line in result[name] if "other programs used" in line]
 
 
-def test_a_client_beside_a_program_that_never_sleeps_names_it():
-    """It is let in at once and is in time; what it may use is used up."""
+def test_a_client_beside_a_program_that_never_sleeps_is_judged_by_its_own_time():
+    """Who uses its CPU is a reason: there is none unless it was late."""
     cpu = min(os.sched_getaffinity(0))
     with Serve() as server, busy_loop(cpu):
-        _, result = paced("--cpu", str(cpu), *BESIDE, server.url,
-                          statuses=(INVALID,))
-        lines = blamed(result, "invalid_reasons")
-        equal(len(lines), 1, f"lines about it: {lines}")
-        matches(lines[0],
-                rf"^other programs used \d+ % of CPU {cpu}, the only one that "
-                r"the client may use, and [0-5] % was left idle; .*--cpu.*"
-                r"--force")
+        _, result = paced("--cpu", str(cpu), "--lateness-limit", "1h", *BESIDE,
+                          server.url, statuses=(OK, INVALID))
+        equal(blamed(result, "invalid_reasons"), [], "blamed for others")
         used = result["client"]["threads"][0]["cpus"]
         equal(used["count"], 1, "CPUs")
         equal(used["idle"] < 0.05 and used["others"] >= 0.25, True, f"{used}")
         schema.check(result)
 
 
-def test_a_client_is_pinned_from_outside_too():
+def test_a_client_that_is_late_names_who_uses_its_cpu():
     cpu = min(os.sched_getaffinity(0))
     with Serve() as server, busy_loop(cpu):
-        outcome = load(*BESIDE, server.url,
+        outcome = load(*BESIDE, "--lateness-limit", "0,0%", server.url,
                        preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
     equal(outcome.status, INVALID, "exit")
-    matches(outcome.out, rf"other programs used \d+ % of CPU {cpu}, the only")
+    matches(outcome.out, r"the client was too slow: .*; other programs used "
+            rf"\d+ % of CPU {cpu}, the only one that the client may use")
 
 
-def test_force_and_objectives_allow_programs_that_never_sleep():
+def test_a_closed_loop_waits_for_its_cpu():
+    """It is asked for more than one CPU has: it waits, whatever else runs."""
     cpu = min(os.sched_getaffinity(0))
-    with Serve() as server, busy_loop(cpu):
-        for flags in (("--force",), ("--slo", "p50<1h")):
-            _, result = paced("--cpu", str(cpu), *flags, *BESIDE, server.url)
-            equal((len(blamed(result, "invalid_reasons")),
-                   len(blamed(result, "warnings"))), (0, 1), "told as a warning")
-
-
-def test_a_closed_loop_shares_its_cpu():
-    """Its rate is meant to be what both ends together allow."""
-    cpu = min(os.sched_getaffinity(0))
-    with Serve() as server, busy_loop(cpu):
-        _, result = paced("--cpu", str(cpu), "-c", "1", "-w", "0", "-d", "1s",
-                          server.url, statuses=(OK,))
-    equal(blamed(result, "invalid_reasons") + blamed(result, "warnings"), [],
-          "what is told")
-    equal(result["client"]["threads"][0]["cpus"]["count"], 1, "CPUs")
+    flags = ("--cpu", str(cpu), "-c", "8", "-w", "0", "-d", "1s")
+    with Serve() as server, busy_loop(cpu), busy_loop(cpu):
+        os.sched_setaffinity(server.process.pid, {cpu})
+        outcome = command(WEIR_LOAD, "run", "--json", *flags, server.url)
+        equal(outcome.status, INVALID, "exit")
+        matches(outcome.json()["invalid_reasons"][0],
+                r"^the client waited \d+\.\d % of the time for a CPU; .*"
+                r"--force\); other programs used")
+        _, result = paced(*flags, server.url, statuses=(OK,))
+        equal(result["invalid_reasons"], [], "what is allowed")
+        late = result["latency"]["read_lateness"]
+        equal(late["count"] > 0, True, "samples of answers")
+        equal(late["max"] > 0, True, "how late they were read")
 
 
 # ---- threads ----
@@ -353,7 +347,8 @@ def test_a_client_on_the_servers_cpus_is_refused_or_told():
     with Serve() as server:
         end = ("-c", "1", "-n", "10", server.url)
         for flags in (("--cpu", str(mine)), ()):
-            outcome = load("--server-cpu", f"{other},{mine}", *flags, *end)
+            outcome = command(WEIR_LOAD, "run", "--server-cpu",
+                              f"{other},{mine}", *flags, *end)
             fails(outcome, rf"^weir-load: --server-cpu: CPU {mine} is one of "
                            r"the client's.*; --force goes on$", 2)
         outcome, result = load_json(*forced, *end)

@@ -61,7 +61,7 @@ def test_the_schema_demands_every_member_that_it_names():
             continue # it names a few of all options
         lacks = set(part["properties"]) ^ set(part.get("required", ()))
         equal(lacks - OPTIONAL, set(), f"members of {path} of "
-              "tools/weir-load/result.schema.json that are 'optional', and "
+              "tools/weir-load/result.schema.json.in that are 'optional', and "
               "not among OPTIONAL here")
         equal(part.get("additionalProperties"), False, f"{path}: others")
 

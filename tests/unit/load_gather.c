@@ -212,17 +212,18 @@ static void record_each(struct record *record, uint64_t value)
 {
     struct histogram *const all[] = {&record->response,     &record->lateness,
                                      &record->own_lateness, &record->service,
-                                     &record->ttfb,         &record->blocked};
+                                     &record->ttfb,         &record->blocked,
+                                     &record->reading};
 
     for (size_t i = 0; i < COUNT_OF(all); i++) {
         histogram_record(all[i], value + i);
     }
 }
 
-static void expect_each(const struct histogram *const all[6], uint64_t count,
+static void expect_each(const struct histogram *const all[7], uint64_t count,
                         uint64_t max)
 {
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < 7; i++) {
         expect_eq(all[i]->count, count, "times %zu", i);
         expect_eq(all[i]->max, max + i, "times %zu", i);
     }
@@ -233,10 +234,12 @@ UNIT(load_gather, each_of_the_times_is_added_to_its_like)
     const struct record *record = &rows[0].record;
     const struct histogram *const of_row[] = {
         &record->response, &record->lateness, &record->own_lateness,
-        &record->service,  &record->ttfb,     &record->blocked};
+        &record->service,  &record->ttfb,     &record->blocked,
+        &record->reading};
     const struct histogram *const of_run[] = {
         &result.response, &result.lateness, &result.own_lateness,
-        &result.service,  &result.ttfb,     &result.blocked};
+        &result.service,  &result.ttfb,     &result.blocked,
+        &result.reading};
 
     record_each(&rows[0].record, 10);
     record_each(&rows[1].record, 100);

@@ -96,7 +96,8 @@ static const struct lateness_case lateness_cases[] = {
     {"a p99 of 20 ms of which the client is 1.9 ms is told", 10000,
      TAIL(5 * MS, 150, 20 * MS), TAIL(60 * US, 150, 1900 * US), USUAL, NULL,
      LOAD_OK,
-     "the p99 is 20.0ms, and that of the client's own lateness 1.90ms"},
+     "the p99 of the response times is 20.0ms, and that of the client's own "
+     "lateness 1.90ms"},
     {"of the same p99 2.1 ms are too much", 10000, TAIL(5 * MS, 150, 20 * MS),
      TAIL(60 * US, 150, 2100 * US), USUAL, NULL, LOAD_INVALID,
      "the p99 of the response times is 20.0ms"},
@@ -123,7 +124,7 @@ static const struct lateness_case lateness_cases[] = {
      TAIL(30 * US, 20, 11 * MS), USUAL, NULL, LOAD_INVALID,
      "the p99.9 of the response times is 11.0ms"},
     {"a limit of 5 ms allows 4 ms", SHARED_CPU, 5 * MS, 0, NULL, LOAD_OK,
-     "the p90 is 5.00ms"},
+     "the p90 of the response times is 5.00ms"},
     {"a limit of 100 us does not allow 300 us", 10000, ALL(20 * MS),
      TAIL(60 * US, 150, 300 * US), 100 * US, 0, NULL, LOAD_INVALID,
      "the p99 of the response times is 20.0ms"},
@@ -131,7 +132,7 @@ static const struct lateness_case lateness_cases[] = {
      TAIL(60 * US, 150, 300 * US), 0, 10000, NULL, LOAD_INVALID,
      "the p99 of the response times is 20.0ms"},
     {"a share of 2 % does", 10000, ALL(20 * MS), TAIL(60 * US, 150, 300 * US),
-     0, 20000, NULL, LOAD_OK, "the p99 is 20.0ms"},
+     0, 20000, NULL, LOAD_OK, "the p99 of the response times is 20.0ms"},
     {"an objective that holds in spite of 4 ms", SHARED_CPU, USUAL, "p90<50ms",
      LOAD_OK, "the client was too slow"},
     {"an objective about errors alone holds in spite of it, too", SHARED_CPU,
@@ -198,6 +199,71 @@ UNIT(load_lateness, lateness_is_judged_against_what_is_reported_and_asked_for)
                   told->lines[0]);
         cr_assert(!at->text || strstr(told->lines[0], at->text), "%s: %s",
                   at->what, told->lines[0]);
+    }
+}
+
+/* ---- reading ---- */
+
+/* Samples of how long answers were in the socket, and how much of a CPU the
+ * client used, in hundredths. */
+static const struct {
+    const char *what;
+    enum run_model model;
+    struct times times;
+    struct times reading;
+    uint64_t cpu_percent;
+    enum load_exit exit;
+    /* What the objection or the warning has; NULL: there is none. */
+    const char *text;
+} readings[] = {
+    {"answers that are read at once", RUN_MODEL_CONSTANT, ALL(MS), ALL(30 * US),
+     10, LOAD_OK, NULL},
+    {"a p99 of 4.7 ms of which an answer lay for 1.2 ms", RUN_MODEL_CONSTANT,
+     TAIL(1100 * US, 150, 4700 * US), TAIL(30 * US, 15, 1200 * US), 10,
+     LOAD_INVALID,
+     "the p99 of the response times is 4.70ms, and that of the time until the "
+     "client read its answers 1.20ms"},
+    {"the same of a closed loop", RUN_MODEL_CLOSED,
+     TAIL(1100 * US, 150, 4700 * US), TAIL(30 * US, 15, 1200 * US), 10,
+     LOAD_INVALID, "the p99 of the service times is 4.70ms"},
+    {"a closed loop that is to keep its thread busy", RUN_MODEL_CLOSED,
+     TAIL(1100 * US, 150, 4700 * US), TAIL(30 * US, 15, 1200 * US), 85, LOAD_OK,
+     "the client was too slow: the p99 of the service times"},
+    {"from half of the limit on it is told", RUN_MODEL_CLOSED, ALL(4 * MS),
+     ALL(600 * US), 10, LOAD_OK, "the run is invalid from 1.00ms on"},
+    {"too few samples for a p99, whose mean is in time", RUN_MODEL_CLOSED,
+     ALL(4 * MS), TAIL(30 * US, 9, 9 * MS), 10, LOAD_OK, NULL},
+};
+
+UNIT(load_lateness, answers_that_lay_in_the_socket_are_judged_in_both_models)
+{
+    const struct lateness_case good = {"",    10000, ALL(MS), ALL(0),
+                                       USUAL, NULL,  0,       NULL};
+
+    for (size_t i = 0; i < sizeof(readings) / sizeof(readings[0]); i++) {
+        const bool is_closed = readings[i].model == RUN_MODEL_CLOSED;
+        make_late(&good);
+        result.model = readings[i].model;
+        histogram_clear(&result.response);
+        record(is_closed ? &result.service : &result.response, good.count,
+               &readings[i].times);
+        record(&result.reading, 1000, &readings[i].reading);
+        result.threads[0].user_ns =
+            readings[i].cpu_percent * result.window_ns / 100;
+
+        const enum load_exit exit = judge();
+
+        const struct remarks *told =
+            exit == LOAD_INVALID ? &result.invalid : &result.warnings;
+        const char *last = told->lines[told->count > 0 ? told->count - 1 : 0];
+        expect_eq(exit, readings[i].exit, "%s: %s", readings[i].what, last);
+        expect_eq(told->count > 0, readings[i].text != NULL, "%s",
+                  readings[i].what);
+        bool is_told = !readings[i].text;
+        for (size_t k = 0; k < told->count; k++) {
+            is_told |= strstr(told->lines[k], readings[i].text) != NULL;
+        }
+        cr_assert(is_told, "%s: %s", readings[i].what, last);
     }
 }
 

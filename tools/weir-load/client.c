@@ -625,6 +625,7 @@ int client_start(struct client *client, weir_loop *loop,
     if (err < 0) {
         return err;
     }
+    reading_start(&client->traffic);
     make_connections(client);
     if (client->wanted == 0) {
         client->on_event(client->on_event_arg, CLIENT_SETTLED);
@@ -748,6 +749,7 @@ void client_stop(struct client *client)
     if (client->traffic.pacing) {
         pacing_stop(client->traffic.pacing, clock_now_ns());
     }
+    reading_stop(&client->traffic);
     weir_loop_cancel(client->loop, client->watch);
     weir_loop_cancel(client->loop, client->pace);
     weir_loop_cancel(client->loop, client->stage_look);

@@ -343,6 +343,9 @@ const struct field_times fields_times[SLO_TIMES_COUNT] = {
     [SLO_BLOCKED] =
         TIMES("blocked", blocked, .line = "Blocked",
               .remark = "of those that waited for room", .is_optional = true),
+    [SLO_READ] =
+        TIMES("read_lateness", reading, .line = "Read late",
+              .remark = "in the socket until read", .is_optional = true),
 };
 
 /* ---- what walks them ---- */

@@ -1,7 +1,7 @@
 /*
  * The result as JSON, for programs.
  *
- * The schema is versioned and stands in result.schema.json; times are integers
+ * The schema is versioned, in result.schema.json.in; times are integers
  * in nanoseconds, and what cannot be told from the values that there are is
  * null.
  */

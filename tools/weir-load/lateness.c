@@ -42,6 +42,11 @@ static void keep_worse(struct lateness_figure *worst,
     }
 }
 
+const struct histogram *lateness_times(const struct result *result)
+{
+    return result->response.count > 0 ? &result->response : &result->service;
+}
+
 /* A percentile that the report has, if there are values enough for it. */
 static void look_at_quantile(const struct result *result,
                              const struct histogram *late, uint32_t share,
@@ -52,12 +57,13 @@ static void look_at_quantile(const struct result *result,
         share <= COMMON_SHARE
             ? 1
             : (double)(HISTOGRAM_WHOLE - COMMON_SHARE) / (double)beyond;
+    const struct histogram *taken = lateness_times(result);
     struct lateness_figure figure = {
-        .response_ns = (double)histogram_quantile(&result->response, share),
+        .response_ns = (double)histogram_quantile(taken, share),
         .late_ns = (double)histogram_quantile(late, share),
     };
 
-    if (!histogram_can_tell(&result->response, share)) {
+    if (!histogram_can_tell(taken, share) || !histogram_can_tell(late, share)) {
         return;
     }
     snprintf(figure.name, sizeof(figure.name), "p%g", share / 1000.0);
@@ -69,7 +75,7 @@ struct lateness_figure lateness_find_worst(const struct result *result,
                                            const struct histogram *late)
 {
     const struct run_options *options = result->options;
-    const struct histogram *response = &result->response;
+    const struct histogram *response = lateness_times(result);
     struct lateness_figure worst = {.name = ""};
     struct lateness_figure mean = {.name = "mean",
                                    .response_ns = histogram_mean(response),

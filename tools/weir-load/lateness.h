@@ -1,12 +1,13 @@
 /*
- * What part of the times that a run reports is the lateness of its requests.
+ * What part of the times that a run reports is the lateness of its client: how
+ * late it sent requests, or read their answers.
  *
- * A figure of the response times (a percentile that is reported or that an
- * objective names, the mean, the greatest value) is compared with the same
- * figure of a lateness. Lateness is in a response time, which counts from when
- * the request was due; so where it is small beside each figure, no figure would
- * be another without it. The limit is the larger of a time, for what a timer
- * and a scheduler may always be late, and of a share of the figure.
+ * A figure of the response times, or in a closed loop of the service times (a
+ * percentile that is reported or that an objective names, the mean, the
+ * greatest value), is compared with the same figure of a lateness. Lateness is
+ * in these times; so where it is small beside each figure, no figure would be
+ * another without it. The limit is the larger of a time, for what a timer and a
+ * scheduler may always be late, and of a share of the figure.
  */
 #ifndef WEIR_LOAD_LATENESS_H
 #define WEIR_LOAD_LATENESS_H
@@ -20,6 +21,10 @@ struct lateness_figure {
     double late_ns;
     double limit_ns;
 };
+
+/* The times that a lateness is a part of: the response times, or in a closed
+ * loop the service times. */
+const struct histogram *lateness_times(const struct result *result);
 
 /* How much of its limit a lateness takes: above 1 it is beyond. */
 double lateness_part(const struct lateness_figure *figure);

@@ -132,7 +132,10 @@ static struct conn *choose(struct pacing *pacing)
 
 static void timer_cb(void *arg)
 {
-    pump(arg);
+    struct pacing *pacing = arg;
+
+    reading_note_wake(pacing->traffic);
+    pump(pacing);
 }
 
 static void arm(struct pacing *pacing)

@@ -28,6 +28,7 @@ void record_init(struct record *record)
     histogram_begin(&record->lateness);
     histogram_begin(&record->own_lateness);
     histogram_begin(&record->blocked);
+    histogram_begin(&record->reading);
     histogram_begin(&record->whole);
     histogram_begin(&record->service);
     histogram_begin(&record->ttfb);
@@ -39,6 +40,7 @@ void record_clear(struct record *record)
     clear(&record->lateness);
     clear(&record->own_lateness);
     clear(&record->blocked);
+    clear(&record->reading);
     clear(&record->whole);
     clear(&record->service);
     clear(&record->ttfb);
@@ -59,6 +61,7 @@ void record_merge(struct record *record, const struct record *from)
     add(&record->lateness, &from->lateness);
     add(&record->own_lateness, &from->own_lateness);
     add(&record->blocked, &from->blocked);
+    add(&record->reading, &from->reading);
     add(&record->service, &from->service);
     add(&record->ttfb, &from->ttfb);
 }

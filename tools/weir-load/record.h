@@ -22,6 +22,8 @@ struct record {
     /* Waits of requests: until a connection, or a stream of HTTP/2, was free;
      * and until a server's window had taken all of a body. */
     struct histogram blocked;
+    /* Of samples of answers: in the socket, until they were read. */
+    struct histogram reading;
     /* From the actual sending, of answers in one piece. */
     struct histogram whole;
     /* From the actual sending, of all others. */

@@ -118,6 +118,9 @@ struct result {
     /* Waits for a free connection or stream, and for a server's window; only
      * those that there were. */
     struct histogram blocked;
+    /* How long answers were in their sockets before they were read, of samples
+     * (reading.h). */
+    struct histogram reading;
     /* Until a connection stands, without TLS. */
     struct histogram connect;
     /* TLS: handshakes of the whole run. */

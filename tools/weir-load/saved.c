@@ -366,14 +366,14 @@ static int read_one(const char *path, struct saved *ret, char *why)
 
 /* ---- several results, made one ---- */
 
-struct reading {
+struct file_reading {
     /* Without an object: nothing was read yet. */
     struct saved whole;
     bool force;
 };
 
 /* Add a result, which is taken. */
-static int add(struct reading *reading, struct saved *part, char *why)
+static int add(struct file_reading *reading, struct saved *part, char *why)
 {
     struct saved *whole = &reading->whole;
 
@@ -423,7 +423,7 @@ static json_t *find_result(const char *line, size_t len)
     return NULL;
 }
 
-static int read_line(struct reading *reading, const char *line, size_t len,
+static int read_line(struct file_reading *reading, const char *line, size_t len,
                      size_t number, char *why)
 {
     char name[64];
@@ -438,8 +438,8 @@ static int read_line(struct reading *reading, const char *line, size_t len,
     return err < 0 ? err : add(reading, &part, why);
 }
 
-static int read_lines(struct reading *reading, const char *text, size_t len,
-                      char *why)
+static int read_lines(struct file_reading *reading, const char *text,
+                      size_t len, char *why)
 {
     const char *end = text + len;
     const bool had_any = reading->whole.object != NULL;
@@ -456,7 +456,7 @@ static int read_lines(struct reading *reading, const char *text, size_t len,
                : refuse(why, "standard input", "no line of it has a result");
 }
 
-static int read_input(struct reading *reading, char *why)
+static int read_input(struct file_reading *reading, char *why)
 {
     struct saved part;
     size_t len = 0;
@@ -478,7 +478,7 @@ static int read_input(struct reading *reading, char *why)
     return err;
 }
 
-static int read_path(struct reading *reading, const char *path, char *why)
+static int read_path(struct file_reading *reading, const char *path, char *why)
 {
     struct saved part;
 
@@ -491,7 +491,7 @@ static int read_path(struct reading *reading, const char *path, char *why)
 
 int saved_read(const char *paths, bool force, struct saved *ret, char *why)
 {
-    struct reading reading = {.force = force};
+    struct file_reading reading = {.force = force};
     int err = 0;
 
     char *list = strdup(paths);

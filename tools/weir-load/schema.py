@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the schema of weir-load's results, as it is installed.
 
-`result.schema.json` has what a person wrote; what can be derived is added here:
+`result.schema.json.in` has what a person wrote; what can be derived is added here:
 the counts that an object has by its "rows", tables of `fields.c` in which a row
 says what a count is called and, by its ABOUT, what it is; and "required", which
 is each member that is not "optional", where an object does not say it itself.
@@ -66,7 +66,7 @@ def complete(part, tables):
 
 def whole():
     """The schema."""
-    text = (HERE / "result.schema.json").read_text(encoding="utf-8")
+    text = (HERE / "result.schema.json.in").read_text(encoding="utf-8")
     return complete(json.loads(text), rows())
 
 

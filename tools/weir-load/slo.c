@@ -41,6 +41,7 @@ static const char *const times_names[SLO_TIMES_COUNT] = {
     [SLO_CONNECT] = "connect",   [SLO_TLS] = "tls",
     [SLO_TTFB] = "ttfb",         [SLO_LATE] = "late",
     [SLO_CLIENT] = "client",     [SLO_BLOCKED] = "blocked",
+    [SLO_READ] = "read",
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

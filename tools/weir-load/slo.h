@@ -57,6 +57,7 @@ enum slo_times {
     SLO_LATE,
     SLO_CLIENT,
     SLO_BLOCKED,
+    SLO_READ,
     SLO_TIMES_COUNT,
 };
 

@@ -12,6 +12,7 @@
 #include "h2_counts.h"
 #include "kinds.h"
 #include "ledger.h"
+#include "reading.h"
 #include "record.h"
 #include "request_log.h"
 #include "tools/load/payload.h"
@@ -146,6 +147,8 @@ struct traffic {
     /* The number of the next request, and how far the one after it is. */
     uint64_t next_number;
     uint64_t number_stride;
+    /* How late answers are read. */
+    struct reading reading;
     /* Where times go; the run takes it over at each interval. */
     struct record *record;
     /* --log; NULL: there is none. */
@@ -182,6 +185,10 @@ struct traffic {
     char location[TRAFFIC_LOCATION_SIZE];
     /* Connections that wait for the server to close them. */
     uint64_t parting;
+    /* The server has closed one of them; it has left one open, and none was
+     * closed before. */
+    bool server_parts;
+    bool server_stays;
     const struct conn_events *events;
     void *events_arg;
 };

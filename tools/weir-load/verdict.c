@@ -8,7 +8,9 @@
  * if there were fewer connections. It counts once.
  *
  * A busy client is a warning and not an objection: in a closed loop the rate
- * is meant to be as high as both ends together allow.
+ * is meant to be as high as both ends together allow. Other programs on its
+ * CPUs are none either: what counts is how late it sent and read by them, and
+ * how long it waited for a CPU.
  */
 #include "verdict.h"
 #include "elsewhere.h"
@@ -49,13 +51,18 @@
 #define STALL_FACTOR 4U
 
 /* The CPUs of the client are shared where others use at least this part of
- * them, and less than this is left idle. Up to twice as much idle time is worth
- * a warning. */
+ * them, and less than this is left idle: a reason, but no objection. */
 #define SHARED_PART 0.25
 #define IDLE_PART   0.05
 
-/* More waiting for a CPU than this share of the window is worth a warning. */
+/* Fewer samples of how late answers were read say nothing. */
+#define READINGS_MIN 100U
+
+/* More waiting for a CPU than this share of the window, for each thread, is
+ * worth a warning; in a closed loop, which sends less by it, more than the
+ * second is an objection. */
 #define WAIT_SHARE 0.01
+#define WAIT_MOST  0.20
 
 __attribute__((format(printf, 2, 3))) static void add(struct remarks *remarks,
                                                       const char *format, ...)
@@ -320,31 +327,119 @@ static bool judge_rate(struct result *result)
     return false;
 }
 
-/* The client's own part in the times that are reported. */
-static void judge_lateness(struct result *result, struct remarks *doubts)
+/* Of threads whose CPUs others use, the one that has the least idle time. */
+static const struct result_thread *find_crowded(const struct result *result)
 {
-    const struct lateness_figure worst =
-        lateness_find_worst(result, &result->own_lateness);
+    const struct result_thread *worst = NULL;
+
+    for (size_t i = 0; i < result->thread_count; i++) {
+        const struct result_thread *thread = &result->threads[i];
+        if (thread->sharing.cpu_count > 0 &&
+            sharing_others_part(&thread->sharing) >= SHARED_PART &&
+            (!worst || sharing_idle_part(&thread->sharing) <
+                           sharing_idle_part(&worst->sharing))) {
+            worst = thread;
+        }
+    }
+    return worst;
+}
+
+/* "CPU 1, the only one that the client may use" */
+static const char *name_cpus(const struct result *result,
+                             const struct result_thread *thread,
+                             char text[RESULT_REMARK_SIZE / 8])
+{
+    const size_t size = RESULT_REMARK_SIZE / 8;
+    const struct cpus *cpus = &result->options->client_cpus;
+
+    if (thread->cpu >= 0 && cpus->count > 1) {
+        snprintf(text, size, "CPU %d, to which a thread is bound", thread->cpu);
+    } else if (thread->sharing.cpu_count == 1) {
+        snprintf(text, size, "CPU %d, the only one that the client may use",
+                 cpus->list[0]);
+    } else {
+        snprintf(text, size, "the %zu CPUs that the client may use",
+                 thread->sharing.cpu_count);
+    }
+    return text;
+}
+
+/* Who used up the CPUs of the client, as the reason of a remark; "" if nobody
+ * did. */
+static const char *tell_sharing(const struct result *result,
+                                char text[RESULT_REMARK_SIZE / 4])
+{
+    const struct result_thread *thread = find_crowded(result);
+    char cpus[RESULT_REMARK_SIZE / 8];
+
+    text[0] = '\0';
+    if (thread && sharing_idle_part(&thread->sharing) < IDLE_PART) {
+        const struct sharing *sharing = &thread->sharing;
+        const bool is_stolen = sharing->stolen > sharing->others / 2;
+        snprintf(text, RESULT_REMARK_SIZE / 4,
+                 "; %s used %.0f %% of %s, and %.0f %% was left idle",
+                 is_stolen ? "other virtual machines" : "other programs",
+                 sharing_others_part(sharing) * 100,
+                 name_cpus(result, thread, cpus),
+                 sharing->idle / (double)sharing->cpu_count * 100);
+    }
+    return text;
+}
+
+/* The client's own part in the times that are reported: how late it sent, or
+ * how late it read answers. */
+static void judge_lateness(struct result *result, const struct histogram *late,
+                           const char *what, struct remarks *doubts)
+{
+    const struct lateness_figure worst = lateness_find_worst(result, late);
     const bool is_beyond = lateness_part(&worst) > 1;
+    const char *times = result->response.count > 0 ? "response" : "service";
     char response[UNITS_TEXT_SIZE];
-    char late[UNITS_TEXT_SIZE];
+    char value[UNITS_TEXT_SIZE];
     char limit[UNITS_TEXT_SIZE];
+    char others[RESULT_REMARK_SIZE / 4];
 
     if (lateness_part(&worst) < MENTIONED_PART) {
         return;
     }
     units_format_time((uint64_t)worst.response_ns, response);
-    units_format_time((uint64_t)worst.late_ns, late);
+    units_format_time((uint64_t)worst.late_ns, value);
     units_format_time((uint64_t)worst.limit_ns, limit);
     add(is_beyond ? doubts : &result->warnings,
         is_beyond
-            ? "the client was too slow: the %s of the response times is %s, "
-              "and that of its own lateness %s, more than %s; give it a CPU "
-              "that is idle (--cpu), or allow more (--lateness-limit)"
-            : "of the response times the %s is %s, and that of the client's "
-              "own lateness %s; the run is invalid from %s on "
-              "(--lateness-limit)",
-        worst.name, response, late, limit);
+            ? "the client was too slow: the %s of the %s times is %s, and that "
+              "of %s %s, more than %s; give it a CPU that is idle (--cpu), or "
+              "allow more (--lateness-limit)%s"
+            : "the %s of the %s times is %s, and that of %s %s; the run is "
+              "invalid from %s on (--lateness-limit)%s",
+        worst.name, times, response, what, value, limit,
+        tell_sharing(result, others));
+}
+
+/* Waits for a CPU make a closed loop send less. */
+static void judge_cpu_waits(struct result *result, struct remarks *doubts)
+{
+    const double window_ns =
+        (double)result->window_ns * (double)result->thread_count;
+    const double part =
+        window_ns > 0 ? (double)result->usage.run_queue_wait_ns / window_ns : 0;
+    const bool is_beyond = result->model == RUN_MODEL_CLOSED &&
+                           result->window_ns >= SHARING_WINDOW_NS &&
+                           part > WAIT_MOST;
+    char others[RESULT_REMARK_SIZE / 4];
+
+    if (result->window_ns < JUDGED_WINDOW_NS || part <= WAIT_SHARE) {
+        return;
+    }
+    add(is_beyond ? doubts : &result->warnings,
+        "the client waited %.1f %% of the time for a CPU; that is in the "
+        "latencies%s%s",
+        part * 100,
+        is_beyond ? ", and a closed loop sends less meanwhile: give it a CPU "
+                    "that is idle (--cpu), fewer threads (-t), or allow it "
+                    "(--force)"
+                  : "",
+        tell_sharing(result, others));
 }
 
 /* What there was too little of. */
@@ -386,71 +481,6 @@ static void judge_waiting(struct result *result, struct remarks *doubts)
         (unsigned long long)percent, name_room(result, room, sizeof(room)));
 }
 
-/* Of threads whose CPUs others use, the one that has the least idle time. */
-static const struct result_thread *find_crowded(const struct result *result)
-{
-    const struct result_thread *worst = NULL;
-
-    for (size_t i = 0; i < result->thread_count; i++) {
-        const struct result_thread *thread = &result->threads[i];
-        if (thread->sharing.cpu_count > 0 &&
-            sharing_others_part(&thread->sharing) >= SHARED_PART &&
-            (!worst || sharing_idle_part(&thread->sharing) <
-                           sharing_idle_part(&worst->sharing))) {
-            worst = thread;
-        }
-    }
-    return worst;
-}
-
-/* "CPU 1, the only one that the client may use" */
-static const char *name_cpus(const struct result *result,
-                             const struct result_thread *thread,
-                             char text[RESULT_REMARK_SIZE / 4])
-{
-    const size_t size = RESULT_REMARK_SIZE / 4;
-    const struct cpus *cpus = &result->options->client_cpus;
-
-    if (thread->cpu >= 0 && cpus->count > 1) {
-        snprintf(text, size, "CPU %d, to which a thread is bound", thread->cpu);
-    } else if (thread->sharing.cpu_count == 1) {
-        snprintf(text, size, "CPU %d, the only one that the client may use",
-                 cpus->list[0]);
-    } else {
-        snprintf(text, size, "the %zu CPUs that the client may use",
-                 thread->sharing.cpu_count);
-    }
-    return text;
-}
-
-/* Programs that share the client's CPUs. They need not make it late: what asks
- * for little of a CPU is let in at once. But what the server's answers would
- * take on a CPU of its own is not known then. */
-static void judge_sharing(struct result *result, struct remarks *doubts)
-{
-    const struct result_thread *thread = find_crowded(result);
-    char cpus[RESULT_REMARK_SIZE / 4];
-
-    if (!thread || sharing_idle_part(&thread->sharing) >= 2 * IDLE_PART) {
-        return;
-    }
-    const struct sharing *sharing = &thread->sharing;
-    const bool is_beyond = sharing_idle_part(sharing) < IDLE_PART;
-    const bool is_stolen = sharing->stolen > sharing->others / 2;
-    if (result->options->is_forced) {
-        doubts = &result->warnings;
-    }
-    add(is_beyond ? doubts : &result->warnings,
-        "%s used %.0f %% of %s, and %.0f %% was left idle; %s%s",
-        is_stolen ? "other virtual machines" : "other programs",
-        sharing_others_part(sharing) * 100, name_cpus(result, thread, cpus),
-        sharing->idle / (double)sharing->cpu_count * 100,
-        is_beyond ? "" : "less than 5 % make the run invalid; ",
-        is_stolen ? "a machine whose CPUs are its own has no such neighbours"
-                  : "give the client a CPU that is idle (--cpu), or allow it "
-                    "(--force)");
-}
-
 /* Do all objectives hold although requests were late, or the client was slow?
  * That makes times longer and never shorter; so only an objective that wants
  * them long may hold by it. */
@@ -474,20 +504,43 @@ static bool holds_in_spite(const struct result *result)
     return slo->count > 0;
 }
 
-/* An open model: did its requests go out as they were meant to? */
+/* Was the client in time? A closed loop may keep its thread busy: that it reads
+ * late is the other side of a rate as high as both ends together allow. */
+static void judge_client(struct result *result, struct remarks *doubts)
+{
+    const bool is_closed = result->model == RUN_MODEL_CLOSED;
+
+    if (is_closed && result->options->is_forced) {
+        doubts = &result->warnings;
+    }
+    judge_cpu_waits(result, doubts);
+    if (is_closed && find_busiest(result) > BUSY_SHARE) {
+        doubts = &result->warnings;
+    }
+    judge_lateness(result, &result->own_lateness, "the client's own lateness",
+                   doubts);
+    if (result->reading.count >= READINGS_MIN) {
+        judge_lateness(result, &result->reading,
+                       "the time until the client read its answers", doubts);
+    }
+}
+
+/* Did requests go out as they were meant to, and were answers read at once? */
 static void judge_schedule(struct result *result)
 {
     struct remarks *doubts =
         holds_in_spite(result) ? &result->warnings : &result->invalid;
     double share = find_busiest(result);
 
-    if (result->model == RUN_MODEL_CLOSED || result->interrupted ||
-        result->measured.scheduled == 0) {
+    if (result->interrupted || result->measured.scheduled == 0) {
         return;
     }
-    const bool is_overload = judge_rate(result);
-    judge_sharing(result, doubts);
-    judge_lateness(result, doubts);
+    const bool is_closed = result->model == RUN_MODEL_CLOSED;
+    const bool is_overload = !is_closed && judge_rate(result);
+    judge_client(result, doubts);
+    if (is_closed) {
+        return;
+    }
     if (!is_overload) {
         judge_waiting(result, doubts);
     }
@@ -685,9 +738,6 @@ static void find_warnings(struct result *result)
     struct remarks *warnings = &result->warnings;
     bool is_long = result->window_ns >= JUDGED_WINDOW_NS;
     double share = find_busiest(result);
-    double wait = result->window_ns ? (double)result->usage.run_queue_wait_ns /
-                                          (double)result->window_ns
-                                    : 0;
 
     find_stall(result);
     find_redirects(result);
@@ -700,12 +750,6 @@ static void find_warnings(struct result *result)
         add(warnings, "%s used %.0f %% of a CPU and may be the bottleneck",
             result->thread_count > 1 ? "a thread of the client" : "the client",
             share * 100);
-    }
-    if (is_long && wait > WAIT_SHARE) {
-        add(warnings,
-            "the client waited %.1f %% of the time for a CPU; that is in the "
-            "latencies",
-            wait * 100);
     }
     if (result->loop.overflows > 0) {
         add(warnings, "the completion queue overflowed %llu times",
@@ -725,9 +769,8 @@ static void find_warnings(struct result *result)
     }
     if (result->connections.not_closed > 0) {
         add(warnings,
-            "the server left %llu connections open after their last answer; "
-            "the "
-            "client closed them after 1 s",
+            "the server left %llu connections open after their last answer, "
+            "and the client closed them",
             (unsigned long long)result->connections.not_closed);
     }
     if (result->options->tls.resume_share > 0 && result->tls.resumed == 0) {
@@ -842,8 +885,8 @@ void verdict_reach(struct result *result)
     result->invalid.count = 0;
     result->warnings.count = 0;
     result->unserved = 0;
-    find_objections(result);
     find_warnings(result);
+    find_objections(result);
     if (result->interrupted) {
         result->exit = LOAD_INTERRUPTED;
     } else if (result->measured.ok == 0 && result->completed == 0) {
