@@ -429,10 +429,15 @@ def test_the_last_of_several_requests_says_so():
 
 def test_a_server_that_does_not_close_is_told_of():
     with Announced(obeys=False) as server:
-        result = judged("-c", "2", "-n", "2", "--disable-keepalive", server.url)
-    equal(result["connections"]["not_closed"], 2, "not closed")
-    equal(result["connections"]["closed_first"], 2, "closed by the client")
-    matches(" ".join(result["warnings"]), "the server left 2 connections open")
+        result = judged("-c", "2", "-n", "200", "--disable-keepalive",
+                        server.url)
+    equal(result["connections"]["not_closed"], 200, "not closed")
+    equal(result["connections"]["closed_first"], 200, "closed by the client")
+    matches(" ".join(result["warnings"]),
+            "the server left 200 connections open")
+    # It waits for the first ones alone: a wait for each would be 5 s.
+    equal(result["duration_ns"] < 100 * 50 * 10**6, True,
+          f"waits: {result['duration_ns']}")
 
 
 def test_a_header_of_the_users_decides():

@@ -18,7 +18,7 @@
  *
  * Who closes first keeps the port for a minute (TIME_WAIT). A connection whose
  * end was announced, by the server or by its last request, is therefore left to
- * the server to be closed, for a second at most.
+ * the server to be closed, for a second at most (conn_part.c).
  *
  * Over UDP a connection is a connected endpoint, and answers are told by their
  * numbers: exchange.h.

@@ -1,6 +1,8 @@
 /*
  * Parting: the server closes a connection first, which it or the last request
- * has announced, and the client after it.
+ * has announced, and the client after it. Behind a server that leaves the first
+ * one open the client closes each when its answer is whole, as it may (RFC
+ * 9112, 9.6).
  *
  * With TLS the server's end of the stream is its close_notify, and it may wait
  * for the client's before it closes. So that is sent, and the socket is asked
@@ -16,8 +18,10 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/* How long a server may take. */
+/* How long a server may take, and one that has never closed a connection: a
+ * server that obeys sends its end with the answer. */
 #define FAREWELL_NS UINT64_C(1000000000)
+#define UNPROVEN_NS UINT64_C(50000000)
 
 /* With TLS, the first of the waits, which double, and the last. */
 #define STEP_FIRST_NS UINT64_C(100000)
@@ -46,8 +50,14 @@ static bool wait_on(struct conn *conn, uint64_t time_ns)
                                 &conn->farewell) >= 0;
 }
 
+static uint64_t find_farewell(const struct traffic *traffic)
+{
+    return traffic->server_parts ? FAREWELL_NS : UNPROVEN_NS;
+}
+
 static void close_first(struct conn *conn)
 {
+    conn->traffic->server_stays = !conn->traffic->server_parts;
     conn->traffic->connections.not_closed++;
     conn->traffic->connections.closed_first++;
     weir_transport_close(conn->transport);
@@ -65,7 +75,7 @@ static void farewell_cb(void *arg)
         return;
     }
     if (conn->part_step_ns == 0 ||
-        clock_now_ns() - conn->parted_ns >= FAREWELL_NS) {
+        clock_now_ns() - conn->parted_ns >= find_farewell(conn->traffic)) {
         close_first(conn);
         return;
     }
@@ -79,7 +89,14 @@ static void farewell_cb(void *arg)
 
 void conn_part(struct conn *conn)
 {
-    if (!wait_on(conn, FAREWELL_NS)) {
+    struct traffic *traffic = conn->traffic;
+
+    if (traffic->server_stays && !traffic->server_parts) {
+        traffic->connections.not_closed++;
+        conn_finish(conn);
+        return;
+    }
+    if (!wait_on(conn, find_farewell(traffic))) {
         conn_finish(conn);
         return;
     }
@@ -92,6 +109,7 @@ void conn_part(struct conn *conn)
 
 int conn_part_at_end(struct conn *conn)
 {
+    conn->traffic->server_parts = true;
     if (!has_server_closed(conn) &&
         weir_transport_write_eof(conn->transport) >= 0) {
         weir_loop_cancel(conn->traffic->loop, conn->farewell);
