@@ -294,7 +294,7 @@ def test_an_address_of_a_name_that_no_socket_reaches_is_passed_over():
     script = """ip link set lo up && mount --bind "$0" /etc/hosts || exit 77
 "$1" serve udp://127.0.0.1:7000 > "$0".line & server=$!
 until [ -s "$0".line ]; do sleep 0.02; done
-timeout 100 "$1" -n 100 -c 2 --timeout 60s udp://both.test:7000
+timeout 100 "$1" -n 100 -c 2 --force --timeout 60s udp://both.test:7000
 status=$?; kill $server; wait $server; exit $status"""
     with tempfile.TemporaryDirectory() as folder:
         hosts = os.path.join(folder, "hosts")

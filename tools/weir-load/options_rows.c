@@ -814,9 +814,8 @@ static const struct option rows[] = {
      NUMBER(OPTION_COUNT, 1, IN_FLIGHT_MAX, max_in_flight), MARK(open),
      .json = "max_in_flight?"},
     {"lateness-limit", 0, "T|P%",
-     "how late the client may send or read before the run is invalid: a time, "
-     "a "
-     "share of each figure reported, or T,P% for the larger of both (1ms,10%)",
+     "how late the client may send or read: a time, a share of each figure "
+     "reported, or T,P% for the larger of both (1ms,10%)",
      .read = read_lateness},
     {"think", 0, "TIME", "closed loop: pause before the next request (0)",
      NUMBER(OPTION_TIME, 1, WEEK_NS, think_ns), MARK(think),
@@ -842,8 +841,7 @@ static const struct option rows[] = {
      "CPUs of this machine that the server has: those of the client must be "
      "others",
      .read = read_cpus, AT(server_cpus)},
-    {"force", 0, NULL,
-     "go on although they are not, or a closed loop waits for them",
+    {"force", 0, NULL, "go on although they are not, or a run waits for them",
      SWITCH(is_forced)},
 
     TITLE("Output"),

@@ -64,6 +64,9 @@
 #define WAIT_SHARE 0.01
 #define WAIT_MOST  0.20
 
+/* In a shorter window how long a client waits is a matter of chance. */
+#define WAIT_WINDOW_NS UINT64_C(1000000000)
+
 __attribute__((format(printf, 2, 3))) static void add(struct remarks *remarks,
                                                       const char *format, ...)
 {
@@ -424,7 +427,7 @@ static void judge_cpu_waits(struct result *result, struct remarks *doubts)
     const double part =
         window_ns > 0 ? (double)result->usage.run_queue_wait_ns / window_ns : 0;
     const bool is_beyond = result->model == RUN_MODEL_CLOSED &&
-                           result->window_ns >= SHARING_WINDOW_NS &&
+                           result->window_ns >= WAIT_WINDOW_NS &&
                            part > WAIT_MOST;
     char others[RESULT_REMARK_SIZE / 4];
 
