@@ -267,10 +267,13 @@ static void note_end(void *arg, int err, const struct weir_address *addresses,
 
 static weir_pending *start_silent(struct names *n, int number)
 {
+    const struct weir_getaddrinfo_options patient = {.size = sizeof(patient),
+                                                     .timeout_ns = UINT64_MAX};
     char host[64];
     weir_pending *lookup;
     snprintf(host, sizeof(host), "silent.s%d.example", number);
-    expect_ok(weir_lookup_start(n->loop, host, 80, NULL, note_end, n, &lookup));
+    expect_ok(
+        weir_lookup_start(n->loop, host, 80, &patient, note_end, n, &lookup));
     n->waiting++;
     return lookup;
 }
