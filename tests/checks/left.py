@@ -176,6 +176,18 @@ def keep_account(is_apart=False):
     return Account(is_apart)
 
 
+def run(command, **options):
+    """Runs a program, and reaps what loses its parent meanwhile, as the first process
+    of a system does. Returns the exit status."""
+    # pylint: disable-next=consider-using-with
+    process = subprocess.Popen(command, **options)
+    while process.returncode is None:
+        pid, status = os.wait()
+        if pid == process.pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode
+
+
 def tell(found):
     for line in found:
         print(f"# left behind: {line}")
@@ -191,8 +203,7 @@ def main():
         return 1 if found else 0
     keep_account()
     with contextlib.suppress(KeyboardInterrupt):
-        return subprocess.run(sys.argv[1:], check=False, env=dict(
-            os.environ, WEIR_CHECK=str(os.getpid()))).returncode
+        return run(sys.argv[1:], env=dict(os.environ, WEIR_CHECK=str(os.getpid())))
     return 128 + signal.SIGINT
 
 

@@ -16,7 +16,6 @@ Usage: run_c_tests.py [--criterion] SOURCE PROGRAM [PATTERN]
 import os
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 
@@ -44,19 +43,19 @@ def run_own(command, patterns, skipped, env):
     command = os.environ.get("WEIR_TEST_WRAPPER", "").split() + command
     command += ["--skip=" + pattern for pattern in skipped]
     command += ["--filter=" + pattern for pattern in patterns]
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env,
-                         errors="replace", check=False)
-    return run.stdout, run.returncode
+    with tempfile.TemporaryFile("w+", errors="replace", encoding="utf-8") as said:
+        status = left.run(command, stdout=said, env=env)
+        said.seek(0)
+        return said.read(), status
 
 
 def run_criterion(command, patterns, env):
     """The same of a program with Criterion. Names are as filters have them."""
     with tempfile.NamedTemporaryFile("r", suffix=".tap", errors="replace",
                                      encoding="utf-8") as report:
-        run = subprocess.run(
-            command + ["-j1", "--tap=" + report.name] +
-            ["--filter=" + pattern for pattern in patterns],
-            stdout=sys.stderr.fileno(), env=env, check=False)
+        status = left.run(command + ["-j1", "--tap=" + report.name] +
+                          ["--filter=" + pattern for pattern in patterns],
+                          stdout=sys.stderr.fileno(), env=env)
         lines, number = [], 0
         for line in report.read().splitlines():
             found = NAMED.match(line)
@@ -68,7 +67,7 @@ def run_criterion(command, patterns, env):
                         f"{found[4].strip()}").rstrip()
             lines.append(line)
         lines.append(f"1..{number}")
-    return "\n".join(lines) + "\n", run.returncode
+    return "\n".join(lines) + "\n", status
 
 
 def main():

@@ -213,7 +213,6 @@ UNIT(getaddrinfo, the_canonical_name_of_the_hosts_file_begins_its_line)
     expect_str_eq(canonical_of(n, "odd!name"), "first.test");
     expect_str_eq(canonical_of(n, "alone.test"), "alone.test");
     expect_str_eq(names_text(n), "[2001:db8::12]:80 ");
-    names_remove_hosts(n);
 }
 
 UNIT(getaddrinfo, what_is_asked_of_no_server_has_itself_for_a_name)
@@ -353,7 +352,6 @@ UNIT(getnameinfo, the_hosts_file_names_an_address_before_servers)
     expect_eq(weir_getnameinfo(n->loop, &address, NULL, &info), 0);
     expect_str_eq(info.host, "first!name");
     expect_str_eq(dns_server_read_log(&n->server), "");
-    names_remove_hosts(n);
 }
 
 UNIT(getnameinfo, an_address_without_a_name_is_written_in_numbers)

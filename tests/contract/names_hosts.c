@@ -28,7 +28,6 @@ NAMES(names_hosts, the_file_is_asked_before_servers_about_both_families, n)
                      .family = AF_INET});
     expect_str_eq(names_text(n), "127.0.0.1:80 ");
     expect_str_eq(dns_server_read_log(&n->server), "");
-    names_remove_hosts(n);
 }
 
 NAMES(names_hosts, a_family_that_the_file_has_not_is_asked_for_alone, n)
@@ -38,7 +37,6 @@ NAMES(names_hosts, a_family_that_the_file_has_not_is_asked_for_alone, n)
     names_use_hosts(n, "192.0.2.77 a4-a6.example\n");
     names_lookup(n, "a4-a6.example", &inet6);
     expect_str_eq(names_text(n), "[2001:db8::1]:80 ");
-    names_remove_hosts(n);
 }
 
 NAMES(names_hosts, a_name_may_be_any_text, n)
@@ -55,7 +53,6 @@ NAMES(names_hosts, a_name_may_be_any_text, n)
     expect_eq(names_start(n, "127.1", NULL), WEIR_EDNSBADNAME);
     expect_eq(names_start(n, "", NULL), WEIR_EDNSBADNAME);
     expect_str_eq(dns_server_read_log(&n->server), "");
-    names_remove_hosts(n);
 }
 
 /* ---- makers ---- */
@@ -97,7 +94,6 @@ NAMES(names_hosts, makers_take_such_a_name_too, n)
 {
     names_use_hosts(n, "127.0.0.1 odd!name\n");
     expect_eq(weir_loop_run_task(n->loop, connect_by_odd_name, n, NULL), 0);
-    names_remove_hosts(n);
 }
 
 /* ---- resolvers of the program ---- */
@@ -123,7 +119,6 @@ NAMES(names_hosts, a_resolver_of_the_program_is_given_host_names_alone, n)
     expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
     expect_eq(n->result, WEIR_EDNSBADNAME, "it has another resolver now");
     expect_eq(names_start(n, "odd!name", NULL), WEIR_EDNSBADNAME);
-    names_remove_hosts(n);
 }
 
 /* ---- changes ---- */
@@ -184,7 +179,6 @@ NAMES(names_hosts, a_change_behind_a_trim_counts_for_kept_names, n)
     names_lookup(n, "a4.example", NULL);
 
     expect_str_eq(names_text(n), "192.0.2.7:80 ");
-    names_remove_hosts(n);
 }
 
 NAMES(names_hosts, a_name_that_goes_while_its_lookup_waits_is_none, n)
@@ -195,7 +189,6 @@ NAMES(names_hosts, a_name_that_goes_while_its_lookup_waits_is_none, n)
     expect_eq(weir_loop_trim(n->loop), 0);
     expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
     expect_eq(n->result, WEIR_EDNSBADNAME);
-    names_remove_hosts(n);
 }
 
 static char settings_path[] = "/tmp/weir-resolv-XXXXXX";
@@ -255,7 +248,6 @@ NAMES(names_hosts, settings_change_before_a_lookup_has_asked_its_server, n)
 
     expect_eq(n->answered, 2);
     unlink(settings_path);
-    names_remove_hosts(n);
 }
 
 /* ---- what it costs ---- */
@@ -272,7 +264,6 @@ NAMES(names_hosts, its_memory_goes_with_a_trim, n)
     expect_eq(names_count_fds(), fds);
     names_lookup(n, "two.example", NULL);
     expect_str_eq(names_text(n), "192.0.2.77:80 ");
-    names_remove_hosts(n);
 }
 
 NAMES(names_hosts, a_lack_of_descriptors_is_no_missing_name, n)
@@ -287,7 +278,6 @@ NAMES(names_hosts, a_lack_of_descriptors_is_no_missing_name, n)
     expect_eq(result, -EMFILE);
     names_lookup(n, "a4.example", NULL);
     expect_str_eq(names_text(n), "192.0.2.77:80 ");
-    names_remove_hosts(n);
 }
 
 NAMES(names_hosts, an_answer_has_up_to_64_addresses_of_a_family, n)
@@ -304,5 +294,4 @@ NAMES(names_hosts, an_answer_has_up_to_64_addresses_of_a_family, n)
     expect_eq(n->result, 2 * WEIR_ADDRESSES_MAX);
     cr_assert(
         strstr(names_text(n), " 192.0.2.0:80 192.0.2.1:80 192.0.2.2:80 "));
-    names_remove_hosts(n);
 }

@@ -56,6 +56,7 @@ void names_use_hosts(struct names *n, const char *text)
 void names_remove_hosts(struct names *n)
 {
     expect_eq(unlink(n->hosts_path), 0);
+    n->hosts_path[0] = '\0';
 }
 
 void names_expect_silence(struct names *n)
@@ -85,6 +86,9 @@ void names_close(struct names *n)
 {
     weir_loop_free(n->loop);
     dns_server_stop(&n->server);
+    if (n->hosts_path[0] != '\0') {
+        names_remove_hosts(n);
+    }
 }
 
 static void names_stop(void *arg)
