@@ -73,7 +73,7 @@ def test_suites_are_those_of_the_list():
         serves(proxy, "-tls1_2", said="ECDHE-ECDSA-AES256-GCM-SHA384")
         refuses(proxy, "-ciphersuites", "TLS_AES_128_GCM_SHA256", "-tls1_3",
                 said="alert handshake failure")
-    outcome = command(PROXY, "-t", "tls://127.0.0.1:9", "tcp://127.0.0.1:9",
+    outcome = command(PROXY, "-t", "tls://127.0.0.1:9", "tcp://127.0.0.1:7",
                       "--cert", certificates()["proxy"], "--ciphers", "RC4")
     equal(outcome.status, 2, "exit status")
     matches(outcome.err, "TLS_AES_128_GCM_SHA256")
@@ -84,7 +84,7 @@ def test_groups_are_those_of_the_list():
                                      "P-384") as proxy:
         serves(proxy, "-groups", "X25519:P-384", said="P-384|secp384r1")
         refuses(proxy, "-groups", "X25519", said="alert")
-    outcome = command(PROXY, "-t", "tls://127.0.0.1:9", "tcp://127.0.0.1:9",
+    outcome = command(PROXY, "-t", "tls://127.0.0.1:9", "tcp://127.0.0.1:7",
                       "--cert", certificates()["proxy"], "--groups", "P-384")
     equal(outcome.status, 2, "exit status")
 
@@ -342,7 +342,7 @@ def test_a_certificate_that_expires_soon_is_a_warning():
                           "-out", f"{base}.pem", "-notext")
         equal(outcome.status, 0, outcome.err)
         outcome = command(PROXY, "-t", "tls://127.0.0.1:9",
-                          "tcp://127.0.0.1:9", "--cert", f"{base}.pem",
+                          "tcp://127.0.0.1:7", "--cert", f"{base}.pem",
                           "--key", f"{base}.key")
         equal(outcome.status, 0, outcome.err)
         return outcome.err
