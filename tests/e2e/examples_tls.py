@@ -29,7 +29,7 @@ def test_starttls_goes_on_with_tls():
 
 def test_starttls_says_that_it_does_not_trust_the_server():
     outcome = command(example("starttls"), chain("good"), key("good"),
-                      chain("good-rsa"), f"@starttls-{os.getpid()}")
+                      chain("stranger"), f"@starttls-{os.getpid()}")
     equal(outcome.status, 1, "exit status")
     equal(outcome.out, "plain: 220 go ahead\n", "the output")
 

@@ -127,7 +127,7 @@ def test_the_authorities_of_checks_are_read_again():
     for flags in ((), ("--sandbox",)):
         if flags and is_sanitized(PROXY):
             break
-        shutil.copy(os.path.join(folder, "b.crt"), path)
+        shutil.copy(make_certificate("else", "Another Authority"), path)
         with Server(echo) as server, Secured(rest, "a") as checked, Proxy(
                 *checks("--check-port", str(checked.port), "--check-tls", "on",
                         "--check-ca", path, *flags),

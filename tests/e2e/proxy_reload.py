@@ -10,7 +10,7 @@ import socket
 import tempfile
 
 from harness import LONG, WAIT_S, equal, matches, run
-from proxy_certificates import Secured, certificates
+from proxy_certificates import Secured, certificates, make_certificate
 from proxy_churn import Churn
 from proxy_wait import wait_until
 from proxying import Proxy, target, told
@@ -79,27 +79,27 @@ def test_a_target_is_checked_with_the_new_tls_beside_old_connections():
     with Server(echo) as plain, Secured(
             echo, "a") as secure:
         ports = [free_port() for _ in range(2)]
+        other = make_certificate("else", "Another Authority")
 
         def text(authority):
             return service("echo", ports[0], plain.port) + "\n".join([
                 "[web]", f"listen = tcp://127.0.0.1:{ports[1]}",
                 "check = tls", "check = 50ms", "check-fall = 1",
                 "check-rise = 1", "to-name = a.test",
-                f"to-ca = {certificates()[authority]}",
+                f"to-ca = {authority}",
                 f"to = tls://127.0.0.1:{secure.port}", ""])
 
-        with Written(text("b")) as written:
+        with Written(text(other)) as written:
             def is_up():
                 return written.proxy.metric("upstream_up", service="web")
             with socket.create_connection(("127.0.0.1", ports[0])) as old:
                 echoes(old)
                 wait_until(lambda: is_up() == 0)
-                written.reload(text("ca"))
+                written.reload(text(certificates()["ca"]))
                 wait_until(lambda: is_up() == 1)
-                written.reload(text("b"))
+                written.reload(text(other))
                 wait_until(lambda: is_up() == 0)
                 echoes(old)
-
 
 
 def test_services_come_go_and_change_and_connections_keep_theirs():
