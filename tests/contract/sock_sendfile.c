@@ -347,9 +347,9 @@ UNIT(sock_sendfile, only_tasks_may_call)
 
 /* ---- without memory ---- */
 
-/* A second call goes on behind the first, which may have sent a part of the
+/* A second call continues after the first, which may have sent a part of the
  * file before it had no memory: a file that is not in the cache comes in
- * pieces. */
+ * pieces. Some of what pieces allocate a call can do without. */
 static void send_without(void)
 {
     static char got[FEW];
@@ -360,7 +360,7 @@ static void send_without(void)
     walk_begin(&memory);
     const int64_t result =
         weir_sock_sendfile(loop, ends[0], file, &offset, WEIR_TO_END);
-    if (walk_end(&memory)) {
+    if (walk_end(&memory) && result != FEW) {
         const uint64_t sent = offset;
         expect_eq(result, -ENOMEM);
         expect_eq(weir_sock_sendfile(loop, ends[0], file, &offset, WEIR_TO_END),
