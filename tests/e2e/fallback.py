@@ -74,8 +74,8 @@ def serving(*args):
 
 
 def exchanged(url, *args):
-    outcome = command(WEIR_LOAD, "run", *args, "--timeout", "60s", url,
-                      **apart())
+    outcome = command(WEIR_LOAD, "run", *args, "--force", "--timeout", "60s",
+                      url, **apart())
     one_line(outcome.err, WARNING)
     matches(outcome.out, r"\nVALID\n\Z")
     equal(outcome.status, 0, "exit status")
@@ -196,7 +196,7 @@ def test_the_sysctl_is_told():
         file.flush()
         outcome = command_apart(
             f'mount --bind {file.name} {sysctl} || exit 77; exec "$0" run '
-            f'-c 2 -n 100 --timeout 60s {server.url}', WEIR_LOAD,
+            f'-c 2 -n 100 --force --timeout 60s {server.url}', WEIR_LOAD,
             preexec_fn=refuse({IO_URING_SETUP: errno.EPERM}))
     matches(outcome.out, r"\nVALID\n\Z")
     one_line(outcome.err, r"sysctl.*\(WEIR_ERINGSYSCTL\); ")

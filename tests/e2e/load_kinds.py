@@ -575,7 +575,7 @@ def test_a_step_of_a_sweep_is_judged_as_a_run_is():
             ("status.503<50%,errors{GET /c/status404}<=100%", OK),
             ("errors<=50%", OK), ("errors<=5%", FAILED)):
         with Noting() as server, files(lines=lines) as folder:
-            outcome = command(WEIR_LOAD, "sweep", "--conns", "1", "-n", "100",
+            outcome = command(WEIR_LOAD, "sweep", "--force", "--conns", "1", "-n", "100",
                               "--urls", f"{folder}/lines", "--slo", slo,
                               server.url)
         equal(outcome.status, status, f"{slo}: {outcome.out}{outcome.err}")

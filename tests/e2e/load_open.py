@@ -248,7 +248,7 @@ def test_the_limit_of_lateness_is_the_users():
             _, result = paced("-R", "50", "-d", "500ms", "-w", "0", "--force",
                               "--lateness-limit", limit, server.url)
             reasons = " ".join(result["invalid_reasons"])
-            equal("of its own lateness" in reasons, is_beyond,
+            equal("of the client's own lateness" in reasons, is_beyond,
                   f"{limit}: {reasons}")
 
 

@@ -51,8 +51,8 @@ def test_the_manual_or_the_schema_tells_of_every_member_of_a_result():
 
 # What a result may lack: results of earlier versions, or those merged from
 # them, and what could not be found out.
-OPTIONAL = {"labels", "parts", "client_lateness", "hdr", "errors", "cpus",
-            "host", "start"}
+OPTIONAL = {"labels", "parts", "client_lateness", "read_lateness", "hdr",
+            "errors", "cpus", "host", "start"}
 
 
 def test_the_schema_demands_every_member_that_it_names():
@@ -216,7 +216,7 @@ def test_a_live_line_without_an_answer_has_no_latencies():
         equal(program.process.wait(WAIT_S), NOTHING, "exit")
     text = os.read(terminal, 1 << 16).decode()
     os.close(terminal)
-    matches(text, r"^ *\d\S+ +0 +- +- +- +- +1 +1 ")
+    matches(text, r"^ *\d\S+ +0 +- +- +- +- +\|")
     equal("0ns" in text, False, "a latency of nothing")
 
 
