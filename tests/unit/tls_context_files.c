@@ -381,7 +381,7 @@ UNIT_IN(tls_files, a_text_of_another_kind_is_told, unit_alone, void)
         {.authorities = FILES_OF(tls_file("ecdsa.key")),
          .why = "it has a key and no certificate"},
         {.authorities = FILES_OF(tls_file("ecdsa.pem")),
-         .why = "none of an authority"},
+         .why = "; give their issuer's"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct weir_tls_options options =

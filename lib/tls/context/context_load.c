@@ -481,8 +481,8 @@ static int context_load_trust_check(const weir_tls_context *context,
     if (trust->count == 0) {
         return 0;
     }
-    text->why = "it has certificates of peers alone, and none of an authority; "
-                "give the certificate of their issuer";
+    text->why =
+        "none of its certificates is of an authority; give their issuer's";
     if (wr_tls_context_has(&options->authorities)) {
         wr_tls_context_say(text, "authorities",
                            context_load_name(&options->authorities),
