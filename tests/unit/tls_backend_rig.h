@@ -75,7 +75,7 @@ struct backend_side {
     uint8_t alert;
     /* NULL: as @rejects says; else the verdict on a chain, 0 or a code. */
     int (*judge)(const struct wr_bytes *certs, size_t count);
-    int verdict; /* its last one, or the code of refused() */
+    int verdict; /* its last one */
     int judged;  /* calls of chain() */
     size_t chain_count;
     size_t leaf_size;
