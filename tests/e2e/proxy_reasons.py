@@ -198,7 +198,8 @@ def test_a_target_that_waits_for_its_client_to_read_is_the_clients_stall():
                 time.sleep(0.01)
 
     with Server(answers) as server, Proxy(
-            "tcp://127.0.0.1:0", target(server), "--stall-timeout", "200ms",
+            # More than a target waits for a processor.
+            "tcp://127.0.0.1:0", target(server), "--stall-timeout", "2s",
             "--eject", "1") as proxy:
         for _ in range(2):
             with proxy.connect() as client:
