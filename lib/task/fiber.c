@@ -66,11 +66,6 @@ static void fiber_tool_exit(struct wr_fiber *fiber)
     fiber_tool_leave(fiber);
 }
 
-static void fiber_tool_fini(struct wr_fiber *fiber)
-{
-    __tsan_destroy_fiber(fiber->tool[TOOL_FIBER]);
-}
-
 #else
 
 static void fiber_tool_init(struct wr_fiber *fiber)
@@ -83,7 +78,6 @@ static void fiber_tool_init(struct wr_fiber *fiber)
 #define fiber_tool_arrive       fiber_tool_init
 #define fiber_tool_leave        fiber_tool_init
 #define fiber_tool_exit         fiber_tool_init
-#define fiber_tool_fini         fiber_tool_init
 
 #endif
 
@@ -187,25 +181,30 @@ fiber_leave_watched(struct wr_fiber *fiber,
                                     &fiber_outside.size);
 }
 
-/* A new fiber has no fake stack yet. */
+/* A new fiber has no fake stack yet. The parameters are those of fiber_start(),
+ * which moves none of them. */
 static __attribute__((noinline, no_sanitize("address"))) void
-fiber_begin_watched(void)
+fiber_run_watched(const struct wr_fiber *fiber, void (*run)(void *), void *arg)
 {
+    wr_assert(fiber->stack);
     if (__asan_unpoison_memory_region) {
         __sanitizer_finish_switch_fiber(NULL, &fiber_outside.base,
                                         &fiber_outside.size);
     }
+    run(arg);
 }
 
 /* The fiber's frames do not return, and its fake stack is freed. */
 static __attribute__((noinline, no_sanitize("address"))) void
-fiber_exit_watched(const struct wr_fiber *fiber)
+fiber_exit_watched(struct wr_fiber *fiber,
+                   void (*switch_stack)(struct wr_fiber *))
 {
     if (__asan_unpoison_memory_region) {
         __asan_unpoison_memory_region(fiber->stack->base, fiber->stack->size);
         __sanitizer_start_switch_fiber(NULL, fiber_outside.base,
                                        fiber_outside.size);
     }
+    switch_stack(fiber);
 }
 
 /* ---- switching ---- */
@@ -215,9 +214,10 @@ static _Noreturn void fiber_start(struct wr_fiber *fiber, void (*run)(void *),
 {
     fiber_tool_arrive(fiber);
     if (fiber_is_watched) {
-        fiber_begin_watched();
+        fiber_run_watched(fiber, run, arg);
+    } else {
+        run(arg);
     }
-    run(arg);
     wr_check_failed("a fiber ends with wr_fiber_exit()", __FILE__, __LINE__);
 }
 
@@ -445,16 +445,17 @@ _Noreturn void wr_fiber_exit(struct wr_fiber *fiber)
     wr_debug_assert(fiber_is_inside(fiber));
     fiber_tool_exit(fiber);
     if (fiber_is_watched) {
-        fiber_exit_watched(fiber);
+        fiber_exit_watched(fiber, fiber_switch_to_loop);
+    } else {
+        fiber_switch_to_loop(fiber);
     }
-    fiber_switch_to_loop(fiber);
     wr_check_failed("a fiber is not entered after its end", __FILE__, __LINE__);
 }
 
+#ifdef WR_FIBER_TSAN
 void wr_fiber_fini(struct wr_fiber *fiber)
 {
-    wr_debug_assert(fiber->sp);
-    wr_debug_assert(!fiber_is_inside(fiber));
-    fiber_tool_fini(fiber);
+    __tsan_destroy_fiber(fiber->tool[TOOL_FIBER]);
     fiber->sp = NULL;
 }
+#endif

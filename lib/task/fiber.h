@@ -50,6 +50,13 @@ _Noreturn void wr_fiber_exit(struct wr_fiber *fiber);
 
 /* Frees the stack for another fiber; after wr_fiber_exit(), or before the first
  * wr_fiber_enter(). */
+#ifdef WR_FIBER_TSAN
 void wr_fiber_fini(struct wr_fiber *fiber);
+#else
+static inline void wr_fiber_fini(struct wr_fiber *fiber)
+{
+    fiber->sp = NULL;
+}
+#endif
 
 #endif

@@ -441,13 +441,17 @@ int wr_tls_engine_take(struct wr_tls_conn *conn, uint8_t *buf, size_t size)
 {
     struct wr_tls_engine *engine = wr_tls_engine_of(conn);
 
-    wr_assert(size > 0);
-    if (WR_UNLIKELY(engine->oversized || engine->flooded)) {
-        return engine_record_give_body(engine, buf, size);
-    }
-    if (WR_UNLIKELY(engine->is_counted) && engine->record_left == 0 &&
-        engine->header_fill == 0 && engine_record_was_error(engine)) {
-        return WR_TLS_TAKE_REFUSED;
+    wr_debug_assert(size > 0);
+    /* One branch for what is rare. */
+    if (WR_UNLIKELY(engine->is_counted || engine->flooded ||
+                    engine->oversized)) {
+        if (engine->oversized || engine->flooded) {
+            return engine_record_give_body(engine, buf, size);
+        }
+        if (engine->record_left == 0 && engine->header_fill == 0 &&
+            engine_record_was_error(engine)) {
+            return WR_TLS_TAKE_REFUSED;
+        }
     }
     if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
         const int ret = engine_record_take_first(engine, buf, size);
