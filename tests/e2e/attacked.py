@@ -96,8 +96,9 @@ KINDS = {
         "--log", "{}/log", relays=RELAYS,
         ends_attacked=True, lacks=("no-files",), may_say="weir: " +
         ACCEPTS_LATER + r"|weir-proxy: (.* serves \S+$|metrics at |\d+ "
-        r"descriptors are allowed|relay\d+, route \*: target \S+ is (up|"
-        r"ejected)|connections were cut off$)"),
+        r"descriptors are allowed|descriptors are enough for |relay\d+, route "
+        r"\*: target \S+ (is (up|ejected)|begins to fail: |works again)|"
+        r"connections were cut off$)"),
 }
 
 
