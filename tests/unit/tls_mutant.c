@@ -358,7 +358,7 @@ static void mutant_run(int place, uint64_t part)
     const char *text = getenv("WEIR_CERT_MUTANTS");
     const uint64_t count =
         (text ? strtoull(text, NULL, 0) : MUTANTS) / (2 * PLACES) + 1;
-    setenv("WEIR_TEST_SEED", "7", 0); /* the same each time, unless one is given */
+    setenv("WEIR_TEST_SEED", "7", 0); /* unless another one is given */
     struct unit_random random = unit_random_new();
     uint64_t different = 0;
     uint64_t accepted = 0;
