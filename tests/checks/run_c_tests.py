@@ -28,6 +28,7 @@ TEST = re.compile(
 RESULT = re.compile(r"^(not )?ok\b", re.MULTILINE)
 # A result of Criterion, without a number and with the time that the test took.
 NAMED = re.compile(r"^(not ok|ok) - (\w+)::(\w+) *(?:\([\d.]+s\))?(.*)$")
+SKIPPED = re.compile(r"^# (.*)\n(ok .* # SKIP)$", re.M)
 LEFT_OUT = "# SKIP test was skipped"
 
 
@@ -46,7 +47,8 @@ def run_own(command, patterns, skipped, env):
     with tempfile.TemporaryFile("w+", errors="replace", encoding="utf-8") as said:
         status = left.run(command, stdout=said, env=env)
         said.seek(0)
-        return said.read(), status
+        # The reason for which a test is skipped is the line before its result.
+        return SKIPPED.sub(r"\2 \1", said.read()), status
 
 
 def run_criterion(command, patterns, env):

@@ -41,7 +41,8 @@ def judge(entry):
     if not passed and not failed and not skipped:
         kind = (passed if entry["result"] in GOOD else
                 skipped if entry["result"] == "SKIP" else failed)
-        kind.append(name)
+        reason = re.search(r"^skipped: (.*)", entry.get("stderr") or "", re.M)
+        kind.append(name + (f": {reason[1]}" if kind is skipped and reason else ""))
     elif entry["result"] not in (*GOOD, "SKIP") and not failed:
         failed.append(f"{name} ({entry['result']})")
     return passed, failed, skipped

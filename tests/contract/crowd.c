@@ -86,8 +86,9 @@ static void raise_fd_limit(void)
     limit.rlim_cur = limit.rlim_max;
     expect_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     if (limit.rlim_cur < 2 * CROWD_MAX + 100) {
-        cr_skip_test("no more than %llu descriptors",
-                     (unsigned long long)limit.rlim_cur);
+        cr_skip_test(
+            "no more than %llu descriptors; runs with a higher ulimit -n",
+            (unsigned long long)limit.rlim_cur);
     }
 }
 

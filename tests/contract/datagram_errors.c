@@ -453,13 +453,14 @@ static void enter_silent_network(void)
 {
     if (unshare(CLONE_NEWNET) < 0 &&
         unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
-        cr_skip_test("no network namespace: %s", strerror(errno));
+        cr_skip_test("no network namespace; runs as root: %s", strerror(errno));
     }
     if (system("ip link set lo up && "
                "ip link add silent0 type veth peer name silent1 && "
                "ip addr add 10.9.9.1/24 dev silent0 && "
                "ip link set silent0 up && ip link set silent1 up") != 0) {
-        cr_skip_test("no ip(8), or no pairs of network devices");
+        cr_skip_test(
+            "no pairs of network devices; runs with iproute2 and veth");
     }
 }
 

@@ -24,7 +24,7 @@ static void set_sysctl(const char *text)
     int fd = open("/proc/sys/net/ipv4/tcp_fastopen", O_WRONLY);
 
     if (fd < 0 || write(fd, text, 1) != 1) {
-        cr_skip_test("the sysctl cannot be set");
+        cr_skip_test("the sysctl cannot be set; runs as root");
     }
     close(fd);
 }
@@ -32,10 +32,10 @@ static void set_sysctl(const char *text)
 static void enter_network(const char *sysctl)
 {
     if (unshare(CLONE_NEWNET) < 0) {
-        cr_skip_test("a network of its own needs root");
+        cr_skip_test("no network namespace; runs as root");
     }
     if (system("ip link set lo up") != 0) {
-        cr_skip_test("no ip(8)");
+        cr_skip_test("no ip(8); runs with iproute2");
     }
     set_sysctl(sysctl);
 }
@@ -183,7 +183,7 @@ static void flush_cookies(struct maker *m)
 {
     write_hello(m);
     if (system("ip tcp_metrics flush all >/dev/null 2>&1") != 0) {
-        cr_skip_test("ip(8) cannot flush the cookies");
+        cr_skip_test("ip(8) cannot flush the cookies; runs as root");
     }
 }
 

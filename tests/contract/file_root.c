@@ -53,7 +53,7 @@ static void change_root_or_skip(bool apart)
 {
     if (!change_root(apart)) {
         go_back();
-        cr_skip_test("this process may not change its root");
+        cr_skip_test("this process may not change its root; runs as root");
     }
 }
 

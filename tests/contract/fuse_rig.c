@@ -237,7 +237,7 @@ static void mount_and_serve(void)
     if (!is_mounted) {
         expect_eq(waitpid(server, NULL, 0), server);
         rmdir(folder);
-        cr_skip_test("no file system can be mounted here");
+        cr_skip_test("no file system can be mounted; runs as root with FUSE");
     }
     const int fd = open(fuse_rig_file, O_RDONLY | O_CLOEXEC);
     expect_geq(fd, 0);

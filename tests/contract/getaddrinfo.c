@@ -257,7 +257,8 @@ NAMES(getaddrinfo, a_callback_gets_the_canonical_name_too, n)
 static void must(const char *command)
 {
     if (system(command) != 0) {
-        cr_skip_test("no ip(8), or it may not: %s", command);
+        cr_skip_test("no ip(8), or it may not; runs as root with iproute2: %s",
+                     command);
     }
 }
 
@@ -279,7 +280,7 @@ UNIT_IN(getaddrinfo, families_that_this_machine_has_not_are_left_out,
     static struct names n;
     if (unshare(CLONE_NEWNET) < 0 &&
         unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
-        cr_skip_test("no network namespace: %s", strerror(errno));
+        cr_skip_test("no network namespace; runs as root: %s", strerror(errno));
     }
     must("ip link set lo up");
     names_open(&n);
@@ -311,7 +312,7 @@ UNIT_IN(getaddrinfo, a_server_whose_link_is_gone_leaves_the_others, unit_alone,
     char path[] = "/tmp/weir-resolv-conf-XXXXXX";
     if (unshare(CLONE_NEWNET) < 0 &&
         unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
-        cr_skip_test("no network namespace: %s", strerror(errno));
+        cr_skip_test("no network namespace; runs as root: %s", strerror(errno));
     }
     must("ip link set lo up");
     must("ip link add weir0 type veth peer name weir1");
@@ -401,7 +402,7 @@ UNIT(getnameinfo, the_service_has_its_name)
     const struct weir_address address = address_of("192.0.2.1", 443);
     struct weir_nameinfo info = {.size = sizeof(info)};
     if (access("/etc/services", R_OK) != 0) {
-        cr_skip_test("no /etc/services");
+        cr_skip_test("no /etc/services; runs with netbase");
     }
     expect_eq(weir_getnameinfo(n->loop, &address, &numeric, &info), 0);
     expect_str_eq(info.service, "https");

@@ -211,7 +211,7 @@ static void stay_idle(void)
 
 static void skip(void)
 {
-    cr_skip_test("GLib was not found when weir was built");
+    cr_skip_test("built without GLib; runs with libglib2.0-dev");
 }
 
 #define echo_every_byte skip

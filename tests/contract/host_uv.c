@@ -184,7 +184,7 @@ static void stay_idle(void)
 
 static void skip(void)
 {
-    cr_skip_test("libuv was not found when weir was built");
+    cr_skip_test("built without libuv; runs with libuv1-dev");
 }
 
 #define echo_every_byte skip

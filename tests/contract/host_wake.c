@@ -562,7 +562,7 @@ static void wake_by_all(const char *kind_name, bool has_run)
     if (kind->name) {
         return;
     }
-    cr_skip_test("%s was not found when weir was built", kind_name);
+    cr_skip_test("built without %s; runs with its -dev package", kind_name);
 }
 
 UNIT(host_wake, each_event_ends_the_wait_of_epoll)

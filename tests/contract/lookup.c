@@ -365,7 +365,7 @@ NAMES(lookup, the_port_may_be_a_service, n)
 {
     struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     if (access("/etc/services", R_OK) != 0) {
-        cr_skip_test("no /etc/services");
+        cr_skip_test("no /etc/services; runs with netbase");
     }
     n->port = 0;
     options.service = "https";

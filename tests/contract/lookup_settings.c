@@ -200,13 +200,13 @@ UNIT_IN(lookup_settings, without_a_server_this_machine_is_asked, unit_alone,
     if ((unshare(CLONE_NEWNET) < 0 &&
          unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) ||
         system("ip link set lo up") != 0) {
-        cr_skip_test("no network namespace");
+        cr_skip_test("no network namespace; runs as root");
     }
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     expect_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
     expect_eq(weir_loop_new(NULL, &loop), 0);
     if (weir_loop_set_dns_options(loop, &dns) == WEIR_ENONAMES) {
-        cr_skip_test("built without c-ares");
+        cr_skip_test("built without c-ares; runs with -Ddns=enabled");
     }
     expect_eq(weir_lookup_start(loop, "host.example", 80, NULL, ignore_answer,
                                 NULL, NULL),

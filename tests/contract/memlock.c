@@ -53,7 +53,7 @@ static void become_somebody(rlim_t locked_bytes)
 static int in_child(int (*body)(void))
 {
     if (geteuid() != 0) {
-        cr_skip_test("only root can become another user");
+        cr_skip_test("this process cannot become another user; runs as root");
     }
     const pid_t child = fork();
     expect_geq(child, 0);
@@ -65,7 +65,7 @@ static int in_child(int (*body)(void))
     expect_eq(waitpid(child, &status, 0), child);
     cr_assert(WIFEXITED(status), "the child ended by a signal");
     if (WEXITSTATUS(status) == NO_USER) {
-        cr_skip_test("no other user here");
+        cr_skip_test("no other user; runs where nobody is a user");
     }
     return WEXITSTATUS(status);
 }

@@ -77,7 +77,7 @@ void names_open(struct names *n)
     if (err == WEIR_ENONAMES) {
         dns_server_stop(&n->server);
         weir_loop_free(n->loop);
-        cr_skip_test("built without c-ares");
+        cr_skip_test("built without c-ares; runs with -Ddns=enabled");
     }
     expect_eq(err, 0, "%s", weir_err_name(err));
 }

@@ -138,7 +138,7 @@ UNIT_OF(no_thread_hook, it_aborts_the_transport_that_sends_a_file, shortage_run,
     weir_writer *writer;
     const int fd = open("/sys/kernel/uevent_seqnum", O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        cr_skip_test("no file of the kernel's");
+        cr_skip_test("no file of the kernel's; runs with /sys");
     }
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     expect_eq(weir_open_connection_at(loop, weir_place_fd(ends[0]), NULL, NULL,

@@ -16,7 +16,7 @@ static int make_socket(int proto)
     int fd = socket(AF_INET, SOCK_STREAM, proto);
 
     if (fd < 0 && proto == IPPROTO_MPTCP) {
-        cr_skip_test("this kernel has no Multipath TCP, or it is off");
+        cr_skip_test("no Multipath TCP; runs with net.mptcp.enabled=1");
     }
     expect_geq(fd, 0);
     peer_set_timeout(fd);
@@ -129,11 +129,11 @@ static void switch_mptcp_off(void)
 {
     close(make_socket(IPPROTO_MPTCP)); /* skips */
     if (unshare(CLONE_NEWNET) < 0) {
-        cr_skip_test("a network of its own needs root");
+        cr_skip_test("no network namespace; runs as root");
     }
     int fd = open("/proc/sys/net/mptcp/enabled", O_WRONLY);
     if (fd < 0 || write(fd, "0", 1) != 1) {
-        cr_skip_test("MPTCP cannot be switched off here");
+        cr_skip_test("MPTCP cannot be switched off; runs as root");
     }
     close(fd);
 }

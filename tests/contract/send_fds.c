@@ -470,7 +470,7 @@ PAIRS(send_fds, an_instance_of_io_uring_is_refused, rig)
     struct io_uring ring;
     const int err = io_uring_queue_init(1, &ring, 0);
     if (err == -ENOSYS) {
-        cr_skip_test("there is no io_uring here");
+        cr_skip_test("no io_uring; runs where the kernel allows it");
     }
     expect_eq(err, 0);
     const int fds[2] = {mark_open(1), ring.ring_fd};

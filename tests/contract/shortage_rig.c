@@ -116,7 +116,8 @@ void shortage_begin(void)
     }
     if (make_thread() != EAGAIN) {
         shortage_end();
-        cr_skip_test("the limit does not hold for this process");
+        cr_skip_test(
+            "the limit does not hold for this process; runs as a user");
     }
 }
 
@@ -155,7 +156,7 @@ void shortage_run(enum shortage shortage, task_body_fn *body)
                      "cgroup with the controller pids");
     }
     if (kind == OF_PROCESSES && !become_nobody()) {
-        cr_skip_test("this process cannot become another user");
+        cr_skip_test("this process cannot become another user; runs as root");
     }
     snprintf(shortage_folder, sizeof(shortage_folder),
              "/tmp/weir-shortage-XXXXXX");

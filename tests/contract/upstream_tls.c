@@ -32,7 +32,7 @@ static const char *tls_path(const char *name)
     const char *folder = getenv("WEIR_TLS_CERTIFICATES");
     char *path = paths[turn++ % 4];
     if (!folder) {
-        cr_skip_test("no wolfSSL of weir's own, or no openssl");
+        cr_skip_test("no wolfSSL of tools/deps, or no openssl; runs with both");
     }
     snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
     return path;

@@ -140,7 +140,8 @@ UNIT(many_tasks, without_guard_install_end_at_the_number_of_mappings)
 {
 #if defined(__SANITIZE_ADDRESS__)
     /* It ends the program when a mapping of its own is refused. */
-    cr_skip_test("AddressSanitizer needs mappings of its own");
+    cr_skip_test(
+        "AddressSanitizer needs mappings of its own; runs in a release build");
 #endif
     static const struct fake_options machine = {
         .seed = 1,

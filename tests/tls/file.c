@@ -60,6 +60,6 @@ size_t tls_file_read(const char *path, void *buf, size_t size)
 void tls_require(void)
 {
     if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("there are no certificates");
+        cr_skip_test("no certificates; runs with openssl");
     }
 }

@@ -239,7 +239,8 @@ UNIT(resolv_conf, the_name_of_this_machine_is_its_hostname)
     static const char name[] = "host.a.example";
     if (unshare(CLONE_NEWUTS) < 0 &&
         unshare(CLONE_NEWUSER | CLONE_NEWUTS) < 0) {
-        cr_skip_test("no name of its own: %s", strerror(errno));
+        cr_skip_test("no host name of its own; runs as root: %s",
+                     strerror(errno));
     }
     expect_eq(sethostname(name, strlen(name)), 0);
     expect_eq(read_path("/dev/null"), 0);

@@ -98,7 +98,8 @@ static size_t mapping_count(void)
 static void skip_under_sanitizer(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
-    cr_skip_test("AddressSanitizer has memory of its own for each stack");
+    cr_skip_test(
+        "AddressSanitizer has memory for each stack; runs in a release build");
 #endif
 }
 
@@ -449,7 +450,8 @@ UNIT(stack, locked_memory_is_that_of_stack_and_guard)
     struct wr_stack *taken[COUNT];
     skip_under_sanitizer();
     if (mlockall(MCL_FUTURE) < 0) {
-        cr_skip_test("this process may not lock memory");
+        cr_skip_test(
+            "this process may not lock memory; runs with a higher ulimit -l");
     }
     const size_t before = status_kib("VmLck:");
     const size_t resident_before = status_kib("VmRSS:");
@@ -542,7 +544,8 @@ UNIT(stack, without_guard_install_the_number_of_mappings_is_the_limit)
     skip_under_sanitizer();
     size_t limit = map_limit();
     if (limit > LIMIT_MAX) {
-        cr_skip_test("vm.max_map_count is too high to be reached here");
+        cr_skip_test(
+            "vm.max_map_count is too high; runs where it is at most 70000");
     }
     stacks.no_guard_install = true;
     size_t count = 0;
@@ -575,7 +578,7 @@ UNIT(stack, with_guard_install_stacks_take_no_mappings_of_their_own)
     if (stacks.no_guard_install) {
         give(taken[0]);
         end();
-        cr_skip_test("this kernel has no MADV_GUARD_INSTALL");
+        cr_skip_test("no MADV_GUARD_INSTALL; runs on Linux 6.13");
     }
     const size_t before = mapping_count();
     for (size_t i = 1; i < COUNT; i++) {

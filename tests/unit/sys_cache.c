@@ -33,7 +33,8 @@ static void expect_told(int fd)
     char byte;
     if (wr_sys_read_cached(fd, &byte, 1, 0) == -EOPNOTSUPP) {
         close(fd);
-        cr_skip_test("the file system does not tell what is in the cache");
+        cr_skip_test(
+            "the file system has no reads of the cache alone; runs on ext4");
     }
 }
 
@@ -71,7 +72,7 @@ UNIT(sys_cache, tells_whether_a_page_is_missing)
     expect_eq(fsync(fd), 0);
     if (wr_sys_is_cached(fd, 0, size) != 1) {
         close(fd);
-        cr_skip_test("the kernel does not count cached pages");
+        cr_skip_test("no count of cached pages; runs on Linux 6.5");
     }
 
     expect_eq(wr_sys_is_cached(-1, 0, 1), -EBADF);
@@ -194,7 +195,8 @@ UNIT(sys_cache, bytes_that_are_on_their_way_are_not_ready)
     rmdir(group);
     close(fd);
     if (!is_slow || pages < SIZE / 4096) {
-        cr_skip_test("no device here can be made slow");
+        cr_skip_test(
+            "no device can be made slow; runs as root with the controller io");
     }
 
     expect_eq(last, 1, "the last byte is ready");

@@ -374,7 +374,8 @@ UNIT(tls_sign, a_session_is_resumed_without_a_signature)
 UNIT(tls_sign, keys_here_and_elsewhere_serve_one_context)
 {
     if (!sign_has_rsa()) {
-        cr_skip_test("this wolfSSL signs by RSA keys itself");
+        cr_skip_test(
+            "this wolfSSL signs by RSA keys itself; runs with libcrypto");
     }
     sign_begin();
     for (int i = 0; i < 4; i++) {
