@@ -26,7 +26,7 @@
  * connection_moved. Three kinds of connections stay:
  *
  * - The streams of tasks, because readers and writers belong to their loop.
- * Call weir_stream_detach() first, and give the bytes that the reader had to
+ *   Call weir_stream_detach() first, and give the bytes that the reader had to
  *   weir_transport_set_protocol().
  * - The connections of a relay.
  * - TLS. wolfSSL keeps a session in many pieces of memory, which are taken from

@@ -284,15 +284,18 @@ WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
  * finish and send their answers, and after a time of grace abort the rest.
  *
  * A connection is closed as soon as it is idle; closing sends the written
- * bytes. Idle is
+ * bytes. Idle are
  * - a connection that a task serves (stream.h), while a task waits in a reading
  *   call of its reader for the first byte of the next request, and every byte
  *   that arrived was read. Bytes that arrive later are not served;
- * - any other connection, at any time: a protocol answers in its callbacks;
- * - no connection that the program called busy with weir_transport_set_busy(),
+ * - any other connection, at any time: a protocol answers in its callbacks.
+ *
+ * Never idle are
+ * - a connection that the program called busy with weir_transport_set_busy(),
  *   until the program calls it not busy;
- * - no connection whose TLS handshake is under way: connection_made is called
+ * - a connection whose TLS handshake is under way: connection_made is called
  *   after it, and may call it busy.
+ *
  * Connections that the kernel has accepted before are still made.
  * A task may continue after its connection is gone. At the end of the grace all
  * connections are aborted and the tasks that still serve are cancelled.

@@ -14,7 +14,7 @@
  *   WEIR_ETLSTRUNCATED; before, written bytes and a close_notify are sent, and
  *   writes return -ESHUTDOWN meanwhile.
  * - weir_transport_write_eof() sends a close_notify, and reading continues; a
- * peer with TLS 1.2 may end the connection then.
+ *   peer with TLS 1.2 may end the connection then.
  * - weir_transport_close() sends a close_notify. Bytes that the peer sends
  *   after that, for example session tickets, are discarded and do not cause a
  *   reset that would destroy bytes in flight: the transport below lingers

@@ -287,6 +287,30 @@ def word_errors(include):
     return errors
 
 
+ITEM = re.compile(r"( *)(?:[-*+]|\d+\.) ")
+
+
+def list_errors(include):
+    """A line of a comment that goes on at the margin after a list, without an empty
+    line between, is drawn as a part of the list's last item."""
+    errors = 0
+    for header in sorted(include.rglob("*.h")):
+        depth = None
+        for number, line in enumerate(
+                header.read_text(encoding="utf-8").splitlines(), 1):
+            text = line[3:] if line.startswith(" * ") else ""
+            item = ITEM.match(text)
+            if item:
+                depth = len(item[1])
+            elif not text.strip() or text.startswith("@"):
+                depth = None
+            elif depth is not None and re.match(f" {{0,{depth}}}\\S", text):
+                print(f"{header.name}:{number}: indent the line, or put an empty "
+                      "one between the list and it", file=sys.stderr)
+                errors += 1
+    return errors
+
+
 OPTIONS = re.compile(r"^struct (weir_\w+_options) \{\n(.*?)^\};",
                      re.MULTILINE | re.DOTALL)
 # What an option struct does not have: a call takes it as a parameter.
@@ -355,6 +379,7 @@ def main():
     errors += size_errors(args.source / "include")
     errors += foreign_errors(found, args.source)
     errors += word_errors(args.source / "include")
+    errors += list_errors(args.source / "include")
     errors += parameter_errors(args.source / "include")
     if not names:
         print("no public function was found", file=sys.stderr)
