@@ -491,31 +491,6 @@ def test_each_request_is_filled_anew_and_by_the_seed():
           "another seed")
 
 
-def test_patterns_fill_paths_headers_and_bodies():
-    requests = []
-
-    def serve(connection, _number):
-        while head := read_head(connection):
-            length = re.search(rb"Content-Length: (\d+)", head)
-            body = read_exactly(connection, int(length[1]))
-            requests.append((head.decode(), body.decode()))
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-    with Server(serve) as server:
-        judged("-c", "2", "-p", "3", "-n", "60", "-H",
-               r"X-Id: {re:\w{3}(-\d{2}){1,2}}", "-b",
-               '{"id": "{re:[a-f]{2,9}}", "of": {re:-?[1-9]\\d*}}',
-               f"http://127.0.0.1:{server.port}/{{re:(item|user)s/[a-z]+}}?x")
-    equal(len(requests), 60, "requests")
-    for head, body in requests:
-        matches(head, r"\APOST /(item|user)s/[a-z]{1,16}\?x HTTP/1\.1\r\n")
-        matches(head, r"\r\nX-Id: \w{3}(-\d{2}){1,2}\r\n")
-        matches(body, r'\A\{"id": "[a-f]{2,9}", "of": -?[1-9]\d{0,16}\}\Z')
-    equal(len({body for _, body in requests}), 60, "bodies")
-    equal({len(re.findall(r"-\d\d", head)) for head, _ in requests}, {1, 2},
-          "repetitions")
-
-
 def test_a_body_arrives_whole():
     bodies = []
 

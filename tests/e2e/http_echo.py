@@ -61,14 +61,14 @@ def test_bodies_that_come_back_are_compared_with_their_requests():
         file.write(os.urandom(70_000))
         file.flush()
         for body in ("fixed", "", f"@{file.name}", '{"id": {seq}, "c": {conn}}',
-                     "{re:[a-z]{1,9}}", "{letters:40000}"):
+                     "{letters:40000}"):
             for flags in (("-H", "X: {seq}"),
                           ("--chunked", "--requests-per-conn", "3:9")):
                 result = judged("-c", "3", "-p", "4", "-n", "60", *flags, "-b",
                                 body, "--expect", "echo", url)
                 equal(result["requests"]["ok"], 60, f"ok of {body} {flags}")
         with tempfile.NamedTemporaryFile("w") as lines:
-            lines.write("/none\nPOST /fixed x\n3 POST /made {seq}-{re:a*}\n")
+            lines.write("/none\nPOST /fixed x\n3 POST /made {seq}-\n")
             lines.flush()
             result = judged("-c", "3", "-p", "4", "-n", "400", "--mix",
                             lines.name, "--expect", "echo", url)

@@ -168,23 +168,6 @@ def test_a_length_beyond_the_most_is_an_error_and_the_most_is_none():
             equal(result["errors"][0]["code"], code, f"{length:#x} in {field}")
 
 
-def test_patterns_fill_requests():
-    requests = []
-
-    def serve(connection, _number):
-        for line in connection.makefile("rb"):
-            requests.append(line)
-            connection.sendall(line)
-
-    with Server(serve) as server:
-        judged("-c", "2", "-p", "4", "-n", "50", "--request",
-               "{re:(get|set) [a-z]{3}\\\\d?}\\n", "--expect", "delim:\\n",
-               server.url)
-    equal(len(requests), 50, "requests")
-    for line in requests:
-        matches(line.decode(), r"\A(get|set) [a-z]{3}\d?\n\Z")
-
-
 def test_a_length_that_cannot_be_shows_the_first_bytes():
     def serve(connection, _number):
         while read_exactly(connection, 1):

@@ -422,7 +422,6 @@ def test_what_is_not_for_web_socket_is_refused():
             (("--http2", url), "the handshake of WebSocket is a GET"),
             (("-b", "n{seq}", url), "text that stays the same"),
             (("-b", "{letters:8}", url), "text that stays the same"),
-            (("-b", "{re:[a-z]{3}}", url), "text that stays the same"),
             (("-b", "{file:/dev/null}", url), "text that stays the same"),
             (("-b", "{csv:name}", url), "text that stays the same"),
             (("-b", "\udcff\udcfe", url), "this is not UTF-8"),

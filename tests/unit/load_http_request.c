@@ -151,15 +151,11 @@ UNIT(load_http_request, mistakes_in_flags_are_told)
     expect_eq(http_check_path("*", why), 0);
     expect_eq(http_check_path("", why), -EINVAL);
     expect_eq(http_check_path("/\x01", why), -EINVAL);
-    expect_eq(http_check_path("/{re:[!-~]{9}}", why), 0);
-    expect_eq(http_check_path("/{re:a\\s}", why), -EINVAL);
-    expect_eq(http_check_path("/{seq}{re:.}", why), -EINVAL);
+    expect_eq(http_check_path("/{seq}\x01", why), -EINVAL);
 }
 
 UNIT(load_http_request, mistakes_in_fields_are_told)
 {
-    expect_eq(http_check_field("A: {re:(.|\\s){3}}", why), 0);
-    expect_eq(http_check_field("A: {re:(b|\n)}", why), -EINVAL);
     expect_eq(http_check_field("A:", why), 0);
     expect_eq(http_check_field("A: \tb\xff", why), 0);
     expect_eq(http_check_field(":b", why), -EINVAL);

@@ -194,7 +194,7 @@ UNIT(load_replay, mistakes_are_told_with_their_line)
     refuses("0 GET", true, "line 1: a path begins with /");
     refuses("0 /\n1 /a{sec}", true,
             "line 2: at byte 3, '{sec}': write {seq}, {conn}, "
-            "{rand:LOW:HIGH}, {letters:COUNT}, {re:PATTERN}, {file:PATH} or "
+            "{rand:LOW:HIGH}, {letters:COUNT}, {file:PATH} or "
             "{csv:COLUMN}");
     refuses("0 len:4 a\n1 len:4", false, "line 2: it is empty");
     refuses("0 GET /", false,

@@ -842,7 +842,7 @@ const struct option_foreign foreign_words[] = {
     VALUE("burst-delay", NULL, NULL,
           "bursts are not sent; --stages STAGES has steps of rates"),
     VALUE("rand-regex-url", NULL, NULL,
-          "paths are drawn by {re:[a-z]{8}} in the target"),
+          "paths are drawn by {letters:8} in the target"),
     VALUE("delay", NULL, "--think|%s", "a pause is --think TIME"),
     ALONE("benchmark", NULL, "", "there is no pause to turn off"),
     VALUE("clients", NULL, "-c|%s",

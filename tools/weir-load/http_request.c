@@ -1,7 +1,7 @@
 /*
  * The head is put together as text and compiled as one template. Whoever fills
- * it cannot end a line of it: fields and what patterns in them may become are
- * checked for control characters, and other places become digits and letters.
+ * it cannot end a line of it: fields are checked for control characters, and
+ * places become digits and letters.
  *
  * Fields that are always sent (Host, User-Agent, Accept) give way to those of
  * the command line. Content-Length and Transfer-Encoding are decided here
@@ -57,18 +57,6 @@ static bool has_control(const char *bytes, size_t len, bool blanks_too)
     return false;
 }
 
-/* Of the bytes that stand for themselves, or that a pattern draws from. */
-static bool may_have_control(const struct template *line, bool blanks_too)
-{
-    bool is_bad = has_control(line->bytes, line->len, blanks_too);
-
-    for (size_t i = 0; i < line->part_count; i++) {
-        const struct pattern *pattern = &line->parts[i].pattern;
-        is_bad |= has_control(pattern->bytes, pattern->len, blanks_too);
-    }
-    return is_bad;
-}
-
 /* A template whose bytes fit into a line. */
 static int check_line(const char *text, bool blanks_too, char *why)
 {
@@ -78,7 +66,7 @@ static int check_line(const char *text, bool blanks_too, char *why)
     if (err < 0) {
         return err;
     }
-    const bool is_bad = may_have_control(&line, blanks_too);
+    const bool is_bad = has_control(line.bytes, line.len, blanks_too);
     template_fini(&line);
     if (!is_bad) {
         return 0;

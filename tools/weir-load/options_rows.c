@@ -763,8 +763,7 @@ static const struct option rows[] = {
      NUMBER(OPTION_SIZE, 0, TABLE_MOST, http.table_bytes), .initial = "4K",
      MARK(http2), .json = "http2.header_table_bytes"},
     NOTE("Each request fills {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, "
-         "{re:[a-z]{8}}, {file:NAME} and {csv:COLUMN} anew, in paths, headers "
-         "and bodies."),
+         "{file:NAME} and {csv:COLUMN} anew, in paths, headers and bodies."),
 
     TITLE("Other protocols (tcp://, tls://, unix:)"),
     {"request", 0, "TEXT", "bytes, with \\r \\n \\t \\0 \\xHH; filled as above",

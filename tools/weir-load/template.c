@@ -7,6 +7,7 @@
  */
 #include "template.h"
 
+#include "gone.h"
 #include "tools/load/payload.h"
 
 #include <assert.h>
@@ -20,9 +21,6 @@
 
 /* The longest text behind a place's name. */
 #define ARGUMENT_SIZE 4096U
-
-/* How a place for a pattern begins. */
-static const char pattern_word[] = "{re:";
 
 /* Names of values, of the whole program. */
 static struct {
@@ -341,40 +339,21 @@ static size_t measure_name(const char *text, size_t len)
     return at < len && (text[at] == ':' || text[at] == '}') ? at : 0;
 }
 
-/* A place for a pattern, which may have braces of its own. */
-static int read_pattern(struct template *self, const char *text, size_t len,
-                        size_t *ret_at, char *why)
-{
-    const size_t begin = sizeof(pattern_word) - 1;
-    struct template_part part = {.kind = TEMPLATE_PATTERN};
-
-    _Static_assert(PATTERN_WHY_SIZE <= TEMPLATE_WHY_SIZE, "one room for both");
-    int err =
-        pattern_parse(text + begin, len - begin, &part.pattern, ret_at, why);
-    *ret_at += begin;
-    if (err < 0) {
-        return err;
-    }
-    err = add_part(self, &part, part.pattern.size_max);
-    if (err < 0) {
-        pattern_fini(&part.pattern);
-    }
-    return err < 0 ? err : (int)*ret_at + 1;
-}
-
-/* A place, whose brace is at text[0] and whose name has name_len bytes; returns
- * its size, or an error and where it is. */
+/* Reads a place, whose brace is at text[0] and whose name has name_len bytes.
+ * Returns its size, or an error. */
 static int read_place(struct template *self, const char *text, size_t len,
-                      size_t name_len, size_t *ret_at, char *why)
+                      size_t name_len, char *why)
 {
     char inside[ARGUMENT_SIZE];
     const char *end = memchr(text, '}', len);
     const size_t inside_len = end ? (size_t)(end - text) - 1 : 0;
 
+    const char *instead = gone_find(text, name_len + 1);
+
     why[0] = '\0';
-    *ret_at = 0;
-    if (strncmp(text, pattern_word, sizeof(pattern_word) - 1) == 0) {
-        return read_pattern(self, text, len, ret_at, why);
+    if (instead) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "it was removed; use %s", instead);
+        return -EINVAL;
     }
     if (!end || inside_len >= sizeof(inside) ||
         memchr(text, '\0', inside_len + 1)) {
@@ -399,7 +378,7 @@ static void explain(const char *text, size_t len, size_t at, char *why)
     snprintf(reason, sizeof(reason), "%s",
              why[0] ? why
                     : "write {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, "
-                      "{re:PATTERN}, {file:PATH} or {csv:COLUMN}");
+                      "{file:PATH} or {csv:COLUMN}");
     snprintf(why, TEMPLATE_WHY_SIZE, "at byte %zu, '%.*s': %.180s", at + 1,
              (int)(left < 24 ? left : 24), text + at, reason);
 }
@@ -422,10 +401,9 @@ static int parse(struct template *self, const char *text, size_t len, char *why)
         if (name_len == 0) {
             continue;
         }
-        size_t wrong = 0;
-        err = read_place(self, text + at, len - at, name_len, &wrong, why);
+        err = read_place(self, text + at, len - at, name_len, why);
         if (err < 0) {
-            explain(text, len, at + wrong, why);
+            explain(text, len, at, why);
             return err;
         }
         at += (size_t)err;
@@ -638,8 +616,6 @@ static size_t write_part(const struct template *self, size_t index,
         return write_number(choose(part, random), out);
     case TEMPLATE_LETTERS:
         return write_letters(part->low, random, out);
-    case TEMPLATE_PATTERN:
-        return pattern_write(&part->pattern, random, out);
     case TEMPLATE_CSV:
         return write_csv(self, part, values->seq, out);
     case TEMPLATE_VALUE:
@@ -688,9 +664,7 @@ int template_take(const char *bytes, size_t len, struct template *ret)
 bool template_may_be_empty(const struct template *self)
 {
     for (size_t i = 0; i < self->part_count; i++) {
-        const struct template_part *part = &self->parts[i];
-        if (part->kind != TEMPLATE_CSV &&
-            (part->kind != TEMPLATE_PATTERN || !part->pattern.may_be_empty)) {
+        if (self->parts[i].kind != TEMPLATE_CSV) {
             return false;
         }
     }
@@ -721,7 +695,6 @@ size_t template_render(const struct template *self,
 void template_fini(struct template *self)
 {
     for (size_t i = 0; i < self->part_count; i++) {
-        pattern_fini(&self->parts[i].pattern);
         free(self->parts[i].name);
     }
     free(self->bytes);

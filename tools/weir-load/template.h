@@ -1,10 +1,9 @@
 /*
  * Text with places that each request fills anew: {seq} the request's number,
  * {conn} its connection's, {rand:LOW:HIGH} a number, {letters:COUNT} random
- * letters, {re:PATTERN} what matches a pattern (pattern.h), {file:PATH}, the
- * bytes of a file, which is read once, and {csv:COLUMN} a field of the
- * request's row (data.h). Where names were added, {NAME} is a value that the
- * connection has of this name.
+ * letters, {file:PATH}, the bytes of a file, which is read once, and
+ * {csv:COLUMN} a field of the request's row (data.h). Where names were added,
+ * {NAME} is a value that the connection has of this name.
  *
  * A brace that is not followed by a lower-case word and ':' or '}' stands for
  * itself, so that JSON needs no escapes. Which values a request gets depends on
@@ -14,7 +13,6 @@
 #define WEIR_LOAD_TEMPLATE_H
 
 #include "data.h"
-#include "pattern.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,7 +36,6 @@ enum template_kind {
     TEMPLATE_CONN,
     TEMPLATE_RAND,
     TEMPLATE_LETTERS,
-    TEMPLATE_PATTERN,
     TEMPLATE_CSV,
     TEMPLATE_VALUE,
 };
@@ -52,8 +49,6 @@ struct template_part {
      * TEMPLATE_VALUE: low is the number of its name. */
     uint64_t low;
     uint64_t high;
-    /* TEMPLATE_PATTERN. */
-    struct pattern pattern;
     /* TEMPLATE_CSV: the name of a column; and when it is bound, which one that
      * is. */
     char *name;

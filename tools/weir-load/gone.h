@@ -1,0 +1,15 @@
+/*
+ * Words that weir-load no longer has: options, and places of templates.
+ *
+ * Each is refused by name, with what to use instead.
+ */
+#ifndef WEIR_LOAD_GONE_H
+#define WEIR_LOAD_GONE_H
+
+#include <stddef.h>
+
+/* Returns what to use instead of an option, without its dashes, or of a place
+ * of a template, with its brace. Returns NULL if the word never existed. */
+const char *gone_find(const char *word, size_t len);
+
+#endif
