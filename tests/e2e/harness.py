@@ -39,6 +39,7 @@ EXAMPLES = {os.path.basename(path).removeprefix("example-"):
 # An example that is the echo server, in the place of weir-load serve.
 ECHO = os.environ.get("WEIR_ECHO")
 LONG = os.environ.get("WEIR_LONG") == "1"
+SHORT = "WEIR_SHORT" in os.environ
 LIMIT_S = 600  # for a test that does not call extend_limit()
 WAIT_S = 60    # for an event
 # For runs of weir-load that must succeed however slow the machine is.
@@ -129,10 +130,10 @@ def run_one(function):
 
 def run(names, short=""):
     """Run all test_* functions of a script's globals(), or those that the environment
-    names; with WEIR_E2E_SHORT in it the test @short alone of a script that takes
+    names; with WEIR_SHORT in it the test @short alone of a script that takes
     long. Never returns."""
     chosen = os.environ.get("WEIR_E2E_TESTS", "").split()
-    if not chosen and short and "WEIR_E2E_SHORT" in os.environ:
+    if not chosen and short and SHORT:
         chosen = [short]
     tests = [(name, value) for name, value in names.items()
              if name.startswith("test_") and callable(value)

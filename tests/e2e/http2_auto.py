@@ -366,4 +366,4 @@ def test_go_without_tls():
         equal(result["requests"]["ok"], 40, "bodies that came back")
 
 
-run(globals())
+run(globals(), short="each_connection_speaks_what_it_agreed_on")

@@ -682,4 +682,4 @@ def test_fips_mode_that_is_demanded_must_be_on():
                 r"TLS is by wolfSSL \S+ here; .*|there is no TLS .*)\n\Z")
 
 
-run(globals())
+run(globals(), short="run_loads_serve_over_each_version_and_key")

@@ -16,13 +16,13 @@ import re
 import tempfile
 import threading
 
-from harness import LONG, WAIT_S, equal, run
+from harness import LONG, SHORT, WAIT_S, equal, run
 from postgresql import READ_ONLY, Client, Refusal, Server
 from proxy_wait import wait_until
 from proxying import Proxy
 from servers import free_port, serving
 
-ROUNDS = 50 if LONG else 5
+ROUNDS = 50 if LONG else 2 if SHORT else 5
 WRITERS = 4
 HOSTS = "127.0.0.1", "127.0.0.2"
 GUIDE = pathlib.Path(__file__).parents[2] / "include/guide/from-haproxy.md"

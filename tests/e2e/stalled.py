@@ -175,4 +175,4 @@ def test_a_server_of_streams_stops_at_the_second_signal():
 
 
 if __name__ == "__main__":
-    run(globals())
+    run(globals(), short="streams_serve_others_beside_a_thousand_stalled_clients")

@@ -534,4 +534,4 @@ def test_messages_for_old_middleboxes_come_or_not():
 
 
 if __name__ == "__main__":
-    run(globals())
+    run(globals(), short="openssl_is_served_in_both_versions_with_three_keys")

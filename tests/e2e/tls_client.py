@@ -558,4 +558,4 @@ def test_sessions_of_every_server_are_resumed():
 
 
 if __name__ == "__main__":
-    run(globals())
+    run(globals(), short="openssl_serves_in_both_versions_with_three_keys")

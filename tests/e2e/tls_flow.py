@@ -363,4 +363,4 @@ def test_wrong_certificates_of_clients_are_refused_with_their_reason():
 
 
 if __name__ == "__main__":
-    run(globals())
+    run(globals(), short="openssl_changes_its_keys_and_asks_for_ours_while_data_flows")

@@ -173,4 +173,4 @@ def test_a_file_cannot_ask_for_endless_work():
 
 
 if __name__ == "__main__":
-    run(globals())
+    run(globals(), short="keys_that_openssl_has_encrypted_are_opened")
