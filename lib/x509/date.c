@@ -72,7 +72,7 @@ bool wr_x509_date_take(struct wr_bytes *from, int64_t *ret)
     const int64_t year = 100 * century + part[0];
     if (text.size != 1 || text.data[0] != 'Z' || part[1] < 1 || part[1] > 12 ||
         part[2] < 1 || part[2] > date_days_of(year, part[1]) || part[3] > 23 ||
-        part[4] > 59 || part[5] > 60) {
+        part[4] > 59 || part[5] > 59) {
         return false;
     }
     *ret = 86400 * date_count_days(year, part[1], part[2]) + 3600 * part[3] +

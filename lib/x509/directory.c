@@ -13,7 +13,6 @@ enum {
     DIRECTORY_UTF8 = 0x0c,
     DIRECTORY_PRINTABLE = 0x13,
     DIRECTORY_IA5 = 0x16,
-    DIRECTORY_UNIQUE = 45, /* x500UniqueIdentifier */
 };
 
 static const uint8_t directory_oid_common[] = {0x55, 0x04};
@@ -53,17 +52,20 @@ static bool directory_is_at_end(const struct wr_x509_directory *directory)
     return directory->sets.size == 0 && directory->set.size == 0;
 }
 
-/* True unless the value of an attribute under 2.5.4 that RFC 5280 makes a
- * string is none (appendix A.1: all but the unique identifier). */
+/* True unless the value of an attribute that RFC 5280 makes a string is none
+ * (appendix A.1). Others under 2.5.4 have values of any kind, such as
+ * postalAddress. */
 static bool directory_has_value(const struct wr_x509_attribute *attribute)
 {
+    static const uint8_t numbers[] = {3,  4,  5,  6,  7,  8,  10, 11,
+                                      12, 41, 42, 43, 44, 46, 65};
     static const uint8_t strings[] = {
         DIRECTORY_UTF8, DIRECTORY_PRINTABLE, 0x14, DIRECTORY_IA5, 0x1c, 0x1e};
     uint8_t last = 0;
 
     wr_assert(attribute->oid.data != NULL);
     return !WR_DER_IS_OF(&attribute->oid, directory_oid_common, &last) ||
-           last == DIRECTORY_UNIQUE ||
+           !memchr(numbers, last, sizeof(numbers)) ||
            memchr(strings, attribute->tag, sizeof(strings));
 }
 

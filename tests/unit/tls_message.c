@@ -577,6 +577,8 @@ UNIT(tls_message, a_share_has_a_form_that_was_named)
 #define SHARES_OF(x)             "\0\x33\0\x0c\0\x0a\0\x17\0\1" x "\0\x1d\0\1" x
 #define OTHER(x)                 "\x7a\x7a\0\1" x
 #define ECH(x)                   "\xfe\x0d\0\1" x
+#define FOUR(x)                  x x x x
+#define ECHS                     FOUR(FOUR(FOUR(ECH("a") ECH("b"))))
 
 static void put_hello(struct message *to, const char *list, size_t size)
 {
@@ -604,7 +606,7 @@ UNIT(tls_message, a_second_hello_changes_what_was_asked_for)
     static const struct {
         uint16_t group;
         bool gave_cookie;
-        uint8_t sizes[2];
+        uint16_t sizes[2];
         const char *lists[2];
         bool is_allowed;
     } rows[] = {
@@ -628,6 +630,8 @@ UNIT(tls_message, a_second_hello_changes_what_was_asked_for)
         ROW(0, 1, 0, OTHER("a") OTHER("b"), OTHER("a") OTHER("a")),
         ROW(0, 1, 0, OTHER("a") OTHER("b"), OTHER("a")),
         ROW(0, 1, 1, ECH("a"), ECH("b")),
+        ROW(0, 1, 1, OTHER("a") ECHS, OTHER("a") ECHS),
+        ROW(0, 1, 0, ECHS OTHER("a"), ECHS OTHER("a")), /* too many */
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct message hellos[2];

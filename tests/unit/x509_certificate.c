@@ -231,7 +231,8 @@ UNIT(x509_certificate, a_day_that_no_calendar_has_makes_it_malformed)
         {"20000229000000Z", 0},        {"21000229000000Z", -EBADMSG},
         {"20240230000000Z", -EBADMSG}, {"20240430000000Z", 0},
         {"20240431000000Z", -EBADMSG}, {"20241231000000Z", 0},
-        {"20241301000000Z", -EBADMSG},
+        {"20241301000000Z", -EBADMSG}, {"20241231235959Z", 0},
+        {"20241231235960Z", -EBADMSG},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct parts parts = parts_good();

@@ -180,6 +180,9 @@ UNIT(x509_extension, constraints_of_names_with_bounds_are_told)
 
 #define TREE(text) SEQUENCE(BYTES(text))
 #define NAME       BYTES("\x82\1a")
+#define ATTRIBUTE(type, value)                                                 \
+    SEQUENCE(part_wrap(                                                        \
+        0xa4, SEQUENCE(part_wrap(0x31, SEQUENCE(BYTES("\6\3" type), value)))))
 
 struct form {
     uint8_t number;
@@ -221,6 +224,9 @@ UNIT(x509_extension, what_a_certificate_says_of_itself_has_one_form)
         {17, SEQUENCE(BYTES("\x88\1\x80")), -EBADMSG},
         {17, SEQUENCE(BYTES("\xa0\5\6\1\x2a\5\0")), -EBADMSG},
         {17, SEQUENCE(BYTES("\xa4\2\5\0")), -EBADMSG},
+        {17, ATTRIBUTE("\x55\4\3", BYTES("\x0c\1a")), 0},
+        {17, ATTRIBUTE("\x55\4\3", SEQUENCE(BYTES("\x0c\1a"))), -EBADMSG},
+        {17, ATTRIBUTE("\x55\4\x10", SEQUENCE(BYTES("\x0c\1a"))), 0},
         {18, SEQUENCE(NAME), 0},
         {18, SEQUENCE(BYTES("\x89\1a")), -EBADMSG},
         {19, BYTES("\x30\3\1\1\0"), 0}, /* common, though it is a default */
