@@ -11,11 +11,17 @@
  * 4.4.2), and so has no authorities, no lists and no rules of its own for a
  * path. It only verifies that the leaf's key has signed the handshake. Its
  * alert for a refused chain follows from the number that is set here.
+ *
+ * OpenSSL lets a program see a message and says nothing of writing to it. So
+ * nothing relies on that: whatever libssl has read in the end, the key of its
+ * leaf must be the key that weir has judged (chain_has_key()). A message that
+ * libssl did not show is refused.
  */
 #include "openssl.h"
 
 #include "lib/x509/bare.h"
 #include "lib/x509/certificate.h"
+#include "uring/alloc.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
@@ -132,29 +138,53 @@ static bool chain_write_entry(uint8_t *to, size_t size, bool is_newest,
 /* Puts bare certificates in the places of all: one with the leaf's key, and
  * another one as long as the rest. libssl has hashed the message before. If
  * they have no room libssl reads those that were sent. */
-static void chain_replace(const struct chain_list *list, bool is_newest)
+static void chain_replace(const struct chain_list *list, bool is_newest,
+                          struct wr_bytes key)
 {
     const struct wr_bytes none = {.data = NULL};
-    const struct wr_bytes *leaf = list->certs;
     uint8_t *to = (void *)(uintptr_t)list->entries.data;
     const size_t size = list->entries.size;
-    const size_t first = leaf->size + CHAIN_LENGTH + (is_newest ? 2u : 0u);
-    struct wr_x509 x509;
+    const size_t first =
+        list->certs->size + CHAIN_LENGTH + (is_newest ? 2u : 0u);
 
     wr_assert(first <= size);
-    uint8_t copy[WR_X509_BARE_KEY_MAX]; /* its place is written over */
-    struct wr_bytes key = none;
-    if (wr_x509_read(&x509, leaf->data, leaf->size) == 0 &&
-        x509.key_info.size <= sizeof(copy)) {
-        key = (struct wr_bytes){copy, x509.key_info.size};
-        memcpy(copy, x509.key_info.data, key.size);
-    }
     if (first == size ||
         !chain_write_entry(to + first, size - first, is_newest, none)) {
         wr_ignore(!chain_write_entry(to, size, is_newest, key));
     } else if (!chain_write_entry(to, first, is_newest, key)) {
         wr_ignore(!chain_write_entry(to, size, is_newest, key));
     }
+}
+
+void wr_openssl_forget_key(struct wr_tls_conn *conn)
+{
+    struct wr_openssl_own *own = wr_openssl_own_of(conn);
+
+    wr_assert(own->key || own->key_size == 0);
+    wr_free(conn->account->allocator, own->key, own->key_size);
+    own->key = NULL;
+    own->key_size = 0;
+}
+
+/* Keeps the key of a leaf that is accepted until libssl has read it, too. */
+static bool chain_keep_key(struct wr_tls_conn *conn, struct wr_bytes leaf)
+{
+    struct wr_openssl_own *own = wr_openssl_own_of(conn);
+    struct wr_x509 x509;
+
+    wr_openssl_forget_key(conn);
+    own->alert = CHAIN_INTERNAL; /* unless it is kept */
+    if (wr_x509_read(&x509, leaf.data, leaf.size) < 0) {
+        return false;
+    }
+    own->key = wr_alloc(conn->account->allocator, x509.key_info.size);
+    if (!own->key) {
+        conn->lacks_memory = true;
+        return false;
+    }
+    own->key_size = x509.key_info.size;
+    memcpy(own->key, x509.key_info.data, own->key_size);
+    return true;
 }
 
 /* libssl calls this for each record and message of a handshake; a received one
@@ -180,47 +210,50 @@ static void chain_note(int is_sent, int version, int type, const void *data,
     own->has_verdict = true;
     own->alert = CHAIN_INTERNAL;
     own->is_accepted =
-        conn->events->chain(conn, list.certs, list.count, &own->alert);
-    chain_replace(&list, is_newest);
+        conn->events->chain(conn, list.certs, list.count, &own->alert) &&
+        chain_keep_key(conn, list.certs[0]);
+    chain_replace(&list, is_newest, (struct wr_bytes){own->key, own->key_size});
 }
 
 /* ---- the verdict ---- */
 
-/* True if a key that OpenSSL could not decode as it read the certificate can be
- * decoded now: there was no memory then. */
-static bool chain_decodes(const X509 *leaf)
+/* True if OpenSSL can decode the key. */
+static bool chain_decodes(struct wr_bytes key)
 {
-    unsigned char *der = NULL;
+    const unsigned char *at = key.data;
+    EVP_PKEY *decoded = d2i_PUBKEY(NULL, &at, (long)key.size);
+    const bool is_good = decoded != NULL;
 
-    wr_assert(leaf != NULL);
-    const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
-
-    if (size <= 0) {
-        return true;
-    }
-    const unsigned char *at = der;
-    EVP_PKEY *key = d2i_PUBKEY(NULL, &at, size);
-    const bool is_good = key != NULL;
-    EVP_PKEY_free(key);
-    OPENSSL_free(der);
+    EVP_PKEY_free(decoded);
     return is_good;
 }
 
-/* True if OpenSSL can use the key of an accepted leaf. */
+/* True if OpenSSL has the key that weir has judged, and can use it. One that it
+ * could not decode as it read the certificate, and can now, lacked memory. */
 static bool chain_has_key(struct wr_tls_conn *conn, const X509 *leaf,
                           uint8_t *ret_alert)
 {
-    if (X509_get0_pubkey(leaf)) {
+    const struct wr_openssl_own *own = wr_openssl_own_of(conn);
+    const struct wr_bytes judged = {own->key, own->key_size};
+    unsigned char *der = NULL;
+
+    wr_assert(judged.data && leaf);
+    const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
+    const struct wr_bytes read = {der, size > 0 ? (size_t)size : 0};
+    const bool is_same = wr_der_is_equal(&read, &judged);
+    OPENSSL_free(der);
+    if (is_same && X509_get0_pubkey(leaf)) {
         return true;
     }
-    if (chain_decodes(leaf)) {
+    if (size <= 0 || (is_same && chain_decodes(judged))) {
         conn->lacks_memory = true;
         *ret_alert = CHAIN_INTERNAL;
         return false;
     }
-    *ret_alert = conn->events->refused(conn, WEIR_ETLSBADCERT,
-                                       "The peer's certificate cannot be "
-                                       "used: OpenSSL cannot read its key");
+    *ret_alert =
+        conn->events->refused(conn, WEIR_ETLSBADCERT,
+                              is_same ? "OpenSSL cannot read its key"
+                                      : "OpenSSL has read another key in it");
     return false;
 }
 
@@ -238,6 +271,7 @@ static int chain_callback(X509_STORE_CTX *store, void *arg)
         own->has_verdict && own->is_accepted &&
         chain_has_key(conn, X509_STORE_CTX_get0_cert(store), &alert);
     own->has_verdict = false;
+    wr_openssl_forget_key(conn);
     X509_STORE_CTX_set_error(store,
                              is_accepted ? X509_V_OK : chain_number_of(alert));
     return is_accepted;

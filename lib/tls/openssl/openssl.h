@@ -38,6 +38,8 @@ struct wr_openssl_own {
     size_t protocol_len;
     uint8_t *offered; /* client: its protocols, as ALPN has them; NULL: none */
     size_t offered_size;
+    uint8_t *key; /* of the peer's leaf, as weir has judged it; NULL: none */
+    size_t key_size;
     char *name; /* server: the one that the client asks for, or NULL */
     int16_t alert_received; /* newest fatal one; -1: none */
     int16_t alert_sent;     /* first fatal one; -1: none */
@@ -126,6 +128,8 @@ void wr_openssl_raise_level(SSL_CTX *ctx);
 /* Hands the peer's certificates to weir in the place of OpenSSL's own
  * verification. */
 void wr_openssl_use_chain(SSL_CTX *ctx);
+/* Frees the key of the peer's leaf. */
+void wr_openssl_forget_key(struct wr_tls_conn *conn);
 
 /* ---- ticket.c ---- */
 

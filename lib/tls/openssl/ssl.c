@@ -361,6 +361,7 @@ void wr_openssl_close(struct wr_tls_conn *conn)
     wr_assert(own != NULL);
     SSL_free(conn->ssl);
     SSL_SESSION_free(own->session);
+    wr_openssl_forget_key(conn);
     wr_free(conn->account->allocator, own->offered, own->offered_size);
     wr_free(conn->account->allocator, own->name,
             own->name ? strlen(own->name) + 1 : 0);
