@@ -10,38 +10,31 @@ import textwrap
 
 import machine
 from peers import name_of
-from results import BadDocument, count_text, interval_text, measured_of
+from results import BadDocument, count_text, interval_text
 
 HEADING = "## Figures"
 COLUMNS = 96
 
-# What a line of README compares: its name, its peers, and (row, case) of each
-# figure. ";" stands between figures, "," between peers.
-TLS_FIGURES = [("T11", "full handshake, ECDSA P-256"),
-               ("T11r", "resumed handshake, TLS 1.3"),
-               ("T11d", "1 MiB answers, 4 connections")]
+# What a line of README compares: its name, its rows and its peers, and which of
+# the two kept runs has them. Of all cases the line shows the best and the worst.
+LIBRARIES = ["uv_tuned", "uv", "event"]
 SERVICES = ["nginx", "haproxy"]
-ECHO = "128 B, 50 connections"
+TLS = ["T11", "T11r", "T11d"]
 LINES = [
-    ("echo of 128 B, 50 connections", ["uv_tuned", "uv", "event", "uring"],
-     [("T1", ECHO)]),
-    ("the same by tasks and streams", ["uvloop", "uring"],
-     [("T3", f"128 B by streams, {ECHO[7:]}")]),
-    ("proxy: 1 KiB; connect, ask, close", SERVICES,
-     [("T16", "1 KiB, 50 connections"),
-      ("T16c", "connect-request-close, client first")]),
-    ("TLS by {engine}: handshake; resumed; 1 MiB", SERVICES, TLS_FIGURES),
+    ("echo, callbacks", ["T1"], LIBRARIES, 0),
+    ("echo, tasks and streams", ["T3"], [*LIBRARIES, "uvloop"], 0),
+    ("echo, callbacks, on epoll", ["T20", "T20b", "T20p"], ["epoll", "uv"], 0),
+    ("weir-proxy", ["T16", "T16c"], SERVICES, 0),
+    ("TLS by {engine}", TLS, SERVICES, 0),
+    ("TLS by {engine}", TLS, SERVICES, 1),
 ]
-OTHER_TLS = ("the same by {engine}", SERVICES, TLS_FIGURES)
-# README calls what is written by hand so.
-BY_HAND = {"uring": "the ring by hand"}
 
 FIRST = ["first_weir", "weir", "uv", "first_asyncio", "first_go"]
-FIRST_NAMES = {"first_weir": "weir, the program above",
-               "weir": "its protocol", "uv": "libuv",
-               "first_asyncio": "asyncio's streams", "first_go": "Go"}
-FIRST_FIGURES = [("us CPU/msg", "CPU of a message, us"),
-                 ("B/connection", "memory of an idle connection, KiB")]
+FIRST_NAMES = {"first_weir": "weir, tasks", "weir": "weir, callbacks",
+               "uv": "libuv", "first_asyncio": "asyncio streams",
+               "first_go": "Go"}
+FIRST_FIGURES = [("us CPU/msg", "CPU per message, µs"),
+                 ("B/connection", "memory per idle connection, KiB")]
 
 
 def engine_of(document):
@@ -52,36 +45,38 @@ def engine_of(document):
 
 # ---- README ----
 
-def _ratio(document, row, case, peer):
-    for result in document["results"]:
-        if (result["row"], result["case"], result["peer"]) == (row, case, peer):
-            measured = measured_of(result)
-            return ("not run" if measured is None
-                    else f"{measured:.2f}{_interval(result)}")
-    return "not run"
-
-
 def _interval(result):
+    """Of runs from before intervals the range of the rounds."""
     text = interval_text(result, "{:.2f}–{:.2f}")
+    if not text and result["interval"] is None and len(result["ratios"]) > 1:
+        text = f"{min(result['ratios']):.2f}–{max(result['ratios']):.2f}"
     return f" ({text})" if text else ""
 
 
 def _medians(document):
     """Runs from before intervals had rounds."""
-    return (f"medians of {document['rounds']:.0f} rounds, without intervals,"
-            if document["rounds"] else "medians, with intervals of 95 %,")
+    return (f"medians of {document['rounds']:.0f} rounds, with the lowest and "
+            "the highest round," if document["rounds"]
+            else "medians, with intervals of 95 %,")
 
 
-def _line(document, name, peers, cases):
-    beside = ", ".join(BY_HAND.get(peer, name_of(peer)) for peer in peers)
-    values = "; ".join(
-        ", ".join(_ratio(document, row, case, peer) for peer in peers)
-        for row, case in cases)
-    return f"| {name.format(engine=engine_of(document))} | {beside} | {values} |"
+def _case(result):
+    return (f"{result['ratio']:.2f}{_interval(result)} of "
+            f"{name_of(result['peer'])}: {result['case']}")
+
+
+def _line(document, name, rows, peers):
+    found = sorted((result for result in document["results"]
+                    if result["row"] in rows and result["peer"] in peers
+                    and result["ratio"] is not None),
+                   key=lambda result: result["ratio"])
+    cells = [_case(result) for result in found[:1] + found[-1:]] or ["not run"] * 2
+    return (f"| {name.format(engine=engine_of(document))} | "
+            + " | ".join(cells) + " |")
 
 
 def _first(document):
-    """The table of first programs: absolute figures, for who pays them."""
+    """The table of first programs, in absolute figures."""
     cells = {}
     for result in document["results"]:
         if result["row"] == "first" and result["subject"] is not None:
@@ -89,8 +84,7 @@ def _first(document):
             cells[result["figure"], result["peer"]] = result["peer_value"]
     if not cells:
         return []
-    lines = ["", "| first programs: an echo of 128 B, 50 connections | "
-             + " | ".join(FIRST_NAMES[name] for name in FIRST) + " |",
+    lines = ["| | " + " | ".join(FIRST_NAMES[name] for name in FIRST) + " |",
              "|---|" + "---|" * len(FIRST)]
     for figure, text in FIRST_FIGURES:
         scale = 1024 if figure == "B/connection" else 1
@@ -98,7 +92,7 @@ def _first(document):
         lines.append(f"| {text} | " + " | ".join(
             "not run" if value is None else f"{value / scale:.1f}"
             for value in values) + " |")
-    return lines
+    return [*lines, ""]
 
 
 def kept(document):
@@ -119,16 +113,18 @@ def _where(document):
 
 def section(document, other):
     """README's section, from its heading to the empty line after its last table."""
-    text = (f"Server CPU for each message, as a ratio to others that take turns "
-            f"with weir: {_medians(document)} on "
-            f"{_where(document)}. `bench/run --report FILE` draws yours; "
-            "`bench/README.md` has all rows and what is missed.")
-    lines = [HEADING, "", *textwrap.wrap(text, COLUMNS,
-                                         break_on_hyphens=False),
-             "", "| | beside | weir |", "|---|---|---|"]
-    lines += [_line(document, *line) for line in LINES]
-    lines.append(_line(other, *OTHER_TLS))
-    return "\n".join([*lines, *_first(document), ""]) + "\n"
+    first = ("The same echo server (128-byte messages, 50 connections), written "
+             "the usual way for each library:")
+    text = (f"CPU time of the server for a message, as a ratio to other programs; "
+            f"the best and the worst case of each row; {_medians(document)} on "
+            f"{_where(document)}. [How it was measured](bench/README.md); "
+            "`bench/run --report FILE` measures your machine.")
+    table = _first(document)
+    lines = [HEADING, "", *([first, "", *table] if table else []),
+             *textwrap.wrap(text, COLUMNS, break_on_hyphens=False),
+             "", "| | best case | worst case |", "|---|---|---|"]
+    lines += [_line((document, other)[run], *line) for *line, run in LINES]
+    return "\n".join([*lines, ""]) + "\n"
 
 
 # ---- all rows ----

@@ -322,15 +322,23 @@ class Readme(unittest.TestCase):
         text = figures.section(parsed(), parsed())
         self.assertIn("an AMD EPYC 7R13 guest, 1 MiB of L2 and 32 MiB of L3",
                       " ".join(text.split()))
-        self.assertIn("| tuned libuv, libuv, libevent, the ring by hand | not run, "
-                      "0.50 (0.45–0.60), not run, not run |", text)
+        case = "0.50 (0.45–0.60) of libuv: 128 B, 50 connections"
+        self.assertIn(f"| echo, callbacks | {case} | {case} |", text)
+        self.assertIn("| weir-proxy | not run | not run |", text)
+
+    def test_the_worst_case_stands_beside_the_best(self):
+        run = parsed(*[result(case=case, ratio=ratio, interval=None,
+                              ratios=[ratio - 0.1, ratio, ratio + 0.2])
+                       for case, ratio in (("a", 0.9), ("b", 1.2), ("c", 0.5))])
+        self.assertIn("| echo, callbacks | 0.50 (0.40–0.70) of libuv: c | "
+                      "1.20 (1.10–1.40) of libuv: b |", figures.section(run, run))
 
     def test_each_run_says_whose_tls_it_had(self):
         text = figures.section(
             parsed(versions={"weir": "0.1.0, TLS by wolfSSL 5.7.2"}),
             parsed(versions={"weir": "0.1.0, TLS by OpenSSL 3.0.19"}))
-        self.assertIn("| TLS by wolfSSL: ", text)
-        self.assertIn("| the same by OpenSSL | ", text)
+        self.assertIn("| TLS by wolfSSL | ", text)
+        self.assertIn("| TLS by OpenSSL | ", text)
 
     def test_all_rows_show_what_is_missed_and_what_was_not_run(self):
         text = figures.table(

@@ -1,4 +1,4 @@
-"""The commands that README.md, CONTRIBUTING.md and bench/README.md print.
+"""The commands that the READMEs and CONTRIBUTING.md print.
 
 Each line is in one of two tables here: those that are run as they are written, in a
 folder that looks like a clone, and those that are not, with the reason. A line that is
@@ -26,9 +26,9 @@ from shell import Shell, engine, left
 
 SKIP = 77
 LIMIT_S = 900
-TEXTS = ("README.md", "CONTRIBUTING.md", "bench/README.md")
+TEXTS = ("README.md", "CONTRIBUTING.md", "tests/README.md", "bench/README.md")
 BLOCK = re.compile(r"(?<=\n\n)((?: {4}.*\n)+)")
-HEADS = ("tools/", "tests/", "bench/", "build", "meson ", "ninja ", "cc ",
+HEADS = ("tools/", "tests/", "bench/", "build", "git ", "meson ", "ninja ", "cc ",
          "CC=", "WEIR_", "weir-", "./")
 FLAG = re.compile(r"(?<=\s)--[a-z][a-z-]*")
 
@@ -54,13 +54,6 @@ RUNS = (
     ("./echo", [], TALK),
     ("tools/demo", ["..."], None),
     ("build/tests/test-unit --filter='slab/*'", ["..."], None),
-    ("weir-load serve --mode http http://127.0.0.1:8080 &",
-     ["serving http on http://127.0.0.1:8080"], None),
-    ("weir-load -c 50 -d 10s http://127.0.0.1:8080/", ["..."], "kill $!"),
-    ("weir-proxy tls://:443 --cert site.pem "
-     "tcp://10.0.0.1:80,tcp://10.0.0.2:80",
-     ["...", "... serves tls://0.0.0.0:443", "... serves tls://[::]:443"],
-     "kill $!"),
 )
 INSTALLS = "installs packages; tests/ run where it has"
 NEWCOMER = "tests/guide/newcomer.py runs it, in a bare root"
@@ -68,6 +61,7 @@ THIS = "makes the build in which this test runs, or tests it"
 LONG = "takes longer than a test may"
 REASONS = {
     "tools/check": LONG,
+    "git format-patch --base=auto @{upstream}": "needs a commit that upstream lacks",
     "tools/deps --build": NEWCOMER,
     "meson install -C build": NEWCOMER,
     "ldconfig": NEWCOMER,
@@ -103,6 +97,7 @@ REASONS = {
     "tests/platforms/platforms.py --suites unit tasks -- musl":
         "needs cross compilers",
     "bench/run --rows T1,T5": "wants the machine for itself",
+    "bench/run --rows growth,growth-loop,growth-proxy": LONG,
     "bench/run --report PAGE.html --json RESULTS.json":
         "wants the machine for itself",
     "bench/report.py -o PAGE.html RESULTS.json OTHERS.json":
@@ -198,16 +193,9 @@ def run_others(source, build, folder):
     (folder / "echo.c").write_text(program, encoding="utf-8")
     shell = Shell(folder, environment(source, build, folder))
     try:
-        shell.run("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x "
-                  "-keyout key.pem -out site.pem 2>/dev/null; "
-                  "cat key.pem >>site.pem", [])
         for command, wanted, end in RUNS:
-            # What serves goes to the background, as in another terminal.
-            serves = end and not command.startswith("weir-load")
-            # A load beside other work may be invalid.
-            loads = command.startswith("weir-load -c")
-            shell.run(command + (" &" if serves else " || [ $? -eq 5 ]" if loads else ""),
-                      wanted)
+            # A server goes to the background, as in another terminal.
+            shell.run(command + (" &" if end else ""), wanted)
             if end:
                 shell.run(end, ["..."])
         shell.end()

@@ -2,9 +2,9 @@
 """A newcomer's path: from a bare root to an answer of a program of their own.
 
 In a root of the distribution that has nothing but its base, the last commit is
-cloned, and what README.md says is done as it says it: the commands of its section
-"In your program"; its first program written down, compiled by the command below it
-and started; one line sent to it, which must come back. No command stands here.
+cloned, and what README.md says is done as it says it: the commands that install
+weir; its first program written down, compiled by the command below it and started;
+one line sent to it, which must come back. No command stands here.
 The seconds of each stage are printed. It takes some minutes, the network and root
 of the machine, so it is run by hand.
 """
@@ -39,12 +39,11 @@ kill $! && wait $!
 def read_path():
     """README's commands, its program, and the commands of the program."""
     text = (SOURCE / "README.md").read_text(encoding="utf-8")
-    parts = {part.partition("\n")[0]: part for part in text.split("\n## ")}
-    first = parts["An echo server"]
-    code, after = re.match(r".*?^```c\n(.*?)^```\n(.*?)(?=^```|\Z)", first,
+    before, first = text.split("\n## ")[:2]
+    install = before.partition("To install weir:\n")[2]
+    code, after = re.match(r".*?^```c\n(.*?)^```\n(.*)", first,
                            re.M | re.S).groups()
-    return (COMMAND.findall(parts["In your program"]), code,
-            COMMAND.findall(after))
+    return COMMAND.findall(install), code, COMMAND.findall(after)
 
 
 class Path:

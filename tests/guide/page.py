@@ -28,8 +28,10 @@ C_FLAGS = "-std=gnu11 -Wall -Wextra -Wpedantic -Werror"
 CXX_FLAGS = "-std=c++20 -Wall -Wextra -Werror"
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 # Programs of others that commands of pages call.
-FOREIGN = ("clang++", "curl", "dig", "g++", "gdb", "nc", "openssl", "redis-cli", "socat",
+FOREIGN = ("clang++", "curl", "dig", "g++", "gdb", "jq", "nc", "openssl", "redis-cli", "socat",
            "valgrind")
+# The flags of libraries that programs of pages use, by their headers.
+LIBRARIES = {"uv.h": "-luv", "http_parser.h": "-lhttp_parser"}
 LIMIT_S = 120
 
 
@@ -54,6 +56,7 @@ class Page:
         self.env = dict(
             os.environ, LC_ALL="C.UTF-8",
             PKG_CONFIG_PATH=str(self.folder / "packages"),
+            LIBRARY_PATH=str(self.folder / "packages"),
             LD_LIBRARY_PATH=str(build),
             PATH=f"{self.folder / 'bin'}:{build / 'tools'}:"
                  f"{os.environ['PATH']}:/usr/sbin:/sbin", **engine())
@@ -85,6 +88,8 @@ class Page:
                 text = re.sub(rf"^{name}=.*$", f"{name}={place}", text,
                               flags=re.M)
             (folder / path.name).write_text(text, encoding="utf-8")
+        for path in (self.source / ".deps" / "lib").glob("lib*.a"):
+            (folder / f"libweir-{path.name[3:]}").symlink_to(path)
 
     def wrap(self, name, real):
         """The compiler by its name, with the flags of this build besides.
@@ -110,8 +115,13 @@ class Page:
         if re.search(r"<weir/tls|weir-tls", self.text) and not (
                 self.build / "libweir-tls.so").exists():
             raise Missing("built without libweir-tls")
-        if self.flags and re.search(r"^\$ valgrind|^```cpp", self.text, re.M):
+        if self.flags and re.search(r"^\$ valgrind|^\$ cc -static|^```cpp", self.text,
+                                    re.M):
             raise Missing("not with a sanitizer")
+        for header in LIBRARIES:
+            if f"<{header}>" in self.text and not pathlib.Path(
+                    "/usr/include", header).exists():
+                raise Missing(f"no {header} here")
 
     # ---- one block ----
 
@@ -140,6 +150,8 @@ class Page:
         compilers = ["cc"] if block.kind == "c" else ["g++", "clang++"]
         flags = self.call("pkg-config", "--cflags", "--libs",
                           packages(block.body)).split()
+        flags += [flag for header, flag in LIBRARIES.items()
+                  if f"<{header}>" in block.body]
         for name in compilers:
             if not (self.folder / "bin" / name).exists():
                 continue
