@@ -61,8 +61,8 @@ def _medians(document):
 
 
 def _case(result):
-    return (f"{result['ratio']:.2f}{_interval(result)} of "
-            f"{name_of(result['peer'])}: {result['case']}")
+    return (f"{result['case']}: {result['ratio']:.2f} of "
+            f"{name_of(result['peer'])}{_interval(result)}")
 
 
 def _line(document, name, rows, peers):
@@ -115,9 +115,9 @@ def section(document, other):
     """README's section, from its heading to the empty line after its last table."""
     first = ("The same echo server (128-byte messages, 50 connections), written "
              "the usual way for each library:")
-    text = (f"CPU time of the server for a message, as a ratio to other programs; "
-            f"the best and the worst case of each row; {_medians(document)} on "
-            f"{_where(document)}. [How it was measured](bench/README.md); "
+    text = (f"CPU time of the server for a message, as a ratio to another program "
+            f"(0.5 is half its CPU time), in the best and the worst case of each row: "
+            f"{_medians(document)} on {_where(document)}. [How it was measured](bench/README.md); "
             "`bench/run --report FILE` measures your machine.")
     table = _first(document)
     lines = [HEADING, "", *([first, "", *table] if table else []),

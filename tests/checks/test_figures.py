@@ -322,7 +322,7 @@ class Readme(unittest.TestCase):
         text = figures.section(parsed(), parsed())
         self.assertIn("an AMD EPYC 7R13 guest, 1 MiB of L2 and 32 MiB of L3",
                       " ".join(text.split()))
-        case = "0.50 (0.45–0.60) of libuv: 128 B, 50 connections"
+        case = "128 B, 50 connections: 0.50 of libuv (0.45–0.60)"
         self.assertIn(f"| echo, callbacks | {case} | {case} |", text)
         self.assertIn("| weir-proxy | not run | not run |", text)
 
@@ -330,8 +330,8 @@ class Readme(unittest.TestCase):
         run = parsed(*[result(case=case, ratio=ratio, interval=None,
                               ratios=[ratio - 0.1, ratio, ratio + 0.2])
                        for case, ratio in (("a", 0.9), ("b", 1.2), ("c", 0.5))])
-        self.assertIn("| echo, callbacks | 0.50 (0.40–0.70) of libuv: c | "
-                      "1.20 (1.10–1.40) of libuv: b |", figures.section(run, run))
+        self.assertIn("| echo, callbacks | c: 0.50 of libuv (0.40–0.70) | "
+                      "b: 1.20 of libuv (1.10–1.40) |", figures.section(run, run))
 
     def test_each_run_says_whose_tls_it_had(self):
         text = figures.section(
