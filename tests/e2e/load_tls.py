@@ -346,7 +346,7 @@ def test_the_first_bytes_of_all_but_the_first_connection_go_with_the_syn():
                 serve=f"--fast-open {' '.join(ECDSA) if is_tls else ''}",
                 client=" ".join(("--engine", engine, *PATIENT,
                                  *(TRUST if is_tls else ()))))
-            equal((outcome.status, outcome.err), (OK, ""), "the outcome")
+            equal(outcome.status, OK, f"exit status, with {outcome.err!r}")
             result = outcome.json()
             equal((result["requests"]["ok"], result["connections"]["fast_open"],
                    result["config"]["sockets"]["fast_open"]), (20, 19, True),
@@ -460,6 +460,19 @@ def test_each_bad_certificate_has_its_reason():
         with Serving("--cert", matrix(f"{name}.pem"), "--key",
                      matrix(f"{name}.key")) as server:
             fails(*trust, server.url, phase="tls", code=code)
+
+
+def test_serve_tells_of_a_certificate_that_cannot_serve():
+    for name, words in (("expired", "the certificate has expired"),
+                        ("orphan", "no certificate of its issuer follows"),
+                        ("good-chain", None)):
+        with Serving("--cert", matrix(f"{name}.pem"), "--key",
+                     matrix(f"{name}.key")) as server:
+            said = [line for line in server.stop().splitlines()
+                    if "warning" in line]
+        equal(len(said), 1 if words else 0, f"warnings in {said}")
+        matches("".join(said), f"TLS: warning: .*{name}.pem: {words}"
+                if words else "", "what it says")
 
 
 def test_lists_of_revocations():

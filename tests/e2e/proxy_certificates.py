@@ -35,6 +35,10 @@ def make_certificate(name, cn, issuer=None, kind=CURVE, subject=None):
                       f"subjectAltName=DNS:{cn},IP:127.0.0.1", "-keyout",
                       f"{base}.key", "-out", f"{base}.crt", *usage, *flags)
     equal(outcome.status, 0, f"openssl, which said {outcome.err!r}")
+    if issuer:
+        with open(f"{folder.name}/{issuer}.crt", "rb") as above, \
+                open(f"{base}.crt", "ab") as chain:
+            chain.write(above.read())
     with open(f"{base}.pem", "wb") as out:
         for part in (".crt", ".key"):
             with open(base + part, "rb") as file:

@@ -400,16 +400,24 @@ def dated(base, begin, end):
     return f"{base}.pem"
 
 
-def test_a_certificate_whose_time_is_over_or_to_come_is_told():
+def test_a_certificate_that_cannot_serve_now_is_told():
     with tempfile.TemporaryDirectory() as folder:
         good = certificates()["proxy"]
         old = dated(f"{folder}/old", "20200101000000Z", "20210102030405Z")
         new = dated(f"{folder}/new", "20900101000000Z", "20910101000000Z")
+        alone = f"{folder}/alone.pem"
+        with open(good, encoding="ascii") as file:
+            text = file.read()
+        begin = text.index("-----BEGIN CERTIFICATE", 1)
+        with open(alone, "w", encoding="ascii") as out:
+            out.write(text[:begin] + text[text.index("-----BEGIN PRIVATE"):])
         for cert, words in (
                 (old, f"z: warning: a certificate in '{old}' expired at "
                       "2021-01-02 03:04:05 UTC\n"),
                 (new, f"z: warning: a certificate in '{new}' is not valid "
                       "before 2090-01-01 00:00:00 UTC\n"),
+                (alone, f"z: warning: '{alone}' has no certificate of the "
+                        "issuer, so that peers must have that one themselves\n"),
                 (good, "")):
             flags = ("tls://127.0.0.1:0", "tcp://127.0.0.1:1", "--name", "z",
                      "--cert", cert)

@@ -63,6 +63,8 @@ int tls_make_context(const struct tls_flags *flags, bool is_server,
     if (err < 0) {
         say("TLS: %s (%s)", *text ? text : weir_strerror(err),
             weir_err_name(err));
+    } else if (is_server && *text) {
+        say("TLS: warning: %s", text);
     }
     return err;
 }

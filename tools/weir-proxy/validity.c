@@ -87,14 +87,15 @@ static void warn(const char *service, const char *path, const char *what,
         text);
 }
 
-static void look_at(const char *service, const char *path, const void *der,
+/* True if the certificate was not signed by its own key, as by the name. */
+static bool look_at(const char *service, const char *path, const void *der,
                     size_t size)
 {
     struct weir_tls_certificate certificate = {.size = sizeof(certificate)};
     const int64_t now = (int64_t)(clock_wall_ns() / UINT64_C(1000000000));
 
     if (weir_tls_certificate_read(der, size, &certificate) < 0) {
-        return;
+        return false;
     }
     if (now > certificate.not_after_s) {
         warn(service, path, "expired at", certificate.not_after_s);
@@ -105,6 +106,9 @@ static void look_at(const char *service, const char *path, const void *der,
                    (certificate.not_after_s - certificate.not_before_s) / 4) {
         warn(service, path, "expires soon, at", certificate.not_after_s);
     }
+    return certificate.issuer.size != certificate.subject.size ||
+           memcmp(certificate.issuer.data, certificate.subject.data,
+                  certificate.issuer.size) != 0;
 }
 
 /* Is a block of this name a certificate, as the library has them? */
@@ -123,15 +127,23 @@ static void look_into(const char *service, const char *path)
     static const char end[] = "-----END";
     char *text = path ? read_file(path) : NULL;
     char *at = text;
+    size_t count = 0;
+    bool needs_more = false;
 
     while (at && (at = strstr(at, begin))) {
         const char *name = at + sizeof(begin) - 1;
         char *behind = strstr(name, end);
         at += strcspn(at, "\n");
         if (behind && is_certificate(name)) {
-            look_at(service, path, at, decode(at, behind));
+            needs_more = look_at(service, path, at, decode(at, behind));
+            count++;
         }
         at = behind;
+    }
+    if (count == 1 && needs_more) {
+        say("%s: warning: '%s' has no certificate of the issuer, so that peers "
+            "must have that one themselves",
+            service, path);
     }
     free(text);
 }
