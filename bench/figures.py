@@ -17,7 +17,7 @@ COLUMNS = 96
 
 # What a line of README compares: its name, its rows and its peers, and which of
 # the two kept runs has them. Of all cases the line shows the best and the worst.
-LIBRARIES = ["uv_tuned", "uv", "event"]
+LIBRARIES = ["uring", "uv_tuned", "uv", "event"]
 SERVICES = ["nginx", "haproxy"]
 TLS = ["T11", "T11r", "T11d"]
 LINES = [
