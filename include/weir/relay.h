@@ -99,9 +99,10 @@ enum weir_relay_cause {
     WEIR_RELAY_LIFETIME,
     /** By the program. */
     WEIR_RELAY_CANCELED,
-    /** By the write-stall time-out of a transport whose own bytes waited
-     * meanwhile for the other side, or for its rate. Such a peer often reads
-     * nothing because it cannot write, so that the other side is the cause. */
+    /** By the write-stall time-out of a transport whose own bytes have not all
+     * reached the other side's peer, or wait for their rate. Such a peer often
+     * reads nothing because it cannot write, so that the other side is the
+     * cause. */
     WEIR_RELAY_HELD_UP,
 };
 

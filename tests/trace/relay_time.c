@@ -21,6 +21,8 @@
 #define KIB 1024u
 #define MIB (1024u * KIB)
 
+#define ENDLESS UINT64_MAX
+
 static weir_loop *loop;
 static bool traces;
 static weir_transport *sides[2];
@@ -345,20 +347,28 @@ UNIT(relay_time, a_time_out_of_one_side_resets_the_other)
     expect_eq(peer_take(0), -ECONNRESET);
 }
 
-/* Each peer sends without end. B's reads nothing, and A's @most bytes of each
- * 10 ms, until B's write-stall limit has ended the relay. */
-static void stall_b(const struct weir_relay_options *options, size_t most,
-                    enum weir_relay_cause cause)
+/* A's peer sends without end, and B's @of_b bytes. B's reads nothing, and A's
+ * @most bytes of each 10 ms, until B's write-stall limit has ended the relay.
+ */
+static void stall_b(const struct weir_relay_options *options, uint64_t of_b,
+                    size_t most, enum weir_relay_cause cause)
 {
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
                                            .write_stall_ns = S};
     static uint8_t bytes[64 * KIB];
+    uint64_t unsent[2] = {ENDLESS, of_b};
 
     start(options);
     expect_eq(weir_transport_set_timeouts(sides[1], &timeouts), 0);
     for (int i = 0; i < 1000 && done_count == 0; i++) {
         for (int side = 0; side < 2; side++) {
-            while (fake_peer_write(peers[side], bytes, sizeof(bytes)) > 0) {
+            ssize_t len = 1;
+            while (len > 0 && unsent[side] > 0) {
+                const uint64_t left = unsent[side];
+                len = fake_peer_write(peers[side], bytes,
+                                      left < sizeof(bytes) ? left
+                                                           : sizeof(bytes));
+                unsent[side] -= len > 0 ? (uint64_t)len : 0;
             }
         }
         clock_run_for(loop, 10 * MS);
@@ -374,26 +384,32 @@ static void stall_b(const struct weir_relay_options *options, size_t most,
     expect_eq(record.cause, cause);
 }
 
-UNIT(relay_time, a_side_whose_bytes_are_taken_stalls_by_itself)
+UNIT(relay_time, a_side_whose_bytes_have_arrived_stalls_by_itself)
 {
-    stall_b(NULL, 16 * MIB, WEIR_RELAY_TIMEOUT);
+    stall_b(NULL, 10 * KIB, 0, WEIR_RELAY_TIMEOUT);
+}
+
+/* A's kernel has them all, and A's peer's has room for 64 KiB. */
+UNIT(relay_time, a_side_whose_bytes_wait_in_the_kernel_is_held_up)
+{
+    stall_b(NULL, 100 * KIB, 0, WEIR_RELAY_HELD_UP);
 }
 
 UNIT(relay_time, a_side_whose_bytes_the_other_takes_slowly_is_held_up)
 {
-    stall_b(NULL, KIB, WEIR_RELAY_HELD_UP);
+    stall_b(NULL, ENDLESS, KIB, WEIR_RELAY_HELD_UP);
 }
 
 UNIT(relay_time, a_side_whose_bytes_the_other_does_not_take_is_held_up)
 {
-    stall_b(NULL, 0, WEIR_RELAY_HELD_UP);
+    stall_b(NULL, ENDLESS, 0, WEIR_RELAY_HELD_UP);
 }
 
 UNIT(relay_time, a_side_whose_bytes_wait_for_their_rate_is_held_up)
 {
     const struct weir_relay_options options = {.size = sizeof(options),
                                                .b_rate_bytes = KIB};
-    stall_b(&options, 16 * MIB, WEIR_RELAY_HELD_UP);
+    stall_b(&options, ENDLESS, 16 * MIB, WEIR_RELAY_HELD_UP);
 }
 
 /* The peer sends as much as it can; the other one takes all that comes. */

@@ -159,6 +159,8 @@ void wr_way_release(struct wr_way *way, enum wr_way_hold reason);
 weir_lease *wr_way_pop_initial(struct wr_way *way);
 void wr_way_drop_initial(struct wr_way *way);
 
+/* Bytes of the way that the other side's peer may not have. */
+uint64_t wr_way_left(const struct wr_way *way);
 /* Nothing is passed on any more. */
 void wr_way_break(struct wr_way *way);
 /* Aborts both sides; no effect if they were. */

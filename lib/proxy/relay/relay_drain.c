@@ -21,18 +21,6 @@
 #define LOOK_FIRST_NS WEIR_MILLISECONDS(2)
 #define LOOK_LAST_NS  WEIR_SECONDS(1)
 
-/* Bytes that the other side's peer may not have. */
-static uint64_t relay_drain_left(const struct wr_relay *relay)
-{
-    const weir_transport *to = relay->drain->way->to;
-    const uint64_t queued = weir_transport_get_write_buffer_size(to);
-
-    wr_assert(relay->state == WR_RELAY_DRAINING);
-    return to->ops->get_unacknowledged
-               ? queued + to->ops->get_unacknowledged(to)
-               : queued;
-}
-
 /* True if no more bytes of the broken side will be passed on. */
 static bool relay_drain_has_passed_all(const struct wr_way *way)
 {
@@ -117,7 +105,7 @@ static void relay_drain_arm(struct wr_relay *relay)
 void wr_relay_drain_look(struct wr_relay *relay)
 {
     const struct wr_drain *drain = relay->drain;
-    const uint64_t left = relay_drain_left(relay);
+    const uint64_t left = wr_way_left(drain->way);
 
     wr_assert(!wr_way_back(drain->way)->is_lost);
     relay_drain_note(relay, left);
@@ -147,7 +135,7 @@ static void relay_drain_begin(struct wr_relay *relay, struct wr_way *way)
                                       .looked_ns = now_ns,
                                       .wait_ns = LOOK_FIRST_NS};
     wr_relay_set_state(relay, WR_RELAY_DRAINING);
-    relay->drain->taken_bytes = way->bytes - relay_drain_left(relay);
+    relay->drain->taken_bytes = way->bytes - wr_way_left(way);
     wr_way_break(back);
     if (wr_way_is_read(back)) { /* its bytes are dropped */
         weir_transport_resume_reading(back->from);

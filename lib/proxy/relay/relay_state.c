@@ -145,13 +145,24 @@ static void relay_state_note_cause(struct wr_relay *relay,
     }
 }
 
-/* True if bytes of a side wait for the other side, or for their rate. */
+uint64_t wr_way_left(const struct wr_way *way)
+{
+    const weir_transport *to = way->to;
+    const uint64_t queued = weir_transport_get_write_buffer_size(to);
+
+    wr_assert(to != way->from);
+    return to->ops->get_unacknowledged
+               ? queued + to->ops->get_unacknowledged(to)
+               : queued;
+}
+
+/* True if bytes of a side wait for the other side, or for their rate. A peer
+ * that reads slowly leaves bytes in the kernel's queue even when the relay has
+ * just passed all on. */
 static bool relay_state_is_held_up(const struct wr_way *way)
 {
-    wr_assert(way->to != way->from);
     return wr_way_is_live(way) &&
-           ((way->holds & (WR_WAY_FULL | WR_WAY_RATE)) ||
-            weir_transport_get_write_buffer_size(way->to) > 0);
+           ((way->holds & (WR_WAY_FULL | WR_WAY_RATE)) || wr_way_left(way) > 0);
 }
 
 static enum weir_relay_cause relay_state_find_cause(int err)
