@@ -18,6 +18,9 @@ static struct wr_random draws;
 
 /* What the model knows of them. */
 static int64_t model_turns[TARGETS];
+static bool model_takes_part[TARGETS];
+static uint64_t model_bounds[TARGETS]; /* once it takes no part */
+static uint64_t model_bound;           /* of those that do */
 static struct wr_random model_draws;
 
 static struct owner {
@@ -50,12 +53,56 @@ static bool model_is_less_busy(const struct owner *owner, size_t a, size_t b)
                owner->all[a].weight;
 }
 
+static void model_scale(size_t target, uint64_t bound, uint64_t was)
+{
+    const int64_t credit = model_turns[target];
+    const int64_t size = credit < 0 ? -credit : credit;
+
+    if (bound < was) {
+        int64_t scaled = size * (int64_t)bound / (int64_t)was;
+        scaled = scaled < (int64_t)bound / 2 ? 0 : scaled;
+        model_turns[target] = credit < 0 ? -scaled : scaled;
+    }
+}
+
+/* Those that come have credits of their time; then all are scaled if the
+ * weights are half of before. */
+static void model_follow(const struct owner *owner, enum wr_tier tier)
+{
+    bool may[TARGETS] = {false};
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < owner->count; i++) {
+        may[owner->of[i]] = model_may(owner, i, tier);
+        total += model_may(owner, i, tier) ? owner->all[i].weight : 0;
+    }
+    for (size_t target = 0; target < TARGETS; target++) {
+        if (model_takes_part[target] && !may[target]) {
+            model_bounds[target] = model_bound;
+        } else if (!model_takes_part[target] && may[target]) {
+            model_scale(target, model_bound, model_bounds[target]);
+        }
+        model_takes_part[target] = may[target];
+    }
+    const uint64_t was = model_bound;
+    model_bound = total > was ? total : was;
+    if (total > 0 && total <= was / 2) {
+        model_bound = total;
+        for (size_t target = 0; target < TARGETS; target++) {
+            if (may[target]) {
+                model_scale(target, total, was);
+            }
+        }
+    }
+}
+
 /* Among those as little busy as @peer; SIZE_MAX: among all. */
 static size_t model_in_turn(const struct owner *owner, enum wr_tier tier,
                             size_t peer)
 {
     size_t best = SIZE_MAX;
     int64_t total = 0;
+    model_follow(owner, tier);
     for (size_t i = 0; i < owner->count; i++) {
         if (!model_may(owner, i, tier) ||
             (peer != SIZE_MAX && model_is_less_busy(owner, peer, i))) {
@@ -263,6 +310,7 @@ static void walk(uint32_t most, enum weir_balance balance, uint64_t ends)
 static void start(void)
 {
     wr_turns_init(&turns);
+    memset(targets, 0, sizeof(targets));
     dice = unit_random_new();
     draws.state = unit_random_next(&dice);
     model_draws = draws;
@@ -309,6 +357,7 @@ static int count_first(uint32_t first, uint32_t second, int count)
 
     wr_turns_set(&turns, &targets[0], first, 0);
     wr_turns_set(&turns, &targets[1], second, 1);
+    wr_turns_scale(&turns);
     while (count-- > 0) {
         chosen += wr_turns_choose(&turns) == &targets[0];
     }
@@ -319,7 +368,22 @@ UNIT(upstream_turns, weights_that_are_others_owe_nothing)
 {
     start();
     expect_eq(count_first(1, 256, 100), 0);
-    wr_turns_forget(&turns);
     expect_eq(count_first(1, 1, 20), 10);
     wr_turns_clear(&turns);
+}
+
+/* One of two light ones has had a turn beside it, or all that it was owed. */
+UNIT(upstream_turns, a_heavy_one_that_leaves_owes_nothing_to_light_ones)
+{
+    for (uint32_t away = 0; away <= 1; away++) {
+        start();
+        wr_turns_set(&turns, &targets[2], 256, 2);
+        count_first(1, 1, 100);
+        count_first(1, 1 - away, 0);
+        wr_turns_set(&turns, &targets[2], 0, 2);
+        count_first(1, 1 - away, 1);
+        const int first = count_first(1, 1, 20);
+        expect_eq(first >= 9 && first <= 11, true, "%d of 20", first);
+        wr_turns_clear(&turns);
+    }
 }

@@ -208,14 +208,16 @@ static size_t choose_in_turn(struct wr_choosing *choosing,
 {
     struct wr_turns *turns = candidates->turns;
 
-    if (choosing->version != turns->version &&
-        !choose_follow_turns(choosing, candidates)) {
-        wr_turns_begin(turns, choose_is_by_connections(choosing));
-        if (choose_set_turns(choosing, candidates) < turns->count) {
-            wr_turns_clear(turns); /* there are some of another set */
-            choose_set_turns(choosing, candidates);
+    if (choosing->version != turns->version) {
+        if (!choose_follow_turns(choosing, candidates)) {
+            wr_turns_begin(turns, choose_is_by_connections(choosing));
+            if (choose_set_turns(choosing, candidates) < turns->count) {
+                wr_turns_clear(turns); /* there are some of another set */
+                choose_set_turns(choosing, candidates);
+            }
+            choosing->version = turns->version;
         }
-        choosing->version = turns->version;
+        wr_turns_scale(turns);
     }
     wr_assert(turns->count <= candidates->count);
     return turns->count > 0 ? wr_turns_choose(turns)->index : NO_INDEX;

@@ -518,14 +518,6 @@ void wr_shared_part_pause(struct wr_shared_part *part, bool is_paused,
     wr_shared_unlock(part->call->shared);
 }
 
-void wr_shared_forget_turns(weir_upstreams_shared *shared)
-{
-    wr_shared_lock(shared);
-    wr_turns_forget(&shared->turns);
-    wr_shared_note_change(shared);
-    wr_shared_unlock(shared);
-}
-
 void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns)
 {
     wr_shared_lock(part->call->shared);

@@ -255,9 +255,6 @@ wr_shared_part_copy_addresses(const struct wr_shared_part *part,
                               const struct weir_allocator *allocator,
                               struct weir_address **ret, size_t *ret_count);
 
-/* A weight is another one: turns begin anew. */
-void wr_shared_forget_turns(weir_upstreams_shared *shared);
-
 /* Its set is retired: another one makes the checks. */
 void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns);
 /* It makes no checks while it is paused: others do, if there are any. */

@@ -177,6 +177,23 @@ static void turns_follow(struct wr_turns *turns)
     }
 }
 
+/* Forgets less than half a turn. */
+static int64_t turns_scale(int64_t credit, uint64_t bound, uint64_t was)
+{
+    __extension__ typedef unsigned __int128 wide;
+    const bool is_owed = credit > 0;
+    const uint64_t size = is_owed ? (uint64_t)credit : -(uint64_t)credit;
+
+    if (bound >= was) {
+        return credit;
+    }
+    const int64_t scaled = (int64_t)((wide)size * bound / was);
+    if (scaled < (int64_t)(bound / 2)) {
+        return 0;
+    }
+    return is_owed ? scaled : -scaled;
+}
+
 /* ---- what the owner calls ---- */
 
 void wr_turns_init(struct wr_turns *turns)
@@ -227,14 +244,18 @@ void wr_turns_set(struct wr_turns *turns, struct wr_turn *turn, uint32_t weight,
         return;
     }
     if (turn->group) {
+        turns->total -= turn->group->weight;
         turns_remove(turns, turn);
+        turn->bound = turns->bound;
         wr_assert(turns->count > 0);
         turns->count--;
         turns_note_change(turns, turn);
     }
     if (weight > 0) {
         turn->index = index;
+        turn->credit = turns_scale(turn->credit, turns->bound, turn->bound);
         turns_insert(turns, turn, weight);
+        turns->total += weight;
         turns->count++;
         turns_note_change(turns, turn);
     }
@@ -250,16 +271,29 @@ void wr_turns_clear(struct wr_turns *turns)
     wr_assert(turns->count == 0);
 }
 
-void wr_turns_forget(struct wr_turns *turns)
+void wr_turns_scale(struct wr_turns *turns)
 {
-    struct wr_turn_group *group;
+    const uint64_t was = turns->bound;
 
-    while ((group = turns_next(turns, NULL))) {
-        struct wr_turn *turn = group->head;
-        wr_turns_set(turns, turn, 0, 0);
-        turn->credit = 0;
+    turns->bound = wr_max_u64(was, turns->total);
+    if (turns->total > was / 2 || turns->count == 0) {
+        return;
     }
-    wr_assert(turns->count == 0);
+    turns->bound = turns->total;
+    for (struct wr_turn_group *group = turns_next(turns, NULL); group;
+         group = turns_next(turns, group)) {
+        const int64_t earned = group->clock * (int64_t)group->weight;
+        struct wr_turn *scaled = NULL;
+        while (group->head) { /* their order stays, but for equal ones */
+            struct wr_turn *turn = group->head;
+            turns_cut(group, turn);
+            turn->credit =
+                turns_scale(turn->credit + earned, turns->bound, was) - earned;
+            scaled = turns_meld(scaled, turn);
+        }
+        group->head = scaled;
+    }
+    wr_assert(turns->bound > 0);
 }
 
 struct wr_turn *wr_turns_choose(struct wr_turns *turns)

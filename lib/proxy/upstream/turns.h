@@ -12,6 +12,10 @@
  * For least connections a group is of one number of connections, too, and takes
  * part while it is the least busy for its weight: the clocks of others stand.
  *
+ * A credit is at most the sum of the weights. When the sum falls to a half, as
+ * weights change or a heavy one leaves, all credits are scaled down, so that
+ * they stand for as many turns as before: a burst would follow otherwise.
+ *
  *     groups   connections / weight, the least first; equal ones by weight
  *        |
  *      heap    by credit, the highest first; equal ones by index
@@ -46,6 +50,7 @@ struct wr_turn_group {
 /* One that may take part; all zero does not. */
 struct wr_turn {
     int64_t credit;              /* in a group, less its clock's */
+    uint64_t bound;              /* of the credit, once it takes no part */
     struct wr_turn_group *group; /* NULL: it takes no part */
     struct wr_turn *above;       /* in the heap; NULL: it is the head */
     struct wr_turn *below[2];
@@ -64,6 +69,8 @@ struct wr_turns {
     struct wr_list spare;  /* as many groups as there may be, less those in use
                             */
     size_t count;          /* of those that take part */
+    uint64_t total;        /* the sum of their weights */
+    uint64_t bound;        /* of their credits */
     uint64_t version;      /* from 1 on: how often another one took part */
     struct wr_turn
         *changed[WR_TURNS_KEPT]; /* the one by which each of the last
@@ -89,9 +96,8 @@ void wr_turns_set(struct wr_turns *turns, struct wr_turn *turn, uint32_t weight,
                   size_t index);
 /* None takes part. */
 void wr_turns_clear(struct wr_turns *turns);
-/* None takes part any more, and none has credit: it was earned by weights that
- * are others now, by which it would be a burst. */
-void wr_turns_forget(struct wr_turns *turns);
+/* All that take part have their weights: scales credits that are too large. */
+void wr_turns_scale(struct wr_turns *turns);
 
 /* The one whose turn it is, which pays; one takes part at least. */
 struct wr_turn *wr_turns_choose(struct wr_turns *turns);

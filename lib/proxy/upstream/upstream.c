@@ -123,10 +123,6 @@ void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
 {
     wr_assert(weight <= WR_WEIGHT_MAX);
     wr_assert(share > 0 && share <= WR_WEIGHT_UNIT);
-    if (upstream->weight_share > 0 && /* it had a weight */
-        (weight != upstream->weight || share != upstream->weight_share)) {
-        wr_shared_forget_turns(upstream->set->call->shared);
-    }
     upstream->weight = weight;
     upstream->weight_share = (uint16_t)share;
     upstream->own_weight =
