@@ -75,7 +75,7 @@ def serving(tool, proxy, engine, flags, backend):
 def port_of(process, proxy):
     while select.select([process.stderr], [], [], START_S)[0]:
         line = process.stderr.readline().decode()
-        if found := re.search(r" serves tcp://\S*:(\d+)$", line):
+        if found := re.search(r" serves tcp://\S*:(\d+) to ", line):
             return int(found[1])
         if not line:
             break

@@ -608,7 +608,7 @@ class ProxyCost(unittest.TestCase):
             thread.join()
 
     def test_nothing_runs_on_behind_an_error(self):
-        script = "echo x serves tcp://127.0.0.1:5 >&2; sleep 600 & wait"
+        script = "echo x serves tcp://127.0.0.1:5 to x >&2; sleep 600 & wait"
         with self.assertRaises(KeyError):
             with proxy_cost.serving(["sh", "-c", script], "proxy", "poll", [],
                                     1) as (process, port):

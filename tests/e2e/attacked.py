@@ -95,7 +95,7 @@ KINDS = {
         "echo", "--threads", "2", "--drain", "1s", "--admin", "127.0.0.1:0",
         "--log", "{}/log", relays=RELAYS,
         ends_attacked=True, lacks=("no-files",), may_say="weir: " +
-        ACCEPTS_LATER + r"|weir-proxy: (.* serves \S+$|metrics at |\d+ "
+        ACCEPTS_LATER + r"|weir-proxy: (.*serves \S+ to .*$|metrics at |\d+ "
         r"descriptors are allowed|descriptors are enough for |relay\d+, route "
         r"\*: target \S+ (is (up|ejected)|begins to fail: |works again)|"
         r"connections were cut off$)"),
@@ -246,7 +246,7 @@ class AttackedProxy(Attacked):
             assert time.monotonic() < deadline, "it does not serve"
             assert not self.has_ended(), "it has ended"
             time.sleep(0.02)
-            urls = re.findall(r" serves (\S+)$", "".join(self.lines()), re.M)
+            urls = re.findall(r" serves (\S+) to ", "".join(self.lines()))
         self.admin = re.search(r"metrics at (\S+)", "".join(self.lines()))[1]
         return urls
 

@@ -105,7 +105,7 @@ def test_a_proxy_on_one_loop_needs_none():
             proxy, "--threads", "1", "--listen", "tcp://127.0.0.1:0", "--to",
             server.url, **apart()) as program:
         line = ""
-        while not (found := re.search(r" serves \S+:(\d+)$", line)):
+        while not (found := re.search(r" serves \S+:(\d+) to ", line)):
             line = read_line(program.process.stderr)
         with socket.create_connection(("127.0.0.1", int(found[1]))) as sock:
             sock.sendall(b"hello")

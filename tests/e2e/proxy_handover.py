@@ -264,7 +264,7 @@ def predecessor(folder, *flags):
 
 def serves(program):
     """It serves, and ends in order."""
-    while not (found := re.search(r" serves \S+:(\d+)$",
+    while not (found := re.search(r" serves \S+:(\d+) to ",
                                   read_line(program.process.stderr))):
         pass
     with socket.create_connection(("127.0.0.1", int(found[1])),
@@ -379,7 +379,7 @@ def test_signals_after_its_loops_end_nothing():
     with Server(echo) as server, open(reader, "rb", 0) as said, Program(
             PROXY, "--threads", "1", "tcp://127.0.0.1:0", plain(server),
             "--drain", "1ms", stderr=writer) as program:
-        while not (found := re.search(r" serves \S+:(\d+)$",
+        while not (found := re.search(r" serves \S+:(\d+) to ",
                                       read_line(said))):
             pass
         os.set_blocking(writer, False)

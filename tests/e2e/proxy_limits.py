@@ -251,7 +251,8 @@ def test_without_descriptors_it_resets_clients_and_serves_on():
         while not port:
             line = program.process.stderr.readline().decode()
             assert line, "it has ended"
-            port = line.rsplit(":", 1)[1] if " serves " in line else None
+            if " serves " in line:
+                port = line.split(" to ")[0].rsplit(":", 1)[1]
         clients = [socket.create_connection(("127.0.0.1", int(port)))
                    for _ in range(100)]
         # A proxy that tries without a pause does not sleep.

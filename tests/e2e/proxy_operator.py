@@ -215,7 +215,7 @@ def test_words_that_nobody_reads_stop_nothing_and_their_loss_is_told():
     with Server(echo) as server, open(reader, "rb", 0) as said, Program(
             PROXY, "--threads", "1", "tcp://127.0.0.1:0", plain(server),
             stderr=writer) as program:
-        while not (found := re.search(r" serves \S+:(\d+)$",
+        while not (found := re.search(r" serves \S+:(\d+) to ",
                                       read_line(said))):
             pass
         fill(writer)

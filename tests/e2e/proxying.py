@@ -49,9 +49,9 @@ class Proxy(Program):
     def read_start(self):
         line = read_line(self.process.stderr)
         self.said.append(line)
-        if found := re.search(r" serves \S+://\S*:(\d+)$", line):
+        if found := re.search(r" serves \S+://\S*:(\d+) to ", line):
             self.ports.append(int(found[1]))
-        elif found := re.search(r" serves (?:tls\+)?unix:(\S+)$", line):
+        elif found := re.search(r" serves (?:tls\+)?unix:(\S+) to ", line):
             self.ports.append(found[1])
         elif found := re.search(r"metrics at (http://\S+)/metrics", line):
             self.admin = found[1]

@@ -531,6 +531,33 @@ static int wait_for_successor(struct worker *worker)
 
 /* ---- all workers listen ---- */
 
+/* Says where a service listens, its first target and how many more it has. */
+static void say_address(const struct config_service *service,
+                        const char *scheme, const struct weir_address *address)
+{
+    const char *first = NULL;
+    size_t count = 0;
+    /* Without a name it has that of its first listener. */
+    const bool has_name = strcmp(service->name, service->listens[0].text) != 0;
+
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        if (!first && route->target_count > 0) {
+            first = route->targets[0].at.text;
+        }
+        count += route->target_count;
+    }
+    char at[WEIR_ADDRESS_TEXT_SIZE];
+    char more[32] = "";
+    if (count > 1) {
+        snprintf(more, sizeof(more), " and %zu more", count - 1);
+    }
+    say("%s%sserves %s%s to %s%s", has_name ? service->name : "",
+        has_name ? " " : "", scheme,
+        weir_address_format(address, at, sizeof(at)),
+        first ? first : "no target", more);
+}
+
 static void say_addresses(const struct proxy *proxy)
 {
     const struct setup *setup = proxy->setup;
@@ -542,13 +569,12 @@ static void say_addresses(const struct proxy *proxy)
         const struct target *at = &service->listens[one->listen];
         const bool is_unix =
             at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
-        char text[WEIR_ADDRESS_TEXT_SIZE];
-        say("%s serves %s%s", service->name,
-            is_unix      ? (at->is_tls ? "tls+" : "")
-            : at->is_any ? "any://"
-            : at->is_tls ? "tls://"
-                         : "tcp://",
-            weir_address_format(&one->address, text, sizeof(text)));
+        say_address(service,
+                    is_unix      ? (at->is_tls ? "tls+" : "")
+                    : at->is_any ? "any://"
+                    : at->is_tls ? "tls://"
+                                 : "tcp://",
+                    &one->address);
     }
 }
 
