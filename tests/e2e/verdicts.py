@@ -9,8 +9,10 @@ two busy loops; sick ones have a client that is stopped for a while, one that
 shares its CPU with three busy loops, or a server that is asked for too much. The
 server notes when the kernel received each request and when it was answered. A
 verdict is right if a run is VALID whose rate and percentiles differ from the log
-by 5 % at most, or INVALID where one differs by more. What both say of the p99 is
-printed, and how late weir-load says that it read answers.
+by 5 % at most, or by no more than the result says that the client was late and
+0.15 ms, which loopback and the wake-up of an idle CPU take on a virtual machine;
+or if it is INVALID and one differs by more than 5 %. Percentiles are printed as
+weir-load's/the log's+what is allowed, in ms.
 
 The outcome depends on the machine, so this is no test: it takes as many runs as
 are asked for, of --seconds each and one more for the warm-up.
@@ -36,6 +38,7 @@ SO_TIMESTAMPNS = 35
 MS = 10 ** 6
 SHARES = (50, 95, 99)
 WARM_UP_S = 1
+WOKEN = 0.15 * MS
 
 
 def stamp_of(ancillary):
@@ -150,29 +153,43 @@ def quantile(values, share):
     return values[min(len(values) - 1, len(values) * share // 100)]
 
 
-def differences(result, log):
-    """How far rate and percentiles are from the server's own, in percent."""
+class Figure(collections.namedtuple("Figure", "name found truth late")):
+    """What weir-load says, the log, and by how much the result says that the
+    client was late."""
+
+    def percent(self):
+        return self.found * 100 / self.truth - 100
+
+    def is_near(self, late=0):
+        return (0.95 * self.truth <= self.found
+                <= 1.05 * (self.truth + late))
+
+
+def figures(result, log):
     begin = result["start_unix_ns"]
     end = begin + result["duration_ns"]
     with open(log, encoding="ascii") as file:
         times = json.load(file)
     took = sorted(b - a for a, b in times if begin <= a < end)
-    found = (result["latency"]["response"] or result["latency"]["service"])
-    truth = {share: quantile(took, share) for share in SHARES}
+    latency = result["latency"]
     # What a closed loop would have sent to a client that costs no time.
     rate = (result["config"]["connections"] * 1e9 * len(took) / sum(took)
             if result["model"]["kind"] == "closed" else result["rate"]["offered"])
-    completed = result["rate"]["completed"] * 1e9 / result["duration_ns"]
-    far = [completed * 100 / rate - 100]
-    for share in SHARES:
-        value = found["percentiles"][str(share)]
-        if value is not None:
-            far.append(value * 100 / truth[share] - 100)
-    return far, found["percentiles"]["99"], truth[99]
+    yield Figure("rate",
+                 result["rate"]["completed"] * 1e9 / result["duration_ns"],
+                 rate, 0)
+    for share in map(str, SHARES):
+        found = (latency["response"] or latency["service"])["percentiles"][share]
+        late = [(latency.get(name) or {}).get("percentiles", {}).get(share) or 0
+                for name in ("read_lateness", "client_lateness")]
+        if found is not None:
+            yield Figure(f"p{share}", found, quantile(took, int(share)),
+                         sum(late) + WOKEN)
 
 
-def in_ms(value):
-    return "-" if value is None else f"{value / MS:.2f}"
+def in_ms(figure):
+    return "/".join(f"{value / MS:.2f}" for value in figure[1:3]) + \
+        f"+{figure.late / MS:.2f}"
 
 
 def judge(name, model, flags, options, loops=0, cpu=None, stops=False):
@@ -182,19 +199,20 @@ def judge(name, model, flags, options, loops=0, cpu=None, stops=False):
         with server(model, log) as url, busy_loops(loops, cpu):
             result = run(options.weir_load, url, (*flags, *pins),
                          options.seconds, stops)
-        far, found, truth = differences(result, log)
+        found = list(figures(result, log))
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(log)
-    worst = max(far, key=abs)
-    is_right = (result["verdict"] == "VALID") == (abs(worst) <= 5)
-    late = (result["latency"].get("read_lateness") or {}).get("percentiles", {})
-    late = late.get("99") or late.get("95")
+    worst = max(found, key=lambda figure: abs(figure.percent()))
+    is_right = (all(figure.is_near(figure.late) for figure in found)
+                if result["verdict"] == "VALID" else
+                not all(figure.is_near() for figure in found))
     reasons = "; ".join(result["invalid_reasons"])[:60]
-    print(f"{name:7} {' '.join(flags):22} {result['verdict']:8}"
-          f" {'right' if is_right else 'WRONG':6} {worst:+7.1f} %"
-          f" {in_ms(found):>8} {in_ms(truth):>8} {in_ms(late):>8}"
-          f"  {reasons}", flush=True)
+    print(f"{name:7} {' '.join(flags):15} {result['verdict']:8}"
+          f" {'right' if is_right else 'WRONG':6}"
+          f" {worst.name:4} {worst.percent():+6.1f} % "
+          f" {' '.join(f'{in_ms(figure):15}' for figure in found[1:]):47}"
+          f" {reasons}", flush=True)
     return name, is_right
 
 
@@ -209,8 +227,8 @@ def main():
     cpu = min(os.sched_getaffinity(0))
     seen = []
 
-    print("runs    flags                  verdict  it is  farthest      p99"
-          "    log's read late  reasons")
+    print("runs    flags           verdict  it is  farthest       p50             "
+          "p95             p99             reasons")
     for name, count, loops in (("idle", options.idle, 0),
                                ("beside", options.beside, 2)):
         for i in range(count):

@@ -223,6 +223,16 @@ static const struct {
      LOAD_INVALID,
      "the p99 of the response times is 4.70ms, and that of the time until the "
      "client read its answers 1.20ms"},
+    {"one of which 0.9 ms do not decide, but are told", RUN_MODEL_CONSTANT,
+     TAIL(1100 * US, 150, 4700 * US), TAIL(30 * US, 15, 900 * US), 10, LOAD_OK,
+     "percentiles of the response times may be too high: p99 by 24 %"},
+    {"the p50 and the others", RUN_MODEL_CLOSED, ALL(100 * US),
+     TAIL(10 * US, 15, 50 * US), 10, LOAD_OK,
+     "the service times may be too high: p50 by 11 %, p90 by 11 %, p99 by 100 "
+     "%"},
+    {"samples that have met a stall which the p99 does not have",
+     RUN_MODEL_CLOSED, ALL(300 * US), TAIL(10 * US, 15, 9 * MS), 10, LOAD_OK,
+     "the service times may be too high: p99 by 1000 %"},
     {"the same of a closed loop", RUN_MODEL_CLOSED,
      TAIL(1100 * US, 150, 4700 * US), TAIL(30 * US, 15, 1200 * US), 10,
      LOAD_INVALID, "the p99 of the service times is 4.70ms"},

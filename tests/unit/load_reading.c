@@ -15,43 +15,16 @@ static struct traffic traffic;
 static struct record record;
 static struct conn conn;
 static uint64_t turn_ns;
-/* The timer of the loop; NULL: none is armed. */
-static weir_callback_fn *armed_cb;
 static unsigned passed_on;
 
 /* ---- in place of the loop ---- */
 
 uint64_t __wrap_weir_loop_get_time(const weir_loop *loop);
-int __wrap_weir_loop_call_later(weir_loop *loop, uint64_t delay_ns,
-                                weir_callback_fn *cb, void *arg,
-                                struct weir_handle *ret);
-int __wrap_weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
 
 uint64_t __wrap_weir_loop_get_time(const weir_loop *loop)
 {
     (void)loop;
     return turn_ns;
-}
-
-int __wrap_weir_loop_call_later(weir_loop *loop, uint64_t delay_ns,
-                                weir_callback_fn *cb, void *arg,
-                                struct weir_handle *ret)
-{
-    cr_assert_null(armed_cb, "there is one timer at a time");
-    expect_eq(arg, &traffic);
-    expect_eq(delay_ns, PAUSE_NS);
-    armed_cb = cb;
-    (void)loop;
-    (void)ret;
-    return 0;
-}
-
-int __wrap_weir_loop_cancel(weir_loop *loop, struct weir_handle handle)
-{
-    (void)loop;
-    (void)handle;
-    armed_cb = NULL;
-    return 0;
 }
 
 /* ---- what the tests do ---- */
@@ -80,7 +53,6 @@ static void with_reading(void (*body)(void))
     traffic.measuring = true;
     traffic.ready = count_ready;
     conn.traffic = &traffic;
-    armed_cb = NULL;
     passed_on = 0;
     turn_ns = 1000;
     reading_start(&traffic);
@@ -93,15 +65,6 @@ static void with_reading(void (*body)(void))
     body();
     reading_stop(&traffic);
     cr_assert(traffic.ready == count_ready);
-    cr_assert_null(armed_cb);
-}
-
-static void fire(void)
-{
-    weir_callback_fn *cb = armed_cb;
-
-    armed_cb = NULL;
-    cb(&traffic);
 }
 
 static void answer(uint64_t now_ns)
@@ -109,17 +72,17 @@ static void answer(uint64_t now_ns)
     traffic.ready(&conn, now_ns);
 }
 
-UNIT(load_reading, between_samples_an_answer_costs_nothing)
+/* One answer of an iteration of its own, 10 ns after its begin. */
+static void take_turn(uint64_t at_ns)
 {
-    cr_assert(traffic.ready == count_ready);
-    answer(1200);
-    expect_eq(record.reading.count, 0);
+    turn_ns = at_ns;
+    answer(at_ns + 10);
 }
 
 UNIT(load_reading, a_sample_has_the_wait_for_a_cpu_and_the_place_in_the_turn)
 {
-    fire();
-    answer(1100); /* received before the timer */
+    answer(1100); /* it arms the sample */
+    answer(1200); /* of the same iteration */
     expect_eq(record.reading.count, 0);
 
     turn_ns = 5000;
@@ -129,22 +92,34 @@ UNIT(load_reading, a_sample_has_the_wait_for_a_cpu_and_the_place_in_the_turn)
     expect_eq(record.reading.count, 2);
     expect_eq(record.reading.min, 410);
     expect_eq(record.reading.max, 430);
-
-    turn_ns = 6000;
-    answer(6100);
-    expect_eq(record.reading.count, 2);
-    cr_assert(traffic.ready == count_ready);
     expect_eq(passed_on, 4);
+}
 
-    fire();
-    turn_ns = 7000;
-    answer(7007);
-    expect_eq(record.reading.min, 7);
+UNIT(load_reading, samples_that_are_far_apart_leave_no_answer_out)
+{
+    answer(1100);
+    for (uint64_t i = 1; i <= 10; i++) {
+        take_turn(i * 2 * PAUSE_NS);
+    }
+    expect_eq(record.reading.count, 10);
+    expect_eq(record.reading.max, 10);
+}
+
+UNIT(load_reading, quick_answers_are_left_out_between_samples)
+{
+    enum { TURNS = 100000 };
+
+    for (uint64_t i = 1; i <= TURNS; i++) {
+        take_turn(1000 + i * PAUSE_NS / 20);
+    }
+    cr_assert(record.reading.count > TURNS / 80);
+    cr_assert(record.reading.count < TURNS / 5);
+    expect_eq(passed_on, TURNS);
 }
 
 UNIT(load_reading, waits_before_a_request_is_sent_are_none_of_an_answer)
 {
-    fire();
+    answer(1100);
     turn_ns = 5000;
     set_waits(900);
     reading_note_wake(&traffic);
@@ -157,22 +132,27 @@ UNIT(load_reading, waits_before_a_request_is_sent_are_none_of_an_answer)
     reading_note_wake(&traffic);
     answer(6003);
     expect_eq(record.reading.max, 53);
+
+    /* It is over. */
+    turn_ns = 6000 + PAUSE_NS;
+    set_waits(1950);
+    reading_note_wake(&traffic);
+    take_turn(turn_ns + 100);
+    expect_eq(record.reading.max, 53);
 }
 
 UNIT(load_reading, the_warm_up_is_not_sampled)
 {
     traffic.measuring = false;
-    fire();
-    turn_ns = 5000;
-    answer(5010);
+    answer(1100);
+    take_turn(5000);
     expect_eq(record.reading.count, 0);
 }
 
 UNIT(load_reading, without_the_kernels_count_the_place_in_the_turn_is_left)
 {
     expect_eq(ftruncate(traffic.reading.fd, 0), 0);
-    fire();
-    turn_ns = 5000;
-    answer(5010);
+    answer(1100);
+    take_turn(5000);
     expect_eq(record.reading.max, 10);
 }

@@ -260,30 +260,42 @@ static const struct {
     const char *what;
     enum run_model model;
     uint64_t percent;
+    /* Answers took 2 ms, and were read so late; 0: there are no samples. */
+    uint64_t late_us;
     const char *slo;
     enum load_exit exit;
     /* What the objection or the warning has; NULL: there is none. */
     const char *text;
     bool is_forced;
+    bool is_idle;
 } waits[] = {
-    {"a closed loop that did not wait", RUN_MODEL_CLOSED, 1, NULL, LOAD_OK,
+    {"a closed loop that did not wait", RUN_MODEL_CLOSED, 1, 0, NULL, LOAD_OK,
      NULL, false},
-    {"one that hardly did", RUN_MODEL_CLOSED, 20, NULL, LOAD_OK,
+    {"one that hardly did", RUN_MODEL_CLOSED, 20, 0, NULL, LOAD_OK,
      "waited 20.0 % of the time for a CPU", false},
-    {"one that waited for a fourth of the time", RUN_MODEL_CLOSED, 25, NULL,
+    {"one that waited for a fourth of the time", RUN_MODEL_CLOSED, 25, 0, NULL,
      LOAD_INVALID,
      "waited 25.0 % of the time for a CPU; that is in the latencies, and a "
-     "closed loop sends less meanwhile",
+     "closed loop sends up to 25 % less by it",
      false},
-    {"the reason is named", RUN_MODEL_CLOSED, 25, NULL, LOAD_INVALID,
+    {"one whose answers lay in the socket for a tenth of their time",
+     RUN_MODEL_CLOSED, 25, 200, NULL, LOAD_INVALID, "sends up to 10 % less",
+     false},
+    {"one that waited often, and for little beside what an answer takes",
+     RUN_MODEL_CLOSED, 60, 80, NULL, LOAD_OK, "60.0 %", false},
+    {"one that waited little, and then with all its answers", RUN_MODEL_CLOSED,
+     4, 200, NULL, LOAD_OK, "4.0 %", false},
+    {"one that was woken, as a CPU was idle", RUN_MODEL_CLOSED, 25, 200, NULL,
+     LOAD_OK, "25.0 %", false, true},
+    {"the reason is named", RUN_MODEL_CLOSED, 25, 0, NULL, LOAD_INVALID,
      "other programs used 97 % of CPU 3", false},
-    {"that is allowed", RUN_MODEL_CLOSED, 25, NULL, LOAD_OK, "25.0 %", true},
-    {"an objective that holds in spite of it", RUN_MODEL_CLOSED, 25, "rate>1",
-     LOAD_OK, "25.0 %", false},
-    {"one that does not", RUN_MODEL_CLOSED, 25, "rate>1000", LOAD_INVALID,
+    {"that is allowed", RUN_MODEL_CLOSED, 25, 0, NULL, LOAD_OK, "25.0 %", true},
+    {"an objective that holds in spite of it", RUN_MODEL_CLOSED, 25, 0,
+     "rate>1", LOAD_OK, "25.0 %", false},
+    {"one that does not", RUN_MODEL_CLOSED, 25, 0, "rate>1000", LOAD_INVALID,
      "25.0 %", false},
     {"an open loop, whose requests and answers were in time",
-     RUN_MODEL_CONSTANT, 60, NULL, LOAD_OK, "60.0 %", false},
+     RUN_MODEL_CONSTANT, 60, 0, NULL, LOAD_OK, "60.0 %", false},
 };
 
 UNIT(load_sharing, a_closed_loop_is_judged_by_its_waits_for_a_cpu)
@@ -295,8 +307,16 @@ UNIT(load_sharing, a_closed_loop_is_judged_by_its_waits_for_a_cpu)
         result.model = waits[i].model;
         result.thread_count = 2;
         result.threads[0].sharing = used_up;
+        if (waits[i].is_idle) {
+            result.threads[0].sharing = (struct sharing){2, 2, 1.2, 0.4, 0};
+            result.threads[1].sharing = result.threads[0].sharing;
+        }
         result.usage.run_queue_wait_ns =
             waits[i].percent * 2 * result.window_ns / 100;
+        for (uint64_t k = 0; waits[i].late_us > 0 && k < 1000; k++) {
+            histogram_record(&result.service, 2000000);
+            histogram_record(&result.reading, waits[i].late_us * 1000);
+        }
         options.is_forced = waits[i].is_forced;
         if (waits[i].slo) {
             expect_eq(slo_parse(waits[i].slo, &options.slo, &error), 0);

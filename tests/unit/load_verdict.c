@@ -256,6 +256,32 @@ UNIT(load_verdict, what_a_server_does_to_its_connections_is_mentioned)
     }
 }
 
+/* When the first byte of an answer and its last one came, in ms; and whether
+ * the time between them is named. */
+static const struct {
+    uint64_t first;
+    uint64_t last;
+    bool is_named;
+} rests[] = {{1, 41, true},  {5, 53, true},  {41, 41, false},
+             {0, 41, false}, {1, 30, false}, {1, 60, false}};
+
+UNIT(load_verdict, a_rest_that_waits_for_an_acknowledgement_is_named)
+{
+    for (size_t i = 0; i < sizeof(rests) / sizeof(rests[0]); i++) {
+        make_good();
+        for (int k = 0; k < 1000; k++) {
+            histogram_record(&result.service, rests[i].last * 1000000);
+            if (rests[i].first > 0) {
+                histogram_record(&result.ttfb, rests[i].first * 1000000);
+            }
+        }
+        expect_eq(judge(), LOAD_OK);
+        expect_eq(result.warnings.count, rests[i].is_named ? 1 : 0, "%zu", i);
+        cr_assert(!rests[i].is_named ||
+                  strstr(result.warnings.lines[0], "delayed acknowledgement"));
+    }
+}
+
 UNIT(load_verdict, the_shortest_window_has_a_rate)
 {
     struct slo_error error;

@@ -14,6 +14,13 @@
 #define GREATEST_TIMES 100U
 #define GREATEST_NS    UINT64_C(100000000)
 
+/* Without samples a closed loop may have waited so much for a CPU. */
+#define WAITED_MOST 0.20
+
+/* From this share on a percentile is told to be too high, up to the other. */
+#define TOLD_SHARE 0.05
+#define SHARE_MOST 10
+
 /* The larger of the time and of the share of what is reported. */
 static double find_limit(const struct result *result, double response_ns,
                          double times)
@@ -47,6 +54,18 @@ const struct histogram *lateness_times(const struct result *result)
     return result->response.count > 0 ? &result->response : &result->service;
 }
 
+/* Returns a percentile of a lateness, which is a part of the times: samples may
+ * have met a rare lateness by chance. */
+static double late_at(const struct result *result, const struct histogram *late,
+                      uint32_t share)
+{
+    const struct histogram *taken = lateness_times(result);
+    const uint64_t late_ns = histogram_quantile(late, share);
+    const uint64_t taken_ns = histogram_quantile(taken, share);
+
+    return (double)(late_ns < taken_ns ? late_ns : taken_ns);
+}
+
 /* A percentile that the report has, if there are values enough for it. */
 static void look_at_quantile(const struct result *result,
                              const struct histogram *late, uint32_t share,
@@ -60,7 +79,7 @@ static void look_at_quantile(const struct result *result,
     const struct histogram *taken = lateness_times(result);
     struct lateness_figure figure = {
         .response_ns = (double)histogram_quantile(taken, share),
-        .late_ns = (double)histogram_quantile(late, share),
+        .late_ns = late_at(result, late, share),
     };
 
     if (!histogram_can_tell(taken, share) || !histogram_can_tell(late, share)) {
@@ -105,4 +124,59 @@ struct lateness_figure lateness_find_worst(const struct result *result,
     }
     keep_worse(&worst, &most);
     return worst;
+}
+
+bool lateness_write_shares(const struct result *result,
+                           const struct histogram *late, char *text,
+                           size_t size)
+{
+    const struct run_options *options = result->options;
+    const struct histogram *taken = lateness_times(result);
+    size_t len = 0;
+
+    for (size_t i = 0; i < options->column_count && len < size; i++) {
+        const uint32_t share = options->columns[i];
+        const double late_ns = late_at(result, late, share);
+        const double other_ns =
+            (double)histogram_quantile(taken, share) - late_ns;
+        /* All of it may be late. */
+        const double least_ns = late_ns / SHARE_MOST;
+        const double part =
+            late_ns / (other_ns > least_ns ? other_ns : least_ns);
+        if (histogram_can_tell(taken, share) &&
+            histogram_can_tell(late, share) && part > TOLD_SHARE) {
+            len += (size_t)snprintf(text + len, size - len, "%sp%g by %.0f %%",
+                                    len > 0 ? ", " : "", share / 1000.0,
+                                    part * 100);
+        }
+    }
+    return len > 0;
+}
+
+/* Have threads waited while a CPU was idle? That is being woken, which each
+ * client needs. */
+static bool had_idle_cpus(const struct result *result)
+{
+    for (size_t i = 0; i < result->thread_count; i++) {
+        const struct sharing *sharing = &result->threads[i].sharing;
+        if (sharing->cpu_count == 0 ||
+            sharing_idle_part(sharing) < SHARING_IDLE_PART) {
+            return false;
+        }
+    }
+    return result->thread_count > 0;
+}
+
+double lateness_lost_share(const struct result *result, double waited)
+{
+    const double late_ns = histogram_mean(&result->reading);
+    const double whole_ns = histogram_mean(&result->service);
+
+    if (had_idle_cpus(result)) {
+        return 0;
+    }
+    if (result->reading.count < LATENESS_SAMPLES) {
+        return waited > WAITED_MOST ? waited : 0;
+    }
+    return late_ns < waited * whole_ns ? late_ns / whole_ns : waited;
 }

@@ -14,6 +14,9 @@
 
 #include "result.h"
 
+/* Fewer samples of how late answers were read say nothing. */
+#define LATENESS_SAMPLES 100U
+
 /* A figure of the response times beside the same one of some lateness. */
 struct lateness_figure {
     char name[16];
@@ -33,5 +36,18 @@ double lateness_part(const struct lateness_figure *figure);
  * a name where there is none. */
 struct lateness_figure lateness_find_worst(const struct result *result,
                                            const struct histogram *late);
+
+/* Writes by how much the reported percentiles may be too high by a lateness:
+ * "p95 by 12 %, p99 by 33 %". Returns false if none is by 5 % or more. */
+bool lateness_write_shares(const struct result *result,
+                           const struct histogram *late, char *text,
+                           size_t size);
+
+/* Returns the largest share of its rate that a closed loop may have lost by
+ * waits for a CPU, which took the share @waited of the time: no more than that,
+ * and no more than the share of a request's time that its answer lay in the
+ * socket. Waits that are short beside a request's time cost nothing while the
+ * server has others to answer. */
+double lateness_lost_share(const struct result *result, double waited);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * A sample takes the place of traffic.ready, which is called after each answer,
- * until the iteration is over. What answers bring in the iteration in which the
- * timer came is left out: it was received before the timer.
+ * All answers go through note_answer(), which is in the place of traffic.ready
+ * and counts down to a sample. When it is armed, the answers of the next
+ * iteration that has some are the sample. Counting answers and not time gives
+ * iterations after a long wait no other chance than those after a short one.
  */
 #include "reading.h"
 
@@ -12,10 +13,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* From one sample to the next, at least. */
-#define PAUSE_NS UINT64_C(2000000)
-
-static void arm_later(struct traffic *traffic);
+/* About the time from one sample to the next, and the most answers between. */
+#define PAUSE_NS   UINT64_C(1000000)
+#define PAUSE_MOST 1024U
 
 /* Returns how long the thread has waited for a CPU in all, or 0 if the kernel
  * does not say it. */
@@ -34,75 +34,94 @@ static uint64_t read_waits(const struct reading *reading)
     return strtoull(second, NULL, 10);
 }
 
-/* Begins a sample, or begins it again. */
-static void begin(struct traffic *traffic)
+/* Arms a sample, perhaps again. */
+static void arm(struct traffic *traffic)
 {
     struct reading *reading = &traffic->reading;
 
-    reading->armed_ns = weir_loop_get_time(traffic->loop);
+    reading->left = 0;
     reading->turn_ns = 0;
-    reading->wait_ns = read_waits(reading);
+    reading->armed_ns = weir_loop_get_time(traffic->loop);
+    reading->waits_ns = read_waits(reading);
 }
 
-static void end(struct traffic *traffic)
+/* The iteration of the sample is over: more answers are left out before the
+ * next one if it came soon after the one before, else fewer. */
+static void pause_sampling(struct reading *reading)
 {
-    traffic->ready = traffic->reading.ready;
-    traffic->reading.is_armed = false;
+    if (reading->turn_ns - reading->last_ns >= PAUSE_NS) {
+        reading->pause = (reading->pause + 1) / 2;
+    } else if (reading->pause < PAUSE_MOST) {
+        reading->pause *= 2;
+    }
+    reading->last_ns = reading->turn_ns;
+    reading->turn_ns = 0;
+    reading->left = reading->pause > 1 ? reading->pause : 0;
 }
 
-/* Takes the place of traffic.ready. */
-static void take_sample(struct conn *conn, uint64_t now_ns)
+/* An answer that is the last before a sample, or may be in one. */
+static void take_sample(struct traffic *traffic, uint64_t now_ns)
 {
-    struct traffic *traffic = conn->traffic;
     struct reading *reading = &traffic->reading;
     const uint64_t turn_ns = weir_loop_get_time(traffic->loop);
 
-    if (reading->turn_ns == 0 && turn_ns != reading->armed_ns) {
-        reading->turn_ns = turn_ns;
-        reading->wait_ns = read_waits(reading) - reading->wait_ns;
+    if (reading->left == 1) {
+        arm(traffic);
     }
-    if (turn_ns != reading->turn_ns && reading->turn_ns > 0) {
-        end(traffic);
-        arm_later(traffic);
-    } else if (turn_ns == reading->turn_ns && traffic->measuring) {
+    if (reading->turn_ns > 0 && turn_ns != reading->turn_ns) {
+        pause_sampling(reading);
+    }
+    if (reading->left > 0 || turn_ns == reading->armed_ns) {
+        return;
+    }
+    if (reading->turn_ns == 0) {
+        const uint64_t waits_ns = read_waits(reading);
+        reading->turn_ns = turn_ns;
+        reading->wait_ns = waits_ns - reading->waits_ns;
+        reading->waits_ns = waits_ns;
+    }
+    if (traffic->measuring) {
         histogram_record(&traffic->record->reading,
                          now_ns - turn_ns + reading->wait_ns);
     }
-    reading->ready(conn, now_ns);
 }
 
-static void arm_cb(void *arg)
+static void note_answer(struct conn *conn, uint64_t now_ns)
 {
-    struct traffic *traffic = arg;
+    struct traffic *traffic = conn->traffic;
 
-    assert(!traffic->reading.is_armed);
-    begin(traffic);
-    traffic->reading.is_armed = true;
-    traffic->ready = take_sample;
-}
-
-/* Without the memory for a timer there are no more samples. */
-static void arm_later(struct traffic *traffic)
-{
-    if (weir_loop_call_later(traffic->loop, PAUSE_NS, arm_cb, traffic,
-                             &traffic->reading.timer) < 0) {
-        traffic->reading.timer = (struct weir_handle){0};
+    if (traffic->reading.left > 1) {
+        traffic->reading.left--;
+    } else {
+        take_sample(traffic, now_ns);
     }
+    traffic->reading.ready(conn, now_ns);
 }
 
 void reading_start(struct traffic *traffic)
 {
     traffic->reading = (struct reading){
         .fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC),
+        .pause = 1,
+        .left = 1,
         .ready = traffic->ready,
     };
-    arm_later(traffic);
+    traffic->ready = note_answer;
 }
 
 void reading_note_wake(struct traffic *traffic)
 {
-    if (traffic->reading.is_armed && traffic->reading.turn_ns == 0) {
-        begin(traffic);
+    struct reading *reading = &traffic->reading;
+
+    if (reading->left > 0 ||
+        reading->turn_ns == weir_loop_get_time(traffic->loop)) {
+        return;
+    }
+    if (reading->turn_ns > 0) {
+        pause_sampling(reading);
+    }
+    if (reading->left == 0) {
+        arm(traffic);
     }
 }
 
@@ -113,8 +132,7 @@ void reading_stop(struct traffic *traffic)
     if (!reading->ready) {
         return;
     }
-    weir_loop_cancel(traffic->loop, reading->timer);
-    end(traffic);
+    traffic->ready = reading->ready;
     reading->ready = NULL;
     if (reading->fd >= 0) {
         close(reading->fd);

@@ -6,16 +6,13 @@
  * (schedstat), and then reads one answer after the other in an iteration of its
  * loop. Both are in every latency, although the server has answered.
  *
- * They are measured in samples, so that a request costs nothing more: every two
- * milliseconds at most, for all answers of one iteration. An answer that
- * arrives while the thread works on others waits longer than this shows.
+ * They are measured in samples, so that a request costs next to nothing: all
+ * answers of one iteration, about every millisecond. An answer that arrives
+ * while the thread works on others waits longer than this shows.
  */
 #ifndef WEIR_LOAD_READING_H
 #define WEIR_LOAD_READING_H
 
-#include "weir/loop.h"
-
-#include <stdbool.h>
 #include <stdint.h>
 
 struct conn;
@@ -25,17 +22,21 @@ struct traffic;
 struct reading {
     /* The thread's schedstat; -1 if there is none. */
     int fd;
-    /* The next answers are a sample. */
-    bool is_armed;
-    /* When the iteration began in which it was armed, and the one whose answers
-     * are the sample; 0 if there was none. */
+    /* Answers until a sample is armed, which is at 0; and how many there are
+     * between two samples. */
+    unsigned left;
+    unsigned pause;
+    /* When the iteration began in which it was armed, the one whose answers are
+     * the sample, or 0, and the one of the sample before. */
     uint64_t armed_ns;
     uint64_t turn_ns;
-    /* The waits for a CPU when it was armed; then the one before the sample. */
+    uint64_t last_ns;
+    /* All waits for a CPU when it was armed, or the last sample began; and the
+     * one before the sample. */
+    uint64_t waits_ns;
     uint64_t wait_ns;
-    /* What traffic.ready is without a sample. */
+    /* The traffic.ready that note_answer() replaces. */
     void (*ready)(struct conn *conn, uint64_t now_ns);
-    struct weir_handle timer;
 };
 
 /* Begin, on the thread that runs the loop of the traffic. */

@@ -51,21 +51,24 @@
 #define STALL_FACTOR 4U
 
 /* The CPUs of the client are shared where others use at least this part of
- * them, and less than this is left idle: a reason, but no objection. */
+ * them, and nearly nothing is left idle: a reason, but no objection. */
 #define SHARED_PART 0.25
-#define IDLE_PART   0.05
-
-/* Fewer samples of how late answers were read say nothing. */
-#define READINGS_MIN 100U
 
 /* More waiting for a CPU than this share of the window, for each thread, is
- * worth a warning; in a closed loop, which sends less by it, more than the
- * second is an objection. */
+ * worth a warning. */
 #define WAIT_SHARE 0.01
-#define WAIT_MOST  0.20
+
+/* In a closed loop, which sends less by it, waiting is an objection where it
+ * may have cost more than this share of the rate. */
+#define LOST_MOST 0.05
 
 /* In a shorter window how long a client waits is a matter of chance. */
 #define WAIT_WINDOW_NS UINT64_C(1000000000)
+
+/* A delayed acknowledgement takes 40 ms, and a few more by the kernel's clock.
+ */
+#define ACK_LEAST_NS UINT64_C(38000000)
+#define ACK_MOST_NS  UINT64_C(50000000)
 
 __attribute__((format(printf, 2, 3))) static void add(struct remarks *remarks,
                                                       const char *format, ...)
@@ -376,7 +379,7 @@ static const char *tell_sharing(const struct result *result,
     char cpus[RESULT_REMARK_SIZE / 8];
 
     text[0] = '\0';
-    if (thread && sharing_idle_part(&thread->sharing) < IDLE_PART) {
+    if (thread && sharing_idle_part(&thread->sharing) < SHARING_IDLE_PART) {
         const struct sharing *sharing = &thread->sharing;
         const bool is_stolen = sharing->stolen > sharing->others / 2;
         snprintf(text, RESULT_REMARK_SIZE / 4,
@@ -426,23 +429,49 @@ static void judge_cpu_waits(struct result *result, struct remarks *doubts)
         (double)result->window_ns * (double)result->thread_count;
     const double part =
         window_ns > 0 ? (double)result->usage.run_queue_wait_ns / window_ns : 0;
+    const double lost = lateness_lost_share(result, part);
     const bool is_beyond = result->model == RUN_MODEL_CLOSED &&
                            result->window_ns >= WAIT_WINDOW_NS &&
-                           part > WAIT_MOST;
+                           lost > LOST_MOST;
     char others[RESULT_REMARK_SIZE / 4];
+    char loss[RESULT_REMARK_SIZE / 4] = "";
 
     if (result->window_ns < JUDGED_WINDOW_NS || part <= WAIT_SHARE) {
         return;
     }
+    if (is_beyond) {
+        snprintf(
+            loss, sizeof(loss),
+            ", and a closed loop sends up to %.0f %% less by it: give it a "
+            "CPU that is idle (--cpu), fewer threads (-t), or allow it "
+            "(--force)",
+            lost * 100);
+    }
     add(is_beyond ? doubts : &result->warnings,
         "the client waited %.1f %% of the time for a CPU; that is in the "
         "latencies%s%s",
-        part * 100,
-        is_beyond ? ", and a closed loop sends less meanwhile: give it a CPU "
-                    "that is idle (--cpu), fewer threads (-t), or allow it "
-                    "(--force)"
-                  : "",
-        tell_sharing(result, others));
+        part * 100, loss, tell_sharing(result, others));
+}
+
+/* Answers that lay in the socket, while the client waited for a CPU or read
+ * others. */
+static void judge_reading(struct result *result, struct remarks *doubts)
+{
+    const struct histogram *late = &result->reading;
+    const char *times = result->response.count > 0 ? "response" : "service";
+    char shares[RESULT_REMARK_SIZE / 4];
+
+    if (late->count < LATENESS_SAMPLES) {
+        return;
+    }
+    judge_lateness(result, late, "the time until the client read its answers",
+                   doubts);
+    if (lateness_write_shares(result, late, shares, sizeof(shares))) {
+        add(&result->warnings,
+            "answers were read late, so that percentiles of the %s times may "
+            "be too high: %s",
+            times, shares);
+    }
 }
 
 /* What there was too little of. */
@@ -522,10 +551,7 @@ static void judge_client(struct result *result, struct remarks *doubts)
     }
     judge_lateness(result, &result->own_lateness, "the client's own lateness",
                    doubts);
-    if (result->reading.count >= READINGS_MIN) {
-        judge_lateness(result, &result->reading,
-                       "the time until the client read its answers", doubts);
-    }
+    judge_reading(result, doubts);
 }
 
 /* Did requests go out as they were meant to, and were answers read at once? */
@@ -736,6 +762,25 @@ static void find_stops(struct result *result)
     }
 }
 
+/* Answers of which the first part is there at once, and the rest when the
+ * client's kernel acknowledges it. */
+static void find_delayed_ack(struct result *result)
+{
+    const uint64_t first_ns =
+        histogram_quantile(&result->ttfb, HISTOGRAM_WHOLE / 2);
+    const uint64_t rest_ns =
+        histogram_quantile(&result->service, HISTOGRAM_WHOLE / 2) - first_ns;
+    char text[UNITS_TEXT_SIZE];
+
+    if (first_ns > 0 && rest_ns >= ACK_LEAST_NS && rest_ns <= ACK_MOST_NS) {
+        add(&result->warnings,
+            "the rest of an answer comes %s after its first byte, as by a "
+            "delayed acknowledgement: a server that writes an answer in parts "
+            "needs TCP_NODELAY",
+            units_format_time(rest_ns, text));
+    }
+}
+
 static void find_warnings(struct result *result)
 {
     struct remarks *warnings = &result->warnings;
@@ -746,6 +791,7 @@ static void find_warnings(struct result *result)
     find_redirects(result);
     find_limit(result);
     find_stops(result);
+    find_delayed_ack(result);
     if (result->options->shares_cpus) {
         add(warnings, "client and server shared CPUs, as --force allows");
     }
