@@ -118,6 +118,8 @@ class Page:
         if self.flags and re.search(r"^\$ valgrind|^\$ cc -static|^```cpp", self.text,
                                     re.M):
             raise Missing("not with a sanitizer")
+        if "$ cc -static" in self.text and not (self.build / "libweir.a").exists():
+            raise Missing("built without libweir.a (-Ddefault_library=both)")
         for header in LIBRARIES:
             if f"<{header}>" in self.text and not pathlib.Path(
                     "/usr/include", header).exists():
