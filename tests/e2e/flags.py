@@ -471,7 +471,7 @@ BAD = {
         (["--a-flags", "'", TARGET, TARGET], r"--a-flags: a quote or a "),
         (["--b-flags", "'", TARGET, TARGET], r"--b-flags: a quote or a "),
         (["--save=", TARGET, TARGET], r"--save: it is empty"),
-        (["--seed", "x", TARGET, TARGET], r"--seed: 'x' is not a count such"),
+        (["--seed", "5", TARGET, TARGET], r"--seed: it was removed; use --a-flags"),
         *(([*words, TARGET, TARGET], line) for words, line in BAD_COMPARISON),
     ),
     "compare": tuple(([*words, "a", "--", "b"], line)
@@ -479,7 +479,7 @@ BAD = {
     "report": (
         (["-o", "", "a"], r"(-o|--output): it is empty"),
         (["--title=", "a"], r"--title: it is empty"),
-        (["--svg=", "a"], r"--svg: it is empty"),
+        (["--svg=x", "a"], r"--svg: it was removed; use report -o PAGE.html;"),
         (["--json=", "a"], r"--json: '' is not a file name"),
     ),
 }

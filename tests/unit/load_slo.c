@@ -59,7 +59,6 @@ UNIT(load_slo, terms_are_read_with_their_units)
     expect_str_eq(slo.terms[1].text, "errors <= 0.1%");
     expect_eq(slo.terms[2].comparison, SLO_AT_LEAST);
     expect_eq(slo.terms[2].limit, 50000);
-    expect_eq(slo_highest_share(&slo), 99000);
 }
 
 UNIT(load_slo, other_times_are_named_before_a_point)

@@ -65,13 +65,12 @@ static bool is_auto(const struct result *result)
 
 const struct field fields_ledger[] = {
     LEDGER("offered", scheduled, "offered", .is_shown = is_open_loop),
-    LEDGER("sent", sent, "sent", .is_optional = true),
-    LEDGER("ok", ok, "ok", .cell = "OK"),
-    LEDGER("failed", failed, "failed", .cell = "Not OK"),
-    LEDGER("timeout", timeout, "timeout", .cell = "Not OK"),
-    LEDGER("dropped", dropped, "dropped", .cell = "Not OK",
-           .is_shown = is_open_loop),
-    LEDGER("in_flight", in_flight, "in flight", .is_optional = true),
+    LEDGER("sent", sent, "sent"),
+    LEDGER("ok", ok, "ok"),
+    LEDGER("failed", failed, "failed"),
+    LEDGER("timeout", timeout, "timeout"),
+    LEDGER("dropped", dropped, "dropped", .is_shown = is_open_loop),
+    LEDGER("in_flight", in_flight, "in flight"),
     END,
 };
 
@@ -115,10 +114,10 @@ const struct field fields_connections[] = {
     CONNS("never_answered", never_answered,
           TEXT("Connections", "never answered"), .hides_zero = true),
     CONNS("preambles", preambles, TEXT("Preamble", "answered"),
-          .is_shown = has_preamble, .is_optional = true,
+          .is_shown = has_preamble,
           ABOUT("connections whose --preamble was answered")),
     CONNS("preambles_failed", preambles_failed, TEXT("Preamble", "failed"),
-          .is_shown = has_preamble, .is_optional = true,
+          .is_shown = has_preamble,
           ABOUT("connections that ended in their --preamble")),
     CONNS("ended_idle", ended_idle,
           TEXT("Ended", "by the server between requests"),
@@ -140,10 +139,8 @@ const struct field fields_connections[] = {
     CONNS("pings", pings, TEXT("Connections", "pings answered"),
           .hides_zero = true, ABOUT("pings of WebSocket that were answered")),
     CONNS("http1", http1, TEXT("Agreed", "on HTTP/1.1"), .is_shown = is_auto,
-          .is_optional = true,
           ABOUT("connections that spoke HTTP/1.1 with --http auto; else 0")),
     CONNS("http2", http2, TEXT("Agreed", "on HTTP/2"), .is_shown = is_auto,
-          .is_optional = true,
           ABOUT("connections that spoke HTTP/2 with --http auto; else 0")),
     END,
 };
@@ -171,11 +168,10 @@ const struct field fields_http2[] = {
     HTTP2(resets, TEXT("HTTP/2", "reset"), .is_shown = is_http2),
     HTTP2(goaways, TEXT("HTTP/2", "GOAWAY"), .is_shown = is_http2),
     /* A warning has them. */
-    HTTP2(window_stops, .line = NULL, .is_optional = true,
+    HTTP2(window_stops, .line = NULL,
           ABOUT("how often the server was stopped by --window or "
                 "--conn-window")),
     HTTP2(window_stopped_ns, .unit = FIELD_TIME, .line = NULL,
-          .is_optional = true,
           ABOUT("for how long, from the last byte that it was allowed to the "
                 "next one, added up")),
     HEADER(header_bytes_out, "out"),
@@ -204,11 +200,10 @@ const struct field fields_interval[] = {
     LATENCY("p50", p50_ns),
     LATENCY("p99", p99_ns),
     LATENCY("max", max_ns),
-    INTERVAL("in_flight", in_flight, .is_optional = true),
-    INTERVAL("open", open, .is_optional = true),
-    INTERVAL("bytes_in", received_bytes, .unit = FIELD_BYTES,
-             .is_optional = true),
-    INTERVAL("bytes_out", sent_bytes, .unit = FIELD_BYTES, .is_optional = true),
+    INTERVAL("in_flight", in_flight),
+    INTERVAL("open", open),
+    INTERVAL("bytes_in", received_bytes, .unit = FIELD_BYTES),
+    INTERVAL("bytes_out", sent_bytes, .unit = FIELD_BYTES),
     END,
 };
 
@@ -241,7 +236,7 @@ const struct field fields_kind[] = {
     KIND(ok, ABOUT("answered as expected")),
     KIND(failed, ABOUT("answered wrongly, or lost with their connection")),
     KIND(timeout, ABOUT("not answered in time")),
-    KIND(completed, .is_optional = true,
+    KIND(completed,
          ABOUT("answered as expected in the window, requests of the warm-up "
                "as well")),
     END,
@@ -339,13 +334,11 @@ const struct field_times fields_times[SLO_TIMES_COUNT] = {
     [SLO_TLS] =
         TIMES("tls", handshake, .line = "Handshake", .remark = "of TLS"),
     [SLO_LATE] = TIMES("send_lateness", lateness, .line = NULL),
-    [SLO_CLIENT] = TIMES("client_lateness", own_lateness, .is_optional = true),
-    [SLO_BLOCKED] =
-        TIMES("blocked", blocked, .line = "Blocked",
-              .remark = "of those that waited for room", .is_optional = true),
-    [SLO_READ] =
-        TIMES("read_lateness", reading, .line = "Read late",
-              .remark = "in the socket until read", .is_optional = true),
+    [SLO_CLIENT] = TIMES("client_lateness", own_lateness),
+    [SLO_BLOCKED] = TIMES("blocked", blocked, .line = "Blocked",
+                          .remark = "of those that waited for room"),
+    [SLO_READ] = TIMES("read_lateness", reading, .line = "Read late",
+                       .remark = "in the socket until read"),
 };
 
 /* ---- what walks them ---- */

@@ -48,13 +48,10 @@ struct field {
                          * number; NULL: none */
     const char *text;   /* before the number there */
     const char *column; /* in the table of intervals; NULL: ->name */
-    const char *cell;   /* in the page's table of runs, where numbers with one
-                         * heading behind each other are added; NULL: none */
     /* Does the text report have it? NULL: always. */
     bool (*is_shown)(const struct result *result);
-    bool hides_zero;  /* the text report has it where it is not 0 */
-    bool is_optional; /* a saved result may lack it */
-    bool has_kinds;   /* of an interval: it is counted by kinds, too */
+    bool hides_zero; /* the text report has it where it is not 0 */
+    bool has_kinds;  /* of an interval: it is counted by kinds, too */
     /* What the schema says of it, see schema.py; NULL: the manual does. */
     const char *about;
 };
@@ -91,7 +88,6 @@ struct field_times {
     /* Beside there being some. */
     bool (*is_shown)(const struct result *result);
     bool is_always; /* taken in every run, so that none are no null */
-    bool is_optional;
 };
 
 /* In the order of the result. */

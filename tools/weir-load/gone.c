@@ -11,6 +11,9 @@ static const struct {
     const char *word;
     const char *instead;
 } words[] = {
+    {"svg", "report -o PAGE.html; a browser prints the page, or a plot of it"},
+    {"seed",
+     "--a-flags and --b-flags for a seed of runs; lots order the pairs"},
     {"{re", "{letters:COUNT}, {rand:LOW:HIGH}, or {csv:COLUMN} with --data"},
 };
 

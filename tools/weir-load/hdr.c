@@ -4,13 +4,9 @@
  * stand: each as a zig-zag LEB128 number, a run of zeros as its negative
  * length. Around them come a header, zlib, another header, and base64; all
  * integers are big-endian.
- *
- * A histogram is read only if its buckets are the same ones; what another
- * program wrote with other digits cannot be told from its counts.
  */
 #include "hdr.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -41,9 +37,6 @@ _Static_assert(COARSE_WIDTH - 1 <= 64, "a zero before a count has one byte");
 
 #define PLAIN_SIZE_MAX                                                         \
     (PLAIN_HEADER_SIZE + (size_t)HISTOGRAM_SIZE * NUMBER_SIZE_MAX)
-
-/* No run counts as much; several such can be added without wrapping. */
-#define COUNT_MAX (UINT64_C(1) << 53)
 
 static uint8_t *put_u32(uint8_t *at, uint32_t value)
 {
@@ -169,156 +162,4 @@ char *hdr_encode(const struct histogram *h)
 char *hdr_encode_coarse(const struct histogram *h)
 {
     return encode(h, COARSE_WIDTH);
-}
-
-static uint32_t get_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 |
-           (uint32_t)at[2] << 8 | at[3];
-}
-
-static uint64_t get_u64(const uint8_t *at)
-{
-    return (uint64_t)get_u32(at) << 32 | get_u32(at + 4);
-}
-
-/* The next byte behind a number that ends before end, or NULL. */
-static const uint8_t *get_number(const uint8_t *at, const uint8_t *end,
-                                 int64_t *ret)
-{
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; at < end && shift < 64; shift += 7) {
-        uint8_t byte = *at++;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *ret = (int64_t)((value >> 1) ^ (0 - (value & 1)));
-            return at;
-        }
-    }
-    return NULL;
-}
-
-/* The value of a letter, or -1. */
-static int letter_value(char letter)
-{
-    if (letter >= 'A' && letter <= 'Z') {
-        return letter - 'A';
-    }
-    if (letter >= 'a' && letter <= 'z') {
-        return letter - 'a' + 26;
-    }
-    if (letter >= '0' && letter <= '9') {
-        return letter - '0' + 52;
-    }
-    return letter == '+' ? 62 : letter == '/' ? 63 : -1;
-}
-
-/* Writes three bytes for four letters; 0 or -EINVAL. */
-static int decode_base64(const char *text, size_t len, uint8_t *data,
-                         size_t *ret_size)
-{
-    size_t padding = 0;
-    uint32_t group = 0;
-
-    while (padding < 2 && padding < len && text[len - 1 - padding] == '=') {
-        padding++;
-    }
-    if (len % 4 != 0) {
-        return -EINVAL;
-    }
-    for (size_t i = 0; i < len; i++) {
-        int value = i < len - padding ? letter_value(text[i]) : 0;
-        if (value < 0) {
-            return -EINVAL;
-        }
-        group = group << 6 | (uint32_t)value;
-        if (i % 4 == 3) {
-            data[i / 4 * 3] = (uint8_t)(group >> 16);
-            data[i / 4 * 3 + 1] = (uint8_t)(group >> 8);
-            data[i / 4 * 3 + 2] = (uint8_t)group;
-        }
-    }
-    *ret_size = len / 4 * 3 - padding;
-    return 0;
-}
-
-/* Count at an index what one number of the text says. */
-static void count_bucket(struct histogram *h, uint32_t index, uint64_t count)
-{
-    uint64_t low = histogram_lowest(index);
-    uint64_t high = histogram_highest(index);
-
-    h->counts[index] = count;
-    h->count += count;
-    h->sum += count * (low + (high - low) / 2);
-    h->min = low < h->min ? low : h->min;
-    h->max = high;
-}
-
-static int decode_counts(const uint8_t *at, const uint8_t *end,
-                         struct histogram *ret)
-{
-    uint64_t index = 0;
-
-    histogram_clear(ret);
-    while (at < end) {
-        int64_t number = 0;
-        at = get_number(at, end, &number);
-        if (!at || index >= HISTOGRAM_SIZE) {
-            return -EINVAL;
-        }
-        if (number <= 0) {
-            index += number ? 0 - (uint64_t)number : 1;
-        } else {
-            if ((uint64_t)number > COUNT_MAX || ret->count > COUNT_MAX) {
-                return -EINVAL;
-            }
-            count_bucket(ret, (uint32_t)index++, (uint64_t)number);
-        }
-    }
-    return index <= HISTOGRAM_SIZE && ret->count <= COUNT_MAX ? 0 : -EINVAL;
-}
-
-static int decode_plain(const uint8_t *plain, size_t size,
-                        struct histogram *ret)
-{
-    if (size < PLAIN_HEADER_SIZE || get_u32(plain) != COOKIE_PLAIN ||
-        get_u32(plain + 4) != size - PLAIN_HEADER_SIZE) {
-        return -EINVAL;
-    }
-    if (get_u32(plain + 8) != 0 || get_u32(plain + 12) != DIGITS ||
-        get_u64(plain + 16) != LOWEST) {
-        return -ENOTSUP;
-    }
-    return decode_counts(plain + PLAIN_HEADER_SIZE, plain + size, ret);
-}
-
-/* Through packed, which has three bytes for four letters, and plain. */
-static int decode(const char *text, size_t len, uint8_t *packed, uint8_t *plain,
-                  struct histogram *ret)
-{
-    uLongf plain_size = PLAIN_SIZE_MAX;
-    size_t size = 0;
-
-    if (decode_base64(text, len, packed, &size) < 0 ||
-        size < COMPRESSED_HEADER_SIZE || get_u32(packed) != COOKIE_COMPRESSED ||
-        get_u32(packed + 4) != size - COMPRESSED_HEADER_SIZE ||
-        uncompress(plain, &plain_size, packed + COMPRESSED_HEADER_SIZE,
-                   (uLong)(size - COMPRESSED_HEADER_SIZE)) != Z_OK) {
-        return -EINVAL;
-    }
-    return decode_plain(plain, plain_size, ret);
-}
-
-int hdr_decode(const char *text, struct histogram *ret)
-{
-    const size_t len = strlen(text);
-    uint8_t *packed = malloc(len / 4 * 3 + 1);
-    uint8_t *plain = malloc(PLAIN_SIZE_MAX);
-
-    int err = packed && plain ? decode(text, len, packed, plain, ret) : -ENOMEM;
-    free(plain);
-    free(packed);
-    return err;
 }

@@ -27,13 +27,4 @@ char *hdr_encode(const struct histogram *h);
  */
 char *hdr_encode_coarse(const struct histogram *h);
 
-/*
- * Read such a text. The format keeps counts alone: the sum, the least and the
- * greatest value are those of the buckets until the caller knows better.
- *
- * Returns 0, -EINVAL for what is no histogram, -ENOTSUP for one with other
- * buckets than these, or -ENOMEM; ret may have been written to in any case.
- */
-int hdr_decode(const char *text, struct histogram *ret);
-
 #endif

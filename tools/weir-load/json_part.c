@@ -118,54 +118,6 @@ json_t *json_histogram_or_null(const struct histogram *h)
     return h->count > 0 ? json_histogram(h) : json_null();
 }
 
-bool json_read_count(const json_t *object, const char *name, uint64_t *ret)
-{
-    const json_t *number = json_object_get(object, name);
-
-    if (!json_is_integer(number) || json_integer_value(number) < 0) {
-        return false;
-    }
-    *ret = (uint64_t)json_integer_value(number);
-    return true;
-}
-
-int json_histogram_read(const json_t *part, struct histogram *ret)
-{
-    const char *text = json_string_value(json_object_get(part, "hdr"));
-    uint64_t count = 0;
-    uint64_t sum = 0;
-    uint64_t min = 0;
-    uint64_t max = 0;
-    uint64_t overflows = 0;
-
-    if (!text || !json_read_count(part, "count", &count) ||
-        !json_read_count(part, "sum", &sum) ||
-        !json_read_count(part, "min", &min) ||
-        !json_read_count(part, "max", &max) ||
-        !json_read_count(part, "overflows", &overflows)) {
-        return -EINVAL;
-    }
-    int err = hdr_decode(text, ret);
-    if (err < 0) {
-        return err == -ENOMEM ? err : -EINVAL;
-    }
-    if (ret->count != count || overflows > count) {
-        return -EINVAL;
-    }
-    if (count == 0) {
-        return 0;
-    }
-    if (min > max || histogram_index(min) != histogram_index(ret->min) ||
-        histogram_index(max) != histogram_index(ret->max)) {
-        return -EINVAL;
-    }
-    ret->sum = sum;
-    ret->min = min;
-    ret->max = max;
-    ret->overflows = overflows;
-    return 0;
-}
-
 int json_write_object(json_t *object, bool pretty, FILE *out)
 {
     size_t flags = JSON_REAL_PRECISION(9);

@@ -31,9 +31,6 @@ json_t *json_text_or_null(const char *text);
  * them could not be made. */
 json_t *json_appended(json_t *list, json_t *part);
 
-/* Read a count of an object: false where it is no integer from 0 on. */
-bool json_read_count(const json_t *object, const char *name, uint64_t *ret);
-
 /* FNV-1a over an object, in 16 digits. */
 json_t *json_hash(const json_t *object);
 
@@ -42,14 +39,6 @@ json_t *json_histogram(const struct histogram *h);
 
 /* The same, or null for one that has counted nothing. */
 json_t *json_histogram_or_null(const struct histogram *h);
-
-/*
- * Read what json_histogram() has made, to the last count.
- *
- * Returns 0, -EINVAL for what is none or contradicts itself, or -ENOMEM; ret
- * may have been written to in any case.
- */
-int json_histogram_read(const json_t *part, struct histogram *ret);
 
 /* One object and a newline, pretty or in one line; 0, -ENOMEM for NULL, or the
  * error of writing. The object is taken. */

@@ -4,17 +4,13 @@
  * This file only finds out which of its subcommands is meant; `run` is the
  * one that need not be written. See weir-load(1).
  */
-#include "ab.h"
-#include "compare.h"
-#include "draw.h"
+#include "analysis.h"
 #include "exits.h"
 #include "options_rows.h"
 #include "run.h"
-#include "search.h"
 #include "secret_words.h"
 #include "serve.h"
 #include "serve_options.h"
-#include "sweep.h"
 #include "tools/common/completion.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
@@ -57,6 +53,9 @@ static const char help[] =
     "compare  compare saved results\n"
     "report   draw saved results as a page of HTML\n"
     "\n"
+    "The last five need Python 3, and so do --junit, --markdown and "
+    "--prometheus.\n"
+    "\n"
     "Example: weir-load -c 50 -d 10s http://127.0.0.1:8080/index.html\n"
     "         weir-load serve tcp://127.0.0.1:7000 &\n"
     "         weir-load -c 50 -d 10s tcp://127.0.0.1:7000\n"
@@ -71,7 +70,7 @@ static const struct completion_command commands[] = {
     {"sweep", &sweep_set, sweep_main},
     {"ab", &ab_set, ab_main},
     {"compare", &compare_set, compare_main},
-    {"report", &draw_set, draw_main},
+    {"report", &report_set, report_main},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

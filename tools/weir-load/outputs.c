@@ -12,7 +12,6 @@
 
 #include "fields.h"
 #include "fifo.h"
-#include "findings.h"
 #include "hgrm.h"
 #include "hlog.h"
 #include "json.h"
@@ -256,6 +255,29 @@ static bool close_file(const char *flag, const char *path,
     return output->err == 0;
 }
 
+static void write_csv_header(FILE *out)
+{
+    for (const struct field *field = fields_interval; field->name; field++) {
+        fprintf(out, "%s%s", field == fields_interval ? "" : ",",
+                field->column ? field->column : field->name);
+    }
+    fputs(",kind\n", out);
+}
+
+/* A file without an interval has a heading, too. */
+static bool open_csv(struct outputs *outputs, const struct run_options *options)
+{
+    if (!open_lines(options, "--csv", options->files.csv, &outputs->csv)) {
+        return false;
+    }
+    FILE *out = outputs->csv.file ? line_file_begin(&outputs->csv) : NULL;
+    if (out) {
+        write_csv_header(out);
+        line_file_end(&outputs->csv);
+    }
+    return true;
+}
+
 bool outputs_open(struct outputs *outputs, const struct run_options *options)
 {
     const struct options_files *files = &options->files;
@@ -268,22 +290,13 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
            open_whole(options, "--hgrm", files->hgrm, &outputs->hgrm) &&
            open_lines(options, "--hdr-log", files->hdr_log,
                       &outputs->hdr_log) &&
-           open_lines(options, "--csv", files->csv, &outputs->csv) &&
+           open_csv(outputs, options) &&
            open_file(options, "--log", files->log, &outputs->log.file) &&
            publish_open(&outputs->publish, &files->publish, make_path,
                         &options->part);
 }
 
 /* ---- intervals ---- */
-
-static void write_csv_header(FILE *out)
-{
-    for (const struct field *field = fields_interval; field->name; field++) {
-        fprintf(out, "%s%s", field == fields_interval ? "" : ",",
-                field->column ? field->column : field->name);
-    }
-    fputs(",kind\n", out);
-}
 
 static void write_csv_row(const struct interval *interval, FILE *out)
 {
@@ -369,15 +382,12 @@ static void add_to_log(struct outputs *outputs, const struct result *result,
 }
 
 static void add_to_csv(struct outputs *outputs, const struct result_row *row,
-                       const struct kind_record *kinds, bool is_first)
+                       const struct kind_record *kinds)
 {
     FILE *out = outputs->csv.file ? line_file_begin(&outputs->csv) : NULL;
 
     if (!out) {
         return;
-    }
-    if (is_first) {
-        write_csv_header(out);
     }
     write_csv_row(&row->counts, out);
     write_kind_rows(outputs->options->groups, &row->counts, kinds, out);
@@ -398,7 +408,7 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
     }
     outputs->row_count++;
     add_to_log(outputs, result, row, times, is_first);
-    add_to_csv(outputs, row, times->kinds, is_first);
+    add_to_csv(outputs, row, times->kinds);
     if (outputs->options->files.streams) {
         if (is_first) {
             json_write_event("start", json_begin(result), stdout);
@@ -429,14 +439,6 @@ static int write_result(const struct outputs *outputs,
     return fflush(stdout) != 0 && err == 0 ? -errno : err;
 }
 
-static bool publish(struct outputs *outputs, const struct result *result)
-{
-    struct findings findings;
-
-    findings_of_result(result, &findings);
-    return publish_write(&outputs->publish, &findings);
-}
-
 enum load_exit outputs_finish(struct outputs *outputs,
                               const struct result *result)
 {
@@ -458,7 +460,7 @@ enum load_exit outputs_finish(struct outputs *outputs,
     }
     bool is_written = whole_file_keep(&outputs->json);
     is_written &= whole_file_keep(&outputs->hgrm);
-    is_written &= publish(outputs, result);
+    is_written &= publish_write(&outputs->publish, result);
     if (!is_written) {
         exit_code = LOAD_INTERNAL;
     }

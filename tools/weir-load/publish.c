@@ -1,28 +1,27 @@
 /*
- * A format is a row: its flag, where its path stands, and the function that
- * writes it.
- *
- * A file that could not be written leaves the others as they are.
+ * A format is a row: its flag, and where its path stands. The script that
+ * writes it gets the result as JSON, and files without a name, out of which
+ * the files of the user are filled at the end.
  */
 #include "publish.h"
 
-#include "junit.h"
-#include "markdown.h"
-#include "prometheus.h"
+#include "json.h"
+#include "results.h"
 #include "tools/common/console.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static const struct format {
     const char *flag;
     size_t offset;
-    void (*write)(const struct findings *findings, FILE *out);
 } formats[PUBLISH_FORMATS] = {
-    {"--markdown", offsetof(struct publish_paths, markdown), markdown_write},
-    {"--junit", offsetof(struct publish_paths, junit), junit_write},
-    {"--prometheus", offsetof(struct publish_paths, prometheus),
-     prometheus_write},
+    {"--markdown", offsetof(struct publish_paths, markdown)},
+    {"--junit", offsetof(struct publish_paths, junit)},
+    {"--prometheus", offsetof(struct publish_paths, prometheus)},
 };
 
 static const char *path_of(const struct publish_paths *paths, size_t index)
@@ -56,14 +55,18 @@ bool publish_check(const struct publish_paths *paths, const char *taken)
     return true;
 }
 
-bool publish_has_stdout(const struct publish_paths *paths)
+/* Would the script start? False after a line. */
+static bool can_start(const char *flag)
 {
-    bool has_one = false;
+    const char *argv[RESULTS_WORDS + 2];
 
-    for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
-        has_one |= whole_file_is_stdout(path_of(paths, i));
+    if (!results_begin(flag, argv)) {
+        return false;
     }
-    return has_one;
+    argv[RESULTS_WORDS - 1] = "check";
+    argv[RESULTS_WORDS] = "--";
+    argv[RESULTS_WORDS + 1] = NULL;
+    return results_run(argv, STDIN_FILENO, NULL, 0);
 }
 
 static bool open_one(struct publish *self, size_t index, const char *given,
@@ -71,7 +74,10 @@ static bool open_one(struct publish *self, size_t index, const char *given,
 {
     const char *flag = formats[index].flag;
 
-    if (!given || !make_name || whole_file_is_stdout(given)) {
+    if (given && !can_start(flag)) {
+        return false;
+    }
+    if (!given || whole_file_is_stdout(given)) {
         return whole_file_open(&self->files[index], flag, given);
     }
     char *path = make_name(arg, given);
@@ -97,15 +103,121 @@ bool publish_open(struct publish *self, const struct publish_paths *paths,
     return true;
 }
 
-bool publish_write(struct publish *self, const struct findings *findings)
+/* What the script has written, to where it belongs. */
+static void copy(FILE *from, FILE *to)
 {
-    bool is_good = true;
+    char piece[65536];
+    size_t len = 0;
 
+    rewind(from);
+    while ((len = fread(piece, 1, sizeof(piece), from)) > 0) {
+        fwrite(piece, 1, len, to);
+    }
+}
+
+/* Kinds of requests that have a name of their own, by their numbers. */
+static void list_named(const struct result *result, char *ret, size_t size)
+{
+    const struct kinds *kinds = result->options->groups;
+    size_t len = (size_t)snprintf(ret, size, "--named=");
+
+    for (size_t i = 0; result->kinds && i < kinds->count; i++) {
+        if (kinds->has_name[i]) {
+            len += (size_t)snprintf(ret + len, size - len, "%zu,", i);
+        }
+    }
+}
+
+/* Words for the script: what is written to which descriptor, and about what. */
+struct call {
+    const char *argv[RESULTS_WORDS + PUBLISH_FORMATS + OPTIONS_LABELS_MAX + 4];
+    char texts[PUBLISH_FORMATS][32];
+    char named[KINDS_MAX * 4];
+    char target[TARGET_HOST_SIZE + 4096];
+    int fds[PUBLISH_FORMATS];
+    size_t count;
+};
+
+static void add_words(const struct publish *self, const struct result *result,
+                      FILE *const *outs, struct call *call)
+{
+    const struct run_options *options = result->options;
+    const char **at = call->argv + RESULTS_WORDS;
+
+    call->count = 0;
     for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
         if (self->files[i].file) {
-            formats[i].write(findings, self->files[i].file);
+            const size_t k = call->count++;
+            call->fds[k] = fileno(outs[i]);
+            snprintf(call->texts[k], sizeof(call->texts[k]), "%s=%d",
+                     formats[i].flag, call->fds[k]);
+            *at++ = call->texts[k];
+        }
+    }
+    list_named(result, call->named, sizeof(call->named));
+    *at++ = call->named;
+    snprintf(call->target, sizeof(call->target), "--target=%s",
+             options->targets[0].text);
+    *at++ = call->target;
+    *at++ = "--";
+    for (size_t i = 0; i < options->label_count; i++) {
+        *at++ = options->labels[i];
+    }
+    *at = NULL;
+}
+
+/* The script writes to files without a name, as it knows neither what is kept
+ * nor where. */
+static bool write_files(struct publish *self, const struct result *result,
+                        FILE *in, FILE *const *outs)
+{
+    struct call call;
+
+    if (json_write(result, in) < 0) {
+        say("a temporary file could not be written");
+        return false;
+    }
+    rewind(in);
+    if (!results_begin("publish", call.argv)) {
+        return false;
+    }
+    add_words(self, result, outs, &call);
+    if (!results_run(call.argv, fileno(in), call.fds, call.count)) {
+        return false;
+    }
+    bool is_good = true;
+    for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
+        if (self->files[i].file) {
+            copy(outs[i], self->files[i].file);
             is_good &= whole_file_keep(&self->files[i]);
         }
+    }
+    return is_good;
+}
+
+bool publish_write(struct publish *self, const struct result *result)
+{
+    FILE *files[PUBLISH_FORMATS + 1];
+    size_t count = 0;
+    bool is_good = false;
+
+    for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
+        is_good |= self->files[i].file != NULL;
+    }
+    if (!is_good) {
+        return true; /* nothing is asked for */
+    }
+    while (count < PUBLISH_FORMATS + 1 && (files[count] = tmpfile())) {
+        count++;
+    }
+    is_good = count == PUBLISH_FORMATS + 1;
+    if (is_good) {
+        is_good = write_files(self, result, files[PUBLISH_FORMATS], files);
+    } else {
+        say("no temporary file could be made: %s", strerror(errno));
+    }
+    while (count > 0) {
+        fclose(files[--count]);
     }
     return is_good;
 }

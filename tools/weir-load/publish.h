@@ -1,6 +1,6 @@
 /*
- * The files for a pipeline that run, ab and compare write beside their reports:
- * the same findings in several formats, each whole or not at all.
+ * The files for a pipeline that a run writes beside its report: its findings in
+ * several formats, each whole or not at all. A script writes them (results.h).
  *
  * They are opened before the work, so that a name that cannot be written is
  * told before and not after.
@@ -11,7 +11,7 @@
 #include "publish_paths.h"
 #include "whole_file.h"
 
-struct findings;
+struct result;
 
 #define PUBLISH_FORMATS 3U
 
@@ -23,9 +23,6 @@ struct publish {
  * the flag that has it, or NULL. False after a line. */
 bool publish_check(const struct publish_paths *paths, const char *taken);
 
-/* Does one of them go to standard output? */
-bool publish_has_stdout(const struct publish_paths *paths);
-
 /* The flag of a format, and its path; false behind the last. */
 bool publish_list(const struct publish_paths *paths, size_t index,
                   const char **ret_flag, const char **ret_path);
@@ -33,13 +30,12 @@ bool publish_list(const struct publish_paths *paths, size_t index,
 /* Makes the name of a file from what was given; NULL without memory. */
 typedef char *publish_name_fn(const void *arg, const char *given);
 
-/* False after a line; then nothing is open. Without make_name the names are as
- * given. */
+/* False after a line; then nothing is open. */
 bool publish_open(struct publish *self, const struct publish_paths *paths,
                   publish_name_fn *make_name, const void *arg);
 
-/* Writes what was opened, and ends it; false after a line. */
-bool publish_write(struct publish *self, const struct findings *findings);
+/* Has the script write what was opened, and ends it; false after a line. */
+bool publish_write(struct publish *self, const struct result *result);
 
 /* Ends what was opened and not written. */
 void publish_drop(struct publish *self);

@@ -439,19 +439,6 @@ bool slo_is_latency(enum slo_figure figure)
     return figure <= SLO_MAX;
 }
 
-uint32_t slo_highest_share(const struct slo *slo)
-{
-    uint32_t highest = 0;
-
-    for (size_t i = 0; i < slo->count; i++) {
-        const struct slo_term *term = &slo->terms[i];
-        if (term->figure == SLO_QUANTILE && term->share > highest) {
-            highest = term->share;
-        }
-    }
-    return highest;
-}
-
 const char *slo_format(const struct slo_term *term,
                        const struct slo_outcome *outcome, char *buf)
 {

@@ -143,10 +143,6 @@ struct slo_outcome slo_judge(const struct slo_term *term,
 /* Is its limit a time? */
 bool slo_is_latency(enum slo_figure figure);
 
-/* Values behind a quantile that the terms need, 0 without one: how long a run
- * has to be depends on it. */
-uint32_t slo_highest_share(const struct slo *slo);
-
 /* The value of an outcome as people write it; returns buf, which has
  * SLO_TEXT_SIZE bytes. */
 const char *slo_format(const struct slo_term *term,

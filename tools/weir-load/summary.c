@@ -1,8 +1,7 @@
 /*
  * A figure that is not known is null, never 0, so that a gate is not passed by
- * a run without answers.
- *
- * The figures are a table, which the other formats of results walk, too.
+ * a run without answers. That is why each figure is found together with whether
+ * it is known.
  */
 #include "summary.h"
 
@@ -10,13 +9,21 @@
 
 #define NS_PER_MS 1e6
 
-const struct summary_figure summary_figures[] = {
+/* A latency of a summary. */
+struct summary_figure {
+    const char *name; /* NULL: the end of the figures */
+    uint32_t share;   /* as histogram.h has it; HISTOGRAM_WHOLE: the greatest,
+                       * 0: the mean */
+};
+
+static const struct summary_figure summary_figures[] = {
     {"mean", 0},    {"p50", 50000},   {"p90", 90000},           {"p95", 95000},
     {"p99", 99000}, {"p99_9", 99900}, {"max", HISTOGRAM_WHOLE}, {NULL, 0},
 };
 
-bool summary_find(const struct summary *summary,
-                  const struct summary_figure *figure, double *ret_ns)
+/* False if the figure is not known. */
+static bool find(const struct summary *summary,
+                 const struct summary_figure *figure, double *ret_ns)
 {
     const struct histogram *h = summary->latency;
 
@@ -31,14 +38,6 @@ bool summary_find(const struct summary *summary,
     return h->count > 0;
 }
 
-bool summary_find_error_share(const struct summary *summary, double *ret)
-{
-    *ret = summary->attempts > 0
-               ? (double)summary->errors / (double)summary->attempts
-               : 0;
-    return summary->attempts > 0;
-}
-
 static json_t *number_or_null(bool is_known, double number)
 {
     return is_known ? json_real(number) : json_null();
@@ -46,8 +45,9 @@ static json_t *number_or_null(bool is_known, double number)
 
 json_t *summary_json(const struct summary *summary)
 {
-    double share = 0;
-    const bool has_share = summary_find_error_share(summary, &share);
+    const bool has_share = summary->attempts > 0;
+    const double share =
+        has_share ? (double)summary->errors / (double)summary->attempts : 0;
     json_t *part = json_pack("{s:s, s:f, s:I, s:I, s:o}", "verdict",
                              summary->verdict, "rate", summary->rate,
                              "attempts", json_integer_of(summary->attempts),
@@ -57,7 +57,7 @@ json_t *summary_json(const struct summary *summary)
     for (const struct summary_figure *figure = summary_figures; figure->name;
          figure++) {
         double ns = 0;
-        const bool is_known = summary_find(summary, figure, &ns);
+        const bool is_known = find(summary, figure, &ns);
         json_object_set_new(part, figure->name,
                             number_or_null(is_known, ns / NS_PER_MS));
     }

@@ -25,23 +25,6 @@ struct summary {
     const struct histogram *latency;
 };
 
-/* A latency of a summary. */
-struct summary_figure {
-    const char *name; /* NULL: the end of the figures */
-    uint32_t share;   /* as histogram.h has it; HISTOGRAM_WHOLE: the greatest,
-                       * 0: the mean */
-};
-
-/* From the mean to the greatest. */
-extern const struct summary_figure summary_figures[];
-
-/* False if the figure is not known. */
-bool summary_find(const struct summary *summary,
-                  const struct summary_figure *figure, double *ret_ns);
-
-/* The errors among the attempts, from 0 to 1; false without an attempt. */
-bool summary_find_error_share(const struct summary *summary, double *ret);
-
 /* As results have it, or NULL without memory. */
 json_t *summary_json(const struct summary *summary);
 
