@@ -1,7 +1,7 @@
 /*
- * Words that weir-load no longer has: options, and places of templates.
- *
- * Each is refused by name, with what to use instead.
+ * Words that weir-load no longer has: options, and placeholders of templates.
+ * weir-load refuses each word by name, and prints what to use instead. A new
+ * row needs a word that some version of weir-load had.
  */
 #ifndef WEIR_LOAD_GONE_H
 #define WEIR_LOAD_GONE_H
