@@ -34,6 +34,7 @@ import xml.etree.ElementTree as ElementTree
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "guide")]
+import finish_site  # noqa: E402
 import promises  # noqa: E402
 import site_of_guide as site  # noqa: E402
 
@@ -100,10 +101,11 @@ def doxygen(args, program, functions):
     args.work.mkdir(parents=True)
     template = args.source / "tests" / "Doxyfile.in"
     text = template.read_text(encoding="utf-8")
+    pages, paths = site.prepare(args.source, args.work, functions)
     values = {"SOURCE": args.source, "OUTPUT": args.work,
               "VERSION": args.version,
               "FILTER": f"{sys.executable} {HERE / 'promises.py'}",
-              **site.prepare(args.source, args.work, functions)}
+              **paths}
     for key, value in values.items():
         text = text.replace(f"@{key}@", str(value))
     config = args.work / "Doxyfile"
@@ -112,7 +114,9 @@ def doxygen(args, program, functions):
                          stderr=subprocess.STDOUT, text=True, check=False)
     if run.returncode != 0:
         print(run.stdout, file=sys.stderr)
-    return run.returncode == 0
+        return False
+    finish_site.finish(pages, args.work)
+    return True
 
 
 def difference(left, right, words):

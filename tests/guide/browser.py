@@ -86,8 +86,19 @@ class Browser:
                   height=height, deviceScaleFactor=1, mobile=width < 600)
         self.events = []
         self.call("Page.navigate", url=url)
+        self.wait_loaded()
+
+    def wait_loaded(self):
+        """Wait for the page that a navigation has begun to load."""
         while "Page.loadEventFired" not in self.events:
             self.events.append(self.read().get("method"))
+
+    def press(self, key):
+        """Press a key and let go of it."""
+        self.events = []
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
 
     def evaluate(self, expression):
         """The value of a JavaScript expression, or of its promise."""
