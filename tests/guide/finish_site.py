@@ -58,7 +58,7 @@ def anchored(text):
     seen = set()
 
     def replace(match):
-        title = match[3].strip()
+        title = re.sub(r"&lt;(/?)tt&gt;", r"<\1code>", match[3].strip())
         name = match[2] or re.sub(r"[^\w -]", "",
                                   words_of(title).lower()).replace(" ", "-")
         while name in seen:
@@ -214,7 +214,7 @@ def finish(pages, work):
         text = text.replace(f'<li><a href="{marked}">', f'<li><a href="{marked}" '
                             f'aria-current="{"page" if page else "true"}">', 1)
         file.write_text(text, encoding="utf-8")
-        if page and page.kind != "list":
+        if page and page.kind != "list" and page.label != "guide_index":
             rows += sections(page, text)
     (folder / "search_index.js").write_text(
         "weirIndex = " + json.dumps(rows, ensure_ascii=False, separators=(",", ":"))

@@ -44,32 +44,37 @@ function scoreWord(row, word, stem) {
     if (row.also.some((one) => wordsOf(one).some((part) => part.startsWith(stem)))) return 45;
     if (row.parts.some((part) => part.startsWith(stem))) return 35;
     if (stem.length > 2 && row.name.includes(stem)) return 25;
-    const at = row.low.indexOf(stem);
-    if (at < 0) return 0;
-    const count = row.low.split(stem).length - 1;
-    return (/\w/.test(row.low[at - 1] || "") ? 4 : 10) + Math.min(count, 8);
+    const found = row.low.split(stem);
+    if (found.length == 1) return plain(row.page).includes(stem) ? 8 : 0;
+    const score = (/\w$/.test(found[0]) ? 4 : 10) + Math.min(found.length, 6);
+    return row.low.length > 5000 ? score / 2 : score;
 }
 
-// The rows that have all words, or else most of them, the best first.
+// The rows that have a word, the best first: a word counts the more, the fewer rows
+// have it, and a row the more, the more of the words it has.
 async function weirSearch(query) {
     const rows = await load();
     const phrase = plain(query.trim().replace(/[?"()]/g, ""));
     let words = phrase.split(/[\s,./:;=]+/).filter(Boolean);
     const rare = words.filter((word) => !COMMON.has(word));
     words = (rare.length ? rare : words).map((word) => word.replace(/^-+/, ""));
-    let found = [];
-    for (const row of rows) {
-        const scores = words.map((word) => scoreWord(row, word, stemOf(word)));
-        let score = scores.reduce((sum, one) => sum + one, 0);
-        if (words.length > 1) {
-            score += row.also.includes(phrase) ? 80 : 0;
-            score += row.name.includes(phrase) ? 40 : row.low.includes(phrase) ? 15 : 0;
-        }
-        const missing = scores.filter((one) => one == 0).length;
-        if (score) found.push({row, missing, score: score + WEIGHT[row.kind]});
-    }
-    const least = Math.min(...found.map((one) => one.missing));
-    found = found.filter((one) => one.missing <= least);
+    const scores = words.map((word) => rows.map((row) => scoreWord(row, word, stemOf(word))));
+    const worth = scores.map((all) => Math.log(1 + rows.length /
+        (1 + all.filter((score) => score).length)));
+    const whole = worth.reduce((sum, one) => sum + one, 0);
+    const found = [];
+    rows.forEach((row, at) => {
+        let score = 0;
+        let had = 0;
+        scores.forEach((all, word) => {
+            score += all[at] * worth[word] / whole;
+            had += all[at] ? worth[word] / whole : 0;
+        });
+        if (!score) return;
+        if (words.length > 1 && row.name.includes(phrase)) score += 40;
+        if (words.length > 1 && row.low.includes(phrase)) score += 15;
+        found.push({row, score: (score + WEIGHT[row.kind]) * had * had});
+    });
     found.sort((a, b) => b.score - a.score || a.row.name.length - b.row.name.length);
     return found.map((one) => ({...one.row, words: words.map(stemOf)}));
 }
