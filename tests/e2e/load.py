@@ -194,7 +194,7 @@ def test_the_text_report_ends_with_the_verdict():
     with Serve() as server:
         outcome = load("-c", "2", "-n", "20000", "--seed", "3", server.url)
     equal(outcome.status, OK, "exit status")
-    matches(outcome.out, r"^weir-load \S+  tcp://.* closed loop, 2 conns")
+    matches(outcome.out, r"^weir-load \S+  tcp://.* closed loop, 1 thread, 2 connections")
     matches(outcome.out, r"seed 3$")
     matches(outcome.out, r"share this machine")
     matches(outcome.out, r"^Requests    sent 20000  ok 20000  failed 0 ")

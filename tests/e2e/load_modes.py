@@ -289,7 +289,7 @@ def test_an_idle_connection_that_is_lost_is_an_error():
 def test_the_report_names_the_mode():
     with Serve() as server:
         outcome = load("-c", "1", "-d", "1s", "--mode", "idle", server.url)
-        matches(outcome.out, r"1 conns, depth 1, idle, measured")
+        matches(outcome.out, r"1 connection, depth 1, idle, measured")
         outcome = load("-c", "1", "-n", "3", "--mode", "stream",
                        "--direction", "both", server.url)
         matches(outcome.out, r"blocks of 64 KiB, both, measured")

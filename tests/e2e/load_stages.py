@@ -269,7 +269,7 @@ def test_the_report_says_how_many_were_open():
         outcome = load("--force", "--conn-stages", "500ms@3,500ms@7", "-i",
                        "500ms", *PAUSE, url)
         equal(outcome.status, OK, f"exit status; {outcome.err!r}")
-        matches(outcome.out, r", up to 7 conns, depth 1")
+        matches(outcome.out, r", up to 7 connections, depth 1")
         matches(outcome.out, r"^Open        3 at .*  7 at ")
         outcome = load("-n", "10", url)
         equal("\nOpen " in outcome.out, False, "without stages")

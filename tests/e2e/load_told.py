@@ -311,7 +311,7 @@ def test_the_report_does_not_say_that_all_cpus_are_shared():
 def test_a_run_that_did_not_begin_has_no_rate():
     url = f"http://127.0.0.1:{free_port()}/"
     outcome = load("-R", "10", "-d", "1s", url)
-    matches(outcome.out, r"^weir-load .* open constant, 10 conns")
+    matches(outcome.out, r"^weir-load .* open constant, 1 thread, 10 connections")
 
 
 run(globals())

@@ -8,10 +8,11 @@
 #include "tools/common/option.c"
 
 #include "tests/unit.h"
+#include "tools/common/shell_line.h"
 
 #include <unistd.h>
 
-static char said[2 * REWORD_SIZE]; /* every line */
+static char said[8192]; /* every line */
 static char words[256]; /* that were taken, with blanks between them */
 
 void say(const char *format, ...)
@@ -78,35 +79,6 @@ static bool pass_this(void *options, const struct option *option,
 static const char *const choices[] = {"red", "green", "blue", NULL};
 static const char *const both[] = {"queue", "skip", NULL};
 static const struct option_rule never[] = {{"time", "says it"}, {NULL, NULL}};
-static bool is_word(const char *value, char *const *line)
-{
-    return value && strcmp(value, "odd") == 0 && line[0];
-}
-
-static const struct option_foreign foreign[] = {
-    {.name = "z", .advice = "write --time"},
-    {.name = "vus",
-     .write = "--count=%s",
-     .advice = "as --count",
-     .has_value = true},
-    {.name = "y", .write = "--on", .advice = "as --on"},
-    {.name = "t",
-     .write = "--text|a %l",
-     .advice = "a text",
-     .is_meant = is_word,
-     .has_value = true},
-    {.name = "w",
-     .write = "serve|%s",
-     .advice = "another command",
-     .has_value = true,
-     .is_whole = true},
-    {.name = "",
-     .write = "the-%s",
-     .advice = "a word",
-     .is_meant = is_word,
-     .has_value = true,
-     .is_word = true},
-    {.name = NULL}};
 
 static const char *name_shade(int index)
 {
@@ -158,8 +130,6 @@ static struct option_set set = {
     .tail = "The end.\n",
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
-    .foreign = foreign,
-    .sample = "SAMPLE",
     .word = take_this,
     .pass = pass_this,
 };
@@ -318,7 +288,7 @@ UNIT(option, each_wrong_form_is_told)
 
 UNIT(option, all_mistakes_of_a_line_are_told_and_words_when_there_are_none)
 {
-    REFUSES("-z: write --time\n"
+    REFUSES("unknown flag -z (see tool do --help)\n"
             "-c: 0 is out of range, 1 to 1000\n"
             "--late: 'x' is not queue or skip\n",
             "-z", "3s", "-c", "0", "bad", "--late", "x");
@@ -360,7 +330,7 @@ UNIT(option, options_that_are_passed_on_go_as_they_were_written)
     expect_str_eq(words, "-v -R 5 x ");
     cr_assert(picked.is_on);
     REFUSES("-R: behind -- there are targets alone\n", "--", "-R", "x");
-    REFUSES("-z: write --time\n", "-z");
+    REFUSES("unknown flag -z (see tool do --help)\n", "-z");
 }
 
 UNIT(option, a_long_name_may_stand_behind_one_dash)
@@ -381,55 +351,25 @@ UNIT(option, a_letter_may_be_another_name)
     REFUSES("unknown flag --N (see tool do --help)\n", "--N", "8");
 }
 
-UNIT(option, words_of_other_tools_are_refused_with_the_line_to_write)
+UNIT(option, a_line_for_a_shell_has_quotes_where_it_needs_them)
 {
-    REFUSES("--vus 3: as --count\nwrite:\ntool --count=3 -o a\n", "--vus=3",
-            "-o", "a");
-    REFUSES("-vus 3: as --count\nwrite:\ntool --count=3 --size=64K SAMPLE\n",
-            "-vus", "3", "--size=64K");
-    REFUSES("-y: as --on\n-t odd: a text\nwrite:\n"
-            "tool -q --on --text 'a odd' --time 1s 'it'\\''s' ''\n",
-            "-qy", "-todd", "--time", "1s", "it's", "");
-    REFUSES("odd: a word\nwrite:\ntool -c5 the-odd 'a b'\n", "-c5", "odd",
-            "a b");
-    REFUSES("-y: as --on\nwrite:\ntool --on SAMPLE\n", "-y");
-}
+    static char text[SHELL_LINE_SIZE];
+    struct shell_line line;
 
-UNIT(option, what_is_wrong_besides_leaves_no_line_to_write)
-{
-    REFUSES("-y: as --on\n-z: write --time\n", "-y", "-z");
-    REFUSES("-y: as --on\n-c: 'x' is not a count such as 50 or 10k\n", "-y",
-            "-c", "x", "bad");
-    REFUSES("-y: as --on\n'bad' is no word\n", "-y", "bad");
-    REFUSES("--vus: as --count\n", "--vus");
-    REFUSES("--vus: as --count\n-y: as --on\n", "--vus", "-y");
-}
-
-UNIT(option, a_row_may_write_the_whole_line)
-{
-    REFUSES("-y: as --on\n-z: write --time\n-w it: another command\nwrite:\n"
-            "tool serve it\n",
-            "-y", "-z", "-w", "it", "-x", "bad");
-}
-
-UNIT(option, a_value_of_ours_is_not_that_of_another_tool)
-{
-    READS("-t", "1s", "a", "odder");
-    expect_str_eq(words, "a odder ");
-    REFUSES("-t: 'odds' is not a time such as 500ms or 10s\n", "-t", "odds");
-}
-
-UNIT(option, a_line_that_is_too_long_is_not_written)
-{
-    static char text[REWORD_SIZE];
-
-    memset(text, 'a', sizeof(text) - 1);
-    REFUSES("-y: as --on\n", "-y", text);
-    text[REWORD_SIZE - 11] = '\0'; /* behind "tool --on ", with a line feed */
-    REFUSES("-y: as --on\n", "-y", text);
-    text[REWORD_SIZE - 12] = '\0';
-    expect_eq(reads((const char *const[]){"-y", text, NULL}), OPTIONS_BAD);
-    expect_eq(strlen(said), strlen("-y: as --on\nwrite:\n") + REWORD_SIZE - 1);
+    shell_line_begin(&line, "tool do");
+    shell_line_add(&line, "-c5");
+    shell_line_add(&line, "it's");
+    shell_line_add(&line, "");
+    cr_assert(shell_line_end(&line));
+    expect_str_eq(line.text, "tool do -c5 'it'\\''s' ''\n");
+    memset(text, 'a', sizeof(text) - 7); /* "tool ", a line feed and a zero */
+    shell_line_begin(&line, "tool");
+    shell_line_add(&line, text);
+    cr_assert(shell_line_end(&line));
+    text[sizeof(text) - 7] = 'a';
+    shell_line_begin(&line, "tool");
+    shell_line_add(&line, text);
+    cr_assert_not(shell_line_end(&line));
 }
 
 UNIT(option, help_is_asked_for_where_nothing_was_wrong_before)
@@ -437,8 +377,10 @@ UNIT(option, help_is_asked_for_where_nothing_was_wrong_before)
     expect_eq(reads((const char *const[]){"-o", "--help", "-x", NULL}),
               OPTIONS_DONE);
     expect_str_eq(said, "");
-    expect_eq(reads((const char *const[]){"-ohx", NULL}), OPTIONS_DONE);
+    expect_eq(reads((const char *const[]){"-oh", "-x", NULL}), OPTIONS_DONE);
     expect_str_eq(said, "");
+    REFUSES("-h asks for the help, and takes no value\n", "-host");
+    REFUSES("-h asks for the help, and takes no value\n", "-h", "host");
     REFUSES("unknown flag -x (see tool do --help)\n", "-x", "--help");
 }
 

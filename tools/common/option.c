@@ -480,13 +480,9 @@ struct line {
     const struct option *asked; /* --help or --version; NULL: neither */
     bool is_stopped;            /* what follows cannot be understood */
     bool is_over;               /* "--" has ended the options */
-    bool is_foreign;            /* a word of another tool was refused */
-    bool is_written;            /* the line to write is complete */
-    bool has_word;              /* it has a word that is no option */
     struct option_list *given;
     const char **words; /* that are no options */
     size_t word_count;
-    struct reword reword; /* the line to write */
 };
 
 /* Lines about one command line; a script may have made thousands of words. */
@@ -500,13 +496,6 @@ static void count_refused(struct line *line)
         say("and perhaps more (see %s --help)", line->set->command);
         line->is_stopped = true;
     }
-}
-
-/* A mistake for which no other line can be written. */
-static void count_mistake(struct line *line)
-{
-    line->reword.is_lost = true;
-    count_refused(line);
 }
 
 static void refuse_unknown(struct line *line, const char *flag)
@@ -524,99 +513,7 @@ static void refuse_unknown(struct line *line, const char *flag)
     } else {
         say("unknown flag %.100s (see %s --help)", flag, line->set->command);
     }
-    count_mistake(line);
-}
-
-/* ---- words of other tools ---- */
-
-/* The word behind; NULL: there is none, or it is an option. */
-static const char *peek(const struct line *line)
-{
-    const char *next = line->next < line->argc ? line->argv[line->next] : NULL;
-
-    return next && next[0] == '-' && next[1] != '\0' &&
-                   !(next[1] >= '0' && next[1] <= '9')
-               ? NULL
-               : next;
-}
-
-/* Begins the line to write, with the word of the command or without. */
-static void begin_reword(struct line *line, bool has_command)
-{
-    const char *command = line->set->command;
-
-    reword_begin(&line->reword, command,
-                 has_command ? strlen(command) : strcspn(command, " "));
-}
-
-/* Refuses a word of another tool: @flag as it was written. */
-static void refuse_foreign(struct line *line, const char *flag,
-                           const struct option_foreign *row, const char *value)
-{
-    const bool shows_value = row->has_value && value;
-
-    say("%s%s%.60s: %s", flag, shows_value && *flag ? " " : "",
-        shows_value ? value : "", row->advice);
     count_refused(line);
-    line->is_foreign = true;
-    if (row->is_whole) {
-        begin_reword(line, false);
-        line->is_written = true;
-        line->is_stopped = true;
-    }
-    line->has_word |= row->is_word;
-    line->has_word |= reword_fill(&line->reword, row, value, line->argv);
-}
-
-/* Returns the row of a name; @value was written with it, or is NULL. */
-static const struct option_foreign *find_foreign(const struct line *line,
-                                                 const char *name, size_t len,
-                                                 const struct option *own,
-                                                 const char *value)
-{
-    const char *behind = value ? value : peek(line);
-
-    for (const struct option_set *set = line->set; set; set = set->passed) {
-        const struct option_foreign *row =
-            reword_find(set->foreign, name, len, behind, line->argv);
-        if (row && (!own || row->is_meant)) {
-            return row;
-        }
-    }
-    return NULL;
-}
-
-/* Takes the value of a row, if it has one. */
-static const char *take_foreign_value(struct line *line,
-                                      const struct option_foreign *row,
-                                      const char *value)
-{
-    const char *behind = peek(line);
-
-    if (value || !row->has_value || !behind) {
-        return value;
-    }
-    line->next++;
-    return behind;
-}
-
-/* Is "--name" or "-name" of another tool? It is refused then. */
-static bool read_foreign(struct line *line, const char *text,
-                         const struct option *own)
-{
-    const char *name = text + strspn(text, "-");
-    const size_t len = strcspn(name, "=");
-    const char *value = name[len] == '=' ? name + len + 1 : NULL;
-    const struct option_foreign *row =
-        len > 1 ? find_foreign(line, name, len, own, value) : NULL;
-    char flag[OPTION_FLAG_SIZE];
-
-    if (!row) {
-        return false;
-    }
-    snprintf(flag, sizeof(flag), "%.*s", (int)(name + len - text), text);
-    refuse_foreign(line, flag, row, take_foreign_value(line, row, value));
-    return true;
 }
 
 static bool is_listed(const struct option_list *given,
@@ -675,7 +572,7 @@ static void take(struct line *line, const struct option *option,
         } else {
             say("%s: %s", flag, why);
         }
-        count_mistake(line);
+        count_refused(line);
         line->is_stopped = set->is_ordered && option->repeats;
     } else {
         note(line, option, value);
@@ -686,11 +583,10 @@ static void take(struct line *line, const struct option *option,
 static const char *next_value(struct line *line, const char *flag)
 {
     if (line->next < line->argc) {
-        reword_keep(&line->reword, line->argv[line->next]);
         return line->argv[line->next++];
     }
     say("%s needs a value (see %s --help)", flag, line->set->command);
-    count_mistake(line);
+    count_refused(line);
     return NULL;
 }
 
@@ -715,7 +611,7 @@ static void pass(struct line *line, const struct option *option,
 
     if (!line->set->pass(line->options, option, word, why)) {
         say("%s", why);
-        count_mistake(line);
+        count_refused(line);
         line->is_stopped = true;
     }
 }
@@ -747,10 +643,6 @@ static void read_long(struct line *line, const char *text)
     const char *value = name[len] == '=' ? name + len + 1 : NULL;
     char flag[OPTION_FLAG_SIZE];
 
-    if (read_foreign(line, text, option ? option : passed)) {
-        return;
-    }
-    reword_keep(&line->reword, text);
     snprintf(flag, sizeof(flag), "%.*s", (int)(name + len - text), text);
     if (passed) {
         const char *next =
@@ -765,10 +657,10 @@ static void read_long(struct line *line, const char *text)
         refuse_unknown(line, text);
     } else if (value && option->kind == OPTION_SWITCH && !*value) {
         say("%s: '' is neither on nor off", flag);
-        count_mistake(line);
+        count_refused(line);
     } else if (value && !option->value && option->kind != OPTION_SWITCH) {
         say("%s takes no value", flag);
-        count_mistake(line);
+        count_refused(line);
     } else {
         const bool is_next =
             !value && (needs_value(option) || may_be_value(line, option));
@@ -781,27 +673,6 @@ static void read_long(struct line *line, const char *text)
     }
 }
 
-/* Is a letter of another tool? It is refused then, and @ret_is_over says
- * whether what follows it in its word was its value. */
-static bool read_foreign_letter(struct line *line, char letter,
-                                const char *rest, const struct option *own,
-                                bool *ret_is_over)
-{
-    const char *value = *rest ? rest : NULL;
-    const struct option_foreign *row =
-        find_foreign(line, &letter, 1, own, value);
-    const char flag[] = {'-', letter, '\0'};
-
-    if (!row) {
-        return false;
-    }
-    *ret_is_over = row->has_value && value;
-    refuse_foreign(line, flag, row,
-                   row->has_value ? take_foreign_value(line, row, value)
-                                  : NULL);
-    return true;
-}
-
 /* One letter of a word, of which @rest follows. True if that was its value, or
  * nothing of it is to be read. */
 static bool read_letter(struct line *line, char letter, const char *rest)
@@ -811,19 +682,21 @@ static bool read_letter(struct line *line, char letter, const char *rest)
     const bool is_passed = !option && set->passed;
     const char flag[] = {'-', letter, '\0'};
     const char *value = NULL;
-    bool is_over = false;
 
     if (is_passed) {
         option = find_letter(set->passed, letter);
-    }
-    if (read_foreign_letter(line, letter, rest, option, &is_over)) {
-        return is_over;
     }
     if (!option) {
         refuse_unknown(line, flag);
         return true;
     }
-    reword_keep(&line->reword, flag);
+    if (option->kind == OPTION_HELP &&
+        (*rest ||
+         (line->next < line->argc && line->argv[line->next][0] != '-'))) {
+        say("%s asks for the help, and takes no value", flag);
+        count_refused(line);
+        return true;
+    }
     if (needs_value(option)) {
         value = *rest ? rest : next_value(line, flag);
         if (!value) {
@@ -832,9 +705,6 @@ static bool read_letter(struct line *line, char letter, const char *rest)
     } else if (option->value && *rest == '=') {
         value = rest + 1;
     }
-    if (value && *rest) {
-        reword_join(&line->reword, rest);
-    }
     if (is_passed) {
         pass_letter(line, option, letter, value);
     } else {
@@ -842,7 +712,7 @@ static bool read_letter(struct line *line, char letter, const char *rest)
     }
     if (!value && *rest == '=') {
         say("%s takes no value", flag);
-        count_mistake(line);
+        count_refused(line);
     }
     return value || *rest == '=' || line->asked;
 }
@@ -864,28 +734,18 @@ static bool is_one_dash(const struct line *line, const char *text)
     const struct option_set *set = line->set;
     const char *name = text + 1;
     const size_t len = strcspn(name, "=");
-    const char *value = name[len] == '=' ? name + len + 1 : NULL;
 
     return len > 1 && (option_find(set, name, len) ||
-                       (set->passed && option_find(set->passed, name, len)) ||
-                       find_foreign(line, name, len, NULL, value));
+                       (set->passed && option_find(set->passed, name, len)));
 }
 
 static void take_word(struct line *line, const char *text)
 {
-    const struct option_foreign *row = find_foreign(line, "", 0, NULL, text);
     char why[OPTION_WHY_SIZE];
 
-    if (row) {
-        refuse_foreign(line, "", row, text);
-        return;
-    }
-    line->has_word = true;
-    reword_keep(&line->reword, text);
-    if (!(line->is_bad && line->reword.is_lost) &&
-        !line->set->word(line->options, text, why)) {
+    if (!line->is_bad && !line->set->word(line->options, text, why)) {
         say("%s", why);
-        count_mistake(line);
+        count_refused(line);
         line->is_stopped = true;
     }
 }
@@ -900,7 +760,7 @@ static void read_next(struct line *line)
     } else if (is_end || line->is_over || text[0] != '-' || text[1] == '\0') {
         if (line->is_over && text[0] == '-' && line->set->passed) {
             say("%.100s: behind -- there are targets alone", text);
-            count_mistake(line);
+            count_refused(line);
         } else if (line->set->is_ordered) {
             take_word(line, text);
         } else {
@@ -936,22 +796,6 @@ static bool check_rules(const struct line *line)
     return is_good;
 }
 
-/* Tells the line to write, where words of other tools were all that was wrong
- * with it. */
-static void tell_reworded(struct line *line)
-{
-    if (!line->is_foreign || line->reword.is_lost ||
-        (line->is_stopped && !line->is_written)) {
-        return;
-    }
-    if (!line->has_word && line->set->sample && !line->is_written) {
-        reword_keep(&line->reword, line->set->sample);
-    }
-    say("write:");
-    reword_end(&line->reword);
-    console_write(line->reword.text, line->reword.len);
-}
-
 static enum options_result read_all(struct line *line)
 {
     while (line->next < line->argc && !line->asked && !line->is_stopped) {
@@ -965,12 +809,9 @@ static enum options_result read_all(struct line *line)
         }
         return OPTIONS_DONE;
     }
-    for (size_t i = 0; i < line->word_count && !line->is_stopped &&
-                       !(line->is_bad && line->reword.is_lost);
-         i++) {
+    for (size_t i = 0; i < line->word_count && !line->is_bad; i++) {
         take_word(line, line->words[i]);
     }
-    tell_reworded(line);
     return !line->is_bad && check_rules(line) ? OPTIONS_READY : OPTIONS_BAD;
 }
 
@@ -992,7 +833,6 @@ enum options_result options_read(const struct option_set *set, void *options,
         say("no memory");
         return OPTIONS_BAD;
     }
-    begin_reword(&line, first > 1);
     const enum options_result result = read_all(&line);
     free(line.words);
     return result;

@@ -9,13 +9,10 @@
  *
  * "--name value", "--name=value", "-name value", "-x value", "-xvalue" and
  * "-xy" are read; "--" ends the options. All wrong words of a line are told,
- * each in a line of its own; words of other tools with the line to write at the
- * end.
+ * each in a line of its own.
  */
 #ifndef WEIR_COMMON_OPTION_H
 #define WEIR_COMMON_OPTION_H
-
-#include "reword.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,10 +108,6 @@ struct option_set {
     const char *tail;    /* NULL: none */
     const struct option *rows;
     size_t count;
-    const struct option_foreign *foreign; /* ends with a row without a name;
-                                           * NULL: none */
-    const char *sample; /* a word for a line of which none is left; NULL: none
-                         */
     /* Other options, which are passed on and not read here; NULL: none. */
     const struct option_set *passed;
     /* The struct with an option's field; NULL with the reason in @why. Without

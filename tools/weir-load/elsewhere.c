@@ -149,7 +149,6 @@ static bool is_target(const char *word, const char *text)
  * HTTP/2, or are for it alone, with their values. */
 static int count_of_http2(const struct run_options *options, int place)
 {
-    static const char *const names[] = {"http2", "h2"};
     static const char *const with_value[] = {
         "http", "alpn", "window", "conn-window", "max-frame", "header-table"};
     const char *word = options->argv[place];
@@ -158,10 +157,8 @@ static int count_of_http2(const struct run_options *options, int place)
         return 0;
     }
     const size_t len = strcspn(word + 2, "=");
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(names[i], word + 2) == 0) {
-            return 1;
-        }
+    if (strcmp(word, "--http2") == 0) {
+        return 1;
     }
     for (size_t i = 0; i < sizeof(with_value) / sizeof(with_value[0]); i++) {
         if (strlen(with_value[i]) == len &&
@@ -173,27 +170,28 @@ static int count_of_http2(const struct run_options *options, int place)
 }
 
 bool elsewhere_write(const struct result *result, const char *url,
-                     struct reword *ret)
+                     struct shell_line *ret)
 {
     const bool is_http1 = result->location[0] == '\0' && is_http1_only(result);
     const struct run_options *options = result->options;
 
-    reword_begin(ret, "weir-load", strlen("weir-load"));
+    shell_line_begin(ret, "weir-load");
     for (int i = 1; i < options->argc; i++) {
         const int left_out = is_http1 ? count_of_http2(options, i) : 0;
         if (left_out > 0) {
             i += left_out - 1;
             continue;
         }
-        reword_keep(ret, is_target(options->argv[i], options->targets[0].text)
-                             ? url
-                             : options->argv[i]);
+        shell_line_add(ret,
+                       is_target(options->argv[i], options->targets[0].text)
+                           ? url
+                           : options->argv[i]);
     }
     if (has_error(result, PHASE_VALIDATE, HTTP_E_HTTP2)) {
-        reword_keep(ret, "--http2");
+        shell_line_add(ret, "--http2");
     }
     if (is_untrusted(result) && result->location[0] == '\0') {
-        reword_keep(ret, "-k");
+        shell_line_add(ret, "-k");
     }
     return !ret->is_lost;
 }

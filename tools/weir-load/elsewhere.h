@@ -3,13 +3,13 @@
  * a redirect names, https:// where TLS is spoken, http:// where it is not, with
  * HTTP/2, or without a look at its certificate.
  *
- * It is told with the whole command line, as words of other tools are.
+ * It is told with the whole command line.
  */
 #ifndef WEIR_LOAD_ELSEWHERE_H
 #define WEIR_LOAD_ELSEWHERE_H
 
 #include "result.h"
-#include "tools/common/reword.h"
+#include "tools/common/shell_line.h"
 
 #include <stdbool.h>
 
@@ -23,6 +23,6 @@ const char *elsewhere_reason(const struct result *result);
 
 /* The whole command line with another target; false: it is too long. */
 bool elsewhere_write(const struct result *result, const char *url,
-                     struct reword *ret);
+                     struct shell_line *ret);
 
 #endif

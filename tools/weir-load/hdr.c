@@ -107,7 +107,7 @@ static size_t encode_plain(const struct histogram *h, uint32_t width,
     return size;
 }
 
-static char *encode_base64(const uint8_t *data, size_t size)
+char *hdr_encode_base64(const uint8_t *data, size_t size)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "abcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -147,7 +147,7 @@ static char *encode(const struct histogram *h, uint32_t width)
         goto out;
     }
     put_u32(put_u32(packed, COOKIE_COMPRESSED), (uint32_t)packed_size);
-    text = encode_base64(packed, COMPRESSED_HEADER_SIZE + packed_size);
+    text = hdr_encode_base64(packed, COMPRESSED_HEADER_SIZE + packed_size);
 out:
     free(plain);
     free(packed);

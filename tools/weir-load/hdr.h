@@ -9,6 +9,9 @@
 
 #include "tools/load/histogram.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
 /* No text of hdr_encode_coarse() is longer: each of its buckets has at most a
  * zero before it, of one byte, and a count of at most 2^53, of eight. Then come
  * the headers and the first zeros, what zlib adds, and base64. */
@@ -26,5 +29,8 @@ char *hdr_encode(const struct histogram *h);
  * same ones in each such text, so that merging them loses no more.
  */
 char *hdr_encode_coarse(const struct histogram *h);
+
+/* Bytes as base64 has them; the text is given. NULL: there is no memory. */
+char *hdr_encode_base64(const uint8_t *data, size_t size);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "analysis.h"
 #include "exits.h"
+#include "grammar.h"
 #include "options_rows.h"
 #include "run.h"
 #include "secret_words.h"
@@ -29,6 +30,7 @@ const char console_name[] = "weir-load";
 
 static const char help[] =
     "Usage: weir-load [run] [FLAGS] TARGET...\n"
+    "       weir-load as TOOL [ITS FLAGS] URL\n"
     "       weir-load serve [FLAGS] TARGET...\n"
     "       weir-load search --slo EXPR [FLAGS] TARGET...\n"
     "       weir-load sweep --rates LIST [FLAGS] TARGET...\n"
@@ -46,6 +48,8 @@ static const char help[] =
     "tls+unix:PATH.\n"
     "\n"
     "run      load servers and report rate and latency (the default)\n"
+    "as       the same with the line of another tool: wrk, hey, oha, ab, "
+    "h2load ...\n"
     "serve    be a server for that\n"
     "search   find the largest rate at which objectives hold\n"
     "sweep    a run at each of several loads\n"
@@ -112,9 +116,16 @@ static int do_as_told(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
 
+    if (argc > 0 && grammar_find(basename(argv[0]))) {
+        argv[0] = basename(argv[0]);
+        return grammar_run(argc, argv, 0);
+    }
     if (argc < 2) {
         fputs(help, stderr);
         return LOAD_USAGE;
+    }
+    if (strcmp(word, "as") == 0) {
+        return grammar_run(argc, argv, 2);
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(word, commands[i].name) == 0) {

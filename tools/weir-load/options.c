@@ -6,6 +6,7 @@
  */
 #include "options_rows.h"
 
+#include "grammar.h"
 #include "tools/common/console.h"
 
 #include <sys/random.h>
@@ -42,6 +43,9 @@ enum options_result options_parse(int argc, char **argv, int first,
     options_set_initial(&options_set, 0, &reading);
     const enum options_result result =
         options_read(&options_set, &reading, argc, argv, first, NULL);
+    if (result == OPTIONS_BAD) {
+        grammar_suggest(argc, argv, first);
+    }
     if (result != OPTIONS_READY) {
         return result;
     }

@@ -7,7 +7,6 @@
  */
 #include "options_rows.h"
 
-#include "foreign.h"
 #include "preamble_options.h"
 #include "script_request.h"
 #include "settle_conns.h"
@@ -473,26 +472,6 @@ static bool read_slo(void *options, const struct option *option,
                          error.position, error.why);
 }
 
-/* Of other tools, which write several. */
-static bool read_format(void *options, const struct option *option,
-                        const char *value, char *why)
-{
-    return strcmp(value, "json") == 0
-               ? read_json(options, option, NULL, why)
-               : option_refuse(why, "'%.200s' is not json", value);
-}
-
-static bool read_http_version(void *options, const struct option *option,
-                              const char *value, char *why)
-{
-    const bool is_v2 = strcmp(value, "2") == 0;
-
-    (void)option;
-    run_of(options)->http.version = is_v2 ? HTTP_VERSION_2 : HTTP_VERSION_1_1;
-    return is_v2 || strcmp(value, "1.1") == 0 ||
-           option_refuse(why, "'%.200s' is neither 1.1 nor 2", value);
-}
-
 static bool read_nothing(void *options, const struct option *option,
                          const char *value, char *why)
 {
@@ -655,17 +634,16 @@ static const struct option_rule no_warmup[] = {
 
 static const struct option rows[] = {
     {"connections", 'c', "N", "connections",
-     .aliases = "concurrency concurrent",
      NUMBER(OPTION_COUNT, 1, CONNS_MAX, whole_conn_count), .initial = "10",
      .excludes = no_conns, .json = "connections"},
     {"duration", 'd', "TIME", "how long to measure (10s; with -n: no limit)",
-     .aliases = "z", NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, duration_ns),
-     MARK(duration), .excludes = no_duration, .json = "duration_ns"},
+     NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, duration_ns), MARK(duration),
+     .excludes = no_duration, .json = "duration_ns"},
     {"requests", 'n', "COUNT", "how many requests to measure",
      NUMBER(OPTION_COUNT, 1, UINT64_MAX / 2, request_count), MARK(requests),
      .excludes = no_requests, .json = "requests"},
     {"pipeline", 'p', "DEPTH", "requests under way on each connection",
-     .aliases = "pipelining streams", NUMBER(OPTION_COUNT, 1, DEPTH_MAX, depth),
+     .aliases = "streams", NUMBER(OPTION_COUNT, 1, DEPTH_MAX, depth),
      .initial = "1", MARK(depth), .json = "depth"},
     {"send", 0, "SIZE",
      "bytes of a request (128; echoes over UDP: at least 16), or of a block in "
@@ -676,8 +654,8 @@ static const struct option rows[] = {
      "uniform:64:1k, exp:1k, pareto:100:1.2:1M or mix:100:90,10k:10",
      .read = read_recv, MARK(recv)},
     {"warmup", 'w', "TIME", "not measured, before the rest (1s; with -n: 0)",
-     .aliases = "warm-up-time", NUMBER(OPTION_TIME, 0, WEEK_NS, warmup_ns),
-     MARK(warmup), .excludes = no_warmup, .json = "warmup_ns"},
+     NUMBER(OPTION_TIME, 0, WEEK_NS, warmup_ns), MARK(warmup),
+     .excludes = no_warmup, .json = "warmup_ns"},
     {"timeout", 0, "TIME", "for an answer (5s; UDP: 1s, then it is lost)",
      NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, timeout_ns), MARK(timeout),
      .json = "timeout_ns"},
@@ -714,15 +692,13 @@ static const struct option rows[] = {
      "then it closes and connects again; N to M",
      .read = read_requests_per_conn, MARK(requests_per_conn)},
     {"disable-keepalive", 0, NULL, "the same as --requests-per-conn 1",
-     .aliases = "disableKeepAlives no-keepalive no-keep-alive",
      .read = read_disable_keepalive, MARK(requests_per_conn)},
 
     TITLE("HTTP (http://, https://, or --mode http)"),
-    {"method", 'X', "WORD", "GET; POST with a body",
-     .aliases = "m request-method", .read = read_method, MARK(http),
-     .json = "http.method", TEXT(http.method)},
+    {"method", 'X', "WORD", "GET; POST with a body", .read = read_method,
+     MARK(http), .json = "http.method", TEXT(http.method)},
     {"header", 'H', "'N: V'", "a header; 'N:' leaves one out; may be repeated",
-     .aliases = "headers", .read = read_header, .repeats = true, MARK(http)},
+     .read = read_header, .repeats = true, MARK(http)},
     {"body", 'b', "TEXT",
      "a body, or @FILE for one that stands in a file; of redis:// the command "
      "(PING), of ws:// the message",
@@ -745,10 +721,10 @@ static const struct option rows[] = {
      "of streams then; auto: with https:// each connection what ALPN agrees on",
      CHOICE(http_versions, http.version), .initial = "1.1", MARK(http),
      .json = "http2.version"},
-    {"http2", 0, NULL, "the same as --http 2", .aliases = "h2",
-     .read = read_version, MARK(http)},
-    {"http1.1", 0, NULL, "the same as --http 1.1", .aliases = "h1 http1",
-     .read = read_version, MARK(http)},
+    {"http2", 0, NULL, "the same as --http 2", .read = read_version,
+     MARK(http)},
+    {"http1.1", 0, NULL, "the same as --http 1.1", .read = read_version,
+     MARK(http)},
     {"window", 0, "SIZE", "HTTP/2: what a server may send ahead on a stream",
      NUMBER(OPTION_SIZE, WINDOW_LEAST, WINDOW_MOST, http.window_bytes),
      .initial = "16M", MARK(http2), .json = "http2.window_bytes"},
@@ -797,14 +773,14 @@ static const struct option rows[] = {
     TITLE("When requests are sent"),
     {"rate", 'R', "RATE",
      "open loop: requests a second, of all connections together",
-     .aliases = "qps rps", .read = read_rate, .kind = OPTION_RATE, AT(rate),
-     MARK(rate), .excludes = no_rate, .json = "rate?"},
+     .read = read_rate, .kind = OPTION_RATE, AT(rate), MARK(rate),
+     .excludes = no_rate, .json = "rate?"},
     {"arrival", 0, "HOW", "const: equal gaps; poisson: random ones",
      EITHER(arrivals, schedule.is_poisson), .initial = "const", MARK(open),
      .excludes = no_times, .json = "arrival"},
     {"stages", 0, "STAGES", "30s@1k,2m@1k..20k: rates one after the other",
-     .aliases = "stage", .read = read_stages, TEXT(stages), MARK(stages),
-     .excludes = no_times, .json = "stages"},
+     .read = read_stages, TEXT(stages), MARK(stages), .excludes = no_times,
+     .json = "stages"},
     {"late", 0, "HOW",
      "queue: a request waits for a connection; skip: it is dropped",
      EITHER(lates, late_is_skipped), .initial = "queue", MARK(open),
@@ -868,14 +844,8 @@ static const struct option rows[] = {
      .read = read_label, .repeats = true},
     {"dry-run", 0, NULL, "check all, print what would be done, send nothing",
      SWITCH(is_dry)},
-    {"latency", 0, NULL, NULL /* that is always so */,
-     .aliases = "l L U latencies u_latency latency-correction "
-                "fasthttp no-tui no-color no-progress renderStatusCodes "
-                "disable-compression disable-redirects",
-     .read = read_nothing},
-    {"http-version", 0, "VERSION", NULL, .read = read_http_version, MARK(http)},
-    {"output-format", 0, "FORMAT", NULL, .aliases = "o format",
-     .read = read_format},
+    {"latency", 0, NULL, NULL /* of wrk: that is always so */,
+     .aliases = "L U u_latency", .read = read_nothing},
     {"quiet", 'q', NULL, "no live lines, no text report", .aliases = "silent",
      SWITCH(quiet)},
     {"verbose", 'v', NULL, "what the library and the kernel do",
@@ -983,8 +953,6 @@ const struct option_set options_set = {
         "printed).\n",
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
-    .foreign = foreign_words,
-    .sample = "http://HOST:PORT/",
     .word = options_read_target,
 };
 

@@ -121,11 +121,15 @@ static void print_header(const struct result *result, FILE *out)
         fprintf(out, ", part %u of %u", options->part.index + 1,
                 options->part.count);
     }
-    fprintf(out, ", %s%llu conns%s, depth %llu",
+    fprintf(out, ", %llu thread%s, %s%llu connection%s%s, depth %llu",
+            LLU(options->thread_count), options->thread_count == 1 ? "" : "s",
             options_has_conn_stages(options) ? "up to " : "",
-            LLU(options->conn_count),
+            LLU(options->conn_count), options->conn_count == 1 ? "" : "s",
             options_is_churn(options) ? " made anew for each request" : "",
             LLU(options->depth));
+    if (options->request_count > 0) {
+        fprintf(out, ", %llu requests", LLU(options->request_count));
+    }
     print_payload(options, out);
     fprintf(out, ", measured %s, warm-up %s, seed %llu\n",
             units_format_time(result->window_ns, window),
@@ -616,7 +620,7 @@ static void complain_of_objective(const struct result *result)
 static void suggest_elsewhere(const struct result *result)
 {
     char url[ELSEWHERE_SIZE];
-    struct reword line;
+    struct shell_line line;
 
     if (!elsewhere_find(result, url)) {
         return;
@@ -626,8 +630,9 @@ static void suggest_elsewhere(const struct result *result)
         return;
     }
     say("%s", elsewhere_reason(result));
-    reword_end(&line);
-    console_write(line.text, line.len);
+    if (shell_line_end(&line)) {
+        console_write(line.text, line.len);
+    }
 }
 
 void report_complain(const struct result *result)

@@ -7,8 +7,6 @@
  */
 #include "serve_options.h"
 
-#include "foreign.h"
-
 #include "serve_datagrams.h"
 #include "serve_h2.h"
 #include "serve_paced.h"
@@ -247,8 +245,6 @@ const struct option_set serve_set = {
             "error.\n",
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
-    .foreign = foreign_serve_words,
-    .sample = "http://127.0.0.1:8080",
     .word = read_target,
 };
 

@@ -712,7 +712,7 @@ static void find_redirects(struct result *result)
 {
     static const unsigned redirects[] = {301, 302, 303, 307, 308};
     char url[ELSEWHERE_SIZE] = "";
-    struct reword line;
+    struct shell_line line;
     uint64_t count = 0;
 
     for (size_t i = 0; i < sizeof(redirects) / sizeof(redirects[0]); i++) {

@@ -1,0 +1,65 @@
+/*
+ * Rows of grammars as tables write them: a macro for each kind of row.
+ *
+ * For the files with tables alone, which are grammar_tools.c and those of tools
+ * that fill a file of their own.
+ */
+#ifndef WEIR_LOAD_GRAMMAR_ROWS_H
+#define WEIR_LOAD_GRAMMAR_ROWS_H
+
+#include "grammar.h"
+
+#define KEEP(names_, takes_, means_)                                           \
+    {                                                                          \
+        names_, GRAMMAR_##takes_, GRAMMAR_##means_, NULL                       \
+    }
+#define SET(names_, means_, text_)                                             \
+    {                                                                          \
+        names_, GRAMMAR_NONE, GRAMMAR_##means_, text_                          \
+    }
+#define SAY(names_, takes_, text_)                                             \
+    {                                                                          \
+        names_, GRAMMAR_##takes_, GRAMMAR_SAY, text_                           \
+    }
+#define SKIP(names_, takes_)                                                   \
+    {                                                                          \
+        names_, GRAMMAR_##takes_, GRAMMAR_NOTHING, NULL                        \
+    }
+#define NO(names_, takes_, why_)                                               \
+    {                                                                          \
+        names_, GRAMMAR_##takes_, GRAMMAR_REFUSED, why_                        \
+    }
+#define OWN(names_, takes_, index_)                                            \
+    {                                                                          \
+        names_, GRAMMAR_##takes_,                                              \
+            (enum grammar_means)(GRAMMAR_OWN + (index_)), NULL                 \
+    }
+#define OWN_SET(names_, index_, text_)                                         \
+    {                                                                          \
+        names_, GRAMMAR_NONE, (enum grammar_means)(GRAMMAR_OWN + (index_)),    \
+            text_                                                              \
+    }
+#define INITIAL(means_, text_)                                                 \
+    {                                                                          \
+        "", GRAMMAR_NONE, GRAMMAR_##means_, text_                              \
+    }
+#define END                                                                    \
+    {                                                                          \
+        NULL, GRAMMAR_NONE, GRAMMAR_NOTHING, NULL                              \
+    }
+
+/* Reasons that several tools have. */
+#define NO_SUITES "suites have the names of IANA here, in --ciphers LIST"
+
+/* What one of the tool's own rows has kept. */
+static inline const char *own(const struct grammar_line *line, unsigned index)
+{
+    return line->kept[GRAMMAR_OWN + index];
+}
+
+/* The tool that has a file of its own. */
+extern const struct grammar_row grammar_redis_rows[];
+extern const struct grammar_row grammar_redis_initial[];
+bool grammar_adapt_redis(struct grammar_line *line);
+
+#endif
