@@ -501,7 +501,7 @@ def test_a_browser_shows_how_runs_were_judged():
             ("Statuses", [["200", "3", "75.00 %"], ["503", "1", "25.00 %"]])):
         equal(tables[title][1:], [[run_name, *row] for row in rows], title)
     target, = result["config"]["targets"]
-    equal(tables["Runs"][1][:3], [run_name, target, "INVALID"], "the run")
+    equal(tables["Runs"][1][:5], [run_name, target, "INVALID", "closed", "\u2013"], "the run")
     equal(tables["Runs"][0][-5:], ["p90", "p95", "p99", "p99.9", "max"], "figures")
     equal(page.names, [f"Load report: {target}"] * 2, "the title and the first heading")
 

@@ -466,7 +466,8 @@ BAD = {
         (["--seed", "x", TARGET], r"--seed: 'x' is not a count such as"),
     ),
     "ab": (
-        (["--runs", "5", TARGET, TARGET], r"--runs: 5 is out of range, 6 to"),
+        (["--runs", "5", TARGET, TARGET], r"--runs: 5 is out of range, 6 to 200; "
+         "fewer than 6 pairs have no 95 % interval: write --runs 6$"),
         (["--a-flags", "'", TARGET, TARGET], r"--a-flags: a quote or a "),
         (["--b-flags", "'", TARGET, TARGET], r"--b-flags: a quote or a "),
         (["--save=", TARGET, TARGET], r"--save: it is empty"),

@@ -213,7 +213,7 @@ def test_the_page_says_what_sent_the_requests():
         outcome = command(WEIR_LOAD, "report", "-o", f"{folder}/page", file)
         equal((outcome.status, outcome.err), (OK, ""), "the outcome")
         with open(f"{folder}/page", encoding="utf-8") as page:
-            matches(page.read(), r"<td>open replay</td>")
+            matches(page.read(), r'"kind":"open","arrival":"replay"')
 
 
 def test_results_are_compared_by_times_and_texts():

@@ -173,6 +173,21 @@ static bool read_list(void *options, const struct option *option,
     return *value || option_refuse(why, "'' is empty");
 }
 
+/* Says why there is a least number of pairs. */
+static bool read_runs(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    if (option_read_plain(&ab_set, options, option, value, why)) {
+        return true;
+    }
+    if (strstr(why, "out of range")) {
+        const size_t len = strlen(why);
+        snprintf(why + len, OPTION_WHY_SIZE - len,
+                 "; fewer than 6 pairs have no 95 %% interval: write --runs 6");
+    }
+    return false;
+}
+
 /* The flags of a side, which are read again when all are there. */
 static bool read_flags(void *options, const struct option *option,
                        const char *value, char *why)
@@ -237,7 +252,7 @@ static const char *const metrics[] = {"rate",  "p50",  "p90",      "p99",
 
 static const struct option ab_rows[] = {
     {"runs", 0, "N", "pairs of runs", .least = 6, .most = PAIRS_MAX,
-     .initial = "20", VALUE(OPTION_COUNT, number)},
+     .initial = "20", .read = read_runs, VALUE(OPTION_COUNT, number)},
     {"a-flags", 0, "'FLAGS'", "flags of run for A alone, as '-p 4 -H \"X: 1\"'",
      .read = read_flags},
     {"b-flags", 0, "'FLAGS'", "flags of run for B alone", .read = read_flags},
