@@ -43,6 +43,7 @@ LINES = (
                              "and wrk.body are read, and 'request = function()'"
                              " is more")),
     ("wrk -s join.lua U", No("'.. \"b\"' is more")),
+    ("wrk -s posts.lua U", No("requests that are pipelined are GET here")),
     ("wrk -s absent.lua U", No("absent.lua: there is no such file")),
     ("wrk -H 'Host: {id}' U", No("Host: {id}: a native line fills such places")),
     ("wrk -d abc U", No("-d abc: it is not a time such as 10s")),
@@ -233,6 +234,8 @@ LINES = (
     ("vegeta attack -rate=x -duration=2s", No("-rate=x: a rate is 100 or")),
     ("vegeta attack -duration=1s -body body.json -targets=many.txt",
      No("-body: write @FILE below each target")),
+    ("vegeta attack -duration=1s -targets=filled.txt",
+     No("filled.txt: a native line fills places in braces")),
     ("vegeta attack -duration=1s -targets=body.json",
      No("body.json: there is no line GET URL")),
     ("vegeta attack -rate=1/s -duration=1m -targets=one.txt",
@@ -372,6 +375,11 @@ FILES = {
                  "  return req\nend\n",
     "code.lua": "request = function()\n  return wrk.format(nil)\nend\n",
     "join.lua": 'wrk.body = "a" .. "b"\n',
+    "posts.lua": 'wrk.method = "POST"\ninit = function(args)\n'
+                 'local r = {}\nr[1] = wrk.format(nil, "/x")\n'
+                 "req = table.concat(r)\nend\n"
+                 "request = function()\nreturn req\nend\n",
+    "filled.txt": "GET http://127.0.0.1:9/{seq}\nA: b\n",
     "body.json": "{}",
     "urls.txt": "http://127.0.0.1:9/a\nhttp://127.0.0.1:9/b\n",
     "one.txt": "GET http://127.0.0.1:9/x\n",

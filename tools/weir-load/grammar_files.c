@@ -44,6 +44,7 @@ static char *read_text(struct grammar_line *line, const char *path)
 struct script {
     struct grammar_line *line;
     char *at;
+    bool has_paths; /* that are a list of requests without bodies */
 };
 
 static void skip_blanks(struct script *self)
@@ -176,7 +177,7 @@ static bool take_pipeline(struct script *self)
         const char *path = take_code(self, " ] = wrk.format ( nil , ")
                                ? take_text(self)
                                : NULL;
-        if (!path || !take_code(self, " )")) {
+        if (!path || strchr(path, '{') || !take_code(self, " )")) {
             return false;
         }
         paths = grammar_text(line, "%s%s\n", paths, path);
@@ -191,6 +192,7 @@ static bool take_pipeline(struct script *self)
         line->kept[GRAMMAR_DEPTH] = line->word_count > 1 ? line->words[1] : "1";
     } else {
         const char *path = grammar_keep_file(line, paths, strlen(paths));
+        self->has_paths = true;
         grammar_say(line, "--urls|%", path ? path : "");
         line->kept[GRAMMAR_DEPTH] = grammar_text(line, "%u", count);
     }
@@ -216,6 +218,13 @@ bool grammar_take_script(struct grammar_line *line, const char *path)
                 "{rand:1:100}, and what must hold --expect and --slo",
                 path, (int)strcspn(script.at, "\r\n"), script.at);
         }
+    }
+    if (script.has_paths &&
+        (line->kept[GRAMMAR_METHOD] || line->kept[GRAMMAR_BODY])) {
+        return grammar_refuse(line,
+                              "-s %s: requests that are pipelined are GET "
+                              "here; in a native line they are --urls FILE",
+                              path);
     }
     return line->refused == 0;
 }
@@ -259,6 +268,10 @@ bool grammar_take_targets(struct grammar_line *line, const char *path)
     }
     if (line->kept[GRAMMAR_BODY_FILE]) {
         return grammar_refuse(line, "-body: write @FILE below each target");
+    }
+    if (strchr(request, '{')) {
+        return grammar_refuse(line, "%s: a native line fills places in braces",
+                              path);
     }
     const size_t scheme = strcspn(url, "/") + 2;
     const size_t origin = scheme + strcspn(url + scheme, "/?# \t\r\n");
