@@ -28,8 +28,10 @@ MEMBER = re.compile(r'<h2 class="memtitle"><span class="permalink"><a href="#(\w
 SECTION = re.compile(r'<h[23] id="([^"]*)">(.*?) <a class="anchor".*?</h[23]>'
                      r'|<dt id="([^"]*)"><a[^>]*>(.*?)</dt>', re.S)
 INLINE = re.compile(r"</?(?:a|b|code|em|i|span|strong|var)\b[^>]*>")
-# Descriptions of names that show when jQuery is there, and the folder of a header.
-UNUSED = re.compile(r'^<div class="ttc" [^\n]*\n|<div id="nav-path".*?</div>\n', re.M | re.S)
+# Descriptions of names that show when jQuery is there, the folder of a header, and
+# the heading of what a page begins with.
+UNUSED = re.compile(r'^<div class="ttc" [^\n]*\n|<div id="nav-path".*?</div>\n'
+                    r'|<h2 class="groupheader">Detailed Description</h2>', re.M | re.S)
 KINDS = {"function": "functions", "type": "types", "constant": "constants",
          "error": "errors", "header": "headers"}
 

@@ -208,7 +208,10 @@ def check_reference(html):
     for path in html.glob("*_8h.html"):
         text = path.read_text(encoding="utf-8")
         body = text[text.index('<div class="contents">'):]
-        assert re.match(r'.{0,200}<div class="textblock"><p >', body, re.S), path.name
+        assert re.match(r'<div[^>]*>\s*<a [^>]*></a>\s*<div class="textblock"><p >',
+                        body), f"{path.name} does not begin with its purpose"
+    text = (html / "server_8h.html").read_text(encoding="utf-8")
+    assert 'struct &#160;' in text and '>weir_server_options</a>' in text, "no struct"
     size = len(gzip.compress((html / "search_index.js").read_bytes()))
     assert size < INDEX_BYTES, f"the index of the search has {size} bytes"
 
