@@ -2,7 +2,7 @@
 # The certificates that tests of the TLS engine use: one authority, and leaves of
 # it for localhost, two with a P-256 key, of which one ends after ten years, and
 # the others with keys of RSA, the last of which is for signatures of RSASSA-PSS
-# alone.
+# alone; and one whose key has the parameters of its curve in the place of a name.
 #
 # Usage: tls_certificates.sh FOLDER
 set -eu
@@ -39,6 +39,8 @@ leaf rsa -newkey rsa:2048
 leaf rsa3072 -newkey rsa:3072
 leaf rsa4096 -newkey rsa:4096
 leaf rsapss -newkey rsa-pss -pkeyopt rsa_keygen_bits:2048
+leaf explicit -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+    -pkeyopt ec_param_enc:explicit
 days=3650
 leaf brief -newkey ec -pkeyopt ec_paramgen_curve:P-256
 openssl pkey -in rsa.key -pubout -out rsa.pub

@@ -67,7 +67,7 @@ static int context_names_check_leaf(weir_tls_context *context,
     } else if (x509.key.strength == WR_X509_WEAK_POINT) {
         context->why = "the point of its key is compressed; write both "
                        "coordinates (openssl ec -conv_form uncompressed)";
-    } else {
+    } else if (x509.key.strength != WR_X509_WEAK_CURVE) {
         return 0;
     }
     return WEIR_ETLSFILE;
