@@ -1,9 +1,9 @@
 /*
- * Looking at each word that was said: is there what it needs?
+ * Checks that each directive that was given has what it needs.
  *
- * A word of [defaults] is for all services, of which only some may have what it
- * needs: it is refused if none has. So is a word before the first route, which
- * all routes inherit.
+ * A directive of [defaults] applies to all services, of which only some may
+ * have what it needs: it is refused if none has. So is a directive before the
+ * first route, which all routes inherit.
  */
 #include "needs.h"
 
@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where something may be: as much of this is set as its scope needs. */
+/* Where to look. The service, the route and the target are set as far as the
+ * scope of a need goes. */
 struct needs_at {
     const struct config *config;
     const struct config_service *service;
@@ -21,7 +22,7 @@ struct needs_at {
     const struct config_target *target;
 };
 
-/* ---- what there is ---- */
+/* ---- what may be needed ---- */
 
 static bool has_admin(const struct needs_at *at)
 {
@@ -148,8 +149,8 @@ static bool has_tls(const struct needs_at *at)
 
 static const struct {
     bool (*is_there)(const struct needs_at *at);
-    enum word_scope scope; /* of what the function looks at */
-    const char *text;      /* "WORD needs ..." */
+    enum word_scope scope; /* of what the function reads */
+    const char *text;      /* "DIRECTIVE needs ..." */
 } needs[NEED_COUNT] = {
     [NEED_ADMIN] = {has_admin, SCOPE_PROGRAM, "admin = HOST:PORT"},
     [NEED_LOG] = {has_log, SCOPE_PROGRAM, "log = FILE"},
@@ -183,9 +184,9 @@ static const struct {
     [NEED_TLS_TARGET] = {is_tls_target, SCOPE_TARGET, "a target with tls://"},
 };
 
-/* ---- words that were said ---- */
+/* ---- directives that were given ---- */
 
-/* A value that leaves things as they are without the word. */
+/* Returns true if a directive with this value changes nothing. */
 static bool is_neutral(const struct option *word, const char *value)
 {
     const bool is_choice =
@@ -197,7 +198,8 @@ static bool is_neutral(const struct option *word, const char *value)
             (is_choice && strcmp(value, word->choices[0]) == 0));
 }
 
-/* A word of what was begun last replaces what [defaults] have said of it. */
+/* Forgets the directive of [defaults] that this one replaces, in the service or
+ * route that was begun last. */
 static void drop_inherited(struct config *config, const struct config_word *own)
 {
     const bool is_of_route = own->word->scope >= SCOPE_ROUTE;
@@ -207,7 +209,7 @@ static void drop_inherited(struct config *config, const struct config_word *own)
         struct config_word *said = &config->words[--i];
         if (said->service != own->service ||
             (is_of_route && said->route != own->route)) {
-            return; /* those of one follow each other */
+            return; /* those of one service or route follow each other */
         }
         if (said->is_inherited && said->word == own->word &&
             said->target == own->target) {
@@ -249,7 +251,7 @@ bool needs_note(struct config *config, const struct option *word,
     return true;
 }
 
-/* ---- is it there? ---- */
+/* ---- the check ---- */
 
 static bool is_in_route(enum need need, struct needs_at at, size_t first,
                         size_t end)
@@ -266,8 +268,8 @@ static bool is_in_route(enum need need, struct needs_at at, size_t first,
     return false;
 }
 
-/* A route without a target is refused for that, or its words are those of the
- * routes after it. */
+/* A route without a target is passed over: it is refused for that, or the
+ * routes after it inherit its directives. */
 static bool is_in_service(enum need need, struct needs_at at,
                           const struct config_word *said)
 {
@@ -319,7 +321,7 @@ static bool refuse(struct config *config, const struct config_word *said,
 
 bool needs_check(struct config *config, char *why)
 {
-    /* By line: a word of [defaults] has what it needs in a service. */
+    /* By line: some service has what a directive of [defaults] needs. */
     bool *met = calloc(config->line_count + 1, sizeof(*met));
     bool is_good = met || option_refuse(why, "no memory");
 
