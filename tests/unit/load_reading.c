@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#define MS UINT64_C(1000000)
+
 static struct traffic traffic;
 static struct record record;
 static struct conn conn;
@@ -36,12 +38,14 @@ static void count_ready(struct conn *self, uint64_t now_ns)
     passed_on++;
 }
 
-static void set_waits(uint64_t waits_ns)
+/* The thread has run, waited and been put on a CPU so often. */
+static void set_times(uint64_t ran_ns, uint64_t waited_ns, unsigned count)
 {
     expect_eq(ftruncate(traffic.reading.fd, 0), 0);
     expect_eq(lseek(traffic.reading.fd, 0, SEEK_SET), 0);
-    cr_assert(dprintf(traffic.reading.fd, "123456 %llu 7\n",
-                      (unsigned long long)waits_ns) > 0);
+    cr_assert(dprintf(traffic.reading.fd, "%llu %llu %u\n",
+                      (unsigned long long)ran_ns, (unsigned long long)waited_ns,
+                      count) > 0);
 }
 
 static void with_reading(void (*body)(void))
@@ -61,7 +65,7 @@ static void with_reading(void (*body)(void))
     }
     traffic.reading.fd = memfd_create("schedstat", MFD_CLOEXEC);
     cr_assert(traffic.reading.fd >= 0);
-    set_waits(500);
+    set_times(0, 500, 1);
     body();
     reading_stop(&traffic);
     cr_assert(traffic.ready == count_ready);
@@ -79,27 +83,52 @@ static void take_turn(uint64_t at_ns)
     answer(at_ns + 10);
 }
 
+/* Two iterations before the one that is a sample. */
+static void begin_sample(void)
+{
+    take_turn(MS);
+    set_times(0, 500, 2);
+    take_turn(2 * MS);
+    expect_eq(record.reading.count, 0);
+}
+
 UNIT(load_reading, a_sample_has_the_wait_for_a_cpu_and_the_place_in_the_turn)
 {
-    answer(1100); /* it arms the sample */
-    answer(1200); /* of the same iteration */
-    expect_eq(record.reading.count, 0);
-
-    turn_ns = 5000;
-    set_waits(900);
-    answer(5010);
-    answer(5030);
+    begin_sample();
+    turn_ns = 3 * MS;
+    set_times(0, 900, 3);
+    answer(3 * MS + 10);
+    answer(3 * MS + 30);
     expect_eq(record.reading.count, 2);
     expect_eq(record.reading.min, 410);
     expect_eq(record.reading.max, 430);
     expect_eq(passed_on, 4);
 }
 
+/* A thread that waited finds one answer, and in the next iteration those that
+ * have come meanwhile; it does not sleep between them. */
+UNIT(load_reading, a_wait_counts_until_the_thread_sleeps)
+{
+    take_turn(MS);
+    set_times(0, 500 + 3 * MS, 2);
+    take_turn(5 * MS);
+    take_turn(7 * MS);
+    expect_eq(record.reading.max, 4 * MS + 10);
+    set_times(2 * MS, 500 + 3 * MS, 3);
+    take_turn(9 * MS);
+    expect_eq(record.reading.min, MS + 10, "it was taken off its CPU");
+    set_times(2 * MS, 500 + 3 * MS, 4);
+    take_turn(11 * MS);
+    expect_eq(record.reading.min, 10, "it has slept");
+    expect_eq(record.reading.count, 3);
+}
+
 UNIT(load_reading, samples_that_are_far_apart_leave_no_answer_out)
 {
-    answer(1100);
-    for (uint64_t i = 1; i <= 10; i++) {
-        take_turn(i * 2 * PAUSE_NS);
+    begin_sample();
+    for (unsigned i = 3; i < 13; i++) {
+        set_times(0, 500, i);
+        take_turn(i * MS);
     }
     expect_eq(record.reading.count, 10);
     expect_eq(record.reading.max, 10);
@@ -110,7 +139,7 @@ UNIT(load_reading, quick_answers_are_left_out_between_samples)
     enum { TURNS = 100000 };
 
     for (uint64_t i = 1; i <= TURNS; i++) {
-        take_turn(1000 + i * PAUSE_NS / 20);
+        take_turn(MS + i * PAUSE_NS / 20);
     }
     cr_assert(record.reading.count > TURNS / 80);
     cr_assert(record.reading.count < TURNS / 5);
@@ -119,40 +148,33 @@ UNIT(load_reading, quick_answers_are_left_out_between_samples)
 
 UNIT(load_reading, waits_before_a_request_is_sent_are_none_of_an_answer)
 {
-    answer(1100);
-    turn_ns = 5000;
-    set_waits(900);
+    begin_sample();
+    turn_ns = 3 * MS;
+    set_times(0, 900, 3);
     reading_note_wake(&traffic);
-    turn_ns = 6000;
-    set_waits(950);
-    answer(6002);
-    expect_eq(record.reading.max, 52);
+    set_times(0, 950, 4);
+    take_turn(4 * MS);
+    expect_eq(record.reading.max, 60);
 
-    /* The sample has begun. */
+    /* The iteration is known. */
     reading_note_wake(&traffic);
-    answer(6003);
-    expect_eq(record.reading.max, 53);
-
-    /* It is over. */
-    turn_ns = 6000 + PAUSE_NS;
-    set_waits(1950);
-    reading_note_wake(&traffic);
-    take_turn(turn_ns + 100);
-    expect_eq(record.reading.max, 53);
+    answer(4 * MS + 20);
+    expect_eq(record.reading.max, 70);
 }
 
 UNIT(load_reading, the_warm_up_is_not_sampled)
 {
     traffic.measuring = false;
-    answer(1100);
-    take_turn(5000);
+    begin_sample();
+    take_turn(3 * MS);
     expect_eq(record.reading.count, 0);
 }
 
 UNIT(load_reading, without_the_kernels_count_the_place_in_the_turn_is_left)
 {
     expect_eq(ftruncate(traffic.reading.fd, 0), 0);
-    answer(1100);
-    take_turn(5000);
+    take_turn(1000);
+    take_turn(2000);
+    take_turn(3000);
     expect_eq(record.reading.max, 10);
 }

@@ -267,35 +267,38 @@ static const struct {
     /* What the objection or the warning has; NULL: there is none. */
     const char *text;
     bool is_forced;
-    bool is_idle;
+    double idle; /* CPUs of two */
 } waits[] = {
     {"a closed loop that did not wait", RUN_MODEL_CLOSED, 1, 0, NULL, LOAD_OK,
-     NULL, false},
+     NULL, false, 0},
     {"one that hardly did", RUN_MODEL_CLOSED, 20, 0, NULL, LOAD_OK,
-     "waited 20.0 % of the time for a CPU", false},
+     "waited 20.0 % of the time for a CPU", false, 0},
     {"one that waited for a fourth of the time", RUN_MODEL_CLOSED, 25, 0, NULL,
      LOAD_INVALID,
      "waited 25.0 % of the time for a CPU; that is in the latencies, and a "
      "closed loop sends up to 25 % less by it",
-     false},
+     false, 0},
     {"one whose answers lay in the socket for a tenth of their time",
      RUN_MODEL_CLOSED, 25, 200, NULL, LOAD_INVALID, "sends up to 10 % less",
-     false},
+     false, 0},
     {"one that waited often, and for little beside what an answer takes",
-     RUN_MODEL_CLOSED, 60, 80, NULL, LOAD_OK, "60.0 %", false},
+     RUN_MODEL_CLOSED, 60, 80, NULL, LOAD_OK, "60.0 %", false, 0},
     {"one that waited little, and then with all its answers", RUN_MODEL_CLOSED,
-     4, 200, NULL, LOAD_OK, "4.0 %", false},
+     4, 200, NULL, LOAD_OK, "4.0 %", false, 0},
     {"one that was woken, as a CPU was idle", RUN_MODEL_CLOSED, 25, 200, NULL,
-     LOAD_OK, "25.0 %", false, true},
+     LOAD_OK, "25.0 %", false, 0.5},
+    {"one that waited for more", RUN_MODEL_CLOSED, 25, 200, NULL, LOAD_INVALID,
+     "sends up to 10 % less", false, 0.4},
     {"the reason is named", RUN_MODEL_CLOSED, 25, 0, NULL, LOAD_INVALID,
-     "other programs used 97 % of CPU 3", false},
-    {"that is allowed", RUN_MODEL_CLOSED, 25, 0, NULL, LOAD_OK, "25.0 %", true},
+     "other programs used 97 % of CPU 3", false, 0},
+    {"that is allowed", RUN_MODEL_CLOSED, 25, 0, NULL, LOAD_OK, "25.0 %", true,
+     0},
     {"an objective that holds in spite of it", RUN_MODEL_CLOSED, 25, 0,
-     "rate>1", LOAD_OK, "25.0 %", false},
+     "rate>1", LOAD_OK, "25.0 %", false, 0},
     {"one that does not", RUN_MODEL_CLOSED, 25, 0, "rate>1000", LOAD_INVALID,
-     "25.0 %", false},
+     "25.0 %", false, 0},
     {"an open loop, whose requests and answers were in time",
-     RUN_MODEL_CONSTANT, 60, 0, NULL, LOAD_OK, "60.0 %", false},
+     RUN_MODEL_CONSTANT, 60, 0, NULL, LOAD_OK, "60.0 %", false, 0},
 };
 
 UNIT(load_sharing, a_closed_loop_is_judged_by_its_waits_for_a_cpu)
@@ -307,8 +310,9 @@ UNIT(load_sharing, a_closed_loop_is_judged_by_its_waits_for_a_cpu)
         result.model = waits[i].model;
         result.thread_count = 2;
         result.threads[0].sharing = used_up;
-        if (waits[i].is_idle) {
-            result.threads[0].sharing = (struct sharing){2, 2, 1.2, 0.4, 0};
+        if (waits[i].idle > 0) {
+            result.threads[0].sharing =
+                (struct sharing){2, 2, waits[i].idle, 0.4, 0};
             result.threads[1].sharing = result.threads[0].sharing;
         }
         result.usage.run_queue_wait_ns =

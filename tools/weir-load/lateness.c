@@ -153,14 +153,14 @@ bool lateness_write_shares(const struct result *result,
     return len > 0;
 }
 
-/* Have threads waited while a CPU was idle? That is being woken, which each
+/* Were CPUs idle for as long as threads waited? That is being woken, which each
  * client needs. */
-static bool had_idle_cpus(const struct result *result)
+static bool had_idle_cpus(const struct result *result, double waited)
 {
     for (size_t i = 0; i < result->thread_count; i++) {
         const struct sharing *sharing = &result->threads[i].sharing;
         if (sharing->cpu_count == 0 ||
-            sharing_idle_part(sharing) < SHARING_IDLE_PART) {
+            sharing->idle < waited * (double)sharing->thread_count) {
             return false;
         }
     }
@@ -172,7 +172,7 @@ double lateness_lost_share(const struct result *result, double waited)
     const double late_ns = histogram_mean(&result->reading);
     const double whole_ns = histogram_mean(&result->service);
 
-    if (had_idle_cpus(result)) {
+    if (had_idle_cpus(result, waited)) {
         return 0;
     }
     if (result->reading.count < LATENESS_SAMPLES) {

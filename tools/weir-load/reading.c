@@ -1,8 +1,14 @@
 /*
  * All answers go through note_answer(), which is in the place of traffic.ready
- * and counts down to a sample. When it is armed, the answers of the next
- * iteration that has some are the sample. Counting answers and not time gives
- * iterations after a long wait no other chance than those after a short one.
+ * and counts down to a sample. Then iterations are observed: the first shows
+ * what has been before, the second how long the thread waited for a CPU before
+ * it, and the answers of the third are the sample. Counting answers and not
+ * time gives iterations after a long wait no other chance than those after a
+ * short one.
+ *
+ * A thread that waited finds one answer, and those that have arrived meanwhile
+ * in the next iteration. So waits count for two iterations if it did not sleep
+ * between them.
  */
 #include "reading.h"
 
@@ -13,76 +19,92 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* About the time from one sample to the next, and the most answers between. */
-#define PAUSE_NS   UINT64_C(1000000)
+/* About the time between samples, and the most answers between. */
+#define PAUSE_NS   UINT64_C(300000)
 #define PAUSE_MOST 1024U
 
-/* Returns how long the thread has waited for a CPU in all, or 0 if the kernel
- * does not say it. */
-static uint64_t read_waits(const struct reading *reading)
+/* Iterations that are observed before the one that is a sample. */
+#define SEEN_LEAST 3U
+
+/* Less time off the CPU than this is no sleep. */
+#define SLEPT_NS UINT64_C(10000)
+
+/* Reads what the thread did up to now; all is 0 if the kernel does not say it.
+ */
+static struct reading_times read_times(const struct reading *reading,
+                                       uint64_t turn_ns)
 {
-    char line[64];
-    char *second = NULL;
+    struct reading_times times = {.turn_ns = turn_ns};
+    char line[96];
+    char *rest = line;
     const ssize_t len =
         reading->fd < 0 ? -1 : pread(reading->fd, line, sizeof(line) - 1, 0);
 
-    if (len <= 0) {
-        return 0;
+    if (len > 0) {
+        line[len] = '\0';
+        times.ran_ns = strtoull(rest, &rest, 10);
+        times.waited_ns = strtoull(rest, &rest, 10);
+        times.run_count = strtoull(rest, &rest, 10);
     }
-    line[len] = '\0';
-    strtoull(line, &second, 10);
-    return strtoull(second, NULL, 10);
+    return times;
 }
 
-/* Arms a sample, perhaps again. */
-static void arm(struct traffic *traffic)
+/* Notes how late the answers of this iteration are, unless it has been noted.
+ */
+static void observe(struct traffic *traffic)
 {
     struct reading *reading = &traffic->reading;
+    const struct reading_times last = reading->last;
+    const uint64_t turn_ns = weir_loop_get_time(traffic->loop);
 
-    reading->left = 0;
-    reading->turn_ns = 0;
-    reading->armed_ns = weir_loop_get_time(traffic->loop);
-    reading->waits_ns = read_waits(reading);
+    if (turn_ns == last.turn_ns) {
+        return;
+    }
+    reading->last = read_times(reading, turn_ns);
+    const uint64_t passed_ns = turn_ns - last.turn_ns;
+    const uint64_t waited_ns = reading->last.waited_ns - last.waited_ns;
+    const uint64_t ran_ns = reading->last.ran_ns - last.ran_ns;
+    /* Without the kernel's counts it is taken for asleep. */
+    const bool has_slept = reading->last.run_count == 0 ||
+                           (reading->last.run_count != last.run_count &&
+                            passed_ns > waited_ns + ran_ns + SLEPT_NS);
+
+    /* Waits go on while it works; on average answers come amid that work. */
+    reading->late_ns =
+        has_slept ? waited_ns
+                  : reading->wait_ns + waited_ns + (passed_ns - waited_ns) / 2;
+    reading->wait_ns = waited_ns;
+    reading->seen++;
 }
 
-/* The iteration of the sample is over: more answers are left out before the
- * next one if it came soon after the one before, else fewer. */
-static void pause_sampling(struct reading *reading)
+/* A sample is over: more answers are left out before the next one if it came
+ * soon after the one before, else fewer. */
+static void pause_sampling(struct reading *reading, uint64_t sample_ns)
 {
-    if (reading->turn_ns - reading->last_ns >= PAUSE_NS) {
+    if (sample_ns - reading->sample_ns >= PAUSE_NS) {
         reading->pause = (reading->pause + 1) / 2;
     } else if (reading->pause < PAUSE_MOST) {
         reading->pause *= 2;
     }
-    reading->last_ns = reading->turn_ns;
-    reading->turn_ns = 0;
-    reading->left = reading->pause > 1 ? reading->pause : 0;
+    reading->sample_ns = sample_ns;
+    if (reading->pause > 1) {
+        reading->left = reading->pause;
+        reading->seen = 0;
+    }
 }
 
-/* An answer that is the last before a sample, or may be in one. */
 static void take_sample(struct traffic *traffic, uint64_t now_ns)
 {
     struct reading *reading = &traffic->reading;
-    const uint64_t turn_ns = weir_loop_get_time(traffic->loop);
+    const struct reading_times last = reading->last;
 
-    if (reading->left == 1) {
-        arm(traffic);
+    observe(traffic);
+    if (reading->seen > SEEN_LEAST && reading->last.turn_ns != last.turn_ns) {
+        pause_sampling(reading, last.turn_ns);
     }
-    if (reading->turn_ns > 0 && turn_ns != reading->turn_ns) {
-        pause_sampling(reading);
-    }
-    if (reading->left > 0 || turn_ns == reading->armed_ns) {
-        return;
-    }
-    if (reading->turn_ns == 0) {
-        const uint64_t waits_ns = read_waits(reading);
-        reading->turn_ns = turn_ns;
-        reading->wait_ns = waits_ns - reading->waits_ns;
-        reading->waits_ns = waits_ns;
-    }
-    if (traffic->measuring) {
+    if (reading->seen >= SEEN_LEAST && traffic->measuring) {
         histogram_record(&traffic->record->reading,
-                         now_ns - turn_ns + reading->wait_ns);
+                         now_ns - reading->last.turn_ns + reading->late_ns);
     }
 }
 
@@ -90,7 +112,7 @@ static void note_answer(struct conn *conn, uint64_t now_ns)
 {
     struct traffic *traffic = conn->traffic;
 
-    if (traffic->reading.left > 1) {
+    if (traffic->reading.left > 0) {
         traffic->reading.left--;
     } else {
         take_sample(traffic, now_ns);
@@ -103,7 +125,6 @@ void reading_start(struct traffic *traffic)
     traffic->reading = (struct reading){
         .fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC),
         .pause = 1,
-        .left = 1,
         .ready = traffic->ready,
     };
     traffic->ready = note_answer;
@@ -111,17 +132,8 @@ void reading_start(struct traffic *traffic)
 
 void reading_note_wake(struct traffic *traffic)
 {
-    struct reading *reading = &traffic->reading;
-
-    if (reading->left > 0 ||
-        reading->turn_ns == weir_loop_get_time(traffic->loop)) {
-        return;
-    }
-    if (reading->turn_ns > 0) {
-        pause_sampling(reading);
-    }
-    if (reading->left == 0) {
-        arm(traffic);
+    if (traffic->reading.left == 0) {
+        observe(traffic);
     }
 }
 

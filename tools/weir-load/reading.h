@@ -7,8 +7,9 @@
  * loop. Both are in every latency, although the server has answered.
  *
  * They are measured in samples, so that a request costs next to nothing: all
- * answers of one iteration, about every millisecond. An answer that arrives
- * while the thread works on others waits longer than this shows.
+ * answers of one iteration, some thousand a second at most. An answer that
+ * arrived while the thread waited is taken to have been there from the begin,
+ * one that arrived while it worked from the middle.
  */
 #ifndef WEIR_LOAD_READING_H
 #define WEIR_LOAD_READING_H
@@ -18,23 +19,30 @@
 struct conn;
 struct traffic;
 
+/* What a thread has done up to the first answer of an iteration. */
+struct reading_times {
+    uint64_t turn_ns;   /* when the iteration began */
+    uint64_t ran_ns;    /* on a CPU, up to when it was taken off one */
+    uint64_t waited_ns; /* for a CPU */
+    uint64_t run_count; /* how often it was put on one */
+};
+
 /* The samples of one thread. */
 struct reading {
     /* The thread's schedstat; -1 if there is none. */
     int fd;
-    /* Answers until a sample is armed, which is at 0; and how many there are
-     * between two samples. */
+    /* Answers that are left out, now and between two samples. */
     unsigned left;
     unsigned pause;
-    /* When the iteration began in which it was armed, the one whose answers are
-     * the sample, or 0, and the one of the sample before. */
-    uint64_t armed_ns;
-    uint64_t turn_ns;
-    uint64_t last_ns;
-    /* All waits for a CPU when it was armed, or the last sample began; and the
-     * one before the sample. */
-    uint64_t waits_ns;
+    /* Iterations that were observed since, and the last one. */
+    unsigned seen;
+    struct reading_times last;
+    /* The wait for a CPU before that iteration, and how long its answers have
+     * been in their sockets when it began. */
     uint64_t wait_ns;
+    uint64_t late_ns;
+    /* When the iteration of the last sample began. */
+    uint64_t sample_ns;
     /* The traffic.ready that note_answer() replaces. */
     void (*ready)(struct conn *conn, uint64_t now_ns);
 };

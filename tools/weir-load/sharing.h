@@ -18,9 +18,6 @@
 /* In a shorter window the ticks of /proc/stat, of 10 ms, say too little. */
 #define SHARING_WINDOW_NS UINT64_C(500000000)
 
-/* CPUs of which less is left idle are used up. */
-#define SHARING_IDLE_PART 0.05
-
 /* A CPU since the start of the machine, in ticks; all 0: not in /proc/stat. */
 struct sharing_cpu {
     /* With the waits for disks, in which programs may run. */

@@ -51,8 +51,9 @@
 #define STALL_FACTOR 4U
 
 /* The CPUs of the client are shared where others use at least this part of
- * them, and nearly nothing is left idle: a reason, but no objection. */
+ * them, and less than this is left idle: a reason, but no objection. */
 #define SHARED_PART 0.25
+#define IDLE_PART   0.05
 
 /* More waiting for a CPU than this share of the window, for each thread, is
  * worth a warning. */
@@ -379,7 +380,7 @@ static const char *tell_sharing(const struct result *result,
     char cpus[RESULT_REMARK_SIZE / 8];
 
     text[0] = '\0';
-    if (thread && sharing_idle_part(&thread->sharing) < SHARING_IDLE_PART) {
+    if (thread && sharing_idle_part(&thread->sharing) < IDLE_PART) {
         const struct sharing *sharing = &thread->sharing;
         const bool is_stolen = sharing->stolen > sharing->others / 2;
         snprintf(text, RESULT_REMARK_SIZE / 4,
