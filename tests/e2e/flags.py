@@ -225,10 +225,8 @@ BAD_RUN = (
     (["-4", "-6", "tcp://h:9"], r"-6: -4 and -6 leave no address to each"),
     (["-6", "--bind", "127.0.0.1", "tcp://h:9"], r"-6: 127.0.0.1:0 is no IPv6"),
     (["-4", "unix:/x"], r"-4: unix:/x is no IPv4 address"),
-    (["--weights", "1,2", TARGET], r"'1,2' is not one weight for each of 1 t"),
-    (["--weights", "1,x", TARGET, TARGET], r"--weights: '1,x', at character 3"),
-    (["-c", "3", "--weights", "9,1", TARGET, "tcp://h:1"],
-     r"--weights: of 3 connections none is left for tcp://h:1"),
+    (["--weights", "1,2", TARGET], r"--weights was removed; use a run for each"),
+    (["search", "--weights=1,2", TARGET], r"--weights was removed; use a run"),
     (["--nodelay", "no", TARGET], r"--nodelay: 'no' is not on or off"),
     (["--nodelay", "on", UDP], r"--nodelay: udp://127.0.0.1:9 has no TCP"),
     (["--keepalive", "unix:/x"], r"--keepalive: unix:/x has no TCP"),
@@ -243,7 +241,7 @@ BAD_RUN = (
     (["--tos", "256", TARGET], r"--tos: '256' is not a number from 0 to 255"),
     (["--tos", "x", TARGET], r"--tos: 'x' is not a number from 0 to 255"),
     (["--tos", "8", "unix:/x"], r"--tos: it is not for Unix sockets"),
-    (["--busy-poll", "1h", TARGET], r"--busy-poll: 1h is out of range, 1us to"),
+    (["--busy-poll", "1ms", TARGET], r"--busy-poll was removed; use sysctl net"),
     (["--percentiles", "50,x", TARGET], r"--percentiles: .* at character 4: "),
     (["--percentiles", "100", TARGET], r"--percentiles: .* at character 1: "),
     (["--percentiles", "1,2,3,4,5,6,7,8,9", TARGET], r"more than 8"),
@@ -288,10 +286,8 @@ BAD_RUN = (
     (["--conn-stages", "1s@5", UDP], r"--conn-stages: over udp:// nothing is"),
     (["--conn-stages", "1s@5..2", "-R", "9", "-t", "3", TARGET],
      r"--conn-stages: with a schedule each thread .* here 5 are the fewest"),
-    (["--replay", "/nonexistent/x", TARGET], r"x: No such file or directory"),
-    (["--replay-speed", "2", TARGET], r"--replay-speed: there is no --replay"),
-    (["--replay-speed", "1001", TARGET], r"'1001' is not a number from 0.001"),
-    (["--replay-speed", "nan", TARGET], r"--replay-speed: 'nan' is not a num"),
+    (["--replay", "x", TARGET], r"--replay was removed; use --urls for the requ"),
+    (["--replay-speed", "2", TARGET], r"--replay-speed was removed; use --stages"),
     (["--think", "1s", "-p", "2", TARGET], r"--think: with -p answers come"),
     (["--think", "1s", "-R", "5", TARGET], r"--think: the schedule says when"),
     (["--lateness-limit", "x", "-R", "5", TARGET],
@@ -359,11 +355,10 @@ BAD_RUN = (
     (["--tls-library", "gnutls", TARGET],
      r"--tls-library: ('gnutls' is not openssl, wolfssl|there is no TLS)"),
     (["--mix", "/nonexistent/x", TARGET], r"--mix: /nonexistent/x: No such"),
-    (["--replay=", TARGET], r"--replay: it is empty"),
     (["--max-inflight", "0", TARGET], r"--max-inflight: 0 is out of range, 1"),
     (["--conn-rate", "x", TARGET], r"--conn-rate: 'x' is not a rate such as"),
     (["--hgrm", "/nonexistent/x", TARGET], r"--hgrm: /nonexistent/x: No such"),
-    (["--hdr-log=", TARGET], r"--hdr-log: it is empty"),
+    (["--hdr-log", "x", TARGET], r"--hdr-log was removed; use --hgrm for the"),
     (["--csv", "/nonexistent/x", TARGET], r"--csv: /nonexistent/x: No such"),
     (["--slo", "p99<5xs", TARGET], r"--slo: 'p99<5xs', at character 5: '5xs'"),
     (["--alpn", "", TLS], r"--alpn: it is empty"),
@@ -396,6 +391,8 @@ BAD_SERVE = (
     (["--mode", "discard", "--delay", "1s", TARGET],
      r"--mode: discard has no --delay"),
     (["--mode", "rr", UDP], r"--mode: rr is not for udp://"),
+    (["--mode", "ws", TARGET], r"--mode: ws was removed; use another server"),
+    (["ws://127.0.0.1:0"], r"ws://127.0.0.1:0: it was removed; use another ser"),
     (["--delay", "1s", UDP], r"--delay, .* are not for udp://"),
     (["--recv", "0", TARGET], r"--recv: at 1, '0': out of range, 1 to 64M"),
     (["--send", "x", TARGET], r"--send: at 1, 'x': not a size"),
@@ -515,8 +512,7 @@ def test_all_wrong_words_of_a_line_are_told():
 def test_a_name_that_is_nearly_right_is_answered_with_the_right_one():
     for typed, meant in (("--conections", "connections"),
                          ("--durration", "duration"), ("--pipe", "pipeline"),
-                         ("--zzzzzzzzzz", None),
-                         ("--wieghts", "weights")):
+                         ("--zzzzzzzzzz", None)):
         outcome = command(WEIR_LOAD, typed, "3", TARGET)
         equal(outcome.status, 2, "exit code")
         one_line(outcome.err, rf"did you mean --{meant}\?" if meant
@@ -575,7 +571,7 @@ VALUES = {"N": "3", "COUNT": "3", "DEPTH": "3", "TIME": "3s", "RATE": "3",
 # Others, and what has to stand beside an option.
 TRIED = {
     "ws-text": ("ws://127.0.0.1:1",),
-    "max-errors": ("3%",), "weights": ("1,2", TARGET, "tcp://127.0.0.1:8"),
+    "max-errors": ("3%",),
     "ipv6": ("tcp://[::1]:9",), "bind": ("127.0.0.2",), "connect-to": ("127.0.0.1:1",),
     "unix": ("/nonexistent/x",), "proxy-protocol": ("v1",),
     "requests-per-conn": ("3:4",), "method": ("PUT", HTTP),
@@ -583,11 +579,10 @@ TRIED = {
     "chunked": ("-b", "x", HTTP), "path": ("/x", "--mode", "http"),
     "expect": ("201", HTTP), "request": ("x", "--expect", "len:1"),
     "expect-begin": ("x", "--expect", "len:1", "--request", "x"),
-    "mix": ("LINES", HTTP), "replay": ("LINES", HTTP),
+    "mix": ("LINES", HTTP),
     "urls": ("LIST", HTTP), "preamble": ("GET /", HTTP),
     "data": ("DATA", HTTP + "{csv:a}"),
     "data-order": ("random", "--data", "DATA", HTTP + "{csv:a}"),
-    "replay-speed": ("2", "--replay", "LINES", HTTP),
     "arrival": ("poisson", "-R", "3"), "stages": ("100ms@9",),
     "conn-stages": ("100ms@9",),
     "late": ("skip", "-R", "3"), "max-inflight": ("3", "-R", "3"),
@@ -598,7 +593,7 @@ TRIED = {
     "sni": ("x", TLS), "alpn": ("x", TLS), "groups": ("X25519", TLS),
     "ciphers": ("TLS_AES_128_GCM_SHA256", TLS), "tls-min": ("1.3", TLS),
     "tls-max": ("1.2", TLS), "nodelay": ("off",), "tos": ("3",),
-    "busy-poll": ("3ms",), "http": ("2", HTTP), "http2": (HTTP,),
+    "http": ("2", HTTP), "http2": (HTTP,),
     "window": ("3M", "--http2", HTTP),
     "conn-window": ("3M", "--http2", HTTP),
     "max-frame": ("30K", "--http2", HTTP),
@@ -608,7 +603,7 @@ TRIED = {
 # load, so that results with and without them can be compared.
 NO_LOAD = {"engine", "tls-library", "start-at", "wait", "part", "cpu", "server-cpu", "force",
            "key-passphrase-file", "key-log",
-           "json", "json-stream", "hgrm", "hdr-log", "csv", "log", "markdown", "junit",
+           "json", "json-stream", "hgrm", "csv", "log", "markdown", "junit",
            "prometheus", "slo", "percentiles", "label", "dry-run", "quiet",
            "verbose", "help"} | {"http1.1"}  # which is spoken anyway
 # Their files are those of load_tls.py, which looks at the configuration.
@@ -630,7 +625,7 @@ def config_of(folder, words):
     words = [word.replace("LINES", f"{folder}/lines").replace(
         "LIST", f"{folder}/list").replace("DATA", f"{folder}/data")
              for word in words]
-    has_end = {"-d", "--requests", "--duration", "--replay", "--stages",
+    has_end = {"-d", "--requests", "--duration", "--stages",
                "--conn-stages"} & {
         word.partition("=")[0] for word in words}
     outcome = command(WEIR_LOAD, "run", "-q", "--seed=1", f"--json={path}",
@@ -795,7 +790,7 @@ def limit_files():
 def test_a_file_that_may_not_grow_is_named_with_the_reason():
     with Serve() as server, tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "file")
-        for flag in ("--json", "--hgrm", "--hdr-log", "--csv"):
+        for flag in ("--json", "--hgrm", "--csv"):
             outcome = command(WEIR_LOAD, *PATIENT, "-n", "10",
                               f"{flag}={path}", server.url,
                               preexec_fn=limit_files)

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 
 from h2_peer import HEADERS, Peer
-from harness import (WEIR_LOAD, Program, Service, Skip, command, equal,
+from harness import (WEIR_LOAD, Program, Skip, command, equal,
                      load_json, matches, read_line, run)
 from http_client import FOLDER, nginx
 from servers import Server
@@ -175,17 +175,6 @@ def test_node_speaks_both():
                                     "100", "--expect", "200", "--expect",
                                     "text:1.1", url)
         equal(result["requests"]["ok"], 100, f"ok; it said {outcome.err!r}")
-
-
-def test_the_server_of_weir_load():
-    with Service(WEIR_LOAD, "serve", "--cert", f"{secured()}.pem", "--key",
-                 f"{secured()}.key", "https://127.0.0.1:0") as server:
-        url = read_line(server.process.stdout).split()[-1]
-        for model in (("-n", "200"), OPEN):
-            result = judged("-c", "4", "-p", "3", "-t", "2", *model,
-                            "--force", url)
-            equal(spoken(result), (0, 4), "connections")
-            equal(result["requests"]["ok"], 200, "ok")
 
 
 # ---- another choice for each connection ----

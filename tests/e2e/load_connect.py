@@ -125,15 +125,14 @@ def test_all_addresses_of_a_name_are_told():
 
 # ---- shares of targets ----
 
-def test_connections_are_shared_by_the_weights_of_targets():
+def test_targets_and_own_addresses_are_taken_in_turn():
     with Remembering() as one, Remembering() as two:
-        result = judged("-c", "4", "-t", "2", "-n", "400", "--weights", "3,1",
-                        "--bind", "127.0.0.2,127.0.0.3", one.url, two.url)
+        judged("-c", "5", "-t", "2", "-n", "400",
+               "--bind", "127.0.0.2,127.0.0.3", one.url, two.url)
         hosts = [sorted(host for host, _ in server.peers)
                  for server in (one, two)]
-    equal(hosts, [["127.0.0.2", "127.0.0.2", "127.0.0.3"], ["127.0.0.2"]],
+    equal(hosts, [["127.0.0.2", "127.0.0.2", "127.0.0.3"], ["127.0.0.2", "127.0.0.3"]],
           "own addresses of each target")
-    equal(result["config"]["weights"], "3,1", "config")
 
 
 # ---- a run that is only planned ----
@@ -144,7 +143,7 @@ def test_a_dry_run_tells_the_plan_and_sends_nothing():
         with open(kept, "w", encoding="ascii") as file:
             file.write("old")
         outcome = load("--dry-run", "-c", "12", "-t", "2", "-R", "5k",
-                       "--weights", "2,1", f"--json={kept}", "--csv",
+                       f"--json={kept}", "--csv",
                        f"{folder}/new", server.url,
                        f"tcp://localhost:{server.server.port}")
         equal((outcome.status, outcome.err), (OK, ""), "the outcome")
@@ -154,9 +153,9 @@ def test_a_dry_run_tells_the_plan_and_sends_nothing():
     for pattern in (r"dry run: nothing was sent$",
                     r"^Model +open constant 5000\.0/s, mode echo, 12 conns, "
                     r"depth 1, 2 threads$",
-                    rf"^Target +{server.url}, 8 conns to 127\.0\.0\.1:\d+$",
-                    r"^Target +tcp://localhost:\d+, 4 conns to .*127\.0\.0\.1:",
-                    r"^Limits +84 of \d+ descriptors, 8 of \d+ ports",
+                    rf"^Target +{server.url}, 6 conns to 127\.0\.0\.1:\d+$",
+                    r"^Target +tcp://localhost:\d+, 6 conns to .*127\.0\.0\.1:",
+                    r"^Limits +84 of \d+ descriptors, 6 of \d+ ports",
                     rf"^Output +--json {kept}$"):
         matches(outcome.out, pattern)
     equal(load("--dry-run", "-q", server.url).out, "", "output with -q")
@@ -328,8 +327,7 @@ def test_options_of_sockets_are_set():
                (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
                (socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * 20 << 10),
                (socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * 10 << 10),
-               (socket.IPPROTO_IP, socket.IP_TOS, 0xb8),
-               (socket.SOL_SOCKET, SO_BUSY_POLL, 0))
+               (socket.IPPROTO_IP, socket.IP_TOS, 0xb8))
     with Server(serve) as server, Program(
             WEIR_LOAD, "-q", "-c", "1", "-d", "1h", "--timeout", "1h",
             "--nodelay", "off", "--keepalive", "--sndbuf", "20K", "--rcvbuf",
@@ -340,41 +338,6 @@ def test_options_of_sockets_are_set():
                  for sock in sockets_of(program.process.pid,
                                         socket.SOCK_STREAM)]
     equal(found, [tuple(value for _, _, value in options)], "options")
-
-
-SO_BUSY_POLL = 46
-
-
-def may_poll_busily():
-    with socket.socket() as sock:
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, SO_BUSY_POLL, 50)
-        except PermissionError:
-            return False
-        return True
-
-
-def test_busy_polling_is_set_or_refused_before_the_run():
-    asked = threading.Event()
-
-    def serve(connection, _number):
-        read_exactly(connection, 128)
-        asked.set()
-        connection.recv(1)
-
-    flags = ("-q", "-c", "1", "--timeout", "1h", "--busy-poll", "50us")
-    with Server(serve) as server:
-        if not may_poll_busily():
-            outcome = load("-n", "1", *flags, server.url)
-            equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
-            one_line(outcome.err, "--busy-poll: .* needs CAP_NET_ADMIN")
-            return
-        with Program(WEIR_LOAD, "-d", "1h", *flags, server.url) as program:
-            equal(asked.wait(WAIT_S), True, "a request")
-            found = [sock.getsockopt(socket.SOL_SOCKET, SO_BUSY_POLL)
-                     for sock in sockets_of(program.process.pid,
-                                            socket.SOCK_STREAM)]
-    equal(found, [50], "microseconds")
 
 
 def test_options_of_sockets_of_datagrams_are_set():

@@ -181,28 +181,8 @@ def test_each_row_is_used_once_by_threads_and_by_parts():
                 f"{server.url}/u/{{csv:id}}")
             equal(outcome.status, OK, outcome.err)
         equal(sorted(numbers_of(server)), [*range(50)], "of all parts")
-
-
-def test_a_replay_uses_a_row_for_each_line_and_is_refused_with_fewer():
-    lines = "".join(f"{i / 1000} /u/{{csv:id}}\n" for i in range(50))
-    with Noting() as server, files(users=USERS, lines=lines,
-                                   more=lines + "0.05 /x\n") as folder:
-        words = ("--data", f"{folder}/users", "--data-order", "once",
-                 "--lateness-limit", "60s", server.url)
-        for threads in ("1", "2"):
-            server.seen.clear()
-            result = done("-c", "4", "-t", threads, "--force", "--replay",
-                          f"{folder}/lines", *words)
-            equal(sorted(numbers_of(server)), [*range(50)], "each row once")
-            equal(result["requests"]["ok"], 50, "requests")
-        outcome = load("--replay", f"{folder}/more", *words)
-        equal(outcome.status, USAGE, "exit code")
-        one_line(outcome.err, "--data-order: the 51 requests of --replay need "
-                 "as many rows; there are 50; --data-order turn begins again ")
-        turn = [word.replace("once", "turn") for word in words]
-        done("-c", "4", "--replay", f"{folder}/more", *turn)
-        outcome = load("-n", "51", *words[:4],
-                       f"{server.url}/u/{{csv:id}}")
+        outcome = load("-n", "51", "--data", f"{folder}/users", "--data-order",
+                       "once", f"{server.url}/u/{{csv:id}}")
         one_line(outcome.err, "51 requests need as many rows; there are 50; "
                  "-n 50 uses each once")
 

@@ -13,10 +13,12 @@ import tempfile
 import threading
 import time
 
+import h2_peer
 import schema
+import web_socket
 from harness import (PATIENT, WEIR_LOAD, Program, Serve, command, equal, fails,
                      load, load_json, matches, one_line, run)
-from servers import Noting, free_port
+from servers import Noting, Server, free_port
 
 OK, USAGE, NOTHING, INVALID = 0, 2, 3, 5
 STEPS = "1s@4,1s@12,1s@4"
@@ -109,8 +111,6 @@ def check_intervals(result, low=4, high=12):
 def test_a_server_has_as_many_connections_as_the_stages_say():
     """Whatever the protocol, and however connections end in it."""
     for mode, scheme, flags in (("http", "http", ()), ("echo", "tcp", ()),
-                                ("http", "http", ("--http2", "-p", "1")),
-                                ("ws", "ws", ()),
                                 ("echo", "tcp", LINES)):
         with relayed("--mode", mode) as relay:
             result = staged("--conn-stages", STEPS, *CALM, *PAUSE, *flags,
@@ -120,6 +120,23 @@ def test_a_server_has_as_many_connections_as_the_stages_say():
             equal(result["connections"]["opened"], 12, "opened")
             equal(result["config"]["conn_stages"], STEPS, "configuration")
             equal(result["config"]["connections"], 12, "the largest number")
+
+
+def test_streams_and_web_sockets_have_as_many_connections_as_the_stages_say():
+    def http2(connection, number):
+        one = h2_peer.Peer(connection, number)
+        with contextlib.suppress(OSError):
+            one.begin()
+            one.answer_all()
+
+    for work, scheme, flags in (
+            (http2, "http", ("--http2", "-p", "1")),
+            (web_socket.echo_with(web_socket.plain), "ws", ())):
+        with Server(work) as server, Relay(server.port) as relay:
+            result = staged("--conn-stages", STEPS, *CALM, *PAUSE, *flags,
+                            f"{scheme}://{relay.place}")
+            check_steps(relay)
+            check_intervals(result)
 
 
 def test_threads_have_the_number_together():
@@ -229,7 +246,7 @@ def test_connections_of_one_request_are_as_many_at_a_time():
 
 def test_what_is_under_way_is_answered_first():
     with relayed("--mode", "http", "--delay", "300ms") as relay:
-        for flags in ((), ("-p", "3"), ("--http2", "-p", "5")):
+        for flags in ((), ("-p", "3")):
             result = staged("--conn-stages", "700ms@12,700ms@1", "-w", "0",
                             *flags, f"http://{relay.place}")
             equal(result["connections"]["open_at_end"], 1, f"with {flags}")

@@ -333,9 +333,9 @@ def test_a_request_that_is_gone_when_the_run_begins_is_told():
     """It is read to be checked, and once more; a pipe has its bytes once."""
     target = "tcp://127.0.0.1:9"
     request = "{file:/dev/stdin}"
-    with mix(f"len:1 {request}") as weighed, mix(f"0 len:1 {request}") as timed:
+    with mix(f"len:1 {request}") as weighed:
         for arguments in (("--request", request, "--expect", "len:1"),
-                          ("--mix", weighed), ("--replay", timed)):
+                          ("--mix", weighed), ("--urls", weighed)):
             outcome = load(*arguments, target, input=b"x")
             equal((outcome.status, outcome.out), (2, ""), "the outcome")
             one_line(outcome.err, rf"{arguments[0]}: it is empty$")

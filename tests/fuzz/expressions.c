@@ -1,23 +1,22 @@
 /*
  * libFuzzer's entry to the expressions of weir-load's command line that say
  * what is asked for and expected: templates, rules of answers, statuses, sizes,
- * methods, headers, paths, URLs, weights, mixes, replays, freezes and request
- * lines. The first byte chooses which. What is read is used once; what is
- * refused has a reason.
+ * methods, headers, paths, URLs, mixes, lists, freezes and request lines. The
+ * first byte chooses which. What is read is used once; what is refused has a
+ * reason.
  *
  *     ninja tests/fuzz/fuzz-expressions
  *     tests/fuzz/fuzz-expressions CORPUS
  */
 #include "tools/weir-load/http_request.h"
 #include "tools/weir-load/mix.h"
-#include "tools/weir-load/replay.h"
 #include "tools/weir-load/script.h"
 #include "tools/weir-load/serve_http.h"
 #include "tools/weir-load/serve_pace.h"
 #include "tools/weir-load/sizes.h"
 #include "tools/weir-load/template.h"
-#include "tools/weir-load/turns.h"
 #include "tools/weir-load/url.h"
+#include "tools/weir-load/urls.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -112,22 +111,6 @@ static void try_rule(const char *text)
     script_is_good(&rule, &reader);
 }
 
-static void try_weights(const char *text)
-{
-    static struct turns turns;
-    char why[TURNS_WHY_SIZE] = "";
-    uint64_t count = 0;
-
-    const int err = turns_parse(text, 3, &turns, why);
-    check_why(err, why);
-    for (size_t i = 0; err == 0 && i < 3; i++) {
-        check(turns.weights[i] > 0);
-        check(turns_count(&turns, turns.place_count, i) == turns.weights[i]);
-        count += turns.weights[i];
-    }
-    check(err < 0 || count == turns.place_count);
-}
-
 static void try_mix(const char *text)
 {
     static struct mix mix;
@@ -145,38 +128,24 @@ static void try_mix(const char *text)
     }
 }
 
-static void check_replay(const struct replay *replay)
-{
-    uint64_t pause_ns = 0;
-    uint64_t before_ns = 0;
-
-    check(replay->kind_count > 0 && replay->kind_count <= replay->count);
-    for (size_t i = 0; i < replay->count; i++) {
-        const uint64_t gap_ns = replay->times_ns[i] - before_ns;
-        check(replay->times_ns[i] >= before_ns);
-        check(replay->kind_indices[i] < replay->kind_count);
-        pause_ns = gap_ns > pause_ns ? gap_ns : pause_ns;
-        before_ns = replay->times_ns[i];
-    }
-    check(pause_ns == replay->pause_ns);
-    check(before_ns <= UINT64_C(1000000000) * REPLAY_SECONDS_MAX);
-}
-
-static void try_replay(const char *text)
+static void try_urls(const char *text)
 {
     for (int is_http = 0; is_http < 2 && !strchr(text, '@'); is_http++) {
-        char why[REPLAY_WHY_SIZE] = "";
-        struct replay replay;
+        char why[URLS_WHY_SIZE] = "";
+        struct urls urls;
         FILE *file = fmemopen((void *)text, strlen(text), "r");
         if (!file) {
             return; /* of nothing */
         }
-        const int err = replay_parse(file, is_http == 1, 1, &replay, why);
+        const int err = urls_parse(file, is_http == 1, "http://h", &urls, why);
         check_why(err, why);
         fclose(file);
         if (err == 0) {
-            check_replay(&replay);
-            replay_fini(&replay);
+            check(urls.kind_count > 0 && urls.kind_count <= urls.count);
+            for (size_t i = 0; i < urls.count; i++) {
+                check(urls_kind(&urls, i) < urls.kind_count);
+            }
+            urls_fini(&urls);
         }
     }
 }
@@ -219,8 +188,7 @@ static void try_others(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const tries[])(const char *text) = {
-        try_template, try_request, try_rule,  try_weights,
-        try_mix,      try_others,  try_replay};
+        try_template, try_request, try_rule, try_mix, try_others, try_urls};
 
     if (size < 1) {
         return 0;
@@ -229,7 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data + 1, size - 1);
     text[size - 1] = '\0';
     if (!names_file(text)) {
-        tries[data[0] % 7](text);
+        tries[data[0] % 6](text);
     }
     free(text);
     return 0;

@@ -40,9 +40,9 @@ FOLDERS = ("lib", "uring", "tools")
 WEIR_LOAD = "weir-load-arithmetic"
 LISTS = {WEIR_LOAD: ("tools/common/units.c", "tools/load/histogram.c", *(
     f"tools/weir-load/{name}.c" for name in (
-        "compare", "comparison", "gather", "hdr", "hgrm", "hlog", "lateness", "pacing",
+        "compare", "comparison", "gather", "hdr", "hgrm", "lateness", "pacing",
         "record", "saved", "saved_merge", "schedule", "schedule_parse", "search",
-        "sharing", "sizes", "slo", "slowing", "statistics", "steps", "sweep", "track", "turns",
+        "sharing", "sizes", "slo", "slowing", "statistics", "steps", "sweep", "track",
         "verdict")))}
 # From where faults are drawn unless rooms are named.
 ALL = ("lib", "uring", WEIR_LOAD)

@@ -25,24 +25,6 @@ uint64_t client_count_unanswered(const struct client *client,
     return client->conn_count;
 }
 
-bool ports_are_kept(const struct run_options *self)
-{
-    (void)self;
-    return false;
-}
-
-struct ports ports_look(const struct run_options *self)
-{
-    (void)self;
-    return (struct ports){.count = 28000};
-}
-
-uint64_t ports_count_kept(const struct run_options *self)
-{
-    (void)self;
-    return 5;
-}
-
 /* ---- numbers ---- */
 
 static void with_threads(void (*body)(void))
@@ -325,14 +307,10 @@ UNIT(load_gather, the_rate_of_an_open_loop_is_that_of_its_schedule)
     expect_eq(result.connections.asked, 4);
     expect_eq(result.answers.lost, 3);
     cr_assert(result.offered_rate == 0, "a closed loop has none");
-    expect_eq(result.ports.count, 0);
 
     result.model = RUN_MODEL_CONSTANT;
-    result.shortages = 1;
     gather_finish(&result);
     cr_assert(result.offered_rate == 250);
-    expect_eq(result.ports.count, 28000);
-    expect_eq(result.ports_kept, 5);
 }
 
 UNIT(load_gather, threads_of_one_cpu_share_it)

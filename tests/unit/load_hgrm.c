@@ -4,7 +4,6 @@
  * there is one.
  */
 #include "tools/weir-load/hgrm.c"
-#include "tools/weir-load/hlog.h"
 
 #include "tests/unit.h"
 
@@ -82,24 +81,6 @@ UNIT(load_hgrm, an_empty_table_has_no_rows)
                   "#[Mean    =        0.000, StdDeviation   =        0.000]\n"
                   "#[Max     =        0.000, Total count    =            0]\n"
                   "#[Buckets =           32, SubBuckets     =         2048]\n");
-    free(text);
-    text = NULL;
-}
-
-UNIT(load_hgrm, intervals_of_a_log_are_in_seconds_and_milliseconds)
-{
-    histogram_clear(&h);
-    histogram_record(&h, 5000000);
-    FILE *file = open_text();
-    hlog_write_header(UINT64_C(86400500000000), file);
-    expect_eq(hlog_write(500000000, 2000000000, NULL, &h, file), 0);
-    expect_eq(hlog_write(500000000, 2000000000, "ttfb", &h, file), 0);
-    fclose(file);
-
-    cr_assert_not_null(strstr(text, "\n#[StartTime: 86400.500 (seconds since "
-                                    "epoch), Fri Jan 02 00:00:00 UTC 1970]\n"));
-    cr_assert_not_null(strstr(text, "\n0.500,1.500,5.000,HISTFAAA"));
-    cr_assert_not_null(strstr(text, "\nTag=ttfb,0.500,1.500,5.000,HISTFAAA"));
     free(text);
     text = NULL;
 }

@@ -145,25 +145,6 @@ UNIT(load_schedule, the_seed_decides_poisson_gaps)
     expect_eq(memcmp(one, two, sizeof(one)) != 0, true, "another seed");
 }
 
-UNIT(load_schedule, threads_take_turns_in_a_replay)
-{
-    static const uint64_t given[] = {0,       5,           5,       5,
-                                     9 * SEC, 9 * SEC + 1, 10 * SEC};
-    const struct schedule_plan plan = {.times_ns = given, .time_count = 7};
-    uint64_t times[8];
-
-    expect_eq(list(&plan, 0, 1, times, 8), 7);
-    expect_eq(memcmp(times, given, sizeof(given)), 0);
-    for (uint32_t thread = 0; thread < 3; thread++) {
-        const size_t found = list(&plan, thread, 3, times, 8);
-        expect_eq(found, thread == 0 ? 3 : 2);
-        for (size_t i = 0; i < found; i++) {
-            expect_eq(times[i], given[thread + 3 * i]);
-        }
-    }
-    expect_eq(list(&plan, 7, 8, times, 8), 0, "a thread without a request");
-}
-
 UNIT(load_schedule, stages_are_read)
 {
     struct schedule_plan plan;

@@ -273,18 +273,6 @@ static bool read_number(const struct option *option, const char *value,
     return true;
 }
 
-static bool read_share(const struct option *option, const char *value,
-                       double *ret, char *why)
-{
-    uint64_t millionths = 0;
-
-    if (!read_number(option, value, &millionths, why)) {
-        return false;
-    }
-    *ret = (double)millionths / 1e6;
-    return true;
-}
-
 static bool read_choice(const struct option *option, const char *value,
                         int *ret, char *why)
 {
@@ -299,16 +287,6 @@ static bool read_choice(const struct option *option, const char *value,
     }
     return option_refuse(why, "'%.200s' is not %s", value,
                          option_list_choices(option, all, sizeof(all)));
-}
-
-static bool read_either(const struct option *option, const char *value,
-                        bool *ret, char *why)
-{
-    int index = 0;
-    const bool is_good = read_choice(option, value, &index, why);
-
-    *ret = is_good ? index == 1 : *ret;
-    return is_good;
 }
 
 static bool read_switch(const char *value, bool *ret, char *why)
@@ -327,6 +305,9 @@ static bool set_field(const struct option *option, void *owner,
                       const char *value, char *why)
 {
     void *field = (char *)owner + option->offset;
+    uint64_t millionths = 0;
+    int index = 0;
+    bool is_good = false;
 
     switch (option->kind) {
     case OPTION_SWITCH:
@@ -334,9 +315,14 @@ static bool set_field(const struct option *option, void *owner,
     case OPTION_CHOICE:
         return read_choice(option, value, field, why);
     case OPTION_EITHER:
-        return read_either(option, value, field, why);
+        is_good = read_choice(option, value, &index, why);
+        *(bool *)field = is_good ? index == 1 : *(bool *)field;
+        return is_good;
     case OPTION_SHARE:
-        return read_share(option, value, field, why);
+        is_good = read_number(option, value, &millionths, why);
+        *(double *)field =
+            is_good ? (double)millionths / 1e6 : *(double *)field;
+        return is_good;
     case OPTION_TEXT:
         *(const char **)field = value;
         return *value || option_refuse(why, "it is empty");
@@ -502,12 +488,20 @@ static void refuse_unknown(struct line *line, const char *flag)
 {
     const char *name = flag + strspn(flag, "-");
     const size_t len = strcspn(name, "=");
+    const char *instead = NULL;
     const char *like = NULL;
     char text[64];
 
+    for (const struct option_set *set = line->set; set && !instead;
+         set = set->passed) {
+        instead = set->gone ? set->gone(name, len) : NULL;
+    }
     snprintf(text, sizeof(text), "%.*s", (int)len, name);
     like = len > 1 ? option_suggest(line->set, text) : NULL;
-    if (like) {
+    if (instead) {
+        say("%.*s was removed; use %s", (int)(name + len - flag), flag,
+            instead);
+    } else if (like) {
         say("unknown flag %.100s; did you mean --%s? (see %s --help)", flag,
             like, line->set->command);
     } else {

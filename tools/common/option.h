@@ -108,6 +108,9 @@ struct option_set {
     const char *tail;    /* NULL: none */
     const struct option *rows;
     size_t count;
+    /* Returns what to use instead of a removed option, of which @len bytes
+     * count, or NULL. The member may be NULL. */
+    const char *(*gone)(const char *name, size_t len);
     /* Other options, which are passed on and not read here; NULL: none. */
     const struct option_set *passed;
     /* The struct with an option's field; NULL with the reason in @why. Without

@@ -11,6 +11,7 @@
 #include "publish_paths.h"
 #include "redis_url.h"
 #include "results.h"
+#include "secret_words.h"
 #include "slo.h"
 #include "split.h"
 #include "tools/common/console.h"
@@ -465,13 +466,10 @@ static void name_side(struct side *side, const char *target)
     size_t len = 0;
 
     for (size_t i = 0; i < side->flags.count && len < NAME_SIZE; i++) {
-        const char *word = side->flags.words[i];
-        const char *secret =
-            preamble_find_secret((char **)side->flags.words, (int)i);
-        len += (size_t)snprintf(
-            side->name + len, NAME_SIZE - len, "%.*s%s ",
-            (int)(secret ? (size_t)(secret - word) : strlen(word)), word,
-            secret ? "..." : "");
+        char *word = secret_words_strip((char **)side->flags.words, (int)i);
+        len += (size_t)snprintf(side->name + len, NAME_SIZE - len, "%s ",
+                                word ? word : "");
+        free(word);
     }
     if (len < NAME_SIZE) {
         redis_url_show(target, side->name + len, NAME_SIZE - len);
@@ -496,8 +494,8 @@ static bool prepare_side(const struct analysis *self, struct side *side,
                          const char *target)
 {
     static const char *const ends[] = {"duration",    "requests", "stages",
-                                       "conn-stages", "replay",   NULL};
-    static const char *const warmups[] = {"warmup", "replay", NULL};
+                                       "conn-stages", NULL};
+    static const char *const warmups[] = {"warmup", NULL};
     static const char *const duration[] = {"-d", "1s"};
     static const char *const warmup[] = {"-w", "200ms"};
     struct words *words = &side->words;

@@ -83,7 +83,7 @@ choose_local(const struct run_options *options, const struct conn *conn)
     if (options->local_count == 0) {
         return NULL;
     }
-    return &options->locals[turns_rank(&options->turns, conn->index) %
+    return &options->locals[conn->index / options->target_count %
                             options->local_count];
 }
 

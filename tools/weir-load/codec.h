@@ -67,7 +67,7 @@ int codec_write(struct codec_out *out, const void *bytes, size_t len);
 /* Write bytes that stay as they are until codec.close: they are not copied. */
 int codec_write_ref(struct codec_out *out, const void *bytes, size_t len);
 
-/* Tell which line of --mix, --urls or --replay a request of the batch is, by
+/* Tell which line of --mix or --urls a request of the batch is, by
  * its place in the batch; without it, the first one. */
 void codec_tell_line(struct codec_out *out, uint32_t place, size_t line);
 

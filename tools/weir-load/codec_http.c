@@ -109,7 +109,7 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
     int err = http_load_init(&shared->load, thread->options, false,
                              first ? &first->load : NULL);
     shared->keeps_numbers =
-        thread->options->lines || shared->load.wanted.kind == WANTED_ECHO;
+        thread->options->urls || shared->load.wanted.kind == WANTED_ECHO;
     if (err == 0) {
         err = get_room(shared);
     }
@@ -138,7 +138,7 @@ static const struct http_request *find_request(const struct shared *shared,
 {
     return http_load_choose(
         &shared->load, conn->request, payload_mix(conn->random + place),
-        shared->load.options->lines ? get_number(shared, conn, place) : 0);
+        shared->load.options->urls ? get_number(shared, conn, place) : 0);
 }
 
 /* Of the request that is written next; with none under way its answer comes
@@ -157,7 +157,7 @@ static void keep_number(const struct shared *shared, struct http_conn *conn,
  * not known which one that is before it is sent. */
 static void await_answer(const struct shared *shared, struct http_conn *conn)
 {
-    if (!shared->load.options->lines ||
+    if (!shared->load.options->urls ||
         conn->answered_count < conn->sent_count) {
         conn->response.is_head_request =
             find_request(shared, conn, conn->answered_count)->is_head;
@@ -494,7 +494,7 @@ static size_t more_size(const struct run_options *options)
 {
     const char *wanted = options->http.wanted;
 
-    return options->lines || (wanted && strcmp(wanted, "echo") == 0)
+    return options->urls || (wanted && strcmp(wanted, "echo") == 0)
                ? (size_t)options->depth * sizeof(uint64_t)
                : 0;
 }

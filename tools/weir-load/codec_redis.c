@@ -269,8 +269,8 @@ static const struct request *choose(const struct shared *shared,
     if (!options->kinds) {
         return &shared->requests[0];
     }
-    return &shared->requests[options->lines
-                                 ? replay_kind(options->lines, number)
+    return &shared->requests[options->urls
+                                 ? urls_kind(options->urls, number)
                                  : mix_choose(options->mix,
                                               payload_mix(conn->random +
                                                           conn->sent_count))];

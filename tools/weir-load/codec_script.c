@@ -1,7 +1,7 @@
 /*
  * Any protocol in which one request has one answer, as a codec: the request is
  * a template (template.h), and a rule says where its answer ends (script.h).
- * With --mix, --urls and --replay there are several of both. All threads use
+ * With --mix and --urls there are several of both. All threads use
  * those of the first.
  *
  * A request that is always the same lies in memory several times in a row, so
@@ -54,7 +54,7 @@ struct script_conn {
     /* Requests and answers until now. */
     uint64_t sent_count;
     uint64_t answered_count;
-    /* With --replay and --urls, by places of sent_count in a ring of
+    /* With --urls, by places of sent_count in a ring of
      * --pipeline: the numbers of the requests under way. */
     uint64_t numbers[];
 };
@@ -197,8 +197,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     };
 }
 
-/* The connection's request with a number; one of a replay or a list is under
- * way. */
+/* The connection's request with a number; one of a list is under way. */
 static const struct request *find_request(const struct shared *shared,
                                           const struct script_conn *conn,
                                           uint64_t place)
@@ -209,9 +208,9 @@ static const struct request *find_request(const struct shared *shared,
         return &shared->requests[0];
     }
     return &shared
-                ->requests[options->lines
-                               ? replay_kind(
-                                     options->lines,
+                ->requests[options->urls
+                               ? urls_kind(
+                                     options->urls,
                                      conn->numbers[place % options->depth])
                                : mix_choose(options->mix,
                                             payload_mix(conn->random + place))];
@@ -243,7 +242,7 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
     }
     for (uint32_t i = 0; i < batch->count && err == 0; i++) {
         const uint64_t number = batch->number + i * batch->stride;
-        if (shared->options->lines) {
+        if (shared->options->urls) {
             conn->numbers[conn->sent_count % shared->options->depth] = number;
         }
         const struct request *request =
@@ -307,7 +306,7 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
 
 static size_t more_size(const struct run_options *options)
 {
-    return options->lines ? (size_t)options->depth * sizeof(uint64_t) : 0;
+    return options->urls ? (size_t)options->depth * sizeof(uint64_t) : 0;
 }
 
 const struct codec codec_script = {

@@ -230,7 +230,7 @@ static ssize_t welcome(void *arg, void *state, const uint8_t *bytes, size_t len,
     if (fault) {
         return ERROR_NO_WEBSOCKET;
     }
-    conn->reader = (struct ws_reader){.has_masks = false};
+    conn->reader = (struct ws_reader){.fault = WS_FAULT_NONE};
     answer->is_complete = true;
     return used;
 }

@@ -201,15 +201,8 @@ void gather_sharing(struct result *result, const struct sharing_sample *begin,
 
 void gather_finish(struct result *result)
 {
-    const struct run_options *options = result->options;
-
-    result->connections.asked = options->conn_count;
+    result->connections.asked = result->options->conn_count;
     result->answers.lost = result->measured.timeout;
-    if (ports_are_kept(options) || result->connections.closed_first > 0 ||
-        result->shortages > 0) {
-        result->ports = ports_look(options);
-        result->ports_kept = ports_count_kept(options);
-    }
     if (result->model != RUN_MODEL_CLOSED && result->window_ns > 0) {
         result->offered_rate = (double)result->measured.scheduled * 1e9 /
                                (double)result->window_ns;

@@ -1,7 +1,8 @@
 /*
- * The table of removed words. It is searched only for a word that nothing else
- * in the program knows, so its order and its size do not matter. A row stays
- * for as long as people may still write its word.
+ * The table of removed words, which is searched from its first row on.
+ *
+ * It has few rows, and is needed once a command line at most. A row stays for
+ * as long as people may still write its word.
  */
 #include "gone.h"
 
@@ -15,6 +16,14 @@ static const struct {
     {"seed",
      "--a-flags and --b-flags for a seed of runs; lots order the pairs"},
     {"{re", "{letters:COUNT}, {rand:LOW:HIGH}, or {csv:COLUMN} with --data"},
+    {"busy-poll", "sysctl net.core.busy_read"},
+    {"hdr-log", "--hgrm for the whole run, --csv for intervals, or the hdr of "
+                "each interval in --json"},
+    {"replay", "--urls for the requests, and --stages for their rates"},
+    {"replay-speed", "--stages with other rates"},
+    {"serve ws", "another server of WebSocket"},
+    {"weights", "a run for each target, with its own -c, and weir-load report "
+                "to merge the results"},
 };
 
 const char *gone_find(const char *word, size_t len)

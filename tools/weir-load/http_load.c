@@ -224,8 +224,8 @@ const struct http_request *http_load_choose(const struct http_load *self,
     if (!self->is_varied) {
         return first;
     }
-    return &first[options->lines ? replay_kind(options->lines, number)
-                                 : mix_choose(options->mix, random)];
+    return &first[options->urls ? urls_kind(options->urls, number)
+                                : mix_choose(options->mix, random)];
 }
 
 /* ---- answers ---- */

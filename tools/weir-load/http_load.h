@@ -1,6 +1,6 @@
 /*
  * What a thread asks for over HTTP, whichever version it speaks: a request for
- * each target, or with --mix, --replay and --urls one of each kind; and what
+ * each target, or with --mix and --urls one of each kind; and what
  * answers have to be.
  *
  * All threads use the requests of the first.

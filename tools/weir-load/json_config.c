@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* null where no target has TLS. */
@@ -97,23 +98,7 @@ static json_t *mix_part(const struct mix *mix)
 }
 
 /* What there is to know of a file that may be large. */
-static json_t *replay_part(const struct replay *replay)
-{
-    char hash[20];
-
-    if (!replay) {
-        return json_null();
-    }
-    snprintf(hash, sizeof(hash), "%016llx",
-             (unsigned long long)replay_hash(replay));
-    return json_pack("{s:I, s:I, s:I, s:f, s:s}", "requests",
-                     json_integer_of(replay->count), "different",
-                     json_integer_of(replay->kind_count), "last_ns",
-                     json_integer_of(replay->times_ns[replay->count - 1]),
-                     "speed", replay->speed, "hash", hash);
-}
-
-static json_t *urls_part(const struct replay *urls)
+static json_t *urls_part(const struct urls *urls)
 {
     char hash[20];
 
@@ -121,7 +106,7 @@ static json_t *urls_part(const struct replay *urls)
         return json_null();
     }
     snprintf(hash, sizeof(hash), "%016llx",
-             (unsigned long long)replay_hash(urls));
+             (unsigned long long)urls_hash(urls));
     return json_pack("{s:I, s:I, s:s}", "requests",
                      json_integer_of(urls->count), "different",
                      json_integer_of(urls->kind_count), "hash", hash);
@@ -261,7 +246,7 @@ json_t *json_config(const struct run_options *options)
     }
     json_t *config = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:I, s:I, s:o, s:o, s:I, "
-        "s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:[I, I], s:{s:I, s:I}}",
+        "s:b, s:o, s:o, s:o, s:o, s:o, s:[I, I], s:{s:I, s:I}}",
         "targets", targets, "connect_to",
         json_text_or_null(options->connect_to.text), "bind", bind_part(options),
         "family",
@@ -278,11 +263,10 @@ json_t *json_config(const struct run_options *options)
         drawn_part(&options->send, options->send_text), "recv_sizes",
         drawn_part(&options->recv, options->recv_text), "max_errors",
         json_integer_of(options->max_errors), "max_errors_in_millionths",
-        options->max_errors_is_share, "mix", mix_part(options->mix), "replay",
-        replay_part(options->replay), "urls", urls_part(options->urls), "data",
-        data_part(options->data), "http", http_config_part(options), "script",
-        script_config_part(options), "requests_per_conn",
-        json_integer_of(options->requests_per_conn),
+        options->max_errors_is_share, "mix", mix_part(options->mix), "urls",
+        urls_part(options->urls), "data", data_part(options->data), "http",
+        http_config_part(options), "script", script_config_part(options),
+        "requests_per_conn", json_integer_of(options->requests_per_conn),
         json_integer_of(options->requests_per_conn_max), "lateness_limit",
         "time_ns", json_integer_of(options->lateness_limit_ns), "millionths",
         json_integer_of(options->lateness_limit_share));
@@ -331,27 +315,15 @@ json_t *json_config_hash(const struct run_options *options)
     return hash;
 }
 
-/* A login is no one's affair who reads the result. */
-static json_t *command_word(char **argv, int i)
-{
-    const char *word = argv[i];
-    const char *secret = preamble_find_secret(argv, i);
-    size_t at = 0;
-
-    if (secret) {
-        return json_sprintf("%.*s...", (int)(secret - word), word);
-    }
-    const size_t login = secret_words_find(argv, i, &at);
-    return login > 0 ? json_sprintf("%.*s%s", (int)at, word, word + at + login)
-                     : json_text(word, strlen(word));
-}
-
 json_t *json_command(const struct run_options *options)
 {
     json_t *command = json_array();
 
     for (int i = 0; i < options->argc; i++) {
-        json_array_append_new(command, command_word(options->argv, i));
+        char *word = secret_words_strip(options->argv, i);
+        json_array_append_new(command,
+                              word ? json_text(word, strlen(word)) : NULL);
+        free(word);
     }
     return command;
 }

@@ -2,7 +2,7 @@
  * Kinds of requests that a run counts by themselves: their names, and what
  * became of the requests of each.
  *
- * Lines of --mix, --urls and --replay with the same name are one kind. A name
+ * Lines of --mix and --urls with the same name are one kind. A name
  * is what stands in brackets at the begin of a line, behind its weight or time:
  *
  *     90 [list] GET /items?page={rand:1:9}

@@ -1,6 +1,6 @@
 /*
  * A file that gets lines while the run is on, and has them at once: others read
- * along (--csv, --hdr-log).
+ * along (--csv).
  *
  * It may be a pipe whose reader is slow, or reads no more. The run does not
  * wait for it: lines that a full pipe has no room for are kept, a megabyte of

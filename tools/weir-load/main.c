@@ -129,6 +129,9 @@ static int do_as_told(int argc, char **argv)
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(word, commands[i].name) == 0) {
+            if (commands[i].run != run_main) { /* which warns when it begins */
+                secret_words_warn(argc, argv);
+            }
             return commands[i].run(argc, argv, 2);
         }
     }
@@ -157,5 +160,5 @@ static int do_as_told(int argc, char **argv)
 int main(int argc, char **argv)
 {
     console_begin();
-    return console_end(do_as_told(argc, secret_words_take(argc, argv)));
+    return console_end(do_as_told(argc, argv));
 }

@@ -7,6 +7,7 @@
 #include "options_rows.h"
 
 #include "grammar.h"
+#include "secret_words.h"
 #include "tools/common/console.h"
 
 #include <sys/random.h>
@@ -58,5 +59,13 @@ enum options_result options_parse(int argc, char **argv, int first,
         return OPTIONS_BAD;
     }
     *ret = *options;
+    for (size_t i = 0; i < ret->label_count; i++) {
+        char *label = secret_words_strip((char **)ret->labels, (int)i);
+        if (!label) {
+            say("no memory");
+            return OPTIONS_BAD;
+        }
+        ret->labels[i] = label; /* until the program ends */
+    }
     return OPTIONS_READY;
 }

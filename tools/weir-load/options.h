@@ -17,7 +17,6 @@
 #include "preamble.h"
 #include "publish_paths.h"
 #include "redis_url.h"
-#include "replay.h"
 #include "schedule.h"
 #include "script.h"
 #include "sizes.h"
@@ -26,13 +25,13 @@
 #include "tls.h"
 #include "tools/common/option.h"
 #include "tools/common/target.h"
-#include "turns.h"
+#include "urls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define OPTIONS_TARGETS_MAX TURNS_TARGETS_MAX
+#define OPTIONS_TARGETS_MAX 64
 #define OPTIONS_THREADS_MAX 256
 #define OPTIONS_LOCALS_MAX  256
 #define OPTIONS_LABELS_MAX  32
@@ -77,14 +76,11 @@ enum run_model {
     RUN_MODEL_CONSTANT,
     /* A schedule of exponential gaps. */
     RUN_MODEL_POISSON,
-    /* The times of a file. */
-    RUN_MODEL_REPLAY,
 };
 
 /* Files besides the report and the JSON; NULL: not written. */
 struct options_files {
     const char *hgrm;
-    const char *hdr_log;
     const char *csv;
     const char *log;
     struct publish_paths publish;
@@ -162,7 +158,7 @@ struct run_options {
     /* WebSocket: messages are text. */
     bool ws_is_text;
     /* Several kinds of requests, of HTTP or of a script; NULL: one. They are
-     * those of a mix, of a replay or of a list, of which the others are NULL.
+     * those of a mix or of a list, of which the other is NULL.
      */
     const struct request_kind *kinds;
     size_t kind_count;
@@ -170,10 +166,7 @@ struct run_options {
      * is by itself. */
     const struct kinds *groups;
     struct mix *mix;
-    struct replay *replay;
-    struct replay *urls;
-    /* Those two have lines, of which requests take turns; NULL: neither. */
-    const struct replay *lines;
+    struct urls *urls;
     /* As given; statuses, or the rule of a script. NULL: none. What bodies of
      * HTTP have to be is http.wanted. */
     const char *expected;
@@ -207,9 +200,6 @@ struct run_options {
     /* All are UDP, or none is. */
     struct target targets[OPTIONS_TARGETS_MAX];
     size_t target_count;
-    /* Which connections are whose; as --weights has it, or NULL. */
-    struct turns turns;
-    const char *weights;
     /* Where all connections go; without a text each goes to its target. */
     struct target connect_to;
     /* Own addresses, taken in turns; none: the kernel chooses. */
@@ -262,17 +252,17 @@ static inline uint64_t options_first_conns(const struct run_options *options)
 static inline uint64_t options_conns_of(const struct run_options *options,
                                         size_t target)
 {
-    const uint64_t end = options->first_conn + options->conn_count;
+    const uint64_t first = options->first_conn + options->target_count - 1;
 
-    return turns_count(&options->turns, end, target) -
-           turns_count(&options->turns, options->first_conn, target);
+    return (first + options->conn_count - target) / options->target_count -
+           (first - target) / options->target_count;
 }
 
 /* The target of a connection. */
 static inline const struct target *
 options_target(const struct run_options *options, uint64_t conn_index)
 {
-    return &options->targets[turns_target(&options->turns, conn_index)];
+    return &options->targets[conn_index % options->target_count];
 }
 
 /* May a connection of HTTP speak HTTP/2? */
@@ -312,10 +302,7 @@ static inline bool options_is_churn(const struct run_options *options)
 static inline const char *
 options_requests_flag(const struct run_options *options)
 {
-    return options->replay ? "--replay"
-           : options->urls ? "--urls"
-           : options->mix  ? "--mix"
-                           : "--request";
+    return options->urls ? "--urls" : options->mix ? "--mix" : "--request";
 }
 
 #endif

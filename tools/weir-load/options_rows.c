@@ -7,6 +7,7 @@
  */
 #include "options_rows.h"
 
+#include "gone.h"
 #include "preamble_options.h"
 #include "script_request.h"
 #include "settle_conns.h"
@@ -25,8 +26,7 @@
 #include <string.h>
 #include <time.h>
 
-#define SECOND      UINT64_C(1000000000)
-#define MICROSECOND UINT64_C(1000)
+#define SECOND UINT64_C(1000000000)
 
 /* Values past these are slips of the finger. */
 #define WEEK_NS       (7 * 24 * 3600 * SECOND)
@@ -305,20 +305,6 @@ static bool read_disable_keepalive(void *options, const struct option *option,
     return read_requests_per_conn(options, option, "1", why);
 }
 
-static bool read_replay_speed(void *options, const struct option *option,
-                              const char *value, char *why)
-{
-    double *speed = &((struct options_reading *)options)->given.replay_speed;
-    char *end = NULL;
-
-    (void)option;
-    *speed = strtod(value, &end);
-    return (end != value && !*end && *speed >= REPLAY_SPEED_LEAST &&
-            *speed <= REPLAY_SPEED_MOST) ||
-           option_refuse(why, "'%.200s' is not a number from 0.001 to 1000",
-                         value);
-}
-
 /* ---- when requests are sent ---- */
 
 /* Reads a rate into its field, a double. */
@@ -586,28 +572,20 @@ static const char *const http_versions[] = {[HTTP_VERSION_1_1] = "1.1",
 static const char *const on_off[] = {"on", "off", NULL};
 static const char *const proxy_versions[] = {"off", "v1", "v2", NULL};
 
-static const struct option_rule no_rate[] = {
-    {"replay", "has the times"}, {"stages", "has the rates"}, {NULL, NULL}};
+static const struct option_rule no_rate[] = {{"stages", "has the rates"},
+                                             {NULL, NULL}};
 static const struct option_rule no_duration[] = {
-    {"replay", "ends with its last answer"},
     {"stages", "says how long the run is"},
     {"conn-stages", "says how long the run is"},
     {NULL, NULL}};
 static const struct option_rule no_requests[] = {
-    {"replay", "sends all of its file"},
     {"stages", "says how long the run is"},
     {"conn-stages", "says how long the run is"},
     {NULL, NULL}};
 static const struct option_rule no_conns[] = {
     {"conn-stages", "has the numbers"}, {NULL, NULL}};
-static const struct option_rule no_times[] = {{"replay", "has the times"},
-                                              {NULL, NULL}};
-static const struct option_rule no_mix[] = {{"replay", "has the requests"},
-                                            {NULL, NULL}};
-static const struct option_rule no_urls[] = {
-    {"replay", "has the requests"}, {"mix", "has the requests"}, {NULL, NULL}};
-static const struct option_rule no_warmup[] = {
-    {"replay", "measures all of its file"}, {NULL, NULL}};
+static const struct option_rule no_urls[] = {{"mix", "has the requests"},
+                                             {NULL, NULL}};
 
 #define AT(field)   .offset = offsetof(struct options_reading, options.field)
 #define MARK(field) .mark = offsetof(struct options_reading, given.field) + 1
@@ -655,7 +633,7 @@ static const struct option rows[] = {
      .read = read_recv, MARK(recv)},
     {"warmup", 'w', "TIME", "not measured, before the rest (1s; with -n: 0)",
      NUMBER(OPTION_TIME, 0, WEEK_NS, warmup_ns), MARK(warmup),
-     .excludes = no_warmup, .json = "warmup_ns"},
+     .json = "warmup_ns"},
     {"timeout", 0, "TIME", "for an answer (5s; UDP: 1s, then it is lost)",
      NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, timeout_ns), MARK(timeout),
      .json = "timeout_ns"},
@@ -674,8 +652,6 @@ static const struct option rows[] = {
      "allowed",
      .read = engine_read, .choices = engine_names},
     OPTION_ROW_TLS_LIBRARY(0),
-    {"weights", 0, "LIST", "shares of the targets in the connections, as 9,1",
-     TEXT(weights), .json = "weights"},
     {"ipv4", '4', NULL, "IPv4 addresses of names alone", .read = read_family},
     {"ipv6", '6', NULL, "IPv6 addresses of names alone", .read = read_family},
     {"bind", 0, "ADDR[,ADDR]", "own addresses, of which connections take turns",
@@ -752,21 +728,13 @@ static const struct option rows[] = {
      "headers below; Redis: 90 GET key; other protocols: 90 RULE begin:TEXT "
      "REQUEST",
      .kind = OPTION_TEXT,
-     .offset = offsetof(struct options_reading, given.path), MARK(file),
-     .excludes = no_mix},
+     .offset = offsetof(struct options_reading, given.path), MARK(file)},
     {"urls", 0, "FILE",
      "requests in turn, one a line: /PATH, METHOD /PATH BODY, or URLs of the "
      "target, with headers and @FILE below; others: RULE begin:TEXT REQUEST",
      .kind = OPTION_TEXT,
      .offset = offsetof(struct options_reading, given.path), MARK(file),
      .excludes = no_urls},
-    {"replay", 0, "FILE",
-     "open loop: such lines with times for weights, in seconds from the begin: "
-     "12.25 GET /PATH BODY",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(struct options_reading, given.path), MARK(file)},
-    {"replay-speed", 0, "X", "times are divided by X (1)",
-     .read = read_replay_speed, .needs = "replay"},
     DATA_ROWS,
     PREAMBLE_ROWS(options_reading, options.preamble_words),
 
@@ -777,10 +745,9 @@ static const struct option rows[] = {
      .excludes = no_rate, .json = "rate?"},
     {"arrival", 0, "HOW", "const: equal gaps; poisson: random ones",
      EITHER(arrivals, schedule.is_poisson), .initial = "const", MARK(open),
-     .excludes = no_times, .json = "arrival"},
+     .json = "arrival"},
     {"stages", 0, "STAGES", "30s@1k,2m@1k..20k: rates one after the other",
-     .read = read_stages, TEXT(stages), MARK(stages), .excludes = no_times,
-     .json = "stages"},
+     .read = read_stages, TEXT(stages), MARK(stages), .json = "stages"},
     {"late", 0, "HOW",
      "queue: a request waits for a connection; skip: it is dropped",
      EITHER(lates, late_is_skipped), .initial = "queue", MARK(open),
@@ -829,9 +796,6 @@ static const struct option rows[] = {
      SWITCH(files.streams)},
     {"hgrm", 0, "FILE", "latencies by percentile, as HdrHistogram prints them",
      TEXT(files.hgrm)},
-    {"hdr-log", 0, "FILE",
-     "a histogram for each interval, as its logs have them",
-     TEXT(files.hdr_log)},
     {"csv", 0, "FILE", "the intervals as a table", TEXT(files.csv)},
     {"log", 0, "FILE", "a line for each request, as a table", TEXT(files.log),
      MARK(log)},
@@ -913,9 +877,6 @@ static const struct option rows[] = {
      .json = "sockets.rcvbuf_bytes?"},
     {"tos", 0, "N", "type of service or traffic class, 0 to 255 or 0xb8",
      .read = read_tos, MARK_INET},
-    {"busy-poll", 0, "TIME", "how long a receive polls the device",
-     NUMBER(OPTION_TIME, MICROSECOND, SECOND, sockets.busy_poll_ns), MARK_INET,
-     .json = "sockets.busy_poll_ns?"},
     OPTION_ROW_HELP,
 };
 
@@ -953,6 +914,7 @@ const struct option_set options_set = {
         "printed).\n",
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
+    .gone = gone_find,
     .word = options_read_target,
 };
 

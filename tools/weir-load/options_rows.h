@@ -41,9 +41,8 @@ struct options_given {
     const struct option *http;  /* that only HTTP has */
     const struct option *http2; /* that only HTTP/2 has */
     const struct option *open;  /* that only an open model has */
-    const struct option *file;  /* --mix or --replay */
+    const struct option *file;  /* --mix or --urls */
     const char *path;           /* of that file */
-    double replay_speed;        /* 0: it was not given */
 };
 
 /* What the rows write into. */

@@ -2,7 +2,7 @@
  * What the options of a run make of each other and of the targets: defaults,
  * the mode, the schedule; and what does not go together.
  *
- * A URL, --request, --mix or --replay chooses the mode, and the modes say which
+ * A URL, --request, --mix or --urls chooses the mode, and the modes say which
  * options have a meaning.
  */
 #include "options_rows.h"
@@ -69,9 +69,7 @@ static bool settle_part(struct run_options *options,
 static bool settle_amounts(struct run_options *options,
                            const struct options_given *given)
 {
-    const bool has_replay =
-        given->file && strcmp(given->file->name, "replay") == 0;
-    const bool is_counted = options->request_count > 0 || has_replay;
+    const bool is_counted = options->request_count > 0;
     const uint64_t in_flight = options->depth * options->send.most;
 
     if (!is_counted && !given->duration && !given->conn_stages) {
@@ -206,38 +204,9 @@ static bool settle_target(const struct run_options *options,
            settle_locals(options, target);
 }
 
-/* Each target has as many connections as another, or as its weight says. */
-static bool settle_turns(struct run_options *options)
-{
-    char why[TURNS_WHY_SIZE];
-
-    if (!options->weights) {
-        turns_init(&options->turns, options->target_count);
-        return true;
-    }
-    if (turns_parse(options->weights, options->target_count, &options->turns,
-                    why) < 0) {
-        say("--weights: %s", why);
-        return false;
-    }
-    for (size_t i = 0; i < options->target_count; i++) {
-        if (turns_count(&options->turns, options->whole_conn_count, i) == 0) {
-            say("--weights: of %llu connections none is left for %s; give more "
-                "(-c)",
-                (unsigned long long)options->whole_conn_count,
-                options->targets[i].text);
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool settle_connections(struct run_options *options,
                                const struct options_given *given)
 {
-    if (!settle_turns(options)) {
-        return false;
-    }
     for (size_t i = 0; i < options->local_count; i++) {
         char text[WEIR_ADDRESS_TEXT_SIZE];
         weir_address_format(&options->locals[i], text, sizeof(text));
@@ -351,43 +320,23 @@ static bool read_mix(const struct options_given *given,
     return true;
 }
 
-static bool read_replay(const struct options_given *given,
-                        struct run_options *options)
-{
-    const double speed = given->replay_speed > 0 ? given->replay_speed : 1;
-    static struct replay replay;
-    char why[REPLAY_WHY_SIZE];
-
-    if (replay_read(given->path, form_of(options), speed, NULL, &replay, why) <
-        0) {
-        return option_say(given->file, "%s: %s", given->path, why);
-    }
-    options->replay = &replay;
-    options->lines = &replay;
-    options->kinds = replay.kinds;
-    options->kind_count = replay.kind_count;
-    return true;
-}
-
 static bool read_urls(const struct options_given *given,
                       struct run_options *options)
 {
     const struct target *target = &options->targets[0];
-    static struct replay urls;
-    char why[REPLAY_WHY_SIZE];
+    static struct urls urls;
+    char why[URLS_WHY_SIZE];
     char place[TARGET_HOST_SIZE + 32];
 
     snprintf(place, sizeof(place), "%.*s",
              target->path ? (int)(target->path - target->text)
                           : (int)strlen(target->text),
              target->text);
-    if (replay_read(given->path, form_of(options), 0,
-                    options->target_count == 1 ? place : NULL, &urls,
-                    why) < 0) {
+    if (urls_read(given->path, form_of(options),
+                  options->target_count == 1 ? place : NULL, &urls, why) < 0) {
         return option_say(given->file, "%s: %s", given->path, why);
     }
     options->urls = &urls;
-    options->lines = &urls;
     options->kinds = urls.kinds;
     options->kind_count = urls.kind_count;
     return true;
@@ -414,10 +363,8 @@ static bool settle_file(struct run_options *options,
         return option_say(given->file, "it stands for -X, -b, --path, "
                                        "--request and its --expect");
     }
-    return strcmp(given->file->name, "replay") == 0
-               ? read_replay(given, options)
-           : strcmp(given->file->name, "urls") == 0 ? read_urls(given, options)
-                                                    : read_mix(given, options);
+    return strcmp(given->file->name, "urls") == 0 ? read_urls(given, options)
+                                                  : read_mix(given, options);
 }
 
 /* --request chooses the mode, as a URL does; with crr it is one for each
@@ -629,7 +576,6 @@ const char *options_arrival_name(enum run_model model)
     static const char *const names[] = {
         [RUN_MODEL_CONSTANT] = "constant",
         [RUN_MODEL_POISSON] = "poisson",
-        [RUN_MODEL_REPLAY] = "replay",
     };
 
     return names[model];
@@ -691,22 +637,13 @@ static bool settle_stages(struct run_options *options,
     return true;
 }
 
-/* The schedule is that of the file. */
-static void settle_replay(struct run_options *options)
-{
-    options->model = RUN_MODEL_REPLAY;
-    options->request_count = options->replay->count;
-    options->schedule.times_ns = options->replay->times_ns;
-    options->schedule.time_count = options->replay->count;
-}
-
 static bool settle_schedule(struct run_options *options,
                             const struct options_given *given)
 {
-    if (!given->rate && !given->stages && !options->replay) {
+    if (!given->rate && !given->stages) {
         if (given->open) {
             return option_say(given->open, "there is no schedule to keep; give "
-                                           "-R, --stages or --replay");
+                                           "-R or --stages");
         }
         return !given->think || options->depth == 1 ||
                option_say(given->think, "with -p answers come while it thinks");
@@ -714,10 +651,6 @@ static bool settle_schedule(struct run_options *options,
     if (given->think) {
         return option_say(given->think,
                           "the schedule says when requests are sent");
-    }
-    if (options->replay) {
-        settle_replay(options);
-        return true;
     }
     options->model =
         options->schedule.is_poisson ? RUN_MODEL_POISSON : RUN_MODEL_CONSTANT;
@@ -741,10 +674,7 @@ static bool settle_pace(struct run_options *options,
 static bool settle_output(struct run_options *options,
                           const struct options_given *given)
 {
-    const struct replay *replay = options->replay;
-    const uint64_t length_ns =
-        replay ? replay->times_ns[replay->count - 1] : options->duration_ns;
-    const uint64_t shortest = length_ns / INTERVALS_MAX;
+    const uint64_t shortest = options->duration_ns / INTERVALS_MAX;
 
     if (!settle_slo(options)) {
         return false;
@@ -764,8 +694,7 @@ static bool settle_output(struct run_options *options,
     } else if (options->interval_ns < shortest) {
         char text[UNITS_TEXT_SIZE];
         return option_say(given->interval,
-                          "too short for this %s, at least %s (%u intervals)",
-                          replay ? "--replay" : "-d",
+                          "too short for this -d, at least %s (%u intervals)",
                           units_format_time(shortest, text), INTERVALS_MAX);
     }
     return true;

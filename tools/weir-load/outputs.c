@@ -3,7 +3,7 @@
  * at once, when a file is closed.
  *
  * Lines of --json-stream are flushed one by one, since a reader waits for them.
- * Those of --csv and --hdr-log are, too, and do not wait for a slow one.
+ * Those of --csv are, too, and do not wait for a slow one.
  *
  * A dry run looks at files without opening them: a run that is not made must
  * not empty the result of the one before.
@@ -13,7 +13,6 @@
 #include "fields.h"
 #include "fifo.h"
 #include "hgrm.h"
-#include "hlog.h"
 #include "json.h"
 #include "kind_name.h"
 #include "live.h"
@@ -80,7 +79,7 @@ struct asked {
     bool is_whole;    /* it takes its name at the end */
 };
 
-#define ASKED_COUNT (5 + PUBLISH_FORMATS)
+#define ASKED_COUNT (4 + PUBLISH_FORMATS)
 
 static void list_asked(const struct run_options *options,
                        struct asked ret[ASKED_COUNT])
@@ -88,12 +87,11 @@ static void list_asked(const struct run_options *options,
     const struct options_files *files = &options->files;
 
     ret[0] = (struct asked){"--hgrm", files->hgrm, true};
-    ret[1] = (struct asked){"--hdr-log", files->hdr_log, false};
-    ret[2] = (struct asked){"--csv", files->csv, false};
-    ret[3] = (struct asked){"--log", files->log, false};
-    ret[4] = (struct asked){"--json", options->json_path, true};
+    ret[1] = (struct asked){"--csv", files->csv, false};
+    ret[2] = (struct asked){"--log", files->log, false};
+    ret[3] = (struct asked){"--json", options->json_path, true};
     for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
-        struct asked *asked = &ret[5 + i];
+        struct asked *asked = &ret[4 + i];
         publish_list(&files->publish, i, &asked->flag, &asked->name);
         asked->is_whole = true;
     }
@@ -288,8 +286,6 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
     };
     return open_whole(options, "--json", options->json_path, &outputs->json) &&
            open_whole(options, "--hgrm", files->hgrm, &outputs->hgrm) &&
-           open_lines(options, "--hdr-log", files->hdr_log,
-                      &outputs->hdr_log) &&
            open_csv(outputs, options) &&
            open_file(options, "--log", files->log, &outputs->log.file) &&
            publish_open(&outputs->publish, &files->publish, make_path,
@@ -347,40 +343,6 @@ static void write_kind_rows(const struct kinds *kinds,
     }
 }
 
-static void write_log_row(const struct interval *interval,
-                          const struct outputs_times *times, FILE *out)
-{
-    bool has_both = times->response->count > 0;
-    const struct histogram *first = has_both ? times->response : times->service;
-
-    int err =
-        hlog_write(interval->begin_ns, interval->end_ns, NULL, first, out);
-    if (err == 0 && has_both) {
-        err = hlog_write(interval->begin_ns, interval->end_ns, "service",
-                         times->service, out);
-    }
-    if (err < 0) {
-        say("--hdr-log: no memory; an interval is missing");
-    }
-}
-
-static void add_to_log(struct outputs *outputs, const struct result *result,
-                       const struct result_row *row,
-                       const struct outputs_times *times, bool is_first)
-{
-    FILE *out =
-        outputs->hdr_log.file ? line_file_begin(&outputs->hdr_log) : NULL;
-
-    if (!out) {
-        return;
-    }
-    if (is_first) {
-        hlog_write_header(result->wall_begin_ns, out);
-    }
-    write_log_row(&row->counts, times, out);
-    line_file_end(&outputs->hdr_log);
-}
-
 static void add_to_csv(struct outputs *outputs, const struct result_row *row,
                        const struct kind_record *kinds)
 {
@@ -407,7 +369,6 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
                    outputs->row_count);
     }
     outputs->row_count++;
-    add_to_log(outputs, result, row, times, is_first);
     add_to_csv(outputs, row, times->kinds);
     if (outputs->options->files.streams) {
         if (is_first) {
@@ -472,8 +433,7 @@ bool outputs_close(struct outputs *outputs)
 {
     const struct options_files *files = &outputs->options->files;
 
-    bool good = line_file_close(&outputs->hdr_log);
-    good &= line_file_close(&outputs->csv);
+    bool good = line_file_close(&outputs->csv);
     good &= close_file("--log", files->log, &outputs->log);
     whole_file_drop(&outputs->json);
     whole_file_drop(&outputs->hgrm);

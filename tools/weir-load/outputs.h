@@ -23,7 +23,6 @@ struct outputs {
     /* Without: standard output for the result itself. */
     struct whole_file json;
     struct whole_file hgrm;
-    struct line_file hdr_log;
     struct line_file csv;
     struct output log;
     struct publish publish;

@@ -52,19 +52,6 @@ bool plan_check(const struct run_options *options)
 
 /* ---- printing ---- */
 
-static void print_replay(const struct replay *replay, FILE *out)
-{
-    char text[UNITS_TEXT_SIZE];
-
-    fprintf(out,
-            "Model       open replay of %zu requests, %zu different, in %s",
-            replay->count, replay->kind_count,
-            units_format_time(replay->times_ns[replay->count - 1], text));
-    if (replay->speed != 1) {
-        fprintf(out, " at speed %g", replay->speed);
-    }
-}
-
 static void print_load(const struct run_options *options, FILE *out)
 {
     if (options->model == RUN_MODEL_CLOSED) {
@@ -72,8 +59,6 @@ static void print_load(const struct run_options *options, FILE *out)
     } else if (options->rate > 0) {
         fprintf(out, "Model       open %s %.1f/s",
                 options_arrival_name(options->model), options->rate);
-    } else if (options->replay) {
-        print_replay(options->replay, out);
     } else {
         fputs("Model       open, rates by stages", out);
     }

@@ -76,8 +76,6 @@ static void print_payload(const struct run_options *options, FILE *out)
             fprintf(out, ", a mix of %zu requests", options->mix->kind_count);
         } else if (options->urls) {
             fprintf(out, ", a list of %zu requests", options->urls->count);
-        } else if (options->replay) {
-            fprintf(out, ", a replay of %zu requests", options->replay->count);
         }
         break;
     }

@@ -1,6 +1,6 @@
 /*
  * A kind of request as a line of a file has it, behind the weight of a mix
- * (mix.h) or the time of a replay (replay.h): for HTTP a method, a path and
+ * (mix.h): for HTTP a method, a path and
  * perhaps a body, or a path alone, which is a GET; for other protocols where
  * the answer ends, perhaps what it begins with, and the request. Of Redis it is
  * a command. A name in brackets may stand before it all.

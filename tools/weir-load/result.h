@@ -16,7 +16,6 @@
 #include "host.h"
 #include "ledger.h"
 #include "options.h"
-#include "ports.h"
 #include "sharing.h"
 #include "tls.h"
 #include "tools/load/histogram.h"
@@ -135,10 +134,6 @@ struct result {
     char location[TRAFFIC_LOCATION_SIZE];
     uint64_t shortages;
     int shortage;
-    /* Where the client closes first: this machine's ports, and how many are
-     * kept to one place when the run has ended. */
-    struct ports ports;
-    uint64_t ports_kept;
     /* Of the connections that were never answered, the ones whose failures are
      * not among the measured ones. */
     uint64_t unseen_failures;

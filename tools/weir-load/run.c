@@ -15,6 +15,7 @@
 #include "names.h"
 #include "outputs.h"
 #include "plan.h"
+#include "secret_words.h"
 #include "standby.h"
 #include "tools/common/clock.h"
 #include "tools/common/console.h"
@@ -249,7 +250,6 @@ static bool is_stuck(const struct run *run)
     uint64_t limit_ns = 2 * run->options->timeout_ns;
 
     limit_ns = limit_ns > GIVE_UP_NS ? limit_ns : GIVE_UP_NS;
-    limit_ns += run->options->replay ? run->options->replay->pause_ns : 0;
     return run->options->duration_ns == 0 &&
            run->row_end_ns - run->progress_ns > limit_ns;
 }
@@ -574,7 +574,6 @@ static int execute(struct run *run)
         exit_code = LOAD_OK;
         goto out;
     }
-    ports_warn(run->options);
     int err = run_loop(run);
     if (err < 0 && !run->threads) {
         engine_say_refused(err);
@@ -647,6 +646,7 @@ int run_main(int argc, char **argv, int first)
         exit_code = parsed == OPTIONS_DONE ? LOAD_OK : LOAD_USAGE;
         goto out;
     }
+    secret_words_warn(argc, argv);
     if (!plan_check(&options) || !outputs_check(&options) ||
         !(options.is_dry ? outputs_check_files(&options)
                          : outputs_open(&run.outputs, &options))) {

@@ -72,16 +72,14 @@ static void place(struct schedule *schedule)
         schedule->stage_ns += stage->duration_ns;
         schedule->stage++;
     }
-    schedule->next_ns = schedule->count < (double)plan->time_count
-                            ? plan->times_ns[(size_t)schedule->count]
-                            : SCHEDULE_OVER;
+    schedule->next_ns = SCHEDULE_OVER;
 }
 
 void schedule_init(struct schedule *schedule, const struct schedule_plan *plan,
                    uint32_t thread_index, uint32_t thread_count)
 {
     assert(thread_index < thread_count);
-    assert((plan->stage_count > 0) != (plan->time_count > 0));
+    assert(plan->stage_count > 0);
     *schedule = (struct schedule){
         .plan = plan,
         .stride = thread_count,

@@ -5,10 +5,9 @@
  * The rate over time is a row of stages, each going straight from one rate to
  * another. Their integral says how many requests are due until a time; the
  * times of requests are where it reaches 0, 1, 2 and so on (constant gaps), or
- * the sums of exponential gaps of mean 1 (Poisson). Or the times are given one
- * by one (replay), and there are no stages. Each thread has a part of
- * them, none has the same: of constant gaps and of a replay every count-th, of
- * Poisson's a process of its own with a part of the rate.
+ * the sums of exponential gaps of mean 1 (Poisson). Each thread has a part of
+ * them, none has the same: of constant gaps every count-th, of Poisson's a
+ * process of its own with a part of the rate.
  *
  * It knows no clock: times count from the begin of the schedule.
  */
@@ -40,9 +39,6 @@ struct schedule_plan {
     size_t stage_count;
     bool is_poisson;
     uint64_t seed;
-    /* Without stages: when each request is due, ascending; borrowed. */
-    const uint64_t *times_ns;
-    size_t time_count;
 };
 
 /* Where one thread stands in its part of the schedule. */

@@ -57,19 +57,6 @@ static struct answer *at(struct answers *answers, uint32_t place)
     return &answers->ring[(answers->head + place) & (answers->capacity - 1)];
 }
 
-/* The last one goes to its place by when it is due. */
-static void sort_last(struct answers *answers)
-{
-    const struct answer last = *at(answers, answers->count - 1);
-    uint32_t place = answers->count - 1;
-
-    while (place > 0 && at(answers, place - 1)->due_ns > last.due_ns) {
-        *at(answers, place) = *at(answers, place - 1);
-        place--;
-    }
-    *at(answers, place) = last;
-}
-
 static int push(struct answers *answers, const struct answer *answer)
 {
     if (answers->count == answers->capacity) {
@@ -80,9 +67,6 @@ static int push(struct answers *answers, const struct answer *answer)
     }
     *at(answers, answers->count) = *answer;
     answers->count++;
-    if (answers->may_overtake) {
-        sort_last(answers);
-    }
     return 0;
 }
 
@@ -91,24 +75,6 @@ static void pop(struct answers *answers)
     weir_lease_unref(first_of(answers)->piece.lease);
     answers->head++;
     answers->count--;
-}
-
-void answers_drop(struct answers *answers, int32_t stream_id)
-{
-    uint32_t place = 0;
-
-    while (place < answers->count &&
-           at(answers, place)->stream_id != stream_id) {
-        place++;
-    }
-    if (place == answers->count) {
-        return;
-    }
-    weir_lease_unref(at(answers, place)->piece.lease);
-    answers->count--;
-    for (; place < answers->count; place++) {
-        *at(answers, place) = *at(answers, place + 1);
-    }
 }
 
 static void drop_all(struct answers *answers)
@@ -158,14 +124,7 @@ static int wait_for_first(struct answers *answers)
     const bool is_armed =
         answers->timer.index != 0 || answers->timer.generation != 0;
 
-    if (is_armed && answers->may_overtake) {
-        weir_loop_cancel(weir_transport_get_loop(answers->transport),
-                         answers->timer);
-        answers->timer = (struct weir_handle){0};
-    } else if (is_armed) {
-        return 0;
-    }
-    if (answers->count == 0 || answers->writing_paused) {
+    if (is_armed || answers->count == 0 || answers->writing_paused) {
         return 0;
     }
     return weir_loop_call_at(weir_transport_get_loop(answers->transport),
@@ -189,9 +148,6 @@ static int send_due(struct answers *answers)
             answers->has_ended = true;
         }
     }
-    if (err == 0 && answers->flush) {
-        err = answers->flush(answers);
-    }
     return err < 0 ? err : wait_for_first(answers);
 }
 
@@ -202,8 +158,7 @@ void answers_send(struct answers *answers)
     }
     if (send_due(answers) < 0) {
         weir_transport_abort(answers->transport);
-    } else if (answers->has_ended && answers->count == 0 &&
-               !answers->has_unsent) {
+    } else if (answers->has_ended && answers->count == 0) {
         weir_transport_close(answers->transport);
     } else {
         pace_reading(answers);
@@ -241,7 +196,7 @@ int answers_end_of_stream(void *user, weir_transport *t)
 
     (void)t;
     answers->has_ended = true;
-    return answers->count > 0 || answers->has_unsent;
+    return answers->count > 0;
 }
 
 void answers_made(void *user, weir_transport *t)

@@ -29,8 +29,6 @@ struct answer {
     uint16_t status;
     uint8_t minor;
     bool is_head_request;
-    /* HTTP/2: where it belongs to. */
-    int32_t stream_id;
     /* It is the last one: the connection is closed behind it. */
     bool closes;
 };
@@ -40,12 +38,6 @@ struct answers {
     weir_transport *transport;
     /* Writes an answer: 0 or the error of a write. */
     int (*write)(struct answers *answers, const struct answer *answer);
-    /* After some were written, and when the transport takes more: 0 or an
-     * error. NULL: nothing is to be done. */
-    int (*flush)(struct answers *answers);
-    /* One that is due earlier leaves before those that were asked for earlier.
-     */
-    bool may_overtake;
     /* A ring of a power of two, oldest at head. */
     struct answer *ring;
     uint32_t capacity;
@@ -56,8 +48,6 @@ struct answers {
     bool is_full;
     /* Set by pause_writing, cleared by resume_writing. */
     bool writing_paused;
-    /* HTTP/2: bodies were begun that the transport will take more of. */
-    bool has_unsent;
     /* No more answers follow: the peer has sent its last byte, or the last one
      * was written. */
     bool has_ended;
@@ -67,9 +57,6 @@ struct answers {
  * The piece's lease is the ring's then. 0 or -ENOMEM. */
 int answers_add(struct answers *answers, const struct answer *answer,
                 uint64_t extra_ns);
-
-/* HTTP/2: the answer of a stream is not wanted any more. */
-void answers_drop(struct answers *answers, int32_t stream_id);
 
 /* Send what is due, wait for the rest; after answers were added. */
 void answers_send(struct answers *answers);

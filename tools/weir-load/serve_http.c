@@ -11,7 +11,6 @@
 
 #include "http_response.h"
 #include "serve_answers.h"
-#include "serve_h2.h"
 #include "tools/common/units.h"
 #include "tools/load/payload.h"
 
@@ -33,10 +32,6 @@ struct http_peer {
     struct answers answers;
     struct serve_http_wish wish;
     struct http_response rest;
-    /* NULL: the connection is none of HTTP/2. */
-    struct serve_h2 *h2;
-    /* A request line was read. */
-    bool has_begun;
     /* Inside a request line, and not in the fields or the body behind it. */
     bool is_in_line;
     /* The last request was read. */
@@ -120,15 +115,6 @@ static bool read_query(const char *query, size_t len,
     return true;
 }
 
-bool serve_http_parse_path(const char *path, size_t len,
-                           struct serve_http_wish *ret)
-{
-    const char *query = memchr(path, '?', len);
-
-    return !query ||
-           read_query(query + 1, (size_t)(path + len - query) - 1, ret);
-}
-
 int serve_http_parse_line(const char *line, size_t len,
                           struct serve_http_wish *ret)
 {
@@ -139,7 +125,9 @@ int serve_http_parse_line(const char *line, size_t len,
     if (status != 0) {
         return status;
     }
-    if (!serve_http_parse_path(request.target, request.target_len, &wish)) {
+    const char *end = request.target + request.target_len;
+    const char *query = memchr(request.target, '?', request.target_len);
+    if (query && !read_query(query + 1, (size_t)(end - query) - 1, &wish)) {
         return 400;
     }
     wish.minor = request.minor;
@@ -200,32 +188,6 @@ static int answer_request(struct http_peer *peer)
     return answers_add(&peer->answers, &answer, wish->delay_ns);
 }
 
-/* ---- HTTP/2 ---- */
-
-static struct serve_h2 *h2_of(struct answers *answers)
-{
-    return ((struct http_peer *)answers)->h2;
-}
-
-static int write_to_stream(struct answers *answers, const struct answer *answer)
-{
-    return serve_h2_write(h2_of(answers), answer);
-}
-
-static int flush_streams(struct answers *answers)
-{
-    return serve_h2_flush(h2_of(answers));
-}
-
-static int begin_h2(struct http_peer *peer)
-{
-    peer->h2 = serve_h2_begin(&peer->answers);
-    peer->answers.write = write_to_stream;
-    peer->answers.flush = flush_streams;
-    peer->answers.may_overtake = true;
-    return peer->h2 ? 0 : -ENOMEM;
-}
-
 /* ---- requests ---- */
 
 static int end_line(struct http_peer *peer)
@@ -234,10 +196,6 @@ static int end_line(struct http_peer *peer)
         peer->line_len = 0; /* an empty line before a request is none */
         return 0;
     }
-    if (!peer->has_begun && serve_h2_is_preface(peer->line, peer->line_len)) {
-        return begin_h2(peer);
-    }
-    peer->has_begun = true;
     peer->wish = (struct serve_http_wish){
         .sizes = peer->answers.counts->settings->answer,
         .status = 200,
@@ -288,21 +246,6 @@ static ssize_t read_rest(struct http_peer *peer, const uint8_t *data,
     return err < 0 ? err : used;
 }
 
-static ssize_t read_h2(struct http_peer *peer, const uint8_t *data, size_t len)
-{
-    const int err = serve_h2_read(peer->h2, data, len);
-
-    return err < 0 ? err : (ssize_t)len;
-}
-
-static void http_lost(void *user, weir_transport *t, int err)
-{
-    struct http_peer *peer = user;
-
-    serve_h2_end(peer->h2);
-    answers_lost(user, t, err);
-}
-
 static int http_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
@@ -314,9 +257,8 @@ static int http_received(void *user, weir_transport *t,
     while (used < buf->len && !peer->is_done) {
         const uint8_t *data = buf->data + used;
         const size_t left = buf->len - used;
-        const ssize_t part = peer->h2           ? read_h2(peer, data, left)
-                             : peer->is_in_line ? read_line(peer, data, left)
-                                                : read_rest(peer, data, left);
+        const ssize_t part = peer->is_in_line ? read_line(peer, data, left)
+                                              : read_rest(peer, data, left);
         if (part < 0) {
             return (int)part;
         }
@@ -330,7 +272,7 @@ static const struct weir_protocol http_protocol = {
     .size = sizeof(struct weir_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
     .connection_made = answers_made,
-    .connection_lost = http_lost,
+    .connection_lost = answers_lost,
     .pause_writing = answers_pause,
     .resume_writing = answers_resume,
     .data_received = http_received,

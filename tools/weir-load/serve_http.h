@@ -30,10 +30,6 @@ struct serve_http_wish {
 int serve_http_parse_line(const char *line, size_t len,
                           struct serve_http_wish *ret);
 
-/* Read what the query of a path asks for. False: it is wrong. */
-bool serve_http_parse_path(const char *path, size_t len,
-                           struct serve_http_wish *ret);
-
 /* The factory of the mode; its argument is a struct mode_counts. */
 int serve_http_create(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret);

@@ -7,8 +7,8 @@
  */
 #include "serve_options.h"
 
+#include "gone.h"
 #include "serve_datagrams.h"
-#include "serve_h2.h"
 #include "serve_paced.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
@@ -40,7 +40,7 @@ struct reading {
 };
 
 static const char *const mode_names[] = {"echo",  "discard", "chargen", "rr",
-                                         "sized", "http",    "ws",      NULL};
+                                         "sized", "http",    NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 
 /* ---- readers ---- */
@@ -63,10 +63,13 @@ static bool read_mode(void *options, const struct option *option,
 {
     (void)option;
     serve_of(options)->mode = find_mode(value);
+    if (strcmp(value, "ws") == 0) {
+        return option_refuse(why, "ws was removed; use %s",
+                             gone_find("serve ws", 8));
+    }
     return serve_of(options)->mode ||
            option_refuse(
-               why,
-               "'%.200s' is not echo, discard, chargen, rr, sized, http or ws",
+               why, "'%.200s' is not echo, discard, chargen, rr, sized or http",
                value);
 }
 
@@ -151,8 +154,8 @@ static bool read_target(void *options, const char *text, char *why)
 static const struct option rows[] = {
     {"mode", 0, "MODE",
      "echo (default) or discard; and not with UDP chargen, rr, sized (rr whose "
-     "requests say their sizes: run --mode rr with sizes that are drawn), http "
-     "(default with http:// and https://) or ws (with ws:// and wss://)",
+     "requests say their sizes: run --mode rr with sizes that are drawn) or "
+     "http (default with http:// and https://)",
      .read = read_mode, .choices = mode_names,
      .mark = offsetof(struct reading, mode) + 1},
     {"grace", 0, "TIME", "for connections to finish at the end", TIME(grace_ns),
@@ -229,9 +232,9 @@ const struct option_set serve_set = {
     .command = "weir-load serve",
     .head = "Usage: weir-load serve [FLAGS] TARGET...\n"
             "\n"
-            "TARGET is tcp://HOST:PORT, tls://, http://, https://, ws://, "
-            "wss://, udp://,\n"
-            "unix:PATH or tls+unix:PATH.\n"
+            "TARGET is tcp://HOST:PORT, tls://, http://, https://, udp://, "
+            "unix:PATH or\n"
+            "tls+unix:PATH.\n"
             "\n"
             "Serves until SIGINT or SIGTERM; a second signal ends it at once. "
             "Prints one\n"
@@ -250,19 +253,22 @@ const struct option_set serve_set = {
 
 /* ---- what goes together ---- */
 
-/* http:// and ws:// mean the mode, too. */
+/* http:// means the mode, too. */
 static bool settle_urls(struct reading *reading)
 {
     struct serve_options *options = &reading->options;
     bool is_http = false;
-    bool is_ws = false;
 
     for (size_t i = 0; i < options->target_count; i++) {
         is_http |= options->targets[i].is_http;
-        is_ws |= options->targets[i].is_ws;
         if (options->targets[i].is_redis) {
             say("%s: there is no server of Redis here; see redis-server",
                 options->targets[i].text);
+            return false;
+        }
+        if (options->targets[i].is_ws) {
+            say("%s: it was removed; use %s", options->targets[i].text,
+                gone_find("serve ws", 8));
             return false;
         }
         if (options->targets[i].path) {
@@ -271,19 +277,14 @@ static bool settle_urls(struct reading *reading)
             return false;
         }
     }
-    if (!is_http && !is_ws) {
+    if (!is_http) {
         return true;
     }
-    const char *name = is_ws ? "ws" : "http";
-    if (is_http && is_ws) {
-        say("http:// and ws:// cannot be served together");
+    if (reading->mode && strcmp(options->mode->name, "http") != 0) {
+        say("--mode: %s is not for http://", options->mode->name);
         return false;
     }
-    if (reading->mode && strcmp(options->mode->name, name) != 0) {
-        say("--mode: %s is not for %s://", options->mode->name, name);
-        return false;
-    }
-    options->mode = serve_paced_find(name);
+    options->mode = serve_paced_find("http");
     return true;
 }
 
@@ -330,10 +331,6 @@ static bool settle_mode(struct serve_options *options)
     const struct pace_options *pace = &options->settings.pace;
     const char *name = options->mode->name;
 
-    if (strcmp(name, "http") == 0 && !options->tls.options.alpn) {
-        options->tls.options.alpn = serve_h2_protocols();
-    }
-
     if (strcmp(name, "rr") == 0 &&
         !(sizes_is_fixed(&options->settings.request) &&
           sizes_is_fixed(&options->settings.answer))) {
@@ -342,10 +339,6 @@ static bool settle_mode(struct serve_options *options)
         return false;
     }
 
-    if (strcmp(name, "ws") == 0 && pace_is_needed(pace)) {
-        say("--mode: ws has no --delay, --freeze or --limit-rate");
-        return false;
-    }
     if (!pace_is_needed(pace) && mode_find(name)) {
         return true;
     }

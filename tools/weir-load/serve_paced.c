@@ -11,7 +11,6 @@
 #include "options.h"
 #include "serve_answers.h"
 #include "serve_http.h"
-#include "serve_ws.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -228,9 +227,10 @@ static int create_sized(void *arg, weir_transport *t,
 }
 
 static const struct mode modes[] = {
-    {"echo", create_echo},   {"rr", create_rr},
-    {"sized", create_sized}, {"http", serve_http_create},
-    {"ws", serve_ws_create},
+    {"echo", create_echo},
+    {"rr", create_rr},
+    {"sized", create_sized},
+    {"http", serve_http_create},
 };
 
 const struct mode *serve_paced_find(const char *name)

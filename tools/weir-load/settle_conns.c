@@ -9,9 +9,6 @@
 
 #include "tools/common/console.h"
 
-const struct option_rule settle_conns_excludes[] = {
-    {"replay", "ends with its last answer"}, {NULL, NULL}};
-
 bool settle_conns_read(void *options, const struct option *option,
                        const char *value, char *why)
 {

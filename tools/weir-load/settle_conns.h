@@ -11,9 +11,6 @@
 
 #include <stddef.h>
 
-/* What it cannot stand beside. */
-extern const struct option_rule settle_conns_excludes[];
-
 option_read_fn settle_conns_read;
 
 /* Its row in the table of options. */
@@ -26,7 +23,7 @@ option_read_fn settle_conns_read;
         .offset = offsetof(struct options_reading, options.conn_stages_text),  \
         .read = settle_conns_read,                                             \
         .mark = offsetof(struct options_reading, given.conn_stages) + 1,       \
-        .excludes = settle_conns_excludes, .json = "conn_stages"               \
+        .json = "conn_stages"                                                  \
     }
 
 /* How many connections there are at most, and how long the run is. False: a

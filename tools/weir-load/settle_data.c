@@ -55,9 +55,7 @@ static bool settle_once(struct run_options *options,
         return option_say(given->data_order,
                           "a warm-up would use rows up; leave -w out");
     }
-    const bool is_replay =
-        given->file && strcmp(given->file->name, "replay") == 0;
-    if (options->request_count == 0 && !is_replay) {
+    if (options->request_count == 0) {
         options->request_count = data->row_count;
     }
     return true;
@@ -232,27 +230,6 @@ static bool check_connections(const struct run_options *options,
     return true;
 }
 
-/* A replay has as many requests as lines, and others can be fewer. */
-static bool refuse_rows(const struct run_options *options,
-                        const struct options_given *given)
-{
-    const unsigned long long requests =
-        (unsigned long long)options->request_count;
-    const size_t rows = options->data->row_count;
-
-    if (options->replay) {
-        return option_say(given->data_order,
-                          "the %llu requests of --replay need as many rows; "
-                          "there are %zu; --data-order turn begins again with "
-                          "the first row",
-                          requests, rows);
-    }
-    return option_say(given->data_order,
-                      "%llu requests need as many rows; there are %zu; -n %zu "
-                      "uses each once",
-                      requests, rows, rows);
-}
-
 bool settle_fields(const struct run_options *options,
                    const struct options_given *given)
 {
@@ -281,7 +258,11 @@ bool settle_fields(const struct run_options *options,
     if (count > 0 && options->data_order == DATA_ONCE &&
         (options->request_count == 0 ||
          options->request_count > options->data->row_count)) {
-        return refuse_rows(options, given);
+        return option_say(given->data_order,
+                          "%llu requests need as many rows; there are %zu; -n "
+                          "%zu uses each once",
+                          (unsigned long long)options->request_count,
+                          options->data->row_count, options->data->row_count);
     }
     return true;
 }

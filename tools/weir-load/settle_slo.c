@@ -50,8 +50,8 @@ static bool has_kind(const struct run_options *options,
         return true;
     }
     if (!options->groups) {
-        say("--slo: %s: kinds of requests are those of the lines of --mix, "
-            "--urls or --replay",
+        say("--slo: %s: kinds of requests are those of the lines of --mix "
+            "or --urls",
             term->text);
         return false;
     }

@@ -64,31 +64,17 @@ static int set_tos(int fd, int tos, char *why)
 
 int sockets_set(const struct socket_flags *flags, int fd, char *why)
 {
-    const int busy_poll_us = (int)(flags->busy_poll_ns / 1000);
-
     int err = set_buffer(fd, SO_SNDBUF, flags->send_buffer_bytes, why);
     if (err == 0) {
         err = set_buffer(fd, SO_RCVBUF, flags->receive_buffer_bytes, why);
     }
-    if (err == 0) {
-        err = set_tos(fd, flags->tos, why);
-    }
-    if (err == 0 && busy_poll_us > 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &busy_poll_us,
-                   sizeof(busy_poll_us)) < 0) {
-        err = refuse("--busy-poll", errno,
-                     errno == EPERM ? "; more than net.core.busy_read needs "
-                                      "CAP_NET_ADMIN"
-                                    : "",
-                     why);
-    }
-    return err;
+    return err < 0 ? err : set_tos(fd, flags->tos, why);
 }
 
 bool sockets_has_any(const struct socket_flags *flags)
 {
     return flags->send_buffer_bytes > 0 || flags->receive_buffer_bytes > 0 ||
-           flags->tos >= 0 || flags->busy_poll_ns > 0;
+           flags->tos >= 0;
 }
 
 bool sockets_try(const struct socket_flags *flags, const struct target *target)

@@ -34,8 +34,6 @@ struct socket_flags {
     uint64_t receive_buffer_bytes;
     /* Type of service, or traffic class; -1: the system's. */
     int tos;
-    /* How long a receive polls the device; 0: not. */
-    uint64_t busy_poll_ns;
 };
 
 /* Set them on a socket, as far as they are not options of the connection

@@ -153,9 +153,7 @@ static int refuse_scheme(const char *text, bool listening, char *why)
         snprintf(why, TARGET_WHY_SIZE,
                  "'%.40s' is not a target; write http://HOST[:PORT]/PATH, "
                  "https://, %s" TARGET_FORMS,
-                 text,
-                 listening ? "ws://, "
-                           : "ws://, wss://, redis://, rediss://, ");
+                 text, listening ? "" : "ws://, wss://, redis://, rediss://, ");
         return -EINVAL;
     }
     snprintf(why, TARGET_WHY_SIZE,

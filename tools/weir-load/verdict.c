@@ -581,54 +581,24 @@ static void judge_schedule(struct result *result)
     }
 }
 
-/* Is a lack of ports what ended attempts to connect? The same error is that of
- * an own address that this machine has not, or of a family without one. */
-static bool lacked_ports(const struct result *result)
-{
-    return (result->shortage == -EADDRNOTAVAIL ||
-            result->shortage == -EADDRINUSE) &&
-           result->ports.count > 0 &&
-           result->ports_kept >= result->ports.quick_count;
-}
-
-/* Ports of one place that were kept at once. Those that can be had again after
- * a moment do not run out but at a rate that needs all of them within it; what
- * was closed in the warm-up counts with the warm-up's time. */
-static double find_kept(const struct result *result)
-{
-    const double hold_ns = (double)result->ports.hold_ns;
-    const double run_ns =
-        (double)result->window_ns + (double)result->options->warmup_ns;
-
-    if (!result->ports.is_reused) {
-        return (double)result->ports_kept;
-    }
-    return (double)result->connections.closed_first *
-           (hold_ns < run_ns ? hold_ns / run_ns : 1);
-}
-
 /* Has the client had the means for its connections? */
 static void judge_means(struct result *result)
 {
-    const struct ports *ports = &result->ports;
-    const double kept = find_kept(result);
-    char advice[PORTS_TEXT_SIZE];
+    const bool may_be_ports =
+        result->shortage == -EADDRNOTAVAIL || result->shortage == -EADDRINUSE;
 
-    if (lacked_ports(result)) {
+    if (result->shortages > 0) {
         add(&result->invalid,
-            "this machine had no port for %llu attempts to connect; %s",
-            (unsigned long long)result->shortages, ports_advise(ports, advice));
-    } else if (result->shortages > 0) {
-        add(&result->invalid,
-            "this machine had no means for %llu attempts to connect: %s (%s)",
+            "this machine had no means for %llu attempts to connect: %s (%s)%s",
             (unsigned long long)result->shortages,
             error_code_text(result->shortage),
-            error_code_name(result->shortage));
-    } else if (ports->quick_count > 0 && result->connections.closed_first > 0 &&
-               kept >= (double)ports->quick_count) {
-        add(&result->invalid,
-            "%.0f ports are kept, and connecting was slow; %s", kept,
-            ports_advise(ports, advice));
+            error_code_name(result->shortage),
+            may_be_ports ? "; a port is kept for a minute where the client "
+                           "closes first (TIME_WAIT): give more own addresses "
+                           "(--bind) or targets, a lower rate, a wider "
+                           "net.ipv4.ip_local_port_range, or "
+                           "net.ipv4.tcp_tw_reuse=1"
+                         : "");
     }
 }
 

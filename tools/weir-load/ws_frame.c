@@ -39,7 +39,7 @@ static uint32_t head_size(const struct ws_reader *reader)
     }
     const uint32_t length = reader->head[1] & LENGTH;
     const uint32_t more = length == LENGTH_8 ? 8 : length == LENGTH_2 ? 2 : 0;
-    return 2 + more + ((reader->head[1] & MASKED) ? 4U : 0U);
+    return 2 + more;
 }
 
 static uint64_t read_length(const struct ws_reader *reader)
@@ -78,9 +78,8 @@ static int judge_begin(struct ws_reader *reader)
     if ((opcode > WS_BINARY && opcode < WS_CLOSE) || opcode > WS_PONG) {
         return refuse(reader, WS_FAULT_OPCODE);
     }
-    if (((second & MASKED) != 0) != reader->has_masks) {
-        return refuse(reader,
-                      reader->has_masks ? WS_FAULT_UNMASKED : WS_FAULT_MASKED);
+    if (second & MASKED) {
+        return refuse(reader, WS_FAULT_MASKED);
     }
     reader->opcode = (enum ws_opcode)opcode;
     reader->is_final = (first & FINAL) != 0;
@@ -132,9 +131,6 @@ static int end_head(struct ws_reader *reader)
         (length == LENGTH_8 && reader->size_bytes <= UINT16_MAX)) {
         return refuse(reader, WS_FAULT_LENGTH);
     }
-    if (reader->has_masks) {
-        memcpy(reader->mask, reader->head + reader->head_len - 4, 4);
-    }
     reader->control_len = 0;
     return is_control(reader->opcode) ? 0 : begin_data(reader);
 }
@@ -157,8 +153,6 @@ static bool is_code(uint16_t code)
 
 static int end_control(struct ws_reader *reader, struct ws_piece *ret)
 {
-    ws_mask(reader->control, reader->control, reader->control_len, reader->mask,
-            0);
     if (reader->opcode == WS_CLOSE && reader->control_len > 0 &&
         !is_code(ws_close_code(reader->control, reader->control_len))) {
         return refuse(reader, WS_FAULT_CODE);
@@ -223,7 +217,6 @@ static ssize_t read_data(struct ws_reader *reader, const uint8_t *bytes,
     ret->found = WS_FOUND_DATA;
     ret->data = bytes;
     ret->len = part;
-    ret->mask_at = reader->size_bytes - reader->left_bytes;
     reader->left_bytes -= part;
     if (reader->left_bytes == 0) {
         ret->ends_message = reader->is_final;

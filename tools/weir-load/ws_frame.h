@@ -43,7 +43,6 @@ enum {
     X(RESERVED, "a reserved bit is set")                                       \
     X(OPCODE, "an opcode that is none")                                        \
     X(MASKED, "a frame of the server has a mask")                              \
-    X(UNMASKED, "a frame of the client has no mask")                           \
     X(LONG_CONTROL, "a control frame of more than 125 bytes")                  \
     X(CUT_CONTROL, "a control frame in fragments")                             \
     X(LENGTH, "a length in more bytes than it needs")                          \
@@ -67,15 +66,12 @@ enum ws_found {
 
 /* All zero before the first byte. */
 struct ws_reader {
-    /* Its peer is a client, whose frames have masks. */
-    bool has_masks;
     enum ws_fault fault;
     uint32_t head_len;
     uint8_t head[WS_HEAD_MAX];
     /* Of the frame that is being read. */
     enum ws_opcode opcode;
     bool is_final;
-    uint8_t mask[4];
     uint64_t size_bytes;
     uint64_t left_bytes;
     /* Of the message that its frames are parts of. */
@@ -89,11 +85,8 @@ struct ws_reader {
 
 struct ws_piece {
     enum ws_found found;
-    /* Of a part of data frames: as it was sent, masked by the mask from a place
-     * on. Of a control frame without a mask. */
     const uint8_t *data;
     size_t len;
-    uint64_t mask_at;
     /* The message ends with it. */
     bool ends_message;
 };

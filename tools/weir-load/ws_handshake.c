@@ -152,14 +152,6 @@ static bool has_word(const char *list, const char *word,
     return false;
 }
 
-/* A value that has exactly so many characters, as all keys have. */
-static void take_value(char *field, size_t size, const char *value)
-{
-    if (strlen(value) + 1 == size) {
-        memcpy(field, value, size);
-    }
-}
-
 static int take_first_line(struct ws_handshake *self)
 {
     const char *line = self->line;
@@ -171,8 +163,7 @@ static int take_first_line(struct ws_handshake *self)
                                   (line[10] - '0') * 10 + (line[11] - '0'));
         return 0;
     }
-    self->is_get = strncmp(line, "GET ", 4) == 0;
-    return self->is_get ? 0 : -EBADMSG;
+    return -EBADMSG;
 }
 
 static void take_field(struct ws_handshake *self)
@@ -184,12 +175,10 @@ static void take_field(struct ws_handshake *self)
         self->has_upgrade |= has_word(value, "websocket", strncasecmp);
     } else if ((value = find_value(line, "Connection"))) {
         self->has_connection |= has_word(value, "Upgrade", strncasecmp);
-    } else if ((value = find_value(line, "Sec-WebSocket-Key"))) {
-        take_value(self->key, WS_KEY_SIZE, value);
     } else if ((value = find_value(line, "Sec-WebSocket-Accept"))) {
-        take_value(self->accept, WS_ACCEPT_SIZE, value);
-    } else if ((value = find_value(line, "Sec-WebSocket-Version"))) {
-        self->has_version |= strcmp(value, "13") == 0;
+        if (strlen(value) + 1 == WS_ACCEPT_SIZE) {
+            memcpy(self->accept, value, WS_ACCEPT_SIZE);
+        }
     } else if ((value = find_value(line, "Sec-WebSocket-Protocol"))) {
         self->has_strange_protocol |=
             self->has_protocol || !self->protocols || value[0] == '\0' ||
@@ -264,10 +253,4 @@ const char *ws_handshake_judge(const struct ws_handshake *self, const char *key)
            : self->has_extensions       ? "an extension that was not asked for"
            : self->has_strange_protocol ? "a protocol that was not asked for"
                                         : NULL;
-}
-
-bool ws_handshake_is_asked(const struct ws_handshake *self)
-{
-    return self->is_get && self->has_upgrade && self->has_connection &&
-           self->has_version && self->key[0] != '\0';
 }

@@ -1,7 +1,7 @@
 /*
- * How a connection of WebSocket begins (RFC 6455, section 4): the head of a
- * request or of its answer, read line by line, and the key that proves that the
- * server has understood.
+ * How a connection of WebSocket begins (RFC 6455, section 4): the head of the
+ * server's answer, read line by line, and the key that proves that the server
+ * has understood.
  *
  * A head has at most 64 KiB, and nothing of it is kept but what is asked for. A
  * line that is longer than its room is none of those.
@@ -23,22 +23,18 @@
 
 /* All zero before the first byte but for what is set. */
 struct ws_handshake {
-    /* Of a client: the protocols that it asks for, with commas between them;
+    /* The protocols that were asked for, with commas between them;
      * NULL: none. Borrowed, and set before the first byte. */
     const char *protocols;
     bool is_over;
-    /* Of the first line: a status, or 0; and whether it is a GET. */
+    /* Of the first line. */
     uint16_t status;
-    bool is_get;
     bool has_upgrade;
     bool has_connection;
-    bool has_version;
     bool has_extensions;
     bool has_protocol;
     bool has_strange_protocol;
-    /* Of Sec-WebSocket-Key, and -Accept; "": there was none, or it cannot be
-     * one. */
-    char key[WS_KEY_SIZE];
+    /* Of Sec-WebSocket-Accept; "": there was none, or it cannot be one. */
     char accept[WS_ACCEPT_SIZE];
     bool has_first_line;
     uint32_t total_bytes;
@@ -57,13 +53,10 @@ ssize_t ws_handshake_read(struct ws_handshake *self, const uint8_t *bytes,
 const char *ws_handshake_judge(const struct ws_handshake *self,
                                const char *key);
 
-/* Does a request ask for WebSocket? */
-bool ws_handshake_is_asked(const struct ws_handshake *self);
-
 /* A key out of random numbers. */
 void ws_make_key(uint64_t high, uint64_t low, char ret[WS_KEY_SIZE]);
 
-/* What a server answers to a key. */
+/* What a server has to answer to a key. */
 void ws_make_accept(const char *key, char ret[WS_ACCEPT_SIZE]);
 
 #endif

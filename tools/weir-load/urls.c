@@ -1,10 +1,10 @@
 /*
- * A line is read twice: its time, and then the request behind it, which is
- * looked up among those before by its text and compiled only where it is new.
+ * Lines are put together to requests, with the headers and bodies below them.
  *
- * Times are read as whole nanoseconds, so that those of a record are exact.
+ * A request is looked up among those before by its text, and compiled only
+ * where it is new.
  */
-#include "replay.h"
+#include "urls.h"
 
 #include "template.h"
 
@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#define SECOND UINT64_C(1000000000)
 
 /* The first places of the table in which kinds are looked up, a power of 2. */
 #define TABLE_SIZE 64U
@@ -23,10 +21,9 @@
 static const char length_field[] = "Content-Length:";
 
 struct reader {
-    struct replay *replay;
+    struct urls *urls;
     enum request_form form;
-    bool has_times;
-    const char *target; /* of a list; NULL: there is none */
+    const char *target; /* NULL: there is none */
     /* By the hash of a text: 1 more than the index of its kind; 0: none. At
      * most half of the places are taken. */
     uint32_t *table;
@@ -68,87 +65,27 @@ static void *make_room(void *array, size_t count, size_t size)
 
 /* ---- a line ---- */
 
-/* Seconds with a fraction, of which digits past the ninth are left out. Returns
- * how many characters they have, or 0. */
-static size_t read_seconds(const char *text, uint64_t *ret_ns)
-{
-    uint64_t time_ns = 0;
-    uint64_t unit_ns = SECOND;
-    size_t at = 0;
-
-    for (; text[at] >= '0' && text[at] <= '9'; at++) {
-        if (time_ns <= REPLAY_SECONDS_MAX * SECOND) {
-            time_ns = time_ns * 10 + (uint64_t)(text[at] - '0') * SECOND;
-        }
-    }
-    if (at == 0) {
-        return 0;
-    }
-    if (text[at] == '.') {
-        at++;
-        for (; text[at] >= '0' && text[at] <= '9'; at++) {
-            unit_ns /= 10;
-            time_ns += (uint64_t)(text[at] - '0') * unit_ns;
-        }
-    }
-    *ret_ns = time_ns;
-    return text[at] == '\0' || text[at] == ' ' || text[at] == '\t' ? at : 0;
-}
-
-/* The time of a line, and where its request begins. */
-static int take_time(const struct reader *reader, const char *line,
-                     uint64_t *ret_ns, const char **ret_request)
-{
-    const struct replay *replay = reader->replay;
-    const int word_len = (int)strcspn(line, " \t");
-    uint64_t time_ns = 0;
-    const size_t len = read_seconds(line, &time_ns);
-
-    if (len == 0) {
-        snprintf(reader->why, TEMPLATE_WHY_SIZE,
-                 "'%.*s' is not a time; write seconds from the begin, as 0.25",
-                 word_len < 24 ? word_len : 24, line);
-        return -EINVAL;
-    }
-    if (time_ns > REPLAY_SECONDS_MAX * SECOND) {
-        snprintf(reader->why, TEMPLATE_WHY_SIZE,
-                 "a time is at most %u seconds from the begin, a week",
-                 REPLAY_SECONDS_MAX);
-        return -EINVAL;
-    }
-    time_ns = (uint64_t)((double)time_ns / replay->speed + 0.5);
-    if (replay->count > 0 && time_ns < replay->times_ns[replay->count - 1]) {
-        snprintf(reader->why, TEMPLATE_WHY_SIZE,
-                 "%.*s is before the time above; times ascend",
-                 word_len < 24 ? word_len : 24, line);
-        return -EINVAL;
-    }
-    *ret_ns = time_ns;
-    *ret_request = line + len + strspn(line + len, " \t");
-    return 0;
-}
-
 static int add_kind(const struct reader *reader, const char *text, size_t len)
 {
-    struct replay *replay = reader->replay;
+    struct urls *urls = reader->urls;
 
-    if (replay->kind_count == REPLAY_KINDS_MAX) {
+    if (urls->kind_count == URLS_KINDS_MAX) {
         snprintf(reader->why, TEMPLATE_WHY_SIZE,
-                 "more than %u different requests", REPLAY_KINDS_MAX);
+                 "more than %u different requests", URLS_KINDS_MAX);
         return -E2BIG;
     }
     struct request_kind *kinds =
-        make_room(replay->kinds, replay->kind_count, sizeof(*kinds));
+        make_room(urls->kinds, urls->kind_count, sizeof(*kinds));
     if (!kinds) {
         return refuse_memory(reader->why);
     }
-    replay->kinds = kinds;
-    struct request_kind *kind = &kinds[replay->kind_count];
+    urls->kinds = kinds;
+    struct request_kind *kind = &kinds[urls->kind_count];
     char *words = request_kind_keep(kind, text, len);
     if (!words) {
         return refuse_memory(reader->why);
     }
-    replay->kind_count++;
+    urls->kind_count++;
     return request_kind_read(kind, words, reader->form, reader->why);
 }
 
@@ -159,8 +96,7 @@ static uint32_t *find_place(const struct reader *reader, const char *text)
     size_t at = hash_bytes(HASH_BEGIN, text, strlen(text)) & mask;
 
     while (reader->table[at] > 0 &&
-           strcmp(reader->replay->kinds[reader->table[at] - 1].line, text) !=
-               0) {
+           strcmp(reader->urls->kinds[reader->table[at] - 1].line, text) != 0) {
         at = (at + 1) & mask;
     }
     return &reader->table[at];
@@ -168,7 +104,7 @@ static uint32_t *find_place(const struct reader *reader, const char *text)
 
 static int grow_table(struct reader *reader)
 {
-    const struct replay *replay = reader->replay;
+    const struct urls *urls = reader->urls;
     const size_t size =
         reader->table_size > 0 ? 2 * reader->table_size : TABLE_SIZE;
     uint32_t *table = calloc(size, sizeof(*table));
@@ -179,8 +115,8 @@ static int grow_table(struct reader *reader)
     free(reader->table);
     reader->table = table;
     reader->table_size = size;
-    for (uint32_t i = 0; i < replay->kind_count; i++) {
-        *find_place(reader, replay->kinds[i].line) = i + 1;
+    for (uint32_t i = 0; i < urls->kind_count; i++) {
+        *find_place(reader, urls->kinds[i].line) = i + 1;
     }
     return 0;
 }
@@ -188,9 +124,9 @@ static int grow_table(struct reader *reader)
 /* The kind with a text, which is made where there is none. */
 static int find_kind(struct reader *reader, const char *text, uint32_t *ret)
 {
-    const struct replay *replay = reader->replay;
+    const struct urls *urls = reader->urls;
 
-    if (2 * replay->kind_count >= reader->table_size) {
+    if (2 * urls->kind_count >= reader->table_size) {
         const int err = grow_table(reader);
         if (err < 0) {
             return err;
@@ -202,27 +138,9 @@ static int find_kind(struct reader *reader, const char *text, uint32_t *ret)
         if (err < 0) {
             return err;
         }
-        *place = (uint32_t)replay->kind_count;
+        *place = (uint32_t)urls->kind_count;
     }
     *ret = *place - 1;
-    return 0;
-}
-
-/* The time of a request that is to be added. */
-static int add_time(struct replay *replay, uint64_t time_ns)
-{
-    uint64_t *times_ns =
-        make_room(replay->times_ns, replay->count, sizeof(*times_ns));
-
-    if (!times_ns) {
-        return -ENOMEM;
-    }
-    const uint64_t pause_ns =
-        time_ns - (replay->count > 0 ? times_ns[replay->count - 1] : 0);
-    replay->pause_ns =
-        pause_ns > replay->pause_ns ? pause_ns : replay->pause_ns;
-    times_ns[replay->count] = time_ns;
-    replay->times_ns = times_ns;
     return 0;
 }
 
@@ -275,8 +193,8 @@ static bool is_same_place(const struct place *a, const struct place *b)
            strncasecmp(a->host, b->host, a->host_len) == 0;
 }
 
-/* Of a list: the request of a line, in which a URL of the target becomes its
- * path, behind a method or alone. The line is changed. */
+/* The request of a line, in which a URL of the target becomes its path, behind
+ * a method or alone. The line is changed. */
 static int take_request(const struct reader *reader, char *line,
                         const char **ret_request)
 {
@@ -317,18 +235,16 @@ static int take_request(const struct reader *reader, char *line,
 /* A line that is neither empty nor a comment. */
 static int add_line(struct reader *reader, char *line)
 {
-    struct replay *replay = reader->replay;
+    struct urls *urls = reader->urls;
     const char *request = NULL;
-    uint64_t time_ns = 0;
     uint32_t kind = 0;
 
-    if (replay->count == REPLAY_LINES_MAX) {
+    if (urls->count == URLS_LINES_MAX) {
         snprintf(reader->why, TEMPLATE_WHY_SIZE, "more than %u requests",
-                 REPLAY_LINES_MAX);
+                 URLS_LINES_MAX);
         return -E2BIG;
     }
-    int err = reader->has_times ? take_time(reader, line, &time_ns, &request)
-                                : take_request(reader, line, &request);
+    int err = take_request(reader, line, &request);
     if (err == 0) {
         err = find_kind(reader, request, &kind);
     }
@@ -336,16 +252,13 @@ static int add_line(struct reader *reader, char *line)
         return err;
     }
     uint32_t *indices =
-        make_room(replay->kind_indices, replay->count, sizeof(*indices));
+        make_room(urls->kind_indices, urls->count, sizeof(*indices));
     if (!indices) {
         return refuse_memory(reader->why);
     }
-    replay->kind_indices = indices;
-    if (reader->has_times && add_time(replay, time_ns) < 0) {
-        return refuse_memory(reader->why);
-    }
-    indices[replay->count] = kind;
-    replay->count++;
+    urls->kind_indices = indices;
+    indices[urls->count] = kind;
+    urls->count++;
     return 0;
 }
 
@@ -400,12 +313,10 @@ static int take_line(struct reader *reader, char *line, size_t len,
     const bool is_request = *begin != '\0' && *begin != '#';
     if (reader->block_number > 0 && reader->form == REQUEST_HTTP &&
         is_request && request_kind_goes_on(begin, left)) {
-        /* In lists of others: the body decides about it. */
-        if (!reader->has_times &&
-            strncasecmp(begin, length_field, sizeof(length_field) - 1) == 0) {
-            return 0;
-        }
-        return add_to_block(reader, begin, left);
+        /* In lists of other tools: the body decides about it. */
+        return strncasecmp(begin, length_field, sizeof(length_field) - 1) == 0
+                   ? 0
+                   : add_to_block(reader, begin, left);
     }
     const int err = end_block(reader);
     if (err < 0 || !is_request) {
@@ -444,89 +355,65 @@ static int add_lines(struct reader *reader, FILE *file, uint64_t *ret_number)
     return err;
 }
 
-static int read_all(struct reader *reader, FILE *file, char *why)
+int urls_parse(FILE *file, enum request_form form, const char *target,
+               struct urls *ret, char *why)
 {
     char line_why[TEMPLATE_WHY_SIZE] = "";
-    struct replay *replay = reader->replay;
+    struct reader reader = {
+        .urls = ret, .form = form, .target = target, .why = line_why};
     uint64_t number = 0;
 
-    reader->why = line_why;
-    int err = add_lines(reader, file, &number);
-    free(reader->table);
+    *ret = (struct urls){.count = 0};
+    int err = add_lines(&reader, file, &number);
+    free(reader.table);
     if (err < 0 && number == 0) {
-        snprintf(why, REPLAY_WHY_SIZE, "%s", line_why);
+        snprintf(why, URLS_WHY_SIZE, "%s", line_why);
     } else if (err < 0) {
-        snprintf(why, REPLAY_WHY_SIZE, "line %llu: %s",
+        snprintf(why, URLS_WHY_SIZE, "line %llu: %s",
                  (unsigned long long)number, line_why);
-    } else if (replay->count == 0) {
-        snprintf(why, REPLAY_WHY_SIZE, "there is no request in it");
+    } else if (ret->count == 0) {
+        snprintf(why, URLS_WHY_SIZE, "there is no request in it");
         err = -EINVAL;
     }
     if (err < 0) {
-        replay_fini(replay);
+        urls_fini(ret);
     }
     return err;
 }
 
-int replay_parse(FILE *file, enum request_form form, double speed,
-                 struct replay *ret, char *why)
-{
-    struct reader reader = {.replay = ret, .form = form, .has_times = true};
-
-    *ret = (struct replay){.speed = speed};
-    return read_all(&reader, file, why);
-}
-
-int replay_parse_list(FILE *file, enum request_form form, const char *target,
-                      struct replay *ret, char *why)
-{
-    struct reader reader = {.replay = ret, .form = form, .target = target};
-
-    *ret = (struct replay){.speed = 0};
-    return read_all(&reader, file, why);
-}
-
-int replay_read(const char *path, enum request_form form, double speed,
-                const char *target, struct replay *ret, char *why)
+int urls_read(const char *path, enum request_form form, const char *target,
+              struct urls *ret, char *why)
 {
     FILE *file = fopen(path, "re");
 
     if (!file) {
         const int err = -errno;
-        snprintf(why, REPLAY_WHY_SIZE, "%s", strerror(-err));
+        snprintf(why, URLS_WHY_SIZE, "%s", strerror(-err));
         return err;
     }
-    const int err = speed > 0 ? replay_parse(file, form, speed, ret, why)
-                              : replay_parse_list(file, form, target, ret, why);
+    const int err = urls_parse(file, form, target, ret, why);
     fclose(file);
     return err;
 }
 
-uint64_t replay_hash(const struct replay *replay)
+uint64_t urls_hash(const struct urls *urls)
 {
-    uint64_t hash = HASH_BEGIN;
+    uint64_t hash = hash_bytes(HASH_BEGIN, urls->kind_indices,
+                               urls->count * sizeof(*urls->kind_indices));
 
-    if (replay->times_ns) {
-        hash = hash_bytes(hash, replay->times_ns,
-                          replay->count * sizeof(*replay->times_ns));
-    }
-
-    hash = hash_bytes(hash, replay->kind_indices,
-                      replay->count * sizeof(*replay->kind_indices));
-    for (size_t i = 0; i < replay->kind_count; i++) {
-        const char *line = replay->kinds[i].line;
+    for (size_t i = 0; i < urls->kind_count; i++) {
+        const char *line = urls->kinds[i].line;
         hash = hash_bytes(hash, line, strlen(line) + 1);
     }
     return hash;
 }
 
-void replay_fini(struct replay *replay)
+void urls_fini(struct urls *urls)
 {
-    for (size_t i = 0; i < replay->kind_count; i++) {
-        request_kind_fini(&replay->kinds[i]);
+    for (size_t i = 0; i < urls->kind_count; i++) {
+        request_kind_fini(&urls->kinds[i]);
     }
-    free(replay->kinds);
-    free(replay->times_ns);
-    free(replay->kind_indices);
-    *replay = (struct replay){.count = 0};
+    free(urls->kinds);
+    free(urls->kind_indices);
+    *urls = (struct urls){.count = 0};
 }
