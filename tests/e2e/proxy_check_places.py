@@ -325,7 +325,7 @@ def test_the_manuals_check_of_a_mail_server_waits_for_the_whole_greeting():
 
     def serve(connection, _number):
         connection.sendall(b"220-mx ESMTP\r\n")
-        connection.settimeout(0.2)
+        connection.settimeout(0.5)
         with contextlib.suppress(TimeoutError):
             early.append(connection.recv(100))
         connection.settimeout(None)

@@ -283,12 +283,15 @@ UNIT(upstream_checks, a_dialogue_ends_without_a_reset)
 
 UNIT(upstream_checks, an_answer_that_stays_wrong_counts_before_the_time_is_over)
 {
+    plan.send = "PING\r\n";
+    plan.send_size = 6;
     plan.expect = "+PONG";
     plan.expect_size = 5;
     plan.expect_anywhere = true;
     plan.fall = 1;
     open_set(WEIR_CHECK_TEXT, 1);
     struct fake_peer *peer = accept_check(0);
+    expect_said(peer, "PING\r\n");
     say(peer, "-ERR\r\n");
     maker_run_for(&ups.m, 8 * MS);
     expect_str_eq(ups.changes, "", "more may follow");

@@ -245,11 +245,13 @@ UNIT(upstream_plan, a_text_is_expected_at_the_beginning)
 
 UNIT(upstream_plan, or_anywhere_within_the_limit)
 {
-    const struct weir_upstream_check plan = {.kind = WEIR_CHECK_TEXT,
-                                             .expect = "ab",
-                                             .expect_size = 2,
-                                             .expect_anywhere = true,
-                                             .limit_bytes = 6};
+    struct weir_upstream_check plan = {.kind = WEIR_CHECK_TEXT,
+                                       .send = "PING",
+                                       .send_size = 4,
+                                       .expect = "ab",
+                                       .expect_size = 2,
+                                       .expect_anywhere = true,
+                                       .limit_bytes = 6};
     expect_verdicts(&plan, "ab", ".+");
     expect_verdicts(&plan, "aaaab", "....+");
     expect_verdicts(&plan, "xxxxab", ".....+");
@@ -259,6 +261,11 @@ UNIT(upstream_plan, or_anywhere_within_the_limit)
     talk = (struct wr_check_talk){.step = 0};
     cr_assert(wr_check_is_over_when_quiet(&check, &talk, 1));
     cr_assert_not(wr_check_is_over_when_quiet(&check, &talk, 0));
+    drop_plan();
+    plan.send = NULL;
+    plan.send_size = 0;
+    expect_eq(read_sized(&plan), 0);
+    cr_assert_not(wr_check_is_over_when_quiet(&check, &talk, 1), "a greeting");
     drop_plan();
 }
 

@@ -149,9 +149,14 @@ bool wr_dialogue_is_over_when_quiet(const struct wr_check *check,
                                     size_t len)
 {
     const struct weir_check_step step = dialogue_get(check, talk->step);
+    bool has_asked = false; /* a greeting comes in its own time */
 
     wr_assert(talk->used <= len);
-    return step.expect_size > 0 && step.expect_anywhere && len > talk->used;
+    for (size_t i = 0; i <= talk->step; i++) {
+        has_asked |= dialogue_get(check, i).send_size > 0;
+    }
+    return has_asked && step.expect_size > 0 && step.expect_anywhere &&
+           len > talk->used;
 }
 
 const struct wr_check_kind wr_check_text = {
