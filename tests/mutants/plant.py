@@ -40,9 +40,8 @@ FOLDERS = ("lib", "uring", "tools")
 WEIR_LOAD = "weir-load-arithmetic"
 LISTS = {WEIR_LOAD: ("tools/common/units.c", "tools/load/histogram.c", *(
     f"tools/weir-load/{name}.c" for name in (
-        "compare", "comparison", "gather", "hdr", "hgrm", "lateness", "pacing",
-        "record", "saved", "saved_merge", "schedule", "schedule_parse", "search",
-        "sharing", "sizes", "slo", "slowing", "statistics", "steps", "sweep", "track",
+        "gather", "hdr", "hgrm", "lateness", "pacing", "record", "schedule", "schedule_parse",
+        "sharing", "sizes", "slo", "slowing", "track",
         "verdict")))}
 # From where faults are drawn unless rooms are named.
 ALL = ("lib", "uring", WEIR_LOAD)
