@@ -25,8 +25,8 @@ LINES = [
     ("echo, tasks and streams", ["T3"], [*LIBRARIES, "uvloop"], 0),
     ("echo, callbacks, on epoll", ["T20", "T20b", "T20p"], ["epoll", "uv"], 0),
     ("weir-proxy", ["T16", "T16c"], SERVICES, 0),
-    ("TLS by {engine}", TLS, SERVICES, 0),
-    ("TLS by {engine}", TLS, SERVICES, 1),
+    ("TLS with {engine}", TLS, SERVICES, 0),
+    ("TLS with {engine}", TLS, SERVICES, 1),
 ]
 
 FIRST = ["first_weir", "weir", "uv", "first_asyncio", "first_go"]
@@ -113,10 +113,10 @@ def _where(document):
 
 def section(document, other):
     """README's section, from its heading to the empty line after its last table."""
-    first = ("The same echo server (128-byte messages, 50 connections), written "
-             "the usual way for each library:")
-    text = (f"CPU time of the server for a message, as a ratio to another program "
-            f"(0.5 is half its CPU time), in the best and the worst case of each row: "
+    first = ("This is one echo server (128-byte messages, 50 connections) in the usual "
+             "style of each library:")
+    text = (f"The next table divides weir's CPU time for a message by that of another program "
+            f"(0.5 is half), in the best and the worst case of each row. Figures are "
             f"{_medians(document)} on {_where(document)}. [How it was measured](bench/README.md); "
             "`bench/run --report FILE` measures your machine.")
     table = _first(document)

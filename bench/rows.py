@@ -168,9 +168,9 @@ def row_t7(settings, progress):
     churn = ["--mode", "churn", "--sources", 200, "--conns", 50]
     target = {"uring": 1.04}
     yield from _echo_row(settings, progress, "T7", [
-        ("connect-request-close, peer first", [], churn, target, 1)])
+        ("connect, one request, peer closes", [], churn, target, 1)])
     yield from _echo_row(settings, progress, "T7", [
-        ("connect-request-close, server first", [],
+        ("connect, one request, server closes", [],
          churn + ["--server-closes"], target, 1)], mode="close")
 
 

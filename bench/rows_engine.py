@@ -53,7 +53,7 @@ def row_t20_bulk(settings, progress):
 
 def row_t20_close(settings, progress):
     yield from _row(settings, progress, "T20c", "echo", [
-        ("connect-request-close, peer first", [], CHURN)])
+        ("connect, one request, peer closes", [], CHURN)])
     yield from _row(settings, progress, "T20c", "close", [
-        ("connect-request-close, server first", [],
+        ("connect, one request, server closes", [],
          CHURN + ["--server-closes"])])

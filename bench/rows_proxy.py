@@ -112,8 +112,8 @@ def row_t16_bulk(settings, progress):
 
 def row_t16_close(settings, progress):
     yield from _row(settings, progress, "T16c", [
-        Case("connect-request-close, client first", CHURN, 0.90),
-        Case("connect-request-close, backend first",
+        Case("connect, one request, client closes", CHURN, 0.90),
+        Case("connect, one request, backend closes",
              [*CHURN, "--server-closes"], 0.90, mode="close")])
 
 
@@ -141,8 +141,8 @@ def row_t20_proxy(settings, progress):
 def row_t20_proxy_close(settings, progress):
     """T16c, as well."""
     yield from _row(settings, progress, "T20y", [
-        Case("connect-request-close, client first", CHURN, 1.00,
+        Case("connect, one request, client closes", CHURN, 1.00,
              floor={"epoll": 1.05}),
-        Case("connect-request-close, backend first",
+        Case("connect, one request, backend closes",
              [*CHURN, "--server-closes"], 1.00, mode="close",
              floor={"epoll": 1.05})], f"{DOCKER}weir")

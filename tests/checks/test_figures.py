@@ -337,8 +337,8 @@ class Readme(unittest.TestCase):
         text = figures.section(
             parsed(versions={"weir": "0.1.0, TLS by wolfSSL 5.7.2"}),
             parsed(versions={"weir": "0.1.0, TLS by OpenSSL 3.0.19"}))
-        self.assertIn("| TLS by wolfSSL | ", text)
-        self.assertIn("| TLS by OpenSSL | ", text)
+        self.assertIn("| TLS with wolfSSL | ", text)
+        self.assertIn("| TLS with OpenSSL | ", text)
 
     def test_all_rows_show_what_is_missed_and_what_was_not_run(self):
         text = figures.table(
