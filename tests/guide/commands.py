@@ -34,6 +34,7 @@ FLAG = re.compile(r"(?<=\s)--[a-z][a-z-]*")
 
 # In a folder without a build: what configures one.
 SETUPS = (
+    "meson setup build --buildtype=release -Dtests=disabled -Dbench=disabled",
     "meson setup build --buildtype=release",
     "meson setup build",
     "meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false \\\n"
