@@ -14,7 +14,7 @@ import tempfile
 
 from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, ExampleService, Serve,
                      Service, Skip, command, command_apart, equal, matches,
-                     one_line, read_line, run)
+                     matches, read_line, run)
 from seccomp import DOCKER, IO_URING, OLD, refuse
 
 # What takes place when nobody has asked for an engine.
@@ -70,7 +70,7 @@ def serving(*args):
     with Service(WEIR_LOAD, "serve", *args, **apart()) as server:
         server.may_complain = True
         yield read_line(server.process.stdout).split()[-1]
-        one_line(server.stop(), WARNING)
+        matches(server.stop(), WARNING)
 
 
 def exchanged(url, *args):

@@ -289,7 +289,7 @@ def read_line(file, limit_s=WAIT_S):
         byte = os.read(file.fileno(), 1)
         assert byte, f"the stream ended after {line!r}"
         line += byte
-    return line.decode()
+    return line.decode(errors="replace")
 
 
 class Program:

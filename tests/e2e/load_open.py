@@ -99,7 +99,7 @@ def test_a_constant_rate_offers_exactly_that():
     with Serve() as server:
         for args, offered in ((("-R", "200", "-d", "1s"), 200),
                               (("-R", "0.2k/s", "-d", "1500ms"), 300),
-                              (("--qps", "400", "-t", "3", "-d", "1s"), 400),
+                              (("--rate", "400", "-t", "3", "-d", "1s"), 400),
                               (("--stages", "500ms@200,500ms@200..400"), 250)):
             _, result = paced("-c", "6", "-w", "100ms", *args, server.url)
             equal(result["requests"]["offered"], offered, f"offered of {args}")

@@ -53,7 +53,7 @@ UNIT(load_hdr, letters_are_those_of_base64)
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char *text =
-            encode_base64((const uint8_t *)rows[i][0], strlen(rows[i][0]));
+            hdr_encode_base64((const uint8_t *)rows[i][0], strlen(rows[i][0]));
         expect_str_eq(text, rows[i][1]);
         free(text);
     }

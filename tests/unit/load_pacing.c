@@ -91,9 +91,9 @@ void conn_tell_drained(struct traffic *self)
 
 static void with_pacing(void (*body)(void))
 {
-    static const uint64_t times_ns[] = {10, 20, 30, 40, 50};
-
-    plan = (struct schedule_plan){.times_ns = times_ns, .time_count = 5};
+    /* Requests after 10, 20, 30, 40 and 50 ns. */
+    plan = (struct schedule_plan){.stages = {{10, 0, 0}, {45, 1e8, 1e8}},
+                                  .stage_count = 2};
     memset(&traffic, 0, sizeof(traffic));
     memset(conns, 0, sizeof(conns));
     memset(sent, 0, sizeof(sent));

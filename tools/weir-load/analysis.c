@@ -493,7 +493,7 @@ static bool has_flag(const struct analysis *self, const struct side *side,
 static bool prepare_side(const struct analysis *self, struct side *side,
                          const char *target)
 {
-    static const char *const ends[] = {"duration",    "requests", "stages",
+    static const char *const ends[] = {"duration", "requests", "stages",
                                        "conn-stages", NULL};
     static const char *const warmups[] = {"warmup", NULL};
     static const char *const duration[] = {"-d", "1s"};

@@ -280,7 +280,8 @@ static int read_lines(struct data *data, char *why)
     }
     if (err == 0 && data->row_count == 0) {
         snprintf(why, DATA_WHY_SIZE,
-                 "there is no row in it; the first line names the columns");
+                 "there is no row in it; the first line names the columns (a "
+                 "body is sent by -b @FILE)");
         err = -EINVAL;
     }
     return err;

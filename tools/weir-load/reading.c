@@ -64,6 +64,9 @@ static void observe(struct traffic *traffic)
     const uint64_t passed_ns = turn_ns - last.turn_ns;
     const uint64_t waited_ns = reading->last.waited_ns - last.waited_ns;
     const uint64_t ran_ns = reading->last.ran_ns - last.ran_ns;
+    /* The kernel's counts are a little newer than the loop's time. */
+    const uint64_t worked_ns =
+        passed_ns > waited_ns ? passed_ns - waited_ns : 0;
     /* Without the kernel's counts it is taken for asleep. */
     const bool has_slept = reading->last.run_count == 0 ||
                            (reading->last.run_count != last.run_count &&
@@ -71,8 +74,7 @@ static void observe(struct traffic *traffic)
 
     /* Waits go on while it works; on average answers come amid that work. */
     reading->late_ns =
-        has_slept ? waited_ns
-                  : reading->wait_ns + waited_ns + (passed_ns - waited_ns) / 2;
+        has_slept ? waited_ns : reading->wait_ns + waited_ns + worked_ns / 2;
     reading->wait_ns = waited_ns;
     reading->seen++;
 }

@@ -185,13 +185,10 @@ static bool choose_follow_turns(struct wr_choosing *choosing,
         choosing->version > 0 && last - choosing->version <= WR_TURNS_KEPT &&
         turns->is_by_connections == choose_is_by_connections(choosing);
 
-    /* One that is gone is none of those that follow. */
-    for (uint64_t i = last; i > choosing->version && is_enough; i--) {
-        is_enough = turns->changed[i % WR_TURNS_KEPT] != NULL;
-    }
+    /* NULL is the change of an upstream that is gone. */
     for (uint64_t i = last; i > choosing->version && is_enough; i--) {
         const struct wr_turn *turn = turns->changed[i % WR_TURNS_KEPT];
-        is_enough = turn->index < candidates->count &&
+        is_enough = turn && turn->index < candidates->count &&
                     candidates->all[turn->index].turn == turn &&
                     turns->version - i < WR_TURNS_KEPT;
         if (is_enough) {
