@@ -14,7 +14,7 @@ import tempfile
 
 from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, ExampleService, Serve,
                      Service, Skip, command, command_apart, equal, matches,
-                     matches, read_line, run)
+                     one_line, read_line, run)
 from seccomp import DOCKER, IO_URING, OLD, refuse
 
 # What takes place when nobody has asked for an engine.
