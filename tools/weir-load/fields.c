@@ -60,18 +60,17 @@ static bool is_auto(const struct result *result)
         .name = NULL                                                           \
     }
 
-#define LEDGER(name_, member, ...)                                             \
-    FIELD(ledger, member, .name = name_, .line = "Requests",                   \
-          .text = __VA_ARGS__)
+#define LEDGER(name_, member, words, ...)                                      \
+    FIELD(ledger, member, .name = name_, TEXT("Requests", words), __VA_ARGS__)
 
 const struct field fields_ledger[] = {
     LEDGER("offered", scheduled, "offered", .is_shown = is_open_loop),
-    LEDGER("sent", sent, "sent"),
-    LEDGER("ok", ok, "ok"),
-    LEDGER("failed", failed, "failed"),
-    LEDGER("timeout", timeout, "timeout"),
+    LEDGER("sent", sent, "sent", .is_shown = NULL),
+    LEDGER("ok", ok, "ok", .is_shown = NULL),
+    LEDGER("failed", failed, "failed", .is_shown = NULL),
+    LEDGER("timeout", timeout, "timeout", .is_shown = NULL),
     LEDGER("dropped", dropped, "dropped", .is_shown = is_open_loop),
-    LEDGER("in_flight", in_flight, "in flight"),
+    LEDGER("in_flight", in_flight, "in flight", .is_shown = NULL),
     END,
 };
 
@@ -182,28 +181,29 @@ const struct field fields_http2[] = {
     END,
 };
 
-#define INTERVAL(member, ...) FIELD(interval, member, .name = __VA_ARGS__)
+#define INTERVAL(name_, member, ...)                                           \
+    FIELD(interval, member, .name = name_, __VA_ARGS__)
 #define LATENCY(name_, member)                                                 \
     FIELD(interval, member, .name = name_, .column = #member,                  \
           .unit = FIELD_LATENCY, .merge = FIELD_GREATEST, .has_kinds = true)
 
 const struct field fields_interval[] = {
-    INTERVAL(begin_ns, "begin_ns", .unit = FIELD_TIME, .merge = FIELD_FIRST,
+    INTERVAL("begin_ns", begin_ns, .unit = FIELD_TIME, .merge = FIELD_FIRST,
              .has_kinds = true),
-    INTERVAL(end_ns, "end_ns", .unit = FIELD_TIME, .merge = FIELD_GREATEST,
+    INTERVAL("end_ns", end_ns, .unit = FIELD_TIME, .merge = FIELD_GREATEST,
              .has_kinds = true),
-    INTERVAL(offered, "offered", .unit = FIELD_COUNT),
-    INTERVAL(ok, "ok", .unit = FIELD_COUNT, .has_kinds = true),
-    INTERVAL(failed, "failed", .unit = FIELD_COUNT, .has_kinds = true),
-    INTERVAL(timeout, "timeout", .unit = FIELD_COUNT, .has_kinds = true),
-    INTERVAL(dropped, "dropped", .unit = FIELD_COUNT),
+    INTERVAL("offered", offered, .unit = FIELD_COUNT),
+    INTERVAL("ok", ok, .unit = FIELD_COUNT, .has_kinds = true),
+    INTERVAL("failed", failed, .unit = FIELD_COUNT, .has_kinds = true),
+    INTERVAL("timeout", timeout, .unit = FIELD_COUNT, .has_kinds = true),
+    INTERVAL("dropped", dropped, .unit = FIELD_COUNT),
     LATENCY("p50", p50_ns),
     LATENCY("p99", p99_ns),
     LATENCY("max", max_ns),
-    INTERVAL(in_flight, "in_flight"),
-    INTERVAL(open, "open"),
-    INTERVAL(received_bytes, "bytes_in", .unit = FIELD_BYTES),
-    INTERVAL(sent_bytes, "bytes_out", .unit = FIELD_BYTES),
+    INTERVAL("in_flight", in_flight, .has_kinds = false),
+    INTERVAL("open", open, .has_kinds = false),
+    INTERVAL("bytes_in", received_bytes, .unit = FIELD_BYTES),
+    INTERVAL("bytes_out", sent_bytes, .unit = FIELD_BYTES),
     END,
 };
 
@@ -318,26 +318,26 @@ const struct fields_part fields_parts[] = {
     {.fields = NULL},
 };
 
-#define TIMES(member, ...)                                                     \
+#define TIMES(name_, member, ...)                                              \
     {                                                                          \
-        .offset = offsetof(struct result, member), .name = __VA_ARGS__         \
+        .name = name_, .offset = offsetof(struct result, member), __VA_ARGS__  \
     }
 
 const struct field_times fields_times[SLO_TIMES_COUNT] = {
-    [SLO_RESPONSE] = TIMES(response, "response", .line = "Response",
+    [SLO_RESPONSE] = TIMES("response", response, .line = "Response",
                            .remark = "from intended time"),
-    [SLO_SERVICE] = TIMES(service, "service", .line = "Service",
+    [SLO_SERVICE] = TIMES("service", service, .line = "Service",
                           .remark = "from actual send", .is_always = true),
-    [SLO_TTFB] = TIMES(ttfb, "ttfb", .line = "To 1st B",
+    [SLO_TTFB] = TIMES("ttfb", ttfb, .line = "To 1st B",
                        .remark = "from actual send", .is_shown = is_http),
-    [SLO_CONNECT] = TIMES(connect, "connect", .line = "Connect", .remark = ""),
+    [SLO_CONNECT] = TIMES("connect", connect, .line = "Connect", .remark = ""),
     [SLO_TLS] =
-        TIMES(handshake, "tls", .line = "Handshake", .remark = "of TLS"),
-    [SLO_LATE] = TIMES(lateness, "send_lateness", .line = NULL),
-    [SLO_CLIENT] = TIMES(own_lateness, "client_lateness"),
-    [SLO_BLOCKED] = TIMES(blocked, "blocked", .line = "Blocked",
+        TIMES("tls", handshake, .line = "Handshake", .remark = "of TLS"),
+    [SLO_LATE] = TIMES("send_lateness", lateness, .line = NULL),
+    [SLO_CLIENT] = TIMES("client_lateness", own_lateness, .line = NULL),
+    [SLO_BLOCKED] = TIMES("blocked", blocked, .line = "Blocked",
                           .remark = "of those that waited for room"),
-    [SLO_READ] = TIMES(reading, "read_lateness", .line = "Read late",
+    [SLO_READ] = TIMES("read_lateness", reading, .line = "Read late",
                        .remark = "in the socket until read"),
 };
 
