@@ -80,8 +80,8 @@ UNIT(load_data, a_mark_of_utf_8_and_a_last_line_end_are_no_fields)
 
 UNIT(load_data, mistakes_are_told_with_their_line)
 {
-    static const char none[] =
-        "there is no row in it; the first line names the columns";
+    static const char none[] = "there is no row in it; the first line names "
+                               "the columns (a body is sent by -b @FILE)";
 
     refuses("", none);
     refuses("a,b\n\n", none);

@@ -101,6 +101,7 @@ static void with_pacing(void (*body)(void))
     record_init(&record);
     traffic.record = &record;
     traffic.pacing = &pacing;
+    traffic.reading.left = 1; /* no sample is near */
     traffic.remaining = UINT64_MAX;
     traffic.number_stride = 3;
     for (size_t i = 0; i < 3; i++) {
