@@ -214,7 +214,9 @@ static size_t choose_in_turn(struct wr_choosing *choosing,
             }
             choosing->version = turns->version;
         }
-        wr_turns_scale(turns);
+        if (turns->total != turns->bound) {
+            wr_turns_scale(turns);
+        }
     }
     wr_assert(turns->count <= candidates->count);
     return turns->count > 0 ? wr_turns_choose(turns)->index : NO_INDEX;
