@@ -223,6 +223,19 @@ UNIT(watch, the_ends_of_a_pipe_are_told_of_the_other_ends_close)
     close(out[1]);
 }
 
+/* Stops when each of three was called. */
+static void stop_when_called(void *arg)
+{
+    const struct watcher *watchers = arg;
+
+    if (watchers[0].calls > 0 && watchers[1].calls > 0 &&
+        watchers[2].calls > 0) {
+        stop_loop(NULL);
+    } else {
+        later(MS, stop_when_called, arg);
+    }
+}
+
 UNIT(watch, whatever_can_be_polled_can_be_watched)
 {
     const struct itimerspec soon_ns = {.it_value = {.tv_nsec = 1000000}};
@@ -238,11 +251,10 @@ UNIT(watch, whatever_can_be_polled_can_be_watched)
         add_reader(&watchers[i]);
     }
 
-    later(20 * MS, stop_loop, NULL);
+    later(MS, stop_when_called, watchers);
     run_until_stopped();
 
     for (int i = 0; i < 3; i++) {
-        expect_geq(watchers[i].calls, 1, "descriptor %d", i);
         cr_assert(weir_loop_remove_reader(loop, fds[i]));
         close(fds[i]);
     }

@@ -123,6 +123,15 @@ UNIT(load_reading, a_wait_counts_until_the_thread_sleeps)
     expect_eq(record.reading.count, 3);
 }
 
+/* The kernel's count is newer than the loop's time. */
+UNIT(load_reading, a_wait_may_be_longer_than_the_time_that_has_passed)
+{
+    begin_sample();
+    set_times(0, 500 + 2 * MS, 2);
+    take_turn(3 * MS);
+    expect_eq(record.reading.max, 2 * MS + 10);
+}
+
 UNIT(load_reading, samples_that_are_far_apart_leave_no_answer_out)
 {
     begin_sample();
