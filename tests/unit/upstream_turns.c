@@ -65,8 +65,18 @@ static void model_scale(size_t target, uint64_t bound, uint64_t was)
     }
 }
 
-/* Those that come have credits of their time; then all are scaled if the
- * weights are half of before. */
+/* One that comes has a credit of the time when it left. */
+static void model_set(size_t target, bool may)
+{
+    if (model_takes_part[target] && !may) {
+        model_bounds[target] = model_bound;
+    } else if (!model_takes_part[target] && may) {
+        model_scale(target, model_bound, model_bounds[target]);
+    }
+    model_takes_part[target] = may;
+}
+
+/* All are scaled if the weights are half of before. */
 static void model_follow(const struct owner *owner, enum wr_tier tier)
 {
     bool may[TARGETS] = {false};
@@ -77,12 +87,7 @@ static void model_follow(const struct owner *owner, enum wr_tier tier)
         total += model_may(owner, i, tier) ? owner->all[i].weight : 0;
     }
     for (size_t target = 0; target < TARGETS; target++) {
-        if (model_takes_part[target] && !may[target]) {
-            model_bounds[target] = model_bound;
-        } else if (!model_takes_part[target] && may[target]) {
-            model_scale(target, model_bound, model_bounds[target]);
-        }
-        model_takes_part[target] = may[target];
+        model_set(target, may[target]);
     }
     const uint64_t was = model_bound;
     model_bound = total > was ? total : was;
@@ -210,6 +215,8 @@ static void change_one(struct owner *owner, size_t i, uint32_t most)
     owner->is_prepared =
         is_known && !one->is_excluded &&
         wr_choose_change(&owner->choosing, &candidates, &before, i);
+    /* It may have come or left at once, before a choice of either owner. */
+    model_set(owner->of[i], one->turn->group != NULL);
 }
 
 /* The other owner has the same ones, in the same order. */
