@@ -131,7 +131,8 @@ def test_messages_of_no_request_are_passed_over():
         result = judged("-c", "6", "-p", "4", "-n", "5000", "--mix", path,
                         f"redis://{place}/?protocol=3")
         equal((result["requests"]["ok"], result["errors"]), (5000, []), "answers")
-        equal(result["bytes"]["in"] > 5000 * 20, True, f"{result['bytes']}: messages")
+        # The longest answer has 7 bytes; Redis sends one message for several keys.
+        equal(result["bytes"]["in"] > 5000 * 8, True, f"{result['bytes']}: messages")
 
 
 def test_errors_are_counted_by_their_first_word():
