@@ -14,7 +14,7 @@ import threading
 
 from harness import WAIT_S, command, equal, matches, run
 from proxy_certificates import Secured, certificates
-from proxy_checks_peers import BAD, GOOD, Checked
+from proxy_checks_peers import BAD, GOOD, Checked, first_checks_end
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, expect_reset, target, told
 from servers import Server, drain, echo, echoes, free_port, reset
@@ -76,6 +76,7 @@ def test_connections_to_a_target_that_is_down_are_cut():
                 *checked(one, other, check=("http", "20ms"),
                          flags=("--when-down", "cut")),
                 threads=threads) as proxy:
+            first_checks_end(one, other)
             clients = [served_by(proxy, (one, other)) for _ in range(8)]
             equal(sorted({index for _, index in clients}), [0, 1], "targets")
             one.answer = BAD
@@ -102,6 +103,7 @@ def test_one_target_at_a_time_is_used_and_left_for_a_better_one():
             "--to", target(one), "--to", target(other), "--backup",
             threads=2) as proxy:
         servers = (one, other)
+        first_checks_end(*servers)
         clients = [served_by(proxy, servers) for _ in range(6)]
         equal({index for _, index in clients}, {0}, "the first alone")
         one.answer = BAD
@@ -140,9 +142,13 @@ STAYING = ("--check", "http", "--check", "20ms", "--balance", "first",
 
 
 def test_one_that_is_to_stay_is_used_while_it_is_up():
-    with Checked(GOOD) as one, Checked(GOOD) as other, replacing(
-            one, other, flags=STAYING, then=STAYING) as (first, replace):
+    with Checked(GOOD) as one, Checked(GOOD, at_once=False) as other, \
+            replacing(one, other, flags=STAYING, then=STAYING) as (
+                first, replace):
         servers = (one, other)
+        first_checks_end(one)
+        other.may_answer.set()
+        first_checks_end(other)
         equal(served_by(first, servers)[1], 0, "the first")
         equal(in_use(first)[0], target(one), "in use")
         turn(first, one, BAD)
@@ -175,6 +181,7 @@ def test_one_backup_at_a_time_may_be_used():
         proxy = stack.enter_context(Proxy(
             "--listen", "tcp://127.0.0.1:0", "--check", "http", "--check",
             "20ms", "--backup-use", "first", *flags, threads=2))
+        first_checks_end(*servers)
         equal({served_by(proxy, servers)[1] for _ in range(6)}, {0, 1}, "all")
         turn(proxy, servers[0], BAD)
         turn(proxy, servers[1], BAD)

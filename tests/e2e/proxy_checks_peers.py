@@ -2,6 +2,7 @@
 
 import threading
 
+from proxy_wait import wait_until
 from servers import Server
 
 GOOD = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -35,3 +36,8 @@ class Checked(Server):
         while data:
             connection.sendall(data)
             data = connection.recv(65536)
+
+
+def first_checks_end(*servers):
+    """Waits for the second check of each, which begins after the first."""
+    wait_until(lambda: all(len(server.requests) > 1 for server in servers))

@@ -12,7 +12,7 @@ import tempfile
 from dns import Dnsmasq
 from harness import command, equal, fails, matches, run
 from proxy_certificates import Secured, certificates, make_certificate
-from proxy_checks_peers import BAD, GOOD, Checked
+from proxy_checks_peers import BAD, GOOD, Checked, first_checks_end
 from proxy_dns import NXDOMAIN, NameServer, use
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, told
@@ -95,6 +95,7 @@ def test_a_priority_is_used_when_those_before_it_are_down():
             use(proxy, 6)
             return [server.clients - count
                     for server, count in zip(servers, before)]
+        first_checks_end(*servers)
         equal(clients(), [6, 0, 0], "all are up")
         servers[0].answer = BAD
         told(proxy, f"127.0.0.1:{servers[0].port} is down")

@@ -10,7 +10,7 @@ import socket
 import tempfile
 
 from harness import WAIT_S, Skip, command, equal, fails, matches, run
-from proxy_checks_peers import BAD, GOOD, Checked
+from proxy_checks_peers import BAD, GOOD, Checked, first_checks_end
 from proxy_dns import NAME, NameServer, use
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, expect_reset, told
@@ -135,11 +135,14 @@ def test_a_name_keeps_its_addresses_when_the_configuration_is_read_again():
 
 
 def test_the_address_that_is_in_use_is_said():
-    def make():
-        return Checked(GOOD)
+    first, second = Checked(GOOD), Checked(GOOD, at_once=False)
+    made = iter((first, second))
     with pods(["127.0.0.11", "127.0.0.12"], "--balance", "first", "--check",
               "http", "--check", "50ms", "--check-rise", "1", "--check-fall",
-              "1", make=make) as (proxy, these, _):
+              "1", make=lambda: next(made)) as (proxy, these, _):
+        first_checks_end(first)
+        second.may_answer.set()
+        first_checks_end(second)
         use(proxy, 2)
         these.all["127.0.0.11"].answer = BAD
         at = rf"target tcp://{NAME}:{these.port} at "
