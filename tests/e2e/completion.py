@@ -15,6 +15,8 @@ PROXY = os.environ.get("WEIR_PROXY", "")
 
 # What stands in the line, the last word unfinished, and what it may become.
 LINES = (
+    ("a", ["ab", "as"]),
+    ("as --dur", ["--duration"]),
     ("s", ["search", "serve", "sweep"]),
     ("--dur", ["--duration"]),
     ("--mode st", ["stream"]),

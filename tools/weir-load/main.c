@@ -69,6 +69,7 @@ static const char help[] =
 /* The first need not be written. */
 static const struct completion_command commands[] = {
     {"run", &options_set, run_main},
+    {"as", &options_set, grammar_run}, /* its own, before the tool's */
     {"serve", &serve_set, serve_main},
     {"search", &search_set, search_main},
     {"sweep", &sweep_set, sweep_main},
@@ -124,12 +125,9 @@ static int do_as_told(int argc, char **argv)
         fputs(help, stderr);
         return LOAD_USAGE;
     }
-    if (strcmp(word, "as") == 0) {
-        return grammar_run(argc, argv, 2);
-    }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(word, commands[i].name) == 0) {
-            if (commands[i].run != run_main) { /* which warns when it begins */
+            if (commands[i].set != &options_set) { /* run_main() warns itself */
                 secret_words_warn(argc, argv);
             }
             return commands[i].run(argc, argv, 2);
