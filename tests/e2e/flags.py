@@ -286,6 +286,8 @@ BAD_RUN = (
     (["--conn-stages", "1s@5", UDP], r"--conn-stages: over udp:// nothing is"),
     (["--conn-stages", "1s@5..2", "-R", "9", "-t", "3", TARGET],
      r"--conn-stages: with a schedule each thread .* here 5 are the fewest"),
+    (["--conn-stages", "1s@0..10", "-R", "9", "-t", "3", "--part=2/4", TARGET],
+     r"--conn-stages: with a schedule each thread .* here 10 are the fewest"),
     (["--replay", "x", TARGET], r"--replay was removed; use --urls for the requ"),
     (["--replay-speed", "2", TARGET], r"--replay-speed was removed; use --stages"),
     (["--think", "1s", "-p", "2", TARGET], r"--think: with -p answers come"),
@@ -734,11 +736,22 @@ def test_help_names_every_exit_code():
 
 
 def test_help_names_every_flag_that_is_tried_here():
-    text = command(WEIR_LOAD, "run", "--help").out
+    text = command(WEIR_LOAD, "run", "--help", "all").out
     for flag in ("-c", "-d", "-n", "-p", "-w", "-i", "-q", "-v", "--send",
                  "--timeout", "--connect-timeout", "--max-errors", "--json",
                  "--seed"):
         equal(bool(re.search(rf"(^|\s){flag}\b", text)), True, flag)
+
+
+def test_the_short_help_fits_two_screens_with_a_line_for_each_option():
+    text = command(WEIR_LOAD, "run", "--help").out
+    rows = re.findall(r"^  (?:-\w, |    )--\S+(?: \S+)*  +\S", text, re.M)
+    equal(len(text.splitlines()) <= 48, True, f"two screens: {text}")
+    equal(25 <= len(rows) <= 32, True, f"common options: {rows}")
+    equal(re.findall(r"^ {7,}\S.*$", text, re.M), [], "lines that go on")
+    equal(text, command(WEIR_LOAD, "run", "-h").out, "-h")
+    equal(command(WEIR_LOAD, "run", "-h", "all").out,
+          command(WEIR_LOAD, "run", "--help", "all").out, "-h all")
 
 
 def test_the_manual_names_every_flag_of_the_help():

@@ -11,7 +11,7 @@ TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools")
 def helps(*words):
     """The sentence of each option in --help, and its letter and its value."""
     found, name = {}, None
-    for line in command(*words, "--help").out.splitlines():
+    for line in command(*words, "--help", "all").out.splitlines():
         row = re.match(r"  (?:-(\w), | {4})--([\w-]+)(\[=\S+\]| \S+(?: V')?|)"
                        r"(?:  +(.*))?$", line)
         if row:

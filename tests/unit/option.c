@@ -91,7 +91,8 @@ static const struct option rows[] = {
     {"count", 'c', "N", "a count", .aliases = "number amount N",
      .kind = OPTION_COUNT, .least = 1, .most = 1000, AT(count), .initial = "10",
      .mark = offsetof(struct picked, mark) + 1, .excludes = never},
-    {"size", 0, "SIZE", "a size", .kind = OPTION_SIZE, .least = 4096, AT(size)},
+    {"size", 0, "SIZE", "a size. It is long", .kind = OPTION_SIZE,
+     .least = 4096, AT(size), .is_common = true},
     {"time", 't', "TIME", "a time", .kind = OPTION_TIME, .least = 1000000,
      .most = UINT64_C(3600000000000), AT(time)},
     {"share", 0, "P%", "a share", .kind = OPTION_SHARE, .least = 1000,
@@ -415,21 +416,21 @@ UNIT(option, in_an_ordered_line_nothing_follows_a_word_that_is_wrong)
 }
 
 /* What --help prints. */
-static char *helps(void)
+static char *helps(bool is_whole)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *file = open_memstream(&text, &size);
 
     cr_assert_not_null(file);
-    print_help(&set, file);
+    print_help(&set, is_whole, file);
     fclose(file);
     return text;
 }
 
 UNIT(option, help_has_a_line_for_each_row_that_is_shown)
 {
-    char *text = helps();
+    char *text = helps(true);
     size_t column = 0;
 
     cr_assert_not_null(strstr(text, "Usage: tool\n\nNumbers:\n"));
@@ -450,6 +451,17 @@ UNIT(option, help_has_a_line_for_each_row_that_is_shown)
         column = *at == '\n' ? 0 : column + 1;
         cr_assert(column <= 80, "%s", at);
     }
+    free(text);
+}
+
+UNIT(option, short_help_has_the_first_sentence_of_common_rows)
+{
+    char *text = helps(false);
+
+    expect_str_eq(text, "Usage: tool\n"
+                        "      --size SIZE          a size\n"
+                        "  -h, --help               this text\n"
+                        "\nThe end.\n");
     free(text);
 }
 

@@ -404,7 +404,8 @@ const char *option_describe(const struct option *option, char *ret, size_t size)
     return ret;
 }
 
-static void print_option(FILE *out, const struct option *option)
+/* Only the first sentence of a text, for one line. */
+static void print_option(FILE *out, const struct option *option, bool is_whole)
 {
     char help[1024];
     char text[1024];
@@ -419,11 +420,13 @@ static void print_option(FILE *out, const struct option *option)
     fputs(is_long ? "\n" : "", out);
     fwrite(blanks, 1, HELP_COLUMN - (is_long ? 0 : (size_t)len), out);
     const char *initial = option->initial;
-    len = snprintf(text, sizeof(text), "%s%s%s%s",
-                   option_describe(option, help, sizeof(help)),
-                   initial ? " (" : "", initial ? initial : "",
+    const char *sentence = option_describe(option, help, sizeof(help));
+    const char *end = is_whole ? NULL : strstr(sentence, ". ");
+    len = snprintf(text, sizeof(text), "%.*s%s%s%s",
+                   end ? (int)(end - sentence) : (int)strlen(sentence),
+                   sentence, initial ? " (" : "", initial ? initial : "",
                    initial ? ")" : "");
-    const char *alias = option->aliases;
+    const char *alias = is_whole ? option->aliases : NULL;
     for (const char *before = "; also "; alias && *alias; before = ", ") {
         const size_t size = strcspn(alias, " ");
         len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%s%.*s",
@@ -433,18 +436,22 @@ static void print_option(FILE *out, const struct option *option)
     print_wrapped(out, text, HELP_COLUMN);
 }
 
-static void print_help(const struct option_set *set, FILE *out)
+static void print_help(const struct option_set *set, bool is_whole, FILE *out)
 {
     fputs(set->head, out);
     for (size_t i = 0; i < set->count; i++) {
         const struct option *option = &set->rows[i];
+        if (option->kind == OPTION_HELP) {
+            fputs(is_whole ? "\n" : "", out);
+        } else if (!is_whole && !option->is_common) {
+            continue;
+        }
         if (option->kind == OPTION_TITLE) {
             fprintf(out, "\n%s:\n", option->help);
         } else if (option->kind == OPTION_NOTE) {
             print_wrapped(out, option->help, 0);
         } else if (option->help) {
-            fputs(option->kind == OPTION_HELP ? "\n" : "", out);
-            print_option(out, option);
+            print_option(out, option, is_whole);
         }
     }
     if (set->tail) {
@@ -625,6 +632,13 @@ static void pass_letter(struct line *line, const struct option *option,
     }
 }
 
+/* "--help all". */
+static bool asks_for_all(const struct line *line)
+{
+    return line->next < line->argc &&
+           strcmp(line->argv[line->next], "all") == 0;
+}
+
 /* "--name" or "--name=value", perhaps with one dash. */
 static void read_long(struct line *line, const char *text)
 {
@@ -685,8 +699,8 @@ static bool read_letter(struct line *line, char letter, const char *rest)
         return true;
     }
     if (option->kind == OPTION_HELP &&
-        (*rest ||
-         (line->next < line->argc && line->argv[line->next][0] != '-'))) {
+        (*rest || (line->next < line->argc &&
+                   line->argv[line->next][0] != '-' && !asks_for_all(line)))) {
         say("%s asks for the help, and takes no value", flag);
         count_refused(line);
         return true;
@@ -797,7 +811,8 @@ static enum options_result read_all(struct line *line)
     }
     if (line->asked && !line->is_bad) {
         if (line->asked->kind == OPTION_HELP) {
-            print_help(line->set, stdout);
+            print_help(line->set, !line->set->has_common || asks_for_all(line),
+                       stdout);
         } else {
             line->set->print_version();
         }

@@ -91,6 +91,8 @@ struct option {
     const char *needs;                  /* the name of an option; NULL: none */
     int scope;       /* of the command's own: which struct has the field */
     int need;        /* of the command's own: what it needs; 0: nothing */
+    bool is_common;  /* --help of a set that ->has_common shows it, without
+                      * what follows the first ". " of ->help */
     bool repeats;    /* it may be given again: it adds to what there is, or
                       * begins what the options behind it are about */
     bool says_where; /* its reasons need no flag before them */
@@ -127,6 +129,8 @@ struct option_set {
     bool (*begin)(void *options, const struct option *option, const char *value,
                   char *why);
     void (*print_version)(void);
+    /* --help shows common options, and "--help all" every one. */
+    bool has_common;
     /* Options are about the words before them: words are taken where they
      * stand. */
     bool is_ordered;

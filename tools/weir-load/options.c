@@ -34,6 +34,7 @@ enum options_result options_parse(int argc, char **argv, int first,
             },
     };
     struct run_options *options = &reading.options;
+    struct option_list given;
 
     if (getrandom(&options->seed, sizeof(options->seed), GRND_NONBLOCK) < 0) {
         options->seed = 1;
@@ -43,7 +44,7 @@ enum options_result options_parse(int argc, char **argv, int first,
     preamble_find_names(argc, argv, first);
     options_set_initial(&options_set, 0, &reading);
     const enum options_result result =
-        options_read(&options_set, &reading, argc, argv, first, NULL);
+        options_read(&options_set, &reading, argc, argv, first, &given);
     if (result == OPTIONS_BAD) {
         grammar_suggest(argc, argv, first);
     }
@@ -55,7 +56,7 @@ enum options_result options_parse(int argc, char **argv, int first,
             " (see weir-load run --help)");
         return OPTIONS_BAD;
     }
-    if (!options_settle(&reading)) {
+    if (!options_settle(&reading, &given)) {
         return OPTIONS_BAD;
     }
     *ret = *options;

@@ -292,6 +292,13 @@ static inline bool options_has_heads(const struct run_options *options)
            !(sizes_is_fixed(&options->send) && sizes_is_fixed(&options->recv));
 }
 
+/* Do connections carry requests, one after the other or on a schedule? */
+static inline bool options_has_requests(const struct run_options *options)
+{
+    return options->mode != RUN_MODE_STREAM &&
+           options->mode != RUN_MODE_CONNECT && options->mode != RUN_MODE_IDLE;
+}
+
 /* Is each connection made for one request, and closed after it? */
 static inline bool options_is_churn(const struct run_options *options)
 {

@@ -8,10 +8,7 @@
 #include "options_rows.h"
 
 #include "gone.h"
-#include "preamble_options.h"
 #include "script_request.h"
-#include "settle_conns.h"
-#include "settle_data.h"
 #include "tools/common/clock.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
@@ -326,6 +323,18 @@ static bool read_stages(void *options, const struct option *option,
     return schedule_parse(value, &run_of(options)->schedule, why) == 0;
 }
 
+static bool read_conn_stages(void *options, const struct option *option,
+                             const char *value, char *why)
+{
+    struct run_options *run = run_of(options);
+    char reason[CONN_STAGES_WHY_SIZE];
+
+    (void)option;
+    run->conn_stages_text = value;
+    return conn_stages_parse(value, &run->conn_stages, reason) == 0 ||
+           option_refuse(why, "%s", reason);
+}
+
 /* TIME, PERCENT% or both; what is not given is no limit of its own. */
 static bool parse_lateness(const char *value, struct run_options *run)
 {
@@ -569,6 +578,8 @@ static const char *const http_versions[] = {[HTTP_VERSION_1_1] = "1.1",
                                             [HTTP_VERSION_2] = "2",
                                             [HTTP_VERSION_AUTO] = "auto",
                                             NULL};
+static const char *const data_orders[] = {
+    [DATA_TURN] = "turn", [DATA_RANDOM] = "random", [DATA_ONCE] = "once", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 static const char *const proxy_versions[] = {"off", "v1", "v2", NULL};
 
@@ -611,158 +622,203 @@ static const struct option_rule no_urls[] = {{"mix", "has the requests"},
 #define MARK_INET   MARK_AT(sockets.inet)
 
 static const struct option rows[] = {
-    {"connections", 'c', "N", "connections",
+    {"connections", 'c', "N", "number of connections", .is_common = true,
      NUMBER(OPTION_COUNT, 1, CONNS_MAX, whole_conn_count), .initial = "10",
      .excludes = no_conns, .json = "connections"},
     {"duration", 'd', "TIME", "how long to measure (10s; with -n: no limit)",
+     .is_common = true,
      NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, duration_ns), MARK(duration),
      .excludes = no_duration, .json = "duration_ns"},
     {"requests", 'n', "COUNT", "how many requests to measure",
-     NUMBER(OPTION_COUNT, 1, UINT64_MAX / 2, request_count), MARK(requests),
-     .excludes = no_requests, .json = "requests"},
-    {"pipeline", 'p', "DEPTH", "requests under way on each connection",
-     .aliases = "streams", NUMBER(OPTION_COUNT, 1, DEPTH_MAX, depth),
-     .initial = "1", MARK(depth), .json = "depth"},
+     .is_common = true, NUMBER(OPTION_COUNT, 1, UINT64_MAX / 2, request_count),
+     MARK(requests), .excludes = no_requests, .json = "requests",
+     .need = NEED_WINDOW},
+    {"pipeline", 'p', "DEPTH", "requests in flight on each connection",
+     .is_common = true, .aliases = "streams",
+     NUMBER(OPTION_COUNT, 1, DEPTH_MAX, depth), .initial = "1",
+     .need = NEED_PIPELINE, .json = "depth"},
     {"send", 0, "SIZE",
-     "bytes of a request (128; echoes over UDP: at least 16), or of a block in "
-     "mode stream (64K)",
+     "bytes of a request (128). Echoes over UDP have at least 16; a block of "
+     "mode stream has 64K",
      .read = read_send, MARK(send)},
     {"recv", 0, "SIZE",
      "bytes of an answer in mode rr (as --send). Sizes are drawn by "
      "uniform:64:1k, exp:1k, pareto:100:1.2:1M or mix:100:90,10k:10",
-     .read = read_recv, MARK(recv)},
-    {"warmup", 'w', "TIME", "not measured, before the rest (1s; with -n: 0)",
-     NUMBER(OPTION_TIME, 0, WEEK_NS, warmup_ns), MARK(warmup),
-     .json = "warmup_ns"},
-    {"timeout", 0, "TIME", "for an answer (5s; UDP: 1s, then it is lost)",
-     NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, timeout_ns), MARK(timeout),
-     .json = "timeout_ns"},
-    {"connect-timeout", 0, "TIME", "for a connection; not with UDP",
+     .read = read_recv, MARK(recv), .need = NEED_RR},
+    {"warmup", 'w', "TIME", "time before the measurement (1s; with -n: 0)",
+     .is_common = true, NUMBER(OPTION_TIME, 0, WEEK_NS, warmup_ns),
+     MARK(warmup), .json = "warmup_ns", .need = NEED_WINDOW},
+    {"timeout", 0, "TIME",
+     "how long to wait for an answer (5s). Over UDP the answer is lost after "
+     "it (1s)",
+     .is_common = true, NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, timeout_ns),
+     MARK(timeout), .json = "timeout_ns"},
+    {"connect-timeout", 0, "TIME",
+     "how long to wait for a connection; not with UDP",
      NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, connect_timeout_ns),
-     .initial = "5s", MARK(connect_timeout), .json = "connect_timeout_ns"},
+     .initial = "5s", .need = NEED_CONNECTIONS, .json = "connect_timeout_ns"},
     {"wait", 0, "TIME",
-     "before the run, until the targets answer, so long at most",
-     NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, wait_ns), MARK(wait)},
-    {"max-errors", 0, "N|P%", "errors that are allowed (0)",
+     "wait up to this time until the targets answer, before the run",
+     NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, wait_ns),
+     .need = NEED_CONNECTIONS},
+    {"max-errors", 0, "N|P%",
+     "errors that are allowed, a number or a share (0)", .is_common = true,
      .read = read_max_errors},
-    {"seed", 0, "N", "of the payload (random)", .read = read_seed,
+    {"seed", 0, "N", "seed of the random payload (random)", .read = read_seed,
      .json = "seed", .kind = OPTION_COUNT, AT(seed)},
     {"engine", 0, "ENGINE",
-     "uring, poll (epoll), or auto: uring if it is "
-     "allowed",
+     "I/O engine: uring, poll (epoll), or auto: uring if it is allowed",
      .read = engine_read, .choices = engine_names},
     OPTION_ROW_TLS_LIBRARY(0),
-    {"ipv4", '4', NULL, "IPv4 addresses of names alone", .read = read_family},
-    {"ipv6", '6', NULL, "IPv6 addresses of names alone", .read = read_family},
-    {"bind", 0, "ADDR[,ADDR]", "own addresses, of which connections take turns",
+    {"ipv4", '4', NULL, "use only IPv4 addresses of names",
+     .read = read_family},
+    {"ipv6", '6', NULL, "use only IPv6 addresses of names",
+     .read = read_family},
+    {"bind", 0, "ADDR[,ADDR]", "local addresses, which connections use in turn",
      .read = read_locals},
-    {"connect-to", 0, "PLACE", "HOST:PORT or unix:PATH instead of the targets'",
+    {"connect-to", 0, "PLACE",
+     "connect to HOST:PORT or unix:PATH instead of the targets",
      .read = read_connect_to},
     {"unix", 0, "PATH", "the same as --connect-to unix:PATH",
      .aliases = "unix-socket", .read = read_unix},
     {"proxy-protocol", 0, "V",
-     "each connection begins with this header, v1 or v2",
+     "send this PROXY header first on each connection, v1 or v2",
      CHOICE(proxy_versions, proxy_version), .initial = "off",
-     MARK(proxy_protocol)},
+     MARK(proxy_protocol), .need = NEED_CONNECTIONS},
     {"requests-per-conn", 0, "N[:M]",
-     "then it closes and connects again; N to M",
-     .read = read_requests_per_conn, MARK(requests_per_conn)},
+     "close and reconnect after N requests, or N to M",
+     .read = read_requests_per_conn, .need = NEED_CONNECTIONS | NEED_REQUESTS},
     {"disable-keepalive", 0, NULL, "the same as --requests-per-conn 1",
-     .read = read_disable_keepalive, MARK(requests_per_conn)},
+     .read = read_disable_keepalive, .need = NEED_CONNECTIONS | NEED_REQUESTS},
 
     TITLE("HTTP (http://, https://, or --mode http)"),
-    {"method", 'X', "WORD", "GET; POST with a body", .read = read_method,
-     MARK(http), .json = "http.method", TEXT(http.method)},
-    {"header", 'H', "'N: V'", "a header; 'N:' leaves one out; may be repeated",
-     .read = read_header, .repeats = true, MARK(http)},
+    {"method", 'X', "WORD", "HTTP method (GET; POST with a body)",
+     .is_common = true, .read = read_method, .need = NEED_HTTP,
+     .json = "http.method", TEXT(http.method)},
+    {"header", 'H', "'N: V'",
+     "add a header; 'N:' leaves one out; may be repeated", .is_common = true,
+     .read = read_header, .repeats = true, .need = NEED_HTTP},
     {"body", 'b', "TEXT",
-     "a body, or @FILE for one that stands in a file; of redis:// the command "
-     "(PING), of ws:// the message",
-     .read = read_body, MARK(body), .json = "http.body", TEXT(http.body)},
+     "body, or @FILE for the bytes of a file. For redis:// it is the command "
+     "(PING), for ws:// the message",
+     .is_common = true, .read = read_body, .need = NEED_BODIES,
+     .json = "http.body", TEXT(http.body)},
     {"ws-text", 0, NULL, "WebSocket: messages are text (with -b they are)",
-     SWITCH(ws_is_text), MARK(ws), .json = "ws.text"},
+     SWITCH(ws_is_text), .need = NEED_WS, .json = "ws.text"},
     {"chunked", 0, NULL, "send the body in chunks", SWITCH(http.is_chunked),
-     MARK(chunked), .json = "http.chunked"},
-    {"path", 0, "PATH", "of targets without one (/)", .read = read_path,
-     MARK(http), .json = "http.path", TEXT(http.path)},
-    {"expect", 0, "STATUS|BODY",
-     "statuses that are no failures, as 200 or 2xx,304 (below 400), and, given "
-     "again, what bodies are: text:TEXT, file:NAME, len:SIZE, echo (that of "
-     "the request) or re:REGEX. Other protocols: where the answer ends: "
-     "delim:\\r\\n, count:2:\\r\\n, len:64, prefix:4be, "
+     .need = NEED_HTTP | NEED_BODY, .json = "http.chunked"},
+    {"path", 0, "PATH", "path of targets that have none (/)", .read = read_path,
+     .need = NEED_HTTP, .json = "http.path", TEXT(http.path)},
+    {"expect", 0, "RULE",
+     "statuses that are no failures, as 200 or 2xx,304. Without it all below "
+     "400. Given again, what bodies are: text:TEXT, file:NAME, len:SIZE, echo "
+     "(that of the request) or re:REGEX. Other protocols: where the answer "
+     "ends: delim:\\r\\n, count:2:\\r\\n, len:64, prefix:4be, "
      "prefix:2le@OFFSET+MORE",
-     .read = read_expect, .repeats = true},
+     .is_common = true, .read = read_expect, .repeats = true},
     {"http", 0, "VERSION",
-     "1.1; 2: with https:// by ALPN, else by prior knowledge, -p is the number "
-     "of streams then; auto: with https:// each connection what ALPN agrees on",
-     CHOICE(http_versions, http.version), .initial = "1.1", MARK(http),
-     .json = "http2.version"},
+     "HTTP version: 1.1, 2 or auto. 2: with https:// by ALPN, else by prior "
+     "knowledge, and -p is the number of streams; auto: with https:// each "
+     "connection what ALPN agrees on",
+     .is_common = true, CHOICE(http_versions, http.version), .initial = "1.1",
+     .need = NEED_HTTP, .json = "http2.version"},
     {"http2", 0, NULL, "the same as --http 2", .read = read_version,
-     MARK(http)},
+     .need = NEED_HTTP},
     {"http1.1", 0, NULL, "the same as --http 1.1", .read = read_version,
-     MARK(http)},
-    {"window", 0, "SIZE", "HTTP/2: what a server may send ahead on a stream",
+     .need = NEED_HTTP},
+    {"window", 0, "SIZE", "HTTP/2: receive window of a stream",
      NUMBER(OPTION_SIZE, WINDOW_LEAST, WINDOW_MOST, http.window_bytes),
-     .initial = "16M", MARK(http2), .json = "http2.window_bytes"},
-    {"conn-window", 0, "SIZE", "HTTP/2: the same of a connection",
+     .initial = "16M", .need = NEED_HTTP2, .json = "http2.window_bytes"},
+    {"conn-window", 0, "SIZE", "HTTP/2: receive window of a connection",
      NUMBER(OPTION_SIZE, WINDOW_LEAST, WINDOW_MOST, http.conn_window_bytes),
-     .initial = "1G", MARK(http2), .json = "http2.conn_window_bytes"},
-    {"max-frame", 0, "SIZE", "HTTP/2: the largest frame that a server may send",
+     .initial = "1G", .need = NEED_HTTP2, .json = "http2.conn_window_bytes"},
+    {"max-frame", 0, "SIZE", "HTTP/2: largest frame that a server may send",
      NUMBER(OPTION_SIZE, FRAME_LEAST, FRAME_MOST, http.frame_bytes),
-     .initial = "16K", MARK(http2), .json = "http2.max_frame_bytes"},
+     .initial = "16K", .need = NEED_HTTP2, .json = "http2.max_frame_bytes"},
     {"header-table", 0, "SIZE",
-     "HTTP/2: the tables by which both sides pack headers; 0: none",
+     "HTTP/2: header compression table of both sides; 0: none",
      NUMBER(OPTION_SIZE, 0, TABLE_MOST, http.table_bytes), .initial = "4K",
-     MARK(http2), .json = "http2.header_table_bytes"},
+     .need = NEED_HTTP2, .json = "http2.header_table_bytes"},
     NOTE("Each request fills {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, "
          "{file:NAME} and {csv:COLUMN} anew, in paths, headers and bodies."),
 
     TITLE("Other protocols (tcp://, tls://, unix:)"),
-    {"request", 0, "TEXT", "bytes, with \\r \\n \\t \\0 \\xHH; filled as above",
-     .read = read_request, .json = "script.request", TEXT(script.request)},
-    {"expect-begin", 0, "TEXT", "what every answer begins with",
+    {"request", 0, "TEXT",
+     "raw request, with \\r \\n \\t \\0 \\xHH and {seq}. It is for tcp://, "
+     "tls:// and unix:, and takes the fields of HTTP",
+     .is_common = true, .read = read_request, .json = "script.request",
+     TEXT(script.request)},
+    {"expect-begin", 0, "TEXT",
+     "bytes with which every answer to --request begins",
      .read = read_expect_begin, .json = "script.expect_begin",
      TEXT(script.begin)},
     {"mix", 0, "FILE",
-     "requests with weights, one a line: 90 GET /PATH BODY, with lines of "
-     "headers below; Redis: 90 GET key; other protocols: 90 RULE begin:TEXT "
-     "REQUEST",
-     .kind = OPTION_TEXT,
+     "requests with weights, one a line: 90 GET /PATH BODY. Headers are lines "
+     "below; Redis: 90 GET key; other protocols: 90 RULE begin:TEXT REQUEST",
+     .is_common = true, .kind = OPTION_TEXT,
      .offset = offsetof(struct options_reading, given.path), MARK(file)},
     {"urls", 0, "FILE",
-     "requests in turn, one a line: /PATH, METHOD /PATH BODY, or URLs of the "
-     "target, with headers and @FILE below; others: RULE begin:TEXT REQUEST",
-     .kind = OPTION_TEXT,
+     "requests in turn, one a line: /PATH or METHOD /PATH. Or METHOD /PATH "
+     "BODY "
+     "or URLs of the target, with headers and @FILE below; others: RULE "
+     "begin:TEXT REQUEST",
+     .is_common = true, .kind = OPTION_TEXT,
      .offset = offsetof(struct options_reading, given.path), MARK(file),
      .excludes = no_urls},
-    DATA_ROWS,
-    PREAMBLE_ROWS(options_reading, options.preamble_words),
+    {"data", 0, "FILE",
+     "a CSV file whose first line names its columns: each request has a row, "
+     "of which {csv:COLUMN} is a field",
+     TEXT(data_path), MARK(data), .need = NEED_FIELDS},
+    {"data-order", 0, "HOW",
+     "order of the rows: turn (again and again), random, or once: in turn, and "
+     "the run ends with the last",
+     CHOICE(data_orders, data_order), MARK(data_order), .initial = "turn",
+     .needs = "data", .json = "data.order"},
+    {"preamble", 0, "TEXT",
+     "request sent once on each connection before the others: METHOD /PATH "
+     "BODY, other protocols: RULE begin:TEXT REQUEST, or @FILE with such "
+     "lines; may be repeated",
+     .read = preamble_read_request, .repeats = true,
+     MARK_AT(preamble_words.preamble)},
+    {"capture", 0, "NAME=WHAT",
+     "a value out of the answer to the --preamble before it, for {NAME} in "
+     "later requests: json:a.b[0].c, header:NAME or cookie:NAME; may be "
+     "repeated",
+     .read = preamble_read_capture, .repeats = true,
+     MARK_AT(preamble_words.capture)},
 
     TITLE("When requests are sent"),
-    {"rate", 'R', "RATE",
-     "open loop: requests a second, of all connections together",
-     .read = read_rate, .kind = OPTION_RATE, AT(rate), MARK(rate),
-     .excludes = no_rate, .json = "rate?"},
-    {"arrival", 0, "HOW", "const: equal gaps; poisson: random ones",
-     EITHER(arrivals, schedule.is_poisson), .initial = "const", MARK(open),
-     .json = "arrival"},
-    {"stages", 0, "STAGES", "30s@1k,2m@1k..20k: rates one after the other",
-     .read = read_stages, TEXT(stages), MARK(stages), .json = "stages"},
+    {"rate", 'R', "RATE", "open loop: requests a second of all connections",
+     .is_common = true, .read = read_rate, .kind = OPTION_RATE, AT(rate),
+     MARK(rate), .excludes = no_rate, .json = "rate?"},
+    {"arrival", 0, "HOW",
+     "gaps of the schedule: const (equal) or poisson (random)",
+     EITHER(arrivals, schedule.is_poisson), .initial = "const",
+     .need = NEED_SCHEDULE, .json = "arrival"},
+    {"stages", 0, "STAGES", "rates one after the other: 30s@1k,2m@1k..20k",
+     .is_common = true, .read = read_stages, TEXT(stages), MARK(stages),
+     .json = "stages"},
     {"late", 0, "HOW",
-     "queue: a request waits for a connection; skip: it is dropped",
-     EITHER(lates, late_is_skipped), .initial = "queue", MARK(open),
+     "a request without a free connection: queue (it waits) or skip (it is "
+     "dropped)",
+     EITHER(lates, late_is_skipped), .initial = "queue", .need = NEED_SCHEDULE,
      .json = "late"},
-    {"max-inflight", 0, "N", "requests under way together, at most",
-     NUMBER(OPTION_COUNT, 1, IN_FLIGHT_MAX, max_in_flight), MARK(open),
-     .json = "max_in_flight?"},
+    {"max-inflight", 0, "N", "requests in flight of all connections, at most",
+     NUMBER(OPTION_COUNT, 1, IN_FLIGHT_MAX, max_in_flight),
+     .need = NEED_SCHEDULE, .json = "max_in_flight?"},
     {"lateness-limit", 0, "T|P%",
      "how late the client may send or read: a time, a share of each figure "
      "reported, or T,P% for the larger of both (1ms,10%)",
      .read = read_lateness},
     {"think", 0, "TIME", "closed loop: pause before the next request (0)",
-     NUMBER(OPTION_TIME, 1, WEEK_NS, think_ns), MARK(think),
+     NUMBER(OPTION_TIME, 1, WEEK_NS, think_ns),
+     .need = NEED_REQUESTS | NEED_CLOSED_LOOP | NEED_DEPTH_1,
      .json = "think_ns"},
-    CONN_STAGES_ROW,
+    {"conn-stages", 0, "STAGES",
+     "numbers of connections one after the other: 30s@0..100,1m@100; 30s:100 "
+     "is from the number before",
+     TEXT(conn_stages_text), .read = read_conn_stages, MARK(conn_stages),
+     .need = NEED_CONNECTIONS | NEED_NO_STREAM, .json = "conn_stages"},
     {"conn-rate", 0, "RATE", "connections made in a second, at most",
      .read = read_rate, .kind = OPTION_RATE, AT(conn_rate),
      .json = "conn_rate?"},
@@ -774,110 +830,124 @@ static const struct option rows[] = {
      "make part I of N of this load; auto reads both, and auto/N the part, "
      "from Slurm, MPI or Kubernetes",
      .read = read_part},
-    {"threads", 't', "N", "each has a part of the connections (1)",
+    {"threads", 't', "N", "threads, which share the connections (1)",
+     .is_common = true,
      NUMBER(OPTION_COUNT, 1, OPTIONS_THREADS_MAX, thread_count),
      .json = "threads"},
     {"cpu", 0, "LIST", "CPUs that threads are bound to, as 2-3,6",
      .read = read_cpus, AT(cpus)},
     {"server-cpu", 0, "LIST",
-     "CPUs of this machine that the server has: those of the client must be "
+     "CPUs of this machine that the server has; those of the client must be "
      "others",
      .read = read_cpus, AT(server_cpus)},
-    {"force", 0, NULL, "go on although they are not, or a run waits for them",
+    {"force", 0, NULL,
+     "go on although --server-cpu has CPUs of the client, or another run "
+     "waits for them",
      SWITCH(is_forced)},
 
     TITLE("Output"),
     {"interval", 'i', "TIME", "length of an interval of the report (1s)",
-     NUMBER(OPTION_TIME, SECOND / 100, WEEK_NS, interval_ns), MARK(interval),
-     .json = "interval_ns"},
+     .is_common = true, NUMBER(OPTION_TIME, SECOND / 100, WEEK_NS, interval_ns),
+     MARK(interval), .json = "interval_ns"},
     {"json", 'j', "[=FILE]",
-     "the result as JSON, to FILE or instead of the text", .read = read_json},
-    {"json-stream", 0, NULL, "a line of JSON for each interval, and the result",
+     "write the result as JSON to FILE, or to stdout. On standard output it "
+     "replaces the text",
+     .is_common = true, .read = read_json},
+    {"json-stream", 0, NULL,
+     "print a line of JSON for each interval, and the result",
      SWITCH(files.streams)},
-    {"hgrm", 0, "FILE", "latencies by percentile, as HdrHistogram prints them",
+    {"hgrm", 0, "FILE",
+     "write latencies by percentile, as HdrHistogram prints them",
      TEXT(files.hgrm)},
-    {"csv", 0, "FILE", "the intervals as a table", TEXT(files.csv)},
-    {"log", 0, "FILE", "a line for each request, as a table", TEXT(files.log),
-     MARK(log)},
+    {"csv", 0, "FILE", "write the intervals as a table", .is_common = true,
+     TEXT(files.csv)},
+    {"log", 0, "FILE", "write a line for each request, as a table",
+     .is_common = true, TEXT(files.log), .need = NEED_REQUESTS | NEED_NO_UDP},
     PUBLISH_ROWS(options_reading, options.files.publish),
-    {"slo", 0, "EXPR", "what must hold, as 'p99<5ms,errors<0.1%'",
-     .read = read_slo},
-    {"percentiles", 0, "LIST", "of the report (50,90,95,99,99.9,99.99)",
+    {"slo", 0, "EXPR", "objectives, as 'p99<5ms,errors<0.1%'",
+     .is_common = true, .read = read_slo},
+    {"percentiles", 0, "LIST",
+     "percentiles of the report (50,90,95,99,99.9,99.99)",
      .aliases = "percentile", .read = read_columns},
-    {"label", 0, "NAME=VALUE", "kept in the result; may be repeated",
-     .read = read_label, .repeats = true},
+    {"label", 0, "NAME=VALUE",
+     "label that is kept in the result; may be repeated", .read = read_label,
+     .repeats = true},
     {"dry-run", 0, NULL, "check all, print what would be done, send nothing",
-     SWITCH(is_dry)},
+     .is_common = true, SWITCH(is_dry)},
     {"latency", 0, NULL, NULL /* of wrk: that is always so */,
      .aliases = "L U u_latency", .read = read_nothing},
-    {"quiet", 'q', NULL, "no live lines, no text report", .aliases = "silent",
-     SWITCH(quiet)},
-    {"verbose", 'v', NULL, "what the library and the kernel do",
-     SWITCH(verbose)},
+    {"quiet", 'q', NULL, "print no live lines and no text report",
+     .is_common = true, .aliases = "silent", SWITCH(quiet)},
+    {"verbose", 'v', NULL, "print what the library and the kernel do",
+     .is_common = true, SWITCH(verbose)},
 
     TITLE("What connections are for"),
     {"mode", 0, "MODE",
-     "echo: requests that come back, compared; rr: answers of a fixed size, "
-     "not compared; crr: each connection is made for one echo; stream: bytes "
-     "without an end, see --direction; connect: each connection is closed when "
-     "it stands; idle: connections stand until the end; http; redis; ws; "
-     "script: with --request (over UDP: echo and rr)",
-     CHOICE(modes, mode), MARK(mode), .json = "mode"},
-    {"direction", 0, "HOW", "of mode stream: {}", CHOICE(directions, direction),
-     .initial = "up", MARK(direction)},
+     "echo, rr, crr, stream, connect, idle, script. echo: requests that come "
+     "back, compared; rr: answers of a fixed size, not compared; crr: each "
+     "connection is made for one echo; stream: bytes without an end, see "
+     "--direction; connect: each connection is closed when it is established; "
+     "idle: connections stay until the end; script: with --request; http, "
+     "redis and ws: as the URL says (over UDP: echo and rr)",
+     .is_common = true, CHOICE(modes, mode), MARK(mode), .json = "mode"},
+    {"direction", 0, "HOW", "direction of mode stream: {}",
+     CHOICE(directions, direction), .initial = "up", .need = NEED_STREAM},
 
     TITLE("TLS"),
-    {"ca", 0, "FILE", "authorities to trust (the system's)",
-     .aliases = "cacert", TEXT(tls.options.authorities.file), MARK_TLS,
-     .json = "tls.ca"},
+    {"ca", 0, "FILE", "file of the authorities to trust (the system's)",
+     .is_common = true, .aliases = "cacert", TEXT(tls.options.authorities.file),
+     MARK_TLS, .json = "tls.ca"},
     {"crl", 0, "FILE", "lists of revoked certificates, of every issuer",
      TEXT(tls.options.revocations.file), MARK_TLS, .json = "tls.crl"},
-    {"insecure", 'k', NULL, "verify nothing", SWITCH(tls.options.no_verify),
-     .json = "tls.insecure"},
-    {"sni", 0, "NAME", "name to ask for and to verify (the host)",
+    {"insecure", 'k', NULL, "verify no certificate", .is_common = true,
+     SWITCH(tls.options.no_verify), .json = "tls.insecure"},
+    {"sni", 0, "NAME", "server name to send and to verify (the host)",
      TEXT(tls.sni), MARK_TLS, .json = "tls.sni"},
-    {"cert", 0, "FILE", "own certificate, for servers that ask for one",
+    {"cert", 0, "FILE", "client certificate, for servers that ask for one",
      TLS(tls_read_cert), .repeats = true},
-    {"key", 0, "FILE", "its key (in the file of the certificate)",
+    {"key", 0, "FILE", "private key of --cert (in the file of the certificate)",
      TLS(tls_read_key)},
-    {"key-passphrase-file", 0, "FILE", "its first line opens that key",
+    {"key-passphrase-file", 0, "FILE",
+     "file whose first line is the passphrase of --key",
      TEXT(tls.options.passphrase.file), MARK_TLS},
-    {"key-log", 0, "FILE", "secrets of connections are appended, for Wireshark",
-     TEXT(tls.key_log), MARK_TLS},
+    {"key-log", 0, "FILE",
+     "file to which TLS secrets are appended, for Wireshark", TEXT(tls.key_log),
+     MARK_TLS},
     {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
      TEXT(tls.options.alpn), MARK_TLS, .json = "tls.alpn"},
     {"ciphers", 0, "LIST",
-     "suites by IANA names with colons between them, the best first",
+     "cipher suites by IANA names with colons between them, the best first",
      TEXT(tls.options.ciphers), MARK_TLS, .json = "tls.ciphers"},
     {"groups", 0, "LIST",
      "groups of the key exchange, the best first, as X25519:P-256:P-384 (all)",
      TEXT(tls.options.groups), MARK_TLS, .json = "tls.groups"},
-    {"tls-min", 0, "VERSION", "lowest version, 1.2 or 1.3 (1.2)",
+    {"tls-min", 0, "VERSION", "lowest TLS version, 1.2 or 1.3 (1.2)",
      .read = tls_read_version, AT(tls.options.min_version), MARK_TLS},
-    {"tls-max", 0, "VERSION", "highest version (1.3)", .read = tls_read_version,
-     AT(tls.options.max_version), MARK_TLS},
+    {"tls-max", 0, "VERSION", "highest TLS version (1.3)",
+     .read = tls_read_version, AT(tls.options.max_version), MARK_TLS},
     {"resume", 0, "WHAT",
-     "off, ticket, or a share such as 0.9: how many of the handshakes of mode "
-     "crr resume a session (off)",
-     TLS(tls_read_resume)},
+     "resumption of TLS sessions: off, ticket, or a share such as 0.9 of the "
+     "handshakes of mode crr (off)",
+     TLS(tls_read_resume), .need = NEED_NEW_CONNECTIONS},
 
     TITLE("Sockets"),
-    {"nodelay", 0, "on|off", "TCP_NODELAY", EITHER(on_off, sockets.has_nagle),
-     .initial = "on", MARK_TCP},
-    {"keepalive", 0, NULL, "SO_KEEPALIVE", SWITCH(sockets.keeps_alive),
-     MARK_TCP, .json = "sockets.keepalive"},
+    {"nodelay", 0, "on|off", "TCP_NODELAY: send small requests at once",
+     EITHER(on_off, sockets.has_nagle), .initial = "on", MARK_TCP},
+    {"keepalive", 0, NULL, "SO_KEEPALIVE: probe idle connections",
+     SWITCH(sockets.keeps_alive), MARK_TCP, .json = "sockets.keepalive"},
     {"fast-open", 0, NULL,
      "TCP Fast Open: the first bytes go with the SYN (off)",
      SWITCH(sockets.fast_open), MARK_TCP, .json = "sockets.fast_open"},
-    {"sndbuf", 0, "SIZE", "send buffer (the system's)",
+    {"sndbuf", 0, "SIZE", "size of the send buffer (the system's)",
      NUMBER(OPTION_SIZE, 1, BUFFER_MAX, sockets.send_buffer_bytes),
      .json = "sockets.sndbuf_bytes?"},
-    {"rcvbuf", 0, "SIZE", "receive buffer (the system's)",
+    {"rcvbuf", 0, "SIZE", "size of the receive buffer (the system's)",
      NUMBER(OPTION_SIZE, 1, BUFFER_MAX, sockets.receive_buffer_bytes),
      .json = "sockets.rcvbuf_bytes?"},
     {"tos", 0, "N", "type of service or traffic class, 0 to 255 or 0xb8",
      .read = read_tos, MARK_INET},
-    OPTION_ROW_HELP,
+    {"help", 'h', NULL, "common options; --help all lists every option",
+     .kind = OPTION_HELP},
 };
 
 /* ---- the command ---- */
@@ -890,28 +960,24 @@ const struct option_set options_set = {
         "TARGET is http://HOST[:PORT]/PATH, https://, redis://HOST[:PORT], "
         "ws://,\n"
         "tcp://HOST:PORT, tls://, udp://, unix:PATH or tls+unix:PATH.\n"
-        "\n"
-        "Sends requests to HTTP servers, or to echo servers whose every byte "
-        "is compared,\n"
-        "and reports rate and latency. Closed loop: a connection sends its "
-        "next request\n"
-        "when an answer is there. With -R a schedule says when: an open loop. "
-        "Over UDP\n"
-        "lost, duplicate and reordered answers are counted.\n"
-        "\n"
+        "Sends requests, and reports rate and latency. A connection sends its "
+        "next\n"
+        "request when an answer is there. With -R a schedule says when: an "
+        "open "
+        "loop.\n"
         "Example: weir-load run -c 50 -d 10s http://127.0.0.1:8080/index.html\n"
         "\n",
     .tail =
         "Units: k M G are 1000s in counts; K M G are 1024s in sizes; us ms s m "
         "h\n"
         "are times, a plain number is seconds.\n"
-        "\n"
         "Exit codes: 0 valid, 1 internal error, 2 usage or a limit of this "
         "machine,\n"
         "3 nothing succeeded, 4 more errors than allowed, 5 run invalid, 99 "
         "an\n"
         "objective (--slo) does not hold, 130 interrupted (what there was is "
         "printed).\n",
+    .has_common = true,
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
     .gone = gone_find,

@@ -6,14 +6,10 @@
  * options have a meaning.
  */
 #include "options_rows.h"
-#include "settle_conns.h"
-#include "settle_data.h"
-#include "settle_slo.h"
 
 #include "exchange.h"
 #include "h2_conn.h"
 #include "h2_fields.h"
-#include "preamble_options.h"
 #include "proxy_header.h"
 #include "publish.h"
 #include "tools/common/console.h"
@@ -25,6 +21,8 @@
 
 #define SECOND UINT64_C(1000000000)
 
+#define WHOLE_MILLIONTHS 1000000U
+
 #define IN_FLIGHT_MAX (UINT64_C(1) << 30)
 
 /* Rows of the result; a longer run gets longer intervals by default. */
@@ -35,6 +33,26 @@
 #define BLOCK_MAX     PAYLOAD_REACH
 
 /* ---- the load ---- */
+
+/* The largest number of --conn-stages replaces -c, so that memory, ports and
+ * descriptors suffice; its times are the duration of the run. */
+static bool settle_conns(struct run_options *options,
+                         const struct options_given *given)
+{
+    const struct conn_stages *stages = &options->conn_stages;
+
+    if (!given->conn_stages) {
+        return true;
+    }
+    options->whole_conn_count = conn_stages_most(stages);
+    options->duration_ns = conn_stages_duration(stages);
+    return !given->stages ||
+           schedule_duration(&options->schedule) == options->duration_ns ||
+           option_say(given->conn_stages,
+                      "its stages last %.9gs together, those of --stages %.9gs",
+                      (double)options->duration_ns / 1e9,
+                      (double)schedule_duration(&options->schedule) / 1e9);
+}
 
 /* Each part has something to do. */
 static bool settle_part(struct run_options *options,
@@ -105,16 +123,6 @@ static bool settle_udp(struct run_options *options,
     if (!options->targets[0].is_datagram) {
         return true;
     }
-    if (given->log) {
-        return option_say(given->log, "it is not for udp://");
-    }
-    if (given->wait) {
-        return option_say(given->wait, "over udp:// nothing is connected");
-    }
-    if (given->connect_timeout) {
-        return option_say(given->connect_timeout,
-                          "over udp:// nothing is connected");
-    }
     if (options->conn_count * options->depth * sizeof(struct track_slot) >
         IN_FLIGHT_MAX) {
         say("-c times -p is more than %lluM datagrams under way",
@@ -173,9 +181,6 @@ static bool settle_locals(const struct run_options *options,
 static bool settle_proxy_header(const struct target *target,
                                 const struct option *given)
 {
-    if (target->is_datagram) {
-        return option_say(given, "over udp:// nothing is connected");
-    }
     if (target->is_tls) {
         return option_say(given, "%s has TLS, which begins at once",
                           target->text);
@@ -489,8 +494,7 @@ static void settle_offer(struct run_options *options)
     }
 }
 
-static bool settle_http2(struct run_options *options,
-                         const struct options_given *given)
+static bool settle_http2(struct run_options *options)
 {
     struct http_options *http = &options->http;
     const char *alpn = options->tls.options.alpn;
@@ -498,8 +502,7 @@ static bool settle_http2(struct run_options *options,
         http->version == HTTP_VERSION_AUTO ? "--http auto" : "--http2";
 
     if (!options_may_speak_http2(options)) {
-        return !given->http2 ||
-               option_say(given->http2, "it is for HTTP/2; see --http2");
+        return true;
     }
     if (!h2_is_built()) {
         say("%s: this weir-load was built without libnghttp2 "
@@ -520,21 +523,6 @@ static bool settle_http2(struct run_options *options,
     return true;
 }
 
-/* An option that the mode does not have; NULL: there is none. */
-static const struct option *find_of_http(const struct run_options *options,
-                                         const struct options_given *given)
-{
-    const bool takes_body = options->mode == RUN_MODE_REDIS;
-
-    if (options->mode == RUN_MODE_HTTP || options->mode == RUN_MODE_WS) {
-        return NULL;
-    }
-    return given->http      ? given->http
-           : given->chunked ? given->chunked
-           : takes_body     ? NULL
-                            : given->body;
-}
-
 static bool settle_requests(struct run_options *options,
                             const struct options_given *given)
 {
@@ -548,25 +536,7 @@ static bool settle_requests(struct run_options *options,
     if (options->mode == RUN_MODE_WS && !options_settle_ws(options, given)) {
         return false;
     }
-    const struct option *http = find_of_http(options, given);
-    if (http) {
-        return option_say(
-            http, "it is for HTTP; write http://HOST:PORT or --mode http");
-    }
-    if (given->chunked && !options->http.body && !options->kinds) {
-        return option_say(given->chunked, "there is no body; see -b");
-    }
-    if (given->ws && options->mode != RUN_MODE_WS) {
-        return option_say(given->ws, "it is for ws://");
-    }
-    if (!settle_http2(options, given)) {
-        return false;
-    }
-    if (options->requests_per_conn > 0 && options->targets[0].is_datagram) {
-        say("--requests-per-conn: over udp:// nothing is connected");
-        return false;
-    }
-    return true;
+    return settle_http2(options);
 }
 
 /* ---- when requests are sent ---- */
@@ -641,16 +611,7 @@ static bool settle_schedule(struct run_options *options,
                             const struct options_given *given)
 {
     if (!given->rate && !given->stages) {
-        if (given->open) {
-            return option_say(given->open, "there is no schedule to keep; give "
-                                           "-R or --stages");
-        }
-        return !given->think || options->depth == 1 ||
-               option_say(given->think, "with -p answers come while it thinks");
-    }
-    if (given->think) {
-        return option_say(given->think,
-                          "the schedule says when requests are sent");
+        return true;
     }
     options->model =
         options->schedule.is_poisson ? RUN_MODEL_POISSON : RUN_MODEL_CONSTANT;
@@ -671,12 +632,83 @@ static bool settle_pace(struct run_options *options,
 
 /* ---- output ---- */
 
+/* Errors that an objective speaks of are its affair, unless --max-errors says
+ * how many there may be. */
+static void settle_errors(struct run_options *options)
+{
+    for (size_t i = 0; i < options->slo.count && !options->has_max_errors;
+         i++) {
+        if (options->slo.terms[i].figure == SLO_ERRORS &&
+            options->slo.terms[i].kind[0] == '\0') {
+            options->max_errors = WHOLE_MILLIONTHS;
+            options->max_errors_is_share = true;
+        }
+    }
+}
+
+_Static_assert(SLO_KIND_SIZE == KINDS_NAME_SIZE, "a name of a kind fits");
+
+/* Lines of files are of kinds that objectives can name. */
+static bool settle_kinds(struct run_options *options)
+{
+    static struct kinds kinds;
+
+    if (!options->kinds) {
+        return true;
+    }
+    if (kinds_init(&kinds, options->kinds, options->kind_count) < 0) {
+        say("no memory for requests");
+        return false;
+    }
+    options->groups = &kinds;
+    return true;
+}
+
+static bool has_kind(const struct run_options *options,
+                     const struct slo_term *term)
+{
+    char names[400];
+
+    if (term->kind[0] == '\0') {
+        return true;
+    }
+    if (!options->groups) {
+        say("--slo: %s: kinds of requests are those of the lines of --mix "
+            "or --urls",
+            term->text);
+        return false;
+    }
+    if (kinds_find(options->groups, term->kind) == options->groups->count) {
+        say("--slo: %s: no request is of this kind; there are %s", term->text,
+            kinds_list(options->groups, names, sizeof(names)));
+        return false;
+    }
+    return true;
+}
+
+/* Objectives about what the mode does not have. */
+static bool settle_objectives(const struct run_options *options)
+{
+    for (size_t i = 0; i < options->slo.count; i++) {
+        const struct slo_term *term = &options->slo.terms[i];
+        if (term->figure == SLO_STATUS && options->mode != RUN_MODE_HTTP) {
+            say("--slo: %s: HTTP alone has statuses", term->text);
+            return false;
+        }
+        if (!has_kind(options, term)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool settle_output(struct run_options *options,
                           const struct options_given *given)
 {
     const uint64_t shortest = options->duration_ns / INTERVALS_MAX;
 
-    if (!settle_slo(options)) {
+    settle_errors(options);
+    if (!settle_kinds(options) || !settle_objectives(options)) {
         return false;
     }
     if (options->json && !options->json_path && options->files.streams) {
@@ -702,42 +734,6 @@ static bool settle_output(struct run_options *options,
 
 /* ---- the mode ---- */
 
-/* What the modes are for. */
-static const struct {
-    /* There are datagrams of it. */
-    bool is_for_udp;
-    /* Its connections carry requests one after the other, or on a schedule. */
-    bool has_requests;
-} modes[] = {
-    [RUN_MODE_ECHO] = {true, true},      [RUN_MODE_CRR] = {false, true},
-    [RUN_MODE_RR] = {true, true},        [RUN_MODE_HTTP] = {false, true},
-    [RUN_MODE_SCRIPT] = {false, true},   [RUN_MODE_STREAM] = {false, false},
-    [RUN_MODE_CONNECT] = {false, false}, [RUN_MODE_IDLE] = {false, false},
-    [RUN_MODE_REDIS] = {false, true},    [RUN_MODE_WS] = {false, true},
-};
-
-/* Options of requests, of which the mode has none. */
-static bool settle_without_requests(const struct run_options *options,
-                                    const struct options_given *given)
-{
-    const bool is_stream = options->mode == RUN_MODE_STREAM;
-    const struct option *stranger =
-        given->think                       ? given->think
-        : given->log                       ? given->log
-        : given->requests_per_conn         ? given->requests_per_conn
-        : options->depth > 1 && !is_stream ? given->depth
-                                           : NULL;
-
-    if (options->model != RUN_MODEL_CLOSED) {
-        say("-R, --stages: in mode %s there is no schedule%s",
-            options_mode_name(options->mode),
-            options->mode == RUN_MODE_CONNECT ? "; see --conn-rate" : "");
-        return false;
-    }
-    return !stranger || option_say(stranger, "it is not for mode %s",
-                                   options_mode_name(options->mode));
-}
-
 static bool settle_stream(struct run_options *options,
                           const struct options_given *given)
 {
@@ -752,17 +748,6 @@ static bool settle_stream(struct run_options *options,
                       BLOCK_MAX >> 10);
 }
 
-/* There is nothing to count and nothing to warm up. */
-static bool settle_idle(struct run_options *options,
-                        const struct options_given *given)
-{
-    const struct option *stranger =
-        given->requests ? given->requests : given->warmup;
-
-    options->warmup_ns = 0;
-    return !stranger || option_say(stranger, "it is not for mode idle");
-}
-
 /* Sizes of datagrams, and what tells their answers. */
 static bool settle_datagrams(struct run_options *options,
                              const struct options_given *given)
@@ -770,7 +755,7 @@ static bool settle_datagrams(struct run_options *options,
     const bool is_echo = options->mode == RUN_MODE_ECHO;
     const unsigned least = is_echo ? EXCHANGE_HEAD_SIZE : 1;
 
-    if (!modes[options->mode].is_for_udp) {
+    if (!is_echo && options->mode != RUN_MODE_RR) {
         say("--mode: %s is not for udp://, over which nothing is connected",
             options_mode_name(options->mode));
         return false;
@@ -790,39 +775,12 @@ static bool settle_datagrams(struct run_options *options,
                           "over udp:// a datagram has at most %u bytes",
                           EXCHANGE_SIZE_MAX);
     }
-    return is_echo || options->depth == 1 ||
-           option_say(given->depth, "over udp:// answers of mode rr have no "
-                                    "number, so there is one request at a "
-                                    "time");
-}
-
-/* Options that belong to another mode. */
-static bool settle_strangers(const struct run_options *options,
-                             const struct options_given *given)
-{
-    if (options->mode != RUN_MODE_RR && given->recv) {
-        return option_say(given->recv, "it is for --mode rr alone");
-    }
-    if (options->mode != RUN_MODE_STREAM && given->direction) {
-        return option_say(given->direction, "it is for --mode stream alone");
-    }
-    if (!options_is_churn(options) && options->requests_per_conn == 0 &&
-        options->tls.resume_share > 0) {
-        say("--resume: connections are made again in --mode crr and connect "
-            "alone, and with --requests-per-conn");
-        return false;
-    }
-    return options->mode != RUN_MODE_CRR || options->depth == 1 ||
-           option_say(given->depth, "in mode crr there is one request for each "
-                                    "connection");
+    return true;
 }
 
 static bool settle_mode(struct run_options *options,
                         const struct options_given *given)
 {
-    if (!settle_strangers(options, given)) {
-        return false;
-    }
     if (options->mode == RUN_MODE_RR && !given->recv) {
         options->recv = options->send;
         options->recv_text = options->send_text;
@@ -836,18 +794,33 @@ static bool settle_mode(struct run_options *options,
             OPTIONS_HEAD_SIZE);
         return false;
     }
-    if (!modes[options->mode].has_requests &&
-        !settle_without_requests(options, given)) {
+    if (!options_has_requests(options) && options->model != RUN_MODEL_CLOSED) {
+        say("-R, --stages: in mode %s there is no schedule%s",
+            options_mode_name(options->mode),
+            options->mode == RUN_MODE_CONNECT ? "; see --conn-rate" : "");
         return false;
     }
-    switch (options->mode) {
-    case RUN_MODE_STREAM:
-        return settle_stream(options, given);
-    case RUN_MODE_IDLE:
-        return settle_idle(options, given);
-    default:
-        return true;
+    if (options->mode == RUN_MODE_IDLE) {
+        options->warmup_ns = 0; /* there is nothing to warm up */
     }
+    return options->mode != RUN_MODE_STREAM || settle_stream(options, given);
+}
+
+/* With a schedule each thread of each part has a connection at all times. */
+static bool settle_least(const struct run_options *options,
+                         const struct options_given *given)
+{
+    const uint64_t whole = options->whole_conn_count;
+    const uint64_t share = whole / options->part.count / options->thread_count;
+    const uint64_t block = share > 0 ? share : 1;
+    const uint64_t least = (whole + block - 1) / block;
+
+    return !given->conn_stages || options->model == RUN_MODEL_CLOSED ||
+           conn_stages_least(&options->conn_stages) >= least ||
+           option_say(given->conn_stages,
+                      "with a schedule each thread needs a connection at all "
+                      "times; here %llu are the fewest that all have together",
+                      (unsigned long long)least);
 }
 
 /* ---- sockets ---- */
@@ -898,7 +871,8 @@ static bool settle_sockets(const struct run_options *options)
     return true;
 }
 
-bool options_settle(struct options_reading *reading)
+bool options_settle(struct options_reading *reading,
+                    const struct option_list *list)
 {
     struct run_options *options = &reading->options;
     const struct options_given *given = &reading->given;
@@ -907,9 +881,9 @@ bool options_settle(struct options_reading *reading)
            settle_part(options, given) && settle_amounts(options, given) &&
            settle_udp(options, given) && settle_connections(options, given) &&
            settle_requests(options, given) && preamble_settle(options) &&
-           settle_pace(options, given) && settle_output(options, given) &&
-           settle_mode(options, given) &&
-           settle_conns_meaning(options, given) &&
+           settle_pace(options, given) && options_check_needs(options, list) &&
+           settle_output(options, given) && settle_mode(options, given) &&
+           settle_least(options, given) &&
            tls_check_run(&options->tls, options->targets,
                          options->target_count) &&
            settle_sockets(options) && settle_fields(options, given);

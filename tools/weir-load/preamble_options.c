@@ -5,9 +5,8 @@
  * A value is to be there where a request has a place for it, and is to have
  * such a place.
  */
-#include "preamble_options.h"
-
 #include "options_rows.h"
+
 #include "tools/common/console.h"
 
 #include <stdio.h>

@@ -19,17 +19,17 @@ struct publish_paths {
     {"markdown",                                                               \
      0,                                                                        \
      "FILE",                                                                   \
-     "a page for a pull request or a job's summary; -: standard output",       \
+     "write a page for a pull request or a job's summary; -: standard output", \
      .kind = OPTION_TEXT,                                                      \
      .offset = offsetof(struct type, member.markdown)},                        \
         {"junit",                                                              \
          0,                                                                    \
          "FILE",                                                               \
-         "checks as the tests of a pipeline",                                  \
+         "write the checks as the tests of a pipeline",                        \
          .kind = OPTION_TEXT,                                                  \
          .offset = offsetof(struct type, member.junit)},                       \
     {                                                                          \
-        "prometheus", 0, "FILE", "figures as Prometheus reads them",           \
+        "prometheus", 0, "FILE", "write figures as Prometheus reads them",     \
             .kind = OPTION_TEXT,                                               \
             .offset = offsetof(struct type, member.prometheus)                 \
     }

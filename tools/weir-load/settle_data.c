@@ -3,7 +3,7 @@
  * compiled once more, and bound as they are when requests are made. So a
  * mistake is found before the run, by a dry run as well.
  */
-#include "settle_data.h"
+#include "options_rows.h"
 
 #include "script_request.h"
 #include "template.h"
@@ -14,13 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-const char *const settle_data_orders[] = {
-    [DATA_TURN] = "turn",
-    [DATA_RANDOM] = "random",
-    [DATA_ONCE] = "once",
-    [DATA_ONCE + 1] = NULL,
-};
 
 /* May requests have fields? Files are not read yet. */
 static bool may_have_fields(const struct run_options *options,
@@ -237,10 +230,6 @@ bool settle_fields(const struct run_options *options,
     size_t count = 0;
     size_t preamble_count = 0;
 
-    if (options->data && options->mode == RUN_MODE_WS) {
-        return option_say(given->data,
-                          "messages of ws:// have no fields of rows");
-    }
     if (!check_requests(options, &count) ||
         !check_preamble(options, &preamble_count)) {
         return false;
