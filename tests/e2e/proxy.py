@@ -671,6 +671,7 @@ def test_wrong_flags_are_told():
             (("tcp://:1", "nothing"), r"'nothing' is not a target"),
             (("tls://:1", "tcp://a:1"), r"needs a certificate"),
             (("--blance", "x"), r"did you mean --balance"),
+            (("--admin-token", "x"), "--admin-token was removed; use ctl"),
             (("tcp://:1", "tcp://a:1", "--balance", "best"),
              r"'best' is not roundrobin, leastconn, random, source, sni or first"),
             (("--weight", "1"), r"--weight: it comes after the 'to'"),

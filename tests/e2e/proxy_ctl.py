@@ -470,14 +470,13 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
         os.mkdir(certs)
         names = shutil.copy(certificates()["proxy"], f"{certs}/one.pem")
         networks = os.path.join(pair.folder, "networks")
-        token = os.path.join(pair.folder, "token")
 
         def write(words=(), first="127.0.0.1:1", second="127.0.0.1:2",
                   secret="secret"):
             with open(pair.path, "w", encoding="ascii") as file:
                 file.write("\n".join([
                     f"ctl = {pair.ctl}", f"handover = {pair.folder}/handover",
-                    "admin = 127.0.0.1:0", f"admin-token = {token}", "[db]",
+                    "[db]",
                     f"listen = tls://127.0.0.1:{pair.port}",
                     f"cert = {certs}", f"client-deny = @{networks}",
                     "check = text", "check = 60s",
@@ -497,7 +496,6 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
                        for line in outcome.err.splitlines())
 
         change(networks, "192.0.2.0/24\n")
-        change(token, "0123456789abcdef\n")
         write()
         stack.enter_context(pair.start(admin=False))
         pair.proxy.finish(2 * WAIT_S)
@@ -509,82 +507,10 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
         equal(look(), 2, "lines with another secret")
         write()
         for change_it in (lambda: change(networks, "192.0.2.1\n"),
-                          lambda: change(token, "0123456789abcdeg\n"),
                           lambda: shutil.copy(certificates()["a"], names)):
             before = look()
             change_it()
             equal(look() > before, True, "a file with other bytes")
-
-
-def post(proxy, body, *fields, path="/command", method="POST"):
-    """Status and body of a request that somebody writes."""
-    host, port = proxy.admin.split("/")[2].split(":")
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", *fields, "", ""]
-    with socket.create_connection((host, int(port)),
-                                  timeout=WAIT_S) as client:
-        client.sendall("\r\n".join(lines).encode() + body)
-        answer = b""
-        while part := client.recv(4096):
-            answer += part
-    head, _, text = answer.partition(b"\r\n\r\n")
-    return int(head.split()[1]), text.decode()
-
-
-def test_commands_are_posted_by_who_has_the_token():
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        path = os.path.join(folder, "token")
-        token = "0123456789abcdef"
-
-        def write(text):
-            with open(path, "w", encoding="ascii") as file:
-                file.write(text)
-
-        write(token + "\n")
-        server = stack.enter_context(Server(echo))
-        proxy = stack.enter_context(Proxy(
-            "--listen", "tcp://127.0.0.1:0", "--name", "db", "--to",
-            f"tcp://127.0.0.1:{server.port}", "--admin-token", path,
-            threads=2))
-        name = f"db/127.0.0.1:{server.port}"
-        body = f"drain {name}".encode()
-        length = f"Content-Length: {len(body)}"
-        right = f"Authorization: Bearer {token}"
-        for fields, status in (
-                ([length], 401), ([length, right[:-1]], 401),
-                ([length, right + "x"], 401), ([length, right[:-1] + "x"], 401),
-                ([length, "Authorization: " + token], 401),
-                ([length, "X-Authorization: Bearer " + token], 401),
-                ([right], 411), ([right, "Content-Length: 2000"], 413),
-                ([right, "Transfer-Encoding: chunked"], 411)):
-            equal(post(proxy, body, *fields)[0], status, f"{fields}")
-        for method, status in (("GET", 404), ("PUT", 405), ("HEAD", 404)):
-            equal(post(proxy, body, right, length, method=method)[0], status,
-                  method)
-        equal(post(proxy, body, right, length, path="/status")[0], 404, "path")
-        with proxy.connect() as client:
-            echoes(client)
-        equal(post(proxy, body, right, length),
-              (200, f"{name}: draining, weight 1\n"), "the answer")
-        matches(told(proxy, "operator"),
-                rf"operator \(HTTP, 127\.0\.0\.1:\d+\): drain {name}$")
-        matches(proxy.get("/status")[1], r"(?m)^target\t.*\tdraining$")
-        equal(post(proxy, b"drain db/a\n", right, "Content-Length: 11")[0],
-              409, "another target")
-        equal(post(proxy, b"drian db/a", right, "Content-Length: 10")[0],
-              400, "no command")
-        write("a token that is too short"[:10])
-        proxy.signal(signal.SIGHUP)
-        told(proxy, "a token is a line of 16 to 512 letters; the configurati")
-        write("another-token-of-it")
-        proxy.signal(signal.SIGHUP)
-        told(proxy, "the configuration was read again")
-        equal(post(proxy, body, right, length)[0], 401, "the old token")
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(Server(echo))
-        proxy = stack.enter_context(Proxy(
-            "tcp://127.0.0.1:0", f"tcp://127.0.0.1:{server.port}"))
-        equal(post(proxy, b"", "Content-Length: 0")[0], 405, "without a token")
 
 
 def test_commands_at_the_same_time_all_hold():

@@ -1,5 +1,5 @@
-"""weir-proxy's log at a syslog server and in the journal, which are sockets of
-this test, by the names of its fields, and the names that are promised.
+"""weir-proxy's log at a syslog server, which is a socket of this test, by the
+names of its fields, and the names that are promised.
 """
 
 import contextlib
@@ -62,21 +62,6 @@ def test_each_line_is_a_message_of_rfc_5424():
                     equal((int(found[1]), int(found[2])),
                           (code, proxy.process.pid), "priority and process")
                     equal(len(found[3].split()), 17, f"fields of {found[3]}")
-
-
-def test_the_journal_gets_a_line_and_its_fields():
-    with at_path() as (sock, path), Server(echo) as server, Proxy(
-            "--listen", "tcp://127.0.0.1:0", "--name", "db", "--to",
-            target(server), "--log", f"journal:{path}", "--log-format",
-            "{service} ended: {reason}", log=False) as proxy:
-        use(proxy)
-        fields = dict(line.split("=", 1) for line in
-                      sock.recv(10000).decode().splitlines())
-        equal([fields[name] for name in (
-            "MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "WEIR_SERVICE",
-            "WEIR_REASON", "WEIR_IN_BYTES", "WEIR_ROUTE")],
-              ["db ended: done", "6", "weir-proxy", "db", "done",
-               fields["WEIR_OUT_BYTES"], "*"], f"in {fields}")
 
 
 def test_a_server_that_does_not_read_stops_nobody():

@@ -205,16 +205,6 @@ UNIT(proxy_record, names_of_a_format_are_fields)
     }
 }
 
-UNIT(proxy_record, fields_of_a_journal_are_lines_in_capitals)
-{
-    const struct record record = make_record();
-    line[record_write_fields(&record, "WEIR_", line)] = '\0';
-    cr_assert_not_null(strstr(line, "WEIR_CLIENT=192.0.2.1:1111\n"), "%s",
-                       line);
-    cr_assert_not_null(strstr(line, "WEIR_FIRST_BYTE_MS=3.000\n"), "%s", line);
-    cr_assert_null(strstr(line, "LEFT_OUT"), "%s", line);
-}
-
 UNIT(proxy_record, every_reason_has_a_word_of_its_own)
 {
     for (int i = 0; i < END_REASONS; i++) {

@@ -385,7 +385,7 @@ static const struct {
      "/a/path/that/is/longer/than/the/107/bytes/that/the/address/of/a/"
      "Unix/socket/has/room/for/whatever/it/may/be/called",
      "is too long for the path of a Unix socket"},
-    {"admin-token", "", "it needs a value"},
+    {"admin-token", "a", "'admin-token' was removed; use ctl"},
     {"ctl", "@abstract", "is no path of a file for a Unix socket"},
     {"check-path", "health", "a path such as /health"},
     {"check-path", "/a b", "without spaces"},
@@ -436,7 +436,8 @@ static const struct {
     {"sandbox", "maybe", "neither on nor off"},
     {"log", "syslog:log", "is not syslog:PATH with the path of a Unix socket"},
     {"log", "syslog:udp://log:514", "an address such as syslog:udp://127.0.0"},
-    {"log", "journal:", "is not journal:PATH with the path of a Unix socket"},
+    {"log", "journal", "'journal' was removed; use -"},
+    {"log", "journal:/a", "'journal:/a' was removed; use -"},
     {"log-format", "xml", "neither text nor json, nor has it names of fields"},
     {"log-format", "{client} {bytes}", "'{bytes}' is no field; they are"},
     {"log-format", "{client", "'{client' is no field; they are"},
@@ -623,7 +624,6 @@ static const struct {
             BEFORE("passthrough", "on", TO), BEFORE(__VA_ARGS__)               \
     }
     ROUTE("client-table", "2000", "client-conns", "client-conns", "1", TO),
-    ROUTE("admin-token", "a", "admin", "admin", "1", TO),
     ROUTE("log-format", "json", "log =", "log", "-", TO),
     ROUTE("log-facility", "local0", "log = syslog", "log", "syslog", TO),
     ROUTE("resolver", "10.0.0.1", "a target with a name", "to",

@@ -10,7 +10,6 @@
 #include "admin.h"
 
 #include "askers.h"
-#include "posting.h"
 #include "setup.h"
 #include "status.h"
 #include "tools/common/console.h"
@@ -173,47 +172,6 @@ static int refuse(const struct asker *asker, int status)
     return answer_text(asker, text, "this is no request of HTTP/1.1\n");
 }
 
-struct request {
-    const char *head;
-    size_t len;
-    struct http_request_line line;
-};
-
-/* A command of somebody who has the token. */
-static int answer_post(struct admin *admin, const struct asker *asker,
-                       weir_reader *reader, const struct request *request)
-{
-    char *text = NULL;
-    size_t len = 0;
-
-    if (request->line.target_len != 8 ||
-        memcmp(request->line.target, "/command", 8) != 0) {
-        return answer_text(asker, "404 Not Found",
-                           "commands are posted to /command\n");
-    }
-    if (!posting_has_token(request->head, request->len,
-                           admin->worker->proxy->setup->token)) {
-        return answer_text(asker,
-                           "401 Unauthorized\r\nWWW-Authenticate: Bearer",
-                           "the token of --admin-token is wanted\n");
-    }
-    FILE *out = open_memstream(&text, &len);
-    if (!out) {
-        return -ENOMEM;
-    }
-    const char *status = posting_do(
-        admin->worker,
-        &(struct posting){reader, weir_writer_get_transport(asker->writer),
-                          request->head, request->len},
-        out);
-    int err = fclose(out) == 0 ? 0 : -ENOMEM;
-    if (err == 0) {
-        err = answer(asker, status, "text/plain; charset=utf-8", text, len);
-    }
-    free(text);
-    return err;
-}
-
 /* Serves one request; runs as a task. */
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
@@ -235,11 +193,6 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
         len < 0 ? 431 : http_request_read(request, (size_t)len, &line);
     if (status != 0) {
         return refuse(&asker, status);
-    }
-    if (http_request_line_has(&line, "POST") &&
-        admin->worker->proxy->setup->token) {
-        return answer_post(admin, &asker, reader,
-                           &(struct request){request, (size_t)len, line});
     }
     asker.wants_body = !http_request_line_has(&line, "HEAD");
     if (asker.wants_body && !http_request_line_has(&line, "GET")) {

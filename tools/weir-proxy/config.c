@@ -623,7 +623,6 @@ void config_free(struct config *config)
     free(config->log_names);
     free(config->handover_path);
     free(config->control_path);
-    free(config->admin_token);
     free(config->resolver);
     config_free_texts(&config->said);
     free(config->words);

@@ -323,7 +323,6 @@ struct config {
     uint64_t drain_ns;
     uint64_t drain_delay_ns; /* before that; it is not ready, and accepts */
     char *handover_path;
-    char *admin_token;  /* the file of a token; NULL: no commands by HTTP */
     char *control_path; /* where operators command; NULL: nowhere */
     char *resolver; /* name servers for targets; NULL: those of the system */
     char *user;     /* that it becomes; NULL: none */

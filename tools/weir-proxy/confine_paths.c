@@ -233,7 +233,7 @@ void confine_each_path(const struct config *config, confine_path_fn *call,
                        void *arg)
 {
     const struct walk walk = {call, arg};
-    struct sink sink = {.kind = SINK_NONE};
+    struct weir_address server = {.len = 0};
     char why[OPTION_WHY_SIZE];
 
     for (size_t i = 0; i < config->part_count; i++) {
@@ -243,12 +243,11 @@ void confine_each_path(const struct config *config, confine_path_fn *call,
         use_path(&walk, config->folders.texts[i], CONFINE_CONFIG);
     }
     if (config->log_path && strcmp(config->log_path, "-") != 0 &&
-        sink_read(config->log_path, &sink, why) && sink.kind == SINK_NONE) {
+        sink_read(config->log_path, &server, why) && server.len == 0) {
         use_path(&walk, config->log_path, CONFINE_APPEND);
     }
     use_socket(&walk, config->handover_path);
     use_socket(&walk, config->control_path);
-    use_path(&walk, config->admin_token, CONFINE_READ);
     for (size_t i = 0; i < config->service_count; i++) {
         use_service(&walk, &config->services[i]);
     }

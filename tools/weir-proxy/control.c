@@ -39,7 +39,8 @@ struct control {
 struct doing {
     struct worker *worker; /* the first */
     struct command command;
-    const struct control_sender *sender;
+    const char *who; /* the sender */
+    weir_transport *transport;
     FILE *out;
     size_t match_count; /* targets that it is about */
     size_t cut_count;   /* connections */
@@ -245,10 +246,10 @@ static char do_to_target(struct doing *doing)
         fprintf(doing->out, "%zu connections were reset\n", doing->cut_count);
     }
     if (doing->command.kind == COMMAND_WEIGHT) {
-        say("by an operator (%s): weight %s %u", doing->sender->who,
+        say("by an operator (%s): weight %s %u", doing->who,
             doing->command.target, (unsigned)doing->command.weight);
     } else {
-        say("by an operator (%s): %s %s", doing->sender->who,
+        say("by an operator (%s): %s %s", doing->who,
             command_name(doing->command.kind), doing->command.target);
     }
     return CONTROL_DONE;
@@ -321,12 +322,12 @@ static char do_help(const struct doing *doing)
 }
 
 /* Has the sender closed its connection, both ways? */
-static bool has_gone(const struct control_sender *sender)
+static bool has_gone(weir_transport *sender)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
     struct pollfd look = {.fd = -1};
 
-    if (weir_transport_get_extra_info(sender->transport, "socket", &info) < 0) {
+    if (weir_transport_get_extra_info(sender, "socket", &info) < 0) {
         return true;
     }
     look.fd = info.fd;
@@ -345,7 +346,7 @@ static char do_reload(struct doing *doing)
 {
     char why[OPTION_WHY_SIZE];
 
-    say("by an operator (%s): reload", doing->sender->who);
+    say("by an operator (%s): reload", doing->who);
     if (reload_run(doing->worker->proxy, why)) {
         return CONTROL_DONE;
     }
@@ -364,8 +365,8 @@ static char do_in_turn(struct doing *doing)
     if (doing->worker->is_replaced) {
         return refuse_late(doing);
     }
-    if (has_gone(doing->sender)) {
-        say("an operator (%s) has gone: %s %s is dropped", doing->sender->who,
+    if (has_gone(doing->transport)) {
+        say("an operator (%s) has gone: %s %s is dropped", doing->who,
             command_name(doing->command.kind), doing->command.target);
         return CONTROL_FAILED;
     }
@@ -430,23 +431,11 @@ static int answer(weir_writer *writer, char code, const char *text, size_t len)
     return err < 0 ? err : weir_writer_write(writer, text, len);
 }
 
-char control_do(struct worker *worker, const struct control_sender *sender,
-                const char *line, size_t len, FILE *out)
-{
-    struct doing doing = {.worker = worker, .sender = sender, .out = out};
-    char why[OPTION_WHY_SIZE];
-
-    if (!command_read(line, len, &doing.command, why)) {
-        fprintf(out, "%s\n", why);
-        return CONTROL_WRONG;
-    }
-    return do_command(&doing);
-}
-
 static int carry_out(const struct control *control, uid_t uid, const char *line,
                      size_t len, weir_writer *writer)
 {
     char who[32];
+    char why[OPTION_WHY_SIZE];
     char *text = NULL;
     size_t text_len = 0;
     FILE *out = open_memstream(&text, &text_len);
@@ -455,9 +444,15 @@ static int carry_out(const struct control *control, uid_t uid, const char *line,
         return -ENOMEM;
     }
     snprintf(who, sizeof(who), "uid %u", (unsigned)uid);
-    const struct control_sender sender = {who,
-                                          weir_writer_get_transport(writer)};
-    const char code = control_do(control->worker, &sender, line, len, out);
+    struct doing doing = {.worker = control->worker,
+                          .who = who,
+                          .transport = weir_writer_get_transport(writer),
+                          .out = out};
+    const bool is_command = command_read(line, len, &doing.command, why);
+    if (!is_command) {
+        fprintf(out, "%s\n", why);
+    }
+    const char code = is_command ? do_command(&doing) : CONTROL_WRONG;
     int err = fclose(out) == 0 ? 0 : -ENOMEM;
     if (err == 0) {
         err = answer(writer, code, text, text_len);

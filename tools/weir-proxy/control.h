@@ -25,16 +25,6 @@ bool control_check(const struct config *config, char *why);
 int control_begin(struct worker *worker);
 /* A successor has the path now. */
 void control_stop_listening(struct control *control);
-/* The sender of a command. */
-struct control_sender {
-    const char *who;           /* for the line that is said */
-    weir_transport *transport; /* a command whose sender has gone is dropped */
-};
-
-/* Carries out the line of a command, in a task of the first worker, and writes
- * its answer; one of the codes. */
-char control_do(struct worker *worker, const struct control_sender *sender,
-                const char *line, size_t len, FILE *out);
 /* Before the loop ends, and after it. */
 void control_end(struct control *control);
 void control_free(struct control *control);

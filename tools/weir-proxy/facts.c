@@ -233,7 +233,6 @@ static void write_files_of(FILE *out, const struct config_service *service)
 
 static void write_all(FILE *out, const struct config *config)
 {
-    write_file(out, "", "admin-token", config->admin_token);
     for (size_t i = 0; i < config->said.count; i++) {
         fprintf(out, "%s\n", config->said.texts[i]);
     }

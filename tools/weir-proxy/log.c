@@ -49,11 +49,11 @@ static int open_file(const char *path)
  * later. */
 static int open_place(const struct log_options *options)
 {
-    if (options->sink.kind == SINK_NONE) {
+    if (options->server.len == 0) {
         const int fd = open_file(options->path);
         return fd < 0 ? -errno : fd;
     }
-    return sink_connect(&options->sink);
+    return sink_connect(&options->server);
 }
 
 int log_open_place(const struct log_options *options)
@@ -61,7 +61,7 @@ int log_open_place(const struct log_options *options)
     const int fd = open_place(options);
     char reason[128];
 
-    if (fd < 0 && options->sink.kind != SINK_NONE) {
+    if (fd < 0 && options->server.len > 0) {
         say("%s: %s; lines are lost until it is there", options->path,
             strerror_r(-fd, reason, sizeof(reason)));
         return -1;
@@ -83,7 +83,7 @@ int log_open(struct log *log, weir_loop *loop,
     if (options->fd >= 0) {
         log->fd = fcntl(options->fd, F_DUPFD_CLOEXEC, 3);
     }
-    if (log->fd < 0 && (options->fd >= 0 || options->sink.kind == SINK_NONE)) {
+    if (log->fd < 0 && (options->fd >= 0 || options->server.len == 0)) {
         const int err = -errno;
         free(log->buf);
         log->buf = NULL;
@@ -180,7 +180,7 @@ static uint64_t count_datagrams(const struct log *log, size_t at)
 /* The server has another socket at that name now, or may have. */
 static bool connect_again(struct log *log)
 {
-    const int fd = sink_connect(&log->options->sink);
+    const int fd = sink_connect(&log->options->server);
 
     if (fd < 0) {
         return false;
@@ -260,7 +260,7 @@ static void flush_late(void *arg);
 
 static bool is_socket(const struct log *log)
 {
-    return log->options->sink.kind != SINK_NONE;
+    return log->options->server.len > 0;
 }
 
 static void arm(struct log *log, uint64_t delay_ns)
@@ -338,9 +338,8 @@ static void add_datagram(struct log *log, const struct record *record)
     char line[RECORD_TEXT_SIZE];
     const size_t len = write_line(log, record, line);
     char *end = log->buf + log->len;
-    const uint32_t size =
-        (uint32_t)sink_write(&log->options->sink, record, line, len,
-                             log->options->facility, end + sizeof(size));
+    const uint32_t size = (uint32_t)sink_write(
+        record, line, len, log->options->facility, end + sizeof(size));
 
     memcpy(end, &size, sizeof(size));
     log->len += sizeof(size) + size;

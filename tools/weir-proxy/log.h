@@ -1,6 +1,5 @@
 /*
- * The log: lines of all threads in one file, or at a syslog server or the
- * journal (sink.h).
+ * The log: lines of all threads in one file, or at a syslog server (sink.h).
  *
  * Each thread collects its lines and writes them in one piece, so that lines
  * do not mix, and writing costs little: when its memory is full, and at the
@@ -26,9 +25,9 @@ enum log_format {
 
 /* Of all threads. */
 struct log_options {
-    const char *path; /* NULL: no log */
-    struct sink sink; /* if it is no file */
-    int facility;     /* an index of sink_facilities */
+    const char *path;           /* NULL: no log */
+    struct weir_address server; /* of syslog; len 0: a file */
+    int facility;               /* an index of sink_facilities */
     enum log_format format;
     const char *names; /* of LOG_NAMES */
     int fd;            /* of log_open_place() */

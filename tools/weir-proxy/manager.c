@@ -29,13 +29,13 @@
 static int connect_to_path(void)
 {
     const char *path = getenv("NOTIFY_SOCKET");
-    struct sink sink = {.kind = SINK_NONE};
+    struct weir_address address;
 
     if (!path || path[0] != '/' ||
-        weir_address_parse_unix(path, &sink.address) < 0) {
+        weir_address_parse_unix(path, &address) < 0) {
         return -1;
     }
-    const int fd = sink_connect(&sink);
+    const int fd = sink_connect(&address);
     return fd < 0 ? -1 : fd;
 }
 

@@ -24,11 +24,6 @@ struct needs_at {
 
 /* ---- what may be needed ---- */
 
-static bool has_admin(const struct needs_at *at)
-{
-    return at->config->admin != NULL;
-}
-
 static bool has_log(const struct needs_at *at)
 {
     return at->config->log_path != NULL;
@@ -36,8 +31,7 @@ static bool has_log(const struct needs_at *at)
 
 static bool has_syslog(const struct needs_at *at)
 {
-    return has_log(at) && (strncmp(at->config->log_path, "syslog", 6) == 0 ||
-                           strcmp(at->config->log_path, "journal") == 0);
+    return has_log(at) && strncmp(at->config->log_path, "syslog", 6) == 0;
 }
 
 static bool has_client_limit(const struct needs_at *at)
@@ -152,9 +146,8 @@ static const struct {
     enum word_scope scope; /* of what the function reads */
     const char *text;      /* "DIRECTIVE needs ..." */
 } needs[NEED_COUNT] = {
-    [NEED_ADMIN] = {has_admin, SCOPE_PROGRAM, "admin = HOST:PORT"},
     [NEED_LOG] = {has_log, SCOPE_PROGRAM, "log = FILE"},
-    [NEED_SYSLOG] = {has_syslog, SCOPE_PROGRAM, "log = syslog or journal"},
+    [NEED_SYSLOG] = {has_syslog, SCOPE_PROGRAM, "log = syslog"},
     [NEED_CLIENT_LIMIT] = {has_client_limit, SCOPE_SERVICE,
                            "client-conns or client-rate"},
     [NEED_CERT] = {has_cert, SCOPE_SERVICE, "a certificate: cert = FILE"},

@@ -11,7 +11,6 @@
 
 enum need {
     NEED_NOTHING,
-    NEED_ADMIN,
     NEED_LOG,
     NEED_SYSLOG,
     NEED_CLIENT_LIMIT,

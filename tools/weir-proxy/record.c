@@ -507,26 +507,6 @@ size_t record_write_names(const struct record *record, const char *format,
     return finish(&line);
 }
 
-size_t record_write_fields(const struct record *record, const char *prefix,
-                           char *buf)
-{
-    struct line line = {.buf = buf};
-
-    for (size_t i = 0; i < FIELD_COUNT_ALL; i++) {
-        if (!has_field(record, &fields[i])) {
-            continue;
-        }
-        add(&line, "%s", prefix);
-        for (const char *at = fields[i].name; *at; at++) {
-            add(&line, "%c", *at == '_' ? '_' : *at - 'a' + 'A');
-        }
-        add(&line, "=");
-        add_field(&line, record, &fields[i], ' ');
-        add(&line, "\n");
-    }
-    return line.len;
-}
-
 void record_format_time(uint64_t time_ns, char *ret_text)
 {
     char buf[RECORD_TEXT_SIZE];

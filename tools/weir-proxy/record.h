@@ -113,9 +113,6 @@ size_t record_write_names(const struct record *record, const char *format,
                           char *buf);
 /* False: @ret_wrong is where the format is none. */
 bool record_check_names(const char *format, const char **ret_wrong);
-/* Lines of "NAME=VALUE", each name in capitals behind @prefix. */
-size_t record_write_fields(const struct record *record, const char *prefix,
-                           char *buf);
 
 /* The name of a field; NULL behind the last one. */
 const char *record_name_field(size_t index);

@@ -10,7 +10,6 @@
 #include "confine.h"
 #include "facts.h"
 #include "hashes.h"
-#include "posting.h"
 #include "states.h"
 #include "tools/common/key_log.h"
 
@@ -61,10 +60,7 @@ struct setup *setup_new(struct config *config, const struct setup *before,
     if (setup->clients) {
         setup->contexts = contexts_make(config, why);
     }
-    if (setup->contexts && config->admin_token) {
-        setup->token = posting_read_token(config->admin_token, why);
-    }
-    if (!setup->contexts || (config->admin_token && !setup->token)) {
+    if (!setup->contexts) {
         setup_unref(setup);
         return NULL;
     }
@@ -112,10 +108,6 @@ void setup_unref(struct setup *setup)
     free(setup->route_shared);
     free(setup->orders);
     free(setup->facts);
-    if (setup->token) {
-        explicit_bzero(setup->token, strlen(setup->token));
-        free(setup->token);
-    }
     free(setup);
 }
 
@@ -133,13 +125,13 @@ int setup_open_log(struct setup *setup, const struct setup *before)
     if (!log->path) {
         return 0;
     }
-    (void)!sink_read(log->path, &log->sink, why); /* it was read */
+    (void)!sink_read(log->path, &log->server, why); /* it was read */
     if (before && is_text(before->log.path, log->path)) {
         return 0;
     }
     /* All threads have duplicates of one descriptor. */
     log->fd = log_open_place(log);
-    return log->fd < 0 && log->sink.kind == SINK_NONE ? log->fd : 0;
+    return log->fd < 0 && log->server.len == 0 ? log->fd : 0;
 }
 
 bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why)

@@ -30,7 +30,6 @@ struct setup {
     struct places **places; /* of each listener's address */
     weir_upstreams_shared **route_shared; /* by each route's sets, in order */
     struct order **orders;                /* of each target, in order */
-    char *token; /* of commands by HTTP; NULL: there are none */
     char *facts; /* when it was made (facts.h); NULL: no memory */
 };
 

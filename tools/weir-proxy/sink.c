@@ -1,7 +1,7 @@
 /*
  * A header of RFC 5424 has the time of the line, which is that of the
- * connection's end, the host, the program and its process id. The journal's
- * native protocol is lines of NAME=VALUE; no value of a record has a newline.
+ * connection's end, the host, the program and its process id.
+ * The severity is always informational.
  */
 #include "sink.h"
 
@@ -13,17 +13,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SYSLOG_PATH  "/dev/log"
-#define JOURNAL_PATH "/run/systemd/journal/socket"
-#define UDP          "udp://"
-#define SEVERITY     6 /* informational */
+#define SYSLOG_PATH "/dev/log"
+#define UDP         "udp://"
+#define SEVERITY    6 /* informational */
 
 const char *const sink_facilities[] = {"daemon", "user",   "auth",   "local0",
                                        "local1", "local2", "local3", "local4",
                                        "local5", "local6", "local7", NULL};
 static const int facility_codes[] = {3, 1, 4, 16, 17, 18, 19, 20, 21, 22, 23};
 
-/* What is behind "NAME" or "NAME:"; NULL: it is another name. */
+/* Returns what follows "NAME" or "NAME:", @otherwise if nothing does, or NULL
+ * for another name. */
 static const char *find_rest(const char *text, const char *name,
                              const char *otherwise)
 {
@@ -37,45 +37,42 @@ static const char *find_rest(const char *text, const char *name,
                               : NULL;
 }
 
-bool sink_read(const char *text, struct sink *ret, char *why)
+bool sink_read(const char *text, struct weir_address *ret, char *why)
 {
-    const char *syslog = find_rest(text, "syslog", SYSLOG_PATH);
-    const char *journal = find_rest(text, "journal", JOURNAL_PATH);
-    const char *place = syslog ? syslog : journal;
-    const bool is_udp = syslog && strncmp(place, UDP, strlen(UDP)) == 0;
+    const char *place = find_rest(text, "syslog", SYSLOG_PATH);
 
-    *ret = (struct sink){.kind = syslog    ? SINK_SYSLOG
-                                 : journal ? SINK_JOURNAL
-                                           : SINK_NONE};
+    *ret = (struct weir_address){.len = 0};
     if (!place) {
-        return true;
+        return !find_rest(text, "journal", text) ||
+               option_refuse(why,
+                             "'%.100s' was removed; use -, as systemd sends "
+                             "standard output to the journal, or syslog",
+                             text);
     }
-    if (is_udp) {
-        return weir_address_parse_with_port(place + strlen(UDP),
-                                            &ret->address) == 0 ||
+    if (strncmp(place, UDP, strlen(UDP)) == 0) {
+        return weir_address_parse_with_port(place + strlen(UDP), ret) == 0 ||
                option_refuse(why,
                              "'%.100s' is not an address such as "
                              "syslog:udp://127.0.0.1:514",
                              text);
     }
     return ((place[0] == '/' || place[0] == '@') &&
-            weir_address_parse_unix(place, &ret->address) == 0) ||
+            weir_address_parse_unix(place, ret) == 0) ||
            option_refuse(why,
-                         "'%.100s' is not %s:PATH with the path of a Unix "
-                         "socket%s",
-                         text, syslog ? "syslog" : "journal",
-                         syslog ? ", or syslog:udp://HOST:PORT" : "");
+                         "'%.100s' is not syslog:PATH with the path of a Unix "
+                         "socket, or syslog:udp://HOST:PORT",
+                         text);
 }
 
-int sink_connect(const struct sink *sink)
+int sink_connect(const struct weir_address *address)
 {
-    const int fd = socket(sink->address.storage.any.sa_family,
+    const int fd = socket(address->storage.any.sa_family,
                           SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0) {
         return -errno;
     }
-    if (connect(fd, &sink->address.storage.any, sink->address.len) < 0) {
+    if (connect(fd, &address->storage.any, address->len) < 0) {
         const int err = -errno;
         close(fd);
         return err;
@@ -99,20 +96,11 @@ static size_t write_head(const struct record *record, int facility, char *buf,
                             (long)getpid());
 }
 
-size_t sink_write(const struct sink *sink, const struct record *record,
-                  const char *line, size_t len, int facility, char *buf)
+size_t sink_write(const struct record *record, const char *line, size_t len,
+                  int facility, char *buf)
 {
-    size_t size;
+    const size_t size = write_head(record, facility, buf, SINK_SIZE);
 
-    if (sink->kind == SINK_SYSLOG) {
-        size = write_head(record, facility, buf, SINK_SIZE);
-        memcpy(buf + size, line, len - 1);
-        return size + len - 1;
-    }
-    size = (size_t)snprintf(buf, SINK_SIZE,
-                            "PRIORITY=%d\nSYSLOG_FACILITY=%d\n"
-                            "SYSLOG_IDENTIFIER=weir-proxy\nMESSAGE=",
-                            SEVERITY, facility_codes[facility]);
-    memcpy(buf + size, line, len);
-    return size + len + record_write_fields(record, "WEIR_", buf + size + len);
+    memcpy(buf + size, line, len - 1);
+    return size + len - 1;
 }

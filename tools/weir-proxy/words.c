@@ -75,12 +75,9 @@ static const struct option rows[] = {
      "read these files in its place; in a file they are those of its folder",
      .repeats = true, .says_where = true, .scope = SCOPE_PROGRAM,
      .read = words_read_include},
-    {"admin-token", 0, "FILE",
-     "take commands there, too, from who has the token of this file",
-     .read = words_set_text, AT_PROGRAM(admin_token), .need = NEED_ADMIN},
     {"log", 0, "FILE",
-     "a line for each connection; - is standard output, syslog, syslog:PATH, "
-     "syslog:udp://HOST:PORT and journal are no files",
+     "a line for each connection; - is standard output, syslog, syslog:PATH "
+     "and syslog:udp://HOST:PORT are no files",
      .read = words_say_log, AT_PROGRAM(log_path)},
     {"log-format", 0, "FORMAT",
      "text, json, or names of its fields, as '{client} {reason}' (text)",
@@ -511,6 +508,16 @@ static bool read_word(void *options, const char *text, char *why)
     return option_read(&words, config, option, text, why);
 }
 
+/* Directives that were removed, for as long as people may write them. */
+static const char *find_gone(const char *name, size_t len)
+{
+    static const char token[] = "admin-token";
+
+    return len == sizeof(token) - 1 && memcmp(name, token, len) == 0
+               ? "ctl for commands, over a Unix socket"
+               : NULL;
+}
+
 const struct option_set words = {
     .command = "weir-proxy",
     .head =
@@ -540,6 +547,7 @@ const struct option_set words = {
         "connections.\n",
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
+    .gone = find_gone,
     .owner = words_owner,
     .word = read_word,
     .begin = begin,
@@ -567,6 +575,10 @@ bool words_say(struct config *config, const char *name, const char *value,
                   needs_note(config, word, value)) ||
                  option_refuse(reason, "no memory"))) ||
                option_refuse(why, "%s: %.400s", word->name, reason);
+    }
+    const char *instead = find_gone(name, strlen(name));
+    if (instead) {
+        return option_refuse(why, "'%s' was removed; use %s", name, instead);
     }
     const char *like = option_suggest(&words, name);
     if (like && !words_find(like)) {

@@ -744,9 +744,9 @@ bool words_say_memory_limit(void *options, const struct option *word,
 bool words_say_log(void *options, const struct option *word, const char *value,
                    char *why)
 {
-    struct sink sink;
+    struct weir_address server;
 
-    return sink_read(value, &sink, why) &&
+    return sink_read(value, &server, why) &&
            words_set_text(options, word, value, why);
 }
 
