@@ -52,7 +52,7 @@ def room_of(name):
     if top == "include" and inner == "guide":
         return "include/guide", "lines"
     if top == "tools":
-        return room_of_tool(inner, last, is_code)
+        return room_of_tool(folders, inner, last, is_code)
     if top in ("", "lib", "uring", "include") and (
             last in ("meson.build", "meson_options.txt") or last.endswith(".in")):
         return "build files", "lines"
@@ -65,9 +65,9 @@ def room_of(name):
     return None, None
 
 
-def room_of_tool(folder, last, is_code):
+def room_of_tool(folders, folder, last, is_code):
     if is_code and folder:
-        return f"tools/{folder}", "statements"
+        return "/".join(folders[:3 if folder == "weir-load" else 2]), "statements"
     if folder == "man":
         return "tools/man", "lines"
     if folder == "weir-load":

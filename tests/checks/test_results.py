@@ -1,6 +1,5 @@
-"""The script of weir-load (tools/weir-load/results.py): its statistics against published tables and
-made-up runs whose truth is known, its search against servers with a limit, and what it makes of
-results, by tables.
+"""The script of weir-load: its statistics against published tables and made-up runs whose truth
+is known, its search against servers with a limit, and what it makes of results, by tables.
 
 Usage: test_results.py SOURCE
 """
@@ -18,7 +17,8 @@ import unittest
 
 SOURCE = pathlib.Path(sys.argv.pop(1)).resolve()
 sys.dont_write_bytecode = True
-SPEC = importlib.util.spec_from_file_location("results", SOURCE / "tools/weir-load/results.py")
+SPEC = importlib.util.spec_from_file_location(
+    "results", SOURCE / "tools/weir-load/analysis/results.py")
 results = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(results)
 for member, value in vars(sys.modules["weir_load_saved"]).items():

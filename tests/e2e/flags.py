@@ -659,7 +659,7 @@ def test_each_field_of_an_option_is_read_somewhere():
     those of TLS all at once."""
     folder = pathlib.Path(manual.TOOLS, "weir-load")
     text = {path.name: path.read_text(encoding="utf-8")
-            for path in folder.glob("*.c")}
+            for path in folder.rglob("*.c")}
     fields = re.findall(r"\b(?:AT|TEXT|SWITCH|NUMBER|CHOICE|EITHER)\("
                         r"(?:[^()]*,\s*)?([\w.]+)\)",
                         text.pop("options_rows.c"))

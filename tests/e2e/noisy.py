@@ -37,7 +37,7 @@ FAST, SLOW = ("--delay", "5ms"), "5500us"
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECORDED = os.path.join(HERE, "noisy.json")
 SPEC = importlib.util.spec_from_file_location(
-    "results", os.path.join(HERE, "../../tools/weir-load/results.py"))
+    "results", os.path.join(HERE, "../../tools/weir-load/analysis/results.py"))
 results = importlib.util.module_from_spec(SPEC)
 sys.dont_write_bytecode = True
 SPEC.loader.exec_module(results)

@@ -46,7 +46,7 @@ def test_the_manual_or_the_schema_tells_of_every_member_of_a_result():
         equal(member[-1] in named or "description" in about, True,
               f"section JSON of tools/man/weir-load.1 names "
               f"{'.'.join(member)}, or the schema describes it, for a count "
-              f"by the ABOUT of its row in tools/weir-load/fields.c")
+              f"by the ABOUT of its row in tools/weir-load/result/fields.c")
 
 
 # What a result may lack: results of earlier versions, or those merged from
@@ -61,7 +61,7 @@ def test_the_schema_demands_every_member_that_it_names():
             continue # it names a few of all options
         lacks = set(part["properties"]) ^ set(part.get("required", ()))
         equal(lacks - OPTIONAL, set(), f"members of {path} of "
-              "tools/weir-load/result.schema.json.in that are 'optional', and "
+              "tools/weir-load/result/result.schema.json.in that are 'optional', and "
               "not among OPTIONAL here")
         equal(part.get("additionalProperties"), False, f"{path}: others")
 
@@ -89,7 +89,7 @@ SOURCE = HERE / "../../tools/weir-load"
 def text_of(*folders, without=()):
     """All of the sources in some folders."""
     return "".join(path.read_text(encoding="utf-8") for folder in folders
-                   for path in sorted(folder.iterdir())
+                   for path in sorted(folder.rglob("*"))
                    if path.suffix in (".py", ".c") and
                    path.name not in without)
 
@@ -97,7 +97,7 @@ def text_of(*folders, without=()):
 def test_each_count_of_a_result_is_counted_and_tested():
     """By its member elsewhere than in its row, and by a word of a test."""
     rows = re.findall(r"^    (?!FIELD|PART|TIMES)[A-Z]+\((\"?)(\w+)\"?(?:, (\w+)[,)])?",
-                      (SOURCE / "fields.c").read_text(encoding="utf-8"), re.M)
+                      (SOURCE / "result/fields.c").read_text(encoding="utf-8"), re.M)
     equal(len(rows) > 50, True, f"rows: {rows}")
     program = text_of(SOURCE, without=("fields.c",))
     tests = text_of(HERE, HERE / "../unit", HERE / "../trace")
@@ -111,7 +111,7 @@ def test_each_count_of_a_result_is_counted_and_tested():
 
 def test_each_error_of_weir_load_is_met_by_a_test():
     codes = re.findall(r"X\(([A-Z_]+), \"[a-z][^\"]* [^\"]*\"\)",
-                       (SOURCE / "errors.h").read_text(encoding="utf-8"))
+                       (SOURCE / "measure/errors.h").read_text(encoding="utf-8"))
     equal(len(codes) > 8, True, f"codes: {codes}")
     tests = text_of(HERE, HERE / "../unit")
     for code in codes:

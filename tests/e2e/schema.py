@@ -14,7 +14,7 @@ except ImportError:
 
 # What the build makes it by.
 _SPEC = importlib.util.spec_from_file_location("made", os.path.join(
-    os.path.dirname(__file__), "../../tools/weir-load/schema.py"))
+    os.path.dirname(__file__), "../../tools/weir-load/result/schema.py"))
 made = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(made)
 

@@ -8,7 +8,7 @@
  *
  * It begins with seeds of its own.
  */
-#include "tools/weir-load/capture.h"
+#include "tools/weir-load/request/capture.h"
 #include "tests/fuzz/check.h"
 
 #include <stdlib.h>

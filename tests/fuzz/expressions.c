@@ -8,15 +8,15 @@
  *     ninja tests/fuzz/fuzz-expressions
  *     tests/fuzz/fuzz-expressions CORPUS
  */
-#include "tools/weir-load/http_request.h"
-#include "tools/weir-load/mix.h"
-#include "tools/weir-load/script.h"
-#include "tools/weir-load/serve_http.h"
-#include "tools/weir-load/serve_pace.h"
-#include "tools/weir-load/sizes.h"
-#include "tools/weir-load/template.h"
-#include "tools/weir-load/url.h"
-#include "tools/weir-load/urls.h"
+#include "tools/weir-load/request/http_request.h"
+#include "tools/weir-load/request/mix.h"
+#include "tools/weir-load/request/script.h"
+#include "tools/weir-load/request/sizes.h"
+#include "tools/weir-load/request/template.h"
+#include "tools/weir-load/request/urls.h"
+#include "tools/weir-load/serve/serve_http.h"
+#include "tools/weir-load/serve/serve_pace.h"
+#include "tools/weir-load/target/url.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -14,9 +14,9 @@
  */
 #include "tests/fuzz/check.h"
 #include "tests/fuzz/h2_transport.h"
-#include "tools/weir-load/conn.h"
-#include "tools/weir-load/conn_preamble.h"
-#include "tools/weir-load/h2_conn.h"
+#include "tools/weir-load/conn/conn.h"
+#include "tools/weir-load/conn/conn_preamble.h"
+#include "tools/weir-load/http2/h2_conn.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
  *     ninja tests/fuzz/fuzz-http-response
  *     tests/fuzz/fuzz-http-response CORPUS
  */
-#include "tools/weir-load/http_response.h"
+#include "tools/weir-load/http1/http_response.h"
 #include "tests/fuzz/check.h"
 
 #include <stdlib.h>

@@ -10,9 +10,9 @@
  *     ninja tests/fuzz/fuzz-resp
  *     tests/fuzz/fuzz-resp CORPUS
  */
-#include "tools/weir-load/resp.h"
+#include "tools/weir-load/redis/resp.h"
 #include "tests/fuzz/check.h"
-#include "tools/weir-load/redis_command.h"
+#include "tools/weir-load/request/redis_command.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  *     ninja tests/fuzz/fuzz-slo
  *     tests/fuzz/fuzz-slo CORPUS
  */
-#include "tools/weir-load/slo.h"
+#include "tools/weir-load/measure/slo.h"
 #include "tests/fuzz/check.h"
 
 #include <stdlib.h>

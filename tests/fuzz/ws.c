@@ -11,8 +11,8 @@
  *     tests/fuzz/fuzz-ws CORPUS
  */
 #include "tests/fuzz/check.h"
-#include "tools/weir-load/ws_frame.h"
-#include "tools/weir-load/ws_handshake.h"
+#include "tools/weir-load/websocket/ws_frame.h"
+#include "tools/weir-load/websocket/ws_handshake.h"
 
 #include <string.h>
 

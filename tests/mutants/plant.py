@@ -40,9 +40,9 @@ FOLDERS = ("lib", "uring", "tools")
 WEIR_LOAD = "weir-load-arithmetic"
 LISTS = {WEIR_LOAD: ("tools/common/units.c", "tools/load/histogram.c", *(
     f"tools/weir-load/{name}.c" for name in (
-        "gather", "hdr", "hgrm", "lateness", "pacing", "record", "schedule", "schedule_parse",
-        "sharing", "sizes", "slo", "slowing", "track",
-        "verdict")))}
+        "measure/hdr", "measure/hgrm", "measure/record", "measure/sharing", "measure/slo",
+        "measure/track", "request/sizes", "result/lateness", "result/slowing", "result/verdict",
+        "run/gather", "run/pacing", "schedule/schedule", "schedule/schedule_parse")))}
 # From where faults are drawn unless rooms are named.
 ALL = ("lib", "uring", WEIR_LOAD)
 OTHER = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==",

@@ -4,7 +4,7 @@
  *
  * Names are of the whole program, so that each test adds its own.
  */
-#include "tools/weir-load/capture.c"
+#include "tools/weir-load/request/capture.c"
 
 #include "tests/unit.h"
 

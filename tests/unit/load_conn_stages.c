@@ -3,9 +3,9 @@
  * at each time, and the shares of threads and parts, whose sum is that number
  * whatever the blocks are. Random tests print their seed and take it.
  */
-#include "tools/weir-load/conn_stages.c"
+#include "tools/weir-load/schedule/conn_stages.c"
 
-#include "tools/weir-load/part.h"
+#include "tools/weir-load/schedule/part.h"
 
 #include "random.h"
 

@@ -4,7 +4,7 @@
  *
  * Random fields are written with quotes and compared with what is read.
  */
-#include "tools/weir-load/data.c"
+#include "tools/weir-load/request/data.c"
 
 #include "tests/unit.h"
 #include "tests/unit/random.h"

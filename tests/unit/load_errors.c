@@ -3,7 +3,7 @@
  * what finds no room is still counted. Every code that weir-load makes up
  * itself has a name and a text.
  */
-#include "tools/weir-load/errors.c"
+#include "tools/weir-load/measure/errors.c"
 
 #include "tests/unit.h"
 

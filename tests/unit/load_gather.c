@@ -4,7 +4,7 @@
  * seen.
  */
 #define UNIT_RUN with_threads
-#include "tools/weir-load/gather.c"
+#include "tools/weir-load/run/gather.c"
 
 #include "tests/unit.h"
 

@@ -5,7 +5,7 @@
  *
  * With AddressSanitizer nothing is kept, so that blocks are only counted there.
  */
-#include "tools/weir-load/h2_memory.c"
+#include "tools/weir-load/http2/h2_memory.c"
 
 #include "tests/unit.h"
 

@@ -4,7 +4,7 @@
  *
  * Each byte is tried at each place of names and values, beside the RFC's table.
  */
-#include "tools/weir-load/h2_message.c"
+#include "tools/weir-load/http2/h2_message.c"
 
 #include "tests/unit.h"
 

@@ -3,7 +3,7 @@
  * letters. What other libraries and the script make of these texts is tested
  * end to end.
  */
-#include "tools/weir-load/hdr.c"
+#include "tools/weir-load/measure/hdr.c"
 
 #include "tests/unit/random.h"
 

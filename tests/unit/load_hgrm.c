@@ -3,7 +3,7 @@
  * What HdrHistogram's own library makes of them is tested end to end, where
  * there is one.
  */
-#include "tools/weir-load/hgrm.c"
+#include "tools/weir-load/measure/hgrm.c"
 
 #include "tests/unit.h"
 

@@ -4,7 +4,7 @@
  *
  * A body in chunks is put together again by the test.
  */
-#include "tools/weir-load/http_request.c"
+#include "tools/weir-load/request/http_request.c"
 
 #include "tests/unit.h"
 

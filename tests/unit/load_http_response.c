@@ -4,7 +4,7 @@
  * before. Each answer of the tables is read whole, byte by byte, and cut at
  * every place.
  */
-#include "tools/weir-load/http_response.c"
+#include "tools/weir-load/http1/http_response.c"
 
 #include "tests/unit.h"
 

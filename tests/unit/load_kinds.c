@@ -5,7 +5,7 @@
  * Lines are made by hand.
  */
 #define UNIT_RUN with_kinds
-#include "tools/weir-load/kinds.c"
+#include "tools/weir-load/measure/kinds.c"
 
 #include "tests/unit.h"
 

@@ -4,8 +4,8 @@
  * and what becomes of it. No run is made; the results are values.
  */
 #define UNIT_RUN with_good
-#include "tools/weir-load/exits.h"
-#include "tools/weir-load/verdict.c"
+#include "tools/weir-load/base/exits.h"
+#include "tools/weir-load/result/verdict.c"
 
 #include "tests/unit.h"
 

@@ -4,7 +4,7 @@
  *
  * Files are not read here, but for bodies that are none.
  */
-#include "tools/weir-load/mix.c"
+#include "tools/weir-load/request/mix.c"
 
 #include "tests/unit.h"
 

@@ -3,7 +3,7 @@
  * the end of each period, and a rate whose fractions add up. Times are numbers;
  * a random test holds the freezes and the order.
  */
-#include "tools/weir-load/serve_pace.c"
+#include "tools/weir-load/serve/serve_pace.c"
 
 #include "random.h"
 

@@ -4,7 +4,7 @@
  * late it is, and what is dropped.
  */
 #define UNIT_RUN with_pacing
-#include "tools/weir-load/pacing.c"
+#include "tools/weir-load/run/pacing.c"
 
 #include "tools/common/clock.h"
 

@@ -4,7 +4,7 @@
  *
  * What parts send is tested end to end.
  */
-#include "tools/weir-load/part.c"
+#include "tools/weir-load/schedule/part.c"
 
 #include "tests/unit.h"
 

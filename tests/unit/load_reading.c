@@ -4,7 +4,7 @@
  * memory is in the place of the kernel's count of waits.
  */
 #define UNIT_RUN with_reading
-#include "tools/weir-load/reading.c"
+#include "tools/weir-load/conn/reading.c"
 
 #include "tests/unit.h"
 

@@ -4,9 +4,9 @@
  *
  * Nothing is connected.
  */
-#include "tools/weir-load/redis_command.c"
-#include "tools/weir-load/redis_errors.h"
-#include "tools/weir-load/redis_url.h"
+#include "tools/weir-load/measure/redis_errors.h"
+#include "tools/weir-load/request/redis_command.c"
+#include "tools/weir-load/target/redis_url.h"
 
 #include "tools/common/option.h"
 

@@ -4,7 +4,7 @@
  *
  * The threads race for real; how far the one is ahead is left to them.
  */
-#include "tools/weir-load/request_log.c"
+#include "tools/weir-load/measure/request_log.c"
 
 #include "tests/unit.h"
 

@@ -3,7 +3,7 @@
  * is, and what is refused. Random replies, made with their ends, are read in
  * random pieces.
  */
-#include "tools/weir-load/resp.c"
+#include "tools/weir-load/redis/resp.c"
 
 #include "random.h"
 

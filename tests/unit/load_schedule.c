@@ -4,9 +4,9 @@
  * their deviation, threads share a schedule without a gap, and stages end where
  * their integral says. Random tests print their seed and take it.
  */
-#include "tools/weir-load/schedule.c"
+#include "tools/weir-load/schedule/schedule.c"
 
-#include "tools/weir-load/schedule_parse.c"
+#include "tools/weir-load/schedule/schedule_parse.c"
 
 #include "random.h"
 

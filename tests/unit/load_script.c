@@ -3,7 +3,7 @@
  * escapes, and reading that does not depend on how the bytes are cut. Random
  * delimiters are compared with a search that keeps all bytes.
  */
-#include "tools/weir-load/script.c"
+#include "tools/weir-load/request/script.c"
 
 #include "random.h"
 

@@ -4,7 +4,7 @@
  *
  * The functions of connections are not called here.
  */
-#include "tools/weir-load/serve_http.c"
+#include "tools/weir-load/serve/serve_http.c"
 
 #include "tests/unit.h"
 

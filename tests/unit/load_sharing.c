@@ -3,9 +3,9 @@
  * between them, and what becomes of a run by it. All figures are made by hand;
  * nothing is read from this machine but the length of its ticks.
  */
-#include "tools/weir-load/exits.h"
-#include "tools/weir-load/sharing.c"
-#include "tools/weir-load/verdict.c"
+#include "tools/weir-load/base/exits.h"
+#include "tools/weir-load/measure/sharing.c"
+#include "tools/weir-load/result/verdict.c"
 
 #include "tests/unit.h"
 

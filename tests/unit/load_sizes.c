@@ -3,7 +3,7 @@
  * distribution has its bounds and its mean, and that a random number always
  * means the same size. Random tests print their seed and take it.
  */
-#include "tools/weir-load/sizes.c"
+#include "tools/weir-load/request/sizes.c"
 
 #include "random.h"
 #include "tools/load/payload.h"

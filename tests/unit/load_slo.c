@@ -5,7 +5,7 @@
  * No run is made; the facts are values.
  */
 #define UNIT_RUN with_facts
-#include "tools/weir-load/slo.c"
+#include "tools/weir-load/measure/slo.c"
 
 #include "tests/unit.h"
 

@@ -3,7 +3,7 @@
  * answers, many, a stall, a slow begin, and intervals that do not fit the
  * parts. How often a steady server is called slower by chance is counted.
  */
-#include "tools/weir-load/slowing.c"
+#include "tools/weir-load/result/slowing.c"
 
 #include "tests/unit/random.h"
 

@@ -4,7 +4,7 @@
  *
  * sh cuts all of these lines in the same way.
  */
-#include "tools/weir-load/split.c"
+#include "tools/weir-load/analysis/split.c"
 
 #include "tests/unit.h"
 

@@ -4,7 +4,7 @@
  *
  * Rendered text is compared as a whole; files are temporary ones.
  */
-#include "tools/weir-load/template.c"
+#include "tools/weir-load/request/template.c"
 
 #include "tests/unit.h"
 

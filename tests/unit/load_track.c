@@ -3,7 +3,7 @@
  * by number alone. No socket is opened; times are numbers. A random test
  * compares it with a model.
  */
-#include "tools/weir-load/track.c"
+#include "tools/weir-load/measure/track.c"
 
 #include "random.h"
 

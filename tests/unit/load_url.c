@@ -4,7 +4,7 @@
  *
  * Nothing is resolved here.
  */
-#include "tools/weir-load/url.c"
+#include "tools/weir-load/target/url.c"
 
 #include "tests/unit.h"
 

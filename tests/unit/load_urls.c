@@ -4,7 +4,7 @@
  *
  * A file is a text in memory, but for one that cannot be read.
  */
-#include "tools/weir-load/urls.c"
+#include "tools/weir-load/request/urls.c"
 
 #include "tests/unit.h"
 

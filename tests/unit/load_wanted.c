@@ -5,7 +5,7 @@
  *
  * Each piece is overwritten when the reader was told that it will be.
  */
-#include "tools/weir-load/wanted.c"
+#include "tools/weir-load/http1/wanted.c"
 
 #include "tests/unit.h"
 

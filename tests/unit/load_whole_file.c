@@ -18,7 +18,7 @@ static int take_or_fail(const char *from, const char *to)
 }
 
 #define rename take_or_fail
-#include "tools/weir-load/whole_file.c"
+#include "tools/weir-load/output/whole_file.c"
 #undef rename
 
 #include "tests/unit.h"

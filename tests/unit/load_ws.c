@@ -3,8 +3,8 @@
  * and the handshake with the key of RFC 6455. Random messages in random
  * fragments with control frames between them come out as they went in.
  */
-#include "tools/weir-load/ws_frame.c"
-#include "tools/weir-load/ws_handshake.h"
+#include "tools/weir-load/websocket/ws_frame.c"
+#include "tools/weir-load/websocket/ws_handshake.h"
 
 #include "random.h"
 

@@ -4,18 +4,18 @@
  * This file only finds out which of its subcommands is meant; `run` is the
  * one that need not be written. See weir-load(1).
  */
-#include "analysis.h"
-#include "exits.h"
-#include "grammar.h"
-#include "options_rows.h"
-#include "run.h"
-#include "secret_words.h"
-#include "serve.h"
-#include "serve_options.h"
 #include "tools/common/completion.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/version.h"
+#include "tools/weir-load/analysis/analysis.h"
+#include "tools/weir-load/base/exits.h"
+#include "tools/weir-load/command/options_rows.h"
+#include "tools/weir-load/command/secret_words.h"
+#include "tools/weir-load/foreign/grammar.h"
+#include "tools/weir-load/run/run.h"
+#include "tools/weir-load/serve/serve.h"
+#include "tools/weir-load/serve/serve_options.h"
 
 #include "weir/error.h"
 #include "weir/inspect.h"

@@ -1,0 +1,702 @@
+/*
+ * The script gets each option by its long name, the initial values first, and
+ * reads the values again. What is checked here are their forms, so that every
+ * mistake of a line is told at once and in the same words as those of a run.
+ */
+#include "analysis.h"
+
+#include "split.h"
+#include "tools/common/console.h"
+#include "tools/weir-load/base/exits.h"
+#include "tools/weir-load/base/gone.h"
+#include "tools/weir-load/command/options_rows.h"
+#include "tools/weir-load/command/secret_words.h"
+#include "tools/weir-load/measure/slo.h"
+#include "tools/weir-load/options/publish_paths.h"
+#include "tools/weir-load/output/results.h"
+#include "tools/weir-load/target/redis_url.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS_MAX 512U
+#define OWN_MAX   64U
+
+/* Room for the flags and the target of a side. */
+#define NAME_SIZE 512U
+
+#define SECOND    UINT64_C(1000000000)
+#define RATE_MAX  UINT64_C(1000000000)
+#define PAIRS_MAX 200U
+
+struct words {
+    size_t count;
+    const char *list[WORDS_MAX];
+};
+
+/* A side of ab. */
+struct side {
+    struct split flags; /* of --a-flags or --b-flags */
+    struct option_list passed;
+    char name[NAME_SIZE];
+    struct words words; /* of a run */
+};
+
+struct analysis {
+    /* A value, once it was checked. */
+    union {
+        uint64_t number;
+        double share;
+        int choice;
+        bool is_on;
+        const char *text;
+        struct publish_paths paths;
+    } value;
+    /* The options of the command, in their order. */
+    size_t own_count;
+    struct {
+        const struct option *option;
+        const char *value;
+    } own[OWN_MAX];
+    /* Flags of runs, then targets; or files. */
+    struct words words;
+    struct option_list passed;
+    size_t target_count;
+    struct side sides[2];
+};
+
+/* ---- what reads words ---- */
+
+static bool append(struct words *words, const char *word)
+{
+    if (words->count == WORDS_MAX) {
+        say("more than %u words", WORDS_MAX);
+        return false;
+    }
+    words->list[words->count++] = word;
+    return true;
+}
+
+static bool append_list(struct words *words, const char *const *list,
+                        size_t count)
+{
+    bool is_good = true;
+
+    for (size_t i = 0; i < count && is_good; i++) {
+        is_good = append(words, list[i]);
+    }
+    return is_good;
+}
+
+static bool take_word(void *options, const char *text, char *why)
+{
+    struct words *words = &((struct analysis *)options)->words;
+
+    if (words->count == WORDS_MAX) {
+        return option_refuse(why, "more than %u words", WORDS_MAX);
+    }
+    words->list[words->count++] = text;
+    return true;
+}
+
+static bool take_target(void *options, const char *text, char *why)
+{
+    ((struct analysis *)options)->target_count++;
+    return take_word(options, text, why);
+}
+
+static bool pass(void *options, const struct option *option, const char *word,
+                 char *why)
+{
+    struct option_list *passed = &((struct analysis *)options)->passed;
+
+    if (!option_is_given(passed, option->name)) {
+        passed->list[passed->count++] = option;
+    }
+    return take_word(options, word, why);
+}
+
+/* Keeps an option for the script. */
+static bool keep(void *options, const struct option *option, const char *value,
+                 char *why)
+{
+    struct analysis *self = options;
+
+    if (self->own_count == OWN_MAX) {
+        return option_refuse(why, "more than %u options", OWN_MAX);
+    }
+    self->own[self->own_count].option = option;
+    self->own[self->own_count++].value = value;
+    return true;
+}
+
+/* The last value of an option, or NULL. */
+static const char *find_own(const struct analysis *self, const char *name)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < self->own_count; i++) {
+        if (strcmp(self->own[i].option->name, name) == 0) {
+            value = self->own[i].value ? self->own[i].value : "-";
+        }
+    }
+    return value;
+}
+
+static bool read_json(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    (void)options;
+    (void)option;
+    return !value || *value || option_refuse(why, "'' is not a file name");
+}
+
+static bool read_slo(void *options, const struct option *option,
+                     const char *value, char *why)
+{
+    struct slo_error error;
+    struct slo slo;
+
+    (void)options;
+    (void)option;
+    return slo_parse(value, &slo, &error) == 0 ||
+           option_refuse(why, "'%.200s', at character %zu: %s", value,
+                         error.position, error.why);
+}
+
+/* Lists that the script reads, as it knows what they are for. */
+static bool read_list(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    (void)options;
+    (void)option;
+    return *value || option_refuse(why, "'' is empty");
+}
+
+/* Says why there is a least number of pairs. */
+static bool read_runs(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    if (option_read_plain(&ab_set, options, option, value, why)) {
+        return true;
+    }
+    if (strstr(why, "out of range")) {
+        const size_t len = strlen(why);
+        snprintf(why + len, OPTION_WHY_SIZE - len,
+                 "; fewer than 6 pairs have no 95 %% interval: write --runs 6");
+    }
+    return false;
+}
+
+/* The flags of a side, which are read again when all are there. */
+static bool read_flags(void *options, const struct option *option,
+                       const char *value, char *why)
+{
+    struct analysis *self = options;
+
+    return split_text(value, &self->sides[option->name[0] == 'b'].flags, why);
+}
+
+/* An option that was removed, and would be taken for another one. */
+static bool refuse_gone(void *options, const struct option *option,
+                        const char *value, char *why)
+{
+    (void)options;
+    (void)value;
+    return option_refuse(why, "it was removed; use %s",
+                         gone_find(option->name, strlen(option->name)));
+}
+
+/* ---- the rows ---- */
+
+#define VALUE(kind_, member)                                                   \
+    .kind = kind_, .offset = offsetof(struct analysis, value.member)
+#define ROW_JSON(value_, text)                                                 \
+    {                                                                          \
+        "json", 'j', value_, text, .read = read_json                           \
+    }
+#define ROW_SAVE                                                               \
+    {                                                                          \
+        "save", 0, "DIR", "write each run's result into this directory",       \
+            VALUE(OPTION_TEXT, text)                                           \
+    }
+#define ROW_SLO(text)                                                          \
+    {                                                                          \
+        "slo", 0, "EXPR", text, .read = read_slo                               \
+    }
+
+static const char *const metrics[] = {"rate",  "p50",  "p90",      "p99",
+                                      "p99.9", "mean", "cpu-rate", NULL};
+
+/* The rows of ab and compare. */
+#define COMPARISON_ROWS(force_text, undecided_value, undecided_text)           \
+    {"margin",                                                                 \
+     0,                                                                        \
+     "P%",                                                                     \
+     "changes up to this are none",                                            \
+     .least = 1,                                                               \
+     .most = 1000000,                                                          \
+     .initial = "5%",                                                          \
+     VALUE(OPTION_SHARE, share)},                                              \
+        {"metric",                                                             \
+         0,                                                                    \
+         "NAME",                                                               \
+         "what decides: rate, p50, p90, p99, p99.9, mean or cpu-rate, the "    \
+         "rate for a second of client CPU",                                    \
+         .choices = metrics,                                                   \
+         .initial = "p50",                                                     \
+         VALUE(OPTION_CHOICE, choice)},                                        \
+        {"force", 0, NULL, force_text, VALUE(OPTION_SWITCH, is_on)},           \
+        {"undecided", 0, undecided_value, undecided_text, .read = read_list},  \
+        PUBLISH_ROWS(analysis, value.paths)
+
+static const struct option ab_rows[] = {
+    {"runs", 0, "N", "pairs of runs", .least = 6, .most = PAIRS_MAX,
+     .initial = "20", .read = read_runs, VALUE(OPTION_COUNT, number)},
+    {"a-flags", 0, "'FLAGS'", "flags of run for A alone, as '-p 4 -H \"X: 1\"'",
+     .read = read_flags},
+    {"b-flags", 0, "'FLAGS'", "flags of run for B alone", .read = read_flags},
+    COMPARISON_ROWS("go on after runs that failed; runs have it, too",
+                    "pass|fail|until=T",
+                    "what \"cannot tell\" ends with: 0 or 5 (fail); until=5m "
+                    "makes more pairs before, until=5m,pass ends with 0 then"),
+    ROW_SAVE,
+    ROW_JSON("[=FILE]", "the comparison as JSON"),
+    {"seed", 0, "N", .read = refuse_gone},
+    OPTION_ROW_HELP,
+};
+
+/* Behind the name of each command that the script does. */
+#define NEEDS_PYTHON "Needs Python 3 (the package python3).\n"
+
+#define SET(name_, rows_, ...)                                                 \
+    .command = "weir-load " name_, .rows = rows_,                              \
+    .count = sizeof(rows_) / sizeof((rows_)[0]), .begin = keep, __VA_ARGS__
+
+const struct option_set ab_set = {
+    SET("ab", ab_rows, .passed = &options_set, .pass = pass,
+        .word = take_target),
+    .head =
+        "Usage: weir-load ab [FLAGS] [FLAGS OF RUN] A [B]\n"
+        "\n"
+        "Loads the targets A and B in turn, in pairs of short runs, and says\n"
+        "whether B does better, worse or the same. Flags of `weir-load run` "
+        "hold\n"
+        "for both, and --a-flags and --b-flags for one; with these one target "
+        "does for\n"
+        "both. A run takes 1s after a warm-up of 200ms unless they say "
+        "otherwise.\n" NEEDS_PYTHON "\n"
+        "Example: weir-load ab -c 20 tcp://127.0.0.1:7000 "
+        "tcp://127.0.0.1:7001\n"
+        "         weir-load ab -c 20 --b-flags '-p 4' tcp://127.0.0.1:7000\n"
+        "\n",
+    .tail = "Exit codes: 0 no difference or better, 99 worse, 5 cannot tell; 2 "
+            "usage,\n"
+            "3 or 4 a run failed, 130 interrupted.\n",
+};
+
+static const struct option compare_rows[] = {
+    COMPARISON_ROWS("compare runs that did not do the same, or failed",
+                    "pass|fail",
+                    "what \"cannot tell\" ends with: 0 or 5 (fail)"),
+    ROW_JSON("[=FILE]", "the comparison as JSON"),
+    OPTION_ROW_HELP,
+};
+
+const struct option_set compare_set = {
+    SET("compare", compare_rows, .has_sides = true, .word = take_word),
+    .head = "Usage: weir-load compare [FLAGS] A.json... -- B.json...\n"
+            "\n"
+            "Compares runs that were saved with --json: did B do better than "
+            "A, worse,\n"
+            "or the same? Four runs of each are needed at least, since each "
+            "run is one\n"
+            "sample; ab makes pairs of runs, which tell more. Files with "
+            "commas between\n"
+            "them are parts of one run, and are merged.\n" NEEDS_PYTHON "\n"
+            "Example: weir-load compare old1.json old2.json old3.json "
+            "old4.json -- \\\n"
+            "             new1.json new2.json new3.json new4.json\n"
+            "\n",
+    .tail = "Exit codes: 0 no difference or better, 99 worse, 5 cannot tell, 2 "
+            "usage.\n",
+};
+
+static const struct option report_rows[] = {
+    {"output", 'o', "FILE", "where the page goes", VALUE(OPTION_TEXT, text)},
+    {"title", 0, "TEXT", "of the page", .initial = "Load report",
+     VALUE(OPTION_TEXT, text)},
+    ROW_JSON("FILE", "write the one result, merged from its parts"),
+    {"force", 0, NULL, "merge results that are not all parts of one run",
+     VALUE(OPTION_SWITCH, is_on)},
+    {"svg", 0, "FILE", .read = refuse_gone},
+    OPTION_ROW_HELP,
+};
+
+const struct option_set report_set = {
+    SET("report", report_rows, .word = take_word),
+    .head = "Usage: weir-load report -o PAGE.html [FLAGS] RESULT.json...\n"
+            "\n"
+            "Draws results that were saved with --json as one page of HTML: "
+            "latency by\n"
+            "percentile and against rate; rate, latency, a heat map of all "
+            "latencies\n"
+            "and errors by kind over time; how the runs were judged; and the\n"
+            "environment. The page needs no network, and a browser with "
+            "scripts.\n"
+            "Files with commas between them are parts of one run, and are "
+            "merged; - is\n"
+            "standard input, out of whose lines it takes the results.\n"
+            "The exit code is then that of the merged result's "
+            "verdict.\n" NEEDS_PYTHON "\n"
+            "Example: weir-load report -o page.html run.json\n"
+            "\n",
+};
+
+#define ROW_RATE(name_, text)                                                  \
+    {                                                                          \
+        name_, 0, "RATE", text, .least = 1, .most = RATE_MAX,                  \
+                                VALUE(OPTION_COUNT, number)                    \
+    }
+
+static const struct option search_rows[] = {
+    ROW_SLO("objectives, as 'p99<5ms,errors<0.1%'"),
+    ROW_RATE("from", "begin here (half of what a closed loop reaches)"),
+    ROW_RATE("to", "do not ask for more"),
+    {"precision", 0, "P%", "end when the interval is as narrow as this",
+     .least = 1000, .most = 1000000, .initial = "2%",
+     VALUE(OPTION_SHARE, share)},
+    {"duration", 'd', "TIME",
+     "of a step, at least (3s); longer where the percentiles of the objectives "
+     "need more answers",
+     .least = SECOND / 10, .most = 60 * SECOND, VALUE(OPTION_TIME, number)},
+    ROW_SAVE,
+    ROW_JSON("[=FILE]", "the outcome and all steps as JSON"),
+    OPTION_ROW_HELP,
+};
+
+const struct option_set search_set = {
+    SET("search", search_rows, .passed = &options_set, .pass = pass,
+        .word = take_word),
+    .head =
+        "Usage: weir-load search --slo EXPR [FLAGS] [FLAGS OF RUN] TARGET...\n"
+        "\n"
+        "Finds the largest rate at which the objectives hold, by runs at a\n"
+        "constant rate. Flags of `weir-load run` hold for each of "
+        "them.\n" NEEDS_PYTHON "\n"
+        "Example: weir-load search --slo 'p99<50ms' -c 50 "
+        "tcp://127.0.0.1:7000\n"
+        "\n",
+    .tail = "Exit codes: 0 found, 99 the objectives hold at no rate, 2 usage,\n"
+            "3 not one request succeeded, 130 interrupted.\n",
+};
+
+static const struct option sweep_rows[] = {
+    {"rates", 0, "LIST", "requests a second, in an open loop",
+     .read = read_list},
+    {"conns", 0, "LIST", "connections", .read = read_list},
+    {"shuffle", 0, NULL, "in random order", VALUE(OPTION_SWITCH, is_on)},
+    ROW_SLO("say of each run whether these objectives hold"),
+    ROW_SAVE,
+    ROW_JSON("[=FILE]", "all runs as JSON"),
+    {"seed", 0, "N", "of the order (1)", VALUE(OPTION_COUNT, number)},
+    OPTION_ROW_HELP,
+};
+
+const struct option_set sweep_set = {
+    SET("sweep", sweep_rows, .passed = &options_set, .pass = pass,
+        .word = take_word),
+    .head =
+        "Usage: weir-load sweep --rates LIST [FLAGS] [FLAGS OF RUN] TARGET...\n"
+        "       weir-load sweep --conns LIST [FLAGS] [FLAGS OF RUN] TARGET...\n"
+        "\n"
+        "Makes a run at each rate, or with each number of connections. A list "
+        "is\n"
+        "1k,2k,5k or 1k..10k/4: four numbers from 1k to 10k. Flags of\n"
+        "`weir-load run` hold for each run.\n" NEEDS_PYTHON "\n"
+        "Example: weir-load sweep --rates 1k..10k/10 -d 3s "
+        "tcp://127.0.0.1:7000\n"
+        "\n",
+    .tail = "Exit codes: 0 done, 99 the objectives did not hold in every run, "
+            "2 usage,\n"
+            "3 not one request of any run succeeded, 130 interrupted.\n",
+};
+
+/* ---- the sides of ab ---- */
+
+static bool refuse_word(void *options, const char *text, char *why)
+{
+    char shown[256];
+
+    (void)options;
+    return option_refuse(why, "'%.200s' is no flag; targets stand at the end",
+                         redis_url_show(text, shown, sizeof(shown)));
+}
+
+/* Flags of one side may be those of runs alone. */
+static bool look_at_flags(struct side *side)
+{
+    static const struct option_set set = {
+        .command = "weir-load run",
+        .passed = &options_set,
+        .pass = pass,
+        .word = refuse_word,
+    };
+    char *argv[SPLIT_WORDS_MAX];
+    struct analysis *flags = calloc(1, sizeof(*flags));
+
+    if (!flags) {
+        say("no memory");
+        return false;
+    }
+    for (size_t i = 0; i < side->flags.count; i++) {
+        argv[i] = (char *)side->flags.words[i];
+    }
+    const bool is_good = options_read(&set, flags, (int)side->flags.count, argv,
+                                      0, NULL) == OPTIONS_READY;
+    side->passed = flags->passed;
+    free(flags);
+    return is_good;
+}
+
+/* Which side it is, as people would write it. */
+static void name_side(struct side *side, const char *target)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < side->flags.count && len < NAME_SIZE; i++) {
+        char *word = secret_words_strip((char **)side->flags.words, (int)i);
+        len += (size_t)snprintf(side->name + len, NAME_SIZE - len, "%s ",
+                                word ? word : "");
+        free(word);
+    }
+    if (len < NAME_SIZE) {
+        redis_url_show(target, side->name + len, NAME_SIZE - len);
+    }
+}
+
+/* Does a flag of one of these names, which end with NULL, hold for the side? */
+static bool has_flag(const struct analysis *self, const struct side *side,
+                     const char *const *names)
+{
+    for (; *names; names++) {
+        if (option_is_given(&self->passed, *names) ||
+            option_is_given(&side->passed, *names)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The words of a side's runs: those of both, its own, and its target. */
+static bool prepare_side(const struct analysis *self, struct side *side,
+                         const char *target)
+{
+    static const char *const ends[] = {"duration", "requests", "stages",
+                                       "conn-stages", NULL};
+    static const char *const warmups[] = {"warmup", NULL};
+    static const char *const duration[] = {"-d", "1s"};
+    static const char *const warmup[] = {"-w", "200ms"};
+    struct words *words = &side->words;
+
+    name_side(side, target);
+    return append_list(words, self->words.list, self->words.count) &&
+           (has_flag(self, side, ends) || append_list(words, duration, 2)) &&
+           (has_flag(self, side, warmups) || append_list(words, warmup, 2)) &&
+           (!find_own(self, "force") || append(words, "--force")) &&
+           append_list(words, side->flags.words, side->flags.count) &&
+           append(words, target);
+}
+
+/* ---- what the commands need ---- */
+
+/* Do the words for runs say --data-order once? Each run would begin with the
+ * first row again. */
+static bool refuses_once(const struct words *words, const char *name)
+{
+    static const char flag[] = "--data-order";
+
+    for (size_t i = 0; i < words->count; i++) {
+        const char *word = words->list[i];
+        const char *next = i + 1 < words->count ? words->list[i + 1] : "";
+        if (strncmp(word, flag, sizeof(flag) - 1) == 0 &&
+            strcmp(word[sizeof(flag) - 1] == '=' ? word + sizeof(flag) : next,
+                   "once") == 0) {
+            say("--data-order: %s makes several runs, each of which would use "
+                "the same rows; write turn or random",
+                name);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_ab(struct analysis *self)
+{
+    struct words *words = &self->words;
+    struct side *sides = self->sides;
+    const bool has_flags = sides[0].flags.count + sides[1].flags.count > 0;
+
+    if (self->target_count != 2 && !(self->target_count == 1 && has_flags)) {
+        say("write two targets, A and B (see weir-load ab --help)");
+        return false;
+    }
+    words->count -= self->target_count;
+    for (size_t i = 0; i < 2; i++) {
+        const size_t target = i * (self->target_count - 1);
+        if (!look_at_flags(&sides[i]) ||
+            !prepare_side(self, &sides[i],
+                          words->list[words->count + target]) ||
+            refuses_once(&sides[i].words, "ab")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_search(struct analysis *self)
+{
+    if (!find_own(self, "slo")) {
+        say("--slo must say what shall hold, as in --slo 'p99<10ms' (see "
+            "weir-load search --help)");
+    } else if (option_is_given(&self->passed, "rate")) {
+        say("-R: search chooses the rates; --from says where it begins");
+    } else if (option_is_given(&self->passed, "conn-stages")) {
+        say("--conn-stages: each run of a search has one number of "
+            "connections; see -c");
+    } else if (self->words.count == 0) {
+        say("no target (see weir-load search --help)");
+    } else {
+        return !refuses_once(&self->words, "search");
+    }
+    return false;
+}
+
+static bool check_sweep(struct analysis *self)
+{
+    if (!find_own(self, "rates") && !find_own(self, "conns")) {
+        say("--rates or --conns must say which loads (see weir-load sweep "
+            "--help)");
+    } else if (find_own(self, "conns") &&
+               option_is_given(&self->passed, "conn-stages")) {
+        say("--conn-stages: it has the numbers of connections, and --conns "
+            "others; --rates goes with it");
+    } else if (self->words.count == 0) {
+        say("no target (see weir-load sweep --help)");
+    } else {
+        return !refuses_once(&self->words, "sweep");
+    }
+    return false;
+}
+
+/* ---- the way to the script ---- */
+
+/* Words that are made for it; they end with the process. */
+static bool add_word(const char ***at, const char *name, const char *value)
+{
+    char *word = NULL;
+
+    if (asprintf(&word, "--%s=%s", name, value) < 0) {
+        say("no memory");
+        return false;
+    }
+    *(*at)++ = word;
+    return true;
+}
+
+static bool add_words(const struct analysis *self, const struct option_set *set,
+                      const char ***at)
+{
+    static const char *const names[] = {"a", "b"};
+    bool is_good = true;
+
+    for (size_t i = 0; i < set->count && is_good; i++) {
+        const struct option *option = &set->rows[i];
+        is_good =
+            !option->initial || add_word(at, option->name, option->initial);
+    }
+    for (size_t i = 0; i < self->own_count && is_good; i++) {
+        const char *value = self->own[i].value;
+        is_good = add_word(at, self->own[i].option->name, value ? value : "-");
+    }
+    for (size_t i = 0; i < 2 && is_good && set == &ab_set; i++) {
+        const struct side *side = &self->sides[i];
+        is_good = add_word(at, i == 0 ? "a-name" : "b-name", side->name);
+        for (size_t k = 0; k < side->words.count && is_good; k++) {
+            is_good = add_word(at, names[i], side->words.list[k]);
+        }
+    }
+    return is_good;
+}
+
+/* Replaces this process. */
+static int hand_over(const struct analysis *self, const struct option_set *set)
+{
+    static const char *argv[RESULTS_WORDS + OWN_MAX + 4 * WORDS_MAX];
+    const size_t count = set == &ab_set ? 0 : self->words.count;
+    const char **at = argv + RESULTS_WORDS;
+    char target[NAME_SIZE] = "";
+
+    if (count > 0) {
+        redis_url_show(self->words.list[count - 1], target, sizeof(target));
+    }
+    if (!results_begin(set->command + strlen("weir-load "), argv) ||
+        !add_words(self, set, &at) || !add_word(&at, "target", target)) {
+        return LOAD_USAGE;
+    }
+    *at++ = "--";
+    memcpy(at, self->words.list, count * sizeof(*at));
+    at[count] = NULL;
+    return results_exec(argv);
+}
+
+static int run(const struct option_set *set,
+               bool (*check)(struct analysis *self), int argc, char **argv,
+               int first)
+{
+    struct analysis *self = calloc(1, sizeof(*self));
+    int exit_code = LOAD_USAGE;
+
+    if (!self) {
+        say("no memory");
+        return LOAD_INTERNAL;
+    }
+    switch (options_read(set, self, argc, argv, first, NULL)) {
+    case OPTIONS_READY:
+        exit_code = !check || check(self) ? hand_over(self, set) : LOAD_USAGE;
+        break;
+    case OPTIONS_DONE:
+        exit_code = LOAD_OK;
+        break;
+    default:
+        break;
+    }
+    free(self);
+    return exit_code;
+}
+
+int ab_main(int argc, char **argv, int first)
+{
+    return run(&ab_set, check_ab, argc, argv, first);
+}
+
+int compare_main(int argc, char **argv, int first)
+{
+    return run(&compare_set, NULL, argc, argv, first);
+}
+
+int report_main(int argc, char **argv, int first)
+{
+    return run(&report_set, NULL, argc, argv, first);
+}
+
+int search_main(int argc, char **argv, int first)
+{
+    return run(&search_set, check_search, argc, argv, first);
+}
+
+int sweep_main(int argc, char **argv, int first)
+{
+    return run(&sweep_set, check_sweep, argc, argv, first);
+}

@@ -1,0 +1,42 @@
+/*
+ * The words of a run's command line that are no options: its targets.
+ *
+ * HOST/PATH is http://HOST/PATH. The user of a redis:// is taken out of the
+ * text, which reports show.
+ */
+#include "options_rows.h"
+
+#include "tools/weir-load/target/url.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A longer target needs its scheme, or is refused. */
+#define TEXT_SIZE 1024
+
+bool options_read_target(void *options, const char *text, char *why)
+{
+    static char texts[OPTIONS_TARGETS_MAX][TEXT_SIZE];
+    struct run_options *run = &((struct options_reading *)options)->options;
+    const size_t index = run->target_count;
+    size_t at = 0;
+
+    if (index == OPTIONS_TARGETS_MAX) {
+        return option_refuse(why, "more than %u targets", OPTIONS_TARGETS_MAX);
+    }
+    if (url_is_http_place(text) && strlen(text) <= TEXT_SIZE - 8) {
+        snprintf(texts[index], TEXT_SIZE, "http://%s", text);
+        text = texts[index];
+    } else if (redis_url_login_size(text, &at) > 0) {
+        if (!redis_url_take_login(text, &run->redis, texts[index], TEXT_SIZE,
+                                  why)) {
+            return false;
+        }
+        text = texts[index];
+    }
+    if (url_parse(text, false, &run->targets[index], why) < 0) {
+        return false;
+    }
+    run->target_count++;
+    return true;
+}

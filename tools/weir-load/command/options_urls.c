@@ -1,0 +1,193 @@
+/*
+ * What a URL makes of a run: its mode, and what the modes of URLs that are not
+ * HTTP have besides.
+ *
+ * A mode that --mode names is that of the URL or is refused.
+ */
+#include "options_rows.h"
+
+#include "tools/common/console.h"
+#include "tools/weir-load/output/json_part.h"
+#include "tools/weir-load/request/redis_command.h"
+#include "tools/weir-load/request/template.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Which mode a URL is for; echo: any. */
+static enum run_mode mode_of(const struct target *target)
+{
+    return target->is_http    ? RUN_MODE_HTTP
+           : target->is_redis ? RUN_MODE_REDIS
+           : target->is_ws    ? RUN_MODE_WS
+                              : RUN_MODE_ECHO;
+}
+
+/* What stands behind the host. */
+static bool check_path(const struct target *target)
+{
+    char why[TEMPLATE_WHY_SIZE];
+    struct redis_place place;
+    const char *fault =
+        target->is_redis ? redis_url_read_place(target->path, &place)
+        : target->path && http_check_path(target->path, why) < 0 ? why
+                                                                 : NULL;
+
+    if (fault) {
+        say("%s: %s", target->text, fault);
+    }
+    return !fault;
+}
+
+/* A URL decides the mode; crr is one request for each connection then. */
+bool options_settle_urls(struct run_options *options,
+                         const struct options_given *given)
+{
+    const enum run_mode mode = mode_of(&options->targets[0]);
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        const struct target *target = &options->targets[i];
+        const enum run_mode other = mode_of(target);
+        if (other != mode) {
+            say("%s:// and other targets cannot be loaded together",
+                options_mode_name(
+                    mode == RUN_MODE_ECHO || other == RUN_MODE_HTTP ? other
+                                                                    : mode));
+            return false;
+        }
+        if (!check_path(target)) {
+            return false;
+        }
+    }
+    if (mode == RUN_MODE_ECHO) {
+        return true;
+    }
+    if (options->mode == RUN_MODE_CRR) {
+        options_set_one_request(options);
+    } else if (given->mode && options->mode != mode) {
+        return option_say(given->mode, "%s is not for %s://",
+                          options_mode_name(options->mode),
+                          options_mode_name(mode));
+    }
+    options->mode = mode;
+    return true;
+}
+
+/* The command of a run without a file, and the login that redis-cli would take.
+ */
+bool options_settle_redis(struct run_options *options)
+{
+    const char *password = getenv("REDISCLI_AUTH");
+    struct redis_options *redis = &options->redis;
+    char why[TEMPLATE_WHY_SIZE];
+
+    if (redis->has_login && redis->login_count < options->target_count) {
+        say("write the login in all targets of Redis or in none: the others "
+            "would get it, too");
+        return false;
+    }
+    if (!redis->has_login && password && *password) {
+        if (strlen(password) >= sizeof(redis->password)) {
+            say("REDISCLI_AUTH: it is too long");
+            return false;
+        }
+        strcpy(redis->password, password);
+        redis->has_login = true;
+    }
+    if (options->kinds) {
+        return true;
+    }
+    if (!options->http.body) {
+        options->http.body = "PING";
+    }
+    if (redis_command_check(options->http.body, why) < 0) {
+        say("--body: %s", why);
+        return false;
+    }
+    return true;
+}
+
+/* A message is sent as it is written: nothing is filled in. */
+static bool is_plain(const char *text)
+{
+    char why[TEMPLATE_WHY_SIZE];
+    struct template read;
+
+    if (template_parse(text, strlen(text), &read, why) < 0) {
+        return false;
+    }
+    const bool is_same = template_is_fixed(&read) && read.len == strlen(text) &&
+                         memcmp(read.bytes, text, read.len) == 0;
+    template_fini(&read);
+    return is_same;
+}
+
+/* What the handshake has itself cannot be a field of -H. */
+static bool check_ws_fields(const struct http_options *http)
+{
+    static const char *const own[] = {
+        "Upgrade",
+        "Connection",
+        "Sec-WebSocket-Key",
+        "Sec-WebSocket-Version",
+        "Sec-WebSocket-Extensions",
+        "Sec-WebSocket-Accept",
+    };
+
+    for (size_t i = 0; i < http->field_count; i++) {
+        const char *field = http->fields[i];
+        const size_t len = strcspn(field, ":");
+        for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++) {
+            if (strlen(own[k]) == len && strncasecmp(field, own[k], len) == 0) {
+                say("-H: %s is the handshake's own", own[k]);
+                return false;
+            }
+        }
+        if (!is_plain(field)) {
+            say("-H: '%.80s': the handshake of WebSocket stays the same",
+                field);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Messages are text, bytes of a file, or the payload; fields are those of the
+ * handshake. */
+bool options_settle_ws(struct run_options *options,
+                       const struct options_given *given)
+{
+    struct http_options *http = &options->http;
+
+    if (given->file) {
+        return option_say(given->file, "it is not for WebSocket");
+    }
+    if (http->method || http->path || http->version != HTTP_VERSION_1_1 ||
+        given->chunked) {
+        say("-X, --path, --http2, --chunked: the handshake of WebSocket is a "
+            "GET of HTTP/1.1");
+        return false;
+    }
+    if (!check_ws_fields(http)) {
+        return false;
+    }
+    if (!http->body) {
+        return true;
+    }
+    if (http->body[0] == '@' || !is_plain(http->body)) {
+        say("--body: a message of WebSocket is text that stays the same");
+        return false;
+    }
+    if (!json_is_text(http->body)) {
+        say("--body: a message of WebSocket is text, and this is not UTF-8");
+        return false;
+    }
+    if (given->send) {
+        return option_say(given->send, "-b has the message");
+    }
+    options->send = sizes_of(strlen(http->body));
+    options->ws_is_text = true;
+    return true;
+}

@@ -1,0 +1,515 @@
+/*
+ * HTTP/1.1 as a codec: requests and what answers have to be are those of
+ * http_load.h, and answers are read by http_response.h. The kept head is shared
+ * by the connections of the thread, whose targets mostly answer alike.
+ */
+#include "tools/weir-load/codec/codec.h"
+
+#include "http_load.h"
+#include "http_response.h"
+#include "tools/common/console.h"
+#include "tools/load/payload.h"
+#include "tools/weir-load/conn/traffic.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* The server has waited for a request in vain, and ends the connection. */
+#define WAITED_OUT_STATUS 408U
+
+/* From here on an answer may lead to another place. */
+#define REDIRECT_STATUS 300U
+
+/* What servers of TLS answer to requests without (RFC 9110, 15.5.1). */
+#define WRONG_SCHEME_STATUS 400
+
+struct http_conn;
+
+struct shared {
+    struct http_load load;
+    struct http_kept kept;
+    /* All that there were, whose readers may keep memory. */
+    struct http_conn *first_conn;
+    /* The body of the request with a number, put together again to be compared
+     * with its answer. */
+    char *echo;
+    size_t echo_len;
+    uint64_t echo_number;
+    /* Connections keep the numbers of the requests under way: with lines of a
+     * file, and for WANTED_ECHO. */
+    bool keeps_numbers;
+    /* Of the last redirect. */
+    char location[TRAFFIC_LOCATION_SIZE];
+};
+
+struct http_conn {
+    struct http_response response;
+    /* The first kind of the connection's target. */
+    const struct http_request *request;
+    uint32_t conn_index;
+    const struct template_value *named;
+    /* With --mix: what its kinds are drawn from. */
+    uint64_t random;
+    /* Requests and answers until now, where they are varied or have numbers. */
+    uint64_t sent_count;
+    uint64_t answered_count;
+    /* NULL: it was never begun. */
+    struct shared *shared;
+    struct http_conn *next;
+    struct wanted_reader reader;
+    /* A CR before an answer was left out, and its LF is to be. */
+    bool awaits_feed;
+    /* Where they are kept, by places of sent_count in a ring of --pipeline: the
+     * numbers of the requests under way. */
+    uint64_t numbers[];
+};
+
+/* ---- what connections share ---- */
+
+static void codec_http_close(void *arg)
+{
+    struct shared *shared = arg;
+
+    for (struct http_conn *conn = shared->first_conn; conn; conn = conn->next) {
+        wanted_drop(&conn->reader);
+    }
+    http_load_fini(&shared->load);
+    free(shared->echo);
+    free(shared);
+}
+
+/* Room for the body of a request, for its echo. */
+static int get_room(struct shared *shared)
+{
+    shared->echo_number = UINT64_MAX;
+    if (shared->load.wanted.kind != WANTED_ECHO) {
+        return 0;
+    }
+    shared->echo = malloc(shared->load.scratch_size);
+    if (!shared->echo) {
+        say("no memory for a request");
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
+{
+    const struct shared *first = thread->first;
+    struct shared *shared = calloc(1, sizeof(*shared));
+
+    if (!shared) {
+        say("no memory for requests");
+        return -ENOMEM;
+    }
+    http_kept_init(&shared->kept);
+    int err = http_load_init(&shared->load, thread->options, false,
+                             first ? &first->load : NULL);
+    shared->keeps_numbers =
+        thread->options->urls || shared->load.wanted.kind == WANTED_ECHO;
+    if (err == 0) {
+        err = get_room(shared);
+    }
+    if (err < 0) {
+        codec_http_close(shared);
+        return err;
+    }
+    *ret_shared = shared;
+    return 0;
+}
+
+/* ---- a connection ---- */
+
+/* The number in the run of a request under way, by its number on its
+ * connection. */
+static uint64_t get_number(const struct shared *shared,
+                           const struct http_conn *conn, uint64_t place)
+{
+    return conn->numbers[place % shared->load.options->depth];
+}
+
+/* The connection's request with a number; one of a line is under way. */
+static const struct http_request *find_request(const struct shared *shared,
+                                               const struct http_conn *conn,
+                                               uint64_t place)
+{
+    return http_load_choose(
+        &shared->load, conn->request, payload_mix(conn->random + place),
+        shared->load.options->urls ? get_number(shared, conn, place) : 0);
+}
+
+/* Of the request that is written next; with none under way its answer comes
+ * next. */
+static void keep_number(const struct shared *shared, struct http_conn *conn,
+                        uint64_t number)
+{
+    conn->numbers[conn->sent_count % shared->load.options->depth] = number;
+    if (conn->sent_count == conn->answered_count) {
+        conn->response.is_head_request =
+            find_request(shared, conn, conn->sent_count)->is_head;
+    }
+}
+
+/* The next answer is that of the oldest request under way; of a line it is
+ * not known which one that is before it is sent. */
+static void await_answer(const struct shared *shared, struct http_conn *conn)
+{
+    if (!shared->load.options->urls ||
+        conn->answered_count < conn->sent_count) {
+        conn->response.is_head_request =
+            find_request(shared, conn, conn->answered_count)->is_head;
+    }
+}
+
+/* For WANTED_ECHO, the body of the request whose answer comes. */
+static struct wanted_bytes get_echo(struct shared *shared,
+                                    const struct http_conn *conn)
+{
+    if (shared->load.wanted.kind != WANTED_ECHO) {
+        return (struct wanted_bytes){NULL, 0};
+    }
+    const struct http_request *request =
+        find_request(shared, conn, conn->answered_count);
+    const struct template_values values = {
+        .seq = get_number(shared, conn, conn->answered_count),
+        .conn = conn->conn_index,
+        .seed = shared->load.options->seed,
+        .named = conn->named,
+    };
+
+    if (template_is_fixed(&request->body)) {
+        return (struct wanted_bytes){request->body.bytes, request->body.len};
+    }
+    if (shared->echo_number != values.seq) {
+        shared->echo_number = values.seq;
+        shared->echo_len =
+            template_render(&request->body, &values, shared->echo);
+    }
+    return (struct wanted_bytes){shared->echo, shared->echo_len};
+}
+
+static void take_body(void *arg, const uint8_t *data, size_t len)
+{
+    struct http_conn *conn = arg;
+    struct shared *shared = conn->shared;
+
+    wanted_read(&shared->load.wanted, &conn->reader, get_echo(shared, conn),
+                data, len);
+}
+
+static void begin(void *arg, void *state, const struct codec_start *start)
+{
+    struct shared *shared = arg;
+    const struct run_options *options = shared->load.options;
+    struct http_conn *conn = state;
+
+    conn->request = http_load_find(&shared->load, start->target);
+    conn->conn_index = start->conn_index;
+    conn->named = start->named;
+    if (start->repeat_count > 0) { /* the oldest without an answer come again */
+        conn->sent_count -= conn->sent_count > 0 ? start->repeat_count : 0;
+    } else {
+        conn->random =
+            payload_chance(options->seed, start->conn_index, start->generation);
+        conn->sent_count = 0;
+    }
+    conn->answered_count = conn->sent_count;
+    conn->awaits_feed = false;
+    http_response_init(&conn->response, false);
+    await_answer(shared, conn);
+    if (!conn->shared) {
+        conn->shared = shared;
+        conn->next = shared->first_conn;
+        shared->first_conn = conn;
+    }
+    wanted_begin(&conn->reader);
+    if (shared->load.wanted.kind != WANTED_ANY) {
+        conn->response.take_body = take_body;
+        conn->response.take_arg = conn;
+    }
+}
+
+static int append_same(const struct http_request *request, uint32_t count,
+                       struct codec_out *out)
+{
+    int err = 0;
+
+    while (count > 0 && err == 0) {
+        const uint32_t part =
+            count < request->copies ? count : (uint32_t)request->copies;
+        err = codec_write_ref(out, request->bytes, part * request->len);
+        count -= part;
+    }
+    return err;
+}
+
+static int append(void *arg, void *state, const struct codec_batch *batch,
+                  struct codec_out *out)
+{
+    const struct shared *shared = arg;
+    struct http_conn *conn = state;
+    int err = 0;
+
+    if (conn->request->bytes && !shared->load.is_varied) {
+        const uint32_t last = batch->has_last && shared->load.last_offset > 0;
+        err = append_same(conn->request, batch->count - last, out);
+        return err < 0 || last == 0
+                   ? err
+                   : append_same(conn->request + shared->load.last_offset, 1,
+                                 out);
+    }
+    for (uint32_t i = 0; i < batch->count && err == 0; i++) {
+        const bool is_last = batch->has_last && i + 1 == batch->count;
+        const uint64_t number = batch->number + i * batch->stride;
+        if (shared->keeps_numbers) {
+            keep_number(shared, conn, number);
+        }
+        const struct http_request *request =
+            find_request(shared, conn, conn->sent_count);
+        codec_tell_line(out, i, (size_t)(request - conn->request));
+        request += is_last ? shared->load.last_offset : 0;
+        conn->sent_count++;
+        if (request->bytes) {
+            err = codec_write_ref(out, request->bytes, request->len);
+            continue;
+        }
+        const struct template_values values = {
+            .seq = number,
+            .conn = conn->conn_index,
+            .seed = shared->load.options->seed,
+            .named = conn->named,
+        };
+        const size_t len =
+            http_request_render(request, &values, shared->load.scratch);
+        err = codec_write(out, shared->load.scratch, len);
+    }
+    return err;
+}
+
+static void judge_wanted(struct shared *shared, struct http_conn *conn,
+                         struct codec_answer *answer)
+{
+    http_load_judge(&shared->load, conn->response.is_head_request,
+                    conn->response.body_bytes, &conn->reader,
+                    get_echo(shared, conn), answer);
+    answer->is_waited_out = answer->code == ERROR_STATUS &&
+                            answer->status == WAITED_OUT_STATUS &&
+                            answer->ends_connection;
+    wanted_begin(&conn->reader);
+}
+
+static void judge(struct shared *shared, struct http_conn *conn,
+                  struct codec_answer *answer)
+{
+    answer->is_complete = true;
+    answer->status = http_response_status(&conn->response);
+    answer->ends_connection = !http_response_may_go_on(&conn->response);
+    answer->code = 0;
+    if (!http_load_takes_any(&shared->load, answer->status)) {
+        judge_wanted(shared, conn, answer);
+    }
+}
+
+/* The value of a field of this name in a head; NULL: it is not there. */
+static const char *find_value(const char *head, const char *end,
+                              const char *name)
+{
+    const size_t len = strlen(name);
+    const char *at = memchr(head, '\n', (size_t)(end - head));
+
+    while (at) {
+        at++;
+        if ((size_t)(end - at) > len && strncasecmp(at, name, len) == 0) {
+            return at + len;
+        }
+        at = memchr(at, '\n', (size_t)(end - at));
+    }
+    return NULL;
+}
+
+/* Where the head that was read last leads to. Lines may end by LF alone, and
+ * what is no character of a URL is not shown. */
+static const char *find_location(struct shared *shared)
+{
+    const struct http_kept *kept = &shared->kept;
+    const char *head = (const char *)kept->bytes;
+    const char *end = head + kept->len;
+    const char *at = find_value(head, end, "Location:");
+    size_t len = 0;
+
+    while (at && at < end && (*at == ' ' || *at == '\t')) {
+        at++;
+    }
+    while (at && at < end && !strchr("\r\n \t", *at)) {
+        if (len + 1 == sizeof(shared->location)) {
+            return NULL;
+        }
+        shared->location[len++] = *at > ' ' && *at < 0x7F ? *at : '?';
+        at++;
+    }
+    shared->location[len] = '\0';
+    return at ? shared->location : NULL;
+}
+
+/* Does a server say in the end of an answer that it speaks TLS? */
+static bool says_tls(const uint8_t *bytes, size_t len)
+{
+    /* nginx, Go, Apache, Tomcat. */
+    static const char *const words[] = {"sent to HTTPS port", "an HTTPS server",
+                                        "SSL-enabled server", "requires TLS"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (memmem(bytes, len, words[i], strlen(words[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the answer, which is no success, says of another place. */
+static void look_elsewhere(struct shared *shared, const uint8_t *bytes,
+                           size_t len, struct codec_answer *answer)
+{
+    if (answer->status / 100 == 3 &&
+        shared->kept.head.status == answer->status) {
+        answer->location = find_location(shared);
+        if (answer->code == ERROR_STATUS && answer->location) {
+            const size_t len_now = strlen(answer->detail);
+            snprintf(answer->detail + len_now, ERRORS_DETAIL_SIZE - len_now,
+                     ", which leads to %.400s", answer->location);
+        }
+    } else if (answer->status == WRONG_SCHEME_STATUS &&
+               answer->code == ERROR_STATUS && says_tls(bytes, len)) {
+        answer->code = ERROR_WANTS_TLS;
+    }
+}
+
+/* Lines that servers add to a body without counting them. */
+static size_t skip_blank_lines(struct http_conn *conn, const uint8_t *bytes,
+                               size_t len)
+{
+    size_t at = 0;
+
+    if (conn->response.state != HTTP_COMPLETE) {
+        return 0;
+    }
+    while (at < len && bytes[at] == (conn->awaits_feed ? '\n' : '\r')) {
+        conn->awaits_feed = !conn->awaits_feed;
+        at++;
+    }
+    return at;
+}
+
+static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
+                       struct codec_answer *answer)
+{
+    struct shared *shared = arg;
+    struct http_conn *conn = state;
+
+    const size_t blank = skip_blank_lines(conn, bytes, len);
+    if (blank == len) {
+        answer->is_blank = true;
+        return (ssize_t)len;
+    }
+    const ssize_t used = http_response_read(&conn->response, &shared->kept,
+                                            bytes + blank, len - blank);
+    if (used < 0) {
+        http_response_describe(&conn->response, (int)used, answer->detail,
+                               ERRORS_DETAIL_SIZE);
+    } else if (conn->response.state == HTTP_COMPLETE) {
+        judge(shared, conn, answer);
+        if (answer->status >= REDIRECT_STATUS) {
+            look_elsewhere(shared, bytes, len, answer);
+        }
+        conn->answered_count++;
+        if (shared->load.is_varied) {
+            await_answer(shared, conn);
+        }
+    } else {
+        wanted_keep(&conn->reader);
+    }
+    return used < 0 ? used : used + (ssize_t)blank;
+}
+
+/* Interim answers are skipped, and 408 tells of the end (RFC 9110, 15.5.9). */
+static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
+                     struct codec_answer *answer)
+{
+    struct shared *shared = arg;
+    struct http_conn *conn = state;
+
+    const size_t blank = skip_blank_lines(conn, bytes, len);
+    if (blank == len) {
+        return (ssize_t)len;
+    }
+    const ssize_t used = http_response_read(&conn->response, &shared->kept,
+                                            bytes + blank, len - blank);
+    if (used < 0 || conn->response.state != HTTP_COMPLETE) {
+        wanted_keep(&conn->reader);
+        return used < 0 ? used : (ssize_t)len;
+    }
+    answer->is_complete = true;
+    answer->ends_connection = !http_response_may_go_on(&conn->response);
+    return http_response_status(&conn->response) == WAITED_OUT_STATUS &&
+                   answer->ends_connection
+               ? (ssize_t)len
+               : ERROR_SURPLUS;
+}
+
+static bool may_repeat(const void *arg, const void *state, uint32_t count)
+{
+    const struct shared *shared = arg;
+    const struct http_conn *conn = state;
+
+    if (!shared->load.is_varied) {
+        return conn->request->is_idempotent;
+    }
+    for (uint32_t i = 1; i <= count; i++) {
+        if (!find_request(shared, conn, conn->sent_count - i)->is_idempotent) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool end(void *arg, void *state, struct codec_answer *answer)
+{
+    struct shared *shared = arg;
+    struct http_conn *conn = state;
+
+    if (http_response_end(&conn->response) < 0) {
+        return false;
+    }
+    judge(shared, conn, answer);
+    if (answer->status >= REDIRECT_STATUS) {
+        look_elsewhere(shared, conn->response.shown, 0, answer);
+    }
+    return true;
+}
+
+static size_t more_size(const struct run_options *options)
+{
+    const char *wanted = options->http.wanted;
+
+    return options->urls || (wanted && strcmp(wanted, "echo") == 0)
+               ? (size_t)options->depth * sizeof(uint64_t)
+               : 0;
+}
+
+const struct codec codec_http = {
+    .name = "http",
+    .state_size = sizeof(struct http_conn),
+    .more_size = more_size,
+    .open = codec_http_open,
+    .close = codec_http_close,
+    .begin = begin,
+    .append = append,
+    .consume = consume,
+    .stray = stray,
+    .may_repeat = may_repeat,
+    .announces_end = http_load_announces_end,
+    .end = end,
+};

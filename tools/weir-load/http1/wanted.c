@@ -1,0 +1,353 @@
+/*
+ * The library's regular expressions want all of a text. A body that has come in
+ * one piece is tried where it lies; copies of others lie in memory that a
+ * connection keeps for its next body.
+ */
+#include "wanted.h"
+
+#include "http_response.h"
+#include "tools/common/units.h"
+#include "tools/weir-load/measure/errors.h"
+#include "tools/weir-load/request/script.h"
+#include "tools/weir-load/request/template.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- parsing ---- */
+
+static int read_text(const char *text, struct wanted *self, char *why)
+{
+    char *bytes = malloc(strlen(text) + 1);
+    size_t at = 0;
+
+    if (!bytes) {
+        snprintf(why, WANTED_WHY_SIZE, "no memory");
+        return -ENOMEM;
+    }
+    const ssize_t len = script_unescape(text, bytes, &at);
+    if (len < 0) {
+        free(bytes);
+        snprintf(why, WANTED_WHY_SIZE,
+                 "at byte %zu, '%.24s': write \\r \\n \\t \\0 \\\\ or \\xHH",
+                 sizeof("text:") + at, text + at);
+        return -EINVAL;
+    }
+    self->kind = WANTED_BYTES;
+    self->bytes = bytes;
+    self->len = (size_t)len;
+    return 0;
+}
+
+static int read_file(const char *path, struct wanted *self, char *why)
+{
+    const int err = template_read_file(path, &self->bytes, &self->len);
+
+    self->kind = WANTED_BYTES;
+    if (err < 0) {
+        snprintf(why, WANTED_WHY_SIZE, "%.200s: %s", path, strerror(-err));
+        return err == -ENOMEM ? err : -EINVAL;
+    }
+    return 0;
+}
+
+static int read_size(const char *text, struct wanted *self, char *why)
+{
+    self->kind = WANTED_SIZE;
+    if (units_parse_size(text, &self->size_bytes) < 0) {
+        snprintf(why, WANTED_WHY_SIZE, "'len:%.80s': write len:SIZE", text);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int read_regex(const char *text, struct wanted *self, char *why)
+{
+    char reason[128];
+
+    self->kind = WANTED_MATCH;
+    const int err = regcomp(&self->regex, text, REG_EXTENDED | REG_NOSUB);
+    if (err == 0) {
+        return 0;
+    }
+    regerror(err, &self->regex, reason, sizeof(reason));
+    snprintf(why, WANTED_WHY_SIZE, "'re:%.80s': %s", text, reason);
+    return -EINVAL;
+}
+
+static int read_echo(const char *text, struct wanted *self, char *why)
+{
+    self->kind = WANTED_ECHO;
+    if (text[0] != '\0') {
+        snprintf(why, WANTED_WHY_SIZE, "'echo%.80s': write echo alone", text);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static const struct {
+    const char *word;
+    int (*read)(const char *text, struct wanted *self, char *why);
+} kinds[] = {
+    {"text:", read_text}, {"file:", read_file}, {"len:", read_size},
+    {"re:", read_regex},  {"echo", read_echo},
+};
+
+#define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
+
+/* KIND_COUNT: none. */
+static size_t find_kind(const char *text)
+{
+    size_t at = 0;
+
+    while (at < KIND_COUNT &&
+           strncmp(text, kinds[at].word, strlen(kinds[at].word)) != 0) {
+        at++;
+    }
+    return at;
+}
+
+bool wanted_is_meant(const char *text)
+{
+    return find_kind(text) < KIND_COUNT;
+}
+
+int wanted_parse(const char *text, struct wanted *ret, char *why)
+{
+    const size_t at = find_kind(text);
+    struct wanted self = {.kind = WANTED_ANY};
+
+    if (at == KIND_COUNT) {
+        snprintf(why, WANTED_WHY_SIZE,
+                 "'%.80s': write text:, file:, len:, re: or echo", text);
+        return -EINVAL;
+    }
+    const int err = kinds[at].read(text + strlen(kinds[at].word), &self, why);
+    if (err == 0) {
+        *ret = self;
+    }
+    return err;
+}
+
+void wanted_fini(struct wanted *self)
+{
+    free(self->bytes);
+    if (self->kind == WANTED_MATCH) {
+        regfree(&self->regex);
+    }
+    *self = (struct wanted){.kind = WANTED_ANY};
+}
+
+/* ---- reading ---- */
+
+static void show(struct wanted_reader *reader, const uint8_t *data, size_t len)
+{
+    const size_t room = sizeof(reader->shown) - reader->shown_len;
+    const size_t part = len < room ? len : room;
+
+    memcpy(reader->shown + reader->shown_len, data, part);
+    reader->shown_len += part;
+}
+
+/* Up to the first wrong byte, or the first that is too much. */
+static void compare(struct wanted_reader *reader, struct wanted_bytes want,
+                    const uint8_t *data, size_t len)
+{
+    size_t right = 0;
+
+    if (reader->right_bytes < reader->size_bytes) {
+        return;
+    }
+    const size_t left = want.len - (size_t)reader->right_bytes;
+    const size_t most = len < left ? len : left;
+    const char *bytes = want.bytes + reader->right_bytes;
+    if (most == 0 || memcmp(data, bytes, most) == 0) {
+        right = most;
+    }
+    while (right < most && data[right] == (uint8_t)bytes[right]) {
+        right++;
+    }
+    reader->right_bytes += right;
+}
+
+/* Copy a piece behind those before it. */
+static void append(struct wanted_reader *reader, const uint8_t *data,
+                   size_t len)
+{
+    const size_t wanted_size = reader->kept_len + len;
+
+    if (wanted_size > reader->kept_size) {
+        const size_t doubled = 2 * reader->kept_size;
+        const size_t size = wanted_size > doubled ? wanted_size : doubled;
+        char *kept = realloc(reader->kept, size);
+        if (!kept) {
+            reader->has_no_memory = true;
+            return;
+        }
+        reader->kept = kept;
+        reader->kept_size = size;
+    }
+    memcpy(reader->kept + reader->kept_len, data, len);
+    reader->kept_len += len;
+}
+
+void wanted_keep(struct wanted_reader *reader)
+{
+    if (reader->piece) {
+        append(reader, reader->piece, (size_t)reader->size_bytes);
+        reader->piece = NULL;
+    }
+}
+
+static void collect(struct wanted_reader *reader, const uint8_t *data,
+                    size_t len)
+{
+    if (reader->size_bytes + len > WANTED_KEPT_MAX || reader->has_no_memory) {
+        reader->piece = NULL;
+    } else if (reader->size_bytes == 0) {
+        reader->piece = data;
+    } else {
+        wanted_keep(reader);
+        append(reader, data, len);
+    }
+}
+
+void wanted_read(const struct wanted *self, struct wanted_reader *reader,
+                 struct wanted_bytes echo, const uint8_t *data, size_t len)
+{
+    const struct wanted_bytes own = {self->bytes, self->len};
+
+    show(reader, data, len);
+    if (self->kind == WANTED_MATCH) {
+        collect(reader, data, len);
+    } else if (self->kind != WANTED_SIZE) {
+        compare(reader, self->kind == WANTED_ECHO ? echo : own, data, len);
+    }
+    reader->size_bytes += len;
+}
+
+/* ---- judging ---- */
+
+/* What re_search() returns; it is regexec() for bytes without a zero behind
+ * them (glibc). */
+#define FOUND_NO_MEMORY (-2)
+
+/* Behind what was said, what the body begins with. */
+static void tell_beginning(const struct wanted_reader *reader, char *detail,
+                           size_t size)
+{
+    static const char words[] = "; it begins with ";
+    const size_t at = strlen(detail);
+    const size_t next = at + sizeof(words) - 1;
+
+    if (reader->shown_len > 0 && next + WANTED_SHOWN_MAX < size) {
+        memcpy(detail + at, words, sizeof(words));
+        http_quote(reader->shown, reader->shown_len, detail + next,
+                   size - next);
+    }
+}
+
+static int judge_bytes(const struct wanted_reader *reader, size_t len,
+                       char *detail, size_t size)
+{
+    if (reader->right_bytes == reader->size_bytes &&
+        reader->size_bytes == len) {
+        return 0;
+    }
+    if (reader->right_bytes < reader->size_bytes && reader->right_bytes < len) {
+        snprintf(detail, size, "byte %llu of the body is wrong",
+                 (unsigned long long)reader->right_bytes + 1);
+    } else {
+        snprintf(detail, size, "a body of %llu bytes, not %zu",
+                 (unsigned long long)reader->size_bytes, len);
+    }
+    return ERROR_ANSWER;
+}
+
+static int judge_size(const struct wanted_reader *reader, uint64_t size_bytes,
+                      char *detail, size_t size)
+{
+    if (reader->size_bytes == size_bytes) {
+        return 0;
+    }
+    snprintf(detail, size, "a body of %llu bytes, not %llu",
+             (unsigned long long)reader->size_bytes,
+             (unsigned long long)size_bytes);
+    return ERROR_ANSWER;
+}
+
+static int judge_match(const struct wanted *self,
+                       const struct wanted_reader *reader, char *detail,
+                       size_t size)
+{
+    const char *body =
+        reader->piece ? (const char *)reader->piece : reader->kept;
+    const regoff_t len = (regoff_t)reader->size_bytes;
+    regoff_t at = FOUND_NO_MEMORY;
+
+    if (reader->size_bytes > WANTED_KEPT_MAX) {
+        snprintf(detail, size, "a body of %llu bytes; re: looks at up to %u",
+                 (unsigned long long)reader->size_bytes, WANTED_KEPT_MAX);
+        return ERROR_BODY_SIZE;
+    }
+    if (!reader->has_no_memory) {
+        at = re_search((regex_t *)&self->regex, body ? body : "", len, 0, len,
+                       NULL);
+    }
+    if (at == FOUND_NO_MEMORY) {
+        snprintf(detail, size, "no memory for a body of %llu bytes",
+                 (unsigned long long)reader->size_bytes);
+        return ERROR_BODY_SIZE;
+    }
+    if (at < 0) {
+        snprintf(detail, size, "a body of %llu bytes does not match",
+                 (unsigned long long)reader->size_bytes);
+        return ERROR_ANSWER;
+    }
+    return 0;
+}
+
+int wanted_judge(const struct wanted *self, const struct wanted_reader *reader,
+                 struct wanted_bytes echo, char *detail, size_t size)
+{
+    int code = 0;
+
+    switch (self->kind) {
+    case WANTED_BYTES:
+        code = judge_bytes(reader, self->len, detail, size);
+        break;
+    case WANTED_ECHO:
+        code = judge_bytes(reader, echo.len, detail, size);
+        break;
+    case WANTED_SIZE:
+        code = judge_size(reader, self->size_bytes, detail, size);
+        break;
+    case WANTED_MATCH:
+        code = judge_match(self, reader, detail, size);
+        break;
+    default:
+        break;
+    }
+    if (code < 0) {
+        tell_beginning(reader, detail, size);
+    }
+    return code;
+}
+
+void wanted_begin(struct wanted_reader *reader)
+{
+    reader->size_bytes = 0;
+    reader->right_bytes = 0;
+    reader->shown_len = 0;
+    reader->piece = NULL;
+    reader->kept_len = 0;
+    reader->has_no_memory = false;
+}
+
+void wanted_drop(struct wanted_reader *reader)
+{
+    free(reader->kept);
+    *reader = (struct wanted_reader){.size_bytes = 0};
+}

@@ -1,0 +1,99 @@
+/*
+ * A ring between two threads: the count of notes is released by the one that
+ * notes, after the note, and acquired by the writer; the count of those that
+ * were taken goes the other way, after they were read.
+ *
+ * The numbers of dropped requests are read when the thread has ended.
+ */
+#include "request_log.h"
+
+#include "tools/weir-load/base/kind_name.h"
+
+#include <stdlib.h>
+
+#define LLU(value) ((unsigned long long)(value))
+
+struct request_log *request_log_new(void)
+{
+    struct request_log *log =
+        aligned_alloc(_Alignof(struct request_log), sizeof(*log));
+
+    if (log) {
+        log->noted = 0;
+        log->dropped = 0;
+        log->taken = 0;
+    }
+    return log;
+}
+
+void request_log_note(struct request_log *log, const struct request_note *note)
+{
+    const uint64_t taken = __atomic_load_n(&log->taken, __ATOMIC_ACQUIRE);
+
+    if (log->noted - taken == REQUEST_LOG_SIZE) {
+        log->dropped++;
+        return;
+    }
+    log->notes[log->noted % REQUEST_LOG_SIZE] = *note;
+    __atomic_store_n(&log->noted, log->noted + 1, __ATOMIC_RELEASE);
+}
+
+/* A time from the begin of the window; what began before it is below 0. */
+static long long since(uint64_t time_ns, uint64_t begin_ns)
+{
+    return (long long)(time_ns - begin_ns);
+}
+
+static void write_note(const struct request_note *note,
+                       const struct request_log_end *end)
+{
+    static const char *const words[] = {
+        [REQUEST_OK] = "ok",
+        [REQUEST_FAILED] = "failed",
+        [REQUEST_TIMEOUT] = "timeout",
+        [REQUEST_LOST] = "lost",
+    };
+
+    FILE *out = end->out;
+    const uint64_t begin_ns = end->begin_ns;
+
+    fprintf(out, "%llu,%u,%lld,%lld,%lld,", LLU(note->number), note->conn,
+            since(note->meant_ns, begin_ns), since(note->sent_ns, begin_ns),
+            since(note->end_ns, begin_ns));
+    if (note->status > 0) {
+        fprintf(out, "%u", note->status);
+    }
+    fprintf(out, ",%s,", words[note->end]);
+    if (end->kinds) {
+        kind_name_write_cell(end->kinds->names[note->kind], out);
+    }
+    fputc('\n', out);
+}
+
+uint64_t request_log_piece(const struct kinds *kinds)
+{
+    const uint64_t cell = 2 * KINDS_NAME_SIZE + 2; /* all of it quotes */
+    const uint64_t line = REQUEST_LOG_LINE + (kinds ? cell : 0);
+
+    return (REQUEST_LOG_PIPE - REQUEST_LOG_LINE) / line;
+}
+
+uint64_t request_log_write(struct request_log *log,
+                           const struct request_log_end *end, uint64_t most)
+{
+    const uint64_t noted = __atomic_load_n(&log->noted, __ATOMIC_ACQUIRE);
+    const uint64_t there = noted - log->taken;
+    const uint64_t count = there < most ? there : most;
+    const uint64_t last = log->taken + count;
+
+    for (uint64_t i = log->taken; i < last; i++) {
+        write_note(&log->notes[i % REQUEST_LOG_SIZE], end);
+        __atomic_store_n(&log->taken, i + 1, __ATOMIC_RELEASE);
+    }
+    return count;
+}
+
+void request_log_write_header(FILE *out)
+{
+    fputs("number,conn,meant_ns,sent_ns,end_ns,status,end,kind\n", out);
+}

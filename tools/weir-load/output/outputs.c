@@ -1,0 +1,442 @@
+/*
+ * Files are written by stdio, which keeps an error until the end: it is looked
+ * at once, when a file is closed.
+ *
+ * Lines of --json-stream are flushed one by one, since a reader waits for them.
+ * Those of --csv are, too, and do not wait for a slow one.
+ *
+ * A dry run looks at files without opening them: a run that is not made must
+ * not empty the result of the one before.
+ */
+#include "outputs.h"
+
+#include "fifo.h"
+#include "json.h"
+#include "live.h"
+#include "report.h"
+#include "tools/common/console.h"
+#include "tools/weir-load/base/kind_name.h"
+#include "tools/weir-load/measure/hgrm.h"
+#include "tools/weir-load/result/fields.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* One character of a file's name, or what it stands for: %h for the name of
+ * this machine and %p for the number of this part. Returns how many characters
+ * of the name it was. */
+static size_t print_piece(const struct part *part, const char *name, FILE *out)
+{
+    char host[HOST_NAME_MAX + 1] = "";
+
+    switch (name[0] == '%' ? name[1] : '\0') {
+    case 'h':
+        gethostname(host, sizeof(host) - 1);
+        fputs(host, out);
+        return 2;
+    case 'p':
+        fprintf(out, "%u", part->index + 1);
+        return 2;
+    case '%':
+        fputc('%', out);
+        return 2;
+    default:
+        fputc(name[0], out);
+        return 1;
+    }
+}
+
+/* NULL without memory. */
+static char *make_path(const void *part, const char *name)
+{
+    char *path = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&path, &size);
+
+    if (!out) {
+        return NULL;
+    }
+    while (*name) {
+        name += print_piece(part, name, out);
+    }
+    if (fclose(out) != 0) {
+        free(path);
+        return NULL;
+    }
+    return path;
+}
+
+/* ---- what was asked for ---- */
+
+struct asked {
+    const char *flag;
+    const char *name; /* as it was given; NULL: it was not */
+    bool is_whole;    /* it takes its name at the end */
+};
+
+#define ASKED_COUNT (4 + PUBLISH_FORMATS)
+
+static void list_asked(const struct run_options *options,
+                       struct asked ret[ASKED_COUNT])
+{
+    const struct options_files *files = &options->files;
+
+    ret[0] = (struct asked){"--hgrm", files->hgrm, true};
+    ret[1] = (struct asked){"--csv", files->csv, false};
+    ret[2] = (struct asked){"--log", files->log, false};
+    ret[3] = (struct asked){"--json", options->json_path, true};
+    for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
+        struct asked *asked = &ret[4 + i];
+        publish_list(&files->publish, i, &asked->flag, &asked->name);
+        asked->is_whole = true;
+    }
+}
+
+/* The flag that has standard output instead of the text, or NULL; of several
+ * the last, and the one before it. */
+static const char *find_stdout(const struct run_options *options,
+                               const char **ret_before)
+{
+    struct asked asked[ASKED_COUNT];
+    const char *has_it = options->files.streams ? "--json-stream"
+                         : options->json && !options->json_path ? "--json"
+                                                                : NULL;
+
+    *ret_before = NULL;
+    list_asked(options, asked);
+    for (size_t i = 0; i < ASKED_COUNT; i++) {
+        if (whole_file_is_stdout(asked[i].name)) {
+            *ret_before = has_it;
+            has_it = asked[i].flag;
+        }
+    }
+    return has_it;
+}
+
+bool outputs_check(const struct run_options *options)
+{
+    const char *before = NULL;
+    const char *flag = find_stdout(options, &before);
+
+    if (before) {
+        say("%s: %s has standard output already", flag, before);
+    }
+    return !before;
+}
+
+/* 0 or a negative error. */
+static int check_file(const char *path, bool is_whole)
+{
+    if (!is_whole && access(path, F_OK) == 0 && access(path, W_OK) == 0) {
+        struct stat status;
+        return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? -EISDIR
+                                                                   : 0;
+    }
+    return whole_file_check(path);
+}
+
+bool outputs_check_files(const struct run_options *options)
+{
+    struct asked asked[ASKED_COUNT];
+    int err = 0;
+
+    list_asked(options, asked);
+    for (size_t i = 0; i < ASKED_COUNT && err == 0; i++) {
+        if (!asked[i].name || whole_file_is_stdout(asked[i].name)) {
+            continue;
+        }
+        char *path = make_path(&options->part, asked[i].name);
+        err = path ? check_file(path, asked[i].is_whole) : -ENOMEM;
+        if (err < 0) {
+            say("%s: %s: %s", asked[i].flag, path ? path : asked[i].name,
+                strerror(-err));
+        }
+        free(path);
+    }
+    return err == 0;
+}
+
+void outputs_print(const struct run_options *options, FILE *out)
+{
+    struct asked asked[ASKED_COUNT];
+
+    list_asked(options, asked);
+    for (size_t i = 0; i < ASKED_COUNT; i++) {
+        char *path =
+            asked[i].name ? make_path(&options->part, asked[i].name) : NULL;
+        if (path) {
+            fprintf(out, "Output      %s %s\n", asked[i].flag, path);
+        }
+        free(path);
+    }
+}
+
+/* ---- opening and closing ---- */
+
+/* A file that was asked for; true where none was. */
+static bool open_file(const struct run_options *options, const char *flag,
+                      const char *name, FILE **ret)
+{
+    if (!name) {
+        return true;
+    }
+    if (whole_file_is_stdout(name)) {
+        *ret = stdout;
+        return true;
+    }
+    char *path = make_path(&options->part, name);
+    *ret = path ? fifo_open(path) : NULL;
+    if (!*ret) {
+        say("%s: %s: %s", flag, path ? path : name, fifo_error_text(errno));
+    }
+    free(path);
+    return *ret != NULL;
+}
+
+/* The same of one that gets lines while the run is on. */
+static bool open_lines(const struct run_options *options, const char *flag,
+                       const char *name, struct line_file *ret)
+{
+    FILE *file = NULL;
+
+    const bool is_open = open_file(options, flag, name, &file);
+    line_file_start(ret, flag, name, file);
+    return is_open;
+}
+
+/* The same of one that is written at the end. */
+static bool open_whole(const struct run_options *options, const char *flag,
+                       const char *name, struct whole_file *ret)
+{
+    char *path = name ? make_path(&options->part, name) : NULL;
+
+    if (name && !path) {
+        say("%s: no memory", flag);
+        return false;
+    }
+    const bool is_open = whole_file_open(ret, flag, path);
+    free(path);
+    return is_open;
+}
+
+/* Writes out what a stream has buffered, and notes its first error. */
+static void write_out(struct output *output)
+{
+    if ((fflush(output->file) != 0 || ferror(output->file)) &&
+        output->err == 0) {
+        output->err = errno != 0 ? errno : EIO;
+    }
+}
+
+static bool close_file(const char *flag, const char *path,
+                       struct output *output)
+{
+    if (!output->file) {
+        return true;
+    }
+    write_out(output);
+    if (output->file != stdout && fclose(output->file) != 0 &&
+        output->err == 0) {
+        output->err = errno;
+    }
+    output->file = NULL;
+    if (output->err != 0) {
+        say("%s: %s could not be written: %s", flag,
+            whole_file_is_stdout(path) ? "standard output" : path,
+            strerror(output->err));
+    }
+    return output->err == 0;
+}
+
+static void write_csv_header(FILE *out)
+{
+    for (const struct field *field = fields_interval; field->name; field++) {
+        fprintf(out, "%s%s", field == fields_interval ? "" : ",",
+                field->column ? field->column : field->name);
+    }
+    fputs(",kind\n", out);
+}
+
+/* A file without an interval has a heading, too. */
+static bool open_csv(struct outputs *outputs, const struct run_options *options)
+{
+    if (!open_lines(options, "--csv", options->files.csv, &outputs->csv)) {
+        return false;
+    }
+    FILE *out = outputs->csv.file ? line_file_begin(&outputs->csv) : NULL;
+    if (out) {
+        write_csv_header(out);
+        line_file_end(&outputs->csv);
+    }
+    return true;
+}
+
+bool outputs_open(struct outputs *outputs, const struct run_options *options)
+{
+    const struct options_files *files = &options->files;
+
+    *outputs = (struct outputs){
+        .options = options,
+        .is_live = isatty(STDERR_FILENO) && !options->quiet,
+    };
+    return open_whole(options, "--json", options->json_path, &outputs->json) &&
+           open_whole(options, "--hgrm", files->hgrm, &outputs->hgrm) &&
+           open_csv(outputs, options) &&
+           open_file(options, "--log", files->log, &outputs->log.file) &&
+           publish_open(&outputs->publish, &files->publish, make_path,
+                        &options->part);
+}
+
+/* ---- intervals ---- */
+
+static void write_csv_row(const struct interval *interval, FILE *out)
+{
+    for (const struct field *field = fields_interval; field->name; field++) {
+        const uint64_t value = fields_get(field, interval);
+        fputs(field == fields_interval ? "" : ",", out);
+        if (field->unit != FIELD_LATENCY || value > 0) {
+            fprintf(out, "%llu", (unsigned long long)value);
+        }
+    }
+    fputs(",\n", out); /* of all kinds */
+}
+
+/* What is not counted by kinds is empty. */
+static void write_kind_row(const struct interval *whole, const char *name,
+                           const struct kind_record *kind, FILE *out)
+{
+    const struct histogram *times = &kind->latency;
+    const struct interval counts = {
+        .begin_ns = whole->begin_ns,
+        .end_ns = whole->end_ns,
+        .ok = kind->counts.completed,
+        .failed = kind->counts.failed,
+        .timeout = kind->counts.timeout,
+        .p50_ns = histogram_quantile(times, HISTOGRAM_WHOLE / 2),
+        .p99_ns = histogram_quantile(times, 99 * HISTOGRAM_WHOLE / 100),
+        .max_ns = times->max,
+    };
+
+    for (const struct field *field = fields_interval; field->name; field++) {
+        const uint64_t value = fields_get(field, &counts);
+        fputs(field == fields_interval ? "" : ",", out);
+        if (field->has_kinds && (field->unit != FIELD_LATENCY || value > 0)) {
+            fprintf(out, "%llu", (unsigned long long)value);
+        }
+    }
+    fputc(',', out);
+    kind_name_write_cell(name, out);
+    fputc('\n', out);
+}
+
+static void write_kind_rows(const struct kinds *kinds,
+                            const struct interval *whole,
+                            const struct kind_record *records, FILE *out)
+{
+    for (size_t i = 0; records && i < kinds->count; i++) {
+        write_kind_row(whole, kinds->names[i], &records[i], out);
+    }
+}
+
+static void add_to_csv(struct outputs *outputs, const struct result_row *row,
+                       const struct kind_record *kinds)
+{
+    FILE *out = outputs->csv.file ? line_file_begin(&outputs->csv) : NULL;
+
+    if (!out) {
+        return;
+    }
+    write_csv_row(&row->counts, out);
+    write_kind_rows(outputs->options->groups, &row->counts, kinds, out);
+    line_file_end(&outputs->csv);
+}
+
+void outputs_add_row(struct outputs *outputs, const struct result *result,
+                     const struct result_row *row,
+                     const struct outputs_times *times)
+{
+    bool is_first = outputs->row_count == 0;
+
+    if (outputs->is_live) {
+        live_print(&row->counts,
+                   times->response->count > 0 ? times->response
+                                              : times->service,
+                   outputs->row_count);
+    }
+    outputs->row_count++;
+    add_to_csv(outputs, row, times->kinds);
+    if (outputs->options->files.streams) {
+        if (is_first) {
+            json_write_event("start", json_begin(result), stdout);
+        }
+        json_write_event("interval", json_row(row), stdout);
+    }
+}
+
+/* ---- the end ---- */
+
+/* The result itself, as text or as JSON. */
+static int write_result(const struct outputs *outputs,
+                        const struct result *result)
+{
+    const struct run_options *options = outputs->options;
+    const char *before = NULL;
+
+    if (!options->quiet && !find_stdout(options, &before)) {
+        report_print(result, stdout);
+    }
+    if (options->files.streams) {
+        json_write_event("end", json_result(result), stdout);
+    }
+    int err = options->json
+                  ? json_write(result,
+                               outputs->json.file ? outputs->json.file : stdout)
+                  : 0;
+    return fflush(stdout) != 0 && err == 0 ? -errno : err;
+}
+
+enum load_exit outputs_finish(struct outputs *outputs,
+                              const struct result *result)
+{
+    enum load_exit exit_code = result->exit;
+
+    int err = write_result(outputs, result);
+    if (outputs->hgrm.file) {
+        hgrm_write(result->response.count > 0 ? &result->response
+                                              : &result->service,
+                   outputs->hgrm.file);
+    }
+    if (err < 0) {
+        say("%s: the result could not be written: %s",
+            outputs->json.file ? outputs->options->json_path
+                               : "standard output",
+            strerror(-err));
+        exit_code = LOAD_INTERNAL;
+        whole_file_drop(&outputs->json);
+    }
+    bool is_written = whole_file_keep(&outputs->json);
+    is_written &= whole_file_keep(&outputs->hgrm);
+    is_written &= publish_write(&outputs->publish, result);
+    if (!is_written) {
+        exit_code = LOAD_INTERNAL;
+    }
+    report_complain(result);
+    return exit_code;
+}
+
+bool outputs_close(struct outputs *outputs)
+{
+    const struct options_files *files = &outputs->options->files;
+
+    bool good = line_file_close(&outputs->csv);
+    good &= close_file("--log", files->log, &outputs->log);
+    whole_file_drop(&outputs->json);
+    whole_file_drop(&outputs->hgrm);
+    publish_drop(&outputs->publish);
+    return good;
+}

@@ -1,0 +1,256 @@
+/*
+ * A line is cut into words where it lies: a kind owns a copy of its line for
+ * that, besides the line itself.
+ *
+ * Every word is checked as the flag for it would be. Lines below the first are
+ * cut off it before.
+ */
+#include "request_kind.h"
+
+#include "http_request.h"
+#include "redis_command.h"
+#include "script_request.h"
+#include "tools/weir-load/base/kind_name.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char begin_word[] = "begin:";
+
+/* What the name of a header does not have (RFC 9110, 5.6.2), and a zero. */
+static const char stops[] = " \t\r\n:/\"[]{}()<>@,;=?\\";
+
+size_t request_kind_find_end(const char *text, size_t end, size_t len,
+                             unsigned *ret_below)
+{
+    while (end < len && len - end > 1) {
+        size_t at = end + 1;
+        const char *newline = memchr(text + at, '\n', len - at);
+        while (at < len && (text[at] == ' ' || text[at] == '\t')) {
+            at++;
+        }
+        if (!request_kind_goes_on(text + at, len - at)) {
+            break;
+        }
+        end = newline ? (size_t)(newline - text) : len;
+        (*ret_below)++;
+    }
+    return end;
+}
+
+char *request_kind_keep(struct request_kind *kind, const char *line, size_t len)
+{
+    char *copies = malloc(2 * (len + 1));
+
+    *kind = (struct request_kind){.line = copies};
+    if (!copies) {
+        return NULL;
+    }
+    char *words = copies + len + 1;
+    memcpy(copies, line, len);
+    copies[len] = '\0';
+    memcpy(words, copies, len + 1);
+    return words;
+}
+
+char *request_kind_take_word(char **text)
+{
+    char *word = *text;
+
+    *text += strcspn(word, " \t");
+    if (**text) {
+        *(*text)++ = '\0';
+        *text += strspn(*text, " \t");
+    }
+    return word;
+}
+
+/* The name that a line begins with, if a ':' is behind it, or 0. */
+static size_t find_colon(const char *line, size_t len)
+{
+    size_t at = 0;
+
+    while (at < len && !memchr(stops, line[at], sizeof(stops))) {
+        at++;
+    }
+    return at < len && line[at] == ':' ? at : 0;
+}
+
+/* HOST:PORT, of a request without its scheme: names of headers have no dot. */
+static bool is_place(const char *line, size_t len)
+{
+    static const char local[] = "localhost";
+    const size_t at = find_colon(line, len);
+
+    return at > 0 && len - at > 1 && line[at + 1] >= '0' &&
+           line[at + 1] <= '9' &&
+           (memchr(line, '.', at) ||
+            (at == sizeof(local) - 1 && memcmp(line, local, at) == 0));
+}
+
+bool request_kind_goes_on(const char *line, size_t len)
+{
+    const size_t at = find_colon(line, len);
+
+    if (len > 0 && (line[0] == '@' || line[0] == '#')) {
+        return line[0] == '@';
+    }
+    /* http:// begins a request. */
+    return at > 0 && !is_place(line, len) &&
+           (len - at < 3 || memcmp(line + at, "://", 3) != 0);
+}
+
+/* One line below a request, without blanks around it; what it becomes is
+ * written to @to. */
+static int take_below(struct request_kind *kind, char *line, char **to,
+                      char *why)
+{
+    const size_t size = strlen(line) + 1;
+
+    if (line[0] != '@') {
+        const int err = http_check_field(line, why);
+        memmove(*to, line, size);
+        *to += size;
+        kind->header_count++;
+        return err;
+    }
+    if (kind->body) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "%.100s: there is a body before it",
+                 line);
+        return -EINVAL;
+    }
+    kind->body = line;
+    return http_check_body(line, why);
+}
+
+/* The lines below a request: @text is the first of them, or NULL. */
+static int read_below(struct request_kind *kind, char *text, char *why)
+{
+    char *to = text;
+    int err = 0;
+
+    kind->headers = text;
+    while (text && err == 0) {
+        char *line = text + strspn(text, " \t");
+        char *end = line + strcspn(line, "\n");
+        text = *end ? end + 1 : NULL;
+        while (end > line && strchr(" \t\r\n", end[-1])) {
+            end--;
+        }
+        *end = '\0';
+        err = kind->header_count < HTTP_FIELDS_MAX
+                  ? take_below(kind, line, &to, why)
+                  : -E2BIG;
+        if (err == -E2BIG) {
+            snprintf(why, TEMPLATE_WHY_SIZE, "more than %u headers",
+                     HTTP_FIELDS_MAX);
+        }
+    }
+    return err;
+}
+
+static int read_http(struct request_kind *kind, char *text, char *why)
+{
+    char *end = strchr(text, '\n');
+
+    if (request_kind_goes_on(text, strlen(text))) {
+        snprintf(why, TEMPLATE_WHY_SIZE,
+                 "'%.*s' is a header or a body: it stands directly below its "
+                 "request",
+                 (int)(strcspn(text, "\n") < 60 ? strcspn(text, "\n") : 60),
+                 text);
+        return -EINVAL;
+    }
+    if (is_place(text, strlen(text))) {
+        const int shown = (int)(strcspn(text, " \t\r\n"));
+        snprintf(why, TEMPLATE_WHY_SIZE,
+                 "'%.*s' is no path: write its path, or http://%.*s",
+                 shown < 60 ? shown : 60, text, shown < 60 ? shown : 60, text);
+        return -EINVAL;
+    }
+    if (end) {
+        *end = '\0';
+        end[end > text && end[-1] == '\r' ? -1 : 0] = '\0';
+    }
+    kind->method = text[0] == '/' ? "GET" : request_kind_take_word(&text);
+    kind->path = request_kind_take_word(&text);
+    kind->body = *text ? text : NULL;
+    int err = http_check_method(kind->method, why);
+    if (err == 0) {
+        err = http_check_path(kind->path, why);
+    }
+    if (err == 0 && kind->body) {
+        err = http_check_body(kind->body, why);
+    }
+    return err < 0 ? err : read_below(kind, end ? end + 1 : NULL, why);
+}
+
+static int read_script(struct request_kind *kind, char *text, char *why)
+{
+    const char *rule = request_kind_take_word(&text);
+    const bool has_begin =
+        strncmp(text, begin_word, sizeof(begin_word) - 1) == 0;
+    const char *begin =
+        has_begin ? request_kind_take_word(&text) + sizeof(begin_word) - 1
+                  : NULL;
+
+    _Static_assert(SCRIPT_WHY_SIZE <= TEMPLATE_WHY_SIZE, "one room for both");
+    kind->request = text;
+    kind->rule = malloc(sizeof(*kind->rule));
+    if (!kind->rule) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
+        return -ENOMEM;
+    }
+    int err = script_parse_rule(rule, kind->rule, why);
+    if (err == 0 && begin) {
+        err = script_parse_begin(begin, kind->rule, why);
+    }
+    if (err == 0) {
+        err = script_request_check(text, why);
+    }
+    return err;
+}
+
+char *request_kind_skip_name(char *line)
+{
+    char *end = line[0] == '[' ? strpbrk(line, "]\n") : NULL;
+
+    return end && *end == ']' ? end + 1 + strspn(end + 1, " \t") : line;
+}
+
+int request_kind_read(struct request_kind *kind, char *words,
+                      enum request_form form, char *why)
+{
+    if (words[0] == '[') {
+        char *end = strpbrk(words, "]\n");
+        if (!end || *end == '\n' || end == words + 1) {
+            snprintf(why, TEMPLATE_WHY_SIZE, "a name is written [NAME]");
+            return -EINVAL;
+        }
+        kind->name = words + 1;
+        const size_t len = (size_t)(end - kind->name);
+        if (kind_name_span(kind->name, len) < len) {
+            snprintf(why, TEMPLATE_WHY_SIZE, KIND_NAME_RULE);
+            return -EINVAL;
+        }
+        words = request_kind_skip_name(words);
+        *end = '\0';
+    }
+    switch (form) {
+    case REQUEST_HTTP:
+        return read_http(kind, words, why);
+    case REQUEST_REDIS:
+        kind->request = words;
+        return redis_command_check(words, why);
+    default:
+        return read_script(kind, words, why);
+    }
+}
+
+void request_kind_fini(struct request_kind *kind)
+{
+    free(kind->line);
+    free(kind->rule);
+}

@@ -1,0 +1,676 @@
+/*
+ * A run as a whole, on the main thread: it starts the threads that send
+ * (worker.h), agrees with them when what begins, puts their intervals together
+ * and makes one result of what they have found out.
+ *
+ * Nothing of the traffic passes through here; this thread wakes a few times a
+ * second. A signal, or a server with which nothing ever succeeds, ends the run
+ * from every phase.
+ */
+#include "run.h"
+
+#include "gather.h"
+#include "standby.h"
+#include "tools/common/clock.h"
+#include "tools/common/console.h"
+#include "tools/common/engine.h"
+#include "tools/weir-load/base/exits.h"
+#include "tools/weir-load/command/secret_words.h"
+#include "tools/weir-load/output/outputs.h"
+#include "tools/weir-load/output/plan.h"
+#include "tools/weir-load/result/fields.h"
+#include "tools/weir-load/result/verdict.h"
+#include "tools/weir-load/target/names.h"
+#include "worker.h"
+
+#include "weir/error.h"
+#include "weir/inspect.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define SECOND UINT64_C(1000000000)
+
+/* Threads are told of the begin so long before. */
+#define LEAD_NS (SECOND / 1000)
+
+/* A run without a duration ends when nothing has succeeded for so long. */
+#define GIVE_UP_NS (10 * SECOND)
+
+/* Between two looks at what --log has to write. */
+#define LOG_PAUSE_NS (SECOND / 50)
+
+/* At the end, for one who reads the log of a pipe and is only slow. */
+#define LOG_PATIENCE_MS 1000
+
+struct run {
+    struct run_options *options;
+    struct result *result;
+    weir_loop *loop;
+    weir_threads *threads;
+    weir_tls_context *tls;
+    struct worker *workers;
+    struct worker_plan plan;
+    /* This machine's CPUs, at the ends of the window. */
+    struct sharing_sample window_begin;
+    struct sharing_sample window_end;
+    uint64_t measured_count;
+    uint64_t settled_count;
+    uint64_t hopeless_count;
+    uint64_t over_count;
+    struct outputs outputs;
+    bool is_log_regular; /* a file that is never full for a while */
+    uint64_t row_end_ns;
+    /* When the last interval with an answer ended, from the window's begin. */
+    uint64_t progress_ns;
+    /* Set when the threads have been told to begin. */
+    bool has_begun;
+    /* Set when they have been told to end. */
+    bool is_ending;
+};
+
+/* ---- telling the threads ---- */
+
+static void tell_all(struct run *run, weir_callback_fn *cb)
+{
+    for (uint64_t i = 0; i < run->options->thread_count; i++) {
+        struct worker *worker = &run->workers[i];
+        int err = weir_thread_call_soon(
+            weir_threads_get_thread(run->threads, (uint32_t)i), cb, worker,
+            NULL);
+        console_check(err == -ESHUTDOWN ? 0 : err, "a thread cannot be told");
+    }
+}
+
+static void finish(struct run *run)
+{
+    if (!run->is_ending) {
+        run->is_ending = true;
+        tell_all(run, worker_finish);
+    }
+}
+
+/* When sending begins: soon, or at the time that was asked for. */
+static uint64_t find_begin(struct run *run)
+{
+    uint64_t now_ns = clock_now_ns();
+    uint64_t wall_ns = clock_wall_ns();
+    uint64_t start_ns = run->options->start_at_ns;
+
+    if (start_ns == 0) {
+        return now_ns + LEAD_NS;
+    }
+    if (start_ns < wall_ns) {
+        run->result->begin_late_ns = wall_ns - start_ns;
+        return now_ns + LEAD_NS;
+    }
+    return now_ns + (start_ns - wall_ns);
+}
+
+static void window_begin_cb(void *arg)
+{
+    struct run *run = arg;
+
+    sharing_look(clock_now_ns(), &run->window_begin);
+}
+
+/* ---- the log of requests ---- */
+
+/* Can a piece be written within so many milliseconds? Or it fails at once. */
+static bool is_log_ready(FILE *out, int patience_ms)
+{
+    struct pollfd ready = {.fd = fileno(out), .events = POLLOUT};
+
+    return poll(&ready, 1, patience_ms) == 1;
+}
+
+/* Writes what one thread has noted, to a pipe a piece at a time. False if the
+ * pipe is full: the rest stays in the ring, and what does not fit there is
+ * counted by the thread. */
+static bool write_log_of(struct run *run, struct request_log *log,
+                         int patience_ms)
+{
+    struct output *output = &run->outputs.log;
+    const uint64_t size = run->is_log_regular
+                              ? REQUEST_LOG_SIZE
+                              : request_log_piece(run->options->groups);
+    uint64_t count = size;
+
+    for (uint64_t done = 0; done < REQUEST_LOG_SIZE && count == size;
+         done += count) {
+        if (!run->is_log_regular && !is_log_ready(output->file, patience_ms)) {
+            return false;
+        }
+        count = request_log_write(log,
+                                  &(struct request_log_end){
+                                      .out = output->file,
+                                      .begin_ns = run->plan.window_ns,
+                                      .kinds = run->options->groups,
+                                  },
+                                  size);
+        run->result->log_lines += count;
+        if (!run->is_log_regular && fflush(output->file) != 0 &&
+            output->err == 0) {
+            output->err = errno;
+        }
+    }
+    return true;
+}
+
+/* False if not all was written. */
+static bool write_log(struct run *run, int patience_ms)
+{
+    bool is_ready = true;
+
+    for (uint64_t i = 0; i < run->options->thread_count && is_ready; i++) {
+        is_ready =
+            write_log_of(run, run->workers[i].client.traffic.log, patience_ms);
+    }
+    return is_ready;
+}
+
+/* Some times in a hundred milliseconds, from the begin of the run on. */
+static void write_log_cb(void *arg)
+{
+    struct run *run = arg;
+
+    (void)write_log(run, 0);
+    int err =
+        weir_loop_call_later(run->loop, LOG_PAUSE_NS, write_log_cb, run, NULL);
+    if (err < 0) {
+        say("--log: %s", weir_strerror(err));
+    }
+}
+
+static void begin_log(struct run *run)
+{
+    FILE *out = run->outputs.log.file;
+    struct stat status;
+
+    if (out) {
+        run->is_log_regular =
+            fstat(fileno(out), &status) == 0 && S_ISREG(status.st_mode);
+        request_log_write_header(out);
+        write_log_cb(run);
+    }
+}
+
+/* The threads have ended. */
+static void end_log(struct run *run)
+{
+    if (!run->outputs.log.file) {
+        return;
+    }
+    (void)write_log(run, LOG_PATIENCE_MS);
+    for (uint64_t i = 0; i < run->options->thread_count; i++) {
+        const struct request_log *log = run->workers[i].client.traffic.log;
+        run->result->log_dropped += log->dropped + log->noted - log->taken;
+    }
+}
+
+/* ---- the begin ---- */
+
+static void begin_all(struct run *run)
+{
+    const struct run_options *options = run->options;
+    uint64_t begin_ns = find_begin(run);
+
+    run->has_begun = true;
+    run->plan = (struct worker_plan){
+        .begin_ns = begin_ns,
+        .window_ns = begin_ns + options->warmup_ns,
+        .end_ns = UINT64_MAX,
+    };
+    if (options->duration_ns > 0) {
+        run->plan.end_ns = run->plan.window_ns + options->duration_ns;
+    }
+    run->result->wall_begin_ns =
+        clock_wall_ns() + (run->plan.window_ns - clock_now_ns());
+    for (uint64_t i = 0; i < options->thread_count; i++) {
+        run->workers[i].plan = run->plan;
+    }
+    begin_log(run);
+    tell_all(run, worker_begin);
+    int err = weir_loop_call_at(run->loop, run->plan.window_ns, window_begin_cb,
+                                run, NULL);
+    if (err < 0) {
+        say("who else uses the client's CPUs is not seen: %s",
+            weir_strerror(err));
+    }
+}
+
+/* ---- intervals ---- */
+
+static bool is_stuck(const struct run *run)
+{
+    uint64_t limit_ns = 2 * run->options->timeout_ns;
+
+    limit_ns = limit_ns > GIVE_UP_NS ? limit_ns : GIVE_UP_NS;
+    return run->options->duration_ns == 0 &&
+           run->row_end_ns - run->progress_ns > limit_ns;
+}
+
+/* A row of all threads together: kept, printed, and its times added. */
+static void take_row(struct run *run, struct worker_row *sum)
+{
+    struct result *result = run->result;
+    struct result_row *row = &sum->row;
+    struct interval *counts = &row->counts;
+
+    counts->begin_ns = run->row_end_ns;
+    if (counts->end_ns <= counts->begin_ns) {
+        gather_times(result, sum);
+        return;
+    }
+    gather_quantiles(sum);
+    if (run->options->json || run->options->files.streams) {
+        gather_histogram(sum);
+    }
+    run->row_end_ns = counts->end_ns;
+    outputs_add_row(&run->outputs, result, row,
+                    &(struct outputs_times){.response = &sum->record.response,
+                                            .service = &sum->record.service,
+                                            .kinds = sum->kinds});
+    if (counts->ok > 0) {
+        run->progress_ns = counts->end_ns;
+    }
+    if (result->row_count < RESULT_ROWS_MAX) {
+        result->rows[result->row_count++] = *row;
+    } else {
+        result->rows_dropped++;
+        free(row->hdr);
+    }
+    gather_times(result, sum);
+}
+
+/* Is there a row of each thread that goes on? */
+static bool has_whole_row(const struct run *run)
+{
+    bool has_any = false;
+
+    for (uint64_t i = 0; i < run->options->thread_count; i++) {
+        const struct worker *worker = &run->workers[i];
+        if (!worker->first_row && !worker->is_over) {
+            return false;
+        }
+        has_any |= worker->first_row != NULL;
+    }
+    return has_any;
+}
+
+static void take_rows(struct run *run)
+{
+    while (has_whole_row(run)) {
+        struct worker_row *sum = NULL;
+        for (uint64_t i = 0; i < run->options->thread_count; i++) {
+            struct worker *worker = &run->workers[i];
+            struct worker_row *row = worker->first_row;
+            if (!row) {
+                continue;
+            }
+            worker->first_row = row->next;
+            if (sum) {
+                gather_row(run->options->groups, sum, row);
+                worker_row_free(row);
+            } else {
+                sum = row;
+            }
+        }
+        take_row(run, sum);
+        worker_row_free(sum);
+    }
+}
+
+static void heard_row(void *arg)
+{
+    struct worker_row *row = arg;
+    struct worker *worker = row->worker;
+    struct run *run = worker->owner;
+
+    row->next = NULL;
+    if (worker->first_row) {
+        worker->last_row->next = row;
+    } else {
+        worker->first_row = row;
+    }
+    worker->last_row = row;
+    run->result->measured_began = true;
+    take_rows(run);
+    if (is_stuck(run) && !run->is_ending) {
+        run->result->gave_up = true;
+        finish(run);
+    }
+}
+
+/* ---- what threads and signals tell ---- */
+
+/* All threads have tried to connect: the run begins with those that can. */
+static void look_whether_all_tried(struct run *run)
+{
+    uint64_t tried = 0;
+
+    for (uint64_t i = 0; i < run->options->thread_count; i++) {
+        tried += run->workers[i].is_settled || run->workers[i].is_hopeless;
+    }
+    if (run->hopeless_count == run->options->thread_count) {
+        run->result->gave_up = !run->is_ending;
+        finish(run);
+    } else if (tried == run->options->thread_count && !run->has_begun &&
+               !run->is_ending) {
+        begin_all(run);
+    }
+}
+
+static void heard_settled(void *arg)
+{
+    struct worker *worker = arg;
+    struct run *run = worker->owner;
+
+    worker->is_settled = true;
+    run->settled_count++;
+    look_whether_all_tried(run);
+}
+
+static void heard_hopeless(void *arg)
+{
+    struct worker *worker = arg;
+    struct run *run = worker->owner;
+
+    worker->is_hopeless = true;
+    run->hopeless_count++;
+    look_whether_all_tried(run);
+}
+
+static void heard_measured(void *arg)
+{
+    const struct worker *worker = arg;
+    struct run *run = worker->owner;
+
+    run->measured_count++;
+    if (run->measured_count == run->options->thread_count) {
+        sharing_look(clock_now_ns(), &run->window_end);
+    }
+}
+
+static void heard_over(void *arg)
+{
+    struct worker *worker = arg;
+    struct run *run = worker->owner;
+
+    worker->is_over = true;
+    run->over_count++;
+    take_rows(run);
+    if (worker->err < 0) {
+        say("a thread broke: %s", weir_strerror(worker->err));
+        finish(run);
+    }
+    if (run->over_count == run->options->thread_count) {
+        weir_loop_stop(run->loop);
+    }
+}
+
+static const struct worker_ops ops = {
+    .settled = heard_settled,
+    .hopeless = heard_hopeless,
+    .row = heard_row,
+    .measured = heard_measured,
+    .over = heard_over,
+};
+
+static void on_signal(void *arg, int signum)
+{
+    struct run *run = arg;
+
+    (void)signum;
+    run->result->interrupted = true;
+    finish(run);
+}
+
+/* ---- from start to report ---- */
+
+/* The threads run until each of them is over. */
+static int run_threads(struct run *run)
+{
+    const struct weir_threads_options options = {
+        .size = sizeof(options),
+        .thread_count = (uint32_t)run->options->thread_count,
+        .no_pinning = true,
+        .no_signals = true,
+    };
+
+    int err =
+        weir_threads_start(&options, worker_run, run->workers, &run->threads);
+    if (err < 0) {
+        return err;
+    }
+    err = weir_loop_run(run->loop);
+    weir_threads_stop(run->threads, UINT64_MAX);
+    const int ended = weir_threads_join(run->threads);
+    return err < 0 ? err : ended;
+}
+
+static int run_loop(struct run *run)
+{
+    int err = weir_loop_add_signal_handler(run->loop, SIGINT, on_signal, run);
+
+    if (err >= 0) {
+        err = weir_loop_add_signal_handler(run->loop, SIGTERM, on_signal, run);
+    }
+    if (err >= 0) {
+        err = run_threads(run);
+    }
+    /* From here on a signal ends the program as it ends any other. */
+    weir_loop_remove_signal_handler(run->loop, SIGINT);
+    weir_loop_remove_signal_handler(run->loop, SIGTERM);
+    return err;
+}
+
+static void fini_workers(struct run *run)
+{
+    /* The first one has what the others borrow. */
+    for (uint64_t i = run->workers ? run->options->thread_count : 0; i > 0;
+         i--) {
+        if (run->workers[i - 1].options) {
+            worker_fini(&run->workers[i - 1]);
+        }
+    }
+    free(run->workers);
+    tls_drop_context(run->tls);
+}
+
+/* What a thread does of the load. Of the threads of all parts this part has
+ * every n-th, so that each has what its number says of a schedule, however many
+ * threads other parts have. */
+static struct client_share find_share(const struct run *run, uint32_t index)
+{
+    const struct run_options *options = run->options;
+    const uint32_t count = (uint32_t)options->thread_count;
+    const struct part thread = {.index = index, .count = count};
+
+    return (struct client_share){
+        .options = options,
+        .thread_index = options->part.index + index * options->part.count,
+        .thread_count = count * options->part.count,
+        .first_conn =
+            options->first_conn + part_begin(&thread, options->conn_count),
+        .conn_count = part_size(&thread, options->conn_count),
+        .tls = run->tls,
+        .first_shared = index > 0 ? run->workers[0].client.codec_shared : NULL,
+    };
+}
+
+static int init_workers(struct run *run)
+{
+    struct run_options *options = run->options;
+
+    int err = tls_make_context(&options->tls, false, options->targets,
+                               options->target_count, &run->tls);
+    if (err < 0) {
+        return err;
+    }
+    run->workers = calloc(options->thread_count, sizeof(*run->workers));
+    if (!run->workers) {
+        say("no memory for %llu threads",
+            (unsigned long long)options->thread_count);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < options->thread_count; i++) {
+        struct worker *worker = &run->workers[i];
+        const struct client_share share = find_share(run, i);
+        worker->ops = &ops;
+        worker->owner = run;
+        worker->home = weir_loop_get_remote(run->loop);
+        err = worker_init(worker, &share);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+static int begin(struct run *run)
+{
+    struct run_options *options = run->options;
+    struct result *result = run->result;
+
+    int err = weir_loop_new(NULL, &run->loop);
+    if (err < 0) {
+        engine_say_refused(err);
+        return err;
+    }
+    weir_loop_set_exception_handler(run->loop, engine_tell_only, NULL);
+    weir_loop_get_features_text(run->loop, result->features,
+                                sizeof(result->features));
+    if (options->verbose) {
+        fputs(result->features, stderr);
+    }
+    host_describe(&result->host);
+    err = init_workers(run);
+    if (err < 0) {
+        return err;
+    }
+    const bool is_elsewhere = options->connect_to.text != NULL;
+    return names_find(
+        run->loop, is_elsewhere ? &options->connect_to : options->targets,
+        is_elsewhere ? 1 : options->target_count, options->family);
+}
+
+/* Everything between the options and the exit code. */
+static int execute(struct run *run)
+{
+    int exit_code = LOAD_USAGE;
+
+    if (begin(run) < 0) {
+        goto out;
+    }
+    if (run->options->is_dry) {
+        if (!run->options->quiet) {
+            plan_print(run->options, stdout);
+        }
+        exit_code = LOAD_OK;
+        goto out;
+    }
+    int err = run_loop(run);
+    if (err < 0 && !run->threads) {
+        engine_say_refused(err);
+        goto out;
+    }
+    exit_code = LOAD_INTERNAL;
+    if (err < 0) {
+        say("the run broke: %s (%s)", weir_strerror(err), weir_err_name(err));
+        goto out;
+    }
+    end_log(run);
+    for (uint64_t i = 0; i < run->options->thread_count; i++) {
+        gather_worker(run->result, &run->workers[i]);
+    }
+    gather_sharing(run->result, &run->window_begin, &run->window_end);
+    gather_finish(run->result);
+    verdict_reach(run->result);
+    exit_code = (int)outputs_finish(&run->outputs, run->result);
+out:
+    fini_workers(run);
+    names_forget(run->options->targets, run->options->target_count);
+    names_forget(&run->options->connect_to, 1);
+    weir_loop_free(run->loop);
+    return exit_code;
+}
+
+/* --wait: LOAD_OK if there are servers to load. */
+static enum load_exit stand_by(struct run *run)
+{
+    const struct run_options *options = run->options;
+    const enum load_exit waited = options->wait_ns > 0 && !options->is_dry
+                                      ? standby_wait(options)
+                                      : LOAD_OK;
+
+    run->result->interrupted = waited == LOAD_INTERRUPTED;
+    run->result->gave_up = waited == LOAD_NOTHING;
+    return waited;
+}
+
+/* The result of a run that did not begin. */
+static int report_nothing(struct run *run)
+{
+    host_describe(&run->result->host);
+    verdict_reach(run->result);
+    return (int)outputs_finish(&run->outputs, run->result);
+}
+
+static void free_result(struct result *result)
+{
+    for (size_t i = 0; i < result->row_count; i++) {
+        free(result->rows[i].hdr);
+    }
+    free(result->kinds);
+    free(result);
+}
+
+int run_main(int argc, char **argv, int first)
+{
+    static struct run_options options;
+    struct result *result = calloc(1, sizeof(*result));
+    int exit_code = LOAD_USAGE;
+    struct run run = {.options = &options, .result = result};
+
+    if (!result) {
+        say("no memory");
+        return LOAD_INTERNAL;
+    }
+    enum options_result parsed = options_parse(argc, argv, first, &options);
+    if (parsed != OPTIONS_READY) {
+        exit_code = parsed == OPTIONS_DONE ? LOAD_OK : LOAD_USAGE;
+        goto out;
+    }
+    secret_words_warn(argc, argv);
+    if (!plan_check(&options) || !outputs_check(&options) ||
+        !(options.is_dry ? outputs_check_files(&options)
+                         : outputs_open(&run.outputs, &options))) {
+        goto out;
+    }
+    result->options = &options;
+    result->model = options.model;
+    for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
+        histogram_begin(fields_times_of(result, (enum slo_times)i));
+    }
+    result->kinds = options.groups ? kinds_new_records(options.groups) : NULL;
+    if (options.groups && !result->kinds) {
+        say("no memory");
+        exit_code = LOAD_INTERNAL;
+        goto out;
+    }
+    exit_code = (int)stand_by(&run);
+    if (exit_code != LOAD_INTERNAL) {
+        exit_code = exit_code == LOAD_OK ? execute(&run) : report_nothing(&run);
+    }
+out:
+    if (run.outputs.options && !outputs_close(&run.outputs)) {
+        exit_code = LOAD_INTERNAL;
+    }
+    free_result(result);
+    return exit_code;
+}

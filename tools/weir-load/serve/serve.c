@@ -1,0 +1,494 @@
+/*
+ * The life of the server: listen on every address, say so in one line on
+ * standard output once all of them accept, serve until a signal comes, stop
+ * with a time of grace, end with 0. A second signal ends the grace.
+ *
+ * Each thread has the servers of its loop (serve_thread.c). The first is the
+ * main thread, so that one loop needs no thread. It also decides for all: the
+ * others tell it what has happened, and it tells them what to do, both by
+ * posts.
+ *
+ *     first:   listen (itself)    listen (the others)    stop
+ *     each:            listens                 listens        ended
+ *
+ * The first thread chooses the ports. When a thread has ended it stays, so that
+ * its counts can be added to the others'; then the first ends all.
+ */
+#include "serve.h"
+
+#include "serve_options.h"
+#include "serve_tell.h"
+#include "serve_thread.h"
+#include "tools/common/console.h"
+#include "tools/common/engine.h"
+#include "tools/common/limits.h"
+#include "tools/weir-load/base/exits.h"
+#include "tools/weir-load/target/names.h"
+
+#include "weir/error.h"
+#include "weir/inspect.h"
+#include "weir/loop.h"
+#include "weir/task.h"
+#include "weir/threads.h"
+#include "weir/tls_connection.h"
+#include "weir/waitable.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct group;
+
+/* What a thread serves. */
+struct worker {
+    struct serve_thread serve;
+    struct group *group;
+    /* Its first failure, written before it is posted. */
+    const struct target *failed;
+    int err;
+    bool has_told_end;
+};
+
+/* All of them; but for the places it belongs to the first thread. */
+struct group {
+    const struct serve_options *options;
+    weir_tls_context *tls;
+    struct worker *workers;
+    /* Where the first thread listens, written before it tells so. */
+    struct target places[SERVE_ADDRESSES_MAX];
+    size_t listening;
+    size_t ended;
+    bool has_begun;
+    bool stopping;
+    /* The first error. */
+    int err;
+    /* Statistics: a task prints them, with the loops' dumps or without, and
+     * once more if it is asked to meanwhile. */
+    struct serve_sums sums;
+    bool is_printing;
+    bool has_dumps;
+    bool is_wanted_again;
+    /* They are printed for the last time. */
+    bool is_last;
+};
+
+/* ---- between threads ---- */
+
+static weir_threads *get_threads(void)
+{
+    return weir_thread_get_threads(
+        weir_loop_get_thread(weir_get_running_loop()));
+}
+
+/* A thread that has ended by itself is told nothing. */
+static void tell(size_t index, weir_callback_fn *cb, struct worker *worker)
+{
+    weir_thread *thread =
+        weir_threads_get_thread(get_threads(), (uint32_t)index);
+    int err = weir_thread_call_soon(thread, cb, worker, NULL);
+
+    if (err != -ESHUTDOWN) {
+        console_check(err, "a thread could not be told");
+    }
+}
+
+static void first_heard_listening(void *arg);
+static void first_heard_failure(void *arg);
+static void first_heard_end(void *arg);
+
+/* ---- on each thread ---- */
+
+static void tell_listening(struct serve_thread *serve)
+{
+    struct worker *worker = serve->owner;
+    struct group *group = worker->group;
+
+    if (worker == group->workers) {
+        console_check(serve_thread_get_places(serve, group->places),
+                      "addresses");
+    }
+    tell(0, first_heard_listening, worker);
+}
+
+/* The first failure ends all; and a stop cancels starts, which is none. */
+static void tell_failure(struct serve_thread *serve,
+                         const struct target *target, int err)
+{
+    struct worker *worker = serve->owner;
+
+    if (!worker->failed && !(serve->stopping && err == -ECANCELED)) {
+        worker->failed = target;
+        worker->err = err;
+        tell(0, first_heard_failure, worker);
+    }
+}
+
+static void tell_end(struct serve_thread *serve)
+{
+    struct worker *worker = serve->owner;
+
+    if (!worker->has_told_end) {
+        worker->has_told_end = true;
+        tell(0, first_heard_end, worker);
+    }
+}
+
+static const struct serve_thread_ops ops = {
+    .listening = tell_listening, .failed = tell_failure, .ended = tell_end};
+
+static void listen_now(void *arg)
+{
+    struct worker *worker = arg;
+    const struct target *failed = NULL;
+
+    worker->serve.loop = weir_get_running_loop();
+    int err = serve_thread_listen(&worker->serve, &failed);
+    if (err < 0) {
+        tell_failure(&worker->serve, failed, err);
+    }
+}
+
+static void stop_within_grace(void *arg)
+{
+    struct worker *worker = arg;
+
+    serve_thread_stop(&worker->serve, worker->group->options->grace_ns);
+}
+
+static void stop_at_once(void *arg)
+{
+    struct worker *worker = arg;
+
+    serve_thread_stop(&worker->serve, 0);
+}
+
+/* ---- statistics, asked for by the first ---- */
+
+static void add_counts(void *arg, weir_thread *thread)
+{
+    struct group *group = arg;
+
+    serve_thread_add(&group->workers[weir_thread_get_index(thread)].serve,
+                     &group->sums);
+}
+
+/* One thread at a time is visited, so that dumps do not mix. */
+static void dump_loop(void *arg, weir_thread *thread)
+{
+    const struct group *group = arg;
+
+    if (group->options->thread_count > 1) {
+        fprintf(stderr, "thread %u\n", weir_thread_get_index(thread));
+    }
+    weir_loop_dump(weir_thread_get_loop(thread), stderr);
+    fflush(stderr);
+}
+
+static int print_once(struct group *group, weir_loop *loop)
+{
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
+    weir_threads *threads = get_threads();
+    char text[4096];
+
+    group->sums = (struct serve_sums){.datagrams = 0};
+    int result = weir_threads_visit_wait(threads, loop, add_counts, group);
+    if (result >= 0) {
+        result = weir_threads_get_statistics_wait(threads, loop, &statistics);
+    }
+    if (result < 0) {
+        return result;
+    }
+    if (weir_loop_statistics_get_text(&statistics, text, sizeof(text)) >= 0) {
+        serve_print_statistics(&group->sums, text);
+    }
+    return group->has_dumps
+               ? weir_threads_visit_wait(threads, loop, dump_loop, group)
+               : 0;
+}
+
+static void end_if_over(struct group *group);
+
+static int print_statistics(weir_loop *loop, void *arg)
+{
+    struct group *group = arg;
+    int result;
+
+    do {
+        group->is_wanted_again = false;
+        result = print_once(group, loop);
+        group->has_dumps = true;
+    } while (result >= 0 && group->is_wanted_again);
+    if (result == -ECANCELED) {
+        return 0; /* a loop broke */
+    }
+    console_check(result, "a thread could not be asked");
+    group->is_printing = false;
+    end_if_over(group);
+    return 0;
+}
+
+static void want_statistics(struct group *group, bool has_dumps)
+{
+    if (group->is_printing) {
+        group->is_wanted_again = true;
+        return;
+    }
+    group->is_printing = true;
+    group->has_dumps = has_dumps;
+    console_check(weir_task_spawn(weir_get_running_loop(), print_statistics,
+                                  group, NULL, NULL),
+                  "no task for statistics");
+}
+
+/* ---- on the first ---- */
+
+/* Ends the threads when nothing is open on any, and all is printed. */
+static void end_if_over(struct group *group)
+{
+    if (group->ended < group->options->thread_count || group->is_printing) {
+        return;
+    }
+    if (group->options->stats && !group->is_last) {
+        group->is_last = true;
+        want_statistics(group, false);
+    } else {
+        weir_threads_stop(get_threads(), UINT64_MAX);
+    }
+}
+
+static void stop_all(struct group *group, bool at_once)
+{
+    group->stopping = true;
+    for (size_t i = 0; i < group->options->thread_count; i++) {
+        tell(i, at_once ? stop_at_once : stop_within_grace, &group->workers[i]);
+    }
+}
+
+static void first_heard_listening(void *arg)
+{
+    struct worker *worker = arg;
+    struct group *group = worker->group;
+
+    if (group->stopping) {
+        return;
+    }
+    group->listening++;
+    if (group->listening == group->options->thread_count) {
+        serve_print_places(group->options, group->places);
+    } else if (group->listening == 1) {
+        for (size_t i = 1; i < group->options->thread_count; i++) {
+            tell(i, listen_now, &group->workers[i]);
+        }
+    }
+}
+
+static void first_heard_failure(void *arg)
+{
+    const struct worker *worker = arg;
+    struct group *group = worker->group;
+
+    if (group->err == 0) {
+        serve_say_error(worker->failed, worker->err,
+                        serve_thread_why(&worker->serve, worker->failed));
+        group->err = worker->err;
+    }
+    stop_all(group, true);
+}
+
+static void first_heard_end(void *arg)
+{
+    struct worker *worker = arg;
+
+    worker->group->ended++;
+    end_if_over(worker->group);
+}
+
+static void on_signal(void *arg, int signum)
+{
+    struct group *group = arg;
+
+    (void)signum;
+    stop_all(group, group->stopping);
+}
+
+static void on_usr1(void *arg, int signum)
+{
+    (void)signum;
+    want_statistics(arg, true);
+}
+
+static void begin_first(struct group *group, weir_loop *loop)
+{
+    group->has_begun = true;
+    if (group->options->verbose) {
+        char text[4096];
+        weir_loop_get_features_text(loop, text, sizeof(text));
+        fputs(text, stderr);
+    }
+    group->err = serve_handle_signals(loop, on_signal, on_usr1, group);
+    if (group->err < 0) {
+        stop_all(group, true);
+    } else {
+        listen_now(&group->workers[0]);
+    }
+}
+
+/* ---- the threads ---- */
+
+/* The main task of a thread. All is done by callbacks, until the stop: at the
+ * end, or because the loop of another thread broke. A sleep would cost each
+ * turn a look at its timer. */
+static int serve_on_thread(weir_thread *thread, void *arg)
+{
+    struct group *group = arg;
+    struct serve_thread *serve =
+        &group->workers[weir_thread_get_index(thread)].serve;
+    weir_loop *loop = weir_thread_get_loop(thread);
+    struct weir_waitable stop = weir_waitable_stop(loop);
+
+    weir_loop_set_exception_handler(loop, serve_thread_report, serve);
+    if (weir_thread_get_index(thread) == 0) {
+        begin_first(group, loop);
+    }
+    int err = weir_wait_first(loop, &stop, 1);
+    tell_end(serve);
+    serve_thread_free_servers(serve);
+    return err == -ECANCELED ? 0 : err;
+}
+
+/* Returns the exit code. */
+static int run_group(struct group *group)
+{
+    const struct serve_options *options = group->options;
+    const struct weir_threads_options threads = {
+        .size = sizeof(threads),
+        .thread_count = options->thread_count,
+        .no_pinning = options->thread_count == 1,
+        .no_signals = true,
+    };
+
+    for (size_t i = 0; i < options->thread_count; i++) {
+        group->workers[i].group = group;
+        group->workers[i].serve = (struct serve_thread){
+            .ops = &ops,
+            .owner = &group->workers[i],
+            .options = options,
+            .targets = i == 0 ? options->targets : group->places,
+            .target_count = options->target_count,
+            .is_further = i > 0,
+            .tls = group->tls,
+        };
+    }
+    int err = weir_threads_run(&threads, serve_on_thread, group);
+    if (err < 0 && !group->has_begun) {
+        engine_say_refused(err);
+        return LOAD_USAGE;
+    }
+    return serve_exit_code(group->err, err);
+}
+
+/* Returns the exit code. */
+static int serve_all(const struct serve_options *options, weir_tls_context *tls)
+{
+    struct group group = {.options = options, .tls = tls};
+
+    group.workers = calloc(options->thread_count, sizeof(*group.workers));
+    if (!group.workers) {
+        say("threads: %s", weir_strerror(-ENOMEM));
+        return LOAD_INTERNAL;
+    }
+    const int exit_code = run_group(&group);
+    names_forget(group.places, SERVE_ADDRESSES_MAX);
+    free(group.workers);
+    return exit_code;
+}
+
+/* ---- names ---- */
+
+static bool add_target(struct serve_options *options,
+                       const struct target *target)
+{
+    if (options->target_count == SERVE_ADDRESSES_MAX) {
+        say("%s: more than %u addresses", target->text, SERVE_ADDRESSES_MAX);
+        return false;
+    }
+    options->targets[options->target_count] = *target;
+    options->target_count++;
+    return true;
+}
+
+/* A target for each address of a name, on a loop of their own. */
+static bool add_addresses(struct serve_options *options, struct target *name)
+{
+    weir_loop *loop = NULL;
+
+    int err = weir_loop_new(NULL, &loop);
+    if (err < 0) {
+        engine_say_refused(err);
+        return false;
+    }
+    weir_loop_set_exception_handler(loop, engine_tell_only, NULL);
+    bool added = names_find(loop, name, 1, 0) >= 0;
+    weir_loop_free(loop);
+    for (size_t i = 0; i < name->address_count && added; i++) {
+        struct target target = {
+            .text = name->text,
+            .is_datagram = true,
+            .address = name->addresses[i],
+        };
+        added = add_target(options, &target);
+    }
+    names_forget(name, 1);
+    return added;
+}
+
+static bool is_datagram_name(const struct target *target)
+{
+    return target->is_datagram && target->host[0] && target->address.len == 0;
+}
+
+/* A server listens on all addresses of a name. An endpoint is bound to one of
+ * them alone: the names of datagram targets are looked up here, and each
+ * address gets an endpoint. */
+static bool find_datagram_names(struct serve_options *options)
+{
+    struct target given[SERVE_ADDRESSES_MAX];
+    const size_t given_count = options->target_count;
+    bool added = true;
+
+    memcpy(given, options->targets, sizeof(given));
+    options->target_count = 0;
+    for (size_t i = 0; i < given_count && added; i++) {
+        added = is_datagram_name(&given[i]) ? add_addresses(options, &given[i])
+                                            : add_target(options, &given[i]);
+    }
+    return added;
+}
+
+/* ---- all of it ---- */
+
+int serve_main(int argc, char **argv, int first)
+{
+    static struct serve_options options;
+    weir_tls_context *tls = NULL;
+
+    enum options_result parsed =
+        serve_options_parse(argc, argv, first, &options);
+    if (parsed != OPTIONS_READY) {
+        return parsed == OPTIONS_DONE ? LOAD_OK : LOAD_USAGE;
+    }
+    if (tls_make_context(&options.tls, true, options.targets,
+                         options.target_count, &tls) < 0) {
+        return LOAD_USAGE;
+    }
+    size_t text_len = 0;
+    mode_chargen_text(&text_len); /* made before threads share it */
+    limits_raise_fds_to_hard();
+    int exit_code = LOAD_USAGE;
+    if (find_datagram_names(&options)) {
+        exit_code = serve_all(&options, tls);
+    }
+    tls_drop_context(tls);
+    return exit_code;
+}

@@ -1,0 +1,394 @@
+/*
+ * As for `run` each refusal is one line that names the flag, the value and what
+ * would be right.
+ *
+ * The mode is looked up by its name twice, because --delay, which decides how
+ * echo is served, may follow it. What udp:// targets cannot have is refused.
+ */
+#include "serve_options.h"
+
+#include "serve_datagrams.h"
+#include "serve_paced.h"
+#include "tools/common/console.h"
+#include "tools/common/engine.h"
+#include "tools/common/units.h"
+#include "tools/common/version.h"
+#include "tools/weir-load/base/gone.h"
+#include "tools/weir-load/target/url.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+/* As many as weir_threads_start() starts. */
+#define THREADS_MAX 1024U
+
+/* A nanosecond for each answer. */
+#define RATE_MAX UINT64_C(1000000000)
+
+/* As run's --send; times are at most a week. */
+#define TIME_MAX_NS (7 * 24 * 3600 * UINT64_C(1000000000))
+
+/* Unless --send and --recv say otherwise. */
+#define SIZE_BYTES 128U
+
+/* What is read before it is settled. */
+struct reading {
+    const struct option *mode; /* NULL: it was not given */
+    struct serve_options options;
+};
+
+static const char *const mode_names[] = {"echo",  "discard", "chargen", "rr",
+                                         "sized", "http",    NULL};
+static const char *const on_off[] = {"on", "off", NULL};
+
+/* ---- readers ---- */
+
+static struct serve_options *serve_of(void *options)
+{
+    return &((struct reading *)options)->options;
+}
+
+/* A mode without faults, or with them. */
+static const struct mode *find_mode(const char *name)
+{
+    const struct mode *mode = mode_find(name);
+
+    return mode ? mode : serve_paced_find(name);
+}
+
+static bool read_mode(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    (void)option;
+    serve_of(options)->mode = find_mode(value);
+    if (strcmp(value, "ws") == 0) {
+        return option_refuse(why, "ws was removed; use %s",
+                             gone_find("serve ws", 8));
+    }
+    return serve_of(options)->mode ||
+           option_refuse(
+               why, "'%.200s' is not echo, discard, chargen, rr, sized or http",
+               value);
+}
+
+static uint32_t count_processors(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) < 0) {
+        return 1;
+    }
+    const int count = CPU_COUNT(&set);
+    return count > 1 ? (uint32_t)count : 1;
+}
+
+static bool read_threads(void *options, const struct option *option,
+                         const char *value, char *why)
+{
+    uint64_t count = 0;
+
+    (void)option;
+    if (strcmp(value, "auto") != 0) {
+        const int err = units_parse_count(value, &count);
+        if (err < 0 && err != -ERANGE) {
+            return option_refuse(why, "'%.200s' is not a count or auto", value);
+        }
+        if (err < 0 || count > THREADS_MAX) {
+            return option_refuse(why, "%.200s is out of range, 0 to %u", value,
+                                 THREADS_MAX);
+        }
+    }
+    serve_of(options)->thread_count =
+        count > 0 ? (uint32_t)count : count_processors();
+    return true;
+}
+
+static bool read_freeze(void *options, const struct option *option,
+                        const char *value, char *why)
+{
+    struct pace_options *pace = &serve_of(options)->settings.pace;
+
+    (void)option;
+    return (pace_parse_freeze(value, pace) == 0 &&
+            pace->period_ns <= TIME_MAX_NS) ||
+           option_refuse(why,
+                         "'%.200s' is not a time and its period, such as "
+                         "500ms/2s",
+                         value);
+}
+
+static bool read_sizes(void *options, const struct option *option,
+                       const char *value, char *why)
+{
+    struct sizes *field = (struct sizes *)((char *)options + option->offset);
+
+    return sizes_parse(value, 1, field, why) == 0;
+}
+
+static bool read_target(void *options, const char *text, char *why)
+{
+    struct serve_options *serve = serve_of(options);
+
+    if (serve->target_count == SERVE_ADDRESSES_MAX) {
+        return option_refuse(why, "more than %u addresses",
+                             SERVE_ADDRESSES_MAX);
+    }
+    if (url_parse(text, true, &serve->targets[serve->target_count], why) < 0) {
+        return false;
+    }
+    serve->target_count++;
+    return true;
+}
+
+/* ---- the rows ---- */
+
+#define AT(field)       .offset = offsetof(struct reading, options.field)
+#define SWITCH(field)   .kind = OPTION_SWITCH, AT(field)
+#define TIME(field)     .kind = OPTION_TIME, .most = TIME_MAX_NS, AT(field)
+#define MARK_TLS        .mark = offsetof(struct reading, options.tls.given) + 1
+#define TLS_TEXT(field) .kind = OPTION_TEXT, AT(tls.options.field), MARK_TLS
+#define TLS(reader)     .read = reader, AT(tls), MARK_TLS
+
+static const struct option rows[] = {
+    {"mode", 0, "MODE",
+     "echo (default) or discard; and not with UDP chargen, rr, sized (rr whose "
+     "requests say their sizes: run --mode rr with sizes that are drawn) or "
+     "http (default with http:// and https://)",
+     .read = read_mode, .choices = mode_names,
+     .mark = offsetof(struct reading, mode) + 1},
+    {"grace", 0, "TIME", "for connections to finish at the end", TIME(grace_ns),
+     .initial = "5s"},
+    {"threads", 0, "N",
+     "loops that serve, each on a thread of its own; 0 or auto: one for each "
+     "processor. All of them listen, but on a Unix path the first alone (1)",
+     .read = read_threads},
+    {"fast-open", 0, NULL,
+     "TCP Fast Open: take bytes that come with a SYN "
+     "(off)",
+     SWITCH(fast_open)},
+    {"engine", 0, "ENGINE",
+     "uring, poll (epoll), or auto: uring if it is allowed",
+     .read = engine_read, .choices = engine_names},
+    OPTION_ROW_TLS_LIBRARY(0),
+    {"stats", 0, NULL, "print statistics to standard error at the end",
+     SWITCH(stats)},
+    {"send", 0, "SIZE", "bytes of a request in mode rr (128)",
+     .read = read_sizes, AT(settings.request)},
+    {"recv", 0, "SIZE",
+     "bytes of its answer, or of a body in mode http (128); bodies may be "
+     "drawn, as exp:1k (see run --help)",
+     .read = read_sizes, AT(settings.answer)},
+    {"verbose", 'v', NULL, "what the library and the kernel do",
+     SWITCH(verbose)},
+
+    {.kind = OPTION_TITLE,
+     .help = "A server with known faults, in modes echo, rr, sized and http "
+             "(not with UDP)"},
+    {"delay", 0, "TIME", "from a request to its answer",
+     TIME(settings.pace.delay_ns)},
+    {"freeze", 0, "T/P",
+     "send nothing in the last time T of each period P, as 500ms/2s",
+     .read = read_freeze},
+    {"limit-rate", 0, "N", "answers a second, of all connections (not echo)",
+     .kind = OPTION_COUNT, .least = 1, .most = RATE_MAX,
+     AT(settings.pace.rate)},
+
+    {.kind = OPTION_TITLE, .help = "TLS"},
+    {"cert", 0, "FILE",
+     "certificate and chain; given again, another one, for the clients that "
+     "ask for its name",
+     TLS(tls_read_cert), .repeats = true},
+    {"key", 0, "FILE", "the key of the --cert before (in its file)",
+     TLS(tls_read_key), .repeats = true},
+    {"key-passphrase-file", 0, "FILE", "its first line opens encrypted keys",
+     TLS_TEXT(passphrase.file)},
+    {"key-log", 0, "FILE", "secrets of connections are appended, for Wireshark",
+     .kind = OPTION_TEXT, AT(tls.key_log), MARK_TLS},
+    {"ca", 0, "FILE", "authorities of the clients' certificates",
+     TLS_TEXT(authorities.file)},
+    {"crl", 0, "FILE", "lists of revoked certificates, of every issuer",
+     TLS_TEXT(revocations.file)},
+    {"client-auth", 0, "WHAT", "optional or required (with --ca: required)",
+     TLS(tls_read_client_auth)},
+    {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
+     TLS_TEXT(alpn)},
+    {"ciphers", 0, "LIST", "suites by IANA names with colons between them",
+     TLS_TEXT(ciphers)},
+    {"groups", 0, "LIST", "groups of the key exchange, as X25519:P-256 (all)",
+     TLS_TEXT(groups)},
+    {"tls-min", 0, "VERSION", "lowest version, 1.2 or 1.3 (1.2)",
+     .read = tls_read_version, AT(tls.options.min_version), MARK_TLS},
+    {"tls-max", 0, "VERSION", "highest version (1.3)", .read = tls_read_version,
+     AT(tls.options.max_version), MARK_TLS},
+    {"tickets", 0, "on|off", "may clients resume sessions",
+     .kind = OPTION_EITHER, .choices = on_off, AT(tls.options.no_tickets),
+     MARK_TLS, .initial = "on"},
+    OPTION_ROW_HELP,
+};
+
+const struct option_set serve_set = {
+    .command = "weir-load serve",
+    .head = "Usage: weir-load serve [FLAGS] TARGET...\n"
+            "\n"
+            "TARGET is tcp://HOST:PORT, tls://, http://, https://, udp://, "
+            "unix:PATH or\n"
+            "tls+unix:PATH.\n"
+            "\n"
+            "Serves until SIGINT or SIGTERM; a second signal ends it at once. "
+            "Prints one\n"
+            "line with the addresses once it accepts. Port 0 lets the kernel "
+            "choose; host\n"
+            "* means all addresses; unix:@NAME is an abstract name.\n"
+            "\n"
+            "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
+            "\n",
+    .tail = "SIGUSR1 prints the statistics and every connection to standard "
+            "error.\n",
+    .rows = rows,
+    .count = sizeof(rows) / sizeof(rows[0]),
+    .word = read_target,
+};
+
+/* ---- what goes together ---- */
+
+/* http:// means the mode, too. */
+static bool settle_urls(struct reading *reading)
+{
+    struct serve_options *options = &reading->options;
+    bool is_http = false;
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        is_http |= options->targets[i].is_http;
+        if (options->targets[i].is_redis) {
+            say("%s: there is no server of Redis here; see redis-server",
+                options->targets[i].text);
+            return false;
+        }
+        if (options->targets[i].is_ws) {
+            say("%s: it was removed; use %s", options->targets[i].text,
+                gone_find("serve ws", 8));
+            return false;
+        }
+        if (options->targets[i].path) {
+            say("%s: an address to listen on has no path",
+                options->targets[i].text);
+            return false;
+        }
+    }
+    if (!is_http) {
+        return true;
+    }
+    if (reading->mode && strcmp(options->mode->name, "http") != 0) {
+        say("--mode: %s is not for http://", options->mode->name);
+        return false;
+    }
+    options->mode = serve_paced_find("http");
+    return true;
+}
+
+/* What has a meaning for connections only. */
+static bool check_datagrams(const struct serve_options *options)
+{
+    for (size_t i = 0; i < options->target_count; i++) {
+        if (!options->targets[i].is_datagram) {
+            continue;
+        }
+        if (!datagram_server_has(options->mode)) {
+            say("--mode: %s is not for udp://, echo and discard are",
+                options->mode->name);
+            return false;
+        }
+        if (pace_is_needed(&options->settings.pace)) {
+            say("--delay, --freeze and --limit-rate are not for udp://");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A SYN is of TCP. */
+static bool check_fast_open(const struct serve_options *options)
+{
+    bool has_tcp = false;
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        const struct target *target = &options->targets[i];
+        has_tcp |= !target->is_datagram &&
+                   target->address.storage.any.sa_family != AF_UNIX;
+    }
+    if (options->fast_open && !has_tcp) {
+        say("--fast-open: no target has TCP");
+        return false;
+    }
+    return true;
+}
+
+/* The mode as it is served: without faults, or with them. */
+static bool settle_mode(struct serve_options *options)
+{
+    const struct pace_options *pace = &options->settings.pace;
+    const char *name = options->mode->name;
+
+    if (strcmp(name, "rr") == 0 &&
+        !(sizes_is_fixed(&options->settings.request) &&
+          sizes_is_fixed(&options->settings.answer))) {
+        say("--send, --recv: mode rr has one size of each; in mode sized "
+            "requests say theirs");
+        return false;
+    }
+
+    if (!pace_is_needed(pace) && mode_find(name)) {
+        return true;
+    }
+    options->mode = serve_paced_find(name);
+    if (!options->mode) {
+        say("--mode: %s has no --delay, --freeze or --limit-rate", name);
+        return false;
+    }
+    if (pace->rate > 0 && strcmp(name, "echo") == 0) {
+        say("--limit-rate: echo does not know where a request ends, --mode rr "
+            "does");
+        return false;
+    }
+    if (pace->rate > 0 && options->thread_count > 1) {
+        say("--limit-rate: it is of one thread, not of %u",
+            options->thread_count);
+        return false;
+    }
+    return true;
+}
+
+enum options_result serve_options_parse(int argc, char **argv, int first,
+                                        struct serve_options *ret)
+{
+    struct reading reading = {
+        .options = {.mode = mode_find("echo"),
+                    .settings = {.request = sizes_of(SIZE_BYTES),
+                                 .answer = sizes_of(SIZE_BYTES)},
+                    .thread_count = 1},
+    };
+    struct serve_options *options = &reading.options;
+
+    options_set_initial(&serve_set, 0, &reading);
+    const enum options_result result =
+        options_read(&serve_set, &reading, argc, argv, first, NULL);
+    if (result != OPTIONS_READY) {
+        return result;
+    }
+    if (options->target_count == 0) {
+        say("no address; write http://127.0.0.1:8080, " TARGET_FORMS
+            " (see weir-load serve --help)");
+        return OPTIONS_BAD;
+    }
+    if (!settle_urls(&reading) || !check_datagrams(options) ||
+        !check_fast_open(options) ||
+        !tls_check_serve(&options->tls, options->targets,
+                         options->target_count) ||
+        !settle_mode(options)) {
+        return OPTIONS_BAD;
+    }
+    *ret = *options;
+    return OPTIONS_READY;
+}

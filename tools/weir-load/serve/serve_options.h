@@ -1,0 +1,42 @@
+/*
+ * The command line of `weir-load serve`, read and checked.
+ *
+ * Whether addresses can be bound and certificates be used is found out when the
+ * server starts.
+ */
+#ifndef WEIR_LOAD_SERVE_OPTIONS_H
+#define WEIR_LOAD_SERVE_OPTIONS_H
+
+#include "modes.h"
+#include "tools/common/target.h"
+#include "tools/weir-load/options/options.h"
+#include "tools/weir-load/target/tls.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SERVE_ADDRESSES_MAX 16U
+
+struct serve_options {
+    const struct mode *mode;
+    struct mode_settings settings;
+    uint64_t grace_ns;
+    /* Loops that serve, each on a thread of its own; at least 1. */
+    uint32_t thread_count;
+    /* Takes bytes that come with a SYN. */
+    bool fast_open;
+    bool stats;
+    bool verbose;
+    struct tls_flags tls;
+    struct target targets[SERVE_ADDRESSES_MAX];
+    size_t target_count;
+};
+
+extern const struct option_set serve_set;
+
+/* Read argv from index first on; ret is written when ready. */
+enum options_result serve_options_parse(int argc, char **argv, int first,
+                                        struct serve_options *ret);
+
+#endif

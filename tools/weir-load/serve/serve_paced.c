@@ -1,0 +1,244 @@
+/*
+ * An answer of echo is the piece that was received, kept by its lease and
+ * charged to the connection, which so receives no more than its limit. An
+ * answer of rr is a number of bytes that are sent by reference; in mode sized
+ * the request says how many.
+ *
+ * When they leave is serve_answers.h's affair.
+ */
+#include "serve_paced.h"
+
+#include "serve_answers.h"
+#include "serve_http.h"
+#include "tools/weir-load/options/options.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct paced {
+    struct answers answers;
+    /* Bytes of a request of rr or sized that is not complete. */
+    uint64_t partial_bytes;
+    /* Mode sized: how the request begins. */
+    uint32_t head[2];
+};
+
+_Static_assert(sizeof(((struct paced *)0)->head) == OPTIONS_HEAD_SIZE,
+               "two numbers of 4 bytes");
+
+/* ---- echo ---- */
+
+static int write_piece(struct answers *answers, const struct answer *answer)
+{
+    const struct weir_buf *piece = &answer->piece;
+
+    return piece->len >= ECHO_REFERENCE_MIN
+               ? weir_transport_write_buf(answers->transport, piece)
+               : weir_transport_write(answers->transport, piece->data,
+                                      piece->len);
+}
+
+static int echo_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct answers *answers = user;
+    struct answer answer = {.piece = *buf};
+
+    (void)t;
+    answers->counts->received_bytes += buf->len;
+    int err = weir_buf_keep(&answer.piece);
+    if (err == 0) {
+        err = answers_add(answers, &answer, 0);
+    }
+    if (err == 0) {
+        answers_send(answers);
+    }
+    return err;
+}
+
+/* ---- rr ---- */
+
+static int write_bytes(struct answers *answers, const struct answer *answer)
+{
+    return answers_write_text(answers, answer->size_bytes);
+}
+
+static int rr_received(void *user, weir_transport *t,
+                       const struct weir_buf *buf)
+{
+    struct paced *paced = user;
+    struct answers *answers = &paced->answers;
+    const struct mode_settings *settings = answers->counts->settings;
+    const struct answer answer = {.size_bytes = settings->answer.most};
+    int err = 0;
+
+    (void)t;
+    answers->counts->received_bytes += buf->len;
+    paced->partial_bytes += buf->len;
+    while (paced->partial_bytes >= settings->request.most && err == 0) {
+        paced->partial_bytes -= settings->request.most;
+        err = answers_add(answers, &answer, 0);
+    }
+    if (err == 0) {
+        answers_send(answers);
+    }
+    return err;
+}
+
+/* ---- rr whose requests say their sizes ---- */
+
+/* Take bytes of the head, which may come in pieces. Returns their number. */
+static size_t take_head(struct paced *paced, const struct weir_buf *buf,
+                        size_t used)
+{
+    const size_t missing = OPTIONS_HEAD_SIZE - (size_t)paced->partial_bytes;
+    const size_t left = buf->len - used;
+    const size_t part = left < missing ? left : missing;
+
+    memcpy((uint8_t *)paced->head + paced->partial_bytes, buf->data + used,
+           part);
+    return part;
+}
+
+/* The request is complete when it has as many bytes as its head says. */
+static int end_request(struct paced *paced)
+{
+    const uint32_t size = be32toh(paced->head[0]);
+    const struct answer answer = {.size_bytes = be32toh(paced->head[1])};
+
+    if (size < OPTIONS_HEAD_SIZE || size > SIZES_MAX ||
+        answer.size_bytes > SIZES_MAX) {
+        return -EPROTO;
+    }
+    if (paced->partial_bytes < size) {
+        return 0;
+    }
+    paced->partial_bytes = 0;
+    return answers_add(&paced->answers, &answer, 0);
+}
+
+static size_t take_body(const struct paced *paced, size_t left)
+{
+    const uint64_t missing = be32toh(paced->head[0]) - paced->partial_bytes;
+
+    return left < missing ? left : (size_t)missing;
+}
+
+static int sized_received(void *user, weir_transport *t,
+                          const struct weir_buf *buf)
+{
+    struct paced *paced = user;
+    size_t used = 0;
+    int err = 0;
+
+    paced->answers.counts->received_bytes += buf->len;
+    while (used < buf->len && err == 0) {
+        const size_t part = paced->partial_bytes < OPTIONS_HEAD_SIZE
+                                ? take_head(paced, buf, used)
+                                : take_body(paced, buf->len - used);
+        used += part;
+        paced->partial_bytes += part;
+        if (paced->partial_bytes >= OPTIONS_HEAD_SIZE) {
+            err = end_request(paced);
+        }
+    }
+    if (err == -EPROTO) {
+        weir_transport_abort(t); /* the peer's fault, and none of ours */
+        return 0;
+    }
+    if (err == 0) {
+        answers_send(&paced->answers);
+    }
+    return err;
+}
+
+/* ---- the modes ---- */
+
+static const struct weir_protocol echo_protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = answers_made,
+    .connection_lost = answers_lost,
+    .pause_writing = answers_pause,
+    .resume_writing = answers_resume,
+    .data_received = echo_received,
+    .eof_received = answers_end_of_stream,
+};
+
+static const struct weir_protocol rr_protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = answers_made,
+    .connection_lost = answers_lost,
+    .pause_writing = answers_pause,
+    .resume_writing = answers_resume,
+    .data_received = rr_received,
+    .eof_received = answers_end_of_stream,
+};
+
+static const struct weir_protocol sized_protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = answers_made,
+    .connection_lost = answers_lost,
+    .pause_writing = answers_pause,
+    .resume_writing = answers_resume,
+    .data_received = sized_received,
+    .eof_received = answers_end_of_stream,
+};
+
+static int create(struct mode_counts *counts,
+                  const struct weir_protocol *protocol,
+                  int (*write)(struct answers *, const struct answer *),
+                  struct weir_protocol_binding *ret)
+{
+    struct paced *paced = calloc(1, sizeof(*paced));
+
+    if (!paced) {
+        return -ENOMEM;
+    }
+    paced->answers.counts = counts;
+    paced->answers.write = write;
+    *ret = (struct weir_protocol_binding){protocol, paced};
+    return 0;
+}
+
+static int create_echo(void *arg, weir_transport *t,
+                       struct weir_protocol_binding *ret)
+{
+    (void)t;
+    return create(arg, &echo_protocol, write_piece, ret);
+}
+
+static int create_rr(void *arg, weir_transport *t,
+                     struct weir_protocol_binding *ret)
+{
+    (void)t;
+    return create(arg, &rr_protocol, write_bytes, ret);
+}
+
+static int create_sized(void *arg, weir_transport *t,
+                        struct weir_protocol_binding *ret)
+{
+    (void)t;
+    return create(arg, &sized_protocol, write_bytes, ret);
+}
+
+static const struct mode modes[] = {
+    {"echo", create_echo},
+    {"rr", create_rr},
+    {"sized", create_sized},
+    {"http", serve_http_create},
+};
+
+const struct mode *serve_paced_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        if (strcmp(modes[i].name, name) == 0) {
+            return &modes[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,184 @@
+/*
+ * The login ends at the first '@' of the authority, as in redis-cli: one of a
+ * password is written as %40.
+ *
+ * Whatever is shown is cut up to the last '@' of all, as a password may have
+ * been written with a '/' or an '@' in it.
+ */
+#include "redis_url.h"
+
+#include "tools/common/option.h"
+#include "tools/weir-load/base/hex.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* Behind "redis://" or "rediss://"; NULL: it is no such URL. */
+static const char *find_authority(const char *text)
+{
+    if (strncasecmp(text, "redis", 5) != 0) {
+        return NULL;
+    }
+    text += text[5] == 's' || text[5] == 'S' ? 6 : 5;
+    return strncmp(text, "://", 3) == 0 ? text + 3 : NULL;
+}
+
+size_t redis_url_login_size(const char *text, size_t *ret_at)
+{
+    const char *authority = find_authority(text);
+    const size_t len = authority ? strcspn(authority, "/?#") : 0;
+    const char *end = authority ? memchr(authority, '@', len) : NULL;
+
+    if (!end) {
+        return 0;
+    }
+    *ret_at = (size_t)(authority - text);
+    return (size_t)(end - authority) + 1;
+}
+
+/* Behind "redis://", "rediss://", "redis+tls://" and what else people write;
+ * NULL: it is nothing of Redis. */
+static const char *find_place(const char *text)
+{
+    static const char *const stems[] = {"redis", "valkey"};
+    const size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                    "abcdefghijklmnopqrstuvwxyz0123456789+.-");
+
+    for (size_t i = 0; i < sizeof(stems) / sizeof(stems[0]); i++) {
+        if (strncasecmp(text, stems[i], strlen(stems[i])) == 0 &&
+            text[len] == ':' && text[len + 1] == '/') {
+            return text + len + 1 + strspn(text + len + 1, "/");
+        }
+    }
+    return NULL;
+}
+
+size_t redis_url_hidden_size(const char *text, size_t *ret_at)
+{
+    const char *place = find_place(text);
+    const char *end = place ? strrchr(place, '@') : NULL;
+
+    if (!end) {
+        return 0;
+    }
+    *ret_at = (size_t)(place - text);
+    return (size_t)(end - place) + 1;
+}
+
+const char *redis_url_show(const char *text, char *out, size_t size)
+{
+    size_t at = 0;
+    const size_t hidden = redis_url_hidden_size(text, &at);
+
+    snprintf(out, size, "%.*s%s", (int)at, text, text + at + hidden);
+    return out;
+}
+
+/* Without %XX. False: it is too long, or has a wrong one. */
+static bool decode(const char *text, size_t len, char out[REDIS_LOGIN_MAX])
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        int byte = (unsigned char)text[i];
+        if (at + 1 == REDIS_LOGIN_MAX) {
+            return false;
+        }
+        if (byte == '%') {
+            const int high = i + 2 < len ? hex_value(text[i + 1]) : -1;
+            const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
+            byte = high * 16 + low;
+            if (low < 0 || byte == 0) {
+                return false;
+            }
+            i += 2;
+        }
+        out[at++] = (char)byte;
+    }
+    out[at] = '\0';
+    return true;
+}
+
+static bool read_login(const char *text, size_t len, struct redis_options *ret)
+{
+    const char *colon = memchr(text, ':', len);
+    const size_t user_len = colon ? (size_t)(colon - text) : 0;
+    const size_t skipped = colon ? user_len + 1 : 0;
+
+    *ret = (struct redis_options){.has_login = len > skipped || user_len > 0};
+    return decode(text, user_len, ret->user) &&
+           decode(text + skipped, len - skipped, ret->password);
+}
+
+__attribute__((format(printf, 2, 3))) static bool
+refuse(char *why, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, OPTION_WHY_SIZE, format, args);
+    va_end(args);
+    return false;
+}
+
+bool redis_url_take_login(const char *text, struct redis_options *options,
+                          char *out, size_t size, char *why)
+{
+    struct redis_options read;
+    size_t at = 0;
+    const size_t len = redis_url_login_size(text, &at);
+
+    if (len == 0) {
+        return snprintf(out, size, "%s", text) < (int)size ||
+               refuse(why, "'%.100s' is too long", text);
+    }
+    if (snprintf(out, size, "%.*s%s", (int)at, text, text + at + len) >=
+        (int)size) {
+        return refuse(why, "the target is too long");
+    }
+    if (strchr(out, '@')) {
+        return refuse(why, "'%.100s': %s", redis_url_show(text, out, size),
+                      REDIS_LOGIN_HINT);
+    }
+    if (!read_login(text + at, len - 1, &read)) {
+        return refuse(why,
+                      "%.100s: its user or password is too long, or "
+                      "has a %% without two digits",
+                      out);
+    }
+    if (!read.has_login) {
+        return true;
+    }
+    if (options->has_login && (strcmp(options->user, read.user) != 0 ||
+                               strcmp(options->password, read.password) != 0)) {
+        return refuse(why, "%.100s: all targets have one user", out);
+    }
+    read.login_count = options->login_count + 1;
+    *options = read;
+    return true;
+}
+
+const char *redis_url_read_place(const char *path, struct redis_place *ret)
+{
+    *ret = (struct redis_place){.is_resp3 = false};
+    if (!path) {
+        return NULL;
+    }
+    path += path[0] == '/';
+    const size_t len = strcspn(path, "?");
+    if (len >= REDIS_NUMBER_SIZE || strspn(path, "0123456789") < len) {
+        return "the path of Redis is the number of a database, as /0";
+    }
+    memcpy(ret->number, path, len);
+    ret->number[len] = '\0';
+    path += len;
+    if (strcmp(path, "?protocol=3") == 0) {
+        ret->is_resp3 = true;
+        return NULL;
+    }
+    return path[0] == '\0' || strcmp(path, "?protocol=2") == 0
+               ? NULL
+               : "write ?protocol=2 or ?protocol=3";
+}
