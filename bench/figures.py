@@ -21,7 +21,7 @@ LIBRARIES = ["uring", "uv_tuned", "uv", "event"]
 SERVICES = ["nginx", "haproxy"]
 TLS = ["T11", "T11r", "T11d"]
 LINES = [
-    ("echo, callbacks", ["T1"], LIBRARIES, 0),
+    ("echo, callbacks", ["T1", "T5"], LIBRARIES, 0),
     ("echo, tasks and streams", ["T3"], [*LIBRARIES, "uvloop"], 0),
     ("echo, callbacks, on epoll", ["T20", "T20b", "T20p"], ["epoll", "uv"], 0),
     ("weir-proxy", ["T16", "T16c"], SERVICES, 0),
@@ -55,9 +55,8 @@ def _interval(result):
 
 def _medians(document):
     """Runs from before intervals had rounds."""
-    return (f"medians of {document['rounds']:.0f} rounds, with the lowest and "
-            "the highest round," if document["rounds"]
-            else "medians, with intervals of 95 %,")
+    return (f"medians of {document['rounds']:.0f} rounds (lowest to highest)"
+            if document["rounds"] else "medians (intervals of 95 %)")
 
 
 def _case(result):
@@ -95,6 +94,13 @@ def _first(document):
     return [*lines, ""]
 
 
+def _peers(document, rows):
+    """The versions of the programs that rows name, beside which weir's is not."""
+    return ", ".join(f"{name} {text.split('-')[0]}"
+                     for name, text in document["versions"].items()
+                     if name != "weir" and f"of {name} " in " ".join(rows))
+
+
 def kept(document):
     """What of a run is kept: all but what was started, which the page shows."""
     return document | {"commands": {}}
@@ -113,18 +119,18 @@ def _where(document):
 
 def section(document, other):
     """README's section, from its heading to the empty line after its last table."""
-    first = ("This is one echo server (128-byte messages, 50 connections) in the usual "
-             "style of each library:")
-    text = (f"The next table divides weir's CPU time for a message by that of another program "
-            f"(0.5 is half), in the best and the worst case of each row. Figures are "
-            f"{_medians(document)} on {_where(document)}. [How it was measured](bench/README.md); "
-            "`bench/run --report FILE` measures your machine.")
+    first = ("An echo server (128-byte messages, 50 connections) in the usual style of "
+             "each library:")
+    rows = [_line((document, other)[run], *line) for *line, run in LINES]
+    text = ("The next table divides weir's CPU time for a message by another program's (0.5 is "
+            "half); bare liburing and bare epoll are loops written by hand. Figures are "
+            f"{_medians(document)} on {_where(document)}, with {_peers(document, rows)}. [How it "
+            "was measured](bench/README.md); `bench/run --report FILE` measures your machine.")
     table = _first(document)
-    lines = [HEADING, "", *([first, "", *table] if table else []),
-             *textwrap.wrap(text, COLUMNS, break_on_hyphens=False),
-             "", "| | best case | worst case |", "|---|---|---|"]
-    lines += [_line((document, other)[run], *line) for *line, run in LINES]
-    return "\n".join([*lines, ""]) + "\n"
+    return "\n".join([
+        HEADING, "", *([first, "", *table] if table else []),
+        *textwrap.wrap(text, COLUMNS, break_on_hyphens=False), "",
+        "| | best case | worst case |", "|---|---|---|", *rows, ""]) + "\n"
 
 
 # ---- all rows ----

@@ -62,7 +62,7 @@ THIS = "makes the build in which this test runs, or tests it"
 LONG = "takes longer than a test may"
 REASONS = {
     "tools/check": LONG,
-    "git format-patch --base=auto @{upstream}": "needs a commit that upstream lacks",
+    "git format-patch --base=origin/HEAD origin/HEAD": "needs a clone with a commit",
     "tools/deps --build": NEWCOMER,
     "meson install -C build": NEWCOMER,
     "ldconfig": NEWCOMER,

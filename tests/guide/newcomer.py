@@ -39,10 +39,8 @@ kill $! && wait $!
 def read_path():
     """README's commands, its program, and the commands of the program."""
     text = (SOURCE / "README.md").read_text(encoding="utf-8")
-    before, first = text.split("\n## ")[:2]
-    install = before.partition("To install weir:\n")[2]
-    code, after = re.match(r".*?^```c\n(.*?)^```\n(.*)", first,
-                           re.M | re.S).groups()
+    install, code, after = re.search(
+        r"To install weir:\n(.*?)^```c\n(.*?)^```\n(.*?)^## ", text, re.M | re.S).groups()
     return COMMAND.findall(install), code, COMMAND.findall(after)
 
 
