@@ -11,12 +11,14 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-#define MS UINT64_C(1000000)
+#define MS     UINT64_C(1000000)
+#define SECOND UINT64_C(1000000000)
 
 static struct traffic traffic;
 static struct record record;
 static struct conn conn;
 static uint64_t turn_ns;
+static uint64_t cpu_ns;
 static unsigned passed_on;
 
 /* ---- in place of the loop ---- */
@@ -27,6 +29,23 @@ uint64_t __wrap_weir_loop_get_time(const weir_loop *loop)
 {
     (void)loop;
     return turn_ns;
+}
+
+uint64_t __wrap_clock_now_ns(void);
+
+uint64_t __wrap_clock_now_ns(void)
+{
+    return turn_ns + 10;
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    expect_eq(clock, CLOCK_THREAD_CPUTIME_ID);
+    *ret = (struct timespec){.tv_sec = (time_t)(cpu_ns / SECOND),
+                             .tv_nsec = (long)(cpu_ns % SECOND)};
+    return 0;
 }
 
 /* ---- what the tests do ---- */
@@ -58,6 +77,7 @@ static void with_reading(void (*body)(void))
     traffic.ready = count_ready;
     conn.traffic = &traffic;
     passed_on = 0;
+    cpu_ns = 0;
     turn_ns = 1000;
     reading_start(&traffic);
     if (traffic.reading.fd >= 0) {
@@ -121,6 +141,17 @@ UNIT(load_reading, a_wait_counts_until_the_thread_sleeps)
     take_turn(11 * MS);
     expect_eq(record.reading.min, 10, "it has slept");
     expect_eq(record.reading.count, 3);
+}
+
+UNIT(load_reading, a_thread_that_slept_leaves_the_kernel_before_it_reads)
+{
+    begin_sample();
+    set_times(2 * SECOND, 900, 3);
+    cpu_ns = 2 * SECOND + 10 + 300;
+    turn_ns = 3 * SECOND;
+    answer(3 * SECOND + 10);
+    expect_eq(record.reading.count, 1);
+    expect_eq(record.reading.max, 10 + 400 + 300);
 }
 
 /* The kernel's count is newer than the loop's time. */

@@ -13,10 +13,12 @@
 #include "reading.h"
 
 #include "conn.h"
+#include "tools/common/clock.h"
 
 #include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* About the time between samples, and the most answers between. */
@@ -49,6 +51,21 @@ static struct reading_times read_times(const struct reading *reading,
     return times;
 }
 
+/* Returns how long a thread that slept was on its CPU before the iteration
+ * began: the kernel leaves its sleep and receives meanwhile. The kernel's count
+ * of the time on a CPU is brought up to date when the thread is taken off it,
+ * and the thread's clock always. */
+static uint64_t find_woken(const struct reading_times *times)
+{
+    struct timespec cpu = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+    const uint64_t cpu_ns =
+        (uint64_t)cpu.tv_sec * UINT64_C(1000000000) + (uint64_t)cpu.tv_nsec;
+    const uint64_t known_ns = times->ran_ns + clock_now_ns() - times->turn_ns;
+
+    return cpu_ns > known_ns ? cpu_ns - known_ns : 0;
+}
+
 /* Notes how late the answers of this iteration are, unless it has been noted.
  */
 static void observe(struct traffic *traffic)
@@ -73,8 +90,8 @@ static void observe(struct traffic *traffic)
                             passed_ns > waited_ns + ran_ns + SLEPT_NS);
 
     /* Waits go on while it works; on average answers come amid that work. */
-    reading->late_ns =
-        has_slept ? waited_ns : reading->wait_ns + waited_ns + worked_ns / 2;
+    reading->late_ns = has_slept ? waited_ns + find_woken(&reading->last)
+                                 : reading->wait_ns + waited_ns + worked_ns / 2;
     reading->wait_ns = waited_ns;
     reading->seen++;
 }

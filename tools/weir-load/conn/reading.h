@@ -3,8 +3,9 @@
  *
  * An answer that arrives while a thread sleeps wakes it. From then on the
  * thread may wait for a CPU, which the kernel counts for each thread
- * (schedstat), and then reads one answer after the other in an iteration of its
- * loop. Both are in every latency, although the server has answered.
+ * (schedstat), leaves the kernel, and then reads one answer after the other in
+ * an iteration of its loop. All are in every latency, although the server has
+ * answered.
  *
  * They are measured in samples, so that a request costs next to nothing: all
  * answers of one iteration, some thousand a second at most. An answer that
