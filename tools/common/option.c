@@ -790,7 +790,6 @@ static bool check_rules(const struct line *line)
         const struct option *option = line->given->list[i];
         const struct option_rule *rule = option->excludes;
         for (; rule && rule->name; rule++) {
-            assert(option_find(line->set, rule->name, strlen(rule->name)));
             if (option_is_given(line->given, rule->name)) {
                 is_good =
                     option_say(option, "--%s %s", rule->name, rule->reason);

@@ -5,6 +5,36 @@
  */
 #include "options_rows.h"
 
+struct condition {
+    bool is_met;
+    int need;
+    const char *reason; /* NULL: it is not for this mode */
+};
+
+/* Refuses the first option that needs a condition which is not met. */
+static bool check_conditions(const struct condition *conditions, size_t count,
+                             const struct option_list *given,
+                             enum run_mode mode)
+{
+    int missing = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        missing |= conditions[i].is_met ? 0 : conditions[i].need;
+    }
+    for (size_t i = 0; i < given->count; i++) {
+        const struct option *option = given->list[i];
+        for (size_t k = 0; (option->need & missing) && k < count; k++) {
+            if (!conditions[k].is_met && (option->need & conditions[k].need)) {
+                return conditions[k].reason
+                           ? option_say(option, "%s", conditions[k].reason)
+                           : option_say(option, "it is not for mode %s",
+                                        options_mode_name(mode));
+            }
+        }
+    }
+    return true;
+}
+
 bool options_check_needs(const struct run_options *options,
                          const struct option_list *given)
 {
@@ -16,12 +46,9 @@ bool options_check_needs(const struct run_options *options,
     const bool has_requests = options_has_requests(options);
     static const char for_http[] =
         "it is for HTTP; write http://HOST:PORT or --mode http";
-    const struct {
-        bool is_met;
-        int need;
-        const char *reason; /* NULL: it is not for this mode */
-    } conditions[] = {
-        {!is_udp, NEED_CONNECTIONS, "over udp:// nothing is connected"},
+    const struct condition conditions[] = {
+        {!is_udp, NEED_CONNECTIONS | NEED_PREAMBLE,
+         "over udp:// nothing is connected"},
         {!is_udp, NEED_NO_UDP, "it is not for udp://"},
         {is_http, NEED_HTTP, for_http},
         {is_http || mode == RUN_MODE_REDIS, NEED_BODIES, for_http},
@@ -45,6 +72,13 @@ bool options_check_needs(const struct run_options *options,
         {is_one || mode != RUN_MODE_RR || !is_udp, NEED_PIPELINE,
          "over udp:// answers of mode rr have no number, so there is one "
          "request at a time"},
+        {!options_may_speak_http2(options), NEED_PREAMBLE,
+         "over HTTP/2 there is none; write --http 1.1"},
+        {mode != RUN_MODE_REDIS, NEED_PREAMBLE,
+         "redis:// logs in by its URL, as redis://:PASSWORD@HOST"},
+        {mode != RUN_MODE_WS, NEED_PREAMBLE,
+         "ws:// begins with a handshake, whose headers are those of -H"},
+        {has_requests, NEED_PREAMBLE, "this mode has no requests"},
         {mode != RUN_MODE_IDLE, NEED_WINDOW, NULL},
         {mode == RUN_MODE_RR, NEED_RR, "it is for --mode rr alone"},
         {mode == RUN_MODE_STREAM, NEED_STREAM, "it is for --mode stream alone"},
@@ -55,23 +89,7 @@ bool options_check_needs(const struct run_options *options,
          "connections are made again in --mode crr and connect alone, and with "
          "--requests-per-conn"},
     };
-    int missing = 0;
 
-    for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++) {
-        missing |= conditions[i].is_met ? 0 : conditions[i].need;
-    }
-    for (size_t i = 0; i < given->count; i++) {
-        const struct option *option = given->list[i];
-        for (size_t k = 0; (option->need & missing) &&
-                           k < sizeof(conditions) / sizeof(conditions[0]);
-             k++) {
-            if (!conditions[k].is_met && (option->need & conditions[k].need)) {
-                return conditions[k].reason
-                           ? option_say(option, "%s", conditions[k].reason)
-                           : option_say(option, "it is not for mode %s",
-                                        options_mode_name(mode));
-            }
-        }
-    }
-    return true;
+    return check_conditions(
+        conditions, sizeof(conditions) / sizeof(conditions[0]), given, mode);
 }

@@ -779,13 +779,13 @@ static const struct option rows[] = {
      "BODY, other protocols: RULE begin:TEXT REQUEST, or @FILE with such "
      "lines; may be repeated",
      .read = preamble_read_request, .repeats = true,
-     MARK_AT(preamble_words.preamble)},
+     MARK_AT(preamble_words.preamble), .need = NEED_PREAMBLE},
     {"capture", 0, "NAME=WHAT",
      "a value out of the answer to the --preamble before it, for {NAME} in "
      "later requests: json:a.b[0].c, header:NAME or cookie:NAME; may be "
      "repeated",
      .read = preamble_read_capture, .repeats = true,
-     MARK_AT(preamble_words.capture)},
+     MARK_AT(preamble_words.capture), .need = NEED_PREAMBLE},
 
     TITLE("When requests are sent"),
     {"rate", 'R', "RATE", "open loop: requests a second of all connections",

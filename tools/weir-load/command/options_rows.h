@@ -53,6 +53,7 @@ enum option_need {
     NEED_STREAM = 1 << 15,
     NEED_NO_STREAM = 1 << 16,
     NEED_NEW_CONNECTIONS = 1 << 17,
+    NEED_PREAMBLE = 1 << 18,
 };
 
 /* What the rows write into. */

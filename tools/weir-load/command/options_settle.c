@@ -880,8 +880,8 @@ bool options_settle(struct options_reading *reading,
     return settle_data(options, given) && settle_conns(options, given) &&
            settle_part(options, given) && settle_amounts(options, given) &&
            settle_udp(options, given) && settle_connections(options, given) &&
-           settle_requests(options, given) && preamble_settle(options) &&
-           settle_pace(options, given) && options_check_needs(options, list) &&
+           settle_requests(options, given) && settle_pace(options, given) &&
+           options_check_needs(options, list) && preamble_settle(options) &&
            settle_output(options, given) && settle_mode(options, given) &&
            settle_least(options, given) &&
            tls_check_run(&options->tls, options->targets,

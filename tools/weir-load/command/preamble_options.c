@@ -44,30 +44,6 @@ bool preamble_read_capture(void *options, const struct option *option,
            add_word(options, value, true, why);
 }
 
-/* Connections that have no place for a preamble. */
-static const char *find_hindrance(const struct run_options *options)
-{
-    if (options->targets[0].is_datagram) {
-        return "over udp:// nothing is connected";
-    }
-    switch (options->mode) {
-    case RUN_MODE_HTTP:
-        return options->http.version != HTTP_VERSION_1_1
-                   ? "over HTTP/2 there is none; write --http 1.1"
-                   : NULL;
-    case RUN_MODE_REDIS:
-        return "redis:// logs in by its URL, as redis://:PASSWORD@HOST";
-    case RUN_MODE_WS:
-        return "ws:// begins with a handshake, whose headers are those of -H";
-    case RUN_MODE_STREAM:
-    case RUN_MODE_CONNECT:
-    case RUN_MODE_IDLE:
-        return "this mode has no requests";
-    default:
-        return NULL;
-    }
-}
-
 /* Values are there when a request has a place for them. */
 static bool check_places(const struct run_options *options)
 {
@@ -95,17 +71,11 @@ static bool check_places(const struct run_options *options)
 bool preamble_settle(struct run_options *options)
 {
     const struct preamble_words *words = &options->preamble_words;
-    const struct option *given =
-        words->preamble ? words->preamble : words->capture;
     static struct preamble preamble;
     char why[PREAMBLE_WHY_SIZE];
 
-    if (!given) {
+    if (!words->preamble && !words->capture) {
         return true;
-    }
-    const char *hindrance = find_hindrance(options);
-    if (hindrance) {
-        return option_say(given, "%s", hindrance);
     }
     if (preamble_read(words, options->mode == RUN_MODE_HTTP, &preamble, why) <
         0) {

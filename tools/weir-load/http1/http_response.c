@@ -8,6 +8,8 @@
  */
 #include "http_response.h"
 
+#include "tools/weir-load/base/hex.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -179,18 +181,9 @@ static size_t read_counted(struct http_response *response, const uint8_t *data,
     return part;
 }
 
-static int hex_digit(uint8_t byte)
-{
-    if (byte >= '0' && byte <= '9') {
-        return byte - '0';
-    }
-    byte |= 0x20;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 static bool read_size(struct http_response *response, uint8_t byte)
 {
-    const int digit = hex_digit(byte);
+    const int digit = hex_value((char)byte);
 
     if (digit >= 0 && response->digits < DIGITS_MAX) {
         response->left_bytes = response->left_bytes * 16 + (unsigned)digit;

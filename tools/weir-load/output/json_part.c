@@ -5,6 +5,7 @@
  */
 #include "json_part.h"
 
+#include "tools/weir-load/base/hash.h"
 #include "tools/weir-load/measure/hdr.h"
 
 #include <errno.h>
@@ -58,16 +59,13 @@ json_t *json_appended(json_t *list, json_t *part)
 
 json_t *json_hash(const json_t *object)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
     char text[20];
 
     char *dump = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
     if (!dump) {
         return NULL;
     }
-    for (const char *at = dump; *at; at++) {
-        hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
-    }
+    const uint64_t hash = hash_bytes(HASH_BEGIN, dump, strlen(dump));
     free(dump);
     snprintf(text, sizeof(text), "%016llx", (unsigned long long)hash);
     return json_string(text);

@@ -8,6 +8,7 @@
 #include "preamble.h"
 
 #include "template.h"
+#include "tools/weir-load/base/hash.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -339,21 +340,20 @@ const char *preamble_find_early(const struct preamble *preamble, size_t line,
     return NULL;
 }
 
+static uint64_t hash_line(uint64_t hash, const char *text)
+{
+    return hash_bytes(hash_bytes(hash, text, strlen(text)), "\n", 1);
+}
+
 uint64_t preamble_hash(const struct preamble *preamble)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    uint64_t hash = HASH_BEGIN;
 
     for (size_t i = 0; i < preamble->line_count; i++) {
-        for (const char *at = preamble->lines[i].kind.line; *at; at++) {
-            hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
-        }
-        hash = (hash ^ '\n') * UINT64_C(0x100000001b3);
+        hash = hash_line(hash, preamble->lines[i].kind.line);
     }
     for (size_t i = 0; i < preamble->capture_count; i++) {
-        for (const char *at = preamble->captures[i].text; *at; at++) {
-            hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
-        }
-        hash = (hash ^ '\n') * UINT64_C(0x100000001b3);
+        hash = hash_line(hash, preamble->captures[i].text);
     }
     return hash;
 }

@@ -7,6 +7,7 @@
 #include "urls.h"
 
 #include "template.h"
+#include "tools/weir-load/base/hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,8 +16,6 @@
 
 /* The first places of the table in which kinds are looked up, a power of 2. */
 #define TABLE_SIZE 64U
-
-#define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
 
 static const char length_field[] = "Content-Length:";
 
@@ -36,17 +35,6 @@ struct reader {
     uint64_t block_number;
     char *why;
 };
-
-/* FNV-1a. */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
-{
-    const uint8_t *at = bytes;
-
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-    }
-    return hash;
-}
 
 static int refuse_memory(char *why)
 {
