@@ -77,13 +77,13 @@ def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
                 ("threads = 2\n[a]\nlisten = tcp://:1\n", r":2: .*no target"),
                 (good + "[web]\nto = tcp://a:1\n", r":5: 'web' listens no"),
                 (good + "to = tcp://127.0.0.1:1\n", r":5: .*a target twice"),
-                (good + "check = text\n", r":1: check text needs"),
+                (good + "check = text\n", r":5: check text needs"),
                 (good + "route = a.test\npassthrough = on\n\n"
                         "to = tls://a:1\n", r":8: .*passthrough goes to"),
                 (good + "route = a.test\nto = tcp://a:1\nroute = A.test\n"
                         "to = tcp://b:1\n", r":7: two routes are for 'A"),
                 (good + "[db2]\nname = db\nlisten = tcp://:0\n"
-                        "to = tcp://a:1\n", r":5: two services are named"),
+                        "to = tcp://a:1\n", r":6: two services are named"),
                 (SERVED.format(cert="/none"),
                  r":1: db: certificate: /none: No such file"),
                 (good + "to = tls://a:1\nto-ca = /none\n",

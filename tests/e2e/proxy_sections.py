@@ -148,7 +148,7 @@ def test_an_own_address_of_the_defaults_is_for_targets_of_its_family():
         is_good(f"{head}to = {to}\n{TO.replace(':1', ':2')}")
     is_good(f"{head}to = tcp://[::1]:1\nfrom = ::1\n")
     is_good(f"{head}{TO}from = any\n")
-    is_wrong(r"main\.ini:5: 'tcp://\[::1\]:1': from is an address of another "
+    is_wrong(r"main\.ini:6: 'tcp://\[::1\]:1': from is an address of another "
              "family", f"{head}to = tcp://[::1]:1\nfrom = 127.0.0.2\n")
     is_wrong(r"main\.ini:2: from: 'x' is not an address such as .*, or any",
              f"[defaults]\nfrom = x\n{A}{TO}")

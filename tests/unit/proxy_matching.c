@@ -83,6 +83,7 @@ static void say_all(const char *const *said)
         if (begins_route) {
             cr_assert(words_say(&config, "to", "tcp://127.0.0.1:9", why));
         }
+        config.line_count = config.line = (unsigned)(i / 2 + 1);
         cr_assert(words_say(&config, said[i], said[i + 1], why), "%s", why);
     }
     cr_assert(words_say(&config, "to", "tcp://127.0.0.1:9", why));
@@ -401,42 +402,44 @@ UNIT(proxy_matching, a_choice_does_not_look_at_all_routes)
 
 /* ---- routes that are refused ---- */
 
-static void is_refused(const char *const *said, const char *reason)
+static void is_refused(const char *const *said, const char *name,
+                       const char *reason)
 {
     config_init(&config);
     say_all(said);
     why[0] = '\0';
     cr_assert_not(config_check(&config, why), "'%s'", reason);
     cr_assert_not_null(strstr(why, reason), "said: %s", why);
+    cr_assert_str_eq(said[2 * (config.line - 1)], name, "'%s'", reason);
     config_free(&config);
 }
 
-#define REFUSED(reason, ...)                                                   \
-    is_refused((const char *const[]){__VA_ARGS__, NULL}, reason)
+#define REFUSED(name, reason, ...)                                             \
+    is_refused((const char *const[]){__VA_ARGS__, NULL}, name, reason)
 
 UNIT_IN(proxy_matching, routes_that_cannot_be_told_apart_are_refused,
         unit_alone, void)
 {
-    REFUSED("two routes are for '*/plain/b+a'", "listen", "tcp://127.0.0.1:1",
-            "route", "*", "route-begin", "a", "route", "*", "route-begin", "b",
-            "route-begin", "a");
-    REFUSED("two routes are for '*/silent'", "listen", "tcp://127.0.0.1:1",
-            "route", "*", "route-as", "silent", "route", "*", "route-as",
-            "silent");
-    REFUSED("two routes are for 'A.'", "listen", "tls://127.0.0.1:1",
+    REFUSED("route", "two routes are for '*/plain/b+a'", "listen",
+            "tcp://127.0.0.1:1", "route", "*", "route-begin", "a", "route", "*",
+            "route-begin", "b", "route-begin", "a");
+    REFUSED("route", "two routes are for '*/silent'", "listen",
+            "tcp://127.0.0.1:1", "route", "*", "route-as", "silent", "route",
+            "*", "route-as", "silent");
+    REFUSED("route", "two routes are for 'A.'", "listen", "tls://127.0.0.1:1",
             "passthrough", "on", "route", "a", "route", "b", "route", "A.");
-    REFUSED("two routes are for '*.a'", "listen", "tls://127.0.0.1:1",
+    REFUSED("route", "two routes are for '*.a'", "listen", "tls://127.0.0.1:1",
             "passthrough", "on", "route", "*.a", "route", "a", "route", "*.a");
-    REFUSED("two routes are for 'a/x+y'", "listen", "tls://127.0.0.1:1",
-            "passthrough", "on", "route", "a", "route-alpn", "x", "route", "a",
-            "route-alpn", "x,y");
-    REFUSED("'*' and '*/tls/a' cannot be told apart", "listen",
+    REFUSED("route", "two routes are for 'a/x+y'", "listen",
+            "tls://127.0.0.1:1", "passthrough", "on", "route", "a",
+            "route-alpn", "x", "route", "a", "route-alpn", "x,y");
+    REFUSED("route", "'*' and '*/tls/a' cannot be told apart", "listen",
             "tls://127.0.0.1:1", "cert", "a.pem", "route", "*", "route-begin",
             "a", "route", "*", "passthrough", "on");
-    REFUSED("'*' and '*/silent' cannot be told apart", "listen",
+    REFUSED("route", "'*' and '*/silent' cannot be told apart", "listen",
             "tls://127.0.0.1:1", "cert", "a.pem", "route", "*", "route-as",
             "silent", "route", "*", "passthrough", "on");
-    REFUSED("'*' and '*/silent' cannot be told apart", "listen",
+    REFUSED("route", "'*' and '*/silent' cannot be told apart", "listen",
             "tcp://127.0.0.1:1", "listen", "tls://127.0.0.1:2", "cert", "a.pem",
             "route", "*", "route-as", "silent", "route", "*", "passthrough",
             "on");
@@ -445,28 +448,32 @@ UNIT_IN(proxy_matching, routes_that_cannot_be_told_apart_are_refused,
 UNIT_IN(proxy_matching, routes_that_no_client_gets_are_refused, unit_alone,
         void)
 {
-    REFUSED("route-as silent is for clients that send nothing", "listen",
-            "tcp://127.0.0.1:1", "route", "*", "route-as", "silent",
+    REFUSED("route-as", "route-as silent is for clients that send nothing",
+            "listen", "tcp://127.0.0.1:1", "route", "*", "route-as", "silent",
             "route-begin", "a");
-    REFUSED("route-as tls needs a 'listen' with tls:// or any://", "listen",
-            "tcp://127.0.0.1:1", "route", "*", "route-as", "tls");
-    REFUSED("route-as plain needs a 'listen' that is not tls:// alone",
+    REFUSED("route-as", "route-as tls needs a 'listen' with tls:// or any://",
+            "listen", "tcp://127.0.0.1:1", "route", "*", "route-as", "tls");
+    REFUSED("route-as",
+            "route-as plain needs a 'listen' that is not tls:// alone",
             "listen", "tls://127.0.0.1:1", "route", "*", "route-as", "plain");
-    REFUSED("route-as plain is for clients without TLS", "listen",
+    REFUSED("route-as", "route-as plain is for clients without TLS", "listen",
             "any://127.0.0.1:1", "route", "a", "route-as", "plain");
-    REFUSED("silent-after has to be less than hello-timeout", "listen",
-            "tcp://127.0.0.1:1", "silent-after", "5s", "route", "*", "route-as",
-            "silent");
-    REFUSED("route-alpn needs a 'listen' with tls:// or any://", "listen",
-            "tcp://127.0.0.1:1", "route", "*", "route-alpn", "h2");
-    REFUSED("route-alpn: 'h2' is not in the alpn of the service", "listen",
-            "tls://127.0.0.1:1", "cert", "a.pem", "route", "*", "route-alpn",
-            "h2");
-    REFUSED("route-begin looks inside TLS here", "listen", "tls://127.0.0.1:1",
-            "passthrough", "on", "route", "*", "route-begin", "a");
-    REFUSED("needs a certificate: 'cert'; or 'passthrough' for its routes",
+    REFUSED("silent-after", "silent-after has to be less than hello-timeout",
+            "listen", "tcp://127.0.0.1:1", "silent-after", "5s", "route", "*",
+            "route-as", "silent");
+    REFUSED("route-alpn", "route-alpn needs a 'listen' with tls:// or any://",
+            "listen", "tcp://127.0.0.1:1", "route", "*", "route-alpn", "h2");
+    REFUSED("route-alpn", "route-alpn: 'h2' is not in the alpn of the service",
+            "listen", "tls://127.0.0.1:1", "cert", "a.pem", "route", "*",
+            "route-alpn", "h2");
+    REFUSED("route-begin", "route-begin looks inside TLS here", "listen",
+            "tls://127.0.0.1:1", "passthrough", "on", "route", "*",
+            "route-begin", "a");
+    REFUSED("listen",
+            "needs a certificate: 'cert'; or 'passthrough' for its routes",
             "listen", "any://127.0.0.1:1");
-    REFUSED("needs a certificate: 'cert'; or 'passthrough' for its routes",
+    REFUSED("listen",
+            "needs a certificate: 'cert'; or 'passthrough' for its routes",
             "listen", "tcp://127.0.0.1:1", "listen", "tls://127.0.0.1:2",
             "route", "*", "route-as", "silent", "route", "a", "passthrough",
             "on", "route", "*", "route-as", "plain");
@@ -517,12 +524,15 @@ UNIT(proxy_matching, a_route_beside_certificates_of_clients_says_if_it_is_plain)
 UNIT_IN(proxy_matching, no_client_gets_past_a_certificate_by_having_no_tls,
         unit_alone, void)
 {
-    REFUSED("client-ca needs tls:// at every 'listen', or route-as", "listen",
+    REFUSED("client-ca",
+            "client-ca needs tls:// at every 'listen', or route-as", "listen",
             "any://127.0.0.1:1", "cert", "a", "client-ca", "b", "route", "*");
-    REFUSED("client-ca needs tls:// at every 'listen', or route-as", "listen",
+    REFUSED("client-ca",
+            "client-ca needs tls:// at every 'listen', or route-as", "listen",
             "any://127.0.0.1:1", "cert", "a", "client-ca", "b", "accept-proxy",
             "v2", "route", "a.test");
-    REFUSED("client-ca needs tls:// at every 'listen', or route-as", "listen",
+    REFUSED("client-ca",
+            "client-ca needs tls:// at every 'listen', or route-as", "listen",
             "tls://127.0.0.1:1", "listen", "tcp://127.0.0.1:2", "cert", "a",
             "client-ca", "b", "route", "*");
 }

@@ -7,6 +7,7 @@
 #include "tests/unit.h"
 #include "tools/common/console.h"
 #include "tools/weir-proxy/check_plan.h"
+#include "tools/weir-proxy/needs.h"
 #include "tools/weir-proxy/words.h"
 
 static struct config config;
@@ -571,22 +572,27 @@ UNIT_IN(proxy_words, words_before_what_they_are_about_are_refused, with_empty,
     refuses("key", "a", "comes after the cert");
 }
 
-/* The words of a configuration, name and value in turn, and why it is no
- * whole. */
-static void is_incomplete(const char *const *words_said, const char *reason)
+/* The directives of a configuration, name and value in turn, each on a line of
+ * its own; the one whose line is refused, and why. */
+static void is_incomplete(const char *const *words_said, const char *name,
+                          const char *reason)
 {
     config_init(&config);
     for (size_t i = 0; words_said[i]; i += 2) {
+        config.line_count = config.line = (unsigned)(i / 2 + 1);
         says(words_said[i], words_said[i + 1]);
     }
     why[0] = '\0';
     cr_assert_not(config_check(&config, why), "'%s'", reason);
     cr_assert_not_null(strstr(why, reason), "said: %s", why);
+    cr_assert_eq(config.line == 0, name == NULL, "'%s'", reason);
+    cr_assert(!name || strcmp(words_said[2 * (config.line - 1)], name) == 0,
+              "'%s' at line %u, not at %s", reason, config.line, name);
     config_free(&config);
 }
 
-#define INCOMPLETE(reason, ...)                                                \
-    is_incomplete((const char *const[]){__VA_ARGS__, NULL}, reason)
+#define INCOMPLETE(name, reason, ...)                                          \
+    is_incomplete((const char *const[]){__VA_ARGS__, NULL}, name, reason)
 
 /* ---- words that need others ---- */
 
@@ -742,7 +748,7 @@ UNIT_IN(proxy_words, a_word_without_what_it_needs_is_refused_by_its_line,
 UNIT_IN(proxy_words, each_word_that_needs_something_is_tried, with_empty, void)
 {
     for (size_t i = 0; i < words.count; i++) {
-        bool is_tried = words.rows[i].need == 0;
+        bool is_tried = words.rows[i].need <= NEED_LINE;
         for (size_t j = 0; j < sizeof(needing) / sizeof(needing[0]); j++) {
             is_tried |= strcmp(words.rows[i].name ? words.rows[i].name : "",
                                needing[j].name) == 0;
@@ -780,99 +786,122 @@ UNIT_IN(proxy_words, a_value_that_changes_nothing_needs_nothing, with_empty,
 UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
         unit_alone, void)
 {
-    INCOMPLETE("'unix:/a' has no other port to check", "listen",
+    INCOMPLETE("check-port", "'unix:/a' has no other port to check", "listen",
                "tcp://127.0.0.1:1", "check", "tcp", "check-port", "2", "to",
                "unix:/a");
-    INCOMPLETE("say by check-tls whether that port has TLS", "listen",
-               "tcp://127.0.0.1:1", "check", "http", "check-port", "2", "to",
-               "tls://127.0.0.1:2");
-    INCOMPLETE("when-back cut ends what stay keeps", "listen",
+    INCOMPLETE("check-port", "say by check-tls whether that port has TLS",
+               "listen", "tcp://127.0.0.1:1", "check", "http", "check-port",
+               "2", "to", "tls://127.0.0.1:2");
+    INCOMPLETE("stay", "when-back cut ends what stay keeps", "listen",
                "tcp://127.0.0.1:1", "stay", "on", "balance", "first", "check",
                "tcp", "when-back", "cut", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("check tls needs a check-at with tls://", "listen",
+    INCOMPLETE("check-at", "check tls needs a check-at with tls://", "listen",
                "tcp://127.0.0.1:1", "check", "tls", "to", "tls://127.0.0.1:2",
                "check-at", "tcp://:3");
-    INCOMPLETE("'unix:/a' has no other port to check", "listen",
+    INCOMPLETE("check-at", "'unix:/a' has no other port to check", "listen",
                "tcp://127.0.0.1:1", "check", "tcp", "to", "unix:/a", "check-at",
                "tcp://:3");
-    INCOMPLETE("say by check-name whose certificate its checks see", "listen",
-               "tcp://127.0.0.1:1", "check", "http", "check-tls", "on", "to",
-               "unix:/a");
-    INCOMPLETE("check-send or check-expect", "listen", "tcp://127.0.0.1:1",
-               "check", "text", "check", "off", "to", "tcp://127.0.0.1:2",
-               "target-check", "1s", "check", "text");
-    INCOMPLETE("services that share 'a' have the same client-conns", "listen",
-               "tcp://127.0.0.1:1", "client-conns", "1", "client-share", "a",
-               "to", "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:3",
-               "client-conns", "2", "client-share", "a", "to",
-               "tcp://127.0.0.1:2");
+    INCOMPLETE("check", "say by check-name whose certificate its checks see",
+               "listen", "tcp://127.0.0.1:1", "check", "http", "check-tls",
+               "on", "to", "unix:/a");
+    INCOMPLETE("check", "check-send or check-expect", "listen",
+               "tcp://127.0.0.1:1", "check", "text", "check", "off", "to",
+               "tcp://127.0.0.1:2", "target-check", "1s", "check", "text");
+    INCOMPLETE(
+        "client-share", "services that share 'a' have the same client-conns",
+        "listen", "tcp://127.0.0.1:1", "client-conns", "1", "client-share", "a",
+        "to", "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:3",
+        "client-conns", "2", "client-share", "a", "to", "tcp://127.0.0.1:2");
+}
+
+UNIT_IN(proxy_words, a_refusal_names_the_line_of_its_directive, unit_alone,
+        void)
+{
+    INCOMPLETE("passthrough", "passthrough needs a 'listen'", LISTEN,
+               "passthrough", "on", TO);
+    INCOMPLETE("route", "route needs a 'listen' with tls://", LISTEN, "balance",
+               "first", "route", "a", "tries", "1", TO);
+    INCOMPLETE("balance", "balance sni needs", LISTEN, "balance", "sni",
+               "route", "*", TO, "route", "*", "route-begin", "a", TO);
+    INCOMPLETE("check-tls", "check-tls off is not for check tls", LISTEN,
+               "check", "tls", "check-tls", "off", TO_TLS);
+    INCOMPLETE("from", "from is an address of another family", LISTEN, TO, "to",
+               "tcp://[::1]:2", "from", "127.0.0.2", "weight", "2");
+    INCOMPLETE("check-at", "another family than from", LISTEN, "check", "tcp",
+               TO, "from", "127.0.0.2", "check-at", "tcp://[::1]:2");
 }
 
 UNIT_IN(proxy_words, words_of_tls_that_are_no_whole_are_refused, unit_alone,
         void)
 {
-    INCOMPLETE("to-crl: with to-insecure nothing is verified", "listen",
-               "tcp://127.0.0.1:1", "to-crl", "a", "to-insecure", "on", "to",
-               "tls://127.0.0.1:2");
+    INCOMPLETE("to-crl", "to-crl: with to-insecure nothing is verified",
+               "listen", "tcp://127.0.0.1:1", "to-crl", "a", "to-insecure",
+               "on", "to", "tls://127.0.0.1:2");
 }
 
 UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
         unit_alone, void)
 {
-    INCOMPLETE("nothing to do", "threads", "2");
-    INCOMPLETE("has no target", "listen", "tcp://127.0.0.1:1");
-    INCOMPLETE("memory-limit: 8 MiB is too small for 3 threads; at least 4 MiB "
+    INCOMPLETE(NULL, "nothing to do", "threads", "2");
+    INCOMPLETE("listen", "has no target", "listen", "tcp://127.0.0.1:1");
+    INCOMPLETE("memory-limit",
+               "memory-limit: 8 MiB is too small for 3 threads; at least 4 MiB "
                "for each",
                "memory-limit", "8M", "threads", "3", "listen",
                "tcp://127.0.0.1:1", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("needs a certificate", "listen", "tls://127.0.0.1:1", "to",
-               "tcp://127.0.0.1:2");
-    INCOMPLETE("cert needs a 'listen' with tls://", "listen",
+    INCOMPLETE("listen", "needs a certificate", "listen", "tls://127.0.0.1:1",
+               "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("cert", "cert needs a 'listen' with tls://", "listen",
                "tcp://127.0.0.1:1", "cert", "a", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("'b' has no target", "listen", "tls://127.0.0.1:1", "cert", "a",
-               "to", "tcp://127.0.0.1:2", "route", "b");
-    INCOMPLETE("passthrough goes to tcp://", "listen", "tls://127.0.0.1:1",
-               "passthrough", "on", "to", "tls://127.0.0.1:2");
-    INCOMPLETE("balance sni needs a 'listen' with tls://", "listen",
+    INCOMPLETE("route", "'b' has no target", "listen", "tls://127.0.0.1:1",
+               "cert", "a", "to", "tcp://127.0.0.1:2", "route", "b");
+    INCOMPLETE("to", "passthrough goes to tcp://", "listen",
+               "tls://127.0.0.1:1", "passthrough", "on", "to",
+               "tls://127.0.0.1:2");
+    INCOMPLETE("balance", "balance sni needs a 'listen' with tls://", "listen",
                "tcp://127.0.0.1:1", "balance", "sni", "to",
                "tcp://127.0.0.1:2");
-    INCOMPLETE("check-send or check-expect", "listen", "tcp://127.0.0.1:1",
-               "check", "text", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("client-ca needs tls://", "listen", "tcp://127.0.0.1:1",
-               "client-ca", "a", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("check tls needs a target with tls://", "listen",
+    INCOMPLETE("check", "check-send or check-expect", "listen",
+               "tcp://127.0.0.1:1", "check", "text", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("client-ca", "client-ca needs tls://", "listen",
+               "tcp://127.0.0.1:1", "client-ca", "a", "to",
+               "tcp://127.0.0.1:2");
+    INCOMPLETE("check", "check tls needs a target with tls://", "listen",
                "tcp://127.0.0.1:1", "check", "tls", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("say by to-name", "listen", "tcp://127.0.0.1:1", "to",
+    INCOMPLETE("to", "say by to-name", "listen", "tcp://127.0.0.1:1", "to",
                "tls+unix:/a");
-    INCOMPLETE("is a target twice", "listen", "tcp://127.0.0.1:1", "to",
+    INCOMPLETE("to", "is a target twice", "listen", "tcp://127.0.0.1:1", "to",
                "tcp://127.0.0.1:2,tcp://127.0.0.1:2");
-    INCOMPLETE("is a target twice", "listen", "tcp://127.0.0.1:1", "to",
+    INCOMPLETE("to", "is a target twice", "listen", "tcp://127.0.0.1:1", "to",
                "tcp://[::2]:2,tcp://[0:0::2]:02");
-    INCOMPLETE("is a target twice", "listen", "tcp://127.0.0.1:1", "to",
+    INCOMPLETE("to", "is a target twice", "listen", "tcp://127.0.0.1:1", "to",
                "tcp://a.test:2,tcp://A.test:2");
-    INCOMPLETE("'tcp://127.0.0.1:1' leads back to where 'tcp://127.0.0.1:1' "
+    INCOMPLETE("to",
+               "'tcp://127.0.0.1:1' leads back to where 'tcp://127.0.0.1:1' "
                "listens: a loop",
                LISTEN, "to", "tcp://127.0.0.1:1");
-    INCOMPLETE("a loop", "listen", "tcp://:1", "to", "tcp://localhost:1");
-    INCOMPLETE("a loop", "listen", "tcp://[::]:1", "to", "tcp://[::1]:1");
-    INCOMPLETE("a loop", "listen", "unix:/a", "to", "unix:/a");
-    INCOMPLETE("a loop", LISTEN, TO, "listen", "tcp://127.0.0.1:2", "name", "b",
-               "to", "tcp://127.0.0.1:3,tcp://127.0.0.1:1");
-    INCOMPLETE("is listened on twice", "listen", "tcp://127.0.0.1:1", "to",
-               "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:01", "name", "a",
-               "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("two routes are for 'a'", "listen", "tls://127.0.0.1:1", "route",
-               "a", "passthrough", "on", "to", "tcp://127.0.0.1:2", "route",
-               "a", "passthrough", "on", "to", "tcp://127.0.0.1:3");
-    INCOMPLETE("two routes are for 'A'", "listen", "tls://127.0.0.1:1", "route",
-               "a", "passthrough", "on", "to", "tcp://127.0.0.1:2", "route",
-               "A", "passthrough", "on", "to", "tcp://127.0.0.1:3");
-    INCOMPLETE("'b' has no target", "listen", "tls://127.0.0.1:1", "route", "a",
-               "passthrough", "on", "to", "tcp://127.0.0.1:2", "route", "b");
-    INCOMPLETE("is listened on twice", "listen", "tcp://127.0.0.1:1", "to",
-               "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:1", "name", "a",
-               "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("two services are named 'a'", "listen", "tcp://127.0.0.1:1",
-               "name", "a", "to", "tcp://127.0.0.1:2", "listen",
-               "tcp://127.0.0.1:3", "name", "a", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("to", "a loop", "listen", "tcp://:1", "to", "tcp://localhost:1");
+    INCOMPLETE("to", "a loop", "listen", "tcp://[::]:1", "to", "tcp://[::1]:1");
+    INCOMPLETE("to", "a loop", "listen", "unix:/a", "to", "unix:/a");
+    INCOMPLETE("to", "a loop", LISTEN, TO, "listen", "tcp://127.0.0.1:2",
+               "name", "b", "to", "tcp://127.0.0.1:3,tcp://127.0.0.1:1");
+    INCOMPLETE("listen", "is listened on twice", "listen", "tcp://127.0.0.1:1",
+               "to", "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:01",
+               "name", "a", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("route", "two routes are for 'a'", "listen", "tls://127.0.0.1:1",
+               "route", "a", "passthrough", "on", "to", "tcp://127.0.0.1:2",
+               "route", "a", "passthrough", "on", "to", "tcp://127.0.0.1:3");
+    INCOMPLETE("route", "two routes are for 'A'", "listen", "tls://127.0.0.1:1",
+               "route", "a", "passthrough", "on", "to", "tcp://127.0.0.1:2",
+               "route", "A", "passthrough", "on", "to", "tcp://127.0.0.1:3");
+    INCOMPLETE("route", "'b' has no target", "listen", "tls://127.0.0.1:1",
+               "route", "a", "passthrough", "on", "to", "tcp://127.0.0.1:2",
+               "route", "b");
+    INCOMPLETE("listen", "is listened on twice", "listen", "tcp://127.0.0.1:1",
+               "to", "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:1", "name",
+               "a", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("name", "two services are named 'a'", "listen",
+               "tcp://127.0.0.1:1", "name", "a", "to", "tcp://127.0.0.1:2",
+               "listen", "tcp://127.0.0.1:3", "name", "a", "to",
+               "tcp://127.0.0.1:2");
 }

@@ -9,13 +9,7 @@
 
 #include <string.h>
 
-static bool is_unix(const struct target *at)
-{
-    return at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
-}
-
-/* "tcp://:8008": the address that connections use, with another port. */
-static bool is_port_alone(const struct target *at)
+bool check_plan_is_port_alone(const struct target *at)
 {
     return at->host[0] == '\0' && at->address.len == 0;
 }
@@ -25,16 +19,6 @@ bool check_plan_is_checked(const struct config_route *route,
 {
     return !target->check.is_off &&
            (route->is_checked || target->check.interval_ns > 0);
-}
-
-static bool is_any_checked(const struct config_route *route)
-{
-    for (size_t i = 0; i < route->target_count; i++) {
-        if (check_plan_is_checked(route, &route->targets[i])) {
-            return true;
-        }
-    }
-    return route->is_checked;
 }
 
 uint16_t check_plan_port(const struct config_route *route,
@@ -57,7 +41,7 @@ static enum weir_proxy_version header_of(const struct config_route *route,
                                          const struct config_target *target)
 {
     const bool is_elsewhere =
-        target->check.has_at && !is_port_alone(&target->check.at);
+        target->check.has_at && !check_plan_is_port_alone(&target->check.at);
 
     switch (route->check_proxy) {
     case CHECK_PROXY_OFF:
@@ -129,6 +113,12 @@ static bool is_insecure(const struct config_route *route,
            (config_is_insecure(route, target) && !route->check_ca);
 }
 
+bool check_plan_is_verifiable(const struct config_route *route,
+                              const struct config_target *target)
+{
+    return name_of(route, target) || is_insecure(route, target);
+}
+
 struct weir_tls_settings check_plan_tls(const struct config_route *route,
                                         const struct config_target *target,
                                         weir_tls_context *context)
@@ -152,7 +142,7 @@ static void write_place(const struct config_route *route,
 
     if (!target->check.has_at) {
         ret->port = (uint16_t)route->check_port;
-    } else if (is_port_alone(at)) {
+    } else if (check_plan_is_port_alone(at)) {
         ret->port = at->port;
     } else if (at->address.len > 0) {
         ret->place = weir_place_addresses(&at->address, 1);
@@ -201,57 +191,4 @@ void check_plan_make(const struct config_route *route,
             (struct weir_check_step){step->send, step->send_size, step->expect,
                                      step->expect_size, !step->begins};
     }
-}
-
-/* ---- what is right ---- */
-
-/* What stands on another port is another program, which need not have the
- * target's TLS: that is said. */
-static bool is_target_right(const struct config_route *route,
-                            const struct config_target *target, char *why)
-{
-    const bool asks =
-        route->check == WEIR_CHECK_TEXT || route->check == WEIR_CHECK_HTTP;
-    const struct config_target_check *own = &target->check;
-    const bool is_at_port =
-        own->has_at ? is_port_alone(&own->at) : route->check_port > 0;
-
-    if (is_at_port && is_unix(&target->at)) {
-        return option_refuse(why, "'%s' has no other port to check",
-                             target->at.text);
-    }
-    if (route->check_port > 0 && !own->has_at && asks && target->at.is_tls &&
-        route->check_tls == CHECK_TLS_UNSAID) {
-        return option_refuse(why,
-                             "check-port: say by check-tls whether that port "
-                             "has TLS: as-target, on or off");
-    }
-    if (own->has_at && route->check == WEIR_CHECK_TLS && !own->at.is_tls) {
-        return option_refuse(why, "check tls needs a check-at with tls://");
-    }
-    if (check_plan_has_tls(route, target) && !name_of(route, target) &&
-        !is_insecure(route, target)) {
-        return option_refuse(
-            why, "'%s': say by check-name whose certificate its checks see",
-            target->at.text);
-    }
-    return true;
-}
-
-bool check_plan_is_right(const struct config_route *route, char *why)
-{
-    if (route->check_tls == CHECK_TLS_OFF && route->check == WEIR_CHECK_TLS) {
-        return option_refuse(why, "check-tls off is not for check tls");
-    }
-    if (route->check == WEIR_CHECK_TEXT && is_any_checked(route) &&
-        route->check_step_count == 0) {
-        return option_refuse(why,
-                             "check text needs check-send or check-expect");
-    }
-    for (size_t i = 0; i < route->target_count; i++) {
-        if (!is_target_right(route, &route->targets[i], why)) {
-            return false;
-        }
-    }
-    return true;
 }

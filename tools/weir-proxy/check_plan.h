@@ -16,10 +16,6 @@ struct check_plan {
     struct weir_check_step steps[WEIR_CHECK_STEPS_MAX];
 };
 
-/* Looks at what is said about the checks of a route. False, with a line in
- * @why. */
-bool check_plan_is_right(const struct config_route *route, char *why);
-
 void check_plan_make(const struct config_route *route,
                      const struct config_target *target,
                      struct check_plan *ret);
@@ -35,6 +31,13 @@ uint16_t check_plan_port(const struct config_route *route,
 bool check_plan_has_tls(const struct config_route *route,
                         const struct config_target *target);
 bool check_plan_needs_tls(const struct config_route *route);
+
+/* Returns true for "tcp://:8008": the target's own address at another port. */
+bool check_plan_is_port_alone(const struct target *at);
+
+/* The certificate's name is known, or it is not verified. */
+bool check_plan_is_verifiable(const struct config_route *route,
+                              const struct config_target *target);
 
 /* They verify otherwise than connections do. */
 bool check_plan_has_own_authorities(const struct config_route *route);

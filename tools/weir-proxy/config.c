@@ -573,6 +573,7 @@ uint32_t config_count_threads(const struct config *config)
 void config_drop_first_route(struct config_service *service)
 {
     free_route(&service->routes[0]);
+    service->has_dropped_route = true;
     service->route_count--;
     memmove(service->routes, service->routes + 1,
             service->route_count * sizeof(*service->routes));

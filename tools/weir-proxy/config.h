@@ -281,7 +281,8 @@ struct config_service {
     uint64_t rate_out_bytes;
     struct config_route *routes; /* at least one */
     size_t route_count;
-    struct hashes by_name; /* the routes (matching.h); once all is looked at */
+    bool has_dropped_route; /* the first one, which had no target */
+    struct hashes by_name;  /* the routes (matching.h); once all is looked at */
 };
 
 /* Lines of a file, one behind the other. All lines of all files are numbered as
@@ -292,12 +293,13 @@ struct config_part {
     unsigned line;  /* of this line in its file */
 };
 
-/* A word that needs another one, and of what it was said: numbers of the
- * service, of its route and of its target (needs.h). */
+/* A directive of which conditions exist, and of what it was said: numbers of
+ * the service, of its route and of its target (needs.h). */
 struct config_word {
     const struct option *word;
     unsigned line;
-    bool is_inherited; /* from [defaults] */
+    bool is_inherited;  /* from [defaults] */
+    bool needs_nothing; /* with this value */
     size_t service;
     size_t route;
     size_t target;
@@ -318,7 +320,6 @@ struct config {
     int log_facility;
     uint64_t conn_limit;         /* 0: by descriptors */
     uint64_t memory_limit_bytes; /* 0: a part of the memory */
-    unsigned memory_limit_line;  /* of the file; 0: it is a flag's */
     uint64_t client_table;       /* clients that are remembered */
     uint64_t drain_ns;
     uint64_t drain_delay_ns; /* before that; it is not ready, and accepts */
@@ -420,8 +421,7 @@ bool config_has_tls(const struct config_service *service);
 
 /* Looks at what the routes of a service are for, and settles what was left
  * unsaid; for config_check(). */
-bool config_check_routes(struct config_service *service, unsigned *line,
-                         char *why);
+bool config_check_routes(struct config *config, size_t service, char *why);
 /* Does a client of the route have its TLS opened? */
 bool config_route_opens_tls(const struct config_service *service,
                             const struct config_route *route);

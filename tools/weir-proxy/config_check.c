@@ -28,96 +28,6 @@ static bool opens_tls(const struct config_service *service)
     return false;
 }
 
-static bool check_target(const struct config_target *target,
-                         const struct config_route *route, char *why)
-{
-    if (target->weight > 256) {
-        return option_refuse(why, "weight: %llu is more than 256",
-                             (unsigned long long)target->weight);
-    }
-    const sa_family_t family = target->at.address.storage.any.sa_family;
-    if (target->from.len > 0 && target->at.address.len > 0 &&
-        target->from.storage.any.sa_family != family) {
-        return option_refuse(why, "'%s': from is an address of another family",
-                             target->at.text);
-    }
-    const struct weir_address *check_at = &target->check.at.address;
-    if (target->from.len > 0 && !target->inherits_from &&
-        target->check.has_at && check_at->len > 0 &&
-        check_at->storage.any.sa_family != AF_UNIX &&
-        check_at->storage.any.sa_family != target->from.storage.any.sa_family) {
-        return option_refuse(why,
-                             "'%s': check-at is an address of another family "
-                             "than from",
-                             target->at.text);
-    }
-    if (route->passes_tls && target->at.is_tls) {
-        return option_refuse(why,
-                             "'%s': a route with passthrough goes to tcp:// or "
-                             "unix:, as the client's TLS is not opened",
-                             target->at.text);
-    }
-    if (target->at.is_tls && !config_tls_name_of(route, target) &&
-        !config_is_insecure(route, target)) {
-        return option_refuse(why,
-                             "'%s': say by to-name whose certificate it has",
-                             target->at.text);
-    }
-    return true;
-}
-
-static bool has_tls_target(const struct config_route *route)
-{
-    for (size_t i = 0; i < route->target_count; i++) {
-        if (route->targets[i].at.is_tls) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool check_stay(const struct config_route *route, char *why)
-{
-    return !route->stays || !route->when_back.is_cut ||
-           option_refuse(why, "when-back cut ends what stay keeps: say one of "
-                              "both");
-}
-
-static bool check_route(const struct config_service *service,
-                        const struct config_route *route, unsigned *line,
-                        char *why)
-{
-    const bool shakes = route->is_checked && route->check == WEIR_CHECK_TLS;
-
-    for (size_t i = 0; i < route->target_count; i++) {
-        *line = route->targets[i].line;
-        if (!check_target(&route->targets[i], route, why)) {
-            return false;
-        }
-    }
-    *line = route->line;
-    if (!config_has_tls(service) &&
-        (route->passes_tls ||
-         (!config_takes_tlvs(service) &&
-          (route->server_name || route->balance == BALANCE_SNI)))) {
-        return option_refuse(why, "%s needs a 'listen' with tls:// or any://",
-                             route->passes_tls    ? "passthrough"
-                             : route->server_name ? "route"
-                                                  : "balance sni");
-    }
-    if (route->to_crl && route->to_insecure) {
-        return option_refuse(why, "to-crl: with to-insecure nothing is "
-                                  "verified");
-    }
-    if (!check_plan_is_right(route, why) || !check_stay(route, why)) {
-        return false;
-    }
-    if (shakes && !has_tls_target(route) && !check_plan_needs_tls(route)) {
-        return option_refuse(why, "check tls needs a target with tls://");
-    }
-    return true;
-}
-
 /* The first route may have no target where others have; it is removed then. */
 static bool drop_empty_route(struct config_service *service, unsigned *line,
                              char *why)
@@ -225,46 +135,28 @@ static bool check_tls(const struct config_service *service, char *why)
                 : "; or 'passthrough' for its routes of TLS, and 'route-as = "
                   "plain' for others");
     }
-    if (!config_has_tls(service) && service->certs.count > 0) {
-        return option_refuse(why, "cert needs a 'listen' with tls://");
-    }
-    if (service->client_ca &&
-        (service->certs.count == 0 || !config_says_plain(service))) {
-        return option_refuse(why,
-                             "client-ca needs tls:// at every 'listen', or "
-                             "route-as for each route, and a certificate");
-    }
     return true;
 }
 
-static bool check_service(struct config_service *service, unsigned *line,
-                          char *why)
+static bool check_service(struct config *config, size_t number, char *why)
 {
-    *line = service->line;
+    struct config_service *service = &config->services[number];
+
+    config->line = service->line;
     if (service->listen_count == 0) {
         return option_refuse(why,
                              "'%s' listens nowhere; say where with 'listen'",
                              service->name ? service->name : "the service");
     }
-    if (!drop_empty_route(service, line, why) ||
-        !config_check_routes(service, line, why) ||
-        !check_names(service, line, why)) {
+    if (!drop_empty_route(service, &config->line, why) ||
+        !config_check_routes(config, number, why) ||
+        !check_names(service, &config->line, why)) {
         return false;
     }
-    *line = service->line;
-    if (!check_tls(service, why)) {
-        return false;
-    }
-    for (size_t i = 0; i < service->route_count; i++) {
-        if (!check_route(service, &service->routes[i], line, why)) {
-            return false;
-        }
-    }
-    *line = service->line;
-    if (service->buffer_bytes < 4096) {
-        return option_refuse(why, "buffer: at least 4096 bytes");
-    }
-    return true;
+    config->line =
+        needs_line(config, "listen", &(struct config_word){.service = number},
+                   service->line);
+    return check_tls(service, why);
 }
 
 /* Do both mean the same by counting together? */
@@ -314,7 +206,9 @@ static bool check_shares(struct config *config, char *why)
     for (size_t i = 0; i < config->service_count && is_good; i++) {
         const struct config_service *one = &config->services[i];
         if (!is_alike(one, &config->services[shares.firsts[i]])) {
-            config->line = one->line;
+            config->line =
+                needs_line(config, "client-share",
+                           &(struct config_word){.service = i}, one->line);
             is_good = option_refuse(
                 why,
                 "client-share: services that share '%.60s' have the same "
@@ -425,7 +319,11 @@ static bool check_listens(struct config *config, char *why)
 
     for (size_t i = 0; i < config->service_count && is_good; i++) {
         const struct config_service *service = &config->services[i];
-        config->line = service->line;
+        config->line = service->listen_count > 1
+                           ? service->line
+                           : needs_line(config, "listen",
+                                        &(struct config_word){.service = i},
+                                        service->line);
         for (size_t j = 0; j < service->listen_count && is_good; j++) {
             is_good = !is_taken(&listens, number++) ||
                       option_refuse(why, "'%s' is listened on twice",
@@ -589,7 +487,9 @@ static bool name_services(struct config *config, char *why)
 
     for (size_t i = 0; i < config->service_count && is_good; i++) {
         if (names.firsts[i] < i) {
-            config->line = config->services[i].line;
+            config->line =
+                needs_line(config, "name", &(struct config_word){.service = i},
+                           config->services[i].line);
             is_good = option_refuse(why, "two services are named '%.100s'",
                                     config->services[i].name);
         }
@@ -763,7 +663,8 @@ bool config_check(struct config *config, char *why)
     if (!spread_lists(config)) {
         return option_refuse(why, "no memory");
     }
-    config->line = config->memory_limit_line;
+    config->line = needs_line(config, "memory-limit",
+                              &(struct config_word){.service = 0}, 0);
     if (!check_memory(config, why)) {
         return false;
     }
@@ -771,7 +672,7 @@ bool config_check(struct config *config, char *why)
         return false;
     }
     for (size_t i = 0; i < config->service_count; i++) {
-        if (!check_service(&config->services[i], &config->line, why)) {
+        if (!check_service(config, i, why)) {
             return false;
         }
     }

@@ -8,6 +8,7 @@
  */
 #include "config.h"
 #include "matching.h"
+#include "needs.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -225,69 +226,31 @@ static void settle(const struct config_service *service,
     }
 }
 
-static bool check_alpn(const struct config_service *service,
-                       const struct config_route *route, char *why)
+/* The protocols that routes are for are among those of the service, unless
+ * others choose them. */
+static bool check_alpns(struct config *config, size_t number, char *why)
 {
-    const bool is_asked = !route->passes_tls && !config_takes_tlvs(service);
+    const struct config_service *service = &config->services[number];
 
-    for (size_t i = 0; i < route->alpn.count && is_asked; i++) {
-        const char *name = route->alpn.texts[i];
-        if (!matching_has_text(&service->alpn, name, strlen(name))) {
-            return option_refuse(why,
-                                 "route-alpn: '%.60s' is not in the alpn of "
-                                 "the service, so that no client gets it",
-                                 name);
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        const bool is_asked = !route->passes_tls && !config_takes_tlvs(service);
+        for (size_t j = 0; j < route->alpn.count && is_asked; j++) {
+            const char *name = route->alpn.texts[j];
+            if (!matching_has_text(&service->alpn, name, strlen(name))) {
+                const struct config_word at = {
+                    .service = number, .route = i + service->has_dropped_route};
+                config->line =
+                    needs_line(config, "route-alpn", &at, route->line);
+                return option_refuse(why,
+                                     "route-alpn: '%.60s' is not in the alpn "
+                                     "of the service, so that no client gets "
+                                     "it",
+                                     name);
+            }
         }
     }
     return true;
-}
-
-static bool check_kind(const struct config_service *service,
-                       const struct config_route *route, char *why)
-{
-    const bool has_plain = !config_is_tls_alone(service);
-
-    if (route->as == AS_SILENT &&
-        (route->server_name || route->alpn.count > 0 ||
-         route->begin_count > 0)) {
-        return option_refuse(why, "route-as silent is for clients that send "
-                                  "nothing: no name, no alpn and no begin");
-    }
-    if (route->as == AS_TLS && !config_has_tls(service)) {
-        return option_refuse(why, "route-as tls needs a 'listen' with tls:// "
-                                  "or any://");
-    }
-    if (route->as == AS_PLAIN && !has_plain) {
-        return option_refuse(why, "route-as plain needs a 'listen' that is "
-                                  "not tls:// alone, such as any://");
-    }
-    if (route->as == AS_PLAIN &&
-        (route->server_name || route->alpn.count > 0) &&
-        !config_takes_tlvs(service)) {
-        return option_refuse(why, "route-as plain is for clients without "
-                                  "TLS: no name and no alpn");
-    }
-    if (route->as == AS_SILENT &&
-        service->silent_after_ns >= service->hello_timeout_ns) {
-        return option_refuse(why,
-                             "silent-after has to be less than hello-timeout");
-    }
-    return true;
-}
-
-static bool check_one(const struct config_service *service,
-                      const struct config_route *route, char *why)
-{
-    if (route->alpn.count > 0 && !config_has_tls(service) &&
-        !config_takes_tlvs(service)) {
-        return option_refuse(why, "route-alpn needs a 'listen' with tls:// or "
-                                  "any://");
-    }
-    if (route->as == AS_TLS && route->begin_count > 0 && route->passes_tls) {
-        return option_refuse(why, "route-begin looks inside TLS here, which "
-                                  "passthrough does not open");
-    }
-    return check_kind(service, route, why) && check_alpn(service, route, why);
 }
 
 /* ---- two routes ---- */
@@ -339,9 +302,10 @@ static bool check_before(const struct config_service *service, size_t number,
     return true;
 }
 
-bool config_check_routes(struct config_service *service, unsigned *line,
-                         char *why)
+bool config_check_routes(struct config *config, size_t number, char *why)
 {
+    struct config_service *service = &config->services[number];
+
     for (size_t i = 0; i < service->route_count; i++) {
         settle(service, &service->routes[i]);
     }
@@ -352,11 +316,11 @@ bool config_check_routes(struct config_service *service, unsigned *line,
         return option_refuse(why, "no memory");
     }
     for (size_t i = 0; i < service->route_count; i++) {
-        const struct config_route *route = &service->routes[i];
-        *line = route->line;
-        if (!check_before(service, i, why) || !check_one(service, route, why)) {
+        config->line = service->routes[i].line;
+        if (!check_before(service, i, why)) {
             return false;
         }
     }
-    return tell_labels_apart(service, why);
+    return needs_check_service(config, number, why) &&
+           check_alpns(config, number, why) && tell_labels_apart(service, why);
 }

@@ -1,5 +1,6 @@
 /*
- * Checks that each directive that was given has what it needs.
+ * What a condition is about is a fact: a bit that is set if the fact holds for
+ * a service, a route or a target. Needs and conditions are rows over them.
  *
  * A directive of [defaults] applies to all services, of which only some may
  * have what it needs: it is refused if none has. So is a directive before the
@@ -22,159 +23,285 @@ struct needs_at {
     const struct config_target *target;
 };
 
-/* ---- what may be needed ---- */
+/* ---- facts ---- */
 
-static bool has_log(const struct needs_at *at)
+/* Facts that conditions use besides the needs; all are bits of a number. */
+enum {
+    FACT_TLS_LISTEN = NEED_COUNT,
+    FACT_PLAIN_LISTEN,
+    FACT_TLVS, /* a PROXY header may name the server */
+    FACT_SAYS_PLAIN,
+    FACT_SHORT, /* hello-timeout is no longer than silent-after */
+    FACT_AS_TLS,
+    FACT_AS_PLAIN,
+    FACT_SERVER_NAME,
+    FACT_ALPN,
+    FACT_HELLO, /* a server name, or alpn */
+    FACT_BEGIN,
+    FACT_PASSES,
+    FACT_SNI,
+    FACT_STAYS,
+    FACT_CUTS_BACK,
+    FACT_TO_CRL,
+    FACT_INSECURE,
+    FACT_ANY_CHECK,
+    FACT_CHECK_TLS,   /* check = tls */
+    FACT_CHECK_CLEAR, /* check-tls = off */
+    FACT_STEPS,
+    FACT_ANY_TLS, /* of targets or their checks */
+    FACT_TO_TLS,
+    FACT_VERIFIED,   /* the certificate's name is known, or not needed */
+    FACT_FROM_OTHER, /* from is of another family than the target */
+    FACT_FROM_OTHER_CHECK,
+    FACT_NO_PORT,      /* check-port of a Unix socket */
+    FACT_NO_PORT_AT,   /* check-at with a port alone of a Unix socket */
+    FACT_UNCLEAR_PORT, /* a port that has TLS or not */
+    FACT_CLEAR_CHECK_AT,
+    FACT_CHECK_VERIFIED,
+    FACT_COUNT,
+};
+
+_Static_assert(FACT_COUNT <= 64, "facts are bits");
+
+#define BIT(fact)       (UINT64_C(1) << (fact))
+#define IF(holds, fact) ((holds) ? BIT(fact) : 0)
+
+static uint64_t facts_of_program(const struct config *config)
 {
-    return at->config->log_path != NULL;
+    const char *log = config->log_path;
+
+    return IF(log, NEED_LOG) |
+           IF(log && strncmp(log, "syslog", 6) == 0, NEED_SYSLOG);
 }
 
-static bool has_syslog(const struct needs_at *at)
+static uint64_t facts_of_service(const struct config_service *service)
 {
-    return has_log(at) && strncmp(at->config->log_path, "syslog", 6) == 0;
+    return IF(service->client_conns > 0 || service->client_rate > 0,
+              NEED_CLIENT_LIMIT) |
+           IF(service->certs.count > 0, NEED_CERT) |
+           IF(service->client_ca, NEED_CLIENT_CA) |
+           IF(service->needs_client_cert, NEED_CLIENT_CERT) |
+           IF(service->accept_header != HEADER_NONE, NEED_HEADER) |
+           IF(config_has_tls(service), FACT_TLS_LISTEN) |
+           IF(!config_is_tls_alone(service), FACT_PLAIN_LISTEN) |
+           IF(config_takes_tlvs(service), FACT_TLVS) |
+           IF(config_says_plain(service), FACT_SAYS_PLAIN) |
+           IF(service->silent_after_ns >= service->hello_timeout_ns,
+              FACT_SHORT);
 }
 
-static bool has_client_limit(const struct needs_at *at)
+static uint64_t facts_of_route(const struct config_route *route)
 {
-    return at->service->client_conns > 0 || at->service->client_rate > 0;
+    const bool has_alpn = route->alpn.count > 0;
+    const bool is_ejecting = config_count_failures(route) < UINT32_MAX;
+
+    return IF(route->as == AS_SILENT, NEED_SILENT) |
+           IF(route->balance == BALANCE_FIRST, NEED_FIRST) |
+           IF(is_ejecting, NEED_EJECT) |
+           IF(route->check == WEIR_CHECK_TEXT, NEED_CHECK_TEXT) |
+           IF(route->check == WEIR_CHECK_HTTP, NEED_CHECK_HTTP) |
+           IF(route->to_cert, NEED_TO_CERT) |
+           IF(route->as == AS_TLS, FACT_AS_TLS) |
+           IF(route->as == AS_PLAIN, FACT_AS_PLAIN) |
+           IF(route->server_name, FACT_SERVER_NAME) | IF(has_alpn, FACT_ALPN) |
+           IF(route->server_name || has_alpn, FACT_HELLO) |
+           IF(route->begin_count > 0, FACT_BEGIN) |
+           IF(route->passes_tls, FACT_PASSES) |
+           IF(route->balance == BALANCE_SNI, FACT_SNI) |
+           IF(route->stays, FACT_STAYS) |
+           IF(route->when_back.is_cut, FACT_CUTS_BACK) |
+           IF(route->to_crl, FACT_TO_CRL) |
+           IF(route->to_insecure, FACT_INSECURE) |
+           IF(route->is_checked, FACT_ANY_CHECK) |
+           IF(route->check == WEIR_CHECK_TLS, FACT_CHECK_TLS) |
+           IF(route->check_tls == CHECK_TLS_OFF, FACT_CHECK_CLEAR) |
+           IF(route->check_step_count > 0, FACT_STEPS);
 }
 
-static bool has_cert(const struct needs_at *at)
+static bool is_other_family(const struct weir_address *one,
+                            const struct weir_address *other)
 {
-    return at->service->certs.count > 0;
+    return one->len > 0 && other->len > 0 &&
+           one->storage.any.sa_family != other->storage.any.sa_family;
 }
 
-static bool has_client_ca(const struct needs_at *at)
+static bool is_unix(const struct weir_address *address)
 {
-    return at->service->client_ca != NULL;
+    return address->len > 0 && address->storage.any.sa_family == AF_UNIX;
 }
 
-static bool has_client_cert(const struct needs_at *at)
+static uint64_t facts_of_target(const struct needs_at *at)
 {
-    return at->service->needs_client_cert;
+    const struct config_route *route = at->route;
+    const struct config_target *target = at->target;
+    const struct config_target_check *check = &target->check;
+    const bool is_checked = check_plan_is_checked(route, target);
+    const bool is_over_tls = check_plan_has_tls(route, target);
+    const bool is_dialogue =
+        route->check == WEIR_CHECK_TEXT || route->check == WEIR_CHECK_HTTP;
+    const bool is_unix_target = is_unix(&target->at.address);
+
+    return IF(target->at.address.len == 0, NEED_NAME) |
+           IF(target->is_backup, NEED_BACKUP) |
+           IF(target->limit > 0, NEED_LIMIT) |
+           IF(config_header_of(route, target) == HEADER_V2, NEED_HEADER_2) |
+           IF(is_checked, NEED_CHECK) | IF(is_checked, FACT_ANY_CHECK) |
+           IF(is_checked || config_count_failures(route) < UINT32_MAX,
+              NEED_RETURN) |
+           IF(is_checked && is_dialogue, NEED_CHECK_DIALOGUE) |
+           IF(is_over_tls, NEED_CHECK_TLS) |
+           IF(target->at.is_tls || is_over_tls, NEED_TLS_TARGET) |
+           IF(target->at.is_tls || is_over_tls, FACT_ANY_TLS) |
+           IF(target->at.is_tls || config_has_tls(at->service), NEED_TLS) |
+           IF(target->at.is_tls, FACT_TO_TLS) |
+           IF(config_tls_name_of(route, target) ||
+                  config_is_insecure(route, target),
+              FACT_VERIFIED) |
+           IF(is_other_family(&target->from, &target->at.address),
+              FACT_FROM_OTHER) |
+           IF(check->has_at && !target->inherits_from &&
+                  !is_unix(&check->at.address) &&
+                  is_other_family(&target->from, &check->at.address),
+              FACT_FROM_OTHER_CHECK) |
+           IF(is_unix_target && !check->has_at && route->check_port > 0,
+              FACT_NO_PORT) |
+           IF(is_unix_target && check->has_at &&
+                  check_plan_is_port_alone(&check->at),
+              FACT_NO_PORT_AT) |
+           IF(route->check_port > 0 && !check->has_at && is_dialogue &&
+                  route->check_tls == CHECK_TLS_UNSAID,
+              FACT_UNCLEAR_PORT) |
+           IF(check->has_at && !check->at.is_tls, FACT_CLEAR_CHECK_AT) |
+           IF(check_plan_is_verifiable(route, target), FACT_CHECK_VERIFIED);
 }
 
-static bool has_header(const struct needs_at *at)
+/* Facts of the scope that a need is about. */
+static uint64_t facts_of(const struct needs_at *at, enum word_scope scope)
 {
-    return at->service->accept_header != HEADER_NONE;
+    return scope == SCOPE_PROGRAM   ? facts_of_program(at->config)
+           : scope == SCOPE_SERVICE ? facts_of_service(at->service)
+           : scope == SCOPE_ROUTE   ? facts_of_route(at->route)
+                                    : facts_of_target(at);
 }
 
-static bool has_silent(const struct needs_at *at)
-{
-    return at->route->as == AS_SILENT;
-}
-
-static bool is_first(const struct needs_at *at)
-{
-    return at->route->balance == BALANCE_FIRST;
-}
-
-static bool is_ejecting(const struct needs_at *at)
-{
-    return config_count_failures(at->route) < UINT32_MAX;
-}
-
-static bool is_check_text(const struct needs_at *at)
-{
-    return at->route->check == WEIR_CHECK_TEXT;
-}
-
-static bool is_check_http(const struct needs_at *at)
-{
-    return at->route->check == WEIR_CHECK_HTTP;
-}
-
-static bool has_to_cert(const struct needs_at *at)
-{
-    return at->route->to_cert != NULL;
-}
-
-static bool has_name(const struct needs_at *at)
-{
-    return at->target->at.address.len == 0;
-}
-
-static bool is_backup(const struct needs_at *at)
-{
-    return at->target->is_backup;
-}
-
-static bool has_limit(const struct needs_at *at)
-{
-    return at->target->limit > 0;
-}
-
-static bool sends_header_2(const struct needs_at *at)
-{
-    return config_header_of(at->route, at->target) == HEADER_V2;
-}
-
-static bool is_checked(const struct needs_at *at)
-{
-    return check_plan_is_checked(at->route, at->target);
-}
-
-static bool comes_back(const struct needs_at *at)
-{
-    return is_checked(at) || is_ejecting(at);
-}
-
-static bool is_check_dialogue(const struct needs_at *at)
-{
-    return is_checked(at) && (is_check_text(at) || is_check_http(at));
-}
-
-static bool is_check_over_tls(const struct needs_at *at)
-{
-    return check_plan_has_tls(at->route, at->target);
-}
-
-static bool is_tls_target(const struct needs_at *at)
-{
-    return at->target->at.is_tls || is_check_over_tls(at);
-}
-
-static bool has_tls(const struct needs_at *at)
-{
-    return at->target->at.is_tls || config_has_tls(at->service);
-}
-
-/* ---- the table ---- */
+/* ---- what directives need ---- */
 
 static const struct {
-    bool (*is_there)(const struct needs_at *at);
-    enum word_scope scope; /* of what the function reads */
-    const char *text;      /* "DIRECTIVE needs ..." */
+    enum word_scope scope;
+    const char *text; /* "DIRECTIVE needs ..." */
 } needs[NEED_COUNT] = {
-    [NEED_LOG] = {has_log, SCOPE_PROGRAM, "log = FILE"},
-    [NEED_SYSLOG] = {has_syslog, SCOPE_PROGRAM, "log = syslog"},
-    [NEED_CLIENT_LIMIT] = {has_client_limit, SCOPE_SERVICE,
-                           "client-conns or client-rate"},
-    [NEED_CERT] = {has_cert, SCOPE_SERVICE, "a certificate: cert = FILE"},
-    [NEED_CLIENT_CA] = {has_client_ca, SCOPE_SERVICE, "client-ca = FILE"},
-    [NEED_CLIENT_CERT] = {has_client_cert, SCOPE_SERVICE,
-                          "require-client-cert = on"},
-    [NEED_HEADER] = {has_header, SCOPE_SERVICE, "accept-proxy = v1, v2 or any"},
-    [NEED_SILENT] = {has_silent, SCOPE_ROUTE, "a route with route-as = silent"},
-    [NEED_FIRST] = {is_first, SCOPE_ROUTE, "balance = first"},
-    [NEED_EJECT] = {is_ejecting, SCOPE_ROUTE, "eject = N"},
-    [NEED_CHECK_TEXT] = {is_check_text, SCOPE_ROUTE, "check = text"},
-    [NEED_CHECK_HTTP] = {is_check_http, SCOPE_ROUTE, "check = http"},
-    [NEED_TO_CERT] = {has_to_cert, SCOPE_ROUTE, "to-cert = FILE"},
-    [NEED_NAME] = {has_name, SCOPE_TARGET,
+    [NEED_LOG] = {SCOPE_PROGRAM, "log = FILE"},
+    [NEED_SYSLOG] = {SCOPE_PROGRAM, "log = syslog"},
+    [NEED_CLIENT_LIMIT] = {SCOPE_SERVICE, "client-conns or client-rate"},
+    [NEED_CERT] = {SCOPE_SERVICE, "a certificate: cert = FILE"},
+    [NEED_CLIENT_CA] = {SCOPE_SERVICE, "client-ca = FILE"},
+    [NEED_CLIENT_CERT] = {SCOPE_SERVICE, "require-client-cert = on"},
+    [NEED_HEADER] = {SCOPE_SERVICE, "accept-proxy = v1, v2 or any"},
+    [NEED_SILENT] = {SCOPE_ROUTE, "a route with route-as = silent"},
+    [NEED_FIRST] = {SCOPE_ROUTE, "balance = first"},
+    [NEED_EJECT] = {SCOPE_ROUTE, "eject = N"},
+    [NEED_CHECK_TEXT] = {SCOPE_ROUTE, "check = text"},
+    [NEED_CHECK_HTTP] = {SCOPE_ROUTE, "check = http"},
+    [NEED_TO_CERT] = {SCOPE_ROUTE, "to-cert = FILE"},
+    [NEED_NAME] = {SCOPE_TARGET,
                    "a target with a name, as to = tcp://HOST:PORT"},
-    [NEED_TLS] = {has_tls, SCOPE_TARGET, "a 'listen' or 'to' with tls://"},
-    [NEED_BACKUP] = {is_backup, SCOPE_TARGET, "a target with backup = on"},
-    [NEED_HEADER_2] = {sends_header_2, SCOPE_TARGET, "send-proxy = v2"},
-    [NEED_LIMIT] = {has_limit, SCOPE_TARGET, "a target with limit = N"},
-    [NEED_RETURN] = {comes_back, SCOPE_TARGET, "a check, or eject = N"},
-    [NEED_CHECK] = {is_checked, SCOPE_TARGET,
-                    "a check: check = tcp, or another kind"},
-    [NEED_CHECK_DIALOGUE] = {is_check_dialogue, SCOPE_TARGET,
+    [NEED_TLS] = {SCOPE_TARGET, "a 'listen' or 'to' with tls://"},
+    [NEED_BACKUP] = {SCOPE_TARGET, "a target with backup = on"},
+    [NEED_HEADER_2] = {SCOPE_TARGET, "send-proxy = v2"},
+    [NEED_LIMIT] = {SCOPE_TARGET, "a target with limit = N"},
+    [NEED_RETURN] = {SCOPE_TARGET, "a check, or eject = N"},
+    [NEED_CHECK] = {SCOPE_TARGET, "a check: check = tcp, or another kind"},
+    [NEED_CHECK_DIALOGUE] = {SCOPE_TARGET,
                              "a check with text: check = text or http"},
-    [NEED_CHECK_TLS] = {is_check_over_tls, SCOPE_TARGET,
+    [NEED_CHECK_TLS] = {SCOPE_TARGET,
                         "checks with TLS: check-tls = on, or check = tls"},
-    [NEED_TLS_TARGET] = {is_tls_target, SCOPE_TARGET, "a target with tls://"},
+    [NEED_TLS_TARGET] = {SCOPE_TARGET, "a target with tls://"},
+};
+
+static bool is_there(enum need need, const struct needs_at *at)
+{
+    return (facts_of(at, needs[need].scope) & BIT(need)) != 0;
+}
+
+/* ---- conditions ---- */
+
+#define LISTEN_TLS  " needs a 'listen' with tls:// or any://"
+#define TLS_OR_TLVS (BIT(FACT_TLS_LISTEN) | BIT(FACT_TLVS))
+#define CLIENT_CA                                                              \
+    "client-ca needs tls:// at every 'listen', or route-as for each route, "   \
+    "and a certificate"
+#define SILENT                                                                 \
+    "route-as silent is for clients that send nothing: no name, no alpn and "  \
+    "no begin"
+
+/* Refused if all facts of @all hold, and none of @needs. A text about a target
+ * follows its name. Targets are checked before their route. */
+static const struct rule {
+    const char *name; /* of the directive whose line is printed */
+    enum word_scope scope;
+    uint64_t all;
+    uint64_t needs;
+    const char *text;
+} rules[] = {
+    {"cert", SCOPE_SERVICE, BIT(NEED_CERT), BIT(FACT_TLS_LISTEN),
+     "cert needs a 'listen' with tls://"},
+    {"client-ca", SCOPE_SERVICE, BIT(NEED_CLIENT_CA), BIT(NEED_CERT),
+     CLIENT_CA},
+    {"client-ca", SCOPE_SERVICE, BIT(NEED_CLIENT_CA), BIT(FACT_SAYS_PLAIN),
+     CLIENT_CA},
+    {"route-alpn", SCOPE_ROUTE, BIT(FACT_ALPN), TLS_OR_TLVS,
+     "route-alpn" LISTEN_TLS},
+    {"route-begin", SCOPE_ROUTE,
+     BIT(FACT_AS_TLS) | BIT(FACT_BEGIN) | BIT(FACT_PASSES), 0,
+     "route-begin looks inside TLS here, which passthrough does not open"},
+    {"route-as", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_HELLO), 0, SILENT},
+    {"route-as", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_BEGIN), 0, SILENT},
+    {"route-as", SCOPE_ROUTE, BIT(FACT_AS_TLS), BIT(FACT_TLS_LISTEN),
+     "route-as tls" LISTEN_TLS},
+    {"route-as", SCOPE_ROUTE, BIT(FACT_AS_PLAIN), BIT(FACT_PLAIN_LISTEN),
+     "route-as plain needs a 'listen' that is not tls:// alone, such as "
+     "any://"},
+    {"route-as", SCOPE_ROUTE, BIT(FACT_AS_PLAIN) | BIT(FACT_HELLO),
+     BIT(FACT_TLVS),
+     "route-as plain is for clients without TLS: no name and no alpn"},
+    {"silent-after", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_SHORT), 0,
+     "silent-after has to be less than hello-timeout"},
+    {"passthrough", SCOPE_ROUTE, BIT(FACT_PASSES), BIT(FACT_TLS_LISTEN),
+     "passthrough" LISTEN_TLS},
+    {"route", SCOPE_ROUTE, BIT(FACT_SERVER_NAME), TLS_OR_TLVS,
+     "route" LISTEN_TLS},
+    {"balance", SCOPE_ROUTE, BIT(FACT_SNI), TLS_OR_TLVS,
+     "balance sni" LISTEN_TLS},
+    {"to-crl", SCOPE_ROUTE, BIT(FACT_TO_CRL) | BIT(FACT_INSECURE), 0,
+     "to-crl: with to-insecure nothing is verified"},
+    {"check-tls", SCOPE_ROUTE, BIT(FACT_CHECK_CLEAR) | BIT(FACT_CHECK_TLS), 0,
+     "check-tls off is not for check tls"},
+    {"stay", SCOPE_ROUTE, BIT(FACT_STAYS) | BIT(FACT_CUTS_BACK), 0,
+     "when-back cut ends what stay keeps: say one of both"},
+    {"check", SCOPE_ROUTE, BIT(NEED_CHECK_TEXT) | BIT(FACT_ANY_CHECK),
+     BIT(FACT_STEPS), "check text needs check-send or check-expect"},
+    {"from", SCOPE_TARGET, BIT(FACT_FROM_OTHER), 0,
+     ": from is an address of another family"},
+    {"check-at", SCOPE_TARGET, BIT(FACT_FROM_OTHER_CHECK), 0,
+     ": check-at is an address of another family than from"},
+    {"to", SCOPE_TARGET, BIT(FACT_PASSES) | BIT(FACT_TO_TLS), 0,
+     ": a route with passthrough goes to tcp:// or unix:, as the client's TLS "
+     "is not opened"},
+    {"to", SCOPE_TARGET, BIT(FACT_TO_TLS), BIT(FACT_VERIFIED),
+     ": say by to-name whose certificate it has"},
+    {"check-port", SCOPE_TARGET, BIT(FACT_NO_PORT), 0,
+     " has no other port to check"},
+    {"check-at", SCOPE_TARGET, BIT(FACT_NO_PORT_AT), 0,
+     " has no other port to check"},
+    {"check-port", SCOPE_TARGET, BIT(FACT_UNCLEAR_PORT) | BIT(FACT_TO_TLS), 0,
+     ": check-port: say by check-tls whether that port has TLS: as-target, on "
+     "or off"},
+    {"check-at", SCOPE_TARGET, BIT(FACT_CLEAR_CHECK_AT) | BIT(FACT_CHECK_TLS),
+     0, ": check tls needs a check-at with tls://"},
+    {"check", SCOPE_TARGET, BIT(NEED_CHECK_TLS), BIT(FACT_CHECK_VERIFIED),
+     ": say by check-name whose certificate its checks see"},
+    {"check", SCOPE_ROUTE, BIT(FACT_CHECK_TLS) | BIT(FACT_ANY_CHECK),
+     BIT(FACT_ANY_TLS), "check tls needs a target with tls://"},
 };
 
 /* ---- directives that were given ---- */
@@ -196,13 +323,15 @@ static bool is_neutral(const struct option *word, const char *value)
 static void drop_inherited(struct config *config, const struct config_word *own)
 {
     const bool is_of_route = own->word->scope >= SCOPE_ROUTE;
+    const bool is_of_target = own->word->scope >= SCOPE_TARGET;
     size_t i = config->word_count;
 
     while (i > 0) {
         struct config_word *said = &config->words[--i];
         if (said->service != own->service ||
-            (is_of_route && said->route != own->route)) {
-            return; /* those of one service or route follow each other */
+            (is_of_route && said->route != own->route) ||
+            (is_of_target && said->target != own->target)) {
+            return; /* those of one service, route or target are together */
         }
         if (said->is_inherited && said->word == own->word &&
             said->target == own->target) {
@@ -220,6 +349,7 @@ bool needs_note(struct config *config, const struct option *word,
         .word = word,
         .line = config->line,
         .is_inherited = config->inherits,
+        .needs_nothing = word->need == NEED_LINE || is_neutral(word, value),
         .service = service ? config->service_count - 1 : 0,
         .route = route ? service->route_count - 1 : 0,
         .target =
@@ -228,11 +358,8 @@ bool needs_note(struct config *config, const struct option *word,
     if (word->need == NEED_NOTHING) {
         return true;
     }
-    if (!own.is_inherited) {
+    if (!own.is_inherited && !word->repeats) {
         drop_inherited(config, &own);
-    }
-    if (is_neutral(word, value)) {
-        return true;
     }
     struct config_word *larger =
         realloc(config->words, (config->word_count + 1) * sizeof(*larger));
@@ -250,11 +377,11 @@ static bool is_in_route(enum need need, struct needs_at at, size_t first,
                         size_t end)
 {
     if (needs[need].scope < SCOPE_TARGET || at.route->target_count == 0) {
-        return at.route->target_count == 0 || needs[need].is_there(&at);
+        return at.route->target_count == 0 || is_there(need, &at);
     }
     for (size_t i = first; i < end; i++) {
         at.target = &at.route->targets[i];
-        if (needs[need].is_there(&at)) {
+        if (is_there(need, &at)) {
             return true;
         }
     }
@@ -271,7 +398,7 @@ static bool is_in_service(enum need need, struct needs_at at,
     const bool is_own = scope >= SCOPE_ROUTE && own->target_count > 0;
 
     if (needs[need].scope == SCOPE_SERVICE) {
-        return needs[need].is_there(&at);
+        return is_there(need, &at);
     }
     for (size_t i = 0; i < at.service->route_count; i++) {
         at.route = &at.service->routes[i];
@@ -292,8 +419,11 @@ static bool is_met(const struct config *config, const struct config_word *said)
     const bool is_own = said->word->scope > SCOPE_PROGRAM;
     struct needs_at at = {.config = config};
 
+    if (said->needs_nothing) {
+        return true;
+    }
     if (needs[need].scope == SCOPE_PROGRAM) {
-        return needs[need].is_there(&at);
+        return is_there(need, &at);
     }
     for (size_t i = 0; i < config->service_count; i++) {
         at.service = &config->services[i];
@@ -332,4 +462,86 @@ bool needs_check(struct config *config, char *why)
     }
     free(met);
     return is_good;
+}
+
+/* ---- the conditions of a service ---- */
+
+unsigned needs_line(const struct config *config, const char *name,
+                    const struct config_word *at, unsigned otherwise)
+{
+    for (size_t i = config->word_count; i-- > 0;) {
+        const struct config_word *said = &config->words[i];
+        const int scope = said->word->scope;
+        const bool is_here =
+            strcmp(said->word->name, name) == 0 &&
+            (scope == SCOPE_PROGRAM || said->service == at->service) &&
+            (scope < SCOPE_ROUTE || said->route == at->route ||
+             (said->route == 0 &&
+              config->services[at->service].has_dropped_route)) &&
+            (scope < SCOPE_TARGET || said->target == at->target);
+        if (is_here) {
+            return said->line;
+        }
+    }
+    return otherwise;
+}
+
+/* Checks the rows of a scope against the facts of @at. */
+static bool check_rules(struct config *config, const struct config_word *at,
+                        enum word_scope scope, uint64_t facts, char *why)
+{
+    const struct config_service *service = &config->services[at->service];
+
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        const struct rule *rule = &rules[i];
+        if (rule->scope != scope || (facts & rule->all) != rule->all ||
+            (facts & rule->needs) != 0) {
+            continue;
+        }
+        if (scope == SCOPE_SERVICE) {
+            config->line = needs_line(config, rule->name, at, service->line);
+            return option_refuse(why, "%s", rule->text);
+        }
+        const struct config_route *route =
+            &service->routes[at->route - service->has_dropped_route];
+        if (scope == SCOPE_ROUTE) {
+            config->line = needs_line(config, rule->name, at, route->line);
+            return option_refuse(why, "%s", rule->text);
+        }
+        const struct config_target *target = &route->targets[at->target];
+        config->line = needs_line(config, rule->name, at, target->line);
+        return option_refuse(why, "'%s'%s", target->at.text, rule->text);
+    }
+    return true;
+}
+
+bool needs_check_service(struct config *config, size_t number, char *why)
+{
+    const struct config_service *service = &config->services[number];
+    const uint64_t facts = facts_of_service(service);
+    struct needs_at at = {.config = config, .service = service};
+    struct config_word place = {.service = number};
+
+    if (!check_rules(config, &place, SCOPE_SERVICE, facts, why)) {
+        return false;
+    }
+    for (size_t i = 0; i < service->route_count; i++) {
+        at.route = &service->routes[i];
+        place.route = i + service->has_dropped_route;
+        uint64_t of_route = facts | facts_of_route(at.route);
+        for (size_t j = 0; j < at.route->target_count; j++) {
+            at.target = &at.route->targets[j];
+            place.target = j;
+            const uint64_t its = facts_of_target(&at);
+            if (!check_rules(config, &place, SCOPE_TARGET, of_route | its,
+                             why)) {
+                return false;
+            }
+            of_route |= its & (BIT(FACT_ANY_CHECK) | BIT(FACT_ANY_TLS));
+        }
+        if (!check_rules(config, &place, SCOPE_ROUTE, of_route, why)) {
+            return false;
+        }
+    }
+    return true;
 }

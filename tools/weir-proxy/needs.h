@@ -1,8 +1,10 @@
 /*
- * What a word needs to have an effect: another word, or an address of a kind.
+ * Conditions of directives: what a directive needs to have an effect, and what
+ * it excludes.
  *
- * The table of words says it in a column (words.c). A word without what it
- * needs would do nothing, so that a configuration with it is refused.
+ * The table of directives names the need of each in a column (words.c).
+ * Conditions of values, and of what several directives together mean, are rows
+ * in needs.c. Each refusal names the line of its directive.
  */
 #ifndef WEIR_PROXY_NEEDS_H
 #define WEIR_PROXY_NEEDS_H
@@ -11,6 +13,7 @@
 
 enum need {
     NEED_NOTHING,
+    NEED_LINE, /* nothing, but its line is noted for a condition */
     NEED_LOG,
     NEED_SYSLOG,
     NEED_CLIENT_LIMIT,
@@ -46,5 +49,14 @@ bool needs_note(struct config *config, const struct option *word,
 /* Looks at all words that were said, before routes without a target are
  * removed. False, with a line in @why, and config.line where it is about. */
 bool needs_check(struct config *config, char *why);
+
+/* Checks the conditions of a service, when its routes are settled. */
+bool needs_check_service(struct config *config, size_t number, char *why);
+
+/* Returns the line of a directive for the service, the route (the first one
+ * without a target counts) and the target that @at has; @otherwise if no file
+ * has it. */
+unsigned needs_line(const struct config *config, const char *name,
+                    const struct config_word *at, unsigned otherwise);
 
 #endif

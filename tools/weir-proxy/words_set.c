@@ -732,15 +732,6 @@ bool words_say_threads(void *options, const struct option *word,
 }
 
 /* Whether it is enough is known when the threads are. */
-bool words_say_memory_limit(void *options, const struct option *word,
-                            const char *value, char *why)
-{
-    struct config *config = options;
-
-    config->memory_limit_line = config->line;
-    return option_read_plain(&words, config, word, value, why);
-}
-
 bool words_say_log(void *options, const struct option *word, const char *value,
                    char *why)
 {

@@ -41,7 +41,6 @@ option_read_fn words_say_check_at;
 option_read_fn words_say_target_check;
 option_read_fn words_say_keepalive;
 option_read_fn words_say_threads;
-option_read_fn words_say_memory_limit;
 option_read_fn words_say_log;
 option_read_fn words_say_log_format;
 option_read_fn words_say_admin;
