@@ -66,7 +66,8 @@ struct wr_x509 {
     bool has_unknown;
 };
 
-/* Reads a certificate: 0, or -EBADMSG if it is malformed. */
+/* Reads a certificate: 0, or -EBADMSG if it is malformed; ret->der is set in
+ * both cases. */
 WEIR_MUST_USE int wr_x509_read(struct wr_x509 *ret, const uint8_t *der,
                                size_t size);
 

@@ -117,8 +117,8 @@ static void kinds_expect_peer(const struct wr_tls_identity *identity)
         wr_tls_engine_get_peer_certificate(&pair.client.engine, 0, &size);
 
     cr_assert_not_null(leaf);
-    expect_eq(size, identity->leaf_size);
-    cr_assert_arr_eq(leaf, identity->leaf, size);
+    expect_eq(size, identity->leaf.der.size);
+    cr_assert_arr_eq(leaf, identity->leaf.der.data, size);
 }
 
 /* ---- TLS 1.2: by suites ---- */

@@ -9,6 +9,7 @@
 
 #include "client.h"
 #include "context.h"
+#include "lib/x509/certificate.h"
 #include "lib/x509/trust.h"
 #include "name_index.h"
 #include "offer.h"
@@ -27,13 +28,10 @@
 /* A certificate that is chosen by the name in the ClientHello. */
 struct wr_tls_identity {
     struct wr_tls_credential *credential;
-    /* DER: a server's, whose names are read from it, or one whose key is
-     * elsewhere; NULL: another client's. */
-    uint8_t *leaf;
-    size_t leaf_size;
-    bool is_rsa;     /* the key's kind; false: elliptic curve */
-    bool is_default; /* the first one, or one that shares a name with it */
-    uint8_t kind;    /* of the key, among those of offer.h */
+    struct wr_x509 leaf; /* the identity owns its DER */
+    bool is_rsa;         /* the key's kind; false: elliptic curve */
+    bool is_default;     /* the first one, or one that shares a name with it */
+    uint8_t kind;        /* of the key, among those of offer.h */
     struct wr_tls_outside *outside; /* the key is elsewhere; or NULL */
 };
 

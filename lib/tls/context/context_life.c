@@ -18,7 +18,7 @@ static void context_life_free_identities(weir_tls_context *context)
         struct wr_tls_identity *identity = &context->identities[i];
         context->backend->credential_free(identity->credential);
         free(identity->outside);
-        free(identity->leaf);
+        free((void *)(uintptr_t)identity->leaf.der.data);
     }
     free(context->identities);
     wr_tls_name_index_fini(&context->index);

@@ -33,41 +33,29 @@ static int context_names_look_at(weir_tls_context *context,
                                  struct wr_tls_identity *identity)
 {
     const struct wr_tls_identity *first = &context->identities[0];
-    struct wr_x509 x509;
-    struct wr_x509 first_x509;
 
-    wr_assert(identity >= first && identity->leaf);
-    if (wr_x509_read(&x509, identity->leaf, identity->leaf_size) < 0 ||
-        wr_x509_read(&first_x509, first->leaf, first->leaf_size) < 0) {
-        return WEIR_ETLSFILE;
-    }
-    identity->is_rsa = x509.key.rsa_bits > 0;
-    identity->kind = wr_tls_offer_kind_of(&x509.key);
+    wr_assert(identity >= first);
+    identity->is_rsa = identity->leaf.key.rsa_bits > 0;
+    identity->kind = wr_tls_offer_kind_of(&identity->leaf.key);
     identity->is_default =
-        identity == first || wr_x509_shares_name(&first_x509, &x509);
-    return wr_tls_name_index_add(&context->index, &x509,
+        identity == first || wr_x509_shares_name(&first->leaf, &identity->leaf);
+    return wr_tls_name_index_add(&context->index, &identity->leaf,
                                  (size_t)(identity - first),
                                  identity->is_default);
 }
 
 /* A key that a library takes, and by which it then signs what no peer accepts,
  * is refused at once. */
-static int context_names_check_leaf(weir_tls_context *context,
-                                    struct wr_bytes leaf)
+static int context_names_check_key(weir_tls_context *context,
+                                   const struct wr_x509_key_strength *key)
 {
-    struct wr_x509 x509;
-
-    wr_assert(leaf.size > 0);
-    if (wr_x509_read(&x509, leaf.data, leaf.size) < 0) {
-        return WEIR_ETLSFILE;
-    }
-    if (x509.key.is_pss_alone) {
+    if (key->is_pss_alone) {
         context->why = "its key is for RSASSA-PSS alone; take one that is for "
                        "RSA (rsaEncryption)";
-    } else if (x509.key.strength == WR_X509_WEAK_POINT) {
+    } else if (key->strength == WR_X509_WEAK_POINT) {
         context->why = "the point of its key is compressed; write both "
                        "coordinates (openssl ec -conv_form uncompressed)";
-    } else if (x509.key.strength != WR_X509_WEAK_CURVE) {
+    } else if (key->strength != WR_X509_WEAK_CURVE) {
         return 0;
     }
     return WEIR_ETLSFILE;
@@ -81,13 +69,13 @@ static int context_names_read_leaf(weir_tls_context *context,
     struct wr_bytes leaf = {.data = NULL};
     const int ret = wr_tls_pem_next(&text, "CERTIFICATE", &leaf);
 
-    wr_assert(!identity->leaf);
+    wr_assert(!identity->leaf.der.data);
     if (ret <= 0 || !leaf.data) {
         return ret < 0 ? ret : WEIR_ETLSFILE;
     }
-    identity->leaf = (uint8_t *)(uintptr_t)leaf.data; /* it is given */
-    identity->leaf_size = leaf.size;
-    const int err = context_names_check_leaf(context, leaf);
+    const int err = wr_x509_read(&identity->leaf, leaf.data, leaf.size) < 0
+                        ? WEIR_ETLSFILE
+                        : context_names_check_key(context, &identity->leaf.key);
     return err == 0 && context->is_server
                ? context_names_look_at(context, identity)
                : err;
@@ -264,21 +252,8 @@ static int context_names_install(const weir_tls_context *context,
                                              : context->suites_of_others);
 }
 
-/* True if it is for @host; NULL: for a client without a name that is known. */
-static bool context_names_is_for(const struct wr_tls_identity *identity,
-                                 const char *host)
-{
-    struct wr_x509 x509;
-
-    wr_assert(identity->leaf_size > 0);
-    return !host ? identity->is_default
-                 : wr_x509_read(&x509, identity->leaf, identity->leaf_size) ==
-                           0 &&
-                       wr_x509_is_for(&x509, host);
-}
-
 /* Of the certificates for @host the first with a key that the client can use;
- * else the first, or NULL. */
+ * else the first, or NULL. @host is NULL for a client without a known name. */
 static const struct wr_tls_identity *
 context_names_find(const weir_tls_context *context, const char *host,
                    uint8_t lacking_kinds)
@@ -293,7 +268,9 @@ context_names_find(const weir_tls_context *context, const char *host,
            context->identity_count) {
         const struct wr_tls_identity *identity = &context->identities[next++];
         const bool is_usable = !(identity->kind & lacking_kinds);
-        if ((found && !is_usable) || !context_names_is_for(identity, host)) {
+        const bool is_for_host =
+            host ? wr_x509_is_for(&identity->leaf, host) : identity->is_default;
+        if (!is_for_host || (found && !is_usable)) {
             continue;
         }
         if (is_usable) {

@@ -153,13 +153,9 @@ int wr_tls_context_use_signer(weir_tls_context *context,
                               struct wr_tls_identity *identity)
 {
     struct wr_tls_outside *outside = identity->outside;
-    struct wr_x509 x509;
 
     wr_assert(outside && identity->credential);
-    wr_assert(identity->leaf_size > 0);
-    int err = wr_x509_read(&x509, identity->leaf, identity->leaf_size) < 0
-                  ? WEIR_ETLSFILE
-                  : signer_use_key(outside, &x509);
+    int err = signer_use_key(outside, &identity->leaf);
     if (err == 0) {
         err = context->backend->credential_use_signer(
             identity->credential, &outside->signer, outside->key_info);
