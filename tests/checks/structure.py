@@ -1,6 +1,7 @@
-"""The structure of the library, measured and held.
+"""The structure of the library and of weir-load, measured and held.
 
-The rooms of lib/ stand in the order of the data's way. A file includes, and its
+The rooms of lib/ stand in the order of the data's way, and those of tools/weir-load/
+so that none includes a later one. A file includes, and its
 object calls, only its own room and the rooms that its room knows (ROOMS); calls
 up go through tables of functions, which no symbol shows. The calls are read from
 the symbols of the library's static parts, so what a compiler has inlined counts
@@ -64,8 +65,31 @@ ROOMS = {
     "tls/engine": "uring base x509 tls/backend tls/context",
     "tls/filter": "uring base loop transport transport/sock tls/backend "
                   "tls/context tls/engine",
+    # weir-load; main.c knows all of it
+    "weir-load/base": "",
+    "weir-load/schedule": "",
+    "weir-load/request": "base",
+    "weir-load/target": "base",
+    "weir-load/measure": "base request",
+    "weir-load/options": "schedule request target measure",
+    "weir-load/codec": "request measure options",
+    "weir-load/http1": "base request measure codec",
+    "weir-load/redis": "request target measure codec",
+    "weir-load/websocket": "codec http1",
+    "weir-load/conn": "request target measure options codec http1",
+    "weir-load/http2": "request measure codec http1 conn",
+    "weir-load/result": "base target measure options conn",
+    "weir-load/command": "base request target measure options http1 conn http2",
+    "weir-load/output": "base measure options result command",
+    "weir-load/foreign": "base schedule request measure options",
+    "weir-load/run": "base schedule target measure options codec conn http2 result "
+                     "command output foreign",
+    "weir-load/serve": "base request target options http1",
+    "weir-load/analysis": "base target measure options command output",
 }
-KNOWN = {room: {room, *names.split()} for room, names in ROOMS.items()}
+LOAD = "weir-load/"
+KNOWN = {room: {room, *(LOAD + name if room.startswith(LOAD) else name
+                        for name in names.split())} for room, names in ROOMS.items()}
 
 # Files whose functions change no state of an object, so that nothing in them can
 # be asserted that the compiler does not know; and the end of an assertion.
@@ -118,9 +142,9 @@ def blank(match):
 
 def room_of(path):
     """uring/op.c -> uring, lib/task/task.c -> task, lib/transport/sock/sock.c ->
-    transport/sock."""
+    transport/sock, tools/weir-load/run/run.c -> weir-load/run."""
     folders = path.parts[:-1]
-    return "/".join(folders[1:] if folders[0] == "lib" else folders)
+    return "/".join(folders[1:] if folders[0] in ("lib", "tools") else folders)
 
 
 class Library:
@@ -162,13 +186,16 @@ def target_of(source, path, name):
 
 
 def check_includes(library):
-    for path, text in library.files((".c", ".h", ".S")):
+    in_load = [(path, text) for path, text in library.all.items()
+               if str(path).startswith("tools/" + LOAD) and len(path.parts) > 3]
+    for path, text in library.files((".c", ".h", ".S")) + in_load:
         if room_of(path) not in KNOWN:
             library.complain(f"{path}: no room of that name")
             continue
         for name in INCLUDE.findall(text):
             target = target_of(library.source, path, name)
-            if target is None or target.parts[0] not in ("uring", "lib"):
+            if target is None or not (target.parts[0] in ("uring", "lib")
+                                      or str(target).startswith("tools/" + LOAD)):
                 continue
             if room_of(target) not in KNOWN[room_of(path)]:
                 library.complain(f"{path}: {room_of(path)} may not include "

@@ -6,6 +6,7 @@
  */
 #define UNIT_RUN with_kinds
 #include "tools/weir-load/measure/kinds.c"
+#include "tools/weir-load/result/fields.h"
 
 #include "tests/unit.h"
 
@@ -180,8 +181,8 @@ UNIT(load_kinds, counts_of_threads_are_added)
     from[1].counts = (struct kind_counts){5, 6, 7, 8};
     from[1].status[503] = 8;
     histogram_record(&from[1].latency, 9);
-    kinds_add(&kinds, sum, from);
-    kinds_add(&kinds, sum, from);
+    fields_add_kinds(&kinds, sum, from);
+    fields_add_kinds(&kinds, sum, from);
     expect_eq(sum[0].counts.ok, 0);
     expect_eq(sum[0].latency.count, 0);
     expect_eq(sum[1].counts.failed, 12);

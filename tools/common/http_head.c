@@ -10,6 +10,7 @@
 #include "http_head.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -480,4 +481,26 @@ const char *http_error_name(int err)
     return err > HTTP_E_BEFORE && err < HTTP_E_BEHIND
                ? errors[err - HTTP_E_BEFORE - 1].name
                : NULL;
+}
+
+const char *http_quote(const uint8_t *bytes, size_t len, char *text,
+                       size_t size)
+{
+    size_t at = 0;
+
+    text[at++] = '\'';
+    for (size_t i = 0; i < len && at + 8 < size; i++) {
+        const uint8_t byte = bytes[i];
+        if (byte == '\r' || byte == '\n') {
+            text[at++] = '\\';
+            text[at++] = byte == '\r' ? 'r' : 'n';
+        } else if (byte < 0x20 || byte >= 0x7f || byte == '\\') {
+            at += (size_t)snprintf(text + at, size - at, "\\x%02x", byte);
+        } else {
+            text[at++] = (char)byte;
+        }
+    }
+    text[at++] = '\'';
+    text[at] = '\0';
+    return text;
 }

@@ -149,4 +149,11 @@ const char *http_error_text(int err);
 /* "HTTP_STATUS_LINE", ...; NULL for other numbers. */
 const char *http_error_name(int err);
 
+/* Bytes that an error shows. */
+#define HTTP_SHOWN_MAX 40U
+
+/* Bytes as people read them, in quotes and escaped where they do not print. */
+const char *http_quote(const uint8_t *bytes, size_t len, char *text,
+                       size_t size);
+
 #endif

@@ -66,10 +66,15 @@ static const char help[] =
     "\n"
     "weir-load COMMAND --help lists the flags of a command.\n";
 
+static int as_main(int argc, char **argv, int first)
+{
+    return grammar_run(argc, argv, first, run_main);
+}
+
 /* The first need not be written. */
 static const struct completion_command commands[] = {
     {"run", &options_set, run_main},
-    {"as", &options_set, grammar_run}, /* its own, before the tool's */
+    {"as", &options_set, as_main}, /* its own, before the tool's */
     {"serve", &serve_set, serve_main},
     {"search", &search_set, search_main},
     {"sweep", &sweep_set, sweep_main},
@@ -119,7 +124,7 @@ static int do_as_told(int argc, char **argv)
 
     if (argc > 0 && grammar_find(basename(argv[0]))) {
         argv[0] = basename(argv[0]);
-        return grammar_run(argc, argv, 0);
+        return grammar_run(argc, argv, 0, run_main);
     }
     if (argc < 2) {
         fputs(help, stderr);

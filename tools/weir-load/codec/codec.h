@@ -24,6 +24,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* A longer Location is not kept. */
+#define CODEC_LOCATION_SIZE 512
+
 /* What a thread's share of a run is, for codec.open. */
 struct codec_thread {
     const struct run_options *options;

@@ -10,8 +10,8 @@
 #include "codec.h"
 
 #include "tools/common/console.h"
+#include "tools/common/http_head.h"
 #include "tools/load/payload.h"
-#include "tools/weir-load/http1/http_response.h"
 #include "tools/weir-load/request/script_request.h"
 
 #include <errno.h>

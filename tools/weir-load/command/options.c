@@ -8,14 +8,14 @@
 
 #include "secret_words.h"
 #include "tools/common/console.h"
-#include "tools/weir-load/foreign/grammar.h"
 
 #include <sys/random.h>
 
 #define SECOND UINT64_C(1000000000)
 
-enum options_result options_parse(int argc, char **argv, int first,
-                                  struct run_options *ret)
+enum options_result
+options_parse(int argc, char **argv, int first, struct run_options *ret,
+              void (*suggest)(int argc, char **argv, int first))
 {
     struct options_reading reading = {
         .options =
@@ -45,8 +45,8 @@ enum options_result options_parse(int argc, char **argv, int first,
     options_set_initial(&options_set, 0, &reading);
     const enum options_result result =
         options_read(&options_set, &reading, argc, argv, first, &given);
-    if (result == OPTIONS_BAD) {
-        grammar_suggest(argc, argv, first);
+    if (result == OPTIONS_BAD && suggest) {
+        suggest(argc, argv, first);
     }
     if (result != OPTIONS_READY) {
         return result;

@@ -13,7 +13,7 @@
 #include "tools/weir-load/http1/wanted.h"
 #include "tools/weir-load/http2/h2_conn.h"
 #include "tools/weir-load/http2/h2_fields.h"
-#include "tools/weir-load/output/publish.h"
+#include "tools/weir-load/options/publish_paths.h"
 #include "tools/weir-load/target/proxy_header.h"
 
 #include <stdio.h>

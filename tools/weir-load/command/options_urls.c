@@ -7,7 +7,7 @@
 #include "options_rows.h"
 
 #include "tools/common/console.h"
-#include "tools/weir-load/output/json_part.h"
+#include "tools/weir-load/measure/json_part.h"
 #include "tools/weir-load/request/redis_command.h"
 #include "tools/weir-load/request/template.h"
 

@@ -6,17 +6,67 @@
  */
 #include "attempts.h"
 
-#include "agreed.h"
-
 #include "tools/common/tried.h"
 
 #include "weir/connect.h"
 #include "weir/datagram.h"
 #include "weir/server.h"
 #include "weir/tls_connection.h"
+#include "weir/transport.h"
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
+
+enum { WAY_HTTP1, WAY_HTTP2 };
+
+static bool is_http2(const weir_transport *t)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    return weir_transport_get_extra_info(t, "alpn", &info) >= 0 &&
+           info.len == 2 && memcmp(info.text, "h2", 2) == 0;
+}
+
+/* The connection was prepared for what it spoke before. */
+static void change_way(struct conn *conn, const struct traffic_way *to)
+{
+    const struct traffic_way *from = conn->way;
+    const struct target *target =
+        options_target(conn->traffic->options, conn->index);
+    const bool repeats = conn->repeats;
+
+    if (repeats && from->kind->hand_over) {
+        from->kind->hand_over(conn);
+    }
+    conn->way = to;
+    conn->codec_state =
+        (uint8_t *)conn->codec_state - from->state_offset + to->state_offset;
+    conn->depth = conn->traffic->depth;
+    conn->repeats = false; /* for the other protocol it is a new one */
+    to->kind->prepare(conn, target);
+    conn->repeats = repeats;
+    if (repeats && to->kind->take_over) {
+        to->kind->take_over(conn);
+    }
+}
+
+/* --http auto: each connection, also one that is made again, may agree on
+ * another protocol. Its handshake is over, and what is to be sent again goes
+ * with it. A server that chooses nothing speaks HTTP/1.1. */
+static void choose_way(struct conn *conn, const weir_transport *t)
+{
+    struct traffic *traffic = conn->traffic;
+    const bool is_v2 = is_http2(t);
+    const struct traffic_way *to =
+        &traffic->ways[is_v2 ? WAY_HTTP2 : WAY_HTTP1];
+
+    traffic->connections.http2 += is_v2;
+    traffic->connections.http1 += !is_v2;
+    if (conn->way != to) {
+        change_way(conn, to);
+    }
+}
 
 static struct attempt *take(struct attempts *attempts, struct conn *conn)
 {
@@ -61,7 +111,7 @@ static int create_protocol(void *arg, weir_transport *t,
     struct conn *conn = arg;
 
     if (conn->traffic->ways[1].kind) {
-        agreed_choose(conn, t);
+        choose_way(conn, t);
     }
     *ret = (struct weir_protocol_binding){conn->way->kind->protocol, conn};
     return 0;

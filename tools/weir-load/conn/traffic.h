@@ -27,9 +27,6 @@
 /* Status codes of answers: 0 to 999. */
 #define TRAFFIC_STATUS_COUNT KINDS_STATUS_COUNT
 
-/* A longer Location is not kept. */
-#define TRAFFIC_LOCATION_SIZE 512
-
 struct conn;
 struct pacing;
 struct preamble_requests;
@@ -98,7 +95,7 @@ struct connection_counts {
 };
 
 /* How connections speak: one way, or with --http auto one for each protocol
- * that a connection may agree on (agreed.h). */
+ * that a connection may agree on (attempts.c). */
 struct traffic_way {
     const struct conn_kind *kind;
     /* Streams: how requests are written and answers read. */
@@ -182,7 +179,7 @@ struct traffic {
     struct connection_counts connections;
     struct h2_counts http2;
     /* Where the first redirect leads that has said so; "": none has. */
-    char location[TRAFFIC_LOCATION_SIZE];
+    char location[CODEC_LOCATION_SIZE];
     /* Connections that wait for the server to close them. */
     uint64_t parting;
     /* The server has closed one of them; it has left one open, and none was

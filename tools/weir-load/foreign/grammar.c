@@ -13,7 +13,6 @@
 #include "tools/weir-load/base/exits.h"
 #include "tools/weir-load/measure/hdr.h"
 #include "tools/weir-load/options/options.h"
-#include "tools/weir-load/run/run.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -544,7 +543,8 @@ static void show(const struct grammar_line *line)
     end_line(&out);
 }
 
-int grammar_run(int argc, char **argv, int first)
+int grammar_run(int argc, char **argv, int first,
+                int (*run)(int argc, char **argv, int first))
 {
     static struct grammar_line line;
     const struct grammar *tool = NULL;
@@ -568,31 +568,29 @@ int grammar_run(int argc, char **argv, int first)
         return LOAD_USAGE;
     }
     show(&line);
-    return run_main((int)line.argc, (char **)line.argv, 1);
+    return run((int)line.argc, (char **)line.argv, 1);
 }
 
 void grammar_suggest(int argc, char **argv, int first)
 {
     static struct run_options options;
-    static bool is_busy; /* a line that is tried is refused without another */
     const struct grammar_row *rows = NULL;
     const struct grammar *tool = NULL;
     char said[256]; /* what is wrong with other lines */
 
-    for (size_t i = 0; !is_busy && (tool = grammar_at(i)); i++) {
+    for (size_t i = 0; (tool = grammar_at(i)); i++) {
         struct grammar_line *line = calloc(1, sizeof(*line));
         if (!line) {
             return;
         }
         line->is_silent = true;
         add_word(line, argv[0]);
-        is_busy = true;
         console_divert(said, sizeof(said));
         const bool is_taken =
             tool->rows != rows &&
             grammar_translate(line, tool, argc - first, argv + first) &&
-            options_parse((int)line->argc, (char **)line->argv, 1, &options) ==
-                OPTIONS_READY;
+            options_parse((int)line->argc, (char **)line->argv, 1, &options,
+                          NULL) == OPTIONS_READY;
         console_divert(NULL, 0);
         if (is_taken) {
             struct shell_line out;
@@ -608,7 +606,6 @@ void grammar_suggest(int argc, char **argv, int first)
             rows = tool->rows;
             end_line(&out);
         }
-        is_busy = false;
         free(line);
     }
 }

@@ -123,7 +123,8 @@ bool grammar_translate(struct grammar_line *line, const struct grammar *tool,
 
 /* `weir-load as [FLAGS] TOOL LINE`, of which the words begin at argv[first];
  * native flags may stand before the tool. Returns the exit code of the run. */
-int grammar_run(int argc, char **argv, int first);
+int grammar_run(int argc, char **argv, int first,
+                int (*run)(int argc, char **argv, int first));
 
 /* The lines to write for a native one that was refused: that of each tool which
  * would take its words. */

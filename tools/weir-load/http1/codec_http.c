@@ -9,7 +9,6 @@
 #include "http_response.h"
 #include "tools/common/console.h"
 #include "tools/load/payload.h"
-#include "tools/weir-load/conn/traffic.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,7 +41,7 @@ struct shared {
      * file, and for WANTED_ECHO. */
     bool keeps_numbers;
     /* Of the last redirect. */
-    char location[TRAFFIC_LOCATION_SIZE];
+    char location[CODEC_LOCATION_SIZE];
 };
 
 struct http_conn {

@@ -355,28 +355,6 @@ bool http_response_may_go_on(const struct http_response *response)
 
 /* ---- what is told ---- */
 
-const char *http_quote(const uint8_t *bytes, size_t len, char *text,
-                       size_t size)
-{
-    size_t at = 0;
-
-    text[at++] = '\'';
-    for (size_t i = 0; i < len && at + 8 < size; i++) {
-        const uint8_t byte = bytes[i];
-        if (byte == '\r' || byte == '\n') {
-            text[at++] = '\\';
-            text[at++] = byte == '\r' ? 'r' : 'n';
-        } else if (byte < 0x20 || byte >= 0x7f || byte == '\\') {
-            at += (size_t)snprintf(text + at, size - at, "\\x%02x", byte);
-        } else {
-            text[at++] = (char)byte;
-        }
-    }
-    text[at++] = '\'';
-    text[at] = '\0';
-    return text;
-}
-
 const char *http_response_describe(const struct http_response *response,
                                    int err, char *text, size_t size)
 {

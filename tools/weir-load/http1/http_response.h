@@ -20,9 +20,6 @@
 /* Heads that are longer are not kept. */
 #define HTTP_KEPT_MAX 2048U
 
-/* Bytes that an error shows. */
-#define HTTP_SHOWN_MAX 40U
-
 /* Room for every text of http_response_describe(). */
 #define HTTP_DESCRIPTION_SIZE 256U
 
@@ -112,9 +109,5 @@ static inline uint16_t http_response_status(const struct http_response *self)
  * bytes. */
 const char *http_response_describe(const struct http_response *response,
                                    int err, char *text, size_t size);
-
-/* Bytes as people read them, in quotes and escaped where they do not print. */
-const char *http_quote(const uint8_t *bytes, size_t len, char *text,
-                       size_t size);
 
 #endif

@@ -100,7 +100,7 @@ struct h2_conn {
     /* That of the connection. */
     struct h2_window window;
     /* Where the last answer with such a field leads to, and its stream. */
-    char location[TRAFFIC_LOCATION_SIZE];
+    char location[CODEC_LOCATION_SIZE];
     int32_t location_id;
     /* What the library said of it last. */
     char reason[128];

@@ -6,7 +6,6 @@
 #include "kinds.h"
 
 #include "tools/weir-load/base/kind_name.h"
-#include "tools/weir-load/result/fields.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -167,20 +166,6 @@ struct kind_record *kinds_new_records(const struct kinds *kinds)
         histogram_begin(&records[i].latency);
     }
     return records;
-}
-
-void kinds_add(const struct kinds *kinds, struct kind_record *sum,
-               const struct kind_record *from)
-{
-    for (size_t i = 0; i < kinds->count; i++) {
-        fields_merge(fields_kind, &sum[i].counts, &from[i].counts);
-        for (size_t k = 0; k < KINDS_STATUS_COUNT; k++) {
-            sum[i].status[k] += from[i].status[k];
-        }
-        if (from[i].latency.count > 0) {
-            histogram_merge(&sum[i].latency, &from[i].latency);
-        }
-    }
 }
 
 void kinds_choose(const struct kinds *kinds, const struct kind_record *records,

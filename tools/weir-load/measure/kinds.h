@@ -78,10 +78,6 @@ void kinds_choose(const struct kinds *kinds, const struct kind_record *records,
 /* A record for each of them, with nothing counted; NULL without memory. */
 struct kind_record *kinds_new_records(const struct kinds *kinds);
 
-/* Add what others have counted. */
-void kinds_add(const struct kinds *kinds, struct kind_record *sum,
-               const struct kind_record *from);
-
 /* All requests of a kind that have ended. */
 static inline uint64_t kinds_requests(const struct kind_counts *counts)
 {

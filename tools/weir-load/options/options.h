@@ -221,9 +221,11 @@ struct run_options {
     int argc;
 };
 
-/* Read argv from index first on; ret is written when ready. */
-enum options_result options_parse(int argc, char **argv, int first,
-                                  struct run_options *ret);
+/* Read argv from index first on; ret is written when ready. @suggest is called
+ * where a word cannot be read; NULL: none. */
+enum options_result
+options_parse(int argc, char **argv, int first, struct run_options *ret,
+              void (*suggest)(int argc, char **argv, int first));
 
 /* Where the connections of a target go. */
 static inline const struct target *

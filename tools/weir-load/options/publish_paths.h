@@ -7,6 +7,11 @@
 #ifndef WEIR_LOAD_PUBLISH_PATHS_H
 #define WEIR_LOAD_PUBLISH_PATHS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PUBLISH_FORMATS 3U
+
 /* As given; "-" is standard output, NULL: it is not written. */
 struct publish_paths {
     const char *markdown;
@@ -33,5 +38,13 @@ struct publish_paths {
             .kind = OPTION_TEXT,                                               \
             .offset = offsetof(struct type, member.prometheus)                 \
     }
+
+/* Does at most one of them go to standard output, if it is not taken? @taken is
+ * the flag that has it, or NULL. False after a line. */
+bool publish_check(const struct publish_paths *paths, const char *taken);
+
+/* The flag of a format, and its path; false behind the last. */
+bool publish_list(const struct publish_paths *paths, size_t index,
+                  const char **ret_flag, const char **ret_path);
 
 #endif

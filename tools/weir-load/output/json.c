@@ -8,8 +8,8 @@
 #include "tools/weir-load/base/exits.h"
 
 #include "json_config.h"
-#include "json_part.h"
 #include "tools/weir-load/measure/hdr.h"
+#include "tools/weir-load/measure/json_part.h"
 #include "tools/weir-load/result/fields.h"
 #include "tools/weir-load/result/summary.h"
 #include "tools/weir-load/result/verdict.h"

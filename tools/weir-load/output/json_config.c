@@ -5,9 +5,9 @@
  */
 #include "json_config.h"
 
-#include "json_part.h"
 #include "tools/weir-load/command/options_rows.h"
 #include "tools/weir-load/command/secret_words.h"
+#include "tools/weir-load/measure/json_part.h"
 #include "weir/base.h"
 
 #include <assert.h>

@@ -65,4 +65,10 @@ enum load_exit outputs_finish(struct outputs *outputs,
 /* Close files; false after a line about one that could not be written. */
 bool outputs_close(struct outputs *outputs);
 
+/* Are there descriptors and ports for a run? Says what is missing. */
+bool plan_check(const struct run_options *options);
+
+/* --dry-run: everything that was checked, with the names looked up. */
+void plan_print(const struct run_options *options, FILE *out);
+
 #endif

@@ -4,9 +4,8 @@
  *
  * Descriptors are those of the connections, and of each further thread.
  */
-#include "plan.h"
-
 #include "outputs.h"
+
 #include "tools/common/console.h"
 #include "tools/common/limits.h"
 #include "tools/common/units.h"

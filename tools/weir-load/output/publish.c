@@ -1,7 +1,7 @@
 /*
- * A format is a row: its flag, and where its path stands. The script that
- * writes it gets the result as JSON, and files without a name, out of which
- * the files of the user are filled at the end.
+ * The script that writes a format gets the result as JSON, and files without a
+ * name, out of which the files of the user are filled at the end. So no file of
+ * the user holds half of a finding.
  */
 #include "publish.h"
 
@@ -14,46 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static const struct format {
-    const char *flag;
-    size_t offset;
-} formats[PUBLISH_FORMATS] = {
-    {"--markdown", offsetof(struct publish_paths, markdown)},
-    {"--junit", offsetof(struct publish_paths, junit)},
-    {"--prometheus", offsetof(struct publish_paths, prometheus)},
-};
-
-static const char *path_of(const struct publish_paths *paths, size_t index)
-{
-    return *(const char *const *)((const char *)paths + formats[index].offset);
-}
-
-bool publish_list(const struct publish_paths *paths, size_t index,
-                  const char **ret_flag, const char **ret_path)
-{
-    if (index >= PUBLISH_FORMATS) {
-        return false;
-    }
-    *ret_flag = formats[index].flag;
-    *ret_path = path_of(paths, index);
-    return true;
-}
-
-bool publish_check(const struct publish_paths *paths, const char *taken)
-{
-    for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
-        if (!whole_file_is_stdout(path_of(paths, i))) {
-            continue;
-        }
-        if (taken) {
-            say("%s: %s has standard output already", formats[i].flag, taken);
-            return false;
-        }
-        taken = formats[i].flag;
-    }
-    return true;
-}
 
 /* Would the script start? False after a line. */
 static bool can_start(const char *flag)
@@ -69,11 +29,10 @@ static bool can_start(const char *flag)
     return results_run(argv, STDIN_FILENO, NULL, 0);
 }
 
-static bool open_one(struct publish *self, size_t index, const char *given,
-                     publish_name_fn *make_name, const void *arg)
+static bool open_one(struct publish *self, size_t index, const char *flag,
+                     const char *given, publish_name_fn *make_name,
+                     const void *arg)
 {
-    const char *flag = formats[index].flag;
-
     if (given && !can_start(flag)) {
         return false;
     }
@@ -93,9 +52,13 @@ static bool open_one(struct publish *self, size_t index, const char *given,
 bool publish_open(struct publish *self, const struct publish_paths *paths,
                   publish_name_fn *make_name, const void *arg)
 {
+    const char *flag = NULL;
+    const char *path = NULL;
+
     *self = (struct publish){0};
     for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
-        if (!open_one(self, i, path_of(paths, i), make_name, arg)) {
+        publish_list(paths, i, &flag, &path);
+        if (!open_one(self, i, flag, path, make_name, arg)) {
             publish_drop(self);
             return false;
         }
@@ -150,7 +113,7 @@ static void add_words(const struct publish *self, const struct result *result,
             const size_t k = call->count++;
             call->fds[k] = fileno(outs[i]);
             snprintf(call->texts[k], sizeof(call->texts[k]), "%s=%d",
-                     formats[i].flag, call->fds[k]);
+                     self->files[i].flag, call->fds[k]);
             *at++ = call->texts[k];
         }
     }

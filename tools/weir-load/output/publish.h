@@ -13,19 +13,9 @@
 
 struct result;
 
-#define PUBLISH_FORMATS 3U
-
 struct publish {
     struct whole_file files[PUBLISH_FORMATS];
 };
-
-/* Does at most one of them go to standard output, if it is not taken? @taken is
- * the flag that has it, or NULL. False after a line. */
-bool publish_check(const struct publish_paths *paths, const char *taken);
-
-/* The flag of a format, and its path; false behind the last. */
-bool publish_list(const struct publish_paths *paths, size_t index,
-                  const char **ret_flag, const char **ret_path);
 
 /* Makes the name of a file from what was given; NULL without memory. */
 typedef char *publish_name_fn(const void *arg, const char *given);

@@ -13,8 +13,8 @@
 
 #include "resp.h"
 #include "tools/common/console.h"
+#include "tools/common/http_head.h"
 #include "tools/load/payload.h"
-#include "tools/weir-load/http1/http_response.h"
 #include "tools/weir-load/measure/redis_errors.h"
 #include "tools/weir-load/request/redis_command.h"
 #include "tools/weir-load/target/redis_url.h"

@@ -381,3 +381,17 @@ void fields_merge(const struct field *fields, void *to, const void *from)
         }
     }
 }
+
+void fields_add_kinds(const struct kinds *kinds, struct kind_record *sum,
+                      const struct kind_record *from)
+{
+    for (size_t i = 0; i < kinds->count; i++) {
+        fields_merge(fields_kind, &sum[i].counts, &from[i].counts);
+        for (size_t k = 0; k < KINDS_STATUS_COUNT; k++) {
+            sum[i].status[k] += from[i].status[k];
+        }
+        if (from[i].latency.count > 0) {
+            histogram_merge(&sum[i].latency, &from[i].latency);
+        }
+    }
+}

@@ -11,6 +11,7 @@
 #define WEIR_LOAD_FIELDS_H
 
 #include "tools/load/histogram.h"
+#include "tools/weir-load/measure/kinds.h"
 #include "tools/weir-load/measure/slo.h"
 
 #include <stdbool.h>
@@ -100,6 +101,10 @@ const struct histogram *fields_times_in(const struct result *result,
 /* Merges the fields of @from into @to, which are structs of the table and of
  * two threads. */
 void fields_merge(const struct field *fields, void *to, const void *from);
+
+/* Adds what others have counted of each kind. */
+void fields_add_kinds(const struct kinds *kinds, struct kind_record *sum,
+                      const struct kind_record *from);
 
 /* The number of a field. */
 uint64_t fields_get(const struct field *field, const void *from);

@@ -131,7 +131,7 @@ struct result {
     uint64_t stall_at_ns;
     struct connection_counts connections;
     struct h2_counts http2;
-    char location[TRAFFIC_LOCATION_SIZE];
+    char location[CODEC_LOCATION_SIZE];
     uint64_t shortages;
     int shortage;
     /* Of the connections that were never answered, the ones whose failures are

@@ -5,7 +5,7 @@
  */
 #include "summary.h"
 
-#include "tools/weir-load/output/json_part.h"
+#include "tools/weir-load/measure/json_part.h"
 
 #define NS_PER_MS 1e6
 

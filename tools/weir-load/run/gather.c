@@ -17,7 +17,7 @@ void gather_row(const struct kinds *kinds, struct worker_row *sum,
     errors_add_counts(&sum->row.errors, &from->row.errors);
     record_merge(&sum->record, &from->record);
     if (sum->kinds) {
-        kinds_add(kinds, sum->kinds, from->kinds);
+        fields_add_kinds(kinds, sum->kinds, from->kinds);
     }
 }
 
@@ -58,7 +58,7 @@ void gather_times(struct result *result, const struct worker_row *row)
     histogram_merge(&result->service, &record->service);
     histogram_merge(&result->ttfb, &record->ttfb);
     if (result->kinds) {
-        kinds_add(result->options->groups, result->kinds, row->kinds);
+        fields_add_kinds(result->options->groups, result->kinds, row->kinds);
     }
 }
 

@@ -16,8 +16,8 @@
 #include "tools/common/engine.h"
 #include "tools/weir-load/base/exits.h"
 #include "tools/weir-load/command/secret_words.h"
+#include "tools/weir-load/foreign/grammar.h"
 #include "tools/weir-load/output/outputs.h"
-#include "tools/weir-load/output/plan.h"
 #include "tools/weir-load/result/fields.h"
 #include "tools/weir-load/result/verdict.h"
 #include "tools/weir-load/target/names.h"
@@ -641,7 +641,8 @@ int run_main(int argc, char **argv, int first)
         say("no memory");
         return LOAD_INTERNAL;
     }
-    enum options_result parsed = options_parse(argc, argv, first, &options);
+    enum options_result parsed =
+        options_parse(argc, argv, first, &options, grammar_suggest);
     if (parsed != OPTIONS_READY) {
         exit_code = parsed == OPTIONS_DONE ? LOAD_OK : LOAD_USAGE;
         goto out;

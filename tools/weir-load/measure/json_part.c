@@ -5,8 +5,8 @@
  */
 #include "json_part.h"
 
+#include "hdr.h"
 #include "tools/weir-load/base/hash.h"
-#include "tools/weir-load/measure/hdr.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,0 +1,51 @@
+/*
+ * A format is a row: its flag, and where its path stands. Files are opened
+ * elsewhere (publish.c): which of them go to standard output is known as soon
+ * as options are read.
+ */
+#include "publish_paths.h"
+
+#include "tools/common/console.h"
+
+#include <string.h>
+
+static const struct format {
+    const char *flag;
+    size_t offset;
+} formats[PUBLISH_FORMATS] = {
+    {"--markdown", offsetof(struct publish_paths, markdown)},
+    {"--junit", offsetof(struct publish_paths, junit)},
+    {"--prometheus", offsetof(struct publish_paths, prometheus)},
+};
+
+static const char *path_of(const struct publish_paths *paths, size_t index)
+{
+    return *(const char *const *)((const char *)paths + formats[index].offset);
+}
+
+bool publish_list(const struct publish_paths *paths, size_t index,
+                  const char **ret_flag, const char **ret_path)
+{
+    if (index >= PUBLISH_FORMATS) {
+        return false;
+    }
+    *ret_flag = formats[index].flag;
+    *ret_path = path_of(paths, index);
+    return true;
+}
+
+bool publish_check(const struct publish_paths *paths, const char *taken)
+{
+    for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
+        const char *path = path_of(paths, i);
+        if (!path || strcmp(path, "-") != 0) {
+            continue;
+        }
+        if (taken) {
+            say("%s: %s has standard output already", formats[i].flag, taken);
+            return false;
+        }
+        taken = formats[i].flag;
+    }
+    return true;
+}
