@@ -328,18 +328,12 @@ static bool make_routes(const struct making *making,
     return true;
 }
 
-/* Does anything of the service need certificates of its own? */
-static bool opens_tls(const struct config_service *service)
-{
-    return service->certs.count > 0;
-}
-
 static bool make_service(const struct making *making,
                          struct service_contexts *ret)
 {
     const struct config_service *service = making->service;
 
-    if (opens_tls(service) && !make_server(making, &ret->clients)) {
+    if (service->certs.count > 0 && !make_server(making, &ret->clients)) {
         return false;
     }
     ret->routes = calloc(service->route_count, sizeof(*ret->routes));
