@@ -277,6 +277,40 @@ UNIT(load_lateness, answers_that_lay_in_the_socket_are_judged_in_both_models)
     }
 }
 
+/* Requests that were sent late, and as many whose answers were read late: at
+ * the p99 there are both, though neither is beyond its own p99. */
+UNIT(load_lateness,
+     late_sends_and_late_reads_of_other_requests_are_judged_as_one)
+{
+    static const struct {
+        unsigned sent;
+        unsigned read;
+        uint64_t least_ns;
+        enum load_exit exit;
+    } rows[] = {{80, 8, 1100 * US, LOAD_INVALID},
+                {40, 4, 1100 * US, LOAD_OK},
+                {40, 8, 1100 * US, LOAD_INVALID},
+                {80, 8, 4 * MS, LOAD_OK}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct lateness_case at = {"",
+                                         10000,
+                                         {rows[i].least_ns, 150, 4700 * US},
+                                         {30 * US, rows[i].sent, 2 * MS},
+                                         USUAL,
+                                         NULL,
+                                         rows[i].exit,
+                                         NULL};
+        const struct times read = {30 * US, rows[i].read, 2 * MS};
+        make_late(&at);
+        record(&result.reading, 1000, &read);
+        expect_eq(judge(), at.exit, "%zu", i);
+        cr_assert(at.exit == LOAD_OK ||
+                  strstr(result.invalid.lines[0],
+                         "lateness in sending and reading 2.0"));
+    }
+}
+
 /* ---- waiting for a connection ---- */
 
 UNIT(load_lateness, waiting_for_a_connection_is_told_and_then_an_objection)

@@ -54,21 +54,53 @@ const struct histogram *lateness_times(const struct result *result)
     return result->response.count > 0 ? &result->response : &result->service;
 }
 
+static uint64_t smaller_of(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Returns a percentile of two latenesses that other requests may have: the
+ * requests beyond it are those beyond some percentile of the one, and those
+ * beyond some of the other. The share of the first is searched for, with which
+ * both percentiles are nearly the same time. */
+static uint64_t find_joint(const struct histogram *late,
+                           const struct histogram *more, uint32_t share)
+{
+    uint32_t least = 0;
+    uint32_t most = HISTOGRAM_WHOLE - share;
+
+    while (most - least > 1) {
+        const uint32_t part = least + (most - least) / 2;
+        if (histogram_quantile(late, HISTOGRAM_WHOLE - part) >
+            histogram_quantile(more, share + part)) {
+            least = part;
+        } else {
+            most = part;
+        }
+    }
+    return smaller_of(histogram_quantile(late, HISTOGRAM_WHOLE - least),
+                      histogram_quantile(more, share + most));
+}
+
 /* Returns a percentile of a lateness, which is a part of the times: samples may
- * have met a rare lateness by chance. */
+ * have met a rare lateness by chance. Two latenesses may be of the same
+ * requests as well: they have at most what is more than the shortest time. */
 static double late_at(const struct result *result, const struct histogram *late,
-                      uint32_t share)
+                      const struct histogram *more, uint32_t share)
 {
     const struct histogram *taken = lateness_times(result);
-    const uint64_t late_ns = histogram_quantile(late, share);
     const uint64_t taken_ns = histogram_quantile(taken, share);
 
-    return (double)(late_ns < taken_ns ? late_ns : taken_ns);
+    return (
+        double)(more ? smaller_of(find_joint(late, more, share),
+                                  taken_ns - smaller_of(taken->min, taken_ns))
+                     : smaller_of(histogram_quantile(late, share), taken_ns));
 }
 
 /* A percentile that the report has, if there are values enough for it. */
 static void look_at_quantile(const struct result *result,
-                             const struct histogram *late, uint32_t share,
+                             const struct histogram *late,
+                             const struct histogram *more, uint32_t share,
                              struct lateness_figure *worst)
 {
     const uint32_t beyond = HISTOGRAM_WHOLE - share;
@@ -79,10 +111,11 @@ static void look_at_quantile(const struct result *result,
     const struct histogram *taken = lateness_times(result);
     struct lateness_figure figure = {
         .response_ns = (double)histogram_quantile(taken, share),
-        .late_ns = late_at(result, late, share),
+        .late_ns = late_at(result, late, more, share),
     };
 
-    if (!histogram_can_tell(taken, share) || !histogram_can_tell(late, share)) {
+    if (!histogram_can_tell(taken, share) || !histogram_can_tell(late, share) ||
+        (more && !histogram_can_tell(more, share))) {
         return;
     }
     snprintf(figure.name, sizeof(figure.name), "p%g", share / 1000.0);
@@ -91,7 +124,8 @@ static void look_at_quantile(const struct result *result,
 }
 
 struct lateness_figure lateness_find_worst(const struct result *result,
-                                           const struct histogram *late)
+                                           const struct histogram *late,
+                                           const struct histogram *more)
 {
     const struct run_options *options = result->options;
     const struct histogram *response = lateness_times(result);
@@ -107,15 +141,16 @@ struct lateness_figure lateness_find_worst(const struct result *result,
         return worst;
     }
     for (size_t i = 0; i < options->column_count; i++) {
-        look_at_quantile(result, late, options->columns[i], &worst);
+        look_at_quantile(result, late, more, options->columns[i], &worst);
     }
     for (size_t i = 0; i < options->slo.count; i++) {
         const struct slo_term *term = &options->slo.terms[i];
         if (term->figure == SLO_QUANTILE && term->times == SLO_RESPONSE &&
             term->kind[0] == '\0') {
-            look_at_quantile(result, late, term->share, &worst);
+            look_at_quantile(result, late, more, term->share, &worst);
         }
     }
+    mean.late_ns += more ? histogram_mean(more) : 0;
     mean.limit_ns = find_limit(result, mean.response_ns, 1);
     keep_worse(&worst, &mean);
     most.limit_ns = find_limit(result, most.response_ns, GREATEST_TIMES);
@@ -136,7 +171,7 @@ bool lateness_write_shares(const struct result *result,
 
     for (size_t i = 0; i < options->column_count && len < size; i++) {
         const uint32_t share = options->columns[i];
-        const double late_ns = late_at(result, late, share);
+        const double late_ns = late_at(result, late, NULL, share);
         const double other_ns =
             (double)histogram_quantile(taken, share) - late_ns;
         /* All of it may be late. */

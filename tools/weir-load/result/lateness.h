@@ -33,9 +33,12 @@ const struct histogram *lateness_times(const struct result *result);
 double lateness_part(const struct lateness_figure *figure);
 
 /* The figure of which a lateness takes the greatest part of its limit; without
- * a name where there is none. */
+ * a name where there is none. With @more of both together, which other requests
+ * may have: the one is in the p97 of a run, the other in its p97, and together
+ * they are in its p95. NULL: there is one. */
 struct lateness_figure lateness_find_worst(const struct result *result,
-                                           const struct histogram *late);
+                                           const struct histogram *late,
+                                           const struct histogram *more);
 
 /* Writes by how much the reported percentiles may be too high by a lateness:
  * "p95 by 12 %, p99 by 33 %". Returns false if none is by 5 % or more. */

@@ -224,7 +224,7 @@ static double find_busiest(const struct result *result)
 static bool is_client_slow(const struct result *result)
 {
     const struct lateness_figure worst =
-        lateness_find_worst(result, &result->own_lateness);
+        lateness_find_worst(result, &result->own_lateness, NULL);
 
     return lateness_part(&worst) > 1 ||
            (result->window_ns >= JUDGED_WINDOW_NS &&
@@ -396,9 +396,11 @@ static const char *tell_sharing(const struct result *result,
 /* The client's own part in the times that are reported: how late it sent, or
  * how late it read answers. */
 static void judge_lateness(struct result *result, const struct histogram *late,
-                           const char *what, struct remarks *doubts)
+                           const struct histogram *more, const char *what,
+                           struct remarks *doubts)
 {
-    const struct lateness_figure worst = lateness_find_worst(result, late);
+    const struct lateness_figure worst =
+        lateness_find_worst(result, late, more);
     const bool is_beyond = lateness_part(&worst) > 1;
     const char *times = result->response.count > 0 ? "response" : "service";
     char response[UNITS_TEXT_SIZE];
@@ -465,13 +467,31 @@ static void judge_reading(struct result *result, struct remarks *doubts)
     if (late->count < LATENESS_SAMPLES) {
         return;
     }
-    judge_lateness(result, late, "the time until the client read its answers",
-                   doubts);
+    judge_lateness(result, late, NULL,
+                   "the time until the client read its answers", doubts);
     if (lateness_write_shares(result, late, shares, sizeof(shares))) {
         add(&result->warnings,
             "answers were read late, so that percentiles of the %s times may "
             "be too high: %s",
             times, shares);
+    }
+}
+
+/* Some requests were sent late, and the answers of others read late. */
+static void judge_both(struct result *result, struct remarks *doubts)
+{
+    const struct histogram *sent = &result->own_lateness;
+    const struct histogram *read = &result->reading;
+    const struct lateness_figure late[] = {
+        lateness_find_worst(result, sent, NULL),
+        lateness_find_worst(result, read, NULL),
+        lateness_find_worst(result, sent, read),
+    };
+
+    if (read->count >= LATENESS_SAMPLES && lateness_part(&late[0]) <= 1 &&
+        lateness_part(&late[1]) <= 1 && lateness_part(&late[2]) > 1) {
+        judge_lateness(result, sent, read,
+                       "the client's lateness in sending and reading", doubts);
     }
 }
 
@@ -497,7 +517,8 @@ static const char *name_room(const struct result *result, char *text,
 static void judge_waiting(struct result *result, struct remarks *doubts)
 {
     const struct histogram *late = &result->lateness;
-    const struct lateness_figure worst = lateness_find_worst(result, late);
+    const struct lateness_figure worst =
+        lateness_find_worst(result, late, NULL);
     const uint64_t percent =
         late->count > 0 ? result->waited * 100 / late->count : 0;
     const bool is_beyond = percent >= WAITED_MOST &&
@@ -550,9 +571,10 @@ static void judge_client(struct result *result, struct remarks *doubts)
     if (is_closed && find_busiest(result) > BUSY_SHARE) {
         doubts = &result->warnings;
     }
-    judge_lateness(result, &result->own_lateness, "the client's own lateness",
-                   doubts);
+    judge_lateness(result, &result->own_lateness, NULL,
+                   "the client's own lateness", doubts);
     judge_reading(result, doubts);
+    judge_both(result, doubts);
 }
 
 /* Did requests go out as they were meant to, and were answers read at once? */
