@@ -223,7 +223,8 @@ def half_close(client):
 CAUSED = (
     (lambda client: client.sendall(b"garbage"), reset, "target-reset"),
     (half_close, reset, "target-reset"),
-    (lambda client: client.sendall(b"x") or half_close(client), reset,
+    (lambda client: client.sendall(b"x") or half_close(client),
+     lambda connection: connection.recv(1) or reset(connection),
      "target-reset"),
     (lambda client: client.sendall(b"x"), lambda connection:
      connection.sendall(b"x") or reset(connection), "target-reset"),

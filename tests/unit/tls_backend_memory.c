@@ -107,7 +107,8 @@ static void memory_run(int version)
     memory_expect(&pair.server);
 }
 
-/* One allocation in @stride fails, until a run makes fewer. */
+/* One allocation in @stride fails, until a run makes fewer. The first run is
+ * whole: libcrypto's tables of names leak an entry that they cannot take. */
 static size_t memory_sweep(const struct backend_options *server, size_t first,
                            size_t stride)
 {
@@ -117,8 +118,12 @@ static size_t memory_sweep(const struct backend_options *server, size_t first,
     size_t count = 0;
     size_t lacking = 0;
 
+    memory_fails = 0;
+    memory_failed = 0;
+    backend_pair_open(&pair, &client, server);
+    memory_run(server->version);
+    backend_pair_close(&pair);
     do {
-        memory_fails = 0;
         backend_pair_open(&pair, &client, server);
         memory_calls = 0;
         memory_failed = 0;
