@@ -1,10 +1,10 @@
 /*
- * The engine: its life, its steps, its state.
+ * The TLS engine: states, errors and steps.
  *
- * Each step calls the backend once, and turns the result into a number of
- * bytes, -EAGAIN or the sticky error. The event take() never reports an end;
- * this file detects the transport's end when the backend wants bytes that will
- * not come. So a truncation and a close_notify are told apart.
+ * Each step calls the backend once and turns the result into a byte count,
+ * -EAGAIN or the sticky error. The event take() never reports the end of the
+ * transport; this file detects it when the backend wants more input after the
+ * end. This distinguishes truncation from a close_notify.
  */
 #include "engine.h"
 
@@ -15,8 +15,6 @@
 
 #include <errno.h>
 #include <limits.h>
-
-/* ---- state ---- */
 
 static const uint8_t engine_next_states[] = {
     [WR_TLS_ENGINE_HANDSHAKE] =
@@ -39,14 +37,14 @@ static void engine_set_state(struct wr_tls_engine *engine,
     engine->state = state;
 }
 
-/* The peer's close_notify was seen. */
+/* Returns true if the peer's close_notify was received. */
 static bool engine_is_ended(const struct wr_tls_engine *engine)
 {
     return engine->state == WR_TLS_ENGINE_RECEIVED_CLOSE ||
            engine->state == WR_TLS_ENGINE_CLOSED;
 }
 
-/* Our close_notify is in the output, or was. */
+/* Returns true if our close_notify was put into the output. */
 static bool engine_is_closed(const struct wr_tls_engine *engine)
 {
     return engine->state == WR_TLS_ENGINE_SENT_CLOSE ||
@@ -60,7 +58,7 @@ void wr_tls_engine_check_invariants(const struct wr_tls_engine *engine)
     wr_assert(!engine->output_first == !engine->output_last);
     wr_assert(!engine->output_first == (engine->output_bytes == 0));
     wr_assert(engine->input_left == 0 || engine->input);
-    wr_assert(engine->claimed_size == 0); /* set only inside a call */
+    wr_assert(engine->claimed_size == 0); /* set only during a call */
     wr_assert(!engine_is_ended(engine) || engine->input_left == 0);
 }
 
@@ -77,7 +75,7 @@ static int engine_fail(struct wr_tls_engine *engine, int err)
     return err;
 }
 
-/* Notes the newest fatal alert received and the first one sent. */
+/* Records the newest fatal alert received and the first alert sent. */
 static void engine_note_alerts(struct wr_tls_engine *engine)
 {
     const int passed = engine->alert_passed;
@@ -95,10 +93,11 @@ static void engine_note_alerts(struct wr_tls_engine *engine)
     }
 }
 
-/* A client of TLS 1.3 that refuses the server's messages has perhaps no keys
- * yet to seal its alert, as OpenSSL's; a backend refuses the header of such a
- * record, and the alert is left. An alert ends the handshake as any error does.
- */
+/* Records an unsealed alert that the backend has refused. A TLS 1.3 client
+ * (OpenSSL's, for example) that rejects the server's messages may have no keys
+ * yet to seal its alert. The backend refuses the header of such a record and
+ * leaves the alert in the input. Such an alert ends the handshake like any
+ * other error. */
 static void engine_note_plain_alert(struct wr_tls_engine *engine)
 {
     const uint8_t alert = 21;
@@ -112,8 +111,8 @@ static void engine_note_plain_alert(struct wr_tls_engine *engine)
     }
 }
 
-/* Fails by no fault of the peer, which gets internal_error during a handshake
- * (RFC 8446, 6.2), unless the backend has sent an alert. */
+/* Fails for a reason that is not the peer's fault. During a handshake the peer
+ * gets internal_error (RFC 8446, 6.2), unless the backend has sent an alert. */
 static int engine_fail_here(struct wr_tls_engine *engine, int err)
 {
     if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
@@ -122,7 +121,7 @@ static int engine_fail_here(struct wr_tls_engine *engine, int err)
     return engine_fail(engine, err);
 }
 
-/* Says what a peer speaks whose first bytes are no record of TLS. */
+/* Sets the error text if the peer's first bytes are not a TLS record. */
 static void engine_note_foreign(struct wr_tls_engine *engine)
 {
     static const char *const words[] = {"GET ", "HEAD", "POST", "PUT ", "OPTI",
@@ -176,7 +175,8 @@ static int engine_fail_by_step(struct wr_tls_engine *engine)
                : engine_fail(engine, conn->code);
 }
 
-/* Handles the peer's close_notify in a call without another error. */
+/* Handles the peer's close_notify. Returns 0, or WEIR_ETLSTRUNCATED during the
+ * other error. */
 static int engine_end(struct wr_tls_engine *engine)
 {
     engine->input_left = 0;
@@ -189,8 +189,8 @@ static int engine_end(struct wr_tls_engine *engine)
     return 0;
 }
 
-/* Translates the result @ret of a step: 0 for the peer's close_notify, -EAGAIN
- * if it wants input, else the sticky error. */
+/* Translates the result @ret of a step. Returns 0 for the peer's close_notify,
+ * -EAGAIN if more input is needed, else the sticky error. */
 static int engine_translate(struct wr_tls_engine *engine, int ret)
 {
     if (ret == WR_TLS_STEP_ENDED) {
@@ -209,8 +209,6 @@ static int engine_translate(struct wr_tls_engine *engine, int ret)
     }
     return engine_fail(engine, WEIR_ETLSTRUNCATED);
 }
-
-/* ---- life ---- */
 
 static void engine_attach(struct wr_tls_engine *engine)
 {
@@ -269,8 +267,6 @@ void wr_tls_engine_fini(struct wr_tls_engine *engine)
     engine->context = NULL;
 }
 
-/* ---- ciphertext in ---- */
-
 void wr_tls_engine_feed(struct wr_tls_engine *engine, const uint8_t *data,
                         size_t len)
 {
@@ -309,24 +305,23 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
     engine->input_ended = true;
 }
 
-/* ---- steps ---- */
-
-/* False if the backend has taken a hello that engine_hello.c has not read, so
- * that no certificate was chosen. */
+/* Returns false if the backend accepted a hello that engine_hello.c has not
+ * read, so that no certificate was chosen. */
 static bool engine_has_chosen(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
     return engine->verdict.has_chosen || !engine->conn.is_server;
 }
 
-/* False if the backend ended a handshake well without weir's verdict. A client
- * whose session is resumed was judged by its ticket.
+/* Returns false if the backend completed a handshake without a verdict of weir
+ * about the peer. If a client resumes a session, its ticket replaces the
+ * verification of its certificate.
  *
- * wolfSSL looks a ticket of 32 bytes up among the sessions of the process, also
- * for a context that keeps none, and may find the one of another server of the
- * program. Its client has proved that it knows that session, and may have shown
- * a stolen ticket beside it, or in an earlier hello. So where a hello has such
- * a ticket none counts. */
+ * wolfSSL looks up a 32-byte ticket among the sessions of the process, even for
+ * a context that keeps no sessions, and may find a session of another server in
+ * the program. The client has proved that it knows that session, and may have
+ * presented a stolen ticket next to it or in an earlier hello. So if a hello
+ * contains a 32-byte ticket, no ticket counts. */
 static bool engine_has_judged(struct wr_tls_engine *engine)
 {
     struct wr_tls_verdict *verdict = &engine->verdict;
@@ -365,15 +360,15 @@ int wr_tls_engine_handshake(struct wr_tls_engine *engine)
     return ret;
 }
 
-/* True if the backend could only want input: it reads one record at a time and
- * buffers nothing of the next. */
+/* Returns true if the backend could only ask for input: it reads one record at
+ * a time and buffers nothing of the next record. */
 static bool engine_is_drained(const struct wr_tls_engine *engine)
 {
     return engine->input_left == 0 && !engine->input_ended &&
            wr_tls_engine_get_plaintext_left(engine) == 0;
 }
 
-/* Returns 0 if data may be sent now, else the error of a sending call. */
+/* Returns 0 if data may be sent now, else an error. */
 static int engine_check_sending(const struct wr_tls_engine *engine)
 {
     if (engine->state == WR_TLS_ENGINE_FAILED) {
@@ -385,9 +380,9 @@ static int engine_check_sending(const struct wr_tls_engine *engine)
     return engine_is_closed(engine) ? -ESHUTDOWN : 0;
 }
 
-/* New keys for sending, which may be sent now; the peer is asked for its own.
- * 0, -EOPNOTSUPP with TLS 1.2, where keys last as long as the connection, or
- * the sticky error. */
+/* Changes the keys for sending and asks the peer to change its keys. Returns 0,
+ * -EOPNOTSUPP with TLS 1.2 (keys last as long as the connection), or the sticky
+ * error. */
 __attribute__((noinline, cold)) static int
 engine_change_keys(struct wr_tls_engine *engine)
 {
@@ -426,7 +421,7 @@ ssize_t wr_tls_engine_read(struct wr_tls_engine *engine, void *buf, size_t size)
         if (WR_UNLIKELY(engine->opened_left == 0) &&
             !engine_is_closed(engine)) {
             wr_ignore(engine_change_keys(engine) <
-                      0); /* an error is the next call's */
+                      0); /* the next call returns the error */
         }
     } else {
         ret = engine_translate(engine, ret);
@@ -473,7 +468,7 @@ int wr_tls_engine_close(struct wr_tls_engine *engine)
     if (engine->conn.backend->shutdown(&engine->conn) != 0) {
         err = engine_fail_by_step(engine);
     }
-    wr_tls_engine_collect(engine); /* the close_notify is in the output */
+    wr_tls_engine_collect(engine); /* puts the close_notify into the output */
     if (err == 0) {
         engine_set_state(engine, engine_is_ended(engine)
                                      ? WR_TLS_ENGINE_CLOSED

@@ -1,13 +1,13 @@
 /*
  * Early data (RFC 8446, 4.2.10), which weir's servers skip.
  *
- * A client with a ticket of another server may send data right behind its
+ * A client that has a ticket of another server may send data right after its
  * hello, sealed with keys derived from the ticket. A server without these keys
  * skips the data and makes a full handshake. The first record that the
- * handshake keys open is the first record behind the early data. wolfSSL ends
- * the connection at a record that does not open, so for it each record is tried
- * here before it gets it. After a HelloRetryRequest there are no keys yet:
- * records of data are skipped until the second hello comes.
+ * handshake keys open is the first record after the early data. wolfSSL closes
+ * the connection at a record that it cannot open, so each record is tried here
+ * before wolfSSL gets it. After a HelloRetryRequest there are no keys yet: data
+ * records are skipped until the second hello arrives.
  *
  * A record is collected in the block that held the first message.
  */
@@ -17,17 +17,18 @@
 #include <errno.h>
 #include <string.h>
 
-/* The most bytes of data that are skipped, as in OpenSSL by default. A record
- * counts as at least ENGINE_EARLY_LEAST, because each one costs an attempt to
- * open it. */
+/* The maximum number of data bytes that are skipped; OpenSSL has the same
+ * default. A record counts as at least ENGINE_EARLY_LEAST bytes, because each
+ * attempt to open a record costs CPU time. */
 #define ENGINE_EARLY_MAX (1u << 14)
 
 enum {
-    ENGINE_EARLY_CHANGE = 20, /* types of records */
+    ENGINE_EARLY_CHANGE = 20, /* record types */
     ENGINE_EARLY_HANDSHAKE = 22,
     ENGINE_EARLY_DATA = 23,
     ENGINE_EARLY_HEADER = 5,
-    ENGINE_EARLY_EXTRA = WR_TLS_ENGINE_TAG + 1, /* and the sealed type */
+    ENGINE_EARLY_EXTRA =
+        WR_TLS_ENGINE_TAG + 1, /* and the byte of the sealed type */
     ENGINE_EARLY_LEAST = 16,
 };
 
@@ -60,11 +61,9 @@ bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
     return true;
 }
 
-/* ---- a record ---- */
-
-/* True if the backend shall get the record: it waits for the record, or refuses
- * it itself. An error other than a wrong tag does not tell whether the keys
- * fit; the backend decides then. */
+/* Returns true if the backend must get the record: the backend waits for it, or
+ * refuses it itself. An error other than a wrong tag does not show whether the
+ * keys fit, so the backend decides. */
 static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
 {
     const struct wr_tls_engine_early *early = engine_early_of(engine);
@@ -84,23 +83,24 @@ static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
     const int err = wr_tls_engine_open_first(&early->keys, record, block->data);
     const bool is_foreign = err == -EBADMSG;
     if (!is_foreign) {
-        explicit_bzero(block->data, size); /* it has plaintext */
+        explicit_bzero(block->data, size); /* it contains plaintext */
     }
     wr_block_give(engine->conn.account->blocks, block);
     return !is_foreign;
 }
 
-/* The backend gets the collected record and all that follow. */
+/* Passes the collected record and all following records to the backend. */
 static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
 {
     wr_tls_engine_drop(engine, &engine->early);
-    engine->hello_given = ENGINE_EARLY_HEADER; /* behind the room in front */
+    engine->hello_given =
+        ENGINE_EARLY_HEADER; /* after the space for a header */
     return WR_TLS_ENGINE_FIRST_PASSES;
 }
 
-/* Skips the collected record, or ends early data. After too much early data
- * the backend gets a record that it answers with unexpected_message: with keys
- * an unsealed record, without keys this one. */
+/* Skips the collected record, or ends early data. After too much early data the
+ * backend gets a record to which it responds with unexpected_message: an
+ * unsealed record if there are keys, else this record. */
 static enum wr_tls_engine_first
 engine_early_decide(struct wr_tls_engine *engine)
 {
@@ -128,9 +128,7 @@ engine_early_decide(struct wr_tls_engine *engine)
     return WR_TLS_ENGINE_FIRST_SKIPPED;
 }
 
-/* ---- skipping ---- */
-
-/* True if the record that begins has the type of data. All other records go to
+/* Returns true if the next record has the data type. All other records go to
  * the backend, and all except a change_cipher_spec end early data. */
 static bool engine_early_comes(struct wr_tls_engine *engine)
 {
@@ -148,8 +146,8 @@ static bool engine_early_comes(struct wr_tls_engine *engine)
     return type == ENGINE_EARLY_DATA;
 }
 
-/* Collects a record (if it is too long, only its header) behind the room that a
- * first message has for a header. */
+/* Collects a record, or only its header if the record is too long, after the
+ * space that a first message has for a header. */
 static enum wr_tls_engine_first
 engine_early_collect(struct wr_tls_engine *engine)
 {

@@ -1,8 +1,8 @@
 /*
- * The events of the backend, by which it calls the engine of its connection.
+ * The events with which the backend calls its engine.
  *
- * The engine answers those about bytes and secrets itself; its context answers
- * those about certificates and tickets.
+ * The engine handles events about bytes and secrets; its context handles events
+ * about certificates and tickets.
  */
 #include "engine_impl.h"
 
@@ -28,7 +28,7 @@ static uint8_t engine_event_refused(struct wr_tls_conn *conn, int code,
     return engine->verdict.alert;
 }
 
-/* Beside an identifier of a session no ticket counts (engine.c). */
+/* If a hello contains a session identifier, no ticket counts (engine.c). */
 static bool
 engine_event_ticket_known(struct wr_tls_conn *conn,
                           const uint8_t client[WR_TLS_TICKET_CLIENT])

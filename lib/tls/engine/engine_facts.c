@@ -1,8 +1,8 @@
 /*
  * The engine's getters: the result of the handshake, and the error.
  *
- * They change nothing except a library's own buffers (the exporter), and answer
- * the same after the end.
+ * They change nothing except the library's own buffers (the exporter), and
+ * return the same values after the connection has ended.
  */
 #include "engine_impl.h"
 #include "lib/tls/context/suites.h"
@@ -11,8 +11,6 @@
 
 #include <errno.h>
 #include <string.h>
-
-/* ---- alerts ---- */
 
 struct engine_facts_alert {
     int alert;
@@ -24,7 +22,7 @@ struct engine_facts_alert {
         number, "The peer sent the alert " #number ": " #name                  \
     }
 
-/* All that are registered for TLS. A peer may send any other. */
+/* All alerts registered for TLS. A peer may send other numbers. */
 static const struct engine_facts_alert engine_facts_alerts[] = {
     ENGINE_FACTS_ALERT(0, close_notify),
     ENGINE_FACTS_ALERT(10, unexpected_message),
@@ -85,8 +83,6 @@ const char *wr_tls_engine_alert_name(int alert)
     return name ? name + 2 : "unassigned";
 }
 
-/* ---- the end ---- */
-
 const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->err <= 0);
@@ -124,7 +120,7 @@ const char *wr_tls_engine_get_alert_name(const struct wr_tls_engine *engine)
                : NULL;
 }
 
-/* ---- what was agreed on ---- */
+/* ---- result of the handshake ---- */
 
 weir_tls_context *wr_tls_engine_get_context(const struct wr_tls_engine *engine)
 {
@@ -132,7 +128,6 @@ weir_tls_context *wr_tls_engine_get_context(const struct wr_tls_engine *engine)
     return engine->verdict.chosen ? engine->verdict.chosen : engine->context;
 }
 
-/* True once the handshake was completed; before that there are no facts. */
 static bool engine_facts_are_there(const struct wr_tls_engine *engine)
 {
     wr_assert(!engine->was_open || engine->conn.ssl);
@@ -214,11 +209,10 @@ wr_tls_engine_get_peer_certificate(const struct wr_tls_engine *engine,
     return verdict->chain[index].der;
 }
 
-/* ---- secrets ---- */
-
-/* Without the extended master secret (RFC 7627) an attacker can make two TLS
- * 1.2 connections share one secret, so one peer would know the other
- * connection's keys. */
+/* Returns true if no other connection can have the same secret. Without the
+ * extended master secret (RFC 7627) an attacker can make two TLS 1.2
+ * connections share one secret, so that one peer knows the keys of the other
+ * connection. */
 static bool engine_facts_has_own_secret(const struct wr_tls_engine *engine)
 {
     const struct wr_tls_conn *conn = &engine->conn;

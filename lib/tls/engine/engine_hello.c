@@ -1,15 +1,16 @@
 /*
- * The first message of a peer, read as a whole before the backend gets it.
+ * Reads the peer's first message as a whole before the backend gets it.
  *
- * A server sets its connection up by the ClientHello (hello.h); a client that
- * can export looks for the extended master secret in the ServerHello. Nearly
- * always a hello is one record that has come in one piece: it is read in place.
- * Otherwise its parts are collected in a block as one record, which the backend
- * gets then. Records of other types before it pass.
+ * A server configures its connection from the ClientHello (hello.h); a client
+ * that can export checks the ServerHello for the extended master secret. Nearly
+ * always a hello is one record that has arrived in one piece: it is read in
+ * place. Otherwise its parts are collected in a block as one record, which is
+ * then passed to the backend. Records of other types before it pass.
  *
- * A server refuses a hello that cannot be read here, whatever the backend would
- * do with it: else a client could have the certificate of a name for which it
- * did not ask. A client passes such a hello on, and concludes nothing from it.
+ * A server refuses a hello that cannot be read here, even if the backend would
+ * accept it; otherwise a client could get the certificate of a name that it did
+ * not request. A client passes such a hello on and concludes nothing from
+ * it.
  */
 #include "engine_impl.h"
 #include "lib/base/hello.h"
@@ -23,19 +24,17 @@
 /* The longest hello that is read, in bytes: the body of one record. */
 #define ENGINE_HELLO_MAX (1u << 14)
 
-static const uint32_t engine_hello_header = 5; /* size of a record's header */
+static const uint32_t engine_hello_header = 5; /* size of a record header */
 static const uint8_t engine_hello_type = 22;   /* handshake */
 
-/* ---- reading ---- */
-
-/* Chooses the certificate of a server by a hello that was read. Whatever the
- * program does is done before anything here is touched again. */
+/* Chooses the server's certificate. The program's callback runs to its end
+ * before this file touches the engine again. */
 static enum wr_tls_engine_first
 engine_hello_choose(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)
 {
     char memory[UINT8_MAX + 1];
-    const char *host = NULL; /* the client asks for none */
+    const char *host = NULL; /* the client requested no name */
 
     wr_assert(engine->conn.is_server && !engine->awaits_hello);
     if (hello->name.data) {
@@ -50,7 +49,7 @@ engine_hello_choose(struct wr_tls_engine *engine,
                : WR_TLS_ENGINE_FIRST_REFUSED;
 }
 
-/* Sets a server's connection up. */
+/* Configures a server's connection. */
 static enum wr_tls_engine_first
 engine_hello_set_up(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)
@@ -82,8 +81,8 @@ engine_hello_set_up(struct wr_tls_engine *engine,
     return WR_TLS_ENGINE_FIRST_PASSES;
 }
 
-/* The alert for a first message that is refused: of the collected bytes the
- * last ones may be the header of a record that is too long. */
+/* Returns the alert for a refused first message. The last collected bytes may
+ * be the header of a record that is too long. */
 static uint8_t engine_hello_alert(const struct wr_tls_engine *engine)
 {
     const struct wr_block *block = engine->hello;
@@ -97,8 +96,8 @@ static uint8_t engine_hello_alert(const struct wr_tls_engine *engine)
                : WR_TLS_ALERT_DECODE_ERROR;
 }
 
-/* A name that no host can have, with a NUL or of more than 255 bytes, is an
- * unknown one. */
+/* Treats an impossible host name, with a NUL or of more than 255 bytes, as an
+ * unknown name. */
 static enum wr_tls_engine_first
 engine_hello_refuse(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)
@@ -116,7 +115,7 @@ engine_hello_refuse(struct wr_tls_engine *engine,
     return WR_TLS_ENGINE_FIRST_REFUSED;
 }
 
-/* The first message is at @data; NULL: it cannot be read. */
+/* Reads the first message at @data; NULL means that it cannot be read. */
 static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
                                                   const uint8_t *data,
                                                   size_t size)
@@ -141,7 +140,8 @@ static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
                : first;
 }
 
-/* True if the input begins with a whole record with the whole message. */
+/* Returns true if the input begins with a complete record that contains the
+ * whole message. */
 static bool engine_hello_is_at_hand(const struct wr_tls_engine *engine)
 {
     const uint8_t *data = engine->input;
@@ -176,7 +176,8 @@ bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
     return true;
 }
 
-/* True if the record of this header can continue the message of @size bytes. */
+/* Returns true if the record with this header can continue the message of @size
+ * bytes. */
 static bool engine_hello_can_join(const uint8_t *header, size_t size)
 {
     const size_t more = wr_tls_engine_body_size(header);
@@ -184,8 +185,8 @@ static bool engine_hello_can_join(const uint8_t *header, size_t size)
            size + more <= ENGINE_HELLO_MAX;
 }
 
-/* Appends the body of the whole record behind the message to the message.
- * False: the message is not a hello that can be read. */
+/* Appends the body of the complete record that follows the message. Returns
+ * false if the message is not a hello that can be read. */
 static bool engine_hello_join(struct wr_tls_engine *engine)
 {
     uint8_t *data = engine->hello->data;
@@ -204,7 +205,7 @@ static bool engine_hello_join(struct wr_tls_engine *engine)
                                  engine->conn.is_server, ENGINE_HELLO_MAX);
 }
 
-/* Ends collecting; the backend gets the collected bytes, unless a server
+/* Ends collecting. The backend gets the collected bytes, unless a server
  * refuses them. */
 static enum wr_tls_engine_first engine_hello_end(struct wr_tls_engine *engine,
                                                  bool is_whole)
@@ -215,8 +216,9 @@ static enum wr_tls_engine_first engine_hello_end(struct wr_tls_engine *engine,
         engine->hello_size);
 }
 
-/* How many bytes of the present record are there, and how many are wanted:
- * first its header, then all. False: it cannot continue the message. */
+/* Returns how many bytes of the current record have arrived and how many are
+ * needed: first its header, then the whole record. Returns false if the record
+ * cannot continue the message. */
 static bool engine_hello_measure(const struct wr_tls_engine *engine,
                                  size_t *ret_fill, size_t *ret_want)
 {
@@ -232,8 +234,8 @@ static bool engine_hello_measure(const struct wr_tls_engine *engine,
     return engine_hello_can_join(record, engine->hello_size);
 }
 
-/* The block has room for a header, then the message from the whole records,
- * then the received part of the present record. */
+/* Collects the hello. The block contains space for a header, the message from
+ * the complete records, then the received part of the current record. */
 static enum wr_tls_engine_first
 engine_hello_collect(struct wr_tls_engine *engine)
 {

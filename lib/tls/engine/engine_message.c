@@ -1,16 +1,15 @@
 /*
- * The peer's unsealed messages of the handshake, on their way to the backend.
+ * Checks the peer's unsealed handshake messages before the backend gets them.
  *
- * Bytes of bodies of records come here before the backend gets them. A message
- * that is checked (message.h) and that a record has as a whole, as nearly
- * always, is checked in place; the parts of another one are collected in a
- * block. Of a message that is refused the backend gets nothing more.
+ * A checked message (message.h) that a record contains as a whole, as nearly
+ * always, is checked in place; otherwise its parts are collected in a block.
+ * When a message is refused, the backend gets none of its remaining bytes.
  *
- * With TLS 1.2 a change_cipher_spec ends this: what follows is sealed. Then the
- * client's signature, which the backend has verified, must have been by an
- * algorithm for the key of its certificate. With TLS 1.3 sealed records have
- * another type; any other record behind the keys the backend refuses by its
- * header.
+ * With TLS 1.2 a change_cipher_spec ends this: later messages are sealed. Then
+ * the client's signature, which the backend has verified, must have used an
+ * algorithm for the type of key in its certificate. With TLS 1.3 sealed records
+ * have another type, and the backend refuses any other record after the keys by
+ * its header.
  */
 #include "engine_impl.h"
 #include "message.h"
@@ -24,11 +23,9 @@
 #define ENGINE_MESSAGE_MAX (WR_TLS_MESSAGE_HEADER + (16u << 10))
 
 enum {
-    ENGINE_MESSAGE_CHANGE = 20, /* types of records */
+    ENGINE_MESSAGE_CHANGE = 20, /* record types */
     ENGINE_MESSAGE_HANDSHAKE = 22,
 };
-
-/* ---- refusals ---- */
 
 static bool engine_message_fail(struct wr_tls_engine *engine,
                                 const struct wr_tls_message_fault *fault)
@@ -60,8 +57,8 @@ static bool engine_message_check(struct wr_tls_engine *engine,
     return fault.alert == 0 || engine_message_fail(engine, &fault);
 }
 
-/* True unless the client has signed by an algorithm for another kind of key
- * than its certificate's, or weir has accepted no certificate. */
+/* Returns true unless the client signed with an algorithm for another kind of
+ * key than its certificate's, or weir has accepted no certificate. */
 static bool engine_message_check_scheme(struct wr_tls_engine *engine)
 {
     const uint16_t scheme = engine->facts.scheme;
@@ -75,7 +72,7 @@ static bool engine_message_check_scheme(struct wr_tls_engine *engine)
                                  "another kind of key than its own");
 }
 
-/* ---- messages in parts ---- */
+/* ---- collecting messages ---- */
 
 bool wr_tls_engine_reserve(struct wr_tls_engine *engine,
                            struct wr_block **block, size_t size)
@@ -100,7 +97,7 @@ bool wr_tls_engine_reserve(struct wr_tls_engine *engine,
     return true;
 }
 
-/* How many bytes the message in the block has, as far as that is known. */
+/* Returns the size of the message in the block, as far as it is known. */
 static size_t engine_message_wants(const struct wr_tls_engine *engine)
 {
     const struct wr_block *block = engine->message;
@@ -109,8 +106,8 @@ static size_t engine_message_wants(const struct wr_tls_engine *engine)
                : WR_TLS_MESSAGE_HEADER;
 }
 
-/* Adds bytes to the block, of one message at most. Returns how many were taken;
- * 0: the message is refused, or there is no memory. */
+/* Adds bytes of at most one message to the block. Returns how many were taken,
+ * or 0 if the message is refused or memory runs out. */
 static size_t engine_message_collect(struct wr_tls_engine *engine,
                                      const uint8_t *data, size_t size)
 {
@@ -142,7 +139,7 @@ static size_t engine_message_collect(struct wr_tls_engine *engine,
     return count;
 }
 
-/* Takes bytes of one message. Returns how many; 0: as above. */
+/* Consumes bytes of one message. Returns how many, or 0 as above. */
 static size_t engine_message_take(struct wr_tls_engine *engine,
                                   const uint8_t *data, size_t size)
 {
@@ -163,10 +160,8 @@ static size_t engine_message_take(struct wr_tls_engine *engine,
     return engine_message_collect(engine, data, size);
 }
 
-/* ---- own messages ---- */
-
-/* The server has asked for another hello: it keeps the first one, which lies in
- * the input or in the block of the hello, until the second one has come. */
+/* Keeps the client's first hello, which is in the input or in the hello's
+ * block, until the second hello that the server has requested arrives. */
 static void engine_message_keep_first(struct wr_tls_engine *engine)
 {
     struct wr_bytes *first = &engine->facts.first;

@@ -1,13 +1,13 @@
 /*
- * Records in and out: the two events by which a backend moves bytes.
+ * Records in and out: the two events with which a backend moves bytes.
  *
- * A backend asks for a record's header of 5 bytes, then for its body. So this
- * file sees where records begin, and limits "idle" records, those without data:
+ * A backend asks for a record's 5-byte header, then for its body. So this file
+ * sees where records begin and can limit "idle" records, which have no data:
  * key updates, warnings, tickets, empty records. Each costs work, and a backend
- * reads on as long as they come. A connection may have ENGINE_RECORD_IDLE_MAX
- * of them in advance; data earns more.
+ * continues to read as long as they arrive. A connection may receive
+ * ENGINE_RECORD_IDLE_MAX of them in advance; data earns more.
  *
- * A large record is sent in the block in which it was sealed, where the backend
+ * A large record is sent in the block in which it was sealed, if the backend
  * can claim it; small records are packed into one block.
  */
 #include "engine_impl.h"
@@ -18,17 +18,17 @@
 #include <errno.h>
 #include <string.h>
 
-/* The most records without data on an open connection before data earns
- * more. */
+/* The maximum number of records without data on an open connection before data
+ * earns more. */
 #define ENGINE_RECORD_IDLE_MAX 64u
-/* Bytes of data that earn one more record. */
+/* Data bytes that earn one more idle record. */
 #define ENGINE_RECORD_EARN_BYTES 1024u
-/* The most records of one handshake; each byte of a message may have its own
- * record. */
+/* The maximum number of records of one handshake. Each byte of a message may
+ * have its own record. */
 #define ENGINE_RECORD_HANDSHAKE_MAX (64u << 10)
-/* A sealed record below this size is copied into a block with others. */
+/* A sealed record smaller than this is copied into a block with others. */
 #define ENGINE_RECORD_COPY_BELOW 2048u
-/* Bytes behind the record offset in a small block. */
+/* Bytes after the record offset in a small block. */
 #define ENGINE_RECORD_ROOM (WR_BLOCK_SMALL - WR_TLS_OUTPUT_OFFSET)
 
 static const uint32_t engine_record_header_size = 5;
@@ -61,7 +61,7 @@ void wr_tls_engine_collect(struct wr_tls_engine *engine)
     engine_record_append(engine, block);
 }
 
-/* The free bytes in the last block. */
+/* Returns the free bytes in the last block. */
 static size_t engine_record_room(const struct wr_tls_engine *engine)
 {
     const struct wr_block *last = engine->output_last;
@@ -75,8 +75,8 @@ static void engine_record_fill(struct wr_block *block, const uint8_t *data,
     block->used += (uint32_t)size;
 }
 
-/* Appends a copy of @size bytes to the output, all or nothing: a peer cannot
- * use a part. */
+/* Appends a copy of @size bytes to the output. On failure appends nothing,
+ * because a peer cannot use a part of a record. */
 static bool engine_record_copy(struct wr_tls_engine *engine,
                                const uint8_t *data, size_t size)
 {
@@ -133,10 +133,10 @@ static int engine_record_send(struct wr_tls_engine *engine, const uint8_t *data,
     return 0;
 }
 
-/* Sends a record of the handshake. The alert about a refused certificate is the
- * verdict's. With TLS 1.3, if the client sent a session identifier, a
- * change_cipher_spec follows the server's first message: old middleboxes then
- * take the connection for TLS 1.2 (RFC 8446, D.4). */
+/* Sends a record of the handshake. The alert about a refused certificate is
+ * replaced by the verdict's. With TLS 1.3, if the client sent a session
+ * identifier, a change_cipher_spec follows the server's first message, so that
+ * old middleboxes take the connection for TLS 1.2 (RFC 8446, D.4). */
 __attribute__((noinline, cold)) static int
 engine_record_send_first(struct wr_tls_engine *engine, uint8_t *data,
                          size_t size)
@@ -204,8 +204,8 @@ size_t wr_tls_engine_get_output_bytes(const struct wr_tls_engine *engine)
     return engine->output_bytes;
 }
 
-/* The most bytes that a record adds in TLS 1.2 and 1.3: header 5, explicit
- * nonce 8, type 1, tag 16. */
+/* The most bytes that a TLS 1.2 or 1.3 record adds: header 5, explicit nonce 8,
+ * type 1, tag 16. */
 #define ENGINE_RECORD_EXTRA 30u
 _Static_assert(WR_TLS_RECORD_MAX + ENGINE_RECORD_EXTRA + WR_TLS_OUTPUT_OFFSET +
                        sizeof(struct wr_block) <=
@@ -214,7 +214,7 @@ _Static_assert(WR_TLS_RECORD_MAX + ENGINE_RECORD_EXTRA + WR_TLS_OUTPUT_OFFSET +
 
 /* ---- in ---- */
 
-/* True if the newest record exceeds the limit. */
+/* Returns true if the newest record exceeds the limit. */
 static bool engine_record_is_flood(const struct wr_tls_engine *engine)
 {
     const uint32_t most = engine->state == WR_TLS_ENGINE_HANDSHAKE
@@ -223,10 +223,10 @@ static bool engine_record_is_flood(const struct wr_tls_engine *engine)
     return engine->idle_records > most;
 }
 
-/* The record's header gives a length that is too long. The last @size bytes of
- * the header are at @data; they are changed so that the length is too long by
- * one byte. Each library answers this with the alert record_overflow, wolfSSL a
- * larger length with no alert. */
+/* Handles a record header with too large a length. The last @size bytes of the
+ * header, at @data, are changed so that the length exceeds the limit by one
+ * byte. Each library responds to this with record_overflow, while wolfSSL sends
+ * no alert for a larger length. */
 __attribute__((noinline, cold)) static void
 engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
@@ -241,8 +241,9 @@ engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
     }
 }
 
-/* The record exceeds the limit. If its whole header is at @data it is changed
- * to an unsealed record, which TLS 1.3 answers with unexpected_message. */
+/* Handles a record that exceeds the limit. If the whole header is at @data, it
+ * is changed to that of an unsealed record, to which a TLS 1.3 library responds
+ * with unexpected_message. */
 __attribute__((noinline, cold)) static void
 engine_record_flood(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
@@ -255,7 +256,7 @@ engine_record_flood(struct wr_tls_engine *engine, uint8_t *data, size_t size)
     }
 }
 
-/* Gives the backend a meaningless body for a refused record. */
+/* Gives the backend meaningless bytes as the body of a refused record. */
 __attribute__((noinline, cold)) static int
 engine_record_give_body(struct wr_tls_engine *engine, uint8_t *buf, size_t size)
 {
@@ -270,7 +271,8 @@ engine_record_give_body(struct wr_tls_engine *engine, uint8_t *buf, size_t size)
     return (int)count;
 }
 
-/* The backend takes @size bytes at @data, either of a header or of a body. */
+/* Counts @size bytes at @data, of a header or of a body, that the backend
+ * takes. */
 static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
                                 size_t size)
 {
@@ -295,9 +297,9 @@ static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
     }
 }
 
-/* Sends the alert of a refusal of which the backend knows nothing, and nothing
- * after it: it does not see a refused hello and would send an alert for a bad
- * record. */
+/* Sends the alert for a refusal that the backend does not know about, and mutes
+ * the connection: the backend does not see a refused hello and would send an
+ * alert for a bad record. */
 static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
 {
     const uint8_t alert[] = {21, 3, 3, 0, 2, WR_TLS_ALERT_FATAL, code};
@@ -334,8 +336,8 @@ void wr_tls_engine_alert_internal(struct wr_tls_engine *engine)
     engine->is_mute = true;
 }
 
-/* Reads the first message, or skips early data, at the beginning of a record.
- * Returns 0 if the backend may get input, else the event's result. */
+/* Reads the first message or skips early data at the start of a record. Returns
+ * 0 if the backend may get input, else the event's result. */
 static int engine_record_look(struct wr_tls_engine *engine)
 {
     const enum wr_tls_engine_first first =
@@ -360,8 +362,8 @@ static int engine_record_look(struct wr_tls_engine *engine)
     }
 }
 
-/* Checks bytes that the backend is about to get, if they are of a body. False:
- * they are refused, and the peer is told. */
+/* Checks bytes of a body before the backend gets them. Returns false if they
+ * are refused; the alert has been sent. */
 static bool engine_record_check(struct wr_tls_engine *engine,
                                 const uint8_t *data, size_t size)
 {
@@ -393,8 +395,8 @@ static int engine_record_give_hello(struct wr_tls_engine *engine, uint8_t *buf,
     return (int)count;
 }
 
-/* The event before the handshake is done; 0: the backend gets the input.
- * Cold, to keep it off the path of data. */
+/* Handles take() before the handshake is done. Returns 0 if the backend may get
+ * the input. Cold, to keep it off the data path. */
 __attribute__((noinline, cold)) static int
 engine_record_take_first(struct wr_tls_engine *engine, uint8_t *buf,
                          size_t size)
@@ -420,9 +422,10 @@ engine_record_take_first(struct wr_tls_engine *engine, uint8_t *buf,
                : WR_TLS_TAKE_REFUSED;
 }
 
-/* A record without data has ended. With TLS 1.3 an alert ends the connection
- * whatever its level says (RFC 8446, 6.2), except those that only announce an
- * end; a library may pass over it. */
+/* Called when a record without data ends; returns true if it was an alert that
+ * ends the connection. With TLS 1.3 an alert ends the connection whatever its
+ * level (RFC 8446, 6.2), except alerts that only announce an end; a library may
+ * ignore it. */
 __attribute__((noinline, cold)) static bool
 engine_record_was_error(struct wr_tls_engine *engine)
 {
@@ -442,7 +445,7 @@ int wr_tls_engine_take(struct wr_tls_conn *conn, uint8_t *buf, size_t size)
     struct wr_tls_engine *engine = wr_tls_engine_of(conn);
 
     wr_debug_assert(size > 0);
-    /* One branch for what is rare. */
+    /* A single branch for the rare cases. */
     if (WR_UNLIKELY(engine->is_counted || engine->flooded ||
                     engine->oversized)) {
         if (engine->oversized || engine->flooded) {
@@ -493,10 +496,10 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
     engine->plain_bytes = 0;
 }
 
-/* A record that was counted is forgiven; the newest one may prove to be data,
- * which takes it off the count. If none is counted the answer may still come
- * together with others, where keys were changed several times before the peer
- * was heard. */
+/* Forgives one record that was counted, except the newest, which may prove to
+ * be data and is then uncounted anyway. If no record is counted, the answer may
+ * arrive together with others, if keys were changed several times before the
+ * peer responded. */
 void wr_tls_engine_expect_answer(struct wr_tls_engine *engine)
 {
     const uint32_t newest = engine->is_counted;

@@ -1,20 +1,21 @@
 /*
- * The traffic secrets of TLS 1.3 in the hands of the engine. It derives the
- * keys that tell early data from the handshake (engine_early.c), and seals the
- * alert that tells a peer why its certificates are refused.
+ * TLS 1.3 traffic secrets in the engine. Derives the keys that distinguish
+ * early data from the handshake (engine_early.c), and seals the alert that
+ * reports why the peer's certificates are refused.
  *
- * A backend without WR_TLS_DOES_ALERT, as wolfSSL, chooses that alert by its
- * own error, which is always that it knows no signer: weir alone verifies. So
- * the record that it seals is replaced. With TLS 1.2 this alert is not sealed.
- * With TLS 1.3 it is the first record under its key, since neither side has
- * sent anything else under that key when it judges the other: a client's key is
- * the one of the handshake, a server's the one of its data. Where the secret is
- * not known (a backend that tells none, or no memory) the backend's alert is
+ * A backend without WR_TLS_DOES_ALERT, such as wolfSSL, chooses that alert from
+ * its own error, which is always an unknown signer because only weir verifies.
+ * So the record that it seals is replaced. With TLS 1.2 this alert is not
+ * sealed. With TLS 1.3 it is the first record under its key, since neither side
+ * has sent anything else under that key when it verifies the other: a client
+ * uses the handshake key, a server the data key. If the secret is not known
+ * (the backend does not report it, or memory ran out), the backend's alert is
  * sent.
  *
- * Where a function of the program could not sign, such a backend sends no alert
- * at all. Then the engine makes one: with TLS 1.3 by the key of the handshake,
- * behind the records that were sealed by it. So records are counted.
+ * If a function of the program could not sign, such a backend sends no alert at
+ * all. Then the engine makes an alert: with TLS 1.3 under the handshake key,
+ * after the records already sealed with it, which is why records are
+ * counted.
  */
 #include "engine_impl.h"
 #include "lib/tls/backend/backend.h"
@@ -25,32 +26,31 @@
 #include <string.h>
 
 enum {
-    ENGINE_SECRET_ALERT = 21, /* types of records */
+    ENGINE_SECRET_ALERT = 21, /* record types */
     ENGINE_SECRET_DATA = 23,
     ENGINE_SECRET_HEADER = 5,
-    ENGINE_SECRET_PLAIN = ENGINE_SECRET_HEADER + 2, /* an alert's record */
+    ENGINE_SECRET_PLAIN =
+        ENGINE_SECRET_HEADER + 2, /* size of an unsealed alert's record */
     ENGINE_SECRET_INNER = 3, /* level, code and the type of a sealed record */
     ENGINE_SECRET_SEALED =
         ENGINE_SECRET_HEADER + ENGINE_SECRET_INNER + WR_TLS_ENGINE_TAG,
 };
 
 enum {
-    ENGINE_SECRET_AES_128 = 0x1301, /* suites */
+    ENGINE_SECRET_AES_128 = 0x1301, /* cipher suites */
     ENGINE_SECRET_AES_256 = 0x1302,
     ENGINE_SECRET_CHACHA = 0x1303,
-    ENGINE_SECRET_SHA256 = 32, /* bytes of a secret */
+    ENGINE_SECRET_SHA256 = 32, /* secret sizes in bytes */
     ENGINE_SECRET_SHA384 = 48,
 };
 
-/* Lies in a block until the handshake is done. */
+/* Stored in a block until the handshake is done. */
 struct engine_secret {
     enum wr_tls_secret_kind kind;
     uint32_t size;
-    uint32_t records; /* sealed by it and sent */
+    uint32_t records; /* records sealed with it and sent */
     uint8_t data[ENGINE_SECRET_SHA384];
 };
-
-/* ---- keys ---- */
 
 static int engine_secret_expand(struct wr_bytes secret, const char *label,
                                 uint8_t *ret, size_t size)
@@ -66,7 +66,7 @@ static int engine_secret_expand(struct wr_bytes secret, const char *label,
     return wr_tls_backend_get()->expand(kind, secret, label, ret, size);
 }
 
-/* RFC 8446, 7.3. */
+/* Derives key and IV (RFC 8446, 7.3). */
 static int engine_secret_derive(struct wr_tls_engine_keys *keys, int suite,
                                 struct wr_bytes secret)
 {
@@ -89,8 +89,8 @@ static enum wr_tls_aead_kind engine_secret_kind(int suite)
                                             : WR_TLS_AEAD_AES_128_GCM;
 }
 
-/* Describes the first record of these keys, whose body is at @body and has a
- * tag; the nonce of the first record is the IV. */
+/* Describes the first record under @keys, with a body and a tag at @body. The
+ * nonce of the first record is the IV. */
 static struct wr_tls_aead
 engine_secret_describe(const struct wr_tls_engine_keys *keys,
                        const uint8_t *header, uint8_t *body)
@@ -120,8 +120,7 @@ int wr_tls_engine_open_first(const struct wr_tls_engine_keys *keys,
     return wr_tls_backend_get()->open_sealed(&job);
 }
 
-/* Seals @plain as the first record of these keys, whose header is at
- * @record. */
+/* Seals @plain as the first record under @keys, whose header is at @record. */
 static int engine_secret_seal(const struct wr_tls_engine_keys *keys,
                               struct wr_bytes plain, uint8_t *record)
 {
@@ -133,8 +132,6 @@ static int engine_secret_seal(const struct wr_tls_engine_keys *keys,
     job.out = body;
     return wr_tls_backend_get()->seal(&job);
 }
-
-/* ---- secrets ---- */
 
 static void engine_secret_keep(struct wr_tls_engine *engine,
                                enum wr_tls_secret_kind kind,
@@ -166,7 +163,8 @@ bool wr_tls_engine_wants_secrets(const struct wr_tls_engine *engine)
             wr_tls_context_has_signers(engine->context));
 }
 
-/* True for the secret of an alert that the engine may send. */
+/* Returns true if the engine may have to seal an alert with a secret of this
+ * kind. */
 static bool engine_secret_is_own(const struct wr_tls_engine *engine,
                                  enum wr_tls_secret_kind kind)
 {
@@ -202,9 +200,7 @@ int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
     return err;
 }
 
-/* ---- the alert ---- */
-
-/* The nonce behind as many records (RFC 8446, 5.3). */
+/* Changes the IV to the nonce that follows @records records (RFC 8446, 5.3). */
 static void engine_secret_go_on(struct wr_tls_engine_keys *keys,
                                 uint32_t records)
 {
@@ -215,8 +211,8 @@ static void engine_secret_go_on(struct wr_tls_engine_keys *keys,
     }
 }
 
-/* Seals the alert of this code in the record, as the secret's next one, which
- * is its last. */
+/* Seals an alert with this code as the secret's next record, which is also its
+ * last. */
 static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
                                      uint8_t *record)
 {
@@ -261,10 +257,9 @@ void wr_tls_engine_replace_alert(struct wr_tls_engine *engine, uint8_t *record,
     engine->alert_sent = code;
 }
 
-/* ---- the alert of a key that cannot sign ---- */
-
-/* A backend may tell the secret of a server's data before it sends the Finished
- * that the handshake's has sealed, and seals nothing by the former until the
+/* Counts a record sealed with the handshake secret. A backend may report the
+ * secret of a server's data before it sends the Finished, which is sealed with
+ * the handshake secret. It seals nothing with the data secret until the
  * handshake is done. */
 void wr_tls_engine_count_sealed(struct wr_tls_engine *engine,
                                 const uint8_t *record)

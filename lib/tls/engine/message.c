@@ -1,10 +1,10 @@
 /*
- * The messages, as RFC 8446 (4.1.2, 4.1.3, 4.2) and RFC 8422 (5.4, 5.7) write
- * them.
+ * Parses and checks messages as RFC 8446 (4.1.2, 4.1.3, 4.2) and RFC 8422 (5.4,
+ * 5.7) define them.
  *
- * A message is read up to the part that is checked; the rest is left to
- * wolfSSL. A form that cannot be read is refused, so that nothing passes which
- * wolfSSL would read in another way.
+ * A message is read up to the part that is checked; wolfSSL reads the rest. A
+ * message that cannot be parsed is refused, so that wolfSSL cannot interpret it
+ * in another way.
  */
 #include "message.h"
 
@@ -26,59 +26,59 @@ enum {
     MESSAGE_UNSUPPORTED = 110,
 
     MESSAGE_RANDOM = 32,       /* bytes */
-    MESSAGE_BINDER_LEAST = 32, /* of a pre-shared key; RFC 8446, 4.2.11 */
+    MESSAGE_BINDER_LEAST = 32, /* of a binder (RFC 8446, 4.2.11) */
     MESSAGE_AGE = 4,
-    MESSAGE_SESSION = 32, /* of an identifier of a session */
+    MESSAGE_SESSION = 32, /* of a session identifier */
 
-    MESSAGE_LENGTH = 1, /* extensions; of fragments, at most */
+    MESSAGE_LENGTH = 1, /* extensions; this one: max_fragment_length */
     MESSAGE_STATUS = 5,
     MESSAGE_GROUPS = 10,
     MESSAGE_POINTS = 11,
     MESSAGE_SCHEMES = 13,
     MESSAGE_PROTOCOLS = 16,
-    MESSAGE_STAMPS = 18,    /* of certificates (RFC 6962) */
+    MESSAGE_STAMPS = 18,    /* certificate timestamps (RFC 6962) */
     MESSAGE_ENCRYPTED = 22, /* encrypt, then MAC */
     MESSAGE_MASTER = 23,    /* extended master secret */
     MESSAGE_SHARED_KEY = 41,
     MESSAGE_VERSION = 43,
     MESSAGE_COOKIE = 44,
-    MESSAGE_MODES = 45, /* of a pre-shared key */
-    MESSAGE_LATER = 49, /* a certificate after the handshake */
+    MESSAGE_MODES = 45, /* modes of a pre-shared key */
+    MESSAGE_LATER = 49, /* post_handshake_auth */
     MESSAGE_SHARES = 51,
     MESSAGE_RENEGOTIATION = 0xff01,
-    MESSAGE_KNOWN = 63, /* those below it may be known, and the one above */
+    MESSAGE_KNOWN = 63, /* lower types, and renegotiation_info */
 
     MESSAGE_FALLBACK_SUITE = 0x5600,    /* TLS_FALLBACK_SCSV */
-    MESSAGE_SUITES_13 = 0x13,           /* first byte of those of TLS 1.3 */
-    MESSAGE_RENEGOTIATION_SUITE = 0xff, /* stands for the extension */
+    MESSAGE_SUITES_13 = 0x13,           /* first byte of the TLS 1.3 suites */
+    MESSAGE_RENEGOTIATION_SUITE = 0xff, /* represents the extension */
 
-    MESSAGE_CHANGE = 6, /* bytes of a record of change_cipher_spec */
+    MESSAGE_CHANGE = 6, /* size of a change_cipher_spec record */
 };
 
 static const uint16_t message_tls12 = 0x0303;
 static const uint16_t message_tls13 = 0x0304;
 
-/* A hello, before its extensions. */
+/* The fields of a hello. */
 struct message_hello {
     uint16_t version;
     struct wr_bytes random;
-    struct wr_bytes suites;  /* of a server one */
-    struct wr_bytes methods; /* of compression; of a server one */
+    struct wr_bytes suites;  /* a server's hello has one */
+    struct wr_bytes methods; /* of compression; a server's hello has one */
     struct wr_bytes extensions;
 };
 
-/* The extensions of a hello. */
+/* Facts from the extensions of a hello. */
 struct message_extensions {
-    uint64_t seen;        /* a bit for each of a known type */
-    bool has_unknown;     /* one without a bit */
-    bool lacks_points;    /* the form of points that all must have */
-    bool has_compressed;  /* the compressed form of points */
-    bool is_renegotiated; /* it says that it follows another handshake */
-    bool names_session;   /* a ticket may be an identifier of a session */
+    uint64_t seen;        /* a bit for each known type */
+    bool has_unknown;     /* has a type without a bit */
+    bool lacks_points;    /* no uncompressed points: mandatory */
+    bool has_compressed;  /* has the compressed point format */
+    bool is_renegotiated; /* claims to follow another handshake */
+    bool names_session;   /* a ticket may be a session identifier */
     struct wr_bytes shares;
     struct wr_bytes groups;   /* of a client's hello */
     struct wr_bytes versions; /* of a client's hello */
-    uint16_t version;         /* of a server's hello; 0: none is named */
+    uint16_t version;         /* of a server's hello, or 0 */
 };
 
 static const struct wr_tls_message_fault message_good = {0, NULL, 0};
@@ -99,8 +99,8 @@ static struct wr_tls_message_fault message_illegal(const char *text)
     return message_refuse(MESSAGE_ILLEGAL, text);
 }
 
-/* True if these are vectors with a length of one byte, each of @least bytes or
- * more, and at least one. */
+/* Returns true if @list has at least one vector with a one-byte length, and
+ * each vector has at least @least bytes. */
 static bool message_is_list(struct wr_bytes list, size_t least)
 {
     struct wr_bytes one;
@@ -116,9 +116,7 @@ static bool message_is_list(struct wr_bytes list, size_t least)
     return true;
 }
 
-/* ---- extensions ---- */
-
-/* A list of names of protocols (RFC 7301, 3.1). */
+/* Parses a list of protocol names (RFC 7301, 3.1). */
 static bool message_is_protocols(struct wr_bytes body)
 {
     struct wr_bytes list;
@@ -127,8 +125,9 @@ static bool message_is_protocols(struct wr_bytes body)
            message_is_list(list, 1);
 }
 
-/* True if the session tickets and their binders have their forms. *ret_is_even:
- * they are as many. */
+/* Parses the session tickets and their binders. Returns false if they are
+ * malformed. *ret_is_even reports whether there is one binder for each
+ * ticket. */
 static bool message_read_shared_key(struct wr_bytes body, bool *ret_is_even,
                                     bool *ret_names_session)
 {
@@ -158,7 +157,7 @@ static bool message_read_shared_key(struct wr_bytes body, bool *ret_is_even,
     return true;
 }
 
-/* A list of numbers of two bytes each. */
+/* Parses a list of two-byte numbers. */
 static bool message_is_numbers(struct wr_bytes body)
 {
     struct wr_bytes list;
@@ -167,7 +166,7 @@ static bool message_is_numbers(struct wr_bytes body)
            list.size > 0 && list.size % 2 == 0;
 }
 
-/* A list of bytes, whose length has @size bytes. */
+/* Parses a list of bytes whose length field has @size bytes. */
 static bool message_take_list(struct wr_bytes body, size_t size,
                               struct wr_bytes *ret)
 {
@@ -175,7 +174,7 @@ static bool message_take_list(struct wr_bytes body, size_t size,
            ret->size > 0;
 }
 
-/* A request for the status of a certificate (RFC 6066, 8). */
+/* Parses a request for the status of a certificate (RFC 6066, 8). */
 static bool message_is_status(struct wr_bytes body)
 {
     const size_t ocsp = 1;
@@ -203,7 +202,8 @@ static bool message_read_points(struct wr_bytes body,
     return true;
 }
 
-/* The messages of another handshake before this one, of which there is none. */
+/* Parses renegotiation_info, which must be empty: there was no earlier
+ * handshake. */
 static bool message_read_renegotiation(struct wr_bytes body, bool *ret_has)
 {
     struct wr_bytes messages;
@@ -215,7 +215,7 @@ static bool message_read_renegotiation(struct wr_bytes body, bool *ret_has)
     return true;
 }
 
-/* A list of versions, as a client sends it. */
+/* Parses a client's list of versions. */
 static bool message_take_versions(struct wr_bytes body, struct wr_bytes *ret)
 {
     wr_assert(body.data != NULL);
@@ -223,7 +223,8 @@ static bool message_take_versions(struct wr_bytes body, struct wr_bytes *ret)
            ret->size > 0 && ret->size % 2 == 0;
 }
 
-/* The bit of a known type in ->seen; 0: it may come again. */
+/* Returns the bit of a known type in ->seen, or 0 if the type may be
+ * repeated. */
 static uint64_t message_bit_of(uint16_t type)
 {
     if (type == MESSAGE_RENEGOTIATION) {
@@ -232,8 +233,8 @@ static uint64_t message_bit_of(uint16_t type)
     return type < MESSAGE_KNOWN ? (uint64_t)1 << type : 0;
 }
 
-/* Reads an extension that has the same form on both sides, or whose form is not
- * looked at. */
+/* Reads an extension that has the same form on both sides, or that is not
+ * parsed. */
 static bool message_read_common(uint16_t type, struct wr_bytes body,
                                 struct message_extensions *ret)
 {
@@ -259,7 +260,7 @@ static bool message_read_common(uint16_t type, struct wr_bytes body,
     }
 }
 
-/* Reads an extension of a client's hello; *ret_is_even: as above. */
+/* Reads an extension of a client's hello; *ret_is_even as above. */
 static bool message_read_client(uint16_t type, struct wr_bytes body,
                                 struct message_extensions *ret,
                                 bool *ret_is_even)
@@ -292,7 +293,6 @@ static bool message_read_client(uint16_t type, struct wr_bytes body,
     }
 }
 
-/* Reads an extension of a server's hello. */
 static bool message_read_server(uint16_t type, struct wr_bytes body,
                                 struct message_extensions *ret)
 {
@@ -302,7 +302,6 @@ static bool message_read_server(uint16_t type, struct wr_bytes body,
                : message_read_common(type, body, ret);
 }
 
-/* Reads one extension. */
 static struct wr_tls_message_fault
 message_read_extension(uint16_t type, struct wr_bytes body, bool is_server,
                        struct message_extensions *ret)
@@ -355,9 +354,7 @@ static bool message_has(const struct message_extensions *extensions,
     return extensions->seen & message_bit_of(type);
 }
 
-/* ---- shares ---- */
-
-/* Takes a group and a share of it. */
+/* Takes a group and its share. */
 static bool message_take_share(struct wr_bytes *from, uint16_t *ret_group,
                                struct wr_bytes *ret)
 {
@@ -365,7 +362,7 @@ static bool message_take_share(struct wr_bytes *from, uint16_t *ret_group,
            wr_bytes_take_vector(from, 2, ret) && ret->size > 0;
 }
 
-/* The bit of a known group in a list of shares; 0: it may come again. */
+/* Returns the bit of a known group, or 0 if the group may be repeated. */
 static uint64_t message_bit_of_group(uint16_t group)
 {
     if (group == WR_TLS_GROUP_X25519_MLKEM) {
@@ -374,7 +371,7 @@ static uint64_t message_bit_of_group(uint16_t group)
     return group < 32 ? (uint64_t)1 << group : 0;
 }
 
-/* The bits of a list of groups. */
+/* Returns the bits of a list of groups. */
 static uint64_t message_bits_of(struct wr_bytes body)
 {
     struct wr_bytes list = {.size = 0};
@@ -388,7 +385,7 @@ static uint64_t message_bits_of(struct wr_bytes body)
     return bits;
 }
 
-/* Those of a list of shares. */
+/* Returns the bits of the groups in a list of shares. */
 static uint64_t message_bits_of_shares(struct wr_bytes body)
 {
     struct wr_bytes list = {.size = 0};
@@ -403,8 +400,9 @@ static uint64_t message_bits_of_shares(struct wr_bytes body)
     return bits;
 }
 
-/* A share of a hybrid group differs by its side. Of a group that is not known
- * here a client may send what it likes, a server nothing. */
+/* Returns true if the share is valid. A hybrid group has different shares for
+ * client and server. For a group that is not known here a client may send
+ * anything, and a server nothing. */
 static bool message_is_share(uint16_t group, struct wr_bytes share,
                              bool is_of_client)
 {
@@ -417,8 +415,8 @@ static bool message_is_share(uint16_t group, struct wr_bytes share,
                : is_of_client;
 }
 
-/* A client's shares, of each group one. A second one is refused here for the
- * groups that are known, so that there is little to compute. */
+/* Checks a client's shares, one for each group. A second share of a known group
+ * is refused here, which limits the computation. */
 static struct wr_tls_message_fault message_check_shares(struct wr_bytes body)
 {
     struct wr_bytes list;
@@ -442,8 +440,8 @@ static struct wr_tls_message_fault message_check_shares(struct wr_bytes body)
     return message_good;
 }
 
-/* A server's share, of a group of which the client has sent one; weir's clients
- * offer no group that is not known. */
+/* Checks a server's share, whose group must be one of those for which the
+ * client has sent a share. weir's clients offer no unknown group. */
 static struct wr_tls_message_fault
 message_check_share(const struct wr_tls_message_facts *facts,
                     struct wr_bytes body)
@@ -462,9 +460,7 @@ message_check_share(const struct wr_tls_message_facts *facts,
                                                  : message_no_point;
 }
 
-/* ---- messages ---- */
-
-/* Takes what stands before the extensions of a hello, then these. */
+/* Takes the fields of a hello, then its extensions. */
 static bool message_take_hello(struct wr_bytes body, bool is_server,
                                struct message_hello *ret)
 {
@@ -500,8 +496,8 @@ static bool message_has_number(struct wr_bytes list, uint16_t number)
     return false;
 }
 
-/* The highest version that a client offers. One that is made up, so that
- * servers learn to pass it over (RFC 8701), does not count. */
+/* Returns the highest version that a client offers. GREASE versions (RFC 8701)
+ * do not count. */
 static uint16_t message_best_of(const struct message_hello *hello,
                                 struct wr_bytes versions)
 {
@@ -517,8 +513,8 @@ static uint16_t message_best_of(const struct message_hello *hello,
     return best;
 }
 
-/* The parts without which no key of TLS 1.3 can be agreed on (RFC 8446, 9.2 and
- * 4.2.9). */
+/* Returns true if the hello has the extensions that a TLS 1.3 key exchange
+ * needs (RFC 8446, 9.2 and 4.2.9). */
 static bool message_is_complete(const struct message_extensions *extensions)
 {
     const bool has_groups = message_has(extensions, MESSAGE_GROUPS);
@@ -532,7 +528,8 @@ static bool message_is_complete(const struct message_extensions *extensions)
                : has_groups && message_has(extensions, MESSAGE_SCHEMES);
 }
 
-/* The fields before the extensions, and what must be among these. */
+/* Checks the fields before the extensions, and that required extensions are
+ * present. */
 static struct wr_tls_message_fault
 message_check_fields(const struct message_hello *hello,
                      const struct message_extensions *extensions, bool is_13)
@@ -567,7 +564,7 @@ message_check_fields(const struct message_hello *hello,
                : message_good;
 }
 
-/* Refuses a client that names its groups, and none of the server's. */
+/* Refuses a client that lists its groups without any group of the server. */
 static struct wr_tls_message_fault
 message_check_groups(const struct wr_tls_message_facts *facts,
                      struct wr_bytes body)
@@ -588,7 +585,7 @@ message_check_groups(const struct wr_tls_message_facts *facts,
         WEIR_ETLSGROUP};
 }
 
-/* True if one of the versions that a client names is the server's. */
+/* Returns true if the client offers a version that the server supports. */
 static bool message_has_common(const struct wr_tls_message_facts *facts,
                                struct wr_bytes versions)
 {
@@ -624,7 +621,8 @@ message_check_versions(const struct wr_tls_message_facts *facts,
                : message_good;
 }
 
-/* After a hello the server chooses its group anew. */
+/* Checks a ClientHello. It resets ->group, because the server chooses its group
+ * again. */
 static struct wr_tls_message_fault
 message_check_client(struct wr_tls_message_facts *facts, struct wr_bytes body)
 {
@@ -664,7 +662,8 @@ message_check_client(struct wr_tls_message_facts *facts, struct wr_bytes body)
     return fault;
 }
 
-/* A HelloRetryRequest is a hello with this number (RFC 8446, 4.1.3). */
+/* Returns true for the random value of a HelloRetryRequest (RFC 8446,
+ * 4.1.3). */
 static bool message_asks_again(struct wr_bytes random)
 {
     static const uint8_t number[MESSAGE_RANDOM] = {
@@ -676,9 +675,8 @@ static bool message_asks_again(struct wr_bytes random)
     return memcmp(random.data, number, sizeof(number)) == 0;
 }
 
-/* ---- what a client has offered ---- */
-
-/* A bit for each suite that weir's clients offer, whatever their library. */
+/* Returns the bit of a suite that weir's clients offer with any library, else
+ * 0. */
 static uint16_t message_suite_bit(uint16_t suite)
 {
     static const uint16_t suites[] = {
@@ -712,7 +710,7 @@ static void message_note_client(struct wr_tls_message_facts *facts,
     }
 }
 
-/* A HelloRetryRequest leaves ->first. */
+/* Notes the server's own hello. A HelloRetryRequest leaves ->first set. */
 static void message_note_server(struct wr_tls_message_facts *facts,
                                 const struct message_hello *hello,
                                 const struct message_extensions *extensions)
@@ -735,16 +733,17 @@ static void message_note_server(struct wr_tls_message_facts *facts,
 void wr_tls_message_note_own(struct wr_tls_message_facts *facts,
                              const uint8_t *data, size_t size)
 {
-    const uint8_t change = 20; /* types of records */
+    const uint8_t change = 20; /* record types */
     const uint8_t handshake = 22;
-    const size_t front = 5 + WR_TLS_MESSAGE_HEADER; /* a record's header, too */
+    const size_t front =
+        5 + WR_TLS_MESSAGE_HEADER; /* including the record header */
     const uint8_t type = facts->is_server ? WR_TLS_MESSAGE_SERVER_HELLO
                                           : WR_TLS_MESSAGE_CLIENT_HELLO;
     struct message_extensions extensions = {.seen = 0};
     struct message_hello hello;
 
     if (size > MESSAGE_CHANGE && data[0] == change) {
-        data += MESSAGE_CHANGE; /* before the second hello of a client */
+        data += MESSAGE_CHANGE; /* precedes a client's second hello */
         size -= MESSAGE_CHANGE;
     }
     const bool is_hello = size >= front && data[0] == handshake &&
@@ -774,8 +773,8 @@ void wr_tls_message_note_own(struct wr_tls_message_facts *facts,
     }
 }
 
-/* The extensions that a server's hello may have: of those that the client
- * offers, in TLS 1.3 these alone (RFC 8446, 4.2). */
+/* Checks which extensions a server's hello has: only those that the client
+ * offered, and in TLS 1.3 only these few (RFC 8446, 4.2). */
 static struct wr_tls_message_fault
 message_check_answers(const struct wr_tls_message_facts *facts,
                       const struct message_extensions *extensions,
@@ -799,7 +798,7 @@ message_check_answers(const struct wr_tls_message_facts *facts,
                : message_good;
 }
 
-/* A server's hello beside the client's. */
+/* Compares a server's hello with the client's. */
 static struct wr_tls_message_fault message_check_choice(
     const struct wr_tls_message_facts *facts, const struct message_hello *hello,
     const struct message_extensions *extensions, bool asks_again)
@@ -832,7 +831,7 @@ static struct wr_tls_message_fault message_check_choice(
     return message_check_answers(facts, extensions, asks_again);
 }
 
-/* A request for another hello, which must be for a change (RFC 8446, 4.1.4 and
+/* Checks a HelloRetryRequest, which must request a change (RFC 8446, 4.1.4 and
  * 4.2.8). */
 static struct wr_tls_message_fault
 message_check_request(struct wr_tls_message_facts *facts,
@@ -863,8 +862,9 @@ message_check_request(struct wr_tls_message_facts *facts,
     return message_good;
 }
 
-/* A server of TLS 1.3 that chooses a lower version marks its random number, by
- * which an attacker is seen who has changed the versions (RFC 8446, 4.1.3). */
+/* Checks a hello of TLS 1.2. A TLS 1.3 server that chooses a lower version
+ * marks its random value, which reveals an attacker that has changed the
+ * versions (RFC 8446, 4.1.3). */
 static struct wr_tls_message_fault
 message_check_older(const struct wr_tls_message_facts *facts,
                     const struct message_hello *hello,
@@ -884,8 +884,8 @@ message_check_older(const struct wr_tls_message_facts *facts,
                : message_good;
 }
 
-/* A hello that does not ask for another one. weir's clients resume sessions
- * with a new exchange of keys alone, so that the hello of TLS 1.3 has a
+/* Checks a ServerHello that is not a HelloRetryRequest. weir's clients resume
+ * sessions only with a new key exchange, so a TLS 1.3 hello always has a
  * share. */
 static struct wr_tls_message_fault
 message_check_agreed(struct wr_tls_message_facts *facts,

@@ -1,7 +1,8 @@
 /*
- * The messages of a key exchange of TLS 1.2 (RFC 8422, 5.4 and 5.7) and the
- * algorithm of a client's signature (RFC 5246, 7.4.8), behind the hellos, which
- * message.c has.
+ * Checks the key exchange messages of TLS 1.2 (RFC 8422, 5.4 and 5.7) and the
+ * algorithm of a client's signature (RFC 5246, 7.4.8).
+ *
+ * message.c checks the hellos.
  */
 #include "message.h"
 #include "point.h"
@@ -11,7 +12,7 @@ enum {
     KEY_ILLEGAL = 47,
     KEY_MALFORMED = 50,
 
-    KEY_NAMED_CURVE = 3, /* a type of curves */
+    KEY_NAMED_CURVE = 3, /* curve type */
 };
 
 static const struct wr_tls_message_fault message_key_good = {0, NULL, 0};
@@ -20,8 +21,8 @@ static const struct wr_tls_message_fault message_key_malformed = {
 static const struct wr_tls_message_fault message_key_no_point = {
     KEY_ILLEGAL, "The peer's key share is not one of its group", 0};
 
-/* A share of TLS 1.2: in the uncompressed form, or the compressed one if the
- * own hello names that. */
+/* Checks a TLS 1.2 share, in the uncompressed form or, if the own hello lists
+ * it, the compressed form. */
 static struct wr_tls_message_fault
 message_key_check_point(const struct wr_tls_message_facts *facts,
                         uint16_t group, struct wr_bytes point)
@@ -50,8 +51,8 @@ wr_tls_message_check_server_key(const struct wr_tls_message_facts *facts,
     return message_key_check_point(facts, group, point);
 }
 
-/* wolfSSL computes with a point of any size and curve as with one of the
- * server's group. */
+/* Needed because wolfSSL computes with a point of any size and curve as if it
+ * were of the server's group. */
 struct wr_tls_message_fault
 wr_tls_message_check_client_key(const struct wr_tls_message_facts *facts,
                                 struct wr_bytes body)
@@ -68,7 +69,7 @@ wr_tls_message_check_client_key(const struct wr_tls_message_facts *facts,
     return message_key_check_point(facts, facts->group, point);
 }
 
-/* Notes the scheme; wr_tls_message_key_of() says which key it is for. */
+/* Notes the scheme for wr_tls_message_key_of(). */
 struct wr_tls_message_fault
 wr_tls_message_check_verify(struct wr_tls_message_facts *facts,
                             struct wr_bytes body)

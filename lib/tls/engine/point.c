@@ -1,10 +1,10 @@
 /*
- * The equation of the curves, y^2 = x^3 - 3x + b, by Montgomery multiplication:
- * both sides are compared after each of their terms was divided by the same
- * power of the radix. Shares are public, so the time may tell what they are.
+ * Checks the curve equation y^2 = x^3 - 3x + b with Montgomery multiplication:
+ * both sides are compared after each term was divided by the same power of the
+ * radix. Shares are public, so the run time may depend on them.
  *
- * The order of a point is not looked at: these curves have no points of another
- * order but infinity, which cannot be written in the form that is demanded.
+ * The order of a point is not checked: on these curves only infinity has
+ * another order, and it cannot be encoded in the required form.
  */
 #include "point.h"
 
@@ -14,7 +14,7 @@
 
 #define POINT_LIMBS_MAX 9u /* 64 bits each; P-521 */
 #define POINT_25519     32u
-/* Of ML-KEM-768 (FIPS 203, 8): the key for others, and what is sent back. */
+/* ML-KEM-768 (FIPS 203, 8): encapsulation key and ciphertext. */
 #define POINT_MLKEM_KEY  1184u
 #define POINT_MLKEM_BACK 1088u
 
@@ -24,12 +24,12 @@ struct point_curve {
     uint16_t group;
     uint16_t bytes; /* of a coordinate */
     uint32_t limbs;
-    uint64_t inverse; /* -1 / p, by the radix */
+    uint64_t inverse; /* -1 / p, modulo the radix */
     uint64_t p[POINT_LIMBS_MAX];
     uint64_t b[POINT_LIMBS_MAX];
 };
 
-/* SEC 2, 2.4.2, 2.5.1 and 2.6.1; the least limb first. */
+/* SEC 2, 2.4.2, 2.5.1 and 2.6.1; least significant limb first. */
 static const struct point_curve point_curves[] = {
     {
         .group = WR_TLS_GROUP_P256,
@@ -64,9 +64,9 @@ static const struct point_curve point_curves[] = {
     },
 };
 
-/* ---- numbers ---- */
+/* ---- arithmetic ---- */
 
-/* True if a >= b. */
+/* Returns true if a >= b. */
 static bool point_is_at_least(const uint64_t *a, const uint64_t *b,
                               uint32_t limbs)
 {
@@ -107,7 +107,7 @@ static void point_add(const struct point_curve *curve, const uint64_t *a,
     }
 }
 
-/* Adds factor * b at @sum, of limbs + 1 limbs and a carry behind. */
+/* Adds factor * b to @sum, which has limbs + 1 limbs and a carry after them. */
 static void point_add_product(uint64_t *sum, uint64_t factor, const uint64_t *b,
                               uint32_t limbs)
 {
@@ -146,7 +146,7 @@ static void point_multiply(const struct point_curve *curve, const uint64_t *a,
     memcpy(ret, sum, limbs * sizeof(*sum));
 }
 
-/* Reads a coordinate; false: it is not less than p. */
+/* Reads a coordinate. Returns false if it is not less than p. */
 static bool point_read(const struct point_curve *curve, const uint8_t *data,
                        uint64_t *ret)
 {
@@ -161,7 +161,8 @@ static bool point_read(const struct point_curve *curve, const uint8_t *data,
 
 /* ---- shares ---- */
 
-/* True if y^2 + 3x = x^3 + b, each divided by the radix twice. */
+/* Returns true if y^2 + 3x = x^3 + b, with each term divided by the radix
+ * twice. */
 static bool point_is_on(const struct point_curve *curve, const uint64_t *x,
                         const uint64_t *y)
 {
@@ -186,8 +187,8 @@ static bool point_is_on(const struct point_curve *curve, const uint64_t *x,
     return memcmp(left, right, curve->limbs * sizeof(*left)) == 0;
 }
 
-/* *ret = a^((p + 1) / 4), a root of a if there is one, as p is 3 modulo 4; both
- * as they are multiplied by the radix. */
+/* *ret = a^((p + 1) / 4), a square root of a if there is one, because p is 3
+ * modulo 4. Both are in Montgomery form. */
 static void point_find_root(const struct point_curve *curve, const uint64_t *a,
                             uint64_t *ret)
 {
@@ -213,8 +214,9 @@ static void point_find_root(const struct point_curve *curve, const uint64_t *a,
     }
 }
 
-/* True if x^3 - 3x + b has a root. It is divided by the radix twice, which is
- * an even power of two, and so has a root if the quotient has one. */
+/* Returns true if x^3 - 3x + b has a square root. The value is computed divided
+ * by the radix twice, an even power of two, so it has a root if the quotient
+ * has one. */
 static bool point_has_root(const struct point_curve *curve, const uint64_t *x)
 {
     static const uint64_t one[POINT_LIMBS_MAX] = {1};
@@ -253,8 +255,8 @@ static bool point_is_of(const struct point_curve *curve, const uint8_t *data,
            point_is_on(curve, x, y);
 }
 
-/* False for the shares of small order, with which every secret is zero (RFC
- * 7748, 6.1): 0, 1, p - 1, p, p + 1, and two of order 8. */
+/* Returns false for the shares of small order, with which every secret is zero
+ * (RFC 7748, 6.1): 0, 1, p - 1, p, p + 1, and two of order 8. */
 static bool point_is_25519(const uint8_t *data, size_t size)
 {
     static const uint8_t small[][POINT_25519] = {
@@ -282,7 +284,7 @@ static bool point_is_25519(const uint8_t *data, size_t size)
         return false;
     }
     memcpy(share, data, sizeof(share));
-    share[POINT_25519 - 1] &= 0x7f; /* the highest bit does not count */
+    share[POINT_25519 - 1] &= 0x7f; /* the highest bit is ignored */
     for (size_t i = 0; i < sizeof(small) / sizeof(*small); i++) {
         if (memcmp(share, small[i], sizeof(share)) == 0) {
             return false;
@@ -300,7 +302,6 @@ bool wr_tls_point_is_hybrid(const uint8_t *data, size_t size, bool is_of_client)
            point_is_25519(data + front, POINT_25519);
 }
 
-/* NULL: none of these curves is the group. */
 static const struct point_curve *point_curve_of(uint16_t group)
 {
     for (size_t i = 0; i < sizeof(point_curves) / sizeof(*point_curves); i++) {

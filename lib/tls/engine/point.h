@@ -1,18 +1,19 @@
 /*
- * Whether a peer's share of a key exchange is a point of its group.
+ * Checks whether a peer's share of a key exchange is a point of its group. Pure
+ * functions.
  *
  * RFC 8446, 4.2.8.2 and 7.4.2: a point of P-256, P-384 and P-521 must be on the
  * curve, and a share of X25519 must not make the common secret zero. wolfSSL
- * computes with what it gets, unless it is built to validate each key that it
- * imports; then a handshake takes twice as long, since it multiplies each by
- * the group's order, also certificates' keys and the own one. Pure.
+ * does not check this unless it is built to validate each key that it imports.
+ * Then a handshake takes twice as long, since wolfSSL multiplies each key by
+ * the group's order, including the own key and the keys of certificates.
  */
 #ifndef WEIR_LIB_TLS_ENGINE_POINT_H
 #define WEIR_LIB_TLS_ENGINE_POINT_H
 
 #include "weir/base.h"
 
-/* IANA's numbers of the groups that are known here. */
+/* IANA's numbers of the known groups. */
 enum {
     WR_TLS_GROUP_P256 = 23,
     WR_TLS_GROUP_P384 = 24,
@@ -21,21 +22,21 @@ enum {
     WR_TLS_GROUP_X25519_MLKEM = 4588, /* X25519MLKEM768 */
 };
 
-/* True for all of them but the hybrid one. */
+/* Returns true for all of them except the hybrid group. */
 bool wr_tls_point_knows(uint16_t group);
 
-/* True if this is a share of X25519MLKEM768: a key of ML-KEM-768 of a client,
- * or a ciphertext of a server, and a good share of X25519 behind it. Whether
- * the key is one only the library finds out (FIPS 203, 7.2). */
+/* Returns true if this is a share of X25519MLKEM768: an ML-KEM-768 key of a
+ * client, or a ciphertext of a server, followed by a valid share of X25519.
+ * Only the library checks whether the key is valid (FIPS 203, 7.2). */
 WEIR_MUST_USE bool wr_tls_point_is_hybrid(const uint8_t *data, size_t size,
                                           bool is_of_client);
 
-/* True if the share is one of its group, which is known. */
+/* Returns true if the share is valid in its group, which must be known. */
 WEIR_MUST_USE bool wr_tls_point_is_good(uint16_t group, const uint8_t *data,
                                         size_t size);
 
-/* True if this is a point of a curve in the compressed form, which TLS 1.2 has
- * alone (RFC 4492, 5.1.2). It takes a square root. */
+/* Returns true if this is a point of a curve in the compressed form, which only
+ * TLS 1.2 has (RFC 4492, 5.1.2). Takes a square root. */
 WEIR_MUST_USE bool wr_tls_point_is_compressed(uint16_t group,
                                               const uint8_t *data, size_t size);
 

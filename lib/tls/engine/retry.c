@@ -1,10 +1,11 @@
 /*
- * The second hello of a client, which a HelloRetryRequest has asked for, beside
- * the first one, by which a server has chosen certificate and protocol. Pure.
+ * Compares the second hello of a client, which a HelloRetryRequest has
+ * requested, with its first hello, from which the server has chosen certificate
+ * and protocol. Pure functions.
  *
- * Each extension that may not change must be in both hellos. Their order does
- * not count, as clients by wolfSSL change it. Tickets may be left out, and the
- * share is the one that was asked for; padding may be there or not.
+ * Each extension that may not change must be in both hellos, in any order,
+ * because wolfSSL's clients change the order. Tickets may be left out, and the
+ * share must be the requested one; padding may differ.
  */
 #include "message.h"
 
@@ -14,11 +15,11 @@ enum {
     RETRY_EARLY = 42,
     RETRY_COOKIE = 44,
     RETRY_SHARES = 51,
-    RETRY_ECH = 0xfe0d, /* an encrypted hello, which is encrypted again */
+    RETRY_ECH = 0xfe0d, /* encrypted hello, which is encrypted again */
 
-    RETRY_FRONT = 2 + 32, /* bytes of version and random number */
-    RETRY_AGE = 4,        /* bytes of the age of a ticket */
-    RETRY_MOST = 128,     /* extensions, which are compared with each other */
+    RETRY_FRONT = 2 + 32, /* bytes of version and random value */
+    RETRY_AGE = 4,        /* bytes of a ticket's age */
+    RETRY_MOST = 128,     /* extensions that are compared with each other */
 };
 
 struct retry_extension {
@@ -32,7 +33,7 @@ static bool retry_is_equal(struct wr_bytes a, struct wr_bytes b)
            (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-/* Takes what stands before the extensions. */
+/* Takes the fields before the extensions. */
 static bool retry_take_front(struct wr_bytes *from, struct wr_bytes *ret)
 {
     struct wr_bytes part;
@@ -48,7 +49,7 @@ static bool retry_take_front(struct wr_bytes *from, struct wr_bytes *ret)
     return true;
 }
 
-/* True for an extension that may be in one of the hellos alone, or differ. */
+/* Returns true for an extension that may differ or be in only one hello. */
 static bool retry_may_change(const struct wr_tls_message_facts *facts,
                              uint16_t type)
 {
@@ -73,7 +74,7 @@ static bool retry_take(struct wr_bytes *from, struct retry_extension *ret)
            wr_bytes_take_vector(from, 2, &ret->body);
 }
 
-/* How many extensions may not change, of those in the list. */
+/* Returns how many extensions of the list may not change. */
 static size_t retry_count(const struct wr_tls_message_facts *facts,
                           struct wr_bytes list)
 {
@@ -86,7 +87,7 @@ static size_t retry_count(const struct wr_tls_message_facts *facts,
     return count;
 }
 
-/* Looks at the first ones alone, so that there is little to compare. */
+/* Searches only the first RETRY_MOST extensions, which limits the work. */
 static bool retry_has(struct wr_bytes list, const struct retry_extension *same)
 {
     struct retry_extension one;
@@ -99,7 +100,7 @@ static bool retry_has(struct wr_bytes list, const struct retry_extension *same)
     return false;
 }
 
-/* True if @list has all extensions of @of that may not change. */
+/* Returns true if @list has all extensions of @of that may not change. */
 static bool retry_has_all(const struct wr_tls_message_facts *facts,
                           struct wr_bytes list, struct wr_bytes of)
 {
@@ -121,7 +122,7 @@ static bool retry_keeps_fixed(const struct wr_tls_message_facts *facts,
            retry_has_all(facts, second, first);
 }
 
-/* The body of an extension; data NULL: there is none. */
+/* Returns the body of an extension; its data is NULL if there is none. */
 static struct wr_bytes retry_find(struct wr_bytes from, uint16_t type)
 {
     struct retry_extension one;
@@ -142,7 +143,7 @@ static bool retry_take_ticket(struct wr_bytes *from, struct wr_bytes *ret)
            wr_bytes_take(from, RETRY_AGE, &age);
 }
 
-/* Tickets may be left out; their ages and the proofs change. */
+/* Tickets may be left out; their ages and binders change. */
 static bool retry_keeps_tickets(struct wr_bytes first, struct wr_bytes second)
 {
     struct wr_bytes old = {.data = NULL};
@@ -164,7 +165,7 @@ static bool retry_keeps_tickets(struct wr_bytes first, struct wr_bytes second)
     return true;
 }
 
-/* One share, of the group that was asked for. */
+/* Returns true for a single share of the requested group. */
 static bool retry_is_share(struct wr_bytes body, uint16_t asked)
 {
     struct wr_bytes list;
@@ -176,7 +177,7 @@ static bool retry_is_share(struct wr_bytes body, uint16_t asked)
            wr_bytes_take_vector(&list, 2, &share) && list.size == 0;
 }
 
-/* The extensions that change. */
+/* Checks the extensions that may change. */
 static bool retry_is_good(const struct wr_tls_message_facts *facts,
                           struct wr_bytes first, struct wr_bytes second)
 {

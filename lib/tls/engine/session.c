@@ -1,9 +1,9 @@
 /*
  * Sessions that a client can resume, as the program holds them.
  *
- * The server of a session was verified when the session began. So a session is
- * good only for connections of the same context (whose rules do not change)
- * that verify the same name.
+ * The server was verified when the session began. So a session may be used only
+ * by connections of the same context (whose rules do not change) that verify
+ * the same name.
  *
  * Connections of several threads hold references, so a mutex guards their
  * count. Nothing else in a session changes.
@@ -25,7 +25,7 @@ struct weir_tls_session {
     uint32_t references;
     weir_tls_context *context; /* a reference */
     struct wr_tls_known *session;
-    char *hostname; /* the verified name; NULL: none */
+    char *hostname; /* the verified name, or NULL */
 };
 
 static void session_free(weir_tls_session *session)
@@ -38,7 +38,7 @@ static void session_free(weir_tls_session *session)
     free(session);
 }
 
-/* Takes @known on success. */
+/* Takes ownership of @known on success. */
 static int session_make(const struct wr_tls_engine *engine,
                         struct wr_tls_known *known, weir_tls_session **ret)
 {
