@@ -1,31 +1,35 @@
 /*
- * The page for operators: /metrics in Prometheus' text format, /status
+ * HTTP page for operators: /metrics in Prometheus' text format, /status
  * (status.h), /healthz (the proxy runs) and /readyz (it accepts connections).
  *
- * It is served where --admin says, by the first worker. An answer to /metrics
- * or /status is a visit of all threads.
+ * The first worker serves it at the address of --admin. Each request for
+ * /metrics or /status runs a callback on every thread.
  */
 #ifndef WEIR_PROXY_ADMIN_H
 #define WEIR_PROXY_ADMIN_H
 
 #include "proxy.h"
 
-/* Listens, if the configuration has an address. 0 or a negative error. */
+/* Starts to listen if the configuration has an address. Returns 0 or a negative
+ * error. */
 int admin_begin(struct worker *worker);
-/* Listens before that, for a proxy that will be another user. */
+/* Opens the listening socket before the proxy changes its user. Returns 0 or a
+ * negative error. */
 int admin_open(struct proxy *proxy);
-/* Keeps a listening socket of the predecessor that is at the page's address.
- * False: it is another one, and still the caller's. */
+/* Takes the predecessor's listening socket if it is bound to the page's
+ * address. Returns false if it is not; the caller keeps the descriptor then. */
 bool admin_offer(struct proxy *proxy, int fd);
-/* The page's listening socket, for a successor; -1: there is none. */
+/* Returns the page's listening socket, for a successor, or -1 if there is none.
+ */
 int admin_get_socket(const struct admin *admin);
-/* A successor serves the page from now on. Who has come before is answered. */
+/* Stops accepting: a successor serves the page. Accepted requests are answered.
+ */
 void admin_stop_listening(struct admin *admin);
-/* Waits until those are answered. */
+/* Waits until accepted requests are answered. */
 void admin_wait(struct admin *admin);
-/* Gives back what belongs to the loop. */
+/* Frees what belongs to the loop. */
 void admin_end(struct admin *admin);
-/* When all threads have ended. */
+/* Must be called after all threads have ended. */
 void admin_free(struct admin *admin);
 
 #endif

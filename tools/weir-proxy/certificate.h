@@ -1,8 +1,8 @@
 /*
- * Names in the certificate that a client has shown: whether one of those is
- * there that may come, and what the subject is called.
+ * Names in the certificate that a client has presented: checks them against the
+ * configured names, and reads the subject's common name.
  *
- * The handshake has verified the certificate; here it is only read.
+ * The handshake has verified the certificate; this module only reads it.
  */
 #ifndef WEIR_PROXY_CERTIFICATE_H
 #define WEIR_PROXY_CERTIFICATE_H
@@ -11,19 +11,19 @@
 
 #include "weir/transport.h"
 
-/* Room for a common name with its NUL, whose 64 characters have 256 bytes at
- * most; a longer one is none. */
+/* Buffer size for a common name with its NUL: 64 characters have at most 256
+ * bytes. A longer name is ignored. */
 #define CERTIFICATE_CN_SIZE 257
 
-/* Is it a kind of name and a name, such as "dns:a.example"? */
+/* Returns true for a kind and a name, such as "dns:a.example". */
 bool certificate_is_name(const char *text);
 
-/* Has the certificate of the connection's peer one of the names? */
+/* Returns true if the peer's certificate has one of the names. */
 bool certificate_has_name(const struct config_texts *names,
                           const weir_transport *t);
 
-/* Writes the common name of its subject, and returns @ret; NULL: there is none.
- */
+/* Writes the common name of the certificate's subject to @ret and returns @ret,
+ * or NULL if there is none. */
 const char *certificate_get_cn(const weir_transport *t, char *ret);
 
 #endif

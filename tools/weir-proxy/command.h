@@ -1,8 +1,7 @@
 /*
- * What an operator commands a running proxy: a line of words, read.
+ * Parser of the commands that operators send to a running proxy.
  *
- * The words have tabs between them, or, where there is no tab, spaces. Nothing
- * here knows of a proxy.
+ * A line is split at tabs, or at spaces if it has no tab.
  */
 #ifndef WEIR_PROXY_COMMAND_H
 #define WEIR_PROXY_COMMAND_H
@@ -11,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes of a line, and of its words. */
+/* Limits of a line and of one argument, in bytes. */
 #define COMMAND_LINE_MAX 1024
 #define COMMAND_WORD_MAX 512
 
@@ -33,25 +32,25 @@ enum command_kind {
 
 struct command {
     enum command_kind kind;
-    char target[COMMAND_WORD_MAX]; /* "": the command has none */
+    char target[COMMAND_WORD_MAX]; /* "" if the command has none */
     uint32_t weight;
 };
 
-/* Reads a line without its end. False, with a line in @why, of
+/* Parses a line without its newline. Returns false with a reason in @why, of
  * OPTION_WHY_SIZE. */
 bool command_read(const char *text, size_t len, struct command *ret, char *why);
 
 const char *command_name(enum command_kind kind);
-/* Its words behind the name, and what it does. */
+/* Returns the command's arguments, and its description. */
 const char *command_words(enum command_kind kind);
 const char *command_help(enum command_kind kind);
 
-/* Is it about this target of a service: "SERVICE/TARGET", with * for all
- * services, and the target as it is written or without tcp://, tls:// and
- * unix: ? */
+/* Returns true if the command is about this target. Its argument is
+ * "SERVICE/TARGET"; SERVICE may be * for all services, and TARGET may omit
+ * tcp://, tls:// and unix:. */
 bool command_is_about(const struct command *command, const char *service,
                       const char *target);
-/* A target as it is written in a command. */
+/* Returns a target without its scheme, as commands print it. */
 const char *command_short_name(const char *target);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * Giving rights up: another user, another root, and a sandbox, in which the
- * kernel lets the proxy reach the files that its configuration names and make
- * the system calls that it needs, and no other (Landlock, seccomp).
+ * Drops privileges: changes the user and the root, and enters a sandbox in
+ * which only configured files (Landlock) and needed system calls (seccomp) are
+ * allowed.
  *
- * All of it is done once, when sockets, certificates and the log are open and
- * before threads are started, so that it holds for each of them.
+ * It runs once, after sockets, certificates and the log are open and before
+ * threads start, so that it applies to each of them.
  */
 #ifndef WEIR_PROXY_CONFINE_H
 #define WEIR_PROXY_CONFINE_H
@@ -14,35 +14,35 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-/* What holds for this process. */
+/* Confinement of this process. */
 struct confinement {
     bool is_confined; /* by any of these */
-    int landlock_abi; /* 0: files are not restricted */
+    int landlock_abi; /* 0 if files are not restricted */
     bool has_filter;  /* of system calls */
 };
 
-/* Whether there are such a user, group and folder. False, with a line in @why.
- */
+/* Checks that the user, group and folder exist. Returns false with a reason in
+ * @why. */
 bool confine_check(const struct config *config, char *why);
 
-/* The user that a proxy of this configuration becomes. */
+/* Returns the user that a proxy of this configuration runs as. */
 uid_t confine_get_user(const struct config *config);
 
-/* Gives the rights up. What the kernel has not is told; 0, or an error that was
- * told, after which the proxy is not to serve. */
+/* Drops privileges. Reports what the kernel does not support. Returns 0, or an
+ * error that was reported, after which the proxy must not serve. */
 int confine_begin(const struct config *config, struct confinement *ret);
 
-/* Says which files a proxy that serves will not reach, found out by a process
- * that has given the rights up; for -t. */
+/* For -t: reports which files a serving proxy could not access. A child process
+ * that has dropped its privileges tries them. */
 void confine_look(const struct config *config);
 
-/* A path of the proxy as others have it who are not in its root, in PATH_MAX
+/* Returns a path as processes outside the proxy's root see it, in PATH_MAX
  * bytes. */
 const char *confine_path_outside(const struct config *config, const char *path,
                                  char *ret);
 
-/* The words of /status, and of the line at the start: user, root, Landlock and
- * calls, with a character between them. */
+/* Writes user, root, Landlock and system calls, separated by a character, for
+ * /status and the line at the start. */
 void confine_write(const struct confinement *confinement,
                    const struct config *config, char between, FILE *out);
 

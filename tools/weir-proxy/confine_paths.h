@@ -1,10 +1,10 @@
 /*
- * The files that a configuration names, and the sandbox in which no other can
- * be reached (Landlock).
+ * The files that a configuration names, and the sandbox that allows only these
+ * (Landlock).
  *
- * A file that is replaced is another one to the kernel: what is allowed is its
- * folder, as it is named and as it is found behind links. So all else in it can
- * be reached, too.
+ * A rule applies to an inode, so a replaced file would not be covered. Rules
+ * therefore allow folders: the folder in the path, and the folder that links
+ * lead to. All other files in these folders are allowed, too.
  */
 #ifndef WEIR_PROXY_CONFINE_PATHS_H
 #define WEIR_PROXY_CONFINE_PATHS_H
@@ -12,33 +12,33 @@
 #include "config.h"
 
 enum confine_use {
-    CONFINE_CONFIG,  /* a file of the configuration */
-    CONFINE_READ,    /* the file, when SIGHUP comes */
-    CONFINE_APPEND,  /* a log, when SIGUSR1 comes */
-    CONFINE_SOCKETS, /* a folder where sockets are made and removed */
-    CONFINE_CONNECT, /* a Unix socket of a target */
+    CONFINE_CONFIG,  /* of the configuration */
+    CONFINE_READ,    /* read on SIGHUP */
+    CONFINE_APPEND,  /* a log, reopened on SIGUSR1 */
+    CONFINE_SOCKETS, /* a folder in which sockets are created and removed */
+    CONFINE_CONNECT, /* a target's Unix socket */
 };
 
 typedef void confine_path_fn(void *arg, const char *path, enum confine_use use);
 
-/* Calls for each path. */
+/* Calls a function for each path. */
 void confine_each_path(const struct config *config, confine_path_fn *call,
                        void *arg);
 
-/* The folder of a path, in PATH_MAX bytes. */
+/* Returns the folder of a path, in PATH_MAX bytes. */
 const char *confine_folder_of(const char *path, char *ret);
 
 bool confine_is_folder(const char *path);
 
-/* Is it there, and no file that could be moved away, but a terminal, a pipe or
- * the like? */
+/* Returns true for an existing path that is not a regular file, such as a
+ * terminal or a pipe. */
 bool confine_is_special(const char *path);
 
-/* Has the folder what a proxy has nothing to do with? */
+/* Returns true for a folder with unrelated files, such as /etc. */
 bool confine_is_broad(const char *folder);
 
-/* Lets this thread, and those that it will make, reach these alone: the
- * version of Landlock, or a negative errno. */
+/* Restricts this thread, and threads created by it, to these paths. Returns the
+ * Landlock ABI version or a negative errno. */
 int confine_paths(const struct config *config);
 
 #endif

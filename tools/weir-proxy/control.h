@@ -1,10 +1,10 @@
 /*
- * The socket of an operator (--ctl): a line is a command (command.h), what
- * comes back is how it ended, "0", "1" or "2" as weir-proxy's exit codes, and
- * then lines.
+ * The socket of operators (--ctl). A client sends a command (command.h) on one
+ * line. The answer is a line with its result, "0", "1" or "2" like weir-proxy's
+ * exit codes, and then text.
  *
- * Its file is for its owner alone, and a process of anybody else, but for root,
- * is refused whoever opened it.
+ * Only the owner can open the socket's file. Processes of other users, except
+ * root, are refused even if they got the descriptor from elsewhere.
  */
 #ifndef WEIR_PROXY_CONTROL_H
 #define WEIR_PROXY_CONTROL_H
@@ -17,22 +17,22 @@
 #define CONTROL_FAILED '1'
 #define CONTROL_WRONG  '2'
 
-/* Could sockets be made at the paths of the configuration? False, with a line
- * in @why. */
+/* Returns true if sockets can be made at the configured paths, or false with a
+ * reason in @why. */
 bool control_check(const struct config *config, char *why);
-/* Serves the socket of the configuration, if it has one; on the first worker,
- * whose task may wait. An error is said. */
+/* Serves the configured socket, if any. Runs in a task of the first worker.
+ * Returns 0 or an error, which was reported. */
 int control_begin(struct worker *worker);
-/* A successor has the path now. */
+/* Stops listening: a successor uses the path. */
 void control_stop_listening(struct control *control);
-/* Before the loop ends, and after it. */
+/* Called before the loop ends, and after it. */
 void control_end(struct control *control);
 void control_free(struct control *control);
 
-/* weir-proxy --ctl PATH COMMAND...: returns the exit code. */
+/* Implements weir-proxy --ctl PATH COMMAND. Returns the exit code. */
 int control_send(const char *path, int word_count, char **words);
-/* The facts of the proxy that serves this socket, to be freed; NULL: there is
- * none. */
+/* Returns the facts of the proxy that serves this socket, or NULL. The caller
+ * frees them. */
 char *control_get_facts(const char *path);
 
 #endif

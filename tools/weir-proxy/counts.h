@@ -1,11 +1,10 @@
 /*
- * The counts of one service, and of one target, on one thread; the metrics are
+ * The counts of one service, and of one target, on one thread. The metrics are
  * their sums.
  *
- * A thread writes its own counts alone. They are read by a visit of the
- * threads, so that nothing here is locked or atomic. They outlive services:
- * one of the same name, of a configuration that was read again, goes on with
- * them.
+ * A thread writes only its own counts, and they are read by a callback that
+ * runs on each thread, so nothing here is locked or atomic. Counts outlive
+ * services: after a reload, a service of the same name continues them.
  */
 #ifndef WEIR_PROXY_COUNTS_H
 #define WEIR_PROXY_COUNTS_H
@@ -13,11 +12,12 @@
 #include "keyed.h"
 #include "record.h"
 
-/* Limits of the buckets of connect times, in milliseconds, and one without. */
+/* Upper limits of the connect time buckets, in milliseconds. One more bucket
+ * has no limit. */
 #define COUNTS_BUCKETS 12
 extern const uint32_t counts_bucket_ms[COUNTS_BUCKETS];
 
-/* The errors of accepts that are told apart; the last is any other. */
+/* Errors of accepts that are counted separately; the last is any other. */
 #define COUNTS_ERRORS 5
 extern const char *const counts_error_names[COUNTS_ERRORS];
 
@@ -37,10 +37,10 @@ struct counts {
     uint64_t queue_ns;
 };
 
-/* Of the sets of a target. */
+/* Counts of a target in all sets of upstreams. */
 struct target_sum {
-    uint64_t is_up;     /* 0 or 1: all threads know the same */
-    uint64_t addresses; /* of the name, as one thread knows them */
+    uint64_t is_up;     /* 0 or 1; all threads agree */
+    uint64_t addresses; /* of the name, as seen by one thread */
     uint64_t active;
     uint64_t chosen;
     uint64_t connect_errors;
@@ -49,10 +49,10 @@ struct target_sum {
     uint64_t checks;
     uint64_t check_errors;
     uint64_t checks_skipped;
-    uint64_t in_use;    /* 0 or 1, by balance first */
-    uint64_t in_use_ns; /* so long */
-    uint64_t last_err;  /* as a positive number; 0: none yet */
-    uint64_t status;    /* of the last check, by HTTP or MySQL; 0: none */
+    uint64_t in_use;    /* 0 or 1, with balance first */
+    uint64_t in_use_ns; /* for this long */
+    uint64_t last_err;  /* as a positive number; 0 is none */
+    uint64_t status;    /* of the last HTTP or MySQL check; 0 is none */
 };
 
 struct tally {
@@ -65,21 +65,22 @@ struct target_tally {
     struct target_sum past; /* of sets that were freed */
 };
 
-/* Finds the counts of a service by its name, or makes them; NULL: no memory. */
+/* Finds or creates the counts of a service by its name. Returns NULL if out of
+ * memory. */
 struct counts *counts_find(struct keyed_table *tallies, const char *service);
-/* Likewise of a target. */
+/* Finds or creates the counts of a target. Returns NULL if out of memory. */
 struct target_tally *counts_find_target(struct keyed_table *tallies,
                                         const char *service, const char *route,
                                         const char *target);
 
-/* Adds what a set has counted of a target. */
+/* Adds the counts that a set of upstreams has for a target. */
 void counts_add_target(struct target_sum *sum, const weir_upstream *upstream);
-/* Adds a sum of counters; states and gauges are those of one set. */
+/* Adds counters of freed sets. States and gauges are not added: they belong to
+ * one set. */
 void counts_add_past(struct target_sum *sum, const struct target_sum *past);
 
-/* Counts a failed accept, with a negative error. */
+/* Counts a failed accept; @err is negative. */
 void counts_accept_error(struct counts *counts, int err);
-/* Counts a connection that has ended. */
 void counts_end(struct counts *counts, const struct record *record);
 /* Adds the counts of another thread. */
 void counts_add(struct counts *sum, const struct counts *one);

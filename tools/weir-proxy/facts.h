@@ -1,22 +1,23 @@
 /*
- * What a configuration says, in lines that can be compared: for -t beside a
- * proxy that runs, which sends its own by its socket (control.h).
+ * A configuration as lines that can be compared: -t compares them with those of
+ * a running proxy, received over its socket (control.h).
  *
- * A line is a word as the file has it, with its section, an address, a target
- * or a certificate with a number made of its bytes.
+ * A line is a directive with its section, an address, a target, or a
+ * certificate with a hash of its bytes.
  */
 #ifndef WEIR_PROXY_FACTS_H
 #define WEIR_PROXY_FACTS_H
 
 #include "config.h"
 
-/* Notes a word of a file, about what was begun last; false without memory. */
+/* Records a directive of a file for the current section. Returns false if out
+ * of memory. */
 bool facts_note(struct config *config, const char *word, const char *value);
 
-/* All lines, sorted, to be freed; NULL: no memory. */
+/* Returns all lines, or NULL if out of memory. The caller frees them. */
 char *facts_make(const struct config *config);
 
-/* Says what is in one of two texts alone, a line each; their number. */
+/* Prints the lines that only one of two texts has. Returns their number. */
 size_t facts_compare(const char *before, const char *after);
 
 #endif

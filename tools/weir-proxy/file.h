@@ -1,5 +1,5 @@
 /*
- * The file of a configuration: INI, with the words of words.h as keys.
+ * Configuration file: INI, with the directives of words.h as keys.
  *
  *     threads = 2
  *     include = more.ini
@@ -13,9 +13,9 @@
  *     listen = tcp://:5432
  *     to = @replicas
  *
- * Lines before the first section are about the program; each other section is a
- * service of that name (sections.h). The order of lines counts, as that of
- * flags does.
+ * Lines before the first section apply to the program; each other section is a
+ * service of that name (sections.h). The order of lines matters, like the order
+ * of flags.
  */
 #ifndef WEIR_PROXY_FILE_H
 #define WEIR_PROXY_FILE_H
@@ -23,29 +23,29 @@
 #include "config.h"
 
 enum line_kind {
-    LINE_FILE,    /* another file begins, or the rest of one */
+    LINE_FILE,    /* start of a file, or of its rest after an include */
     LINE_SECTION, /* [VALUE] */
     LINE_WORD,    /* NAME = VALUE */
 };
 
 struct line {
     enum line_kind kind;
-    unsigned number; /* of config_place() */
+    unsigned number; /* for config_place() */
     char *name;
     char *value;
 };
 
-/* What files say, in order. */
+/* Lines of files, in order. */
 struct lines {
     struct line *all;
     size_t count;
 };
 
-/* Reads a file, and those that it includes, into @config. False, with the
- * file's name, the line and what is wrong in @why. */
+/* Reads a file, and those that it includes, into @config. Returns false with
+ * the file's name, the line and the reason in @why. */
 bool file_read(struct config *config, const char *path, char *why);
 
-/* The same for all files of a pattern. */
+/* Like file_read(), for all files of a pattern. */
 bool file_read_all(struct config *config, const char *pattern, char *why);
 
 #endif

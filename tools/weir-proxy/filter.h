@@ -1,13 +1,15 @@
 /*
- * The system calls of a proxy that serves; the kernel refuses all others
+ * Filter of the system calls of a serving proxy; the kernel refuses all others
  * (seccomp).
  *
- * What goes through a ring of io_uring is no call, and is not seen.
+ * Operations that go through an io_uring ring are not system calls and are not
+ * filtered.
  */
 #ifndef WEIR_PROXY_FILTER_H
 #define WEIR_PROXY_FILTER_H
 
-/* For this thread, and those that it will make: 0, or a negative errno. */
+/* Filters this thread and threads that it creates. Returns 0 or a negative
+ * errno. */
 int filter_install(void);
 
 #endif

@@ -1,25 +1,24 @@
 /*
- * The replacement of the running proxy by a new one, without a connection lost.
+ * Replaces the running proxy by a new one without losing a connection.
  *
  * A proxy that runs with --handover PATH listens on that Unix socket. A new
- * proxy with the same PATH connects to it, is given the listening sockets, and
- * says when it serves; then the old one accepts no more and lets its
- * connections end. Connections that arrive meanwhile wait in sockets that stay
- * open all the time.
+ * proxy with the same PATH connects to it, receives the listening sockets, and
+ * reports when it serves; then the old proxy stops accepting and drains.
+ * Connections that arrive meanwhile wait in the sockets, which stay open.
  */
 #ifndef WEIR_PROXY_HANDOVER_H
 #define WEIR_PROXY_HANDOVER_H
 
 #include "proxy.h"
 
-/* Asks a running proxy for its sockets, for what it has found out about its
- * targets and for the keys of its session tickets, for the setup of this one,
- * before the threads start. Sets the predecessor, if there is one. */
+/* Requests from a running proxy its sockets, its knowledge of targets and its
+ * session ticket keys, before the threads start. Sets the predecessor, if there
+ * is one. */
 void handover_take(struct proxy *proxy);
 
-/* A worker listens. When all do, the program says so: on the console, to
- * systemd, to the predecessor; and the first worker waits for a successor. 0 or
- * a negative error. */
+/* Reports that a worker listens. After the last one the program reports it on
+ * the console, to systemd and to the predecessor, and the first worker waits
+ * for a successor. Returns 0 or a negative error. */
 int handover_worker_is_ready(struct worker *worker);
 
 #endif

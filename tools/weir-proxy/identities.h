@@ -1,22 +1,23 @@
 /*
- * The certificates of a service, with their keys: those that the configuration
- * names, and those in the folders that it names.
+ * The certificates of a service with their keys: files named in the
+ * configuration, and files in the folders that it names.
  *
- * Of a folder each file is one that ends with .pem or .crt, in the order of
- * their names; its key is in the file of that name with .key, or in its own.
+ * In a folder each file that ends with .pem or .crt is a certificate, in the
+ * order of names; its key is in the file of that name with .key, or in the same
+ * file.
  */
 #ifndef WEIR_PROXY_IDENTITIES_H
 #define WEIR_PROXY_IDENTITIES_H
 
 #include "config.h"
 
-/* The first is for clients that ask for no name. */
+/* The first is for clients that request no server name. */
 struct identities {
     struct config_texts certs;
-    struct config_texts keys; /* of each of them; its file may be the same */
+    struct config_texts keys; /* of each certificate; may be the same file */
 };
 
-/* Finds the files, as they are now. False, with a line in @why; @ret is to be
+/* Finds the current files. Returns false with a reason in @why. @ret must be
  * freed in any case. */
 bool identities_find(const struct config_service *service,
                      struct identities *ret, char *why);

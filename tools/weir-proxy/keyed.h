@@ -1,9 +1,9 @@
 /*
- * Tables of what is kept by a key, until the end: counts of services and
- * targets, what operators have ordered, and what the sets of a route share.
+ * Hash tables that live as long as the program: counts of services and targets,
+ * orders of operators, and state shared by the sets of a route.
  *
- * They outlive the configuration: what is said of a name that is taken out and
- * put in again goes on.
+ * They outlive configurations: a name that is removed and added again continues
+ * with its entry.
  */
 #ifndef WEIR_PROXY_KEYED_H
 #define WEIR_PROXY_KEYED_H
@@ -12,27 +12,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The first field of what is in such a table. */
+/* First field of each entry. */
 struct keyed {
-    struct keyed *next; /* of its bucket */
+    struct keyed *next; /* in its bucket */
     uint64_t key;
 };
 
-/* All zero is an empty one. */
+/* Zero-initialised is empty. */
 struct keyed_table {
     struct keyed **buckets;
     size_t bucket_count; /* a power of two, or 0 */
     size_t count;
 };
 
-/* A number made of names; NULL is no name. */
+/* Returns a hash of names; NULL is no name. */
 uint64_t keyed_key(const char *service, const char *route, const char *target);
 
-/* Finds the one of a key, or adds one of @size bytes, all zero but for the key,
- * with *ret_is_new; NULL: no memory. */
+/* Finds the entry with a key, or adds one of @size bytes, zero except the key,
+ * and sets *ret_is_new. Returns NULL if out of memory. */
 void *keyed_find(struct keyed_table *table, uint64_t key, size_t size,
                  bool *ret_is_new);
-/* Each is given to @end before; NULL: there is nothing to end. */
+/* Calls @end, unless it is NULL, with each entry before it is freed. */
 void keyed_free(struct keyed_table *table, void (*end)(void *one));
 
 #endif

@@ -1,10 +1,9 @@
 /*
  * The log: lines of all threads in one file, or at a syslog server (sink.h).
  *
- * Each thread collects its lines and writes them in one piece, so that lines
- * do not mix, and writing costs little: when its memory is full, and at the
- * latest after a second. A file that cannot be written is told once, and the
- * lines that are lost are counted.
+ * Each thread buffers its lines and writes them with one call, so that lines do
+ * not mix: when its buffer is full, and at the latest after a second. A write
+ * error is reported once, and lost lines are counted.
  */
 #ifndef WEIR_PROXY_LOG_H
 #define WEIR_PROXY_LOG_H
@@ -15,7 +14,7 @@
 #include "weir/loop.h"
 
 #define LOG_BUFFER_SIZE (64u << 10)
-#define LOG_LAST_NS     UINT64_C(1000000000) /* for what waits at the end */
+#define LOG_LAST_NS     UINT64_C(1000000000) /* for pending datagrams */
 
 enum log_format {
     LOG_TEXT,
@@ -23,14 +22,13 @@ enum log_format {
     LOG_NAMES,
 };
 
-/* Of all threads. */
 struct log_options {
-    const char *path;           /* NULL: no log */
-    struct weir_address server; /* of syslog; len 0: a file */
-    int facility;               /* an index of sink_facilities */
+    const char *path;           /* NULL is no log */
+    struct weir_address server; /* of syslog; len 0 is a file */
+    int facility;               /* index of sink_facilities */
     enum log_format format;
-    const char *names; /* of LOG_NAMES */
-    int fd;            /* of log_open_place() */
+    const char *names; /* format of LOG_NAMES */
+    int fd;            /* from log_open_place() */
 };
 
 /* The log of one thread. */
@@ -38,20 +36,21 @@ struct log {
     weir_loop *loop;
     const struct log_options *options;
     bool is_open;
-    int fd;              /* -1: a socket that is not there */
-    bool has_failed;     /* told, until a write succeeds */
+    int fd;              /* -1 while the server's socket does not exist */
+    bool has_failed;     /* reported; reset by a successful write */
     bool is_flush_armed; /* a flush is due within a second */
-    bool is_to_reopen;   /* log_reopen() could not, which is told */
+    bool is_to_reopen;   /* log_reopen() failed, which was reported */
     uint64_t lost_lines;
     size_t len;
     char *buf;
 };
 
-/* Opens the place of the log, before threads and rights change: a descriptor,
- * -1 of a socket that is not there, which is told, or a negative errno. */
+/* Opens the log file or socket before threads and rights change. Returns a
+ * descriptor, -1 (reported) if the server's socket does not exist, or a
+ * negative errno. */
 int log_open_place(const struct log_options *options);
 
-/* 0, or a negative errno. Without a path all calls do nothing. */
+/* Returns 0 or a negative errno. Without a path all calls do nothing. */
 int log_open(struct log *log, weir_loop *loop,
              const struct log_options *options);
 static inline bool log_is_open(const struct log *log)
@@ -59,13 +58,13 @@ static inline bool log_is_open(const struct log *log)
     return log->is_open;
 }
 void log_add(struct log *log, const struct record *record);
-/* Writes what is there now. */
+/* Writes the buffered lines now. */
 void log_flush(struct log *log);
-/* Opens the file anew, which was moved away: now, or as soon as it can be. */
+/* Opens the file again after it was moved away; retries if that fails. */
 void log_reopen(struct log *log);
-/* Goes on as other options say, at another place if theirs is another one. */
+/* Switches to other options, and to their file if it is a different one. */
 void log_change(struct log *log, const struct log_options *options);
-/* A socket that is full is waited for until then, by clock_now_ns(). */
+/* Waits for a full socket until @end_ns of clock_now_ns(). */
 void log_close(struct log *log, uint64_t end_ns);
 
 #endif

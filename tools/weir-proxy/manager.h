@@ -1,31 +1,31 @@
 /*
- * What the service manager is told (NOTIFY_SOCKET): that the proxy serves, that
- * it ends, and, if there is a watchdog, that all of its threads make turns.
+ * Notifications to the service manager (NOTIFY_SOCKET): that the proxy serves,
+ * that it ends, and, with a watchdog, that the loops of all threads run.
  *
- * Without a manager, or a watchdog of it, all calls do nothing.
+ * Without a manager or a watchdog the calls do nothing.
  */
 #ifndef WEIR_PROXY_MANAGER_H
 #define WEIR_PROXY_MANAGER_H
 
 #include "proxy.h"
 
-/* Before the threads start and the root changes: the time of the watchdog,
- * which the manager says to a process that it started itself. One that replaces
- * another is told by that (handover.h). */
+/* Reads the watchdog's time before the threads start and the root changes. The
+ * manager passes it only to a process that it started itself; a successor gets
+ * it from its predecessor (handover.h). */
 void manager_begin(struct proxy *proxy);
-/* When the threads have ended. */
+/* Must be called after the threads have ended. */
 void manager_end(struct proxy *proxy);
 
-/* All workers listen. Called before a predecessor is told: a manager that sees
- * it end without knowing this one takes the service for ended. On the first
- * worker's loop, as the next one. */
+/* Reports that all workers listen. Must be called before the predecessor is
+ * notified: a manager that sees it exit without knowing this process considers
+ * the service ended. On the first worker's loop, like the next functions. */
 void manager_tell_ready(struct proxy *proxy);
 
-/* The configuration is read again, and has been, whatever came of it. */
+/* Report that a reload starts, and that it has ended, whatever its result. */
 void manager_tell_reloading(const struct proxy *proxy);
 void manager_tell_reloaded(const struct proxy *proxy);
 
-/* The proxy ends, and no other one takes its place. */
+/* Reports that the proxy ends without a successor. */
 void manager_tell_stopping(const struct proxy *proxy);
 
 #endif

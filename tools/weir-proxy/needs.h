@@ -1,10 +1,10 @@
 /*
- * Conditions of directives: what a directive needs to have an effect, and what
- * it excludes.
+ * Conditions of directives: what a directive requires to have an effect, and
+ * what it excludes.
  *
- * The table of directives names the need of each in a column (words.c).
- * Conditions of values, and of what several directives together mean, are rows
- * in needs.c. Each refusal names the line of its directive.
+ * The table of directives (words.c) has a column with the need of each.
+ * Conditions on values and on combinations of directives are rows in needs.c.
+ * Each refusal names the directive's line.
  */
 #ifndef WEIR_PROXY_NEEDS_H
 #define WEIR_PROXY_NEEDS_H
@@ -13,49 +13,49 @@
 
 enum need {
     NEED_NOTHING,
-    NEED_LINE, /* nothing, but its line is noted for a condition */
+    NEED_LINE, /* none, but its line is recorded for a condition */
     NEED_LOG,
     NEED_SYSLOG,
     NEED_CLIENT_LIMIT,
     NEED_CERT,
     NEED_CLIENT_CA,
     NEED_CLIENT_CERT,
-    NEED_HEADER, /* that clients begin with */
-    NEED_SILENT, /* a route for the silent */
+    NEED_HEADER, /* that clients send first */
+    NEED_SILENT, /* a route for silent clients */
     NEED_FIRST,  /* balance first */
     NEED_EJECT,
     NEED_CHECK_TEXT,
     NEED_CHECK_HTTP,
     NEED_TO_CERT,
-    NEED_NAME, /* a target with a name */
-    NEED_TLS,  /* at either side */
+    NEED_NAME, /* a target with a host name */
+    NEED_TLS,  /* on either side */
     NEED_BACKUP,
-    NEED_HEADER_2, /* of version 2, to targets */
+    NEED_HEADER_2, /* version 2, for targets */
     NEED_LIMIT,    /* of connections to a target */
-    NEED_RETURN,   /* of a target that was down, or rested */
+    NEED_RETURN,   /* of a target that was down or ejected */
     NEED_CHECK,
-    NEED_CHECK_DIALOGUE, /* by text or HTTP */
-    NEED_CHECK_TLS,      /* a check that goes over TLS */
+    NEED_CHECK_DIALOGUE, /* text or HTTP */
+    NEED_CHECK_TLS,      /* a check over TLS */
     NEED_TLS_TARGET,
     NEED_COUNT,
 };
 
-/* Notes a word that was said with a value, of what was begun last; NULL is that
- * of a switch. A value that changes nothing, as "off", needs nothing. False
- * without memory. */
+/* Records a directive and its value for the current section; NULL is the value
+ * of a switch. A value that changes nothing, such as "off", needs nothing.
+ * Returns false if out of memory. */
 bool needs_note(struct config *config, const struct option *word,
                 const char *value);
 
-/* Looks at all words that were said, before routes without a target are
- * removed. False, with a line in @why, and config.line where it is about. */
+/* Checks all recorded directives, before routes without a target are removed.
+ * Returns false with a reason in @why; config.line is the line it is about. */
 bool needs_check(struct config *config, char *why);
 
-/* Checks the conditions of a service, when its routes are settled. */
+/* Checks the conditions of a service, after its routes are settled. */
 bool needs_check_service(struct config *config, size_t number, char *why);
 
-/* Returns the line of a directive for the service, the route (the first one
- * without a target counts) and the target that @at has; @otherwise if no file
- * has it. */
+/* Returns the line of a directive for the service, route and target of @at, or
+ * @otherwise if no file has it. The route's number counts a first route without
+ * a target. */
 unsigned needs_line(const struct config *config, const char *name,
                     const struct config_word *at, unsigned otherwise);
 

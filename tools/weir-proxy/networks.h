@@ -1,8 +1,8 @@
 /*
- * Sets of networks, of an operator's lists: each word is a network, or @FILE
- * with one in each line.
+ * Sets of networks from configured lists. Each entry is a network, or @FILE
+ * with one network on each line.
  *
- * A set of any size is searched in the logarithm of its size.
+ * A lookup takes time logarithmic in the size of the set.
  */
 #ifndef WEIR_PROXY_NETWORKS_H
 #define WEIR_PROXY_NETWORKS_H
@@ -11,30 +11,30 @@
 
 #include "weir/address.h"
 
-/* Networks that a set may have. */
+/* Limit of networks in a set. */
 #define NETWORKS_MAX 1000000u
 
 struct networks_range;
 
 struct networks {
-    struct networks_range *ranges; /* sorted, and none touches another */
+    struct networks_range *ranges; /* sorted and disjoint */
     size_t count;
     bool has_unix;
 };
 
-/* Reads the words and their files. False, with a line in @why. */
+/* Reads the entries and their files. Returns false with a reason in @why. */
 bool networks_read(const struct config_texts *texts, struct networks *ret,
                    char *why);
 void networks_free(struct networks *networks);
 
-/* IPv4 inside IPv6 is IPv4. */
+/* Returns true if the set contains the address. An IPv4-mapped address counts
+ * as IPv4. */
 bool networks_have(const struct networks *networks,
                    const struct weir_address *address);
 
-/* An address as bytes that are compared: its family, then its bytes; others are
- * 0. */
+/* Size of a key: the address family, then the address, padded with zeros. */
 #define NETWORKS_KEY_SIZE 17
-/* False for an address that is neither IPv4 nor IPv6. */
+/* Returns false if the address is neither IPv4 nor IPv6. */
 bool networks_key(const struct weir_address *address, uint8_t *ret_key);
 
 #endif

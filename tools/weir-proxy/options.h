@@ -1,19 +1,19 @@
 /*
  * The command line of weir-proxy.
  *
- * Its options are the words of words.h, and some that are about the program's
- * start: the file, the test of the configuration, the help.
+ * Its options are the directives of words.h, and options about the start: the
+ * file, the test of the configuration, the help.
  */
 #ifndef WEIR_PROXY_OPTIONS_H
 #define WEIR_PROXY_OPTIONS_H
 
 #include "config.h"
 
-/* Reads a configuration, and checks it unless only a proxy is looked at. */
+/* Reads a configuration. Checks it, except for --top. */
 enum options_result options_parse(int argc, char **argv,
                                   struct config *ret_config);
-/* Reads it as a process that runs does. False, with a line in @why; the
- * configuration is to be freed all the same. */
+/* Reads the configuration again in a running process. Returns false with a
+ * reason in @why; the configuration must be freed even then. */
 bool options_read_again(int argc, char **argv, struct config *ret_config,
                         char *why);
 

@@ -1,7 +1,7 @@
 /*
- * What operators have ordered of targets: to be drained or disabled, and
- * weights. It holds until they say 'ready', whatever configuration is read or
- * process follows meanwhile.
+ * Orders of operators about targets: drain, disable, and weights. An order
+ * holds until the operator sends 'ready'; reloads and a successor process keep
+ * it.
  */
 #ifndef WEIR_PROXY_ORDERS_H
 #define WEIR_PROXY_ORDERS_H
@@ -17,25 +17,27 @@ enum order_mode {
 
 #define ORDER_NO_WEIGHT UINT32_MAX
 
-/* About one target of a route. The first worker writes it, and all read it. */
+/* Order about one target of a route. Written by the first worker, read by all.
+ */
 struct order {
     struct keyed keyed;
     _Atomic int mode;
-    _Atomic uint32_t weight;     /* ORDER_NO_WEIGHT: the configuration's */
-    _Atomic uint64_t failing_ns; /* a line has said then that it fails, and */
-    _Atomic bool is_failing;     /* none has that it works again */
+    _Atomic uint32_t weight;     /* ORDER_NO_WEIGHT is the configured one */
+    _Atomic uint64_t failing_ns; /* time of the last log line that reports it
+                                  * failing */
+    _Atomic bool is_failing;     /* no log line has reported since that it works
+                                  * again */
 };
 
-/* Finds that of a target, or makes it; NULL: no memory. */
+/* Finds or creates the order of a target. Returns NULL if out of memory. */
 struct order *orders_find(struct keyed_table *all, const char *service,
                           const char *route, const char *target);
 
-/* The weight of a target under an order. */
 uint32_t orders_weight(const struct order *order,
                        const struct config_target *target);
-/* Is somebody at work on it: it is not checked either? */
+/* Returns true during maintenance: the target is not checked either. */
 bool orders_is_disabled(const struct order *order);
-/* What it is because of it: draining or disabled; NULL: neither. */
+/* Returns "draining" or "disabled", or NULL if the order is neither. */
 const char *orders_word(const struct order *order,
                         const struct config_target *target);
 

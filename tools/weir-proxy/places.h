@@ -1,10 +1,11 @@
 /*
- * Places: how many connections there may be at once, of all threads together.
+ * Connection limits: how many connections are open at a time, on all threads
+ * together.
  *
- * Each limit is one number that all threads count on, so that there is never
- * one connection more. Above the limit of the program a client is reset; above
- * that of an address clients wait, the oldest of a thread first, until one of
- * any thread has ended.
+ * Each limit is one counter shared by all threads, so it is never exceeded.
+ * Above the program's limit a client is reset. Above an address's limit clients
+ * wait until a connection of any thread ends; the oldest of a thread goes
+ * first.
  */
 #ifndef WEIR_PROXY_PLACES_H
 #define WEIR_PROXY_PLACES_H
@@ -12,29 +13,28 @@
 #include "proxy.h"
 
 enum place_state {
-    PLACE_OUTSIDE, /* not among all of the program */
-    PLACE_COUNTED, /* among them alone: its wait was ended */
+    PLACE_OUTSIDE, /* not counted */
+    PLACE_COUNTED, /* counted in the program's limit only: its wait was ended */
     PLACE_WAITING, /* in the list of its door */
-    PLACE_TAKEN,   /* among those of its address, too */
+    PLACE_TAKEN,   /* counted in both limits */
 };
 
-/* A connection among those that there may be. */
+/* A connection as the limits count it. */
 struct place {
     struct link link; /* the first field */
     enum place_state state;
-    bool is_counted;      /* there was a limit of all */
-    bool is_counted_here; /* ... of its address */
+    bool is_counted;      /* in the program's limit, if there is one */
+    bool is_counted_here; /* in its address's limit, if there is one */
 };
 
-/* Takes the places of a connection that was accepted. False: there are too many
- * in the program. Else its door's `take_in` is called, now or when it has
- * waited. */
+/* Counts an accepted connection. Returns false if the program has too many.
+ * Otherwise the `take_in` of its door is called, now or after waiting. */
 bool places_enter(struct place *place, struct door *door);
-/* Gives them back, or ends the wait; for the end of the connection. */
+/* Ends the counting, or the wait; called when the connection ends. */
 void places_leave(struct place *place, struct door *door);
-/* Lets those in who wait for a place of this worker, if there is one. */
+/* Admits waiting clients of this worker while the limits allow. */
 void places_look(struct worker *worker);
-/* Ends the wait of the one that has waited longest; NULL: none waits. */
+/* Ends the wait of the oldest waiting client. Returns NULL if none waits. */
 struct place *places_turn_away(struct door *door);
 
 #endif

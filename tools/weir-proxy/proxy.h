@@ -1,18 +1,17 @@
 /*
- * The objects of the running proxy, and who may touch them.
+ * The objects of the running proxy, and who may access them.
  *
- *     proxy    the whole; constant once all workers listen, but for its setup
- *     setup    a configuration and what all threads have of it (setup.h); the
- *              next one takes its place when it is read again (reload.h)
- *     worker   what one thread has: services, log, counts and sessions
+ *     proxy    the whole; constant once all workers listen, except its setup
+ *     setup    a configuration and what all threads share of it (setup.h);
+ *              a reload replaces it (reload.h)
+ *     worker   state of one thread: services, log, counts and sessions
  *     service  what one thread has of a service of a setup
- *     session  a connection of a client, from its acceptance to its line in
- *              the log
+ *     session  a connection of a client, from accept to its line in the log
  *
- * Workers share nothing but the proxy and its setups, whose places and clients
- * alone they change while they run (places.h, clients.h), and what sets of
- * targets have in common. Whatever concerns all workers is a visit of the
- * threads.
+ * Workers share only the proxy, its setups and the shared state of upstream
+ * sets. While they run they change only places and clients of a setup
+ * (places.h, clients.h). Whatever concerns all workers is a callback that runs
+ * on each thread.
  */
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H
@@ -42,14 +41,14 @@ struct states_one;
 struct tally;
 struct target_tally;
 
-/* A list by age: what is in it begins with its link. */
+/* A list in order of age. Its elements begin with a link. */
 struct link {
     struct link *older;
     struct link *younger;
 };
 
 struct list {
-    struct link *oldest; /* NULL: it is empty */
+    struct link *oldest; /* NULL if empty */
     struct link *youngest;
 };
 
@@ -68,40 +67,40 @@ static inline void list_remove(struct list *list, struct link *link)
     *(link->younger ? &link->younger->older : &list->youngest) = link->older;
 }
 
-/* Connections at once, of all threads. */
+/* A limit of connections, for all threads. */
 struct places {
     _Atomic uint64_t taken;
     _Atomic uint64_t waiting; /* for one of these places */
-    _Atomic uint64_t limit;   /* 0: none, and nothing is counted */
+    _Atomic uint64_t limit;   /* 0 is no limit, and nothing is counted */
 };
 
 /* A session whose target has no keepalive yet (keepalive.h). */
 struct unasked {
     struct link link;        /* of its worker's; the first field */
-    struct session *session; /* NULL: it is not in the list */
+    struct session *session; /* NULL if not in the list */
 };
 
-/* Connections that are to be ended (cuts.h). */
+/* Connections to be reset (cuts.h). */
 struct cuts {
     struct weir_handle timer;
     uint64_t step_ns;
-    unsigned steps; /* that are left, for as many connections: */
+    unsigned steps; /* remaining */
     size_t left;
 };
 
-/* What a worker has of a route: its targets. */
+/* A worker's state of a route: its targets. */
 struct route {
     struct worker *worker;
     const struct services *services;
     const struct config_service *service;
     const struct config_route *config;
     weir_upstreams *upstreams;
-    weir_upstream **added; /* of each target, borrowed; NULL: not yet */
-    bool *was_down; /* of each target, by its checks, since it was up last */
-    char *in_use; /* the name of the upstream, with balance first; NULL: none */
+    weir_upstream **added; /* of each target, borrowed; NULL until added */
+    bool *was_down; /* of each target, by its checks, since it was last up */
+    char *in_use;   /* name of the upstream, with balance first, or NULL */
     struct cuts cuts;
-    struct target_tally **past; /* of each target: of sets before this one */
-    struct order **orders;      /* about each target, by operators */
+    struct target_tally **past; /* of each target: counts of earlier sets */
+    struct order **orders;      /* of operators, for each target */
 };
 
 static inline const char *route_get_name(const struct route *route)
@@ -109,19 +108,20 @@ static inline const char *route_get_name(const struct route *route)
     return route->config->label;
 }
 
-/* What a worker has of a socket that is listened on. */
+/* A worker's listening socket. */
 struct door {
     struct service *service;
     const struct target *at;
     weir_server *server;
-    struct places *places;                /* of the address */
-    struct list waiting;                  /* struct place: for them, here */
-    void (*take_in)(struct place *place); /* it has its places */
+    struct places *places;                /* limit of the address */
+    struct list waiting;                  /* struct place: clients that wait
+                                           * here */
+    void (*take_in)(struct place *place); /* called when the limits admit it */
 };
 
 struct service {
     struct worker *worker;
-    struct services *services; /* among which it is */
+    struct services *services; /* that contain it */
     const struct config_service *config;
     size_t index; /* in the configuration */
     struct route *routes;
@@ -129,20 +129,20 @@ struct service {
     size_t door_count;
     struct weir_network *trusted;
     size_t trusted_count;
-    struct clients *clients;  /* NULL: all are let in */
+    struct clients *clients;  /* NULL if all clients are admitted */
     bool reads_header;        /* connections begin with a PROXY header ... */
     unsigned header_versions; /* ... of enum weir_proxy_version */
     bool reads_hello;         /* the route is chosen before TLS is opened */
-    bool has_route_for_all;   /* ... and no other one */
-    bool has_alpn_route;      /* ... also by the protocols of the hello */
-    bool has_silent_route;    /* a client that sends nothing has a route */
-    struct counts *counts;    /* of all services of its name, of this thread */
+    bool has_route_for_all;   /* ... and there is no other route */
+    bool has_alpn_route;      /* ... also by the hello's protocols */
+    bool has_silent_route;    /* a silent client has a route */
+    struct counts *counts;    /* this thread's, for all services of this name */
 };
 
-/* What a worker has of a setup. When another one has taken its place they are
- * old: they accept no more, and are freed with their last connection. */
+/* A worker's state of a setup. After a reload it is old: it accepts no more,
+ * and is freed with its last connection. */
 struct services {
-    struct link link; /* among the old ones of its worker; the first field */
+    struct link link; /* in its worker's list of old ones; the first field */
     struct worker *worker;
     struct setup *setup; /* a reference */
     struct service *all;
@@ -150,19 +150,19 @@ struct services {
     bool is_old;
 };
 
-/* Servers that are being opened or closed. A stop with a deadline ends the task
- * that waits for them, and they are told closed after it: at the loop's end. */
+/* Servers that are being opened or closed. If a stop with a deadline ends the
+ * waiting task, they are reported closed later, at the loop's end. */
 struct waiting {
-    weir_event *event; /* NULL: no task waits any longer */
+    weir_event *event; /* NULL if no task waits any longer */
     size_t count;
     int err;
 };
 
-/* Of the connections of a worker; see trimming.h. */
+/* Memory trimming after many connections have ended; see trimming.h. */
 struct trimming {
     uint64_t count;
-    uint64_t peak;    /* since memory was given back */
-    uint64_t last_ns; /* when it was; 0: never */
+    uint64_t peak;    /* since memory was last released */
+    uint64_t last_ns; /* time of the last release; 0 is never */
     bool is_due;      /* a timer runs */
 };
 
@@ -170,65 +170,66 @@ struct worker {
     struct proxy *proxy;
     weir_thread *thread;
     weir_loop *loop;
-    struct services *services;  /* that accept; NULL: before the first */
-    struct services *next;      /* that are to take their place; NULL: none */
-    struct list old;            /* struct services: with connections still */
-    struct keyed_table tallies; /* struct tally: of all services that there
-                                   were */
+    struct services *services;  /* that accept; NULL before the first */
+    struct services *next;      /* of a reload in progress, or NULL */
+    struct list old;            /* struct services with connections */
+    struct keyed_table tallies; /* struct tally: of all services so far */
     struct keyed_table target_tallies; /* struct target_tally */
     struct list sessions;              /* struct session */
     struct trimming trimming;
     struct list unasked;    /* struct unasked; see keepalive.h */
-    bool will_ask;          /* a timer that empties it runs */
-    _Atomic bool is_called; /* to look whether there are places */
+    bool will_ask;          /* a timer that empties the list runs */
+    _Atomic bool is_called; /* to check for free places */
     struct log log;
-    struct admin *admin;     /* the first worker's; NULL: none */
-    weir_server *successors; /* who asks for the sockets, likewise */
-    struct control *control; /* who commands, likewise; NULL: nobody may */
-    bool has_successor;      /* one of them was given the sockets */
+    struct admin *admin;     /* the first worker's, or NULL */
+    weir_server *successors; /* the first worker's: serves successors */
+    struct control *control; /* the first worker's, or NULL */
+    bool has_successor;      /* one of them got the sockets */
     bool is_replaced;        /* ... and serves */
     struct waiting opening;  /* the services' servers */
     struct waiting closing;
     bool is_draining;
     bool is_stopping; /* by a signal, of the first worker */
-    bool has_ended;   /* told to the first worker, which sets it */
+    bool has_ended;   /* reported to the first worker, which sets it */
 };
 
 struct proxy {
-    int argc; /* the command line, which is read again */
+    int argc; /* the command line, parsed again by a reload */
     char **argv;
-    struct setup *setup; /* the first worker's: the one that accepts */
+    struct setup *setup; /* of the first worker: the current one */
     struct confinement confinement;
     struct worker *workers; /* one for each thread */
     uint32_t worker_count;
     struct places places;         /* of all services */
-    struct keyed_table addresses; /* setup.c: all that there were */
-    struct keyed_table routes;    /* likewise */
+    struct keyed_table addresses; /* setup.c: all addresses so far */
+    struct keyed_table routes;    /* likewise, all routes */
     struct keyed_table orders;    /* struct order: likewise, of all targets */
-    int start_err;                /* a socket of its own could not be made */
-    uint64_t fd_limit; /* connections that descriptors are enough for */
-    _Atomic uint64_t told_shortage_ns; /* when a line has said that they lack */
+    int start_err;                /* of a socket that could not be opened */
+    uint64_t fd_limit;            /* connections that the descriptors allow */
+    _Atomic uint64_t told_shortage_ns; /* time of the last line about missing
+                                        * descriptors */
     uint64_t memory_limit_bytes;       /* of all threads */
-    uint32_t ready_count;              /* the first worker's, as the next two */
+    uint32_t ready_count; /* the first worker's, like the next two */
     uint32_t ended_count;
-    weir_event *all_ended; /* set with the last of the others; or NULL */
-    int predecessor;       /* the proxy that this one replaces; -1: none */
-    int admin_fd; /* the page's listening socket that came from it; -1: none */
-    weir_lock *change;   /* the first worker's: who reloads, or is replaced */
-    bool is_reloading;   /* by a task of the first worker */
-    bool is_asked_again; /* ... which is to do it once more */
-    struct states_one *states; /* what was found out about targets before */
+    weir_event *all_ended; /* set with the last of the other threads, or NULL */
+    int predecessor;       /* connection to the replaced proxy, or -1 */
+    int admin_fd;          /* the page's listening socket from it, or -1 */
+    weir_lock *change;     /* the first worker's, for a reload or handover */
+    bool is_reloading;     /* by a task of the first worker */
+    bool is_asked_again;   /* ... which must run once more */
+    struct states_one *states; /* what the predecessor knew about targets */
     size_t state_count;
-    int notify_fd;        /* manager.h; -1: its manager is reached by name */
-    uint64_t watchdog_ns; /* of the service manager; 0: there is none */
-    _Atomic uint64_t told_skipped_ns; /* of a check, by any thread; 0: none */
+    int notify_fd;        /* manager.h; -1 if the manager is reached by name */
+    uint64_t watchdog_ns; /* of the service manager; 0 is none */
+    _Atomic uint64_t told_skipped_ns; /* time of the last line about a skipped
+                                       * check; 0 is none */
 };
 
-/* What a relay lets a side receive ahead at first (weir/relay.h). A larger
- * limit before it would make it end the receive that is armed on that side. */
+/* Initial read limit of a relay (weir/relay.h). A larger limit before the relay
+ * would end the receive that is armed on that side. */
 #define RECEIVED_AHEAD_BYTES (32u << 10)
 
-/* How connections of a service begin. Those to its targets get the keepalive
+/* Options of a service's connections. Connections to targets get the keepalive
  * later (keepalive.h). */
 static inline struct weir_connection_options
 connection_of(const struct config_service *config, bool is_to_target)
@@ -248,7 +249,7 @@ connection_of(const struct config_service *config, bool is_to_target)
                      .write_stall_ns = config->stall_timeout_ns}};
 }
 
-/* A worker's share of a limit of all, rounded up; 0: none. */
+/* Returns a worker's share of a total limit, rounded up; 0 for no limit. */
 static inline uint64_t share_of(uint64_t limit, const struct proxy *proxy)
 {
     return limit / proxy->worker_count + (limit % proxy->worker_count > 0);

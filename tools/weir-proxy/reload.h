@@ -1,31 +1,30 @@
 /*
- * The configuration is read again: SIGHUP, or an operator by --ctl.
+ * Reads the configuration again: on SIGHUP, or for an operator by --ctl.
  *
- * The command line and its files are read as a new process would read them, and
- * a new setup is made of them (setup.h), which takes the listening sockets of
- * the one before it as a successor does by --handover (handover.h). Then all
- * threads accept by the new one, or, where anything of it is wrong, by the old
- * one still. Connections keep what they began with.
+ * The command line and its files are read as by a new process and become a new
+ * setup (setup.h), which takes over the listening sockets. Then all threads
+ * accept with it; if anything fails, the old setup stays. Existing connections
+ * keep theirs.
  */
 #ifndef WEIR_PROXY_RELOAD_H
 #define WEIR_PROXY_RELOAD_H
 
 #include "proxy.h"
 
-/* For the first worker, before the others: what follows here may be called. 0
- * or -ENOMEM. */
+/* Must be called by the first worker, before the others start and before the
+ * functions below. Returns 0 or -ENOMEM. */
 int reload_prepare(struct proxy *proxy);
 void reload_finish(struct proxy *proxy);
 
-/* Begins to read again; what comes of it is said on standard error. While it
- * does so already it does it once more. */
+/* Starts a reload; the result is printed to standard error. During a reload,
+ * one more follows it. */
 void reload_ask(struct proxy *proxy);
-/* Reads again; a task of the first worker waits. False with a line in @why,
- * which was said, too. */
+/* Reloads in a task of the first worker, which waits. Returns false with a
+ * reason in @why, which was also printed. */
 bool reload_run(struct proxy *proxy, char *why);
 
-/* The right to change the setup, or to hand its sockets over; a task of the
- * first worker waits for it. 0, or a negative error. */
+/* Acquires the right to change the setup or to hand over its sockets; a task of
+ * the first worker waits for it. Returns 0 or a negative error. */
 int reload_begin(struct proxy *proxy);
 void reload_end(struct proxy *proxy);
 

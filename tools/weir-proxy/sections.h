@@ -1,17 +1,17 @@
 /*
- * What the lines of files say, section by section.
+ * Applies the lines of files, section by section.
  *
- * [defaults] has what all services begin with, wherever it stands; a service
- * that says a word itself has that alone. [targets NAME] has targets and what
- * is about them; a route whose one 'to' is '@NAME' has these. Each other
- * section is a service.
+ * [defaults], at any position, has initial values for all services; a directive
+ * in a service replaces them. [targets NAME] has targets and their directives;
+ * a route whose only 'to' is '@NAME' uses them. Each other section is a
+ * service.
  */
 #ifndef WEIR_PROXY_SECTIONS_H
 #define WEIR_PROXY_SECTIONS_H
 
 #include "file.h"
 
-/* Says all lines. False, with the place and what is wrong in @why. */
+/* Applies all lines. Returns false with file, line and reason in @why. */
 bool sections_say(struct config *config, const struct lines *lines, char *why);
 
 #endif

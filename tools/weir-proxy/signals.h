@@ -1,7 +1,7 @@
 /*
- * The signals of the proxy, in one place: the loop of the first worker.
+ * The proxy's signals, all handled by the loop of the first worker.
  *
- * SIGHUP reads certificates again, SIGUSR1 opens the log anew, SIGUSR2 dumps
+ * SIGHUP reads the configuration again, SIGUSR1 reopens the log, SIGUSR2 dumps
  * all loops. SIGINT and SIGTERM stop the threads within the time of --drain,
  * and a second one at once.
  */
@@ -10,16 +10,16 @@
 
 #include "proxy.h"
 
-/* Before the threads are started. What arrives before the loop handles signals
- * does what it does by default; what arrives after its end, nothing: what is
- * left then takes no time, and is to be done. */
+/* Must be called before the threads start. Signals before the loop handles them
+ * have their default action; signals after its end are ignored, because the
+ * remaining work is short and must be completed. */
 void signals_prepare(void);
-/* Lets signals that ask for something wait, in all threads that begin later. */
+/* Blocks the handled signals in this thread and all threads started later. */
 void signals_hold(void);
-/* Ends that in the first thread, whose loop obeys those that have waited. */
+/* Unblocks them in the first thread; its loop handles the pending ones. */
 void signals_let_in(void);
 
-/* 0 or a negative error. */
+/* Returns 0 or a negative error. */
 int signals_begin(struct worker *worker);
 
 #endif

@@ -1,7 +1,6 @@
 /*
  * The log at a syslog server (RFC 5424), at a Unix socket or over UDP. Each
- * line is a datagram. The log counts the datagrams that the server does not
- * take.
+ * line is a datagram. The log counts datagrams that the server does not accept.
  */
 #ifndef WEIR_PROXY_SINK_H
 #define WEIR_PROXY_SINK_H
@@ -10,22 +9,22 @@
 
 #include "weir/address.h"
 
-/* Reads "syslog", "syslog:PATH" or "syslog:udp://HOST:PORT"; any other text is
- * the name of a file, which has an address of length 0. Returns false, with a
- * line in @why, if the text is wrong. */
+/* Parses "syslog", "syslog:PATH" or "syslog:udp://HOST:PORT". Any other text is
+ * a file's name and gives an address of length 0. Returns false with a reason
+ * in @why. */
 bool sink_read(const char *text, struct weir_address *ret, char *why);
 
-/* Returns a datagram socket that is connected there, or a negative errno. */
+/* Returns a connected datagram socket or a negative errno. */
 int sink_connect(const struct weir_address *address);
 
-/* Facilities of syslog by their names; NULL behind the last. */
+/* Names of syslog facilities, ending with NULL. */
 extern const char *const sink_facilities[];
 
-/* Room for a datagram about one connection. */
+/* Buffer size for a datagram. */
 #define SINK_SIZE (RECORD_TEXT_SIZE + 512)
 
-/* Writes a datagram of a line, which ends with a newline; its bytes. @facility
- * is an index of sink_facilities. */
+/* Writes the datagram of a line, which ends with a newline. Returns its length.
+ * @facility is an index of sink_facilities. */
 size_t sink_write(const struct record *record, const char *line, size_t len,
                   int facility, char *buf);
 

@@ -1,38 +1,36 @@
 /*
- * What a proxy has found out about its targets, handed to its successor: what
- * checks have found, rests after failures, and slow starts.
+ * Knowledge about targets that a proxy hands to its successor: results of
+ * checks, ejections, and slow starts.
  *
- * It goes as facts, each a number that is known by another, which is made of
- * the service, the route, the target, what is asked of it, and the fact's name.
- * So a successor with another configuration, or of another version, takes those
- * alone that hold for it, too, and knows; any number is a value that it can
- * use.
+ * Each fact is a number with a key, a hash of service, route, target, kind of
+ * check and the fact's name. A successor with another configuration or of
+ * another version therefore uses only facts that apply to it; any number is a
+ * valid value.
  */
 #ifndef WEIR_PROXY_STATES_H
 #define WEIR_PROXY_STATES_H
 
 #include "proxy.h"
 
-/* As it goes to a successor on the same machine. */
+/* A fact, in the format sent to a successor on the same machine. */
 struct states_one {
     uint64_t key;
-    uint64_t value; /* not 0, which is as good as no fact */
+    uint64_t value; /* not 0, which means no fact */
 };
 
-/* Gathers what all threads have found, by a visit; a task of @worker waits. The
- * facts, given, to be freed, and their number, or a negative error. */
+/* Collects the facts of all threads; a task of @worker waits. Returns their
+ * number or a negative error. The caller frees *ret. */
 int64_t states_gather(const struct worker *worker, struct states_one **ret);
 
-/* Puts facts that have come in the order in which they are found. */
+/* Sorts received facts for lookups. */
 void states_sort(struct states_one *states, size_t count);
 
-/* What they tell that operators have ordered of a target: *order has it then.
- */
+/* Sets *order to the facts' orders of an operator about a target. */
 void states_find_order(const struct states_one *states, size_t count,
                        const struct route *route,
                        const struct config_target *target, struct order *order);
 
-/* What facts tell of a target. */
+/* Returns what the facts contain about a target. */
 struct weir_upstream_known states_find(const struct states_one *states,
                                        size_t count, const struct route *route,
                                        const struct config_target *target);

@@ -1,20 +1,19 @@
 /*
- * What a PROXY header of version 2 says of a client beside its addresses: the
- * server's name, the application protocol, and its TLS with the name in its
- * certificate (TLVs).
+ * TLVs of a PROXY header of version 2: the server name, the application
+ * protocol, and TLS with the common name of the client's certificate.
  *
- * It is that of the client's own TLS, or what an accepted header has said.
+ * They describe the client's own TLS, or repeat an accepted header.
  */
 #ifndef WEIR_PROXY_TLVS_H
 #define WEIR_PROXY_TLVS_H
 
 #include "session.h"
 
-/* The longest that is written: a name, a protocol, and TLS. */
+/* Largest size written: a name, a protocol, and TLS. */
 #define TLVS_SIZE_MAX 4608
 
-/* Writes those that the session's route asks for (enum config_tlv), as far as
- * they are known: bytes written, or a negative error. */
+/* Writes the TLVs that the session's route requests (enum config_tlv), as far
+ * as they are known. Returns their size or a negative error. */
 int tlvs_write(const struct session *session, void *buf, size_t size);
 
 #endif

@@ -1,16 +1,16 @@
 /*
- * `weir-proxy --top`: what a running proxy does, as top(1) shows processes.
+ * `weir-proxy --top`: shows a running proxy as top(1) shows processes.
  *
- * On a terminal it is drawn anew each second until q or ^C; elsewhere it is
- * written once, without rates.
+ * On a terminal it redraws every second until q or ^C. Elsewhere it prints
+ * once, without rates.
  */
 #ifndef WEIR_PROXY_TOP_H
 #define WEIR_PROXY_TOP_H
 
 #include <stdbool.h>
 
-/* Asks the proxy whose operator's page is at @where, "HOST:PORT" or "PORT".
- * True at the end, false after the reason was said. */
+/* Shows the proxy whose operator's page is at @where, "HOST:PORT" or "PORT".
+ * Returns false after printing an error. */
 bool top_run(const char *where);
 
 #endif

@@ -1,17 +1,17 @@
 /*
- * Giving memory back to the system when a crowd has gone.
+ * Returns memory to the system after many connections have ended.
  *
- * Loops free what connections have needed some seconds after they were lost;
- * the C library keeps it for later. When far fewer connections are left than
- * there were, it is asked to give back what is free, at most once a minute, as
- * it looks through all memory of the process.
+ * Loops free the memory of connections seconds after their end, and the C
+ * library keeps it. When far fewer connections remain than before,
+ * malloc_trim() returns it, at most once a minute because it walks the whole
+ * heap.
  */
 #ifndef WEIR_PROXY_TRIMMING_H
 #define WEIR_PROXY_TRIMMING_H
 
 #include "proxy.h"
 
-/* A connection of the worker has begun; one has ended. */
+/* Must be called when a connection of the worker starts and ends. */
 void trimming_enter(struct worker *worker);
 void trimming_leave(struct worker *worker);
 

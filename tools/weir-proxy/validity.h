@@ -1,15 +1,14 @@
 /*
- * Certificates of the configuration that clients or targets will refuse today,
- * because their time is over or has not come.
+ * Warns about certificates that clients or targets will refuse today, because
+ * they have expired or are not yet valid.
  *
- * They are told and no error: the clock may be wrong.
+ * This is not an error: the clock may be wrong.
  */
 #ifndef WEIR_PROXY_VALIDITY_H
 #define WEIR_PROXY_VALIDITY_H
 
 #include "config.h"
 
-/* Says which they are. */
 void validity_warn(const struct config *config);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * The words of a configuration: what may be said of the program, of a service,
- * of a route and of a target.
+ * The directives of a configuration: of the program, a service, a route and a
+ * target.
  *
- * A word is an option of the command line ("--balance leastconn") and a key of
- * the file ("balance = leastconn"), with the same values and the same errors.
- * It is about what was begun last: the service, the route or the target.
+ * A directive is an option of the command line ("--balance leastconn") and a
+ * key of the file ("balance = leastconn"), with the same values and errors. It
+ * applies to the most recent service, route or target.
  */
 #ifndef WEIR_PROXY_WORDS_H
 #define WEIR_PROXY_WORDS_H
@@ -12,20 +12,20 @@
 #include "config.h"
 
 enum word_scope {
-    SCOPE_COMMAND, /* of the command line alone */
+    SCOPE_COMMAND, /* only on the command line */
     SCOPE_PROGRAM,
     SCOPE_SERVICE,
     SCOPE_ROUTE,
     SCOPE_TARGET,
-    SCOPE_EACH_TARGET, /* likewise; [defaults] may say it of each target */
+    SCOPE_EACH_TARGET, /* in [defaults] for each target */
 };
 
 extern const struct option_set words;
 
-/* NULL: there is no such word. */
+/* Returns NULL if there is no such directive. */
 const struct option *words_find(const char *name);
 
-/* Says a word: finds it, and sets its field. False, with the reason in @why. */
+/* Applies a directive. Returns false with a reason in @why. */
 bool words_say(struct config *config, const char *name, const char *value,
                char *why);
 

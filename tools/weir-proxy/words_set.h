@@ -1,19 +1,19 @@
 /*
- * The functions that read the values of words, for the table of words alone.
+ * Functions that read the values of directives, for the table of words.c.
  *
- * Each reads @value for a word into the configuration, and says why it cannot;
- * see struct option.
+ * Each parses @value into the configuration, and sets @why on failure; see
+ * struct option.
  */
 #ifndef WEIR_PROXY_WORDS_SET_H
 #define WEIR_PROXY_WORDS_SET_H
 
 #include "words.h"
 
-/* The struct that an option is about; NULL with the reason in @why if it was
- * not begun. */
+/* Returns the struct that an option applies to, or NULL with a reason in @why
+ * if there is none yet. */
 void *words_owner(void *options, const struct option *option, char *why);
 
-/* Values of fields. */
+/* Directives that set a field. */
 option_read_fn words_set_text;
 option_read_fn words_add_send;
 option_read_fn words_add_expect;
@@ -22,7 +22,7 @@ option_read_fn words_add_texts;
 option_read_fn words_set_host;
 option_read_fn words_set_path;
 
-/* Words that do more. */
+/* Directives that do more. */
 option_read_fn words_say_listen;
 option_read_fn words_say_route;
 option_read_fn words_say_route_as;
