@@ -1,8 +1,8 @@
 /*
  * The default allocator: malloc() and free().
  *
- * free() knows the size of the memory. The size that callers pass is for
- * allocators that do not store it.
+ * free() knows the size of the memory. Callers pass the size for allocators
+ * that do not store it.
  */
 #include "alloc.h"
 

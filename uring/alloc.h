@@ -10,10 +10,9 @@
 #include "../include/weir/base.h"
 #include "check.h"
 
-/* The default allocator of a loop: malloc and free. */
 const struct weir_allocator *wr_default_allocator(void);
 
-/* NULL without memory. */
+/* Returns NULL if out of memory. */
 WEIR_MUST_USE static inline void *
 wr_alloc(const struct weir_allocator *allocator, size_t size)
 {
@@ -21,7 +20,7 @@ wr_alloc(const struct weir_allocator *allocator, size_t size)
     return allocator->alloc(allocator->arg, size);
 }
 
-/* @size as allocated; NULL is ignored. */
+/* @size must be the allocated size. @ptr may be NULL. */
 static inline void wr_free(const struct weir_allocator *allocator, void *ptr,
                            size_t size)
 {

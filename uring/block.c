@@ -1,8 +1,8 @@
 /*
- * Blocks: the free lists behind block.h.
+ * Blocks: size classes and free lists.
  *
  * A block's size in bytes, with its header, determines its class, so a block
- * stores no class; a block above 64 KiB has its exact size and is never kept.
+ * stores no class. A block above 64 KiB has its exact size and is never kept.
  */
 #include "block.h"
 
@@ -14,7 +14,7 @@ _Static_assert(WR_BLOCK_SMALL + sizeof(struct wr_block) ==
 _Static_assert(sizeof(struct wr_block) < (1u << WR_BLOCK_MIN_BITS),
                "the smallest block has room for data");
 
-/* The first class above those of powers of two. */
+/* The first class whose size is not a power of two. */
 #define BLOCK_CLASS_FINE (WR_BLOCK_FINE_BITS - WR_BLOCK_MIN_BITS + 1u)
 
 static size_t block_size(const struct wr_block *block)
@@ -22,8 +22,8 @@ static size_t block_size(const struct wr_block *block)
     return sizeof(*block) + block->capacity;
 }
 
-/* The class of blocks of at least @size bytes, with the header;
- * WR_BLOCK_CLASSES or more if there is none. */
+/* Returns the smallest class for @size bytes, header included, or a number from
+ * WR_BLOCK_CLASSES on if @size is too large for any class. */
 static unsigned block_class_of(size_t size)
 {
     const unsigned bits = 64u - (unsigned)__builtin_clzll(size - 1);

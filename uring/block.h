@@ -1,12 +1,12 @@
 /*
  * Blocks: bytes of a few sizes, kept for reuse.
  *
- * A block holds copied bytes, to be sent or to be read later. Sizes are powers
- * of two up to 16 KiB, then eight for each doubling, so that a TLS record or
- * the queue of a peer that does not read takes at most an eighth more than it
- * needs. A bounded number of each size is kept. The kernel reads blocks while a
- * send is in flight, so they come from wr_guard_alloc(), which puts them on
- * pages of their own in a guard build (guard.h).
+ * A block holds copied bytes that are sent or read later. Sizes are powers of
+ * two up to 16 KiB. Above there are eight sizes for each doubling, so that a
+ * TLS record or the queue of a peer that does not read takes at most an eighth
+ * more than it needs. A limited number of each size is kept. The kernel reads
+ * blocks while a send is in flight, so they come from wr_guard_alloc(), which
+ * puts each on its own pages in a guard build (guard.h).
  */
 #ifndef WEIR_URING_BLOCK_H
 #define WEIR_URING_BLOCK_H
@@ -18,11 +18,11 @@
 
 #define WR_BLOCK_MIN_BITS  8u  /* 256 bytes */
 #define WR_BLOCK_MAX_BITS  16u /* 64 KiB; larger blocks have exact sizes */
-#define WR_BLOCK_FINE_BITS 14u /* above, there are eight sizes a doubling */
+#define WR_BLOCK_FINE_BITS 14u /* above, eight sizes for each doubling */
 #define WR_BLOCK_CLASSES                                                       \
     (WR_BLOCK_FINE_BITS - WR_BLOCK_MIN_BITS + 1u +                             \
      8u * (WR_BLOCK_MAX_BITS - WR_BLOCK_FINE_BITS))
-/* The most bytes of each class that are kept. */
+/* The most kept bytes of each class. */
 #define WR_BLOCK_KEPT_BYTES (1u << 20)
 
 struct wr_block {
@@ -43,16 +43,14 @@ struct wr_blocks {
 void wr_blocks_init(struct wr_blocks *blocks,
                     const struct weir_allocator *allocator);
 
-/* Checks the counts and the kept blocks. */
 void wr_blocks_check_invariants(const struct wr_blocks *blocks);
 
-/* A block for at least @min_capacity bytes, with used = 0 and next = NULL; NULL
- * without memory. Up to 64 KiB the allocation is one of the sizes, above it is
- * exact. */
+/* Returns a block for at least @min_capacity bytes, with used = 0 and next =
+ * NULL, or NULL if out of memory. Up to 64 KiB the allocation has one of the
+ * sizes; above, it is exact. */
 WEIR_MUST_USE struct wr_block *wr_block_take(struct wr_blocks *blocks,
                                              size_t min_capacity);
 
-/* The slow path of wr_block_give(). */
 void wr_block_give_slowly(struct wr_blocks *blocks, struct wr_block *block);
 
 /* The class for small writes, 4 KiB with the header. */
@@ -60,7 +58,7 @@ void wr_block_give_slowly(struct wr_blocks *blocks, struct wr_block *block);
 #define WR_BLOCK_SMALL_CLASS (WR_BLOCK_SMALL_BITS - WR_BLOCK_MIN_BITS)
 #define WR_BLOCK_SMALL       (4096u - sizeof(struct wr_block))
 
-/* wr_block_take() for the small class, without computing the class. */
+/* Like wr_block_take() for the small class, without computing the class. */
 WEIR_MUST_USE static inline struct wr_block *
 wr_block_take_small(struct wr_blocks *blocks)
 {
@@ -97,10 +95,10 @@ static inline void wr_block_give(struct wr_blocks *blocks,
     (*count)++;
 }
 
-/* Frees all kept blocks; returns their bytes. */
+/* Frees all kept blocks and returns their size in bytes. */
 uint64_t wr_blocks_trim(struct wr_blocks *blocks);
 
-/* All blocks must have been given back. */
+/* All blocks must have been returned. */
 void wr_blocks_fini(struct wr_blocks *blocks);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * Aborting a process whose invariants are broken.
  *
- * One line is written to standard error with write(2), without stdio, whose
- * buffers and locks cannot be trusted any more. weir prints nothing else on its
+ * One line is written to standard error with write(2), because the buffers and
+ * locks of stdio cannot be trusted any more. weir prints nothing else on its
  * own.
  */
 #include "check.h"
@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* abort() follows; a failed write is ignored. */
 static void check_write(char *text, size_t room, int len)
 {
     if (len > 0) {

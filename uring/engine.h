@@ -1,9 +1,8 @@
 /*
- * The engines behind the seam (ring.h), each a table of functions.
+ * Function tables of the two engines that implement the seam (ring.h).
  *
- * ring.c chooses one when a ring is opened and passes every call on. A ring of
- * an engine begins with struct wr_ring. The functions are those of ring.h,
- * which has their promises.
+ * ring.c chooses an engine when a ring is opened and calls it. A ring of an
+ * engine begins with struct wr_ring. ring.h documents the functions.
  */
 #ifndef WEIR_URING_ENGINE_H
 #define WEIR_URING_ENGINE_H
@@ -11,8 +10,7 @@
 #include "ring.h"
 
 struct wr_engine {
-    /* The features of the machine and of the engine are set in *ret_features,
-     * but for engine and refusal. */
+    /* Sets all of *ret_features except engine and refusal. */
     int (*open)(const struct wr_ring_options *options, struct wr_ring **ret,
                 struct wr_features *ret_features);
     int (*enable)(struct wr_ring *ring);
@@ -39,7 +37,7 @@ struct wr_engine {
 struct wr_ring {
     const struct wr_engine *engine;
     const struct weir_allocator *allocator;
-    bool misses_ends; /* set before it is enabled; see ring_host.c */
+    bool misses_ends; /* set before the ring is enabled; see ring_host.c */
     bool is_due;      /* set by wr_ring_set_due(), cleared by an enter */
     struct wr_ring_stats stats;
 };

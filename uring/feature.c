@@ -1,8 +1,8 @@
 /*
  * Names of the kernel features, for the mask and for users.
  *
- * Pure: nothing is probed here. Features are probed when a ring is opened
- * (probe.c), because a flag counts as supported only if the kernel accepts it.
+ * Nothing is probed here. probe.c probes features when a ring is opened,
+ * because a flag counts as supported only if the kernel accepts it.
  */
 #include "feature.h"
 
@@ -29,10 +29,9 @@ _Static_assert(WR_FEATURE_COUNT < 32, "features are bits of a uint32_t");
 
 #define ALL_FEATURES ((UINT32_C(1) << WR_FEATURE_COUNT) - 1)
 
-/* Characters between the names, also line ends. */
 #define SEPARATORS ", \t\n"
 
-/* The bits of one name; 0: unknown. */
+/* Returns the bits of one name, or 0 if it is unknown. */
 static uint32_t feature_bits_of_name(const char *name, size_t len)
 {
     if (len == strlen("all") && memcmp(name, "all", len) == 0) {
@@ -88,8 +87,8 @@ static const char *feature_state(const struct wr_features *features,
     const uint32_t bit = UINT32_C(1) << index;
 
     if (features->unused & bit) {
-        wr_assert(index ==
-                  WR_FEATURE_BUF_INC); /* no other depends on another */
+        wr_assert(index == WR_FEATURE_BUF_INC); /* the only feature that depends
+                                                 * on another */
         return "needs recv_credit";
     }
     return features->found & bit    ? "yes"

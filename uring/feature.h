@@ -2,8 +2,8 @@
  * Features of the running kernel beyond Linux 6.1, the minimum.
  *
  * Features are probed by use when a ring is opened; version numbers do not
- * count. Each can be masked with the environment variable WEIR_FEATURES_MASK
- * (names separated by commas, or "all"), so that one machine can run the
+ * count. The environment variable WEIR_FEATURES_MASK (names separated by
+ * commas, or "all") disables features, so that one machine can run the
  * fallbacks for other kernels.
  */
 #ifndef WEIR_URING_FEATURE_H
@@ -39,7 +39,7 @@ enum wr_feature {
         WR_FEATURE_COUNT
 };
 
-/* How operations are carried out. Equal to enum weir_engine (loop.h). */
+/* Equal to enum weir_engine (loop.h). */
 enum wr_engine_kind {
     WR_ENGINE_AUTO, /* not decided */
     WR_ENGINE_URING,
@@ -49,8 +49,8 @@ enum wr_engine_kind {
 struct wr_features {
     uint32_t found;  /* bits of enum wr_feature that may be used */
     uint32_t masked; /* bits that the kernel has but the mask disables */
-    uint32_t unused; /* bits that the kernel has but that need another feature:
-                      * see wr_features_reduce() */
+    uint32_t unused; /* bits that the kernel has but wr_features_reduce()
+                      * disables */
     uint32_t sq_entries;
     uint32_t cq_entries;
     enum wr_engine_kind engine;
@@ -69,13 +69,13 @@ static inline bool wr_has(const struct wr_features *features,
  * as much as arrived (Linux 6.18). */
 void wr_features_reduce(struct wr_features *features);
 
-/* The bits named in WEIR_FEATURES_MASK; *ret_unknown is the first unknown name,
- * or NULL. @text may be NULL. */
+/* Returns the features named in WEIR_FEATURES_MASK. Sets *ret_unknown to the
+ * first unknown name, or NULL. @text may be NULL. */
 uint32_t wr_features_parse_mask(const char *text, const char **ret_unknown);
 
 /* Writes a line for each feature: name, first kernel, yes/no/masked or the
  * missing dependency, and the fallback. Returns the length of the whole text,
- * as snprintf(). */
+ * like snprintf(). */
 size_t wr_features_text(const struct wr_features *features, char *buf,
                         size_t size);
 

@@ -2,18 +2,16 @@
  * Memory that the kernel accesses: plain, or on guarded pages.
  *
  * A plain build allocates 64 bytes more, to align the memory, and stores the
- * distance in the byte before it.
- *
- * A guard build maps pages for each allocation:
+ * distance in the byte before it. A guard build maps pages for each allocation:
  *
  *     | header, read-write | data, read-write | guard, no access |
  *
  * The data ends where the guard begins (up to its alignment), so an overrun
  * faults too. Freed mappings become inaccessible and stay in a quarantine,
- * first in, first out, bounded in number and bytes. A small record still comes
+ * first in, first out, limited in number and bytes. A small record still comes
  * from the allocator, so that its counts and failures are the same in both
- * builds. The quarantine is a global of guard builds; a mutex guards it, since
- * loops of several threads share it.
+ * builds. The quarantine is global, guarded by a mutex, because loops of
+ * several threads share it.
  */
 #include "guard.h"
 
@@ -67,7 +65,6 @@ static void guard_unmap(struct mapping mapping)
     wr_ignore(munmap(mapping.base, mapping.size) != 0);
 }
 
-/* Keeps an inaccessible mapping, and unmaps the oldest for room. */
 static void guard_quarantine_push(struct mapping mapping)
 {
     pthread_mutex_lock(&quarantine.mutex);
@@ -186,7 +183,7 @@ size_t wr_guard_discard(void *ptr, size_t size)
 
     if (end <= start ||
         madvise((void *)start, end - start, MADV_DONTNEED) < 0) {
-        return 0; /* locked, or from a special allocator */
+        return 0; /* locked memory, or from a special allocator */
     }
     wr_assert(end - start <= size);
     return end - start;

@@ -3,7 +3,7 @@
  *
  * Sanitizers do not see the kernel write into a buffer that was freed too
  * early: the memory's next owner silently gets a peer's bytes. In a guard build
- * (meson option `guard`) each buffer has pages of its own, which become
+ * (meson option `guard`) each buffer has its own pages, which become
  * inaccessible for a while when it is freed. A late operation then ends with
  * -EFAULT, which its owner reports, and a late access of the program faults.
  * Other builds use the allocator.
@@ -13,16 +13,16 @@
 
 #include "alloc.h"
 
-/* Aligned to 64 bytes; NULL without memory. */
+/* Returns memory aligned to 64 bytes, or NULL if out of memory. */
 WEIR_MUST_USE void *wr_guard_alloc(const struct weir_allocator *allocator,
                                    size_t size);
 
-/* @size as allocated; NULL is ignored. */
+/* @size must be the allocated size. @ptr may be NULL. */
 void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
                    size_t size);
 
-/* Discards the contents: gives the whole pages within the memory back to the
- * system until they are touched. Returns their bytes. */
+/* Discards the contents: returns the whole pages within the memory to the
+ * system until they are touched. Returns their size in bytes. */
 size_t wr_guard_discard(void *ptr, size_t size);
 
 #endif

@@ -1,9 +1,8 @@
 /*
- * Leases: the place of kept bytes, and the account that is charged for them.
+ * Leases: where kept bytes are stored, and which account they are charged to.
  *
- * lease_may_stay() decides whether kept bytes stay in place. It applies to all
- * that keep bytes: protocols, readers that give their bytes away, paused
- * sockets.
+ * lease_may_stay() decides whether kept bytes stay in place. It applies to
+ * protocols, to readers that pass their bytes on, and to paused sockets.
  */
 #include "lease.h"
 
@@ -38,8 +37,8 @@ void wr_lease_check_invariants(const weir_lease *lease)
     }
 }
 
-/* A lease over @block, which is taken, also on failure; the caller sets its len
- * and charges it. */
+/* Makes a lease over @block. Takes @block, even on failure. The caller sets len
+ * and charges the lease. */
 static weir_lease *lease_over(struct wr_pool *pool, struct wr_block *block)
 {
     weir_lease *lease = block ? wr_slab_take(&pool->leases) : NULL;
@@ -56,7 +55,6 @@ static weir_lease *lease_over(struct wr_pool *pool, struct wr_block *block)
     return lease;
 }
 
-/* Charges bytes of a lease over a block to its account. */
 static void lease_charge_bytes(weir_lease *lease, uint32_t bytes)
 {
     struct wr_account *account = lease->account;
@@ -80,7 +78,6 @@ static void lease_charge_block(weir_lease *lease, struct wr_account *account)
     lease_charge_bytes(lease, wr_lease_cost(lease));
 }
 
-/* Discharges bytes of a lease in a block or a buffer. */
 static void lease_discharge(const weir_lease *lease, uint32_t bytes)
 {
     struct wr_account *account = lease->account;
@@ -136,8 +133,8 @@ weir_lease *wr_lease_own(struct wr_pool *pool, size_t capacity)
     return lease;
 }
 
-/* Makes @lease refer to the receive buffer of @of, and takes the reference to
- * @of. */
+/* Makes @lease refer to the receive buffer of @of. Takes the caller's reference
+ * to @of. */
 static void lease_share_buf(weir_lease *lease, weir_lease *of)
 {
     wr_assert(of->buf->refs > 0);
@@ -180,8 +177,8 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
     return lease;
 }
 
-/* True if @len bytes of a lease may stay in place. A block is pinned and
- * charged as a whole. */
+/* Returns true if @len bytes of a lease may stay in place. A block is pinned
+ * and charged as a whole. */
 static bool lease_may_stay(const weir_lease *lease, size_t len)
 {
     if (lease->buf) {
@@ -191,8 +188,9 @@ static bool lease_may_stay(const weir_lease *lease, size_t len)
     return len >= whole->block->capacity / 2 || len == whole->len;
 }
 
-/* Copies bytes that should not stay in place: *ret is the copy. NULL: the bytes
- * stay, also if there is no memory but the pool is not short. 0 or -ENOMEM. */
+/* Copies bytes that should not stay in place to *ret. Sets *ret to NULL if they
+ * stay, also if memory runs out while the pool is not short. Returns 0 or
+ * -ENOMEM. */
 static int lease_copy_if_due(const struct weir_buf *buf, weir_lease **ret)
 {
     weir_lease *lease = buf->lease;
@@ -208,7 +206,7 @@ static int lease_copy_if_due(const struct weir_buf *buf, weir_lease **ret)
     return *ret || (lease->buf && !wr_pool_is_short(lease->pool)) ? 0 : -ENOMEM;
 }
 
-/* A slice of the bytes; the caller keeps its reference. */
+/* Returns a slice of the bytes; the caller keeps its reference. */
 static weir_lease *lease_slice_of(const struct weir_buf *buf)
 {
     wr_lease_ref(buf->lease); /* taken by the slice */
@@ -262,7 +260,6 @@ void wr_lease_trim(weir_lease *lease, uint32_t len)
     }
 }
 
-/* True if bytes should move out of their receive buffer. */
 static bool lease_must_move(const weir_lease *lease)
 {
     wr_assert(lease->refs > 0);
@@ -270,7 +267,6 @@ static bool lease_must_move(const weir_lease *lease)
            (lease->len < WR_COMPACT_BELOW || wr_pool_is_short(lease->pool));
 }
 
-/* The bytes have left the buffer: discharges the lease. */
 static void lease_leave_buf(weir_lease *lease)
 {
     wr_assert(lease->buf->refs > 0);
@@ -319,7 +315,6 @@ static void lease_give(weir_lease *lease)
     wr_slab_give(&lease->pool->leases, lease);
 }
 
-/* The free bytes behind the lease's bytes in its block. */
 static uint32_t lease_room(const weir_lease *lease)
 {
     const struct wr_block *block = lease->block;
@@ -358,7 +353,6 @@ bool wr_lease_pack(weir_lease *last, weir_lease *lease)
     return is_empty;
 }
 
-/* Frees a lease over a block or over a part of a block. */
 static void lease_release_other(weir_lease *lease)
 {
     struct wr_pool *pool = lease->pool;

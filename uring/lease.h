@@ -1,10 +1,10 @@
 /*
  * Leases: counted references to received bytes.
  *
- * A lease points into a receive buffer, which counts it, or to a block of its
- * own, or it is a part of a lease over a block and references that lease. Its
- * length is charged to the account of the receiving connection until its last
- * reference is gone. During a callback bytes are borrowed: their lease is
+ * A lease refers to one of three: a receive buffer, which counts its leases; a
+ * block of its own; or a lease over a block, of which it is a part. Its length
+ * is charged to the account of the receiving connection until its last
+ * reference is dropped. During a callback bytes are borrowed: their lease is
  * charged only if it is kept.
  */
 #ifndef WEIR_URING_LEASE_H
@@ -14,8 +14,8 @@
 
 /* Shorter remainders are copied, so that they do not pin a buffer. */
 #define WR_COMPACT_BELOW (4u << 10)
-/* Shorter kept pieces are copied: a copy into the smallest block costs less
- * than tracking their place. */
+/* Shorter kept pieces are copied, because a copy into the smallest block costs
+ * less than tracking them. */
 #define WR_LEASE_LEAST (1u << WR_BLOCK_MIN_BITS)
 
 struct weir_lease {
@@ -23,59 +23,57 @@ struct weir_lease {
     const uint8_t *data;
     uint32_t len;
     uint32_t refs;
-    /* The bytes' place: exactly one of these three is set. */
+    /* Exactly one of these three is set. */
     struct wr_pool_buf *buf; /* a receive buffer, which it pins */
-    weir_lease *parent;      /* a lease over a block, of which it is a part */
-    struct wr_block *block;  /* a block of its own */
+    weir_lease *parent;      /* a lease over a block that contains this lease */
+    struct wr_block *block;  /* a block that belongs to this lease */
     struct wr_account *account;
     struct wr_pool *pool;
 };
 
-/* Checks a lease and its place in its memory. */
 void wr_lease_check_invariants(const weir_lease *lease);
 
-/* A lease over a copy of @len bytes, charged to @account; NULL without
+/* Copies @len bytes into a lease charged to @account. Returns NULL if out of
  * memory. */
 WEIR_MUST_USE weir_lease *wr_lease_copy(struct wr_pool *pool,
                                         struct wr_account *account,
                                         const void *data, size_t len);
 
-/* A lease over the first @len bytes of @block, charged to @account; NULL
- * without memory. @block: from the pool's blocks, taken, also on failure. */
+/* Returns a lease over the first @len bytes of @block, charged to @account, or
+ * NULL if out of memory. Takes @block, even on failure; it must be from the
+ * pool's blocks. */
 WEIR_MUST_USE weir_lease *wr_lease_block(struct wr_pool *pool,
                                          struct wr_account *account,
                                          struct wr_block *block, size_t len);
 
-/* A lease over a new block for at least @capacity bytes; its len is the
- * capacity. It is charged to the pool's `own` account, which has no limit, so
- * the caller must bound these bytes. NULL without memory. */
+/* Returns a lease over a new block whose capacity is its len and at least
+ * @capacity, or NULL if out of memory. It is charged to the pool's `own`
+ * account, which has no limit, so the caller must limit these bytes. */
 WEIR_MUST_USE weir_lease *wr_lease_own(struct wr_pool *pool, size_t capacity);
 
-/* A lease over a part of the bytes of @parent, in place. In a receive buffer
- * only the part is charged; in a block it references @parent, which stays
- * charged. The caller's reference to @parent is taken on success; NULL without
- * memory. */
+/* Returns a lease over a part of the bytes of @parent, in place, or NULL if out
+ * of memory. On success takes the caller's reference to @parent. In a receive
+ * buffer only the part is charged. In a block the slice references @parent,
+ * which stays charged. */
 WEIR_MUST_USE weir_lease *wr_lease_slice(weir_lease *parent,
                                          const uint8_t *data, uint32_t len);
 
-/*
- * Keeps the bytes of @buf, all or a part of a lease: @buf gets a reference of
- * its own, and the bytes may move. Copied to a block of their own are fewer
- * than WR_LEASE_LEAST bytes, any bytes while the pool is short, and a small
- * part of a block. 0, or -ENOMEM without any change.
- */
+/* Keeps the bytes of @buf, which are all or a part of a lease. Gives @buf its
+ * own reference, and may move the bytes: fewer than WR_LEASE_LEAST bytes, a
+ * small part of a block, and any bytes while the pool is short are copied.
+ * Returns 0, or -ENOMEM without any change. */
 WEIR_MUST_USE int wr_lease_keep(struct weir_buf *buf);
 
-/* Keeps bytes under a lease of exactly these bytes that only the caller refers
- * to, so that its `next` may be used; NULL without memory. */
+/* Keeps bytes with a lease of exactly these bytes that only the caller refers
+ * to, so that its `next` may be used. Returns NULL if out of memory. */
 WEIR_MUST_USE weir_lease *wr_lease_keep_apart(const struct weir_buf *buf);
 
-/* Removes the first @len bytes from a lease in a receive buffer to which only
- * the caller refers. Does nothing to other leases. */
+/* Removes the first @len bytes if the lease is in a receive buffer and only the
+ * caller refers to it. */
 void wr_lease_trim(weir_lease *lease, uint32_t len);
 
-/* True if the lease pins a receive buffer for only @len bytes, less than half
- * of it, or buffers are short. */
+/* Returns true if the lease pins a receive buffer and @len is less than half
+ * the buffer, or buffers are short. */
 static inline bool wr_lease_wastes(const weir_lease *lease, size_t len)
 {
     const struct wr_pool *pool = lease->pool;
@@ -83,23 +81,23 @@ static inline bool wr_lease_wastes(const weir_lease *lease, size_t len)
     return lease->buf && (len < pool->buf_size / 2 || wr_pool_is_short(pool));
 }
 
-/* Moves the @len bytes at @data out of their receive buffer into a block; the
- * lease's other bytes are given back. Does nothing if others refer to the
- * lease, if it pins no buffer, or without memory. */
+/* Moves the @len bytes at @data out of their receive buffer into a block and
+ * releases the lease's other bytes. Does nothing if there are other references,
+ * if the lease pins no buffer, or if out of memory. */
 void wr_lease_move_out(weir_lease *lease, const uint8_t *data, uint32_t len);
 
-/* Moves bytes out of their receive buffer into a block: few bytes always, many
- * if the pool is short. Does nothing if others refer to the lease, if it pins
- * no buffer, or without memory. */
+/* Like wr_lease_move_out() for all bytes of the lease, if they are fewer than
+ * WR_COMPACT_BELOW or the pool is short. */
 void wr_lease_compact(weir_lease *lease);
 
-/* Moves bytes that wr_lease_compact() would move into the block of @last,
- * behind its bytes, which precede them in the stream, as far as there is room.
- * So many small pieces cost little more than their bytes. True: all were moved,
- * and @lease is freed. */
+/* Appends bytes that wr_lease_compact() would move to the block of @last as far
+ * as they fit, so that many small pieces cost little more than their bytes. The
+ * bytes of @last must precede them in the stream. Returns true if all were
+ * moved; @lease is then freed. */
 WEIR_MUST_USE bool wr_lease_pack(weir_lease *last, weir_lease *lease);
 
-/* The bytes charged for a lease; a block is at least WR_LEASE_LEAST. */
+/* Returns the bytes charged for a lease; for a block at least
+ * WR_LEASE_LEAST. */
 static inline uint32_t wr_lease_cost(const weir_lease *lease)
 {
     return lease->block && lease->len < WR_LEASE_LEAST ? WR_LEASE_LEAST
@@ -112,7 +110,6 @@ static inline void wr_lease_ref(weir_lease *lease)
     lease->refs++;
 }
 
-/* Frees a lease without references. */
 void wr_lease_release(weir_lease *lease);
 
 static inline void wr_lease_unref(weir_lease *lease)
@@ -123,7 +120,6 @@ static inline void wr_lease_unref(weir_lease *lease)
     }
 }
 
-/* Charges a lease in a receive buffer. */
 static inline void wr_lease_charge(weir_lease *lease)
 {
     struct wr_account *account = lease->account;
@@ -135,12 +131,12 @@ static inline void wr_lease_charge(weir_lease *lease)
     lease->pool->held_bytes += lease->len;
 }
 
-/* Ends the borrow after the callback. Mostly the bytes were not kept; then the
- * lease was not charged and need not be discharged. */
+/* Ends the borrow after the callback. If the bytes were not kept, the lease was
+ * not charged and need not be discharged. */
 static inline void wr_lease_end_borrow(weir_lease *lease)
 {
     wr_debug_check(wr_lease_check_invariants(lease));
-    if (lease->refs > 1) { /* kept */
+    if (lease->refs > 1) {
         wr_lease_charge(lease);
         lease->refs--;
         return;

@@ -30,7 +30,6 @@ static inline bool wr_list_is_empty(const struct wr_list *list)
     return list->next == list;
 }
 
-/* True if this member is in a list. */
 static inline bool wr_list_is_linked(const struct wr_list *member)
 {
     return member->next != member;
@@ -56,7 +55,8 @@ static inline void wr_list_remove(struct wr_list *member)
     wr_list_init(member);
 }
 
-/* Takes the first member out of the list; NULL: the list is empty. */
+/* Removes and returns the first member, or returns NULL if the list is
+ * empty. */
 static inline struct wr_list *wr_list_pop_front(struct wr_list *list)
 {
     struct wr_list *first = list->next;
@@ -67,7 +67,7 @@ static inline struct wr_list *wr_list_pop_front(struct wr_list *list)
     return first;
 }
 
-/* Counts the members, in linear time: for wr_debug_assert(). */
+/* Counts the members in linear time, for wr_debug_assert(). */
 static inline uint64_t wr_list_count(const struct wr_list *list)
 {
     uint64_t count = 0;

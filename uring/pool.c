@@ -1,9 +1,8 @@
 /*
- * Buffers move between the kernel, the connections and the free stack.
+ * The receive pool: states of buffers, and completions of receives.
  *
  * The kernel identifies a buffer by its id and uses posted buffers up in order;
- * `offset` mirrors its position in each. Leases count in `refs`; a buffer
- * returns to the stack when the kernel has used it up and `refs` is 0.
+ * `offset` mirrors its position in each. Leases are counted in `refs`.
  */
 #include "pool_impl.h"
 
@@ -15,7 +14,7 @@
 
 #define POSTED_INC   8u
 #define POSTED_PLAIN 128u
-/* Leases may pin 1/PINNED_SHARE of the buffers for the limit. */
+/* Leases may pin this share of the buffers for the limit. */
 #define PINNED_SHARE 4u
 
 const uint8_t wr_pool_buf_edges[WR_BUF_STATES] = {
@@ -88,8 +87,8 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     pool->posted_goal = inc ? POSTED_INC : POSTED_PLAIN;
     const uint32_t holdable =
         (uint32_t)wr_min_u64(limit_bytes / pool->buf_size, UINT16_MAX / 2);
-    /* Kept bytes may pin each posted buffer before the pool is short, and as
-     * many other buffers must be left to be posted then. */
+    /* Kept bytes may pin every posted buffer before the pool is short. Then as
+     * many other buffers must be left to be posted. */
     pool->buf_max = holdable + 2 * pool->posted_goal;
     pool->pinnable = (int32_t)(holdable / PINNED_SHARE);
     wr_slab_init(&pool->leases, uring->allocator, sizeof(weir_lease));
@@ -152,7 +151,7 @@ void wr_pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf)
     pool->free_list = buf;
 }
 
-/* Makes the open buffer free if it is empty. */
+/* Frees the open buffer if it is empty. */
 static void pool_free_open(struct wr_pool *pool)
 {
     if (pool->open && pool->open->refs == 0) {
@@ -224,8 +223,8 @@ void wr_pool_free_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
     pool->pinnable++;
 }
 
-/* Loses a buffer: it is unknown where the kernel may write in it. Leases keep
- * their bytes. */
+/* Marks a buffer as lost, because it is unknown where the kernel may write in
+ * it. Leases keep their bytes. */
 static void pool_lose_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
     struct wr_pool_buf **at = &pool->free_list;
@@ -273,8 +272,8 @@ static __attribute__((noinline, cold)) void pool_refuse(struct wr_pool *pool,
     }
 }
 
-/* Takes the bytes of a completed receive; its buffer may be used up then. NULL:
- * the completion cannot be true, because the buffer was not posted, is too
+/* Takes the bytes of a completed receive, which may use up the buffer. Returns
+ * NULL if the completion cannot be true: the buffer was not posted, is too
  * small, or is incremental and used up before it is full. */
 static inline struct wr_pool_buf *pool_take_bytes(struct wr_pool *pool,
                                                   uint32_t len, uint32_t flags,

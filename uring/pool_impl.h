@@ -1,8 +1,9 @@
 /*
  * Declarations shared by the files of the receive pool.
  *
- * pool.c owns the buffers and posts them to the kernel, pool_open.c fills them
- * by system calls. Both take buffers from the same stack and lend their bytes.
+ * pool.c owns the buffers and posts them to the kernel. pool_open.c fills them
+ * with system calls. Both take buffers from the same stack and make leases of
+ * their bytes.
  */
 #ifndef WEIR_URING_POOL_IMPL_H
 #define WEIR_URING_POOL_IMPL_H
@@ -10,10 +11,10 @@
 #include "lease.h"
 #include "pool.h"
 
-/* For each state the bits of its allowed next states. */
+/* For each state, a mask of the states that may follow. */
 extern const uint8_t wr_pool_buf_edges[WR_BUF_STATES];
 
-/* The only writer of a buffer's state. */
+/* The only function that writes a buffer's state. */
 static inline void wr_pool_set_state(struct wr_pool_buf *buf,
                                      enum wr_pool_buf_state state)
 {
@@ -21,17 +22,16 @@ static inline void wr_pool_set_state(struct wr_pool_buf *buf,
     buf->state = state;
 }
 
-/* A free, empty buffer; NULL without memory for one. */
+/* Returns a free, empty buffer, or NULL if out of memory. */
 struct wr_pool_buf *wr_pool_take_buf(struct wr_pool *pool);
 
 /* Pushes a buffer without references onto the free stack. */
 void wr_pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf);
 
-/* Checks every buffer. */
 void wr_pool_check_bufs(const struct wr_pool *pool);
 
-/* A lease whose parent and block are NULL: leases go back to the slab like
- * this, and the slab's memory is zeroed at first. */
+/* Returns a lease whose parent and block are NULL. This needs no store: leases
+ * are returned to the slab like this, and new memory of the slab is zeroed. */
 static inline weir_lease *wr_pool_take_lease(struct wr_pool *pool)
 {
     weir_lease *lease = wr_slab_take_raw(&pool->leases);

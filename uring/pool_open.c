@@ -1,21 +1,18 @@
 /*
- * Receives by a system call, into buffers that are still in the cache.
+ * Receives with a system call, into buffers that are still in the CPU's cache.
  *
- * One buffer is open and filled bit by bit; a receive takes the rest of it, and
- * free buffers as needed. A stream fills them completely, in order
- * (wr_pool_recv()). Datagrams get slots of one size (wr_pool_open_slots()),
- * because the length of the next datagram is unknown; the rest of a slot stays
+ * A receive takes the rest of the open buffer, and free buffers as needed. A
+ * stream fills them completely, in order. Datagrams get slots of one size,
+ * because the length of the next datagram is unknown. The rest of a slot stays
  * unused until the buffer is free again.
  */
 #include "pool_impl.h"
 
 #include <errno.h>
 
-/* An open buffer with less room is retired. */
+/* The least free bytes of a buffer that stays open. */
 #define OPEN_LEAST (16u << 10)
 
-/* Takes the open buffer, or a free one, which becomes open; NULL without
- * memory. */
 static struct wr_pool_buf *pool_open_take(struct wr_pool *pool)
 {
     struct wr_pool_buf *buf = pool->open;
@@ -34,7 +31,6 @@ static struct wr_pool_buf *pool_open_take(struct wr_pool *pool)
     return buf;
 }
 
-/* Retires an open buffer, which is used up. */
 static void pool_open_retire(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
     wr_pool_set_state(buf, WR_BUF_RETIRED);
@@ -42,21 +38,21 @@ static void pool_open_retire(struct wr_pool *pool, struct wr_pool_buf *buf)
     wr_pool_free_if_unused(pool, buf);
 }
 
-/* After a receive: the buffer stays open, or becomes free or retired. */
+/* After a receive, keeps the buffer open, frees it or retires it. */
 static void pool_open_end(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
     wr_assert(buf->offset <= pool->buf_size);
     if (buf->offset == 0) {
         wr_pool_push_free(pool, buf);
     } else if (pool->buf_size - buf->offset >= OPEN_LEAST) {
-        wr_assert(!pool->open); /* only the last buffer has room */
+        wr_assert(!pool->open); /* only the last buffer has free bytes */
         pool->open = buf;
     } else {
         pool_open_retire(pool, buf);
     }
 }
 
-/* A lease over all room of a buffer; NULL without memory. */
+/* Returns a lease over all free bytes of a buffer, or NULL if out of memory. */
 static weir_lease *pool_open_lend(struct wr_pool *pool)
 {
     struct wr_pool_buf *buf = pool_open_take(pool);
@@ -74,7 +70,7 @@ static weir_lease *pool_open_lend(struct wr_pool *pool)
     return lease;
 }
 
-/* Makes leases over room for at most @most bytes; returns their number. */
+/* Makes leases over at most @most bytes. Returns their number. */
 static uint32_t pool_open_lend_several(struct wr_pool *pool, uint32_t most,
                                        weir_lease **leases, struct iovec *iov)
 {
@@ -133,7 +129,7 @@ weir_lease *wr_pool_close_room(struct wr_pool *pool, struct wr_account *account,
         *next = lease;
         next = &lease->next;
     }
-    /* In reverse order, so that the first, which is in the cache, is on top. */
+    /* Backwards, so that the first buffer, which is in the cache, is on top. */
     for (uint32_t i = room->count; i > used; i--) {
         pool_open_give_empty(pool, room->leases[i - 1]);
     }
@@ -154,15 +150,12 @@ int32_t wr_pool_recv(struct wr_pool *pool, struct wr_account *account,
     return res;
 }
 
-/* ---- slots for datagrams ---- */
-
-/* The first offset for a slot. */
 static inline uint32_t pool_open_align(uint32_t offset)
 {
     return (offset + WR_SLOT_ALIGN - 1) & ~(WR_SLOT_ALIGN - 1);
 }
 
-/* A buffer with room for a slot of @stride bytes; NULL without memory. */
+/* Returns a buffer that fits a slot of @stride bytes, or NULL. */
 static struct wr_pool_buf *pool_open_take_for(struct wr_pool *pool,
                                               uint32_t stride)
 {
@@ -203,8 +196,8 @@ bool wr_pool_open_slots(struct wr_pool *pool, struct wr_slots *slots,
     return slots->count > 0;
 }
 
-/* Makes leases over the slots of one buffer that hold a datagram. Returns the
- * link for the next lease. */
+/* Makes leases over the used slots of one buffer. Returns the link for the next
+ * lease. */
 static weir_lease **pool_open_lend_slots(struct wr_pool *pool,
                                          struct wr_account *account,
                                          const struct wr_slots *slots,
@@ -226,7 +219,7 @@ static weir_lease **pool_open_lend_slots(struct wr_pool *pool,
     return ret;
 }
 
-/* The buffer of the last datagram; the first one if there is none. */
+/* Returns the index of the buffer with the last datagram, or 0. */
 static uint32_t pool_open_last_used(const struct wr_slots *slots)
 {
     uint32_t at = 0;
@@ -253,7 +246,7 @@ weir_lease *wr_pool_close_slots(struct wr_pool *pool,
             pool_open_retire(pool, slots->bufs[at]);
         }
     }
-    /* In reverse order, so that the first, which is in the cache, is on top. */
+    /* As in wr_pool_close_room(). */
     for (uint32_t at = slots->buf_count; at > last; at--) {
         pool_open_end(pool, slots->bufs[at - 1]);
     }

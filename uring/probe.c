@@ -1,11 +1,12 @@
 /*
- * Features are probed by using them.
+ * Probes features by using them.
  *
  * A seccomp profile may allow io_uring_setup() and refuse io_uring_enter() or
- * io_uring_register(), and a kernel may accept a flag and ignore it. So a small
- * ring is enabled, submits a nop, has buffers and a signal, then receives with
- * a credit and sends a vector over a socket pair, and the results are compared.
- * This takes some 200 microseconds and leaves nothing behind.
+ * io_uring_register(), and a kernel may accept a flag and ignore it. So the
+ * probe enables a small ring, submits a nop, registers buffers and an eventfd,
+ * receives with a byte limit and sends a vector over a socket pair, and
+ * compares the results. This takes some 200 microseconds and leaves nothing
+ * behind.
  */
 #include "probe.h"
 
@@ -33,7 +34,7 @@ char wr_race_mappings;
 #define PROBE_CREDIT  8u
 #define PROBE_BYTES   32u
 
-/* The value of kernel.io_uring_disabled, or -1 if it cannot be read. */
+/* Returns the value of kernel.io_uring_disabled, or -1 if it cannot be read. */
 static int probe_read_sysctl(void)
 {
     char digit = 0;
@@ -46,8 +47,8 @@ static int probe_read_sysctl(void)
     return len == 1 ? digit - '0' : -1;
 }
 
-/* True for the user namespace that the machine began with, which maps all
- * users, or if it is not known. */
+/* Returns true in the initial user namespace, which maps all users, or if the
+ * namespace is unknown. */
 static bool probe_is_outermost(void)
 {
     static const char all[] = "0 0 4294967295";
@@ -73,9 +74,9 @@ static bool probe_is_outermost(void)
     return len <= 0 || at == sizeof(all);
 }
 
-/* True if RLIMIT_MEMLOCK holds for rings of this process: not for one that has
- * the capability in the outermost user namespace. The root of a container
- * without one of the machine's users is limited. */
+/* Returns true if RLIMIT_MEMLOCK applies to rings of this process. It does not
+ * apply with CAP_IPC_LOCK in the initial user namespace; it does apply to the
+ * root of a container with a user namespace. */
 static bool probe_is_limited(void)
 {
     struct __user_cap_header_struct header = {.version =
@@ -118,7 +119,7 @@ static int probe_open_ring(struct io_uring *uring)
     return err;
 }
 
-/* The next SQE; there is one, as all others were submitted. */
+/* Returns the next SQE. All others were submitted, so there is one. */
 static struct io_uring_sqe *probe_sqe(struct io_uring *uring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
@@ -126,7 +127,6 @@ static struct io_uring_sqe *probe_sqe(struct io_uring *uring)
     return sqe;
 }
 
-/* Submits the prepared SQE and returns the result of the first completion. */
 static int probe_run_once(struct io_uring *uring)
 {
     struct io_uring_cqe *cqe = NULL;
@@ -153,8 +153,8 @@ static int probe_nop(struct io_uring *uring)
     return probe_run_once(uring);
 }
 
-/* A buffer ring with one buffer of PROBE_BYTES at @data; NULL: an empty
- * ring. */
+/* Registers a buffer ring with one buffer of PROBE_BYTES at @data, or an empty
+ * ring if @data is NULL. */
 static struct io_uring_buf_ring *probe_add_buffers(struct io_uring *uring,
                                                    unsigned int flags,
                                                    void *data, int *ret_err)
@@ -177,7 +177,6 @@ static int probe_free_buffers(struct io_uring *uring,
     return io_uring_free_buf_ring(uring, bufs, 1, PROBE_GROUP);
 }
 
-/* Makes and frees a ring of buffers; 0 or why that is refused. */
 static int probe_buffers(struct io_uring *uring, unsigned int flags)
 {
     int err = 0;
@@ -188,8 +187,8 @@ static int probe_buffers(struct io_uring *uring, unsigned int flags)
     return bufs ? probe_free_buffers(uring, bufs) : err;
 }
 
-/* The signal of wr_ring_open_signal(). A lack of descriptors is left to the
- * call that needs one. */
+/* Tries the eventfd of wr_ring_open_signal(). Ignores a lack of descriptors,
+ * which the call that needs one reports. */
 static int probe_signal(struct io_uring *uring)
 {
     const int fd = wr_sys_eventfd_nonblock();
@@ -201,7 +200,7 @@ static int probe_signal(struct io_uring *uring)
     return err < 0 ? err : io_uring_unregister_eventfd(uring);
 }
 
-/* All that weir cannot do without; 0 or why one of it is refused. */
+/* Tries everything that weir requires. Returns 0 or the first error. */
 static int probe_needs(struct io_uring *uring)
 {
     int err = io_uring_enable_rings(uring);
@@ -259,9 +258,9 @@ static bool probe_send_vectorized(struct io_uring *uring, const int fds[2])
            memcmp(got, "abc", 3) == 0;
 }
 
-/* Called last, as the ring is not mapped again. liburing 2.9's function would
- * map it, but leave the old SQEs mapped, which keeps the ring in the kernel,
- * and its pages charged, for the life of the process. */
+/* Must be called last, as the ring is not mapped again. liburing 2.9's function
+ * would map it, but leave the old SQEs mapped, which keeps the ring in the
+ * kernel, and its pages charged, for the life of the process. */
 static bool probe_resize(struct io_uring *uring)
 {
     struct io_uring_params params = {
@@ -274,9 +273,8 @@ static bool probe_resize(struct io_uring *uring)
                              IORING_REGISTER_RESIZE_RINGS, &params, 1) == 0;
 }
 
-/* Guarded stacks are not an io_uring feature, but are probed and masked like
- * one. qemu-user takes every advice and follows few: only a guard refuses that
- * its page is populated. */
+/* qemu-user accepts every advice and follows few. Only a guard makes the kernel
+ * refuse to populate the page. */
 static bool probe_guard_install(void)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -291,7 +289,6 @@ static bool probe_guard_install(void)
     return result;
 }
 
-/* Features of pipes, which are not io_uring features either. */
 static uint32_t probe_pipe(void)
 {
     char byte = 0;
@@ -320,7 +317,7 @@ static bool probe_pidfd_info(void)
     if (pidfd < 0) {
         return false;
     }
-    /* This process has not ended: -ENODATA is right. */
+    /* -ENODATA is right, as this process has not ended. */
     const bool result = wr_spawn_query(pidfd, &status) == -ENODATA;
     close(pidfd);
     return result;
@@ -351,7 +348,7 @@ static bool probe_passrights(void)
     return err == 0;
 }
 
-/* Features that are none of io_uring's. */
+/* Probes the features that are not io_uring's. */
 static uint32_t probe_find_of_machine(void)
 {
     uint32_t found = probe_pipe();
@@ -384,7 +381,7 @@ static uint32_t probe_find_features(struct io_uring *uring)
         found |= 1u << WR_FEATURE_NO_IOWAIT;
     }
     /* A trial could leave this thread in the kernel for ever. Linux 6.3 added
-     * both this flag and the retry; a backport of io_uring has both, too. */
+     * both this flag and the retry; a backport of io_uring has both too. */
     if (uring->features & IORING_FEAT_REG_REG_RING) {
         found |= 1u << WR_FEATURE_ASYNC_RETRY;
     }
@@ -404,8 +401,7 @@ static uint32_t probe_find_features(struct io_uring *uring)
     return found | probe_find_of_machine();
 }
 
-/* Divides the features between those that may be used and those that the
- * environment disables; it ignores unknown names. */
+/* Applies WEIR_FEATURES_MASK. Unknown names are ignored. */
 static void probe_apply_mask(struct wr_features *ret, uint32_t found)
 {
     const char *unknown;
@@ -417,8 +413,9 @@ static void probe_apply_mask(struct wr_features *ret, uint32_t found)
     ret->masked = found & mask;
 }
 
-/* Worker threads of weir wait for pipes, as those of the kernel do. A receive
- * counts its bytes, and consumes the part of a buffer that it fills. */
+/* The poll engine has these three without the kernel. weir's worker threads
+ * wait for pipes like the kernel's. A receive counts its bytes and consumes
+ * only the filled part of a buffer. */
 void wr_probe_machine(struct wr_features *ret)
 {
     probe_apply_mask(

@@ -1,12 +1,11 @@
 /*
  * Chooses the engine of a ring, and passes calls on to it.
  *
- * With "auto" the engine is io_uring where the kernel lets the process have it:
- * the ring, its provided buffers and all calls that a loop makes later. Where
- * one of these is refused, by whatever means, what was made is undone and the
- * engine is epoll; the reason stays with the features, so that it can be told.
- * Errors that are no refusal, as a lack of descriptors, are errors with either
- * engine.
+ * With "auto" the engine is io_uring if the kernel allows the ring, its
+ * provided buffers and all calls that a loop makes later. If one of them is
+ * refused, what was made is undone and the engine is epoll; the reason is
+ * stored in the features. Errors that are not refusals, like a lack of
+ * descriptors, are returned.
  */
 #include "ring.h"
 
@@ -18,15 +17,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The lack of what epoll needs as well is none, and neither is a wrong value;
- * filters answer with any error that their maker likes. */
+/* Returns false for a shortage, which would hit epoll too. Every other error
+ * may come from a filter, which can return any error. */
 static bool ring_is_refusal(int err)
 {
     wr_assert(err < 0);
     return err != -ENOMEM && err != -EMFILE && err != -ENFILE;
 }
 
-/* The engine that the environment names, or a negative error. */
+/* Returns the engine named in the environment, or a negative error. */
 static int ring_engine_of_environment(void)
 {
     static const char *const names[] = {
@@ -46,8 +45,7 @@ static int ring_engine_of_environment(void)
     return -EINVAL;
 }
 
-/* Opens a ring of this engine with all that a loop needs of it. After an error
- * nothing is left. */
+/* Opens a ring with its buffers. After an error nothing is left. */
 static int ring_open_whole(const struct wr_engine *engine,
                            const struct wr_ring_options *options,
                            struct wr_ring **ret,

@@ -1,31 +1,32 @@
 /*
- * io_uring inside another event loop, the host: what the host waits for.
+ * io_uring inside another event loop, the host: the descriptor it waits for.
  *
- * With DEFER_TASKRUN the kernel leaves a completion undone until the ring's
- * thread enters the ring, and tells of it by an eventfd that is registered with
- * the ring. That is no good to a thread that waits elsewhere. Inside the write
- * to another eventfd, as a mailbox is, the kernel tells only after an RCU
- * period, some 10 to 20 ms; from Linux 6.13 on it does so once and then never
- * again. Linux 6.12.117 and 7.3 wait for that period whatever has happened, and
- * the former, too, only once. The ring's own descriptor is no substitute there.
+ * With DEFER_TASKRUN the kernel does not finish a completion until the ring's
+ * thread enters the ring, and reports it through an eventfd that is registered
+ * with the ring. This does not serve a thread that waits elsewhere. If the
+ * completion is caused by a write to another eventfd, like the loop's mailbox,
+ * the kernel reports it only after an RCU period of some 10 to 20 ms; from
+ * Linux 6.13 on it does so once and then never again. Linux 6.12.117 and 7.3
+ * always wait for that period, and 6.12.117 too reports only once. The ring's
+ * own descriptor is no substitute there.
  *
- * So a ring whose host is known before the ring is enabled is made anew without
- * DEFER_TASKRUN: the kernel then finishes completions for a thread that waits
- * anywhere, and the ring's own descriptor is readable as long as there are
- * some, at once, in every kernel since 6.1.
+ * So if the host is known before the ring is enabled, the ring is made again
+ * without DEFER_TASKRUN. The kernel then finishes completions for a thread that
+ * waits anywhere, and the ring's own descriptor is readable at once and as long
+ * as there are completions, in every kernel since 6.1.
  *
- * Without DEFER_TASKRUN the kernel marks the thread as by a signal when it has
- * something to finish, and a TCP receive that stands before an urgent byte
- * gives up while there is such a mark. A receive that stays armed then waits
- * for the next event of its socket (Linux 6.18), which after the peer's end
- * never comes. So may one that is submitted after the end: the kernel tries it
- * twice, and each time something else may have put the mark. A one-shot poll
- * misses nothing, and a system call that gives up says so.
+ * Without DEFER_TASKRUN the kernel marks the thread as if a signal were pending
+ * when it has something to finish, and a TCP receive that is before an urgent
+ * byte gives up while the mark is set. An armed receive then waits for the next
+ * event of its socket (Linux 6.18), which never comes after the peer's end. A
+ * receive that is submitted after the end may wait too: the kernel tries it
+ * twice, and the mark may be set each time. A one-shot poll misses nothing, and
+ * a system call that gives up returns an error.
  *
- * A ring that is enabled already has operations in the kernel, and stays as it
- * is; so does one beside which a second ring has no room (RLIMIT_MEMLOCK). Its
- * host is told by an eventfd that is registered anew after each run, as the
- * kernel tells once of each registration.
+ * A ring that is already enabled has operations in the kernel and stays as it
+ * is. So does a ring if RLIMIT_MEMLOCK does not allow a second one. Its host is
+ * signalled by an eventfd that is registered again after each run, as the
+ * kernel signals once for each registration.
  */
 #include "ring_host.h"
 
@@ -48,7 +49,7 @@ static void ring_host_free(struct io_uring *uring,
     io_uring_queue_exit(uring);
 }
 
-/* Puts another ring of the same size in the place of one that was not used. */
+/* Replaces an unused ring by one of the same size. */
 static int ring_host_make_anew(struct wr_ring_kernel *ring)
 {
     const uint32_t entries = ring->buf_ring_entries;
@@ -112,6 +113,7 @@ void wr_ring_host_enable(struct wr_ring *base, int fd, bool enable)
     }
     wr_ignore(wr_sys_eventfd_drain(fd) < 0);
     const int err = io_uring_register_eventfd(&ring->uring, fd);
-    /* No memory, or a filter that came later. */
+    /* Registering fails without memory, or with a filter that was added
+     * later. */
     ring->is_untold = err < 0; /* until the next run */
 }

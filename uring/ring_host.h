@@ -1,8 +1,8 @@
 /*
- * The descriptor of io_uring's ring that another event loop waits for.
+ * The descriptor of an io_uring ring that another event loop waits for.
  *
- * These are the functions behind wr_ring_open_signal() and
- * wr_ring_enable_signal(), which have their promises.
+ * These functions implement wr_ring_open_signal() and wr_ring_enable_signal(),
+ * which are documented in ring.h.
  */
 #ifndef WEIR_URING_RING_HOST_H
 #define WEIR_URING_RING_HOST_H

@@ -1,13 +1,12 @@
 /*
- * The engine of the running kernel: io_uring behind the seam (ring.h).
+ * The io_uring engine of the seam (ring.h).
  *
- * Any thread may open a ring, disabled, so that errors are known early; the
+ * Any thread may open a ring, disabled, so that errors are known early. The
  * thread that runs the loop enables it and owns it from then on
  * (SINGLE_ISSUER). Only that thread runs task work, when it enters
- * (DEFER_TASKRUN; else ring_host.c). The features are probed with a small ring
- * that tries each one on a socket pair (probe.c).
+ * (DEFER_TASKRUN; else ring_host.c).
  *
- * A temporary error of io_uring_enter() is no error here; any other error is
+ * Temporary errors of io_uring_enter() are ignored. Any other error is
  * permanent and returned by all later calls.
  */
 #include "ring_kernel.h"
@@ -36,7 +35,6 @@
 _Static_assert(sizeof(struct wr_cqe) == sizeof(struct io_uring_cqe),
                "completions are copied as they are");
 
-/* Opens the largest queues for which there is memory now. */
 static int ring_kernel_init_largest_queue(struct io_uring *uring,
                                           const struct wr_ring_options *options)
 {
@@ -142,7 +140,7 @@ static int ring_kernel_enable(struct wr_ring *base)
     return 0;
 }
 
-/* Discards an SQE after an error; a close is done by system call. */
+/* Discards an SQE after an error, but closes the descriptor of a close. */
 static void ring_kernel_lose_entry(struct wr_ring_kernel *ring)
 {
     wr_assert(ring->error);
@@ -152,8 +150,8 @@ static void ring_kernel_lose_entry(struct wr_ring_kernel *ring)
     ring->discarded.opcode = IORING_OP_NOP;
 }
 
-/* The kernel frees a closed ring some milliseconds later, and listeners would
- * stay bound until then; so all operations are cancelled first. */
+/* Cancels all operations first, because the kernel frees a closed ring some
+ * milliseconds later, and listeners would stay bound until then. */
 static void ring_kernel_close(struct wr_ring *base)
 {
     struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
@@ -179,7 +177,6 @@ static void ring_kernel_close(struct wr_ring *base)
     wr_free(ring->base.allocator, ring, sizeof(*ring));
 }
 
-/* Stores an error as permanent, unless it is temporary. */
 static int ring_kernel_keep_error(struct wr_ring_kernel *ring, int ret)
 {
     switch (ret) {
@@ -200,8 +197,8 @@ static int ring_kernel_keep_error(struct wr_ring_kernel *ring, int ret)
     }
 }
 
-/* Publishes the prepared SQEs to the kernel; returns their number. liburing has
- * filled the array of indices once, in order. */
+/* Publishes the prepared SQEs to the kernel and returns their number. liburing
+ * has filled the array of indices once, in order. */
 static unsigned int ring_kernel_publish(struct wr_ring_kernel *ring)
 {
     struct io_uring_sq *sq = &ring->uring.sq;
@@ -211,9 +208,8 @@ static unsigned int ring_kernel_publish(struct wr_ring_kernel *ring)
     return sq->sqe_tail - *sq->khead;
 }
 
-/* One io_uring_enter(): submits prepared SQEs, runs task work and waits for
- * @want completions or the time-out. liburing's helpers cannot pass NO_IOWAIT.
- * Returns 0 or an error. */
+/* Submits prepared SQEs, runs task work and waits, with one io_uring_enter().
+ * liburing's helpers cannot pass NO_IOWAIT. Returns 0 or an error. */
 static int ring_kernel_call(struct wr_ring_kernel *ring, uint32_t want,
                             uint64_t timeout_ns)
 {
@@ -288,7 +284,7 @@ static struct io_uring_sqe *ring_kernel_unsubmitted_at(struct wr_ring *base,
     return &sq->sqes[(*sq->khead + index) & sq->ring_mask];
 }
 
-/* True if an enter that does not wait would submit and post nothing. */
+/* Returns true if an enter that does not wait would do nothing. */
 static bool ring_kernel_has_nothing(const struct wr_ring_kernel *ring)
 {
     const unsigned int flags = IO_URING_READ_ONCE(*ring->uring.sq.kflags);
@@ -343,8 +339,7 @@ static uint32_t ring_kernel_reap(struct wr_ring *base, struct wr_cqe *ret,
     return count;
 }
 
-/* liburing 2.9 leaves the old SQEs mapped, which keeps the ring in the kernel,
- * and its pages charged, for the life of the process. */
+/* liburing 2.9 leaves the old SQEs mapped; see probe_resize(). */
 static void ring_kernel_unmap_entries(void *entries, uint32_t count)
 {
     if (io_uring_major_version() == 2 && io_uring_minor_version() == 9) {
@@ -381,7 +376,7 @@ static bool ring_kernel_handle_overflow(struct wr_ring *base)
         ring_kernel_unmap_entries(old, params.sq_entries);
     }
     wr_race_acquire(&wr_race_mappings);
-    /* A kernel may have set the flag of pending work in the old ring. */
+    /* The kernel may have set the flag of pending work in the old ring. */
     if (err == 0) {
         wr_ignore(ring_kernel_keep_error(ring, ring_kernel_call(ring, 0, 0)) <
                   0);
@@ -445,14 +440,13 @@ static void ring_kernel_commit_buffers(struct wr_ring *base)
     }
 }
 
-/* A request keeps its file, and needs no descriptor. */
+/* A request keeps its file and does not need the descriptor. */
 static void ring_kernel_forget(struct wr_ring *base, int fd)
 {
     wr_assert(wr_ring_kernel_of(base)->enabled);
     wr_assert(fd >= 0);
 }
 
-/* Operations have their memory in the kernel. */
 static uint64_t ring_kernel_trim(struct wr_ring *base)
 {
     wr_assert(base->engine == &wr_engine_kernel);

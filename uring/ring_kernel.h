@@ -1,8 +1,8 @@
 /*
- * The ring of io_uring: its state.
+ * The state of an io_uring ring.
  *
- * Only ring_kernel.c, which has the ring, and ring_host.c, which has its part
- * inside another event loop, include this.
+ * Only ring_kernel.c and ring_host.c, which runs the ring inside another event
+ * loop, include this.
  */
 #ifndef WEIR_URING_RING_KERNEL_H
 #define WEIR_URING_RING_KERNEL_H
@@ -31,7 +31,7 @@ struct wr_ring_kernel {
     bool is_hosted; /* without DEFER_TASKRUN; see ring_host.c */
     bool is_untold; /* no eventfd could be registered: the host must not wait */
     bool overflowed;
-    struct io_uring_sqe discarded; /* gets all SQEs after an error */
+    struct io_uring_sqe discarded; /* returned by sqe() after an error */
 };
 
 static inline struct wr_ring_kernel *wr_ring_kernel_of(struct wr_ring *base)
@@ -40,8 +40,8 @@ static inline struct wr_ring_kernel *wr_ring_kernel_of(struct wr_ring *base)
     return wr_container_of(base, struct wr_ring_kernel, base);
 }
 
-/* Makes the queues of a disabled ring. @task_work: the set-up flag that says
- * when the kernel runs task work. */
+/* Makes the queues of a disabled ring. @task_work is the set-up flag for when
+ * the kernel runs task work. */
 WEIR_MUST_USE static inline int wr_ring_kernel_init(struct io_uring *uring,
                                                     uint32_t sq_entries,
                                                     uint32_t cq_entries,

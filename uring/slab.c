@@ -1,7 +1,7 @@
 /*
- * Slabs: the free list behind slab.h.
+ * Slabs: free lists and chunks.
  *
- * Free objects are linked through their first word. AddressSanitizer sees a
+ * Free objects are linked through their first word. AddressSanitizer regards a
  * chunk as one live allocation, so free objects are poisoned.
  */
 #include "slab.h"
@@ -25,7 +25,7 @@ struct wr_slab_chunk {
 _Static_assert(sizeof(struct wr_slab_chunk) % OBJECT_ALIGN == 0,
                "objects are aligned when the chunk is");
 
-/* The most bytes before the first object, for its alignment. */
+/* Returns the most bytes before the first object that its alignment needs. */
 static size_t slab_pad_size(size_t object_size)
 {
     return object_size % WR_SLAB_LINE == 0 ? WR_SLAB_LINE - OBJECT_ALIGN : 0;
@@ -43,7 +43,7 @@ static uint8_t *slab_first_object(const struct wr_slab *slab,
     const size_t pad = slab_pad_size(slab->object_size);
     const size_t past = (uintptr_t)chunk->objects % WR_SLAB_LINE;
 
-    wr_assert(past % OBJECT_ALIGN == 0); /* so that the pad is enough */
+    wr_assert(past % OBJECT_ALIGN == 0);
     return chunk->objects + (pad > 0 && past > 0 ? WR_SLAB_LINE - past : 0);
 }
 
@@ -81,7 +81,7 @@ bool wr_slab_grow(struct wr_slab *slab)
     slab->total_count += slab->per_chunk;
     uint8_t *objects = slab_first_object(slab, chunk);
     memset(objects, 0, (size_t)slab->per_chunk * slab->object_size);
-    /* From the last to the first, so that objects are taken in order. */
+    /* Backwards, so that objects are taken in order of address. */
     for (uint32_t i = slab->per_chunk; i > 0; i--) {
         void *object = objects + (size_t)(i - 1) * slab->object_size;
         *(void **)object = slab->free_list;
@@ -112,7 +112,6 @@ void *wr_slab_take(struct wr_slab *slab)
     return object ? memset(object, 0, slab->object_size) : NULL;
 }
 
-/* A chunk and its number of free objects, while a slab is trimmed. */
 struct chunk_use {
     struct wr_slab_chunk *chunk;
     uint32_t free_count;
@@ -126,7 +125,7 @@ static int slab_compare_chunks(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The chunk of an object: the last chunk that begins before the object. */
+/* Returns the chunk of an object: the last chunk that starts before it. */
 static struct chunk_use *slab_chunk_of(struct chunk_use *uses, size_t count,
                                        const void *object)
 {
@@ -158,7 +157,6 @@ static size_t slab_list_chunks(const struct wr_slab *slab,
     return count;
 }
 
-/* The word that links a free object to the next one. */
 static void **slab_link_of(void *object)
 {
     WR_UNPOISON(object, sizeof(void *));
@@ -180,8 +178,7 @@ static void slab_count_free(const struct wr_slab *slab, struct chunk_use *uses,
     wr_assert(free_count == slab->total_count - slab->used_count);
 }
 
-/* Removes the objects of unused chunks from the free list and keeps its
- * order. */
+/* Removes the objects of unused chunks from the free list. Keeps its order. */
 static void slab_unlink_unused(struct wr_slab *slab, struct chunk_use *uses,
                                size_t count)
 {
@@ -204,7 +201,7 @@ static void slab_unlink_unused(struct wr_slab *slab, struct chunk_use *uses,
     }
 }
 
-/* Frees unused chunks; the others stay in the slab's list. */
+/* Frees the chunks whose objects are all free. */
 static uint64_t slab_free_unused(struct wr_slab *slab,
                                  const struct chunk_use *uses, size_t count)
 {

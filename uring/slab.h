@@ -1,9 +1,9 @@
 /*
  * Slabs: objects of one size, kept for reuse.
  *
- * A slab divides chunks of memory into equal objects and keeps returned objects
- * for reuse, last in, first out, because the last one is still in the cache. It
- * frees its chunks at its end, and unused chunks when it is trimmed.
+ * A slab divides chunks of memory into equal objects. It reuses the object that
+ * was returned last, because that is still in the CPU's cache. Chunks are freed
+ * at the end of the slab; unused chunks also when it is trimmed.
  */
 #ifndef WEIR_URING_SLAB_H
 #define WEIR_URING_SLAB_H
@@ -21,7 +21,6 @@
 #endif
 #endif
 
-/* AddressSanitizer sees a chunk as one live allocation. */
 #ifdef WR_HAS_ASAN
 #include <sanitizer/asan_interface.h>
 #define WR_POISON(ptr, size)   ASAN_POISON_MEMORY_REGION(ptr, size)
@@ -31,7 +30,7 @@
 #define WR_UNPOISON(ptr, size) ((void)0)
 #endif
 
-/* A cache line: objects whose size is a multiple of it begin with one. */
+/* A cache line. Objects whose size is a multiple of it are aligned to it. */
 #define WR_SLAB_LINE 64u
 
 struct wr_slab_chunk;
@@ -49,14 +48,13 @@ struct wr_slab {
 void wr_slab_init(struct wr_slab *slab, const struct weir_allocator *allocator,
                   size_t object_size);
 
-/* Checks the counts and the chunks. */
 void wr_slab_check_invariants(const struct wr_slab *slab);
 
-/* Allocates one more chunk; false: no memory. */
+/* Allocates one more chunk. Returns false if out of memory. */
 WEIR_MUST_USE bool wr_slab_grow(struct wr_slab *slab);
 
-/* An object, or NULL without memory. Except for the first word its contents are
- * those at its return; a new object is zeroed. */
+/* Returns an object, or NULL if out of memory. A new object is zeroed. A reused
+ * object has the contents it was returned with, except for the first word. */
 WEIR_MUST_USE static inline void *wr_slab_take_raw(struct wr_slab *slab)
 {
     if (WR_UNLIKELY(!slab->free_list) && !wr_slab_grow(slab)) {
@@ -70,10 +68,11 @@ WEIR_MUST_USE static inline void *wr_slab_take_raw(struct wr_slab *slab)
     return object;
 }
 
-/* A zeroed object, or NULL without memory. */
+/* Returns a zeroed object, or NULL if out of memory. */
 WEIR_MUST_USE void *wr_slab_take(struct wr_slab *slab);
 
-/* Ensures that @count objects can be taken; false: no memory. */
+/* Ensures that the next @count objects can be taken. Returns false if out of
+ * memory. */
 WEIR_MUST_USE static inline bool wr_slab_reserve(struct wr_slab *slab,
                                                  uint64_t count)
 {
@@ -95,11 +94,11 @@ static inline void wr_slab_give(struct wr_slab *slab, void *object)
     WR_POISON(object, slab->object_size);
 }
 
-/* Frees unused chunks; returns their bytes. Needs two words of memory per chunk
- * meanwhile, and does nothing without memory. */
+/* Frees unused chunks and returns their size in bytes. Allocates two words per
+ * chunk during the call, and does nothing if out of memory. */
 uint64_t wr_slab_trim(struct wr_slab *slab);
 
-/* All objects must have been given back. */
+/* All objects must have been returned. */
 void wr_slab_fini(struct wr_slab *slab);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * Kernel constants and fields that some liburing versions lack.
  *
- * Included only where SQEs are filled in or interpreted. The values are the
- * kernel's ABI (include/uapi/linux/io_uring.h).
+ * Include this only to fill in or interpret SQEs. The values are the kernel's
+ * ABI (include/uapi/linux/io_uring.h).
  */
 #ifndef WEIR_URING_SQE_H
 #define WEIR_URING_SQE_H
@@ -15,8 +15,8 @@
 /* ioprio of send: addr points to len iovecs (Linux 6.17). */
 #define WR_SEND_VECTORIZED (1u << 5)
 
-/* ioprio of connect, for the poll engine alone: the socket is non-blocking, and
- * stays so. */
+/* ioprio of connect, only in the poll engine: the socket is and stays
+ * non-blocking. */
 #define WR_CONNECT_NON_BLOCKING 1u
 
 /* params.features: waits need not count as iowait (Linux 6.15). */
@@ -40,7 +40,7 @@ static inline uint32_t wr_sqe_optlen(const struct io_uring_sqe *sqe)
 /* The part of an entry that weir fills in. */
 #define WR_SQE_USED offsetof(struct io_uring_sqe, addr3)
 
-/* Copies this part, which may be all there is of either. */
+/* Copies this part; both may have been allocated without the rest. */
 static inline void wr_sqe_copy(struct io_uring_sqe *to,
                                const struct io_uring_sqe *from)
 {

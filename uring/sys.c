@@ -1,5 +1,5 @@
 /*
- * The real seam besides the ring: each function makes one system call.
+ * System calls of the seam (sys.h): each function makes one call.
  *
  * Nothing is decided here, and an errno is returned as a negative number. So a
  * test on the fake seam is valid for the real one.
@@ -88,8 +88,8 @@ int wr_sys_getpeername_ever(int fd, struct sockaddr *addr, socklen_t *len)
 {
     socklen_t size = sizeof(struct sockaddr_in);
     wr_assert(*len >= sizeof(struct sockaddr_in6));
-    /* The option refuses more room than the address needs. Sandboxes that play
-     * the kernel lack it. */
+    /* The kernel refuses a buffer larger than the address. gVisor and other
+     * sandboxes do not have SO_PEERNAME. */
     int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, addr, &size);
     if (err < 0 || addr->sa_family == AF_UNIX) {
         return wr_sys_getpeername(fd, addr, len); /* known until the close */
@@ -129,8 +129,8 @@ int wr_sys_disconnect(int fd)
 int wr_sys_close(int fd)
 {
     int ret = sys_result(close(fd));
-    /* On Linux the descriptor is closed even then: a retry could close
-     * another. */
+    /* On Linux the descriptor is closed even after EINTR. A retry could close
+     * another file. */
     return ret == -EINTR ? 0 : ret;
 }
 
@@ -208,8 +208,9 @@ uint64_t wr_sys_file_stamp(const char *path)
     if (stat(path, &file) < 0) {
         return 0;
     }
-    /* A file that replaces another may be older, and a program that writes may
-     * set the time back. The factor keeps equal times from cancelling out. */
+    /* The inode counts because a file that replaces another may be older, and
+     * ctime because a program may set the time back. The factor keeps equal
+     * times from cancelling out. */
     return sys_time_ns(&file.st_mtim) ^ ((uint64_t)file.st_ino << 20) ^
            (uint64_t)file.st_size ^ (sys_time_ns(&file.st_ctim) * 31);
 }
@@ -273,7 +274,8 @@ int wr_sys_room(int fd)
     uint32_t counts[SK_MEMINFO_VARS] = {0};
     socklen_t len = sizeof(counts);
     const int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_MEMINFO, counts, &len);
-    /* TCP counts its queue, and Unix sockets all that is not received. */
+    /* WMEM_QUEUED counts TCP's queue, WMEM_ALLOC what the peer of a Unix socket
+     * has not received. */
     const uint32_t used =
         counts[SK_MEMINFO_WMEM_QUEUED] > counts[SK_MEMINFO_WMEM_ALLOC]
             ? counts[SK_MEMINFO_WMEM_QUEUED]

@@ -1,12 +1,11 @@
 /*
- * The real seam: queries of the page cache.
+ * System calls of the seam (sys.h) that query the page cache.
  *
- * A page is in the cache as soon as its read has begun, and a reader then waits
- * for the device. cachestat() counts such pages too, and a non-blocking read
- * copies the bytes; only mincore() reports for each page whether it is up to
- * date. Nothing is read through the mapping. cachestat() is far quicker, and
- * serves where the pages are known to have been up to date
- * (wr_sys_is_cached()).
+ * A page is in the cache as soon as its read has started, and a reader then
+ * waits for the device. cachestat() counts such pages too, and a non-blocking
+ * read copies the bytes. Only mincore() reports for each page whether it is up
+ * to date. cachestat() is far quicker, and is used if the pages are known to
+ * have been up to date (wr_sys_is_cached()).
  */
 #include "check.h"
 #include "sys.h"
@@ -20,14 +19,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* cachestat(), which the headers of older systems do not name; of Linux 6.5. It
- * has this number on every processor but Alpha. */
+/* cachestat(), since Linux 6.5 and missing in older headers. It has this number
+ * on every processor except Alpha. */
 #define CALL_CACHESTAT 451
 
 /* An offset beyond the end of every file. */
 #define OFFSET_BEYOND ((uint64_t)INT64_MAX - 65536)
 
-/* The fields that wr_sys_stat_known() fills in. */
 #define STAT_KNOWN                                                             \
     (STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_NLINK | STATX_INO)
 
@@ -37,13 +35,13 @@
 struct cache_view {
     uint64_t page;  /* page size in bytes */
     uint64_t first; /* file offset of the view */
-    uint64_t end;   /* offset of the first page beyond the file */
-    uint8_t *data;  /* mapping; may not be accessed */
+    uint64_t end;   /* offset of the first page beyond the end of the file */
+    uint8_t *data;  /* mapping with PROT_NONE */
 };
 
-/* Returns 0 if mincore() tells the truth, else a negative error. For a process
- * that may not know it reports all pages as ready, even one beyond the end of
- * the file. */
+/* Returns 0 if mincore() reports the true state, else a negative error. If the
+ * process may not know the state, mincore() reports every page as ready, even
+ * one beyond the end of the file. */
 static int sys_cache_tells(const struct cache_view *view)
 {
     unsigned char beyond = 0;
@@ -55,7 +53,8 @@ static int sys_cache_tells(const struct cache_view *view)
     return beyond & 1 ? -EPERM : 0;
 }
 
-/* The bytes of the ready pages from the first on, at most @count pages. */
+/* Returns the size of the run of ready pages at the start of the view, at most
+ * @count pages. */
 static int64_t sys_cache_count_ready(const struct cache_view *view,
                                      size_t count)
 {
@@ -95,13 +94,13 @@ static int64_t sys_cache_look(int file, uint64_t offset, size_t len,
         ret = sys_cache_count_ready(&view, count);
     }
     if (munmap(view.data, mapped) < 0) {
-        return -errno; /* refused by a filter: the file is not asked again */
+        return -errno; /* refused by a filter: stop checking this file */
     }
     const int64_t before = (int64_t)(offset - view.first);
     return ret <= before ? (ret < 0 ? ret : 0) : ret - before;
 }
 
-/* As the kernel has them. */
+/* The kernel's struct cachestat_range. */
 struct cache_range {
     uint64_t offset;
     uint64_t len;
@@ -135,7 +134,7 @@ int wr_sys_statx(int fd, const char *path, int flags, uint32_t what,
     return syscall(SYS_statx, fd, path, flags, what, ret) < 0 ? -errno : 0;
 }
 
-/* Without statx(), which a filter may not know. */
+/* Replaces statx(), which a filter may refuse. */
 static int sys_cache_fstat(int fd, struct statx *ret)
 {
     struct stat info;
@@ -165,12 +164,12 @@ int wr_sys_stat_known(int fd, struct statx *ret)
 int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset)
 {
     const struct iovec iov = {.iov_base = buf, .iov_len = len};
-    /* musl has preadv2() from 1.2.5 on. */
+    /* preadv2() is in musl since 1.2.5. */
     const long got =
         syscall(SYS_preadv2, file, &iov, 1UL, (off_t)offset, 0L, RWF_NOWAIT);
 
-    /* Linux has the call since 4.6; emulators of other processors and old
-     * filters have not. */
+    /* The call exists since Linux 4.6, but not in some emulators of other
+     * processors and in old filters. */
     return got >= 0                            ? got
            : errno == ENOSYS || errno == EPERM ? -EOPNOTSUPP
                                                : -errno;
@@ -193,7 +192,7 @@ int64_t wr_sys_cached_bytes(int file, uint64_t offset, size_t len,
 
     wr_assert(len > 0 && len <= WR_CACHED_MAX);
     wr_assert(offset < size && len <= size - offset);
-    /* A file system without non-blocking reads may wait in mmap(), too. */
+    /* On a file system without non-blocking reads mmap() may wait too. */
     const int64_t got =
         *is_told ? 1 : wr_sys_read_cached(file, &byte, 1, offset);
     if (got <= 0) {

@@ -1,9 +1,9 @@
 /*
- * The real seam besides the ring: descriptors passed over Unix sockets.
+ * System calls of the seam (sys.h) that pass descriptors over Unix sockets.
  *
- * Descriptors are duplicated here before an operation of the ring sends them,
- * and received together with bytes. As in sys.c nothing is decided, except that
- * control data without use for any caller is dropped.
+ * Descriptors are duplicated before an operation of the ring sends them, and
+ * received together with bytes. As in sys.c nothing is decided, except that
+ * control data that no caller uses is dropped.
  */
 #include "check.h"
 #include "sys.h"
@@ -16,10 +16,10 @@
 
 /* SCM_PIDFD, since Linux 6.5. */
 #define SYS_FDS_PIDFD 4
-/* Room for a security label (SO_PASSSEC). A longer label would displace the
- * descriptors, which count as lost then. */
+/* Space for a security label (SO_PASSSEC). A longer label would displace the
+ * descriptors, which then count as lost. */
 #define SYS_FDS_LABEL 256u
-/* Descriptors of one message (SCM_MAX_FD). */
+/* SCM_MAX_FD: the most descriptors of one message. */
 #define SYS_FDS_MAX 253u
 /* Other control data that the program has enabled comes first. */
 _Static_assert(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
@@ -28,9 +28,9 @@ _Static_assert(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
                    CMSG_SPACE(WR_PASSED_MAX * sizeof(int)),
                "the kernel must close none");
 
-/* The call has no effect on a ring and fails for other files, and for all where
- * io_uring is refused. A ring may not be enabled yet, or its thread have gone.
- */
+/* The call has no effect on a ring. It fails for other files, and for all files
+ * if io_uring is refused. EBADFD: the ring is not enabled yet. EOWNERDEAD: the
+ * ring's thread has ended. */
 static bool sys_fds_is_ring(int fd)
 {
     return syscall(SYS_io_uring_enter, fd, 0, 0, 0, NULL, 0) >= 0 ||
@@ -47,7 +47,7 @@ int wr_sys_dup_to_pass(int fd)
 }
 
 /* Appends received descriptors. Closes the sender's pidfd, which a program may
- * have enabled, as it is of no use here. */
+ * have enabled and which no caller uses. */
 static void sys_fds_take_control(const struct cmsghdr *control,
                                  struct wr_passed *ret)
 {

@@ -1,9 +1,9 @@
 /*
- * The real seam besides the ring: calls that move bytes.
+ * System calls of the seam (sys.h) that move bytes.
  *
- * Those without a flag of their own that says so are kept from raising SIGPIPE
- * and from waiting. As in sys.c nothing is decided, except that another call is
- * made where a filter refuses one of two that do the same.
+ * Calls that have no flag against waiting or SIGPIPE are made with a
+ * non-blocking socket and blocked signals. As in sys.c nothing is decided,
+ * except that an equivalent call is made if a seccomp filter refuses the first.
  */
 #include "check.h"
 #include "sys.h"
@@ -21,14 +21,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The answers of filters. */
+/* Returns true for the errors of seccomp filters. */
 static bool sys_move_is_refused(int err)
 {
     wr_assert(err < 0);
     return err == -EPERM || err == -ENOSYS;
 }
 
-/* A filter may know one of two calls that do the same. */
+/* A filter may allow readv() but not read(), or writev() but not write(). */
 int32_t wr_sys_pipe_read(int fd, void *buf, size_t len)
 {
     const struct iovec iov = {.iov_base = buf, .iov_len = len};
@@ -54,7 +54,6 @@ int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len)
     return put < 0 ? -errno : (int32_t)put;
 }
 
-/* The result of a call for one message, as of one for several. */
 static int sys_move_one_message(ssize_t ret, struct mmsghdr *message)
 {
     wr_require(ret >= 0, -errno);
@@ -106,8 +105,8 @@ int wr_sys_eventfd_drain(int fd)
 
 _Static_assert(sizeof(long) == sizeof(off_t), "a position is one argument");
 
-/* preadv2() and pwritev2(), which musl has from 1.2.5 on; offset -1: the file's
- * own position. */
+/* preadv2() and pwritev2() are in musl since 1.2.5. With offset -1 they use the
+ * file's own position. */
 static ssize_t sys_move_preadv2(int fd, const struct iovec *iov, uint32_t count,
                                 off_t offset, int flags)
 {
@@ -122,8 +121,8 @@ static ssize_t sys_move_pwritev2(int fd, const struct iovec *iov,
                    flags);
 }
 
-/* Kernels and filters that do not know the call answer with any of these; other
- * ways are taken then, which tell a refusal of the file itself. */
+/* Maps the errors of kernels and filters that do not know the call. The caller
+ * then uses other calls, which report an error of the file itself. */
 static int32_t sys_move_lacks(int32_t err)
 {
     return sys_move_is_refused(err) ? -EOPNOTSUPP : err;
@@ -147,8 +146,8 @@ static int32_t sys_move_write(int fd, const struct iovec *iov, uint32_t count,
     return put < 0 ? sys_move_lacks(-errno) : (int32_t)put;
 }
 
-/* They go to the calling thread. While blocked they stay pending, and are
- * removed afterwards unless they were pending before. */
+/* Both signals are sent to the calling thread. While blocked they stay pending,
+ * and are removed afterwards unless they were pending before. */
 int wr_sys_block_signals(struct wr_sys_signals *signals)
 {
     static const int raised[] = {SIGPIPE, SIGXFSZ};
@@ -173,9 +172,9 @@ int wr_sys_block_signals(struct wr_sys_signals *signals)
     return 0;
 }
 
-/* Removes the signal that a call of this thread has raised. The kernel names
- * the process itself as its sender. One that another process has sent, while
- * none was raised, is put back. */
+/* Removes the signal that a call of this thread has raised; the kernel sets its
+ * sender to the process itself. A signal from another process, found if none
+ * was raised, is queued again. */
 static void sys_move_remove_raised(const sigset_t *removed)
 {
     static const struct timespec at_once = {.tv_sec = 0};
@@ -215,7 +214,7 @@ int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
                         : sys_move_write_blocked(fd, iov, count);
 }
 
-/* sendfile() and splice() have no flag for a single call. */
+/* sendfile() and splice() have no non-blocking flag for one call. */
 int wr_sys_begin_nonblock(int fd)
 {
     const int flags = fcntl(fd, F_GETFL);
@@ -226,7 +225,8 @@ int wr_sys_begin_nonblock(int fd)
     return flags;
 }
 
-/* Another holder of the socket may have changed other flags meanwhile. */
+/* Other flags are kept, as another holder of the socket may have changed
+ * them. */
 void wr_sys_end_nonblock(int fd, int flags)
 {
     wr_assert(flags >= 0);
@@ -259,7 +259,7 @@ int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
     }
     const int64_t ret = wr_sys_sendfile_bare(fd, file, offset, len);
     wr_sys_end_nonblock(fd, flags);
-    /* SIGPIPE is also raised if a part was sent before the socket broke. */
+    /* SIGPIPE is raised even if a part was sent before the socket broke. */
     wr_sys_restore_signals(&signals, ret < (int64_t)len);
     return ret;
 }

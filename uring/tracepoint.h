@@ -1,20 +1,19 @@
 /*
- * Tracepoints: places of a running program that bpftrace, perf, SystemTap and
- * gdb find by name and can stop at or count, without a build of its own.
+ * Tracepoints, which bpftrace, perf, SystemTap and gdb find by name in a
+ * running program, and can count or stop at, without a special build.
  *
- * Each is a nop of one instruction and a note in the file that tells where it
- * is and in which registers its arguments are (USDT, provider "weir"):
+ * Each is one nop and an ELF note with its address and the registers of its
+ * arguments (USDT, provider "weir"):
  *
- *     turn(loop, completions)               a turn has handled its completions
- *     receive(transport, bytes)             bytes have arrived
- *     send(transport, bytes)                the kernel has taken bytes
+ *     turn(loop, completions)               a loop iteration has handled them
+ *     receive(transport, bytes)             bytes were received
+ *     send(transport, bytes)                the kernel has accepted bytes
  *     task_switch(task, number)             a task is about to run
  *     handshake(transport, nanoseconds)     a TLS handshake is done
  *
- * A build with -Dtracepoints=enabled has them; it needs <sys/sdt.h>. An echo
- * then takes 430 instructions of the user and not 426, which is why it must be
- * asked for. Names and arguments belong to the interface: include/guide tells
- * users.
+ * They need -Dtracepoints=enabled and <sys/sdt.h>. They are off by default
+ * because an echo then takes 430 user instructions instead of 426. Names and
+ * arguments are a public interface, documented in include/guide.
  */
 #ifndef WEIR_URING_TRACEPOINT_H
 #define WEIR_URING_TRACEPOINT_H
