@@ -1,7 +1,8 @@
 /*
  * Parser of the commands that operators send to a running proxy.
  *
- * A line is split at tabs, or at spaces if it has no tab.
+ * A command is one line. It is split at tabs, or at spaces if it has no tab.
+ * Executing it is up to control.c.
  */
 #ifndef WEIR_PROXY_COMMAND_H
 #define WEIR_PROXY_COMMAND_H
