@@ -1,10 +1,8 @@
 /*
- * The table of cached.h.
- *
- * The entries of a file lie side by side, from a place that its name decides,
- * so that those of a file of less than a GiB never take each other's places. An
- * entry grows with the bytes beside it, and keeps the time of its first ones:
- * nothing is known for longer than a second.
+ * The table of cached.h. The entries of a file are adjacent, from an index that
+ * its inode and device decide, so entries of a file smaller than a GiB never
+ * overwrite each other. An entry grows with adjacent bytes, and keeps the time
+ * of its first bytes: nothing is known for longer than a second.
  */
 #include "cached.h"
 
@@ -63,7 +61,8 @@ static const struct wr_module_ops cached_ops = {
     .check = cached_check,
 };
 
-/* NULL: there is none, and no memory for it if @makes_one. */
+/* Returns the table, or NULL if there is none. Makes it if @makes_one; returns
+ * NULL if out of memory. */
 static struct cached_table *cached_find(weir_loop *loop, bool makes_one)
 {
     struct wr_module *module = wr_loop_find_module(loop, &cached_ops);
@@ -102,7 +101,7 @@ static bool cached_is_valid(const struct cached_entry *entry,
            now_ns < entry->until_ns;
 }
 
-/* Takes the part in the first chunk from a range of bytes. */
+/* Removes the part in the first chunk from a range of bytes, and returns it. */
 static struct cached_range cached_take_first(uint64_t *offset, size_t *len)
 {
     const uint64_t first = *offset % CHUNK_BYTES;

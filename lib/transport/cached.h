@@ -1,15 +1,14 @@
 /*
- * The parts of files that were found in the page cache, whichever transfer
- * looked them up.
+ * Remembers which parts of files were found in the page cache. Only mincore()
+ * reports for each page whether it is ready, and it costs 60 ns a page.
+ * cachestat() counts the pages of a range in 9 ns each, but also counts pages
+ * whose read has only begun. So a part of a file is looked up with mincore()
+ * first. During the next second it is enough that cachestat() finds no page
+ * missing. If one is missing, the part is no longer known, because the ring
+ * will read it.
  *
- * Only mincore() reports of each page whether it is ready, and it costs 60 ns a
- * page. cachestat() counts the pages of a range in 9 ns each, but also counts
- * those whose read has begun. So a part of a file is looked up by mincore() the
- * first time; for a second from then on it is enough that no page of it is
- * missing. A part of which one is missing is not known any more, as the ring
- * will read it. What this may overlook is a page that left the cache within
- * this second, and whose next read, by any reader but this loop, has begun
- * before the loop counted.
+ * This misses one case: a page that left the cache within this second, and
+ * whose next read, by any reader but this loop, began before the loop counted.
  *
  * A loop has one table. A file takes an entry for each 4 MiB.
  */
@@ -28,13 +27,13 @@ WEIR_MUST_USE bool wr_cached_is_known(weir_loop *loop,
                                       const struct wr_file_id *file,
                                       uint64_t offset, size_t len);
 
-/* Notes that these bytes were found ready now. Without memory it does
- * nothing. */
+/* Notes that these bytes were found ready now. Does nothing if out of
+ * memory. */
 void wr_cached_note(weir_loop *loop, const struct wr_file_id *file,
                     uint64_t offset, size_t len);
 
-/* Notes that not all of these bytes are ready: nothing is known any more of
- * the entries that have some of them. */
+/* Notes that not all of these bytes are ready: clears the entries that contain
+ * any of them. */
 void wr_cached_forget(weir_loop *loop, const struct wr_file_id *file,
                       uint64_t offset, size_t len);
 

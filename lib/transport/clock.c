@@ -1,8 +1,7 @@
 /*
- * The time limits of a connection; clock.h explains them.
- *
- * The parts in order: finding the limit that expires next, by the facts of the
- * kind of transport; deciding whether the peer is to blame; the timer.
+ * Time limits of a connection; clock.h explains them. This file finds the
+ * limit that expires next, decides whether the peer is at fault, and arms
+ * the timer.
  */
 #include "clock.h"
 
@@ -10,11 +9,9 @@
 
 #include <errno.h>
 
-/* Limits that are compared with those that a clock gets: the ones that clocks
- * got last. A program with more kinds has some of them twice. */
+/* Number of limits, most recently set first, that are compared with new limits.
+ * A program with more kinds of limits stores some of them twice. */
 #define LIMITS_LOOKED_AT 4
-
-/* ---- which is next ---- */
 
 struct wr_deadline wr_clock_next(const struct wr_clock *clock)
 {
@@ -49,7 +46,7 @@ struct wr_deadline wr_clock_next(const struct wr_clock *clock)
     return first;
 }
 
-/* ---- who is to blame ---- */
+/* ---- whether the peer is at fault ---- */
 
 /* True if bytes from the peer are unread here. */
 static bool clock_has_unread(const weir_transport *t)
@@ -76,7 +73,7 @@ static bool clock_has_taken_late(const struct wr_deadline *over,
            t->ops->has_taken_all(t);
 }
 
-/* True if the peer is not to blame for an expired limit: its bytes have arrived
+/* True if the peer is not at fault for an expired limit: its bytes have arrived
  * but the loop has not received them, or it has taken everything while the loop
  * was late. WEIR_EIDLE is fair while bytes wait to be sent: the peer may wait
  * with its next bytes until it has read ours. */
@@ -118,8 +115,8 @@ static void clock_begin_anew(struct wr_clock *clock, int err)
 }
 
 /* Restarts limits that have expired unfairly, and returns the next limit. Each
- * limit is restarted at most once, because a limit does not expire at the
- * moment when it is restarted. */
+ * limit restarts at most once, because a limit does not expire at the moment
+ * when it restarts. */
 static struct wr_deadline clock_find_fair(struct wr_clock *clock)
 {
     struct wr_deadline next = wr_clock_next(clock);
@@ -191,7 +188,7 @@ static bool clock_has_same(const struct weir_timeouts *a,
            a->close_ns == b->close_ns && a->linger_ns == b->linger_ns;
 }
 
-/* Of the limits that clocks got last; NULL: they are others. */
+/* Returns equal limits among those set last, or NULL. */
 static struct wr_clock_limits *
 clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
 {
@@ -208,8 +205,8 @@ clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
     return NULL;
 }
 
-/* Takes equal limits, or copies them: last in the list of the loop. NULL: there
- * is no memory. */
+/* Takes equal limits or copies them, and puts them last in the loop's list.
+ * Returns NULL if out of memory. */
 static struct wr_clock_limits *
 clock_take_limits(weir_loop *loop, const struct weir_timeouts *limits)
 {

@@ -1,20 +1,18 @@
 /*
- * Connections: the life of a stream of bytes on any device.
- *
- * Calls of the program and completions note what happened; then
- * wr_connection_next_step() decides what comes next, and the advance does it.
- * An error ends a connection in the same way on all devices: unsent bytes are
- * dropped, and bytes that arrived before the error are delivered. A part that
- * finds the connection at its end dooms it: nothing is sent or delivered from
- * then on, and the next advance ends it.
+ * Connections: the life of a byte stream on any device. Calls of the program
+ * and completions note what happened; then wr_connection_next_step() decides
+ * the next step, and wr_connection_advance() takes it. An error ends a
+ * connection in the same way on all devices: unsent bytes are dropped, and
+ * bytes that arrived before the error are delivered. A part that finds the
+ * connection at its end dooms it: nothing is sent or delivered from then on.
  *
  *     OPEN --begin_leaving--> MOVING --leave--> gone
  *       ^--- come back, recall ---/
  *
- * While it moves to another loop a connection keeps its bytes and its protocol,
- * and nothing happens to it: no byte is shown or sent, no limit of time runs.
- * So it can come back until the other loop has it. The maker of the move
- * (lib/net/move.c) knows who has it.
+ * While it moves to another loop, a connection keeps its bytes and its
+ * protocol. No byte is shown or sent and no time limit runs, so it can come
+ * back until the other loop has it. The object of the move (lib/net/move.c)
+ * knows which loop has it.
  */
 #include "connection.h"
 
@@ -27,15 +25,13 @@
 
 #include <string.h>
 
-/* True if the step continues a file. A device that takes bytes from the cache
- * continues it itself, when there is room. */
+/* True if the step continues a file. A device that sends from the page cache
+ * continues the file itself, when the socket has space. */
 static bool connection_sends_file(const struct wr_connection *c)
 {
     return c->outbox.sender && c->t.error == 0 &&
            !wr_outbox_is_over(&c->outbox) && !c->t.ops->splice;
 }
-
-/* ---- options ---- */
 
 static int
 connection_check_keep_alive(const struct weir_connection_options *connection)
@@ -90,11 +86,9 @@ int wr_connection_options_read_all(void *known, size_t size,
     return err;
 }
 
-/* ---- its clock ----
- *
- * The clock is made when the first limit is set, or when a device needs it,
- * because most connections have none. A device may have a clock of its own
- * kind, whose struct begins with the clock and whose view adds facts of the
+/* ---- the clock ---- Made when the first limit is set, or when a device needs
+ * it, because most connections have none. A device may have its own kind of
+ * clock, whose struct begins with the clock and whose view adds facts of the
  * device. */
 
 void wr_connection_view_time(const weir_transport *t, struct wr_clock_view *ret)
@@ -109,7 +103,7 @@ void wr_connection_view_time(const weir_transport *t, struct wr_clock_view *ret)
     ret->is_reading =
         t->ops->is_reading && wr_connection_is_reading(t) && !t->held_back;
     ret->is_sending = wr_outbox_has_unsent(&c->outbox);
-    /* Also in state DONE: a read may have ended the file. */
+    /* Even in state DONE: a read may have ended the file. */
     ret->awaits_file =
         is_empty && file &&
         (file->state == WR_SENDER_READING || file->state == WR_SENDER_DONE);
@@ -136,7 +130,6 @@ int wr_connection_make_clock(struct wr_connection *c)
     return 0;
 }
 
-/* In state NEW or ENDING. */
 static void connection_free_clock(struct wr_connection *c)
 {
     wr_assert(c->t.state == WR_LIFE_NEW || c->t.state == WR_LIFE_ENDING);
@@ -172,13 +165,11 @@ int wr_connection_set_timeouts(weir_transport *t,
                : wr_connection_set_limits(c, timeouts);
 }
 
-/* ---- bytes ---- */
-
 void wr_connection_goes_on(struct wr_connection *c)
 {
     wr_assert(!wr_life_is_over(&c->t));
     if (wr_intake_goes_on(&c->t) && c->clock) {
-        wr_clock_note_received(c->clock); /* the read time-out restarts */
+        wr_clock_note_received(c->clock);
         wr_clock_changed(c->clock);
     }
 }
@@ -252,8 +243,6 @@ void wr_connection_sent(struct wr_connection *c, uint64_t bytes)
     }
 }
 
-/* ---- the end of sending ---- */
-
 void wr_connection_end_sending(struct wr_connection *c)
 {
     wr_assert(!c->t.end_sent && !wr_outbox_has_unsent(&c->outbox));
@@ -277,7 +266,7 @@ void wr_connection_drop_queue(struct wr_connection *c)
     wr_intake_tell_drop(&c->t);
 }
 
-/* ---- the next step, which is decided from facts and changes nothing ---- */
+/* ---- the next step: decided from facts, without side effects ---- */
 
 /* True if the queue of a broken connection can be dropped. */
 static bool connection_may_drop(const struct wr_connection *c)
@@ -304,7 +293,8 @@ static enum wr_connection_next
 connection_next_of_broken(const struct wr_connection *c)
 {
     if (connection_may_drop(c)) {
-        return WR_CONNECTION_DROP_QUEUE; /* the receive may need its memory */
+        return WR_CONNECTION_DROP_QUEUE; /* the receive may need the queue's
+                                          * memory */
     }
     if (c->t.state <= WR_LIFE_OPEN && !connection_has_delivered(c)) {
         return WR_CONNECTION_RECEIVE;
@@ -312,7 +302,8 @@ connection_next_of_broken(const struct wr_connection *c)
     return WR_CONNECTION_END;
 }
 
-/* The queue of a closing connection is empty; its device may have more. */
+/* The queue of a closing connection is empty; its device may have more to
+ * send. */
 static __attribute__((noinline)) enum wr_connection_next
 connection_next_of_sent(const struct wr_connection *c)
 {
@@ -321,14 +312,15 @@ connection_next_of_sent(const struct wr_connection *c)
                                    : WR_CONNECTION_LINGER;
 }
 
-/* A file is in flight until its done was called. */
+/* A file is in flight until its done callback was called. */
 static bool connection_is_in_flight(const struct wr_connection *c)
 {
     wr_debug_assert(c->t.state == WR_LIFE_ENDING);
     return c->outbox.sender || c->t.ops->is_in_flight(c);
 }
 
-/* Another thread, or an operation, may use memory of the connection. */
+/* True while another thread, or an operation, may use memory of the
+ * connection. */
 static bool connection_is_leaving(const struct wr_connection *c)
 {
     wr_assert(c->t.state == WR_LIFE_MOVING && c->leaving);
@@ -370,7 +362,7 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
     return WR_CONNECTION_WAIT;
 }
 
-/* ---- its life ---- */
+/* ---- the life ---- */
 
 static void connection_end(struct wr_connection *c)
 {
@@ -394,7 +386,7 @@ static __attribute__((noinline)) void connection_doom(struct wr_connection *c)
 }
 
 /* Lingers if closing the device now might destroy sent bytes, unless the peer
- * has ended, too. */
+ * has ended its stream, too. */
 static void connection_linger(struct wr_connection *c)
 {
     const struct wr_transport_ops *ops = c->t.ops;
@@ -409,7 +401,7 @@ static void connection_linger(struct wr_connection *c)
     }
 }
 
-/* A file ends when no byte of it is in the kernel. */
+/* Breaks the file once no byte of it is in the kernel. */
 static void connection_wait(struct wr_connection *c)
 {
     wr_debug_assert(c->t.state == WR_LIFE_ENDING ||
@@ -472,8 +464,8 @@ void wr_connection_advance(struct wr_connection *c)
     }
 }
 
-/* Tells the protocol of the end. It may keep the connection, unless the device
- * is one-way: that connection is closed. */
+/* Notifies the protocol of the end of the stream. The protocol may keep the
+ * connection, unless the device is one-way: then it is closed. */
 static void connection_end_stream(struct wr_connection *c)
 {
     weir_transport *t = &c->t;
@@ -489,7 +481,7 @@ static void connection_end_stream(struct wr_connection *c)
     weir_transport_close(t);
 }
 
-/* Calls connection_made; sends what was written before. A protocol is bound,
+/* Calls connection_made, and sends bytes written before. A protocol is bound,
  * except before the end of a handshake. */
 static void connection_begin_talk(struct wr_connection *c)
 {
@@ -500,7 +492,7 @@ static void connection_begin_talk(struct wr_connection *c)
     }
 }
 
-/* Asks the device what it knows of the other end. */
+/* Calls `look`: the device reports what it knows of the other end. */
 static void connection_look(struct wr_connection *c)
 {
     const int err = c->t.error == 0 ? c->t.ops->look(c) : 0;
@@ -517,7 +509,7 @@ static void connection_step(struct wr_ready *ready)
         wr_container_of(ready, struct wr_connection, t.step);
     const struct wr_transport_ops *ops = c->t.ops;
 
-    wr_connection_debug_check(c); /* the end of the step checks it */
+    wr_connection_debug_check(c);
     if (WR_UNLIKELY(!c->t.is_made) && c->t.binding.protocol) {
         connection_begin_talk(c);
     }
@@ -539,7 +531,7 @@ static void connection_step(struct wr_ready *ready)
     wr_connection_advance(c);
 }
 
-/* ---- making ---- */
+/* ---- creation ---- */
 
 void wr_connection_init(struct wr_connection *c, weir_loop *loop,
                         const struct wr_transport_ops *ops)
@@ -613,9 +605,8 @@ void wr_connection_free(weir_transport *t)
     wr_guard_free(&t->loop->counting, wr_connection_of(t), t->ops->size);
 }
 
-/* ---- calls of the program ---- */
-
-/* True if a moving connection is back in state OPEN; see wr_leaving_ops. */
+/* Returns true if a moving connection is back in state OPEN; see
+ * wr_leaving_ops. */
 WEIR_MUST_USE static bool connection_recall(struct wr_connection *c,
                                             int (*wish)(weir_transport *t))
 {
@@ -669,8 +660,9 @@ void wr_connection_abort(weir_transport *t)
     if (c->t.ops->reset) {
         c->t.ops->reset(c);
     }
-    wr_life_doom(t);   /* if nothing is in flight, no completion comes */
-    connection_end(c); /* the cancels are submitted with this turn's sends */
+    wr_life_doom(t);   /* if nothing is in flight, no completion follows */
+    connection_end(c); /* the cancels are submitted together with this loop
+                        * iteration's sends */
     wr_connection_check_invariants(c);
 }
 
@@ -712,13 +704,13 @@ void wr_connection_resume_reading(weir_transport *t)
     }
     wr_delivery_resume(&c->delivery);
     if (c->clock) {
-        wr_clock_note_received(c->clock); /* the read time-out restarts */
+        wr_clock_note_received(c->clock);
         wr_clock_changed(c->clock);
     }
     wr_connection_push(c);
 }
 
-/* ---- leaving for another loop ---- */
+/* ---- moving to another loop ---- */
 
 void wr_connection_begin_leaving(struct wr_connection *c,
                                  struct wr_leaving *leaving)
@@ -736,7 +728,7 @@ void wr_connection_begin_leaving(struct wr_connection *c,
     wr_connection_push(c);
 }
 
-/* The limits begin again, because the peer is not to blame for the move. */
+/* The limits start again, because the move is not the peer's fault. */
 void wr_connection_come_back(struct wr_connection *c)
 {
     wr_assert(!c->leaving->is_away);
@@ -780,8 +772,6 @@ void wr_connection_fail(weir_transport *t)
         wr_life_doom(t);
     }
 }
-
-/* ---- queries ---- */
 
 bool wr_connection_is_reading(const weir_transport *t)
 {
@@ -851,8 +841,6 @@ void wr_connection_dump(const weir_transport *t, FILE *out)
     }
 }
 
-/* ---- what the parts call ---- */
-
 void wr_connection_fed(weir_transport *t, enum wr_demand_state queue)
 {
     wr_assert(queue != WR_DEMAND_IDLE && t->step.run == connection_step);
@@ -865,7 +853,7 @@ void wr_connection_file_changed(weir_transport *t)
     wr_life_push_step(t);
 }
 
-/* ---- what must hold ---- */
+/* ---- invariants ---- */
 
 static void connection_check_clock(const struct wr_connection *c)
 {
@@ -900,7 +888,7 @@ void wr_connection_check_invariants(const struct wr_connection *c)
     t->ops->check_device(c);
 }
 
-/* Something will continue the connection: a step, an operation or a wait. */
+/* Asserts that a step, an operation or a wait will continue the connection. */
 void wr_connection_check(const weir_transport *t)
 {
     const struct wr_connection *c = wr_connection_of(t);

@@ -1,18 +1,17 @@
 /*
- * Connections: streams of bytes on any device.
- *
- * A connection is the common part of stream transports: a life, an intake, an
- * outbox, a delivery and a clock, with their entries of the transport's table.
- * A device moves the bytes, and is a constant table of functions, in the table
- * of the transport's kind, and a struct that begins with the connection.
+ * Connections: the common part of transports of byte streams. A connection has
+ * a life, an intake, an outbox, a delivery and a clock, and their entries of
+ * the transport's table. A device moves the bytes. It is a constant table of
+ * functions, in the transport's table, and a struct that begins with the
+ * connection.
  *
  *     step: held bytes -> end of the stream -> file -> look -> advance
  *     advance: decision -> it is carried out -> decision -> ...
  *
- * Every event pushes the step, or advances the connection as the last thing of
- * a completion. Only the advance changes the life, except for a call of close
- * or abort, and the end of a handshake. A connection is lost when nothing of it
- * is in flight any more.
+ * Every event pushes the step, or advances the connection as the last act of a
+ * completion. Only wr_connection_advance() changes the state, except for a
+ * close or abort by the program, and the end of a handshake. A connection is
+ * lost only when it has no operation in flight.
  */
 #ifndef WEIR_LIB_TRANSPORT_CONNECTION_H
 #define WEIR_LIB_TRANSPORT_CONNECTION_H
@@ -25,16 +24,16 @@
 struct wr_leaving;
 
 struct wr_leaving_ops {
-    /* Nothing of the connection is in flight any more, or nothing but what
-     * pushes the step. May end the move. */
+    /* Nothing of the connection is in flight any more, except operations that
+     * push the step when they end. May end the move. */
     void (*settled)(struct wr_leaving *leaving);
-    /* The program closes or aborts the connection, or it is doomed: ends the
-     * leaving. False: the connection is the other loop's, or will come back,
-     * and @wish is done then. */
+    /* The program closes or aborts the connection, or it is doomed: cancels the
+     * move. Returns false if the connection belongs to the other loop, or will
+     * come back and calls @wish then. */
     bool (*recall)(struct wr_leaving *leaving, int (*wish)(weir_transport *t));
 };
 
-/* A connection's way to another loop; embedded in the maker of the move. */
+/* A connection's move to another loop; embedded in the object of the move. */
 struct wr_leaving {
     const struct wr_leaving_ops *ops;
     bool is_away;   /* another thread has the descriptor */
@@ -52,7 +51,7 @@ struct wr_connection {
 static inline struct wr_connection *wr_connection_of(const weir_transport *t)
 {
     wr_debug_assert(wr_transport_is_connection(t));
-    return (struct wr_connection *)(uintptr_t)t; /* its first field */
+    return (struct wr_connection *)(uintptr_t)t;
 }
 
 static inline struct wr_outbox *wr_outbox_of(const weir_transport *t)
@@ -65,18 +64,20 @@ static inline struct wr_delivery *wr_delivery_of(const weir_transport *t)
     return &wr_connection_of(t)->delivery;
 }
 
-/* Makes a NEW connection with the limits of @options; NULL without memory. */
+/* Makes a NEW connection with the limits of @options. Returns NULL if out of
+ * memory. */
 WEIR_MUST_USE struct wr_connection *
 wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
                    const struct weir_connection_options *options);
 /* Initialises a NEW connection in zeroed memory of the device's size. */
 void wr_connection_init(struct wr_connection *c, weir_loop *loop,
                         const struct wr_transport_ops *ops);
-/* Sets the time limits of a connection before its end: 0 or -ENOMEM. */
+/* Sets the time limits of a connection whose end is not decided. Returns 0 or
+ * -ENOMEM. */
 WEIR_MUST_USE int wr_connection_set_limits(struct wr_connection *c,
                                            const struct weir_timeouts *limits);
 
-/* Sets the limits of a NEW connection: 0 or -ENOMEM. */
+/* Sets the limits of a NEW connection. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static inline int
 wr_connection_apply(struct wr_connection *c,
                     const struct weir_connection_options *options)
@@ -92,12 +93,12 @@ wr_connection_apply(struct wr_connection *c,
 /* Frees a connection whose protocol was never called. */
 void wr_connection_discard(struct wr_connection *c);
 /* Adds a connection with a bound protocol to the loop and its set. The first
- * step calls connection_made, if wr_connection_tell_made() has not. */
+ * step calls connection_made unless wr_connection_tell_made() was called. */
 void wr_connection_begin(struct wr_connection *c);
-/* Begins a connection whose device uses @below, and takes its place. If
+/* Starts a connection whose device uses @below, and replaces @below. If
  * connection_made was not called before, a handshake comes first. */
 void wr_connection_begin_on(struct wr_connection *c, weir_transport *below);
-/* The handshake is done: calls connection_made of the bound protocol. */
+/* The handshake has ended: calls connection_made of the bound protocol. */
 void wr_connection_open(struct wr_connection *c);
 
 /* Calls connection_made now instead of in the first step. */
@@ -113,34 +114,35 @@ static inline void wr_connection_push(struct wr_connection *c)
     wr_ready_push(&c->t.loop->ready, &c->t.step);
 }
 
-/* True if the protocol may be called with more bytes. */
+/* True if more bytes may be delivered. */
 static inline bool wr_connection_wants(const struct wr_connection *c)
 {
     return c->t.state == WR_LIFE_OPEN && wr_delivery_is_free(&c->delivery) &&
            !c->t.eof_seen && c->t.error == 0;
 }
 
-/* Credit for the next receive; 0: the connection waits for credit. */
+/* Returns the window of the next receive, or 0 if the connection waits for
+ * it. */
 WEIR_MUST_USE uint32_t wr_connection_ask(struct wr_connection *c,
                                          uint64_t stuck_bytes);
-/* Notes that receiving continues; restarts the peer's read time-out if the lack
- * of credit had stopped it. */
+/* Notes that receiving continues. Restarts the peer's read time-out if it was
+ * stopped because there was no receive window. */
 void wr_connection_goes_on(struct wr_connection *c);
 /* Delivers a copy of received bytes. */
 void wr_connection_received(struct wr_connection *c, const void *data,
                             size_t len);
-/* The peer has ended its stream; called once, after its last byte. The step
- * tells the protocol. */
+/* The peer has ended its stream. Called once, after its last byte; the step
+ * notifies the protocol. */
 void wr_connection_received_end(struct wr_connection *c);
-/* The second half, for a device that doubts the end at first. */
+/* The second half of wr_connection_received_end(), for a device that must
+ * verify the end first. */
 void wr_connection_deliver_end(struct wr_connection *c);
-/* Closes an open connection that the program has not closed: the device ends it
- * after what was written. */
+/* Closes an open connection that the program has not closed, after the written
+ * bytes are sent. */
 void wr_connection_close_unasked(struct wr_connection *c);
-/* The first bytes of the queue were sent. Callbacks may write, close and abort.
- */
+/* The first @bytes of the queue were sent. Callbacks may write, close and
+ * abort. */
 void wr_connection_sent(struct wr_connection *c, uint64_t bytes);
-/* For wr_connection_shut_when_sent(). */
 void wr_connection_end_sending(struct wr_connection *c);
 
 /* Calls ->shut, once, if write_eof was called and everything is sent. */
@@ -152,15 +154,15 @@ static inline void wr_connection_shut_when_sent(struct wr_connection *c)
     }
 }
 
-/* Drops the queue of a broken connection; a protocol may wait for this. */
+/* Drops the queue of a broken connection, for which a protocol may wait. */
 void wr_connection_drop_queue(struct wr_connection *c);
 
-/* ---- its clock ---- */
+/* ---- the clock ---- */
 
-/* Makes a clock without limits unless there is one: 0 or -ENOMEM. */
+/* Makes a clock without limits unless there is one. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_connection_make_clock(struct wr_connection *c);
 
-/* Arms the clock again, because a fact of its view has changed. */
+/* Arms the clock again after a fact of its view has changed. */
 static inline void wr_connection_time_changed(struct wr_connection *c)
 {
     if (WR_UNLIKELY(c->clock != NULL)) {
@@ -178,11 +180,11 @@ static inline void wr_connection_note_received(struct wr_connection *c,
     }
 }
 
-/* `view_time` of a connection; a device may add facts of its own. */
+/* `view_time` of a connection; a device may add its own facts. */
 void wr_connection_view_time(const weir_transport *t,
                              struct wr_clock_view *ret);
 
-/* Notes that @len bytes were queued: the write-stall limit may begin. */
+/* Notes that @len bytes were queued, which may start the write-stall limit. */
 static inline void wr_connection_note_queued(struct wr_connection *c,
                                              size_t len)
 {
@@ -192,41 +194,40 @@ static inline void wr_connection_note_queued(struct wr_connection *c,
     }
 }
 
-/* ---- its life ---- */
+/* ---- the life ---- */
 
-/* Leaves state OPEN for MOVING: the protocol is not called, and no operation is
- * begun. The device cancels its operations, and pushes the step. */
+/* Changes state OPEN to MOVING: the protocol is not called and no operation is
+ * started. The device cancels its operations and pushes the step. */
 void wr_connection_begin_leaving(struct wr_connection *c,
                                  struct wr_leaving *leaving);
-/* Back to state OPEN; nothing has changed but time. The device continues. */
+/* Returns to state OPEN with nothing changed. The device continues. */
 void wr_connection_come_back(struct wr_connection *c);
-/* Another loop has the descriptor: the connection leaves this loop. The device
- * has given it up and has nothing in flight. */
+/* Another loop has the descriptor: removes the connection from this loop. The
+ * device has released the descriptor and has nothing in flight. */
 void wr_connection_leave(struct wr_connection *c);
-/* `doom` of a table: the connection has failed, perhaps while it moves. */
+/* `doom` of a table: the connection has failed, perhaps in state MOVING. */
 void wr_connection_fail(weir_transport *t);
 
 /* The next step of a connection's life. */
 enum wr_connection_next {
     WR_CONNECTION_WAIT,       /* nothing to do until an operation ends */
-    WR_CONNECTION_RECEIVE,    /* no change of state: receive, or stop */
-    WR_CONNECTION_DROP_QUEUE, /* its bytes will never be sent */
+    WR_CONNECTION_RECEIVE,    /* state unchanged: receive, or stop receiving */
+    WR_CONNECTION_DROP_QUEUE, /* queued bytes will never be sent */
     WR_CONNECTION_LINGER,     /* everything is sent: linger if needed */
     WR_CONNECTION_END,        /* cancel the operations in flight */
     WR_CONNECTION_LOSE,       /* nothing is in flight: call connection_lost */
-    WR_CONNECTION_HAND_OVER,  /* nothing is in flight: the move goes on */
+    WR_CONNECTION_HAND_OVER,  /* nothing is in flight: continue the move */
 };
 
-/* Decides the next step from the connection's and the device's facts; pure. */
+/* Decides the next step from the facts of the connection and the device;
+ * pure. */
 enum wr_connection_next wr_connection_next_step(const struct wr_connection *c);
-/* Makes all changes of state that are possible now. A step does so; a device
- * may, as the last thing in a completion, because the connection may be
- * freed. */
+/* Makes all changes of state that are possible now. Called by a step. A device
+ * may call it as the last act of a completion, because it may free the
+ * connection. */
 void wr_connection_advance(struct wr_connection *c);
-/* Holds wherever code of the user may run; pure. */
 void wr_connection_check_invariants(const struct wr_connection *c);
 
-/* wr_connection_check_invariants(), only with -Dinvariants=true. */
 static inline void wr_connection_debug_check(const struct wr_connection *c)
 {
 #ifdef WR_INVARIANTS
@@ -236,7 +237,7 @@ static inline void wr_connection_debug_check(const struct wr_connection *c)
 #endif
 }
 
-/* ---- the entries of a table ---- */
+/* ---- entries of the table ---- */
 
 bool wr_connection_is_reading(const weir_transport *t);
 void wr_connection_get_handover(const weir_transport *t,
@@ -253,7 +254,7 @@ void wr_connection_abort(weir_transport *t);
 void wr_connection_dump(const weir_transport *t, FILE *out);
 void wr_connection_check(const weir_transport *t);
 void wr_connection_free(weir_transport *t);
-/* `file_begins` and `file_ended`: the next step continues. */
+/* `file_begins` and `file_ended`: push the step. */
 void wr_connection_file_changed(weir_transport *t);
 
 #endif

@@ -1,15 +1,12 @@
 /*
- * Deliveries: received bytes on their way to the protocol of a transport.
- *
- * This file has the uncommon cases: held bytes, buffered protocols, the end of
- * the stream and a change of the protocol. The header has the fast path.
+ * Deliveries: the uncommon cases, which are held bytes, buffered protocols, the
+ * end of the stream and a change of the protocol. The header has the fast path
+ * and explains deliveries.
  */
 #include "delivery.h"
 #include "weir/error.h"
 
 #include <string.h>
-
-/* ---- failures ---- */
 
 void wr_delivery_lose_bytes(weir_transport *t, int err)
 {
@@ -89,10 +86,8 @@ void wr_delivery_drop_held(struct wr_delivery *d)
     } while (wr_delivery_has_held(d));
 }
 
-/* ---- buffered protocols ---- */
-
 /* Copies bytes to the memory of a buffered protocol. Returns the number of
- * copied bytes: fewer than @len if the protocol paused, closed, failed or was
+ * copied bytes, fewer than @len if the protocol paused, closed, failed or was
  * switched before the end. */
 static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
                             const uint8_t *data, size_t len)
@@ -111,8 +106,7 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
             break;
         }
         if (!wr_delivery_may_show(d) || !wr_protocol_is_bound(t, &from)) {
-            wr_protocol_give_back(t, &from, buf); /* get_buffer paused or
-                                                   * switched */
+            wr_protocol_give_back(t, &from, buf); /* it paused or switched */
             continue;
         }
         const size_t part = wr_min_u64(len - fed, size);
@@ -129,7 +123,7 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
 }
 
 /* Holds the remainder of a lease of which a buffered protocol took a part:
- * behind the initial bytes of a new protocol, before all other held bytes. */
+ * after the initial bytes of a new protocol, before all other held bytes. */
 static void delivery_hold_remainder(weir_transport *t, struct wr_delivery *d,
                                     const struct weir_buf *rest)
 {
@@ -179,8 +173,6 @@ void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
     }
 }
 
-/* ---- showing ---- */
-
 bool wr_delivery_given(weir_transport *t, struct wr_delivery *d,
                        weir_lease *lease)
 {
@@ -223,14 +215,13 @@ static void delivery_drop_list(weir_lease *first)
     }
 }
 
-/* A list of leases. */
 struct delivery_list {
     weir_lease *first;
     weir_lease *last;
     uint32_t count;
 };
 
-/* Keeps the initial bytes in a list, in order: 0 or -ENOMEM. */
+/* Keeps the initial bytes in a list, in order. Returns 0 or -ENOMEM. */
 static int delivery_keep_initial(const struct weir_buf *initial, size_t count,
                                  struct delivery_list *ret)
 {
@@ -238,7 +229,7 @@ static int delivery_keep_initial(const struct weir_buf *initial, size_t count,
 
     for (size_t i = 0; i < count; i++) {
         if (initial[i].len == 0) {
-            continue; /* an empty piece */
+            continue;
         }
         wr_assert(initial[i].data);
         weir_lease *lease = wr_lease_keep_apart(&initial[i]);

@@ -1,20 +1,17 @@
 /*
- * Deliveries: received bytes on their way to the protocol of a transport.
- *
- * Bytes are shown to the protocol at once, unless it has paused or older bytes
- * are held; then they are held, too. Small held pieces are copied together, so
- * that they neither pin a large buffer nor cost a block each. A buffered
- * protocol is fed by copying. If a callback pauses, closes, fails or switches
- * the protocol before the end of the bytes, the remaining bytes are held,
- * dropped, or shown to the new protocol. The end of the stream comes after the
- * last byte.
+ * Deliveries: received bytes on their way to the protocol of a transport. Bytes
+ * are shown to the protocol at once, unless it has paused or older bytes are
+ * held; then they are held, too. Small held pieces are copied together, so that
+ * they neither pin a large buffer nor cost a block each. A buffered protocol
+ * gets copies. If a callback pauses, closes, fails or switches the protocol
+ * before the end of the bytes, the remaining bytes are held, dropped, or shown
+ * to the new protocol. The end of the stream follows the last byte.
  *
  * A delivery knows the transport and its protocol, but not the source of the
- * bytes. It is a zeroed part of a connection, which tells it when the protocol
- * pauses. The change of state after which no byte may be delivered (life.h)
- * shuts the delivery and drops its bytes. If a callback fails, or bytes are
- * lost for want of memory, the delivery dooms the transport by `doom` of the
- * table.
+ * bytes. It is a zeroed part of a connection. The change of state after which
+ * no byte may be delivered (life.h) shuts the delivery and drops its bytes. If
+ * a callback fails, or memory runs out and bytes are lost, the delivery dooms
+ * the transport with `doom` of the table.
  */
 #ifndef WEIR_LIB_TRANSPORT_DELIVERY_H
 #define WEIR_LIB_TRANSPORT_DELIVERY_H
@@ -23,14 +20,14 @@
 #include "uring/lease.h"
 
 enum wr_delivery_fact {
-    /* The first three keep bytes from the protocol. */
-    WR_DELIVERY_SHUT = 1u << 0,   /* for ever; no other is set */
+    /* SHUT, PAUSED and HELD keep bytes from the protocol. */
+    WR_DELIVERY_SHUT = 1u << 0,   /* for ever; no other bit is set */
     WR_DELIVERY_PAUSED = 1u << 1, /* by pause_reading */
     WR_DELIVERY_HELD = 1u << 2,   /* older bytes go first */
-    /* The end of the stream has arrived; the protocol does not know yet. */
+    /* The end of the stream has arrived; the protocol was not notified yet. */
     WR_DELIVERY_END = 1u << 3,
-    /* The connection moves to another loop; keeps bytes from the protocol, as
-     * the first three do. */
+    /* The connection moves to another loop; keeps bytes from the protocol,
+     * too. */
     WR_DELIVERY_AWAY = 1u << 4,
 };
 
@@ -38,12 +35,12 @@ struct wr_delivery {
     weir_lease *held_head; /* received and not delivered, oldest first */
     weir_lease *held_tail;
     uint8_t facts; /* sum of wr_delivery_fact */
-    /* Held leases of the initial bytes of new protocols; they stay before the
-     * remainder of the lease that a buffered protocol is being shown. */
+    /* Number of held leases with the initial bytes of new protocols. They
+     * precede the remainder of the lease that a buffered protocol is being
+     * shown. */
     uint32_t given_count;
 };
 
-/* Holds wherever code of the user may run; pure. */
 static inline void wr_delivery_check_invariants(const struct wr_delivery *d)
 {
     wr_assert(!d->held_head == !(d->facts & WR_DELIVERY_HELD));
@@ -82,13 +79,13 @@ static inline bool wr_delivery_has_held(const struct wr_delivery *d)
     return d->facts & WR_DELIVERY_HELD;
 }
 
-/* True while the end has arrived and the protocol does not know yet. */
+/* True while the end has arrived and the protocol was not notified. */
 static inline bool wr_delivery_has_end(const struct wr_delivery *d)
 {
     return d->facts & WR_DELIVERY_END;
 }
 
-/* Drops the held bytes; there are some. */
+/* Drops the held bytes; at least one lease is held. */
 void wr_delivery_drop_held(struct wr_delivery *d);
 
 /* Shows nothing from now on: drops held bytes and a pending end. */
@@ -119,22 +116,23 @@ static inline void wr_delivery_set_away(struct wr_delivery *d, bool is_away)
 }
 
 /* Dooms the transport because received bytes are lost or uncertain: no byte
- * behind the gap may be delivered. */
+ * after the gap may be delivered. */
 void wr_delivery_lose_bytes(weir_transport *t, int err);
 
 /* Reports a callback's error and dooms the transport. */
 void wr_delivery_fail(weir_transport *t, int err, const char *callback);
 
-/* Holds bytes behind the others. Takes the lease, the caller's alone. */
+/* Holds bytes after the others. Takes the lease; there must be no other
+ * reference to it. */
 void wr_delivery_hold(struct wr_delivery *d, weir_lease *lease);
 
-/* Feeds a buffered protocol, see wr_delivery_show(). */
+/* wr_delivery_show() for a buffered protocol. */
 void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
                                weir_lease *lease);
 
-/* Shows bytes that come before all held bytes, as long as the protocol may be
- * called. The lease stays the caller's: the protocol takes its own references,
- * and so does the delivery if bytes remain. */
+/* Shows bytes that precede all held bytes, as long as the protocol may be
+ * called. The caller keeps the lease: the protocol takes its own references,
+ * and the delivery takes one if bytes remain. */
 static inline void wr_delivery_show(weir_transport *t, struct wr_delivery *d,
                                     weir_lease *lease)
 {
@@ -153,7 +151,7 @@ static inline void wr_delivery_show(weir_transport *t, struct wr_delivery *d,
 }
 
 /* Handles bytes that the pool has lent: shows, holds or drops them, and ends
- * the borrow. True if they are held: the owner must push its step. */
+ * the borrow. Returns true if they are held: the owner must push its step. */
 WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
                                                       struct wr_delivery *d,
                                                       weir_lease *lease)
@@ -170,7 +168,7 @@ WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
     wr_lease_ref(lease);
     wr_lease_end_borrow(lease);
     if (t->is_relayed && wr_lease_wastes(lease, lease->len)) {
-        /* The other side's peer decides for how long. */
+        /* The other side's peer decides how long they are held. */
         wr_lease_move_out(lease, lease->data, lease->len);
     }
     wr_delivery_hold(d, lease);
@@ -178,12 +176,12 @@ WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
 }
 
 /* Handles bytes from elsewhere: shows, holds or drops them, and takes the
- * lease, to which only the caller refers. True if they are held: the owner must
- * push its step. */
+ * lease; there must be no other reference to it. Returns true if they are held:
+ * the owner must push its step. */
 WEIR_MUST_USE bool wr_delivery_given(weir_transport *t, struct wr_delivery *d,
                                      weir_lease *lease);
 
-/* Shows the oldest held bytes; there are some. */
+/* Shows the oldest held bytes; at least one lease is held. */
 void wr_delivery_show_first(weir_transport *t, struct wr_delivery *d);
 
 /* Shows held bytes until the protocol takes no more. */
@@ -202,8 +200,8 @@ static inline bool wr_delivery_end_is_due(const struct wr_delivery *d)
     return d->facts == WR_DELIVERY_END;
 }
 
-/* Calls eof_received. Negative: it failed, and the transport is doomed.
- * Otherwise its result, on which the owner acts. */
+/* Calls eof_received. Returns its result, on which the owner acts. If negative,
+ * the callback has failed and the transport is doomed. */
 WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
                                                      struct wr_delivery *d)
 {
@@ -216,8 +214,8 @@ WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
     return ret;
 }
 
-/* Binds another protocol, and holds @initial before all other bytes: 0; or,
- * without effect, -EINVAL for bytes without a lease or -ENOMEM. */
+/* Binds another protocol, and holds @initial before all other bytes. Returns 0,
+ * -EINVAL if bytes have no lease, or -ENOMEM. A failure has no effect. */
 WEIR_MUST_USE int
 wr_delivery_set_protocol(weir_transport *t, struct wr_delivery *d,
                          const struct weir_protocol_binding *binding,

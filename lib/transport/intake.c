@@ -1,13 +1,12 @@
 /*
- * Intakes: waiting for credit and buffers, and the end of each wait.
- *
- * A connection at its own limit is called when its own leases are given back. A
- * connection at its share also joins the starved, because leases of others help
- * it, too.
+ * Intakes: waiting for receive windows and buffers, and the end of each wait. A
+ * connection at its own limit is called when its own leases are released. A
+ * connection at its share also joins queue STARVED, because leases of others
+ * help it, too.
  */
 #include "intake.h"
 
-/* The time of a rest for want of memory. */
+/* Time of a pause when there is no memory. */
 #define REST_NS 10000000u
 
 static weir_transport *intake_of(struct wr_demand *demand)
@@ -15,18 +14,18 @@ static weir_transport *intake_of(struct wr_demand *demand)
     return wr_container_of(demand, weir_transport, demand);
 }
 
-/* A queue of the budget lets the connection receive. */
+/* `feed`: a queue of the budget lets the connection receive. */
 void wr_intake_fed(struct wr_demand *demand, enum wr_demand_state queue)
 {
     weir_transport *t = intake_of(demand);
 
     wr_assert(demand->state == WR_DEMAND_IDLE && queue != WR_DEMAND_IDLE);
     wr_assert(t->state > WR_LIFE_NEW && t->state < WR_LIFE_LOST);
-    demand->account.notify_released = false; /* it asks now */
+    demand->account.notify_released = false; /* it makes a new request now */
     t->ops->fed(t, queue);
 }
 
-/* Leases of the connection were given back. */
+/* `released`: leases of the connection were released. */
 void wr_intake_released(struct wr_account *account)
 {
     weir_transport *t =
@@ -47,8 +46,6 @@ const char *wr_intake_queue_name(const weir_transport *t)
     wr_assert(t->demand.state < WR_DEMAND_STATES);
     return names[t->demand.state];
 }
-
-/* ---- waiting ---- */
 
 void wr_intake_starve(weir_transport *t)
 {
@@ -103,12 +100,10 @@ bool wr_intake_may_poll(weir_transport *t)
                   WR_SHORTAGE_NONE)) {
         return true;
     }
-    credit = wr_intake_ask(t); /* counted as a failed try */
+    credit = wr_intake_ask(t); /* counted as a failed request */
     wr_assert(credit == 0);
     return false;
 }
-
-/* ---- asking again ---- */
 
 void wr_intake_look_anew(weir_transport *t)
 {
@@ -151,8 +146,6 @@ void wr_intake_set_limit(weir_transport *t, uint64_t bytes)
     }
 }
 
-/* ---- broken connections ---- */
-
 void wr_intake_tell_drop(weir_transport *t)
 {
     wr_assert(wr_sendq_is_empty(&wr_outbox_of(t)->queue));
@@ -160,8 +153,6 @@ void wr_intake_tell_drop(weir_transport *t)
         wr_transport_notify(t, 0);
     }
 }
-
-/* ---- rests ---- */
 
 void wr_intake_rest(weir_transport *t, struct wr_timer *rest)
 {

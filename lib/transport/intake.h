@@ -1,19 +1,18 @@
 /*
- * Intakes: when a connection receives, and what it waits for otherwise.
- *
- * A connection asks the loop's budget for credit before it receives. Without
- * credit it waits: for its own leases, or among the starved for memory that
- * others give back, or among the stuck until bytes are sent. A connection that
- * receives by system calls is due when bytes are there, and receives when it is
- * fed (budget.h).
+ * Intakes: when a connection receives, and what it waits for otherwise. A
+ * connection requests a receive window from the loop's budget before it
+ * receives. Without a window it waits: for the release of its own leases, in
+ * queue STARVED for memory that others release, or in queue STUCK until bytes
+ * are sent. A connection that receives by system calls joins queue DUE when
+ * bytes have arrived, and receives when the budget calls `fed` (budget.h).
  *
  *     asks --credit--> receives             waits --fed, or told--> asks
  *        \--none--> waits                   due --fed--> asks, and receives
  *
- * Every kind of transport that receives bytes or datagrams has an intake, in
- * the transport's fields `demand` and `held_back`. A queue of the budget that
- * lets the connection receive calls `fed` of the table. Every other end of a
- * wait pushes the transport's step, in which the kind asks again.
+ * Every kind of transport that receives has an intake, in the transport's
+ * fields `demand` and `held_back`. A queue of the budget that lets the
+ * connection receive calls `fed` of the table. Every other end of a wait pushes
+ * the transport's step, which makes a new request.
  */
 #ifndef WEIR_LIB_TRANSPORT_INTAKE_H
 #define WEIR_LIB_TRANSPORT_INTAKE_H
@@ -24,15 +23,14 @@
 wr_demand_feed_fn wr_intake_fed;
 wr_account_released_fn wr_intake_released;
 
-/* The functions of an intake; @its_over is called when it holds more than its
- * limit, and may be NULL. */
+/* Functions of an intake. @its_over is called when the intake holds more than
+ * its limit; it may be NULL. */
 #define WR_INTAKE_OPS(its_over)                                                \
     {                                                                          \
         .account = {.released = wr_intake_released, .over = (its_over)},       \
         .feed = wr_intake_fed                                                  \
     }
 
-/* For a transport that is being made. */
 static inline void wr_intake_init(weir_transport *t)
 {
     static const struct wr_demand_ops ops = WR_INTAKE_OPS(NULL);
@@ -41,7 +39,6 @@ static inline void wr_intake_init(weir_transport *t)
     wr_demand_init(&t->demand, WR_READ_LIMIT_DEFAULT, &ops);
 }
 
-/* Holds wherever code of the user may run; pure. */
 static inline void wr_intake_check_invariants(const weir_transport *t)
 {
     const struct wr_account *account = &t->demand.account;
@@ -53,22 +50,22 @@ static inline void wr_intake_check_invariants(const weir_transport *t)
     wr_debug_check(wr_demand_check_invariants(&t->demand));
 }
 
-/* ---- credit ---- */
+/* ---- receive windows ---- */
 
-/* True if the connection is in a queue of the budget. */
 static inline bool wr_intake_is_queued(const weir_transport *t)
 {
     wr_debug_assert(t->demand.state < WR_DEMAND_STATES);
     return t->demand.state != WR_DEMAND_IDLE;
 }
 
-/* Waits until @shortage, the reason for no credit, may be over. */
+/* Waits until @shortage, the reason for no receive window, may be over. */
 void wr_intake_wait(weir_transport *t, enum wr_shortage shortage);
-/* Waits among the starved, because there is no buffer. */
+/* Waits for a buffer in queue STARVED. */
 void wr_intake_starve(weir_transport *t);
 
-/* Credit for the next receive; bytes of the last receive count for or against
- * the connection, see wr_budget_ask(). 0: it waits for credit. */
+/* Returns the window of the next receive, or 0 if the connection waits for it.
+ * Bytes of the last receive count for or against the connection; see
+ * wr_budget_ask(). */
 WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
 {
     uint32_t credit;
@@ -85,13 +82,13 @@ WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
 /* wr_intake_ask() that does not count the bytes of the last receive. */
 WEIR_MUST_USE uint32_t wr_intake_ask_uncounted(weir_transport *t);
 
-/* True if there is credit for the receive after a poll. Otherwise the
- * connection waits for credit: do not poll, the poll would complete at once and
- * busy-loop. */
+/* True if there is a window for the receive after a poll. If false, the
+ * connection waits for a window and must not poll: the poll would complete at
+ * once, and busy-loop. */
 WEIR_MUST_USE bool wr_intake_may_poll(weir_transport *t);
 
-/* Notes that receiving continues. True if a lack of credit or buffers had
- * stopped it: the caller restarts the peer's time-out. */
+/* Notes that receiving continues. Returns true if it was stopped because there
+ * was no window or buffer: the caller restarts the peer's time-out. */
 WEIR_MUST_USE static inline bool wr_intake_goes_on(weir_transport *t)
 {
     if (WR_LIKELY(!t->held_back)) {
@@ -102,23 +99,23 @@ WEIR_MUST_USE static inline bool wr_intake_goes_on(weir_transport *t)
     return true;
 }
 
-/* True if the connection waits for something that will make it ask again. */
+/* True if the connection waits for an event after which it makes a new
+ * request. */
 static inline bool wr_intake_waits(const weir_transport *t)
 {
     return wr_intake_is_queued(t) || t->demand.account.notify_released;
 }
 
-/* ---- the queues ---- */
+/* ---- queues ---- */
 
-/* Makes the connection due, because bytes wait in the kernel; it receives them
- * when it is fed. */
+/* Joins queue DUE, because bytes wait in the kernel. */
 static inline void wr_intake_make_due(weir_transport *t)
 {
     wr_debug_assert(t->state > WR_LIFE_NEW && !wr_life_is_over(t));
     wr_budget_make_due(&t->loop->budget, &t->demand);
 }
 
-/* Leaves the queue of the budget, if the connection is in one. */
+/* Leaves the budget's queue if the connection is in one. */
 static inline void wr_intake_leave(weir_transport *t)
 {
     wr_debug_assert(t->state < WR_LIFE_LOST);
@@ -130,16 +127,16 @@ static inline void wr_intake_leave(weir_transport *t)
 /* For weir_loop_dump(), while the connection is in a queue. */
 const char *wr_intake_queue_name(const weir_transport *t);
 
-/* ---- asking again ---- */
+/* ---- new requests ---- */
 
-/* Ends the wait, and pushes the step to ask again. A connection that is due
- * stays in its queue and asks when it is fed. */
+/* Ends the wait and pushes the step, which makes a new request. A connection in
+ * queue DUE stays there and makes it when `fed` is called. */
 void wr_intake_look_anew(weir_transport *t);
-/* Asks again if the connection waits for its own leases, because leases were
- * given back or a limit was changed. The connection is not lost. */
+/* Makes a new request if the connection waits for its own leases, because
+ * leases were released or a limit was changed. The connection is not lost. */
 void wr_intake_seek_credit(weir_transport *t);
-/* `set_protocol` of a table with a delivery; asks again, because the new
- * protocol may need no credit. */
+/* `set_protocol` of a table with a delivery. Makes a new request, because the
+ * new protocol may need no window. */
 int wr_intake_set_protocol(weir_transport *t,
                            const struct weir_protocol_binding *binding,
                            const struct weir_buf *initial, size_t count);
@@ -148,9 +145,9 @@ void wr_intake_set_limit(weir_transport *t, uint64_t bytes);
 
 /* ---- broken connections ---- */
 
-/* True if the protocol must be told that its unsent bytes were dropped: a
- * protocol that stopped reading or returns no leases until it may write would
- * wait for ever, and its undelivered bytes with it. */
+/* True if the protocol must be notified that its unsent bytes were dropped. A
+ * protocol that stopped reading or keeps leases until it may write would wait
+ * for ever, and so would its undelivered bytes. */
 WEIR_MUST_USE static inline bool wr_intake_awaits_drop(const weir_transport *t)
 {
     wr_assert(t->error);
@@ -159,19 +156,20 @@ WEIR_MUST_USE static inline bool wr_intake_awaits_drop(const weir_transport *t)
             t->flush);
 }
 
-/* Tells the protocol that the outbox was dropped, if it may wait for this. */
+/* Notifies the protocol that the outbox was dropped, if it may wait for
+ * this. */
 void wr_intake_tell_drop(weir_transport *t);
 
-/* ---- rests ---- */
+/* ---- pauses ---- */
 
 /* A kind that receives by system calls takes a buffer from the pool. If the
- * pool has no free buffer it waits among the starved. But if buffers are posted
- * to the kernel, the starved are fed in every turn and the kind would fail each
- * time: then it rests until a timer ends. */
+ * pool has no free buffer, it waits in queue STARVED. But if buffers are posted
+ * to the kernel, that queue is served in every loop iteration, and the kind
+ * would fail each time. Then it pauses until a timer ends. */
 
-/* Rests, for want of memory. */
+/* Pauses because there is no memory. */
 void wr_intake_rest(weir_transport *t, struct wr_timer *rest);
-/* Starves or rests, because there was no buffer. */
+/* Waits in queue STARVED or pauses, because there was no buffer. */
 void wr_intake_lack_buffer(weir_transport *t, struct wr_timer *rest);
 
 #endif

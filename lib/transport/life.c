@@ -1,9 +1,7 @@
 /*
- * Lives: the last steps of all kinds of connections.
- *
- * Dooming runs no callback, because calls of the program doom connections, too.
- * A connection leaves the loop after its last operation and after
- * connection_lost.
+ * Lives: the last steps of all kinds of connections. Dooming runs no callback,
+ * because calls of the program doom connections, too. A connection leaves the
+ * loop after its last operation and after connection_lost.
  */
 #include "life.h"
 
@@ -47,7 +45,7 @@ void wr_life_leave(weir_transport *t)
 
     wr_assert(t->state == WR_LIFE_LOST);
     wr_ready_cancel(&t->step);
-    if (!t->is_below) { /* else the upper transport is the member */
+    if (!t->is_below) { /* else the loop has the upper transport */
         wr_loop_remove_member(loop, &t->member);
     }
     wr_assert(loop->budget.account_count > 0);

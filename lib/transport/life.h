@@ -1,5 +1,5 @@
 /*
- * Lives: the states of a connection, from its making to its loss.
+ * Lives: the states of a connection from its creation to its loss.
  *
  *     NEW -> OPEN -> CLOSING -> LINGERING
  *       \      ^  \________\___________\__ DOOMED -> ENDING -> LOST
@@ -8,27 +8,25 @@
  *
  *     OPEN <-> MOVING -> DOOMED
  *
- * Every transport that moves bytes or datagrams has a life: stream sockets,
- * pipes, datagrams, TLS. The state is a field of the transport, written only by
- * wr_life_set_state(). A kind decides from its own facts when to change the
- * state, and does its own part of the change. This file has the common part:
- * the allowed changes, their effect on the outbox and the delivery, and how a
- * connection is added to and removed from the loop, its budget and the set of a
- * server.
+ * Every transport that moves bytes or datagrams has a life. A kind decides from
+ * its own facts when to change the state, and does its own part of the change.
+ * This file has the common part: the allowed changes, their effect on the
+ * outbox and the delivery, and how a connection is added to and removed from
+ * the loop, the budget and a server's set.
  *
- * No call of the program runs a callback of the life cycle: the call changes
- * the state and pushes the transport's step, which the loop runs.
+ * A call by the program never runs a callback of the life cycle. It changes the
+ * state and pushes the transport's step, which the loop runs.
  */
 #ifndef WEIR_LIB_TRANSPORT_LIFE_H
 #define WEIR_LIB_TRANSPORT_LIFE_H
 
 #include "connection.h"
 
-/* Changes the state. Each call has a constant @state: little code is left. */
+/* Changes the state. Inlined with a constant @state, little code is left. */
 static inline void wr_life_set_state(weir_transport *t,
                                      enum wr_life_state state)
 {
-    /* By state: a bit for each state that it may be entered from. */
+    /* For each state, a bit for each state from which it may be entered. */
     static const uint8_t allowed[WR_LIFE_STATES] = {
         [WR_LIFE_HANDSHAKING] = 1u << WR_LIFE_NEW,
         [WR_LIFE_MOVING] = 1u << WR_LIFE_OPEN,
@@ -57,14 +55,13 @@ static inline void wr_life_set_state(weir_transport *t,
         wr_outbox_close(wr_outbox_of(t));
     } else if (state == WR_LIFE_OPEN &&
                wr_outbox_of(t)->state == WR_OUTBOX_NEW) {
-        wr_outbox_open(wr_outbox_of(t)); /* a handshake has opened it before */
+        wr_outbox_open(wr_outbox_of(t)); /* a handshake opens it earlier */
     }
 }
 
-/* `is_closing` of a connection: true if it is not open, or broken. */
+/* `is_closing` of a connection: true if it is not open or has failed. */
 bool wr_life_is_closing(const weir_transport *t);
 
-/* For weir_loop_dump(). */
 const char *wr_life_state_name(const weir_transport *t);
 
 /* Dooms the connection and pushes its step; no effect if its end is decided. */
@@ -72,11 +69,11 @@ void wr_life_doom(weir_transport *t);
 /* Ends the connection because a time limit has expired. */
 void wr_life_expire(weir_transport *t, const struct wr_deadline *over);
 /* Removes a LOST connection from the loop and the set, after connection_lost,
- * and drops the library's reference; may free it. */
+ * and drops the library's reference. May free it. */
 void wr_life_leave(weir_transport *t);
 
-/* Enters the first state after NEW: the loop counts the connection as a member
- * and its bytes in the budget. */
+/* Enters the first state after NEW: the loop counts the connection, and the
+ * budget counts its bytes. */
 static inline void wr_life_begin(weir_transport *t, enum wr_life_state state)
 {
     wr_assert(t->state == WR_LIFE_NEW && t->step.run);
@@ -85,7 +82,7 @@ static inline void wr_life_begin(weir_transport *t, enum wr_life_state state)
     t->loop->budget.account_count++;
 }
 
-/* Enters LOST; no operation is in flight. From now on the return of the last
+/* Enters LOST; no operation is in flight. From now on the release of the last
  * lease may free the connection. */
 static inline void wr_life_lose(weir_transport *t)
 {
@@ -98,7 +95,8 @@ static inline void wr_life_push_step(weir_transport *t)
     wr_ready_push(&t->loop->ready, &t->step);
 }
 
-/* Begins a close of the program's. False if the connection is not open. */
+/* Starts a close by the program. Returns false if the connection is not
+ * open. */
 WEIR_MUST_USE static inline bool wr_life_close(weir_transport *t)
 {
     if (t->state != WR_LIFE_OPEN) {
@@ -110,7 +108,7 @@ WEIR_MUST_USE static inline bool wr_life_close(weir_transport *t)
     return true;
 }
 
-/* True if its end is decided. */
+/* True if the end of the connection is decided. */
 static inline bool wr_life_is_over(const weir_transport *t)
 {
     return t->state >= WR_LIFE_DOOMED;

@@ -1,12 +1,9 @@
 /*
- * Outboxes: the bytes and files to be sent on a connection.
- *
- * Checking and refusing writes, the queue and its marks, and the files between
- * the bytes; see outbox.h.
+ * Outboxes: checking and refusing writes, the queue and its
+ * marks, and the files between the bytes. outbox.h explains
+ * them.
  */
 #include "connection.h"
-
-/* ---- states ---- */
 
 static void outbox_set_state(struct wr_outbox *o, enum wr_outbox_state state)
 {
@@ -54,7 +51,7 @@ void wr_outbox_close(struct wr_outbox *o)
 void wr_outbox_begin_leaving(struct wr_outbox *o)
 {
     wr_assert(!o->sender);
-    wr_assert(o->passed_bytes == 0); /* there is nothing below */
+    wr_assert(o->passed_bytes == 0); /* there is no transport below */
     outbox_set_state(o, WR_OUTBOX_MOVING);
 }
 
@@ -77,8 +74,6 @@ void wr_outbox_shut(struct wr_outbox *o)
     }
 }
 
-/* ---- refusals ---- */
-
 /* Dooms a closing connection, because its end must not look clean to the peer
  * when refused bytes are missing. */
 static void outbox_break(weir_transport *t, int err, const char *what)
@@ -95,7 +90,7 @@ static void outbox_break(weir_transport *t, int err, const char *what)
     }
 }
 
-/* Refuses a write for lack of room or memory. */
+/* Refuses a write that exceeds the hard limit or found no memory. */
 static int outbox_refuse(weir_transport *t, int err)
 {
     wr_assert(err == -ENOBUFS || err == -ENOMEM);
@@ -197,7 +192,8 @@ int wr_outbox_write_ref(weir_transport *t, const void *data, size_t len,
     return 0;
 }
 
-/* Queues a lease over a copy, which is charged as the bytes would be. */
+/* Queues a lease over a copy, which counts against the receive limits like the
+ * original bytes. */
 static int outbox_queue_apart(weir_transport *t, struct wr_sendq *queue,
                               const struct weir_buf *buf)
 {
@@ -213,8 +209,8 @@ static int outbox_queue_apart(weir_transport *t, struct wr_sendq *queue,
     return err;
 }
 
-/* Queues a lease. Its bytes are copied if receive buffers are short, because it
- * would pin one. */
+/* Queues a lease. Copies its bytes if receive buffers are short, because the
+ * lease would pin a buffer. */
 static int outbox_queue_lease(weir_transport *t, struct wr_outbox *o,
                               const struct weir_buf *buf)
 {
@@ -235,8 +231,9 @@ static int outbox_queue_lease(weir_transport *t, struct wr_outbox *o,
     return err;
 }
 
-/* Copies few bytes, because a chunk for them takes more memory, and the peer
- * decides how many such pieces there are. They are no bytes of a write. */
+/* Copies a small piece, because its chunk would take more memory, and the peer
+ * decides how many such pieces there are. The copy is not counted as copied by
+ * a write. */
 static int outbox_write_few(weir_transport *t, const struct weir_buf *buf)
 {
     const int err = t->ops->write(t, buf->data, buf->len);
@@ -339,7 +336,7 @@ void wr_outbox_abandon(weir_transport *t)
     }
 }
 
-/* ---- what leaves ---- */
+/* ---- sent bytes ---- */
 
 void wr_outbox_stall(weir_transport *t)
 {
@@ -351,7 +348,7 @@ void wr_outbox_stall(weir_transport *t)
     if (!t->is_relayed || wr_outbox_is_over(o) || t->error != 0) {
         return;
     }
-    wr_loop_trim_later(t->loop); /* of what the bytes were received into */
+    wr_loop_trim_later(t->loop); /* frees the receive buffers */
     if (!t->writing_paused && !wr_sendq_is_empty(&o->queue)) {
         wr_transport_pause(t);
     }

@@ -1,9 +1,8 @@
 /*
- * Outboxes: the bytes and files to be sent on a connection.
- *
- * A write is accepted whole or refused whole. Until they are sent, written
- * bytes are a copy, memory of the caller, or a lease of the receive pool. A
- * file is queued between them, part after part.
+ * Outboxes: the bytes and files to be sent on a connection. A write is accepted
+ * or refused as a whole. Until they are sent, written bytes are a copy, memory
+ * of the caller, or a lease of the receive pool. A file is queued between them,
+ * part by part.
  *
  *     new -> open -> ended -> closed -> shut
  *              \---> closing ---------/
@@ -12,11 +11,10 @@
  *     open, ended <-> moving
  *
  * An outbox knows the transport, its protocol and the budget, but not how bytes
- * are sent. It is a zeroed part of a connection, which calls it when bytes have
- * left; life.h changes its state. If a
- * write is refused for lack of room during a close, the outbox dooms the
- * transport by `doom` of the table: otherwise the peer would see a clean end
- * without these bytes.
+ * are sent. It is a zeroed part of a connection, which calls it when bytes were
+ * sent; life.h changes its state. If a write exceeds the hard limit during a
+ * close, the outbox dooms the transport with `doom` of the table: otherwise the
+ * peer would see a clean end without these bytes.
  */
 #ifndef WEIR_LIB_TRANSPORT_OUTBOX_H
 #define WEIR_LIB_TRANSPORT_OUTBOX_H
@@ -27,10 +25,10 @@
 enum wr_outbox_state {
     WR_OUTBOX_NEW,     /* not connected yet */
     WR_OUTBOX_OPEN,    /* the program may write */
-    WR_OUTBOX_ENDED,   /* write_eof was called: the queue is sent */
+    WR_OUTBOX_ENDED,   /* write_eof was called: the queue is still sent */
     WR_OUTBOX_CLOSING, /* close was called; resume_writing may still write */
     WR_OUTBOX_CLOSED,  /* close was called after write_eof */
-    WR_OUTBOX_MOVING,  /* the connection leaves: nothing is sent meanwhile */
+    WR_OUTBOX_MOVING,  /* the connection moves: nothing is sent */
     WR_OUTBOX_GONE,    /* the peer accepts no more bytes */
     WR_OUTBOX_SHUT,    /* the connection ends: the queue is dropped */
     WR_OUTBOX_STATES,
@@ -38,19 +36,18 @@ enum wr_outbox_state {
 
 struct wr_outbox {
     struct wr_sendq queue;
-    /* Passed to a transport below, which has not sent them yet. */
+    /* Bytes passed to a transport below, which has not sent them yet. */
     uint64_t passed_bytes;
-    struct wr_sender *sender;       /* of a file; no write is accepted */
+    struct wr_sender *sender; /* of a file; while set, no write is accepted */
     enum wr_outbox_state state : 8; /* set by outbox_set_state() alone */
-    bool in_resume;                 /* set around resume_writing */
+    bool in_resume;                 /* set during resume_writing */
     bool is_stalled; /* set from wr_outbox_stall() to wr_outbox_go_on() */
-    bool is_opening; /* set by the owner, until the peer has answered */
-    /* Of the owner, in a close: the bytes that were received and dropped since
-     * bytes have last left, or were all found acknowledged. */
+    bool is_opening; /* set by the owner until the peer has answered the SYN */
+    /* Set by the owner during a close: bytes received and dropped since the
+     * last send, or since all sent bytes were acknowledged. */
     uint32_t dropped_bytes;
 };
 
-/* Holds wherever code of the user may run; pure. */
 static inline void wr_outbox_check_invariants(const struct wr_outbox *o)
 {
     wr_assert(o->state < WR_OUTBOX_STATES);
@@ -64,14 +61,15 @@ static inline void wr_outbox_check_invariants(const struct wr_outbox *o)
 
 /* Opens the outbox; connection_made is called next or was called. */
 void wr_outbox_open(struct wr_outbox *o);
-/* Ends the outbox after the queued bytes. No effect unless it is open. */
+/* Ends the stream after the queued bytes. No effect unless the outbox is
+ * open. */
 void wr_outbox_end(struct wr_outbox *o);
 void wr_outbox_close(struct wr_outbox *o);
-/* The connection leaves the loop: from OPEN or ENDED. */
+/* The connection leaves the loop; from OPEN or ENDED. */
 void wr_outbox_begin_leaving(struct wr_outbox *o);
-/* It has come back, and the stream @has_ended before. */
+/* The connection has come back. @has_ended is true if the stream had ended. */
 void wr_outbox_come_back(struct wr_outbox *o, bool has_ended);
-/* The peer accepts no more bytes; the connection is not over. */
+/* The peer accepts no more bytes; the connection continues. */
 void wr_outbox_lose_peer(struct wr_outbox *o);
 /* Refuses everything, because the connection ends. */
 void wr_outbox_shut(struct wr_outbox *o);
@@ -88,27 +86,28 @@ static inline bool wr_outbox_has_ended(const struct wr_outbox *o)
     return o->state == WR_OUTBOX_ENDED || o->state == WR_OUTBOX_CLOSED;
 }
 
-/* True if no more bytes are sent, or none before the connection has moved. */
+/* True if no more bytes are sent, or none until the connection has moved. */
 static inline bool wr_outbox_is_over(const struct wr_outbox *o)
 {
     return o->state >= WR_OUTBOX_MOVING;
 }
 
-/* ---- what is written ---- */
+/* ---- written bytes ---- */
 
-/* Bytes that were written and not sent. */
+/* Returns the number of bytes that were written and not sent. */
 static inline uint64_t wr_outbox_depth(const struct wr_outbox *o)
 {
     return o->queue.bytes + o->passed_bytes;
 }
 
-/* True if bytes or a file wait to be sent, or the SYN that connects. */
+/* True if bytes, a file or the SYN that connects wait to be sent. */
 static inline bool wr_outbox_has_unsent(const struct wr_outbox *o)
 {
     return !wr_sendq_is_empty(&o->queue) || o->sender || o->is_opening;
 }
 
-/* True if @len more bytes may be written behind @depth: the common case. */
+/* True if @len more bytes may be written at a depth of @depth: the common
+ * case. */
 static inline bool wr_outbox_has_room(const weir_transport *t,
                                       const struct wr_outbox *o, uint64_t depth,
                                       size_t len)
@@ -119,13 +118,15 @@ static inline bool wr_outbox_has_room(const weir_transport *t,
            depth <= t->hard_limit_bytes - len;
 }
 
-/* 0 if @len more bytes may be written, or the error. -ENOBUFS is remembered, so
- * that later writes are refused, too, and dooms a closing connection. */
+/* Returns 0 if @len more bytes may be written, else the error. Records
+ * -ENOBUFS, so that later writes are refused, too. -ENOBUFS dooms a closing
+ * connection. */
 WEIR_MUST_USE int wr_outbox_check(weir_transport *t, size_t len);
 
-/* ---- what leaves ---- */
+/* ---- sent bytes ---- */
 
-/* The first @bytes were passed below; wr_outbox_consume() follows. */
+/* The first @bytes were passed to the transport below; wr_outbox_consume()
+ * follows. */
 static inline void wr_outbox_pass(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->queue.bytes);
@@ -139,7 +140,7 @@ static inline void wr_outbox_passed(struct wr_outbox *o, uint64_t bytes)
     o->passed_bytes -= bytes;
 }
 
-/* A close has received and dropped @bytes; returns the count. */
+/* Counts @bytes that a close has received and dropped. Returns the count. */
 static inline uint32_t wr_outbox_note_dropped(struct wr_outbox *o, size_t bytes)
 {
     const uint32_t most = UINT32_MAX - o->dropped_bytes;
@@ -150,15 +151,14 @@ static inline uint32_t wr_outbox_note_dropped(struct wr_outbox *o, size_t bytes)
     return o->dropped_bytes;
 }
 
-/* Counts from anew. */
 static inline void wr_outbox_forget_dropped(struct wr_outbox *o)
 {
     o->dropped_bytes = 0;
 }
 
-/* The peer takes nothing for now, and no byte is in flight. What waits, and
- * what is queued meanwhile, leaves the receive buffers: the peer decides for
- * how long, and a few bytes would pin a large buffer. */
+/* The peer takes nothing for now, and no byte is in flight. Copies waiting
+ * bytes, and bytes queued from now on, out of the receive buffers: the peer
+ * decides how long they wait, and a few bytes would pin a large buffer. */
 void wr_outbox_stall(weir_transport *t);
 /* The peer may take bytes again. */
 static inline void wr_outbox_go_on(struct wr_outbox *o)
@@ -175,7 +175,7 @@ void wr_outbox_notify(weir_transport *t);
 /* Drops the queue of a connection that has ended or is broken. */
 void wr_outbox_drop(weir_transport *t);
 
-/* ---- the entries of a table ---- */
+/* ---- entries of the table ---- */
 
 int wr_outbox_write(weir_transport *t, const void *data, size_t len);
 int wr_outbox_writelines(weir_transport *t, const struct iovec *iov,
@@ -186,7 +186,7 @@ int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf);
 int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file);
 void wr_outbox_cancel_sendfile(weir_transport *t);
 void wr_outbox_limits_changed(weir_transport *t);
-/* Part of `abandon`: the ring broke, so a read of a file ends now. */
+/* Part of `abandon`: the ring failed, so a read of a file ends now. */
 void wr_outbox_abandon(weir_transport *t);
 
 /* For the sender. */

@@ -1,16 +1,14 @@
 /*
- * The calls from a transport up to its protocol.
- *
- * A transport calls its protocol only here: a missing entry is skipped, a slow
- * callback is reported, and a child that was forked inside a callback ends. The
- * function for data_received, the most frequent call, is chosen when the
- * protocol is bound.
+ * Calls from a transport up to its protocol. A transport calls its protocol
+ * only here: a missing entry is skipped, a slow callback is reported, and a
+ * child that was forked inside a callback ends. The function for data_received,
+ * the most frequent call, is chosen when the protocol is bound.
  */
 #include "transport.h"
 #include "weir/datagram.h"
 #include "weir/error.h"
 
-/* By kind: the size of the smallest table with all its entries. */
+/* For each kind, the size of the smallest table with all its entries. */
 static const size_t protocol_least_sizes[] = {
     [WEIR_PROTOCOL_STREAM] = offsetof(struct weir_protocol, datagram_received),
     [WEIR_PROTOCOL_BUFFERED] =
@@ -20,7 +18,7 @@ static const size_t protocol_least_sizes[] = {
     [WEIR_PROTOCOL_SUBPROCESS] = offsetof(struct weir_protocol, fds_received),
 };
 
-/* True if the table is large enough for an entry that is not NULL. */
+/* True if the table is large enough for the entry and the entry is not NULL. */
 #define PROTOCOL_HAS(table, entry)                                             \
     ((table)->size >=                                                          \
          offsetof(struct weir_protocol, entry) + sizeof((table)->entry) &&     \
@@ -45,7 +43,8 @@ bool wr_protocol_fits(const weir_transport *t,
            (protocol->get_buffer && protocol->buffer_updated);
 }
 
-/* The time before a callback; 0 if slow callbacks are not reported. */
+/* Returns the time before a callback, or 0 if slow callbacks are not
+ * reported. */
 static inline uint64_t protocol_start_timing(const weir_transport *t)
 {
     return WR_UNLIKELY(t->loop->slow_callback_ns) ? wr_sys_now() : 0;
@@ -62,8 +61,7 @@ static inline void protocol_end_timing(weir_transport *t, uint64_t start_ns,
     }
 }
 
-/* Called inside a write, which may be a task's: the callback must not suspend.
- */
+/* Called inside a write, perhaps by a task: the callback must not suspend. */
 void wr_protocol_pause(weir_transport *t)
 {
     wr_assert(t->writing_paused);

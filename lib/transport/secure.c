@@ -1,8 +1,7 @@
 /*
- * Calls to TLS, by the table at the begin of a context.
- *
- * This file reads the program's settings only to find the context and its
- * table; the table's functions read the rest.
+ * Calls to TLS, through the table at the start of a context. This file reads
+ * the program's settings only to find the context and its table; the table's
+ * functions read the rest.
  */
 #include "secure.h"
 
@@ -18,7 +17,8 @@ secure_ops_of(const weir_tls_context *context)
     return known->ops;
 }
 
-/* Copies the settings to a struct of this build's size; they have a context. */
+/* Copies the settings to a struct of this build's size. Returns -EINVAL if they
+ * have no context. */
 static int secure_read(struct weir_tls_settings *ret,
                        const struct weir_tls_settings *settings)
 {

@@ -1,9 +1,8 @@
 /*
- * TLS for the makers of connections: a table of functions.
- *
- * A weir_tls_context begins with the table of the library that made it. Makers,
- * servers and start_tls use TLS only through this table, so libweir does not
- * refer to libweir-tls, and a program without TLS does not load it.
+ * TLS for clients and servers: a table of functions. A weir_tls_context begins
+ * with the table of the library that made it. Connect calls, servers and
+ * start_tls use TLS only through this table, so libweir does not refer to
+ * libweir-tls, and a program without TLS does not load it.
  */
 #ifndef WEIR_LIB_TRANSPORT_SECURE_H
 #define WEIR_LIB_TRANSPORT_SECURE_H
@@ -14,26 +13,27 @@
 
 struct wr_sock_options;
 
-/* A name of 253 bytes, or a literal address with a zone. */
+/* Length of a name of 253 bytes, or of a literal address with a zone. */
 #define WR_SECURE_HOSTNAME_MAX 256u
 
-/* A maker's copy of struct weir_tls_settings, until it has a descriptor. */
+/* A copy of struct weir_tls_settings, kept until there is a descriptor. */
 struct wr_secure_settings {
-    weir_tls_context *context; /* a reference; NULL: no TLS */
+    weir_tls_context *context; /* a reference, or NULL without TLS */
     weir_tls_session *session; /* a reference, or NULL */
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
     bool no_hostname_check;
     bool can_export;
     bool ignore_unexpected_eof;
-    char server_hostname[WR_SECURE_HOSTNAME_MAX]; /* "": none */
+    char server_hostname[WR_SECURE_HOSTNAME_MAX]; /* empty if not set */
 };
 
-/* The handshake has ended: @err is 0, after connection_made; or an error, and
- * @t may only be inspected. Called once, from the loop. */
+/* The handshake has ended. @err is 0, and connection_made was called; or an
+ * error, and @t may only be inspected. Called once, from the loop. */
 typedef void wr_secure_opened_fn(void *arg, int err, weir_transport *t);
 
-/* The maker of a connection; ->opened gets the result of the handshake. */
+/* The caller that opens a connection; ->opened gets the result of the
+ * handshake. */
 struct wr_secure_opener {
     struct weir_factory factory; /* not called if a protocol is set */
     wr_secure_opened_fn *opened;
@@ -44,11 +44,11 @@ struct wr_secure_opener {
 enum wr_secure_side {
     WR_SECURE_CLIENT,
     WR_SECURE_SERVER,
-    WR_SECURE_EITHER, /* for a socket of the program's */
+    WR_SECURE_EITHER, /* for a socket of the program */
 };
 
-/* The implementations of the functions below, in the library that made the
- * context. @settings have this build's size. */
+/* Implementations of the functions below, in the library that made the context.
+ * @settings have this build's size. */
 struct wr_secure_ops {
     int (*read)(struct wr_secure_settings *ret,
                 const struct weir_tls_settings *settings,
@@ -67,9 +67,9 @@ struct wr_secure_context {
     const struct wr_secure_ops *ops;
 };
 
-/* Copies the program's @settings (NULL: no TLS). A client checks for @host
- * unless @settings name another host. 0; or -EINVAL if the context is for the
- * other side, or a client has no name to check. */
+/* Copies the program's @settings, which are NULL without TLS. A client checks
+ * for @host unless @settings name another host. Returns 0, or -EINVAL if the
+ * context is for the other side or a client has no name to check. */
 WEIR_MUST_USE int
 wr_secure_settings_read(struct wr_secure_settings *ret,
                         const struct weir_tls_settings *settings,
@@ -85,7 +85,7 @@ wr_secure_settings_are_set(const struct wr_secure_settings *settings)
 }
 
 /* Makes a socket transport from a connected descriptor, and on it a TLS
- * transport that begins the handshake; see wr_sock_open(). Takes @fd, even on
+ * transport that starts the handshake; see wr_sock_open(). Takes @fd, even on
  * failure; the opener is not called then. *ret is borrowed, for
  * weir_transport_abort(). */
 WEIR_MUST_USE int wr_secure_open(weir_loop *loop, int fd,

@@ -1,8 +1,7 @@
 /*
- * The sending of a file; see sender.h.
- *
- * Queued bytes belong to the queue. A sender owns at most one part, which is
- * being read or sent beside the queue, and is freed when done is called.
+ * Sends a file; see sender.h. Queued bytes belong to the queue. A sender owns
+ * at most one part, which is being read or sent without the queue, and is freed
+ * when done is called.
  */
 #include "connection.h"
 
@@ -36,8 +35,6 @@ static const struct wr_sendq *sender_queue_of(const struct wr_sender *f)
 {
     return &wr_outbox_of(f->t)->queue;
 }
-
-/* ---- the end ---- */
 
 uint64_t wr_sender_take_back(struct wr_sender *f, uint64_t waiting)
 {
@@ -84,9 +81,8 @@ static void sender_ready(struct wr_ready *ready)
     wr_loop_end_if_forked(t->loop);
 }
 
-/* ---- reading ---- */
-
-/* True if fewer than two parts are queued, and at most the high mark. */
+/* True if fewer than two parts are queued and the depth is at most the high
+ * mark. */
 static bool sender_may_read(const struct wr_sender *f)
 {
     const weir_transport *t = f->t;
@@ -116,7 +112,6 @@ static void sender_read(struct wr_sender *f)
                     wr_chunk_room(f->chunk), (size_t)len, f->file.offset);
 }
 
-/* Takes the chunk from the sender. */
 static struct wr_chunk *sender_take_chunk(struct wr_sender *f)
 {
     struct wr_chunk *chunk = f->chunk;
@@ -147,7 +142,7 @@ static void sender_queue(struct wr_sender *f, struct wr_chunk *chunk,
     f->t->ops->queue_file(f->t, chunk, len);
 }
 
-/* Sends a part that was read, from its chunk or by the queue. */
+/* Sends a part that was read, from its chunk or through the queue. */
 static void sender_send(struct wr_sender *f, size_t len)
 {
     wr_assert(f->state == WR_SENDER_READING);
@@ -183,7 +178,7 @@ static void sender_read_completed(struct wr_op *op, int32_t res, uint32_t flags)
         sender_finish(f, f->err);
     } else if (wr_res_is_transient(res)) {
         sender_set_state(f, WR_SENDER_NEXT);
-        if (sender_may_read(f)) { /* once in each turn */
+        if (sender_may_read(f)) { /* once in each loop iteration */
             sender_read(f);
         }
     } else if (res == 0) {
@@ -219,7 +214,7 @@ void wr_sender_join(struct wr_sender *f)
     }
 }
 
-/* ---- from the cache, and beside the queue ---- */
+/* ---- sending without the queue ---- */
 
 /* Continues after the device took @res bytes or failed with @res. */
 static void sender_went(struct wr_sender *f, int64_t res)
@@ -269,7 +264,7 @@ void wr_sender_sent(struct wr_sender *f, int32_t res)
     if (f->state == WR_SENDER_STOPPING || f->file.left == 0) {
         sender_finish(f, f->err);
     }
-    sender_went(f, res); /* the kernel reports an error once */
+    sender_went(f, res); /* the kernel reports an error only once */
 }
 
 void wr_sender_stopped(struct wr_sender *f)
@@ -279,7 +274,7 @@ void wr_sender_stopped(struct wr_sender *f)
     sender_finish(f, f->err);
 }
 
-/* ---- its life ---- */
+/* ---- the life ---- */
 
 struct wr_sender *wr_sender_new(weir_transport *t,
                                 const struct wr_sendfile *file)

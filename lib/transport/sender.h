@@ -1,17 +1,15 @@
 /*
- * The sending of a file on a transport.
+ * Sends a file on a transport. The ring reads a part of the file into a chunk,
+ * so nothing blocks on the file's device. The chunk joins the send queue after
+ * written bytes. The next part is read while the transport's depth is not above
+ * its high mark, and at most two parts wait, so memory does not depend on the
+ * file's size. For a pipe of 64 KiB this costs 385 us of CPU per MiB; a splice
+ * by a worker thread of the ring costs 391 (Linux 6.18).
  *
- * The ring reads a part of the file into a chunk, so that nothing waits for the
- * file's device. The chunk joins the send queue behind written bytes. The next
- * part is read while the transport's depth is not above its high mark, and at
- * most two parts wait: the memory does not depend on the file's size. For a
- * pipe of 64 KiB this costs 385 us of CPU per MiB; a splice by a worker thread
- * of the ring costs 391 (Linux 6.18).
- *
- * A device that takes bytes from the page cache is offered cached bytes first,
- * when the queue is empty. A part that is read for this device is sent from its
- * chunk, beside the queue. Bytes that the device does not take are dropped, and
- * looked up in the cache again.
+ * A device that can send from the page cache is offered cached bytes first,
+ * when the queue is empty. A part that is read for such a device is sent from
+ * its chunk without the queue. Bytes that the device does not take are dropped
+ * and looked up in the cache again.
  *
  *     next --> reading --> sending --> next    beside the queue
  *     next --> reading --------------> next    into the queue
@@ -20,10 +18,8 @@
  *
  * In state NEXT the file waits for its turn or, if no bytes are left, until the
  * queue is sent. STOPPING waits for the operation in flight, DONE for the call
- * of done.
- *
- * The transport calls wr_sender_go_on() when it is the file's turn or the depth
- * has fallen. The transport is lost only after done.
+ * of done. The transport calls wr_sender_go_on() when it is the file's turn or
+ * the depth has fallen. The transport is lost only after done.
  */
 #ifndef WEIR_LIB_TRANSPORT_SENDER_H
 #define WEIR_LIB_TRANSPORT_SENDER_H
@@ -31,9 +27,9 @@
 #include "sendfile.h"
 
 enum wr_sender_state {
-    WR_SENDER_NEXT,     /* the next part waits for its turn, or the end */
+    WR_SENDER_NEXT,     /* the next part, or the end, waits for its turn */
     WR_SENDER_READING,  /* a part is being read */
-    WR_SENDER_SENDING,  /* and sent from its chunk */
+    WR_SENDER_SENDING,  /* a part is being sent from its chunk */
     WR_SENDER_STOPPING, /* waits for the operation in flight */
     WR_SENDER_DONE,     /* done is about to be called */
     WR_SENDER_STATES,
@@ -43,52 +39,51 @@ struct wr_sender {
     weir_transport *t; /* of a connection */
     struct wr_sendfile file;
     enum wr_sender_state state; /* set by sender_set_state() alone */
-    int err;                    /* why it stops; then the result */
+    int err;                    /* error that stops it, later the result */
     bool has_lost_queue;        /* set when the queue will be dropped */
     uint64_t sent_bytes;        /* of the file, sent or queued */
-    uint64_t queued_bytes;      /* of sent_bytes, that passed the queue */
+    uint64_t queued_bytes;      /* part of sent_bytes that passed the queue */
     size_t last_bytes;          /* in the last part */
     struct wr_chunk *chunk;     /* the part being read or sent */
     struct wr_file_op read_op;
     struct wr_ready ready;
 };
 
-/* Makes a sender; wr_sender_go_on() starts it. NULL without memory. */
+/* Makes a sender, which wr_sender_go_on() starts. Returns NULL if out of
+ * memory. */
 WEIR_MUST_USE struct wr_sender *wr_sender_new(weir_transport *t,
                                               const struct wr_sendfile *file);
 
 /* Queues a short file at once if it is cached, so that it is sent together with
  * written bytes. wr_sender_go_on() continues. */
 void wr_sender_join(struct wr_sender *f);
-/* Continues: it is the file's turn, or the depth may have fallen. */
+/* Continues when it is the file's turn or the depth may have fallen. */
 void wr_sender_go_on(struct wr_sender *f);
 
-/* A send of a part, or a wait for room, has ended. */
+/* A send of a part, or a wait for space, has ended. */
 void wr_sender_sent(struct wr_sender *f, int32_t res);
-/* No operation of a stopping file is in flight any more. */
+/* A stopping file has no operation in flight any more. */
 void wr_sender_stopped(struct wr_sender *f);
 
-/* Takes back the file's bytes among the last @waiting bytes of the queue, which
- * will not be sent; returns their number, once. */
+/* Uncounts the file's bytes among the last @waiting bytes of the queue, which
+ * will not be sent. Returns their number, once. */
 WEIR_MUST_USE uint64_t wr_sender_take_back(struct wr_sender *f,
                                            uint64_t waiting);
 
-/* Cancels the file for the program: queued bytes are still sent, unless the
+/* Cancels the file for the program. Queued bytes are still sent unless the
  * device withdraws them. */
 void wr_sender_cancel(struct wr_sender *f);
 
-/* Ends the file with its connection: queued bytes are not sent. */
+/* Ends the file together with its connection: queued bytes are not sent. */
 void wr_sender_break(struct wr_sender *f);
 
-/* Ends the file because the ring broke. */
+/* Ends the file because the ring failed. */
 void wr_sender_abandon(struct wr_sender *f);
 
-/* Holds wherever code of the user may run; pure. */
 void wr_sender_check_invariants(const struct wr_sender *f);
-/* Holds between turns, if the transport can send. */
+/* Checks between loop iterations, if the transport can send. */
 void wr_sender_check_progress(const struct wr_sender *f);
 
-/* For weir_loop_dump(). */
 const char *wr_sender_state_name(const struct wr_sender *f);
 
 /* True if there is a sender whose end is not decided. */

@@ -1,9 +1,7 @@
 /*
- * Sending files: the public functions, and the rules of sendfile.h.
- *
- * The file is checked once, here, for all kinds of transports: it must be a
- * regular file, open for reading, and the part must be within the kernel's
- * range of offsets.
+ * Sending files: the public functions, and the rules of sendfile.h. The file is
+ * checked once, here, for all kinds of transports: it must be a regular file,
+ * open for reading, and the part must be within the kernel's range of offsets.
  */
 #include "sendfile.h"
 
@@ -12,19 +10,20 @@
 
 #include <fcntl.h>
 
-/* The bytes of a system call and of a turn; other connections wait some 100 us
- * meanwhile. With smaller pieces the kernel's queue is seldom full, and packets
- * are sent inside the server's calls instead of on acknowledgements: over the
- * loopback, pieces of 256 KiB cost the server twice as much. */
+/* Bytes of one system call and of one loop iteration; other connections wait
+ * about 100 us meanwhile. With smaller pieces the kernel's queue is seldom
+ * full, and packets are sent inside the server's calls instead of on
+ * acknowledgements: over the loopback, pieces of 256 KiB cost the server twice
+ * as much CPU. */
 #define PIECE_BYTES WR_CACHED_MAX
-/* The least that is looked up, for a peer that takes little at a time. */
+/* Least bytes that are looked up, for a peer that takes little at a time. */
 #define LOOK_LEAST ((size_t)64 << 10)
 
-/* Cached pages are counted for these bytes and this time in advance. */
+/* Cached pages are counted this many bytes and this long in advance. */
 #define COUNTED_BYTES ((uint64_t)4 << 20)
 #define COUNTED_NS    2000000u
 
-/* 0 if the file can be sent. */
+/* Returns 0 if the file can be sent, else the error. */
 static int sendfile_look(int fd, struct statx *ret)
 {
     const int flags = wr_sys_flags(fd);
@@ -76,10 +75,10 @@ int wr_sendfile_init(struct wr_sendfile *part, int fd, uint64_t offset,
     return 0;
 }
 
-/* 1: all pages of the next @len bytes, which were ready a moment ago, are still
- * in the cache; 0: one is missing, or they were not looked up. A missing page
- * is counted again as soon as a read of it has begun, so none is known to be
- * ready any more. */
+/* Returns 1 if all pages of the next @len bytes, which were ready a moment ago,
+ * are still in the cache. Returns 0 if a page is missing or the bytes were not
+ * looked up. A missing page is counted again as soon as a read of it has begun,
+ * so the bytes are then no longer known as ready. */
 static int sendfile_count(struct wr_sendfile *part, weir_loop *loop, size_t len)
 {
     if (part->never_counts ||
@@ -98,7 +97,7 @@ static int sendfile_count(struct wr_sendfile *part, weir_loop *loop, size_t len)
 }
 
 /* True if the next @len bytes were ready a moment ago, and all their pages are
- * in the cache still. For a peer that takes much, the pieces after it are
+ * still in the cache. For a peer that takes much, the pieces after them are
  * counted, too. */
 static bool sendfile_is_still_cached(struct wr_sendfile *part, weir_loop *loop,
                                      size_t len)
@@ -128,7 +127,7 @@ size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop)
     const int64_t ret = wr_sys_cached_bytes(part->fd, part->offset, len,
                                             part->size, &part->is_told);
     part->only_reads = ret < 0;
-    if (ret < (int64_t)len) { /* a page is missing, or on its way */
+    if (ret < (int64_t)len) { /* a page is missing, or being read */
         wr_cached_forget(loop, &part->id, part->offset, len);
     }
     if (ret <= 0) {
@@ -138,8 +137,8 @@ size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop)
     return (size_t)ret;
 }
 
-/* Adapts ->look to the descriptor's room: to look a page up takes 9 to 60 ns.
- */
+/* Adapts ->look to the socket's free space: looking up a page takes 9 to 60
+ * ns. */
 static void sendfile_found_room(struct wr_sendfile *part, size_t len,
                                 uint64_t bytes)
 {
@@ -156,8 +155,8 @@ static void sendfile_found_room(struct wr_sendfile *part, size_t len,
     }
 }
 
-/* True for errors that concern the file, or sendfile()'s support of it: a read
- * will report them. Other errors concern the descriptor. */
+/* True for errors that concern the file, or the support of sendfile() for it: a
+ * read will report them. Other errors concern the socket. */
 static bool sendfile_is_blamed(int err)
 {
     switch (err) {

@@ -1,14 +1,14 @@
 /*
- * Sending a part of a file to a descriptor: the common rules.
+ * Sending a part of a file to a descriptor: the common rules. A piece in the
+ * page cache is sent by one system call without a copy; it is looked up shortly
+ * before, see cached.h. Any other piece is read by the ring into a block and
+ * sent from there, so nothing blocks on the file's device. The block is freed
+ * when its send has ended, and unsent bytes are looked up in the cache again,
+ * so a slow peer pins no memory.
  *
- * A piece in the page cache is sent by one system call, without a copy; whether
- * it is there is looked up shortly before, see cached.h. Any
- * other piece is read by the ring into a block and sent from there, so that
- * nothing waits for the file's device. The block is freed when its send has
- * ended, and unsent bytes are looked up in the cache again: a slow peer pins no
- * memory. Transports that process the bytes read all of them. A transport keeps
- * this state in a sender (sender.h); a task that sends a file on the program's
- * own socket keeps it on its stack.
+ * Transports that process the bytes read all of them. A transport keeps this
+ * state in a sender (sender.h). A task that sends a file on the program's own
+ * socket keeps it on its stack.
  */
 #ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
 #define WEIR_LIB_TRANSPORT_SENDFILE_H
@@ -18,7 +18,7 @@
 #include "lib/loop/loop.h"
 #include "weir/sendfile.h"
 
-/* The most bytes of one read: those of the largest chunk. */
+/* Most bytes of one read: the capacity of the largest chunk. */
 #define WR_SENDFILE_READ                                                       \
     ((64u << 10) - sizeof(struct wr_block) - sizeof(struct wr_chunk))
 
@@ -30,17 +30,17 @@ struct wr_sendfile {
     int fd;
     struct wr_file_id id;
     uint64_t offset;
-    uint64_t left;        /* bytes to send, if the file has as many */
-    uint64_t size;        /* of the file, when it was checked */
-    uint64_t burst;       /* bytes taken since the socket last lacked room */
-    size_t look;          /* bytes to look up in the cache at once */
-    bool is_full;         /* set when the descriptor took less than offered */
-    bool is_told;         /* set when the kernel can report the cache */
-    int flags;            /* of the socket, which a transport has made
-                           * non-blocking meanwhile; -1: it has not */
-    uint64_t counted_end; /* of bytes whose pages were counted */
+    uint64_t left;  /* bytes to send, unless the file is shorter */
+    uint64_t size;  /* of the file, when it was checked */
+    uint64_t burst; /* bytes taken since the socket was last full */
+    size_t look;    /* bytes to look up in the cache at once */
+    bool is_full;   /* set when the descriptor took less than offered */
+    bool is_told;   /* set when the kernel can report the cache */
+    int flags;      /* original flags of the socket if a transport has made it
+                     * non-blocking, else -1 */
+    uint64_t counted_end; /* end of the bytes whose pages were counted */
     uint64_t counted_until_ns;
-    bool never_counts; /* set when it does not count cached pages */
+    bool never_counts; /* set when the kernel does not count cached pages */
     bool only_reads;   /* set when the kernel cannot report the cache, or
                         * sendfile() refuses the file */
     weir_sendfile_done_fn *done;
@@ -48,30 +48,31 @@ struct wr_sendfile {
 };
 
 /* Checks the file and initialises a part of @count bytes or WEIR_TO_END,
- * without `done`: 0, or an error of weir_transport_sendfile(). */
+ * without `done`. Returns 0, or an error of weir_transport_sendfile(). */
 WEIR_MUST_USE int wr_sendfile_init(struct wr_sendfile *part, int fd,
                                    uint64_t offset, uint64_t count);
 
-/* The length of the cached part of the next piece; 0: the next bytes must be
- * read, which also finds the file's end. */
+/* Returns the length of the cached part of the next piece. Returns 0 if the
+ * next bytes must be read, which also finds the end of the file. */
 size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop);
 
-/* Notes that the socket was offered @len bytes and took @res, or failed with
- * it. Returns the number of bytes taken; 0: they must be read; or an error of
- * the socket. */
+/* Notes that the socket was offered @len bytes; @res is the number that it
+ * took, or its error. Returns the number of bytes taken, 0 if they must be
+ * read, or an error of the socket. */
 WEIR_MUST_USE int64_t wr_sendfile_offered(struct wr_sendfile *part,
                                           weir_loop *loop, size_t len,
                                           int64_t res);
 
-/* Gives the socket @fd its flags of before. */
+/* Restores the original flags of the socket @fd. */
 void wr_sendfile_end_burst(struct wr_sendfile *part, int fd);
 
-/* Offers the cached part of the next piece to the socket @fd of the program, as
- * wr_sendfile_offered(). */
+/* Offers the cached part of the next piece to the program's socket @fd. Returns
+ * the result of wr_sendfile_offered(). */
 WEIR_MUST_USE int64_t wr_sendfile_splice(struct wr_sendfile *part,
                                          weir_loop *loop, int fd);
 
-/* The number of bytes left, if they are few; 0: many, or none. */
+/* Returns the number of bytes left if it is at most WR_SENDFILE_SMALL, else
+ * 0. */
 size_t wr_sendfile_small_bytes(const struct wr_sendfile *part);
 
 /* Notes that the next @bytes were taken. */

@@ -1,9 +1,8 @@
 /*
- * Sockets of the kernel: names, adoption, and unwanted descriptors.
- *
- * The kernel closes unwanted descriptors in the thread that receives their
- * bytes or closes the socket, and such a close may wait as long as the peer
- * likes (SO_LINGER). Since Linux 6.16 a socket can refuse descriptors.
+ * Sockets of the kernel: names, adoption, and unwanted descriptors. Descriptors
+ * that a peer sent are closed in the thread that receives their bytes or closes
+ * the socket, and such a close may block as long as the peer likes (SO_LINGER).
+ * Since Linux 6.16 a socket can refuse descriptors.
  */
 #include "socket.h"
 
@@ -11,7 +10,7 @@
 #include "uring/closer.h"
 
 /* Copies the kernel's address. For a Unix path that fills sun_path, the
- * kernel's length counts a NUL behind it. */
+ * kernel's length counts a NUL after it. */
 static void socket_keep_name(struct weir_address *addr, int err,
                              struct weir_address *ret)
 {
@@ -57,8 +56,8 @@ bool wr_socket_is_own_peer(int fd, const struct weir_address *peer)
         wr_address_port(&own) != wr_address_port(peer)) {
         return false;
     }
-    /* Of 0.0.0.0 it has the address of the loopback; with TCP Fast Open it is
-     * told when the first bytes have gone. */
+    /* For 0.0.0.0 the kernel reports the loopback address. With TCP Fast Open
+     * it reports a peer only after the first bytes were sent. */
     if (wr_sys_getpeername(fd, &named.storage.any, &named.len) < 0) {
         named = *peer;
     }
@@ -89,7 +88,7 @@ void wr_socket_find_own(const struct weir_address *peer,
     }
     const uint16_t port = wr_address_port(own);
     own->len = 0;
-    /* Connecting a datagram socket sends nothing, and chooses an address. */
+    /* Connecting a datagram socket sends nothing, but chooses an address. */
     const int fd = wr_sys_socket(family, SOCK_DGRAM, 0);
     if (fd >= 0 && wr_sys_connect(fd, &peer->storage.any, peer->len) >= 0) {
         wr_ignore(wr_socket_ask_sockname(fd, own));
@@ -185,7 +184,7 @@ void wr_socket_wake_accepts(int fd)
     wr_assert(fd >= 0);
     if (wr_socket_get_option(fd, SO_ACCEPTCONN) > 0 &&
         wr_sys_is_readable(fd) > 0) {
-        /* A socket that listens is not changed by it, except that a Unix socket
+        /* This does not change a listening socket, except that a Unix socket
          * could not send, which it cannot anyway (inet_shutdown(),
          * unix_shutdown() of Linux 5.10 to 6.18). */
         wr_ignore(wr_sys_shutdown(fd, SHUT_WR) < 0);

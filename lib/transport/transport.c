@@ -1,9 +1,7 @@
 /*
- * Transports: the public functions.
- *
- * Each public function checks that the caller is on the loop's thread, handles
- * the common part, and calls the kind's table. The first error and the first
- * cause of the end are kept here for ever.
+ * Transports: the public functions. Each function checks that the
+ * caller is on the loop's thread, does the common part, and calls the
+ * kind's table.
  */
 #include "transport.h"
 
@@ -137,7 +135,7 @@ void wr_transport_set_error(weir_transport *t, int err, const char *what)
     }
     wr_transport_set_end(t, WEIR_END_BROKEN);
     if (is_first && (t->is_below || t->is_relayed)) {
-        /* connection_lost may come much later */
+        /* connection_lost may be called much later */
         wr_protocol_error(t, err, NULL);
     }
 }
@@ -183,7 +181,7 @@ bool wr_transport_lacks_credit(const weir_transport *t)
     case WR_SHORTAGE_SHARE:
         return t->demand.account.held_bytes > 0;
     case WR_SHORTAGE_NONE:
-    case WR_SHORTAGE_STUCK: /* returned leases do not help */
+    case WR_SHORTAGE_STUCK: /* released leases do not help */
         break;
     }
     return false;
@@ -458,8 +456,8 @@ int weir_transport_set_timeouts(weir_transport *t,
     return t->ops->set_timeouts(t, &known);
 }
 
-/* Aborts instead of closing, so that the peer does not take the received bytes
- * for everything. */
+/* Aborts instead of closing, so that the peer does not mistake the received
+ * bytes for the whole stream. */
 static int transport_break_off(weir_transport *t)
 {
     const struct weir_exception exception = {
@@ -581,13 +579,12 @@ void weir_lease_unref(weir_lease *lease)
     }
 }
 
-/* ---- facts ----
- *
- * The common names are answered from the table of the lowest transport; the
- * kind answers the others, or the kind below. All queries also work after the
- * loss. */
+/* ---- facts ---- The common names are read from the table of the lowest
+ * transport; other names from the kind, or from a kind below. All queries also
+ * work after the loss. */
 
-/* The transport with the descriptor and the addresses, below all others. */
+/* Returns the transport with the descriptor and the addresses, below all
+ * others. */
 static const weir_transport *transport_lowest(const weir_transport *t)
 {
     while (t->ops->get_below) {
@@ -632,7 +629,7 @@ int weir_transport_get_socket(const weir_transport *t)
     return t->ops->get_socket ? t->ops->get_socket(t) : -EOPNOTSUPP;
 }
 
-/* Asks @t, and then those below. */
+/* Queries @t, then the transports below it. */
 static int transport_ask(const weir_transport *t, const char *name,
                          struct weir_extra_info *ret)
 {
@@ -730,14 +727,13 @@ void wr_transport_count(const struct wr_member *member,
     wr_assert(ret->queued_held_bytes <= ret->queued_bytes);
 }
 
-/* ---- replacing another transport ----
- *
- * TLS is a transport on a transport. To the program the upper transport is the
- * connection: the loop ends it, the server counts it, and it resumes a protocol
- * that the lower transport had paused. The lower transport keeps its descriptor
- * and its bytes, and gets the marks of a new transport. */
+/* ---- replacing another transport ---- TLS is a transport on a transport. For
+ * the program the upper transport is the connection: the loop ends it, the
+ * server counts it, and it resumes a protocol that the lower transport had
+ * paused. The lower transport keeps its descriptor and its bytes, and gets the
+ * marks of a new transport. */
 
-/* No thread may call the program's functions of a replaced transport. */
+/* Owner of a replaced transport: no thread may call its public functions. */
 static const void *const volatile transport_nobody;
 
 int wr_transport_enter_slowly(const weir_transport *t)
@@ -773,7 +769,7 @@ void wr_transport_take_place(weir_transport *t, weir_transport *below)
     below->handler = NULL;
     if (below->set) {
         t->set = below->set;
-        wr_list_push_back(&below->set_link, &t->set_link); /* same place */
+        wr_list_push_back(&below->set_link, &t->set_link); /* same position */
         wr_list_remove(&below->set_link);
         below->set = NULL;
     }
@@ -782,11 +778,7 @@ void wr_transport_take_place(weir_transport *t, weir_transport *below)
     transport_move_waits(t, below);
 }
 
-/* ---- the writes of transports without write calls ----
- *
- * A kind that sends no bytes, or sends datagrams, has these functions in its
- * table. They save the public functions a test for each message of the other
- * kinds. */
+/* ---- writes of kinds without writes ---- */
 
 int wr_refuse_write(weir_transport *t, const void *data, size_t len)
 {

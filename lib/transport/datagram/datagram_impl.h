@@ -154,7 +154,6 @@ void wr_datagram_set_outlet_state(struct wr_datagram *d, enum wr_outlet state);
 void wr_datagram_break(struct wr_datagram *d, int err, const char *what);
 /* datagram_received returned @err: reports it and dooms the transport. */
 void wr_datagram_fail_callback(struct wr_datagram *d, int err);
-/* Holds wherever code of the user may run; pure. */
 void wr_datagram_check_invariants(const struct wr_datagram *d);
 /* Holds between turns. */
 void wr_datagram_check_progress(const struct wr_datagram *d);

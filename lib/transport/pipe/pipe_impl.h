@@ -105,11 +105,9 @@ void wr_pipe_write_later(struct wr_pipe *p);
 
 /* pipe_state.c */
 void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io);
-/* Holds wherever code of the user may run; pure. */
 void wr_pipe_check_invariants(const struct wr_connection *c);
 /* Holds between turns. */
 void wr_pipe_check_progress(const struct wr_connection *c);
-/* For weir_loop_dump(). */
 void wr_pipe_dump(const struct wr_connection *c, FILE *out);
 
 #endif
