@@ -8,11 +8,12 @@
  * The last task to arrive ends the round, and so does a reset or an abort: all
  * waiting tasks are woken with the round's result, and leave. Until the last of
  * them has run, their results may still change to WEIR_EBROKEN, and tasks that
- * arrive are blocked. Then the blocked tasks are let in, first come, first
- * served, but not before the next run of the ready queue: a reset that the last
- * leaving task makes at once does not meet them.
+ * arrive are blocked. The blocked tasks are admitted in the order of arrival,
+ * in the next run of the ready queue: a reset that the last leaving task makes
+ * does not affect them.
  *
- * Places are given when the round is full, so a cancelled waiter leaves no gap.
+ * Positions are assigned when the round is full, so a cancelled waiter leaves
+ * no gap.
  */
 #include "weir/error.h"
 #include "weir/sync.h"
@@ -29,7 +30,7 @@ enum barrier_state {
     BARRIER_STATES,
 };
 
-/* By state: a bit for each state that a visit may come from. */
+/* For each state, a mask of the states that may follow it. */
 static const uint8_t barrier_edges[BARRIER_STATES] = {
     [BARRIER_OUT] =
         1u << BARRIER_BLOCKED | 1u << BARRIER_WAITING | 1u << BARRIER_LEAVING,
@@ -43,7 +44,7 @@ struct weir_barrier {
     struct wr_list blocked;  /* struct barrier_visit */
     struct wr_list waiters;  /* struct barrier_visit */
     struct wr_list leaving;  /* struct barrier_visit */
-    struct wr_ready unblock; /* pending: blocked tasks are let in soon */
+    struct wr_ready unblock; /* pending: blocked tasks are admitted soon */
     uint32_t parties;
     uint32_t waiting_count;
     bool is_broken; /* set by abort, cleared by reset */
@@ -55,7 +56,7 @@ struct barrier_visit {
     struct wr_list leaving;
     weir_barrier *barrier;
     enum barrier_state state;
-    int result; /* while it leaves */
+    int result; /* valid while the task leaves */
 };
 
 static void barrier_set_state(struct barrier_visit *visit,
@@ -101,7 +102,7 @@ static struct barrier_visit *barrier_first_of(const struct wr_list *waiters)
     return wr_container_of(waiters->next, struct barrier_visit, waiter.link);
 }
 
-/* Ends a visit before its round is full. */
+/* Ends a task's wait before its round is full. */
 static void barrier_send_out(struct barrier_visit *visit, int result)
 {
     barrier_set_state(visit, BARRIER_OUT);
@@ -115,15 +116,15 @@ static void barrier_send_all_out(struct wr_list *waiters, int result)
     }
 }
 
-/* Leaves the count at once, not when the task runs. */
+/* Decrements the count immediately, not when the task runs. */
 static void barrier_interrupt(struct wr_waiter *waiter)
 {
     barrier_send_out(wr_container_of(waiter, struct barrier_visit, waiter),
                      -ECANCELED);
 }
 
-/* Makes all waiting tasks leave, with their places or, if it is not 0, with
- * @err. Returns their number. */
+/* Makes all waiting tasks leave. Their results are their positions or, if it is
+ * not 0, @err. Returns their number. */
 static int barrier_end_round(weir_barrier *barrier, int err)
 {
     int place = 0;
@@ -152,7 +153,7 @@ static void barrier_break_round(weir_barrier *barrier)
     barrier_end_round(barrier, WEIR_EBROKEN);
 }
 
-/* Lets blocked tasks in, until a round is full. */
+/* Admits blocked tasks until a round is full. */
 static void barrier_unblock(struct wr_ready *ready)
 {
     weir_barrier *barrier = wr_container_of(ready, weir_barrier, unblock);
@@ -176,7 +177,7 @@ int weir_barrier_new(weir_loop *loop, uint32_t parties, weir_barrier **ret)
     struct wr_sync *sync;
     wr_require(ret, -EINVAL);
     wr_require(parties > 0, -EINVAL);
-    wr_require(parties <= INT_MAX, -EINVAL); /* places are results */
+    wr_require(parties <= INT_MAX, -EINVAL); /* positions are results */
     int err = wr_sync_new(loop, sizeof(weir_barrier), &sync);
     if (err < 0) {
         return err;

@@ -9,9 +9,9 @@
  * wait; it changes the result, and passes a notification that the waiter had
  * received to the next waiter.
  *
- * There is one exception, while the loop is being freed. A task that ended with
- * the lock, or a deadlock, would keep the loop for ever. So when nothing else
- * is left to happen, the wait ends without the lock.
+ * There is one exception, while the loop is being freed: the wait ends without
+ * the lock when nothing else can happen. Otherwise a deadlock, or a task that
+ * ended with the lock, would keep the loop for ever.
  */
 #include "lock.h"
 
@@ -50,7 +50,8 @@ static void condition_get_in_line(struct condition_wait *wait, int result)
     wr_lock_queue(wait->condition->lock, &wait->waiter);
 }
 
-/* Moves the first waiter to the lock's queue; false if there is no waiter. */
+/* Moves the first waiter to the lock's queue. Returns false if no task
+ * waits. */
 static bool condition_move_first(weir_condition *condition, int result)
 {
     if (wr_list_is_empty(&condition->waiters)) {
@@ -77,7 +78,7 @@ static void condition_interrupt(struct wr_waiter *waiter)
     if (!wait->is_in_line) {
         condition_get_in_line(wait, -ECANCELED);
     } else if (wait->result == 0) {
-        wr_assert(wr_list_is_linked(&waiter->link)); /* in line for the lock */
+        wr_assert(wr_list_is_linked(&waiter->link)); /* in the lock's queue */
         wait->result = -ECANCELED;
         condition_move_first(condition, 0);
     }
@@ -100,7 +101,7 @@ int weir_condition_new(weir_lock *lock, weir_condition **ret)
     return 0;
 }
 
-/* The condition may be freed during the wait, and is not touched after it. */
+/* The condition may be freed during the wait, and must not be used after it. */
 WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
 {
     static const struct wr_wait_kind kind = {.name = "condition",
@@ -125,7 +126,7 @@ WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
     return err < 0 ? err : wait.result;
 }
 
-/* The predicate runs on the task's stack, and may not suspend there. */
+/* The predicate runs on the task's stack, and must not suspend. */
 static bool condition_holds(weir_condition *condition,
                             weir_predicate_fn *predicate, void *arg)
 {
@@ -138,7 +139,7 @@ static bool condition_holds(weir_condition *condition,
     return holds;
 }
 
-/* The caller holds a reference to the condition's memory; a freed condition may
+/* The caller holds a reference to the condition's memory. A freed condition may
  * have lost its lock. */
 WEIR_MUST_USE static int condition_wait_for(weir_condition *condition,
                                             weir_predicate_fn *predicate,

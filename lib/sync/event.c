@@ -1,8 +1,8 @@
 /*
  * Events: a flag, and the tasks that wait for it to be set.
  *
- * Setting the event wakes all tasks that wait then. They return 0, also if the
- * event is cleared before they run.
+ * Setting the event wakes all waiting tasks. They return 0, even if the event
+ * is cleared before they run.
  */
 #include "weir/sync.h"
 

@@ -1,9 +1,7 @@
 /*
- * Locks: owned by one task at a time, first come, first served.
- *
- * A release makes the next waiter the owner before its task runs; see lock.h. A
- * waiter that is cancelled earlier leaves the queue; a waiter that is cancelled
- * later has the lock all the same.
+ * Locks: owned by one task at a time, in the order of the requests; see lock.h.
+ * A waiter that is cancelled before it owns the lock leaves the queue; a waiter
+ * that is cancelled later has the lock all the same.
  */
 #include "lock.h"
 

@@ -1,5 +1,5 @@
 /*
- * The inside of locks, for conditions.
+ * Internals of locks, for conditions.
  *
  * A lock passes from owner to owner: it is never free while a task waits for
  * it, so no other task can take it between a release and the run of the woken
@@ -14,21 +14,22 @@
 
 struct weir_lock {
     struct wr_sync sync;
-    uint64_t owner;         /* a task's number; 0: the lock is free */
+    uint64_t owner;         /* a task's number; 0 if the lock is free */
     struct wr_list waiters; /* struct wr_waiter */
 };
 
 void wr_lock_check_invariants(const weir_lock *lock);
 
-/* True when the running task is the owner. */
+/* True if the running task is the owner. */
 bool wr_lock_is_ours(const weir_lock *lock);
 
 /* Makes the first waiter the owner, or the lock free. */
 void wr_lock_pass(weir_lock *lock);
 
-/* Moves a waiter from its present queue to the lock's. Wakes it with 0 when it
- * is the owner; at once if the lock is free (with -ECANCELED if the waiter was
- * interrupted) or was freed (with -ECANCELED). */
+/* Moves a waiter from its present queue to the lock's queue, and wakes it with
+ * 0 when it owns the lock. If the lock is free, wakes it immediately, with
+ * -ECANCELED if the waiter was interrupted. If the lock was freed, wakes it
+ * with -ECANCELED. */
 void wr_lock_queue(weir_lock *lock, struct wr_waiter *waiter);
 
 #endif

@@ -3,11 +3,11 @@
  *
  *     open --> shut --> stopped
  *
- * Items are handed over directly: a put gives its item to the first waiting
- * getter, and a get that makes room inserts the item of the first waiting
- * putter. So getters wait only while the queue is empty and putters only while
- * it is full, and a woken task has its item, or has put it. An item is in one
- * place at any time: with a waiting putter, in the queue, or with a getter.
+ * A put gives its item directly to the first waiting getter, and a get that
+ * makes space inserts the item of the first waiting putter. So getters wait
+ * only while the queue is empty and putters only while it is full, and a woken
+ * task has its item, or has put it. At any time an item is with a waiting
+ * putter, in the queue, or with a getter.
  *
  * Items are kept in a ring (LIFO uses one end) or, in a priority queue, in a
  * binary heap. Each item of a heap has a number in the order of putting, which
@@ -21,11 +21,11 @@
 enum queue_state {
     QUEUE_OPEN,
     QUEUE_SHUT,    /* refuses puts */
-    QUEUE_STOPPED, /* refuses gets, too */
+    QUEUE_STOPPED, /* also refuses gets */
     QUEUE_STATES,
 };
 
-/* By state: a bit for each state that a queue may come from. */
+/* For each state, a mask of the states that may precede it. */
 static const uint8_t queue_edges[QUEUE_STATES] = {
     [QUEUE_SHUT] = 1u << QUEUE_OPEN,
     [QUEUE_STOPPED] = 1u << QUEUE_SHUT,
@@ -39,13 +39,13 @@ struct weir_queue {
     uint64_t unfinished_count;
     size_t maxsize;
     size_t size;
-    size_t first; /* FIFO: index of the next item to give; else 0 */
+    size_t first; /* FIFO: index of the next item to get; else 0 */
     enum weir_queue_order order;
     enum queue_state state;
-    weir_queue_compare_fn *compare; /* of a heap; else NULL */
+    weir_queue_compare_fn *compare; /* NULL if the queue is not a heap */
     void *compare_arg;
-    uint64_t put_count; /* of a heap: the number of the next item */
-    uint64_t *numbers;  /* of a heap, by index; stored behind the items */
+    uint64_t put_count; /* number of a heap's next item */
+    uint64_t *numbers;  /* of a heap, by index; stored after the items */
     void *items[];
 };
 
@@ -83,7 +83,7 @@ static struct wr_waitable *queue_first_of(struct wr_list *waiters)
 
 /* ---- the heap ---- */
 
-/* True if index @a comes out before index @b. */
+/* True if the item at index @a is returned before the one at @b. */
 static bool queue_is_before(const weir_queue *queue, size_t a, size_t b)
 {
     wr_assert(queue->numbers[a] != queue->numbers[b]);
@@ -104,7 +104,7 @@ static void queue_swap(weir_queue *queue, size_t a, size_t b)
     queue->numbers[b] = number;
 }
 
-/* Moves the last item up to its place. */
+/* Moves the last item up to its position. */
 static void queue_rise(weir_queue *queue)
 {
     size_t idx = queue->size - 1;
@@ -186,7 +186,7 @@ static void *queue_pop(weir_queue *queue)
     return item;
 }
 
-/* Puts @item; a getter waits or there is room. */
+/* Puts @item. A getter must wait, or the queue must have space. */
 static void queue_put_now(weir_queue *queue, void *item)
 {
     struct wr_waitable *getter = queue_first_of(&queue->getters);
@@ -231,7 +231,6 @@ WEIR_MUST_USE static int queue_try_get(weir_queue *queue, void **ret)
     return 0;
 }
 
-/* Counts @count items as finished, as weir_queue_task_done() does. */
 static void queue_finish(weir_queue *queue, uint64_t count)
 {
     queue->unfinished_count -= wr_min_u64(count, queue->unfinished_count);

@@ -3,8 +3,8 @@
  *
  * A permit that is released while tasks wait goes directly to the first waiter,
  * so the count is above 0 only while no task waits. A task that takes a permit
- * while another was given a permit and has not run yet lets that task run
- * first: tasks continue in the order in which they asked.
+ * lets woken tasks that have their permits run first: tasks continue in the
+ * order of their requests.
  */
 #include "weir/sync.h"
 
@@ -13,7 +13,7 @@
 struct weir_semaphore {
     struct wr_sync sync;
     uint64_t value;
-    uint64_t limit; /* of value; UINT64_MAX: not bounded */
+    uint64_t limit; /* of value; UINT64_MAX if not bounded */
     struct wr_list waiters;
     uint64_t granted_count; /* tasks that got a permit and have not run */
 };
@@ -53,7 +53,7 @@ int weir_bounded_semaphore_new(weir_loop *loop, uint64_t value,
     return semaphore_new(loop, value, value, ret);
 }
 
-/* Takes a permit without waiting; false if the count is 0. */
+/* Takes a permit without waiting. Returns false if the count is 0. */
 static bool semaphore_take_one(weir_semaphore *semaphore)
 {
     if (semaphore->value == 0) {

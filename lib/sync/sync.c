@@ -1,8 +1,7 @@
 /*
- * Making and freeing the objects that tasks wait on; see sync.h for the idea.
- *
- * The last reference frees the object's memory and releases the object's hold
- * on the loop. Nothing here knows what tasks wait for.
+ * Making and freeing the objects that tasks wait on; sync.h explains the
+ * design. The last reference frees an object's memory and unpins its loop. This
+ * file does not know what tasks wait for.
  */
 #include "sync.h"
 
@@ -85,7 +84,7 @@ int wr_sync_enter(struct wr_sync *sync)
     return err;
 }
 
-/* ---- calls among others ---- */
+/* ---- struct wr_waitable_ops ---- */
 
 static const struct wr_sync_call *sync_call_of(const struct wr_waitable *what)
 {

@@ -1,6 +1,5 @@
 /*
- * The common part of the objects that tasks wait on. They may be freed while a
- * task is inside a call.
+ * The common part of the objects that tasks wait on.
  *
  * The program may free an object while a call is suspended. So each call holds
  * a reference to the memory, and the last reference frees it; calls on a freed
@@ -16,39 +15,37 @@
 struct wr_sync {
     weir_loop *loop;
     size_t size;   /* of the whole object */
-    uint32_t refs; /* the program's, calls', conditions' of a lock */
+    uint32_t refs; /* of the program, of calls, of a lock's conditions */
     bool is_freed; /* set by wr_sync_free(), never cleared */
 };
 
 void wr_sync_check_invariants(const struct wr_sync *sync);
 
-/* An object of @size bytes, zeroed behind struct wr_sync: 0, -ENOMEM, or an
- * error of wr_loop_check(). */
+/* Allocates an object of @size bytes, zeroed after struct wr_sync. Returns 0,
+ * -ENOMEM, or an error of wr_loop_check(). */
 WEIR_MUST_USE int wr_sync_new(weir_loop *loop, size_t size,
                               struct wr_sync **ret);
 
-/* Drops the program's reference. The caller has woken the waiters. */
+/* Drops the program's reference. The caller must have woken the waiters. */
 void wr_sync_free(struct wr_sync *sync);
 
-/* Takes a reference for a call or another object. */
 void wr_sync_ref(struct wr_sync *sync);
 void wr_sync_unref(struct wr_sync *sync);
 
-/* Begins a suspending call: wr_task_enter(), and -ECANCELED if the object was
- * freed while other tasks ran. After 0 the caller must end with
- * wr_sync_unref(). */
+/* Begins a suspending call like wr_task_enter(), and takes a reference. Returns
+ * -ECANCELED if the object was freed while other tasks ran. After 0 the caller
+ * must end with wr_sync_unref(). */
 WEIR_MUST_USE int wr_sync_enter(struct wr_sync *sync);
 
-/* ---- calls that wait in one line ---- */
+/* ---- calls that wait in one queue ---- */
 
-/* A call that an object offers, alone or among others. Its waitables have the
- * object, whose first field is its struct wr_sync. */
+/* A call of an object, for wr_sync_wait() and weir_wait_first(). The waitable's
+ * ->object is the object, whose first field is its struct wr_sync. */
 struct wr_sync_call {
     struct wr_waitable_ops ops; /* WR_SYNC_OPS, a name, perhaps ->woken */
-    /* As ->attempt of struct wr_waitable_ops, on an object that is not freed.
-     */
+    /* Like ->attempt of struct wr_waitable_ops; the object is not freed. */
     bool (*attempt)(struct wr_waitable *what);
-    size_t line; /* offset in the object: the list of waiters */
+    size_t line; /* offset of the list of waiters in the object */
 };
 
 bool wr_sync_attempt(struct wr_waitable *what);
@@ -60,7 +57,8 @@ void wr_sync_unref_object(void *object);
     .attempt = wr_sync_attempt, .stand = wr_sync_stand,                        \
     .ref = wr_sync_ref_object, .unref = wr_sync_unref_object
 
-/* The call on @sync as an element for weir_wait_first(); NULL: none. */
+/* Returns the call on @sync for weir_wait_first(). If @sync is NULL, the result
+ * is not a call. */
 static inline struct wr_waitable
 wr_sync_waitable(const struct wr_sync_call *call, struct wr_sync *sync)
 {
@@ -77,16 +75,15 @@ static inline struct wr_list *wr_sync_line(const struct wr_sync_call *call,
     return (struct wr_list *)(void *)((char *)sync + call->line);
 }
 
-/* For the functions that make a call: the functions of @call become part of
- * them, as if the call were written out. */
+/* For functions that make a call: inlines the functions of @call. */
 #define WR_SYNC_WHOLE __attribute__((flatten))
 
-/* Makes the call, and waits if it must. @call is a constant. */
+/* Makes the call, and waits if it must. @call must be a constant. */
 WEIR_MUST_USE static inline int wr_sync_wait(const struct wr_sync_call *call,
                                              struct wr_sync *sync, void *item,
                                              void **ret)
 {
-    struct wr_waitable what; /* only what this call needs is written */
+    struct wr_waitable what; /* only fields that this call needs are set */
     int err = wr_sync_enter(sync);
     if (err < 0) {
         return err;

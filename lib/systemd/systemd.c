@@ -2,8 +2,8 @@
  * The protocols between a service manager and its services: sd_listen_fds(3),
  * sd_notify(3) and sd_watchdog_enabled(3).
  *
- * All of them are variables of the environment, and one datagram. Numbers are
- * read strictly: digits alone. Nothing is kept here, and no memory is taken.
+ * They use environment variables and one datagram. Numbers must be digits only.
+ * No state is kept, and no memory is allocated.
  */
 #include "lib/base/address.h"
 #include "uring/check.h"
@@ -36,7 +36,7 @@ static void systemd_unset(const char *const *names, size_t count)
     }
 }
 
-/* A decimal number up to @max; false: it is none. */
+/* Parses a decimal number up to @max. Returns false for any other text. */
 static bool systemd_parse_number(const char *text, uint64_t max, uint64_t *ret)
 {
     uint64_t value = 0;
@@ -56,7 +56,8 @@ static bool systemd_parse_number(const char *text, uint64_t max, uint64_t *ret)
     return *text != '\0';
 }
 
-/* 1 if the variable names this process, 0 if another one, or -EINVAL. */
+/* Returns 1 if the variable names this process, 0 if it names another process,
+ * or -EINVAL. */
 static int systemd_is_for_me(const char *pid)
 {
     uint64_t value;
@@ -69,14 +70,14 @@ static int systemd_is_for_me(const char *pid)
 
 /* ---- descriptors ---- */
 
-/* The length of the first of several names, which colons separate. */
+/* Returns the length of the first of several names separated by colons. */
 static size_t systemd_name_len(const char *names)
 {
     wr_assert(names);
     return strcspn(names, ":");
 }
 
-/* True if there are @count names, and each has room. */
+/* True if @names has @count names that each fit into WEIR_SYSTEMD_NAME_SIZE. */
 static bool systemd_are_names(const char *names, uint64_t count)
 {
     uint64_t found = 0;
@@ -92,7 +93,6 @@ static bool systemd_are_names(const char *names, uint64_t count)
     return found == count;
 }
 
-/* Writes descriptors that are open, with their names. */
 static void systemd_write_fds(struct weir_systemd_fd *ret, uint64_t count,
                               const char *names)
 {
@@ -108,8 +108,8 @@ static void systemd_write_fds(struct weir_systemd_fd *ret, uint64_t count,
     }
 }
 
-/* The number of descriptors that were passed to this process, or an error of
- * weir_systemd_listen_fds(). */
+/* Returns the number of descriptors that were passed to this process, or an
+ * error of weir_systemd_listen_fds(). */
 static int systemd_count_fds(size_t max_count, const char *names)
 {
     const char *pid = secure_getenv("LISTEN_PID");
@@ -165,9 +165,9 @@ int weir_systemd_listen_fds(bool unset_environment, struct weir_systemd_fd *ret,
     return result;
 }
 
-/* ---- the state ---- */
+/* ---- notifications ---- */
 
-/* Sends the state to the socket of this name: 1 or a negative error. */
+/* Sends the state to the socket of this name. Returns 1 or a negative error. */
 static int systemd_send(const char *name, const char *state)
 {
     struct weir_address addr;

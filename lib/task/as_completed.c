@@ -1,54 +1,52 @@
 /*
- * Tasks that wait for several futures: weir_as_completed_next() for the next
- * end, weir_wait() for enough of them.
+ * Waiting for several futures: weir_as_completed_next() and weir_wait().
  *
- *     pending (observed) --done--> in line --> given to a call
+ *     pending (observed) --done--> in `done` --> returned by a call
  *
  * Each pending future has an observer. When the future ends, the observer moves
- * from the future's list to the queue `done`; once enough have ended, the first
- * in line goes to the waiting task. All observers are in one block that the
- * program's struct points to: so a task that forgets weir_as_completed_end()
- * leaks memory, but leaves no link into its stack.
+ * from the future's list to the queue `done`; once enough futures have ended,
+ * the waiting task gets the first one in the queue. All observers are in one
+ * block, and the program's struct only points to it. A task that forgets
+ * weir_as_completed_end() leaks the block but leaves no link into its stack.
  */
 #include "future.h"
 #include "task.h"
 
 struct as_completed;
 
-/* The ends among @count futures, and how many a waiting task asks for. */
+/* Counts of ended futures, and the condition for which a task waits. */
 struct as_completed_ends {
     enum weir_return_when return_when;
-    bool has_failed; /* a future has ended with a negative result */
+    bool has_failed;
     uint32_t count;
     uint32_t done_count;
 };
 
-/* One future; its index is its place in the array. */
+/* One future; its position in ->ones is the future's index. */
 struct as_completed_one {
     struct wr_observer observer; /* linked in the future, then in ->done */
     struct as_completed *all;
 };
 
-/* A task that waits for the next future; on its stack. */
+/* A waiting task; on its stack. */
 struct as_completed_wait {
     struct wr_waiter waiter;
     struct as_completed *all;
-    int index; /* set before it is woken with 0 */
+    int index;
 };
 
 struct as_completed {
     weir_loop *loop;
-    struct wr_list done;            /* struct as_completed_one, not given */
-    struct as_completed_wait *wait; /* of the waiting task, or NULL */
+    struct wr_list done; /* struct as_completed_one, not yet returned */
+    struct as_completed_wait *wait; /* NULL if no task waits */
     struct as_completed_ends ends;
     uint32_t given_count;
     struct as_completed_one ones[];
 };
 
-/* The inside of struct weir_as_completed. */
 struct as_completed_handle {
-    struct as_completed *all; /* NULL: not begun, or ended */
-    int err;                  /* of weir_as_completed_begin() */
+    struct as_completed *all; /* NULL before the begin and after the end */
+    int err;                  /* result of weir_as_completed_begin() */
 };
 
 _Static_assert(sizeof(struct as_completed_handle) <=
@@ -102,7 +100,8 @@ static bool as_completed_is_enough(const struct as_completed_ends *ends)
                                                        : false;
 }
 
-/* Removes the first of `done`, which is not empty; returns its index. */
+/* Removes the first entry of `done`, which must not be empty. Returns its
+ * index. */
 static int as_completed_take(struct as_completed *all)
 {
     struct wr_list *link = wr_list_pop_front(&all->done);
@@ -113,7 +112,6 @@ static int as_completed_take(struct as_completed *all)
                  all->ones);
 }
 
-/* Wakes the waiting task. */
 static void as_completed_wake(struct as_completed *all, int result)
 {
     struct as_completed_wait *wait = all->wait;
@@ -155,7 +153,7 @@ static void as_completed_add(struct as_completed *all, size_t index,
     wr_future_collect(future, &one->observer, as_completed_one_done);
 }
 
-/* Observes usable futures; NULL without memory. */
+/* Observes the futures. Returns NULL if memory runs out. */
 WEIR_MUST_USE static struct as_completed *
 as_completed_new(weir_loop *loop, weir_future *const *futures, size_t count,
                  enum weir_return_when return_when)
@@ -186,8 +184,8 @@ static void as_completed_free(struct as_completed *all)
     wr_free(&all->loop->counting, all, as_completed_size_of(all->ends.count));
 }
 
-/* Suspends until enough futures are done: the index of the first in line, or an
- * error. */
+/* Suspends until enough futures are done. Returns the index of the first one in
+ * `done`, or an error. */
 WEIR_MUST_USE static int as_completed_wait(struct as_completed *all)
 {
     static const struct wr_wait_kind kind = {
@@ -227,7 +225,7 @@ int weir_as_completed_next(struct weir_as_completed *done)
     if (err < 0) {
         return err;
     }
-    wr_require(handle->all == all, -ESTALE); /* else ended while others ran */
+    wr_require(handle->all == all, -ESTALE); /* else ended by another task */
     as_completed_check_invariants(all);
     wr_require(!all->wait, -EBUSY);
     wr_require(all->given_count < all->ends.count, -ENOENT);
@@ -253,7 +251,7 @@ void weir_as_completed_end(struct weir_as_completed *done)
     wr_loop_unpin(loop);
 }
 
-/* Suspends until enough of @ends are done, or the time is over. */
+/* Suspends until enough of @ends are done or the timeout expires. */
 WEIR_MUST_USE static int
 as_completed_wait_enough(weir_loop *loop, struct as_completed_ends *ends,
                          weir_future *const *futures, uint64_t timeout_ns)

@@ -1,21 +1,21 @@
 /*
- * The executor: runs blocking calls on threads, for tasks.
+ * The executor: runs blocking calls of tasks on threads.
  *
  *     queue --> a thread runs it --> done --> returned --> its task
  *       |                                        |
  *       '--- interrupted before ---> abandoned() <--- its task has left
  *
- * uring/jobs.c has the threads, and what they share with the loop. When jobs
- * are done they post the executor's only item to the loop's mailbox; the loop
- * takes all finished jobs at once. Neither step allocates, so a result cannot
- * be lost. On the loop's side a job ends in one of two ways: its task is woken
- * with the result; or its task left, and abandoned() is called when both the
- * job has finished and the task has run. A submitted job never has a task. It
- * has a future, which refers to the job until the job is finished or the loop
- * ends.
+ * uring/jobs.c has the threads and the state that they share with the loop. A
+ * thread reports finished jobs by posting the executor's only item to the
+ * loop's mailbox; the loop takes all finished jobs at once. Neither step
+ * allocates, so a result cannot be lost. On the loop's side a job ends in one
+ * of two ways: its task is woken with the result; or its task left, and
+ * abandoned() is called when the job has finished and the task has run. A
+ * submitted job has a future instead of a task. The future refers to the job
+ * until the job is finished or the loop ends.
  *
- * The executor outlives the loop while a job runs: the last thread frees it
- * then, with the jobs that ended after the loop.
+ * If a job still runs when the loop ends, the last thread frees the executor
+ * and the jobs that finished after the loop.
  */
 #include "weir/executor.h"
 #include "lib/base/options.h"
@@ -29,40 +29,41 @@
 #define THREADS_BESIDE_CPUS 4u
 #define THREADS_DEFAULT_MAX 32u
 #define QUEUE_LIMIT_DEFAULT 65536u
-/* Results handled in one turn. */
+/* Results handled in one loop iteration. */
 #define RETURNS_MAX 1024u
 
-/* The state of a job on the loop's side; threads do not read it. */
+/* State of a job on the loop's side; threads do not read it. */
 enum executor_job_state {
     EXECUTOR_JOB_AWAITED,  /* its task waits: ->waiter is set */
     EXECUTOR_JOB_LEFT,     /* its task was interrupted, and has not run since */
     EXECUTOR_JOB_UNWANTED, /* no task waits: its task has run, or it had none */
-    EXECUTOR_JOB_BACK,     /* is finished; its task was woken, and frees it */
+    EXECUTOR_JOB_BACK,     /* finished; its task was woken, and frees it */
     EXECUTOR_JOB_STATES,
 };
 
-/* Allocated by the loop; freed by the loop or, after its end, by a thread. */
+/* Allocated by the loop; freed by the loop or, after the loop's end, by a
+ * thread. */
 struct executor_job {
-    struct wr_job job; /* by its link also in `returned` */
+    struct wr_job job; /* its link is also used in `returned` */
     weir_job_fn *fn;
     void *arg;
     weir_job_abandoned_fn *abandoned;
-    struct wr_waiter *waiter; /* NULL once it was woken */
-    struct executor_end *end; /* NULL in a task's job */
-    int result;               /* when it is finished */
+    struct wr_waiter *waiter; /* NULL once the task was woken */
+    struct executor_end *end; /* NULL if a task waits for the job */
+    int result;               /* set when the job is finished */
     enum executor_job_state state;
 };
 
 struct executor {
     struct wr_module module;
     weir_loop *loop;
-    struct wr_list returned; /* finished jobs, not handled yet */
+    struct wr_list returned; /* finished jobs that are not handled yet */
     struct wr_list shutdown_waiters;
     struct wr_list ends;   /* struct executor_end, pending */
-    struct wr_ready ready; /* more jobs have returned than one turn handles */
+    struct wr_ready ready; /* more than RETURNS_MAX results */
 
-    /* The threads'; set once, by the maker. */
-    struct weir_allocator allocator; /* a copy: the loop may be gone */
+    /* Used by threads; set once, by executor_open(). */
+    struct weir_allocator allocator; /* a copy: the loop may be freed */
     struct wr_wake *wake;
     struct wr_wake_item item;
     struct wr_jobs jobs;
@@ -130,11 +131,12 @@ static void executor_post(struct wr_jobs *jobs)
 {
     struct executor *executor = wr_container_of(jobs, struct executor, jobs);
 
-    /* An error means that the loop is being freed, and takes them itself. */
+    /* On an error the loop is being freed, and takes the finished jobs
+     * itself. */
     wr_ignore(wr_wake_post_item(executor->wake, &executor->item));
 }
 
-/* No thread is left, and the loop has ended. */
+/* Called when no thread is left and the loop has ended. */
 static void executor_free(struct wr_jobs *jobs)
 {
     struct executor *executor = wr_container_of(jobs, struct executor, jobs);
@@ -163,10 +165,10 @@ static const struct wr_jobs_kind executor_jobs = {.name = "weir-exec",
                                                   .tell = executor_post,
                                                   .free = executor_free};
 
-/* ---- the ends of jobs that were submitted ---- */
+/* ---- futures of submitted jobs ---- */
 
-/* The job is finished, or the loop ends: resolves the future. The caller drops
- * the job's reference after it has called abandoned(). */
+/* Resolves the future because the job is finished or the loop ends. The caller
+ * drops the job's reference after it has called abandoned(). */
 static void executor_resolve_end(struct executor_end *end, int result)
 {
     wr_assert(end->job->end == end);
@@ -176,7 +178,8 @@ static void executor_resolve_end(struct executor_end *end, int result)
     wr_future_resolve(&end->future, result);
 }
 
-/* A running job cannot be stopped: its future is done when it has ended. */
+/* Withdraws a job that has not started. A running job cannot be stopped; its
+ * future is resolved when the job has ended. */
 static void executor_cancel_end(weir_future *future)
 {
     struct executor_end *end =
@@ -227,7 +230,7 @@ static void executor_report_abandoned(weir_loop *loop,
     }
 }
 
-/* Ends a finished job that no task waits for. */
+/* Frees a finished job for which no task waits, and reports it. */
 static void executor_abandon_job(weir_loop *loop, struct executor_job *job)
 {
     const struct executor_job copy = *job;
@@ -293,9 +296,7 @@ static void executor_collect_more(struct wr_ready *ready)
     executor_collect(wr_container_of(ready, struct executor, ready));
 }
 
-/* ---- the task that waits ---- */
-
-/* A job that has not started is withdrawn, and never runs. */
+/* Withdraws a job that has not started; such a job never runs. */
 static void executor_interrupt_wait(struct wr_waiter *waiter)
 {
     struct executor_wait *wait =
@@ -313,7 +314,7 @@ static void executor_interrupt_wait(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
-/* The interrupted task runs, and leaves its job. */
+/* Called by the interrupted task when it runs again. */
 static void executor_leave_job(weir_loop *loop, struct executor_job *job)
 {
     wr_assert(!job->waiter);
@@ -327,7 +328,7 @@ static void executor_leave_job(weir_loop *loop, struct executor_job *job)
 static uint32_t executor_default_thread_limit(void)
 {
     cpu_set_t cpus;
-    /* It fails if the machine has more CPUs than cpu_set_t. */
+    /* Fails if the machine has more CPUs than fit into cpu_set_t. */
     if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0) {
         return THREADS_DEFAULT_MAX;
     }
@@ -335,7 +336,7 @@ static uint32_t executor_default_thread_limit(void)
     return (uint32_t)wr_min_u64(limit, THREADS_DEFAULT_MAX);
 }
 
-/* Withdraws submitted jobs that have not started; no callback runs yet. */
+/* Withdraws submitted jobs that have not started; calls no callback. */
 static void executor_withdraw_all(struct executor *executor)
 {
     for (struct wr_list *link = executor->ends.next; link != &executor->ends;
@@ -349,7 +350,8 @@ static void executor_withdraw_all(struct executor *executor)
     }
 }
 
-/* Returns finished jobs that were submitted; the others stay in `returned`. */
+/* Returns finished jobs that were submitted; jobs of tasks stay in
+ * `returned`. */
 static void executor_return_over(struct executor *executor)
 {
     struct wr_list over;
@@ -403,7 +405,7 @@ static void executor_stop(struct wr_module *module)
     const uint32_t left_count = wr_jobs_end(&executor->jobs, false, &over);
     loop->memory_bytes -=
         sizeof(*executor) + left_count * sizeof(struct executor_job);
-    if (left_count == 0) { /* else a thread does */
+    if (left_count == 0) { /* else the last thread frees it */
         executor_free(&executor->jobs);
     }
     while ((link = wr_list_pop_front(&over))) {
@@ -422,7 +424,6 @@ static const struct wr_module_ops executor_module_ops = {
         {[WR_END_SHUTDOWN] = executor_shutdown, [WR_END_STOP] = executor_stop},
     .check = executor_check_module};
 
-/* Finds the loop's executor, or makes it. */
 WEIR_MUST_USE static int executor_open(weir_loop *loop, struct executor **ret)
 {
     struct wr_module *module = wr_loop_find_module(loop, &executor_module_ops);
@@ -479,7 +480,7 @@ int weir_loop_set_executor(weir_loop *loop,
     return 0;
 }
 
-/* Gives a copy of @what to the threads. */
+/* Copies @what and queues the copy for the threads. */
 WEIR_MUST_USE static int executor_start(struct executor *executor,
                                         const struct executor_job *what,
                                         struct executor_job **ret)
@@ -508,7 +509,8 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
         .name = "executor", .interrupt = executor_interrupt_wait};
     int err = wr_task_enter(loop);
     if (err == -ECANCELED) {
-        /* The caller takes it for a cancelled wait, and expects abandoned(). */
+        /* The caller treats this as a cancelled wait, and expects
+         * abandoned(). */
         executor_report_abandoned(loop, abandoned, arg, -ECANCELED);
     }
     if (err < 0) {
@@ -542,7 +544,6 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
     return 0;
 }
 
-/* Makes a job without a task, and its future. */
 static int executor_make_job(struct executor *executor,
                              const struct executor_job *what,
                              struct executor_end **ret)
@@ -606,7 +607,7 @@ int weir_loop_shutdown_executor(weir_loop *loop, uint64_t timeout_ns)
     executor_check_invariants(executor);
     wr_jobs_shut(&executor->jobs);
     const int begin_err = weir_timeout_begin(loop, &limit, timeout_ns);
-    wr_assert(begin_err == 0); /* a task runs, on the loop's thread */
+    wr_assert(begin_err == 0); /* called in a task on the loop's thread */
     while (err == 0 && !(wr_list_is_empty(&executor->returned) &&
                          wr_jobs_are_over(&executor->jobs))) {
         err = wr_task_wait(loop, &waiter, &executor->shutdown_waiters);

@@ -1,12 +1,8 @@
 /*
- * Making fibers, and announcing every switch to the tools.
+ * Making fibers, and announcing every switch to sanitizers and valgrind.
  *
- * Four parts: announcing a switch to ThreadSanitizer and valgrind, switching
- * the exceptions of C++ and announcing it to AddressSanitizer, switching stacks
- * on this machine, and the portable functions.
- *
- * A fiber that begins is a frame at the top of its stack: switch.S returns from
- * that frame into fiber_start().
+ * A new fiber is a frame at the top of its stack: switch.S returns from this
+ * frame into fiber_start().
  */
 #include "fiber.h"
 
@@ -24,7 +20,7 @@
 #define WR_FIBER_UCONTEXT 1
 #endif
 
-/* ---- telling the tools ---- */
+/* ---- ThreadSanitizer ---- */
 
 #if defined(WR_FIBER_TSAN)
 
@@ -81,10 +77,10 @@ static void fiber_tool_init(struct wr_fiber *fiber)
 
 #endif
 
-/* ---- exceptions of C++, and AddressSanitizer ---- */
+/* ---- C++ exceptions and AddressSanitizer ---- */
 
-/* The C++ runtime's state of a thread: the caught exceptions, and the number of
- * uncaught exceptions. Its struct __cxa_eh_globals (Itanium C++ ABI, 2.2.2). */
+/* The C++ runtime's state of a thread, its struct __cxa_eh_globals (Itanium C++
+ * ABI, 2.2.2): caught exceptions and the number of uncaught exceptions. */
 struct fiber_exceptions {
     void *caught;
     unsigned int uncaught_count;
@@ -93,7 +89,7 @@ struct fiber_exceptions {
 #endif
 };
 
-/* A function of the C++ runtime; NULL without this runtime. */
+/* Function of the C++ runtime; NULL without this runtime. */
 __attribute__((weak)) struct fiber_exceptions *__cxa_get_globals(void);
 
 /* Functions of AddressSanitizer's run-time library; NULL in a program without
@@ -105,7 +101,7 @@ __sanitizer_finish_switch_fiber(void *fake, const void **base, size_t *size);
 __attribute__((weak)) void
 __asan_unpoison_memory_region(const volatile void *base, size_t size);
 
-/* True if a switch does more than to exchange stacks. */
+/* True if a switch must save exceptions or call AddressSanitizer. */
 static bool fiber_is_watched;
 
 static __attribute__((constructor)) void fiber_find_tools(void)
@@ -113,16 +109,17 @@ static __attribute__((constructor)) void fiber_find_tools(void)
     fiber_is_watched = __cxa_get_globals || __asan_unpoison_memory_region;
 }
 
-/* The stack from which the running fiber of this thread was entered. Written
- * and read only for the sanitizer. */
+/* The stack from which this thread's running fiber was entered. Used only for
+ * AddressSanitizer. */
 static _Thread_local struct {
     const void *base;
     size_t size;
 } fiber_outside;
 
-/* A side may leave inside a catch block, or in a destructor during unwinding.
- * Other fibers throw and catch meanwhile, so each side keeps its own state, on
- * its stack, while it does not run. A fiber begins without exceptions. */
+/* Switches stacks and keeps the C++ runtime's state of this side on its own
+ * stack until it runs again: a side may leave inside a catch block, or in a
+ * destructor during unwinding, and other fibers may throw and catch before it
+ * continues. A fiber starts without exceptions. */
 static void
 fiber_switch_with_exceptions(struct wr_fiber *fiber,
                              void (*switch_stack)(struct wr_fiber *))
@@ -141,8 +138,8 @@ fiber_switch_with_exceptions(struct wr_fiber *fiber,
     }
 }
 
-/* The sanitizer learns the bounds of the stack that runs next, and keeps this
- * side's fake stack meanwhile. */
+/* Reports the bounds of the next stack to AddressSanitizer, and keeps this
+ * side's fake stack until the fiber leaves. */
 static __attribute__((noinline, no_sanitize("address"))) void
 fiber_enter_watched(struct wr_fiber *fiber,
                     void (*switch_stack)(struct wr_fiber *))
@@ -181,8 +178,8 @@ fiber_leave_watched(struct wr_fiber *fiber,
                                     &fiber_outside.size);
 }
 
-/* A new fiber has no fake stack yet. The parameters are those of fiber_start(),
- * which moves none of them. */
+/* A new fiber has no fake stack yet. The parameters have the same order as
+ * those of fiber_start(), so no register is moved. */
 static __attribute__((noinline, no_sanitize("address"))) void
 fiber_run_watched(const struct wr_fiber *fiber, void (*run)(void *), void *arg)
 {
@@ -221,27 +218,28 @@ static _Noreturn void fiber_start(struct wr_fiber *fiber, void (*run)(void *),
     wr_check_failed("a fiber ends with wr_fiber_exit()", __FILE__, __LINE__);
 }
 
-/* Cache colouring: all stacks begin at the same offset of a page and would
- * share a few cache lines, so each begins a little lower than its neighbour. A
+/* Cache colouring: all stacks start at the same offset of a page and would
+ * share a few cache lines, so neighbouring stacks start at different offsets. A
  * switch among 20 000 fibers takes 60 ns with colouring and 100 ns without. */
 #define COLOURS     16u
 #define COLOUR_STEP 64u
 
-/* By the place of the stack's record: those of neighbours lie side by side. */
+/* Derived from the address of the stack's record: records of neighbouring
+ * stacks are adjacent in memory. */
 static size_t fiber_colour(const struct wr_stack *stack)
 {
     _Static_assert(sizeof(*stack) > 32, "neighbours differ");
     return (uintptr_t)stack / 32 % COLOURS * COLOUR_STEP;
 }
 
-/* Where a fiber begins on this stack. */
+/* Returns the address at which a fiber on this stack starts. */
 static void *fiber_top(const struct wr_stack *stack)
 {
     return stack->base + stack->size - fiber_colour(stack);
 }
 
-/* Reserves @size bytes at the top of the stack, which is empty. Valgrind
- * forgets the last fiber that used this stack. */
+/* Reserves @size bytes at the top of the empty stack. Marks them as undefined
+ * for valgrind, which knows the values of the previous fiber. */
 static void *fiber_place_at_top(const struct wr_fiber *fiber, size_t size)
 {
     uint8_t *end = fiber->sp;
@@ -329,8 +327,8 @@ static void fiber_fill_frame(struct wr_switch_frame *frame,
 
 typedef void fiber_return_fn(void);
 
-/* The address as wr_fiber_swap() checks it when it returns with this stack
- * pointer. */
+/* Returns the address signed in the way that wr_fiber_swap() authenticates it
+ * when it returns with this stack pointer. */
 static fiber_return_fn *fiber_sign(fiber_return_fn *address, const void *sp)
 {
 #ifdef __ARM_FEATURE_PAC_DEFAULT
@@ -380,8 +378,8 @@ static void fiber_switch_to(struct wr_fiber *fiber)
     wr_fiber_swap(&fiber->sp);
 #endif
 #ifdef __CET__
-    /* Not the last thing that the caller does: gcc would jump there, and the
-     * landing pad behind a call would be missing. */
+    /* Prevents a tail call: gcc would jump there, and the landing pad after the
+     * call would be missing. */
     __asm__ volatile("");
 #endif
 }
@@ -390,9 +388,6 @@ static void fiber_switch_to(struct wr_fiber *fiber)
 
 #endif
 
-/* ---- the verbs ---- */
-
-/* True if the caller runs on this fiber's stack. */
 static inline bool fiber_is_inside(const struct wr_fiber *fiber)
 {
     const uintptr_t at = (uintptr_t)__builtin_frame_address(0);
@@ -403,7 +398,7 @@ static inline bool fiber_is_inside(const struct wr_fiber *fiber)
 
 void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack)
 {
-    wr_debug_assert(!stack->next); /* it is not in a list of free stacks */
+    wr_debug_assert(!stack->next); /* not in a list of free stacks */
     *fiber = (struct wr_fiber){.sp = fiber_top(stack), .stack = stack};
     fiber_tool_init(fiber);
 }

@@ -1,10 +1,10 @@
 /*
  * File calls of tasks: each call is one operation of the ring.
  *
- * The operation is on the stack of the waiting task. So a call returns only
- * after the completion: an interruption cancels the operation, and the
- * completion wakes the task. The call is a member of the loop, so the loop
- * cancels it when the loop is freed or its ring broke.
+ * The operation is on the stack of the waiting task, so a call returns only
+ * after its completion: an interruption cancels the operation, and the
+ * completion wakes the task. The call is a member of the loop, which cancels it
+ * when the loop is freed or its ring breaks.
  */
 #include "weir/file.h"
 
@@ -66,7 +66,7 @@ static const struct wr_member_ops file_close_ops = {.stage = WR_STAGE_MAKERS,
 static void file_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct file_call *call = wr_container_of(op, struct file_call, op.base);
-    if (res == -WR_ERESTARTSYS) { /* from opening a FIFO */
+    if (res == -WR_ERESTARTSYS) { /* returned when a FIFO is opened */
         res = -EINTR;
     }
     const bool tells =
@@ -85,7 +85,7 @@ static void file_interrupt(struct wr_waiter *waiter)
     wr_op_cancel(&call->loop->uring, &call->op.base);
 }
 
-/* Begins a call: after 0 the caller prepares the operation. */
+/* Starts a call. After 0 the caller prepares the operation. */
 static int file_enter(struct file_call *call, weir_loop *loop)
 {
     static const struct wr_wait_kind kind = {.name = "file",
@@ -100,7 +100,6 @@ static int file_enter(struct file_call *call, weir_loop *loop)
     return 0;
 }
 
-/* Waits for the prepared operation; returns its result. */
 static int file_wait(struct file_call *call)
 {
     wr_assert(call->op.base.in_flight);
@@ -110,7 +109,6 @@ static int file_wait(struct file_call *call)
     return err < 0 ? err : call->res;
 }
 
-/* Enters a call that moves bytes at an offset. */
 static int file_enter_at(struct file_call *call, weir_loop *loop, int fd,
                          uint64_t offset)
 {
@@ -125,14 +123,14 @@ int weir_file_openat(weir_loop *loop, int dirfd, const char *path, int flags,
                      mode_t mode, uint64_t resolve)
 {
     struct file_call call;
-    struct open_how how = {.resolve = resolve}; /* stays as long as the call */
+    struct open_how how = {.resolve = resolve}; /* needed until completion */
     int err = file_enter(&call, loop);
     if (err < 0) {
         return err;
     }
     wr_require(path, -EINVAL);
     how.flags = (uint32_t)flags | O_CLOEXEC;
-    /* openat2() refuses a mode where no file is made. */
+    /* openat2() rejects a mode if no file can be created. */
     how.mode = flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) ? mode : 0;
     wr_prep_open(&loop->uring, &call.op, dirfd, path, &how);
     return file_wait(&call);
@@ -215,7 +213,7 @@ int weir_file_stat(weir_loop *loop, int fd, struct weir_file_status *ret)
     return err;
 }
 
-/* An interruption does not end the wait: the close goes through. */
+/* A close is completed even if the task is interrupted. */
 static void file_ignore_interrupt(struct wr_waiter *waiter)
 {
     wr_assert(waiter->was_interrupted);
@@ -223,8 +221,8 @@ static void file_ignore_interrupt(struct wr_waiter *waiter)
 
 /* True if the last close may take long: an unlinked file is truncated, a socket
  * lingers, a device's cached blocks are written. A worker closes such a file.
- * All other files are closed before the call returns, so that others may open,
- * lock or execute the file at once. */
+ * All other files are closed before the call returns, so that another process
+ * can open, lock or execute the file immediately. */
 static bool file_closes_slowly(int fd)
 {
     struct statx known;

@@ -1,8 +1,6 @@
 /*
  * Futures: a result that is set once, and the observers of the result.
  *
- *     pending --> done        weir_future_set_result(), or the end of a task
- *
  * The call that sets the result makes tasks and callbacks ready and runs none
  * of them. A callback of the program stays in the future's list until it runs,
  * so that it can still be removed, and holds a reference.
@@ -14,19 +12,17 @@
  *
  * A future that outlives its loop pins the loop's memory. wr_loop_release()
  * then runs ready items; callbacks are dropped.
- *
- * Nothing here knows of tasks: future_wait.c has the calls that wait.
  */
 #include "future.h"
 
 struct settable {
     weir_future future;
-    weir_future_cancel_fn *cancel; /* NULL: gives -ECANCELED */
+    weir_future_cancel_fn *cancel; /* NULL: a cancellation sets -ECANCELED */
     void *arg;
 };
 
 /* A callback of the program. While the future is pending, it is in the list of
- * observers, without a reference. After that it is in the ready queue and again
+ * observers, without a reference. Afterwards it is in the ready queue and again
  * in the list, with a reference. */
 struct done_callback {
     struct wr_observer observer;
@@ -75,7 +71,7 @@ static void future_make_ready(struct wr_observer *observer, weir_future *future)
     wr_ready_push(&future->loop->ready, &callback->ready);
 }
 
-/* All observers of a future that is done are ready callbacks. */
+/* Checks that all observers of a resolved future are ready callbacks. */
 static void future_check_observers(const weir_future *future)
 {
     for (const struct wr_list *link = future->observers.next;
@@ -135,8 +131,8 @@ void wr_future_collect(weir_future *future, struct wr_observer *observer,
     }
 }
 
-/* No code can set the result any more: the program has no reference left, or
- * the loop has no more turns. */
+/* True if no code can set the result any more: the program has no reference
+ * left, or the loop has no more iterations. */
 static bool future_has_no_setter(const weir_future *future)
 {
     return !future->is_done &&
@@ -144,9 +140,9 @@ static bool future_has_no_setter(const weir_future *future)
             (wr_loop_is_closing(future->loop) && future->ops->is_settable));
 }
 
-/* Queues @future, with a reference that is taken, and empties the queue unless
- * an outer call does. In a forked child it cancels nothing: the tasks are the
- * parent's. */
+/* Queues @future, whose reference passes to this function, and empties the
+ * queue unless an outer call does. In a forked child it cancels nothing: the
+ * tasks belong to the parent. */
 static void future_cancel_taken(weir_future *future)
 {
     weir_loop *loop = future->loop;
@@ -194,7 +190,7 @@ bool weir_future_cancel(weir_future *future)
     }
     if (!wr_list_is_linked(&future->cancel)) {
         future_cancel_taken(weir_future_ref(future));
-        wr_loop_release(loop); /* after the loop's end: runs what is ready */
+        wr_loop_release(loop); /* after the loop's end: runs ready items */
     }
     return true;
 }
@@ -223,7 +219,7 @@ void wr_future_unref(weir_future *future)
         return;
     }
     weir_loop *loop = future->loop;
-    wr_loop_pin(loop); /* else it may be freed with the future */
+    wr_loop_pin(loop); /* otherwise the loop may be freed with the future */
     future_cancel_taken(future);
     wr_loop_unpin(loop);
 }
@@ -234,8 +230,6 @@ void weir_future_unref(weir_future *future)
         wr_future_unref(future);
     }
 }
-
-/* The future that the program makes. */
 
 static void future_cancel_settable(weir_future *future)
 {
@@ -291,7 +285,7 @@ int weir_future_set_result(weir_future *future, int result)
     wr_require(future->ops->is_settable, -EINVAL);
     wr_require(!future->is_done, -ESTALE);
     wr_future_resolve(future, result);
-    wr_loop_release(future->loop); /* as in weir_future_cancel() */
+    wr_loop_release(future->loop);
     return 0;
 }
 
@@ -331,7 +325,7 @@ int weir_future_add_done_callback(weir_future *future,
     wr_ready_init(&callback->ready, future_run_done);
     if (future->is_done) {
         future_make_ready(&callback->observer, future);
-        wr_loop_release(loop); /* as in weir_future_cancel() */
+        wr_loop_release(loop);
     } else {
         wr_list_push_back(&future->observers, &callback->observer.link);
     }

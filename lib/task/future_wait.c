@@ -10,15 +10,14 @@
 
 #include <limits.h>
 
-/* The length of the longest cycle of tasks that is found. */
+/* Longest cycle of tasks that is detected. */
 #define CIRCLE_MAX 64u
 
-/* A task that waits for a future; on its stack. */
 struct future_wait {
     struct wr_observer observer;
     struct wr_waiter waiter;
     weir_future *future; /* may be freed once it is done */
-    int result;          /* of the future, valid if is_done */
+    int result;          /* valid if is_done */
     bool is_done;
 };
 
@@ -49,7 +48,7 @@ static void future_wait_pass_interrupt(struct wr_waiter *waiter)
         wr_container_of(waiter, struct future_wait, waiter);
 
     wr_debug_assert(!wait->future->is_done);
-    wr_ignore(weir_future_cancel(wait->future)); /* false: a gather ends soon */
+    wr_ignore(weir_future_cancel(wait->future)); /* false if a gather ends */
 }
 
 static void future_wait_give_up(struct wr_waiter *waiter)
@@ -68,9 +67,9 @@ static const struct wr_wait_kind future_wait_await_kind = {
     .give_up = future_wait_give_up};
 
 /* True if awaiting @future in @task is a deadlock: @future is the end of @task,
- * or of a task that waits for @task, directly or through other tasks. The
- * loop's end could not end such a cycle. A cycle of more than CIRCLE_MAX tasks,
- * or through a gather, is not found. */
+ * or of a task that waits for @task, directly or through other tasks. The end
+ * of the loop could not break such a cycle. A cycle of more than CIRCLE_MAX
+ * tasks, or through a gather, is not detected. */
 static bool future_wait_closes_circle(const weir_future *future,
                                       const weir_task *task)
 {
@@ -79,7 +78,7 @@ static bool future_wait_closes_circle(const weir_future *future,
             return true;
         }
         if (future->ops != task->future.ops) {
-            return false; /* not a task's end */
+            return false; /* not a task's future */
         }
         const weir_task *next = wr_container_of(future, weir_task, future);
         if (next->state != WR_TASK_WAITING ||
@@ -92,7 +91,8 @@ static bool future_wait_closes_circle(const weir_future *future,
     return false;
 }
 
-/* Suspends unless the future is done: 0, or -ECANCELED if interrupted. */
+/* Suspends unless the future is done. Returns 0, or -ECANCELED if
+ * interrupted. */
 static int future_wait_suspend(struct future_wait *wait)
 {
     weir_future *future = wait->future;
@@ -132,7 +132,7 @@ int weir_future_await(weir_future *future, int *ret)
     if (err < 0) {
         return err;
     }
-    /* This call returns -ECANCELED for it, even if the future is done. */
+    /* This call reports an earlier interruption, even if the future is done. */
     const bool tells = wr_task_is_interrupted(loop->current);
     if (!future->is_done && future_wait_closes_circle(future, loop->current)) {
         return tells ? wr_task_tell(loop) : -EDEADLK;

@@ -1,9 +1,9 @@
 /*
  * Several futures as one: weir_gather().
  *
- * A gather is one block with an observer for each pending future, and counts
- * the ends. It cancels the other futures and sets its result from the ready
- * queue, so that a tree of gathers does not recurse.
+ * A gather has an observer for each pending future and counts their ends. It
+ * cancels the other futures and sets its result from the ready queue, so that a
+ * tree of gathers does not recurse.
  *
  *     open --> cancelling --> decided --> its future is done
  *       |                        |
@@ -17,12 +17,12 @@
 
 enum gather_state {
     GATHER_OPEN,
-    GATHER_CANCELLING, /* has a result; ->ready will cancel the others */
+    GATHER_CANCELLING, /* has a result; ->ready will cancel the other futures */
     GATHER_DECIDED,    /* has a result */
     GATHER_STATES,
 };
 
-/* By state: a bit for each state that a gather may come from. */
+/* For each state, a mask of the states that may precede it. */
 static const uint8_t gather_edges[GATHER_STATES] = {
     [GATHER_CANCELLING] = 1u << GATHER_OPEN,
     [GATHER_DECIDED] = 1u << GATHER_OPEN | 1u << GATHER_CANCELLING,
@@ -68,7 +68,6 @@ static void gather_check_invariants(const struct gather *gather)
 {
     wr_assert(gather->state < GATHER_STATES);
     wr_assert(gather->pending_count <= gather->count);
-    /* Without a pending future the result is decided. */
     wr_assert(gather->pending_count > 0 || gather->state == GATHER_DECIDED);
     wr_assert(!gather->future.is_done || gather->pending_count == 0);
     wr_debug_assert(gather->future.is_done ||
@@ -81,7 +80,7 @@ static size_t gather_size_of(size_t count)
     return sizeof(struct gather) + count * sizeof(struct gathered);
 }
 
-/* The first result counts. */
+/* Sets the result unless an earlier call has. */
 static void gather_decide(struct gather *gather, int result,
                           enum gather_state state)
 {
@@ -91,7 +90,6 @@ static void gather_decide(struct gather *gather, int result,
     }
 }
 
-/* A future of the gather is done. */
 static void gather_count_result(struct gather *gather, uint32_t index,
                                 int result)
 {
@@ -110,7 +108,7 @@ static void gather_count_result(struct gather *gather, uint32_t index,
         if (result >= 0) {
             gather_decide(gather, (int)index, GATHER_CANCELLING);
         } else if (gather->state == GATHER_OPEN) {
-            gather->result = result; /* unless a later future succeeds */
+            gather->result = result; /* replaced if a later future succeeds */
         }
         break;
     }
@@ -171,7 +169,7 @@ static void gather_run(struct wr_ready *ready)
 }
 
 /* Cancels all futures. The gather lives until the last of them has ended or the
- * loop is freed, also without a reference of the program. */
+ * loop is freed, even without a reference of the program. */
 static void gather_cancel(weir_future *future)
 {
     struct gather *gather = wr_container_of(future, struct gather, future);
@@ -187,8 +185,8 @@ static void gather_cancel(weir_future *future)
     }
 }
 
-/* If all futures have ended, the result is decided and is about to be set from
- * the ready queue. */
+/* False if all futures have ended: the result is about to be set from the ready
+ * queue. */
 static bool gather_can_cancel(const weir_future *future)
 {
     return wr_container_of(future, const struct gather, future)->pending_count >
@@ -207,7 +205,7 @@ static void gather_free(weir_future *future)
     wr_loop_unpin(loop);
 }
 
-/* A gather that waits for the end of its cancelled futures. */
+/* True for a gather that waits for the end of its cancelled futures. */
 static bool gather_is_cancelled(const weir_future *future)
 {
     return future->ops->cancel == gather_cancel &&
@@ -216,14 +214,15 @@ static bool gather_is_cancelled(const weir_future *future)
                     ->member.link);
 }
 
-/* Cancels the futures again that have ignored their cancellation. Gathers among
- * them do the same for their own, so that each is asked once. */
+/* Cancels the futures that have ignored their cancellation again. A cancelled
+ * gather among them is skipped: it cancels its own futures, so each future is
+ * cancelled once. */
 static void gather_shutdown(struct wr_member *member)
 {
     struct gather *gather = wr_container_of(member, struct gather, member);
 
     wr_assert(gather->state != GATHER_OPEN);
-    wr_future_ref(&gather->future); /* its end gives the member's back */
+    wr_future_ref(&gather->future); /* gather_finish() may unref it */
     for (uint32_t i = 0; i < gather->count; i++) {
         if (!gather_is_cancelled(gather->futures[i].future)) {
             weir_future_cancel(gather->futures[i].future);

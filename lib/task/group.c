@@ -5,25 +5,25 @@
  *       |                     |           |
  *       '---------------------'-----------'
  *
- * A group lives on the stack of the task that began it, its owner, and observes
- * the end of each member, which has a place for that. The last end wakes
- * the owner in weir_task_group_end(); interruptions do not end this wait. The
- * first failure cancels the siblings and interrupts the owner once, from the
- * ready queue. The group's interruption counts among the owner's cancellations
- * while the group lives, and is withdrawn at the group's end, even if a call
- * has already returned -ECANCELED for it.
+ * A group lives on the stack of its owner, the task that began it, and observes
+ * the end of each member with task->group_member. The last end wakes the owner
+ * in weir_task_group_end(); interruptions do not end this wait. The first
+ * failure cancels the siblings and interrupts the owner once, from the ready
+ * queue. This interruption counts among the owner's cancellations while the
+ * group lives, and is withdrawn at the group's end, even if a call has already
+ * returned -ECANCELED for it.
  */
 #include "task.h"
 
 enum group_state {
-    GROUP_ENDED, /* its members have ended, or it has not begun */
+    GROUP_ENDED, /* all members have ended, or the group has not begun */
     GROUP_OPEN,
     GROUP_FAILED,    /* a member has failed; ->abort is ready */
-    GROUP_CANCELLED, /* its members were cancelled */
+    GROUP_CANCELLED, /* the members were cancelled */
     GROUP_STATES,
 };
 
-/* By state: a bit for each state that a group may come from. */
+/* For each state, a mask of the states that may precede it. */
 static const uint8_t group_edges[GROUP_STATES] = {
     [GROUP_OPEN] = 1u << GROUP_ENDED,
     [GROUP_FAILED] = 1u << GROUP_OPEN,
@@ -32,15 +32,14 @@ static const uint8_t group_edges[GROUP_STATES] = {
         1u << GROUP_OPEN | 1u << GROUP_FAILED | 1u << GROUP_CANCELLED,
 };
 
-/* The inside of struct weir_task_group. */
 struct wr_group {
-    weir_task *owner; /* NULL: not begun, or weir_task_group_end() returned */
+    weir_task *owner; /* NULL before the begin and after the end */
     struct wr_list members;
-    struct wr_list cause;     /* in the owner's causes until told */
+    struct wr_list cause;     /* in the owner's causes until reported */
     struct wr_ready abort;    /* after the first failure */
     struct wr_waiter *waiter; /* while the owner waits for the members */
     int error;                /* the first member's error, or 0 */
-    uint32_t requests;        /* the owner's cancellations at the begin */
+    uint32_t requests; /* the owner's cancellations when the group began */
     enum group_state state;
     bool is_counted; /* the owner's requests include the group's */
 };
@@ -86,7 +85,6 @@ static void group_cancel_members(struct wr_group *group)
     }
 }
 
-/* Handles the first failure of a member. */
 static void group_run_abort(struct wr_ready *ready)
 {
     struct wr_group *group = wr_container_of(ready, struct wr_group, abort);
@@ -108,7 +106,7 @@ static void group_wake_owner(struct wr_group *group)
 {
     group_set_state(group, GROUP_ENDED);
     wr_ready_cancel(&group->abort);
-    wr_waiter_wake(group->waiter, 0); /* the group's end tells */
+    wr_waiter_wake(group->waiter, 0); /* weir_task_group_end() reports it */
 }
 
 static void group_member_ended(struct wr_observer *observer,
@@ -194,7 +192,6 @@ void weir_task_group_cancel(struct weir_task_group *group)
     }
 }
 
-/* The owner's wait in weir_task_group_end(). */
 struct group_wait {
     struct wr_waiter waiter;
     struct wr_group *group;
@@ -210,7 +207,7 @@ static void group_interrupt_end(struct wr_waiter *waiter)
     group_cancel_members(group);
 }
 
-/* Withdraws the group's own interruption of its owner. */
+/* Withdraws the interruption of the owner by the group. */
 static void group_take_interruption_back(struct wr_group *group)
 {
     wr_ready_cancel(&group->abort);
@@ -221,7 +218,7 @@ static void group_take_interruption_back(struct wr_group *group)
     group->is_counted = false;
 }
 
-/* True if the owner was interrupted while it waited. */
+/* Returns true if the owner was interrupted while it waited. */
 static bool group_wait_members(weir_loop *loop, struct wr_group *group)
 {
     static const struct wr_wait_kind kind = {.name = "task group",
@@ -264,7 +261,7 @@ int weir_task_group_end(struct weir_task_group *group, int result)
     weir_loop *loop = owner->future.loop;
     int err = wr_loop_check(loop);
     if (err == -ECHILD) {
-        group_let_owner_go(inner); /* its members are the parent's */
+        group_let_owner_go(inner); /* the members belong to the parent */
     }
     wr_require(err >= 0, err);
     wr_require(loop->current, WEIR_ENOTTASK);
@@ -275,14 +272,14 @@ int weir_task_group_end(struct weir_task_group *group, int result)
     wr_assert(err == 0); /* the running task may suspend */
     group_take_interruption_back(inner);
     bool was_interrupted = wr_task_is_interrupted(owner);
-    /* An interrupted owner cancels the members in group_wait_members(). */
+    /* If interrupted, group_wait_members() cancels the members. */
     if (!was_interrupted && inner->state != GROUP_CANCELLED &&
         (result < 0 || inner->error < 0)) {
         group_cancel_members(inner);
     }
     was_interrupted |= group_wait_members(loop, inner);
     group_close(inner);
-    /* Errors come first: no later call would return them. */
+    /* Errors take precedence: no later call would return them. */
     if (inner->error < 0 || (result < 0 && result != -ECANCELED)) {
         /* Repeat the interruption, even if a call inside has returned it. */
         wr_task_request_again(owner, inner->requests);

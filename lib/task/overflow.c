@@ -3,13 +3,12 @@
  *
  * A handler for SIGSEGV and SIGBUS checks whether the faulting address is in
  * the guard of a task of this thread's loops, writes a line, and passes the
- * signal on to the previous handler. The handler runs on an alternate stack,
- * because the overrun stack is full, and calls only async-signal-safe
- * functions.
+ * signal on to the previous handler. It runs on an alternate stack, because the
+ * overrun stack is full, and calls only async-signal-safe functions.
  *
- * A handler has no argument of its own. So the previous handlers (of the
- * process) and the loops (of the thread) are static data. The only other static
- * data of weir is the quarantine of a guard build.
+ * A signal handler gets no argument. So the previous handlers (of the process)
+ * and the loops (of the thread) are static data. The only other static data of
+ * weir is the quarantine of a guard build.
  */
 #include "task.h"
 
@@ -18,16 +17,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Room for previous handlers that need more stack than ours. */
+/* Large enough for previous handlers that need more stack than ours. */
 #define OVERFLOW_STACK_BYTES (64u << 10)
-/* Room for the longest name, two numbers and the text between them. */
+/* Large enough for the longest name, two numbers and the text between them. */
 #define OVERFLOW_LINE_BYTES 192u
 
 /* A watched loop: one mapping, with the alternate stack in its upper part. */
 struct wr_overflow {
     struct wr_module module;
-    struct wr_overflow *next; /* of this thread */
-    weir_loop *loop;          /* NULL: freed by another thread */
+    struct wr_overflow *next; /* next watched loop of this thread */
+    weir_loop *loop;          /* NULL if it was freed by another thread */
     _Alignas(16) uint8_t stack[OVERFLOW_STACK_BYTES];
 };
 
@@ -45,8 +44,8 @@ static _Thread_local struct wr_overflow *overflow_watched
 
 /* ---- in the handler ---- */
 
-/* Walks forward only: a fault may have interrupted a change of the list, and
- * the forward links are valid at any time. */
+/* Walks forward only: the fault may have interrupted a change of the list, and
+ * only the forward links are valid at any time. */
 static const weir_task *overflow_find_overrun(const void *address)
 {
     for (const struct wr_overflow *at = overflow_watched; at; at = at->next) {
@@ -98,7 +97,7 @@ static void overflow_report(const weir_task *task)
     end = overflow_append_number(end, task->fiber.stack->size);
     end = overflow_append(end, " bytes; give it a larger stack_size_bytes\n");
     wr_assert(end <= line + sizeof(line));
-    /* There is nowhere to report a failure. */
+    /* A failure cannot be reported. */
     wr_ignore(write(overflow_process.fd, line, (size_t)(end - line)) < 0);
 }
 
@@ -115,7 +114,7 @@ static void overflow_pass_on(int signum, siginfo_t *info, void *context)
         before->sa_handler(signum);
         return;
     }
-    /* A fault repeats when the handler returns, and then the previous action
+    /* A fault repeats when the handler returns, and the previous action then
      * handles it; a signal that was sent must be raised again. */
     sigaction(signum, before, NULL);
     if (info->si_code <= 0 && before->sa_handler == SIG_DFL) {
@@ -150,7 +149,8 @@ WEIR_MUST_USE static int overflow_install(int fd)
     pthread_mutex_lock(&overflow_process.mutex);
     if (!overflow_process.is_installed) {
         overflow_process.fd = fd;
-        /* Read the old handlers first: ours needs them at once. */
+        /* Read the old handlers first: our handler may need them
+         * immediately. */
         if (sigaction(SIGSEGV, NULL, &overflow_process.segv) != 0 ||
             sigaction(SIGBUS, NULL, &overflow_process.bus) != 0 ||
             sigaction(SIGSEGV, &action, NULL) != 0 ||
@@ -163,7 +163,8 @@ WEIR_MUST_USE static int overflow_install(int fd)
     return err;
 }
 
-/* Makes the stack of @overflow the thread's alternate stack; NULL: none. */
+/* Makes the stack of @overflow the thread's alternate stack. NULL disables the
+ * alternate stack. */
 WEIR_MUST_USE static int
 overflow_use_stack_of(const struct wr_overflow *overflow)
 {
@@ -182,7 +183,7 @@ overflow_ensure_stack(const struct wr_overflow *overflow)
     if (sigaltstack(NULL, &now) != 0) {
         return -errno;
     }
-    /* The program's own alternate stack stays. */
+    /* Keep the program's own alternate stack. */
     return now.ss_flags & SS_DISABLE ? overflow_use_stack_of(overflow) : 0;
 }
 
@@ -198,7 +199,7 @@ static void overflow_close(struct wr_module *module)
         link = &(*link)->next;
     }
     if (!*link) {
-        return; /* another thread's list holds it */
+        return; /* in another thread's list */
     }
     *link = overflow->next;
     stack_t now;

@@ -1,9 +1,9 @@
 /*
- * Tasks of weir's own.
+ * Tasks of the library itself.
  *
- * The end of the task is observed as any future's is. The loop resolves it when
- * it has left the stack for the last time, so that the observer runs on the
- * loop's stack. This one alone may call the program.
+ * The loop resolves a task's future after it has left the task's stack for the
+ * last time, so own_task_ended() runs on the loop's stack. It is the only
+ * observer that may call the program.
  */
 #include "own_task.h"
 

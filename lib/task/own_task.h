@@ -1,20 +1,17 @@
 /*
- * Tasks of weir's own: what the library does in several steps, each of which
- * waits, and not for every byte.
+ * Tasks of the library itself, for operations of several steps that wait, not
+ * for every byte.
  *
- * The steps are one function, which reads as a straight line and makes the
- * suspending calls that programs make. Where it is, is its state; it is given
- * up by a cancellation, which its next call tells of; its time is a
- * weir_timeout.
+ * The steps are one function of suspending calls, as a program would write it.
+ * Its position is its state, a cancellation ends it, and a weir_timeout limits
+ * it.
  *
- * Callbacks of the program run on the loop's stack. So the function calls none:
- * it returns its result, the task ends and gives its stack back, and then
- * ->ended is called by the loop, which may call the program, free the object or
- * start it again.
+ * Callbacks of the program must run on the loop's stack, so the steps call
+ * none. When they return, the task ends and releases its stack. Then the loop
+ * calls ->ended, which may call the program, free the object or start it again.
  *
- * Such a task is a member of its loop as any task is: the loop's end interrupts
- * it and waits for it, and dumps and statistics count it. Programs do not see
- * it among their tasks.
+ * The loop's end interrupts such a task and waits for it, and dumps and
+ * statistics count it like any task. Programs do not see it among their tasks.
  */
 #ifndef WEIR_LIB_TASK_OWN_TASK_H
 #define WEIR_LIB_TASK_OWN_TASK_H
@@ -23,22 +20,21 @@
 
 struct wr_own_task;
 
-/* The steps: 0, or a negative error. Runs in the task; calls nothing of the
+/* The steps; runs in the task. Returns 0 or a negative error. Must not call the
  * program. */
 typedef int wr_own_task_fn(struct wr_own_task *own);
 
-/* The task is gone, with what the steps have returned. Runs on the loop's
- * stack, never inside a call. */
+/* Called when the task has ended, with the result of the steps. Runs on the
+ * loop's stack, never inside a call. */
 typedef void wr_own_task_ended_fn(struct wr_own_task *own, int err);
 
-/* Prints what the steps work on, a space first, to the task's line of a dump.
- */
+/* Prints a space and the object of the steps to the task's line of a dump. */
 typedef void wr_own_task_dump_fn(const struct wr_own_task *own, FILE *out);
 
-/* In the object whose steps these are. */
+/* Embedded in the object on which the steps work. */
 struct wr_own_task {
     weir_loop *loop;
-    weir_task *task; /* NULL: it has not begun, or it is gone */
+    weir_task *task; /* NULL before the start and after the end */
     wr_own_task_fn *steps;
     wr_own_task_ended_fn *ended;
     wr_own_task_dump_fn *dump;   /* set after the initialisation; may be NULL */
@@ -52,20 +48,19 @@ static inline void wr_own_task_init(struct wr_own_task *own, weir_loop *loop,
     *own = (struct wr_own_task){.loop = loop, .steps = steps, .ended = ended};
 }
 
-/* True until ->ended is called. */
 static inline bool wr_own_task_is_running(const struct wr_own_task *own)
 {
     return own->task != NULL;
 }
 
-/* Starts the steps, which begin from the loop, with a name for people: 0,
- * -ENOMEM or -ESHUTDOWN. */
+/* Starts the steps; they first run from the loop. @name is printed in dumps.
+ * Returns 0, -ENOMEM or -ESHUTDOWN. */
 WEIR_MUST_USE int wr_own_task_start(struct wr_own_task *own, const char *name);
 
-/* Interrupts the steps, if they run. ->ended follows. */
+/* Interrupts the steps, if they run; ->ended follows. */
 void wr_own_task_cancel(struct wr_own_task *own);
 
-/* True for the tasks that are none of the program's. */
+/* True for tasks of the library itself. */
 bool wr_task_is_own(const weir_task *task);
 
 #endif

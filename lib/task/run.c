@@ -7,8 +7,6 @@
  */
 #include "run.h"
 
-/* ---- one run ---- */
-
 static bool run_is_over(void *arg)
 {
     const struct wr_run *run = arg;
@@ -62,9 +60,6 @@ void wr_run_give_up(struct wr_run *run, int err)
     }
 }
 
-/* ---- a run that signals end ---- */
-
-/* A run of the program's main task. */
 struct run_main {
     struct wr_run run;
     uint32_t signal_count;
@@ -93,7 +88,7 @@ int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_running(loop), -EBUSY);
-    /* Signals first: a started task cannot be taken back. */
+    /* Signals first: a started task cannot be withdrawn. */
     err = wr_signals_begin_main(loop, run_tell_signal, &program);
     wr_require(err >= 0, err);
     wr_assert(program.signal_count == 0);
@@ -118,11 +113,12 @@ int weir_run(const struct weir_loop_options *options, weir_task_fn *fn,
     err = weir_loop_run_task(loop, fn, arg, &result);
     wr_assert(!wr_loop_is_running(loop));
     const int freed = weir_loop_free(loop);
-    wr_assert(freed >= 0); /* ours, and not running */
+    wr_assert(freed >= 0); /* made here, and not running */
     return err < 0 ? err : result;
 }
 
-/* A task to start for another thread; allocated: a post carries one pointer. */
+/* A task to start for another thread; allocated, because a post carries one
+ * pointer. */
 struct run_spawn {
     struct wr_wake_item item;
     weir_loop *loop;

@@ -1,8 +1,8 @@
 /*
- * A shadow stack cannot be written by the program. So one on which a fiber has
- * ended still has the addresses of that fiber's last frames. The next fiber on
- * the stack drops them before it begins (wr_shadow_entry in switch.S); without
- * that each of them would begin a few frames deeper than the one before.
+ * The program cannot write to a shadow stack. When a fiber has ended, its
+ * shadow stack still has the addresses of its last frames. The next fiber on
+ * the stack drops them before it begins (wr_shadow_entry in switch.S);
+ * otherwise each fiber would begin a few frames deeper than the previous fiber.
  */
 #include "shadow.h"
 
@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Since Linux 6.6; older headers lack both names. */
+/* Since Linux 6.6; older headers do not define them. */
 #ifndef SYS_map_shadow_stack
 #define SYS_map_shadow_stack 453
 #endif
@@ -25,13 +25,13 @@
 #define SHADOW_STACK_SET_TOKEN 1
 #endif
 
-/* switch.S */
+/* in switch.S */
 void wr_shadow_exchange(void **sp, void **shadow);
 void wr_shadow_entry(void);
 
 void (*wr_shadow_swap)(void **sp) = wr_fiber_swap;
 
-/* NULL without shadow stacks, where the instruction does nothing. */
+/* Returns NULL without shadow stacks: rdsspq does nothing then. */
 static void *shadow_pointer(void)
 {
     void *pointer = NULL;
@@ -45,7 +45,7 @@ static size_t shadow_size(const struct wr_stack *stack)
     return stack->size / 2;
 }
 
-/* Exchanges both stacks of a fiber; on either side. */
+/* Exchanges both stacks of a fiber; called from either side. */
 static void shadow_swap(void **sp)
 {
     struct wr_fiber *fiber = (struct wr_fiber *)sp;

@@ -1,8 +1,7 @@
 /*
  * Sleeping and yielding: a task lets others run, for a time or until the next
- * turn.
- *
- * A sleeper is a waiter in no queue, with a timer that wakes it.
+ * iteration of its loop. A sleeper is a waiter in no queue, with a timer that
+ * wakes it.
  */
 #include "task.h"
 
@@ -14,7 +13,7 @@ int weir_yield(weir_loop *loop)
     }
     wr_task_yield(loop);
     wr_debug_assert(loop->current->state == WR_TASK_RUNNING);
-    /* It may have been interrupted while others ran. */
+    /* The task may have been interrupted while others ran. */
     return wr_task_is_interrupted(loop->current) ? wr_task_tell(loop) : 0;
 }
 
@@ -27,7 +26,7 @@ static void sleep_wake(struct wr_timer *timer)
 {
     struct sleeper *sleeper = wr_container_of(timer, struct sleeper, timer);
 
-    wr_assert(!wr_list_is_linked(&sleeper->waiter.link)); /* in no queue */
+    wr_assert(!wr_list_is_linked(&sleeper->waiter.link));
     /* An interruption may have woken the task, which has not run yet. */
     if (sleeper->waiter.task->waiter == &sleeper->waiter) {
         wr_waiter_wake(&sleeper->waiter, 0);

@@ -4,9 +4,9 @@
  *     | guard | stack | guard | stack | guard | stack | ...   one mapping
  *
  * A mapping reserves addresses only. A new stack costs a system call, for its
- * guard; a reused stack costs none. The record of a stack is in its mapping's
- * array. The depth to which a stack was used follows from its resident pages,
- * and is measured when the program asks and before the pages are given back.
+ * guard; a reused stack costs none. A stack's depth of use is computed from its
+ * resident pages, when the program requests it and before the pages are
+ * released.
  */
 #include "stack.h"
 
@@ -38,10 +38,10 @@
 struct wr_stack_mapping {
     struct wr_stack_mapping *next;
     uint8_t *start;
-    size_t stride; /* of a guard and a stack */
+    size_t stride; /* size of a guard and a stack */
     uint32_t capacity;
     uint32_t made_count;
-    uint32_t free_count; /* used inside wr_stacks_trim() only */
+    uint32_t free_count; /* used only in wr_stacks_trim() */
     struct wr_stack stacks[];
 };
 
@@ -50,7 +50,7 @@ _Static_assert(WR_STACK_SAMPLE *WR_STACK_DEFAULT <= WR_STACK_WARM_BYTES / 2,
 _Static_assert(WR_STACK_MIN << (WR_STACK_CLASSES - 1) == WR_STACK_MAX,
                "the largest class is the largest size");
 
-/* The number of times that the smallest size must be doubled to reach @size. */
+/* Returns how often the smallest size must be doubled to reach @size. */
 static uint32_t stack_class_of_size(size_t size)
 {
     const uint64_t doubled = (size - 1) / WR_STACK_MIN;
@@ -73,7 +73,7 @@ static size_t stack_mapped_size(const struct wr_stack_mapping *mapping)
     return mapping->stride * mapping->capacity;
 }
 
-/* True if no stack of the mapping is in use; inside wr_stacks_trim() only. */
+/* True if no stack of the mapping is in use. Valid only in wr_stacks_trim(). */
 static bool stack_is_unneeded(const struct wr_stack_mapping *mapping)
 {
     return mapping->free_count == mapping->made_count;
@@ -81,7 +81,7 @@ static bool stack_is_unneeded(const struct wr_stack_mapping *mapping)
 
 static void stack_unmap(uint8_t *start, size_t size)
 {
-    /* It fails only if splitting needs more maps than the system allows; the
+    /* Fails only if splitting needs more maps than the system allows; the
      * address range is lost then. */
     munmap(start, size);
 }
@@ -95,10 +95,10 @@ void wr_stacks_check_invariants(const struct wr_stacks *stacks)
     wr_assert(stacks->warm_bytes <= WR_STACK_WARM_BYTES);
 }
 
-/* ---- how deep they were used ---- */
+/* ---- measuring ---- */
 
-/* The index of the lowest resident page of @page_count pages at @start;
- * @page_count if no page is resident. */
+/* Returns the index of the lowest resident page of @page_count pages at @start,
+ * or @page_count if no page is resident. */
 static size_t stack_find_page(const struct wr_stacks *stacks, uint8_t *start,
                               size_t page_count)
 {
@@ -120,7 +120,7 @@ static size_t stack_find_page(const struct wr_stacks *stacks, uint8_t *start,
     return page_count;
 }
 
-/* The depth to which a stack was used, in bytes. */
+/* Returns the depth to which a stack was used, in bytes. */
 static uint64_t stack_depth_of(const struct wr_stacks *stacks,
                                const struct wr_stack *stack)
 {
@@ -129,8 +129,9 @@ static uint64_t stack_depth_of(const struct wr_stacks *stacks,
     return (page_count - lowest) * stacks->page_size;
 }
 
-/* The depth of the deepest used stack of a mapping, in bytes. The stacks are
- * smaller than MINCORE_PAGES, so one call asks about several. */
+/* Returns the depth of the deepest used stack of a mapping, in bytes. A guard
+ * with a stack has at most MINCORE_PAGES pages here, so each call covers whole
+ * stacks. */
 static uint64_t stack_depth_of_mapping(const struct wr_stacks *stacks,
                                        const struct wr_stack_mapping *mapping)
 {
@@ -236,7 +237,7 @@ WEIR_MUST_USE static int stack_map(struct wr_stacks *stacks,
     return 0;
 }
 
-/* Undoes stack_map() for the newest mapping, which has no stack yet. */
+/* Undoes stack_map() for the newest mapping, which must have no stack yet. */
 static void stack_unmap_newest(struct wr_stacks *stacks)
 {
     struct wr_stack_mapping *mapping = stacks->mappings;
@@ -369,7 +370,7 @@ int wr_stack_take_own(struct wr_stacks *stacks, struct wr_stack **ret)
     return stack_take(stacks, WR_STACK_OWN, ret);
 }
 
-/* Measures the stack and gives its pages back to the system. */
+/* Measures the stack and releases its pages. */
 static void stack_cool(struct wr_stacks *stacks, struct wr_stack *stack)
 {
     stack_note_depth(stacks, stack_depth_of(stacks, stack));
@@ -385,8 +386,8 @@ static inline void stack_keep(struct wr_stacks *stacks, struct wr_stack *stack,
     stack_push(&stacks->classes[stack->class_index].warm, stack);
 }
 
-/* Keeps the stack as it is if what it has touched, by estimate, is within the
- * budget. */
+/* Keeps the stack warm if the estimate of its touched bytes fits into the
+ * budget, else releases its pages. */
 static __attribute__((noinline)) void
 stack_keep_within_budget(struct wr_stacks *stacks, struct wr_stack *stack)
 {
@@ -422,7 +423,7 @@ bool wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack)
     return true;
 }
 
-/* ---- giving memory back ---- */
+/* ---- releasing memory ---- */
 
 static void stack_free_mapping(struct wr_stacks *stacks,
                                struct wr_stack_mapping *mapping)
@@ -444,7 +445,6 @@ static void stack_count_free(struct wr_stack *list)
     }
 }
 
-/* Removes the stacks of unneeded mappings from the list. */
 static void stack_drop_unneeded(struct wr_stack **list)
 {
     struct wr_stack **link = list;
@@ -457,7 +457,7 @@ static void stack_drop_unneeded(struct wr_stack **list)
     }
 }
 
-/* Forgets the free stacks of unneeded mappings, and makes the others cold. */
+/* Unlinks the free stacks of unneeded mappings, and makes the others cold. */
 static void stack_trim_class(struct wr_stacks *stacks,
                              struct wr_stack_class *class)
 {

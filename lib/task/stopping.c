@@ -1,11 +1,11 @@
 /*
- * The sign that a graceful stop has begun.
+ * The announcement of a graceful stop.
  *
- * Tasks wait for it in one line of the loop. The sign ends no task, closes
- * nothing and does not end the run: who gives it does that besides. A run that
- * a signal ends gives it before it cancels the main task (run.c), and so do the
- * threads of a program (lib/threads/thread.c). Until the woken tasks have run,
- * servers close no idle connection (wr_loop_tells_stop()).
+ * Tasks wait for it in one list of the loop. The announcement ends no task,
+ * closes nothing and does not end the run; its caller does. A run that a signal
+ * ends announces the stop before it cancels the main task (run.c), and so do
+ * the threads of a program (lib/threads/thread.c). Until the woken tasks have
+ * run, servers close no idle connection (wr_loop_tells_stop()).
  */
 #include "waitable.h"
 

@@ -3,28 +3,30 @@
  *
  *     void wr_fiber_swap(void **sp);
  *
- * Pushes the callee-saved registers, exchanges the stack pointer for *sp and
- * pops the registers from there; so one function switches both ways. A new
- * fiber has a frame made by fiber.c, as if wr_fiber_entry had called
- * wr_fiber_swap. Unwinding ends there: the return address is declared undefined
- * and the frame pointer is 0.
+ * Pushes the callee-saved registers, exchanges the stack pointer with *sp and
+ * pops the registers from there, so one function switches both ways. The frame
+ * of a new fiber (fiber.c) looks as if wr_fiber_entry had called wr_fiber_swap.
+ * Unwinding ends there: the return address is declared undefined and the frame
+ * pointer is 0.
  *
- * The notes at the end say what this file supports, as the linker drops a note
- * of a library that one of its objects lacks.
+ * The notes at the end declare the features that this file supports. The linker
+ * drops a note of a library if one of its objects does not have it.
  *
- * On x86-64 it is the tracking of indirect branches (IBT). A switch jumps behind
- * a call of wr_fiber_swap(), where gcc puts an endbr64 if it is told to by
- * -fcf-protection (fiber.c); other compilers do not, so that the jump is one that
- * is not tracked, as those of a compiler's own tables are.
+ * On x86-64 a feature is indirect branch tracking (IBT). A switch jumps to the
+ * instruction after a call of wr_fiber_swap(). gcc puts an endbr64 there with
+ * -fcf-protection (fiber.c); other compilers do not, so the jump is marked as
+ * not tracked, like the jumps through a compiler's own tables.
  *
- * It is shadow stacks (SHSTK), too: wr_shadow_exchange() exchanges the shadow
- * stack as well (shadow.h). By ucontext it is not, as the C library makes a shadow
- * stack for each fiber there and never unmaps it: the loader leaves shadow stacks
- * off in such a program, and does not load it into one that has them on.
+ * The other feature on x86-64 is shadow stacks (SHSTK): wr_shadow_exchange()
+ * exchanges the shadow stack as well (shadow.h). It is not declared with
+ * ucontext, where the C library makes a shadow stack for each fiber and never
+ * unmaps it: the loader then leaves shadow stacks off in a program that uses
+ * this library, and does not load the library into a program that has them on.
  *
- * On aarch64 it is BTI, which tracks no returns, and pointer authentication (PAC)
- * if the compiler is told to by -mbranch-protection: the address of a return is
- * signed with the place of its frame, which no other fiber has.
+ * On aarch64 the features are BTI, which does not track returns, and pointer
+ * authentication (PAC) if the compiler enables it with -mbranch-protection: a
+ * return address is signed with the address of its frame, which is unique to
+ * the fiber.
  */
 #ifndef WR_FIBER_UCONTEXT
 
@@ -88,7 +90,7 @@
     popq %rcx
     .cfi_adjust_cfa_offset -8
     .cfi_register %rip, %rcx
-    /* A return would be foretold to go to this side's address. */
+    /* A ret would be predicted to go to this side's return address. */
     notrack jmp *%rcx
     .cfi_endproc
     .size \name, . - \name
@@ -100,10 +102,11 @@
 /*
  *     void wr_shadow_exchange(void **sp, void **shadow);
  *
- * *@shadow is the place of the other shadow stack's token, and then of this
- * one's. The return address of this call is dropped before, as the way back is a
- * jump. rstorssp takes the other's token, and saveprevssp writes this one's; it
- * reads the carry flag that rstorssp sets.
+ * *@shadow is the address of the other shadow stack's token, and afterwards of
+ * this one's. The return address of this call is dropped first, because the
+ * other side returns with a jump. rstorssp consumes the other stack's token,
+ * and saveprevssp writes this one's; it reads the carry flag that rstorssp
+ * sets.
  */
     begin_switch wr_shadow_exchange
     movl $1, %eax
@@ -116,8 +119,9 @@
     saveprevssp
     end_switch wr_shadow_exchange
 
-/* Where a new fiber begins that has a shadow stack: rbx is the upper end of it.
- * What the last fiber left there is dropped; incsspq drops 255 at most. */
+/* Entry of a new fiber that has a shadow stack; rbx is the upper end of it.
+ * Drops the addresses that the last fiber left there. incsspq drops at most
+ * 255. */
     .p2align 4
     .globl wr_shadow_entry
     .hidden wr_shadow_entry
@@ -141,8 +145,7 @@ wr_shadow_entry:
     .cfi_endproc
     .size wr_shadow_entry, . - wr_shadow_entry
 
-/* Where a new fiber begins: r13 is called with r12, r14 and r15; see
- * fiber.c. */
+/* Entry of a new fiber: calls r13 with r12, r14 and r15; see fiber.c. */
     .p2align 4
     .globl wr_fiber_entry
     .hidden wr_fiber_entry
@@ -165,7 +168,7 @@ wr_fiber_entry:
 
 /*
  * x19 to x30 and the lower halves of v8 to v15 are callee-saved. FPCR is saved
- * as mxcsr is on x86-64, so that each fiber has its own rounding mode.
+ * like mxcsr on x86-64, so that each fiber has its own rounding mode.
  */
     .text
     .p2align 4
@@ -175,7 +178,7 @@ wr_fiber_entry:
 wr_fiber_swap:
     .cfi_startproc
 #ifdef __ARM_FEATURE_PAC_DEFAULT
-    hint #25 /* paciasp, which is a landing pad, too */
+    hint #25 /* paciasp, also a landing pad */
     .cfi_negate_ra_state
 #else
     hint #34 /* bti c */
@@ -265,8 +268,7 @@ wr_fiber_swap:
     .cfi_endproc
     .size wr_fiber_swap, . - wr_fiber_swap
 
-/* Where a new fiber begins: x20 is called with x19, x21 and x22; see
- * fiber.c. */
+/* Entry of a new fiber: calls x20 with x19, x21 and x22; see fiber.c. */
     .p2align 4
     .globl wr_fiber_entry
     .hidden wr_fiber_entry
@@ -287,7 +289,8 @@ wr_fiber_entry:
 
 #endif
 
-/* Where another file switches nothing here forbids either. */
+/* With ucontext this file has no code, so it forbids neither IBT, BTI nor
+ * PAC. */
 #if defined(__x86_64__) && defined(__LP64__)
 #define SWITCH_FEATURES 0xc0000002 /* GNU_PROPERTY_X86_FEATURE_1_AND */
 #ifdef WR_FIBER_UCONTEXT

@@ -1,7 +1,7 @@
 /*
- * The functions of switch.S, and the frame on a stack that does not run, which
- * they push and pop. fiber.c makes such a frame for a new fiber, and shadow.c
- * looks whether a fiber is new.
+ * The functions of switch.S, and the frame that they push on a stack that does
+ * not run. fiber.c makes such a frame for a new fiber, and shadow.c uses it to
+ * check if a fiber is new.
  */
 #ifndef WEIR_LIB_TASK_SWITCH_H
 #define WEIR_LIB_TASK_SWITCH_H
@@ -10,15 +10,15 @@
 
 struct wr_fiber;
 
-/* Switches to the stack whose pointer is in *@sp, and puts this one's there. It
- * returns when the other side switches back, by a jump. */
+/* Switches to the stack whose pointer is in *@sp, and stores this stack's
+ * pointer there. Returns, with a jump, when the other side switches back. */
 #if defined(__has_attribute) && __has_attribute(indirect_return)
 void wr_fiber_swap(void **sp) __attribute__((indirect_return));
 #else
 void wr_fiber_swap(void **sp);
 #endif
 
-/* Where a new fiber begins. */
+/* Entry of a new fiber. */
 void wr_fiber_entry(void);
 
 /* The frame that wr_fiber_swap() pops. */
@@ -34,7 +34,7 @@ struct wr_switch_frame {
     struct wr_fiber *r12;
     void *rbx, *rbp;
     void (*return_to)(void);
-    void *end[2]; /* 0: here unwinding by frame pointers ends */
+    void *end[2]; /* 0: unwinding by frame pointers ends here */
 };
 
 _Static_assert(sizeof(struct wr_switch_frame) == 80, "switch.S pops 64 bytes");
@@ -51,7 +51,7 @@ struct wr_switch_frame {
     uint64_t d8_to_d15[8];
     uint64_t fpcr;
     uint64_t unused;
-    void *end[2]; /* 0: here unwinding by frame pointers ends */
+    void *end[2]; /* 0: unwinding by frame pointers ends here */
 };
 
 _Static_assert(sizeof(struct wr_switch_frame) == 192,

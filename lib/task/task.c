@@ -4,7 +4,8 @@
  * A task is a fiber that the ready queue enters. Its first field is the future
  * of its end, so that every call on futures works on tasks. The loop's list
  * keeps a task without a handle alive. When the task's function returns, its
- * stack is given back at once, and the struct is freed with the last reference.
+ * stack is released immediately, and the struct is freed with the last
+ * reference.
  *
  * A parked task (task_wait.c) counts as ended. Its stack and its struct stay
  * until the loop's memory is freed: timers and other tasks may refer to structs
@@ -18,9 +19,9 @@
 
 #include <string.h>
 
-/* The cache lines of a task that its first run and its end use. */
+/* Cache lines of a task that its first run and its end use. */
 #define TASK_LINES 4
-/* Those of its stack that a switch and the call that waits use. */
+/* Cache lines of a stack that a switch and a suspending call use. */
 #define STACK_LINES 3
 /* Whole cache lines; see struct weir_task. */
 #define TASK_SIZE                                                              \
@@ -43,7 +44,7 @@ struct wr_tasks {
     uint64_t spawned_count;
 };
 
-/* The result of wr_stack_give(). */
+/* Returns the result of wr_stack_give(). */
 static inline bool task_give_stack_back(weir_task *task)
 {
     struct wr_stacks *stacks = &task->future.loop->task_memory->stacks;
@@ -78,8 +79,8 @@ static void task_close_tasks(struct wr_module *module)
     wr_free(&loop->counting, memory, sizeof(*memory));
 }
 
-/* Starts with the newest task: others more likely wait for it than it for
- * them. */
+/* Starts with the newest task: it is more likely that other tasks wait for it
+ * than that it waits for them. */
 static bool task_give_up_one(struct wr_module *module)
 {
     const weir_loop *loop =
@@ -97,7 +98,7 @@ static bool task_give_up_one(struct wr_module *module)
         }
         struct wr_waiter *waiter =
             wr_container_of(member, weir_task, member)->waiter;
-        wr_assert(waiter); /* nothing is ready */
+        wr_assert(waiter); /* no task is ready */
         if (waiter->kind->give_up) {
             waiter->kind->give_up(waiter);
             return true;
@@ -179,8 +180,8 @@ static const struct wr_future_ops task_future_ops = {
     .is_settable = false,
 };
 
-/* Time-outs and groups that are still open lie in frames that the task's
- * function has left, so they cannot be ended: report misuse. */
+/* Open time-outs and groups are in frames that the task's function has left, so
+ * they cannot be ended here. */
 static void task_check_left_open(const weir_task *task)
 {
     wr_debug_assert(task->state == WR_TASK_RUNNING);
@@ -194,7 +195,7 @@ static void task_check_left_open(const weir_task *task)
     }
 }
 
-/* The function of the fiber, from its first entry to its exit. */
+/* The fiber's function, from its first entry to its exit. */
 static void task_run_fiber(void *arg)
 {
     weir_task *task = arg;
@@ -222,7 +223,6 @@ static void task_report_unseen(weir_task *task)
     }
 }
 
-/* Reports a task that ignored the end of the loop. */
 static void task_report_parked(weir_task *task)
 {
     const struct weir_exception parked = {
@@ -234,7 +234,6 @@ static void task_report_parked(weir_task *task)
     wr_loop_report(task->future.loop, &parked);
 }
 
-/* Sets the task's result. */
 static void task_resolve(weir_task *task)
 {
     wr_task_debug_check(task);
@@ -258,7 +257,7 @@ static __attribute__((noinline)) void task_end_parked(weir_task *task)
     task_resolve(task);
 }
 
-/* The task's function has returned, or the task was parked. */
+/* Called when the task's function has returned or the task was parked. */
 static __attribute__((noinline)) void task_end(weir_task *task)
 {
     weir_loop *loop = task->future.loop;
@@ -318,10 +317,10 @@ static void task_run(struct wr_ready *ready)
         task_enter_timed(task);
     }
     if (WR_LIKELY(task->state == WR_TASK_READY)) {
-        wr_task_debug_check(task); /* a yield: in a forked child it fails */
+        wr_task_debug_check(task); /* a yield; fails in a forked child */
         return;
     }
-    wr_loop_end_if_forked(task->future.loop); /* by the task */
+    wr_loop_end_if_forked(task->future.loop); /* forked by the task */
     if (WR_UNLIKELY(task->state >= WR_TASK_RUNNING)) {
         task_end(task);
     } else {
@@ -338,7 +337,7 @@ static void task_copy_name(weir_task *task, const char *name)
     task->name[len] = '\0';
 }
 
-/* The task is entered for the first time. */
+/* Enters the task for the first time. */
 static void task_run_first(struct wr_ready *ready)
 {
     weir_task *task = wr_container_of(ready, weir_task, ready);
@@ -355,11 +354,11 @@ static inline void task_fetch_lines(uintptr_t start, uint32_t count)
     }
 }
 
-/* In a burst the stacks and the structs are out of the cache, and the processor
- * foresees no stack, which lies apart from the one before. A prefetch ends when
- * its address is translated: in a virtual machine that took 65 ns for each
- * stack, and half of the time of a burst. Prefetches in a row are translated at
- * the same time. */
+/* Prefetches the next tasks and their stacks. In a burst they are out of the
+ * cache, and the processor cannot predict the address of a stack, which is not
+ * near the previous one. A prefetch ends when its address is translated: in a
+ * virtual machine this took 65 ns for each stack, half of the time of a burst.
+ * Consecutive prefetches are translated at the same time. */
 static void task_fetch(const struct wr_list *queue)
 {
     const struct wr_list *link = queue->next;
@@ -376,14 +375,14 @@ static void task_fetch(const struct wr_list *queue)
         uintptr_t stack = (uintptr_t)task->fiber.sp;
         wr_debug_assert(task->state == WR_TASK_READY);
         if (ready->run == task_run_first) {
-            stack -= STACK_LINES * WR_SLAB_LINE; /* it grows down */
+            stack -= STACK_LINES * WR_SLAB_LINE; /* the stack grows down */
         }
         task_fetch_lines(stack, STACK_LINES);
         before = link;
         link = link->next;
     }
-    /* The items behind them are tasks, too, in all likelihood, and lie as far
-     * from each other. */
+    /* The following items are most likely tasks, too, at the same distance from
+     * each other. */
     const uintptr_t distance = (uintptr_t)link - (uintptr_t)before;
     uintptr_t task = (uintptr_t)link - offsetof(weir_task, ready.link);
     for (uint32_t i = 0; i < WR_READY_FETCHED; i++) {
@@ -414,8 +413,8 @@ WEIR_MUST_USE static int task_open_tasks(weir_loop *loop)
     return 0;
 }
 
-/* A task with a stack (@stack_size 0: one of weir's own), and with the contents
- * of an earlier one. */
+/* Makes a task with a stack; @stack_size 0 means a task of the library itself.
+ * Fields that are not set here have the values of an earlier task. */
 WEIR_MUST_USE static inline __attribute__((always_inline)) int
 task_make(weir_loop *loop, size_t stack_size, weir_task **ret)
 {
@@ -445,7 +444,7 @@ task_make(weir_loop *loop, size_t stack_size, weir_task **ret)
     return 0;
 }
 
-/* Inlined: each task that a program starts comes this way. */
+/* Inlined, because each task that a program starts uses it. */
 WEIR_MUST_USE static inline __attribute__((always_inline)) int
 task_begin(weir_loop *loop, weir_task_fn *fn, void *arg, const char *name,
            size_t stack_size, weir_task **ret)

@@ -1,5 +1,5 @@
 /*
- * The inside of tasks: states, waiting and waking.
+ * Internals of tasks: states, waiting and waking.
  *
  *     ready --> running --> waiting --> ready --> ...
  *                  |
@@ -7,18 +7,18 @@
  *
  * A task suspends in one way: it links a struct wr_waiter, on its own stack,
  * into the queue of the awaited object (or into none), and leaves its fiber.
- * The code that has the awaited thing unlinks the waiter, gives it a result and
+ * The code that completes the wait unlinks the waiter, gives it a result and
  * makes the task ready. A cancellation or a time-out does the same with
  * -ECANCELED; it has nothing to undo, because a waiter has taken nothing until
  * it is woken.
  *
- * Exactly one suspending call tells of an interruption by returning -ECANCELED.
+ * Exactly one suspending call reports an interruption, by returning -ECANCELED.
  * Until then the interruption stays in the task's list of causes. A call that
- * begins after the interruption tells of it. A call that waits when the
- * interruption comes tells of it if its result is -ECANCELED; otherwise the
- * next call tells.
+ * begins after the interruption reports it. A call that waits when the
+ * interruption happens reports it if its result is -ECANCELED; otherwise the
+ * next call does.
  *
- * A suspending call is written so:
+ * A suspending call has this form:
  *
  *     int err = wr_task_enter(loop);        may this code suspend? cancelled?
  *     while (err == 0 && !what_is_needed) {
@@ -35,49 +35,50 @@
 #include "weir/task.h"
 
 #define WR_TASK_NAME_MAX 32u
-/* A task that has used its budget in less than WR_TASK_SLICE_NS gets more
- * calls, as many as it had but no more than WR_TASK_CALLS, up to
- * WR_TASK_CALLS_MAX calls in all. */
+/* A task that has used its budget of calls in less than WR_TASK_SLICE_NS gets
+ * more calls: as many as it had, at most WR_TASK_CALLS at a time and
+ * WR_TASK_CALLS_MAX in all. */
 #define WR_TASK_CALLS_MAX 2048u
 #define WR_TASK_SLICE_NS  20000u
-/* The number of suspending calls that a task may make while the loop is being
- * freed; the next call parks the task. */
+/* Suspending calls that a task may make while the loop is being freed; the next
+ * call parks the task. */
 #define WR_TASK_REFUSALS_MAX 10000u
 
-/* One bit each, so that the check of an edge is one instruction. */
+/* One bit each, so that wr_task_set_state() checks an edge in one
+ * instruction. */
 enum wr_task_state {
     WR_TASK_READY = 1,   /* in the ready queue */
     WR_TASK_WAITING = 2, /* has a waiter */
     WR_TASK_RUNNING = 4,
     WR_TASK_PARKED = 8, /* has ended, but its function never returns */
-    WR_TASK_DONE = 16,  /* its stack was given back */
+    WR_TASK_DONE = 16,  /* its stack was released */
 };
 
 struct wr_waiter;
 
-/* The waiting task is interrupted. The function wakes the waiter, or leaves it
- * in its queue to be woken later; the result -ECANCELED tells of the
+/* Called when the waiting task is interrupted. Wakes the waiter, or leaves it
+ * in its queue to be woken later; the result -ECANCELED reports the
  * interruption. */
 typedef void wr_interrupt_fn(struct wr_waiter *waiter);
 
-/* @served, another waiter of the task that waits by @waiter, was woken. The
- * function wakes @waiter. */
+/* Called when @served, another waiter of the task that waits with @waiter, was
+ * woken. Wakes @waiter. */
 typedef void wr_serve_fn(struct wr_waiter *waiter, struct wr_waiter *served,
                          int result);
 
 /* A kind of object that tasks wait for, and how its waits are interrupted. */
 struct wr_wait_kind {
-    const char *name;           /* for people */
+    const char *name;           /* printed in dumps */
     wr_interrupt_fn *interrupt; /* NULL: unlink and wake with -ECANCELED */
     /* Wakes the task with -ECANCELED at once: the loop is being freed, the task
      * was interrupted, and nothing else can wake it. May be NULL; used only if
      * ->interrupt is set. */
     wr_interrupt_fn *give_up;
-    /* For a task that has several waiters (waitable.c); else NULL. */
+    /* Only for a task that has several waiters (waitable.c); else NULL. */
     wr_serve_fn *serve;
 };
 
-/* A task that waits; on its stack. */
+/* A waiting task; on its stack. */
 struct wr_waiter {
     struct wr_list link; /* in the queue of the awaited object, if any */
     weir_task *task;
@@ -86,38 +87,39 @@ struct wr_waiter {
 };
 
 struct wr_timeout;
-struct wr_group; /* group.c */
+struct wr_group;
 
-/* The membership of a task in a group; in the task. Written by group.c. */
+/* A task's membership in a group; embedded in the task, written by group.c. */
 struct wr_group_member {
     struct wr_list link; /* in wr_group.members */
     struct wr_observer observer;
     struct wr_group *group;
 };
 
-/* Calls to the code of weir that has started a task, with the task's arg; each
- * may be NULL. */
+/* Calls to the code of the library that started a task, with the task's arg.
+ * Each may be NULL. */
 struct wr_task_hooks {
-    /* The task is parked: frees the objects of @arg in place of its function.
-     */
+    /* Frees the objects of @arg if the task is parked, instead of its
+     * function. */
     void (*parked)(void *arg);
-    /* Prints, a space first, what the task works on to its line of a dump. */
+    /* Prints a space and the object of the task to the task's line of a
+     * dump. */
     void (*dump)(const void *arg, FILE *out);
 };
 
-/* In the order of use, so that the tasks of a burst, which are out of the cache
- * when their turn comes, bring few cache lines in: a switch needs the first two
- * lines, the first run and the end of a task the first four. */
+/* Fields are in the order of use, so that the tasks of a burst, which are out
+ * of the cache when they run, load few cache lines: a switch needs the first
+ * two lines, the first run and the end of a task the first four. */
 struct weir_task {
-    struct weir_future future; /* of its end; the first field */
+    struct weir_future future; /* of the task's end; the first field */
 
     struct wr_fiber fiber;
     struct wr_ready ready;
-    /* Written by task_wait.c and by the inline functions below alone. */
+    /* Written only by task_wait.c and by the inline functions below. */
     enum wr_task_state state;
     int wake_result;
     uint64_t extended_ns;  /* time of the first extension of its calls */
-    struct wr_list causes; /* interruptions that no call has told of yet */
+    struct wr_list causes; /* interruptions that no call has reported yet */
 
     struct wr_waiter *waiter; /* while waiting */
     struct wr_timeout *scope; /* the innermost time-out */
@@ -125,70 +127,72 @@ struct weir_task {
     void *arg;
     struct wr_member member; /* until it is done or parked */
 
-    uint64_t number;      /* of all tasks of the loop, from 1 */
+    uint64_t number;      /* unique in the loop, starting at 1 */
     uint32_t group_count; /* groups begun and not ended, on the stack */
-    /* This and what follows is written by task_wait.c alone. */
+    /* This field and all that follow are written only by task_wait.c. */
     uint32_t requests; /* cancellations that were not withdrawn */
     struct wr_group_member group_member;
 
-    uint32_t told_requests;  /* how many of them ->cancel does not stand for */
-    uint32_t expired;        /* open scopes whose time is over */
+    uint32_t told_requests;  /* requests that ->cancel does not report */
+    uint32_t expired;        /* open scopes that have timed out */
     uint32_t refusals;       /* calls that failed while the loop was freed */
     struct wr_list cancel;   /* in causes: of weir_task_cancel() */
-    struct wr_list shutdown; /* in causes for ever: the loop is being freed */
+    struct wr_list shutdown; /* stays in causes: the loop is being freed */
     const struct wr_task_hooks *hooks; /* set after the spawn; may be NULL */
     char name[WR_TASK_NAME_MAX];
 };
 
-/* The ops of tasks, to tell them from other members of their stage. */
+/* Identifies tasks among the other members of their stage. */
 extern const struct wr_member_ops wr_task_member_ops;
 
 /* Asserts the invariants that hold between two steps of a task. */
 void wr_task_check_invariants(const weir_task *task);
 
-/* The cancellations that a task has not withdrawn. */
+/* Returns the number of cancellations that were not withdrawn. */
 static inline uint32_t wr_task_cancelling(const weir_task *task)
 {
     return task->requests + task->expired;
 }
 
-/* The name of the object that a task waits for, or NULL. */
+/* Returns the name of the object that a task waits for, or NULL. */
 static inline const char *wr_task_wait_name(const weir_task *task)
 {
     return task->waiter ? task->waiter->kind->name : NULL;
 }
 
-/* Every switch calls it, so it checks only with -Dinvariants=true. */
+/* Checks only with -Dinvariants=true, because every switch calls it. */
 static inline void wr_task_debug_check(const weir_task *task)
 {
     wr_debug_assert((wr_task_check_invariants(task), true));
     (void)task;
 }
 
-/* ---- the beginning of a suspending call ---- */
+/* ---- the start of a suspending call ---- */
 
-/* The slow half of wr_task_begin() and of wr_task_enter(). */
+/* Slow paths of wr_task_begin() and wr_task_enter(). */
 WEIR_MUST_USE int wr_task_begin_slowly(weir_loop *loop);
 WEIR_MUST_USE int wr_task_enter_slowly(weir_loop *loop);
 
-/* True if a task runs that is not interrupted and has calls left; takes one of
- * the calls. False: the caller takes the slow way, at once. */
+/* Takes one of the running task's calls. Returns true if a task runs that has
+ * calls left and is not interrupted. If it returns false, the caller must take
+ * the slow path immediately. */
 WEIR_MUST_USE static inline bool wr_task_try_enter(weir_loop *loop)
 {
     return WR_LIKELY(wr_loop_is_ours(loop) && --loop->calls.left >= 0);
 }
 
-/* Begins a suspending call: 0, or an error to return: WEIR_ENOTTASK, -EPERM,
- * -ECHILD, or -ECANCELED, which tells of an earlier interruption. */
+/* Begins a suspending call. Returns 0, or an error for the caller to return:
+ * WEIR_ENOTTASK, -EPERM, -ECHILD, or -ECANCELED, which reports an earlier
+ * interruption. */
 WEIR_MUST_USE static inline int wr_task_enter(weir_loop *loop)
 {
     return wr_task_try_enter(loop) ? 0 : wr_task_enter_slowly(loop);
 }
 
-/* Begins a call that waits for an end even if it is interrupted:
- * wr_task_enter() without -ECANCELED. The call checks wr_task_is_interrupted(),
- * waits all the same, and ends with wr_task_tell(), or with another error; then
- * the next call tells of the interruption. */
+/* Like wr_task_enter() without -ECANCELED, for a call that completes its wait
+ * even if it is interrupted. The call checks wr_task_is_interrupted(), waits
+ * all the same, and returns wr_task_tell() or another error. With another error
+ * the next call reports the interruption. */
 WEIR_MUST_USE static inline int wr_task_begin(weir_loop *loop)
 {
     return wr_task_try_enter(loop) ? 0 : wr_task_begin_slowly(loop);
@@ -197,58 +201,59 @@ WEIR_MUST_USE static inline int wr_task_begin(weir_loop *loop)
 /* ---- waiting and waking ---- */
 
 /* Suspends the running task in @queue (NULL: in none) until it is woken, after
- * wr_task_enter(). Returns the result of the wake; -ECANCELED tells of an
+ * wr_task_enter(). Returns the result of the wake; -ECANCELED reports an
  * interruption. The caller sets @waiter->kind only. If the task is already
- * interrupted, the waiter is interrupted at once. */
+ * interrupted, the waiter is interrupted immediately. */
 WEIR_MUST_USE int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
                                struct wr_list *queue);
 
-/* Lets others run until the next turn, after wr_task_enter(). Does not tell of
- * interruptions. */
+/* Lets other tasks run until the next loop iteration, after wr_task_enter().
+ * Does not report interruptions. */
 void wr_task_yield(weir_loop *loop);
 
-/* Unlinks the waiter; its task continues from the ready queue. If it is not the
- * one by which the task waits, that one is told. */
+/* Unlinks the waiter; its task continues from the ready queue. If the task
+ * waits with another waiter (waitable.h), calls the ->serve of that waiter. */
 void wr_waiter_wake(struct wr_waiter *waiter, int result);
 
-/* Wakes the first waiter of a queue; false if there is none. */
+/* Wakes the first waiter of a queue. Returns false if the queue is empty. */
 bool wr_waiters_wake_first(struct wr_list *waiters, int result);
 void wr_waiters_wake_all(struct wr_list *waiters, int result);
 
 /* ---- interruptions ---- */
 
 /* Interrupts a task in its wait or, if it does not wait, in its next suspending
- * call. @cause, which is in no list or in the task's, is in the task's list
- * until a call has told of it. Unlinking @cause withdraws the interruption. */
+ * call. @cause must be in no list or in the task's list of causes. It stays in
+ * the task's list until a call has reported it; unlinking it withdraws the
+ * interruption. */
 void wr_task_interrupt(weir_task *task, struct wr_list *cause);
 
-/* True if no call has told of an interruption yet. */
+/* True if an interruption is not reported yet. */
 static inline bool wr_task_is_interrupted(const weir_task *task)
 {
     return !wr_list_is_empty(&task->causes);
 }
 
-/* Tells the running task of its interruptions: -ECANCELED, to be returned. */
+/* Marks the interruptions of the running task as reported. Returns
+ * -ECANCELED. */
 WEIR_MUST_USE int wr_task_tell(weir_loop *loop);
 
 /* Counts a cancellation, and interrupts the task. */
 void wr_task_request(weir_task *task, struct wr_list *cause);
-/* Makes the next call tell of the cancellations beyond the first
- * @told_requests, because an error hid them; not if they are withdrawn
- * before. */
+/* Makes the next call report the cancellations beyond the first @told_requests,
+ * because an error hid them; not if they are withdrawn before. */
 void wr_task_request_again(weir_task *task, uint32_t told_requests);
-/* Withdraws a cancellation. If no untold cancellation is left, the interruption
- * is withdrawn, too. */
+/* Withdraws a cancellation. If no unreported cancellation is left, the
+ * interruption is withdrawn, too. */
 void wr_task_withdraw(weir_task *task);
 
-/* Interrupts the task because the time of one of its scopes is over. */
+/* Interrupts the task because one of its scopes has timed out. */
 void wr_task_expire(weir_task *task, struct wr_list *cause);
-/* Ends a scope whose time was over. */
+/* Ends a scope that has timed out. */
 void wr_task_forget_expiry(weir_task *task);
 
 /* ---- states ---- */
 
-/* The states that a task may come from, by the state that it goes to. */
+/* Returns the states that may precede @to. */
 static inline unsigned wr_task_edges(enum wr_task_state to)
 {
     switch (to) {
@@ -264,16 +269,16 @@ static inline unsigned wr_task_edges(enum wr_task_state to)
     return 0;
 }
 
-/* Sets a task's state; only wr_task_init_wait() and wr_task_set_woken_state()
- * write it, too. */
+/* The only other writers of the state are wr_task_init_wait() and
+ * wr_task_set_woken_state(). */
 static inline void wr_task_set_state(weir_task *task, enum wr_task_state state)
 {
     wr_assert(task->state & wr_task_edges(state));
     task->state = state;
 }
 
-/* The waiter by which a task waited is gone. A task has one only while it
- * waits, so that the caller's look at it stands for one at the state. */
+/* Called when the task's waiter was removed. A task has a waiter only while it
+ * waits, so the caller's check of the waiter replaces a check of the state. */
 static inline void wr_task_set_woken_state(weir_task *task)
 {
     wr_debug_assert(task->state == WR_TASK_WAITING);
@@ -295,28 +300,28 @@ static inline void wr_task_init_wait(weir_task *task)
     wr_ready_push(&task->future.loop->ready, &task->ready);
 }
 
-/* weir_task_spawn() without a reference for the caller: the task is alive until
- * its function has returned. */
+/* Like weir_task_spawn(), but without a reference for the caller: the task is
+ * alive until its function has returned. */
 WEIR_MUST_USE int wr_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
                                 const struct weir_task_options *options,
                                 weir_task **ret);
 
-/* Starts a task of weir's own, on a stack of the class WR_STACK_OWN: 0, -ENOMEM
- * or -ESHUTDOWN. */
+/* Starts a task of the library itself, on a stack of the class WR_STACK_OWN.
+ * Returns 0, -ENOMEM or -ESHUTDOWN. */
 WEIR_MUST_USE int wr_task_spawn_own(weir_loop *loop, weir_task_fn *fn,
                                     void *arg, const char *name,
                                     weir_task **ret);
 
-/* The loop is about to enter the task. */
+/* Called before the loop enters the task. */
 static inline void wr_task_set_running(weir_task *task)
 {
     wr_debug_assert(!wr_ready_is_pending(&task->ready));
     wr_task_set_state(task, WR_TASK_RUNNING);
 }
 
-/* ---- the sign of a graceful stop: stopping.c ---- */
+/* ---- graceful stop: stopping.c ---- */
 
-/* Gives the sign, and wakes the tasks that wait for it. */
+/* Announces the stop, and wakes the tasks that wait for it. */
 void wr_loop_announce_stop(weir_loop *loop);
 
 /* True until each task that an announcement has woken has run once. */
@@ -324,7 +329,7 @@ static inline bool wr_loop_tells_stop(const weir_loop *loop)
 {
     return wr_ready_is_pending(&loop->stop_told);
 }
-/* Takes the sign back: a main task begins. */
+/* Withdraws the announcement, because a new main task begins. */
 void wr_loop_forget_stop(weir_loop *loop);
 
 /* True if the task's code will not run any more. */

@@ -1,12 +1,12 @@
 /*
- * Tasks as members of their loop.
- *
- * The loop lists the tasks that are alive. Its end interrupts each of them, its
- * dump prints a line for each, and its check of invariants visits each.
+ * Tasks as members of their loop: the loop lists the tasks that are alive. Its
+ * end interrupts each of them, its dump prints a line for each, and its check
+ * of invariants checks each.
  */
 #include "task.h"
 
-/* The loop is being freed: every suspending call fails from now on. */
+/* Interrupts a task for ever: every suspending call fails while the loop is
+ * freed. */
 static void task_member_shutdown(struct wr_member *member)
 {
     weir_task *task = wr_container_of(member, weir_task, member);

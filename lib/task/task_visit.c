@@ -1,14 +1,15 @@
 /*
- * Looking at all tasks of a loop that are the program's, one after the other.
+ * Iterating over all tasks of a loop that the program has started.
  *
  * The list of members holds tasks in the order of their numbers, among members
- * of other kinds. No task leaves the list during a visit, because tasks end
- * only from the ready queue. A task that is spawned during the visit has a
- * number above the last one's at its begin.
+ * of other kinds. No task leaves the list during an iteration, because tasks
+ * end only from the ready queue. A task that is spawned during the iteration
+ * has a higher number than the last task at its start.
  */
 #include "own_task.h"
 
-/* The program's task of a link in the list of members; NULL for other kinds. */
+/* Returns the program's task of a link in the list of members, or NULL for a
+ * member of another kind or a task of the library. */
 static weir_task *task_visit_task_of(struct wr_list *link)
 {
     struct wr_member *member = wr_container_of(link, struct wr_member, link);

@@ -1,11 +1,11 @@
 /*
- * How tasks wait and how they are interrupted.
+ * Waiting and interrupting tasks.
  *
  * Only this file writes a task's calls and interruptions; only it and task.c
  * change a task's state. An interruption (a cancellation, a time-out, a failure
  * in a group, the loop's end) puts its cause into the task's list. A suspending
- * call that returns -ECANCELED empties the list: one -ECANCELED tells of all
- * causes. If a call returns another result, the next call tells.
+ * call that returns -ECANCELED empties the list: one -ECANCELED reports all
+ * causes. If a call returns another result, the next call reports them.
  *
  * While the loop is being freed, a cause that is never removed is in the list,
  * and every suspending call fails. A task that makes more than
@@ -151,8 +151,8 @@ void wr_task_forget_expiry(weir_task *task)
 
 /* ---- waiting ---- */
 
-/* wr_list_push_back() for a link that is not initialised: every wait calls
- * this, and saves the initialisation. */
+/* Like wr_list_push_back() for a link that is not initialised: saves the
+ * initialisation in every wait. */
 static void task_wait_link(struct wr_list *link, struct wr_list *queue)
 {
     if (!queue) {
@@ -178,7 +178,7 @@ static void task_wait_begin(weir_task *task, struct wr_waiter *waiter,
     wr_task_set_state(task, WR_TASK_WAITING);
 }
 
-/* Leaves the fiber; returns when the task runs again: @waiter was woken. */
+/* Leaves the fiber. Returns the result of the wake when the task runs again. */
 static int task_wait_suspend(weir_task *task, const struct wr_waiter *waiter)
 {
     wr_fiber_leave(&task->fiber);
@@ -222,7 +222,7 @@ static __attribute__((noinline)) void task_wait_serve(struct wr_waiter *served,
 {
     struct wr_waiter *waiter = served->task->waiter;
 
-    wr_assert(waiter != NULL); /* the task waits */
+    wr_assert(waiter != NULL);
     wr_assert(waiter != served);
     wr_assert(waiter->kind->serve != NULL);
     waiter->kind->serve(waiter, served, result);
@@ -271,10 +271,10 @@ void wr_task_yield(weir_loop *loop)
     wr_fiber_leave(&task->fiber);
 }
 
-/* ---- the beginning of a suspending call ---- */
+/* ---- the start of a suspending call ---- */
 
-/* Counts a call that fails because the loop is being freed. After too many of
- * them it parks the task and does not return. */
+/* Counts a call that fails because the loop is being freed. After too many
+ * calls it parks the task and does not return. */
 static void task_wait_count_refusal(weir_task *task)
 {
     wr_assert(task->refusals <= WR_TASK_REFUSALS_MAX);
@@ -286,7 +286,8 @@ static void task_wait_count_refusal(weir_task *task)
     }
 }
 
-/* Extends the running task's budget, which is used up; false: it must yield. */
+/* Extends the running task's budget, which is used up. Returns false if the
+ * task must yield. */
 static bool task_wait_extend(weir_task *task)
 {
     const uint64_t now_ns = wr_sys_now();
@@ -309,8 +310,8 @@ static bool task_wait_extend(weir_task *task)
     return true;
 }
 
-/* Takes one of the running task's calls, those that were kept from it among
- * them; without any the task yields. */
+/* Charges the running task for one call, and restores its kept calls
+ * (wr_loop_keep_calls()). Yields if the task has no calls left. */
 static void task_wait_charge(weir_task *task)
 {
     weir_loop *loop = task->future.loop;
@@ -327,7 +328,7 @@ int wr_task_begin_slowly(weir_loop *loop)
 {
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    loop->calls.left = 0; /* less by wr_task_try_enter() */
+    loop->calls.left = 0; /* wr_task_try_enter() has decremented it */
     weir_task *task = loop->current;
     wr_require(task, WEIR_ENOTTASK);
     if (wr_list_is_linked(&task->shutdown)) {

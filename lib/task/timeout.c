@@ -1,21 +1,20 @@
 /*
  * Time-outs: scopes on the stack of a task.
  *
- * When its time is over, a scope sets `is_over` and interrupts the task as a
- * cancellation does. The end of the scope turns -ECANCELED into -ETIMEDOUT,
- * unless the task has more cancellations than at the scope's begin. The
- * time-outs of outer scopes count as cancellations, so if nested scopes expire
- * together, the outermost scope returns -ETIMEDOUT.
+ * When a scope times out, it sets `is_over` and interrupts the task like a
+ * cancellation. The end of the scope turns -ECANCELED into -ETIMEDOUT, unless
+ * the task has more cancellations than at the start of the scope. The time-outs
+ * of outer scopes count as cancellations, so if nested scopes expire together,
+ * the outermost scope returns -ETIMEDOUT.
  */
 #include "task.h"
 
-/* The inside of struct weir_timeout. */
 struct wr_timeout {
     struct wr_timer timer;
-    weir_task *task; /* NULL: the scope has not begun, or has ended */
+    weir_task *task; /* NULL before the begin and after the end */
     struct wr_timeout *outer;
-    struct wr_list cause; /* in the task's causes until a call tells of it */
-    uint32_t cancelling;  /* of the task, at the scope's begin */
+    struct wr_list cause; /* in the task's causes until a call reports it */
+    uint32_t cancelling;  /* the task's value at the scope's start */
     bool is_over;         /* set by the timer */
 };
 
@@ -139,7 +138,7 @@ ssize_t weir_timeout_end(struct weir_timeout *timeout, ssize_t result)
     weir_task *task = scope->task;
 
     if (!task) {
-        return result; /* the scope has not begun, or has ended */
+        return result;
     }
     timeout_check_invariants(scope);
     if (WR_UNLIKELY(task->state != WR_TASK_RUNNING)) {

@@ -1,9 +1,9 @@
 /*
- * Waiting for the first of several calls; see waitable.h for the idea.
+ * Waiting for the first of several calls; waitable.h explains the design.
  *
  * The calls are in the program's array, with their waiters: nothing is
- * allocated. The objects are kept while the task is in the call, so that the
- * program may free them.
+ * allocated. The task holds references to the objects during the call, so that
+ * the program may free them.
  */
 #include "waitable.h"
 
@@ -11,10 +11,10 @@
 
 /* A task in weir_wait_first(); on its stack. */
 struct waitable_wait {
-    struct wr_waiter waiter; /* in no line */
+    struct wr_waiter waiter; /* in no queue */
     struct wr_waitable *what;
     size_t count;
-    size_t index; /* of the call that was made; ->count: of none yet */
+    size_t index; /* of the completed call, or ->count */
 };
 
 _Static_assert(sizeof(struct wr_waitable) <= sizeof(struct weir_waitable),
@@ -94,7 +94,7 @@ static bool waitable_is_usable(const weir_loop *loop,
     return true;
 }
 
-/* Takes the task out of all lines, and wakes it. */
+/* Removes the task from all queues, and wakes it. */
 static void waitable_end(struct waitable_wait *wait, int result)
 {
     waitable_check_invariants(wait);
@@ -110,11 +110,11 @@ static void waitable_interrupt(struct wr_waiter *waiter)
     struct waitable_wait *wait =
         wr_container_of(waiter, struct waitable_wait, waiter);
 
-    wr_assert(wait->index == wait->count); /* no call was made */
+    wr_assert(wait->index == wait->count); /* no call has completed */
     waitable_end(wait, -ECANCELED);
 }
 
-/* The call of @served is made, with @result. */
+/* Completes the call of @served with @result. */
 static void waitable_serve(struct wr_waiter *waiter, struct wr_waiter *served,
                            int result)
 {
@@ -132,7 +132,8 @@ static void waitable_serve(struct wr_waiter *waiter, struct wr_waiter *served,
     waitable_end(wait, 0);
 }
 
-/* Waits in all lines: the index of the call that was made, or -ECANCELED. */
+/* Waits in all queues. Returns the index of the completed call, or
+ * -ECANCELED. */
 WEIR_MUST_USE static int waitable_wait(weir_loop *loop,
                                        struct wr_waitable *what, size_t count)
 {
@@ -161,7 +162,8 @@ WEIR_MUST_USE static int waitable_wait(weir_loop *loop,
     return (int)wait.index;
 }
 
-/* Makes the first call that need not wait, or waits for one. */
+/* Makes the first call that need not wait, or waits until one completes.
+ * Returns its index or an error. */
 WEIR_MUST_USE static int
 waitable_make_first(weir_loop *loop, struct wr_waitable *what, size_t count)
 {
@@ -203,7 +205,7 @@ int weir_wait_first(weir_loop *loop, struct weir_waitable *what, size_t count)
     wr_require(loop->current, WEIR_ENOTTASK);
     wr_require(waitable_is_usable(loop, inside, count), -EINVAL);
     if (wr_task_is_interrupted(loop->current)) {
-        return wr_task_enter(loop); /* it may never return */
+        return wr_task_enter(loop); /* may never return */
     }
     waitable_ref_all(inside, count);
     err = wr_task_enter(loop);

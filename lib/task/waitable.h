@@ -1,14 +1,14 @@
 /*
- * One call that a task may wait in, alone or among others.
+ * A call in which a task may wait, alone or together with other calls.
  *
- * An object says once how such a call is made: at once if that is possible,
- * else by a place in its line of waiters. lib/sync/ makes its calls by that,
- * and so does weir_wait_first(), whose task stands in several lines: in each by
- * a waiter of its own, and the task waits by one more, which is in no line.
- * When an object serves one of the waiters, wr_waiter_wake() tells the task's
- * own (task_wait.c), which takes all others out of their lines: at that moment,
- * not when the task runs. So an object serves a task that waits, or does not
- * see it.
+ * An object defines once how such a call is made: immediately if possible, else
+ * by waiting in its queue. lib/sync/ makes its calls with it, and so does
+ * weir_wait_first(), whose task waits in several queues: it has a waiter in
+ * each, and waits with one more waiter, which is in no queue. When an object
+ * wakes one of the waiters, wr_waiter_wake() calls ->serve of the task's own
+ * waiter (task_wait.c), which removes all the others from their queues
+ * immediately, not when the task runs. So an object never serves a task that no
+ * longer waits.
  */
 #ifndef WEIR_LIB_TASK_WAITABLE_H
 #define WEIR_LIB_TASK_WAITABLE_H
@@ -19,33 +19,33 @@
 struct wr_waitable;
 
 struct wr_waitable_ops {
-    struct wr_wait_kind kind; /* of a task that waits in this call alone */
-    /* Makes the call if it need not wait: writes ->result; false: it must. */
+    struct wr_wait_kind kind; /* of a task that waits only in this call */
+    /* Makes the call if it need not wait, and sets ->result. Returns false if
+     * it must wait. */
     bool (*attempt)(struct wr_waitable *what);
-    /* Stands in the line; unlinking ->waiter and ->observer leaves it. */
+    /* Enters the queue; unlinking ->waiter and ->observer leaves it. */
     void (*stand)(struct wr_waitable *what);
-    /* The task runs again after a wait that has ended with @result: the result
-     * of the call. NULL: @result is. */
+    /* Called when the task runs again after a wait that ended with @result.
+     * Returns the result of the call. NULL means that @result is the result. */
     int (*woken)(struct wr_waitable *what, int result);
-    /* Keep the memory of the object, which may be freed meanwhile, and give it
-     * back. NULL: the program keeps it. */
+    /* Keep and release the memory of the object, which may be freed during the
+     * wait. NULL means that the program keeps it. */
     void (*ref)(void *object);
     void (*unref)(void *object);
 };
 
-/* The inside of struct weir_waitable. */
 struct wr_waitable {
     int result;                        /* the public field */
-    const struct wr_waitable_ops *ops; /* NULL: this is no call */
+    const struct wr_waitable_ops *ops; /* NULL if the struct is not a call */
     weir_loop *loop;
     void *object;
     void *item; /* to put, or received */
-    void **ret; /* where a received item goes */
+    void **ret; /* receives an item */
     struct wr_waiter waiter;
     struct wr_observer observer; /* of a future */
 };
 
-/* @what as the program has it. */
+/* Returns @what as the public struct. */
 static inline struct weir_waitable
 wr_waitable_give(const struct wr_waitable *what)
 {

@@ -1,12 +1,12 @@
 /*
- * The configuration that all threads read, and that is replaced meanwhile.
+ * The configuration that all threads read, and that can be replaced meanwhile.
  *
- * A version has a part for each thread. A part has a plain count of references,
- * which its thread alone changes; the version counts the parts under the mutex,
- * and is released with the last. So reading costs nothing that is shared:
+ * A version has a part for each thread. Only its thread changes the reference
+ * count of a part. The version counts the parts under the mutex, and is
+ * released with the last part. So reading uses no shared data:
  *
- *     set:  the new version goes to each thread, in its mailbox
- *     turn: the thread reads its new part and gives the old one back
+ *     set:            posts the new version to the mailbox of each thread
+ *     next iteration: the thread uses its new part and releases the old one
  */
 #include "threads.h"
 
@@ -25,7 +25,7 @@ struct config_version {
     const void *data;
     weir_release_fn *release;
     void *arg;
-    uint32_t part_count; /* shared: parts that were not given back */
+    uint32_t part_count; /* shared: parts that were not released */
     weir_threads_config parts[];
 };
 
@@ -36,7 +36,7 @@ static size_t config_size_of(const weir_threads *threads)
            threads->count * sizeof(weir_threads_config);
 }
 
-/* Gives @count parts back; the last frees the version. */
+/* Releases @count parts; the last one frees the version. */
 static void config_give_back(struct config_version *version, uint32_t count)
 {
     weir_threads *threads = version->threads;
@@ -64,7 +64,7 @@ static void config_unref(weir_threads_config *config)
     }
 }
 
-/* The thread reads the part from now on. */
+/* Makes the part the current one of its thread. */
 static void config_enter(weir_threads_config *config)
 {
     weir_thread *thread = config->thread;
@@ -87,7 +87,7 @@ static void config_arrived(void *arg)
     config_enter(config);
 }
 
-/* The loop was freed before the part has arrived. */
+/* Called if the loop was freed before the part arrived. */
 static void config_dropped(void *arg)
 {
     weir_threads_config *config = arg;
@@ -96,7 +96,7 @@ static void config_dropped(void *arg)
     config_give_back(config->version, 1);
 }
 
-/* NULL without memory. */
+/* Returns NULL if memory runs out. */
 static struct config_version *config_make(weir_threads *threads,
                                           const void *data,
                                           weir_release_fn *release, void *arg)

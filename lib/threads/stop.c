@@ -1,17 +1,17 @@
 /*
- * The fields that all threads share from their start to their end: how many
- * have made their loops, the first error, and the stop.
+ * State that all threads share from their start to their end: the number of
+ * made loops, the first error, and the stop.
  *
  * A stop reaches each thread as an item in the mailbox of its loop. The item is
- * a part of the thread, so that a stop needs no memory; a stop that finds it
- * posted only shortens the time that the item brings.
+ * a field of the thread, so that a stop needs no memory. If the item is already
+ * posted, a stop only makes its deadline earlier.
  */
 #include "threads.h"
 
 #include "lib/base/options.h"
 #include "uring/sys.h"
 
-/* Under the mutex. */
+/* Called with the mutex held. */
 static void stop_set_state(weir_threads *threads, enum wr_threads_state state)
 {
     wr_assert(threads->state == WR_THREADS_STARTING);
@@ -20,7 +20,7 @@ static void stop_set_state(weir_threads *threads, enum wr_threads_state state)
     pthread_cond_broadcast(&threads->changed);
 }
 
-/* Under the mutex. */
+/* Called with the mutex held. */
 static void stop_note_error(weir_threads *threads, int err)
 {
     wr_assert(err < 0);
@@ -78,7 +78,7 @@ int wr_threads_let_run(weir_threads *threads, uint32_t count, int err,
 
 /* ---- the stop ---- */
 
-/* Under the mutex. */
+/* Called with the mutex held. */
 static void stop_post(weir_thread *thread)
 {
     wr_assert(thread->wake);
@@ -89,7 +89,7 @@ static void stop_post(weir_thread *thread)
     }
 }
 
-/* Under the mutex. */
+/* Called with the mutex held. */
 static void stop_begin(weir_threads *threads, uint64_t grace_ns)
 {
     const uint64_t end_ns = wr_add_sat(wr_sys_now(), grace_ns);

@@ -1,9 +1,10 @@
 /*
- * One thread: it makes its loop, runs the main task, and frees the loop.
+ * One thread: makes its loop, runs the main task, and frees the loop.
  *
- * A signal that stops the threads arrives at each loop. The first one that any
- * loop handles stops all threads, and a second one that any loop handles ends
- * all of them: a loop that began later may have missed the first.
+ * A signal that stops the threads arrives at each loop. The first signal that
+ * any loop handles stops all threads, and a second signal ends all of them. It
+ * is enough that any one loop gets two signals: a loop that began later may
+ * have missed the first.
  */
 #include "threads.h"
 
@@ -22,7 +23,7 @@ static void thread_check(const struct wr_module *module)
     wr_assert(thread->is_cancelled || !wr_timer_is_armed(&thread->stop_timer));
 }
 
-/* Of the module by which a loop knows its thread. */
+/* Of the module with which a loop finds its thread. */
 static const struct wr_module_ops thread_module_ops = {.check = thread_check};
 
 /* ---- the stop ---- */
@@ -35,7 +36,6 @@ static void thread_end_time(struct wr_timer *timer)
     wr_run_give_up(&thread->run, -ETIMEDOUT);
 }
 
-/* The item of a stop has arrived. */
 static void thread_stop(void *arg)
 {
     weir_thread *thread = arg;
@@ -79,8 +79,8 @@ static int thread_main(weir_loop *loop, void *arg)
     return thread->threads->fn(thread, thread->threads->arg);
 }
 
-/* Stays on one processor. Without effect where the kernel refuses, for example
- * because the processor was taken away meanwhile. */
+/* Binds the thread to its processor. Has no effect if the kernel refuses, for
+ * example because the processor was removed. */
 static void thread_pin(const weir_thread *thread)
 {
     cpu_set_t set;
@@ -99,7 +99,7 @@ static bool thread_is_caller(const weir_thread *thread)
     return thread->index == 0 && thread->threads->has_caller;
 }
 
-/* The caller goes on where it was before. */
+/* Restores the processors of the calling thread. */
 static void thread_unpin(const weir_thread *thread)
 {
     const cpu_set_t *set = &thread->threads->cpus;
@@ -109,8 +109,8 @@ static void thread_unpin(const weir_thread *thread)
     }
 }
 
-/* Shown by debuggers and by ps. The caller keeps its name, which is that of the
- * process. */
+/* Sets the name that debuggers and ps show. The calling thread keeps its name,
+ * which is the name of the process. */
 static void thread_name(const weir_thread *thread)
 {
     char name[16];
@@ -160,7 +160,7 @@ static void thread_close(weir_thread *thread)
         wr_signals_end_main(thread->loop);
     }
     const int freed = weir_loop_free(thread->loop);
-    wr_assert(freed >= 0); /* its own, and not running */
+    wr_assert(freed >= 0); /* made here, and not running */
     thread->loop = NULL;
     wr_config_end(thread);
 }

@@ -2,8 +2,9 @@
  * Threads that each run a loop: starting all of them, and joining them.
  *
  * A thread makes its loop itself, on its processor. The start waits until all
- * have done so: either every main task runs, or none. weir_threads_run() waits
- * for the end of all in any case, so it is the first thread itself.
+ * have done so: either every main task runs, or none. The caller of
+ * weir_threads_run() is the first thread, because it waits for the end of all
+ * anyway.
  */
 #include "threads.h"
 
@@ -14,12 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Also what a set of processors holds. */
+/* Also the capacity of cpu_set_t. */
 #define THREADS_MAX 1024u
 
 /* ---- processors ---- */
 
-/* The processors that the process may use; 0: more than a set can hold. */
+/* Returns the number of processors that the process may use, or 0 if the
+ * machine has more than fit into cpu_set_t. */
 static uint32_t threads_read_cpus(cpu_set_t *ret)
 {
     CPU_ZERO(ret);
@@ -28,7 +30,7 @@ static uint32_t threads_read_cpus(cpu_set_t *ret)
                : (uint32_t)CPU_COUNT(ret);
 }
 
-/* Gives each thread one of the processors, in turn. */
+/* Assigns one of the processors to each thread, in turn. */
 static void threads_assign_cpus(weir_threads *threads)
 {
     int cpu = -1;
@@ -65,7 +67,7 @@ static size_t threads_size_of(uint32_t count)
     return sizeof(weir_threads) + count * sizeof(weir_thread);
 }
 
-/* -ENOMEM without memory for them. */
+/* Returns 0, or -ENOMEM if the mutex or the condition cannot be made. */
 static int threads_init_waiting(weir_threads *threads)
 {
     if (pthread_mutex_init(&threads->mutex, NULL)) {
@@ -78,7 +80,7 @@ static int threads_init_waiting(weir_threads *threads)
     return 0;
 }
 
-/* Every thread has ended, or was never started. */
+/* Called when every thread has ended, or was never started. */
 static void threads_free(weir_threads *threads)
 {
     const struct weir_allocator allocator = threads->allocator;
@@ -94,7 +96,8 @@ static void threads_free(weir_threads *threads)
     wr_free(&allocator, threads, threads_size_of(threads->count));
 }
 
-/* Makes @ret without a configuration. 0, -ENOMEM, -E2BIG or -EINVAL. */
+/* Makes threads without a configuration. Returns 0, -ENOMEM, -E2BIG or
+ * -EINVAL. */
 static int threads_make(const struct weir_threads_options *known,
                         weir_threads **ret)
 {
@@ -131,8 +134,8 @@ static int threads_make(const struct weir_threads_options *known,
 
 /* ---- starting ---- */
 
-/* Starts threads until one cannot be; returns their number, the caller among
- * them where it is one, and the error. */
+/* Starts threads until one fails to start. Returns their number, which includes
+ * the calling thread if has_caller is set, and sets the error. */
 static uint32_t threads_create(weir_threads *threads, int *ret_err)
 {
     wr_assert(threads->state == WR_THREADS_STARTING);
@@ -161,7 +164,7 @@ static void threads_join_first(weir_threads *threads, uint32_t count)
     }
 }
 
-/* Starts all threads. After an error none is left. */
+/* Starts all threads. After an error no thread is left. */
 static int threads_start(weir_threads *threads, weir_threads **ret)
 {
     int err;
@@ -185,7 +188,7 @@ static int threads_start(weir_threads *threads, weir_threads **ret)
     return err;
 }
 
-/* @has_caller: the calling thread is the first of them. */
+/* @has_caller: the calling thread is the first of the threads. */
 static int threads_begin(const struct weir_threads_options *options,
                          weir_thread_fn *fn, void *arg, bool has_caller,
                          weir_threads **ret)

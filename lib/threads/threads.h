@@ -1,6 +1,6 @@
 /*
- * The inside of threads that each run a loop. Calls go down only, from each
- * file to the files below it:
+ * Internals of threads that each run a loop. Calls go only down, from each file
+ * to the files below it:
  *
  *     threads.c       starting and joining all of them
  *     thread.c        the body of one thread
@@ -9,7 +9,7 @@
  *     config.c        the configuration that all read
  *
  * The mutex of the threads protects their shared fields. It is taken when
- * threads start, stop and end, and when a configuration is set or given back:
+ * threads start, stop and end, and when a configuration is set or released:
  * never for a connection or a message.
  */
 #ifndef WEIR_LIB_THREADS_THREADS_H
@@ -26,7 +26,7 @@
 /* The states of the threads together.
  *
  *     starting -> running       every thread has a loop: the main tasks begin
- *     starting -> abandoned     one has none: no main task begins */
+ *     starting -> abandoned     a thread has no loop: no main task begins */
 enum wr_threads_state {
     WR_THREADS_STARTING,
     WR_THREADS_RUNNING,
@@ -37,23 +37,23 @@ enum wr_threads_state {
 struct weir_thread {
     weir_threads *threads;
     uint32_t index;
-    int cpu; /* the processor that it stays on; -1: any */
+    int cpu; /* the processor to which it is bound; -1: any */
     pthread_t id;
-    weir_loop *loop;      /* its own alone; NULL: not made, or freed */
-    struct wr_wake *wake; /* the loop's mailbox; NULL: not made */
+    weir_loop *loop;      /* used only by this thread; NULL before and after */
+    struct wr_wake *wake; /* the loop's mailbox; NULL before the loop is made */
     struct wr_module module;
 
     bool has_signals; /* its loop handles signals */
     struct wr_run run;
-    struct wr_timer stop_timer; /* the end of a stop's time */
+    struct wr_timer stop_timer; /* deadline of the stop */
     uint32_t signal_count;
-    bool is_cancelled;             /* the main task was, by a stop */
+    bool is_cancelled;             /* a stop has cancelled the main task */
     struct wr_wake_item stop_item; /* in the mailbox while is_stop_posted */
     bool is_stop_posted;           /* shared */
 
-    /* It reads this now; never NULL while it runs. */
+    /* The current part; never NULL while the thread runs. */
     weir_threads_config *config;
-    struct wr_list configs; /* weir_threads_config: those that it refers to */
+    struct wr_list configs; /* weir_threads_config with references */
 };
 
 struct weir_threads {
@@ -65,17 +65,16 @@ struct weir_threads {
     void *arg;
     uint32_t count;
     bool has_caller; /* the first is the thread that started the others */
-    cpu_set_t cpus;  /* that the caller may use; where it is pinned */
+    cpu_set_t cpus;  /* processors of the caller before the pinning */
     pthread_mutex_t mutex;
-    pthread_cond_t changed; /* of made_count, or of state */
+    pthread_cond_t changed; /* made_count or state changed */
 
     /* Shared. */
-    enum wr_threads_state state : 8; /* set by stop_set_state() alone */
+    enum wr_threads_state state : 8; /* set only by stop_set_state() */
     uint32_t made_count;             /* threads with a loop, or with an error */
     int err;                         /* the first error */
     bool is_stopping;
-    uint64_t stop_ns; /* when the time of the stop is over, by wr_sys_now();
-                       * UINT64_MAX: never */
+    uint64_t stop_ns; /* the stop's deadline (wr_sys_now()); UINT64_MAX: none */
 
     weir_thread threads[];
 };
@@ -94,38 +93,38 @@ static inline void wr_threads_unlock(weir_threads *threads)
 }
 
 /* thread.c */
-/* Sets a thread up, which is not started yet. */
 void wr_thread_init(weir_thread *thread, weir_threads *threads, uint32_t index);
 /* The function of a started thread; its argument is the weir_thread. */
 void *wr_thread_body(void *arg);
-/* Both halves of it, which the caller makes where it is the first thread: its
- * loop is made; its main task runs, if those of all threads may. */
+/* The two halves of wr_thread_body(), for a caller that is the first thread:
+ * makes its loop; runs its main task, if all threads may run. */
 void wr_thread_begin(weir_thread *thread);
 void wr_thread_finish(weir_thread *thread);
 
 /* stop.c */
-/* On a thread: it has made its loop (0), or could not. */
+/* Called by a thread when it has made its loop (@err 0), or failed to. */
 void wr_threads_note_made(weir_threads *threads, int err);
-/* On a thread: waits until all have made their loops. False: one could not. */
+/* Called by a thread. Waits until all have made their loops. Returns false if
+ * one has failed. */
 WEIR_MUST_USE bool wr_threads_wait_started(weir_threads *threads);
 /* Waits until @count threads were made, and lets them run, or end if @err or
- * one of them has failed. Returns the first error; without one @ret is set
+ * one of them has failed. Returns the first error. Without an error sets @ret
  * before any thread runs. */
 WEIR_MUST_USE int wr_threads_let_run(weir_threads *threads, uint32_t count,
                                      int err, weir_threads **ret);
-/* On a thread: its main task has ended with @result. */
+/* Called by a thread when its main task has ended with @result. */
 void wr_threads_note_end(weir_threads *threads, int result);
-/* On a thread: a second signal ends all of them. */
+/* Called by a thread at a second signal: ends all threads. */
 void wr_threads_interrupt(weir_threads *threads);
-/* On a thread, in its item: when the time of the stop is over. */
+/* Called by a thread for its item. Returns the deadline of the stop. */
 uint64_t wr_threads_take_stop(weir_thread *thread);
 
 /* config.c */
-/* Makes the threads' first configuration, which each of them reads. 0, or
- * -ENOMEM after @release was called. */
+/* Makes the threads' first configuration, which each of them reads. Returns 0,
+ * or -ENOMEM after it has called @release. */
 WEIR_MUST_USE int wr_config_begin(weir_threads *threads, const void *data,
                                   weir_release_fn *release, void *arg);
-/* Gives back all that the thread refers to; it has no loop. */
+/* Releases all parts of the thread, whose loop must be freed. */
 void wr_config_end(weir_thread *thread);
 
 #endif

@@ -2,8 +2,8 @@
  * Visits: a call that goes from thread to thread, and the statistics of all.
  *
  * A visit is one item that is posted to the mailbox of one thread after the
- * other, and at the end to that of the loop which has asked. A mailbox orders
- * what its poster has written before what its loop reads, so that the visited
+ * other, and finally to the mailbox of the requesting loop (home). A mailbox
+ * orders the writes of its poster before the reads of its loop, so the visited
  * threads need no lock.
  *
  *     on the way <--> called       a thread runs the function
@@ -37,13 +37,13 @@ struct visit {
     void *arg;
     weir_threads_visited_fn *done;
     void *done_arg;
-    struct wr_wake *home;     /* the mailbox of the loop that has asked */
+    struct wr_wake *home;     /* the mailbox of the requesting loop */
     struct wr_wake_item item; /* in one mailbox at a time */
-    uint32_t next;            /* the thread that is visited next */
+    uint32_t next;            /* index of the next thread */
     int visited_count;
     pthread_mutex_t mutex;
-    pthread_cond_t returned; /* the function has */
-    enum visit_state state;  /* set by visit_set_state() alone */
+    pthread_cond_t returned; /* the function has returned */
+    enum visit_state state;  /* set only by visit_set_state() */
 };
 
 /* ---- states ---- */
@@ -61,7 +61,7 @@ static void visit_unlock(struct visit *visit)
     wr_check(err == 0);
 }
 
-/* With the lock. */
+/* Called with the lock held. */
 static void visit_set_state(struct visit *visit, enum visit_state state)
 {
     static const unsigned edges[VISIT_STATES] = {
@@ -74,7 +74,8 @@ static void visit_set_state(struct visit *visit, enum visit_state state)
     visit->state = state;
 }
 
-/* The visit has arrived at a thread, or at home. False: it is left. */
+/* Called when the visit arrives at a thread or at home. Returns false if the
+ * task has left it. */
 static bool visit_arrive(struct visit *visit)
 {
     visit_lock(visit);
@@ -86,7 +87,8 @@ static bool visit_arrive(struct visit *visit)
     return is_wanted;
 }
 
-/* On a thread: true if the visit goes on to the next one. */
+/* Called on a thread. Returns true if the visit continues with the next
+ * thread. */
 static bool visit_end_call(struct visit *visit)
 {
     visit_lock(visit);
@@ -97,8 +99,8 @@ static bool visit_end_call(struct visit *visit)
     return goes_on;
 }
 
-/* The task was interrupted. False: the function runs, and the visit comes home
- * after it. */
+/* Called when the task was interrupted. Returns false if the function runs: the
+ * visit then goes home after it. */
 static bool visit_leave(struct visit *visit)
 {
     visit_lock(visit);
@@ -112,7 +114,7 @@ static bool visit_leave(struct visit *visit)
     return !is_running;
 }
 
-/* Leaves a visit that cannot come home: waits while the function runs. */
+/* Leaves a visit that cannot go home: waits while the function runs. */
 static void visit_leave_at_end(struct visit *visit)
 {
     visit_lock(visit);
@@ -123,7 +125,7 @@ static void visit_leave_at_end(struct visit *visit)
     visit_unlock(visit);
 }
 
-/* ---- the way ---- */
+/* ---- from thread to thread ---- */
 
 static void visit_free(struct visit *visit)
 {
@@ -136,7 +138,7 @@ static void visit_free(struct visit *visit)
     wr_free(&allocator, visit, sizeof(*visit));
 }
 
-/* Tells of the end, on the loop that has asked or instead of it. */
+/* Reports the end, on the requesting loop unless it was freed. */
 static void visit_end(struct visit *visit, int result)
 {
     weir_threads_visited_fn *done = visit_arrive(visit) ? visit->done : NULL;
@@ -156,14 +158,14 @@ static void visit_came_home(void *arg)
     visit_end(visit, visit->visited_count);
 }
 
-/* The loop that has asked was freed. */
+/* Called if the requesting loop was freed. */
 static void visit_found_no_home(void *arg)
 {
     visit_end(arg, -ECANCELED);
 }
 
-/* Goes to the loop that has asked. The loop may give the visit's reference to
- * its mailbox back before the post has returned. */
+/* Posts the visit to the requesting loop. This loop may drop the visit's
+ * reference to the mailbox before the post has returned. */
 static void visit_go_home(struct visit *visit)
 {
     struct wr_wake *home = visit->home;
@@ -179,7 +181,7 @@ static void visit_go_home(struct visit *visit)
 
 static void visit_go_on(struct visit *visit);
 
-/* The user's function, where the loop looks how long it takes. */
+/* Calls the program's function, for wr_loop_call(), which measures its time. */
 static void visit_call(void *arg)
 {
     const struct visit *visit = arg;
@@ -209,14 +211,14 @@ static void visit_arrived(void *arg)
     }
 }
 
-/* The thread has ended before its visit. */
+/* Called if the thread has ended before its visit. */
 static void visit_missed(void *arg)
 {
     wr_assert(((struct visit *)arg)->next > 0);
     visit_go_on(arg);
 }
 
-/* Goes to the next thread that has not ended, and then home. */
+/* Goes to the next thread that has not ended, or else home. */
 static void visit_go_on(struct visit *visit)
 {
     weir_threads *threads = visit->threads;
@@ -295,7 +297,7 @@ static void visit_interrupt(struct wr_waiter *waiter)
     }
 }
 
-/* The loop is being freed, and reads its mailbox no more. */
+/* The loop is being freed, and does not read its mailbox any more. */
 static void visit_give_up(struct wr_waiter *waiter)
 {
     struct visiting *visiting =
@@ -319,14 +321,14 @@ int weir_threads_visit_wait(weir_threads *threads, weir_loop *loop,
     visiting.visit =
         visit_make(threads, loop, visit, arg, visit_wake, &visiting);
     wr_require(visiting.visit, -ENOMEM);
-    visit_go_on(visiting.visit); /* it comes back in another turn */
+    visit_go_on(visiting.visit); /* returns in another iteration */
     return wr_task_wait(loop, &visiting.waiter, NULL);
 }
 
 /* ---- statistics ---- */
 
 struct gathering {
-    struct weir_allocator allocator; /* a copy, as in a visit */
+    struct weir_allocator allocator; /* a copy, as in struct visit */
     struct weir_loop_statistics sum;
     struct weir_loop_statistics *ret;
     weir_threads_visited_fn *done;
@@ -337,7 +339,8 @@ struct gathering {
 #define FIELDS_BYTES (sizeof(struct weir_loop_statistics) - FIELDS_AT)
 _Static_assert(FIELDS_BYTES % sizeof(uint64_t) == 0, "all fields are counts");
 
-/* Adds each field of @one to that of @sum, but keeps the larger mark. */
+/* Adds each field of @one to @sum, but keeps the larger stack high water
+ * mark. */
 static void visit_add(struct weir_loop_statistics *sum,
                       const struct weir_loop_statistics *one)
 {
