@@ -1,19 +1,18 @@
 /*
- * The closes of peers' descriptors; see closer.h.
+ * Closes of peers' descriptors; see closer.h.
  *
  *     idle --something to close--> busy, a job of its lane --all--> idle
  *
  * One mutex guards all shared state; no thread holds it while it closes,
  * allocates or makes a thread. A closer is referenced by its owner, by its lane
- * while it is busy, and by the mailbox while its item is posted. So a closer
- * may outlive its owner and the loop, and a close that blocks for ever delays
+ * while it is busy, and by the mailbox while its item is posted. So it may
+ * outlive its owner and the loop, and a close that blocks for ever delays
  * neither. The item is posted under the mutex, and only while the owner has not
  * detached its closer, so the mailbox is still open.
  *
- * There are two lanes of threads: slow closes that fill one lane do not delay
- * the close of empty sockets, for which their peers wait.
- *
- * A forked child begins with empty lanes: queued closes stay with the parent.
+ * There are two lanes of threads, so that slow closes that fill one lane do not
+ * delay the close of empty sockets, for which their peers wait. A forked child
+ * starts with empty lanes: queued closes stay with the parent.
  */
 #include "closer.h"
 
@@ -26,10 +25,8 @@
 
 #define THREADS_MAX 8u
 #define STACK_BYTES (256u << 10)
-/* An idle thread ends after this time. */
-#define IDLE_NS UINT64_C(1000000000)
+#define IDLE_NS     UINT64_C(1000000000)
 
-/* The descriptors of one call. */
 struct closer_batch {
     struct closer_batch *next;
     size_t count;
@@ -47,13 +44,13 @@ struct wr_closer {
     bool is_posted;  /* the item is in the mailbox or about to run */
     struct wr_wake *wake;
     struct wr_wake_item item;
-    void (*on_idle)(void *arg); /* NULL: detached, or never awaited */
+    void (*on_idle)(void *arg); /* NULL if detached or never awaited */
     void *arg;
 };
 
 static pthread_mutex_t closer_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct wr_jobs closer_slow;
-static struct wr_jobs closer_quick; /* for closes that will hardly block */
+static struct wr_jobs closer_quick; /* for closes that are unlikely to block */
 
 static pthread_once_t closer_once = PTHREAD_ONCE_INIT;
 static int closer_once_error;
@@ -83,9 +80,7 @@ static void closer_unref(struct wr_closer *closer)
     }
 }
 
-/* ---- telling the owner ---- */
-
-/* The owner of the mailbox runs the item. */
+/* Called by the owner of the mailbox. */
 static void closer_run_item(void *arg)
 {
     struct wr_closer *closer = arg;
@@ -102,14 +97,14 @@ static void closer_run_item(void *arg)
     }
 }
 
-/* The loop has ended before the item ran. */
+/* Called if the loop has ended before the item ran. */
 static void closer_drop_item(void *arg)
 {
     closer_unref(arg);
 }
 
-/* Under the mutex. If the item is posted already, the owner will see that the
- * closer is idle when it runs. */
+/* Must be called with the mutex locked. If the item is already posted, the
+ * owner will see that the closer is idle when it runs. */
 static void closer_tell_owner(struct wr_closer *closer)
 {
     if (!closer->is_awaited || closer->is_posted) {
@@ -123,8 +118,6 @@ static void closer_tell_owner(struct wr_closer *closer)
     const int err = wr_wake_post_item(closer->wake, &closer->item);
     wr_check(err == 0); /* the owner is attached: its mailbox is open */
 }
-
-/* ---- closing ---- */
 
 static void closer_close_here(const int *fds, size_t count)
 {
@@ -173,7 +166,7 @@ static void closer_init_lanes(void)
     wr_jobs_init(&closer_quick, &kind, THREADS_MAX, UINT32_MAX);
 }
 
-/* Resets what another thread of the parent may have been changing. */
+/* Resets state that another thread of the parent may have been changing. */
 static void closer_after_fork_in_child(void)
 {
     const int err = pthread_mutex_init(&closer_mutex, NULL);
@@ -187,8 +180,6 @@ static void closer_prepare(void)
     closer_init_lanes();
     closer_once_error = pthread_atfork(NULL, NULL, closer_after_fork_in_child);
 }
-
-/* ---- the owner's side ---- */
 
 static struct closer_batch *closer_make_batch(const int *fds, size_t count)
 {
@@ -217,7 +208,7 @@ static struct wr_closer *closer_make(struct wr_jobs *lane)
     return closer;
 }
 
-/* Without any thread the caller closes. */
+/* Queues a batch. If there is no thread, closes it here. */
 static void closer_give(struct wr_closer *closer, struct closer_batch *batch)
 {
     closer_lock();

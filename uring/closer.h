@@ -2,12 +2,11 @@
  * Threads that close descriptors which came from peers.
  *
  * The last close of a file may block: on a TCP socket with SO_LINGER until its
- * bytes are sent, on FUSE until a process answers. This cannot be known
+ * bytes are sent, on FUSE until a process responds. This cannot be known
  * beforehand, as other processes may share the file and change it. So threads
  * close descriptors that came over a Unix socket and that weir drops, and Unix
- * sockets whose queues may contain such descriptors. Without memory, or if no
- * thread exists or can be made, the caller closes them and may block; mostly it
- * is a loop's thread.
+ * sockets whose queues may contain such descriptors. If memory or threads have
+ * run out, the caller, usually a loop's thread, closes them and may block.
  *
  * Each owner of such descriptors, for example a connection, has a closer, which
  * is served by at most one thread. All closers of a process share the threads;
@@ -20,25 +19,26 @@
 
 struct wr_closer;
 
-/* Closes @count descriptors soon. Makes *closer if it is NULL, which stays NULL
- * without memory. The call may close them itself (see above). */
+/* Closes @count descriptors soon, perhaps in this call. If *closer is NULL
+ * makes a closer, unless memory has run out. */
 void wr_closer_close(struct wr_closer **closer, const int *fds, size_t count);
 
-/* True while closes are pending; NULL has none. Then @on_idle is called with
- * @arg, once, when all are closed, by the owner of the mailbox. */
+/* Returns true while closes are pending. Then @on_idle is called with @arg,
+ * once, when all are closed, by the owner of the mailbox. @closer may be
+ * NULL. */
 WEIR_MUST_USE bool wr_closer_is_busy(struct wr_closer *closer,
                                      struct wr_wake *wake,
                                      void (*on_idle)(void *arg), void *arg);
 
 /* Detaches *closer, which finishes its closes, and sets it to NULL: @on_idle is
- * not called any more. Called by the mailbox's owner before it closes the
+ * not called any more. The mailbox's owner calls this before it closes the
  * mailbox. */
 void wr_closer_detach(struct wr_closer **closer);
 
 /* Closes descriptors without an owner. */
 void wr_closer_close_alone(const int *fds, size_t count);
-/* Closes a Unix socket whose queue was empty a moment ago, in other threads
- * than wr_closer_close(), so that it need not wait for slow closes. */
+/* Closes a Unix socket whose queue was empty a moment ago. Uses other threads
+ * than wr_closer_close(), so that it does not wait for slow closes. */
 void wr_closer_close_empty(int fd);
 
 #endif

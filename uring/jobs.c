@@ -1,11 +1,10 @@
 /*
  * Threads that run jobs; see jobs.h.
  *
- * Threads are not listed: they are counted, and one that ends while its owner
- * lives leaves itself to be joined, by the owner or by the thread that ends
- * next. A thread that nothing will join, because it was idle for long or its
- * owner has gone, detaches itself. No thread holds the mutex while it runs a
- * job or tells the owner.
+ * Threads are counted, not listed. A thread that ends while its owner lives is
+ * joined by the owner or by the thread that ends next. A thread detaches itself
+ * if it ends because it was idle for long or its owner has gone. No thread
+ * holds the mutex while it runs a job or calls `tell`.
  */
 #include "jobs.h"
 
@@ -30,7 +29,7 @@ static void jobs_unlock(struct wr_jobs *jobs)
     wr_check(err == 0);
 }
 
-/* Under the mutex, as are all functions that do not lock it. */
+/* The mutex must be locked, as for all functions that do not lock it. */
 static void jobs_set_state(struct wr_jobs *jobs, enum wr_jobs_state state)
 {
     static const uint8_t allowed[WR_JOBS_STATES] = {
@@ -51,7 +50,7 @@ static void jobs_check_invariants(const struct wr_jobs *jobs)
     wr_debug_assert(wr_list_count(&jobs->queue) == jobs->queued_count);
 }
 
-/* The mutex is unlocked meanwhile. False: the time is over. */
+/* Unlocks the mutex during the wait. Returns false after @limit_ns. */
 static bool jobs_wait(struct wr_jobs *jobs, pthread_cond_t *cond,
                       uint64_t limit_ns)
 {
@@ -107,9 +106,8 @@ void wr_jobs_fini(struct wr_jobs *jobs)
     pthread_mutex_destroy(&jobs->mutex);
 }
 
-/* ---- on the threads ---- */
-
-/* Waits for a job, and takes it. NULL: the thread must end. */
+/* Waits for a job and removes it from the queue. Returns NULL if the thread
+ * must end. */
 static struct wr_job *jobs_take(struct wr_jobs *jobs)
 {
     bool in_time = true;
@@ -132,7 +130,7 @@ static struct wr_job *jobs_take(struct wr_jobs *jobs)
     return job;
 }
 
-/* The mutex is unlocked meanwhile. */
+/* Unlocks the mutex during the call. */
 static void jobs_tell(struct wr_jobs *jobs)
 {
     if (jobs->is_told || !jobs->kind->tell) {
@@ -144,8 +142,7 @@ static void jobs_tell(struct wr_jobs *jobs)
     jobs_lock(jobs);
 }
 
-/* Joins the thread that has ended and is about to return; the mutex is unlocked
- * meanwhile. */
+/* Joins the thread that has ended. Unlocks the mutex meanwhile. */
 static void jobs_join_ended(struct wr_jobs *jobs)
 {
     while (jobs->has_ended) {
@@ -158,8 +155,8 @@ static void jobs_join_ended(struct wr_jobs *jobs)
     }
 }
 
-/* The last step of a thread, which unlocks the mutex. It is idle while it joins
- * another one, so that its owner waits for it. */
+/* The last step of a thread. Unlocks the mutex. A thread counts as idle while
+ * it joins another, so that its owner waits for it. */
 static void jobs_end_thread(struct wr_jobs *jobs)
 {
     jobs_join_ended(jobs);
@@ -206,10 +203,8 @@ static void *jobs_run_thread(void *arg)
     return NULL;
 }
 
-/* ---- giving a job to a thread ---- */
-
-/* 0 or a positive error. The default size is for a program with much
- * thread-local data, and for a kind whose size is 0, which is refused. */
+/* Returns 0 or a positive error. The default stack size is used if stack_bytes
+ * is 0, or too small for a program with much thread-local data. */
 static int jobs_make_thread(struct wr_jobs *jobs)
 {
     pthread_t thread;
@@ -226,7 +221,7 @@ static int jobs_make_thread(struct wr_jobs *jobs)
     return err ? pthread_create(&thread, NULL, jobs_run_thread, jobs) : 0;
 }
 
-/* One more thread, which waits for the mutex. False: none can be made. */
+/* Makes a thread, which waits for the mutex. Returns false on failure. */
 static bool jobs_add_thread(struct wr_jobs *jobs)
 {
     sigset_t all;
@@ -241,7 +236,7 @@ static bool jobs_add_thread(struct wr_jobs *jobs)
     return is_made;
 }
 
-/* 0 if a job may be queued. */
+/* Returns 0 if a job may be queued. */
 static int jobs_admit(struct wr_jobs *jobs)
 {
     wr_require(jobs->state == WR_JOBS_OPEN, -ESHUTDOWN);
@@ -250,7 +245,7 @@ static int jobs_admit(struct wr_jobs *jobs)
         return 0;
     }
     wr_require(jobs->thread_count > 0, -EAGAIN);
-    /* The threads that there are run the job later. */
+    /* The existing threads run the job later. */
     wr_assert(jobs->queued_count >= jobs->idle_count);
     const uint32_t waiting_count = jobs->queued_count - jobs->idle_count;
     return waiting_count < jobs->queue_limit ? 0 : -ENOBUFS;
@@ -306,8 +301,6 @@ bool wr_jobs_rest(struct wr_jobs *jobs, const struct wr_job *job,
     return ends;
 }
 
-/* ---- taking jobs back, and the end ---- */
-
 bool wr_jobs_are_open(struct wr_jobs *jobs)
 {
     jobs_lock(jobs);
@@ -354,7 +347,7 @@ void wr_jobs_shut(struct wr_jobs *jobs)
 uint32_t wr_jobs_end(struct wr_jobs *jobs, bool waits, struct wr_list *ret)
 {
     jobs_lock(jobs);
-    jobs->is_told = true; /* the owner hears nothing any more */
+    jobs->is_told = true; /* the owner is not called any more */
     if (jobs->state == WR_JOBS_OPEN) {
         jobs_set_state(jobs, WR_JOBS_SHUT);
     }

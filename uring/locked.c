@@ -1,7 +1,9 @@
 /*
- * The sleeps are counted for each ring. When one has had them all, the others
- * of the process ask once, until one is closed: a program of many loops would
- * be slow otherwise.
+ * Sleeping until the kernel has uncharged the memory of closed rings.
+ *
+ * Sleeps are counted for each ring. When a ring has used up its sleeps, the
+ * other rings of the process try only once until a ring is closed. Otherwise a
+ * program of many loops would be slow.
  */
 #include "locked.h"
 
@@ -13,7 +15,8 @@
 #include <pthread.h>
 
 static pthread_mutex_t locked_mutex = PTHREAD_MUTEX_INITIALIZER;
-/* The sleeps that a ring may have; 0: one has had them all. Under the mutex. */
+/* The sleeps that a ring may have; 0 if a ring has used up its sleeps. Guarded
+ * by the mutex. */
 static uint32_t locked_most = WR_LOCKED_WAITS_AT_FIRST;
 
 static void locked_set_most(uint32_t most)

@@ -3,7 +3,7 @@
  *
  * Each prep function fills one SQE and counts its operation as in flight.
  * Vectors are copied to scratch memory, which the kernel has read when the
- * submission returns; so callers may have them on the stack.
+ * submission returns. So callers may have them on the stack.
  */
 #include "op_impl.h"
 
@@ -114,7 +114,6 @@ int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
     return err;
 }
 
-/* The completion of a cancel or a close. */
 static void op_dispatch_ownerless(struct wr_uring *uring,
                                   const struct wr_cqe *cqe)
 {
@@ -174,7 +173,7 @@ void wr_op_abandon(struct wr_uring *uring, struct wr_op *op)
     }
 }
 
-/* The request has no owner; the completion of @op has the result. */
+/* The cancel request has no owner; the completion of @op has the result. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
 {
     if (!op->in_flight || !uring->ring) {
@@ -199,7 +198,7 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
     struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_RECV, fd);
 
     /* Never POLL_FIRST: a multishot receive that starts with a poll reads the
-     * data, finds no more, and waits for an edge; a reset that came before the
+     * data, finds no more, and waits for an edge. A reset that came before the
      * poll was armed causes none (Linux 6.18). */
     sqe->flags = IOSQE_BUFFER_SELECT;
     sqe->buf_group = 0;
@@ -213,7 +212,7 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
         wr_sqe_set_optlen(sqe, 1);
         return;
     }
-    /* The kernel ends the receive once the total has arrived, but bounds each
+    /* The kernel ends the receive once the total has arrived, but limits each
      * step only by the cap (Linux 6.18). The last step may exceed the total by
      * less than one cap, which is subtracted here. */
     const uint32_t cap = credit / 2 < buf_size ? credit / 2 : buf_size;
@@ -248,9 +247,8 @@ static bool op_has_scratch(const struct wr_uring *uring, uint32_t count)
            uring->msg_used < MSG_SCRATCH;
 }
 
-/* Scratch memory is used until the next submission, which is made early if it
- * is full. NULL: the kernel accepts no SQEs now, so those that use the scratch
- * memory are still unread. */
+/* Takes scratch memory until the next submission, and submits early if it is
+ * full. Returns NULL if the kernel accepts no SQEs now. */
 static struct iovec *op_take_iov(struct wr_uring *uring, uint32_t count)
 {
     if (WR_UNLIKELY(!op_has_scratch(uring, count))) {

@@ -6,15 +6,11 @@
  * (without WR_CQE_MORE). Meanwhile the owner and all memory that the operation
  * uses must stay in place; so closing is a state of the owner, not a single
  * step. A cancel request does not change this: a cancelled operation ends with
- * its own completion, which may still carry data.
- *
- *     idle --prepare--> in flight --last completion--> idle
- *
- * Completions of cancel requests and closes (user_data 0) and of counted closes
- * have no owner.
+ * its own completion, which may still carry data. Completions of cancel
+ * requests and closes (user_data 0) and of counted closes have no owner.
  *
  * A result of -ECANCELED has two causes, which wr_op_was_cancelled() tells
- * apart: weir's own cancel request, and an engine that could not go on.
+ * apart: weir's own cancel request, and an engine that could not continue.
  */
 #ifndef WEIR_URING_OP_H
 #define WEIR_URING_OP_H
@@ -39,8 +35,8 @@
 
 struct wr_op;
 
-/* Called for each completion. If @flags lacks WR_CQE_MORE @op is idle, and the
- * call may prepare it again or free it. */
+/* Called for each completion. Without WR_CQE_MORE in @flags @op is idle, and
+ * the call may prepare it again or free it. */
 typedef void wr_op_complete_fn(struct wr_op *op, int32_t res, uint32_t flags);
 
 struct wr_op {
@@ -49,26 +45,24 @@ struct wr_op {
     bool is_cancelled; /* set by a cancel, cleared by prepare */
 };
 
-/* An operation that a worker thread may have to carry out. If none can be made
- * (a limit of processes or threads), the engine ends the operation with
- * -ECANCELED before it has begun. Its owner has not cancelled it then, so it is
- * carried out on the loop's thread, from the copy of its entry: see
- * wr_work_here(). A file system's own -ECANCELED becomes -EIO. The owner sees
- * only that result. */
+/* An operation that may need a worker thread. If none can be made (a limit of
+ * processes or threads), the engine ends the operation with -ECANCELED before
+ * it has begun. As its owner has not cancelled it, it is then carried out on
+ * the loop's thread, from the copy of its entry: see wr_work_here(). A file
+ * system's own -ECANCELED becomes -EIO. The owner sees only that result. */
 struct wr_file_op {
     struct wr_op base;
     wr_op_complete_fn *complete; /* the owner's, while it is in flight */
     struct wr_uring *uring;
-    uint32_t doubts;   /* how often it ended with -ECANCELED, uncancelled */
-    uint64_t asked_ns; /* when a worker was asked for, where that is of use */
+    uint32_t doubts;   /* how often it ended with -ECANCELED without a cancel */
+    uint64_t asked_ns; /* when a worker was requested, if that is of use */
     uint64_t entry[8]; /* a struct io_uring_sqe */
 };
 
-/* The engine: a ring, its features, and the count of operations in flight. */
 struct wr_uring {
     struct wr_ring *ring;
-    /* The ring that closes descriptors; NULL: closed, or close(2) does it,
-     * because ThreadSanitizer has to see it. */
+    /* The ring that closes descriptors. NULL if it is closed, or if close(2) is
+     * used because ThreadSanitizer has to see it. */
     struct wr_ring *close_ring;
     struct wr_features features;
     const struct weir_allocator *allocator;
@@ -80,22 +74,25 @@ struct wr_uring {
     uint32_t msg_used;
     struct wr_ring_stats last_stats; /* of a closed ring */
     /* Called when there was no worker thread for an operation, which will be
-     * carried out on the loop's thread; NULL: not told. Its owner is not told
-     * yet: the call may do nothing but take a note. */
+     * carried out on the loop's thread. May be NULL. The operation has not
+     * completed yet, so the call may only take a note. */
     void (*lacks_worker)(struct wr_uring *uring);
-    uint64_t lacks_until_ns; /* when the next one asks for a thread again */
-    /* When a worker thread for files was at work, or earlier; 0: none is known.
-     * The last one stays while it idles (Linux 5.19), unless the process may no
-     * more run where it could at first: then for five seconds. */
+    uint64_t lacks_until_ns; /* until then no operation waits for a worker
+                              * thread */
+    /* A time at or before which a worker thread for files was at work; 0: none
+     * is known. The last worker thread stays while it idles (Linux 5.19). If
+     * the CPUs that the process may use have changed, it ends after five
+     * seconds. */
     uint64_t worker_ns;
-    /* Descriptors of counted closes that wait for a look for a worker. */
+    /* Descriptors of counted closes that wait for the NOP that looks for a
+     * worker. */
     int *looking;
     uint32_t looking_count;
     uint32_t looking_room;
-    uint64_t look_ns; /* when the look was prepared */
+    uint64_t look_ns; /* when that NOP was prepared */
 };
 
-/* A time in the layout of struct __kernel_timespec. */
+/* Has the layout of struct __kernel_timespec. */
 struct wr_time {
     int64_t seconds;
     int64_t nanoseconds; /* less than a second */
@@ -103,7 +100,7 @@ struct wr_time {
 
 #define WR_IOV_MAX 64u /* the most vectors of one send */
 
-/* The kernel's internal errno that some operations return instead of EINTR, if
+/* The kernel's internal errno that some operations return instead of EINTR if
  * they are cancelled while a worker thread runs them. */
 #define WR_ERESTARTSYS 512
 
@@ -111,17 +108,15 @@ WEIR_MUST_USE int wr_uring_open(struct wr_uring *uring,
                                 const struct wr_ring_options *options);
 void wr_uring_close(struct wr_uring *uring);
 
-/* Checks the scratch memory and the count of operations. */
 void wr_uring_check_invariants(const struct wr_uring *uring);
 
-/* The ring's counts; after its close its last counts. */
+/* Returns the ring's counts, or its last counts if it is closed. */
 const struct wr_ring_stats *wr_uring_stats(const struct wr_uring *uring);
 
-/* Calls wr_ring_enter(). */
 WEIR_MUST_USE int wr_uring_enter(struct wr_uring *uring, uint32_t want,
                                  uint64_t timeout_ns);
 
-/* Calls the operations of at most @max completions; returns their number. */
+/* Calls the owners of at most @max completions. Returns their number. */
 uint32_t wr_uring_dispatch(struct wr_uring *uring, uint32_t max);
 
 static inline void wr_op_init(struct wr_op *op, wr_op_complete_fn *complete)
@@ -131,19 +126,20 @@ static inline void wr_op_init(struct wr_op *op, wr_op_complete_fn *complete)
     op->is_cancelled = false;
 }
 
-/* True if @res, the operation's result, is the answer to wr_op_cancel() or to
- * wr_op_abandon(): nothing was done. Only this function decides whether a
- * cancellation was asked for. An engine ends an operation with -ECANCELED also
- * of its own accord (wr_prep_recv(), struct wr_file_op), and signals end waits
- * of worker threads with -EINTR. */
+/* Returns true if @res is the result of wr_op_cancel() or wr_op_abandon():
+ * nothing was done. Only this function decides whether a cancellation was
+ * requested. An engine may end an operation with -ECANCELED too
+ * (wr_prep_recv(), struct wr_file_op), and signals end waits of worker threads
+ * with -EINTR. */
 WEIR_MUST_USE static inline bool wr_op_was_cancelled(const struct wr_op *op,
                                                      int32_t res)
 {
     return op->is_cancelled && (res == -ECANCELED || res == -EINTR);
 }
 
-/* The result for an owner that knows -ECANCELED as its own cancellation alone:
- * -EAGAIN if an engine ended the operation, for lack of a worker thread. */
+/* Maps a result for an owner that regards -ECANCELED as its own cancellation:
+ * returns -EAGAIN if an engine ended the operation for lack of a worker
+ * thread. */
 WEIR_MUST_USE static inline int32_t wr_op_own_result(const struct wr_op *op,
                                                      int32_t res)
 {
@@ -152,18 +148,19 @@ WEIR_MUST_USE static inline int32_t wr_op_own_result(const struct wr_op *op,
                : res;
 }
 
-/* True for results after which an operation that is still wanted is prepared
- * again: nothing was done, whoever has ended it. */
+/* Returns true for results of operations that did nothing and are prepared
+ * again if they are still wanted. */
 WEIR_MUST_USE static inline bool wr_res_is_transient(int64_t res)
 {
     return res == -EINTR || res == -EAGAIN || res == -ECANCELED;
 }
 
 /* Completes an operation with -ECANCELED after its ring broke and was closed.
- * No effect on an idle one. */
+ * Has no effect on an idle operation. */
 void wr_op_abandon(struct wr_uring *uring, struct wr_op *op);
 
-/* Asks the kernel to end the operation early. No effect on an idle one. */
+/* Requests that the kernel end the operation early. Has no effect on an idle
+ * operation. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op);
 
 struct wr_recv_limits {
@@ -173,22 +170,21 @@ struct wr_recv_limits {
 };
 
 /* Receives into provided buffers (see pool.h), at most the credit in total.
- * Multishot if the kernel bounds the total (RECV_CREDIT), else one-shot. If the
+ * Multishot if the kernel limits the total (RECV_CREDIT), else one-shot. If the
  * poll wakes too often without bytes (a peer can cause this with urgent bytes),
- * a multishot receive ends with -ECANCELED and no buffer; a one-shot receive
- * moves to a worker thread, which must not happen with incremental buffers: see
- * wr_features_reduce(). */
+ * a multishot receive ends with -ECANCELED and no buffer, and a one-shot
+ * receive moves to a worker thread, which must not happen with incremental
+ * buffers: see wr_features_reduce(). */
 void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
                   const struct wr_recv_limits *limits);
-/* Receives once into the caller's memory. */
 void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
                        void *buf, size_t len);
-/* Sends as much as the kernel has room for, or completes with -EAGAIN; never
- * waits for room. Nothing (@len 0) is for the SYN of a fast open alone. */
+/* Sends as many bytes as the socket accepts now, or completes with -EAGAIN.
+ * @len 0 is only for the SYN of a fast open. */
 void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
                   const void *buf, size_t len);
-/* Sends 1 to WR_IOV_MAX vectors. @iov is borrowed; its memory must stay until
- * the operation ends. */
+/* Sends 1 to WR_IOV_MAX vectors. @iov is copied; the memory it points to must
+ * stay until the operation ends. */
 void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
                    const struct iovec *iov, uint32_t iov_count);
 /* Sends a message, perhaps with control data. @msg must stay until it is
@@ -200,29 +196,30 @@ void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
                     bool multishot);
 void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
                      const struct sockaddr *addr, socklen_t addr_len);
-/* Likewise for a new stream socket of weir. It is non-blocking if this says so,
- * until it is connected: the poll engine need not ask for its mode then. */
+/* wr_prep_connect() for a new stream socket of weir. If
+ * wr_connects_non_blocking() returns true, the socket is non-blocking until it
+ * is connected, so that the poll engine need not query its mode. */
 WEIR_MUST_USE bool wr_connects_non_blocking(const struct wr_uring *uring,
                                             int family);
 void wr_prep_connect_new(struct wr_uring *uring, struct wr_op *op, int fd,
                          const struct sockaddr *addr, socklen_t addr_len);
 /* Completes when one of @events, POLLRDHUP, POLLHUP or POLLERR holds; the last
- * three need not be requested. A one-shot poll is level-triggered; a multishot
+ * three need not be requested. A one-shot poll is level-triggered. A multishot
  * poll completes for each change until it is cancelled. */
 void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
                   uint32_t events, bool multishot);
-/* Reads once into the caller's memory (eventfd, signalfd). */
+/* For an eventfd or a signalfd. */
 void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
                   size_t len);
 /* Reads or writes once at the file's position in a kernel worker thread, which
  * may wait; a write there raises no signal. If cancelled during the wait, it
- * completes with the bytes done, -EINTR or -ECANCELED. A cancel that comes when
- * the thread has tried and does not wait yet is lost (Linux 6.18): cancel again
- * until the operation has ended.
+ * completes with the bytes done, -EINTR or -ECANCELED. A cancel that arrives
+ * when the thread has tried and does not wait yet is lost (Linux 6.18): cancel
+ * again until the operation has ended.
  *
- * Not for a pollable file without ASYNC_RETRY: there the kernel polls the file
+ * Not for a pollable file without ASYNC_RETRY. There the kernel polls the file
  * and retries on the loop's thread, 127 times before a worker thread gets the
- * call. If another process took the bytes or the room in that moment, the
+ * call. If another process took the bytes or the space in that moment, the
  * counter has passed 0 and the retries never end: the thread stays in the
  * kernel, out of reach of SIGKILL. See wr_prep_splice(). */
 void wr_prep_read_waiting(struct wr_uring *uring, struct wr_file_op *op, int fd,
@@ -245,31 +242,30 @@ void wr_prep_read_at(struct wr_uring *uring, struct wr_file_op *op, int fd,
 void wr_prep_write_at(struct wr_uring *uring, struct wr_file_op *op, int fd,
                       const void *buf, size_t len, uint64_t offset);
 /* Opens a file in a kernel worker thread; the result is its descriptor. A
- * relative @path begins at @folder. @path and @how must stay until the
+ * relative @path starts at @folder. @path and @how must stay until the
  * operation ends. (An attempt on the loop's thread would use only cached names,
- * but would still ask a network file system or FUSE for the file, and wait.) */
+ * but would still query a network file system or FUSE, and wait.) */
 struct open_how;
 void wr_prep_open(struct wr_uring *uring, struct wr_file_op *op, int folder,
                   const char *path, const struct open_how *how);
 void wr_prep_fsync(struct wr_uring *uring, struct wr_file_op *op, int fd,
                    bool data_only);
-/* Reads size, times, type and permissions of an open file. */
 struct statx;
 void wr_prep_stat(struct wr_uring *uring, struct wr_file_op *op, int fd,
                   struct statx *ret);
-/* wr_prep_close() with an owner. @by_worker: a kernel worker thread closes it;
- * the file is released a moment after the completion. */
+/* wr_prep_close() with an owner. If @by_worker, a kernel worker thread closes
+ * the descriptor; the file is released a moment after the completion. */
 void wr_prep_close_file(struct wr_uring *uring, struct wr_file_op *op, int fd,
                         bool by_worker);
-/* A descriptor is about to be closed by other means, or to move to another
- * loop; no operation is in flight for it. */
+/* Announces that a descriptor will be closed without an operation, or moves to
+ * another loop. No operation may be in flight for it. */
 void wr_uring_forget(struct wr_uring *uring, int fd);
 /* Closes a descriptor that no operation uses any more, without an owner; with
- * close() if the ring is closed. */
+ * close(2) if the ring is closed. */
 void wr_prep_close(struct wr_uring *uring, int fd);
 /* Closes a file of any kind. A kernel worker thread closes files that flush at
  * a close (NFS, FUSE), and closing the ring drops operations that no worker has
- * begun; so this one is counted as in flight. */
+ * begun, so this close is counted as in flight. */
 void wr_prep_close_any(struct wr_uring *uring, int fd);
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * Closes of descriptors by the ring.
  *
- * Most have no completion. Others are counted, because they may wait or fail: a
- * worker thread closes a file that has to be flushed. Without one the kernel
- * ends the close with -ECANCELED, as a file system may: see op_file.c. So a
- * counted close of a file waits for a look for a worker, unless one is known,
- * and its descriptor is remembered until then.
+ * Most closes have no completion. Others are counted, because they may wait or
+ * fail: a worker thread closes a file that has to be flushed. Without a worker
+ * the kernel ends the close with -ECANCELED, which a file system may return as
+ * well: see op_file.c. So unless a worker is known, a counted close of a file
+ * waits for a NOP that looks for one, and its descriptor is stored in `looking`
+ * until then.
  */
 #include "alloc.h"
 #include "op_impl.h"
@@ -15,14 +16,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The user_data of counted closes is this bit and the descriptor: no operation
- * has such an address. So is that of a NOP which looks for a worker thread
- * after a close's -ECANCELED, with one bit more. One that looks before closes
- * has another bit and no descriptor. */
+/* user_data of counted closes: this bit and the descriptor, which is not the
+ * address of an operation. A NOP that looks for a worker after a close's
+ * -ECANCELED has CLOSE_AFTER and the descriptor too; a NOP before closes has
+ * CLOSE_BEFORE and no descriptor. */
 #define CLOSE_TAG    (1ull << 63)
 #define CLOSE_BEFORE (1ull << 62)
 #define CLOSE_AFTER  (1ull << 61)
-/* The first room for descriptors of closes that wait for a look. */
+/* The initial size of `looking`. */
 #define LOOKING_ROOM 16u
 
 static int op_close_get_fd(uint64_t user_data)
@@ -40,7 +41,7 @@ op_close_here(struct wr_uring *uring, int fd)
     wr_ignore(wr_sys_close(fd) < 0);
 }
 
-/* Looks for a worker thread. */
+/* Prepares a NOP that completes with an error if there is no worker thread. */
 static void op_close_prepare_look(struct wr_uring *uring, uint64_t user_data)
 {
     struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
@@ -67,7 +68,8 @@ static void op_close_end_counted(struct wr_uring *uring)
     uring->ops_in_flight--;
 }
 
-/* Makes room for one more close that waits for a look; false without memory. */
+/* Ensures space for one more entry of `looking`. Returns false if out of
+ * memory. */
 static bool op_close_make_room(struct wr_uring *uring)
 {
     const uint32_t room =
@@ -89,7 +91,7 @@ static bool op_close_make_room(struct wr_uring *uring)
     return looking != NULL;
 }
 
-/* The close waits for a look, of which there is one at a time. */
+/* Lets the close wait for the NOP; there is one NOP at a time. */
 static void op_close_after_look(struct wr_uring *uring, int fd)
 {
     uring->looking[uring->looking_count++] = fd;
@@ -99,7 +101,6 @@ static void op_close_after_look(struct wr_uring *uring, int fd)
     }
 }
 
-/* The look for a worker thread before closes has ended with @res. */
 static __attribute__((noinline, cold)) void
 op_close_looked_before(struct wr_uring *uring, int32_t res)
 {
@@ -119,9 +120,9 @@ op_close_looked_before(struct wr_uring *uring, int32_t res)
     }
 }
 
-/* The look for a worker thread after a close's -ECANCELED has ended. Without a
- * worker the descriptor is open, since one that has closed it would be there.
- * With one it was closed, and -ECANCELED is the file system's. */
+/* After a close's -ECANCELED. Without a worker the descriptor is open, since a
+ * worker that has closed it would still be there. With a worker it was closed,
+ * and -ECANCELED is the file system's. */
 static __attribute__((noinline, cold)) void
 op_close_looked_after(struct wr_uring *uring, const struct wr_cqe *cqe)
 {

@@ -1,21 +1,21 @@
 /*
  * Operations on files, which worker threads may carry out.
  *
- * Each keeps a copy of its entry. Where the kernel may make no thread for the
- * process (RLIMIT_NPROC, pids.max), an engine ends an operation that needs one
- * with -ECANCELED; io_uring does so after some attempts, which take about 50
- * ms. The operation is then carried out on the loop's thread, which may wait
- * for a file system; what could wait for another program is -EAGAIN. For a
- * second no other operation asks for a thread: a NOP takes its place in the
- * ring.
+ * Each operation keeps a copy of its entry. If the kernel may make no thread
+ * for the process (RLIMIT_NPROC, pids.max), an engine ends an operation that
+ * needs one with -ECANCELED; io_uring does so after some attempts, which take
+ * about 50 ms. The operation is then carried out on the loop's thread, which
+ * may wait for a file system; a call that would wait for another program fails
+ * with -EAGAIN. For a second other operations do not request a thread: a NOP
+ * replaces each in the ring.
  *
- * A file system may answer -ECANCELED itself, and io_uring does not tell this
- * from a lack. So a NOP looks for a worker thread: it lacks one, too, or there
- * is one, of which the last never ends. An operation is then tried once more,
- * and a second -ECANCELED is the file system's: -EIO. A close must not be
- * repeated, since its number may be another file's. So one that may need a
- * worker looks for it beforehand, unless one is known to stay until then: its
- * -ECANCELED is the file system's at once.
+ * A file system may return -ECANCELED itself, and io_uring does not distinguish
+ * this from a shortage of threads. So a NOP looks for a worker thread. If there
+ * is one (the last worker never ends), the operation is tried once more, and a
+ * second -ECANCELED is the file system's: -EIO. A close must not be repeated,
+ * since its number may be another file's. So unless a worker is known to stay
+ * until then, a close that may need one looks for it beforehand. Its -ECANCELED
+ * is then always the file system's.
  *
  *     prepared --a result-----------------------------> completed
  *        |  '----own cancel, -ECANCELED---------------> completed
@@ -82,7 +82,7 @@ static void op_file_work(struct wr_file_op *file)
     op_file_end(file, is_wanted ? wr_work_here(entry) : -ECANCELED);
 }
 
-/* Prepares the operation, or what is in the ring instead. */
+/* Prepares a NOP, which the caller may overwrite. */
 static struct io_uring_sqe *op_file_prepare(struct wr_file_op *file,
                                             wr_op_complete_fn *complete)
 {
@@ -101,8 +101,8 @@ static void op_file_prepare_entry(struct wr_file_op *file)
     memcpy(sqe, file->entry, sizeof(*sqe));
 }
 
-/* Looks for a worker thread of those that the operation needs. Those that move
- * other files' bytes are others, which a splice of nothing needs as well. */
+/* Looks for a worker thread of the kind that the operation needs. For a splice,
+ * which uses other workers than a NOP, a splice of 0 bytes looks. */
 static void op_file_look(struct wr_file_op *file)
 {
     struct io_uring_sqe *sqe = op_file_prepare(file, op_file_looked);
@@ -116,7 +116,8 @@ static void op_file_look(struct wr_file_op *file)
     }
 }
 
-/* In place of the owner's function, after a look for a worker. */
+/* Called instead of the owner's function, when the look for a worker has
+ * ended. */
 static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_file_op *file = op_file_of(op);
@@ -145,7 +146,7 @@ static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-/* In place of the owner's function, which is called with the result. */
+/* Called instead of the owner's function, which is called with the result. */
 static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_file_op *file = op_file_of(op);
@@ -167,7 +168,7 @@ static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-/* In place of the owner's function, if a NOP was in the ring instead. */
+/* Called instead of the owner's function, if a NOP replaced the entry. */
 static void op_file_nop_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     wr_assert(!(flags & WR_CQE_MORE));
@@ -190,8 +191,8 @@ static bool op_file_needs_worker(const struct io_uring_sqe *sqe)
            sqe->opcode == IORING_OP_SPLICE || sqe->flags & IOSQE_ASYNC;
 }
 
-/* Chooses what is in the ring first: the entry, or a NOP, after which it is
- * carried out or which looks for a worker. */
+/* Chooses what is in the ring first: the entry, or a NOP, which looks for a
+ * worker or after which the loop's thread carries out the entry. */
 static wr_op_complete_fn *op_file_choose(const struct wr_uring *uring,
                                          const struct io_uring_sqe *sqe)
 {
@@ -207,7 +208,7 @@ static wr_op_complete_fn *op_file_choose(const struct wr_uring *uring,
                                                  : op_file_completed;
 }
 
-/* Called when the entry is complete. */
+/* Must be called when the entry is complete. */
 static void op_file_keep_entry(struct wr_uring *uring, struct wr_file_op *op,
                                struct io_uring_sqe *sqe)
 {

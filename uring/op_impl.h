@@ -1,8 +1,8 @@
 /*
- * The preparing of entries, for the files of struct wr_op.
+ * Functions for the files of struct wr_op that prepare entries.
  *
  * An entry is zeroed when it is taken from the ring. These functions fill in
- * what all operations need, and count the operation as in flight; the caller
+ * what all operations need, and count the operation as in flight. The caller
  * fills in the rest.
  */
 #ifndef WEIR_URING_OP_IMPL_H
@@ -12,10 +12,10 @@
 #include "sqe.h"
 #include "sys.h"
 
-/* After a lack of threads no operation waits for one during this time. */
+/* After a shortage of threads no operation waits for a thread during this
+ * time. */
 #define WR_WORKER_LACK_NS UINT64_C(1000000000)
 
-/* Notes that there was no worker thread for an operation, and tells of it. */
 static inline void wr_op_note_lack(struct wr_uring *uring)
 {
     uring->lacks_until_ns = wr_sys_now() + WR_WORKER_LACK_NS;
@@ -24,18 +24,17 @@ static inline void wr_op_note_lack(struct wr_uring *uring)
     }
 }
 
-/* True within a second of a lack. */
 static inline bool wr_op_lacks_worker(const struct wr_uring *uring)
 {
     return WR_UNLIKELY(uring->lacks_until_ns != 0) &&
            wr_sys_now() < uring->lacks_until_ns;
 }
 
-/* Less than the five seconds after which an idle worker may go. */
+/* Less than the five seconds after which an idle worker may end. */
 #define WR_WORKER_STAYS_NS UINT64_C(4000000000)
 
-/* Notes the end of an entry for a worker: it was there at @asked_ns or later,
- * or there is none. */
+/* Records whether a worker thread ran an entry: there was one at @asked_ns or
+ * later, or there is none. */
 static inline void wr_op_note_worker(struct wr_uring *uring, bool was_there,
                                      uint64_t asked_ns)
 {
@@ -43,26 +42,25 @@ static inline void wr_op_note_worker(struct wr_uring *uring, bool was_there,
     uring->worker_ns = was_there ? asked_ns : 0;
 }
 
-/* True if -ECANCELED of an entry that is prepared now is no lack of workers. */
+/* Returns true if there is a worker, so that -ECANCELED of an entry prepared
+ * now cannot mean that there is none. */
 static inline bool wr_op_has_worker(const struct wr_uring *uring)
 {
     return uring->worker_ns != 0 &&
            wr_sys_now() - uring->worker_ns < WR_WORKER_STAYS_NS;
 }
 
-/* ---- op_close.c ---- */
-
-/* Takes the completion of a counted close, or of its look for a worker. */
+/* Handles the completion of a counted close, or of its NOP. */
 void wr_op_close_completed(struct wr_uring *uring, const struct wr_cqe *cqe);
-/* Makes the closes that were not submitted when the ring broke. */
+/* Closes the descriptors whose closes were not submitted when the ring
+ * broke. */
 void wr_op_close_unsubmitted(struct wr_uring *uring);
 void wr_op_free_closes(struct wr_uring *uring);
 
-/* True if a worker thread may have to close @fd, to flush its file, and it is
- * not known whether there is one. */
+/* Returns true if a worker thread may have to close @fd, to flush its file, and
+ * no worker is known. */
 bool wr_op_close_may_lack(const struct wr_uring *uring, int fd);
 
-/* Prepares an SQE without a descriptor. */
 static inline struct io_uring_sqe *
 wr_op_prepare_alone(struct wr_uring *uring, struct wr_op *op, uint8_t opcode)
 {
@@ -100,7 +98,7 @@ wr_op_prepare_move(struct wr_uring *uring, struct wr_op *op, uint8_t opcode,
 
     sqe->addr = (uintptr_t)buf;
     sqe->len = (uint32_t)len;
-    sqe->off = UINT64_MAX; /* the file's own position, if it has one */
+    sqe->off = UINT64_MAX;
     return sqe;
 }
 

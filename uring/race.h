@@ -5,8 +5,7 @@
  * intercepts. It does not see atomics of a library built without it, or
  * mappings made by raw system calls, as in liburing. So one thread announces
  * what it releases and another what it acquires: a post, or the addresses of a
- * closed ring. Without the sanitizer the two functions do not exist, and
- * nothing is called.
+ * closed ring. Without the sanitizer the two functions are NULL.
  */
 #ifndef WEIR_URING_RACE_H
 #define WEIR_URING_RACE_H
@@ -14,11 +13,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From the sanitizer's run-time library (sanitizer/tsan_interface.h). */
+/* From sanitizer/tsan_interface.h. */
 extern void __tsan_acquire(void *address) __attribute__((weak));
 extern void __tsan_release(void *address) __attribute__((weak));
 
-/* Called before the step that lets other threads take @address over. */
+/* Called before the step that lets other threads take over @address. */
 static inline void wr_race_release(void *address)
 {
     if (__tsan_release) {
@@ -26,7 +25,7 @@ static inline void wr_race_release(void *address)
     }
 }
 
-/* Called after the step with which this thread has taken @address over. */
+/* Called after the step with which this thread has taken over @address. */
 static inline void wr_race_acquire(void *address)
 {
     if (__tsan_acquire) {
@@ -34,15 +33,15 @@ static inline void wr_race_acquire(void *address)
     }
 }
 
-/* True in a program with the sanitizer. It knows a descriptor's number as taken
- * until it sees a close(), and takes two threads that get the number one after
- * the other for a race; what a ring closes it does not see. */
+/* Returns true in a program with the sanitizer. It does not see closes by a
+ * ring. So it would regard the descriptor as open, and two threads that get its
+ * number one after the other as a race. */
 static inline bool wr_race_is_watched(void)
 {
     return __tsan_acquire != NULL;
 }
 
-/* Stands for all addresses of ring mappings, which the kernel reuses between
+/* Represents all addresses of ring mappings, which the kernel reuses between
  * threads. Defined in probe.c. */
 extern char wr_race_mappings;
 

@@ -1,16 +1,16 @@
 /*
- * Child processes on the real seam.
+ * Child processes: system calls of the seam (spawn.h).
  *
  * The child shares its parent's memory, as with vfork(): nothing is copied, so
- * that it takes the same time in a large process, and the child can store an
- * error of its execve() for the parent. The parent's thread sleeps until the
- * child has executed a program or has ended. Until then the child only makes
- * system calls, on a stack of its own. It uses syscall(), because sanitizers
- * wrap the C library's functions, and some take locks or act on all threads.
+ * making it is as fast in a large process, and the child can store an error of
+ * its execve() for the parent. The parent's thread sleeps until the child has
+ * executed a program or has ended. Until then the child only makes system
+ * calls, on its own stack. It uses syscall(), because sanitizers wrap the C
+ * library's functions, and some take locks or act on all threads.
  *
  * No signal handler may run in the child, as it would use the parent's memory.
- * So all signals are blocked first, also those of the C library, and the child
- * resets the handlers before it unblocks the signals.
+ * So all signals are blocked first, including those of the C library, and the
+ * child resets the handlers before it unblocks the signals.
  *
  * Before its execve(), which sets SIGCHLD as the exit signal, a child's end
  * raises no signal: neither a handler nor a wait() of the host program sees a
@@ -36,7 +36,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The C library's headers lack these. */
+/* Missing in the C library's headers. */
 #define SPAWN_P_PIDFD        3
 #define SPAWN_INFO_EXIT      (UINT64_C(1) << 3)
 #define SPAWN_PIDFD_GET_INFO _IOWR(0xff, 11, struct spawn_info)
@@ -71,8 +71,8 @@ struct spawn_shared {
     __attribute__((no_sanitize("address"), no_sanitize("undefined"),           \
                    no_sanitize("thread")))
 
-/* True for signals that Python and others ignore for themselves, but whose
- * default action a program expects. */
+/* Returns true for signals that Python and others ignore for themselves, but
+ * whose default action a program expects. */
 IN_CHILD static bool spawn_is_restored(int signum)
 {
     return signum == SIGPIPE || signum == SIGXFSZ;
@@ -101,7 +101,7 @@ IN_CHILD static void spawn_reset_signals(void)
     }
 }
 
-/* Makes a descriptor close-on-exec that /proc lists by its number. */
+/* Makes a descriptor that /proc lists close-on-exec. */
 IN_CHILD static void spawn_mark_listed(const char *name)
 {
     int fd = 0;
@@ -109,12 +109,12 @@ IN_CHILD static void spawn_mark_listed(const char *name)
     for (; *name >= '0' && *name <= '9'; name++) {
         fd = fd * 10 + (*name - '0');
     }
-    if (fd >= WR_STDIO_COUNT) { /* not "." and ".." */
+    if (fd >= WR_STDIO_COUNT) { /* skips "." and ".." */
         wr_ignore(syscall(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC) < 0);
     }
 }
 
-/* For Linux before 5.11, and filters that do not know close_range(). */
+/* For Linux before 5.11, and filters that refuse close_range(). */
 IN_CHILD static int spawn_mark_by_proc(void)
 {
     _Alignas(struct dirent) char entries[SPAWN_ENTRIES_SIZE];
@@ -144,7 +144,7 @@ IN_CHILD static int spawn_keep_descriptors(const struct wr_spawn *spawn)
         0) {
         const int err = errno;
         if (spawn_mark_by_proc() != 0) {
-            return err; /* not ENOENT, which is that of the program */
+            return err; /* not ENOENT, which would mean the program */
         }
     }
     for (size_t i = 0; i < spawn->pass_fd_count; i++) {
@@ -155,7 +155,8 @@ IN_CHILD static int spawn_keep_descriptors(const struct wr_spawn *spawn)
     return 0;
 }
 
-/* Sources below 3 are duplicated first, as one may be the target of another. */
+/* Descriptors below 3 are duplicated first, as each may be the target of
+ * another. */
 IN_CHILD static int spawn_place_stdio(const struct wr_spawn *spawn)
 {
     int from[WR_STDIO_COUNT];
@@ -216,7 +217,7 @@ IN_CHILD static int spawn_execute(const struct wr_spawn *spawn)
     return is_forbidden ? EACCES : err;
 }
 
-/* Takes the steps in order; returns the errno of the failed one. */
+/* Returns the errno of the failed step. */
 IN_CHILD static int spawn_become(struct spawn_shared *shared)
 {
     const struct wr_spawn *spawn = shared->spawn;
@@ -258,7 +259,6 @@ IN_CHILD static int spawn_run_child(void *arg)
 
 /* ---- the parent ---- */
 
-/* waitid() for the child, retried after EINTR. */
 static int spawn_wait(int pidfd, int options, siginfo_t *ret)
 {
     long err;
@@ -271,20 +271,20 @@ static int spawn_wait(int pidfd, int options, siginfo_t *ret)
     return err < 0 ? -errno : 0;
 }
 
-/* execve() failed: reaps the child, which ends by itself. */
+/* Reaps a child whose execve() failed, and which ends by itself. */
 static void spawn_reap_failed(int pidfd)
 {
     siginfo_t info;
 
     /* -ECHILD: other code has reaped it, with a wait for children of all kinds.
-     * A filter that refuses the call leaves it to such code. */
+     * If a filter refuses the call, such code must reap it. */
     wr_ignore(spawn_wait(pidfd, 0, &info) < 0);
     close(pidfd);
 }
 
-/* The C library's other name of clone(), if it has one. ThreadSanitizer takes
- * clone() for a fork of all threads, and lets none be made afterwards: it does
- * not know that the child shares the memory and soon leaves it. */
+/* The C library's other name of clone(), if it has one. ThreadSanitizer regards
+ * clone() as a fork of all threads, and allows no new threads afterwards: it
+ * does not know that the child shares the memory and soon leaves it. */
 extern int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
     __attribute__((weak));
 
@@ -297,7 +297,7 @@ static pid_t spawn_clone_call(void *stack, struct spawn_shared *shared,
                    : clone(spawn_run_child, stack, flags, shared, ret_pidfd);
 }
 
-/* All signals are blocked; @stack is for the child. */
+/* All signals must be blocked. @stack is for the child. */
 static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
                        int *ret_pidfd)
 {
@@ -313,7 +313,7 @@ static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
     wr_check(pidfd >= 0);
     if (shared->err) {
         spawn_reap_failed(pidfd);
-        /* A file system's own ECANCELED is no cancellation of weir's. */
+        /* A file system's own ECANCELED is not a cancellation of weir's. */
         return shared->err == ECANCELED ? -EIO : -shared->err;
     }
     *ret_pid = pid;

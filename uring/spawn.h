@@ -1,10 +1,10 @@
 /*
  * Child processes: making them, signalling them, and reading exit statuses.
  *
- * The third part of the seam (ring.h, sys.h): a test may replace all of it. A
- * child is identified by its pidfd from the start, so that no call can reach
- * another process with the same number. Every function returns a negative
- * errno.
+ * This is the third part of the seam (ring.h, sys.h); a test may replace all of
+ * it. A child is identified by its pidfd from the start, so that no call can
+ * reach another process with the same number. Every function returns a negative
+ * errno on failure.
  */
 #ifndef WEIR_URING_SPAWN_H
 #define WEIR_URING_SPAWN_H
@@ -15,48 +15,48 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* A child's standard descriptors. */
 enum { WR_STDIO_IN, WR_STDIO_OUT, WR_STDIO_ERR, WR_STDIO_COUNT };
 
-/* The settings of a child; all are borrowed. */
+/* The settings of a child. All pointers are borrowed. */
 struct wr_spawn {
-    const char *const *paths; /* the program's, tried in order; one at least,
-                               * then NULL */
+    const char *const *paths; /* the program's paths, tried in order; at least
+                               * one, then NULL */
     const char *const *argv;
     const char *const *env;
-    const char *cwd;           /* NULL: the parent's */
+    const char *cwd;           /* NULL means the parent's */
     int stdio[WR_STDIO_COUNT]; /* become 0, 1 and 2; -1: the parent's */
     const int *pass_fds;       /* from 3 on; keep their numbers */
     size_t pass_fd_count;
     bool new_session;
     bool set_group;
-    pid_t group; /* 0: a new group */
+    pid_t group; /* 0 makes a new group */
     bool set_umask;
     mode_t umask;
 };
 
-/* Makes a child that runs the program; the thread sleeps until it runs. After
- * an error of any step, also of execve(), there is no child; *ret_step names
- * the failed step, a static text. The child has only descriptors 0 to 2 and
+/* Makes a child that runs the program; the calling thread sleeps until it runs.
+ * If any step fails, even execve(), there is no child, and *ret_step is a
+ * static string that names the step. The child has only descriptors 0 to 2 and
  * pass_fds, even if other threads open files meanwhile; its signals are
  * unblocked and have no handlers. Keeps the thread's errno. */
 WEIR_MUST_USE int wr_spawn(const struct wr_spawn *spawn, pid_t *ret_pid,
                            int *ret_pidfd, const char **ret_step);
 
-/* 1: the child has ended and was reaped here, so its number may be reused; *ret
- * is the exit status, or minus the signal that ended it. 0: it runs. -ECHILD:
- * other code has reaped it. */
+/* Returns 1 if the child has ended and was reaped here, so that its number may
+ * be reused; sets *ret to the exit status, or to minus the signal that ended
+ * it. Returns 0 if the child runs, -ECHILD if other code has reaped it. */
 WEIR_MUST_USE int wr_spawn_reap(int pidfd, int *ret);
 
-/* The exit status of a child that other code has reaped, as in wr_spawn_reap();
- * since Linux 6.15. -ENOTTY, -EINVAL or -ENODATA: unknown. */
+/* Gets the exit status of a child that other code has reaped, in the format of
+ * wr_spawn_reap(); since Linux 6.15. Returns -ENOTTY, -EINVAL or -ENODATA if it
+ * is unknown. */
 WEIR_MUST_USE int wr_spawn_query(int pidfd, int *ret);
 
-/* Sends a signal; -ESRCH once the child was reaped. */
+/* Returns -ESRCH once the child was reaped. */
 WEIR_MUST_USE int wr_spawn_signal(int pidfd, int signum);
 
 /* Signals all processes of the group that the child leads or led, even after it
- * was reaped. -ESRCH: there are none; -EINVAL: before Linux 6.9. */
+ * was reaped. Returns -ESRCH if there are none, -EINVAL before Linux 6.9. */
 WEIR_MUST_USE int wr_spawn_signal_group(int pidfd, int signum);
 
 /* Blocks until the child has ended, at most @timeout_ms. */

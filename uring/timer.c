@@ -7,17 +7,17 @@
  * keeps them in the order of arming, and the first occupied slot of the lowest
  * occupied level has the earliest deadlines.
  *
- * Time jumps from one occupied slot to the next: a slot of the lowest level
- * becomes due as a whole, a higher one is dealt out to the levels below. A
+ * Time jumps from one occupied slot to the next. A slot of the lowest level
+ * becomes due as a whole; a higher slot is dealt out to the levels below. A
  * timer moves at most once for each digit of its distance. Most timers are
- * cancelled or armed again before they move; this touches only the timer, its
+ * cancelled or armed again before they move, which touches only the timer, its
  * neighbours and the slot.
  *
  * Opening a slot of a million timers would stop the loop for 40 ms. So each
  * expiry deals out a few timers of the next slots early, into stages: a list
  * for each digit of the level below. When the slot opens, whole lists are
- * moved. New timers are added to the slot itself and are dealt after the older
- * ones, which keeps the order.
+ * moved. New timers are added to the slot itself and are dealt out after the
+ * older timers, which keeps the order.
  */
 #include "timer.h"
 
@@ -28,7 +28,7 @@
 
 /* For each 64 ticks that pass, STAGE_STEP timers of each level are dealt out
  * early (120 000 a second), at most STAGE_MAX in one expiry (30 us of cache
- * misses). STAGE_LEVEL_FIRST is the lowest such level, with slots of 4 ms. */
+ * misses). STAGE_LEVEL_FIRST is the lowest staged level, with slots of 4 ms. */
 #define STAGE_STEP        8u
 #define STAGE_MAX         256u
 #define STAGE_LEVEL_FIRST 2u
@@ -61,7 +61,8 @@ static inline uint64_t timer_tick_to_ns(uint64_t tick)
     return tick > UINT64_MAX / WR_TICK_NS ? UINT64_MAX : tick * WR_TICK_NS;
 }
 
-/* Checks that a list's timers belong to its level and slot; counts them. */
+/* Checks that a list's timers belong to its level and slot. Returns their
+ * number. */
 static uint64_t timer_check_list(const struct wr_wheel *wheel,
                                  const struct wr_list *list, unsigned level,
                                  unsigned index)
@@ -82,8 +83,9 @@ static uint64_t timer_check_list(const struct wr_wheel *wheel,
     return count;
 }
 
-/* Checks the timers of the lists whose bits are set; counts them. Those of a
- * level's @stages belong to its staged slot, whose list alone may be empty. */
+/* Checks the timers of the occupied lists of a level, or of its stages. Returns
+ * their number. Stages belong to the staged slot, whose own list may be
+ * empty. */
 static uint64_t timer_check_marked(const struct wr_wheel *wheel, unsigned level,
                                    bool stages)
 {
@@ -103,7 +105,8 @@ static uint64_t timer_check_marked(const struct wr_wheel *wheel, unsigned level,
     return count;
 }
 
-/* Checks every timer. One whose list has no bit lacks in the count. */
+/* Checks every timer. A timer whose list has no bit is missing from the
+ * count. */
 static void timer_check_all(const struct wr_wheel *wheel)
 {
     uint64_t count = wr_list_count(&wheel->due) + wr_list_count(&wheel->past) +
@@ -117,7 +120,7 @@ static void timer_check_all(const struct wr_wheel *wheel)
     wr_assert(wr_list_is_empty(&wheel->past) || wheel->next_ns == NEXT_UNKNOWN);
 }
 
-/* Checks that a level's bits match its lists, without a walk along these. */
+/* Checks a level's bits without reading the timers. */
 static void timer_check_heads(const struct wr_wheel *wheel, unsigned level)
 {
     const unsigned staged_index = wheel->staged_index[level];
@@ -133,7 +136,6 @@ static void timer_check_heads(const struct wr_wheel *wheel, unsigned level)
     wr_assert(staged == wheel->staged[level]);
 }
 
-/* Checks that bits and lists match, and that no digit has passed. */
 static void timer_check_lists(const struct wr_wheel *wheel)
 {
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
@@ -161,7 +163,7 @@ void wr_wheel_check_invariants(const struct wr_wheel *wheel)
     wr_debug_check(timer_check_lists(wheel));
 }
 
-/* Finds the first occupied slot; false: all are empty. */
+/* Finds the first occupied slot. Returns false if all are empty. */
 static bool timer_find_first(const struct wr_wheel *wheel, struct slot_ref *ret)
 {
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
@@ -178,7 +180,7 @@ static bool timer_find_first(const struct wr_wheel *wheel, struct slot_ref *ret)
     return false;
 }
 
-/* Merges two sorted lists into @younger; timers of one tick keep the order of
+/* Merges two sorted lists into @younger. Timers of one tick keep the order of
  * arming. */
 static void timer_merge(struct wr_list *older, struct wr_list *younger)
 {
@@ -199,8 +201,8 @@ static void timer_merge(struct wr_list *older, struct wr_list *younger)
     wr_list_splice_back(younger, &merged);
 }
 
-/* Moves timers armed for the past to the due list, sorted by ticks with a
- * bottom-up merge sort. Each run has twice as many timers as the one before,
+/* Moves timers armed for the past to the due list, sorted by tick with a
+ * bottom-up merge sort: each run has twice as many timers as the run before,
  * and older ones. */
 static void timer_take_past(struct wr_wheel *wheel)
 {
@@ -232,8 +234,8 @@ static void timer_take_past(struct wr_wheel *wheel)
 }
 
 /* Links an unlinked timer into the slot of its deadline, or into @passed if its
- * tick has come; then next_ns must be unknown, so that wr_wheel_next() checks
- * that list. */
+ * tick is over. In that case makes next_ns unknown, so that wr_wheel_next()
+ * checks @passed. */
 static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer,
                                struct wr_list *passed)
 {
@@ -257,7 +259,7 @@ static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer,
     list->prev = &timer->link;
 }
 
-/* Clears a slot's bits if it has no timers any more. */
+/* Clears a slot's bits if the slot is empty. */
 static void timer_clear_slot(struct wr_wheel *wheel, unsigned level,
                              unsigned index)
 {
@@ -272,7 +274,7 @@ static void timer_clear_slot(struct wr_wheel *wheel, unsigned level,
     }
 }
 
-/* The list's last timer was removed: clears its bit. The due list has none. */
+/* Called when a list has lost its last timer. The due list has no bit. */
 static void timer_note_empty(struct wr_wheel *wheel, const struct wr_list *list)
 {
     uintptr_t in_slots = (uintptr_t)list - (uintptr_t)wheel->slots;
@@ -289,7 +291,7 @@ static void timer_note_empty(struct wr_wheel *wheel, const struct wr_list *list)
     }
 }
 
-/* Unlinks an armed timer, without changing its own links. */
+/* Unlinks an armed timer without changing its own links. */
 static inline void timer_displace(struct wr_wheel *wheel,
                                   struct wr_timer *timer)
 {
@@ -308,7 +310,7 @@ static inline void timer_displace(struct wr_wheel *wheel,
     }
 }
 
-/* Moves a list's timers to their slots for the present time. */
+/* Moves a list's timers to their slots for the current time. */
 static void timer_deal(struct wr_wheel *wheel, struct wr_list *list)
 {
     struct wr_list *member = list->next;
@@ -340,7 +342,6 @@ static void timer_unstage(struct wr_wheel *wheel, unsigned level)
     }
 }
 
-/* Opens a slot whose time has come: empties it. */
 static void timer_open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
 {
     struct wr_list *list = &wheel->slots[slot->level][slot->index];
@@ -382,7 +383,6 @@ static void timer_stage(struct wr_wheel *wheel, unsigned level, uint64_t count)
     }
 }
 
-/* Deals out early in proportion to the passed ticks. */
 static void timer_stage_all(struct wr_wheel *wheel, uint64_t ticks)
 {
     uint64_t count =
@@ -408,7 +408,7 @@ static void timer_advance(struct wr_wheel *wheel, uint64_t tick)
     wheel->now_tick = wr_max_u64(wheel->now_tick, tick);
 }
 
-/* Advances the time, and deals out early for the ticks that have passed. */
+/* Advances the time, and deals out timers early in proportion to the ticks. */
 static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
 {
     const uint64_t before = wheel->now_tick;
@@ -420,7 +420,7 @@ static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
     }
 }
 
-/* The first deadline in a list, or @start_ns if there are many timers. */
+/* Returns the first deadline in a list, or @start_ns if it has many timers. */
 static uint64_t timer_first_in_list(const struct wr_list *list,
                                     uint64_t start_ns)
 {
@@ -437,7 +437,7 @@ static uint64_t timer_first_in_list(const struct wr_list *list,
     return first_ns;
 }
 
-/* The first deadline of a slot, or an earlier time in the slot. */
+/* Returns the first deadline of a slot, or an earlier time in the slot. */
 static uint64_t timer_first_deadline(const struct wr_wheel *wheel,
                                      const struct slot_ref *slot)
 {

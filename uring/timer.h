@@ -3,7 +3,7 @@
  *
  * Arming and cancelling take constant time: a timer is linked into the slot of
  * its deadline, found by shifting and masking. Slots of the lowest level are
- * WR_TICK_NS wide; a timer fires at its deadline or at most one tick later,
+ * WR_TICK_NS wide. A timer fires at its deadline or at most one tick later,
  * never before. Timers of different ticks fire in the order of their deadlines,
  * even past ones; timers of one tick fire in the order of arming. The wheel has
  * no clock: the loop passes the time.
@@ -36,11 +36,11 @@ struct wr_timer {
 struct wr_wheel {
     uint64_t now_tick;
     uint64_t armed_count;
-    uint64_t next_ns;    /* no slot's deadline is earlier; 0: unknown */
-    bool is_expiring;    /* set during wr_wheel_expire() */
+    uint64_t next_ns; /* no slot's deadline is earlier; 0: unknown */
+    bool is_expiring;
     struct wr_list due;  /* expired, not called yet */
     struct wr_list past; /* armed for the past since the last expiry */
-    struct wr_list held; /* due, but not called before a release */
+    struct wr_list held; /* due, but not called before wr_wheel_release() */
     uint64_t occupied[WR_WHEEL_LEVELS]; /* a bit for each slot in use */
     /* The slot of each level that is being dealt out early (0: none), and its
      * lists of timers, one for each digit of the level below. */
@@ -50,10 +50,9 @@ struct wr_wheel {
     struct wr_list stages[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
 };
 
-/* The most timers of a wheel that need not be dealt out early. */
+/* Wheels with at most this many timers need not deal them out early. */
 #define WR_WHEEL_FEW 16u
 
-/* Checks the bits against the lists; with few timers also each timer. */
 void wr_wheel_check_invariants(const struct wr_wheel *wheel);
 
 void wr_wheel_init(struct wr_wheel *wheel, uint64_t now_ns);
@@ -65,35 +64,35 @@ static inline bool wr_timer_is_armed(const struct wr_timer *timer)
     return wr_list_is_linked(&timer->link);
 }
 
-/* Arms a timer, or moves an armed one. A deadline in the past is due at once,
- * UINT64_MAX never. */
+/* Arms a timer, or moves an armed timer. A deadline in the past is due
+ * immediately, UINT64_MAX never. */
 void wr_timer_arm(struct wr_wheel *wheel, struct wr_timer *timer,
                   uint64_t when_ns);
 
-/* Disarms a timer; no effect if it is not armed. */
+/* Has no effect on a timer that is not armed. */
 void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer);
 
-/* The time before which no timer fires; UINT64_MAX: none ever fires, 0 or a
- * time that is over: a timer is due. It is the first deadline rounded up to its
- * tick, or earlier if many timers share a slot of a higher level. */
+/* Returns a time before which no timer fires: the first deadline rounded up to
+ * its tick, or an earlier time if many timers share a slot of a higher level.
+ * Returns 0 or a past time if a timer is due, UINT64_MAX if none ever fires. */
 uint64_t wr_wheel_next(struct wr_wheel *wheel);
 
-/* A time before which no timer fires, without a search; 0: one may be due. */
+/* Like wr_wheel_next(), without a search. Returns 0 if a timer may be due. */
 static inline uint64_t wr_wheel_known_next(const struct wr_wheel *wheel)
 {
     return wr_list_is_empty(&wheel->due) ? wheel->next_ns : 0;
 }
 
-/* True if wr_wheel_next() is @when_ns, which it has returned before, or later.
- */
+/* Returns true if wr_wheel_next(), which has returned @when_ns before, would
+ * return it again or a later time. */
 static inline bool wr_wheel_waits_until(const struct wr_wheel *wheel,
                                         uint64_t when_ns)
 {
     return wr_wheel_known_next(wheel) > when_ns - WR_TICK_NS;
 }
 
-/* True if an expiry at @now_ns would call no timer, and can be left out: a
- * wheel with more than a few timers deals some out early in each. */
+/* Returns true if an expiry at @now_ns would call no timer and can be left out.
+ * A wheel with many timers needs each expiry to deal some out early. */
 static inline bool wr_wheel_is_quiet(const struct wr_wheel *wheel,
                                      uint64_t now_ns)
 {
@@ -101,7 +100,7 @@ static inline bool wr_wheel_is_quiet(const struct wr_wheel *wheel,
                                        wr_wheel_known_next(wheel) > now_ns);
 }
 
-/* False if no timer is due at @when_ns; true: one may be. */
+/* Returns false if no timer is due at @when_ns. */
 static inline bool wr_wheel_may_be_due(const struct wr_wheel *wheel,
                                        uint64_t when_ns)
 {
@@ -109,12 +108,12 @@ static inline bool wr_wheel_may_be_due(const struct wr_wheel *wheel,
 }
 
 /* Holds back the timers that became due after @past_ns, which is not after
- * @now_ns: no expiry calls them before wr_wheel_release(). Timers of before,
- * and those that are armed for the past afterwards, are not held. Returns the
- * first deadline of the held; UINT64_MAX: there are none. */
+ * @now_ns: no expiry calls them before wr_wheel_release(). Earlier timers, and
+ * timers that are armed for the past later, are not held. Returns the first
+ * deadline of the held timers, or UINT64_MAX if there are none. */
 uint64_t wr_wheel_hold(struct wr_wheel *wheel, uint64_t past_ns,
                        uint64_t now_ns);
-/* Lets the next expiry call the held timers, after those that are due. */
+/* Lets the next expiry call the held timers, after the due timers. */
 void wr_wheel_release(struct wr_wheel *wheel);
 
 static inline bool wr_wheel_holds(const struct wr_wheel *wheel)
@@ -122,10 +121,10 @@ static inline bool wr_wheel_holds(const struct wr_wheel *wheel)
     return !wr_list_is_empty(&wheel->held);
 }
 
-/* Calls the timers that are due at @now_ns, at most @max; the rest stay due. A
- * timer is disarmed before its call, and may arm and cancel any timer, also
- * itself. Timers armed by the calls run in the next expiry at the earliest.
- * Returns the number of calls. */
+/* Calls at most @max of the timers that are due at @now_ns; the rest stay due.
+ * Returns the number of calls. A timer is disarmed before its call, and may arm
+ * and cancel any timer, even itself. Timers armed by the calls run in the next
+ * expiry at the earliest. */
 unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max);
 
 #endif

@@ -4,19 +4,19 @@
  *     NULL (empty) --post, wakes--> item --post--> item --> ...
  *          ^ rest                   | take  ^ post
  *          '-------- &awake_mark <--'-------'
- *     &closed_mark: no post gets in any more
+ *     &closed_mark: posts are refused
  *
- * A poster that pushes onto NULL writes the eventfd; others rely on that write,
- * or on the owner, which looks again after each take. Only when it finds
- * nothing does it turn the awake mark into NULL, by an exchange that fails if
- * there was a post meanwhile. So no post is missed, and a stream of posts to a
- * loop that is busy with them writes nothing. The loop may be woken once for
- * nothing, if it takes a post before its poster writes.
+ * A poster that pushes onto NULL writes the eventfd. Other posters rely on that
+ * write, or on the owner, which checks again after each take. Only when the
+ * stack is empty does the owner turn the awake mark into NULL, with an exchange
+ * that fails if there was a post meanwhile. So no post is missed, and a stream
+ * of posts to a busy loop writes nothing. The loop may be woken once without
+ * need, if it takes a post before its poster writes.
  *
  * The number of waiting posts is the difference of two counts: posters count
  * before a push, the owner after some pops, so the difference is never too low.
- * Posters read the owner's count only when the known room is used up. A poster
- * that waits for room registers before it reads the counts, and the owner looks
+ * Posters read the owner's count only when posted_count has reached room_end. A
+ * poster that waits registers before it reads the counts, and the owner checks
  * for waiting posters after it has counted; both are sequentially consistent.
  *
  * The last unref closes the eventfd, not wr_wake_close(): a poster that pushed
@@ -44,20 +44,22 @@
 struct wr_wake {
     _Atomic(struct wr_wake_item *) head;
     atomic_uint refs;
-    _Atomic(uint64_t) posted_count; /* by posters; lowered again when closed */
-    _Atomic(uint64_t) room_end;     /* room while posted_count is less */
-    atomic_uint waiting_count;      /* posters waiting for room */
+    _Atomic(uint64_t) posted_count; /* by posters; lowered again if a push
+                                     * fails */
+    _Atomic(uint64_t) room_end;     /* posts are accepted while posted_count is
+                                     * less */
+    atomic_uint waiting_count;      /* posters in wr_wake_wait_room() */
     uint32_t limit;
     int fd;
     struct weir_allocator allocator; /* a copy, as it may outlive the loop's */
     const void *volatile *owner;
-    _Atomic(const void *) thread; /* the owner's; it must not wait */
+    _Atomic(const void *) thread; /* the owner's thread, which must not wait */
     /* Posts by the owner's thread, which may change at the first run. */
     _Atomic(uint64_t) own_posted;
     pthread_mutex_t mutex; /* only for waiting */
     pthread_cond_t room;
     uint8_t unused[LINE_BYTES];
-    /* The owner's: taken, unpopped items, oldest first. */
+    /* The owner's fields. Taken, unpopped items, oldest first: */
     struct wr_wake_item *taken;
     struct wr_wake_item **taken_end;
     uint64_t own_popped;            /* how many of own_posted */
@@ -74,7 +76,7 @@ static bool wake_is_item(const struct wr_wake_item *head)
     return head && head != &wake_awake_mark && head != &wake_closed_mark;
 }
 
-/* Checks the owner's part of the mailbox, on its thread. */
+/* Must be called on the owner's thread. */
 static void wake_check_invariants(const struct wr_wake *wake)
 {
     wr_assert(!wake->taken == (wake->taken_end == &wake->taken));
@@ -119,7 +121,8 @@ static int wake_push(struct wr_wake *wake, struct wr_wake_item *item)
             return -ESHUTDOWN;
         }
         item->next = head == &wake_awake_mark ? NULL : head;
-        /* Releases the item to the exchange in wr_wake_take() or _close(). */
+        /* Releases the item to the exchange in wr_wake_take() or
+         * wr_wake_close(). */
     } while (!atomic_compare_exchange_weak_explicit(
         &wake->head, &head, item, memory_order_release, memory_order_relaxed));
     if (!head) {
@@ -129,7 +132,6 @@ static int wake_push(struct wr_wake *wake, struct wr_wake_item *item)
     return 0;
 }
 
-/* Wakes posters that wait for room. */
 static void wake_posters(struct wr_wake *wake)
 {
     if (atomic_load_explicit(&wake->waiting_count, memory_order_seq_cst) > 0) {
@@ -151,7 +153,6 @@ static int wake_refuse(const struct wr_wake *wake)
     return wake_is_closed(wake) ? -ESHUTDOWN : -ENOBUFS;
 }
 
-/* True if there is room for a post with this number. */
 static bool wake_has_room_for(struct wr_wake *wake, uint64_t number)
 {
     if (number < atomic_load_explicit(&wake->room_end, memory_order_relaxed)) {
@@ -165,9 +166,9 @@ static bool wake_has_room_for(struct wr_wake *wake, uint64_t number)
     return number < end;
 }
 
-/* Counts one more post if there is room. The count is never too high, even for
- * a moment: else other posters would be refused for a post that does not exist,
- * or wait for it without a wake-up. */
+/* Counts one more post if it is within the limit. The count is never too high,
+ * even for a moment: otherwise other posters would be refused for a post that
+ * does not exist, or wait for it without a wake-up. */
 static int wake_claim(struct wr_wake *wake)
 {
     uint64_t number =
@@ -183,7 +184,6 @@ static int wake_claim(struct wr_wake *wake)
     return 0;
 }
 
-/* Publishes the number of popped items to posters. */
 static void wake_count_popped(struct wr_wake *wake)
 {
     wr_assert(wake->popped_count > 0);
@@ -231,7 +231,6 @@ static int wake_init_waiting(struct wr_wake *wake)
     return err ? -ENOMEM : 0;
 }
 
-/* Initialises an open, empty mailbox with one reference. */
 static void wake_init_empty(struct wr_wake *wake, uint32_t limit)
 {
     atomic_init(&wake->head, NULL);
@@ -346,12 +345,12 @@ int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
     if (err < 0) {
         return err;
     }
-    if (item->is_own) { /* relaxed: read only by its writer */
+    if (item->is_own) { /* relaxed: only its writer reads it */
         atomic_fetch_add_explicit(&wake->own_posted, 1, memory_order_relaxed);
     }
     err = wake_push(wake, item);
     if (err < 0 && item->is_counted) {
-        /* Closed; posters that wait for room see this too. */
+        /* Closed; posters that wait see this too. */
         atomic_fetch_sub_explicit(&wake->posted_count, 1, memory_order_relaxed);
     }
     return err;
@@ -383,7 +382,6 @@ int wr_wake_post(struct wr_wake *wake, const void *thread,
     return err;
 }
 
-/* True if there is room for one more post, or the mailbox is closed. */
 static bool wake_has_room(struct wr_wake *wake)
 {
     return wake_has_room_for(wake,
@@ -392,7 +390,7 @@ static bool wake_has_room(struct wr_wake *wake)
            wake_is_closed(wake);
 }
 
-/* Under the mutex, which is unlocked during the wait. */
+/* Called with the mutex locked; unlocks it during the wait. */
 static int wake_wait_room_until(struct wr_wake *wake, uint64_t deadline_ns)
 {
     const struct timespec deadline = {
@@ -439,7 +437,7 @@ bool wr_wake_take(struct wr_wake *wake)
         atomic_load_explicit(&wake->head, memory_order_relaxed);
     if (wake_is_item(head)) {
         /* Acquires the items that posters released. Only the owner closes, so
-         * the mark cannot have appeared in between. */
+         * the closed mark cannot have appeared in between. */
         wake_append(wake,
                     atomic_exchange_explicit(&wake->head, &wake_awake_mark,
                                              memory_order_acquire));
@@ -452,8 +450,8 @@ bool wr_wake_rest(struct wr_wake *wake)
     struct wr_wake_item *head = &wake_awake_mark;
 
     wr_assert(!wake->taken);
-    /* Relaxed: nothing is handed over; a post that made it fail is acquired by
-     * the next take. */
+    /* Relaxed: nothing is handed over; if a post made it fail, the next take
+     * acquires that post. */
     return atomic_compare_exchange_strong_explicit(&wake->head, &head, NULL,
                                                    memory_order_relaxed,
                                                    memory_order_relaxed) ||
@@ -509,7 +507,8 @@ static void wake_run_nothing(void *arg)
     (void)arg;
 }
 
-/* Cancelled posts stay in place, so that room and order do not change. */
+/* Cancelled posts stay in the list, so that the count and the order do not
+ * change. */
 static size_t wake_cancel_in(struct wr_wake_item *item, void (*run)(void *arg),
                              const void *arg)
 {
@@ -544,7 +543,7 @@ size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
 void wr_wake_close(struct wr_wake *wake)
 {
     wake_check_invariants(wake);
-    /* Acquires as in wr_wake_take(); before the check for waiting posters. */
+    /* Acquires like wr_wake_take(). Before the check for waiting posters. */
     struct wr_wake_item *head = atomic_exchange_explicit(
         &wake->head, &wake_closed_mark, memory_order_seq_cst);
     if (wake_is_item(head)) {

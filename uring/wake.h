@@ -1,12 +1,11 @@
 /*
  * The mailbox for posts from other threads to a loop.
  *
- * A post pushes onto a lock-free stack and, only if the loop does not look at
- * it any more, writes the eventfd that the loop reads through its ring: a
+ * A post pushes onto a lock-free stack. It writes the eventfd that the loop
+ * reads through its ring only if the loop does not check the stack any more: a
  * thousand posts cost one wake-up. The loop takes the whole stack at once and
  * reverses it. The mailbox has a reference count and may outlive the loop, so
- * that a post after the loop's end is an error and not a use after free. Only
- * wake.c and lib/loop/signal.c use atomics.
+ * that a post after the loop's end is an error and not a use after free.
  */
 #ifndef WEIR_URING_WAKE_H
 #define WEIR_URING_WAKE_H
@@ -28,80 +27,84 @@ struct wr_wake_item {
     bool is_posted;    /* set by a post, cleared by wr_wake_pop() */
 };
 
-/* Makes a mailbox for at most @limit waiting posts (1 or more), with one
- * reference for the caller; 0 or a negative error. */
+/* Makes a mailbox for at most @limit waiting posts (1 or more). Returns 0 or a
+ * negative error. The caller owns the first reference. */
 WEIR_MUST_USE int wr_wake_open(const struct weir_allocator *allocator,
                                uint32_t limit, struct wr_wake **ret);
 
-/* Two words on a page that is zeroed in a forked child. The first is for the
- * owner, WR_UNBOUND until it is written; the second stays WR_UNBOUND, so that
+/* Returns two words on a page that is zeroed in a forked child. The first is
+ * for the owner and initially WR_UNBOUND. The second stays WR_UNBOUND, so that
  * other threads may read it. */
 #define WR_UNBOUND ((const void *)-1)
 const void *volatile *wr_wake_owner(const struct wr_wake *wake);
 
-/* Any thread: true in a forked child of the process that opened the mailbox. */
+/* Any thread. Returns true in a forked child of the process that opened the
+ * mailbox. */
 bool wr_wake_is_forked(const struct wr_wake *wake);
 
-/* Owner: sets its thread, which must not wait for room. */
+/* Owner only. Sets the owner's thread. */
 void wr_wake_set_thread(struct wr_wake *wake, const void *thread);
 
 /* Any thread. */
 void wr_wake_ref(struct wr_wake *wake);
 void wr_wake_unref(struct wr_wake *wake);
 
-/* Any thread: true if @thread, the caller's, is the owner's. */
+/* Any thread. @thread is the caller's. */
 bool wr_wake_is_owned_by(const struct wr_wake *wake, const void *thread);
 
-/* Any thread: posts a call. 0, -ENOMEM, -ENOBUFS at the limit, or -ESHUTDOWN
- * after wr_wake_close(). After 0 the caller of wr_wake_pop() calls either @run
- * or @drop (if not NULL) with @arg. @thread is the caller's. */
+/* Any thread. Posts a call. @thread is the caller's. Returns 0, -ENOMEM,
+ * -ENOBUFS at the limit, or -ESHUTDOWN after wr_wake_close(). After 0 the
+ * caller of wr_wake_pop() calls either @run or @drop (if not NULL) with
+ * @arg. */
 WEIR_MUST_USE int wr_wake_post(struct wr_wake *wake, const void *thread,
                                void (*run)(void *arg), void *arg,
                                void (*drop)(void *arg));
 
-/* Any thread: posts an item without allocating. 0, -ESHUTDOWN, or -ENOBUFS for
- * a counted item. The caller has set the first fields of @item and owns it. An
- * item may be posted again only once it runs; callers on several threads must
- * coordinate this. */
+/* Any thread. Posts an item without allocating. Returns 0, -ESHUTDOWN, or
+ * -ENOBUFS for a counted item. The caller has set the first fields of @item and
+ * owns it. An item may be posted again only once it runs; callers on several
+ * threads must coordinate this. */
 WEIR_MUST_USE int wr_wake_post_item(struct wr_wake *wake,
                                     struct wr_wake_item *item);
 
-/* Any thread except the owner's: waits until there is room for a post, or the
- * mailbox is closed. @thread is the caller's; the deadline is in the time of
- * wr_sys_now(). 0, -ETIMEDOUT, or -EDEADLK on the owner's thread. */
+/* Any thread except the owner's. Waits until there are fewer posts than the
+ * limit or the mailbox is closed. @thread is the caller's; the deadline is in
+ * the time of wr_sys_now(). Returns 0, -ETIMEDOUT, or -EDEADLK on the owner's
+ * thread. */
 WEIR_MUST_USE int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
                                     uint64_t deadline_ns);
 
-/* Owner: the eventfd, to be read with 8 bytes. */
+/* Owner only. Returns the eventfd, which is read with 8 bytes. */
 int wr_wake_fd(const struct wr_wake *wake);
 
-/* Owner: takes all items posted so far. True: there are items to pop. After a
- * take that was true no post wakes the owner before wr_wake_rest(): it pops
- * all, takes again, and rests when there is nothing. */
+/* Owner only. Takes all items posted so far. Returns true if there are items to
+ * pop. Afterwards no post wakes the owner before wr_wake_rest(), so the owner
+ * pops all, takes again, and rests when there is nothing. */
 WEIR_MUST_USE bool wr_wake_take(struct wr_wake *wake);
 
-/* Owner, when all are popped: from now on the next post wakes it. False: there
- * was one meanwhile, to be taken. */
+/* Owner only, when all items are popped. Lets the next post wake the owner.
+ * Returns false if there was a post meanwhile, which must be taken. */
 WEIR_MUST_USE bool wr_wake_rest(struct wr_wake *wake);
 
-/* Owner: removes the oldest taken item, or NULL. The caller frees it with
- * wr_wake_free_item(), which ignores items of wr_wake_post_item(). Each item
- * must be popped. */
+/* Owner only. Removes and returns the oldest taken item, or returns NULL. Every
+ * item must be popped. The caller frees it with wr_wake_free_item(), which
+ * ignores items of wr_wake_post_item(). */
 WEIR_MUST_USE struct wr_wake_item *wr_wake_pop(struct wr_wake *wake);
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
 
-/* Owner: the number of items that its own thread has posted, and how many of
- * these were popped. The first may count an item that is about to be posted if
- * the loop moves to another thread at its first run. */
+/* Owner only. Return how many items its own thread has posted, and how many of
+ * these were popped. The first may include an item that is about to be posted
+ * if the loop moves to another thread at its first run. */
 uint64_t wr_wake_own_posted(const struct wr_wake *wake);
 uint64_t wr_wake_own_popped(const struct wr_wake *wake);
 
-/* Owner: makes all unpopped posts of @run with @arg call their @drop instead,
- * or nothing. Returns their number. Linear in the number of posts. */
+/* Owner only. Makes all unpopped posts of @run with @arg call their @drop
+ * instead, or nothing. Returns their number. Takes linear time. */
 size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
                       const void *arg);
 
-/* Owner: closes the mailbox: later posts fail, earlier items are taken. */
+/* Owner only. Closes the mailbox and takes the remaining items. Later posts
+ * fail. */
 void wr_wake_close(struct wr_wake *wake);
 
 #endif

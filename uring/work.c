@@ -1,16 +1,17 @@
 /*
- * An entry is one system call, as a rule.
+ * The system calls of entries; see work.h.
  *
- * A FIFO or a terminal was ready when its operation came here, but another
- * process may take the bytes or the room first, and a blocking call would wait
+ * A FIFO or a terminal was ready when its operation came here. But another
+ * process may take the bytes or the space first, and a blocking call would wait
  * for more, out of reach of a cancel. So the file is opened once more, for this
- * one call, in non-blocking mode: the mode belongs to the open file, which
- * other processes share, and is not changed there. Where this is refused the
- * call is made on the descriptor itself, and may wait. The loop's thread then
- * moves a pipe's bytes by a pipe of its own, since a splice to or from a
- * non-blocking pipe does not wait. At a terminal it looks first, and moves as
- * much as needs no wait, but waits if another process was faster. It blocks the
- * signals of a write, as other threads have them blocked in any case.
+ * one call, in non-blocking mode. The mode of the original is not changed,
+ * because it belongs to the open file, which other processes share. If the
+ * second open is refused the call is made on the descriptor itself, and may
+ * wait. In that case the loop's thread moves a pipe's bytes through its own
+ * pipe, since a splice to or from a non-blocking pipe does not wait. At a
+ * terminal it polls first, and moves as much as needs no wait, but waits if
+ * another process was faster. It blocks the signals of a write, which other
+ * threads always block.
  */
 #include "work.h"
 
@@ -52,10 +53,8 @@ bool wr_work_has_places(const struct io_uring_sqe *sqe)
            (lseek(sqe->fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE);
 }
 
-/* ---- the file of an entry ---- */
-
-/* True if bytes leave the file. One end of a splice is a non-blocking pipe of
- * weir, the other one the file. */
+/* Returns true if bytes leave the file. One end of a splice is a non-blocking
+ * pipe of weir, the other end is the file. */
 static bool work_reads(const struct io_uring_sqe *sqe)
 {
     wr_assert(work_moves(sqe) || sqe->opcode == IORING_OP_SPLICE);
@@ -82,8 +81,8 @@ bool wr_work_asks_nothing(const struct io_uring_sqe *sqe)
            !S_ISBLK(mode) && !S_ISDIR(mode);
 }
 
-/* A file that can be opened once more: a FIFO, or a terminal that is no master,
- * whose opening would make another one. */
+/* Returns true for a file that can be opened once more: a FIFO, or a terminal.
+ * Opening a terminal's master would make another terminal. */
 static bool work_may_reopen(int fd)
 {
     struct stat info;
@@ -98,7 +97,7 @@ static bool work_may_reopen(int fd)
                                       ptsname_r(fd, name, sizeof(name)) != 0);
 }
 
-/* A non-blocking descriptor of the same file; negative: there is none. */
+/* Returns a non-blocking descriptor of the same file, or a negative error. */
 static int work_reopen(int fd)
 {
     char path[sizeof("/proc/self/fd/") + 3 * sizeof(fd)];
@@ -113,9 +112,6 @@ static int work_reopen(int fd)
         open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }
 
-/* ---- moving bytes ---- */
-
-/* A read, write or splice, with this descriptor of the file. */
 static int32_t work_move_on(const struct io_uring_sqe *sqe, int fd)
 {
     void *buf = (void *)(uintptr_t)sqe->addr;
@@ -135,8 +131,8 @@ static int32_t work_move_on(const struct io_uring_sqe *sqe, int fd)
                  : wr_sys_pipe_write(fd, buf, sqe->len);
 }
 
-/* Moves bytes with a descriptor of its own, which it closes; -EINVAL: there is
- * none, and nothing was moved. *@ret has the result. */
+/* Moves bytes with a second descriptor, and stores the result in *ret. Returns
+ * -EINVAL without effect if the file cannot be opened once more. */
 static int work_move_apart(const struct io_uring_sqe *sqe, int32_t *ret)
 {
     const int own = work_reopen(work_file(sqe));
@@ -165,7 +161,7 @@ static bool work_is_pipe(int fd)
     return wr_sys_mode(fd, &mode) == 0 && S_ISFIFO(mode);
 }
 
-/* Reads bytes that were moved to the stage, which has them all. */
+/* Reads all bytes that were moved to the stage, a pipe. */
 static int32_t work_fetch(int stage, char *buf, int32_t len)
 {
     for (int32_t done = 0; done < len;) {
@@ -178,8 +174,8 @@ static int32_t work_fetch(int stage, char *buf, int32_t len)
     return len;
 }
 
-/* Moves a pipe's bytes by the stage, a non-blocking pipe. Those that found no
- * room in the pipe are dropped with the stage. */
+/* Moves a pipe's bytes through the stage, a non-blocking pipe. Bytes that the
+ * pipe did not accept are dropped with the stage. */
 static int32_t work_move_staged(const struct io_uring_sqe *sqe,
                                 const int stage[2])
 {
@@ -196,7 +192,7 @@ static int32_t work_move_staged(const struct io_uring_sqe *sqe,
     return work_result(splice(stage[0], NULL, sqe->fd, NULL, (size_t)put, 0));
 }
 
-/* A splice has its stage already. */
+/* A splice already has such a pipe. */
 static int32_t work_move_pipe(const struct io_uring_sqe *sqe)
 {
     int stage[2];
@@ -212,9 +208,9 @@ static int32_t work_move_pipe(const struct io_uring_sqe *sqe)
     return res;
 }
 
-/* The bytes of a device that is readable: a read of more than have come may
- * wait for the others, or for VTIME (termios(3)). The end of a terminal's file
- * is no byte. */
+/* Returns how many bytes a readable device has. A read of more may wait for the
+ * rest, or for VTIME (termios(3)). At the end of a terminal's file FIONREAD is
+ * 0. */
 static uint32_t work_arrived(const struct io_uring_sqe *sqe)
 {
     int bytes = 0;
@@ -225,8 +221,8 @@ static uint32_t work_arrived(const struct io_uring_sqe *sqe)
                : sqe->len;
 }
 
-/* How many bytes can be moved now that the file is ready, on a descriptor that
- * blocks. A device that has room takes a byte. Other files are always ready. */
+/* Returns how many bytes one call may move without blocking once the file is
+ * ready. A writable device accepts one byte. Other files are always ready. */
 static uint32_t work_step(const struct io_uring_sqe *sqe)
 {
     mode_t mode;
@@ -243,10 +239,11 @@ static bool work_is_ready(const struct io_uring_sqe *sqe)
                           .events = work_reads(sqe) ? POLLIN : POLLOUT};
 
     wr_assert(look.fd >= 0);
-    return poll(&look, 1, 0) != 0; /* an error is ready, too */
+    return poll(&look, 1, 0) != 0; /* an error counts as ready */
 }
 
-/* Writes bytes in steps that do not wait, or reads what has come. */
+/* Moves bytes in steps that do not block. A read returns the bytes that are
+ * available. */
 static int32_t work_move_stepwise(const struct io_uring_sqe *sqe)
 {
     struct io_uring_sqe step;
@@ -269,8 +266,6 @@ static int32_t work_move_stepwise(const struct io_uring_sqe *sqe)
              done + step.len <= sqe->len);
     return (int32_t)done;
 }
-
-/* ---- entries ---- */
 
 static int32_t work_call(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
                          void *arg)
@@ -308,7 +303,6 @@ int32_t wr_work(const struct io_uring_sqe *sqe, wr_rest_fn *rest, void *arg)
     return res == -ECANCELED ? -EIO : res;
 }
 
-/* A read, write or splice that does not wait for another program. */
 static int32_t work_move_here(const struct io_uring_sqe *sqe)
 {
     struct io_uring_sqe call;
@@ -338,7 +332,7 @@ int32_t wr_work_here(const struct io_uring_sqe *sqe)
     const int err = wr_sys_block_signals(&signals);
     wr_require(err >= 0, err);
     const int32_t res = work_move_here(sqe);
-    /* Also if a part was written before the file refused more. */
+    /* Even if a part was written before the file refused more. */
     wr_sys_restore_signals(&signals, res < (int64_t)sqe->len);
     return res == -ECANCELED ? -EIO : res;
 }

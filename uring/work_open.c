@@ -3,12 +3,13 @@
  *
  * The open of a FIFO waits for its other end, perhaps for ever, and nothing can
  * interrupt a thread without signals. So a FIFO is opened in non-blocking mode,
- * and looked at now and then until the other end is there or the wait is to
- * end. A reader without a writer finds the end of the stream (a tee of it
- * moves nothing and is 0), a writer without a reader cannot open it (-ENXIO).
+ * and polled now and then until the other end is there or `rest` fails. A
+ * reader without a writer finds the end of the stream (tee() returns 0), a
+ * writer without a reader cannot open it (-ENXIO).
  *
- * The loop's thread opens all files so: a terminal may wait for a carrier, and
- * a file for the holder of a lease, who is told (-EAGAIN).
+ * The loop's thread opens all files in non-blocking mode: a terminal may wait
+ * for a carrier, and a file for the holder of a lease, which the kernel
+ * notifies (-EAGAIN).
  */
 #include "work.h"
 
@@ -48,7 +49,7 @@ static int work_open_call(const struct io_uring_sqe *sqe,
     return fd < 0 ? -errno : (int)fd;
 }
 
-/* A handle of the FIFO that an entry would wait for, or -1. */
+/* Returns a handle of the FIFO that an entry would wait for, or -1. */
 static int work_open_find_fifo(const struct io_uring_sqe *sqe,
                                const struct open_how *how)
 {
@@ -70,7 +71,6 @@ static int work_open_find_fifo(const struct io_uring_sqe *sqe,
     return fd;
 }
 
-/* A pause before the next look: 0, or the error with which the open ends. */
 static int work_open_rest(wr_rest_fn *rest, void *arg)
 {
     const int err = rest ? rest(arg) : -EAGAIN;
@@ -79,7 +79,8 @@ static int work_open_rest(wr_rest_fn *rest, void *arg)
     return err;
 }
 
-/* The descriptor in blocking mode, or an error, after which it is closed. */
+/* Returns the descriptor in blocking mode, or closes it and returns an
+ * error. */
 static int work_open_set_blocking(int fd)
 {
     const int err = wr_sys_set_blocking(fd);
@@ -91,7 +92,7 @@ static int work_open_set_blocking(int fd)
     return fd;
 }
 
-/* Opens what is no FIFO, on the loop's thread. */
+/* Opens a file other than a FIFO, on the loop's thread. */
 static int work_open_here(const struct io_uring_sqe *sqe,
                           const struct open_how *how)
 {
@@ -105,7 +106,7 @@ static int work_open_here(const struct io_uring_sqe *sqe,
     return fd < 0 ? fd : work_open_set_blocking(fd);
 }
 
-/* True if bytes, a writer or the end of one are there. */
+/* Returns true if there are bytes or a writer, or there was a writer. */
 static bool work_open_has_writer(int fd, int stage)
 {
     struct pollfd look = {.fd = fd, .events = POLLIN};

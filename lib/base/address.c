@@ -1,14 +1,14 @@
 /*
  * Addresses: text to sockaddr and back.
  *
- * The C library reads and writes the numbers, strictly: inet_pton() takes no
- * "127.1" and no octal. This file reads and writes brackets, zones and ports. A
- * zone is an interface's name or its number. The interface must exist, so that
- * a mistyped zone is an error here and not later at connect().
+ * The C library reads and writes the numbers, strictly: inet_pton() accepts
+ * neither "127.1" nor octal. This file reads and writes brackets, zones and
+ * ports. A zone is an interface's name or number. The interface must exist, so
+ * that a mistyped zone is an error here and not later at connect().
  *
  * The name of a Unix address is the bytes of sun_path that the length counts.
- * This file terminates paths; the kernel and programs need not, so all readers
- * call address_get_name().
+ * This file terminates paths with NUL; the kernel and programs need not, so all
+ * readers call address_get_name().
  */
 #include "address.h"
 
@@ -35,7 +35,8 @@ _Static_assert(WEIR_ADDRESS_TEXT_SIZE >=
                    sizeof(UNIX_PREFIX) + UNIX_NAME_MAX * (ESCAPE_SIZE - 1),
                "every Unix address has room");
 
-/* A decimal number up to @max in @len digits and nothing else; or -EINVAL. */
+/* Parses a decimal number up to @max that fills all @len bytes. Returns it or
+ * -EINVAL. */
 static int64_t address_parse_number(const char *text, size_t len, uint32_t max)
 {
     uint64_t value = 0;
@@ -55,7 +56,6 @@ static int64_t address_parse_number(const char *text, size_t len, uint32_t max)
     return (int64_t)value;
 }
 
-/* The index of a zone, which is the name or the number of an interface. */
 static int address_parse_zone(const char *zone, uint32_t *ret_index)
 {
     char name[IF_NAMESIZE];
@@ -86,7 +86,7 @@ static bool address_parse_inet(const char *host, uint16_t port,
     return true;
 }
 
-/* Reads IPv6 without brackets, in text that may be written to. */
+/* Parses IPv6 without brackets. Modifies the text. */
 static int address_parse_inet6(char *host, uint16_t port,
                                struct weir_address *ret)
 {
@@ -114,7 +114,7 @@ static int address_parse_inet6(char *host, uint16_t port,
     return 0;
 }
 
-/* weir_address_parse() for text without a NUL. */
+/* Like weir_address_parse(), for text that is not terminated. */
 static int address_parse_host(const char *host, size_t len, uint16_t port,
                               struct weir_address *ret)
 {
@@ -159,8 +159,8 @@ static sa_family_t address_get_family(const struct weir_address *addr)
     return addr->len > 0 ? addr->storage.any.sa_family : AF_UNSPEC;
 }
 
-/* The name of a Unix address, with its leading NUL when it is abstract; 0 bytes
- * when it has none. */
+/* Returns the length of a Unix address's name, with the leading NUL of an
+ * abstract name, or 0 if there is no name. */
 static size_t address_get_name(const struct weir_address *addr,
                                const char **ret)
 {
@@ -250,7 +250,7 @@ int weir_address_parse_with_port(const char *text, struct weir_address *ret)
     if (port < 0 || port_len > PORT_DIGITS_MAX) {
         return -EINVAL;
     }
-    /* Without brackets an IPv6 address does not end where its port begins. */
+    /* Without brackets the port is ambiguous. */
     if (text[0] != '[' && memchr(text, ':', host_len)) {
         return -EINVAL;
     }
@@ -265,7 +265,7 @@ int weir_address_from_unix(const char *path, size_t len,
     wr_require((path || len == 0) && ret, -EINVAL);
     const bool is_path = len > 0 && path[0] != '\0';
     wr_require(!is_path || !memchr(path, '\0', len), -EINVAL);
-    /* The kernel takes a path without its NUL; not every program does. */
+    /* The kernel accepts a path without NUL, but not every program does. */
     wr_require(len + is_path <= UNIX_NAME_MAX, -ENAMETOOLONG);
     if (len > 0) {
         memcpy(addr.storage.local.sun_path, path, len);

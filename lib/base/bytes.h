@@ -1,10 +1,10 @@
 /*
- * A piece of bytes that another owns, and the fields taken off its front as
- * TLS writes them (RFC 8446, 3.3 and 3.4): numbers in network order, and
- * vectors behind their length. Pure.
+ * Borrowed bytes, and functions that remove fields from their front in TLS's
+ * encoding (RFC 8446, 3.3 and 3.4): numbers in network order, and vectors after
+ * their length.
  *
- * Each function takes all of its field, or returns false and leaves @from
- * somewhere inside it.
+ * Each function removes a whole field, or returns false and leaves @from
+ * somewhere inside the field.
  */
 #ifndef WEIR_LIB_BASE_BYTES_H
 #define WEIR_LIB_BASE_BYTES_H
@@ -17,13 +17,12 @@
 #include <stdint.h>
 #include <string.h>
 
-/* data NULL: there are none. */
+/* data is NULL if there are none. */
 struct wr_bytes {
     const uint8_t *data;
     size_t size;
 };
 
-/* Takes @size bytes. */
 static inline bool wr_bytes_take(struct wr_bytes *from, size_t size,
                                  struct wr_bytes *ret)
 {
@@ -37,7 +36,7 @@ static inline bool wr_bytes_take(struct wr_bytes *from, size_t size,
     return true;
 }
 
-/* Takes a number of @size bytes, at most three. */
+/* Removes a number of @size bytes, at most three. */
 static inline bool wr_bytes_take_number(struct wr_bytes *from, size_t size,
                                         size_t *ret)
 {
@@ -54,7 +53,6 @@ static inline bool wr_bytes_take_number(struct wr_bytes *from, size_t size,
     return true;
 }
 
-/* Takes a number of two bytes. */
 static inline bool wr_bytes_take_u16(struct wr_bytes *from, uint16_t *ret)
 {
     size_t number;
@@ -66,7 +64,7 @@ static inline bool wr_bytes_take_u16(struct wr_bytes *from, uint16_t *ret)
     return true;
 }
 
-/* Takes the bytes behind their length, which has @size bytes. */
+/* Removes a vector that follows its length of @size bytes. */
 static inline bool wr_bytes_take_vector(struct wr_bytes *from, size_t size,
                                         struct wr_bytes *ret)
 {
@@ -76,8 +74,8 @@ static inline bool wr_bytes_take_vector(struct wr_bytes *from, size_t size,
            wr_bytes_take(from, len, ret);
 }
 
-/* True if one of the vectors of a list, each behind its length of one byte, has
- * these bytes. A malformed list ends at its first fault. */
+/* Returns true if a list of vectors, each after a length of one byte, has a
+ * vector with these bytes. A malformed list ends at its first fault. */
 static inline bool wr_bytes_list_has(struct wr_bytes list,
                                      struct wr_bytes wanted)
 {

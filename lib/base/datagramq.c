@@ -1,8 +1,9 @@
 /*
- * Datagrams as entries in blocks, one behind the other.
+ * The queue of outgoing datagrams; see datagramq.h.
  *
  * Entries leave in order, and so do blocks: the first block is freed when its
- * last entry has left.
+ * last entry has left. The bytes of an entry are its struct, its name, its
+ * control data and its copied bytes, each aligned.
  */
 #include "datagramq.h"
 
@@ -11,7 +12,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Alignment of entries and of the parts of an entry. */
 #define PART_ALIGN 8u
 
 static inline size_t datagramq_align(size_t size)
@@ -57,7 +57,7 @@ static inline uint8_t *datagramq_control(const struct wr_outgoing *entry)
     return datagramq_name(entry) + datagramq_align(entry->name_len);
 }
 
-/* Room for an entry at the end; NULL without memory. */
+/* Returns space for an entry at the end, or NULL if out of memory. */
 static struct wr_outgoing *
 datagramq_extend(struct wr_datagramq *q, struct wr_blocks *blocks, size_t size)
 {
@@ -83,7 +83,7 @@ datagramq_extend(struct wr_datagramq *q, struct wr_blocks *blocks, size_t size)
     return datagramq_at(block, offset);
 }
 
-/* Stores a pointer to the bytes, or copies them behind the control data. */
+/* Stores a pointer to the bytes, or copies them after the control data. */
 static void datagramq_fill(struct wr_outgoing *entry,
                            const struct wr_outgoing_parts *parts)
 {
@@ -191,7 +191,7 @@ uint32_t wr_datagramq_gather(const struct wr_datagramq *q,
     return count;
 }
 
-/* Unlinks the first entry, which the caller has copied, from its block. */
+/* Unlinks the first entry, of @size bytes. The caller has copied the entry. */
 static void datagramq_unlink_first(struct wr_datagramq *q,
                                    struct wr_blocks *blocks, uint32_t size)
 {

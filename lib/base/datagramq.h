@@ -2,14 +2,14 @@
  * The datagrams that wait to be sent on one transport, in order.
  *
  * A datagram is an entry in a block. Its destination, its ancillary data and,
- * if they are copied, its bytes lie next to each other, so that a batch of
- * small datagrams is read in the order of memory. Bytes may also be under a
- * lease or belong to the caller.
+ * if they are copied, its bytes are next to each other, so that a batch of
+ * small datagrams is read in the order of memory. Bytes may also be in a lease
+ * or belong to the caller.
  *
- * Pure bookkeeping: no descriptor, no ring, no clock. No entry is in flight
- * while the program's code runs, because sends end inside the system call. The
- * only calls out are release callbacks. They are made after the entry has left
- * the queue, so they may send again.
+ * The queue uses no descriptor, ring or clock. No entry is in flight while the
+ * program's code runs, because sends end inside the system call. Release
+ * callbacks are called after the entry has left the queue, so they may send
+ * again.
  */
 #ifndef WEIR_LIB_BASE_DATAGRAMQ_H
 #define WEIR_LIB_BASE_DATAGRAMQ_H
@@ -19,7 +19,6 @@
 
 #include <sys/uio.h>
 
-/* The size of a block; a batch of small datagrams takes a few blocks. */
 #define WR_DATAGRAMQ_BLOCK (16u << 10)
 
 enum wr_outgoing_kind {
@@ -29,15 +28,16 @@ enum wr_outgoing_kind {
     WR_OUTGOING_KINDS,
 };
 
-/* A datagram in the queue. Its name, control and copied bytes follow. */
+/* A datagram in the queue. Its name, control data and copied bytes follow. */
 struct wr_outgoing {
-    uint32_t size; /* of the entry with name, control and bytes */
+    uint32_t size; /* size of the entry with name, control data and copied
+                    * bytes */
     uint32_t len;
     const uint8_t *data;
     uint16_t name_len;
     uint16_t control_len;
     enum wr_outgoing_kind kind : 8;
-    int error; /* of the first try to send it; 0: none */
+    int error; /* error of the first attempt to send it, or 0 */
     uint64_t deadline_ns;
     union {
         weir_lease *lease;
@@ -48,31 +48,30 @@ struct wr_outgoing {
     };
 };
 
-/* A datagram that is to be queued; all of it borrowed. */
+/* A datagram to append. All pointers are borrowed. */
 struct wr_outgoing_parts {
     const void *data;
     size_t len;
-    const struct weir_address *name; /* NULL: the socket is connected */
+    const struct weir_address *name; /* NULL if the socket is connected */
     const void *control;
-    size_t control_len; /* 0: none */
+    size_t control_len;
     enum wr_outgoing_kind kind;
     weir_lease *lease;
     weir_release_fn *release;
     void *release_arg;
-    uint64_t deadline_ns; /* dropped if unsent then; UINT64_MAX: never */
+    uint64_t deadline_ns; /* dropped if unsent by then; UINT64_MAX: never */
 };
 
 struct wr_datagramq {
-    struct wr_block *head; /* whose `used` is the end of its last entry */
+    struct wr_block *head; /* `used` of a block is the end of its last entry */
     struct wr_block *tail;
     uint32_t head_offset; /* of the first entry */
     uint32_t count;
-    uint64_t bytes; /* with WEIR_DATAGRAM_COST per datagram */
+    uint64_t bytes; /* including WEIR_DATAGRAM_COST for each datagram */
 };
 
 void wr_datagramq_init(struct wr_datagramq *q);
 
-/* Checks both ends of the queue and its sums. */
 void wr_datagramq_check_invariants(const struct wr_datagramq *q);
 
 static inline bool wr_datagramq_is_empty(const struct wr_datagramq *q)
@@ -80,28 +79,28 @@ static inline bool wr_datagramq_is_empty(const struct wr_datagramq *q)
     return q->count == 0;
 }
 
-/* Appends a datagram and takes a reference to its lease, if any. 0, or -ENOMEM
- * without effect. */
+/* Appends a datagram and takes a reference to its lease, if any. Returns 0, or
+ * -ENOMEM without effect. */
 WEIR_MUST_USE int wr_datagramq_push(struct wr_datagramq *q,
                                     struct wr_blocks *blocks,
                                     const struct wr_outgoing_parts *parts);
 
-/* The first datagram; the queue is not empty. */
+/* The queue must not be empty. */
 struct wr_outgoing *wr_datagramq_first(const struct wr_datagramq *q);
 
-/* The destination of the first datagram, of len 0 if the socket is connected.
- * The queue is not empty. */
+/* Gets the destination of the first datagram; its len is 0 if the socket is
+ * connected. The queue must not be empty. */
 void wr_datagramq_get_name(const struct wr_datagramq *q,
                            struct weir_address *ret);
 
-/* Describes the first datagrams in @messages, with one vector of @iov each;
- * returns how many, at most @max. Fills only the name, the vectors and the
+/* Describes the first datagrams in @messages, with one vector of @iov each.
+ * Returns their number, at most @max. Sets only the name, the vectors and the
  * control data of each header. */
 WEIR_MUST_USE uint32_t wr_datagramq_gather(const struct wr_datagramq *q,
                                            struct mmsghdr *messages,
                                            struct iovec *iov, uint32_t max);
 
-/* Drops the first datagram, sent or not. Returns its bytes plus its cost. */
+/* Drops the first datagram, sent or not. Returns its length plus its cost. */
 uint64_t wr_datagramq_pop(struct wr_datagramq *q, struct wr_blocks *blocks);
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * Error codes as text and as names.
  *
- * weir's own codes come from the table here, the kernel's from the C library if
- * it has strerrorname_np() (glibc 2.32), else from a table of the errors that a
- * network program meets. All texts are static: they need no buffer and depend
- * on neither locale nor thread.
+ * weir's own codes come from the table here. The kernel's come from the C
+ * library if it has strerrorname_np() (glibc 2.32), else from a table of the
+ * errors that a network program meets. All texts are static: they need no
+ * buffer and depend on neither locale nor thread.
  */
 #include <weir/error.h>
 
@@ -202,7 +202,8 @@ static const struct entry *error_find_own(int err)
                       err);
 }
 
-/* The entry of a kernel error @number, positive; NULL fields if unknown. */
+/* Returns the entry of a positive errno; its texts are NULL if it is
+ * unknown. */
 static struct entry error_kernel(int number)
 {
 #ifdef WR_ERRNO_TABLE

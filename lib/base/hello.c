@@ -1,9 +1,9 @@
 /*
- * The reader of a hello (RFC 8446, 4.1.2 and 4.1.3; RFC 5246, 7.4.1).
+ * Parses a TLS hello (RFC 8446, 4.1.2 and 4.1.3; RFC 5246, 7.4.1).
  *
- * A hello whose parts do not fit into each other is unreadable. An extension
- * that does not follow its RFC exactly makes the hello odd: wolfSSL answers it,
- * and whoever only forwards it can do so by what else it has.
+ * A hello whose lengths contradict each other is unreadable. An extension that
+ * does not follow its RFC exactly makes the hello odd: wolfSSL responds to it,
+ * and a proxy that only forwards it can use the other fields.
  */
 #include "hello.h"
 
@@ -29,8 +29,8 @@ enum {
     HELLO_HOST = 0,       /* type of a name */
 };
 
-/* Takes suites and compression: a client's two lists, of which *ret is the
- * first, or a server's choice. */
+/* Removes suites and compression: a client's two lists, or a server's choice.
+ * Sets *ret to a client's suites. */
 static bool hello_take_suites(struct wr_bytes *from, bool is_client,
                               struct wr_bytes *ret)
 {
@@ -45,8 +45,8 @@ static bool hello_take_suites(struct wr_bytes *from, bool is_client,
            part.size > 0;
 }
 
-/* Takes a hello: its extensions into *ret_extensions; writes to *ret what
- * stands before them. */
+/* Removes a hello. Sets *ret_extensions to its extensions, and writes the
+ * fields before them to *ret. */
 static bool hello_take_message(struct wr_bytes *from, bool is_client,
                                struct wr_bytes *ret_extensions,
                                struct wr_tls_hello *ret)
@@ -75,8 +75,8 @@ static bool hello_take_message(struct wr_bytes *from, bool is_client,
            (wr_bytes_take_vector(&body, 2, ret_extensions) && body.size == 0);
 }
 
-/* Reads a list of one name, which is what all clients send. False: it is
- * another list, or the name is odd. */
+/* Reads a list of one name, which all clients send. Returns false for any other
+ * list, or if the name is odd. */
 static bool hello_read_name(struct wr_bytes list, struct wr_tls_hello *ret)
 {
     struct wr_bytes names;
@@ -98,7 +98,7 @@ static bool hello_read_name(struct wr_bytes list, struct wr_tls_hello *ret)
     return true;
 }
 
-/* Keeps the body of an extension that may come once. */
+/* Stores the body of an extension. Returns false if it is repeated. */
 static bool hello_keep(struct wr_bytes body, struct wr_bytes *ret)
 {
     wr_assert(body.data != NULL);
@@ -109,7 +109,7 @@ static bool hello_keep(struct wr_bytes body, struct wr_bytes *ret)
     return true;
 }
 
-/* False: the body is invalid for this type. */
+/* Returns false if the body is invalid for this type. */
 static bool hello_read_extension(size_t type, struct wr_bytes body,
                                  bool is_client, struct wr_tls_hello *ret)
 {

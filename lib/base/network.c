@@ -2,9 +2,9 @@
  * Networks: text to prefix and back, and the comparison with an address.
  *
  * An IPv4 address inside IPv6 (RFC 4291, 2.5.5.2) is compared as IPv4, and a
- * network of such addresses is kept as an IPv4 network: so an address has one
- * family, however a socket shows it. The C library reads the addresses; as in
- * address.c no short and no octal forms pass.
+ * network of such addresses is stored as an IPv4 network. So the family of an
+ * address does not depend on the socket's. As in address.c, short and octal
+ * forms are refused.
  */
 #include "address.h"
 
@@ -29,7 +29,7 @@ static uint8_t network_get_width(sa_family_t family)
     return family == AF_INET ? 32 : family == AF_INET6 ? 128 : 0;
 }
 
-/* A number of bits up to @max, in as few digits as it takes. */
+/* Parses a number of bits up to @max, without leading zeros. */
 static int network_parse_bits(const char *text, uint8_t max, uint8_t *ret)
 {
     const size_t len = strlen(text);
@@ -76,7 +76,7 @@ static bool network_is_mapped(const uint8_t *bytes)
     return memcmp(bytes, prefix, sizeof(prefix)) == 0;
 }
 
-/* Makes an IPv4 network of one that is inside IPv6. */
+/* Converts an IPv4 network that is inside IPv6. */
 static void network_unmap(struct weir_network *network)
 {
     if (network->family != AF_INET6 ||
@@ -104,7 +104,7 @@ static bool network_has_prefix(const uint8_t *bytes, const uint8_t *prefix,
            (mask == 0 || ((bytes[whole] ^ prefix[whole]) & mask) == 0);
 }
 
-/* True if no bit is set behind the prefix. */
+/* Returns true if no bit after the prefix is set. */
 static bool network_is_first(const struct weir_network *network)
 {
     const uint8_t width = network_get_width(network->family);
@@ -152,8 +152,8 @@ int weir_network_parse(const char *text, struct weir_network *ret)
     return 0;
 }
 
-/* The bytes of an IPv4 or IPv6 address; the family of any address, 0 of
- * none. */
+/* Returns the bytes of an IPv4 or IPv6 address, else NULL. Sets *ret_family to
+ * the family, or to 0 if the address is invalid. */
 static const uint8_t *network_read_address(const struct weir_address *addr,
                                            sa_family_t *ret_family)
 {

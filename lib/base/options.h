@@ -1,5 +1,5 @@
 /*
- * Reading the option structs that callers hand in.
+ * Reading the option structs that callers pass.
  *
  * An option struct begins with its size as the caller's header knows it. Only
  * these bytes are read: they are copied into a struct of this library's size,
@@ -28,11 +28,9 @@
 WEIR_MUST_USE static inline int wr_options_read(void *known, size_t known_size,
                                                 const void *options);
 
-/* Reads @inner, the last field of @outer, in place, after one of these two
- * functions has filled @outer. A size of 0 in @inner means all the room that
- * the caller's @outer has; a size beyond that room is -EINVAL. Fields beyond
- * the size are set to 0.
- */
+/* Reads @inner, the last field of @outer, in place. @outer was filled by
+ * wr_options_read(). A size of 0 in @inner means the rest of the caller's
+ * @outer; a larger size is -EINVAL. Fields beyond the size are set to 0. */
 WEIR_MUST_USE int wr_options_read_inner(const void *outer, void *inner,
                                         size_t inner_size);
 
@@ -40,14 +38,14 @@ WEIR_MUST_USE int wr_options_read_inner(const void *outer, void *inner,
  * Fields that the caller does not know are left out; fields that this library
  * does not know are set to 0. */
 
-/* 0; -EINVAL if @ret is NULL; WEIR_EOPTIONSIZE if its size is not set.
- */
+/* Returns 0, -EINVAL if @ret is NULL, or WEIR_EOPTIONSIZE if its size is not
+ * set. */
 WEIR_MUST_USE int wr_answer_check(const void *ret);
 /* Writes @known, of @known_size bytes, to @ret, which passed
  * wr_answer_check(). */
 void wr_answer_write(void *ret, const void *known, size_t known_size);
 
-/* wr_options_read() for @options that are not NULL. */
+/* Like wr_options_read(); @options must not be NULL. */
 WEIR_MUST_USE int wr_options_read_given(void *known, size_t known_size,
                                         const void *options);
 
@@ -56,13 +54,12 @@ WEIR_MUST_USE int wr_options_read_given(void *known, size_t known_size,
 #define WR_STACK_DEFAULT (256u << 10)
 #define WR_STACK_MAX     (1u << 30)
 
-/* 0 stands for the default. */
+/* 0 means the default. */
 static inline bool wr_options_is_stack_size(size_t size)
 {
     return size == 0 || (size >= WR_STACK_MIN && size <= WR_STACK_MAX);
 }
 
-/* Makes a struct of defaults only. */
 static inline void wr_options_reset(void *known, size_t size)
 {
     memset(known, 0, size);

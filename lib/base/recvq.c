@@ -1,11 +1,11 @@
 /*
  * The queue of received bytes: keeping, joining, moving.
  *
- * A block of the queue's own is a lease like any other, charged to the pool's
- * own account. More bytes may be written into it behind the last segment. Views
- * and taken pieces refer to earlier bytes only, so they never change. Blocks
- * grow with the bytes that have arrived: the unused part is never larger than
- * those bytes, no matter what length a caller asked for.
+ * A block of the queue's own is a lease, charged to the pool's own account.
+ * More bytes may be appended to it after the last segment. Views and taken
+ * pieces refer to earlier bytes only, so they never change. Blocks grow with
+ * the bytes that have arrived: the unused part is never larger than those
+ * bytes, whatever length a caller requested.
  */
 #include "recvq.h"
 
@@ -15,12 +15,11 @@
 
 /* Blocks do not grow beyond this size, unless a join needs a larger block. */
 #define BLOCK_MAX ((size_t)1 << 28)
-/* Bytes that are put back go into blocks of this size: memory may be short. */
+/* Unread bytes go into blocks of this size, as memory may be short. */
 #define UNREAD_MAX ((size_t)1 << 20)
 /* A large queue of n bytes ends up in about SHARES * log n blocks. */
 #define SHARES 16u
 
-/* Checks every segment. */
 static void recvq_check_segments(const struct wr_recvq *q)
 {
     size_t total = 0;
@@ -131,8 +130,6 @@ void wr_recvq_shrink(struct wr_recvq *q)
     }
 }
 
-/* ---- blocks of its own ---- */
-
 static bool recvq_is_own(const struct wr_recvq *q,
                          const struct wr_recvq_segment *segment)
 {
@@ -140,7 +137,6 @@ static bool recvq_is_own(const struct wr_recvq *q,
     return lease->account == &q->pool->own;
 }
 
-/* Appends to a segment that has the room. */
 static void recvq_append(struct wr_recvq_segment *segment, const uint8_t *data,
                          size_t len)
 {
@@ -154,7 +150,8 @@ static void recvq_append(struct wr_recvq_segment *segment, const uint8_t *data,
     segment->room -= (uint32_t)len;
 }
 
-/* An empty segment in a new block of @capacity bytes; false without memory. */
+/* Makes an empty segment in a new block of at least @capacity bytes. Returns
+ * false if out of memory. */
 static bool recvq_new_segment(struct wr_recvq *q, size_t capacity,
                               struct wr_recvq_segment *ret)
 {
@@ -167,8 +164,9 @@ static bool recvq_new_segment(struct wr_recvq *q, size_t capacity,
     return true;
 }
 
-/* The room to add to a new block for later bytes: no more than the queue holds,
- * and a fixed share of a large queue, so that blocks stay few. */
+/* Returns how many bytes to add to a new block for later bytes: no more than
+ * the queue holds, and a fixed share of a large queue, so that blocks stay
+ * few. */
 static size_t recvq_spare(const struct wr_recvq *q)
 {
     const size_t share = wr_min_u64(q->total / SHARES, BLOCK_MAX);
@@ -203,7 +201,6 @@ static int recvq_push_copy(struct wr_recvq *q, const uint8_t *bytes, size_t len)
     return 0;
 }
 
-/* Inserts a copy before the first segment. */
 static int recvq_unread_piece(struct wr_recvq *q, const uint8_t *data,
                               size_t len)
 {
@@ -260,8 +257,6 @@ int wr_recvq_push_moved(struct wr_recvq *q, const struct weir_buf *buf)
     return err;
 }
 
-/* ---- looking and consuming ---- */
-
 size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
                      struct weir_buf *ret)
 {
@@ -280,7 +275,6 @@ size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
     return 0;
 }
 
-/* Consumes the first @len bytes of the first segment. */
 static void recvq_consume_first(struct wr_recvq *q, size_t len)
 {
     struct wr_recvq_segment *segment = q->head;
@@ -348,8 +342,6 @@ int wr_recvq_take(struct wr_recvq *q, size_t len, struct weir_buf *ret)
     return 0;
 }
 
-/* ---- joining ---- */
-
 /* Moves the first @len bytes to the end of @to, which is not in the ring. */
 static void recvq_move_bytes(struct wr_recvq *q, struct wr_recvq_segment *to,
                              size_t len)
@@ -378,7 +370,7 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
         wr_recvq_pop(q);
         recvq_move_bytes(q, &joined, missing);
     } else {
-        /* Room for the bytes that a longer join would add. */
+        /* Space for the bytes that a longer join would add. */
         const size_t slack = wr_min_u64(len / 2, q->total - len);
         struct wr_recvq_segment first;
         if (!recvq_new_segment(q, len + slack, &first)) {
@@ -400,7 +392,7 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
 
 /* ---- moving out of the pool ---- */
 
-/* True when the queue has the only reference to these bytes. */
+/* Returns true if the queue has the only reference to these bytes. */
 static bool recvq_is_alone(const weir_lease *lease)
 {
     return lease->refs == 1 && (!lease->parent || lease->parent->refs == 1);
@@ -419,9 +411,9 @@ static bool recvq_should_move(const struct wr_recvq *q,
            (segment->len < WR_COMPACT_BELOW && recvq_is_alone(segment->lease));
 }
 
-/* The size of the block for the segments from @index on that are moved
- * together, at least one. The last block of the queue is as large as the queue
- * asks for, so that a long queue does not need more blocks. */
+/* Returns the size of the block for the segments from @index on that are moved
+ * together, at least one. The last block gets spare bytes, so that a long queue
+ * does not need more blocks. */
 static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
                                   bool all)
 {
@@ -438,8 +430,8 @@ static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
                       all ? wr_min_u64(q->total, BLOCK_MAX) : recvq_spare(q));
 }
 
-/* Copies as much of @from to the end of @to as fits; true if all of @from was
- * copied: its lease is released then. */
+/* Copies as much of @from to the end of @to as fits. If all was copied,
+ * releases the lease of @from and returns true. */
 static bool recvq_pack(struct wr_recvq *q, struct wr_recvq_segment *to,
                        struct wr_recvq_segment *from)
 {
@@ -458,7 +450,7 @@ static bool recvq_pack(struct wr_recvq *q, struct wr_recvq_segment *to,
 }
 
 /* Makes a block for the segments from @index on and copies the first of them
- * into it; false without memory. */
+ * into it. Returns false if out of memory. */
 static bool recvq_start_block(struct wr_recvq *q, uint32_t index, bool all,
                               struct wr_recvq_segment *ret)
 {
@@ -466,7 +458,7 @@ static bool recvq_start_block(struct wr_recvq *q, uint32_t index, bool all,
         return false;
     }
     const bool whole = recvq_pack(q, ret, wr_recvq_at(q, index));
-    wr_assert(whole); /* a block has room for one segment at least */
+    wr_assert(whole); /* a block fits at least one segment */
     return true;
 }
 
@@ -474,7 +466,8 @@ bool wr_recvq_compact(struct wr_recvq *q, bool all)
 {
     wr_recvq_check_invariants(q);
     wr_assert(!wr_recvq_has_window(q));
-    /* Finished entries; the first entry stays if its bytes are shown. */
+    /* The number of finished entries. The first entry stays if its bytes are
+     * shown. */
     uint32_t kept = q->is_shown && !q->spent && q->count > 0 ? 1 : 0;
     bool has_memory = true;
 

@@ -6,15 +6,15 @@
  * joined in a block of the queue's own. Bytes that are kept for long are moved
  * out of the receive pool, small pieces packed together: so a slow reader pins
  * no large buffer, and many tiny receives cost no more than their bytes. Blocks
- * of the queue's own are not charged to a connection; the reader's limit bounds
- * them.
+ * of the queue's own are not charged to a connection; the reader's limit
+ * applies to them.
  *
- * The bytes of the last view are consumed but stay where they are until the
- * next call (`is_shown`). Their segment keeps them or, if it has no other
- * bytes, `spent`. A call that reads a line finds all newlines in a window of
- * bytes at once, so that reading many lines looks at each byte once. The window
- * lies in the first segment, and is closed before anything but a line is taken
- * from the queue. Pure bookkeeping: no task, no transport, no clock.
+ * The bytes of the last view are consumed but stay in place until the next call
+ * (`is_shown`). Their segment keeps them or, if it has no other bytes, `spent`.
+ * A call that reads a line finds all newlines in a window of bytes at once, so
+ * that reading many lines inspects each byte once. The window is in the first
+ * segment, and is closed before anything other than a line is taken from the
+ * queue. The queue uses no task, transport or clock.
  */
 #ifndef WEIR_LIB_BASE_RECVQ_H
 #define WEIR_LIB_BASE_RECVQ_H
@@ -38,12 +38,12 @@
 struct wr_recvq_segment {
     const uint8_t *data;
     uint32_t len;  /* not 0 */
-    uint32_t room; /* unused bytes behind them; 0 in a received lease */
+    uint32_t room; /* unused bytes after them; 0 in a received lease */
     weir_lease *lease;
 };
 
 struct wr_recvq {
-    struct wr_recvq_segment *head; /* the first segment, or its place */
+    struct wr_recvq_segment *head; /* the first segment, or its position */
     size_t total;                  /* bytes in all segments */
     weir_lease *spent; /* keeps the bytes last shown or peeked at, or NULL */
     bool is_shown;     /* set by a view, cleared by the next call */
@@ -53,13 +53,13 @@ struct wr_recvq {
     struct wr_recvq_segment *segments; /* a ring of capacity entries */
     struct wr_pool *pool;
     const struct weir_allocator *allocator;
-    uint64_t *copied;          /* counts the bytes that were copied */
+    uint64_t *copied;          /* counts copied bytes */
     uint64_t newlines;         /* a bit for each newline in the window whose
                                 * line was not read, the lowest for the first
                                 * byte; 0 without a window */
-    const uint8_t *window_end; /* no other newline lies before it */
-    /* The window may be moved while its end is before this place, as the
-     * segment has more bytes than a window there; NULL: there is no window. */
+    const uint8_t *window_end; /* there is no other newline before it */
+    /* The window may be moved while its end is before this address, as the
+     * segment then has more bytes than a window. NULL if there is no window. */
     const uint8_t *window_stop;
     struct wr_recvq_segment inline_segments[WR_RECVQ_INLINE];
 };
@@ -68,17 +68,16 @@ void wr_recvq_init(struct wr_recvq *q, struct wr_pool *pool,
                    const struct weir_allocator *allocator, uint64_t *copied);
 void wr_recvq_fini(struct wr_recvq *q);
 
-/* Checks the ring and its counts. */
 void wr_recvq_check_invariants(const struct wr_recvq *q);
 
-/* Makes room for another segment: 0 or -ENOMEM. */
+/* Doubles the ring of segments. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_recvq_grow(struct wr_recvq *q);
 
-/* wr_recvq_push() when the pool is short of memory: pushes a copy. */
+/* Like wr_recvq_push(), but pushes a copy because the pool is short. */
 WEIR_MUST_USE int wr_recvq_push_moved(struct wr_recvq *q,
                                       const struct weir_buf *buf);
 
-/* Frees the memory of a large ring when few segments are left. */
+/* Frees a large ring when few segments are left. */
 void wr_recvq_shrink(struct wr_recvq *q);
 
 static inline struct wr_recvq_segment *wr_recvq_at(const struct wr_recvq *q,
@@ -87,7 +86,7 @@ static inline struct wr_recvq_segment *wr_recvq_at(const struct wr_recvq *q,
     return &q->segments[(q->first + index) & (q->capacity - 1)];
 }
 
-/* Removes the first segment; its lease's reference is now the caller's. */
+/* Removes the first segment. The caller gets its reference to the lease. */
 static inline void wr_recvq_pop(struct wr_recvq *q)
 {
     wr_assert(q->count > 0);
@@ -101,13 +100,13 @@ static inline void wr_recvq_pop(struct wr_recvq *q)
     }
 }
 
-/* Puts bytes that were read back, as a copy, before all others: 0, or -ENOMEM.
- * After -ENOMEM the last part of them may have been put back. */
+/* Inserts a copy of bytes that were read before all others. Returns 0, or
+ * -ENOMEM, after which the last part of them may have been inserted. */
 WEIR_MUST_USE int wr_recvq_unread(struct wr_recvq *q, const void *data,
                                   size_t len);
 
 /* Appends received bytes, at least 1, and takes a reference to their lease;
- * copies them if the pool is short. 0, or -ENOMEM without effect. */
+ * copies them if the pool is short. Returns 0, or -ENOMEM without effect. */
 WEIR_MUST_USE static inline int wr_recvq_push(struct wr_recvq *q,
                                               const struct weir_buf *buf)
 {
@@ -133,7 +132,7 @@ WEIR_MUST_USE static inline int wr_recvq_push(struct wr_recvq *q,
     return 0;
 }
 
-/* wr_recvq_push() for bytes without a lease: appends a copy. */
+/* Appends a copy of bytes without a lease. Returns as wr_recvq_push(). */
 WEIR_MUST_USE int wr_recvq_push_copy(struct wr_recvq *q, const void *data,
                                      size_t len);
 
@@ -162,9 +161,11 @@ static inline void wr_recvq_drop_shown(struct wr_recvq *q)
     }
 }
 
-/* All below, except wr_recvq_compact(), are called while nothing is shown. */
+/* The functions below, except wr_recvq_compact(), must be called while nothing
+ * is shown. */
 
-/* Gives the contiguous bytes at @offset: their number, 0 beyond the end. */
+/* Gets the contiguous bytes at @offset. Returns their number, 0 beyond the
+ * end. */
 size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
                      struct weir_buf *ret);
 
@@ -182,10 +183,9 @@ void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len);
 /* Consumes the first @len bytes, at most all. */
 void wr_recvq_consume(struct wr_recvq *q, size_t len);
 
-/* wr_recvq_join() for bytes in several segments. */
 WEIR_MUST_USE int wr_recvq_join_segments(struct wr_recvq *q, size_t len);
 
-/* Makes the first @len bytes, at most all, contiguous: 0 or -ENOMEM. */
+/* Makes the first @len bytes, at most all, contiguous. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
 {
     wr_debug_assert(len > 0);
@@ -196,14 +196,14 @@ WEIR_MUST_USE static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
     return wr_recvq_join_segments(q, len);
 }
 
-/* The length of the first segment; the queue is not empty. */
+/* The queue must not be empty. */
 static inline size_t wr_recvq_first_len(const struct wr_recvq *q)
 {
     wr_assert(q->count > 0);
     return q->head->len;
 }
 
-/* The newlines in a window, a bit for each, the lowest for the first byte. */
+/* Returns a bit for each newline in a window, the lowest for the first byte. */
 static inline uint64_t wr_find_newlines(const uint8_t *window)
 {
     uint64_t found = 0;
@@ -223,9 +223,9 @@ static inline uint64_t wr_find_newlines(const uint8_t *window)
     return found;
 }
 
-/* Consumes the first @len bytes of the first segment, not all; gives where they
- * are, without a reference. The assertion costs one instruction, and holds in
- * place of a comparison for each line. */
+/* Consumes the first @len bytes of the first segment, fewer than all, and sets
+ * *ret to them without a reference. The assertion costs one instruction, and
+ * replaces a comparison for each line. */
 static inline void wr_recvq_take_part(struct wr_recvq *q, size_t len,
                                       struct weir_buf *ret)
 {
@@ -243,8 +243,8 @@ static inline void wr_recvq_take_part(struct wr_recvq *q, size_t len,
     q->total -= len;
 }
 
-/* Opens a window, empty still, where the queue begins: it is not empty, and
- * keeps no spent lease. */
+/* Opens an empty window at the start of the queue, which must not be empty and
+ * has no spent lease. */
 static inline void wr_recvq_open_window(struct wr_recvq *q)
 {
     const struct wr_recvq_segment *head = q->head;
@@ -258,8 +258,9 @@ static inline void wr_recvq_open_window(struct wr_recvq *q)
                          : head->data;
 }
 
-/* Moves the window, whose lines were read, by its size. False: there is none,
- * the segment has no more bytes than that, or none of them is a newline. */
+/* Moves the window, whose lines were read, by its size. Returns false if there
+ * is no window, the segment has no more bytes than that, or none is a
+ * newline. */
 WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
 {
     const uint8_t *window = q->window_end;
@@ -273,12 +274,11 @@ WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
     return q->newlines != 0;
 }
 
-/* Moves the window to the next newline, however far, which becomes its last
- * byte. False if the first segment has none before its last
- * byte. */
+/* Moves the window to the next newline, which becomes its last byte. Returns
+ * false if the first segment has none before its last byte. */
 WEIR_MUST_USE bool wr_recvq_find_newline(struct wr_recvq *q);
 
-/* The length of the first line, whose newline is the window's next. */
+/* Returns the length of the first line, whose newline is the window's next. */
 static inline size_t wr_recvq_line_len(const struct wr_recvq *q)
 {
     const size_t until = (size_t)(q->window_end - q->head->data);
@@ -289,8 +289,8 @@ static inline size_t wr_recvq_line_len(const struct wr_recvq *q)
            (uint32_t)__builtin_ctzll(q->newlines);
 }
 
-/* Consumes the first line, which is @len bytes long; gives where it is, without
- * a reference. The segment has more bytes. */
+/* Consumes the first line, which is @len bytes long, and sets *ret to it
+ * without a reference. The segment must have more bytes. */
 static inline void wr_recvq_take_line(struct wr_recvq *q, size_t len,
                                       struct weir_buf *ret)
 {
@@ -325,26 +325,26 @@ static inline void wr_recvq_show(struct wr_recvq *q, size_t len,
     q->spent = lease;
 }
 
-/* Consumes the first @len bytes, which are contiguous, and gives them with a
- * reference to their lease: 0, or -ENOMEM without effect. */
+/* Consumes the first @len bytes, which are contiguous, and sets *ret to them
+ * with a reference to their lease. Returns 0, or -ENOMEM without effect. */
 WEIR_MUST_USE int wr_recvq_take(struct wr_recvq *q, size_t len,
                                 struct weir_buf *ret);
 
 /* Moves bytes out of the receive pool: with @all every piece, otherwise pieces
  * shorter than WR_COMPACT_BELOW that only the queue refers to. Bytes that are
- * shown stay in place. False without memory: some pieces were not moved. */
+ * shown stay in place. Returns false if memory ran out before all were
+ * moved. */
 WEIR_MUST_USE bool wr_recvq_compact(struct wr_recvq *q, bool all);
 
-/* The position of a search, so that each byte is looked at once. */
+/* The position of a search, so that each byte is inspected once. */
 struct wr_search {
     size_t offset; /* no match begins before it */
 };
 
-/*
- * Finds the match that ends first; if several end at the same byte, the
- * shortest. Returns the offset behind the match, and its begin in @ret_begin;
- * or 0 if there is no match: the next call with @search continues there.
- */
+/* Finds the match that ends first; if several end at the same byte, the
+ * shortest. Returns the offset after the match, and sets *ret_begin to its
+ * start. Returns 0 if there is no match; the next call with @search continues
+ * there. */
 size_t wr_recvq_find(const struct wr_recvq *q,
                      const struct weir_separator *separators, size_t count,
                      struct wr_search *search, size_t *ret_begin);

@@ -1,7 +1,7 @@
 /*
- * Looking for separators in a queue of received bytes.
+ * Searching for separators in a queue of received bytes.
  *
- * The queue is searched in windows. A window is a part of a segment or, where
+ * The queue is searched in windows. A window is a part of a segment or, if
  * segments meet, some bytes gathered on the stack. The next window begins early
  * enough to hold a match that starts in this window and ends in the next.
  * Windows grow from a small size, so that a search for a rare separator stops
@@ -16,7 +16,7 @@
 #define GATHER_MIN    64u
 #define WINDOW_MIN    256u
 
-/* A place in the queue; it only moves forward. */
+/* A position in the queue; it only moves forward. */
 struct cursor {
     const struct wr_recvq *q;
     uint32_t index; /* of the segment */
@@ -42,7 +42,7 @@ static void recvq_find_skip(struct cursor *cursor, size_t len)
     }
 }
 
-/* Copies up to @len bytes at the cursor; returns how many. */
+/* Copies up to @len bytes at the cursor. Returns their number. */
 static size_t recvq_find_gather(struct cursor from, uint8_t *to, size_t len)
 {
     size_t done = 0;
@@ -68,7 +68,7 @@ static bool recvq_find_first(const uint8_t *data, size_t len,
 
     for (size_t i = 0; i < count; i++) {
         const struct weir_separator *separator = &separators[i];
-        /* Look only for a match that ends earlier or is shorter. */
+        /* Search only for a match that ends earlier or is shorter. */
         const size_t within =
             found && separator->len >= best_len ? ret->end - 1 : len;
         const uint8_t *at =
@@ -84,7 +84,7 @@ static bool recvq_find_first(const uint8_t *data, size_t len,
     return found;
 }
 
-/* wr_recvq_find() for a single byte, the usual separator. */
+/* Like wr_recvq_find(), for a single byte, the usual separator. */
 static size_t recvq_find_byte(const struct wr_recvq *q, int byte,
                               struct wr_search *search, size_t *ret_begin)
 {

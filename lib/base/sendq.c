@@ -103,8 +103,8 @@ sendq_make_copy_chunk(const struct wr_sendq_memory *memory, size_t capacity)
     return chunk;
 }
 
-/* A chain of empty chunks with room for @needed bytes, or NULL. The first block
- * has @capacity bytes, unless @needed asks for more. */
+/* Returns a chain of empty chunks for @needed bytes, or NULL. The first block
+ * has @capacity bytes, or more if @needed is larger. */
 static struct wr_chunk *sendq_make_room(const struct wr_sendq_memory *memory,
                                         size_t needed, size_t capacity)
 {
@@ -131,7 +131,7 @@ static struct wr_chunk *sendq_make_room(const struct wr_sendq_memory *memory,
     return first;
 }
 
-/* Copies into @chunk and the chunks after it, which have the room. */
+/* Copies into @chunk and the chunks after it. */
 static void sendq_fill(struct wr_chunk *chunk, const struct iovec *iov,
                        size_t count)
 {
@@ -156,8 +156,8 @@ static void sendq_fill(struct wr_chunk *chunk, const struct iovec *iov,
     wr_assert(!chunk->next); /* no more blocks were made than are needed */
 }
 
-/* The smallest size of the next block. Behind a chunk that is not a copy it is
- * the smallest block: a program that writes a few bytes between pieces of its
+/* Returns the smallest size of the next block. It is 0 after a chunk that is
+ * not a copy, because a program that writes a few bytes between pieces of its
  * own memory needs a block each time. */
 static size_t sendq_next_capacity(const struct wr_sendq *q)
 {

@@ -3,13 +3,12 @@
  *
  * A chunk is bytes copied into a block, memory of the caller, or a lease of the
  * receive pool. Small copies are packed into the last block. A send covers the
- * first bytes of the queue. Bytes stay in the queue until the kernel has taken
- * them: `bytes` counts waiting bytes *and* bytes in flight, and the queue keeps
- * the memory that a send refers to until the send ends.
+ * first bytes of the queue. Bytes stay in the queue until the kernel has
+ * accepted them: `bytes` counts waiting bytes *and* bytes in flight, and the
+ * queue keeps the memory that a send refers to until the send ends.
  *
- * Pure bookkeeping: no descriptor, no ring, no clock. The only calls out are
- * release callbacks. They are made after the chunk has left the queue, so they
- * may write again.
+ * The queue uses no descriptor, ring or clock. Release callbacks are called
+ * after the chunk has left the queue, so they may write again.
  */
 #ifndef WEIR_LIB_BASE_SENDQ_H
 #define WEIR_LIB_BASE_SENDQ_H
@@ -23,10 +22,10 @@
 #include <string.h>
 #include <sys/uio.h>
 
-/* The chunks that wr_sendq_move_out() looks at: more than received bytes within
+/* How many chunks wr_sendq_move_out() inspects: more than received bytes within
  * the usual limits have. */
 #define WR_SENDQ_MOVED 1024u
-/* The limit of bytes per send is at least this. */
+/* The lower bound of the limit of bytes per send. */
 #define WR_SEND_BYTES_MIN (256u << 10)
 
 enum wr_chunk_kind {
@@ -36,10 +35,10 @@ enum wr_chunk_kind {
     WR_CHUNK_KINDS,
 };
 
-/* A copied chunk lies at the start of its bytes' block. */
+/* A chunk of copied bytes is at the start of their block. */
 struct wr_chunk {
     struct wr_chunk *next;
-    const uint8_t *data; /* first byte that the kernel has not taken */
+    const uint8_t *data; /* first byte that the kernel has not accepted */
     size_t len;
     enum wr_chunk_kind kind;
     union {
@@ -57,7 +56,6 @@ struct wr_sendq {
     uint64_t bytes;
 };
 
-/* Where chunks and blocks come from. */
 struct wr_sendq_memory {
     struct wr_blocks *blocks;
     struct wr_slab *chunks; /* of struct wr_chunk */
@@ -65,7 +63,6 @@ struct wr_sendq_memory {
 
 void wr_sendq_init(struct wr_sendq *q);
 
-/* Checks both ends of the queue and the sum of its chunks. */
 void wr_sendq_check_invariants(const struct wr_sendq *q);
 
 static inline bool wr_sendq_is_empty(const struct wr_sendq *q)
@@ -73,64 +70,66 @@ static inline bool wr_sendq_is_empty(const struct wr_sendq *q)
     return q->head == NULL;
 }
 
-/* Appends copies of @count pieces, @total bytes together, not 0; or -ENOMEM
- * without effect. */
+/* Appends copies of @count pieces, @total bytes together, not 0. Returns 0, or
+ * -ENOMEM without effect. */
 WEIR_MUST_USE int wr_sendq_copy(struct wr_sendq *q,
                                 const struct wr_sendq_memory *memory,
                                 const struct iovec *iov, size_t count,
                                 size_t total);
 
-/* Makes a chunk for copied bytes with room for @len bytes, outside the queue;
- * NULL without memory. wr_sendq_append_chunk() or wr_sendq_drop_chunk()
- * follows. */
+/* Makes a chunk for @len copied bytes, outside the queue. Returns NULL if out
+ * of memory. wr_sendq_append_chunk() or wr_sendq_drop_chunk() must follow. */
 WEIR_MUST_USE struct wr_chunk *
 wr_sendq_make_chunk(const struct wr_sendq_memory *memory, size_t len);
-/* Appends a chunk of wr_sendq_make_chunk() that holds @len bytes now. */
+/* Appends a chunk of wr_sendq_make_chunk() into which @len bytes were
+ * written. */
 void wr_sendq_append_chunk(struct wr_sendq *q, struct wr_chunk *chunk,
                            size_t len);
-/* Drops the last chunk, a copy with no byte in flight. */
+/* Drops the last chunk, which must be a copy with no byte in flight. */
 void wr_sendq_drop_last(struct wr_sendq *q,
                         const struct wr_sendq_memory *memory);
 void wr_sendq_drop_chunk(const struct wr_sendq_memory *memory,
                          struct wr_chunk *chunk);
 
-/* The place for the bytes of a chunk of wr_sendq_make_chunk(). */
+/* Returns where to write the bytes of a chunk of wr_sendq_make_chunk(). */
 static inline void *wr_chunk_room(struct wr_chunk *chunk)
 {
     return chunk + 1;
 }
 
-/* Appends the caller's memory; on -ENOMEM @release is not called. */
+/* Appends the caller's memory. Returns 0, or -ENOMEM; then @release is not
+ * called. */
 WEIR_MUST_USE int wr_sendq_ref(struct wr_sendq *q,
                                const struct wr_sendq_memory *memory,
                                const struct iovec *piece,
                                weir_release_fn *release, void *release_arg);
 
-/* Appends bytes under a lease and takes a reference to it; or -ENOMEM. */
+/* Appends bytes of a lease and takes a reference to it. Returns 0 or
+ * -ENOMEM. */
 WEIR_MUST_USE int wr_sendq_lease(struct wr_sendq *q,
                                  const struct wr_sendq_memory *memory,
                                  const struct weir_buf *buf);
 
-/* Moves leases of which wr_lease_wastes() is true out of their receive buffers,
- * among the first WR_SENDQ_MOVED chunks; no byte is in flight. A lease stays if
- * others refer to it, or without memory. */
+/* Moves leases for which wr_lease_wastes() returns true out of their receive
+ * buffers, among the first WR_SENDQ_MOVED chunks. No byte may be in flight. A
+ * lease stays if there are other references, or memory runs out. */
 void wr_sendq_move_out(struct wr_sendq *q);
 
-/* The bytes under leases, which are charged to those who received them. */
+/* Returns the number of bytes in leases that are charged to receivers. */
 uint64_t wr_sendq_held_bytes(const struct wr_sendq *q);
 
-/* Describes the first bytes, up to @max_bytes, in @iov; returns how many
+/* Describes the first bytes, up to @max_bytes, in @iov. Returns how many
  * vectors were used, at most @max_count. */
 WEIR_MUST_USE uint32_t wr_sendq_gather(const struct wr_sendq *q,
                                        struct iovec *iov, uint32_t max_count,
                                        uint64_t max_bytes);
 
-/* wr_sendq_consume() for all but the case of wr_sendq_consume_all(). */
+/* Handles all cases of wr_sendq_consume() except wr_sendq_consume_all()'s. */
 void wr_sendq_consume_some(struct wr_sendq *q,
                            const struct wr_sendq_memory *memory,
                            uint64_t bytes);
 
-/* Drops all bytes; no byte is in flight. */
+/* Drops all bytes; none may be in flight. */
 void wr_sendq_clear(struct wr_sendq *q, const struct wr_sendq_memory *memory);
 
 static inline struct wr_block *wr_chunk_block(const struct wr_chunk *chunk)
@@ -140,7 +139,8 @@ static inline struct wr_block *wr_chunk_block(const struct wr_chunk *chunk)
 }
 
 /* Appends @len bytes and returns where to write them: the fast path of small
- * writes. NULL if the last block has no room: call wr_sendq_copy() then. */
+ * writes. Returns NULL if they do not fit in the last block; the caller then
+ * calls wr_sendq_copy(). */
 WEIR_MUST_USE static inline void *
 wr_sendq_extend(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                 size_t len)
@@ -181,9 +181,9 @@ wr_sendq_extend(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return block->data + used;
 }
 
-/* The kernel has taken the first @bytes: true if they were the whole queue, a
- * single copied chunk, which is the common case. Otherwise false, without
- * effect. */
+/* Drops the first @bytes, which the kernel has accepted, if they are the whole
+ * queue and a single copied chunk: the common case. Otherwise returns false
+ * without effect. */
 WEIR_MUST_USE static inline bool
 wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                      uint64_t bytes)
@@ -204,20 +204,20 @@ wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return true;
 }
 
-/* Whether the first chunk is the caller's memory without a release callback:
- * that of one message which goes to many. */
+/* Returns true if the first chunk is the caller's memory without a release
+ * callback, as when one message goes to many peers. */
 WEIR_MUST_USE static inline bool
 wr_sendq_starts_unreleased(const struct wr_sendq *q)
 {
     return q->head && q->head->kind == WR_CHUNK_REF && !q->head->release;
 }
 
-/* wr_sendq_consume_all() for a queue of a single such chunk. */
+/* Like wr_sendq_consume_all(), for a queue of a single such chunk. */
 WEIR_MUST_USE bool wr_sendq_consume_ref(struct wr_sendq *q,
                                         const struct wr_sendq_memory *memory,
                                         uint64_t bytes);
 
-/* The kernel has taken the first @bytes. */
+/* Drops the first @bytes, which the kernel has accepted. */
 static inline void wr_sendq_consume(struct wr_sendq *q,
                                     const struct wr_sendq_memory *memory,
                                     uint64_t bytes)
