@@ -86,10 +86,11 @@ int wr_connection_options_read_all(void *known, size_t size,
     return err;
 }
 
-/* ---- the clock ---- Made when the first limit is set, or when a device needs
- * it, because most connections have none. A device may have its own kind of
- * clock, whose struct begins with the clock and whose view adds facts of the
- * device. */
+/* ---- the clock ----
+ *
+ * Made when the first limit is set, or when a device needs it, because most
+ * connections have none. A device may have its own kind of clock, whose
+ * struct begins with the clock and whose view adds facts of the device. */
 
 void wr_connection_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {

@@ -579,9 +579,11 @@ void weir_lease_unref(weir_lease *lease)
     }
 }
 
-/* ---- facts ---- The common names are read from the table of the lowest
- * transport; other names from the kind, or from a kind below. All queries also
- * work after the loss. */
+/* ---- facts ----
+ *
+ * The common names are read from the table of the lowest transport; other
+ * names from the kind, or from a kind below. All queries also work after the
+ * loss. */
 
 /* Returns the transport with the descriptor and the addresses, below all
  * others. */
@@ -727,11 +729,12 @@ void wr_transport_count(const struct wr_member *member,
     wr_assert(ret->queued_held_bytes <= ret->queued_bytes);
 }
 
-/* ---- replacing another transport ---- TLS is a transport on a transport. For
- * the program the upper transport is the connection: the loop ends it, the
- * server counts it, and it resumes a protocol that the lower transport had
- * paused. The lower transport keeps its descriptor and its bytes, and gets the
- * marks of a new transport. */
+/* ---- replacing another transport ----
+ *
+ * TLS is a transport on a transport. For the program the upper transport is
+ * the connection: the loop ends it, the server counts it, and it resumes a
+ * protocol that the lower transport had paused. The lower transport keeps
+ * its descriptor and its bytes, and gets the marks of a new transport. */
 
 /* Owner of a replaced transport: no thread may call its public functions. */
 static const void *const volatile transport_nobody;

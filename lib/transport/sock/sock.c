@@ -1,10 +1,9 @@
 /*
- * Stream sockets: the device of a connection.
- *
- * Every completion ends here: the files below note what happened, and then the
- * socket receives on, or its step does what is left. A socket is lost only
- * after its last operation has ended: until then the kernel may write to its
- * memory, and the number of its descriptor must not be reused.
+ * Stream sockets: the device of a connection. Every completion ends in this
+ * file: the files below note what happened, and then the socket receives on, or
+ * its step does the rest. A socket is lost only after its last operation has
+ * ended: until then the kernel may write to its memory, and the number of its
+ * descriptor must not be reused.
  */
 #include "sock_impl.h"
 
@@ -16,11 +15,10 @@
 
 _Static_assert(WR_KEEP_ALIVE_MAX_NS / WEIR_SECONDS(1) <= INT32_MAX, "an int");
 
-/* A setting of TCP. */
 struct sock_option {
     int level;
     int name;
-    int value; /* 0: as the socket has it */
+    int value; /* 0 leaves the option unchanged */
 };
 
 enum { SOCK_OPTIONS = 6 };
@@ -32,9 +30,9 @@ static inline bool sock_is_settled(const struct wr_sock *s)
            s->recv_state == WR_RECV_ARMED;
 }
 
-/* After a receive: the step goes on, in this turn. It has nothing to decide
- * while the socket is open and intact: that one receives on without it. Nor
- * does one need a step that is over, and may have waited for this end alone. */
+/* Continues after a receive. A connection whose end is decided is advanced at
+ * once, because it may have waited only for this completion. An open, intact
+ * socket receives on without a step. In all other cases the step decides. */
 static __attribute__((noinline)) void sock_go_on(struct wr_sock *s)
 {
     if (wr_life_is_over(&s->c.t)) {
@@ -54,9 +52,9 @@ static inline void sock_settle(struct wr_sock *s)
     }
 }
 
-/* After a send, which most closes have waited for: such a connection ends
- * without another step. A pending step will advance the socket in this turn,
- * unless the end is decided. */
+/* Continues after a send, which most closes wait for: advances the connection
+ * without another step. A pending step advances it in this loop iteration, so
+ * only a connection whose end is decided is advanced now. */
 static inline void sock_advance(struct wr_sock *s)
 {
     wr_connection_debug_check(&s->c);
@@ -71,9 +69,9 @@ static inline void sock_advance(struct wr_sock *s)
 /* The smallest receive that starts bulk on any connection. */
 #define BULK_LEAST (64 << 10)
 
-/* Starts bulk if a receive has ended with many bytes: enough for any
- * connection, or half of what this one may hold. A receive into a plain buffer
- * never starts it. */
+/* Starts bulk if a receive has ended with many bytes: BULK_LEAST, or half of
+ * what this connection may hold. A receive into a plain buffer never starts
+ * bulk. */
 static inline void sock_look_for_bulk(struct wr_sock *s, int32_t res)
 {
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
@@ -119,7 +117,8 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* The budget feeds it: there is credit and a buffer, or its turn has come. */
+/* `fed`: the budget has a window and a buffer for the socket, or it is its turn
+ * in queue DUE. */
 static void sock_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -132,8 +131,9 @@ static void sock_fed(weir_transport *t, enum wr_demand_state queue)
     sock_settle(s);
 }
 
-/* True if a poll has seen that the peer ends. An error alone is no end: one
- * that waits in the socket's error queue stays, and each poll would see it. */
+/* True if a poll has reported the peer's end. An error alone is not an end: an
+ * error in the socket's error queue stays there, and every poll would report
+ * it. */
 static bool sock_poll_saw_end(int32_t res)
 {
     return res > 0 && ((uint32_t)res & (POLLHUP | POLLRDHUP)) != 0;
@@ -146,20 +146,21 @@ static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
     wr_connection_check_invariants(&s->c);
     if (sock_poll_saw_end(res) && s->c.t.loop->host.misses_ends) {
-        wr_sock_recv_by_polls(s); /* an armed receive may miss what is left */
+        wr_sock_recv_by_polls(s); /* an armed receive may miss the remaining
+                                   * bytes */
     }
     wr_sock_watched(s, res);
     sock_settle(s);
 }
 
-/* Goes on with what had to wait for the end of a send. */
+/* Continues whatever waited for the end of a send. */
 static void sock_send_settle(struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->eof_doubted)) {
         wr_sock_confirm_eof(s);
     }
     if (WR_UNLIKELY(s->c.t.demand.state == WR_DEMAND_STUCK)) {
-        wr_intake_leave(&s->c.t); /* credit may have waited for the send */
+        wr_intake_leave(&s->c.t); /* the window may have waited for the send */
     }
     sock_advance(s);
 }
@@ -169,8 +170,8 @@ typedef bool sock_consume_fn(struct wr_sendq *q,
                              uint64_t bytes);
 
 /* Handles the common end of a send: it took the whole queue of an intact
- * connection, a single chunk that @consume knows, and nothing waits for it
- * except a close. Otherwise false, without effect. */
+ * connection, a single chunk that @consume accepts, and nothing waits for it
+ * except a close. Otherwise returns false without effect. */
 static inline bool sock_took(struct wr_sock *s, int32_t res,
                              sock_consume_fn *consume)
 {
@@ -189,7 +190,7 @@ static inline bool sock_took(struct wr_sock *s, int32_t res,
     return true;
 }
 
-/* sock_is_settled() of a socket that may be written to, thus OPEN. */
+/* sock_is_settled() for a socket that may be written to, which implies OPEN. */
 static inline bool sock_may_send_on(const struct wr_sock *s)
 {
     wr_debug_assert(s->c.outbox.state != WR_OUTBOX_OPEN ||
@@ -198,8 +199,8 @@ static inline bool sock_may_send_on(const struct wr_sock *s)
            s->recv_state == WR_RECV_ARMED;
 }
 
-/* The slow half of a send's end: the queue is not empty, or something waits for
- * the end of the send. */
+/* Handles the uncommon ends of a send: the queue is not empty, or something
+ * waits for the end of the send. */
 static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
                                                      int32_t res)
 {
@@ -212,7 +213,7 @@ static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
     }
 }
 
-/* The end of a send from memory without a release callback. */
+/* Handles the end of a send from memory without a release callback. */
 static __attribute__((noinline)) void
 sock_send_went_unreleased(struct wr_sock *s, int32_t res)
 {
@@ -240,7 +241,7 @@ static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-/* In place of sock_send_completed() until the peer has answered the SYN. */
+/* Replaces sock_send_completed() until the peer has answered the SYN. */
 static void sock_opening_completed(struct wr_op *op, int32_t res,
                                    uint32_t flags)
 {
@@ -259,14 +260,13 @@ static void sock_opening_completed(struct wr_op *op, int32_t res,
 
 /* ---- addresses and the peer's credentials ----
  *
- * Most programs never ask for an address, so the kernel is asked only when the
- * program asks. The answer is kept only before the kernel forgets it: before a
- * reset from here, and at the loss of a connection that has other references.
- *
- * For a Unix socket the kernel also keeps the peer's credentials as of the
- * connect, and gives them as long as the socket is open. */
+ * Most programs never query an address, so the kernel is queried only when the
+ * program does. The result is kept only when the kernel is about to forget it:
+ * before a reset from this side, and at the loss of a connection that has other
+ * references. For a Unix socket the kernel also keeps the peer's credentials
+ * from the time of the connect, and returns them as long as the socket is open.
+ */
 
-/* True if the table is that of Unix sockets. */
 static bool sock_is_unix(const weir_transport *t)
 {
     return t->ops->send_fds != NULL;
@@ -301,7 +301,7 @@ static void sock_get_sockname(const weir_transport *t, struct weir_address *ret)
     }
 }
 
-/* Asks for the credentials of a Unix socket's peer; the pid is 0 on an error or
+/* Reads the credentials of a Unix socket's peer. The pid is 0 on an error or
  * for another socket. */
 static void sock_ask_peercred(const struct wr_sock *s,
                               struct weir_peercred *ret)
@@ -348,7 +348,7 @@ static void sock_free_extra(struct wr_sock *s)
 static int sock_get_socket(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
-    /* Set behind connection_lost by sock_close(). */
+    /* Set after connection_lost by sock_close(). */
     const bool is_closing =
         t->state == WR_LIFE_LOST && wr_list_is_linked(&s->turn_end.link);
 
@@ -402,11 +402,12 @@ static void sock_reset(struct wr_connection *c)
     wr_assert(!wr_life_is_over(&c->t));
     if (c->t.state != WR_LIFE_LINGERING || !wr_loop_is_closing(c->t.loop)) {
         sock_reset_on_close(wr_sock_of(&c->t));
-    } /* else the kernel sends its buffer on */
+    } /* else the kernel continues to send its buffer */
 }
 
-/* True if a loss now would cut off a file that the program did not cancel. The
- * file may have failed in this turn, before the program knows. */
+/* True if a loss now would truncate a file that the program did not cancel.
+ * The file may have failed in this loop iteration, before the program was
+ * notified. */
 static bool sock_is_file_torn(const struct wr_sock *s)
 {
     const struct wr_sender *file = s->c.outbox.sender;
@@ -415,8 +416,8 @@ static bool sock_is_file_torn(const struct wr_sock *s)
     return wr_sender_is_active(file) || (file->err < 0 && !was_cancelled);
 }
 
-/* Resets if the file was sent in part, so that the peer does not take the part
- * for the whole. */
+/* Resets the connection if the file was sent in part, so that the peer does not
+ * take the part for the whole. */
 static __attribute__((noinline)) void sock_stop_file(struct wr_sock *s)
 {
     if (sock_is_file_torn(s)) {
@@ -425,12 +426,12 @@ static __attribute__((noinline)) void sock_stop_file(struct wr_sock *s)
     wr_sender_break(s->c.outbox.sender);
 }
 
-/* Resets now, because the descriptor is closed only after the operation has
- * ended. A Unix socket has no resets and is shut down. */
+/* Resets the connection now, because the descriptor is closed only after the
+ * operation has ended. A Unix socket has no resets and is shut down. */
 static void sock_reset_now(struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_ENDING);
-    wr_sock_remember_names(s); /* the reset forgets them */
+    wr_sock_remember_names(s); /* the reset makes the kernel forget them */
     if (wr_sys_disconnect(s->c.t.fd) < 0) {
         wr_ignore(wr_sys_shutdown(s->c.t.fd, SHUT_RDWR) < 0);
     }
@@ -475,7 +476,6 @@ static void sock_drop(struct wr_connection *c)
     }
 }
 
-/* Closes the descriptor of a lost socket. */
 static void sock_close_fd(struct wr_sock *s)
 {
     weir_loop *loop = s->c.t.loop;
@@ -493,7 +493,8 @@ static void sock_close_fd(struct wr_sock *s)
     }
 }
 
-/* The end of the turn in which the socket was lost, and of the next one. */
+/* Runs at the end of the loop iteration in which the socket was lost, and of
+ * the next one. */
 static void sock_close_late(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -512,10 +513,11 @@ static void sock_close_late(struct wr_turn_end *turn_end)
     wr_transport_unref(&s->c.t);
 }
 
-/* A socket with other references is asked for its names, because the getters
- * must work after the loss. A side of a relay, and one below TLS, mostly loses
- * them in the next turn, after which no getter can be called. A host may make
- * no further turn. */
+/* Closes a lost socket. If there are other references, its addresses must be
+ * kept, because the getters work after the loss. A side of a relay, and a
+ * socket below TLS, usually loses these references in the next loop iteration,
+ * so its close waits for that; but a loop in a host may make no further
+ * iteration. */
 static void sock_close(struct wr_connection *c)
 {
     struct wr_sock *s = wr_sock_of(&c->t);
@@ -560,7 +562,6 @@ bool wr_sock_is_in_flight(const struct wr_connection *c)
     return s->recv_op.in_flight || s->poll_op.in_flight || s->send_op.in_flight;
 }
 
-/* True if a broken connection has delivered all bytes that arrived before. */
 bool wr_sock_has_delivered_all(const struct wr_connection *c)
 {
     const struct wr_sock *s = wr_sock_of(&c->t);
@@ -788,7 +789,7 @@ bool wr_sock_is_kind(const weir_transport *t)
     return t->ops->receive == wr_sock_update_recv;
 }
 
-/* The memory of an idle connection; it is not to grow unseen. */
+/* Notices if the memory of an idle connection grows. */
 _Static_assert(sizeof(struct wr_sock) <= 432, "an idle connection is small");
 
 static const struct wr_demand_ops sock_intake_ops =
@@ -825,7 +826,7 @@ static void sock_begin(struct wr_sock *s)
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
     wr_owned_add(&s->c.t.loop->owned, s->c.t.fd);
     wr_connection_begin(&s->c);
-    if (WR_UNLIKELY(s->c.outbox.is_opening)) { /* whatever is written */
+    if (WR_UNLIKELY(s->c.outbox.is_opening)) { /* even if nothing is written */
         s->send_op.complete = sock_opening_completed;
         wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
     }
@@ -836,24 +837,23 @@ static void sock_begin(struct wr_sock *s)
     wr_connection_debug_check(&s->c);
 }
 
-/* ---- making one of a descriptor ----
- *
- * The steps: the connection's options, in the kernel's socket and in weir; the
- * factory, which chooses the protocol; opening. */
+/* ---- making a transport from a descriptor ---- */
 
 static int sock_set_option(int fd, int level, int name, int value)
 {
     return wr_sys_setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-/* The seconds of a time that wr_connection_options_read() has checked. */
+/* Returns a time, which wr_connection_options_read() has checked, in
+ * seconds. */
 static int sock_round_up(uint64_t time_ns)
 {
     wr_assert(time_ns <= WR_KEEP_ALIVE_MAX_NS);
     return time_ns == 0 ? 0 : (int)((time_ns - 1) / WEIR_SECONDS(1) + 1);
 }
 
-/* Lists what @connection asks of a TCP socket; NULL asks for the defaults. */
+/* Lists the TCP options that @connection requests; NULL requests the
+ * defaults. */
 static void sock_list(const struct weir_connection_options *connection,
                       struct sock_option ret[SOCK_OPTIONS])
 {

@@ -1,8 +1,7 @@
 /*
- * Stream sockets as transports, for the makers.
- *
- * A maker has a connected descriptor and a factory; wr_sock_open() makes a
- * transport from them. sock_impl.h describes the transport's life.
+ * Stream sockets as transports: how clients, servers and moves make one from a
+ * connected descriptor and a factory. sock_impl.h describes the transport's
+ * life.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_H
@@ -12,26 +11,27 @@
 
 struct wr_sock_options {
     const struct weir_connection_options
-        *connection;               /* borrowed; NULL: defaults */
-    struct wr_connection_set *set; /* of the server; NULL: none */
-    int family;                    /* of the socket; 0: an IP family */
-    bool may_open; /* its first send may have to connect it (fast open) */
+        *connection;               /* borrowed, or NULL for defaults */
+    struct wr_connection_set *set; /* the server's, or NULL */
+    int family;                    /* of the socket; 0 for an IP family */
+    bool may_open; /* the first send may have to connect it (TCP Fast Open) */
 };
 
-/* The content of a connection on its way to another loop: the descriptor, the
+/* Everything that a connection takes to another loop: the descriptor, the
  * bytes, and all facts that the kernel does not know. Plain memory. */
 struct wr_sock_content {
     struct weir_allocator allocator; /* of the bytes */
     int fd;
     int family;
-    struct weir_timeouts limits; /* of a connection that @has_limits */
-    uint64_t received_ns;        /* as in the clock */
+    struct weir_timeouts limits; /* of the connection, if has_limits */
+    uint64_t received_ns;        /* from the clock */
     uint64_t sent_ns;
     uint64_t high_bytes;
     uint64_t low_bytes;
     uint64_t hard_limit_bytes;
     uint64_t read_limit_bytes;
-    uint8_t *bytes; /* received and not delivered, then written and not sent */
+    uint8_t *bytes; /* first bytes received and not delivered, then bytes
+                     * written and not sent */
     size_t unread_bytes;
     size_t unsent_bytes;
     uint8_t fd_limit;
@@ -40,14 +40,14 @@ struct wr_sock_content {
     bool is_busy : 1;
     bool eof_seen : 1;
     bool has_ended : 1; /* write_eof was called */
-    bool end_sent : 1;  /* and the peer knows */
+    bool end_sent : 1;  /* and the FIN was sent */
     bool has_received : 1;
     bool has_sent : 1;
     bool has_waited : 1;
     bool fin_seen : 1;
 };
 
-/* A connection that was made from a content and has not begun. */
+/* A connection that was made from a content and not started yet. */
 struct wr_remade {
     struct wr_sock *sock;
     struct wr_sendq unsent;
@@ -56,58 +56,59 @@ struct wr_remade {
 
 struct wr_leaving;
 
-/* sock_move.c: leaving a loop, and arriving on another. */
-
-/* 0 if @t is an open socket that can move now, or the error. */
+/* Returns 0 if @t is an open socket that can move now, else the error. */
 WEIR_MUST_USE int wr_sock_check_move(const weir_transport *t);
-/* Cancels what is in flight. @leaving is told when nothing is. */
+/* Cancels operations in flight. Calls ->settled of @leaving when none is
+ * left. */
 void wr_sock_begin_leaving(weir_transport *t, struct wr_leaving *leaving);
-/* True when nothing is in flight, and no descriptors are being closed. */
+/* True when nothing is in flight and no received descriptors are being
+ * closed. */
 WEIR_MUST_USE bool wr_sock_is_settled_to_move(const weir_transport *t);
-/* Copies what the connection takes along: 0 or -ENOMEM. Callbacks may run. */
+/* Copies everything that the connection takes along. Returns 0 or -ENOMEM.
+ * Callbacks may run. */
 WEIR_MUST_USE int wr_sock_pack(weir_transport *t,
                                struct wr_sock_content *content);
-/* The descriptor is on its way, and not the loop's. */
+/* Gives up the descriptor, which is now in transit to the other loop. */
 void wr_sock_send_off(weir_transport *t);
-/* The connection is the loop's again, with all that it had; it may have been
- * sent off. */
+/* Returns the connection to this loop with all that it had, even if it was sent
+ * off. */
 void wr_sock_come_back(weir_transport *t);
-/* The connection is another loop's: calls connection_moved. */
+/* The connection belongs to another loop now: calls connection_moved. */
 void wr_sock_leave(weir_transport *t);
 void wr_sock_content_free(struct wr_sock_content *content);
 
-/* Makes a connection, and asks the factory for its protocol: 0, -ENOMEM,
- * -EINVAL or the factory's error. The content stays the caller's. */
+/* Makes a connection, and calls the factory for its protocol. Returns 0,
+ * -ENOMEM, -EINVAL or the factory's error. The caller keeps the content. */
 WEIR_MUST_USE int wr_sock_remake(weir_loop *loop,
                                  const struct wr_sock_content *content,
                                  const struct weir_factory *factory,
                                  struct wr_remade *ret);
-/* The descriptor is the loop's: calls connection_made, and goes on. */
+/* Starts the connection on this loop, which now owns the descriptor: calls
+ * connection_made, then receives and sends. */
 void wr_sock_begin_anew(struct wr_remade *remade,
                         const struct wr_sock_content *content);
 
 /* Closes a connected descriptor that cannot become a transport. */
 void wr_sock_refuse(weir_loop *loop, int fd,
                     const struct wr_sock_options *options);
-/* Makes a transport from a connected descriptor, asks the factory for its
+/* Makes a transport from a connected descriptor, calls the factory for its
  * protocol, calls connection_made and starts reading. Takes @fd, even on
  * failure. Called from the loop (a completion or a ready item), never from a
- * call of the program. On success the connection is a member of the loop, its
- * set has adopted it, and *ret is borrowed: the protocol may have closed it
- * already. */
+ * call of the program. On success the loop has the connection, its set has
+ * adopted it, and *ret is borrowed: the protocol may have closed it already. */
 WEIR_MUST_USE int wr_sock_open(weir_loop *loop, int fd,
                                const struct weir_factory *factory,
                                const struct wr_sock_options *options,
                                weir_transport **ret);
 
 /* Sets the socket options of a new connection or, because they are inherited,
- * of a listener. Returns the first error. A Unix socket that takes no
+ * of a listener. Returns 0 or the first error. A Unix socket that takes no
  * descriptors refuses them, regardless of an option set by another program. */
 WEIR_MUST_USE int
 wr_sock_configure(const weir_loop *loop, int fd, int family,
                   const struct weir_connection_options *connection);
-/* True if a TCP socket has all of them, and wr_sock_configure() would change
- * nothing. */
+/* True if a TCP socket has all these options, so that wr_sock_configure() would
+ * change nothing. */
 WEIR_MUST_USE bool
 wr_sock_is_configured(int fd, int family,
                       const struct weir_connection_options *connection);

@@ -1,39 +1,39 @@
 /*
- * Stream sockets: receiving bulk, one connection after the other.
- *
- * Armed receives fill buffers of all connections at once, as bytes arrive. If
- * twenty connections receive 256 KiB each, the first bytes have left the near
- * cache when they are sent on. So a connection that moves bulk is armed with a
- * poll, and receives when the loop feeds it:
+ * Stream sockets: receiving bulk, one connection after the other. Armed
+ * receives fill buffers of all connections at once, as bytes arrive. If twenty
+ * connections receive 256 KiB each, the first bytes have left the near cache
+ * when they are sent on. So a connection that moves bulk is armed with a poll,
+ * and receives when the loop's budget feeds it, that is, calls its `fed`:
  *
  *     idle --arm--> armed, by a poll --bytes are there--> due --fed--> idle
  *        \--arm, and the last receive was full--> due --fed--> idle
  *
- * In a turn the loop feeds due connections until they have received the turn's
- * budget, usually one of them (budget.h). A fed connection receives by a system
- * call, which fills buffers that are still in the cache, takes all bytes that
- * the credit allows, and leaves nothing in flight. Its answer is submitted at
- * the end of the turn, before the next connection receives.
+ * In an iteration the loop feeds connections of queue DUE until they have
+ * received the iteration's budget, usually one connection (budget.h). A fed
+ * connection receives with a system call, which fills buffers that are still in
+ * the cache, takes all bytes that its window allows, and leaves nothing in
+ * flight. Its response is submitted at the end of the iteration, before the
+ * next connection receives.
  *
- * A receive that took all that the credit allowed has probably left bytes in
- * the kernel. If it has, the next one is made without a poll. The kernel is
- * asked first (SIOCINQ), which costs a tenth of a receive that finds none.
- * After a "no" it is not asked for some receives: messages may be just as long
- * as the credit. Nor is it after several times "yes" in a row; a receive that
- * finds nothing ends that.
+ * A receive that filled its window has probably left bytes in the kernel. If
+ * so, the next receive needs no poll. SIOCINQ is called first, which costs a
+ * tenth of a receive that finds nothing. After a "no" it is not called for some
+ * receives, because messages may be just as long as the window. It is not
+ * called after several "yes" in a row either; a receive that finds nothing ends
+ * that.
  *
- * A connection begins to move bulk when a receive ends with more bytes than a
+ * A connection starts to move bulk when a receive ends with more bytes than a
  * plain buffer holds, so there is no bulk without large buffers. It stops when
- * several receives in a row have brought few bytes, when there is no free
- * buffer, and when a poll ended although no byte was there, because polls would
- * then busy-loop. Receives of middle size change nothing.
+ * several receives in a row have brought few bytes, when no buffer is free, and
+ * when a poll ended although no byte was there, because polls would then
+ * busy-loop. Receives of medium size change nothing.
  *
- * Two kinds of connections always receive in this way. One takes descriptors:
- * only a system call can receive descriptors with bytes; an armed receive has
- * no place for them. The other has an end that an armed receive may miss, which
- * a poll and a system call do not (uring/ring_host.c). They do not busy-loop:
- * after an end each receive finds bytes or the end, and a Unix socket has no
- * error queue that would end a poll.
+ * Two kinds of connections always receive in this way. A connection that takes
+ * descriptors does, because an armed receive cannot receive descriptors. So
+ * does a connection whose end an armed receive may miss; a poll and a system
+ * call do not miss it (uring/ring_host.c). They do not busy-loop: after an end
+ * each receive finds bytes or the end, and a Unix socket has no error queue
+ * that would end a poll.
  */
 #include "sock_impl.h"
 
@@ -41,54 +41,57 @@
 
 #define BULK_SMALL         (16u << 10)
 #define SMALL_RECEIVES_MAX 8u
-/* Full receives after which the last answer is taken for the next one. */
+/* Full receives for which the last answer of SIOCINQ is assumed. */
 #define UNASKED_COUNT 15u
-/* Answers in a row that make a "yes" as good as a "no". */
+/* Number of "yes" in a row after which "yes" is assumed, like a single "no". */
 #define SURE_COUNT 3u
 /* Bytes that are received at once if no buffer is free. */
 #define FEW_BYTES 4096u
-/* Bytes that a descriptor counts of the turn's budget. */
+/* Bytes that a descriptor counts against the iteration's budget. */
 #define FD_COST 256u
 
-/* Bytes in the receive queue from which on they are moved, and below which they
- * are delivered again: a piece costs some 3 us besides its bytes. */
+/* Splicing starts at DEEP_BYTES in the receive queue and stops below DRY_BYTES:
+ * a piece costs about 3 us besides its bytes. */
 #define DEEP_BYTES (128u << 10)
 #define DRY_BYTES  (64u << 10)
-/* The least room of the other socket that is worth a piece. */
+/* Least free space of the other socket that is worth a piece. */
 #define ROOM_LEAST (64u << 10)
-/* A piece; the pipe has room for it in pages, of which packets fill parts. */
+/* Size of a piece, and of the pipe: the pipe counts whole pages, and packets
+ * fill only parts of pages. */
 #define PIECE_BYTES (256u << 10)
 #define PIPE_BYTES  (1u << 20)
-/* The most that one feed moves; other connections wait some 100 us. */
+/* Most bytes moved in one call of `fed`; other connections wait about 100
+ * us. */
 #define FEED_BYTES (1u << 20)
 
-/* ---- bulk that goes on to another socket without a copy ----
+/* ---- splicing bulk to another socket ----
  *
- * If the protocol of a fed socket has asked for a splicing, a receive has left
- * bytes in the kernel and many wait there, it splices them, piece by piece,
- * into a pipe and from there to the other socket:
+ * If the protocol of a fed socket has requested a splicing, a receive has left
+ * bytes in the kernel and many wait there, the socket splices them, piece by
+ * piece, into a pipe and from there to the other socket:
  *
  *     receive queue --> pipe of the loop --> the other's send queue
  *                                \--> receive buffers --> protocol
  *
- * The pipe is empty between two calls. A piece is no larger than the room that
- * the other socket has, but if that takes less nevertheless, the rest is read
- * into receive buffers and delivered as other bytes are. The buffers are taken
- * before the bytes, so no allocation can fail on the way. So there is nothing
+ * The pipe is empty between two calls. A piece is no larger than the other
+ * socket's free space. If that socket takes less nevertheless, the rest is read
+ * into receive buffers and delivered like other bytes. The buffers are taken
+ * before the bytes, so no allocation can fail in between. So there is nothing
  * to cancel, to abandon or to wait for, and one pipe serves all connections.
+ * Bytes stay in order because a piece is moved only while nothing is held here
+ * and nothing is queued or in flight there.
  *
- * The order of the bytes holds because a piece is moved only while nothing is
- * held here and nothing is queued or in flight there. An end of the stream, an
- * urgent byte and an error of the peer are left to the receive: only bytes that
- * wait are spliced. An error of the other socket breaks it, as that of a send.
+ * Only bytes that wait are spliced: an end of the stream, an urgent byte and an
+ * error of the peer are left to the receive. An error of the other socket
+ * breaks that socket, like an error of a send.
  *
- * The calls are splice(2), which does not wait. IORING_OP_SPLICE always goes to
- * a worker thread (Linux 6.18). */
+ * The calls are splice(2), which does not block. IORING_OP_SPLICE always goes
+ * to a worker thread (Linux 6.18). */
 
 struct sock_bulk_pipe {
     struct wr_module module;
     weir_loop *loop;
-    int ends[2]; /* to read, to write; -1: not open */
+    int ends[2]; /* read end and write end; -1 if not open */
 };
 
 static struct sock_bulk_pipe *sock_bulk_pipe_of(struct wr_module *module)
@@ -107,7 +110,8 @@ static void sock_bulk_close_pipe(struct wr_module *module)
     }
 }
 
-/* The next splice opens it again. The allocator gets nothing back. */
+/* Closes the pipe; the next splice opens it again. Frees no memory of the
+ * allocator, so returns 0. */
 static uint64_t sock_bulk_trim_pipe(struct wr_module *module)
 {
     sock_bulk_close_pipe(module);
@@ -139,7 +143,7 @@ static struct sock_bulk_pipe *sock_bulk_make_pipe(weir_loop *loop)
     return pipe;
 }
 
-/* The loop's pipe, open; NULL without memory or descriptors. */
+/* Returns the loop's pipe, open, or NULL if out of memory or descriptors. */
 static struct sock_bulk_pipe *sock_bulk_get_pipe(weir_loop *loop)
 {
     struct wr_module *module = wr_loop_find_module(loop, &sock_bulk_pipe_ops);
@@ -159,7 +163,7 @@ static struct sock_bulk_pipe *sock_bulk_get_pipe(weir_loop *loop)
     return pipe;
 }
 
-/* ---- when ---- */
+/* ---- conditions ---- */
 
 static void sock_bulk_set_splicing_state(struct wr_splicing *splicing,
                                          enum wr_splicing_state state)
@@ -174,8 +178,8 @@ static void sock_bulk_set_splicing_state(struct wr_splicing *splicing,
     splicing->state = state;
 }
 
-/* True if the bytes may pass the protocol by: the socket has not begun to
- * linger, and the protocol that has asked is still bound. */
+/* True if bytes may bypass the protocol: the socket does not linger, and the
+ * protocol that requested the splicing is still bound. */
 static bool sock_bulk_may_leave(const struct wr_sock *s)
 {
     wr_assert(!wr_sock_has_kept(s));
@@ -193,7 +197,8 @@ static bool sock_bulk_may_arrive(const struct wr_sock *to)
            !wr_list_is_linked(&to->turn_end.link) && !to->c.t.is_below;
 }
 
-/* How many of the @waiting bytes to move now; 0: deliver bytes. */
+/* Returns how many of the @waiting bytes to splice now, or 0 to deliver
+ * bytes. */
 static uint32_t sock_bulk_count_to_splice(struct wr_splicing *splicing,
                                           uint32_t waiting)
 {
@@ -228,7 +233,7 @@ static uint32_t sock_bulk_room_bytes(const struct wr_room *room)
     return (uint32_t)bytes;
 }
 
-/* Reads the bytes that the other socket has not taken out of the pipe. */
+/* Reads the bytes that the other socket has not taken from the pipe. */
 static void sock_bulk_read_rest(const struct sock_bulk_pipe *pipe,
                                 const struct wr_room *room, uint32_t rest)
 {
@@ -239,14 +244,13 @@ static void sock_bulk_read_rest(const struct sock_bulk_pipe *pipe,
         rest -= left;
         while (left > 0) {
             const int32_t got = wr_sys_pipe_read(pipe->ends[0], at, left);
-            wr_check(got > 0); /* only this file has the pipe */
+            wr_check(got > 0); /* only this file uses the pipe */
             at += got;
             left -= (uint32_t)got;
         }
     }
 }
 
-/* The other socket has taken @bytes. */
 static void sock_bulk_note_moved(struct wr_sock *s,
                                  struct wr_splicing *splicing, uint32_t bytes)
 {
@@ -263,7 +267,6 @@ static void sock_bulk_note_moved(struct wr_sock *s,
     splicing->moved(splicing, bytes);
 }
 
-/* The other socket has refused bytes. */
 static void sock_bulk_splice_failed(struct wr_sock *to, int err)
 {
     wr_assert(err < 0);
@@ -273,7 +276,6 @@ static void sock_bulk_splice_failed(struct wr_sock *to, int err)
     }
 }
 
-/* The socket's bytes could not be spliced. */
 static void sock_bulk_splice_refused(struct wr_sock *s,
                                      struct wr_splicing *splicing, int err)
 {
@@ -281,19 +283,19 @@ static void sock_bulk_splice_refused(struct wr_sock *s,
     if (err == -EINVAL || err == -EOPNOTSUPP) {
         sock_bulk_set_splicing_state(splicing, WR_SPLICING_REFUSED);
     } else if (err < 0 && err != -ENOMEM) {
-        wr_sock_recv_failed(s, err); /* the kernel reports an error once */
+        wr_sock_recv_failed(s, err); /* the kernel reports an error only once */
     }
 }
 
-/* The way of the pieces of one feed. */
+/* Pipe and state of the splices of one call of `fed`. */
 struct sock_bulk_way {
     const struct sock_bulk_pipe *pipe;
     struct wr_sys_splices splices;
 };
 
-/* Splices at most @most bytes into the pipe and out of it. Returns their
- * number, 0 if nothing was spliced; *ret_rest has those that the other socket
- * has not taken, in borrowed leases. */
+/* Splices at most @most bytes into the pipe and out of it. Returns the number
+ * of bytes spliced into the pipe. Sets *ret_rest to the bytes that the other
+ * socket has not taken, in borrowed leases. */
 static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
                                        struct wr_splicing *splicing,
                                        struct sock_bulk_way *way, uint32_t most,
@@ -331,8 +333,9 @@ static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
     return in > 0 ? (uint32_t)in : 0;
 }
 
-/* Moves at most @count bytes; returns their number. Making the sockets
- * non-blocking and blocking the signals are ten calls, and are done once. */
+/* Moves at most @count bytes and returns their number. Making the sockets
+ * non-blocking and blocking the signals takes ten calls, so it is done once for
+ * all pieces. */
 static uint32_t sock_bulk_splice_pieces(struct wr_sock *s,
                                         struct wr_splicing *splicing,
                                         uint32_t count, weir_lease **ret_rest)
@@ -360,9 +363,9 @@ static uint32_t sock_bulk_splice_pieces(struct wr_sock *s,
     return done;
 }
 
-/* True if the protocol has asked for a splicing that is possible now, and many
+/* True if the protocol has requested a splicing that is possible now, and many
  * bytes may wait: the last receive has left some, the last bytes were spliced,
- * or @credit is as large. */
+ * or @credit is at least DEEP_BYTES. */
 static bool sock_bulk_may_splice(const struct wr_sock *s, uint32_t credit)
 {
     const struct wr_splicing *splicing = s->extra->splicing;
@@ -374,10 +377,11 @@ static bool sock_bulk_may_splice(const struct wr_sock *s, uint32_t credit)
            sock_bulk_may_arrive(wr_sock_of(splicing->to));
 }
 
-/* Moves bulk to the other socket, if it may be spliced and enough waits: the
- * bytes that were taken from the kernel, 0: receive them. Those that the other
- * socket has not taken are in *ret_rest, in borrowed leases, to be delivered.
- * *ret_has_more: other bytes wait; written if bytes were taken. */
+/* Splices bulk to the other socket if possible and if enough bytes wait.
+ * Returns the number of bytes taken from the kernel, or 0 if the caller must
+ * receive. Sets *ret_rest to the bytes that the other socket has not taken, in
+ * borrowed leases, to be delivered. If bytes were taken, sets *ret_has_more to
+ * true if more bytes wait. */
 WEIR_MUST_USE static uint32_t sock_bulk_splice_bytes(struct wr_sock *s,
                                                      weir_lease **ret_rest,
                                                      bool *ret_has_more)
@@ -424,7 +428,8 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
     }
 }
 
-/* Counts small receives; one that has left bytes in the kernel is not small. */
+/* Counts small receives. A receive that left bytes in the kernel is not
+ * small. */
 static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
 {
     wr_assert(s->moves_bulk);
@@ -438,9 +443,9 @@ static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
     }
 }
 
-/* True if the kernel has bytes after a receive that took the whole credit. A
- * wrong "no" costs a poll, which ends at once; of few bytes it would count as a
- * small receive. A wrong "yes" costs a receive in vain. */
+/* True if the kernel has bytes after a receive that filled its window. A wrong
+ * "no" costs a poll, which ends at once; a few bytes then count as a small
+ * receive. A wrong "yes" costs a receive that finds nothing. */
 static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
 {
     wr_assert(s->moves_bulk);
@@ -455,8 +460,8 @@ static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
     return has_more;
 }
 
-/* No bytes came. Stops moving bulk, and an armed receive with its own credit
- * follows; or another poll, on a connection that always polls. */
+/* Called when no bytes came. Stops moving bulk, so that an armed receive with
+ * its own window follows, or another poll on a connection that always polls. */
 static void sock_bulk_leave(struct wr_sock *s)
 {
     wr_assert(s->recv_state == WR_RECV_IDLE);
@@ -466,7 +471,7 @@ static void sock_bulk_leave(struct wr_sock *s)
 }
 
 /* Delivers the leases one after the other. The protocol may pause, close or be
- * replaced after each of them. */
+ * replaced after each lease. */
 static void sock_bulk_deliver(struct wr_sock *s, weir_lease *lease)
 {
     wr_assert(lease);
@@ -478,8 +483,8 @@ static void sock_bulk_deliver(struct wr_sock *s, weir_lease *lease)
     }
 }
 
-/* Without a free buffer, receives some bytes by memory on the stack. @fds is
- * NULL on a connection that takes no descriptors. */
+/* Receives some bytes through memory on the stack, because no buffer is free.
+ * @fds is NULL on a connection that takes no descriptors. */
 static int32_t sock_bulk_copy(struct wr_sock *s, uint32_t credit,
                               struct wr_passed *fds, weir_lease **ret)
 {
@@ -496,8 +501,9 @@ static int32_t sock_bulk_copy(struct wr_sock *s, uint32_t credit,
     return res;
 }
 
-/* Without a free buffer, on a connection that always polls: an armed receive,
- * which takes the buffers of all connections, is not for it. */
+/* Receives without a free buffer, on a connection that always polls. An
+ * armed receive, which takes the buffers of all connections, is not possible
+ * there. */
 static void sock_bulk_receive_few(struct wr_sock *s, uint32_t credit)
 {
     weir_lease *lease = NULL;
@@ -517,8 +523,6 @@ static void sock_bulk_receive_few(struct wr_sock *s, uint32_t credit)
     }
 }
 
-/* ---- with descriptors ---- */
-
 static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
                                        struct wr_passed *fds, weir_lease **ret)
 {
@@ -533,7 +537,7 @@ static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
     return res;
 }
 
-/* Gives descriptors to the protocol, before their bytes. */
+/* Passes descriptors to the protocol, before their bytes. */
 static void sock_bulk_give_fds(struct wr_sock *s, const struct wr_passed *fds)
 {
     const uint32_t count =
@@ -583,7 +587,7 @@ static void sock_bulk_receive_with_fds(struct wr_sock *s, uint32_t credit)
     }
 }
 
-/* Moves bytes to another socket instead. False: receive. */
+/* Moves bytes to another socket. Returns false if the caller must receive. */
 static __attribute__((noinline)) bool sock_bulk_splice(struct wr_sock *s)
 {
     weir_lease *rest;

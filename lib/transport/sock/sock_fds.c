@@ -1,36 +1,34 @@
 /*
  * Stream sockets: descriptors that are sent with bytes (SCM_RIGHTS).
  *
- * The call duplicates the program's descriptors, so that the program may close
- * its own at once. The duplicates of one call are a batch with a place in the
- * stream: the send that begins at this place carries the batch, and no send
- * continues past the next batch's place. The kernel takes a batch together with
- * the first byte of its send. The duplicates are closed when this byte was
- * taken, or when the queue is dropped.
+ * weir_transport_send_fds() duplicates the program's descriptors, so that the
+ * program may close its own at once. The duplicates of one call are a batch
+ * with an offset in the stream: the send that starts at this offset carries the
+ * batch, and no send continues past the next batch's offset. The kernel takes a
+ * batch together with the first byte of its send. The duplicates are closed
+ * when this byte was taken, or when the queue is dropped.
  *
  *     pushed --its place is reached--> in flight --a byte was taken--> gone
  *                                          \-- no room: sent again
  *
- * A socket gets its struct wr_sock_fds on first use.
- *
  * Received descriptors that are not taken are closed by threads (closer.h), and
  * so is a socket that may contain some, because its last close drops them.
  * While they are being closed, nothing is received from the socket. So an open
- * connection has at most one message's descriptors in the process's table;
- * descriptors of lost connections are in addition, until they are closed.
+ * connection has at most one message's descriptors in the process's table, plus
+ * descriptors of lost connections that are still being closed.
  */
 #include "sock_impl.h"
 
 #include <string.h>
 
-/* Memory of a block: the kernel reads it while a send is in flight. */
+/* In memory of a block: the kernel reads it while a send is in flight. */
 struct wr_fd_batch {
     struct wr_fd_batch *next;
-    uint64_t at; /* place of its byte, counted as taken_bytes */
+    uint64_t at; /* offset of its byte, in the count of taken_bytes */
     struct msghdr msg;
     struct iovec iov;
     uint32_t count;
-    /* The control data: a struct cmsghdr and the descriptors. */
+    /* Control data: a struct cmsghdr and the descriptors. */
     _Alignas(struct cmsghdr) uint8_t control[];
 };
 
@@ -68,8 +66,6 @@ void wr_sock_fds_free(struct wr_sock *s)
     s->extra->fds = NULL;
 }
 
-/* ---- closing ---- */
-
 void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -85,7 +81,8 @@ void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
         return;
     }
     wr_closer_close_alone(fds, count);
-    if (!wr_life_is_over(&s->c.t)) { /* without memory it cannot rest */
+    if (!wr_life_is_over(&s->c.t)) { /* without memory for the closer it cannot
+                                      * wait */
         wr_transport_set_error(t, -ENOMEM, "close");
         t->ops->doom(t);
     }
@@ -102,8 +99,8 @@ static void sock_fds_closed(void *arg)
     }
 }
 
-/* The peer's time-outs run while the socket rests, because the peer has sent
- * the descriptors. */
+/* The peer's time-outs run meanwhile, because the peer has sent the
+ * descriptors. */
 bool wr_sock_fds_rest(struct wr_sock *s)
 {
     wr_assert(s->takes_fds);
@@ -133,9 +130,7 @@ void wr_sock_fds_close_own(struct wr_sock *s)
     }
 }
 
-/* ---- sending ---- */
-
-/* Closes the duplicates. This never waits for a peer, because it is not the
+/* Closes the duplicates. This never blocks on a peer, because it is not the
  * files' last close: the program or the kernel's message has them, too. */
 static void sock_fds_free_batch(weir_loop *loop, struct wr_fd_batch *batch)
 {
@@ -145,7 +140,7 @@ static void sock_fds_free_batch(weir_loop *loop, struct wr_fd_batch *batch)
     wr_block_give(&loop->blocks, wr_container_of(batch, struct wr_block, data));
 }
 
-/* Makes a batch of duplicates of @fds: 0 or a negative error. */
+/* Makes a batch of duplicates of @fds. Returns 0 or a negative error. */
 static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
                                struct wr_fd_batch **ret)
 {
@@ -160,7 +155,8 @@ static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
     while (batch->count < count) {
         const int fd = wr_sys_dup_to_pass(fds[batch->count]);
         if (fd < 0) {
-            while (batch->count > 0) { /* now, as descriptors lack */
+            while (batch->count > 0) { /* at once, because descriptors have run
+                                        * out */
                 batch->count--;
                 wr_ignore(wr_sys_close(sock_fds_of(batch)[batch->count]) < 0);
             }
@@ -169,7 +165,8 @@ static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
         }
         sock_fds_of(batch)[batch->count++] = fd;
     }
-    /* As a whole: musl has padding where the kernel has half of cmsg_len. */
+    /* Written as a whole: musl has padding where the kernel has half of
+     * cmsg_len. */
     *sock_fds_control(batch) =
         (struct cmsghdr){.cmsg_len = (socklen_t)control_len,
                          .cmsg_level = SOL_SOCKET,
@@ -224,7 +221,6 @@ void wr_sock_fds_take_back(struct wr_sock *s)
     sock_fds_free_batch(s->c.t.loop, batch);
 }
 
-/* Removes and frees the first batch. */
 static void sock_fds_pop(struct wr_sock *s)
 {
     struct wr_sock_fds *all = s->extra->fds;

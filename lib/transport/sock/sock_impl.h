@@ -1,20 +1,19 @@
 /*
- * The inside of stream sockets, for their files. A socket is a connection
- * (connection.h), whose device has these files; calls go down only, from each
- * file to the files below it:
+ * Internals of stream sockets. A socket is a connection (connection.h), whose
+ * device has these files. A file calls only files below it:
  *
  *     sock_move.c     leaving a loop, and arriving on another
- *     sock.c          the device and its making: completions, its end
- *     sock_send.c     writes and a file on their way to the kernel
- *     sock_bulk.c     receiving much, one connection after the other, and
- *                     bulk that goes on to another socket without a copy
- *     sock_fds.c      descriptors that go along with bytes of a Unix socket
- *     sock_recv.c     the receive state machine, and the way to the protocol
- *     sock_linger.c   an end that waits until the peer has what was written
- *     sock_state.c    what must hold, and a dump
+ *     sock.c          the device: creation, completions, its end
+ *     sock_send.c     sending writes and files
+ *     sock_bulk.c     receiving bulk, one connection after the other, and
+ *                     splicing it to another socket
+ *     sock_fds.c      descriptors that are sent with bytes of a Unix socket
+ *     sock_recv.c     the receive state machine, and delivery
+ *     sock_linger.c   a close that waits until the peer has all bytes
+ *     sock_state.c    invariants, and a dump
  *
- * The files below sock.c note what happened; at the end of the completion
- * sock.c receives on, or leaves what is to be decided to the step.
+ * The files below sock.c note what happened. At the end of the completion
+ * sock.c receives on, or leaves the decision to the step.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
@@ -32,112 +31,109 @@ _Static_assert(WEIR_FDS_MAX <= UINT8_MAX, "fd_limit has 8 bits");
 enum wr_recv_state {
     WR_RECV_IDLE,       /* nothing in the kernel */
     WR_RECV_ARMED,      /* a receive or a poll for bytes is in flight */
-    WR_RECV_CANCELLING, /* and is being cancelled; may still bring bytes */
+    WR_RECV_CANCELLING, /* being cancelled; may still bring bytes */
     WR_RECV_STATES,
 };
 
-/* Fields that few sockets have: made on first use, freed with it. The first
- * part says where received bytes go that do not go into buffers of the pool:
- * memory that a buffered protocol has lent, or another socket. */
+/* Fields that few sockets use: made on first use, freed with the socket. The
+ * first fields are for received bytes that do not go into buffers of the pool,
+ * but into memory that a buffered protocol has lent, or to another socket. */
 struct wr_sock_extra {
-    struct weir_protocol_binding binding; /* of the protocol that has asked */
-    void *buf;                            /* NULL: none is lent */
-    size_t len; /* received into buf; the protocol does not know yet */
-    struct wr_splicing *splicing; /* NULL: none was asked for */
-    struct wr_sock_names *names;  /* NULL: ask the kernel */
+    struct weir_protocol_binding binding; /* that lent or asked */
+    void *buf;                            /* lent memory, or NULL */
+    size_t len; /* received into buf; the protocol was not notified yet */
+    struct wr_splicing *splicing; /* NULL if not requested */
+    struct wr_sock_names *names;  /* NULL: query the kernel */
     struct wr_sock_fds *fds;      /* made on first use */
 };
 
-/* The clock of a socket, and its looks at the kernel's queue. */
+/* The clock of a socket, and its checks of the kernel's queue. */
 struct wr_sock_clock {
     struct wr_clock clock;
-    uint64_t linger_ns;    /* when lingering began, or all bytes were found
-                            * acknowledged; 0: not lingering */
-    uint64_t looked_ns;    /* time of the last look at the kernel's queue */
-    uint64_t look_wait_ns; /* lingering: time from looked_ns to the next look */
-    uint64_t watch_ns; /* when a poll is to watch the peer; 0: not to come */
-    int looked_bytes;  /* in the queue then, and one; 0: not looked yet */
-    bool is_acked;     /* lingering: set by the look that found it */
+    uint64_t linger_ns;    /* when lingering started, or all bytes were found
+                            * acknowledged; 0 if not lingering */
+    uint64_t looked_ns;    /* time of the last check of the kernel's queue */
+    uint64_t look_wait_ns; /* lingering: from looked_ns to the next check */
+    uint64_t watch_ns; /* when a poll starts to watch the peer; 0 for never */
+    int looked_bytes;  /* bytes in the queue then, plus one; 0 before the first
+                        * check */
+    bool is_acked;     /* lingering: all bytes were found acknowledged */
 };
 
 /* Addresses, kept because the kernel forgets them at the end. */
 struct wr_sock_names {
     struct weir_address peername;
     struct weir_address sockname;
-    struct weir_peercred peercred; /* pid 0: unknown */
+    struct weir_peercred peercred; /* pid is 0 if unknown */
 };
 
 struct wr_sock {
     struct wr_connection c;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;            /* in a row, while it moves bulk */
-    uint8_t unasked;        /* full receives until the kernel is asked again */
-    uint8_t yes_count;      /* answers in a row that it had more; at most 3 */
-    uint8_t fd_limit;       /* descriptors for the protocol at a time */
-    bool has_received : 1;  /* set by the first bytes */
-    bool armed_once : 1;    /* the receive ends with the first bytes */
-    bool moves_bulk : 1;    /* receives bulk; see sock_bulk.c */
-    bool always_polls : 1;  /* moves bulk for ever; see sock_bulk.c */
-    bool polls_bytes : 1;   /* the operation of recv_op is a poll */
-    bool expects_bytes : 1; /* moves bulk, and the last receive left some */
-    bool eof_doubted : 1;   /* set with eof_seen, until the send has ended */
+    uint8_t unasked;       /* full receives until the kernel is asked again */
+    uint8_t yes_count;     /* times in a row that the kernel had more bytes;
+                            * at most 3 */
+    uint8_t fd_limit;      /* most descriptors passed to the protocol at once */
+    bool has_received : 1; /* set by the first bytes */
+    bool armed_once : 1;   /* the receive ends with its first bytes */
+    bool moves_bulk : 1;   /* receives bulk; see sock_bulk.c */
+    bool always_polls : 1; /* moves bulk always; see sock_bulk.c */
+    bool polls_bytes : 1;  /* recv_op is a poll */
+    bool expects_bytes : 1; /* moves bulk, and the last receive left bytes */
+    bool eof_doubted : 1;   /* set with eof_seen until the send has ended */
     bool recv_failed : 1;   /* set by the receive that returned an error */
     bool has_sent : 1;      /* set before the first bytes are sent */
     bool write_shut : 1;    /* set when SHUT_WR was called */
     bool sends_file : 1;    /* set while there is a sender */
     bool sends_fds : 1;     /* set while descriptors wait to be sent */
     bool sent_short : 1;    /* set when a send or poll ends; see stuck_bytes */
-    bool hup_seen : 1;      /* set when the watch need not be armed again */
-    bool fin_seen : 1;      /* set by a poll for room that a FIN ended */
-    bool has_waited : 1;    /* set when a send waits for room */
-    bool resets : 1;        /* set when the peer shall see a reset */
-    bool takes_fds : 1;     /* set by the maker: descriptors may arrive */
-    bool rests : 1;         /* set while descriptors are being closed */
-    bool closes_late : 1;   /* set a turn after its loss; see sock_close() */
+    bool hup_seen : 1;      /* set when no new watch is needed */
+    bool fin_seen : 1;      /* set when a FIN ended a poll for space */
+    bool has_waited : 1;    /* set when a send waits for space */
+    bool resets : 1;        /* set when the peer must see a reset */
+    bool takes_fds : 1;     /* set by wr_sock_open(): descriptors may arrive */
+    bool rests : 1;       /* set while received descriptors are being closed */
+    bool closes_late : 1; /* set in the iteration after its loss; see
+                           * sock_close() */
 
-    struct wr_op send_op; /* the send; the poll for room while it is stalled */
+    struct wr_op send_op; /* the send, or the poll for space while stalled */
     struct wr_turn_end turn_end;
 
     struct wr_op recv_op;
     struct wr_op poll_op; /* watches for a hang-up */
 
-    struct wr_sock_extra *extra; /* or NULL */
+    struct wr_sock_extra *extra; /* may be NULL */
 };
 
 static inline struct wr_sock *wr_sock_of(const weir_transport *t)
 {
-    return (struct wr_sock *)(uintptr_t)t; /* its first field */
+    return (struct wr_sock *)(uintptr_t)t;
 }
 
-/* The socket's clock, if there is one. */
 static inline struct wr_sock_clock *wr_sock_clock_of(const struct wr_sock *s)
 {
-    return (struct wr_sock_clock *)(uintptr_t)s->c.clock; /* its first field */
+    return (struct wr_sock_clock *)(uintptr_t)s->c.clock;
 }
 
-/* sock.c */
-
-/* Makes a socket in state NEW; NULL without memory. */
+/* Makes a socket in state NEW. Returns NULL if out of memory. */
 WEIR_MUST_USE struct wr_sock *
 wr_sock_make(weir_loop *loop, int fd, const struct wr_sock_options *options);
 
-/* Facts for the connection's decision. */
 bool wr_sock_holds_queue(const struct wr_connection *c);
 bool wr_sock_is_in_flight(const struct wr_connection *c);
 bool wr_sock_has_delivered_all(const struct wr_connection *c);
 
-/* Asks the kernel for the addresses and keeps them. */
+/* Reads the addresses from the kernel and keeps them. */
 void wr_sock_remember_names(struct wr_sock *s);
 
-/* True if @t is a stream socket. */
 bool wr_sock_is_kind(const weir_transport *t);
 
-/* sock_send.c */
+/* ---- sock_send.c ---- */
 int wr_sock_write(weir_transport *t, const void *data, size_t len);
-/* weir_transport_send_fds(), with 1 to WEIR_FDS_MAX descriptors. */
+/* weir_transport_send_fds() with 1 to WEIR_FDS_MAX descriptors. */
 int wr_sock_send_fds(weir_transport *t, const void *data, size_t len,
                      const int *fds, size_t count);
-/* Entries of the table. */
 void wr_sock_queued(weir_transport *t, size_t len);
 void wr_sock_file_begins(weir_transport *t);
 void wr_sock_file_ended(weir_transport *t);
@@ -146,58 +142,58 @@ int wr_sock_send_part(weir_transport *t, const void *data, size_t len);
 void wr_sock_file_went(weir_transport *t, int err);
 bool wr_sock_withdraw_file(weir_transport *t);
 void wr_sock_send_init(struct wr_sock *s);
-/* The slow half of a send's or poll's end; false: the poll continues. */
+/* Handles the uncommon ends of a send or poll. Returns false if the poll
+ * continues. */
 WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
-/* While the socket opens: its first send has ended, or the poll for the answer
- * to the SYN. */
+/* Handles the end of the first send of a socket that opens, or of the poll for
+ * the answer to the SYN. Returns false if the poll continues. */
 WEIR_MUST_USE bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res);
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
-/* The socket has sent before, on another loop. */
+/* The socket has sent before, for example on another loop: no first send. */
 void wr_sock_send_go_on_from(struct wr_sock *s);
 /* Handles a failed send; @err may break the connection. */
 void wr_sock_send_failed(struct wr_sock *s, int err);
 
-/* The first send will connect the NEW socket. */
+/* Makes the first send connect the NEW socket. */
 void wr_sock_opening_begin(struct wr_sock *s);
 
-/* sock_recv.c */
+/* ---- sock_recv.c ---- */
 wr_account_over_fn wr_sock_account_over;
-/* Arms or cancels the receive, or watches, by the table of actions. */
+/* Arms or cancels the receive, or watches, according to the table of
+ * actions. */
 void wr_sock_update_recv(struct wr_connection *c);
 /* Ends the receive of a socket that is not OPEN, unless it lingers. */
 void wr_sock_recv_stop(struct wr_connection *c);
 /* Handles the last completion of the receive or of the poll for bytes. */
 void wr_sock_recv_ended(struct wr_sock *s);
-/* Handles a failed receive or poll for bytes. */
 void wr_sock_recv_failed(struct wr_sock *s, int err);
-/* True if the protocol wants bytes and does not lend memory for them. */
+/* True if the protocol wants bytes and lends no memory for them. */
 bool wr_sock_recv_may_fill(const struct wr_sock *s);
-/* Asks the budget for credit, at least WR_CREDIT_MIN; 0: the socket waits for
- * credit or a buffer. */
+/* Returns a receive window of at least WR_CREDIT_MIN, or 0 if the socket waits
+ * for a window or a buffer. */
 WEIR_MUST_USE uint32_t wr_sock_recv_ask(struct wr_sock *s);
 /* Handles a completion without bytes in the pool. */
 void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
-/* Cancels the receive in flight if it fills buffers of the pool, as its credit
- * is now more than the socket may use. The next one follows. */
+/* Cancels the receive in flight if it fills buffers of the pool, because its
+ * window is now larger than the socket may use. Another receive follows. */
 void wr_sock_recv_revoke(struct wr_sock *s);
 /* From now on, every receive is a poll and a system call. */
 void wr_sock_recv_by_polls(struct wr_sock *s);
 /* Cancels the operations in flight. */
 void wr_sock_end_recv(struct wr_sock *s);
 
-/* Handles a completion of the poll. */
 void wr_sock_watched(struct wr_sock *s, int32_t res);
 
-/* sock_bulk.c */
+/* ---- sock_bulk.c ---- */
 /* Handles the completion of the poll for bytes. */
 void wr_sock_bulk_polled(struct wr_sock *s, int32_t res);
-/* Receives, because the socket was due and is fed. */
+/* Receives with a system call, after `fed` from queue DUE. */
 void wr_sock_bulk_receive(struct wr_sock *s);
 
 /* `splice_to` of the table. */
 int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing);
 
-/* Makes `extra`, unless there is one: 0 or -ENOMEM. */
+/* Makes `extra` unless there is one. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static inline int wr_sock_make_extra(struct wr_sock *s)
 {
     if (!s->extra) {
@@ -210,48 +206,47 @@ WEIR_MUST_USE static inline int wr_sock_make_extra(struct wr_sock *s)
 
 /* Delivers received bytes in a borrowed lease, and ends the borrow. */
 void wr_sock_received(struct wr_sock *s, weir_lease *lease);
-/* Holds received bytes that were copied, in a lease with one reference; the
- * step delivers them. */
+/* Holds copied received bytes, in a lease with one reference; the step delivers
+ * them. */
 void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease);
 /* Decides, after the end of a send, whether the stream has ended. */
 void wr_sock_confirm_eof(struct wr_sock *s);
 /* Delivers held bytes until the protocol takes no more. */
 void wr_sock_deliver_held(struct wr_connection *c);
-/* Gives lent memory back, and holds a copy of its bytes behind the held bytes:
- * a protocol lends one piece of memory at a time, and delivering held bytes may
- * need that piece. False: the kernel still uses the memory, or the bytes are
- * lost for want of memory. */
+/* Returns lent memory to the protocol, and holds a copy of its bytes after the
+ * held bytes: a protocol lends one piece of memory at a time, and may need it
+ * for the held bytes. Returns false if the kernel still uses the memory, or if
+ * there was no memory for the copy and the bytes are lost. */
 WEIR_MUST_USE bool wr_sock_take_back_lent(struct wr_sock *s);
-/* Gives lent memory back if nothing was received into it. */
+/* Returns lent memory if nothing was received into it. */
 void wr_sock_return_lent(struct wr_sock *s);
-/* Gives lent memory back, and drops bytes in it. */
+/* Returns lent memory, and drops the bytes in it. */
 void wr_sock_drop_lent(struct wr_sock *s);
 
-/* sock_linger.c */
-/* Entries of the table, for the limits of time. */
+/* ---- sock_linger.c ---- */
 void wr_sock_view_time(const weir_transport *t, struct wr_clock_view *ret);
 void wr_sock_time_expired(weir_transport *t, const struct wr_deadline *over);
 uint64_t wr_sock_next_look_ns(const weir_transport *t);
 bool wr_sock_look_at_queue(weir_transport *t);
-/* In state CLOSING, when everything is sent: begins to linger if closing the
- * descriptor might destroy bytes, or the program has set a linger time. */
+/* In state CLOSING, when everything is sent: starts to linger if closing the
+ * descriptor might destroy bytes, or if the program has set a linger time. */
 bool wr_sock_linger(struct wr_connection *c);
 /* Sends a FIN, unless one was sent. */
 void wr_sock_shut(struct wr_sock *s);
 /* True if the peer may not have all sent bytes. */
 WEIR_MUST_USE bool wr_sock_linger_owes(const struct wr_sock *s);
-/* A socket that is not OPEN has received and dropped bytes; may end lingering.
- */
+/* A socket that is not OPEN has received and dropped bytes. May end
+ * lingering. */
 void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes);
-/* `get_unacknowledged` of the table. */
 uint64_t wr_sock_get_unacknowledged(const weir_transport *t);
 
-/* sock_state.c: entries of the table. */
+/* ---- sock_state.c ---- */
 void wr_sock_check_invariants(const struct wr_connection *c);
 void wr_sock_check_progress(const struct wr_connection *c);
 void wr_sock_dump(const struct wr_connection *c, FILE *out);
 
-/* Sends the queue at the end of the turn, or after the send in flight. */
+/* Sends the queue at the end of the loop iteration, or after the send in
+ * flight. */
 static inline void wr_sock_make_dirty(struct wr_sock *s)
 {
     wr_debug_assert(!wr_sendq_is_empty(&s->c.outbox.queue));
@@ -270,8 +265,8 @@ static inline void wr_sock_begin_bulk(struct wr_sock *s)
     s->yes_count = 0;
 }
 
-/* Lets a poll notice that the peer hangs up. It stays armed when reading
- * resumes: no submission at each pause. */
+/* Starts a poll that notices a hang-up of the peer. It stays armed when reading
+ * resumes, which saves a submission at each pause. */
 static inline void wr_sock_watch(struct wr_sock *s)
 {
     if (!s->poll_op.in_flight && !s->hup_seen) {
@@ -279,9 +274,10 @@ static inline void wr_sock_watch(struct wr_sock *s)
     }
 }
 
-/* Bytes of the send queue that the kernel has no room for: a send or poll of an
- * earlier turn is in flight, or the last send was short. What a close receives
- * is dropped, and waits for no room. */
+/* Returns the bytes of the send queue that the kernel has no space for: a
+ * send or poll of an earlier iteration is in flight, or the last send was
+ * short. Returns 0 in a close, which drops received bytes and needs no space
+ * for them. */
 static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
 {
     return (s->send_op.in_flight || s->sent_short) &&
@@ -290,7 +286,8 @@ static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
                : 0;
 }
 
-/* True if the socket receives while it closes, because it lingers or will. */
+/* True if the socket receives during a close, because it lingers or will
+ * linger. */
 static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
     return s->c.t.state == WR_LIFE_LINGERING ||
@@ -298,7 +295,7 @@ static inline bool wr_sock_lingers(const struct wr_sock *s)
             wr_clock_get_limits(s->c.clock)->linger_ns != 0);
 }
 
-/* The batches of descriptors to send; NULL: there was none yet. */
+/* Returns the batches of descriptors to send, or NULL before the first. */
 static inline struct wr_sock_fds *wr_sock_fds_of(const struct wr_sock *s)
 {
     return s->extra ? s->extra->fds : NULL;
@@ -310,7 +307,7 @@ static inline bool wr_sock_has_lent(const struct wr_sock *s)
     return s->extra && s->extra->buf;
 }
 
-/* True if bytes were received that the protocol has not seen. */
+/* True if received bytes were not delivered yet. */
 static inline bool wr_sock_has_kept(const struct wr_sock *s)
 {
     return wr_delivery_has_held(&s->c.delivery) ||

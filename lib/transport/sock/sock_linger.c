@@ -1,20 +1,20 @@
 /*
  * Stream sockets: lingering until the peer has all written bytes, and the
- * clock, which looks at the kernel's queues, and lets a poll begin to watch a
- * peer that has ended some time ago.
+ * clock. The clock checks the kernel's queues, and starts a poll that watches a
+ * peer some time after its end of stream.
  *
  * The kernel sends a reset if a socket is closed with unread bytes, or if bytes
- * arrive after the close; a reset drops all bytes that the peer's kernel has
- * not acknowledged. So a closing socket looks at the kernel's queues once, when
+ * arrive after the close. A reset drops all bytes that the peer's kernel has
+ * not acknowledged. So a closing socket checks the kernel's queues once, when
  * all bytes were sent. If bytes are not acknowledged or not read, it shuts its
- * writing side down, reads and drops, and looks again and again. No event
+ * writing side down, reads and drops bytes, and checks repeatedly. No event
  * reports an acknowledgement, so a timer is used, with growing intervals.
  * Usually the peer's end of stream comes first.
  *
- * A peer that sends faster than the looks follow each other always has bytes
- * unread. Once it has acknowledged everything it decides no more for how long:
- * the close reads on for a moment, in which a peer that reads comes to end, and
- * then resets a peer that has all bytes.
+ * A peer that sends faster than the checks follow each other always has bytes
+ * unread. Once it has acknowledged everything, it no longer decides how long
+ * the close lasts: the close reads for a moment, in which a peer that reads
+ * comes to its end, and then resets.
  *
  * Bytes sent on a Unix socket are in the peer's queue, and a reset does not
  * drop them: a Unix socket waits only until its own queue is read.
@@ -31,15 +31,16 @@ static bool sock_linger_is_unix(const struct wr_sock *s)
     return s->c.t.ops->send_fds != NULL;
 }
 
-/* True, in a socket that closes, if bytes may be unread in the kernel because
- * no receive was armed. */
+/* True if a closing socket may have unread bytes in the kernel because no
+ * receive was armed. */
 static bool sock_linger_withholds(const struct wr_sock *s)
 {
     return wr_delivery_is_paused(&s->c.delivery) || s->moves_bulk ||
            s->c.t.held_back || s->has_waited;
 }
 
-/* Bytes that the peer's kernel has not acknowledged; a FIN counts as one. */
+/* Returns the bytes that the peer's kernel has not acknowledged; a FIN counts
+ * as one. */
 static uint32_t sock_linger_unacked(const struct wr_sock *s)
 {
     wr_assert(s->c.t.fd >= 0);
@@ -72,7 +73,7 @@ void wr_sock_shut(struct wr_sock *s)
     }
     s->write_shut = true;
     int err = wr_sys_shutdown(s->c.t.fd, SHUT_WR);
-    /* -ENOTCONN: the peer is gone; the receive will find out. */
+    /* With -ENOTCONN the peer is gone; the receive will find out. */
     if (err < 0 && err != -ENOTCONN) {
         wr_transport_set_error(&s->c.t, err, "shutdown");
         wr_life_doom(&s->c.t);
@@ -113,7 +114,7 @@ bool wr_sock_linger_owes(const struct wr_sock *s)
     return sock_linger_unacked(s) > s->c.t.farewell_bytes + s->write_shut;
 }
 
-/* A peer that has everything decides no more. */
+/* A peer that has everything no longer decides how long the close lasts. */
 void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes)
 {
     const uint32_t dropped = wr_outbox_note_dropped(&s->c.outbox, bytes);
@@ -140,7 +141,7 @@ static void sock_linger_note_look(struct wr_sock_clock *clock, int unacked)
     }
 }
 
-/* When a poll is to watch the peer of an open socket. */
+/* Returns when a poll is to start watching the peer of an open socket. */
 static uint64_t sock_linger_watch_ns(const struct wr_sock *s)
 {
     const uint64_t when_ns = wr_sock_clock_of(s)->watch_ns;
@@ -148,10 +149,11 @@ static uint64_t sock_linger_watch_ns(const struct wr_sock *s)
     return when_ns == 0 || s->c.t.state != WR_LIFE_OPEN ? UINT64_MAX : when_ns;
 }
 
-/* A send is complete when the kernel has the bytes, and the peer may still take
- * bytes from the kernel's queue. So the queue is looked at several times per
- * limit. The first look has no earlier value and counts as progress, so a stall
- * is reported at most one interval late. */
+/* Returns the time of the next check of the kernel's queue. A send completes
+ * when the kernel has the bytes, and the peer may still take bytes from the
+ * kernel's queue, so the queue is checked several times per limit. The first
+ * check has no earlier value and counts as progress, so a stall is reported at
+ * most one interval late. */
 static uint64_t sock_linger_queue_look_ns(const struct wr_sock *s)
 {
     const struct wr_sock_clock *clock = wr_sock_clock_of(s);
@@ -171,7 +173,7 @@ static uint64_t sock_linger_queue_look_ns(const struct wr_sock *s)
                       limits->write_stall_ns / WR_STALL_LOOKS + 1);
 }
 
-/* True if a close destroys no byte any more: all are acknowledged, and none is
+/* True if a close can destroy no more bytes: all are acknowledged, and none is
  * unread, or the peer has had enough time since. */
 static bool sock_linger_is_over(struct wr_sock *s, int unacked)
 {
@@ -191,9 +193,9 @@ static bool sock_linger_is_over(struct wr_sock *s, int unacked)
            wr_sys_inq(s->c.t.fd) <= 0;
 }
 
-/* Begins to watch, and looks at the kernel's queue, if the time for each has
- * come; true if lingering is over, because a close
- * destroys no byte any more. */
+/* Starts to watch the peer and checks the kernel's queue, each if its time has
+ * come. Returns true if lingering is over, because a close can destroy no more
+ * bytes. */
 bool wr_sock_look_at_queue(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -218,7 +220,7 @@ bool wr_sock_look_at_queue(weir_transport *t)
     return sock_linger_is_over(s, unacked);
 }
 
-/* The time limit of lingering. */
+/* Returns the time limit of lingering. */
 static struct wr_deadline
 sock_linger_deadline(const struct wr_sock_clock *clock)
 {
@@ -241,8 +243,9 @@ sock_linger_deadline(const struct wr_sock_clock *clock)
     return end;
 }
 
-/* The read time-out also runs while a broken connection rests: otherwise the
- * peer could keep the connection by descriptors whose closes wait. */
+/* The read time-out also runs while received descriptors are being closed:
+ * otherwise the peer could keep the connection open with descriptors whose
+ * closes block. */
 void wr_sock_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);

@@ -1,14 +1,11 @@
 /*
- * Stream sockets: leaving a loop, and arriving on another.
- *
- * All memory of a connection belongs to its loop, so the connection takes
- * copies along (struct wr_sock_content) and a new one is made of them. The old
- * one keeps everything until the new one is made; if that fails it goes on.
+ * Stream sockets: leaving a loop, and arriving on another. All memory of a
+ * connection belongs to its loop, so the connection takes copies along (struct
+ * wr_sock_content), from which a new connection is made. The old connection
+ * keeps everything until the new one is made; if that fails, it continues.
  *
  * A send never waits in the kernel (sock_send.c) and a receive is cancelled, so
- * a connection can leave in one of the next turns, whatever its peer does.
- * Bytes that were written and not sent travel, after those that were received
- * and not delivered.
+ * a connection can leave within a few loop iterations, whatever its peer does.
  */
 #include "sock_impl.h"
 
@@ -16,7 +13,7 @@
 
 #include <string.h>
 
-/* Received bytes travel on in pieces of this size. */
+/* Received bytes are copied in pieces of this size. */
 #define PIECE_BYTES (64u << 10)
 
 /* ---- leaving ---- */
@@ -71,7 +68,7 @@ static uint64_t sock_move_count_held(const struct wr_delivery *d)
     return bytes;
 }
 
-/* Copies all bytes that the connection has: 0 or -ENOMEM. */
+/* Copies all bytes of the connection. Returns 0 or -ENOMEM. */
 static int sock_move_pack_bytes(const struct wr_sock *s,
                                 struct wr_sock_content *content)
 {
@@ -155,8 +152,8 @@ void wr_sock_content_free(struct wr_sock_content *content)
     }
 }
 
-/* From now on the number may be closed and used again by any loop. The names
- * are kept for the getters. */
+/* From now on any loop may close the descriptor and reuse its number. The
+ * addresses are kept for the getters. */
 void wr_sock_send_off(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -206,7 +203,7 @@ static void sock_move_drop_unread(weir_lease *lease)
     }
 }
 
-/* Copies the bytes into memory of the loop: 0 or -ENOMEM. */
+/* Copies the bytes into memory of the loop. Returns 0 or -ENOMEM. */
 static int sock_move_unpack_bytes(struct wr_remade *remade,
                                   const struct wr_sock_content *content)
 {
@@ -295,7 +292,7 @@ int wr_sock_remake(weir_loop *loop, const struct wr_sock_content *content,
     return 0;
 }
 
-/* The connection has what the old one had. Nothing here can fail. */
+/* Gives the new connection everything that the old one had. Cannot fail. */
 static void sock_move_take_over(struct wr_remade *remade,
                                 const struct wr_sock_content *content)
 {
@@ -312,7 +309,7 @@ static void sock_move_take_over(struct wr_remade *remade,
     wr_budget_queue(&s->c.t.loop->budget, s->c.outbox.queue.bytes);
     s->c.t.eof_seen = content->eof_seen;
     if (content->eof_seen) {
-        wr_delivery_end(&s->c.delivery); /* its protocol is told anew */
+        wr_delivery_end(&s->c.delivery); /* the new protocol is notified, too */
     }
     if (content->has_ended) {
         wr_outbox_end(&s->c.outbox);
@@ -337,7 +334,7 @@ void wr_sock_begin_anew(struct wr_remade *remade,
     }
     wr_connection_tell_made(&s->c);
     if (t->state == WR_LIFE_OPEN) {
-        wr_outbox_limits_changed(t); /* pauses the protocol, if it must */
+        wr_outbox_limits_changed(t); /* may pause the protocol */
     }
     wr_transport_note_idle(t); /* its server may be stopping */
     wr_connection_debug_check(&s->c);

@@ -1,11 +1,10 @@
 /*
- * Stream sockets: receiving, and received bytes on their way to the protocol.
- *
- * There is one operation, limited by credit: each receive is armed for a number
+ * Stream sockets: receiving, and delivering received bytes. There is one
+ * operation, limited by the receive window: each receive is armed for a number
  * of bytes, and the kernel ends it when they have arrived. A socket that moves
  * bulk or takes descriptors is armed with a poll for bytes instead
- * (sock_bulk.c). The next action depends on two facts, the state of the
- * operation and the need of the stream:
+ * (sock_bulk.c). The next action depends on the state of the operation and the
+ * need of the stream:
  *
  *                 open  held  lent    paused  kept    eof     closing
  *     idle        arm   -     -       watch   watch   watch   -
@@ -13,36 +12,35 @@
  *     cancelling  -     -     -       -       -       -       -
  *     queued      -     -     -       leave   leave   leave   leave
  *
- * Held: older bytes, or bytes in lent memory, are delivered first. Lent: there
- * are both, and the older bytes wait until the memory is given back. Paused: an
- * armed receive stays until bytes arrive; then they are kept and the receive is
- * cancelled; its last completion may bring more bytes, and none is lost. Watch:
- * a poll notices a peer that hangs up while nothing is received; after an end
- * of stream it waits for some time, as most connections end soon. Queued: an
- * idle socket is in a queue of the budget (intake.h), for credit, a buffer or
- * its turn. Leave: leaves the queue, and the table is applied again.
+ * Held: older bytes, or bytes in lent memory, are delivered first. Lent: both
+ * exist, and the older bytes wait until the memory is returned. Paused: an
+ * armed receive stays until bytes arrive. Then they are kept and the receive is
+ * cancelled; its last completion may bring more bytes, and none is lost.
+ * Queued: an idle socket is in a queue of the budget (intake.h), for a window,
+ * a buffer or its turn. Leave: leaves the queue, and the table is applied
+ * again.
  *
  *     idle -> armed (-> cancelling) -> idle
  *
- * The delivery shows most bytes. In addition, the kernel may receive directly
- * into memory that a buffered protocol has lent. These bytes come after held
- * bytes, and before the end of the stream.
+ * The kernel may also receive directly into memory that a buffered protocol has
+ * lent. These bytes are delivered after held bytes, and before the end of the
+ * stream.
  *
- * A receive notices the peer's end, so the peer is watched by a poll while
- * nothing is received: at once while its protocol has paused, some time after
- * the peer's end of stream, as most connections end soon. In a ring whose
- * receives may miss the end (ring_host.c) a TCP socket is watched from its
- * first receive on. If the poll tells of the peer's end, an armed receive is
- * cancelled (sock.c), and what is left is received by polls and system calls.
+ * A receive notices the peer's end. While nothing is received, a poll watches
+ * the peer: at once while the protocol has paused, some time after the peer's
+ * end of stream, because most connections end soon. In a ring whose receives
+ * may miss the end (ring_host.c), a TCP socket is watched from its first
+ * receive. If the poll reports the peer's end, an armed receive is cancelled
+ * (sock.c), and the remaining bytes are received with polls and system calls.
  */
 #include "sock_impl.h"
 
 #include <poll.h>
 #include <string.h>
 
-/* The doubts by which a loop changes the kind of its first receives, from one
- * that stays and from one that ends; see sock_recv_note_first(). A doubt about
- * one that stays is the less certain one. */
+/* Doubts after which a loop changes the kind of its first receives, from one
+ * that stays armed, or from one that ends; see sock_recv_note_first(). A doubt
+ * about a receive that stays is less certain. */
 #define DOUBTS_OF_STAYING 16u
 #define DOUBTS_OF_ENDING  4u
 
@@ -66,7 +64,7 @@ enum action {
     ACTION_LEAVE,
 };
 
-/* The row of the table behind the rows of the states. */
+/* The row after the rows of the states. */
 #define ROW_QUEUED WR_RECV_STATES
 
 static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
@@ -83,12 +81,12 @@ static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
                     [FLOW_CLOSING] = ACTION_LEAVE},
 };
 
-/* From the peer's end of stream until a poll watches it. */
+/* Time from the peer's end of stream until a poll watches the peer. */
 #define WATCH_AFTER_NS UINT64_C(20000000)
 
 /* ---- delivering ---- */
 
-/* Tells the protocol of the bytes in its lent memory, or gives the memory back.
+/* Notifies the protocol of the bytes in its lent memory, or returns the memory.
  * A protocol that was bound meanwhile gets a copy of the bytes. */
 static void sock_recv_deliver_into(struct wr_sock *s)
 {
@@ -123,8 +121,8 @@ static void sock_recv_deliver_into(struct wr_sock *s)
     wr_ignore(wr_delivery_given(&s->c.t, &s->c.delivery, lease));
 }
 
-/* True if the protocol may be told of the bytes in its lent memory, or must get
- * the memory back unused. False while older bytes are held. */
+/* True if the protocol may be notified of the bytes in its lent memory, or must
+ * get the memory back unused. False while older bytes are held. */
 static bool sock_recv_may_deliver_into(const struct wr_sock *s)
 {
     return wr_delivery_is_shut(&s->c.delivery) ||
@@ -151,7 +149,7 @@ bool wr_sock_take_back_lent(struct wr_sock *s)
         wr_delivery_hold(&s->c.delivery, lease);
     }
     extra->len = 0;
-    sock_recv_deliver_into(s); /* gives the memory back without bytes */
+    sock_recv_deliver_into(s); /* returns the memory without bytes */
     return true;
 }
 
@@ -173,7 +171,6 @@ void wr_sock_deliver_held(struct wr_connection *c)
     }
 }
 
-/* Holds or drops bytes. */
 static __attribute__((noinline)) void sock_recv_deliver_later(struct wr_sock *s,
                                                               weir_lease *lease)
 {
@@ -211,7 +208,6 @@ void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease)
     }
 }
 
-/* Delivers bytes that were received into lent memory. */
 static void sock_recv_into(struct wr_sock *s, size_t len)
 {
     wr_assert(len > 0);
@@ -224,11 +220,10 @@ static void sock_recv_into(struct wr_sock *s, size_t len)
     }
 }
 
-/* The kernel reports an error once, to a send or to a receive; later receives
- * see an end of the stream. So a send in flight may have got the error, and its
- * completion is not handled yet: the end is doubted until then. That is soon,
- * because a send never waits. */
-/* Handles a receive that returned 0. */
+/* Handles a receive that returned 0. The kernel reports an error once, to a
+ * send or to a receive; later receives see an end of the stream. So a send in
+ * flight may have got the error, and its completion is not handled yet: the end
+ * is in doubt until then. That is soon, because a send never waits. */
 static void sock_recv_eof(struct wr_sock *s)
 {
     wr_assert(!s->c.t.eof_seen);
@@ -243,9 +238,9 @@ static void sock_recv_eof(struct wr_sock *s)
     wr_connection_deliver_end(&s->c);
 }
 
-/* The send has ended: the end of the stream is real unless the send got an
- * error. -EPIPE is consistent with a real end: the socket had no error, or one
- * that came after the peer's FIN. */
+/* Called when the send has ended: the end of the stream is real unless the send
+ * got an error. -EPIPE is consistent with a real end: the socket had no error,
+ * or one that came after the peer's FIN. */
 void wr_sock_confirm_eof(struct wr_sock *s)
 {
     wr_assert(s->c.t.eof_seen && s->eof_doubted);
@@ -275,8 +270,8 @@ void wr_sock_drop_lent(struct wr_sock *s)
 
 /* ---- watching the peer ---- */
 
-/* Watches some time after the peer's end of stream, by the clock; without
- * memory for it, at once. */
+/* Watches the peer some time after its end of stream, with the clock; at once
+ * if there is no memory for a clock. */
 static void sock_recv_watch_later(struct wr_sock *s)
 {
     if (s->poll_op.in_flight || s->hup_seen) {
@@ -293,8 +288,8 @@ static void sock_recv_watch_later(struct wr_sock *s)
     }
 }
 
-/* Lets a poll see the end that the receive may miss; that of a Unix socket
- * misses none. */
+/* Lets a poll see the end that the receive may miss. A receive on a Unix socket
+ * misses no end. */
 static void sock_recv_watch_end(struct wr_sock *s)
 {
     wr_assert(s->recv_state == WR_RECV_IDLE);
@@ -303,7 +298,7 @@ static void sock_recv_watch_end(struct wr_sock *s)
     }
 }
 
-/* The socket's pending error in the kernel; 0: none. */
+/* Returns the socket's pending error in the kernel, or 0. */
 static int sock_recv_pending_error(const struct wr_sock *s)
 {
     int value = 0;
@@ -313,8 +308,9 @@ static int sock_recv_pending_error(const struct wr_sock *s)
     return err < 0 ? err : -value;
 }
 
-/* The program closes a socket whose peer has ended, before a poll has begun to
- * watch the peer: a reset behind the end is known to the kernel alone. */
+/* Checks for a reset when the program closes a socket whose peer has ended,
+ * before a poll has started to watch the peer: only the kernel knows of a reset
+ * after the end. */
 static void sock_recv_ask_for_reset(struct wr_sock *s)
 {
     const int err = s->c.t.error == 0 ? sock_recv_pending_error(s) : 0;
@@ -353,9 +349,10 @@ static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
     s->recv_state = state;
 }
 
-/* True if a socket that is not OPEN receives, and drops what comes. It lingers;
- * or its own bytes have had to wait for room, as those of a peer may that
- * closes as well and reads nothing: each would wait for the other for ever. */
+/* True if a socket that is not OPEN receives, and drops the bytes. It lingers,
+ * or its own bytes have had to wait for space. In the second case the peer may
+ * also be closing without reading, its bytes waiting for space here, and each
+ * would wait for the other for ever. */
 static inline bool sock_recv_drops(const struct wr_sock *s)
 {
     return wr_sock_lingers(s) ||
@@ -414,7 +411,7 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
     return (enum action)sock_recv_actions[s->recv_state][sock_recv_flow_of(s)];
 }
 
-/* Waits for credit or a buffer; the peer's time-out is suspended. */
+/* Waits for a window or a buffer; the peer's time-out is suspended. */
 static __attribute__((noinline)) void sock_recv_hold_back(struct wr_sock *s)
 {
     wr_assert(s->c.t.held_back && s->recv_state == WR_RECV_IDLE);
@@ -422,7 +419,7 @@ static __attribute__((noinline)) void sock_recv_hold_back(struct wr_sock *s)
     if (WR_UNLIKELY(s->c.t.error) && !s->send_op.in_flight &&
         wr_intake_awaits_drop(&s->c.t)) {
         wr_connection_push(
-            &s->c); /* the step drops the queue, and asks again */
+            &s->c); /* the step drops the queue, and makes a new request */
     }
 }
 
@@ -452,7 +449,6 @@ static bool sock_recv_receives_into(const struct wr_sock *s)
            s->c.t.binding.protocol->release_buffer && !s->takes_fds;
 }
 
-/* Receives into memory that the protocol lends. */
 static void sock_recv_arm_into(struct wr_sock *s)
 {
     weir_loop *loop = s->c.t.loop;
@@ -485,21 +481,22 @@ static void sock_recv_arm_into(struct wr_sock *s)
     s->extra->binding = from;
     s->extra->buf = buf;
     s->extra->len = 0;
-    s->extra->splicing = NULL; /* its protocol is not bound any more */
+    s->extra->splicing = NULL; /* the protocol that requested it is not bound
+                                * any more */
     sock_recv_note_armed(s, true);
     wr_prep_recv_into(&loop->uring, &s->recv_op, s->c.t.fd, buf, size);
 }
 
-/* A first receive that stays has to be cancelled when the program closes at the
- * first bytes, and one that ends with them has to be followed by another where
- * the connection goes on. A loop has one kind. A connection that it does not
- * suit is a doubt, and one that it suits takes a doubt away, so that kinds of
- * connections that take turns change nothing.
- *
- * One that ends does not suit where a second receive is armed, and suits where
- * the program closes before that. One that stays suits where the peer ends. A
- * close by the program counts against it, though a later one would have had a
- * receive to cancel in any case: a few receives that end will tell. */
+/* Learns which kind of first receive suits the loop's connections: one that
+ * stays armed after the first bytes, or one that ends with them. A receive that
+ * stays must be cancelled if the program closes at the first bytes, and one
+ * that ends must be followed by another if the connection continues. A
+ * connection that the kind does not suit adds a doubt, and a connection that it
+ * suits removes one, so alternating connections change nothing. A receive that
+ * ends does not suit if a second receive is armed, and suits if the program
+ * closes before that. A receive that stays suits if the peer ends. A close by
+ * the program counts against it, although a later close would have had a
+ * receive to cancel in any case: a few receives that end will correct this. */
 static void sock_recv_note_first(weir_loop *loop, bool suits)
 {
     const unsigned int most =
@@ -566,7 +563,8 @@ static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
     }
 }
 
-/* True of a first receive that ends. The next one tells if it did not suit. */
+/* True for a first receive that ends with the first bytes. The next receive
+ * notes that it did not suit. */
 static inline bool sock_recv_ends_first(const struct wr_sock *s)
 {
     if (s->c.t.loop->first_stays) {
@@ -651,13 +649,13 @@ void wr_sock_update_recv(struct wr_connection *c)
     }
 }
 
-/* True if something is to be cancelled or left. */
+/* True if a receive must be cancelled or a queue left. */
 static inline bool sock_recv_is_busy(const struct wr_sock *s)
 {
     return s->recv_state != WR_RECV_IDLE || wr_intake_is_queued(&s->c.t);
 }
 
-/* Out of line, as a close at once has nothing to stop. */
+/* Out of line, because an immediate close has nothing to stop. */
 static __attribute__((noinline)) void sock_recv_stop_slowly(struct wr_sock *s)
 {
     const bool is_busy = sock_recv_is_busy(s);
@@ -690,7 +688,7 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
     wr_check(!s->recv_op.in_flight); /* a failed operation has ended */
     if (wr_res_is_transient(err)) {
         if (s->sends_file) {
-            /* The socket was non-blocking: it did not wait. */
+            /* The socket was non-blocking, so the receive did not wait. */
             wr_sendfile_end_burst(&s->c.outbox.sender->file, s->c.t.fd);
         }
         return; /* the table decides */
@@ -706,7 +704,7 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
         s->recv_failed = true;
         if (s->c.t.state == WR_LIFE_LINGERING && !wr_sock_linger_owes(s)) {
             s->c.t.eof_seen = true; /* the peer has everything: no error */
-        } else if (!s->resets) {    /* else it may be our own reset */
+        } else if (!s->resets) {    /* else it may be the reset of this side */
             wr_transport_set_error(&s->c.t, err, "receive");
         }
     }
@@ -726,7 +724,7 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
         }
     }
     if (res > 0 && !wr_sock_has_lent(s)) {
-        /* The bytes are in no known memory. */
+        /* The bytes are in unknown memory. */
         wr_delivery_lose_bytes(&s->c.t, WEIR_EBADBUFFER);
     } else if (res > 0) {
         sock_recv_into(s, (size_t)res);

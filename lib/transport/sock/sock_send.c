@@ -1,48 +1,48 @@
 /*
- * Stream sockets: sending.
- *
- * Writes go to the queue, and at the end of the turn one send covers the whole
- * queue. Only one send is in flight, because two sends on a stream may be
- * reordered if the first has to wait. A send is bounded, so that progress is
- * seen while a slow peer takes megabytes. After a short send, the next send
- * continues.
+ * Stream sockets: sending. Writes go to the queue, and at the end of the loop
+ * iteration one send covers the whole queue. Only one send is in flight,
+ * because two sends on a stream may be reordered if the first has to wait. A
+ * send is bounded, so that progress is seen while a slow peer takes megabytes.
+ * After a short send, the next send continues.
  *
  *     idle --flush--> sending --taken, failed--> idle
  *                        \--no room--> waiting --room, error--> idle
  *
- * A send takes as many bytes as the socket has room for and never waits,
+ * A send takes as many bytes as the socket has space for and never waits,
  * because the peer would decide for how long (see SEND_FLAGS in op.c). A poll,
  * with the same operation, waits.
  *
- * The socket is the device of a sender (sender.h): a file is sent piece by
- * piece, each at the end of a turn, when the queue is empty and the kernel has
- * room: from the page cache, or from a chunk that the ring has read. While a
- * file is being sent, writes are refused: an operation in flight over an empty
- * queue is the file's. A short file is copied to the queue, and removed from it
- * if the file is cancelled before the kernel has taken it.
+ * The socket is the device of a sender (sender.h). A file is sent piece by
+ * piece, each at the end of an iteration, when the queue is empty and the
+ * kernel has space: from the page cache, or from a chunk that the ring has
+ * read. While a file is being sent, writes are refused, so an operation in
+ * flight over an empty queue belongs to the file. A short file is copied to the
+ * queue, and removed from it if the file is cancelled before the kernel has
+ * taken it.
  */
 #include "sock_impl.h"
 
 #include <poll.h>
 #include <string.h>
 
-#define SEND_SHORT (64u << 10) /* longer sends share a budget per turn */
+#define SEND_SHORT (64u << 10) /* longer sends share a budget per iteration */
 
 /* ---- the first send, which connects ----
  *
- * TCP Fast Open: the maker's connect() has sent nothing (TCP_FASTOPEN_CONNECT),
+ * With TCP Fast Open, connect() has sent nothing (TCP_FASTOPEN_CONNECT),
  * because the kernel has a cookie of the server. The first send takes the first
- * bytes of the queue along with the SYN: at the end of the turn in which the
- * socket was made. Without any it is sent at the end of the next turn, alone if
- * there are none yet, so that a protocol that waits for its peer to speak is
- * connected as well: TLS that begins in a task has its first bytes then.
+ * bytes of the queue along with the SYN, at the end of the loop iteration in
+ * which the socket was made. If the queue is empty, the SYN is sent at the end
+ * of the next iteration, without bytes if there are still none. So a protocol
+ * that waits for its peer to speak is connected as well, and TLS that starts in
+ * a task has its first bytes by then.
  *
  *     SYN to be sent --end of a turn--> waiting --answer--> opened
  *
- * Then a poll waits for the answer. Until it is there nothing is shut down: in
- * state SYN_SENT shutdown() and close() drop the connection, bytes and all
- * (inet_shutdown()). So the outbox has something unsent until then, even if its
- * queue is empty, and ends and closes wait for it. */
+ * Then a poll waits for the answer. Until the answer nothing is shut down: in
+ * state SYN_SENT, shutdown() and close() drop the connection and its bytes
+ * (inet_shutdown()). So the outbox reports unsent data until then, even if its
+ * queue is empty, and write_eof and close wait for the answer. */
 
 static void sock_send_opening(struct wr_turn_end *turn_end)
 {
@@ -54,7 +54,7 @@ static void sock_send_opening(struct wr_turn_end *turn_end)
     if (s->c.t.error || s->c.t.state >= WR_LIFE_LINGERING) {
         return;
     }
-    wr_sock_note_sent(s); /* the stall time-out begins */
+    wr_sock_note_sent(s); /* the write-stall limit starts */
     wr_connection_time_changed(&s->c);
     wr_prep_send(&s->c.t.loop->uring, &s->send_op, s->c.t.fd,
                  head ? head->data : (const void *)"", head ? head->len : 0);
@@ -81,8 +81,8 @@ void wr_sock_opening_begin(struct wr_sock *s)
     s->turn_end.run = sock_send_first_open;
 }
 
-/* The poll for the answer to the SYN has ended with these @events: 0, or the
- * error of connecting. */
+/* Handles the end, with @events, of the poll for the answer to the SYN. Returns
+ * 0 or the error of connecting. */
 WEIR_MUST_USE static int sock_send_opening_ended(struct wr_sock *s,
                                                  uint32_t events)
 {
@@ -95,15 +95,15 @@ WEIR_MUST_USE static int sock_send_opening_ended(struct wr_sock *s,
         s->c.t.error) {
         return 0;
     }
-    /* 0: a receive has taken the error, and tells it. */
+    /* If this sets 0, a receive has taken the error and reports it. */
     wr_ignore(wr_sys_getsockopt(s->c.t.fd, SOL_SOCKET, SO_ERROR, &err, &len));
     return -err;
 }
 
 /* ---- the queue ---- */
 
-/* Postpones the send to the next turn, because other long sends have used up
- * the turn's budget. The peer's time-out begins with the send. */
+/* Postpones the send to the next loop iteration, because other long sends have
+ * used up this iteration's budget. The peer's time-out starts with the send. */
 static void sock_send_postpone(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
@@ -111,7 +111,6 @@ static void sock_send_postpone(struct wr_sock *s)
     wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
 }
 
-/* Sends at most @most bytes of the queue. */
 static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
                                                        uint64_t most)
 {
@@ -167,7 +166,7 @@ static void sock_send_flush_first(struct wr_turn_end *turn_end)
 }
 
 /* Replaces sock_send_flush() while descriptors wait. A send carries descriptors
- * with its first byte, or ends before their byte. */
+ * with its first byte, or ends before the byte of the next descriptors. */
 static void sock_send_flush_fds(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -208,7 +207,8 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
     wr_sock_note_sent(s);
     wr_outbox_forget_dropped(&s->c.outbox);
     if (WR_UNLIKELY(s->sends_fds)) {
-        wr_sock_fds_took(s, bytes); /* first: a release may send more */
+        wr_sock_fds_took(s, bytes); /* first, because a release callback may
+                                     * send more */
     }
     wr_outbox_consume(&s->c.t, bytes);
     if (WR_UNLIKELY(s->c.t.must_notify)) {
@@ -216,9 +216,9 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
     }
 }
 
-/* A single-shot POLLOUT also reports room that is already there. After the
- * peer's FIN it would complete immediately without room: then an edge-triggered
- * multishot poll is used, and cancelled. */
+/* Waits for space in the socket. A single-shot POLLOUT also reports space that
+ * exists already. After the peer's FIN it would complete at once without space:
+ * then an edge-triggered multishot poll is used, and cancelled. */
 static void sock_send_wait_for_room(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
@@ -239,12 +239,12 @@ void wr_sock_send_failed(struct wr_sock *s, int err)
         return;
     }
     wr_transport_set_error(&s->c.t, err, "send");
-    /* Bytes that have arrived can still be read, and then the end. */
+    /* Bytes that have arrived, and then the end, can still be read. */
     wr_ignore(wr_sys_shutdown(s->c.t.fd, SHUT_RDWR) < 0);
 }
 
 /* Replaces sock_send_flush(), which needs a queue that is not empty. The file
- * may have ended since, and bytes may have been written behind it. */
+ * may have ended since, and bytes may have been written after it. */
 static void sock_send_flush_file(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -260,7 +260,8 @@ static void sock_send_flush_file(struct wr_turn_end *turn_end)
     }
 }
 
-/* Sends the queue, or the next piece of the file, at the end of the turn. */
+/* Sends the queue, or the next piece of the file, at the end of the loop
+ * iteration. */
 static void sock_send_file_later(struct wr_sock *s)
 {
     wr_assert(s->sends_file);
@@ -274,8 +275,8 @@ static void sock_send_file_later(struct wr_sock *s)
     }
 }
 
-/* Handles the end of a poll for room: there is room, or an error that the next
- * send will return. False: the wait continues. */
+/* Handles the end of a poll for space: there is space, or an error that the
+ * next send will return. Returns false if the wait continues. */
 static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
                                                            int32_t res)
 {
@@ -317,20 +318,22 @@ static void sock_send_turn_of_file(struct wr_sock *s)
     }
 }
 
-/* Waits for the answer to the SYN, or sends it in the next turn, because the
- * send was interrupted. */
+/* Waits for the answer to the SYN, or sends the SYN in the next loop iteration
+ * if the send was interrupted. */
 static void sock_send_go_on_opening(struct wr_sock *s)
 {
     wr_assert(s->c.outbox.is_opening && s->c.t.error == 0);
     if (s->has_sent) {
-        wr_list_remove(&s->turn_end.link); /* it may be written to already */
+        wr_list_remove(&s->turn_end.link); /* bytes may have been written
+                                            * already */
         sock_send_wait_for_room(s);
     } else {
         wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
     }
 }
 
-/* Sends the remaining queue, waits for room, or shuts the writing side down. */
+/* Sends the remaining queue, waits for space, or shuts the writing side
+ * down. */
 static void sock_send_go_on(struct wr_sock *s, int32_t res)
 {
     wr_assert(!s->send_op.in_flight);
@@ -352,7 +355,7 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
     }
 }
 
-/* Handles the end of a send or a poll of the file: the queue is empty. */
+/* Handles the end of a send or a poll of the file, with an empty queue. */
 static void sock_send_part_ended(struct wr_sock *s, int32_t res)
 {
     wr_assert(s->sends_file);
@@ -363,7 +366,7 @@ static void sock_send_part_ended(struct wr_sock *s, int32_t res)
 }
 
 /* Removes the file's bytes among the last @waiting bytes of the queue, which
- * will not be sent; leaves them if the whole queue will be dropped. */
+ * will not be sent. Leaves them if the whole queue will be dropped. */
 static void sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting)
 {
     struct wr_sendq *queue = &s->c.outbox.queue;
@@ -377,8 +380,8 @@ static void sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting)
     }
 }
 
-/* Ends a file that was to stop, after the end of a send of the queue. If the
- * socket is over, the @took sent bytes are still in the queue. */
+/* Ends a stopping file after the end of a send of the queue. If the socket is
+ * over, the @took sent bytes are still in the queue. */
 static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
 {
     struct wr_sender *file = s->c.outbox.sender;
@@ -394,8 +397,8 @@ static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
     }
 }
 
-/* The queue's part in the end of a send. True: the socket was over, and the
- * bytes are still in the queue. */
+/* Updates the queue at the end of a send. Returns true if the socket was over,
+ * in which case the sent bytes are still in the queue. */
 static bool sock_send_account(struct wr_sock *s, int32_t res)
 {
     if (wr_life_is_over(&s->c.t)) {
@@ -409,9 +412,10 @@ static bool sock_send_account(struct wr_sock *s, int32_t res)
     return false;
 }
 
-/* The end of the send that opens the socket: the number of its bytes, or an
- * error; -EINTR after a SYN without bytes. There were none, or the cookie has
- * gone meanwhile (-EINPROGRESS), and they are to be sent again. */
+/* Handles the end of the send that opens the socket. Returns the number of sent
+ * bytes, an error, or -EINTR after a SYN without bytes: the queue was empty, or
+ * the cookie had become invalid (-EINPROGRESS) and the bytes must be sent
+ * again. */
 static int32_t sock_send_opened(struct wr_sock *s, int32_t res)
 {
     const bool is_alone = res == 0 || res == -EINPROGRESS;
@@ -491,11 +495,11 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
     return s->send_op.in_flight ? NULL : &s->c.outbox.queue;
 }
 
-/* ---- a file ---- */
+/* ---- files ---- */
 
 /* Offers the next @len bytes of the file, which are cached. The socket stays
- * non-blocking from piece to piece: until it has no room, unless a receive is
- * about to be submitted, which would not wait on such a socket, or the turn
+ * non-blocking from piece to piece, until it is full, a receive is about to be
+ * submitted, which would not wait on such a socket, or the loop iteration
  * returns to the host. */
 static int64_t sock_send_offer(struct wr_sock *s, struct wr_sendfile *file,
                                size_t len)
@@ -510,7 +514,7 @@ static int64_t sock_send_offer(struct wr_sock *s, struct wr_sendfile *file,
     }
     const int64_t res =
         wr_sys_sendfile_bare(s->c.t.fd, file->fd, file->offset, len);
-    /* Also if a part was sent before the socket broke. */
+    /* Even if a part was sent before the socket broke. */
     loop->moves.may_be_raised |=
         res == -EPIPE || (res >= 0 && res < (int64_t)len);
     if (res < (int64_t)len || loop->never_waits ||
@@ -527,7 +531,7 @@ int64_t wr_sock_splice_file(weir_transport *t, struct wr_sendfile *file)
 
     wr_assert(!s->send_op.in_flight);
     if (!wr_budget_may_send(&loop->budget)) {
-        wr_sock_note_sent(s); /* the peer's time-out begins with the send */
+        wr_sock_note_sent(s); /* the peer's time-out starts with the send */
         if (loop->never_waits || wr_ring_unsubmitted(loop->uring.ring) > 0) {
             wr_sendfile_end_burst(file, s->c.t.fd);
         }
@@ -587,7 +591,7 @@ bool wr_sock_withdraw_file(weir_transport *t)
     const struct wr_sendq *queue = &s->c.outbox.queue;
 
     if (!wr_sendq_is_empty(queue) && s->c.outbox.sender->queued_bytes == 0) {
-        return true; /* the file waits behind written bytes */
+        return true; /* the file waits after written bytes */
     }
     if (s->send_op.in_flight) {
         wr_op_cancel(&t->loop->uring, &s->send_op);
@@ -600,23 +604,22 @@ bool wr_sock_withdraw_file(weir_transport *t)
     return true;
 }
 
-/* Sends the file when the queue is empty. */
 void wr_sock_file_begins(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
 
     wr_assert(s->c.outbox.sender && !s->sends_file);
     s->sends_file = true;
-    wr_sock_note_sent(s); /* the stall time-out begins */
+    wr_sock_note_sent(s); /* the write-stall limit starts */
     wr_connection_time_changed(&s->c);
     if (!s->send_op.in_flight && !s->c.outbox.is_opening) {
         sock_send_file_later(s);
     }
 }
 
-/* An end of the stream, or a close, may have waited for the file. The step
- * sends it after `done`, in which the program may abort if the file failed:
- * then the peer sees no clean end. */
+/* A write_eof or a close may have waited for the file. The step executes it
+ * after `done`, in which the program may abort if the file failed, so that the
+ * peer sees no clean end. */
 void wr_sock_file_ended(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -630,20 +633,21 @@ void wr_sock_file_ended(weir_transport *t)
 
 /* ---- writes of the program ----
  *
- * The outbox checks and queues them; here is the fast path of most writes,
- * which copy few bytes to the end of a block. Descriptors of a Unix socket are
- * sent with copied bytes (sock_fds.c). */
+ * The outbox checks and queues writes. This section has the fast path of most
+ * writes, which copy few bytes to the end of a block. Descriptors of a Unix
+ * socket are sent with copied bytes (sock_fds.c). */
 
-/* Called when the queue is above the guaranteed share. If the kernel has had no
- * room for more bytes than the connection's share, the peer does not read. Then
- * nothing is received from the peer, because its bytes may make the program
- * write even more. */
+/* Called when the queue exceeds the guaranteed share. If the kernel has had no
+ * space for more bytes than the connection's share, the peer does not read.
+ * Then nothing is received from the peer, because its bytes may make the
+ * program write even more. */
 static __attribute__((noinline)) void sock_send_check_stuck(struct wr_sock *s)
 {
     const struct wr_budget *budget = &s->c.t.loop->budget;
 
     wr_assert(s->c.outbox.queue.bytes > s->c.t.check_bytes);
-    /* The figure of wr_demand_set_stuck(), by which a receive is armed. */
+    /* Computed like the value of wr_demand_set_stuck(), by which a receive is
+     * armed. */
     if (wr_min_u64(wr_sock_stuck_bytes(s), UINT32_MAX) >
         wr_budget_queued_share(budget)) {
         wr_sock_recv_revoke(s);
@@ -692,7 +696,8 @@ int wr_sock_write(weir_transport *t, const void *data, size_t len)
     loop->counts.copied_by_write += len;
     wr_budget_queue(&loop->budget, len);
     sock_send_note_written(s, len);
-    memcpy(room, data, len); /* last, so that no register is saved across it */
+    memcpy(room, data, len); /* last, so that no register is saved across the
+                              * call */
     if (WR_UNLIKELY(s->c.outbox.queue.bytes > t->check_bytes)) {
         sock_send_check_stuck(s);
         wr_transport_check_high(t, s->c.outbox.queue.bytes);

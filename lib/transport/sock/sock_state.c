@@ -1,12 +1,11 @@
 /*
- * Stream sockets: what must hold, and a dump.
- *
- * Wherever code of the user may run, the socket's facts fit together. Between
- * turns, something will continue each direction that has stopped.
+ * Stream sockets: invariants, and a dump. The invariants hold wherever user
+ * code may run. Between loop iterations, something will continue each direction
+ * that has stopped.
  */
 #include "sock_impl.h"
 
-/* Relations between the state and the other facts. */
+/* Checks the state against the other facts. */
 static void sock_state_check_life(const struct wr_sock *s)
 {
     switch (s->c.t.state) {
@@ -82,7 +81,6 @@ static void sock_state_check_send(const struct wr_sock *s)
     wr_debug_check(wr_sock_fds_of(s) ? wr_sock_check_fds(s) : (void)0);
 }
 
-/* Checks a socket that sends a file. */
 static void sock_state_check_file(const struct wr_sock *s)
 {
     const struct wr_sender *file = s->c.outbox.sender;
@@ -170,8 +168,8 @@ static const char *sock_state_send_name(const struct wr_sock *s)
     return s->c.outbox.is_stalled ? "waiting" : "sending";
 }
 
-/* Writes what is needed to find out why a connection hangs: the states of
- * receiving and sending, and the operations in flight. */
+/* Writes the facts that show why a connection hangs: the states of receiving
+ * and sending, and the operations in flight. */
 void wr_sock_dump(const struct wr_connection *c, FILE *out)
 {
     const struct wr_sock *s = wr_sock_of(&c->t);
