@@ -1,11 +1,10 @@
 /*
- * The operator's page: HTTP as far as a scraper needs it, which is one request,
- * one answer, and the end.
+ * The operator's page: as much HTTP as a scraper needs. A connection has one
+ * request and one response.
  *
- * A request that is late is not answered, and who is slow to take an answer is
- * cut off, so that nobody holds a connection for longer than two times
- * REQUEST_NS (askers.h). One scrape is answered after the other: the visit of
- * the threads writes to metrics that are kept for it.
+ * Requests and responses have REQUEST_NS (askers.h) each; a client that is
+ * slower is cut off. Pages are made one after another, because they share the
+ * buffers for the metrics.
  */
 #include "admin.h"
 
@@ -30,7 +29,7 @@
 #define REQUEST_MAX  8192
 #define PROTOCOL_END "\r\n\r\n"
 
-/* Who has asked. A HEAD gets the head of the answer alone. */
+/* A client with a request. HEAD gets no body. */
 struct asker {
     weir_writer *writer;
     bool wants_body;
@@ -59,18 +58,16 @@ static int answer_text(const struct asker *asker, const char *status,
                   strlen(text));
 }
 
-/* ---- /metrics and /status ---- */
-
 struct admin {
     struct worker *worker;
     struct askers askers;
     weir_server *server;
-    weir_lock *lock; /* who has it may visit; NULL: at the end */
+    weir_lock *lock; /* held while a page is made; NULL at the end */
     struct metrics metrics;
     struct status status;
 };
 
-/* Visits all threads, and adds the statistics of their loops. */
+/* Runs a callback on each thread, and adds the statistics of their loops. */
 static int gather(struct admin *admin, weir_thread_visit_fn *visit, void *arg)
 {
     weir_loop *loop = admin->worker->loop;
@@ -114,7 +111,7 @@ static int write_page(struct admin *admin, bool is_status,
     return err;
 }
 
-/* With the lock. */
+/* Must be called with the lock held. */
 static int make_page(struct admin *admin, bool is_status,
                      const struct asker *asker)
 {
@@ -140,8 +137,6 @@ static int answer_page(struct admin *admin, bool is_status,
     return err;
 }
 
-/* ---- requests ---- */
-
 static int answer_path(struct admin *admin, const struct asker *asker,
                        const char *path, size_t len)
 {
@@ -163,7 +158,7 @@ static int answer_path(struct admin *admin, const struct asker *asker,
                        "there are /metrics, /status, /healthz and /readyz\n");
 }
 
-/* Who sends what is no request gets its status. */
+/* Responds to an invalid request with its status. */
 static int refuse(const struct asker *asker, int status)
 {
     char text[32];
@@ -172,7 +167,6 @@ static int refuse(const struct asker *asker, int status)
     return answer_text(asker, text, "this is no request of HTTP/1.1\n");
 }
 
-/* Serves one request; runs as a task. */
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static const struct weir_separator end = {PROTOCOL_END,
@@ -182,12 +176,12 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
     struct http_request_line line;
     struct asker asker = {writer, .wants_body = true};
 
-    /* A request that is under way is answered after a stop as well. */
+    /* A request in progress is answered even after a stop. */
     weir_transport_set_busy(weir_writer_get_transport(writer), true);
     const ssize_t len =
         askers_read(&admin->askers, reader, writer, &end, request, REQUEST_MAX);
     if (len < 0 && len != WEIR_ELIMIT) {
-        return 0; /* no request, or none that can be answered */
+        return 0; /* no request, or one that cannot be answered */
     }
     const int status =
         len < 0 ? 431 : http_request_read(request, (size_t)len, &line);
@@ -212,7 +206,7 @@ static int listen_at(struct admin *admin, const char *text)
         .server = {
             .size = sizeof(options.server),
             .connection_limit = ASKERS_MAX,
-            /* A successor has the same; nobody else may. */
+            /* Only a successor needs to bind the same port. */
             .reuse_port = worker_config(admin->worker)->handover_path != NULL,
             .connection = {
                 .size = sizeof(options.server.connection),
@@ -249,7 +243,8 @@ bool admin_offer(struct proxy *proxy, int fd)
     return true;
 }
 
-/* A low port is the right of another user than the one that serves. */
+/* A port below 1024 needs root, so the socket is opened before the user
+ * changes. */
 int admin_open(struct proxy *proxy)
 {
     const struct config *config = proxy->setup->config;
@@ -300,7 +295,7 @@ int admin_begin(struct worker *worker)
         return -ENOMEM;
     }
     admin->worker = worker;
-    worker->admin = admin; /* which frees it, also after an error */
+    worker->admin = admin; /* which frees it, even after an error */
     admin->status.metrics = &admin->metrics;
     int err = metrics_init(&admin->metrics, worker->proxy) ? 0 : -ENOMEM;
     if (err == 0) {

@@ -1,7 +1,7 @@
 /*
- * A connection that waits for its request is in a list, on the stack of its
- * task; one that is ended for a younger one is taken out of it there and then,
- * as its task may run later.
+ * A connection that waits for its request is in a list whose nodes are on the
+ * tasks' stacks. A connection that is closed for a younger one is removed from
+ * the list at once, because its task may run later.
  */
 #include "askers.h"
 
@@ -11,7 +11,7 @@
 
 struct idle {
     struct link link;    /* the first field */
-    weir_writer *writer; /* NULL: it was ended, and is in no list */
+    weir_writer *writer; /* NULL if it was closed and is in no list */
 };
 
 static void leave(struct askers *askers, struct idle *idle)

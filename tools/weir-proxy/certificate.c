@@ -1,10 +1,13 @@
 /*
- * A name says of which kind it is, so that a name of one kind is never taken
- * for another one: a subject is written by whoever asks for a certificate, and
- * authorities look at alternative names.
+ * Matching of certificate names.
  *
- * Host names are compared without regard to case, all else byte by byte. The
- * certificate's wildcards are plain bytes here: they are no names of a client.
+ * Configured names include their kind, so that names of different kinds are
+ * never confused: authorities verify alternative names, but anyone who requests
+ * a certificate chooses its subject.
+ *
+ * Host names are compared without regard to case, other names byte by byte. A
+ * wildcard in the certificate is compared literally, as it does not name a
+ * client.
  */
 #include "certificate.h"
 
@@ -13,7 +16,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* The kinds, each with what is compared. */
 static const struct kind {
     const char *prefix;
     enum weir_tls_name_kind kind; /* 0: the common name of the subject */
@@ -61,8 +63,8 @@ static bool is_equal(const struct weir_tls_part *part, const char *name,
                          : memcmp(part->data, name, len)) == 0;
 }
 
-/* The last common name of the subject, which is the most exact one; size 0:
- * there is none. */
+/* Returns the last common name of the subject, which is the most specific, or
+ * size 0 if there is none. */
 static struct weir_tls_part find_cn(const struct weir_tls_certificate *from)
 {
     struct weir_tls_part rest = from->subject;

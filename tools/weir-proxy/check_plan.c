@@ -1,9 +1,8 @@
 /*
  * The plan of a target's checks.
  *
- * Nothing is inherited by another port without a word: not TLS, which
- * check-tls or the scheme of check-at says, and not the header of send-proxy,
- * which check-proxy says.
+ * A check on another port inherits nothing implicitly: check-tls or the scheme
+ * of check-at selects TLS, and check-proxy selects the PROXY header.
  */
 #include "check_plan.h"
 
@@ -36,7 +35,7 @@ static enum weir_proxy_version version_of(enum config_header header)
                                  : (enum weir_proxy_version)0;
 }
 
-/* The header that a check begins with; 0: none. */
+/* Returns the header of checks, or 0 for none. */
 static enum weir_proxy_version header_of(const struct config_route *route,
                                          const struct config_target *target)
 {
@@ -57,8 +56,6 @@ static enum weir_proxy_version header_of(const struct config_route *route,
                    : version_of(config_header_of(route, target));
     }
 }
-
-/* ---- TLS ---- */
 
 bool check_plan_has_tls(const struct config_route *route,
                         const struct config_target *target)
@@ -93,7 +90,7 @@ bool check_plan_has_own_authorities(const struct config_route *route)
     return route->check_ca || route->check_insecure;
 }
 
-/* The name of the certificate; NULL: none is known. */
+/* Returns the certificate's name, or NULL if none is known. */
 static const char *name_of(const struct config_route *route,
                            const struct config_target *target)
 {
@@ -128,11 +125,9 @@ struct weir_tls_settings check_plan_tls(const struct config_route *route,
         .context = context,
         .server_hostname = name_of(route, target),
         .no_hostname_check = is_insecure(route, target),
-        .handshake_timeout_ns = UINT64_MAX, /* check-timeout is its limit */
+        .handshake_timeout_ns = UINT64_MAX, /* check-timeout limits it */
     };
 }
-
-/* ---- the plan ---- */
 
 static void write_place(const struct config_route *route,
                         const struct config_target *target,

@@ -1,10 +1,10 @@
 /*
- * A table is cut into parts with a lock each, by a hash with a secret, so that
- * threads seldom meet and nobody can choose addresses that do. A lock is held
- * for some hundred nanoseconds at most: for one client, and for two that are
+ * A table is divided into parts with a lock each, by a keyed hash, so that
+ * threads seldom contend and nobody can choose colliding addresses. A lock is
+ * held for a few hundred nanoseconds: for one client and two that are
  * forgotten.
  *
- * Clients without connections stand in a list of their part, in the order in
+ * Clients without connections are in a list of their part, in the order in
  * which they were last seen.
  */
 #include "clients.h"
@@ -21,30 +21,30 @@
 
 #define PART_COUNT 64u
 
-/* The time of client-rate is counted in so many slots. */
+/* The period of client-rate has this many slots. */
 #define SLOT_COUNT 10u
 
 #define TOLD_NS UINT64_C(1000000000)
 
-/* Clients that are of no interest any longer are freed so many at a time. */
+/* Limit of forgotten clients per lookup. */
 #define FORGET_MAX 2u
 
-/* Refusals that are in the log, and those that are not. */
+/* Throttle of log lines about refusals. */
 struct telling {
-    uint64_t told_ns; /* of the last one that is; 0: none */
+    uint64_t told_ns; /* time of the last logged one; 0 is none */
     uint32_t left_out;
 };
 
 struct client {
     struct client *next; /* of the same hash */
-    /* Without connections: its neighbours in the list of its part. */
+    /* Neighbours in the part's list, while it has no connections. */
     struct client *older;
     struct client *younger;
     uint8_t key[NETWORKS_KEY_SIZE];
     enum end_reason ban_reason : 8;
     uint32_t active;
     uint32_t slots[SLOT_COUNT];
-    uint64_t slot; /* the number, since the clock's begin, of the last one */
+    uint64_t slot; /* number of the last slot since the clock's epoch */
     uint64_t banned_until_ns;
     struct telling telling;
 };
@@ -57,11 +57,11 @@ struct part {
     size_t count;
 };
 
-/* Of all services that share it. */
+/* Shared by the services of one client-share. */
 struct table {
     struct part parts[PART_COUNT];
-    size_t bucket_count; /* of a part; a power of two */
-    size_t limit;        /* clients of a part */
+    size_t bucket_count; /* of each part; a power of two */
+    size_t limit;        /* of clients in a part */
     uint64_t secret;
     _Atomic size_t users;
 };
@@ -79,8 +79,6 @@ struct clients {
     pthread_mutex_t denied_lock;
     struct telling denied;
 };
-
-/* ---- the networks ---- */
 
 static void free_lists(struct lists *lists)
 {
@@ -110,7 +108,7 @@ static enum standing find_standing(struct clients *clients,
                                    const struct weir_address *address)
 {
     const struct lists *lists = &clients->lists;
-    /* A list whose file is empty allows nobody. */
+    /* An allow list from an empty file allows no client. */
     const bool has_allow = clients->config->client_allow.count > 0;
 
     return networks_have(&lists->deny, address) ||
@@ -149,7 +147,6 @@ static void free_table(struct table *table)
     free(table);
 }
 
-/* NULL without memory. */
 static struct table *make_table(size_t limit)
 {
     struct table *table = calloc(1, sizeof(*table));
@@ -205,8 +202,6 @@ static struct part *part_of(struct table *table, const uint8_t *key)
     return &table->parts[hash_of(table, key) % PART_COUNT];
 }
 
-/* ---- clients without connections ---- */
-
 static void rest(struct part *part, struct client *client)
 {
     client->older = part->youngest;
@@ -223,7 +218,7 @@ static void wake(struct part *part, struct client *client)
         client->older;
 }
 
-/* The oldest without connections. */
+/* Frees the oldest client without connections. */
 static void forget(struct table *table, struct part *part)
 {
     struct client *client = part->oldest;
@@ -245,7 +240,8 @@ static uint64_t slot_ns_of(const struct config_service *config)
     return slot_ns > 0 ? slot_ns : 1;
 }
 
-/* Does nothing that is known of it matter any longer? */
+/* Returns true if the ban, the log throttle and the rate of a client have
+ * expired. */
 static bool is_past(const struct client *client,
                     const struct config_service *config, uint64_t now_ns)
 {
@@ -265,7 +261,8 @@ static struct client *look_up(const struct table *table,
     return client;
 }
 
-/* NULL: there is no memory, or no room and nobody to forget. */
+/* Finds or adds a client. Returns NULL if out of memory, or if the table is
+ * full of clients with connections. */
 static struct client *find_client(struct clients *clients, struct part *part,
                                   const uint8_t *key, uint64_t now_ns)
 {
@@ -296,14 +293,13 @@ static struct client *find_client(struct clients *clients, struct part *part,
     return client;
 }
 
-/* ---- the limits ---- */
-
-/* Connections of the last time of client-rate. */
+/* Returns the number of connections in the last period of client-rate. */
 static uint64_t count_recent(struct client *client, uint64_t slot)
 {
     uint64_t sum = 0;
 
-    /* Threads look at the clock a little apart: it may be an earlier one. */
+    /* Threads read the clock at slightly different times: slot may be earlier.
+     */
     if (slot > client->slot + SLOT_COUNT) {
         client->slot = slot - SLOT_COUNT;
     }
@@ -316,7 +312,7 @@ static uint64_t count_recent(struct client *client, uint64_t slot)
     return sum;
 }
 
-/* END_REASONS: it is let in. */
+/* Returns the reason of a refusal, or END_REASONS to admit the client. */
 static enum end_reason judge(const struct config_service *config,
                              struct client *client, uint64_t now_ns)
 {
@@ -357,7 +353,7 @@ static void tell(struct telling *telling, enum end_reason reason,
     telling->told_ns = is_told ? now_ns : telling->told_ns;
 }
 
-/* With the lock of the part held. */
+/* Must be called with the part's lock held. */
 static bool enter(struct clients *clients, struct client *client,
                   struct part *part, uint64_t now_ns,
                   struct clients_refusal *ret)
@@ -378,8 +374,8 @@ static bool enter(struct clients *clients, struct client *client,
     return false;
 }
 
-/* Clients that may not come are not remembered: others would be forgotten for
- * them. One line a second speaks for all of them. */
+/* Denied clients are not stored, as they would displace others. All of them
+ * share one log line a second. */
 static void deny(struct clients *clients, uint64_t now_ns,
                  struct clients_refusal *ret)
 {
@@ -388,7 +384,7 @@ static void deny(struct clients *clients, uint64_t now_ns,
     pthread_mutex_unlock(&clients->denied_lock);
 }
 
-/* What counts as one client: the address without the bits behind the prefix. */
+/* Clears the bits after the prefix, so that a network counts as one client. */
 static void cut(const struct config_service *config, uint8_t *key)
 {
     const size_t bits =
@@ -437,7 +433,7 @@ void clients_leave(struct clients *clients, struct client *client)
     pthread_mutex_unlock(&part->lock);
 }
 
-/* ---- of all services ---- */
+/* ---- the services ---- */
 
 static bool has_rules(const struct config_service *config)
 {
@@ -445,8 +441,8 @@ static bool has_rules(const struct config_service *config)
            config->client_allow.count > 0 || config->client_deny.count > 0;
 }
 
-/* Do both count the same as one client, in the same time, together with the
- * same services? */
+/* Returns true if both services count the same networks as one client, in the
+ * same period, and share a table. */
 static bool counts_alike(const struct config_service *one,
                          const struct config_service *other)
 {
@@ -460,24 +456,25 @@ static bool counts_alike(const struct config_service *one,
                             strcmp(one->name, other->name) == 0);
 }
 
-/* What is made, and what was there before; @before is NULL: nothing. */
+/* Arguments and state of clients_make_next(); @before may be NULL. */
 struct making {
     const struct config *config;
     struct clients **before;
     const struct config *before_config;
     char *why;
-    size_t *firsts;        /* for each service the first with its table */
-    struct hashes befores; /* the services of before that may go on */
+    size_t *firsts;        /* per service, first that shares its table */
+    struct hashes befores; /* old services whose tables may be reused */
 };
 
-/* Equal ones of services that count alike. */
+/* Returns the same hash for services that may share a table. */
 static uint64_t hash_counting(const struct config_service *one)
 {
     return hashes_add_text(hashes_add_text(HASHES_BASIS, one->client_share),
                            one->client_share ? NULL : one->name);
 }
 
-/* Services that share a table, of those that have one; false without memory. */
+/* Finds the first service of each client-share. Returns false if out of memory.
+ */
 static bool find_sharing(struct making *making)
 {
     const struct config *config = making->config;
@@ -493,7 +490,6 @@ static bool find_sharing(struct making *making)
     return making->firsts != NULL;
 }
 
-/* False without memory. */
 static bool find_befores(struct making *making)
 {
     const struct config *config = making->before_config;
@@ -510,7 +506,7 @@ static bool find_befores(struct making *making)
     return is_whole;
 }
 
-/* The table that a service goes on with, or NULL. */
+/* Returns the old table that a service continues with, or NULL. */
 static struct table *find_before(const struct making *making, size_t index)
 {
     const struct config_service *one = &making->config->services[index];
@@ -562,7 +558,6 @@ struct clients **clients_make(const struct config *config, char *why)
     return clients_make_next(config, NULL, NULL, why);
 }
 
-/* False, with a line in @why. */
 static bool make_all(const struct making *making, struct clients **ret)
 {
     const struct config *config = making->config;

@@ -1,8 +1,8 @@
 /*
- * A table of commands, and the reading of a line.
+ * Table of commands, and the parser of a line.
  *
- * Bytes that are no text are refused before anything is made of them, as what
- * is refused is written into a line of the answer.
+ * Lines with control characters are refused first, because the answer to an
+ * unknown command repeats it.
  */
 #include "command.h"
 
@@ -49,15 +49,13 @@ const char *command_help(enum command_kind kind)
     return rows[kind].help;
 }
 
-/* ---- words ---- */
-
 struct words {
     char text[COMMAND_LINE_MAX + 1];
     const char *all[WORDS_MAX];
     size_t count;
 };
 
-/* Copies and splits a line; false: it has too many words. */
+/* Copies and splits a line. Returns false if it has too many words. */
 static bool split(const char *text, size_t len, struct words *ret)
 {
     const char *between = memchr(text, '\t', len) ? "\t" : " ";
@@ -89,8 +87,6 @@ static bool is_text(const char *text, size_t len)
     }
     return true;
 }
-
-/* ---- commands ---- */
 
 static bool find_kind(const char *name, enum command_kind *ret, char *why)
 {
@@ -156,8 +152,6 @@ bool command_read(const char *text, size_t len, struct command *ret, char *why)
     ret->weight = (uint32_t)weight;
     return true;
 }
-
-/* ---- targets ---- */
 
 const char *command_short_name(const char *target)
 {

@@ -1,8 +1,8 @@
 /*
- * Configurations in memory: growing them word by word.
+ * Configurations in memory, built directive by directive.
  *
- * Defaults are set when something begins, so that 0 can be said; and so is the
- * line of the file, for what is told later.
+ * Defaults are set when a section begins, so that 0 can be configured. The line
+ * is recorded then, too, for later messages.
  */
 #include "config.h"
 
@@ -13,13 +13,12 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* Makes room for one more element of @size; NULL without memory. */
+/* Returns an array with space for one more element of @size, or NULL if out of
+ * memory. */
 static void *grow(void *array, size_t count, size_t size)
 {
     return realloc(array, (count + 1) * size);
 }
-
-/* ---- texts ---- */
 
 bool config_add_text(struct config_texts *texts, const char *text)
 {
@@ -45,7 +44,7 @@ void config_free_texts(struct config_texts *texts)
     free(texts->texts);
 }
 
-/* ---- dialogues ---- */
+/* ---- check dialogues ---- */
 
 static void free_steps(struct config_route *route)
 {
@@ -58,8 +57,8 @@ static void free_steps(struct config_route *route)
     route->check_step_count = 0;
 }
 
-/* A new step, behind those that the route was not given by others; NULL without
- * memory, or if there are too many. */
+/* Appends a step after removing inherited ones. Returns NULL if out of memory
+ * or if there are too many steps. */
 static struct config_step *add_step(struct config_route *route)
 {
     if (route->inherits_steps) {
@@ -121,7 +120,7 @@ static void *copy_bytes(const void *bytes, size_t size)
     return copy ? memcpy(copy, bytes, size) : NULL;
 }
 
-/* Gives a route copies of the steps of another one; false without memory. */
+/* Copies the steps of another route. Returns false if out of memory. */
 static bool inherit_steps(struct config_route *route,
                           const struct config_route *from)
 {
@@ -147,7 +146,7 @@ static bool inherit_steps(struct config_route *route,
     return true;
 }
 
-/* ---- what was begun last ---- */
+/* ---- the current section ---- */
 
 struct config_service *config_service(struct config *config)
 {
@@ -172,7 +171,7 @@ struct config_target *config_target(struct config *config)
                : NULL;
 }
 
-/* ---- growing ---- */
+/* ---- adding ---- */
 
 static void free_route(struct config_route *route)
 {
@@ -209,7 +208,7 @@ void config_init(struct config *ret)
     *ret = (struct config){.drain_ns = 30 * SECOND, .client_table = 100000};
 }
 
-/* Replaces a text of another route by a copy; false without memory. */
+/* Replaces another route's text by a copy. Returns false if out of memory. */
 static bool copy_text(char **text)
 {
     const char *other = *text;
@@ -218,8 +217,8 @@ static bool copy_text(char **text)
     return !other || *text;
 }
 
-/* Gives a route what was said before the first one, when that has no target.
- * False without memory; the route can be freed all the same. */
+/* Copies the settings made before the first route, if that has no target.
+ * Returns false if out of memory; the route must be freed even then. */
 static bool inherit(struct config_route *route, const struct config_route *from)
 {
     char **texts[] = {
@@ -230,7 +229,7 @@ static bool inherit(struct config_route *route, const struct config_route *from)
         &route->to_key_words, &route->to_key_log};
     bool is_whole = true;
 
-    *route = *from; /* which names no clients, as no 'route' began it */
+    *route = *from; /* has no client settings, as no 'route' began it */
     is_whole = inherit_steps(route, from);
     route->server_name = NULL;
     route->group = NULL;
@@ -268,7 +267,7 @@ static bool add_route(struct config_service *service, const char *server_name)
     service->routes = larger;
     struct config_route *route = &service->routes[service->route_count];
     *route = new_route();
-    service->route_count++; /* freed with the service from here on */
+    service->route_count++; /* freed with the service */
     if (service->route_count > 1 && service->routes[0].target_count == 0 &&
         !inherit(route, &service->routes[0])) {
         return false;
@@ -365,7 +364,7 @@ bool config_add_begin(struct config *config, const void *bytes, size_t len)
     return true;
 }
 
-/* "any://HOST:PORT" is read as the tls:// of that host. */
+/* Parses "any://HOST:PORT" like "tls://HOST:PORT". */
 static int read_any(const char *text, struct target *ret, char *why)
 {
     char tls[TARGET_HOST_SIZE + 32];
@@ -378,15 +377,14 @@ static int read_any(const char *text, struct target *ret, char *why)
     return err;
 }
 
-/* Is it "srv://NAME" or "tls+srv://NAME"? */
 static bool is_service(const char *text)
 {
     return strncmp(text, "srv://", 6) == 0 ||
            strncmp(text, "tls+srv://", 10) == 0;
 }
 
-/* The name of a service is read as that of a host, with some port; the host is
- * its domain, without the labels that begin with '_'. */
+/* Parses a service like a host with a dummy port. The host is its domain,
+ * without the labels that begin with '_'. */
 static int read_service(const char *text, struct target *ret, char *why)
 {
     const char *name = strstr(text, "://") + 3;
@@ -420,7 +418,7 @@ static int read_service(const char *text, struct target *ret, char *why)
     return err;
 }
 
-/* Reads an address; its text is the configuration's. */
+/* Parses an address. The configuration owns its text. */
 static bool read_target(const char *text, bool listening, struct target *ret,
                         char *why)
 {
@@ -499,7 +497,7 @@ const char *config_key_log(const struct config_service *service, size_t number)
                        : service->routes[number - 1].to_key_log;
 }
 
-/* ---- threads ---- */
+/* ---- derived values ---- */
 
 enum config_header config_header_of(const struct config_route *route,
                                     const struct config_target *target)
@@ -568,8 +566,6 @@ uint32_t config_count_threads(const struct config *config)
                : 1;
 }
 
-/* ---- freeing ---- */
-
 void config_drop_first_route(struct config_service *service)
 {
     free_route(&service->routes[0]);
@@ -633,7 +629,7 @@ void config_free(struct config *config)
     *config = (struct config){.services = NULL};
 }
 
-/* ---- places and addresses ---- */
+/* ---- lines and addresses ---- */
 
 bool config_begin_part(struct config *config, const char *path, unsigned line)
 {

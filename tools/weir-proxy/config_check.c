@@ -1,8 +1,8 @@
 /*
- * Looking at a configuration as a whole, when all of its words are there.
+ * Checks of a complete configuration.
  *
- * Before something is looked at, its line becomes that of the configuration, so
- * that whatever is refused has its place.
+ * config->line is set to the line of what is checked next, so that each refusal
+ * names its line.
  */
 #include "check_plan.h"
 #include "config.h"
@@ -28,7 +28,7 @@ static bool opens_tls(const struct config_service *service)
     return false;
 }
 
-/* The first route may have no target where others have; it is removed then. */
+/* The first route may have no target if others have one; it is removed then. */
 static bool drop_empty_route(struct config_service *service, unsigned *line,
                              char *why)
 {
@@ -48,7 +48,7 @@ static bool drop_empty_route(struct config_service *service, unsigned *line,
     return true;
 }
 
-/* Two spellings of one address are equal. */
+/* Returns true even for two spellings of an address. */
 static bool is_same(const struct target *a, const struct target *b)
 {
     return a->address.len > 0 || b->address.len > 0
@@ -56,7 +56,7 @@ static bool is_same(const struct target *a, const struct target *b)
                : a->port == b->port && strcasecmp(a->host, b->host) == 0;
 }
 
-/* All spellings of a place have one hash. */
+/* Returns the same hash for all spellings of an address. */
 static uint64_t hash_place(const struct target *at)
 {
     uint64_t hash = HASHES_BASIS;
@@ -73,7 +73,7 @@ static uint64_t hash_place(const struct target *at)
     return hash;
 }
 
-/* Is it the same as a target before it? */
+/* Returns true if an earlier target has the same address. */
 static bool is_target_again(const struct config_route *route, size_t number,
                             const struct hashes *places)
 {
@@ -90,7 +90,6 @@ static bool is_target_again(const struct config_route *route, size_t number,
     return false;
 }
 
-/* False, with a line in @why. */
 static bool has_each_once(const struct config_route *route, unsigned *line,
                           char *why)
 {
@@ -113,7 +112,7 @@ static bool has_each_once(const struct config_route *route, unsigned *line,
     return is_good;
 }
 
-/* Metrics tell targets apart by their names. */
+/* Metrics distinguish targets by their names. */
 static bool check_names(const struct config_service *service, unsigned *line,
                         char *why)
 {
@@ -159,7 +158,7 @@ static bool check_service(struct config *config, size_t number, char *why)
     return check_tls(service, why);
 }
 
-/* Do both mean the same by counting together? */
+/* Returns true if both have the same client limits. */
 static bool is_alike(const struct config_service *one,
                      const struct config_service *other)
 {
@@ -171,7 +170,8 @@ static bool is_alike(const struct config_service *one,
            one->client_prefix6 == other->client_prefix6;
 }
 
-/* A text of each service or route, and the first with the same one. */
+/* A text of each service or route, and the number of the first with that text.
+ */
 struct texts {
     const char **all;
     size_t *firsts;
@@ -183,7 +183,6 @@ static void free_texts(struct texts *texts)
     free(texts->firsts);
 }
 
-/* False without memory. */
 static bool make_shares(const struct config *config, struct texts *ret)
 {
     const size_t count = config->service_count;
@@ -196,7 +195,7 @@ static bool make_shares(const struct config *config, struct texts *ret)
     return ret->firsts != NULL;
 }
 
-/* Services that count together mean the same by it. */
+/* Services that count together must have the same limits. */
 static bool check_shares(struct config *config, char *why)
 {
     struct texts shares;
@@ -220,7 +219,6 @@ static bool check_shares(struct config *config, char *why)
     return is_good;
 }
 
-/* False without memory. */
 static bool make_groups(const struct config *config, struct texts *ret)
 {
     const char **all = calloc(config->route_count + 1, sizeof(*all));
@@ -236,7 +234,7 @@ static bool make_groups(const struct config *config, struct texts *ret)
     return ret->firsts != NULL;
 }
 
-/* The first route of a group speaks for all others. */
+/* Marks all routes of a group except the first, which represents the group. */
 static bool note_members(const struct config *config, char *why)
 {
     struct texts groups;
@@ -254,14 +252,13 @@ static bool note_members(const struct config *config, char *why)
     return is_good;
 }
 
-/* Where all services listen. */
+/* Addresses of all services. */
 struct listens {
     const struct target **all;
     size_t count;
     struct hashes hashes;
 };
 
-/* False without memory. */
 static bool make_listens(const struct config *config, struct listens *ret)
 {
     size_t count = 0;
@@ -290,7 +287,8 @@ static void free_listens(struct listens *listens)
     hashes_free(&listens->hashes);
 }
 
-/* Is an address the same as one before it? Port 0 is another one each time. */
+/* Returns true if an earlier address is the same. Port 0 never is, as the
+ * kernel chooses another one each time. */
 static bool is_taken(const struct listens *listens, size_t number)
 {
     const struct target *at = listens->all[number];
@@ -309,7 +307,6 @@ static bool is_taken(const struct listens *listens, size_t number)
     return false;
 }
 
-/* No address is listened on twice. */
 static bool check_listens(struct config *config, char *why)
 {
     struct listens listens;
@@ -334,14 +331,15 @@ static bool check_listens(struct config *config, char *why)
     return is_good;
 }
 
-/* ---- circles ---- */
+/* ---- loops ---- */
 
 static bool is_unix(const struct target *at)
 {
     return at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
 }
 
-/* Is it this machine, or any of its addresses? */
+/* Returns true for a loopback or unspecified address; @ret_is_any is true for
+ * the latter. */
 static bool is_here(const struct target *at, bool *ret_is_any)
 {
     const struct weir_address *address = &at->address;
@@ -360,7 +358,7 @@ static bool is_here(const struct target *at, bool *ret_is_any)
     return *ret_is_any || IN6_IS_ADDR_LOOPBACK(six);
 }
 
-/* Is what connects to @to accepted at @listen? */
+/* Returns true if a connection to @to is accepted at @listen. */
 static bool reaches(const struct target *to, const struct target *listen)
 {
     bool to_any;
@@ -375,14 +373,14 @@ static bool reaches(const struct target *to, const struct target *listen)
            (at_any || to_any || to->address.len == 0);
 }
 
-/* A target that is where a service listens. */
+/* A target that leads to a service of this proxy. */
 struct passage {
     size_t from; /* numbers of services */
     size_t to;
     const struct config_target *by;
 };
 
-/* Adds those of a service; false without memory. */
+/* Appends the passages of a route. Returns false if out of memory. */
 static bool add_passages(const struct config *config, size_t from,
                          const struct config_route *route, struct passage **all,
                          size_t *count)
@@ -410,8 +408,8 @@ static bool add_passages(const struct config *config, size_t from,
     return true;
 }
 
-/* Takes those away that lead to a service without any; what is left ends in
- * circles. */
+/* Removes passages to services that have none, repeatedly. The remaining ones
+ * lead into loops. */
 static size_t keep_circles(struct passage *all, size_t count)
 {
     size_t before;
@@ -431,7 +429,7 @@ static size_t keep_circles(struct passage *all, size_t count)
     return count;
 }
 
-/* No connection comes back to where it was accepted. */
+/* Refuses targets whose connections return to their service. */
 static bool check_circles(struct config *config, char *why)
 {
     struct passage *all = NULL;
@@ -457,8 +455,8 @@ static bool check_circles(struct config *config, char *why)
     return is_good;
 }
 
-/* Services without a name have that of their first address; false without
- * memory. */
+/* Names services without a name after their first address. Returns false if out
+ * of memory. */
 static bool make_names(const struct config *config, struct texts *ret)
 {
     const size_t count = config->service_count;
@@ -478,7 +476,7 @@ static bool make_names(const struct config *config, struct texts *ret)
     return ret->firsts != NULL;
 }
 
-/* Names of services tell them apart in the log and the metrics. */
+/* Names distinguish services in the log and the metrics. */
 static bool name_services(struct config *config, char *why)
 {
     struct texts names;
@@ -498,7 +496,6 @@ static bool name_services(struct config *config, char *why)
     return is_good;
 }
 
-/* Each thread needs a part of the memory. */
 static bool check_memory(const struct config *config, char *why)
 {
     const uint32_t thread_count = config_count_threads(config);
@@ -517,9 +514,10 @@ static bool check_memory(const struct config *config, char *why)
         (unsigned)thread_count, units_format_size(CONFIG_MEMORY_LEAST, least));
 }
 
-/* ---- lists of targets ---- */
+/* ---- targets of one 'to' ---- */
 
-/* What is said behind a list is about each of it; false without memory. */
+/* Copies settings after a list to each target of it. Returns false if out of
+ * memory. */
 static bool spread_list(struct config_route *route, size_t last)
 {
     const struct config_target *said = &route->targets[last];
@@ -543,7 +541,7 @@ static bool spread_list(struct config_route *route, size_t last)
     return true;
 }
 
-/* The address of [defaults] is for targets of its family. */
+/* Removes an address of [defaults] from targets of another family. */
 static void drop_other_from(struct config_target *target)
 {
     const struct weir_address *at = &target->at.address;
@@ -554,7 +552,6 @@ static void drop_other_from(struct config_target *target)
     }
 }
 
-/* Gives each target what is said of it elsewhere. */
 static bool spread_lists(const struct config *config)
 {
     bool is_whole = true;
@@ -573,7 +570,7 @@ static bool spread_lists(const struct config *config)
     return is_whole;
 }
 
-/* ---- what is seldom meant ---- */
+/* ---- warnings ---- */
 
 static void tell_of_list(const struct config *config,
                          const struct config_target *target)
@@ -589,7 +586,7 @@ static void tell_of_list(const struct config *config,
 
 #define MYSQL_PORT 3306
 
-/* The server takes the end of the check for a handshake that was broken off. */
+/* The server counts a check without a login as an aborted handshake. */
 static void warn_of_mysql(const struct config *config,
                           const struct config_route *route,
                           const struct config_target *target)
@@ -614,7 +611,7 @@ static void warn_of_key_logs(const struct config *config)
         for (size_t j = 0; j <= service->route_count; j++) {
             const char *path = config_key_log(service, j);
             struct key_log *log = path ? key_log_find(path) : NULL;
-            if (log) { /* contexts have found it */
+            if (log) { /* contexts have opened it */
                 key_log_warn(log);
             }
         }
@@ -635,8 +632,6 @@ void config_warn(const struct config *config)
         }
     }
 }
-
-/* ---- the whole ---- */
 
 static void number_all(struct config *config)
 {

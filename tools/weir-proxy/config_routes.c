@@ -1,10 +1,10 @@
 /*
- * Looking at the routes of a service: which clients each is for, and whether
- * any client could get to two of them.
+ * Checks of a service's routes: which clients each is for, and whether two
+ * routes match the same client.
  *
- * What a route leaves unsaid is settled here, so that clients are compared with
- * plain facts later (matching.h): a route with a beginning is for plain
- * clients, or, where all clients have TLS, for what is inside.
+ * Open settings of a route are settled here, so that matching.h compares
+ * clients with complete facts. A route with first bytes is for plain clients,
+ * or, if all clients have TLS, for the bytes inside TLS.
  */
 #include "config.h"
 #include "matching.h"
@@ -66,9 +66,8 @@ bool config_says_plain(const struct config_service *service)
     return true;
 }
 
-/* ---- whose TLS is opened ---- */
+/* ---- termination of TLS ---- */
 
-/* Is the route for all clients of TLS? */
 static bool takes_all_tls(const struct config_route *route)
 {
     return route->as == AS_TLS && !route->server_name &&
@@ -89,15 +88,15 @@ bool config_route_opens_tls(const struct config_service *service,
         route->as == AS_ANY && !route->server_name && route->alpn.count == 0;
     for (size_t i = 0; i < service->route_count && is_for_rest; i++) {
         if (takes_all_tls(&service->routes[i])) {
-            return false; /* what is left for it is plain */
+            return false; /* takes_all_tls() routes get all TLS clients, so only
+                           * plain ones remain */
         }
     }
     return true;
 }
 
-/* ---- labels ---- */
-
-/* Writes bytes as a word: all but letters, digits and few others as %HH. */
+/* Writes bytes with percent-encoding, except letters, digits and a few others.
+ */
 static void write_word(FILE *out, const void *bytes, size_t len)
 {
     const uint8_t *at = bytes;
@@ -111,7 +110,7 @@ static void write_word(FILE *out, const void *bytes, size_t len)
     }
 }
 
-/* The name, then whatever else the clients are told apart by. */
+/* Returns the server name, followed by what else distinguishes the clients. */
 static char *make_label(const struct config_route *route)
 {
     static const char *const kinds[] = {"", "/tls", "/plain", "/silent"};
@@ -146,9 +145,9 @@ static uint64_t hash_label(const struct config_route *route)
     return hashes_add_text(HASHES_BASIS, route->label);
 }
 
-/* Is the label another route's, or too long to be whole in the log? @labels
- * are those that no route was numbered in, which cuts only such as are too
- * long, or another's. */
+/* Returns true if an earlier route has the same label, or if the label is too
+ * long for the log. @labels has the labels before numbering; numbering changes
+ * only labels for which this function returns true. */
 static bool is_no_label(const struct config_service *service, size_t route,
                         const struct hashes *labels)
 {
@@ -178,8 +177,8 @@ static bool make_labels(struct config_service *service, char *why)
     return true;
 }
 
-/* By its label a route is known in metrics, and to the configuration that is
- * read next. One that is not whole gets its number. */
+/* A label identifies a route in metrics and across reloads. An ambiguous or too
+ * long label gets the route's number. */
 static bool number_labels(struct config_service *service,
                           const struct hashes *labels, char *why)
 {
@@ -216,8 +215,6 @@ static bool tell_labels_apart(struct config_service *service, char *why)
     return is_good;
 }
 
-/* ---- one route ---- */
-
 static void settle(const struct config_service *service,
                    struct config_route *route)
 {
@@ -226,8 +223,8 @@ static void settle(const struct config_service *service,
     }
 }
 
-/* The protocols that routes are for are among those of the service, unless
- * others choose them. */
+/* Checks that the protocols of routes are among the protocols of the service,
+ * unless targets or a PROXY header decide them. */
 static bool check_alpns(struct config *config, size_t number, char *why)
 {
     const struct config_service *service = &config->services[number];
@@ -253,9 +250,8 @@ static bool check_alpns(struct config *config, size_t number, char *why)
     return true;
 }
 
-/* ---- two routes ---- */
-
-/* Has TLS to be opened to know that it is not to be opened? */
+/* Returns true if TLS would have to be terminated to find out that it is to be
+ * passed on. */
 static bool needs_both(const struct config_service *service,
                        const struct config_route *a,
                        const struct config_route *b)
@@ -285,8 +281,8 @@ static bool check_two(const struct config_service *service,
     return true;
 }
 
-/* Looks at a route beside those before it that have the same name: others are
- * told apart by that. */
+/* Compares a route with earlier routes of the same server name. Other routes
+ * differ by their names. */
 static bool check_before(const struct config_service *service, size_t number,
                          char *why)
 {

@@ -1,9 +1,9 @@
 /*
- * Another user, another root, and a sandbox, in this order: each needs rights
- * that the next one takes away.
+ * Changes the user and the root, and enters a sandbox, in this order: each step
+ * needs rights that the next one removes.
  *
- * Users and groups are read out of the files of /etc, as a service's user
- * stands there and a static program cannot ask another source.
+ * Users and groups are read from the files in /etc: a service's user is there,
+ * and a static program cannot use other NSS sources.
  */
 #include "confine.h"
 
@@ -26,7 +26,7 @@
 #define GROUPS_MAX 64
 
 struct identity {
-    char name[LOGIN_NAME_MAX]; /* "": it becomes no other user */
+    char name[LOGIN_NAME_MAX]; /* "" if the user does not change */
     uid_t uid;
     gid_t gid;
     gid_t groups[GROUPS_MAX];
@@ -46,7 +46,8 @@ static bool read_id(const char *text, unsigned *ret)
            id < UINT32_MAX;
 }
 
-/* Its number and its group's; false: there is none of that name. */
+/* Finds a user's and its group's numbers. Returns false if it does not exist.
+ */
 static bool find_user(const char *name, struct identity *ret)
 {
     FILE *file = fopen("/etc/passwd", "re");
@@ -80,8 +81,8 @@ static bool has_member(const struct group *group, const char *user)
     return false;
 }
 
-/* Reads the groups that the user is a member of, and, by its name, another one.
- * False: there is none of that name. */
+/* Collects the groups that the user is a member of, and sets the group @name,
+ * unless it is NULL. Returns false if @name does not exist. */
 static bool find_groups(const char *name, struct identity *ret)
 {
     FILE *file = fopen("/etc/group", "re");
@@ -108,7 +109,7 @@ static bool find_groups(const char *name, struct identity *ret)
     return is_found;
 }
 
-/* Who the proxy is to be. */
+/* Finds the identity to switch to. */
 static bool find_identity(const struct config *config, struct identity *ret,
                           char *why)
 {
@@ -154,7 +155,7 @@ bool confine_check(const struct config *config, char *why)
     return true;
 }
 
-/* ---- giving up ---- */
+/* ---- dropping privileges ---- */
 
 static int fail(const char *what)
 {
@@ -175,7 +176,7 @@ static int become(const struct identity *identity)
                : 0;
 }
 
-/* The user is found before the root is another one. */
+/* Looks up the user before the root changes. */
 static int change_root_and_user(const struct config *config)
 {
     struct identity identity;
@@ -192,8 +193,8 @@ static int change_root_and_user(const struct config *config)
                                                              : 0;
 }
 
-/* What the kernel lacks, or another sandbox forbids, is told, and the rest
- * holds. */
+/* Restrictions that the kernel does not support, or that another sandbox
+ * forbids, are reported; the others apply. */
 static void enter_sandbox(const struct config *config, bool with_filter,
                           struct confinement *ret)
 {
@@ -268,10 +269,10 @@ const char *confine_path_outside(const struct config *config, const char *path,
     return ret;
 }
 
-/* ---- what is out of reach ---- */
+/* ---- for -t ---- */
 
-/* Can a log be opened that has the place of one that was moved away? A file
- * that is there may have been made by another. */
+/* Returns true if a log can be reopened after rotation: its folder is writable,
+ * and an existing file, which another user may have created, is, too. */
 static bool try_log(const char *path)
 {
     char folder[PATH_MAX];
@@ -286,7 +287,7 @@ static bool try_log(const char *path)
            access(confine_folder_of(path, folder), W_OK | X_OK) == 0;
 }
 
-/* Tries a file as it will be used. */
+/* Tries a file in the way that it will be used. */
 static void try_path(void *arg, const char *path, enum confine_use use)
 {
     static const char *const later[] = {
@@ -319,13 +320,11 @@ static void try_path(void *arg, const char *path, enum confine_use use)
     }
 }
 
-/* What the sandbox leaves within reach besides is found in two kinds of
- * folders.
- */
+/* State of the warnings about other files that the sandbox allows. */
 struct breadth {
     const struct config *config;
-    char log[PATH_MAX]; /* the folder of a log */
-    bool is_writable;   /* something else that is read is in one: told */
+    char log[PATH_MAX]; /* folder of a log */
+    bool is_writable;   /* reported that a read file is in one */
 };
 
 static void find_folder(const char *path, char *ret)
@@ -357,7 +356,8 @@ static void warn_beside_log(void *arg, const char *path, enum confine_use use)
     }
 }
 
-/* Logs in succession may have one folder. */
+/* Remembers the folder of the last log, because several logs often share one.
+ */
 static void warn_of_folder(void *arg, const char *path, enum confine_use use)
 {
     struct breadth *breadth = arg;

@@ -1,9 +1,9 @@
 /*
- * One walk over the configuration says which paths it has and what for; the
- * rules of the sandbox are made of it, and so are the words of -t.
+ * One walk over the configuration lists its paths and their uses, for the rules
+ * of the sandbox and for the messages of -t.
  *
- * Numbers of Landlock stand here as far as headers of an older kernel lack
- * them. What a kernel does not know is not asked of it.
+ * Landlock constants that older kernel headers lack are defined here. They are
+ * used only if the running kernel supports them.
  */
 #include "confine_paths.h"
 
@@ -26,10 +26,10 @@
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
 #endif
 
-/* All that its first version knows. */
+/* All rights of Landlock ABI version 1. */
 #define ACCESS_ALL  ((1ULL << 13) - 1)
 #define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-/* What a rule about a file may have. */
+/* Rights that a rule about a file may contain. */
 #define ACCESS_FILE                                                            \
     (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |            \
      LANDLOCK_ACCESS_FS_TRUNCATE)
@@ -92,7 +92,7 @@ static void use_texts(const struct walk *walk, const struct config_texts *texts)
     }
 }
 
-/* Is it a file of a folder of certificates? */
+/* Returns true for a file of a folder of certificates. */
 static bool is_of_tls(const char *name)
 {
     const size_t len = strlen(name);
@@ -103,7 +103,7 @@ static bool is_of_tls(const char *name)
             strcmp(end, ".key") == 0);
 }
 
-/* The files of a folder may be links to others. */
+/* Adds the files, because they may be links to other folders. */
 static void use_folder(const struct walk *walk, const char *folder)
 {
     DIR *dir = opendir(folder);
@@ -122,7 +122,6 @@ static void use_folder(const struct walk *walk, const char *folder)
     }
 }
 
-/* Networks may be in files. */
 static void use_networks(const struct walk *walk,
                          const struct config_texts *texts)
 {
@@ -133,7 +132,7 @@ static void use_networks(const struct walk *walk,
     }
 }
 
-/* The path of a Unix socket; NULL: it has none. */
+/* Returns the path of a Unix socket, or NULL. */
 static const char *path_of(const struct target *at)
 {
     const bool is_unix =
@@ -257,7 +256,7 @@ void confine_each_path(const struct config *config, confine_path_fn *call,
 
 struct rules {
     int fd;
-    uint64_t handled; /* what is restricted */
+    uint64_t handled; /* restricted rights */
 };
 
 static void allow(const struct rules *rules, const char *path, uint64_t access)
@@ -267,7 +266,7 @@ static void allow(const struct rules *rules, const char *path, uint64_t access)
     struct stat status;
 
     if (rule.parent_fd < 0) {
-        return; /* what is not there needs no rule */
+        return; /* a missing path needs no rule */
     }
     rule.allowed_access = access & rules->handled;
     if (fstat(rule.parent_fd, &status) == 0 && !S_ISDIR(status.st_mode)) {
@@ -278,8 +277,8 @@ static void allow(const struct rules *rules, const char *path, uint64_t access)
     close(rule.parent_fd);
 }
 
-/* A link may lead to another folder tomorrow: those beside its folder of today
- * are read, if it stands above them. */
+/* Allows reading the sibling folders of a link's destination if the destination
+ * is below the link's folder: the link may later point to one of them. */
 static void allow_beside(const struct rules *rules, const char *link)
 {
     char found[PATH_MAX];
@@ -300,7 +299,7 @@ static void allow_beside(const struct rules *rules, const char *link)
     }
 }
 
-/* A folder is read as a whole; of a file its folder is. */
+/* Allows reading a folder, or the folder of a file. */
 static void allow_reading(const struct rules *rules, const char *path)
 {
     char found[PATH_MAX];
@@ -321,8 +320,8 @@ static void allow_reading(const struct rules *rules, const char *path)
     }
 }
 
-/* A file that was moved away is made anew in its folder. What is no file, such
- * as a terminal, stays. */
+/* Allows creating a log file again in its folder after it was moved away. A
+ * special file such as a terminal is only written. */
 static void allow_appending(const struct rules *rules, const char *path)
 {
     char folder[PATH_MAX];
@@ -355,7 +354,7 @@ static void allow_path(void *arg, const char *path, enum confine_use use)
         break;
     case CONFINE_CONNECT:
     default:
-        break; /* that is not restricted */
+        break; /* connecting is not restricted */
     }
 }
 

@@ -1,8 +1,8 @@
 /*
- * Making TLS contexts from the files of the configuration.
+ * Makes TLS contexts from the files of the configuration.
  *
- * Whether files hold what they should is found out by the library, whose words
- * are passed on with the name of the service.
+ * The library validates the files. Its error messages are passed on with the
+ * name of the service.
  */
 #include "contexts.h"
 
@@ -20,9 +20,9 @@
 struct service_contexts {
     weir_tls_context *clients;
     weir_tls_context **routes;
-    weir_tls_context **checks; /* NULL: those of the routes */
-    weir_tls_context ***own;   /* of each route's targets, with a NULL for each
-                                  that has none of its own */
+    weir_tls_context **checks; /* NULL uses the route's */
+    weir_tls_context ***own;   /* of each route's targets; NULL if a target has
+                                * none of its own */
     size_t *own_counts;
     size_t route_count;
 };
@@ -32,14 +32,13 @@ struct contexts {
     struct service_contexts services[];
 };
 
-/* What is made, and of whose words. */
 struct making {
     const struct config *config;
     const struct config_service *service;
     char *why;
 };
 
-/* Says why, and where in the file the words are. */
+/* Sets @why to an error of the service, with its place in the file. */
 static bool fail(const struct making *making, unsigned line, const char *text,
                  int err)
 {
@@ -51,7 +50,8 @@ static bool fail(const struct making *making, unsigned line, const char *text,
         text[0] ? text : weir_strerror(err), weir_err_name(err));
 }
 
-/* The names with commas between them, to be freed; NULL: none. */
+/* Joins texts with commas. Returns NULL if there are none. The caller frees the
+ * result. */
 static char *join(const struct config_texts *texts)
 {
     size_t len = 1;
@@ -67,7 +67,7 @@ static char *join(const struct config_texts *texts)
     return joined;
 }
 
-/* All certificates as the library wants them, and pointers to them. */
+/* All certificates as the library needs them, and pointers to them. */
 struct pairs {
     struct weir_tls_identity *all;
     const struct weir_tls_identity **pointers;
@@ -93,7 +93,7 @@ static bool make_pairs(const struct identities *from, struct pairs *ret)
 
 #define CRLS_MAX ((size_t)64 << 20)
 
-/* Reads a file behind what there is; 0 or a negative error. */
+/* Appends a file to @out. Returns 0 or a negative error. */
 static int append_file(FILE *out, const char *path)
 {
     char part[4096];
@@ -109,12 +109,12 @@ static int append_file(FILE *out, const char *path)
     }
     const int err = ferror(file) ? -EIO : len > 0 ? -EFBIG : 0;
     fclose(file);
-    fputc('\n', out); /* it may lack one at its end */
+    fputc('\n', out); /* the file may end without a newline */
     return err;
 }
 
-/* All lists of revocations in one text, to be freed, if there are some. 0, or a
- * negative error with the file in @why. */
+/* Reads all revocation lists into one text, if there are any; the caller frees
+ * it. Returns 0, or a negative error with the file in @why. */
 static int read_crls(const struct config_texts *files, struct pairs *ret,
                      char *why)
 {
@@ -141,7 +141,7 @@ static int read_crls(const struct config_texts *files, struct pairs *ret,
     return err;
 }
 
-/* Has secrets logged, where that is said; false without memory. */
+/* Sets the key log, if @path is not NULL. Returns false if out of memory. */
 static bool set_key_log(struct weir_tls_options *options, const char *path)
 {
     options->keylog_user = path ? key_log_find(path) : NULL;
@@ -235,7 +235,7 @@ static bool make_client(const struct making *making,
                            : WEIR_TLS_VERSION_DEFAULT,
         .ciphers = route->to_ciphers,
         .groups = route->to_groups,
-        /* The lists are of the authorities of the targets. */
+        /* The lists belong to the authorities of the targets. */
         .revocations.file =
             is_insecure || ca != route->to_ca ? NULL : route->to_crl,
     };
@@ -247,7 +247,8 @@ static bool make_client(const struct making *making,
     return err >= 0 || fail(making, route->line, text, err);
 }
 
-/* For the targets of a route, and, where that is another one, for checks. */
+/* Makes the context for a route's targets, and a separate one for its checks if
+ * they have other authorities. */
 static bool make_route(const struct making *making,
                        const struct config_route *route, weir_tls_context **ret,
                        weir_tls_context **ret_checks)
@@ -263,8 +264,8 @@ static bool make_route(const struct making *making,
                        route->check_insecure, ret_checks);
 }
 
-/* The context of a target before this one with the same authorities; NULL: it
- * is the first. */
+/* Returns the context of an earlier target with the same authorities, or NULL.
+ */
 static weir_tls_context *find_own(const struct config_route *route,
                                   size_t number, const struct hashes *paths,
                                   weir_tls_context *const *made)
@@ -282,8 +283,8 @@ static weir_tls_context *find_own(const struct config_route *route,
     return NULL;
 }
 
-/* For the targets of a route that have authorities of their own. All other
- * words are the route's, so that a file is read once. */
+/* Makes contexts for targets that have authorities of their own; the other
+ * settings are the route's. A file is read once. */
 static bool make_own(const struct making *making,
                      const struct config_route *route, weir_tls_context **ret)
 {
@@ -388,9 +389,7 @@ void contexts_free(struct contexts *all)
     free(all);
 }
 
-/* ---- keys of session tickets ---- */
-
-/* FNV-1a of the service's name. */
+/* Returns the FNV-1a hash of the service's name. */
 static uint64_t number_of(const struct config *config, size_t service)
 {
     uint64_t number = UINT64_C(0xcbf29ce484222325);

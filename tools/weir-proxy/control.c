@@ -1,7 +1,7 @@
 /*
- * A command is carried out by the first worker, with the right to change the
- * setup, and by a visit of all threads: when the answer comes, it holds for
- * each new choice of a target.
+ * The first worker executes a command, with the right to change the setup and
+ * with a callback on each thread. When the response is sent, the command
+ * applies to every new choice of a target.
  */
 #include "control.h"
 
@@ -32,19 +32,20 @@ struct control {
     struct worker *worker;
     weir_server *server;
     struct askers askers;
-    uint64_t refused_ns; /* when a stranger was told of last; 0: none was */
+    uint64_t refused_ns; /* time of the last log line about a refused process; 0
+                          * is none */
 };
 
-/* A command that is carried out, and what is answered. */
+/* A command in progress and its response. */
 struct doing {
     struct worker *worker; /* the first */
     struct command command;
-    const char *who; /* the sender */
+    const char *who; /* the sender, for the log */
     weir_transport *transport;
     FILE *out;
-    size_t match_count; /* targets that it is about */
-    size_t cut_count;   /* connections */
-    size_t least;       /* the distance of the name that is most like */
+    size_t match_count; /* targets that match */
+    size_t cut_count;   /* connections that were reset */
+    size_t least;       /* least distance of a similar name */
     char like[COMMAND_WORD_MAX];
 };
 
@@ -72,7 +73,7 @@ static void each_target(struct doing *doing, target_fn *call)
     }
 }
 
-/* Only if the command is about the target. */
+/* Sets the order, if the command is about this target. */
 static void give_order(struct doing *doing,
                        const struct config_service *service,
                        const struct config_target *target, struct order *order)
@@ -96,7 +97,7 @@ static void give_order(struct doing *doing,
         atomic_store(&order->weight, ORDER_NO_WEIGHT);
         break;
     default:
-        return; /* no order stays */
+        return; /* no order is stored */
     }
     const char *word = orders_word(order, target);
     fprintf(doing->out, "%s/%s: %s, weight %u\n", service->name,
@@ -104,7 +105,7 @@ static void give_order(struct doing *doing,
             (unsigned)orders_weight(order, target));
 }
 
-/* Keeps the name that is most like that of the command. */
+/* Keeps the name that is most similar to the command's. */
 static void find_like(struct doing *doing, const struct config_service *service,
                       const struct config_target *target, struct order *order)
 {
@@ -120,7 +121,7 @@ static void find_like(struct doing *doing, const struct config_service *service,
     }
 }
 
-/* ---- the threads ---- */
+/* ---- callbacks on each thread ---- */
 
 typedef void route_fn(struct doing *doing, struct route *route, size_t target);
 
@@ -205,8 +206,6 @@ static int visit(struct doing *doing, weir_thread_visit_fn *call, void *arg)
                                    worker->loop, call, arg);
 }
 
-/* ---- commands ---- */
-
 static char fail(struct doing *doing, int err)
 {
     fprintf(doing->out, "%s\n", weir_strerror(err));
@@ -225,7 +224,7 @@ static char refuse_target(struct doing *doing)
     return CONTROL_FAILED;
 }
 
-/* With the right to change it. */
+/* Must be called with the right to change the setup. */
 static char do_to_target(struct doing *doing)
 {
     const bool is_cut = doing->command.kind == COMMAND_CUT;
@@ -321,7 +320,7 @@ static char do_help(const struct doing *doing)
     return CONTROL_DONE;
 }
 
-/* Has the sender closed its connection, both ways? */
+/* Returns true if the sender has closed both directions of its connection. */
 static bool has_gone(weir_transport *sender)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -334,7 +333,7 @@ static bool has_gone(weir_transport *sender)
     return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-/* A successor that serves has not heard of the command. */
+/* The successor does not know the command. */
 static char refuse_late(const struct doing *doing)
 {
     fputs("another proxy serves now, which has to be sent the command\n",
@@ -358,8 +357,8 @@ static char do_reload(struct doing *doing)
     return CONTROL_FAILED;
 }
 
-/* With the right to change the setup, which another one may have had for a
- * while. */
+/* Must be called with the right to change the setup, which may have been held
+ * by another task for a while. */
 static char do_in_turn(struct doing *doing)
 {
     if (doing->worker->is_replaced) {
@@ -399,9 +398,7 @@ static char do_command(struct doing *doing)
     return result;
 }
 
-/* ---- connections ---- */
-
-/* Is it a process of this user, or of root? */
+/* Returns true for a process of this user or of root. */
 static bool is_operator(struct control *control, weir_writer *writer,
                         uid_t *ret_uid)
 {
@@ -461,7 +458,6 @@ static int carry_out(const struct control *control, uid_t uid, const char *line,
     return err;
 }
 
-/* Serves one command; runs as a task. */
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static const struct weir_separator end = {"\n", 1};
@@ -483,7 +479,7 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
                     : carry_out(control, uid, line, (size_t)len - 1, writer);
 }
 
-/* The process at the other end of a socket, which has begun to listen there. */
+/* Gets the process that called listen() on the other end of a socket. */
 static bool read_process(int fd, pid_t *ret)
 {
     struct ucred peer;
@@ -497,7 +493,7 @@ static bool read_process(int fd, pid_t *ret)
     return is_known;
 }
 
-/* Does the predecessor listen there? Without waiting for an answer. */
+/* Returns true if the predecessor listens there. Does not wait. */
 static bool is_of_predecessor(const struct proxy *proxy, const char *path)
 {
     struct weir_address address;
@@ -518,8 +514,7 @@ static bool is_of_predecessor(const struct proxy *proxy, const char *path)
     return is_same;
 }
 
-/* The path of a predecessor is free for this proxy; that of another program is
- * not. */
+/* Removes the path of a predecessor, but not the path of another program. */
 static void free_path(const struct proxy *proxy, const char *path)
 {
     if (proxy->predecessor >= 0 && is_of_predecessor(proxy, path)) {
@@ -527,7 +522,8 @@ static void free_path(const struct proxy *proxy, const char *path)
     }
 }
 
-/* An abstract name is no file. */
+/* Checks that a socket can be created at the path. An abstract name is not a
+ * file. */
 static bool check_path(const struct config *config, const char *word,
                        const char *path, char *why)
 {
@@ -568,7 +564,7 @@ int control_begin(struct worker *worker)
             .arg = control,
             .server = {.size = sizeof(options.server),
                        .connection_limit = ASKERS_MAX,
-                       .socket_mode = 0600, /* the file goes with it */
+                       .socket_mode = 0600, /* mode of the socket's file */
                        .connection = {
                            .size = sizeof(options.server.connection),
                            .timeouts = {.size = sizeof(

@@ -1,7 +1,7 @@
 /*
- * The operator's side of the socket: a line is sent, and what comes back is
- * printed, what did not work on standard error. Nothing but plain system calls
- * is needed for it.
+ * The operator's side of the control socket: sends a line and prints the
+ * response, errors to standard error. It uses only plain system calls, without
+ * a loop.
  */
 #include "control.h"
 
@@ -22,7 +22,7 @@
 
 enum { EXIT_FAILED = 1, EXIT_WRONG = 2 };
 
-/* A socket, or a negative errno. */
+/* Returns a socket or a negative errno. */
 static int connect_to(const char *path)
 {
     const struct timeval limit = {.tv_sec = ANSWER_S};
@@ -43,7 +43,8 @@ static int connect_to(const char *path)
     return err;
 }
 
-/* False: they are too long, or have a tab or a line's end. */
+/* Joins the arguments with tabs. Returns false if they are too long or contain
+ * a tab or a newline. */
 static bool join(int word_count, char **words, char *ret, size_t size)
 {
     size_t len = 0;
@@ -61,12 +62,12 @@ static bool join(int word_count, char **words, char *ret, size_t size)
     return true;
 }
 
-/* Prints what comes back; the exit code. */
+/* Prints the response. Returns the exit code. */
 static int print_answer(int fd)
 {
     char text[4096];
     char code = '\0';
-    size_t skipped = 0; /* of the first line */
+    size_t skipped = 0; /* bytes of the first line so far */
     ssize_t n;
 
     while ((n = recv(fd, text, sizeof(text), 0)) > 0) {
@@ -128,7 +129,7 @@ char *control_get_facts(const char *path)
         return NULL;
     }
     if (send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL) > 0) {
-        len = getdelim(&text, &room, '\0', in); /* all of it */
+        len = getdelim(&text, &room, '\0', in); /* reads to the end */
     }
     fclose(in);
     if (len < 2 || text[0] != CONTROL_DONE) {

@@ -1,8 +1,8 @@
 /*
- * Counting connections that have ended.
+ * Counts connections that have ended.
  *
- * Counts of threads are added up by a visit.
  * All fields are sums, so the counts of two threads are added field by field.
+ * Counts are collected by a callback on each thread.
  */
 #include "counts.h"
 
@@ -67,8 +67,6 @@ void counts_add(struct counts *sum, const struct counts *one)
     }
     memcpy(sum, sums, sizeof(sums));
 }
-
-/* ---- counts that go on ---- */
 
 struct counts *counts_find(struct keyed_table *tallies, const char *service)
 {

@@ -1,13 +1,13 @@
 /*
- * The connections to be ended are marked, and found again by a walk along all
- * of the thread in each step: a list of their own would be kept up by each
- * connection, and a cut is rare.
+ * Connections to be ended are marked, and found again in each step by a walk
+ * over all connections of the thread. A separate list would have to be
+ * maintained by each connection, and cuts are rare.
  */
 #include "cuts.h"
 
 #include "session.h"
 
-/* The first one is at once. */
+/* Number of steps; the first one runs at once. */
 #define STEPS 16u
 
 static bool is_to(const struct session *session, const struct route *route,
@@ -31,7 +31,7 @@ static bool is_marked(const struct session *session, const struct route *route)
            !session->is_cut;
 }
 
-/* Cuts the first of those that are marked, and returns how many are left. */
+/* Cuts the first @count marked connections. Returns how many remain. */
 static size_t cut_some(const struct route *route, size_t count)
 {
     struct link *next = NULL;

@@ -1,8 +1,8 @@
 /*
- * Words are noted as they are read, so that none has to be written again by its
- * kind. Flags are not: they are the same for a process as long as it runs.
- * Targets and addresses are taken from the configuration, as one word may have
- * several.
+ * Directives are recorded as text when they are read, so that their values need
+ * not be formatted again. Flags are not recorded: they stay the same as long as
+ * the process runs. Targets and addresses are taken from the configuration,
+ * because one directive may have several.
  */
 #include "facts.h"
 
@@ -19,7 +19,6 @@
 
 #define SUM_FIRST UINT64_C(0xcbf29ce484222325)
 
-/* FNV-1a. */
 static uint64_t add_bytes(uint64_t sum, const void *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
@@ -28,9 +27,9 @@ static uint64_t add_bytes(uint64_t sum, const void *bytes, size_t size)
     return sum;
 }
 
-/* ---- words ---- */
+/* ---- directives ---- */
 
-/* Words that other lines are made of. */
+/* Returns true for directives that get lines of their own elsewhere. */
 static bool is_listed(const char *word)
 {
     static const char *const others[] = {"listen", "to",     "cert", "route",
@@ -44,21 +43,21 @@ static bool is_listed(const char *word)
     return false;
 }
 
-/* Words of one target. */
+/* Returns true for directives of one target. */
 static bool is_of_target(const char *word)
 {
     return strcmp(word, "check-at") == 0 || strcmp(word, "from") == 0 ||
            strcmp(word, "target-proxy") == 0;
 }
 
-/* What is sent to log in is shown to nobody: a number of its bytes. */
+/* Returns true if the value may contain a password; only its hash is shown. */
 static bool is_secret(const char *word)
 {
     return strcmp(word, "check-send") == 0;
 }
 
-/* Whose word it is: "", or a section, and its route and target. The first route
- * has no number, as most are alone. */
+/* Writes the section, route and target of a directive, or "" for the program.
+ * The first route has no number, as most services have only one. */
 static void write_whose(struct config *config, const char *word, char *ret,
                         size_t size)
 {
@@ -108,7 +107,7 @@ bool facts_note(struct config *config, const char *word, const char *value)
 
 /* ---- lines ---- */
 
-/* A number of a file's bytes; 0: it cannot be read. */
+/* Returns a hash of a file's bytes, or 0 if it cannot be read. */
 static uint64_t sum_file(const char *path)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -125,7 +124,8 @@ static uint64_t sum_file(const char *path)
     return n < 0 ? 0 : sum;
 }
 
-/* The files of a folder, in whatever order, with their names; 0: it is none. */
+/* Returns a hash of the names and bytes of a folder's files, in any order, or 0
+ * if it is not a folder. */
 static uint64_t sum_folder(const char *path)
 {
     DIR *folder = opendir(path);
@@ -162,7 +162,8 @@ static void write_file(FILE *out, const char *service, const char *word,
     }
 }
 
-/* Is the file that of the target before, which was read? */
+/* Returns true if the previous target has the same file, which was hashed then.
+ */
 static bool has_authorities_of_last(const struct config_route *route,
                                     size_t number)
 {
@@ -207,7 +208,7 @@ static void write_files(FILE *out, const char *service, const char *word,
     }
 }
 
-/* Of networks some are in files, whose paths begin with '@'. */
+/* Hashes the files of networks; their paths begin with '@'. */
 static void write_networks(FILE *out, const char *service, const char *word,
                            const struct config_texts *networks)
 {
@@ -249,8 +250,6 @@ static void write_all(FILE *out, const struct config *config)
     }
 }
 
-/* ---- sorting ---- */
-
 struct lines {
     char *text;
     const char **all;
@@ -265,7 +264,7 @@ static int compare(const void *a, const void *b)
     return strcmp(*one, *other);
 }
 
-/* Splits a text, whose lines are sorted then. False without memory. */
+/* Splits a text into sorted lines. Returns false if out of memory. */
 static bool split(const char *text, struct lines *ret)
 {
     size_t room = 1;

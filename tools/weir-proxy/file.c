@@ -1,26 +1,19 @@
 /*
- * An INI file: lines of 'WORD = VALUE', with '[NAME]' before those of a
- * service.
+ * An INI file: lines of 'WORD = VALUE', and '[NAME]' before the lines of a
+ * service. ${NAME} in a value is replaced by an environment variable, and
+ * ${NAME:-TEXT} by TEXT if the variable is unset or empty.
  *
- * ${NAME} in a value stands for a variable of the environment, and
- * ${NAME:-TEXT} for TEXT where there is none, or an empty one.
+ * All lines, including those of included files, are read before the first one
+ * is applied, because a section may be used before it is defined.
  *
- * All lines are read, and those of included files in the place of the line that
- * includes them, before the first of them is said: what a section is about may
- * stand behind it.
+ * Surrounding space and a carriage return at the end are ignored. A line that
+ * begins with ';' or '#' is a comment, and so is the rest of a line after a
+ * space and ';', unless the value is in quotes.
  *
- * Space around all of these does not count, nor does the carriage return of
- * other systems. A line that begins with ';' or '#' is a comment, and so is the
- * rest of a line behind a space and ';', unless the value stands in quotes.
- *
- * libinih does not read it, because an error here names its line and what was
- * expected. libinih tells its handler neither a line's number nor the begin of
- * a section, and goes on after an error. It cuts names of sections at 49 bytes,
- * refuses lines above the 200 bytes of its build without telling why, takes a
- * line that begins with space for more of the value before, and ends a value in
- * quotes at ' ;'. A function that passes it line after line could refuse all of
- * this, but would have to know sections, quotes and comments: most of this
- * file.
+ * libinih is not used: it passes its handler no line numbers and no start of a
+ * section, continues after an error, cuts section names at 49 bytes, refuses
+ * lines above 200 bytes without a reason, joins a line that begins with space
+ * to the value before, and ends a quoted value at ' ;'.
  */
 #include "file.h"
 
@@ -36,7 +29,7 @@
 
 #define BLANK " \t\r\n"
 
-/* Files inside each other, and all of them. */
+/* Limits of nested includes and of all files. */
 #define DEPTH_MAX 8
 #define FILES_MAX 1000
 
@@ -58,7 +51,7 @@ static bool fail(const struct reading *reading, const char *reason)
     return false;
 }
 
-/* The same of a file. */
+/* Like fail(), with the name of a file. */
 static bool fail_of(const struct reading *reading, const char *path,
                     const char *reason)
 {
@@ -70,7 +63,7 @@ static bool fail_of(const struct reading *reading, const char *path,
 
 /* ---- lines ---- */
 
-/* Adds a line with copies of its texts, of which each may be NULL. */
+/* Adds a line with copies of its texts, which may be NULL. */
 static bool add_line(struct reading *reading, enum line_kind kind,
                      const char *name, const char *value)
 {
@@ -100,7 +93,7 @@ static void free_lines(struct lines *lines)
     free(lines->all);
 }
 
-/* The text without the space around it; its end is written. */
+/* Returns the text without surrounding space; writes a NUL at its end. */
 static char *trim(char *text)
 {
     text += strspn(text, BLANK);
@@ -111,8 +104,8 @@ static char *trim(char *text)
     return text;
 }
 
-/* The value that a line ends with, without quotes or the comment behind it;
- * NULL: a quote lacks its other end. */
+/* Returns a value without its quotes and comment, or NULL if a quote is not
+ * closed. */
 static char *read_value(char *text)
 {
     text = trim(text);
@@ -134,10 +127,10 @@ static char *read_value(char *text)
     return text;
 }
 
-/* ---- variables of the environment ---- */
+/* ---- environment variables ---- */
 
-/* What stands for the variable between the braces; NULL: it is not set. The
- * name is cut off the text. */
+/* Returns the replacement for the text between the braces, or NULL if the
+ * variable is unset. Cuts the default off the text. */
 static const char *find_variable(char *text)
 {
     char *other = strstr(text, ":-");
@@ -176,8 +169,6 @@ static bool expand(const struct reading *reading, char *value, FILE *out)
     }
     return true;
 }
-
-/* ---- one line ---- */
 
 static bool read_section(struct reading *reading, char *text, bool *in_section)
 {
@@ -226,7 +217,8 @@ static bool read_word(struct reading *reading, const char *name, char *value,
 static bool read_line(struct reading *reading, char *line, bool is_first,
                       bool *in_section)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* with which editors begin */
+    static const char mark[] = "\xef\xbb\xbf"; /* a byte order mark, which some
+                                                * editors write */
     const bool is_marked = is_first && strncmp(line, mark, strlen(mark)) == 0;
     char *text = trim(is_marked ? line + strlen(mark) : line);
     char *equals = strchr(text, '=');
@@ -274,14 +266,14 @@ static bool read_lines(struct reading *reading, const char *path, FILE *file)
             is_good = begin_part(reading, path, i + 1);
         }
     }
-    if (is_good && !feof(file)) { /* also without memory for a line */
+    if (is_good && !feof(file)) { /* even if out of memory for a line */
         is_good = fail_of(reading, path, strerror(errno));
     }
     free(text);
     return is_good;
 }
 
-/* A file that cannot be read is told at the line that includes it. */
+/* An unreadable file is reported at the line that includes it. */
 static bool read_file(struct reading *reading, const char *path)
 {
     char reason[OPTION_WHY_SIZE];
@@ -305,7 +297,8 @@ static bool read_file(struct reading *reading, const char *path)
     return is_good;
 }
 
-/* The path of a folder, with its slash, or "", and a pattern of files there. */
+/* A pattern of files in a folder. The folder's path ends with a slash, or is
+ * "". */
 struct pattern {
     const char *folder;
     size_t folder_len;
@@ -314,7 +307,7 @@ struct pattern {
 
 #define PATTERN_SIZE 1024
 
-/* Writes a pattern as glob() has it, in which the folder's bytes are plain. */
+/* Writes a pattern for glob(), with the folder's special characters escaped. */
 static void escape(const struct pattern *pattern, char *ret)
 {
     for (size_t i = 0; i < pattern->folder_len; i++) {
@@ -326,7 +319,7 @@ static void escape(const struct pattern *pattern, char *ret)
     strcpy(ret, pattern->names);
 }
 
-/* A file may be made in the folder later, where the pattern has one name. */
+/* Records the folder for the sandbox: matching files may be created later. */
 static bool note_folder(const struct reading *reading, const char *path,
                         const char *names)
 {
@@ -342,7 +335,7 @@ static bool note_folder(const struct reading *reading, const char *path,
            fail(reading, "no memory");
 }
 
-/* A pattern of which there is no file is none of a mistake, a name is. */
+/* A pattern without a matching file is not an error, a name is. */
 static bool read_all(struct reading *reading, const struct pattern *pattern)
 {
     char path[PATTERN_SIZE];
@@ -376,7 +369,7 @@ static bool read_all(struct reading *reading, const struct pattern *pattern)
     return is_good;
 }
 
-/* A pattern is one of the folder of the file that has it. */
+/* A relative pattern is relative to the file that contains it. */
 static bool include(struct reading *reading, const char *value, bool in_section)
 {
     const struct config *config = reading->config;
@@ -409,7 +402,7 @@ read_and_say(struct config *config, const char *path,
     struct reading reading = {.config = config, .why = why};
 
     config->line = 0;
-    config->file = NULL; /* which a first error has in its text */
+    config->file = NULL; /* a first error contains the path */
     bool is_good = read(&reading, path);
     config->file = path;
     is_good = is_good && sections_say(config, &reading.lines, why);

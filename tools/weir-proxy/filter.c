@@ -1,13 +1,13 @@
 /*
- * The filter is a program of the kernel's BPF: it compares the number of a call
- * with those of a list, one after the other, those of every connection first.
- * It is written here and not by libseccomp, as it needs three kinds of
- * instructions and no library for each place where the program is built.
+ * The filter is a BPF program that compares the number of a system call with a
+ * list, one after another; calls of every connection come first. It is
+ * generated here without libseccomp, because it needs only three kinds of
+ * instructions.
  *
- * A call that is not in the list fails with EPERM and ends nothing; one that
- * this file cannot know fails with ENOSYS, as an older kernel would say, so
- * that a newer C library does without it. clone3() fails so, too, because the
- * filter does not see its flags: threads are made by clone().
+ * A call that is not in the list fails with EPERM. A call newer than this file
+ * fails with ENOSYS, as on an older kernel, so that a newer C library falls
+ * back. clone3() fails with ENOSYS, too, because the filter cannot see its
+ * flags; threads are created with clone().
  */
 #include "filter.h"
 
@@ -32,11 +32,11 @@
 
 #ifdef ARCH
 
-/* The last call that this file could know of, of Linux 6.12. */
+/* The last system call that this file considers, from Linux 6.12. */
 #define LAST_KNOWN 462
 
 static const int calls[] = {
-    /* of every connection */
+    /* every connection */
     SYS_io_uring_enter,
     SYS_epoll_pwait,
     SYS_recvmsg,
@@ -146,7 +146,7 @@ static const int calls[] = {
     SYS_umask,
     SYS_fadvise64,
     SYS_sendfile,
-    /* time, limits and who it is */
+    /* time, limits and identity */
     SYS_clock_getres,
     SYS_clock_nanosleep,
     SYS_nanosleep,
@@ -165,7 +165,7 @@ static const int calls[] = {
     SYS_getegid,
     SYS_getresuid,
     SYS_getresgid,
-/* those that not every header or processor has */
+/* not in every header or on every processor */
 #ifdef SYS_epoll_wait
     SYS_epoll_wait,
 #endif
@@ -212,7 +212,7 @@ static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
 
 #define FAMILY_COUNT (sizeof(families) / sizeof(families[0]))
 
-/* Instructions besides two for each of the calls and families. */
+/* Two for each call and family, and the others. */
 #define INSTRUCTIONS_MAX (2 * (CALL_COUNT + FAMILY_COUNT) + 32)
 
 struct program {
@@ -240,7 +240,7 @@ static void end_with(struct program *program, uint32_t verdict)
     add(program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, verdict));
 }
 
-/* Where the comparison holds, this is the verdict. */
+/* Returns @verdict if the comparison holds. */
 static void end_if(struct program *program, int comparison, uint32_t value,
                    uint32_t verdict)
 {
@@ -263,7 +263,7 @@ static void write_program(struct program *program)
     }
     end_if(program, BPF_JGT, LAST_KNOWN, FAILS(ENOSYS));
     end_if(program, BPF_JEQ, SYS_clone3, FAILS(ENOSYS));
-    /* A process is none of the calls, a thread is. */
+    /* clone() is allowed for threads only, not for processes. */
     add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
                                               SYS_clone, 0, 4));
     load(program, FIRST_ARGUMENT);
@@ -292,7 +292,8 @@ int filter_install(void)
 
 int filter_install(void)
 {
-    return -ENOSYS; /* numbers of another processor are not known here */
+    return -ENOSYS; /* system call numbers of other processors are not known
+                     * here */
 }
 
 #endif

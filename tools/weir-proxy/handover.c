@@ -1,13 +1,14 @@
 /*
- * The new proxy asks with plain system calls, as it has no loop yet; the old
- * one answers with a task on its first loop. Descriptors go in pieces of one
- * byte each with as many as a message takes, and behind them what was found out
- * about targets, the keys of session tickets and the time of a watchdog; a last
- * byte ends it all. One successor is answered at a time: two that got the same
- * sockets would both serve, and only one of them could be replaced.
+ * The new proxy requests with plain system calls, as it has no loop yet; the
+ * old one responds in a task of its first loop. Descriptors are sent in pieces
+ * of one byte with up to FDS_AT_ONCE descriptors, then the facts about targets,
+ * the session ticket keys and the watchdog's time; a last byte ends the
+ * transfer. Only one successor is served at a time: two with the same sockets
+ * would both serve, and only one of them could be replaced later.
  *
- * The old one closes its end when none of its threads accepts any more. Until
- * then the new one carries out no order: the old one would not know of it.
+ * The old proxy closes its end when none of its threads accepts any more. Until
+ * then the new one executes no operator commands, which the old one would not
+ * know about.
  */
 #include "handover.h"
 
@@ -38,28 +39,34 @@
 
 #define FDS_AT_ONCE 64
 #define MORE        'F'
-#define OWN         'O' /* ... and the file of the socket is the old one's */
-#define STATES      'S' /* facts about targets: number, size of one, and they */
-#define KEYS        'K' /* likewise, keys of session tickets */
-#define WATCHDOG    'W' /* its time, which a manager tells the first alone */
-#define LAST        '.'
-#define READY       'R'
-#define ANSWER_S    10 /* for the answer of the running proxy */
-#define READY_S     30 /* for a successor, until it serves */
-#define STOP_S      5  /* for the running proxy, until it accepts no more */
-#define LOOK_NS     UINT64_C(1000000)   /* between two looks for that */
-#define AGAIN_NS    UINT64_C(100000000) /* without descriptors */
-#define ITEMS_MAX   (UINT64_C(1) << 20)
-#define ITEM_MAX    4096
+#define OWN         'O' /* ... and the socket's file belongs to the old one */
+#define STATES      'S' /* facts about targets: count, size of each, data */
+#define KEYS        'K' /* likewise, session ticket keys */
+#define WATCHDOG                                                               \
+    'W' /* its time; a manager passes it only to the first                     \
+         * process */
+#define LAST     '.'
+#define READY    'R'
+#define ANSWER_S 10 /* limit for the running proxy's response */
+#define READY_S  30 /* limit for a successor, until it serves */
+#define STOP_S                                                                 \
+    5 /* limit for the running proxy, until it stops accepting                 \
+       */
+#define LOOK_NS UINT64_C(1000000) /* poll interval for that */
+#define AGAIN_NS                                                               \
+    UINT64_C(100000000) /* retry interval without free                         \
+                         * descriptors */
+#define ITEMS_MAX (UINT64_C(1) << 20)
+#define ITEM_MAX  4096
 
-/* For the running proxy to give an abstract name back. */
+/* Retries while the running proxy still has an abstract name. */
 #define NAME_TRIES 100
 #define NAME_NS    UINT64_C(10000000)
 
-/* ---- the new one ---- */
+/* ---- the new proxy ---- */
 
-/* Is the other side a process of this user, of the one that this proxy becomes,
- * or of root? */
+/* Returns true for a process of this user, of the user that this proxy will
+ * become, or of root. */
 static bool is_trusted(uid_t uid, const struct config *config)
 {
     return uid == geteuid() || uid == 0 || uid == confine_get_user(config);
@@ -78,7 +85,8 @@ static bool is_ours(int fd, const struct config *config)
     return is_known && is_trusted(peer.uid, config);
 }
 
-/* The running proxy may have another root, in which its path is. */
+/* Connects to the running proxy, whose root may be different. Returns a socket
+ * or -1. */
 static int connect_to(const struct config *config)
 {
     const struct timeval limit = {.tv_sec = ANSWER_S};
@@ -102,7 +110,8 @@ static int connect_to(const struct config *config)
     return -1;
 }
 
-/* Takes the descriptors of one message. Its byte, or 0 at the end. */
+/* Receives one message and takes its descriptors. Returns its byte, or 0 at the
+ * end. */
 static char take_message(int peer, struct proxy *proxy)
 {
     char byte = 0;
@@ -128,7 +137,7 @@ static char take_message(int peer, struct proxy *proxy)
         for (size_t i = 0; i < count; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
-            /* An address that is not served any more is closed. */
+            /* A socket at an address that is no longer served is closed. */
             if (!admin_offer(proxy, fd)) {
                 listeners_offer(&proxy->setup->listeners, fd, byte == OWN);
             }
@@ -142,11 +151,11 @@ static bool take_bytes(int peer, void *ret, size_t size)
     return recv(peer, ret, size, MSG_WAITALL) == (ssize_t)size;
 }
 
-/* Takes items, to be freed; NULL: they did not come. Those of another size are
- * another version's, and are passed over. */
+/* Receives items. Returns NULL on failure; the caller frees the array. Items of
+ * another size come from another version and are skipped. */
 static void *take_items(int peer, size_t size, size_t *ret_count)
 {
-    uint64_t sizes[2]; /* their number, and bytes of each */
+    uint64_t sizes[2]; /* count, and bytes of each */
 
     if (!take_bytes(peer, sizes, sizeof(sizes)) || sizes[0] > ITEMS_MAX ||
         sizes[1] > ITEM_MAX) {
@@ -162,7 +171,6 @@ static void *take_items(int peer, size_t size, size_t *ret_count)
     return items;
 }
 
-/* Takes what the running proxy has found out about its targets. */
 static bool take_states(int peer, struct proxy *proxy)
 {
     free(proxy->states);
@@ -189,7 +197,7 @@ static bool take_keys(int peer, const struct setup *setup)
     return true;
 }
 
-/* A manager that starts this proxy itself knows better. */
+/* The value from a manager that started this process has precedence. */
 static bool take_watchdog(int peer, struct proxy *proxy)
 {
     size_t count = 0;
@@ -226,12 +234,12 @@ void handover_take(struct proxy *proxy)
     }
 }
 
-/* ---- the old one ---- */
+/* ---- the old proxy ---- */
 
-/* Sockets are duplicated on their way. A proxy that has no descriptors left is
- * replaced for that perhaps: it waits for one as long as the successor does,
- * and asks for no more at once than there were, as its listeners take what
- * becomes free. Returns how many were sent, or an error. */
+/* Sends descriptors. Sending duplicates them, so it needs free descriptors: on
+ * a shortage, which may be the reason for the handover, it waits as long as the
+ * successor does. It then sends half as many at once, because listeners use up
+ * free descriptors. Returns how many were sent, or an error. */
 static ssize_t send_when_there_is_room(weir_writer *writer, char byte,
                                        const int *fds, size_t count)
 {
@@ -251,7 +259,7 @@ static ssize_t send_when_there_is_room(weir_writer *writer, char byte,
     return err < 0 ? err : (ssize_t)count;
 }
 
-/* A piece is no larger than the one before. */
+/* Sends all descriptors; pieces never grow after a shortage. */
 static int send_some(weir_writer *writer, char byte, const int *fds,
                      size_t count)
 {
@@ -270,7 +278,7 @@ static int send_some(weir_writer *writer, char byte, const int *fds,
     return 0;
 }
 
-/* May this process have the sockets? */
+/* Returns true if this process may get the sockets. */
 static bool may_succeed(const struct worker *worker, const weir_writer *writer)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -324,7 +332,7 @@ static int give_keys(const struct worker *worker, weir_writer *writer)
     return err;
 }
 
-/* 0 when the successor serves. */
+/* Returns 0 when the successor serves. */
 static int give_sockets(const struct worker *worker, weir_reader *reader,
                         weir_writer *writer)
 {
@@ -375,7 +383,7 @@ static void say_failure(int err)
 
 struct looking {
     const struct proxy *proxy;
-    bool accepts; /* one of its threads does */
+    bool accepts; /* at least one thread does */
 };
 
 static void look_at(void *arg, weir_thread *thread)
@@ -387,8 +395,8 @@ static void look_at(void *arg, weir_thread *thread)
         !proxy->workers[weir_thread_get_index(thread)].is_draining;
 }
 
-/* Threads that are to stop have stopped their servers, and have been in the
- * kernel with that since: they are visited once more. */
+/* Waits until no thread accepts, twice: after a thread has stopped its servers,
+ * it must have entered the kernel once more. */
 static void wait_until_none_accepts(const struct worker *worker)
 {
     struct looking looking = {.proxy = worker->proxy};
@@ -406,8 +414,9 @@ static void wait_until_none_accepts(const struct worker *worker)
     }
 }
 
-/* Gives all sockets to a successor, and ends when it serves. With the right to
- * change the setup: those of one that is being made are not the proxy's yet. */
+/* Hands all sockets to a successor, and stops when it serves. Must be called
+ * with the right to change the setup: a setup in progress has sockets that are
+ * not the proxy's yet. */
 static int give_way(struct worker *worker, weir_reader *reader,
                     weir_writer *writer)
 {
@@ -425,7 +434,7 @@ static int give_way(struct worker *worker, weir_reader *reader,
     say("another proxy serves; this one ends with its connections");
     worker->is_replaced = true;
     if (worker->successors) {
-        weir_server_close(worker->successors); /* its name is the other's now */
+        weir_server_close(worker->successors); /* the successor has its name */
     }
     control_stop_listening(worker->control);
     admin_stop_listening(worker->admin);
@@ -451,9 +460,8 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
     return err;
 }
 
-/* The path of a predecessor, which has given its sockets, is free for this
- * proxy. Any other file there stays; a socket that nobody listens on is the
- * library's to replace. */
+/* Removes the path of a predecessor that has handed over its sockets. Other
+ * files stay; the library replaces a socket without a listener. */
 static void free_path(const struct proxy *proxy, const char *path)
 {
     struct stat status;
@@ -470,7 +478,7 @@ static int wait_at(struct worker *worker, const char *path)
         .size = sizeof(options),
         .arg = worker,
         .server = {.size = sizeof(options.server),
-                   .socket_mode = 0600}}; /* the file goes with it */
+                   .socket_mode = 0600}}; /* mode of the socket's file */
 
     return weir_start_unix_server(worker->loop, hand_over, path, &options,
                                   &worker->successors);
@@ -501,8 +509,8 @@ static void wait_for_stop(weir_loop *loop, int predecessor)
     close(predecessor);
 }
 
-/* A path is taken before the predecessor ends, so that there is always somebody
- * behind it. An abstract name has to be given back first. */
+/* Takes the path before the predecessor ends, so that it always leads to a
+ * proxy. An abstract name must be released first. */
 static int wait_for_successor(struct worker *worker)
 {
     struct proxy *proxy = worker->proxy;
@@ -529,15 +537,13 @@ static int wait_for_successor(struct worker *worker)
     return err;
 }
 
-/* ---- all workers listen ---- */
-
-/* Says where a service listens, its first target and how many more it has. */
+/* Prints where a service listens, its first target and the number of others. */
 static void say_address(const struct config_service *service,
                         const char *scheme, const struct weir_address *address)
 {
     const char *first = NULL;
     size_t count = 0;
-    /* Without a name it has that of its first listener. */
+    /* A service without a name is named after its first address. */
     const bool has_name = strcmp(service->name, service->listens[0].text) != 0;
 
     for (size_t i = 0; i < service->route_count; i++) {
@@ -578,9 +584,10 @@ static void say_addresses(const struct proxy *proxy)
     }
 }
 
-/* The first worker, when all listen. Without a socket for operators or for a
- * successor the proxy ends: a predecessor goes on. With the right to change the
- * setup: orders wait. */
+/* Finishes the start in a task of the first worker, after all workers listen.
+ * If the socket for operators or successors fails, this proxy ends and the
+ * predecessor continues. Holds the right to change the setup, so that commands
+ * wait. */
 static int finish_start(weir_loop *loop, void *arg)
 {
     struct proxy *proxy = arg;
@@ -610,7 +617,7 @@ static int finish_start(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* On the first worker's loop. */
+/* Runs on the first worker's loop. */
 static void one_is_ready(void *arg)
 {
     struct proxy *proxy = arg;
@@ -631,5 +638,6 @@ int handover_worker_is_ready(struct worker *worker)
     const int err = weir_thread_call_soon(weir_threads_get_thread(threads, 0),
                                           one_is_ready, worker->proxy, NULL);
 
-    return err == -ESHUTDOWN ? 0 : err; /* the first has ended: so does this */
+    return err == -ESHUTDOWN ? 0 : err; /* the first thread has ended, and this
+                                         * one will */
 }

@@ -1,8 +1,8 @@
 /*
- * A sorted array is enough: a look takes some twenty comparisons among a
- * million things. Things of one hash are looked at one after another, at the
- * start and for each client that may get one of them (matching.c): only the
- * author of a configuration can make such things, whose clients then wait.
+ * A sorted array is enough: a lookup takes about twenty comparisons among a
+ * million entries. Entries with equal hashes are compared one after another, at
+ * the start and for each client (matching.c). Only the author of a
+ * configuration can create many of them.
  */
 #include "hashes.h"
 
@@ -88,18 +88,18 @@ size_t hashes_find(const struct hashes *hashes, uint64_t hash,
     return count;
 }
 
-/* Of those that were added; they are sorted. */
+/* Finds the first text equal to each added one; @hashes is sorted. */
 static void find_firsts(const struct hashes *hashes, const char *const *texts,
                         size_t *firsts)
 {
-    const struct hashed *first = hashes->all; /* of those of one hash */
+    const struct hashed *first = hashes->all; /* first of the current hash */
 
     for (size_t i = 0; i < hashes->count; i++) {
         const struct hashed *one = &hashes->all[i];
         first = first->hash == one->hash ? first : one;
         const struct hashed *same = first;
         while (strcmp(texts[same->number], texts[one->number]) != 0) {
-            same++; /* up to the one itself */
+            same++; /* ends at the entry itself */
         }
         firsts[one->number] = same->number;
     }

@@ -1,8 +1,9 @@
 /*
- * Finding the certificates of a service.
+ * Finds the certificates of a service.
  *
- * Links are followed, as those that Kubernetes has for the files of a secret;
- * what begins with a dot is left out, as the folders behind these links are.
+ * Links are followed, such as those of Kubernetes for the files of a secret.
+ * Names that begin with a dot are skipped, such as the folders that those links
+ * lead to.
  */
 #include "identities.h"
 
@@ -14,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A folder with more is a mistake. */
+/* A folder with more files is a mistake. */
 #define FILES_MAX 10000u
 
 #define PATH_SIZE 4096
@@ -47,13 +48,12 @@ static int is_certificate(const struct dirent *entry)
                                        ends_with(entry->d_name, ".crt"));
 }
 
-/* As strcmp(), whatever the locale. */
+/* Compares like strcmp(), whatever the locale. */
 static int compare(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Adds a file of a folder. */
 static bool add_file(struct identities *identities, const char *folder,
                      const char *name, char *why)
 {

@@ -1,7 +1,7 @@
 /*
- * Sessions whose targets have no keepalive yet are in a list of their worker.
- * A second after the first of them was added, all that are left there get it,
- * and the list is empty again.
+ * Sessions whose targets have no keepalive yet are in a list of their worker. A
+ * second after the first one was added, all sessions still in the list get it,
+ * and the list is emptied.
  */
 #include "keepalive.h"
 
@@ -10,7 +10,6 @@
 
 #define AFTER_NS WEIR_SECONDS(1)
 
-/* Whole seconds, rounded up. */
 static int seconds_of(uint64_t time_ns)
 {
     return (int)((time_ns + 999999999u) / 1000000000u);
@@ -37,8 +36,8 @@ bool keepalive_set(int fd, const struct config_service *config)
     return is_set;
 }
 
-/* A target that has just gone has no socket, and a Unix socket refuses the
- * times of TCP and needs none. */
+/* A closed target has no socket. A Unix socket refuses the options and does not
+ * need them. */
 static void ask(const struct session *session)
 {
     const int fd = weir_transport_get_socket(session->target);

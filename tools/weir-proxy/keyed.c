@@ -1,10 +1,10 @@
 /*
- * There are no more things than buckets, so that each look takes a step or two.
- * Buckets are never fewer again, as nothing leaves a table before its end.
+ * Hash table with at most as many entries as buckets. It never shrinks, as
+ * entries are removed only at its end.
  *
- * Keys are hashes of 64 bits, which stand for the names that they are made of
- * where a table counts. Names of one hash can be made on purpose: whoever finds
- * more by them than numbers compares them, and goes on with the next key.
+ * Keys are 64-bit hashes, which stand for names in tables of counts. Someone
+ * can choose names with equal hashes; users of other tables compare the names
+ * and try the next key.
  */
 #include "keyed.h"
 
@@ -28,7 +28,7 @@ static void put(struct keyed_table *table, struct keyed *one)
     *bucket = one;
 }
 
-/* False without memory; the table is as it was. */
+/* Returns false if out of memory; the table is unchanged then. */
 static bool grow(struct keyed_table *table)
 {
     const struct keyed_table old = *table;

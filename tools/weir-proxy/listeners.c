@@ -1,7 +1,7 @@
 /*
- * Threads get duplicates, and the descriptors here stay open until the end: a
- * successor is given these, and a connection that arrives meanwhile waits in
- * the kernel's queue of a socket that stays.
+ * Threads get duplicates. The descriptors here stay open until the end: a
+ * successor receives them, and connections that arrive meanwhile wait in the
+ * queues of sockets that stay open.
  */
 #include "listeners.h"
 
@@ -22,10 +22,10 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
-/* The ring of a process that was killed keeps its sockets for a moment. */
+/* The io_uring ring of a killed process keeps its sockets for a moment. */
 #define BIND_RETRY_NS 10000000
 #define BIND_TRIES    200
-/* ... where a loop stands still meanwhile */
+/* for a reload, which blocks a loop */
 #define IMPATIENT_TRIES 2
 
 /* ---- addresses ---- */
@@ -35,7 +35,6 @@ static bool is_unix(const struct weir_address *address)
     return address->len > 0 && address->storage.any.sa_family == AF_UNIX;
 }
 
-/* Adds a listener; false without memory. */
 static bool add_listener(struct listeners *listeners,
                          const struct config *config, size_t service,
                          size_t listen, const struct weir_address *address)
@@ -73,7 +72,7 @@ static bool has_listener(const struct listeners *listeners, size_t service,
     return false;
 }
 
-/* Adds the addresses of a name, or all of the machine. */
+/* Adds the addresses of a name, or all addresses of the machine. */
 static bool add_found(struct listeners *listeners, const struct config *config,
                       size_t service, size_t listen)
 {
@@ -120,7 +119,7 @@ int listeners_init(struct listeners *listeners, const struct config *config)
     return 0;
 }
 
-/* ---- from elsewhere ---- */
+/* ---- sockets from elsewhere ---- */
 
 static bool add_fd(struct listener *one, int fd)
 {
@@ -135,7 +134,7 @@ static bool add_fd(struct listener *one, int fd)
     return true;
 }
 
-/* A number of a socket; -1: it cannot be asked. */
+/* Returns an integer socket option, or -1 on error. */
 static int ask(int fd, int level, int option)
 {
     int value = -1;
@@ -150,7 +149,7 @@ static bool is_listening_stream(int fd)
            ask(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM;
 }
 
-/* Are the paths of two Unix addresses one file? */
+/* Returns true if the paths of two Unix addresses are the same file. */
 static bool is_same_file(const struct weir_address *a,
                          const struct weir_address *b)
 {
@@ -178,7 +177,8 @@ static struct listener *find_listener(struct listeners *listeners,
     return NULL;
 }
 
-/* Is the socket at [::], and takes IPv4, too? Writes the address 0.0.0.0. */
+/* Returns true for a socket at [::] that accepts IPv4, too; @ret is the address
+ * 0.0.0.0 with its port. */
 static bool takes_both(int fd, const struct weir_address *bound,
                        struct weir_address *ret)
 {
@@ -195,8 +195,8 @@ static bool takes_both(int fd, const struct weir_address *bound,
     return true;
 }
 
-/* The listener of a socket for both families; NULL: none. What it covers of
- * another service cannot be told from its own connections. */
+/* Returns the listener of a socket for both families, or NULL. The socket
+ * cannot distinguish connections of another service. */
 static struct listener *find_both(struct listener *six, struct listener *four)
 {
     if (six && four && six->service == four->service &&
@@ -230,13 +230,13 @@ bool listeners_offer(struct listeners *listeners, int fd, bool with_path)
     }
     one->gets_path = with_path;
     if (one->config->keepalive_idle_ns == 0 && !is_unix(&one->address)) {
-        const int off = 0; /* whoever has bound it; the server sets the rest */
+        const int off = 0; /* set by whoever bound it; the server enables it */
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof(off));
     }
     return add_fd(one, fd);
 }
 
-/* ---- from the configuration before ---- */
+/* ---- sockets of the previous configuration ---- */
 
 static uint16_t *port_of(struct weir_address *address)
 {
@@ -245,7 +245,7 @@ static uint16_t *port_of(struct weir_address *address)
                : &address->storage.inet.sin_port;
 }
 
-/* A port that the kernel has chosen stays that of the same 'listen'. */
+/* Keeps a port chosen by the kernel for the same 'listen'. */
 static void keep_port(struct listener *one, const struct config *config,
                       struct listeners *before,
                       const struct config *before_config)
@@ -306,9 +306,10 @@ void listeners_leave(struct listeners *before)
     listeners_close(before);
 }
 
-/* ---- made here ---- */
+/* ---- new sockets ---- */
 
-/* Accepted sockets inherit TCP_NODELAY and the keepalive: they are set once. */
+/* Accepted sockets inherit TCP_NODELAY and the keepalive, so they are set once.
+ */
 static int set_options(int fd, const struct listener *one, int family,
                        bool is_shared)
 {
@@ -328,8 +329,8 @@ static int set_options(int fd, const struct listener *one, int family,
     return 0;
 }
 
-/* A bound socket, or a negative error. @is_shared: others may be bound to the
- * same port. */
+/* Returns a bound socket or a negative error. With @is_shared others may bind
+ * to the same port. */
 static int bind_socket(const struct listener *one, bool is_shared)
 {
     const struct weir_address *address = &one->address;
@@ -350,7 +351,7 @@ static int bind_socket(const struct listener *one, bool is_shared)
     return fd;
 }
 
-/* Adds a listening socket, and learns its port. */
+/* Adds a listening socket, and stores its port. */
 static int add_socket(struct listener *one, bool is_shared)
 {
     const int fd = bind_socket(one, is_shared);
@@ -369,8 +370,8 @@ static int add_socket(struct listener *one, bool is_shared)
     return 0;
 }
 
-/* Is nobody behind the path? The socket of a program that has gone may be
- * replaced. A datagram socket asks, so that a server does not notice it. */
+/* Returns true if no process listens at the path; its socket may be replaced
+ * then. It tries with a datagram socket, which a server does not notice. */
 static bool is_stale(const struct weir_address *address)
 {
     const int fd =
@@ -410,8 +411,8 @@ static int open_unix(struct listener *one, int most_tries)
     return err;
 }
 
-/* A socket for each thread, on the port of the first. A socket that others may
- * not share shows first whether another program has the port. */
+/* Opens a socket for each thread, on the port of the first. An exclusive bind
+ * first shows whether another program has the port. */
 static int open_tcp(struct listener *one, uint32_t thread_count, int most_tries)
 {
     int probe = bind_socket(one, false);
@@ -433,7 +434,7 @@ static int open_tcp(struct listener *one, uint32_t thread_count, int most_tries)
     return 0;
 }
 
-/* A port that the kernel has chosen is that of all addresses of a name. */
+/* All addresses of a name use the port that the kernel chose for the first. */
 static void share_port(struct listeners *listeners, size_t index)
 {
     struct listener *one = &listeners->all[index];
@@ -447,7 +448,7 @@ static void share_port(struct listeners *listeners, size_t index)
     }
 }
 
-/* Has another address of the same name a socket? */
+/* Returns true if another address of the same name has a socket. */
 static bool has_sibling(const struct listeners *listeners, size_t index)
 {
     const struct listener *one = &listeners->all[index];
@@ -476,7 +477,7 @@ static int open_listener(struct listeners *listeners, size_t index,
         share_port(listeners, index);
         err = open_tcp(one, thread_count, tries);
     }
-    /* A machine may lack a family that its names have. */
+    /* A machine may not support a family that its names have. */
     if (err == 0 || ((err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL) &&
                      has_sibling(listeners, index))) {
         return 0;
@@ -501,15 +502,13 @@ int listeners_open(struct listeners *listeners, const struct config *config,
     return 0;
 }
 
-/* ---- the threads ---- */
-
 uint32_t listeners_share(const struct listener *listener, uint32_t thread,
                          uint32_t thread_count)
 {
     const uint32_t count = listener->fd_count;
 
     if (count <= thread_count) {
-        return count > 0 ? 1 : 0; /* some are shared */
+        return count > 0 ? 1 : 0; /* some sockets are shared */
     }
     return count / thread_count + (thread < count % thread_count);
 }
@@ -524,8 +523,6 @@ int listeners_take(const struct listener *listener, uint32_t thread,
 
     return fd < 0 ? -errno : fd;
 }
-
-/* ---- the end ---- */
 
 void listeners_keep_paths(struct listeners *listeners)
 {

@@ -1,17 +1,15 @@
 /*
- * Files are opened for appending: a piece of whole lines is written by one call
- * and stands in the file undivided, whatever other threads and processes write.
- * A write to a disk is not waited for by the kernel; one to a pipe may be, so a
- * pipe that is full loses lines instead of stopping the proxy.
+ * Files are opened for appending: lines written by one call stay together,
+ * whatever other threads and processes write. The kernel does not block a write
+ * to a disk, but may block one to a pipe, so a full pipe loses lines instead of
+ * stopping the proxy.
  *
- * A disk that is nearly full takes a part of a piece. The rest is tried at
- * once, and what was written of a line that has no room is taken back, under a
- * lock of the threads: else the next line to be written would stand behind its
- * half.
+ * A nearly full disk takes a part of the lines. The rest is retried at once,
+ * and an incomplete line is truncated, under a lock of all threads, so that the
+ * next line does not follow half a line.
  *
- * A datagram is taken as a whole or not at all. Those that a full socket does
- * not take wait in the memory of the log, and are tried again soon; without
- * room there lines are lost, and nothing waits.
+ * A full socket keeps datagrams in the log's buffer, which are retried soon; if
+ * the buffer is full, lines are lost.
  */
 #include "log.h"
 
@@ -32,7 +30,7 @@
 #include <unistd.h>
 
 #define FLUSH_NS UINT64_C(1000000000)
-#define RETRY_NS UINT64_C(20000000) /* of a full socket */
+#define RETRY_NS UINT64_C(20000000) /* for a full socket */
 
 _Static_assert(RECORD_TEXT_SIZE <= PIPE_BUF, "a line is a piece");
 
@@ -45,8 +43,7 @@ static int open_file(const char *path)
                 0640);
 }
 
-/* A place for lines, or a negative errno. A socket that is not there may come
- * later. */
+/* Opens the file or socket. Returns a descriptor or a negative errno. */
 static int open_place(const struct log_options *options)
 {
     if (options->server.len == 0) {
@@ -115,8 +112,8 @@ static uint64_t count_lines(const char *text, size_t len)
     return count;
 }
 
-/* Takes back the half of a line at the end of what was written, unless another
- * process has written behind it. */
+/* Truncates an incomplete line at the end of the written bytes, unless another
+ * process has written after it. */
 static void take_back(int fd, const char *text, size_t done)
 {
     const char *last = memrchr(text, '\n', done);
@@ -127,7 +124,7 @@ static void take_back(int fd, const char *text, size_t done)
     if (whole < done && end >= 0 && fstat(fd, &status) == 0 &&
         S_ISREG(status.st_mode) && status.st_size == end &&
         ftruncate(fd, end - (off_t)(done - whole)) == 0) {
-        /* For a file that was not opened for appending. */
+        /* Needed if the file was not opened for appending. */
         (void)lseek(fd, end - (off_t)(done - whole), SEEK_SET);
     }
 }
@@ -138,8 +135,8 @@ static void write_lines(struct log *log)
 
     while (done < log->len) {
         const size_t piece = console_piece_of(log->buf + done, log->len - done);
-        /* Standard output is not this program's alone, so that it is not made
-         * to return at once. */
+        /* Standard output is shared with other programs, so it is not set to
+         * non-blocking mode. */
         const ssize_t n =
             console_write_ready(log->fd, log->buf + done, piece, 0);
         if (n < 0 && errno == EINTR) {
@@ -158,7 +155,7 @@ static void write_lines(struct log *log)
 
 /* ---- datagrams ---- */
 
-/* Each is in the memory behind its size. */
+/* The buffer has the size of each datagram before its bytes. */
 static size_t size_at(const struct log *log, size_t at)
 {
     uint32_t size;
@@ -177,7 +174,7 @@ static uint64_t count_datagrams(const struct log *log, size_t at)
     return count;
 }
 
-/* The server has another socket at that name now, or may have. */
+/* Connects to the server's current socket, which may be a new one. */
 static bool connect_again(struct log *log)
 {
     const int fd = sink_connect(&log->options->server);
@@ -192,7 +189,6 @@ static bool connect_again(struct log *log)
     return true;
 }
 
-/* 0, or an errno. */
 static int send_one(struct log *log, size_t at)
 {
     const char *data = log->buf + at + sizeof(uint32_t);
@@ -238,7 +234,7 @@ static void send_datagrams(struct log *log)
     log->len -= done;
 }
 
-/* The last ones are given until then. */
+/* Sends the last datagrams, waiting until @end_ns. */
 static void send_last(struct log *log, uint64_t end_ns)
 {
     struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
@@ -284,8 +280,8 @@ void log_flush(struct log *log)
     pthread_mutex_unlock(&one_at_a_time);
 }
 
-/* Without a descriptor, for example, the old file stays, which was moved away:
- * it is tried again with the lines to come, until it can be opened. */
+/* If the file cannot be opened, for example without free descriptors, the old
+ * one stays and the next flush retries. */
 static void open_anew(struct log *log)
 {
     const int fd = open_place(log->options);
@@ -396,7 +392,7 @@ void log_change(struct log *log, const struct log_options *options)
         say("%s: %s; nothing is logged", options->path, weir_strerror(err));
     }
     other.lost_lines = log->lost_lines;
-    other.is_flush_armed = log->is_flush_armed; /* its timer goes on */
+    other.is_flush_armed = log->is_flush_armed; /* its timer is still running */
     log_close(log, clock_now_ns() + LOG_LAST_NS);
     *log = other;
 }

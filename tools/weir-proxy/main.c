@@ -42,12 +42,12 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define PASSED_MAX 64
 
-/* Descriptors of the program itself: a loop's, files, the operator's page. */
+/* Descriptors of the program: a loop's, files, the operator's page. */
 #define OWN_FDS        16u
 #define FDS_PER_WORKER 6u
 
-/* Sets how many connections the descriptors are enough for: each has two, its
- * client's and its target's. */
+/* Computes how many connections the descriptors allow. Each connection uses
+ * two. */
 static void find_limit(struct proxy *proxy)
 {
     const uint64_t own =
@@ -65,7 +65,7 @@ static void find_limit(struct proxy *proxy)
         (unsigned long long)proxy->fd_limit);
 }
 
-/* Takes the sockets of a service manager. */
+/* Takes the sockets that a service manager passed. */
 static int take_passed(struct listeners *listeners)
 {
     struct weir_systemd_fd *passed = calloc(PASSED_MAX, sizeof(*passed));
@@ -92,11 +92,10 @@ static void ignore(int signum)
     signal(signum, SIG_IGN);
 }
 
-/* Returns the exit code. */
 static int run(struct proxy *proxy)
 {
-    /* Half of a thread's part for what is received, half for what is queued:
-     * their sum is within the limit whatever TLS makes of the bytes. */
+    /* Half of a thread's share is for received bytes, half for queued ones:
+     * their sum stays within the limit even if TLS changes sizes. */
     const uint64_t half = proxy->memory_limit_bytes / proxy->worker_count / 2;
     const struct weir_loop_options loop_options = {
         .size = sizeof(loop_options),
@@ -112,7 +111,7 @@ static int run(struct proxy *proxy)
     };
 
     signals_prepare();
-    console_set_patient(false); /* they serve, whoever listens */
+    console_set_patient(false); /* threads must not block on output */
     const int err = weir_threads_run(&options, worker_main, proxy);
     console_set_patient(true);
 
@@ -121,7 +120,7 @@ static int run(struct proxy *proxy)
         worker_free(&proxy->workers[i], end_ns);
     }
     if (proxy->start_err < 0) {
-        return EXIT_FAILED; /* it was said */
+        return EXIT_FAILED; /* it was reported */
     }
     switch (err) {
     case 0:
@@ -138,7 +137,6 @@ static int run(struct proxy *proxy)
     }
 }
 
-/* Makes what belongs to the threads. */
 static int make_workers(struct proxy *proxy)
 {
     proxy->workers = calloc(proxy->worker_count, sizeof(*proxy->workers));
@@ -176,7 +174,7 @@ static int open_logs(struct setup *setup)
     return 0;
 }
 
-/* Gets the sockets from wherever they are; then the exit code. */
+/* Opens all sockets and runs. Returns the exit code. */
 static int open_and_run(struct proxy *proxy)
 {
     struct setup *setup = proxy->setup;
@@ -204,7 +202,7 @@ static int open_and_run(struct proxy *proxy)
     return code;
 }
 
-/* The setup is taken. */
+/* Takes ownership of the setup. Returns the exit code. */
 static int serve(struct setup *setup, int argc, char **argv)
 {
     struct proxy proxy = {.argc = argc,
@@ -224,9 +222,8 @@ static int serve(struct setup *setup, int argc, char **argv)
     return code;
 }
 
-/* The loops handle the first three while they run; before and after, one of
- * them must not end the program. A log that goes to a pipe may lose its reader.
- */
+/* The loops handle the first three while they run. Before and after, these
+ * signals must not end the program. A log to a pipe may lose its reader. */
 static void ignore_signals(void)
 {
     ignore(SIGHUP);
@@ -235,7 +232,7 @@ static void ignore_signals(void)
     ignore(SIGPIPE);
 }
 
-/* Says what a proxy that serves its socket would change. */
+/* Prints the differences from the proxy that serves the control socket. */
 static void compare_with_running(const struct setup *setup)
 {
     const char *path = setup->config->control_path;
@@ -250,12 +247,12 @@ static void compare_with_running(const struct setup *setup)
     free(facts);
 }
 
-/* Reads the files that the configuration names, which is taken; then the exit
- * code. */
+/* Takes ownership of the configuration, reads its files, and serves or only
+ * tests. Returns the exit code. */
 static int look_and_serve(struct config *config, int argc, char **argv)
 {
     char why[OPTION_WHY_SIZE];
-    char other[OPTION_WHY_SIZE]; /* a second reason, which is not said */
+    char other[OPTION_WHY_SIZE]; /* of a second error, not printed */
     const bool tests_only = config->tests_only;
     bool is_good = confine_check(config, why) && control_check(config, why);
     struct setup *setup = setup_new(config, NULL, is_good ? why : other);
@@ -279,7 +276,8 @@ static int look_and_serve(struct config *config, int argc, char **argv)
     return serve(setup, argc, argv);
 }
 
-/* A proxy by flags has an address, or another flag, behind its --ctl. */
+/* Distinguishes --ctl for a command from --ctl as a flag of a proxy, which is
+ * followed by an address or another flag. */
 static bool is_command(const char *word)
 {
     return word[0] != '-' && !target_has_scheme(word);

@@ -1,12 +1,10 @@
 /*
- * The watchdog is fed when a visit has been to all threads, so that one which
- * hangs lets it bite, and the next visit begins when half of its time is over.
- * It is fed during a drain, too: connections may last longer than its time. But
- * a proxy whose successor serves leaves that to it, as it would hide that the
- * successor hangs.
+ * The watchdog is fed after a callback has run on every thread, so that it
+ * fires if one hangs. The next round starts after half of the watchdog's time.
+ * It is fed during a drain, too, as connections may last longer. A proxy whose
+ * successor serves stops feeding it, as that would hide a successor that hangs.
  *
- * The manager's socket may be a path, which another root does not have: there
- * it is connected to before.
+ * If the manager's socket is a path, it is opened before chroot().
  */
 #include "manager.h"
 
@@ -25,7 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Connects to the path of NOTIFY_SOCKET; -1: it is none, or nobody is there. */
+/* Connects to the path of NOTIFY_SOCKET. Returns -1 if it is not a path or no
+ * process listens. */
 static int connect_to_path(void)
 {
     const char *path = getenv("NOTIFY_SOCKET");
@@ -39,7 +38,7 @@ static int connect_to_path(void)
     return fd < 0 ? -1 : fd;
 }
 
-/* As weir_systemd_notify(). */
+/* Like weir_systemd_notify(). */
 static int notify(const struct proxy *proxy, const char *state)
 {
     if (proxy->notify_fd < 0) {
@@ -80,8 +79,6 @@ void manager_end(struct proxy *proxy)
     }
 }
 
-/* ---- the watchdog ---- */
-
 static void look_after_threads(void *arg);
 
 static void look_later(struct proxy *proxy)
@@ -106,9 +103,9 @@ static void all_are_alive(void *arg, int result)
     struct proxy *proxy = arg;
 
     if (result < 0 || proxy->workers[0].is_replaced) {
-        return; /* the loop has ended, or it is the successor's now */
+        return; /* the loop has ended, or the successor feeds the watchdog */
     }
-    /* What a slow manager does not take is told it again soon. */
+    /* A notification that a slow manager refuses is repeated soon. */
     (void)notify(proxy, "WATCHDOG=1");
     look_later(proxy);
 }
@@ -125,8 +122,6 @@ static void look_after_threads(void *arg)
         look_later(proxy);
     }
 }
-
-/* ---- the state ---- */
 
 void manager_tell_ready(struct proxy *proxy)
 {

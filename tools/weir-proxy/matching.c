@@ -1,19 +1,17 @@
 /*
- * A route and one of its beginnings is a candidate. A candidate does not match,
- * matches, or may match when there are more bytes; of those that match the one
- * wins that says most: by the server's name, then by the protocol, then by the
- * length of the beginning, then by the kind of client. One that may match is
- * waited for only while it would win.
+ * A candidate is a route together with one of its first bytes. It does not
+ * match, matches, or may match with more bytes. The most specific match wins:
+ * by the server name, then the protocol, then the length of the first bytes,
+ * then the kind of client. A candidate that may match is waited for only if it
+ * would win.
  *
- * Server names are compared as DNS does it, without regard to case and to the
- * dot of the root at their end. A name of any other bytes is just none of those
- * that patterns are for.
+ * Server names are compared as in DNS, without regard to case and a trailing
+ * dot. A name with other bytes matches no pattern.
  *
- * Routes are found by the hashes of their names: those without one, those of
- * the name, and those of each "*.NAME" above it. Hashes are made from the end
- * of a name, so that one pass over it has all of them. A client that has not
- * named its server yet may get any route with a name, and these win over all
- * others: the first that is possible decides, and no other is looked at.
+ * Routes are found by hashes of their names: no name, the exact name, and each
+ * "*.NAME" above it. Hashes are computed from the end of a name, so one pass
+ * gives all of them. A client without a known name may still get any route with
+ * a name, and such routes win over others; the first possible one decides.
  */
 #include "matching.h"
 
@@ -21,7 +19,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* In this order, so that the least of several is that of all. */
+/* In ascending order: the least of several verdicts is the combined one. */
 enum verdict {
     NO,
     MAYBE,
@@ -29,10 +27,10 @@ enum verdict {
 };
 
 enum {
-    RECORD_HANDSHAKE = 22, /* the type of a record of TLS */
-    RECORD_MAJOR = 3,      /* of all versions from SSL 3.0 on */
-    RECORD_BODY = 5,       /* where its body begins */
-    CLIENT_HELLO = 1,      /* the type of the message there */
+    RECORD_HANDSHAKE = 22, /* record type */
+    RECORD_MAJOR = 3,      /* of all versions since SSL 3.0 */
+    RECORD_BODY = 5,       /* offset of the record's body */
+    CLIENT_HELLO = 1,      /* message type */
 };
 
 enum matching_kind matching_guess(const uint8_t *data, size_t len)
@@ -47,7 +45,7 @@ enum matching_kind matching_guess(const uint8_t *data, size_t len)
     return data[RECORD_BODY] == CLIENT_HELLO ? MATCHING_TLS : MATCHING_PLAIN;
 }
 
-/* ---- what a route says ---- */
+/* ---- verdicts ---- */
 
 size_t matching_length_of(const char *name)
 {
@@ -56,7 +54,8 @@ size_t matching_length_of(const char *name)
     return len > 1 && name[len - 1] == '.' ? len - 1 : len;
 }
 
-/* "*.NAME" is for all names below NAME. */
+/* Returns true if the pattern, a name or "*.NAME" for names below NAME,
+ * matches. */
 static bool is_for(const char *pattern, const char *name)
 {
     const bool is_below = strncmp(pattern, "*.", 2) == 0;
@@ -114,8 +113,8 @@ static enum verdict judge_alpn(const struct config_route *route,
     return facts->kind == MATCHING_UNKNOWN ? MAYBE : NO;
 }
 
-/* A route for both kinds has to know the kind, as it opens TLS, unless it
- * passes all on. */
+/* A route for any kind must know whether TLS is to be terminated, unless it
+ * passes TLS on. */
 static enum verdict judge_kind(const struct config_route *route,
                                const struct matching_facts *facts)
 {
@@ -136,8 +135,8 @@ static enum verdict judge_kind(const struct config_route *route,
     }
 }
 
-/* What is inside of TLS is not known before it is open. @begin is NULL for a
- * route that has none. */
+/* First bytes inside TLS are unknown before it is terminated. @begin is NULL
+ * for a route without them. */
 static enum verdict judge_begin(const struct config_route *route,
                                 const struct config_begin *begin,
                                 const struct matching_facts *facts)
@@ -168,7 +167,7 @@ static enum verdict least(enum verdict a, enum verdict b)
     return a < b ? a : b;
 }
 
-/* All but the beginning. */
+/* Combines all conditions except the first bytes. */
 static enum verdict judge_route(const struct config_route *route,
                                 const struct matching_facts *facts)
 {
@@ -179,12 +178,13 @@ static enum verdict judge_route(const struct config_route *route,
                  least(judge_name(route, facts), judge_alpn(route, facts)));
 }
 
-/* ---- names by their hashes ---- */
+/* ---- names and hashes ---- */
 
-/* What a hash ends with, so that no name is a pattern. These are no bytes. */
+/* Last element of a hash, so that names, patterns and no name differ. The
+ * values are not bytes. */
 enum {
     END_OF_NAME = 256,
-    END_OF_PATTERN, /* "*.NAME", from its dot on */
+    END_OF_PATTERN, /* "*.NAME", starting at its dot */
     NO_NAME,
 };
 
@@ -233,10 +233,10 @@ size_t matching_find_named(const struct config_service *service,
 
 /* ---- the choice ---- */
 
-/* Of a rank: what is above is of the name. */
+/* Bits of a rank above this are about the name. */
 #define NAME_SHIFT 32
 
-/* How much a candidate says of its clients. */
+/* Returns how specific a candidate is. */
 static uint64_t rank_of(const struct config_route *route, size_t begin_len)
 {
     const char *name = route->server_name;
@@ -248,14 +248,14 @@ static uint64_t rank_of(const struct config_route *route, size_t begin_len)
            (uint64_t)begin_len << 8 | by_kind;
 }
 
-/* The candidate that wins. */
+/* The winning candidate so far. */
 struct best {
     size_t route;
     uint64_t rank;
     bool is_found;
 };
 
-/* Of several that say as much the first one wins. */
+/* Keeps the better candidate; of equal ones the first route wins. */
 static void consider(struct best *best, size_t route, uint64_t rank)
 {
     if (!best->is_found || rank > best->rank ||
@@ -264,13 +264,13 @@ static void consider(struct best *best, size_t route, uint64_t rank)
     }
 }
 
-/* A search for the best candidate of a verdict. */
+/* Search for the best candidate with a verdict. */
 struct search {
     const struct config_service *service;
     const struct matching_facts *facts;
     enum verdict wanted;
-    bool is_by_hello; /* beginnings are not looked at, and all but NO will do */
-    size_t other;     /* a route that is none */
+    bool is_by_hello; /* without first bytes, any verdict except NO */
+    size_t other;     /* route to skip */
     struct best best;
 };
 
@@ -306,7 +306,7 @@ static void judge_all(struct search *search, uint64_t hash)
     }
 }
 
-/* Those of the name, and of all patterns above it. */
+/* Judges routes with the exact name, and with each pattern above it. */
 static void judge_named(struct search *search, const char *name)
 {
     uint64_t hash = HASHES_BASIS;

@@ -1,11 +1,10 @@
 /*
- * /proc/self/cgroup names the program's cgroups, and each folder from there up
- * to the root may have a limit.
+ * /proc/self/cgroup names the program's cgroups. Each folder from there up to
+ * the root may have a limit.
  *
- * The folders are looked for where they are mounted by custom. Inside a
- * container the path may be one that only the host has; the root of what is
- * mounted there is the container's own cgroup then. So files that are missing
- * are passed over, and the walk always ends at the root.
+ * The usual mount points are tried. Inside a container the path may exist only
+ * on the host; the mounted root is then the container's own cgroup. Missing
+ * files are therefore skipped, and the walk always ends at the root.
  */
 #include "memory.h"
 
@@ -20,7 +19,6 @@
 
 #define NO_LIMIT UINT64_MAX
 
-/* What a version of cgroups calls its files. */
 struct version {
     const char *folder;
     const char *file;
@@ -35,7 +33,7 @@ static uint64_t lesser(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* The number that a file consists of. "max", and all else, is no limit. */
+/* Reads a number from a file. "max" and anything else is no limit. */
 static uint64_t read_number(const char *path)
 {
     char text[64] = "";
@@ -57,8 +55,8 @@ static uint64_t read_number(const char *path)
     return errno == 0 && (*end == '\n' || *end == '\0') ? number : NO_LIMIT;
 }
 
-/* The least limit of the cgroup at @path and of those above it. @path is cut
- * off. */
+/* Returns the least limit of the cgroup at @path and the cgroups above it.
+ * Shortens @path. */
 static uint64_t read_least(const char *root, const struct version *version,
                            char *path)
 {
@@ -80,7 +78,7 @@ static uint64_t read_least(const char *root, const struct version *version,
     return least;
 }
 
-/* Is it in a list such as "cpu,memory"? */
+/* Returns true if a list such as "cpu,memory" has the controller. */
 static bool has_memory(const char *controllers)
 {
     static const char memory[] = "memory";
@@ -95,7 +93,7 @@ static bool has_memory(const char *controllers)
     return false;
 }
 
-/* A line is NUMBER:CONTROLLERS:PATH; without controllers it is of version 2. */
+/* Parses NUMBER:CONTROLLERS:PATH; without controllers it is of version 2. */
 static uint64_t read_line(const char *root, char *line)
 {
     char *controllers = strchr(line, ':');
@@ -108,7 +106,7 @@ static uint64_t read_line(const char *root, char *line)
     *path++ = '\0';
     path[strcspn(path, "\n")] = '\0';
     if (strstr(path, "/..")) {
-        path[0] = '\0'; /* it is outside of what is mounted */
+        path[0] = '\0'; /* outside the mounted tree */
     }
     if (controllers[0] != '\0' && !has_memory(controllers)) {
         return NO_LIMIT;

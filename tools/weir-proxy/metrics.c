@@ -1,7 +1,7 @@
 /*
  * Names follow Prometheus' rules: a unit at the end, _total for counters, one
- * HELP and TYPE for a family. Texts of the configuration become values of
- * labels, with escapes.
+ * HELP and TYPE for a family. Texts of the configuration become escaped label
+ * values.
  */
 #include "metrics.h"
 
@@ -61,8 +61,8 @@ void metrics_free(struct metrics *metrics)
 
 /* ---- gathering ----
  *
- * Services of another setup, whose connections have not ended or which have
- * just begun, are those of the same names. */
+ * Services of another setup, old or not yet accepting, count as the services of
+ * the same names. */
 
 static const struct config_service *
 find_service(const struct config *config, const char *name, size_t *ret_index)
@@ -76,7 +76,7 @@ find_service(const struct config *config, const char *name, size_t *ret_index)
     return NULL;
 }
 
-/* Is the route of the metrics the same as that of another setup? */
+/* Returns true if a route of another setup has the same service and label. */
 static bool is_same_route(const struct config_service *service, size_t index,
                           const struct route *route)
 {
@@ -84,7 +84,7 @@ static bool is_same_route(const struct config_service *service, size_t index,
            strcmp(service->routes[index].label, route->config->label) == 0;
 }
 
-/* The sums of a target, or NULL; @sums are those of the route's. */
+/* Returns the sums of a target, or NULL; @sums are those of the route. */
 static struct target_sum *find_in_route(const struct config_route *config,
                                         struct target_sum *sums,
                                         const char *text)
@@ -117,7 +117,7 @@ static struct target_sum *find_target(struct metrics *metrics,
     return NULL;
 }
 
-/* @sums are those of its targets, NULL: they have to be found. */
+/* @sums are those of the route's targets, or NULL if they must be found. */
 static void add_route(struct metrics *metrics, const struct route *route,
                       struct target_sum *sums)
 {
@@ -134,7 +134,7 @@ static void add_route(struct metrics *metrics, const struct route *route,
         const struct target_sum before = *sum;
         counts_add_target(sum, upstream);
         if (route->services->is_old) {
-            sum->is_up = before.is_up; /* by checks of before */
+            sum->is_up = before.is_up; /* old sets have no new checks */
             sum->addresses = before.addresses;
             sum->in_use = before.in_use;
             sum->in_use_ns = before.in_use_ns;
@@ -180,7 +180,7 @@ static void add_services(struct metrics *metrics,
     }
 }
 
-/* Services of one name have the same counts. */
+/* Services of one name share their counts. */
 static void add_counts(struct metrics *metrics, const struct worker *worker)
 {
     const struct services *services = worker->services;
@@ -233,7 +233,7 @@ static void family(FILE *out, const char *name, const char *type,
             help, name, type);
 }
 
-/* Bytes of the character of UTF-8 at @text; 0: there is none. */
+/* Returns the length of a UTF-8 character, or 0 if it is invalid. */
 static size_t character(const char *text)
 {
     const uint8_t first = (uint8_t)text[0];
@@ -256,8 +256,8 @@ static size_t character(const char *text)
     return is_too_long || is_none ? 0 : len;
 }
 
-/* The value is UTF-8, as the format demands it: bytes that are not, and those
- * that would speak to a terminal, become '?'. */
+/* Writes a label. The format requires UTF-8: invalid and control bytes become
+ * '?'. */
 static void label(FILE *out, const char *name, const char *value)
 {
     fprintf(out, "%s=\"", name);
@@ -295,7 +295,7 @@ static const char *name_of(const struct metrics *metrics, size_t service)
     return metrics->setup->config->services[service].name;
 }
 
-/* A counter of each service; @offset is its field in struct counts. */
+/* Writes a family of services; @offset is its field in struct counts. */
 static void write_plain(const struct metrics *metrics, FILE *out,
                         const char *name, const char *type, const char *help,
                         size_t offset)
@@ -413,7 +413,7 @@ static void write_queues(const struct metrics *metrics, FILE *out)
     }
 }
 
-/* Begins the sample of a target: its name, and labels. */
+/* Writes the start of a target's sample: name and labels. */
 static void label_target(FILE *out, const char *name,
                          const struct config_service *service,
                          const struct config_route *route, size_t target)
@@ -426,7 +426,7 @@ static void label_target(FILE *out, const char *name,
     label(out, "target", route->targets[target].at.text);
 }
 
-/* One family of all targets; @offset is its field in struct target_sum. */
+/* Writes a family of all targets; @offset is its field in struct target_sum. */
 static void write_targets(const struct metrics *metrics, FILE *out,
                           const char *name, const char *type, const char *help,
                           size_t offset)
@@ -463,7 +463,6 @@ static void write_last_error(FILE *out, const struct config_service *service,
     }
 }
 
-/* The last error of each target that had one, as a label. */
 static void write_last_errors(const struct metrics *metrics, FILE *out)
 {
     const struct config *config = metrics->setup->config;
@@ -527,8 +526,8 @@ static void write_all_targets(const struct metrics *metrics, FILE *out)
     write_last_errors(metrics, out);
 }
 
-/* A relay's bytes are held by the side that has received them until they are
- * sent. */
+/* Received bytes of a relay are counted as held until they are sent, so queued
+ * bytes that are held are not counted again. */
 uint64_t metrics_buffer_bytes(const struct metrics *metrics)
 {
     const struct weir_loop_statistics *loops = &metrics->loops;

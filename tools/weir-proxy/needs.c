@@ -1,10 +1,10 @@
 /*
- * What a condition is about is a fact: a bit that is set if the fact holds for
- * a service, a route or a target. Needs and conditions are rows over them.
+ * Conditions are about facts: bits that are set if the fact is true for a
+ * service, a route or a target. Needs and rules are rows over them.
  *
  * A directive of [defaults] applies to all services, of which only some may
- * have what it needs: it is refused if none has. So is a directive before the
- * first route, which all routes inherit.
+ * have what it needs: it is refused if none has. The same is true for a
+ * directive before the first route, which all routes inherit.
  */
 #include "needs.h"
 
@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where to look. The service, the route and the target are set as far as the
- * scope of a need goes. */
+/* Objects to check; service, route and target are set as far as the scope of a
+ * need requires. */
 struct needs_at {
     const struct config *config;
     const struct config_service *service;
@@ -25,7 +25,7 @@ struct needs_at {
 
 /* ---- facts ---- */
 
-/* Facts that conditions use besides the needs; all are bits of a number. */
+/* Facts of rules besides the needs. */
 enum {
     FACT_TLS_LISTEN = NEED_COUNT,
     FACT_PLAIN_LISTEN,
@@ -51,11 +51,11 @@ enum {
     FACT_ANY_TLS, /* of targets or their checks */
     FACT_TO_TLS,
     FACT_VERIFIED,   /* the certificate's name is known, or not needed */
-    FACT_FROM_OTHER, /* from is of another family than the target */
+    FACT_FROM_OTHER, /* of another address family than the target */
     FACT_FROM_OTHER_CHECK,
     FACT_NO_PORT,      /* check-port of a Unix socket */
     FACT_NO_PORT_AT,   /* check-at with a port alone of a Unix socket */
-    FACT_UNCLEAR_PORT, /* a port that has TLS or not */
+    FACT_UNCLEAR_PORT, /* TLS on this port is not specified */
     FACT_CLEAR_CHECK_AT,
     FACT_CHECK_VERIFIED,
     FACT_COUNT,
@@ -175,7 +175,7 @@ static uint64_t facts_of_target(const struct needs_at *at)
            IF(check_plan_is_verifiable(route, target), FACT_CHECK_VERIFIED);
 }
 
-/* Facts of the scope that a need is about. */
+/* Returns the facts of a scope. */
 static uint64_t facts_of(const struct needs_at *at, enum word_scope scope)
 {
     return scope == SCOPE_PROGRAM   ? facts_of_program(at->config)
@@ -183,8 +183,6 @@ static uint64_t facts_of(const struct needs_at *at, enum word_scope scope)
            : scope == SCOPE_ROUTE   ? facts_of_route(at->route)
                                     : facts_of_target(at);
 }
-
-/* ---- what directives need ---- */
 
 static const struct {
     enum word_scope scope;
@@ -222,8 +220,6 @@ static bool is_there(enum need need, const struct needs_at *at)
 {
     return (facts_of(at, needs[need].scope) & BIT(need)) != 0;
 }
-
-/* ---- conditions ---- */
 
 #define LISTEN_TLS  " needs a 'listen' with tls:// or any://"
 #define TLS_OR_TLVS (BIT(FACT_TLS_LISTEN) | BIT(FACT_TLVS))
@@ -304,9 +300,8 @@ static const struct rule {
      BIT(FACT_ANY_TLS), "check tls needs a target with tls://"},
 };
 
-/* ---- directives that were given ---- */
+/* ---- recorded directives ---- */
 
-/* Returns true if a directive with this value changes nothing. */
 static bool is_neutral(const struct option *word, const char *value)
 {
     const bool is_choice =
@@ -318,8 +313,8 @@ static bool is_neutral(const struct option *word, const char *value)
             (is_choice && strcmp(value, word->choices[0]) == 0));
 }
 
-/* Forgets the directive of [defaults] that this one replaces, in the service or
- * route that was begun last. */
+/* Removes the directive of [defaults] that this one replaces in the current
+ * service or route. */
 static void drop_inherited(struct config *config, const struct config_word *own)
 {
     const bool is_of_route = own->word->scope >= SCOPE_ROUTE;
@@ -331,7 +326,7 @@ static void drop_inherited(struct config *config, const struct config_word *own)
         if (said->service != own->service ||
             (is_of_route && said->route != own->route) ||
             (is_of_target && said->target != own->target)) {
-            return; /* those of one service, route or target are together */
+            return; /* entries of one service, route or target are adjacent */
         }
         if (said->is_inherited && said->word == own->word &&
             said->target == own->target) {
@@ -371,8 +366,6 @@ bool needs_note(struct config *config, const struct option *word,
     return true;
 }
 
-/* ---- the check ---- */
-
 static bool is_in_route(enum need need, struct needs_at at, size_t first,
                         size_t end)
 {
@@ -388,8 +381,8 @@ static bool is_in_route(enum need need, struct needs_at at, size_t first,
     return false;
 }
 
-/* A route without a target is passed over: it is refused for that, or the
- * routes after it inherit its directives. */
+/* Skips routes without a target: they are refused, or the routes after them
+ * inherit their directives. */
 static bool is_in_service(enum need need, struct needs_at at,
                           const struct config_word *said)
 {
@@ -464,8 +457,6 @@ bool needs_check(struct config *config, char *why)
     return is_good;
 }
 
-/* ---- the conditions of a service ---- */
-
 unsigned needs_line(const struct config *config, const char *name,
                     const struct config_word *at, unsigned otherwise)
 {
@@ -486,7 +477,7 @@ unsigned needs_line(const struct config *config, const char *name,
     return otherwise;
 }
 
-/* Checks the rows of a scope against the facts of @at. */
+/* Checks the rules of a scope. */
 static bool check_rules(struct config *config, const struct config_word *at,
                         enum word_scope scope, uint64_t facts, char *why)
 {

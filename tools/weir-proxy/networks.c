@@ -1,7 +1,8 @@
 /*
- * A network is a range of keys. Ranges are sorted, and joined where they
- * overlap, so that an address is in the last one that begins before it, or in
- * none.
+ * A network is a range of keys.
+ *
+ * Ranges are sorted, and joined if they overlap, so that an address can only be
+ * in the last range that begins before it.
  */
 #include "networks.h"
 
@@ -17,7 +18,6 @@ struct networks_range {
     uint8_t last[NETWORKS_KEY_SIZE];
 };
 
-/* A set that grows. */
 struct reading {
     struct networks *networks;
     size_t room;
@@ -43,8 +43,6 @@ bool networks_key(const struct weir_address *address, uint8_t *ret_key)
         return false;
     }
 }
-
-/* ---- reading ---- */
 
 static bool add(struct reading *reading, const struct weir_network *network)
 {
@@ -76,7 +74,7 @@ static bool add(struct reading *reading, const struct weir_network *network)
     return true;
 }
 
-/* The text without blanks around it and without a comment. */
+/* Returns a line without its comment and surrounding blanks. */
 static char *trim(char *line)
 {
     line[strcspn(line, "#\r\n")] = '\0';
@@ -152,7 +150,8 @@ static int compare(const void *a, const void *b)
     return memcmp(one->first, other->first, NETWORKS_KEY_SIZE);
 }
 
-/* Networks overlap only where one contains the other. */
+/* Sorts and joins networks; two of them overlap only if one contains the other.
+ */
 static void join(struct networks *networks)
 {
     size_t count = 0;
@@ -197,8 +196,6 @@ void networks_free(struct networks *networks)
     *networks = (struct networks){.ranges = NULL};
 }
 
-/* ---- asking ---- */
-
 bool networks_have(const struct networks *networks,
                    const struct weir_address *address)
 {
@@ -209,7 +206,7 @@ bool networks_have(const struct networks *networks,
     if (!networks_key(address, key)) {
         return address->storage.any.sa_family == AF_UNIX && networks->has_unix;
     }
-    /* The first range that begins behind the address. */
+    /* Finds the first range that begins after the address. */
     while (from < to) {
         const size_t middle = from + (to - from) / 2;
         if (memcmp(networks->ranges[middle].first, key, sizeof(key)) > 0) {

@@ -1,11 +1,10 @@
 /*
  * A client waits for its place, then for its preface, then for its TLS, then
- * for the bytes inside that decide its route.
+ * for bytes inside that decide its route.
  *
- * TLS is opened here where something is read before it; else the server has
- * opened it, and what it knows is asked of the transport. Which of the routes a
- * client gets is the arithmetic of matching.h, which is asked again with each
- * byte, with silence, with the end of the stream, and when its time is over.
+ * TLS is terminated here if something is read before it; otherwise the server
+ * has done so. matching.h chooses the route; it is asked again for received
+ * bytes, silence, the end of the stream, and timeouts.
  */
 #include "opening.h"
 
@@ -27,10 +26,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what is known of a client ---- */
+/* ---- facts about a client ---- */
 
-/* The application protocol of a client whose TLS is open, or what it will be;
- * of one without TLS here, what its header says. */
+/* Returns the application protocol of the client: agreed on, to be agreed on,
+ * or, for a client without TLS, from its PROXY header. */
 static struct weir_alpn_name agreed_of(const struct session *session,
                                        const struct weir_alpn_list *offered)
 {
@@ -51,8 +50,9 @@ static struct weir_alpn_name agreed_of(const struct session *session,
     return (struct weir_alpn_name){.len = 0};
 }
 
-/* May silence decide? A client of tcp:// or any:// is silent before its first
- * byte, one of tls:// when its TLS is open. */
+/* Returns true if silence may choose the route now. A client of tcp:// or
+ * any:// is silent before its first byte, a client of tls:// after its
+ * handshake. */
 static bool may_be_silent(const struct session *session)
 {
     const struct target *at = session->door->at;
@@ -81,12 +81,10 @@ static struct matching_facts facts_of(const struct session *session)
     return facts;
 }
 
-/* ---- the target's key ---- */
-
-/* The bytes by which a client comes to the same target again. */
+/* Bytes that map a client to the same target each time. */
 struct key {
     uint8_t bytes[256];
-    size_t size; /* 0: none */
+    size_t size; /* 0 is none */
 };
 
 static struct key copy(const void *bytes, size_t size)
@@ -100,7 +98,7 @@ static struct key copy(const void *bytes, size_t size)
     return key;
 }
 
-/* All spellings of a name are one key. */
+/* Copies a name in lower case, so that all spellings are one key. */
 static struct key copy_name(const char *server_name)
 {
     struct key key = copy(server_name, matching_length_of(server_name));
@@ -139,9 +137,7 @@ static struct key key_of(const struct session *session)
     }
 }
 
-/* ---- the route ---- */
-
-/* The client waits no longer; there is a route, or none. */
+/* Ends the wait: connects by the chosen route, or refuses the client. */
 static void take_route(struct session *session, int err, size_t route)
 {
     weir_loop_cancel(session_loop(session), session->timer);
@@ -154,7 +150,7 @@ static void take_route(struct session *session, int err, size_t route)
     session_connect(session, key.bytes, key.size);
 }
 
-/* Chooses by what is known; true if more bytes are needed. */
+/* Chooses a route by the known facts. Returns true if more bytes are needed. */
 static bool choose(struct session *session, bool is_over)
 {
     const struct service *service = session->door->service;
@@ -174,8 +170,6 @@ static bool choose(struct session *session, bool is_over)
     return false;
 }
 
-/* ---- time ---- */
-
 static void be_late(void *arg);
 
 static bool arm(struct session *session, uint64_t time_ns,
@@ -190,7 +184,7 @@ static bool arm(struct session *session, uint64_t time_ns,
     return true;
 }
 
-/* Nothing has come for so long as is silence; or something has. */
+/* Called after silent-after: chooses by silence, unless bytes have arrived. */
 static void notice_silence(void *arg)
 {
     struct session *session = arg;
@@ -205,7 +199,7 @@ static void notice_silence(void *arg)
     }
 }
 
-/* From here on the client is silent, or is not. */
+/* Starts the timer of silence, if silence may decide. */
 static void await_silence(struct session *session)
 {
     if (may_be_silent(session) && preface_rest(session->preface).len == 0) {
@@ -214,7 +208,7 @@ static void await_silence(struct session *session)
     }
 }
 
-/* The bytes that decide the route are inside TLS, and time for them begins. */
+/* Starts the time for bytes inside TLS that decide the route. */
 static void await_inside(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
@@ -224,9 +218,7 @@ static void await_inside(struct session *session)
     }
 }
 
-/* ---- TLS ---- */
-
-/* Of a client whose handshake is done. */
+/* Counts a successful handshake. */
 static void count_handshake(const struct session *session)
 {
     struct counts *counts = session->door->service->counts;
@@ -239,8 +231,7 @@ static void count_handshake(const struct session *session)
     }
 }
 
-/* The name in the certificate takes the place of what the header has said: it
- * is the one that was verified here. */
+/* The common name of the certificate verified here replaces the header's. */
 static void note_name(struct session *session)
 {
     char cn[CERTIFICATE_CN_SIZE];
@@ -253,7 +244,8 @@ static void note_name(struct session *session)
     }
 }
 
-/* Is the client's certificate of those that may come? If not it is refused. */
+/* Returns true if the client's certificate has one of the required names;
+ * otherwise refuses the client. */
 static bool admit_by_certificate(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
@@ -280,11 +272,11 @@ static void secured(void *arg, int err, weir_transport *t)
         }
     } else {
         session->door->service->counts->failed_handshakes++;
-        session->reason = END_HANDSHAKE; /* its loss follows */
+        session->reason = END_HANDSHAKE; /* the connection's loss follows */
     }
 }
 
-/* Opens the TLS of a client whose hello was read. */
+/* Terminates TLS of a client whose hello was read. */
 static void open_tls(struct session *session)
 {
     const struct service *service = session->door->service;
@@ -311,14 +303,14 @@ static void open_tls(struct session *session)
     session->preface = preface_drop_rest(session->preface);
 }
 
-/* The hello is there: it says whether TLS is opened. */
+/* Decides by the complete hello whether TLS is terminated. */
 static void choose_by_hello(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
     struct matching_facts facts = facts_of(session);
     size_t route = 0;
 
-    facts.begin_len = 0; /* what is inside has not begun */
+    facts.begin_len = 0; /* nothing inside TLS was read */
     facts.may_be_silent =
         session->door->service->has_silent_route && !session->door->at->is_any;
     const int err = matching_choose_by_hello(config, &facts, &route);
@@ -330,9 +322,8 @@ static void choose_by_hello(struct session *session)
     }
 }
 
-/* ---- the client ---- */
-
-/* May the client come, by its address? If not it is refused. */
+/* Returns true if the client's address is allowed; otherwise refuses the
+ * client. */
 static bool admit(struct session *session)
 {
     const struct service *service = session->door->service;
@@ -356,7 +347,7 @@ static bool admit(struct session *session)
 
 /* ---- the preface ---- */
 
-/* A part of it is wrong, or has not come in time. */
+/* The preface is invalid, or late. */
 static void refuse_preface(struct session *session)
 {
     struct service *service = session->door->service;
@@ -367,8 +358,8 @@ static void refuse_preface(struct session *session)
     session_refuse(session, lacks_header ? END_HEADER : END_HELLO);
 }
 
-/* Would more bytes of the client change its route alone, and nothing be wrong
- * without them? */
+/* Returns true if the preface is complete, so that more bytes could only change
+ * the route. */
 static bool may_decide(const struct session *session)
 {
     const struct service *service = session->door->service;
@@ -377,7 +368,7 @@ static bool may_decide(const struct session *session)
            (session->kind != MATCHING_TLS || session->is_opened);
 }
 
-/* There are no more bytes: those that have come decide. */
+/* Decides by the received bytes, as no more will arrive. */
 static void decide(struct session *session)
 {
     if (session->kind == MATCHING_UNKNOWN) {
@@ -397,7 +388,8 @@ static void be_late(void *arg)
     }
 }
 
-/* Reads the header, if there is to be one; true if it is there. */
+/* Reads the PROXY header, if there must be one. Returns true if it is complete.
+ */
 static bool read_header(struct session *session)
 {
     const struct service *service = session->door->service;
@@ -444,14 +436,14 @@ static void read_preface(struct session *session)
     }
 }
 
-/* The client has ended while it waited: nothing comes behind what was read. */
+/* The client ended its stream while it waited for a place. */
 static void end_preface(struct session *session, const weir_transport *t)
 {
     const bool is_open_now = session->client != t;
 
     if (session->route || is_open_now || weir_transport_is_closing(t)) {
-        return; /* there is a route, or its TLS knows the end, or it is refused
-                 */
+        return; /* There is a route, or TLS handles the end, or the client is
+                 * refused. */
     }
     if (may_decide(session)) {
         decide(session);
@@ -490,7 +482,7 @@ static void begin_preface(struct session *session)
     }
     const weir_transport *t = session->client;
     if (preface_rest(session->preface).len > 0) {
-        read_preface(session); /* they came while it waited for its place */
+        read_preface(session); /* received while it waited for its place */
     } else if (!service->reads_header && !session->has_ended) {
         await_silence(session);
     }
@@ -498,8 +490,6 @@ static void begin_preface(struct session *session)
         end_preface(session, t);
     }
 }
-
-/* ---- the place ---- */
 
 static struct session *session_of(struct place *place)
 {
@@ -541,11 +531,10 @@ void opening_refuse_waiting(struct door *door)
     }
 }
 
-/* ---- the client's protocol ---- */
-
 #define SHORTAGE_TOLD_NS UINT64_C(1000000000)
 
-/* Above a limit of all; one by descriptors is a shortage, which is said. */
+/* Refuses a client above the program's limit. If descriptors impose the limit,
+ * the shortage is reported, at most once a second. */
 static void refuse_above_all(struct session *session)
 {
     const struct service *service = session->door->service;
@@ -582,8 +571,8 @@ static void client_made(void *user, weir_transport *t)
     }
 }
 
-/* Keeps the first bytes where they were received, if they are for the target.
- * 0, or a negative error. */
+/* Keeps received bytes: in their buffer if they are for the target, else in the
+ * preface. Returns 0 or a negative error. */
 static int keep(struct session *session, const struct weir_buf *buf)
 {
     if (session->route && !session->preface && !session->kept.lease) {
@@ -601,14 +590,14 @@ static int keep(struct session *session, const struct weir_buf *buf)
                : -ENOMEM;
 }
 
-/* It waits for a place, or for its target; else for its preface. */
+/* Returns true if it waits for a place or for its target. */
 static bool is_waiting(const struct session *session)
 {
     return session->route || session->place.state == PLACE_WAITING;
 }
 
-/* Bytes belong to the preface, or are kept until there is a target: a client
- * is read while it waits, as its reset would not be seen otherwise. */
+/* A waiting client is read, too, as its reset would not be noticed otherwise.
+ * Received bytes belong to the preface, or are kept for the target. */
 static int client_data(void *user, weir_transport *t,
                        const struct weir_buf *buf)
 {
@@ -626,8 +615,8 @@ static int client_data(void *user, weir_transport *t,
     return 0;
 }
 
-/* The relay passes the end on. A client that ends in its header or its hello is
- * gone, and one that waits if its route says so. */
+/* The relay forwards the end of the stream. A client that ends inside its PROXY
+ * header or hello is closed, and so is a waiting one if its route says so. */
 static int client_eof(void *user, weir_transport *t)
 {
     struct session *session = user;

@@ -1,7 +1,7 @@
 /*
- * Options are words (words.h) with "--" before them; a text without is the
- * address to listen on, or, when there is one, a target. Options behind
- * --config are read after the file.
+ * Options are directives (words.h) with "--"; an argument without it is the
+ * address to listen on, or, after the first, a target. Options after --config
+ * are read after the file.
  */
 #include "options.h"
 

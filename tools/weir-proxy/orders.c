@@ -1,6 +1,6 @@
 /*
- * Orders are remembered by the names of service, route and target, until the
- * end: a target that is taken out of the configuration and put into it again is
+ * Orders are kept by the names of service, route and target, until the program
+ * ends. A target that is removed from the configuration and added again is
  * still drained.
  */
 #include "orders.h"

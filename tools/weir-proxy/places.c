@@ -1,7 +1,7 @@
 /*
- * No wake-up is lost: who finds no place says so (`waiting`), and then looks
- * again; who gives a place looks at `waiting` after that. One of the two sees
- * the other, as all threads see these operations in one order.
+ * No wake-up is lost. A client without a place increments `waiting` and then
+ * tries again; a thread that releases a place reads `waiting` afterwards. One
+ * of the two sees the other, as these operations are sequentially consistent.
  */
 #include "places.h"
 
@@ -10,10 +10,10 @@
 
 #include <errno.h>
 
-/* Until a post that found no memory is tried again. */
+/* Retry interval after out of memory. */
 #define RETRY_NS UINT64_C(10000000)
 
-/* True if there was a place. A limit may come or go while it is taken. */
+/* Takes a place if there is one. The limit may be set or removed meanwhile. */
 static bool take(struct places *places, bool *ret_is_counted)
 {
     const uint64_t limit =
@@ -39,8 +39,6 @@ static void give(struct places *places, bool is_counted)
     }
 }
 
-/* ---- waiting ---- */
-
 static void end_wait(struct place *place, struct door *door,
                      enum place_state state)
 {
@@ -49,7 +47,7 @@ static void end_wait(struct place *place, struct door *door,
     atomic_fetch_sub(&door->places->waiting, 1);
 }
 
-/* Lets those in for whom there are places. */
+/* Admits clients while there are places. */
 static void let_in(struct door *door)
 {
     bool is_counted;
@@ -90,7 +88,7 @@ static void look(void *arg)
     places_look(worker);
 }
 
-/* Calls the other threads, as there is a place and somebody waits. */
+/* Notifies the other threads that there is a place. */
 static void call_others(void *arg)
 {
     struct worker *own = arg;
@@ -115,8 +113,6 @@ static void call_others(void *arg)
         say("no memory to tell other threads of a place");
     }
 }
-
-/* ---- the calls ---- */
 
 bool places_enter(struct place *place, struct door *door)
 {
@@ -145,7 +141,8 @@ void places_leave(struct place *place, struct door *door)
     } else if (place->state == PLACE_TAKEN) {
         give(door->places, place->is_counted_here);
         if (atomic_load(&door->places->waiting) > 0) {
-            /* Here too: doors of another setup are at the same address. */
+            /* This thread, too: doors of another setup may have the same
+             * address. */
             places_look(door->service->worker);
             call_others(door->service->worker);
         }

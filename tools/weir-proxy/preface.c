@@ -1,8 +1,8 @@
 /*
- * Keeping and reading the first bytes of a connection.
+ * Keeps and parses the first bytes of a connection.
  *
- * The kept bytes are freed when they were passed on: a session that is relayed
- * keeps what was read of them, and nothing else.
+ * The bytes are freed after they were passed on. A relayed session keeps only
+ * what was parsed.
  */
 #include "preface.h"
 
@@ -18,7 +18,7 @@
 #define HEADER_MAX  4096u
 #define PREFACE_MAX (HEADER_MAX + 16389u)
 
-/* What a header told. */
+/* Addresses of a PROXY header. */
 struct ends {
     struct weir_address client;
     struct weir_address destination;
@@ -29,13 +29,13 @@ struct preface {
     size_t len;
     size_t room;
     bool has_header;
-    struct ends *ends; /* NULL: no header, or one without addresses */
-    uint8_t *tlvs;     /* of the header, those that are read here */
+    struct ends *ends; /* NULL without a header or addresses */
+    uint8_t *tlvs;     /* the header's TLVs that are read here */
     size_t tlvs_len;
-    char *authority;    /* the server's name in them; NULL: none */
-    char *server_name;  /* NULL: no hello */
-    char *odd_name;     /* NULL: none that is no host name */
-    uint8_t *protocols; /* of the hello */
+    char *authority;    /* the server's name in them, or NULL */
+    char *server_name;  /* NULL without a hello */
+    char *odd_name;     /* a server name that is not a host name, or NULL */
+    uint8_t *protocols; /* from the hello */
     size_t protocols_len;
 };
 
@@ -87,8 +87,8 @@ static void take_away(struct preface *preface, size_t len)
     memmove(preface->data, preface->data + len, preface->len);
 }
 
-/* The name in them is a text of a length that a name may have, or none. 0 or
- * -ENOMEM. */
+/* Keeps the server's name from the TLVs, unless it has an invalid length or a
+ * NUL. Returns 0 or -ENOMEM. */
 static int keep_authority(struct preface *preface)
 {
     struct weir_proxy_tlv name;
@@ -102,7 +102,7 @@ static int keep_authority(struct preface *preface)
     return preface->authority ? 0 : -ENOMEM;
 }
 
-/* Keeps the TLVs that are read here. 0 or a negative error. */
+/* Keeps the TLVs that are read here. Returns 0 or a negative error. */
 static int keep_tlvs(struct preface *preface,
                      const struct weir_proxy_header *header)
 {
@@ -130,12 +130,12 @@ static int keep_tlvs(struct preface *preface,
     return keep_authority(preface);
 }
 
-/* The byte of version 2 with the family and, in its lower half, the transport.
- */
+/* Offset in a version 2 header of the family and, in the lower half, the
+ * transport. */
 #define V2_TRANSPORT 13
 #define V2_DATAGRAM  2
 
-/* A header of datagrams is of another connection than this one. */
+/* A header about datagrams describes another connection. */
 static bool is_of_datagrams(const struct preface *preface,
                             const struct weir_proxy_header *header)
 {
@@ -184,7 +184,7 @@ bool preface_has_header(const struct preface *preface)
     return preface->has_header;
 }
 
-/* Keeps a name of any bytes, as far as a host name could go. */
+/* Keeps a name of any bytes, up to the length of a host name. */
 static bool keep_odd_name(struct preface *preface,
                           const struct weir_client_hello *hello)
 {

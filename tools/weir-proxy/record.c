@@ -1,8 +1,8 @@
 /*
- * All forms of a log line have the same fields, that by names those it names.
- * Bytes of peers stand in the server's name and in addresses of Unix sockets;
- * no name, be it a peer's or of the configuration, ends its field, or is so
- * long that the fields behind it have no room.
+ * All formats have the same fields, except that a format by names has only the
+ * fields that it names. Server names and Unix socket addresses contain bytes
+ * from peers. No name can end its field, or be so long that later fields have
+ * no space.
  */
 #include "record.h"
 
@@ -97,7 +97,7 @@ int end_verdict_of_relay(const struct weir_relay_record *end)
     return end->err == 0 || end->b_bytes > 0 ? 0 : -ECANCELED;
 }
 
-/* weir's own codes stand in groups of a hundred (weir/error.h). */
+/* weir's error codes are in groups of a hundred (weir/error.h). */
 static enum end_reason reason_of_group(int err)
 {
     switch (err / 100) {
@@ -117,7 +117,7 @@ int end_verdict_of_tls(int err)
                : -ECANCELED;
 }
 
-/* Of the last target that was tried. */
+/* Returns the reason for the error of the last target tried. */
 static enum end_reason reason_of_try(int err)
 {
     switch (err) {
@@ -151,8 +151,6 @@ end_reason_of_connect(int err, const struct weir_upstreams_result *result,
     }
 }
 
-/* ---- facts ---- */
-
 const char *record_alert_of(const weir_transport *t)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -161,12 +159,10 @@ const char *record_alert_of(const weir_transport *t)
                                                                      : NULL;
 }
 
-/* Of a longer name the first bytes are written. A host's name has no more. */
+/* Longer names are cut. Host names are never longer. */
 #define NAME_LEN 255
 
-/* ---- pieces ---- */
-
-/* Appends to a line; what does not fit is left out. */
+/* A line being written; bytes that do not fit are dropped. */
 struct line {
     char *buf;
     size_t len;
@@ -186,7 +182,6 @@ __attribute__((format(printf, 2, 3))) static void add(struct line *line,
     }
 }
 
-/* "2026-01-31T23:59:59.123Z" */
 static void add_time(struct line *line, uint64_t time_ns)
 {
     const time_t seconds = (time_t)(time_ns / 1000000000u);
@@ -203,8 +198,8 @@ static double milliseconds(uint64_t ns)
     return (double)ns / 1e6;
 }
 
-/* At most @most bytes of a text. Spaces become @space, and other bytes that are
- * not plain letters '?'. */
+/* Adds at most @most bytes of a text. Spaces become @space, and control,
+ * non-ASCII and quoting characters '?'. */
 static void add_words(struct line *line, const char *text, size_t most,
                       char space)
 {
@@ -233,8 +228,6 @@ static void add_address(struct line *line, const struct weir_address *address)
     add_plain(line, weir_address_format(address, text, sizeof(text)),
               sizeof(text));
 }
-
-/* ---- the two forms ---- */
 
 static void add_text(struct line *line, const struct record *record)
 {
@@ -265,21 +258,21 @@ static void add_text(struct line *line, const struct record *record)
     }
 }
 
-/* ---- fields by their names ---- */
+/* ---- named fields ---- */
 
 enum field_kind {
     FIELD_TIME,
     FIELD_ADDRESS,
-    FIELD_NAME,  /* a text; NULL or "": there is none */
+    FIELD_NAME,  /* text; NULL or "" is no value */
     FIELD_TRIED, /* likewise, longer and with spaces */
     FIELD_REASON,
     FIELD_MS,
     FIELD_COUNT,      /* uint64_t */
     FIELD_SMALL,      /* uint32_t */
-    FIELD_SMALL_IF_1, /* likewise; 0: there is none */
+    FIELD_SMALL_IF_1, /* likewise; 0 is no value */
 };
 
-/* Their names, which are promised: the manual has them, and a test compares. */
+/* These names are stable: the manual lists them, and a test compares. */
 static const struct field {
     const char *name;
     enum field_kind kind;
@@ -354,7 +347,7 @@ static bool is_number(const struct field *field)
     return field->kind >= FIELD_MS;
 }
 
-/* Adds what there is; spaces of a text become @space. */
+/* Adds the value of a field. Spaces of a text become @space. */
 static void add_field(struct line *line, const struct record *record,
                       const struct field *field, char space)
 {
@@ -402,7 +395,6 @@ static void add_json(struct line *line, const struct record *record)
     add(line, "}");
 }
 
-/* The field whose name is at the begin of a text, up to '}'. */
 static const struct field *find_field(const char *text, size_t len)
 {
     for (size_t i = 0; i < FIELD_COUNT_ALL; i++) {
@@ -414,8 +406,8 @@ static const struct field *find_field(const char *text, size_t len)
     return NULL;
 }
 
-/* Takes the next piece of a format: a field, or, with NULL, the byte *ret_byte;
- * its bytes. 0: it is none. */
+/* Parses the next piece of a format: a field, or, with *ret_field NULL, the
+ * byte *ret_byte. Returns its length, or 0 if it is invalid. */
 static size_t take_piece(const char *format, const struct field **ret_field,
                          char *ret_byte)
 {
@@ -472,7 +464,7 @@ const char *record_name_field(size_t index)
     return index < FIELD_COUNT_ALL ? fields[index].name : NULL;
 }
 
-/* Every line ends, also one that was cut. */
+/* Every line ends with a newline, even if it was cut. */
 static size_t finish(struct line *line)
 {
     if (line->len > RECORD_TEXT_SIZE - 1) {

@@ -1,10 +1,9 @@
 /*
- * What a new process would do is done on the first worker's loop, by a task,
- * and by visits of the threads. A setup serves when all threads have opened its
- * servers beside those of the old one; until then nothing has changed that
- * cannot be dropped again.
+ * A task of the first worker and callbacks on the threads do what a new process
+ * would do. A setup serves after all threads have opened its servers next to
+ * those of the old one; until then every change can be undone.
  *
- * What cannot change in a process that runs stays, and is said.
+ * Settings that a running process cannot change stay, which is reported.
  */
 #include "reload.h"
 
@@ -23,17 +22,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Between two looks whether all threads have opened their servers. */
+/* Poll interval until all threads have opened their servers. */
 #define LOOK_NS UINT64_C(1000000)
-
-/* ---- the new setup ---- */
 
 static bool is_text(const char *one, const char *other)
 {
     return one && other ? strcmp(one, other) == 0 : one == other;
 }
 
-/* What a process keeps until its end: "" or words with commas between them. */
+/* Lists changed settings that apply only to a new process, separated by commas.
+ */
 static void list_kept(const struct config *before, const struct config *after,
                       char *ret, size_t size)
 {
@@ -64,7 +62,6 @@ static void list_kept(const struct config *before, const struct config *after,
     }
 }
 
-/* NULL with a line in @why. */
 static struct setup *read_setup(const struct proxy *proxy, char *why)
 {
     struct config *config = calloc(1, sizeof(*config));
@@ -81,7 +78,7 @@ static struct setup *read_setup(const struct proxy *proxy, char *why)
     return NULL;
 }
 
-/* Sessions of clients outlive the contexts that they were made by. */
+/* TLS sessions of clients outlive the contexts. */
 static void keep_sessions(const struct setup *before, const struct setup *after)
 {
     size_t count;
@@ -107,7 +104,7 @@ static bool open_listeners(struct setup *setup, struct setup *before,
     return is_good && setup_share(setup, proxy) == 0;
 }
 
-/* A setup whose sockets are open; NULL with a line in @why. */
+/* Makes a setup with open sockets. Returns NULL with a reason in @why. */
 static struct setup *make_setup(struct proxy *proxy, char *why)
 {
     struct setup *before = proxy->setup;
@@ -129,12 +126,12 @@ static struct setup *make_setup(struct proxy *proxy, char *why)
     return NULL;
 }
 
-/* ---- the threads ---- */
+/* ---- callbacks on the threads ---- */
 
 struct change {
     struct proxy *proxy;
     struct setup *setup;
-    int err; /* of all threads: -EAGAIN, while one has not opened its servers */
+    int err; /* first error; -EAGAIN while a thread is opening its servers */
 };
 
 static struct worker *worker_of(const struct change *change,
@@ -189,7 +186,7 @@ static int visit(struct change *change, weir_thread_visit_fn *call)
     return count < 0 ? count : 0;
 }
 
-/* 0 when all threads have opened the servers of the setup. */
+/* Returns 0 after all threads have opened the servers of the setup. */
 static int open_everywhere(struct change *change)
 {
     int err = visit(change, make_next);
@@ -205,7 +202,7 @@ static int open_everywhere(struct change *change)
     return err;
 }
 
-/* The setup takes the place of the one before. */
+/* Replaces the old setup. */
 static void commit(struct change *change)
 {
     struct proxy *proxy = change->proxy;
@@ -228,8 +225,7 @@ static void commit(struct change *change)
     validity_warn(proxy->setup->config);
 }
 
-/* What is known of targets is known to the new sets, where it holds for them
- * too, as it is to a successor. */
+/* Hands what is known about targets to the new sets, as to a successor. */
 static void note_states(struct proxy *proxy)
 {
     struct states_one *states;
@@ -241,10 +237,10 @@ static void note_states(struct proxy *proxy)
     states_sort(states, proxy->state_count);
 }
 
-/* With the right to change it. */
+/* Must be called with the right to change the setup. */
 static bool change_setup(struct proxy *proxy, char *why)
 {
-    note_states(proxy); /* a new setup is made by them */
+    note_states(proxy); /* used to make the new setup */
     struct change change = {.proxy = proxy, .setup = make_setup(proxy, why)};
 
     if (!change.setup) {
@@ -261,8 +257,6 @@ static bool change_setup(struct proxy *proxy, char *why)
     return option_refuse(why, "%s", weir_strerror(err));
 }
 
-/* ---- the calls ---- */
-
 static bool may_change(const struct proxy *proxy)
 {
     const struct worker *first = &proxy->workers[0];
@@ -270,7 +264,7 @@ static bool may_change(const struct proxy *proxy)
     return !first->is_draining && !first->is_stopping && !first->is_replaced;
 }
 
-/* The threads begin one after the other. */
+/* Threads start one after another. */
 static bool wait_until_all_listen(const struct proxy *proxy)
 {
     int err = 0;
@@ -290,7 +284,7 @@ static bool read_again(struct proxy *proxy, char *why)
     } else {
         say("%s; the configuration of before stays in force", why);
     }
-    if (may_change(proxy)) { /* it does not end meanwhile */
+    if (may_change(proxy)) { /* it is not being stopped */
         manager_tell_reloaded(proxy);
     }
     return is_done;

@@ -1,8 +1,7 @@
 /*
- * A section that others use is said once for each use, in the place where it is
- * used, with its own lines' numbers: no other code knows of it. What nobody
- * uses is said of a configuration that is thrown away, so that it is right all
- * the same.
+ * A shared section is applied once for each use, at the place of its use and
+ * with its own line numbers; other code does not know about it. An unused
+ * section is applied to a scratch configuration, so that it is checked, too.
  */
 #include "sections.h"
 
@@ -14,7 +13,7 @@
 #include <string.h>
 
 enum section {
-    SECTION_NONE, /* lines before the first one */
+    SECTION_NONE, /* lines before the first section */
     SECTION_SERVICE,
     SECTION_DEFAULTS,
     SECTION_TARGETS,
@@ -24,12 +23,11 @@ struct saying {
     struct config *config;
     const struct lines *lines;
     char *why;
-    unsigned *said; /* numbers of the lines of each word, about what is begun;
-                     * 0: not said */
-    struct hashes sections; /* [defaults] and [targets ...], by line */
+    unsigned *said;         /* each directive's line in the section, or 0 */
+    struct hashes sections; /* lines of [defaults] and [targets ...] */
 };
 
-/* Lines from the first on, without the last. */
+/* Lines from first to end - 1. */
 struct range {
     size_t first;
     size_t end;
@@ -44,7 +42,7 @@ static bool fail(const struct saying *saying, const char *reason)
     return false;
 }
 
-/* "..., in FILE:LINE" */
+/* Sets @why to "..., in FILE:LINE". */
 static bool fail_with(const struct saying *saying, const char *reason,
                       unsigned line)
 {
@@ -56,8 +54,6 @@ static bool fail_with(const struct saying *saying, const char *reason,
     snprintf(text, sizeof(text), "%.120s, in %.120s", reason, place);
     return fail(saying, text);
 }
-
-/* ---- finding ---- */
 
 static enum section section_of(const char *title)
 {
@@ -71,14 +67,14 @@ static enum section section_of(const char *title)
                : SECTION_SERVICE;
 }
 
-/* The name behind "targets", which may be empty. */
+/* Returns the name after "targets"; it may be empty. */
 static const char *group_of(const char *title)
 {
     title += strlen("targets");
     return title + strspn(title, " \t");
 }
 
-/* The lines of the section that begins there. */
+/* Returns the lines of the section that begins at @section. */
 static struct range range_of(const struct lines *lines, size_t section)
 {
     struct range range = {section + 1, section + 1};
@@ -95,8 +91,8 @@ static bool is_word(const struct line *line, const char *name)
     return line->kind == LINE_WORD && strcmp(line->name, name) == 0;
 }
 
-/* The words about the service, or the route, of which this line is one: a
- * 'listen' behind a 'to' begins the next service of a section. */
+/* Returns the lines about the service, or the route, of this line. A 'listen'
+ * after a 'to' begins the next service of a section. */
 static struct range range_around(const struct lines *lines, size_t at,
                                  bool is_of_route)
 {
@@ -136,7 +132,7 @@ static uint64_t hash_section(enum section kind, const char *group)
     return hashes_add_text(hashes_add_byte(HASHES_BASIS, kind), group);
 }
 
-/* Finds sections by their names from now on; false without memory. */
+/* Builds the index of sections by name. Returns false if out of memory. */
 static bool index_sections(struct saying *saying)
 {
     bool is_whole = true;
@@ -155,8 +151,8 @@ static bool index_sections(struct saying *saying)
     return is_whole;
 }
 
-/* The first section of this kind and name; the number of lines if there is
- * none. */
+/* Returns the first section of this kind and name, or the number of lines if
+ * there is none. */
 static size_t find_section(const struct saying *saying, enum section kind,
                            const char *group)
 {
@@ -174,10 +170,10 @@ static size_t find_section(const struct saying *saying, enum section kind,
     return saying->lines->count;
 }
 
-/* ---- words that are said twice ---- */
+/* ---- repeated directives ---- */
 
-/* Where the line of a word is kept. 'check' says two things, a kind and an
- * interval, which has the last place. */
+/* Returns where the line of a directive is recorded. 'check' sets two things, a
+ * kind and an interval; the interval has the last slot. */
 static unsigned *line_of(const struct saying *saying, const struct option *word,
                          const char *value)
 {
@@ -188,7 +184,7 @@ static unsigned *line_of(const struct saying *saying, const struct option *word,
                 ->said[is_interval ? words.count : (size_t)(word - words.rows)];
 }
 
-/* Something has begun that words of these scopes are about. */
+/* Forgets lines of these scopes: a new service, route or target begins. */
 static void forget(struct saying *saying, enum word_scope first)
 {
     for (size_t i = 0; i < words.count; i++) {
@@ -216,7 +212,7 @@ static void note_line(struct saying *saying, const struct option *word,
     *line_of(saying, word, value) = saying->config->line;
 }
 
-/* ---- saying ---- */
+/* ---- applying ---- */
 
 static bool say_line(const struct saying *saying, const struct line *line)
 {
@@ -227,8 +223,8 @@ static bool say_line(const struct saying *saying, const struct line *line)
            fail(saying, reason);
 }
 
-/* Gives the target that has begun what [defaults] say of each, which its own
- * words replace. */
+/* Applies to the current target what [defaults] has for each target; its own
+ * directives replace these later. */
 static bool say_of_target(const struct saying *saying)
 {
     const size_t at = find_section(saying, SECTION_DEFAULTS, NULL);
@@ -254,14 +250,14 @@ static bool say_of_target(const struct saying *saying)
     return is_good;
 }
 
-/* Says a line, and what a target inherits that begins with it. */
+/* Applies a line, and what a target that begins with it inherits. */
 static bool say_whole_line(const struct saying *saying, const struct line *line)
 {
     return say_line(saying, line) &&
            (!is_word(line, "to") || say_of_target(saying));
 }
 
-/* Of words that are said where a section is used: is this one? */
+/* Returns true if a directive of a shared section applies where it is used. */
 typedef bool is_said_fn(const struct saying *saying, const struct option *word,
                         struct range own);
 
@@ -281,7 +277,8 @@ static bool say_section(const struct saying *saying, size_t section,
     return is_good;
 }
 
-/* A word that adds something would not be replaced by the service's own. */
+/* An inherited directive that adds a value would not be replaced by the
+ * service's own, so it is skipped. */
 static bool is_of_service(const struct saying *saying,
                           const struct option *word, struct range own)
 {
@@ -305,13 +302,14 @@ static bool is_of_route(const struct saying *saying, const struct option *word,
     return word->scope == SCOPE_ROUTE && is_of_service(saying, word, own);
 }
 
-/* Does it say which clients a route is for? */
+/* Returns true if the directive selects clients of a route. */
 static bool names_clients(const struct option *word)
 {
     return strncmp(word->name, "route", strlen("route")) == 0;
 }
 
-/* What a route with a group says itself, as it is about its clients. */
+/* Returns true for directives about clients, which a route with a group has
+ * itself. */
 static bool is_of_clients(const struct option *word)
 {
     return names_clients(word) || strcmp(word->name, "passthrough") == 0 ||
@@ -344,7 +342,7 @@ static bool say_defaults(const struct saying *saying, struct range own,
     return is_good;
 }
 
-/* A route with a group says no more about its targets. */
+/* Refuses directives about targets in a route with a group. */
 static bool check_own(const struct saying *saying, struct range own, size_t at)
 {
     char reason[OPTION_WHY_SIZE];
@@ -367,7 +365,7 @@ static bool check_own(const struct saying *saying, struct range own, size_t at)
     return true;
 }
 
-/* "to = @NAME" */
+/* Applies "to = @NAME". */
 static bool use_group(const struct saying *saying, size_t at)
 {
     const struct range own = range_around(saying->lines, at, true);
@@ -391,7 +389,7 @@ static bool use_group(const struct saying *saying, size_t at)
            say_section(saying, section, own, is_of_group);
 }
 
-/* Gives what has begun what it inherits. */
+/* Applies what a new service or route inherits. */
 static bool inherit(const struct saying *saying, size_t at,
                     const struct option *word, bool begins_service)
 {
@@ -402,7 +400,8 @@ static bool inherit(const struct saying *saying, size_t at,
                             is_of_service);
     }
     return strcmp(word->name, "route") != 0 ||
-           service->routes[0].target_count == 0 || /* it has its words */
+           service->routes[0].target_count == 0 || /* copied from the first
+                                                    * route */
            say_defaults(saying, range_around(saying->lines, at, true),
                         is_of_route);
 }
@@ -452,7 +451,7 @@ static bool begin_service(struct saying *saying, size_t at)
                         is_of_service);
 }
 
-/* ---- sections that others use ---- */
+/* ---- shared sections ---- */
 
 static bool may_be_in(enum section kind, const struct option *word)
 {
@@ -465,7 +464,7 @@ static bool may_be_in(enum section kind, const struct option *word)
                (kind == SECTION_DEFAULTS ? SCOPE_SERVICE : SCOPE_TARGET);
 }
 
-/* Is there each word that it has, may it stand there, and once? */
+/* Checks that the directives exist, are allowed there, and are not repeated. */
 static bool check_words(struct saying *saying, size_t section,
                         enum section kind)
 {
@@ -478,7 +477,7 @@ static bool check_words(struct saying *saying, size_t section,
         const struct option *word = words_find(line->name);
         saying->config->line = line->number;
         if (!word) {
-            return say_line(saying, line); /* which says what is like it */
+            return say_line(saying, line); /* prints a similar name */
         }
         if (!may_be_in(kind, word)) {
             snprintf(reason, sizeof(reason), "'%s' is not for [%.60s]",
@@ -506,7 +505,8 @@ static bool all_of_it(const struct saying *saying, const struct option *word,
     return true;
 }
 
-/* Says it to nobody; [defaults] to a target, too. */
+/* Applies the section to a scratch configuration; [defaults] also to a target.
+ */
 static bool try_section(const struct saying *saying, size_t section,
                         enum section kind)
 {
@@ -552,8 +552,6 @@ static bool check_section(struct saying *saying, size_t section)
     return check_words(saying, section, kind) &&
            try_section(saying, section, kind);
 }
-
-/* ---- all of it ---- */
 
 static bool check_sections(struct saying *saying)
 {

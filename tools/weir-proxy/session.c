@@ -1,12 +1,12 @@
 /*
- * This page is the proxy: all other files read options, write logs, listen, or
- * look at the first bytes of clients.
+ * This file is the core of the proxy: the others read options, write logs,
+ * listen, or parse first bytes of clients.
  *
- * A target is chosen among those of the route and connected to, with other
- * targets after it if that fails; it is told who the client is; then bytes,
- * ends and resets go both ways until both sides have ended. Functions stand
- * behind those that they call, so that the page begins with the relay, and
- * what is known of a session that has ended comes last.
+ * A target of the route is chosen and connected to, with other targets after a
+ * failure; it gets a PROXY header if configured; then bytes, ends and resets
+ * are relayed until both sides have ended. Functions follow those that they
+ * call, so the file begins with the relay; the record of an ended session comes
+ * last.
  */
 #include "session.h"
 
@@ -26,12 +26,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Counts and logs the session, and frees it; @end is NULL if it was not
- * relayed. */
+/* Counts, logs and frees the session. @end is NULL if it was not relayed. */
 static void finish(struct session *session,
                    const struct weir_relay_record *end);
-
-/* ---- the relay ---- */
 
 static void relayed(void *arg, int err, const struct weir_relay_record *end)
 {
@@ -42,7 +39,6 @@ static void relayed(void *arg, int err, const struct weir_relay_record *end)
     finish(session, end);
 }
 
-/* Moves bytes until both sides have ended. */
 static int relay(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
@@ -73,10 +69,10 @@ static int relay(struct session *session)
     return err;
 }
 
-/* ---- a target that is there ---- */
+/* ---- a connected target ---- */
 
-/* Resets both sides. A client that has gone is the reason itself, and says
- * nothing of the target. */
+/* Resets both sides. A lost client is itself the reason, and does not count
+ * against the target. */
 static void give_up(struct session *session, enum end_reason reason,
                     int verdict)
 {
@@ -93,7 +89,7 @@ static void give_up(struct session *session, enum end_reason reason,
     }
 }
 
-/* Says to the target who the client is, where that is wanted. */
+/* Sends a PROXY header, if configured. */
 static int send_header(const struct session *session)
 {
     const struct config_route *route = session->route->config;
@@ -125,7 +121,7 @@ static int send_header(const struct session *session)
                    : weir_transport_write(session->target, text, (size_t)len);
 }
 
-/* The target's TLS behind a header is open, or is not. */
+/* TLS that follows a PROXY header succeeded or failed. */
 static void secured(void *arg, int err, weir_transport *t)
 {
     struct session *session = arg;
@@ -139,9 +135,8 @@ static void secured(void *arg, int err, weir_transport *t)
     }
 }
 
-/* Sends what goes before the client's bytes, and goes on to the relay. A header
- * goes before TLS, which is begun here then; any other target with TLS has it
- * already. */
+/* Sends the header and starts the relay. TLS after a header is started here;
+ * otherwise the library has already started it. */
 static int greet(struct session *session, const weir_upstream *upstream)
 {
     struct weir_tls_settings settings;
@@ -163,11 +158,9 @@ static int greet(struct session *session, const weir_upstream *upstream)
     return err;
 }
 
-/* ---- the connect ---- */
-
-/* The addresses that were tried in vain, also before the one that is connected
- * to. The library's text has errors of names and of TLS as well, but is shorter
- * where many were tried. NULL: there are none, or no memory. */
+/* Copies the list of failed addresses, including those before the connected
+ * one. The library's text also has errors of lookups and TLS, but is shortened
+ * if many were tried. Returns NULL if there are none or if out of memory. */
 static char *copy_tried(const weir_pending *connect, const char *error_text)
 {
     char text[TRIED_SIZE];
@@ -193,7 +186,7 @@ static void note(struct session *session,
     session->slot = result->slot;
 }
 
-/* There is a target, or none. The client may have gone meanwhile. */
+/* The client may have closed meanwhile. */
 static void connected(void *arg, int err,
                       const struct weir_upstreams_result *result)
 {
@@ -247,8 +240,6 @@ void session_connect(struct session *session, const void *key, size_t key_size)
     }
 }
 
-/* ---- ends before the relay ---- */
-
 void session_refuse(struct session *session, enum end_reason reason)
 {
     session->reason = reason;
@@ -287,9 +278,9 @@ enum end_reason session_reason_of_refusal(const struct session *session)
                : END_INTERNAL;
 }
 
-/* ---- what is known of a session, and its end ---- */
+/* ---- the record and the end ---- */
 
-/* Writes what is known without a question to the transports. */
+/* Fills in what is known without the transports. */
 static void sum_up(const struct session *session,
                    const struct weir_relay_record *end, struct record *ret)
 {
@@ -332,7 +323,6 @@ const char *session_server_name(const struct session *session)
     return name;
 }
 
-/* Writes what the client's TLS tells. */
 static void describe_tls(const struct session *session, struct record *record)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -394,7 +384,7 @@ static void finish(struct session *session, const struct weir_relay_record *end)
     if (session->counted) {
         clients_leave(service->clients, session->counted);
     }
-    places_leave(&session->place, session->door); /* the next one is let in */
+    places_leave(&session->place, session->door); /* admits the next client */
     preface_free(session->preface);
     weir_lease_unref(session->kept.lease);
     weir_transport_unref(session->client);
@@ -402,5 +392,5 @@ static void finish(struct session *session, const struct weir_relay_record *end)
     free(session->tried);
     free(session->client_cn);
     free(session);
-    worker_leave(service->services); /* perhaps the last of old ones */
+    worker_leave(service->services); /* may free old services */
 }

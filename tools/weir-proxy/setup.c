@@ -1,8 +1,8 @@
 /*
- * A setup is counted by its users: the proxy, and the services of each thread.
- * Addresses and routes that were shared once are remembered until the end, so
- * that one which comes back goes on. They are as many as an operator has ever
- * written.
+ * A setup is reference-counted by the proxy and by the services of each thread.
+ * Shared addresses and routes are kept until the program ends, so that a
+ * removed one continues when it is added again; their number is limited by what
+ * an operator has configured.
  */
 #include "setup.h"
 
@@ -24,16 +24,13 @@ struct shared_address {
     struct places places;
 };
 
-/* By the service and the label of the route, or by "" and the group of targets.
- */
+/* Found by service and label, or by "" and the group of targets. */
 struct shared_route {
     struct keyed keyed;
     char *service;
     char *route;
     weir_upstreams_shared *shared;
 };
-
-/* ---- a setup ---- */
 
 static bool is_text(const char *one, const char *other)
 {
@@ -83,7 +80,7 @@ static void close_key_logs(const struct setup *setup)
         for (size_t j = 0; j <= service->route_count && left > 0; j++) {
             const char *path = config_key_log(service, j);
             if (path) {
-                key_log_close(key_log_find(path)); /* which has been found */
+                key_log_close(key_log_find(path)); /* exists already */
                 left--;
             }
         }
@@ -125,7 +122,8 @@ int setup_open_log(struct setup *setup, const struct setup *before)
     if (!log->path) {
         return 0;
     }
-    (void)!sink_read(log->path, &log->server, why); /* it was read */
+    (void)!sink_read(log->path, &log->server, why); /* its syntax was checked
+                                                     * before */
     if (before && is_text(before->log.path, log->path)) {
         return 0;
     }
@@ -154,9 +152,8 @@ bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why)
     return true;
 }
 
-/* ---- what goes on ---- */
+/* ---- state shared by setups ---- */
 
-/* NULL without memory. */
 static struct places *find_places(struct proxy *proxy,
                                   const struct weir_address *address)
 {
@@ -180,7 +177,8 @@ static struct places *find_places(struct proxy *proxy,
     }
 }
 
-/* False without memory: then it has no names, and is found by none. */
+/* Returns false if out of memory; the entry then has no names and is never
+ * found. */
 static bool begin_route(struct shared_route *one, const char *service,
                         const char *route)
 {
@@ -192,7 +190,6 @@ static bool begin_route(struct shared_route *one, const char *service,
     return one->shared != NULL;
 }
 
-/* NULL without memory. */
 static weir_upstreams_shared *find_route(struct proxy *proxy,
                                          const char *service, const char *route)
 {
@@ -232,7 +229,7 @@ static int share_routes(struct setup *setup, struct proxy *proxy)
     return shared ? 0 : -ENOMEM;
 }
 
-/* Those that a predecessor has told are taken over. */
+/* Orders of a predecessor are taken over. */
 static int find_orders_of(const struct config_service *service,
                           const struct config_route *config,
                           struct proxy *proxy, struct order **orders)

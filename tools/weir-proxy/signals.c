@@ -1,9 +1,9 @@
 /*
- * Signals that become visits or stops of all threads.
+ * Signals that run callbacks on all threads or stop them.
  *
- * The threads could take SIGINT and SIGTERM themselves. They would give back
- * the default action at the end, and a signal then would end the program before
- * its log is written and its files are removed.
+ * The threads could handle SIGINT and SIGTERM themselves, but they would
+ * restore the default action at the end, and a signal then would end the
+ * program before its log is written and its files are removed.
  */
 #include "signals.h"
 
@@ -56,8 +56,8 @@ static void drain(void *arg)
                       worker_config(worker)->drain_ns);
 }
 
-/* Whoever sends clients here gets time to see that it is not ready any longer,
- * before the listening sockets are closed. The second signal ends it. */
+/* A load balancer gets time to see that the proxy is not ready before the
+ * listening sockets are closed. A second signal ends the proxy at once. */
 static void stop(void *arg, int signum)
 {
     struct worker *worker = arg;
@@ -75,7 +75,7 @@ static void stop(void *arg, int signum)
     }
 }
 
-/* ---- while no loop handles them ---- */
+/* ---- before and after the loop ---- */
 
 static volatile sig_atomic_t has_begun;
 

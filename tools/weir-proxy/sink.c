@@ -1,6 +1,7 @@
 /*
- * A header of RFC 5424 has the time of the line, which is that of the
- * connection's end, the host, the program and its process id.
+ * The header of RFC 5424 has the time at which the connection ended, the host,
+ * the program and its process id.
+ *
  * The severity is always informational.
  */
 #include "sink.h"
@@ -80,7 +81,6 @@ int sink_connect(const struct weir_address *address)
     return fd;
 }
 
-/* "<30>1 TIME HOST weir-proxy PID - - " */
 static size_t write_head(const struct record *record, int facility, char *buf,
                          size_t size)
 {

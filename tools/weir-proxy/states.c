@@ -1,9 +1,9 @@
 /*
- * All threads know the same of their targets: the first one that has a route
- * tells of it. A successor may have more or fewer threads.
+ * All threads know the same about their targets, so the first thread with a
+ * route provides its facts. A successor may have more or fewer threads.
  *
- * A state is that of checks alone: one that is drained, or whose first check
- * has not ended, has none.
+ * A state comes from checks: a target that is drained, or whose first check has
+ * not ended, has none.
  */
 #include "states.h"
 
@@ -17,18 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- facts ---- */
-
 enum fact {
     FACT_STATE,      /* WEIR_UPSTREAM_UP or WEIR_UPSTREAM_DOWN */
-    FACT_RESTS,      /* in a row */
-    FACT_REPORTED,   /* 1: they are for connections that were made */
-    FACT_ERROR,      /* the last one, as a positive number */
-    FACT_REST_NS,    /* that is left */
-    FACT_SLOW_START, /* likewise */
+    FACT_RESTS,      /* consecutive ejections */
+    FACT_REPORTED,   /* 1 if they are due to reported errors */
+    FACT_ERROR,      /* the last, as a positive number */
+    FACT_REST_NS,    /* remaining */
+    FACT_SLOW_START, /* remaining */
     FACT_ORDER,      /* enum order_mode */
-    FACT_WEIGHT,     /* by an order, and 1 */
-    FACT_IN_USE,     /* so long, by balance first */
+    FACT_WEIGHT,     /* ordered weight plus 1 */
+    FACT_IN_USE,     /* time in use, with balance first */
     FACTS,
 };
 
@@ -49,7 +47,7 @@ static uint64_t add_steps(uint64_t key, const struct config_route *config)
     return key;
 }
 
-/* Where checks go, and with what. */
+/* Adds the address, PROXY header and TLS settings of checks. */
 static uint64_t add_place(uint64_t key, const struct config_route *config,
                           const struct config_target *target)
 {
@@ -69,15 +67,14 @@ static uint64_t add_place(uint64_t key, const struct config_route *config,
     return hashes_add_text(key, text);
 }
 
-/* What an operator has said, and which target is in use, hold whatever the
- * target's TLS is. */
+/* Returns true for facts that hold whatever the target's TLS is. */
 static bool is_of_target(enum fact fact)
 {
     return fact == FACT_ORDER || fact == FACT_WEIGHT || fact == FACT_IN_USE;
 }
 
-/* How a fact is known. The state alone holds for the same checks alone, and has
- * no name. */
+/* Returns the key of a fact. A state holds only for the same kind of check, and
+ * has no name. */
 static uint64_t key_of(const struct route *route,
                        const struct config_target *target, enum fact fact)
 {
@@ -124,9 +121,7 @@ static uint64_t key_of(const struct route *route,
     return hashes_add_text(key, is_of_checks ? plan : names[fact]);
 }
 
-/* ---- gathering ---- */
-
-/* What a visit writes to: all routes' targets, in the order of the
+/* Result of the callbacks: targets of all routes, in the order of the
  * configuration. */
 struct gathering {
     const struct proxy *proxy;
@@ -134,8 +129,8 @@ struct gathering {
     struct weir_upstream_known *known;
 };
 
-/* Notes what a thread knows of the targets of a route, but for those of which
- * another one has told. */
+/* Records what a thread knows of a route's targets, unless another thread has.
+ */
 static void note_route(struct weir_upstream_known *known,
                        const struct route *route)
 {
@@ -169,7 +164,7 @@ static void visit(void *arg, weir_thread *thread)
     }
 }
 
-/* ---- facts and what is known ---- */
+/* ---- facts ---- */
 
 static uint64_t value_of(const struct weir_upstream_known *known,
                          enum fact fact)
@@ -207,7 +202,7 @@ static uint64_t value_of_order(const struct order *order, enum fact fact)
                : 0;
 }
 
-/* Writes the facts of a target that are not 0, and returns their number. */
+/* Writes the facts of a target that are not 0. Returns their number. */
 static size_t write_facts(struct states_one *states, const struct route *route,
                           const struct config_target *target,
                           const struct weir_upstream_known *known)
@@ -284,7 +279,7 @@ void states_sort(struct states_one *states, size_t count)
     qsort(states, count, sizeof(*states), compare);
 }
 
-/* The value of a fact; 0: there is none. */
+/* Returns the value of a fact, or 0 if there is none. */
 static uint64_t find(const struct states_one *states, size_t count,
                      const struct route *route,
                      const struct config_target *target, enum fact fact)

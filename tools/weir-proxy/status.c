@@ -1,16 +1,12 @@
 /*
- * Connections are compared by their bytes, which are asked of their relays, and
- * only those that get a place in the list are asked for their addresses.
- *
- * Texts of the configuration and of peers are written with care: whatever would
- * end a word or a line, or speak to a terminal, becomes '?'.
+ * Connections are compared by bytes, which their relays report. Addresses are
+ * read only for those in the list. In texts of the configuration and of peers,
+ * bytes that would end a field or a line, or control a terminal, become '?'.
  */
 #include "status.h"
 
 #include "session.h"
 #include "setup.h"
-
-/* ---- gathering ---- */
 
 static struct weir_relay_record ask_relay(const struct session *session)
 {
@@ -34,7 +30,7 @@ static void describe(const struct session *session,
     const bool is_relayed = relay->start_ns > 0;
 
     session_describe(session, is_relayed ? relay : NULL, &ret->record);
-    ret->record.server_name = NULL; /* they are the session's */
+    ret->record.server_name = NULL; /* these texts belong to the session */
     ret->record.tls_version = NULL;
     ret->record.tls_group = NULL;
     ret->record.client_cn = NULL;
@@ -44,7 +40,7 @@ static void describe(const struct session *session,
                                                          : "opening";
 }
 
-/* Puts a session in its place, if it has one. */
+/* Inserts a session into the list, if it has enough bytes. */
 static void consider(struct status *status, const struct session *session)
 {
     const struct weir_relay_record relay = ask_relay(session);
@@ -78,8 +74,6 @@ void status_gather(void *arg, weir_thread *thread)
         link = link->younger;
     }
 }
-
-/* ---- writing ---- */
 
 static void word(FILE *out, const char *text)
 {

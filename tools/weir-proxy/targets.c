@@ -1,9 +1,9 @@
 /*
- * Making the set of targets of a route from the configuration.
+ * Makes the upstream set of a route from the configuration.
  *
- * Every worker has sets of its own; those of a route choose as one would, and
- * one of them checks for all. The first worker alone tells of changes, which
- * all are told.
+ * Each worker has its own sets. The sets of a route share their choices, and
+ * one of them checks for all. All threads are notified of changes; only the
+ * first worker prints them.
  */
 #include "targets.h"
 
@@ -21,12 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Between two lines about checks that could not be made. */
+/* Least time between two lines about skipped checks. */
 #define SKIPPED_TOLD_NS UINT64_C(1000000000)
-/* Between two lines about one target that begins to fail. */
+/* Least time between two lines about one target that begins to fail. */
 #define FAILING_TOLD_NS UINT64_C(2000000000)
-
-/* ---- sets ---- */
 
 static enum weir_balance balance_of(const struct config_route *config)
 {
@@ -72,7 +70,7 @@ static struct weir_upstream_known known_of(const struct route *route,
     return states_find(proxy->states, proxy->state_count, route, target);
 }
 
-/* That the first check was good is no news. */
+/* A first check that succeeds is not printed. */
 static bool is_news(const struct route *route, const weir_upstream *upstream,
                     const struct weir_upstream_info *info)
 {
@@ -80,7 +78,7 @@ static bool is_news(const struct route *route, const weir_upstream *upstream,
            known_of(route, weir_upstream_get_user(upstream)).state != 0;
 }
 
-/* Why it has come into this state: ": ...", or nothing. */
+/* Writes the reason of a state as ": ...", or nothing. */
 static void write_why(const struct config_route *config,
                       const struct weir_upstream_info *info,
                       enum weir_upstream_state state, int err, char *why,
@@ -148,8 +146,8 @@ bool targets_is_left(const struct route *route, const weir_upstream *upstream)
             has_first_choice(route));
 }
 
-/* All threads know of a change, and each ends its own connections. That a rest
- * after failures is over says nothing of a target. */
+/* Each thread cuts its own connections. The end of an ejection does not count
+ * as a recovery. */
 static void follow_change(struct route *route, weir_upstream *upstream,
                           enum weir_upstream_state state)
 {
@@ -168,7 +166,7 @@ static void follow_change(struct route *route, weir_upstream *upstream,
         state == WEIR_UPSTREAM_DOWN || (*was_down && state != WEIR_UPSTREAM_UP);
 }
 
-/* Whose target it is, in words. */
+/* Writes which service and route, or group, a target belongs to. */
 static const char *describe(const struct route *route, char *ret, size_t size)
 {
     if (route->config->group) {
@@ -180,8 +178,7 @@ static const char *describe(const struct route *route, char *ret, size_t size)
     return ret;
 }
 
-/* All threads, and all routes with one group of targets, know the same: the
- * first alone says it. */
+/* Only the first thread, and the first route of a group, prints changes. */
 static bool says_changes(const struct route *route)
 {
     const struct worker *worker = route->worker;
@@ -209,8 +206,8 @@ static void tell_change(void *arg, weir_upstream *upstream,
         weir_upstream_get_name(upstream), word_of(state), why);
 }
 
-/* Another target, or another address of one, is what balance first uses: the
- * first thread says it, but for the first one, which is no change. */
+/* With balance first, prints that another target or address is in use, except
+ * for the first one. */
 static void tell_in_use(void *arg, weir_upstream *upstream)
 {
     struct route *route = arg;
@@ -226,8 +223,8 @@ static void tell_in_use(void *arg, weir_upstream *upstream)
     free(before);
 }
 
-/* A check could not be made. All targets lack the same as a rule: one line a
- * second is enough, and all are counted. */
+/* A check could not be made. Usually all targets are affected, so one line a
+ * second is printed; all are counted. */
 static void tell_skipped(void *arg, weir_upstream *upstream, int err)
 {
     const struct route *route = arg;
@@ -245,8 +242,8 @@ static void tell_skipped(void *arg, weir_upstream *upstream, int err)
     }
 }
 
-/* Connects to a target begin to fail, or work again. Of one that fails again
- * and again both are said, no more often than once in two seconds. */
+/* Connects to a target begin to fail, or work again. At most one such pair of
+ * lines is printed in two seconds. */
 static void tell_failing(void *arg, weir_upstream *upstream, int err)
 {
     const struct route *route = arg;
@@ -282,13 +279,13 @@ static struct weir_tls_settings tls_of(const struct config_route *config,
         .context = context,
         .server_hostname = config_tls_name_of(config, target),
         .no_hostname_check = config_is_insecure(config, target),
-        /* The limits of a try and of a check are the handshake's, too. */
+        /* The limits of the connect or the check include the handshake. */
         .handshake_timeout_ns = UINT64_MAX,
     };
 }
 
-/* Without a header TLS is the library's, which tries other targets after one
- * that fails the handshake. */
+/* Without a PROXY header the library starts TLS, so that it tries other targets
+ * if the handshake fails. */
 static bool has_tls_at_once(const struct config_route *config,
                             const struct config_target *target)
 {
@@ -358,7 +355,7 @@ static int add_target(struct route *route, const struct config_target *target,
     return 0;
 }
 
-/* Counts go on of targets that there were before. */
+/* Finds the counts that earlier sets had for the same targets. */
 static int find_past(struct worker *worker, struct route *route)
 {
     const struct config_route *config = route->config;

@@ -1,8 +1,7 @@
 /*
- * Of TLS that the proxy has opened a target learns its version, its suite by
- * IANA's name, and the common name in the client's certificate, which was
- * verified. What an accepted header has said of TLS is passed on as it is,
- * where the client has none here.
+ * If the proxy terminates TLS, a target gets its version, its cipher suite by
+ * IANA name, and the common name of the client's verified certificate.
+ * Otherwise the TLS information of an accepted PROXY header is passed on.
  */
 #include "tlvs.h"
 
@@ -12,7 +11,7 @@
 
 #include <string.h>
 
-/* Version, suite and name, with their heads. */
+/* Version, suite and name, with their headers. */
 #define SSL_MAX 512
 
 struct list_of_tlvs {
@@ -33,8 +32,7 @@ static void add_text(struct list_of_tlvs *list, unsigned type, const char *text)
     add(list, type, text, text ? strlen(text) : 0);
 }
 
-/* Adds a text that is known of the client's TLS by this name; it need not be
- * terminated. */
+/* Adds a property of the client's connection, which is not NUL-terminated. */
 static void add_known(struct list_of_tlvs *list, unsigned type,
                       const struct session *session, const char *name)
 {
@@ -45,7 +43,7 @@ static void add_known(struct list_of_tlvs *list, unsigned type,
     }
 }
 
-/* Writes the TLS that was opened here: bytes, or a negative error. */
+/* Writes the TLS terminated here. Returns its size or a negative error. */
 static int write_ssl(const struct session *session, uint8_t *buf)
 {
     struct list_of_tlvs list = {.count = 0};

@@ -1,10 +1,10 @@
 /*
- * A task asks for /status (status.h), keeps two answers for the rates between
- * them, and draws. Each row is cut to the terminal, and rows that do not fit
- * are left out; the most important ones come first.
+ * A task requests /status (status.h), keeps two responses to compute rates, and
+ * draws. Rows are cut to the terminal's width, and rows that do not fit are
+ * left out; the most important ones come first.
  *
- * The answer may come from any program: its bytes reach the terminal only if
- * they are plain letters.
+ * Any program may be at the address, so only printable ASCII reaches the
+ * terminal.
  */
 #include "top.h"
 
@@ -36,12 +36,12 @@
 
 static const char request[] = "GET /status HTTP/1.0\r\n\r\n";
 
-/* The words of the lines of an answer, which has their memory. */
+/* Fields of the lines of a response, which owns their memory. */
 struct answer {
     char *text;
     const char *lines[LINES_MAX][STATUS_WORDS];
     size_t count;
-    uint64_t time_ns; /* 0: there is none */
+    uint64_t time_ns; /* 0 if there is none */
 };
 
 struct top {
@@ -50,16 +50,14 @@ struct top {
     weir_loop *loop;
     weir_task *task;
     struct answer answers[2];
-    unsigned latest;    /* which of them */
-    int err;            /* of the last question */
+    unsigned latest;    /* index in answers */
+    int err;            /* of the last request */
     bool is_live;       /* on a terminal */
-    unsigned rows_left; /* while it is drawn */
+    unsigned rows_left; /* while drawing */
     unsigned columns;
 };
 
-/* ---- asking ---- */
-
-/* Splits the text where it lies; words that are missing are "". */
+/* Splits the text in place; missing fields are "". */
 static void split(struct answer *answer, char *text)
 {
     char *line;
@@ -73,7 +71,7 @@ static void split(struct answer *answer, char *text)
     }
 }
 
-/* Makes an answer of the bytes of the connection. */
+/* Parses the bytes of a response. */
 static int take(struct answer *answer, const struct weir_buf *bytes)
 {
     struct http_head_reader head;
@@ -141,8 +139,6 @@ static int ask_in_time(struct top *top)
     return err;
 }
 
-/* ---- drawing ---- */
-
 __attribute__((format(printf, 2, 3))) static void row(struct top *top,
                                                       const char *format, ...)
 {
@@ -157,7 +153,7 @@ __attribute__((format(printf, 2, 3))) static void row(struct top *top,
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     printf("%.*s%s", (int)top->columns, text, top->is_live ? "\033[K" : "");
-    if (top->rows_left > 0) { /* the last row must not scroll */
+    if (top->rows_left > 0) { /* a newline in the last row would scroll */
         putchar('\n');
     }
 }
@@ -167,8 +163,8 @@ static uint64_t number(const char *const *words, size_t word)
     return strtoull(words[word], NULL, 10);
 }
 
-/* How fast a number of a line grows: the line of the answer before is the one
- * that has the same words before @keys. False: there is none. */
+/* Computes the rate of a number. The previous line is the one with the same
+ * first @keys fields. Returns false if there is none. */
 static bool find_rate(const struct top *top, const char *const *words,
                       size_t keys, size_t word, double *ret)
 {
@@ -191,7 +187,7 @@ static bool find_rate(const struct top *top, const char *const *words,
     return false;
 }
 
-/* "12.5", or "-" without an answer before. */
+/* Formats a rate like "12.5", or "-" if unknown. */
 static const char *rate(const struct top *top, const char *const *words,
                         size_t keys, size_t word, char *buf)
 {
@@ -317,8 +313,6 @@ static void draw(struct top *top)
     fflush(stdout);
 }
 
-/* ---- the terminal ---- */
-
 static void resized(void *arg, int signum)
 {
     (void)signum;
@@ -357,7 +351,7 @@ static int watch(struct top *top)
     return err == -ECANCELED ? 0 : err;
 }
 
-/* Keys come one by one and are not shown; ^C is a signal still. */
+/* Keys arrive one by one and are not echoed; ^C still sends a signal. */
 static int watch_terminal(struct top *top)
 {
     struct termios before;
@@ -368,7 +362,7 @@ static int watch_terminal(struct top *top)
         raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
         tcsetattr(STDIN_FILENO, TCSANOW, &raw);
     }
-    fputs("\033[?1049h\033[?25l", stdout); /* another screen, no cursor */
+    fputs("\033[?1049h\033[?25l", stdout); /* alternate screen, no cursor */
     const int err = watch(top);
     fputs("\033[?25h\033[?1049l", stdout);
     fflush(stdout);
@@ -403,7 +397,7 @@ bool top_run(const char *where)
     if (err == 0) {
         top->where = where;
         top->is_live = isatty(STDOUT_FILENO);
-        signal(SIGHUP, SIG_DFL); /* the end of the terminal is ours */
+        signal(SIGHUP, SIG_DFL); /* the terminal's hangup ends this program */
         err = weir_run(NULL, serve, top);
     }
     if (err < 0) {

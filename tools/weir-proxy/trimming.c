@@ -1,7 +1,7 @@
 /*
- * The first worker decides by its own connections, which are a share of all,
- * and asks for the whole process. It waits until the loops of all workers have
- * freed what connections needed, as the C library can give nothing else back.
+ * The first worker decides by its own connections, a share of all, and trims
+ * for the whole process. It waits until the loops of all workers have freed
+ * their memory, as the C library can return only freed memory.
  */
 #include "trimming.h"
 
@@ -9,10 +9,10 @@
 #include <malloc.h>
 #endif
 
-/* A crowd; and when no more than a part of it is left. */
+/* Trims if the peak was at least CROWD and at most a quarter is left. */
 #define CROWD        256u
 #define LEFT_DIVISOR 4u
-/* Loops have given their memory back by then. */
+/* Time after which loops have freed their memory. */
 #define AFTER_NS UINT64_C(10000000000)
 #define APART_NS UINT64_C(60000000000)
 
@@ -29,12 +29,12 @@ static void trim(void *arg)
 
     trimming->is_due = false;
     if (!has_gone(trimming)) {
-        return; /* others have come meanwhile */
+        return; /* new connections have started */
     }
     trimming->last_ns = weir_loop_get_time(worker->loop);
     trimming->peak = trimming->count;
 #ifdef __GLIBC__
-    (void)malloc_trim(0); /* 0: there was nothing to give back */
+    (void)malloc_trim(0); /* 0 means that there was nothing to return */
 #endif
 }
 
@@ -63,7 +63,7 @@ void trimming_leave(struct worker *worker)
     const uint64_t after_ns =
         next_ns > now_ns + AFTER_NS ? next_ns - now_ns : AFTER_NS;
 
-    /* Without memory the next end asks again. */
+    /* If out of memory, the next end retries. */
     trimming->is_due =
         weir_loop_call_later(worker->loop, after_ns, trim, worker, NULL) == 0;
 }

@@ -1,7 +1,7 @@
 /*
- * Only the certificates that the proxy shows are looked at, with the chains in
- * their files; the library refuses authorities whose time is over. Files that
- * cannot be read, or hold something else, have been refused before.
+ * Only certificates that the proxy presents are checked, with the chains in
+ * their files. The library refuses expired authorities. Files that cannot be
+ * read or have other contents were refused before.
  */
 #include "validity.h"
 
@@ -19,11 +19,12 @@
 
 #define FILE_MAX ((size_t)1 << 20)
 
-/* Whoever renews certificates by a program does so a month before, or when a
- * third of their time is left. */
+/* Automatic renewal usually happens a month before expiry, or when a third of
+ * the lifetime is left. */
 #define SOON_S INT64_C(1209600) /* 14 days */
 
-/* The text of a file, to be freed; NULL: it has none, or too much. */
+/* Returns a file's text, or NULL if it cannot be read. A file that is too large
+ * gives "". The caller frees the result. */
 static char *read_file(const char *path)
 {
     FILE *file = fopen(path, "re");
@@ -49,8 +50,8 @@ static int digit_of(char c)
     return found ? (int)(found - digits) : -1;
 }
 
-/* Decodes base64 from @text to @end in place: bytes. Other characters are
- * passed over. */
+/* Decodes base64 between @text and @end in place, skipping other characters.
+ * Returns the length. */
 static size_t decode(char *text, const char *end)
 {
     uint8_t *ret = (uint8_t *)text;
@@ -87,7 +88,7 @@ static void warn(const char *service, const char *path, const char *what,
         text);
 }
 
-/* True if the certificate was not signed by its own key, as by the name. */
+/* Checks one certificate. Returns true if its issuer is not its subject. */
 static bool look_at(const char *service, const char *path, const void *der,
                     size_t size)
 {
@@ -111,7 +112,7 @@ static bool look_at(const char *service, const char *path, const void *der,
                   certificate.issuer.size) != 0;
 }
 
-/* Is a block of this name a certificate, as the library has them? */
+/* Returns true if a PEM block of this name is a certificate to the library. */
 static bool is_certificate(const char *name)
 {
     static const char *const names[] = {"CERTIFICATE-----",
@@ -148,7 +149,7 @@ static void look_into(const char *service, const char *path)
     free(text);
 }
 
-/* Routes inherit the certificate for their targets: it is told once. */
+/* Routes inherit the certificate for their targets; it is checked once. */
 static bool was_seen(const struct config_service *service, size_t route)
 {
     const char *path = service->routes[route].to_cert;

@@ -1,8 +1,8 @@
 /*
- * The table of all words.
+ * The table of all directives.
  *
- * A word is one row here and is the same for an option and for a line of a
- * file.
+ * One row defines both the option and the key of the file.
+ * They have the same values and the same errors.
  */
 #include "words.h"
 
@@ -14,8 +14,6 @@
 #include "words_set.h"
 
 #include <string.h>
-
-/* ---- the table ---- */
 
 static const char *const balances[] = {
     "roundrobin", "leastconn", "random", "source", "sni", "first", NULL};
@@ -32,7 +30,7 @@ static const char *const target_headers[] = {"as-route", "off", "v1", "v2",
                                              NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
 
-/* The library's kinds of checks, behind "off". */
+/* Returns "off", then the library's kinds of checks. */
 static const char *name_check(int index)
 {
     return index == 0
@@ -471,14 +469,13 @@ static const struct option rows[] = {
     OPTION_ROW_VERSION,
 };
 
-/* ---- the calls ---- */
-
 static void print_this_version(void)
 {
     print_version("weir-proxy");
 }
 
-/* A plain number of a time is milliseconds in HAProxy. */
+/* In HAProxy a time without a unit is in milliseconds, so a unit is required.
+ */
 static bool has_unit(const struct option *option, const char *value, char *why)
 {
     return option->kind != OPTION_TIME || !value || !units_lacks_unit(value) ||
@@ -488,7 +485,7 @@ static bool has_unit(const struct option *option, const char *value, char *why)
                          value, value, value);
 }
 
-/* Options before the first address are about the first service. */
+/* Options before the first address apply to the first service. */
 static bool begin(void *options, const struct option *option, const char *value,
                   char *why)
 {
@@ -503,7 +500,7 @@ static bool begin(void *options, const struct option *option, const char *value,
             option_refuse(why, "no memory"));
 }
 
-/* An address to listen on, or, when there is one, a target. */
+/* Reads an address to listen on, or, after the first, a target. */
 static bool read_word(void *options, const char *text, char *why)
 {
     struct config *config = options;
@@ -514,7 +511,8 @@ static bool read_word(void *options, const char *text, char *why)
     return option_read(&words, config, option, text, why);
 }
 
-/* Directives that were removed, for as long as people may write them. */
+/* Returns the replacement of a removed directive that people may still write.
+ */
 static const char *find_gone(const char *name, size_t len)
 {
     static const char token[] = "admin-token";
@@ -588,7 +586,7 @@ bool words_say(struct config *config, const char *name, const char *value,
     }
     const char *like = option_suggest(&words, name);
     if (like && !words_find(like)) {
-        like = NULL; /* that is no word of a file */
+        like = NULL; /* it is not a directive of files */
     }
     return option_refuse(why, "there is no word '%.60s'%s%s%s", name,
                          like ? "; did you mean '" : "", like ? like : "",

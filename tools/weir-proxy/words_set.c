@@ -1,9 +1,9 @@
 /*
- * Reading the values of words.
+ * Parses the values of directives.
  *
- * A field is found by its offset in the struct of the word's scope. Words that
- * begin something, or that may be given several times, have a function of their
- * own.
+ * A field is found by its offset in the struct of the directive's scope.
+ * Directives that begin a section, or that may be repeated, have their own
+ * functions.
  */
 #include "words_set.h"
 
@@ -21,10 +21,6 @@
 
 static const char no_memory[] = "no memory";
 
-/* ---- values ---- */
-
-/* The struct that a word is about, which is said now; NULL with a reason if it
- * was not begun. */
 void *words_owner(void *options, const struct option *word, char *why)
 {
     struct config *config = options;
@@ -94,7 +90,8 @@ static int hex_digit(char c)
                             : small - 'a' + 10;
 }
 
-/* Reads what follows a backslash: bytes read, 0: no escape. */
+/* Parses what follows a backslash. Returns its length, or 0 if it is not an
+ * escape. */
 static size_t read_escape(const char *text, char *ret)
 {
     static const char letters[] = "rnt\\";
@@ -111,8 +108,8 @@ static size_t read_escape(const char *text, char *ret)
     return low >= 0 ? 3 : 0;
 }
 
-/* Replaces escapes: bytes written to @ret, of at most @size; -1 with a reason.
- */
+/* Replaces escapes. Returns the number of bytes written to @ret, at most @size,
+ * or -1 with a reason. */
 static int unescape(const char *value, char *ret, size_t size, char *why)
 {
     size_t len = 0;
@@ -136,9 +133,10 @@ static int unescape(const char *value, char *ret, size_t size, char *why)
     return (int)len;
 }
 
-#define STEP_MAX 4096 /* bytes, as many as are read of an answer */
+#define STEP_MAX 4096 /* bytes; as many of a response are read */
 
-/* Reads bytes with escapes into memory of their own; NULL with a reason. */
+/* Parses bytes with escapes into allocated memory. Returns NULL with a reason.
+ */
 static char *read_escaped(const char *value, size_t *ret_size, char *why)
 {
     char *text = malloc(STEP_MAX);
@@ -172,7 +170,7 @@ bool words_add_send(void *options, const struct option *word, const char *value,
     return text && (config_add_send(config, text, size) || refuse_step(why));
 }
 
-/* "TEXT", or "^TEXT", with which the answer begins. */
+/* Parses "TEXT", or "^TEXT" if the response must start with TEXT. */
 bool words_add_expect(void *options, const struct option *word,
                       const char *value, char *why)
 {
@@ -202,7 +200,7 @@ bool words_add_text(void *options, const struct option *word, const char *value,
     return config_add_text(field, value) || option_refuse(why, no_memory);
 }
 
-/* Items with commas between them. */
+/* Parses items separated by commas. */
 bool words_add_texts(void *options, const struct option *word,
                      const char *value, char *why)
 {
@@ -224,7 +222,7 @@ bool words_add_texts(void *options, const struct option *word,
     return true;
 }
 
-/* Can it stand in a line of a request by HTTP? */
+/* Returns true if the text can be part of an HTTP request line. */
 static bool is_plain(const char *text)
 {
     for (; *text; text++) {
@@ -247,7 +245,6 @@ bool words_set_host(void *options, const struct option *word, const char *value,
     return words_set_text(config, word, value, why);
 }
 
-/* Of a request by HTTP. */
 bool words_set_path(void *options, const struct option *word, const char *value,
                     char *why)
 {
@@ -260,13 +257,13 @@ bool words_set_path(void *options, const struct option *word, const char *value,
     return words_set_text(config, word, value, why);
 }
 
-/* A time with its unit: 5000 is milliseconds in HAProxy. */
+/* Requires a unit: in HAProxy 5000 is in milliseconds. */
 static int parse_time(const char *text, uint64_t *ret_ns)
 {
     return units_lacks_unit(text) ? -EINVAL : units_parse_time(text, ret_ns);
 }
 
-/* ---- words that begin something ---- */
+/* ---- directives that begin a section ---- */
 
 bool words_say_listen(void *options, const struct option *word,
                       const char *value, char *why)
@@ -284,7 +281,7 @@ bool words_say_listen(void *options, const struct option *word,
     return config_add_listen(config, value, why);
 }
 
-/* Could a client ask for it? */
+/* Returns true if a client could request this name. */
 static bool is_server_name(const char *text)
 {
     static const char chars[] = "abcdefghijklmnopqrstuvwxyz"
@@ -314,8 +311,8 @@ bool words_say_route(void *options, const struct option *word,
     return config_begin_route(config, value) || option_refuse(why, no_memory);
 }
 
-/* The route that words narrow, which names clients alone if it was begun for
- * that; NULL with a reason. */
+/* Returns the route that a directive narrows; only a route begun with 'route'
+ * can be narrowed. Returns NULL with a reason. */
 static struct config_route *narrowed(void *options, const struct option *word,
                                      char *why)
 {
@@ -469,7 +466,7 @@ bool words_say_queue(void *options, const struct option *word,
     return true;
 }
 
-/* "mysql:USER": the name of the user is set. */
+/* Parses "mysql:USER" and sets kind and user. */
 static bool read_login(struct config_route *route, const char *value,
                        const char *colon)
 {
@@ -496,7 +493,7 @@ static bool read_login(struct config_route *route, const char *value,
     return true;
 }
 
-/* "2s" is a check of that interval; "off" none; "http" and its like a kind. */
+/* Parses an interval such as "2s", "off", or a kind such as "http". */
 bool words_say_check(void *options, const struct option *word,
                      const char *value, char *why)
 {
@@ -609,7 +606,7 @@ bool words_say_check_tls(void *options, const struct option *word,
     return true;
 }
 
-/* As of a target, but for an empty host: that of the target. */
+/* Parses an address like a target's; an empty host is the target's host. */
 bool words_say_check_at(void *options, const struct option *word,
                         const char *value, char *why)
 {
@@ -636,7 +633,7 @@ bool words_say_check_at(void *options, const struct option *word,
         return option_refuse(why, "'%.100s' has no %s", value,
                              is_unix ? "path" : "port");
     }
-    at.text = NULL; /* it is not kept */
+    at.text = NULL; /* not kept */
     target->check.at = at;
     target->check.has_at = true;
     return true;
@@ -666,7 +663,7 @@ bool words_say_target_check(void *options, const struct option *word,
     return true;
 }
 
-/* A time of TCP's keepalive: whole seconds, as many as the kernel takes. */
+/* Parses a keepalive time, within the kernel's limits. */
 static bool read_keepalive_time(const char *text, uint64_t *ret_ns)
 {
     return parse_time(text, ret_ns) == 0 && *ret_ns > 0 &&
@@ -731,7 +728,7 @@ bool words_say_threads(void *options, const struct option *word,
     return option_read_plain(&words, config, word, value, why);
 }
 
-/* Whether it is enough is known when the threads are. */
+/* Checks only the syntax; the file is opened later. */
 bool words_say_log(void *options, const struct option *word, const char *value,
                    char *why)
 {
@@ -789,7 +786,8 @@ bool words_say_admin(void *options, const struct option *word,
     return words_set_text(config, word, value, why);
 }
 
-/* The file's mode keeps others out: a name without a file would not. */
+/* Requires a path: an abstract name would have no file mode to keep others out.
+ */
 bool words_say_control(void *options, const struct option *word,
                        const char *value, char *why)
 {
@@ -820,7 +818,7 @@ bool words_say_handover(void *options, const struct option *word,
     return words_set_text(config, word, value, why);
 }
 
-/* A certificate, whose key is in its file unless `key` follows. */
+/* A certificate's key is in the same file unless 'key' follows. */
 bool words_say_cert(void *options, const struct option *word, const char *value,
                     char *why)
 {
@@ -936,7 +934,7 @@ bool words_say_client_prefix(void *options, const struct option *word,
     return true;
 }
 
-/* Files are read when all words are there. */
+/* Files are read after all directives. */
 bool words_say_client_networks(void *options, const struct option *word,
                                const char *value, char *why)
 {
@@ -966,7 +964,7 @@ bool words_read_include(void *options, const struct option *word,
     return file_read_all(options, value, why);
 }
 
-/* The address of the proxy that is looked at, unless --admin says it. */
+/* The value is the address of the proxy to show; without it --admin is. */
 bool words_read_top(void *options, const struct option *word, const char *value,
                     char *why)
 {

@@ -1,8 +1,8 @@
 /*
- * Reading the words of where targets are.
+ * Parses the directives about reaching targets.
  *
- * By which name servers their names are found, and from which address they are
- * connected to.
+ * These are the name servers for their names, and the local address of
+ * connections to them.
  */
 #include "words_set.h"
 
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The own side of connections to a target. */
+/* Local address of connections to the target. */
 bool words_say_from(void *options, const struct option *word, const char *value,
                     char *why)
 {
@@ -33,7 +33,7 @@ bool words_say_from(void *options, const struct option *word, const char *value,
                          value);
 }
 
-/* Name servers, with a port or without. */
+/* Name servers, with or without a port. */
 bool words_say_resolver(void *options, const struct option *word,
                         const char *value, char *why)
 {

@@ -1,11 +1,11 @@
 /*
- * A worker makes everything that it needs on its own loop: sets of targets,
- * servers, the log. The first worker also has the signals, the metrics and the
- * door for a successor (admin.h, handover.h).
+ * A worker makes all its objects on its own loop: sets of targets, servers, the
+ * log. The first worker also has the signals, the metrics and the sockets for
+ * operators and successors (admin.h, handover.h).
  *
- * The services of a setup that takes the place of another one are made and
- * opened while the old ones accept still: both have duplicates of the same
- * sockets, so that there is no moment without somebody who accepts.
+ * On a reload the new services are made and opened while the old ones still
+ * accept. Both have duplicates of the same sockets, so there is always a server
+ * that accepts.
  */
 #include "worker.h"
 
@@ -35,10 +35,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Until a post that found no memory is tried again. */
+/* Retry interval after out of memory. */
 #define RETRY_NS UINT64_C(10000000)
 
-/* The worker of a visited thread; @proxy is the argument of the visit. */
+/* Returns the worker of a thread, for callbacks with the proxy as argument. */
 static struct worker *worker_of(void *proxy, weir_thread *thread)
 {
     return &((struct proxy *)proxy)->workers[weir_thread_get_index(thread)];
@@ -50,9 +50,7 @@ const struct config *worker_config(const struct worker *worker)
                             : worker->proxy->setup->config;
 }
 
-/* ---- services ---- */
-
-/* Who may send PROXY headers: the loopback and Unix sockets, unless told. */
+/* By default the loopback addresses and Unix sockets may send PROXY headers. */
 static int trust(struct service *service)
 {
     static const char *const local[] = {"127.0.0.0/8", "::1/128", "unix"};
@@ -97,7 +95,7 @@ static bool is_for_all(const struct config_route *route)
            route->alpn.count == 0 && route->begin_count == 0;
 }
 
-/* What is looked at in clients. */
+/* Records what must be known about a client. */
 static void note_routes(struct service *service)
 {
     service->has_route_for_all = service->config->route_count == 1 &&
@@ -122,7 +120,7 @@ static int make_service(struct services *services, struct service *service,
     service->reads_header = config->accept_header != HEADER_NONE;
     service->header_versions = versions_of(config->accept_header);
     service->clients = setup->clients[index];
-    /* A client is looked at before its TLS is opened. */
+    /* The client's address is checked before TLS is terminated. */
     service->reads_hello = passes_any_tls(config) || service->clients;
     note_routes(service);
     service->counts = counts_find(&worker->tallies, config->name);
@@ -139,7 +137,7 @@ static int make_service(struct services *services, struct service *service,
     return err;
 }
 
-/* Makes the services of a setup: *ret, also after an error. */
+/* Makes the services of a setup. *ret is set even on error. */
 static int make_services(struct worker *worker, struct setup *setup,
                          struct services **ret)
 {
@@ -161,8 +159,6 @@ static int make_services(struct worker *worker, struct setup *setup,
     }
     return services->all ? err : -ENOMEM;
 }
-
-/* ---- servers ---- */
 
 static void one_less(struct waiting *waiting, int err)
 {
@@ -190,7 +186,7 @@ static void closed(void *arg, weir_server *server)
     worker_leave(services);
 }
 
-/* TLS is opened by the server where nothing is read before it. */
+/* Returns true if the server starts TLS, because nothing is read before it. */
 static bool opens_tls_first(const struct door *door)
 {
     return door->at->is_tls && !door->at->is_any &&
@@ -209,11 +205,11 @@ static struct weir_tls_settings tls_of(const struct door *door)
     };
 }
 
-/* Connections that a door accepts; others wait in the kernel's queue. More than
- * all threads may serve together need not be accepted by one (places.h). */
+/* Returns how many connections a door accepts; others wait in the kernel's
+ * queue. It need not exceed what all threads may serve together (places.h). */
 static uint64_t limit_of(const struct service *service)
 {
-    /* One more is accepted and refused, so that it is seen. */
+    /* One more is accepted and refused, so that the client notices. */
     const uint64_t by_fds = service->worker->proxy->fd_limit + 1;
     const uint64_t limit = service->config->conn_limit;
 
@@ -242,7 +238,7 @@ static int open_door(struct door *door, int fd)
     return err;
 }
 
-/* The sockets of a service that this thread serves. */
+/* Returns the number of a service's sockets that this thread serves. */
 static size_t count_doors(const struct service *service)
 {
     const struct proxy *proxy = service->worker->proxy;
@@ -298,7 +294,7 @@ static int open_doors_of(struct service *service)
     return err;
 }
 
-/* Begins to open all; worker->opening has what is left to open. */
+/* Starts to open all doors; worker->opening counts those in progress. */
 static int begin_doors(struct services *services)
 {
     struct waiting *waiting = &services->worker->opening;
@@ -325,7 +321,6 @@ static int open_doors(struct worker *worker)
     return err < 0 ? err : waiting->err;
 }
 
-/* Accepts no more. */
 static void stop_doors(struct services *services)
 {
     for (size_t i = 0;
@@ -337,7 +332,7 @@ static void stop_doors(struct services *services)
                 weir_server_stop(server, UINT64_MAX, closed, services) == 0) {
                 services->worker->closing.count++;
             } else if (server) {
-                weir_server_close(server); /* they stay until the end */
+                weir_server_close(server); /* connections stay */
             }
         }
     }
@@ -355,8 +350,8 @@ static void refuse_waiting(const struct services *services)
     }
 }
 
-/* Accepts no more, and waits until the last connection has ended, of old
- * services too. The threads' stop bounds the time. */
+/* Stops accepting, and waits until the last connection, even of old services,
+ * has ended. The stop of the threads limits the time. */
 static void close_doors(struct worker *worker)
 {
     struct waiting *waiting = &worker->closing;
@@ -372,10 +367,8 @@ static void close_doors(struct worker *worker)
     }
 }
 
-/* ---- the main task ---- */
-
-/* Counts and logs a client whose handshake with the server has failed: there
- * was no session yet. */
+/* Counts and logs a client whose handshake with the server failed, before there
+ * was a session. */
 static void note_failed(struct door *door, weir_transport *client)
 {
     struct service *service = door->service;
@@ -389,7 +382,7 @@ static void note_failed(struct door *door, weir_transport *client)
     if (weir_transport_get_extra_info(client, "tls_handshake", &info) == 0) {
         record.tls_ns = info.time_ns;
         record.total_ns = info.time_ns;
-        record.time_ns -= info.time_ns; /* it was accepted then */
+        record.time_ns -= info.time_ns; /* when it was accepted */
     }
     if (weir_transport_get_extra_info(client, "server_name", &info) == 0) {
         record.server_name = info.text;
@@ -419,7 +412,7 @@ static void print_exception(weir_loop *loop,
     }
 }
 
-/* The door of a server, or NULL. */
+/* Returns the door of a server, or NULL. */
 static struct door *find_door_in(const struct services *services,
                                  const weir_server *server)
 {
@@ -481,8 +474,7 @@ static void say_features(const struct worker *worker)
     }
 }
 
-/* Without one worker the others do not serve: all are stopped, and this one is
- * cancelled as they are. */
+/* Stops all workers, because all must serve, and waits to be cancelled. */
 static void stop_all(struct worker *worker)
 {
     weir_threads_stop(weir_thread_get_threads(worker->thread),
@@ -549,7 +541,7 @@ static void free_objects_of(const struct services *services)
     }
 }
 
-/* The memory, which sessions have needed. */
+/* Frees the memory that sessions needed until now. */
 static void free_services(struct services *services)
 {
     for (size_t i = 0; services && services->all &&
@@ -583,7 +575,7 @@ static void end_old(void *arg)
     free_services(services);
 }
 
-/* Without memory, or when the loop ends, they are freed with the worker. */
+/* If out of memory or if the loop ends, they are freed with the worker. */
 static void end_if_idle(struct services *services)
 {
     if (services->is_old && services->busy == 0) {
@@ -603,7 +595,7 @@ void worker_leave(struct services *services)
     end_if_idle(services);
 }
 
-/* Targets are looked up and checked by those that follow. */
+/* The new sets look up and check the targets now. */
 static void retire_targets(const struct services *services)
 {
     for (size_t i = 0;
@@ -618,7 +610,6 @@ static void retire_targets(const struct services *services)
     }
 }
 
-/* They accept no more, and end with their connections. */
 static void retire(struct services *services)
 {
     retire_targets(services);
@@ -628,8 +619,8 @@ static void retire(struct services *services)
     end_if_idle(services);
 }
 
-/* Frees what belongs to the loop. Sessions that a stop has cut off end after
- * this, when the loop is freed. */
+/* Frees what belongs to the loop. Sessions that a stop has cut off end later,
+ * when the loop is freed. */
 static void free_objects(struct worker *worker)
 {
     admin_end(worker->admin);
@@ -645,7 +636,7 @@ static void free_objects(struct worker *worker)
     }
 }
 
-/* On the first worker's loop: the last words of another one. */
+/* Runs on the first worker's loop when another worker has ended. */
 static void one_has_ended(void *arg)
 {
     struct worker *worker = arg;
@@ -658,8 +649,8 @@ static void one_has_ended(void *arg)
     }
 }
 
-/* The first worker has the signals and the operator's page: it ends last. The
- * time of the stop bounds this, too. */
+/* The first worker, with the signals and the operator's page, ends last. The
+ * time of the stop limits the wait. */
 static void leave_in_order(struct worker *worker)
 {
     struct proxy *proxy = worker->proxy;
@@ -683,7 +674,7 @@ static void leave_in_order(struct worker *worker)
     proxy->all_ended = NULL;
 }
 
-/* Names of targets are asked elsewhere, where that is said. */
+/* Sets the configured name servers. */
 static int set_resolver(const struct worker *worker)
 {
     const char *servers = worker->proxy->setup->config->resolver;
@@ -700,7 +691,6 @@ static int set_resolver(const struct worker *worker)
     return err;
 }
 
-/* What a worker needs before it serves. */
 static int prepare(struct worker *worker)
 {
     struct setup *setup = worker->proxy->setup;
@@ -748,7 +738,7 @@ int worker_main(weir_thread *thread, void *arg)
         }
         if (weir_thread_get_index(thread) == 0 &&
             proxy->ready_count == proxy->worker_count) {
-            /* All have taken theirs. */
+            /* All threads have their duplicates. */
             listeners_stop(&proxy->setup->listeners);
         }
         close_doors(worker);
@@ -765,8 +755,6 @@ int worker_main(weir_thread *thread, void *arg)
     return err;
 }
 
-/* ---- after the thread ---- */
-
 void worker_free(struct worker *worker, uint64_t end_ns)
 {
     log_close(&worker->log, end_ns);
@@ -782,8 +770,6 @@ void worker_free(struct worker *worker, uint64_t end_ns)
     admin_free(worker->admin);
     control_free(worker->control);
 }
-
-/* ---- visits ---- */
 
 void worker_reopen_log(void *arg, weir_thread *thread)
 {
@@ -805,7 +791,7 @@ void worker_dump(void *arg, weir_thread *thread)
     }
 }
 
-/* ---- a setup that takes the place of another one ---- */
+/* ---- replacing the services ---- */
 
 void worker_make_next(struct worker *worker, struct setup *setup)
 {
@@ -827,12 +813,12 @@ void worker_take_next(struct worker *worker)
     struct services *before = worker->services;
 
     if (!worker->next || worker->is_draining) {
-        return; /* it closes both */
+        return; /* both are closed */
     }
     worker->services = worker->next;
     worker->next = NULL;
     retire(before);
-    places_look(worker); /* their limits may be others */
+    places_look(worker); /* the limits may have changed */
 }
 
 void worker_drop_next(struct worker *worker)
