@@ -1,8 +1,8 @@
 /*
- * The backend of a libweir-tls by OpenSSL (-Dtls_engine=openssl).
+ * The backend of a libweir-tls with OpenSSL (-Dtls_engine=openssl).
  *
- * See by_wolfssl.c, in whose place it stands. A program that changes its
- * library from one to the other need not be linked anew.
+ * Replaces by_wolfssl.c. A program that switches between the two libraries need
+ * not be linked again.
  */
 #include "backend.h"
 

@@ -1,9 +1,9 @@
 /*
- * The backend of a libweir-tls by wolfSSL (-Dtls_engine=wolfssl).
+ * The backend of a libweir-tls with wolfSSL (-Dtls_engine=wolfssl).
  *
- * This file and by_openssl.c, of which a build has one, are the places that
- * choose a library. Calls from here lead up to the folder of the library; all
- * others go by the table.
+ * A build has either this file or by_openssl.c; only these choose a library.
+ * They refer to the library's folder, which is above this one; all other code
+ * uses the table.
  */
 #include "backend.h"
 

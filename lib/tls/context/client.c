@@ -1,8 +1,8 @@
 /*
  * The store of clients' certificates; see client.h.
  *
- * A digest has four places, one beside the other; the newest client of these
- * stands first, and the last one is forgotten.
+ * A hash table of groups of four adjacent slots. Within a group the newest
+ * client is first, and adding a client drops the last.
  */
 #include "client.h"
 
@@ -12,18 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Places that a digest may have, one beside the other. */
+/* Slots that a digest can use. */
 #define CLIENT_PLACES 4u
 
 _Static_assert(WR_TLS_CLIENTS_MAX % CLIENT_PLACES == 0, "groups of places");
 
 struct wr_tls_client_place {
     uint8_t digest[WR_TLS_CLIENT_DIGEST];
-    uint32_t size;  /* of the bytes below */
-    uint8_t *bytes; /* each certificate behind its size; NULL: free */
+    uint32_t size;  /* of ->bytes */
+    uint8_t *bytes; /* certificates after their sizes, or NULL */
 };
-
-/* ---- the store ---- */
 
 void wr_tls_clients_fini(struct wr_tls_clients *clients)
 {
@@ -34,7 +32,6 @@ void wr_tls_clients_fini(struct wr_tls_clients *clients)
     clients->places = NULL;
 }
 
-/* The first of the places of a digest. */
 static struct wr_tls_client_place *
 client_places_of(const struct wr_tls_clients *clients, const uint8_t *digest)
 {
@@ -103,7 +100,7 @@ int wr_tls_clients_add(struct wr_tls_clients *clients,
     const int err = client_pack(chain, count, &bytes, &size);
     wr_require(err == 0, err);
     struct wr_tls_client_place *first = client_places_of(clients, digest);
-    free(first[CLIENT_PLACES - 1].bytes); /* the oldest one */
+    free(first[CLIENT_PLACES - 1].bytes); /* the oldest client */
     memmove(first + 1, first, (CLIENT_PLACES - 1) * sizeof(*first));
     *first = (struct wr_tls_client_place){.bytes = bytes, .size = size};
     memcpy(first->digest, digest, WR_TLS_CLIENT_DIGEST);

@@ -1,9 +1,9 @@
 /*
- * A TLS context is made from options here.
+ * Creates a TLS context from options.
  *
- * It has the common settings of connections, and the backend's own struct that
- * is made of them. All its memory is malloc()'s, because several threads share
- * it.
+ * A context has the settings that connections share, and the backend's own
+ * struct made from them. All its memory is malloc()'s, because several threads
+ * share it.
  */
 #include "context.h"
 
@@ -23,14 +23,11 @@
 #include <string.h>
 #include <strings.h>
 
-/* The most names in a list of application protocols. */
 #define CONTEXT_ALPN_MAX 32
-/* The stack that is wiped after keys were read. */
+/* Bytes of stack that are wiped after keys were read. */
 #define CONTEXT_STACK_BYTES (40u << 10)
 
-/* ---- making ---- */
-
-/* Names of 1 to 255 bytes (RFC 7301), none of them empty. */
+/* Returns true for a list of names of 1 to 255 bytes (RFC 7301). */
 static bool context_is_alpn(const char *list)
 {
     size_t count = 1;
@@ -49,14 +46,13 @@ static bool context_is_alpn(const char *list)
     }
 }
 
-/* True if a peer's certificates are verified. */
 static bool context_verifies(const struct weir_tls_options *options)
 {
     return options->server ? options->client_auth != WEIR_TLS_CLIENT_AUTH_NONE
                            : !options->no_verify;
 }
 
-/* The first option that is out of range, and why; NULL: none is. */
+/* Returns why the first option that is out of range is refused, or NULL. */
 static const char *context_find_fault(const struct weir_tls_options *options)
 {
     const enum weir_tls_version min = options->min_version;
@@ -119,8 +115,8 @@ static int context_check_options(const struct weir_tls_options *options,
     return err;
 }
 
-/* Disables a TLS version without a suite in the list: a library would agree on
- * the version, and then find no suite. */
+/* Disables a TLS version without a suite in the list. Otherwise a library would
+ * agree on that version and then find no suite. */
 static int context_narrow_versions(struct weir_tls_options *options,
                                    struct wr_tls_context_text *text)
 {
@@ -158,7 +154,7 @@ static int context_check_suites(struct weir_tls_options *options,
     return WEIR_ETLSCIPHERS;
 }
 
-/* True if a checked list has no group of TLS 1.2. */
+/* Returns true if a checked list has no group of TLS 1.2. */
 static bool context_is_hybrid(const char *list)
 {
     uint16_t groups[WR_TLS_GROUPS_MAX];
@@ -168,8 +164,8 @@ static bool context_is_hybrid(const char *list)
     return count == 1 && groups[0] == WR_TLS_GROUP_HYBRID;
 }
 
-/* With TLS 1.2 wolfSSL takes a client's group, whatever a server's list has. So
- * a list is for TLS 1.3 alone, whatever library there is. */
+/* With TLS 1.2, wolfSSL uses a client's group even if the server's list does
+ * not have it. So a server's list requires TLS 1.3, with any library. */
 static int context_check_groups(const struct weir_tls_options *options,
                                 struct wr_tls_context_text *text)
 {
@@ -202,7 +198,6 @@ static int context_check_groups(const struct weir_tls_options *options,
     return 0;
 }
 
-/* Describes to the backend what connections have in common. */
 static struct wr_tls_settings
 context_settings(const weir_tls_context *context,
                  const struct weir_tls_options *options)
@@ -269,8 +264,9 @@ static int context_fill(weir_tls_context *context,
                    : context_make_shared(context, options, &settings, text);
 }
 
-/* A library decodes a private key, and compares it with its certificate, in
- * variables that it does not clear. This takes no more stack than they did. */
+/* Wipes the stack. A library decodes a private key, and compares it with its
+ * certificate, in variables that it does not clear. This uses no more stack
+ * than they did. */
 __attribute__((noinline)) static void context_wipe_stack(void)
 {
     uint8_t stack[CONTEXT_STACK_BYTES];
@@ -307,7 +303,6 @@ static int context_make(const struct weir_tls_options *options,
     return 0;
 }
 
-/* Starts the library. */
 static int context_start(struct wr_tls_context_text *text)
 {
     const struct wr_tls_backend *backend = wr_tls_backend_get();
@@ -323,7 +318,7 @@ static int context_start(struct wr_tls_context_text *text)
     return err;
 }
 
-/* The name of a library that the program demands is compared as a whole. */
+/* Compares the whole name of the library that the program requires. */
 static int context_check_library(const struct weir_tls_options *options,
                                  struct wr_tls_context_text *text)
 {
@@ -341,7 +336,7 @@ static int context_check_library(const struct weir_tls_options *options,
     return -EOPNOTSUPP;
 }
 
-/* Of a library that was started. */
+/* Must be called after the library was started. */
 static int context_check_fips(const struct weir_tls_options *options,
                               struct wr_tls_context_text *text)
 {
@@ -400,16 +395,9 @@ int wr_tls_context_new(const struct weir_tls_options *options,
     return err;
 }
 
-/* ---- the application protocol ----
- *
- * The application protocol that a server takes (ALPN, RFC 7301).
- *
- * It is the first protocol of the server's list that the client offers too; the
- * client's order does not count. It is chosen before the backend reads the
- * hello. */
-
-/* The first name of @own in the client's list; without one the whole of @own,
- * and the backend then refuses the client. */
+/* Returns the first name of @own in the client's list, whatever the client's
+ * order (ALPN, RFC 7301). If there is none, returns the whole of @own, so that
+ * the backend refuses the client. */
 static const char *context_alpn_find(const char *own, struct wr_bytes list,
                                      size_t *ret_len)
 {
@@ -444,19 +432,16 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
     if (!context->alpn) {
         return 0;
     }
-    wr_ignore(!wr_bytes_take_vector(&body, 2, &list)); /* an empty one then */
+    wr_ignore(!wr_bytes_take_vector(&body, 2, &list)); /* empty then */
     const char *name = context_alpn_find(context->alpn, list, &len);
     wr_assert(name && len > 0);
     return conn->backend->choose_protocol(conn, name, len);
 }
 
-/* ---- connections ----
- *
- * Opens one connection: the context's settings, and a client's server name,
- * protocols and session. */
+/* ---- connections ---- */
 
-/* Finds the name that a client asks for (RFC 6066: no literal address, no dot
- * at the end); *ret NULL: none. */
+/* Finds the name that a client requests, or sets *ret to NULL. RFC 6066 allows
+ * no literal address and no dot at the end. */
 static int context_open_name(const char *name, char text[UINT8_MAX + 1],
                              const char **ret)
 {

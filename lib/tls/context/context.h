@@ -1,8 +1,8 @@
 /*
- * Contexts inside the library: the interface for the engine.
+ * The interface of contexts for the engine.
  *
- * Connections on several threads share a context; the calls of a connection
- * here do not change its settings.
+ * Connections on several threads share a context; no function here changes the
+ * settings of a context.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_H
 #define WEIR_LIB_TLS_CONTEXT_CONTEXT_H
@@ -19,61 +19,61 @@ struct wr_secure_ops;
 struct wr_tls_offer;
 struct wr_tls_verdict;
 
-/* The settings of one connection; the context has the rest. */
 struct wr_tls_peer_options {
-    /* Client: the name (or literal address) to ask for and to verify; borrowed
+    /* Client: the name (or literal address) to request and to verify; borrowed
      * until the engine is made. */
     const char *server_hostname;
     bool no_hostname_check;
-    /* Keep what wr_tls_engine_export() needs: with wolfSSL 2.4 KiB. */
+    /* Keeps data that wolfSSL needs for wr_tls_engine_export() (2.4 KiB). */
     bool can_export;
-    /* Between two records the transport's end of stream counts as a
-     * close_notify. */
+    /* The transport's end of stream counts as a close_notify if it occurs
+     * between two records. */
     bool ignores_eof;
-    /* Client: a session to resume, borrowed; or NULL. */
+    /* Client: a session to resume, borrowed, or NULL. */
     const struct wr_tls_known *session;
 };
 
-/* weir_tls_context_new(); makers find @ops in the context. */
+/* Implements weir_tls_context_new(). Connect and server code finds @ops in the
+ * context. */
 WEIR_MUST_USE int wr_tls_context_new(const struct weir_tls_options *options,
                                      const struct wr_secure_ops *ops,
                                      weir_tls_context **ret, char *error_text,
                                      size_t error_size);
 
 bool wr_tls_context_is_server(const weir_tls_context *context);
-/* The most records of one direction that a connection seals by the same keys
- * with TLS 1.3. */
+/* Returns how many records of one direction a TLS 1.3 connection seals with the
+ * same keys. */
 uint32_t wr_tls_context_get_key_records(const weir_tls_context *context);
 
-/* IANA's numbers of the groups of its connections; *ret_count: how many. */
+/* Returns IANA's numbers of the context's groups. */
 const uint16_t *wr_tls_context_get_groups(const weir_tls_context *context,
                                           size_t *ret_count);
-/* True when the certificates of peers are verified. */
+/* Returns true if the certificates of peers are verified. */
 bool wr_tls_context_verifies(const weir_tls_context *context);
 
-/* True when a certificate may be shown whose key is elsewhere. */
+/* Returns true if the key of a certificate may be outside this process. */
 bool wr_tls_context_has_signers(const weir_tls_context *context);
 
-/* Opens @conn by the context and @options: verification, names, ALPN, tickets,
- * the session to resume. The account and the events of @conn are set, and
- * *verdict lives as long. 0, -ENOMEM, -EINVAL (an invalid name),
- * WEIR_ETLSENGINE. The backend of @conn closes it. */
+/* Opens @conn with the settings of the context and @options: verification,
+ * names, ALPN, tickets, the session to resume. The account and the events of
+ * @conn must be set, and *verdict must live as long as @conn. Returns 0,
+ * -ENOMEM, -EINVAL (invalid name) or WEIR_ETLSENGINE. The backend of @conn
+ * closes it. */
 WEIR_MUST_USE int wr_tls_context_open(weir_tls_context *context,
                                       const struct wr_tls_peer_options *options,
                                       struct wr_tls_verdict *verdict,
                                       struct wr_tls_conn *conn);
 
-/* Server: the connection takes the first protocol of the context that the
- * client offers too. The body of the client's ALPN extension is @size bytes at
- * @data; NULL: not known. Called before the backend reads the hello. 0 or
- * -ENOMEM. */
+/* Server: selects the first protocol of the context that the client offers too.
+ * @data, @size is the body of the client's ALPN extension; @data may be NULL.
+ * Must be called before the backend reads the hello. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int
 wr_tls_context_choose_protocol(const weir_tls_context *context,
                                struct wr_tls_conn *conn, const uint8_t *data,
                                size_t size);
 
-/* Server: the kinds of keys that a client with this hello cannot use; 0 where
- * only one certificate can be shown. */
+/* Server: returns the kinds of keys that a client with this hello cannot use,
+ * or 0 if the context has only one certificate. */
 uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
                                      const struct wr_tls_offer *offer);
 
@@ -83,16 +83,16 @@ void wr_tls_context_log_secret(const weir_tls_context *context,
                                enum wr_tls_secret_kind kind,
                                struct wr_bytes secret);
 
-/* Judges the certificates of a peer (backend.h, the event chain()). The cause
- * of a refusal is in the verdict, and the alert, too. */
+/* Verifies the certificates of a peer (backend.h, the event chain()). The
+ * verdict gets the cause and the alert of a refusal. */
 bool wr_tls_context_judge(struct wr_tls_verdict *verdict,
                           const struct wr_bytes *certs, size_t count);
 
-/* The backend cannot use the certificate that was accepted. */
+/* Records that the backend cannot use the accepted certificate. */
 void wr_tls_context_refuse(struct wr_tls_verdict *verdict, int err,
                            const char *text);
 
-/* Server: the events of tickets (backend.h). */
+/* Server: the ticket events (backend.h). */
 int wr_tls_context_seal_ticket(struct wr_tls_conn *conn,
                                const struct wr_tls_ticket *ticket);
 bool wr_tls_context_open_ticket(struct wr_tls_conn *conn,
@@ -106,16 +106,16 @@ bool wr_tls_context_find_ticket_key(struct wr_tls_conn *conn,
 int wr_tls_context_digest_asked(struct wr_tls_conn *conn, bool seals,
                                 uint8_t ret[WR_TLS_TICKET_DIGEST]);
 
-/* Server that verifies: the client of a ticket that is sealed, and of one that
- * was opened (backend.h). */
+/* Server that verifies: the events about the client of a ticket that is sealed,
+ * and of a ticket that was opened (backend.h). */
 int wr_tls_context_note_client(struct wr_tls_conn *conn,
                                uint8_t ret[WR_TLS_TICKET_CLIENT]);
 bool wr_tls_context_know_client(struct wr_tls_verdict *verdict,
                                 const uint8_t id[WR_TLS_TICKET_CLIENT]);
 
-/* Server: chooses the certificate for a client that asks for @host; NULL: for
- * none. Once in a handshake, before the backend reads the hello. 0, or the
- * error and alert with which the client is refused. */
+/* Server: chooses the certificate for a client that requests @host; NULL means
+ * no name. Called once in a handshake, before the backend reads the hello.
+ * Returns 0, or an error and the alert with which the client is refused. */
 WEIR_MUST_USE int wr_tls_context_choose(weir_tls_context *context,
                                         struct wr_tls_verdict *verdict,
                                         const char *host, uint8_t *ret_alert);

@@ -1,8 +1,8 @@
 /*
- * Declarations shared by the context's files: context.c makes a context, and by
- * it a connection, context_life.c counts its references, context_load.c reads
- * texts into it, context_names.c its certificates, ticket.c seals sessions,
- * signer.c signs by keys that are elsewhere.
+ * Declarations shared by the context's files: context.c creates contexts and
+ * opens connections, context_life.c counts references, context_load.c reads
+ * certificates and lists, context_names.c the context's own certificates,
+ * ticket.c seals sessions, signer.c signs with keys that are outside.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 #define WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
@@ -22,20 +22,20 @@
 
 #include <pthread.h>
 
-/* Bytes of an error line; one line has the names of all suites. */
+/* Bytes of an error line, which may list all suites. */
 #define WR_TLS_CONTEXT_TEXT_MAX 512
 
 /* A certificate that is chosen by the name in the ClientHello. */
 struct wr_tls_identity {
     struct wr_tls_credential *credential;
-    struct wr_x509 leaf; /* the identity owns its DER */
-    bool is_rsa;         /* the key's kind; false: elliptic curve */
-    bool is_default;     /* the first one, or one that shares a name with it */
-    uint8_t kind;        /* of the key, among those of offer.h */
-    struct wr_tls_outside *outside; /* the key is elsewhere; or NULL */
+    struct wr_x509 leaf; /* ->der is owned by the identity */
+    bool is_rsa;         /* key type; false: elliptic curve */
+    bool is_default; /* the first identity, or one that shares a name with it */
+    uint8_t kind;    /* of the key (WR_TLS_OFFER_...) */
+    struct wr_tls_outside *outside; /* or NULL */
 };
 
-/* How often functions of the program have signed. */
+/* Signatures made by functions of the program. */
 struct wr_tls_signed_stats {
     uint64_t count;
     uint64_t failed;
@@ -47,14 +47,14 @@ struct weir_tls_context {
     const struct wr_secure_ops *ops; /* first: see lib/transport/secure.h */
     const struct wr_tls_backend *backend;
     struct wr_tls_shared *shared;
-    /* Guards the references, the ticket keys and the clients; the rest is
-     * constant. */
+    /* Guards the references, the ticket keys, the clients and the signature
+     * counters; the rest is constant. */
     pthread_mutex_t mutex;
     uint32_t references;
-    struct wr_x509_trust trust; /* the authorities */
+    struct wr_x509_trust trust;
     struct wr_tls_revocation revocation;
-    const char *why;    /* reason why the text being read is refused, or NULL */
-    const char *notice; /* what is odd about the text being read, or NULL */
+    const char *why;      /* why the text being read is refused, or NULL */
+    const char *notice;   /* a warning about the text being read, or NULL */
     const char *key_hint; /* why the newest certificate's key may be refused */
     struct wr_tls_asking *asking; /* while keys are read, or NULL */
     bool is_server;
@@ -63,19 +63,19 @@ struct weir_tls_context {
     void (*keylog)(void *user, const char *line); /* or NULL */
     void *keylog_user;
     bool refuses_unknown_names;
-    bool has_signers; /* a certificate may be shown whose key is elsewhere */
-    struct wr_tls_signed_stats signatures; /* under the mutex */
-    char *alpn;                            /* NULL: none */
-    /* The own certificates, of a client one at most; the first is the
-     * default. */
+    bool has_signers; /* the key of a certificate may be outside */
+    struct wr_tls_signed_stats signatures; /* guarded by the mutex */
+    char *alpn;                            /* or NULL */
+    /* The context's own certificates; a client has at most one. The first is
+     * the default. */
     struct wr_tls_identity *identities;
     size_t identity_count;
-    struct wr_tls_name_index index; /* of their names */
-    /* Suites for certificates whose key is of the other kind than the first
-     * certificate's; NULL: none. */
+    struct wr_tls_name_index index; /* of the names of ->identities */
+    /* Suites for certificates whose key is RSA if the first certificate's is
+     * not, and vice versa, or NULL. */
     char *suites_of_others;
-    uint32_t old_suites; /* of TLS 1.2 (suites.h) */
-    bool has_newest;     /* TLS 1.3 */
+    uint32_t old_suites; /* TLS 1.2 suites (suites.h) */
+    bool has_newest;     /* TLS 1.3 is enabled */
     uint16_t groups[WR_TLS_GROUPS_MAX];
     size_t group_count;
     weir_tls_choose_fn *choose; /* or NULL */
@@ -90,13 +90,12 @@ struct weir_tls_context {
 /* The error line for the caller of weir_tls_context_new(). */
 struct wr_tls_context_text {
     char line[WR_TLS_CONTEXT_TEXT_MAX];
-    const char *why; /* reason for refusing a text; NULL: see the code */
-    char notice[WR_TLS_CONTEXT_TEXT_MAX]; /* the first one; else empty */
+    const char *why; /* why a text is refused; NULL: see the error code */
+    char notice[WR_TLS_CONTEXT_TEXT_MAX]; /* the first warning, or empty */
 };
 
-/* ---- context_life.c ---- */
-
-/* Frees a context without references, also a partly made one. */
+/* Frees a context without references, even one that is only partly
+ * initialized. */
 void wr_tls_context_free(weir_tls_context *context);
 
 /* ---- context_load.c ---- */
@@ -104,11 +103,11 @@ void wr_tls_context_free(weir_tls_context *context);
 typedef int wr_tls_context_use(weir_tls_context *context, const uint8_t *data,
                                long size);
 
-/* Writes the error line, "key: server.key: the key is not ...". */
+/* Writes the error line, such as "key: server.key: the key is not ...". */
 void wr_tls_context_say(struct wr_tls_context_text *text, const char *label,
                         const char *name, int err);
 
-/* Trusts the authorities of a text; at least one must be usable. */
+/* Trusts the authorities of a text, at least one of which must be usable. */
 wr_tls_context_use wr_tls_context_use_authorities;
 
 bool wr_tls_context_has(const struct weir_tls_pem *pem);
@@ -121,44 +120,42 @@ WEIR_MUST_USE int wr_tls_context_load_one(weir_tls_context *context,
                                           wr_tls_context_use *use,
                                           struct wr_tls_context_text *text);
 
-/* Reads authorities and revocation lists into the context. Returns as
- * wr_tls_context_load_names(). */
+/* Reads authorities and revocation lists into the context. Returns the same
+ * errors as wr_tls_context_load_names(). */
 WEIR_MUST_USE int
 wr_tls_context_load_trust(weir_tls_context *context,
                           const struct weir_tls_options *options,
                           struct wr_tls_context_text *text);
 
-/* Trusts the authorities in the files of a folder. */
 WEIR_MUST_USE int wr_tls_context_load_folder(weir_tls_context *context,
                                              const char *folder,
                                              struct wr_tls_context_text *text);
 
-/* Trusts the authorities of the system. */
 WEIR_MUST_USE int wr_tls_context_load_system(weir_tls_context *context,
                                              struct wr_tls_context_text *text);
 
 /* ---- context_key.c ---- */
 
-/* Keys are read after begin_keys(), which takes the passphrase of the options,
- * and until end_keys(), which is called after an error, too. */
+/* Keys may be read after begin_keys(), which reads the passphrase of the
+ * options, and until end_keys(), which must be called even after an error. */
 WEIR_MUST_USE int
 wr_tls_context_begin_keys(weir_tls_context *context,
                           const struct weir_tls_options *options,
                           struct wr_tls_context_text *text);
 void wr_tls_context_end_keys(weir_tls_context *context);
 
-/* Says which file the next key is in; NULL: none. */
+/* Sets the file name of the next key; NULL means memory. */
 void wr_tls_context_set_key_file(weir_tls_context *context, const char *file);
 
-/* Gives a certificate the key in a text. */
+/* Sets the key of a certificate from a text. */
 WEIR_MUST_USE int wr_tls_context_use_key(weir_tls_context *context,
                                          struct wr_tls_credential *credential,
                                          struct wr_bytes text);
 
 /* ---- context_names.c ---- */
 
-/* Reads the own certificates and their keys: 0, -errno of a file, -ENOMEM, or a
- * WEIR_ETLS code. */
+/* Reads the context's own certificates and their keys. Returns 0, -errno for a
+ * file, -ENOMEM or a WEIR_ETLS code. */
 WEIR_MUST_USE int
 wr_tls_context_load_names(weir_tls_context *context,
                           const struct weir_tls_options *options,
@@ -166,14 +163,15 @@ wr_tls_context_load_names(weir_tls_context *context,
 
 /* ---- signer.c ---- */
 
-/* A key that the function of @from signs by: 0 or -ENOMEM. It is freed behind
- * the credential, which has it. */
+/* Creates the signer for a key with which the function of @from signs. Returns
+ * 0 or -ENOMEM. The signer must be freed after the credential, which points to
+ * it. */
 WEIR_MUST_USE int wr_tls_outside_new(weir_tls_context *context,
                                      const struct weir_tls_identity *from,
                                      struct wr_tls_outside **ret);
 
-/* Gives a certificate, whose leaf was read, its key, which is elsewhere: 0,
- * -ENOMEM, -EOPNOTSUPP, WEIR_ETLSFILE. */
+/* Sets the outside key of a certificate whose leaf was read. Returns 0,
+ * -ENOMEM, -EOPNOTSUPP or WEIR_ETLSFILE. */
 WEIR_MUST_USE int wr_tls_context_use_signer(weir_tls_context *context,
                                             struct wr_tls_identity *identity);
 
@@ -184,18 +182,19 @@ WEIR_MUST_USE int
 wr_tls_context_check_tickets(const struct weir_tls_options *options,
                              const char **ret_why);
 
-/* Makes the keys of a server that issues tickets, and says so in @settings. */
+/* Creates the ticket keys of a server, and enables tickets in @settings. */
 WEIR_MUST_USE int
 wr_tls_context_use_tickets(weir_tls_context *context,
                            const struct weir_tls_options *options,
                            struct wr_tls_settings *settings);
 
-/* True if a full handshake at @since, in seconds, may still be resumed. */
+/* Returns true if a full handshake at @since, in seconds, may still be
+ * resumed. */
 bool wr_tls_context_is_lasting(const weir_tls_context *context, uint32_t since);
 
 /* ---- verify.c ---- */
 
-/* Judges the chain of a verdict that a client has shown before. */
+/* Verifies again the chain of a verdict that a client has shown before. */
 bool wr_tls_context_judge_again(struct wr_tls_verdict *verdict);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * The key of an own certificate, which a passphrase may encrypt.
+ * The private key of the context's own certificate, possibly encrypted with a
+ * passphrase.
  *
- * The passphrase is the first line of a text, or the program's callback gives
- * it. It is asked for only for a key that is encrypted, and neither it nor the
- * opened key stays in weir's memory when the call returns.
+ * The passphrase is the first line of a text, or is returned by the program's
+ * callback. It is requested only for an encrypted key. Neither the passphrase
+ * nor the decrypted key stays in weir's memory after the call.
  */
 #include "context_impl.h"
 #include "locked.h"
@@ -15,17 +16,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The passphrase of all keys of a context, while it is made. */
+/* The passphrase of all keys of a context. Exists while the context is
+ * created. */
 struct wr_tls_asking {
     weir_tls_passphrase_fn *ask; /* or NULL */
     void *user;
-    const char *file; /* of the key that is read; NULL: in memory */
-    bool is_known;    /* a text has given the passphrase below */
+    const char *file; /* file of the key, or NULL if it is in memory */
+    bool is_known;    /* ->passphrase was read from a text */
     size_t size;
     uint8_t passphrase[WR_TLS_PASSPHRASE_MAX];
 };
 
-/* Takes the first line of a text. */
+/* Reads the first line of a text. */
 static int context_key_use_passphrase(weir_tls_context *context,
                                       const uint8_t *data, long size)
 {
@@ -46,7 +48,6 @@ static int context_key_use_passphrase(weir_tls_context *context,
     return 0;
 }
 
-/* Asks the program. */
 static int context_key_ask(weir_tls_context *context)
 {
     struct wr_tls_asking *asking = context->asking;
@@ -107,7 +108,7 @@ int wr_tls_context_use_key(weir_tls_context *context,
     }
     if (err == WEIR_ETLSFILE && !context->asking->is_known &&
         !context->asking->ask) {
-        return WEIR_ETLSPASSWORD; /* the reason stands beside it */
+        return WEIR_ETLSPASSWORD; /* ->why has the reason */
     }
     if (err == 1) {
         err = context_key_unlock(context, &locked, &plain);

@@ -1,9 +1,10 @@
 /*
- * The key log: the secrets of connections in NSS key log format, with which
- * Wireshark and other tools decrypt captured traffic.
+ * Logs the secrets of connections in NSS key log format, with which Wireshark
+ * and other tools decrypt captured traffic.
  *
- * The backend reports each secret as it is derived. A line has the secret's
- * label, the client random, which identifies the connection, and the secret.
+ * The backend reports each secret when it is derived. A line contains the
+ * secret's label, the client random, which identifies the connection, and the
+ * secret.
  */
 #include "context_impl.h"
 #include "uring/check.h"
@@ -13,7 +14,7 @@
 
 enum {
     CONTEXT_KEYLOG_RANDOM = 32,
-    CONTEXT_KEYLOG_SECRET = 64, /* at most */
+    CONTEXT_KEYLOG_SECRET = 64, /* maximum */
     CONTEXT_KEYLOG_LABEL = 32,
     CONTEXT_KEYLOG_LINE = CONTEXT_KEYLOG_LABEL + 1 + 2 * CONTEXT_KEYLOG_RANDOM +
                           1 + 2 * CONTEXT_KEYLOG_SECRET + 1,

@@ -1,8 +1,8 @@
 /*
- * The references, the end and the getters of a TLS context.
+ * References, destruction and getters of a TLS context.
  *
- * Connections of several threads share a context, so its mutex guards the count
- * of references. The last unref frees the context, on any thread: all its
+ * Connections of several threads share a context, so its mutex guards the
+ * reference count. The last unref frees the context, on any thread: all its
  * memory is malloc()'s.
  */
 #include "context_impl.h"
@@ -70,8 +70,6 @@ const uint16_t *wr_tls_context_get_groups(const weir_tls_context *context,
     *ret_count = context->group_count;
     return context->groups;
 }
-
-/* ---- public ---- */
 
 weir_tls_context *weir_tls_context_ref(weir_tls_context *context)
 {

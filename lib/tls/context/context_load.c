@@ -1,7 +1,8 @@
 /*
- * Texts are read into a context: certificates, the key, authorities, lists.
+ * Reads texts into a context: certificates, keys, authorities, revocation
+ * lists.
  *
- * A file is read as a whole, and a backend always gets memory, so that an
+ * A file is read as a whole and the backend always gets memory, so that an
  * unreadable file and an invalid text are different errors.
  */
 #include "context_impl.h"
@@ -20,17 +21,16 @@
 #include <string.h>
 #include <time.h>
 
-/* The most bytes of a text. */
 #define CONTEXT_LOAD_MAX (16u << 20)
 
-/* A text in memory; the user of the struct frees @memory. */
+/* A text in memory. The user of the struct frees @memory. */
 struct context_load_text {
     const uint8_t *data;
     long size;
     void *memory;
 };
 
-/* Frees a text, which may be a key. */
+/* Wipes and frees a text, which may be a key. */
 static void context_load_drop(struct context_load_text *text)
 {
     wr_assert(!text->memory || text->size >= 0);
@@ -41,8 +41,9 @@ static void context_load_drop(struct context_load_text *text)
     text->memory = NULL;
 }
 
-/* Memory of twice the size, with the text. What is given up is wiped, which
- * realloc() would not do; NULL: there is no memory. */
+/* Doubles the memory of a text. The old memory is wiped, which realloc() would
+ * not do. Returns NULL if memory runs out; the old memory is freed even
+ * then. */
 static uint8_t *context_load_grow(uint8_t *memory, size_t size)
 {
     uint8_t *larger = malloc(size * 2);
@@ -105,8 +106,6 @@ static int context_load_read(const struct weir_tls_pem *pem,
     return err;
 }
 
-/* ---- blocks of other names ---- */
-
 static bool context_load_has(const struct context_load_text *text,
                              const char *words)
 {
@@ -114,8 +113,8 @@ static bool context_load_has(const struct context_load_text *text,
     return memmem(text->data, (size_t)text->size, words, strlen(words));
 }
 
-/* Leaves the first word out of "X509 CERTIFICATE", an old name, wherever it
- * stands; the text is the struct's own then. */
+/* Replaces each label "X509 CERTIFICATE", an old name, by "CERTIFICATE". The
+ * struct then owns the text. */
 static int context_load_rename(struct context_load_text *text)
 {
     static const char old[] = "X509 CERTIFICATE-----";
@@ -147,8 +146,8 @@ static int context_load_rename(struct context_load_text *text)
     return 0;
 }
 
-/* Certificates may stand in blocks of three names; the third, OpenSSL's own,
- * has more than a certificate. */
+/* Accepts certificates in blocks with two labels. Refuses OpenSSL's TRUSTED
+ * CERTIFICATE, which contains more than a certificate. */
 static int context_load_look_at(weir_tls_context *context,
                                 struct context_load_text *text)
 {
@@ -164,7 +163,7 @@ static int context_load_look_at(weir_tls_context *context,
                : 0;
 }
 
-/* True if the bytes are a PFX of PKCS #12 (RFC 7292, 4), which is DER. */
+/* Returns true for a PFX of PKCS #12 (RFC 7292, 4) in DER. */
 static bool context_load_is_pfx(const struct context_load_text *text)
 {
     static const uint8_t version[] = {2, 1, 3};
@@ -176,11 +175,11 @@ static bool context_load_is_pfx(const struct context_load_text *text)
            memcmp(data + front, version, sizeof(version)) == 0;
 }
 
-/* Why a text that cannot be used may be a wrong one; NULL: nothing is known. */
+/* Returns a likely reason why a text cannot be used, or NULL. */
 static const char *context_load_guess(const struct context_load_text *text,
                                       bool wants_key)
 {
-    const uint8_t sequence = 0x30; /* of DER */
+    const uint8_t sequence = 0x30; /* in DER */
 
     if (text->size < 2) {
         return "it is empty";
@@ -212,7 +211,6 @@ bool wr_tls_context_has(const struct weir_tls_pem *pem)
     return pem->file || pem->data;
 }
 
-/* The name of a text for error messages. */
 static const char *context_load_name(const struct weir_tls_pem *pem)
 {
     return pem->file ? pem->file : "the text in memory";
@@ -258,7 +256,7 @@ int wr_tls_context_load_one(weir_tls_context *context,
     return err;
 }
 
-/* Whether a certificate is valid now: 0 or a WEIR_ETLS code. */
+/* Returns 0 if a certificate is valid now, else a WEIR_ETLS code. */
 static int context_load_check_dates(struct wr_bytes der, int64_t now)
 {
     struct wr_x509 x509;
@@ -297,14 +295,14 @@ int wr_tls_context_use_authorities(weir_tls_context *context,
 
 /* ---- authorities in a folder ----
  *
- * Authorities in a folder of PEM files, either plain or with the links of
- * OpenSSL's rehash, as the system's folder.
+ * The folder contains PEM files, possibly with the links of OpenSSL's rehash,
+ * like the system's folder.
  *
  * The files are read in the order of their names, so that every start is the
- * same. An authority may come twice. Files without a certificate are
- * skipped, as are certificates that are not valid now: a server must still
- * start after one of many authorities has expired. A lack of descriptors or
- * memory is an error: with it any file could be missing. */
+ * same. An authority may occur twice. Files without a certificate are skipped,
+ * as are certificates that are not valid now: a server must still start after
+ * one of many authorities has expired. Running out of descriptors or memory is
+ * an error, because then any file could be missing. */
 
 static int context_load_folder_select(const struct dirent *entry)
 {
@@ -318,8 +316,8 @@ static int context_load_folder_compare(const struct dirent **a,
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Returns 1 if authorities were loaded, 0 if the text has none that is valid
- * now. */
+/* Returns 1 if authorities were loaded, 0 if none in the text is valid now,
+ * else an error. */
 static int context_load_folder_use(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
@@ -356,8 +354,8 @@ static int context_load_folder_load_file(weir_tls_context *context,
     return err;
 }
 
-/* Returns the number of files with authorities, or the first error.
- * @is_lenient: unusable files are skipped. */
+/* Returns the number of files with authorities, or the first error. If
+ * @is_lenient, unusable files are skipped. */
 static int context_load_folder_all(weir_tls_context *context,
                                    const char *folder, bool is_lenient,
                                    struct wr_tls_context_text *text)
@@ -426,9 +424,8 @@ int wr_tls_context_load_system(weir_tls_context *context,
 
 /* ---- all authorities, and revocation lists ----
  *
- * The authorities of a context come from a text, a folder or the system.
- * Revocation lists are read after them: a list with the name of an authority
- * must be signed by it. */
+ * Revocation lists are read after the authorities, because a list with the name
+ * of an authority must be signed by it. */
 
 static int context_load_trust_use_lists(weir_tls_context *context,
                                         const uint8_t *data, long size)
@@ -462,9 +459,9 @@ static int context_load_trust_load(weir_tls_context *context,
     return wr_tls_context_load_system(context, text);
 }
 
-/* Refuses authorities of which none can have issued a certificate: no path
- * would end at such a certificate, not even its own, unless it has signed
- * itself. */
+/* Refuses authorities if none of them can have issued a certificate. No path
+ * would end at such a certificate, not even its own, unless it is
+ * self-signed. */
 static int context_load_trust_check(const weir_tls_context *context,
                                     const struct weir_tls_options *options,
                                     struct wr_tls_context_text *text)

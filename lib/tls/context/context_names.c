@@ -1,12 +1,12 @@
 /*
- * A server's certificate is chosen by the name that a client asks for (SNI),
- * from the certificates of the context or of a context that the program names.
- * Of several for a name it is the first with a key that the client can use
- * (offer.h).
+ * Selects a server's certificate by the name that a client requests (SNI), from
+ * the certificates of the context or of a context that the program chooses. If
+ * several have the name, the first with a key that the client can use (offer.h)
+ * is selected.
  *
- * Each certificate is read and tried when its context is made, so a handshake
- * only shows good ones. Names are compared by a client's strict rules
- * (lib/x509/hostname.h).
+ * Each certificate is read and checked when its context is created, so a
+ * handshake only shows usable ones. Names are compared by a client's strict
+ * rules (lib/x509/hostname.h).
  */
 #include "context_impl.h"
 #include "lib/base/options.h"
@@ -20,15 +20,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- loading ---- */
-
 static struct wr_tls_identity *context_names_newest(weir_tls_context *context)
 {
     wr_assert(context->identity_count > 0);
     return &context->identities[context->identity_count - 1];
 }
 
-/* Notes of a leaf what the choice needs. */
+/* Records facts about a leaf for the selection. */
 static int context_names_look_at(weir_tls_context *context,
                                  struct wr_tls_identity *identity)
 {
@@ -44,8 +42,8 @@ static int context_names_look_at(weir_tls_context *context,
                                  identity->is_default);
 }
 
-/* A key that a library takes, and by which it then signs what no peer accepts,
- * is refused at once. */
+/* Refuses a key that a library accepts, but whose signatures no peer
+ * accepts. */
 static int context_names_check_key(weir_tls_context *context,
                                    const struct wr_x509_key_strength *key)
 {
@@ -61,7 +59,6 @@ static int context_names_check_key(weir_tls_context *context,
     return WEIR_ETLSFILE;
 }
 
-/* Reads the first certificate of a text. */
 static int context_names_read_leaf(weir_tls_context *context,
                                    struct wr_tls_identity *identity,
                                    struct wr_bytes text)
@@ -81,7 +78,7 @@ static int context_names_read_leaf(weir_tls_context *context,
                : err;
 }
 
-/* Returns what is odd about a chain that can be used, or NULL. */
+/* Returns a warning about a chain that can be used, or NULL. */
 static const char *context_names_notice(const struct wr_x509 *leaf,
                                         bool has_more)
 {
@@ -96,7 +93,7 @@ static const char *context_names_notice(const struct wr_x509 *leaf,
                  "have that one themselves";
 }
 
-/* Notes what weir's own reader finds in a chain: 0 or -ENOMEM. */
+/* Sets ->key_hint and ->notice from a chain. Returns 0 or -ENOMEM. */
 static int context_names_note(weir_tls_context *context, struct wr_bytes text)
 {
     struct wr_bytes leaf = {.data = NULL};
@@ -148,8 +145,8 @@ static int context_names_use_key(weir_tls_context *context, const uint8_t *data,
         (struct wr_bytes){.data = data, .size = (size_t)size});
 }
 
-/* A key that is elsewhere is the certificate's, which was read once: another
- * read might find another certificate, or nothing behind a pipe. */
+/* Uses the leaf that was already read: reading the file again might return
+ * another certificate, or nothing from a pipe. */
 static int context_names_use_signer(weir_tls_context *context, const char *file,
                                     struct wr_tls_context_text *text)
 {
@@ -180,7 +177,7 @@ static int context_names_check(weir_tls_context *context, const char *file,
     return err;
 }
 
-/* Makes what the newest certificate and its key are read into. */
+/* Creates the credential and the signer of the newest identity. */
 static int context_names_prepare(weir_tls_context *context,
                                  const struct weir_tls_identity *from)
 {
@@ -232,10 +229,11 @@ static int context_names_load_one(weir_tls_context *context,
     return err;
 }
 
-/* ---- choosing ---- */
+/* ---- selection ---- */
 
-/* Shows a certificate in a connection of @context. The list of suites is for
- * the kind of the context's first key; for another kind it is set, too. */
+/* Shows a certificate in a connection of @context. If its key is RSA and the
+ * first certificate's is not, or vice versa, the list of suites is replaced,
+ * too. */
 static int context_names_install(const weir_tls_context *context,
                                  const struct wr_tls_identity *identity,
                                  struct wr_tls_conn *conn)
@@ -252,8 +250,9 @@ static int context_names_install(const weir_tls_context *context,
                                              : context->suites_of_others);
 }
 
-/* Of the certificates for @host the first with a key that the client can use;
- * else the first, or NULL. @host is NULL for a client without a known name. */
+/* Returns the first certificate for @host with a key that the client can use,
+ * else the first certificate for @host, or NULL. If @host is NULL, returns a
+ * default certificate. */
 static const struct wr_tls_identity *
 context_names_find(const weir_tls_context *context, const char *host,
                    uint8_t lacking_kinds)
@@ -281,8 +280,8 @@ context_names_find(const weir_tls_context *context, const char *host,
     return found;
 }
 
-/* Installs the certificate of @from for @host. The connection has the first
- * certificate of @context already. */
+/* Installs the certificate of @from for @host. The first certificate of
+ * @context is already installed. */
 static int context_names_show(const weir_tls_context *context,
                               const weir_tls_context *from, const char *host,
                               const struct wr_tls_verdict *verdict)
@@ -298,15 +297,15 @@ static int context_names_show(const weir_tls_context *context,
     if (!identity) {
         identity = context_names_find(from, NULL, lacking);
     }
-    wr_assert(identity != NULL); /* the first one is a default */
+    wr_assert(identity != NULL); /* the first identity is a default */
     return identity == &context->identities[0]
                ? 0
                : context_names_install(context, identity, verdict->conn);
 }
 
-/* Asks the program. Returns 0, and *ret is a reference or NULL, or the
- * program's error. -EAGAIN is reserved for the engine; the program may not
- * return it. */
+/* Calls the program. Returns 0 with a reference or NULL in *ret, or the
+ * program's error. The program may not return -EAGAIN, which is reserved for
+ * the engine. */
 static int context_names_ask(const weir_tls_context *context, const char *host,
                              weir_tls_context **ret)
 {
@@ -324,7 +323,7 @@ static int context_names_ask(const weir_tls_context *context, const char *host,
     return 0;
 }
 
-/* A number of RFC 8446, 6. */
+/* Returns an alert of RFC 8446, 6. */
 static uint8_t context_names_alert(int err)
 {
     enum { INTERNAL_ERROR = 80, UNRECOGNIZED_NAME = 112 };
@@ -362,12 +361,10 @@ uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
 {
     wr_assert(context->is_server);
     if (context->identity_count == 1 && !context->choose) {
-        return 0; /* it is shown whatever they are */
+        return 0; /* the only certificate is shown to every client */
     }
     return wr_tls_offer_lacks(offer, context->has_newest, context->old_suites);
 }
-
-/* ---- with the context ---- */
 
 static int context_names_select_suites(weir_tls_context *context,
                                        const char *ciphers)
@@ -381,14 +378,15 @@ static int context_names_select_suites(weir_tls_context *context,
     }
     if (wr_tls_suites_select(ciphers, !context->identities[0].is_rsa, list,
                              size) < 0) {
-        free(list); /* all suites are for the other kind */
+        free(list); /* all suites are for the first key's type */
         list = NULL;
     }
     context->suites_of_others = list;
     return 0;
 }
 
-/* Only a client may have no certificate, and then it has no key, either. */
+/* Checks the options of a context without a certificate: it must be a client,
+ * and may not have a key. */
 static int context_names_lack(const weir_tls_context *context,
                               const struct weir_tls_options *options,
                               struct wr_tls_context_text *text)

@@ -1,12 +1,12 @@
 /*
  * Facts about the TLS library that libweir-tls uses.
  *
- * A program, an operator and a scanner of packages ask this to learn whether a
- * fix has reached them. The version is the one that runs, asked of the library
- * itself. The source is known where tools/deps has built the library from a
- * source package: the build passes its version, with the distribution's
- * revision, by which fixes are told apart that upstream's version does not
- * show.
+ * Programs, operators and package scanners use them to determine whether a fix
+ * is installed. The version is that of the running library, queried from the
+ * library itself. The source is known if tools/deps built the library from a
+ * source package: the build passes the package's version with the
+ * distribution's revision, which identifies fixes that upstream's version does
+ * not show.
  */
 #include "lib/base/options.h"
 #include "lib/tls/backend/backend.h"

@@ -1,10 +1,10 @@
 /*
- * Encrypted private keys are read and opened here; see locked.h.
+ * Reads and decrypts encrypted private keys; see locked.h.
  *
- * The parameters of a file are checked before anything is derived from them: a
- * file cannot ask for more than some seconds of work, nor for more memory than
- * it has bytes. A wrong passphrase is known by its result: the padding, and the
- * header of the key, which is a SEQUENCE of exactly that length.
+ * The parameters of a file are checked before a key is derived from them: a
+ * file cannot cause more than some seconds of work, nor use more memory than it
+ * has bytes. A wrong passphrase is detected in the result, by the padding and
+ * by the header of the key, a SEQUENCE of exactly the remaining length.
  */
 #include "locked.h"
 
@@ -21,7 +21,7 @@
 
 #define LOCKED_LABEL_MAX 40
 #define LOCKED_DATA_MAX  (64u << 10)
-#define LOCKED_LINE      64u /* letters of base64 */
+#define LOCKED_LINE      64u /* base64 characters */
 
 void wr_tls_locked_wipe(struct wr_bytes *text)
 {
@@ -41,8 +41,6 @@ void wr_tls_locked_fini(struct wr_tls_locked *locked)
     explicit_bzero(locked, sizeof(*locked));
 }
 
-/* ---- PKCS #8 ---- */
-
 static const uint8_t locked_pbes2[] = {0x2a, 0x86, 0x48, 0x86, 0xf7,
                                        0x0d, 0x01, 0x05, 0x0d};
 static const uint8_t locked_pbkdf2[] = {0x2a, 0x86, 0x48, 0x86, 0xf7,
@@ -58,7 +56,7 @@ static bool locked_is(const struct wr_bytes *oid, const uint8_t *wanted,
     return oid->size == size && memcmp(oid->data, wanted, size) == 0;
 }
 
-/* A number of at most four bytes. */
+/* Takes a number of at most four bytes. */
 static bool locked_take_number(struct wr_bytes *from, uint32_t *ret)
 {
     struct wr_bytes number;
@@ -76,7 +74,7 @@ static bool locked_take_number(struct wr_bytes *from, uint32_t *ret)
     return true;
 }
 
-/* The hash of PBKDF2, which is SHA-1 if it is not named. */
+/* Takes the hash of PBKDF2, SHA-1 by default. */
 static const char *locked_take_hash(struct wr_bytes *from,
                                     struct wr_tls_locked *ret)
 {
@@ -175,7 +173,7 @@ static const char *locked_take_cipher(struct wr_bytes *from,
     return NULL;
 }
 
-/* EncryptedPrivateKeyInfo (RFC 5958, 3), of the bytes in @ret. */
+/* Reads an EncryptedPrivateKeyInfo (RFC 5958, 3) from the bytes in @ret. */
 static const char *locked_read_new(struct wr_tls_locked *ret)
 {
     struct wr_bytes all = {.data = ret->data, .size = ret->size};
@@ -208,9 +206,9 @@ static const char *locked_read_new(struct wr_tls_locked *ret)
     return why;
 }
 
-/* ---- the older form ---- */
+/* ---- traditional format ---- */
 
-/* The number of two digits, or -1. */
+/* Returns the value of two hexadecimal digits, or -1. */
 static int locked_hex(const uint8_t *text)
 {
     int value = 0;
@@ -237,7 +235,7 @@ static const uint8_t *locked_find(const struct wr_bytes *text,
                           : NULL;
 }
 
-/* "AES-256-CBC,0011..."; the salt is the beginning of the IV. */
+/* Reads "AES-256-CBC,0011...". The salt is the start of the IV. */
 static const char *locked_read_info(const uint8_t *at, const uint8_t *end,
                                     struct wr_tls_locked *ret)
 {
@@ -272,7 +270,7 @@ static const char *locked_read_info(const uint8_t *at, const uint8_t *end,
     return NULL;
 }
 
-/* Finds the base64 behind the lines of the head; false: malformed. */
+/* Finds the base64 after the header lines. Returns false if there is none. */
 static bool locked_find_body(const struct wr_bytes *block, struct wr_bytes *ret)
 {
     const uint8_t *end = block->data + block->size;
@@ -301,9 +299,7 @@ static const char *locked_read_old(const struct wr_bytes *block,
                 : "it has no line DEK-Info";
 }
 
-/* ---- a text ---- */
-
-/* The label of the first private key, and the text of its block. */
+/* Finds the label of the first private key, and the text of its block. */
 static bool locked_find_block(const struct wr_bytes *text,
                               char label[LOCKED_LABEL_MAX],
                               struct wr_bytes *ret)
@@ -336,7 +332,8 @@ static bool locked_find_block(const struct wr_bytes *text,
     return false;
 }
 
-/* The labels of the older form; the others have no head. */
+/* Returns the label if it is one of the traditional format, whose blocks have
+ * header lines, else NULL. */
 static const char *locked_old_label(const char *label)
 {
     static const char *const labels[] = {"RSA PRIVATE KEY", "EC PRIVATE KEY",
@@ -407,9 +404,8 @@ int wr_tls_locked_read(struct wr_bytes text, struct wr_tls_locked *ret,
     return 1;
 }
 
-/* ---- opening ---- */
-
-/* The size without padding; 0: it is none, or what it pads is no key. */
+/* Returns the size without padding, or 0 if the padding or the key is
+ * invalid. */
 static size_t locked_check(const uint8_t *data, size_t size)
 {
     const uint8_t pad = data[size - 1];
@@ -432,7 +428,7 @@ static size_t locked_check(const uint8_t *data, size_t size)
                : 0;
 }
 
-/* Writes a block, and returns its text in malloc()'s memory. */
+/* Writes a PEM block. The caller frees the text with free(). */
 static int locked_write(const char *label, const uint8_t *data, size_t size,
                         struct wr_bytes *ret)
 {

@@ -1,8 +1,8 @@
 /*
- * Which of many certificates may be for a name.
+ * An index of certificates by name; see name_index.h.
  *
- * A sorted array is enough: it is written once, when a context is made, and a
- * look takes some twenty comparisons among a million names.
+ * A sorted array is enough: it is written once, when a context is created, and
+ * a lookup takes about twenty comparisons among a million names.
  */
 #include "name_index.h"
 
@@ -15,15 +15,16 @@
 #define FNV_BASIS UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME UINT64_C(0x100000001b3)
 
-/* Kinds of what is hashed, so that no text is an address, or nothing. */
+/* Prefixes of hashed values, so that a text never equals an address or the
+ * default entry. */
 enum {
     NAME_INDEX_DEFAULT,
     NAME_INDEX_TEXT,
-    NAME_INDEX_WILDCARD, /* what is behind its '*' */
+    NAME_INDEX_WILDCARD, /* the part after the '*' */
     NAME_INDEX_ADDRESS,
 };
 
-/* FNV-1a, with upper case as lower case. */
+/* Returns the FNV-1a hash; upper case equals lower case. */
 static uint64_t name_index_hash(unsigned kind, const void *data, size_t size)
 {
     const uint8_t *bytes = data;
@@ -39,8 +40,6 @@ static uint64_t name_index_hash(unsigned kind, const void *data, size_t size)
     }
     return hash;
 }
-
-/* ---- writing ---- */
 
 static int name_index_put(struct wr_tls_name_index *index, uint64_t hash,
                           size_t number)
@@ -126,8 +125,6 @@ void wr_tls_name_index_fini(struct wr_tls_name_index *index)
     *index = (struct wr_tls_name_index){.entries = NULL};
 }
 
-/* ---- looking up ---- */
-
 void wr_tls_name_keys_of(struct wr_tls_name_keys *ret, const char *host)
 {
     uint8_t ip[WR_X509_IP_SIZE];
@@ -154,7 +151,7 @@ void wr_tls_name_keys_of(struct wr_tls_name_keys *ret, const char *host)
     wr_assert(ret->count <= sizeof(ret->hashes) / sizeof(ret->hashes[0]));
 }
 
-/* The first certificate from @number on that has this key. */
+/* Returns the first certificate with this hash, starting at @number. */
 static size_t name_index_find(const struct wr_tls_name_index *index,
                               uint64_t hash, size_t number)
 {

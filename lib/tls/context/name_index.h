@@ -1,10 +1,10 @@
 /*
- * Which of many certificates may be for a name: the pure part.
+ * An index of certificates by name. Pure functions.
  *
- * Each DNS name and address of a certificate is an entry by its hash, a
- * wildcard as it is written. A host has three hashes at most: its own, that of
- * the wildcard above it, and that of the address that it is. What the index
- * finds may be another name of the same hash, and has to be compared.
+ * Each DNS name and address of a certificate is an entry with its hash; a
+ * wildcard is hashed as it is written. A host has at most three hashes: its
+ * name, the wildcard above it, and its address. A result may have another name
+ * with the same hash, so the caller must compare the names.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_NAME_INDEX_H
 #define WEIR_LIB_TLS_CONTEXT_NAME_INDEX_H
@@ -16,33 +16,33 @@ struct wr_tls_name_entry {
     size_t number; /* of the certificate */
 };
 
-/* All zero is an empty one. */
+/* Zero-initialized when empty. */
 struct wr_tls_name_index {
     struct wr_tls_name_entry *entries;
     size_t count;
     size_t capacity;
 };
 
-/* The hashes by which a host is looked up. */
+/* The hashes with which a host is looked up. */
 struct wr_tls_name_keys {
     uint64_t hashes[3];
     size_t count;
 };
 
-/* Adds the names of a certificate, and one that is for clients without a name,
- * if it is a default: 0 or -ENOMEM. */
+/* Adds the names of a certificate and, if it is a default, an entry for clients
+ * without a name. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_tls_name_index_add(struct wr_tls_name_index *index,
                                         const struct wr_x509 *x509,
                                         size_t number, bool is_default);
-/* All are there. */
+/* Must be called once after the last wr_tls_name_index_add(). */
 void wr_tls_name_index_sort(struct wr_tls_name_index *index);
 void wr_tls_name_index_fini(struct wr_tls_name_index *index);
 
-/* The keys of a host; NULL: of a client without a name. */
+/* Computes the keys of a host; NULL means a client without a name. */
 void wr_tls_name_keys_of(struct wr_tls_name_keys *ret, const char *host);
 
-/* The first certificate from @number on that has one of the keys; SIZE_MAX:
- * none has. */
+/* Returns the first certificate, starting at @number, that has one of the keys,
+ * or SIZE_MAX. */
 size_t wr_tls_name_index_next(const struct wr_tls_name_index *index,
                               const struct wr_tls_name_keys *keys,
                               size_t number);

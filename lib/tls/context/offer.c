@@ -1,7 +1,7 @@
 /*
- * Numbers are IANA's. With TLS 1.3 a scheme of ECDSA names its curve (RFC 8446,
- * 4.2.3); with TLS 1.2 it names the hash alone, and a client tells its curves
- * by its groups (RFC 8422, 4).
+ * Computes which keys a client can use from IANA's numbers. With TLS 1.3 an
+ * ECDSA scheme names its curve (RFC 8446, 4.2.3); with TLS 1.2 it names only
+ * the hash, and the client's groups list its curves (RFC 8422, 4).
  */
 #include "offer.h"
 
@@ -14,7 +14,7 @@ enum {
     OFFER_NEWEST = 0x0304,
 };
 
-/* A number in a client's list, and the kinds of keys that it lets be used. */
+/* A number in a client's list, and the kinds of keys that it allows. */
 struct offer_row {
     uint16_t number;
     uint8_t kinds;
@@ -48,7 +48,8 @@ static const struct offer_row offer_groups[] = {
     {0, 0},
 };
 
-/* Takes the list of numbers behind its length. False: it is malformed. */
+/* Takes the list of numbers after its length. Returns false if it is
+ * malformed. */
 static bool offer_take_list(struct wr_bytes body, size_t length_size,
                             struct wr_bytes *ret)
 {
@@ -57,8 +58,8 @@ static bool offer_take_list(struct wr_bytes body, size_t length_size,
            ret->size > 0 && ret->size % 2 == 0;
 }
 
-/* The kinds that the list of an extension lets be used; all where there is no
- * such extension. */
+/* Returns the kinds of keys that the list of an extension allows, or all if the
+ * extension is missing or malformed. */
 static uint8_t offer_kinds_of(struct wr_bytes body,
                               const struct offer_row *rows)
 {
@@ -71,7 +72,7 @@ static uint8_t offer_kinds_of(struct wr_bytes body,
         return OFFER_ALL;
     }
     while (wr_bytes_take_u16(&list, &number)) {
-        const struct offer_row *row = rows; /* the last has no kinds */
+        const struct offer_row *row = rows; /* the last row has no kinds */
         while (row->number != number && row->number > 0) {
             row++;
         }

@@ -1,7 +1,8 @@
 /*
- * PEM: a line that begins a block, base64, a line that ends it. A block ends at
- * the next dashes, whatever their label, so that a block without an end takes
- * nothing of the next block.
+ * PEM: a line that begins a block, base64, a line that ends it.
+ *
+ * A block ends at the next dashes, whatever their label, so that a block
+ * without an end includes nothing of the next block.
  */
 #include "pem.h"
 
@@ -14,9 +15,8 @@
 
 #define PEM_LINE_MAX 64
 
-/* ---- base64 (RFC 4648, 4) ---- */
-
-/* The six bits of a letter; 64: it is none. */
+/* Returns the value of a base64 character (RFC 4648, 4), or 64 if it is
+ * invalid. */
 static uint8_t pem_bits_of(uint8_t letter)
 {
     return letter >= 'A' && letter <= 'Z'   ? (uint8_t)(letter - 'A')
@@ -71,8 +71,6 @@ size_t wr_tls_pem_decode(struct wr_bytes from, uint8_t *ret)
     wr_assert(used <= size);
     return used;
 }
-
-/* ---- blocks ---- */
 
 int wr_tls_pem_next(struct wr_bytes *text, const char *label,
                     struct wr_bytes *ret)

@@ -1,16 +1,16 @@
 /*
- * The client of a ticket, for a server that asks for certificates: noted when
- * the ticket is sealed, and judged again when the client returns with it.
+ * The client of a ticket, for a server that requests certificates: recorded
+ * when the ticket is sealed, and verified again when the client returns.
  *
- * What a ticket has of its client is the time of the full handshake and the
- * digest of the path that was accepted; a digest of zeros is a client without a
- * certificate. A new ticket of a resumed connection has both of the old one, so
- * that a client proves at least once in each lifetime that it has its key.
+ * A ticket contains the time of the full handshake and the digest of the
+ * accepted path; a digest of zeros means a client without a certificate. A new
+ * ticket on a resumed connection copies both from the old ticket, so a client
+ * proves at least once in each lifetime that it has its key.
  *
- * A hello may have many tickets, among them ones that were stolen: they go in
- * clear. The client proves the secret of one ticket alone, and which one the
- * library resumes is not known here. So all tickets that are taken in a
- * handshake are of one client at one time: of the first ticket that was taken.
+ * A hello may contain many tickets, even stolen ones, because they are sent in
+ * clear. The client proves the secret of only one ticket, and it is not known
+ * here which one the library resumes. So all tickets accepted in a handshake
+ * must be of the same client and time as the first.
  */
 #include "client.h"
 #include "context_impl.h"
@@ -22,14 +22,15 @@
 #include <string.h>
 #include <time.h>
 
-/* The most tickets of a handshake whose clients are judged. */
+/* The maximum number of tickets of a handshake whose clients are verified. */
 #define RETURNING_TICKETS_MAX 4u
 
 _Static_assert((int)WR_TLS_CLIENT_DIGEST + (int)sizeof(uint32_t) ==
                    (int)WR_TLS_TICKET_CLIENT,
                "the time is before the digest");
 
-/* The digest of a chain: each certificate by its own, so that sizes count. */
+/* Computes the digest of a chain from the digests of its certificates, so that
+ * their sizes count. */
 static int returning_digest(const struct wr_tls_verdict *verdict,
                             uint8_t ret[WR_TLS_CLIENT_DIGEST])
 {
@@ -54,8 +55,8 @@ static int returning_digest(const struct wr_tls_verdict *verdict,
     return 0;
 }
 
-/* A client that cannot be remembered gets a ticket, too, which is good for
- * nothing. */
+/* A client that could not be stored gets a ticket, too, but it cannot be
+ * resumed. */
 int wr_tls_context_note_client(struct wr_tls_conn *conn,
                                uint8_t ret[WR_TLS_TICKET_CLIENT])
 {
@@ -125,7 +126,7 @@ bool wr_tls_context_know_client(struct wr_tls_verdict *verdict,
 
     wr_assert(context->is_server && context->verifies);
     if (verdict->is_judged || verdict->has_none) {
-        return false; /* the client has answered for itself */
+        return false; /* the client was asked for its certificate */
     }
     if (verdict->returning) {
         return memcmp(verdict->returning->id, id, WR_TLS_TICKET_CLIENT) == 0;

@@ -1,7 +1,8 @@
 /*
- * Revocation lists are found by their issuer's name. A list counts if it is
- * current and the issuer's key has signed it. All lists of an issuer are
- * searched; one that names the certificate is enough.
+ * Checks certificates with revocation lists, which are found by their issuer's
+ * name. A list is valid if it is current and the issuer's key has signed it.
+ * All lists of an issuer are searched; a certificate is revoked if any of them
+ * lists it.
  */
 #include "revocation.h"
 
@@ -20,9 +21,7 @@ _Static_assert((int)WR_TLS_KEY_HASH_SIZE <= (int)WR_TLS_HASH_MAX,
 
 #define REVOCATION_FIRST_CAPACITY 4u
 
-/* ---- whether a list counts ---- */
-
-/* False if the issuer's keyUsage lacks cRLSign. */
+/* Returns false if the issuer's keyUsage lacks cRLSign. */
 static bool revocation_may_sign(const struct wr_x509 *issuer)
 {
     return !issuer->has_usage || (issuer->usage & WR_X509_USE_LIST_SIGN);
@@ -35,7 +34,8 @@ static bool revocation_is_current(const struct wr_tls_revocation_list *list,
     return list->crl.this_update <= now && now <= list->crl.next_update;
 }
 
-/* True if the list is known to be signed by the key with this hash. */
+/* Returns true if the list is already known to be signed by the key with this
+ * hash. */
 static bool revocation_knows(struct wr_tls_revocation *revocation,
                              const struct wr_tls_revocation_list *list,
                              const uint8_t *hash)
@@ -76,7 +76,7 @@ static int revocation_verify(struct wr_tls_revocation *revocation,
     return err;
 }
 
-/* Returns err 0, or why a list with the issuer's name does not count. */
+/* Returns err 0, or why a list with the issuer's name is not valid. */
 static struct wr_x509_reason
 revocation_check(struct wr_tls_revocation *revocation,
                  struct wr_tls_revocation_list *list,
@@ -156,7 +156,8 @@ static bool revocation_make_room(struct wr_tls_revocation *revocation)
     return true;
 }
 
-/* A list with the name of trusted authorities must be signed by one of them. */
+/* Checks that a list with the name of trusted authorities is signed by one of
+ * them. */
 static int revocation_check_signer(struct wr_tls_revocation *revocation,
                                    struct wr_tls_revocation_list *list,
                                    const struct wr_x509_trust *trust,
@@ -191,7 +192,7 @@ static void revocation_drop(struct wr_tls_revocation_list *list)
     free(list->memory);
 }
 
-/* Takes @der, which is malloc()'s. */
+/* Takes ownership of @der, which is malloc()'s. */
 static int revocation_add_one(struct wr_tls_revocation *revocation,
                               struct wr_bytes der,
                               const struct wr_x509_trust *trust,
@@ -218,7 +219,7 @@ static int revocation_add_one(struct wr_tls_revocation *revocation,
     return 0;
 }
 
-/* True if another list of the same issuer is current. */
+/* Returns true if another list of the same issuer is current. */
 static bool revocation_is_replaced(const struct wr_tls_revocation *revocation,
                                    const struct wr_tls_revocation_list *old,
                                    int64_t now)
@@ -273,8 +274,6 @@ int wr_tls_revocation_add(struct wr_tls_revocation *revocation,
     }
     return ret < 0 ? ret : revocation_check_dates(revocation, now, ret_why);
 }
-
-/* ---- life ---- */
 
 void wr_tls_revocation_init(struct wr_tls_revocation *revocation)
 {

@@ -1,11 +1,12 @@
 /*
- * The verification of signatures: RSA with PKCS #1 1.5 and PSS, ECDSA, Ed25519,
- * with SHA-256, SHA-384 and SHA-512. The signature's object identifier names
- * the algorithm.
+ * Verifies signatures: RSA with PKCS #1 1.5 and PSS, ECDSA, Ed25519, with
+ * SHA-256, SHA-384 and SHA-512. The signature's object identifier names the
+ * algorithm.
  *
  * The key must be of the same kind, and this is compared first. A verifier that
- * takes the hash by the algorithm and the arithmetic by the key may verify an
- * ECDSA signature over no hash at all, which can be made without the key.
+ * chooses the hash by the algorithm and the arithmetic by the key may verify an
+ * ECDSA signature over no hash at all, which can be forged without the key.
+ *
  */
 #include "signature.h"
 
@@ -19,8 +20,8 @@
 _Static_assert((int)WR_TLS_HASH_MAX == (int)WR_TLS_SIGNATURE_HASH_MAX,
                "each hash that is signed has room");
 
-/* Finds the bytes that were signed: the hash of the body, at @hash unless it is
- * known, or the body itself. 0, -ENOMEM or -EOPNOTSUPP. */
+/* Finds the signed bytes: the body itself, or its hash, which is computed into
+ * @hash unless it is known. Returns 0, -ENOMEM or -EOPNOTSUPP. */
 static int signature_find_message(const struct wr_x509_signed *sign,
                                   enum wr_x509_hash kind, uint8_t *hash,
                                   struct wr_bytes *ret)

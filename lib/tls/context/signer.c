@@ -1,9 +1,10 @@
 /*
- * Keys that are elsewhere: a function of the program signs by them.
+ * Private keys outside weir, with which a function of the program signs.
  *
- * The certificate's public key says which kinds of signatures there are, and
- * verifies each one before a backend gets it, so that a wrong signature never
- * leaves. Calls and the time that loops have waited are counted.
+ * The certificate's public key determines which kinds of signatures are
+ * possible and verifies each signature before a backend gets it, so that a
+ * wrong signature is never sent. Calls and the time that they have blocked
+ * loops are counted.
  */
 #include "context_impl.h"
 #include "lib/base/options.h"
@@ -17,16 +18,14 @@
 #include <stdlib.h>
 
 struct wr_tls_outside {
-    struct wr_tls_signer signer; /* first */
-    weir_tls_context *context;   /* which has it */
+    struct wr_tls_signer signer; /* first member */
+    weir_tls_context *context;   /* owner */
     weir_tls_sign_fn *sign;
     void *user;
     struct wr_bytes key_info;       /* in the certificate's leaf */
-    struct wr_x509_rsa_numbers rsa; /* in it; empty: a key on a curve */
-    size_t signature_max;           /* bytes of one */
+    struct wr_x509_rsa_numbers rsa; /* in the leaf; empty: no RSA key */
+    size_t signature_max;           /* in bytes */
 };
-
-/* ---- signing ---- */
 
 static void signer_count(struct wr_tls_outside *outside, uint64_t ns,
                          bool is_good)
@@ -95,8 +94,6 @@ static int signer_sign(struct wr_tls_signer *signer,
     return is_good ? count : WEIR_ETLSSIGN;
 }
 
-/* ---- making ---- */
-
 int wr_tls_outside_new(weir_tls_context *context,
                        const struct weir_tls_identity *from,
                        struct wr_tls_outside **ret)
@@ -115,7 +112,7 @@ int wr_tls_outside_new(weir_tls_context *context,
     return 0;
 }
 
-/* The most bytes of an ECDSA-Sig-Value. */
+/* Returns the maximum size of an ECDSA-Sig-Value. */
 static size_t signer_curve_max(uint16_t curve)
 {
     wr_assert(curve >= WR_X509_CURVE_P256 && curve <= WR_X509_CURVE_P521);
@@ -130,7 +127,7 @@ static int signer_use_key(struct wr_tls_outside *outside,
     const struct wr_x509_key_strength *key = &x509->key;
 
     wr_assert(!outside->key_info.data);
-    wr_assert(!key->is_pss_alone); /* refused before */
+    wr_assert(!key->is_pss_alone); /* refused earlier */
     if (key->kind != WR_X509_KEY_RSA && key->kind != WR_X509_KEY_CURVE) {
         return -EOPNOTSUPP;
     }
@@ -166,8 +163,6 @@ int wr_tls_context_use_signer(weir_tls_context *context,
     context->has_signers = true;
     return err;
 }
-
-/* ---- public ---- */
 
 int weir_tls_context_get_signatures(weir_tls_context *context,
                                     struct weir_tls_signatures *ret)

@@ -1,7 +1,8 @@
 /*
- * The lists of suites and groups. A name is compared as a whole and with its
- * case, so that no library ever interprets a part of a name, an alias or a
- * keyword like ALL.
+ * The lists of suites and groups.
+ *
+ * A name is compared as a whole and with its case, so that no library ever
+ * interprets a part of a name, an alias or a keyword like ALL.
  */
 #include "suites.h"
 
@@ -26,22 +27,23 @@
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:"                           \
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 
-/* AES with tables is slow and leaks its key by timing. */
+/* AES with tables is slow and leaks its key by timing, so ChaCha20 is first
+ * without AES instructions. */
 #define SUITES_ALL      SUITES_AES ":" SUITES_CHACHA
 #define SUITES_ALL_SLOW SUITES_CHACHA ":" SUITES_AES
 
-/* The prefix of the names of TLS 1.2 suites, and of no others. */
+/* Prefix of all TLS 1.2 suites, and of no others. */
 #define SUITES_OLD "TLS_ECDHE_"
-/* The most bytes of a name that an error text has. */
+/* Maximum bytes of a name in an error text. */
 #define SUITES_SHOWN 64u
 
-/* A suite or a group, by its name and IANA's number. */
+/* A suite or a group with IANA's number. */
 struct suites_row {
     const char *name;
     uint16_t number;
 };
 
-/* The suites of TLS 1.2: a mask has their places. */
+/* TLS 1.2 suites; the bits of a mask are indexes of this array. */
 static const struct suites_row suites_old[] = {
     {SUITES_OLD "ECDSA_WITH_AES_128_GCM_SHA256", 0xc02b},
     {SUITES_OLD "ECDSA_WITH_AES_256_GCM_SHA384", 0xc02c},
@@ -51,7 +53,6 @@ static const struct suites_row suites_old[] = {
     {SUITES_OLD "RSA_WITH_CHACHA20_POLY1305_SHA256", 0xcca8},
 };
 
-/* Those of TLS 1.3. */
 static const struct suites_row suites_new[] = {
     {"TLS_AES_128_GCM_SHA256", 0x1301},
     {"TLS_AES_256_GCM_SHA384", 0x1302},
@@ -63,8 +64,8 @@ static const struct suites_row suites_new[] = {
 
 _Static_assert(SUITES_OLD_COUNT < 32, "a mask is a uint32_t");
 
-/* All groups, the preferred first. Who records a handshake by the first one
- * cannot open it later, when X25519 can be computed backwards. */
+/* All groups, the preferred first. An attacker that records a handshake made
+ * with X25519MLKEM768 cannot decrypt it later, even if X25519 is broken. */
 static const struct suites_row suites_groups[] = {
     {"X25519MLKEM768", WR_TLS_GROUP_HYBRID}, {"X25519", 29},
     {"P-256", WR_X509_CURVE_P256},           {"P-384", WR_X509_CURVE_P384},
@@ -75,9 +76,7 @@ _Static_assert(sizeof(suites_groups) / sizeof(*suites_groups) ==
                    WR_TLS_GROUPS_MAX,
                "each group has its place in a list of numbers");
 
-/* ---- rows and lists ---- */
-
-/* Takes the next name off a list, which is NULL behind its last one. */
+/* Takes the next name off a list, which becomes NULL after its last name. */
 static bool suites_take(const char **list, const char **ret, size_t *ret_len)
 {
     wr_assert(list && ret && ret_len);
@@ -117,7 +116,8 @@ static const char *suites_name_of(const struct suites_row *rows, size_t count,
     return NULL;
 }
 
-/* Notes the first name of a list that is not known: @err then, else 0. */
+/* Finds the first unknown name of a list. Returns @err if there is one, else
+ * 0. */
 static int suites_check(const char *list,
                         bool (*knows)(const char *name, size_t len), int err,
                         const char **ret_unknown, int *ret_len)
@@ -174,7 +174,8 @@ bool wr_tls_suites_has(const char *list, enum weir_tls_version version)
     return false;
 }
 
-/* The name of a TLS 1.2 suite contains the kind of its key. */
+/* Returns true if a suite fits the kind of key, which the name of a TLS 1.2
+ * suite contains. */
 static bool suites_fit(const char *name, bool is_rsa)
 {
     static const char rsa[] = SUITES_OLD "RSA_";
@@ -260,7 +261,7 @@ const char *wr_tls_suites_name_of(uint16_t number)
 
 /* ---- groups ---- */
 
-/* The backend has the group; it is started. */
+/* Returns true if the backend, which must be started, supports the group. */
 static bool suites_has_group(const struct suites_row *group)
 {
     const struct wr_tls_backend *backend = wr_tls_backend_get();
@@ -310,7 +311,7 @@ int wr_tls_suites_check_groups(const char *list, const char **ret_unknown,
                         ret_len);
 }
 
-/* A list may name a group again, which changes nothing. */
+/* A list may repeat a group, which has no effect. */
 size_t wr_tls_suites_number_groups(const char *list,
                                    uint16_t ret[WR_TLS_GROUPS_MAX])
 {

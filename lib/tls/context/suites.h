@@ -10,59 +10,60 @@
 
 #include <weir/tls.h>
 
-/* IANA's names of all suites, separated by colons: the default list. */
+/* Returns the default list: IANA's names of all suites, separated by colons. */
 const char *wr_tls_suites_get_all(void);
 
-/* Checks @list, names separated by colons: 0, or WEIR_ETLSCIPHERS with the
- * first unknown name, of *ret_len bytes, at *ret_unknown. */
+/* Checks @list, names separated by colons. Returns 0, or WEIR_ETLSCIPHERS with
+ * the first unknown name, of *ret_len bytes, at *ret_unknown. */
 WEIR_MUST_USE int wr_tls_suites_check(const char *list,
                                       const char **ret_unknown, int *ret_len);
 
-/* True if a checked list has a suite for @version. */
+/* Returns true if a checked list has a suite for @version. */
 bool wr_tls_suites_has(const char *list, enum weir_tls_version version);
 
 /* Writes the suites of @list (NULL: the default list) for the given kind of key
- * to @ret, of @size bytes. 0; WEIR_ETLSCIPHERS if there is none; -E2BIG. */
+ * to @ret, of @size bytes. Returns 0, WEIR_ETLSCIPHERS if there is none, or
+ * -E2BIG. */
 WEIR_MUST_USE int wr_tls_suites_select(const char *list, bool is_rsa, char *ret,
                                        size_t size);
 
-/* The suites of TLS 1.2 of a checked list (NULL: the default list), a bit each;
- * and those among @size bytes of IANA's numbers. */
+/* Return a bit for each TLS 1.2 suite in a checked list (NULL: the default
+ * list), or in @size bytes of IANA's numbers. */
 uint32_t wr_tls_suites_mask(const char *list);
 uint32_t wr_tls_suites_mask_of(const uint8_t *numbers, size_t size);
-/* True if there is a suite for this kind of key. */
+/* Returns true if the mask has a suite for this kind of key. */
 bool wr_tls_suites_has_kind(uint32_t mask, bool is_rsa);
 
-/* Bytes of the default list, and a NUL. */
+/* Size of the default list, with a NUL. */
 #define WR_TLS_SUITES_SIZE 384u
 
-/* IANA's name of the suite with this number; NULL: it is none of them. */
+/* Returns IANA's name of a suite, or NULL if the number is unknown. */
 const char *wr_tls_suites_name_of(uint16_t number);
 
-/* How many groups there are. */
 #define WR_TLS_GROUPS_MAX 5u
 
-/* X25519MLKEM768: of X25519 and ML-KEM (FIPS 203), TLS 1.3 alone. Not every
- * library has it. */
+/* X25519MLKEM768, which combines X25519 and ML-KEM (FIPS 203). Only TLS 1.3 has
+ * it, and not every library. */
 enum { WR_TLS_GROUP_HYBRID = 4588 };
 
-/* Bytes of the names of all groups, and a NUL. */
+/* Size of the names of all groups, with a NUL. */
 #define WR_TLS_GROUPS_SIZE 48u
 
 /* Writes the names of all groups to @ret, separated by colons. */
 void wr_tls_suites_name_groups(char *ret, size_t size);
 
-/* Checks @list, names of groups separated by colons: 0, or WEIR_ETLSGROUPS with
- * the first unknown name, of *ret_len bytes, at *ret_unknown. */
+/* Checks @list, names of groups separated by colons. Returns 0, or
+ * WEIR_ETLSGROUPS with the first unknown name, of *ret_len bytes, at
+ * *ret_unknown. */
 WEIR_MUST_USE int wr_tls_suites_check_groups(const char *list,
                                              const char **ret_unknown,
                                              int *ret_len);
 
-/* The name of the group with this number; NULL: it is none of them. */
+/* Returns the name of a group, or NULL if the number is unknown. */
 const char *wr_tls_suites_name_of_group(uint16_t number);
 
 /* Writes IANA's numbers of a checked list of groups to @ret, each once, and
- * returns how many; NULL: of all of them. */
+ * returns their count. @list may be NULL for all groups. */
 size_t wr_tls_suites_number_groups(const char *list,
                                    uint16_t ret[WR_TLS_GROUPS_MAX]);
 

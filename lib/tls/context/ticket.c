@@ -1,17 +1,17 @@
 /*
- * Session tickets: a ring of keys, AES-256-GCM over one ticket, and the events
- * of a backend over both.
+ * Session tickets: the ring of keys, AES-256-GCM for one ticket, and the
+ * backend's ticket events.
  *
- * Keys that are made here rotate: a key seals for one lifetime, opens for
+ * Keys that are generated here rotate: a key seals for one lifetime, opens for
  * another, and is then overwritten, so that a thief of a server's memory cannot
- * open much older sessions. The user's keys do not rotate.
+ * decrypt much older sessions. The user's keys do not rotate.
  *
- * A session has no room for a client's certificate, and a resumed handshake
- * shows none: a ticket of a server that asks for certificates has the digest of
- * them (client.h).
+ * A session cannot store a client's certificate, and a resumed handshake shows
+ * none, so a ticket of a server that requests certificates contains their
+ * digest (client.h).
  *
- * Connections on all threads share the context's keys, so the keys are copied
- * under its mutex.
+ * Connections on all threads share the context's keys, which are copied under
+ * its mutex.
  */
 #include "ticket.h"
 
@@ -33,7 +33,7 @@
 
 static int ticket_random(void *data, size_t size)
 {
-    wr_assert(size <= 256); /* it takes no more */
+    wr_assert(size <= 256); /* the limit of getentropy() */
     return getentropy(data, size) == 0 ? 0 : WEIR_ETLSENGINE;
 }
 
@@ -45,7 +45,7 @@ static void ticket_check_invariants(const struct wr_tls_ticket_keys *keys)
     wr_assert(keys->lifetime > 0);
 }
 
-/* The keys are others now: what was derived from the old ones is wiped. */
+/* Wipes the derived keys after the keys have changed. */
 static void ticket_drop_pairs(struct wr_tls_ticket_keys *keys)
 {
     ticket_check_invariants(keys);
@@ -53,7 +53,7 @@ static void ticket_drop_pairs(struct wr_tls_ticket_keys *keys)
     explicit_bzero(keys->pairs, sizeof(keys->pairs));
 }
 
-/* Makes a new key, and overwrites the last but one. */
+/* Adds a new key and drops all except the previous one. */
 static int ticket_rotate(struct wr_tls_ticket_keys *keys, uint64_t now)
 {
     struct wr_tls_ticket_key fresh;
@@ -94,7 +94,7 @@ int wr_tls_ticket_keys_init(struct wr_tls_ticket_keys *keys,
     return 0;
 }
 
-/* The difference is unsigned: a clock that was set back ends a key, too. */
+/* The difference is unsigned, so setting the clock back ends a key, too. */
 int wr_tls_ticket_keys_get(struct wr_tls_ticket_keys *keys, uint64_t now,
                            struct wr_tls_ticket_key *ret)
 {
@@ -109,7 +109,7 @@ int wr_tls_ticket_keys_get(struct wr_tls_ticket_keys *keys, uint64_t now,
     return 0;
 }
 
-/* The place of the key with this name; as many as there are: none has it. */
+/* Returns the index of the key with this name, or ->count. */
 static uint32_t ticket_look_up(const struct wr_tls_ticket_keys *keys,
                                const uint8_t *name)
 {
@@ -196,9 +196,7 @@ void wr_tls_ticket_keys_fini(struct wr_tls_ticket_keys *keys)
     explicit_bzero(keys, sizeof(*keys));
 }
 
-/* ---- names ---- */
-
-/* Names are known by their SHA-256. */
+/* Computes the SHA-256 of a name. */
 static int ticket_digest(const uint8_t *data, size_t size, uint8_t *ret)
 {
     const struct wr_bytes name = {.data = data, .size = size};
@@ -241,7 +239,7 @@ struct ticket_beside {
     uint8_t name[WR_TLS_TICKET_NAME];
     uint8_t iv[WR_TLS_TICKET_IV];
     uint8_t host[WR_TLS_TICKET_DIGEST];
-    uint8_t has_client[16]; /* 1 or 0; the rest are zeros */
+    uint8_t has_client[16]; /* 1 or 0, then zeros */
 };
 
 _Static_assert(sizeof(struct ticket_beside) == 80, "it has no padding");
@@ -262,7 +260,8 @@ static void ticket_fill_beside(const struct wr_tls_ticket *ticket,
     ret->has_client[0] = ticket->has_client;
 }
 
-/* Describes a ticket to the backend; @beside is filled, and must live on. */
+/* Describes a ticket to the backend. Fills @beside, which the result points
+ * to. */
 static struct wr_tls_aead ticket_describe(const struct wr_tls_ticket *ticket,
                                           const struct wr_tls_ticket_key *key,
                                           struct ticket_beside *beside)
@@ -298,7 +297,8 @@ int wr_tls_ticket_seal(const struct wr_tls_ticket *ticket,
     return wr_tls_backend_get()->seal(&job) == 0 ? 0 : WEIR_ETLSENGINE;
 }
 
-/* The low 32 bits of the time are enough: a lifetime is days at most. */
+/* The low 32 bits of the time are enough, because a lifetime is at most
+ * days. */
 static bool ticket_is_lasting(uint32_t since, uint64_t now, uint64_t lifetime)
 {
     const uint32_t age = (uint32_t)now - since + TICKET_SKEW;
@@ -322,31 +322,31 @@ bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
     return wr_tls_backend_get()->open_sealed(&job) == 0;
 }
 
-/* ---- of a context ---- */
+/* ---- tickets of a context ---- */
 
 #define TICKET_SECOND       UINT64_C(1000000000)
 #define TICKET_LIFETIME     (2 * 60 * 60)
 #define TICKET_LIFETIME_MAX (7 * 24 * 60 * 60) /* RFC 8446, 4.6.1 */
 
-/* Seconds of the wall clock: servers with the same keys share it. */
+/* Returns the wall clock time in seconds, which servers with the same keys
+ * share. */
 static uint64_t ticket_now(void)
 {
     return (uint64_t)time(NULL);
 }
 
-/* The lifetime never changes, so it is read without the mutex; the number of
- * keys is written by each rotation. */
+/* The lifetime never changes, so it is read without the mutex. Each rotation
+ * changes the number of keys. */
 static bool ticket_has_keys(const weir_tls_context *context)
 {
     wr_assert(context->is_server);
     return context->ticket_keys.lifetime > 0;
 }
 
-/* The key that seals now. */
 static int ticket_get_key(weir_tls_context *context, uint64_t now,
                           struct wr_tls_ticket_key *ret)
 {
-    wr_assert(ticket_has_keys(context)); /* other servers issue none */
+    wr_assert(ticket_has_keys(context)); /* other servers issue no tickets */
     pthread_mutex_lock(&context->mutex);
     const int err = wr_tls_ticket_keys_get(&context->ticket_keys, now, ret);
     pthread_mutex_unlock(&context->mutex);
@@ -375,7 +375,7 @@ bool wr_tls_context_is_lasting(const weir_tls_context *context, uint32_t since)
 }
 
 /* With TLS 1.2 a library may open a ticket while it reads the hello, perhaps
- * before the name; the engine has read the name before. */
+ * before it has read the name; the engine has already read the name. */
 int wr_tls_context_digest_asked(struct wr_tls_conn *conn, bool seals,
                                 uint8_t ret[WR_TLS_TICKET_DIGEST])
 {
@@ -392,8 +392,8 @@ int wr_tls_context_digest_asked(struct wr_tls_conn *conn, bool seals,
     return wr_tls_ticket_digest_name(name, name ? strlen(name) : 0, ret);
 }
 
-/* Makes one that no key opens: an error would end the handshake, and so would
- * zeros with wolfSSL. */
+/* Makes a ticket that no key opens. An error would end the handshake, and so
+ * would zeros with wolfSSL. */
 static void ticket_spoil(const struct wr_tls_ticket *ticket)
 {
     wr_assert(ticket->size > 0);
@@ -487,8 +487,6 @@ int wr_tls_context_get_ticket_key(struct wr_tls_conn *conn,
     return err;
 }
 
-/* ---- setting up ---- */
-
 int wr_tls_context_check_tickets(const struct weir_tls_options *options,
                                  const char **ret_why)
 {
@@ -530,8 +528,6 @@ int wr_tls_context_use_tickets(weir_tls_context *context,
                                    options->ticket_keys_size, lifetime,
                                    ticket_now());
 }
-
-/* ---- handing keys over ---- */
 
 _Static_assert(sizeof(struct wr_tls_ticket_saved) ==
                    sizeof(((struct weir_tls_ticket_keys *)NULL)->data),

@@ -2,17 +2,17 @@
  * Session tickets: their keys, and sealing and opening one ticket.
  *
  * A ticket is sealed with AES-256-GCM. The key's name, the time of sealing and
- * the name that the client asked for are authenticated too: a ticket is good
- * for its lifetime and for the same name. There is no clock and no lock here:
- * the callers pass the time in seconds and hold the context's lock while they
- * use the keys.
+ * the name that the client requested are authenticated too: a ticket is valid
+ * for its lifetime and for the same name. These functions use no clock and no
+ * lock: callers pass the time in seconds and must hold the context's lock while
+ * they use the keys.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_TICKET_H
 #define WEIR_LIB_TLS_CONTEXT_TICKET_H
 
 #include "lib/tls/backend/backend.h"
 
-enum { WR_TLS_TICKET_KEYS = 4 }; /* at most */
+enum { WR_TLS_TICKET_KEYS = 4 }; /* maximum */
 
 struct wr_tls_ticket_key {
     uint8_t name[WR_TLS_TICKET_NAME];
@@ -21,44 +21,45 @@ struct wr_tls_ticket_key {
 
 struct wr_tls_ticket_keys {
     struct wr_tls_ticket_key keys[WR_TLS_TICKET_KEYS]; /* the first one seals */
-    /* Of the keys at the same places, once they were asked for. */
+    /* Derived from the keys at the same indexes, on demand. */
     struct wr_tls_ticket_pair pairs[WR_TLS_TICKET_KEYS];
     bool has_pair[WR_TLS_TICKET_KEYS];
     uint32_t count;
-    bool rotates; /* keys made here; false: the user's keys */
+    bool rotates; /* generated here; false: the user's keys */
     uint64_t lifetime;
-    uint64_t since; /* when the first key was made, if it rotates */
+    uint64_t since; /* creation time of the first key, if it rotates */
 };
 
-/* Digests the name that a client asks for, ignoring the case of letters; no
- * name (@len 0): zeros. 0 or WEIR_ETLSENGINE. */
+/* Computes the digest of the name that a client requests, ignoring case; zeros
+ * if @len is 0. Returns 0 or WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_tls_ticket_digest_name(const void *name, size_t len,
                                             uint8_t ret[WR_TLS_TICKET_DIGEST]);
 
-/* Copies the user's keys (names and secrets), or makes a key: 0, -EINVAL if
- * @size is not the size of 1 to WR_TLS_TICKET_KEYS keys, WEIR_ETLSENGINE. */
+/* Copies the user's keys (names and secrets), or generates a key. Returns 0,
+ * -EINVAL if @size is not the size of 1 to WR_TLS_TICKET_KEYS keys, or
+ * WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_tls_ticket_keys_init(struct wr_tls_ticket_keys *keys,
                                           const void *user_keys, size_t size,
                                           uint64_t lifetime, uint64_t now);
 
-/* Copies the sealing key. A rotating key is first replaced if it has sealed for
- * a lifetime; it opens tickets for another lifetime. */
+/* Copies the sealing key. A rotating key that has sealed for a lifetime is
+ * replaced first; it opens tickets for another lifetime. */
 WEIR_MUST_USE int wr_tls_ticket_keys_get(struct wr_tls_ticket_keys *keys,
                                          uint64_t now,
                                          struct wr_tls_ticket_key *ret);
 
-/* Copies the key with this name; false: there is none. */
+/* Copies the key with this name. Returns false if there is none. */
 WEIR_MUST_USE bool
 wr_tls_ticket_keys_find(const struct wr_tls_ticket_keys *keys,
                         const uint8_t *name, struct wr_tls_ticket_key *ret);
 
-/* Copies what is derived from the key with this name, which is done once for
- * each key; false: there is none, or no memory to derive by. */
+/* Copies the keys derived from the key with this name, which are derived once.
+ * Returns false if there is no such key, or memory runs out. */
 WEIR_MUST_USE bool wr_tls_ticket_keys_derive(struct wr_tls_ticket_keys *keys,
                                              const uint8_t *name,
                                              struct wr_tls_ticket_pair *ret);
 
-/* Keys as they go to another context. */
+/* Keys in the format in which another context gets them. */
 struct wr_tls_ticket_saved {
     uint64_t since;
     uint32_t count;
@@ -69,12 +70,12 @@ struct wr_tls_ticket_saved {
 void wr_tls_ticket_keys_save(const struct wr_tls_ticket_keys *keys,
                              struct wr_tls_ticket_saved *ret);
 
-/* Replaces the keys: 0, or -EINVAL if these are none. */
+/* Replaces the keys. Returns 0, or -EINVAL if @saved is invalid. */
 WEIR_MUST_USE int
 wr_tls_ticket_keys_load(struct wr_tls_ticket_keys *keys,
                         const struct wr_tls_ticket_saved *saved);
 
-/* Forgets the keys. */
+/* Wipes the keys. */
 void wr_tls_ticket_keys_fini(struct wr_tls_ticket_keys *keys);
 
 /* Seals the data of the ticket in place and fills its other parts. */
@@ -82,8 +83,8 @@ WEIR_MUST_USE int wr_tls_ticket_seal(const struct wr_tls_ticket *ticket,
                                      const struct wr_tls_ticket_key *key,
                                      uint64_t now);
 
-/* Opens a ticket in place; false: it is forged, too old, or for another
- * name. */
+/* Opens a ticket in place. Returns false if it is forged, too old, or for
+ * another name. */
 WEIR_MUST_USE bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
                                       const struct wr_tls_ticket_key *key,
                                       uint64_t now, uint64_t lifetime);

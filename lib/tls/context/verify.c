@@ -1,9 +1,9 @@
 /*
- * The verification of a peer's certificates by a context, and its verdict.
+ * Verifies a peer's certificates, and stores the verdict.
  *
- * weir alone decides. A backend has no authorities; it hands the certificates
- * up as they were sent. weir searches for a path and verifies each link itself
- * (signature.h), and that result stands.
+ * Only weir decides. A backend has no authorities; it passes the certificates
+ * on as they were received. weir searches for a path and verifies each link
+ * itself (signature.h), and that result is final.
  *
  * Texts and certificates are copied into the loop's memory, because the
  * backend's copies live for one call. An error text names the certificate at
@@ -25,7 +25,7 @@
 
 /* ---- the verdict ---- */
 
-/* The most bytes of a text; a certificate's names may be longer. */
+/* Maximum bytes of a text; a certificate's names may be longer. */
 #define VERIFY_TEXT_MAX 256
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
@@ -206,8 +206,6 @@ bool wr_tls_verdict_welcome(struct wr_tls_verdict *verdict)
     return true;
 }
 
-/* ---- errors ---- */
-
 #define VERIFY_SUBJECT_SIZE 96
 
 static bool verify_is_for_host(const struct wr_tls_policy *policy,
@@ -243,10 +241,8 @@ static void verify_refuse_host(struct wr_tls_verdict *verdict,
         leaf->names.size > 0 ? "" : ": it has no subjectAltName");
 }
 
-/* ---- the path ---- */
-
-/* Reads the chain. A malformed certificate is never part of a path; false if
- * the leaf is malformed. */
+/* Reads the chain. A malformed certificate is never part of a path. Returns
+ * false if the leaf is malformed. */
 static bool verify_read(const struct wr_tls_verdict *verdict,
                         struct wr_x509 *sent)
 {
@@ -301,9 +297,8 @@ bool wr_tls_verify_search(const struct wr_tls_policy *policy,
     return true;
 }
 
-/* ---- the verification by a context ---- */
+/* ---- verification by a context ---- */
 
-/* Keeps all certificates that the peer sent. */
 static bool verify_keep_sent(struct wr_tls_verdict *verdict,
                              const struct wr_bytes *certs, size_t count)
 {
@@ -361,8 +356,8 @@ static struct wr_x509_reason verify_revoked(void *user,
                                  (int64_t)time(NULL));
 }
 
-/* The alert that tells the peer why its certificates are refused: a number of
- * RFC 8446, 6. */
+/* Returns the alert (RFC 8446, 6) that reports why the certificates are
+ * refused. */
 static uint8_t verify_alert(int err)
 {
     enum {
@@ -404,8 +399,7 @@ static struct wr_tls_policy verify_policy(const struct wr_tls_verdict *verdict)
     };
 }
 
-/* Decides about the peer once; the cause of a refusal is noted in the
- * verdict. */
+/* Verifies the peer, once. The verdict gets the cause of a refusal. */
 static bool verify_judge(struct wr_tls_verdict *verdict,
                          const struct wr_bytes *certs, size_t count)
 {
@@ -426,7 +420,7 @@ bool wr_tls_context_judge_again(struct wr_tls_verdict *verdict)
     return wr_tls_verify_search(&policy, verdict);
 }
 
-/* True if the backend speaks of the leaf that was accepted. */
+/* Returns true if @leaf is the accepted leaf. */
 static bool verify_is_judged(const struct wr_tls_verdict *verdict,
                              const struct wr_bytes *leaf)
 {
@@ -436,8 +430,8 @@ static bool verify_is_judged(const struct wr_tls_verdict *verdict,
            memcmp(known->der, leaf->data, leaf->size) == 0;
 }
 
-/* The peer has sent no certificate. The backend refuses a client where one is
- * demanded. */
+/* Handles a peer without a certificate. The backend refuses a client if a
+ * certificate is required. */
 static bool verify_none(struct wr_tls_verdict *verdict)
 {
     wr_assert(!verdict->is_accepted);

@@ -1,14 +1,13 @@
 /*
- * The verification of a peer's certificates, and the verdict on the peer: the
- * path to an authority (lib/x509/path.h), weir's rules for each certificate
- * (lib/x509/rules.h), and the strict comparison of the peer's name
- * (lib/x509/hostname.h).
+ * Verifies a peer's certificates: the path to an authority (lib/x509/path.h),
+ * weir's rules for each certificate (lib/x509/rules.h), and the strict
+ * comparison of the peer's name (lib/x509/hostname.h).
  *
  * A library reports a failed verification with a single number. The context
- * writes the precise cause here while it runs, and the engine makes it the
- * sticky error. The first cause is kept, as are the peer's certificates. For a
- * server the struct also passes facts about the client between context and
- * engine during the handshake.
+ * writes the precise cause into the verdict, and the engine makes it the sticky
+ * error. The first cause is kept, as are the peer's certificates. For a server
+ * the struct also passes facts about the client between context and engine
+ * during the handshake.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_VERIFY_H
 #define WEIR_LIB_TLS_CONTEXT_VERIFY_H
@@ -24,36 +23,36 @@ struct wr_tls_certificate {
     size_t size;
 };
 
-/* The client of all tickets that were taken in a handshake. */
+/* The client of all tickets that were accepted in a handshake. */
 struct wr_tls_returning {
     uint8_t id[WR_TLS_TICKET_CLIENT]; /* as in the ticket */
-    struct wr_tls_certificate *chain; /* as in the verdict; NULL: none shown */
+    struct wr_tls_certificate *chain; /* as in the verdict, or NULL */
     uint32_t chain_count;
     enum wr_x509_key_kind key_kind;
 };
 
 struct wr_tls_verdict {
     const struct weir_allocator *allocator;
-    int err;                          /* 0: no fault was found */
-    char *text;                       /* details; NULL: weir_strerror(err) */
-    struct wr_tls_certificate *chain; /* the leaf first; NULL: none kept */
+    int err;    /* 0 if no fault was found */
+    char *text; /* details, or NULL for weir_strerror(err) */
+    struct wr_tls_certificate *chain; /* the leaf first, or NULL */
     uint32_t chain_count;
-    char *hostname; /* the name in a server's certificate; NULL: any */
+    char *hostname; /* required name in a server's certificate; NULL: any */
     bool peer_is_client;
-    bool is_judged;   /* the peer's certificates were verified, once */
-    bool is_accepted; /* they are good */
+    bool is_judged;                 /* the peer's certificates were verified */
+    bool is_accepted;               /* and are good */
     enum wr_x509_key_kind key_kind; /* of the accepted leaf; else OTHER */
-    bool has_none;         /* a client that need not show any has none */
+    bool has_none;         /* an optional client certificate was not sent */
     bool has_chosen;       /* a certificate was chosen for this client */
-    uint8_t lacking_kinds; /* of keys, which the client cannot use (offer.h) */
+    uint8_t lacking_kinds; /* not usable by the client (offer.h) */
     bool knows_asked_name;
-    /* Digest of the name that a client with a TLS 1.2 ticket asks for; the
+    /* Digest of the name that a client with a TLS 1.2 ticket requests. The
      * engine reads the name before the backend reads the hello. */
     uint8_t asked_name[WR_TLS_TICKET_DIGEST];
-    uint8_t alert;             /* tells the peer why; 0: the backend chooses */
-    uint8_t tickets_judged;    /* of this handshake */
+    uint8_t alert;             /* for the peer; 0: the backend chooses it */
+    uint8_t tickets_judged;    /* in this handshake */
     weir_tls_context *context; /* for the verification; borrowed */
-    struct wr_tls_conn *conn;  /* that verifies by it; borrowed */
+    struct wr_tls_conn *conn;  /* the connection that is verified; borrowed */
     weir_tls_context *chosen;  /* by the program, a reference; or NULL */
     struct wr_tls_returning *returning; /* or NULL */
 };
@@ -62,38 +61,37 @@ void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
                          const struct weir_allocator *allocator);
 void wr_tls_verdict_fini(struct wr_tls_verdict *verdict);
 
-/* Notes @err (a WEIR_ETLS code) with details, unless one is noted already. */
+/* Sets @err (a WEIR_ETLS code) and details, unless an error is already set. */
 void wr_tls_verdict_fail(struct wr_tls_verdict *verdict, int err,
                          const char *format, ...) WEIR_PRINTF(3, 4);
 
-/* Copies the name that the peer's certificate must have. 0 or -ENOMEM. */
+/* Copies the name that the peer's certificate must have. Returns 0 or
+ * -ENOMEM. */
 WEIR_MUST_USE int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
                                               const char *hostname);
 
 /* Copies a certificate as number @index of the chain (0 is the leaf), and frees
- * the previous one. 0, -ENOMEM, or -E2BIG beyond WR_X509_CHAIN_MAX. */
+ * the previous one. Returns 0, -ENOMEM, or -E2BIG beyond WR_X509_CHAIN_MAX. */
 WEIR_MUST_USE int wr_tls_verdict_keep(struct wr_tls_verdict *verdict,
                                       uint32_t index, const uint8_t *der,
                                       size_t size);
 
-/* Reduces the chain to these places, in this order. */
+/* Reduces the chain to the certificates at these indexes, in this order. */
 void wr_tls_verdict_select(struct wr_tls_verdict *verdict,
                            const uint32_t *places, uint32_t count);
 
-/* Keeps the client of a ticket, whose chain is taken from @again. 0 or
+/* Stores the client of a ticket, and moves its chain from @again. Returns 0 or
  * -ENOMEM. */
 WEIR_MUST_USE int wr_tls_verdict_expect(struct wr_tls_verdict *verdict,
                                         const uint8_t id[WR_TLS_TICKET_CLIENT],
                                         struct wr_tls_verdict *again);
 
-/* Frees that client. */
+/* Frees the client stored by wr_tls_verdict_expect(). */
 void wr_tls_verdict_forget(struct wr_tls_verdict *verdict);
 
-/* The session of that ticket was resumed: the peer is its client. False: there
- * is none. */
+/* Called when the session of a ticket was resumed: makes the stored client the
+ * peer. Returns false if no client is stored. */
 bool wr_tls_verdict_welcome(struct wr_tls_verdict *verdict);
-
-/* ---- the verification ---- */
 
 /* The policy of one connection for its peer. */
 struct wr_tls_policy {
@@ -101,13 +99,13 @@ struct wr_tls_policy {
     const char *hostname; /* name or literal address of a server; NULL: any */
     const struct wr_x509_trust *trust;
     wr_x509_link_fn *link;    /* verifies signatures */
-    wr_x509_link_fn *revoked; /* asks revocation lists; NULL: none */
-    void *user;               /* for both */
+    wr_x509_link_fn *revoked; /* checks revocation lists, or NULL */
+    void *user;               /* for both functions */
 };
 
 /* Searches for a path from the first certificate of the verdict's chain, the
- * leaf. True: found, and the chain is that path from now on. False: the cause
- * is noted in the verdict. */
+ * leaf. If a path is found, returns true and replaces the chain by the path.
+ * Otherwise returns false, and the verdict has the cause. */
 WEIR_MUST_USE bool wr_tls_verify_search(const struct wr_tls_policy *policy,
                                         struct wr_tls_verdict *verdict);
 

@@ -27,8 +27,7 @@ enum {
     ENGINE_EARLY_HANDSHAKE = 22,
     ENGINE_EARLY_DATA = 23,
     ENGINE_EARLY_HEADER = 5,
-    ENGINE_EARLY_EXTRA =
-        WR_TLS_ENGINE_TAG + 1, /* and the byte of the sealed type */
+    ENGINE_EARLY_EXTRA = WR_TLS_ENGINE_TAG + 1, /* and the type */
     ENGINE_EARLY_LEAST = 16,
 };
 
@@ -93,8 +92,7 @@ static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
 static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
 {
     wr_tls_engine_drop(engine, &engine->early);
-    engine->hello_given =
-        ENGINE_EARLY_HEADER; /* after the space for a header */
+    engine->hello_given = ENGINE_EARLY_HEADER; /* after space for a header */
     return WR_TLS_ENGINE_FIRST_PASSES;
 }
 

@@ -29,8 +29,7 @@ enum {
     ENGINE_SECRET_ALERT = 21, /* record types */
     ENGINE_SECRET_DATA = 23,
     ENGINE_SECRET_HEADER = 5,
-    ENGINE_SECRET_PLAIN =
-        ENGINE_SECRET_HEADER + 2, /* size of an unsealed alert's record */
+    ENGINE_SECRET_PLAIN = ENGINE_SECRET_HEADER + 2, /* record size */
     ENGINE_SECRET_INNER = 3, /* level, code and the type of a sealed record */
     ENGINE_SECRET_SEALED =
         ENGINE_SECRET_HEADER + ENGINE_SECRET_INNER + WR_TLS_ENGINE_TAG,

@@ -735,8 +735,7 @@ void wr_tls_message_note_own(struct wr_tls_message_facts *facts,
 {
     const uint8_t change = 20; /* record types */
     const uint8_t handshake = 22;
-    const size_t front =
-        5 + WR_TLS_MESSAGE_HEADER; /* including the record header */
+    const size_t front = 5 + WR_TLS_MESSAGE_HEADER; /* with a record's header */
     const uint8_t type = facts->is_server ? WR_TLS_MESSAGE_SERVER_HELLO
                                           : WR_TLS_MESSAGE_CLIENT_HELLO;
     struct message_extensions extensions = {.seen = 0};

@@ -34,7 +34,7 @@ struct wr_tls_message_facts {
     bool owes_hello : 1;       /* server: its next message is its hello */
     bool takes_compressed : 1; /* the own hello lists compressed points */
     bool names_session : 1; /* server: a ticket may be a session identifier */
-    /* server: group of its ServerKeyExchange; set by the user */
+    /* Server: group of its ServerKeyExchange, or 0; set by the user. */
     uint16_t group;
     uint16_t best;   /* own highest version; set by the user */
     uint16_t scheme; /* server: scheme of the CertificateVerify, or 0 */

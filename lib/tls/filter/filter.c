@@ -1,10 +1,10 @@
 /*
- * TLS filters: the device of a connection that stands on another.
+ * TLS filters: the device of a connection on top of another transport.
  *
- * Every callback of the transport below ends here, as do the connection's step
- * and the end of the turn. Each event is noted; then the pump opens and
- * delivers what has arrived, and the connection advances. A filter is lost when
- * the transport below is lost, and not before.
+ * The callbacks of the transport below, the connection's step and the end of
+ * the loop iteration are handled here. Each event is recorded; then the pump
+ * opens and delivers the received bytes, and the connection advances. A filter
+ * is lost when the transport below is lost, and not before.
  *
  * Only the loop and the transport below make the filter advance. Callbacks of
  * the protocol run inside the pump; they may abort the filter or push its step,
@@ -13,11 +13,11 @@
 #include "filter_impl.h"
 #include "lib/tls/context/context.h"
 
-/* The time that a failed filter gives below to send sealed bytes, above all an
- * alert. */
+/* Time after a failure in which the transport below may still send sealed
+ * bytes, above all an alert. */
 #define LAST_NS UINT64_C(10000000000)
 
-/* ---- what the transport below is asked ----
+/* ---- facts of the transport below ----
  *
  * The addresses, the descriptor and the time-outs idle, read and write stall
  * belong to the transport below. Marks and limits of writing belong to the
@@ -47,7 +47,6 @@ static const struct wr_sendq *filter_get_unoffered(const weir_transport *t)
     return f->c.outbox.passed_bytes == 0 ? &f->c.outbox.queue : NULL;
 }
 
-/* The peer takes bytes from the transport below, so that transport knows. */
 static bool filter_has_taken_all(const weir_transport *t)
 {
     const struct wr_filter *f = wr_filter_of(t);
@@ -77,20 +76,19 @@ static void filter_set_read_limit(weir_transport *t, uint64_t bytes)
     wr_intake_set_limit(t, bytes);
 }
 
-/* ---- the limits in time, and of what a close reads ----
+/* ---- time limits, and the limit of bytes that a close reads ----
  *
  * The connection's clock has the limit of a close, from the call until the
  * transport below is lost. The filter adds the limits of the handshake and of
  * the wait for the peer's close_notify, and a last limit, so that a peer that
- * takes no alert cannot keep a broken connection. The limits idle, read and
- * write stall belong to the transport below.
+ * does not read an alert cannot keep a broken connection open.
  *
- * A peer that has all bytes, and sends others in place of its close_notify,
- * decides no more for how long the close lasts: see WR_END_REST_NS. Bytes are
- * counted as they come from the network, so records without data count, and
- * parts of records. */
+ * A peer that has received all bytes, but sends data instead of its
+ * close_notify, no longer decides how long the close lasts: see WR_END_REST_NS.
+ * Bytes are counted as they arrive from the network, including records without
+ * data and partial records. */
 
-/* The end of the wait for the peer's close_notify. */
+/* Adds the limit of the wait for the peer's close_notify. */
 static void filter_consider_peer(const struct wr_filter *f,
                                  struct wr_deadline *first)
 {
@@ -107,7 +105,7 @@ static void filter_consider_peer(const struct wr_filter *f,
     }
 }
 
-/* Of the limits of a close, the one of the program wins if both end at once. */
+/* If two limits of a close end at the same time, the program's is reported. */
 static void filter_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_filter *f = wr_filter_of(t);
@@ -134,10 +132,10 @@ static void filter_view_time(const weir_transport *t, struct wr_clock_view *ret)
     }
 }
 
-/* How much more time the handshake gets, because the loop was late: it heard of
- * the peer too late, or has not read the peer's bytes yet. 0: the time is over.
- * A handshake that has had twice its time gets no more, even if the loop is
- * always late. */
+/* Returns how much more time the handshake gets because the loop was late: it
+ * was told of the peer's bytes too late, or has not read them yet. Returns 0 if
+ * the time is over. A handshake that has had twice its time gets no more, even
+ * if the loop is always late. */
 static uint64_t filter_owes(const struct wr_filter *f, uint64_t when_ns)
 {
     const uint64_t limit_ns = f->handshake_timeout_ns;
@@ -177,8 +175,8 @@ static void filter_time_expired(weir_transport *t,
     }
 }
 
-/* True if the peer has all that this filter has sent. Then what comes counts
- * from anew. */
+/* Returns true if the peer has received all that this filter has sent. From
+ * then on, dropped bytes are counted from 0. */
 static bool filter_peer_has_all(struct wr_filter *f)
 {
     wr_assert(wr_filter_discards(f));
@@ -195,8 +193,8 @@ static bool filter_peer_has_all(struct wr_filter *f)
     return true;
 }
 
-/* The transport below a filter, or below one that it stands on, has received
- * bytes: @f and those above it that close drop them, and may be over. */
+/* Called when the lowest transport has received bytes: @f and the filters above
+ * it that are closing drop them, and may end. */
 static void filter_note_dropped(struct wr_filter *f, size_t bytes)
 {
     wr_assert(bytes > 0);
@@ -214,7 +212,7 @@ static void filter_note_dropped(struct wr_filter *f, size_t bytes)
     }
 }
 
-/* Switches below's limits idle and read off, because the filter closes. */
+/* Disables the limits idle and read of the transport below during a close. */
 static void filter_rest(struct wr_filter *f)
 {
     struct weir_timeouts limits = *wr_clock_get_limits(f->c.clock);
@@ -225,8 +223,8 @@ static void filter_rest(struct wr_filter *f)
         limits.idle_ns = 0;
         limits.read_ns = 0;
         if (f->below->ops->set_timeouts(f->below, &limits) < 0) {
-            /* No memory; to have none needs none, and the filter has its own.
-             */
+            /* Out of memory; removing all limits needs none, and the filter has
+             * its own. */
             const struct weir_timeouts none = {.size = sizeof(none)};
             wr_ignore(f->below->ops->set_timeouts(f->below, &none) < 0);
         }
@@ -244,7 +242,7 @@ static int filter_set_timeouts(weir_transport *t,
     }
     int err = f->below->ops->set_timeouts(f->below, timeouts);
     wr_require(err == 0, err);
-    /* These are the ones that a clock got last: they need no memory. */
+    /* The same limits that a clock got last need no memory. */
     err = wr_clock_set_limits(f->c.clock, timeouts);
     wr_require(err == 0, err);
     if (wr_filter_discards(f)) {
@@ -276,7 +274,7 @@ static void filter_free(weir_transport *t)
     wr_connection_free(t);
 }
 
-/* Tells the maker the result, once. */
+/* Reports the result to the opener, once. */
 static void filter_tell(struct wr_filter *f, int err)
 {
     const struct wr_secure_opener opener = f->opener;
@@ -288,7 +286,7 @@ static void filter_tell(struct wr_filter *f, int err)
     }
 }
 
-/* The handshake was not completed: tells the maker why. */
+/* Reports why the handshake was not completed. */
 static void filter_tell_failure(struct wr_filter *f)
 {
     wr_assert(wr_life_is_over(&f->c.t));
@@ -309,7 +307,7 @@ static void filter_stop(struct wr_connection *c)
     wr_list_remove(&f->seal.link);
     f->since_ns = weir_loop_get_time(c->t.loop);
     wr_clock_changed(c->clock);
-    wr_connection_push(c); /* the maker is told */
+    wr_connection_push(c); /* the step reports to the opener */
     if (f->below_lost) {
         return;
     }
@@ -327,7 +325,8 @@ static void filter_stop(struct wr_connection *c)
 static const struct weir_protocol filter_nobody = {
     .size = sizeof(filter_nobody), .kind = WEIR_PROTOCOL_STREAM};
 
-/* Sealed bytes that a broken connection has not sent are dropped by below. */
+/* The transport below drops sealed bytes that a broken connection has not
+ * sent. */
 static void filter_drop(struct wr_connection *c)
 {
     struct wr_filter *f = wr_filter_of(&c->t);
@@ -336,7 +335,7 @@ static void filter_drop(struct wr_connection *c)
         wr_assert(f->unsent_bytes == 0);
         return;
     }
-    wr_assert(f->below_lost); /* the filter is lost, too */
+    wr_assert(f->below_lost); /* so the filter is lost, too */
     if (f->is_cut && !f->aborts && c->t.error == 0) {
         wr_transport_set_error(&c->t, WEIR_ETLSTRUNCATED, "TLS receive");
     }
@@ -362,8 +361,8 @@ static void filter_close_if_cut(struct wr_filter *f)
     }
 }
 
-/* All is sent: waits for the peer's close_notify. The pump may have kept the
- * end of the stream until now. */
+/* Starts the wait for the peer's close_notify after everything was sent. The
+ * pump may have held back the end of the stream until now. */
 static bool filter_linger(struct wr_connection *c)
 {
     struct wr_filter *f = wr_filter_of(&c->t);
@@ -375,9 +374,9 @@ static bool filter_linger(struct wr_connection *c)
            f->shutdown_timeout_ns > 0;
 }
 
-/* ---- the beginning ---- */
+/* ---- the start ---- */
 
-/* The session that the connection may resume, or NULL. */
+/* Returns the session that the connection may resume, or NULL. */
 static const struct wr_tls_known *
 filter_find_session(const struct wr_secure_settings *settings)
 {
@@ -389,7 +388,7 @@ filter_find_session(const struct wr_secure_settings *settings)
                               is_verified ? settings->server_hostname : NULL);
 }
 
-/* Makes the engine, on the loop's stack; false: it failed. */
+/* Creates the engine, on the loop's stack. Returns false if it failed. */
 static bool filter_arm(struct wr_filter *f)
 {
     const struct wr_secure_settings *settings = f->settings;
@@ -417,7 +416,8 @@ static bool filter_arm(struct wr_filter *f)
     return true;
 }
 
-/* Calls the factory and connection_made; false: the connection ends. */
+/* Calls the factory and connection_made. Returns false if the connection
+ * ends. */
 static bool filter_make_known(struct wr_filter *f)
 {
     weir_transport *t = &f->c.t;
@@ -436,7 +436,7 @@ static bool filter_make_known(struct wr_filter *f)
     return false;
 }
 
-/* The handshake is done. False: the connection ends. */
+/* Called when the handshake is done. Returns false if the connection ends. */
 static bool filter_begin(struct wr_filter *f)
 {
     const bool is_known = f->c.t.is_made; /* by start_tls */
@@ -447,7 +447,7 @@ static bool filter_begin(struct wr_filter *f)
     WR_TRACEPOINT(handshake, &f->c.t, f->handshake_took_ns);
     wr_clock_changed(f->c.clock);
     if (is_known) {
-        wr_filter_seal_later(&f->c); /* of writes before */
+        wr_filter_seal_later(&f->c); /* earlier writes */
     } else if (!filter_make_known(f)) {
         return false;
     }
@@ -457,7 +457,7 @@ static bool filter_begin(struct wr_filter *f)
 
 /* ---- events ---- */
 
-/* Opens what has arrived. The first call makes the engine. */
+/* Opens the received bytes. The first call creates the engine. */
 static void filter_pump(struct wr_filter *f)
 {
     if (wr_life_is_over(&f->c.t) || (!f->has_engine && !filter_arm(f))) {
@@ -523,8 +523,8 @@ static int filter_below_ended(void *user, weir_transport *below)
     return 1;
 }
 
-/* Bytes from before the error are still delivered. An error of TLS that was
- * opened with the last of them is the one that is told. */
+/* Bytes received before the error are still delivered. If opening the last of
+ * them failed with a TLS error, that error is reported. */
 static void filter_below_broke(void *user, weir_transport *below, int err,
                                const struct weir_address *peer)
 {
@@ -543,7 +543,8 @@ static void filter_below_broke(void *user, weir_transport *below, int err,
     }
 }
 
-/* Unsent bytes were dropped. Below does not end by itself without an error. */
+/* Unsent bytes were dropped. The transport below does not end by itself without
+ * an error. */
 static void filter_below_was_lost(void *user, weir_transport *below, int err)
 {
     struct wr_filter *f = user;
@@ -557,7 +558,7 @@ static void filter_below_was_lost(void *user, weir_transport *below, int err)
     wr_connection_advance(&f->c);
 }
 
-/* While this filter, or one above it, closes. */
+/* Used while this filter, or one above it, closes. */
 static int filter_below_received_late(void *user, weir_transport *below,
                                       const struct weir_buf *buf)
 {
@@ -578,7 +579,8 @@ const struct weir_protocol wr_filter_protocol =
 static const struct weir_protocol filter_protocol_late =
     FILTER_PROTOCOL(filter_below_received_late);
 
-/* From now on no bytes are delivered; they are counted below the lowest TLS. */
+/* From now on no bytes are delivered; they are counted below the lowest
+ * filter. */
 static void filter_begin_close(struct wr_connection *c)
 {
     struct wr_filter *lowest = wr_filter_of(&c->t);
@@ -598,8 +600,8 @@ static void filter_begin_close(struct wr_connection *c)
 
 /* ---- facts for the connection's decision ---- */
 
-/* The close_notify follows the written bytes. Before a wait for the peer's
- * close_notify, below sends all of this. */
+/* The close_notify follows the written bytes. The transport below sends all of
+ * this before the wait for the peer's close_notify. */
 static bool filter_is_sending(const struct wr_connection *c)
 {
     const struct wr_filter *f = wr_filter_of(&c->t);
@@ -612,8 +614,9 @@ static bool filter_is_sending(const struct wr_connection *c)
            f->engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE;
 }
 
-/* True if a broken handshake ends. Bytes from before below's error are still
- * opened: an alert says more than the reset that followed it. */
+/* Returns true if a broken handshake ends. Bytes received before the error of
+ * the transport below are still opened, because an alert is more precise than
+ * the reset that followed it. */
 static bool filter_has_shaken(const struct wr_filter *f)
 {
     wr_assert(f->c.t.error);
@@ -621,8 +624,8 @@ static bool filter_has_shaken(const struct wr_filter *f)
            (f->below_lost && !f->input_head);
 }
 
-/* Bytes from before the error may be left: unopened ones, or the rest of a
- * record that the protocol got in part. */
+/* Bytes received before the error may be left: unopened bytes, or the rest of a
+ * record of which the protocol got a part. */
 static bool filter_has_read_all(const struct wr_connection *c)
 {
     const struct wr_filter *f = wr_filter_of(&c->t);
@@ -655,7 +658,7 @@ static bool filter_has_arrived(const struct wr_connection *c)
             below->ops->has_unread(below));
 }
 
-/* ---- what must hold, and a dump ---- */
+/* ---- invariants and dump ---- */
 
 static void filter_check_life(const struct wr_filter *f)
 {
@@ -665,7 +668,7 @@ static void filter_check_life(const struct wr_filter *f)
     wr_assert(f->c.t.is_made ||
               (state != WR_LIFE_OPEN && !wr_filter_discards(f)));
     wr_assert(f->c.t.is_made || wr_filter_is_shaking(f) || f->opener.opened ||
-              wr_life_is_over(&f->c.t)); /* in the factory it is not made */
+              wr_life_is_over(&f->c.t)); /* not made during the factory */
     wr_assert(!wr_filter_discards(f) || !wr_filter_is_shaking(f));
     wr_assert(state != WR_LIFE_LOST || (f->below_lost && !f->opener.opened));
     wr_assert(f->opener.opened || !wr_filter_is_shaking(f) ||
@@ -697,8 +700,8 @@ static void filter_check_invariants(const struct wr_connection *c)
     }
 }
 
-/* True when bytes that the protocol wants are there, but no event will deliver
- * them. */
+/* Returns true if there are bytes that the protocol wants, but no event will
+ * deliver them. */
 static bool filter_is_forgotten(const struct wr_filter *f)
 {
     return wr_connection_is_reading(&f->c.t) && !wr_filter_is_shaking(f) &&
@@ -744,7 +747,7 @@ static void filter_reset(struct wr_connection *c)
 
     wr_assert(!wr_life_is_over(&c->t));
     f->aborts = true;
-    wr_list_remove(&f->wait_link); /* it takes no turn from other handshakes */
+    wr_list_remove(&f->wait_link); /* let other handshakes continue */
 }
 
 static void filter_doom(weir_transport *t)
@@ -796,7 +799,7 @@ static int filter_set_protocol(weir_transport *t,
     return wr_intake_set_protocol(t, binding, initial, count);
 }
 
-/* A filter below that is cut off may have lost bytes of this one. */
+/* A cut-off filter below may have lost bytes of this filter. */
 static void filter_ignore_unexpected_eof(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);
@@ -892,8 +895,6 @@ static const struct wr_transport_ops filter_ops = {
     .view_time = filter_view_time,
     .time_expired = filter_time_expired,
 };
-
-/* ---- making ---- */
 
 struct wr_filter *wr_filter_make(weir_loop *loop,
                                  const struct weir_connection_options *options,

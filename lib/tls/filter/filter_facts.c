@@ -2,14 +2,14 @@
  * TLS filters: facts of a connection.
  *
  * Sessions, exported keys and the certificates of a chain have functions of
- * their own besides weir_transport_get_extra_info(): the result is made for the
- * caller, or can be refused, or there are several.
+ * their own in addition to weir_transport_get_extra_info(), because the result
+ * is created for the caller, can be refused, or has several parts.
  */
 #include "filter_impl.h"
 
 #include <string.h>
 
-/* HKDF gives at most 255 blocks of the suite's hash (RFC 5869). */
+/* HKDF produces at most 255 blocks of the suite's hash (RFC 5869). */
 #define EXPORT_MAX (255u * 32u)
 
 static int filter_facts_get_alpn(const struct wr_filter *f,
@@ -31,7 +31,6 @@ static int filter_facts_get_text(const char *text, int number,
     return 0;
 }
 
-/* The cause of a failure. */
 static int filter_facts_get_cause(const struct wr_filter *f, const char *name,
                                   struct weir_extra_info *ret)
 {
@@ -50,7 +49,8 @@ static int filter_facts_get_cause(const struct wr_filter *f, const char *name,
     return -ENOENT;
 }
 
-/* A fact that the handshake has established, or the cause of its failure. */
+/* Returns a fact that the handshake has established, or the cause of its
+ * failure. */
 static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
                                  struct weir_extra_info *ret)
 {
@@ -91,7 +91,8 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
     return filter_facts_get_cause(f, name, ret);
 }
 
-/* True for facts about TLS, which a TLS transport below does not answer. */
+/* Returns true for facts about TLS, which are never passed to a TLS transport
+ * below. */
 static bool filter_facts_is_own(const char *name)
 {
     return strncmp(name, "tls_", 4) == 0 || strcmp(name, "cipher") == 0 ||
@@ -110,7 +111,7 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
     return err == -ENOENT && filter_facts_is_own(name) ? -ENODATA : err;
 }
 
-/* True if @t is a filter, recognised by an entry of its table. */
+/* Returns true if @t is a filter, recognised by an entry of its table. */
 static bool filter_facts_are_of(const weir_transport *t)
 {
     return t->ops->get_extra_info == wr_filter_get_extra_info;

@@ -1,32 +1,33 @@
 /*
  * Declarations shared by the files of TLS filters. A filter is a connection
- * (connection.h), whose device has these files; calls go one way, from each
- * file to the files below it:
+ * (connection.h) whose device is in these files. Each file calls only the files
+ * after it:
  *
- *     filter_open.c     making a filter; the table of contexts
- *     filter.c          the device: events of below, time, facts, the end
+ *     filter_open.c     creating a filter; the table of contexts
+ *     filter.c          the device: events from below, time, facts, the end
  *     filter_facts.c    facts about the connection and its handshake
  *     filter_read.c     ciphertext in, the handshake, plaintext to the protocol
- *     filter_write.c    plaintext in, ciphertext on its way to below
+ *     filter_write.c    plaintext in, ciphertext to the transport below
  *     filter_shared.c   the common part of a loop's filters
  *     filter_settings.c the settings of a connection
  *
- * In state HANDSHAKING the program does not know the filter; a factory sees it
+ * In state HANDSHAKING the program does not know the filter; a factory gets it
  * at the end. A filter made by start_tls is OPEN from the start. In CLOSING the
- * filter seals what was written, and its close_notify. If it shall wait for the
- * peer's close_notify, below first sends all of this, and LINGERING is the
- * wait. ENDING waits for the loss of the transport below: it was aborted, or
- * closed, so that sealed bytes and alerts are sent.
+ * filter seals the written bytes and its close_notify. If it must wait for the
+ * peer's close_notify, the transport below first sends all of this, and the
+ * state during the wait is LINGERING. ENDING waits for the loss of the
+ * transport below, which was aborted, or closed so that sealed bytes and alerts
+ * are sent.
  *
  * A peer that ends its stream without a close_notify is "cut off". The
- * connection fails, but first sends what was written, as by a close.
+ * connection fails, but first sends the written bytes, like a close.
  *
- * A filter whose transport below is lost stays OPEN while it has bytes from
- * before the loss for a protocol that has paused.
+ * A filter whose transport below is lost stays OPEN while it has bytes,
+ * received before the loss, for a protocol that has paused.
  *
- * The engine runs on the loop's stack alone: calls of the program note what
- * they want and push the step or `seal`. `seal` runs before the end of the
- * turn, so that its records are sent in the same turn.
+ * The engine runs only on the loop's stack: calls of the program record what
+ * they want and push the step or `seal`. `seal` runs before the end of the loop
+ * iteration, so that its records are sent in the same iteration.
  */
 #ifndef WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
 #define WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
@@ -42,78 +43,74 @@
 struct wr_filter_shared {
     struct wr_module module;
     weir_loop *loop;
-    struct wr_tls_account *account; /* behind this struct */
-    struct wr_block *scratch;       /* plaintext of one call; NULL: none now */
-    struct wr_list waiting; /* filters whose handshake waits for its turn */
-    struct wr_ready ready;  /* lets some of the waiting filters continue */
-    uint64_t turn;          /* turn of the loop that `steps` counts */
-    uint32_t steps;         /* handshake steps in that turn */
+    struct wr_tls_account *account; /* placed after this struct */
+    struct wr_block *scratch;       /* plaintext of one call, or NULL */
+    struct wr_list waiting;         /* filters whose handshake waits its turn */
+    struct wr_ready ready; /* lets some of the waiting filters continue */
+    uint64_t turn;         /* loop iteration of `steps` */
+    uint32_t steps;        /* handshake steps in that iteration */
 };
 
 struct wr_filter {
-    struct wr_connection c;  /* its queue: plaintext that is not sealed */
-    weir_transport *below;   /* a reference; NULL before there is one */
-    struct wr_filter *upper; /* on top of this one; NULL: none, or lost */
+    struct wr_connection c;  /* its queue: plaintext not yet sealed */
+    weir_transport *below;   /* a reference, or NULL at first */
+    struct wr_filter *upper; /* the filter on top of this one, or NULL */
     struct wr_filter_shared *shared;
     struct wr_tls_engine engine;
-    struct wr_secure_settings *settings; /* NULL once the engine is made */
+    struct wr_secure_settings *settings; /* NULL once the engine exists */
     bool has_engine : 1;
     bool is_upper : 1;      /* below is a filter; set before the start */
-    bool may_handshake : 1; /* the handshake's turn has come */
-    bool aborts : 1;        /* its end aborts below, and does not close it */
+    bool may_handshake : 1; /* the handshake may make a step */
+    bool aborts : 1;        /* its end aborts below instead of closing it */
     /* Every record reads these flags, so they share one byte. */
     bool is_cut : 1;       /* set when below ended without a close_notify */
-    bool below_paused : 1; /* set while the filter has paused below */
-    bool below_eof : 1;    /* set by below's end of stream */
-    bool below_lost : 1;   /* set by below's connection_lost */
+    bool below_paused : 1; /* this filter has paused below */
+    bool below_eof : 1;    /* below's end of stream was received */
+    bool below_lost : 1;   /* below's connection_lost was called */
     bool head_is_fed : 1;  /* the engine has the first lease of the input */
 
     struct wr_turn_end seal;
     struct wr_list wait_link; /* in shared->waiting */
 
-    /* Received. */
     const struct weir_buf *lent; /* borrowed during below's call */
     weir_lease *input_head;      /* unopened ciphertext, oldest first */
     weir_lease *input_tail;
 
-    /* Written. */
-    uint64_t unsent_bytes; /* sealed in records not handed below yet */
+    uint64_t unsent_bytes; /* sealed, but not passed below yet */
     uint64_t sealed_ns;    /* when bytes were last sealed */
-    uint32_t burst_bytes;  /* sealed since it was idle, up to a bound */
-    uint32_t answer_count; /* blocks without plaintext that below has */
+    uint32_t burst_bytes;  /* sealed since the last idle time, up to a bound */
+    uint32_t answer_count; /* blocks without plaintext that below holds */
 
-    /* Time. */
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
     uint64_t handshake_began_ns;
-    uint64_t handshake_took_ns; /* 0: the handshake is not done */
+    uint64_t handshake_took_ns; /* 0 until the handshake is done */
     uint64_t heard_ns;          /* when the handshake last made a step */
-    /* When the time began for the handshake, the wait for a close_notify or
-     * below's end. */
+    /* Start of the time limit of the handshake, of the wait for a close_notify,
+     * or of the end of the transport below. */
     uint64_t since_ns;
-    /* When bytes first came in place of a close_notify from a peer that has
-     * all; 0: none have. */
+    /* When a peer that has received everything first sent bytes instead of a
+     * close_notify, or 0. */
     uint64_t rest_ns;
 
-    struct wr_secure_opener opener; /* opened is NULL once it was called */
+    struct wr_secure_opener opener; /* ->opened is NULL once it was called */
 };
 
 static inline struct wr_filter *wr_filter_of(const weir_transport *t)
 {
-    return (struct wr_filter *)(uintptr_t)t; /* its first field */
+    return (struct wr_filter *)(uintptr_t)t; /* first member */
 }
 
 /* filter.c */
 
-/* Makes a filter in state NEW; NULL without memory. */
+/* Creates a filter in state NEW. Returns NULL if memory runs out. */
 WEIR_MUST_USE struct wr_filter *
 wr_filter_make(weir_loop *loop, const struct weir_connection_options *options,
                const struct wr_secure_settings *settings,
                const struct wr_secure_opener *opener);
-/* Takes the place of @below in the loop and its set, and starts the handshake.
- * If connection_made was called, the program knows the filter. */
+/* Replaces @below in the loop and its set, and starts the handshake. If
+ * connection_made was called, the program knows the filter. */
 void wr_filter_begin(struct wr_filter *f, weir_transport *below);
-/* The protocol of the transport below. */
 extern const struct weir_protocol wr_filter_protocol;
 
 /* filter_facts.c */
@@ -121,52 +118,53 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
                              struct weir_extra_info *ret);
 
 /* filter_read.c */
-/* Below has received @buf. The pump, which follows, opens the bytes in place,
- * or they are kept behind earlier ones. */
+/* Receives @buf from below. The pump, which must be called next, opens the
+ * bytes in place, or they are kept after earlier bytes. */
 void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf);
-/* Opens and delivers as much as possible, or continues the handshake; then
+/* Opens and delivers as much as possible, or continues the handshake. Then
  * keeps the unread part of the bytes that below has lent. */
 void wr_filter_pump(struct wr_filter *f);
-/* Pauses or resumes below as the present state demands. */
+/* Pauses or resumes below as the state requires. */
 void wr_filter_settle_read(struct wr_connection *c);
-/* Appends bytes to the input that waits for the engine; takes @lease. */
+/* Appends bytes to the input that waits for the engine. Takes ownership of
+ * @lease. */
 void wr_filter_keep_input(struct wr_filter *f, weir_lease *lease);
 void wr_filter_drop_input(struct wr_filter *f);
 
 /* filter_write.c */
-/* Seals as much as below has room for, and the close_notify when it is due, and
- * resumes the program's writing when enough was sent. */
+/* Seals as much as below has space for, seals the close_notify if it is time,
+ * and resumes the program's writing if enough was sent. */
 void wr_filter_seal(struct wr_filter *f);
-/* Calls wr_filter_seal() before the end of this turn or of the next. */
+/* Schedules wr_filter_seal() before the end of this loop iteration or the
+ * next. */
 void wr_filter_seal_later(struct wr_connection *c);
-/* Hands below what the engine has to send. */
+/* Passes the engine's output to the transport below. */
 void wr_filter_send_output(struct wr_filter *f);
 /* Bytes of a file that are read at once: a whole number of records. */
 #define WR_FILTER_PART_BYTES (4u * WR_TLS_RECORD_MAX)
-/* Entries of the table. */
 void wr_filter_queued(weir_transport *t, size_t len);
 void wr_filter_file_begins(weir_transport *t);
 void wr_filter_file_ended(weir_transport *t);
 
 /* filter_shared.c */
-/* Returns the common part of the loop's filters, made at the first call; NULL
- * without memory. */
+/* Returns the common part of the loop's filters, created at the first call, or
+ * NULL if memory runs out. */
 WEIR_MUST_USE struct wr_filter_shared *wr_filter_share(weir_loop *loop);
-/* A block for plaintext; NULL without memory. */
+/* Returns a block for plaintext, or NULL if memory runs out. */
 WEIR_MUST_USE struct wr_block *wr_filter_scratch(struct wr_filter *f);
-/* Takes the scratch away from the filters, to deliver it itself. */
+/* Takes ownership of the scratch block, to deliver the block itself. */
 WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);
-/* True if the handshake may make a step now; otherwise the filter's step is
- * pushed when its turn has come. */
+/* Returns true if the handshake may make a step now. Otherwise the filter's
+ * step is pushed later. */
 WEIR_MUST_USE bool wr_filter_may_handshake(struct wr_filter *f);
 
 /* filter_settings.c */
-/* Copies the program's settings; see secure.h. */
+/* Checks and copies the program's settings; see secure.h. */
 WEIR_MUST_USE int
 wr_filter_settings_read(struct wr_secure_settings *ret,
                         const struct weir_tls_settings *settings,
                         enum wr_secure_side side, const char *host);
-/* Copies settings, with references of their own. */
+/* Copies settings and takes its own references. */
 void wr_filter_settings_copy(struct wr_secure_settings *ret,
                              const struct wr_secure_settings *settings);
 void wr_filter_settings_drop(struct wr_secure_settings *settings);
@@ -178,34 +176,35 @@ static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
                : 0;
 }
 
-/* Plaintext bytes in records that below has and has not sent. */
+/* Returns the plaintext bytes in records that below has not sent yet. */
 static inline uint64_t wr_filter_sealed_bytes(const struct wr_filter *f)
 {
     return f->c.outbox.passed_bytes - f->unsent_bytes;
 }
 
-/* True until the handshake is done and the program knows. */
+/* Returns true until the handshake is done and the program was notified. */
 static inline bool wr_filter_is_shaking(const struct wr_filter *f)
 {
     return f->handshake_took_ns == 0;
 }
 
-/* True while received plaintext is discarded, because close was called. */
+/* Returns true while received plaintext is discarded, because close was
+ * called. */
 static inline bool wr_filter_discards(const struct wr_filter *f)
 {
     return f->c.t.state == WR_LIFE_CLOSING || f->c.t.state == WR_LIFE_LINGERING;
 }
 
-/* True while received bytes may be opened: no error, or only an error of below,
- * which came after the bytes. */
+/* Returns true while received bytes may be opened: there is no error, or only
+ * an error of below, which came after the bytes. */
 static inline bool wr_filter_may_open(const struct wr_filter *f)
 {
     return f->c.t.error == 0 ||
            (f->c.t.error == f->below->error && f->engine.err == 0);
 }
 
-/* True when bytes are opened although the protocol has paused: below broke, and
- * if no plaintext from before is left, the loss comes at once. */
+/* Returns true if bytes are opened although the protocol has paused: below
+ * broke, and if no earlier plaintext is left, the loss is reported at once. */
 static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
 {
     const struct wr_delivery *d = &f->c.delivery;

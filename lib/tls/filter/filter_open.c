@@ -1,10 +1,11 @@
 /*
- * TLS filters: making one together with a socket transport of a descriptor, or
- * on a transport of the program (start_tls); and the table of functions that
- * make filters.
+ * TLS filters: creating one with a socket transport from a descriptor, or on a
+ * transport of the program (start_tls); and the table of functions that create
+ * filters.
  *
- * The engine is made later on the loop's stack, from a copy of the settings.
- * Makers find the table in the context, so contexts are made here.
+ * The engine is created later on the loop's stack, from a copy of the settings.
+ * Connect and server code finds the table in the context, so contexts are
+ * created here.
  */
 #include "filter_impl.h"
 
@@ -12,9 +13,10 @@
 #include "lib/tls/context/context.h"
 #include "lib/transport/socket.h"
 
-/* ---- of a descriptor: the filter is its protocol from the start ---- */
+/* ---- with a socket transport ---- */
 
-/* The factory of the transport below: its protocol is the filter. */
+/* The factory of the transport below, whose protocol is the filter from the
+ * start. */
 static int filter_open_bind(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret)
 {
@@ -47,7 +49,7 @@ static int filter_open_socket(weir_loop *loop, int fd,
     }
     wr_assert(below && below->ops);
     wr_filter_begin(f, below);
-    f->c.t.is_busy = true; /* until its handshake is done */
+    f->c.t.is_busy = true; /* until the handshake is done */
     *ret = &f->c.t;
     return 0;
 }
@@ -57,16 +59,16 @@ static int filter_open_socket(weir_loop *loop, int fd,
  * The protocol moves from the transport below to the filter: from now on it is
  * called with the filter, and its connection_lost follows even if the handshake
  * fails. Bytes that the program has not used become the engine's input, before
- * the bytes that the transport below still has: no byte can be delivered as
+ * the bytes that the transport below still has, so no byte can be delivered as
  * plaintext any more. */
 
-/* Returns 0 if a filter can be made on @t now, else the error. */
+/* Returns 0 if a filter can be created on @t now, else an error. */
 static int filter_open_check(weir_transport *t, struct wr_handover *ret)
 {
     wr_require(t->ops->get_handover && !t->is_part, -EOPNOTSUPP);
     wr_assert(t->ops->set_protocol && wr_transport_is_connection(t));
     const int err =
-        t->ops->write(t, NULL, 0); /* checks its state, writes nothing */
+        t->ops->write(t, NULL, 0); /* checks the state, writes nothing */
     wr_require(err >= 0, err);
     t->ops->get_handover(t, ret);
     wr_require(!ret->has_ended, WEIR_EPEERCLOSED);
@@ -74,7 +76,8 @@ static int filter_open_check(weir_transport *t, struct wr_handover *ret)
     return 0;
 }
 
-/* Makes a new lease for bytes of the program; NULL without memory. */
+/* Creates a new lease for bytes of the program. Returns NULL if memory runs
+ * out. */
 static weir_lease *filter_open_lease(struct wr_filter *f,
                                      const struct weir_buf *buf)
 {
@@ -91,7 +94,7 @@ static int filter_open_keep(struct wr_filter *f, const struct weir_buf *bufs,
     wr_assert(!f->input_head);
     for (size_t i = 0; i < count; i++) {
         if (bufs[i].len == 0) {
-            continue; /* no bytes */
+            continue;
         }
         weir_lease *lease = filter_open_lease(f, &bufs[i]);
         if (!lease) {
@@ -103,7 +106,8 @@ static int filter_open_keep(struct wr_filter *f, const struct weir_buf *bufs,
     return 0;
 }
 
-/* Puts @f between @below and its protocol; -ESHUTDOWN if @below is closing. */
+/* Inserts @f between @below and its protocol. Returns -ESHUTDOWN if @below is
+ * closing. */
 static int filter_open_take_protocol(struct wr_filter *f, weir_transport *below)
 {
     const struct weir_protocol_binding binding = below->binding;
@@ -118,7 +122,7 @@ static int filter_open_take_protocol(struct wr_filter *f, weir_transport *below)
     return 0;
 }
 
-/* Takes the place of @below, which receives for the handshake from now on. */
+/* Replaces @below, which from now on receives for the handshake. */
 static void filter_open_replace(struct wr_filter *f, weir_transport *below,
                                 bool is_paused)
 {
@@ -161,7 +165,7 @@ static int filter_open_make(weir_transport *t,
     return 0;
 }
 
-/* Makes a filter on @t; see weir_transport_start_tls(). */
+/* Creates a filter on @t; see weir_transport_start_tls(). */
 static int filter_open_on(weir_transport *t,
                           const struct weir_tls_settings *tls,
                           const struct weir_start_tls_options *options,

@@ -1,15 +1,16 @@
 /*
  * TLS filters: from received ciphertext to plaintext, and the handshake.
  *
- * Received bytes are noted, and the pump opens them in place before below's
+ * Received bytes are recorded, and the pump opens them in place before below's
  * call returns. Bytes that cannot be opened yet, because the protocol has
- * paused or holds too much, or the handshake waits for its turn, are kept under
+ * paused or holds too much, or the handshake waits its turn, are kept under
  * leases, in order, and below is paused. So no more bytes wait than below may
  * hold.
  *
  * Plaintext is opened into a block that the loop's filters share. Many bytes
  * are delivered in that block, and the filters take another block; few bytes
  * are copied to a block that fits, so that a lease on them pins no more.
+ *
  */
 #include "filter_impl.h"
 
@@ -69,9 +70,9 @@ static bool filter_read_keep_rest(struct wr_filter *f,
     return true;
 }
 
-/* Feeding the end would fail the engine, so the end waits until the
- * close_notify is sealed, after everything that was written, here or in a
- * filter above. */
+/* Feeds the end of the stream. This makes the engine fail, so it is postponed
+ * until the close_notify is sealed, after everything that was written, here or
+ * in a filter above. */
 static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
 {
     const bool is_open =
@@ -88,8 +89,8 @@ static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
     return f->engine.input_ended;
 }
 
-/* Gives the engine the next bytes, or the end of the stream; false: neither is
- * there. */
+/* Feeds the next bytes, or the end of the stream. Returns false if there is
+ * neither. */
 static bool filter_read_feed_next(struct wr_filter *f)
 {
     if (f->head_is_fed) {
@@ -105,7 +106,7 @@ static bool filter_read_feed_next(struct wr_filter *f)
     return WR_UNLIKELY(f->below_eof) && filter_read_feed_end(f);
 }
 
-/* True when bytes or the end have arrived that the engine has not taken. */
+/* Returns true if the engine has not consumed all bytes or the end. */
 static bool filter_read_has_input(const struct wr_filter *f)
 {
     wr_assert(f->has_engine);
@@ -113,9 +114,9 @@ static bool filter_read_has_input(const struct wr_filter *f)
            wr_tls_engine_get_input_left(&f->engine) > 0;
 }
 
-/* The engine failed. If below's error is set already, the bytes that made the
- * engine fail came before it; so the engine's error replaces below's, also in
- * the filters above this one. */
+/* Handles a failed engine. If below's error is already set, the bytes that made
+ * the engine fail were received before it, so the engine's error replaces
+ * below's, even in the filters above this one. */
 static void filter_read_fail(struct wr_filter *f, int err, const char *what)
 {
     const int later = f->c.t.error;
@@ -130,9 +131,6 @@ static void filter_read_fail(struct wr_filter *f, int err, const char *what)
     }
 }
 
-/* ---- the handshake ---- */
-
-/* Continues the handshake as far as possible. */
 static void filter_read_handshake(struct wr_filter *f)
 {
     wr_assert(f->has_engine);
@@ -157,10 +155,10 @@ static void filter_read_handshake(struct wr_filter *f)
     }
 }
 
-/* ---- open ---- */
+/* ---- plaintext ---- */
 
-/* Opens into @to until it is full or no more can be opened. Returns the bytes,
- * 0 at the peer's end, -EAGAIN or the engine's error. */
+/* Opens into @to until it is full or no more can be opened. Returns the number
+ * of bytes, 0 at the peer's end, -EAGAIN or the engine's error. */
 static ssize_t filter_read_fill(struct wr_filter *f, uint8_t *to, size_t size)
 {
     size_t len = 0;
@@ -178,9 +176,8 @@ static ssize_t filter_read_fill(struct wr_filter *f, uint8_t *to, size_t size)
     return (ssize_t)len;
 }
 
-/* ---- plaintext ---- */
-
-/* The first @len bytes of the scratch under a lease; NULL without memory. */
+/* Returns a lease of the first @len bytes of the scratch block, or NULL if
+ * memory runs out. */
 static weir_lease *filter_read_lease(struct wr_filter *f, size_t len)
 {
     struct wr_pool *pool = &f->c.t.loop->pool;
@@ -193,7 +190,7 @@ static weir_lease *filter_read_lease(struct wr_filter *f, size_t len)
                : wr_lease_block(pool, account, wr_filter_take_scratch(f), len);
 }
 
-/* Delivers the first @len bytes of the scratch, or holds the bytes if the
+/* Delivers the first @len bytes of the scratch block, or holds them if the
  * protocol has paused. */
 static void filter_read_deliver(struct wr_filter *f, size_t len)
 {
@@ -208,15 +205,16 @@ static void filter_read_deliver(struct wr_filter *f, size_t len)
     }
 }
 
-/* The peer's close_notify was read; all plaintext was delivered. */
+/* Called when the peer's close_notify was read and all plaintext was
+ * delivered. */
 static void filter_read_deliver_end(struct wr_filter *f)
 {
     wr_assert(f->c.t.state == WR_LIFE_OPEN);
     wr_connection_received_end(&f->c);
 }
 
-/* How many bytes of plaintext may be opened next; 0: the filter waits until
- * some may. */
+/* Returns how many bytes of plaintext may be opened next, or 0 if the filter
+ * has to wait. */
 static uint32_t filter_read_room(struct wr_filter *f)
 {
     if (wr_filter_discards(f) || wr_filter_looks_ahead(f)) {
@@ -234,7 +232,7 @@ static uint32_t filter_read_room(struct wr_filter *f)
                : wr_intake_ask_uncounted(&f->c.t);
 }
 
-/* True when the engine may yield more: plaintext, an end or an error. */
+/* Returns true if the engine may return more: plaintext, an end or an error. */
 static bool filter_read_has_more(const struct wr_filter *f)
 {
     return filter_read_has_input(f) ||
@@ -243,9 +241,9 @@ static bool filter_read_has_more(const struct wr_filter *f)
            wr_tls_engine_get_plaintext_left(&f->engine) > 0;
 }
 
-/* Opens and delivers once; false: no more can be opened now. Asks for credit
- * even if nothing is left to be opened, because below is paused while there is
- * no credit. */
+/* Opens and delivers once. Returns false if no more can be opened now. Requests
+ * a receive window even if nothing is left to open, because below is paused
+ * while there is none. */
 static bool filter_read_open(struct wr_filter *f)
 {
     const uint32_t credit = filter_read_room(f);
@@ -280,7 +278,7 @@ static bool filter_read_open(struct wr_filter *f)
     return false;
 }
 
-/* True while the received bytes are still wanted. */
+/* Returns true while received bytes are still wanted. */
 static bool filter_read_wants(const struct wr_filter *f)
 {
     switch (f->c.t.state) {
@@ -303,7 +301,7 @@ static bool filter_read_wants(const struct wr_filter *f)
     return false;
 }
 
-/* The peer is cut off. A filter above is told of the end, so that it can still
+/* Reports the end of a cut-off peer to a filter above, so that it can still
  * send what was written to it. */
 static __attribute__((noinline)) void
 filter_read_tell_upper(struct wr_filter *f)
@@ -326,8 +324,7 @@ static void filter_read_end_loan(struct wr_filter *f)
             f->head_is_fed = true;
             wr_tls_engine_refeed(&f->engine, f->input_head->data, left);
         } else {
-            wr_tls_engine_drop_input(&f->engine); /* the engine does not read
-                                                   * again */
+            wr_tls_engine_drop_input(&f->engine); /* not read again */
         }
     }
     f->lent = NULL;
@@ -373,9 +370,7 @@ void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf)
     f->lent = buf;
 }
 
-/* ---- pausing ---- */
-
-/* The engine's error may have been opened with the last bytes, behind them. */
+/* Handles an error of the engine that was found after the last bytes. */
 static __attribute__((noinline)) void filter_read_fail_late(struct wr_filter *f)
 {
     wr_assert(f->engine.err <= 0);

@@ -1,7 +1,8 @@
 /*
  * The settings of TLS connections: the program's settings, checked and copied
- * by the call that takes them, with a reference to the context. Defaults are
- * set here, and a client's host becomes the name that is verified.
+ * by the call that gets them, with a reference to the context.
+ *
+ * Defaults are set here, and a client's host becomes the verified name.
  */
 #include "filter_impl.h"
 #include "lib/tls/context/context.h"
@@ -21,7 +22,7 @@ static int filter_settings_copy_name(struct wr_secure_settings *ret,
     return 0;
 }
 
-/* A client gives the server's name, or sets no_hostname_check. */
+/* A client must set the server's name or no_hostname_check. */
 static int filter_settings_read_name(struct wr_secure_settings *ret,
                                      const struct weir_tls_settings *settings,
                                      const char *host)

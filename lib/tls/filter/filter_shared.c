@@ -1,16 +1,16 @@
 /*
  * The common part of the filters of a loop.
  *
- * It has one account of a backend's memory, one block for plaintext on its way
+ * It has the account of the backend's memory, a block for plaintext on its way
  * to a protocol or into a record, and the queue of handshakes. A step of a
- * handshake costs up to a millisecond, so that only a few steps are made in a
- * turn of the loop; the other handshakes wait, first come, first served.
+ * handshake takes up to a millisecond, so only a few steps are made in a loop
+ * iteration; the other handshakes wait in the order of arrival.
  */
 #include "filter_impl.h"
 
 #include <string.h>
 
-/* Handshake steps in one turn of the loop. */
+/* Maximum number of handshake steps in a loop iteration. */
 #define STEPS_MAX 4u
 /* The largest block that is kept for reuse. */
 #define SCRATCH_BYTES ((64u << 10) - sizeof(struct wr_block))
@@ -69,7 +69,7 @@ static const struct wr_module_ops filter_shared_ops = {
     .close = filter_shared_close,
     .check = filter_shared_check};
 
-/* Sets the count to 0 at the first step of a turn. */
+/* Resets the count at the first step of a loop iteration. */
 static void filter_shared_look_at_turn(struct wr_filter_shared *shared)
 {
     if (shared->turn != shared->loop->counts.turns) {
@@ -79,7 +79,7 @@ static void filter_shared_look_at_turn(struct wr_filter_shared *shared)
 }
 
 /* Lets the filters that have waited longest continue. Their steps count for
- * this turn. */
+ * this iteration. */
 static void filter_shared_ready(struct wr_ready *ready)
 {
     struct wr_filter_shared *shared =

@@ -1,14 +1,14 @@
 /*
  * TLS filters: from written bytes to the transport below.
  *
- * Writes go to the queue. Before the turn ends the queue is sealed (encrypted
- * into records) as long as below's depth is not above its high mark; the rest
- * waits as plaintext. The program's marks and limits count plaintext: the
- * plaintext that waits, and the plaintext in records that below has not sent.
- * TLS overhead and TLS's own messages do not count. Writes of one turn share a
+ * Writes go to the queue. Before the loop iteration ends the queue is sealed
+ * (encrypted into records) as long as below's depth is not above its high mark;
+ * the rest waits as plaintext. The program's marks and limits count plaintext:
+ * waiting plaintext, and plaintext in records that below has not sent. TLS
+ * overhead and TLS's own messages do not count. Writes of one iteration share a
  * record. The first records of a transfer fit into one segment each, so that
- * the peer can open a record as soon as its segment is there; later records
- * have the full size.
+ * the peer can open a record as soon as its segment arrives; later records have
+ * the full size.
  */
 #include "filter_impl.h"
 
@@ -23,7 +23,7 @@
 #define RECORD_PIECES 64u
 /* The most bytes that sealing adds to a record. */
 #define RECORD_EXTRA 64u
-/* Sealed bytes are handed below once they are this many. They count as unsent
+/* Sealed bytes are passed below when there are this many. They count as unsent
  * until below has sent the last of them. */
 #define HANDED_BYTES WR_TLS_RECORD_MAX
 
@@ -41,18 +41,18 @@ static void filter_write_fail(struct wr_filter *f, int err)
 
 /* ---- ciphertext ---- */
 
-/* The most blocks without plaintext that below may have. A handshake makes
- * some; a peer that reads nothing makes one with each key update that it asks
- * for. */
+/* Maximum number of blocks without plaintext that below may hold. A handshake
+ * creates some; a peer that reads nothing causes one with each key update that
+ * it requests. */
 #define ANSWERS_MAX 32u
 
-/* Lies in a block of the engine, before the TLS record. */
+/* Stored in a block of the engine, before the TLS record. */
 struct filter_record {
     struct wr_filter *filter;
-    uint64_t plain_bytes; /* sealed in this block and in the blocks before it */
+    uint64_t plain_bytes; /* sealed in this and the preceding blocks */
 };
 
-/* The peer of a filter that closes takes bytes: so its own are read on. */
+/* The peer of a closing filter reads bytes, so its own bytes are read, too. */
 static __attribute__((noinline)) void
 filter_write_note_progress(struct wr_filter *f)
 {
@@ -63,7 +63,7 @@ filter_write_note_progress(struct wr_filter *f)
     }
 }
 
-/* Below has sent bytes, so the end of the turn may seal more. */
+/* Below has sent bytes, so more may be sealed at the end of the iteration. */
 static void filter_write_go_on(struct wr_filter *f)
 {
     if (!wr_life_is_over(&f->c.t) &&
@@ -75,9 +75,9 @@ static void filter_write_go_on(struct wr_filter *f)
     }
 }
 
-/* Below has sent the records of @plain_bytes. A filter below releases a block
- * already when it has sealed the block; the filter's depth is an upper bound of
- * what is unsent. */
+/* Called when below has sent the records of @plain_bytes. A filter below
+ * releases a block as soon as it has sealed the block; its depth is an upper
+ * bound of the unsent bytes. */
 static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
 {
     wr_outbox_passed(&f->c.outbox, plain_bytes);
@@ -90,8 +90,8 @@ static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
     }
 }
 
-/* Below has sent or dropped a block. Below does so before its loss, thus before
- * the filter's end. */
+/* Called when below has sent or dropped a block, which it does before its loss
+ * and thus before the filter's end. */
 static void filter_write_release(void *arg)
 {
     struct wr_block *block = arg;
@@ -102,7 +102,7 @@ static void filter_write_release(void *arg)
     filter_write_sent(record.filter, record.plain_bytes);
 }
 
-/* Below has sent or dropped a block without plaintext. */
+/* Called when below has sent or dropped a block without plaintext. */
 static void filter_write_release_answer(void *arg)
 {
     struct wr_block *block = arg;
@@ -114,7 +114,7 @@ static void filter_write_release_answer(void *arg)
     filter_write_release(block);
 }
 
-/* Hands a block below. The last block of the engine's output stands for all
+/* Passes a block below. The last block of the engine's output accounts for all
  * bytes sealed since the last call. */
 static inline void filter_write_send(struct wr_filter *f,
                                      struct wr_block *block,
@@ -137,10 +137,9 @@ static inline void filter_write_send(struct wr_filter *f,
     }
     if (err == -ENOMEM && f->c.t.error == 0) {
         filter_write_fail(f, err);
-    } /* the loss reports the other errors */
+    } /* other errors are reported by the loss */
 }
 
-/* Hands below blocks without plaintext. */
 static __attribute__((noinline)) void
 filter_write_send_answers(struct wr_filter *f, struct wr_block *block)
 {
@@ -203,7 +202,7 @@ static size_t filter_write_record_size(struct wr_filter *f)
     return f->burst_bytes < BURST_BYTES ? RECORD_FIRST : WR_TLS_RECORD_MAX;
 }
 
-/* At most the first @size bytes of the queue, in one piece. */
+/* Returns at most the first @size bytes of the queue, in one piece. */
 static const uint8_t *filter_write_gather(struct wr_filter *f, size_t size,
                                           size_t *ret_len)
 {
@@ -247,8 +246,8 @@ static void filter_write_seal_record(struct wr_filter *f)
     wr_outbox_consume(&f->c.t, len);
 }
 
-/* A peer that has ended may answer the close_notify with a reset; no data is
- * lost then. */
+/* A peer that has ended may respond to the close_notify with a reset; then no
+ * data is lost. */
 static void filter_write_note_farewell(struct wr_filter *f)
 {
     const size_t own = wr_tls_engine_get_output_bytes(&f->engine);
@@ -262,8 +261,8 @@ static void filter_write_note_farewell(struct wr_filter *f)
     }
 }
 
-/* The queue is empty: seals the close_notify if the program has ended its
- * stream. */
+/* Called when the queue is empty: seals the close_notify if the program has
+ * ended its stream. */
 static void filter_write_seal_end(struct wr_filter *f)
 {
     if (!wr_outbox_is_ending(&f->c.outbox)) {
@@ -307,8 +306,6 @@ void wr_filter_seal(struct wr_filter *f)
     }
 }
 
-/* ---- the outbox ---- */
-
 /* The next part of a file may be sealed. */
 void wr_filter_file_begins(weir_transport *t)
 {
@@ -325,7 +322,8 @@ void wr_filter_queued(weir_transport *t, size_t len)
     wr_filter_file_begins(t);
 }
 
-/* The close_notify may have waited for the file, or the loss in this turn. */
+/* The close_notify may have waited for the file; or the loss may be due in this
+ * iteration. */
 void wr_filter_file_ended(weir_transport *t)
 {
     wr_assert(wr_outbox_of(t)->sender && t->state != WR_LIFE_LOST);
