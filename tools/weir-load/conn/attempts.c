@@ -1,8 +1,7 @@
 /*
- * The makers of the library, and what they are told.
- *
- * An attempt lives from its start until its maker's callback has returned; it
- * is there for the text of errors, for which the library wants memory so long.
+ * Calls the library's connect functions and reports their results. An attempt
+ * is in use until the library's callback has returned, because the library
+ * writes error texts into it.
  */
 #include "attempts.h"
 
@@ -28,7 +27,7 @@ static bool is_http2(const weir_transport *t)
            info.len == 2 && memcmp(info.text, "h2", 2) == 0;
 }
 
-/* The connection was prepared for what it spoke before. */
+/* Moves the connection to another protocol. */
 static void change_way(struct conn *conn, const struct traffic_way *to)
 {
     const struct traffic_way *from = conn->way;
@@ -43,7 +42,8 @@ static void change_way(struct conn *conn, const struct traffic_way *to)
     conn->codec_state =
         (uint8_t *)conn->codec_state - from->state_offset + to->state_offset;
     conn->depth = conn->traffic->depth;
-    conn->repeats = false; /* for the other protocol it is a new one */
+    /* the new protocol prepares it like a new connection */
+    conn->repeats = false;
     to->kind->prepare(conn, target);
     conn->repeats = repeats;
     if (repeats && to->kind->take_over) {
@@ -51,9 +51,9 @@ static void change_way(struct conn *conn, const struct traffic_way *to)
     }
 }
 
-/* --http auto: each connection, also one that is made again, may agree on
- * another protocol. Its handshake is over, and what is to be sent again goes
- * with it. A server that chooses nothing speaks HTTP/1.1. */
+/* With --http auto each connection, reconnected ones included, may agree on
+ * another protocol. Called after the handshake. A server that chooses no
+ * protocol gets HTTP/1.1. */
 static void choose_way(struct conn *conn, const weir_transport *t)
 {
     struct traffic *traffic = conn->traffic;
@@ -101,7 +101,7 @@ static void made(void *arg, int err, weir_transport *t)
     } else if (err < 0) {
         tried_write(attempt->pending, text, sizeof(text));
     }
-    put_back(attempt); /* what is done next may need it */
+    put_back(attempt); /* done may start another attempt */
     attempts->done(attempts->done_arg, conn, err, text);
 }
 
@@ -117,7 +117,8 @@ static int create_protocol(void *arg, weir_transport *t,
     return 0;
 }
 
-/* All requests under way may wait to be sent; the default, 0, may be less. */
+/* All requests in flight may wait in the send queue; its default limit may be
+ * too low for them. */
 static uint64_t hard_limit_bytes(const struct run_options *options)
 {
     uint64_t in_flight_bytes =
@@ -126,7 +127,7 @@ static uint64_t hard_limit_bytes(const struct run_options *options)
     return in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
 }
 
-/* Each own address has connections to each target. NULL: none was given. */
+/* Spreads the local addresses over the connections to each target. */
 static const struct weir_address *
 choose_local(const struct run_options *options, const struct conn *conn)
 {
@@ -159,7 +160,7 @@ static int start_endpoint(struct attempt *attempt, const struct target *target)
         &attempt->pending);
 }
 
-/* NULL: none is asked for, nor verified. */
+/* Returns the server name to send and verify, or NULL for neither. */
 static const char *find_server_name(const struct run_options *options,
                                     const struct target *target)
 {
@@ -169,7 +170,8 @@ static const char *find_server_name(const struct run_options *options,
     return target->host[0] ? target->host : NULL;
 }
 
-/* The session to resume; NULL: none is there, or it is not the turn of one. */
+/* Returns the session to resume, or NULL if there is none or the share of
+ * --resume chooses a full handshake. */
 static weir_tls_session *choose_session(struct attempts *attempts,
                                         const struct conn *conn)
 {
@@ -200,7 +202,7 @@ static int start_stream(struct attempt *attempt, const struct target *target)
         .session = choose_session(attempts, attempt->conn)};
     struct weir_connect_options connect = {
         .size = sizeof(connect),
-        /* With TLS connecting and the handshake have a limit each. */
+        /* with TLS, connecting and the handshake each have a limit */
         .timeout_ns = target->is_tls ? 0 : options->connect_timeout_ns,
         .attempt_timeout_ns = options->connect_timeout_ns,
         .local_address = choose_local(options, attempt->conn),

@@ -1,9 +1,9 @@
 /*
- * Connections on their way: streams, those with TLS among them, and endpoints
- * for datagrams, made as the command line has it.
+ * Attempts to connect: TCP or Unix streams, with TLS if the target has it, and
+ * connected datagram endpoints.
  *
- * Who is to be connected, and what a failure means, is decided above
- * (client.h).
+ * The caller (client.h) decides which connections to make and what a failure
+ * means.
  */
 #ifndef WEIR_LOAD_ATTEMPTS_H
 #define WEIR_LOAD_ATTEMPTS_H
@@ -15,7 +15,8 @@
 
 #define ATTEMPTS_MAX 256U
 
-/* err is 0 after connection_made; or text has what the library tells of it. */
+/* Called when an attempt has ended: @err is 0 after connection_made, else @text
+ * has the library's description of the error. */
 typedef void attempt_done_fn(void *arg, struct conn *conn, int err,
                              const char *text);
 
@@ -34,24 +35,22 @@ struct attempts {
     const struct run_options *options;
     attempt_done_fn *done;
     void *done_arg;
-    /* Borrowed; NULL where no target has TLS. */
+    /* Borrowed; NULL if no target has TLS. */
     weir_tls_context *tls;
-    /* Share of a handshake that has come together to resume the next session.
-     */
+    /* Sum of resume_share; a session is resumed at TLS_RESUME_ALL. */
     uint32_t resume_due;
     struct attempt *first_free;
     struct attempt all[ATTEMPTS_MAX];
 };
 
-/* The TLS context is borrowed; NULL where no target has TLS. */
 void attempts_init(struct attempts *attempts, const struct run_options *options,
                    weir_tls_context *tls, attempt_done_fn *done,
                    void *done_arg);
 
-/* The loop that all attempts are made on. */
 void attempts_set_loop(struct attempts *attempts, weir_loop *loop);
 
-/* Begin one of at most ATTEMPTS_MAX; 0 when done follows. */
+/* Starts an attempt; at most ATTEMPTS_MAX run at a time. Returns 0 if the done
+ * callback will be called, else a negative error. */
 int attempts_start(struct attempts *attempts, struct conn *conn,
                    const struct target *target);
 

@@ -1,14 +1,13 @@
 /*
- * All that the kinds of connections have in common: what is under way, what is
- * counted, and the closed loop.
+ * Shared by all kinds of connections: requests in flight, counters and the
+ * closed loop.
  *
- * Time: the clock is read once for each receive. So the answers that one
- * receive brings together share a time stamp, which is when this program saw
- * them, and the time of a request's sending is when it was handed to the
- * library; it leaves at the end of the same turn of the loop. Both make a
- * latency longer than the server's part in it, never shorter. The loop's own
- * time, read once a turn, would hide the time that this program takes between
- * the first and the last connection of a turn.
+ * The clock is read once for each receive. Answers that arrive in one receive
+ * share a time stamp, and the send time of a request is when it was passed to
+ * the library, which sends it at the end of the same loop iteration. Both make
+ * a latency longer than the server's part in it, never shorter. The loop's own
+ * time, read once per iteration, would hide the time that this program takes
+ * between the first and the last connection of an iteration.
  */
 #include "conn.h"
 
@@ -23,7 +22,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* The same among those of its kind. */
 static void note_kind(const struct traffic *traffic,
                       const struct flight *flight, enum request_end end,
                       uint16_t status, uint64_t now_ns)
@@ -43,7 +41,7 @@ static void note_kind(const struct traffic *traffic,
     }
 }
 
-/* An answer as expected; those of the window count in the rate. */
+/* Counts a good answer for the rate, if it is in the window. */
 static void note_completed(const struct traffic *traffic,
                            const struct flight *flight)
 {
@@ -52,7 +50,6 @@ static void note_completed(const struct traffic *traffic,
     }
 }
 
-/* A measured request has ended; for --log, and what is counted by kinds. */
 static void note_end(const struct conn *conn, const struct flight *flight,
                      enum request_end end, uint16_t status, uint64_t now_ns)
 {
@@ -82,8 +79,8 @@ void conn_note_lost(const struct conn *conn, const struct flight *flight,
     note_end(conn, flight, REQUEST_LOST, 0, now_ns);
 }
 
-/* All that is measured of what is under way. Requests of other kinds of
- * connections are in no ring here. */
+/* Records all measured requests in flight as lost. Only connections with
+ * has_ring have them in the ring. */
 static void note_lost(const struct conn *conn)
 {
     struct traffic *traffic = conn->traffic;
@@ -145,8 +142,7 @@ void conn_tell_drained(struct traffic *traffic)
     }
 }
 
-/* With what is under way, and with so many requests that were counted before.
- */
+/* @counted requests were counted before; those in flight are added. */
 static void give_up(struct conn *conn, enum error_phase phase, int code,
                     const char *detail, uint32_t counted)
 {
@@ -218,15 +214,14 @@ void conn_keep_requests(struct conn *conn)
     conn->repeats = conn->outstanding > 0;
 }
 
-/* The end of the stream with or without TLS's own end, and a reset, are how a
- * server ends a connection; others are faults of the path. */
+/* Servers end connections with an end of the stream, with or without
+ * close_notify, or with a reset. Other errors are faults of the path. */
 static bool is_end_of_server(int err)
 {
     return err == ERROR_EOF || err == -ECONNRESET || err == -EPIPE ||
            err == WEIR_ETLSTRUNCATED;
 }
 
-/* All of what is under way is kept for the next connection, or nothing. */
 static bool keep_all(struct conn *conn)
 {
     if (conn->first_byte_ns > 0 || !conn_may_repeat(conn)) {
@@ -236,8 +231,8 @@ static bool keep_all(struct conn *conn)
     return true;
 }
 
-/* May the server end the connection like that? A new one that it ends is made
- * again after a while. */
+/* Returns true if the server may end the connection like this. A connection
+ * that never had an answer is made again after a delay. */
 static bool take_end(struct conn *conn, int err)
 {
     const struct conn_kind *kind = conn->way->kind;
@@ -282,8 +277,6 @@ int conn_ended(void *user, weir_transport *t)
     return 0;
 }
 
-/* ---- sending ---- */
-
 static void count_sent(struct conn *conn, uint32_t count, uint64_t now_ns,
                        bool is_measured)
 {
@@ -303,8 +296,7 @@ static void count_sent(struct conn *conn, uint32_t count, uint64_t now_ns,
     }
 }
 
-/* How many requests may be sent now, in a closed loop. Counts them as sent, and
- * as warm-up where they are. */
+/* Counts and returns the requests that a closed loop may send now. */
 static uint32_t begin_requests(struct conn *conn, uint64_t now_ns)
 {
     struct traffic *traffic = conn->traffic;
@@ -389,9 +381,6 @@ void conn_mark_warmup(struct conn *conn)
         conn->traffic->measuring ? conn->track.next_number : UINT64_MAX;
 }
 
-/* ---- receiving ---- */
-
-/* A request has failed, with or without an answer. */
 static void count_failure(struct conn *conn, bool is_warmup,
                           enum error_phase phase,
                           const struct codec_answer *answer)
@@ -432,7 +421,6 @@ static void record_answer(struct conn *conn, const struct flight *flight,
     histogram_record(&record->ttfb, first_byte_ns - flight->sent_ns);
 }
 
-/* A request is no longer under way. */
 static void end_flight(struct conn *conn, bool is_warmup)
 {
     assert(conn->outstanding > 0);
@@ -517,7 +505,7 @@ void conn_miss_answer(struct conn *conn, const struct flight *flight,
         traffic->warmup.timeout++;
         return;
     }
-    /* Left out of the histogram, it would flatter the tail. */
+    /* Without it the tail of the histogram would look too good. */
     conn_record_times(conn, flight, now_ns, &traffic->record->service);
     note_end(conn, flight, REQUEST_TIMEOUT, 0, now_ns);
     traffic->measured.timeout++;
@@ -569,9 +557,6 @@ void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
     }
 }
 
-/* ---- life ---- */
-
-/* How many answers the connection is for. */
 static uint32_t choose_quota(const struct conn *conn)
 {
     const struct traffic *traffic = conn->traffic;

@@ -1,27 +1,25 @@
 /*
- * One connection of a run: it keeps a number of requests under way, has their
- * answers read, and measures how long each took.
- *
- * What a request and an answer is, a codec says (codec.h). Answers come in
- * order, so the times of sending are kept in a ring and the next complete
- * answer belongs to the oldest. Many connections share one struct traffic
- * (traffic.h), which holds all that is counted.
+ * One connection of a run: it keeps a number of requests in flight, passes
+ * received bytes to the codec (codec.h) and measures how long each answer took.
+ * Answers arrive in order, so the send times are kept in a ring and a complete
+ * answer belongs to the oldest request. The connections of a thread share a
+ * struct traffic (traffic.h), which has all counters.
  *
  * States: idle -> connecting -> open -> leaving, closing or parting -> idle;
- * with --preamble between connecting and open: preamble.
- * Who connects again, and when, is decided above (client.h).
+ * with --preamble, the state preamble is between connecting and open. The
+ * client (client.h) decides whether and when to reconnect.
  *
- * A server may end a connection between two requests, whenever and however it
- * likes; that is counted apart and is no failure. If a request was just sent,
- * and the codec says that it may be sent twice, it is sent again once the
- * connection is made again (RFC 9112, 9.3.1); its times go on.
+ * A server may end a connection between two requests in any way; this is
+ * counted separately and is not a failure. If a request was just sent and the
+ * codec allows it to be sent twice, it is sent again on the next connection
+ * (RFC 9112, 9.3.1). Its latency still counts from the first send.
  *
- * Who closes first keeps the port for a minute (TIME_WAIT). A connection whose
- * end was announced, by the server or by its last request, is therefore left to
- * the server to be closed, for a second at most (conn_part.c).
+ * The side that closes first keeps the port for a minute (TIME_WAIT). If the
+ * server or the last request has announced the end of a connection, the server
+ * is therefore given up to a second to close it (conn_part.c).
  *
- * Over UDP a connection is a connected endpoint, and answers are told by their
- * numbers: exchange.h.
+ * Over UDP a connection is a connected endpoint, and answers are matched by
+ * number (exchange.h).
  */
 #ifndef WEIR_LOAD_CONN_H
 #define WEIR_LOAD_CONN_H
@@ -36,58 +34,56 @@
 #include <stdint.h>
 
 enum conn_state {
-    CONN_IDLE,       /* no connection; to be made, or given up */
-    CONN_CONNECTING, /* the maker is at work */
-    CONN_PREAMBLE,   /* it asks for what comes before (conn_preamble.h) */
+    CONN_IDLE,       /* not connected */
+    CONN_CONNECTING, /* attempts_start() was called */
+    CONN_PREAMBLE,   /* preamble requests are sent (conn_preamble.h) */
     CONN_OPEN,       /* requests may be sent */
-    CONN_LEAVING,    /* aborted here, connection_lost is to come */
-    CONN_CLOSING,    /* closed here after its last answer, the same */
-    CONN_PARTING,    /* after its last answer; the server is to close it */
+    CONN_LEAVING,    /* aborted here; connection_lost will follow */
+    CONN_CLOSING,    /* closed here after the last answer, likewise */
+    CONN_PARTING,    /* after the last answer: the server is to close */
 };
 
-/* Where a codec writes: to the connection itself. */
 struct codec_out {
     weir_transport *transport;
-    /* With requests: the place of the first among those under way. */
+    /* When requests are written: index of the first in the ring. */
     struct conn *conn;
     uint32_t first;
 };
 
-/* What streams and datagrams do each in their way. */
+/* Operations that differ between kinds of connections. */
 struct conn_kind {
     const struct weir_protocol *protocol;
-    /* What is under way is in the ring of flights. */
+    /* Requests in flight are in the ring of flights. */
     bool has_ring;
-    /* Begin a connection, which conn_reset() has begun: a fresh place in the
+    /* Prepares a connection after conn_reset() and chooses a new offset in the
      * payload stream. */
     void (*prepare)(struct conn *conn, const struct target *target);
-    /* Send requests, which are counted as under way. */
     void (*send)(struct conn *conn, uint32_t count, uint64_t meant_ns,
                  uint64_t now_ns);
-    /* Give up what has waited too long for its answer. */
     void (*expire)(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
-    /* Send all that is under way again, over the connection that was made
-     * again. NULL: there never is such. */
+    /* Sends all requests in flight again, over the new connection. May be
+     * NULL. */
     void (*repeat)(struct conn *conn);
-    /* The server has ended the connection, by an error that is how servers do
-     * that: keep what may be sent again for the next connection, and fail the
-     * rest. False: nothing may be, or it is too early for an end, and nothing
-     * was done. NULL: answers come in order, and all of it is kept or none
+    /* The server has ended the connection with an error that servers end
+     * connections with. Keeps the requests that may be sent again for the next
+     * connection and fails the others. Returns false, and does nothing, if no
+     * request may be sent again or the end came too early. NULL means that
+     * answers arrive in order, and all requests are kept or none
      * (conn_may_repeat()). */
     bool (*keep)(struct conn *conn, int err);
-    /* The run is over, and the connection stands: say so. NULL: nothing is
-     * said. */
+    /* Sends the protocol's goodbye at the end of the run. May be NULL. */
     void (*leave)(struct conn *conn);
-    /* It is of use no more, and nothing is under way: end it as after its last
-     * answer. NULL: it always stays. */
+    /* Ends a connection that is no longer needed and has no request in flight,
+     * as after its last answer. NULL: kept open. */
     void (*end)(struct conn *conn);
-    /* The next connection agreed on another protocol: put what is to be sent
-     * again into the ring of flights, as it is where answers come in order,
-     * those of the warm-up first; or take it from there. NULL: it is there. */
+    /* The next connection uses another protocol: hand_over moves the requests
+     * that are to be sent again into the ring of flights, in order and those of
+     * the warm-up first; take_over moves them out. NULL if they are in the
+     * ring. */
     void (*hand_over)(struct conn *conn);
     void (*take_over)(struct conn *conn);
-    /* --log: note all measured ones under way as lost. NULL: they are in the
-     * ring of flights, or cannot be noted. */
+    /* --log: records all measured requests in flight as lost. NULL if they are
+     * in the ring of flights or cannot be recorded. */
     void (*note_lost)(const struct conn *conn, uint64_t now_ns);
 };
 
@@ -95,220 +91,216 @@ struct preamble_state;
 
 struct conn {
     struct traffic *traffic;
-    /* How it speaks. */
     const struct traffic_way *way;
     weir_transport *transport;
-    /* The codec's, and with codec.greet what it writes to meanwhile. */
+    /* State of the codec, and the output of codec.greet. */
     void *codec_state;
     struct codec_out out;
-    /* The preamble under way, and the values that preambles of this connection
-     * have captured; NULL: none. */
+    /* The preamble in progress, or NULL; and the values that the connection's
+     * preambles captured, or NULL. */
     struct preamble_state *preamble;
     struct template_value *named;
-    /* The requests under way: a ring, oldest at head. */
+    /* The requests in flight: a ring, with the oldest at head. */
     struct flight *flights;
     uint32_t head;
     uint32_t outstanding;
-    /* How many of them there may be: --pipeline, or with HTTP/2 what the server
-     * allows, if that is less; 0 while it is greeted. */
+    /* Limit of requests in flight: --pipeline, or less if an HTTP/2 server
+     * allows less; 0 during the greeting. */
     uint32_t depth;
-    /* How many of those, the oldest, belong to the warm-up. */
+    /* How many of the oldest requests in flight are of the warm-up. */
     uint32_t outstanding_warmup;
-    /* Open models: in the queue of those with room. */
+    /* Open models: in the queue of connections that have room. */
     bool is_offered;
-    /* It was retired: what is under way is its last. */
+    /* Retired: the requests in flight are its last. */
     bool is_retired;
     struct conn *next_offered;
-    /* Closed loop: the end of --think; all zero: none is waited for. */
+    /* Closed loop: the timer of --think; all zero if none is set. */
     struct weir_handle thought;
-    /* Parting: the end of the wait. */
     struct weir_handle farewell;
     uint64_t parted_ns;
-    /* With TLS, between two looks at the socket; 0: none was made. */
+    /* Parting with TLS: the time between two checks of the socket; 0 if the
+     * socket is not checked. */
     uint64_t part_step_ns;
-    /* Answers that it may still have. */
+    /* Answers that the connection may still receive. */
     uint32_t quota;
-    /* When the first byte of an answer came that is not complete; 0: there is
-     * no such answer. */
+    /* When the incomplete answer's first byte arrived; 0 if there is none. */
     uint64_t first_byte_ns;
     uint64_t received_bytes;
-    /* UDP in place of flights and head: what is under way, and the first number
-     * that is measured. */
+    /* UDP: replaces flights and head. */
     struct track track;
-    /* UDP: of this connection alone. */
+    /* UDP: random value of this connection. */
     uint64_t nonce;
-    /* UDP: which address of a name this connection is made to. */
+    /* UDP: index of the target's address that is used. */
     size_t address_index;
     uint64_t measured_from;
-    /* UDP: the place in the payload stream where its datagrams begin; mode
-     * stream: of the next block. */
+    /* Offset in the payload stream. UDP: of all the datagrams; mode stream: of
+     * the next block. */
     uint32_t send_at;
     enum conn_state state;
-    /* It stood once; set by the client. */
+    /* Was established at least once; set by the client. */
     bool was_made;
-    /* It has had an answer since it was made. */
+    /* Has received an answer since it was established. */
     bool was_used;
-    /* What is under way is sent again when it is made again. */
+    /* Requests in flight will be sent again on the next connection. */
     bool repeats;
-    /* Of all connections of the run. */
     uint32_t index;
     uint32_t generation;
-    /* Failures since the last answer, and new connections that the server has
-     * ended since then although it was asked for nothing: both slow down
-     * connecting again. */
+    /* Failures since the last answer, and new connections since then that the
+     * server ended before any request. Both slow down reconnecting. */
     uint32_t failures;
     uint32_t ended_new;
-    /* In the whole run, the warm-up included: a request was sent or connecting
-     * failed, an answer came, and a failure was counted as measured. */
+    /* In the whole run including the warm-up: a request was sent or connecting
+     * failed; an answer was received; a failure was counted as measured. */
     bool was_tried;
     bool was_answered;
     bool was_counted;
-    /* --fast-open: how this connection was opened is known. */
+    /* --fast-open: the SYN of this connection has been checked. */
     bool knows_syn;
-    /* TLS: of an earlier connection, to be resumed; NULL: there is none. Set by
-     * the client. */
+    /* TLS session to resume; may be NULL. Set by the client. */
     weir_tls_session *session;
-    /* Has it been open or failed once; set by the client. */
+    /* Was open or failed at least once; set by the client. */
     bool settled;
-    /* Not to be made, as fewer connections are wanted; set by the client. */
+    /* Not to be connected while fewer are wanted; set by the client. */
     bool is_parked;
     uint64_t connect_began_ns;
-    /* When it stood, with TLS when the handshake was over. */
+    /* When it was established, including the TLS handshake. */
     uint64_t connected_ns;
-    /* Mode stream: bytes of a block that is not all here. */
+    /* Mode stream: bytes of the incomplete block. */
     size_t partial_bytes;
 };
 
-/* Requests and answers of a codec. The user pointer of the protocol is the
- * struct conn, as it is in the others. */
+/* Requests and answers of a codec. Like for all kinds, the user pointer of the
+ * protocol is the struct conn. */
 extern const struct conn_kind conn_stream;
 
-/* The same where connections begin with a greeting (codec.greet): until the
- * server has answered it there is room for no request (depth 0). */
+/* Like conn_stream, for protocols that begin with a greeting (codec.greet).
+ * depth is 0 until the server has answered it. */
 extern const struct conn_kind conn_greeted;
 
-/* Mode connect: a request is that the connection stands, and it ends then. */
+/* Mode connect: a request is an established connection, which is closed at
+ * once. */
 extern const struct conn_kind conn_visit;
 
-/* Mode idle: a request is that the connection stands until the end. */
+/* Mode idle: a request is a connection that stays open until the end. */
 extern const struct conn_kind conn_hold;
 
 /* Mode stream: a request is a block of bytes, up or down. */
 extern const struct conn_kind conn_flow;
 
-/* Is it open, with fewer requests under way than it may have? */
+/* Returns true if the connection is open and may send another request. */
 bool conn_has_room(const struct conn *conn);
 
-/* Send one request that was meant for a time; there is room for it. */
+/* Sends one request that was scheduled for @meant_ns. Requires
+ * conn_has_room(). */
 void conn_send_meant(struct conn *conn, uint64_t meant_ns, uint64_t now_ns,
                      bool is_measured);
 
-/* Closed loop: send until depth requests are under way, as far as the traffic
- * allows. */
+/* Closed loop: sends until depth requests are in flight, within the limits of
+ * the traffic. */
 void conn_fill(struct conn *conn, uint64_t now_ns);
 
-/* Closed loop, after an answer: the same, after --think. */
+/* Closed loop, after an answer: calls conn_fill() after --think. */
 void conn_think(struct conn *conn, uint64_t now_ns);
 
-/* Tell the owner when there is nothing more to send or to wait for. */
+/* Calls the drained event if nothing is left to send or to wait for. */
 void conn_tell_drained(struct traffic *traffic);
 
-/* From here on new requests count; those under way are warm-up. */
+/* From now on new requests are measured; those in flight are warm-up. */
 void conn_mark_warmup(struct conn *conn);
 
-/* Count a failure that concerns no open connection: connecting, or the
- * handshake after that. detail may be empty. */
+/* Counts a failure without an open connection, in connecting or in the
+ * handshake. @detail may be empty. */
 void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
                        const char *detail);
 
-/* The same of one that this machine had no means for: no failure of the
- * server's. */
+/* Counts a connection that this machine had no resources for. This is not a
+ * failure of the server. */
 void conn_lack(struct conn *conn, int err, const char *detail);
 
-/* Mode idle: the time is over, and the connection stands. */
+/* Mode idle: ends the request of an open connection at the end of the run. */
 void conn_end_hold(struct conn *conn, uint64_t now_ns);
 
-/* It is of use no more: it ends when all under way is answered, or now. */
+/* Retires the connection: it ends when all requests in flight are answered, or
+ * now. */
 void conn_retire(struct conn *conn);
 
 /* ---- for the kinds ---- */
 
-/* It is of no use any more: all under way is lost, and it is aborted. */
+/* Aborts the connection and counts all requests in flight as lost. */
 void conn_give_up(struct conn *conn, enum error_phase phase, int code,
                   const char *detail);
 
-/* For answers that did not come in time: their requests have been counted as
- * that, so that the connection is no error of its own. */
+/* Like conn_give_up() after requests timed out. They are already counted as
+ * timeouts, so the connection is not counted as another error. */
 void conn_give_up_late(struct conn *conn, const char *detail, uint32_t late);
 
-/* A write was refused: the connection is given up, unless it is broken (-EPIPE)
- * and its loss will tell the cause. */
+/* A write has failed: aborts the connection, except after -EPIPE, where
+ * connection_lost will report the cause. */
 void conn_write_refused(struct conn *conn, int err);
 
-/* --log: a measured request is lost with its connection. */
+/* --log: records a measured request as lost with its connection. */
 void conn_note_lost(const struct conn *conn, const struct flight *flight,
                     uint64_t now_ns);
 
-/* All under way is lost: counted as failed. Returns how many that were. */
+/* Counts all requests in flight as failed. Returns their number. */
 uint32_t conn_drop_outstanding(struct conn *conn);
 
-/* A request has its whole answer, of which the first byte came at a time of its
- * own, or came with the last (0). */
+/* Ends a request whose answer is complete. @first_byte_ns is 0 if the first
+ * byte arrived together with the last. */
 void conn_end_request(struct conn *conn, const struct flight *flight,
                       bool is_warmup, uint64_t first_byte_ns,
                       const struct codec_answer *answer, uint64_t now_ns);
 
-/* A request is over without an answer, for a code and a detail. */
+/* Ends a request that failed without an answer; @why has the code and the
+ * detail. */
 void conn_fail_request(struct conn *conn, const struct flight *flight,
                        bool is_warmup, enum error_phase phase,
                        const struct codec_answer *why);
 
-/* A request was not answered in time. */
+/* Ends a request that timed out. */
 void conn_miss_answer(struct conn *conn, const struct flight *flight,
                       bool is_warmup, uint64_t now_ns);
 
-/* The oldest request has its whole answer. */
 void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
                       uint64_t now_ns);
 
-/* The connection has had its last answer, and is closed; or, if its end was
- * announced, the server is to close it. */
+/* After the last answer: conn_finish() closes the connection; conn_part() waits
+ * for the server to close it, as its end was announced. */
 void conn_finish(struct conn *conn);
 void conn_part(struct conn *conn);
 
-/* Parting, and the server has ended its stream: the result of eof_received. */
+/* Parting: the server has ended its stream. Returns the result of
+ * eof_received. */
 int conn_part_at_end(struct conn *conn);
 
-/* The server has ended the connection, or is about to, and will not answer what
- * is under way: all of it is sent again over the next one. */
+/* Keeps all requests in flight for the next connection: the server has ended
+ * this one, or is about to, and will not answer them. */
 void conn_keep_requests(struct conn *conn);
 
-/* May all of it be sent again, although the server does not say that it has not
- * begun with it? */
+/* Returns true if all requests in flight may be sent again even if the server
+ * may have begun to process them. */
 bool conn_may_repeat(const struct conn *conn);
 
-/* conn_kind.expire where answers come in order. */
+/* conn_kind.expire of protocols whose answers arrive in order. */
 void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
 
-/* Count an event that concerns so many requests. Returns its kind, for the
- * detail, when it is the first of its kind, else NULL. */
+/* Counts an error of @requests requests. Returns its kind if it is the first of
+ * the kind, so that the caller can set the detail, else NULL. */
 struct error_kind *conn_count_error(struct conn *conn, enum error_phase phase,
                                     int code, uint32_t requests);
 
-/* The times of a request that has its answer, or is given up, at now_ns. */
+/* Records the times of a request that was answered or given up at @now_ns. */
 void conn_record_times(const struct conn *conn, const struct flight *flight,
                        uint64_t now_ns, struct histogram *service);
 
-/* Begin a connection as far as all kinds are alike; conn_kind.prepare follows.
- */
+/* Resets the fields that all kinds have; conn_kind.prepare follows. */
 void conn_reset(struct conn *conn);
 
-/* connection_made and connection_lost of all protocols. */
 void conn_made(void *user, weir_transport *t);
 void conn_lost(void *user, weir_transport *t, int err);
 
-/* eof_received of streams: a connection that is open ends between requests, or
- * too early. */
+/* eof_received of streams. For an open connection, the end is either between
+ * requests or too early. */
 int conn_ended(void *user, weir_transport *t);
 
 #endif

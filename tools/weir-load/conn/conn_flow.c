@@ -1,13 +1,13 @@
 /*
- * Mode stream: bytes without an end, up, down or both ways, counted in blocks
- * of --send bytes.
+ * Mode stream: an endless flow of bytes up, down or in both directions, counted
+ * in blocks of --send bytes.
  *
  * Up, a block is done when the kernel has taken its last byte: the transport
- * pauses as soon as anything waits and resumes when nothing does, so the blocks
- * under way, --pipeline of them, are done together. Down, a block is done when
- * its last byte is here, and the next one begins; which bytes they are is the
- * server's affair. Both ways, blocks are counted as they come down, and up a
- * block follows the other.
+ * pauses as soon as anything waits and resumes when nothing does, so the
+ * --pipeline blocks in flight are done together. Down, a block is done when its
+ * last byte has arrived, and the next one begins; its contents are not checked.
+ * In both directions, blocks are counted as they arrive, and blocks are sent
+ * one after the other.
  */
 #include "conn.h"
 
@@ -25,7 +25,7 @@ static bool goes_down(const struct conn *conn)
     return conn->traffic->options->direction != RUN_UP;
 }
 
-/* Write a block; false: the connection was given up, or will be lost. */
+/* Returns false if the connection was given up or will be lost. */
 static bool write_block(struct conn *conn)
 {
     const struct traffic *traffic = conn->traffic;
@@ -58,14 +58,14 @@ static void begin_blocks(struct conn *conn, uint32_t count, uint64_t meant_ns,
         weir_transport_resume_reading(conn->transport);
     }
     if (is_both && weir_transport_get_write_buffer_size(conn->transport) > 0) {
-        to_write = 0; /* the one before is still on its way up */
+        to_write = 0; /* the previous block is still being sent */
     }
     while (to_write > 0 && write_block(conn)) {
         to_write--;
     }
 }
 
-/* The oldest block is done. */
+/* Ends the oldest block. */
 static void end_block(struct conn *conn, uint64_t now_ns)
 {
     static const struct codec_answer done = {.is_complete = true};
@@ -111,7 +111,7 @@ static int data_received(void *user, weir_transport *t,
     (void)t;
     conn->received_bytes += buf->len;
     if (!goes_down(conn) || conn->outstanding == 0) {
-        return 0; /* nothing more is waited for */
+        return 0; /* no block is expected */
     }
     conn->partial_bytes += buf->len;
     while (conn->state == CONN_OPEN && conn->outstanding > 0 &&

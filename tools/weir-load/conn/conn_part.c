@@ -1,13 +1,13 @@
 /*
- * Parting: the server closes a connection first, which it or the last request
- * has announced, and the client after it. Behind a server that leaves the first
- * one open the client closes each when its answer is whole, as it may (RFC
- * 9112, 9.6).
+ * Parting: the server or the last request has announced the end of the
+ * connection, so the server closes first and the client after it. If a server
+ * leaves the first such connection open, the client closes each one once its
+ * answer is complete (RFC 9112, 9.6 allows it).
  *
- * With TLS the server's end of the stream is its close_notify, and it may wait
- * for the client's before it closes. So that is sent, and the socket is asked
- * whether the server's end of TCP has come (RFC 9293, CLOSE-WAIT): the library
- * has nothing to tell behind the end of the stream.
+ * With TLS the server's end of stream is its close_notify, and it may wait for
+ * the client's before it closes the socket. The client sends close_notify and
+ * then polls the state of TCP (RFC 9293, CLOSE-WAIT), because the library
+ * reports nothing after the end of the stream.
  */
 #include "conn.h"
 
@@ -18,19 +18,18 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/* How long a server may take, and one that has never closed a connection: a
- * server that obeys sends its end with the answer. */
+/* How long a server may take to close; less until one has closed a connection,
+ * as a server that will close sends its end with the answer. */
 #define FAREWELL_NS UINT64_C(1000000000)
 #define UNPROVEN_NS UINT64_C(50000000)
 
-/* With TLS, the first of the waits, which double, and the last. */
+/* With TLS: the first and the longest wait between checks; waits double. */
 #define STEP_FIRST_NS UINT64_C(100000)
 #define STEP_LAST_NS  UINT64_C(16000000)
 
 static void farewell_cb(void *arg);
 
-/* The state of a socket of another kind is not known: there is no port to be
- * kept. */
+/* Sockets other than TCP have no such state, and no port to save: true. */
 static bool has_server_closed(const struct conn *conn)
 {
     struct weir_extra_info info = {.size = sizeof(info)};

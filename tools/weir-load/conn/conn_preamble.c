@@ -1,11 +1,10 @@
 /*
- * What is being read is allocated for the time of the preamble alone.
+ * The state of a preamble is allocated only while it runs.
  *
- * A head is read byte by byte where something is captured, so that its bytes
- * can be kept apart from the body's; a preamble is short.
- *
- * Details of errors do not have the requests themselves, which have passwords:
- * only their number, and over HTTP method and path.
+ * If something is captured, the head is read byte by byte, to tell its bytes
+ * from the body's; preambles are short. Error details do not contain the
+ * requests, which may have passwords: only their number and, over HTTP, method
+ * and path.
  */
 #include "conn_preamble.h"
 
@@ -22,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One of them; the other is all zero. */
 struct request {
     struct http_request http;
     struct template script;
@@ -32,24 +30,23 @@ struct preamble_requests {
     const struct run_options *options;
     const struct preamble *preamble;
     bool is_http;
-    /* Of the run, with its rows in turn: whatever the order of requests, no two
-     * connections have one row while there are others. */
+    /* The run's data with rows in turn: whatever the order of the requests, two
+     * connections share a row only if there are too few. */
     struct data data;
-    /* All of the first target, then those of the next; of other protocols the
-     * same for all targets. */
+    /* HTTP: the requests of the first target, then of the next. Other
+     * protocols: one list for all targets. */
     struct request *list;
     size_t count;
     char *scratch;
 };
 
-/* A preamble under way. */
 struct preamble_state {
-    /* Whose answer is waited for. */
+    /* The request that waits for an answer. */
     size_t line;
     uint64_t sent_ns;
     struct http_response response;
     struct script_reader script;
-    /* Of an answer that something is captured from. */
+    /* For answers that something is captured from. */
     bool keeps;
     bool is_too_large;
     char *head;
@@ -60,8 +57,7 @@ struct preamble_state {
 
 /* ---- a thread's requests ---- */
 
-/* -H has fields for all requests; those with values that are not known yet are
- * left out. */
+/* Leaves out -H fields whose values are not captured yet. */
 static void choose_fields(const struct preamble_requests *self, size_t line,
                           struct http_options *http)
 {
@@ -192,8 +188,6 @@ void preamble_requests_free(struct preamble_requests *self)
     free(self);
 }
 
-/* ---- failures ---- */
-
 static void drop_bytes(struct preamble_state *state)
 {
     free(state->head);
@@ -283,8 +277,6 @@ void conn_preamble_expire(struct conn *conn, uint64_t now_ns,
     }
 }
 
-/* ---- sending ---- */
-
 static void take_body(void *arg, const uint8_t *data, size_t len)
 {
     struct preamble_state *state = arg;
@@ -367,7 +359,8 @@ void conn_preamble_begin(struct conn *conn, uint64_t now_ns)
 
 /* ---- answers ---- */
 
-/* One byte of a head. An interim answer is forgotten: the last one counts. */
+/* Stores one byte of a head. An interim answer's head is discarded later: only
+ * the last one counts. */
 static bool keep_head(struct preamble_state *state, uint8_t byte)
 {
     if (!state->head) {
@@ -380,8 +373,8 @@ static bool keep_head(struct preamble_state *state, uint8_t byte)
     return true;
 }
 
-/* The head of the answer, with what is kept of it. Bytes that were used, or a
- * code. */
+/* Reads the head of the answer and stores it. Returns the number of bytes used,
+ * or a negative code. */
 static ssize_t read_head(struct preamble_state *state, struct http_kept *kept,
                          const uint8_t *bytes, size_t len)
 {
@@ -407,7 +400,6 @@ static ssize_t read_head(struct preamble_state *state, struct http_kept *kept,
     return (ssize_t)at;
 }
 
-/* An answer of HTTP, or a part of one. */
 static ssize_t read_http(struct conn *conn, const uint8_t *bytes, size_t len,
                          char *why)
 {
@@ -434,7 +426,6 @@ static ssize_t read_http(struct conn *conn, const uint8_t *bytes, size_t len,
     return head + used;
 }
 
-/* Another answer, or a part of one. */
 static ssize_t read_script(struct conn *conn, const uint8_t *bytes, size_t len,
                            bool *ret_complete)
 {
@@ -450,7 +441,6 @@ static ssize_t read_script(struct conn *conn, const uint8_t *bytes, size_t len,
     return used < 0 ? ERROR_LENGTH : used;
 }
 
-/* Is a complete answer as it has to be? */
 static int check_answer(const struct conn *conn, char *why)
 {
     const struct preamble_state *state = conn->preamble;
@@ -510,7 +500,6 @@ static int take_captures(struct conn *conn, char *why)
     return err == 0 ? 0 : ERROR_CAPTURE;
 }
 
-/* The next request, or the end. */
 static void go_on(struct conn *conn, size_t left)
 {
     struct traffic *traffic = conn->traffic;

@@ -1,11 +1,11 @@
 /*
- * Connections without requests: in mode connect each is closed as soon as it
- * stands, in mode idle each stands until the run ends.
+ * Connections without requests: in mode connect each is closed once
+ * established, in mode idle each stays open until the run ends.
  *
- * What the ledger calls a request is the connection: in mode connect from the
- * begin of the attempt until it stands, with its handshake; in mode idle from
- * the begin of the window, or from when it was made again. Nothing is written,
- * and what the server sends is not looked at.
+ * In the ledger the connection itself is the request: in mode connect from the
+ * start of the attempt until it is established, with its handshake; in mode
+ * idle from the start of the window, or from its reconnect. Nothing is written,
+ * and received bytes are ignored.
  */
 #include "conn.h"
 
@@ -32,7 +32,6 @@ static struct flight *oldest_of(const struct conn *conn)
     return &conn->flights[conn->head & conn->traffic->ring_mask];
 }
 
-/* One connection is one request: there is no other. */
 static void visit(struct conn *conn, uint32_t count, uint64_t meant_ns,
                   uint64_t now_ns)
 {
@@ -52,7 +51,6 @@ static void hold(struct conn *conn, uint32_t count, uint64_t meant_ns,
     *oldest_of(conn) = (struct flight){.meant_ns = meant_ns, .sent_ns = now_ns};
 }
 
-/* Nothing is waited for. */
 static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
     (void)conn;

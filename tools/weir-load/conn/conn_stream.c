@@ -1,9 +1,9 @@
 /*
- * Streams: requests are written and answers read by a codec.
+ * Streams: a codec writes requests and reads answers.
  *
- * The hot path is data_received: have the codec read answers, take their
- * requests from the ring, record, send as many requests again. It allocates
- * nothing.
+ * The hot path is data_received: it lets the codec read answers, takes their
+ * requests from the ring, records them and sends as many again. It does not
+ * allocate.
  */
 #include "conn.h"
 
@@ -15,8 +15,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* Requests up to this many bytes are copied: that takes fewer instructions than
- * a reference, which the library keeps until they are sent. */
+/* Smaller requests are copied: this takes fewer instructions than a reference,
+ * which the library keeps until they are sent. */
 #define COPIED_MAX 512U
 
 /* ---- sending ---- */
@@ -105,7 +105,7 @@ static void repeat_requests(struct conn *conn)
 
 /* ---- receiving ---- */
 
-/* An answer with more bytes behind it than can belong to any is wrong. */
+/* Gives up: more bytes arrived than the answer can have. */
 static void report_surplus(struct conn *conn, size_t len)
 {
     char detail[ERRORS_DETAIL_SIZE];
@@ -116,8 +116,8 @@ static void report_surplus(struct conn *conn, size_t len)
     conn_give_up(conn, PHASE_VALIDATE, ERROR_SURPLUS, detail);
 }
 
-/* Bytes that belong to no request, and that a server may send between two.
- * False: it may not, and the connection was given up. */
+/* Reads bytes between requests that a server may send unasked. Returns false if
+ * it may not, and the connection was given up. */
 static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
                        bool *ret_is_end)
 {
@@ -138,7 +138,7 @@ static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
     return true;
 }
 
-/* The server says that the connection ends; it takes no further request. */
+/* The server has announced the end and takes no further request. */
 static void leave(struct conn *conn)
 {
     if (conn->outstanding > 0) {
@@ -147,7 +147,8 @@ static void leave(struct conn *conn)
     conn_part(conn);
 }
 
-/* Nothing was asked for. False: the connection has ended. */
+/* Reads bytes while no request is in flight. Returns false if the connection
+ * has ended. */
 static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
 {
     bool is_end = false;
@@ -163,8 +164,9 @@ static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
     return !is_end;
 }
 
-/* Has all of the bytes been read as answers? Otherwise the connection was given
- * up, or has ended. @detail is room for a line about a failure. */
+/* Returns true if all bytes were read as answers. Returns false if the
+ * connection was given up or has ended. @detail is a buffer for the description
+ * of a failure. */
 static inline __attribute__((always_inline)) bool
 read_answers(struct conn *conn, const uint8_t *bytes, size_t len, char *detail,
              uint64_t now_ns)
@@ -236,7 +238,6 @@ static int data_received(void *user, weir_transport *t,
     return 0;
 }
 
-/* Was the end of the stream the end of an answer? */
 static bool ends_answer(struct conn *conn)
 {
     const struct traffic_way *way = conn->way;
@@ -256,7 +257,7 @@ static int eof_received(void *user, weir_transport *t)
     struct conn *conn = user;
 
     if (conn->state == CONN_OPEN && ends_answer(conn)) {
-        leave(conn); /* which conn_ended() closes at once */
+        leave(conn); /* conn_ended() closes it at once */
     }
     return conn_ended(user, t);
 }
@@ -303,7 +304,6 @@ static bool is_greeting(const struct conn *conn)
     return conn->depth == 0;
 }
 
-/* The connection takes part. */
 static void end_greeting(struct conn *conn, uint64_t now_ns)
 {
     struct traffic *traffic = conn->traffic;
@@ -325,7 +325,7 @@ static void greeted_made(void *user, weir_transport *t)
     const struct traffic_way *way = conn->way;
 
     conn->out = (struct codec_out){t, conn, 0};
-    conn_made(conn, t); /* there is no room for a request yet */
+    conn_made(conn, t); /* depth is 0: no request is sent yet */
     if (conn->state != CONN_OPEN) {
         return;
     }
@@ -338,7 +338,7 @@ static void greeted_made(void *user, weir_transport *t)
     }
 }
 
-/* The answer to the greeting, and what the server sends behind it. */
+/* Reads the answer to the greeting, and bytes after it. */
 static void read_welcome(struct conn *conn, const uint8_t *bytes, size_t len,
                          uint64_t now_ns)
 {
@@ -360,7 +360,6 @@ static void read_welcome(struct conn *conn, const uint8_t *bytes, size_t len,
     }
 }
 
-/* It has had its last answer. */
 static void end_greeted(struct conn *conn)
 {
     const struct traffic_way *way = conn->way;
@@ -415,8 +414,8 @@ static void greeted_repeat(struct conn *conn)
     }
 }
 
-/* A server that ends the connection without an answer to the greeting does not
- * want it. */
+/* A server that ends the connection without an answer to the greeting refuses
+ * it. */
 static bool greeted_keep(struct conn *conn, int err)
 {
     (void)err;
@@ -445,7 +444,7 @@ static void greeted_leave(struct conn *conn)
     const struct traffic_way *way = conn->way;
 
     if (!is_greeting(conn) && way->codec->farewell) {
-        /* One that cannot be written to has ended. */
+        /* A failed write means that the connection has ended. */
         (void)way->codec->farewell(way->shared, conn->codec_state, &conn->out);
     }
 }

@@ -1,13 +1,12 @@
 /*
  * A wrong or refused datagram does not end the endpoint. An error that the
- * library tells (ICMP) names no datagram; it is counted by its kind, and the
- * datagram that caused it is counted once, when its answer does not come.
+ * library reports (ICMP) names no datagram: it is counted by kind, and its
+ * datagram is counted once, when it times out.
  *
- * In mode rr neither the request nor the answer has a head: one datagram is
- * under way at a time, and the next one that comes, of --recv bytes, answers
- * it.
+ * In mode rr requests and answers have no head: one datagram is in flight at a
+ * time, and the next received datagram, of --recv bytes, answers it.
  *
- * The clock is read once for each answer: conn.c says what a latency is.
+ * The clock is read once for each answer; see conn.c for what a latency is.
  */
 #include "exchange.h"
 
@@ -29,13 +28,12 @@ struct head {
 _Static_assert(sizeof(struct head) == EXCHANGE_HEAD_SIZE, "no padding");
 _Static_assert(PAYLOAD_REACH >= EXCHANGE_SIZE_MAX, "one piece for a datagram");
 
-/* Do datagrams say which one they are? */
 static bool has_heads(const struct traffic *traffic)
 {
     return traffic->options->mode != RUN_MODE_RR;
 }
 
-/* Requests that end: out of those under way, into one place of a ledger. */
+/* Removes a request from those in flight. Returns its ledger. */
 static struct ledger *end_request(struct conn *conn, uint64_t number)
 {
     struct traffic *traffic = conn->traffic;
@@ -44,7 +42,7 @@ static struct ledger *end_request(struct conn *conn, uint64_t number)
     conn->outstanding--;
     traffic->outstanding--;
     if (number >= conn->measured_from) {
-        conn->was_counted = true; /* as an answer or as a failure */
+        conn->was_counted = true; /* an answer or a failure is counted */
         return &traffic->measured;
     }
     assert(conn->outstanding_warmup > 0);
@@ -52,7 +50,7 @@ static struct ledger *end_request(struct conn *conn, uint64_t number)
     return &traffic->warmup;
 }
 
-/* An error that the library told; detail gets what is known of it. */
+/* Counts an error that the library reported. */
 static void count_trouble(struct conn *conn, enum error_phase phase, int err)
 {
     struct traffic *traffic = conn->traffic;
@@ -68,8 +66,7 @@ static void count_trouble(struct conn *conn, enum error_phase phase, int err)
 
 /* ---- sending ---- */
 
-/* What shows that a datagram with this head was sent, and by this connection.
- */
+/* Returns the tag that proves that this connection sent the head. */
 static uint32_t tag_of(const struct conn *conn, const struct head *head)
 {
     uint64_t number = payload_mix(head->number) + head->slot;
@@ -77,7 +74,7 @@ static uint32_t tag_of(const struct conn *conn, const struct head *head)
     return (uint32_t)payload_mix(conn->nonce ^ payload_mix(number));
 }
 
-/* The place of a datagram's bytes in the payload stream. */
+/* Returns the offset of a datagram's bytes in the payload stream. */
 static uint32_t place_of(const struct conn *conn, uint64_t number)
 {
     return payload_after(conn->send_at,
@@ -85,7 +82,6 @@ static uint32_t place_of(const struct conn *conn, uint64_t number)
                              (size_t)(conn->traffic->size_bytes + 1));
 }
 
-/* The size of a datagram. */
 static size_t size_of(const struct conn *conn, uint64_t number)
 {
     const struct run_options *options = conn->traffic->options;
@@ -118,7 +114,7 @@ static int send_one(struct conn *conn, uint64_t meant_ns, uint64_t now_ns)
     return weir_transport_sendto(conn->transport, traffic->scratch, size, NULL);
 }
 
-/* One that could not be sent is under way all the same, and will be lost. */
+/* A datagram that could not be sent stays in flight and times out. */
 static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
                           uint64_t now_ns)
 {
@@ -130,9 +126,6 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
     }
 }
 
-/* ---- receiving ---- */
-
-/* Is it, as a whole, what was asked for? */
 static bool is_right(const struct conn *conn, const struct head *head,
                      const struct weir_buf *buf)
 {
@@ -163,7 +156,7 @@ static void report_wrong(struct conn *conn, const struct weir_buf *buf,
     traffic->events->failed(traffic->events_arg, conn, first);
 }
 
-/* The first answer, in time: right or wrong, it ends a request. */
+/* Ends a request with its first answer, right or wrong. */
 static void take_first(struct conn *conn, const struct head *head,
                        const struct weir_buf *buf, uint64_t sent_ns)
 {
@@ -189,7 +182,8 @@ static void take_first(struct conn *conn, const struct head *head,
     traffic->ready(conn, now_ns);
 }
 
-/* The head of the request that a datagram answers; false: there is none. */
+/* Returns the head of the request that a datagram answers; false if it answers
+ * none. */
 static bool read_head(const struct conn *conn, const struct weir_buf *buf,
                       struct head *ret)
 {
@@ -245,8 +239,6 @@ static void error_received(void *user, weir_transport *t, int err,
     }
 }
 
-/* ---- life ---- */
-
 static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
     struct traffic *traffic = conn->traffic;
@@ -262,7 +254,7 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
         struct ledger *ledger = end_request(conn, track_lose(&conn->track));
         ledger->timeout++;
         if (ledger == &traffic->measured) {
-            /* Left out of the histogram, it would flatter the tail. */
+            /* Without it the tail of the histogram would look too good. */
             conn_record_times(conn, &flight, now_ns, &traffic->record->service);
         }
         lost++;

@@ -1,8 +1,8 @@
 /*
- * The socket is reached through the transport, below TLS where there is TLS.
+ * The socket is taken from the transport, below TLS if there is TLS.
  *
- * What is refused here was accepted before the run (options_socket.c): it is an
- * error of its connection, with the flag's name.
+ * The options were accepted before the run (options_socket.c), so a refusal
+ * here is an error of the connection and names the flag.
  */
 #include "opening.h"
 #include "tools/weir-load/target/proxy_header.h"

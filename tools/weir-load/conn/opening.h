@@ -1,19 +1,19 @@
 /*
- * What a connection that stands gets before its first request: the options of
- * its socket, and the header of the PROXY protocol.
+ * Prepares an established connection for its first request: sets socket options
+ * and writes the header of the PROXY protocol.
  *
- * A connection that cannot have them is given up.
+ * A connection on which this fails is given up.
  */
 #ifndef WEIR_LOAD_OPENING_H
 #define WEIR_LOAD_OPENING_H
 
 #include "conn.h"
 
-/* false: the connection was given up. */
+/* Returns false if the connection was given up. */
 bool opening_prepare(struct conn *conn);
 
-/* --fast-open, with the first answer: counts the connection if its first bytes
- * went with the SYN. */
+/* --fast-open, at the first answer: counts a connection that sent data with its
+ * SYN. */
 void opening_look_at_syn(struct conn *conn);
 
 #endif

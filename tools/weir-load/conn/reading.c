@@ -1,14 +1,13 @@
 /*
- * All answers go through note_answer(), which is in the place of traffic.ready
- * and counts down to a sample. Then iterations are observed: the first shows
- * what has been before, the second how long the thread waited for a CPU before
- * it, and the answers of the third are the sample. Counting answers and not
- * time gives iterations after a long wait no other chance than those after a
- * short one.
+ * note_answer() replaces traffic.ready and counts answers down to a sample.
+ * Then iterations are observed: the first gives the starting values, the second
+ * shows how long the thread waited for a CPU before it, and the answers of the
+ * third are the sample. Because answers are counted and not time, iterations
+ * after a long wait are as likely to be chosen as others.
  *
- * A thread that waited finds one answer, and those that have arrived meanwhile
- * in the next iteration. So waits count for two iterations if it did not sleep
- * between them.
+ * A thread that waited finds one answer, and those that arrived meanwhile in
+ * the next iteration. So a wait counts for two iterations if the thread did not
+ * sleep between them.
  */
 #include "reading.h"
 
@@ -21,18 +20,17 @@
 #include <time.h>
 #include <unistd.h>
 
-/* About the time between samples, and the most answers between. */
+/* Target time between samples, and the most answers between them. */
 #define PAUSE_NS   UINT64_C(300000)
 #define PAUSE_MOST 1024U
 
-/* Iterations that are observed before the one that is a sample. */
+/* Iterations that are observed, the sample included. */
 #define SEEN_LEAST 3U
 
-/* Less time off the CPU than this is no sleep. */
+/* A shorter time off the CPU is not a sleep. */
 #define SLEPT_NS UINT64_C(10000)
 
-/* Reads what the thread did up to now; all is 0 if the kernel does not say it.
- */
+/* Reads the thread's times; all are 0 if the kernel does not report them. */
 static struct reading_times read_times(const struct reading *reading,
                                        uint64_t turn_ns)
 {
@@ -52,9 +50,9 @@ static struct reading_times read_times(const struct reading *reading,
 }
 
 /* Returns how long a thread that slept was on its CPU before the iteration
- * began: the kernel leaves its sleep and receives meanwhile. The kernel's count
- * of the time on a CPU is brought up to date when the thread is taken off it,
- * and the thread's clock always. */
+ * began, while the kernel left its sleep and received. The kernel updates
+ * schedstat's time on a CPU when the thread is taken off it; the thread's CPU
+ * clock is always current. */
 static uint64_t find_woken(const struct reading_times *times)
 {
     struct timespec cpu = {0};
@@ -66,8 +64,7 @@ static uint64_t find_woken(const struct reading_times *times)
     return cpu_ns > known_ns ? cpu_ns - known_ns : 0;
 }
 
-/* Notes how late the answers of this iteration are, unless it has been noted.
- */
+/* Computes how late the answers of this iteration are, once per iteration. */
 static void observe(struct traffic *traffic)
 {
     struct reading *reading = &traffic->reading;
@@ -81,23 +78,24 @@ static void observe(struct traffic *traffic)
     const uint64_t passed_ns = turn_ns - last.turn_ns;
     const uint64_t waited_ns = reading->last.waited_ns - last.waited_ns;
     const uint64_t ran_ns = reading->last.ran_ns - last.ran_ns;
-    /* The kernel's counts are a little newer than the loop's time. */
+    /* The kernel's counts are slightly newer than the loop's time. */
     const uint64_t worked_ns =
         passed_ns > waited_ns ? passed_ns - waited_ns : 0;
-    /* Without the kernel's counts it is taken for asleep. */
+    /* Without the kernel's counts the thread is assumed to have slept. */
     const bool has_slept = reading->last.run_count == 0 ||
                            (reading->last.run_count != last.run_count &&
                             passed_ns > waited_ns + ran_ns + SLEPT_NS);
 
-    /* Waits go on while it works; on average answers come amid that work. */
+    /* The last wait still counts while it works; on average answers arrive in
+     * the middle of that work. */
     reading->late_ns = has_slept ? waited_ns + find_woken(&reading->last)
                                  : reading->wait_ns + waited_ns + worked_ns / 2;
     reading->wait_ns = waited_ns;
     reading->seen++;
 }
 
-/* A sample is over: more answers are left out before the next one if it came
- * soon after the one before, else fewer. */
+/* Ends a sample: skips twice as many answers before the next one if it came
+ * less than PAUSE_NS after the previous one, else half. */
 static void pause_sampling(struct reading *reading, uint64_t sample_ns)
 {
     if (sample_ns - reading->sample_ns >= PAUSE_NS) {

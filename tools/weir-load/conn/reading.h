@@ -1,16 +1,16 @@
 /*
- * How long answers wait in their sockets until this program reads them.
+ * Measures how long answers wait in their sockets until this program reads
+ * them.
  *
- * An answer that arrives while a thread sleeps wakes it. From then on the
- * thread may wait for a CPU, which the kernel counts for each thread
- * (schedstat), leaves the kernel, and then reads one answer after the other in
- * an iteration of its loop. All are in every latency, although the server has
- * answered.
+ * An answer that arrives while a thread sleeps wakes it. Then the thread may
+ * wait for a CPU (the kernel counts this per thread in schedstat), leaves the
+ * kernel, and reads one answer after the other in a loop iteration. All of this
+ * is in every latency, although the server has answered.
  *
- * They are measured in samples, so that a request costs next to nothing: all
- * answers of one iteration, some thousand a second at most. An answer that
- * arrived while the thread waited is taken to have been there from the begin,
- * one that arrived while it worked from the middle.
+ * Samples are taken, so that the cost per request is close to zero: all answers
+ * of one iteration, a few thousand times a second at most. An answer that
+ * arrived while the thread waited counts as there from the start of the wait;
+ * one that arrived while it worked counts from the middle.
  */
 #ifndef WEIR_LOAD_READING_H
 #define WEIR_LOAD_READING_H
@@ -20,41 +20,41 @@
 struct conn;
 struct traffic;
 
-/* What a thread has done up to the first answer of an iteration. */
+/* Times of a thread up to the first answer of an iteration. */
 struct reading_times {
-    uint64_t turn_ns;   /* when the iteration began */
-    uint64_t ran_ns;    /* on a CPU, up to when it was taken off one */
-    uint64_t waited_ns; /* for a CPU */
-    uint64_t run_count; /* how often it was put on one */
+    uint64_t turn_ns;   /* start of the iteration */
+    uint64_t ran_ns;    /* on a CPU, until it was last taken off one */
+    uint64_t waited_ns; /* waiting for a CPU */
+    uint64_t run_count; /* how often it was put on a CPU */
 };
 
-/* The samples of one thread. */
 struct reading {
-    /* The thread's schedstat; -1 if there is none. */
+    /* The thread's schedstat; -1 if not available. */
     int fd;
-    /* Answers that are left out, now and between two samples. */
+    /* Answers still to skip, and how many are skipped between two samples. */
     unsigned left;
     unsigned pause;
-    /* Iterations that were observed since, and the last one. */
+    /* Iterations observed since the pause, and the last one. */
     unsigned seen;
     struct reading_times last;
-    /* The wait for a CPU before that iteration, and how long its answers have
-     * been in their sockets when it began. */
+    /* The wait for a CPU before that iteration, and how long its answers were
+     * in their sockets when it began. */
     uint64_t wait_ns;
     uint64_t late_ns;
-    /* When the iteration of the last sample began. */
+    /* Start of the iteration of the last sample. */
     uint64_t sample_ns;
-    /* The traffic.ready that note_answer() replaces. */
+    /* The traffic.ready that note_answer() replaced. */
     void (*ready)(struct conn *conn, uint64_t now_ns);
 };
 
-/* Begin, on the thread that runs the loop of the traffic. */
+/* Must be called on the thread of the traffic's loop. */
 void reading_start(struct traffic *traffic);
 
-/* The thread was woken by something else than an answer. */
+/* Notes that something other than an answer woke the thread. */
 void reading_note_wake(struct traffic *traffic);
 
-/* End, on the same thread, or after a start that failed. */
+/* Must be called on the same thread; does nothing if reading_start() was not
+ * called. */
 void reading_stop(struct traffic *traffic);
 
 #endif

@@ -1,15 +1,14 @@
 /*
- * A list is as long as its text makes it, so it is read into memory of its own
- * and copied when all of it was understood.
+ * A list is parsed into a local copy, so a faulty one changes nothing.
  *
- * A list that names more CPUs than a machine can have is none: half of it would
- * hide what the client and the server have in common.
+ * A list with more CPUs than a machine can have is refused, not cut: a half of
+ * it could hide CPUs that client and server have in common.
  */
 #include "cpus.h"
 
 #include <stdlib.h>
 
-/* "2" or "2-3" at the beginning of the text; the rest of it, or NULL. */
+/* Parses "2" or "2-3". Returns the rest of the text, or NULL. */
 static const char *parse_range(const char *text, struct cpus *cpus)
 {
     char *end = NULL;

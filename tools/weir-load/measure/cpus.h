@@ -1,8 +1,8 @@
 /*
- * Lists of CPUs, as --cpu and --server-cpu have them.
+ * Lists of CPUs for --cpu and --server-cpu.
  *
- * Where client and server share a machine, a figure of the one is worth little
- * while the other takes its CPUs away: the lists must have none in common.
+ * If client and server share a machine, results mean little while one takes
+ * CPUs from the other: the two lists must have no CPU in common.
  */
 #ifndef WEIR_LOAD_CPUS_H
 #define WEIR_LOAD_CPUS_H
@@ -15,21 +15,21 @@
 #define CPUS_MAX CPU_SETSIZE
 
 struct cpus {
-    /* In the order of the list, which may name one CPU several times. */
+    /* In the order of the list, which may repeat a CPU. */
     int list[CPUS_MAX];
     size_t count;
 };
 
-/* Reads "2", "2-3" or "0,2-3"; false: it is no list, and ret is as it was. */
+/* Parses "2", "2-3" or "0,2-3". Returns false, with @ret unchanged, if it is
+ * not a list. */
 bool cpus_parse(const char *text, struct cpus *ret);
 
-/* Those that this process may run on; none where that cannot be found out. */
+/* Returns the CPUs that this process may run on; empty if unknown. */
 void cpus_of_process(struct cpus *ret);
 
-/* The first of a that is in b, too; -1: none. */
+/* Returns the first CPU of @a that is also in @b, or -1. */
 int cpus_find_common(const struct cpus *a, const struct cpus *b);
 
-/* Prints a list as it is parsed. */
 void cpus_print(const struct cpus *cpus, FILE *out);
 
 #endif

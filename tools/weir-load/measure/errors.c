@@ -1,8 +1,7 @@
 /*
- * A linear table: there are few kinds of errors, and none of them is on the
- * hot path. What has no room in it is counted without its kind, never lost.
- *
- * It does not print; the reports do.
+ * A linear table: there are few kinds of errors, and counting is not on the
+ * hot path. Events of kinds beyond the table's size are counted without
+ * their kind.
  */
 #include "errors.h"
 
@@ -79,7 +78,7 @@ void errors_merge(struct error_table *table, const struct error_table *from)
     }
 }
 
-/* A table's kinds keep their places, so that seen has them in the same ones. */
+/* Kinds keep their index in a table, so @seen uses the same index. */
 void errors_since(const struct error_table *table, struct error_counts *seen,
                   struct error_counts *ret)
 {

@@ -1,8 +1,8 @@
 /*
- * What went wrong, by phase and code, counted in a table of fixed size.
+ * Errors counted by phase and code, in a table of fixed size.
  *
- * An event is a connection that failed; the requests that were under way on
- * it are counted beside. The first event of each kind keeps a line of detail.
+ * An event is a failed connection; the requests that were in flight on it are
+ * counted separately. The first event of each kind keeps a line of detail.
  */
 #ifndef WEIR_LOAD_ERRORS_H
 #define WEIR_LOAD_ERRORS_H
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define ERRORS_KINDS 32
-/* Eight addresses that were tried in vain, as tried.h writes them. */
+/* Enough for eight failed addresses in the format of tried.h. */
 #define ERRORS_DETAIL_SIZE 768
 
 #define ERROR_PHASES(X)                                                        \
@@ -28,8 +28,8 @@
 
 enum error_phase { ERROR_PHASES(ERROR_PHASE) };
 
-/* weir-load's own codes, with one line about each, below those of the library;
- * HTTP and Redis have more (http_head.h, h2_errors.h, redis_errors.h). */
+/* weir-load's own codes with their texts, below the codes of the library. HTTP
+ * and Redis have more (http_head.h, h2_errors.h, redis_errors.h). */
 #define ERROR_CODES(X)                                                         \
     X(EOF, "the server closed the connection")                                 \
     X(WRONG_ECHO, "the answer is not what was sent")                           \
@@ -68,12 +68,12 @@ struct error_kind {
 
 struct error_table {
     size_t kind_count;
-    /* Events that found no room, of kinds beyond ERRORS_KINDS. */
+    /* Events of kinds beyond ERRORS_KINDS. */
     uint64_t other_count;
     struct error_kind kinds[ERRORS_KINDS];
 };
 
-/* How many events of each kind there were in an interval. */
+/* Number of events of a kind in an interval. */
 struct error_count {
     enum error_phase phase;
     int code;
@@ -86,34 +86,30 @@ struct error_counts {
     struct error_count kinds[ERRORS_KINDS];
 };
 
-/* Count an event. Returns its kind, for the detail, when it is the first of
- * its kind, else NULL. */
+/* Counts an event. Returns its kind if it is the first of the kind, so that the
+ * caller can set the detail, else NULL. */
 struct error_kind *errors_add(struct error_table *table, enum error_phase phase,
                               int code, uint64_t requests);
 
-/* Add all events of another table. */
 void errors_merge(struct error_table *table, const struct error_table *from);
 
-/* The events of a table that were not among those seen before; they are now.
- * Kinds without any are left out. */
+/* Returns the events since the last call with @seen, and updates @seen. Kinds
+ * without new events are left out. */
 void errors_since(const struct error_table *table, struct error_counts *seen,
                   struct error_counts *ret);
 
-/* Add the events of another thread in the same interval. */
+/* Adds the events of another thread in the same interval. */
 void errors_add_counts(struct error_counts *sum,
                        const struct error_counts *from);
 
-/* Events of a phase. */
 uint64_t errors_in_phase(const struct error_table *table,
                          enum error_phase phase);
 
-/* "connect", "transfer", ... */
 const char *error_phase_name(enum error_phase phase);
 
-/* "ECONNRESET", "WRONG_ECHO", ... */
 const char *error_code_name(int code);
 
-/* One line without a dot at its end. */
+/* Returns one line without a full stop. */
 const char *error_code_text(int code);
 
 #endif

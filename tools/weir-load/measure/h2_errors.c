@@ -1,8 +1,7 @@
 /*
- * Three tables of names, each of which has a range of codes of errors.
- *
- * A code that is in none of the documents is the last one of its table. So what
- * a server sends is always counted, and has a name.
+ * Three tables of names, one for each range of codes. Codes that the RFC or
+ * gRPC does not define map to the last entry of their table, so that everything
+ * a server sends is counted and has a name.
  */
 #include "h2_errors.h"
 
@@ -23,8 +22,8 @@
 static const char *const resets[] = {NAMES("RST_")};
 static const char *const goaways[] = {NAMES("GOAWAY_")};
 
-/* The codes of google.rpc.Code; 0 is no error, and is that of an answer without
- * a status. */
+/* The codes of google.rpc.Code. 0 means no error there; here it is an answer
+ * without a status. */
 static const char *const grpc[] = {
     "GRPC_NO_STATUS",
     "GRPC_CANCELLED",

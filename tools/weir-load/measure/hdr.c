@@ -1,9 +1,8 @@
 /*
- * The bucket layout of histogram.h is that of an HdrHistogram with the lowest
- * value 1 and three significant digits, so the counts are written as they
- * stand: each as a zig-zag LEB128 number, a run of zeros as its negative
- * length. Around them come a header, zlib, another header, and base64; all
- * integers are big-endian.
+ * The buckets of histogram.h are those of an HdrHistogram with lowest value 1
+ * and three significant digits, so counts are written unchanged: each as a
+ * zig-zag LEB128 number, a run of zeros as its negative length. Around them are
+ * a header, zlib, another header and base64; integers are big-endian.
  */
 #include "hdr.h"
 
@@ -11,8 +10,7 @@
 #include <string.h>
 #include <zlib.h>
 
-/* Version 2, word size 1 in the low byte, as the format's own encoder has it.
- */
+/* Version 2 with word size 1 in the low byte, like the reference encoder. */
 #define COOKIE_PLAIN      (0x1c849303U | 0x10U)
 #define COOKIE_COMPRESSED (0x1c849304U | 0x10U)
 
@@ -25,14 +23,14 @@
 #define PLAIN_HEADER_SIZE      40U
 #define COMPRESSED_HEADER_SIZE 8U
 
-/* Buckets that are one of a coarse text. */
+/* Buckets in each coarse bucket. */
 #define COARSE_WIDTH (1U << (HISTOGRAM_STEP_BITS - HDR_COARSE_BITS))
 
 _Static_assert(HISTOGRAM_SIZE % COARSE_WIDTH == 0,
                "all buckets must be in one of the wide ones");
 _Static_assert(COARSE_WIDTH - 1 <= 64, "a zero before a count has one byte");
 
-/* A number of 64 bits in groups of seven. */
+/* 64 bits in groups of seven. */
 #define NUMBER_SIZE_MAX 10U
 
 #define PLAIN_SIZE_MAX                                                         \
@@ -64,7 +62,7 @@ static uint8_t *put_number(uint8_t *at, int64_t value)
     return at;
 }
 
-/* Buckets are put together, width at a time, in the last one of them. */
+/* Sums @width buckets at a time into the last of them. */
 static uint8_t *put_counts(uint8_t *at, const struct histogram *h,
                            uint32_t width)
 {
@@ -90,7 +88,7 @@ static uint8_t *put_counts(uint8_t *at, const struct histogram *h,
     return at;
 }
 
-/* The plain form; its size is returned. */
+/* Writes the uncompressed form. Returns its size. */
 static size_t encode_plain(const struct histogram *h, uint32_t width,
                            uint8_t *buf)
 {

@@ -1,18 +1,18 @@
 /*
- * The rows come closer together the nearer they are to 100 %: each half of the
- * distance that is left has five of them. A row names the highest value of its
- * bucket, as the libraries do, so that the table is theirs to the last digit.
+ * Rows get closer towards 100 %: there are five for each halving of the
+ * remaining distance. A row has the highest value of its bucket, so that the
+ * table is identical to the one that the libraries print.
  */
 #include "hgrm.h"
 
 #define TICKS_PER_HALF 5
 #define NS_PER_MS      1e6
 
-/* As the libraries count: powers of two, and linear steps in each. */
+/* In the libraries' terms: powers of two, and linear steps in each. */
 #define BUCKETS     (HISTOGRAM_POWERS)
 #define SUB_BUCKETS (2U << HISTOGRAM_STEP_BITS)
 
-/* The percentile of the row behind the one of this percentile. */
+/* Returns the percentile of the next row. */
 static double next_level(double level)
 {
     double ticks = 2 * TICKS_PER_HALF;

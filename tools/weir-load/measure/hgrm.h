@@ -1,8 +1,8 @@
 /*
- * A histogram as the table of percentiles that HdrHistogram's libraries print,
- * with values in milliseconds: wrk2 writes it, and public plotters read it.
+ * Writes a histogram as the table of percentiles that HdrHistogram's libraries
+ * and wrk2 print, in milliseconds, for public plotters.
  *
- * It does not hold every count; hdr.h does.
+ * It does not have every count; hdr.h does.
  */
 #ifndef WEIR_LOAD_HGRM_H
 #define WEIR_LOAD_HGRM_H
@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-/* The caller looks at the state of out. */
+/* The caller checks @out for errors. */
 void hgrm_write(const struct histogram *h, FILE *out);
 
 #endif

@@ -1,8 +1,7 @@
 /*
- * Read from uname, sysfs and procfs.
- *
- * Nothing here is needed to run, so a file that is not there, in a container
- * or on another architecture, leaves its field empty and is no error.
+ * Reads uname, sysfs and procfs. A missing file, in a container or
+ * on another architecture, leaves its field empty and is not an
+ * error.
  */
 #include "host.h"
 
@@ -14,7 +13,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* The first line of a file without its newline; empty if there is none. */
 static void read_line(const char *path, char *buf, size_t size)
 {
     buf[0] = '\0';

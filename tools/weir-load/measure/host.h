@@ -1,7 +1,7 @@
 /*
- * This machine and this process, as a result has to describe them: what ran
- * where, and how busy the client itself was. A figure without them cannot be
- * compared with another.
+ * Describes this machine and process for a result: what ran where,
+ * and how busy the client was. Results without this cannot be
+ * compared.
  */
 #ifndef WEIR_LOAD_HOST_H
 #define WEIR_LOAD_HOST_H
@@ -19,14 +19,13 @@ struct host {
     char governor[32];
     long cpu_count;
     long cpus_allowed;
-    /* The wall clock by adjtimex(2); the errors are 0 where it cannot be
-     * asked. */
+    /* State of the wall clock from adjtimex(2); errors are 0 if unknown. */
     bool clock_is_synchronised;
     uint64_t clock_estimated_error_ns;
     uint64_t clock_greatest_error_ns;
 };
 
-/* Counters of a thread, taken at the ends of the measured time. */
+/* Counters of a thread, read at both ends of the window. */
 struct host_usage {
     uint64_t user_ns;
     uint64_t system_ns;
@@ -36,14 +35,14 @@ struct host_usage {
     uint64_t max_rss_bytes;
 };
 
-/* What cannot be found out is an empty text or 0. */
+/* Unknown values are an empty text or 0. */
 void host_describe(struct host *ret);
 void host_measure(struct host_usage *ret);
 
-/* Leave of what was measured what has come since before. */
+/* Subtracts the counters read before, except max_rss_bytes. */
 void host_subtract(struct host_usage *usage, const struct host_usage *before);
 
-/* Are the two ends of a connection on one machine, by their addresses? */
+/* Returns true if two addresses of a connection are on one machine. */
 bool host_is_same(const struct weir_address *a, const struct weir_address *b);
 
 #endif

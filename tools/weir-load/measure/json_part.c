@@ -1,7 +1,7 @@
 /*
- * A percentile that too few values support is null, so that no reader takes it
- * for zero. The exact sum, least and greatest value stand beside the counts,
- * which keep three digits only: so merged results are as exact as one.
+ * A percentile with too few values is null, so that it is not read as zero.
+ * Sum, minimum and maximum are exact, while the counts have three digits, so
+ * merged results are as exact as a single one.
  */
 #include "json_part.h"
 

@@ -1,9 +1,9 @@
 /*
- * What all parts of weir-load's JSON have in common: numbers that fit, texts
- * that are UTF-8, and histograms.
+ * Helpers for all parts of weir-load's JSON: numbers in range, UTF-8 texts, and
+ * histograms.
  *
- * A part that could not be made is NULL, and jansson passes that up to the
- * whole, which is looked at once.
+ * A part that could not be made is NULL; jansson passes NULL up to the whole
+ * object, which is checked once.
  */
 #ifndef WEIR_LOAD_JSON_PART_H
 #define WEIR_LOAD_JSON_PART_H
@@ -15,33 +15,32 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* JSON integers are signed here; no count of a run comes near the limit. */
+/* Limits a value to JSON's signed integers; no count comes near. */
 json_int_t json_integer_of(uint64_t value);
 
-/* Is a text UTF-8? */
+/* Returns true if a text is valid UTF-8. */
 bool json_is_text(const char *text);
 
-/* A text that is no UTF-8 would spoil the whole object: it becomes "?". */
+/* Makes a string. A text that is not UTF-8 would invalidate the whole object
+ * and becomes "?". */
 json_t *json_text(const char *text, size_t len);
 
-/* A text, or null for NULL. */
 json_t *json_text_or_null(const char *text);
 
-/* A list with a part behind its last one; NULL, which frees both, where one of
- * them could not be made. */
+/* Appends a part to a list. If either is NULL, frees both and returns NULL. */
 json_t *json_appended(json_t *list, json_t *part);
 
-/* FNV-1a over an object, in 16 digits. */
+/* Returns FNV-1a of an object, as 16 hex digits. */
 json_t *json_hash(const json_t *object);
 
-/* What people read of a histogram, and behind "hdr" the whole of it. */
+/* Returns the main figures of a histogram and all of it as "hdr". */
 json_t *json_histogram(const struct histogram *h);
 
-/* The same, or null for one that has counted nothing. */
+/* Returns null for a histogram without counts. */
 json_t *json_histogram_or_null(const struct histogram *h);
 
-/* One object and a newline, pretty or in one line; 0, -ENOMEM for NULL, or the
- * error of writing. The object is taken. */
+/* Writes an object, indented or in one line, and a newline. Takes ownership of
+ * the object. Returns 0, -ENOMEM if it is NULL, or the error of writing. */
 int json_write_object(json_t *object, bool pretty, FILE *out);
 
 #endif

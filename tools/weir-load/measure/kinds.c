@@ -1,7 +1,7 @@
 /*
- * Names are looked up one by one: there are 64 at most, and each line is looked
- * up once, before the run. A record is large, but its pages are not touched
- * before a latency falls into them.
+ * Names are searched linearly: there are at most 64, and each line is looked up
+ * once, before the run. Records are large, but their pages are not touched
+ * before a latency is counted there.
  */
 #include "kinds.h"
 
@@ -15,14 +15,14 @@
 
 static const char other_name[] = "other";
 
-/* Bytes of the first word of a request that is not HTTP's; what follows may be
- * somebody's password. An escape ends it, or is it. */
+/* Returns the length of a request's first word, or of the escape that it begins
+ * with. Later bytes are left out because they may be a password. */
 static size_t measure_word(const char *request)
 {
     return request[0] == '\0' ? 0 : 1 + strcspn(request + 1, " \t\\");
 }
 
-/* As many bytes of a name that is too long stand before a number of all. */
+/* Bytes of a long name that are kept before the hash. */
 #define CUT_SIZE (KINDS_NAME_SIZE - sizeof("...#01234567"))
 
 struct name {
@@ -32,7 +32,8 @@ struct name {
     bool is_cut;
 };
 
-/* Bytes that no name has become blanks and question marks. */
+/* Appends bytes; those that names cannot have become blanks or question
+ * marks. */
 static void add_bytes(struct name *name, const char *text, size_t len)
 {
     for (size_t at = 0, size = 0; at < len; at += size) {
@@ -53,7 +54,6 @@ static void add_bytes(struct name *name, const char *text, size_t len)
     }
 }
 
-/* What a line is called. Names that are cut differ by a number. */
 static void print_name(const struct request_kind *line, char *ret)
 {
     struct name name = {.text = ret, .hash = 2166136261U};
@@ -71,7 +71,7 @@ static void print_name(const struct request_kind *line, char *ret)
     if (name.is_cut) {
         size_t len = CUT_SIZE < name.len ? CUT_SIZE : name.len;
         while (((uint8_t)ret[len] & 0xc0U) == 0x80) {
-            len--; /* in the middle of a character */
+            len--; /* not in the middle of a character */
         }
         snprintf(ret + len, KINDS_NAME_SIZE - len, "...#%08x", name.hash);
     }
@@ -87,8 +87,8 @@ size_t kinds_find(const struct kinds *kinds, const char *name)
     return place;
 }
 
-/* The place of a line, which is made if there is room; others are the last.
- * False: it is one of those. */
+/* Finds or adds the kind of a line. Returns false if there is no room and the
+ * line is counted as "other". */
 static bool place_line(struct kinds *kinds, const struct request_kind *line,
                        uint8_t *ret)
 {
@@ -111,7 +111,7 @@ static bool place_line(struct kinds *kinds, const struct request_kind *line,
     return true;
 }
 
-/* Lines with a name of their own, or those without. */
+/* Adds only lines with a name in brackets, or only the others. */
 static void place_lines(struct kinds *kinds, const struct request_kind *lines,
                         size_t count, bool has_name)
 {

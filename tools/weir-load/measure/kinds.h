@@ -1,17 +1,16 @@
 /*
- * Kinds of requests that a run counts by themselves: their names, and what
- * became of the requests of each.
+ * Kinds of requests that a run counts separately: their names and counters.
  *
- * Lines of --mix and --urls with the same name are one kind. A name
- * is what stands in brackets at the begin of a line, behind its weight or time:
+ * Lines of --mix and --urls with the same name are one kind. The name is in
+ * brackets at the start of a line, after its weight or time:
  *
  *     90 [list] GET /items?page={rand:1:9}
  *     10 POST /items {"id": {seq}}
  *
- * Without it it is the method and the path without a query, and with other
- * protocols the request up to its first escape. Of more kinds than there is
- * room for the last ones are one, "other", as those of that name are; those
- * with a name of their own go before others.
+ * Without brackets it is the method and the path without query, or with other
+ * protocols the first word of the request, up to an escape. If there are more
+ * than KINDS_MAX kinds, the last ones are counted together as "other", also
+ * with lines of that name; kinds with a name in brackets come first.
  */
 #ifndef WEIR_LOAD_KINDS_H
 #define WEIR_LOAD_KINDS_H
@@ -24,61 +23,56 @@
 
 #define KINDS_MAX 64U
 
-/* So many of them reports show. */
+/* How many kinds reports show. */
 #define KINDS_CHOSEN 10U
 
-/* A longer name is cut, and ends with a number of the whole, so that names that
- * differ stay different. */
+/* Longer names are cut and end with a hash of the whole name, so that different
+ * names stay different. */
 #define KINDS_NAME_SIZE 100U
 
-/* Statuses of answers: 0 to 999. */
 #define KINDS_STATUS_COUNT 1000U
 
 struct kinds {
     size_t count;
-    /* The last one may be that of all others. */
+    /* The last one may be "other". */
     char names[KINDS_MAX][KINDS_NAME_SIZE];
-    /* Is it one that stands in brackets? */
+    /* True for a name in brackets. */
     bool has_name[KINDS_MAX];
-    /* Of each line: which one it is of. */
+    /* Index of the kind of each line. */
     uint8_t *places;
 };
 
-/* What became of the measured requests of a kind. */
+/* Measured requests of a kind, by result. */
 struct kind_counts {
     uint64_t ok;
     uint64_t failed;
     uint64_t timeout;
-    /* Answered as expected in the window, requests of the warm-up as well. */
+    /* Good answers in the window, including to requests of the warm-up. */
     uint64_t completed;
 };
 
 struct kind_record {
     struct kind_counts counts;
     uint64_t status[KINDS_STATUS_COUNT];
-    /* From the time that was meant, in a closed loop from the sending; of
-     * requests that timed out, too. */
+    /* From the scheduled time, or in a closed loop from sending. Includes
+     * timeouts. */
     struct histogram latency;
 };
 
-/* The kinds of lines. 0 or -ENOMEM. */
+/* Finds the kinds of all lines. Returns 0 or -ENOMEM. */
 int kinds_init(struct kinds *kinds, const struct request_kind *lines,
                size_t count);
 
-/* The place of a name; kinds->count: there is none. */
 size_t kinds_find(const struct kinds *kinds, const char *name);
 
-/* The names with commas between them, as far as there is room; returns @ret. */
 char *kinds_list(const struct kinds *kinds, char *ret, size_t size);
 
-/* Those with the most requests, KINDS_CHOSEN at most. */
 void kinds_choose(const struct kinds *kinds, const struct kind_record *records,
                   bool ret[KINDS_MAX]);
 
-/* A record for each of them, with nothing counted; NULL without memory. */
+/* Returns an empty record for each kind, or NULL if out of memory. */
 struct kind_record *kinds_new_records(const struct kinds *kinds);
 
-/* All requests of a kind that have ended. */
 static inline uint64_t kinds_requests(const struct kind_counts *counts)
 {
     return counts->ok + counts->failed + counts->timeout;

@@ -1,8 +1,7 @@
 /*
- * Sums of histograms.
- *
- * One that has counted nothing is neither cleared nor added: most runs leave
- * some of them empty, and each has a quarter of a megabyte.
+ * Sums of histograms. Empty histograms are neither cleared nor added:
+ * most runs leave some of them empty, and each has a quarter of a
+ * megabyte.
  */
 #include "record.h"
 

@@ -1,9 +1,9 @@
 /*
- * The times of one thread's requests, in one interval of a run.
+ * Latencies of one thread in one interval of a run.
  *
- * An answer that comes in one piece has its first byte when it has its last: it
- * is counted once, among the whole ones, and belongs to both the service times
- * and the times to the first byte. record_settle() puts it there.
+ * An answer that arrives in one piece has the same time for its first and its
+ * last byte: it is counted once, in whole, and record_settle() adds it to both
+ * service and ttfb.
  */
 #ifndef WEIR_LOAD_RECORD_H
 #define WEIR_LOAD_RECORD_H
@@ -13,35 +13,33 @@
 #include <stdint.h>
 
 struct record {
-    /* From the time that was meant; open models alone. */
+    /* From the scheduled time; open models only. */
     struct histogram response;
-    /* Until the sending; and of that what this program alone is to blame for,
-     * and not the wait for a connection. */
+    /* From the scheduled time until sending; own_lateness has only the part
+     * caused by this program, without the wait for a connection. */
     struct histogram lateness;
     struct histogram own_lateness;
-    /* Waits of requests: until a connection, or a stream of HTTP/2, was free;
-     * and until a server's window had taken all of a body. */
+    /* Waits for a free connection or HTTP/2 stream, and until a server's window
+     * has taken a whole body. */
     struct histogram blocked;
-    /* Of samples of answers: in the socket, until they were read. */
+    /* Sampled time that answers waited in the socket. */
     struct histogram reading;
-    /* From the actual sending, of answers in one piece. */
+    /* From the actual send time; answers in one piece. */
     struct histogram whole;
-    /* From the actual sending, of all others. */
+    /* From the actual send time; all others. */
     struct histogram service;
     struct histogram ttfb;
 };
 
-/* Begin with nothing counted, in memory that is all zero. */
+/* Initialises a record in memory that is all zero. */
 void record_init(struct record *record);
 
-/* Begin again with nothing counted. */
 void record_clear(struct record *record);
 
-/* Service times and times to the first byte are complete after this. */
+/* Completes service and ttfb. */
 void record_settle(struct record *record);
 
-/* Add what another has counted, of another time or thread; nothing is lost.
- * Both are settled. */
+/* Adds the counts of another record, without loss. Both must be settled. */
 void record_merge(struct record *record, const struct record *from);
 
 #endif

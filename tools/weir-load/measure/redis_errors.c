@@ -1,7 +1,7 @@
 /*
- * The words that servers use: those of Redis 7 and of its cluster. One that is
- * not among them is the last of the table, so that it is counted, too; its
- * detail has the whole text.
+ * First words of the errors of Redis 7 and its cluster. An unknown word
+ * is counted as the last entry of the table; its detail has the whole
+ * text.
  */
 #include "redis_errors.h"
 

@@ -1,27 +1,26 @@
 /*
- * Codes of errors (errors.h) of the errors that Redis answers with.
- *
- * By their first word, which says what kind they are, each is counted and named
- * apart.
+ * Error codes (errors.h) of the errors that Redis answers with. Each
+ * kind, named by the first word of the error's text, is counted
+ * separately.
  */
 #ifndef WEIR_LOAD_REDIS_ERRORS_H
 #define WEIR_LOAD_REDIS_ERRORS_H
 
 #include <stddef.h>
 
-/* From here on down. */
+/* The codes go down from here. */
 enum {
     REDIS_ERROR = -5200,
 };
 
-/* By the text of an error, as "WRONGTYPE Operation against ...". One whose word
- * is not known is REDIS_OTHER. */
+/* Returns the code of a text like "WRONGTYPE Operation against ...". Unknown
+ * words are REDIS_OTHER. */
 int redis_error_of(const char *text, size_t len);
 
-/* "REDIS_WRONGTYPE"; NULL: it is no such code. */
+/* Returns a name like "REDIS_WRONGTYPE", or NULL if the code is not one. */
 const char *redis_error_name(int code);
 
-/* One line without a dot at its end, of a code that has a name. */
+/* Returns one line without a full stop. The code must have a name. */
 const char *redis_error_text(int code);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * A ring between two threads: the count of notes is released by the one that
- * notes, after the note, and acquired by the writer; the count of those that
- * were taken goes the other way, after they were read.
+ * A ring between two threads: the thread releases the count of notes after it
+ * has written a note, and the writer acquires it; the writer releases the count
+ * of taken notes after it has read them.
  *
- * The numbers of dropped requests are read when the thread has ended.
+ * The count of dropped requests is read when the thread has ended.
  */
 #include "request_log.h"
 
@@ -38,7 +38,7 @@ void request_log_note(struct request_log *log, const struct request_note *note)
     __atomic_store_n(&log->noted, log->noted + 1, __ATOMIC_RELEASE);
 }
 
-/* A time from the begin of the window; what began before it is below 0. */
+/* Nanoseconds since the start of the window; negative before it. */
 static long long since(uint64_t time_ns, uint64_t begin_ns)
 {
     return (long long)(time_ns - begin_ns);
@@ -72,7 +72,8 @@ static void write_note(const struct request_note *note,
 
 uint64_t request_log_piece(const struct kinds *kinds)
 {
-    const uint64_t cell = 2 * KINDS_NAME_SIZE + 2; /* all of it quotes */
+    /* if all characters are quotes */
+    const uint64_t cell = 2 * KINDS_NAME_SIZE + 2;
     const uint64_t line = REQUEST_LOG_LINE + (kinds ? cell : 0);
 
     return (REQUEST_LOG_PIPE - REQUEST_LOG_LINE) / line;

@@ -1,8 +1,8 @@
 /*
- * The kernel measures idle time; the rest it counts by a tick, which a program
- * that runs between ticks may escape. So what others used is what is left of
- * all ticks without the idle ones, and where little is idle, as it has to be
- * for an objection, all ticks are as long as the window was.
+ * The kernel measures idle time, but counts the rest by ticks, which a program
+ * that runs between ticks can escape. So the time of others is computed as all
+ * ticks minus the idle ones. If little is idle, as required for an objection,
+ * all ticks cover the whole window.
  */
 #include "sharing.h"
 
@@ -10,15 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Beyond this share of the window the counters are none of its time: those of
- * gVisor stand still, and those of lxcfs are made up of other ones. */
+/* If ticks differ from the window by more than this share, they are not real:
+ * gVisor's counters stand still, lxcfs computes them from others. */
 #define STRAY_SHARE 0.25
 
-/* The sum of two counters may be so much less than before, as each is rounded
- * and the kernel moves time from the one to the other. */
+/* How much a sum of two counters may decrease: both are rounded, and the kernel
+ * moves time between them. */
 #define ROUNDED_TICKS 2U
 
-/* One line, "cpu3 12 0 7 1024 ..."; false: it is about something else. */
+/* Parses a line "cpu3 12 0 7 1024 ...". Returns false for other lines. */
 static bool read_cpu(const char *line, struct sharing_sample *ret)
 {
     unsigned long long user = 0;
@@ -55,7 +55,7 @@ bool sharing_read(FILE *file, uint64_t now_ns, struct sharing_sample *ret)
 
     memset(ret, 0, sizeof(*ret));
     ret->at_ns = now_ns;
-    /* The CPUs come first; behind them are lines of any length. */
+    /* The CPUs come first; later lines have any length. */
     while (fgets(line, sizeof(line), file) && strncmp(line, "cpu", 3) == 0) {
         has_any |= read_cpu(line, ret);
     }
@@ -74,14 +74,14 @@ void sharing_look(uint64_t now_ns, struct sharing_sample *ret)
     fclose(file);
 }
 
-/* Add what a counter has gained. False: it went back. */
+/* Adds the increase of a counter. Returns false if it decreased. */
 static bool add_gain(uint64_t begin, uint64_t end, uint64_t *sum)
 {
     *sum += end > begin ? end - begin : 0;
     return end + ROUNDED_TICKS >= begin;
 }
 
-/* Add what a CPU did between the samples. False: it is not known. */
+/* Adds the CPU time used between two samples. Returns false if unknown. */
 static bool add_cpu(const struct sharing_cpu *begin,
                     const struct sharing_cpu *end, struct sharing_cpu *sum)
 {

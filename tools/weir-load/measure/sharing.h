@@ -1,10 +1,10 @@
 /*
- * Who else used the CPUs that the client may use, while it measured.
+ * Measures how much other programs used the client's CPUs during the window.
  *
- * A client that asks for little of its CPU is let in at once, even beside a
- * program that never sleeps: no time that it measures tells of that program.
- * /proc/stat does. It has for each CPU the time that it was idle; what is
- * neither that nor the client's own was used by others.
+ * A client that uses little of its CPU gets it at once, even next to a program
+ * that never sleeps, so its own times do not show that program. /proc/stat
+ * does: time of a CPU that was neither idle nor used by the client was used by
+ * others.
  */
 #ifndef WEIR_LOAD_SHARING_H
 #define WEIR_LOAD_SHARING_H
@@ -15,64 +15,58 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* In a shorter window the ticks of /proc/stat, of 10 ms, say too little. */
+/* In a shorter window the 10 ms ticks of /proc/stat are too coarse. */
 #define SHARING_WINDOW_NS UINT64_C(500000000)
 
-/* A CPU since the start of the machine, in ticks; all 0: not in /proc/stat. */
+/* A CPU's counters since boot, in ticks; all 0 if not in /proc/stat. */
 struct sharing_cpu {
-    /* With the waits for disks, in which programs may run. */
+    /* Includes iowait, in which programs may run. */
     uint64_t idle;
-    /* Interrupts, part of which works for the client. */
+    /* Partly work for the client. */
     uint64_t interrupts;
-    /* What the hypervisor gave to other machines. */
+    /* Given to other machines by the hypervisor. */
     uint64_t stolen;
-    /* All of it, with what programs used. */
+    /* Includes the time used by programs. */
     uint64_t total;
 };
 
-/* All CPUs at one time. */
 struct sharing_sample {
     uint64_t at_ns;
     struct sharing_cpu cpus[CPUS_MAX];
 };
 
-/* The use of the CPUs that a thread could run on; in CPUs, so that 0.97 is 97 %
- * of one. */
+/* Use of the CPUs that a thread could run on, in CPUs: 0.97 is 97 % of one. */
 struct sharing {
-    /* 0: it could not be found out. */
+    /* 0 if unknown. */
     size_t cpu_count;
-    /* Threads of the client that had these CPUs together. */
+    /* Threads of the client that shared these CPUs. */
     size_t thread_count;
     double idle;
-    /* Programs other than the client, and other machines. */
+    /* Other programs and other machines. */
     double others;
-    /* Of that, other machines. */
+    /* Other machines only. */
     double stolen;
 };
 
-/* Read a text of /proc/stat. False: it has no CPUs. */
+/* Parses /proc/stat. Returns false if it has no CPUs. */
 bool sharing_read(FILE *file, uint64_t now_ns, struct sharing_sample *ret);
 
-/* Read /proc/stat; no CPUs where it cannot be read. */
+/* Reads /proc/stat; no CPUs if it cannot be read. */
 void sharing_look(uint64_t now_ns, struct sharing_sample *ret);
 
-/*
- * What the CPUs of a list did between two samples, of which the client used
- * own_cpus with so many threads.
- *
- * Nothing (cpu_count is 0) where the time was short, where one of the CPUs is
- * not in both samples, as one that went offline or in a container with a
- * /proc/stat of its own, or where the counters did not go as the time did.
- */
+/* Returns what a list of CPUs did between two samples; the client's
+ * @thread_count threads used @own_cpus of it. cpu_count is 0 if the window was
+ * too short, if a CPU is missing in a sample (offline, or a container with its
+ * own /proc/stat), or if the counters do not match the elapsed time. */
 struct sharing sharing_find(const struct sharing_sample *begin,
                             const struct sharing_sample *end,
                             const struct cpus *cpus, size_t thread_count,
                             double own_cpus);
 
-/* What part of the CPUs that the threads can have at once was idle. */
+/* Returns the idle share of the CPUs that the threads can use at once. */
 double sharing_idle_part(const struct sharing *sharing);
 
-/* What part of all of its CPUs others used. */
+/* Returns the share of all its CPUs that others used. */
 double sharing_others_part(const struct sharing *sharing);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * One pass from left to right without going back: a cursor stands before the
- * next part, and a part that does not fit is told with the cursor's position.
+ * A single pass from left to right; an error is reported with the cursor's
+ * position.
  *
- * Comparisons are made on exact integers where both sides are, so that a limit
- * that is met to the nanosecond is met.
+ * Values are compared as exact integers if both sides are, so a limit that is
+ * met to the nanosecond is met.
  */
 #include "slo.h"
 
@@ -17,7 +17,7 @@
 
 #define WHOLE_MILLIONTHS 1000000U
 
-/* A double from here on may be no uint64_t. */
+/* A larger double may not fit into uint64_t. */
 #define TIME_LIMIT 1.8e19
 
 struct cursor {
@@ -63,14 +63,13 @@ static void skip_blanks(struct cursor *cursor)
     cursor->at += strspn(cursor->text + cursor->at, " \t");
 }
 
-/* "99.9" of p99.9, in 1/100000. */
+/* Parses "99.9" of p99.9 to 1/100000. */
 static int read_share(struct cursor *cursor, const char *digits, size_t len,
                       uint32_t *ret)
 {
     char text[16];
     uint64_t millionths = 0;
 
-    /* Of a longer one the sign is cut off. */
     snprintf(text, sizeof(text), "%.*s%%", (int)len, digits);
     if (units_parse_percent(text, &millionths) < 0 || millionths == 0 ||
         millionths >= WHOLE_MILLIONTHS || millionths % 10 != 0) {
@@ -82,7 +81,7 @@ static int read_share(struct cursor *cursor, const char *digits, size_t len,
     return 0;
 }
 
-/* "service." before a figure; without it the times are the responses'. */
+/* Reads an optional prefix like "service.". */
 static int read_times(struct cursor *cursor, struct slo_term *term,
                       bool *ret_given)
 {
@@ -107,7 +106,7 @@ static int read_times(struct cursor *cursor, struct slo_term *term,
                   (int)(len < 20 ? len : 20), text);
 }
 
-/* Behind "status.": 503, or 5xx, which has those from 600 on (RFC 9110, 15). */
+/* Reads 503 or 5xx; 5xx includes 600 and above (RFC 9110, 15). */
 static int read_status(struct cursor *cursor, struct slo_term *term)
 {
     const char *text = cursor->text + cursor->at;
@@ -173,7 +172,7 @@ static int read_figure(struct cursor *cursor, struct slo_term *term)
                   "timeouts, dropped, rate, achieved or status.5xx");
 }
 
-/* What a kind has. */
+/* Returns true if a kind has the figure. */
 static bool is_of_kinds(const struct slo_term *term)
 {
     switch (term->figure) {
@@ -185,7 +184,7 @@ static bool is_of_kinds(const struct slo_term *term)
     }
 }
 
-/* "{GET /a}" behind a figure; braces within it come in pairs. */
+/* Reads an optional "{GET /a}". Inner braces must be balanced. */
 static int read_kind(struct cursor *cursor, struct slo_term *term)
 {
     const char *text = cursor->text + cursor->at;

@@ -1,9 +1,8 @@
 /*
- * A slot whose datagram was lost is used again. It remembers the number that
- * was lost last, so that a late answer is told from a duplicate; every other
- * old number of the slot was answered. The exception is an answer that comes
- * after its slot has lost another datagram, two time-outs later or more: it is
- * counted as a duplicate.
+ * The slot of a lost datagram is used again. It keeps the last lost number,
+ * which tells a late answer from a duplicate; all other old numbers of the slot
+ * were answered. One exception: an answer that arrives after its slot has lost
+ * another datagram, at least two timeouts later, counts as a duplicate.
  */
 #include "track.h"
 
@@ -49,7 +48,7 @@ uint32_t track_send(struct track *track, uint64_t now_ns)
     return at;
 }
 
-/* Out of the list of those under way, to the free ones. */
+/* Moves a slot from the list in flight to the free list. */
 static void release(struct track *track, uint32_t at)
 {
     struct track_slot *slot = &track->slots[at];

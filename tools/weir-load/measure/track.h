@@ -1,12 +1,12 @@
 /*
- * Which datagrams of a connection are under way, and what an answer is by its
- * number: the first one, one that comes late, one more of the same.
+ * Tracks the datagrams of a connection that are in flight, and classifies
+ * answers by number: first, late, or duplicate.
  *
- * Numbers begin at 1 and go up by one for each datagram. A datagram also names
- * its slot, one of depth, so that an answer is found at once however far the
- * numbers have gone on since. Slots under way stand in a list, oldest first.
+ * Numbers begin at 1 and increase by one. A datagram also has its slot, one of
+ * depth, so that an answer is found at once, however old its number. Slots in
+ * flight are linked, oldest first.
  *
- * No sockets and no clock are needed; times are given.
+ * The module uses no sockets and no clock; callers pass times.
  */
 #ifndef WEIR_LOAD_TRACK_H
 #define WEIR_LOAD_TRACK_H
@@ -14,40 +14,40 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* No slot: the end of a list. */
+/* End of a list. */
 #define TRACK_NONE UINT32_MAX
 
 struct track_slot {
-    /* The last datagram that was sent in it; 0: none yet. */
+    /* The last datagram sent from the slot; 0 if none. */
     uint64_t number;
     uint64_t sent_ns;
-    /* By the schedule; it is the user who sets it. */
+    /* Scheduled time; set by the caller. */
     uint64_t meant_ns;
-    /* The last number that was given up as lost, until its answer comes. */
+    /* The last number given up as lost, until its answer arrives; else 0. */
     uint64_t lost;
-    /* Neighbours in the list of those under way; next also links free ones. */
+    /* Neighbours in the list of slots in flight; next also links free slots. */
     uint32_t previous;
     uint32_t next;
     bool is_under_way;
 };
 
-/* How answers came besides in order and in time. */
+/* Answers other than first and in order. */
 struct track_counts {
-    /* Given up; of a whole run alone. */
+    /* Given up; for the whole run only. */
     uint64_t lost;
-    /* After their datagram had been counted as lost. */
+    /* Arrived after their datagram was counted as lost. */
     uint64_t late;
-    /* A second or further answer. */
+    /* Second or later answers. */
     uint64_t duplicate;
-    /* First answers in time whose number is lower than that of an answer
-     * before (RFC 4737). */
+    /* First answers, in time, with a number lower than an earlier answer's (RFC
+     * 4737). */
     uint64_t reordered;
 };
 
 enum track_answer {
-    TRACK_FIRST,     /* the answer that was waited for */
+    TRACK_FIRST,     /* the expected answer */
     TRACK_LATE,      /* its datagram was given up */
-    TRACK_DUPLICATE, /* its datagram was answered before */
+    TRACK_DUPLICATE, /* its datagram was already answered */
     TRACK_STRANGE,   /* there was no such datagram */
 };
 
@@ -57,33 +57,32 @@ struct track {
     uint32_t free;
     uint32_t oldest;
     uint32_t newest;
-    /* The number of the next datagram. */
     uint64_t next_number;
-    /* The highest number that was answered; 0: none. */
+    /* Highest number answered; 0 if none. */
     uint64_t highest;
 };
 
-/* Begin with nothing under way; the slots are borrowed, depth of them. */
+/* Starts with no datagram in flight. Borrows @depth slots. */
 void track_init(struct track *track, struct track_slot *slots, uint32_t depth);
 
-/* Put the next datagram under way: its slot, or TRACK_NONE when all are. */
+/* Puts the next datagram in flight. Returns its slot, or TRACK_NONE if all are
+ * in use. */
 uint32_t track_send(struct track *track, uint64_t now_ns);
 
-/*
- * An answer with this slot and number has come. All but the first in time, in
- * order, is counted in counts. ret_sent_ns is written for TRACK_FIRST.
- */
+/* Handles an answer with this slot and number. All except a first answer in
+ * order are counted in @counts. Writes *ret_sent_ns for TRACK_FIRST. */
 enum track_answer track_receive(struct track *track, uint32_t slot,
                                 uint64_t number, struct track_counts *counts,
                                 uint64_t *ret_sent_ns);
 
-/* When the oldest datagram under way was sent; UINT64_MAX: there is none. */
+/* Returns the send time of the oldest datagram in flight, or UINT64_MAX. */
 uint64_t track_oldest_ns(const struct track *track);
 
-/* When it was meant to be sent; UINT64_MAX: there is none. */
+/* Returns its scheduled time, or UINT64_MAX. */
 uint64_t track_oldest_meant_ns(const struct track *track);
 
-/* Give up the oldest, of which there is one, as lost. Returns its number. */
+/* Gives up the oldest datagram in flight, which must exist. Returns its
+ * number. */
 uint64_t track_lose(struct track *track);
 
 #endif

@@ -1,14 +1,14 @@
 /*
- * Bodies are parsed by jansson, which has limits of its own: nesting, and
- * strings without a byte of zero. A path goes down one step at a time; it was
- * checked when it was read, and so takes no wrong step here.
+ * Bodies are parsed by jansson, which limits nesting and refuses strings with a
+ * zero byte. Paths are checked when they are parsed, so that following one
+ * needs no error handling.
  *
- * Strings are taken as they are, numbers as short as they can be written, true
- * and false as words. An object, an array and null are no values.
+ * Strings are taken unchanged, numbers in their shortest form, true and false
+ * as words. Objects, arrays and null are refused.
  *
- * jansson refuses a whole body for one integer beyond 63 bits. It is parsed
- * again then, with all integers as floating-point numbers, and those that may
- * have lost digits are no values.
+ * jansson refuses a whole body for one integer beyond 63 bits. The body is then
+ * parsed again with all integers as floating-point numbers, and numbers that
+ * may have lost digits are refused.
  */
 #include "capture.h"
 
@@ -19,21 +19,16 @@
 #include <string.h>
 #include <strings.h>
 
-/* The longest name in a path. */
+/* Longest name in a path. */
 #define STEP_MAX 255U
 
-/* Digits of an index. */
 #define INDEX_DIGITS_MAX 6U
 
-/* Room for a number as text. */
 #define NUMBER_SIZE 40U
 
-/* Below this every integer is a floating-point number. */
+/* Below this, doubles represent all integers exactly. */
 #define EXACT_END 9007199254740992.0
 
-/* ---- the command line ---- */
-
-/* Where a path begins; "$" before it is the whole body, as others write it. */
 static const char *find_path(const char *text)
 {
     if (text[0] != '$' || !strchr(".[", text[1])) {
@@ -42,8 +37,8 @@ static const char *find_path(const char *text)
     return text[1] == '.' && text[2] != '\0' ? text + 2 : text + 1;
 }
 
-/* One step of a path: a name, or [INDEX], with what separates it from the one
- * before. Returns its bytes; 0: it is wrong. */
+/* Returns the length of the next step of a path, a name or [INDEX] with its
+ * separator, or 0 if it is invalid. */
 static size_t measure_step(const char *path, bool is_first)
 {
     if (path[0] == '[') {
@@ -138,9 +133,6 @@ int capture_parse(const char *text, struct capture *ret, char *why)
     return err;
 }
 
-/* ---- answers ---- */
-
-/* "token=json:a.b: WHY". */
 static int miss(const struct capture *self, char *why, const char *reason)
 {
     snprintf(why, CAPTURE_WHY_SIZE, "%.100s: %.150s", self->text, reason);
@@ -173,7 +165,7 @@ static int keep(const struct capture *self, const char *bytes, size_t len,
     return 0;
 }
 
-/* What a path leads to; NULL: it does not. */
+/* Returns the JSON value at a path, or NULL if there is none. */
 static const json_t *follow(const json_t *from, const char *path)
 {
     const char *at = path;
@@ -194,7 +186,7 @@ static const json_t *follow(const json_t *from, const char *path)
     return from;
 }
 
-/* The shortest text that reads back as the number. */
+/* Prints the shortest text that reads back as the number. */
 static void print_real(double number, char text[NUMBER_SIZE])
 {
     int digits = 15;
@@ -209,7 +201,7 @@ static void print_real(double number, char text[NUMBER_SIZE])
     } while (digits <= 17 && strtod(text, NULL) != number);
 }
 
-/* May a number have been an integer with more digits? */
+/* Returns true if the number may have been an integer with more digits. */
 static bool is_inexact(double number)
 {
     return number <= -EXACT_END || number >= EXACT_END;
@@ -258,7 +250,7 @@ static int take_json(const struct capture *self,
                      struct template_value *value, char *why)
 {
     const char *bytes = answer->body ? answer->body : "";
-    /* Alone, a string or a number is a body as well. */
+    /* The whole body may also be a string or a number. */
     const size_t flags =
         JSON_DISABLE_EOF_CHECK | (*self->where ? 0 : JSON_DECODE_ANY);
     json_error_t error;
@@ -282,8 +274,8 @@ static int take_json(const struct capture *self,
     return err;
 }
 
-/* The value of a cookie in that of Set-Cookie (RFC 6265, 5.2); NULL: it is
- * another one. A later one of a name takes the place of the one before. */
+/* Returns the value if this Set-Cookie line (RFC 6265, 5.2) sets the cookie
+ * @name, else NULL. If several lines set it, the last one counts. */
 static const char *find_cookie(const char *text, size_t len, const char *name,
                                size_t *ret_len)
 {
@@ -304,7 +296,7 @@ static const char *find_cookie(const char *text, size_t len, const char *name,
     return text + name_len + 1;
 }
 
-/* What is looked for in one line of a head; NULL: it is not there. */
+/* Returns the value if this header line has it, else NULL. */
 static const char *look_at_line(const struct capture *self, const char *line,
                                 size_t len, size_t *ret_len)
 {

@@ -1,15 +1,15 @@
 /*
- * --capture: a value out of an answer, for the requests that follow on the same
- * connection as {NAME}.
+ * --capture takes a value from an answer; later requests of the same connection
+ * can use it as {NAME}.
  *
- *     token=json:data.tokens[0].value    of a body that is JSON; "$." may stand
- *                                        before the path, and "$" for it all
- *     csrf=header:X-CSRF-Token           of a header, the first of this name
- *     sid=cookie:SESSION                 of a cookie, as it was set last
+ *     token=json:data.tokens[0].value    from a JSON body; "$." may precede
+ *                                        the path, and "$" is the whole body
+ *     csrf=header:X-CSRF-Token           the first header of this name
+ *     sid=cookie:SESSION                 a cookie, as last set
  *
- * Answers are strangers' bytes: how much of them is looked at has an end, and
- * so has a value, which has no control characters: it cannot end a line of a
- * request.
+ * Answers are untrusted: the bytes that are searched and the length of a value
+ * are limited, and values have no control characters, so a value cannot end a
+ * line of a request.
  */
 #ifndef WEIR_LOAD_CAPTURE_H
 #define WEIR_LOAD_CAPTURE_H
@@ -19,10 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A larger body is not looked at. */
+/* Larger bodies are not searched. */
 #define CAPTURE_BODY_MAX (64U << 10)
 
-/* Room for every reason. */
 #define CAPTURE_WHY_SIZE 256
 
 enum capture_kind {
@@ -32,17 +31,17 @@ enum capture_kind {
 };
 
 struct capture {
-    /* As it was written; borrowed. */
+    /* As written; borrowed. */
     const char *text;
-    /* Of its name (template.h). */
+    /* Number of its name (template.h). */
     size_t number;
     enum capture_kind kind;
-    /* The path, which is empty for a whole body, or the name of the header or
-     * cookie; in the text. */
+    /* JSON path, empty for the whole body, or name of the header or cookie;
+     * points into text. */
     const char *where;
 };
 
-/* An answer; the head is all of its lines, as they came. */
+/* The head has all of its lines, as received. */
 struct capture_answer {
     const char *head;
     size_t head_len;
@@ -50,11 +49,13 @@ struct capture_answer {
     size_t body_len;
 };
 
-/* Read NAME=WHAT:WHERE, and add the name. 0, or -EINVAL with a line in why. */
+/* Parses NAME=KIND:WHERE and adds the name. Returns 0, or -EINVAL with one line
+ * in @why. */
 int capture_parse(const char *text, struct capture *ret, char *why);
 
-/* Get the value out of an answer; it is allocated, and takes the place of the
- * one before. 0, -ENOMEM, or -EINVAL with a line in why: there is none. */
+/* Takes the value from an answer; it is allocated and replaces the old one.
+ * Returns 0, -ENOMEM, or -EINVAL with one line in @why if the answer has no
+ * such value. */
 int capture_take(const struct capture *self,
                  const struct capture_answer *answer,
                  struct template_value *value, char *why);

@@ -1,9 +1,9 @@
 /*
- * One function reads a field, both when the file is read, which finds what is
- * wrong with it, and when a request needs a row, which is right then.
+ * read_field() parses a field when the file is read, where errors are found,
+ * and again when a request needs its row, which is valid then.
  *
- * Offsets of rows are kept in 32 bits: ten million rows need 40 megabytes
- * beside the file itself.
+ * Offsets of rows have 32 bits: ten million rows need 40 megabytes in addition
+ * to the file.
  */
 #include "data.h"
 
@@ -17,23 +17,22 @@
 
 _Static_assert(DATA_SIZE_MAX <= UINT32_MAX, "offsets have 32 bits");
 
-/* What stands behind a field. */
 enum field_end {
     FIELD_COMMA,
-    FIELD_LINE, /* the end of its row */
-    FIELD_BAD,  /* it is no field */
+    FIELD_LINE,
+    FIELD_BAD,
 };
 
 struct field {
     const char *bytes;
     size_t len;
-    /* It stood in quotes: two in a row are one. */
+    /* Enclosed in quotes; "" inside means one quote. */
     bool is_quoted;
-    const char *why; /* of FIELD_BAD */
+    const char *why;
 };
 
-/* The end of a line at a place: bytes of it; 0: there is none. The end of all
- * is one of none. */
+/* Reports whether a line ends at an offset, and the size of its end. The end of
+ * the data counts, with size 0. */
 static bool ends_line(const struct data *data, size_t at, size_t *ret_size)
 {
     const char *bytes = data->bytes + at;
@@ -56,7 +55,6 @@ static enum field_end refuse_field(struct field *ret, const char *why)
     return FIELD_BAD;
 }
 
-/* Behind the field at a place: what ends it, which is stepped over. */
 static enum field_end end_field(const struct data *data, size_t *at,
                                 struct field *ret)
 {
@@ -123,7 +121,7 @@ static enum field_end read_field(const struct data *data, size_t *at,
     return end_field(data, at, ret);
 }
 
-/* Write a field without its quotes. Returns how many bytes there are. */
+/* Writes a field without its quotes. Returns its length. */
 static size_t write_field(const struct field *field, char *out)
 {
     size_t len = 0;
@@ -134,12 +132,10 @@ static size_t write_field(const struct field *field, char *out)
     }
     for (size_t i = 0; i < field->len; i++) {
         out[len++] = field->bytes[i];
-        i += field->bytes[i] == '"'; /* the second one */
+        i += field->bytes[i] == '"';
     }
     return len;
 }
-
-/* ---- reading all ---- */
 
 static int refuse(char *why, uint64_t line, const char *text)
 {
@@ -154,7 +150,6 @@ static int refuse_memory(char *why)
     return -ENOMEM;
 }
 
-/* Lines that begin between two places. */
 static uint64_t count_lines(const struct data *data, size_t from, size_t to)
 {
     uint64_t count = 0;
@@ -194,7 +189,6 @@ static int add_name(struct data *data, const struct field *field, uint64_t line,
     return 0;
 }
 
-/* What is to be known of a field of a row. */
 static void measure(struct data_column *column, const struct field *field,
                     uint64_t line)
 {
@@ -229,7 +223,6 @@ static int add_row(struct data *data, size_t begin, char *why)
     return 0;
 }
 
-/* The fields of a line, of the first names. Steps over it. */
 static int read_line(struct data *data, bool is_first, size_t *at,
                      uint64_t line, char *why)
 {
@@ -260,7 +253,7 @@ static int read_line(struct data *data, bool is_first, size_t *at,
 
 static int read_lines(struct data *data, char *why)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8 */
+    static const char mark[] = "\xef\xbb\xbf"; /* byte order mark of UTF-8 */
     size_t at = data->len >= 3 && memcmp(data->bytes, mark, 3) == 0 ? 3 : 0;
     uint64_t line = 1;
     int err = 0;
@@ -333,8 +326,6 @@ int data_read(FILE *file, struct data *ret, char *why)
     }
     return data_parse(bytes, len, ret, why);
 }
-
-/* ---- rows of requests ---- */
 
 int data_find(const struct data *data, const char *name)
 {

@@ -1,18 +1,18 @@
 /*
- * A file of data (--data) whose rows requests are filled with: comma-separated
- * values as RFC 4180 has them, and a first line with the names of the columns.
- * {csv:NAME} in a request is a field of the row that the request has.
+ * A data file (--data) whose rows fill requests: comma-separated values as in
+ * RFC 4180, with column names in the first line. {csv:NAME} in a request is a
+ * field of the request's row.
  *
  *     name,password
  *     ada,secret
  *     "Smith, Jo","with ""quotes"""
  *
- * The file is read once, and its rows are looked for once; a row is cut into
- * its fields when a request needs it. Every row has as many fields as the first
- * line; lines without a character are skipped.
+ * The file is read and divided into rows once; a row is divided into fields
+ * when a request needs it. Every row has as many fields as the first line;
+ * empty lines are skipped.
  *
- * Which row a request has follows from its number in the run, which no other
- * request has, on whatever thread or part of the load.
+ * The number of a request in the run determines its row. Numbers are unique
+ * across threads and parts of the load.
  */
 #ifndef WEIR_LOAD_DATA_H
 #define WEIR_LOAD_DATA_H
@@ -24,28 +24,25 @@
 #define DATA_SIZE_MAX    (UINT64_C(2) << 30)
 #define DATA_COLUMNS_MAX 256U
 
-/* Room for every reason that is given here. */
 #define DATA_WHY_SIZE 256
 
 enum data_order {
-    DATA_TURN,   /* the first row follows the last */
-    DATA_RANDOM, /* by the seed */
-    DATA_ONCE,   /* there are no more requests than rows */
+    DATA_TURN,   /* in turn; the first row follows the last */
+    DATA_RANDOM, /* chosen with the seed */
+    DATA_ONCE,   /* in turn; no more requests than rows */
 };
 
 struct data_column {
     char *name;
-    /* Bytes of the largest field. */
     size_t size_max;
-    /* The line of the first row with a control character in this column; 0:
-     * there is none. */
+    /* Line of the first row with a control character in this column, or 0. */
     uint64_t control_line;
 };
 
 struct data {
     char *bytes;
     size_t len;
-    /* Where rows begin. */
+    /* Offsets of the rows. */
     uint32_t *rows;
     size_t row_count;
     struct data_column columns[DATA_COLUMNS_MAX];
@@ -54,26 +51,25 @@ struct data {
     uint64_t seed;
 };
 
-/* Read what a file has. 0, or a negative error with one line in why, and
- * nothing is owned. */
+/* Reads and parses a file. Returns 0, or a negative error with one line in
+ * @why; then nothing is owned. */
 int data_read(FILE *file, struct data *ret, char *why);
 
-/* Read bytes, which are taken. */
+/* Parses @bytes and takes ownership of them. */
 int data_parse(char *bytes, size_t len, struct data *ret, char *why);
 
-/* The column of a name; -1: there is none. */
+/* Returns the column with this name, or -1. */
 int data_find(const struct data *data, const char *name);
 
-/* Write the names of the columns with commas between them; those that do not
- * fit are left out. Returns @ret. */
+/* Writes the column names, separated by commas; names that do not fit are left
+ * out. Returns @ret. */
 char *data_list(const struct data *data, char *ret, size_t size);
 
-/* Write the field of a column in the row of a request; @out has size_max bytes.
- * Returns how many were written. */
+/* Writes the field of a column in the row of request @number; @out has size_max
+ * bytes. Returns the number of bytes. */
 size_t data_write(const struct data *data, size_t column, uint64_t number,
                   char *out);
 
-/* A number that other data do not have. */
 uint64_t data_hash(const struct data *data);
 
 void data_fini(struct data *data);

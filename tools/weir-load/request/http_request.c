@@ -1,11 +1,10 @@
 /*
- * The head is put together as text and compiled as one template. Whoever fills
- * it cannot end a line of it: fields are checked for control characters, and
- * places become digits and letters.
+ * The head is written as text and compiled as one template. No value can end a
+ * line of it: fields are checked for control characters, and places become
+ * digits and letters.
  *
- * Fields that are always sent (Host, User-Agent, Accept) give way to those of
- * the command line. Content-Length and Transfer-Encoding are decided here
- * alone, so that a request is what it says.
+ * -H replaces the default fields (Host, User-Agent, Accept). Content-Length and
+ * Transfer-Encoding are written only here, so that they match the body.
  */
 #include "http_request.h"
 
@@ -15,16 +14,12 @@
 #include <string.h>
 #include <strings.h>
 
-/* Copies in a row are at most so many bytes. */
 #define COPIES_BYTES (64U << 10)
 
-/* Bytes of a chunk of a fixed body. */
 #define CHUNK_BYTES (16U << 10)
 
-/* Room for a field with the body's length, or for the framing of a chunk. */
+/* Space for a Content-Length field, or for the framing of a chunk. */
 #define FRAMING_BYTES 64U
-
-/* ---- checks ---- */
 
 static int refuse(char *why, const char *text)
 {
@@ -57,7 +52,6 @@ static bool has_control(const char *bytes, size_t len, bool blanks_too)
     return false;
 }
 
-/* A template whose bytes fit into a line. */
 static int check_line(const char *text, bool blanks_too, char *why)
 {
     struct template line;
@@ -139,10 +133,8 @@ int http_check_body(const char *body, char *why)
     return err;
 }
 
-/* ---- statuses ---- */
-
-/* Three digits, or one and "xx"; false: neither. A status from 600 on is to a
- * client as those of 5xx are (RFC 9110, section 15). */
+/* Parses three digits, or one digit and "xx". Clients treat a status of 600 and
+ * above like 5xx (RFC 9110, section 15). */
 static bool take_status(const char *text, struct http_options *options)
 {
     if (text[0] < '1' || text[0] > '9') {
@@ -267,7 +259,8 @@ static const char *choose_method(const struct http_options *options)
     return options->body ? "POST" : "GET";
 }
 
-/* All of the head but the length of a body that changes, and the empty line. */
+/* Prints the head without the length of a variable body and without the empty
+ * line. */
 static void print_head(FILE *file, const struct http_request *self,
                        const struct http_options *options, const char *host,
                        const char *path)
@@ -332,7 +325,7 @@ static int make_body(struct http_request *self, const char *body, char *why)
 
 static size_t write_chunks(char *out, size_t len, size_t step)
 {
-    /* The body lies at the end of its room, behind the framing. */
+    /* The body is at the end of the buffer, after space for the framing. */
     const char *body = out + FRAMING_BYTES * (1 + len / step);
     size_t at = 0;
 
@@ -356,8 +349,8 @@ size_t http_request_render(const struct http_request *self,
     if (self->is_chunked) {
         memcpy(out + len, "\r\n", 2);
         len += 2;
-        /* Rendered where the chunks will leave it alone until it is its
-         * turn. */
+        /* Rendered at an offset that the chunks do not overwrite before they
+         * read it. */
         const size_t size = self->body.size_max;
         char *room = out + len + FRAMING_BYTES * (1 + size / CHUNK_BYTES);
         const size_t body_len = template_render(&self->body, values, room);
@@ -376,7 +369,6 @@ size_t http_request_render(const struct http_request *self,
     return len + body_len;
 }
 
-/* The one request, as often as a batch may need it. */
 static int make_copies(struct http_request *self, size_t copies)
 {
     const struct template_values values = {0};

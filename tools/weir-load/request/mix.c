@@ -1,7 +1,7 @@
 /*
- * Lines are counted as they are read: what is wrong with one is told with its
- * number. A kind is found by a search among the sums of the weights, of which
- * it has the part that ends with its own.
+ * Lines are counted for error messages. mix_choose()
+ * finds a kind with a binary search in the sums of the
+ * weights.
  */
 #include "mix.h"
 
@@ -15,7 +15,7 @@
 
 #define WEIGHT_MAX UINT64_C(1000000000)
 
-/* The weight that a line may begin with; 0: it is wrong. */
+/* Reads the optional weight of a line. Returns 0 if it is invalid. */
 static uint64_t take_weight(char **text)
 {
     uint64_t weight = 1;
@@ -29,7 +29,6 @@ static uint64_t take_weight(char **text)
                : 0;
 }
 
-/* A line that is neither empty nor a comment. */
 static int add_line(struct mix *mix, const char *line, size_t len,
                     enum request_form form, char *why)
 {
@@ -63,7 +62,6 @@ static size_t skip_blanks(const char *text, size_t from, size_t end)
     return from;
 }
 
-/* All lines; the number of the last one is written. */
 static int add_lines(struct mix *mix, const char *text, size_t len,
                      enum request_form form, unsigned *ret_number, char *why)
 {

@@ -1,6 +1,6 @@
 /*
- * Requests of several kinds with weights, as a file has them (--mix): a line
- * for each kind, with its weight and what request_kind.h reads.
+ * A mix of requests with weights, from a file (--mix): one line for each kind,
+ * with its weight and a request as in request_kind.h.
  *
  *     # HTTP
  *     90 GET /items/{rand:1:1000}
@@ -11,9 +11,8 @@
  *     9 delim:END\r\n get key{rand:1:1000}\r\n
  *     1 delim:\r\n begin:STORED set key{rand:1:1000} 0 0 5\r\nhello\r\n
  *
- * A line without a weight has weight 1. Which kind a request is follows from
- * its place on its connection, so that the reader of the answers finds it
- * again.
+ * The default weight is 1. The index of a request on its connection determines
+ * its kind, so that the reader of the answers can compute it again.
  */
 #ifndef WEIR_LOAD_MIX_H
 #define WEIR_LOAD_MIX_H
@@ -26,26 +25,24 @@
 
 #define MIX_KINDS_MAX 256U
 
-/* Room for every reason that mix_parse() gives. */
 #define MIX_WHY_SIZE 320
 
 struct mix {
     size_t kind_count;
     struct request_kind kinds[MIX_KINDS_MAX];
-    /* Sums of the weights up to each kind. */
+    /* Sums of the weights up to and including each kind. */
     uint64_t ends[MIX_KINDS_MAX];
 };
 
-/* Read the text of a file. 0, or a negative error with one line in why, and
- * nothing is owned. */
+/* Parses the text of a file. Returns 0, or a negative error with one line in
+ * @why; then nothing is owned. */
 int mix_parse(const char *text, size_t len, enum request_form form,
               struct mix *ret, char *why);
 
-/* Read a file; the same. */
+/* Reads a file and parses it like mix_parse(). */
 int mix_read(const char *path, enum request_form form, struct mix *ret,
              char *why);
 
-/* The kind that a random number stands for. */
 size_t mix_choose(const struct mix *mix, uint64_t random);
 
 void mix_fini(struct mix *mix);

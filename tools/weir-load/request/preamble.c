@@ -1,9 +1,9 @@
 /*
- * Words and lines of a file are taken in their order: a request begins a line
- * of the preamble, and a capture joins the last one.
+ * Options and lines of files are read in order: a request starts a new line of
+ * the preamble, and a capture is added to the last one.
  *
- * Captures of a file have copies of their texts. A file is read once, for its
- * names, and kept: it may be a pipe, which has its bytes once.
+ * A file is read once, for the names of captures, and kept, because it may be a
+ * pipe. Captures from files have copies of their texts.
  */
 #include "preamble.h"
 
@@ -19,9 +19,7 @@ static const char capture_word[] = "capture";
 
 #define CAPTURE_WORD_LEN (sizeof(capture_word) - 1)
 
-/* ---- files ---- */
-
-/* Those of the command line, as they were read; their paths are borrowed. */
+/* Files of the command line; paths are borrowed. */
 static struct file {
     const char *path;
     char *text;
@@ -31,7 +29,8 @@ static struct file {
 
 static size_t file_count;
 
-/* The file of a path; NULL: there are too many, which is refused later. */
+/* Returns the file, read if it is new, or NULL if there are too many, which is
+ * reported later. */
 static const struct file *find_file(const char *path)
 {
     for (size_t i = 0; i < file_count; i++) {
@@ -48,9 +47,8 @@ static const struct file *find_file(const char *path)
     return file;
 }
 
-/* ---- names ---- */
-
-/* The value of an option in argv[at], or behind it; NULL: it is another one. */
+/* Returns the value of option @name, in argv[at] or argv[at + 1], or NULL if
+ * argv[at] is something else. */
 static const char *find_value(int argc, char **argv, int at, const char *name)
 {
     const char *word = argv[at];
@@ -81,7 +79,6 @@ static bool is_capture(const char *line, size_t len)
            is_blank(line[CAPTURE_WORD_LEN]);
 }
 
-/* What such a line says, without blanks around it. */
 static const char *find_capture(const char *line, size_t len, size_t *ret_len)
 {
     size_t at = CAPTURE_WORD_LEN;
@@ -96,7 +93,6 @@ static const char *find_capture(const char *line, size_t len, size_t *ret_len)
     return line + at;
 }
 
-/* What is wrong has no name, and is told later. */
 static void note_capture(const char *text, size_t len)
 {
     const char *equals = memchr(text, '=', len);
@@ -159,8 +155,6 @@ const char *preamble_find_secret(char **argv, int at)
 
     return text && text[0] != '@' ? text : NULL;
 }
-
-/* ---- reading ---- */
 
 static int add_capture(struct preamble *self, const char *text, bool is_http,
                        char *why)
@@ -314,8 +308,6 @@ int preamble_read(const struct preamble_words *words, bool is_http,
     }
     return err;
 }
-
-/* ---- looking at it ---- */
 
 static bool has_place(const char *text, const char *name)
 {

@@ -1,9 +1,9 @@
 /*
- * A word whose size is not known before it is filled is written behind room for
- * the longest head, and then moved down to its own.
+ * A word is rendered after space for the longest head, and then moved down to
+ * its actual head.
  *
- * Each word draws its random values by a seed of its own, as its places are
- * counted from 0 on.
+ * Each word has its own seed for random values, because templates count their
+ * places from 0.
  */
 #include "redis_command.h"
 
@@ -16,13 +16,13 @@
 #include <string.h>
 #include <strings.h>
 
-/* Of these the server sends none, or more than one. */
+/* Commands with no answer or with several. */
 static const char *const strangers[] = {
     "SUBSCRIBE",    "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE",
     "SUNSUBSCRIBE", "MONITOR",    "SYNC",       "PSYNC",
 };
 
-/* After these the connection is of no use, or there is no answer. */
+/* Commands that end the connection or have no answer. */
 static const char *const endings[] = {"QUIT", "SHUTDOWN", "REPLCONF"};
 
 static int refuse(const char *text, size_t at, const char *reason, char *why)
@@ -32,9 +32,7 @@ static int refuse(const char *text, size_t at, const char *reason, char *why)
     return -EINVAL;
 }
 
-/* ---- words ---- */
-
-/* What stands behind a backslash in "..."; returns how many characters. */
+/* Reads an escape in "...", after the backslash. Returns its length. */
 static size_t read_escape(const char *text, char *ret)
 {
     static const char names[] = "nrtba";
@@ -56,7 +54,7 @@ static bool is_blank(char byte)
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-/* The inside of quotes from text[*at] on, which stands behind the first. */
+/* Reads quoted text; text[*at] is after the opening quote. */
 static int read_quoted(const char *text, size_t *at, char *out, size_t *len,
                        char *why)
 {
@@ -82,7 +80,6 @@ static int read_quoted(const char *text, size_t *at, char *out, size_t *len,
                : refuse(text, *at, "a blank is missing behind the quote", why);
 }
 
-/* A word from text[*at] on, without its quotes. */
 static int read_word(const char *text, size_t *at, char *out, size_t *ret_len,
                      char *why)
 {
@@ -161,7 +158,7 @@ static bool is_one_of(const struct template *word, const char *const *names,
     return false;
 }
 
-/* Is the first word, or are the first two, one of those without one answer? */
+/* Returns false for commands of strangers, and for CLIENT REPLY. */
 static bool has_one_answer(const struct redis_command *self)
 {
     const struct template *first = &self->words[0];
@@ -231,8 +228,6 @@ int redis_command_bind(struct redis_command *self, const struct data *data,
     }
     return err;
 }
-
-/* ---- writing ---- */
 
 bool redis_command_is_fixed(const struct redis_command *self)
 {

@@ -1,11 +1,11 @@
 /*
- * A command of Redis as people type it, and as it is sent: words with blanks
- * between them, each a template (template.h), which become an array of strings.
+ * A Redis command as it is typed and as it is sent: words separated by blanks,
+ * each a template (template.h), are sent as an array of strings.
  *
  *     SET key{rand:1:1000} "two words\n"
  *
- * Words are cut as redis-cli cuts them: in "..." stand \n \r \t \a \b \xHH \"
- * and \\, in '...' \' alone.
+ * Quotes and escapes are as in redis-cli: "..." may have \n \r \t \a \b \xHH \"
+ * and \\, '...' only \'.
  */
 #ifndef WEIR_LOAD_REDIS_COMMAND_H
 #define WEIR_LOAD_REDIS_COMMAND_H
@@ -17,30 +17,29 @@
 struct redis_command {
     struct template *words;
     size_t word_count;
-    /* The most bytes that it becomes. */
     size_t size_max;
 };
 
-/* 0, or a negative error with one line in why (TEMPLATE_WHY_SIZE), and nothing
- * is owned. A command without exactly one answer is refused. */
+/* Parses a command. Returns 0, or a negative error with one line in @why
+ * (TEMPLATE_WHY_SIZE); then nothing is owned. Commands that do not have exactly
+ * one answer are refused. */
 int redis_command_parse(const char *text, struct redis_command *ret, char *why);
 
-/* The same, of which nothing is kept. */
+/* Checks a command without keeping it. */
 int redis_command_check(const char *text, char *why);
 
-/* Bind its words to data, as template_bind() does. */
+/* Binds all words to data like template_bind(). */
 int redis_command_bind(struct redis_command *self, const struct data *data,
                        char *why);
 
-/* Is it the same for all requests? */
 bool redis_command_is_fixed(const struct redis_command *self);
 
-/* Write it out; out has size_max bytes. Returns how many were written. */
+/* Writes the command; @out has size_max bytes. Returns the number of bytes. */
 size_t redis_command_render(const struct redis_command *self,
                             const struct template_values *values, char *out);
 
-/* Write a command of words as they are; out has room for
- * REDIS_PLAIN_SIZE(count, bytes of all words). */
+/* Writes a command of fixed words; @out has REDIS_PLAIN_SIZE(count, bytes of
+ * all words) bytes. */
 size_t redis_command_write(const char *const *words, size_t count, char *out);
 
 #define REDIS_HEAD_SIZE 24U /* "$", a number of 20 digits, CR and LF */

@@ -1,9 +1,8 @@
 /*
- * A line is cut into words where it lies: a kind owns a copy of its line for
- * that, besides the line itself.
+ * A kind owns its line and a copy that is divided into words in place.
  *
- * Every word is checked as the flag for it would be. Lines below the first are
- * cut off it before.
+ * Every word is checked like the option for it. Lines below the first are split
+ * off first.
  */
 #include "request_kind.h"
 
@@ -19,7 +18,7 @@
 
 static const char begin_word[] = "begin:";
 
-/* What the name of a header does not have (RFC 9110, 5.6.2), and a zero. */
+/* Bytes that no header name has (RFC 9110, 5.6.2), and zero. */
 static const char stops[] = " \t\r\n:/\"[]{}()<>@,;=?\\";
 
 size_t request_kind_find_end(const char *text, size_t end, size_t len,
@@ -67,7 +66,7 @@ char *request_kind_take_word(char **text)
     return word;
 }
 
-/* The name that a line begins with, if a ':' is behind it, or 0. */
+/* Returns the length of a name with ':' after it, or 0. */
 static size_t find_colon(const char *line, size_t len)
 {
     size_t at = 0;
@@ -78,7 +77,8 @@ static size_t find_colon(const char *line, size_t len)
     return at < len && line[at] == ':' ? at : 0;
 }
 
-/* HOST:PORT, of a request without its scheme: names of headers have no dot. */
+/* Returns true for HOST:PORT, a request without its scheme; header names have
+ * no dot. */
 static bool is_place(const char *line, size_t len)
 {
     static const char local[] = "localhost";
@@ -97,13 +97,12 @@ bool request_kind_goes_on(const char *line, size_t len)
     if (len > 0 && (line[0] == '@' || line[0] == '#')) {
         return line[0] == '@';
     }
-    /* http:// begins a request. */
+    /* http:// starts a request. */
     return at > 0 && !is_place(line, len) &&
            (len - at < 3 || memcmp(line + at, "://", 3) != 0);
 }
 
-/* One line below a request, without blanks around it; what it becomes is
- * written to @to. */
+/* Reads one line below a request. A header is moved to @to. */
 static int take_below(struct request_kind *kind, char *line, char **to,
                       char *why)
 {
@@ -125,7 +124,6 @@ static int take_below(struct request_kind *kind, char *line, char **to,
     return http_check_body(line, why);
 }
 
-/* The lines below a request: @text is the first of them, or NULL. */
 static int read_below(struct request_kind *kind, char *text, char *why)
 {
     char *to = text;

@@ -1,16 +1,15 @@
 /*
- * A kind of request as a line of a file has it, behind the weight of a mix
- * (mix.h): for HTTP a method, a path and
- * perhaps a body, or a path alone, which is a GET; for other protocols where
- * the answer ends, perhaps what it begins with, and the request. Of Redis it is
- * a command. A name in brackets may stand before it all.
+ * A kind of request, as written in a line of a file after the weight of a mix
+ * (mix.h). HTTP: method, path and an optional body, or only a path, which means
+ * GET. Other protocols: where the answer ends, optionally what it begins with,
+ * and the request. Redis: a command. A name in brackets may come first.
  *
  *     POST /items {"id": {seq}}
  *     [list] GET /items?page={seq}
  *     delim:\r\n begin:STORED set key{rand:1:1000} 0 0 5\r\nhello\r\n
  *
- * Lines directly below a request of HTTP are its headers, or with a '@' the
- * file that is its body:
+ * Lines directly below an HTTP request are its headers or, with '@', the file
+ * with its body:
  *
  *     POST /items
  *     Content-Type: application/json
@@ -24,55 +23,56 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What a line has; a bool that says "HTTP" is one of the first two. */
+/* Some functions have a bool is_http instead, for the first two. */
 enum request_form {
     REQUEST_SCRIPT,
     REQUEST_HTTP,
-    REQUEST_REDIS, /* a command, as redis_command.h reads it */
+    REQUEST_REDIS, /* a command as in redis_command.h */
 };
 
 struct request_kind {
-    /* The line as it was written, and those below it that belong to it. */
+    /* The line as written, with the lines below that belong to it. */
     char *line;
-    /* As it is called; NULL: it has no name of its own. */
+    /* The name in brackets, or NULL. */
     const char *name;
-    /* HTTP; the body may be NULL. Headers stand one behind the other, each with
-     * a zero at its end, and go before those of the command line. */
+    /* HTTP. @body may be NULL. Headers follow each other, each with a
+     * terminating zero, and are sent before those of the command line. */
     const char *method;
     const char *path;
     const char *body;
     const char *headers;
     size_t header_count;
-    /* Others: with escapes, and where the answer ends (Redis: NULL). */
+    /* Other protocols: request with escapes, and where the answer ends (NULL
+     * for Redis). */
     const char *request;
     struct script_rule *rule;
 };
 
-/* Does a line belong to the request of HTTP above it, as a header or as the
- * file of its body? */
+/* Returns true if a line is a header or body file of the HTTP request above
+ * it. */
 bool request_kind_goes_on(const char *line, size_t len);
 
-/* Where the request of a line ends that ends at @end: lines below may belong to
- * it. Counts them. */
+/* Returns the end of a request whose first line ends at @end, and adds the
+ * number of lines below that belong to it. */
 size_t request_kind_find_end(const char *text, size_t end, size_t len,
                              unsigned *ret_below);
 
-/* Keep a line, or several with '\n' between them. Returns a second copy, of
- * which request_kind_read() cuts the words and which the kind owns; or NULL,
- * and there is no memory. */
+/* Stores a line, or several separated by '\n'. Returns a second copy for
+ * request_kind_read() to modify, owned by the kind, or NULL if out of
+ * memory. */
 char *request_kind_keep(struct request_kind *kind, const char *line,
                         size_t len);
 
-/* Read what stands in the copy from words on. 0, or a negative error with one
- * line in why (TEMPLATE_WHY_SIZE); the kind is to be freed in any case. */
+/* Parses the copy, from @words. Returns 0, or a negative error with one line in
+ * @why (TEMPLATE_WHY_SIZE). Call request_kind_fini() in any case. */
 int request_kind_read(struct request_kind *kind, char *words,
                       enum request_form form, char *why);
 
-/* Where a line goes on behind the name that it may begin with. */
+/* Returns the text after an optional [NAME]. */
 char *request_kind_skip_name(char *line);
 
-/* Cut off the first word of a text; what follows the blanks behind it is left.
- */
+/* Splits off the first word of a text; *text is set to the text after the
+ * blanks. */
 char *request_kind_take_word(char **text);
 
 void request_kind_fini(struct request_kind *kind);

@@ -1,9 +1,8 @@
 /*
- * Rules are compiled once; reading keeps a few numbers for each connection and
- * no bytes but the first, so answers may be cut anywhere and have any size.
+ * Rules are compiled once. A reader keeps a few numbers and the first bytes of
+ * an answer, so answers may arrive in any parts and have any size.
  *
- * A delimiter is looked for as Knuth, Morris and Pratt do: what does not fit
- * leaves the longest beginning of the delimiter that still does.
+ * Delimiters are searched with the algorithm of Knuth, Morris and Pratt.
  */
 #include "script.h"
 
@@ -14,12 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The longest text of a number in a rule. */
 #define NUMBER_SIZE 32U
 
-/* ---- escapes ---- */
-
-/* The byte behind a backslash; returns how many characters it took, or 0. */
+/* Reads the escape after a backslash. Returns its length, or 0. */
 static size_t read_escape(const char *text, char *ret)
 {
     static const char names[] = "rnt0\\";
@@ -60,8 +56,6 @@ ssize_t script_unescape(const char *text, char *out, size_t *ret_at)
     return (ssize_t)len;
 }
 
-/* ---- rules ---- */
-
 static int refuse_at(const char *text, size_t at, const char *reason, char *why)
 {
     snprintf(why, SCRIPT_WHY_SIZE, "'%.80s': at byte %zu: %s", text, at + 1,
@@ -69,7 +63,6 @@ static int refuse_at(const char *text, size_t at, const char *reason, char *why)
     return -EINVAL;
 }
 
-/* 1 to SCRIPT_BYTES_MAX bytes from text[at] on. */
 static int read_bytes(const char *text, size_t at, uint8_t *out,
                       size_t *ret_len, char *why)
 {
@@ -121,7 +114,7 @@ static int read_delimiter(const char *text, size_t at, struct script_rule *rule,
     return err;
 }
 
-/* Digits, and a unit, up to a character of ends; 0: there is no number. */
+/* Parses a number up to a character of @ends. Returns its length, or 0. */
 static size_t read_number(const char *text, const char *ends,
                           int (*parse)(const char *text, uint64_t *ret),
                           uint64_t *ret)
@@ -163,7 +156,7 @@ static int read_length(const char *text, size_t at, struct script_rule *rule,
     return 0;
 }
 
-/* "4be": returns how many characters it has, or 0. */
+/* Parses "4be". Returns its length, or 0. */
 static size_t read_field(const char *text, struct script_rule *rule)
 {
     if (text[0] != '1' && text[0] != '2' && text[0] != '4' && text[0] != '8') {
@@ -242,8 +235,6 @@ int script_parse_begin(const char *text, struct script_rule *rule, char *why)
     return read_bytes(text, 0, rule->begin, &rule->begin_len, why);
 }
 
-/* ---- reading ---- */
-
 static void show(struct script_reader *reader, const uint8_t *data, size_t len)
 {
     const size_t room = sizeof(reader->shown) - reader->shown_len;
@@ -295,7 +286,6 @@ static size_t read_counted(struct script_reader *reader, uint64_t total_bytes,
     return left < len ? (size_t)left : len;
 }
 
-/* A byte of the length field has come. */
 static void take_field_byte(const struct script_rule *rule,
                             struct script_reader *reader, uint8_t byte)
 {
@@ -308,7 +298,7 @@ static void take_field_byte(const struct script_rule *rule,
     }
 }
 
-/* Bytes of the whole answer, by its field; 0: impossible. */
+/* Returns the length of the whole answer, or 0 if the field is invalid. */
 static uint64_t measure(const struct script_rule *rule, uint64_t field)
 {
     const uint64_t head = rule->field_at + rule->field_size;

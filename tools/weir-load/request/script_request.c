@@ -1,8 +1,8 @@
 /*
- * The escapes are undone first, so a template has the bytes that are sent.
+ * Escapes are decoded first, so a template has the bytes that are sent.
  *
- * What is wrong is told with its place in the text as it was written, or for a
- * place with the one among the bytes.
+ * Errors in escapes name an offset in the text as written, errors in places an
+ * offset in the decoded bytes.
  */
 #include "script_request.h"
 
@@ -34,7 +34,7 @@ int script_request_parse(const char *text, struct template *ret, char *why)
         snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
         err = template_parse(bytes, (size_t)len, ret, why);
         if (err == 0 && template_may_be_empty(ret)) {
-            /* Of an empty file alone, or of patterns. */
+            /* All parts are fields of data. */
             snprintf(why, TEMPLATE_WHY_SIZE, "it %s empty",
                      ret->size_max == 0 ? "is" : "may be");
             template_fini(ret);

@@ -1,19 +1,19 @@
 /*
- * A request as the command line has it: text with escapes (script.h), and then
- * with places that each request fills anew (template.h).
+ * A request as given on the command line: text with escapes (script.h), which
+ * are decoded first, and then places (template.h).
  *
- * A brace that an escape stands for is a brace like any other.
+ * A brace written as an escape may start a place like any other brace.
  */
 #ifndef WEIR_LOAD_SCRIPT_REQUEST_H
 #define WEIR_LOAD_SCRIPT_REQUEST_H
 
 #include "template.h"
 
-/* 0; or a negative error with one line in why (TEMPLATE_WHY_SIZE). An empty
- * request is refused. */
+/* Parses a request. Returns 0, or a negative error with one line in @why
+ * (TEMPLATE_WHY_SIZE). An empty request is refused. */
 int script_request_parse(const char *text, struct template *ret, char *why);
 
-/* The same, of which nothing is kept. */
+/* Checks a request without keeping it. */
 int script_request_check(const char *text, char *why);
 
 #endif

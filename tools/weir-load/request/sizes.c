@@ -1,9 +1,8 @@
 /*
- * Each distribution is drawn by the inverse of its function. Exponential sizes
- * end at 16 times their mean: one in nine million is larger.
+ * Sizes are drawn with the inverse of each distribution function. Exponential
+ * sizes are limited to 16 times the mean: one in nine million would be larger.
  *
- * Words are read from the left, and a mistake is told with the rest of the text
- * from its place on.
+ * Text is read from the left; errors show the rest of it.
  */
 #include "sizes.h"
 
@@ -15,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A number as text has no more. */
 #define WORD_SIZE 32
 
 #define EXPONENTIAL_END 16U
@@ -23,7 +21,6 @@
 #define WEIGHT_MAX UINT64_C(1000000)
 #define SHAPE_MAX  100.0
 
-/* What is read, and where reading stands. */
 struct reading {
     const char *text;
     const char *at;
@@ -39,7 +36,7 @@ static int refuse(const struct reading *reading, const char *at,
     return -EINVAL;
 }
 
-/* The word up to one of these ends; false: it is too long. */
+/* Copies the text up to one of @ends. Returns false if it is too long. */
 static bool read_word(struct reading *reading, const char *ends,
                       char word[WORD_SIZE])
 {
@@ -71,7 +68,6 @@ static int read_size(struct reading *reading, const char *ends, uint64_t *ret)
     return 0;
 }
 
-/* The colon between two numbers. */
 static int read_colon(struct reading *reading, const char *want)
 {
     if (*reading->at != ':') {
@@ -96,7 +92,6 @@ static int read_fixed(struct reading *reading, struct sizes *ret)
     return err;
 }
 
-/* Reads the largest size, which is not below the least one. */
 static int read_most(struct reading *reading, struct sizes *ret)
 {
     const char *begin = reading->at;
@@ -108,7 +103,6 @@ static int read_most(struct reading *reading, struct sizes *ret)
     return err;
 }
 
-/* "64:1k" */
 static int read_uniform(struct reading *reading, struct sizes *ret)
 {
     static const char want[] = "write uniform:LEAST:MOST";
@@ -124,7 +118,6 @@ static int read_uniform(struct reading *reading, struct sizes *ret)
     return err < 0 ? err : read_end(reading);
 }
 
-/* "1k" */
 static int read_exponential(struct reading *reading, struct sizes *ret)
 {
     uint64_t mean = 0;
@@ -157,7 +150,6 @@ static int read_shape(struct reading *reading, double *ret)
     return 0;
 }
 
-/* "100:1.2:1M" */
 static int read_pareto(struct reading *reading, struct sizes *ret)
 {
     static const char want[] = "write pareto:LEAST:SHAPE:MOST";
@@ -183,7 +175,6 @@ static int read_pareto(struct reading *reading, struct sizes *ret)
     return err < 0 ? err : read_end(reading);
 }
 
-/* "100:90", up to a comma. */
 static int read_part(struct reading *reading, struct sizes *ret)
 {
     struct sizes_part *part = &ret->parts[ret->part_count];
@@ -213,7 +204,6 @@ static int read_part(struct reading *reading, struct sizes *ret)
     return 0;
 }
 
-/* "100:90,10k:10" */
 static int read_mix(struct reading *reading, struct sizes *ret)
 {
     ret->kind = SIZES_MIX;
@@ -285,7 +275,7 @@ static uint64_t draw_part(const struct sizes *sizes, uint64_t random)
 
 uint64_t sizes_draw(const struct sizes *sizes, uint64_t random)
 {
-    /* Above 0 and below 1. */
+    /* Greater than 0 and less than 1. */
     const double share = ((double)(random >> 12) + 0.5) / (double)(1ULL << 52);
     double size = 0;
 

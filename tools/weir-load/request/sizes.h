@@ -1,16 +1,16 @@
 /*
- * Sizes of requests and answers: one for all, or one drawn for each.
+ * Sizes of requests and answers: one for all, or drawn for each.
  *
  *     1k                     always 1024 bytes
- *     uniform:64:1k          each from 64 to 1024 as often as another
+ *     uniform:64:1k          from 64 to 1024, all equally often
  *     exp:1k                 exponential, with this mean
- *     pareto:100:1.2:1M      Pareto from 100 bytes on, with the shape 1.2; at
- *                            most 1 MiB
- *     mix:100:90,10k:10      100 bytes 90 times as 10 KiB come 10 times
+ *     pareto:100:1.2:1M      Pareto from 100 bytes, with shape 1.2, at most
+ *                            1 MiB
+ *     mix:100:90,10k:10      100 bytes 90 times for every 10 times 10 KiB
  *
- * A size is a function of a random number, and those of a connection are a
- * function of seed, connection and place: who reads answers finds the same
- * sizes as who wrote the requests, and keeps no list of them.
+ * A size is a function of a random number, which is a function of seed,
+ * connection and index. The reader of answers computes the same sizes as the
+ * writer of requests and keeps no list of them.
  */
 #ifndef WEIR_LOAD_SIZES_H
 #define WEIR_LOAD_SIZES_H
@@ -21,10 +21,8 @@
 
 #define SIZES_PARTS_MAX 16U
 
-/* The largest size of all. */
 #define SIZES_MAX (UINT64_C(64) << 20)
 
-/* Room for every reason that the parser gives. */
 #define SIZES_WHY_SIZE 160
 
 enum sizes_kind {
@@ -37,34 +35,32 @@ enum sizes_kind {
 
 struct sizes_part {
     uint64_t bytes;
-    /* The weights of this part and of those before it. */
+    /* Sum of the weights up to and including this part. */
     uint64_t up_to;
 };
 
 struct sizes {
     enum sizes_kind kind;
-    /* None that is drawn is smaller or larger. */
+    /* Bounds of all sizes that can be drawn. */
     uint64_t least;
     uint64_t most;
-    /* The mean of an exponential, the scale and the shape of a Pareto one. */
+    /* Exponential: the mean. Pareto: scale and shape. */
     double scale;
     double shape;
     struct sizes_part parts[SIZES_PARTS_MAX];
     size_t part_count;
 };
 
-/* Read sizes of at least so many bytes. 0, or -EINVAL with the reason, in which
- * the place of the mistake is shown. */
+/* Parses sizes of at least @least bytes. Returns 0, or -EINVAL with the offset
+ * and the reason in @why. */
 int sizes_parse(const char *text, uint64_t least, struct sizes *ret, char *why);
 
-/* Sizes that are always the same. */
 struct sizes sizes_of(uint64_t bytes);
 
-/* Leave out what lies beyond two bounds, in a distribution that has none of its
- * own. Returns whether all sizes are within them now. */
+/* Restricts an exponential distribution, which has no bounds of its own.
+ * Returns true if all sizes are now within the bounds. */
 bool sizes_clip(struct sizes *sizes, uint64_t least, uint64_t most);
 
-/* The size that a random number of 64 bits means. */
 uint64_t sizes_draw(const struct sizes *sizes, uint64_t random);
 
 static inline bool sizes_is_fixed(const struct sizes *sizes)

@@ -1,9 +1,10 @@
 /*
- * A template is compiled once into parts: pieces of its own bytes, and places.
- * Rendering copies and prints numbers, and allocates nothing.
+ * A template is compiled once into parts: literal bytes, and places. Rendering
+ * does not allocate.
  *
- * Random values are hashes of the seed, the request's number and the part's, so
- * that two runs with one seed send the same, on however many threads.
+ * Random values are hashes of the seed, the number of the request and the index
+ * of the part, so that runs with the same seed send the same bytes with any
+ * number of threads.
  */
 #include "template.h"
 
@@ -16,20 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Digits of the largest number. */
 #define NUMBER_SIZE 20U
 
-/* The longest text behind a place's name. */
 #define ARGUMENT_SIZE 4096U
 
-/* Names of values, of the whole program. */
+/* Names of values of the whole program. */
 static struct {
     size_t count;
     char texts[TEMPLATE_NAMES_MAX][TEMPLATE_NAME_SIZE];
     bool is_used[TEMPLATE_NAMES_MAX];
 } value_names;
-
-/* ---- names ---- */
 
 static bool is_letter(char byte)
 {
@@ -97,8 +94,6 @@ const char *template_name(size_t number)
     return value_names.texts[number];
 }
 
-/* ---- building ---- */
-
 static int add_part(struct template *self, const struct template_part *part,
                     size_t size)
 {
@@ -117,7 +112,7 @@ static int add_part(struct template *self, const struct template_part *part,
     return 0;
 }
 
-/* Bytes that stand for themselves; they join those before them. */
+/* Adds literal bytes; joins them with a literal part before. */
 static int add_bytes(struct template *self, const char *bytes, size_t len)
 {
     struct template_part *last =
@@ -146,9 +141,6 @@ static int add_bytes(struct template *self, const char *bytes, size_t len)
     return add_part(self, &part, len);
 }
 
-/* ---- places ---- */
-
-/* All of text is a number. */
 static bool read_number(const char *text, uint64_t *ret)
 {
     uint64_t number = 0;
@@ -276,7 +268,6 @@ static int add_csv(struct template *self, const char *argument)
     return err;
 }
 
-/* A value of the connection. */
 static int add_value(struct template *self, const char *name)
 {
     const int number = template_find_name(name, strlen(name));
@@ -314,7 +305,7 @@ static int add_place(struct template *self, const char *name, char *argument,
     return argument ? -EINVAL : add_value(self, name);
 }
 
-/* Bytes of the name of a value behind a brace; 0: it is none. */
+/* Returns the length of a value's name after a brace, or 0. */
 static size_t measure_value(const char *text, size_t len)
 {
     const char *end =
@@ -325,7 +316,8 @@ static size_t measure_value(const char *text, size_t len)
                : 0;
 }
 
-/* Bytes of the lower-case word behind a brace; 0: the brace is itself. */
+/* Returns the length of the name after a brace, or 0 if the brace is a plain
+ * character. */
 static size_t measure_name(const char *text, size_t len)
 {
     size_t at = 0;
@@ -339,8 +331,7 @@ static size_t measure_name(const char *text, size_t len)
     return at < len && (text[at] == ':' || text[at] == '}') ? at : 0;
 }
 
-/* Reads a place, whose brace is at text[0] and whose name has name_len bytes.
- * Returns its size, or an error. */
+/* Reads a place; text[0] is its brace. Returns its size, or an error. */
 static int read_place(struct template *self, const char *text, size_t len,
                       size_t name_len, char *why)
 {
@@ -411,13 +402,10 @@ static int parse(struct template *self, const char *text, size_t len, char *why)
     return 0;
 }
 
-/* ---- fields of data, and values ---- */
-
-/* Bytes that one of them becomes as %HH. */
 #define ENCODED_SIZE 3U
 
-/* A byte that a path and its query do not have (RFC 3986); a '%' is left, so
- * that what is encoded already stays so. */
+/* Returns true for bytes that a path and its query cannot have (RFC 3986). '%'
+ * is allowed, so that encoded text is not encoded again. */
 static bool is_strange(unsigned char byte)
 {
     return byte <= ' ' || byte >= 0x7f ||
@@ -453,7 +441,6 @@ static int bind_part(struct template *self, struct template_part *part,
     return 0;
 }
 
-/* A value in the first line of a head. */
 static int bind_value(struct template *self, struct template_part *part,
                       char *why)
 {
@@ -469,7 +456,7 @@ static int bind_value(struct template *self, struct template_part *part,
     return 0;
 }
 
-/* A field in a header: it cannot end the line. */
+/* Refuses a field that could end the line of its header. */
 static int check_in_header(const struct template *self,
                            const struct template_part *part, char *why)
 {
@@ -523,9 +510,7 @@ size_t template_count_fields(const struct template *self)
     return count;
 }
 
-/* ---- rendering ---- */
-
-/* In place: @len bytes become up to ENCODED_SIZE times as many. */
+/* Encodes @len bytes in place; they may grow by a factor of ENCODED_SIZE. */
 static size_t encode(char *out, size_t len)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -625,8 +610,6 @@ static size_t write_part(const struct template *self, size_t index,
         return part->len;
     }
 }
-
-/* ---- templates ---- */
 
 int template_parse(const char *text, size_t len, struct template *ret,
                    char *why)

@@ -1,8 +1,7 @@
 /*
- * Lines are put together to requests, with the headers and bodies below them.
- *
- * A request is looked up among those before by its text, and compiled only
- * where it is new.
+ * Lines are joined to requests with the headers and bodies below
+ * them. A request is looked up by its text, and compiled only if it
+ * is new.
  */
 #include "urls.h"
 
@@ -14,7 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* The first places of the table in which kinds are looked up, a power of 2. */
+/* Initial size of the hash table of kinds, a power of 2. */
 #define TABLE_SIZE 64U
 
 static const char length_field[] = "Content-Length:";
@@ -22,13 +21,12 @@ static const char length_field[] = "Content-Length:";
 struct reader {
     struct urls *urls;
     enum request_form form;
-    const char *target; /* NULL: there is none */
-    /* By the hash of a text: 1 more than the index of its kind; 0: none. At
-     * most half of the places are taken. */
+    const char *target;
+    /* Hash table of texts: 1 + index of the kind, or 0. At most half full. */
     uint32_t *table;
     size_t table_size;
-    /* The request that was begun, with the lines below it, and the number of
-     * its first line; 0: there is none. */
+    /* The current request with the lines below it, and the number of its first
+     * line, or 0. */
     char *block;
     size_t block_len;
     size_t block_room;
@@ -42,16 +40,14 @@ static int refuse_memory(char *why)
     return -ENOMEM;
 }
 
-/* Room for one more of an array that has count: it doubles when that is a power
- * of 2. NULL: there is no memory, and the array is as it was. */
+/* Makes room for one more element of an array, whose size doubles at powers of
+ * 2. Returns NULL, with the array unchanged, if out of memory. */
 static void *make_room(void *array, size_t count, size_t size)
 {
     const size_t room = count > 0 ? 2 * count : 1;
 
     return count & (count - 1) ? array : realloc(array, room * size);
 }
-
-/* ---- a line ---- */
 
 static int add_kind(const struct reader *reader, const char *text, size_t len)
 {
@@ -77,7 +73,7 @@ static int add_kind(const struct reader *reader, const char *text, size_t len)
     return request_kind_read(kind, words, reader->form, reader->why);
 }
 
-/* The place of a text in the table: that of its kind, or a free one. */
+/* Returns the table entry of a text: its kind's, or a free one. */
 static uint32_t *find_place(const struct reader *reader, const char *text)
 {
     const size_t mask = reader->table_size - 1;
@@ -109,7 +105,6 @@ static int grow_table(struct reader *reader)
     return 0;
 }
 
-/* The kind with a text, which is made where there is none. */
 static int find_kind(struct reader *reader, const char *text, uint32_t *ret)
 {
     const struct urls *urls = reader->urls;
@@ -132,13 +127,12 @@ static int find_kind(struct reader *reader, const char *text, uint32_t *ret)
     return 0;
 }
 
-/* Where a URL leads to. */
 struct place {
     bool is_tls;
     const char *host;
     size_t host_len;
-    unsigned long port; /* 0: it has a wrong one */
-    /* Of the URL, without path and query. */
+    unsigned long port; /* 0 if invalid */
+    /* Length of the URL without path and query. */
     size_t size;
 };
 
@@ -148,7 +142,6 @@ static bool is_url(const char *text)
            strncasecmp(text, "https://", 8) == 0;
 }
 
-/* False: it is no URL. */
 static bool read_place(const char *url, struct place *ret)
 {
     if (!is_url(url)) {
@@ -181,8 +174,8 @@ static bool is_same_place(const struct place *a, const struct place *b)
            strncasecmp(a->host, b->host, a->host_len) == 0;
 }
 
-/* The request of a line, in which a URL of the target becomes its path, behind
- * a method or alone. The line is changed. */
+/* Replaces a URL of the target by its path in a line of HTTP, alone or after a
+ * method. Modifies the line. */
 static int take_request(const struct reader *reader, char *line,
                         const char **ret_request)
 {
@@ -212,7 +205,7 @@ static int take_request(const struct reader *reader, char *line,
                  "'%.60s' is not of the target; write its path alone", url);
         return -EINVAL;
     }
-    /* The place is longer than the '/' that a path may need. */
+    /* The URL's host is longer than the '/' that may be added. */
     char *rest = url + place.size;
     const bool has_path = rest[0] == '/';
     url[0] = '/';
@@ -220,7 +213,6 @@ static int take_request(const struct reader *reader, char *line,
     return 0;
 }
 
-/* A line that is neither empty nor a comment. */
 static int add_line(struct reader *reader, char *line)
 {
     struct urls *urls = reader->urls;
@@ -250,9 +242,6 @@ static int add_line(struct reader *reader, char *line)
     return 0;
 }
 
-/* ---- the file ---- */
-
-/* The request that was begun is whole. */
 static int end_block(struct reader *reader)
 {
     const int err =
@@ -263,7 +252,6 @@ static int end_block(struct reader *reader)
     return err;
 }
 
-/* Adds a line to the request that was begun. */
 static int add_to_block(struct reader *reader, const char *line, size_t len)
 {
     const bool is_first = reader->block_len == 0;
@@ -286,7 +274,7 @@ static int add_to_block(struct reader *reader, const char *line, size_t len)
     return 0;
 }
 
-/* A line without its end: it begins a request, goes on with one or ends it. */
+/* Handles a line without its end: it starts, continues or ends a request. */
 static int take_line(struct reader *reader, char *line, size_t len,
                      uint64_t number)
 {
@@ -301,7 +289,7 @@ static int take_line(struct reader *reader, char *line, size_t len,
     const bool is_request = *begin != '\0' && *begin != '#';
     if (reader->block_number > 0 && reader->form == REQUEST_HTTP &&
         is_request && request_kind_goes_on(begin, left)) {
-        /* In lists of other tools: the body decides about it. */
+        /* Lists of other tools have it; the body decides it here. */
         return strncasecmp(begin, length_field, sizeof(length_field) - 1) == 0
                    ? 0
                    : add_to_block(reader, begin, left);
@@ -314,7 +302,6 @@ static int take_line(struct reader *reader, char *line, size_t len,
     return add_to_block(reader, begin, left);
 }
 
-/* All lines; the number of the one that is wrong is written. */
 static int add_lines(struct reader *reader, FILE *file, uint64_t *ret_number)
 {
     char *line = NULL;

@@ -1,8 +1,8 @@
 /*
- * The place of a redirect is put together as RFC 3986, 5.2 has it, but for dots
- * in paths, which are sent as they are; a fragment is left out.
+ * A redirect's location is resolved as in RFC 3986, 5.2, except that dots in
+ * paths are sent unchanged; a fragment is removed.
  *
- * A server that has shown which protocol it speaks has that on the same port.
+ * A server that shows another protocol is assumed to speak it on the same port.
  */
 #include "elsewhere.h"
 
@@ -31,7 +31,6 @@ static bool has_error(const struct result *result, enum error_phase phase,
     return false;
 }
 
-/* Returns the authority of a URL; ret_len is its length. */
 static const char *find_authority(const char *url, size_t *ret_len)
 {
     const char *scheme_end = strstr(url, "://");
@@ -41,7 +40,7 @@ static const char *find_authority(const char *url, size_t *ret_len)
     return authority;
 }
 
-/* Writes the place with another scheme, and the port that it has now. */
+/* Writes the target with another scheme and its current port. */
 static bool change_scheme(const struct target *target, const char *scheme,
                           char ret[ELSEWHERE_SIZE])
 {
@@ -59,7 +58,7 @@ static bool change_scheme(const struct target *target, const char *scheme,
                     authority, port, authority + len) < ELSEWHERE_SIZE;
 }
 
-/* A Location that says less than a URL does. */
+/* Resolves a Location, which may be relative. */
 static bool resolve(const char *base, const char *location,
                     char ret[ELSEWHERE_SIZE])
 {
@@ -83,15 +82,15 @@ static bool resolve(const char *base, const char *location,
                     (int)location_len, location) < ELSEWHERE_SIZE;
 }
 
-/* A certificate that would do for a server that is tried: clients of other
- * tools look at none. */
+/* A certificate that a test server may have: clients of other tools do not
+ * verify any. */
 static bool is_untrusted(const struct result *result)
 {
     return has_error(result, PHASE_TLS, WEIR_ETLSSELFSIGNED) ||
            has_error(result, PHASE_TLS, WEIR_ETLSISSUER);
 }
 
-/* HTTP/2 was asked for, and the server has HTTP/1.1 alone. */
+/* HTTP/2 was requested, and the server only has HTTP/1.1. */
 static bool is_http1_only(const struct result *result)
 {
     return options_may_speak_http2(result->options) &&
@@ -135,8 +134,8 @@ bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE])
            change_scheme(target, "http://", ret);
 }
 
-/* Is this word of the command line the target? Its scheme may have been left
- * out. */
+/* Returns true if a word of the command line is the target, perhaps without its
+ * scheme. */
 static bool is_target(const char *word, const char *text)
 {
     size_t len = 0;
@@ -145,8 +144,8 @@ static bool is_target(const char *word, const char *text)
            strcmp(word, find_authority(text, &len)) == 0;
 }
 
-/* How many words a line of HTTP/1.1 leaves out at a place: those that ask for
- * HTTP/2, or are for it alone, with their values. */
+/* Returns how many words to leave out at argv[place] for HTTP/1.1: options that
+ * request HTTP/2 or only apply to it, with their values. */
 static int count_of_http2(const struct run_options *options, int place)
 {
     static const char *const with_value[] = {

@@ -1,9 +1,7 @@
 /*
- * The place where a run should have gone instead, as the server has shown: what
- * a redirect names, https:// where TLS is spoken, http:// where it is not, with
- * HTTP/2, or without a look at its certificate.
- *
- * It is told with the whole command line.
+ * Suggests another target, as the server's answers show: a redirect's, https://
+ * if it speaks TLS, http:// if it does not, with HTTP/2, or without verifying
+ * its certificate. The suggestion is a whole command line.
  */
 #ifndef WEIR_LOAD_ELSEWHERE_H
 #define WEIR_LOAD_ELSEWHERE_H
@@ -15,13 +13,15 @@
 
 #define ELSEWHERE_SIZE 768
 
-/* The target to write; false: there is none, or several targets were loaded. */
+/* Finds the target to suggest. Returns false if there is none, or if several
+ * targets were loaded. */
 bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE]);
 
-/* The words before that line. */
+/* Returns the words to print before the command line. */
 const char *elsewhere_reason(const struct result *result);
 
-/* The whole command line with another target; false: it is too long. */
+/* Writes the command line with another target. Returns false if it is too
+ * long. */
 bool elsewhere_write(const struct result *result, const char *url,
                      struct shell_line *ret);
 

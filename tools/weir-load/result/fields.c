@@ -1,9 +1,9 @@
 /*
- * The tables, and what adds up by them.
+ * The tables of fields, and functions that walk them.
  *
- * A count that is not in its table is in no result: a new one is its member of
- * the struct and its row here, from which the schema is made, too (schema.py).
- * What it is stands in the row's ABOUT, or in the manual.
+ * A count that is not in its table is in no result. To add one, add a struct
+ * member and a row here; schema.py makes the schema from the row. Its
+ * description is ABOUT or in the manual.
  */
 #include "fields.h"
 
@@ -78,7 +78,7 @@ const struct field fields_ledger[] = {
     FIELD(track_counts, name_, .name = #name_, __VA_ARGS__)
 
 const struct field fields_answers[] = {
-    /* The text report has it first, with its share of all. */
+    /* The text report prints it first, with its share. */
     ANSWERS(lost, .line = NULL),
     ANSWERS(late, TEXT("Datagrams", "late")),
     ANSWERS(duplicate, TEXT("Datagrams", "duplicate")),
@@ -89,7 +89,7 @@ const struct field fields_answers[] = {
 #define SHAKES(name_, ...) FIELD(tls_facts, name_, .name = #name_, __VA_ARGS__)
 
 const struct field fields_handshakes[] = {
-    /* The text report has their rate. */
+    /* The text report prints their rate. */
     SHAKES(in_window, .line = NULL),
     SHAKES(full, TEXT("TLS", "handshakes full")),
     SHAKES(resumed, TEXT("TLS", "resumed")),
@@ -151,7 +151,7 @@ const struct field fields_connections[] = {
           .is_shown = is_http2)
 
 const struct field fields_http2[] = {
-    /* A warning has them. */
+    /* A warning shows them. */
     HTTP2(limited, .line = NULL,
           ABOUT("connections that were allowed fewer streams "
                 "than were asked for")),
@@ -167,7 +167,7 @@ const struct field fields_http2[] = {
                 "REFUSED_STREAM or GOAWAY")),
     HTTP2(resets, TEXT("HTTP/2", "reset"), .is_shown = is_http2),
     HTTP2(goaways, TEXT("HTTP/2", "GOAWAY"), .is_shown = is_http2),
-    /* A warning has them. */
+    /* A warning shows them. */
     HTTP2(window_stops, .line = NULL,
           ABOUT("how often the server was stopped by --window or "
                 "--conn-window")),
@@ -211,7 +211,7 @@ const struct field fields_interval[] = {
     FIELD(host_usage, member, .name = name_, __VA_ARGS__)
 
 const struct field fields_usage[] = {
-    /* The text report has their shares of the window. */
+    /* The text report prints their shares of the window. */
     USAGE("cpu_user_ns", user_ns, .unit = FIELD_TIME),
     USAGE("cpu_system_ns", system_ns, .unit = FIELD_TIME),
     USAGE("run_queue_wait_ns", run_queue_wait_ns, .unit = FIELD_TIME),
@@ -258,7 +258,7 @@ const struct field fields_thread[] = {
     FIELD(result, member, .name = name_, __VA_ARGS__)
 
 static const struct field fields_bytes[] = {
-    /* The text report has them a second. */
+    /* The text report prints them per second. */
     RESULT("in", received_bytes, .unit = FIELD_BYTES),
     RESULT("out", sent_bytes, .unit = FIELD_BYTES),
     END,
@@ -272,7 +272,7 @@ const struct field fields_result[] = {
            ABOUT("open loop: by how many requests the queue grew in the "
                  "window, or how many were dropped, where the server was "
                  "overloaded; 0: it was not")),
-    /* The text report has them among the errors. */
+    /* The text report has them with the errors. */
     RESULT("errors_of_other_kinds", errors.other_count, .line = NULL),
     RESULT("intervals_dropped", rows_dropped, .line = NULL),
     RESULT("log_lines", log_lines, .line = NULL,
@@ -283,7 +283,7 @@ const struct field fields_result[] = {
     END,
 };
 
-/* These structs have counts alone, each of which has its row. */
+/* These structs have only counts, each with a row. */
 #define ALL_HAVE_ROWS(type, table)                                             \
     _Static_assert(sizeof(struct type) / sizeof(uint64_t) ==                   \
                        sizeof(table) / sizeof((table)[0]) - 1,                 \
@@ -341,8 +341,6 @@ const struct field_times fields_times[SLO_TIMES_COUNT] = {
                        .remark = "in the socket until read"),
 };
 
-/* ---- what walks them ---- */
-
 struct histogram *fields_times_of(struct result *result, enum slo_times times)
 {
     return (struct histogram *)((char *)result + fields_times[times].offset);
@@ -360,7 +358,7 @@ uint64_t fields_get(const struct field *field, const void *from)
     return *(const uint64_t *)((const char *)from + field->offset);
 }
 
-/* Does another value take the place of one? */
+/* Returns true if @other replaces @value. */
 static bool is_chosen(enum field_merge merge, uint64_t value, uint64_t other)
 {
     if (merge == FIELD_LEAST) {

@@ -1,11 +1,11 @@
 /*
- * The fields of a result that are counted, and its times: a row for each, which
- * says what it is called, how two become one, and where people see it.
+ * Describes the counted fields of a result and its times: a row for each with
+ * its name, how two values merge, and where reports show it.
  *
- * Threads are added up, results are written as JSON, read again and merged, and
- * the text report, the table of intervals and the page are printed by walking
- * the rows. What a field means is said where its struct is declared and in the
- * schema of the result.
+ * All code that adds up threads, writes results as JSON, reads and merges them,
+ * or prints the reports, the table of intervals and the page walks these rows.
+ * The meaning of a field is in the declaration of its struct and in the
+ * result's schema.
  */
 #ifndef WEIR_LOAD_FIELDS_H
 #define WEIR_LOAD_FIELDS_H
@@ -20,59 +20,57 @@
 
 struct result;
 
-/* How two become one. */
+/* How two values merge. */
 enum field_merge {
     FIELD_SUM,
     FIELD_GREATEST,
-    FIELD_LEAST, /* of those that are not 0 */
-    FIELD_FIRST, /* it stays */
-    /* Of a process: the greatest of its threads, and the sum of processes. */
+    FIELD_LEAST, /* of the values that are not 0 */
+    FIELD_FIRST, /* the first value stays */
+    /* For a process: maximum of its threads, sum of processes. */
     FIELD_PROCESS,
 };
 
-/* What the number is. */
+/* Unit of the value. */
 enum field_unit {
     FIELD_COUNT,
     FIELD_BYTES,
     FIELD_TIME,    /* ns */
-    FIELD_LATENCY, /* ns; 0: no answer came, which JSON has as null, and a table
-                    * as nothing */
+    FIELD_LATENCY, /* ns; 0 means no answer: null in JSON, empty in tables */
 };
 
-/* A uint64_t of a struct. */
+/* Describes a uint64_t of a struct. */
 struct field {
-    const char *name; /* in the result; NULL: the end of a table */
+    const char *name; /* in the result; NULL ends a table */
     size_t offset;
     enum field_merge merge;
     enum field_unit unit;
-    const char *line;   /* of the text report, by its first word, that has the
-                         * number; NULL: none */
-    const char *text;   /* before the number there */
-    const char *column; /* in the table of intervals; NULL: ->name */
-    /* Does the text report have it? NULL: always. */
+    const char *line;   /* first word of the text report's line, or NULL */
+    const char *text;   /* before the value there */
+    const char *column; /* in the table of intervals; NULL means ->name */
+    /* NULL if the text report always has it. */
     bool (*is_shown)(const struct result *result);
-    bool hides_zero; /* the text report has it where it is not 0 */
-    bool has_kinds;  /* of an interval: it is counted by kinds, too */
-    /* What the schema says of it, see schema.py; NULL: the manual does. */
+    bool hides_zero; /* the text report leaves it out if 0 */
+    bool has_kinds;  /* interval: also counted by kind */
+    /* Description in the schema (schema.py); NULL if in the manual. */
     const char *about;
 };
 
-extern const struct field fields_ledger[];      /* of struct ledger */
-extern const struct field fields_answers[];     /* of struct track_counts */
-extern const struct field fields_handshakes[];  /* of struct tls_facts */
-extern const struct field fields_connections[]; /* of connection_counts */
-extern const struct field fields_http2[];       /* of struct h2_counts */
-extern const struct field fields_interval[];    /* of struct interval */
-extern const struct field fields_usage[];       /* of struct host_usage */
-extern const struct field fields_loop[];        /* of struct result_loop */
-extern const struct field fields_error[];       /* of struct error_kind */
-extern const struct field fields_kind[];        /* of struct kind_counts */
-extern const struct field fields_thread[];      /* of struct result_thread */
-extern const struct field fields_result[];      /* of struct result */
+extern const struct field fields_ledger[];
+extern const struct field fields_answers[];
+extern const struct field fields_handshakes[];
+extern const struct field fields_connections[];
+extern const struct field fields_http2[];
+extern const struct field fields_interval[];
+extern const struct field fields_usage[];
+extern const struct field fields_loop[];
+extern const struct field fields_error[];
+extern const struct field fields_kind[];
+extern const struct field fields_thread[];
+extern const struct field fields_result[];
 
-/* A struct of a result, and the object of JSON that has its fields. */
+/* A struct of a result, and the JSON object with its fields. */
 struct fields_part {
-    const char *object; /* NULL: the result itself */
+    const char *object; /* NULL for the result itself */
     const struct field *fields;
     size_t offset; /* in struct result */
 };
@@ -80,15 +78,15 @@ struct fields_part {
 /* Ends with a row without fields. */
 extern const struct fields_part fields_parts[];
 
-/* Times that a result has. */
+/* Times in a result. */
 struct field_times {
     const char *name; /* in the result */
     size_t offset;    /* in struct result */
-    const char *line; /* of the text report; NULL: it has none */
+    const char *line; /* of the text report; NULL for none */
     const char *remark;
-    /* Beside there being some. */
+    /* Additional condition; times without values are never shown. */
     bool (*is_shown)(const struct result *result);
-    bool is_always; /* taken in every run, so that none are no null */
+    bool is_always; /* measured in every run, so never null */
 };
 
 /* In the order of the result. */
@@ -98,15 +96,13 @@ struct histogram *fields_times_of(struct result *result, enum slo_times times);
 const struct histogram *fields_times_in(const struct result *result,
                                         enum slo_times times);
 
-/* Merges the fields of @from into @to, which are structs of the table and of
- * two threads. */
+/* Merges @from into @to, structs of two threads that @fields describes. */
 void fields_merge(const struct field *fields, void *to, const void *from);
 
-/* Adds what others have counted of each kind. */
+/* Adds the counts of each kind. */
 void fields_add_kinds(const struct kinds *kinds, struct kind_record *sum,
                       const struct kind_record *from);
 
-/* The number of a field. */
 uint64_t fields_get(const struct field *field, const void *from);
 
 #endif

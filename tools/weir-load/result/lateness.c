@@ -1,27 +1,26 @@
 /*
- * A percentile that too few values support is not reported, and not judged.
- * The mean and the greatest value always are, so that a client that stood still
- * is seen in a run of any length.
+ * Percentiles of too few values are neither reported nor evaluated. The mean
+ * and the maximum always are, so that a client that was stopped is noticed in a
+ * run of any length.
  */
 #include "lateness.h"
 
 #include <stdio.h>
 
-/* The limit of lateness (--lateness-limit) holds up to p99. What is rarer may
- * be later before it is held against the run: ten times at p99.9, and a hundred
- * times, or this, at the greatest value, which is a single event. */
+/* --lateness-limit applies up to p99. Rarer values may be later: ten times at
+ * p99.9, and at the maximum, a single event, a hundred times or GREATEST_NS. */
 #define COMMON_SHARE   99000U
 #define GREATEST_TIMES 100U
 #define GREATEST_NS    UINT64_C(100000000)
 
-/* Without samples a closed loop may have waited so much for a CPU. */
+/* Limit of the waiting share of a closed loop without samples. */
 #define WAITED_MOST 0.20
 
-/* From this share on a percentile is told to be too high, up to the other. */
+/* Smallest share that is reported, and the factor that limits it. */
 #define TOLD_SHARE 0.05
 #define SHARE_MOST 10
 
-/* The larger of the time and of the share of what is reported. */
+/* Returns the larger of the time and the share of the figure. */
 static double find_limit(const struct result *result, double response_ns,
                          double times)
 {
@@ -59,10 +58,10 @@ static uint64_t smaller_of(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Returns a percentile of two latenesses that other requests may have: the
- * requests beyond it are those beyond some percentile of the one, and those
- * beyond some of the other. The share of the first is searched for, with which
- * both percentiles are nearly the same time. */
+/* Returns a percentile of two latenesses of different requests: the requests
+ * beyond it are those beyond some percentile of the first and those beyond some
+ * percentile of the second. A binary search finds the split at which both
+ * percentiles are nearly equal. */
 static uint64_t find_joint(const struct histogram *late,
                            const struct histogram *more, uint32_t share)
 {
@@ -82,9 +81,10 @@ static uint64_t find_joint(const struct histogram *late,
                       histogram_quantile(more, share + most));
 }
 
-/* Returns a percentile of a lateness, which is a part of the times: samples may
- * have met a rare lateness by chance. Two latenesses may be of the same
- * requests as well: they have at most what is more than the shortest time. */
+/* Returns a percentile of a lateness, limited to the times that include it,
+ * because samples may have met a rare lateness by chance. Two latenesses may
+ * also have the same requests: together they are at most the excess over the
+ * shortest time. */
 static double late_at(const struct result *result, const struct histogram *late,
                       const struct histogram *more, uint32_t share)
 {
@@ -97,7 +97,7 @@ static double late_at(const struct result *result, const struct histogram *late,
                      : smaller_of(histogram_quantile(late, share), taken_ns));
 }
 
-/* A percentile that the report has, if there are values enough for it. */
+/* Compares a reported percentile if there are enough values. */
 static void look_at_quantile(const struct result *result,
                              const struct histogram *late,
                              const struct histogram *more, uint32_t share,
@@ -174,7 +174,7 @@ bool lateness_write_shares(const struct result *result,
         const double late_ns = late_at(result, late, NULL, share);
         const double other_ns =
             (double)histogram_quantile(taken, share) - late_ns;
-        /* All of it may be late. */
+        /* All of the time may be lateness. */
         const double least_ns = late_ns / SHARE_MOST;
         const double part =
             late_ns / (other_ns > least_ns ? other_ns : least_ns);
@@ -188,8 +188,8 @@ bool lateness_write_shares(const struct result *result,
     return len > 0;
 }
 
-/* Were CPUs idle for as long as threads waited? That is being woken, which each
- * client needs. */
+/* Returns true if CPUs were idle for as long as threads waited. Such waits are
+ * wake-ups, which any client needs. */
 static bool had_idle_cpus(const struct result *result, double waited)
 {
     for (size_t i = 0; i < result->thread_count; i++) {

@@ -1,23 +1,23 @@
 /*
- * What part of the times that a run reports is the lateness of its client: how
+ * Computes which part of the reported times is the lateness of the client: how
  * late it sent requests, or read their answers.
  *
- * A figure of the response times, or in a closed loop of the service times (a
- * percentile that is reported or that an objective names, the mean, the
- * greatest value), is compared with the same figure of a lateness. Lateness is
- * in these times; so where it is small beside each figure, no figure would be
- * another without it. The limit is the larger of a time, for what a timer and a
- * scheduler may always be late, and of a share of the figure.
+ * A figure of the response times, in a closed loop of the service times (a
+ * percentile that is reported or in an objective, the mean, the maximum), is
+ * compared with the same figure of a lateness. The times include the lateness,
+ * so if it is small compared with each figure, no figure would differ much
+ * without it. The limit is the larger of a time, which timers and schedulers
+ * may always be late, and a share of the figure.
  */
 #ifndef WEIR_LOAD_LATENESS_H
 #define WEIR_LOAD_LATENESS_H
 
 #include "result.h"
 
-/* Fewer samples of how late answers were read say nothing. */
+/* Fewest samples of late reads that are used. */
 #define LATENESS_SAMPLES 100U
 
-/* A figure of the response times beside the same one of some lateness. */
+/* A figure of the response times and the same one of a lateness. */
 struct lateness_figure {
     char name[16];
     double response_ns;
@@ -25,32 +25,32 @@ struct lateness_figure {
     double limit_ns;
 };
 
-/* The times that a lateness is a part of: the response times, or in a closed
- * loop the service times. */
+/* Returns the times that include a lateness: response times, or service times
+ * in a closed loop. */
 const struct histogram *lateness_times(const struct result *result);
 
-/* How much of its limit a lateness takes: above 1 it is beyond. */
+/* Returns the part of its limit that a lateness takes; above 1 it exceeds the
+ * limit. */
 double lateness_part(const struct lateness_figure *figure);
 
-/* The figure of which a lateness takes the greatest part of its limit; without
- * a name where there is none. With @more of both together, which other requests
- * may have: the one is in the p97 of a run, the other in its p97, and together
- * they are in its p95. NULL: there is one. */
+/* Returns the figure whose lateness takes the largest part of its limit; its
+ * name is empty if there is none. With @more, both latenesses together are
+ * compared. Different requests may have them: if each is in the slowest 3 % of
+ * a run, together they may be in the slowest 5 %. @more may be NULL. */
 struct lateness_figure lateness_find_worst(const struct result *result,
                                            const struct histogram *late,
                                            const struct histogram *more);
 
-/* Writes by how much the reported percentiles may be too high by a lateness:
- * "p95 by 12 %, p99 by 33 %". Returns false if none is by 5 % or more. */
+/* Writes by how much a lateness may raise the reported percentiles: "p95 by 12
+ * %, p99 by 33 %". Returns false if none is raised by 5 % or more. */
 bool lateness_write_shares(const struct result *result,
                            const struct histogram *late, char *text,
                            size_t size);
 
 /* Returns the largest share of its rate that a closed loop may have lost by
- * waits for a CPU, which took the share @waited of the time: no more than that,
- * and no more than the share of a request's time that its answer lay in the
- * socket. Waits that are short beside a request's time cost nothing while the
- * server has others to answer. */
+ * waiting for a CPU for the share @waited of the time. This is at most @waited,
+ * and at most the share of a request's time that its answer was in the socket.
+ * Short waits cost nothing while the server has other requests to answer. */
 double lateness_lost_share(const struct result *result, double waited);
 
 #endif

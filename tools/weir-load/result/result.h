@@ -1,12 +1,11 @@
 /*
- * All that a run has found out, as plain values: written once when it ends,
- * judged by verdict_reach(), and read by the reports.
+ * The results of a run as plain values: written once at the end, evaluated by
+ * verdict_reach(), and read by the reports.
  *
- * Times are nanoseconds. The measured window begins when the warm-up is over
- * and ends when sending stops (with -n: when the last answer is there).
- * A request belongs to the window if it was meant to be sent in it: by the
- * schedule in an open model, otherwise when it was sent. The rate counts the
- * answers that arrived in the window.
+ * Times are nanoseconds. The measured window begins after the warm-up and ends
+ * when sending stops (with -n: with the last answer). A request belongs to the
+ * window if it was scheduled in it, or in a closed loop if it was sent in it.
+ * The rate counts answers that arrived in the window.
  */
 #ifndef WEIR_LOAD_RESULT_H
 #define WEIR_LOAD_RESULT_H
@@ -30,17 +29,16 @@
 #define RESULT_FEATURE_SIZE 4096U
 #define RESULT_THREADS_MAX  256U
 
-/* One interval of the measured window. */
 struct result_row {
     struct interval counts;
-    /* Its latencies, in a text of hdr_encode_coarse(); NULL without an answer,
-     * or where nothing asks for it. */
+    /* Latencies as a text of hdr_encode_coarse(); NULL without an answer or if
+     * not requested. */
     char *hdr;
-    /* Those that were counted in it. */
+    /* Errors of the interval. */
     struct error_counts errors;
 };
 
-/* What the loops of the library did in the window. */
+/* Counters of the library's loops in the window. */
 struct result_loop {
     uint64_t turns;
     uint64_t enters;
@@ -48,9 +46,9 @@ struct result_loop {
     uint64_t starved;
 };
 
-/* One thread of the client, in the measured window. */
+/* One thread of the client, in the window. */
 struct result_thread {
-    /* It was bound to this CPU; -1: it was not bound. */
+    /* CPU that it was bound to, or -1. */
     int cpu;
     uint64_t conn_count;
     uint64_t ok;
@@ -70,63 +68,62 @@ struct remarks {
 
 struct result {
     const struct run_options *options;
-    /* The load model; the same as in the options. */
+    /* Same as in the options. */
     enum run_model model;
-    /* Requests a second that the schedule had in the window, as it was made,
-     * not as it was kept; 0 in a closed loop. */
+    /* Scheduled requests per second in the window, sent or not; 0 in a closed
+     * loop. */
     double offered_rate;
-    /* Did the measured window begin at all? */
+    /* False if the run ended before its window. */
     bool measured_began;
     bool interrupted;
-    /* Ended early, because nothing ever succeeded or no answer came. */
+    /* Ended early, because nothing succeeded or no answer came. */
     bool gave_up;
-    /* How much later than --start-at said the connections stood; 0: not. */
+    /* How long after --start-at sending started; 0 if in time. */
     uint64_t begin_late_ns;
-    /* Wall clock at the begin of the window, ns since 1970. */
+    /* Wall clock at the start of the window, ns since 1970. */
     uint64_t wall_begin_ns;
     uint64_t window_ns;
-    /* Answers that arrived in the window, also those of the warm-up. */
+    /* Answers that arrived in the window, also to the warm-up's requests. */
     uint64_t completed;
     struct ledger measured;
     struct ledger warmup;
     uint64_t events_without_request;
-    /* Requests that waited for a connection because all were busy. */
+    /* Requests that waited because all connections were busy. */
     uint64_t waited;
-    /* Those of the window that an overloaded server did not answer in it; 0
-     * where there is no overload. A part of the verdict. */
+    /* Requests of the window that an overloaded server did not answer in it; 0
+     * without overload. Set with the verdict. */
     uint64_t unserved;
-    /* Answers by their status; all 0 where the protocol has none. */
+    /* Answers by status; all 0 if the protocol has no status. */
     uint64_t status[TRAFFIC_STATUS_COUNT];
     /* Of the window; UDP only. */
     struct track_counts answers;
-    /* By the places of options->groups; NULL: no kind is counted. */
+    /* Indexed like options->groups; NULL if kinds are not counted. */
     struct kind_record *kinds;
     struct error_table errors;
-    /* From the time that a request was meant to be sent until its last byte is
-     * here. Empty in a closed loop, where nothing else than the answer before
-     * says when a request is due. Requests that timed out are in both. */
+    /* From the scheduled time of a request to its last byte. Empty in a closed
+     * loop, where a request is only due when the previous answer arrives.
+     * Includes timeouts, like service. */
     struct histogram response;
-    /* From the actual sending until the last byte is here. */
+    /* From the actual sending to the last byte. */
     struct histogram service;
-    /* From the actual sending until the first byte is here. */
+    /* From the actual sending to the first byte. */
     struct histogram ttfb;
-    /* How much later than meant requests were sent; and without the wait for a
-     * connection, which is the client's own part. Empty in a closed loop. */
+    /* How late requests were sent; own_lateness is without the wait for a
+     * connection. Empty in a closed loop. */
     struct histogram lateness;
     struct histogram own_lateness;
-    /* Waits for a free connection or stream, and for a server's window; only
-     * those that there were. */
+    /* Waits for a free connection or stream, and for a server's window;
+     * requests that did not wait are not included. */
     struct histogram blocked;
-    /* How long answers were in their sockets before they were read, of samples
-     * (reading.h). */
+    /* Samples of how long answers were in their sockets (reading.h). */
     struct histogram reading;
-    /* Until a connection stands, without TLS. */
+    /* Time to connect, without TLS. */
     struct histogram connect;
-    /* TLS: handshakes of the whole run. */
+    /* TLS handshakes of the whole run. */
     struct histogram handshake;
     struct tls_facts tls;
-    /* The longest time without any answer while requests were under way, and
-     * when it began, from the begin of the window. */
+    /* Longest time without an answer while requests were in flight, and its
+     * start relative to the window. */
     uint64_t stall_ns;
     uint64_t stall_at_ns;
     struct connection_counts connections;
@@ -134,15 +131,15 @@ struct result {
     char location[CODEC_LOCATION_SIZE];
     uint64_t shortages;
     int shortage;
-    /* Of the connections that were never answered, the ones whose failures are
-     * not among the measured ones. */
+    /* Connections that were never answered and whose failures are not
+     * measured. */
     uint64_t unseen_failures;
     bool same_machine;
-    /* Bytes of the window, and what the library did in it. */
+    /* Bytes in the window, and loop counters. */
     uint64_t received_bytes;
     uint64_t sent_bytes;
     struct result_loop loop;
-    /* The client's own CPU time in the window, all threads together. */
+    /* CPU time of all the client's threads in the window. */
     struct host_usage usage;
     struct host host;
     struct result_thread threads[RESULT_THREADS_MAX];
@@ -151,12 +148,11 @@ struct result {
     struct result_row rows[RESULT_ROWS_MAX];
     size_t row_count;
     uint64_t rows_dropped;
-    /* Requests in the file of --log, and those that are not. */
+    /* Requests written to the file of --log, and dropped from it. */
     uint64_t log_lines;
     uint64_t log_dropped;
-    /* How the objectives of --slo came out. */
+    /* Outcomes of the --slo terms. */
     struct slo_outcome slo[SLO_TERMS_MAX];
-    /* The verdict. */
     struct remarks invalid;
     struct remarks warnings;
     enum load_exit exit;

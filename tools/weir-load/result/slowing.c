@@ -1,20 +1,20 @@
 /*
- * The ten parts of a window, and their comparison. The test of ranks is that of
- * Mann and Whitney at its extreme, which needs no table.
+ * Compares the ten parts of a window: the rank test of Mann and Whitney at its
+ * extreme, which needs no table.
  *
- * Times are compared by products, so that a part without an answer, whose time
- * has no end, needs no case of its own.
+ * Times are compared by products, so a part without an answer, whose time is
+ * infinite, needs no special case.
  */
 #include "slowing.h"
 
 enum { PART_COUNT = 10, HALF_COUNT = PART_COUNT / 2 };
 
-/* So many times longer must a request take in the second half. */
+/* By how much the second half must be slower. */
 #define SLOWED_FACTOR 1.1
 
 struct period {
     double answered;
-    /* Requests under way, times how long they were. */
+    /* Sum of requests in flight times their duration. */
     double busy;
 };
 
@@ -41,7 +41,7 @@ static struct period read_row(const struct interval *row)
     };
 }
 
-/* Did a request take longer in b, by more than a factor? */
+/* Returns true if requests took more than @factor times as long in b. */
 static bool takes_longer(const struct period *a, const struct period *b,
                          double factor)
 {

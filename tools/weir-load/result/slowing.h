@@ -1,29 +1,28 @@
 /*
- * Has the server become slower during the window?
+ * Tests whether the server became slower during the window.
  *
- * The answers of a run are not independent of each other: one stall delays many
- * of them, and a test that took each answer for a draw of its own would call
- * any stall a trend. So the window is cut into ten equal parts, and a part is
- * one value, however many answers it had: by Little's law the time of a request
- * is the time that requests were under way, for each answer.
+ * Answers of a run are not independent: one stall delays many, and a test that
+ * treats each answer as a separate draw would call any stall a trend. So the
+ * window is cut into ten equal parts, each of which is one value however many
+ * answers it had. By Little's law the time of a request is the time that
+ * requests were in flight, divided by the answers.
  *
- * It is shown that the server has slowed down if each of the last five parts
- * took longer than each of the first five, and the second half by a tenth. With
- * a server that is as fast as ever, and whose parts do not depend on each
- * other, each order of the ten is as likely, and one of 252 is this one: less
- * than half a percent of such runs are called slower by chance, whatever their
- * times are like and however few answers they had. It is up to a tenth of the
- * runs with a server that has slow times of several parts on end. A stall is no
- * slowing as long as one part of the second half is as quick as the first half.
- * The tenth is for runs with so many answers that a difference shows which
- * matters to nobody.
+ * Slowing is shown if each of the last five parts took longer than each of the
+ * first five, and the second half took longer by a tenth. If the server's speed
+ * is constant and the parts are independent, all orders of the ten are equally
+ * likely, and one of 252 is this one: less than half a percent of such runs are
+ * called slower by chance, whatever the distribution of their times and however
+ * few their answers. If the server has slow periods of several parts, up to a
+ * tenth of the runs are. A stall is not slowing as long as one part of the
+ * second half is as fast as the first half. The tenth avoids reports of tiny
+ * differences in runs with very many answers.
  *
- * Nothing is shown by fewer than ten intervals, nor where a part of the first
- * half has no answer. That does not say that the server was as fast as ever. Of
- * servers that are slower by a fifth from the middle on, with random times,
- * 41 % are found by 100 answers in each part, 91 % by 300; where they slow down
- * at three or seven tenths of the window, one of 20, however many answers there
- * are.
+ * Nothing is shown with fewer than ten intervals, or if a part of the first
+ * half has no answer; this does not mean that the server's speed was constant.
+ * Of servers that are a fifth slower from the middle on, with random times, the
+ * test finds 41 % with 100 answers in each part and 91 % with 300; if they slow
+ * down at three or seven tenths of the window, one of 20 with any number of
+ * answers.
  */
 #ifndef WEIR_LOAD_SLOWING_H
 #define WEIR_LOAD_SLOWING_H
@@ -34,12 +33,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The intervals of a window, in order. */
+/* Returns true if the intervals of a window, in order, show slowing. */
 bool slowing_is_shown(const struct result_row *rows, size_t count,
                       uint64_t window_ns);
 
-/* In which of some equal parts of the window an interval is, by its middle: its
- * ends are late by what a timer is late. */
+/* Returns which of @part_count equal parts of the window an interval is in, by
+ * its middle, because its ends are late by the lateness of timers. */
 size_t slowing_part_of(const struct interval *row, uint64_t window_ns,
                        size_t part_count);
 

@@ -1,7 +1,7 @@
 /*
- * A figure that is not known is null, never 0, so that a gate is not passed by
- * a run without answers. That is why each figure is found together with whether
- * it is known.
+ * An unknown figure is null, never 0, so that a run without answers does not
+ * pass a check of its limits. Each figure is therefore computed together with
+ * whether it is known.
  */
 #include "summary.h"
 
@@ -9,11 +9,10 @@
 
 #define NS_PER_MS 1e6
 
-/* A latency of a summary. */
 struct summary_figure {
-    const char *name; /* NULL: the end of the figures */
-    uint32_t share;   /* as histogram.h has it; HISTOGRAM_WHOLE: the greatest,
-                       * 0: the mean */
+    const char *name; /* NULL at the end */
+    /* as in histogram.h; HISTOGRAM_WHOLE is the maximum, 0 the mean */
+    uint32_t share;
 };
 
 static const struct summary_figure summary_figures[] = {
@@ -21,7 +20,7 @@ static const struct summary_figure summary_figures[] = {
     {"p99", 99000}, {"p99_9", 99900}, {"max", HISTOGRAM_WHOLE}, {NULL, 0},
 };
 
-/* False if the figure is not known. */
+/* Returns false if the figure is not known. */
 static bool find(const struct summary *summary,
                  const struct summary_figure *figure, double *ret_ns)
 {

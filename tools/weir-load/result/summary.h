@@ -1,10 +1,9 @@
 /*
- * The figures of a run that scripts read, under names that stay: one rate, one
- * row of latencies in milliseconds, the errors and the verdict, whatever the
- * load model was.
+ * The figures of a run for scripts, with stable names: one rate, one row of
+ * latencies in milliseconds, the errors and the verdict, for all load models.
  *
- * Latencies are response times where there are such, in a closed loop service
- * times. A percentile that too few requests support is not known.
+ * Latencies are response times, or service times in a closed loop. A percentile
+ * of too few requests is not known.
  */
 #ifndef WEIR_LOAD_SUMMARY_H
 #define WEIR_LOAD_SUMMARY_H
@@ -15,17 +14,16 @@
 
 struct summary {
     const char *verdict;
-    /* Answers a second. */
+    /* Answers per second. */
     double rate;
-    /* Requests that were sent, and failures that concerned none of them. */
+    /* Sent requests, and failures without a request. */
     uint64_t attempts;
-    /* Those of them that failed or were not answered in time. */
+    /* How many of these failed or timed out. */
     uint64_t errors;
-    /* Borrowed. */
     const struct histogram *latency;
 };
 
-/* As results have it, or NULL without memory. */
+/* Returns the JSON object, or NULL if out of memory. */
 json_t *summary_json(const struct summary *summary);
 
 #endif

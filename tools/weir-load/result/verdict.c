@@ -1,16 +1,16 @@
 /*
- * The strongest objection decides: an interrupted run is interrupted, a run
- * in which nothing succeeded shows nothing, errors beyond the budget come
- * before doubts about the measurement.
+ * The strongest objection decides: an interrupted run is INTERRUPTED, a run
+ * without any success shows nothing, and errors beyond the budget outweigh
+ * doubts about the measurement.
  *
- * A connection that was never answered is an error whenever it failed: what
- * fails in the warm-up is not measured, and the rest of the run would look as
- * if there were fewer connections. It counts once.
+ * A connection that was never answered counts as one error even if it failed in
+ * the warm-up, which is not measured: otherwise the run would look as if it had
+ * fewer connections.
  *
- * A busy client is a warning and not an objection: in a closed loop the rate
- * is meant to be as high as both ends together allow. Other programs on its
- * CPUs are none either: what counts is how late it sent and read by them, and
- * how long it waited for a CPU.
+ * A busy client is a warning, not an objection: in a closed loop the rate
+ * should be as high as both ends together allow. Other programs on its CPUs are
+ * not an objection either; what counts is how late it sent and read because of
+ * them, and how long it waited for a CPU.
  */
 #include "verdict.h"
 #include "elsewhere.h"
@@ -24,50 +24,48 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Above this share of a CPU the client may be what is measured. */
+/* CPU share above which the client may be the bottleneck. */
 #define BUSY_SHARE 0.80
 
-/* An open model with a thread above this is not held. */
+/* CPU share of a thread above which an open model is not held. */
 #define SATURATED_SHARE 0.95
 
-/* In a shorter window these shares are a matter of chance. */
+/* In a shorter window these shares are random. */
 #define JUDGED_WINDOW_NS UINT64_C(100000000)
 
-/* An open model is held when this share of its requests was answered in time.
- */
+/* An open model is held if this share was answered in time. */
 #define HELD_SHARE 0.99
 
-/* From this part of the limit on lateness is worth a warning. */
+/* Part of the lateness limit from which a warning is printed. */
 #define MENTIONED_PART 0.5
 
-/* So many requests, in percent, may wait for a connection without a warning,
- * and without an objection. */
+/* Percentage of requests that waited for a connection from which there is a
+ * warning, and an objection. */
 #define WAITED_MENTIONED 1U
 #define WAITED_MOST      10U
 
-/* A closed loop hides a stall that is so long, and so much longer than what
- * its percentiles show. */
+/* A closed loop hides a stall of at least this time and this multiple of its
+ * p99. */
 #define STALL_MIN_NS UINT64_C(50000000)
 #define STALL_FACTOR 4U
 
-/* The CPUs of the client are shared where others use at least this part of
- * them, and less than this is left idle: a reason, but no objection. */
+/* CPUs count as shared if others use at least SHARED_PART of them and less than
+ * IDLE_PART is idle: a reason in remarks, not an objection. */
 #define SHARED_PART 0.25
 #define IDLE_PART   0.05
 
-/* More waiting for a CPU than this share of the window, for each thread, is
- * worth a warning. */
+/* Share of the window, per thread, of waits for a CPU above which there is a
+ * warning. */
 #define WAIT_SHARE 0.01
 
-/* In a closed loop, which sends less by it, waiting is an objection where it
- * may have cost more than this share of the rate. */
+/* In a closed loop, waiting sends less: objection above this share of the
+ * rate. */
 #define LOST_MOST 0.05
 
-/* In a shorter window how long a client waits is a matter of chance. */
+/* In a shorter window the client's waiting time is random. */
 #define WAIT_WINDOW_NS UINT64_C(1000000000)
 
-/* A delayed acknowledgement takes 40 ms, and a few more by the kernel's clock.
- */
+/* A delayed acknowledgement takes 40 ms, give or take the kernel's clock. */
 #define ACK_LEAST_NS UINT64_C(38000000)
 #define ACK_MOST_NS  UINT64_C(50000000)
 
@@ -85,21 +83,21 @@ __attribute__((format(printf, 2, 3))) static void add(struct remarks *remarks,
     remarks->count++;
 }
 
-/* Requests that were sent, and failures that concerned none of them. */
+/* Returns the sent requests plus the failures without a request. */
 static uint64_t count_attempts(const struct result *result)
 {
     return result->measured.sent + result->events_without_request +
            result->unseen_failures;
 }
 
-/* Is an answer with a status a failure? */
+/* Returns true if an answer with this status is a failure. */
 static bool is_failure(const struct http_options *http, unsigned status)
 {
     return http->has_expected ? !http->expected[status] : status >= 400;
 }
 
-/* Is there an objective about errors of this figure, of a kind or, with "", of
- * all requests? */
+/* Returns true if an objective limits this figure of a kind, or of all requests
+ * for "". */
 static bool speaks_of(const struct slo *slo, enum slo_figure figure,
                       unsigned status, const char *kind)
 {
@@ -114,8 +112,8 @@ static bool speaks_of(const struct slo *slo, enum slo_figure figure,
     return false;
 }
 
-/* Errors of a kind that objectives speak of: all of them, or timeouts and
- * answers of statuses. */
+/* Counts errors of a kind that objectives limit: all errors, or timeouts and
+ * statuses. */
 static uint64_t count_judged(const struct result *result, size_t place)
 {
     const struct run_options *options = result->options;
@@ -140,8 +138,8 @@ static uint64_t count_judged(const struct result *result, size_t place)
     return count;
 }
 
-/* Errors that objectives about timeouts, statuses or kinds speak of: they are
- * their affair, as all are of one about errors. */
+/* Counts errors that objectives on timeouts, statuses or kinds limit. These
+ * objectives replace the error budget, like an objective on errors. */
 static uint64_t count_all_judged(const struct result *result)
 {
     const struct run_options *options = result->options;
@@ -180,16 +178,17 @@ static bool is_over_budget(const struct result *result)
            (double)options->max_errors * (double)count_attempts(result);
 }
 
-/* Were as many requests answered in the window as its schedule had in it?
+/* Returns true if as many requests were answered in the window as were
+ * scheduled in it.
  *
- * Some are on their way when it ends, and without a warm-up none were when it
- * began. Where requests are due at random and a server handles them apart from
- * each other, each of these numbers has the variance of Poisson's distribution,
- * which is its mean: by Little's law the rate times the mean response. So
- * answers may be fewer by three standard deviations, which happens by chance in
- * one of 700 runs, and by one for what a fraction of a request stands for. In a
- * server with a queue the numbers vary more: at nine tenths of its capacity one
- * of 20 runs of some hundred requests lacks more by chance. */
+ * Some requests are in flight at the end of the window, and without a warm-up
+ * none were at its start. If requests are due at random and the server handles
+ * them independently, each of these numbers has the variance of a Poisson
+ * distribution, which is its mean: by Little's law the rate times the mean
+ * response time. So three standard deviations fewer answers are accepted, which
+ * happens by chance in one of 700 runs, and one more for fractions of requests.
+ * In a server with a queue the numbers vary more: at nine tenths of its
+ * capacity one of 20 runs of some hundred requests misses more by chance. */
 static bool is_rate_held(const struct result *result, double answered)
 {
     const double usual_ns =
@@ -207,7 +206,7 @@ static bool is_rate_held(const struct result *result, double answered)
     return lacking <= 0 || lacking * lacking <= 9 * variance;
 }
 
-/* The share of a CPU that the busiest thread used. */
+/* Returns the share of a CPU that the busiest thread used. */
 static double find_busiest(const struct result *result)
 {
     uint64_t most_ns = 0;
@@ -220,7 +219,7 @@ static double find_busiest(const struct result *result)
     return result->window_ns ? (double)most_ns / (double)result->window_ns : 0;
 }
 
-/* Was the client itself late, or at the end of its CPU? */
+/* Returns true if the client was late or had no CPU time left. */
 static bool is_client_slow(const struct result *result)
 {
     const struct lateness_figure worst =
@@ -231,9 +230,9 @@ static bool is_client_slow(const struct result *result)
             find_busiest(result) > SATURATED_SHARE);
 }
 
-/* Was too little answered in each half of the window? A server that stood still
- * for a while has fallen behind in one of them. A window of one interval has
- * nothing to compare. */
+/* Returns true if each half of the window had too few answers. A server that
+ * was stopped for a while falls behind in one of them. A window of one interval
+ * cannot be compared. */
 static bool lacks_answers_throughout(const struct result *result)
 {
     double offered[2] = {0};
@@ -254,15 +253,14 @@ static bool lacks_answers_throughout(const struct result *result)
     return true;
 }
 
-/* Did all connections have as much under way as they may? */
+/* Returns true if all connections were at their limit. */
 static bool were_all_busy(const struct result *result)
 {
     return result->waited > 0 ||
            (result->options->late_is_skipped && result->measured.dropped > 0);
 }
 
-/* A server that answers less than it is asked, of a client that asks in time.
- */
+/* Reports a server that answers less than a punctual client requests. */
 static void tell_overload(struct result *result, double answered)
 {
     const double window_s = (double)result->window_ns / 1e9;
@@ -294,7 +292,7 @@ static void tell_overload(struct result *result, double answered)
         fate, room);
 }
 
-/* True if the server was overloaded, which is the reason of what follows. */
+/* Returns true if the server was overloaded, which explains later remarks. */
 static bool judge_rate(struct result *result)
 {
     const struct ledger *measured = &result->measured;
@@ -312,7 +310,7 @@ static bool judge_rate(struct result *result)
             "warm-up; a lower rate (-R) leaves no such backlog",
             (unsigned long long)result->completed);
     }
-    /* Where all connections were busy, more of them might have had more
+    /* If all connections were busy, more connections might have had more
      * answers, unless the server is shown to have become slower. */
     if (result->completed > 0 && !is_client_slow(result) &&
         lacks_answers_throughout(result) &&
@@ -334,7 +332,8 @@ static bool judge_rate(struct result *result)
     return false;
 }
 
-/* Of threads whose CPUs others use, the one that has the least idle time. */
+/* Returns the thread with the least idle time of those whose CPUs others
+ * use. */
 static const struct result_thread *find_crowded(const struct result *result)
 {
     const struct result_thread *worst = NULL;
@@ -351,7 +350,7 @@ static const struct result_thread *find_crowded(const struct result *result)
     return worst;
 }
 
-/* "CPU 1, the only one that the client may use" */
+/* Writes text like "CPU 1, the only one that the client may use". */
 static const char *name_cpus(const struct result *result,
                              const struct result_thread *thread,
                              char text[RESULT_REMARK_SIZE / 8])
@@ -371,8 +370,8 @@ static const char *name_cpus(const struct result *result,
     return text;
 }
 
-/* Who used up the CPUs of the client, as the reason of a remark; "" if nobody
- * did. */
+/* Writes who used up the client's CPUs, as the reason in a remark; "" if no
+ * other program did. */
 static const char *tell_sharing(const struct result *result,
                                 char text[RESULT_REMARK_SIZE / 4])
 {
@@ -393,8 +392,8 @@ static const char *tell_sharing(const struct result *result,
     return text;
 }
 
-/* The client's own part in the times that are reported: how late it sent, or
- * how late it read answers. */
+/* Evaluates the client's part of the reported times: how late it sent, or how
+ * late it read answers. */
 static void judge_lateness(struct result *result, const struct histogram *late,
                            const struct histogram *more, const char *what,
                            struct remarks *doubts)
@@ -425,7 +424,7 @@ static void judge_lateness(struct result *result, const struct histogram *late,
         tell_sharing(result, others));
 }
 
-/* Waits for a CPU make a closed loop send less. */
+/* In a closed loop, waits for a CPU reduce the rate. */
 static void judge_cpu_waits(struct result *result, struct remarks *doubts)
 {
     const double window_ns =
@@ -456,8 +455,8 @@ static void judge_cpu_waits(struct result *result, struct remarks *doubts)
         part * 100, loss, tell_sharing(result, others));
 }
 
-/* Answers that lay in the socket, while the client waited for a CPU or read
- * others. */
+/* Evaluates how long answers were in the socket while the client waited for a
+ * CPU or read others. */
 static void judge_reading(struct result *result, struct remarks *doubts)
 {
     const struct histogram *late = &result->reading;
@@ -477,7 +476,7 @@ static void judge_reading(struct result *result, struct remarks *doubts)
     }
 }
 
-/* Some requests were sent late, and the answers of others read late. */
+/* Some requests were sent late, and answers of others were read late. */
 static void judge_both(struct result *result, struct remarks *doubts)
 {
     const struct histogram *sent = &result->own_lateness;
@@ -495,7 +494,7 @@ static void judge_both(struct result *result, struct remarks *doubts)
     }
 }
 
-/* What there was too little of. */
+/* Describes what requests waited for. */
 static const char *name_room(const struct result *result, char *text,
                              size_t size)
 {
@@ -512,8 +511,8 @@ static const char *name_room(const struct result *result, char *text,
     return text;
 }
 
-/* Requests that found all connections busy. The response times have their wait,
- * which a server that had been asked at once may not have caused. */
+/* Evaluates requests that found all connections busy. Their response times
+ * include the wait, which the server might not have caused. */
 static void judge_waiting(struct result *result, struct remarks *doubts)
 {
     const struct histogram *late = &result->lateness;
@@ -535,9 +534,9 @@ static void judge_waiting(struct result *result, struct remarks *doubts)
         (unsigned long long)percent, name_room(result, room, sizeof(room)));
 }
 
-/* Do all objectives hold although requests were late, or the client was slow?
- * That makes times longer and never shorter; so only an objective that wants
- * them long may hold by it. */
+/* Returns true if all objectives hold although the client was late. Lateness
+ * only makes times longer, so only an objective that requires long times could
+ * hold because of it. */
 static bool holds_in_spite(const struct result *result)
 {
     const struct slo *slo = &result->options->slo;
@@ -546,7 +545,7 @@ static bool holds_in_spite(const struct result *result)
         const struct slo_term *term = &slo->terms[i];
         const bool wants_more =
             term->comparison == SLO_MORE || term->comparison == SLO_AT_LEAST;
-        /* A part has a part of the rate, and may miss what all reach. */
+        /* A part has only a part of the rate and may miss the total's limit. */
         if (result->options->part.count > 1 && term->figure == SLO_RATE) {
             continue;
         }
@@ -558,8 +557,8 @@ static bool holds_in_spite(const struct result *result)
     return slo->count > 0;
 }
 
-/* Was the client in time? A closed loop may keep its thread busy: that it reads
- * late is the other side of a rate as high as both ends together allow. */
+/* Evaluates the client's lateness. In a closed loop its thread may be busy:
+ * late reads are the price of a rate as high as both ends allow. */
 static void judge_client(struct result *result, struct remarks *doubts)
 {
     const bool is_closed = result->model == RUN_MODEL_CLOSED;
@@ -577,7 +576,7 @@ static void judge_client(struct result *result, struct remarks *doubts)
     judge_both(result, doubts);
 }
 
-/* Did requests go out as they were meant to, and were answers read at once? */
+/* Evaluates whether requests were sent on schedule and answers read at once. */
 static void judge_schedule(struct result *result)
 {
     struct remarks *doubts =
@@ -603,7 +602,7 @@ static void judge_schedule(struct result *result)
     }
 }
 
-/* Has the client had the means for its connections? */
+/* Adds an objection if this machine had no resources for connections. */
 static void judge_means(struct result *result)
 {
     const bool may_be_ports =
@@ -654,7 +653,7 @@ static void find_objections(struct result *result)
             options->part.count > 1 ? ", and the other parts did not wait"
                                     : "");
     }
-    /* Otherwise connections come and go. */
+    /* With churn, connections come and go. */
     if (!options_is_churn(options) &&
         result->connections.open_at_begin < options_first_conns(options)) {
         add(invalid,
@@ -669,7 +668,7 @@ static void find_objections(struct result *result)
         add(invalid, "no answer arrived within the measured time");
     }
     judge_schedule(result);
-    /* Where a rate was not held these are a part of that. */
+    /* If a rate was not held, these are part of it. */
     if (measured->in_flight > 0 && !result->interrupted &&
         result->unserved == 0) {
         add(invalid, "%llu requests were unanswered at the end",
@@ -682,8 +681,8 @@ static void find_objections(struct result *result)
     }
 }
 
-/* While a server answers nothing, a closed loop sends nothing: one long answer
- * for each connection stands for all that would have been sent. */
+/* A closed loop sends nothing while the server does not answer: one long answer
+ * per connection replaces all requests that would have been sent. */
 static void find_stall(struct result *result)
 {
     char text[UNITS_TEXT_SIZE];
@@ -699,8 +698,8 @@ static void find_stall(struct result *result)
         units_format_time(result->stall_ns, text));
 }
 
-/* Answers that only name another place, which other tools would go on to. Who
- * says which statuses are expected knows of them. */
+/* Warns of redirects, which other tools would follow. Not with --expect for
+ * statuses, which shows that the user knows. */
 static void find_redirects(struct result *result)
 {
     static const unsigned redirects[] = {301, 302, 303, 307, 308};
@@ -725,7 +724,7 @@ static void find_redirects(struct result *result)
         has_line ? line.text : "");
 }
 
-/* Fewer streams than were asked for: it is another load. */
+/* Warns of fewer streams than requested: this is a different load. */
 static void find_limit(struct result *result)
 {
     const struct h2_counts *http2 = &result->http2;
@@ -739,7 +738,7 @@ static void find_limit(struct result *result)
     }
 }
 
-/* What it could have sent waited for the client to say that it may. */
+/* Warns if the client's windows stopped the server. */
 static void find_stops(struct result *result)
 {
     const struct h2_counts *http2 = &result->http2;
@@ -755,8 +754,8 @@ static void find_stops(struct result *result)
     }
 }
 
-/* Answers of which the first part is there at once, and the rest when the
- * client's kernel acknowledges it. */
+/* Warns of answers whose rest arrives only when the client's kernel
+ * acknowledges the first part. */
 static void find_delayed_ack(struct result *result)
 {
     const uint64_t first_ns =
@@ -886,8 +885,8 @@ static bool find_kind(const void *owner, const char *name,
     return true;
 }
 
-/* True if all objectives hold. Those of a part are judged when all parts are
- * merged. */
+/* Returns true if all objectives hold. Those of a part are evaluated when all
+ * parts are merged. */
 static bool judge_objectives(struct result *result)
 {
     const struct slo *slo = &result->options->slo;

@@ -1,7 +1,7 @@
 /*
- * The judgement over a result: is it what it seems to be, and with which exit
- * code does the program end. It looks at values only and can be tested with
- * made-up ones.
+ * Evaluates a result: whether it is valid, and the exit code of the
+ * program. It reads only values, so it can be tested with made-up
+ * results.
  */
 #ifndef WEIR_LOAD_VERDICT_H
 #define WEIR_LOAD_VERDICT_H
@@ -9,19 +9,20 @@
 #include "result.h"
 #include "summary.h"
 
-/* Fill in invalid, warnings and exit. */
+/* Sets invalid, warnings and exit. */
 void verdict_reach(struct result *result);
 
-/* "VALID", "INVALID", "FAILED" or "INTERRUPTED". */
+/* Returns "VALID", "INVALID", "FAILED" or "INTERRUPTED". */
 const char *verdict_word(const struct result *result);
 
-/* Requests that went wrong, and failures that concerned no request. */
+/* Returns the failed requests plus the failures without a request. */
 uint64_t verdict_error_count(const struct result *result);
 
-/* The figures that scripts read; borrowed from the result. */
+/* Fills in the figures for scripts; borrows from the result. */
 void verdict_summarize(const struct result *result, struct summary *ret);
 
-/* Share of one CPU that the client used in the window, 0 to 1 (or more). */
+/* Returns the CPU time of the client in the window as a share of one CPU; may
+ * exceed 1. */
 double verdict_cpu_share(const struct result *result);
 
 #endif

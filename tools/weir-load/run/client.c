@@ -1,10 +1,10 @@
 /*
- * The slots of the connections, and the queue of those that are to be made.
+ * Connections of a thread, and the queue of those to be made.
  *
- * Time-outs are found by looking at the oldest request of every connection a
- * few times within --timeout; arming a timer for each request would cost more
- * than the request's own bookkeeping. An answer is therefore given up to a
- * sixteenth of --timeout too late, and its time says how late.
+ * Timeouts are found by checking the oldest request of every connection several
+ * times within --timeout; a timer for each request would cost more than the
+ * rest of its bookkeeping. A request may therefore time out up to a sixteenth
+ * of --timeout late, and its recorded time includes that.
  */
 #include "client.h"
 
@@ -24,28 +24,26 @@
 
 #define MILLISECOND UINT64_C(1000000)
 
-/* Waiting before a connection is made again: doubles between the two. */
+/* Delay before a reconnect; doubles from the first to the last. */
 #define RETRY_FIRST_NS (50 * MILLISECOND)
 #define RETRY_LAST_NS  (1000 * MILLISECOND)
 
-/* Nothing ever succeeded: so many failures for each connection are enough. */
+/* Failures per connection, with no success ever, until giving up. */
 #define HOPELESS_ROUNDS 3U
 
-/* The watch looks so often within --timeout, within bounds. */
+/* Timeouts are checked this often within --timeout, within the bounds. */
 #define WATCH_PART     16U
 #define WATCH_FIRST_NS (2 * MILLISECOND)
 #define WATCH_LAST_NS  (250 * MILLISECOND)
 
-/* -v prints so many failures, then no more. */
+/* Failures that -v prints. */
 #define LINES_MAX 20U
 
-/* --conn-stages: between two looks, and how many connections one looks at. */
+/* --conn-stages: time between two checks, and connections per check. */
 #define STAGE_PAUSE_NS (10 * MILLISECOND)
 #define STAGE_LOOKS    8192U
 
 static void make_connections(struct client *client);
-
-/* ---- failures ---- */
 
 static void print_failure(struct client *client, const struct error_kind *kind)
 {
@@ -63,7 +61,7 @@ static bool is_hopeless(const struct client *client)
     uint64_t failures = client->traffic.connections.failed +
                         client->traffic.connections.lost +
                         client->datagram_errors;
-    /* --conn-stages may begin without a connection. */
+    /* --conn-stages may start without connections. */
     uint64_t tried = client->most_wanted > 0 ? client->most_wanted : 1;
 
     if (traffic->measured.ok + traffic->warmup.ok > 0) {
@@ -135,15 +133,13 @@ static void check_hope(struct client *client)
     }
 }
 
-/* ---- what connections tell ---- */
-
 static const struct target *find_target(const struct client *client,
                                         const struct conn *conn)
 {
     return options_target(client->options, conn->index);
 }
 
-/* Connecting is what came before the handshake. */
+/* Records the connect time without the handshake. */
 static void note_connect(struct client *client, const struct conn *conn,
                          uint64_t time_ns)
 {
@@ -156,7 +152,7 @@ static void note_connect(struct client *client, const struct conn *conn,
     histogram_record(client->connect_latency, time_ns);
 }
 
-/* A connection that stands takes part. */
+/* Lets an established connection send. */
 static void go_on(struct conn *conn, uint64_t now_ns)
 {
     const struct traffic *traffic = conn->traffic;
@@ -165,7 +161,7 @@ static void go_on(struct conn *conn, uint64_t now_ns)
         conn->way->kind->repeat(conn);
     }
     if (conn->state != CONN_OPEN) {
-        return; /* it cannot be written to */
+        return; /* a write has failed */
     }
     if (traffic->pacing) {
         pacing_offer(conn, now_ns);
@@ -223,12 +219,12 @@ static void on_lost(void *arg, struct conn *conn)
         return;
     }
     client->traffic.connections.lost++;
-    settle(client, conn); /* perhaps in its preamble */
+    settle(client, conn); /* may be in its preamble */
     retry_later(client, conn);
     check_hope(client);
 }
 
-/* A session is resumed once where the server gives a new one each time. */
+/* A server that gives a new session each time wants each used once. */
 static void keep_session(const struct client *client, struct conn *conn,
                          weir_transport *t)
 {
@@ -241,8 +237,8 @@ static void keep_session(const struct client *client, struct conn *conn,
     }
 }
 
-/* Is there nothing that a connection would be made for again? Before sending
- * begins all are to stand. */
+/* Returns true if the connection need not be made again. Before sending starts,
+ * all connections are to be established. */
 static bool is_done_with(const struct traffic *traffic, const struct conn *conn)
 {
     const bool is_over = traffic->measuring && !traffic->sending;
@@ -250,7 +246,7 @@ static bool is_done_with(const struct traffic *traffic, const struct conn *conn)
     return !conn->repeats && (is_over || traffic->remaining == 0);
 }
 
-/* The next connection is for the next request, if there is to be one. */
+/* Reconnects for the next request, if there will be one. */
 static void on_closed(void *arg, struct conn *conn, weir_transport *t)
 {
     struct client *client = arg;
@@ -295,10 +291,8 @@ static const struct conn_events events = {
     .drained = on_drained,
 };
 
-/* ---- connecting ---- */
-
-/* A stream tries all addresses by itself. Returns whether the caller is to make
- * the connection again, to the next address. */
+/* Returns true if the caller must try the next address of a datagram target. A
+ * stream tries all addresses by itself. */
 static bool has_next_address(const struct client *client, struct conn *conn)
 {
     const struct target *target = find_target(client, conn);
@@ -313,7 +307,7 @@ static bool has_next_address(const struct client *client, struct conn *conn)
     return true;
 }
 
-/* What this machine lacks, and not the server. */
+/* Returns true if this machine, not the server, caused the error. */
 static bool is_shortage(int err)
 {
     return err == -EADDRNOTAVAIL || err == -EADDRINUSE || err == -EMFILE ||
@@ -330,7 +324,7 @@ static void connect_failed(struct client *client, struct conn *conn, int err,
         enqueue(client, conn);
         return;
     }
-    tls_drop_session(conn->session); /* perhaps it is to blame */
+    tls_drop_session(conn->session); /* it may be the cause */
     conn->session = NULL;
     client->traffic.connections.failed++;
     client->tls_facts.failed += is_shaken;
@@ -376,7 +370,8 @@ static void pace_cb(void *arg)
     make_connections(arg);
 }
 
-/* May a connection be made now? Otherwise they go on when the next one may. */
+/* Returns true if a connection may be made now. If not, a timer continues when
+ * the next one may be made. */
 static bool is_in_pace(struct client *client)
 {
     double rate = client->options->conn_rate / client->share.thread_count;
@@ -391,7 +386,7 @@ static bool is_in_pace(struct client *client)
                                     pace_cb, client, &client->pace);
         return err < 0;
     }
-    /* A pause gives no right to a burst. */
+    /* A pause does not allow a burst. */
     if (client->next_connect_ns + (uint64_t)(1e9 / rate) < now_ns) {
         client->next_connect_ns = now_ns;
     }
@@ -399,7 +394,8 @@ static bool is_in_pace(struct client *client)
     return true;
 }
 
-/* Is it one too many now? What waits for the next connection needs that one. */
+/* Returns true if the connection exceeds the wanted number. Connections with
+ * requests to repeat are always wanted. */
 static bool is_unwanted(const struct client *client, const struct conn *conn)
 {
     return (uint64_t)(conn - client->conns) >= client->wanted && !conn->repeats;
@@ -445,7 +441,7 @@ uint64_t client_count_wanted(const struct client *client, uint64_t time_ns)
                              client->conn_count);
 }
 
-/* Those that are not on their way to their end yet are made again. */
+/* Reconnects parked connections. Others are still open or ending. */
 static void want_more(struct client *client, uint64_t wanted)
 {
     for (uint64_t i = client->wanted; i < wanted; i++) {
@@ -462,8 +458,8 @@ static void want_more(struct client *client, uint64_t wanted)
     make_connections(client);
 }
 
-/* Those that stand end with what is under way; others will be seen when they
- * stand or have failed. */
+/* Retires open connections that are not wanted. The others are handled when
+ * they open or fail. */
 static void retire_unwanted(struct client *client, uint64_t now_ns)
 {
     const uint64_t above = client->conn_count - client->wanted;
@@ -522,8 +518,6 @@ void client_follow_stages(struct client *client, uint64_t window_ns)
     }
 }
 
-/* ---- the watch ---- */
-
 static void watch_cb(void *arg)
 {
     struct client *client = arg;
@@ -551,8 +545,6 @@ static void watch_cb(void *arg)
     }
 }
 
-/* ---- life ---- */
-
 static uint32_t round_up_to_power(uint64_t value)
 {
     uint32_t power = 1;
@@ -563,7 +555,7 @@ static uint32_t round_up_to_power(uint64_t value)
     return power;
 }
 
-/* 0, or a negative error that has been told. */
+/* Returns 0, or a negative error that was printed. */
 static int open_codecs(struct client *client)
 {
     const struct run_options *options = client->options;
@@ -709,7 +701,7 @@ void client_end_window(struct client *client)
 void client_stop_sending(struct client *client)
 {
     weir_loop_cancel(client->loop, client->stage_look);
-    /* What the schedule still has is sent: it was due before. */
+    /* The schedule's remaining requests are still sent: they were due. */
     if (!client->traffic.pacing) {
         client->traffic.sending = false;
     }
@@ -736,7 +728,7 @@ void client_stop(struct client *client)
 {
     client->stopping = true;
     client->traffic.sending = false;
-    /* What they bring from now on is not counted. */
+    /* Their later results are not counted. */
     for (uint64_t i = 0; i < client->conn_count; i++) {
         struct conn *conn = &client->conns[i];
         if (conn->state == CONN_OPEN && conn->way->kind->leave) {

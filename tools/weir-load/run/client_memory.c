@@ -1,8 +1,7 @@
 /*
- * The memory of a thread's connections: all of it is there before the first of
- * them is made, so that a run that begins does not end for want of it.
- *
- * Nothing in it depends on how many requests there will be.
+ * Allocates the memory of a thread's connections before the first is made, so
+ * that a run cannot fail later for lack of it. The size does not depend on the
+ * number of requests.
  */
 #include "client.h"
 

@@ -1,8 +1,7 @@
 /*
- * The beginnings of a thread's traffic and of its connections, as the options
- * have them.
- *
- * All memory is there (client_memory.c), and nothing is connected.
+ * Initialises a thread's traffic and connections from the options.
+ * The memory is allocated (client_memory.c), and nothing is
+ * connected yet.
  */
 #include "client.h"
 
@@ -13,7 +12,7 @@
 
 #include <sys/random.h>
 
-/* No other run has it, of this program or with this seed. */
+/* Returns a number that differs in every run, with the same seed, too. */
 static uint64_t make_nonce(void)
 {
     uint64_t nonce = 0;
@@ -24,7 +23,7 @@ static uint64_t make_nonce(void)
     return nonce;
 }
 
-/* Answers of a connection, of which 0 is without an end. */
+/* Returns the answers per connection; @count 0 means no limit. */
 static uint32_t find_quota(const struct run_options *options, uint32_t count)
 {
     if (options_is_churn(options)) {

@@ -1,8 +1,7 @@
 /*
- * Which codecs a run has, by its mode.
- *
- * There is one line for each; a mode that is no protocol of requests and
- * answers has none.
+ * Maps the mode of a run to its codec. Modes
+ * without a protocol of requests and answers have
+ * none.
  */
 #include "tools/weir-load/codec/codec.h"
 

@@ -1,7 +1,7 @@
 /*
- * Sums, and the few values of which a sum makes no sense: the window is the
- * longest one, and a stall of the server is one that all threads have seen, so
- * it is at most as long as the shortest of their longest.
+ * A few values are not sums: the window is the longest of all threads; a stall
+ * of the server is one that all threads have seen, so it is at most the
+ * shortest of their longest stalls.
  */
 #include "gather.h"
 
@@ -161,8 +161,7 @@ void gather_worker(struct result *result, const struct worker *worker)
     };
 }
 
-/* The CPUs that a thread could run on; none where it was to be bound to one and
- * could not. */
+/* Finds the CPUs that a thread could run on; none if binding it failed. */
 static void find_cpus(const struct result *result,
                       const struct result_thread *thread, struct cpus *ret)
 {

@@ -1,7 +1,6 @@
 /*
- * The parts that threads have found out, made one result.
- *
- * Counts are added and histograms merged; nothing is averaged and nothing is
+ * Merges the results of all threads into one. Counts are added
+ * and histograms merged; nothing is averaged and nothing is
  * lost.
  */
 #ifndef WEIR_LOAD_GATHER_H
@@ -9,26 +8,27 @@
 
 #include "worker.h"
 
-/* Add rows of the same interval, one of each thread, to one: from is borrowed,
- * and the quantiles are those of the sum. */
+/* Adds the row of another thread and the same interval. Borrows @from.
+ * gather_quantiles() then sets the quantiles of the sum. */
 void gather_row(const struct kinds *kinds, struct worker_row *sum,
                 const struct worker_row *from);
 void gather_quantiles(struct worker_row *sum);
 
-/* Keep its times as a text, which is given to its counts. */
+/* Encodes the row's latencies; the text is owned by its counts. */
 void gather_histogram(struct worker_row *sum);
 
-/* Add the times of an interval to those of the run. */
+/* Adds the times of an interval to those of the run. */
 void gather_times(struct result *result, const struct worker_row *row);
 
-/* Add what a thread that has ended has found out. */
+/* Adds the results of a thread that has ended. */
 void gather_worker(struct result *result, const struct worker *worker);
 
-/* When all have been added: who used the CPUs of each thread. */
+/* Computes who used the CPUs of each thread. Called after all threads were
+ * added. */
 void gather_sharing(struct result *result, const struct sharing_sample *begin,
                     const struct sharing_sample *end);
 
-/* What follows from the sums. */
+/* Computes the values that depend on the sums. */
 void gather_finish(struct result *result);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * A timer of the loop wakes it at the next request's time. Timers of the kernel
- * come some microseconds late; how late each request is, is measured.
+ * A timer of the loop fires at the time of the next request. Kernel timers fire
+ * some microseconds late; the lateness of each request is measured.
  *
- * The clock is read for each request: of those that are sent together, the last
+ * The clock is read for each request, because of those sent together the last
  * is later than the first.
  */
 #include "pacing.h"
@@ -16,7 +16,7 @@
 
 static void pump(struct pacing *pacing);
 
-/* Find when the request is meant that the schedule stands at. */
+/* Sets the scheduled time of the request at next. */
 static void look(struct pacing *pacing)
 {
     struct traffic *traffic = pacing->traffic;
@@ -36,7 +36,7 @@ static bool is_measured(const struct pacing *pacing)
     return pacing->next_ns >= pacing->window_ns;
 }
 
-/* The request that the schedule stands at is sent, or given up. */
+/* Moves to the next request; the current one was sent or dropped. */
 static void pass(struct pacing *pacing)
 {
     struct traffic *traffic = pacing->traffic;
@@ -52,7 +52,7 @@ static void pass(struct pacing *pacing)
     look(pacing);
 }
 
-/* Its number, which is its place in the schedule, goes with it. */
+/* Drops a request together with its number. */
 static void drop(struct pacing *pacing)
 {
     struct traffic *traffic = pacing->traffic;
@@ -65,8 +65,6 @@ static void drop(struct pacing *pacing)
     }
     pass(pacing);
 }
-
-/* ---- connections with room ---- */
 
 static void enqueue(struct pacing *pacing, struct conn *conn)
 {
@@ -83,8 +81,8 @@ static void enqueue(struct pacing *pacing, struct conn *conn)
     pacing->last = conn;
 }
 
-/* The first with room; NULL: none has. One that was lost since it was offered
- * has none. */
+/* Returns the first connection with room, or NULL. Connections that were lost
+ * since they were queued have none. */
 static struct conn *dequeue(struct pacing *pacing)
 {
     while (pacing->first) {
@@ -108,8 +106,9 @@ static void put_back(struct pacing *pacing, struct conn *conn)
     pacing->first = conn;
 }
 
-/* Of the first two with room the one with fewer requests under way: so a
- * connection that answers nothing gets few more. NULL: there is none. */
+/* Returns the connection with fewer requests in flight of the first two that
+ * have room, or NULL. So a connection that does not answer gets few more
+ * requests. */
 static struct conn *choose(struct pacing *pacing)
 {
     if (pacing->traffic->outstanding >= pacing->in_flight_max) {
@@ -127,8 +126,6 @@ static struct conn *choose(struct pacing *pacing)
     }
     return first;
 }
-
-/* ---- sending ---- */
 
 static void timer_cb(void *arg)
 {
@@ -151,8 +148,7 @@ static void arm(struct pacing *pacing)
     }
 }
 
-/* How late the request is that the schedule stands at without the wait for a
- * connection. */
+/* Returns how late the request is without the wait for a connection. */
 static uint64_t find_own_lateness(const struct pacing *pacing, uint64_t now_ns)
 {
     const uint64_t seen_ns = pacing->is_blocked ? pacing->blocked_ns : now_ns;
@@ -160,8 +156,7 @@ static uint64_t find_own_lateness(const struct pacing *pacing, uint64_t now_ns)
     return seen_ns > pacing->next_ns ? seen_ns - pacing->next_ns : 0;
 }
 
-/* Send the request that the schedule stands at. */
-/* Of its lateness what is not the client's own. */
+/* Records the part of the lateness that is the wait for a connection. */
 static void record_wait(struct pacing *pacing, uint64_t now_ns, uint64_t own_ns)
 {
     struct traffic *traffic = pacing->traffic;
@@ -198,7 +193,7 @@ static void block(struct pacing *pacing, uint64_t now_ns)
     }
 }
 
-/* Send all that is due, as far as connections have room. */
+/* Sends all due requests while connections have room. */
 static void pump(struct pacing *pacing)
 {
     uint64_t now_ns = clock_now_ns();
@@ -232,8 +227,6 @@ void pacing_offer(struct conn *conn, uint64_t now_ns)
     }
     conn_tell_drained(conn->traffic);
 }
-
-/* ---- life ---- */
 
 void pacing_init(struct pacing *pacing, struct traffic *traffic,
                  const struct schedule_plan *plan, uint32_t thread_index,

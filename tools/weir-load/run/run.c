@@ -1,11 +1,11 @@
 /*
- * A run as a whole, on the main thread: it starts the threads that send
- * (worker.h), agrees with them when what begins, puts their intervals together
- * and makes one result of what they have found out.
+ * A run as a whole, on the main thread: starts the sending threads (worker.h),
+ * tells them when each phase begins, merges their intervals and makes one
+ * result.
  *
- * Nothing of the traffic passes through here; this thread wakes a few times a
- * second. A signal, or a server with which nothing ever succeeds, ends the run
- * from every phase.
+ * No traffic passes through here; this thread wakes a few times per second. A
+ * signal, or a server with which nothing ever succeeds, ends the run in any
+ * phase.
  */
 #include "run.h"
 
@@ -35,16 +35,16 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* Threads are told of the begin so long before. */
+/* How long before the start threads are told of it. */
 #define LEAD_NS (SECOND / 1000)
 
-/* A run without a duration ends when nothing has succeeded for so long. */
+/* A run without duration ends after this time without a success. */
 #define GIVE_UP_NS (10 * SECOND)
 
-/* Between two looks at what --log has to write. */
+/* Time between two writes of --log. */
 #define LOG_PAUSE_NS (SECOND / 50)
 
-/* At the end, for one who reads the log of a pipe and is only slow. */
+/* Time that a slow reader of --log's pipe gets at the end. */
 #define LOG_PATIENCE_MS 1000
 
 struct run {
@@ -55,7 +55,7 @@ struct run {
     weir_tls_context *tls;
     struct worker *workers;
     struct worker_plan plan;
-    /* This machine's CPUs, at the ends of the window. */
+    /* The machine's CPUs at both ends of the window. */
     struct sharing_sample window_begin;
     struct sharing_sample window_end;
     uint64_t measured_count;
@@ -63,17 +63,16 @@ struct run {
     uint64_t hopeless_count;
     uint64_t over_count;
     struct outputs outputs;
-    bool is_log_regular; /* a file that is never full for a while */
+    bool is_log_regular; /* a file, which accepts all writes at once */
     uint64_t row_end_ns;
-    /* When the last interval with an answer ended, from the window's begin. */
+    /* End of the last interval with an answer, since the start of the
+     * window. */
     uint64_t progress_ns;
-    /* Set when the threads have been told to begin. */
+    /* The threads were told to begin. */
     bool has_begun;
-    /* Set when they have been told to end. */
+    /* The threads were told to end. */
     bool is_ending;
 };
-
-/* ---- telling the threads ---- */
 
 static void tell_all(struct run *run, weir_callback_fn *cb)
 {
@@ -94,7 +93,7 @@ static void finish(struct run *run)
     }
 }
 
-/* When sending begins: soon, or at the time that was asked for. */
+/* Returns when sending starts: soon, or at --start-at. */
 static uint64_t find_begin(struct run *run)
 {
     uint64_t now_ns = clock_now_ns();
@@ -118,9 +117,8 @@ static void window_begin_cb(void *arg)
     sharing_look(clock_now_ns(), &run->window_begin);
 }
 
-/* ---- the log of requests ---- */
-
-/* Can a piece be written within so many milliseconds? Or it fails at once. */
+/* Returns true if a piece can be written within @patience_ms, or a write would
+ * fail at once. */
 static bool is_log_ready(FILE *out, int patience_ms)
 {
     struct pollfd ready = {.fd = fileno(out), .events = POLLOUT};
@@ -128,9 +126,9 @@ static bool is_log_ready(FILE *out, int patience_ms)
     return poll(&ready, 1, patience_ms) == 1;
 }
 
-/* Writes what one thread has noted, to a pipe a piece at a time. False if the
- * pipe is full: the rest stays in the ring, and what does not fit there is
- * counted by the thread. */
+/* Writes the requests that one thread recorded, to a pipe in pieces. Returns
+ * false if the pipe is full: the rest stays in the ring, and the thread counts
+ * requests that do not fit there. */
 static bool write_log_of(struct run *run, struct request_log *log,
                          int patience_ms)
 {
@@ -161,7 +159,7 @@ static bool write_log_of(struct run *run, struct request_log *log,
     return true;
 }
 
-/* False if not all was written. */
+/* Returns false if not all was written. */
 static bool write_log(struct run *run, int patience_ms)
 {
     bool is_ready = true;
@@ -173,7 +171,7 @@ static bool write_log(struct run *run, int patience_ms)
     return is_ready;
 }
 
-/* Some times in a hundred milliseconds, from the begin of the run on. */
+/* Called every LOG_PAUSE_NS from the start of the run. */
 static void write_log_cb(void *arg)
 {
     struct run *run = arg;
@@ -212,8 +210,6 @@ static void end_log(struct run *run)
     }
 }
 
-/* ---- the begin ---- */
-
 static void begin_all(struct run *run)
 {
     const struct run_options *options = run->options;
@@ -243,8 +239,6 @@ static void begin_all(struct run *run)
     }
 }
 
-/* ---- intervals ---- */
-
 static bool is_stuck(const struct run *run)
 {
     uint64_t limit_ns = 2 * run->options->timeout_ns;
@@ -254,7 +248,7 @@ static bool is_stuck(const struct run *run)
            run->row_end_ns - run->progress_ns > limit_ns;
 }
 
-/* A row of all threads together: kept, printed, and its times added. */
+/* Takes a row of all threads: stores and prints it, and adds its times. */
 static void take_row(struct run *run, struct worker_row *sum)
 {
     struct result *result = run->result;
@@ -287,7 +281,7 @@ static void take_row(struct run *run, struct worker_row *sum)
     gather_times(result, sum);
 }
 
-/* Is there a row of each thread that goes on? */
+/* Returns true if every thread that still runs has delivered a row. */
 static bool has_whole_row(const struct run *run)
 {
     bool has_any = false;
@@ -346,9 +340,8 @@ static void heard_row(void *arg)
     }
 }
 
-/* ---- what threads and signals tell ---- */
-
-/* All threads have tried to connect: the run begins with those that can. */
+/* Starts the run once every thread has finished connecting; gives up if none of
+ * them got a connection. */
 static void look_whether_all_tried(struct run *run)
 {
     uint64_t tried = 0;
@@ -430,9 +423,7 @@ static void on_signal(void *arg, int signum)
     finish(run);
 }
 
-/* ---- from start to report ---- */
-
-/* The threads run until each of them is over. */
+/* Returns when all threads have ended. */
 static int run_threads(struct run *run)
 {
     const struct weir_threads_options options = {
@@ -463,7 +454,7 @@ static int run_loop(struct run *run)
     if (err >= 0) {
         err = run_threads(run);
     }
-    /* From here on a signal ends the program as it ends any other. */
+    /* From now on signals have their default action. */
     weir_loop_remove_signal_handler(run->loop, SIGINT);
     weir_loop_remove_signal_handler(run->loop, SIGTERM);
     return err;
@@ -471,7 +462,7 @@ static int run_loop(struct run *run)
 
 static void fini_workers(struct run *run)
 {
-    /* The first one has what the others borrow. */
+    /* The first one owns what the others borrow. */
     for (uint64_t i = run->workers ? run->options->thread_count : 0; i > 0;
          i--) {
         if (run->workers[i - 1].options) {
@@ -482,9 +473,9 @@ static void fini_workers(struct run *run)
     tls_drop_context(run->tls);
 }
 
-/* What a thread does of the load. Of the threads of all parts this part has
- * every n-th, so that each has what its number says of a schedule, however many
- * threads other parts have. */
+/* Returns a thread's share of the load. Threads are numbered across all parts,
+ * and this part has every n-th, so each thread gets its share of the schedule
+ * however many threads other parts have. */
 static struct client_share find_share(const struct run *run, uint32_t index)
 {
     const struct run_options *options = run->options;
@@ -559,7 +550,6 @@ static int begin(struct run *run)
         is_elsewhere ? 1 : options->target_count, options->family);
 }
 
-/* Everything between the options and the exit code. */
 static int execute(struct run *run)
 {
     int exit_code = LOAD_USAGE;
@@ -600,7 +590,7 @@ out:
     return exit_code;
 }
 
-/* --wait: LOAD_OK if there are servers to load. */
+/* Waits for the servers if --wait is set. Returns LOAD_OK if they answer. */
 static enum load_exit stand_by(struct run *run)
 {
     const struct run_options *options = run->options;
@@ -613,7 +603,7 @@ static enum load_exit stand_by(struct run *run)
     return waited;
 }
 
-/* The result of a run that did not begin. */
+/* Reports a run that did not start. */
 static int report_nothing(struct run *run)
 {
     host_describe(&run->result->host);

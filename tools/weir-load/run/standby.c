@@ -1,11 +1,11 @@
 /*
- * One task tries one target after the other, a few times a second. It has a
- * loop of its own: a name that is not known yet is looked up again each time,
- * and nothing of this is in the run.
+ * One task tries the targets one after the other, several times a second. It
+ * has its own loop: unknown names are looked up again each time, and nothing of
+ * this enters the run.
  *
- * What stands between (a container's proxy) may take connections before there
- * is a server behind it, which is why HTTP is asked for an answer; not where a
- * header of the PROXY protocol would come before the request.
+ * A proxy (a container's) may accept connections before there is a server, so
+ * HTTP is checked with a request; except with the PROXY protocol, whose header
+ * would have to come first.
  */
 #include "standby.h"
 
@@ -24,12 +24,11 @@
 
 #define MILLISECOND UINT64_C(1000000)
 
-/* Between two attempts. */
 #define PAUSE_NS (100 * MILLISECOND)
 
 struct standby {
     const struct run_options *options;
-    /* The one that is waited for, and what came of the last attempt. */
+    /* The current target, and the result of the last attempt. */
     const struct target *target;
     int err;
     bool has_told;
@@ -41,7 +40,7 @@ static struct weir_place place_of(const struct target *target)
                                    : weir_place_addresses(&target->address, 1);
 }
 
-/* One request, and the first bytes of its answer. */
+/* Sends a request and reads the first bytes of the answer. */
 static int ask(const struct target *target, weir_reader *reader,
                weir_writer *writer)
 {
@@ -61,7 +60,6 @@ static int ask(const struct target *target, weir_reader *reader,
     return count > 0 ? 0 : count == 0 ? -ECONNRESET : (int)count;
 }
 
-/* 0 or a negative error. */
 static int try_once(weir_loop *loop, const struct standby *self)
 {
     const struct run_options *options = self->options;
@@ -102,7 +100,7 @@ static void tell(struct standby *self)
     self->has_told = true;
 }
 
-/* 0, or -ECANCELED. */
+/* Returns 0 or -ECANCELED. */
 static int wait_for(weir_loop *loop, struct standby *self)
 {
     int err = 0;

@@ -1,8 +1,7 @@
 /*
- * --wait: a run begins when the servers are there.
- *
- * A job starts its server and the load beside each other, and neither knows how
- * long the other takes.
+ * --wait: waits until the servers answer before the run starts. A job may start
+ * its server and the load at the same time, and neither knows how long the
+ * other takes.
  */
 #ifndef WEIR_LOAD_STANDBY_H
 #define WEIR_LOAD_STANDBY_H
@@ -10,14 +9,12 @@
 #include "tools/weir-load/base/exits.h"
 #include "tools/weir-load/options/options.h"
 
-/*
- * Waits until a connection to each target stands, and over http:// without
- * --proxy-protocol until a request was answered, however it was. Says what it
- * waits for.
+/* Waits until a connection to each target is established, and over http://
+ * without --proxy-protocol until a request is answered in any way. Prints what
+ * it waits for.
  *
- * LOAD_OK; LOAD_NOTHING after a line when the time is over; LOAD_INTERRUPTED;
- * or LOAD_INTERNAL after a line.
- */
+ * Returns LOAD_OK, LOAD_INTERRUPTED, or after printing an error LOAD_NOTHING
+ * (timeout) or LOAD_INTERNAL. */
 enum load_exit standby_wait(const struct run_options *options);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * Phases change at times that are the same for all threads, so that their rows
- * are of the same intervals; with -n each thread has a part of the requests and
- * ends when that is done.
+ * Phases change at the same time in all threads, so that rows cover the same
+ * intervals; with -n each thread has a part of the requests and ends when it is
+ * done.
  *
- * A row is made in memory of its own and given to the main thread, which adds
- * up what the threads bring; nothing is shared while requests are sent.
+ * Each row has its own memory, whose ownership passes to the main thread;
+ * nothing is shared while requests are sent.
  */
 #include "worker.h"
 
@@ -23,7 +23,7 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* How long answers may still come in at the end, at most. */
+/* Longest wait for answers at the end. */
 #define DRAIN_LIMIT_NS (10 * SECOND)
 
 static void finish(struct worker *worker);
@@ -34,7 +34,8 @@ static void tell(struct worker *worker, weir_callback_fn *cb, void *arg)
                   "a thread cannot be heard");
 }
 
-/* A timer that cannot be armed leaves no way to end the run properly. */
+/* Arms a timer. If that fails, the run cannot end properly later and ends
+ * now. */
 static struct weir_handle arm(struct worker *worker, uint64_t when_ns,
                               weir_callback_fn *cb)
 {
@@ -76,8 +77,6 @@ static struct weir_loop_statistics read_statistics(const struct worker *worker)
     return statistics;
 }
 
-/* ---- intervals ---- */
-
 void worker_row_free(struct worker_row *row)
 {
     if (row) {
@@ -86,8 +85,8 @@ void worker_row_free(struct worker_row *row)
     }
 }
 
-/* In pages of its own, which are zero: few of them are touched, and calloc()
- * would clear two megabytes that it has had before. */
+/* Maps zero pages: few of them are touched, while calloc() would clear two
+ * megabytes that were used before. */
 static struct worker_row *make_row(struct worker *worker)
 {
     const struct kinds *groups = worker->options->groups;
@@ -107,7 +106,6 @@ static struct worker_row *make_row(struct worker *worker)
     return row;
 }
 
-/* What requests are counted in from now on. */
 static void set_row(struct worker *worker, struct worker_row *row)
 {
     worker->row = row;
@@ -145,14 +143,14 @@ static void fill_row(struct worker *worker, uint64_t now_ns,
     worker->row_statistics = statistics;
 }
 
-/* Ends the interval: its row is given away, and another one takes its place. */
+/* Ends the interval: passes its row on and starts another one. */
 static void close_interval(struct worker *worker, uint64_t now_ns)
 {
     struct worker_row *row = worker->row;
     struct worker_row *next = make_row(worker);
 
     if (!next) {
-        return; /* the interval becomes a longer one */
+        return; /* the interval continues */
     }
     record_settle(&row->record);
     fill_row(worker, now_ns, &row->row);
@@ -178,9 +176,7 @@ static void interval_cb(void *arg)
     }
 }
 
-/* ---- phases ---- */
-
-/* The window ends here: what is counted against its length stops. */
+/* Ends the window and takes its final counters. */
 static void close_window(struct worker *worker)
 {
     struct traffic *traffic = &worker->client.traffic;
@@ -276,7 +272,7 @@ static void measure_cb(void *arg)
     if (traffic->pacing) {
         pacing_count_due(traffic->pacing, plan->window_ns);
         traffic->measuring = true;
-        conn_tell_drained(traffic); /* perhaps this thread has no request */
+        conn_tell_drained(traffic); /* this thread may have no request */
         return;
     }
     if (worker->options->request_count > 0) {
@@ -331,7 +327,7 @@ void worker_finish(void *arg)
     finish(arg);
 }
 
-/* Has this thread asked for all that -n gives it? */
+/* Returns true if this thread has scheduled its part of -n. */
 static bool is_count_reached(const struct worker *worker)
 {
     const uint64_t count = worker->options->request_count;
@@ -343,7 +339,7 @@ static bool is_count_reached(const struct worker *worker)
 static void on_event(void *arg, enum client_event event)
 {
     struct worker *worker = arg;
-    /* The schedule may be over before its window is. */
+    /* The schedule may end before its window does. */
     const bool has_end = worker->client.traffic.pacing &&
                          worker->plan.end_ns != UINT64_MAX &&
                          !is_count_reached(worker);
@@ -353,7 +349,7 @@ static void on_event(void *arg, enum client_event event)
         tell(worker, worker->ops->settled, worker);
         break;
     case CLIENT_DRAINED:
-        /* With -n the last answer ends the window, otherwise the time does. */
+        /* The last answer ends the window with -n, else the time does. */
         if (worker->phase == WORKER_MEASURE && !has_end) {
             drain_cb(worker);
         } else if (worker->phase == WORKER_DRAIN &&
@@ -369,8 +365,6 @@ static void on_event(void *arg, enum client_event event)
         break;
     }
 }
-
-/* ---- life ---- */
 
 static void on_exception(void *arg, weir_loop *loop,
                          const struct weir_exception *exception)
@@ -435,7 +429,7 @@ int worker_run(weir_thread *thread, void *arg)
     worker->loop = weir_thread_get_loop(thread);
     weir_loop_set_exception_handler(worker->loop, on_exception, worker);
     bind_to_cpu(worker, index);
-    /* The schedule is kept to the microsecond, not to the usual fifty. */
+    /* For microseconds; the default slack is 50 us. */
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     worker->err = client_start(&worker->client, worker->loop, on_event, worker);
     if (worker->err < 0) {

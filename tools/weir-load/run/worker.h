@@ -1,15 +1,14 @@
 /*
- * One thread of a run: a loop, a part of the connections, and the phases that
- * it goes through with them.
+ * One thread of a run: a loop, a share of the connections, and their phases:
  *
- *   ramp     connect; told when every connection stands or has failed once
- *   warm-up  requests are sent and not counted, from the time of the plan on
- *   measure  counted, until the time of the plan, or until -n were sent
- *   drain    nothing more is sent, what is under way may still be answered
- *   over     all is fixed; the thread waits for its end
+ *   ramp     connect until every connection was open or failed once
+ *   warm-up  from the planned time on, requests are sent but not counted
+ *   measure  requests are counted, until the planned time or -n
+ *   drain    nothing is sent; requests in flight may be answered
+ *   over     results are final; the thread waits for its end
  *
- * The main thread (run.c) makes the plan of times, gets a row at the end of
- * each interval, and reads the rest when the thread has ended.
+ * The main thread (run.c) plans the times, receives a row at the end of each
+ * interval, and reads the rest when the thread has ended.
  */
 #ifndef WEIR_LOAD_WORKER_H
 #define WEIR_LOAD_WORKER_H
@@ -29,51 +28,51 @@ enum worker_phase {
     WORKER_OVER,
 };
 
-/* On CLOCK_MONOTONIC, the same for all threads. */
+/* Times of CLOCK_MONOTONIC, the same for all threads. */
 struct worker_plan {
     uint64_t begin_ns;
     uint64_t window_ns;
-    /* UINT64_MAX: -n ends the window. */
+    /* UINT64_MAX if -n ends the window. */
     uint64_t end_ns;
 };
 
 struct worker;
 
-/* An interval of a thread; the quantiles of its counts are not set. */
+/* An interval of a thread; quantiles are not set. */
 struct worker_row {
     struct worker_row *next;
     struct worker *worker;
     struct result_row row;
     struct record record;
-    /* What became of requests by their kinds; NULL: none is counted. */
+    /* NULL if kinds are not counted. */
     struct kind_record *kinds;
 };
 
-/* Free one; or NULL. */
+/* Frees a row; NULL is ignored. */
 void worker_row_free(struct worker_row *row);
 
-/* Called on the main thread with the worker, or with the row, which is taken.
- */
+/* Called on the main thread with the worker; row with the row, whose ownership
+ * passes. */
 struct worker_ops {
-    /* Every connection has stood or has failed once. */
+    /* Every connection was open or has failed once. */
     weir_callback_fn *settled;
-    /* All connections fail, again and again. */
+    /* All connections keep failing. */
     weir_callback_fn *hopeless;
     weir_callback_fn *row;
-    /* Its window is over. */
+    /* The window has ended. */
     weir_callback_fn *measured;
     weir_callback_fn *over;
 };
 
 struct worker {
     const struct worker_ops *ops;
-    /* The main loop's. */
+    /* Reference to the main thread's loop. */
     weir_remote *home;
     weir_thread *thread;
     const struct run_options *options;
     void *owner;
     struct client client;
-    /* Set by the main thread before it has the worker begin. */
+    /* Set by the main thread before worker_begin(). */
     struct worker_plan plan;
     enum worker_phase phase;
     bool has_told_hopeless;
@@ -83,9 +82,9 @@ struct worker {
     struct weir_handle phase_end;
     struct weir_handle interval_end;
     uint64_t interval_count;
-    /* The interval under way; replaced when it ends. */
+    /* The current interval. */
     struct worker_row *row;
-    /* How things stood when the window and the interval began. */
+    /* Counters at the start of the window and of the interval. */
     struct ledger row_ledger;
     struct error_counts row_errors;
     uint64_t row_ok;
@@ -95,13 +94,13 @@ struct worker {
     uint64_t begin_handshakes;
     struct host_usage begin_usage;
     struct weir_loop_statistics begin_statistics;
-    /* The window, when it is over. */
+    /* Results of the window, set at its end. */
     uint64_t window_ns;
     uint64_t completed;
     uint64_t handshakes;
     struct host_usage usage;
     struct weir_loop_statistics statistics;
-    /* Waited for by the main thread's rows: oldest first. */
+    /* Used by the main thread: rows not yet merged, oldest first. */
     struct worker_row *first_row;
     struct worker_row *last_row;
     bool is_settled;
@@ -109,18 +108,19 @@ struct worker {
     bool is_over;
 };
 
-/* Get all memory; a negative error has been told, and worker_fini() is called
- * as well. */
+/* Allocates all memory. Returns 0 or a negative error that was printed; call
+ * worker_fini() in any case. */
 int worker_init(struct worker *worker, const struct client_share *share);
 
-/* The main task of the thread, of which arg is the array of workers. */
+/* Main task of the thread; @arg is the array of workers. */
 int worker_run(weir_thread *thread, void *arg);
 
-/* Posted to the thread: go by the plan; end at once. */
+/* Called on the thread with weir_thread_call_soon(): worker_begin() starts the
+ * plan, worker_finish() ends at once. */
 void worker_begin(void *worker);
 void worker_finish(void *worker);
 
-/* When the thread has ended. */
+/* Must be called after the thread has ended. */
 void worker_fini(struct worker *worker);
 
 #endif
