@@ -1,9 +1,9 @@
 /*
- * Which errors say that this machine lacks something, and nothing about a peer.
+ * Errors that are about this machine, not about a peer.
  *
- * -EAGAIN is a thread that could not be made, or an entry of the kernel's;
- * -ENOSPC a limit of epoll. Whoever calls has waited out an -EAGAIN that a peer
- * is to blame for, as a Unix server's full queue (connect/attempt.c).
+ * -EAGAIN means that a thread or a kernel entry could not be made, -ENOSPC a
+ * limit of epoll. Callers have already waited out an -EAGAIN that a peer
+ * causes, like a Unix server's full queue (connect/attempt.c).
  */
 #ifndef WEIR_LIB_BASE_SHORTAGE_H
 #define WEIR_LIB_BASE_SHORTAGE_H
@@ -13,8 +13,8 @@
 
 #include <errno.h>
 
-/* True if this machine lacks something, perhaps for a short time: descriptors,
- * memory, buffers or threads. */
+/* Returns true if descriptors, memory, buffers or threads have run out, perhaps
+ * for a short time. */
 static inline bool wr_err_is_shortage(int err)
 {
     wr_assert(err <= 0);
@@ -31,8 +31,8 @@ static inline bool wr_err_is_shortage(int err)
     }
 }
 
-/* True for errors of a connect that this machine is to blame for; without a
- * port or an address of its own it may be so for long. */
+/* Returns true for errors of a connect that this machine causes. A lack of
+ * ports or local addresses may last for long. */
 static inline bool wr_err_is_own(int err)
 {
     wr_assert(err <= 0);

@@ -1,18 +1,18 @@
 /*
- * The alarm: a busy loop's way to wait for its timers.
+ * The alarm: how a busy loop waits for its timers.
  *
- * For an enter with a time-out the kernel sets up a timer each time. A loop
- * that is woken all the time pays for that thousands of times before its first
- * deadline. So after some waits in a row that ended early the loop submits the
- * deadline once, as a timeout operation that stays in flight, and enters
- * without a time-out.
+ * For each enter with a time-out the kernel sets up a timer. A loop that is
+ * woken often would pay for that thousands of times before its first deadline.
+ * So after some waits in a row that ended early the loop submits the deadline
+ * once, as a timeout operation that stays in flight, and enters without a
+ * time-out.
  *
  *     idle --arm--> armed --its time--> idle
  *                     '--an earlier deadline, the loop's end--> cancelled
  *     cancelled --completion--> idle
  *
  * If the timer is cancelled or moved to a later time the alarm stays: it costs
- * one idle turn.
+ * one idle loop iteration.
  */
 #include "loop_impl.h"
 
@@ -30,12 +30,12 @@ static void alarm_check_invariants(const struct wr_module *module)
     wr_assert(alarm->early_count <= ALARM_EARLY_MAX);
 }
 
-/* If the kernel had no memory the next enters have time-outs, and the alarm is
+/* If the kernel had no memory, the next enters have time-outs and the alarm is
  * tried again later. */
 static void alarm_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_alarm *alarm = wr_container_of(op, struct wr_alarm, op);
-    (void)flags; /* a single completion */
+    (void)flags;
 
     wr_assert(alarm->when_ns != UINT64_MAX);
     wr_check(res < 0);
@@ -65,7 +65,7 @@ static void alarm_cancel(weir_loop *loop)
     }
 }
 
-/* True if enough waits in a row have ended before their deadline. */
+/* Returns true if enough waits in a row have ended before their deadline. */
 static bool alarm_is_worth_it(struct wr_alarm *alarm, uint64_t now_ns,
                               uint64_t deadline_ns)
 {

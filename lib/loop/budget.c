@@ -2,16 +2,16 @@
  * The arithmetic and the queues of budget.h.
  *
  * A share is a sixteenth of the bytes left before the reserve. n connections
- * that take their full share leave 1/(1 + n/16) of these bytes, so that only
- * the least shares use the reserve.
+ * that use their full share leave 1/(1 + n/16) of these bytes, so that only the
+ * least shares use the reserve.
  */
 #include "budget.h"
 
 #define SHARES 16u
-/* Readers get a smaller share: no task waits for unread bytes. */
+/* Readers get a smaller share, as no task waits for unread bytes. */
 #define READER_SHARES 64u
 
-/* The bytes left before the reserve, which is half of @limit. */
+/* Returns the bytes left before the reserve, which is half of @limit. */
 static uint64_t budget_left_of(uint64_t limit, uint64_t used)
 {
     const uint64_t open = limit / 2;
@@ -99,7 +99,7 @@ static uint64_t budget_credit_share(const struct wr_budget *budget)
     return wr_max_u64(budget->held_limit_bytes / (count * 2), WR_CREDIT_MIN);
 }
 
-/* The least window for the present load. */
+/* Returns the least window for the current load. */
 static uint32_t budget_least_window(const struct wr_budget *budget)
 {
     return wr_budget_is_queue_short(budget) ||
@@ -108,7 +108,7 @@ static uint32_t budget_least_window(const struct wr_budget *budget)
                : WR_CREDIT_START;
 }
 
-/* The window minus the backlog, but at least the least window. */
+/* Returns the window minus the backlog, but at least the least window. */
 static uint64_t budget_earned(const struct wr_budget *budget,
                               const struct wr_demand *demand)
 {
@@ -231,7 +231,7 @@ static void budget_set_state(struct wr_demand *demand,
     demand->state = state;
 }
 
-/* The demand has no credit at the bytes that are held now. */
+/* Queues a demand that gets no credit while as many bytes are held as now. */
 static void budget_push_bare(struct wr_budget *budget, struct wr_demand *demand)
 {
     const uint64_t held = budget_held_of(budget);
@@ -313,7 +313,7 @@ static struct wr_demand *budget_take_first(struct wr_feeding *round)
     return demand;
 }
 
-/* The rest of the batch stays in front of demands that wait anew. */
+/* Puts the rest of the batch before demands that were queued since. */
 static void budget_put_rest_back(struct wr_list *queue,
                                  struct wr_feeding *round)
 {
@@ -322,7 +322,7 @@ static void budget_put_rest_back(struct wr_list *queue,
     wr_list_splice_back(queue, &round->batch);
 }
 
-/* The bytes that the send queues may take before they are short. */
+/* Returns the bytes that the send queues may take before they are short. */
 static uint64_t budget_queue_room(const struct wr_budget *budget)
 {
     return wr_budget_is_queue_short(budget)
@@ -350,7 +350,7 @@ struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
         return NULL;
     }
     struct wr_demand *demand = budget_take_first(round);
-    /* One that gets no credit for another reason is work as well. */
+    /* A demand that gets no credit for another reason costs work as well. */
     const uint64_t bytes =
         wr_max_u64(wr_budget_credit(budget, demand), WR_CREDIT_MIN);
     round->room_bytes -= wr_min_u64(round->room_bytes, bytes);
@@ -383,8 +383,8 @@ bool wr_budget_begin_starved(struct wr_budget *budget, struct wr_feeding *round)
     return true;
 }
 
-/* Every bare demand was tried. If none had credit, the next pass waits until
- * fewer bytes are held. */
+/* Called when every bare demand was tried. If none had credit, the next pass
+ * waits until fewer bytes are held. */
 static void budget_end_pass(struct wr_budget *budget)
 {
     budget->unfed_bytes =
@@ -394,8 +394,8 @@ static void budget_end_pass(struct wr_budget *budget)
     budget->pass++;
 }
 
-/* The first bare demand that has credit now, or no longer lacks it for its
- * share. */
+/* Returns the first bare demand that has credit now, or that lacks it for
+ * another reason than its share. */
 static struct wr_demand *budget_next_bare(struct wr_budget *budget,
                                           struct wr_feeding *round)
 {

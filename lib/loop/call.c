@@ -2,9 +2,9 @@
  * Calls between a program and its loop.
  *
  * This file checks that a caller is on the loop's thread and process, finds the
- * loop of a thread, and calls the program: it measures slow callbacks, reports
- * to the exception hook, and ends a forked child that returns from a callback
- * into the loop.
+ * loop of a thread, and calls the program: it measures slow callbacks, calls
+ * the exception hook, and ends a forked child that returns from a callback into
+ * the loop.
  */
 #include "loop_impl.h"
 
@@ -45,7 +45,7 @@ static void call_enter_loop(weir_loop *loop)
     call_innermost = loop;
 }
 
-/* Mostly the loop is the innermost. It is not if a task of an outer loop has
+/* The loop is usually the innermost. It is not if a task of an outer loop has
  * suspended inside the run of an inner loop. */
 static void call_leave_loop(weir_loop *loop)
 {

@@ -1,15 +1,15 @@
 /*
- * call_soon, call_later, call_at: callbacks and the handles that name them.
+ * call_soon, call_later, call_at: callbacks and their handles.
  *
  *     free <-> soon     in the ready queue
  *     free <-> timed    in the wheel
  *
- * Entries live in a table of chunks that never move. A handle is an entry's
+ * Entries are in a table of chunks that never move. A handle is an entry's
  * index and generation. The generation changes when the entry has run or was
  * cancelled, so that a late cancel does nothing.
  *
- * An entry is a line of the cache. To move one timer among a million touches
- * three of them, its own and those of its neighbours in the wheel.
+ * An entry is one cache line. Moving one timer among a million touches three
+ * lines: its own and those of its neighbours in the wheel.
  */
 #include "loop_impl.h"
 
@@ -35,8 +35,7 @@ struct callback {
         struct wr_timer timer;
         struct {
             struct wr_ready ready;
-            uint64_t
-                after_post; /* post of this thread to run before; 0: none */
+            uint64_t after_post; /* post of this thread to run before, or 0 */
         };
     };
     weir_callback_fn *cb;
@@ -50,7 +49,7 @@ struct callback {
     enum callback_state state : 32u - INDEX_BITS;
 };
 
-/* The entries begin with a line, somewhere in what was allocated. */
+/* The entries start at a cache line within the allocated memory. */
 struct callback_chunk {
     struct callback entries[CHUNK_ENTRIES];
     void *memory; /* as allocated */
@@ -76,11 +75,11 @@ static struct callback *callback_entry_at(const struct wr_callbacks *table,
                 ->entries[index & (CHUNK_ENTRIES - 1)];
 }
 
-/* Each call has a constant @state: little code is left. */
+/* Each call has a constant @state, so that little code is left. */
 static inline void callback_set_state(struct callback *entry,
                                       enum callback_state state)
 {
-    /* By state: a bit for each state that it may be entered from. */
+    /* By state: a mask of the states from which it may be entered. */
     static const uint8_t allowed[CALLBACK_STATES] = {
         [CALLBACK_FREE] = 1u << CALLBACK_SOON | 1u << CALLBACK_TIMED,
         [CALLBACK_SOON] = 1u << CALLBACK_FREE,
@@ -185,7 +184,7 @@ static void callback_take_back(struct callback *entry)
     callback_give_entry(entry);
 }
 
-/* Cancels all pending callbacks; cancelling their handles stays harmless. */
+/* Cancels all pending callbacks. Cancelling their handles stays harmless. */
 static void callback_shutdown(struct wr_module *module)
 {
     struct wr_callbacks *table =
@@ -251,13 +250,13 @@ static void callback_call(struct callback *entry, const char *name)
     void *arg = entry->arg;
 
     wr_debug_assert(!wr_loop_is_closing(loop));
-    /* The handle is invalid from here on, also while the callback runs. */
+    /* The handle is invalid from here on, even while the callback runs. */
     callback_give_entry(entry);
     wr_loop_call(loop, cb, arg, name);
 }
 
-/* Runs the posts that came before the callback. The callback is in the queue
- * meanwhile; false: it was cancelled. */
+/* Runs the posts that came before the callback, which is in the queue
+ * meanwhile. Returns false if it was cancelled. */
 static bool callback_run_posts(struct callback *entry)
 {
     weir_loop *loop = entry->table->loop;
@@ -334,8 +333,8 @@ int weir_loop_call_soon(weir_loop *loop, weir_callback_fn *cb, void *arg,
     return 0;
 }
 
-/* Outside of a run no turn notes the time. If no timer is due now, those that
- * are found due later for this time or before were armed for the past. */
+/* Outside of a run no iteration sets the time. If no timer is due now, timers
+ * that are found due later for this time or before were armed for the past. */
 static void callback_arm(weir_loop *loop, struct callback *entry,
                          uint64_t when_ns)
 {

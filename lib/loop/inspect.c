@@ -1,8 +1,8 @@
 /*
  * Inspecting a running loop: counts, their text, and the dump.
  *
- * Nothing is counted here. The modules count; this file collects their counts
- * under public names.
+ * Modules count. This file only collects their counts under public names, and
+ * prints them in several formats.
  */
 #include "lib/base/options.h"
 #include "loop.h"
@@ -13,8 +13,8 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* The fields of struct weir_loop_statistics, in their order. A count is one
- * since the loop was made, and only grows. */
+/* The fields of struct weir_loop_statistics, in their order. A count starts at
+ * 0 when the loop is made, and only grows. */
 static const struct {
     const char *name;
     size_t offset;
@@ -143,7 +143,7 @@ static void inspect_count_members(const weir_loop *loop,
     }
 }
 
-/* All zero if called on another thread. */
+/* Sets all to zero if called on another thread. */
 static void inspect_read(const weir_loop *loop,
                          struct weir_loop_statistics *ret)
 {
@@ -186,7 +186,7 @@ int weir_loop_get_statistics(const weir_loop *loop,
     return 0;
 }
 
-/* The text of weir_loop_statistics_get_text() of all fields. */
+/* Writes the text of weir_loop_statistics_get_text(). */
 static size_t inspect_write_text(const struct weir_loop_statistics *statistics,
                                  char *buf, size_t size)
 {
@@ -244,7 +244,8 @@ int weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out)
     return ferror(out) ? -EIO : 0;
 }
 
-/* The engine in a word, and why it is not io_uring: as snprintf(). */
+/* Writes the engine's name, and why it is not io_uring. Returns the length like
+ * snprintf(). */
 static size_t inspect_write_engine(const weir_loop *loop, char *buf,
                                    size_t size)
 {
@@ -307,8 +308,8 @@ static void inspect_dump(const weir_loop *loop, FILE *out)
     inspect_dump_modules(loop, out);
 }
 
-/* Standard error has no buffer: a dump that is made there would come in pieces,
- * between which other threads and processes write. */
+/* Standard error has no buffer: a dump written there directly would come in
+ * pieces, between which other threads and processes write. */
 void weir_loop_dump(const weir_loop *loop, FILE *out)
 {
     char *text = NULL;
@@ -320,7 +321,7 @@ void weir_loop_dump(const weir_loop *loop, FILE *out)
     FILE *whole = open_memstream(&text, &size);
     inspect_dump(loop, whole ? whole : out); /* in pieces, without memory */
     if (whole) {
-        wr_ignore(fclose(whole) < 0); /* what there was memory for is written */
+        wr_ignore(fclose(whole) < 0); /* an incomplete text is written too */
         wr_ignore(fwrite(text, 1, text ? size : 0, out) < size);
         free(text);
     }

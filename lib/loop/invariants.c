@@ -1,13 +1,13 @@
 /*
  * The invariants of a loop, its members and its modules.
  *
- * A build with -Dinvariants=true checks them once a turn, the simulation after
- * every step. Members and modules have check functions in their tables; this
- * file walks their lists. Pure.
+ * A build with -Dinvariants=true checks them once per loop iteration, the
+ * simulation after every step. Members and modules have check functions in
+ * their tables; this file walks their lists.
  */
 #include "loop.h"
 
-/* Asserts that neighbours are linked to each other; returns the length. */
+/* Asserts that neighbours are linked to each other. Returns the length. */
 static uint64_t invariants_walk(const struct wr_list *list)
 {
     uint64_t count = 0;
@@ -21,7 +21,7 @@ static uint64_t invariants_walk(const struct wr_list *list)
     return count;
 }
 
-/* Longer lists of members are checked only every WALK_TURNS turns. */
+/* Longer lists of members are checked only every WALK_TURNS iterations. */
 #define WALK_MEMBERS 1000u
 #define WALK_TURNS   16u
 
@@ -62,7 +62,7 @@ static void invariants_check_state(const weir_loop *loop)
 {
     wr_assert(loop->state < WR_LOOP_STATES);
     wr_assert(!loop->is_stopping || !wr_loop_is_closing(loop));
-    /* The owner thread makes turns and calls callbacks. */
+    /* Only the owner thread makes iterations and calls callbacks. */
     if (wr_loop_is_running(loop)) {
         wr_assert(*loop->owner != WR_UNBOUND);
     } else {
@@ -78,7 +78,8 @@ static void invariants_check_state(const weir_loop *loop)
 void wr_loop_check_invariants(const weir_loop *loop)
 {
     if (wr_loop_is_forked(loop)) {
-        return; /* a forked child has an empty mailbox page and makes no turn */
+        return; /* a forked child has an empty mailbox page and makes no
+                 * iteration */
     }
     invariants_check_state(loop);
     wr_ignore(invariants_walk(&loop->ready) == 0); /* any number is right */

@@ -1,16 +1,16 @@
 /*
- * Turns of the loop, and runs, which are sequences of turns.
+ * Iterations of the loop ("turns"), and runs, which are sequences of them.
  *
  *     enter     submit the operations of the last turn and wait, in one call
  *     dispatch  completions go to their operations, protocols are called
- *     expire    timers that are due fire
- *     receive some of the connections that move much receive
- *     ready the items that are in the ready queue now run
+ *     expire    due timers fire
+ *     receive   some of the connections that move much receive
+ *     ready     the items that are in the ready queue now run
  *     replenish buffers go back to the kernel, starved receives are armed
  *     end       each connection sends its written bytes, readers compact;
  *               pieces of files are sent (moves.c)
  *
- * Every step is bounded, so that no step can starve the others. This file knows
+ * Every step is limited, so that no step can starve the others. This file knows
  * no sockets, only operations, timers, ready items and ends of the turn, which
  * belong to their objects.
  *
@@ -21,7 +21,7 @@
 #include "uring/tracepoint.h"
 #include "weir/embed.h"
 
-/* Bounds of one turn. */
+/* Limits of one turn. */
 #define DRAIN_MAX  1024u
 #define TIMERS_MAX 4096u
 #define READY_MAX  4096u
@@ -56,7 +56,7 @@ int wr_loop_bind(weir_loop *loop)
     return 0;
 }
 
-/* The longest wait of a turn while connections starve. */
+/* Returns the longest wait of a turn while connections starve. */
 static uint64_t loop_feed_wait(const weir_loop *loop)
 {
     static const uint64_t waits_ns[] = {
@@ -67,7 +67,7 @@ static uint64_t loop_feed_wait(const weir_loop *loop)
     return waits_ns[wr_budget_next_feed(&loop->budget)];
 }
 
-/* True if the last turn left work for the next one. */
+/* Returns true if the last turn left work for the next one. */
 static bool loop_is_due(const weir_loop *loop)
 {
     return loop->is_stopping || !wr_list_is_empty(&loop->ready) ||
@@ -76,7 +76,7 @@ static bool loop_is_due(const weir_loop *loop)
            wr_budget_has_due(&loop->budget);
 }
 
-/* The longest wait of this turn's enter, in ns. */
+/* Returns the longest wait of this turn's enter, in ns. */
 static uint64_t loop_wait_time(weir_loop *loop)
 {
     if (loop->never_waits) {
@@ -86,7 +86,7 @@ static uint64_t loop_wait_time(weir_loop *loop)
         wr_ring_set_due(loop->uring.ring);
         return 0;
     }
-    /* Mostly there is no timer, or the alarm wakes the loop in time. */
+    /* Usually there is no timer, or the alarm wakes the loop in time. */
     const uint64_t timers_ns =
         WR_LIKELY(wr_wheel_waits_until(&loop->wheel, loop->alarm.when_ns))
             ? UINT64_MAX
@@ -94,7 +94,7 @@ static uint64_t loop_wait_time(weir_loop *loop)
     return wr_min_u64(timers_ns, loop_feed_wait(loop));
 }
 
-/* Runs the first items; false: there were fewer. */
+/* Runs the first @count items. Returns false if there were fewer. */
 static inline bool loop_run_items(struct wr_list *batch, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -108,8 +108,8 @@ static inline bool loop_run_items(struct wr_list *batch, uint32_t count)
     return true;
 }
 
-/* Runs a portion of the items; false: there were fewer. @fetch: called for each
- * WR_READY_FETCHED of them, or NULL. */
+/* Runs a portion of the items. Returns false if there were fewer. @fetch is
+ * called for each WR_READY_FETCHED of them; it may be NULL. */
 static inline bool loop_run_portion(struct wr_list *batch,
                                     wr_ready_fetch_fn *fetch)
 {
@@ -128,7 +128,7 @@ static inline bool loop_run_portion(struct wr_list *batch,
 /* Runs more portions for READY_NS, but at least as many items as the turn had
  * completions: completions add items, and the queue must not grow faster than
  * it is run. A loop that stops or is being freed runs all items. The rest stays
- * in front of items added since. */
+ * before items added since. */
 static __attribute__((noinline)) void
 loop_run_more(weir_loop *loop, struct wr_list *batch, uint32_t completions)
 {
@@ -166,8 +166,8 @@ void wr_loop_run_ready(weir_loop *loop)
 }
 
 /* Feeds due connections within the turn's budget. The others wait for the next
- * turn, so that the received bytes are sent on while they are in the cache, and
- * connections that move little are served in between. */
+ * turn, so that the received bytes are sent on while they are in the CPU's
+ * cache, and connections that move little are served in between. */
 static void loop_receive(struct wr_budget *budget)
 {
     struct wr_demand *demand;
@@ -204,8 +204,8 @@ static __attribute__((noinline)) void loop_feed(weir_loop *loop)
     }
 }
 
-/* Runs the ends of the turn that write to other transports, and those they add,
- * so that a chain of transports sends in one turn. */
+/* Runs the ends of the turn that write to other transports, and the ends that
+ * they add, so that a chain of transports sends in one turn. */
 static void loop_run_before_ends(weir_loop *loop)
 {
     struct wr_list *link;
@@ -241,12 +241,12 @@ void wr_loop_run_turn_ends(weir_loop *loop)
     loop_run_turn_ends(loop);
 }
 
-/* A loop that was held up has not seen all completions: the kernel posts only a
- * portion in each enter. Timers that have become late by that are held back
- * until the loop has seen all, so that none times out a peer whose bytes are
- * there; but not for long, as an overloaded loop never sees all. Timers for
- * loop->now_ns, of the last turn, or before are not late: they were armed for
- * the past. */
+/* Holds back timers that are late because the loop was held up. Such a loop has
+ * not seen all completions, as the kernel posts only a portion in each enter.
+ * Its timers wait until it has seen all, so that none times out a peer whose
+ * bytes have arrived; but not for long, as an overloaded loop never sees all.
+ * Timers for loop->now_ns, of the last turn, or before are not late: they were
+ * armed for the past. */
 static __attribute__((noinline)) void loop_hold_late(weir_loop *loop,
                                                      uint64_t now_ns)
 {
@@ -261,7 +261,6 @@ static __attribute__((noinline)) void loop_hold_late(weir_loop *loop,
     }
 }
 
-/* Reads the clock. */
 static inline void loop_set_time(weir_loop *loop)
 {
     const uint64_t now_ns = wr_sys_now();
@@ -273,7 +272,7 @@ static inline void loop_set_time(weir_loop *loop)
     loop->now_ns = now_ns;
 }
 
-/* True if the held timers may be called. */
+/* Returns true if the held timers may be called. */
 static bool loop_has_caught_up(weir_loop *loop)
 {
     wr_assert(wr_wheel_holds(&loop->wheel));
@@ -311,7 +310,8 @@ loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
         loop, has_left && took_ns >= (was_crowded ? SHORT_TURN_NS : READY_NS));
 }
 
-/* Reads the clock after the enter. @has_left: the enter did not wait. */
+/* Reads the clock after the enter. @has_left is true if the enter did not
+ * wait. */
 static inline void loop_note_time(weir_loop *loop, bool has_left)
 {
     const uint64_t before_ns = loop->now_ns;
@@ -325,7 +325,7 @@ static inline void loop_note_time(weir_loop *loop, bool has_left)
     }
 }
 
-/* True if an end of the turn waits that is not the pieces' of files. */
+/* Returns true if an end of the turn waits, other than for pieces of files. */
 static bool loop_has_other_ends(const weir_loop *loop)
 {
     const struct wr_list *pieces = &loop->moves.turn_end.link;
@@ -334,7 +334,7 @@ static bool loop_has_other_ends(const weir_loop *loop)
            (loop->turn_ends.next != pieces || loop->turn_ends.prev != pieces);
 }
 
-/* True if this turn has anything to do but to send pieces of files. */
+/* Returns true if this turn has more to do than sending pieces of files. */
 static bool loop_has_other_work(weir_loop *loop)
 {
     wr_assert(!loop->moves.is_running);
@@ -348,7 +348,7 @@ static bool loop_has_other_work(weir_loop *loop)
            loop->state != WR_LOOP_RUNNING;
 }
 
-/* Completions while files are being sent: see moves.c. */
+/* Handles completions while files are being sent: see moves.c. */
 static __attribute__((noinline)) uint32_t loop_dispatch_moving(weir_loop *loop)
 {
     wr_assert(loop->moves.goes_on);
@@ -411,9 +411,9 @@ int wr_loop_submit_all(weir_loop *loop)
     return err;
 }
 
-/* Submits all written bytes; long sends need several turns' budgets. A file
- * goes on in the next run: a peer that takes it at once would hold up the end
- * of this one until the file's last byte. */
+/* Submits all written bytes; long sends need the budgets of several turns. A
+ * file continues in the next run: a peer that reads it quickly would delay the
+ * end of this run until the file's last byte. */
 WEIR_MUST_USE static __attribute__((noinline)) int
 loop_send_all(weir_loop *loop)
 {
@@ -428,7 +428,7 @@ loop_send_all(weir_loop *loop)
     return err;
 }
 
-/* The condition that ends a run; without one the run ends by a stop. */
+/* The condition that ends a run. Without a condition only a stop ends it. */
 struct loop_goal {
     weir_predicate_fn *condition;
     void *arg;
@@ -448,7 +448,7 @@ static bool loop_holds_now(weir_loop *loop, const struct loop_goal *goal)
     return holds;
 }
 
-/* Turns until the condition holds or the loop is stopped. */
+/* Makes turns until the condition holds or the loop is stopped. */
 static int loop_make_turns(weir_loop *loop, void *arg)
 {
     const struct loop_goal *goal = arg;
@@ -473,7 +473,6 @@ static int loop_make_turns(weir_loop *loop, void *arg)
     return goal->condition && !holds ? -ECANCELED : 0;
 }
 
-/* Makes one turn without waiting. */
 static int loop_make_one_turn(weir_loop *loop, void *arg)
 {
     (void)arg;

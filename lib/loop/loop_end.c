@@ -8,8 +8,8 @@
  */
 #include "loop_impl.h"
 
-/* Shuts down the members of a stage; their losses and results come in the turns
- * that follow. */
+/* Shuts down the members of a stage. Their losses and results come in later
+ * turns. */
 static void loop_end_shut_stage(struct wr_list *members)
 {
     struct wr_list *link = members->next;
@@ -59,8 +59,8 @@ static void loop_end_abandon_stage(struct wr_list *members)
     }
 }
 
-/* The ring failed for good. Once it is closed the kernel uses no memory of the
- * loop any more; members are told, and end from the ready queue. */
+/* Called when the ring failed permanently. Once it is closed the kernel uses no
+ * memory of the loop. Members are notified, and end from the ready queue. */
 static void loop_end_abandon_everything(weir_loop *loop)
 {
     wr_uring_close(&loop->uring);
@@ -77,8 +77,8 @@ static void loop_end_abandon_everything(weir_loop *loop)
     wr_assert(loop->uring.ops_in_flight == 0);
 }
 
-/* Makes turns until all members have left, also those that close late, and no
- * operation is in flight. */
+/* Makes turns until all members have left, including members that close late,
+ * and no operation is in flight. */
 static void loop_end_reap_everything(weir_loop *loop)
 {
     int err = 0;
@@ -110,7 +110,7 @@ void wr_loop_release(weir_loop *loop)
         wr_loop_run_ready(loop);
     }
     wr_loop_set_state(loop, WR_LOOP_CLOSED);
-    /* Only futures may still be there, to be cancelled. */
+    /* Only futures may be left, to be cancelled. */
     wr_assert(loop->member_counts[WR_STAGE_MAKERS] == 0);
     wr_assert(loop->member_counts[WR_STAGE_TASKS] == 0);
     wr_assert(loop->member_counts[WR_STAGE_TRANSPORTS] == 0);
@@ -131,7 +131,7 @@ void wr_loop_release(weir_loop *loop)
     wr_free(allocator, loop, sizeof(*loop));
 }
 
-/* Runs the callbacks of the last futures; bounded, as a callback may add others
+/* Runs the callbacks of the last futures; limited, as a callback may add others
  * for ever. */
 static void loop_end_run_callbacks(weir_loop *loop)
 {
@@ -140,7 +140,7 @@ static void loop_end_run_callbacks(weir_loop *loop)
     }
 }
 
-/* Returns the number of connections at the beginning. */
+/* Returns the number of connections at the start. */
 static int loop_end_everything(weir_loop *loop)
 {
     wr_assert(loop->member_counts[WR_STAGE_TRANSPORTS] <= INT32_MAX);

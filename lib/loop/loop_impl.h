@@ -1,37 +1,36 @@
 /*
- * Declarations shared by the files of this folder alone.
+ * Declarations shared only by the files of this folder.
  *
- * loop_new.c and loop_end.c have the beginning and the end of a loop, loop.c
- * its turns and runs. alarm.c, callback.c, host.c, notice.c, remote.c and
- * trim.c belong to every loop, signal.c to loops that handle signals. module.c
- * has the list of all modules, and call.c calls functions of the program.
+ * loop_new.c and loop_end.c make and end a loop, loop.c has its turns and runs.
+ * alarm.c, callback.c, host.c, notice.c, remote.c and trim.c belong to every
+ * loop, signal.c to loops that handle signals. module.c has the list of all
+ * modules, and call.c calls functions of the program.
  */
 #ifndef WEIR_LIB_LOOP_LOOP_IMPL_H
 #define WEIR_LIB_LOOP_LOOP_IMPL_H
 
 #include "loop.h"
 
-/* Tries before giving up on work that should end by itself. */
+/* Attempts before giving up on work that should end by itself. */
 #define WR_LOOP_SUBMITS_MAX 1000u
 
 /* Makes the calling thread the owner, unless the loop has one. */
 WEIR_MUST_USE int wr_loop_bind(weir_loop *loop);
 
-/* Makes one turn: 0, or the error that broke the ring. */
+/* Makes one turn. Returns 0, or the error that broke the ring. */
 WEIR_MUST_USE int wr_loop_turn(weir_loop *loop);
 
 void wr_moves_init(struct wr_moves *moves);
-/* Before anything else runs: restores the mask of signals. */
+/* Restores the signal mask. Called before anything else runs. */
 void wr_moves_restore_signals(weir_loop *loop);
 
-/* Runs the items that are in the ready queue now, at most as many as a turn may
- * run. */
+/* Runs the items that are in the ready queue now, within the limits of a
+ * turn. */
 void wr_loop_run_ready(weir_loop *loop);
-/* Runs the ends of the turn; one that adds itself again runs in the next. */
 void wr_loop_run_turn_ends(weir_loop *loop);
 
-/* Sets the calls of tasks that are entered from now on. @is_crowded: the last
- * turn was long and left work. */
+/* Sets the calls of tasks that are entered from now on. @is_crowded is true if
+ * the last turn was long and left work. */
 static inline void wr_loop_set_calls(weir_loop *loop, bool is_crowded)
 {
     const uint32_t given = is_crowded ? WR_TASK_CALLS_CROWDED : WR_TASK_CALLS;
@@ -39,13 +38,13 @@ static inline void wr_loop_set_calls(weir_loop *loop, bool is_crowded)
         (struct wr_task_calls){.given = given, .left = (int32_t)given - 1};
 }
 
-/* Submits all SQEs in several tries, as the kernel may take only some when
+/* Submits all SQEs in several tries, as the kernel may accept only some when
  * memory is short. */
 WEIR_MUST_USE int wr_loop_submit_all(weir_loop *loop);
 
 /* module.c */
 
-/* Takes one step of the end in all modules, in the order of their adding. */
+/* Calls all modules for one step, in the order in which they were added. */
 void wr_loop_end_modules(weir_loop *loop, enum wr_end_step step);
 /* Ends the wait of one task, if any, that no event can wake. */
 void wr_loop_give_up(weir_loop *loop);
@@ -57,8 +56,8 @@ void wr_loop_close_modules(weir_loop *loop);
 WEIR_MUST_USE int wr_posts_open(weir_loop *loop, uint32_t limit);
 /* Arms the read of the mailbox: from now on a post wakes the loop. */
 void wr_posts_arm(weir_loop *loop);
-/* The number of the last post by the loop's own thread, or 0 if all have
- * run. */
+/* Returns the number of the last post by the loop's own thread, or 0 if all
+ * have run. */
 WEIR_MUST_USE uint64_t wr_posts_own_pending(const weir_loop *loop);
 /* Runs the posts up to that number. */
 void wr_posts_run_own(weir_loop *loop, uint64_t number);
@@ -66,16 +65,17 @@ void wr_posts_run_own(weir_loop *loop, uint64_t number);
 /* alarm.c */
 
 void wr_alarm_init(weir_loop *loop);
-/* The time-out of an enter, in ns, for timers due at @deadline_ns (UINT64_MAX:
- * never). UINT64_MAX: none, perhaps because the alarm ends the wait. */
+/* Returns the time-out of an enter, in ns, for timers due at @deadline_ns
+ * (UINT64_MAX: never). UINT64_MAX means none, perhaps because the alarm ends
+ * the wait. */
 WEIR_MUST_USE uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns);
 
 /* notice.c */
 
 void wr_notices_init(weir_loop *loop);
-/* Tells the exception hook of this once, from the ready queue. */
+/* Calls the exception hook for this notice once, from the ready queue. */
 void wr_notices_add(weir_loop *loop, enum wr_notice which);
-/* There may be a hook now: tells it what is due. */
+/* Called when there may be a hook: reports due notices. */
 static inline void wr_notices_go_on(weir_loop *loop)
 {
     bool is_due = false;
@@ -91,10 +91,10 @@ static inline void wr_notices_go_on(weir_loop *loop)
 /* host.c */
 
 void wr_host_open(weir_loop *loop);
-/* A run begins: the host's descriptor is not signalled meanwhile. */
+/* Called before a run, during which the host's descriptor is not signalled. */
 void wr_host_begin_run(weir_loop *loop);
-/* A run has ended: new work makes the descriptor readable; earlier work is
- * found by wr_ring_has_work(). */
+/* Called after a run: new work makes the descriptor readable.
+ * wr_ring_has_work() finds earlier work. */
 void wr_host_end_run(weir_loop *loop);
 
 /* callback.c */

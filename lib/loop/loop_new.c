@@ -51,8 +51,8 @@ static uint32_t loop_new_round_up_pow2(uint32_t value)
     return result;
 }
 
-/* The last lease without a connection was released: it may have been the last
- * object that pinned the loop's memory. */
+/* Called when the last lease without a connection was released, which may have
+ * been the last object that pinned the loop's memory. */
 static void loop_new_own_released(struct wr_account *account)
 {
     wr_loop_release(wr_container_of(account, weir_loop, pool.own));
@@ -62,14 +62,14 @@ static const struct wr_account_ops loop_new_own_ops = {
     .released = loop_new_own_released};
 
 /* For items that matter only while they are in the queue: feed_again makes a
- * turn come, and stop_told marks a place. */
+ * turn come, and stop_told marks a position. */
 static void loop_new_do_nothing(struct wr_ready *ready)
 {
     wr_assert(!wr_ready_is_pending(ready));
 }
 
-/* Called before the operation's owner knows its end: the hook, which may call
- * anything for this owner, is told later in the turn. */
+/* Called before the operation's owner knows its end. The hook, which may do
+ * anything with this owner, is called later in the turn. */
 static void loop_new_lacks_worker(struct wr_uring *uring)
 {
     wr_notices_add(wr_container_of(uring, weir_loop, uring),

@@ -1,15 +1,15 @@
 /*
- * The ends of a turn that send files, and the signals that are blocked
- * meanwhile.
+ * The ends of a turn that send files, and the signals blocked meanwhile.
  *
  * sendfile() raises SIGPIPE on a broken socket, and has no flag against it.
- * Blocking the signal and restoring the mask are two more system calls for each
- * piece of a file. So the signal stays blocked from one piece to the next:
- * within a turn, and over turns in which nothing else runs, no callback, no
- * task, no host and no wait; of the program's own functions only its allocator.
+ * Blocking the signal and restoring the mask take two more system calls for
+ * each piece of a file. So the signal stays blocked from one piece to the next:
+ * within a turn, and over turns in which nothing else runs: no callback, task,
+ * host or wait. The only function of the program that may run then is its
+ * allocator.
  *
- * The turn's budget is often enough for one piece. Those that it was not enough
- * for come first in the next turn.
+ * The turn's budget often suffices for only one piece. Pieces that exceeded it
+ * come first in the next turn.
  *
  *     none --a piece--> held --the pieces of a turn that does more,
  *                              anything to run, no piece left--> none
@@ -47,7 +47,7 @@ static void moves_run(struct wr_turn_end *turn_end)
         wr_container_of(turn_end, struct wr_moves, turn_end);
     weir_loop *loop = wr_container_of(moves, weir_loop, moves);
     struct wr_list batch;
-    struct wr_list served; /* behind those that the budget is not enough for */
+    struct wr_list served; /* follow the pieces that exceeded the budget */
     struct wr_list *link;
 
     const bool is_alone = moves->is_alone;

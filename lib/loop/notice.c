@@ -1,14 +1,14 @@
 /*
  * Notices of a loop about itself, which its exception hook gets once.
  *
- * A notice is told from the ready queue, where the hook may call anything:
- * what it is about is found out before the loop has a hook, or in the middle
- * of an operation. One that finds no hook is kept until there is one.
+ * A notice is reported from the ready queue, where the hook may call anything,
+ * because its cause is detected before the loop has a hook, or in the middle of
+ * an operation. A notice without a hook is kept until there is one.
  *
- * That a loop is one over epoll is told once in a process, and not by each of
- * its loops: the cause lies outside of the program, is the same for all of
- * them as a rule, and a service with a loop on each of 64 threads would say so
- * 64 times. What another loop has is its weir_loop_get_engine().
+ * The notice that a loop uses epoll is reported once in a process, not by each
+ * loop. Its cause is outside of the program and usually the same for all loops,
+ * and a service with a loop on each of 64 threads would report it 64 times.
+ * weir_loop_get_engine() returns the engine of any loop.
  */
 #include "loop_impl.h"
 
@@ -27,8 +27,8 @@ static void notice_set_state(struct wr_notices *notices, enum wr_notice which,
     notices->states[which] = state;
 }
 
-/* True for one caller in the process. The partner of this flag is itself, in
- * the threads of other loops; it orders nothing else. */
+/* Returns true for one caller in the process. Relaxed: the flag orders nothing
+ * else. */
 static bool notice_is_first_engine(void)
 {
     static atomic_flag was_told = ATOMIC_FLAG_INIT;
@@ -62,7 +62,7 @@ static void notice_tell_threads(weir_loop *loop)
     wr_loop_report(loop, &exception);
 }
 
-/* The hook may take itself away. */
+/* The hook may remove itself. */
 static void notice_tell(struct wr_ready *ready)
 {
     static void (*const tell[WR_NOTICES])(weir_loop * loop) = {

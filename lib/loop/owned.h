@@ -2,8 +2,8 @@
  * The descriptors that belong to the loop's transports: a bitmap.
  *
  * A transport makes room before it opens, so that setting its bit cannot fail,
- * and clears the bit when it gives its descriptor up. Calls on the program's
- * own descriptors ask here first.
+ * and clears the bit when it gives up its descriptor. Calls on the program's
+ * own descriptors check the bitmap first.
  */
 #ifndef WEIR_LIB_LOOP_OWNED_H
 #define WEIR_LIB_LOOP_OWNED_H
@@ -18,13 +18,12 @@ struct wr_owned {
     uint32_t word_count;
 };
 
-/* The slow path of wr_owned_make_room(). */
 WEIR_MUST_USE int wr_owned_grow(struct wr_owned *owned,
                                 const struct weir_allocator *allocator, int fd);
 void wr_owned_free(struct wr_owned *owned,
                    const struct weir_allocator *allocator);
 
-/* Makes room for @fd: 0 or -ENOMEM. */
+/* Enlarges the bitmap for @fd. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static inline int
 wr_owned_make_room(struct wr_owned *owned,
                    const struct weir_allocator *allocator, int fd)
@@ -40,21 +39,20 @@ static inline uint64_t wr_owned_bit(int fd)
     return (uint64_t)1 << ((uint32_t)fd % 64);
 }
 
-/* A transport has @fd; there is room. */
+/* wr_owned_make_room() must have been called. */
 static inline void wr_owned_add(struct wr_owned *owned, int fd)
 {
     wr_assert((uint32_t)fd / 64 < owned->word_count);
     owned->words[(uint32_t)fd / 64] |= wr_owned_bit(fd);
 }
 
-/* @fd is about to be closed. */
+/* Called before @fd is closed. */
 static inline void wr_owned_remove(struct wr_owned *owned, int fd)
 {
     wr_debug_assert((uint32_t)fd / 64 < owned->word_count);
     owned->words[(uint32_t)fd / 64] &= ~wr_owned_bit(fd);
 }
 
-/* True if a transport has @fd, which may be any number from 0 on. */
 static inline bool wr_owned_has(const struct wr_owned *owned, int fd)
 {
     wr_assert(fd >= 0);

@@ -1,8 +1,8 @@
 /*
- * Giving up an operation, and asking what it has tried.
+ * Public functions for pending operations.
  *
- * The maker of the operation knows how. It calls done later, from the loop, so
- * that a program may give an operation up anywhere.
+ * The operation's own functions do the work. They call done later, from the
+ * loop, so that a program may give up an operation anywhere.
  */
 #include "pending.h"
 

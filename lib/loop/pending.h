@@ -1,8 +1,8 @@
 /*
  * The handle of an operation that the program may give up.
  *
- * A maker contains one, and gives its address to the program, which uses it
- * until done returns.
+ * An operation embeds the handle and passes its address to the program, which
+ * may use it until done returns.
  */
 #ifndef WEIR_LIB_LOOP_PENDING_H
 #define WEIR_LIB_LOOP_PENDING_H
@@ -11,9 +11,10 @@
 
 struct weir_pending {
     weir_loop *loop;
-    /* Gives the operation up: done follows, from the loop. */
+    /* Gives up the operation. done is called later, from the loop. */
     void (*give_up)(struct weir_pending *pending);
-    /* Writes attempt @index: 0, or -EINVAL without one. NULL: it makes none. */
+    /* Gets attempt @index. Returns 0, or -EINVAL if there is none. NULL if the
+     * operation has no attempts. */
     int (*get_attempt)(const struct weir_pending *pending, size_t index,
                        struct weir_attempt *ret);
 };

@@ -2,9 +2,9 @@
  * Items of the ready queue.
  *
  * An object that defers work to the loop embeds a struct wr_ready and pushes it
- * onto the loop's ready queue. Each item in the queue runs once; if the items
- * have much work, they run in several turns. Items pushed meanwhile wait behind
- * them.
+ * onto the loop's ready queue. Each item in the queue runs once, after items
+ * that were pushed earlier; if the items have much work, they run in several
+ * turns.
  */
 #ifndef WEIR_LIB_LOOP_READY_H
 #define WEIR_LIB_LOOP_READY_H
@@ -15,9 +15,8 @@ struct wr_ready;
 
 typedef void wr_ready_fn(struct wr_ready *ready);
 
-/* The first WR_READY_FETCHED items of @queue run next: brings what they will
- * use into the cache, and the beginning of the items behind them. Changes
- * nothing. */
+/* Prefetches what the first WR_READY_FETCHED items of @queue, which run next,
+ * will use, and the start of the items after them. Changes nothing. */
 typedef void wr_ready_fetch_fn(const struct wr_list *queue);
 
 #define WR_READY_FETCHED 8u

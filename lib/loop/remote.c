@@ -4,21 +4,19 @@
  * A weir_remote is the mailbox (uring/wake.h) under its public name; it has a
  * reference count and may outlive the loop. The loop keeps a read of the
  * mailbox's eventfd in flight. When the read completes, the posts become ready
- * and run in the loop, a bounded number per turn.
+ * and run in the loop, a limited number per turn.
  */
 #include "loop_impl.h"
 
 /* Posts that run in one turn. */
 #define POSTS_MAX 4096u
 
-/* ---- the loop's side ---- */
-
 static weir_loop *remote_loop_of(struct wr_module *module)
 {
     return wr_container_of(module, weir_loop, posts.module);
 }
 
-/* Runs the oldest taken post; false: none. */
+/* Runs the oldest taken post. Returns false if there is none. */
 static bool remote_run_one(weir_loop *loop)
 {
     wr_assert(wr_loop_is_running(loop));
@@ -39,8 +37,9 @@ static bool remote_run_one(weir_loop *loop)
     return true;
 }
 
-/* True: there are posts to run; false: the next one wakes the loop. Whoever
- * takes posts makes posts.ready pending, whose run comes here at last. */
+/* Returns true if there are posts to run; otherwise the next post wakes the
+ * loop. Every function that takes posts makes posts.ready pending, which calls
+ * this at the end. */
 static bool remote_look_again(weir_loop *loop)
 {
     wr_assert(!wr_ready_is_pending(&loop->posts.ready));
@@ -82,8 +81,8 @@ void wr_posts_run_own(weir_loop *loop, uint64_t number)
         if (!wr_wake_take(loop->wake)) {
             return;
         }
-        /* Posts taken here may be younger than items in the queue: the item for
-         * the other posts moves behind these. */
+        /* Posts taken here may be younger than items in the queue, so the item
+         * for the other posts moves to the end. */
         wr_ready_cancel(&loop->posts.ready);
         wr_ready_push(&loop->ready, &loop->posts.ready);
     }
@@ -96,11 +95,11 @@ void wr_posts_arm(weir_loop *loop)
                  &loop->posts.count, sizeof(loop->posts.count));
 }
 
-/* The eventfd was read: takes the posts and makes them ready. */
+/* Called when the eventfd was read: makes the posts ready. */
 static void remote_wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     weir_loop *loop = wr_container_of(op, weir_loop, posts.op);
-    (void)flags; /* a single completion */
+    (void)flags;
 
     wr_check(res <= (int32_t)sizeof(loop->posts.count));
     if (wr_loop_is_closing(loop)) {
@@ -170,7 +169,7 @@ int wr_posts_open(weir_loop *loop, uint32_t limit)
     return 0;
 }
 
-/* ---- the other threads' side ---- */
+/* ---- other threads ---- */
 
 static struct wr_wake *remote_wake_of(weir_remote *remote)
 {
@@ -220,7 +219,7 @@ int weir_remote_call_soon_wait(weir_remote *remote, weir_callback_fn *cb,
                                uint64_t timeout_ns)
 {
     struct wr_wake *wake = remote_wake_of(remote);
-    uint64_t deadline_ns = 0; /* not computed yet */
+    uint64_t deadline_ns = 0;
 
     for (;;) {
         int err = remote_post(wake, cb, arg, dropped);

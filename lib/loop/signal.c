@@ -1,14 +1,14 @@
 /*
- * Signals. One list has the loops of all threads that handle signals.
+ * Signals. A global list has all loops that handle signals.
  *
  * For a signal that a loop handles the process has a signal handler, which may
  * run on any thread: no thread has to block signals, and executed programs
  * start with the default action. The handler counts the signal for each loop
  * that wants it, and posts an item to the loop's mailbox (a compare-and-swap
  * and a write()). The loop then calls its own handler, or for SIGINT and
- * SIGTERM without one its main task. The program's previous action is restored
- * when no loop wants the signal any more. A main task wants a signal only if
- * that action is the default.
+ * SIGTERM without a handler its main task. The program's previous action is
+ * restored when no loop wants the signal any more. A main task wants a signal
+ * only if that action is the default.
  *
  * The handler walks the list, so the list's lock must be async-signal-safe: a
  * spin lock, held briefly and with all signals blocked, so that the handler
@@ -34,12 +34,12 @@
 static const int signal_of_main[] = {SIGINT, SIGTERM};
 #define SIGNALS_OF_MAIN (sizeof(signal_of_main) / sizeof(signal_of_main[0]))
 
-/* One signal of a loop. The handler writes only the count. The loop's thread
- * writes the other fields; cb and is_for_main under the lock. */
+/* One signal of a loop. The signal handler writes only the count. The loop's
+ * thread writes the other fields; cb and is_for_main under the lock. */
 struct slot {
-    weir_signal_fn *cb; /* NULL: not handled */
+    weir_signal_fn *cb; /* NULL if not handled */
     void *arg;
-    uint32_t count;   /* signals that were not delivered yet */
+    uint32_t count;   /* undelivered signals */
     bool is_for_main; /* wanted by the main task */
     bool was_blocked; /* by the thread, before the loop handled it */
 };
@@ -48,16 +48,16 @@ struct wr_signals {
     struct wr_module module;
     weir_loop *loop;
     struct slot slots[SIGNAL_MAX + 1];
-    weir_signal_fn *tell_main; /* NULL: no main task runs */
+    weir_signal_fn *tell_main; /* NULL if no main task runs */
     void *main_arg;
     struct wr_wake_item item;
-    /* The fields below are under the lock. */
+    /* The lock guards the fields below. */
     struct wr_list link;
     int last;       /* the signal that was delivered last */
     bool is_posted; /* set with the item, cleared when all are delivered */
 };
 
-/* Under the lock. */
+/* Guarded by the lock. */
 static struct {
     struct wr_list list;
     struct sigaction before[SIGNAL_MAX + 1]; /* the previous actions */
@@ -70,8 +70,6 @@ static atomic_int signal_list_pid;
 static atomic_flag signal_is_locked = ATOMIC_FLAG_INIT;
 static pthread_once_t signal_once = PTHREAD_ONCE_INIT;
 static int signal_once_error;
-
-/* ---- the process ---- */
 
 static void signal_lock(void)
 {
@@ -101,8 +99,8 @@ static void signal_let_in(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* Under the lock. The count saturates: any process of this user may send
- * signals. */
+/* Must be called with the lock. The count saturates: any process of this user
+ * may send signals. */
 static void signal_tell(struct wr_signals *signals, int signum)
 {
     struct slot *slot = &signals->slots[signum];
@@ -115,7 +113,8 @@ static void signal_tell(struct wr_signals *signals, int signum)
     }
 }
 
-/* Under the lock: the next loop behind @link that wants the signal, or NULL. */
+/* Returns the next loop after @link that wants the signal, or NULL. Must be
+ * called with the lock. */
 static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 {
     for (link = link->next; link != &signal_program.list; link = link->next) {
@@ -131,8 +130,8 @@ static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 
 static void signal_arrived(int signum);
 
-/* True if the signal's action is ours. False for signals reserved by the C
- * library. */
+/* Returns true if the signal's action is weir's. Returns false for signals that
+ * the C library reserves. */
 static bool signal_is_ours(int signum, struct sigaction *ret)
 {
     return sigaction(signum, NULL, ret) == 0 && !(ret->sa_flags & SA_SIGINFO) &&
@@ -150,10 +149,10 @@ static void signal_give_back(int signum)
     }
 }
 
-/* The process's handler. Perhaps no loop wants the signal any more: another
- * thread has restored the action meanwhile, or the program has saved this
- * handler and set it again. Then the signal is dropped and the previous action
- * is restored for the next one. */
+/* The process's signal handler. Perhaps no loop wants the signal any more:
+ * another thread has restored the action meanwhile, or the program has saved
+ * this handler and set it again. Then drops the signal and restores the
+ * previous action for the next one. */
 static void signal_arrived(int signum)
 {
     const int before = errno;
@@ -172,17 +171,18 @@ static void signal_arrived(int signum)
         }
         signal_unlock();
     } else {
-        /* A child of vfork() shares the memory; the signal is not for its
-         * parent's loops, nor for its parent, which musl's raise() sends it. It
-         * is delivered when this returns. */
+        /* A child of vfork() shares the memory. The signal is not for the
+         * parent's loops, nor for the parent, to which musl's raise() would
+         * send it. It is delivered when this returns. */
         signal_give_back(signum);
         kill(getpid(), signum);
     }
     errno = before;
 }
 
-/* Under the lock. Sets the handler: 0, -EINVAL for a signal that cannot be
- * handled, or -EBUSY if a main task must leave the signal to the program. */
+/* Sets the handler. Must be called with the lock. Returns 0, -EINVAL for a
+ * signal that cannot be handled, or -EBUSY if a main task must leave the signal
+ * to the program. */
 WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
 {
     struct sigaction now = {.sa_flags = 0};
@@ -206,8 +206,9 @@ WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
     return sigaction(signum, &action, NULL) < 0 ? -errno : 0;
 }
 
-/* Under the lock. Drops undelivered signals; restores the action if no loop
- * wants the signal. This loop's main task may still want it. */
+/* Drops undelivered signals, and restores the action if no loop wants the
+ * signal; this loop's main task may still want it. Must be called with the
+ * lock. */
 static void signal_leave(struct wr_signals *signals, int signum)
 {
     wr_assert(!signals->slots[signum].cb);
@@ -217,8 +218,8 @@ static void signal_leave(struct wr_signals *signals, int signum)
     }
 }
 
-/* One thread is left. The list is reset, as another thread of the parent may
- * have been changing it. */
+/* Resets the list, as another thread of the parent may have been changing it.
+ * The child has only one thread. */
 static void signal_after_fork_in_child(void)
 {
     for (int signum = 1; signum <= SIGNAL_MAX; signum++) {
@@ -236,8 +237,8 @@ static void signal_prepare(void)
 
 /* ---- the loop ---- */
 
-/* The next undelivered signal, round-robin; 0: none, and the item counts as not
- * posted. */
+/* Returns the next undelivered signal, round-robin, or 0 if there is none; then
+ * the item counts as not posted. */
 static int signal_take(struct wr_signals *signals)
 {
     sigset_t before;
@@ -293,7 +294,8 @@ static struct wr_signals *signal_of_module(struct wr_module *module)
     return wr_container_of(module, struct wr_signals, module);
 }
 
-/* Blocks or unblocks a signal for this thread; true: it was blocked before. */
+/* Blocks or unblocks a signal for this thread. Returns true if it was
+ * blocked. */
 static bool signal_block(int signum, bool block)
 {
     sigset_t set;
@@ -321,8 +323,8 @@ static void signal_remove(struct wr_signals *signals, int signum)
     signal_let_in(&before);
 }
 
-/* The mailbox is closed. Restores the actions and the thread's mask, and frees
- * the module. */
+/* Restores the actions and the thread's mask, and frees the module. The mailbox
+ * is closed. */
 static void signal_restore(struct wr_module *module)
 {
     struct wr_signals *signals = signal_of_module(module);
@@ -366,7 +368,7 @@ static struct wr_signals *signal_find(const weir_loop *loop)
     return module ? signal_of_module(module) : NULL;
 }
 
-/* The loop's module, made if there is none; -ENOMEM. */
+/* Gets the loop's module, or makes it. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static int signal_get(weir_loop *loop, struct wr_signals **ret)
 {
     sigset_t before;

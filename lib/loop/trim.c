@@ -1,10 +1,10 @@
 /*
- * Trimming: idle memory is given back to the system.
+ * Trimming: returns idle memory to the system.
  *
  * A loop keeps used receive buffers, blocks, objects and stacks when they are
- * free. Some seconds after a connection was lost, or after the end of one of
- * many tasks, it gives them back; weir_loop_trim() does so at once. They are
- * made again when needed, page by page.
+ * free. It frees them some seconds after a connection was lost or one of many
+ * tasks ended; weir_loop_trim() does so at once. They are made again when
+ * needed, page by page.
  *
  * Only such an end arms the timer, so that an idle loop is not woken
  * repeatedly. After an end while the timer is armed, it is armed once more when
@@ -35,7 +35,7 @@ static uint64_t trim_modules(weir_loop *loop)
     return bytes;
 }
 
-/* Frees idle memory; returns the bytes that the allocator got back. */
+/* Frees idle memory. Returns the bytes freed to the allocator. */
 static uint64_t trim_memory(weir_loop *loop)
 {
     const uint64_t memory_bytes = loop->memory_bytes;
@@ -89,7 +89,8 @@ int weir_loop_trim(weir_loop *loop)
 #ifdef __GLIBC__
     if (bytes >= MALLOC_TRIM_BYTES &&
         loop->allocator == wr_default_allocator()) {
-        wr_ignore(malloc_trim(0) == 0); /* 0: nothing to give back */
+        wr_ignore(malloc_trim(0) == 0); /* 0 means that there was nothing to
+                                         * free */
     }
 #endif
     return 0;

@@ -1,8 +1,8 @@
 /*
  * A ring of provided buffers in plain memory.
  *
- * The indices only grow; their differences count, so that they may wrap. A
- * buffer is not looked at here, only passed on.
+ * The indices only grow, and may wrap, as only their differences count. The
+ * buffers' memory is not accessed here.
  */
 #include "buffers.h"
 

@@ -1,9 +1,9 @@
 /*
  * The provided buffers of the poll engine: a queue, the oldest first.
  *
- * A receive looks at the first one. When it has filled a part of it, it takes
- * the buffer out, or that part alone if buffers are incremental and more is
- * left. Those that were added are seen by receives after a commit.
+ * A receive fills the first buffer and removes it, or removes only the filled
+ * part if buffers are incremental and bytes are left. Receives see added
+ * buffers after a commit.
  */
 #ifndef WEIR_URING_POLL_BUFFERS_H
 #define WEIR_URING_POLL_BUFFERS_H
@@ -26,7 +26,7 @@ struct wr_ep_buffers {
     uint32_t entries; /* a power of two, or 0 */
     uint32_t head;
     uint32_t tail;   /* as receives see it */
-    uint32_t staged; /* with those that were not committed */
+    uint32_t staged; /* including buffers that were not committed */
     bool incremental;
 };
 
@@ -40,7 +40,7 @@ void wr_ep_buffers_add(struct wr_ep_buffers *buffers,
                        const struct wr_ep_buffer *buffer);
 void wr_ep_buffers_commit(struct wr_ep_buffers *buffers);
 
-/* The buffer that the next receive fills; NULL: there is none. */
+/* Returns the buffer that the next receive fills, or NULL. */
 static inline const struct wr_ep_buffer *
 wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
 {
@@ -50,8 +50,8 @@ wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
                : &buffers->ring[buffers->head & (buffers->entries - 1)];
 }
 
-/* The receive has filled @len bytes of it; returns the flags of the receive's
- * completion. */
+/* Removes @len bytes that a receive has filled. Returns the flags of the
+ * receive's completion. */
 static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
                                           uint32_t len)
 {

@@ -1,7 +1,7 @@
 /*
- * Ends operations before their time: one for a request, all when the ring is
- * closed. An operation that a worker has begun is not stopped; it ends with its
- * call.
+ * Ends operations early: one operation for a cancel request, all when the ring
+ * is closed. An operation that a worker has begun is not stopped; it ends with
+ * its system call.
  */
 #include "poll_impl.h"
 
@@ -43,11 +43,10 @@ bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op)
     case WR_EP_STATES:
         break;
     }
-    wr_check(op->state == WR_EP_PARKED); /* only those that wait are found */
+    wr_check(op->state == WR_EP_PARKED); /* only waiting operations are found */
     return false;
 }
 
-/* Ends all operations that are in a list in this way. */
 static void cancel_list(struct wr_ep_ring *ring, struct wr_list *list)
 {
     while (!wr_list_is_empty(list)) {

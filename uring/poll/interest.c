@@ -1,11 +1,11 @@
 /*
- * The epoll set: what is in it, and what should be.
+ * The epoll set: which descriptors it has, and which it should have.
  *
- * The kernel forgets a descriptor when the last reference to its file is
- * closed, so the set may have fewer descriptors than the watches say; then a
- * change of one that is not there any more adds it again. If a file lives on
- * elsewhere, the set may tell of a descriptor that was closed: its watch is not
- * registered, or the generation in the event is an older one.
+ * The kernel removes a descriptor from the set when the last reference to its
+ * file is closed, so the set may have fewer descriptors than the watches;
+ * changing a missing descriptor then adds it again. If a file is still open
+ * elsewhere, the set may report a descriptor that was closed here: then its
+ * watch is not registered, or the generation in the event is an older one.
  */
 #include "interest.h"
 
@@ -20,10 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Events without a completion after which a watch is edge-triggered: an error
- * that stays, and that no operation takes, would wake each wait. */
+/* Events in a row without a completion after which a watch is edge-triggered.
+ * Otherwise a permanent error that no operation takes would wake each wait. */
 #define VAIN_MAX 8u
-/* How long a wait rests before it asks a set that would end it at once. */
+/* How long a wait sleeps before it calls a set that would end it at once. */
 #define REST_NS 1000000u
 
 void wr_ep_interest_close(struct wr_ep_interest *interest)
@@ -38,9 +38,7 @@ void wr_ep_interest_close(struct wr_ep_interest *interest)
     close(interest->epfd);
 }
 
-/* ---- watches ---- */
-
-/* Makes room for more descriptors: twice as many, if that is enough. */
+/* Makes room for more descriptors: twice as many, or more for @index. */
 static bool interest_grow(struct wr_ep_interest *interest, uint32_t index)
 {
     const uint32_t old = interest->chunk_count;
@@ -102,8 +100,8 @@ static void interest_mark(struct wr_ep_interest *interest,
     }
 }
 
-/* True if the set tells all that the only operation of a watch waits for, so
- * that interest_update() would change nothing. */
+/* Returns true if the set reports everything that the only operation of a watch
+ * waits for, so that interest_update() would change nothing. */
 static bool interest_has_all(const struct wr_ep_watch *watch,
                              const struct wr_ep_op *op)
 {
@@ -153,15 +151,13 @@ void wr_ep_watch_note_slowly(struct wr_ep_interest *interest,
                             ? (uint8_t)(watch->vain_count + 1)
                             : (uint8_t)VAIN_MAX;
     if (!by_edges && (!was_wanted || watch->vain_count >= VAIN_MAX)) {
-        watch->is_overheard = true; /* the set is to tell less */
+        watch->is_overheard = true; /* the set should report less */
         interest_mark(interest, watch);
     } else if (by_edges && was_useful) {
         watch->is_fresh = true; /* there may be more of the same */
         interest_mark(interest, watch);
     }
 }
-
-/* ---- the set ---- */
 
 static int interest_control(const struct wr_ep_interest *interest,
                             const struct wr_ep_watch *watch, int change,
@@ -212,8 +208,9 @@ void wr_ep_watch_close(struct wr_ep_interest *interest,
     wr_ep_watch_forget(interest, watch);
 }
 
-/* The events that the operations of a watch wait for; with EPOLLET if the set
- * would tell others all the time: an error or a hang-up cannot be left out. */
+/* Returns the events that the operations of a watch wait for. Adds EPOLLET if
+ * the set would report others all the time: an error or a hang-up cannot be
+ * masked. */
 static uint32_t interest_wanted(const struct wr_ep_watch *watch)
 {
     const uint32_t unasked = (uint32_t)(EPOLLERR | EPOLLHUP);
@@ -234,7 +231,7 @@ static uint32_t interest_wanted(const struct wr_ep_watch *watch)
     return wanted;
 }
 
-/* Brings events of a watch to the set. */
+/* Registers the events of a watch with the set. */
 static int interest_register(struct wr_ep_interest *interest,
                              struct wr_ep_watch *watch, uint32_t events)
 {
@@ -255,8 +252,8 @@ static int interest_register(struct wr_ep_interest *interest,
     return err;
 }
 
-/* True if the watch may be in the set without an operation. The descriptor of a
- * host would tell of it. */
+/* Returns true if the watch may be in the set without an operation. A shared
+ * set must not report it to the host. */
 static bool interest_may_stay(const struct wr_ep_interest *interest,
                               const struct wr_ep_watch *watch)
 {
@@ -287,7 +284,7 @@ static int interest_update(struct wr_ep_interest *interest,
     return 0;
 }
 
-/* A set with the eventfd of the ring in it, or an error. */
+/* Makes a set with the ring's eventfd. Returns it or an error. */
 static int interest_open_set(int own_fd)
 {
     struct epoll_event event = {.events = EPOLLIN,
@@ -303,8 +300,8 @@ static int interest_open_set(int own_fd)
     return epfd >= 0 ? epfd : -errno;
 }
 
-/* Begins a new set, without files that were closed here; the watches come to it
- * before the next wait. An error leaves the old one: the process has no
+/* Makes a new set, without files that were closed here. The watches are added
+ * before the next wait. On error keeps the old set: the process has no
  * descriptor left, or the machine no file or memory. */
 static int interest_renew(struct wr_ep_interest *interest)
 {
@@ -343,7 +340,8 @@ struct wr_ep_watch *wr_ep_interest_apply(struct wr_ep_interest *interest,
 
     interest->is_new = false;
     if (WR_UNLIKELY(interest->has_leftover)) {
-        wr_ignore(interest_renew(interest) < 0); /* else in the next enter */
+        wr_ignore(interest_renew(interest) < 0); /* if it fails, in the next
+                                                  * enter */
     }
     while ((link = wr_list_pop_front(&interest->changed))) {
         struct wr_ep_watch *watch =
@@ -370,8 +368,6 @@ bool wr_ep_interest_is_refused(const struct wr_ep_interest *interest)
     return err == -EPERM || err == -ENOSYS;
 }
 
-/* ---- opening ---- */
-
 int wr_ep_interest_open(struct wr_ep_interest *interest,
                         const struct weir_allocator *allocator, int own_fd)
 {
@@ -390,10 +386,8 @@ int wr_ep_interest_open(struct wr_ep_interest *interest,
     return 0;
 }
 
-/* ---- waiting ---- */
-
-/* epoll_pwait2() came with Linux 5.11, and filters may not know it, or one of
- * the others. */
+/* epoll_pwait2() exists since Linux 5.11. Filters may refuse it, or one of the
+ * others. */
 static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     const int max = (int)WR_EP_EVENTS_MAX;
@@ -427,8 +421,8 @@ static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
                : got;
 }
 
-/* No other set could be made: what this one tells of a closed file would end
- * each wait at once. */
+/* Sleeps if no other set could be made. The events of a closed file in this set
+ * would end each wait at once. */
 static void interest_rest(uint64_t limit_ns)
 {
     const struct timespec rest = {.tv_nsec =
@@ -442,7 +436,7 @@ int wr_ep_interest_wait(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     if (WR_UNLIKELY(interest->has_leftover)) {
         interest_rest(timeout_ns);
-        interest->has_leftover = false; /* until it is told of again */
+        interest->has_leftover = false; /* until it is reported again */
     }
     int got = interest_call(interest, timeout_ns);
     if (got < 0) {

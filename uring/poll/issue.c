@@ -1,10 +1,9 @@
 /*
- * Moves operations between their states: begins entries, wakes what is parked,
- * and collects from the workers. cancel.c ends them early.
+ * Moves operations between their states: begins entries, attempts parked
+ * operations, and collects from the workers. cancel.c ends them early.
  *
- * Operations are complete in the order in which their calls succeed, which is
- * the order of submission for those that need not wait, and then the order of
- * readiness.
+ * Operations complete in the order in which their calls succeed: in the order
+ * of submission for those that need not wait, then in the order of readiness.
  */
 #include "../work.h"
 #include "kind.h"
@@ -13,11 +12,10 @@
 
 #include <poll.h>
 
-/* ---- states ---- */
-
 static void issue_time(struct wr_ep_ring *ring, struct wr_ep_op *op)
 {
-    struct wr_list *at = ring->timed.prev; /* the last one that is due before */
+    struct wr_list *at = ring->timed.prev; /* the last operation that is due
+                                            * before */
 
     while (at != &ring->timed &&
            wr_container_of(at, struct wr_ep_op, link)->due_ns > op->due_ns) {
@@ -28,8 +26,8 @@ static void issue_time(struct wr_ep_ring *ring, struct wr_ep_op *op)
     wr_list_push_back(at->next, &op->link);
 }
 
-/* The operation, which is in no list, goes on with the result of a call.
- * @flags: of its completion. */
+/* Continues an operation, which is in no list, with the result of a call.
+ * @flags are those of its completion. */
 static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
                         int32_t res, uint32_t flags)
 {
@@ -55,7 +53,7 @@ static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
     }
 }
 
-/* An entry that waits becomes an operation. */
+/* Makes an operation of an entry that waits. */
 static void issue_wait(struct wr_ep_ring *ring, const struct wr_ep_call *call,
                        int32_t res)
 {
@@ -107,9 +105,7 @@ bool wr_ep_issue(struct wr_ep_ring *ring, struct io_uring_sqe *sqe)
     return true;
 }
 
-/* ---- readiness ---- */
-
-/* Attempts a parked operation; true: it is parked no longer. */
+/* Attempts a parked operation. Returns true if it is not parked any more. */
 static bool issue_attempt(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
                           struct wr_ep_op *op, uint32_t events)
 {
@@ -158,7 +154,7 @@ bool wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
             has_ended = issue_attempt(ring, watch, op, events) || has_ended;
         }
     }
-    /* An operation of many shots has not ended with its completions. */
+    /* A multishot operation has not ended with its completions. */
     const bool was_useful = has_ended || ring->ops.ended_count > ended_before;
     wr_ep_watch_note(&ring->interest, watch, was_useful, was_wanted);
     return true;
@@ -177,7 +173,8 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
         const bool is_poll = op->sqe.opcode == IORING_OP_POLL_ADD;
         const bool is_call = wr_work_waits(&op->sqe);
         wr_ep_watch_leave(&ring->interest, watch, op);
-        /* A poll tells of a file that is always ready; a call is made. */
+        /* A poll reports a file that is always ready; other operations make
+         * their call. */
         issue_go_on(ring, op,
                     err == -EPERM && is_poll   ? (int32_t)ready
                     : err == -EPERM && is_call ? WR_EP_WORKS
@@ -201,8 +198,6 @@ void wr_ep_collect(struct wr_ep_ring *ring)
         issue_go_on(ring, op, again ? WR_EP_PARKS : op->res, 0);
     }
 }
-
-/* ---- times ---- */
 
 uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns)
 {

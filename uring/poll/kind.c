@@ -1,8 +1,8 @@
 /*
- * The table of kinds, and those that are a few lines: polls, times, cancels.
+ * The table of kinds, and the short ones: polls, time-outs, cancels.
  *
- * Opcodes that are not in the table are not made by weir (uring/op.c); an entry
- * with one ends the program.
+ * weir does not make entries with opcodes that are not in the table
+ * (uring/op.c); such an entry ends the program.
  */
 #include "kind.h"
 
@@ -11,12 +11,11 @@
 #include <fcntl.h>
 #include <poll.h>
 
-/* A poll may ask for these bits; others are flags of the set. */
-#define EVENTS_ASKED 0xffffu
-/* These wake every operation. */
+/* The bits that a poll may request; others are flags of the set. */
+#define EVENTS_ASKED  0xffffu
 #define EVENTS_ALWAYS ((uint32_t)(POLLERR | POLLHUP))
 
-/* The set itself tells of the events that hold already. */
+/* The set itself reports events that already hold. */
 static int32_t kind_begin_poll(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
@@ -76,7 +75,7 @@ static int32_t kind_cancel(struct wr_ep_call *call)
     return 0;
 }
 
-/* By a worker, if it looks for one. */
+/* With IOSQE_ASYNC the entry looks for a worker. */
 static int32_t kind_nop(struct wr_ep_call *call)
 {
     wr_assert(!call->op);

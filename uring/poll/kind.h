@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <sys/types.h>
 
-/* Results that are none of the operation. */
+/* Results of begin and attempt that do not end the operation. */
 #define WR_EP_PARKS INT32_MIN       /* until one of its events */
 #define WR_EP_WORKS (INT32_MIN + 1) /* a worker makes the call */
 #define WR_EP_TIMES (INT32_MIN + 2) /* until its time */
@@ -26,11 +26,11 @@ struct wr_ep_call {
     struct wr_ep_ring *ring;
     struct io_uring_sqe *sqe;
     struct wr_ep_watch *watch; /* of the descriptor that it may wait for */
-    struct wr_ep_op *op;       /* of an attempt; NULL: the entry begins */
-    uint32_t came;             /* events, of an attempt */
-    /* Set by the call, besides its result. */
+    struct wr_ep_op *op;       /* for an attempt; NULL if the entry begins */
+    uint32_t came;             /* events that have come, for an attempt */
+    /* Results besides the returned one: */
     uint32_t flags;  /* of the completion */
-    uint32_t events; /* that it waits for, if it begins */
+    uint32_t events; /* events to wait for, if it begins */
     uint64_t due_ns; /* WR_EP_TIMES */
 };
 
@@ -38,14 +38,14 @@ typedef int32_t wr_ep_call_fn(struct wr_ep_call *call);
 
 struct wr_ep_kind {
     wr_ep_call_fn *begin;
-    wr_ep_call_fn *attempt; /* NULL: it is never parked */
-    bool needs_no_op;       /* it never waits, or can do without a worker */
+    wr_ep_call_fn *attempt; /* NULL if it is never parked */
+    bool needs_no_op;       /* it never waits, or does not need a worker */
 };
 
 #define WR_EP_KINDS (IORING_OP_SPLICE + 1)
 extern const struct wr_ep_kind wr_ep_kinds[WR_EP_KINDS];
 
-/* Aborts if weir makes no such entries. */
+/* Aborts for an entry that weir does not make. */
 static inline const struct wr_ep_kind *
 wr_ep_kind_of(const struct io_uring_sqe *sqe)
 {
@@ -54,10 +54,9 @@ wr_ep_kind_of(const struct io_uring_sqe *sqe)
     return &wr_ep_kinds[sqe->opcode];
 }
 
-/* The descriptor that a splice waits for. */
+/* Returns the descriptor that a splice waits for. */
 int wr_ep_awaited_fd_of_splice(const struct io_uring_sqe *sqe);
 
-/* The result of a system call. */
 static inline int32_t wr_ep_result(ssize_t ret)
 {
     wr_debug_assert(ret >= -1);
@@ -65,7 +64,7 @@ static inline int32_t wr_ep_result(ssize_t ret)
     return ret < 0 ? -errno : (int32_t)ret;
 }
 
-/* A result, or WR_EP_PARKS for "not now". */
+/* Returns WR_EP_PARKS for results that mean "not now", else @res. */
 static inline int32_t wr_ep_unless_again(int32_t res)
 {
     wr_debug_assert(res > WR_EP_TIMES);

@@ -1,9 +1,9 @@
 /*
- * Reads, writes and closes of files, and what only workers do.
+ * Reads, writes and closes of files, and calls that only workers make.
  *
- * A read at a place is made at once if the bytes are cached, else by a worker.
- * At the file's own position (FIFOs, terminals, eventfds) the operation first
- * waits until the file is ready.
+ * A read at an offset is made at once if the bytes are cached, else by a
+ * worker. At the file's own position (FIFOs, terminals, eventfds) the operation
+ * first waits until the file is ready.
  */
 #include "kind.h"
 
@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Bytes that are cached are read at once. */
 static int32_t kind_file_begin_place(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
@@ -32,8 +31,8 @@ static int32_t kind_file_begin_place(struct wr_ep_call *call)
     return WR_EP_WORKS;
 }
 
-/* A file that is ready whenever a worker gets round to it: its file system may
- * be asked for readiness, and not answer. */
+/* Returns true for a file that a worker must not poll: it is always ready, and
+ * its file system may be queried for readiness, and not respond. */
 static bool kind_file_is_never_awaited(const struct io_uring_sqe *sqe)
 {
     mode_t mode;
@@ -43,7 +42,8 @@ static bool kind_file_is_never_awaited(const struct io_uring_sqe *sqe)
            (S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode));
 }
 
-/* A write that there is room for needs no other turn of the loop to leave. */
+/* Returns true for a file that is always ready. It goes to a worker without a
+ * poll, as its file system may be queried for readiness, and not respond. */
 static bool kind_file_has_room(const struct io_uring_sqe *sqe)
 {
     struct pollfd look = {.fd = sqe->fd, .events = POLLOUT};
@@ -52,7 +52,6 @@ static bool kind_file_has_room(const struct io_uring_sqe *sqe)
     return sqe->opcode == IORING_OP_WRITE && poll(&look, 1, 0) > 0;
 }
 
-/* Those at the file's own position wait until it is ready. */
 int32_t wr_ep_begin_move(struct wr_ep_call *call)
 {
     struct io_uring_sqe *sqe = call->sqe;
@@ -62,7 +61,7 @@ int32_t wr_ep_begin_move(struct wr_ep_call *call)
     }
     if (sqe->off != UINT64_MAX) {
         sqe->off = UINT64_MAX;
-        sqe->flags |= IOSQE_ASYNC; /* other programs may read it, too */
+        sqe->flags |= IOSQE_ASYNC; /* other programs may read it too */
     }
     call->events = sqe->opcode == IORING_OP_READ ? POLLIN : POLLOUT;
     return kind_file_is_never_awaited(sqe) || kind_file_has_room(sqe)
@@ -70,7 +69,8 @@ int32_t wr_ep_begin_move(struct wr_ep_call *call)
                : WR_EP_PARKS;
 }
 
-/* Ready: a file that only weir reads is read at once, others by a worker. */
+/* Called when the file is ready. A file that only weir reads is read at once,
+ * others by a worker. */
 int32_t wr_ep_move(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
@@ -83,7 +83,7 @@ int32_t wr_ep_move(struct wr_ep_call *call)
         wr_sys_pipe_read(sqe->fd, (void *)(uintptr_t)sqe->addr, sqe->len));
 }
 
-/* One end is a pipe of weir, which is ready; the other one is waited for. */
+/* One end is a pipe of weir, which is ready; waits for the other end. */
 int32_t wr_ep_begin_splice(struct wr_ep_call *call)
 {
     const int flags = fcntl(call->sqe->splice_fd_in, F_GETFL);
@@ -100,7 +100,7 @@ int32_t wr_ep_by_worker(struct wr_ep_call *call)
     return WR_EP_WORKS;
 }
 
-/* Files may flush when they are closed. */
+/* Returns true if the close may flush a file. */
 static bool kind_file_flushes(const struct io_uring_sqe *sqe)
 {
     mode_t mode;
@@ -110,8 +110,8 @@ static bool kind_file_flushes(const struct io_uring_sqe *sqe)
            wr_sys_mode(sqe->fd, &mode) == 0 && S_ISREG(mode);
 }
 
-/* The descriptor is closed at once, and the file released by other threads,
- * since that may wait for a peer: a duplicate keeps it until then. */
+/* Closes the descriptor at once. A duplicate keeps the file until other threads
+ * release it, since that may wait for a peer. */
 static int32_t kind_file_close_slowly(int fd)
 {
     const int kept = wr_sys_dup_to_pass(fd);
@@ -135,7 +135,8 @@ int32_t wr_ep_close(struct wr_ep_call *call)
     if (watch && is_here) {
         wr_ep_watch_close(interest, watch);
     } else if (watch) {
-        wr_ep_watch_forget(interest, watch); /* its file stays for a while */
+        wr_ep_watch_forget(interest, watch); /* its file stays open for a
+                                              * while */
     }
     if (is_slow) {
         return kind_file_close_slowly(sqe->fd);

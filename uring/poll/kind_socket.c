@@ -1,13 +1,13 @@
 /*
  * Receives, sends, accepts and connects of the poll engine.
  *
- * Sockets of weir block, so each call says that it does not wait. accept4() and
- * connect() have no flag for that: a listener stays non-blocking once weir has
- * accepted from it, a socket is non-blocking while it is being connected. Those
- * that weir makes are so from the beginning.
+ * weir's sockets block, so each call has a flag not to wait. accept4() and
+ * connect() have no such flag: a listener stays non-blocking once weir has
+ * accepted from it, and a socket is non-blocking while it is being connected.
+ * Sockets that weir makes are non-blocking from the start.
  *
- * Receives and sends pass by the C library, whose functions are points of
- * cancellation: with threads they take two atomic exchanges for each call.
+ * Receives and sends bypass the C library, whose functions are cancellation
+ * points: in a program with threads these cost two atomic exchanges per call.
  */
 #include "kind.h"
 
@@ -19,20 +19,20 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Accepts of one event; a storm does not hold up the connections. */
+/* Accepts of one event, so that a storm does not delay connections. */
 #define ACCEPTS_MAX 64u
-/* An accept that finds nothing makes a socket and frees it, which takes as long
- * as sixteen looks (3.2 us, 0.2 us; Linux 6.18). After this number of accepts
- * the storm is not looked at any more. */
+/* An accept that finds nothing makes and frees a socket, which takes as long as
+ * sixteen polls (3.2 us, 0.2 us; Linux 6.18). After this number of accepts the
+ * storm is not polled any more. */
 #define ACCEPT_LOOKS_MAX 8u
-/* After this number of first receives in a row that found nothing, one of the
- * second number is tried, and the others wait for the set. So it is with looks
- * for another connection behind the first one of an event. */
+/* After VAIN_FIRSTS_MAX first receives in a row that found nothing, only one of
+ * VAIN_FIRSTS_APART is tried, and the others wait for the set. The same applies
+ * to polls for a second connection of an event. */
 #define VAIN_FIRSTS_MAX   8u
 #define VAIN_FIRSTS_APART 16u
 
-/* Counts one that may be in vain; false: it is left out. Who finds something
- * sets the count to 0. */
+/* Counts an attempt that may find nothing. Returns false if it should be
+ * skipped. The caller resets the count when an attempt finds something. */
 static bool kind_socket_tries(uint32_t *vain_count)
 {
     const uint32_t vain = (*vain_count)++;
@@ -40,9 +40,9 @@ static bool kind_socket_tries(uint32_t *vain_count)
     return vain < VAIN_FIRSTS_MAX || vain % VAIN_FIRSTS_APART == 0;
 }
 
-/* A receive of many shots has got bytes. True: it has credit left and goes on,
- * and its completion is posted. False: it ends with them, because no credit is
- * left, or no memory for one completion more. */
+/* Called when a multishot receive has got bytes. Returns true if it has credit
+ * left and continues; its completion is posted. Returns false if it ends with
+ * these bytes: no credit is left, or no memory for one more completion. */
 static bool kind_socket_goes_on(struct wr_ep_call *call, uint32_t got)
 {
     const uint32_t credit = wr_sqe_optlen(call->sqe);
@@ -56,8 +56,8 @@ static bool kind_socket_goes_on(struct wr_ep_call *call, uint32_t got)
                           call->flags);
 }
 
-/* Receives into a provided buffer or the caller's memory. Fewer bytes than
- * there was room for, or none: the socket is drained. */
+/* Receives into a provided buffer or the caller's memory. The socket is drained
+ * if it returned fewer bytes than fit. */
 int32_t wr_ep_recv(struct wr_ep_call *call)
 {
     struct wr_ep_buffers *buffers = &call->ring->buffers;
@@ -77,7 +77,7 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
         syscall(SYS_recvfrom, sqe->fd, data, len, MSG_DONTWAIT, NULL, NULL)));
     call->watch->is_drained = res < (int32_t)len;
     call->watch->is_overheard |=
-        res == 0; /* the set would tell of it for ever */
+        res == 0; /* the set would report the end for ever */
     if (res <= 0 || !selects) {
         call->flags = 0;
         return res;
@@ -86,11 +86,10 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
     return kind_socket_goes_on(call, (uint32_t)res) ? WR_EP_PARKS : res;
 }
 
-/* The first receive of a connection, or the first after a pause. Where bytes
- * tend to be there it is tried at once; where they come later a call would be
- * in vain, and the set tells of them: clients ask, and servers answer later.
- * What the set has under this number may be a file of before, which was closed
- * in this turn. */
+/* The first receive of a connection, or the first after a pause. It is tried at
+ * once if bytes tend to have arrived. Otherwise, as with clients, whose servers
+ * respond later, the set reports them. What the set has under this number may
+ * be an earlier file, which was closed in this iteration. */
 static int32_t kind_socket_recv_first(struct wr_ep_call *call)
 {
     struct wr_ep_ring *ring = call->ring;
@@ -128,9 +127,8 @@ int32_t wr_ep_send(struct wr_ep_call *call)
                                 (size_t)sqe->len, sqe->msg_flags, NULL, 0));
 }
 
-/* musl's sendmsg() refuses control data of more than 1024 bytes, which
- * descriptors can be; as with a ring, there are zeros where musl has padding.
- */
+/* musl's sendmsg() refuses control data of more than 1024 bytes, which passed
+ * descriptors can exceed. As with a ring, musl's padding must be zero. */
 int32_t wr_ep_sendmsg(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
@@ -148,7 +146,7 @@ static int kind_socket_set_blocking(int fd, int flags, bool blocks)
     return fcntl(fd, F_SETFL, with) < 0 ? -errno : 0;
 }
 
-/* True if an accept will not be in vain. */
+/* Returns true if an accept will find a connection. */
 static bool kind_socket_has_connection(int fd)
 {
     struct pollfd look = {.fd = fd, .events = POLLIN};
@@ -157,8 +155,9 @@ static bool kind_socket_has_connection(int fd)
     return poll(&look, 1, 0) != 0;
 }
 
-/* True if an accept after @count of this event will probably find a connection.
- * Where connections come one by one, mostly the set is to say so. */
+/* Returns true if an accept after @count accepts of this event will probably
+ * find a connection. If connections come one by one, it usually leaves this to
+ * the set. */
 static bool kind_socket_goes_on_accepting(struct wr_ep_ring *ring, int fd,
                                           uint32_t count)
 {
@@ -191,10 +190,10 @@ int32_t wr_ep_accept(struct wr_ep_call *call)
             return res;
         }
     }
-    return WR_EP_PARKS; /* the set tells of those that are left */
+    return WR_EP_PARKS; /* the set reports the remaining connections */
 }
 
-/* False: an accept fails, and says why. */
+/* Returns false if an accept fails and returns the reason. */
 static bool kind_socket_listens(int fd)
 {
     int listens = 0;
@@ -206,7 +205,7 @@ static bool kind_socket_listens(int fd)
     return listens != 0;
 }
 
-/* A listener stays non-blocking: an accept has no flag for it. */
+/* A listener stays non-blocking, as an accept has no flag for it. */
 int32_t wr_ep_begin_accept(struct wr_ep_call *call)
 {
     const int fd = call->sqe->fd;
@@ -234,13 +233,13 @@ static int32_t kind_socket_connect(struct wr_ep_call *call)
     call->events = POLLOUT;
     call->watch->is_connector = true;
     int32_t res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
-    if (res == -EINPROGRESS) { /* a peer on this machine has answered */
+    if (res == -EINPROGRESS) { /* a peer on this machine has responded */
         res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
     }
     return res == -EINPROGRESS || res == -EALREADY ? WR_EP_PARKS : res;
 }
 
-/* The socket is non-blocking while connect() is called, and not afterwards. */
+/* The socket is non-blocking only while connect() is called. */
 int32_t wr_ep_begin_connect(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;

@@ -3,7 +3,7 @@
  *
  * The index is a table of chains that doubles when it is full; without memory
  * it stays as it is, and only gets slower. The queue of completions doubles
- * before an entry begins, which waits for memory if there is none.
+ * before an entry begins; the entry waits for memory if there is none.
  */
 #include "ops.h"
 
@@ -41,14 +41,12 @@ static struct wr_ep_op **ops_new_buckets(const struct wr_ep_ops *ops,
     return buckets;
 }
 
-/* ---- the queue of completions ---- */
-
 static size_t ops_ended_bytes(uint32_t size)
 {
     return size * sizeof(struct wr_cqe);
 }
 
-/* False: no memory, and the queue is as it was. */
+/* Returns false if out of memory; the queue is unchanged then. */
 static bool ops_resize_ended(struct wr_ep_ops *ops, uint32_t size)
 {
     struct wr_cqe *ended = wr_alloc(ops->allocator, ops_ended_bytes(size));
@@ -76,15 +74,12 @@ bool wr_ep_ops_grow_ended(struct wr_ep_ops *ops)
     return ops_resize_ended(ops, 2 * ops->ended_size);
 }
 
-/* The smallest queue. */
 static uint32_t ops_ended_size_first(const struct wr_ep_ops *ops)
 {
     wr_assert(ops->entry_room > 0);
     return 2 * (ops->entry_room > ENDED_SIZE_FIRST / 2 ? ops->entry_room
                                                        : ENDED_SIZE_FIRST / 2);
 }
-
-/* ---- opening and closing ---- */
 
 int wr_ep_ops_init(struct wr_ep_ops *ops,
                    const struct weir_allocator *allocator, uint32_t entries)
@@ -113,8 +108,6 @@ void wr_ep_ops_fini(struct wr_ep_ops *ops)
     wr_free(ops->allocator, ops->ended, ops_ended_bytes(ops->ended_size));
     wr_free(ops->allocator, ops->buckets, ops_bucket_bytes(ops->bucket_bits));
 }
-
-/* ---- operations ---- */
 
 void wr_ep_op_set_state(struct wr_ep_op *op, enum wr_ep_state state)
 {
@@ -181,7 +174,7 @@ void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
     const bool is_new = op->state == WR_EP_NEW;
     wr_ep_op_set_state(op, state);
     if (!is_new) {
-        return; /* it is found already */
+        return; /* it is already in the table */
     }
     struct wr_ep_op **bucket = ops_bucket(ops, op->sqe.user_data);
     op->same_hash = *bucket;
@@ -214,7 +207,8 @@ uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops)
         size *= 2;
     }
     if (size < ops->ended_size) {
-        wr_ignore(!ops_resize_ended(ops, size)); /* it stays as it is */
+        wr_ignore(!ops_resize_ended(ops, size)); /* on failure it stays as it
+                                                  * is */
     }
     wr_assert(ops_table_bytes(ops) <= old_bytes);
     return wr_slab_trim(&ops->slab) + old_bytes - ops_table_bytes(ops);
@@ -264,7 +258,8 @@ uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret, uint32_t max)
         ret[i] = ops->ended[(ops->ended_head + i) & (ops->ended_size - 1)];
     }
     ops->ended_count -= count;
-    /* An empty queue begins anew, in memory that is in the cache. */
+    /* An empty queue starts again at 0, in memory that is in the CPU's
+     * cache. */
     ops->ended_head = ops->ended_count > 0 ? ops->ended_head + count : 0;
     wr_assert(wr_ep_ops_ended_max(ops) <= ops->ended_size);
     return count;

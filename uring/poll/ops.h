@@ -4,11 +4,12 @@
  *     entry --waits for a descriptor, a time or a worker--> operation
  *       '------------------> completion <---------------------'
  *
- * An entry that can be carried out at once becomes a completion, another one an
- * operation, which keeps a copy of it. The queue of completions has room for
- * all that operations will have, so it cannot overflow, and for as many besides
- * as there are prepared entries: these can end without memory. Operations are
- * found by their user_data, for cancel requests.
+ * An entry that can be carried out at once becomes a completion. Any other
+ * entry becomes an operation, which keeps a copy of it. The queue of
+ * completions has space for all completions of operations, so it cannot
+ * overflow, and for as many more as there are prepared entries, which can thus
+ * end without memory. Operations are found by their user_data, for cancel
+ * requests.
  */
 #ifndef WEIR_URING_POLL_OPS_H
 #define WEIR_URING_POLL_OPS_H
@@ -35,7 +36,7 @@ struct wr_ep_op {
             struct wr_list link; /* in the list of its state */
             uint64_t due_ns;     /* TIMED */
         };
-        struct wr_job job; /* WORKING; it begins with this link */
+        struct wr_job job; /* WORKING; it starts with `link` */
     };
     struct wr_ep_op *same_hash;
     int awaited_fd;  /* has a watch, for which it may wait; -1: none */
@@ -43,7 +44,7 @@ struct wr_ep_op {
     uint16_t events; /* PARKED: any of these, an error or a hang-up wakes it */
     uint16_t told;   /* multishot poll: the events of its last completion */
     enum wr_ep_state state : 8;
-    struct io_uring_sqe sqe; /* WR_SQE_USED bytes of it: the last ones */
+    struct io_uring_sqe sqe; /* only WR_SQE_USED bytes of it; must be last */
 };
 
 /* Each idle connection has one. */
@@ -57,8 +58,8 @@ struct wr_ep_ops {
     const struct weir_allocator *allocator;
     struct wr_cqe *ended; /* completions, the oldest at ended_head */
     uint32_t ended_size;  /* a power of two */
-    uint32_t ended_room;  /* without the places for prepared entries */
-    uint32_t entry_room;  /* these places */
+    uint32_t ended_room;  /* without the slots for prepared entries */
+    uint32_t entry_room;  /* the number of these slots */
     uint32_t ended_head;
     uint32_t ended_count;
     uint32_t waiting_count; /* operations in the buckets */
@@ -66,31 +67,33 @@ struct wr_ep_ops {
     struct wr_ep_op **buckets; /* operations by user_data */
 };
 
-/* @entries: how many are prepared at once; a power of two. 0 or -ENOMEM. */
+/* @entries, a power of two, is how many are prepared at once. Returns 0 or
+ * -ENOMEM. */
 WEIR_MUST_USE int wr_ep_ops_init(struct wr_ep_ops *ops,
                                  const struct weir_allocator *allocator,
                                  uint32_t entries);
-/* Frees everything; all operations have ended. */
+/* Frees everything. All operations must have ended. */
 void wr_ep_ops_fini(struct wr_ep_ops *ops);
 
-/* Frees what operations and completions have left; returns the bytes. */
+/* Frees unused memory. Returns its size in bytes. */
 uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops);
 
-/* The only writer of an operation's state. */
+/* The only function that writes an operation's state. */
 void wr_ep_op_set_state(struct wr_ep_op *op, enum wr_ep_state state);
 
-/* The parts of wr_ep_ops_reserve() and wr_ep_ops_post() that allocate. */
+/* Slow paths of wr_ep_ops_reserve() and wr_ep_ops_post(), which allocate. */
 WEIR_MUST_USE bool wr_ep_ops_grow(struct wr_ep_ops *ops);
 WEIR_MUST_USE bool wr_ep_ops_grow_ended(struct wr_ep_ops *ops);
 
-/* How many completions there may be when all operations have ended. */
+/* Returns how many completions there may be when all operations have ended. */
 static inline uint64_t wr_ep_ops_ended_max(const struct wr_ep_ops *ops)
 {
     wr_debug_assert(ops->ended_count <= ops->ended_size);
     return ops->ended_count + ops->slab.used_count;
 }
 
-/* Makes room for one operation and its completion. False: no memory. */
+/* Ensures space for one operation and its completion. Returns false if out of
+ * memory. */
 WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
 {
     const bool has_room =
@@ -99,27 +102,27 @@ WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
     return WR_LIKELY(has_room) || wr_ep_ops_grow(ops);
 }
 
-/* True if there is room for the completion of a prepared entry, though there is
- * no memory for an operation. */
+/* Returns true if there is space for the completion of a prepared entry, though
+ * there is no memory for an operation. */
 static inline bool wr_ep_ops_may_end(const struct wr_ep_ops *ops)
 {
     wr_debug_assert(ops->ended_room < ops->ended_size);
     return wr_ep_ops_ended_max(ops) < ops->ended_size;
 }
 
-/* An operation, for which there is room. */
+/* wr_ep_ops_reserve() must have returned true. */
 struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
                                const struct io_uring_sqe *sqe);
 
-/* The operation waits from now on, in this state; it can be found. */
+/* Makes the operation wait in this state. It can be found from now on. */
 void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
                     enum wr_ep_state state);
 
-/* One that waits, or NULL. */
+/* Returns a waiting operation, or NULL. */
 struct wr_ep_op *wr_ep_ops_find(const struct wr_ep_ops *ops,
                                 uint64_t user_data);
 
-/* Adds a completion, for which there is room. */
+/* There must be space for the completion. */
 static inline void wr_ep_ops_push(struct wr_ep_ops *ops,
                                   const struct io_uring_sqe *sqe, int32_t res,
                                   uint32_t flags)
@@ -132,8 +135,8 @@ static inline void wr_ep_ops_push(struct wr_ep_ops *ops,
     ops->ended_count++;
 }
 
-/* The completion of an entry, for which there is room; none if the entry wants
- * none. */
+/* Adds the completion of an entry, unless the entry wants none. There must be
+ * space for it. */
 static inline void wr_ep_ops_complete(struct wr_ep_ops *ops,
                                       const struct io_uring_sqe *sqe,
                                       int32_t res, uint32_t flags)
@@ -144,16 +147,17 @@ static inline void wr_ep_ops_complete(struct wr_ep_ops *ops,
     }
 }
 
-/* Ends and frees an operation, which is in no list. */
+/* Ends and frees an operation, which must be in no list. */
 void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
                    uint32_t flags);
 
-/* A completion of a multishot entry that goes on. False: no memory. */
+/* Adds a completion of a multishot entry that continues. Returns false if out
+ * of memory. */
 WEIR_MUST_USE static inline bool wr_ep_ops_post(struct wr_ep_ops *ops,
                                                 const struct io_uring_sqe *sqe,
                                                 int32_t res, uint32_t flags)
 {
-    /* Room for two: the other one is the last of @sqe. */
+    /* Space for two: the second is the last completion of @sqe. */
     if (WR_UNLIKELY(wr_ep_ops_ended_max(ops) + 2 > ops->ended_room) &&
         !wr_ep_ops_grow_ended(ops)) {
         return false;
@@ -162,7 +166,7 @@ WEIR_MUST_USE static inline bool wr_ep_ops_post(struct wr_ep_ops *ops,
     return true;
 }
 
-/* Moves up to @max completions out. */
+/* Moves up to @max completions to @ret. */
 WEIR_MUST_USE uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret,
                                       uint32_t max);
 

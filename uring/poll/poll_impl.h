@@ -19,58 +19,62 @@ struct wr_ep_ring {
     uint32_t sq_entries;
     uint32_t sq_head;
     uint32_t sq_tail;
-    uint32_t kept_count; /* of this submission: they wait for memory, at sq */
+    uint32_t kept_count; /* entries of this submission that wait for memory, at
+                          * the start of sq */
     struct wr_ep_ops ops;
     struct wr_ep_buffers buffers;
     struct wr_ep_workers workers;
     struct wr_list timed;   /* operations, the first due first */
-    uint32_t receives_left; /* of this enter */
-    /* First receives in a row that found nothing: of sockets that were
-     * accepted, and of those that were connected here. */
+    uint32_t receives_left; /* in this enter */
+    /* First receives in a row that found nothing: of accepted sockets, and of
+     * sockets that were connected here. */
     uint32_t vain_firsts[2];
-    uint32_t vain_looks; /* for a second connection, likewise */
+    uint32_t vain_looks; /* polls for a second connection that found none */
     int error;           /* sticky */
     bool enabled;
-    uint8_t skipped_waits;          /* enters in a row that did not look */
+    uint8_t skipped_waits;          /* enters in a row that did not call the
+                                     * set */
     bool has_more;                  /* the last wait may have left events */
-    struct io_uring_sqe discarded;  /* gets all SQEs after an error */
-    struct wr_ep_interest interest; /* with pages of events at its end */
+    struct io_uring_sqe discarded;  /* returned by sqe() after an error */
+    struct wr_ep_interest interest; /* last, as it ends with pages of events */
 };
 
 /* ---- issue.c ---- */
 
-/* Begins an entry. False: no memory; nothing was done. Sends, closes and
- * cancels need none. */
+/* Begins an entry. Returns false without effect if out of memory. Sends, closes
+ * and cancels need none. */
 WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
                                struct io_uring_sqe *sqe);
 
-/* An event has come for a watch. False: its receive waits until the loop has
- * seen those before it, because the provided buffers are used up, or because
- * many connections have received: their bytes are sent on while they are in
- * the cache. */
+/* Handles an event of a watch. Returns false if its receive must wait until the
+ * loop has seen earlier receives, because the provided buffers are used up, or
+ * because many connections have received: their bytes are sent on while they
+ * are in the CPU's cache. */
 WEIR_MUST_USE bool wr_ep_wake(struct wr_ep_ring *ring,
                               struct wr_ep_watch *watch, uint32_t events);
 
-/* The set refused a watch: its operations go on without it, or end. */
+/* Called when the set has refused a watch: its operations continue without the
+ * set, or end. */
 void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
                              int err);
 
-/* The threads may have finished operations. */
+/* Called when the threads may have finished operations. */
 void wr_ep_collect(struct wr_ep_ring *ring);
 
 /* Ends the operations whose time has come. */
 void wr_ep_expire(struct wr_ep_ring *ring);
-/* How long until the next one, at most @limit_ns. */
+/* Returns how long until the next of these, at most @limit_ns. */
 uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns);
 
 /* ---- cancel.c ---- */
 
-/* Ends an entry that waits for memory; false: there is none. */
+/* Ends an entry that waits for memory. Returns false if there is none. */
 WEIR_MUST_USE bool wr_ep_cancel_kept(struct wr_ep_ring *ring,
                                      uint64_t user_data);
-/* Takes an operation out of what it waits for; false: a worker has begun it. */
+/* Removes an operation from what it waits for. Returns false if a worker has
+ * begun it. */
 WEIR_MUST_USE bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op);
-/* Cancels everything that waits for a descriptor or a time. */
+/* Cancels all operations that wait for a descriptor or a time. */
 void wr_ep_cancel_all(struct wr_ep_ring *ring);
 
 #endif

@@ -1,21 +1,21 @@
 /*
  * The poll engine: a ring that epoll, system calls and a few threads carry out.
  *
- * Where io_uring is refused this takes its place under the seam (ring.h). The
- * same entries go in and the same completions come out. A receive stays until
- * its credit is used up, into incremental buffers, as on Linux 6.17: without
- * that an echo takes nearly twice the instructions, and bulk three times as
- * long, by receives of 16 KiB.
+ * It implements the seam (ring.h) if io_uring is refused. The same entries go
+ * in and the same completions come out. A receive stays until its credit is
+ * used up, into incremental buffers, as on Linux 6.17. Without that an echo
+ * takes nearly twice the instructions, and bulk three times as long, with
+ * receives of 16 KiB.
  *
  * An enter begins the prepared entries; those that can be carried out now are
- * complete. It brings what waits for descriptors to the epoll set, waits, and
+ * complete. It adds what waits for descriptors to the epoll set, waits, and
  * attempts what has become ready. If there are completions, or the loop has
- * work left, it does not wait, and only every fourth of such enters asks the
- * set at all: a batch of sends costs no system call besides, nor do the turns
- * in which a connection is made or ended.
+ * work left, it does not wait, and only every fourth of such enters calls the
+ * set at all: a batch of sends costs no further system call, nor do the
+ * iterations in which a connection is made or ended.
  *
  * Without memory an entry that would have to wait stays in the queue, and is
- * tried again each millisecond; others go on. When the queue is full of such
+ * tried again each millisecond; others continue. When the queue is full of such
  * entries the oldest ends with -ENOMEM.
  */
 #include "poll_impl.h"
@@ -31,7 +31,7 @@
 #define SQ_FULL_RETRIES 1000
 /* The longest wait while entries wait for memory. */
 #define SHORTAGE_NS UINT64_C(1000000)
-/* Enters in a row that do not look for events. */
+/* Enters in a row that do not call the set. */
 #define SKIPS_MAX 3u
 /* Events of connections that an enter handles. */
 #define RECEIVES_MAX 64u
@@ -42,10 +42,8 @@ static struct wr_ep_ring *ring_of(struct wr_ring *base)
     return wr_container_of(base, struct wr_ep_ring, base);
 }
 
-/* ---- opening and closing ---- */
-
-/* The eventfd of the workers has a watch like any other descriptor, and an
- * operation of its own is not needed: wr_ep_collect() is called for it. */
+/* The workers' eventfd has a watch like any other descriptor, but needs no
+ * operation: its events call wr_ep_collect(). */
 static int ring_open_parts(struct wr_ep_ring *ring, uint32_t sq_entries)
 {
     const struct weir_allocator *allocator = ring->base.allocator;
@@ -111,7 +109,7 @@ static int ring_enable(struct wr_ring *base)
     return 0;
 }
 
-/* Discards an SQE after an error; a close is done. */
+/* Discards an SQE after an error, but closes the descriptor of a close. */
 static __attribute__((noinline, cold)) void
 ring_lose_entry(struct wr_ep_ring *ring)
 {
@@ -140,8 +138,6 @@ static void ring_close(struct wr_ring *base)
     wr_free(allocator, ring, sizeof(*ring));
 }
 
-/* ---- submission ---- */
-
 static uint32_t ring_unsubmitted(const struct wr_ring *base)
 {
     const struct wr_ep_ring *ring =
@@ -160,9 +156,8 @@ static struct io_uring_sqe *ring_unsubmitted_at(struct wr_ring *base,
     return &ring->sq[ring->sq_head + index];
 }
 
-/* Begins the entries behind the first one that there is no memory for. Those
- * that cannot begin are kept in their order, to be tried again: others need not
- * wait for them. */
+/* Begins the entries after the first that finds no memory, which need not wait
+ * for it. Entries that cannot begin are kept in order, to be tried again. */
 static __attribute__((noinline, cold)) void
 ring_submit_rest(struct wr_ep_ring *ring)
 {
@@ -196,9 +191,9 @@ static void ring_submit(struct wr_ep_ring *ring)
     ring->sq_tail = 0;
 }
 
-/* Ends the oldest of entries that wait for memory, while others need its place.
- * No completion is left for it only if the loop has prepared several times its
- * entries in one turn. */
+/* Ends the oldest entry that waits for memory, as others need its slot. There
+ * is no space for its completion only if the loop has prepared several times
+ * @sq_entries in one iteration. */
 static void ring_end_first(struct wr_ep_ring *ring)
 {
     wr_assert(ring->sq_head == 0);
@@ -245,8 +240,6 @@ static struct io_uring_sqe *ring_sqe(struct wr_ring *base)
     return sqe;
 }
 
-/* ---- waiting ---- */
-
 static void ring_apply_interest(struct wr_ep_ring *ring)
 {
     struct wr_ep_watch *refused;
@@ -262,7 +255,7 @@ static void ring_apply_interest(struct wr_ep_ring *ring)
     }
 }
 
-/* False: the event is to be kept. */
+/* Returns false if the event must be kept. */
 static bool ring_handle_event(struct wr_ep_ring *ring, uint32_t index)
 {
     uint32_t events;
@@ -276,10 +269,9 @@ static bool ring_handle_event(struct wr_ep_ring *ring, uint32_t index)
     return !watch || wr_ep_wake(ring, watch, events);
 }
 
-/* Events that are kept belong to stream sockets of weir; others may be true no
- * longer in the next turn, and are handled in any case. Where one socket is
- * held back all are, so those that are known by their event are not looked at.
- */
+/* Keeps events of weir's stream sockets. Other events may not hold any more in
+ * the next iteration, and are handled in any case. If one socket is held back
+ * all are, so sockets that are known by their event are not checked. */
 static void ring_keep_events(struct wr_ep_ring *ring)
 {
     struct wr_ep_interest *interest = &ring->interest;
@@ -295,7 +287,7 @@ static void ring_keep_events(struct wr_ep_ring *ring)
     interest->event_count = kept;
 }
 
-/* Handles events until one is to be kept. */
+/* Handles events until one must be kept. */
 static void ring_handle_events(struct wr_ep_ring *ring)
 {
     struct wr_ep_interest *interest = &ring->interest;
@@ -322,8 +314,8 @@ static void ring_wait(struct wr_ep_ring *ring, uint64_t timeout_ns)
     }
 }
 
-/* Some entries wait for memory, and are tried again in the next enter, which is
- * soon. */
+/* Some entries wait for memory; the next enter, which is soon, tries them
+ * again. */
 static __attribute__((noinline, cold)) int
 ring_enter_without_memory(struct wr_ep_ring *ring, uint64_t timeout_ns)
 {
@@ -340,8 +332,8 @@ ring_enter_without_memory(struct wr_ep_ring *ring, uint64_t timeout_ns)
     return ring->error;
 }
 
-/* True if the loop has completions to see, or other work, and nothing else is
- * to happen now. A host may wait for the set after any enter. */
+/* Returns true if the loop has completions to see, or other work, and nothing
+ * else has to happen now. A host may wait for the set after any enter. */
 static bool ring_skips_wait(struct wr_ep_ring *ring)
 {
     const bool is_due = ring->base.is_due;
@@ -392,8 +384,6 @@ static int ring_enter(struct wr_ring *base, uint32_t want, uint64_t timeout_ns)
     return ring->error;
 }
 
-/* ---- completions ---- */
-
 static uint32_t ring_reap(struct wr_ring *base, struct wr_cqe *ret,
                           uint32_t max)
 {
@@ -405,7 +395,7 @@ static uint32_t ring_reap(struct wr_ring *base, struct wr_cqe *ret,
     return count;
 }
 
-/* The queue has no end. */
+/* The queue cannot overflow. */
 static bool ring_handle_overflow(struct wr_ring *base)
 {
     wr_assert(base->stats.overflows == 0);
@@ -422,8 +412,6 @@ static bool ring_has_completions(const struct wr_ring *base)
            wr_ep_interest_has_events(&ring->interest);
 }
 
-/* ---- descriptors ---- */
-
 static void ring_forget(struct wr_ring *base, int fd)
 {
     struct wr_ep_ring *ring = ring_of(base);
@@ -435,7 +423,7 @@ static void ring_forget(struct wr_ring *base, int fd)
     }
 }
 
-/* The epoll set itself can be waited for: it is readable as long as it has an
+/* The epoll set's own descriptor is readable as long as the set has an
  * event. */
 static int ring_open_signal(struct wr_ring *base)
 {
@@ -455,8 +443,6 @@ static void ring_enable_signal(struct wr_ring *base, int fd, bool enable)
     wr_assert(base->engine == &wr_engine_poll);
     (void)enable; /* the host does not wait during a run */
 }
-
-/* ---- provided buffers ---- */
 
 static int ring_setup_buffers(struct wr_ring *base, uint32_t entries,
                               bool incremental)

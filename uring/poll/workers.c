@@ -1,9 +1,9 @@
 /*
  * The calls of operations, as jobs of a ring's threads.
  *
- * A thread does not touch the state of an operation, which the loop's thread
- * may read. When the ring is closed the threads end what they take without its
- * call, but for closes.
+ * A thread does not write the state of an operation, which the loop's thread
+ * may read. When the ring is closed the threads end operations without their
+ * call, except closes.
  */
 #include "workers.h"
 
@@ -12,7 +12,7 @@
 
 #include <errno.h>
 
-/* Between two looks at what has no event. */
+/* Between two polls of a file that has no event. */
 #define REST_NS 5000000u
 
 static struct wr_ep_workers *workers_of(struct wr_jobs *jobs)
@@ -20,14 +20,11 @@ static struct wr_ep_workers *workers_of(struct wr_jobs *jobs)
     return wr_container_of(jobs, struct wr_ep_workers, jobs);
 }
 
-/* ---- on the threads ---- */
-
 struct workers_call {
     struct wr_jobs *jobs;
     struct wr_ep_op *op;
 };
 
-/* The thread of an operation rests. */
 static int workers_rest(void *arg)
 {
     const struct workers_call *call = arg;
@@ -50,8 +47,6 @@ static void workers_tell(struct wr_jobs *jobs)
 {
     wr_ignore(wr_sys_eventfd_write(workers_of(jobs)->eventfd) < 0);
 }
-
-/* ---- on the loop's thread ---- */
 
 int wr_ep_workers_open(struct wr_ep_workers *workers)
 {
