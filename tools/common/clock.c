@@ -1,7 +1,7 @@
 /*
- * One call of the kernel's for each clock; where there is a vDSO, none enters
- * the kernel.
+ * Reads the clocks.
  *
+ * With a vDSO no call enters the kernel.
  * None of these clocks can fail.
  */
 #include "clock.h"

@@ -1,8 +1,8 @@
 /*
- * The clocks of the tools, in nanoseconds.
+ * Clocks of the tools, in nanoseconds.
  *
- * Times between two events are differences of clock_now_ns(); the wall clock
- * says when something was, and may jump.
+ * Measure durations with clock_now_ns(). The wall clock dates events, and may
+ * jump.
  */
 #ifndef WEIR_COMMON_CLOCK_H
 #define WEIR_COMMON_CLOCK_H
@@ -12,10 +12,10 @@
 /* CLOCK_MONOTONIC. */
 uint64_t clock_now_ns(void);
 
-/* Since 1970. */
+/* Time since 1970. */
 uint64_t clock_wall_ns(void);
 
-/* Since 1970, as of the kernel's last tick, which costs less. */
+/* Time since 1970 at the kernel's last tick, which is cheaper to read. */
 uint64_t clock_wall_coarse_ns(void);
 
 #endif

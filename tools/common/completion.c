@@ -1,9 +1,9 @@
 /*
- * A shell's script is a list of facts in its own words: for each command its
- * options, for each option whether a value follows and which values there are.
+ * A shell's script lists for each command its options, and for each option
+ * whether a value follows and which values there are.
  *
- * Texts stand in single quotes, in which only the quote itself has a meaning,
- * and for zsh brackets and colons have one besides.
+ * Texts are in single quotes; inside these only the quote itself is special.
+ * zsh also treats brackets and colons specially.
  */
 #include "completion.h"
 
@@ -18,7 +18,7 @@ struct completion {
     size_t count;
 };
 
-/* The program's name as the name of a function. */
+/* Prints the program's name as a function name. */
 static void print_function(const struct completion *self)
 {
     fputc('_', self->out);
@@ -38,8 +38,8 @@ static bool has_value(const struct option *option)
     return option->value && option->value[0] != '[';
 }
 
-/* Calls @print for each option that a command takes, with those that it passes
- * on. */
+/* Calls @print for each option of a command, and for those that it passes on.
+ */
 static void walk(const struct completion *self,
                  const struct completion_command *command,
                  void (*print)(const struct completion *self,
@@ -60,7 +60,6 @@ static void walk(const struct completion *self,
     }
 }
 
-/* Ends what @command->name would begin, if it has one. */
 static const char *name_of(const struct completion_command *command)
 {
     return command->name ? command->name : "";
@@ -89,7 +88,7 @@ static void print_bash_word(const struct completion *self,
     }
 }
 
-/* A pattern of all ways to write an option behind its command. */
+/* Prints a pattern that matches all spellings of an option of a command. */
 static void print_bash_pattern(const struct completion *self,
                                const struct completion_command *command,
                                const struct option *option)
@@ -108,8 +107,8 @@ static void print_bash_pattern(const struct completion *self,
     fputs(") ", self->out);
 }
 
-/* Words for the value of an option with choices; for the others bash takes the
- * names of files. */
+/* Prints the choices of an option's value; without choices bash completes file
+ * names. */
 static void print_bash_value(const struct completion *self,
                              const struct completion_command *command,
                              const struct option *option)
@@ -194,7 +193,7 @@ static void print_bash(const struct completion *self)
 
 /* ---- zsh ---- */
 
-/* A sentence within single quotes and brackets. */
+/* Prints a text inside single quotes and brackets. */
 static void print_zsh_text(const struct completion *self, const char *text)
 {
     for (; *text; text++) {

@@ -1,9 +1,8 @@
 /*
- * One way to speak to the person at the terminal: a line at a time, written
- * whole, so that lines of several processes do not mix.
+ * Lines are written whole, so that lines of several processes do not mix.
  *
- * It does not know levels or colours. Threads speak one after the other, by the
- * lock of stderr, which also guards what is kept here.
+ * There are no levels or colours. The lock of stderr serialises threads, and
+ * also protects the state here.
  */
 #include "console.h"
 
@@ -21,10 +20,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* For a reader who is only slow, but not again until it has read. */
+/* Waits for a slow reader, but not again until it has read. */
 #define PATIENCE_MS 100
 
-/* A terminal that does not say its width. */
+/* Width of a terminal that does not report one. */
 #define WIDTH_UNSAID 80U
 
 static bool is_impatient;
@@ -42,8 +41,7 @@ ssize_t console_write_ready(int fd, const char *text, size_t len,
     return -1;
 }
 
-/* False: it is not ready, and waiting for long is not wanted; or it cannot be
- * written to. */
+/* Returns false if standard error is not ready in time, or on error. */
 static bool write_piece(const char *text, size_t len)
 {
     const int patience_ms = lost_count > 0 ? 0 : PATIENCE_MS;
@@ -124,7 +122,7 @@ void console_clean(char *text)
 {
     for (char *at = text; *at; at++) {
         const bool is_long = (uint8_t)at[0] == 0xC2 && (at[1] & 0xE0) == 0x80;
-        if (is_long) { /* U+0080 to U+009F, in UTF-8 */
+        if (is_long) { /* U+0080 to U+009F in UTF-8 */
             *at++ = '?';
         }
         if (is_long || (uint8_t)*at < ' ' || *at == 0x7F) {
@@ -133,7 +131,7 @@ void console_clean(char *text)
     }
 }
 
-/* Where what this thread says goes; NULL: to standard error. */
+/* Destination of say() in this thread; NULL is standard error. */
 static _Thread_local char *diverted;
 static _Thread_local size_t diverted_size;
 
@@ -173,11 +171,11 @@ void console_check(int err, const char *what)
 
 void console_begin(void)
 {
-    (void)signal(SIGXFSZ, SIG_IGN); /* a write that fails is told */
+    (void)signal(SIGXFSZ, SIG_IGN); /* a failed write is reported */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {
-            _exit(CONSOLE_FAILED); /* nowhere to say why */
+            _exit(CONSOLE_FAILED); /* there is nowhere to report */
         }
     }
 }

@@ -1,8 +1,8 @@
 /*
- * How a tool chooses and tells the engine.
+ * Selects and reports the engine.
  *
- * The flag becomes WEIR_ENGINE in the environment, where the loops of every
- * thread find it.
+ * The flag sets WEIR_ENGINE in the environment, which the loops of every thread
+ * read.
  */
 #include "engine.h"
 

@@ -1,11 +1,11 @@
 /*
- * Names are compared as they come: each byte takes away those of the table that
- * it does not fit, and the one that is left at the colon is the field. Values
- * of other fields are only looked at for control characters.
+ * Names are compared as they arrive: each byte removes the names of the table
+ * that it does not match; the name that is left at the colon is the field.
+ * Values of other fields are only checked for control characters.
  *
- * A value that matters is a list (RFC 9110, 5.6.1): its elements are collected
- * one at a time in lower case and judged at the comma or the line's end. An
- * element that is longer than every known word is a word that is not known.
+ * A relevant value is a list (RFC 9110, 5.6.1). Its elements are collected one
+ * at a time in lower case, and evaluated at the comma or the end of the line.
+ * An element longer than every known word is unknown.
  */
 #include "http_head.h"
 
@@ -15,7 +15,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* An element with more bytes than are kept. */
+/* Length of an element that is too long to be kept. */
 #define ELEMENT_LONG 255U
 
 #define ALL_FIELDS ((1U << HTTP_FIELD_COUNT) - 1)
@@ -39,7 +39,7 @@ static const struct {
 
 /* ---- characters ---- */
 
-/* Of RFC 9110, 5.6.2. */
+/* RFC 9110, 5.6.2. */
 static bool is_token(uint8_t byte)
 {
     static const uint8_t marks[] = "!#$%&'*+-.^_`|~";
@@ -77,7 +77,7 @@ static bool is_element(const struct http_head_reader *reader, const char *word)
            memcmp(reader->element, word, reader->element_len) == 0;
 }
 
-/* Equal lengths may be said again (RFC 9110, 8.6). */
+/* The same length may be repeated (RFC 9110, 8.6). */
 static int take_length(struct http_head_reader *reader)
 {
     struct http_head *head = &reader->head;
@@ -113,7 +113,7 @@ static int take_coding(struct http_head_reader *reader)
     return 0;
 }
 
-/* An element has ended; an empty one is none. */
+/* Evaluates an element; empty ones are ignored. */
 static int take_element(struct http_head_reader *reader)
 {
     int err = 0;
@@ -155,7 +155,7 @@ static int read_element(struct http_head_reader *reader, uint8_t byte)
     return 0;
 }
 
-/* The line of a field has ended, and none goes on with it. */
+/* Ends a field after its line, as no folded line continues it. */
 static int end_field(struct http_head_reader *reader)
 {
     if (!reader->has_field) {
@@ -178,7 +178,7 @@ static int check_head(const struct http_head *head)
 
 /* ---- the states ---- */
 
-/* "HTTP/1.1 200": the reason, or the blank before it, may be left out. */
+/* Parses "HTTP/1.1 200". The reason, and the blank before it, are optional. */
 static int read_status(struct http_head_reader *reader, uint8_t byte)
 {
     static const char pattern[] = "HTTP/1.d ddd";
@@ -201,7 +201,7 @@ static int read_status(struct http_head_reader *reader, uint8_t byte)
     return head->status < 100 ? HTTP_E_STATUS : 0;
 }
 
-/* A byte that cannot stand in a line: its end, or an error. */
+/* Handles a byte that is not text: the end of the line, or an error. */
 static int end_line(struct http_head_reader *reader, uint8_t byte)
 {
     if (byte == '\r') {
@@ -267,7 +267,7 @@ static int read_feed(struct http_head_reader *reader, uint8_t byte)
     return reader->is_trailer ? 0 : check_head(&reader->head);
 }
 
-/* The first byte of a line says whether the field before it has ended. */
+/* The first byte of a line shows whether the previous field has ended. */
 static int read_line(struct http_head_reader *reader, uint8_t byte)
 {
     if (is_blank(byte)) {
@@ -321,7 +321,7 @@ static int read_byte(struct http_head_reader *reader, uint8_t byte)
     }
 }
 
-/* Bytes of a value without a meaning, in a loop that does nothing else. */
+/* Skips bytes of an ignored value in a tight loop. */
 static size_t skip_value(const struct http_head_reader *reader,
                          const uint8_t *data, size_t len)
 {
@@ -390,7 +390,7 @@ static bool is_visible(uint8_t byte)
     return is_text(byte) && !is_blank(byte);
 }
 
-/* At least one byte, and only such ones. */
+/* Returns true if the text is not empty and has only such bytes. */
 static bool is_word(const char *text, size_t len, bool (*is_good)(uint8_t))
 {
     size_t at = 0;
@@ -450,7 +450,7 @@ int http_request_read(const char *head, size_t len,
     size_t at = 0;
 
     while (len >= 2 && memcmp(head, "\r\n", 2) == 0) {
-        head += 2; /* an empty line before a request is none */
+        head += 2; /* ignores an empty line before a request */
         len -= 2;
     }
     const char *feed = memchr(head, '\n', len);

@@ -1,7 +1,7 @@
 /*
- * A line is written by one call, behind what others have appended. Threads take
- * turns, so that none writes to a number that another has closed: it may be a
- * socket's by then.
+ * A line is appended by one call. A lock serialises threads, so that none
+ * writes to a descriptor that another has closed: its number may belong to a
+ * socket by then.
  */
 #include "key_log.h"
 
@@ -18,13 +18,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LINE_SIZE 512 /* of a label, a number of the client and a secret */
+#define LINE_SIZE 512 /* a label, the client's random and a secret */
 
 struct key_log {
     struct key_log *next;
-    size_t users; /* who have opened it */
+    size_t users; /* number of users */
     int fd;
-    bool has_failed; /* told, until a line is written */
+    bool has_failed; /* reported; reset by a successful write */
     bool has_warned; /* until it is closed */
     char path[];
 };
@@ -53,7 +53,8 @@ struct key_log *key_log_find(const char *path)
 
 /* ---- files ---- */
 
-/* Nobody but its owner may read it, by another name neither. */
+/* Returns true if only the owner can access the file, and it has no other name.
+ */
 static bool is_private(const struct stat *facts, uid_t other)
 {
     return S_ISREG(facts->st_mode) &&
@@ -62,7 +63,7 @@ static bool is_private(const struct stat *facts, uid_t other)
            facts->st_nlink <= 1;
 }
 
-/* A descriptor, or -1 with errno and a line in @why. */
+/* Returns a descriptor, or -1 with errno and a reason in @why. */
 static int open_file(const char *path, int flags, uid_t other, char *why)
 {
     struct stat facts;
@@ -103,7 +104,7 @@ bool key_log_open(struct key_log *log, uid_t other, char *why)
     return is_open;
 }
 
-/* True if a file can be made in the folder of one that is not there. */
+/* Returns true if a missing file can be created in its folder. */
 static bool has_folder(const char *path, char *why)
 {
     const char *slash = strrchr(path, '/');
@@ -183,7 +184,7 @@ void key_log_write(void *user, const char *line)
     char text[LINE_SIZE];
 
     pthread_mutex_lock(&lock);
-    /* Behind half a line it begins a new one. */
+    /* After an incomplete line, begins a new one. */
     const int len = snprintf(text, sizeof(text), "%s%s\n",
                              log->has_failed ? "\n" : "", line);
     if (log->fd >= 0 && len > 0 && (size_t)len < sizeof(text)) {

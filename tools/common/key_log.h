@@ -1,13 +1,13 @@
 /*
- * Key logs: files that the secrets of TLS connections are appended to, for
- * Wireshark and other readers of what was captured.
+ * Key logs: files to which the secrets of TLS connections are appended, for
+ * Wireshark and similar programs.
  *
- * Whoever reads such a file can decrypt the connections. So it is made for its
- * owner alone, one that others may read is refused, and none is ever asked for
- * but by the program's own words: the environment (SSLKEYLOGFILE) is not looked
- * at, as it would log secrets that nobody wanted.
+ * Anyone who can read such a file can decrypt the connections. So it is created
+ * for its owner only, an existing file that others can read is refused, and
+ * only options of the program enable it. SSLKEYLOGFILE is ignored, as it could
+ * log secrets unintentionally.
  *
- * The process has one log for each path, whatever contexts write to it.
+ * A process has one log for each path, whichever contexts write to it.
  */
 #ifndef WEIR_COMMON_KEY_LOG_H
 #define WEIR_COMMON_KEY_LOG_H
@@ -17,27 +17,31 @@
 
 struct key_log;
 
-/* The log of a path, closed until key_log_open(). It is never freed: a context
- * may log as long as it lives. NULL without memory. */
+/* Returns the log of a path, closed until key_log_open(), or NULL if out of
+ * memory. It is never freed: a context may log as long as it exists. */
 struct key_log *key_log_find(const char *path);
 
-/* Opens it, or counts one more who has. The file belongs to this process's
- * user, or to @other, whom it may become. False, with a line in @why. */
+/* Opens a log, or increments its use count. The file must belong to this
+ * process's user, or to @other, which the process may become. Returns false
+ * with a reason in @why. */
 bool key_log_open(struct key_log *log, uid_t other, char *why);
-/* Would key_log_open() refuse the file that is there, or find no folder to make
- * one? This makes none. */
+/* Checks whether key_log_open() would accept the existing file, or could create
+ * one. Creates none. Returns false with a reason in @why. */
 bool key_log_try(const struct key_log *log, uid_t other, char *why);
-/* The last one who has opened it closes it; lines are dropped then. */
+/* Decrements the use count. The last user closes the file; later lines are
+ * dropped. */
 void key_log_close(struct key_log *log);
 
-/* Opens those that are open anew, as their files were moved away. Where that
- * fails the old file stays, which is said. */
+/* Reopens all open logs after their files were moved away. If that fails, the
+ * old file stays, which is reported. */
 void key_logs_reopen(void);
 
-/* Warns that the connections can be decrypted, once until the log is closed. */
+/* Warns, once until the log is closed, that the connections can be decrypted.
+ */
 void key_log_warn(struct key_log *log);
 
-/* The keylog of struct weir_tls_options; its user is the log. Any thread. */
+/* The keylog callback of struct weir_tls_options; its user pointer is the log.
+ * Any thread. */
 void key_log_write(void *log, const char *line);
 
 #endif

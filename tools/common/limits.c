@@ -1,9 +1,9 @@
 /*
- * RLIMIT_NOFILE is raised up to its hard limit, which needs no privilege; all
- * else is only looked at.
+ * RLIMIT_NOFILE is raised up to its hard limit, which needs no privilege.
+ * Everything else is only checked.
  *
  * Ports in TIME_WAIT are not counted: the kernel reuses them for outgoing
- * connections (tcp_tw_reuse), and their number is not known beforehand.
+ * connections (tcp_tw_reuse), and their number is not known in advance.
  */
 #include "limits.h"
 
@@ -50,7 +50,7 @@ void limits_raise_fds_to_hard(void)
         return;
     }
     limit.rlim_cur = limit.rlim_max;
-    /* A server runs with what it has; what is refused shows at accept. */
+    /* A server runs with the limit that it has; refusals show at accept. */
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
         say("RLIMIT_NOFILE stays as it is: %s", strerror(errno));
     }
@@ -63,7 +63,7 @@ uint64_t limits_get_fds(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
-/* The first and the last ephemeral port; false: they are not known. */
+/* Reads the first and the last ephemeral port. Returns false if unknown. */
 static bool read_ports(unsigned *ret_low, unsigned *ret_high)
 {
     FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");

@@ -1,7 +1,7 @@
 /*
- * Limits of this machine that a run would meet half-way, looked at before it
- * begins: descriptors and ephemeral ports. What is missing is said together
- * with what to do about it.
+ * Limits of this machine that are checked before a run, because it would
+ * otherwise fail half-way: descriptors and ephemeral ports.
+ * Messages include the remedy.
  */
 #ifndef WEIR_COMMON_LIMITS_H
 #define WEIR_COMMON_LIMITS_H
@@ -9,24 +9,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Descriptors of the program itself: ring, signals, files, the terminal. */
+/* Descriptors of the program: ring, signals, files, the terminal. */
 #define LIMITS_OWN_FDS 64U
 
-/* Raise the soft limit of descriptors so that so many more can be open. False
- * after one line that says what is missing. */
+/* Raises the soft limit of descriptors for this many connections. Returns false
+ * after printing what is missing. */
 bool limits_raise_fds(uint64_t conn_count);
 
-/* Raise the soft limit as far as it goes, for a server. */
+/* Raises the soft limit to the hard limit, for a server. */
 void limits_raise_fds_to_hard(void);
 
-/* The soft limit of descriptors. */
+/* Returns the soft limit of descriptors. */
 uint64_t limits_get_fds(void);
 
-/* How many ports the kernel has for outgoing connections; 0: not known. */
+/* Returns the number of ephemeral ports, or 0 if it is unknown. */
 uint64_t limits_get_ports(void);
 
-/* Are there ports for so many connections to one address? False after one
- * line that says how many there are. */
+/* Returns true if there are ports for this many connections to one address, or
+ * false after printing how many there are. */
 bool limits_check_ports(uint64_t conn_count_per_target);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * A command line is read in one pass. An option that is wrong is told, and the
- * next one is read: who made three mistakes sees three lines. Words that are no
- * options are looked at when all options were right, because the word behind an
- * unknown option may be its value.
+ * A command line is parsed in one pass. After a wrong option the next one is
+ * parsed, so that all mistakes are reported. Arguments that are not options are
+ * handled only if all options were right, because the argument after an unknown
+ * option may be its value.
  */
 #include "option.h"
 
@@ -98,7 +98,7 @@ static const struct option *find_letter(const struct option_set *set,
     return NULL;
 }
 
-/* Insertions, deletions and replacements between two short words. */
+/* Counts insertions, deletions and replacements between two short words. */
 size_t option_distance(const char *a, const char *b)
 {
     size_t row[64];
@@ -124,8 +124,8 @@ size_t option_distance(const char *a, const char *b)
     return row[len];
 }
 
-/* How far an unknown name is from an option that is shown: the beginning of a
- * name is near. */
+/* Returns the distance of an unknown name from an option in --help; a prefix of
+ * its name is near. */
 static size_t measure(const struct option *option, const char *name)
 {
     if (!is_option(option) || !option->help) {
@@ -195,7 +195,7 @@ const char *option_list_choices(const struct option *option, char *ret,
     return ret;
 }
 
-/* The shortest way to write a number exactly, in the largest of its units. */
+/* Formats a number exactly, in the largest unit possible. */
 static const char *format_exact(enum option_kind kind, uint64_t number,
                                 char ret[UNITS_TEXT_SIZE])
 {
@@ -300,7 +300,6 @@ static bool read_switch(const char *value, bool *ret, char *why)
     return true;
 }
 
-/* Reads a value into its field of @owner. */
 static bool set_field(const struct option *option, void *owner,
                       const char *value, char *why)
 {
@@ -371,7 +370,7 @@ void options_set_initial(const struct option_set *set, int scope, void *owner)
 
 static const char blanks[HELP_COLUMN + 1] = "                           ";
 
-/* Writes a text whose lines begin at a column, at which the first one is. */
+/* Prints a text in lines that begin at @column; the cursor is there already. */
 static void print_wrapped(FILE *out, const char *text, unsigned column)
 {
     const size_t width = HELP_WIDTH - column;
@@ -381,7 +380,7 @@ static void print_wrapped(FILE *out, const char *text, unsigned column)
         while (len > 0 && text[len] != ' ') {
             len--;
         }
-        len = len > 0 ? len : width; /* one long word */
+        len = len > 0 ? len : width; /* a long word */
         fwrite(text, 1, len, out);
         fputc('\n', out);
         fwrite(blanks, 1, column, out);
@@ -404,7 +403,8 @@ const char *option_describe(const struct option *option, char *ret, size_t size)
     return ret;
 }
 
-/* Only the first sentence of a text, for one line. */
+/* Prints an option; only the first sentence of its text if @is_whole is false.
+ */
 static void print_option(FILE *out, const struct option *option, bool is_whole)
 {
     char help[1024];
@@ -461,24 +461,24 @@ static void print_help(const struct option_set *set, bool is_whole, FILE *out)
 
 /* ---- the command line ---- */
 
-/* A command line that is read. */
+/* A command line being parsed. */
 struct line {
     const struct option_set *set;
     void *options;
     char **argv;
     int argc;
-    int next;    /* argument */
+    int next;    /* index of the next argument */
     bool is_bad; /* an option was refused */
     unsigned refused_count;
-    const struct option *asked; /* --help or --version; NULL: neither */
-    bool is_stopped;            /* what follows cannot be understood */
+    const struct option *asked; /* --help or --version, or NULL */
+    bool is_stopped;            /* the rest cannot be parsed */
     bool is_over;               /* "--" has ended the options */
     struct option_list *given;
-    const char **words; /* that are no options */
+    const char **words; /* arguments that are not options */
     size_t word_count;
 };
 
-/* Lines about one command line; a script may have made thousands of words. */
+/* Limit of messages: a script may have generated thousands of arguments. */
 #define REFUSED_MAX 10U
 
 static void count_refused(struct line *line)
@@ -538,7 +538,7 @@ bool option_is_given(const struct option_list *given, const char *name)
     return false;
 }
 
-/* A switch that is off was not given. */
+/* A switch with "off" counts as not given. */
 static void note(struct line *line, const struct option *option,
                  const char *value)
 {
@@ -555,7 +555,7 @@ static void note(struct line *line, const struct option *option,
     }
 }
 
-/* Gives an option its value; @flag is what was written. */
+/* Parses the value of an option; @flag is its spelling. */
 static void take(struct line *line, const struct option *option,
                  const char *flag, const char *value)
 {
@@ -580,7 +580,7 @@ static void take(struct line *line, const struct option *option,
     }
 }
 
-/* The value behind a flag: NULL, after a line, if there is none. */
+/* Returns the value after a flag, or NULL after a message. */
 static const char *next_value(struct line *line, const char *flag)
 {
     if (line->next < line->argc) {
@@ -596,7 +596,7 @@ static bool needs_value(const struct option *option)
     return option->value && option->value[0] != '[';
 }
 
-/* Is the next word the value of an option that may do without one? */
+/* Returns true if the next argument is an optional value. */
 static bool may_be_value(const struct line *line, const struct option *option)
 {
     return option->value && option->value[0] == '[' &&
@@ -604,7 +604,6 @@ static bool may_be_value(const struct line *line, const struct option *option)
            line->argv[line->next][0] != '-';
 }
 
-/* Passes a word of an option on. */
 static void pass(struct line *line, const struct option *option,
                  const char *word)
 {
@@ -617,7 +616,7 @@ static void pass(struct line *line, const struct option *option,
     }
 }
 
-/* "-x" and its value, or NULL. The flag lives as long as the program. */
+/* Passes on "-x" and its value, or NULL. The flag's text is static. */
 static void pass_letter(struct line *line, const struct option *option,
                         char letter, const char *value)
 {
@@ -632,14 +631,13 @@ static void pass_letter(struct line *line, const struct option *option,
     }
 }
 
-/* "--help all". */
 static bool asks_for_all(const struct line *line)
 {
     return line->next < line->argc &&
            strcmp(line->argv[line->next], "all") == 0;
 }
 
-/* "--name" or "--name=value", perhaps with one dash. */
+/* Parses "--name" or "--name=value", with one or two dashes. */
 static void read_long(struct line *line, const char *text)
 {
     const struct option_set *set = line->set;
@@ -681,8 +679,8 @@ static void read_long(struct line *line, const char *text)
     }
 }
 
-/* One letter of a word, of which @rest follows. True if that was its value, or
- * nothing of it is to be read. */
+/* Parses one letter of an argument; @rest follows it. Returns true if @rest was
+ * its value or must not be parsed. */
 static bool read_letter(struct line *line, char letter, const char *rest)
 {
     const struct option_set *set = line->set;
@@ -725,7 +723,7 @@ static bool read_letter(struct line *line, char letter, const char *rest)
     return value || *rest == '=' || line->asked;
 }
 
-/* "-x", "-xvalue", "-x value" or several letters without values. */
+/* Parses "-x", "-xvalue", "-x value" or several letters without values. */
 static void read_letters(struct line *line, const char *text)
 {
     for (const char *at = text + 1; *at; at++) {
@@ -735,8 +733,7 @@ static void read_letters(struct line *line, const char *text)
     }
 }
 
-/* Is it a long name behind one dash, as vegeta has them? It would be taken for
- * letters. */
+/* Returns true for a long name after one dash, as vegeta has them. */
 static bool is_one_dash(const struct line *line, const char *text)
 {
     const struct option_set *set = line->set;
@@ -781,7 +778,6 @@ static void read_next(struct line *line)
     }
 }
 
-/* Do the options that were given go together? */
 static bool check_rules(const struct line *line)
 {
     bool is_good = true;

@@ -1,15 +1,15 @@
 /*
- * Options: a row for each, from which its command line is read, explained and
+ * Options: one row each, from which the command line is parsed, explained and
  * completed.
  *
- * A row has the option's names, what its value is and where it goes, and the
- * sentence of --help. The parser, --help, every message, the completions of
- * shells (completion.h) and the tests of the manuals walk the rows; nothing
- * else lists them. weir-proxy reads the lines of its file with the same rows.
+ * A row has the option's names, its kind of value, its field, and its line in
+ * --help. The parser, --help, error messages, shell completions (completion.h)
+ * and the tests of the manuals use only the rows. weir-proxy parses the lines
+ * of its file with the same rows.
  *
  * "--name value", "--name=value", "-name value", "-x value", "-xvalue" and
- * "-xy" are read; "--" ends the options. All wrong words of a line are told,
- * each in a line of its own.
+ * "-xy" are accepted; "--" ends the options. All errors are reported, one per
+ * line.
  */
 #ifndef WEIR_COMMON_OPTION_H
 #define WEIR_COMMON_OPTION_H
@@ -18,127 +18,127 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Room for every reason why a value is refused. */
+/* Buffer size for any reason of a refusal. */
 #define OPTION_WHY_SIZE 512
 
-/* Room for "--" and a name. */
+/* Buffer size for "--" and a name. */
 #define OPTION_FLAG_SIZE 48
 
-/* Options that one command line may give. */
+/* Limit of different options on a command line. */
 #define OPTIONS_GIVEN_MAX 256
 
-/* What a value is, and the type of its field. */
+/* Kind of value, and type of the field. */
 enum option_kind {
-    OPTION_OTHER,   /* what ->read reads */
-    OPTION_SWITCH,  /* bool: true; with a value "on" or "off" */
+    OPTION_OTHER,   /* parsed by ->read */
+    OPTION_SWITCH,  /* bool; with a value "on" or "off" */
     OPTION_COUNT,   /* uint64_t */
     OPTION_SIZE,    /* uint64_t, bytes */
     OPTION_TIME,    /* uint64_t, nanoseconds */
     OPTION_CHOICE,  /* int or an enum: the index in ->choices */
-    OPTION_EITHER,  /* bool: is it the second of the two ->choices? */
+    OPTION_EITHER,  /* bool: true for the second of two ->choices */
     OPTION_SHARE,   /* double: 0.05 for "5%"; bounds in millionths */
-    OPTION_RATE,    /* double, a second, which ->read reads */
+    OPTION_RATE,    /* double, per second, parsed by ->read */
     OPTION_TEXT,    /* const char *, borrowed; not empty */
-    OPTION_HELP,    /* no field: prints --help, and ends */
-    OPTION_VERSION, /* no field: prints the version, and ends */
-    OPTION_TITLE,   /* no option: a heading of --help */
-    OPTION_NOTE,    /* no option: a sentence of --help */
+    OPTION_HELP,    /* no field: prints --help and ends */
+    OPTION_VERSION, /* no field: prints the version and ends */
+    OPTION_TITLE,   /* not an option: a heading of --help */
+    OPTION_NOTE,    /* not an option: a sentence of --help */
 };
 
 struct option;
 
-/* Reads a value into the options of the command. It is "" where the option
- * takes none, and NULL where it may have one and has not. False, with the
- * reason in
- * @why. */
+/* Parses a value into the options of the command. @value is "" if the option
+ * takes none, and NULL if an optional value is missing. Returns false with a
+ * reason in @why. */
 typedef bool option_read_fn(void *options, const struct option *option,
                             const char *value, char *why);
 
-/* Another option that this one cannot stand beside, or cannot do without. */
+/* Another option that this one excludes. */
 struct option_rule {
-    const char *name;   /* NULL: the end of the rules */
-    const char *reason; /* "FLAG: --NAME REASON" */
+    const char *name;   /* NULL ends the rules */
+    const char *reason; /* printed as "FLAG: --NAME REASON" */
 };
 
 struct option {
     const char *name;
-    char letter;         /* 0: it has no short name */
-    const char *value;   /* as --help calls it; NULL: it takes none. Behind a
-                          * '=' or in the next word; "[=WHAT]": not there, or
-                          * behind a '='; "[WHAT]": likewise, or the next word,
-                          * if that does not begin with a '-' */
-    const char *help;    /* NULL: --help does not show it. "{}" in it are the
+    char letter;         /* 0 without a short name */
+    const char *value;   /* Its name in --help, or NULL without a value. A value
+                          * follows '=' or is the next argument. "[=WHAT]" is
+                          * optional and follows '='. "[WHAT]" is optional, and
+                          * may also be the next argument if that does not begin
+                          * with '-'. */
+    const char *help;    /* NULL hides it in --help; "{}" is replaced by the
                           * choices */
-    const char *aliases; /* other names that mean the same, with spaces between
-                          * them; one letter: a short name. NULL: none */
+    const char *aliases; /* other names, separated by spaces; one letter is a
+                          * short name. May be NULL */
     enum option_kind kind;
-    size_t offset;              /* of the field, in its owner */
+    size_t offset;              /* of the field in its owner */
     uint64_t least;             /* of a number */
-    uint64_t most;              /* 0: as much as the type holds */
+    uint64_t most;              /* 0 is the limit of the type */
     const char *const *choices; /* ends with NULL */
-    /* In place of the list, where another module has it; NULL: behind the last.
-     */
+    /* Replaces the list; returns NULL after the last choice. */
     const char *(*name_choice)(int index);
-    const char *initial; /* what it is unless it is given, which --help
-                          * shows; NULL: what ->help says of it, or 0 */
-    const char *json;    /* its member of a configuration, behind the name of
-                          * an object and a dot if it is in one; a '?' at its
-                          * end: 0 is null. NULL: none */
+    const char *initial; /* default value, shown by --help; NULL if ->help has
+                          * it or if it is 0 */
+    const char *json;    /* member of a configuration in JSON, "OBJECT.NAME"
+                          * inside an object. A '?' at its end makes 0 null. May
+                          * be NULL */
     option_read_fn *read;
-    size_t mark; /* 1 + offset in the options of a `const struct option *`
-                  * that is set to the row once it was given; 0: none */
-    const struct option_rule *excludes; /* NULL: none */
-    const char *needs;                  /* the name of an option; NULL: none */
-    int scope;       /* of the command's own: which struct has the field */
-    int need;        /* of the command's own: what it needs; 0: nothing */
-    bool is_common;  /* --help of a set that ->has_common shows it, without
-                      * what follows the first ". " of ->help */
-    bool repeats;    /* it may be given again: it adds to what there is, or
-                      * begins what the options behind it are about */
-    bool says_where; /* its reasons need no flag before them */
+    size_t mark; /* 1 + offset in the options of a `const struct option *` that
+                  * is set to the row if it was given; 0 is none */
+    const struct option_rule *excludes; /* or NULL */
+    const char *needs;                  /* name of an option, or NULL */
+    int scope;       /* defined by the command: selects the struct that has the
+                      * field */
+    int need;        /* defined by the command: a condition; 0 is none */
+    bool is_common;  /* shown by --help of a set with ->has_common, up to the
+                      * first ". " of ->help */
+    bool repeats;    /* may be repeated: adds a value, or begins what later
+                      * options apply to */
+    bool says_where; /* reasons need no flag before them */
 };
 
-/* The options that a command line gave, each once, in its order. */
+/* The options that were given, each once, in order. */
 struct option_list {
     const struct option *list[OPTIONS_GIVEN_MAX];
     size_t count;
 };
 
 struct option_set {
-    const char *command; /* as people write it: "weir-load run" */
+    const char *command; /* such as "weir-load run" */
     const char *head;    /* of --help */
-    const char *tail;    /* NULL: none */
+    const char *tail;    /* or NULL */
     const struct option *rows;
     size_t count;
-    /* Returns what to use instead of a removed option, of which @len bytes
-     * count, or NULL. The member may be NULL. */
+    /* Returns a replacement for a removed option of @len bytes, or NULL. May be
+     * NULL. */
     const char *(*gone)(const char *name, size_t len);
-    /* Other options, which are passed on and not read here; NULL: none. */
+    /* Options that are passed on without being parsed, or NULL. */
     const struct option_set *passed;
-    /* The struct with an option's field; NULL with the reason in @why. Without
-     * it: the options of the command. */
+    /* Returns the struct with an option's field, or NULL with a reason in @why.
+     * If it is NULL, fields are in the options of the command. */
     void *(*owner)(void *options, const struct option *option, char *why);
-    /* Takes a word that is no option: false with the reason in @why. All of
-     * them follow the options, unless the words are ordered. */
+    /* Handles an argument that is not an option. Returns false with a reason in
+     * @why. Called after all options, unless is_ordered is true. */
     bool (*word)(void *options, const char *text, char *why);
-    /* Takes a word of an option that is passed on. Needed with ->passed. */
+    /* Handles an argument that belongs to ->passed. Required with ->passed. */
     bool (*pass)(void *options, const struct option *option, const char *word,
                  char *why);
-    /* Before an option is read, with its value, or NULL; false with the reason
-     * in @why. NULL: nothing. */
+    /* Called before an option is parsed, with its value or NULL. Returns false
+     * with a reason in @why. May be NULL. */
     bool (*begin)(void *options, const struct option *option, const char *value,
                   char *why);
     void (*print_version)(void);
-    /* --help shows common options, and "--help all" every one. */
+    /* --help shows common options, and "--help all" all of them. */
     bool has_common;
-    /* Options are about the words before them: words are taken where they
-     * stand. */
+    /* Arguments are handled in order, because options apply to those before
+     * them. */
     bool is_ordered;
-    /* "--" is a word between others, and ends nothing. */
+    /* "--" is an ordinary argument. */
     bool has_sides;
 };
 
-/* The last rows of every set. */
+/* Last rows of every set. */
 #define OPTION_ROW_HELP                                                        \
     {                                                                          \
         "help", 'h', NULL, "this text", .kind = OPTION_HELP                    \
@@ -151,65 +151,65 @@ struct option_set {
 
 enum options_result {
     OPTIONS_READY,
-    /* --help or --version was asked for and printed. */
+    /* --help or --version was printed. */
     OPTIONS_DONE,
-    /* A line or more on standard error have said why. */
+    /* The reason was printed to standard error. */
     OPTIONS_BAD,
 };
 
-/* Reads argv from @first on into @options, and looks whether what was given
- * goes together (->excludes, ->needs). @ret_given may be NULL. */
+/* Parses argv, starting at @first, into @options, and checks ->excludes and
+ * ->needs. @ret_given may be NULL. */
 enum options_result options_read(const struct option_set *set, void *options,
                                  int argc, char **argv, int first,
                                  struct option_list *ret_given);
 
-/* Was the option of this name given? There must be one. */
+/* Returns true if the option of this name was given. */
 bool option_is_given(const struct option_list *given, const char *name);
 
-/* Sets the fields of @owner whose options are of this scope and have an
- * initial value. */
+/* Sets the fields of @owner that have this scope and an initial value. */
 void options_set_initial(const struct option_set *set, int scope, void *owner);
 
-/* The option of a name, of which @len bytes count, or NULL. */
+/* Returns the option of a name of @len bytes, or NULL. */
 const struct option *option_find(const struct option_set *set, const char *name,
                                  size_t len);
 
-/* The name that is most like an unknown one, or NULL. */
+/* Returns the name most similar to an unknown one, or NULL. */
 const char *option_suggest(const struct option_set *set, const char *name);
 
-/* Letters by which one differs from another that has less than 64. */
+/* Returns the edit distance; the second name must be shorter than 64. */
 size_t option_distance(const char *a, const char *b);
 
-/* Reads one value. False, with the reason in @why. */
+/* Parses one value. Returns false with a reason in @why. */
 bool option_read(const struct option_set *set, void *options,
                  const struct option *option, const char *value, char *why);
 
-/* The same, by the kind of the option, for its ->read. */
+/* Parses a value by the option's kind; for ->read functions. */
 bool option_read_plain(const struct option_set *set, void *options,
                        const struct option *option, const char *value,
                        char *why);
 
-/* Has it choices, and its choice of this number, or NULL behind the last. */
+/* Return whether an option has choices, and its choice of this index, or NULL
+ * after the last. */
 bool option_has_choices(const struct option *option);
 const char *option_name_choice(const struct option *option, int index);
 
-/* Writes "a, b or c"; returns @ret. */
+/* Writes "a, b or c". Returns @ret. */
 const char *option_list_choices(const struct option *option, char *ret,
                                 size_t size);
 
-/* The sentence of --help, with the choices in it; it may be in @ret. */
+/* Returns the text of --help with its choices; it may be in @ret. */
 const char *option_describe(const struct option *option, char *ret,
                             size_t size);
 
-/* "-c" or "--connections", as --help has it first; returns @ret. */
+/* Writes "-c" or "--connections", as --help has it first. Returns @ret. */
 const char *option_flag(const struct option *option,
                         char ret[OPTION_FLAG_SIZE]);
 
-/* Writes the reason; returns false. */
+/* Writes the reason. Returns false. */
 __attribute__((format(printf, 2, 3))) bool
 option_refuse(char *why, const char *format, ...);
 
-/* "FLAG: why" on standard error; returns false. */
+/* Prints "FLAG: why" to standard error. Returns false. */
 __attribute__((format(printf, 2, 3))) bool
 option_say(const struct option *option, const char *format, ...);
 

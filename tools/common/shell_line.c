@@ -1,7 +1,7 @@
 /*
- * Quotes are those of POSIX shells: within single ones only the quote itself
- * has a meaning, and it stands behind a backslash between two pieces. A word is
- * plain without them if every shell takes it as it is.
+ * Quotes follow POSIX shells: inside single quotes only the quote is special;
+ * it is written with a backslash between two quoted pieces. A word without
+ * special characters in any shell gets no quotes.
  */
 #include "shell_line.h"
 
@@ -11,7 +11,7 @@ static void put(struct shell_line *self, const char *text)
 {
     const size_t len = strlen(text);
 
-    if (self->len + len + 2 > sizeof(self->text)) { /* and a line feed */
+    if (self->len + len + 2 > sizeof(self->text)) { /* and a newline */
         self->is_lost = true;
         return;
     }

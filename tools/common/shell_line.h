@@ -1,8 +1,8 @@
 /*
- * A command line that a shell takes: what needs quotes has them.
+ * A command line for a shell, with quotes where they are needed.
  *
- * It is written for people, who copy it into their terminal or into a script,
- * so a line that does not fit is lost as a whole.
+ * People copy it into a terminal or a script, so a line that does not fit is
+ * dropped as a whole.
  */
 #ifndef WEIR_COMMON_SHELL_LINE_H
 #define WEIR_COMMON_SHELL_LINE_H
@@ -10,11 +10,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A longer line is not told. */
+/* Limit of a line. */
 #define SHELL_LINE_SIZE 4096
 
 struct shell_line {
-    bool is_lost; /* it is too long */
+    bool is_lost; /* the line is too long */
     size_t len;
     char text[SHELL_LINE_SIZE];
 };
@@ -24,7 +24,7 @@ void shell_line_begin(struct shell_line *self, const char *words);
 
 void shell_line_add(struct shell_line *self, const char *word);
 
-/* Ends it with a line feed; false: it was lost. */
+/* Ends the line with a newline. Returns false if it was too long. */
 bool shell_line_end(struct shell_line *self);
 
 #endif

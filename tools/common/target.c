@@ -1,9 +1,8 @@
 /*
- * The scheme decides the transport.
+ * The scheme selects the transport.
  *
- * After schemes with a host, paths, users and queries have no meaning and are
- * refused; after unix: and tls+unix: all is the path, or the abstract name
- * behind an '@'.
+ * After schemes with a host, paths, users and queries are refused. After unix:
+ * and tls+unix: everything is the path, or an abstract name after '@'.
  */
 #include "target.h"
 
@@ -73,7 +72,7 @@ static int parse_port(const char *digits, bool listening, uint16_t *ret)
     return 0;
 }
 
-/* Splits "HOST:PORT"; the host loses its brackets. */
+/* Splits "HOST:PORT", and removes the host's brackets. */
 static int split(const char *text, const char *rest, struct target *target,
                  char *why, const char **ret_port)
 {
@@ -100,8 +99,8 @@ static int split(const char *text, const char *rest, struct target *target,
     return 0;
 }
 
-/* Labels with dots between them, one of which may be at the end. A name whose
- * last label is a number is a mistaken address. */
+/* Returns true for labels separated by dots, optionally with one at the end. A
+ * name whose last label is a number is a mistyped address. */
 static bool is_host_name(const char *text)
 {
     size_t len = strlen(text);
@@ -130,7 +129,7 @@ static int parse_host(struct target *target, bool listening, char *why)
     int err = weir_address_parse(target->host, target->port, &target->address);
     if (err == WEIR_ENOTLITERAL) {
         return is_host_name(target->host)
-                   ? 0 /* it is looked up later */
+                   ? 0 /* looked up later */
                    : refuse(why, "'%.100s' is not a host name", target->host);
     }
     if (err < 0) {
@@ -151,7 +150,7 @@ static int parse_path(struct target *target, const char *path, bool listening,
     return 0;
 }
 
-/* rest is "HOST:PORT". */
+/* @rest is "HOST:PORT". */
 static int parse_host_and_port(struct target *target, const char *rest,
                                bool listening, char *why)
 {

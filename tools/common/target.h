@@ -1,9 +1,8 @@
 /*
- * A target as it is written on the command line: tcp://HOST:PORT,
- * tls://HOST:PORT, udp://HOST:PORT, unix:PATH or tls+unix:PATH.
+ * A target on the command line: tcp://HOST:PORT, tls://HOST:PORT,
+ * udp://HOST:PORT, unix:PATH or tls+unix:PATH.
  *
- * The host is a literal address or a name. Schemes that this version does not
- * speak are refused with a line that says so.
+ * The host is an address or a name. Unknown schemes are refused with a message.
  */
 #ifndef WEIR_COMMON_TARGET_H
 #define WEIR_COMMON_TARGET_H
@@ -16,10 +15,10 @@
 
 #define TARGET_HOST_SIZE 256
 
-/* Room for every reason that target_parse() gives. */
+/* Buffer size for any reason of target_parse(). */
 #define TARGET_WHY_SIZE 256
 
-/* The words for what may be written. */
+/* The accepted forms, for messages. */
 #define TARGET_FORMS                                                           \
     "tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH or "         \
     "tls+unix:PATH"
@@ -27,48 +26,45 @@
 struct target {
     /* As given, for reports; points into the command line. */
     const char *text;
-    /* Without brackets; empty: all addresses (serve only), or a Unix target. */
+    /* Without brackets. Empty for all addresses (serve only) or a Unix target.
+     */
     char host[TARGET_HOST_SIZE];
     uint16_t port;
-    /* UDP: there are no connections, and requests may be lost. */
+    /* UDP: without connections; requests may be lost. */
     bool is_datagram;
-    /* There is TLS on each connection. */
     bool is_tls;
-    /* weir-proxy's any://: TLS or not, as each client has it. */
+    /* weir-proxy's any://: each client decides whether it uses TLS. */
     bool is_any;
-    /* weir-load's http:// and https://: what is asked for, or NULL. Points
-     * into the command line. */
+    /* weir-load's http:// and https://; path is the request target, or NULL,
+     * and points into the command line. */
     bool is_http;
-    /* weir-load's redis:// and rediss://, which have a path as well. */
+    /* weir-load's redis:// and rediss://, with a path. */
     bool is_redis;
-    /* The same of ws:// and wss://. */
+    /* weir-load's ws:// and wss://, with a path. */
     bool is_ws;
     const char *path;
-    /* weir-proxy's srv:// and tls+srv://: the name of a service, whose host is
-     * its domain; or NULL. Points into the text. */
+    /* weir-proxy's srv:// and tls+srv://: the name of a service, or NULL; host
+     * is its domain then. Points into the text. */
     const char *service;
-    /* The same as a socket address; no length when the host is a name, or
-     * empty. */
+    /* The target as a socket address; len 0 if the host is a name or empty. */
     struct weir_address address;
-    /* The addresses of a name, see names.h. */
+    /* Addresses of a name; see names.h. */
     struct weir_address *addresses;
     size_t address_count;
 };
 
-/* Does a text begin as targets do? */
 bool target_has_scheme(const char *text);
 
 /*
- * Read a target. Listening ones may have port 0, an empty host or "*", and an
- * empty path.
- *
- * Returns 0, or -EINVAL with one line in why (TARGET_WHY_SIZE bytes).
+ * Parses a target. For listening, port 0, an empty host, "*" and an empty path
+ * are accepted. Returns 0, or -EINVAL with a reason in @why (TARGET_WHY_SIZE
+ * bytes).
  */
 int target_parse(const char *text, bool listening, struct target *ret,
                  char *why);
 
-/* Read a target that another text was rewritten as: it and the reasons show
- * that one. */
+/* Parses a target that was rewritten from @shown; the result and reasons show
+ * @shown. */
 int target_parse_rewritten(const char *text, const char *shown, bool listening,
                            struct target *ret, char *why);
 

@@ -1,8 +1,8 @@
 /*
- * Writing the attempts of an operation.
+ * Writes the failed attempts of an operation.
  *
- * The form is that of error_text (weir/connect.h), so that a line reads the
- * same whoever has written it.
+ * The format is that of error_text (weir/connect.h).
+ * Lines therefore look the same whether the library or a tool writes them.
  */
 #include "tried.h"
 

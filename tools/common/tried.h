@@ -1,8 +1,8 @@
 /*
- * The addresses that an operation has tried in vain, in words.
+ * The addresses that an operation tried without success, as text.
  *
- * The library writes such a line of a connect by itself, but not of the other
- * operations that try addresses, nor of one that has succeeded in the end.
+ * The library writes such a text for a connect that fails, but not for other
+ * operations that try addresses, nor for a connect that finally succeeds.
  */
 #ifndef WEIR_TOOLS_TRIED_H
 #define WEIR_TOOLS_TRIED_H
@@ -11,12 +11,13 @@
 
 #include <stddef.h>
 
-/* Enough for the attempts that anyone reads. */
+/* Enough for the attempts that people read. */
 #define TRIED_SIZE 1536
 
-/* Writes "192.0.2.1:80: Connection refused (from 198.51.100.7:40312); ..." of
- * the attempts that have failed, inside done; cut at @size bytes, which are at
- * least 1. Returns the length; 0: none has failed. */
+/* Writes "192.0.2.1:80: Connection refused (from 198.51.100.7:40312); ..." for
+ * the failed attempts. Must be called inside the done callback. The text is cut
+ * at @size bytes, which must be at least 1. Returns its length, 0 if none
+ * failed. */
 size_t tried_write(const weir_pending *pending, char *buf, size_t size);
 
 #endif

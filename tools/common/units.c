@@ -1,9 +1,9 @@
 /*
- * Parsing is done in integers: the digits before and after the point are read
- * apart and multiplied by the unit, so that 0.1 s is 100000000 ns and not
- * something near it.
+ * Numbers are parsed as integers: the digits before and after the point are
+ * read separately and multiplied by the unit, so that 0.1 s is exactly
+ * 100000000 ns.
  *
- * It does not accept signs, blanks, exponents or hexadecimal numbers.
+ * Signs, blanks, exponents and hexadecimal numbers are not accepted.
  */
 #include "units.h"
 
@@ -66,7 +66,7 @@ static const char *read_digits(const char *text, uint64_t *value, int *digits)
     return text;
 }
 
-/* The fraction as billionths; what is below them is cut off. */
+/* Parses a fraction as billionths; further digits are cut off. */
 static const char *read_fraction(const char *text, uint64_t *billionths,
                                  int *digits)
 {
@@ -129,7 +129,7 @@ static int parse(const char *text, const struct unit *units, size_t count,
     return 0;
 }
 
-/* "184" with three digits and a point where it belongs. */
+/* Formats a value with three significant digits. */
 static const char *format_scaled(double value, const char *unit, char *buf)
 {
     int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
@@ -148,8 +148,7 @@ int units_parse_size(const char *text, uint64_t *ret_bytes)
     return parse(text, size_units, COUNT_OF(size_units), ret_bytes);
 }
 
-/* Several times, each with a unit smaller than that of the one before: 1m30s.
- */
+/* Parses several times with descending units, such as 1m30s. */
 static int parse_times(const char *text, uint64_t *ret_ns)
 {
     uint64_t unit_ns = UINT64_MAX;
@@ -178,7 +177,7 @@ static int parse_times(const char *text, uint64_t *ret_ns)
         text += len;
     }
     if (unit_ns == UINT64_MAX) {
-        return -EINVAL; /* there is none */
+        return -EINVAL; /* without any unit */
     }
     *ret_ns = sum_ns;
     return 0;

@@ -1,9 +1,8 @@
 /*
- * The line that --version prints, and the TLS library that a user demands, of a
- * program with libweir-tls.
+ * --version and --tls-library of a program with libweir-tls.
  *
- * The library is asked when the program runs: with a libweir-tls that is
- * loaded, it may be another one than that of the build.
+ * The library is queried at run time, because a loaded libweir-tls may be
+ * another one than at build time.
  */
 #include "version.h"
 
@@ -37,7 +36,7 @@ static bool is_known(const char *value)
     return false;
 }
 
-/* The way out is a package, or an option of the build. */
+/* The remedy is another package, or an option of the build. */
 static bool refuse_library(const struct weir_tls_library *tls,
                            const char *wanted, char *why)
 {

@@ -1,9 +1,8 @@
 /*
- * The line that --version prints, and the TLS library that a user demands, of a
- * program without libweir-tls.
+ * --version and --tls-library of a program without libweir-tls.
  *
- * An operator who looks for a fix of a TLS library sees that there is none
- * inside.
+ * An operator who looks for a fix of a TLS library sees that the program has
+ * none.
  */
 #include "version.h"
 

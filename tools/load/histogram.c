@@ -1,9 +1,8 @@
 /*
- * What is asked of a histogram after the run: walks over the buckets, none of
- * them on the hot path.
+ * Evaluates a histogram after the run by walking over the buckets.
  *
- * Quantiles are the highest value that a bucket stands for, cut to the true
- * maximum, so that a latency is never reported better than it was.
+ * A quantile is the highest value of its bucket, limited by the true maximum,
+ * so that a latency is never reported better than it was.
  */
 #include "tools/load/histogram.h"
 
@@ -19,7 +18,7 @@ static uint32_t shift_of(uint32_t index)
     return index < 2 * STEPS ? 0 : (index >> HISTOGRAM_STEP_BITS) - 1;
 }
 
-/* Newton's method, which spares the program a library for one function. */
+/* Newton's method, which avoids linking libm. */
 static double square_root(double value)
 {
     double root = value > 1 ? value : 1;
@@ -110,7 +109,7 @@ void histogram_interval(const struct histogram *h, uint32_t share,
     double p = (double)share / HISTOGRAM_WHOLE;
     double spread = 1.96 * square_root(n * p * (1 - p));
     double low = n * p - spread;
-    /* One rank up for rounding, one because the interval is closed. */
+    /* One rank up for rounding, and one because the interval is closed. */
     double high = n * p + spread + 2;
 
     *ret_low = histogram_at_rank(h, low < 1 ? 1 : (uint64_t)low);

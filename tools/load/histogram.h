@@ -1,14 +1,13 @@
 /*
- * The latencies of weir-load and of the client of bench/: a log-linear
- * histogram of nanoseconds with the index arithmetic of HdrHistogram. It has
- * 1024 steps for each power of two, so that every value is kept with three
- * significant digits (off by less than 0.1 %), in memory that does not depend
- * on how many values there are.
+ * Latencies of weir-load and of the client of bench/: a log-linear histogram of
+ * nanoseconds with the index arithmetic of HdrHistogram. It has 1024 steps for
+ * each power of two, so every value is kept with three significant digits (an
+ * error of less than 0.1 %), and its memory does not depend on the number of
+ * values.
  *
- * Values above the last bucket (about 73 minutes) are counted in it and apart
- * as overflows, and keep their true value as the maximum.
- *
- * A quantile is named by an integer, its share in 1/100000: 99900 is p99.9.
+ * Values above the last bucket (about 73 minutes) are counted in it and also as
+ * overflows; the maximum keeps their true value.
+ * A quantile is an integer share in 1/100000: 99900 is p99.9.
  */
 #ifndef WEIR_LOAD_HISTOGRAM_H
 #define WEIR_LOAD_HISTOGRAM_H
@@ -20,7 +19,7 @@
 #define HISTOGRAM_POWERS    32
 #define HISTOGRAM_SIZE      ((HISTOGRAM_POWERS + 1) << HISTOGRAM_STEP_BITS)
 
-/* A quantile's unit: this many are the whole. */
+/* Unit of a quantile: this many are the whole. */
 #define HISTOGRAM_WHOLE 100000U
 
 struct histogram {
@@ -32,7 +31,7 @@ struct histogram {
     uint64_t counts[HISTOGRAM_SIZE];
 };
 
-/* Where a value is counted; the last bucket when it is too large. */
+/* Returns the bucket of a value; the last one if it is too large. */
 static inline uint32_t histogram_index(uint64_t value)
 {
     uint32_t highest = 63U - (uint32_t)__builtin_clzll(value | 1);
@@ -47,7 +46,7 @@ static inline uint32_t histogram_index(uint64_t value)
     return (uint32_t)(value >> shift) + (shift << HISTOGRAM_STEP_BITS);
 }
 
-/* Count a value; the hot path of a run. */
+/* Counts a value; this is the hot path of a run. */
 static inline void histogram_record(struct histogram *h, uint64_t value)
 {
     uint32_t index = histogram_index(value);
@@ -60,44 +59,46 @@ static inline void histogram_record(struct histogram *h, uint64_t value)
     h->max = value > h->max ? value : h->max;
 }
 
-/* The smallest and the largest value that are counted at an index. */
+/* Return the smallest and the largest value of a bucket. */
 uint64_t histogram_lowest(uint32_t index);
 uint64_t histogram_highest(uint32_t index);
 
-/* Begin in memory that is all zero: its pages stay untouched. */
+/* Initialises zeroed memory without touching its pages. */
 static inline void histogram_begin(struct histogram *h)
 {
     h->min = UINT64_MAX;
 }
 
-/* Begin, or begin again, with nothing counted. */
+/* Resets all counts. */
 void histogram_clear(struct histogram *h);
 
-/* Add all that from has counted; nothing is lost. */
+/* Adds the counts of another histogram. */
 void histogram_merge(struct histogram *h, const struct histogram *from);
 
-/* The value at a rank from 1 to count; 0 when there is none. */
+/* Returns the value at a rank, 1 to count; 0 if empty. */
 uint64_t histogram_at_rank(const struct histogram *h, uint64_t rank);
 
-/* The value that this share of all values does not exceed; 0 when empty. */
+/* Returns the value that this share of all values does not exceed; 0 if empty.
+ */
 uint64_t histogram_quantile(const struct histogram *h, uint32_t share);
 
-/* How many values there must be for ten of them to lie beyond the quantile. */
+/* Returns how many values are needed for ten of them to lie beyond the
+ * quantile. */
 uint64_t histogram_need(uint32_t share);
 
-/* Are there at least ten values beyond the quantile? A claim about it that
+/* Returns true if at least ten values lie beyond the quantile. A quantile that
  * rests on fewer is noise. */
 bool histogram_can_tell(const struct histogram *h, uint32_t share);
 
-/* A distribution-free 95 % interval for a quantile, by ranks; it takes the
- * values for independent. */
+/* Computes a distribution-free 95 % interval for a quantile, by ranks. Assumes
+ * that values are independent. */
 void histogram_interval(const struct histogram *h, uint32_t share,
                         uint64_t *ret_low, uint64_t *ret_high);
 
-/* Exact from the sum; 0 when empty. */
+/* Exact, from the sum; 0 if empty. */
 double histogram_mean(const struct histogram *h);
 
-/* From the buckets' middles; 0 when empty. */
+/* From the middles of the buckets; 0 if empty. */
 double histogram_deviation(const struct histogram *h);
 
 #endif

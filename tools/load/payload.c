@@ -1,8 +1,8 @@
 /*
- * The generator is splitmix64: a few operations a word, and every seed gives
- * a different stream from the first byte on.
+ * The generator is splitmix64: a few operations per word, and every seed gives
+ * a different stream starting at the first byte.
  *
- * Nothing here is secret; the bytes only have to be unlike each other.
+ * The bytes are not secret.
  */
 #include "tools/load/payload.h"
 

@@ -1,13 +1,13 @@
 /*
- * What is sent and must come back: one endless pseudo-random stream, and each
- * connection reads it from a place of its own.
+ * Bytes that are sent and must be echoed: an endless pseudo-random stream, of
+ * which each connection reads from its own position.
  *
- * The stream repeats after PAYLOAD_PERIOD bytes, a prime number, so that no
- * plausible loss, repetition or exchange of blocks (they come in powers of
- * two, or in whole requests) is a multiple of it: the bytes that follow are
- * then at the wrong place of the stream and differ. It lies in memory once,
- * long enough that every position has PAYLOAD_REACH contiguous bytes; requests
- * of any size are sent from it by reference and answers are compared with it.
+ * The stream repeats after PAYLOAD_PERIOD bytes, a prime number. Losses,
+ * repetitions and exchanges of blocks are in powers of two or in whole
+ * requests, so they are not a multiple of it; the following bytes are then at a
+ * wrong position and differ. The stream is in memory once, with PAYLOAD_REACH
+ * contiguous bytes at every position: requests of any size are sent from it by
+ * reference, and responses are compared with it.
  */
 #ifndef WEIR_LOAD_PAYLOAD_H
 #define WEIR_LOAD_PAYLOAD_H
@@ -22,32 +22,31 @@ struct payload {
     uint8_t bytes[PAYLOAD_PERIOD + PAYLOAD_REACH];
 };
 
-/* A number of which each bit of value changes about half of the bits. */
+/* Hashes a number: each bit of the value changes about half of the result's. */
 uint64_t payload_mix(uint64_t value);
 
-/* Write the stream's first bytes from a seed. With PAYLOAD_PERIOD bytes more
- * than a request has, each position has a whole request in a row. */
+/* Writes the stream's first bytes from a seed. With PAYLOAD_PERIOD bytes more
+ * than a request, each position has a whole request in a row. */
 void payload_fill(uint8_t *bytes, size_t size, uint64_t seed);
 
-/* Fill the stream from a seed. */
 void payload_init(struct payload *payload, uint64_t seed);
 
-/* Where a connection begins; differs with the number of times that it was
- * made, so that answers of an earlier one are noticed. */
+/* Returns a connection's start position. It differs for each reconnect, so that
+ * responses of an earlier connection are noticed. */
 uint32_t payload_start(uint64_t seed, uint64_t conn_index, uint64_t generation);
 
-/* A random number of a connection: with the number of a request added and mixed
- * it is that request's. */
+/* Returns a random number of a connection. Add a request's number and mix the
+ * sum to get the request's random number. */
 uint64_t payload_chance(uint64_t seed, uint32_t conn_index,
                         uint32_t generation);
 
-/* The position len bytes after another. */
+/* Returns the position @len bytes later. */
 static inline uint32_t payload_after(uint32_t position, size_t len)
 {
     return (uint32_t)((position + len) % PAYLOAD_PERIOD);
 }
 
-/* How many bytes are as they should be, up to the first that is not. */
+/* Returns how many bytes are right, up to the first wrong one. */
 size_t payload_match(const struct payload *payload, uint32_t position,
                      const uint8_t *data, size_t len);
 

@@ -1,11 +1,11 @@
 /*
- * Echo sends large pieces on as they lie in the receive pool and copies small
- * ones, which then leave packed together; while the peer does not take what
- * it gets, it is not read from. Chargen (RFC 864) repeats one text by
- * reference for as long as the peer takes it. Discard counts.
+ * Echo sends large pieces by reference to the receive pool, and copies small
+ * ones, which are then sent together. It does not read while the peer does not
+ * read. Chargen (RFC 864) repeats a text by reference as fast as the peer
+ * reads. Discard counts.
  *
- * The echo of a peer that has sent its last byte is finished, then the
- * connection is closed.
+ * After the peer's last byte, the remaining echo is sent and the connection is
+ * closed.
  */
 #include "modes.h"
 
@@ -16,23 +16,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* RFC 864: lines of 72 characters out of 95, each begun one further. */
+/* RFC 864: lines of 72 of 95 characters; each line starts one character later.
+ */
 #define CHARGEN_FIRST ' '
 #define CHARGEN_RANGE 95U
 #define CHARGEN_WIDTH 72U
 #define CHARGEN_LINE  (CHARGEN_WIDTH + 2)
 
-/* All 95 lines, so often that one write is worth its while. */
+/* All 95 lines, repeated so that a write is large enough. */
 #define CHARGEN_REPEAT 9U
 #define CHARGEN_SIZE   (CHARGEN_RANGE * CHARGEN_LINE * CHARGEN_REPEAT)
 
 struct peer {
     struct mode_counts *counts;
-    /* Set by pause_writing, cleared by resume_writing. */
     bool writing_paused;
 };
 
-/* ---- what all modes share ---- */
+/* ---- shared functions ---- */
 
 static int create_peer(struct mode_counts *counts,
                        const struct weir_protocol *protocol,
@@ -90,8 +90,6 @@ int mode_judge_write(int err)
     return err == -EPIPE || err == -ESHUTDOWN ? 0 : err;
 }
 
-/* ---- echo ---- */
-
 void mode_pause_echo(void *user, weir_transport *t)
 {
     (void)user;
@@ -107,7 +105,7 @@ void mode_resume_echo(void *user, weir_transport *t)
 static void echo_made(void *user, weir_transport *t)
 {
     connection_made(user, t);
-    /* The default marks would have bulk transfers stop and go. */
+    /* The default marks would make bulk transfers stop and go. */
     weir_transport_set_write_buffer_limits(
         t, (struct weir_water_marks){.high_bytes = ECHO_HIGH_BYTES,
                                      .low_bytes = ECHO_LOW_BYTES});
@@ -143,8 +141,6 @@ static int create_echo(void *arg, weir_transport *t,
     return create_peer(arg, &echo_protocol, ret);
 }
 
-/* ---- discard ---- */
-
 static int discard_received(void *user, weir_transport *t,
                             const struct weir_buf *buf)
 {
@@ -170,8 +166,6 @@ static int create_discard(void *arg, weir_transport *t,
     (void)t;
     return create_peer(arg, &discard_protocol, ret);
 }
-
-/* ---- chargen ---- */
 
 static void chargen_fill(char *text)
 {
@@ -249,8 +243,6 @@ static int create_chargen(void *arg, weir_transport *t,
     (void)t;
     return create_peer(arg, &chargen_protocol, ret);
 }
-
-/* ---- by name ---- */
 
 static const struct mode modes[] = {
     {"echo", create_echo},

@@ -1,9 +1,9 @@
 /*
- * What the server does with a connection: echo, discard or chargen.
+ * The server's modes for connections: echo, discard and chargen.
  *
- * Each mode is a protocol table. serve_paced.h has those whose answers wait,
- * and shares what is below. All of them hold a bounded amount of memory for a
- * connection, whatever its peer does or leaves undone.
+ * Each mode is a protocol table. serve_paced.h has modes that delay responses,
+ * and uses the functions below. Every mode uses a bounded amount of memory for
+ * a connection, whatever its peer does.
  */
 #ifndef WEIR_LOAD_MODES_H
 #define WEIR_LOAD_MODES_H
@@ -18,36 +18,38 @@
 #include <stdint.h>
 
 /*
- * From so many bytes on a piece is echoed by reference: below, copying it is
- * cheaper than keeping account of who still needs it.
+ * Pieces of at least this size are echoed by reference. Below it, copying is
+ * cheaper than tracking references.
  */
 #define ECHO_REFERENCE_MIN 4096U
 
-/* Echo reads no more above the first and goes on at the second; messages of
- * 1 MiB need that much to flow (256 KiB: 1.37 of a bare loop's CPU). */
+/* Echo stops reading above the first and continues below the second. Messages
+ * of 1 MiB need this much to flow (with 256 KiB: 1.37 times the CPU of a bare
+ * loop). */
 #define ECHO_HIGH_BYTES (1024 * 1024)
 #define ECHO_LOW_BYTES  (256 * 1024)
 
-/* What the command line says about a mode. */
+/* Settings from the command line. */
 struct mode_settings {
     struct pace_options pace;
-    /* Mode rr: of requests, all of one size. */
+    /* Mode rr: size of requests, all the same. */
     struct sizes request;
-    /* Of answers in mode rr, all of one size, and of bodies in mode http. */
+    /* Sizes of responses in mode rr, all the same, and of bodies in mode http.
+     */
     struct sizes answer;
 };
 
-/* What connections of a server have in common. */
+/* State shared by the connections of a server. */
 struct mode_counts {
     const struct mode_settings *settings;
     struct pace pace;
-    /* Bodies until now: the place of the next one in the draw. */
+    /* Bodies so far: index of the next random size. */
     uint64_t body_count;
     uint64_t opened;
     uint64_t open_now;
     uint64_t broken;
     uint64_t received_bytes;
-    /* Handshakes of TLS; looked for where there is any. */
+    /* TLS handshakes are counted only if have_tls is true. */
     bool have_tls;
     uint64_t full_handshakes;
     uint64_t resumed_handshakes;
@@ -58,26 +60,25 @@ struct mode {
     weir_factory_fn *create;
 };
 
-/* By name; NULL when there is none. The factories' argument is a struct
+/* Returns a mode by name, or NULL. The factories' argument is a struct
  * mode_counts. */
 const struct mode *mode_find(const char *name);
 
-/* Count a connection that was made. */
 void mode_count_opened(struct mode_counts *counts, const weir_transport *t);
 
 /*
- * What a failed write means for the one who wrote: a connection that broke or
- * was closed reports itself elsewhere and is no failure (0); what is left are
- * limits and memory, which end the connection.
+ * Returns 0 for a connection that broke or was closed, which is reported
+ * elsewhere. Other errors of a write, limits and memory, must end the
+ * connection.
  */
 int mode_judge_write(int err);
 
-/* pause_writing and resume_writing of echo: it reads nothing while its answers
- * wait. */
+/* pause_writing and resume_writing of echo: it does not read while its
+ * responses wait. */
 void mode_pause_echo(void *user, weir_transport *t);
 void mode_resume_echo(void *user, weir_transport *t);
 
-/* What chargen repeats: whole lines, alive for ever. */
+/* Returns the text that chargen repeats: whole lines, static. */
 const char *mode_chargen_text(size_t *ret_len);
 
 #endif

@@ -1,18 +1,17 @@
 /*
- * The life of the server: listen on every address, say so in one line on
- * standard output once all of them accept, serve until a signal comes, stop
- * with a time of grace, end with 0. A second signal ends the grace.
+ * The server listens on every address, prints one line to standard output when
+ * all of them accept, serves until a signal, stops with a grace time, and exits
+ * with 0. A second signal ends the grace time.
  *
  * Each thread has the servers of its loop (serve_thread.c). The first is the
- * main thread, so that one loop needs no thread. It also decides for all: the
- * others tell it what has happened, and it tells them what to do, both by
- * posts.
+ * main thread, so one loop needs no further thread. It controls the others;
+ * threads communicate by callbacks that are queued to each other's loops:
  *
- *     first:   listen (itself)    listen (the others)    stop
- *     each:            listens                 listens        ended
+ *      first:   listen (itself)    listen (the others)    stop
+ *      each:          listens            listens             ended
  *
- * The first thread chooses the ports. When a thread has ended it stays, so that
- * its counts can be added to the others'; then the first ends all.
+ * The first thread chooses the ports. An ended thread stays, so that its counts
+ * can be added to the others'; then the first ends all.
  */
 #include "serve.h"
 
@@ -40,40 +39,38 @@
 
 struct group;
 
-/* What a thread serves. */
+/* A thread of the server. */
 struct worker {
     struct serve_thread serve;
     struct group *group;
-    /* Its first failure, written before it is posted. */
+    /* Its first failure, written before the first thread is notified. */
     const struct target *failed;
     int err;
     bool has_told_end;
 };
 
-/* All of them; but for the places it belongs to the first thread. */
+/* State of the first thread, except places. */
 struct group {
     const struct serve_options *options;
     weir_tls_context *tls;
     struct worker *workers;
-    /* Where the first thread listens, written before it tells so. */
+    /* Addresses of the first thread, written before it reports that it listens.
+     */
     struct target places[SERVE_ADDRESSES_MAX];
     size_t listening;
     size_t ended;
     bool has_begun;
     bool stopping;
-    /* The first error. */
     int err;
-    /* Statistics: a task prints them, with the loops' dumps or without, and
-     * once more if it is asked to meanwhile. */
+    /* A task prints the statistics, with or without dumps of the loops, and
+     * once more if requested meanwhile. */
     struct serve_sums sums;
     bool is_printing;
     bool has_dumps;
     bool is_wanted_again;
-    /* They are printed for the last time. */
+    /* The last statistics are being printed. */
     bool is_last;
 };
-
-/* ---- between threads ---- */
 
 static weir_threads *get_threads(void)
 {
@@ -81,7 +78,7 @@ static weir_threads *get_threads(void)
         weir_loop_get_thread(weir_get_running_loop()));
 }
 
-/* A thread that has ended by itself is told nothing. */
+/* Queues a callback to a thread. A thread that has ended is ignored. */
 static void tell(size_t index, weir_callback_fn *cb, struct worker *worker)
 {
     weir_thread *thread =
@@ -111,7 +108,7 @@ static void tell_listening(struct serve_thread *serve)
     tell(0, first_heard_listening, worker);
 }
 
-/* The first failure ends all; and a stop cancels starts, which is none. */
+/* The first failure ends all. Starts cancelled by a stop are not failures. */
 static void tell_failure(struct serve_thread *serve,
                          const struct target *target, int err)
 {
@@ -163,7 +160,7 @@ static void stop_at_once(void *arg)
     serve_thread_stop(&worker->serve, 0);
 }
 
-/* ---- statistics, asked for by the first ---- */
+/* ---- statistics, for the first thread ---- */
 
 static void add_counts(void *arg, weir_thread *thread)
 {
@@ -173,7 +170,7 @@ static void add_counts(void *arg, weir_thread *thread)
                      &group->sums);
 }
 
-/* One thread at a time is visited, so that dumps do not mix. */
+/* Runs on one thread after another, so that dumps do not mix. */
 static void dump_loop(void *arg, weir_thread *thread)
 {
     const struct group *group = arg;
@@ -241,9 +238,9 @@ static void want_statistics(struct group *group, bool has_dumps)
                   "no task for statistics");
 }
 
-/* ---- on the first ---- */
+/* ---- on the first thread ---- */
 
-/* Ends the threads when nothing is open on any, and all is printed. */
+/* Ends the threads when all are closed and everything is printed. */
 static void end_if_over(struct group *group)
 {
     if (group->ended < group->options->thread_count || group->is_printing) {
@@ -334,11 +331,9 @@ static void begin_first(struct group *group, weir_loop *loop)
     }
 }
 
-/* ---- the threads ---- */
-
-/* The main task of a thread. All is done by callbacks, until the stop: at the
- * end, or because the loop of another thread broke. A sleep would cost each
- * turn a look at its timer. */
+/* The main task of a thread. Everything runs in callbacks until the stop, at
+ * the end or because another thread's loop broke. It does not sleep, because
+ * each loop iteration would check the timer. */
 static int serve_on_thread(weir_thread *thread, void *arg)
 {
     struct group *group = arg;
@@ -357,7 +352,6 @@ static int serve_on_thread(weir_thread *thread, void *arg)
     return err == -ECANCELED ? 0 : err;
 }
 
-/* Returns the exit code. */
 static int run_group(struct group *group)
 {
     const struct serve_options *options = group->options;
@@ -388,7 +382,6 @@ static int run_group(struct group *group)
     return serve_exit_code(group->err, err);
 }
 
-/* Returns the exit code. */
 static int serve_all(const struct serve_options *options, weir_tls_context *tls)
 {
     struct group group = {.options = options, .tls = tls};
@@ -404,7 +397,7 @@ static int serve_all(const struct serve_options *options, weir_tls_context *tls)
     return exit_code;
 }
 
-/* ---- names ---- */
+/* ---- names of UDP targets ---- */
 
 static bool add_target(struct serve_options *options,
                        const struct target *target)
@@ -418,7 +411,7 @@ static bool add_target(struct serve_options *options,
     return true;
 }
 
-/* A target for each address of a name, on a loop of their own. */
+/* Adds a target for each address of a name, looked up on a temporary loop. */
 static bool add_addresses(struct serve_options *options, struct target *name)
 {
     weir_loop *loop = NULL;
@@ -448,9 +441,9 @@ static bool is_datagram_name(const struct target *target)
     return target->is_datagram && target->host[0] && target->address.len == 0;
 }
 
-/* A server listens on all addresses of a name. An endpoint is bound to one of
- * them alone: the names of datagram targets are looked up here, and each
- * address gets an endpoint. */
+/* A server listens on all addresses of a name, but a UDP socket is bound to
+ * one. So the names of UDP targets are looked up here, and each address gets a
+ * target. */
 static bool find_datagram_names(struct serve_options *options)
 {
     struct target given[SERVE_ADDRESSES_MAX];
@@ -465,8 +458,6 @@ static bool find_datagram_names(struct serve_options *options)
     }
     return added;
 }
-
-/* ---- all of it ---- */
 
 int serve_main(int argc, char **argv, int first)
 {

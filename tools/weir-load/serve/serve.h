@@ -1,8 +1,8 @@
 /*
- * `weir-load serve`: the server that a load is sent to.
+ * `weir-load serve`: the server side of a load.
  *
- * It exists so that every example runs alone, and so that tests and
- * measurements of the library have a server that is nothing but the library.
+ * With it every example runs without other programs, and tests and measurements
+ * of the library have a server that uses only the library.
  */
 #ifndef WEIR_LOAD_SERVE_H
 #define WEIR_LOAD_SERVE_H

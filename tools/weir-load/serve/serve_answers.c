@@ -1,10 +1,10 @@
 /*
- * One timer waits for the first answer of a connection. Answers that are due
- * already are sent by the call that adds them, so that a server without a
- * service time needs no timer.
+ * A timer waits for the first response of a connection. Responses that are due
+ * are sent by the call that adds them, so a server without service time needs
+ * no timer.
  *
- * While the peer does not take what it gets, answers wait here and nothing is
- * read; too many of them stop reading, too.
+ * While the peer does not read, responses wait here and reading stops. It also
+ * stops if too many wait.
  */
 #include "serve_answers.h"
 
@@ -16,14 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Answers that wait: reading pauses and resumes. */
+/* Numbers of pending responses at which reading stops and continues. */
 #define WAITING_HIGH 4096U
 #define WAITING_LOW  1024U
 
-/* More than the largest answer, and what the marks let through before. */
+/* Above the largest response and the bytes that the marks allow before it. */
 #define HARD_LIMIT_BYTES (UINT64_C(256) << 20)
 
-/* The ring's first size; a power of two. */
+/* First capacity of the ring; a power of two. */
 #define RING_FIRST 16U
 
 /* ---- the ring ---- */
@@ -118,7 +118,7 @@ int answers_write_text(struct answers *answers, uint64_t len)
 
 static void on_due(void *arg);
 
-/* The timer waits for the first answer, where one waits for its time alone. */
+/* Starts the timer, unless writing is paused. */
 static int wait_for_first(struct answers *answers)
 {
     const bool is_armed =
@@ -154,7 +154,7 @@ static int send_due(struct answers *answers)
 void answers_send(struct answers *answers)
 {
     if (weir_transport_is_closing(answers->transport)) {
-        return; /* connection_lost is to come */
+        return; /* connection_lost follows */
     }
     if (send_due(answers) < 0) {
         weir_transport_abort(answers->transport);

@@ -1,10 +1,9 @@
 /*
- * Echo reads no more while its answers wait above a mark: the kernel then drops
- * what comes, as it does for every UDP server that is too slow, and the memory
- * for answers stays bounded.
+ * Echo stops reading while its pending responses exceed a mark. The kernel then
+ * drops datagrams, as for any slow UDP server, and memory stays bounded.
  *
- * A socket for all addresses answers from the one that was asked, for a client
- * with a connected socket takes answers from no other.
+ * A socket for all addresses responds from the address that received the
+ * request, because a client with a connected socket ignores other addresses.
  */
 #include "serve_datagrams.h"
 
@@ -14,10 +13,10 @@
 
 #include <string.h>
 
-/* Clients send in bursts; the kernel gives what it allows. */
+/* For bursts of clients; the kernel may grant less. */
 #define RECEIVE_BUFFER_BYTES (4U << 20)
 
-/* ---- what both modes share ---- */
+/* ---- shared functions ---- */
 
 static void connection_made(void *user, weir_transport *t)
 {
@@ -45,7 +44,7 @@ static void count(struct datagram_server *server,
     server->counts->received_bytes += datagram->buf.len;
 }
 
-/* A client that has gone refuses its answer; the others are served. */
+/* For example, a closed client refuses its response. The others are served. */
 static void error_received(void *user, weir_transport *t, int err,
                            const struct weir_address *peer)
 {
@@ -56,8 +55,6 @@ static void error_received(void *user, weir_transport *t, int err,
     (void)peer;
     server->failed++;
 }
-
-/* ---- echo ---- */
 
 static int echo_received(void *user, weir_transport *t,
                          const struct weir_datagram *datagram)
@@ -95,8 +92,6 @@ static const struct weir_protocol echo_protocol = {
     .error_received = error_received,
 };
 
-/* ---- discard ---- */
-
 static int discard_received(void *user, weir_transport *t,
                             const struct weir_datagram *datagram)
 {
@@ -113,8 +108,6 @@ static const struct weir_protocol discard_protocol = {
     .datagram_received = discard_received,
     .error_received = error_received,
 };
-
-/* ---- life ---- */
 
 static const struct weir_protocol *find_protocol(const struct mode *mode)
 {

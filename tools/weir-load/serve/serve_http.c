@@ -1,11 +1,10 @@
 /*
- * The request line is kept, fields and body are read by the reader of answers
- * (http_response.h), which they resemble, and thrown away. Requests may follow
- * each other without a wait; their answers leave in order.
+ * The request line is kept. Fields and body are parsed by the parser of
+ * responses (http_response.h), which they resemble, and dropped. Requests may
+ * be pipelined; responses are sent in order.
  *
- * What cannot be understood is refused (400, 505), and so is what is too long
- * (414, 431), and the connection ends: it is not known where the next request
- * would begin.
+ * Invalid requests (400, 505) and too long ones (414, 431) are refused and end
+ * the connection, because the start of the next request is unknown.
  */
 #include "serve_http.h"
 
@@ -19,28 +18,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The longest request line. */
 #define LINE_SIZE 2048U
 
-/* The longest service time: an hour. */
+/* An hour. */
 #define DELAY_MAX_NS (3600 * UINT64_C(1000000000))
 
-/* The longest value in a query. */
 #define VALUE_SIZE 64U
 
 struct http_peer {
     struct answers answers;
     struct serve_http_wish wish;
     struct http_response rest;
-    /* Inside a request line, and not in the fields or the body behind it. */
+    /* In a request line; otherwise in its fields or body. */
     bool is_in_line;
-    /* The last request was read. */
+    /* The last request was parsed. */
     bool is_done;
     size_t line_len;
     char line[LINE_SIZE];
 };
 
-/* Heads of requests are not kept: their fields are read each time. */
+/* Heads of requests are not cached. */
 static struct http_kept no_kept;
 
 /* ---- the request line ---- */
@@ -49,7 +46,7 @@ static bool read_delay(const char *value, uint64_t *ret_ns)
 {
     char text[VALUE_SIZE + 4];
 
-    /* As haterm: a plain number is milliseconds. */
+    /* Like in haterm, a plain number is in milliseconds. */
     snprintf(text, sizeof(text), "%s%s", value,
              value[strspn(value, "0123456789")] == '\0' ? "ms" : "");
     return units_parse_time(text, ret_ns) == 0 && *ret_ns <= DELAY_MAX_NS;
@@ -66,7 +63,7 @@ static bool read_status(const char *value, uint16_t *ret)
     return true;
 }
 
-/* "s=20k"; names that are not known have no meaning. */
+/* Parses "s=20k". Unknown names are ignored. */
 static bool read_wish(const char *text, size_t len, struct serve_http_wish *ret)
 {
     char value[VALUE_SIZE];
@@ -136,8 +133,6 @@ int serve_http_parse_line(const char *line, size_t len,
     return 0;
 }
 
-/* ---- answers ---- */
-
 static int write_answer(struct answers *answers, const struct answer *answer)
 {
     const bool has_body = answer->status != 204 && answer->status != 304;
@@ -193,7 +188,7 @@ static int answer_request(struct http_peer *peer)
 static int end_line(struct http_peer *peer)
 {
     if (peer->line_len == 1 && peer->line[0] == '\r') {
-        peer->line_len = 0; /* an empty line before a request is none */
+        peer->line_len = 0; /* ignores an empty line before a request */
         return 0;
     }
     peer->wish = (struct serve_http_wish){

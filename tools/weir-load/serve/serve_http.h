@@ -1,10 +1,9 @@
 /*
- * The server as a server of HTTP: what a request's query asks for.
+ * The server's HTTP mode, controlled by a request's query.
  *
- * ?s=SIZE is the size of the body, or a distribution (sizes.h); t=TIME the
- * service time (a plain number is milliseconds), r=STATUS the status, and
- * close=1 ends the connection behind the answer, as haterm has them. Paths mean
- * nothing.
+ * ?s=SIZE is the body's size, or a distribution (sizes.h); t=TIME the service
+ * time (a plain number is in milliseconds), r=STATUS the status, and close=1
+ * closes the connection after the response, like in haterm. Paths are ignored.
  */
 #ifndef WEIR_LOAD_SERVE_HTTP_H
 #define WEIR_LOAD_SERVE_HTTP_H
@@ -15,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a request asks for. */
+/* Settings from a request's query. */
 struct serve_http_wish {
     struct sizes sizes;
     uint64_t delay_ns;
@@ -25,12 +24,12 @@ struct serve_http_wish {
     uint8_t minor;
 };
 
-/* Read "GET /x?s=1k HTTP/1.1\r"; the defaults stand in ret. 0, or the status
- * that refuses it: it is no request line, or its query is wrong. */
+/* Parses "GET /x?s=1k HTTP/1.1\r"; *ret has the defaults. Returns 0, or the
+ * status for refusing an invalid line or query. */
 int serve_http_parse_line(const char *line, size_t len,
                           struct serve_http_wish *ret);
 
-/* The factory of the mode; its argument is a struct mode_counts. */
+/* Factory of the mode; its argument is a struct mode_counts. */
 int serve_http_create(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret);
 

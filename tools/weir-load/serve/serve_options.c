@@ -1,9 +1,9 @@
 /*
- * As for `run` each refusal is one line that names the flag, the value and what
- * would be right.
+ * As for `run`, each refusal is one line that names the flag, the value and
+ * what is accepted.
  *
- * The mode is looked up by its name twice, because --delay, which decides how
- * echo is served, may follow it. What udp:// targets cannot have is refused.
+ * The mode is looked up twice, because --delay, which selects another echo, may
+ * follow it. Options that udp:// targets do not support are refused.
  */
 #include "serve_options.h"
 
@@ -21,21 +21,21 @@
 #include <stdio.h>
 #include <string.h>
 
-/* As many as weir_threads_start() starts. */
+/* The limit of weir_threads_start(). */
 #define THREADS_MAX 1024U
 
-/* A nanosecond for each answer. */
+/* At most one response per nanosecond. */
 #define RATE_MAX UINT64_C(1000000000)
 
-/* As run's --send; times are at most a week. */
+/* A week, like for run. */
 #define TIME_MAX_NS (7 * 24 * 3600 * UINT64_C(1000000000))
 
-/* Unless --send and --recv say otherwise. */
+/* Default of --send and --recv. */
 #define SIZE_BYTES 128U
 
-/* What is read before it is settled. */
+/* State of the parser. */
 struct reading {
-    const struct option *mode; /* NULL: it was not given */
+    const struct option *mode; /* NULL if it was not given */
     struct serve_options options;
 };
 
@@ -43,14 +43,12 @@ static const char *const mode_names[] = {"echo",  "discard", "chargen", "rr",
                                          "sized", "http",    NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 
-/* ---- readers ---- */
-
 static struct serve_options *serve_of(void *options)
 {
     return &((struct reading *)options)->options;
 }
 
-/* A mode without faults, or with them. */
+/* Returns a mode with or without delays. */
 static const struct mode *find_mode(const char *name)
 {
     const struct mode *mode = mode_find(name);
@@ -141,8 +139,6 @@ static bool read_target(void *options, const char *text, char *why)
     serve->target_count++;
     return true;
 }
-
-/* ---- the rows ---- */
 
 #define AT(field)       .offset = offsetof(struct reading, options.field)
 #define SWITCH(field)   .kind = OPTION_SWITCH, AT(field)
@@ -251,9 +247,9 @@ const struct option_set serve_set = {
     .word = read_target,
 };
 
-/* ---- what goes together ---- */
+/* ---- combinations ---- */
 
-/* http:// means the mode, too. */
+/* http:// also selects the mode. */
 static bool settle_urls(struct reading *reading)
 {
     struct serve_options *options = &reading->options;
@@ -288,7 +284,7 @@ static bool settle_urls(struct reading *reading)
     return true;
 }
 
-/* What has a meaning for connections only. */
+/* Refuses options for connections with udp:// targets. */
 static bool check_datagrams(const struct serve_options *options)
 {
     for (size_t i = 0; i < options->target_count; i++) {
@@ -308,7 +304,7 @@ static bool check_datagrams(const struct serve_options *options)
     return true;
 }
 
-/* A SYN is of TCP. */
+/* --fast-open needs a TCP target. */
 static bool check_fast_open(const struct serve_options *options)
 {
     bool has_tcp = false;
@@ -325,7 +321,7 @@ static bool check_fast_open(const struct serve_options *options)
     return true;
 }
 
-/* The mode as it is served: without faults, or with them. */
+/* Selects the variant of the mode with delays, if they are needed. */
 static bool settle_mode(struct serve_options *options)
 {
     const struct pace_options *pace = &options->settings.pace;

@@ -1,8 +1,8 @@
 /*
- * The command line of `weir-load serve`, read and checked.
+ * The command line of `weir-load serve`.
  *
- * Whether addresses can be bound and certificates be used is found out when the
- * server starts.
+ * It is parsed and checked here.
+ * Addresses are bound and certificates are read when the server starts.
  */
 #ifndef WEIR_LOAD_SERVE_OPTIONS_H
 #define WEIR_LOAD_SERVE_OPTIONS_H
@@ -22,9 +22,9 @@ struct serve_options {
     const struct mode *mode;
     struct mode_settings settings;
     uint64_t grace_ns;
-    /* Loops that serve, each on a thread of its own; at least 1. */
+    /* Number of loops, each on its own thread; at least 1. */
     uint32_t thread_count;
-    /* Takes bytes that come with a SYN. */
+    /* Accepts bytes in a SYN. */
     bool fast_open;
     bool stats;
     bool verbose;
@@ -35,7 +35,8 @@ struct serve_options {
 
 extern const struct option_set serve_set;
 
-/* Read argv from index first on; ret is written when ready. */
+/* Parses argv, starting at @first. *ret is written only if the result is
+ * OPTIONS_READY. */
 enum options_result serve_options_parse(int argc, char **argv, int first,
                                         struct serve_options *ret);
 

@@ -1,9 +1,9 @@
 /*
- * Periods are counted from the beginning of the clock, so that all threads of a
- * server freeze together and nothing needs to be remembered.
+ * Periods start at the clock's epoch, so that all threads of a server freeze
+ * together without shared state.
  *
- * The nanoseconds of a second are seldom a multiple of the rate; what a
- * division leaves is carried to the next answer.
+ * A second is rarely a multiple of the rate's interval; the remainder of the
+ * division is carried over to the next response.
  */
 #include "serve_pace.h"
 
@@ -14,7 +14,7 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* The first time from @at_ns on that is in no freeze. */
+/* Returns the first time, not before @at_ns, that is outside a freeze. */
 static uint64_t thaw(const struct pace *pace, uint64_t at_ns)
 {
     const struct pace_options *options = &pace->options;
@@ -28,7 +28,7 @@ static uint64_t thaw(const struct pace *pace, uint64_t at_ns)
                : at_ns - phase_ns + options->period_ns;
 }
 
-/* When the queue is done with one more answer. */
+/* Returns when the queue is done with one more response. */
 static uint64_t queue(struct pace *pace, uint64_t at_ns)
 {
     const uint64_t rate = pace->options.rate;

@@ -1,13 +1,12 @@
 /*
- * When an answer of the server may leave: a service time, freezes, and a
- * rate that is not exceeded.
+ * Computes when a response of the server may leave: service time, freezes, and
+ * a rate limit.
  *
- * This is bookkeeping of times alone. A freeze holds all answers back for the
- * last part of each period, as if the process were stopped: what arrives in
- * it is served when it ends, and no answer leaves in it. With a rate there is
- * one queue for all connections of the server, each of whose answers takes the
- * rate's share of a second. The answers of one pace are due in the order in
- * which they are asked for.
+ * It only computes times. A freeze holds back all responses during the last
+ * part of each period, as if the process were stopped: requests that arrive in
+ * it are served when it ends. With a rate, all connections of the server share
+ * one queue, in which each response takes 1/rate seconds. Responses of one pace
+ * are due in the order of requests.
  */
 #ifndef WEIR_LOAD_SERVE_PACE_H
 #define WEIR_LOAD_SERVE_PACE_H
@@ -15,36 +14,36 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the command line says; all zero: answers leave at once. */
+/* Settings from the command line; all zero is no delay. */
 struct pace_options {
-    /* From a request to its answer. */
+    /* Time from a request to its response. */
     uint64_t delay_ns;
-    /* So much of each period, at its end; the period is 0 without freezes. */
+    /* Length of a freeze, at the end of each period; period_ns is 0 without
+     * freezes. */
     uint64_t freeze_ns;
     uint64_t period_ns;
-    /* Answers a second; 0: no limit. */
+    /* Responses per second; 0 is no limit. */
     uint64_t rate;
 };
 
 struct pace {
     struct pace_options options;
-    /* With a rate: when the answer before is done, and the part of a
-     * nanosecond, in 1/rate, that is owed to it. */
+    /* With a rate: when the previous response is done, and the carried fraction
+     * of a nanosecond, in 1/rate. */
     uint64_t free_ns;
     uint64_t remainder;
 };
 
-/* Begin with options. */
 void pace_init(struct pace *pace, const struct pace_options *options);
 
-/* Is any answer ever held back? */
+/* Returns true if responses may be held back. */
 bool pace_is_needed(const struct pace_options *options);
 
-/* Read "500ms/2s", a freeze and its period; 0, or -EINVAL. */
+/* Parses "500ms/2s", a freeze and its period. Returns 0 or -EINVAL. */
 int pace_parse_freeze(const char *text, struct pace_options *options);
 
-/* When the answer to a request of now, which is on CLOCK_MONOTONIC, may leave;
- * extra_ns is added to its service time. */
+/* Returns when the response to a request received at now_ns (CLOCK_MONOTONIC)
+ * may leave; extra_ns is added to its service time. */
 uint64_t pace_take(struct pace *pace, uint64_t now_ns, uint64_t extra_ns);
 
 #endif

@@ -1,10 +1,9 @@
 /*
- * An answer of echo is the piece that was received, kept by its lease and
- * charged to the connection, which so receives no more than its limit. An
- * answer of rr is a number of bytes that are sent by reference; in mode sized
- * the request says how many.
+ * A response of echo is the received piece, kept by its lease and charged to
+ * the connection, so it receives no more than its limit. A response of rr is a
+ * number of bytes sent by reference; in mode sized the request has the number.
  *
- * When they leave is serve_answers.h's affair.
+ * serve_answers.h decides when responses are sent.
  */
 #include "serve_paced.h"
 
@@ -19,16 +18,14 @@
 
 struct paced {
     struct answers answers;
-    /* Bytes of a request of rr or sized that is not complete. */
+    /* Bytes of an incomplete request of rr or sized. */
     uint64_t partial_bytes;
-    /* Mode sized: how the request begins. */
+    /* Mode sized: the first bytes of a request. */
     uint32_t head[2];
 };
 
 _Static_assert(sizeof(((struct paced *)0)->head) == OPTIONS_HEAD_SIZE,
                "two numbers of 4 bytes");
-
-/* ---- echo ---- */
 
 static int write_piece(struct answers *answers, const struct answer *answer)
 {
@@ -58,8 +55,6 @@ static int echo_received(void *user, weir_transport *t,
     return err;
 }
 
-/* ---- rr ---- */
-
 static int write_bytes(struct answers *answers, const struct answer *answer)
 {
     return answers_write_text(answers, answer->size_bytes);
@@ -87,9 +82,10 @@ static int rr_received(void *user, weir_transport *t,
     return err;
 }
 
-/* ---- rr whose requests say their sizes ---- */
+/* ---- sized ---- */
 
-/* Take bytes of the head, which may come in pieces. Returns their number. */
+/* Takes bytes of the request's head, which may arrive in pieces. Returns their
+ * number. */
 static size_t take_head(struct paced *paced, const struct weir_buf *buf,
                         size_t used)
 {
@@ -102,7 +98,7 @@ static size_t take_head(struct paced *paced, const struct weir_buf *buf,
     return part;
 }
 
-/* The request is complete when it has as many bytes as its head says. */
+/* Adds the response when the request is complete. */
 static int end_request(struct paced *paced)
 {
     const uint32_t size = be32toh(paced->head[0]);
@@ -145,7 +141,7 @@ static int sized_received(void *user, weir_transport *t,
         }
     }
     if (err == -EPROTO) {
-        weir_transport_abort(t); /* the peer's fault, and none of ours */
+        weir_transport_abort(t); /* an error of the peer */
         return 0;
     }
     if (err == 0) {

@@ -1,16 +1,15 @@
 /*
- * The modes of the server whose answers have their time: echo with a delay, and
- * rr, which answers each request of a fixed size with bytes of a fixed size.
+ * Modes whose responses are timed: echo with a delay, and rr, which responds to
+ * each request of a fixed size with a fixed number of bytes.
  *
- * They are protocol tables, as those of modes.h, and hold a bounded amount of
- * memory for a connection.
+ * Like the modes of modes.h, they are protocol tables with bounded memory.
  */
 #ifndef WEIR_LOAD_SERVE_PACED_H
 #define WEIR_LOAD_SERVE_PACED_H
 
 #include "modes.h"
 
-/* By name; NULL when there is none. */
+/* Returns a mode by name, or NULL. */
 const struct mode *serve_paced_find(const char *name);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The line of the start goes to standard output, all others to standard error.
- * Addresses are printed as the targets that they came from, and with the port
- * that the kernel chose.
+ * The line at the start goes to standard output, all others to standard error.
+ * Addresses are printed in the form of their targets, with the port that the
+ * kernel chose.
  */
 #include "serve_tell.h"
 #include "tools/weir-load/base/exits.h"

@@ -1,8 +1,8 @@
 /*
- * What `weir-load serve` prints, how it ends, and which signals it handles.
+ * Output, exit code and signals of `weir-load serve`.
  *
- * All of it is the same for one loop, which is that of the main thread, and for
- * several threads.
+ * They are the same for one loop in the main thread
+ * and for several threads.
  */
 #ifndef WEIR_LOAD_SERVE_TELL_H
 #define WEIR_LOAD_SERVE_TELL_H
@@ -14,30 +14,31 @@
 
 #include <stdint.h>
 
-/* What was served, of one thread or of several. */
+/* Counts of one or of several threads. */
 struct serve_sums {
     struct mode_counts counts;
     uint64_t datagrams;
     uint64_t datagrams_failed;
 };
 
-/* One line about a target: @why, which may be empty, tells the address. */
+/* Prints an error of a target; @why, which may be empty, names the address. */
 void serve_say_error(const struct target *target, int err, const char *why);
 
-/* Prints the statistics: @loop_text is that of the loop, or of all loops. */
+/* Prints the statistics; @loop_text is that of one or of all loops. */
 void serve_print_statistics(const struct serve_sums *sums,
                             const char *loop_text);
 
-/* Prints the line of a server that listens at @places. */
+/* Prints the addresses on which the server listens. */
 void serve_print_places(const struct serve_options *options,
                         const struct target *places);
 
-/* SIGINT and SIGTERM, and SIGUSR1. 0, or a negative error that was told. */
+/* Handles SIGINT and SIGTERM, and SIGUSR1. Returns 0, or a negative error that
+ * was printed. */
 int serve_handle_signals(weir_loop *loop, weir_signal_fn *on_end,
                          weir_signal_fn *on_usr1, void *arg);
 
-/* Of a server that ended with an error of a target or 0; broke is the error of
- * its loop, which is told here. */
+/* Returns the exit code. @err is 0 or the error of a target; @broke is the
+ * error of the loop, which is printed here. */
 int serve_exit_code(int err, int broke);
 
 #endif

@@ -1,10 +1,9 @@
 /*
- * A server listens on all addresses of its target. The end of each server and
- * each endpoint is counted; the loop is over when the last one has ended and
- * no task serves any more.
+ * A server listens on all addresses of its target. Ended servers and sockets
+ * are counted; the loop has ended after the last one, when no task serves any
+ * more.
  *
- * What it does with connections is in modes.c and in serve_paced.c, with
- * datagrams in serve_datagrams.c.
+ * Connections are in modes.c and serve_paced.c, datagrams in serve_datagrams.c.
  */
 #include "serve_thread.h"
 
@@ -20,13 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lines about trouble, a second; the rest is counted. */
+/* Limit of error messages per second. */
 #define TROUBLE_LINES 5U
 
-/* As many as the library's backlog, which caps it. */
+/* The library's backlog, which is the upper limit. */
 #define FAST_OPEN_LIMIT 4096U
-
-/* ---- what is told ---- */
 
 void serve_thread_add(const struct serve_thread *thread,
                       struct serve_sums *sums)
@@ -45,7 +42,6 @@ void serve_thread_add(const struct serve_thread *thread,
     }
 }
 
-/* Trouble of one second is told in a few lines. */
 void serve_thread_report(void *arg, weir_loop *loop,
                          const struct weir_exception *exception)
 {
@@ -77,7 +73,7 @@ void serve_thread_report(void *arg, weir_loop *loop,
 
 /* ---- the end ---- */
 
-/* Tasks see the end of their connection a little later than the server. */
+/* Tasks end slightly later than the server, so it waits for them, too. */
 static void check_over(void *arg)
 {
     struct serve_thread *thread = arg;
@@ -112,7 +108,7 @@ void serve_thread_stop(struct serve_thread *thread, uint64_t grace_ns)
     for (size_t i = 0; i < thread->target_count; i++) {
         datagram_server_stop(&thread->datagram_servers[i], grace_ns == 0);
         if (thread->servers[i]) {
-            /* Without a callback it cannot fail. */
+            /* Cannot fail without a callback. */
             (void)!weir_server_stop(thread->servers[i], grace_ns, NULL, NULL);
         }
     }
@@ -219,7 +215,7 @@ static int bind_datagrams(struct serve_thread *thread, size_t i)
 
 static struct weir_place place_of(const struct target *target)
 {
-    if (target->address_count > 0) { /* where another thread listens */
+    if (target->address_count > 0) { /* addresses of another thread */
         return weir_place_addresses(target->addresses, target->address_count);
     }
     return target->address.len > 0
@@ -287,7 +283,7 @@ int serve_thread_listen(struct serve_thread *thread,
     return 0;
 }
 
-/* ---- where it listens ---- */
+/* ---- addresses ---- */
 
 static int get_server_places(weir_server *server, struct target *ret)
 {
@@ -306,8 +302,7 @@ static int get_server_places(weir_server *server, struct target *ret)
     return 0;
 }
 
-/* An endpoint for all addresses of both families is asked for by its port
- * alone. */
+/* A socket for all addresses of both families is specified by its port. */
 static int get_endpoint_place(const weir_transport *t, struct target *ret)
 {
     ret->addresses = calloc(1, sizeof(*ret->addresses));

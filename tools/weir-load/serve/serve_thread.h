@@ -1,9 +1,9 @@
 /*
  * The servers of one loop: they listen on every target, count what they serve,
- * and stop. `weir-load serve` has one of these, or one for each thread.
+ * and stop. `weir-load serve` has one for each thread.
  *
- * All calls are made on the loop's thread, and so are the calls up to the
- * owner, who decides what an error means and when the program ends.
+ * All functions and callbacks run on the loop's thread. The owner decides what
+ * an error means and when the program ends.
  */
 #ifndef WEIR_LOAD_SERVE_THREAD_H
 #define WEIR_LOAD_SERVE_THREAD_H
@@ -24,14 +24,15 @@
 
 struct serve_thread;
 
-/* The calls up to the owner. */
+/* Callbacks to the owner. */
 struct serve_thread_ops {
-    /* All targets listen. */
+    /* Called when all targets listen. */
     void (*listening)(struct serve_thread *thread);
-    /* A target could not listen, or its endpoint has ended. The owner stops. */
+    /* A target could not listen, or its socket has ended. The owner must stop.
+     */
     void (*failed)(struct serve_thread *thread, const struct target *target,
                    int err);
-    /* After a stop: nothing is open any more. */
+    /* Called after a stop, when everything is closed. */
     void (*ended)(struct serve_thread *thread);
 };
 
@@ -40,55 +41,53 @@ struct serve_thread {
     void *owner;
     weir_loop *loop;
     const struct serve_options *options;
-    /* Where it listens: the options' targets, or where another thread does. */
+    /* The options' targets, or the addresses of another thread. */
     const struct target *targets;
     size_t target_count;
-    /* Another thread listens already: Unix targets are left to it. */
+    /* Another thread listens already, and serves all Unix targets. */
     bool is_further;
-    /* NULL where no target has TLS. */
+    /* NULL if no target has TLS. */
     weir_tls_context *tls;
     /* Each target has one of the two; servers are NULL for UDP. */
     weir_server *servers[SERVE_ADDRESSES_MAX];
     struct datagram_server datagram_servers[SERVE_ADDRESSES_MAX];
-    /* Of a target that could not listen: which of its addresses, and why. */
+    /* For each target that could not listen: the address and the reason. */
     char why[SERVE_ADDRESSES_MAX][SERVE_WHY_SIZE];
-    /* Servers and endpoints that do not listen yet, and that are not over. */
+    /* Number of servers and sockets that do not listen yet, and that have not
+     * ended. */
     size_t starting;
     size_t open;
     bool stopping;
     bool has_failed;
     struct mode_counts counts;
-    /* Lines of trouble in this second. */
+    /* Error messages printed in this second. */
     uint64_t trouble_second;
     uint64_t trouble_count;
 };
 
-/* Listens on all targets; the fields up to tls are set. 0, or a negative error
- * and the target that has it. */
+/* Listens on all targets; the fields up to tls must be set. Returns 0, or a
+ * negative error and the target that failed. */
 int serve_thread_listen(struct serve_thread *thread,
                         const struct target **ret_failed);
 
-/* When all targets listen: writes to @ret, which has room for all targets,
- * where they do. The addresses are freed by names_forget(), whatever is
- * returned; 0 or -ENOMEM. */
+/* Writes the addresses of all targets to @ret, after all listen. The caller
+ * must free them with names_forget(), even on error. Returns 0 or -ENOMEM. */
 int serve_thread_get_places(const struct serve_thread *thread,
                             struct target *ret);
 
-/* Of a target that could not listen; or an empty text. */
+/* Returns the reason why a target could not listen, or "". */
 const char *serve_thread_why(const struct serve_thread *thread,
                              const struct target *target);
 
-/* Stops; a further call shortens the time of grace. ops->ended follows. */
+/* Stops. Another call shortens the grace time. ops->ended follows. */
 void serve_thread_stop(struct serve_thread *thread, uint64_t grace_ns);
 
-/* Gives the servers back. */
 void serve_thread_free_servers(struct serve_thread *thread);
 
-/* Adds what the thread has served. */
 void serve_thread_add(const struct serve_thread *thread,
                       struct serve_sums *sums);
 
-/* The loop's exception handler, with the serve_thread. */
+/* The loop's exception handler; its argument is the serve_thread. */
 void serve_thread_report(void *arg, weir_loop *loop,
                          const struct weir_exception *exception);
 
