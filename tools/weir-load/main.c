@@ -1,8 +1,7 @@
 /*
  * weir-load: the load generator of weir, and the server for it.
- *
- * This file only finds out which of its subcommands is meant; `run` is the
- * one that need not be written. See weir-load(1).
+ * Only selects the subcommand; `run` may be left out. See
+ * weir-load(1).
  */
 #include "tools/common/completion.h"
 #include "tools/common/console.h"
@@ -71,10 +70,10 @@ static int as_main(int argc, char **argv, int first)
     return grammar_run(argc, argv, first, run_main);
 }
 
-/* The first need not be written. */
+/* The first one is the default. */
 static const struct completion_command commands[] = {
     {"run", &options_set, run_main},
-    {"as", &options_set, as_main}, /* its own, before the tool's */
+    {"as", &options_set, as_main}, /* its own options, before the tool's */
     {"serve", &serve_set, serve_main},
     {"search", &search_set, search_main},
     {"sweep", &sweep_set, sweep_main},
@@ -85,7 +84,7 @@ static const struct completion_command commands[] = {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-/* The library, the kernel, and what they do together. */
+/* Prints details about the library and the kernel. */
 static int print_details(void)
 {
     struct utsname names;

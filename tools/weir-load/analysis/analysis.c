@@ -1,7 +1,7 @@
 /*
- * The script gets each option by its long name, the initial values first, and
- * reads the values again. What is checked here are their forms, so that every
- * mistake of a line is told at once and in the same words as those of a run.
+ * The script gets each option by its long name, initial values first, and
+ * parses the values again. Their syntax is checked here, so that every mistake
+ * is reported at once and in the same words as for a run.
  */
 #include "analysis.h"
 
@@ -23,7 +23,7 @@
 #define WORDS_MAX 512U
 #define OWN_MAX   64U
 
-/* Room for the flags and the target of a side. */
+/* Space for the options and the target of a side. */
 #define NAME_SIZE 512U
 
 #define SECOND    UINT64_C(1000000000)
@@ -35,16 +35,15 @@ struct words {
     const char *list[WORDS_MAX];
 };
 
-/* A side of ab. */
 struct side {
-    struct split flags; /* of --a-flags or --b-flags */
+    struct split flags;
     struct option_list passed;
     char name[NAME_SIZE];
-    struct words words; /* of a run */
+    struct words words;
 };
 
 struct analysis {
-    /* A value, once it was checked. */
+    /* A value after its check; not used. */
     union {
         uint64_t number;
         double share;
@@ -53,20 +52,18 @@ struct analysis {
         const char *text;
         struct publish_paths paths;
     } value;
-    /* The options of the command, in their order. */
+    /* The options of the command, in order. */
     size_t own_count;
     struct {
         const struct option *option;
         const char *value;
     } own[OWN_MAX];
-    /* Flags of runs, then targets; or files. */
+    /* Options of runs, then targets; or files. */
     struct words words;
     struct option_list passed;
     size_t target_count;
     struct side sides[2];
 };
-
-/* ---- what reads words ---- */
 
 static bool append(struct words *words, const char *word)
 {
@@ -117,7 +114,7 @@ static bool pass(void *options, const struct option *option, const char *word,
     return take_word(options, word, why);
 }
 
-/* Keeps an option for the script. */
+/* Stores an option for the script. */
 static bool keep(void *options, const struct option *option, const char *value,
                  char *why)
 {
@@ -131,7 +128,7 @@ static bool keep(void *options, const struct option *option, const char *value,
     return true;
 }
 
-/* The last value of an option, or NULL. */
+/* Returns the last value of an option, or NULL. */
 static const char *find_own(const struct analysis *self, const char *name)
 {
     const char *value = NULL;
@@ -165,7 +162,7 @@ static bool read_slo(void *options, const struct option *option,
                          error.position, error.why);
 }
 
-/* Lists that the script reads, as it knows what they are for. */
+/* The script parses lists, because it knows what they are for. */
 static bool read_list(void *options, const struct option *option,
                       const char *value, char *why)
 {
@@ -174,7 +171,7 @@ static bool read_list(void *options, const struct option *option,
     return *value || option_refuse(why, "'' is empty");
 }
 
-/* Says why there is a least number of pairs. */
+/* Explains the minimum number of pairs. */
 static bool read_runs(void *options, const struct option *option,
                       const char *value, char *why)
 {
@@ -189,7 +186,6 @@ static bool read_runs(void *options, const struct option *option,
     return false;
 }
 
-/* The flags of a side, which are read again when all are there. */
 static bool read_flags(void *options, const struct option *option,
                        const char *value, char *why)
 {
@@ -198,7 +194,7 @@ static bool read_flags(void *options, const struct option *option,
     return split_text(value, &self->sides[option->name[0] == 'b'].flags, why);
 }
 
-/* An option that was removed, and would be taken for another one. */
+/* A removed option that would be taken for one of runs. */
 static bool refuse_gone(void *options, const struct option *option,
                         const char *value, char *why)
 {
@@ -207,8 +203,6 @@ static bool refuse_gone(void *options, const struct option *option,
     return option_refuse(why, "it was removed; use %s",
                          gone_find(option->name, strlen(option->name)));
 }
-
-/* ---- the rows ---- */
 
 #define VALUE(kind_, member)                                                   \
     .kind = kind_, .offset = offsetof(struct analysis, value.member)
@@ -229,7 +223,6 @@ static bool refuse_gone(void *options, const struct option *option,
 static const char *const metrics[] = {"rate",  "p50",  "p90",      "p99",
                                       "p99.9", "mean", "cpu-rate", NULL};
 
-/* The rows of ab and compare. */
 #define COMPARISON_ROWS(force_text, undecided_value, undecided_text)           \
     {"margin",                                                                 \
      0,                                                                        \
@@ -267,7 +260,7 @@ static const struct option ab_rows[] = {
     OPTION_ROW_HELP,
 };
 
-/* Behind the name of each command that the script does. */
+/* Follows the usage of each command that the script runs. */
 #define NEEDS_PYTHON "Needs Python 3 (the package python3).\n"
 
 #define SET(name_, rows_, ...)                                                 \
@@ -423,8 +416,6 @@ const struct option_set sweep_set = {
             "3 not one request of any run succeeded, 130 interrupted.\n",
 };
 
-/* ---- the sides of ab ---- */
-
 static bool refuse_word(void *options, const char *text, char *why)
 {
     char shown[256];
@@ -434,7 +425,7 @@ static bool refuse_word(void *options, const char *text, char *why)
                          redis_url_show(text, shown, sizeof(shown)));
 }
 
-/* Flags of one side may be those of runs alone. */
+/* Only options of runs are allowed for one side. */
 static bool look_at_flags(struct side *side)
 {
     static const struct option_set set = {
@@ -460,7 +451,6 @@ static bool look_at_flags(struct side *side)
     return is_good;
 }
 
-/* Which side it is, as people would write it. */
 static void name_side(struct side *side, const char *target)
 {
     size_t len = 0;
@@ -476,7 +466,8 @@ static void name_side(struct side *side, const char *target)
     }
 }
 
-/* Does a flag of one of these names, which end with NULL, hold for the side? */
+/* Returns true if one of the NULL-terminated @names was given for the side or
+ * for both. */
 static bool has_flag(const struct analysis *self, const struct side *side,
                      const char *const *names)
 {
@@ -489,7 +480,7 @@ static bool has_flag(const struct analysis *self, const struct side *side,
     return false;
 }
 
-/* The words of a side's runs: those of both, its own, and its target. */
+/* Builds the arguments of a side's runs: common ones, its own, its target. */
 static bool prepare_side(const struct analysis *self, struct side *side,
                          const char *target)
 {
@@ -509,10 +500,8 @@ static bool prepare_side(const struct analysis *self, struct side *side,
            append(words, target);
 }
 
-/* ---- what the commands need ---- */
-
-/* Do the words for runs say --data-order once? Each run would begin with the
- * first row again. */
+/* Refuses --data-order once, because each run would start with the first row
+ * again. */
 static bool refuses_once(const struct words *words, const char *name)
 {
     static const char flag[] = "--data-order";
@@ -590,9 +579,7 @@ static bool check_sweep(struct analysis *self)
     return false;
 }
 
-/* ---- the way to the script ---- */
-
-/* Words that are made for it; they end with the process. */
+/* The words are never freed; the process ends. */
 static bool add_word(const char ***at, const char *name, const char *value)
 {
     char *word = NULL;
@@ -630,7 +617,6 @@ static bool add_words(const struct analysis *self, const struct option_set *set,
     return is_good;
 }
 
-/* Replaces this process. */
 static int hand_over(const struct analysis *self, const struct option_set *set)
 {
     static const char *argv[RESULTS_WORDS + OWN_MAX + 4 * WORDS_MAX];

@@ -1,10 +1,10 @@
 /*
- * The commands that make several runs or read their results: ab, compare,
- * report, search and sweep. Here their command lines are read and checked; the
- * script does what they are for (results.h).
+ * The commands that make several runs or read results: ab, compare, report,
+ * search and sweep. Their command lines are parsed and checked here; the script
+ * does the work (results.h).
  *
- * An option of `weir-load run` is passed on to the runs, with the targets
- * behind it.
+ * Options of `weir-load run` are passed on to the runs, followed by the
+ * targets.
  */
 #ifndef WEIR_LOAD_ANALYSIS_H
 #define WEIR_LOAD_ANALYSIS_H
@@ -17,7 +17,7 @@ extern const struct option_set report_set;
 extern const struct option_set search_set;
 extern const struct option_set sweep_set;
 
-/* Each returns the exit code. Flags and words begin at argv[first]. */
+/* They return the exit code. Options and words begin at argv[first]. */
 int ab_main(int argc, char **argv, int first);
 int compare_main(int argc, char **argv, int first);
 int report_main(int argc, char **argv, int first);

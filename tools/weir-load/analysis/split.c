@@ -1,9 +1,9 @@
 /*
- * One pass: what is read is never behind what is written, so that a copy of the
- * text becomes the words in its own place.
+ * One pass, in place: reading is never behind writing, so a copy of the text
+ * becomes the words.
  *
- * A quote that does not end is an error, and what comes behind it would be
- * another word than was meant.
+ * A quote without an end is an error, because the words after it would be
+ * wrong.
  */
 #include "split.h"
 
@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-/* Copies what stands in quotes; where it ends, or NULL. */
+/* Copies quoted text. Returns its end, or NULL. */
 static const char *take_quoted(const char *at, char **to)
 {
     const char quote = *at++;
@@ -25,7 +25,7 @@ static const char *take_quoted(const char *at, char **to)
     return *at ? at + 1 : NULL;
 }
 
-/* Copies one word; where it ends, or NULL. */
+/* Copies one word. Returns its end, or NULL. */
 static const char *take_word(const char *at, char **to)
 {
     while (at && *at && !strchr(" \t\n", *at)) {

@@ -1,8 +1,7 @@
 /*
- * The flags of one side of a comparison, which stand in one argument, as words:
- * cut as a shell cuts a line.
- *
- * Nothing is put in for variables, patterns and commands.
+ * Splits the options of one side of a comparison, given in one
+ * argument, into words like a shell, without variables, patterns and
+ * commands.
  */
 #ifndef WEIR_LOAD_SPLIT_H
 #define WEIR_LOAD_SPLIT_H
@@ -19,9 +18,9 @@ struct split {
     char text[SPLIT_SIZE_MAX];
 };
 
-/* Blanks are between words; '...' is taken as it is, and so is "..." but for \"
- * and \\; a \ takes the next character as it is. False with one line in why,
- * which has OPTION_WHY_SIZE bytes. The words live as long as ret. */
+/* Splits at blanks. '...' is literal, and so is "..." except for \" and \\; a \
+ * makes the next character literal. Returns false with one line in @why
+ * (OPTION_WHY_SIZE bytes). The words point into @ret. */
 bool split_text(const char *text, struct split *ret, char *why);
 
 #endif

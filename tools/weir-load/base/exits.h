@@ -1,13 +1,11 @@
 /*
- * How weir-load ends.
- *
- * The exit codes are part of the interface: scripts tell from them what
- * happened without reading a report.
+ * Exit codes of weir-load, as weir-load(1) documents them. They are part of the
+ * interface: scripts can tell from the code what happened without reading a
+ * report.
  */
 #ifndef WEIR_LOAD_EXITS_H
 #define WEIR_LOAD_EXITS_H
 
-/* Exit codes, as weir-load(1) documents them. */
 enum load_exit {
     LOAD_OK = 0,            /* the run was valid */
     LOAD_INTERNAL = 1,      /* weir-load itself failed */
@@ -16,7 +14,7 @@ enum load_exit {
     LOAD_ERRORS = 4,        /* more errors than --max-errors allows */
     LOAD_INVALID = 5,       /* the run does not show what it should */
     LOAD_SLO = 99,          /* --slo does not hold, or B is worse than A */
-    LOAD_INTERRUPTED = 130, /* by a signal; what there was is printed */
+    LOAD_INTERRUPTED = 130, /* by a signal; partial results are printed */
 };
 
 #endif

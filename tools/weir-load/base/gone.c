@@ -1,8 +1,7 @@
 /*
- * The table of removed words, which is searched from its first row on.
- *
- * It has few rows, and is needed once a command line at most. A row stays for
- * as long as people may still write its word.
+ * The table of removed words. It is searched linearly: it has few rows, and is
+ * needed at most once per command line. A row stays as long as people may still
+ * write its word.
  */
 #include "gone.h"
 

@@ -1,15 +1,15 @@
 /*
- * Words that weir-load no longer has: options, and placeholders of templates.
- * weir-load refuses each word by name, and prints what to use instead. A new
- * row needs a word that some version of weir-load had.
+ * Words that weir-load no longer has: options and template placeholders. Each
+ * is refused by name with its replacement. A new row needs a word that some
+ * version of weir-load had.
  */
 #ifndef WEIR_LOAD_GONE_H
 #define WEIR_LOAD_GONE_H
 
 #include <stddef.h>
 
-/* Returns what to use instead of an option, without its dashes, or of a place
- * of a template, with its brace. Returns NULL if the word never existed. */
+/* Returns the replacement of an option, given without dashes, or of a
+ * placeholder, given with its brace. Returns NULL if it never existed. */
 const char *gone_find(const char *word, size_t len);
 
 #endif

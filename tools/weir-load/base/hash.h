@@ -1,8 +1,7 @@
 /*
- * FNV-1a with 64 bits, for tables in memory and for results, which name the
- * files of a load by it.
- *
- * It is no protection: who wants two files of one hash can make them.
+ * 64-bit FNV-1a, for tables in memory and to identify input files in
+ * results. It is not cryptographic: two files with the same hash can be made
+ * on purpose.
  */
 #ifndef WEIR_LOAD_HASH_H
 #define WEIR_LOAD_HASH_H
@@ -12,7 +11,7 @@
 
 #define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
 
-/* Continues the hash of the bytes before; HASH_BEGIN if there are none. */
+/* Continues a hash; start with HASH_BEGIN. */
 static inline uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
 {
     const uint8_t *at = bytes;

@@ -1,14 +1,12 @@
 /*
- * The digits of bytes that are written as two of them: behind a backslash in
- * the words of a command and in a request of the command line, and behind '%'
- * in a URL.
- *
- * Who reads such a text decides what a byte without two digits is.
+ * Hexadecimal digits of escaped bytes: \xHH in commands and requests of the
+ * command line, and %HH in URLs. The caller decides what an incomplete escape
+ * means.
  */
 #ifndef WEIR_LOAD_HEX_H
 #define WEIR_LOAD_HEX_H
 
-/* The value of a digit; -1: it is none. */
+/* Returns the value of a digit, or -1. */
 static inline int hex_value(char digit)
 {
     if (digit >= '0' && digit <= '9') {

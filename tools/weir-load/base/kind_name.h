@@ -1,6 +1,6 @@
 /*
- * What the name of a kind of requests consists of: characters of UTF-8 that are
- * no control characters, so that it is the same in results, on terminals and in
+ * Names of kinds of requests: UTF-8 without control characters, so
+ * that a name is the same in results, on terminals and in
  * objectives.
  */
 #ifndef WEIR_LOAD_KIND_NAME_H
@@ -11,10 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a line says of other names. */
 #define KIND_NAME_RULE "the name of a kind is UTF-8 without control characters"
 
-/* How many bytes the first character of a text has; 0: it is none, or a control
+/* Returns the length of the first character, or 0 if it is invalid or a control
  * character. */
 static inline size_t kind_name_character(const char *text, size_t len)
 {
@@ -41,7 +40,7 @@ static inline size_t kind_name_character(const char *text, size_t len)
                : 0;
 }
 
-/* Write a name as a cell of a table, in quotes where it has a comma or some. */
+/* Writes a name as a CSV cell, quoted if it has a comma or a quote. */
 static inline void kind_name_write_cell(const char *name, FILE *out)
 {
     const char *quote = strpbrk(name, ",\"") ? "\"" : "";
@@ -54,7 +53,7 @@ static inline void kind_name_write_cell(const char *name, FILE *out)
     fputs(quote, out);
 }
 
-/* How many bytes from the begin of a text on are such characters. */
+/* Returns how many bytes at the start of a text are valid in a name. */
 static inline size_t kind_name_span(const char *text, size_t len)
 {
     size_t at = 0;

@@ -1,17 +1,16 @@
 /*
- * A protocol of requests and answers, as weir-load speaks it over streams: how
- * a request is written, and where an answer ends.
+ * A protocol of requests and answers over streams: how a request is written,
+ * and where an answer ends.
  *
- * A codec is a table of functions that know no clock and no socket. When
- * requests are sent, how many are under way, connections and their making,
- * time-outs, histograms and the ledger are the core's (conn.h). A codec has two
- * kinds of memory: what the connections of a thread share, which it makes and
- * frees itself, and a state of fixed size for each connection, which is the
- * core's and is all zero before the first connection.
+ * A codec is a table of functions without clock or socket. The core (conn.h)
+ * sends requests, makes connections, handles timeouts, and keeps histograms and
+ * the ledger. A codec has two kinds of memory: state shared by the connections
+ * of a thread, which it allocates itself, and a state of fixed size for each
+ * connection, which the core allocates, all zero before the first connection.
  *
- * Answers come in the order of their requests. A codec that has to know what
- * was asked for (HEAD in HTTP) remembers it in its state; the core never has
- * more than --pipeline requests under way on a connection.
+ * Answers arrive in the order of their requests. A codec that needs to know the
+ * request (HEAD in HTTP) keeps it in its state; at most --pipeline requests are
+ * in flight on a connection.
  */
 #ifndef WEIR_LOAD_CODEC_H
 #define WEIR_LOAD_CODEC_H
@@ -24,172 +23,166 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* A longer Location is not kept. */
+/* Longer locations are dropped. */
 #define CODEC_LOCATION_SIZE 512
 
-/* What a thread's share of a run is, for codec.open. */
+/* A thread's share of a run, for codec.open. */
 struct codec_thread {
     const struct run_options *options;
-    /* What the first thread shares; NULL for that one itself. */
+    /* Shared state of the first thread; NULL for that thread itself. */
     const void *first;
 };
 
-/* A connection that begins. */
+/* A new connection, for codec.begin. */
 struct codec_start {
     const struct target *target;
-    /* Of all connections of the run, from 0 on. */
+    /* Among all connections of the run, from 0. */
     uint32_t conn_index;
-    /* How many times this connection was made before. */
+    /* How often this connection was made before. */
     uint32_t generation;
-    /* The values that it has by name (template.h), which may change until it
-     * takes part; NULL: no name was added. */
+    /* Captured values (template.h), which may change until requests are sent;
+     * NULL if no name was added. */
     const struct template_value *named;
-    /* So many requests were under way on the one before, and are written again
-     * first: codec.append gets them one by one, with their numbers. */
+    /* Requests in flight on the old connection. They are written again first:
+     * codec.append gets them one by one, with their numbers. */
     uint32_t repeat_count;
 };
 
-/* Requests that are to be written now, at least one. */
+/* One or more requests to write now. */
 struct codec_batch {
     uint32_t count;
-    /* The number of the first; no other request of the run has it. The next
-     * one has stride more. */
+    /* Number of the first request, unique in the run. Each next one is @stride
+     * higher. */
     uint64_t number;
     uint64_t stride;
-    /* The last of them is the last one of its connection. */
+    /* The last one is the last request of its connection. */
     bool has_last;
 };
 
-/* Where requests are written; only the functions below look into it. */
+/* Output for requests; opaque to codecs. */
 struct codec_out;
 
-/* Write bytes that may change after the call. 0 or a negative error, which
- * codec.append passes on. */
+/* Writes a copy of the bytes. Returns 0 or a negative error, which codec.append
+ * passes on. */
 int codec_write(struct codec_out *out, const void *bytes, size_t len);
 
-/* Write bytes that stay as they are until codec.close: they are not copied. */
+/* Writes bytes without a copy; they must not change until codec.close. */
 int codec_write_ref(struct codec_out *out, const void *bytes, size_t len);
 
-/* Tell which line of --mix or --urls a request of the batch is, by
- * its place in the batch; without it, the first one. */
+/* Reports which line of --mix or --urls a request is; @place is its index in
+ * the batch. The default is the first line. */
 void codec_tell_line(struct codec_out *out, uint32_t place, size_t line);
 
-/* The server has asked whether the connection lives, and was answered. */
+/* Counts a ping of the server that was answered. */
 void codec_count_ping(struct codec_out *out);
 
-/* What codec.consume tells. */
+/* Result of codec.consume. */
 struct codec_answer {
-    /* The answer ended with the last of the bytes that were used. The fields
-     * below have a meaning for a complete answer alone. */
+    /* The answer ended with the bytes used. The fields below are only valid for
+     * a complete answer. */
     bool is_complete;
-    /* What was used belongs to no answer. */
+    /* The bytes used belong to no answer. */
     bool is_blank;
     /* The server takes no further request on this connection. */
     bool ends_connection;
-    /* The server says that it has waited for a request in vain: perhaps it has
-     * not seen this one. */
+    /* The server timed out waiting for a request: it may not have seen this
+     * one. */
     bool is_waited_out;
-    /* 0 to 999, where the protocol has such; 0: none. */
+    /* 0 to 999; 0 if the protocol has none. */
     uint16_t status;
-    /* 0: as expected; otherwise it was understood and is a failure, of this
-     * code (errors.h). The connection goes on. */
+    /* 0 for an expected answer; else a valid answer that is a failure, with
+     * this code (errors.h). The connection stays open. */
     int code;
-    /* Of a redirect: where it leads, until the call returns that has told the
-     * answer; NULL: it is none, or does not say. */
+    /* Target of a redirect, valid until the call that reported the answer
+     * returns; or NULL. */
     const char *location;
-    /* A line about code, or about the error that was returned: at most
-     * ERRORS_DETAIL_SIZE bytes. To be written then alone. */
+    /* Buffer of ERRORS_DETAIL_SIZE bytes for one line about code or the
+     * returned error. Only written in these cases. */
     char *detail;
 };
 
 struct codec {
-    /* As --mode names it. */
+    /* Name for --mode. */
     const char *name;
-    /* Bytes of a connection's state. */
+    /* Size of a connection's state. */
     size_t state_size;
-    /* Bytes of it besides, a multiple of 8, that the run decides about. NULL:
-     * none. */
+    /* Additional size of the state for a run, a multiple of 8. May be NULL. */
     size_t (*more_size)(const struct run_options *options);
-    /* Make what the connections of a thread share. What never changes may be
-     * borrowed from the first thread, which is closed last. 0, or a negative
-     * error that has been told on standard error. */
+    /* Creates the shared state of a thread. Constant data may be borrowed from
+     * the first thread, which is closed last. Returns 0, or a negative error
+     * that was printed. */
     int (*open)(const struct codec_thread *thread, void **ret_shared);
-    /* Free it, when the loop and all that was written are gone; states are
-     * still there. */
+    /* Frees the shared state, after the loop and all written bytes are gone;
+     * connection states still exist. */
     void (*close)(void *shared);
-    /* A new connection, with the state of the one before. */
+    /* Starts a new connection, with the state of the previous one. */
     void (*begin)(void *shared, void *state, const struct codec_start *start);
-    /* Write what a connection begins with, before its requests. Returns 1: the
-     * server has to answer it first; 0: requests may follow; or the negative
-     * error of a write. out is there until the next begin, and is for what is
-     * written meanwhile. NULL: requests begin at once. */
+    /* Writes the start of a connection, before its requests. Returns 1 if the
+     * server must answer it first, 0 if requests may follow, or the negative
+     * error of a write. @out is valid until the next begin. NULL if requests
+     * come first. */
     int (*greet)(void *shared, void *state, struct codec_out *out);
-    /* Read the answer to that, or a part of it, as consume reads answers. A
-     * negative code: the server does not want the connection. */
+    /* Reads the answer to the greeting, like consume. A negative code means
+     * that the server refuses the connection. */
     ssize_t (*welcome)(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer);
-    /* Write that a connection ends, which has had its last answer; the server
-     * closes it then. 0 or the negative error of a write. NULL: none. Only
+    /* Writes the end of a connection after its last answer; the server closes
+     * it then. Returns 0 or the negative error of a write. May be NULL. Only
      * with greet. */
     int (*farewell)(void *shared, void *state, struct codec_out *out);
-    /* Write a batch of requests. 0 or the negative error of a write. */
+    /* Writes a batch of requests. Returns 0 or the negative error of a
+     * write. */
     int (*append)(void *shared, void *state, const struct codec_batch *batch,
                   struct codec_out *out);
-    /*
-     * Read one answer, or a part of it, or nothing. There is an answer to
-     * come, and len is not 0. All bytes are used up unless the answer is
-     * complete; what is left belongs to the next one.
+    /* Reads one answer or a part of it. A request is in flight, and @len is not
+     * 0. All bytes are used unless the answer is complete; the rest belongs to
+     * the next one.
      *
-     * Returns how many bytes were used; or a negative code of errors.h with a
-     * detail: the bytes cannot be understood, and the connection is given up.
-     */
+     * Returns the number of bytes used; or a negative code of errors.h with a
+     * detail if the bytes are invalid and the connection must be given up. */
     ssize_t (*consume)(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer);
-    /*
-     * Read bytes that came while no request is under way, and which a server
-     * may send then: blank lines, or that it ends the connection
-     * (ends_connection of a complete answer). All are used up, or it is a
-     * negative code as above. NULL: there may be none.
-     */
+    /* Reads bytes that a server may send while no request is in flight: blank
+     * lines, or the end of the connection (ends_connection of a complete
+     * answer). Uses all bytes or returns a negative code. NULL if there must
+     * not be any. */
     ssize_t (*stray)(void *shared, void *state, const uint8_t *bytes,
                      size_t len, struct codec_answer *answer);
-    /* May the oldest requests without an answer be sent twice? NULL: none. */
+    /* Returns true if the @count oldest requests may be sent twice. NULL means
+     * never. */
     bool (*may_repeat)(const void *shared, const void *state, uint32_t count);
-    /* Does the last request of a connection tell the server that it is the
-     * last? NULL: it never does. */
+    /* Returns true if the last request of a connection announces its end. NULL
+     * means never. */
     bool (*announces_end)(const struct run_options *options);
-    /* The server has ended the stream: does that complete the answer? NULL:
-     * it never does. */
+    /* Returns true if the end of the stream completes the answer. NULL means
+     * never. */
     bool (*end)(void *shared, void *state, struct codec_answer *answer);
 };
 
-/* Requests are bytes of the payload stream, --send of them; the answer is the
- * same bytes. */
+/* Requests are --send bytes of the payload stream, answers the same bytes. */
 extern const struct codec codec_echo;
 
-/* The same requests; the answer is --recv bytes, whatever they are. */
+/* Requests as in codec_echo; answers are any --recv bytes. */
 extern const struct codec codec_rr;
 
-/* HTTP/1.1. */
 extern const struct codec codec_http;
 
-/* --request, and answers as --expect has them. */
+/* --request, with answers as --expect defines them. */
 extern const struct codec codec_script;
 
-/* Commands of Redis, and replies of RESP. */
 extern const struct codec codec_redis;
 
-/* Messages of WebSocket; the answer is the same one. */
+/* WebSocket messages, which the server echoes. */
 extern const struct codec codec_ws;
 
-/* With --http auto a connection may speak one of two protocols. */
+/* With --http auto a connection uses one of two protocols. */
 #define CODEC_WAYS 2U
 
-/* A codec of a run: the first, which has it alone or speaks where nothing is
- * agreed on, or the second. NULL: there is none, or its mode has none. */
+/* Returns a codec of a run: way 0 is the only one, or the one used if no
+ * protocol is agreed on; way 1 is the other. NULL if there is none. */
 const struct codec *codec_find(const struct run_options *options, size_t way);
 
-/* Bytes of a connection's state in a run, for its codecs before one. */
+/* Returns the size of the states of all codecs before @way. */
 size_t codec_state_size(const struct run_options *options, size_t way);
 
 #endif

@@ -1,8 +1,7 @@
 /*
- * The answer to a request is the request, byte for byte.
- *
- * Every byte is compared where it lies; the first wrong one is told with its
- * place.
+ * The answer is the request, byte for byte. Bytes are compared in
+ * the receive buffer; the first wrong one is reported with its
+ * position.
  */
 #include "codec_payload.h"
 
@@ -11,9 +10,9 @@
 struct echo {
     uint32_t conn_index;
     struct codec_place place;
-    /* The place in the payload stream where the next answer goes on. */
+    /* Offset in the payload stream of the next bytes of answers. */
     uint32_t receive_at;
-    /* Bytes of an answer that is not complete. */
+    /* Bytes of the incomplete answer. */
     size_t partial_bytes;
     uint64_t received_bytes;
 };

@@ -1,8 +1,7 @@
 /*
- * The stream lies in memory once for each thread and is sent by reference:
- * also for 128 bytes that takes fewer instructions than a copy (1180 to 1340
- * for a request and its answer, the library's included), and no memory for what
- * waits to be sent.
+ * Each thread has the stream once in memory and sends it by reference: even for
+ * 128 bytes this takes fewer instructions than a copy (1180 to 1340 per request
+ * and answer, including the library's), and unsent bytes need no memory.
  */
 #include "codec_payload.h"
 
@@ -63,7 +62,7 @@ static int append_bytes(const struct codec_payload *shared,
     return 0;
 }
 
-/* Requests whose first bytes are their sizes. */
+/* Writes requests that begin with their sizes. */
 static int append_with_heads(const struct codec_payload *shared,
                              struct codec_place *place, uint32_t count,
                              struct codec_out *out)

@@ -1,10 +1,10 @@
 /*
- * Requests of the payload stream: --send bytes each, and each connection
- * begins at a place of its own.
+ * Requests of --send bytes of the payload stream, in which each connection
+ * begins at its own offset.
  *
- * The codecs echo and rr share this; they differ in what an answer is. Sizes
- * that are drawn follow from the place of a request on its connection, so the
- * reader of the answers finds them again.
+ * The codecs echo and rr share this; their answers differ. Drawn sizes follow
+ * from the index of a request on its connection, so the reader of answers can
+ * compute them again.
  */
 #ifndef WEIR_LOAD_CODEC_PAYLOAD_H
 #define WEIR_LOAD_CODEC_PAYLOAD_H
@@ -15,37 +15,36 @@
 struct codec_payload {
     struct sizes send;
     struct sizes recv;
-    /* Requests begin with their sizes; mode rr alone. */
+    /* Requests begin with their sizes; mode rr only. */
     bool has_heads;
     uint64_t seed;
     struct payload stream;
 };
 
-/* Where a connection stands. */
+/* State of a connection. */
 struct codec_place {
-    /* In the payload stream: of the next request. */
+    /* Offset of the next request in the payload stream. */
     uint32_t send_at;
-    /* The random number of its sizes, and requests and answers until now. */
+    /* Random number for the sizes, and requests and answers so far. */
     uint64_t random;
     uint64_t sent_count;
     uint64_t answered_count;
 };
 
-/* codec.open and codec.close of both. */
 int codec_payload_open(const struct codec_thread *thread, void **ret_shared);
 void codec_payload_close(void *shared);
 
-/* The place where a connection begins. */
+/* Returns the initial state of a connection. */
 struct codec_place codec_payload_begin(const struct codec_payload *shared,
                                        const struct codec_start *start);
 
-/* Write a batch from the place where a connection stands, which moves on. */
+/* Writes a batch and advances @place. */
 int codec_payload_append(const struct codec_payload *shared,
                          struct codec_place *place,
                          const struct codec_batch *batch,
                          struct codec_out *out);
 
-/* The sizes of the connection's request with a number, and of its answer. */
+/* Return the sizes of the connection's @number-th request and its answer. */
 static inline size_t codec_payload_send_size(const struct codec_payload *shared,
                                              const struct codec_place *place,
                                              uint64_t number)

@@ -1,14 +1,13 @@
 /*
- * Requests and answers of sizes that need not be equal. The bytes of an answer
- * are counted and not looked at: which ones are right is the server's affair.
- *
- * Where sizes are drawn, requests begin with a head that tells the server both.
+ * Requests and answers of different sizes. The bytes of an answer are counted,
+ * not checked. If sizes are drawn, requests begin with a head that has both
+ * sizes for the server.
  */
 #include "codec_payload.h"
 
 struct rr {
     struct codec_place place;
-    /* Bytes of an answer that is not complete. */
+    /* Bytes of the incomplete answer. */
     size_t partial_bytes;
 };
 

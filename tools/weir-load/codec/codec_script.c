@@ -1,11 +1,11 @@
 /*
- * Any protocol in which one request has one answer, as a codec: the request is
- * a template (template.h), and a rule says where its answer ends (script.h).
- * With --mix and --urls there are several of both. All threads use
- * those of the first.
+ * A codec for any protocol in which one request has one answer: the request is
+ * a template (template.h), and a rule defines where its answer ends (script.h).
+ * With --mix and --urls there are several of both. All threads share those of
+ * the first.
  *
- * A request that is always the same lies in memory several times in a row, so
- * that a batch is one write without a copy.
+ * A request without places is stored several times in a row, so that a batch is
+ * one write without a copy.
  */
 #include "codec.h"
 
@@ -19,15 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies in a row are at most so many bytes. */
+/* Size limit of the copies. */
 #define COPIES_BYTES (64U << 10)
 
 struct request {
-    /* Of one that is not always the same. */
+    /* If not fixed. */
     struct template template;
-    /* Where its answer ends. */
     const struct script_rule *rule;
-    /* The copies of one that is; else NULL. */
+    /* If fixed: the copies; else NULL. */
     char *bytes;
     size_t len;
     uint32_t copies;
@@ -35,11 +34,11 @@ struct request {
 
 struct shared {
     const struct run_options *options;
-    /* The first thread's: one, or one of each kind. */
+    /* Owned by the first thread: one, or one per kind. */
     struct request *requests;
     size_t request_count;
     bool owns_requests;
-    /* One that is not always the same is put together here. */
+    /* Buffer to render a request in. */
     char *scratch;
 };
 
@@ -47,19 +46,16 @@ struct script_conn {
     struct script_reader reader;
     uint32_t conn_index;
     const struct template_value *named;
-    /* The answer before is complete; the reader still shows it. */
+    /* The previous answer is complete; the reader still has its start. */
     bool is_over;
-    /* With --mix: what its kinds are drawn from. */
+    /* --mix: random number for the kinds. */
     uint64_t random;
-    /* Requests and answers until now. */
     uint64_t sent_count;
     uint64_t answered_count;
-    /* With --urls, by places of sent_count in a ring of
-     * --pipeline: the numbers of the requests under way. */
+    /* --urls: numbers of the requests in flight, in a ring of --pipeline
+     * entries indexed by sent_count. */
     uint64_t numbers[];
 };
-
-/* ---- what connections share ---- */
 
 static void codec_script_close(void *arg)
 {
@@ -77,7 +73,7 @@ static void codec_script_close(void *arg)
     free(shared);
 }
 
-/* The request as often as a batch may need it, where it is always the same. */
+/* Makes copies of a fixed request, up to a batch. */
 static int make_copies(struct request *request, uint64_t depth)
 {
     const struct template_values values = {0};
@@ -183,8 +179,6 @@ static int codec_script_open(const struct codec_thread *thread,
     return 0;
 }
 
-/* ---- a connection ---- */
-
 static void begin(void *arg, void *state, const struct codec_start *start)
 {
     const struct shared *shared = arg;
@@ -197,7 +191,8 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     };
 }
 
-/* The connection's request with a number; one of a list is under way. */
+/* Returns the connection's @place-th request; with --urls it must be in
+ * flight. */
 static const struct request *find_request(const struct shared *shared,
                                           const struct script_conn *conn,
                                           uint64_t place)

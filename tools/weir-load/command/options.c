@@ -1,8 +1,7 @@
 /*
- * The command line of a run: defaults, the rows (options_rows.c), and what they
- * make of each other (options_settle.c).
- *
- * The options are copied out when all of them are good.
+ * Parses the command line of a run: defaults, the rows (options_rows.c), and
+ * then the dependencies between options (options_settle.c). The options are
+ * copied out only if all are valid.
  */
 #include "options_rows.h"
 
@@ -66,7 +65,7 @@ options_parse(int argc, char **argv, int first, struct run_options *ret,
             say("no memory");
             return OPTIONS_BAD;
         }
-        ret->labels[i] = label; /* until the program ends */
+        ret->labels[i] = label; /* never freed */
     }
     return OPTIONS_READY;
 }

@@ -1,6 +1,6 @@
 /*
- * The conditions in the `need` of a row: an option that was given is refused
- * where the run does not meet them. The mode and the schedule are known by
+ * The conditions in the `need` of a row: an option is refused if the run
+ * does not meet its conditions. The mode and the schedule are known by
  * then.
  */
 #include "options_rows.h"
@@ -8,10 +8,10 @@
 struct condition {
     bool is_met;
     int need;
-    const char *reason; /* NULL: it is not for this mode */
+    const char *reason; /* NULL: not for this mode */
 };
 
-/* Refuses the first option that needs a condition which is not met. */
+/* Refuses the first option whose condition is not met. */
 static bool check_conditions(const struct condition *conditions, size_t count,
                              const struct option_list *given,
                              enum run_mode mode)

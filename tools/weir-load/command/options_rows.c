@@ -1,9 +1,9 @@
 /*
  * A row for each option of a run, in the order of --help, after the functions
- * that read what is no plain value.
+ * that parse special values.
  *
- * What depends on other options is settled when all are read
- * (options_settle.c). Limits of the machine are looked at in limits.c.
+ * Dependencies between options are handled when all are parsed
+ * (options_settle.c), limits of the machine in limits.c.
  */
 #include "options_rows.h"
 
@@ -25,7 +25,7 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* Values past these are slips of the finger. */
+/* Larger values are mistakes. */
 #define WEEK_NS       (7 * 24 * 3600 * SECOND)
 #define CONNS_MAX     1000000U
 #define DEPTH_MAX     65536U
@@ -33,13 +33,13 @@
 
 #define WHOLE_MILLIONTHS 1000000U
 
-/* The kernel doubles a buffer's size, and counts in 31 bits. */
+/* The kernel doubles the size of a buffer, in 31 bits. */
 #define BUFFER_MAX (UINT64_C(1) << 30)
 
-/* A connection's answers are counted in 32 bits. */
+/* Answers of a connection are counted in 32 bits. */
 #define REQUESTS_PER_CONN_MAX 4000000000U
 
-/* Of HTTP/2 (RFC 9113, 6.9.1), which begins with the least. */
+/* Limits of HTTP/2 (RFC 9113, 6.9.1); initial values are the least. */
 #define WINDOW_LEAST 65535U
 #define WINDOW_MOST  2147483647U
 #define FRAME_LEAST  (16U << 10)
@@ -50,8 +50,6 @@ static struct run_options *run_of(void *options)
 {
     return &((struct options_reading *)options)->options;
 }
-
-/* ---- the load ---- */
 
 static bool read_max_errors(void *options, const struct option *option,
                             const char *value, char *why)
@@ -99,9 +97,6 @@ static bool read_recv(void *options, const struct option *option,
     return sizes_parse(value, 1, &run_of(options)->recv, why) == 0;
 }
 
-/* ---- how connections are made ---- */
-
-/* One address of a list, which the text is a part of. */
 static int parse_local(const char *text, size_t len, struct weir_address *ret)
 {
     char host[TARGET_HOST_SIZE];
@@ -141,7 +136,7 @@ static bool read_locals(void *options, const struct option *option,
     }
 }
 
-/* A place, whose scheme stands before it. */
+/* Parses a place; its scheme is given separately. */
 static bool read_place(void *options, const char *scheme, const char *value,
                        char *why)
 {
@@ -184,9 +179,7 @@ static bool read_family(void *options, const struct option *option,
     return true;
 }
 
-/* ---- requests ---- */
-
-/* Reads one of the texts that another part of the program looks at. */
+/* Stores a text that @look checks. */
 static bool take_text(const char **field, const char *value,
                       int (*look)(const char *value, char *why), char *why)
 {
@@ -257,7 +250,7 @@ static bool read_expect_begin(void *options, const struct option *option,
     return true;
 }
 
-/* Both mean the same as --http with a version. */
+/* --http2 and --http1.1 are short for --http VERSION. */
 static bool read_version(void *options, const struct option *option,
                          const char *value, char *why)
 {
@@ -302,9 +295,6 @@ static bool read_disable_keepalive(void *options, const struct option *option,
     return read_requests_per_conn(options, option, "1", why);
 }
 
-/* ---- when requests are sent ---- */
-
-/* Reads a rate into its field, a double. */
 static bool read_rate(void *options, const struct option *option,
                       const char *value, char *why)
 {
@@ -335,7 +325,7 @@ static bool read_conn_stages(void *options, const struct option *option,
            option_refuse(why, "%s", reason);
 }
 
-/* TIME, PERCENT% or both; what is not given is no limit of its own. */
+/* Parses TIME, PERCENT% or both; a limit that is not given is 0. */
 static bool parse_lateness(const char *value, struct run_options *run)
 {
     const char *comma = strchr(value, ',');
@@ -368,8 +358,8 @@ static bool read_lateness(void *options, const struct option *option,
                          value);
 }
 
-/* The next multiple of a time since 1970 that is not nearer than a tenth of it:
- * programs that are started together mean the same one. */
+/* Finds the next multiple of a time since 1970 that is at least a tenth of it
+ * away, so that programs started together choose the same one. */
 static bool read_next(const char *text, struct run_options *run, char *why)
 {
     uint64_t every_ns = 0;
@@ -386,7 +376,7 @@ static bool read_next(const char *text, struct run_options *run, char *why)
     return true;
 }
 
-/* Seconds since 1970 with a fraction, or a date and time of UTC. */
+/* Parses seconds since 1970 with a fraction, or a UTC date and time. */
 static bool parse_start(const char *value, double *ret)
 {
     struct tm parts = {0};
@@ -443,8 +433,6 @@ static bool read_cpus(void *options, const struct option *option,
                          value);
 }
 
-/* ---- output ---- */
-
 static bool read_json(void *options, const struct option *option,
                       const char *value, char *why)
 {
@@ -477,7 +465,7 @@ static bool read_nothing(void *options, const struct option *option,
     return true;
 }
 
-/* One percentile of a list, as histogram.h has it. */
+/* Parses one percentile, in the unit of histogram.h. */
 static bool parse_column(const char *text, size_t len, uint32_t *ret)
 {
     char percent[16];
@@ -540,8 +528,6 @@ static bool read_label(void *options, const struct option *option,
     return true;
 }
 
-/* ---- sockets ---- */
-
 static bool read_tos(void *options, const struct option *option,
                      const char *value, char *why)
 {
@@ -556,8 +542,6 @@ static bool read_tos(void *options, const struct option *option,
     run_of(options)->sockets.tos = (int)tos;
     return true;
 }
-
-/* ---- the rows ---- */
 
 static const char *const modes[] = {[RUN_MODE_ECHO] = "echo",
                                     [RUN_MODE_CRR] = "crr",
@@ -949,8 +933,6 @@ static const struct option rows[] = {
     {"help", 'h', NULL, "common options; --help all lists every option",
      .kind = OPTION_HELP},
 };
-
-/* ---- the command ---- */
 
 const struct option_set options_set = {
     .command = "weir-load run",

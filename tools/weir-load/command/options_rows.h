@@ -1,8 +1,7 @@
 /*
- * The options of `weir-load run` as rows, and what is known of them until all
- * are read.
- *
- * For options.c and its parts, and for commands that pass options on to runs.
+ * The options of `weir-load run` as rows, and the state while they are
+ * parsed. For options.c and its parts, and for commands that pass options on
+ * to runs.
  */
 #ifndef WEIR_LOAD_OPTIONS_ROWS_H
 #define WEIR_LOAD_OPTIONS_ROWS_H
@@ -10,8 +9,7 @@
 #include "tools/common/option.h"
 #include "tools/weir-load/options/options.h"
 
-/* What the command line said, so that defaults can depend on it: the options
- * that were given; NULL: they were not. */
+/* Options that were given, else NULL. Defaults depend on them. */
 struct options_given {
     const struct option *duration;
     const struct option *requests;
@@ -32,8 +30,7 @@ struct options_given {
     const char *path;          /* of that file */
 };
 
-/* What an option needs: the bits of `need` in its row. options_needs.c has the
- * conditions. */
+/* The bits of `need` in a row; options_needs.c has the conditions. */
 enum option_need {
     NEED_CONNECTIONS = 1 << 0,
     NEED_NO_UDP = 1 << 1,
@@ -56,7 +53,7 @@ enum option_need {
     NEED_PREAMBLE = 1 << 18,
 };
 
-/* What the rows write into. */
+/* The rows store values here. */
 struct options_reading {
     struct run_options options;
     struct options_given given;
@@ -64,20 +61,20 @@ struct options_reading {
 
 extern const struct option_set options_set;
 
-/* Take a word that is no option: a target. False with the reason in @why. */
+/* Parses a target. Returns false with the reason in @why. */
 bool options_read_target(void *options, const char *text, char *why);
 
-/* What a URL decides, and what Redis is asked for (options_urls.c); false: a
- * line has said why. */
+/* Derive the mode and its settings from the URL, for Redis and for WebSocket
+ * (options_urls.c). They return false after printing an error. */
 bool options_settle_urls(struct run_options *options,
                          const struct options_given *given);
 bool options_settle_redis(struct run_options *options);
 bool options_settle_ws(struct run_options *options,
                        const struct options_given *given);
 
-/* Parts of options_settle(): the preamble, with the mode known; the file of
- * --data, before the rest, because its rows may limit the requests; and what
- * requests take of its columns. */
+/* Parts of options_settle(): the preamble, after the mode; the file of --data,
+ * first, because its rows may limit the requests; and the columns that requests
+ * use. */
 bool preamble_settle(struct run_options *options);
 bool settle_data(struct run_options *options,
                  const struct options_given *given);
@@ -87,19 +84,19 @@ bool settle_fields(const struct run_options *options,
 option_read_fn preamble_read_request;
 option_read_fn preamble_read_capture;
 
-/* One request for each connection. */
 static inline void options_set_one_request(struct run_options *options)
 {
     options->requests_per_conn = 1;
     options->requests_per_conn_max = 1;
 }
 
-/* Refuses, with a line, an option that was given without what it needs. */
+/* Refuses, with an error, an option whose condition is not met. */
 bool options_check_needs(const struct run_options *options,
                          const struct option_list *given);
 
-/* With all options and targets read: defaults that depend on each other, and
- * what does not go together. False: a line has said why. */
+/* Called after all options and targets were parsed: sets defaults that depend
+ * on other options and refuses conflicts. Returns false after printing an
+ * error. */
 bool options_settle(struct options_reading *reading,
                     const struct option_list *given);
 

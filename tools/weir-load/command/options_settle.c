@@ -1,9 +1,9 @@
 /*
- * What the options of a run make of each other and of the targets: defaults,
- * the mode, the schedule; and what does not go together.
+ * Resolves the options of a run with each other and the targets: defaults, the
+ * mode, the schedule; and refuses conflicts.
  *
- * A URL, --request, --mix or --urls chooses the mode, and the modes say which
- * options have a meaning.
+ * A URL, --request, --mix or --urls chooses the mode; modes decide which
+ * options apply.
  */
 #include "options_rows.h"
 
@@ -25,17 +25,15 @@
 
 #define IN_FLIGHT_MAX (UINT64_C(1) << 30)
 
-/* Rows of the result; a longer run gets longer intervals by default. */
+/* Most intervals; longer runs get longer intervals by default. */
 #define INTERVALS_MAX 3600U
 
-/* A block of mode stream lies in one piece. */
+/* A block of mode stream must be contiguous. */
 #define BLOCK_DEFAULT (64U << 10)
 #define BLOCK_MAX     PAYLOAD_REACH
 
-/* ---- the load ---- */
-
 /* The largest number of --conn-stages replaces -c, so that memory, ports and
- * descriptors suffice; its times are the duration of the run. */
+ * descriptors suffice; the stages set the duration. */
 static bool settle_conns(struct run_options *options,
                          const struct options_given *given)
 {
@@ -54,7 +52,7 @@ static bool settle_conns(struct run_options *options,
                       (double)schedule_duration(&options->schedule) / 1e9);
 }
 
-/* Each part has something to do. */
+/* Every part must have connections and requests. */
 static bool settle_part(struct run_options *options,
                         const struct options_given *given)
 {
@@ -109,7 +107,7 @@ static bool settle_amounts(struct run_options *options,
     return true;
 }
 
-/* Differences over UDP. */
+/* Applies differences of UDP. */
 static bool settle_udp(struct run_options *options,
                        const struct options_given *given)
 {
@@ -136,14 +134,12 @@ static bool settle_udp(struct run_options *options,
     return true;
 }
 
-/* ---- how connections are made ---- */
-
 static bool is_unix(const struct target *target)
 {
     return target->address.storage.any.sa_family == AF_UNIX;
 }
 
-/* "FLAG: WHAT is no address of its family"; -4 or -6. */
+/* Checks an address against -4 or -6. */
 static bool settle_family(int family, const struct weir_address *address,
                           const char *what)
 {
@@ -156,7 +152,7 @@ static bool settle_family(int family, const struct weir_address *address,
     return false;
 }
 
-/* Own addresses and the place of a target must be of one family. */
+/* Local and target addresses must have the same family. */
 static bool settle_locals(const struct run_options *options,
                           const struct target *target)
 {
@@ -227,8 +223,6 @@ static bool settle_connections(struct run_options *options,
     return true;
 }
 
-/* ---- requests ---- */
-
 static bool settle_statuses(const char *value, struct http_options *http)
 {
     size_t at = 0;
@@ -242,7 +236,7 @@ static bool settle_statuses(const char *value, struct http_options *http)
     return true;
 }
 
-/* What bodies have to be. */
+/* Checks the expected bodies. */
 static bool settle_wanted(const struct run_options *options)
 {
     const struct http_options *http = &options->http;
@@ -269,7 +263,7 @@ static bool settle_wanted(const struct run_options *options)
     return true;
 }
 
-/* What script.h makes of the options. */
+/* Parses --expect for a script. */
 static bool settle_script(struct run_options *options)
 {
     struct script_options *script = &options->script;
@@ -302,7 +296,6 @@ static bool settle_script(struct run_options *options)
     return true;
 }
 
-/* What a line of a file has. */
 static enum request_form form_of(const struct run_options *options)
 {
     return options->mode == RUN_MODE_HTTP    ? REQUEST_HTTP
@@ -347,7 +340,7 @@ static bool read_urls(const struct options_given *given,
     return true;
 }
 
-/* The file says what is asked for, so nothing else does. */
+/* The file defines the requests, so no option may. */
 static bool settle_file(struct run_options *options,
                         const struct options_given *given)
 {
@@ -372,7 +365,7 @@ static bool settle_file(struct run_options *options,
                                                   : read_mix(given, options);
 }
 
-/* --request chooses the mode, as a URL does; with crr it is one for each
+/* --request chooses the mode, like a URL; with crr there is one request per
  * connection. */
 static bool choose_script(struct run_options *options,
                           const struct options_given *given)
@@ -426,8 +419,8 @@ static bool settle_expected(struct run_options *options)
     return options->mode != RUN_MODE_REDIS || options_settle_redis(options);
 }
 
-/* -H 'Connection: close' ends each connection behind its first request; HTTP/2
- * has no such field, and it is not sent. */
+/* -H 'Connection: close' ends each connection after one request. HTTP/2 has no
+ * such field, and it is not sent. */
 static void settle_connection(struct run_options *options)
 {
     bool closes = false;
@@ -439,7 +432,7 @@ static void settle_connection(struct run_options *options)
     }
 }
 
-/* Does a list of ALPN name HTTP/2? */
+/* Returns true if an ALPN list has h2. */
 static bool has_h2(const char *list)
 {
     for (const char *at = list; *at; at += at[0] == ',') {
@@ -464,7 +457,7 @@ static void tell_dropped_fields(const struct http_options *http)
     }
 }
 
-/* A request that asks for a tunnel has another form (RFC 9113, 8.5). */
+/* CONNECT requests have another form (RFC 9113, 8.5). */
 static bool asks_for_tunnel(const struct run_options *options)
 {
     const char *method = options->http.method;
@@ -477,8 +470,8 @@ static bool asks_for_tunnel(const struct run_options *options)
     return is_found;
 }
 
-/* HTTP/2 alone is offered, so that no server chooses another, unless each
- * connection is to agree on what it speaks. */
+/* Only HTTP/2 is offered, so that no server chooses another version, unless
+ * connections are to agree on one. */
 static void settle_offer(struct run_options *options)
 {
     const bool is_auto = options->http.version == HTTP_VERSION_AUTO;
@@ -539,8 +532,6 @@ static bool settle_requests(struct run_options *options,
     return settle_http2(options);
 }
 
-/* ---- when requests are sent ---- */
-
 const char *options_arrival_name(enum run_model model)
 {
     static const char *const names[] = {
@@ -551,7 +542,7 @@ const char *options_arrival_name(enum run_model model)
     return names[model];
 }
 
-/* Has the client no CPU of the server's, or may it? */
+/* Refuses CPUs shared with the server, unless forced. */
 static bool settle_cpus(struct run_options *options)
 {
     struct cpus *client = &options->client_cpus;
@@ -571,7 +562,7 @@ static bool settle_cpus(struct run_options *options)
     return false;
 }
 
-/* The stages of the command line, or one of -R, after one of the warm-up. */
+/* Sets the stages: of the warm-up, then of --stages or -R. */
 static bool settle_stages(struct run_options *options,
                           const struct options_given *given)
 {
@@ -630,10 +621,8 @@ static bool settle_pace(struct run_options *options,
     return settle_cpus(options) && settle_schedule(options, given);
 }
 
-/* ---- output ---- */
-
-/* Errors that an objective speaks of are its affair, unless --max-errors says
- * how many there may be. */
+/* An objective on errors replaces the error budget, unless --max-errors was
+ * given. */
 static void settle_errors(struct run_options *options)
 {
     for (size_t i = 0; i < options->slo.count && !options->has_max_errors;
@@ -648,7 +637,7 @@ static void settle_errors(struct run_options *options)
 
 _Static_assert(SLO_KIND_SIZE == KINDS_NAME_SIZE, "a name of a kind fits");
 
-/* Lines of files are of kinds that objectives can name. */
+/* Makes the kinds that objectives can name. */
 static bool settle_kinds(struct run_options *options)
 {
     static struct kinds kinds;
@@ -686,7 +675,7 @@ static bool has_kind(const struct run_options *options,
     return true;
 }
 
-/* Objectives about what the mode does not have. */
+/* Refuses objectives on figures that the mode does not have. */
 static bool settle_objectives(const struct run_options *options)
 {
     for (size_t i = 0; i < options->slo.count; i++) {
@@ -732,8 +721,6 @@ static bool settle_output(struct run_options *options,
     return true;
 }
 
-/* ---- the mode ---- */
-
 static bool settle_stream(struct run_options *options,
                           const struct options_given *given)
 {
@@ -748,7 +735,7 @@ static bool settle_stream(struct run_options *options,
                       BLOCK_MAX >> 10);
 }
 
-/* Sizes of datagrams, and what tells their answers. */
+/* Checks the sizes of datagrams. */
 static bool settle_datagrams(struct run_options *options,
                              const struct options_given *given)
 {
@@ -806,7 +793,7 @@ static bool settle_mode(struct run_options *options,
     return options->mode != RUN_MODE_STREAM || settle_stream(options, given);
 }
 
-/* With a schedule each thread of each part has a connection at all times. */
+/* With a schedule, each thread of each part needs a connection at all times. */
 static bool settle_least(const struct run_options *options,
                          const struct options_given *given)
 {
@@ -823,8 +810,6 @@ static bool settle_least(const struct run_options *options,
                       (unsigned long long)least);
 }
 
-/* ---- sockets ---- */
-
 static bool settle_socket(const struct socket_flags *flags,
                           const struct target *place, bool is_datagram)
 {
@@ -837,7 +822,7 @@ static bool settle_socket(const struct socket_flags *flags,
     return sockets_try(flags, place);
 }
 
-/* Fast open is for connections on which the client speaks, and is answered. */
+/* Fast open needs a client that sends first and gets an answer. */
 static bool settle_fast_open(const struct run_options *options)
 {
     bool has_plain = false;

@@ -1,8 +1,7 @@
 /*
- * The words of a run's command line that are no options: its targets.
- *
- * HOST/PATH is http://HOST/PATH. The user of a redis:// is taken out of the
- * text, which reports show.
+ * Parses the targets of a run. HOST/PATH means http://HOST/PATH. The
+ * user of a redis:// URL is removed from the text, because reports show
+ * it.
  */
 #include "options_rows.h"
 
@@ -11,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A longer target needs its scheme, or is refused. */
+/* Limit of rewritten targets. */
 #define TEXT_SIZE 1024
 
 bool options_read_target(void *options, const char *text, char *why)

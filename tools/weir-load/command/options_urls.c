@@ -1,8 +1,7 @@
 /*
- * What a URL makes of a run: its mode, and what the modes of URLs that are not
- * HTTP have besides.
- *
- * A mode that --mode names is that of the URL or is refused.
+ * Derives the mode of a run from its URLs, and handles Redis
+ * and WebSocket. A mode given with --mode must match the
+ * URL's.
  */
 #include "options_rows.h"
 
@@ -16,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Which mode a URL is for; echo: any. */
+/* Returns the mode of a URL; echo means any. */
 static enum run_mode mode_of(const struct target *target)
 {
     return target->is_http    ? RUN_MODE_HTTP
@@ -25,7 +24,7 @@ static enum run_mode mode_of(const struct target *target)
                               : RUN_MODE_ECHO;
 }
 
-/* What stands behind the host. */
+/* Checks the text after the host. */
 static bool check_path(const struct target *target)
 {
     char why[TEMPLATE_WHY_SIZE];
@@ -41,7 +40,7 @@ static bool check_path(const struct target *target)
     return !fault;
 }
 
-/* A URL decides the mode; crr is one request for each connection then. */
+/* The URL decides the mode; crr then means one request per connection. */
 bool options_settle_urls(struct run_options *options,
                          const struct options_given *given)
 {
@@ -75,8 +74,8 @@ bool options_settle_urls(struct run_options *options,
     return true;
 }
 
-/* The command of a run without a file, and the login that redis-cli would take.
- */
+/* Sets the command of a run without a file, and the login that redis-cli would
+ * use. */
 bool options_settle_redis(struct run_options *options)
 {
     const char *password = getenv("REDISCLI_AUTH");
@@ -109,7 +108,7 @@ bool options_settle_redis(struct run_options *options)
     return true;
 }
 
-/* A message is sent as it is written: nothing is filled in. */
+/* Messages are sent as written: returns false if the text has places. */
 static bool is_plain(const char *text)
 {
     char why[TEMPLATE_WHY_SIZE];
@@ -124,7 +123,7 @@ static bool is_plain(const char *text)
     return is_same;
 }
 
-/* What the handshake has itself cannot be a field of -H. */
+/* -H cannot set fields that the handshake sets itself. */
 static bool check_ws_fields(const struct http_options *http)
 {
     static const char *const own[] = {
@@ -154,8 +153,7 @@ static bool check_ws_fields(const struct http_options *http)
     return true;
 }
 
-/* Messages are text, bytes of a file, or the payload; fields are those of the
- * handshake. */
+/* A message is literal text or the payload; -H has the handshake's fields. */
 bool options_settle_ws(struct run_options *options,
                        const struct options_given *given)
 {

@@ -1,9 +1,9 @@
 /*
- * The words are kept in their order when they are read, since a capture is of
- * the request before it; what they say is read when the mode is known.
+ * The values are stored in order, because a capture applies to the request
+ * before it, and parsed when the mode is known.
  *
- * A value is to be there where a request has a place for it, and is to have
- * such a place.
+ * A captured value must be set before the first request that uses it, and must
+ * be used.
  */
 #include "options_rows.h"
 
@@ -44,7 +44,7 @@ bool preamble_read_capture(void *options, const struct option *option,
            add_word(options, value, true, why);
 }
 
-/* Values are there when a request has a place for them. */
+/* Every value must be set before a request uses it. */
 static bool check_places(const struct run_options *options)
 {
     const struct preamble *preamble = options->preamble;

@@ -1,7 +1,7 @@
 /*
- * What looks like a login counts as one, whatever option it belongs to. The
- * text of a preamble may have a password, and nothing tells it from the rest
- * of the text, so all of it counts, unless it is the name of a file.
+ * Anything that looks like a login counts as one, in any option. The text of a
+ * preamble may have a password anywhere, so all of it counts, unless it is the
+ * name of a file.
  */
 #include "secret_words.h"
 
@@ -19,7 +19,7 @@ static bool is_of_scheme(char c)
     return isalnum((unsigned char)c) || strchr("+-.", c) != NULL;
 }
 
-/* Of a URL that begins here. */
+/* Finds the login of a URL that begins here. */
 static size_t find_login(const char *text, size_t *ret_at)
 {
     const char *place = text;
@@ -40,7 +40,7 @@ static size_t find_login(const char *text, size_t *ret_at)
     return end ? (size_t)(end - place) + 1 : 0;
 }
 
-/* The text of a preamble, also in flags of ab for one side. */
+/* Finds the text of a preamble, also in the options of one side of ab. */
 static const char *find_preamble(char **argv, int at)
 {
     static const char flag[] = "--preamble";

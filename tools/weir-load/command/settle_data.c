@@ -1,7 +1,7 @@
 /*
- * Texts without "{csv:" are not looked at again; those that have one are
- * compiled once more, and bound as they are when requests are made. So a
- * mistake is found before the run, by a dry run as well.
+ * Texts with "{csv:" are compiled and bound here as they will be for
+ * requests, so that errors are found before the run, and in a dry
+ * run.
  */
 #include "options_rows.h"
 
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* May requests have fields? Files are not read yet. */
+/* Returns true if requests may have fields; files are not read yet. */
 static bool may_have_fields(const struct run_options *options,
                             const struct options_given *given)
 {
@@ -28,7 +28,7 @@ static bool may_have_fields(const struct run_options *options,
     return may;
 }
 
-/* With a row for each request the run ends behind the last one. */
+/* With --data-order once the run ends after the last row. */
 static bool settle_once(struct run_options *options,
                         const struct options_given *given,
                         const struct data *data)
@@ -79,10 +79,8 @@ bool settle_data(struct run_options *options, const struct options_given *given)
     return data.order != DATA_ONCE || settle_once(options, given, &data);
 }
 
-/* ---- fields of requests ---- */
-
-/* Does a file have what is filled in texts? Ret is what, or NULL. A file that
- * cannot be read is refused elsewhere. */
+/* Returns a place that a body file has, written to @text, or NULL. Unreadable
+ * files are refused elsewhere. */
 static const char *find_field(const struct run_options *options,
                               const char *path, char *text, size_t size)
 {
@@ -108,7 +106,7 @@ static const char *find_field(const struct run_options *options,
     return found ? text : NULL;
 }
 
-/* The bytes of a file are sent as they are. */
+/* Bodies from files are sent unchanged, so places in them are mistakes. */
 static bool check_file(const struct run_options *options, const char *body)
 {
     char text[TEMPLATE_NAME_SIZE + 8];
@@ -125,7 +123,7 @@ static bool check_file(const struct run_options *options, const char *body)
     return !field;
 }
 
-/* A text of one request. Adds the fields that it has. */
+/* Checks a text of a request. Adds its fields to *ret_count. */
 static bool check_text(const struct run_options *options, const char *text,
                        enum template_place place, size_t *ret_count)
 {
@@ -201,7 +199,7 @@ static bool check_requests(const struct run_options *options, size_t *ret_count)
     return is_good;
 }
 
-/* Each connection has a row for its preamble. */
+/* Each connection uses a row for its preamble. */
 static bool check_connections(const struct run_options *options,
                               const struct options_given *given)
 {

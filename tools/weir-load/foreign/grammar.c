@@ -1,9 +1,7 @@
 /*
- * One interpreter for the grammars of all tools. It reads the words of a line
- * by a tool's rows: what is a word of ours is written at once, what others
- * decide about is kept until the line is read, and then written.
- *
- * Everything that is written lives in the line.
+ * One interpreter for the grammars of all tools. It parses a line with a tool's
+ * rows: native words are written at once; values that depend on others are kept
+ * until the line is parsed. All results live in the line.
  */
 #include "grammar.h"
 
@@ -21,8 +19,6 @@
 #include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-/* ---- what tools write ---- */
 
 bool grammar_refuse(struct grammar_line *line, const char *format, ...)
 {
@@ -138,8 +134,6 @@ static void end_line(struct shell_line *out)
     }
 }
 
-/* ---- values ---- */
-
 static bool is_good(enum grammar_takes takes, const char *value)
 {
     const size_t len = strlen(value);
@@ -170,7 +164,7 @@ static const char *name_form(enum grammar_takes takes)
                                      : "a number of seconds";
 }
 
-/* Would a native line fill a place in it? */
+/* Returns true if a native line would fill in a place of the text. */
 static bool has_place(const char *text)
 {
     for (const char *at = strchr(text, '{'); at; at = strchr(at + 1, '{')) {
@@ -182,7 +176,7 @@ static bool has_place(const char *text)
     return false;
 }
 
-/* NAME: VALUE, or NAME=VALUE of autocannon. */
+/* NAME: VALUE, or NAME=VALUE for autocannon. */
 static void take_header(struct grammar_line *line, const char *value)
 {
     const char *marks = line->tool->has_equals ? ":=" : ":";
@@ -198,7 +192,7 @@ static void take_header(struct grammar_line *line, const char *value)
     add_word(line, grammar_text(line, "%.*s: %s", (int)len, value, rest));
 }
 
-/* Takes a flag as it was written, with its value, which is "" without one. */
+/* Handles an option; @value is "" if it has none. */
 static void take(struct grammar_line *line, const struct grammar_row *row,
                  const char *flag, const char *value)
 {
@@ -222,8 +216,6 @@ static void take(struct grammar_line *line, const struct grammar_row *row,
     }
 }
 
-/* ---- words ---- */
-
 static const struct grammar_row *find_row(const struct grammar *tool,
                                           const char *name, size_t len)
 {
@@ -246,8 +238,8 @@ static bool has_value(const struct grammar_row *row)
            row->takes != GRAMMAR_MAYBE;
 }
 
-/* Takes a row whose value may be glued to it; NULL: it is not. Returns how many
- * words behind the flag were its value. */
+/* Handles a row; @value is attached to the option or NULL. Returns how many of
+ * the next words were used. */
 static int take_row(struct grammar_line *line, const struct grammar_row *row,
                     const char *flag, const char *value, const char *next)
 {
@@ -274,7 +266,7 @@ static void refuse_unknown(struct grammar_line *line, const char *word)
     grammar_refuse(line, "%.100s: no flag that is known of it", word);
 }
 
-/* "--name", "--name=value", or both with one dash. */
+/* Parses "--name", "--name=value", or these with one dash. */
 static int take_name(struct grammar_line *line, const char *word,
                      const char *next)
 {
@@ -291,7 +283,7 @@ static int take_name(struct grammar_line *line, const char *word,
                     name[len] == '=' ? name + len + 1 : NULL, next);
 }
 
-/* "-x", "-xvalue", "-xy". */
+/* Parses "-x", "-xvalue" or "-xy". */
 static int take_letters(struct grammar_line *line, const char *word,
                         const char *next)
 {
@@ -331,8 +323,6 @@ static void read_words(struct grammar_line *line, int argc, char **argv)
         }
     }
 }
-
-/* ---- the native line ---- */
 
 static void say_kept(struct grammar_line *line, enum grammar_means means,
                      const char *words)
@@ -454,10 +444,10 @@ static void write_output(struct grammar_line *line)
     }
 }
 
-/* A URL, which may lack http://. */
+/* Writes a URL, adding a missing http://. */
 static const char *write_url(struct grammar_line *line, const char *url)
 {
-    const int len = (int)strcspn(url, "#"); /* a fragment is not sent */
+    const int len = (int)strcspn(url, "#"); /* fragments are not sent */
 
     const bool lacks_scheme = !strstr(url, "://");
 
@@ -515,9 +505,7 @@ bool grammar_translate(struct grammar_line *line, const struct grammar *tool,
     return line->refused == 0 && tool->adapt(line) && write_line(line);
 }
 
-/* ---- the command ---- */
-
-/* Shows the native line, without the password of a login. */
+/* Prints the native line without passwords. */
 static void show(const struct grammar_line *line)
 {
     struct shell_line out;
@@ -576,7 +564,7 @@ void grammar_suggest(int argc, char **argv, int first)
     static struct run_options options;
     const struct grammar_row *rows = NULL;
     const struct grammar *tool = NULL;
-    char said[256]; /* what is wrong with other lines */
+    char said[256]; /* discarded errors of other tools */
 
     for (size_t i = 0; (tool = grammar_at(i)); i++) {
         struct grammar_line *line = calloc(1, sizeof(*line));

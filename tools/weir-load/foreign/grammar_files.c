@@ -1,9 +1,9 @@
 /*
- * Files that lines of other tools name: scripts of wrk, and vegeta's targets.
+ * Files that other tools' command lines name: wrk scripts and vegeta targets.
  *
- * Lua is read only as far as scripts go that assign texts to fields of wrk, or
- * that pipeline requests as wrk's own example and TechEmpower's do: everything
- * else makes a script one that has to be run.
+ * Of Lua only two forms are read: scripts that assign texts to fields of wrk,
+ * and scripts that pipeline requests like wrk's example and TechEmpower's. All
+ * others are refused, because they would have to be run.
  */
 #include "grammar.h"
 
@@ -15,8 +15,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-/* A whole file as a text, which is never freed: the line borrows of it. "-":
- * standard input. */
+/* Reads a whole file as text into the line's buffer; "-" is standard input. */
 static char *read_text(struct grammar_line *line, const char *path)
 {
     const bool is_input = strcmp(path, "-") == 0;
@@ -39,12 +38,10 @@ static char *read_text(struct grammar_line *line, const char *path)
     return line->refused > 0 ? NULL : (char *)text;
 }
 
-/* ---- scripts of wrk ---- */
-
 struct script {
     struct grammar_line *line;
     char *at;
-    bool has_paths; /* that are a list of requests without bodies */
+    bool has_paths; /* as a list of requests without bodies */
 };
 
 static void skip_blanks(struct script *self)
@@ -59,7 +56,7 @@ static void skip_blanks(struct script *self)
     }
 }
 
-/* Takes code, where a blank stands for blanks and comments, or for nothing. */
+/* Matches code; a blank matches any blanks and comments. */
 static bool take_code(struct script *self, const char *code)
 {
     char *const begin = self->at;
@@ -77,8 +74,8 @@ static bool take_code(struct script *self, const char *code)
     return true;
 }
 
-/* A text in quotes, which is cut out where it stands; NULL: it is none, or has
- * more of Lua in it. */
+/* Takes a quoted text and decodes it in place. Returns NULL if it is not one,
+ * or has other Lua syntax. */
 static const char *take_text(struct script *self)
 {
     static const char escapes[] = "\\\"'nrt";
@@ -88,7 +85,7 @@ static const char *take_text(struct script *self)
     char *to = text;
     char *end = strncmp(self->at, "[[", 2) == 0 ? strstr(self->at, "]]") : NULL;
 
-    if (end) { /* of several lines, without a line feed at its begin */
+    if (end) { /* several lines; a first line feed is skipped */
         text += 1 + (self->at[2] == '\n');
         self->at = end + 2;
         *end = '\0';
@@ -114,7 +111,7 @@ static const char *take_text(struct script *self)
     return text;
 }
 
-/* "= TEXT", with nothing behind it that would change the text. */
+/* Parses "= TEXT" if the statement ends there. */
 static const char *take_value(struct script *self)
 {
     const char *text = NULL;
@@ -154,8 +151,8 @@ static bool take_assignment(struct script *self)
     return value;
 }
 
-/* Requests behind each other: of paths that stand there, or as many of the
- * URL's own as the first word behind it says. */
+/* Parses pipelined requests: a list of paths, or a number of requests given by
+ * the first word after the URL. */
 static bool take_pipeline(struct script *self)
 {
     struct grammar_line *line = self->line;
@@ -229,9 +226,7 @@ bool grammar_take_script(struct grammar_line *line, const char *path)
     return line->refused == 0;
 }
 
-/* ---- targets of vegeta ---- */
-
-/* The first line that has a request, or NULL. */
+/* Returns the first line with a request, or NULL. */
 static char *find_request(char *at)
 {
     for (; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {
@@ -250,7 +245,7 @@ bool grammar_take_targets(struct grammar_line *line, const char *path)
     line->word_count = 1;
     line->words[0] = "http://127.0.0.1/";
     if (line->is_silent && is_input) {
-        return true; /* it is not read before it is meant */
+        return true; /* do not read it for a suggestion */
     }
     char *text = read_text(line, path);
     char *request = find_request(text);

@@ -1,7 +1,7 @@
 /*
- * The grammar of redis-benchmark: a test is a command, and its line may have
- * one of its own in place of tests. Keys of its tests have a number of twelve
- * digits, which a native line draws from as many numbers of twelve digits.
+ * The grammar of redis-benchmark: a test is a command, or the line has a
+ * command instead of tests. Keys of its tests have twelve-digit numbers; a
+ * native line draws from the same number of twelve-digit numbers.
  */
 #include "grammar_rows.h"
 
@@ -49,7 +49,7 @@ const struct grammar_row grammar_redis_initial[] = {
     INITIAL(CONNS, "50"), INITIAL(REQUESTS, "100000"), INITIAL(TIMEOUT, "1m"),
     END};
 
-/* DATA stands for a value. */
+/* DATA is replaced by a value. */
 static const char *const redis_tests[][2] = {
     {"ping_mbulk", "PING"},
     {"set", "SET key:__rand_int__ DATA"},
@@ -65,10 +65,11 @@ static const char *const redis_tests[][2] = {
     {"zpopmin", "ZPOPMIN myzset"},
 };
 
-/* Numbers of keys have twelve digits there. */
+/* Smallest twelve-digit number. */
 #define REDIS_KEYS UINT64_C(100000000000)
 
-/* The command of a test; NULL: it is not one, but several, or none of these. */
+/* Returns the command of a test, or NULL if there are several tests or the test
+ * is unknown. */
 static const char *find_test(const struct grammar_line *line)
 {
     const char *test = own(line, TESTS) ? own(line, TESTS) : "";
@@ -81,7 +82,7 @@ static const char *find_test(const struct grammar_line *line)
     return NULL;
 }
 
-/* What is sent, or NULL after it was refused. */
+/* Returns the command to send, or NULL after refusing the line. */
 static const char *find_command(struct grammar_line *line)
 {
     const char *keys = own(line, KEYS) ? own(line, KEYS) : "0";
@@ -117,7 +118,8 @@ bool grammar_adapt_redis(struct grammar_line *line)
 {
     const char *version = line->kept[GRAMMAR_HTTP];
     const char *login = own(line, LOGIN);
-    /* Any words could be a command: without one it is meant as a test. */
+    /* Suggestions: without a command a test is meant, as any words could be a
+     * command. */
     const bool is_odd = line->is_silent && line->word_count > 0;
     const char *command = is_odd ? NULL : find_command(line);
     const char *port = own(line, PORT) ? own(line, PORT) : "6379";

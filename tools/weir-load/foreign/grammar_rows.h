@@ -1,8 +1,7 @@
 /*
- * Rows of grammars as tables write them: a macro for each kind of row.
- *
- * For the files with tables alone, which are grammar_tools.c and those of tools
- * that fill a file of their own.
+ * Macros for the rows of grammars. Included only by files
+ * with tables: grammar_tools.c and files for a single
+ * tool.
  */
 #ifndef WEIR_LOAD_GRAMMAR_ROWS_H
 #define WEIR_LOAD_GRAMMAR_ROWS_H
@@ -48,16 +47,14 @@
         NULL, GRAMMAR_NONE, GRAMMAR_NOTHING, NULL                              \
     }
 
-/* Reasons that several tools have. */
 #define NO_SUITES "suites have the names of IANA here, in --ciphers LIST"
 
-/* What one of the tool's own rows has kept. */
+/* Returns the kept value of a tool's own row. */
 static inline const char *own(const struct grammar_line *line, unsigned index)
 {
     return line->kept[GRAMMAR_OWN + index];
 }
 
-/* The tool that has a file of its own. */
 extern const struct grammar_row grammar_redis_rows[];
 extern const struct grammar_row grammar_redis_initial[];
 bool grammar_adapt_redis(struct grammar_line *line);

@@ -1,12 +1,10 @@
 /*
- * The grammar of each tool, from its own documentation and source.
+ * The grammar of each tool, from its documentation and source.
  *
- * A row says what a flag means in this tool, and nothing of others: -t is
- * threads of wrk, a time-out of hey, and a time of ab. What a value means
- * depends on others in some, which ->adapt of the tool settles: -q of hey is
- * for each connection.
- *
- * Where a tool waits for an answer as long as it takes, a minute is written.
+ * A row is the meaning of an option in one tool only: -t is threads in wrk, a
+ * timeout in hey, and a duration in ab. If the meaning depends on other
+ * options, ->adapt of the tool handles it: -q of hey is per connection. For
+ * tools without a timeout, one minute is written.
  */
 #include "grammar_rows.h"
 
@@ -30,7 +28,7 @@
     "line"
 #define NO_DELAY "connections a second are --conn-rate RATE"
 
-/* A rate of each connection is one of all together. */
+/* Multiplies a rate per connection by the number of connections. */
 static void join_rates(struct grammar_line *line, const char *rate)
 {
     if (rate) {
@@ -40,7 +38,7 @@ static void join_rates(struct grammar_line *line, const char *rate)
     }
 }
 
-/* A time takes the place of a count, which is @count without either. */
+/* A duration replaces a number of requests, whose default is @count. */
 static void settle_length(struct grammar_line *line, const char *count)
 {
     if (line->kept[GRAMMAR_DURATION]) {
@@ -50,7 +48,7 @@ static void settle_length(struct grammar_line *line, const char *count)
     }
 }
 
-/* Is there a request for each connection? */
+/* Requires at least one request per connection. */
 static bool has_enough(struct grammar_line *line)
 {
     return !line->kept[GRAMMAR_REQUESTS] ||
@@ -94,8 +92,6 @@ static bool adapt_wrk(struct grammar_line *line)
            grammar_take_script(line, line->kept[GRAMMAR_SCRIPT]);
 }
 
-/* ---- hey ---- */
-
 static const struct grammar_row hey_rows[] = {
     KEEP("n", COUNT, REQUESTS),
     KEEP("c", COUNT, CONNS),
@@ -131,8 +127,6 @@ static bool adapt_hey(struct grammar_line *line)
     settle_length(line, "200");
     return has_enough(line);
 }
-
-/* ---- oha ---- */
 
 static const struct grammar_row oha_rows[] = {
     KEEP("n", COUNT, REQUESTS),
@@ -206,8 +200,6 @@ static bool adapt_oha(struct grammar_line *line)
     return true;
 }
 
-/* ---- ab ---- */
-
 static const struct grammar_row ab_rows[] = {
     KEEP("n", COUNT, REQUESTS),
     KEEP("c", COUNT, CONNS),
@@ -269,8 +261,6 @@ static bool adapt_ab(struct grammar_line *line)
     return has_enough(line);
 }
 
-/* ---- bombardier ---- */
-
 static const struct grammar_row bombardier_rows[] = {
     KEEP("c connections", COUNT, CONNS),
     KEEP("n requests", COUNT, REQUESTS),
@@ -296,7 +286,7 @@ static const struct grammar_row bombardier_rows[] = {
 static const struct grammar_row bombardier_initial[] = {
     INITIAL(CONNS, "125"), INITIAL(TIMEOUT, "2s"), END};
 
-/* A count takes the place of a time, which is ten seconds without either. */
+/* A number of requests replaces a duration, whose default is 10s. */
 static bool adapt_counted(struct grammar_line *line)
 {
     if (line->kept[GRAMMAR_REQUESTS]) {
@@ -306,8 +296,6 @@ static bool adapt_counted(struct grammar_line *line)
     }
     return true;
 }
-
-/* ---- h2load ---- */
 
 static const struct grammar_row h2load_rows[] = {
     KEEP("n requests", COUNT, REQUESTS),
@@ -349,7 +337,7 @@ static const struct grammar_row h2load_initial[] = {
     INITIAL(DEPTH, "1"),        INITIAL(HTTP, "h2,http/1.1"),
     INITIAL(HTTP_CLEAR, "h2c"), END};
 
-/* Versions are those that it offers by ALPN, or the one without TLS. */
+/* The version is offered with ALPN, or chosen by -p without TLS. */
 static bool adapt_h2load(struct grammar_line *line)
 {
     const bool is_tls =
@@ -370,8 +358,6 @@ static bool adapt_h2load(struct grammar_line *line)
     settle_length(line, "1");
     return has_enough(line);
 }
-
-/* ---- vegeta ---- */
 
 static const struct grammar_row vegeta_rows[] = {
     KEEP("rate", TEXT, RATE),
@@ -407,8 +393,8 @@ static const struct grammar_row vegeta_initial[] = {
     INITIAL(RATE, "50"), INITIAL(TIMEOUT, "30s"), INITIAL(ENCODING, "gzip"),
     INITIAL(LIST, "-"),  INITIAL(HTTP, "auto"),   END};
 
-/* A request is sent when it is due, on a new connection if none is free: there
- * are as many as a second has requests, from ten to a thousand. */
+/* vegeta opens a connection if none is free when a request is due. Here there
+ * are as many connections as requests per second, 10 to 1000. */
 static bool adapt_vegeta(struct grammar_line *line)
 {
     const bool is_bounded = line->kept[GRAMMAR_CONNS];
@@ -435,8 +421,6 @@ static bool adapt_vegeta(struct grammar_line *line)
                ? grammar_take_targets(line, line->kept[GRAMMAR_LIST])
                : grammar_refuse(line, "-rate=0 needs -max-workers");
 }
-
-/* ---- autocannon ---- */
 
 static const struct grammar_row autocannon_rows[] = {
     KEEP("c connections", COUNT, CONNS),
@@ -490,8 +474,6 @@ static bool adapt_autocannon(struct grammar_line *line)
     }
     return true;
 }
-
-/* ---- siege ---- */
 
 static const struct grammar_row siege_rows[] = {
     KEEP("c concurrent", COUNT, CONNS),
@@ -560,8 +542,6 @@ static bool adapt_siege(struct grammar_line *line)
     return true;
 }
 
-/* ---- fortio ---- */
-
 static const struct grammar_row fortio_rows[] = {
     KEEP("c", COUNT, CONNS),
     KEEP("n", COUNT, REQUESTS),
@@ -624,8 +604,6 @@ static bool adapt_fortio(struct grammar_line *line)
     }
     return true;
 }
-
-/* ---- all of them ---- */
 
 static const struct grammar tools[] = {
     {"wrk", NULL, wrk_rows, wrk_initial, adapt_wrk, .is_trusting = true,

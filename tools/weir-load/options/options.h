@@ -1,8 +1,7 @@
 /*
- * The command line of `weir-load run`, read and checked.
- *
- * What stands here holds for the whole run and is printed into its result, so
- * that a result says how it can be had again.
+ * The parsed and checked command line of `weir-load run`. These values hold
+ * for the whole run and are printed in its result, so that the run can be
+ * repeated.
  */
 #ifndef WEIR_LOAD_OPTIONS_H
 #define WEIR_LOAD_OPTIONS_H
@@ -37,54 +36,49 @@
 #define OPTIONS_LABELS_MAX  32
 #define OPTIONS_COLUMNS_MAX 8
 
-/* What a connection is for. */
 enum run_mode {
     /* Requests, one after the other, until the run ends. */
     RUN_MODE_ECHO,
-    /* Connect, one request, its answer, close, and again. */
+    /* Connect, send one request, close after the answer; repeat. */
     RUN_MODE_CRR,
-    /* Requests and answers of fixed sizes that are not compared. */
+    /* Requests and answers of fixed sizes, not compared. */
     RUN_MODE_RR,
-    /* HTTP/1.1 or HTTP/2. */
     RUN_MODE_HTTP,
-    /* --request and --expect. */
     RUN_MODE_SCRIPT,
-    /* Bytes without an end. */
+    /* An endless stream of bytes. */
     RUN_MODE_STREAM,
-    /* Connect and close, and again. */
+    /* Connect and close; repeat. */
     RUN_MODE_CONNECT,
-    /* Connect, and stay. */
+    /* Connect, and stay connected. */
     RUN_MODE_IDLE,
-    /* Commands of Redis. */
     RUN_MODE_REDIS,
-    /* Messages of WebSocket. */
     RUN_MODE_WS,
 };
 
-/* Where the bytes of mode stream go. */
+/* Direction of mode stream. */
 enum run_direction {
     RUN_UP,
     RUN_DOWN,
     RUN_BOTH,
 };
 
-/* What says when a request is sent. */
+/* When requests are sent. */
 enum run_model {
-    /* The answer before. */
+    /* After the previous answer. */
     RUN_MODEL_CLOSED,
-    /* A schedule of equal gaps. */
+    /* By a schedule with equal gaps. */
     RUN_MODEL_CONSTANT,
-    /* A schedule of exponential gaps. */
+    /* By a schedule with exponential gaps. */
     RUN_MODEL_POISSON,
 };
 
-/* Files besides the report and the JSON; NULL: not written. */
+/* Output files besides the report and the JSON; NULL if not written. */
 struct options_files {
     const char *hgrm;
     const char *csv;
     const char *log;
     struct publish_paths publish;
-    /* A line of JSON for each interval on standard output. */
+    /* Print a line of JSON for each interval. */
     bool streams;
 };
 
@@ -92,128 +86,122 @@ struct run_options {
     enum run_mode mode;
     enum run_direction direction;
     enum run_model model;
-    /* Open models: the stages of the run, the warm-up as the first, and
-     * --stages as it was given, or NULL. */
+    /* Open models: the stages, with the warm-up as the first; and --stages as
+     * given, or NULL. */
     struct schedule_plan schedule;
     const char *stages;
-    /* Open models: requests a second, 0 with stages; requests that may be under
-     * way, 0: as many as the connections can have; and whether a request that
+    /* Open models: requests per second, or 0 with stages; limit of requests in
+     * flight, or 0 for what the connections allow; and whether a request that
      * finds no connection is dropped instead of waiting. */
     double rate;
     uint64_t max_in_flight;
     bool late_is_skipped;
-    /* How late the client may send before the run is invalid: a time, and a
-     * share in millionths of the figure that is reported. The larger counts. */
+    /* How late the client may send: a time, and a share of the reported figure
+     * in millionths. The larger one counts. */
     uint64_t lateness_limit_ns;
     uint64_t lateness_limit_share;
-    /* Closed loop: how long a connection waits before its next request. */
+    /* Closed loop: pause of a connection before its next request. */
     uint64_t think_ns;
-    /* Connections made in a second, of all threads; 0: no limit. */
+    /* Connections made per second by all threads; 0 means no limit. */
     double conn_rate;
-    /* When sending begins, ns since 1970; 0: when all connections stand. */
+    /* When sending starts, ns since 1970; 0 means when all are connected. */
     uint64_t start_at_ns;
-    /* Which part of the load this program makes. What is counted here is the
-     * whole load's, but for conn_count. */
+    /* The part of the load that this program makes. Except conn_count, numbers
+     * here are of the whole load. */
     struct part part;
     uint64_t whole_conn_count;
-    uint64_t first_conn; /* this part's first of all connections */
+    uint64_t first_conn; /* this part's first connection */
     uint64_t thread_count;
-    /* CPUs that the threads are bound to, in turn; none: they are not bound. */
+    /* CPUs for the threads, in turn; if empty, threads are not bound. */
     struct cpus cpus;
-    /* Those of this machine that the server has; none: it was not said. */
+    /* The server's CPUs on this machine; empty if not given. */
     struct cpus server_cpus;
     /* CPUs that the threads may run on. */
     struct cpus client_cpus;
-    /* Some are the server's, too, which --force allows. */
+    /* The server uses some of them, too; allowed by --force. */
     bool shares_cpus;
     bool is_forced;
     uint64_t conn_count;
-    /* Of the whole load, over the time of the window, and as given; without
-     * stages and NULL: it is always the same. */
+    /* Of the whole load, during the window; and as given, or NULL. */
     struct conn_stages conn_stages;
     const char *conn_stages_text;
     uint64_t depth;
-    /* Of requests; and of answers in mode rr, in others all zero. */
+    /* Sizes of requests, and of answers in mode rr (else all zero). */
     struct sizes send;
     struct sizes recv;
-    /* As given; NULL: not given. */
+    /* As given, or NULL. */
     const char *send_text;
     const char *recv_text;
-    /* A connection ends after so many answers, from the first to the second;
-     * 0: it stays. */
+    /* A connection ends after this many answers, chosen between the two; 0
+     * means it does not end. */
     uint32_t requests_per_conn;
     uint32_t requests_per_conn_max;
     struct http_options http;
     struct script_options script;
-    /* --data as given, and in which order its rows are taken; and what it has,
-     * NULL: it was not given. */
+    /* --data as given, the order of its rows, and its contents or NULL. */
     const char *data_path;
     enum data_order data_order;
     const struct data *data;
     struct redis_options redis;
-    /* What each connection asks for first, as given; and read, NULL: nothing.
-     */
+    /* Requests of each connection before the others, as given; and parsed, or
+     * NULL. */
     struct preamble_words preamble_words;
     const struct preamble *preamble;
-    /* WebSocket: messages are text. */
     bool ws_is_text;
-    /* Several kinds of requests, of HTTP or of a script; NULL: one. They are
-     * those of a mix or of a list, of which the other is NULL.
-     */
+    /* Kinds of requests, of a mix or of a list, the other of which is NULL; or
+     * NULL if there is one request. */
     const struct request_kind *kinds;
     size_t kind_count;
-    /* Which of them are counted together; NULL: none
-     * is by itself. */
+    /* Groups of kinds that are counted together; NULL if not counted. */
     const struct kinds *groups;
     struct mix *mix;
     struct urls *urls;
-    /* As given; statuses, or the rule of a script. NULL: none. What bodies of
-     * HTTP have to be is http.wanted. */
+    /* As given, or NULL: statuses, or the rule of a script. Expected HTTP
+     * bodies are in http.wanted. */
     const char *expected;
-    /* 0: the run ends by its count. */
+    /* 0 if the run ends by its count. */
     uint64_t duration_ns;
-    /* 0: the run ends by its duration. */
+    /* 0 if the run ends by its duration. */
     uint64_t request_count;
     uint64_t warmup_ns;
     uint64_t interval_ns;
     uint64_t timeout_ns;
     uint64_t connect_timeout_ns;
-    /* How long the targets are waited for before the run; 0: not at all. */
+    /* How long to wait for the targets before the run; 0 means not at all. */
     uint64_t wait_ns;
-    /* Errors that are allowed: a number, or a share in millionths. */
+    /* Allowed errors: a number, or a share in millionths. */
     uint64_t max_errors;
     bool max_errors_is_share;
-    /* --max-errors was given. */
     bool has_max_errors;
     bool json;
-    /* NULL: standard output. */
+    /* NULL means standard output. */
     const char *json_path;
     struct options_files files;
-    /* What must hold; without terms nothing. */
     struct slo slo;
     uint64_t seed;
     bool quiet;
-    /* Everything is checked and told, and nothing is sent. */
+    /* Check and print everything, send nothing. */
     bool is_dry;
     bool verbose;
     struct tls_flags tls;
     /* All are UDP, or none is. */
     struct target targets[OPTIONS_TARGETS_MAX];
     size_t target_count;
-    /* Where all connections go; without a text each goes to its target. */
+    /* The address for all connections; without a text each connects to its
+     * target. */
     struct target connect_to;
-    /* Own addresses, taken in turns; none: the kernel chooses. */
+    /* Local addresses, used in turn; if empty, the kernel chooses. */
     struct weir_address locals[OPTIONS_LOCALS_MAX];
     size_t local_count;
-    /* AF_INET or AF_INET6, of all addresses; 0: both. */
+    /* AF_INET or AF_INET6 for all addresses; 0 means both. */
     int family;
     struct socket_flags sockets;
-    /* 1 or 2: of the PROXY header that connections begin with; 0: none. */
+    /* Version of the PROXY header, 1 or 2; 0 means none. */
     int proxy_version;
-    /* Percentiles of the report, as histogram.h has them. */
+    /* Percentiles of the report, in the unit of histogram.h. */
     uint32_t columns[OPTIONS_COLUMNS_MAX];
     size_t column_count;
-    /* "NAME=VALUE", for the result alone. */
+    /* "NAME=VALUE", only for the result. */
     const char *labels[OPTIONS_LABELS_MAX];
     size_t label_count;
     /* The whole command line, for the result. */
@@ -221,26 +209,26 @@ struct run_options {
     int argc;
 };
 
-/* Read argv from index first on; ret is written when ready. @suggest is called
- * where a word cannot be read; NULL: none. */
+/* Parses argv from index @first; *ret is written when ready. @suggest is called
+ * if a word cannot be parsed, and may be NULL. */
 enum options_result
 options_parse(int argc, char **argv, int first, struct run_options *ret,
               void (*suggest)(int argc, char **argv, int first));
 
-/* Where the connections of a target go. */
+/* Returns the target that the connections of a target use. */
 static inline const struct target *
 options_place(const struct run_options *options, const struct target *target)
 {
     return options->connect_to.text ? &options->connect_to : target;
 }
 
-/* Is this part to have fewer connections at times? */
+/* Returns true if the number of connections varies. */
 static inline bool options_has_conn_stages(const struct run_options *options)
 {
     return options->conn_stages.count > 0;
 }
 
-/* With how many connections this part begins. */
+/* Returns how many connections this part starts with. */
 static inline uint64_t options_first_conns(const struct run_options *options)
 {
     return options_has_conn_stages(options)
@@ -250,7 +238,7 @@ static inline uint64_t options_first_conns(const struct run_options *options)
                : options->conn_count;
 }
 
-/* How many connections of this part a target has. */
+/* Returns how many connections of this part a target has. */
 static inline uint64_t options_conns_of(const struct run_options *options,
                                         size_t target)
 {
@@ -260,32 +248,28 @@ static inline uint64_t options_conns_of(const struct run_options *options,
            (first - target) / options->target_count;
 }
 
-/* The target of a connection. */
 static inline const struct target *
 options_target(const struct run_options *options, uint64_t conn_index)
 {
     return &options->targets[conn_index % options->target_count];
 }
 
-/* May a connection of HTTP speak HTTP/2? */
+/* Returns true if connections may use HTTP/2. */
 static inline bool options_may_speak_http2(const struct run_options *options)
 {
     return options->mode == RUN_MODE_HTTP &&
            options->http.version != HTTP_VERSION_1_1;
 }
 
-/* As --mode has it. */
 const char *options_mode_name(enum run_mode mode);
 
-/* How requests come in an open model, as the result has it; NULL: in a closed
- * loop. */
+/* Returns the arrival model as results name it, or NULL for a closed loop. */
 const char *options_arrival_name(enum run_model model);
 
-/* As --direction has it. */
 const char *options_direction_name(enum run_direction direction);
 
-/* In mode rr requests of drawn sizes begin with two numbers of 4 bytes, the
- * most significant first: their own size, and that of the answer. */
+/* In mode rr, requests of drawn sizes begin with two big-endian numbers of 4
+ * bytes: their own size and the answer's. */
 #define OPTIONS_HEAD_SIZE 8U
 
 static inline bool options_has_heads(const struct run_options *options)
@@ -294,20 +278,20 @@ static inline bool options_has_heads(const struct run_options *options)
            !(sizes_is_fixed(&options->send) && sizes_is_fixed(&options->recv));
 }
 
-/* Do connections carry requests, one after the other or on a schedule? */
+/* Returns true if connections carry requests. */
 static inline bool options_has_requests(const struct run_options *options)
 {
     return options->mode != RUN_MODE_STREAM &&
            options->mode != RUN_MODE_CONNECT && options->mode != RUN_MODE_IDLE;
 }
 
-/* Is each connection made for one request, and closed after it? */
+/* Returns true if each connection is made for one request. */
 static inline bool options_is_churn(const struct run_options *options)
 {
     return options->mode == RUN_MODE_CRR || options->mode == RUN_MODE_CONNECT;
 }
 
-/* Where the requests of a script come from. */
+/* Returns the option that defines the requests of a script. */
 static inline const char *
 options_requests_flag(const struct run_options *options)
 {

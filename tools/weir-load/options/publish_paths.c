@@ -1,7 +1,7 @@
 /*
- * A format is a row: its flag, and where its path stands. Files are opened
- * elsewhere (publish.c): which of them go to standard output is known as soon
- * as options are read.
+ * A row for each format: its option and its path. Files are opened in
+ * publish.c, but conflicts about standard output are found when the options are
+ * parsed.
  */
 #include "publish_paths.h"
 

@@ -1,8 +1,8 @@
 /*
- * The options of run, ab and compare that say which files for a pipeline are
- * written (publish.h).
+ * The options of run, ab and compare for files of a CI pipeline (publish.h).
  *
- * They stand apart, since findings are made of a result, and that has options.
+ * In a header of their own, because publish.h needs results, which need the
+ * options.
  */
 #ifndef WEIR_LOAD_PUBLISH_PATHS_H
 #define WEIR_LOAD_PUBLISH_PATHS_H
@@ -12,14 +12,14 @@
 
 #define PUBLISH_FORMATS 3U
 
-/* As given; "-" is standard output, NULL: it is not written. */
+/* As given; "-" is standard output, NULL means not written. */
 struct publish_paths {
     const char *markdown;
     const char *junit;
     const char *prometheus;
 };
 
-/* The rows of these; MEMBER names the member of the options. */
+/* Rows of these options. */
 #define PUBLISH_ROWS(type, member)                                             \
     {"markdown",                                                               \
      0,                                                                        \
@@ -39,11 +39,11 @@ struct publish_paths {
             .offset = offsetof(struct type, member.prometheus)                 \
     }
 
-/* Does at most one of them go to standard output, if it is not taken? @taken is
- * the flag that has it, or NULL. False after a line. */
+/* Checks that at most one file is standard output, and none if the option
+ * @taken, which may be NULL, uses it. Returns false after printing an error. */
 bool publish_check(const struct publish_paths *paths, const char *taken);
 
-/* The flag of a format, and its path; false behind the last. */
+/* Gets the option and the path of a format. Returns false after the last. */
 bool publish_list(const struct publish_paths *paths, size_t index,
                   const char **ret_flag, const char **ret_path);
 

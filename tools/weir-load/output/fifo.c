@@ -1,9 +1,9 @@
 /*
- * An open that does not wait fails with ENXIO while a FIFO has no reader; it is
- * tried again and again. One that waits would have no end. Sockets and devices
- * fail so, too, and for good.
+ * A non-blocking open fails with ENXIO while a FIFO has no reader, and is
+ * repeated; a blocking one could not time out. Sockets and some devices fail
+ * with ENXIO, too, but permanently.
  *
- * Writing to the open file may wait, as it does in any program.
+ * Writes to the open file may block, as in any program.
  */
 #include "fifo.h"
 
@@ -18,7 +18,7 @@
 #define PAUSE_NS  10000000
 #define TRIES_MAX 1000
 
-/* Changes no errno. */
+/* Preserves errno. */
 static bool is_fifo(const char *path)
 {
     const int err = errno;
@@ -29,7 +29,7 @@ static bool is_fifo(const char *path)
     return is_one;
 }
 
-/* A descriptor, or -1 with errno: ETIMEDOUT of a FIFO without a reader. */
+/* Returns a descriptor, or -1 with errno. */
 static int open_for_reader(const char *path)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_NS};

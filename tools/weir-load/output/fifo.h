@@ -1,20 +1,20 @@
 /*
- * Opening a file that is written in place, and may be a FIFO.
+ * Opens a file for writing that may be a FIFO.
  *
- * A FIFO that nobody reads would hold its writer for ever. One that is started
- * beside this program may read it a little later, so a reader is waited for,
- * ten seconds; without one it is an error.
+ * Opening a FIFO without a reader would block forever. Because the reader may
+ * start slightly later than this program, it gets ten seconds; then the open
+ * fails.
  */
 #ifndef WEIR_LOAD_FIFO_H
 #define WEIR_LOAD_FIFO_H
 
 #include <stdio.h>
 
-/* It is made, or emptied; NULL with errno, which fifo_error_text() explains:
- * ETIMEDOUT of a FIFO without a reader. */
+/* Creates or truncates the file. Returns NULL with errno, for
+ * fifo_error_text(): ETIMEDOUT for a FIFO without a reader. */
 FILE *fifo_open(const char *path);
 
-/* The text of an errno of fifo_open(). */
+/* Returns the text of an errno of fifo_open(). */
 const char *fifo_error_text(int err);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Built with jansson from parts, one function for each member of the object.
+ * Builds the JSON with jansson, one function for each member of the object.
  *
- * Numbers are integers or finite reals; a percentile that too few values
- * support is null, so that no reader takes it for zero.
+ * Numbers are integers or finite reals; a percentile of too few values is null,
+ * so that it is not read as zero.
  */
 #include "json.h"
 #include "tools/weir-load/base/exits.h"
@@ -20,17 +20,17 @@
 #include <string.h>
 #include <time.h>
 
-/* A result is what people archive, and must stay a file that is read again.
- * Nearly all of a large one are its rows: each has its numbers, its errors and
- * its histogram. What is beside them has seven histograms of all buckets, and
- * one for each kind of requests. */
+/* Results are archived and must stay small enough to be read again. Most of a
+ * large one are its rows, each with numbers, errors and a histogram. The rest
+ * has seven histograms of all buckets, and one for each kind of requests. */
 #define ROW_SIZE_MAX (HDR_COARSE_SIZE + (ERRORS_KINDS + 1U) * 80U + 1000U)
 #define RESULT_SIZE_MAX                                                        \
     (RESULT_ROWS_MAX * ROW_SIZE_MAX + 0x100000U * (7U + KINDS_MAX))
 _Static_assert(RESULT_SIZE_MAX <= JSON_SIZE_MAX,
                "what a run writes must be read again");
 
-/* One object of two, which are taken; NULL where one of them is. */
+/* Merges two objects and frees @more. Returns NULL, with both freed, if either
+ * is NULL. */
 static json_t *join(json_t *part, json_t *more)
 {
     const bool is_done = part && more && json_object_update(part, more) == 0;
@@ -43,7 +43,6 @@ static json_t *join(json_t *part, json_t *more)
     return part;
 }
 
-/* Lines of a text as an array. */
 static json_t *lines_part(const char *text)
 {
     json_t *lines = json_array();
@@ -56,7 +55,7 @@ static json_t *lines_part(const char *text)
     return lines;
 }
 
-/* null: --server-cpu was not given. */
+/* null if the list is empty, as without --server-cpu. */
 static json_t *cpus_part(const struct cpus *cpus)
 {
     json_t *list = cpus->count > 0 ? json_array() : json_null();
@@ -67,7 +66,7 @@ static json_t *cpus_part(const struct cpus *cpus)
     return list;
 }
 
-/* null: the kernel does not tell. */
+/* null if the kernel does not report it. */
 static json_t *clock_part(const struct host *host)
 {
     if (host->clock_greatest_error_ns == 0) {
@@ -95,7 +94,6 @@ static json_t *env_part(const struct result *result)
         clock_part(host));
 }
 
-/* Adds the fields of a struct to an object. */
 static void write_fields(const struct field *fields, const void *from,
                          json_t *into)
 {
@@ -108,8 +106,8 @@ static void write_fields(const struct field *fields, const void *from,
     }
 }
 
-/* Adds the fields of all parts. What has no object yet gets one; one that is
- * null stays so. */
+/* Adds the fields of all parts. Missing objects are added; an object that is
+ * null stays null. */
 static void write_parts(const struct result *result, json_t *into)
 {
     for (const struct fields_part *part = fields_parts; part->fields; part++) {
@@ -125,7 +123,7 @@ static void write_parts(const struct result *result, json_t *into)
     }
 }
 
-/* null where no target has TLS, or without a connection its four names. */
+/* null if no target has TLS. Without a connection its four names are null. */
 static json_t *tls_part(const struct result *result)
 {
     const struct tls_facts *tls = &result->tls;
@@ -181,7 +179,6 @@ static json_t *latency_part(const struct result *result)
     return part;
 }
 
-/* Answers by status, those that came. */
 static json_t *status_part(const uint64_t status[TRAFFIC_STATUS_COUNT])
 {
     json_t *counts = json_object();
@@ -197,7 +194,7 @@ static json_t *status_part(const uint64_t status[TRAFFIC_STATUS_COUNT])
     return counts;
 }
 
-/* null: all requests are alike. */
+/* null if kinds are not counted. */
 static json_t *kinds_part(const struct result *result)
 {
     const struct kinds *groups = result->options->groups;
@@ -234,7 +231,8 @@ static json_t *errors_part(const struct error_table *errors)
     return list;
 }
 
-/* Without memory for it, it is not there; null says that no answer was. */
+/* NULL if out of memory, so the member is left out; null if there was no
+ * answer. */
 static json_t *hdr_of_row(const struct result_row *row)
 {
     return row->hdr                 ? json_string(row->hdr)
@@ -280,7 +278,6 @@ static json_t *rows_part(const struct result *result)
     return list;
 }
 
-/* The objectives and how they came out. */
 static json_t *slo_part(const struct result *result)
 {
     const struct slo *slo = &result->options->slo;
@@ -301,7 +298,7 @@ static json_t *slo_part(const struct result *result)
     return list;
 }
 
-/* NULL, and so nothing, where it could not be found out. */
+/* NULL if unknown, so the member is left out. */
 static json_t *sharing_part(const struct sharing *sharing)
 {
     if (sharing->cpu_count == 0) {
@@ -375,7 +372,7 @@ static json_t *start_part(uint64_t wall_ns)
     return json_string(text);
 }
 
-/* null: the result is the whole load's. */
+/* null if the result is of the whole load. */
 static json_t *part_part(const struct part *part)
 {
     return part->count == 1
@@ -418,8 +415,7 @@ static json_t *verdict_part(const struct result *result)
                      remarks_part(&result->warnings), "slo", slo_part(result));
 }
 
-/* What became of the requests. The places of parts stand here, in the order in
- * which people read. */
+/* The order of the members here is the order in which people read them. */
 static json_t *counts_part(const struct result *result)
 {
     return json_pack(
@@ -461,7 +457,7 @@ int json_write(const struct result *result, FILE *out)
 
 void json_write_event(const char *name, json_t *data, FILE *out)
 {
-    /* What cannot be written is seen when standard output is closed. */
+    /* Write errors are found when standard output is closed. */
     (void)json_write_object(
         json_pack("{s:s, s:o}", "event", name, "data", data), false, out);
 }

@@ -1,9 +1,7 @@
 /*
- * The result as JSON, for programs.
- *
- * The schema is versioned, in result.schema.json.in; times are integers
- * in nanoseconds, and what cannot be told from the values that there are is
- * null.
+ * The result as JSON, for programs. The schema is versioned, in
+ * result.schema.json.in. Times are integers in nanoseconds; figures of too few
+ * values are null.
  */
 #ifndef WEIR_LOAD_JSON_H
 #define WEIR_LOAD_JSON_H
@@ -15,22 +13,23 @@
 
 #define JSON_SCHEMA "weir-load/2"
 
-/* No result of a run is larger, and no larger file is read. */
+/* Limit of the results that are written and read. */
 #define JSON_SIZE_MAX ((size_t)128 << 20)
 
-/* The whole object, or NULL without memory. */
+/* Returns the whole object, or NULL if out of memory. */
 json_t *json_result(const struct result *result);
 
-/* What was run, and where. */
+/* Returns what was run and where. */
 json_t *json_begin(const struct result *result);
 
-/* One interval. */
 json_t *json_row(const struct result_row *row);
 
-/* One line of --json-stream; data is taken, and NULL without memory. */
+/* Writes one line of --json-stream. Takes ownership of @data, which may be NULL
+ * if out of memory. */
 void json_write_event(const char *name, json_t *data, FILE *out);
 
-/* One object and a newline; 0, -ENOMEM or the error of writing. */
+/* Writes one object and a newline. Returns 0, -ENOMEM or the error of
+ * writing. */
 int json_write(const struct result *result, FILE *out);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * A member for each option: of its row where a row can say it, else written
- * here. Those that say only how a result is shown are left out: they change
- * nothing of it, and two runs that differ in them can be compared.
+ * Each option's member comes from its row if the row describes it, else from
+ * here. Options that only affect the output are left out, so runs that differ
+ * in them are comparable.
  */
 #include "json_config.h"
 
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* null where no target has TLS. */
+/* null if no target has TLS. */
 static json_t *tls_config_part(const struct run_options *options)
 {
     const struct tls_flags *flags = &options->tls;
@@ -30,7 +30,6 @@ static json_t *tls_config_part(const struct run_options *options)
                      (double)flags->resume_share / TLS_RESUME_ALL);
 }
 
-/* What HTTP asks for; null in other modes. */
 static json_t *http_config_part(const struct run_options *options)
 {
     const struct http_options *http = &options->http;
@@ -47,7 +46,6 @@ static json_t *http_config_part(const struct run_options *options)
                      json_text_or_null(http->wanted));
 }
 
-/* What a script asks for; null in other modes. */
 static json_t *script_config_part(const struct run_options *options)
 {
     if (options->mode != RUN_MODE_SCRIPT) {
@@ -56,7 +54,6 @@ static json_t *script_config_part(const struct run_options *options)
     return json_pack("{s:o}", "expect", json_text_or_null(options->expected));
 }
 
-/* What Redis is asked for; null in other modes. */
 static json_t *redis_config_part(const struct run_options *options)
 {
     if (options->mode != RUN_MODE_REDIS) {
@@ -68,7 +65,6 @@ static json_t *redis_config_part(const struct run_options *options)
         "has_login", options->redis.has_login);
 }
 
-/* Messages of WebSocket; null in other modes. */
 static json_t *ws_config_part(const struct run_options *options)
 {
     if (options->mode != RUN_MODE_WS) {
@@ -83,7 +79,6 @@ static json_t *ws_config_part(const struct run_options *options)
                      json_text_or_null(options->http.body), "headers", headers);
 }
 
-/* The lines of --mix. */
 static json_t *mix_part(const struct mix *mix)
 {
     if (!mix) {
@@ -97,7 +92,7 @@ static json_t *mix_part(const struct mix *mix)
     return lines;
 }
 
-/* What there is to know of a file that may be large. */
+/* The file may be large, so only its counts and hash are kept. */
 static json_t *urls_part(const struct urls *urls)
 {
     char hash[20];
@@ -112,7 +107,6 @@ static json_t *urls_part(const struct urls *urls)
                      json_integer_of(urls->kind_count), "hash", hash);
 }
 
-/* The rest is of its row. */
 static json_t *data_part(const struct data *data)
 {
     char hash[20];
@@ -127,7 +121,7 @@ static json_t *data_part(const struct data *data)
                      json_integer_of(data->column_count), "hash", hash);
 }
 
-/* Its requests may have passwords. */
+/* The requests are left out because they may have passwords. */
 static json_t *preamble_part(const struct preamble *preamble)
 {
     char hash[20];
@@ -147,7 +141,6 @@ static json_t *preamble_part(const struct preamble *preamble)
                      captures, "hash", hash);
 }
 
-/* Own addresses. */
 static json_t *bind_part(const struct run_options *options)
 {
     json_t *locals = json_array();
@@ -160,13 +153,13 @@ static json_t *bind_part(const struct run_options *options)
     return locals;
 }
 
-/* Sizes that are drawn; null where they are always the same. */
+/* null if the sizes are fixed. */
 static json_t *drawn_part(const struct sizes *sizes, const char *text)
 {
     return json_text_or_null(sizes_is_fixed(sizes) ? NULL : text);
 }
 
-/* What is said of sockets; null where it is the system's. */
+/* Values are null for the system's defaults. */
 static json_t *sockets_part(const struct run_options *options)
 {
     const struct socket_flags *flags = &options->sockets;
@@ -175,7 +168,7 @@ static json_t *sockets_part(const struct run_options *options)
                      flags->tos < 0 ? json_null() : json_integer(flags->tos));
 }
 
-/* What a row says of the options; @zero_is_null as in ->json. */
+/* Returns the value of a row's option; @zero_is_null as in ->json. */
 static json_t *value_of(const struct option *row, const void *options,
                         bool zero_is_null)
 {
@@ -205,8 +198,8 @@ static json_t *value_of(const struct option *row, const void *options,
     }
 }
 
-/* The member of each row that has one. What is in an object that is null is
- * not said. */
+/* Adds the member of each row. A member of an object that is null is left
+ * out. */
 static void write_rows(const struct run_options *options, json_t *config)
 {
     _Static_assert(offsetof(struct options_reading, options) == 0,
@@ -281,7 +274,7 @@ json_t *json_config(const struct run_options *options)
     return config;
 }
 
-/* Targets without the place where they are: two servers can be compared. */
+/* Targets without hosts, so that two servers can be compared. */
 static json_t *shapes_part(const struct run_options *options)
 {
     json_t *shapes = json_array();
@@ -306,7 +299,7 @@ json_t *json_config_hash(const struct run_options *options)
     json_object_del(config, "seed");
     json_object_del(config, "connect_to");
     json_object_del(config, "bind");
-    /* Of the verdict and of the client, not of the load. */
+    /* These do not affect the load. */
     json_object_del(config, "lateness_limit");
     json_object_del(config, "threads");
     json_object_set_new(config, "targets", shapes_part(options));

@@ -1,8 +1,7 @@
 /*
- * The options of a run as JSON: what was asked for, so that a result says how
- * it can be had again, and whether two results can be compared.
- *
- * An option that decides what is sent has a member here.
+ * The options of a run as JSON, so that a result shows how to repeat it and
+ * whether two results are comparable. Every option that affects what is sent
+ * has a member here.
  */
 #ifndef WEIR_LOAD_JSON_CONFIG_H
 #define WEIR_LOAD_JSON_CONFIG_H
@@ -11,14 +10,14 @@
 
 #include <jansson.h>
 
-/* All that decides what is sent, and how it is judged. */
+/* Returns everything that determines what is sent and how it is evaluated. */
 json_t *json_config(const struct run_options *options);
 
-/* Of the same without the seed and the places of the targets: equal when two
- * runs did the same, perhaps to two servers. */
+/* Returns a hash of the options without the seed and the hosts of the targets:
+ * equal if two runs did the same, perhaps with two servers. */
 json_t *json_config_hash(const struct run_options *options);
 
-/* The command line, word by word. */
+/* Returns the command line, one string per word. */
 json_t *json_command(const struct run_options *options);
 
 #endif

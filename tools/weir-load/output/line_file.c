@@ -1,7 +1,7 @@
 /*
- * A pipe that poll() calls writable takes PIPE_BUF bytes without waiting, so
- * that is how many are written at once: the description of standard output
- * belongs to others, too, and is not made non-blocking.
+ * A pipe that poll() reports as writable takes PIPE_BUF bytes without blocking,
+ * so this many are written at once. Standard output is not made non-blocking
+ * because its open file description is shared with other processes.
  */
 #include "line_file.h"
 
@@ -17,7 +17,7 @@
 
 #define WAITING_SIZE (1U << 20)
 
-/* For a reader that is only slow: so long without a byte. */
+/* How long a slow reader may take for the next bytes at the end. */
 #define PATIENCE_MS 1000
 
 void line_file_start(struct line_file *self, const char *flag, const char *name,
@@ -49,7 +49,8 @@ static uint64_t count_lines(const char *text, size_t size)
     return count;
 }
 
-/* Has the reader room within so many milliseconds? Or it fails at once. */
+/* Returns true if a write within @patience_ms will not block, or will fail at
+ * once. */
 static bool is_ready(const struct line_file *self, int patience_ms)
 {
     struct pollfd ready = {.fd = fileno(self->file), .events = POLLOUT};
@@ -57,7 +58,7 @@ static bool is_ready(const struct line_file *self, int patience_ms)
     return poll(&ready, 1, patience_ms) == 1;
 }
 
-/* What waits goes out as far as there is room. */
+/* Sends stored bytes while the pipe has room. */
 static void send_waiting(struct line_file *self, int patience_ms)
 {
     while (self->err == 0 && self->first < self->end &&
@@ -73,7 +74,7 @@ static void send_waiting(struct line_file *self, int patience_ms)
     }
 }
 
-/* Behind what waits; or the lines are missing. */
+/* Stores the lines, or counts them as missing. */
 static void keep(struct line_file *self)
 {
     if (!self->waiting) {

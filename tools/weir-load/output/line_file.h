@@ -1,11 +1,11 @@
 /*
- * A file that gets lines while the run is on, and has them at once: others read
- * along (--csv).
+ * A file that gets complete lines while the run goes on, for readers that
+ * follow it (--csv).
  *
- * It may be a pipe whose reader is slow, or reads no more. The run does not
- * wait for it: lines that a full pipe has no room for are kept, a megabyte of
- * them, and sent when there is room; more are left out, and counted. At the end
- * the reader has a moment for what is left.
+ * It may be a pipe with a slow or stopped reader. The run does not wait for it:
+ * up to a megabyte of lines is kept for a full pipe and sent when it has room;
+ * further lines are dropped and counted. At the end the reader gets a moment
+ * for the rest.
  */
 #ifndef WEIR_LOAD_LINE_FILE_H
 #define WEIR_LOAD_LINE_FILE_H
@@ -15,31 +15,32 @@
 #include <stdio.h>
 
 struct line_file {
-    const char *flag; /* that asked for it; borrowed, as the path is */
+    const char *flag; /* option that requested it; borrowed like the path */
     const char *path;
-    FILE *file;      /* NULL: it was not asked for */
-    bool is_patient; /* it is never full for a while */
-    FILE *lines;     /* those between begin and end, and their bytes */
+    FILE *file;      /* NULL if not requested */
+    bool is_patient; /* accepts all writes at once */
+    FILE *lines;     /* memory stream between begin and end, and its bytes */
     char *text;
     size_t size;
-    char *waiting; /* bytes that the pipe has no room for, and how many are */
-    size_t first;  /* sent of them */
+    char *waiting; /* bytes that did not fit into the pipe */
+    size_t first;  /* range in it that is not sent yet */
     size_t end;
-    uint64_t missing; /* lines */
-    int err;          /* the first error of a write, as errno; or 0 */
+    uint64_t missing; /* dropped lines */
+    int err;          /* errno of the first failed write, or 0 */
 };
 
-/* The descriptor of an open file; name is as messages call it. */
+/* Initialises with an open file; @name is for messages. */
 void line_file_start(struct line_file *self, const char *flag, const char *name,
                      FILE *file);
 
-/* Where the next lines are printed; NULL without memory: they are missing. */
+/* Returns where to print the next lines, or NULL if out of memory; then the
+ * lines count as missing. */
 FILE *line_file_begin(struct line_file *self);
 
-/* Those lines are whole. */
+/* Ends the lines since line_file_begin(). */
 void line_file_end(struct line_file *self);
 
-/* False after a line about what could not be written. */
+/* Returns false, after printing an error, if something was not written. */
 bool line_file_close(struct line_file *self);
 
 #endif

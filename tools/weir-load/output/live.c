@@ -1,7 +1,7 @@
 /*
- * Written to standard error, so that the report on standard output can be
- * redirected alone. Who is no terminal does not get these lines; the caller
- * looks.
+ * Written to standard error, so that the report on standard output
+ * can be redirected separately. The caller checks that it is a
+ * terminal.
  */
 #include "live.h"
 
@@ -15,8 +15,7 @@
 
 #define HEADER_EVERY 20
 
-/* The bars of the histogram: each is higher than the one before by an eighth;
- * without UTF-8 they are digits. */
+/* Bars of the histogram in steps of an eighth; digits without UTF-8. */
 static const char *const blocks[] = {
     " ",
     "\xe2\x96\x81",
@@ -31,7 +30,7 @@ static const char *const blocks[] = {
 static const char *const digits[] = {" ", "1", "2", "3", "4",
                                      "5", "6", "7", "8"};
 
-/* Three columns for each power of ten, from 10 us to 10 s. */
+/* Three columns per power of ten, from 10 us to 10 s. */
 static const uint64_t edges[] = {
     10000,      20000,      50000,      100000,      200000,
     500000,     1000000,    2000000,    5000000,     10000000,
@@ -54,7 +53,7 @@ static bool has_utf8(void)
     return false;
 }
 
-/* The first and the last column hold what lies beyond them, too. */
+/* The first and last columns include values beyond them. */
 static void print_histogram(const struct histogram *h)
 {
     const char *const *bars = has_utf8() ? blocks : digits;
@@ -72,13 +71,13 @@ static void print_histogram(const struct histogram *h)
     }
     fputc('|', stderr);
     for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        /* Whatever has been counted is seen. */
+        /* Every value that was counted is visible. */
         fputs(bars[(counts[i] * 8 + most - 1) / most], stderr);
     }
     fputc('|', stderr);
 }
 
-/* "-" where no answer came. */
+/* Prints "-" if no answer came. */
 static const char *format_latency(const struct interval *row, uint64_t value_ns,
                                   char text[UNITS_TEXT_SIZE])
 {
@@ -98,8 +97,8 @@ static const char *format_share(const struct interval *row,
     return text;
 }
 
-/* The columns of a line. With less room the first are left out that have the
- * greatest rank here, until the others fit. */
+/* Columns of a line. On a narrow terminal, columns with the highest rank are
+ * left out first. */
 enum {
     LIVE_TIME,
     LIVE_RATE,
@@ -131,7 +130,7 @@ static const struct {
     [LIVE_BARS] = {"10us  1ms   100ms", COLUMN_COUNT + 2, 6},
 };
 
-/* How many ranks fit in so many columns, with blanks between them. */
+/* Returns how many ranks fit into @width columns, with blanks between. */
 static unsigned count_ranks(unsigned width)
 {
     unsigned used = 0;
@@ -178,7 +177,7 @@ void live_print(const struct interval *row, const struct histogram *h,
     const char *titles[LIVE_COUNT];
     const char *values[LIVE_COUNT];
     const double seconds = (double)(row->end_ns - row->begin_ns) / 1e9;
-    /* The terminal may have another size at each line. */
+    /* The terminal may have been resized. */
     const unsigned ranks = count_ranks(console_width(STDERR_FILENO));
 
     units_format_time(row->end_ns, texts[LIVE_TIME]);

@@ -1,12 +1,12 @@
 /*
- * Files are written by stdio, which keeps an error until the end: it is looked
- * at once, when a file is closed.
+ * Files are written with stdio, which keeps an error until the file is closed,
+ * where it is checked once.
  *
- * Lines of --json-stream are flushed one by one, since a reader waits for them.
- * Those of --csv are, too, and do not wait for a slow one.
+ * Lines of --json-stream are flushed one by one for readers that follow; lines
+ * of --csv too, without waiting for a slow reader.
  *
- * A dry run looks at files without opening them: a run that is not made must
- * not empty the result of the one before.
+ * A dry run checks files without opening them, because it must not truncate an
+ * earlier result.
  */
 #include "outputs.h"
 
@@ -27,9 +27,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* One character of a file's name, or what it stands for: %h for the name of
- * this machine and %p for the number of this part. Returns how many characters
- * of the name it was. */
+/* Prints one character of a file's name, or its replacement: %h is the host
+ * name, %p the number of this part. Returns the length of what was read. */
 static size_t print_piece(const struct part *part, const char *name, FILE *out)
 {
     char host[HOST_NAME_MAX + 1] = "";
@@ -51,7 +50,7 @@ static size_t print_piece(const struct part *part, const char *name, FILE *out)
     }
 }
 
-/* NULL without memory. */
+/* Returns NULL if out of memory. */
 static char *make_path(const void *part, const char *name)
 {
     char *path = NULL;
@@ -71,12 +70,10 @@ static char *make_path(const void *part, const char *name)
     return path;
 }
 
-/* ---- what was asked for ---- */
-
 struct asked {
     const char *flag;
-    const char *name; /* as it was given; NULL: it was not */
-    bool is_whole;    /* it takes its name at the end */
+    const char *name; /* as given, or NULL */
+    bool is_whole;    /* gets its name at the end */
 };
 
 #define ASKED_COUNT (4 + PUBLISH_FORMATS)
@@ -97,8 +94,8 @@ static void list_asked(const struct run_options *options,
     }
 }
 
-/* The flag that has standard output instead of the text, or NULL; of several
- * the last, and the one before it. */
+/* Returns the last option that uses standard output instead of the text, or
+ * NULL; *ret_before is an earlier one. */
 static const char *find_stdout(const struct run_options *options,
                                const char **ret_before)
 {
@@ -129,7 +126,6 @@ bool outputs_check(const struct run_options *options)
     return !before;
 }
 
-/* 0 or a negative error. */
 static int check_file(const char *path, bool is_whole)
 {
     if (!is_whole && access(path, F_OK) == 0 && access(path, W_OK) == 0) {
@@ -176,9 +172,7 @@ void outputs_print(const struct run_options *options, FILE *out)
     }
 }
 
-/* ---- opening and closing ---- */
-
-/* A file that was asked for; true where none was. */
+/* Opens a requested file. Returns true if none was requested. */
 static bool open_file(const struct run_options *options, const char *flag,
                       const char *name, FILE **ret)
 {
@@ -198,7 +192,7 @@ static bool open_file(const struct run_options *options, const char *flag,
     return *ret != NULL;
 }
 
-/* The same of one that gets lines while the run is on. */
+/* Like open_file(), for lines during the run. */
 static bool open_lines(const struct run_options *options, const char *flag,
                        const char *name, struct line_file *ret)
 {
@@ -209,7 +203,7 @@ static bool open_lines(const struct run_options *options, const char *flag,
     return is_open;
 }
 
-/* The same of one that is written at the end. */
+/* Like open_file(), for a file that is written at the end. */
 static bool open_whole(const struct run_options *options, const char *flag,
                        const char *name, struct whole_file *ret)
 {
@@ -224,7 +218,7 @@ static bool open_whole(const struct run_options *options, const char *flag,
     return is_open;
 }
 
-/* Writes out what a stream has buffered, and notes its first error. */
+/* Flushes a stream and records its first error. */
 static void write_out(struct output *output)
 {
     if ((fflush(output->file) != 0 || ferror(output->file)) &&
@@ -262,7 +256,7 @@ static void write_csv_header(FILE *out)
     fputs(",kind\n", out);
 }
 
-/* A file without an interval has a heading, too. */
+/* A file without intervals also has a heading. */
 static bool open_csv(struct outputs *outputs, const struct run_options *options)
 {
     if (!open_lines(options, "--csv", options->files.csv, &outputs->csv)) {
@@ -292,8 +286,6 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
                         &options->part);
 }
 
-/* ---- intervals ---- */
-
 static void write_csv_row(const struct interval *interval, FILE *out)
 {
     for (const struct field *field = fields_interval; field->name; field++) {
@@ -303,10 +295,10 @@ static void write_csv_row(const struct interval *interval, FILE *out)
             fprintf(out, "%llu", (unsigned long long)value);
         }
     }
-    fputs(",\n", out); /* of all kinds */
+    fputs(",\n", out); /* the kind is empty: all kinds */
 }
 
-/* What is not counted by kinds is empty. */
+/* Fields that are not counted by kind are empty. */
 static void write_kind_row(const struct interval *whole, const char *name,
                            const struct kind_record *kind, FILE *out)
 {
@@ -378,9 +370,7 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
     }
 }
 
-/* ---- the end ---- */
-
-/* The result itself, as text or as JSON. */
+/* Writes the result itself, as text or as JSON. */
 static int write_result(const struct outputs *outputs,
                         const struct result *result)
 {

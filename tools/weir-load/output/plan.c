@@ -1,8 +1,7 @@
 /*
- * Ports are those between one own address and one place; they are counted for
- * the target that has the most connections.
- *
- * Descriptors are those of the connections, and of each further thread.
+ * Ports are counted between one local address and one target address, for the
+ * target with the most connections. Descriptors are counted for the connections
+ * and for each additional thread.
  */
 #include "outputs.h"
 
@@ -12,19 +11,17 @@
 
 #include "weir/base.h"
 
-/* Descriptors of a further thread: its ring, and others of its loop. */
+/* Descriptors of an additional thread: its ring and its loop's. */
 #define THREAD_FDS 8U
 
 #define LLU(value) ((unsigned long long)(value))
-
-/* ---- limits ---- */
 
 static uint64_t count_fds(const struct run_options *options)
 {
     return options->conn_count + (options->thread_count - 1) * THREAD_FDS;
 }
 
-/* 0: no target has ports. */
+/* Returns 0 if no target has ports. */
 static uint64_t count_ports(const struct run_options *options)
 {
     const size_t locals = options->local_count > 0 ? options->local_count : 1;
@@ -48,8 +45,6 @@ bool plan_check(const struct run_options *options)
     return limits_raise_fds(count_fds(options)) &&
            limits_check_ports(count_ports(options));
 }
-
-/* ---- printing ---- */
 
 static void print_load(const struct run_options *options, FILE *out)
 {

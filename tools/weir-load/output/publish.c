@@ -1,7 +1,7 @@
 /*
- * The script that writes a format gets the result as JSON, and files without a
- * name, out of which the files of the user are filled at the end. So no file of
- * the user holds half of a finding.
+ * The script gets the result as JSON and temporary files without names, from
+ * which the user's files are filled at the end. So no user's file is left
+ * incomplete.
  */
 #include "publish.h"
 
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Would the script start? False after a line. */
+/* Checks that the script can start. Returns false after printing an error. */
 static bool can_start(const char *flag)
 {
     const char *argv[RESULTS_WORDS + 2];
@@ -66,7 +66,6 @@ bool publish_open(struct publish *self, const struct publish_paths *paths,
     return true;
 }
 
-/* What the script has written, to where it belongs. */
 static void copy(FILE *from, FILE *to)
 {
     char piece[65536];
@@ -78,7 +77,7 @@ static void copy(FILE *from, FILE *to)
     }
 }
 
-/* Kinds of requests that have a name of their own, by their numbers. */
+/* Lists the indices of kinds with a name in brackets. */
 static void list_named(const struct result *result, char *ret, size_t size)
 {
     const struct kinds *kinds = result->options->groups;
@@ -91,7 +90,8 @@ static void list_named(const struct result *result, char *ret, size_t size)
     }
 }
 
-/* Words for the script: what is written to which descriptor, and about what. */
+/* Arguments of the script: which format to write to which descriptor, and about
+ * which run. */
 struct call {
     const char *argv[RESULTS_WORDS + PUBLISH_FORMATS + OPTIONS_LABELS_MAX + 4];
     char texts[PUBLISH_FORMATS][32];
@@ -129,8 +129,6 @@ static void add_words(const struct publish *self, const struct result *result,
     *at = NULL;
 }
 
-/* The script writes to files without a name, as it knows neither what is kept
- * nor where. */
 static bool write_files(struct publish *self, const struct result *result,
                         FILE *in, FILE *const *outs)
 {
@@ -168,7 +166,7 @@ bool publish_write(struct publish *self, const struct result *result)
         is_good |= self->files[i].file != NULL;
     }
     if (!is_good) {
-        return true; /* nothing is asked for */
+        return true; /* nothing was requested */
     }
     while (count < PUBLISH_FORMATS + 1 && (files[count] = tmpfile())) {
         count++;

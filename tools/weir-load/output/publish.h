@@ -1,9 +1,8 @@
 /*
- * The files for a pipeline that a run writes beside its report: its findings in
- * several formats, each whole or not at all. A script writes them (results.h).
+ * Result files for a CI pipeline, in several formats; each is written
+ * completely or not at all, by a script (results.h).
  *
- * They are opened before the work, so that a name that cannot be written is
- * told before and not after.
+ * They are opened before the run, so that an unusable name is reported first.
  */
 #ifndef WEIR_LOAD_PUBLISH_H
 #define WEIR_LOAD_PUBLISH_H
@@ -17,17 +16,19 @@ struct publish {
     struct whole_file files[PUBLISH_FORMATS];
 };
 
-/* Makes the name of a file from what was given; NULL without memory. */
+/* Makes the name of a file from the given one. Returns NULL if out of
+ * memory. */
 typedef char *publish_name_fn(const void *arg, const char *given);
 
-/* False after a line; then nothing is open. */
+/* Returns false after printing an error; then nothing is open. */
 bool publish_open(struct publish *self, const struct publish_paths *paths,
                   publish_name_fn *make_name, const void *arg);
 
-/* Has the script write what was opened, and ends it; false after a line. */
+/* Runs the script to write the open files, and closes them. Returns false after
+ * printing an error. */
 bool publish_write(struct publish *self, const struct result *result);
 
-/* Ends what was opened and not written. */
+/* Closes and discards files that were not written. */
 void publish_drop(struct publish *self);
 
 #endif

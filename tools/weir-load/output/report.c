@@ -1,10 +1,9 @@
 /*
- * A page that is read from top to bottom: what ran, what became of the
- * requests, how fast, how long they took, the connections, the errors, and
- * the verdict.
+ * A page to read from top to bottom: what ran, the results of requests, the
+ * rate, latencies, connections, errors, and the verdict.
  *
- * A figure that rests on too few values is a dash. A run in which nothing
- * succeeded has no rate and no latency.
+ * A figure of too few values is a dash. A run without success has no rate and
+ * no latencies.
  */
 #include "report.h"
 
@@ -20,22 +19,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fewer rows than these say nothing about steadiness. */
+/* Fewest intervals for the line of spread. */
 #define SPREAD_ROWS_MIN 3U
 
 /* Intervals in the line of open connections. */
 #define OPEN_ROWS 8U
 
-/* A row of times: its name, the greatest and the mean; each percentile. */
+/* Width of a row's name, maximum and mean, and of each percentile. */
 #define ROW_WIDTH  27U
 #define CELL_WIDTH 9U
 
-/* Where the rest of a line begins that a terminal has no room for. */
+/* Indentation of the rest of a line that is too long for a terminal. */
 #define INDENT 12U
 
 #define LLU(value) ((unsigned long long)(value))
 
-/* What said when a request was sent; it decides what latencies mean. */
+/* Prints the load model, which decides what latencies mean. */
 static void print_model(const struct result *result, FILE *out)
 {
     if (result->model == RUN_MODEL_CLOSED) {
@@ -48,7 +47,7 @@ static void print_model(const struct result *result, FILE *out)
     }
 }
 
-/* What a request carries; HTTP's are shown by the target. */
+/* Prints the payload; HTTP's is shown by the target. */
 static void print_payload(const struct run_options *options, FILE *out)
 {
     char buf[UNITS_TEXT_SIZE];
@@ -81,7 +80,7 @@ static void print_payload(const struct run_options *options, FILE *out)
     }
 }
 
-/* Where both ends are on this machine: which CPUs the one and the other has. */
+/* Prints the CPUs of both ends if they share this machine. */
 static void print_cpus(const struct result *result, FILE *out)
 {
     const struct run_options *options = result->options;
@@ -135,8 +134,8 @@ static void print_header(const struct result *result, FILE *out)
     print_cpus(result, out);
 }
 
-/* The fields of a struct that the report has. The line that has been begun goes
- * on, if there is one; another begins behind it, and the last is not ended. */
+/* Prints the fields that the report has, and continues the line titled @begun
+ * if it is not NULL. The last line is not ended. */
 static void print_fields(const struct field *fields, const void *from,
                          const struct result *result, const char *begun,
                          FILE *out)
@@ -170,7 +169,7 @@ static void print_requests(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
-/* Over UDP, what became of the datagrams that the ledger does not show. */
+/* Prints counters of datagrams that the ledger does not have. */
 static void print_datagrams(const struct result *result, FILE *out)
 {
     const struct ledger *measured = &result->measured;
@@ -186,7 +185,6 @@ static void print_datagrams(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
-/* Answers by status, where the protocol has such. */
 static void print_status(const struct result *result, FILE *out)
 {
     const char *title = "Status      ";
@@ -200,7 +198,7 @@ static void print_status(const struct result *result, FILE *out)
     fputs(title[0] == 'S' ? "" : "\n", out);
 }
 
-/* In an open loop: was the rate that was meant offered, and in time? */
+/* Prints whether an open loop offered the rate, and in time. */
 static void print_offered(const struct result *result, double achieved,
                           FILE *out)
 {
@@ -239,8 +237,8 @@ static void print_rate(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
-/* Is a percentile left out, as a terminal has no room for it? The first one
- * stays, and the last ones. */
+/* Returns true if a percentile does not fit the terminal. The first and the
+ * last ones are kept. */
 static bool is_left_out(const struct run_options *options, size_t place,
                         unsigned width)
 {
@@ -298,7 +296,7 @@ static void print_spread(const struct result *result, FILE *out)
     for (size_t i = 0; i < result->row_count; i++) {
         uint64_t p99_ns = result->rows[i].counts.p99_ns;
         if (result->rows[i].counts.max_ns == 0) {
-            continue; /* no answer came in it */
+            continue; /* no answer */
         }
         row_count++;
         least = p99_ns < least ? p99_ns : least;
@@ -327,8 +325,7 @@ static void print_latency_title(const struct run_options *options,
     fprintf(out, " %8s %8s\n", "max", "mean");
 }
 
-/* A line for each kind of requests, where there are several; of many those with
- * the most requests. */
+/* Prints a line for each kind, or for the kinds with the most requests. */
 static void print_kinds(const struct result *result, unsigned width, FILE *out)
 {
     const struct kinds *groups = result->options->groups;
@@ -364,7 +361,6 @@ static void print_kinds(const struct result *result, unsigned width, FILE *out)
     }
 }
 
-/* Is there room for a remark behind a row? */
 static bool has_room(const struct run_options *options, const char *remark,
                      unsigned width)
 {
@@ -420,8 +416,7 @@ static void print_connections(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
-/* --conn-stages: how many were open at the ends of intervals, of which no more
- * than a line has. */
+/* --conn-stages: prints open connections at up to OPEN_ROWS interval ends. */
 static void print_open(const struct result *result, FILE *out)
 {
     const size_t step = (result->row_count + OPEN_ROWS - 1) / OPEN_ROWS;
@@ -527,7 +522,7 @@ static void print_all(const struct result *result, unsigned width, FILE *out)
     fprintf(out, "%s\n", verdict_word(result));
 }
 
-/* Prints a line; what a terminal has no room for goes below it. */
+/* Prints a line, broken at the width of the terminal. */
 static void print_broken(const char *line, size_t len, size_t width, FILE *out)
 {
     size_t room = width;
@@ -538,7 +533,7 @@ static void print_broken(const char *line, size_t len, size_t width, FILE *out)
             end--;
         }
         if (end == 0) {
-            break; /* a word that is longer */
+            break; /* a longer word */
         }
         fprintf(out, "%.*s\n%*s", (int)end, line, (int)INDENT, "");
         end += strspn(line + end, " ");
@@ -571,8 +566,8 @@ void report_print(const struct result *result, FILE *out)
     free(text);
 }
 
-/* The kind that cost the most requests, the first of equals, for the one line
- * that must say why: what follows a failure (connecting in vain) is not it. */
+/* Returns the kind of error that cost the most requests, the first if equal.
+ * Later consequences (failed reconnects) cost fewer. */
 static const struct error_kind *worst(const struct error_table *errors)
 {
     const struct error_kind *found = NULL;
@@ -585,7 +580,7 @@ static const struct error_kind *worst(const struct error_table *errors)
     return found;
 }
 
-/* Over UDP a failure that the kernel told is why no answers came. */
+/* Over UDP, an error reported by the kernel explains missing answers. */
 static const struct error_kind *find_reason(const struct result *result)
 {
     const struct error_table *errors = &result->errors;
@@ -600,7 +595,7 @@ static const struct error_kind *find_reason(const struct result *result)
     return worst(errors);
 }
 
-/* The first one that does not hold. */
+/* Prints the first objective that does not hold. */
 static void complain_of_objective(const struct result *result)
 {
     const struct slo *slo = &result->options->slo;
@@ -614,7 +609,8 @@ static void complain_of_objective(const struct result *result)
         slo_format(&slo->terms[first], &result->slo[first], text));
 }
 
-/* The line to write where a server has shown that it speaks otherwise. */
+/* Suggests a command line if the server showed that it speaks another
+ * protocol. */
 static void suggest_elsewhere(const struct result *result)
 {
     char url[ELSEWHERE_SIZE];

@@ -1,8 +1,8 @@
 /*
  * The result as text, for people.
  *
- * The report goes to standard output. Why a run did not end well is said in
- * one line on standard error besides, where nobody overlooks it.
+ * The report goes to standard output. If a run did not end well, one line on
+ * standard error has the reason, where it is not overlooked.
  */
 #ifndef WEIR_LOAD_REPORT_H
 #define WEIR_LOAD_REPORT_H
@@ -11,10 +11,10 @@
 
 #include <stdio.h>
 
-/* The whole report, the verdict in its last line. */
+/* Prints the report; its last line is the verdict. */
 void report_print(const struct result *result, FILE *out);
 
-/* Lines on standard error that say why the exit code is not 0. */
+/* Prints why the exit code is not 0, on standard error. */
 void report_complain(const struct result *result);
 
 #endif

@@ -1,8 +1,7 @@
 /*
- * The script stands where the program does (a build folder, an archive), or in
- * the data folder of the same prefix, so that both can be moved together.
- * Neither the user's environment nor other modules change what it does, and
- * nothing is written beside it.
+ * The script is next to the program (in a build folder or an archive) or in the
+ * data folder of the same prefix, so both can be moved together. Options make
+ * Python ignore the user's environment and modules and write no files.
  */
 #include "results.h"
 
@@ -78,7 +77,7 @@ int results_exec(const char **argv)
     return LOAD_USAGE;
 }
 
-/* Descriptors of the program are closed by themselves; these are not. */
+/* The program's descriptors are close-on-exec; dup2() clears that. */
 static int spawn(const char **argv, int in, const int *fds, size_t fd_count,
                  pid_t *ret)
 {

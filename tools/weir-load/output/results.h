@@ -1,9 +1,9 @@
 /*
- * The script that does everything before and after runs (results.py): ab,
- * compare, report, search, sweep, and the files of a run for a pipeline.
+ * Starts the script for everything before and after runs (results.py): ab,
+ * compare, report, search, sweep, and the files for a pipeline.
  *
- * It is installed beside the program and needs Python 3. The program reads the
- * command line, and starts the script with what it has read.
+ * It is installed with the program and needs Python 3. The program parses the
+ * command line and passes the result to the script.
  */
 #ifndef WEIR_LOAD_RESULTS_H
 #define WEIR_LOAD_RESULTS_H
@@ -11,21 +11,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Words before those of a caller: python3, its flags, the script, the program
- * and the command. */
+/* Words before the caller's: python3, its options, the script, the program and
+ * the command. */
 #define RESULTS_WORDS 7U
 
-/* Fills the first RESULTS_WORDS of @argv for a command. False after a line if
- * the script was not found. */
+/* Fills in the first RESULTS_WORDS of @argv. Returns false, after printing an
+ * error, if the script was not found. */
 bool results_begin(const char *command, const char **argv);
 
-/* Replaces the process by the script. Returns an exit code, after a line, if it
- * could not be started. */
+/* Replaces the process with the script. Returns an exit code, after printing an
+ * error, if that failed. */
 int results_exec(const char **argv);
 
-/* Runs the script with this descriptor as its standard input, and with the
- * descriptors in @fds (not below 3) left open. False, after a line, if it could
- * not be started or did not end with 0. */
+/* Runs the script with @in as standard input and the descriptors @fds, none
+ * below 3, left open. Returns false, after printing an error, if it could not
+ * be started or its exit code is not 0. */
 bool results_run(const char **argv, int in, const int *fds, size_t fd_count);
 
 #endif

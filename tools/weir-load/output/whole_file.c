@@ -1,12 +1,10 @@
 /*
- * A symbolic link stays one: the file that it leads to is replaced, or made. A
- * file keeps its permissions; a new one has those of the process.
+ * A symbolic link is kept: the file that it leads to is replaced or created. A
+ * replaced file keeps its permissions; a new one has the process's.
  *
- * The name of the file beside it is drawn by lot: neither two runs that write
- * the same file nor one that was killed are in the way, and in containers all
- * processes may have the same number.
- *
- * A file that another is mounted on cannot be replaced; it is written in place.
+ * The temporary file's name is random: other runs that write the same file, or
+ * a killed one, do not conflict, and in containers all processes may have the
+ * same id.
  */
 #include "whole_file.h"
 
@@ -23,14 +21,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Links that lead to one another: as many as the kernel follows. */
+/* Maximum number of links to follow, as in the kernel. */
 #define LINKS_MAX 40
 
-/* What stands under a path. */
 struct found {
     bool is_there;
-    bool is_special; /* written as it is; a directory is refused then */
-    mode_t mode;     /* its permissions */
+    bool is_special; /* written directly, or refused if a directory */
+    mode_t mode;     /* permissions */
 };
 
 bool whole_file_is_stdout(const char *path)
@@ -68,8 +65,8 @@ static struct found look(const char *path)
     };
 }
 
-/* The path that a link at this one leads to; NULL: there is no link, or no
- * memory (errno). */
+/* Returns the path in the link at @path, or NULL if it is not a link or memory
+ * ran out (errno). */
 static char *follow_once(const char *path)
 {
     char link[PATH_MAX];
@@ -88,7 +85,7 @@ static char *follow_once(const char *path)
     return next;
 }
 
-/* Where a path leads to, which need not be there. NULL: errno says why. */
+/* Follows all links; the result need not exist. Returns NULL with errno. */
 static char *follow(const char *path)
 {
     char *at = strdup(path);
@@ -108,7 +105,7 @@ static char *follow(const char *path)
     return NULL;
 }
 
-/* A descriptor of a new file beside the target, or a negative error. */
+/* Creates the temporary file. Returns a descriptor or a negative error. */
 static int make_temporary(struct whole_file *self, mode_t mode)
 {
     uint64_t lot = 0;
@@ -131,7 +128,6 @@ static int make_temporary(struct whole_file *self, mode_t mode)
     return fd < 0 ? -errno : fd;
 }
 
-/* 0 or a negative error. */
 static int open_beside(struct whole_file *self, const struct found *found)
 {
     self->target = follow(self->path);
@@ -157,7 +153,7 @@ static int open_beside(struct whole_file *self, const struct found *found)
     return 0;
 }
 
-/* May a file be made in the folder of this one? */
+/* Checks whether a file could be created in the folder of @path. */
 static int check_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -217,7 +213,7 @@ bool whole_file_open(struct whole_file *self, const char *flag,
     return err == 0;
 }
 
-/* 0 or an error as errno. */
+/* Returns 0 or an errno. */
 static int close_file(struct whole_file *self)
 {
     int err = 0;
@@ -232,7 +228,6 @@ static int close_file(struct whole_file *self)
     return err;
 }
 
-/* 0 or a negative error. */
 static int copy(int from, int to)
 {
     char bytes[1 << 14];
@@ -250,8 +245,7 @@ static int copy(int from, int to)
     return len < 0 ? -errno : 0;
 }
 
-/* Writes the file in place, with what stands beside it; 0 or an error as
- * errno. */
+/* Overwrites the target with the temporary file. Returns 0 or an errno. */
 static int write_in_place(const struct whole_file *self)
 {
     const int from = open(self->temporary, O_RDONLY | O_CLOEXEC);
@@ -270,7 +264,7 @@ static int write_in_place(const struct whole_file *self)
     return -err;
 }
 
-/* What was written takes the name; 0 or an error as errno. */
+/* Replaces the target. Returns 0 or an errno. */
 static int take_name(const struct whole_file *self)
 {
     if (rename(self->temporary, self->target) == 0) {
@@ -303,7 +297,7 @@ void whole_file_drop(struct whole_file *self)
     if (!self->file) {
         return;
     }
-    /* What it had to say is not wanted. */
+    /* Errors do not matter any more. */
     (void)close_file(self);
     if (self->temporary) {
         unlink(self->temporary);

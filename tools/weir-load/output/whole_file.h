@@ -1,11 +1,11 @@
 /*
- * A file that others read while it is written: it is there as a whole, or as it
- * was before.
+ * A file that others may read at any time: it always has the complete new
+ * contents or the old ones.
  *
- * What is written stands in a file of its own beside it, which takes the name
- * at the end; where another file is mounted on the name, it is written in place
- * at the end. A device, a pipe or a FIFO is written as it is, and so is
- * standard output, whose name is "-".
+ * Data is written to a temporary file next to it, which is renamed at the end;
+ * if another file is mounted on the name, it is overwritten at the end. A
+ * device, pipe or FIFO is written directly, and so is standard output, named
+ * "-".
  */
 #ifndef WEIR_LOAD_WHOLE_FILE_H
 #define WEIR_LOAD_WHOLE_FILE_H
@@ -14,28 +14,29 @@
 #include <stdio.h>
 
 struct whole_file {
-    const char *flag; /* that asked for it; borrowed */
+    const char *flag; /* option that requested it; borrowed */
     char *path;
-    FILE *file;      /* NULL: it was not asked for */
-    char *target;    /* that the path leads to, and the file beside it; */
-    char *temporary; /* NULL: it is written as it is */
+    FILE *file;      /* NULL if not requested */
+    char *target;    /* the path with links resolved, and the temporary file; */
+    char *temporary; /* NULL if the file is written directly */
 };
 
-/* Path NULL: nothing is asked for. False after a line on standard error. */
+/* @path may be NULL. Returns false after printing an error. */
 bool whole_file_open(struct whole_file *self, const char *flag,
                      const char *path);
 
-/* Ends what was opened: the file has what was written. False after a line; then
- * it is as it was before, or the line says where what was written is. */
+/* Closes the file and puts the data in place. Returns false after printing
+ * an error; then the file is unchanged, or the error names the file with the
+ * data. */
 bool whole_file_keep(struct whole_file *self);
 
-/* Ends what was opened and is not kept: the file is as it was before. */
+/* Discards the data; the file is unchanged. */
 void whole_file_drop(struct whole_file *self);
 
-/* Could it be opened? 0 or a negative error; nothing is made or emptied. */
+/* Checks whether the file could be opened, without changes. Returns 0 or a
+ * negative error. */
 int whole_file_check(const char *path);
 
-/* "-" */
 bool whole_file_is_stdout(const char *path);
 
 #endif

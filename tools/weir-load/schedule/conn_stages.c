@@ -1,9 +1,8 @@
 /*
- * Numbers between those of a stage are rounded, so that a way up and the same
- * way down have the same numbers at the same distance.
+ * Interpolated numbers are rounded, so that a stage up and the same stage down
+ * have the same numbers at the same distance.
  *
- * An error is told with the text from its position on, so that it is found in
- * a long row of stages.
+ * Errors show the text from their position on.
  */
 #include "conn_stages.h"
 
@@ -16,12 +15,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A stage as text has no more. */
+/* Longest text of a stage. */
 #define PART_SIZE 64
 
 #define WEEK_NS (UINT64_C(7) * 24 * 3600 * 1000000000)
 
-/* Where k6 begins. */
+/* First number in k6. */
 #define FIRST_USERS 1U
 
 static int refuse(char *why, const char *text, const char *at, const char *want)
@@ -36,8 +35,8 @@ static bool read_number(const char *text, uint64_t *ret)
     return units_parse_count(text, ret) == 0 && *ret <= CONN_STAGES_CONNS_MAX;
 }
 
-/* One stage: "30s@100", "30s@0..100" or "30s:100", which is written over; the
- * number before is in ->from. */
+/* Parses "30s@100", "30s@0..100" or "30s:100", and modifies the text; the
+ * previous number is in ->from. */
 static int parse_stage(char *part, struct conn_stage *ret, size_t *ret_error,
                        const char **ret_want)
 {

@@ -1,9 +1,9 @@
 /*
- * Schedulers number from 0 and people from 1; what is written in "2/8" is the
- * people's number, as GNU parallel's {#} is.
+ * Schedulers number from 0, people from 1; "2/8" is numbered by people, like
+ * GNU parallel's {#}.
  *
- * A scheduler is known by the variable that has the index. The first one that
- * is set counts.
+ * A scheduler is recognised by the variable that has the index. The first one
+ * that is set counts.
  */
 #include "part.h"
 
@@ -15,10 +15,10 @@
 
 struct scheduler {
     const char *index;
-    const char *count; /* NULL: it tells none */
+    const char *count; /* NULL if it has none */
 };
 
-/* A program of Open MPI or MPICH under Slurm has the same place in both. */
+/* A program of Open MPI or MPICH under Slurm has the same index in both. */
 static const struct scheduler schedulers[] = {
     {"JOB_COMPLETION_INDEX", NULL},
     {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
@@ -37,7 +37,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(char *why,
     return -EINVAL;
 }
 
-/* All of a text as a number up to PARTS_MAX. */
+/* Parses a text that is a number up to PARTS_MAX. */
 static bool read_number(const char *text, uint32_t *ret)
 {
     char *end = NULL;
@@ -51,7 +51,7 @@ static bool read_number(const char *text, uint32_t *ret)
     return *end == '\0' && errno == 0 && number <= PARTS_MAX;
 }
 
-/* The scheduler that has started this program; NULL: none is known. */
+/* Returns the scheduler that started this program, or NULL. */
 static const struct scheduler *find_scheduler(void)
 {
     for (size_t i = 0; i < sizeof(schedulers) / sizeof(schedulers[0]); i++) {
@@ -62,7 +62,7 @@ static const struct scheduler *find_scheduler(void)
     return NULL;
 }
 
-/* count is that of the text; 0: it has none. */
+/* @count is 0 if the text has none. */
 static int read_environment(uint32_t count, struct part *ret, char *why)
 {
     const struct scheduler *scheduler = find_scheduler();

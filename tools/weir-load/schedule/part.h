@@ -1,10 +1,10 @@
 /*
- * One load made by several programs: which part of it this one makes.
+ * Divides one load between several programs.
  *
- * All have the same options, of which -c, -n, -R and --max-inflight speak of
- * all of them together. Each has a block of the connections. Of the schedule
- * part i of n has the requests i, i + n, i + 2n and so on, so that all together
- * send the one schedule when they begin together (--start-at).
+ * All have the same options; -c, -n, -R and --max-inflight are totals of all
+ * programs. Each has a range of the connections. Part i of n sends the
+ * scheduled requests i, i + n, i + 2n and so on, so that together they send one
+ * schedule if they start together (--start-at).
  */
 #ifndef WEIR_LOAD_PART_H
 #define WEIR_LOAD_PART_H
@@ -14,32 +14,29 @@
 
 #define PARTS_MAX 10000U
 
-/* Room for every reason that part_parse() gives. */
 #define PART_WHY_SIZE 320
 
 struct part {
     uint32_t index; /* from 0 */
-    uint32_t count; /* 1: this program makes the whole load */
+    uint32_t count; /* 1 if this program makes the whole load */
 };
 
-/*
- * Read "2/8"; "auto/8", where the environment has the index alone
- * (JOB_COMPLETION_INDEX of a Job of Kubernetes); or "auto", where it has both:
- * SLURM_PROCID and SLURM_NTASKS, PMI_RANK and PMI_SIZE, or
- * OMPI_COMM_WORLD_RANK and OMPI_COMM_WORLD_SIZE.
+/* Parses "2/8"; "auto/8", if the environment has only the index
+ * (JOB_COMPLETION_INDEX of a Kubernetes Job); or "auto", if it has both:
+ * SLURM_PROCID and SLURM_NTASKS, PMI_RANK and PMI_SIZE, or OMPI_COMM_WORLD_RANK
+ * and OMPI_COMM_WORLD_SIZE.
  *
- * Returns 0, or -EINVAL with one line in why (PART_WHY_SIZE bytes).
- */
+ * Returns 0, or -EINVAL with one line in @why (PART_WHY_SIZE bytes). */
 int part_parse(const char *text, struct part *ret, char *why);
 
-/* How many of a whole lie in the blocks of the parts before this one. */
+/* Returns how much of a whole is in the ranges of the parts before this. */
 static inline uint64_t part_begin(const struct part *part, uint64_t whole)
 {
     return whole / part->count * part->index +
            whole % part->count * part->index / part->count;
 }
 
-/* How many of a whole lie in the block of this part. */
+/* Returns how much of a whole is in this part's range. */
 static inline uint64_t part_size(const struct part *part, uint64_t whole)
 {
     const struct part next = {.index = part->index + 1, .count = part->count};

@@ -1,11 +1,11 @@
 /*
- * Each time is computed from the request's place in the whole schedule, never
- * from the time before: errors do not add up. The numbers are doubles, which
- * keep a nanosecond exactly for a hundred days.
+ * Each time is computed from the request's index in the whole schedule, not
+ * from the previous time, so errors do not add up. Doubles represent a
+ * nanosecond exactly for a hundred days.
  *
- * Within a stage that begins with rate a and changes by k a second, n requests
- * are due after t with a t + k t^2 / 2 = n, so that
- * t = 2 n / (a + sqrt(a^2 + 2 k n)), which is also right for k = 0.
+ * In a stage that begins with rate a and changes by k per second, n requests
+ * are due after t with a t + k t^2 / 2 = n, so t = 2 n / (a + sqrt(a^2 + 2 k
+ * n)), which is also right for k = 0.
  */
 #include "schedule.h"
 
@@ -21,7 +21,6 @@ static double seconds_of(const struct schedule_stage *stage)
     return (double)stage->duration_ns / SECOND;
 }
 
-/* How many requests a stage has. */
 static double size_of(const struct schedule_stage *stage)
 {
     if (stage->duration_ns == UINT64_MAX) {
@@ -30,7 +29,8 @@ static double size_of(const struct schedule_stage *stage)
     return (stage->from + stage->to) / 2 * seconds_of(stage);
 }
 
-/* When, in seconds from a stage's begin, so many of its requests are due. */
+/* Returns when @count requests of a stage are due, in seconds from its
+ * start. */
 static double time_of(const struct schedule_stage *stage, double count)
 {
     double slope = stage->duration_ns == UINT64_MAX
@@ -44,7 +44,7 @@ static double time_of(const struct schedule_stage *stage, double count)
     return 2 * count / (stage->from + sqrt(square > 0 ? square : 0));
 }
 
-/* In (0, 1], the next of the thread's own sequence. */
+/* Returns the thread's next random number in (0, 1]. */
 static double roll(struct schedule *schedule)
 {
     schedule->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -53,7 +53,7 @@ static double roll(struct schedule *schedule)
     return ((double)bits + 1) / 9007199254740992.0;
 }
 
-/* Find the time of the next request by its place. */
+/* Computes the time of the next request. */
 static void place(struct schedule *schedule)
 {
     const struct schedule_plan *plan = schedule->plan;

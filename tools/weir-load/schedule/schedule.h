@@ -1,15 +1,15 @@
 /*
- * When requests are meant to be sent in an open model: times that are fixed
- * before the run, and that no answer and no delay moves.
+ * Send times of an open model: fixed before the run, and not moved by answers
+ * or delays.
  *
- * The rate over time is a row of stages, each going straight from one rate to
- * another. Their integral says how many requests are due until a time; the
- * times of requests are where it reaches 0, 1, 2 and so on (constant gaps), or
- * the sums of exponential gaps of mean 1 (Poisson). Each thread has a part of
- * them, none has the same: of constant gaps every count-th, of Poisson's a
- * process of its own with a part of the rate.
+ * The rate over time is a list of stages, each linear from one rate to another.
+ * Its integral is the number of requests due; requests are due where it reaches
+ * 0, 1, 2 and so on (constant gaps), or the sums of exponential gaps of mean 1
+ * (Poisson). Threads share them without overlap: with constant gaps each takes
+ * every count-th, with Poisson each has its own process with a part of the
+ * rate.
  *
- * It knows no clock: times count from the begin of the schedule.
+ * Times count from the start of the schedule.
  */
 #ifndef WEIR_LOAD_SCHEDULE_H
 #define WEIR_LOAD_SCHEDULE_H
@@ -20,16 +20,14 @@
 
 #define SCHEDULE_STAGES_MAX 32
 
-/* After the last request. */
 #define SCHEDULE_OVER UINT64_MAX
 
-/* Room for every reason that schedule_parse() gives. */
 #define SCHEDULE_WHY_SIZE 160
 
 struct schedule_stage {
-    /* UINT64_MAX: without end, for the last one. */
+    /* UINT64_MAX for a last stage without end. */
     uint64_t duration_ns;
-    /* Requests a second, of all threads together. */
+    /* Requests per second of all threads. */
     double from;
     double to;
 };
@@ -41,41 +39,38 @@ struct schedule_plan {
     uint64_t seed;
 };
 
-/* Where one thread stands in its part of the schedule. */
+/* Position of one thread in its part of the schedule. */
 struct schedule {
     const struct schedule_plan *plan;
-    /* Of all threads' requests, so many come between two of this one's. */
+    /* Distance of this thread's requests among those of all threads. */
     double stride;
-    /* The integral at the next request, or its place, and when that is. */
+    /* Integral at the next request, and its time. */
     double count;
     uint64_t next_ns;
-    /* The stage that the next request is in, and its begin. */
+    /* The stage of the next request, and its start. */
     size_t stage;
     double stage_count;
     uint64_t stage_ns;
     uint64_t random;
 };
 
-/* Stand before the first request of a thread; the plan is borrowed for as long
- * as the schedule is used. */
+/* Starts before a thread's first request. Borrows the plan while the schedule
+ * is in use. */
 void schedule_init(struct schedule *schedule, const struct schedule_plan *plan,
                    uint32_t thread_index, uint32_t thread_count);
 
-/* Go on to the request after the next. */
 void schedule_advance(struct schedule *schedule);
 
-/* The duration of all stages; UINT64_MAX: without end. */
+/* Returns the duration of all stages, or UINT64_MAX if there is no end. */
 uint64_t schedule_duration(const struct schedule_plan *plan);
 
-/*
- * Read stages as in 30s@1k,2m@1k..20k: a duration, and a rate or two.
+/* Parses stages like 30s@1k,2m@1k..20k: a duration and one or two rates.
  *
- * Returns 0, or -EINVAL with one line in why (SCHEDULE_WHY_SIZE bytes), which
- * has the position of the error.
- */
+ * Returns 0, or -EINVAL with one line in @why (SCHEDULE_WHY_SIZE bytes), which
+ * has the position of the error. */
 int schedule_parse(const char *text, struct schedule_plan *ret, char *why);
 
-/* Read a rate as in 50, 0.5, 20k or 20k/s. 0 or -EINVAL. */
+/* Parses a rate like 50, 0.5, 20k or 20k/s. Returns 0 or -EINVAL. */
 int schedule_parse_rate(const char *text, double *ret);
 
 #endif

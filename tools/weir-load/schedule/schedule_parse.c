@@ -1,8 +1,7 @@
 /*
- * Stages and rates as they are written on the command line.
- *
- * An error is told with the text from its position on, so that it is found in
- * a long row of stages.
+ * Parses stages and rates of the command line. Errors show the text
+ * from their position on, so that they are found in a long list of
+ * stages.
  */
 #include "schedule.h"
 
@@ -14,10 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A stage as text has no more. */
 #define PART_SIZE 64
 
-/* A rate past this is a slip of the finger. */
 #define RATE_MAX 1e9
 
 static int refuse(char *why, const char *text, const char *at, const char *want)
@@ -27,7 +24,7 @@ static int refuse(char *why, const char *text, const char *at, const char *want)
     return -EINVAL;
 }
 
-/* What follows the '/' of a rate: s, m, or a time such as 1s, 10m. */
+/* Parses the text after the '/' of a rate: s, m, or a time like 10m. */
 static bool read_period(const char *text, double *rate)
 {
     const char *one = isalpha((unsigned char)*text) ? "1" : "";
@@ -69,7 +66,7 @@ int schedule_parse_rate(const char *text, double *ret)
     return 0;
 }
 
-/* One stage: "30s@1k" or "30s@1k..2k", which is written over. */
+/* Parses "30s@1k" or "30s@1k..2k", and modifies the text. */
 static int parse_stage(char *part, struct schedule_stage *ret,
                        size_t *ret_error, const char **ret_want)
 {

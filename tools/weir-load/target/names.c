@@ -1,7 +1,7 @@
 /*
  * All names are looked up at the same time, and the loop runs until the last
- * one is. Each name that has no address is told with its error; the first error
- * ends the program before it connects anywhere.
+ * one ends. Each failed name is printed with its error; a failure ends the
+ * program before it connects anywhere.
  */
 #include "names.h"
 

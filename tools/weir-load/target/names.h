@@ -1,8 +1,7 @@
 /*
- * The addresses of targets that are host names, found once before a run.
- *
- * So a run measures connecting and not name servers, and every connection of a
- * target goes to the same addresses.
+ * Resolves the targets' host names once, before a run. So the run measures
+ * connecting and not name servers, and every connection of a target uses the
+ * same addresses.
  */
 #ifndef WEIR_LOAD_NAMES_H
 #define WEIR_LOAD_NAMES_H
@@ -11,12 +10,12 @@
 
 #include "weir/loop.h"
 
-/* Finds the addresses of all targets that have none yet, on a loop that does
- * not run; of one family, or with 0 of both. Says why when it fails. */
+/* Resolves all targets without an address, on a loop that is not running.
+ * @family is one family, or 0 for both. Returns 0 or an error that was
+ * printed. */
 int names_find(weir_loop *loop, struct target *targets, size_t count,
                int family);
 
-/* Frees them. */
 void names_forget(struct target *targets, size_t count);
 
 #endif

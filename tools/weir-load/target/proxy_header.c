@@ -1,8 +1,8 @@
 /*
- * The header of the PROXY protocol, by libweir.
+ * The header of the PROXY protocol, with libweir.
  *
- * The addresses are those of the connection's own socket: who reads the header
- * sees the same two that it would see without one.
+ * The addresses are those of the connection's own socket: a reader of the
+ * header sees the same two that it would see without one.
  */
 #include "proxy_header.h"
 

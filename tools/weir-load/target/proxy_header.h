@@ -1,8 +1,7 @@
 /*
- * The header of the PROXY protocol that each connection begins with on demand.
- *
- * It says what is true: whose connection it is, and to where. A weir-load whose
- * libweir has nothing for proxies (-Dproxy=disabled) cannot write it.
+ * Writes the header of the PROXY protocol at the start of each connection, if
+ * requested. It has the connection's real addresses. It is not available if
+ * libweir was built with -Dproxy=disabled.
  */
 #ifndef WEIR_LOAD_PROXY_HEADER_H
 #define WEIR_LOAD_PROXY_HEADER_H
@@ -12,7 +11,7 @@
 
 bool proxy_header_is_built(void);
 
-/* Writes the header of version 1 or 2: 0 or a negative error. */
+/* Writes a header of version 1 or 2. Returns 0 or a negative error. */
 int proxy_header_write(weir_transport *t, int version);
 
 #endif

@@ -1,8 +1,7 @@
 /*
- * weir-load without PROXY headers.
- *
- * The flag is read, and checked against the others, all the same; then it is
- * refused (options_connect.c), so that no header is ever asked for.
+ * weir-load without PROXY headers. The option is parsed and checked against
+ * others, and then refused (options_connect.c), so that no header is ever
+ * written.
  */
 #include "proxy_header.h"
 

@@ -1,9 +1,7 @@
 /*
- * The login ends at the first '@' of the authority, as in redis-cli: one of a
- * password is written as %40.
- *
- * Whatever is shown is cut up to the last '@' of all, as a password may have
- * been written with a '/' or an '@' in it.
+ * The login ends at the first '@' of the authority, as in redis-cli: a password
+ * has %40 instead. Texts for messages are cut up to the last '@', because a
+ * password may wrongly have '/' or '@' in it.
  */
 #include "redis_url.h"
 
@@ -15,7 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Behind "redis://" or "rediss://"; NULL: it is no such URL. */
+/* Returns the text after "redis://" or "rediss://", or NULL for another URL. */
 static const char *find_authority(const char *text)
 {
     if (strncasecmp(text, "redis", 5) != 0) {
@@ -38,8 +36,8 @@ size_t redis_url_login_size(const char *text, size_t *ret_at)
     return (size_t)(end - authority) + 1;
 }
 
-/* Behind "redis://", "rediss://", "redis+tls://" and what else people write;
- * NULL: it is nothing of Redis. */
+/* Returns the text after "redis://", "rediss://", "redis+tls://" and similar
+ * schemes, or NULL if the scheme is not one of Redis. */
 static const char *find_place(const char *text)
 {
     static const char *const stems[] = {"redis", "valkey"};
@@ -76,7 +74,7 @@ const char *redis_url_show(const char *text, char *out, size_t size)
     return out;
 }
 
-/* Without %XX. False: it is too long, or has a wrong one. */
+/* Decodes %XX. Returns false if the text is too long or a %XX is invalid. */
 static bool decode(const char *text, size_t len, char out[REDIS_LOGIN_MAX])
 {
     size_t at = 0;

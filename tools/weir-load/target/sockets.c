@@ -1,7 +1,7 @@
 /*
- * A buffer that the system's limit makes smaller is an error here: the run
- * would measure something else than was asked for. The kernel doubles what it
- * is told, for its own bookkeeping.
+ * A buffer that the system's limit reduces is an error here: the run would
+ * measure something other than requested. The kernel doubles the requested
+ * size, for its own bookkeeping.
  */
 #include "sockets.h"
 
@@ -89,7 +89,7 @@ bool sockets_try(const struct socket_flags *flags, const struct target *target)
         family, (target->is_datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC,
         0);
     if (fd < 0) {
-        return true; /* connecting will say it */
+        return true; /* connecting will report it */
     }
     int err = sockets_set(flags, fd, why);
     if (err == 0 && flags->fast_open &&

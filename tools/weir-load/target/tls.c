@@ -1,9 +1,9 @@
 /*
- * A flag that is wrong by itself is refused when it is read, and one that does
- * not fit the others after all were read. Whether files hold what they should
- * is found out by the library, whose words are passed on.
+ * An option that is invalid by itself is refused when it is parsed, and one
+ * that does not fit the others after all were parsed. The library checks the
+ * contents of files; its messages are passed on.
  *
- * A certificate is never made up: a server without --cert is refused.
+ * No certificate is generated: a server without --cert is refused.
  */
 #include "tls.h"
 
@@ -16,11 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The codes of TLS among those of error.h. */
+/* Range of the TLS codes in error.h. */
 #define TLS_CODE_FIRST WEIR_ETLSFILE
 #define TLS_CODE_COUNT 100
-
-/* ---- one option ---- */
 
 static struct tls_flags *flags_of(void *options, const struct option *option)
 {
@@ -57,7 +55,7 @@ bool tls_read_cert(void *options, const struct option *option,
     return true;
 }
 
-/* A key belongs to the certificate before it. */
+/* A key belongs to the --cert before it. */
 bool tls_read_key(void *options, const struct option *option, const char *value,
                   char *why)
 {
@@ -113,8 +111,6 @@ bool tls_read_resume(void *options, const struct option *option,
     return true;
 }
 
-/* ---- all flags ---- */
-
 bool tls_is_meant(const struct target *targets, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -136,7 +132,8 @@ static bool check_both(const struct tls_flags *flags,
         if (flags->given) {
             return option_say(flags->given, "no target has TLS; write %s", way);
         }
-        if (options->no_verify && !is_http) { /* of HTTP -k is a habit */
+        /* for HTTP, -k is often given anyway */
+        if (options->no_verify && !is_http) {
             say("--insecure: no target has TLS; write %s", way);
             return false;
         }
@@ -203,7 +200,7 @@ bool tls_check_serve(struct tls_flags *flags, const struct target *targets,
         say("--crl: --ca must say whose certificates are good");
         return false;
     }
-    /* Authorities that are asked for nothing would look like protection. */
+    /* Without this, --ca would look like protection but request nothing. */
     if (flags->options.authorities.file && !flags->has_client_auth) {
         flags->options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     }
@@ -221,8 +218,6 @@ const char *tls_version_name(enum weir_tls_version version)
         return "default";
     }
 }
-
-/* ---- handshakes ---- */
 
 static void note_text(const weir_transport *t, const char *name, char *ret,
                       size_t size)
@@ -254,8 +249,7 @@ uint64_t tls_note_handshake(struct tls_facts *facts, const weir_transport *t)
                : 0;
 }
 
-/* A reset ends a connection that stands; one that could not be made is refused.
- */
+/* A reset is an error of the handshake; failed TCP connects are refused. */
 bool tls_is_handshake_error(int err)
 {
     return (err <= TLS_CODE_FIRST && err > TLS_CODE_FIRST - TLS_CODE_COUNT) ||

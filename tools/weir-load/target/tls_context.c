@@ -1,9 +1,7 @@
 /*
- * The context of a run or a server, and the sessions of its connections.
- *
- * This file alone of weir-load calls libweir-tls; where that is not built
- * tls_none.c stands for it. Whether files hold what they should is found out by
- * the library, whose words are passed on.
+ * Contexts and sessions with libweir-tls. This is the only file of
+ * weir-load that calls it; without libweir-tls, tls_none.c replaces
+ * it.
  */
 #include "tls.h"
 
@@ -16,7 +14,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Has the secrets logged; the file is open until the process ends. */
+/* Logs the secrets; the file stays open until the process ends. */
 static int use_key_log(const char *path, struct weir_tls_options *options)
 {
     struct key_log *log = key_log_find(path);
@@ -38,7 +36,7 @@ int tls_make_context(const struct tls_flags *flags, bool is_server,
 {
     struct weir_tls_options options = flags->options;
     const struct weir_tls_identity *others[TLS_IDENTITIES_MAX];
-    char text[640]; /* a list of all suites */
+    char text[640]; /* may have a list of all cipher suites */
 
     *ret = NULL;
     if (!tls_is_meant(targets, count)) {

@@ -1,7 +1,7 @@
 /*
- * weir-load without libweir-tls: targets with TLS are refused, so that there is
- * no context and no session. The flags are read and checked against each other
- * all the same.
+ * weir-load without libweir-tls: targets with TLS are refused, so
+ * there are no contexts or sessions. The options are still parsed and
+ * checked.
  */
 #include "tls.h"
 

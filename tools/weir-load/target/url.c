@@ -1,11 +1,11 @@
 /*
- * The authority of a URL is rewritten as a tcp:// target, with the port of the
- * scheme where it has none, and read as such; the path is what follows it. Of
- * Redis it is looked at later (redis_url.h), where its user was taken out.
+ * The authority of a URL is rewritten as a tcp:// target, with the scheme's
+ * port if it has none, and parsed as one; the path is the text after it. A
+ * Redis path is parsed later (redis_url.h), after its user was removed.
  *
- * Users and fragments are refused: the one has a header of its own, and the
- * other is never sent. The zone of an IPv6 address follows a '%', which a URL
- * may write as "%25" (RFC 6874).
+ * Users are refused because there is a header for them, fragments because they
+ * are never sent. The zone of an IPv6 address after '%' may be written as "%25"
+ * (RFC 6874).
  */
 #include "url.h"
 
@@ -53,7 +53,8 @@ static int refuse_url(const char *text, const char *reason, char *why)
     return -EINVAL;
 }
 
-/* Does the authority end with a port? A colon in brackets is the host's. */
+/* Returns true if the authority has a port. A colon in brackets belongs to the
+ * host. */
 static bool has_port(const char *authority, size_t len)
 {
     while (len > 0 && authority[len - 1] != ':' && authority[len - 1] != ']') {
@@ -62,7 +63,7 @@ static bool has_port(const char *authority, size_t len)
     return len > 0 && authority[len - 1] == ':';
 }
 
-/* Writes the authority with the zone as addresses have it. A zone may be the
+/* Copies the authority and decodes "%25" before a zone. A zone may also be the
  * number 25. */
 static void copy_authority(const char *authority, size_t len,
                            char ret[TARGET_HOST_SIZE])
@@ -77,7 +78,7 @@ static void copy_authority(const char *authority, size_t len,
     }
 }
 
-/* What cannot stand behind the authority. */
+/* Returns what is wrong with the text after the authority, or NULL. */
 static const char *find_fault(const char *path, bool is_redis)
 {
     if (path[0] == '?' && !is_redis) {
@@ -94,8 +95,8 @@ static const char *find_fault(const char *path, bool is_redis)
     return NULL;
 }
 
-/* The host of a text without a scheme, up to its port or its path; 0: it is
- * none, as no number is. */
+/* Returns the length of the host in a text without a scheme, or 0 if it is not
+ * one, like a number. */
 static size_t host_size(const char *text)
 {
     const size_t len = strcspn(text, "/?:");
@@ -138,7 +139,6 @@ bool url_is_http_place(const char *text)
     return url_lacks_scheme(text) && strchr(text, '/');
 }
 
-/* Most of those who leave it out mean HTTP. */
 static int refuse_scheme(const char *text, bool listening, char *why)
 {
     if (text[0] == '\0') {
@@ -163,7 +163,7 @@ static int refuse_scheme(const char *text, bool listening, char *why)
     return -EINVAL;
 }
 
-/* A login of Redis that could not be taken out of the target. */
+/* Refuses a login that is not in a valid Redis URL. */
 static int refuse_login(const char *text, const struct url_scheme *scheme,
                         char *why)
 {

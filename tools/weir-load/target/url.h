@@ -1,7 +1,7 @@
 /*
  * Targets of weir-load: those of tools/common/target.h, and
- * http://HOST[:PORT][/PATH] and https://, which are a transport, a mode and a
- * path in one.
+ * http://HOST[:PORT][/PATH] and other URLs, which combine a transport, a mode
+ * and a path.
  */
 #ifndef WEIR_LOAD_URL_H
 #define WEIR_LOAD_URL_H
@@ -10,14 +10,15 @@
 
 #include <stdbool.h>
 
-/* Is it HOST, HOST:PORT or either with a path, without a scheme? A host without
- * a port has a dot, or is localhost: others are words like any. */
+/* Returns true for HOST or HOST:PORT, optionally with a path, without a scheme.
+ * A host without a port must have a dot or be localhost, because other words
+ * may be anything. */
 bool url_lacks_scheme(const char *text);
 
-/* Is it HOST/PATH or HOST:PORT/PATH, which HTTP alone has? */
+/* Returns true for HOST/PATH or HOST:PORT/PATH, which only HTTP has. */
 bool url_is_http_place(const char *text);
 
-/* Read a target as target_parse() does, which see. */
+/* Parses a target like target_parse(). */
 int url_parse(const char *text, bool listening, struct target *ret, char *why);
 
 #endif
