@@ -1,9 +1,8 @@
 /*
- * Watching a child by a poll of its pidfd.
- *
- * The kernel could wait for the child in an operation (WAITID, Linux 6.7). A
- * poll and one system call work on every kernel, and weir decides when the
- * child is reaped, even if the operation is cancelled.
+ * Watching a child with a poll of its pidfd. The kernel could wait for the
+ * child in an operation (WAITID, Linux 6.7). A poll and one system call work on
+ * every kernel, and the library decides when the child is reaped, even if the
+ * operation is cancelled.
  */
 #include "child.h"
 
@@ -12,8 +11,8 @@
 #include <poll.h>
 #include <signal.h>
 
-/* The time between two tries to reap a child that has ended and that a tracer
- * has not released. */
+/* Time between two tries to reap a child that has ended and that a tracer has
+ * not released. */
 #define CHILD_REST_NS UINT64_C(20000000)
 /* A killed child has ended after this time, unless it hangs in the kernel. */
 #define CHILD_DEATH_MS 1000
@@ -46,7 +45,7 @@ void wr_child_check_invariants(const struct wr_child *child)
               (child->state == WR_CHILD_WATCHED && !child->op.in_flight));
 }
 
-/* Takes the exit status; false while the child lives. */
+/* Reads the exit status. Returns false while the child lives. */
 static bool child_reap(struct wr_child *child)
 {
     wr_assert(child->pidfd >= 0);
@@ -63,7 +62,7 @@ static bool child_reap(struct wr_child *child)
 }
 
 /* The ring is closed. Reaps the child if it can be killed; the loop no longer
- * runs, so waiting holds nothing up. */
+ * runs, so waiting delays nothing. */
 static void child_end_now(struct wr_child *child)
 {
     wr_assert(!child->loop->uring.ring);
@@ -96,8 +95,8 @@ static void child_finish(struct wr_child *child)
     child->ended(child);
 }
 
-/* The poll has failed while the loop runs: a second poll waits for the child's
- * end, or fails too. */
+/* The poll has failed while the loop runs: kills the child. A second poll waits
+ * for its end, or fails too. */
 static void child_kill_unwatched(struct wr_child *child)
 {
     wr_ignore(wr_spawn_signal(child->pidfd, SIGKILL) < 0);

@@ -5,16 +5,15 @@
  *                                           |                    ^
  *                                           '--leave--> LEAVING -'
  *
- * A poll waits for the child's pidfd, and the child is reaped when that says
- * that it has ended. Nothing else here reaps it: so a signal that is sent
- * reaches the child or is refused, and never another process. UNKNOWN is the
- * end of a child that other code has reaped, and of one that cannot be waited
- * for.
+ * A poll waits for the child's pidfd, and the child is reaped when the pidfd
+ * reports its end. No other code of the library reaps it, so a signal reaches
+ * the child or is refused, and never reaches another process. State UNKNOWN is
+ * the end of a child that other code has reaped, or that cannot be waited for.
  *
  * A child that was made the leader of a process group keeps its pidfd after its
- * end, until its owner gives the child up: others of the group may live on, and
- * as long as one does the pidfd names the group. It does not where the kernel
- * cannot signal a group by it.
+ * end, until wr_child_fini(): other processes of the group may live on, and as
+ * long as one does, the pidfd names the group. It is not kept if the kernel
+ * cannot signal a group through it.
  */
 #ifndef WEIR_LIB_PROCESS_CHILD_H
 #define WEIR_LIB_PROCESS_CHILD_H
@@ -35,26 +34,26 @@ enum wr_child_state {
 struct wr_child {
     weir_loop *loop;
     struct wr_op op;      /* polls the pidfd */
-    struct wr_timer rest; /* until it is polled again */
-    /* The child has ended; from a completion. */
+    struct wr_timer rest; /* time until it is polled again */
+    /* Called from a completion when the child has ended. */
     void (*ended)(struct wr_child *child);
     enum wr_child_state state;
-    bool leads; /* set by the spawn: it leads a group that can be signalled */
+    bool leads; /* set by the spawn: leads a group that can be signalled */
     pid_t pid;
-    int pidfd;      /* -1: no child, or it has ended and leads no group */
-    int returncode; /* of one that has EXITED */
+    int pidfd;      /* -1 without a child, or when it has ended and leads no
+                     * group */
+    int returncode; /* of an EXITED child */
 };
 
 void wr_child_init(struct wr_child *child, weir_loop *loop,
                    void (*ended)(struct wr_child *child));
 void wr_child_check_invariants(const struct wr_child *child);
 
-/* Makes the child; see wr_spawn(). */
+/* Makes the child; returns like wr_spawn(). */
 WEIR_MUST_USE int wr_child_spawn(struct wr_child *child,
                                  const struct wr_spawn *spawn,
                                  const char **ret_step);
 
-/* Waits for the end of a spawned child. */
 void wr_child_watch(struct wr_child *child);
 
 /* Stops waiting: ->ended is called soon. */
@@ -63,14 +62,15 @@ void wr_child_leave(struct wr_child *child);
 /* The ring is closed: kills the child and reaps it. */
 void wr_child_abandon(struct wr_child *child);
 
-/* Gives up a child that has ended, or was never made. */
+/* Frees a child that has ended, or was never made. */
 void wr_child_fini(struct wr_child *child);
 
-/* Signals the child: 0, -ESRCH if it has ended, or another error. */
+/* Signals the child. Returns 0, -ESRCH if it has ended, or another error. */
 WEIR_MUST_USE int wr_child_signal(const struct wr_child *child, int signum);
 
-/* Signals all processes of the group that the child leads or led: 0, -ESRCH if
- * there is none, -EOPNOTSUPP without the feature, or another error. */
+/* Signals all processes of the group that the child leads or led. Returns 0,
+ * -ESRCH if there is none, -EOPNOTSUPP if the kernel has no such call, or
+ * another error. */
 WEIR_MUST_USE int wr_child_signal_group(const struct wr_child *child,
                                         int signum);
 
@@ -79,7 +79,7 @@ static inline bool wr_child_has_ended(const struct wr_child *child)
     return child->state >= WR_CHILD_EXITED;
 }
 
-/* 0, -EAGAIN while it lives, or WEIR_ENOSTATUS. */
+/* Returns 0, -EAGAIN while the child lives, or WEIR_ENOSTATUS. */
 WEIR_MUST_USE int wr_child_returncode(const struct wr_child *child, int *ret);
 
 #endif

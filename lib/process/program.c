@@ -1,8 +1,7 @@
 /*
- * The paths of a program, by the rules of execvp().
- *
- * An empty entry of PATH is the child's working directory. Without a PATH the
- * system's own two directories are tried.
+ * The paths of a program, by the rules of execvp(). An empty entry of PATH is
+ * the child's working directory. Without a PATH the system's own two
+ * directories are tried.
  */
 #include "program.h"
 
@@ -39,7 +38,7 @@ static size_t program_count_entries(const char *path)
     return count;
 }
 
-/* Writes "entry/file" and a NUL; returns the place behind it. */
+/* Writes "entry/file" and a NUL. Returns a pointer after the NUL. */
 static char *program_join(char *to, const char *entry, size_t len,
                           const char *file)
 {

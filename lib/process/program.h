@@ -1,8 +1,7 @@
 /*
  * The possible paths of a program, which a child tries one after the other.
- *
  * They are found before the child is made, because the child may not allocate.
- * Pure: no path is looked at.
+ * No file system access.
  */
 #ifndef WEIR_LIB_PROCESS_PROGRAM_H
 #define WEIR_LIB_PROCESS_PROGRAM_H
@@ -10,12 +9,12 @@
 #include "weir/base.h"
 
 struct wr_program {
-    const char **paths; /* in order, NULL at the end; in one piece of memory */
-    size_t size;        /* of that */
+    const char **paths; /* in order, NULL at the end; one piece of memory */
+    size_t size;        /* of the memory of paths */
 };
 
-/* Finds the paths of @file as execvp() does: a name with a slash is the path;
- * any other name is looked up in the PATH of @env. 0, -ENOENT for an empty
+/* Finds the paths of @file like execvp(): a name with a slash is the path; any
+ * other name is looked up in the PATH of @env. Returns 0, -ENOENT for an empty
  * name, or -ENOMEM. */
 WEIR_MUST_USE int wr_program_init(struct wr_program *program,
                                   const struct weir_allocator *allocator,

@@ -1,8 +1,7 @@
 /*
- * Opening a child's standard descriptors.
- *
- * The child's end of a pipe is blocking, as programs expect of it; so is ours,
- * because io_uring waits by itself.
+ * Opening a child's standard descriptors. Both ends of a pipe are blocking: the
+ * child's, because programs expect it, and the parent's, because io_uring waits
+ * by itself.
  */
 #include "stdio.h"
 

@@ -1,9 +1,8 @@
 /*
- * The three standard descriptors of a child, before it is made.
- *
- * Each is a pipe with an end of ours, /dev/null, a descriptor of the program,
- * or left to the child as the parent has it. All that is opened here is
- * close-on-exec, so that no other child gets it.
+ * The three standard descriptors of a child, before it is made. Each is a pipe
+ * to the parent, /dev/null, a descriptor of the program, or the parent's
+ * descriptor. All descriptors opened here are close-on-exec, so that no other
+ * child gets them.
  */
 #ifndef WEIR_LIB_PROCESS_STDIO_H
 #define WEIR_LIB_PROCESS_STDIO_H
@@ -12,12 +11,12 @@
 #include "weir/subprocess.h"
 
 struct wr_stdio {
-    int ours[WR_STDIO_COUNT];       /* our end of a pipe, or -1 */
+    int ours[WR_STDIO_COUNT];       /* the parent's end of a pipe, or -1 */
     int theirs[WR_STDIO_COUNT];     /* for struct wr_spawn */
     bool is_opened[WR_STDIO_COUNT]; /* theirs was opened here */
 };
 
-/* Checks the options: 0, -EINVAL or -EBADF. */
+/* Checks the options. Returns 0, -EINVAL or -EBADF. */
 WEIR_MUST_USE int wr_stdio_check(const struct weir_spawn_options *options);
 
 /* Opens the descriptors; WEIR_STDIO_DEFAULT is a pipe. A failed call leaves

@@ -5,20 +5,19 @@
  *         |          '--------------------^
  *         '--> DISCARDED -----------------'
  *
- * A transport exists from the moment its child does, which is before the call
- * of the program returns: so nothing of the caller's has to be copied, and an
- * error of the program is the call's own result. It is STARTING until its pipes
- * are opened and the factory was asked: in the call of a task, else in the next
- * turn. Where that fails, or the program has changed its mind, it is DISCARDED:
- * its child is killed, and done is called when the child has ended. An OPEN one
- * is lost when its child has ended and all pipes are closed; a CLOSING one has
- * closed its pipes and signalled its child for that.
+ * A transport exists as soon as its child does, which is before the call of the
+ * program returns: so nothing of the caller has to be copied, and an error of
+ * the program is the call's own result. It is STARTING until its pipes are
+ * opened and the factory was called: in the call of a task, else in the next
+ * loop iteration. If that fails, or the program cancels the call, it is
+ * DISCARDED: its child is killed, and done is called when the child has ended.
+ * An OPEN transport is lost when its child has ended and all pipes are closed.
+ * A CLOSING transport has closed its pipes and signalled its child for that.
  *
- * Each pipe is a transport of its own with a protocol of this file, which calls
- * the subprocess's protocol, or the sink that a maker has given for the pipe.
- * The pipes and the child end by themselves, each in its own time, and are told
- * apart to the protocol. All that close and abort do is to hasten these ends,
- * so the loss never comes from inside a call of the program.
+ * Each pipe is a transport with a protocol of this file, which calls the
+ * subprocess's protocol, or the sink for the pipe. The pipes and the child end
+ * independently, and each end is reported to the protocol. Close and abort only
+ * hasten these ends, so the loss never comes from inside a call of the program.
  */
 #include "subprocess.h"
 
@@ -44,29 +43,29 @@ enum subprocess_state {
     SUBPROCESS_STATES,
 };
 
-/* One of the child's standard descriptors. */
 struct subprocess_pipe {
     struct subprocess *subprocess;
-    weir_transport *t; /* with a reference; NULL: no pipe, or none yet */
+    weir_transport *t; /* holds a reference; NULL if there is no pipe, or none
+                        * yet */
     /* Called instead of the subprocess's protocol, if it has a table. */
     struct weir_protocol_binding sink;
-    bool is_open; /* cleared by its loss */
+    bool is_open; /* cleared when the pipe is lost */
 };
 
 struct subprocess {
-    weir_transport t;            /* first */
+    weir_transport t;
     struct weir_pending pending; /* the program's handle, until done returns */
     enum subprocess_state state;
     struct wr_child child;
     struct wr_stdio stdio; /* until the pipes are opened */
     struct subprocess_pipe pipes[WR_STDIO_COUNT];
-    struct wr_ready ready;       /* while it is STARTING */
+    struct wr_ready ready;       /* while STARTING */
     struct wr_timer grace_timer; /* between SIGTERM and SIGKILL */
-    uint64_t grace_ns;           /* 0: SIGKILL at once */
+    uint64_t grace_ns;           /* 0 sends SIGKILL at once */
     struct weir_factory factory;
-    weir_connect_done_fn *done; /* until it is called */
+    weir_connect_done_fn *done; /* NULL once called */
     void *done_arg;
-    int cause; /* the cause of giving up before done, or 0 */
+    int cause; /* why it was cancelled before done, or 0 */
 };
 
 static void subprocess_set_state(struct subprocess *s,
@@ -186,7 +185,6 @@ static void subprocess_kill(struct subprocess *s)
     }
 }
 
-/* Ends everything at once. */
 static void subprocess_doom(struct subprocess *s)
 {
     wr_assert(s->t.end != WEIR_END_NONE);
@@ -221,12 +219,11 @@ static void subprocess_child_ended(struct wr_child *child)
         wr_protocol_exited(&s->t);
     }
     if (s->state == SUBPROCESS_CLOSING) {
-        subprocess_abort_pipes(s); /* what they wait for is not coming */
+        subprocess_abort_pipes(s); /* nothing more will arrive for them */
     }
     subprocess_end_if_over(s);
 }
 
-/* The number of the child's descriptor. */
 static int subprocess_fd_of(const struct subprocess_pipe *pipe)
 {
     const ptrdiff_t fd = pipe - pipe->subprocess->pipes;
@@ -343,7 +340,7 @@ static int subprocess_open_pipe(struct subprocess *s, int index)
         return 0;
     }
     wr_assert(!s->pipes[index].t);
-    s->stdio.ours[index] = -1; /* taken, also by a failure */
+    s->stdio.ours[index] = -1; /* wr_pipe_open() takes it, even on failure */
     return wr_pipe_open(s->t.loop, fd,
                         index == WR_STDIO_IN ? WR_PIPE_WRITE : WR_PIPE_READ,
                         &factory, NULL, &t);
@@ -412,14 +409,14 @@ static void subprocess_ready(struct wr_ready *ready)
     if (subprocess_connect(s) < 0) {
         return; /* the child's end calls done */
     }
-    if (s->cause < 0) { /* given up by its own callbacks */
+    if (s->cause < 0) { /* cancelled by its own callbacks */
         weir_transport_abort(&s->t);
     }
     subprocess_call_done(s, s->cause, s->cause < 0 ? NULL : &s->t);
     subprocess_check_invariants(s);
 }
 
-/* ---- the calls that all transports have ---- */
+/* ---- operations of transports ---- */
 
 static const char *const subprocess_state_names[SUBPROCESS_STATES] = {
     "starting", "discarded", "open", "closing", "lost"};
@@ -455,7 +452,7 @@ static int subprocess_set_protocol(weir_transport *t,
     return 0;
 }
 
-/* Closes the pipes; the one to standard input may still have bytes to send. */
+/* Closes the pipes; the pipe to standard input may still have bytes to send. */
 static void subprocess_close_pipes(struct subprocess *s)
 {
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
@@ -590,9 +587,9 @@ static void subprocess_give_up(struct weir_pending *pending)
     }
 }
 
-/* ---- the making ---- */
+/* ---- creation ---- */
 
-/* A transport without a child; NULL without memory. */
+/* Makes a transport without a child. Returns NULL if out of memory. */
 static struct subprocess *subprocess_new(weir_loop *loop)
 {
     struct subprocess *s = wr_guard_alloc(&loop->counting, sizeof(*s));
@@ -651,7 +648,6 @@ static struct wr_spawn subprocess_plan(const struct weir_spawn_options *options,
     return spawn;
 }
 
-/* Looks the program up and makes the child. */
 static int subprocess_spawn(struct subprocess *s, const char *const *argv,
                             const struct weir_spawn_options *options,
                             const char **ret_step)
@@ -673,7 +669,7 @@ static int subprocess_spawn(struct subprocess *s, const char *const *argv,
     return err;
 }
 
-/* Opens the descriptors and makes the child; leaves nothing when it fails. */
+/* Opens the descriptors and makes the child; leaves nothing on failure. */
 static int subprocess_make_child(struct subprocess *s, const char *const *argv,
                                  const struct weir_spawn_options *options)
 {
@@ -725,13 +721,11 @@ static int subprocess_make(weir_loop *loop, const struct weir_factory *factory,
     }
     wr_assert(s->child.state == WR_CHILD_SPAWNED);
     wr_loop_pin(loop);
-    wr_loop_add_member(loop, &s->t.member); /* the loop handles it */
+    wr_loop_add_member(loop, &s->t.member);
     subprocess_check_invariants(s);
     *ret = s;
     return 0;
 }
-
-/* ---- the public functions ---- */
 
 int wr_spawn_options_read(const void *outer, struct weir_spawn_options *spawn)
 {
@@ -748,7 +742,7 @@ int wr_subprocess_open(weir_loop *loop, const struct weir_factory *factory,
     wr_assert(loop->current != NULL);
     int err = subprocess_make(loop, factory, argv, options, &s);
     wr_require(err >= 0, err);
-    wr_assert(!s->done); /* the result is the call's own */
+    wr_assert(!s->done); /* the call returns the result */
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         s->pipes[i].sink = sinks[i];
     }

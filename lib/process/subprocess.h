@@ -1,8 +1,7 @@
 /*
- * Child processes with transports, for the makers above.
- *
- * A program starts one by weir/subprocess.h, whose protocol follows in the next
- * turn; a process of streams is started whole in the call of a task.
+ * Child processes with transports. A program starts one with weir/subprocess.h,
+ * and the protocol follows in the next loop iteration; a process with streams
+ * is started completely in the call of a task.
  */
 #ifndef WEIR_LIB_PROCESS_SUBPROCESS_H
 #define WEIR_LIB_PROCESS_SUBPROCESS_H
@@ -14,11 +13,11 @@
 WEIR_MUST_USE int wr_spawn_options_read(const void *outer,
                                         struct weir_spawn_options *spawn);
 
-/* Makes the child and connects its protocol, in this call, from a task: the
+/* Makes the child and connects its protocol in this call, from a task: the
  * factory, connection_made and the sinks call no code of the program. A sink
- * with a table is called for its pipe instead of the protocol. @options were
- * read. After an error there is no child, or one that is killed and that
- * nothing reports. */
+ * that has a table is called for its pipe instead of the protocol. @options
+ * were read. After an error there is no child, or a killed child that nothing
+ * reports. */
 WEIR_MUST_USE int
 wr_subprocess_open(weir_loop *loop, const struct weir_factory *factory,
                    const char *const *argv,

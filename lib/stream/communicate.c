@@ -1,9 +1,8 @@
 /*
  * weir_process_communicate(): input and output of a child at the same time.
- *
- * Each pipe has a task of its own, so there is no deadlock, in whatever order
- * the child reads and writes. The progress is kept in the process and not in
- * the call, so a cancelled call loses nothing.
+ * Each pipe has its own task, so there is no deadlock, in whatever order the
+ * child reads and writes. The progress is kept in the process and not in the
+ * call, so a cancelled call loses nothing.
  */
 #include "process.h"
 
@@ -11,17 +10,14 @@
 
 #define COMMUNICATE_MAX_DEFAULT (64u << 20)
 #define COMMUNICATE_SLICE       (64u << 10) /* of the input, written at once */
-#define COMMUNICATE_ROOM        4096u       /* of the first output */
+#define COMMUNICATE_ROOM        4096u       /* first size of an output */
 
-/* One call, on the stack of its task. */
 struct communication {
     weir_process *process;
     const char *input;
     size_t len;
     size_t max_bytes;
 };
-
-/* ---- output ---- */
 
 static int communicate_grow(weir_loop *loop, struct wr_output *output)
 {
@@ -42,8 +38,8 @@ static int communicate_grow(weir_loop *loop, struct wr_output *output)
     return 0;
 }
 
-/* Reads the available bytes: their number, 0 at the end of the output, or an
- * error. Output as long as the limit is no error; one byte more is. */
+/* Reads the available bytes. Returns their number, 0 at the end of the output,
+ * or an error. Output as long as the limit is no error; one byte more is. */
 static ssize_t communicate_read(const struct communication *call,
                                 weir_reader *reader, struct wr_output *output)
 {
@@ -95,9 +91,7 @@ static int communicate_collect_err(weir_loop *loop, void *arg)
     return communicate_collect(arg, WR_STDIO_ERR);
 }
 
-/* ---- input ---- */
-
-/* True for the errors by which the child has closed its input. */
+/* True for the errors that report that the child has closed its input. */
 static bool communicate_is_unread(int err)
 {
     wr_assert(err <= 0);

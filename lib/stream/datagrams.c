@@ -1,14 +1,10 @@
 /*
- * Datagram streams: the protocol of an endpoint for tasks.
- *
- * Datagrams wait in a ring of places that is allocated with the stream, so that
- * receiving allocates nothing. A full ring pauses the endpoint; a half-empty
- * ring resumes it. Each datagram and each error wakes one waiting task. The
- * task takes the first datagram when it runs, and waits again if another task
- * has taken it.
- *
- * The program, suspended calls and the endpoint until its loss hold references
- * to the memory.
+ * Datagram streams: the protocol of an endpoint for tasks. Datagrams wait in a
+ * ring of slots that is allocated with the stream, so receiving allocates
+ * nothing. A full ring pauses the endpoint; a half-empty ring resumes it. Each
+ * datagram and each error wakes one waiting task. The task takes the first
+ * datagram when it runs, and waits again if another task has taken it. The
+ * program, suspended calls and, until its loss, the endpoint hold references.
  */
 #include "lib/base/options.h"
 #include "lib/net/endpoint.h"
@@ -28,17 +24,17 @@ struct place {
 
 struct weir_datagram_stream {
     struct wr_sync sync;
-    weir_transport *t; /* with a reference; NULL before it is made and after the
-                        * stream is freed */
+    weir_transport *t; /* holds a reference; NULL before it is made and after
+                        * the stream is freed */
     struct wr_list receivers; /* struct wr_waiter */
     struct wr_list drainers;
     struct wr_list closers;
     int error;           /* the first that no call has returned yet */
-    int end;             /* of the lost endpoint; 0: not lost */
-    uint32_t capacity;   /* places */
+    int end;             /* of the lost endpoint; 0 until lost */
+    uint32_t capacity;   /* number of slots */
     uint32_t first;      /* index of the oldest datagram */
     uint32_t count;      /* datagrams in the ring */
-    bool is_full;        /* set and cleared with the pause of the endpoint */
+    bool is_full;        /* set while the ring has paused the endpoint */
     bool writing_paused; /* set and cleared by the endpoint */
     struct weir_ancillary ancillary; /* of the datagram taken last */
     struct place places[];
@@ -54,7 +50,7 @@ static void datagrams_check_invariants(const weir_datagram_stream *stream)
     wr_assert(stream->is_full || stream->count < stream->capacity);
 }
 
-/* ---- the ring of places ---- */
+/* ---- the ring ---- */
 
 static struct place *datagrams_place(weir_datagram_stream *stream,
                                      uint32_t index)
@@ -65,7 +61,7 @@ static struct place *datagrams_place(weir_datagram_stream *stream,
     return &stream->places[at < stream->capacity ? at : at - stream->capacity];
 }
 
-/* Removes the oldest datagram; its lease is now the caller's. */
+/* Removes the oldest datagram; its lease now belongs to the caller. */
 static void datagrams_pop(weir_datagram_stream *stream,
                           struct weir_datagram *ret)
 {
@@ -87,7 +83,7 @@ static void datagrams_pop(weir_datagram_stream *stream,
     }
 }
 
-/* Gives the bytes back; an empty datagram has none. */
+/* Releases the bytes; an empty datagram has none. */
 static void datagrams_drop(const struct weir_datagram *datagram)
 {
     wr_assert(datagram->buf.lease || datagram->buf.len == 0);
@@ -267,7 +263,7 @@ static int datagrams_make(weir_loop *loop, uint32_t queue_count,
     return 0;
 }
 
-/* Makes a stream and its endpoint; takes the socket of @call. */
+/* Makes a stream and its endpoint. Takes the socket of @call. */
 static int datagrams_open(weir_loop *loop, struct wr_endpoint_call *call,
                           const struct weir_datagram_stream_options *options,
                           weir_datagram_stream **ret)
@@ -298,7 +294,7 @@ static int datagrams_open(weir_loop *loop, struct wr_endpoint_call *call,
         weir_datagram_stream_free(stream);
         return err;
     }
-    wr_assert(!stream->t || stream->t == t); /* lost again perhaps */
+    wr_assert(!stream->t || stream->t == t); /* perhaps lost again */
     wr_transport_unref(t);                   /* the stream has its own */
     *ret = stream;
     return 0;
@@ -323,8 +319,6 @@ int weir_open_datagram_stream_at(
 
     return datagrams_open(loop, &call, options, ret);
 }
-
-/* ---- receiving ---- */
 
 /* Waits for a datagram, after wr_sync_enter(). */
 static int datagrams_await(weir_datagram_stream *stream)
@@ -357,7 +351,7 @@ int weir_datagram_stream_take(weir_datagram_stream *stream,
 
     int err = wr_answer_check(ret);
     wr_require(err >= 0, err);
-    /* The lease is the caller's. */
+    /* The caller owns the lease. */
     wr_require(ret->size >= sizeof(datagram), WEIR_EOPTIONSIZE);
     err = wr_sync_enter(&stream->sync);
     wr_require(err >= 0, err);
@@ -390,8 +384,6 @@ ssize_t weir_datagram_stream_recv(weir_datagram_stream *stream, void *buf,
     datagrams_drop(&datagram);
     return (ssize_t)datagram.size_bytes;
 }
-
-/* ---- sending ---- */
 
 int weir_datagram_stream_send(weir_datagram_stream *stream, const void *data,
                               size_t len, const struct weir_address *addr)
@@ -473,7 +465,7 @@ void weir_datagram_stream_free(weir_datagram_stream *stream)
     wr_waiters_wake_all(&stream->drainers, 0);
     wr_waiters_wake_all(&stream->closers, 0);
     if (t) {
-        wr_ignore(weir_transport_close(t)); /* the rest is sent */
+        wr_ignore(weir_transport_close(t)); /* queued datagrams are sent */
         wr_transport_unref(t);
     }
     wr_sync_free(&stream->sync);

@@ -1,12 +1,10 @@
 /*
- * An exception hook that prints: one line for each exception.
- *
- * The line names tasks, connections and servers, so the file is in the room
- * that knows all of them. The line is formatted here and written in one call,
- * so that lines of several loops do not mix, and that the task's stack need not
- * hold the buffer that printf() makes for an unbuffered stream. The library
- * does not call this hook; a program passes it to
- * weir_loop_set_exception_handler().
+ * An exception hook that prints one line for each exception. The line names
+ * tasks, connections and servers, so the file is in a folder that may use all
+ * of them. The line is formatted here and written in one call, so that lines of
+ * several loops do not mix, and the task's stack need not hold the buffer that
+ * printf() makes for an unbuffered stream. The library does not call this hook;
+ * a program passes it to weir_loop_set_exception_handler().
  */
 #include "uring/check.h"
 #include "weir/error.h"
@@ -38,7 +36,7 @@ static void exception_format_error(char *part, int err)
     if (err < 0) {
         wr_ignore(snprintf(part, PART_SIZE, ": %s (%s)", weir_strerror(err),
                            weir_err_name(err)) < 0);
-    } else if (err > 0) { /* an error of the program's */
+    } else if (err > 0) { /* an error of the program */
         wr_ignore(snprintf(part, PART_SIZE, ": error %d", err) < 0);
     }
 }
@@ -91,7 +89,7 @@ void weir_print_exception(void *arg, weir_loop *loop,
         wr_ignore(snprintf(time, sizeof(time), "; took %.3f ms",
                            (double)exception->duration_ns / 1e6) < 0);
     }
-    /* Only the message is truncated, not the parts behind it. */
+    /* Only the message is truncated, not the parts after it. */
     const int len =
         snprintf(line, sizeof(line), "weir: %.*s%s%s%s%s\n", MESSAGE_MAX,
                  exception->message ? exception->message : "exception", error,

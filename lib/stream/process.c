@@ -1,10 +1,9 @@
 /*
- * Processes: starting a child from a task, waiting for its end, freeing it.
- *
- * The protocols here call no code of the program, so a start has nothing to
- * wait for. It holds the loop up, though: others run before it, and a
- * cancellation finds no child. A task waits for the child and not for its
- * pipes, because a grandchild may hold them for ever.
+ * Processes: starting a child from a task, waiting for its end, freeing it. The
+ * protocols here call no code of the program, so a start need not wait for
+ * anything. But it blocks the loop, so the call yields before it: other tasks
+ * run first, and a cancellation finds no child. A task waits for the child and
+ * not for its pipes, because a grandchild may hold them for ever.
  */
 #include "process.h"
 
@@ -30,7 +29,7 @@ static void process_connection_made(void *user, weir_transport *t)
     weir_process *process = user;
 
     wr_assert(!process->transport);
-    wr_assert(process->refs == 1); /* of the call that makes it */
+    wr_assert(process->refs == 1); /* held by the call that makes it */
     process->transport = weir_transport_ref(t);
     wr_process_hold(process);
 }
@@ -170,7 +169,7 @@ static int process_create(void *arg, weir_transport *t,
     weir_process *process = arg;
     (void)t;
 
-    wr_assert(process->refs == 1); /* of the call that makes it */
+    wr_assert(process->refs == 1); /* held by the call that makes it */
     wr_assert(!process->transport);
     *ret = (struct weir_protocol_binding){.protocol = &process_protocol,
                                           .user = process};
@@ -200,7 +199,7 @@ int weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
     const int unread = process_read_options(options, &known);
     int err = wr_stream_enter(loop, unread, ret != NULL);
     if (err == 0) {
-        err = weir_yield(loop); /* a start holds the loop up */
+        err = weir_yield(loop); /* a start blocks the loop */
     }
     if (err == 0) {
         err = process_make(loop, &known, sinks, &process);
@@ -327,7 +326,8 @@ void weir_process_free(weir_process *process)
         return;
     }
     wr_process_check_invariants(process);
-    /* The transport has no output: the streams return errors of the pipes. */
+    /* The transport sends nothing itself: the streams return errors of the
+     * pipes. */
     wr_ignore(weir_transport_close(process->transport) < 0);
     wr_process_release(process);
 }

@@ -1,10 +1,9 @@
 /*
- * Readers: received bytes wait here for a task.
- *
- * Bytes are fed at one end and read by one task at the other. A task that needs
- * more bytes than are buffered waits. It is woken when the bytes have arrived
- * or no more will arrive, and then looks at the queue again: a wait has no
- * result of its own, so a cancelled wait loses nothing.
+ * Readers: received bytes wait here for a task. Bytes are fed at one end and
+ * read by one task at the other. A task that needs more bytes than are buffered
+ * waits. It is woken when the bytes have arrived or no more will arrive, and
+ * then checks the queue again: a wait has no result, so a cancelled wait loses
+ * nothing.
  */
 #include "reader.h"
 
@@ -50,7 +49,7 @@ static __attribute__((noinline)) void reader_before_wait(weir_reader *reader)
     }
 }
 
-/* The visit is on the caller's stack: no pointer to it may be left. */
+/* @visit is on the caller's stack: no pointer to it may be left. */
 static inline int reader_wait_as(weir_reader *reader,
                                  struct wr_reader_visit *visit, size_t needed)
 {
@@ -117,7 +116,7 @@ int wr_reader_begin_slowly(weir_reader *reader)
     return 0;
 }
 
-/* Waits for a byte: 1, 0 at the end of the stream, or an error. */
+/* Waits for a byte. Returns 1, 0 at the end of the stream, or an error. */
 static int reader_await_some(weir_reader *reader)
 {
     while (reader->queue.total == 0) {
@@ -135,7 +134,7 @@ static int reader_await_some(weir_reader *reader)
     return 1;
 }
 
-/* Begins a call that reads at least one byte, and waits for that byte. */
+/* Starts a call that reads at least one byte, and waits for that byte. */
 static inline int reader_begin_some(weir_reader *reader)
 {
     int err = wr_reader_begin(reader);
@@ -364,7 +363,7 @@ ssize_t weir_reader_take(weir_reader *reader, size_t max_bytes,
     return (ssize_t)len;
 }
 
-/* Waits for the end of the stream: 0, or an error. */
+/* Waits for the end of the stream. Returns 0 or an error. */
 static int reader_await_end(weir_reader *reader, size_t max_bytes)
 {
     for (;;) {
@@ -424,8 +423,8 @@ size_t weir_reader_peek(weir_reader *reader, size_t offset,
     wr_recvq_drop_shown(&reader->queue);
     const size_t len = wr_recvq_peek(&reader->queue, offset, ret);
     if (len > 0 && !wr_reader_is_busy(reader)) {
-        wr_recvq_hold(&reader->queue,
-                      ret); /* only while no task reads: it pins memory */
+        /* Only while no task reads, because it pins memory. */
+        wr_recvq_hold(&reader->queue, ret);
     }
     wr_reader_debug_check(reader);
     return len;
@@ -445,8 +444,6 @@ int weir_reader_consume(weir_reader *reader, size_t len)
     wr_reader_consumed(reader);
     return 0;
 }
-
-/* ---- looking ---- */
 
 size_t weir_reader_get_buffer_size(const weir_reader *reader)
 {

@@ -1,10 +1,9 @@
 /*
- * The inside of readers, for the stream protocol that owns the reader and for
- * the reading calls in reader.c, reader_exact.c and reader_until.c.
- *
- * The reader may be freed while a reading call waits. So the call has a visit
- * on its stack, and wr_reader_fini() marks the visit. After a wait that returns
- * an error the reader must not be touched.
+ * Internals of readers, for the stream protocol that owns the reader and for
+ * the reading calls in reader.c, reader_exact.c and reader_until.c. The reader
+ * may be freed while a reading call waits. So the call has a wr_reader_visit on
+ * its stack, and wr_reader_fini() sets its reader to NULL. After a wait that
+ * returns an error the reader must not be touched.
  */
 #ifndef WEIR_LIB_STREAM_READER_H
 #define WEIR_LIB_STREAM_READER_H
@@ -18,36 +17,37 @@
 struct wr_reader_visit {
     struct wr_waiter waiter;
     struct wr_list link; /* in weir_reader.visits */
-    weir_reader *reader; /* NULL: the reader was freed */
+    weir_reader *reader; /* NULL if the reader was freed */
 };
 
 struct weir_reader {
     struct wr_recvq queue;
     weir_loop *loop;
-    weir_transport *transport;     /* feeds the reader; or NULL */
+    weir_transport *transport;     /* feeds the reader; may be NULL */
     struct wr_list waiters;        /* the task that waits for bytes */
-    struct wr_reader_visit *woken; /* the call whose task was woken and has the
-                                    * reader; or NULL */
-    struct wr_list visits;         /* tasks that yield before they read */
+    struct wr_reader_visit *woken; /* the call whose task was woken and uses
+                                    * the reader, or NULL */
+    struct wr_list visits;         /* of tasks that yield before they read */
     struct wr_timer compaction_timer;
     struct wr_turn_end turn_end;   /* compacts, or pauses the transport */
     struct wr_evictable evictable; /* offered while a task waits */
     size_t limit_bytes;
     size_t high_bytes; /* reading is paused above it */
     size_t needed;     /* bytes that the waiting task needs */
-    size_t moved;      /* bytes that a call has moved to its caller's memory */
-    size_t consumed;   /* of the last WEIR_ELIMIT */
-    size_t expected;   /* of the last WEIR_EINCOMPLETE */
-    struct wr_reader_fds *fds; /* not taken yet; NULL: none */
+    size_t moved;    /* bytes that the call has moved to its caller's memory */
+    size_t consumed; /* of the last WEIR_ELIMIT */
+    size_t expected; /* of the last WEIR_EINCOMPLETE */
+    struct wr_reader_fds *fds; /* descriptors not taken yet; may be NULL */
     int exception;             /* the first, sticky */
     bool is_eof;               /* set by feed_eof */
-    bool is_paused : 1;        /* the transport was paused by this reader */
+    bool is_paused : 1;        /* this reader has paused the transport */
     bool has_lost_fds : 1;     /* set when descriptors are closed, cleared when
-                                * a call returns it */
+                                * a call reports it */
     bool reports_idle : 1;     /* set by wr_reader_is_idle(), never cleared */
-    bool is_reporting_idle;    /* set around a report */
+    bool is_reporting_idle;    /* set during a report */
     bool was_read;   /* bytes were consumed since compaction_timer was armed */
-    bool must_evict; /* set when others starve, cleared by the turn's end */
+    bool must_evict; /* set when other connections need memory, cleared at the
+                      * iteration's end */
 };
 
 /* Makes a reader in place; @limit_bytes is above 0. */
@@ -57,24 +57,19 @@ void wr_reader_init(weir_reader *reader, weir_loop *loop, size_t limit_bytes);
 void wr_reader_fini(weir_reader *reader);
 
 /* weir_reader_feed_buf() for a transport: if the program has ended the reader
- * by hand, bytes are dropped without an error. */
+ * itself, bytes are dropped without an error. */
 WEIR_MUST_USE int wr_reader_feed(weir_reader *reader,
                                  const struct weir_buf *buf);
 
-/* ---- reader_fds.c ---- */
-
 /* Takes descriptors that arrived with the transport's next bytes, and lets @t
- * close those that do not fit. @lost: others were closed before. */
+ * close those that do not fit. @lost is true if others were closed before. */
 void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
                         size_t count, bool lost);
 /* Closes the descriptors that were not taken. */
 void wr_reader_drop_fds(weir_reader *reader);
 
-/* ---- reader_memory.c ---- */
-
 void wr_reader_check_invariants(const weir_reader *reader);
 
-/* wr_reader_check_invariants(), only with -Dinvariants=true. */
 static inline void wr_reader_debug_check(const weir_reader *reader)
 {
     wr_debug_assert(wr_loop_check(reader->loop) < 0 ||
@@ -84,14 +79,15 @@ static inline void wr_reader_debug_check(const weir_reader *reader)
 void wr_reader_memory_init(weir_reader *reader);
 void wr_reader_memory_fini(weir_reader *reader);
 
-/* Pauses the transport, if there is one and it is not paused by this reader.
- * wr_reader_resume() resumes it if this reader has paused it. */
+/* Pause and resume the transport, if there is one. wr_reader_pause() has no
+ * effect if this reader has paused it already, wr_reader_resume() none if this
+ * reader has not. */
 void wr_reader_pause(weir_reader *reader);
 void wr_reader_resume(weir_reader *reader);
 
-/* The bytes that were not read, in one piece; they stay. 0 or -ENOMEM. */
+/* Joins the unread bytes, which stay, to one piece. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_reader_gather(weir_reader *reader, struct weir_buf *ret);
-/* Drops the bytes that were not read: another object has them. */
+/* Drops the unread bytes: another object has them. */
 void wr_reader_discard(weir_reader *reader);
 
 /* Resumes the transport if the unread bytes are within the limit. */
@@ -99,16 +95,16 @@ void wr_reader_resume_if_low(weir_reader *reader);
 
 /* ---- for the reading calls ---- */
 
-/* wr_reader_begin() if wr_task_try_enter() fails. */
+/* The uncommon half of wr_reader_begin(), if wr_task_try_enter() fails. */
 WEIR_MUST_USE int wr_reader_begin_slowly(weir_reader *reader);
 
-/* Lets the end of the turn handle the unread bytes. */
+/* Lets the end of the loop iteration handle the unread bytes. */
 static inline void wr_reader_look_later(weir_reader *reader)
 {
     wr_loop_at_turn_end(reader->loop, &reader->turn_end);
 }
 
-/* The number of unread bytes above which reading is paused; it is lower while
+/* Returns the number of unread bytes above which reading is paused; lower while
  * other connections need the memory. */
 static inline uint64_t wr_reader_high(const weir_reader *reader)
 {
@@ -121,11 +117,12 @@ static inline bool wr_reader_is_busy(const weir_reader *reader)
     return reader->woken || !wr_list_is_empty(&reader->waiters);
 }
 
-/* True while a task waits and no byte of its next read has arrived. From the
- * first call on, the reader tells the transport of each begin of this wait. */
+/* True while a task waits and no byte of its next read has arrived. After the
+ * first call, the reader notifies the transport at each start of this wait. */
 bool wr_reader_is_idle(weir_reader *reader);
 
-/* Begins a reading call and ends the last view: 0, or an error to return. */
+/* Starts a reading call and ends the last view. Returns 0, or an error for the
+ * caller of the public function. */
 WEIR_MUST_USE static inline int wr_reader_begin(weir_reader *reader)
 {
     wr_reader_debug_check(reader);
@@ -146,17 +143,19 @@ WEIR_MUST_USE int wr_reader_wait_as(weir_reader *reader,
                                     struct wr_reader_visit *visit,
                                     size_t needed);
 
-/* Bytes that are buffered, or already moved by the call that has the reader. */
+/* Bytes that are buffered, or already moved by the call that uses the
+ * reader. */
 static inline size_t wr_reader_available(const weir_reader *reader)
 {
     return reader->queue.total + reader->moved;
 }
 
-/* Waits until @needed bytes are buffered or no more will arrive: 0, or an
- * error. After an error the reader may have been freed. */
+/* Waits until @needed bytes are buffered or no more will arrive. Returns 0, or
+ * an error, after which the reader may have been freed. */
 WEIR_MUST_USE int wr_reader_wait(weir_reader *reader, size_t needed);
 
-/* For a failing call that leaves bytes: the end of the turn handles them. */
+/* For a failing call that leaves bytes: the end of the loop iteration handles
+ * them. */
 static inline void wr_reader_note_left(weir_reader *reader)
 {
     if (reader->queue.total > 0) {
@@ -164,7 +163,6 @@ static inline void wr_reader_note_left(weir_reader *reader)
     }
 }
 
-/* Notes that bytes were consumed. */
 static inline void wr_reader_consumed(weir_reader *reader)
 {
     reader->was_read = true;

@@ -1,21 +1,19 @@
 /*
- * Readers: reading an exact number of bytes.
- *
- * A short read waits until all its bytes are buffered. A long read moves bytes
- * into the caller's memory as they arrive, so that they neither fill the
- * receive pool nor are kept in blocks. The long read has the reader from its
- * first move to its end (`woken` is its visit), so that no other task reads in
- * between. If it fails, by a cancellation or the end of the stream, it copies
- * its bytes back, so that all bytes can be read in order.
+ * Readers: reading an exact number of bytes. A short read waits until all its
+ * bytes are buffered. A long read moves bytes into the caller's memory as they
+ * arrive, so that they neither fill the receive pool nor are kept in blocks.
+ * `woken` is the visit of the long read from its first move to its end, so that
+ * no other task reads in between. If the read fails, because of a cancellation
+ * or the end of the stream, it copies its bytes back, so that all bytes can be
+ * read in order.
  */
 #include "reader.h"
 
 /* A longer read moves its bytes as they arrive. */
 #define DIRECT_ABOVE (64u << 10)
-/* The task is woken for at least these bytes, or all that are missing. */
+/* The task is woken for at least this many bytes, or all that are missing. */
 #define PIECE ((size_t)16 << 10)
 
-/* A long read. */
 struct transfer {
     struct wr_reader_visit visit;
     uint8_t *buf;
@@ -37,7 +35,7 @@ static void reader_exact_move_some(weir_reader *reader,
 }
 
 /* Puts the bytes of a failed call back. Without memory the stream fails with
- * -ENOMEM, because bytes behind the gap must not be read. */
+ * -ENOMEM, because bytes after the gap must not be read. */
 static void reader_exact_put_back(weir_reader *reader,
                                   const struct transfer *transfer)
 {
@@ -59,8 +57,8 @@ static void reader_exact_put_back(weir_reader *reader,
     wr_reader_look_later(reader);
 }
 
-/* Moves bytes until the read is complete: 0, or an error. After an error the
- * reader may have been freed. */
+/* Moves bytes until the read is complete. Returns 0, or an error, after which
+ * the reader may have been freed. */
 static int reader_exact_move_all(weir_reader *reader, struct transfer *transfer)
 {
     for (;;) {
@@ -108,7 +106,7 @@ static ssize_t reader_exact_move(weir_reader *reader, void *buf, size_t len)
     return (ssize_t)len;
 }
 
-/* Waits until @len bytes are buffered: 0, or an error. */
+/* Waits until @len bytes are buffered. Returns 0 or an error. */
 static int reader_exact_await(weir_reader *reader, size_t len)
 {
     while (reader->queue.total < len) {

@@ -1,12 +1,13 @@
 /*
- * Readers: descriptors that arrived with bytes (SCM_RIGHTS).
+ * Readers: descriptors that arrived with bytes (SCM_RIGHTS). Descriptors have
+ * their own queue, in the order of sending. A descriptor is queued before its
+ * byte can be read, so a task that has read a message takes the message's
+ * descriptors without waiting.
  *
- * Descriptors wait in a queue of their own, in the order of sending. A
- * descriptor is queued before its byte can be read, so a task that has read a
- * message takes the message's descriptors without waiting. While descriptors
- * are queued, the transport is paused at the end of the turn, unless a task
- * waits for more bytes. So a peer cannot fill the process's descriptor table,
- * and a task that takes descriptors after each message loses none.
+ * While descriptors are queued, the transport is paused at the end of the loop
+ * iteration, unless a task waits for more bytes. So a peer cannot fill the
+ * process's descriptor table, and a task that takes descriptors after each
+ * message loses none.
  */
 #include "reader.h"
 
@@ -22,9 +23,9 @@ struct wr_reader_fds {
     int fds[WEIR_FDS_MAX];
 };
 
-/* Lets the transport close descriptors, so that it can count them. The
- * program's own protocol may have fed this reader: then @t cannot, and they are
- * closed here. */
+/* Lets the transport close descriptors, so that it can count them. If the
+ * program's own protocol has fed this reader, @t cannot, and they are closed
+ * here. */
 static void reader_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     if (t->ops->discard_fds) {
@@ -40,8 +41,9 @@ static void reader_fds_free(weir_reader *reader)
     reader->fds = NULL;
 }
 
-/* How many descriptors can be queued. After a loss none, until a call has
- * returned the loss: later descriptors would be taken for the lost ones. */
+/* Returns how many descriptors can be queued. Returns 0 after a loss until a
+ * call has reported it: otherwise later descriptors would be taken for the lost
+ * ones. */
 static size_t reader_fds_room(weir_reader *reader)
 {
     if (reader->has_lost_fds) {

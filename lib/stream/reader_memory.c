@@ -1,12 +1,10 @@
 /*
- * Readers: the memory of unread bytes, and its invariants.
- *
- * At the end of the turn, when the tasks have read, the unread bytes are
- * compacted or moved out of the receive pool, and the transport is paused if
- * too many are left. A few small pieces are moved some time later, because a
- * relay would otherwise copy the tail of every receive. If a task waits for
- * more bytes and its unread bytes keep the transport from receiving, all of
- * them are moved.
+ * Readers: the memory of unread bytes, and invariants. At the end of the loop
+ * iteration, when the tasks have read, the unread bytes are compacted or moved
+ * out of the receive pool, and the transport is paused if too many are left. A
+ * few small pieces are moved some time later, because a relay would otherwise
+ * copy the tail of every receive. If a task waits for more bytes and its unread
+ * bytes keep the transport from receiving, all of them are moved.
  */
 #include "reader.h"
 
@@ -28,7 +26,7 @@ void wr_reader_check_invariants(const weir_reader *reader)
     wr_assert(!reader->is_paused || reader->transport);
     wr_assert(!reader->is_reporting_idle || reader->reports_idle);
     wr_assert((queue->total == 0) == (queue->count == 0));
-    /* Only a call that has the reader has moved bytes. */
+    /* Only a call that uses the reader has moved bytes. */
     wr_assert(reader->moved == 0 || reader->woken);
     if (!wr_list_is_empty(&reader->waiters)) {
         wr_assert(reader->needed > 0);
@@ -38,7 +36,8 @@ void wr_reader_check_invariants(const weir_reader *reader)
     if (reader->woken) {
         wr_debug_assert(reader->woken->reader == reader);
     }
-    if (wr_recvq_has_window(queue)) { /* the fast way to a line asks no more */
+    /* The fast path of lines checks nothing else. */
+    if (wr_recvq_has_window(queue)) {
         wr_assert(!wr_reader_is_busy(reader));
         wr_assert(!reader->is_paused);
         wr_assert(wr_list_is_linked(&reader->turn_end.link));
@@ -47,7 +46,7 @@ void wr_reader_check_invariants(const weir_reader *reader)
 
 void wr_reader_pause(weir_reader *reader)
 {
-    wr_assert(reader->queue.total > 0 || reader->fds); /* they resume it */
+    wr_assert(reader->queue.total > 0 || reader->fds); /* resume it */
     if (reader->transport && !reader->is_paused) {
         wr_recvq_close_window(&reader->queue);
         reader->is_paused = true;
@@ -104,7 +103,8 @@ static bool reader_memory_is_short(const weir_reader *reader, bool waits)
             wr_transport_lacks_credit(reader->transport));
 }
 
-/* Schedules moving this reader's bytes, because other connections starve. */
+/* Schedules moving this reader's bytes, because other connections need
+ * memory. */
 static void reader_memory_evict(struct wr_evictable *evictable)
 {
     weir_reader *reader = wr_container_of(evictable, weir_reader, evictable);
@@ -139,13 +139,14 @@ static void reader_memory_timer_expired(struct wr_timer *timer)
     }
     if (reader->was_read) {
         reader_memory_watch_unread(reader);
-    } else { /* without memory the next turn's end tries again */
+    } else { /* without memory the next iteration's end tries again */
         wr_ignore(wr_recvq_compact(&reader->queue, false));
     }
     wr_reader_check_invariants(reader);
 }
 
-/* True if there are many small pieces: segments cost more than the bytes. */
+/* True if there are many small pieces: segments cost more than the
+ * bytes. */
 static bool reader_memory_is_fragmented(const weir_reader *reader)
 {
     const uint64_t count = reader->queue.count;
@@ -165,7 +166,7 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
     wr_reader_debug_check(reader);
     reader->must_evict = false;
     if (WR_UNLIKELY(reader->fds != NULL) && !waits) {
-        wr_reader_pause(reader); /* the queue may have no room for more */
+        wr_reader_pause(reader); /* the queue may be full */
     }
     if (reader->queue.total == 0) {
         return;
@@ -205,7 +206,7 @@ void wr_reader_memory_init(weir_reader *reader)
 
 void wr_reader_memory_fini(weir_reader *reader)
 {
-    wr_assert(wr_list_is_empty(&reader->waiters)); /* no call waits */
+    wr_assert(wr_list_is_empty(&reader->waiters));
     wr_budget_withdraw(&reader->evictable);
     wr_list_remove(&reader->turn_end.link);
     wr_timer_cancel(&reader->loop->wheel, &reader->compaction_timer);

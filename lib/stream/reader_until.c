@@ -1,10 +1,9 @@
 /*
- * Readers: lines, and bytes up to a separator.
- *
- * The limits are asyncio's. The part before the separator may be as long as the
- * limit; a search that passes the limit without finding a separator fails. The
- * size of the caller's buffer limits a call in the same way. A call that fails
- * consumes nothing and reports how far it has looked.
+ * Readers: lines, and bytes up to a separator. The limits are asyncio's. The
+ * part before the separator may be as long as the limit; a search that passes
+ * the limit without finding a separator fails. The size of the caller's buffer
+ * limits a call in the same way. A call that fails consumes nothing and reports
+ * how far it has searched.
  */
 #include "reader.h"
 
@@ -14,7 +13,7 @@
 struct until {
     const struct weir_separator *separators;
     size_t count;
-    size_t size;  /* of the caller's buffer; SIZE_MAX: a view */
+    size_t size;  /* of the caller's buffer; SIZE_MAX for a view */
     bool is_line; /* the end of the stream also ends a line */
 };
 
@@ -22,7 +21,7 @@ static const struct weir_separator reader_until_newline = {.data = "\n",
                                                            .len = 1};
 
 /* Ends a call with WEIR_ELIMIT. The bytes stay buffered, and the end of the
- * turn handles them. */
+ * loop iteration handles them. */
 static int reader_until_over(weir_reader *reader, size_t consumed)
 {
     wr_assert(consumed <= reader->queue.total);
@@ -31,8 +30,8 @@ static int reader_until_over(weir_reader *reader, size_t consumed)
     return WEIR_ELIMIT;
 }
 
-/* Handles a search without a match: 0 to wait for more bytes, or the call's
- * result with *ret_ended set. */
+/* Handles a search without a match. Returns 0 to wait for more bytes, or sets
+ * *ret_ended and returns the call's result. */
 static ssize_t reader_until_not_found(weir_reader *reader,
                                       const struct until *until, size_t offset,
                                       bool *ret_ended)
@@ -63,7 +62,8 @@ static ssize_t reader_until_not_found(weir_reader *reader,
     return 0;
 }
 
-/* Waits for the separator: the length with it, 0 at the end, or an error. */
+/* Waits for the separator. Returns the length including it, 0 at the end, or an
+ * error. */
 static ssize_t reader_until_await_match(weir_reader *reader,
                                         const struct until *until)
 {
@@ -115,9 +115,9 @@ static ssize_t reader_until_read_view(weir_reader *reader,
 
 /* ---- lines ---- */
 
-/* Opens a window for lines inside a receive: no task waits then, and the end of
- * the turn will handle the unread bytes anyway. As long as the window is open
- * that stays so: a wait, a pause and the end of the turn close it. */
+/* Opens a window for lines during a receive: no task waits then, and the end of
+ * the loop iteration will handle the unread bytes anyway. Both stay true while
+ * the window is open: a wait, a pause and the end of the iteration close it. */
 static bool reader_until_open_window(weir_reader *reader)
 {
     struct wr_recvq *queue = &reader->queue;
@@ -131,8 +131,8 @@ static bool reader_until_open_window(weir_reader *reader)
     return true;
 }
 
-/* The length of a line in the first segment that is at most @max bytes long, or
- * 0; the call was charged to the task. */
+/* Returns the length of a line in the first segment if it is at most @max, else
+ * 0. The call was charged to the task. */
 static size_t reader_until_look_ahead(weir_reader *reader, size_t max)
 {
     struct wr_recvq *queue = &reader->queue;
@@ -150,9 +150,9 @@ static size_t reader_until_look_ahead(weir_reader *reader, size_t max)
     return len > reader->limit_bytes || len > max ? 0 : len;
 }
 
-/* Takes a line of at most @max bytes out of the first segment. @has_entered:
- * the call was charged to the task. 0: there is no such line, and the call has
- * begun without it; or an error. */
+/* Takes a line of at most @max bytes out of the first segment. @has_entered is
+ * true if the call was charged to the task. Returns the length, 0 if there is
+ * no such line and the call has started without it, or an error. */
 static ssize_t reader_until_take_ahead(weir_reader *reader, size_t max,
                                        bool has_entered, struct weir_buf *ret)
 {
@@ -170,7 +170,7 @@ static ssize_t reader_until_take_ahead(weir_reader *reader, size_t max,
     return 0;
 }
 
-/* The slow half of weir_reader_readline_view(). */
+/* The uncommon half of weir_reader_readline_view(). */
 static __attribute__((noinline)) ssize_t
 reader_until_readline_view_slowly(weir_reader *reader, struct weir_buf *ret,
                                   bool has_entered)
@@ -191,8 +191,9 @@ reader_until_readline_view_slowly(weir_reader *reader, struct weir_buf *ret,
     return len;
 }
 
-/* The fast way: the line's end was found already, or is found by one look at a
- * window of bytes. It calls nothing, which would cost half as much again. */
+/* The fast path: the line's end was found already, or is found by one check
+ * of a window of bytes. It calls no function, which would cost half as much
+ * again. */
 ssize_t weir_reader_readline_view(weir_reader *reader, struct weir_buf *ret)
 {
     struct wr_recvq *queue = &reader->queue;

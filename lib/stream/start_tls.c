@@ -1,13 +1,10 @@
 /*
- * start_tls from a task: of a transport, and of a stream.
- *
- * The task waits for the end of the handshake. An interruption aborts the
- * connection and waits for its end, because the record of the wait is on the
- * task's stack.
- *
- * A stream moves to the new transport before its task suspends. From then on
- * buffered and arriving bytes go to TLS, so a task that begins to read during
- * the handshake gets only plaintext of TLS.
+ * start_tls from a task: of a transport, and of a stream. The task waits for
+ * the end of the handshake. An interruption aborts the connection and waits for
+ * its end, because the record of the wait is on the task's stack. A stream
+ * moves to the new transport before its task suspends. From then on buffered
+ * and arriving bytes go to TLS, so a task that starts to read during the
+ * handshake gets only plaintext of TLS.
  */
 #include "weir/start_tls.h"
 #include "weir/tls_connection.h"
@@ -17,7 +14,7 @@
 
 struct starting {
     struct wr_waiter waiter;
-    weir_transport *t; /* the new one */
+    weir_transport *t; /* the new transport */
 };
 
 static void start_tls_done(void *arg, int err, weir_transport *t)
@@ -41,7 +38,7 @@ static void start_tls_give_up(struct wr_waiter *waiter)
 static const struct wr_wait_kind start_tls_kind = {
     .name = "start_tls", .interrupt = start_tls_give_up};
 
-/* Begins the handshake; start_tls_wait() must follow. */
+/* Starts the handshake; start_tls_wait() must follow. */
 static int start_tls_begin(struct starting *starting, weir_transport *t,
                            const struct weir_tls_settings *tls,
                            const struct weir_start_tls_options *options)

@@ -1,9 +1,8 @@
 /*
  * Streams: the protocol that puts a reader and a writer on a connection.
- *
  * Received bytes are fed to the reader, the end of the connection ends the
- * reader, and the handler, if any, runs in a task from connection_made on.
- * Nothing here depends on the kind of transport.
+ * reader, and the handler, if any, runs in a task from connection_made on. This
+ * file does not depend on the kind of transport.
  */
 #include "writer.h"
 
@@ -37,7 +36,7 @@ static void stream_report(weir_writer *writer, const char *message, int err)
     wr_loop_report(writer->loop, &exception);
 }
 
-/* True if @err only repeats how the connection ended: no failure of a
+/* True if @err only repeats how the connection ended, and is no failure of a
  * handler. */
 static bool stream_is_known(const weir_writer *writer, int err)
 {
@@ -60,7 +59,7 @@ static bool stream_is_known(const weir_writer *writer, int err)
            weir_transport_is_closing(t);
 }
 
-/* Calls the handler and reports its failure; returns its result. */
+/* Calls the handler and reports its failure. Returns its result. */
 static int stream_call_handler(weir_writer *writer)
 {
     wr_assert(writer->refs > 0);
@@ -244,7 +243,7 @@ static void stream_connection_lost(void *user, weir_transport *t, int err)
     weir_writer *writer = user;
 
     if (writer->state != WRITER_BOUND || !stream_is_own(writer, t)) {
-        return; /* refused, or ended by hand before */
+        return; /* refused, or ended by the program before */
     }
     wr_writer_check_invariants(writer);
     wr_writer_set_state(writer, WRITER_LOST);
@@ -290,7 +289,7 @@ static void stream_resume_writing(void *user, weir_transport *t)
     wr_writer_resumed(user);
 }
 
-/* There is no pause_writing: drain asks the transport. */
+/* There is no pause_writing: drain queries the transport. */
 static const struct weir_protocol stream_protocol = {
     .size = sizeof(stream_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
@@ -346,7 +345,7 @@ void wr_stream_leave(weir_writer *writer)
     writer->transport = NULL;
     wr_writer_check_invariants(writer);
     if (t->handler ==
-        &writer->handler) { /* the protocol says when it is idle */
+        &writer->handler) { /* the protocol reports when it is idle */
         t->handler = NULL;
         wr_transport_note_idle(t);
     }

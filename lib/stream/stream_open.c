@@ -1,8 +1,7 @@
 /*
- * Streams that a task opens: weir_open_connection() and its like.
- *
- * The connection is made in the task that calls, on its stack: the protocol of
- * a stream calls no code of the program.
+ * Streams that a task opens: weir_open_connection() and its variants. The
+ * connection is made in the calling task, on its stack: the protocol of a
+ * stream calls no code of the program.
  */
 #include "lib/base/options.h"
 #include "lib/net/connect/connect.h"
@@ -20,8 +19,8 @@ static int stream_open_create(void *arg, weir_transport *t,
     return 0;
 }
 
-/* Opens what @call describes, whose options were read with the result @unread.
- * Takes its descriptor. */
+/* Opens the connection of @call. @unread is the result of reading its options.
+ * Takes the descriptor of @call. */
 static int stream_open_call(weir_loop *loop, const struct wr_connect_call *call,
                             int unread, size_t limit_bytes,
                             const char **ret_alert, weir_writer **ret)

@@ -1,9 +1,7 @@
 /*
- * Servers of streams, and waiting for a server in a task.
- *
- * A server knows a factory and nothing of streams. The options of its streams
- * are in a block of their own. The server calls back when it is over, and then
- * the block is freed.
+ * Servers of streams, and waiting for a server in a task. A server knows a
+ * factory but not streams. The options of its streams are in a block that is
+ * freed when the server reports its end.
  */
 #include "writer.h"
 
@@ -11,7 +9,6 @@
 #include "lib/net/serve/server.h"
 #include "lib/transport/socket.h"
 
-/* The options of a server's streams. */
 struct service {
     weir_loop *loop;
     struct weir_stream_options stream;
@@ -30,7 +27,7 @@ static int stream_server_create(void *arg, weir_transport *t,
     const struct service *service = arg;
     (void)t;
     wr_assert(service->stream.client_connected != NULL);
-    /* Without a reference: connection_made follows, and takes the handler's. */
+    /* Without a reference: connection_made follows, and adds the handler's. */
     return weir_stream_protocol_new(service->loop, &service->stream, ret, NULL);
 }
 
@@ -77,7 +74,7 @@ static int stream_server_make_service(weir_loop *loop,
     return 0;
 }
 
-/* Makes the server and starts it in this task; takes @service, which the
+/* Makes the server and starts it in this task. Takes @service, which the
  * server's end frees. */
 static int stream_server_start(struct service *service, struct weir_place place,
                                const struct weir_server_options *options,
@@ -171,7 +168,7 @@ static void stream_server_stop_waiting(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
-/* Suspends in a list of the server's watches: @result, or -ECANCELED. */
+/* Suspends in a list of the server's watches. Returns @result or -ECANCELED. */
 static int stream_server_wait(weir_server *server, struct wr_list *watches,
                               int result)
 {
@@ -190,7 +187,6 @@ static int stream_server_wait(weir_server *server, struct wr_list *watches,
     return err;
 }
 
-/* Suspends until the server is over. */
 static int stream_server_wait_until_over(weir_server *server)
 {
     return wr_server_is_over(server)

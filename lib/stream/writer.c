@@ -1,11 +1,9 @@
 /*
- * Writers: the sending side of a stream.
- *
- * Writes go directly to the transport, which has the queue, the marks and the
- * status of every write; this file adds waiting. Drainers wait for the
- * transport to resume, flushers for an empty queue, closers for the loss. A
- * woken task asks the transport again: only the transport remembers its first
- * error and why it ended.
+ * Writers: the sending side of a stream. Writes go directly to the transport,
+ * which has the queue, the marks and the status of every write; this file adds
+ * waiting. Drainers wait for the transport to resume, flushers for an empty
+ * queue, closers for the loss. A woken task queries the transport again: only
+ * the transport remembers its first error and why it ended.
  *
  * A broken connection stays open while bytes that arrived before the error are
  * unread. Draining and flushing tasks do not wait for its end: they are woken
@@ -51,8 +49,8 @@ void wr_writer_check_invariants(const weir_writer *writer)
     wr_reader_check_invariants(&writer->reader);
 }
 
-/* The result of a connection that has ended or will end without sending more: 0
- * if it was closed here and everything was sent. */
+/* Returns the result of a connection that has ended or will end without sending
+ * more: 0 if it was closed here and everything was sent. */
 static int writer_end_of(const weir_transport *t)
 {
     if (t->error < 0) {
@@ -101,7 +99,7 @@ void wr_writer_lost(weir_writer *writer)
     wr_waiters_wake_all(&writer->closers, 0);
 }
 
-/* Begins a suspending call on the connection. */
+/* Starts a suspending call on the connection. */
 static int writer_enter(const weir_writer *writer)
 {
     int err = wr_task_enter(writer->loop);
@@ -129,7 +127,7 @@ static int writer_wait_for_queue(weir_writer *writer, struct wr_list *waiters)
     return wr_task_wait(writer->loop, &waiter, waiters);
 }
 
-/* The result of a call on a stream without a connection. */
+/* Returns the error of a call on a stream without a connection. */
 static int writer_refuse(const weir_writer *writer)
 {
     int err = wr_loop_check(writer->loop);
@@ -140,7 +138,7 @@ static int writer_refuse(const weir_writer *writer)
     return -ENOTCONN;
 }
 
-/* The result of weir_writer_drain() after connection_lost. */
+/* Returns the result of weir_writer_drain() after connection_lost. */
 static int writer_refuse_drain(const weir_transport *t)
 {
     int err = writer_end_of(t);
@@ -282,7 +280,7 @@ static bool writer_must_flush(const weir_writer *writer)
            t->write_error == 0 && weir_transport_get_write_buffer_size(t) > 0;
 }
 
-/* A wake with 1 means that the queue was empty, also if it is not now. */
+/* A wake with 1 means that the queue was empty, even if it is not now. */
 static int writer_flush(weir_writer *writer)
 {
     int ret = writer_enter(writer);

@@ -1,5 +1,5 @@
 /*
- * The inside of a stream: one object for both of its sides.
+ * Internals of a stream: one object for both of its sides.
  *
  *     UNBOUND --connection_made--> BOUND --connection_lost--> LOST
  *                                    '--detach--> DETACHED
@@ -27,29 +27,26 @@ enum writer_state {
 
 struct weir_writer {
     weir_loop *loop;
-    weir_transport *transport;                  /* NULL: unbound, detached */
-    weir_client_connected_fn *client_connected; /* or NULL */
+    weir_transport *transport; /* NULL if unbound or detached */
+    weir_client_connected_fn *client_connected; /* may be NULL */
     void *arg;
     struct wr_connection_set *set; /* the set that has ->handler */
-    struct wr_handler handler;     /* the handler's entry in ->set */
-    weir_task *task;               /* runs client_connected; or NULL */
+    struct wr_handler handler;     /* entry in ->set */
+    weir_task *task;               /* runs client_connected; may be NULL */
     size_t stack_size_bytes;
     struct wr_list drainers; /* tasks that wait for the low mark */
     struct wr_list flushers; /* tasks that wait for a depth of 0 */
     struct wr_list closers;  /* tasks that wait for the loss */
-    struct wr_flush flush;   /* while they wait */
+    struct wr_flush flush;   /* used while they wait */
     uint32_t refs;
     enum writer_state state;
     bool no_task; /* client_connected is called without a task */
     struct weir_reader reader;
 };
 
-/* ---- writer.c ---- */
-
 void wr_writer_set_state(weir_writer *writer, enum writer_state state);
 void wr_writer_check_invariants(const weir_writer *writer);
 
-/* wr_writer_check_invariants(), only with -Dinvariants=true. */
 static inline void wr_writer_debug_check(const weir_writer *writer)
 {
     wr_debug_assert(wr_loop_check(writer->loop) < 0 ||
@@ -71,9 +68,8 @@ static inline bool wr_writer_is_busy(const weir_writer *writer)
            !wr_list_is_empty(&writer->closers);
 }
 
-/* ---- stream_memory.c ---- */
-
-/* Makes a stream without a reference, by checked @options: 0 or -ENOMEM. */
+/* Makes a stream without a reference, from checked @options. Returns 0 or
+ * -ENOMEM. */
 WEIR_MUST_USE int wr_stream_make(weir_loop *loop,
                                  const struct weir_stream_options *options,
                                  const struct wr_handler_ops *handler_ops,
@@ -82,20 +78,19 @@ WEIR_MUST_USE int wr_stream_make(weir_loop *loop,
 /* Frees a stream that has no reference and no connection. */
 void wr_stream_free(weir_writer *writer);
 
-/* ---- stream.c ---- */
-
-/* Checks the values of options that were read: 0 or -EINVAL. */
+/* Checks the values of options that were read. Returns 0 or -EINVAL. */
 WEIR_MUST_USE int wr_stream_check(const struct weir_stream_options *options);
 
-/* 0 if the stream may be taken off its connection, or the error to return. */
+/* Returns 0 if the stream may be detached from its connection, else the
+ * error. */
 WEIR_MUST_USE int wr_stream_may_leave(const weir_writer *writer);
 
 /* Ends a stream whose connection has another protocol. */
 void wr_stream_leave(weir_writer *writer);
 
-/* Begins a suspending call that makes a stream or a stream server: 0, or the
- * error to return. @unread is the result of reading the call's options;
- * @is_complete: no argument is missing. */
+/* Starts a suspending call that makes a stream or a stream server. @unread is
+ * the result of reading the call's options; @is_complete is true if no argument
+ * is missing. Returns 0 or the error of the call. */
 WEIR_MUST_USE static inline int wr_stream_enter(weir_loop *loop, int unread,
                                                 bool is_complete)
 {

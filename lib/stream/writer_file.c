@@ -1,9 +1,8 @@
 /*
- * Sending a file from a task.
- *
- * The task waits for the transport's done. An interruption asks the transport
- * to stop, and the task continues to wait for done: the record of the wait is
- * on the task's stack, and only done knows how many bytes were sent.
+ * Sending a file from a task. The task waits for the transport's done callback.
+ * An interruption cancels the file, and the task continues to wait: the record
+ * of the wait is on the task's stack, and only the callback gets the number of
+ * sent bytes.
  */
 #include "lib/transport/transport.h"
 #include "weir/sendfile.h"

@@ -1,9 +1,8 @@
 /*
- * The table of the program's descriptors.
- *
- * An entry has the callbacks of a descriptor and the queues of tasks' calls.
- * The descriptor's number is the index in a table of chunks; a chunk is made
- * when one of its numbers is first used.
+ * The table of the program's descriptors. An entry has the callbacks of a
+ * descriptor and the queues of tasks' calls. The descriptor's number is the
+ * index in a table of chunks; a chunk is made when one of its numbers is first
+ * used.
  */
 #include "descriptor.h"
 
@@ -19,7 +18,8 @@ struct chunk {
 struct descriptors {
     struct wr_module module;
     weir_loop *loop;
-    struct chunk **chunks; /* by number; NULL: none was used */
+    struct chunk **chunks; /* by number; NULL if no number of the chunk was
+                            * used */
     uint32_t chunk_room;
 };
 
@@ -27,8 +27,6 @@ static struct descriptors *descriptor_of_module(struct wr_module *module)
 {
     return wr_container_of(module, struct descriptors, module);
 }
-
-/* ---- the module ---- */
 
 static void descriptor_shutdown_chunk(struct chunk *chunk)
 {
@@ -104,9 +102,7 @@ WEIR_MUST_USE static struct descriptors *descriptor_open_all(weir_loop *loop)
     return all;
 }
 
-/* ---- entries ---- */
-
-/* Makes room for a pointer to chunk @index: 0 or -ENOMEM. */
+/* Makes space for a pointer to chunk @index. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static int descriptor_make_room(struct descriptors *all,
                                               uint32_t index)
 {

@@ -1,8 +1,7 @@
 /*
- * A task's call on a descriptor of the program; see fd_call.h.
- *
- * A call with an operation in flight is a member of the loop, so that the
- * loop's end cancels the operation, or abandons it if the ring broke.
+ * A task's call on a descriptor of the program; see fd_call.h. A call with an
+ * operation in flight is an object of the loop, so that the loop's end cancels
+ * the operation, or abandons it if the ring failed.
  */
 #include "fd_call.h"
 
@@ -63,8 +62,6 @@ void wr_fd_call_end(struct wr_fd_call *call)
     }
 }
 
-/* ---- wait until the descriptor is ready ---- */
-
 static void fd_call_fired(struct wr_poll *poll, int err)
 {
     struct wr_fd_call *call = poll->arg;
@@ -87,8 +84,6 @@ int wr_fd_call_wait(struct wr_fd_call *call)
     wr_poll_stop(poll);
     return err;
 }
-
-/* ---- wait for an operation ---- */
 
 static void fd_call_cancel(struct wr_fd_call *call)
 {

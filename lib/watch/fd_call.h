@@ -1,13 +1,13 @@
 /*
- * A task's call on a descriptor of the program: its place in a queue, and its
- * waits.
+ * A task's call on a descriptor of the program: its position in a queue, and
+ * its waits. Calls on one descriptor are served in order, in each direction:
+ * the first in the queue uses the descriptor, the others wait. The record of a
+ * call is on its task's stack.
  *
- * Calls on one descriptor are served in order, in each direction: the first in
- * the queue uses the descriptor, the others wait. The record of a call lies on
- * its task's stack. A call can wait until the descriptor is ready: nothing is
- * read before the task runs, so an interruption has nothing to undo. Or it can
- * wait for an operation: an interruption cancels the operation and waits for
- * its end, and a result that came nevertheless is the call's result.
+ * A call can wait until the descriptor is ready: nothing is read before the
+ * task runs, so an interruption has nothing to undo. Or it can wait for an
+ * operation: an interruption cancels the operation and waits for its end, and
+ * if the operation succeeded nevertheless, the call returns its result.
  */
 #ifndef WEIR_LIB_WATCH_FD_CALL_H
 #define WEIR_LIB_WATCH_FD_CALL_H
@@ -27,23 +27,24 @@ struct wr_fd_call {
     const char *what; /* name of the operation, static */
 };
 
-/* Begins a suspending call and waits for its turn. On an error wr_fd_call_end()
- * must not be called. Errors of wr_task_enter() and wr_descriptor_check_free(),
- * -ENOMEM, -ECANCELED. */
+/* Starts a suspending call and waits for its turn. Returns 0, an error of
+ * wr_task_enter() or wr_descriptor_check_free(), -ENOMEM or -ECANCELED. After
+ * an error, wr_fd_call_end() must not be called. */
 WEIR_MUST_USE int wr_fd_call_begin(struct wr_fd_call *call, weir_loop *loop,
                                    int fd, enum wr_direction direction);
 
-/* Waits until the descriptor is ready: 0, -ECANCELED, or the error of the
- * poll. */
+/* Waits until the descriptor is ready. Returns 0, -ECANCELED, or the error of
+ * the poll. */
 WEIR_MUST_USE int wr_fd_call_wait(struct wr_fd_call *call);
 
-/* Initialises the call's operation; @what, static text, names it in dumps. */
+/* Initialises the call's operation. @what, a static text, names it in dumps. */
 void wr_fd_call_init_op(struct wr_fd_call *call, const char *what);
 
-/* Waits for the call's operation, which must be in flight: its result. */
+/* Waits for the call's operation, which must be in flight. Returns its
+ * result. */
 WEIR_MUST_USE int wr_fd_call_operate(struct wr_fd_call *call);
 
-/* Ends the call; the next one in the queue has its turn. */
+/* Ends the call and wakes the next call in the queue. */
 void wr_fd_call_end(struct wr_fd_call *call);
 
 #endif

@@ -1,9 +1,7 @@
 /*
- * The suspending calls on sockets of the program: receive, send, connect,
- * accept.
- *
+ * Suspending calls on sockets of the program: receive, send, connect, accept.
  * The task itself moves bytes with non-blocking system calls and waits for a
- * ready socket if needed. So no bytes are read for an interrupted task. Only an
+ * ready socket if needed, so no bytes are read for an interrupted task. Only an
  * operation can accept and connect on a blocking socket without changing its
  * flags; its result is never dropped.
  */
@@ -35,7 +33,7 @@ WEIR_MUST_USE static ssize_t fd_calls_recv(weir_loop *loop, int fd, void *buf,
         result = wr_sys_recvfrom(fd, buf, fd_calls_clamp(len), from,
                                  from ? &from_len : NULL);
         if (result >= 0) {
-            if (from) { /* the kernel counts a NUL behind a full sun_path */
+            if (from) { /* the kernel counts a NUL after a full sun_path */
                 ret_from->len = (socklen_t)wr_min_u64(
                     from_len, sizeof(ret_from->storage.local));
             }
@@ -110,7 +108,7 @@ int weir_sock_sendall(weir_loop *loop, int fd, const void *data, size_t len,
     return err;
 }
 
-/* Waits for room. No poll reports room in the queue of a single Unix peer, so
+/* Waits for space. No poll reports space in the queue of a single Unix peer, so
  * after a poll that did not help the task sleeps for a moment. */
 WEIR_MUST_USE static int fd_calls_await_room(struct wr_fd_call *call,
                                              bool *was_ready)
@@ -174,8 +172,8 @@ int weir_sock_connect(weir_loop *loop, int fd, const struct weir_address *to)
         err = fd_calls_await_connected(&call);
     }
     if (err >= 0 && wr_socket_is_own_peer(fd, &copy)) {
-        wr_ignore(
-            wr_sys_disconnect(fd)); /* as the kernel leaves a refused one */
+        /* Leaves the socket like the kernel after a refused connect. */
+        wr_ignore(wr_sys_disconnect(fd));
         err = -ECONNREFUSED;
     }
     wr_fd_call_end(&call);

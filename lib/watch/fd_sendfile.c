@@ -1,17 +1,15 @@
 /*
- * The suspending call that sends a file on a socket of the program.
- *
- * The rules are those of lib/transport/sendfile.h. The task waits for room in
- * the socket and for reads of pages that are not in the cache. After an
- * interruption the task waits for its read to end; the bytes of that read are
- * read again later.
+ * The suspending call that sends a file on a socket of the program, by the
+ * rules of lib/transport/sendfile.h. The task waits for space in the socket and
+ * for reads of pages that are not in the cache. After an interruption the task
+ * waits for its read to end; the bytes of that read are read again later.
  */
 #include "fd_call.h"
 #include "lib/transport/sendfile.h"
 #include "weir/sock.h"
 
-/* Reads the next bytes and sends them. Returns how many bytes the socket has
- * taken, 0 at the end of the file, or an error. */
+/* Reads the next bytes and sends them. Returns the number of bytes that the
+ * socket has taken, 0 at the end of the file, or an error. */
 WEIR_MUST_USE static int64_t fd_sendfile_copy(struct wr_fd_call *call,
                                               const struct wr_sendfile *part)
 {
@@ -37,8 +35,7 @@ WEIR_MUST_USE static int64_t fd_sendfile_copy(struct wr_fd_call *call,
     return res;
 }
 
-/* Sends the next bytes. Returns how many the socket has taken, 0 at the end of
- * the file, or an error. */
+/* Sends the next bytes; returns like fd_sendfile_copy(). */
 WEIR_MUST_USE static int64_t fd_sendfile_move(struct wr_fd_call *call,
                                               struct wr_sendfile *part)
 {

@@ -1,16 +1,14 @@
 /*
- * Polls of the program's descriptors; see poll.h.
- *
- * Each poll is a one-shot operation, which completes with the first event, at
- * once if the descriptor is ready. Arming it again each turn costs one SQE per
- * callback; any other check whether a descriptor is still ready would cost a
- * system call.
+ * Polls of the program's descriptors; see poll.h. Each poll is a one-shot
+ * operation, which completes with the first event, at once if the descriptor is
+ * ready. Arming it again in each loop iteration costs one SQE per callback; any
+ * other check whether a descriptor is still ready would cost a system call.
  *
  * The kernel adds POLLRDHUP to the requested events. So after a peer's FIN each
- * one-shot poll for room would complete at once, again and again, without room.
- * After the first such event the poll is multishot, which reports each change
- * once; it is cancelled when it has fired. If the completion queue overflows
- * the kernel ends it, and it is armed again.
+ * one-shot poll for space would complete at once, again and again, without
+ * space. After the first such event the poll is multishot, which reports each
+ * change once; it is cancelled when it has fired. If the completion queue
+ * overflows the kernel ends it, and it is armed again.
  */
 #include "poll.h"
 
@@ -19,7 +17,7 @@
 struct polls {
     struct wr_module module;
     weir_loop *loop;
-    struct wr_slab slab; /* struct wr_poll */
+    struct wr_slab slab;
     struct wr_list alive;
 };
 
@@ -159,7 +157,8 @@ static void poll_arm(struct wr_turn_end *turn_end)
                  poll->fin_seen);
 }
 
-/* Due at the end of the turn, or when the operation in flight has ended. */
+/* Arms the poll at the end of the iteration, or when the operation in flight
+ * has ended. */
 static void poll_make_due(struct wr_poll *poll)
 {
     poll_set_state(poll, WR_POLL_DUE);
@@ -185,7 +184,8 @@ static void poll_fire(struct wr_poll *poll, int err)
     poll->fired(poll, err);
 }
 
-/* An operation has ended, or a multishot poll reports a change. */
+/* Handles the end of an operation, or a change that a multishot poll
+ * reports. */
 static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_poll *poll = wr_container_of(op, struct wr_poll, op);
@@ -207,11 +207,11 @@ static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
         if (res < 0 || poll_is_ready(poll, res)) {
             poll_fire(poll, res < 0 ? res : 0);
         } else if (!op->in_flight) {
-            poll->fin_seen = true; /* a FIN; or a multishot poll ended */
+            poll->fin_seen = true; /* a FIN, or a multishot poll has ended */
             poll_make_due(poll);
         }
         break;
-    case WR_POLL_FIRED: /* a multishot poll's end, or another change */
+    case WR_POLL_FIRED: /* end of a multishot poll, or another change */
     case WR_POLL_STATES:
         wr_assert(poll->fin_seen);
         break;

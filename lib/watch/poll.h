@@ -6,12 +6,12 @@
  *      +---- a FIN, see poll.c --+                     |
  *      +---------- wr_poll_again() --------------------+
  *
- * A poll fires once, from completion handling, and is due again when its user
- * asks for it: polls are level-triggered, and fire at most once a turn. Arming
- * looks up the descriptor's number; from then on the poll refers to the file,
- * so a program must stop the poll before it closes the descriptor.
- *
- * After wr_poll_stop() the object lives until its operation has ended.
+ * A poll fires once, from completion handling, and is armed again only after
+ * wr_poll_again(): polls are level-triggered, and fire at most once in a loop
+ * iteration. Arming looks up the descriptor's number; from then on the poll
+ * refers to the file, so a program must stop the poll before it closes the
+ * descriptor. After wr_poll_stop() the object lives until its operation has
+ * ended.
  */
 #ifndef WEIR_LIB_WATCH_POLL_H
 #define WEIR_LIB_WATCH_POLL_H
@@ -20,21 +20,22 @@
 
 enum wr_direction {
     WR_READING, /* bytes, a connection, or an end */
-    WR_WRITING, /* room, or an error */
+    WR_WRITING, /* space, or an error */
     WR_DIRECTIONS,
 };
 
 enum wr_poll_state {
-    WR_POLL_DUE,   /* to be armed: at the turn's end, or after a cancellation */
-    WR_POLL_ARMED, /* the operation is in flight */
-    WR_POLL_FIRED, /* its user was called and has not asked again */
+    WR_POLL_DUE,     /* to be armed at the iteration's end, or after a
+                      * cancellation */
+    WR_POLL_ARMED,   /* the operation is in flight */
+    WR_POLL_FIRED,   /* its user was called */
     WR_POLL_STOPPED, /* freed when its operation ends */
     WR_POLL_STATES,
 };
 
 struct wr_poll;
 
-/* The descriptor is ready (@err 0), or cannot be polled. */
+/* The descriptor is ready if @err is 0; otherwise it cannot be polled. */
 typedef void wr_poll_fired_fn(struct wr_poll *poll, int err);
 
 struct wr_poll {
@@ -47,19 +48,19 @@ struct wr_poll {
     int fd;
     enum wr_direction direction : 8;
     enum wr_poll_state state : 8; /* written only by poll_set_state() */
-    bool fin_seen; /* set by a FIN without room; then multishot */
+    bool fin_seen; /* set by a FIN without space; then the poll is multishot */
 };
 
-/* Makes a poll, which is armed at the end of the turn; 0 or -ENOMEM. */
+/* Makes a poll, which is armed at the end of the loop iteration. Returns 0 or
+ * -ENOMEM. */
 WEIR_MUST_USE int wr_poll_new(weir_loop *loop, int fd,
                               enum wr_direction direction,
                               wr_poll_fired_fn *fired, void *arg,
                               struct wr_poll **ret);
 
-/* Makes a fired poll due again. */
 void wr_poll_again(struct wr_poll *poll);
 
-/* Ends a poll in any state; it does not fire any more. */
+/* Ends a poll in any state; it no longer fires. */
 void wr_poll_stop(struct wr_poll *poll);
 
 #endif

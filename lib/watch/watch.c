@@ -1,12 +1,10 @@
 /*
  * add_reader and add_writer: callbacks that are called while a descriptor is
- * ready.
- *
- * A poll that fires makes its callback ready, and is due again before the
- * callback is called. So a callback is called once a turn while its descriptor
- * is ready, never from inside another callback, and may remove any callback,
- * also itself. A callback that replaces another gets a new poll, because the
- * number may refer to another file now.
+ * ready. A poll that fires makes its callback ready, and is due again before
+ * the callback is called. So a callback is called once in a loop iteration
+ * while its descriptor is ready, never from inside another callback, and may
+ * remove any callback, including itself. A callback that replaces another gets
+ * a new poll, because the number may refer to another file now.
  */
 #include "weir/watch.h"
 
@@ -61,7 +59,7 @@ static void watch_fired(struct wr_poll *poll, int err)
     }
 }
 
-/* Returns 0 if @fd can be polled. */
+/* Returns 0 if @fd can be polled, else an error. */
 WEIR_MUST_USE static int watch_check_file(int fd)
 {
     mode_t mode;

@@ -1,9 +1,8 @@
 /*
- * Datagram transports: their making and their life.
- *
- * Every completion ends here, and so does the step, which calls of the program
- * push onto the ready queue. A transport is lost only after its last operation
- * has ended: until then the number of its descriptor must not be reused.
+ * Datagram transports: creation and life. Every completion ends in this file,
+ * and so does the step, which calls of the program push. A transport is lost
+ * only after its last operation has ended: until then the number of its
+ * descriptor must not be reused.
  */
 #include "datagram_impl.h"
 #include "lib/transport/socket.h"
@@ -13,7 +12,7 @@
 
 #define OVERFLOW_BYTES (WR_SLOTS_MAX * WR_OVERFLOW_AREA)
 
-/* ---- what a loop's datagram transports use in turn ----
+/* ---- shared by a loop's datagram transports ----
  *
  * The vectors for system calls are written once; each call changes only what it
  * needs. The overflow memory for long datagrams exists while there are
@@ -59,7 +58,8 @@ static struct wr_datagram_shared *datagram_shared_find(weir_loop *loop)
     return shared;
 }
 
-/* Finds or makes the loop's shared part, with a reference; or NULL. */
+/* Finds or makes the loop's shared part, and adds a reference. Returns NULL if
+ * out of memory. */
 static struct wr_datagram_shared *datagram_share(weir_loop *loop)
 {
     struct wr_datagram_shared *shared = datagram_shared_find(loop);
@@ -110,7 +110,7 @@ static void datagram_lose(struct wr_datagram *d)
     wr_life_leave(&d->t);
 }
 
-/* The close time-out is over: the peer does not take the queue. */
+/* The close time-out has expired: the peer does not take the queue. */
 static void datagram_close_expired(struct wr_timer *timer)
 {
     struct wr_datagram *d =
@@ -121,7 +121,6 @@ static void datagram_close_expired(struct wr_timer *timer)
     wr_datagram_break(d, WEIR_ECLOSETIMEOUT, "close");
 }
 
-/* Ends receiving, sending and delivering. */
 static void datagram_end(struct wr_datagram *d)
 {
     wr_assert(d->fd >= 0);
@@ -131,12 +130,13 @@ static void datagram_end(struct wr_datagram *d)
     wr_datagram_end_send(d);
     wr_timer_cancel(&d->t.loop->wheel, &d->close_timer);
     wr_datagram_drop_queue(d);
-    wr_life_push_step(&d->t); /* if nothing is in flight, no completion comes */
+    /* If nothing is in flight, no completion follows. */
+    wr_life_push_step(&d->t);
     wr_assert(!wr_intake_is_queued(&d->t));
     wr_assert(d->outlet_state == WR_OUTLET_IDLE);
 }
 
-/* Every handler calls it last, because the transport may be freed. */
+/* Every handler calls this last, because the transport may be freed. */
 static void datagram_advance(struct wr_datagram *d)
 {
     if (d->t.state == WR_LIFE_CLOSING && wr_datagramq_is_empty(&d->queue)) {
@@ -191,7 +191,8 @@ static void datagram_send_completed(struct wr_op *op, int32_t res,
     wr_check(!(flags & WR_CQE_MORE));
     if (wr_datagram_is_alive(d)) { /* the next send returns errors */
         if (res > 0 && (uint32_t)res & POLLERR) {
-            wr_datagram_tell_queued_errors(d); /* else each poll ends at once */
+            wr_datagram_tell_queued_errors(d); /* otherwise each poll would end
+                                                * at once */
         }
     }
     if (wr_datagram_is_alive(d)) { /* or a callback has aborted it */
@@ -248,7 +249,7 @@ static int datagram_set_protocol(weir_transport *t,
                                  const struct weir_buf *initial, size_t count)
 {
     (void)initial;
-    wr_require(count == 0, -EINVAL); /* bytes are no datagrams */
+    wr_require(count == 0, -EINVAL); /* bytes are not datagrams */
     wr_require(t->state != WR_LIFE_LOST, -ESHUTDOWN);
     t->binding = *binding;
     wr_protocol_bound(t);
@@ -321,12 +322,9 @@ const struct wr_transport_ops wr_datagram_ops = {
     .free = datagram_free,
 };
 
-/* ---- making one from a descriptor ----
- *
- * The steps: the socket's options; its addresses, from the kernel; the factory,
- * which chooses the protocol; opening. */
+/* ---- making a transport from a descriptor ---- */
 
-/* Makes a transport in state NEW; NULL without memory. */
+/* Makes a transport in state NEW. Returns NULL if out of memory. */
 static struct wr_datagram *datagram_make(weir_loop *loop, int fd)
 {
     struct wr_datagram *d =
@@ -364,7 +362,6 @@ static void datagram_discard(struct wr_datagram *d)
     wr_guard_free(&loop->counting, d, sizeof(*d));
 }
 
-/* Adds the transport to the loop. */
 static void datagram_begin(struct wr_datagram *d)
 {
     weir_loop *loop = d->t.loop;
@@ -419,7 +416,7 @@ int wr_datagram_configure(const weir_loop *loop, int fd, int family,
     return err;
 }
 
-/* Asks the kernel for the addresses. The peer of a connected socket is the
+/* Reads the addresses from the kernel. The peer of a connected socket is the
  * remote address. */
 static void datagram_open_ask_names(struct wr_datagram *d,
                                     const struct weir_address *remote)

@@ -1,9 +1,8 @@
 /*
- * Ancillary data of datagrams, from and to control messages.
- *
- * IPv4 and IPv6 have their own options and messages for each fact. Only facts
- * that the kernel has sent are marked as present; unknown messages are skipped.
- * datagram_fds.c handles descriptors from Unix peers.
+ * Ancillary data of datagrams, from and to control messages. IPv4 and IPv6 have
+ * their own options and messages for each fact. Only facts that the kernel has
+ * sent are marked as present; unknown messages are skipped. datagram_fds.c
+ * handles descriptors from Unix peers.
  */
 #include "datagram_impl.h"
 
@@ -18,7 +17,7 @@
     (WEIR_ANCILLARY_LOCAL | WEIR_ANCILLARY_TOS | WEIR_ANCILLARY_TTL |          \
      WEIR_ANCILLARY_TIMESTAMP)
 
-/* The socket options that ask for a fact. */
+/* The socket options that request a fact. */
 struct datagram_control_fact {
     uint32_t bit;
     int option4;
@@ -182,7 +181,7 @@ void wr_datagram_read_control(struct wr_datagram_head *head,
 
 /* ---- sent ---- */
 
-/* Appends a fact at offset @len; returns the offset of the next. */
+/* Appends a fact at offset @len. Returns the offset of the next fact. */
 static size_t datagram_control_put(uint8_t *control, size_t len, int level,
                                    int type, const void *data, size_t data_len)
 {

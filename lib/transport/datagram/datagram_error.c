@@ -1,6 +1,5 @@
 /*
  * Datagram transports: errors that do not end the transport, and their peers.
- *
  * The error of a failed send belongs to the datagram's destination. Other
  * errors are reported by the network, about earlier datagrams. The kernel keeps
  * the last such error of a connected socket for the next call of any kind. If
@@ -24,8 +23,9 @@ void wr_datagram_tell_error(struct wr_datagram *d, int err,
     }
 }
 
-/* The error that the network reported, negative; 0: the message is of another
- * kind: a time stamp, or a send's own error, which the send has returned. */
+/* Returns the negative error that the network reported. Returns 0 if the
+ * message is of another kind: a time stamp, or a send's own error, which the
+ * send has returned. */
 static int datagram_error_read(struct msghdr *header)
 {
     struct sock_extended_err known;
@@ -48,15 +48,15 @@ static int datagram_error_read(struct msghdr *header)
     return 0;
 }
 
-/* Takes the network's next error, negative, and its peer from the error queue,
- * or 0. */
+/* Removes the network's next error from the error queue. Returns it, negative,
+ * and sets its peer; or returns 0. */
 static int datagram_error_take(struct wr_datagram *d, struct weir_address *peer)
 {
     /* A Unix socket has no error queue; the call would return a datagram. */
     const uint32_t most = d->family == AF_UNIX ? 0 : WR_SLOTS_MAX;
     _Alignas(8) uint8_t control[WR_CONTROL_MAX];
     uint8_t byte;
-    /* qemu-user takes a message without room for one as received. */
+    /* qemu-user takes a message without space for a byte as received. */
     struct iovec iov = {.iov_base = &byte, .iov_len = sizeof(byte)};
 
     wr_assert(d->fd >= 0);
@@ -79,7 +79,6 @@ static int datagram_error_take(struct wr_datagram *d, struct weir_address *peer)
     return 0;
 }
 
-/* Tells the protocol of an error of the network. */
 static void datagram_error_tell(struct wr_datagram *d, int err,
                                 const struct weir_address *queued)
 {

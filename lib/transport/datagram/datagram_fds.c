@@ -1,10 +1,9 @@
 /*
- * Datagram transports: descriptors sent by Unix peers (SCM_RIGHTS).
- *
- * Descriptors are never given to the program. Since Linux 6.16 the socket
- * refuses them. Older kernels close descriptors that find no room in the thread
- * that receives the datagram or closes the socket, and such a close may wait as
- * long as the peer likes. So the transport makes room for all descriptors of a
+ * Datagram transports: descriptors sent by Unix peers (SCM_RIGHTS). Descriptors
+ * are never given to the program. Since Linux 6.16 the socket refuses them.
+ * Older kernels close descriptors that find no space in the thread that
+ * receives the datagram or closes the socket, and such a close may block as
+ * long as the peer likes. So the transport has space for all descriptors of a
  * message, and threads (closer.h) close them, and also a socket that may
  * contain some. It receives one datagram at a time, and none while descriptors
  * are being closed: so a peer has at most one message's descriptors in the
@@ -12,10 +11,10 @@
  */
 #include "datagram_impl.h"
 
-/* SCM_PIDFD, since Linux 6.5: a program may have asked for a pidfd of each
+/* SCM_PIDFD, since Linux 6.5: a program may have requested a pidfd of each
  * sender; it is closed, too. */
 #define DATAGRAM_FDS_PIDFD 4
-/* Bytes that a descriptor counts of the turn's budget. */
+/* Bytes that a descriptor counts against the iteration's budget. */
 #define FD_COST 256u
 
 static bool datagram_fds_are_in(const struct cmsghdr *control)
@@ -61,7 +60,6 @@ bool wr_datagram_rest_for_fds(struct wr_datagram *d)
     return d->rests;
 }
 
-/* Closes the socket of a transport, and releases its closer. */
 static void datagram_fds_close_socket(struct wr_closer **closer, int fd)
 {
     if (wr_sys_is_readable(fd) == 0) {

@@ -1,8 +1,7 @@
 /*
- * Datagram transports: multicast groups.
- *
- * The calls of RFC 3678, which are the same for IPv4 and IPv6; the kernel
- * checks the addresses.
+ * Datagram transports: multicast groups, with the calls of RFC 3678,
+ * which are the same for IPv4 and IPv6. The kernel checks the
+ * addresses.
  */
 #include "datagram_impl.h"
 
@@ -16,7 +15,6 @@ static int datagram_group_level(const struct wr_datagram *d)
     return d->family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
 }
 
-/* Copies an address of the socket's family. */
 static int datagram_group_put(const struct wr_datagram *d,
                               const struct weir_address *addr,
                               struct sockaddr_storage *ret)
@@ -66,7 +64,7 @@ static int datagram_group_check(const weir_transport *t)
     return 0;
 }
 
-/* Makes request @any for all sources, or request @one for @source only. */
+/* Makes request @any for all sources, or request @one if @source is set. */
 static int datagram_group_change(const weir_transport *t,
                                  const struct weir_address *group,
                                  const struct weir_address *source,

@@ -1,26 +1,25 @@
 /*
- * The inside of datagram transports.
- *
- * Datagrams are moved by recvmmsg and sendmmsg, which take many at a time; the
- * ring only polls for datagrams and for room. A submission and a completion for
- * each datagram would cost more than the two calls for a batch: relative to
- * recvmmsg and sendmmsg alone, a 64-byte echo takes 1.05 to 1.08 of the CPU by
- * multishot receives and single sends, and 1.01 by a poll and the two calls.
+ * Internals of datagram transports. Datagrams are moved with recvmmsg and
+ * sendmmsg, which take many at a time; the ring only polls for datagrams and
+ * for space. A submission and a completion for each datagram would cost more
+ * than the two calls for a batch: relative to recvmmsg and sendmmsg alone, a
+ * 64-byte echo takes 1.05 to 1.08 of the CPU with multishot receives and single
+ * sends, and 1.01 with a poll and the two calls.
  *
  *     new -> open -> closing -> ending -> lost
  *               \-------------/
  *
- * Open: receives and sends. Closing: sends the queue, receives nothing. Ending:
- * waits for its operations. Lost: references and leases may be left.
+ * In state CLOSING it sends the queue and receives nothing, in ENDING it waits
+ * for its operations, and in LOST references and leases may be left.
  *
- *     datagram.c          its making, life, completions, table
- *     datagram_state.c    the states, and what must hold
- *     datagram_recv.c     when it receives; from messages to the protocol
+ *     datagram.c          creation, life, completions, table
+ *     datagram_state.c    the state of sending, and invariants
+ *     datagram_recv.c     receiving, from messages to the protocol
  *     datagram_send.c     the queue, and when it is sent
- *     datagram_message.c  sendto and its like: the checks
+ *     datagram_message.c  sendto and its variants: the checks
  *     datagram_control.c  ancillary data, to and from the kernel's form
  *     datagram_error.c    errors that end nothing
- *     datagram_fds.c      descriptors that Unix peers send along
+ *     datagram_fds.c      descriptors that Unix peers send
  *     datagram_group.c    multicast groups
  */
 #ifndef WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_IMPL_H
@@ -33,24 +32,23 @@
 #include "uring/closer.h"
 #include "weir/unix.h"
 
-/* The state of sending. */
 enum wr_outlet {
     WR_OUTLET_IDLE,    /* the queue is empty */
-    WR_OUTLET_DIRTY,   /* the queue is sent at the end of the turn */
-    WR_OUTLET_POLLING, /* a poll waits for room */
-    WR_OUTLET_PAUSING, /* a timer waits, because no poll reports room */
+    WR_OUTLET_DIRTY,   /* the queue is sent at the end of the loop iteration */
+    WR_OUTLET_POLLING, /* a poll waits for space */
+    WR_OUTLET_PAUSING, /* a timer waits, because no poll reports space */
     WR_OUTLET_STATES,
 };
 
-/* Room for the control messages of a datagram. */
+/* Space for the control messages of a datagram. */
 #define WR_CONTROL_MAX 256u
-/* Room for control messages with all the descriptors that a message can carry.
- * Data that the program has asked the socket for comes before them: the label
- * of a security module may be long. */
+/* Space for control messages with all descriptors that a message can carry.
+ * They follow data that the program has requested from the socket: the label of
+ * a security module may be long. */
 #define WR_CONTROL_FDS_MAX                                                     \
     (2u * WR_CONTROL_MAX + CMSG_SPACE(WEIR_FDS_MAX * sizeof(int)))
 
-/* The begin of a slot (uring/pool.h). The bytes of the datagram follow, or
+/* The start of a slot (uring/pool.h). The bytes of the datagram follow it, or
  * follow `datagram` directly if the transport wants no ancillary data. */
 struct wr_datagram_head {
     struct weir_datagram datagram;
@@ -58,8 +56,8 @@ struct wr_datagram_head {
     _Alignas(8) uint8_t control[WR_CONTROL_MAX];
 };
 
-/* The bytes before a datagram in its slot or in its overflow area; @type is one
- * of the two structs. */
+/* Bytes before a datagram in its slot or in its overflow area; @type is one of
+ * the two structs. */
 #define WR_DATAGRAM_HEAD_BYTES(type) ((sizeof(type) + 15u) & ~(size_t)15u)
 
 /* One per loop, made with its first transport. All transports use it in turn,
@@ -76,61 +74,59 @@ struct wr_datagram_shared {
     struct iovec out_iov[WR_SLOTS_MAX];
     struct mmsghdr in[WR_SLOTS_MAX];
     struct mmsghdr out[WR_SLOTS_MAX];
-    /* The control of a datagram, if the transport may receive descriptors. */
+    /* Control of a datagram, if the transport may receive descriptors. */
     _Alignas(8) uint8_t control_fds[WR_CONTROL_FDS_MAX];
 };
 
 #define WR_OVERFLOW_AREA                                                       \
     (WR_DATAGRAM_HEAD_BYTES(struct wr_datagram_head) + WEIR_DATAGRAM_SIZE_MAX)
 
-/* A transport of datagrams; a single datagram is a weir_datagram. */
 struct wr_datagram {
     weir_transport t;
     struct wr_datagram_shared *shared;
     int fd;
     sa_family_t family;
-    enum wr_outlet outlet_state : 8; /* by wr_datagram_set_outlet_state() */
+    enum wr_outlet outlet_state : 8; /* set by wr_datagram_set_outlet_state() */
     uint8_t batch;                   /* datagrams to receive at once */
-    uint8_t small_batches;           /* in a row, much shorter than slots */
-    bool paused : 1;        /* set and cleared by pause and resume_reading */
-    bool wants_control : 1; /* set by the maker: asks for ancillary data */
-    bool is_connected : 1;  /* set by the maker: the socket is connected */
-    bool in_resume : 1;     /* set around resume_writing */
+    uint8_t small_batches;           /* batches in a row much shorter than
+                                      * slots */
+    bool paused : 1; /* set by pause_reading, cleared by resume_reading */
+    bool wants_control : 1; /* the program requested ancillary data */
+    bool is_connected : 1;  /* the socket is connected */
+    bool in_resume : 1;     /* set during resume_writing */
     bool hup_seen : 1;  /* set by a poll: the program shut the socket down */
-    bool meets_fds : 1; /* set by the maker: peers can send descriptors */
+    bool meets_fds : 1; /* peers can send descriptors */
     bool rests : 1;     /* set while descriptors are being closed */
 
     struct wr_op recv_op; /* the poll for datagrams */
-    struct wr_op send_op; /* the poll for room */
+    struct wr_op send_op; /* the poll for space */
     struct wr_timer send_timer;
-    struct wr_timer rest_timer;  /* the end of a rest */
-    struct wr_timer close_timer; /* the end of the close time-out */
-    uint64_t close_timeout_ns;   /* 0: none */
-    uint64_t peer_wait_ns;       /* UINT64_MAX: no limit */
+    struct wr_timer rest_timer;  /* end of a pause */
+    struct wr_timer close_timer; /* end of the close time-out */
+    uint64_t close_timeout_ns;   /* 0 for no limit */
+    uint64_t peer_wait_ns;       /* UINT64_MAX for no limit */
     struct wr_turn_end turn_end;
     struct wr_datagramq queue;
     uint32_t size_limit_bytes; /* of a datagram */
-    uint32_t room_bytes;       /* of a message: a datagram or a train */
-    uint32_t head_bytes;       /* before the datagram in a slot */
-    uint32_t slot_bytes;       /* with the head */
+    uint32_t room_bytes;       /* of a message: a datagram or a train of
+                                * datagrams */
+    uint32_t head_bytes;       /* bytes before the datagram in a slot */
+    uint32_t slot_bytes;       /* including the head */
     weir_lease *kept_head;     /* received while reading was paused */
     weir_lease *kept_tail;
-    struct wr_closer *closer; /* for peers' descriptors; or NULL */
+    struct wr_closer *closer; /* closes peers' descriptors; may be NULL */
     struct weir_datagram_counts counts;
     struct weir_address sockname;
-    struct weir_address remote; /* len 0: none */
+    struct weir_address remote; /* len is 0 if there is none */
 };
 
 static inline struct wr_datagram *wr_datagram_of(const weir_transport *t)
 {
-    return (struct wr_datagram *)(uintptr_t)t; /* its first field */
+    return (struct wr_datagram *)(uintptr_t)t;
 }
-
-/* datagram.c */
 
 extern const struct wr_transport_ops wr_datagram_ops;
 
-/* True if the protocol may be called with datagrams. */
 static inline bool wr_datagram_is_reading(const struct wr_datagram *d)
 {
     return d->t.state == WR_LIFE_OPEN && !d->paused;
@@ -142,56 +138,49 @@ static inline bool wr_datagram_awaits_any(const struct wr_datagram *d)
     return d->recv_op.in_flight || wr_intake_is_queued(&d->t);
 }
 
-/* True while it sends. */
 static inline bool wr_datagram_is_alive(const struct wr_datagram *d)
 {
     return d->t.state == WR_LIFE_OPEN || d->t.state == WR_LIFE_CLOSING;
 }
 
-/* datagram_state.c */
 void wr_datagram_set_outlet_state(struct wr_datagram *d, enum wr_outlet state);
 /* Dooms the transport with @err. */
 void wr_datagram_break(struct wr_datagram *d, int err, const char *what);
-/* datagram_received returned @err: reports it and dooms the transport. */
+/* datagram_received has returned @err: reports it and dooms the transport. */
 void wr_datagram_fail_callback(struct wr_datagram *d, int err);
 void wr_datagram_check_invariants(const struct wr_datagram *d);
-/* Holds between turns. */
+/* Checks between loop iterations. */
 void wr_datagram_check_progress(const struct wr_datagram *d);
 void wr_datagram_dump(const weir_transport *t, FILE *out);
 
-/* datagram_recv.c */
 void wr_datagram_recv_init(struct wr_datagram *d, bool joins_segments);
 /* Arms the poll, or leaves a queue of the budget, as needed. */
 void wr_datagram_update_recv(struct wr_datagram *d);
 /* Handles the completion of the poll for datagrams. */
 void wr_datagram_recv_polled(struct wr_datagram *d, int32_t res);
-/* Receives, because a queue of the budget feeds the transport. */
+/* Receives: a queue of the budget has called `fed`. */
 void wr_datagram_fed(weir_transport *t, enum wr_demand_state queue);
 /* Ends receiving for ever. */
 void wr_datagram_end_recv(struct wr_datagram *d);
 void wr_datagram_pause_reading(weir_transport *t);
 void wr_datagram_resume_reading(weir_transport *t);
-/* Delivers kept datagrams until the protocol takes no more. */
 void wr_datagram_deliver_kept(struct wr_datagram *d);
 void wr_datagram_drop_kept(struct wr_datagram *d);
 
-/* datagram_send.c */
 void wr_datagram_send_init(struct wr_datagram *d);
 /* Appends a datagram whose destination was checked; see
  * weir_transport_sendto(). */
 WEIR_MUST_USE int wr_datagram_queue(struct wr_datagram *d,
                                     const struct wr_outgoing_parts *parts);
-/* Handles the completion of the poll for room. */
+/* Handles the completion of the poll for space. */
 void wr_datagram_send_polled(struct wr_datagram *d);
-/* Sends datagrams that callbacks queued during the last turn's sends. */
+/* Sends datagrams that callbacks queued during the previous sends. */
 void wr_datagram_send_queued(struct wr_datagram *d);
-/* Ends sending for ever. */
 void wr_datagram_end_send(struct wr_datagram *d);
 void wr_datagram_drop_queue(struct wr_datagram *d);
 void wr_datagram_limits_changed(weir_transport *t);
 
-/* datagram_control.c */
-/* Asks the kernel for ancillary data: 0 or an error. */
+/* Sets the socket options for ancillary data. Returns 0 or an error. */
 WEIR_MUST_USE int
 wr_datagram_ask_control(int fd, int family,
                         const struct weir_datagram_options *options);
@@ -199,32 +188,31 @@ wr_datagram_ask_control(int fd, int family,
 void wr_datagram_read_control(struct wr_datagram_head *head,
                               const struct msghdr *header);
 /* Writes the control messages for @message into @control, of WR_CONTROL_MAX
- * bytes: the number of bytes used, or -EINVAL. */
+ * bytes. Returns the number of bytes used, or -EINVAL. */
 WEIR_MUST_USE int wr_datagram_write_control(const struct weir_message *message,
                                             int family, uint8_t *control);
 
-/* Datagrams that the kernel has dropped; 0 if it does not report them. */
+/* Returns the number of datagrams that the kernel has dropped, or 0 if it does
+ * not report them. */
 uint64_t wr_datagram_ask_drops(const struct wr_datagram *d);
 
-/* datagram_error.c */
 /* Calls error_received; the transport stays open. @peer may be NULL. */
 void wr_datagram_tell_error(struct wr_datagram *d, int err,
                             const struct weir_address *peer);
-/* Tells the protocol of an error that the kernel kept for a later call. */
+/* Reports an error that the kernel kept for a later call to the protocol. */
 void wr_datagram_tell_kept_error(struct wr_datagram *d, int err);
-/* Tells the protocol of the errors in the socket's error queue. */
+/* Reports the errors in the socket's error queue to the protocol. */
 void wr_datagram_tell_queued_errors(struct wr_datagram *d);
 
-/* datagram_fds.c */
 /* Closes the descriptors of a received message. */
 void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header);
-/* Rests, receiving nothing, while descriptors are being closed. The step is
- * pushed afterwards. */
+/* True while descriptors are being closed: the transport receives nothing, and
+ * the step is pushed afterwards. */
 WEIR_MUST_USE bool wr_datagram_rest_for_fds(struct wr_datagram *d);
-/* At the loss: closes the transport's own descriptor. */
+/* Closes the lost transport's own descriptor. */
 void wr_datagram_close_own(struct wr_datagram *d);
 
-/* The overflow area of datagram @i, with its head. */
+/* Returns the overflow area of datagram @i, with its head. */
 static inline uint8_t *
 wr_datagram_overflow(const struct wr_datagram_shared *shared, uint32_t i)
 {

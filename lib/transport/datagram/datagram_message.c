@@ -1,9 +1,7 @@
 /*
- * Datagram transports: weir_transport_sendto() and its variants.
- *
- * The arguments are checked first, before the state of the transport, as in
- * asyncio, so that a mistake is reported in every state. Then the datagram is
- * queued.
+ * Datagram transports: weir_transport_sendto() and its variants. The arguments
+ * are checked before the state of the transport, as in asyncio, so that a
+ * mistake is reported in every state. Then the datagram is queued.
  */
 #include "datagram_impl.h"
 
@@ -17,7 +15,7 @@
 /* The smallest UDP_MAX_SEGMENTS of all kernels. */
 #define SEGMENTS_MAX 64u
 
-/* Gives the destination for the queue; NULL: the connected peer. */
+/* Sets the destination for the queue, which is NULL for the connected peer. */
 static int datagram_message_find_peer(const struct wr_datagram *d,
                                       const struct weir_address *addr,
                                       const struct weir_address **ret)
@@ -49,7 +47,8 @@ static int datagram_message_check_bytes(const struct wr_datagram *d,
     return len <= most ? 0 : -EMSGSIZE;
 }
 
-/* The time until which a new datagram may wait for room at its peer. */
+/* Returns the time until which a new datagram may wait for space at its
+ * peer. */
 static uint64_t datagram_message_deadline(const struct wr_datagram *d)
 {
     wr_assert(d->peer_wait_ns > 0);
@@ -89,8 +88,8 @@ static int datagram_message_check(const struct wr_datagram *d,
     return datagram_message_check_bytes(d, message->data, message->len);
 }
 
-/* As in stream sockets: few bytes are copied, and any bytes that would pin a
- * buffer while buffers are short. */
+/* Chooses like a stream socket: few bytes are copied, and so are bytes that
+ * would pin a buffer while buffers are short. */
 static enum wr_outgoing_kind
 datagram_message_kind(const struct wr_pool *pool,
                       const struct weir_message *message)

@@ -6,16 +6,17 @@
  *     idle --no memory--> idle, and rests until a timer expires
  *     idle --descriptors of a peer are being closed--> idle, and rests
  *
- * The loop feeds due transports one after the other, within the turn's budget
- * of bytes (budget.h), so that a flooded transport does not delay the others. A
- * fed transport takes one batch. After a full batch it is due again; otherwise
- * the kernel's queue is empty and a poll waits.
+ * The budget feeds transports in queue DUE one after the other, within the byte
+ * limit of the loop iteration (budget.h), so that a flooded transport does not
+ * delay the others. A fed transport takes one batch. After a full batch it
+ * joins the queue again; otherwise the kernel's queue is empty and a poll
+ * waits.
  *
- * Datagrams are received into slots of one size. A transport begins with slots
- * for an Ethernet frame. The end of a longer datagram goes to overflow memory
- * and is joined with its begin by a copy, and then the slots grow. They shrink
- * when datagrams have been short for some time. So a usual datagram takes few
- * cache lines, which were just used, and an unusual datagram is received whole.
+ * Datagrams are received into slots of one size, at first for an Ethernet
+ * frame. The end of a longer datagram goes to overflow memory and is joined
+ * with its start by a copy, and then the slots grow. They shrink when datagrams
+ * have been short for some time. So a usual datagram touches few cache lines,
+ * which were just used, and an unusual datagram is received whole.
  */
 #include "datagram_impl.h"
 
@@ -27,23 +28,21 @@
 #define SLOT_MAX      (64u << 10)
 /* Batches of short datagrams in a row after which slots shrink. */
 #define SMALL_BATCHES_MAX 64u
-/* Bytes of the turn's budget that each datagram counts in addition to its own,
- * and that an error counts. */
+/* Bytes that each datagram counts against the iteration's budget in addition to
+ * its own, and that an error counts. */
 #define TURN_COST 256u
 
 _Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");
 
 /* ---- from received messages to the protocol ----
  *
- * The kernel has put each datagram into a slot, behind its address and
- * ancillary data; here the slot becomes a struct weir_datagram. While a
- * datagram is shown, the lease over its slot is borrowed. If the protocol
- * pauses reading inside a batch, the remaining datagrams are kept, head and
- * bytes together, and delivered when it resumes. After a close they are
- * dropped.
- *
- * A train is shown as it came. If its datagrams are longer than the transport's
- * limit, they are shown one by one, each truncated by itself. */
+ * The kernel has put each datagram into a slot, after its address and ancillary
+ * data; here the slot becomes a struct weir_datagram. While a datagram is
+ * shown, the lease over its slot is borrowed. If the protocol pauses reading
+ * inside a batch, the remaining datagrams are kept, head and bytes together,
+ * and delivered when it resumes. After a close they are dropped. A train of
+ * datagrams (UDP_GRO) is shown as received. If its datagrams are longer than
+ * the transport's limit, they are shown one by one, each truncated. */
 
 static struct wr_datagram_head *datagram_recv_head(const weir_lease *lease)
 {
@@ -52,7 +51,6 @@ static struct wr_datagram_head *datagram_recv_head(const weir_lease *lease)
     return (struct wr_datagram_head *)(uintptr_t)lease->data;
 }
 
-/* Shows the datagram in @lease to the protocol. */
 static void datagram_recv_show(struct wr_datagram *d, weir_lease *lease)
 {
     struct wr_datagram_head *head = datagram_recv_head(lease);
@@ -92,8 +90,8 @@ static void datagram_recv_keep(struct wr_datagram *d, weir_lease *lease)
     d->kept_tail = kept;
 }
 
-/* Copies datagram @i, which is longer than its slot, into a new lease; NULL
- * without memory. */
+/* Copies datagram @i, which is longer than its slot, into a new lease. Returns
+ * NULL if out of memory. */
 static weir_lease *datagram_recv_assemble(struct wr_datagram *d, uint32_t i,
                                           const weir_lease *slot)
 {
@@ -126,7 +124,7 @@ static void datagram_recv_fill(struct wr_datagram *d,
     datagram->peer.len = header->msg_namelen;
     if (WR_UNLIKELY(datagram->peer.len >
                     sizeof(datagram->peer.storage.local))) {
-        /* The kernel counts a NUL behind a path that fills sun_path. */
+        /* The kernel counts a NUL after a path that fills sun_path. */
         datagram->peer.len = sizeof(datagram->peer.storage.local);
     }
     if (WR_UNLIKELY(d->family == AF_UNIX && header->msg_controllen > 0)) {
@@ -137,8 +135,8 @@ static void datagram_recv_fill(struct wr_datagram *d,
     }
 }
 
-/* True if the message is no datagram: a socket that the program has shut down
- * returns empty messages without a sender, without end. */
+/* True if the message is not a datagram: a socket that the program has shut
+ * down returns empty messages without a sender, without end. */
 static bool datagram_recv_is_end(const struct wr_datagram *d,
                                  const struct mmsghdr *message)
 {
@@ -155,7 +153,7 @@ static void datagram_recv_whole(struct wr_datagram *d, weir_lease *lease)
     }
 }
 
-/* The length of a message's longest datagram. */
+/* Returns the length of a message's longest datagram. */
 static size_t datagram_recv_longest(const weir_lease *lease)
 {
     const struct weir_datagram *datagram = &datagram_recv_head(lease)->datagram;
@@ -165,8 +163,8 @@ static size_t datagram_recv_longest(const weir_lease *lease)
                                                       : datagram->buf.len;
 }
 
-/* Copies @len bytes at @offset of message @i, a datagram of its own, into a new
- * lease, as far as the limit goes; NULL without memory. */
+/* Copies @len bytes at @offset of message @i, which are one datagram, into a
+ * new lease, up to the size limit. Returns NULL if out of memory. */
 static weir_lease *datagram_recv_cut(struct wr_datagram *d, uint32_t i,
                                      const weir_lease *message, size_t offset,
                                      size_t len)
@@ -232,7 +230,7 @@ static void datagram_recv_one(struct wr_datagram *d, uint32_t i,
     }
 }
 
-/* Delivers @count received messages, in @lease and the following slots; returns
+/* Delivers @count received messages, in @lease and the following slots. Returns
  * the length of the longest message. */
 static uint64_t datagram_recv_deliver(struct wr_datagram *d, weir_lease *lease,
                                       uint32_t count)
@@ -292,7 +290,8 @@ void wr_datagram_drop_kept(struct wr_datagram *d)
 
 /* ---- receiving ---- */
 
-/* Sets the slots' size for datagrams of @len bytes, if a buffer has room. */
+/* Sets the slots' size for datagrams of @len bytes, as far as a buffer
+ * allows. */
 static void datagram_recv_set_slots(struct wr_datagram *d, uint64_t len)
 {
     const uint64_t most =
@@ -309,7 +308,6 @@ static void datagram_recv_set_slots(struct wr_datagram *d, uint64_t len)
     d->small_batches = 0;
 }
 
-/* The most datagrams of a batch. */
 static uint32_t datagram_recv_batch_max(const struct wr_datagram *d)
 {
     return d->meets_fds ? 1 : WR_SLOTS_MAX;
@@ -374,7 +372,6 @@ void wr_datagram_recv_polled(struct wr_datagram *d, int32_t res)
     }
 }
 
-/* Sets where the kernel puts a datagram's control messages. */
 static void datagram_recv_name_control(struct wr_datagram *d,
                                        struct wr_datagram_head *head,
                                        struct msghdr *header)
@@ -461,7 +458,7 @@ static void datagram_recv_failed(struct wr_datagram *d, int err)
         wr_intake_make_due(&d->t);
     } else if (datagram_recv_is_fatal(err)) {
         wr_datagram_break(d, err, "receive");
-    } else if (err == -ENOMEM) { /* the lack may last */
+    } else if (err == -ENOMEM) { /* memory may stay short */
         wr_intake_rest(&d->t, &d->rest_timer);
         wr_datagram_tell_error(d, err, NULL);
     } else {
@@ -494,14 +491,13 @@ static void datagram_recv_adapt(struct wr_datagram *d, uint32_t count,
     }
 }
 
-/* True if there may be more datagrams and they may be received now. */
+/* True if more datagrams may be queued and they may be received now. */
 static bool datagram_recv_may_go_on(struct wr_datagram *d, bool is_full)
 {
     return is_full && wr_datagram_is_reading(d) && !d->kept_head &&
            !(d->closer && wr_datagram_rest_for_fds(d));
 }
 
-/* Handles a received batch. */
 static void datagram_recv_took(struct wr_datagram *d, weir_lease *lease,
                                uint32_t count)
 {
@@ -559,7 +555,7 @@ static void datagram_recv_batch(struct wr_datagram *d)
 void wr_datagram_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_datagram *d = wr_datagram_of(t);
-    (void)queue; /* datagrams may be there, or not */
+    (void)queue; /* datagrams may have arrived, or not */
 
     if (wr_datagram_is_reading(d)) { /* else its step has not run yet */
         datagram_recv_batch(d);

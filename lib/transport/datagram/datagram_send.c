@@ -1,18 +1,17 @@
 /*
- * Datagram transports: sending.
- *
- * Datagrams wait in the queue until the end of the turn, and are then sent in
- * batches; each batch is one system call that does not wait.
+ * Datagram transports: sending. Datagrams wait in the queue until the end of
+ * the loop iteration, and are then sent in batches; each batch is one system
+ * call that does not wait.
  *
  *     idle --queue--> dirty --all sent--> idle
  *                       ^ \--no room--> polling or pausing --\
  *                       \------------------------------------/
  *
- * A poll waits for room. No poll reports room in the queue of a network device,
- * or of one of several Unix peers: for these a timer waits. The time limit for
- * a Unix peer counts from the time when the datagram was queued. All datagrams
- * before it were queued earlier, so none waits longer than the limit, no matter
- * how many peers do not read, and the order is kept.
+ * A poll waits for space. No poll reports space in the queue of a network
+ * device, or of one of several Unix peers: for these a timer waits. The time
+ * limit for a Unix peer counts from the time when the datagram was queued. All
+ * datagrams before it were queued earlier, so none waits longer than the limit,
+ * no matter how many peers do not read, and the order is kept.
  *
  * An error belongs to the first datagram of the batch, or to an earlier
  * datagram that a peer refused: the kernel keeps that error and returns it
@@ -25,9 +24,9 @@
 
 #include <poll.h>
 
-/* About the most bytes that a transport sends in a turn. */
+/* Approximate limit of bytes that a transport sends in a loop iteration. */
 #define FLUSH_BYTES (1u << 20)
-/* The wait for room at a device or a Unix peer. */
+/* Time to wait for space in the queue of a device or a Unix peer. */
 #define PAUSE_NS 1000000u
 
 static void datagram_send_make_dirty(struct wr_datagram *d)
@@ -37,8 +36,7 @@ static void datagram_send_make_dirty(struct wr_datagram *d)
     wr_loop_at_turn_end(d->t.loop, &d->turn_end);
 }
 
-/* Removes the first datagram, and returns its bytes; a release callback may
- * run. */
+/* Removes the first datagram. Returns its bytes. A release callback may run. */
 static uint64_t datagram_send_pop(struct wr_datagram *d)
 {
     weir_loop *loop = d->t.loop;
@@ -58,7 +56,7 @@ static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
     uint64_t bytes = 0;
 
     wr_assert(count > 0 && count <= d->queue.count);
-    /* A release callback may abort, and that empties the queue. */
+    /* A release callback may abort, which empties the queue. */
     for (uint32_t i = 0; i < count && wr_datagram_is_alive(d); i++) {
         d->counts.sent++;
         wr_transport_count_sent(&d->t, wr_datagramq_first(&d->queue)->len);
@@ -70,7 +68,7 @@ static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
     return bytes;
 }
 
-/* Drops the first datagram and tells the protocol. Returns its bytes. */
+/* Drops the first datagram and notifies the protocol. Returns its bytes. */
 static uint64_t datagram_send_drop(struct wr_datagram *d, int err)
 {
     struct weir_address peer;
@@ -82,7 +80,8 @@ static uint64_t datagram_send_drop(struct wr_datagram *d, int err)
     return bytes;
 }
 
-/* Handles an error of the first datagram; returns 1 if it was dropped, or 0. */
+/* Handles an error of the first datagram. Returns 1 if it was dropped, else
+ * 0. */
 static uint32_t datagram_send_failed(struct wr_datagram *d, int err)
 {
     struct wr_outgoing *first = wr_datagramq_first(&d->queue);
@@ -96,7 +95,7 @@ static uint32_t datagram_send_failed(struct wr_datagram *d, int err)
     return 1;
 }
 
-/* True if the first datagram may wait no longer for room at its peer. */
+/* True if the first datagram may no longer wait for space at its peer. */
 static bool datagram_send_is_over(const struct wr_datagram *d)
 {
     const uint64_t deadline_ns = wr_datagramq_first(&d->queue)->deadline_ns;
@@ -104,8 +103,8 @@ static bool datagram_send_is_over(const struct wr_datagram *d)
     return WR_UNLIKELY(deadline_ns < UINT64_MAX) && wr_sys_now() >= deadline_ns;
 }
 
-/* Sends the datagrams that are queued now: 0, or the reason why the remaining
- * ones must wait. Datagrams that callbacks queue meanwhile are not sent. */
+/* Sends the datagrams that are queued now, but not those that callbacks queue
+ * meanwhile. Returns 0, or the reason why the remaining datagrams must wait. */
 static int datagram_send_all(struct wr_datagram *d)
 {
     struct wr_datagram_shared *shared = d->shared;
@@ -184,9 +183,9 @@ static void datagram_send_flush(struct wr_turn_end *turn_end)
     } else if (why < 0) {
         datagram_send_wait(d, why);
     } else {
-        /* Callbacks have queued more: send it in the next turn, because the end
-         * of a run sends until all queues are empty, and callbacks that always
-         * queue more would keep the loop there. */
+        /* Callbacks have queued more. It is sent in the next loop iteration,
+         * because the end of an iteration sends until all queues are empty, and
+         * callbacks that always queue more would keep the loop there. */
         wr_life_push_step(&d->t);
     }
 }

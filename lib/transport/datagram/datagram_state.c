@@ -1,8 +1,7 @@
 /*
- * Datagram transports: the state of sending, and the invariants.
- *
- * Sending has a state of its own, beside the transport's life. Sending is idle
- * after its end, even before the last completion of a poll.
+ * Datagram transports: the state of sending, and the invariants. Sending has
+ * its own state, next to the transport's life. Sending is idle after its end,
+ * even before the last completion of a poll.
  */
 #include "datagram_impl.h"
 

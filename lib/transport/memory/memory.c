@@ -1,16 +1,15 @@
 /*
- * A pair of transports in memory: each end receives the other's bytes.
- *
- * Written bytes wait in the writer's outbox until the other end takes them, in
- * its step and within its credit. So marks, limits and time-outs work as with a
+ * A pair of transports in memory: each end receives the other's bytes. Written
+ * bytes wait in the writer's outbox until the other end takes them, in its step
+ * and within its receive window. So marks, limits and time-outs work as with a
  * socket without buffers in the kernel. A write pushes the other end's step,
- * which runs in the next turn, and every take lets the writer continue. Nothing
- * is ever in flight.
+ * which runs in the next loop iteration, and every take lets the writer
+ * continue. Nothing is ever in flight.
  *
  *     write --> outbox --step of the other end--> lease --> delivery
  *
  * A closing end takes and drops arriving bytes, so that two ends that both
- * close do not wait for each other; it is lost when the other end has taken
+ * close do not wait for each other. It is lost when the other end has taken
  * everything. An end that is lost otherwise resets the other end.
  */
 #include "lib/base/options.h"
@@ -19,19 +18,19 @@
 
 #include <weir/pair.h>
 
-/* Bytes that an end takes at a time, and in one turn of the loop. */
+/* Bytes that an end takes at a time, and in one loop iteration. */
 #define TAKE_BYTES      (64u << 10)
 #define TURN_TAKE_BYTES (4u * TAKE_BYTES)
 
 struct wr_memory {
     struct wr_connection c;
-    struct wr_memory *other; /* NULL: this or the other end has ended */
+    struct wr_memory *other; /* NULL when this or the other end has ended */
     bool is_stuck;           /* set when the other end left bytes */
 };
 
 static struct wr_memory *memory_of(const struct wr_connection *c)
 {
-    return (struct wr_memory *)(uintptr_t)c; /* its first field */
+    return (struct wr_memory *)(uintptr_t)c;
 }
 
 static bool memory_has_arrived(const struct wr_connection *c)
@@ -43,7 +42,8 @@ static bool memory_has_arrived(const struct wr_connection *c)
            !wr_sendq_is_empty(&other->c.outbox.queue);
 }
 
-/* Takes some bytes and returns their number; 0: the end waits for credit. */
+/* Takes some bytes and returns their number, or 0 if the end waits for a
+ * receive window. */
 static size_t memory_take(struct wr_memory *m, struct wr_connection *from)
 {
     struct iovec piece;
@@ -62,8 +62,8 @@ static size_t memory_take(struct wr_memory *m, struct wr_connection *from)
     return piece.iov_len;
 }
 
-/* Drops the last bytes of a closing TLS connection, whose loss is no error, if
- * the other end is gone. */
+/* If the other end is gone, drops the last bytes of a closing TLS connection,
+ * whose loss is no error. */
 static void memory_drop_farewell(struct wr_connection *c)
 {
     const uint64_t bytes = c->outbox.queue.bytes;
@@ -99,7 +99,7 @@ static void memory_receive(struct wr_connection *c)
             memory_has_arrived(c) && c->t.demand.state != WR_DEMAND_STUCK;
     }
     if (taken >= TURN_TAKE_BYTES) {
-        wr_connection_push(c); /* others have their turn */
+        wr_connection_push(c); /* other connections run first */
     }
 }
 

@@ -1,10 +1,7 @@
 /*
- * Pipes: the device of a connection that moves bytes one way.
- *
- * Every completion ends here: the files below note what happened, and the
- * connection's step continues. A pipe is lost only after its last operation has
- * ended: until then the kernel may use its memory, and the number of its
- * descriptor must not be reused.
+ * Pipes: the device of a connection that moves bytes one way. A pipe is lost
+ * only after its last operation has ended: until then the kernel may use its
+ * memory, and the number of its descriptor must not be reused.
  */
 #include "pipe_impl.h"
 
@@ -12,7 +9,7 @@
 
 #include <string.h>
 
-/* Until a cancel is repeated. */
+/* Time until a cancel is repeated. */
 #define CANCEL_AGAIN_NS 10000000u
 
 static void pipe_completed(struct wr_op *op, int32_t res, uint32_t flags)
@@ -37,8 +34,6 @@ static void pipe_watch_completed(struct wr_op *op, int32_t res, uint32_t flags)
     wr_pipe_watched(p, res);
 }
 
-/* ---- the device ---- */
-
 static void pipe_receive(struct wr_connection *c)
 {
     struct wr_pipe *p = wr_pipe_of(c);
@@ -57,7 +52,7 @@ static void pipe_queued(weir_transport *t, size_t len)
     wr_pipe_write_later(wr_pipe_of(c));
 }
 
-/* A worker's operation may miss a cancel: see wr_prep_read_waiting(). */
+/* A worker's operation may miss a cancel; see wr_prep_read_waiting(). */
 static void pipe_cancel(struct wr_pipe *p)
 {
     weir_loop *loop = p->c.t.loop;
@@ -123,9 +118,7 @@ static void pipe_close(struct wr_connection *c)
     p->c.t.fd = -1;
 }
 
-/* ---- entries of the tables ---- */
-
-/* Ends the outbox; the end of writing is the end of the connection. */
+/* Ends the outbox; the end of writing ends the connection. */
 static void pipe_write_eof(weir_transport *t)
 {
     wr_assert(t->ops == &wr_pipe_write_ops);

@@ -1,9 +1,7 @@
 /*
- * Pipes as transports, for the makers.
- *
- * A pipe transport moves bytes one way over a pipe, a FIFO, a terminal, another
- * character device, a stream socket or a regular file. wr_pipe_open() makes it
- * from a descriptor; pipe_impl.h describes its life.
+ * Pipes as transports: moves bytes one way over a pipe, a FIFO, a terminal,
+ * another character device, a stream socket or a regular file. pipe_impl.h
+ * describes the transport's life.
  */
 #ifndef WEIR_LIB_TRANSPORT_PIPE_PIPE_H
 #define WEIR_LIB_TRANSPORT_PIPE_PIPE_H
@@ -16,23 +14,21 @@ enum wr_pipe_direction {
     WR_PIPE_WRITE,
 };
 
-/* 0 if a pipe transport of this direction can be made from the descriptor;
- * -EBADF if it is not open for this direction; -EINVAL if it is of another
- * type. */
+/* Checks if a pipe transport of this direction can be made from the descriptor.
+ * Returns 0, -EBADF if it is not open for this direction, or -EINVAL if it is
+ * of another type. */
 WEIR_MUST_USE int wr_pipe_check(int fd, enum wr_pipe_direction direction);
 
-/* Makes the transport from a descriptor that wr_pipe_check() has passed, asks
- * the factory for its protocol and calls connection_made. Reading begins in the
- * next step. Takes @fd, even on failure.
- *
- * Called from the loop (a completion or a ready item), or from a call of the
- * program if the factory and connection_made call no code of the program. On
- * success the transport is a member of the loop, and *ret is borrowed: the
- * protocol may have closed it already. */
+/* Makes the transport from a descriptor that wr_pipe_check() has accepted,
+ * calls the factory for its protocol, and calls connection_made. Reading starts
+ * in the next step. Takes @fd, even on failure. Called from the loop (a
+ * completion or a ready item), or from a call of the program if the factory and
+ * connection_made call no code of the program. On success the loop has the
+ * transport, and *ret is borrowed: the protocol may have closed it already. */
 WEIR_MUST_USE int
 wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
              const struct weir_factory *factory,
-             const struct weir_connection_options *options, /* NULL: defaults */
+             const struct weir_connection_options *options, /* or NULL */
              weir_transport **ret);
 
 #endif

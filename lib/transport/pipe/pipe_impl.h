@@ -1,29 +1,28 @@
 /*
- * The inside of pipe transports, for their files. A pipe is a connection whose
- * device moves bytes one way (connection.h). Calls go down only, from each file
- * to the files below it:
+ * Internals of pipe transports. A pipe is a connection whose device moves bytes
+ * one way (connection.h). A file calls only files below it:
  *
- *     pipe_open.c     making one of a descriptor
- *     pipe.c          the device: completions, its end, what is told
+ *     pipe_open.c     making a transport from a descriptor
+ *     pipe.c          the device: completions, its end, queries
  *     pipe_read.c     waiting for bytes, reading and delivering them
- *     pipe_write.c    the send queue on its way to the kernel
+ *     pipe_write.c    sending the queue
  *     splice.c        reads and writes that may have to wait
- *     pipe_state.c    the operation, what must always hold
+ *     pipe_state.c    the operation in flight, and invariants
  *
  * The open file description may be shared; a terminal's is shared with the
- * shell and all its children. So its flags are not changed: weir does not set
- * O_NONBLOCK. A pipe waits by a poll and then moves bytes in the way that the
- * file allows (`way`); no way blocks the loop:
+ * shell and all its children. So its flags are not changed: O_NONBLOCK is not
+ * set. A pipe waits with a poll and then moves bytes in a way that the file
+ * allows and that never blocks the loop:
  *
  *     socket   recvmsg and sendmsg that do not wait (MSG_DONTWAIT)
  *     nowait   preadv2 and pwritev2 that do not wait (RWF_NOWAIT)
  *     worker   reads and writes in a worker thread of the kernel, which may
  *              have to wait there, and are cancelled at the end (splice.h)
  *
- * A FIFO that was opened by its name, a terminal and a regular file refuse
- * nowait with -EOPNOTSUPP, so only the worker is left. A regular file is always
- * ready and is never polled: a poll on FUSE would ask the process of the file
- * system, and the loop's thread would wait for the answer.
+ * A FIFO that was opened by name, a terminal and a regular file refuse nowait
+ * with -EOPNOTSUPP, so only the worker is left. A regular file is always ready
+ * and is never polled: a poll on FUSE would ask the process of the file system,
+ * and the loop's thread would wait for the answer.
  */
 #ifndef WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
 #define WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
@@ -32,20 +31,20 @@
 #include "pipe.h"
 #include "splice.h"
 
-/* The way in which bytes are moved; see above. */
+/* How bytes are moved; see above. */
 enum wr_pipe_way {
     WR_PIPE_BY_SOCKET,
     WR_PIPE_BY_NOWAIT,
     WR_PIPE_BY_WORKER,
 };
 
-/* The operation that waits for the next bytes or moves them.
+/* State of the operation that waits for the next bytes or moves them.
  *
  *     idle -> polling -> idle                        no room or byte was there
- *     idle -> polling -> idle -> working -> idle     in a worker thread */
+ */
 enum wr_pipe_io {
-    WR_PIPE_IDLE,    /* nothing in the kernel */
-    WR_PIPE_POLLING, /* a poll is in flight, for bytes or for room */
+    WR_PIPE_IDLE,
+    WR_PIPE_POLLING, /* a poll for bytes or for space is in flight */
     WR_PIPE_WORKING, /* a read or a write is in flight */
     WR_PIPE_IOS,
 };
@@ -54,19 +53,19 @@ struct wr_pipe {
     struct wr_connection c;
     enum wr_pipe_direction direction : 8;
     enum wr_pipe_io io : 8;   /* set by wr_pipe_set_io() alone */
-    enum wr_pipe_way way : 8; /* falls to worker at most once */
+    enum wr_pipe_way way : 8; /* changes to worker at most once */
     bool sees_changes : 1;    /* polls are edge-triggered */
-    bool is_file : 1;         /* a regular file; set by the maker */
+    bool is_file : 1;         /* a regular file; set when it is made */
 
     struct wr_file_op op;    /* the poll, or a worker's read or write */
     struct wr_splice splice; /* for a worker's read or write */
-    struct wr_timer timer;   /* the end of a rest of a read pipe; in state
-                              * ENDING the next cancel of a worker */
+    struct wr_timer timer;   /* end of a pause of a read pipe; in state ENDING,
+                              * next cancel of a worker */
 
-    /* For a read pipe. */
-    uint8_t *scratch; /* a worker's buffer; made on first use */
+    /* Only for a read pipe. */
+    uint8_t *scratch; /* a worker's buffer, made on first use */
 
-    /* For a write pipe. */
+    /* Only for a write pipe. */
     struct wr_turn_end turn_end;
     struct wr_op watch_op; /* polls for the end of the reader */
 };
@@ -76,37 +75,32 @@ struct wr_pipe {
 
 static inline struct wr_pipe *wr_pipe_of(const struct wr_connection *c)
 {
-    return (struct wr_pipe *)(uintptr_t)c; /* its first field */
+    return (struct wr_pipe *)(uintptr_t)c;
 }
 
-/* pipe.c */
 extern const struct wr_transport_ops wr_pipe_read_ops;
 extern const struct wr_transport_ops wr_pipe_write_ops;
 void wr_pipe_init(struct wr_pipe *p, int fd, enum wr_pipe_direction direction);
 
-/* pipe_read.c */
 /* Starts to wait for bytes, or leaves a queue, as needed. */
 void wr_pipe_update_read(struct wr_pipe *p);
 /* Handles the completion of the poll for bytes or of a worker's read. */
 void wr_pipe_read_completed(struct wr_pipe *p, int32_t res);
-/* A queue of the budget lets the pipe read: `fed` of its table. */
+/* `fed` of the table: a queue of the budget lets the pipe read. */
 void wr_pipe_read_fed(weir_transport *t, enum wr_demand_state queue);
 
-/* pipe_write.c */
 void wr_pipe_write_init(struct wr_pipe *p);
-/* Begins to poll for the end of the reader. */
+/* Starts to poll for the end of the reader. */
 void wr_pipe_watch(struct wr_pipe *p);
-/* Handles the completion of the poll for room or of a worker's write. */
+/* Handles the completion of the poll for space or of a worker's write. */
 void wr_pipe_write_completed(struct wr_pipe *p, int32_t res);
-/* Handles the completion of the watch. */
 void wr_pipe_watched(struct wr_pipe *p, int32_t res);
-/* Writes at the end of the turn, unless an operation is in flight. */
+/* Writes at the end of the loop iteration, unless an operation is in flight. */
 void wr_pipe_write_later(struct wr_pipe *p);
 
-/* pipe_state.c */
 void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io);
 void wr_pipe_check_invariants(const struct wr_connection *c);
-/* Holds between turns. */
+/* Checks between loop iterations. */
 void wr_pipe_check_progress(const struct wr_connection *c);
 void wr_pipe_dump(const struct wr_connection *c, FILE *out);
 

@@ -1,8 +1,7 @@
 /*
- * Pipes: making a transport from a descriptor.
- *
- * The type of the file decides how bytes are moved; the factory chooses the
- * protocol, and then the transport is opened. No flag of the file is changed.
+ * Pipes: making a transport from a descriptor. The type of the file decides how
+ * bytes are moved; the factory chooses the protocol. No flag of the file is
+ * changed.
  */
 #include "pipe_impl.h"
 
@@ -11,7 +10,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* 0 for a connected stream socket; other sockets are no streams of bytes. */
+/* Returns 0 for a connected stream socket. Other sockets are not streams of
+ * bytes. */
 static int pipe_open_check_socket(int fd)
 {
     int type = 0;
@@ -46,7 +46,7 @@ int wr_pipe_check(int fd, enum wr_pipe_direction direction)
 static void pipe_open_find_way(struct wr_pipe *p)
 {
     const struct wr_features *features = &p->c.t.loop->uring.features;
-    mode_t mode = S_IFIFO; /* what children have, if a filter hides it */
+    mode_t mode = S_IFIFO; /* a child's pipe, if a filter hides it */
 
     wr_ignore(wr_sys_mode(p->c.t.fd, &mode) < 0);
     p->is_file = S_ISREG(mode);
@@ -59,7 +59,7 @@ static void pipe_open_find_way(struct wr_pipe *p)
     }
 }
 
-/* Makes a pipe in state NEW; NULL without memory. */
+/* Makes a pipe in state NEW. Returns NULL if out of memory. */
 static struct wr_pipe *pipe_open_make(weir_loop *loop, int fd,
                                       enum wr_pipe_direction direction,
                                       const struct weir_connection_options *o)

@@ -1,12 +1,11 @@
 /*
- * Pipes: reading.
- *
- * A pipe that wants bytes waits by a poll, which holds no memory and takes no
- * byte, so pausing and closing lose none. When bytes are there the pipe is due.
- * It reads when the loop feeds it, within the budget of the turn (budget.h): by
- * a system call that does not wait, into buffers of the pool, or directly into
- * the memory of a buffered protocol. So a flooded pipe reads no more in a turn
- * than its credit, and others have their turn.
+ * Pipes: reading. A pipe that wants bytes waits with a poll, which holds no
+ * memory and takes no byte, so pausing and closing lose none. When bytes have
+ * arrived the pipe joins queue DUE of the budget. It reads when the budget
+ * calls `fed`, within the limit of the loop iteration (budget.h): with a system
+ * call that does not wait, into buffers of the pool, or directly into the
+ * memory of a buffered protocol. So a flooded pipe reads no more in an
+ * iteration than its receive window, and does not delay others.
  *
  *     idle --arm--> polling --bytes are there--> due --fed--> idle
  *                                                  \--fed--> working --> idle
@@ -23,7 +22,6 @@
 
 #include <poll.h>
 
-/* True if bytes are read directly into the protocol's memory. */
 static bool pipe_read_needs_no_lease(const struct wr_pipe *p)
 {
     return p->c.t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED &&
@@ -55,8 +53,6 @@ void wr_pipe_update_read(struct wr_pipe *p)
     }
 }
 
-/* ---- reading ---- */
-
 static void pipe_read_failed(struct wr_pipe *p, int err)
 {
     wr_assert(err < 0);
@@ -67,7 +63,6 @@ static void pipe_read_failed(struct wr_pipe *p, int err)
     } /* else wr_pipe_update_read() decides */
 }
 
-/* Counts bytes that were read. */
 static void pipe_read_note(struct wr_pipe *p, uint32_t bytes)
 {
     wr_assert(bytes > 0 && bytes <= WR_CREDIT_MAX);
@@ -101,7 +96,8 @@ static void pipe_read_by_worker(struct wr_pipe *p)
     wr_pipe_set_io(p, WR_PIPE_WORKING);
 }
 
-/* Reads and delivers: bytes, 0 at the end of the stream, or an error. */
+/* Reads and delivers. Returns the number of bytes, 0 at the end of the stream,
+ * or an error. */
 static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
 {
     weir_lease *lease;
@@ -126,8 +122,8 @@ static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
     return res;
 }
 
-/* Reads into the protocol's memory, which is given back before the call
- * returns, even if the protocol has release_buffer. */
+/* Reads into the protocol's memory, which is returned before this call returns,
+ * even if the protocol has release_buffer. */
 static int32_t pipe_read_into_own(struct wr_pipe *p, wr_pool_call_fn *call)
 {
     const struct weir_protocol_binding from = p->c.t.binding;
@@ -157,7 +153,6 @@ static int32_t pipe_read_into_own(struct wr_pipe *p, wr_pool_call_fn *call)
     return res;
 }
 
-/* Reads, because the pipe is fed. */
 static void pipe_read_now(struct wr_pipe *p)
 {
     wr_pool_call_fn *call =
@@ -194,7 +189,8 @@ void wr_pipe_read_fed(weir_transport *t, enum wr_demand_state queue)
     wr_connection_push(&p->c);
 }
 
-/* Delivers a copy of a worker's bytes: the next read uses its memory. */
+/* Delivers a copy of a worker's bytes, because the next read uses its
+ * memory. */
 static void pipe_read_worked(struct wr_pipe *p, int32_t res)
 {
     res = wr_splice_read_completed(&p->splice, p->scratch, res);
@@ -225,7 +221,7 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
             return; /* the pipe's turn will come */
         }
         if (p->is_file) {
-            wr_pipe_update_read(p); /* in this turn */
+            wr_pipe_update_read(p); /* in this loop iteration */
         }
     }
     wr_connection_push(&p->c);

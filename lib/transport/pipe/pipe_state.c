@@ -1,8 +1,7 @@
 /*
- * Pipes: the operation in flight, and the invariants.
- *
- * Only this file writes `io`. Between turns every pipe that wants to move bytes
- * waits for something: an operation, the end of the turn, a timer or credit.
+ * Pipes: the operation in flight, and the invariants. Only this file writes
+ * `io`. Between loop iterations every pipe that wants to move bytes waits for
+ * an operation, the end of the iteration, a timer or a receive window.
  */
 #include "pipe_impl.h"
 
@@ -53,7 +52,6 @@ void wr_pipe_check_invariants(const struct wr_connection *c)
     }
 }
 
-/* Asserts that an operation or a timer will continue each stopped direction. */
 void wr_pipe_check_progress(const struct wr_connection *c)
 {
     const struct wr_pipe *p = wr_pipe_of(c);

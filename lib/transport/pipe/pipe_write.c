@@ -1,22 +1,21 @@
 /*
- * Pipes: writing.
- *
- * Writes go to the queue. At the end of the turn a system call that does not
- * wait writes as much of the queue as there is room for. The remaining bytes
- * wait for a poll to report room.
+ * Pipes: writing. Writes go to the queue. At the end of the loop iteration a
+ * system call that does not wait writes as much of the queue as fits. The
+ * remaining bytes wait until a poll reports space.
  *
  *     idle --end of the turn--> idle
  *              \--no room--> polling --room--> idle
  *              \--> working --done, failed--> idle
  *
- * If a write may have to wait although there is some room, a worker thread of
- * the kernel writes, few bytes at a time, so that it seldom waits. The write is
- * cancelled when the pipe ends.
+ * If a write may have to wait although there is some space, a worker thread of
+ * the kernel writes a few bytes at a time, so that it seldom waits. The write
+ * is cancelled when the pipe ends. No write raises SIGPIPE, whether the program
+ * ignores that signal or not: see wr_sys_write(); worker threads have it
+ * blocked.
  *
- * No write raises SIGPIPE, whether the program ignores that signal or not: see
- * wr_sys_write(); worker threads have it blocked. A second poll notices the end
- * of the reader while nothing is written. It waits only for POLLERR and
- * POLLHUP: a readable terminal or socket means nothing here.
+ * A second poll notices the end of the reader while nothing is written. It
+ * waits only for POLLERR and POLLHUP, because a readable terminal or socket is
+ * not an end.
  */
 #include "pipe_impl.h"
 
@@ -24,7 +23,8 @@
 #include <string.h>
 
 #define WRITE_BYTES_MIN (256u << 10)
-/* The most bytes of a worker's write; a pipe with room has room for them. */
+/* Most bytes of a worker's write; a pipe that has space has space for this
+ * many. */
 #define WORKER_BYTES WR_SPLICE_BYTES
 
 void wr_pipe_write_later(struct wr_pipe *p)
@@ -42,10 +42,10 @@ static void pipe_write_failed(struct wr_pipe *p, int err)
     wr_connection_push(&p->c);
 }
 
-/* A single-shot POLLOUT also reports room that is already there. After the peer
- * of a socket has shut its direction down, it would complete immediately
- * without room: then an edge-triggered multishot poll is used, and
- * cancelled. */
+/* Waits for space. A single-shot POLLOUT also reports space that exists
+ * already. After the peer of a socket has shut its direction down, it would
+ * complete at once without space: then an edge-triggered multishot poll is
+ * used, and cancelled. */
 static void pipe_write_wait_for_room(struct wr_pipe *p)
 {
     wr_assert(!wr_sendq_is_empty(&p->c.outbox.queue));
@@ -65,7 +65,7 @@ static int32_t pipe_write_call(struct wr_pipe *p, const struct iovec *iov,
                                      WR_FEATURE_WRITE_NOSIGNAL));
 }
 
-/* Handles the end of a write; @is_short: there was no room for all bytes. */
+/* Handles the end of a write. @is_short is true if not all bytes fitted. */
 static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
 {
     wr_assert(p->io == WR_PIPE_IDLE);
@@ -133,8 +133,8 @@ static void pipe_write_flush(struct wr_turn_end *turn_end)
     pipe_write_ended(p, res, res >= 0 && (uint32_t)res < bytes);
 }
 
-/* Handles the end of a poll for room: there is room, or an error that the next
- * write will return. False: the wait continues. */
+/* Handles the end of a poll for space: there is space, or an error that the
+ * next write will return. Returns false if the wait continues. */
 static bool pipe_write_has_waited(struct wr_pipe *p, int32_t res)
 {
     const bool is_over =
@@ -194,7 +194,8 @@ void wr_pipe_watch(struct wr_pipe *p)
                  p->sees_changes);
 }
 
-/* The reader has gone: a clean end only if no byte waits or was refused. */
+/* The reader has gone. This is a clean end only if no byte waits or was
+ * refused. */
 static void pipe_write_lose_peer(struct wr_pipe *p)
 {
     wr_assert(!wr_life_is_over(&p->c.t));
@@ -211,10 +212,10 @@ static void pipe_write_lose_peer(struct wr_pipe *p)
     }
 }
 
-/* If a socket's peer has only shut its direction down, the watch continues with
- * an edge-triggered poll: a single-shot poll would complete at once, again and
- * again. Devices that cannot be polled refuse the poll, and have no reader that
- * could go. */
+/* Handles the completion of the watch. If a socket's peer has only shut its
+ * direction down, the watch continues with an edge-triggered poll: a
+ * single-shot poll would complete at once, again and again. Devices that cannot
+ * be polled refuse the poll, and have no reader that could go away. */
 void wr_pipe_watched(struct wr_pipe *p, int32_t res)
 {
     if (wr_life_is_over(&p->c.t)) {

@@ -1,9 +1,8 @@
 /*
- * The stage between a file that may wait and the loop.
- *
- * Both ends of the stage are non-blocking, and only the loop and one operation
- * at a time use it; it is empty before each operation. So a splice from another
- * pipe does not wait either, and returns -EAGAIN if another process was faster.
+ * The stage, a pipe between the loop and a file that may block. Both ends of
+ * the stage are non-blocking, and only the loop and one operation at a time use
+ * it; it is empty before each operation. So a splice from another pipe does not
+ * wait either, and returns -EAGAIN if another process was faster.
  */
 #include "splice.h"
 
@@ -33,7 +32,7 @@ void wr_splice_close(struct wr_splice *splice)
     splice->staged = 0;
 }
 
-/* True if the next operation should splice, false if not; or an error. */
+/* Returns 1 if the next operation should splice, 0 if not, or an error. */
 WEIR_MUST_USE static int splice_open(struct wr_splice *splice,
                                      const struct wr_uring *uring)
 {
@@ -49,7 +48,7 @@ WEIR_MUST_USE static int splice_open(struct wr_splice *splice,
     return true;
 }
 
-/* The result of a splice, or of the read or write in its place. */
+/* Converts the result of a splice, or of the read or write that replaces it. */
 static int32_t splice_result(struct wr_splice *splice, int32_t res)
 {
     if (res == -EINVAL && splice_is_open(splice)) {
@@ -83,7 +82,7 @@ static int32_t splice_fetch(const struct wr_splice *splice, char *buf,
     for (uint32_t done = 0; done < len;) {
         const int32_t got =
             wr_sys_pipe_read(splice->ends[0], buf + done, len - done);
-        wr_check(got != 0 && got != -EAGAIN); /* only we have this pipe */
+        wr_check(got != 0 && got != -EAGAIN); /* only this file uses the pipe */
         wr_require(got > 0, got);
         done += (uint32_t)got;
     }
