@@ -1,20 +1,19 @@
 /*
- * The answers that a loop keeps, and the questions that its lookups share.
+ * The answers that a loop keeps, and the queries that its lookups share.
  *
  *     lookup --+
  *     lookup --+--> entry: a lookup of its own --> resolver
  *     lookup --+
  *
- * An entry is a name with the families that are asked for, as what is found for
- * one family depends on the other in a search. Its own lookup asks the
- * resolver, each part of the answer goes on to the lookups that wait, and an
- * answer that is good for a while stays in it. A lookup that is cancelled or
- * has run out of time leaves its entry; the last one that leaves cancels the
- * question.
+ * An entry is for a name together with the requested families, because in a
+ * search the result for one family depends on the other. Its own lookup calls
+ * the resolver, passes each part of the answer to the waiting lookups, and
+ * keeps an answer until its TTL ends. A lookup that is cancelled or times out
+ * leaves its entry; the last one that leaves cancels the query.
  *
- * Peers may choose names, so that the memory of answers is limited: the answer
- * that was not used for the longest time goes first. An answer that was not
- * used between two trims goes too.
+ * Peers may choose names, so the memory for answers is limited: the least
+ * recently used answer is dropped first. A trim drops answers that were not
+ * used since the previous trim.
  */
 #include "cache.h"
 
@@ -33,7 +32,7 @@ struct cache {
     uint64_t version;                      /* of the resolver's settings */
     struct wr_list buckets[CACHE_BUCKETS]; /* struct cache_entry */
     struct wr_list asked; /* struct cache_entry, also unlisted ones */
-    struct wr_list kept;  /* the one used least lately is first */
+    struct wr_list kept;  /* least recently used entry first */
     size_t kept_bytes;
     uint64_t hit_count;
     uint64_t miss_count;
@@ -42,13 +41,13 @@ struct cache {
 /* The entry is kept once its own lookup has ended. */
 struct cache_entry {
     struct cache *cache;
-    struct wr_list bucket;  /* not linked: no lookup finds it */
+    struct wr_list bucket;  /* if not linked, no lookup finds the entry */
     struct wr_list link;    /* in cache.asked or cache.kept */
-    struct wr_list lookups; /* that wait for open parts */
+    struct wr_list lookups; /* lookups that wait for open parts */
     weir_lookup own;
-    uint64_t until_ns; /* how long the answer is good; UINT64_MAX: not known */
-    uint32_t turn;     /* counts hits: each begins with another address */
-    bool is_starting;  /* set around the call that asks */
+    uint64_t until_ns; /* end of the TTL; UINT64_MAX if unknown */
+    uint32_t turn;     /* counts hits: each starts with another address */
+    bool is_starting;  /* set around the call of the resolver */
     bool is_used;      /* set by a hit, cleared by a trim */
 };
 
@@ -71,7 +70,8 @@ static struct wr_list *cache_get_bucket(struct cache *cache, const char *host)
     return &cache->buckets[(hash ^ hash >> 16) % CACHE_BUCKETS];
 }
 
-/* The entry with an answer (@kept), or with a question, for a lookup. */
+/* Returns the entry with an answer (@kept) or with a pending query for a
+ * lookup, or NULL. */
 static struct cache_entry *cache_find(struct cache *cache,
                                       const weir_lookup *lookup, bool kept)
 {
@@ -103,7 +103,7 @@ static void cache_free_entry(struct cache_entry *entry)
     wr_free(&cache->loop->counting, entry, sizeof(*entry));
 }
 
-/* Frees an entry with an answer; returns its bytes. */
+/* Frees an entry with an answer. Returns its bytes. */
 static size_t cache_drop(struct cache_entry *entry)
 {
     struct cache *cache = entry->cache;
@@ -132,8 +132,8 @@ static void cache_drop_kept(struct cache *cache)
 
 /* ---- the answer ---- */
 
-/* True for an answer that is good for a while: addresses, and no part that may
- * be another at once, as after an error of a server. */
+/* True if the answer has addresses and a TTL, and no error that may be
+ * temporary, such as a server failure. */
 static bool cache_is_worth_keeping(const struct cache_entry *entry)
 {
     const weir_lookup *own = &entry->own;
@@ -152,12 +152,12 @@ static bool cache_is_worth_keeping(const struct cache_entry *entry)
     return true;
 }
 
-/* Keeps the answer of an entry, in the place of an older one. */
+/* Keeps the answer of an entry, instead of an older one. */
 static void cache_keep(struct cache_entry *entry)
 {
     struct cache *cache = entry->cache;
 
-    wr_list_remove(&entry->bucket); /* else the entry is found here */
+    wr_list_remove(&entry->bucket); /* else cache_find() returns this entry */
     struct cache_entry *old = cache_find(cache, &entry->own, true);
     if (old) {
         wr_ignore(cache_drop(old) == 0);
@@ -175,7 +175,7 @@ static void cache_keep(struct cache_entry *entry)
     }
 }
 
-/* Tells a lookup a part of the answer that the entry has. */
+/* Passes a part of the entry's answer to a lookup. */
 static void cache_tell(const struct cache_entry *entry, weir_lookup *lookup,
                        enum wr_lookup_part part)
 {
@@ -197,7 +197,8 @@ static void cache_tell(const struct cache_entry *entry, weir_lookup *lookup,
     wr_lookup_close(lookup, part, err);
 }
 
-/* Tells a lookup all that the entry has; true: some part is open. */
+/* Passes all closed parts of the entry to a lookup. Returns true if a part is
+ * still open. */
 static bool cache_tell_all(const struct cache_entry *entry, weir_lookup *lookup)
 {
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
@@ -209,7 +210,8 @@ static bool cache_tell_all(const struct cache_entry *entry, weir_lookup *lookup)
     return lookup->open != 0;
 }
 
-/* A part of the entry's own lookup was closed: tells all that wait for it. */
+/* Passes a part of the entry's own lookup that was closed to the waiting
+ * lookups. */
 static void cache_part_closed(weir_lookup *own, enum wr_lookup_part part)
 {
     struct cache_entry *entry = wr_container_of(own, struct cache_entry, own);
@@ -250,8 +252,8 @@ static struct cache *cache_of_module(struct wr_module *module)
     return wr_container_of(module, struct cache, module);
 }
 
-/* No lookup waits any more. A question that was answered in this turn may be
- * there, and its own lookup has not been told yet. */
+/* No lookup waits any more. An entry may be left whose query was answered in
+ * this iteration: its own lookup has not been called yet. */
 static void cache_end(struct wr_module *module)
 {
     struct cache *cache = cache_of_module(module);
@@ -329,7 +331,8 @@ static const struct wr_module_ops cache_module_ops = {
     .close = cache_close,
     .check = cache_check};
 
-/* The loop's module, made at its first use; NULL without memory. */
+/* Returns the loop's module, made at its first use, or NULL if memory runs
+ * out. */
 static struct cache *cache_make(weir_loop *loop)
 {
     struct wr_module *module = wr_loop_find_module(loop, &cache_module_ops);
@@ -354,7 +357,8 @@ static struct cache *cache_make(weir_loop *loop)
 
 /* ---- the resolver of lookups ---- */
 
-/* Makes an entry that the lookup waits for, and asks; -ENOMEM. */
+/* Makes an entry for the lookup, and calls the resolver. Returns 0 or
+ * -ENOMEM. */
 WEIR_MUST_USE static int cache_ask(struct cache *cache, weir_lookup *lookup)
 {
     struct cache_entry *entry =
@@ -381,8 +385,8 @@ WEIR_MUST_USE static int cache_ask(struct cache *cache, weir_lookup *lookup)
     return 0;
 }
 
-/* Forgets all answers, and those to come of questions under way, if they may
- * be others now. */
+/* If the resolver's settings have changed, drops all answers and makes sure
+ * that the answers of pending queries are not kept. */
 static void cache_refresh(struct cache *cache)
 {
     const uint64_t version = wr_resolver_get_version(cache->loop);
@@ -399,8 +403,8 @@ static void cache_refresh(struct cache *cache)
     }
 }
 
-/* The entry that answers a lookup, now or later. NULL: it is to be asked for.
- */
+/* Returns the entry that answers a lookup, now or later, or NULL if the
+ * resolver must be called. */
 static struct cache_entry *cache_choose(struct cache *cache,
                                         const weir_lookup *lookup)
 {
@@ -418,7 +422,7 @@ static struct cache_entry *cache_choose(struct cache *cache,
     }
     entry = cache_find(cache, lookup, false);
     if (entry && entry->until_ns <= now_ns) {
-        wr_list_remove(&entry->bucket); /* a part that it has is over */
+        wr_list_remove(&entry->bucket); /* a part of its answer has expired */
         return NULL;
     }
     return entry;
@@ -447,7 +451,7 @@ static int cache_start(void *user, weir_lookup *lookup, const char *host,
     return 0;
 }
 
-/* The last lookup that leaves an entry cancels the question. */
+/* The last lookup that leaves an entry cancels the query. */
 static void cache_cancel(void *user, weir_lookup *lookup, void *data)
 {
     struct cache_entry *entry = data;

@@ -1,11 +1,10 @@
 /*
- * The answers that a loop keeps, and the questions that its lookups share.
+ * The answers that a loop keeps, and the queries that its lookups share.
  *
- * The cache stands between lookups and a resolver, and is a resolver to the
- * lookups. A name whose answer is good for a while (its TTL) is answered from
- * memory meanwhile. A name that is not kept is asked for once, whatever the
- * number of lookups is that wait for it. A lookup that wants the canonical name
- * asks the resolver itself, and so does a lookup of an address's name.
+ * The cache is a resolver for lookups and calls the loop's resolver. It answers
+ * a name from memory until the TTL of its answer ends. A name that is not kept
+ * is queried once for all lookups that wait for it. Lookups of a canonical name
+ * and of an address's name bypass the cache.
  */
 #ifndef WEIR_LIB_NAMES_CACHE_H
 #define WEIR_LIB_NAMES_CACHE_H

@@ -1,15 +1,15 @@
 /*
  * The built-in resolver, on c-ares.
  *
- * A record connects a lookup with its questions to c-ares (cares_record.c).
- * Records wait here for their turn; the ready item starts them and arms the
+ * A record connects a lookup with its queries to c-ares (cares_record.c).
+ * Records wait here to be started; the ready item starts them and arms the
  * timer for the time-outs of c-ares.
  *
- * c-ares cannot cancel a single question. The record of a cancelled lookup
- * stays until its questions are answered or timed out; when no lookup is left,
- * all questions are cancelled, and the sockets close. The number of questions
- * is limited, because they have 16-bit identifiers. Above some hundred they are
- * asked slowly: a burst would overflow the sockets of servers and be answered
+ * c-ares cannot cancel a single query. The record of a cancelled lookup stays
+ * until its queries are answered or timed out; when no lookup is left, all
+ * queries are cancelled, and the sockets close. The number of queries is
+ * limited, because they have 16-bit identifiers. Above BURST_MAX they are
+ * started slowly: a burst would overflow the sockets of servers and be answered
  * only after a time-out.
  */
 #include "cares.h"
@@ -17,10 +17,10 @@
 #include <string.h>
 #include <weir/error.h>
 
-#define LIVE_MAX  1024u             /* lookups at c-ares at once */
+#define LIVE_MAX  1024u             /* concurrent lookups at c-ares */
 #define ASKED_MAX 8192u             /* including cancelled ones */
 #define BURST_MAX 128u              /* lookups started without a delay */
-#define SLOW_NS   UINT64_C(1000000) /* delay between lookups above that */
+#define SLOW_NS   UINT64_C(1000000) /* delay between lookups above BURST_MAX */
 #define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_US UINT64_C(1000)
 #define ROUND_NS  UINT64_C(1000000) /* c-ares rounds its time down to 1 ms */
@@ -58,7 +58,7 @@ static void cares_begin_waiting(struct cares *cares)
     }
 }
 
-/* The next time-out of a channel's questions; UINT64_MAX: none. */
+/* Returns the next time-out of a channel's queries, or UINT64_MAX. */
 static uint64_t cares_get_time(const struct cares *cares, ares_channel channel)
 {
     struct timeval room;
@@ -96,9 +96,8 @@ static void cares_work(struct wr_ready *work)
 
     cares_check_invariants(cares);
     if (cares->live_count == 0 && cares->dns) {
-        /* Only questions without a lookup are left. Without questions this
-         * closes sockets that newer versions of c-ares leave open after a
-         * time-out. */
+        /* Only queries without a lookup are left. Without queries this closes
+         * sockets that newer versions of c-ares leave open after a time-out. */
         ares_cancel(cares->dns);
         ares_cancel(cares->tcp);
     }
@@ -129,8 +128,8 @@ static bool cares_is_idle(const struct cares *cares)
     return cares->live_count == 0 && wr_list_is_empty(&cares->waiting);
 }
 
-/* The lookups have ended. The questions left at c-ares end now, and its sockets
- * close with the last completions. */
+/* The lookups have ended. Ends the queries left at c-ares; its sockets close
+ * with the last completions. */
 static void cares_end(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);
@@ -148,7 +147,8 @@ static void cares_abandon(struct wr_module *module)
 }
 
 /* The next lookup opens the channels again, and reads the hosts file. The
- * channels' memory does not count, as it is not the allocator's. */
+ * channels' memory does not count, because c-ares does not use the
+ * allocator. */
 static uint64_t cares_trim(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);
@@ -181,7 +181,7 @@ static const struct wr_module_ops cares_module_ops = {
     .close = cares_close,
     .check = cares_check};
 
-/* The loop's module; NULL without memory. */
+/* Returns the loop's module, or NULL if memory runs out. */
 static struct cares *cares_get(weir_loop *loop)
 {
     struct wr_module *module = wr_loop_find_module(loop, &cares_module_ops);
@@ -203,8 +203,8 @@ static struct cares *cares_get(weir_loop *loop)
     return cares;
 }
 
-/* Closes the channels, which the next lookup opens, if the system's settings
- * have changed and none waits for them, and forgets a hosts file that has. */
+/* Closes the channels if resolv.conf has changed and no lookup uses them; the
+ * next lookup opens them. Drops the hosts file if it has changed. */
 static void cares_refresh(struct cares *cares)
 {
     cares_check_invariants(cares);
@@ -255,7 +255,7 @@ int wr_resolver_configure(weir_loop *loop,
     cares->system_file = cares->hosts_file =
         (struct wr_system_file){.stamp = 0};
     cares->config = config;
-    err = wr_cares_open(cares); /* reads the system's settings, too */
+    err = wr_cares_open(cares); /* also reads the system's settings */
     if (err < 0) {
         cares->config = old;
         old = config;

@@ -3,12 +3,10 @@
  *
  * c-ares implements the DNS protocol, its retries and time-outs; it reads no
  * file of the system. The loop drives it: cares_socket.c makes its sockets and
- * polls them by the ring, cares_channel.c sets it up, and cares.c passes it the
- * questions of lookups that the hosts file (cares_hosts.c) has no answer to. No
- * threads are used; the global initialisation of c-ares, which Linux does not
- * need, is not called.
- *
- * c-ares uses malloc(), since another allocator would be global.
+ * polls them with the ring, cares_channel.c sets it up, and cares.c passes it
+ * the lookups that the hosts file (cares_hosts.c) does not answer. No threads
+ * are used; the global initialisation of c-ares, which Linux does not need, is
+ * not called. c-ares uses malloc(), because another allocator would be global.
  */
 #ifndef WEIR_LIB_NAMES_CARES_H
 #define WEIR_LIB_NAMES_CARES_H
@@ -27,7 +25,8 @@ enum cares_rcode {
     CARES_REFUSED = 5,
 };
 
-/* Copies of the program's settings; none, NULL or 0: the system's setting. */
+/* Copies of the program's settings. For a setting that is 0, NULL or empty, the
+ * system's setting is used. */
 struct cares_config {
     struct wr_name_servers servers;
     char *search;
@@ -44,8 +43,8 @@ struct cares {
     struct cares_config config;
 
     /* cares_channel.c: */
-    ares_channel dns; /* asks servers by UDP; NULL: not open */
-    ares_channel tcp; /* asks servers by TCP; open with ->dns */
+    ares_channel dns; /* queries over UDP; NULL if not open */
+    ares_channel tcp; /* queries over TCP; open with ->dns */
     struct wr_resolv_conf system;
     struct wr_system_file system_file; /* resolv.conf */
 
@@ -62,9 +61,9 @@ struct cares {
     bool has_records;  /* the answer has records */
 
     /* cares.c: */
-    struct wr_list waiting; /* struct cares_record, not asked yet */
-    uint32_t asked_count;   /* records with questions at c-ares */
-    uint32_t live_count;    /* asked records with a lookup */
+    struct wr_list waiting; /* struct cares_record, not started */
+    uint32_t asked_count;   /* records with queries at c-ares */
+    uint32_t live_count;    /* started records with a lookup */
     uint64_t begin_ns;      /* earliest start of the next, if many are live */
     struct wr_timer timer;  /* for the time-outs of c-ares */
     struct wr_ready work;
@@ -74,7 +73,7 @@ struct cares {
 
 struct cares_record;
 
-/* The argument of c-ares' callbacks: one question. */
+/* The argument of c-ares' callbacks: one query. */
 struct cares_question {
     struct cares_record *record;
     enum wr_lookup_part part;
@@ -83,23 +82,24 @@ struct cares_question {
 struct cares_record {
     struct cares *cares;
     struct wr_list link; /* in cares.waiting until started */
-    weir_lookup *lookup; /* NULL: answered or cancelled */
+    weir_lookup *lookup; /* NULL if answered or cancelled */
     struct wr_search_walk walk;
-    bool was_truncated;   /* a server has answered by UDP */
+    bool was_truncated;   /* a server has truncated its answer over UDP */
     bool was_found;       /* this step has an address or a name */
     bool has_no_data;     /* some domain has the name, but no address */
     bool has_servfail;    /* the servers of some domain could not answer */
-    bool has_alias_alone; /* the name is another's, which has no address */
-    unsigned to_ask;      /* parts that this step has not asked for yet */
-    uint32_t holds; /* unanswered questions, and the call that asks them */
+    bool has_alias_alone; /* the name is an alias without addresses */
+    unsigned to_ask;      /* parts that this step has not queried yet */
+    uint32_t holds;       /* pending queries, and the call that makes them */
     int errs[WR_LOOKUP_PARTS];       /* results of this step */
-    int first_errs[WR_LOOKUP_PARTS]; /* of the first step, at the name as is */
+    int first_errs[WR_LOOKUP_PARTS]; /* of the first step, with the unchanged
+                                        name */
     struct cares_question questions[WR_LOOKUP_PARTS];
-    char name[WR_NAME_SIZE];  /* as it was written */
+    char name[WR_NAME_SIZE];  /* as in the lookup */
     char asked[WR_NAME_SIZE]; /* of the present step */
 };
 
-/* Makes the ready item run, which starts records and arms the timer. */
+/* Schedules the ready item, which starts records and arms the timer. */
 static inline void wr_cares_push_work(struct cares *cares)
 {
     if (!cares->is_stopping) {
@@ -112,13 +112,13 @@ static inline void wr_cares_push_work(struct cares *cares)
 /* Opens the channels unless they are open. After an error they are closed. */
 WEIR_MUST_USE int wr_cares_open(struct cares *cares);
 
-/* Closes the channels; their questions end at once. */
+/* Closes the channels; their queries end immediately. */
 void wr_cares_close(struct cares *cares);
 
-/* True if resolv.conf has changed since it was noted. */
+/* True if resolv.conf has changed since wr_system_file_note(). */
 bool wr_cares_is_outdated(struct cares *cares);
 
-/* Copies the program's options. An error leaves nothing. */
+/* Copies the program's options. Sets nothing after an error. */
 WEIR_MUST_USE int wr_cares_read_config(weir_loop *loop,
                                        const struct weir_dns_options *options,
                                        struct cares_config *ret);
@@ -126,29 +126,31 @@ void wr_cares_free_config(weir_loop *loop, struct cares_config *config);
 
 /* ---- cares_hosts.c ---- */
 
-/* Answers a lookup of the addresses of @host, or of a name, from the hosts
- * file: 1; 0: it has none; or the error of a shortage. */
+/* Answer a lookup of the addresses of @host, or of a name, from the hosts file.
+ * Return 1, 0 if the file has no answer, or the error of a shortage. */
 WEIR_MUST_USE int wr_cares_answer_from_hosts(struct cares *cares,
                                              weir_lookup *lookup,
                                              const char *host, int family);
 WEIR_MUST_USE int wr_cares_answer_name_from_hosts(struct cares *cares,
                                                   weir_lookup *lookup);
 
-/* 1 if the hosts file has the name; 0; or the error of a shortage. */
+/* Returns 1 if the hosts file has the name, 0 if not, or the error of a
+ * shortage. */
 WEIR_MUST_USE int wr_cares_hosts_have(struct cares *cares, const char *name);
 
-/* Frees what was read; returns the bytes. The next lookup reads the file. */
+/* Frees the contents of the file; the next lookup reads it again. Returns the
+ * number of freed bytes. */
 size_t wr_cares_drop_hosts(struct cares *cares);
 
-/* True if the hosts file has changed since it was noted. */
+/* True if the hosts file has changed since wr_system_file_note(). */
 bool wr_cares_hosts_are_outdated(struct cares *cares);
 
 /* ---- cares_socket.c ---- */
 
-/* Makes a channel use the socket functions here. */
+/* Makes a channel use the socket functions of cares_socket.c. */
 void wr_cares_use_sockets(struct cares *cares, ares_channel channel);
 
-/* c-ares calls this with the events that it waits for. */
+/* Called by c-ares with the events that it waits for. */
 void wr_cares_socket_changed(void *arg, ares_socket_t fd, int readable,
                              int writable);
 
@@ -157,22 +159,22 @@ void wr_cares_abandon_sockets(struct cares *cares);
 
 /* ---- cares_search.c ---- */
 
-/* After a step that has found nothing: true if there is a next one. */
+/* Called after a step that has found nothing. Returns true if there is a next
+ * step. */
 bool wr_cares_search_has_next(struct cares_record *record);
 
-/* At the end of a search that has found nothing: the error of all open parts;
- * 0: each has its own in errs. */
+/* Called at the end of a search that has found nothing. Returns the error of
+ * all open parts, or 0 if each has its own in errs. */
 WEIR_MUST_USE int wr_cares_search_get_error(struct cares_record *record);
 
 /* ---- cares_record.c ---- */
 
-/* Starts a waiting record. */
 void wr_cares_begin(struct cares_record *record);
 
 /* Detaches the lookup, which was answered or cancelled. */
 void wr_cares_detach(struct cares_record *record);
 
-/* Frees a record, unless a lookup or a question refers to it. */
+/* Frees a record, unless a lookup or a query refers to it. */
 void wr_cares_release(struct cares_record *record);
 
 #endif

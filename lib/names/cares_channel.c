@@ -1,23 +1,23 @@
 /*
  * The two channels of c-ares, and their settings.
  *
- * They ask servers for exactly the given names: one by UDP, and one by TCP for
- * answers that UDP has truncated. When a server seems to fail (it closes a
- * connection, for instance), c-ares moves all questions of the channel to the
- * next server; with two channels a name whose answer cannot be had by TCP costs
- * the other names no tries.
+ * They query servers for exactly the given names: one over UDP, and one over
+ * TCP for answers that were truncated over UDP. When a server seems to fail (it
+ * closes a connection, for instance), c-ares moves all queries of the channel
+ * to the next server; with two channels, a name that cannot be answered over
+ * TCP costs the other names no tries.
  *
- * The program's settings come before those of resolv.conf, which is read by
- * resolv_conf.c alone: c-ares is shown an empty file. While there are lookups,
- * that file is checked once a second for changes; it is read again when no
- * question is open.
+ * The program's settings override those of resolv.conf, which only
+ * resolv_conf.c reads: c-ares gets an empty file. While there are lookups,
+ * resolv.conf is checked once a second for changes; it is read again when no
+ * query is pending.
  */
 #include "cares.h"
 
 #include <string.h>
 
-/* From 1.31 on c-ares has a cache too, which keeps nothing with this option and
- * a time of 0: weir's is before the questions (cache.c). */
+/* c-ares has a cache since 1.31, which this option disables with its time of 0;
+ * cache.c is before the queries. */
 #ifdef ARES_OPT_QUERY_CACHE
 #define OPT_OWN_CACHE ARES_OPT_QUERY_CACHE
 #else
@@ -32,10 +32,10 @@
 #define SERVER_DEFAULT "127.0.0.1"
 #define EMPTY_PATH     "/dev/null"
 
-/* The version of c-ares that knows zones of servers: 1.24. */
+/* c-ares supports zones of servers since 1.24. */
 #define ZONES_VERSION 0x011800
 
-/* Translates an error of setting c-ares up. */
+/* Translates an error of c-ares' initialisation. */
 static int cares_channel_error(int status)
 {
     wr_assert(status != ARES_SUCCESS);
@@ -44,7 +44,7 @@ static int cares_channel_error(int status)
 
 /* ---- the program's settings ---- */
 
-/* Copies a text, or NULL. */
+/* Copies a text; @text may be NULL. */
 WEIR_MUST_USE static int cares_channel_copy(weir_loop *loop, const char *text,
                                             char **ret)
 {
@@ -145,7 +145,7 @@ WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
                : wr_name_servers_read(SERVER_DEFAULT, &cares->system.servers);
 }
 
-/* The time-out of the first try. */
+/* Returns the time-out of the first try. */
 static int cares_channel_get_timeout_ms(const struct cares *cares)
 {
     const struct wr_resolv_conf *system = &cares->system;
@@ -167,7 +167,6 @@ static int cares_channel_get_tries(const struct cares *cares)
     return system->attempts > 0 ? (int)system->attempts : TRIES_DEFAULT;
 }
 
-/* Gives a channel the servers of the settings. */
 WEIR_MUST_USE static int cares_channel_set_servers(const struct cares *cares,
                                                    ares_channel channel)
 {
@@ -181,7 +180,7 @@ WEIR_MUST_USE static int cares_channel_set_servers(const struct cares *cares,
     return status == ARES_SUCCESS ? 0 : cares_channel_error(status);
 }
 
-/* Opens a channel that asks servers and searches no domains. */
+/* Opens a channel that queries servers and searches no domains. */
 WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
                                                     int flag, ares_channel *ret)
 {

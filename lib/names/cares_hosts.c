@@ -1,9 +1,9 @@
 /*
- * Answers from the hosts file, which is asked before any server.
+ * Answers from the hosts file, which is searched before any server is queried.
  *
  * The file is kept in memory until it changes or the loop is trimmed. As in the
- * C library it decides about both families of a lookup: no server is asked for
- * the address of the other one.
+ * C library it answers both families of a lookup: if it has an address of one,
+ * no server is queried for the other.
  */
 #include "cares.h"
 
@@ -29,7 +29,7 @@ bool wr_cares_hosts_are_outdated(struct cares *cares)
         &cares->hosts_file, cares_hosts_get_path(cares), cares->loop->now_ns);
 }
 
-/* Reads the file, unless it was read. */
+/* Reads the file unless it was read. */
 WEIR_MUST_USE static int cares_hosts_read(struct cares *cares)
 {
     const char *path = cares_hosts_get_path(cares);
@@ -54,8 +54,7 @@ int wr_cares_hosts_have(struct cares *cares, const char *name)
     return wr_hosts_find(&cares->hosts, name, &index) != NULL;
 }
 
-/* Notes the canonical name, which is the first one of a line, if it is
- * wanted. */
+/* Sets the canonical name, which is the first one of a line, if requested. */
 static void cares_hosts_tell_canonical(const struct cares *cares,
                                        weir_lookup *lookup,
                                        const struct wr_hosts_line *line)
@@ -66,8 +65,8 @@ static void cares_hosts_tell_canonical(const struct cares *cares,
     }
 }
 
-/* Adds the addresses of all lines with the name: 1: there are some, 0: there is
- * none, or an error. */
+/* Adds the addresses of all lines with the name. Returns 1 if there are any, 0
+ * if not, or an error. */
 static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
                            const char *host, int family)
 {

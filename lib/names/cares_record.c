@@ -1,20 +1,18 @@
 /*
- * Records: the questions of one lookup to c-ares, step by step.
+ * Records: the queries of one lookup to c-ares, step by step.
  *
  *     first name --no address--> next name ... end
  *
- * The steps end with the first step that finds addresses. A step asks for both
- * families at once and ends when both are answered; the addresses of one family
- * are passed on earlier. So addresses of two names are never mixed.
+ * The steps end with the first step that finds addresses. A step queries both
+ * families concurrently and ends when both are answered; the addresses of one
+ * family are passed on earlier. So addresses of two names are never mixed.
+ * cares_search.c chooses the next step after a failure, and the final error.
  *
- * Which step follows one that fails, and which error is told in the end, is the
- * business of cares_search.c.
- *
- * c-ares can take the steps too, but does not guarantee this. Asked for each
- * family alone it searches for each alone: if the first domain has only an IPv4
- * address, the IPv6 address is another name's. Asked for both at once it
- * answers when it has both: IPv4 waits for a server that is silent about IPv6,
- * and one family's error is lost.
+ * c-ares can take the steps too, but does not guarantee this. If each family is
+ * queried separately, it searches separately: if the first domain has only an
+ * IPv4 address, the IPv6 address may be of another name. If both are queried
+ * together, it answers when it has both: IPv4 waits for a server that does not
+ * answer for IPv6, and one family's error is lost.
  */
 #include "cares.h"
 
@@ -29,8 +27,8 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-/* The cause of ARES_ECONNREFUSED, the result of older versions of c-ares when
- * all servers have refused an answer, in the call that read the last
+/* Returns the cause of ARES_ECONNREFUSED. Older versions of c-ares return it
+ * when all servers have refused to answer, in the call that read the last
  * refusal. */
 static int cares_record_get_refusal(const struct cares *cares)
 {
@@ -114,7 +112,8 @@ static void cares_record_finish(struct cares_record *record, int err)
 
 /* ---- steps ---- */
 
-/* After a step: finishes the record, or returns true to take the next step. */
+/* Called after a step. Finishes the record, or returns true to take the next
+ * step. */
 static bool cares_record_is_to_go_on(struct cares_record *record)
 {
     const weir_lookup *lookup = record->lookup;
@@ -135,7 +134,7 @@ static bool cares_record_is_to_go_on(struct cares_record *record)
     return false;
 }
 
-/* Follows the aliases from @name to the end. */
+/* Returns the name at the end of the aliases from @name. */
 static const char *
 cares_record_follow(const struct ares_addrinfo_cname *aliases, const char *name)
 {
@@ -151,7 +150,7 @@ cares_record_follow(const struct ares_addrinfo_cname *aliases, const char *name)
     return name;
 }
 
-/* Sets the lookup's canonical name, if it is wanted. */
+/* Sets the lookup's canonical name, if requested. */
 WEIR_MUST_USE static int
 cares_record_tell_canonical(struct cares_record *record,
                             const struct ares_addrinfo *result)
@@ -189,14 +188,14 @@ static int cares_record_add(struct cares_record *record,
     return count;
 }
 
-/* Nanoseconds; a time below 0 is 0 (RFC 2181, 8). */
+/* Returns nanoseconds. A negative TTL is 0 (RFC 2181, 8). */
 static uint64_t cares_record_read_ttl(int ttl_s)
 {
     return ttl_s > 0 ? (uint64_t)ttl_s * NS_PER_S : 0;
 }
 
-/* Tells how long an answer is good: as long as its addresses, and the aliases
- * that led to them. */
+/* Sets the lookup's TTL to the minimum of the addresses and of their
+ * aliases. */
 static void cares_record_tell_ttl(const struct cares_record *record,
                                   const struct ares_addrinfo *result)
 {
@@ -211,7 +210,7 @@ static void cares_record_tell_ttl(const struct cares_record *record,
     }
 }
 
-/* Takes c-ares' answer for one family. */
+/* Adds c-ares' answer for one family to the lookup. */
 static void cares_record_take(struct cares_record *record,
                               enum wr_lookup_part part,
                               const struct ares_addrinfo *result)
@@ -231,7 +230,8 @@ static void cares_record_go_on(struct cares_record *record);
 static bool cares_record_ask_by_tcp(struct cares_record *record,
                                     enum wr_lookup_part part);
 
-/* c-ares calls this with an answer, perhaps from inside the call that asks. */
+/* Called by c-ares with an answer, perhaps inside the call that makes the
+ * query. */
 static void cares_record_answered(void *arg, int status, int timeouts,
                                   struct ares_addrinfo *result)
 {
@@ -293,7 +293,7 @@ static void cares_record_named(void *arg, int status, int timeouts, char *node,
     cares_record_go_on(record);
 }
 
-/* Takes the records of a service. */
+/* Adds the records of a service to the lookup. */
 static void cares_record_take_srv(struct cares_record *record,
                                   const uint8_t *bytes, size_t len)
 {
@@ -336,7 +336,7 @@ static void cares_record_served(void *arg, int status, int timeouts,
     cares_record_go_on(record);
 }
 
-/* Asks one channel for the records of a service. */
+/* Queries one channel for the records of a service. */
 static void cares_record_ask_srv(struct cares_record *record,
                                  ares_channel channel)
 {
@@ -349,7 +349,7 @@ static void cares_record_ask_srv(struct cares_record *record,
 #pragma GCC diagnostic pop
 }
 
-/* Asks one channel for the name of the address. */
+/* Queries one channel for the name of the address. */
 static void cares_record_ask_name(struct cares_record *record,
                                   ares_channel channel)
 {
@@ -362,7 +362,7 @@ static void cares_record_ask_name(struct cares_record *record,
                      &record->questions[WR_LOOKUP_NAME]);
 }
 
-/* Asks one channel for addresses of @family. */
+/* Queries one channel for addresses of @family. */
 static void cares_record_ask_family(struct cares_record *record,
                                     ares_channel channel, const char *name,
                                     int family, enum wr_lookup_part part)
@@ -376,14 +376,14 @@ static void cares_record_ask_family(struct cares_record *record,
                      &record->questions[part]);
 }
 
-/* The channel that servers are asked by first. */
+/* Returns the channel for the first queries. */
 static ares_channel cares_record_get_channel(const struct cares *cares)
 {
     return cares->system.use_vc ? cares->tcp : cares->dns;
 }
 
-/* Asks servers for the step's name, for each family that is to be asked for;
- * one family after the other if the settings say so. */
+/* Queries servers for the step's name, for each family that is still needed;
+ * one family after the other if the settings require this. */
 static void cares_record_ask_servers(struct cares_record *record)
 {
     static const int families[] = {
@@ -397,7 +397,7 @@ static void cares_record_ask_servers(struct cares_record *record)
         now = inet;
     }
     record->to_ask &= ~now;
-    /* Count all first: a question may be answered at once. */
+    /* Count all first: a query may be answered immediately. */
     record->holds +=
         ((now >> WR_LOOKUP_INET6) & 1u) + ((now >> WR_LOOKUP_INET) & 1u);
     wr_assert(record->holds > 1); /* this call has one */
@@ -410,8 +410,8 @@ static void cares_record_ask_servers(struct cares_record *record)
     }
 }
 
-/* Asks again by TCP if the answering datagram was truncated; true if it asks.
- * @record may be freed then. */
+/* Repeats a query over TCP if the answering datagram was truncated. Returns
+ * true if it does; @record may be freed then. */
 static bool cares_record_ask_by_tcp(struct cares_record *record,
                                     enum wr_lookup_part part)
 {
@@ -438,8 +438,8 @@ static bool cares_record_ask_by_tcp(struct cares_record *record,
     return true;
 }
 
-/* Closes the IPv6 part where the settings say that no server is asked for it;
- * false: nothing else is wanted, and the record is finished. */
+/* Closes the IPv6 part if the settings forbid IPv6 queries. Returns false if no
+ * other part is open: the record is finished. */
 static bool cares_record_leave_out_inet6(struct cares_record *record)
 {
     weir_lookup *lookup = record->lookup;
@@ -477,7 +477,7 @@ static void cares_record_go_on(struct cares_record *record)
     struct cares *cares = record->cares;
 
     while (record->holds == 0 && cares_record_is_to_go_on(record)) {
-        record->holds++; /* an answer inside the call leaves it to this */
+        record->holds++; /* an answer inside the call does not continue */
         cares_record_ask_next(record);
         record->holds--;
     }

@@ -1,18 +1,15 @@
 /*
- * The search of a record: which name is asked for after a step that has found
- * nothing, and which error is told in the end, as in the C library.
+ * The search of a record, as in the C library: which name is queried after a
+ * step that found nothing, and which error is reported in the end.
  *
- * A step that fails is followed by others as in the C library: the name as it
- * was written by all of them, a name below a domain
- *  - by the next domain, if its servers know no address, or cannot answer
- *    (SERVFAIL): a lame domain hides no other;
- *  - else by the name as it was written: servers that refuse, or do not answer
- *    at all, would do so for the other domains;
- *  - by none, if no server can be reached, or this machine lacks something.
- * A name that stands for another one, which has no address, ends the search.
- * If nothing is found, the error is that of the name as it was written where
- * that was asked first; else the first of "no address", SERVFAIL and the last
- * error that there was.
+ * After a name below a domain, the next domain follows if the servers know no
+ * address, or cannot answer (SERVFAIL): a lame domain hides no other. Otherwise
+ * the name as it was written follows: servers that refuse, or do not answer,
+ * would do the same for the other domains. The search ends if no server can be
+ * reached, if this machine is out of resources, or after an alias without
+ * addresses. If nothing is found and the name as it was written was queried
+ * first, its error is reported; else the first of "no address", SERVFAIL and
+ * the last error.
  */
 #include "cares.h"
 
@@ -24,8 +21,8 @@ static bool cares_search_tells_absence(int err)
     return err == WEIR_EDNSNOTFOUND || err == WEIR_EDNSNODATA;
 }
 
-/* True if no other name can be found either: this machine lacks something, or
- * no server can be reached, not even for a truncated answer. */
+/* True if no other name can be found either: this machine is out of resources,
+ * or no server can be reached, not even for a truncated answer. */
 static bool cares_search_tells_end(const struct cares_record *record, int err)
 {
     wr_assert(err < 0);
@@ -33,7 +30,7 @@ static bool cares_search_tells_end(const struct cares_record *record, int err)
            (err == WEIR_EDNSUNREACHABLE && !record->was_truncated);
 }
 
-/* How the search goes on after a step without an address. */
+/* How the search continues after a step without an address. */
 enum cares_search_next {
     CARES_SEARCH_DOMAIN, /* with the next name */
     CARES_SEARCH_AS_IS,  /* with the name as it was written */
@@ -41,7 +38,7 @@ enum cares_search_next {
 };
 
 /* If servers refuse to answer for one family and know no address of the other,
- * the search goes on as after the latter. */
+ * the search continues as if both had no address. */
 static enum cares_search_next
 cares_search_choose(const struct cares_record *record)
 {
@@ -62,7 +59,7 @@ cares_search_choose(const struct cares_record *record)
     return is_known && !is_odd ? CARES_SEARCH_DOMAIN : CARES_SEARCH_AS_IS;
 }
 
-/* Remembers how the present step has failed, for the end. */
+/* Stores the errors of the present step, for the end of the search. */
 static void cares_search_remember(struct cares_record *record)
 {
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {

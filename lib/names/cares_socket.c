@@ -1,11 +1,11 @@
 /*
- * The sockets of c-ares, polled by the ring.
+ * The sockets of c-ares, polled with the ring.
  *
  * c-ares makes, reads and closes its sockets with the functions here. Each
  * socket has one one-shot poll for the events that c-ares wants: c-ares reads
- * what is there, and the next poll finds the rest. A socket that c-ares closes
- * during its poll is kept until the poll has ended, so that its number is not
- * reused before.
+ * the available bytes, and the next poll finds the rest. A socket that c-ares
+ * closes during its poll is kept until the poll has ended, so that its number
+ * is not reused before.
  */
 #include "cares.h"
 
@@ -13,7 +13,7 @@
 #include <poll.h>
 #include <string.h>
 
-#define DNS_LENGTH_SIZE 2 /* before each message by TCP (RFC 1035, 4.2.2) */
+#define DNS_LENGTH_SIZE 2 /* before each message over TCP (RFC 1035, 4.2.2) */
 #define DNS_HEADER_SIZE 12
 #define DNS_TRUNCATED   0x02 /* flag in the header's third byte */
 #define DNS_UDP_MAX     512  /* largest answer without EDNS, in bytes */
@@ -29,8 +29,8 @@ struct cares_socket {
     uint32_t armed;  /* events of the poll in flight */
     bool is_closing; /* set when c-ares closed it */
     bool is_used;    /* set while c-ares works on it */
-    /* By TCP: the beginning of the message that arrives, and how many of its
-     * bytes have. */
+    /* Over TCP: the start of the message that is being received, and the number
+     * of its bytes received so far. */
     uint8_t head[DNS_LENGTH_SIZE + DNS_HEADER_SIZE];
     size_t arrived;
 };
@@ -42,7 +42,7 @@ static void cares_socket_check_invariants(const struct cares_socket *socket)
     wr_debug_assert(wr_list_is_linked(&socket->link));
 }
 
-/* The open socket with this descriptor, or NULL. */
+/* Returns the open socket with this descriptor, or NULL. */
 static struct cares_socket *cares_socket_find(struct cares *cares, int fd)
 {
     for (struct wr_list *link = cares->sockets.next; link != &cares->sockets;
@@ -56,7 +56,7 @@ static struct cares_socket *cares_socket_find(struct cares *cares, int fd)
     return NULL;
 }
 
-/* Closes and frees a socket that nothing uses any more. */
+/* Closes and frees a socket that is not used any more. */
 static void cares_socket_release(struct cares_socket *socket)
 {
     if (!socket->is_closing || socket->op.in_flight || socket->is_used) {
@@ -79,7 +79,7 @@ static void cares_socket_arm(struct cares_socket *socket)
     }
     if (socket->op.in_flight) {
         if (socket->wanted & ~socket->armed) {
-            wr_op_cancel(uring, &socket->op); /* its end arms the next */
+            wr_op_cancel(uring, &socket->op); /* its end arms the next poll */
         }
         return;
     }
@@ -88,7 +88,7 @@ static void cares_socket_arm(struct cares_socket *socket)
     wr_prep_poll(uring, &socket->op, socket->fd, socket->armed, false);
 }
 
-/* The facts of an answer hold while c-ares reads it. */
+/* Properties of an answer are valid only while c-ares reads it. */
 static void cares_socket_forget_answer(struct cares *cares)
 {
     cares->rcode = 0;
@@ -117,7 +117,7 @@ static void cares_socket_process(struct cares_socket *socket, uint32_t events)
     wr_cares_push_work(cares);
 }
 
-/* A failed poll is not repeated; the questions time out. */
+/* A failed poll is not repeated; the queries time out. */
 static void cares_socket_polled(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct cares_socket *socket = wr_container_of(op, struct cares_socket, op);
@@ -152,7 +152,7 @@ void wr_cares_socket_changed(void *arg, ares_socket_t fd, int readable,
     }
 }
 
-/* ---- the functions that c-ares calls in place of system calls ---- */
+/* ---- the functions that c-ares calls instead of system calls ---- */
 
 /* Returns a result like a system call, with errno for c-ares. */
 static ares_ssize_t cares_socket_result(int64_t ret)
@@ -164,7 +164,7 @@ static ares_ssize_t cares_socket_result(int64_t ret)
     return (ares_ssize_t)ret;
 }
 
-/* Makes a socket for c-ares: its descriptor, or an error. */
+/* Makes a socket for c-ares. Returns its descriptor, or an error. */
 static int cares_socket_make(struct cares *cares, int family, int type,
                              int protocol)
 {
@@ -214,8 +214,8 @@ static int cares_socket_close(ares_socket_t fd, void *arg)
     return 0;
 }
 
-/* c-ares before 1.24 knows no zones, without which the address of a link leads
- * nowhere. */
+/* Adds the zone, without which a link-local address cannot be reached: c-ares
+ * before 1.24 does not support zones. */
 static int cares_socket_connect(ares_socket_t fd, const struct sockaddr *addr,
                                 ares_socklen_t len, void *arg)
 {
@@ -235,7 +235,7 @@ static int cares_socket_connect(ares_socket_t fd, const struct sockaddr *addr,
     return (int)cares_socket_result(wr_sys_connect(fd, addr, len));
 }
 
-/* The response code of a server that refuses to answer; else 0. */
+/* Returns the response code of a server that refuses to answer, else 0. */
 static uint8_t cares_socket_get_rcode(const uint8_t *answer)
 {
     const uint8_t rcode = answer[3] & 0xf;
@@ -246,7 +246,7 @@ static uint8_t cares_socket_get_rcode(const uint8_t *answer)
                : 0;
 }
 
-/* Notes what an answer says by its header. */
+/* Stores the properties that the header of an answer has. */
 static void cares_socket_note_answer(struct cares *cares, const uint8_t *answer)
 {
     wr_assert(answer != NULL);
@@ -259,12 +259,13 @@ static void cares_socket_note_datagram(struct cares *cares,
 {
     if (len >= DNS_HEADER_SIZE) {
         cares_socket_note_answer(cares, answer);
-        /* It must be asked for again by TCP. */
+        /* The query must be repeated over TCP. */
         cares->is_truncated = (answer[2] & DNS_TRUNCATED) || len > DNS_UDP_MAX;
     }
 }
 
-/* Bytes of the message by TCP that arrives, as far as its length is known. */
+/* Returns the size of the message being received over TCP, as far as it is
+ * known. */
 static size_t cares_socket_get_size(const struct cares_socket *socket)
 {
     return socket->arrived < DNS_LENGTH_SIZE
@@ -273,7 +274,8 @@ static size_t cares_socket_get_size(const struct cares_socket *socket)
                      (size_t)(socket->head[0] << 8 | socket->head[1]);
 }
 
-/* Notes what the last message by TCP says whose end is in these bytes. */
+/* Stores the properties of the last message over TCP that ends in these
+ * bytes. */
 static void cares_socket_note_stream(struct cares_socket *socket,
                                      const uint8_t *data, size_t len)
 {
@@ -312,7 +314,8 @@ static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
     int32_t got = wr_sys_recvfrom(fd, buf, size, addr, len);
     for (uint32_t i = 0; got == 0 && addr && i < EMPTY_MAX; i++) {
         /* An empty datagram is not an end of stream, but newer versions of
-         * c-ares would take it for one with sockets that are not theirs. */
+         * c-ares would take it for an end of stream with custom socket
+         * functions. */
         got = wr_sys_recvfrom(fd, buf, size, addr, len);
     }
     if (got == 0 && addr) {
@@ -349,13 +352,13 @@ static ares_ssize_t cares_socket_sendv(ares_socket_t fd,
     int32_t sent = wr_sys_send(fd, iov, (uint32_t)count);
     if (sent == -ECONNREFUSED && socket->is_datagram) {
         /* The error belongs to an earlier datagram, and this one was not sent.
-         * Once it is sent, a returned error concerns all questions alike. */
+         * Once it is sent, a returned error concerns all queries alike. */
         sent = wr_sys_send(fd, iov, (uint32_t)count);
     }
     if ((sent == -EAGAIN || sent == -ENOBUFS) && socket->is_datagram) {
-        /* Without room the question counts as lost on the way and is sent again
-         * after its time-out. With an error c-ares would retry at once, and
-         * after the last try report that no server is there. */
+        /* If the send buffer is full, the query counts as lost and is sent
+         * again after its time-out. With an error c-ares would retry at once,
+         * and after the last try report that no server is there. */
         return (ares_ssize_t)cares_socket_count_bytes(iov, count);
     }
     return cares_socket_result(sent);

@@ -1,9 +1,7 @@
 /*
- * The families of this machine's addresses.
- *
- * The kernel is asked each time, by netlink, which it answers at once:
- * addresses come and go. Addresses of a link alone (fe80::1) count, as they do
- * in the C library.
+ * The families of this machine's addresses, read with netlink each time,
+ * because addresses come and go; the kernel answers immediately. Link-local
+ * addresses (fe80::1) count, as in the C library.
  */
 #include "configured.h"
 
@@ -13,7 +11,7 @@
 #include <ifaddrs.h>
 #include <string.h>
 
-/* The bit of one address; 0 for one that does not count. */
+/* Returns the bit of one address, or 0 if it does not count. */
 static unsigned configured_get_bit(const struct sockaddr *address)
 {
     struct sockaddr_in6 inet6;
@@ -45,6 +43,6 @@ unsigned wr_configured_families(void)
         families |= configured_get_bit(entry->ifa_addr);
     }
     freeifaddrs(entries);
-    wr_assert(families < 1u << WR_LOOKUP_NAME); /* which is no family */
+    wr_assert(families < 1u << WR_LOOKUP_NAME); /* not a family */
     return families;
 }

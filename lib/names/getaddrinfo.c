@@ -1,8 +1,8 @@
 /*
  * getaddrinfo and getnameinfo: lookups for a task, or with a callback.
  *
- * A task waits for one lookup as makers do for several (lookups.c). A callback
- * has a request of its own, which the program may cancel.
+ * A task waits for one lookup with struct wr_lookups. A lookup with a callback
+ * is a request, which the program may cancel.
  */
 #include "lib/base/options.h"
 #include "lib/loop/pending.h"
@@ -15,8 +15,8 @@
 
 /* ---- options ---- */
 
-/* -EINVAL for an unknown family, and for options that do not fit each other,
- * the host or the port. */
+/* Returns -EINVAL for an unknown family, and for options that are not
+ * compatible with each other, with the host or with the port. */
 WEIR_MUST_USE static int
 getaddrinfo_check(const char *host, uint16_t port,
                   const struct weir_getaddrinfo_options *known)
@@ -98,7 +98,8 @@ int weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
     return err;
 }
 
-/* Looks up the name of an address: 1: found, 0: none, or an error. */
+/* Looks up the name of an address. Returns 1 if found, 0 if not, or an
+ * error. */
 static int getaddrinfo_find_name(weir_loop *loop,
                                  const struct weir_address *address,
                                  const struct weir_getnameinfo_options *options,
@@ -164,7 +165,6 @@ int weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
 
 /* ---- with a callback ---- */
 
-/* A lookup of the program. */
 struct lookup_request {
     struct weir_pending pending;
     weir_lookup lookup;
@@ -174,7 +174,6 @@ struct lookup_request {
     void *arg;
 };
 
-/* Calls done, and frees the request. */
 static void getaddrinfo_finish(struct lookup_request *request, int err)
 {
     weir_loop *loop = request->lookup.loop;

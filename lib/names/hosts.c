@@ -1,10 +1,10 @@
 /*
  * Reading the hosts file by hosts(5), as the C library's nss_files does.
  *
- * The file's text is cut into words where it lies, and the names refer to it:
- * a search compares a hash for each of them, so that a list of some hundred
- * thousand names holds nothing up. Names that the C library takes for numeric
- * addresses ("127.1", "0x7f.1") are left out, since it never looks them up.
+ * The file's text is split into fields in place, and the names refer to it. A
+ * search compares a hash of each name, so that a file of some hundred thousand
+ * names blocks nothing. Names that the C library parses as numeric addresses
+ * ("127.1", "0x7f.1") are left out, because it never looks them up.
  */
 #include "hosts.h"
 
@@ -28,7 +28,7 @@ static const char hosts_blanks[] = " \t\r\v\f";
 
 /* ---- memory ---- */
 
-/* Makes room for one more element of an array. */
+/* Reserves space for one more element of an array. */
 WEIR_MUST_USE static int hosts_make_room(const struct weir_allocator *allocator,
                                          void **array, size_t *capacity,
                                          size_t count, size_t element_size)
@@ -69,7 +69,8 @@ size_t wr_hosts_clear(const struct weir_allocator *allocator,
 
 /* ---- lines ---- */
 
-/* The next word of a line, with a NUL behind it; NULL: none is left. */
+/* Returns the next field of a line, terminated with a NUL, or NULL if none is
+ * left. */
 static char *hosts_take_word(char **line)
 {
     char *word = *line + strspn(*line, hosts_blanks);
@@ -130,7 +131,7 @@ WEIR_MUST_USE static int hosts_add_line(const struct weir_allocator *allocator,
     return 0;
 }
 
-/* Reads a line, which is cut into words. */
+/* Parses a line, and splits it in place. */
 WEIR_MUST_USE static int hosts_read_line(const struct weir_allocator *allocator,
                                          struct wr_hosts *hosts, char *line)
 {
@@ -242,7 +243,8 @@ const char *wr_hosts_get_name(const struct wr_hosts *hosts,
     return hosts->text.bytes + hosts->names[line->name].text;
 }
 
-/* True for two addresses of one family, whatever their ports and zones. */
+/* True for two addresses of one family that are equal, ignoring ports and
+ * zones. */
 static bool hosts_is_same(const struct weir_address *one,
                           const struct weir_address *other)
 {

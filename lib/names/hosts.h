@@ -1,9 +1,9 @@
 /*
- * The hosts file: names, and the addresses that they stand for.
+ * The hosts file: names and their addresses.
  *
- * This is the one reader of that file, by the rules of the C library: a name is
- * any text without blanks and "#", it may stand in several lines, and a line in
- * another form than "ADDRESS NAME..." counts for nothing.
+ * This is the only reader of the file. As in the C library, a name is any text
+ * without blanks and "#", it may be in several lines, and lines that do not
+ * have the form "ADDRESS NAME..." are ignored.
  */
 #ifndef WEIR_LIB_NAMES_HOSTS_H
 #define WEIR_LIB_NAMES_HOSTS_H
@@ -16,7 +16,7 @@
 /* Bytes of the longest name that is kept. */
 #define WR_HOSTS_NAME_LEN_MAX 253u
 
-/* Names beyond these do not count. */
+/* More names are ignored. */
 #define WR_HOSTS_NAMES_MAX (1u << 20)
 
 struct wr_hosts_name {
@@ -31,7 +31,7 @@ struct wr_hosts_line {
     uint32_t name; /* index of its first name */
 };
 
-/* The names of a file in their order. All 0: none was read. */
+/* The names of a file in their order. All 0 before a file is read. */
 struct wr_hosts {
     struct wr_system_text text;
     struct wr_hosts_name *names;
@@ -42,33 +42,33 @@ struct wr_hosts {
     size_t line_capacity;
 };
 
-/* Reads a file in place of the one that was read before; an unreadable one
- * counts as empty. An error leaves none: -EMFILE and the like if it could not
- * be read for a lack of this process, -ENOMEM among them. */
+/* Reads a file, and frees the contents of an earlier one. An unreadable file
+ * counts as empty. Returns 0, -ENOMEM, or -EMFILE or a similar error if the
+ * process was out of resources; after an error @hosts is empty. */
 WEIR_MUST_USE int wr_hosts_read(const struct weir_allocator *allocator,
                                 struct wr_hosts *hosts, const char *path);
 
-/* Frees all; returns the bytes. */
+/* Frees all. Returns the number of freed bytes. */
 size_t wr_hosts_clear(const struct weir_allocator *allocator,
                       struct wr_hosts *hosts);
 
-/* The line of the next name from *@index on that is @name, whose case does not
- * matter; *@index is behind it then. NULL: there is none. */
+/* Returns the line of the next name, starting at *@index, that equals @name
+ * ignoring case, and sets *@index to the position after it. Returns NULL if
+ * there is none. */
 const struct wr_hosts_line *wr_hosts_find(const struct wr_hosts *hosts,
                                           const char *name, size_t *index);
 
-/* The address of a line, with the port 0: for AF_UNSPEC as it is written; for
- * AF_INET also "::1", which is 127.0.0.1, and "::ffff:192.0.2.1". False: it has
- * none of this family. */
+/* Gets the address of a line, with port 0. With AF_UNSPEC it is the address as
+ * written; with AF_INET "::1" becomes 127.0.0.1 and "::ffff:192.0.2.1" becomes
+ * 192.0.2.1. Returns false if the line has no address of this family. */
 bool wr_hosts_get_address(const struct wr_hosts_line *line, int family,
                           struct weir_address *ret);
 
-/* The first name of a line. */
 const char *wr_hosts_get_name(const struct wr_hosts *hosts,
                               const struct wr_hosts_line *line);
 
-/* The first line whose address, as wr_hosts_get_address() has it for the family
- * of @address, is that one; or NULL. */
+/* Returns the first line whose address, as from wr_hosts_get_address() for the
+ * family of @address, equals @address, or NULL. */
 const struct wr_hosts_line *
 wr_hosts_find_address(const struct wr_hosts *hosts,
                       const struct weir_address *address);

@@ -28,8 +28,8 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* Drops the families that this machine has no address of. With no family left
- * the lookup is answered with WEIR_EDNSNODATA, and this returns false. */
+/* Drops the families of which this machine has no address. If no family is
+ * left, answers the lookup with WEIR_EDNSNODATA and returns false. */
 static bool lookup_limit_families(weir_lookup *lookup)
 {
     const unsigned configured = wr_configured_families();
@@ -47,7 +47,8 @@ static bool lookup_limit_families(weir_lookup *lookup)
     return true;
 }
 
-/* The cache, or the resolver of a lookup that does not share its answer. */
+/* Returns the cache, or the resolver for a lookup that does not share its
+ * answer. */
 static const struct weir_resolver *lookup_choose_resolver(weir_lookup *lookup)
 {
     if (lookup->cache && wr_resolver_is_shared(lookup->loop)) {
@@ -57,7 +58,7 @@ static const struct weir_resolver *lookup_choose_resolver(weir_lookup *lookup)
     return wr_resolver_get(lookup->loop, &lookup->user);
 }
 
-/* Lets the resolver begin: 0, or its error. */
+/* Calls the start function of the resolver. Returns 0 or its error. */
 static int lookup_begin(weir_lookup *lookup)
 {
     const struct weir_resolver *resolver = lookup->resolver;
@@ -93,7 +94,7 @@ static void lookup_ask(weir_lookup *lookup)
     wr_assert(lookup->open == lookup->asked);
     wr_assert(lookup->count == 0);
     if (lookup->is_for_hosts && !wr_resolver_is_builtin(loop)) {
-        wr_lookup_close_all(lookup, WEIR_EDNSBADNAME); /* set meanwhile */
+        wr_lookup_close_all(lookup, WEIR_EDNSBADNAME); /* new resolver */
         return;
     }
     if (lookup->configured_only && !lookup_limit_families(lookup)) {
@@ -132,7 +133,7 @@ static void lookup_ready(struct wr_ready *ready)
     lookup->changed(lookup);
 }
 
-/* Takes the lookup from its resolver, which may cancel the lookup. */
+/* Removes the lookup from its resolver, which may cancel the lookup. */
 static void lookup_forget(weir_lookup *lookup)
 {
     wr_lookup_set_state(lookup, WR_LOOKUP_LEAVING);

@@ -2,13 +2,12 @@
  * Lookups: one host's addresses, one address's name, or the records of one
  * service.
  *
- * A struct weir_lookup is embedded in its owner: a maker, a request of the
- * program, or a call on a task's stack. It asks the loop's resolver
- * (resolver.h), by way of the cache (cache.h), which answers each family
- * separately, so that a maker may use the addresses of one family while it
- * waits for the other. The owner is called
- * from the ready queue with each answer. It may cancel the lookup at any time;
- * no call follows.
+ * A struct weir_lookup is embedded in its owner, for example a request of the
+ * program or a call on a task's stack. It calls the loop's resolver
+ * (resolver.h) through the cache (cache.h). Each family is answered separately,
+ * so that a connection attempt may use the addresses of one family while it
+ * waits for the other. The owner is called from the ready queue with each
+ * answer. It may cancel the lookup at any time; no call follows.
  */
 #ifndef WEIR_LIB_NAMES_LOOKUP_H
 #define WEIR_LIB_NAMES_LOOKUP_H
@@ -20,7 +19,7 @@
 
 enum wr_lookup_state {
     WR_LOOKUP_IDLE,     /* not started */
-    WR_LOOKUP_WAITING,  /* the ready queue will ask the resolver */
+    WR_LOOKUP_WAITING,  /* the ready queue will call the resolver */
     WR_LOOKUP_ASKING,   /* the resolver has the lookup */
     WR_LOOKUP_LEAVING,  /* the resolver's cancel() is running */
     WR_LOOKUP_ANSWERED, /* all parts; the owner will be called */
@@ -37,20 +36,20 @@ enum wr_lookup_part {
 };
 
 struct wr_lookup_question {
-    const char *host; /* borrowed; NULL: this machine */
+    const char *host; /* borrowed; NULL means this machine */
     uint16_t port;
     int family;
     bool passive;
     bool numeric_host;
     bool configured_only;
-    bool fresh;    /* no answer that is kept will do */
+    bool fresh;    /* do not use a kept answer */
     bool map_ipv4; /* the family is AF_INET6 */
     bool map_all;
-    char *canonical; /* WEIR_HOST_SIZE bytes, held; NULL: not wanted */
+    char *canonical; /* WEIR_HOST_SIZE bytes, held; may be NULL */
     uint64_t timeout_ns;
 };
 
-/* Called when a part was closed, inside the call that closes the part. */
+/* Called inside the call that closes a part. */
 typedef void wr_lookup_closed_fn(weir_lookup *lookup, enum wr_lookup_part part);
 
 struct weir_lookup {
@@ -59,7 +58,7 @@ struct weir_lookup {
     /* Called after a new part, and at the end, when the owner may free the
      * lookup. */
     void (*changed)(weir_lookup *lookup);
-    wr_lookup_closed_fn *closed; /* of the cache's own lookups; else NULL */
+    wr_lookup_closed_fn *closed; /* for the cache's own lookups; else NULL */
     struct wr_list sharing;      /* linked by the cache */
     const struct weir_resolver *cache;    /* NULL: its answer is not shared */
     const struct weir_resolver *resolver; /* set by ASKING */
@@ -69,20 +68,20 @@ struct weir_lookup {
     struct wr_timer timer;
     uint64_t timeout_ns;
     unsigned asked; /* parts, as bits */
-    unsigned open;  /* asked parts without an answer */
+    unsigned open;  /* requested parts without an answer */
     bool has_news;  /* set by an answer, cleared when the owner is called */
     bool configured_only; /* the question's settings */
     bool is_fresh;
     bool map_ipv4;
     bool map_all;
-    bool is_for_hosts; /* the host is no name that servers can be asked for */
-    char *canonical;   /* NULL: not wanted */
+    bool is_for_hosts; /* not a host name: only the hosts file may have it */
+    char *canonical;   /* NULL if not requested */
     int errs[WR_LOOKUP_PARTS];
     struct weir_address *addresses; /* IPv6 first */
     size_t count;
     size_t capacity;
     size_t inet6_count; /* number of IPv6 addresses */
-    uint64_t ttl_ns;    /* how long the answer is good; UINT64_MAX: not told */
+    uint64_t ttl_ns;    /* UINT64_MAX if the resolver set none */
     uint16_t port;
     struct weir_srv *srv; /* records of a service */
     size_t srv_count;
@@ -90,18 +89,17 @@ struct weir_lookup {
     char host[WR_NAME_SIZE];     /* the question, or the name in the answer */
 };
 
-/* How long a lookup goes on where the program says nothing of it. */
+/* Default time limit of a lookup. */
 #define WR_LOOKUP_TIMEOUT_NS UINT64_C(10000000000)
 
-/* Initialises an idle lookup. */
 void wr_lookup_init(weir_lookup *lookup, weir_loop *loop,
                     void (*changed)(weir_lookup *lookup));
 
 /* Frees the answer of a lookup that is idle or has ended. */
 void wr_lookup_fini(weir_lookup *lookup);
 
-/* Starts the cache's own lookup, and asks the resolver at once, what @lookup
- * asks. From the ready queue. */
+/* Starts the cache's own lookup with the question of @lookup, and calls the
+ * resolver immediately. Must be called from the ready queue. */
 void wr_lookup_ask_for(weir_lookup *own, const weir_lookup *lookup,
                        wr_lookup_closed_fn *closed);
 
@@ -115,12 +113,12 @@ static inline bool wr_lookup_has_ended(const weir_lookup *lookup)
 
 /* ---- lookup_start.c ---- */
 
-/* 0 for a host name; 1 for another text of up to 253 bytes that the hosts file
- * has; else WEIR_EDNSBADNAME, or the error of a shortage. */
+/* Returns 0 for a host name, 1 for another text of up to 253 bytes that the
+ * hosts file has, else WEIR_EDNSBADNAME, or the error of a shortage. */
 WEIR_MUST_USE int wr_lookup_check_name(weir_loop *loop, const char *host);
 
-/* Starts an idle lookup. Errors leave it idle: the errors of
- * weir_lookup_start() that concern the host. */
+/* Starts an idle lookup. Returns 0, or an error of weir_lookup_start() that
+ * concerns the host; the lookup is then still idle. */
 WEIR_MUST_USE int wr_lookup_start(weir_lookup *lookup,
                                   const struct wr_lookup_question *question);
 
@@ -129,7 +127,7 @@ WEIR_MUST_USE int wr_lookup_start_reverse(weir_lookup *lookup,
                                           const struct weir_address *address,
                                           uint64_t timeout_ns);
 
-/* Starts an idle lookup of the records of a service, whose name is valid. */
+/* Starts an idle lookup of the records of a service. @name must be valid. */
 void wr_lookup_start_srv(weir_lookup *lookup, const char *name,
                          uint64_t timeout_ns);
 
@@ -140,10 +138,11 @@ void wr_lookup_set_state(weir_lookup *lookup, enum wr_lookup_state state);
 
 void wr_lookup_check_invariants(const weir_lookup *lookup);
 
-/* Returns 0 if there is an address or a name, else the most telling error. */
+/* Returns 0 if there is an address, a name or a record, else the most specific
+ * error. */
 WEIR_MUST_USE int wr_lookup_get_result(const weir_lookup *lookup);
 
-/* True while the part was asked for and has no answer. */
+/* True while a requested part has no answer. */
 static inline bool wr_lookup_is_open(const weir_lookup *lookup,
                                      enum wr_lookup_part part)
 {
@@ -151,22 +150,22 @@ static inline bool wr_lookup_is_open(const weir_lookup *lookup,
 }
 
 /* Maps the IPv4 addresses of an ended lookup with addresses to IPv6, if the
- * question asks for it (AI_V4MAPPED, AI_ALL). */
+ * question requests it (AI_V4MAPPED, AI_ALL). */
 void wr_lookup_map(weir_lookup *lookup);
 
 /* Writes an address as a host, without a port. */
 void wr_lookup_write_address(const struct weir_address *address,
                              char ret[WEIR_HOST_SIZE]);
 
-/* Notes the canonical name, if it is wanted: 0, or WEIR_EDNSBADANSWER for an
- * invalid name. */
+/* Sets the canonical name, if requested. Returns 0, or WEIR_EDNSBADANSWER for
+ * an invalid name. */
 WEIR_MUST_USE int wr_lookup_set_canonical(weir_lookup *lookup,
                                           const char *name);
 
-/* A part of the answer is good for @ttl_ns; the shortest time counts. */
+/* Limits the TTL of the answer to @ttl_ns; the shortest TTL counts. */
 void wr_lookup_note_ttl(weir_lookup *lookup, uint64_t ttl_ns);
 
-/* Adds an address to an open part; drops a duplicate, and any beyond
+/* Adds an address to an open part. Drops a duplicate, and any beyond
  * WEIR_ADDRESSES_MAX. */
 WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
                                 const struct weir_address *address);
@@ -174,15 +173,15 @@ WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
 /* Closes a part: its answer is complete (@err 0), or an error. */
 void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err);
 
-/* Answers a lookup of a name, which has up to 254 bytes. */
+/* Answers a lookup of a name. @name has at most 254 bytes. */
 void wr_lookup_close_with_name(weir_lookup *lookup, const char *name);
 
-/* Answers a lookup of a service, with at most WEIR_SRV_MAX records in their
- * order; without memory by that error. */
+/* Answers a lookup of a service with at most WEIR_SRV_MAX sorted records, or
+ * with -ENOMEM. */
 void wr_lookup_close_with_srv(weir_lookup *lookup,
                               const struct weir_srv *records, size_t count);
 
-/* Closes the open parts with one error, or without one. */
+/* Closes all open parts with @err. */
 void wr_lookup_close_all(weir_lookup *lookup, int err);
 
 #endif

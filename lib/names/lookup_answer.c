@@ -2,10 +2,9 @@
  * The answer of a lookup, which a resolver adds part by part.
  *
  * The parts are the two families of addresses, or the name, or the records of a
- * service. Addresses are in
- * one array, IPv6 first, without duplicates and with the lookup's port; each
- * family has a limit. Closing a part makes the lookup's ready item run, which
- * calls the owner.
+ * service. Addresses are in one array, IPv6 first, without duplicates and with
+ * the lookup's port; each family has a limit. Closing a part schedules the
+ * lookup's ready item, which calls the owner.
  */
 #include "lookup.h"
 
@@ -133,8 +132,8 @@ static int lookup_answer_get_family(enum wr_lookup_part part)
     return part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET;
 }
 
-/* A copy of the address with the lookup's port, and without insignificant
- * fields. */
+/* Returns a copy of the address with the lookup's port, and without
+ * insignificant fields. */
 static struct weir_address
 lookup_answer_clean(const weir_lookup *lookup,
                     const struct weir_address *address)
@@ -313,7 +312,7 @@ int weir_lookup_set_ttl(weir_lookup *lookup, uint64_t ttl_ns)
     return 0;
 }
 
-/* ---- the answers of a resolver of the program ---- */
+/* ---- answers of the program's resolver ---- */
 
 /* Adds the addresses of the part's family, and closes the part. */
 static void lookup_answer_part(weir_lookup *lookup, enum wr_lookup_part part,

@@ -1,10 +1,10 @@
 /*
  * The start of lookups.
  *
- * A literal address and this machine's own names need no resolver: they are
- * answered at the start. Other names are looked up from the ready queue
- * (lookup.c), by way of the cache (cache.c), unless the canonical name is
- * wanted, too. A text that is no host name is one for the hosts file alone.
+ * Literal addresses and this machine's own names are answered here. Other names
+ * are looked up from the ready queue (lookup.c), in the cache (cache.c) unless
+ * the canonical name is requested. A text that is not a host name is looked up
+ * only in the hosts file.
  */
 #include "cache.h"
 #include "lookup.h"
@@ -26,7 +26,7 @@ WEIR_MUST_USE static int lookup_start_literal(weir_lookup *lookup,
                                          ? WR_LOOKUP_INET6
                                          : WR_LOOKUP_INET;
     if (!wr_lookup_is_open(lookup, part)) {
-        return 0; /* of a family that was not asked for */
+        return 0; /* of a family that was not requested */
     }
     if (lookup->canonical) {
         wr_lookup_write_address(&address, lookup->canonical);
@@ -58,8 +58,8 @@ int wr_lookup_check_name(weir_loop *loop, const char *host)
     return 1;
 }
 
-/* Answers a question that needs no resolver: 1: answered, 0: not, or an
- * error. */
+/* Answers a question that needs no resolver. Returns 1 if it is answered, 0 if
+ * not, or an error. */
 WEIR_MUST_USE static int
 lookup_start_known(weir_lookup *lookup,
                    const struct wr_lookup_question *question)
@@ -88,7 +88,7 @@ lookup_start_known(weir_lookup *lookup,
     return err < 0 ? err : 1;
 }
 
-/* The families to ask for, one bit each. */
+/* Returns the families to look up, one bit each. */
 static unsigned
 lookup_start_get_parts(const struct wr_lookup_question *question)
 {

@@ -1,7 +1,7 @@
 /*
  * Lookups that a task waits for together.
  *
- * They are asked at the same time, and the last end wakes the task. A lookup
+ * They are started at the same time, and the last end wakes the task. A lookup
  * may end before the task waits.
  */
 #include "lookups.h"
@@ -39,7 +39,7 @@ void wr_lookups_init(struct wr_lookups *lookups, weir_loop *loop)
     wr_list_init(&lookups->all);
 }
 
-/* An idle lookup; NULL: there is no memory. */
+/* Returns an idle lookup, or NULL if memory runs out. */
 static struct lookups_name *lookups_make(struct wr_lookups *lookups)
 {
     struct lookups_name *name =
@@ -54,7 +54,7 @@ static struct lookups_name *lookups_make(struct wr_lookups *lookups)
     return name;
 }
 
-/* Keeps a lookup that has started, unless @err says that it has not. */
+/* Adds a lookup to the list if @err is 0, else frees it. */
 static int lookups_keep(struct wr_lookups *lookups, struct lookups_name *name,
                         int err, const weir_lookup **ret)
 {
@@ -180,7 +180,7 @@ void wr_lookups_fini(struct wr_lookups *lookups)
 {
     struct wr_list *link;
 
-    wr_assert(!lookups->waiter.task); /* nothing waits */
+    wr_assert(!lookups->waiter.task); /* no task waits */
     wr_lookups_cancel(lookups);
     while ((link = wr_list_pop_front(&lookups->all))) {
         struct lookups_name *name = lookups_get_name(link);

@@ -1,8 +1,8 @@
 /*
  * Lookups that a task waits for together.
  *
- * A maker starts one for each of its names, and a task that looks up a name has
- * one; the task waits until all have ended, and reads the answers.
+ * For example, a server that starts has a lookup for each of its names. The
+ * task waits until all have ended, and reads the answers.
  */
 #ifndef WEIR_LIB_NAMES_LOOKUPS_H
 #define WEIR_LIB_NAMES_LOOKUPS_H
@@ -19,7 +19,7 @@ struct wr_lookups {
 
 void wr_lookups_init(struct wr_lookups *lookups, weir_loop *loop);
 
-/* Starts a lookup, and gives it: 0, or its error. */
+/* Start a lookup. Return 0 and set *ret, or return its error. */
 WEIR_MUST_USE int wr_lookups_ask(struct wr_lookups *lookups,
                                  const struct wr_lookup_question *question,
                                  const weir_lookup **ret);
@@ -32,26 +32,26 @@ WEIR_MUST_USE int wr_lookups_ask_srv(struct wr_lookups *lookups,
                                      const char *name, uint64_t timeout_ns,
                                      const weir_lookup **ret);
 
-/* Starts the lookup of a maker's name, and gives it: 0, or its error. */
+/* Like wr_lookups_ask(), with the default time limit. */
 WEIR_MUST_USE int wr_lookups_add(struct wr_lookups *lookups, const char *host,
                                  uint16_t port, int family,
                                  const weir_lookup **ret);
 
-/* Waits until all lookups have ended, after wr_task_enter(): 0, the first error
- * in the order of adding, with the lookup that has it, or -ECANCELED; then no
- * lookup goes on. */
+/* Waits until all lookups have ended, after wr_task_enter(). Returns 0, or the
+ * first error in the order of adding, and sets *ret_failed to its lookup.
+ * Returns -ECANCELED after it has cancelled all lookups. */
 WEIR_MUST_USE int wr_lookups_await(struct wr_lookups *lookups,
                                    const weir_lookup **ret_failed);
 
-/* The lookup after @lookup, or the first one after NULL; NULL: there is none.
- */
+/* Returns the lookup after @lookup (the first one if it is NULL), or NULL at
+ * the end. */
 const weir_lookup *wr_lookups_get_next(const struct wr_lookups *lookups,
                                        const weir_lookup *lookup);
 
-/* Ends all lookups; a task that waits for them is to be interrupted as well. */
+/* Ends all lookups. A task that waits for them must be interrupted as well. */
 void wr_lookups_cancel(struct wr_lookups *lookups);
 
-/* Ends what has not ended, and frees the answers. */
+/* Ends all lookups, and frees the answers. */
 void wr_lookups_fini(struct wr_lookups *lookups);
 
 #endif

@@ -2,8 +2,8 @@
  * The rules of host names, and of searching for short ones.
  *
  * The rules are those of RFC 1123, and '_' is allowed, because it is used. One
- * to four labels of digits only are a mistaken address: a name server asked
- * for "127.1" could answer anything. "web.1" is a name.
+ * to four labels of digits only are a mistaken address: a server's answer for
+ * "127.1" could be anything. "web.1" is a name.
  *
  * A name with at least `ndots` dots is first looked up unchanged; other names
  * are looked up in the search domains first, as in the C library.
@@ -37,7 +37,7 @@ static bool name_is_letter(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* True for a valid label; *ret_is_number: it has only digits. */
+/* True for a valid label. Sets *ret_is_number if it has only digits. */
 static bool name_is_label(const char *label, size_t len, bool *ret_is_number)
 {
     bool is_number = true;
@@ -58,7 +58,7 @@ static bool name_is_label(const char *label, size_t len, bool *ret_is_number)
     return true;
 }
 
-/* The length without a dot at the end. */
+/* Returns the length without a dot at the end. */
 static size_t name_get_len(const char *name)
 {
     wr_assert(name != NULL);
@@ -193,8 +193,8 @@ static size_t name_count_dots(const char *name)
     return dots;
 }
 
-/* Writes @name below @domain (NULL: @name alone) with a dot at the end; false:
- * too long. */
+/* Writes @name below @domain, which may be NULL, with a dot at the end. Returns
+ * false if the result is too long. */
 static bool name_join(const char *name, const char *domain,
                       char ret[WR_NAME_SIZE])
 {
@@ -228,7 +228,8 @@ void wr_search_end(struct wr_search_walk *walk)
     walk->has_ended = true;
 }
 
-/* The domain of the next step; NULL: the name unchanged. False: no step. */
+/* Finds the domain of the next step; NULL means the name unchanged. Returns
+ * false if no step is left. */
 static bool name_find_step(struct wr_search_walk *walk, const char *name,
                            const struct wr_search_list *search,
                            const char **ret_domain)

@@ -1,8 +1,7 @@
 /*
  * Host names as text: valid names, names of this machine, and the names under
- * which a short name is looked up.
- *
- * Pure.
+ * which a short name is looked up. The functions are pure, except for memory
+ * that they allocate.
  */
 #ifndef WEIR_LIB_NAMES_NAME_H
 #define WEIR_LIB_NAMES_NAME_H
@@ -14,18 +13,18 @@
 
 /* The search list of short names, in the order of the search. */
 struct wr_search_list {
-    char *domains;     /* each with a NUL behind it; "" is the root */
+    char *domains;     /* each terminated with a NUL; "" is the root */
     size_t size;       /* bytes at domains */
     size_t count;      /* domains */
     uint32_t ndots;    /* names with this many dots are tried unchanged first */
     bool no_tld_query; /* a name without a dot is not tried unchanged last */
 };
 
-/* Where the search for one name is; all 0 at its begin. */
+/* Position in the search for one name; all 0 at the start. */
 struct wr_search_walk {
     size_t index; /* of the next domain */
     bool has_begun;
-    bool was_first; /* the unchanged name was the first, for its dots */
+    bool was_first; /* the unchanged name was first, because of its dots */
     bool was_as_is; /* the name was tried unchanged */
     bool was_below; /* it was tried below a domain */
     bool is_cut;    /* no more domains are tried */
@@ -44,33 +43,32 @@ bool wr_name_is_absolute(const char *name);
 /* True if two texts are the same name, ignoring case and last dots. */
 bool wr_name_is_equal(const char *a, const char *b);
 
-/* A hash of a text that minds case as little as wr_name_is_equal(). */
+/* Returns a hash of a text that ignores case. */
 uint32_t wr_name_hash(const char *name);
 
 /* Copies a name of up to 253 bytes without the dot at its end. */
 void wr_name_write(const char *name, char ret[WR_NAME_SIZE]);
 
 /* Replaces the domains of @search by those of @list, which are separated by
- * commas or blanks; invalid domains are skipped. @search was initialised, or
- * is all 0. -ENOMEM: it is unchanged. */
+ * commas or blanks; invalid domains are skipped. @search must be initialised or
+ * all 0. Returns 0, or -ENOMEM and changes nothing. */
 WEIR_MUST_USE int wr_search_read(const struct weir_allocator *allocator,
                                  const char *list,
                                  struct wr_search_list *search);
 
-/* Frees the domains; there are none then. */
 void wr_search_clear(const struct weir_allocator *allocator,
                      struct wr_search_list *search);
 
 /* Writes the next name of the search for a valid @name, with a dot at the end.
- * False: there is none. Names that are invalid or too long are skipped. */
+ * Skips names that are invalid or too long. Returns false at the end. */
 bool wr_search_next(struct wr_search_walk *walk, const char *name,
                     const struct wr_search_list *search,
                     char ret[WR_NAME_SIZE]);
 
-/* Leaves out the domains that are left; the unchanged name is tried still. */
+/* Skips the remaining domains; the unchanged name is still tried. */
 void wr_search_cut(struct wr_search_walk *walk);
 
-/* Leaves out all that is left. */
+/* Ends the search. */
 void wr_search_end(struct wr_search_walk *walk);
 
 #endif

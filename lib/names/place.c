@@ -1,8 +1,8 @@
 /*
- * Making places, and reading them.
+ * Making and reading struct weir_place.
  *
- * A place that was read points to the memory of the program, or, where text was
- * an address, to itself.
+ * A struct wr_place refers to the memory of the program or, if the text was an
+ * address, to itself.
  */
 #include "place.h"
 
@@ -49,7 +49,7 @@ struct weir_place weir_place_write_pipe(int fd)
     return (struct weir_place){.kind = WEIR_PLACE_WRITE_PIPE, .fd = fd};
 }
 
-/* A literal address, or a name. */
+/* Reads a literal address or a name. */
 static int place_read_host(weir_loop *loop, const struct weir_place *place,
                            struct wr_place *ret)
 {

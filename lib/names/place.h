@@ -1,9 +1,8 @@
 /*
- * Reading places.
+ * Reading struct weir_place.
  *
- * Text and values become valid addresses alike. A name stays text, which its
- * owner looks up; a descriptor is checked by its owner, who knows of which type
- * it has to be.
+ * Text and addresses are validated alike. A name stays text, which the caller
+ * looks up; a descriptor is checked by the caller, who knows its required type.
  */
 #ifndef WEIR_LIB_NAMES_PLACE_H
 #define WEIR_LIB_NAMES_PLACE_H
@@ -13,21 +12,21 @@
 
 /* A place that was read. It points to the program's memory, and to itself. */
 struct wr_place {
-    const char *name; /* to be looked up; NULL: none */
+    const char *name; /* to be looked up, or NULL */
     uint16_t port;    /* of the addresses that the name has */
-    /* Valid addresses; none of a name, a descriptor and the host NULL. */
+    /* Valid addresses; empty for a name, a descriptor and the host NULL. */
     const struct weir_address *addresses;
     size_t count;
     struct weir_address single;
 };
 
-/* 0, or what is wrong: -EINVAL, WEIR_EDNSBADNAME, -ENAMETOOLONG, -ENODEV. More
- * addresses than @limit are -EINVAL, and none of them is read. A pipe, which
- * has no address, is -EINVAL. */
+/* Returns 0, -EINVAL, WEIR_EDNSBADNAME, -ENAMETOOLONG or -ENODEV. For more
+ * addresses than @limit returns -EINVAL and reads none of them. Returns -EINVAL
+ * for a pipe, which has no address. */
 WEIR_MUST_USE int wr_place_read(weir_loop *loop, const struct weir_place *place,
                                 size_t limit, struct wr_place *ret);
 
-/* The text of a host; NULL: the place is none. */
+/* Returns the text of a host, or NULL for another kind of place. */
 static inline const char *wr_place_get_host(const struct weir_place *place)
 {
     return place->kind == WEIR_PLACE_HOST ? place->host : NULL;
@@ -39,13 +38,14 @@ static inline bool wr_place_is_pipe(const struct weir_place *place)
            place->kind == WEIR_PLACE_WRITE_PIPE;
 }
 
-/* True if the place is a socket or a pipe that is open already. */
+/* True if the place is a socket or a pipe that is already open. */
 static inline bool wr_place_is_open(const struct weir_place *place)
 {
     return place->kind == WEIR_PLACE_FD || wr_place_is_pipe(place);
 }
 
-/* The descriptor, which the call that takes the place has taken; -1: none. */
+/* Returns the descriptor, which now belongs to the call that got the place, or
+ * -1. */
 static inline int wr_place_get_fd(const struct weir_place *place)
 {
     return wr_place_is_open(place) ? place->fd : -1;

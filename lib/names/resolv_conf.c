@@ -43,7 +43,7 @@ int wr_resolv_conf_init(const struct weir_allocator *allocator,
 
 /* ---- servers ---- */
 
-/* Adds a server; false: there is no more room. */
+/* Adds a server. Returns false if the list is full. */
 static bool resolv_conf_add_server(struct wr_name_servers *servers,
                                    const struct weir_address *address)
 {
@@ -56,7 +56,7 @@ static bool resolv_conf_add_server(struct wr_name_servers *servers,
     return true;
 }
 
-/* Copies the bytes of a word; false: it has no room. */
+/* Copies the bytes of a field. Returns false if @ret is too small. */
 static bool resolv_conf_copy_word(const char *word, size_t len, char *ret,
                                   size_t size)
 {
@@ -68,7 +68,7 @@ static bool resolv_conf_copy_word(const char *word, size_t len, char *ret,
     return true;
 }
 
-/* One server of a list of the program. */
+/* Parses one server of a list of the program. */
 WEIR_MUST_USE static int resolv_conf_parse_server(const char *text,
                                                   struct weir_address *ret)
 {
@@ -140,7 +140,7 @@ uint32_t wr_name_servers_get_zone(const struct wr_name_servers *servers,
 
 /* ---- lines ---- */
 
-/* True when @text begins with @word; *ret_rest is the rest. */
+/* True if @text begins with @word; *ret_rest is the rest. */
 static bool resolv_conf_begins(const char *text, const char *word,
                                const char **ret_rest)
 {
@@ -154,8 +154,8 @@ static bool resolv_conf_begins(const char *text, const char *word,
     return true;
 }
 
-/* True when @line has this keyword; *ret_value is what follows the blanks
- * behind it, which is not empty. */
+/* True if @line has this keyword with a value. Sets *ret_value to the value,
+ * which is not empty. */
 static bool resolv_conf_has_key(const char *line, const char *key,
                                 const char **ret_value)
 {
@@ -169,7 +169,7 @@ static bool resolv_conf_has_key(const char *line, const char *key,
     return **ret_value != '\0';
 }
 
-/* Reads a number; numbers above @max become @max. */
+/* Parses a number; numbers above @max become @max. */
 static uint32_t resolv_conf_read_number(const char *text, uint32_t max)
 {
     uint32_t number = 0;
@@ -223,8 +223,8 @@ static void resolv_conf_read_options(struct wr_resolv_conf *conf,
     wr_assert(conf->search.ndots <= NDOTS_MAX);
 }
 
-/* Adds the server of a line. An IPv4 address may be written in fewer numbers,
- * as in "127.1". */
+/* Adds the server of a line. An IPv4 address may have fewer numbers, as in
+ * "127.1". */
 static void resolv_conf_read_server(struct wr_resolv_conf *conf,
                                     const char *text)
 {
@@ -241,7 +241,8 @@ static void resolv_conf_read_server(struct wr_resolv_conf *conf,
     } else if (weir_address_parse(word, PORT_DEFAULT, &address) < 0) {
         return;
     }
-    /* As the C library, which has room for three, leaves the others out. */
+    /* Servers beyond the limit are dropped, as in the C library, whose limit is
+     * 3. */
     wr_ignore(!resolv_conf_add_server(&conf->servers, &address));
 }
 

@@ -2,7 +2,7 @@
  * The resolver of a loop.
  *
  * A loop has the built-in resolver until the program sets another. A lookup
- * keeps the resolver that it has asked, which also cancels it.
+ * keeps the resolver with which it was started, which also cancels it.
  */
 #include "resolver.h"
 
@@ -73,7 +73,8 @@ const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user)
     return resolver->table;
 }
 
-/* The loop's module, made at its first use; NULL without memory. */
+/* Returns the loop's module, made at its first use, or NULL if memory runs
+ * out. */
 static struct resolver *resolver_make(weir_loop *loop)
 {
     struct resolver *resolver = resolver_find(loop);

@@ -10,14 +10,14 @@
 #include "lib/loop/loop.h"
 #include "weir/resolver.h"
 
-/* The resolver for new lookups, and its first argument. */
+/* Returns the resolver for new lookups, and its first argument. */
 const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user);
 
 /* True if the resolver for new lookups is the built-in one. */
 bool wr_resolver_is_builtin(const weir_loop *loop);
 
-/* True if the resolver can be asked for the records of a service, of which the
- * table of an older program says nothing. */
+/* True if the resolver can look up the records of a service. The table of an
+ * older program does not have the function. */
 static inline bool wr_resolver_has_srv(const struct weir_resolver *resolver)
 {
     return resolver->size >= offsetof(struct weir_resolver, start_srv) +
@@ -28,23 +28,23 @@ static inline bool wr_resolver_has_srv(const struct weir_resolver *resolver)
 /* True if answers of the resolver for new lookups may be kept and shared. */
 bool wr_resolver_is_shared(const weir_loop *loop);
 
-/* The longest time that an answer is kept. */
+/* Returns the longest time that an answer is kept. */
 uint64_t wr_resolver_get_keep_ns(const weir_loop *loop);
 
-/* A number that grows when the program has set another resolver or other
- * settings, or the system's settings have changed: answers of an earlier number
- * may be others now. */
+/* Returns a number that grows when the program has set another resolver or
+ * other settings, or the system's settings have changed: answers of an earlier
+ * number may be outdated. */
 uint64_t wr_resolver_get_version(weir_loop *loop);
 
 /* The built-in resolver; its first argument is the loop. */
 extern const struct weir_resolver wr_resolver_builtin;
 
-/* How often resolv.conf and the hosts file have changed, each of which is
- * looked at once a second. */
+/* Returns the number of changes of resolv.conf and the hosts file, each of
+ * which is checked once a second. */
 uint64_t wr_resolver_count_changes(weir_loop *loop);
 
-/* 1 if the built-in resolver has this name, which may be any text, in its hosts
- * file; 0; or the error of a shortage. */
+/* Returns 1 if the hosts file of the built-in resolver has this name, which may
+ * be any text, 0 if not, or the error of a shortage. */
 WEIR_MUST_USE int wr_resolver_has_name(weir_loop *loop, const char *name);
 
 /* weir_loop_set_dns_options() with checked options. */

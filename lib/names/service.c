@@ -23,7 +23,7 @@ struct service_line {
     char *rest; /* other names */
 };
 
-/* Reads a text that is a number up to 65535; -1: it is not. */
+/* Parses a number up to 65535. Returns -1 for any other text. */
 static int service_read_port(const char *text)
 {
     uint32_t port = 0;
@@ -99,8 +99,8 @@ bool wr_service_line_is_port(char *line, uint16_t port, const char *protocol,
     return true;
 }
 
-/* 1 if the file names it, 0 if not or if there is no such file; or the error of
- * a shortage. */
+/* Returns 1 if the file has the name, 0 if not or if the file does not exist,
+ * or the error of a shortage. */
 static int service_search(const struct weir_allocator *allocator,
                           const char *path, const char *name,
                           const char *protocol, uint16_t *ret_port)

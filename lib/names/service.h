@@ -11,19 +11,21 @@
 
 #define WR_SERVICES_PATH "/etc/services"
 
-/* Reads one line of a services file; @line is changed. True if it defines @name
- * for @protocol ("tcp", "udp"); *ret_port is in host byte order. */
+/* Parses one line of a services file; @line is changed. Returns true if it
+ * defines @name for @protocol ("tcp", "udp"); *ret_port is in host byte
+ * order. */
 bool wr_service_line_names(char *line, const char *name, const char *protocol,
                            uint16_t *ret_port);
 
-/* True if the line names @port of @protocol; *ret_name points into @line, which
- * is changed. */
+/* Returns true if the line names @port of @protocol; *ret_name points into
+ * @line, which is changed. */
 bool wr_service_line_is_port(char *line, uint16_t port, const char *protocol,
                              const char **ret_name);
 
-/* The port of a service: a number, or a name in the file for TCP, else for UDP.
- * WEIR_ESERVICE: none. @path NULL: numbers only. -EMFILE and the like: the file
- * could not be read. */
+/* Gets the port of a service: a number, or a name that the file has for TCP,
+ * else for UDP. If @path is NULL, accepts only numbers. Returns 0,
+ * WEIR_ESERVICE if the service is unknown, or -EMFILE or a similar error if the
+ * file could not be read. */
 WEIR_MUST_USE int wr_service_find(const struct weir_allocator *allocator,
                                   const char *path, const char *service,
                                   uint16_t *ret_port);

@@ -1,8 +1,8 @@
 /*
  * Services: their records for a task, and the addresses of their hosts.
  *
- * The records are asked for first, and then all hosts at once. A host that
- * several records name is asked for once.
+ * The records are looked up first, and then all hosts concurrently. A host that
+ * several records name is looked up once.
  */
 #include "srv.h"
 
@@ -51,10 +51,10 @@ int weir_lookup_srv(weir_loop *loop, const char *name,
     return err;
 }
 
-/* ---- the answer of a resolver of the program ---- */
+/* ---- answers of the program's resolver ---- */
 
-/* Answers with the best of the records: 0, or an error. They are sorted outside
- * of the stack, which may be a small one. */
+/* Answers with the best of the records. Returns 0 or an error. Sorts them
+ * outside of the stack, which may be small. */
 static int srv_answer_with(weir_lookup *lookup, const struct weir_srv *records,
                            size_t count)
 {
@@ -98,9 +98,9 @@ int weir_lookup_answer_srv(weir_lookup *lookup, int err,
 
 struct wr_srv_host {
     struct wr_srv *srv;
-    const char *name; /* the record's */
+    const char *name; /* borrowed from the record */
     weir_lookup lookup;
-    int err; /* it was not begun */
+    int err; /* negative if the lookup did not start */
 };
 
 static void srv_host_changed(weir_lookup *lookup)
@@ -131,8 +131,8 @@ static struct wr_srv_host *srv_find_host(const struct wr_srv *srv,
     return NULL;
 }
 
-/* Begins to look up the addresses of a host, which is asked for as it is; what
- * is known of it holds for its own time, however often the records change. */
+/* Starts the lookup of a host's addresses, without search domains. Its answer
+ * has its own TTL, however often the records change. */
 static void srv_ask_host(struct wr_srv *srv, const char *name)
 {
     struct wr_srv_host *host = &srv->hosts[srv->host_count++];
@@ -187,7 +187,7 @@ struct srv_collecting {
     size_t count;
 };
 
-/* Adds an address, with the port of the record, unless it is there. */
+/* Adds an address with the record's port, unless the list already has it. */
 static void srv_add(struct srv_collecting *all, const struct weir_srv *record,
                     const struct weir_address *given)
 {

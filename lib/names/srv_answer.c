@@ -1,10 +1,10 @@
 /*
- * Reading the records of a service.
+ * Parsing the records of a service.
  *
- * An alias (CNAME) of the name comes before what it leads to, as all servers
- * send them; records of other names are left out, and so is a record whose host
- * can be none. Hosts are not taken from the additional records: their addresses
- * are looked up as those of any name are.
+ * An alias (CNAME) of the name precedes its target, as all servers send them.
+ * Records of other names are left out, and so are records without a usable
+ * host. Addresses in the additional records are not used: hosts are looked up
+ * like any name.
  */
 #include "srv_answer.h"
 
@@ -30,9 +30,9 @@ struct reading {
     size_t len;
     size_t at;
     uint32_t aliases;
-    char name[WR_NAME_SIZE]; /* whose records they are */
+    char name[WR_NAME_SIZE]; /* owner of the records */
     struct wr_srv_answer *ret;
-    bool is_none; /* a record says that there is no service */
+    bool is_none; /* a record declares that there is no service */
 };
 
 struct srv_record {
@@ -40,7 +40,7 @@ struct srv_record {
     uint32_t type;
     uint32_t class;
     uint32_t ttl_s;
-    size_t data; /* where it is */
+    size_t data; /* offset */
     size_t size;
 };
 
@@ -50,8 +50,8 @@ static uint32_t srv_answer_read16(const struct reading *reading, size_t at)
     return (uint32_t)reading->bytes[at] << 8 | reading->bytes[at + 1];
 }
 
-/* Appends a label, with a dot before all but the first; false: it is too much,
- * or no text. */
+/* Appends a label, with a dot before all but the first. Returns false if it is
+ * too long or not text. */
 static bool srv_answer_add_label(char ret[WR_NAME_SIZE], size_t *used,
                                  const uint8_t *label, size_t len)
 {
@@ -68,10 +68,10 @@ static bool srv_answer_add_label(char ret[WR_NAME_SIZE], size_t *used,
     return true;
 }
 
-/* Reads a name, "" for the root: where it ends; 0: it is none. A pointer leads
- * to what is before all that was read of the name, and there is one for each
- * label at most: a chain of pointers alone would cost much for its few bytes.
- */
+/* Reads a name, "" for the root. Returns the offset of its end, or 0 if it is
+ * malformed. A pointer must lead to before all bytes read of the name, and at
+ * most POINTERS_MAX are followed: a chain of pointers would cost much for its
+ * few bytes. */
 static size_t srv_answer_read_name(const struct reading *reading, size_t at,
                                    char ret[WR_NAME_SIZE])
 {
@@ -105,7 +105,7 @@ static size_t srv_answer_read_name(const struct reading *reading, size_t at,
     return end > 0 ? end : at + 1;
 }
 
-/* Goes behind a question; false: there is none. */
+/* Skips a question. Returns false if it is malformed. */
 static bool srv_answer_skip_question(struct reading *reading)
 {
     char name[WR_NAME_SIZE];
@@ -119,8 +119,8 @@ static bool srv_answer_skip_question(struct reading *reading)
     return true;
 }
 
-/* Reads the head of a record, and goes behind the record; false: there is
- * none. */
+/* Reads the head of a record, and skips the record. Returns false if it is
+ * malformed. */
 static bool srv_answer_read_record(struct reading *reading,
                                    struct srv_record *ret)
 {
@@ -159,7 +159,7 @@ bool wr_srv_is_usable(const struct weir_srv *record)
            wr_name_is_valid(record->host);
 }
 
-/* True if it comes before the other one. */
+/* True if @one sorts before @other. */
 static bool srv_answer_is_before(const struct weir_srv *one,
                                  const struct weir_srv *other)
 {
@@ -185,7 +185,7 @@ void wr_srv_insert(struct wr_srv_answer *answer, const struct weir_srv *record)
     answer->count++;
 }
 
-/* Takes a record of the service; false: it is malformed. */
+/* Adds a record of the service. Returns false if it is malformed. */
 static bool srv_answer_take(struct reading *reading,
                             const struct srv_record *record)
 {
@@ -212,7 +212,7 @@ static bool srv_answer_take(struct reading *reading,
     return true;
 }
 
-/* Goes on with the name that an alias is for; false: it is malformed. */
+/* Continues with the target of an alias. Returns false if it is malformed. */
 static bool srv_answer_follow(struct reading *reading,
                               const struct srv_record *record)
 {

@@ -1,10 +1,10 @@
 /*
  * The records of a service in a name server's answer (SRV, RFC 2782).
  *
- * The bytes are a stranger's. Names are read within the answer, by pointers
- * that lead backwards alone, of which a name has a number, and have their
- * length; records beyond a number are not looked at, and of those that are the
- * best are kept.
+ * The bytes are untrusted. Names are read within the answer; their pointers
+ * must lead backwards, and the number of pointers and the length of a name are
+ * limited. Records beyond WR_SRV_LOOKED_AT are ignored, and the best
+ * WEIR_SRV_MAX are kept.
  */
 #ifndef WEIR_LIB_NAMES_SRV_ANSWER_H
 #define WEIR_LIB_NAMES_SRV_ANSWER_H
@@ -12,28 +12,28 @@
 #include "uring/check.h"
 #include "weir/resolver.h"
 
-/* The type of a question for them. */
+/* The type of a query for SRV records. */
 #define WR_SRV_TYPE 33
 
-/* The most records of an answer that are looked at, of all types. */
+/* The most records of an answer that are read, of all types. */
 #define WR_SRV_LOOKED_AT 1024u
 
 struct wr_srv_answer {
     size_t count;
-    uint32_t ttl_s; /* until then it is good */
+    uint32_t ttl_s; /* TTL */
     struct weir_srv records[WEIR_SRV_MAX];
 };
 
-/* Sorts one in, in the order of weir_lookup_srv(); the last one goes if there
- * are too many. */
+/* Inserts a record in the order of weir_lookup_srv(). Drops the last record if
+ * there are too many. */
 void wr_srv_insert(struct wr_srv_answer *answer, const struct weir_srv *record);
 
-/* True for what can be connected to. */
+/* True for a record with a valid host and a port. */
 bool wr_srv_is_usable(const struct weir_srv *record);
 
-/* Reads the answer to a question for @name: 0: there are records;
- * WEIR_EDNSNODATA: there are none; WEIR_EDNSNOSERVICE: one says that there is
- * no service; WEIR_EDNSBADANSWER. */
+/* Parses the answer to a query for @name. Returns 0 if it has records,
+ * WEIR_EDNSNODATA if it has none, WEIR_EDNSNOSERVICE if a record declares that
+ * there is no service, or WEIR_EDNSBADANSWER. */
 WEIR_MUST_USE int wr_srv_read(const uint8_t *bytes, size_t len,
                               const char *name, struct wr_srv_answer *ret);
 

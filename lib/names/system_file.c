@@ -1,9 +1,9 @@
 /*
  * Reading the system's files whole.
  *
- * Room for the text doubles as bytes come, because the size of a file says
- * nothing of what can be read of it ("/proc", a pipe). A FIFO in place of a
- * file is not waited for: it has the bytes that are in it.
+ * The buffer doubles while bytes are read, because the size of a file may not
+ * be the number of its bytes ("/proc", a pipe). A FIFO instead of a file does
+ * not block: the bytes that it has are read.
  */
 #include "system_file.h"
 
@@ -19,7 +19,7 @@
 #define TEXT_SIZE_MAX (1u << 24) /* bounds an endless file */
 #define CHECK_NS      UINT64_C(1000000000)
 
-/* Makes room for more; -EFBIG: there is to be none. */
+/* Enlarges the buffer. Returns -EFBIG at the maximum size. */
 WEIR_MUST_USE static int
 system_text_make_room(const struct weir_allocator *allocator,
                       struct wr_system_text *text)
@@ -39,8 +39,8 @@ system_text_make_room(const struct weir_allocator *allocator,
     return 0;
 }
 
-/* Reads to the end of the file, or to the most that is read of one, and leaves
- * room for a NUL. */
+/* Reads to the end of the file or to the maximum size, and leaves space for a
+ * NUL. */
 WEIR_MUST_USE static int
 system_text_fill(const struct weir_allocator *allocator, int fd,
                  struct wr_system_text *text)

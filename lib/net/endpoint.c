@@ -1,17 +1,17 @@
 /*
  * Datagram endpoints: their addresses, and how they are made.
  *
- * Addresses are text or values of one family, or belong to a socket that is
- * adopted. Text that is not an address is a name; two names are looked up
- * together. Each address of the peer is an attempt then, with the first own
- * address of its family. If the peer has no name, each own address is an
- * attempt. IPv6 comes first, as in the answers.
+ * The addresses are of one family, or belong to an adopted socket. Text that is
+ * not an address is a name; two names are looked up together. Then each address
+ * of the peer is an attempt, with the first local address of its family. If the
+ * peer has no name, each local address is an attempt. IPv6 comes first, as in
+ * the answers.
  *
  * A socket is made, bound and connected for one attempt after the other until
- * one works. All are tried again for a while if one's address is in use, as
- * that of a server is. These are steps in a task: the caller's, or one of
- * weir's own for a call that does not wait. The transport is made on the loop's
- * stack, as its maker calls the program.
+ * one works. All attempts are repeated for a while if an address is in use, as
+ * for a server. This happens in the caller's task or, for a call that does not
+ * wait, in a task of the library. The transport is made on the loop's stack,
+ * because its factory calls the program.
  */
 #include "endpoint.h"
 
@@ -27,12 +27,12 @@
 #include <string.h>
 
 struct endpoint_plan {
-    int family;                 /* AF_UNSPEC: the names will tell */
-    struct weir_address local;  /* len 0: is not bound, or not known yet */
+    int family;                 /* AF_UNSPEC until the names are known */
+    struct weir_address local;  /* len 0: not bound, or not known yet */
     struct weir_address remote; /* len 0: none, or not known yet */
-    uint16_t local_port;        /* where there is no own address; 0: any */
-    bool is_local_name;         /* the own host is to be looked up */
-    bool is_remote_name;        /* so is the peer's */
+    uint16_t local_port;        /* port without a local address; 0: any */
+    bool is_local_name;         /* the local host must be looked up */
+    bool is_remote_name;        /* the peer must be looked up */
 };
 
 struct endpoint {
@@ -42,11 +42,11 @@ struct endpoint {
     bool is_given_up;
     struct weir_factory factory;
     struct weir_datagram_options options;
-    struct endpoint_plan plan; /* of the attempt; between attempts of none */
+    struct endpoint_plan plan; /* of the present attempt */
     struct wr_lookups names;
-    const weir_lookup *own; /* NULL: the own host is no name */
+    const weir_lookup *own; /* NULL if the local host is not a name */
     const weir_lookup *peer;
-    struct weir_attempt *attempts; /* NULL: the names are not known yet */
+    struct weir_attempt *attempts; /* NULL until the names are known */
     size_t attempt_count;
     size_t attempt_capacity;
 };
@@ -70,7 +70,7 @@ static void endpoint_check_invariants(const struct endpoint *endpoint)
 
 /* ---- the addresses ---- */
 
-/* Reads one side: an address, len 0 if there is none, or a name. */
+/* Reads one side: an address (len 0 if there is none) or a name. */
 static int endpoint_plan_read_side(weir_loop *loop,
                                    const struct weir_place *place,
                                    struct weir_address *ret, bool *ret_is_name)
@@ -94,7 +94,7 @@ static bool endpoint_plan_is_family(int family)
     return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
 }
 
-/* The common family of the options and addresses, or -EINVAL. */
+/* Returns the common family of the options and addresses, or -EINVAL. */
 static int
 endpoint_plan_find_family(const struct endpoint_plan *plan,
                           const struct weir_datagram_options *options)
@@ -115,7 +115,7 @@ endpoint_plan_find_family(const struct endpoint_plan *plan,
     if (endpoint_plan_has_names(plan)) {
         wr_require(family != AF_UNIX, -EINVAL);
         if (family == AF_UNSPEC && options->allow_broadcast) {
-            return AF_INET; /* the other one has no broadcasts */
+            return AF_INET; /* IPv6 has no broadcasts */
         }
         return family == AF_UNSPEC || endpoint_plan_is_family(family)
                    ? family
@@ -129,7 +129,8 @@ endpoint_plan_find_family(const struct endpoint_plan *plan,
     return endpoint_plan_is_family(family) ? family : -EAFNOSUPPORT;
 }
 
-/* A port, or the kernel's choice. */
+/* Sets a missing local address to any address with the port. Port 0 means that
+ * the kernel chooses it. */
 static int
 endpoint_plan_choose_local(struct endpoint_plan *plan,
                            const struct weir_datagram_options *options)
@@ -152,7 +153,7 @@ endpoint_plan_choose_local(struct endpoint_plan *plan,
                               &plan->local);
 }
 
-/* The family of a datagram socket that is adopted. */
+/* Returns the family of an adopted datagram socket, or an error. */
 static int endpoint_plan_check_socket(int fd)
 {
     int type = 0;
@@ -185,7 +186,8 @@ static int endpoint_plan_adopt(struct endpoint_plan *plan,
     return 0;
 }
 
-/* Takes the places of the options, where the call has none; not both. */
+/* Uses the addresses of the options if the call has none. Returns -EINVAL if
+ * both have some. */
 static int endpoint_plan_choose_places(struct wr_endpoint_call *call)
 {
     const struct weir_datagram_options *options = call->options;
@@ -234,7 +236,7 @@ static int endpoint_plan_read(weir_loop *loop, struct endpoint_plan *plan,
 
 /* ---- attempts ---- */
 
-/* The first own address of a family; false when there is none. */
+/* Finds the first local address of a family. Returns false if there is none. */
 static bool endpoint_find_own(const weir_lookup *own, int family,
                               struct weir_address *ret)
 {
@@ -249,8 +251,9 @@ static bool endpoint_find_own(const weir_lookup *own, int family,
     return false;
 }
 
-/* Puts the addresses of attempt *@index, from 0 on, or of the next possible
- * attempt, into the plan, and moves *@index behind it. False: there is none. */
+/* Copies the addresses of attempt *@index, or of the next possible attempt,
+ * into the plan, and sets *@index to the next one. Returns false if no attempt
+ * is left. */
 static bool endpoint_plan_attempt(struct endpoint *endpoint, size_t *index)
 {
     struct endpoint_plan *plan = &endpoint->plan;
@@ -272,7 +275,7 @@ static bool endpoint_plan_attempt(struct endpoint *endpoint, size_t *index)
     return found;
 }
 
-/* It becomes no endpoint. */
+/* Closes a socket that did not become an endpoint. */
 static void endpoint_close_socket(struct endpoint *endpoint)
 {
     if (endpoint->fd >= 0) {
@@ -325,7 +328,7 @@ static int endpoint_open_socket(struct endpoint *endpoint)
     return endpoint->is_adopted ? 0 : endpoint_name_socket(endpoint);
 }
 
-/* Makes the attempt that is planned, and notes it. */
+/* Makes the planned attempt, and records it. */
 static int endpoint_attempt(struct endpoint *endpoint)
 {
     struct weir_attempt *attempt =
@@ -347,7 +350,7 @@ static int endpoint_attempt(struct endpoint *endpoint)
     return err;
 }
 
-/* Makes attempts until one works: 0, or the error of the first. */
+/* Makes attempts until one works. Returns 0, or the error of the first. */
 static int endpoint_attempt_all(struct endpoint *endpoint)
 {
     const struct endpoint_plan known = endpoint->plan;
@@ -368,7 +371,7 @@ static int endpoint_attempt_all(struct endpoint *endpoint)
     return first < 0 ? first : -EINVAL; /* addresses of two families */
 }
 
-/* Makes room for the attempts, when the names are known. */
+/* Allocates the attempts; the names must be known. */
 static int endpoint_make_room(struct endpoint *endpoint)
 {
     const weir_lookup *lookup = endpoint->peer ? endpoint->peer : endpoint->own;
@@ -384,7 +387,7 @@ static int endpoint_make_room(struct endpoint *endpoint)
     return 0;
 }
 
-/* The steps, in a task that has entered: 0, and there is a socket. */
+/* Makes the socket, in a task that has entered. Returns 0 or an error. */
 static int endpoint_make_socket(struct endpoint *endpoint)
 {
     const weir_lookup *failed;
@@ -406,7 +409,7 @@ static int endpoint_make_socket(struct endpoint *endpoint)
     return err;
 }
 
-/* ---- beginning and end ---- */
+/* ---- start and end ---- */
 
 static int endpoint_check_options(const struct weir_datagram_options *options,
                                   const struct weir_factory *factory)
@@ -419,7 +422,7 @@ static int endpoint_check_options(const struct weir_datagram_options *options,
     return 0;
 }
 
-/* Checks a call, and makes a plan of it. */
+/* Checks a call, and makes its plan. */
 static int endpoint_plan(weir_loop *loop, struct wr_endpoint_call *call,
                          const struct weir_factory *factory,
                          struct endpoint_plan *ret)
@@ -455,7 +458,6 @@ static int endpoint_look_up(struct endpoint *endpoint,
     return err;
 }
 
-/* Ends the lookups, and closes a socket that became no endpoint. */
 static void endpoint_fini(struct endpoint *endpoint)
 {
     wr_lookups_fini(&endpoint->names);
@@ -464,7 +466,7 @@ static void endpoint_fini(struct endpoint *endpoint)
             endpoint->attempt_capacity * sizeof(*endpoint->attempts));
 }
 
-/* Begins what a call has planned. Takes no socket when it fails. */
+/* Starts an endpoint. Takes no socket if it fails. */
 static int endpoint_init(struct endpoint *endpoint, weir_loop *loop,
                          const struct weir_factory *factory,
                          const struct wr_endpoint_call *call,
@@ -488,8 +490,7 @@ static int endpoint_init(struct endpoint *endpoint, weir_loop *loop,
     return 0;
 }
 
-/* Makes the transport, to which the socket belongs from now on. Calls the
- * program. */
+/* Makes the transport, which takes the socket. Calls the program. */
 static int endpoint_open_transport(struct endpoint *endpoint,
                                    weir_transport **ret)
 {
@@ -523,7 +524,7 @@ static void endpoint_refuse_place(const weir_loop *loop,
     if (family >= 0) {
         wr_datagram_close_fd(loop, fd, family);
     } else {
-        wr_socket_refuse(fd); /* it is no socket */
+        wr_socket_refuse(fd); /* not a socket */
     }
 }
 
@@ -617,7 +618,7 @@ int wr_endpoint_open(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
-/* Reads the options of the program, in its task. */
+/* Reads the program's options, in its task. */
 static int endpoint_open_with(weir_loop *loop,
                               const struct weir_factory *factory,
                               struct wr_endpoint_call *call,
@@ -661,7 +662,7 @@ int weir_open_datagram_endpoint_at(weir_loop *loop,
     return endpoint_open_with(loop, factory, &call, options, ret);
 }
 
-/* ---- in a task of weir's own ---- */
+/* ---- in a task of the library ---- */
 
 struct endpoint_maker {
     struct wr_own_task own;
@@ -682,7 +683,7 @@ static int endpoint_maker_run(struct wr_own_task *own)
     return endpoint_make_socket(&maker->endpoint);
 }
 
-/* Calls done, and frees the maker. */
+/* Calls done, and frees the struct. */
 static void endpoint_maker_ended(struct wr_own_task *own, int err)
 {
     struct endpoint_maker *maker =
@@ -707,7 +708,7 @@ static void endpoint_maker_ended(struct wr_own_task *own, int err)
     wr_loop_unpin(loop);
 }
 
-/* The address of one side, or the name that has it. */
+/* Returns the address of one side, or the name that is looked up. */
 static const char *endpoint_name_side(const struct weir_address *address,
                                       const weir_lookup *lookup, char *text)
 {
@@ -751,7 +752,7 @@ static int endpoint_maker_get_attempt(const struct weir_pending *pending,
     return 0;
 }
 
-/* Starts the steps; takes no socket when it fails. */
+/* Starts the task. Takes no socket if it fails. */
 static int endpoint_maker_start(struct endpoint_maker *maker,
                                 const struct weir_factory *factory,
                                 const struct wr_endpoint_call *call,
@@ -763,13 +764,13 @@ static int endpoint_maker_start(struct endpoint_maker *maker,
     wr_require(err >= 0, err);
     err = wr_own_task_start(&maker->own, "datagram endpoint");
     if (err < 0) {
-        endpoint->fd = -1; /* it is still the call's */
+        endpoint->fd = -1; /* still owned by the call */
         endpoint_fini(endpoint);
     }
     return err;
 }
 
-/* Makes a maker; takes no socket when it fails. */
+/* Makes and starts a struct endpoint_maker. Takes no socket if it fails. */
 static int endpoint_maker_new(weir_loop *loop,
                               const struct weir_factory *factory,
                               struct wr_endpoint_call *call,
@@ -803,7 +804,7 @@ static int endpoint_maker_new(weir_loop *loop,
     return 0;
 }
 
-/* Reads the options of the program, then starts. */
+/* Reads the program's options, then starts. */
 static int endpoint_maker_begin(weir_loop *loop,
                                 const struct weir_factory *factory,
                                 struct wr_endpoint_call *call,

@@ -2,7 +2,7 @@
  * Datagram endpoints that a task makes and waits for.
  *
  * The calls of the program are in endpoint.c; a datagram stream makes its
- * endpoint by the function here.
+ * endpoint with wr_endpoint_open().
  */
 #ifndef WEIR_LIB_NET_ENDPOINT_H
 #define WEIR_LIB_NET_ENDPOINT_H
@@ -10,24 +10,24 @@
 #include "lib/names/place.h"
 #include "weir/datagram.h"
 
-/* A call that asks for an endpoint; all borrowed, but for a descriptor, which
- * is taken. */
+/* A call that makes an endpoint. All is borrowed except a descriptor, which is
+ * taken. */
 struct wr_endpoint_call {
     bool has_places;          /* false: they are in the options */
-    struct weir_place local;  /* the host NULL: none; or a socket */
-    struct weir_place remote; /* the host NULL: none */
+    struct weir_place local;  /* host NULL: none; or a socket */
+    struct weir_place remote; /* host NULL: none */
     const struct weir_datagram_options *options;
 };
 
 /* Makes an endpoint in a task that has entered, and waits until connection_made
- * has returned. A socket of @call is closed on an error. A reference to the
- * transport is given. */
+ * has returned. Returns 0 and a reference to the transport, or an error; a
+ * socket of @call is then closed. */
 WEIR_MUST_USE int wr_endpoint_open(weir_loop *loop,
                                    const struct weir_factory *factory,
                                    struct wr_endpoint_call *call,
                                    weir_transport **ret);
 
-/* Closes the descriptor of a refused call, if it has one. */
+/* Closes the descriptor of a refused call, if any. */
 void wr_endpoint_refuse(const weir_loop *loop,
                         const struct wr_endpoint_call *call);
 

@@ -11,7 +11,8 @@
  * the factory is running. In all other states the old loop has the connection.
  * It recalls an offered parcel if it cannot wait; if it is freed, it leaves a
  * taken parcel as an orphan. The new loop frees both; the old loop frees all
- * other parcels when they are home. One lock orders the steps of all moves.
+ * other parcels when they have returned. One lock orders the steps of all
+ * moves.
  */
 #include "lib/loop/loop.h"
 #include "lib/loop/pending.h"
@@ -39,12 +40,12 @@ struct move;
 
 struct parcel {
     struct wr_wake_item item; /* in one mailbox at a time */
-    enum parcel_state state;  /* set by move_set_state() alone */
+    enum parcel_state state;  /* set only by move_set_state() */
     struct wr_wake *to;
     struct wr_wake *home;
     struct weir_factory factory;
     struct wr_sock_content content;
-    struct move *move; /* the old loop's; NULL: it has ended */
+    struct move *move; /* in the old loop; NULL if it has ended */
     int err;           /* in state FAILED */
 };
 
@@ -53,12 +54,12 @@ struct move {
     struct wr_member member; /* of the old loop, until done */
     struct wr_leaving leaving;
     struct wr_ready told;
-    weir_transport *t;              /* with a reference */
-    struct parcel *parcel;          /* NULL: it is not ours any more */
-    int (*wish)(weir_transport *t); /* if the connection comes back; or NULL */
+    weir_transport *t;              /* holds a reference */
+    struct parcel *parcel;          /* NULL once it is not the move's */
+    int (*wish)(weir_transport *t); /* called if it returns; may be NULL */
     weir_move_done_fn *done;
     void *done_arg;
-    int err; /* when it has ended */
+    int err; /* valid when it has ended */
 };
 
 static pthread_mutex_t move_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -76,8 +77,8 @@ static void move_free_parcel(struct parcel *parcel)
     wr_free(&allocator, parcel, sizeof(*parcel));
 }
 
-/* Changes the state from @from to @to; any other state stays. Returns the state
- * before. */
+/* Changes the state from @from to @to; keeps any other state. Returns the
+ * previous state. */
 static enum parcel_state move_set_state(struct parcel *parcel,
                                         enum parcel_state from,
                                         enum parcel_state to)
@@ -123,7 +124,7 @@ static void move_end(struct move *move, int err)
     wr_ready_push(&move->pending.loop->ready, &move->told);
 }
 
-/* The connection goes on here. */
+/* The connection stays in the old loop. */
 static void move_come_back(struct move *move, int err)
 {
     wr_assert(err < 0);
@@ -138,8 +139,9 @@ static void move_leave(struct move *move, int err)
     move_end(move, err);
 }
 
-/* Tries to get an offered connection back, or one that could not be moved:
- * returns what became of the parcel, which is not the move's any more. */
+/* Tries to recall an offered or failed connection. Returns the state of the
+ * parcel; if this is OFFERED or FAILED, the parcel does not belong to the move
+ * any more. */
 static enum parcel_state move_recall_parcel(struct move *move)
 {
     struct parcel *parcel = move->parcel;
@@ -150,13 +152,14 @@ static enum parcel_state move_recall_parcel(struct move *move)
     if (state == PARCEL_OFFERED) {
         move->parcel = NULL;
     } else if (state == PARCEL_FAILED) {
-        parcel->move = NULL; /* it is on its way home */
+        parcel->move = NULL; /* in the mailbox of the old loop */
         move->parcel = NULL;
     }
     return state;
 }
 
-/* True if the connection is the loop's again, because it was not taken. */
+/* Returns true if the old loop has the connection again, because it was not
+ * taken. */
 static bool move_give_up(struct move *move, int err)
 {
     wr_assert(move->t->state == WR_LIFE_MOVING);
@@ -216,7 +219,7 @@ static void move_shutdown(struct wr_member *member)
     move_leave(move, state == PARCEL_MADE ? 0 : -ECANCELED);
 }
 
-/* The parcel is home, with what became of it. */
+/* Called when the parcel has returned to the old loop. */
 static void move_came_home(void *arg)
 {
     struct parcel *parcel = arg;
@@ -238,7 +241,7 @@ static void move_came_home(void *arg)
     }
 }
 
-/* The loop was freed, and the move has ended before. */
+/* Called if the old loop was freed; the move has ended before. */
 static void move_found_no_home(void *arg)
 {
     const struct parcel *parcel = arg;
@@ -263,8 +266,8 @@ static void move_send_home(struct parcel *parcel)
     wr_wake_unref(home);
 }
 
-/* The connection was not made. If the old loop was freed meanwhile, no loop has
- * the descriptor, and the peer gets a reset. */
+/* The connection was not made. If the old loop was freed meanwhile, no loop
+ * owns the descriptor, and the peer gets a reset. */
 static void move_fail(struct parcel *parcel, int err)
 {
     wr_assert(err < 0);
@@ -283,7 +286,7 @@ static void move_fail(struct parcel *parcel, int err)
     move_free_parcel(parcel);
 }
 
-/* True if the parcel may be unpacked; otherwise it was recalled. */
+/* Returns true if the parcel may be unpacked; otherwise it was recalled. */
 static bool move_take(struct parcel *parcel)
 {
     const enum parcel_state state =
@@ -321,7 +324,7 @@ static void move_arrived(void *arg)
     }
 }
 
-/* The new loop was freed before. */
+/* Called if the new loop was freed before the parcel arrived. */
 static void move_missed(void *arg)
 {
     if (move_take(arg)) {
@@ -329,7 +332,7 @@ static void move_missed(void *arg)
     }
 }
 
-/* ---- the begin ---- */
+/* ---- the start ---- */
 
 static void move_offer(struct move *move)
 {
@@ -339,7 +342,7 @@ static void move_offer(struct move *move)
     parcel->item = (struct wr_wake_item){
         .run = move_arrived, .arg = parcel, .drop = move_missed};
     wr_sock_send_off(move->t);
-    struct wr_wake *to = parcel->to; /* the parcel may come back at once */
+    struct wr_wake *to = parcel->to; /* the parcel may return at once */
     wr_wake_ref(to);
     if (wr_wake_post_item(to, &parcel->item) < 0) {
         move_set_state(parcel, PARCEL_OFFERED, PARCEL_PACKED);

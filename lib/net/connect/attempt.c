@@ -1,19 +1,19 @@
 /*
  * One attempt to connect.
  *
- *     idle --start--> under way --completion--> idle
+ *     idle --start--> in progress --completion--> idle
  *
- * The attempt is under way while it has a descriptor. Giving up stores a cause
- * and asks the kernel to cancel. The completion ends the attempt in any case; a
- * socket that was connected all the same is closed by a reset: its peer, which
- * may have accepted it, must not take an end of the stream for an empty one
- * that is whole.
+ * The attempt is in progress while it has a descriptor. Giving up stores a
+ * cause and cancels the operation. The completion ends the attempt in any case;
+ * if the socket was connected nevertheless, it is closed with a reset: the
+ * peer, which may have accepted it, must not read an empty stream with a
+ * regular end.
  *
- * A TCP socket that was connected with itself, because none listened at the
- * port that the kernel chose as its own, was refused.
+ * A TCP socket that was connected to itself, because the kernel chose as local
+ * port the peer's port without a listener, counts as refused.
  *
  * A Unix server whose queue is full refuses with -EAGAIN, and the kernel does
- * not report when there is room: the attempt keeps its socket, waits and tries
+ * not report when it has space: the attempt keeps its socket, waits and tries
  * again. (A blocking connect would wait in a worker thread of the kernel.)
  */
 #include "attempt.h"
@@ -49,7 +49,7 @@ static void attempt_end(struct wr_attempt *attempt, int err)
     wr_timer_cancel(&attempt->loop->wheel, &attempt->retry);
     if (err < 0 && attempt->fd >= 0) {
         wr_ignore(wr_socket_ask_sockname(attempt->fd, &attempt->own));
-        wr_ignore(wr_sys_close(attempt->fd)); /* the owner is told err */
+        wr_ignore(wr_sys_close(attempt->fd)); /* the owner gets err */
         attempt->fd = -1;
     }
     attempt->ended(attempt, err);
@@ -62,7 +62,7 @@ static void attempt_submit(struct wr_attempt *attempt)
                         &attempt->address.storage.any, attempt->address.len);
 }
 
-/* Rests, then tries again. */
+/* Waits, then tries again. */
 static void attempt_rest(struct wr_attempt *attempt)
 {
     weir_loop *loop = attempt->loop;
@@ -157,7 +157,7 @@ void wr_attempt_init(struct wr_attempt *attempt, weir_loop *loop,
 }
 
 /* Binds a socket to @local. If @local is empty, binds it to any address with
- * @local_port, or not at all without a port. */
+ * @local_port, or not at all if @local_port is 0. */
 static int attempt_bind(int fd, int family, const struct weir_address *local,
                         uint16_t local_port)
 {
@@ -171,22 +171,22 @@ static int attempt_bind(int fd, int family, const struct weir_address *local,
     }
     if (address.len == 0) {
         int err = wr_address_passive(family, NULL, local_port, &address);
-        wr_assert(err == 0); /* a port came with an IP address */
+        wr_assert(err == 0); /* only IP addresses have a port */
     }
     wr_assert(address.storage.any.sa_family == family);
     if (family != AF_UNIX && wr_address_port(&address) == 0) {
         /* The kernel chooses the port at the connect, when the peer is known
-         * too: so a busy client has 28 000 ports for each peer. Without this
-         * option it has fewer, which is no error. */
+         * too, so a busy client has 28 000 ports for each peer. Without this
+         * option it has fewer, which is not an error. */
         wr_ignore(wr_sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT,
                                     &on, sizeof(on)));
     }
     return wr_sys_bind(fd, &address.storage.any, address.len);
 }
 
-/* Makes a socket with the options and binds it, without waiting; an error
- * leaves nothing. A Unix socket is non-blocking, so that a full queue of the
- * server is -EAGAIN, until it is connected. */
+/* Makes a socket with the options and binds it, without waiting. Returns the
+ * descriptor or an error. A Unix socket is non-blocking until it is connected,
+ * so that a full queue of the server is -EAGAIN. */
 static int attempt_open(const weir_loop *loop, int family,
                         const struct wr_attempt_options *options)
 {
@@ -203,7 +203,7 @@ static int attempt_open(const weir_loop *loop, int family,
         return fd;
     }
     if (options->fast_open && family != AF_UNIX) {
-        /* -EOPNOTSUPP: the sysctl forbids it, and the attempt does without. */
+        /* -EOPNOTSUPP: the sysctl forbids it. */
         wr_ignore(wr_sys_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on,
                                     sizeof(on)) < 0);
     }
@@ -212,7 +212,7 @@ static int attempt_open(const weir_loop *loop, int family,
         err = attempt_bind(fd, family, local, options->local_port);
     }
     if (err < 0) {
-        wr_ignore(wr_sys_close(fd)); /* the caller is told err */
+        wr_ignore(wr_sys_close(fd)); /* the caller gets err */
         return err;
     }
     return fd;

@@ -1,9 +1,9 @@
 /*
  * One attempt to connect to one address.
  *
- * An attempt makes a socket, connects it by the ring, and has a time limit of
- * its own. It ends once, by a call of its owner: with a connected socket, which
- * is the owner's then, or with an error and nothing left.
+ * An attempt makes a socket, connects it with the ring, and has its own time
+ * limit. It ends once, with a call of its owner: with a connected socket, which
+ * then belongs to the owner, or with an error and no socket.
  */
 #ifndef WEIR_LIB_NET_CONNECT_ATTEMPT_H
 #define WEIR_LIB_NET_CONNECT_ATTEMPT_H
@@ -13,24 +13,25 @@
 
 struct wr_attempt {
     weir_loop *loop;
-    /* The attempt has ended with 0 or a negative error, and may be freed. With
-     * 0 the owner takes ->fd. Never called inside wr_attempt_start(). */
+    /* Called when the attempt has ended with 0 or a negative error. The attempt
+     * may be freed. With 0 the owner takes ->fd. Never called inside
+     * wr_attempt_start(). */
     void (*ended)(struct wr_attempt *attempt, int err);
     struct wr_op op;
     struct wr_timer timer;
     struct wr_timer retry; /* after -EAGAIN of a Unix server */
-    uint64_t retry_ns;     /* how long it rests the next time */
+    uint64_t retry_ns;     /* next delay */
     int fd;
-    int cause; /* why it was given up: -ECANCELED, -ETIMEDOUT, or 0: not */
+    int cause; /* -ECANCELED or -ETIMEDOUT if given up, else 0 */
     struct weir_address address; /* of the peer */
     struct weir_address own;     /* of a socket that has failed; len 0: none */
 };
 
 struct wr_attempt_options {
     const struct weir_address *local; /* len 0: any */
-    uint16_t local_port;              /* where local is any; 0: any */
-    int proto;                        /* IPPROTO_...; 0: that of the family */
-    bool fast_open;      /* succeeds at once where the kernel has a cookie */
+    uint16_t local_port;              /* if local is any; 0: any */
+    int proto;           /* IPPROTO_...; 0: default of the family */
+    bool fast_open;      /* succeeds at once if the kernel has a cookie */
     uint64_t timeout_ns; /* 0: none */
     const struct weir_connection_options *connection;
 };
@@ -40,7 +41,7 @@ void wr_attempt_init(struct wr_attempt *attempt, weir_loop *loop,
 
 void wr_attempt_check_invariants(const struct wr_attempt *attempt);
 
-/* Begins; an error leaves the attempt unchanged. Everything in the options is
+/* Starts. After an error the attempt is unchanged. Everything in the options is
  * borrowed. */
 WEIR_MUST_USE int wr_attempt_start(struct wr_attempt *attempt,
                                    const struct weir_address *address,

@@ -1,19 +1,18 @@
 /*
- * Connections that the program makes: by attempts to connect, or of descriptors
- * that are adopted, which are connected sockets or pipes.
+ * Connections that the program makes: with attempts to connect, or from adopted
+ * descriptors, which are connected sockets or pipes.
  *
  * connect_run() makes a socket and, for TLS, a transport: it looks the name up,
- * tries the addresses, and waits for the handshake. It runs in a task of weir's
- * own, or in the program's task whose call it is. One address that is known,
- * and a descriptor, need no wait but for one attempt: without TLS they are made
- * directly, without a task.
+ * tries the addresses, and waits for the handshake. It runs in a task of the
+ * library, or in the task of the program that has called. A single known
+ * address, or a descriptor, needs no task without TLS.
  *
  * Then connect_settle(), on the loop's stack, makes the transport of a socket
  * without TLS, and calls done. Attempts that lost may keep the memory for some
  * time longer.
  *
  * The program, the time-out and the end of the loop can give a connection up.
- * done gets the first cause; a connection that was made all the same is closed.
+ * done gets the first cause; a connection that was made nevertheless is closed.
  */
 #include "connect.h"
 
@@ -36,11 +35,11 @@ struct wr_connect {
     weir_loop *loop;
     struct weir_pending pending; /* the program's handle, until done returns */
     struct wr_member member;
-    struct wr_ready ready;     /* begins what needs no task */
-    struct wr_own_task own;    /* the task of what needs one */
+    struct wr_ready ready;     /* starts without a task */
+    struct wr_own_task own;    /* the task, if needed */
     bool is_direct;            /* without a task */
     bool is_cancelled;         /* by the program or by the loop's end */
-    bool was_told;             /* done is called, or the call has returned */
+    bool was_told;             /* done was called, or the call has returned */
     enum weir_place_kind kind; /* of the peer's place */
     bool is_adopted;           /* the program brought the descriptor */
     bool is_shaking;           /* TLS will call connect_shaken() */
@@ -49,15 +48,15 @@ struct wr_connect {
     void *done_arg;
     uint64_t timeout_ns;
     struct weir_timeout limit; /* in the task */
-    char *error_text;          /* memory of the program; NULL: none */
+    char *error_text;          /* memory of the program, or NULL */
     size_t error_text_size;
     struct weir_address local; /* len 0: any */
     struct weir_connection_options connection;
     struct wr_secure_settings tls;
-    weir_transport *secure;  /* of TLS, a reference; NULL: there is none */
+    weir_transport *secure;  /* TLS transport, a reference, or NULL */
     struct wr_waiter shaker; /* the task that waits for TLS */
-    const char *alert;       /* by which the peer's TLS has refused, or NULL */
-    struct wr_race race;     /* has the socket, and that of the program */
+    const char *alert;       /* sent by the peer's TLS to refuse, or NULL */
+    struct wr_race race;     /* has the socket, also an adopted one */
     size_t candidate_count;
     struct wr_candidate candidates[]; /* those that are known at the call */
 };
@@ -76,7 +75,7 @@ static size_t connect_get_size(size_t candidate_count)
            candidate_count * sizeof(struct wr_candidate);
 }
 
-/* Frees a connection that was told, if its task and its last attempt have
+/* Frees a connection that was reported, if its task and its last attempt have
  * ended. */
 static void connect_release(struct wr_connect *connect)
 {
@@ -107,7 +106,7 @@ static int connect_take_socket(struct wr_connect *connect)
     return fd;
 }
 
-/* Closes the socket that is there after all; its peer may have accepted it. */
+/* Closes a socket that is left; its peer may have accepted it. */
 static void connect_drop_socket(struct wr_connect *connect)
 {
     if (connect->race.fd >= 0) {
@@ -125,7 +124,7 @@ static struct wr_sock_options connect_options(const struct wr_connect *c)
                                     c->race.options.attempt.fast_open};
 }
 
-/* Makes a transport without TLS of the socket or the pipe, which it takes. */
+/* Makes a transport without TLS, which takes the socket or the pipe. */
 static int connect_open(struct wr_connect *connect, weir_transport **ret)
 {
     const struct wr_sock_options options = connect_options(connect);
@@ -145,8 +144,7 @@ static int connect_open(struct wr_connect *connect, weir_transport **ret)
     }
 }
 
-/* Tells what has become of the connection; with an error @t is the transport
- * that broke, or NULL. */
+/* Reports the result. With an error @t is the transport that broke, or NULL. */
 static void connect_tell(struct wr_connect *connect, int err, weir_transport *t)
 {
     wr_assert(err < 0 || t);
@@ -165,8 +163,8 @@ static void connect_tell(struct wr_connect *connect, int err, weir_transport *t)
     }
 }
 
-/* Tells @err, or makes the transport and tells that. If the connection was
- * given up, by its own callbacks for example, it is aborted. */
+/* Makes the transport if @err is 0, and reports the result. A connection that
+ * was given up, for example by its own callbacks, is aborted. */
 static void connect_settle(struct wr_connect *connect, int err)
 {
     weir_transport *t = connect->secure;
@@ -177,7 +175,7 @@ static void connect_settle(struct wr_connect *connect, int err)
     }
     if (connect->is_cancelled) {
         if (err >= 0) {
-            t->ops->abort(t); /* one that stands on it ends too */
+            t->ops->abort(t); /* also ends a transport above it */
         }
         err = -ECANCELED;
     }
@@ -188,7 +186,7 @@ static void connect_settle(struct wr_connect *connect, int err)
 
 /* ---- in a task ---- */
 
-/* The handshake has ended. The program is told of its success at once, before
+/* Called when the handshake has ended. Reports a success immediately, before
  * the transport's other callbacks. */
 static void connect_shaken(void *arg, int err, weir_transport *t)
 {
@@ -204,15 +202,15 @@ static void connect_shaken(void *arg, int err, weir_transport *t)
     wr_waiter_wake(&connect->shaker, err);
 }
 
-/* The task is interrupted: the handshake ends, and the wait with it. */
+/* Ends the handshake, and with it the wait, because the task is interrupted. */
 static void connect_stop_shaking(struct wr_waiter *waiter)
 {
     weir_transport_abort(
         wr_container_of(waiter, struct wr_connect, shaker)->secure);
 }
 
-/* Takes the socket, and waits for the handshake: 0 and ->secure, or an error.
- */
+/* Takes the socket, and waits for the handshake. Returns 0 and sets ->secure,
+ * or returns an error. */
 static int connect_shake(struct wr_connect *connect)
 {
     static const struct wr_wait_kind kind = {.name = "TLS handshake",
@@ -249,7 +247,7 @@ static int connect_make(struct wr_connect *connect)
 }
 
 /* Makes a socket or, with TLS, a transport, within the time limit. The first
- * cause counts: a cancellation behind the limit is told by the next call. */
+ * cause counts: a cancellation after the limit is reported by the next call. */
 static int connect_run(struct wr_connect *connect)
 {
     weir_task *task = connect->loop->current;
@@ -261,7 +259,7 @@ static int connect_run(struct wr_connect *connect)
         err = weir_timeout_begin(connect->loop, &connect->limit,
                                  connect->timeout_ns);
     }
-    wr_assert(err == 0); /* it is a task of this loop */
+    wr_assert(err == 0); /* the task is of this loop */
     err = (int)weir_timeout_end(&connect->limit, connect_make(connect));
     if (err == -ECANCELED && weir_timeout_is_expired(&connect->limit) &&
         task->expired == expired) {
@@ -309,8 +307,8 @@ static void connect_begin(struct wr_ready *ready)
     }
 }
 
-/* An attempt has ended, and no task waits for it: the only one, or one that has
- * lost. */
+/* Called when an attempt has ended for which no task waits: the only attempt,
+ * or one that has lost. */
 static void connect_race_rested(struct wr_race *race)
 {
     struct wr_connect *connect = wr_container_of(race, struct wr_connect, race);
@@ -324,7 +322,7 @@ static void connect_race_rested(struct wr_race *race)
 
 /* ---- giving up ---- */
 
-/* True if the time limit has given it up, and done has not told so yet. */
+/* True if the time limit has given it up, and done was not called yet. */
 static bool connect_is_late(const struct wr_connect *connect)
 {
     return connect->is_direct ? connect->race.first.attempt.cause == -ETIMEDOUT
@@ -405,7 +403,7 @@ static const struct wr_member_ops connect_member_ops = {
     .dump = connect_dump_alive,
     .check = connect_check_alive};
 
-/* ---- beginning ---- */
+/* ---- starting ---- */
 
 static void connect_init(struct wr_connect *connect, weir_loop *loop,
                          const struct weir_factory *factory,
@@ -448,7 +446,7 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     wr_own_task_init(&connect->own, loop, connect_run_own, connect_own_ended);
 }
 
-/* Reads the call: 0, or an error. */
+/* Reads the call. Returns 0, or an error. */
 static int connect_read(struct wr_connect *connect,
                         const struct wr_connect_call *call, int family,
                         const struct wr_place *place)
@@ -471,7 +469,7 @@ static void connect_discard(struct wr_connect *connect)
     connect_release(connect);
 }
 
-/* Makes the object of a call, a member of its loop. Takes no descriptor when it
+/* Makes the object of a call, a member of its loop. Takes no descriptor if it
  * fails. */
 static int connect_new(weir_loop *loop, const struct weir_factory *factory,
                        const struct wr_connect_call *call,
@@ -500,8 +498,8 @@ static int connect_new(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
-/* Begins from the loop, in a task of weir's own if it has to wait for more than
- * one attempt. */
+/* Starts from the loop, in a task of the library if it has to wait for more
+ * than one attempt. */
 static int connect_push(struct wr_connect *connect)
 {
     struct wr_attempt_options *attempt = &connect->race.options.attempt;
@@ -513,14 +511,14 @@ static int connect_push(struct wr_connect *connect)
     if (connect->timeout_ns > 0 &&
         (attempt->timeout_ns == 0 ||
          attempt->timeout_ns > connect->timeout_ns)) {
-        attempt->timeout_ns = connect->timeout_ns; /* one attempt is all */
+        attempt->timeout_ns = connect->timeout_ns; /* the only attempt */
     }
     connect->is_direct = true;
     wr_ready_push(&connect->loop->ready, &connect->ready);
     return 0;
 }
 
-/* Takes no descriptor when it fails. */
+/* Takes no descriptor if it fails. */
 static int connect_start(weir_loop *loop, const struct weir_factory *factory,
                          const struct wr_connect_call *call, weir_pending **ret)
 {

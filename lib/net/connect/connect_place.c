@@ -1,9 +1,8 @@
 /*
- * Where a connection attempt goes: the options that have a say in it, and the
- * place of the call.
+ * The place to which a connection is made, and the options that limit it.
  *
- * Candidates are the addresses that fit the family of the options and the own
- * address. A call with a bad place leaves nothing.
+ * Candidates are the addresses that have the family of the options and of the
+ * local address. A call with an invalid place changes nothing.
  */
 #include "connect.h"
 
@@ -13,8 +12,8 @@
 
 #define CANDIDATE_LIMIT 4096u
 
-/* The family of the options, of the own address and of a socket, AF_UNSPEC if
- * there is none, or an error. */
+/* Returns the common family of the options, of the local address and of a
+ * socket, AF_UNSPEC if there is none, or an error. */
 static int connect_place_find_family(const struct wr_connect_call *call)
 {
     const struct weir_connect_options *options = call->options;
@@ -82,7 +81,7 @@ int wr_connect_read_place(weir_loop *loop, const struct wr_connect_call *call,
 }
 
 /* True unless the address has another family, or is a Unix address and the
- * options have an own port or a protocol. */
+ * options have a local port or a protocol. */
 static bool connect_place_fits(const struct wr_attempt_options *options,
                                int family, const struct weir_address *address)
 {

@@ -1,10 +1,9 @@
 /*
  * Happy Eyeballs, the pure part.
  *
- * Candidates stay where they were added, and their order is not stored: the
- * next candidate is the first untried one of the family whose turn it is. So
- * late addresses take part in the turns as if they had been there from the
- * start.
+ * Candidates stay where they were added: the next candidate is the first
+ * untried one of the family whose turn it is. So addresses that are added late
+ * are treated as if they had been there from the start.
  */
 #include "eyeballs.h"
 
@@ -50,7 +49,7 @@ void wr_eyeballs_init(struct wr_eyeballs *eyeballs,
 
 /* ---- families ---- */
 
-/* The index of a family; a new family is added. */
+/* Returns the index of a family; adds a new family. */
 static uint32_t eyeballs_know_family(struct wr_eyeballs *eyeballs, int family)
 {
     uint32_t index = 0;
@@ -91,7 +90,8 @@ void wr_eyeballs_add(struct wr_eyeballs *eyeballs,
 
 /* ---- the next step ---- */
 
-/* The first untried candidate of a family, AF_UNSPEC for any; false: none. */
+/* Finds the first untried candidate of a family, AF_UNSPEC for any. Returns
+ * false if there is none. */
 static bool eyeballs_find(const struct wr_eyeballs *eyeballs, int family,
                           size_t *ret_index)
 {
@@ -107,7 +107,7 @@ static bool eyeballs_find(const struct wr_eyeballs *eyeballs, int family,
     return false;
 }
 
-/* The candidate whose turn it is. There is an untried one. */
+/* Returns the candidate whose turn it is. An untried one must exist. */
 static size_t eyeballs_pick(const struct wr_eyeballs *eyeballs)
 {
     size_t index = 0;
@@ -129,8 +129,8 @@ static size_t eyeballs_pick(const struct wr_eyeballs *eyeballs)
     return index;
 }
 
-/* True while no address is tried because the preferred family may still be
- * answered. */
+/* True while no address is tried because addresses of the preferred family may
+ * still arrive. */
 static bool eyeballs_is_holding(struct wr_eyeballs *eyeballs, uint64_t now_ns)
 {
     size_t index;
@@ -210,7 +210,7 @@ void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
     wr_eyeballs_check_invariants(eyeballs);
 }
 
-/* True of errors that every address of a family has on a machine without the
+/* True for errors that every address of a family has on a machine without the
  * family or without a route for it. */
 static bool eyeballs_says_little(int err)
 {

@@ -5,7 +5,7 @@
  * event: an answer of the lookup, the end of an attempt, or the timer. The
  * first attempt that succeeds ends the race and gives up the others. If another
  * attempt has succeeded at the same moment, its socket is closed when it
- * arrives.
+ * completes.
  */
 #include "race.h"
 
@@ -16,7 +16,6 @@
 
 #include <string.h>
 
-/* The lookup of a race. */
 struct race_name {
     weir_lookup lookup;
     struct wr_race *race;
@@ -52,7 +51,7 @@ static void race_free_runner(struct wr_race *race, struct wr_runner *runner)
     }
 }
 
-/* An attempt at a candidate has failed, from the address @own. */
+/* An attempt at a candidate has failed, with the local address @own. */
 static void race_fail(struct wr_race *race, size_t index, int err,
                       const struct weir_address *own)
 {
@@ -112,7 +111,7 @@ static void race_runner_ended(struct wr_attempt *attempt, int err)
     }
 }
 
-/* Begins an attempt; an error is the candidate's. */
+/* Starts an attempt; an error is stored in the candidate. */
 static int race_try(struct wr_race *race, size_t index)
 {
     const uint64_t now_ns = race->loop->now_ns;
@@ -120,7 +119,7 @@ static int race_try(struct wr_race *race, size_t index)
     struct wr_attempt_options options = race->options.attempt;
     int err = -ENOMEM;
 
-    /* Such an attempt would win, whatever the others find out. */
+    /* An attempt with fast open would win, whatever the others find out. */
     options.fast_open &= wr_eyeballs_is_single(&race->eyeballs);
 
     wr_eyeballs_try(&race->eyeballs, index, now_ns);
@@ -156,7 +155,7 @@ int wr_race_try_only(struct wr_race *race)
 
 /* ---- names ---- */
 
-/* Makes room for @more candidates of a name, which has none at first. */
+/* Reserves space for @more candidates of a name. */
 WEIR_MUST_USE static int race_make_room(struct wr_race *race, size_t more)
 {
     const struct weir_allocator *allocator = &race->loop->counting;
@@ -176,7 +175,7 @@ WEIR_MUST_USE static int race_make_room(struct wr_race *race, size_t more)
     return 0;
 }
 
-/* Makes candidates of the addresses of one family after its answer. */
+/* Adds the addresses of one family as candidates, after its answer. */
 static void race_take_part(struct wr_race *race, enum wr_lookup_part part)
 {
     const weir_lookup *lookup = &race->name->lookup;
@@ -196,7 +195,7 @@ static void race_take_part(struct wr_race *race, enum wr_lookup_part part)
     wr_eyeballs_close(&race->eyeballs, is_inet6 ? AF_INET6 : AF_INET);
 }
 
-/* Makes candidates of the families that were answered since. */
+/* Adds the families that were answered since the last call. */
 static void race_take_answers(struct wr_race *race)
 {
     struct race_name *name = race->name;
@@ -251,7 +250,7 @@ int wr_race_add_name(struct wr_race *race, const char *host, uint16_t port,
     return 0;
 }
 
-/* ---- the way to a socket ---- */
+/* ---- running ---- */
 
 static void race_timer_expired(struct wr_timer *timer)
 {
@@ -260,7 +259,7 @@ static void race_timer_expired(struct wr_timer *timer)
     wr_ignore(wr_waiters_wake_first(&race->waiters, 0));
 }
 
-/* Waits for an event, until @when_ns at the latest: 0 or -ECANCELED. */
+/* Waits for an event, at most until @when_ns. Returns 0 or -ECANCELED. */
 static int race_await(struct wr_race *race, uint64_t when_ns)
 {
     static const struct wr_wait_kind kind = {.name = "connect"};
@@ -283,7 +282,7 @@ int wr_race_get_error(const struct wr_race *race)
     return err < 0 ? err : race->lookup_err;
 }
 
-/* Tries the candidates that are due, and waits for an event. */
+/* Tries the candidates whose time has come, and waits for an event. */
 static int race_go_on(struct wr_race *race)
 {
     uint64_t when_ns;
@@ -369,10 +368,10 @@ void wr_race_abandon(struct wr_race *race)
     }
 }
 
-/* ---- what is told of it ---- */
+/* ---- reports ---- */
 
-/* An aborted transport has no error of its own: the attempt was given up with
- * @err. */
+/* Appends the error of the transport that broke. An aborted transport has no
+ * error: the attempt was given up with @err. */
 static void race_append_error(const weir_transport *broken, int err, char *buf,
                               size_t size)
 {
@@ -412,7 +411,7 @@ int wr_race_get_attempt(const struct wr_race *race, size_t index,
     return 0;
 }
 
-/* Appends the error of a failed candidate to a text, with "; " between. */
+/* Appends the error of a failed candidate, after "; " if @buf is not empty. */
 static void race_append_failed(const struct wr_candidate *candidate, char *buf,
                                size_t size)
 {
@@ -442,7 +441,7 @@ static void race_append_lookup(const struct wr_race *race, char *buf,
                        race->name->host, weir_strerror(race->lookup_err)) < 0);
 }
 
-/* The first candidate that failed with this error, or NULL. */
+/* Returns the first candidate that failed with this error, or NULL. */
 static const struct wr_candidate *race_find_failed(const struct wr_race *race,
                                                    int err)
 {

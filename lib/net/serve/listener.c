@@ -1,10 +1,10 @@
 /*
  * Listening sockets: making one, keeping accepts armed, closing in order.
  *
- * The descriptor is closed when the last accept has ended and not before: its
- * number could be another file's by the time the kernel looks it up. The file
- * of a Unix socket is removed first, while the socket still holds its inode. A
- * connection that an accept delivers after the close is the owner's as well.
+ * The descriptor is closed only when the last accept has ended: its number
+ * could otherwise be another file's when the kernel looks it up. The file of a
+ * Unix socket is removed first, while the socket still holds its inode. The
+ * owner also gets a connection that an accept delivers after the close.
  */
 #include "listener.h"
 
@@ -16,11 +16,11 @@
 
 /* ---- files of Unix sockets ----
  *
- * A connect of a datagram socket tells whether a socket is bound to a file: the
- * kernel looks for a socket first (-ECONNREFUSED: there is none), and then at
- * its type (-EPROTOTYPE: a stream socket; a datagram socket is connected to).
- * So a server does not notice the question, and counts as alive even if it does
- * not listen yet, or if its queue is full.
+ * A connect of a datagram socket shows whether a socket is bound to a file: the
+ * kernel first looks for a socket (-ECONNREFUSED if there is none), and then
+ * checks its type (-EPROTOTYPE for a stream socket; a datagram socket is
+ * connected to). So a server does not notice the check, and counts as alive
+ * even if it does not listen yet, or if its queue is full.
  *
  * Two servers that start at once could both find the same stale file, and the
  * slower server would remove the file that the faster one has bound meanwhile.
@@ -34,7 +34,7 @@
 
 #define FILE_PATH_SIZE (sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1)
 
-/* The path of a Unix address that has one, terminated. */
+/* Gets the path of a Unix address, terminated. Returns false if it has none. */
 static bool listener_file_get_path(const struct weir_address *address,
                                    char path[FILE_PATH_SIZE])
 {
@@ -46,7 +46,8 @@ static bool listener_file_get_path(const struct weir_address *address,
     return len > 0;
 }
 
-/* Asks for a socket at the address: -ECONNREFUSED when there is only a file. */
+/* Checks for a socket at the address. Returns -ECONNREFUSED if there is only a
+ * file. */
 static int listener_file_probe(const struct weir_address *address)
 {
     wr_assert(address->storage.any.sa_family == AF_UNIX);
@@ -66,14 +67,15 @@ static bool listener_file_is_shortage(int err)
            err == -ENOBUFS;
 }
 
-/* Removes a file that no socket is bound to; 0 also if it is gone. */
+/* Removes a file to which no socket is bound. Returns 0 even if it does not
+ * exist. */
 static int listener_file_remove_stale(const struct weir_address *address,
                                       const char *path)
 {
     struct stat before;
     struct stat after;
 
-    wr_assert(path[0] != '\0'); /* it is no abstract name */
+    wr_assert(path[0] != '\0'); /* not an abstract name */
     int err = wr_sys_lstat(path, &before);
     if (err < 0) {
         return err == -ENOENT ? 0 : -EADDRINUSE;
@@ -87,7 +89,7 @@ static int listener_file_remove_stale(const struct weir_address *address,
     }
     err = wr_sys_lstat(path, &after);
     if (err < 0 || before.st_ino != after.st_ino ||
-        before.st_dev != after.st_dev) { /* by a program that takes no lock */
+        before.st_dev != after.st_dev) { /* by a program without the lock */
         return -EADDRINUSE;
     }
     err = wr_sys_unlink(path);
@@ -100,8 +102,7 @@ static int listener_file_clear(const struct weir_address *address,
 {
     int lock = wr_sys_lock_directory(path);
     if (lock == -EAGAIN) {
-        return -EADDRINUSE; /* another one is at it, and may listen in a moment
-                             */
+        return -EADDRINUSE; /* another process holds it, and may listen soon */
     }
     /* Without permission to read or lock the directory there is no lock. */
     int err = listener_file_remove_stale(address, path);
@@ -142,7 +143,7 @@ int wr_listener_file_bind(int fd, const struct weir_address *address,
         err = wr_sys_chmod(path, mode);
     }
     if (err < 0) {
-        wr_ignore(wr_sys_unlink(path)); /* the caller is told err */
+        wr_ignore(wr_sys_unlink(path)); /* the caller gets err */
     }
     return err;
 }
@@ -224,15 +225,16 @@ static void listener_close_descriptor(struct wr_listener *listener)
 {
     wr_assert(listener->is_closing);
     wr_assert(listener->armed_count == 0);
-    /* Nothing was written to it, so an error of the close does not matter. */
+    /* No bytes were written to it, so an error of the close does not matter. */
     wr_uring_forget(&listener->loop->uring, listener->fd);
     wr_ignore(wr_sys_close(listener->fd));
     listener->fd = -1;
     listener->is_closing = false;
 }
 
-/* An accept of a listener that is closing ended with @res. None of its accepts
- * waits when the last has ended: whom the kernel wakes from then on is another.
+/* Called when an accept of a closing listener has ended with @res. After the
+ * last one no accept of this listener waits, so the kernel wakes others from
+ * then on.
  */
 static void listener_drain(struct wr_listener *listener, int32_t res)
 {
@@ -280,7 +282,7 @@ static int listener_set_flag(int fd, int level, int name)
     return wr_sys_setsockopt(fd, level, name, &on, sizeof(on));
 }
 
-/* Sets the options that must be set before the address is bound. */
+/* Sets the options that must be set before the bind. */
 static int listener_set_bind_options(int fd, int family,
                                      const struct wr_listen_options *options)
 {
@@ -300,7 +302,7 @@ static int listener_set_bind_options(int fd, int family,
     return err;
 }
 
-/* Sets what decides when a connection is accepted. */
+/* Sets the options that decide when a connection is accepted. */
 static int listener_set_tcp_options(int fd,
                                     const struct wr_listen_options *options)
 {
@@ -320,7 +322,8 @@ static int listener_set_tcp_options(int fd,
     return err;
 }
 
-/* Sets the options that accepted sockets inherit; asks for the own address. */
+/* Sets the options that accepted sockets inherit, and reads the local
+ * address. */
 static int listener_configure(struct wr_listener *listener, int fd,
                               const struct wr_listen_options *options)
 {
@@ -335,8 +338,8 @@ static int listener_configure(struct wr_listener *listener, int fd,
     return wr_socket_ask_sockname(fd, &listener->address);
 }
 
-/* Makes @fd the listener's; takes it. @err: an earlier error, for which @fd is
- * closed. */
+/* Makes @fd the listener's; takes it. If @err is an earlier error, only closes
+ * @fd. */
 static int listener_finish_open(struct wr_listener *listener, int fd, int err,
                                 const struct wr_listen_options *options)
 {
@@ -347,7 +350,7 @@ static int listener_finish_open(struct wr_listener *listener, int fd, int err,
         listener_know_file(listener);
     }
     if (err < 0) {
-        wr_ignore(wr_sys_close(fd)); /* the caller is told err */
+        wr_ignore(wr_sys_close(fd)); /* the caller gets err */
         return err;
     }
     listener->fd = fd;
@@ -405,12 +408,12 @@ void wr_listener_unlisten(struct wr_listener *listener)
         return;
     }
     wr_ignore(wr_sys_shutdown(listener->fd, SHUT_RD));
-    /* A port that the kernel chose is free after this (Linux 6.18) and is bound
-     * again; any other port is still bound, which is -EINVAL. */
+    /* After this, a port that the kernel chose is free (Linux 6.18) and is
+     * bound again; any other port is still bound, which is -EINVAL. */
     wr_ignore(wr_sys_bind(listener->fd, &address->storage.any, address->len));
 }
 
-/* An accept that is not in flight; NULL: all are. */
+/* Returns an accept that is not in flight, or NULL. */
 static struct wr_accept *listener_find_free(struct wr_listener *listener)
 {
     wr_assert(listener->fd >= 0);
@@ -464,7 +467,7 @@ void wr_listener_end_multishot(struct wr_listener *listener)
 
 void wr_listener_disarm(struct wr_listener *listener)
 {
-    listener->multishot = NULL; /* it goes on no more */
+    listener->multishot = NULL; /* it does not continue */
     for (uint32_t i = 0; i < WR_ACCEPT_OPS && listener->armed_count > 0; i++) {
         struct wr_op *op = &listener->accepts[i].op;
         if (!op->is_cancelled) {

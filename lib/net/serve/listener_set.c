@@ -1,10 +1,9 @@
 /*
  * Binding several addresses as one.
  *
- * With port 0 the first address gets a port from the kernel, and the others
- * try for the same one; where it is taken on one of them, the whole set is
- * tried again with a new port, and at last each address takes a port of its
- * own.
+ * With port 0 the first address gets a port from the kernel, and the others try
+ * the same port. If it is in use on one of them, the whole set is tried again
+ * with a new port, and finally each address gets its own port.
  */
 #include "listener_set.h"
 
@@ -25,13 +24,13 @@ void wr_listener_set_check_invariants(const struct wr_listener_set *set)
     wr_assert(set->address_count <= set->capacity);
     wr_assert(set->attempt_count <= set->attempt_capacity);
     wr_assert((set->attempts != NULL) == (set->attempt_capacity > 0));
-    if (set->fd >= 0) { /* no address was asked for */
+    if (set->fd >= 0) { /* instead of addresses */
         wr_assert(set->count == 0);
         wr_assert(set->address_count == 0);
     }
 }
 
-/* Writes where the start fails, and why. */
+/* Writes the address or name at which the start fails, and the error. */
 static void listener_set_note(struct wr_listener_set *set, const char *place,
                               int err)
 {
@@ -106,7 +105,7 @@ static int listener_set_add_wildcards(struct wr_listener_set *set,
     return err;
 }
 
-/* Adds what a place names. The host NULL, or "", means all addresses. */
+/* Adds the addresses of a place. The host NULL, or "", means all addresses. */
 static int listener_set_add_place(struct wr_listener_set *set, int family,
                                   struct weir_place place)
 {
@@ -130,7 +129,7 @@ static int listener_set_add_place(struct wr_listener_set *set, int family,
     return err;
 }
 
-/* Adds all addresses that a call names. */
+/* Adds all addresses of a call. */
 static int listener_set_add_all(struct wr_listener_set *set,
                                 const struct wr_server_call *call)
 {
@@ -162,7 +161,7 @@ static void listener_set_free_room(struct wr_listener_set *set)
     set->capacity = 0;
 }
 
-/* Makes room for @capacity listeners, which are not open; keeps addresses. */
+/* Allocates @capacity closed listeners; keeps the addresses. */
 static int listener_set_make_room(struct wr_listener_set *set, size_t capacity)
 {
     const struct weir_allocator *allocator = &set->loop->counting;
@@ -294,7 +293,7 @@ static void listener_set_close_all(struct wr_listener_set *set)
     set->count = 0;
 }
 
-/* A machine may lack an address of the set, or all of IPv6. */
+/* True if this machine does not have an address of the set, or IPv6. */
 static bool listener_set_may_be_skipped(int err)
 {
     wr_assert(err < 0);
@@ -324,8 +323,8 @@ static int listener_set_open_next(struct wr_listener_set *set, int fd,
     return err;
 }
 
-/* Notes an attempt, of the listener that was opened last if it has not failed.
- */
+/* Records an attempt; without an error, of the listener that was opened
+ * last. */
 static void listener_set_note_attempt(struct wr_listener_set *set,
                                       const struct weir_address *address,
                                       int err)
@@ -375,7 +374,7 @@ static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
     return set->count > 0 ? 0 : skipped;
 }
 
-/* Makes room for an attempt for each address, or for the socket. */
+/* Allocates an attempt for each address, or for the socket. */
 static int listener_set_make_attempts(struct wr_listener_set *set)
 {
     const size_t capacity = set->fd >= 0 ? 1 : set->address_count;
@@ -391,7 +390,7 @@ static int listener_set_make_attempts(struct wr_listener_set *set)
     return 0;
 }
 
-/* Opens the socket that is adopted. */
+/* Opens the adopted socket. */
 static int listener_set_adopt(struct wr_listener_set *set)
 {
     const int fd = set->fd;
@@ -433,8 +432,8 @@ int wr_listener_set_open(struct wr_listener_set *set)
     return err;
 }
 
-/* Listens on the Unix sockets of the set, or on the others. After an error none
- * listens, except sockets that cannot be told to stop. */
+/* Listens on the Unix sockets of the set, or on the others. After an error no
+ * socket listens, except Unix sockets, which cannot stop. */
 static int listener_set_listen_on(struct wr_listener_set *set, bool on_unix)
 {
     size_t i = 0;
@@ -456,8 +455,8 @@ int wr_listener_set_listen(struct wr_listener_set *set)
 {
     wr_assert(wr_listener_set_is_open(set));
     int err = listener_set_listen_on(set, false);
-    /* A bound Unix socket can always listen, and cannot be told to stop without
-     * a close: it comes last. */
+    /* A bound Unix socket can always listen, but cannot stop without a close,
+     * so it comes last. */
     return err < 0 ? err : listener_set_listen_on(set, true);
 }
 

@@ -15,10 +15,10 @@
 #include "weir/pending.h"
 #include "weir/server.h"
 
-/* A call that asks for a server; all borrowed, but for a descriptor, which is
+/* A call that makes a server. All is borrowed except a descriptor, which is
  * taken. */
 struct wr_server_call {
-    struct weir_place place; /* a host: beside those of the options */
+    struct weir_place place; /* a host is added to those of the options */
     const struct weir_server_options *options;
     weir_server_done_fn *done;
     void *done_arg;
@@ -28,8 +28,8 @@ struct wr_listener_set {
     weir_loop *loop;
     const struct wr_listener_ops *ops;
     void *owner;
-    struct wr_listener *all;        /* room for capacity listeners */
-    struct weir_address *addresses; /* room for as many */
+    struct wr_listener *all;        /* memory for capacity listeners */
+    struct weir_address *addresses; /* memory for capacity addresses */
     size_t capacity;
     size_t address_count;
     size_t count; /* listeners that were opened */
@@ -37,17 +37,17 @@ struct wr_listener_set {
     bool is_none; /* it never has a listener */
     struct wr_listen_options options;
     struct wr_lookups names; /* addresses that are not known yet */
-    char *error_text;        /* memory of the program; NULL: none */
+    char *error_text;        /* memory of the program, or NULL */
     size_t error_text_size;
     int told_err;                  /* the error in error_text */
-    struct weir_attempt *attempts; /* NULL: none was made yet */
+    struct weir_attempt *attempts; /* NULL before the first attempt */
     size_t attempt_count;
     size_t attempt_capacity;
 };
 
-/* Reads the addresses of @call, starts to look up its names (WEIR_EDNSBADNAME,
- * -EINVAL ...), and makes room for a listener each. A socket of @call is
- * remembered. Errors leave nothing. */
+/* Reads the addresses of @call, starts the lookups of its names, and allocates
+ * the listeners. Keeps a socket of @call for the open. Returns 0,
+ * WEIR_EDNSBADNAME, -EINVAL or another error, after which nothing is left. */
 WEIR_MUST_USE int wr_listener_set_init(struct wr_listener_set *set,
                                        weir_loop *loop,
                                        const struct wr_server_call *call);
@@ -61,53 +61,49 @@ static inline bool wr_listener_set_has_names(const struct wr_listener_set *set)
     return !wr_list_is_empty(&set->names.all);
 }
 
-/* Waits for the addresses of the names, in a task that has entered: 0, and all
- * addresses are known; or an error. */
+/* Waits for the addresses of the names, in a task that has entered. Returns 0
+ * when all addresses are known, or an error. */
 WEIR_MUST_USE int wr_listener_set_resolve(struct wr_listener_set *set);
 
-/* True if the set is as it should be between the start and the close. */
+/* True if the set is in its state between the start and the close. */
 static inline bool wr_listener_set_is_open(const struct wr_listener_set *set)
 {
     return set->is_none ? set->count == 0 : set->count > 0;
 }
 
-/* Writes the text of the start's end, with @err or 0, unless it was written
- * where it has failed. */
+/* Writes the text for @err, or clears it for 0, unless the text of this error
+ * was written already. */
 void wr_listener_set_tell(struct wr_listener_set *set, int err);
 
-/* Binds all and, if options.bind_only is not set, listens. On an error none is
- * open. */
+/* Binds all and, unless options.bind_only is set, listens. After an error no
+ * socket is open. */
 WEIR_MUST_USE int wr_listener_set_open(struct wr_listener_set *set);
 
-/* Listens on all bound sockets; on an error none listens, and the call may be
- * repeated. */
+/* Listens on all bound sockets. After an error no socket listens, and the call
+ * may be repeated. */
 WEIR_MUST_USE int wr_listener_set_listen(struct wr_listener_set *set);
 
 /* Closes all; see wr_listener_close(). */
 void wr_listener_set_close(struct wr_listener_set *set);
 
-/* True when all listeners are closed. */
 bool wr_listener_set_is_closed(const struct wr_listener_set *set);
 
-/* The number of accepts in the kernel. */
+/* Returns the number of accepts in the kernel. */
 uint64_t wr_listener_set_get_armed(const struct wr_listener_set *set);
 
-/* A goal of wr_listener_set_arm(): one accept more than there are. A new one
- * looks at the kernel's queue at once. */
+/* A goal of wr_listener_set_arm(): one accept more. A new accept checks the
+ * kernel's queue immediately. */
 #define WR_ACCEPT_ANOTHER 0u
 
-/* Arms up to @goal one-shot accepts on each listener, and no more than @room on
- * all listeners together, but at least one on each. */
+/* Arms up to @goal one-shot accepts on each listener, and at most @room on all
+ * listeners together, but at least one on each. */
 void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
                          uint64_t room);
 
-/* Arms a multishot accept on each listener. */
 void wr_listener_set_arm_multishot(struct wr_listener_set *set);
 
-/* Ends all multishot accepts. */
 void wr_listener_set_end_multishot(struct wr_listener_set *set);
 
-/* Ends all accepts. */
 void wr_listener_set_disarm(struct wr_listener_set *set);
 
 #endif

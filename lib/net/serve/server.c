@@ -1,15 +1,14 @@
 /*
  * Servers: from the request to listen until the last connection is gone.
  *
- * The states are in server_state.c. Nothing touches the network before the loop
- * runs: the maker only checks its arguments, and a ready item binds. A start
- * that has to wait, for names or for an address in use, goes on in a task of
- * weir's own; a task of the program that starts a server makes the steps
- * itself. The ready item reports to the program how the start ended, and that
- * the server is over, so that no callback is called inside a call.
+ * The states are in server_state.c. A call that makes a server only checks its
+ * arguments; a ready item binds. A start that has to wait, for names or for an
+ * address in use, continues in a task of the library; a task of the program
+ * that starts a server does this itself. The ready item reports the result of
+ * the start and the end of the server, so that no callback runs inside a call.
  *
- * The settings of TLS can be changed later: a connection has a copy of its own,
- * with a reference to the context, from the moment it is accepted.
+ * The TLS settings can be changed later: a connection has its own copy, with a
+ * reference to the context, from the moment it is accepted.
  */
 #include "server.h"
 
@@ -30,7 +29,8 @@ struct closed_watch {
     void *arg;
 };
 
-/* The turn's time; between runs, the time of now, as the last turn's is old. */
+/* Returns the time of the iteration or, if the loop does not run and this time
+ * is old, the present time. */
 static uint64_t server_time_now(const weir_loop *loop)
 {
     return wr_loop_is_running(loop) ? loop->now_ns : wr_sys_now();
@@ -44,12 +44,12 @@ static void server_fini_parts(weir_server *server)
 }
 
 /* Unregisters a quiet server from the loop, and frees a server that is over and
- * was given back. */
+ * was freed by the program. */
 static void server_release_if_over(weir_server *server)
 {
     weir_loop *loop = server->loop;
 
-    if (server->pins > 0) { /* a client may be added still */
+    if (server->pins > 0) { /* a client may still be added */
         return;
     }
     if (wr_server_is_quiet(server) && /* the loop knows handlers as tasks */
@@ -69,7 +69,7 @@ static void server_release_if_over(weir_server *server)
     wr_loop_unpin(loop);
 }
 
-/* Tells all watches of a list. They may leave it or add others. */
+/* Calls all watches of a list. They may leave it or add others. */
 static void server_tell(weir_server *server, struct wr_list *watches)
 {
     struct wr_list told;
@@ -109,7 +109,7 @@ static void server_fail_start(weir_server *server, int err)
     server_tell(server, &server->close_watches);
 }
 
-/* The steps of a start, in a task that has entered. */
+/* Opens the listeners, in a task that has entered. */
 static int server_listen(weir_server *server)
 {
     struct wr_listener_set *set = &server->listeners;
@@ -129,7 +129,7 @@ static int server_listen(weir_server *server)
     return err;
 }
 
-/* The listeners are open, or there is an error. */
+/* Called when the listeners are open, or with an error. */
 static void server_end_start(weir_server *server, int err)
 {
     wr_assert(err <= 0);
@@ -169,7 +169,7 @@ static void server_ran(struct wr_own_task *own, int err)
     wr_server_push_work(server);
 }
 
-/* Listens, or lets a task do it where there is something to wait for. */
+/* Opens the listeners, or starts a task if this has to wait. */
 static void server_begin(weir_server *server)
 {
     struct wr_listener_set *set = &server->listeners;
@@ -203,8 +203,8 @@ static void server_report_start(weir_server *server)
     }
 }
 
-/* Ends clients as calls have asked for, behind the tasks that an announced stop
- * has woken: they may write to them. */
+/* Ends clients for earlier calls, but after the tasks that an announced stop
+ * has woken: they may write to the clients. */
 static void server_end_clients_if_told(weir_server *server)
 {
     if (wr_loop_tells_stop(server->loop)) {
@@ -368,7 +368,7 @@ static bool server_names_a_socket(const struct wr_server_call *call)
            call->place.port != 0 || call->options->host_count > 0;
 }
 
-/* Checks a call: 0, or its error. */
+/* Checks a call. Returns 0, or its error. */
 static int server_check_call(const struct wr_server_call *call,
                              const struct weir_factory *factory)
 {
@@ -410,7 +410,7 @@ static int server_init_parts(weir_server *server, weir_loop *loop,
     return err;
 }
 
-/* Makes a server; takes no descriptor when it fails. */
+/* Makes a server. Takes no descriptor if it fails. */
 static int server_make(weir_loop *loop, const struct wr_server_call *call,
                        weir_server **ret)
 {
@@ -541,8 +541,8 @@ int weir_create_unix_server(weir_loop *loop, const struct weir_factory *factory,
                                  done, done_arg, ret);
 }
 
-/* Begins a call of the program that changes the server: 0, or the error of a
- * call on another thread or in a forked child. */
+/* Begins a call of the program that changes the server. Returns 0, or the error
+ * of a call on another thread or in a forked child. */
 static int server_enter(const weir_server *server)
 {
     int err = wr_loop_check(server->loop);
@@ -561,7 +561,7 @@ int weir_server_start_serving(weir_server *server)
         wr_require(err >= 0, err);
         server_start_serving(server);
     }
-    server->listeners.options.bind_only = false; /* where it is starting */
+    server->listeners.options.bind_only = false; /* if it is starting */
     wr_server_check_invariants(server);
     return 0;
 }
@@ -654,7 +654,7 @@ int weir_server_on_closed(weir_server *server, weir_server_closed_fn *closed,
     return 0;
 }
 
-/* Another call can only shorten the grace. */
+/* Another call can only shorten the grace period. */
 static void server_arm_grace(weir_server *server, uint64_t grace_ns)
 {
     struct wr_timer *timer = &server->grace;

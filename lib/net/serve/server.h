@@ -1,11 +1,10 @@
 /*
- * The inside of a server, for its parts and for what waits for its end.
+ * Internals of a server, for its parts and for tasks that wait for its end.
  *
- * server_state.c says which states a server has and what must hold in them;
- * server_accept.c lets clients in and has the lists of them and of those that
- * wait; server.c, which calls both, is the server's life from the request to
- * listen to the last callback. A task that waits for a server leaves a struct
- * wr_server_watch.
+ * server_state.c has the states and their invariants; server_accept.c accepts
+ * clients and has the lists of clients and of waiting connections; server.c,
+ * which calls both, has the server's life from the request to listen to the
+ * last callback. A task that waits for a server uses a struct wr_server_watch.
  */
 #ifndef WEIR_LIB_NET_SERVE_SERVER_H
 #define WEIR_LIB_NET_SERVE_SERVER_H
@@ -21,7 +20,7 @@ enum server_state {
     SERVER_SERVING,
     SERVER_CLOSED,   /* accepts no more; connections stay */
     SERVER_STOPPING, /* connections end as soon as they are idle */
-    SERVER_ENDING,   /* the grace is over: connections were aborted */
+    SERVER_ENDING,   /* grace period expired: connections were aborted */
 };
 
 /* Waits for a server to be closed, or to be over; in a list of the server. */
@@ -36,7 +35,7 @@ struct wr_parked {
     struct wr_list link; /* in weir_server.parked */
     int fd;
     int family;
-    bool is_foreign; /* it has no settings of a listener of the server */
+    bool is_foreign; /* without settings of a listener of the server */
 };
 
 struct weir_server {
@@ -44,7 +43,7 @@ struct weir_server {
     struct wr_connection_set set; /* of its connections */
     struct wr_member member;
     enum server_state state;
-    struct weir_factory factory; /* no create: it serves nothing */
+    struct weir_factory factory; /* without ->create it serves nothing */
     weir_server_accepted_fn *accepted;
     void *accepted_arg;
     weir_server_done_fn *done;
@@ -53,26 +52,26 @@ struct weir_server {
     struct wr_secure_settings tls;
     struct wr_listener_set listeners;
     struct wr_ready work;
-    struct wr_own_task own;       /* of a start that waits */
-    struct wr_timer retry;        /* of accepting, after EMFILE */
-    struct wr_timer grace;        /* of weir_server_stop() */
-    uint64_t connection_limit;    /* UINT64_MAX: none */
-    uint64_t ample_count;         /* below it a multishot accept may stay */
-    uint64_t grace_ns;            /* of weir_server_serve_forever() */
-    struct wr_list clients;       /* weir_transport.set_link */
-    uint64_t client_count;        /* length of clients */
-    struct wr_list parked;        /* struct wr_parked, oldest first */
-    uint64_t parked_count;        /* length of parked */
+    struct wr_own_task own;    /* of a start that waits */
+    struct wr_timer retry;     /* of accepting, after EMFILE */
+    struct wr_timer grace;     /* of weir_server_stop() */
+    uint64_t connection_limit; /* UINT64_MAX: none */
+    uint64_t ample_count;      /* below it a multishot accept may stay */
+    uint64_t grace_ns;         /* of weir_server_serve_forever() */
+    struct wr_list clients;    /* weir_transport.set_link */
+    uint64_t client_count;
+    struct wr_list parked; /* struct wr_parked, oldest first */
+    uint64_t parked_count;
     struct wr_list handlers;      /* tasks that serve its connections */
-    struct wr_list close_watches; /* told with the close */
-    struct wr_list over_watches;  /* told when wr_server_is_over() */
+    struct wr_list close_watches; /* called with the close */
+    struct wr_list over_watches;  /* called when wr_server_is_over() */
     uint32_t pins;                /* calls that still use the memory */
     int err;                      /* why it does not listen */
-    bool in_task : 1;             /* a task makes the steps of the start */
+    bool in_task : 1;             /* a task does the start */
     bool has_reported : 1;        /* set when done is called */
     bool lacks_resources : 1;     /* set by EMFILE, cleared by a success */
-    bool is_freed : 1;            /* the program has given it back */
-    bool closes_clients : 1;      /* when the tasks that wait have been told */
+    bool is_freed : 1;            /* by the program */
+    bool closes_clients : 1;      /* after the tasks woken by the stop */
 };
 
 /* ---- server_state.c ---- */
@@ -86,13 +85,13 @@ static inline bool wr_server_is_closed(const weir_server *server)
     return server->state >= SERVER_CLOSED;
 }
 
-/* True of a closed server with no connection and nothing in the kernel. */
+/* True for a closed server with no connection and nothing in the kernel. */
 bool wr_server_is_quiet(const weir_server *server);
 
-/* True of a quiet server that no task serves: only its handle is left. */
+/* True for a quiet server without a handler task: only its handle is left. */
 bool wr_server_is_over(const weir_server *server);
 
-/* The server's ready item will look at what is to be done. */
+/* Schedules the server's ready item, which does all pending work. */
 static inline void wr_server_push_work(weir_server *server)
 {
     wr_ready_push(&server->loop->ready, &server->work);
@@ -103,10 +102,10 @@ static inline void wr_server_push_work(weir_server *server)
 extern const struct wr_listener_ops wr_server_listener_ops;
 extern const struct wr_connection_set_ops wr_server_set_ops;
 
-/* Arms accepts as far as there is room and nothing to wait for. */
+/* Arms accepts, unless the server is full or waits to retry. */
 void wr_server_arm(weir_server *server);
 
-/* Opens parked connections as far as there is room. */
+/* Opens parked connections up to the connection limit. */
 void wr_server_open_parked(weir_server *server);
 
 /* Calls weir_transport_close() or weir_transport_abort() on all clients. */
@@ -119,24 +118,23 @@ void wr_server_end_idle(weir_server *server);
  * last connection is lost, or now if there is none. */
 void wr_server_end_handlers(weir_server *server);
 
-/* Closes the connections that wait. */
 void wr_server_close_parked(weir_server *server);
 
 /* ---- server.c ---- */
 
-/* Reads the options of a server that @outer ends with; see options.h. */
+/* Reads the options of a server at the end of @outer; see options.h. */
 WEIR_MUST_USE int wr_server_options_read(const void *outer,
                                          struct weir_server_options *server);
 
-/* Makes a server that does not listen yet. A descriptor of @call is closed on
- * an error. */
+/* Makes a server that does not listen yet. Closes a descriptor of @call on an
+ * error. */
 WEIR_MUST_USE int wr_server_new(weir_loop *loop,
                                 const struct weir_factory *factory,
                                 const struct wr_server_call *call,
                                 weir_server **ret);
 
-/* Listens, in a task that has entered, in place of the loop: 0, or an error,
- * and the server is closed. */
+/* Listens, in a task that has entered, instead of from the loop. Returns 0, or
+ * an error after which the server is closed. */
 WEIR_MUST_USE int wr_server_start(weir_server *server);
 
 /* weir_server_stop() without a callback. */

@@ -1,14 +1,15 @@
 /*
- * Letting clients in.
+ * Accepting clients.
  *
- * If accepts fail for lack of descriptors or memory, the server reports it once
- * and retries every 100 ms with one accept for each socket; clients wait in the
- * kernel's queue meanwhile. Near its connection limit, which is as soon as the
- * kernel's queue could have more connections than there is room for, a server
- * arms only as many accepts as there is room for, but at least one on each
- * socket. A full server has none: who comes then stays in the kernel's queue,
- * where another process that shares the socket may take it. A connection above
- * the limit that an accept has taken before is parked, not lost.
+ * If accepts fail because descriptors or memory run out, the server reports
+ * this once and retries every 100 ms with one accept for each socket; clients
+ * wait in the kernel's queue meanwhile. A server is near its connection limit
+ * if the kernel's queue could have more connections than it may accept. It then
+ * arms only as many accepts as it may accept connections, but at least one on
+ * each socket. A full server has no accepts: new clients stay in the kernel's
+ * queue, where another process that shares the socket may accept them. A
+ * connection above the limit that an accept has already taken is parked, not
+ * lost.
  */
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
@@ -18,12 +19,12 @@
 
 /* ---- connections that wait to be served ----
  *
- * They were accepted while the server has as many as its limit allows, or the
- * program has handed them in. The server's work opens them, the oldest first,
- * so that nothing of the program is called when it hands one in. */
+ * They were accepted while the server has reached its connection limit, or were
+ * passed to weir_server_adopt_connection(). The server's ready item opens them,
+ * the oldest first, so that this call does not call the program. */
 
-/* Keeps a connection until there is room for it. 0, or -ENOMEM, and @fd is
- * still the caller's. */
+/* Parks a connection. Returns 0, or -ENOMEM; @fd then still belongs to the
+ * caller. */
 WEIR_MUST_USE static int server_accept_keep(weir_server *server, int fd,
                                             int family, bool is_foreign)
 {
@@ -39,7 +40,7 @@ WEIR_MUST_USE static int server_accept_keep(weir_server *server, int fd,
     return 0;
 }
 
-/* Takes out the oldest one: true, or there is none. */
+/* Removes the oldest parked connection. Returns false if there is none. */
 static bool server_accept_take_parked(weir_server *server,
                                       struct wr_parked *ret)
 {
@@ -87,7 +88,7 @@ static uint64_t server_accept_room_for_clients(const weir_server *server)
                                             : 0;
 }
 
-/* True if there is no room for all that the kernel's queues can hold. */
+/* True if the kernel's queues can hold more than the server may accept. */
 static bool server_accept_is_near_limit(const weir_server *server)
 {
     return server->connection_limit != UINT64_MAX &&
@@ -113,7 +114,7 @@ void wr_server_arm(weir_server *server)
         return;
     }
     wr_listener_set_end_multishot(&server->listeners);
-    /* The kernel may have woken the accept that failed, and no other. */
+    /* The kernel may have woken only the accept that failed. */
     wr_listener_set_arm(
         &server->listeners,
         server->lacks_resources ? WR_ACCEPT_ANOTHER : WR_ACCEPT_OPS, room);
@@ -128,21 +129,21 @@ static void server_accept_end_if_idle(weir_transport *t)
     }
 }
 
-/* A factory may have called weir_server_stop(), which is for the new client
- * too. */
+/* A factory may have called weir_server_stop(), which also applies to the new
+ * client. */
 static void server_accept_end_if_stopping(weir_server *server,
                                           weir_transport *t)
 {
     wr_assert(server->state >= SERVER_SERVING);
     if (server->state == SERVER_ENDING) {
-        t->ops->abort(t); /* one that stands on it ends too */
+        t->ops->abort(t); /* also ends a transport above it */
     } else if (server->state == SERVER_STOPPING) {
         server_accept_end_if_idle(t);
     }
 }
 
-/* The handshake of a client has ended. If its connection_made began TLS inside
- * TLS, the set has the inner transport instead of this one. */
+/* Called when the handshake of a client has ended. If its connection_made began
+ * TLS inside TLS, the set has the inner transport instead of this one. */
 static void server_accept_shaken(void *arg, int err, weir_transport *t)
 {
     weir_server *server = arg;
@@ -173,7 +174,7 @@ static inline int server_accept_open(weir_server *server, int fd,
     return wr_sock_open(server->loop, fd, &server->factory, options, ret);
 }
 
-/* Serves a connection; takes @fd. @is_foreign: as in struct wr_parked. */
+/* Serves a connection; takes @fd. @is_foreign is as in struct wr_parked. */
 static inline __attribute__((always_inline)) void
 server_accept_open_client(weir_server *server, int fd, int family,
                           bool is_foreign)
@@ -181,8 +182,8 @@ server_accept_open_client(weir_server *server, int fd, int family,
     wr_assert(server->state >= SERVER_SERVING);
     wr_assert(server->client_count < server->connection_limit);
     if (is_foreign) {
-        /* A connection that has broken refuses settings: it is served all the
-         * same, and lost. */
+        /* A broken connection refuses settings: it is served all the same, and
+         * lost. */
         wr_ignore(
             wr_sock_configure(server->loop, fd, family, &server->connection));
     }
@@ -209,7 +210,7 @@ void wr_server_open_parked(weir_server *server)
     struct wr_parked parked;
 
     wr_assert(server->state == SERVER_SERVING);
-    /* A factory may close the server, which closes those that wait. */
+    /* A factory may close the server, which closes parked connections. */
     while (server->parked_count > 0 &&
            server->client_count < server->connection_limit &&
            server_accept_take_parked(server, &parked)) {
@@ -218,7 +219,7 @@ void wr_server_open_parked(weir_server *server)
     }
 }
 
-/* Keeps a connection until another one is lost. */
+/* Parks a connection until another one is lost. */
 static void server_accept_park(weir_server *server,
                                const struct wr_listener *listener, int fd)
 {
@@ -233,7 +234,7 @@ static void server_accept_park(weir_server *server,
     }
 }
 
-/* Gives a connection to the program, which may free the server. */
+/* Passes a connection to the program, which may free the server. */
 static void server_accept_give(weir_server *server, int fd)
 {
     wr_assert(server->accepted);
@@ -245,8 +246,8 @@ static void server_accept_give(weir_server *server, int fd)
 }
 
 /* True if the process has another limit of descriptors than the multishot
- * accept was armed with, by a look in each turn. Only a ring keeps a limit: on
- * epoll each accept is a call under the limit of then. */
+ * accept was armed with. Checks once per iteration. Only a ring keeps a limit:
+ * with epoll each accept is a call under the present limit. */
 static bool server_accept_has_other_limit(struct wr_listener *listener)
 {
     const weir_loop *loop = listener->loop;
@@ -261,9 +262,9 @@ static bool server_accept_has_other_limit(struct wr_listener *listener)
     return wr_sys_get_nofile() != listener->nofile;
 }
 
-/* After a connection to a server with a limit, while its multishot accept goes
- * on. One that was armed with another limit of descriptors ends, and its end
- * arms a new one. */
+/* Called after a connection to a server with a limit, while its multishot
+ * accept continues. An accept that was armed with another limit of descriptors
+ * is ended, and its end arms a new one. */
 static void server_accept_follow_limits(weir_server *server,
                                         struct wr_listener *listener)
 {
@@ -284,7 +285,7 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     if (server->accepted) {
         server_accept_give(server, fd);
     } else if (server->client_count < server->connection_limit) {
-        /* It may be older than the options of a listener that was adopted. */
+        /* It may be older than the options of an adopted listener. */
         server_accept_open_client(server, fd, listener->family,
                                   listener->was_bare);
     } else {
@@ -299,7 +300,7 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
 }
 
 /* A stopping server serves connections that the kernel has accepted before. A
- * server that is closed alone makes no new connection. */
+ * server that was only closed makes no new connection. */
 static void server_accept_listener_accepted_late(struct wr_listener *listener,
                                                  int fd)
 {
@@ -316,8 +317,8 @@ static void server_accept_listener_accepted_late(struct wr_listener *listener,
     }
 }
 
-/* True of errors of a connection that was not made, or of no connection, and of
- * an accept that was cancelled near the limit. */
+/* True for errors of a connection that was not made, or of no connection, and
+ * of an accept that was cancelled near the limit. */
 static bool server_accept_is_harmless(int err)
 {
     static const int harmless[] = {
@@ -401,7 +402,7 @@ int weir_server_take_connection(weir_server *server, weir_transport *t)
     wr_require(server->client_count < server->connection_limit, -EBUSY);
     wr_assert(!wr_list_is_linked(&t->set_link));
     t->set = &server->set;
-    wr_server_push_work(server); /* it counts when it begins, before that */
+    wr_server_push_work(server); /* it is counted when it begins */
     return 0;
 }
 
@@ -436,7 +437,7 @@ static void server_accept_forget(struct wr_connection_set *set,
         wr_server_push_work(server);
     }
     if (server_accept_is_near_limit(server)) {
-        wr_server_arm(server); /* there is room for one more */
+        wr_server_arm(server); /* one more may be accepted */
     }
 }
 
@@ -480,7 +481,7 @@ const struct wr_connection_set_ops wr_server_set_ops = {
     .note_idle = server_accept_note_idle};
 
 /* Neither close nor abort unlinks a client inside the call, even if the
- * exception hook acts: so the list does not change. */
+ * exception hook acts, so the list does not change. */
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t))
 {
     wr_debug_assert(wr_list_count(&server->clients) == server->client_count);
@@ -503,15 +504,15 @@ void wr_server_end_idle(weir_server *server)
 
 void wr_server_end_handlers(weir_server *server)
 {
-    wr_assert(server->state == SERVER_ENDING); /* the last loss looks at it */
+    wr_assert(server->state == SERVER_ENDING); /* the last loss checks it */
     if (server->client_count == 0) {
         server_accept_cancel_handlers(server);
     }
 }
 
-/* ---- connections that are handed in ---- */
+/* ---- adopted connections ---- */
 
-/* The family of a connection, or the error of a descriptor that is none. */
+/* Returns the family of a connection, or an error for another descriptor. */
 static int server_accept_check_adopted(const weir_server *server, int fd)
 {
     struct weir_address peer;

@@ -1,15 +1,14 @@
 /*
- * The states of a server, and what must hold in them.
+ * The states of a server, and their invariants.
  *
  *     STARTING --binds--> BOUND --listens--> SERVING
  *         |                 |                   |
  *         +-----------------+------ close ------+--> CLOSED
  *
- *     CLOSED --stop--> STOPPING --the grace is over--> ENDING
+ *     CLOSED --stop--> STOPPING --grace period expired--> ENDING
  *
- * A server that is closed has ended its accepts, not its connections; it is
- * quiet when these are lost too, and over when the tasks that serve them have
- * ended.
+ * A closed server has ended its accepts, not its connections; it is quiet when
+ * these are lost too, and over when the tasks that serve them have ended.
  */
 #include "server.h"
 
@@ -53,7 +52,6 @@ bool wr_server_is_over(const weir_server *server)
     return wr_list_is_empty(&server->handlers) && wr_server_is_quiet(server);
 }
 
-/* The invariants of each state. */
 static void server_state_check(const weir_server *server)
 {
     switch (server->state) {
