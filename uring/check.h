@@ -45,8 +45,7 @@ _Noreturn void wr_check_misused(const char *task, const char *what);
         }                                                                      \
     } while (0)
 
-/* Returns an error from the calling function if a public function is
- * misused. */
+/* Returns an error from the calling function: a public function is misused. */
 #define wr_require(cond, code)                                                 \
     do {                                                                       \
         if (WR_UNLIKELY(!(cond))) {                                            \

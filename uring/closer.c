@@ -132,7 +132,6 @@ static void closer_free_batch(struct closer_batch *batch, size_t count)
             sizeof(*batch) + count * sizeof(int));
 }
 
-/* Closes everything of a closer, which was pushed. */
 static void closer_run(struct wr_jobs *lane, struct wr_job *job)
 {
     struct wr_closer *closer = wr_container_of(job, struct wr_closer, job);

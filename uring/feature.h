@@ -49,8 +49,7 @@ enum wr_engine_kind {
 struct wr_features {
     uint32_t found;  /* bits of enum wr_feature that may be used */
     uint32_t masked; /* bits that the kernel has but the mask disables */
-    uint32_t unused; /* bits that the kernel has but wr_features_reduce()
-                      * disables */
+    uint32_t unused; /* disabled by wr_features_reduce() */
     uint32_t sq_entries;
     uint32_t cq_entries;
     enum wr_engine_kind engine;

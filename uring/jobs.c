@@ -106,8 +106,7 @@ void wr_jobs_fini(struct wr_jobs *jobs)
     pthread_mutex_destroy(&jobs->mutex);
 }
 
-/* Waits for a job and removes it from the queue. Returns NULL if the thread
- * must end. */
+/* Waits for a job. Returns NULL if the thread must end. */
 static struct wr_job *jobs_take(struct wr_jobs *jobs)
 {
     bool in_time = true;
@@ -236,7 +235,6 @@ static bool jobs_add_thread(struct wr_jobs *jobs)
     return is_made;
 }
 
-/* Returns 0 if a job may be queued. */
 static int jobs_admit(struct wr_jobs *jobs)
 {
     wr_require(jobs->state == WR_JOBS_OPEN, -ESHUTDOWN);

@@ -33,10 +33,8 @@ struct wr_jobs;
 
 struct wr_jobs_kind {
     const char *name;   /* name of the threads, at most 15 bytes */
-    size_t stack_bytes; /* 0: the system's default, which also replaces a size
-                         * that is too small */
-    uint64_t idle_ns;   /* after this time an idle thread ends; UINT64_MAX:
-                         * never */
+    size_t stack_bytes; /* 0, or too few: the system's default */
+    uint64_t idle_ns;   /* then an idle thread ends; UINT64_MAX: never */
     /* Runs a job, on a thread. Without `tell` the owner may push the job again
      * while this still runs. */
     void (*run)(struct wr_jobs *jobs, struct wr_job *job);
@@ -63,8 +61,8 @@ struct wr_jobs {
 
     pthread_mutex_t mutex; /* guards all fields below */
     pthread_cond_t work;   /* a job is queued, or the state has changed */
-    pthread_cond_t change; /* a job was withdrawn, or the state has changed, or
-                            * a thread has ended */
+    pthread_cond_t change; /* a job was withdrawn, or the state changed, or a
+                            * thread ended */
     struct wr_list queue;
     struct wr_list done;
     uint32_t queued_count;

@@ -68,8 +68,8 @@ WEIR_MUST_USE int wr_lease_keep(struct weir_buf *buf);
  * to, so that its `next` may be used. Returns NULL if out of memory. */
 WEIR_MUST_USE weir_lease *wr_lease_keep_apart(const struct weir_buf *buf);
 
-/* Removes the first @len bytes if the lease is in a receive buffer and only the
- * caller refers to it. */
+/* Removes the first @len bytes, if the lease is in a receive buffer and is not
+ * shared. */
 void wr_lease_trim(weir_lease *lease, uint32_t len);
 
 /* Returns true if the lease pins a receive buffer and @len is less than half
@@ -96,8 +96,7 @@ void wr_lease_compact(weir_lease *lease);
  * moved; @lease is then freed. */
 WEIR_MUST_USE bool wr_lease_pack(weir_lease *last, weir_lease *lease);
 
-/* Returns the bytes charged for a lease; for a block at least
- * WR_LEASE_LEAST. */
+/* Returns the charged bytes: for a block at least WR_LEASE_LEAST. */
 static inline uint32_t wr_lease_cost(const weir_lease *lease)
 {
     return lease->block && lease->len < WR_LEASE_LEAST ? WR_LEASE_LEAST

@@ -55,8 +55,7 @@ static inline void wr_list_remove(struct wr_list *member)
     wr_list_init(member);
 }
 
-/* Removes and returns the first member, or returns NULL if the list is
- * empty. */
+/* Returns NULL if the list is empty. */
 static inline struct wr_list *wr_list_pop_front(struct wr_list *list)
 {
     struct wr_list *first = list->next;
@@ -78,7 +77,6 @@ static inline uint64_t wr_list_count(const struct wr_list *list)
     return count;
 }
 
-/* Moves all members of @from to the end of @to. */
 static inline void wr_list_splice_back(struct wr_list *to, struct wr_list *from)
 {
     if (wr_list_is_empty(from)) {

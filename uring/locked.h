@@ -24,8 +24,7 @@
  * sleeps without success. */
 bool wr_locked_wait(int err, uint32_t *waits, uint32_t limit);
 
-/* Called when a ring of this process was closed: the next ring may wait
- * again. */
+/* Called when a ring of this process was closed: others may wait again. */
 void wr_locked_given_back(void);
 
 #endif

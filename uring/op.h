@@ -77,15 +77,13 @@ struct wr_uring {
      * carried out on the loop's thread. May be NULL. The operation has not
      * completed yet, so the call may only take a note. */
     void (*lacks_worker)(struct wr_uring *uring);
-    uint64_t lacks_until_ns; /* until then no operation waits for a worker
-                              * thread */
+    uint64_t lacks_until_ns; /* no operation waits for a worker thread before */
     /* A time at or before which a worker thread for files was at work; 0: none
      * is known. The last worker thread stays while it idles (Linux 5.19). If
      * the CPUs that the process may use have changed, it ends after five
      * seconds. */
     uint64_t worker_ns;
-    /* Descriptors of counted closes that wait for the NOP that looks for a
-     * worker. */
+    /* Descriptors of counted closes that wait for a NOP to find a worker. */
     int *looking;
     uint32_t looking_count;
     uint32_t looking_room;

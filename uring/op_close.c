@@ -68,8 +68,7 @@ static void op_close_end_counted(struct wr_uring *uring)
     uring->ops_in_flight--;
 }
 
-/* Ensures space for one more entry of `looking`. Returns false if out of
- * memory. */
+/* Enlarges `looking` if it is full. Returns false if out of memory. */
 static bool op_close_make_room(struct wr_uring *uring)
 {
     const uint32_t room =

@@ -116,8 +116,7 @@ static void op_file_look(struct wr_file_op *file)
     }
 }
 
-/* Called instead of the owner's function, when the look for a worker has
- * ended. */
+/* Called instead of the owner's function, after the look for a worker. */
 static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_file_op *file = op_file_of(op);

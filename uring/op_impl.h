@@ -12,8 +12,7 @@
 #include "sqe.h"
 #include "sys.h"
 
-/* After a shortage of threads no operation waits for a thread during this
- * time. */
+/* For this time after a shortage of threads no operation waits for one. */
 #define WR_WORKER_LACK_NS UINT64_C(1000000000)
 
 static inline void wr_op_note_lack(struct wr_uring *uring)
@@ -30,7 +29,7 @@ static inline bool wr_op_lacks_worker(const struct wr_uring *uring)
            wr_sys_now() < uring->lacks_until_ns;
 }
 
-/* Less than the five seconds after which an idle worker may end. */
+/* For this time after a shortage no operation waits for a thread. */
 #define WR_WORKER_STAYS_NS UINT64_C(4000000000)
 
 /* Records whether a worker thread ran an entry: there was one at @asked_ns or
@@ -52,8 +51,7 @@ static inline bool wr_op_has_worker(const struct wr_uring *uring)
 
 /* Handles the completion of a counted close, or of its NOP. */
 void wr_op_close_completed(struct wr_uring *uring, const struct wr_cqe *cqe);
-/* Closes the descriptors whose closes were not submitted when the ring
- * broke. */
+/* Makes the closes that were not submitted when the ring broke. */
 void wr_op_close_unsubmitted(struct wr_uring *uring);
 void wr_op_free_closes(struct wr_uring *uring);
 

@@ -151,7 +151,6 @@ void wr_pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf)
     pool->free_list = buf;
 }
 
-/* Frees the open buffer if it is empty. */
 static void pool_free_open(struct wr_pool *pool)
 {
     if (pool->open && pool->open->refs == 0) {

@@ -75,8 +75,7 @@ typedef void wr_account_released_fn(struct wr_account *account);
 typedef void wr_account_over_fn(struct wr_account *account);
 
 struct wr_account_ops {
-    wr_account_released_fn *released; /* may be NULL if notify_released is never
-                                       * set */
+    wr_account_released_fn *released; /* NULL if notify_released is never set */
     wr_account_over_fn *over;         /* may be NULL */
 };
 
@@ -92,9 +91,9 @@ struct wr_account {
 
 struct wr_pool {
     struct wr_uring *uring;
-    struct wr_pool_buf **bufs; /* indexed by buffer id */
+    struct wr_pool_buf **bufs;
     struct wr_pool_buf *free_list;
-    struct wr_pool_buf *open; /* the open buffer, or NULL */
+    struct wr_pool_buf *open;
     struct wr_slab leases;
     struct wr_blocks *blocks; /* for bytes that must not pin a buffer */
     uint64_t held_bytes;      /* charged to accounts other than own */
@@ -102,8 +101,7 @@ struct wr_pool {
     uint32_t buf_size;
     uint32_t buf_count;
     uint32_t buf_max; /* buffers for the limit, plus twice posted_goal */
-    int32_t pinnable; /* how many more may retire; negative if the pool is
-                       * short */
+    int32_t pinnable; /* how many more may retire; below 0: short */
     uint32_t posted_count;
     uint32_t posted_goal;
     uint32_t lost_count;
@@ -190,12 +188,10 @@ WEIR_MUST_USE int32_t wr_pool_recv(struct wr_pool *pool,
                                    wr_pool_call_fn *call, int fd, uint32_t most,
                                    weir_lease **ret);
 
-/* The most buffers that one receive fills: 4 MiB, or 256 KiB of plain
- * buffers. */
+/* The most buffers of one receive: 4 MiB, or 256 KiB of plain buffers. */
 #define WR_ROOM_BUFS 16u
 
-/* Buffers for bytes of a stream, between wr_pool_open_room() and
- * wr_pool_close_room(). */
+/* Between wr_pool_open_room() and wr_pool_close_room(). */
 struct wr_room {
     uint32_t most;
     uint32_t count;
@@ -218,16 +214,13 @@ WEIR_MUST_USE weir_lease *wr_pool_close_room(struct wr_pool *pool,
 #define WR_SLOTS_BUFS 16u
 #define WR_SLOT_ALIGN 64u
 
-/* Buffers for datagrams, between wr_pool_open_slots() and
- * wr_pool_close_slots(). */
+/* Between wr_pool_open_slots() and wr_pool_close_slots(). */
 struct wr_slots {
     uint32_t count;
-    uint32_t used; /* set by the caller: the first slots, which hold a datagram
-                    * each */
+    uint32_t used; /* set by the caller: how many, from the first on */
     uint32_t buf_count;
     struct wr_pool_buf *bufs[WR_SLOTS_BUFS];
-    uint32_t ends[WR_SLOTS_BUFS]; /* number of slots up to the end of each
-                                   * buffer */
+    uint32_t ends[WR_SLOTS_BUFS]; /* slots up to the end of each buffer */
     uint8_t *data[WR_SLOTS_MAX];
     uint32_t lens[WR_SLOTS_MAX]; /* set by the caller, not 0 */
 };
@@ -249,7 +242,6 @@ WEIR_MUST_USE weir_lease *wr_pool_close_slots(struct wr_pool *pool,
  * WEIR_EBADBUFFER if they cannot be true, else -ENOMEM. */
 int wr_pool_lost_error(const struct wr_pool *pool, uint32_t flags);
 
-/* Frees a retired buffer without references. */
 void wr_pool_free_buf(struct wr_pool *pool, struct wr_pool_buf *buf);
 
 /* Called when a lease has dropped its reference to the buffer. */

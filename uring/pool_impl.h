@@ -25,7 +25,6 @@ static inline void wr_pool_set_state(struct wr_pool_buf *buf,
 /* Returns a free, empty buffer, or NULL if out of memory. */
 struct wr_pool_buf *wr_pool_take_buf(struct wr_pool *pool);
 
-/* Pushes a buffer without references onto the free stack. */
 void wr_pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf);
 
 void wr_pool_check_bufs(const struct wr_pool *pool);

@@ -91,7 +91,6 @@ static uint32_t pool_open_lend_several(struct wr_pool *pool, uint32_t most,
     return count;
 }
 
-/* Frees a lease without received bytes. */
 static void pool_open_give_empty(struct wr_pool *pool, weir_lease *lease)
 {
     struct wr_pool_buf *buf = lease->buf;
@@ -196,8 +195,7 @@ bool wr_pool_open_slots(struct wr_pool *pool, struct wr_slots *slots,
     return slots->count > 0;
 }
 
-/* Makes leases over the used slots of one buffer. Returns the link for the next
- * lease. */
+/* Makes leases over used slots. Returns the link for the next lease. */
 static weir_lease **pool_open_lend_slots(struct wr_pool *pool,
                                          struct wr_account *account,
                                          const struct wr_slots *slots,
@@ -219,7 +217,6 @@ static weir_lease **pool_open_lend_slots(struct wr_pool *pool,
     return ret;
 }
 
-/* Returns the index of the buffer with the last datagram, or 0. */
 static uint32_t pool_open_last_used(const struct wr_slots *slots)
 {
     uint32_t at = 0;

@@ -41,10 +41,10 @@ struct wr_ring_options {
 
 /* Opens a ring with its provided buffers, not yet bound to a thread, and probes
  * the kernel's features; features without their dependencies are disabled
- * (wr_features_reduce()). WR_ENGINE_AUTO follows WEIR_ENGINE in the
- * environment, and fails with -EINVAL if that is not auto, uring or poll.
- * Otherwise it means io_uring, or epoll if any part of io_uring is refused,
- * with the reason in *ret_features.
+ * (wr_features_reduce()). WR_ENGINE_AUTO means the engine in WEIR_ENGINE
+ * (-EINVAL if that is not auto, uring or poll). If that is unset or auto, it
+ * means io_uring, or epoll if any part of io_uring is refused, with the reason
+ * in *ret_features.
  *
  * If memory is short, waits until the kernel has freed closed rings: about 100
  * ms for the requested size, then up to about a second in total for smaller
@@ -103,8 +103,7 @@ WEIR_MUST_USE int wr_ring_open_signal(struct wr_ring *ring);
  * not miss it. The result is constant once the ring is enabled. */
 bool wr_ring_misses_ends(const struct wr_ring *ring);
 
-/* Enables or disables the signal of this descriptor, which is disabled at
- * first. Enabling clears earlier signals. */
+/* The signal is disabled at first. Enabling it clears earlier signals. */
 void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable);
 
 /* Returns true if there are completions, or task work that leads to some; one

@@ -201,7 +201,6 @@ static void slab_unlink_unused(struct wr_slab *slab, struct chunk_use *uses,
     }
 }
 
-/* Frees the chunks whose objects are all free. */
 static uint64_t slab_free_unused(struct wr_slab *slab,
                                  const struct chunk_use *uses, size_t count)
 {

@@ -71,8 +71,7 @@ WEIR_MUST_USE static inline void *wr_slab_take_raw(struct wr_slab *slab)
 /* Returns a zeroed object, or NULL if out of memory. */
 WEIR_MUST_USE void *wr_slab_take(struct wr_slab *slab);
 
-/* Ensures that the next @count objects can be taken. Returns false if out of
- * memory. */
+/* Ensures that @count objects can be taken. Returns false if out of memory. */
 WEIR_MUST_USE static inline bool wr_slab_reserve(struct wr_slab *slab,
                                                  uint64_t count)
 {

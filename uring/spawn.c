@@ -155,8 +155,7 @@ IN_CHILD static int spawn_keep_descriptors(const struct wr_spawn *spawn)
     return 0;
 }
 
-/* Descriptors below 3 are duplicated first, as each may be the target of
- * another. */
+/* Descriptors below 3 are duplicated first: each may be another's target. */
 IN_CHILD static int spawn_place_stdio(const struct wr_spawn *spawn)
 {
     int from[WR_STDIO_COUNT];
@@ -190,8 +189,7 @@ IN_CHILD static int spawn_enter_group(const struct wr_spawn *spawn)
     return 0;
 }
 
-/* Tries the paths in order like execvp(), but without its fallback to a shell
- * on ENOEXEC. */
+/* Like execvp(), but without its fallback to a shell on ENOEXEC. */
 IN_CHILD static int spawn_execute(const struct wr_spawn *spawn)
 {
     bool is_forbidden = false;

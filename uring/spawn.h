@@ -19,8 +19,7 @@ enum { WR_STDIO_IN, WR_STDIO_OUT, WR_STDIO_ERR, WR_STDIO_COUNT };
 
 /* The settings of a child. All pointers are borrowed. */
 struct wr_spawn {
-    const char *const *paths; /* the program's paths, tried in order; at least
-                               * one, then NULL */
+    const char *const *paths; /* tried in order; at least one, then NULL */
     const char *const *argv;
     const char *const *env;
     const char *cwd;           /* NULL means the parent's */

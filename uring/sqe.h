@@ -15,8 +15,7 @@
 /* ioprio of send: addr points to len iovecs (Linux 6.17). */
 #define WR_SEND_VECTORIZED (1u << 5)
 
-/* ioprio of connect, only in the poll engine: the socket is and stays
- * non-blocking. */
+/* ioprio of connect, only in the poll engine: the socket stays non-blocking. */
 #define WR_CONNECT_NON_BLOCKING 1u
 
 /* params.features: waits need not count as iowait (Linux 6.15). */

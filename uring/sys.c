@@ -274,8 +274,8 @@ int wr_sys_room(int fd)
     uint32_t counts[SK_MEMINFO_VARS] = {0};
     socklen_t len = sizeof(counts);
     const int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_MEMINFO, counts, &len);
-    /* WMEM_QUEUED counts TCP's queue, WMEM_ALLOC what the peer of a Unix socket
-     * has not received. */
+    /* WMEM_QUEUED is TCP's queue, WMEM_ALLOC what a Unix peer has not
+     * received. */
     const uint32_t used =
         counts[SK_MEMINFO_WMEM_QUEUED] > counts[SK_MEMINFO_WMEM_ALLOC]
             ? counts[SK_MEMINFO_WMEM_QUEUED]

@@ -62,8 +62,7 @@ uint64_t wr_sys_now(void);
 /* Sleeps for a millisecond. Used when there is no memory for a ring. */
 void wr_sys_sleep_a_little(void);
 
-/* Makes a socket. It blocks unless @type has SOCK_NONBLOCK, as io_uring polls
- * it. */
+/* The socket blocks unless @type has SOCK_NONBLOCK, as io_uring polls it. */
 int wr_sys_socket(int family, int type, int protocol);
 int wr_sys_set_blocking(int fd);
 int wr_sys_set_cloexec(int fd);
@@ -95,13 +94,11 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count);
 #define WR_PASSED_MAX 344u
 struct wr_passed {
     uint32_t count;
-    bool has_lost; /* more descriptors arrived than this array or the process's
-                    * table could hold */
+    bool has_lost; /* others did not fit here or in the process's table */
     int fds[WR_PASSED_MAX];
 };
 
-/* Like wr_sys_recv(), from a Unix socket. Stores the descriptors of a message
- * in @ret. */
+/* Like wr_sys_recv(), from a Unix socket. *ret gets a message's descriptors. */
 int32_t wr_sys_recv_fds(int fd, struct iovec *iov, uint32_t count,
                         struct wr_passed *ret);
 
@@ -119,8 +116,7 @@ int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
 
 struct wr_sys_signals {
     sigset_t before;
-    sigset_t removed; /* SIGPIPE and SIGXFSZ, without those that were pending
-                       * before */
+    sigset_t removed; /* SIGPIPE and SIGXFSZ, unless pending before */
 };
 
 /* Blocks SIGPIPE and SIGXFSZ in the calling thread. Returns 0 or a negative
@@ -142,13 +138,11 @@ int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
                         socklen_t *len);
 
-/* Sends a datagram without SIGPIPE. Returns -EAGAIN instead of waiting. @addr
- * may be NULL. */
+/* Sends a datagram without waiting (-EAGAIN) or SIGPIPE. @addr may be NULL. */
 int32_t wr_sys_sendto(int fd, const void *data, size_t size,
                       const struct sockaddr *addr, socklen_t len);
 
-/* Returns a number that changes when the file changes, or 0 if there is no
- * file. */
+/* Returns a number that changes when the file changes; 0: no file. */
 uint64_t wr_sys_file_stamp(const char *path);
 
 /* Receives at most @count pending datagrams. Returns their number, or -EAGAIN.
@@ -156,8 +150,7 @@ uint64_t wr_sys_file_stamp(const char *path);
  * socket error is returned once. */
 int wr_sys_recvmmsg(int fd, struct mmsghdr *messages, uint32_t count);
 
-/* Receives one message from the socket's error queue. Returns -EAGAIN if the
- * queue is empty. */
+/* Receives a message from the socket's error queue, or returns -EAGAIN. */
 int wr_sys_recv_error(int fd, struct msghdr *message);
 
 /* Sends datagrams in order until the socket is full. Returns their number, 1 or

@@ -53,8 +53,7 @@ static int sys_cache_tells(const struct cache_view *view)
     return beyond & 1 ? -EPERM : 0;
 }
 
-/* Returns the size of the run of ready pages at the start of the view, at most
- * @count pages. */
+/* Returns the size of the ready pages at the start, up to @count pages. */
 static int64_t sys_cache_count_ready(const struct cache_view *view,
                                      size_t count)
 {
@@ -100,7 +99,7 @@ static int64_t sys_cache_look(int file, uint64_t offset, size_t len,
     return ret <= before ? (ret < 0 ? ret : 0) : ret - before;
 }
 
-/* The kernel's struct cachestat_range. */
+/* The kernel's struct cachestat_range and struct cachestat. */
 struct cache_range {
     uint64_t offset;
     uint64_t len;

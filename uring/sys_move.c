@@ -225,8 +225,7 @@ int wr_sys_begin_nonblock(int fd)
     return flags;
 }
 
-/* Other flags are kept, as another holder of the socket may have changed
- * them. */
+/* Keeps other flags, which another holder of the socket may have changed. */
 void wr_sys_end_nonblock(int fd, int flags)
 {
     wr_assert(flags >= 0);

@@ -61,8 +61,7 @@ static inline uint64_t timer_tick_to_ns(uint64_t tick)
     return tick > UINT64_MAX / WR_TICK_NS ? UINT64_MAX : tick * WR_TICK_NS;
 }
 
-/* Checks that a list's timers belong to its level and slot. Returns their
- * number. */
+/* Checks that timers belong to their level and slot. Returns their number. */
 static uint64_t timer_check_list(const struct wr_wheel *wheel,
                                  const struct wr_list *list, unsigned level,
                                  unsigned index)
@@ -105,8 +104,7 @@ static uint64_t timer_check_marked(const struct wr_wheel *wheel, unsigned level,
     return count;
 }
 
-/* Checks every timer. A timer whose list has no bit is missing from the
- * count. */
+/* A timer whose list has no bit is missing from the count. */
 static void timer_check_all(const struct wr_wheel *wheel)
 {
     uint64_t count = wr_list_count(&wheel->due) + wr_list_count(&wheel->past) +
@@ -163,7 +161,6 @@ void wr_wheel_check_invariants(const struct wr_wheel *wheel)
     wr_debug_check(timer_check_lists(wheel));
 }
 
-/* Finds the first occupied slot. Returns false if all are empty. */
 static bool timer_find_first(const struct wr_wheel *wheel, struct slot_ref *ret)
 {
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
@@ -180,8 +177,7 @@ static bool timer_find_first(const struct wr_wheel *wheel, struct slot_ref *ret)
     return false;
 }
 
-/* Merges two sorted lists into @younger. Timers of one tick keep the order of
- * arming. */
+/* Merges two sorted lists into @younger. Keeps the order of arming. */
 static void timer_merge(struct wr_list *older, struct wr_list *younger)
 {
     struct wr_list merged;
@@ -259,7 +255,6 @@ static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer,
     list->prev = &timer->link;
 }
 
-/* Clears a slot's bits if the slot is empty. */
 static void timer_clear_slot(struct wr_wheel *wheel, unsigned level,
                              unsigned index)
 {

@@ -44,10 +44,8 @@
 struct wr_wake {
     _Atomic(struct wr_wake_item *) head;
     atomic_uint refs;
-    _Atomic(uint64_t) posted_count; /* by posters; lowered again if a push
-                                     * fails */
-    _Atomic(uint64_t) room_end;     /* posts are accepted while posted_count is
-                                     * less */
+    _Atomic(uint64_t) posted_count; /* by posters; lowered if a push fails */
+    _Atomic(uint64_t) room_end;     /* posts are accepted below */
     atomic_uint waiting_count;      /* posters in wr_wake_wait_room() */
     uint32_t limit;
     int fd;
@@ -89,7 +87,6 @@ static void wake_check_invariants(const struct wr_wake *wake)
         atomic_load_explicit(&wake->posted_count, memory_order_relaxed));
 }
 
-/* Reverses a stack and appends it to the taken items. */
 static void wake_append(struct wr_wake *wake, struct wr_wake_item *newest)
 {
     struct wr_wake_item *oldest = NULL;
@@ -121,8 +118,7 @@ static int wake_push(struct wr_wake *wake, struct wr_wake_item *item)
             return -ESHUTDOWN;
         }
         item->next = head == &wake_awake_mark ? NULL : head;
-        /* Releases the item to the exchange in wr_wake_take() or
-         * wr_wake_close(). */
+        /* Releases the item to wr_wake_take() or wr_wake_close(). */
     } while (!atomic_compare_exchange_weak_explicit(
         &wake->head, &head, item, memory_order_release, memory_order_relaxed));
     if (!head) {
@@ -450,8 +446,7 @@ bool wr_wake_rest(struct wr_wake *wake)
     struct wr_wake_item *head = &wake_awake_mark;
 
     wr_assert(!wake->taken);
-    /* Relaxed: nothing is handed over; if a post made it fail, the next take
-     * acquires that post. */
+    /* Relaxed: nothing is handed over; the next take acquires a post. */
     return atomic_compare_exchange_strong_explicit(&wake->head, &head, NULL,
                                                    memory_order_relaxed,
                                                    memory_order_relaxed) ||
@@ -507,8 +502,7 @@ static void wake_run_nothing(void *arg)
     (void)arg;
 }
 
-/* Cancelled posts stay in the list, so that the count and the order do not
- * change. */
+/* Cancelled posts stay in the list: count and order do not change. */
 static size_t wake_cancel_in(struct wr_wake_item *item, void (*run)(void *arg),
                              const void *arg)
 {

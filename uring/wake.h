@@ -38,8 +38,7 @@ WEIR_MUST_USE int wr_wake_open(const struct weir_allocator *allocator,
 #define WR_UNBOUND ((const void *)-1)
 const void *volatile *wr_wake_owner(const struct wr_wake *wake);
 
-/* Any thread. Returns true in a forked child of the process that opened the
- * mailbox. */
+/* Any thread. Returns true in a forked child of the mailbox's process. */
 bool wr_wake_is_forked(const struct wr_wake *wake);
 
 /* Owner only. Sets the owner's thread. */
@@ -103,8 +102,7 @@ uint64_t wr_wake_own_popped(const struct wr_wake *wake);
 size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
                       const void *arg);
 
-/* Owner only. Closes the mailbox and takes the remaining items. Later posts
- * fail. */
+/* Owner only. Later posts fail; the remaining items can be popped. */
 void wr_wake_close(struct wr_wake *wake);
 
 #endif

@@ -81,8 +81,8 @@ bool wr_work_asks_nothing(const struct io_uring_sqe *sqe)
            !S_ISBLK(mode) && !S_ISDIR(mode);
 }
 
-/* Returns true for a file that can be opened once more: a FIFO, or a terminal.
- * Opening a terminal's master would make another terminal. */
+/* Returns true for a FIFO, or a terminal that is not a master: opening a master
+ * would make another terminal. */
 static bool work_may_reopen(int fd)
 {
     struct stat info;
@@ -242,8 +242,7 @@ static bool work_is_ready(const struct io_uring_sqe *sqe)
     return poll(&look, 1, 0) != 0; /* an error counts as ready */
 }
 
-/* Moves bytes in steps that do not block. A read returns the bytes that are
- * available. */
+/* Moves bytes in steps that do not block. A read returns available bytes. */
 static int32_t work_move_stepwise(const struct io_uring_sqe *sqe)
 {
     struct io_uring_sqe step;

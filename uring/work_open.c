@@ -79,8 +79,7 @@ static int work_open_rest(wr_rest_fn *rest, void *arg)
     return err;
 }
 
-/* Returns the descriptor in blocking mode, or closes it and returns an
- * error. */
+/* Sets blocking mode. On error closes the descriptor and returns the error. */
 static int work_open_set_blocking(int fd)
 {
     const int err = wr_sys_set_blocking(fd);

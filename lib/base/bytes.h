@@ -36,7 +36,6 @@ static inline bool wr_bytes_take(struct wr_bytes *from, size_t size,
     return true;
 }
 
-/* Removes a number of @size bytes, at most three. */
 static inline bool wr_bytes_take_number(struct wr_bytes *from, size_t size,
                                         size_t *ret)
 {

@@ -57,7 +57,6 @@ static inline uint8_t *datagramq_control(const struct wr_outgoing *entry)
     return datagramq_name(entry) + datagramq_align(entry->name_len);
 }
 
-/* Returns space for an entry at the end, or NULL if out of memory. */
 static struct wr_outgoing *
 datagramq_extend(struct wr_datagramq *q, struct wr_blocks *blocks, size_t size)
 {
@@ -83,7 +82,6 @@ datagramq_extend(struct wr_datagramq *q, struct wr_blocks *blocks, size_t size)
     return datagramq_at(block, offset);
 }
 
-/* Stores a pointer to the bytes, or copies them after the control data. */
 static void datagramq_fill(struct wr_outgoing *entry,
                            const struct wr_outgoing_parts *parts)
 {

@@ -30,8 +30,7 @@ enum wr_outgoing_kind {
 
 /* A datagram in the queue. Its name, control data and copied bytes follow. */
 struct wr_outgoing {
-    uint32_t size; /* size of the entry with name, control data and copied
-                    * bytes */
+    uint32_t size; /* with name, control data and copied bytes */
     uint32_t len;
     const uint8_t *data;
     uint16_t name_len;
@@ -65,7 +64,7 @@ struct wr_outgoing_parts {
 struct wr_datagramq {
     struct wr_block *head; /* `used` of a block is the end of its last entry */
     struct wr_block *tail;
-    uint32_t head_offset; /* of the first entry */
+    uint32_t head_offset;
     uint32_t count;
     uint64_t bytes; /* including WEIR_DATAGRAM_COST for each datagram */
 };

@@ -202,8 +202,7 @@ static const struct entry *error_find_own(int err)
                       err);
 }
 
-/* Returns the entry of a positive errno; its texts are NULL if it is
- * unknown. */
+/* Returns the entry of a positive errno, with NULL texts if it is unknown. */
 static struct entry error_kernel(int number)
 {
 #ifdef WR_ERRNO_TABLE

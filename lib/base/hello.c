@@ -45,8 +45,7 @@ static bool hello_take_suites(struct wr_bytes *from, bool is_client,
            part.size > 0;
 }
 
-/* Removes a hello. Sets *ret_extensions to its extensions, and writes the
- * fields before them to *ret. */
+/* Sets *ret_extensions to the extensions, and *ret from the fields before. */
 static bool hello_take_message(struct wr_bytes *from, bool is_client,
                                struct wr_bytes *ret_extensions,
                                struct wr_tls_hello *ret)
@@ -75,8 +74,8 @@ static bool hello_take_message(struct wr_bytes *from, bool is_client,
            (wr_bytes_take_vector(&body, 2, ret_extensions) && body.size == 0);
 }
 
-/* Reads a list of one name, which all clients send. Returns false for any other
- * list, or if the name is odd. */
+/* Reads a list of one name, as all clients send. Returns false for other
+ * lists. */
 static bool hello_read_name(struct wr_bytes list, struct wr_tls_hello *ret)
 {
     struct wr_bytes names;
@@ -98,7 +97,6 @@ static bool hello_read_name(struct wr_bytes list, struct wr_tls_hello *ret)
     return true;
 }
 
-/* Stores the body of an extension. Returns false if it is repeated. */
 static bool hello_keep(struct wr_bytes body, struct wr_bytes *ret)
 {
     wr_assert(body.data != NULL);

@@ -15,19 +15,19 @@
 
 /* Parts of the message. data is NULL if a part is missing. */
 struct wr_tls_hello {
-    struct wr_bytes name;         /* server name; 1 to 255 bytes */
-    struct wr_bytes odd_name;     /* a server name with a NUL, or longer */
-    struct wr_bytes protocols;    /* the body of ALPN */
-    struct wr_bytes versions;     /* a client's supported_versions */
-    struct wr_bytes suites;       /* a client's, two bytes each */
-    struct wr_bytes schemes;      /* the body of signature_algorithms */
-    struct wr_bytes groups;       /* the body of supported_groups */
-    uint16_t version;             /* legacy_version */
-    bool lacks_extensions : 1;    /* no list of extensions */
+    struct wr_bytes name;      /* server name; 1 to 255 bytes */
+    struct wr_bytes odd_name;  /* a server name with a NUL, or longer */
+    struct wr_bytes protocols; /* the body of ALPN */
+    struct wr_bytes versions;  /* a client's supported_versions */
+    struct wr_bytes suites;    /* a client's, two bytes each */
+    struct wr_bytes schemes;   /* the body of signature_algorithms */
+    struct wr_bytes groups;    /* the body of supported_groups */
+    uint16_t version;          /* legacy_version */
+    bool lacks_extensions : 1;
     bool has_ticket : 1;          /* a TLS 1.2 ticket to be opened */
     bool has_extended_secret : 1; /* RFC 7627 */
     bool has_session : 1;         /* a session identifier */
-    bool has_early_data : 1;      /* early data follows */
+    bool has_early_data : 1;
     bool has_ech : 1; /* an outer encrypted hello, or a fake one (GREASE) */
     bool is_odd : 1;  /* a field above is malformed and was left out */
 };

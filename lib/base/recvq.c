@@ -92,7 +92,6 @@ void wr_recvq_fini(struct wr_recvq *q)
     q->total = 0;
 }
 
-/* Moves the segments in order into the ring @to. */
 static void recvq_move_segments(struct wr_recvq *q, struct wr_recvq_segment *to,
                                 uint32_t capacity)
 {
@@ -150,8 +149,7 @@ static void recvq_append(struct wr_recvq_segment *segment, const uint8_t *data,
     segment->room -= (uint32_t)len;
 }
 
-/* Makes an empty segment in a new block of at least @capacity bytes. Returns
- * false if out of memory. */
+/* Makes an empty segment in a new block. Returns false if out of memory. */
 static bool recvq_new_segment(struct wr_recvq *q, size_t capacity,
                               struct wr_recvq_segment *ret)
 {
@@ -411,9 +409,8 @@ static bool recvq_should_move(const struct wr_recvq *q,
            (segment->len < WR_COMPACT_BELOW && recvq_is_alone(segment->lease));
 }
 
-/* Returns the size of the block for the segments from @index on that are moved
- * together, at least one. The last block gets spare bytes, so that a long queue
- * does not need more blocks. */
+/* Returns the size of a block for the segments from @index on that are moved
+ * together. The last block gets spare bytes, so that blocks stay few. */
 static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
                                   bool all)
 {
@@ -449,8 +446,8 @@ static bool recvq_pack(struct wr_recvq *q, struct wr_recvq_segment *to,
     return true;
 }
 
-/* Makes a block for the segments from @index on and copies the first of them
- * into it. Returns false if out of memory. */
+/* Makes a block for the segments from @index on, and copies the first into
+ * it. */
 static bool recvq_start_block(struct wr_recvq *q, uint32_t index, bool all,
                               struct wr_recvq_segment *ret)
 {
@@ -466,8 +463,7 @@ bool wr_recvq_compact(struct wr_recvq *q, bool all)
 {
     wr_recvq_check_invariants(q);
     wr_assert(!wr_recvq_has_window(q));
-    /* The number of finished entries. The first entry stays if its bytes are
-     * shown. */
+    /* Finished entries. The first entry stays if its bytes are shown. */
     uint32_t kept = q->is_shown && !q->spent && q->count > 0 ? 1 : 0;
     bool has_memory = true;
 

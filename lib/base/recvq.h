@@ -31,9 +31,7 @@
 #endif
 
 #define WR_RECVQ_INLINE 4u
-#define WR_WINDOW_SIZE                                                         \
-    64u /* bytes in which newlines are looked for at once                      \
-         */
+#define WR_WINDOW_SIZE  64u /* bytes searched for newlines at once */
 
 struct wr_recvq_segment {
     const uint8_t *data;
@@ -136,7 +134,6 @@ WEIR_MUST_USE static inline int wr_recvq_push(struct wr_recvq *q,
 WEIR_MUST_USE int wr_recvq_push_copy(struct wr_recvq *q, const void *data,
                                      size_t len);
 
-/* Forgets the newlines that were found ahead. */
 static inline void wr_recvq_close_window(struct wr_recvq *q)
 {
     q->window_stop = NULL;
@@ -161,11 +158,9 @@ static inline void wr_recvq_drop_shown(struct wr_recvq *q)
     }
 }
 
-/* The functions below, except wr_recvq_compact(), must be called while nothing
- * is shown. */
+/* Except for wr_recvq_compact(), nothing may be shown from here on. */
 
-/* Gets the contiguous bytes at @offset. Returns their number, 0 beyond the
- * end. */
+/* Returns the number of contiguous bytes at @offset, 0 beyond the end. */
 size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
                      struct weir_buf *ret);
 
@@ -180,7 +175,6 @@ static inline void wr_recvq_hold(struct wr_recvq *q, const struct weir_buf *buf)
 /* Copies the first @len bytes, at most all, and consumes them. */
 void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len);
 
-/* Consumes the first @len bytes, at most all. */
 void wr_recvq_consume(struct wr_recvq *q, size_t len);
 
 WEIR_MUST_USE int wr_recvq_join_segments(struct wr_recvq *q, size_t len);

@@ -20,7 +20,7 @@
 struct cursor {
     const struct wr_recvq *q;
     uint32_t index; /* of the segment */
-    size_t offset;  /* in it */
+    size_t offset;
 };
 
 struct match {
@@ -42,7 +42,6 @@ static void recvq_find_skip(struct cursor *cursor, size_t len)
     }
 }
 
-/* Copies up to @len bytes at the cursor. Returns their number. */
 static size_t recvq_find_gather(struct cursor from, uint8_t *to, size_t len)
 {
     size_t done = 0;
@@ -84,7 +83,6 @@ static bool recvq_find_first(const uint8_t *data, size_t len,
     return found;
 }
 
-/* Like wr_recvq_find(), for a single byte, the usual separator. */
 static size_t recvq_find_byte(const struct wr_recvq *q, int byte,
                               struct wr_search *search, size_t *ret_begin)
 {

@@ -131,7 +131,6 @@ static struct wr_chunk *sendq_make_room(const struct wr_sendq_memory *memory,
     return first;
 }
 
-/* Copies into @chunk and the chunks after it. */
 static void sendq_fill(struct wr_chunk *chunk, const struct iovec *iov,
                        size_t count)
 {

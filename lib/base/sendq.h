@@ -22,8 +22,8 @@
 #include <string.h>
 #include <sys/uio.h>
 
-/* How many chunks wr_sendq_move_out() inspects: more than received bytes within
- * the usual limits have. */
+/* How many chunks wr_sendq_move_out() inspects: more than the usual limits
+ * allow. */
 #define WR_SENDQ_MOVED 1024u
 /* The lower bound of the limit of bytes per send. */
 #define WR_SEND_BYTES_MIN (256u << 10)
@@ -81,8 +81,8 @@ WEIR_MUST_USE int wr_sendq_copy(struct wr_sendq *q,
  * of memory. wr_sendq_append_chunk() or wr_sendq_drop_chunk() must follow. */
 WEIR_MUST_USE struct wr_chunk *
 wr_sendq_make_chunk(const struct wr_sendq_memory *memory, size_t len);
-/* Appends a chunk of wr_sendq_make_chunk() into which @len bytes were
- * written. */
+/* Appends a chunk of wr_sendq_make_chunk() after @len bytes were written to
+ * it. */
 void wr_sendq_append_chunk(struct wr_sendq *q, struct wr_chunk *chunk,
                            size_t len);
 /* Drops the last chunk, which must be a copy with no byte in flight. */
@@ -97,15 +97,13 @@ static inline void *wr_chunk_room(struct wr_chunk *chunk)
     return chunk + 1;
 }
 
-/* Appends the caller's memory. Returns 0, or -ENOMEM; then @release is not
- * called. */
+/* Appends the caller's memory. After -ENOMEM @release is not called. */
 WEIR_MUST_USE int wr_sendq_ref(struct wr_sendq *q,
                                const struct wr_sendq_memory *memory,
                                const struct iovec *piece,
                                weir_release_fn *release, void *release_arg);
 
-/* Appends bytes of a lease and takes a reference to it. Returns 0 or
- * -ENOMEM. */
+/* Appends bytes of a lease and takes a reference to it, or returns -ENOMEM. */
 WEIR_MUST_USE int wr_sendq_lease(struct wr_sendq *q,
                                  const struct wr_sendq_memory *memory,
                                  const struct weir_buf *buf);
@@ -124,7 +122,6 @@ WEIR_MUST_USE uint32_t wr_sendq_gather(const struct wr_sendq *q,
                                        struct iovec *iov, uint32_t max_count,
                                        uint64_t max_bytes);
 
-/* Handles all cases of wr_sendq_consume() except wr_sendq_consume_all()'s. */
 void wr_sendq_consume_some(struct wr_sendq *q,
                            const struct wr_sendq_memory *memory,
                            uint64_t bytes);
@@ -217,7 +214,6 @@ WEIR_MUST_USE bool wr_sendq_consume_ref(struct wr_sendq *q,
                                         const struct wr_sendq_memory *memory,
                                         uint64_t bytes);
 
-/* Drops the first @bytes, which the kernel has accepted. */
 static inline void wr_sendq_consume(struct wr_sendq *q,
                                     const struct wr_sendq_memory *memory,
                                     uint64_t bytes)

@@ -1,9 +1,9 @@
 /*
  * The version as text.
  *
- * The text is made from the numbers of base.h, so the library always agrees
- * with the headers it was built with. A program compares it with its own
- * headers to detect that it runs with another library than it was compiled for.
+ * The text is made from the numbers of base.h. A program compares it with its
+ * own headers to detect that it runs with another library than it was compiled
+ * for.
  */
 #include <weir/base.h>
 

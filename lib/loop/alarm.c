@@ -30,8 +30,7 @@ static void alarm_check_invariants(const struct wr_module *module)
     wr_assert(alarm->early_count <= ALARM_EARLY_MAX);
 }
 
-/* If the kernel had no memory, the next enters have time-outs and the alarm is
- * tried again later. */
+/* If the kernel had no memory, the alarm is tried again later. */
 static void alarm_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_alarm *alarm = wr_container_of(op, struct wr_alarm, op);

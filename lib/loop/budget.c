@@ -11,7 +11,6 @@
 /* Readers get a smaller share, as no task waits for unread bytes. */
 #define READER_SHARES 64u
 
-/* Returns the bytes left before the reserve, which is half of @limit. */
 static uint64_t budget_left_of(uint64_t limit, uint64_t used)
 {
     const uint64_t open = limit / 2;
@@ -99,7 +98,6 @@ static uint64_t budget_credit_share(const struct wr_budget *budget)
     return wr_max_u64(budget->held_limit_bytes / (count * 2), WR_CREDIT_MIN);
 }
 
-/* Returns the least window for the current load. */
 static uint32_t budget_least_window(const struct wr_budget *budget)
 {
     return wr_budget_is_queue_short(budget) ||

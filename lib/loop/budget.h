@@ -46,10 +46,8 @@
 /* Credits of one receive, in bytes. */
 #define WR_CREDIT_MAX   (1024u << 10)
 #define WR_CREDIT_START (256u << 10) /* for a new connection */
-#define WR_CREDIT_SLOW                                                         \
-    (16u << 10)                  /* for a slow connection, while memory is     \
-                                  * short */
-#define WR_CREDIT_MIN (4u << 10) /* a receive is never smaller */
+#define WR_CREDIT_SLOW  (16u << 10)  /* while memory is short */
+#define WR_CREDIT_MIN   (4u << 10)   /* a receive is never smaller */
 /* The least share of every connection, independent of the others. */
 #define WR_HELD_LEAST   (2u * WR_CREDIT_MIN)
 #define WR_QUEUED_LEAST (16u << 10)
@@ -63,11 +61,10 @@
 #define WR_BUDGET_TRIES 16u
 
 enum wr_demand_state {
-    WR_DEMAND_IDLE,    /* in no queue: the connection receives, or does not
-                        * read */
-    WR_DEMAND_STARVED, /* in wr_budget.starved or wr_budget.bare */
-    WR_DEMAND_STUCK,   /* in wr_budget.stuck */
-    WR_DEMAND_DUE,     /* in wr_budget.due */
+    WR_DEMAND_IDLE, /* the connection receives, or does not read */
+    WR_DEMAND_STARVED,
+    WR_DEMAND_STUCK,
+    WR_DEMAND_DUE,
     WR_DEMAND_STATES,
 };
 
@@ -89,7 +86,7 @@ struct wr_demand_ops {
  * connection, and small, because each idle connection has one. */
 struct wr_demand {
     struct wr_account account; /* its ops are part of a struct wr_demand_ops */
-    struct wr_list link;       /* in the queue of the state */
+    struct wr_list link;
     /* Bytes that wait in the send queue because the kernel accepts no more;
      * UINT32_MAX: that or more. */
     uint32_t stuck_bytes;
@@ -104,7 +101,7 @@ struct wr_demand {
 /* Received bytes in the pool that their reader can move out of it. Embedded in
  * the reader. */
 struct wr_evictable {
-    struct wr_list link; /* in wr_budget.evictable */
+    struct wr_list link;
     /* The connection's pointer to this struct, set while it is in the list. May
      * be NULL. */
     struct wr_evictable **place;
@@ -119,7 +116,7 @@ struct wr_budget {
     uint64_t held_limit_bytes;
     uint64_t queued_limit_bytes;
     uint64_t queued_bytes;
-    uint64_t account_count; /* live connections */
+    uint64_t account_count;
     struct wr_list starved; /* in order of feeding */
     /* Starved for lack of credit. Demands that were tried in this pass follow
      * the others. */
@@ -174,13 +171,11 @@ void wr_budget_init(struct wr_budget *budget, const struct wr_pool *pool,
 void wr_demand_init(struct wr_demand *demand, uint64_t limit_bytes,
                     const struct wr_demand_ops *ops);
 
-/* Sets how many bytes the kernel does not accept now. */
 static inline void wr_demand_set_stuck(struct wr_demand *demand, uint64_t bytes)
 {
     demand->stuck_bytes = (uint32_t)wr_min_u64(bytes, UINT32_MAX);
 }
 
-/* Notifies the connection that it has left @queue. */
 static inline void wr_demand_feed(struct wr_demand *demand,
                                   enum wr_demand_state queue)
 {
@@ -241,11 +236,10 @@ enum wr_shortage wr_budget_ask(const struct wr_budget *budget,
 /* Queues a connection that has no buffer, or no credit because of its share. */
 void wr_budget_starve(struct wr_budget *budget, struct wr_demand *demand);
 
-/* Queues a connection that gets no credit until its send queue, or all send
- * queues together, are shorter. */
+/* Queues a connection that gets no credit until send queues are shorter: its
+ * own, or all together. */
 void wr_budget_make_stuck(struct wr_budget *budget, struct wr_demand *demand);
 
-/* Removes the connection from its queue, if it is in one. */
 void wr_budget_leave(struct wr_demand *demand);
 
 static inline bool wr_budget_has_waiting(const struct wr_budget *budget)
@@ -274,21 +268,18 @@ static inline void wr_budget_begin_turn(struct wr_budget *budget)
  * Returns NULL if there is none or the iteration's budget is used up. */
 struct wr_demand *wr_budget_next_due(struct wr_budget *budget);
 
-/* Counts bytes that a due connection has received. */
 static inline void wr_budget_received_due(struct wr_budget *budget,
                                           uint32_t bytes)
 {
     budget->turn_received_bytes += bytes;
 }
 
-/* Returns false if the iteration's budget is used up: a long send must wait for
- * the next iteration. */
+/* Returns false if a long send must wait for the next iteration. */
 static inline bool wr_budget_may_send(const struct wr_budget *budget)
 {
     return budget->turn_sent_bytes < WR_TURN_BYTES;
 }
 
-/* Counts the bytes of a long send. */
 static inline void wr_budget_send(struct wr_budget *budget, uint64_t bytes)
 {
     wr_debug_assert(wr_budget_may_send(budget));
@@ -297,7 +288,6 @@ static inline void wr_budget_send(struct wr_budget *budget, uint64_t bytes)
 
 enum wr_feed wr_budget_next_feed_of_starved(const struct wr_budget *budget);
 
-/* Returns whether starved connections can be fed now. */
 static inline enum wr_feed wr_budget_next_feed(const struct wr_budget *budget)
 {
     return WR_LIKELY(wr_list_is_empty(&budget->starved) &&
@@ -342,7 +332,6 @@ static inline void wr_budget_offer(struct wr_budget *budget,
     }
 }
 
-/* Removes a reader from the list, if it is there. */
 static inline void wr_budget_withdraw(struct wr_evictable *evictable)
 {
     if (wr_list_is_linked(&evictable->link)) {

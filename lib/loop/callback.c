@@ -25,8 +25,8 @@
 
 enum callback_state {
     CALLBACK_FREE,
-    CALLBACK_SOON,  /* in the ready queue */
-    CALLBACK_TIMED, /* in the wheel */
+    CALLBACK_SOON,
+    CALLBACK_TIMED,
     CALLBACK_STATES,
 };
 

@@ -29,7 +29,7 @@ void wr_host_open(weir_loop *loop)
         .close = host_close,
     };
 
-    wr_assert(!loop->uring.ring); /* the ring is made later */
+    wr_assert(!loop->uring.ring);
     loop->host.fd = -1;
     wr_loop_add_module(loop, &loop->host.module, &ops);
 }

@@ -186,7 +186,6 @@ int weir_loop_get_statistics(const weir_loop *loop,
     return 0;
 }
 
-/* Writes the text of weir_loop_statistics_get_text(). */
 static size_t inspect_write_text(const struct weir_loop_statistics *statistics,
                                  char *buf, size_t size)
 {
@@ -244,8 +243,7 @@ int weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out)
     return ferror(out) ? -EIO : 0;
 }
 
-/* Writes the engine's name, and why it is not io_uring. Returns the length like
- * snprintf(). */
+/* Writes the engine, and why it is not io_uring. Returns like snprintf(). */
 static size_t inspect_write_engine(const weir_loop *loop, char *buf,
                                    size_t size)
 {

@@ -78,8 +78,7 @@ static void invariants_check_state(const weir_loop *loop)
 void wr_loop_check_invariants(const weir_loop *loop)
 {
     if (wr_loop_is_forked(loop)) {
-        return; /* a forked child has an empty mailbox page and makes no
-                 * iteration */
+        return; /* a forked child makes no iteration */
     }
     invariants_check_state(loop);
     wr_ignore(invariants_walk(&loop->ready) == 0); /* any number is right */

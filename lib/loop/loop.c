@@ -76,7 +76,6 @@ static bool loop_is_due(const weir_loop *loop)
            wr_budget_has_due(&loop->budget);
 }
 
-/* Returns the longest wait of this turn's enter, in ns. */
 static uint64_t loop_wait_time(weir_loop *loop)
 {
     if (loop->never_waits) {
@@ -177,7 +176,6 @@ static void loop_receive(struct wr_budget *budget)
     }
 }
 
-/* Feeds stuck and starved connections, and evicts if none can be fed. */
 static __attribute__((noinline)) void loop_feed(weir_loop *loop)
 {
     struct wr_budget *budget = &loop->budget;
@@ -310,8 +308,7 @@ loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
         loop, has_left && took_ns >= (was_crowded ? SHORT_TURN_NS : READY_NS));
 }
 
-/* Reads the clock after the enter. @has_left is true if the enter did not
- * wait. */
+/* @has_left is true if the enter did not wait. */
 static inline void loop_note_time(weir_loop *loop, bool has_left)
 {
     const uint64_t before_ns = loop->now_ns;
@@ -448,7 +445,6 @@ static bool loop_holds_now(weir_loop *loop, const struct loop_goal *goal)
     return holds;
 }
 
-/* Makes turns until the condition holds or the loop is stopped. */
 static int loop_make_turns(weir_loop *loop, void *arg)
 {
     const struct loop_goal *goal = arg;

@@ -36,13 +36,13 @@ struct wr_tasks;     /* task.c */
 /* An object's step at the end of the turn, which sends written bytes or
  * compacts read bytes. Embedded in the object. */
 struct wr_turn_end {
-    struct wr_list link; /* in weir_loop.turn_ends */
+    struct wr_list link;
     void (*run)(struct wr_turn_end *turn_end);
 };
 
 /* The ends of the turn that send files; see moves.c. */
 struct wr_moves {
-    struct wr_list ends;         /* struct wr_turn_end */
+    struct wr_list ends;
     struct wr_turn_end turn_end; /* runs `ends` */
     bool is_running;
     bool goes_on;       /* pieces are left for the next turn */
@@ -69,12 +69,10 @@ struct wr_member_ops {
     /* Called when the loop is being freed: the member ends, asynchronously, and
      * leaves the loop. Waiters for its result get -ECANCELED. */
     void (*shutdown)(struct wr_member *member);
-    /* Called if the ring broke after the shutdown. Operations in flight end
-     * now. */
+    /* Called if the ring broke after the shutdown. Operations end now. */
     void (*abandon)(struct wr_member *member);
     /* Prints one line for weir_loop_dump() that begins with the kind. */
     void (*dump)(const struct wr_member *member, FILE *out);
-    /* Adds to the statistics. */
     void (*count)(const struct wr_member *member,
                   struct weir_loop_statistics *ret);
     void (*check)(const struct wr_member *member);
@@ -82,7 +80,7 @@ struct wr_member_ops {
 
 /* An object that must end before the loop can be freed. Embedded. */
 struct wr_member {
-    struct wr_list link; /* in weir_loop.members */
+    struct wr_list link;
     const struct wr_member_ops *ops;
 };
 
@@ -107,8 +105,7 @@ struct wr_module_ops {
     /* Frees idle memory. Returns the bytes freed to the allocator. */
     uint64_t (*trim)(struct wr_module *module);
     void (*count)(struct wr_module *module, struct weir_loop_statistics *ret);
-    /* Prints a line for weir_loop_dump() for each object that is not a
-     * member. */
+    /* Prints a line for weir_loop_dump() for each object that is no member. */
     void (*dump)(const struct wr_module *module, FILE *out);
     /* Called when the loop's memory is freed. Frees the module, which is not in
      * the list any more. */
@@ -119,7 +116,7 @@ struct wr_module_ops {
 /* State that a source file keeps once per loop, from its first use to the
  * loop's end. Embedded. */
 struct wr_module {
-    struct wr_list link; /* in weir_loop.modules */
+    struct wr_list link;
     const struct wr_module_ops *ops;
 };
 
@@ -155,8 +152,7 @@ struct wr_alarm {
 /* The descriptor for a hosting event loop; see host.c. */
 struct wr_host {
     struct wr_module module;
-    int fd;           /* the descriptor that the host polls; -1 before
-                       * weir_loop_get_fd() */
+    int fd;           /* for the host; -1 before weir_loop_get_fd() */
     bool misses_ends; /* wr_ring_misses_ends(), set with fd */
 };
 
@@ -188,8 +184,8 @@ struct wr_notices {
  *      '--> closing --> closed <-> releasing
  */
 enum wr_loop_state {
-    WR_LOOP_IDLE,      /* between runs, or before the first */
-    WR_LOOP_RUNNING,   /* inside a run */
+    WR_LOOP_IDLE, /* between runs, or before the first */
+    WR_LOOP_RUNNING,
     WR_LOOP_CLOSING,   /* inside weir_loop_free(): no new work is accepted */
     WR_LOOP_CLOSED,    /* the ring is gone; handles pin the memory */
     WR_LOOP_RELEASING, /* closed, running late ready items */
@@ -221,7 +217,7 @@ struct weir_loop {
     bool first_stays;      /* see sock_recv.c */
     uint8_t first_doubts;  /* see sock_recv.c */
     struct wr_slab chunks;
-    struct wr_sendq_memory send_memory; /* blocks and chunks */
+    struct wr_sendq_memory send_memory;
     struct wr_wheel wheel;
     uint64_t now_ns;
     struct wr_timer trim_timer; /* see trim.c */
@@ -243,11 +239,10 @@ struct weir_loop {
 
     weir_task *current;         /* the running task; NULL in callbacks */
     struct wr_task_calls calls; /* of the running task; 0 left without a task */
-    int32_t kept_calls;         /* removed from calls.left, so that the task's
-                                 * next call checks further */
+    int32_t kept_calls;         /* removed from calls.left by
+                                 * wr_loop_keep_calls() */
     uint32_t callback_count;    /* running callbacks, which may not suspend */
-    struct wr_task_calls given_calls; /* initial value for each task that is
-                                       * entered */
+    struct wr_task_calls given_calls; /* calls of each task that is entered */
 
     struct wr_list cancels; /* futures to be cancelled, in order */
     bool cancelling;        /* set during that; see future.c */
@@ -288,7 +283,7 @@ struct weir_loop {
     struct wr_list stop_waiters; /* see stopping.c */
     /* In the ready queue after the tasks that an announcement has woken. */
     struct wr_ready stop_told;
-    struct wr_list clock_limits; /* clock limits in use */
+    struct wr_list clock_limits;
 };
 
 /* Identifies the thread, in one instruction if the compiler supports it. */
@@ -301,8 +296,7 @@ static inline const void *wr_this_thread(void)
 #endif
 }
 
-/* Any thread. Returns true in a forked child of the process that made the
- * loop. */
+/* Any thread. Returns true in a forked child. */
 static inline bool wr_loop_is_forked(const weir_loop *loop)
 {
     return wr_wake_is_forked(loop->wake);
@@ -332,8 +326,8 @@ void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state);
 
 WEIR_MUST_USE int wr_loop_check_slowly(const weir_loop *loop);
 
-/* Returns 0, -ECHILD after a fork, or -EPERM on another thread than the
- * owner's. */
+/* Returns 0, -ECHILD after a fork, or -EPERM on a thread that is not the
+ * owner. */
 WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
 {
     if (WR_LIKELY(*loop->owner == wr_this_thread())) {
@@ -385,8 +379,7 @@ static inline void wr_loop_keep_calls(weir_loop *loop)
     loop->calls.left = 0;
 }
 
-/* Only these two functions and wr_loop_begin_callback() change the running
- * task. */
+/* Only these and wr_loop_begin_callback() change the running task. */
 static inline void wr_loop_enter_task(weir_loop *loop, weir_task *task)
 {
     wr_debug_assert(!loop->current);
@@ -425,11 +418,9 @@ static inline void wr_loop_end_callback(weir_loop *loop, weir_task *task)
     wr_loop_end_if_forked(loop);
 }
 
-/* Calls the exception hook, if there is one. */
 void wr_loop_report(weir_loop *loop, const struct weir_exception *exception);
 
-/* Returns the loop that owns the mailbox. Must be called inside one of its
- * runs. */
+/* Returns the loop that owns the mailbox. Called inside one of its runs. */
 weir_loop *wr_loop_find(const struct wr_wake *wake);
 
 /* Reports @what if it has taken long since @start_ns. */
@@ -469,8 +460,7 @@ static inline void wr_loop_at_turn_end(weir_loop *loop,
     }
 }
 
-/* Runs @turn_end, which sends a piece of a file, once at the end of the
- * turn. */
+/* Runs @turn_end, which sends a piece of a file, once at the turn's end. */
 static inline void wr_loop_move_later(weir_loop *loop,
                                       struct wr_turn_end *turn_end)
 {
@@ -484,8 +474,7 @@ static inline void wr_loop_move_later(weir_loop *loop,
  * a negative error. */
 WEIR_MUST_USE int wr_moves_hold_signals(weir_loop *loop);
 
-/* Like weir_loop_run_until(), with a condition that does not call the
- * program. */
+/* Like weir_loop_run_until(). @condition does not call the program. */
 WEIR_MUST_USE int wr_loop_run_until(weir_loop *loop,
                                     weir_predicate_fn *condition, void *arg);
 

@@ -8,8 +8,7 @@
  */
 #include "loop_impl.h"
 
-/* Shuts down the members of a stage. Their losses and results come in later
- * turns. */
+/* The members' losses and results come in later turns. */
 static void loop_end_shut_stage(struct wr_list *members)
 {
     struct wr_list *link = members->next;
@@ -131,8 +130,7 @@ void wr_loop_release(weir_loop *loop)
     wr_free(allocator, loop, sizeof(*loop));
 }
 
-/* Runs the callbacks of the last futures; limited, as a callback may add others
- * for ever. */
+/* Limited, as a callback of a future may add others for ever. */
 static void loop_end_run_callbacks(weir_loop *loop)
 {
     for (uint32_t i = 0; i < WR_LOOP_SUBMITS_MAX; i++) {

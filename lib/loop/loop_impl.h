@@ -24,8 +24,7 @@ void wr_moves_init(struct wr_moves *moves);
 /* Restores the signal mask. Called before anything else runs. */
 void wr_moves_restore_signals(weir_loop *loop);
 
-/* Runs the items that are in the ready queue now, within the limits of a
- * turn. */
+/* Runs the items that are in the ready queue now, within a turn's limits. */
 void wr_loop_run_ready(weir_loop *loop);
 void wr_loop_run_turn_ends(weir_loop *loop);
 
@@ -38,8 +37,7 @@ static inline void wr_loop_set_calls(weir_loop *loop, bool is_crowded)
         (struct wr_task_calls){.given = given, .left = (int32_t)given - 1};
 }
 
-/* Submits all SQEs in several tries, as the kernel may accept only some when
- * memory is short. */
+/* Submits all SQEs, in several tries if the kernel is short of memory. */
 WEIR_MUST_USE int wr_loop_submit_all(weir_loop *loop);
 
 /* module.c */
@@ -52,14 +50,11 @@ void wr_loop_close_modules(weir_loop *loop);
 
 /* remote.c */
 
-/* Makes the mailbox, for at most @limit posts. */
 WEIR_MUST_USE int wr_posts_open(weir_loop *loop, uint32_t limit);
 /* Arms the read of the mailbox: from now on a post wakes the loop. */
 void wr_posts_arm(weir_loop *loop);
-/* Returns the number of the last post by the loop's own thread, or 0 if all
- * have run. */
+/* Returns the number of the loop's own last post, or 0 if all have run. */
 WEIR_MUST_USE uint64_t wr_posts_own_pending(const weir_loop *loop);
-/* Runs the posts up to that number. */
 void wr_posts_run_own(weir_loop *loop, uint64_t number);
 
 /* alarm.c */
@@ -97,11 +92,7 @@ void wr_host_begin_run(weir_loop *loop);
  * wr_ring_has_work() finds earlier work. */
 void wr_host_end_run(weir_loop *loop);
 
-/* callback.c */
-
 WEIR_MUST_USE int wr_callbacks_open(weir_loop *loop);
-
-/* trim.c */
 
 void wr_loop_init_trim(weir_loop *loop);
 

@@ -46,7 +46,6 @@ static inline void wr_owned_add(struct wr_owned *owned, int fd)
     owned->words[(uint32_t)fd / 64] |= wr_owned_bit(fd);
 }
 
-/* Called before @fd is closed. */
 static inline void wr_owned_remove(struct wr_owned *owned, int fd)
 {
     wr_debug_assert((uint32_t)fd / 64 < owned->word_count);

@@ -95,7 +95,6 @@ void wr_posts_arm(weir_loop *loop)
                  &loop->posts.count, sizeof(loop->posts.count));
 }
 
-/* Called when the eventfd was read: makes the posts ready. */
 static void remote_wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     weir_loop *loop = wr_container_of(op, weir_loop, posts.op);

@@ -130,8 +130,8 @@ static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 
 static void signal_arrived(int signum);
 
-/* Returns true if the signal's action is weir's. Returns false for signals that
- * the C library reserves. */
+/* Returns false for other actions, and for signals that the C library
+ * reserves. */
 static bool signal_is_ours(int signum, struct sigaction *ret)
 {
     return sigaction(signum, NULL, ret) == 0 && !(ret->sa_flags & SA_SIGINFO) &&
@@ -294,8 +294,7 @@ static struct wr_signals *signal_of_module(struct wr_module *module)
     return wr_container_of(module, struct wr_signals, module);
 }
 
-/* Blocks or unblocks a signal for this thread. Returns true if it was
- * blocked. */
+/* Changes this thread's mask. Returns true if the signal was blocked. */
 static bool signal_block(int signum, bool block)
 {
     sigset_t set;
@@ -323,8 +322,7 @@ static void signal_remove(struct wr_signals *signals, int signum)
     signal_let_in(&before);
 }
 
-/* Restores the actions and the thread's mask, and frees the module. The mailbox
- * is closed. */
+/* Restores the actions and the thread's mask. The mailbox is closed. */
 static void signal_restore(struct wr_module *module)
 {
     struct wr_signals *signals = signal_of_module(module);

@@ -89,8 +89,7 @@ int weir_loop_trim(weir_loop *loop)
 #ifdef __GLIBC__
     if (bytes >= MALLOC_TRIM_BYTES &&
         loop->allocator == wr_default_allocator()) {
-        wr_ignore(malloc_trim(0) == 0); /* 0 means that there was nothing to
-                                         * free */
+        wr_ignore(malloc_trim(0) == 0); /* 0: nothing to free */
     }
 #endif
     return 0;

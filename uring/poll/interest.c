@@ -231,7 +231,6 @@ static uint32_t interest_wanted(const struct wr_ep_watch *watch)
     return wanted;
 }
 
-/* Registers the events of a watch with the set. */
 static int interest_register(struct wr_ep_interest *interest,
                              struct wr_ep_watch *watch, uint32_t events)
 {
@@ -340,8 +339,7 @@ struct wr_ep_watch *wr_ep_interest_apply(struct wr_ep_interest *interest,
 
     interest->is_new = false;
     if (WR_UNLIKELY(interest->has_leftover)) {
-        wr_ignore(interest_renew(interest) < 0); /* if it fails, in the next
-                                                  * enter */
+        wr_ignore(interest_renew(interest) < 0); /* else in the next enter */
     }
     while ((link = wr_list_pop_front(&interest->changed))) {
         struct wr_ep_watch *watch =
@@ -386,8 +384,7 @@ int wr_ep_interest_open(struct wr_ep_interest *interest,
     return 0;
 }
 
-/* epoll_pwait2() exists since Linux 5.11. Filters may refuse it, or one of the
- * others. */
+/* epoll_pwait2() exists since Linux 5.11. Filters may refuse any of these. */
 static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     const int max = (int)WR_EP_EVENTS_MAX;

@@ -43,18 +43,17 @@ struct wr_ep_watch {
     int fd;
     uint32_t registered; /* events in the set, and EPOLLET; 0: not in the set */
     uint32_t generation; /* counts entries into the set */
-    uint8_t vain_count;  /* events in a row that completed nothing, up to
-                          * VAIN_MAX */
+    uint8_t vain_count;  /* events in a row that completed nothing */
     /* Written by interest.c. Receives and connects also write is_own,
      * is_drained, is_connector and is_overheard. */
     bool is_own : 1;       /* a stream socket of weir */
     bool is_connector : 1; /* connected here */
-    bool is_fresh : 1;     /* since the last update an operation was parked, or
+    bool is_fresh : 1;     /* an operation was parked since the last update, or
                             * continues after an edge */
-    bool is_overheard : 1; /* the set reports events that are not wanted, or
-                            * another file's */
-    bool is_drained : 1;   /* the last receive left no bytes, or receives wait
-                            * until the set reports bytes */
+    bool is_overheard : 1; /* the set reports unwanted events, or another
+                            * file's */
+    bool is_drained : 1;   /* the last receive left no bytes, or must wait for
+                            * the set */
 };
 
 _Static_assert(sizeof(struct wr_ep_watch) <= 48, "each descriptor has one");
@@ -68,8 +67,7 @@ struct wr_ep_interest {
     struct wr_list changed;
     bool has_no_pwait2;
     bool removes;        /* descriptors leave the set before they are closed */
-    bool is_shared;      /* a host waits for the set, which cannot be
-                          * replaced */
+    bool is_shared;      /* a host waits for the set */
     bool has_leftover;   /* the set may report files that were closed here */
     bool is_new;         /* no watch has changed since the wait */
     uint32_t event_next; /* earlier events are done */
@@ -156,8 +154,8 @@ static inline void wr_ep_watch_note(struct wr_ep_interest *interest,
 WEIR_MUST_USE struct wr_ep_watch *
 wr_ep_interest_apply(struct wr_ep_interest *interest, int *ret_err);
 
-/* Returns true, after an error, if a filter refuses all changes of the set, not
- * the set this file. */
+/* Returns true if a filter refuses all changes of the set, not only this
+ * file. */
 WEIR_MUST_USE bool
 wr_ep_interest_is_refused(const struct wr_ep_interest *interest);
 
@@ -189,8 +187,8 @@ wr_ep_interest_event(struct wr_ep_interest *interest, uint32_t index,
     return NULL;
 }
 
-/* Returns true if event @index was of a stream socket of weir, without reading
- * its watch. */
+/* Returns true if event @index was of a stream socket when it entered the
+ * set. */
 static inline bool wr_ep_interest_is_own(const struct wr_ep_interest *interest,
                                          uint32_t index)
 {

@@ -14,8 +14,7 @@
 
 static void issue_time(struct wr_ep_ring *ring, struct wr_ep_op *op)
 {
-    struct wr_list *at = ring->timed.prev; /* the last operation that is due
-                                            * before */
+    struct wr_list *at = ring->timed.prev; /* the last that is due before */
 
     while (at != &ring->timed &&
            wr_container_of(at, struct wr_ep_op, link)->due_ns > op->due_ns) {
@@ -53,7 +52,6 @@ static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
     }
 }
 
-/* Makes an operation of an entry that waits. */
 static void issue_wait(struct wr_ep_ring *ring, const struct wr_ep_call *call,
                        int32_t res)
 {
@@ -173,8 +171,8 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
         const bool is_poll = op->sqe.opcode == IORING_OP_POLL_ADD;
         const bool is_call = wr_work_waits(&op->sqe);
         wr_ep_watch_leave(&ring->interest, watch, op);
-        /* A poll reports a file that is always ready; other operations make
-         * their call. */
+        /* A poll reports a file that is always ready; others make their
+         * call. */
         issue_go_on(ring, op,
                     err == -EPERM && is_poll   ? (int32_t)ready
                     : err == -EPERM && is_call ? WR_EP_WORKS

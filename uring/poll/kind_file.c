@@ -31,8 +31,8 @@ static int32_t kind_file_begin_place(struct wr_ep_call *call)
     return WR_EP_WORKS;
 }
 
-/* Returns true for a file that a worker must not poll: it is always ready, and
- * its file system may be queried for readiness, and not respond. */
+/* Returns true for a file that is always ready. A worker takes it without a
+ * poll, as its file system may be queried for readiness, and not respond. */
 static bool kind_file_is_never_awaited(const struct io_uring_sqe *sqe)
 {
     mode_t mode;
@@ -42,8 +42,8 @@ static bool kind_file_is_never_awaited(const struct io_uring_sqe *sqe)
            (S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode));
 }
 
-/* Returns true for a file that is always ready. It goes to a worker without a
- * poll, as its file system may be queried for readiness, and not respond. */
+/* Returns true for a write that can be made now and need not wait for the
+ * set. */
 static bool kind_file_has_room(const struct io_uring_sqe *sqe)
 {
     struct pollfd look = {.fd = sqe->fd, .events = POLLOUT};
@@ -135,8 +135,7 @@ int32_t wr_ep_close(struct wr_ep_call *call)
     if (watch && is_here) {
         wr_ep_watch_close(interest, watch);
     } else if (watch) {
-        wr_ep_watch_forget(interest, watch); /* its file stays open for a
-                                              * while */
+        wr_ep_watch_forget(interest, watch); /* its file stays open */
     }
     if (is_slow) {
         return kind_file_close_slowly(sqe->fd);

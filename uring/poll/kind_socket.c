@@ -146,7 +146,6 @@ static int kind_socket_set_blocking(int fd, int flags, bool blocks)
     return fcntl(fd, F_SETFL, with) < 0 ? -errno : 0;
 }
 
-/* Returns true if an accept will find a connection. */
 static bool kind_socket_has_connection(int fd)
 {
     struct pollfd look = {.fd = fd, .events = POLLIN};

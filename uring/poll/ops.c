@@ -207,8 +207,7 @@ uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops)
         size *= 2;
     }
     if (size < ops->ended_size) {
-        wr_ignore(!ops_resize_ended(ops, size)); /* on failure it stays as it
-                                                  * is */
+        wr_ignore(!ops_resize_ended(ops, size)); /* else it stays as it is */
     }
     wr_assert(ops_table_bytes(ops) <= old_bytes);
     return wr_slab_trim(&ops->slab) + old_bytes - ops_table_bytes(ops);
@@ -258,8 +257,7 @@ uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret, uint32_t max)
         ret[i] = ops->ended[(ops->ended_head + i) & (ops->ended_size - 1)];
     }
     ops->ended_count -= count;
-    /* An empty queue starts again at 0, in memory that is in the CPU's
-     * cache. */
+    /* If empty, starts again at 0, in memory that is in the cache. */
     ops->ended_head = ops->ended_count > 0 ? ops->ended_head + count : 0;
     wr_assert(wr_ep_ops_ended_max(ops) <= ops->ended_size);
     return count;

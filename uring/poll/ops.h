@@ -67,8 +67,7 @@ struct wr_ep_ops {
     struct wr_ep_op **buckets; /* operations by user_data */
 };
 
-/* @entries, a power of two, is how many are prepared at once. Returns 0 or
- * -ENOMEM. */
+/* @entries, a power of two, is how many entries are prepared at once. */
 WEIR_MUST_USE int wr_ep_ops_init(struct wr_ep_ops *ops,
                                  const struct weir_allocator *allocator,
                                  uint32_t entries);
@@ -92,7 +91,7 @@ static inline uint64_t wr_ep_ops_ended_max(const struct wr_ep_ops *ops)
     return ops->ended_count + ops->slab.used_count;
 }
 
-/* Ensures space for one operation and its completion. Returns false if out of
+/* Ensures space for one operation and its completion; false if out of
  * memory. */
 WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
 {
@@ -135,8 +134,8 @@ static inline void wr_ep_ops_push(struct wr_ep_ops *ops,
     ops->ended_count++;
 }
 
-/* Adds the completion of an entry, unless the entry wants none. There must be
- * space for it. */
+/* Adds the completion of an entry, unless it wants none. There must be
+ * space. */
 static inline void wr_ep_ops_complete(struct wr_ep_ops *ops,
                                       const struct io_uring_sqe *sqe,
                                       int32_t res, uint32_t flags)
@@ -151,8 +150,7 @@ static inline void wr_ep_ops_complete(struct wr_ep_ops *ops,
 void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
                    uint32_t flags);
 
-/* Adds a completion of a multishot entry that continues. Returns false if out
- * of memory. */
+/* Adds a completion of a multishot entry. Returns false if out of memory. */
 WEIR_MUST_USE static inline bool wr_ep_ops_post(struct wr_ep_ops *ops,
                                                 const struct io_uring_sqe *sqe,
                                                 int32_t res, uint32_t flags)

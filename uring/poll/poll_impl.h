@@ -19,8 +19,7 @@ struct wr_ep_ring {
     uint32_t sq_entries;
     uint32_t sq_head;
     uint32_t sq_tail;
-    uint32_t kept_count; /* entries of this submission that wait for memory, at
-                          * the start of sq */
+    uint32_t kept_count; /* wait for memory, at the start of sq */
     struct wr_ep_ops ops;
     struct wr_ep_buffers buffers;
     struct wr_ep_workers workers;
@@ -32,8 +31,7 @@ struct wr_ep_ring {
     uint32_t vain_looks; /* polls for a second connection that found none */
     int error;           /* sticky */
     bool enabled;
-    uint8_t skipped_waits;          /* enters in a row that did not call the
-                                     * set */
+    uint8_t skipped_waits;          /* enters in a row that left out the set */
     bool has_more;                  /* the last wait may have left events */
     struct io_uring_sqe discarded;  /* returned by sqe() after an error */
     struct wr_ep_interest interest; /* last, as it ends with pages of events */
@@ -53,8 +51,7 @@ WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
 WEIR_MUST_USE bool wr_ep_wake(struct wr_ep_ring *ring,
                               struct wr_ep_watch *watch, uint32_t events);
 
-/* Called when the set has refused a watch: its operations continue without the
- * set, or end. */
+/* Continues or ends the operations of a watch that the set has refused. */
 void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
                              int err);
 
@@ -71,8 +68,7 @@ uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns);
 /* Ends an entry that waits for memory. Returns false if there is none. */
 WEIR_MUST_USE bool wr_ep_cancel_kept(struct wr_ep_ring *ring,
                                      uint64_t user_data);
-/* Removes an operation from what it waits for. Returns false if a worker has
- * begun it. */
+/* Stops an operation's wait. Returns false if a worker has begun it. */
 WEIR_MUST_USE bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op);
 /* Cancels all operations that wait for a descriptor or a time. */
 void wr_ep_cancel_all(struct wr_ep_ring *ring);

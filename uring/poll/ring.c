@@ -175,7 +175,6 @@ ring_submit_rest(struct wr_ep_ring *ring)
     ring->kept_count = 0;
 }
 
-/* Begins prepared entries, as many as there is memory for. */
 static void ring_submit(struct wr_ep_ring *ring)
 {
     while (ring->sq_head < ring->sq_tail) {
@@ -287,7 +286,6 @@ static void ring_keep_events(struct wr_ep_ring *ring)
     interest->event_count = kept;
 }
 
-/* Handles events until one must be kept. */
 static void ring_handle_events(struct wr_ep_ring *ring)
 {
     struct wr_ep_interest *interest = &ring->interest;
@@ -314,8 +312,7 @@ static void ring_wait(struct wr_ep_ring *ring, uint64_t timeout_ns)
     }
 }
 
-/* Some entries wait for memory; the next enter, which is soon, tries them
- * again. */
+/* Tries entries that wait for memory again in the next enter, which is soon. */
 static __attribute__((noinline, cold)) int
 ring_enter_without_memory(struct wr_ep_ring *ring, uint64_t timeout_ns)
 {
@@ -423,8 +420,7 @@ static void ring_forget(struct wr_ring *base, int fd)
     }
 }
 
-/* The epoll set's own descriptor is readable as long as the set has an
- * event. */
+/* The epoll set's descriptor is readable as long as the set has an event. */
 static int ring_open_signal(struct wr_ring *base)
 {
     struct wr_ep_ring *ring = ring_of(base);
