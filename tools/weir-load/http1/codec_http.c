@@ -1,7 +1,7 @@
 /*
- * HTTP/1.1 as a codec: requests and what answers have to be are those of
- * http_load.h, and answers are read by http_response.h. The kept head is shared
- * by the connections of the thread, whose targets mostly answer alike.
+ * HTTP/1.1 as a codec. http_load.h has the requests and the expected responses,
+ * and http_response.h parses responses. The cached head is shared by the
+ * connections of the thread, because targets mostly send the same head.
  */
 #include "tools/weir-load/codec/codec.h"
 
@@ -16,13 +16,14 @@
 #include <string.h>
 #include <strings.h>
 
-/* The server has waited for a request in vain, and ends the connection. */
+/* The server timed out waiting for a request, and closes the connection. */
 #define WAITED_OUT_STATUS 408U
 
-/* From here on an answer may lead to another place. */
+/* Responses with this status or above may be redirects. */
 #define REDIRECT_STATUS 300U
 
-/* What servers of TLS answer to requests without (RFC 9110, 15.5.1). */
+/* TLS servers respond with this status to requests without TLS (RFC 9110,
+ * 15.5.1). */
 #define WRONG_SCHEME_STATUS 400
 
 struct http_conn;
@@ -30,43 +31,43 @@ struct http_conn;
 struct shared {
     struct http_load load;
     struct http_kept kept;
-    /* All that there were, whose readers may keep memory. */
+    /* All connections so far, whose readers may own memory. */
     struct http_conn *first_conn;
-    /* The body of the request with a number, put together again to be compared
-     * with its answer. */
+    /* Body of the request echo_number, rendered again for the comparison with
+     * its response. */
     char *echo;
     size_t echo_len;
     uint64_t echo_number;
-    /* Connections keep the numbers of the requests under way: with lines of a
-     * file, and for WANTED_ECHO. */
+    /* Connections store the numbers of pending requests: for --urls and
+     * WANTED_ECHO. */
     bool keeps_numbers;
-    /* Of the last redirect. */
+    /* Location of the last redirect. */
     char location[CODEC_LOCATION_SIZE];
 };
 
 struct http_conn {
     struct http_response response;
-    /* The first kind of the connection's target. */
+    /* First kind of the connection's target. */
     const struct http_request *request;
     uint32_t conn_index;
     const struct template_value *named;
-    /* With --mix: what its kinds are drawn from. */
+    /* With --mix: seed for drawing kinds. */
     uint64_t random;
-    /* Requests and answers until now, where they are varied or have numbers. */
+    /* Requests and responses so far, if requests vary or have numbers. */
     uint64_t sent_count;
     uint64_t answered_count;
-    /* NULL: it was never begun. */
+    /* NULL until the connection first begins. */
     struct shared *shared;
     struct http_conn *next;
     struct wanted_reader reader;
-    /* A CR before an answer was left out, and its LF is to be. */
+    /* A CR before a response was skipped; its LF must follow. */
     bool awaits_feed;
-    /* Where they are kept, by places of sent_count in a ring of --pipeline: the
-     * numbers of the requests under way. */
+    /* Numbers of pending requests, if they are stored: a ring of --pipeline
+     * elements, indexed by sent_count. */
     uint64_t numbers[];
 };
 
-/* ---- what connections share ---- */
+/* ---- the thread ---- */
 
 static void codec_http_close(void *arg)
 {
@@ -80,7 +81,7 @@ static void codec_http_close(void *arg)
     free(shared);
 }
 
-/* Room for the body of a request, for its echo. */
+/* Allocates the body of a request for WANTED_ECHO. */
 static int get_room(struct shared *shared)
 {
     shared->echo_number = UINT64_MAX;
@@ -122,7 +123,7 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
 
 /* ---- a connection ---- */
 
-/* The number in the run of a request under way, by its number on its
+/* Returns the number in the run of a pending request, by its number on the
  * connection. */
 static uint64_t get_number(const struct shared *shared,
                            const struct http_conn *conn, uint64_t place)
@@ -130,7 +131,8 @@ static uint64_t get_number(const struct shared *shared,
     return conn->numbers[place % shared->load.options->depth];
 }
 
-/* The connection's request with a number; one of a line is under way. */
+/* Returns the connection's request with a number. With --urls it must be
+ * pending. */
 static const struct http_request *find_request(const struct shared *shared,
                                                const struct http_conn *conn,
                                                uint64_t place)
@@ -140,8 +142,8 @@ static const struct http_request *find_request(const struct shared *shared,
         shared->load.options->urls ? get_number(shared, conn, place) : 0);
 }
 
-/* Of the request that is written next; with none under way its answer comes
- * next. */
+/* Stores the number of the request that is written next. If none is pending,
+ * its response is the next. */
 static void keep_number(const struct shared *shared, struct http_conn *conn,
                         uint64_t number)
 {
@@ -152,8 +154,8 @@ static void keep_number(const struct shared *shared, struct http_conn *conn,
     }
 }
 
-/* The next answer is that of the oldest request under way; of a line it is
- * not known which one that is before it is sent. */
+/* Prepares for the response to the oldest pending request. With --urls it is
+ * unknown until it is sent. */
 static void await_answer(const struct shared *shared, struct http_conn *conn)
 {
     if (!shared->load.options->urls ||
@@ -163,7 +165,7 @@ static void await_answer(const struct shared *shared, struct http_conn *conn)
     }
 }
 
-/* For WANTED_ECHO, the body of the request whose answer comes. */
+/* Returns the body of the oldest pending request, for WANTED_ECHO. */
 static struct wanted_bytes get_echo(struct shared *shared,
                                     const struct http_conn *conn)
 {
@@ -208,7 +210,8 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     conn->request = http_load_find(&shared->load, start->target);
     conn->conn_index = start->conn_index;
     conn->named = start->named;
-    if (start->repeat_count > 0) { /* the oldest without an answer come again */
+    if (start->repeat_count > 0) { /* the oldest unanswered requests are sent
+                                    * again */
         conn->sent_count -= conn->sent_count > 0 ? start->repeat_count : 0;
     } else {
         conn->random =
@@ -312,7 +315,7 @@ static void judge(struct shared *shared, struct http_conn *conn,
     }
 }
 
-/* The value of a field of this name in a head; NULL: it is not there. */
+/* Returns the value of a field in a head, or NULL. */
 static const char *find_value(const char *head, const char *end,
                               const char *name)
 {
@@ -329,8 +332,8 @@ static const char *find_value(const char *head, const char *end,
     return NULL;
 }
 
-/* Where the head that was read last leads to. Lines may end by LF alone, and
- * what is no character of a URL is not shown. */
+/* Returns the redirect's location in the last head, or NULL. Lines may end with
+ * LF alone. Bytes that are not characters of a URL become '?'. */
 static const char *find_location(struct shared *shared)
 {
     const struct http_kept *kept = &shared->kept;
@@ -353,7 +356,7 @@ static const char *find_location(struct shared *shared)
     return at ? shared->location : NULL;
 }
 
-/* Does a server say in the end of an answer that it speaks TLS? */
+/* Returns true if the end of a response contains a server's hint to use TLS. */
 static bool says_tls(const uint8_t *bytes, size_t len)
 {
     /* nginx, Go, Apache, Tomcat. */
@@ -368,7 +371,7 @@ static bool says_tls(const uint8_t *bytes, size_t len)
     return false;
 }
 
-/* What the answer, which is no success, says of another place. */
+/* Evaluates an unsuccessful response for a redirect or a hint to use TLS. */
 static void look_elsewhere(struct shared *shared, const uint8_t *bytes,
                            size_t len, struct codec_answer *answer)
 {
@@ -386,7 +389,7 @@ static void look_elsewhere(struct shared *shared, const uint8_t *bytes,
     }
 }
 
-/* Lines that servers add to a body without counting them. */
+/* Skips line ends that servers add after a body without counting them. */
 static size_t skip_blank_lines(struct http_conn *conn, const uint8_t *bytes,
                                size_t len)
 {
@@ -433,7 +436,7 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     return used < 0 ? used : used + (ssize_t)blank;
 }
 
-/* Interim answers are skipped, and 408 tells of the end (RFC 9110, 15.5.9). */
+/* Skips interim responses. 408 announces the end (RFC 9110, 15.5.9). */
 static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
                      struct codec_answer *answer)
 {

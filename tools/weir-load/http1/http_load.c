@@ -1,7 +1,7 @@
 /*
- * An answer is a failure if its status is not expected; unless the command line
- * says which are, those below 400 are. One with a good status is a failure if
- * its body is not what is wanted (wanted.h).
+ * A response fails if its status is not expected; by default, statuses below
+ * 400 are. A response with an expected status fails if its body is not as
+ * required (wanted.h).
  */
 #include "http_load.h"
 
@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- requests ---- */
 
 void http_load_print_host(const struct target *target, char *text, size_t size)
 {
@@ -32,7 +30,7 @@ void http_load_print_host(const struct target *target, char *text, size_t size)
              is_inet6 ? "]" : "", port);
 }
 
-/* What a kind says goes before what the flags say. */
+/* Settings of a kind override those of the flags. */
 static int take_kind(struct http_options *http, const struct request_kind *kind,
                      char *why)
 {
@@ -82,7 +80,7 @@ int http_load_make(struct http_options *http, const struct target *target,
     return http_request_init(ret, http, host, path ? path : "/", copies, why);
 }
 
-/* Without a kind what the flags say. */
+/* Without a kind, the flags define the request. */
 static int add_request(struct http_load *self, const struct target *target,
                        const struct request_kind *kind, bool is_last)
 {
@@ -99,7 +97,7 @@ static int add_request(struct http_load *self, const struct target *target,
         return err;
     }
     if (request->bytes && !self->is_v2) {
-        template_fini(&request->head); /* the copies have it */
+        template_fini(&request->head); /* the copies contain it */
     }
     self->request_count++;
     return 0;
@@ -142,7 +140,7 @@ static int make_requests(struct http_load *self)
     return 0;
 }
 
-/* Room to put a request together. */
+/* Allocates the buffer for rendering requests. */
 static int get_room(struct http_load *self)
 {
     for (size_t i = 0; i < self->request_count; i++) {
@@ -227,8 +225,6 @@ const struct http_request *http_load_choose(const struct http_load *self,
     return &first[options->urls ? urls_kind(options->urls, number)
                                 : mix_choose(options->mix, random)];
 }
-
-/* ---- answers ---- */
 
 static bool is_expected(const struct http_load *self, uint16_t status)
 {

@@ -1,10 +1,10 @@
 /*
- * The usual case is an answer whose head is the one kept and whose body is all
- * there: one comparison of memory, one addition. Every other way is a state.
+ * Usually a response's head is the cached one and its body is complete: that
+ * takes one comparison of memory and one addition. All other cases are states.
  *
- * Chunk sizes have at most 15 digits, and the line of one is limited as a whole
- * head is. Blanks behind a size belong to an extension and are allowed there
- * alone (RFC 9112, 7.1.1).
+ * Chunk sizes have at most 15 digits; the length of a chunk's line is limited
+ * like a head's. Blanks after a size are allowed only before an extension (RFC
+ * 9112, 7.1.1).
  */
 #include "http_response.h"
 
@@ -15,9 +15,7 @@
 
 #define DIGITS_MAX 15U
 
-/* ---- the head ---- */
-
-/* What the head says about the body (RFC 9112, 6.3). */
+/* Determines the body from the head (RFC 9112, 6.3). */
 static void begin_body(struct http_response *response)
 {
     const struct http_head *head = &response->reader.head;
@@ -39,7 +37,6 @@ static void begin_body(struct http_response *response)
     }
 }
 
-/* An answer begins. */
 static void begin(struct http_response *response)
 {
     http_head_begin(&response->reader);
@@ -64,8 +61,8 @@ static int fail(struct http_response *response, int err)
     return err;
 }
 
-/* The head of a frame of HTTP/2 that a server may begin with (RFC 9113, 4.1):
- * SETTINGS or GOAWAY, of the connection. */
+/* Returns true for a frame header of HTTP/2 (RFC 9113, 4.1): SETTINGS or GOAWAY
+ * on stream 0, which a server may send first. */
 static bool is_frame(const uint8_t *bytes, size_t len)
 {
     enum { SETTINGS = 4, GOAWAY = 7, SETTING_SIZE = 6, HEAD_SIZE = 9 };
@@ -77,14 +74,14 @@ static bool is_frame(const uint8_t *bytes, size_t len)
             (bytes[3] == SETTINGS && bytes[2] % SETTING_SIZE == 0));
 }
 
-/* An alert, by which servers of TLS answer what is none (RFC 8446, 5.1). */
+/* Returns true for an alert, with which TLS servers respond to plain text (RFC
+ * 8446, 5.1). */
 static bool is_alert(const uint8_t *bytes, size_t len)
 {
     return len >= 3 && bytes[0] == 21 && bytes[1] == 3 && bytes[2] <= 4;
 }
 
-/* The error of a head whose first bytes are shown: other protocols have a name.
- */
+/* Returns a more specific error if the first bytes belong to HTTP/2 or TLS. */
 static int name_error(const struct http_response *response, int err)
 {
     return err != HTTP_E_STATUS_LINE || response->is_request ? err
@@ -116,7 +113,7 @@ static ssize_t read_head(struct http_response *response, struct http_kept *kept,
         return fail(response, name_error(response, used));
     }
     if (reader->state == HTTP_HEAD_DONE) {
-        if (reader->head.status < 200) { /* interim; the answer follows */
+        if (reader->head.status < 200) { /* an interim response */
             http_head_begin(reader);
             return used;
         }
@@ -130,7 +127,7 @@ static ssize_t read_head(struct http_response *response, struct http_kept *kept,
     return used;
 }
 
-/* The head is the one before: returns its length, or 0. */
+/* Returns the length of the cached head if the bytes begin with it, else 0. */
 static size_t match_kept(struct http_response *response,
                          const struct http_kept *kept, const uint8_t *data,
                          size_t len)
@@ -166,7 +163,7 @@ static void pass_body(struct http_response *response, const uint8_t *data,
     }
 }
 
-/* Counted bytes: of a body with a length, or of a chunk. */
+/* Reads bytes of a body with a length, or of a chunk. */
 static size_t read_counted(struct http_response *response, const uint8_t *data,
                            size_t len, enum http_state next)
 {
@@ -222,7 +219,7 @@ static void end_size_line(struct http_response *response)
     response->state = HTTP_TRAILERS;
 }
 
-/* A byte of the framing; false: it is wrong. */
+/* Reads a byte of the framing. Returns false if it is invalid. */
 static bool read_framing(struct http_response *response, uint8_t byte)
 {
     response->line_bytes++;
@@ -263,7 +260,7 @@ static ssize_t read_trailers(struct http_response *response,
     return used;
 }
 
-/* Some bytes of the body, at least one. */
+/* Reads at least one byte of the body. */
 static ssize_t read_body(struct http_response *response, const uint8_t *data,
                          size_t len)
 {
@@ -283,7 +280,7 @@ static ssize_t read_body(struct http_response *response, const uint8_t *data,
     }
 }
 
-/* ---- the answer ---- */
+/* ---- the response ---- */
 
 void http_response_init(struct http_response *response, bool is_head_request)
 {
@@ -352,8 +349,6 @@ bool http_response_may_go_on(const struct http_response *response)
     }
     return head->minor > 0 || head->has_keep_alive;
 }
-
-/* ---- what is told ---- */
 
 const char *http_response_describe(const struct http_response *response,
                                    int err, char *text, size_t size)

@@ -1,7 +1,7 @@
 /*
- * The library's regular expressions want all of a text. A body that has come in
- * one piece is tried where it lies; copies of others lie in memory that a
- * connection keeps for its next body.
+ * A regular expression needs the whole text. A body in one piece is matched in
+ * place; others are copied to memory that the connection keeps for its next
+ * body.
  */
 #include "wanted.h"
 
@@ -97,7 +97,7 @@ static const struct {
 
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
 
-/* KIND_COUNT: none. */
+/* Returns KIND_COUNT if there is none. */
 static size_t find_kind(const char *text)
 {
     size_t at = 0;
@@ -151,7 +151,7 @@ static void show(struct wanted_reader *reader, const uint8_t *data, size_t len)
     reader->shown_len += part;
 }
 
-/* Up to the first wrong byte, or the first that is too much. */
+/* Compares up to the first wrong or surplus byte. */
 static void compare(struct wanted_reader *reader, struct wanted_bytes want,
                     const uint8_t *data, size_t len)
 {
@@ -172,7 +172,7 @@ static void compare(struct wanted_reader *reader, struct wanted_bytes want,
     reader->right_bytes += right;
 }
 
-/* Copy a piece behind those before it. */
+/* Copies a piece after the previous ones. */
 static void append(struct wanted_reader *reader, const uint8_t *data,
                    size_t len)
 {
@@ -228,13 +228,13 @@ void wanted_read(const struct wanted *self, struct wanted_reader *reader,
     reader->size_bytes += len;
 }
 
-/* ---- judging ---- */
+/* ---- checking ---- */
 
-/* What re_search() returns; it is regexec() for bytes without a zero behind
- * them (glibc). */
+/* A result of re_search(), glibc's regexec() for bytes without a NUL at the
+ * end. */
 #define FOUND_NO_MEMORY (-2)
 
-/* Behind what was said, what the body begins with. */
+/* Appends the body's first bytes to a message. */
 static void tell_beginning(const struct wanted_reader *reader, char *detail,
                            size_t size)
 {

@@ -1,15 +1,15 @@
 /*
- * What the body of an HTTP answer has to be, as --expect has it:
+ * The required body of an HTTP response, from --expect:
  *
- * text:TEXT   these bytes, with the escapes of script.h
- * file:NAME   the bytes of a file, which is read once
- * len:SIZE    as many bytes
- * echo        the body of its request
- * re:REGEX    what an extended regular expression (regex(7)) finds something in
+ *     text:TEXT   these bytes, with the escapes of script.h
+ *     file:NAME   the bytes of a file, which is read once
+ *     len:SIZE    this many bytes
+ *     echo        the body of its request
+ *     re:REGEX    a match of an extended regular expression (regex(7))
  *
- * A body comes in pieces, cut anywhere. They are compared where they lie; only
- * a regular expression needs them all at once, so it has a limit, and a body
- * that comes in more than one piece is copied for it.
+ * A body arrives in pieces, split anywhere. They are compared in place. Only a
+ * regular expression needs the whole body, so its size is limited, and a body
+ * in several pieces is copied.
  */
 #ifndef WEIR_LOAD_WANTED_H
 #define WEIR_LOAD_WANTED_H
@@ -19,17 +19,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The largest body that a regular expression is tried on. */
+/* Largest body that a regular expression is matched with. */
 #define WANTED_KEPT_MAX (1U << 20)
 
 /* Bytes of a wrong body that are shown. */
 #define WANTED_SHOWN_MAX 40U
 
-/* Room for every reason that wanted_parse() gives. */
+/* Buffer size for any reason of wanted_parse(). */
 #define WANTED_WHY_SIZE 256
 
 enum wanted_kind {
-    WANTED_ANY, /* every body is right */
+    WANTED_ANY, /* any body is right */
     WANTED_BYTES,
     WANTED_SIZE,
     WANTED_ECHO,
@@ -41,7 +41,7 @@ struct wanted_bytes {
     size_t len;
 };
 
-/* All zero: WANTED_ANY. */
+/* Zero-initialised is WANTED_ANY. */
 struct wanted {
     enum wanted_kind kind;
     /* WANTED_BYTES; owned. */
@@ -53,16 +53,15 @@ struct wanted {
     regex_t regex;
 };
 
-/* A body that is being read; all zero before the first one. */
+/* A body that is being read; zero-initialised before the first. */
 struct wanted_reader {
-    /* Bytes until now, and those that are right, up to the first wrong one. */
+    /* Bytes so far, and bytes up to the first wrong one. */
     uint64_t size_bytes;
     uint64_t right_bytes;
-    /* The first bytes. */
     size_t shown_len;
     uint8_t shown[WANTED_SHOWN_MAX];
-    /* WANTED_MATCH: the only piece, where it lies; or copies of all, in memory
-     * of kept_size bytes, which stays for the next body. */
+    /* WANTED_MATCH: the only piece, in place; or copies of all pieces, in
+     * memory of kept_size bytes, which is kept for the next body. */
     const uint8_t *piece;
     char *kept;
     size_t kept_len;
@@ -70,33 +69,33 @@ struct wanted_reader {
     bool has_no_memory;
 };
 
-/* Does a value of --expect say what a body is? len:SIZE is a rule of a script
- * too (script.h). */
+/* Returns true if a value of --expect describes a body. len:SIZE can also be a
+ * rule of a script (script.h). */
 bool wanted_is_meant(const char *text);
 
-/* 0, and what it holds is owned; or -ENOMEM or -EINVAL with one line in why. */
+/* Parses a value. Returns 0, or -ENOMEM or -EINVAL with a reason in why. The
+ * result must be freed with wanted_fini(). */
 int wanted_parse(const char *text, struct wanted *ret, char *why);
 
 void wanted_fini(struct wanted *self);
 
-/* Read the next piece of a body, which has to stay where it is until
- * wanted_keep() or wanted_begin(). echo: the body of the request, for
- * WANTED_ECHO. */
+/* Reads the next piece of a body, which must stay valid until wanted_keep() or
+ * wanted_begin(). echo is the body of the request, for WANTED_ECHO. */
 void wanted_read(const struct wanted *self, struct wanted_reader *reader,
                  struct wanted_bytes echo, const uint8_t *data, size_t len);
 
-/* The body goes on, and the pieces until now are about to be overwritten. */
+/* Must be called before pieces are overwritten while the body is incomplete. */
 void wanted_keep(struct wanted_reader *reader);
 
-/* Of a complete body: 0 or a code of errors.h with a line about it in detail,
- * which has size bytes. */
+/* Checks a complete body. Returns 0, or a code of errors.h with a message in
+ * detail, which has size bytes. */
 int wanted_judge(const struct wanted *self, const struct wanted_reader *reader,
                  struct wanted_bytes echo, char *detail, size_t size);
 
-/* Begin another body. */
+/* Starts another body. */
 void wanted_begin(struct wanted_reader *reader);
 
-/* Free what a reader keeps. */
+/* Frees the memory of a reader. */
 void wanted_drop(struct wanted_reader *reader);
 
 #endif

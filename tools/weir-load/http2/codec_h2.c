@@ -1,7 +1,8 @@
 /*
- * HTTP/2 as a codec: the requests of a thread, whose heads are put together
- * once where they are always the same. Bytes are the affair of the kind of
- * connection (h2_conn.c).
+ * HTTP/2 as a codec: the requests of a thread.
+ *
+ * Heads that never change are rendered once.
+ * h2_conn.c, the kind of connection, reads and writes the bytes.
  */
 #include "h2_session.h"
 
@@ -46,7 +47,7 @@ static void close_shared(void *arg)
     free(shared);
 }
 
-/* A length that is always the same; SIZE_MAX: none is said. */
+/* Returns a fixed length, or SIZE_MAX without content-length. */
 static size_t length_of(const struct http_request *request)
 {
     return request->has_body && !request->is_chunked ? request->body.len
@@ -73,7 +74,7 @@ static int fix_head(struct h2_shared *shared,
         return -ENOMEM;
     }
     memcpy(ret->fields, head->first, head->count * sizeof(*ret->fields));
-    if (length_of(request) != SIZE_MAX) { /* the last is the length */
+    if (length_of(request) != SIZE_MAX) { /* the last field is the length */
         memcpy(ret->length, head->length, sizeof(ret->length));
         ret->fields[ret->count - 1].value = (uint8_t *)ret->length;
     }

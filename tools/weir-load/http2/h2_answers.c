@@ -1,12 +1,12 @@
 /*
- * What libnghttp2 calls: while it reads, for the parts of answers, and while it
- * writes, for frames and the bytes of bodies. Connections are given up after
- * it has returned (h2_conn.c), never here.
+ * Callbacks of libnghttp2: when it reads parts of responses, and when it writes
+ * frames and bodies. Connections are given up only after it has returned
+ * (h2_conn.c).
  *
- * An answer ends with END_STREAM. Interim answers and trailers are header
- * blocks, too; the last status counts. An answer is one of gRPC by the type in
- * its header, and grpc-status in header or trailers decides then; interim
- * answers change nothing.
+ * A response ends with END_STREAM. Interim responses and trailers are header
+ * blocks, too; the last status counts. A response is gRPC if its header's
+ * content-type is, and then grpc-status in header or trailers decides; interim
+ * responses do not matter.
  */
 #include "h2_session.h"
 
@@ -21,10 +21,10 @@
 #include <string.h>
 #include <strings.h>
 
-/* A request's header may be larger than 64 KiB, which the library allows. */
+/* A request's header may exceed 64 KiB, the library's default limit. */
 #define HEADER_BLOCK_MAX (1U << 30)
 
-/* Bytes of a frame's head. */
+/* Size of a frame header. */
 #define FRAME_HEAD 9U
 
 static struct h2_counts *counts_of(const struct h2_conn *self)
@@ -32,9 +32,9 @@ static struct h2_counts *counts_of(const struct h2_conn *self)
     return &self->conn->traffic->http2;
 }
 
-/* A stream that has ended may still be open for the library, and its place be
- * free or another one's. The frames of a stream often come one after the other.
- */
+/* Returns the request of a stream, or NULL. The library may still have a stream
+ * whose place is free or reused. The last result is cached, because frames of a
+ * stream often follow each other. */
 static struct h2_stream *find(struct h2_conn *self, int32_t id)
 {
     if (self->found_id != id) {
@@ -48,7 +48,6 @@ static struct h2_stream *find(struct h2_conn *self, int32_t id)
     return self->found;
 }
 
-/* It is not to be found any more. */
 static void forget(struct h2_conn *self, const struct h2_stream *stream)
 {
     if (self->found == stream) {
@@ -92,7 +91,7 @@ void h2_answers_fail(struct h2_conn *self, struct h2_stream *stream,
     h2_answers_release(self, stream);
 }
 
-/* An answer of gRPC with a good status of HTTP. */
+/* Evaluates grpc-status of a response with an expected HTTP status. */
 static void judge_grpc(const struct h2_stream *stream,
                        struct codec_answer *answer)
 {
@@ -127,8 +126,8 @@ static void take_answer(struct h2_conn *self, struct h2_stream *stream)
     end(self, stream, &answer);
 }
 
-/* The server has not begun with it (RFC 9113, 8.7), so it is sent again; but a
- * server that refuses it again and again has had its chances. */
+/* The server has not processed the request (RFC 9113, 8.7), so it is sent
+ * again, a limited number of times. */
 static void refuse(struct h2_conn *self, struct h2_stream *stream)
 {
     static const uint8_t most = 3;
@@ -151,7 +150,7 @@ static void refuse(struct h2_conn *self, struct h2_stream *stream)
 
 /* ---- reading ---- */
 
-/* The answer is not one of HTTP: its stream ends here, the connection not. */
+/* The response is invalid HTTP: resets its stream, but keeps the connection. */
 static void refuse_answer(struct h2_conn *self, struct h2_stream *stream,
                           const char *why, const struct h2_field *field)
 {
@@ -192,7 +191,7 @@ static uint32_t read_number(const uint8_t *text, size_t len)
 
     for (size_t i = 0; i < len || i == 0; i++) {
         if (len == 0 || len > 9 || text[i] < '0' || text[i] > '9') {
-            return UINT32_MAX - 1; /* it is no number: an unknown one */
+            return UINT32_MAX - 1; /* not a number: an unknown status */
         }
         number = number * 10 + (uint32_t)(text[i] - '0');
     }
@@ -207,7 +206,7 @@ static bool is_text(const uint8_t *bytes, size_t len, const char *text,
 
 #define IS(name, len, text) is_text(name, len, text, sizeof(text) - 1)
 
-/* Others begin alike: application/grpc-web. */
+/* application/grpc-web and others have the same prefix. */
 static bool is_grpc_type(const uint8_t *value, size_t len)
 {
     static const char grpc[] = "application/grpc";
@@ -217,7 +216,7 @@ static bool is_grpc_type(const uint8_t *value, size_t len)
            (len == grpc_len || memchr("+; \t", value[grpc_len], 4));
 }
 
-/* One that is too long, or is not clean, is none. */
+/* Ignores a location that is too long or has invalid bytes. */
 static void take_location(struct h2_conn *self, const struct h2_stream *stream,
                           const uint8_t *value, size_t len)
 {
@@ -234,7 +233,7 @@ static void take_location(struct h2_conn *self, const struct h2_stream *stream,
     self->location_id = stream->id;
 }
 
-/* The block was an interim one: what it said is of no use. */
+/* Forgets the fields of an interim block. */
 static void forget_fields(struct h2_conn *self, struct h2_stream *stream)
 {
     stream->is_grpc = false;
@@ -244,7 +243,8 @@ static void forget_fields(struct h2_conn *self, struct h2_stream *stream)
     }
 }
 
-/* What is of use later. False: nothing of it is, in any block. */
+/* Stores a field that is used later. Returns false if its value is never used.
+ */
 static bool take_field(struct h2_conn *self, struct h2_stream *stream,
                        const struct h2_field *field)
 {
@@ -276,7 +276,7 @@ static struct h2_known *known_place(struct h2_conn *self,
     return &self->known[(at ^ at / H2_KNOWN_COUNT) % H2_KNOWN_COUNT];
 }
 
-/* Held, so that no other field gets the same memory. */
+/* Holds references, so that no other field gets the same memory. */
 static void keep_known(struct h2_known *known, nghttp2_rcbuf *name,
                        nghttp2_rcbuf *value, size_t bytes)
 {
@@ -369,7 +369,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
     return 0;
 }
 
-/* The answer is whole. A body that the server did not wait for ends. */
+/* The response is complete. Cancels a request body that the server did not wait
+ * for. */
 static void take_end(struct h2_conn *self, struct h2_stream *stream)
 {
     const char *why =
@@ -386,7 +387,7 @@ static void take_end(struct h2_conn *self, struct h2_stream *stream)
     take_answer(self, stream);
 }
 
-/* A block of fields is whole. */
+/* A header block is complete. */
 static void take_block(struct h2_conn *self, const nghttp2_frame_hd *head)
 {
     struct h2_stream *stream = find(self, head->stream_id);
@@ -412,7 +413,7 @@ static void take_block(struct h2_conn *self, const nghttp2_frame_hd *head)
     }
 }
 
-/* How many streams the server allows now. */
+/* Applies the number of streams that the server allows. */
 static void take_limit(struct h2_conn *self)
 {
     struct conn *conn = self->conn;
@@ -466,9 +467,8 @@ static void take_goaway(struct h2_conn *self, const nghttp2_goaway *goaway)
     traffic->events->failed(traffic->events_arg, conn, first);
 }
 
-/* A frame of DATA is whole. Those of requests that were given up are not seen
- * here, and after such the window of the connection ends where nothing is
- * noticed. */
+/* A DATA frame is complete. Frames of cancelled requests are not seen here;
+ * after them, the end of the connection's window is no longer recognised. */
 static void take_data(struct h2_conn *self, const nghttp2_frame_hd *head)
 {
     struct h2_stream *stream = find(self, head->stream_id);
@@ -517,7 +517,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame,
     }
 }
 
-/* Only those that have no answer are still known. */
+/* Streams with a response are no longer found here. */
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code,
                            void *arg)
 {
@@ -555,7 +555,7 @@ static int on_invalid_frame(nghttp2_session *session,
     return 0;
 }
 
-/* The text may show bytes of the server. */
+/* The text may contain bytes from the server. */
 static int on_reason(nghttp2_session *session, int err, const char *text,
                      size_t len, void *arg)
 {
@@ -625,8 +625,9 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
     return (ssize_t)(left < len ? left : len);
 }
 
-/* A body that ends in a later turn than it began has waited for the server's
- * window, as all is written that the window allows. */
+/* Records the wait of a body that is completed in a later loop iteration than
+ * it began: it waited for the server's window, because everything that the
+ * window allows is written at once. */
 static void note_sent(struct h2_conn *self, const struct h2_stream *stream)
 {
     if (stream->body_at == stream->body_len && !stream->is_warmup &&
@@ -636,7 +637,7 @@ static void note_sent(struct h2_conn *self, const struct h2_stream *stream)
     }
 }
 
-/* Bodies that are always the same stay where they are. */
+/* Fixed bodies are sent by reference. */
 static int write_body(struct h2_conn *self, struct h2_stream *stream,
                       size_t len)
 {
@@ -657,8 +658,8 @@ static int write_body(struct h2_conn *self, struct h2_stream *stream,
     return self->write_err < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-/* A frame that has waited may be of a request that has ended since: its place
- * is free, or another one's. */
+/* The request of a delayed frame may have ended, and its place may be free or
+ * reused. */
 static int send_body(nghttp2_session *session, nghttp2_frame *frame,
                      const uint8_t *head, size_t len,
                      nghttp2_data_source *source, void *arg)
@@ -684,7 +685,7 @@ nghttp2_data_provider h2_answers_body(struct h2_stream *stream)
                                    .read_callback = read_body};
 }
 
-/* The client lets the server send more. */
+/* A WINDOW_UPDATE of the client raises a window. */
 static void note_raise(struct h2_conn *self, const nghttp2_frame *frame)
 {
     const int32_t id = frame->hd.stream_id;
@@ -716,7 +717,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame,
     return 0;
 }
 
-/* A request that the library cannot send. */
+/* The library cannot send a request. */
 static int on_frame_not_send(nghttp2_session *session,
                              const nghttp2_frame *frame, int err, void *arg)
 {
@@ -736,8 +737,6 @@ static int on_frame_not_send(nghttp2_session *session,
     }
     return 0;
 }
-
-/* ---- life ---- */
 
 int h2_answers_prepare(struct h2_shared *shared)
 {

@@ -1,12 +1,11 @@
 /*
- * A connection's session lives from connection_made to connection_lost. The
- * library reads and writes in calls of this file alone, after which is looked
- * at what has become of the connection.
+ * A connection's session exists from connection_made to connection_lost. Only
+ * this file calls the library to read and write; afterwards it checks the
+ * connection's state.
  *
- * A request that the server has not begun waits in its place until its
- * connection may send it again: on a stream of its own, or after a GOAWAY on
- * the connection that is made next, when those that the server has begun have
- * their answers. Its times go on.
+ * A request that the server has not processed waits until it can be sent again:
+ * on a new stream, or after a GOAWAY on the next connection, once all other
+ * requests are answered. Its times are kept.
  */
 #include "h2_conn.h"
 
@@ -22,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Numbers of streams are odd and have 31 bits. */
+/* Stream numbers are odd and have 31 bits. */
 #define STREAMS_MAX (UINT32_C(1) << 30)
 
 static struct h2_conn *self_of(const struct conn *conn)
@@ -43,8 +42,8 @@ static void give_up(struct h2_conn *self, enum error_phase phase, int code,
     conn_give_up(self->conn, phase, code, detail);
 }
 
-/* Write all frames that there are. False: it was given up, or its loss will
- * tell the cause. */
+/* Writes all pending frames. Returns false if the connection was given up, or
+ * if its loss will be reported. */
 static bool flush(struct h2_conn *self)
 {
     int err = nghttp2_session_send(self->session);
@@ -66,8 +65,8 @@ static bool flush(struct h2_conn *self)
     return true;
 }
 
-/* Its requests are answered, or wait for the next connection. A server that
- * takes no request on a new connection is an error. */
+/* Ends a connection whose requests are answered, or wait for the next one.
+ * Never accepting a request is an error of the server. */
 static void finish(struct h2_conn *self)
 {
     struct conn *conn = self->conn;
@@ -89,7 +88,7 @@ static void finish(struct h2_conn *self)
 
 /* ---- requests ---- */
 
-/* 0 or -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 static int fill_body(const struct h2_shared *shared, struct h2_stream *stream,
                      const struct template_values *values)
 {
@@ -111,7 +110,7 @@ static int fill_body(const struct h2_shared *shared, struct h2_stream *stream,
     return 0;
 }
 
-/* Its head's fields. */
+/* Returns the fields of a request's head. */
 static const nghttp2_nv *fill_head(struct h2_conn *self,
                                    const struct h2_stream *stream,
                                    const struct template_values *values,
@@ -140,7 +139,7 @@ static const nghttp2_nv *fill_head(struct h2_conn *self,
     return head->first;
 }
 
-/* Open a stream for a request whose place is live. */
+/* Opens a stream for a live request. */
 static int submit(struct h2_conn *self, struct h2_stream *stream)
 {
     const uint64_t sent_ns = stream->flight.sent_ns;
@@ -178,7 +177,7 @@ static int submit(struct h2_conn *self, struct h2_stream *stream)
     return stream->id < 0 ? stream->id : 0;
 }
 
-/* A place for a request under way, of which the kind is chosen here. */
+/* Takes a place for a request and chooses its kind. */
 static struct h2_stream *take_place(struct h2_conn *self, bool is_warmup,
                                     const struct flight *flight,
                                     enum h2_stream_state state)
@@ -217,7 +216,7 @@ static struct h2_stream *take_new(struct h2_conn *self, bool is_warmup,
     return take_place(self, is_warmup, &flight, H2_LIVE);
 }
 
-/* The memory that ran out is the library's. */
+/* Memory can only run out in the library. */
 static void submit_failed(struct h2_conn *self, int err)
 {
     give_up(self, PHASE_WRITE, ERROR_HTTP2, nghttp2_strerror(err));
@@ -251,8 +250,8 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
     }
 }
 
-/* Requests that the server has not begun. False: the connection was given up.
- */
+/* Sends requests that the server has not processed. Returns false if the
+ * connection was given up. */
 static bool send_waiting(struct h2_conn *self)
 {
     struct h2_streams *streams = &self->streams;
@@ -272,7 +271,7 @@ static bool send_waiting(struct h2_conn *self)
     return true;
 }
 
-/* The server is told, even before its SETTINGS are here. */
+/* Sends GOAWAY, even before the server's SETTINGS arrive. */
 static void end(struct conn *conn)
 {
     struct h2_conn *self = self_of(conn);
@@ -286,7 +285,7 @@ static void end(struct conn *conn)
     conn_finish(conn);
 }
 
-/* What waits is sent when the server's SETTINGS are here. */
+/* Waiting requests are sent after the server's SETTINGS. */
 static void repeat_requests(struct conn *conn)
 {
     conn->repeats = false;
@@ -294,8 +293,8 @@ static void repeat_requests(struct conn *conn)
 
 /* ---- receiving ---- */
 
-/* Where requests have ended new ones are sent, after --think; where there only
- * is room, at once, but not while --think goes on. */
+/* Replaces ended requests, after --think. Other free places are filled at once,
+ * but not during --think. */
 static void send_new(struct h2_conn *self, uint64_t now_ns)
 {
     struct conn *conn = self->conn;
@@ -309,7 +308,7 @@ static void send_new(struct h2_conn *self, uint64_t now_ns)
     }
 }
 
-/* All is read, and answers were taken: how does it go on? */
+/* Continues after all received bytes were processed. */
 static void go_on(struct h2_conn *self, uint64_t now_ns)
 {
     struct conn *conn = self->conn;
@@ -323,7 +322,7 @@ static void go_on(struct h2_conn *self, uint64_t now_ns)
     }
     if (!self->is_leaving &&
         !nghttp2_session_check_request_allowed(self->session)) {
-        flush(self); /* the library has found a fault and ends the session */
+        flush(self); /* the library found an error and ends the session */
         return;
     }
     self->was_ready |= conn->depth > 0;
@@ -337,7 +336,7 @@ static void go_on(struct h2_conn *self, uint64_t now_ns)
     }
 }
 
-/* A server that does not know HTTP/2 answers its first bytes by an error. */
+/* A server without HTTP/2 responds to the preface with an HTTP/1 error. */
 static bool is_http1(const struct h2_conn *self, const struct weir_buf *buf)
 {
     return !self->has_settings && self->conn->received_bytes == buf->len &&
@@ -374,17 +373,16 @@ static int data_received(void *user, weir_transport *t,
     return 0;
 }
 
-/* ---- time-outs ---- */
+/* ---- timeouts ---- */
 
-/* Nothing can be sent, and that has lasted too long. */
+/* No stream has been allowed for too long. */
 static void expire_shut(struct h2_conn *self)
 {
     give_up(self, PHASE_TIMEOUT,
             self->has_settings ? ERROR_NO_STREAM : ERROR_NO_SETTINGS, "");
 }
 
-/* Requests of a list whose time is over: it is not in order where some were
- * sent again. */
+/* Ends timed-out requests of a list. Repeated requests are not in order. */
 static uint32_t expire_list(struct h2_conn *self, enum h2_stream_state state,
                             uint64_t before_ns, uint64_t now_ns)
 {
@@ -431,7 +429,7 @@ static void report_late(struct h2_conn *self, uint32_t late, bool is_silent)
     conn->traffic->events->failed(conn->traffic->events_arg, conn, first);
 }
 
-/* A stream is given up alone, unless the whole connection is silent. */
+/* Cancels only timed-out streams, unless the whole connection is silent. */
 static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
     struct h2_conn *self = self_of(conn);
@@ -453,17 +451,17 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
     conn_tell_drained(conn->traffic);
 }
 
-/* ---- the server ends it ---- */
+/* ---- the server closes ---- */
 
-/* May it be sent again, although it is not known whether the server has begun?
- */
+/* Returns true if a request may be repeated although the server may have
+ * processed it. */
 static bool may_repeat(const struct conn *conn, const struct h2_stream *stream)
 {
     return conn->was_used && stream->request->is_idempotent &&
            stream->first_byte_ns == 0 && !stream->flight.is_repeated;
 }
 
-/* How many of those under way may not be sent again. */
+/* Returns how many pending requests must not be repeated. */
 static uint32_t count_lost(struct h2_conn *self)
 {
     uint32_t count = 0;
@@ -475,7 +473,7 @@ static uint32_t count_lost(struct h2_conn *self)
     return count;
 }
 
-/* A server that ends a new connection before its SETTINGS is an error. */
+/* Closing a new connection before SETTINGS is an error of the server. */
 static bool keep(struct conn *conn, int err)
 {
     struct h2_conn *self = self_of(conn);
@@ -502,9 +500,9 @@ static bool keep(struct conn *conn, int err)
     return true;
 }
 
-/* ---- the next connection speaks another protocol ---- */
+/* ---- change of protocol ---- */
 
-/* Those of one part of the run, warm-up or not, behind what is in the ring. */
+/* Appends the requests of the warm-up, or of the run, to the ring. */
 static uint32_t hand_over_part(struct h2_conn *self, bool is_warmup,
                                uint32_t count)
 {
@@ -531,7 +529,7 @@ static void hand_over(struct conn *conn)
     conn->head = 0;
 }
 
-/* With --mix the kinds are drawn anew. */
+/* With --mix the kinds are drawn again. */
 static void take_over(struct conn *conn)
 {
     struct h2_conn *self = self_of(conn);
@@ -560,7 +558,7 @@ static void note_lost(const struct conn *conn, uint64_t now_ns)
 
 /* ---- life ---- */
 
-/* Did the handshake agree on it? */
+/* Returns true if the TLS handshake selected h2. */
 static bool check_alpn(struct h2_conn *self)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -650,7 +648,7 @@ static void pause_writing(void *user, weir_transport *t)
     self_of(user)->writing_paused = true;
 }
 
-/* What waits in the session goes on. */
+/* Sends what waits in the session. */
 static void resume_writing(void *user, weir_transport *t)
 {
     struct conn *conn = user;

@@ -1,14 +1,13 @@
 /*
- * Connections of HTTP/2, on libnghttp2: many requests are under way on each,
- * and answers come in any order.
+ * HTTP/2 connections, on libnghttp2: many requests are pending on each, and
+ * responses arrive in any order.
  *
- * The codec has what the connections of a thread share and the memory of each;
- * the kind of connection has the rest. h2_answers.c is what the library calls
- * while it reads and writes frames, h2_conn.c all that decides: when requests
- * are sent, sent again, given up, and when a connection ends.
+ * The codec has the shared state of a thread and the state of each connection.
+ * h2_answers.c has the library's callbacks; h2_conn.c decides when requests are
+ * sent, repeated or given up, and when a connection ends.
  *
- * The first request waits for the server's SETTINGS, which say how many streams
- * it allows; before that, and after a GOAWAY, the connection has no room.
+ * The first request waits for the server's SETTINGS with the number of allowed
+ * streams. Before them, and after a GOAWAY, no request is sent.
  */
 #ifndef WEIR_LOAD_H2_CONN_H
 #define WEIR_LOAD_H2_CONN_H
@@ -18,10 +17,10 @@
 
 #include <stdbool.h>
 
-/* Is there HTTP/2 in this program? */
+/* Returns true if this program has HTTP/2. */
 bool h2_is_built(void);
 
-/* Not usable where there is none. */
+/* Must not be used without HTTP/2. */
 extern const struct codec codec_h2;
 extern const struct conn_kind conn_h2;
 

@@ -1,8 +1,8 @@
 /*
- * A table of names, all of which are left out whatever their value is.
+ * A table of names that are dropped with any value.
  *
- * Of "te" one value is sent on: that trailers are welcome, as gRPC wants it. A
- * name is compared whatever the case of its letters is.
+ * The exception is "te: trailers", which gRPC needs.
+ * Names are compared without regard to case.
  */
 #include "h2_fields.h"
 

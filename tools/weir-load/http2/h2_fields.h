@@ -1,8 +1,8 @@
 /*
- * Fields that HTTP/1.1 has and HTTP/2 has not, as they are about one connection
- * (RFC 9113, 8.2.2).
+ * Connection-specific fields of HTTP/1.1, which HTTP/2 does not allow (RFC
+ * 9113, 8.2.2).
  *
- * This knows no library, so that a command line is read without one.
+ * This file does not use the library, as command lines are parsed without it.
  */
 #ifndef WEIR_LOAD_H2_FIELDS_H
 #define WEIR_LOAD_H2_FIELDS_H
@@ -10,11 +10,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* In letters of any case. */
+/* Names and values may have letters of any case. */
 bool h2_field_is_dropped(const char *name, size_t name_len, const char *value,
                          size_t value_len);
 
-/* The same of "Name: value". */
+/* The same for "Name: value". */
 bool h2_field_line_is_dropped(const char *line);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Lines are those of http_request.c: each ends with CR LF, and what stands in
- * them was checked there.
+ * Lines come from http_request.c: each ends with CR LF, and their syntax was
+ * checked there.
  *
- * Names are made lower-case where they lie, and nothing is copied.
+ * Names are converted to lower case in place; nothing is copied.
  */
 #include "h2_head.h"
 
@@ -13,8 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The places of what stands for the first line; without a host the fields begin
- * behind it. */
+/* Indices of pseudo-fields; without a host the fields begin at METHOD. */
 enum { AUTHORITY, METHOD, SCHEME, PATH, FIRST_FIELD };
 
 struct piece {
@@ -52,7 +51,7 @@ static struct piece trim(char *at, char *end)
     return (struct piece){at, (size_t)(end - at)};
 }
 
-/* Parts a field into its name, lower-case, and its value. */
+/* Splits a field into its name, in lower case, and its value. */
 static struct piece part_field(char *line, char *end, struct piece *ret_value)
 {
     char *colon = memchr(line, ':', (size_t)(end - line));
@@ -79,13 +78,13 @@ static void set(struct h2_head *self, size_t place, struct piece name,
     self->bytes += name.len + value.len;
 }
 
-/* Texts that are the same for all. */
+/* Returns a constant text. */
 static struct piece piece_of(const char *text)
 {
     return (struct piece){(char *)(uintptr_t)text, strlen(text)};
 }
 
-/* "GET /path HTTP/1.1"; no part of it has a blank. */
+/* Parses "GET /path HTTP/1.1"; its parts have no blanks. */
 static void read_first_line(struct h2_head *self, char *line, char *end,
                             bool is_tls, bool is_kept)
 {

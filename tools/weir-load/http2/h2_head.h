@@ -1,9 +1,9 @@
 /*
- * The head of a request as fields of HTTP/2.
+ * The head of a request as HTTP/2 fields.
  *
- * It is read from the head that HTTP/1.1 would have (http_request.h): the first
- * line and Host become pseudo-fields, names become lower-case, and what is
- * about the connection is left out, as RFC 9113, 8.2.2, wants it.
+ * It is parsed from the head for HTTP/1.1 (http_request.h): the first line and
+ * Host become pseudo-fields, names become lower case, and connection-specific
+ * fields are dropped (RFC 9113, 8.2.2).
  */
 #ifndef WEIR_LOAD_H2_HEAD_H
 #define WEIR_LOAD_H2_HEAD_H
@@ -14,12 +14,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The most fields: those of -H, own ones, and what stands for the first line.
- */
+/* Fields of -H, built-in ones, and pseudo-fields. */
 #define H2_FIELDS_MAX (HTTP_FIELDS_MAX + 16U)
 
 struct h2_head {
-    /* Where the fields begin; count of them. */
+    /* First field, and their number. */
     nghttp2_nv *first;
     size_t count;
     /* Bytes of names and values. */
@@ -28,9 +27,9 @@ struct h2_head {
     char length[24];
 };
 
-/* Read a head, whose text is changed and stays in use. length: of the body, or
- * SIZE_MAX where none is said. With is_kept the text stays until the session
- * ends, and is not copied. */
+/* Parses a head; its text is modified and referenced. length is the body's
+ * length, or SIZE_MAX without content-length. If is_kept is true, the text must
+ * stay until the session ends, and is not copied. */
 void h2_head_read(struct h2_head *self, char *text, size_t len, bool is_tls,
                   size_t length, bool is_kept);
 

@@ -1,8 +1,8 @@
 /*
- * Each block has a head that says its place in the table of sizes; one that is
- * larger than all of them is given back at once.
+ * Each block has a header with its size class. Blocks larger than all classes
+ * are freed at once.
  *
- * With AddressSanitizer nothing is kept, so that it sees what is freed.
+ * With AddressSanitizer nothing is cached, so that it sees frees.
  */
 #include "h2_memory.h"
 
@@ -25,12 +25,12 @@
 #endif
 
 struct h2_block_head {
-    /* Free: the next of its size. In use: the bytes that it has room for. */
+    /* Free: next of its class. In use: usable bytes. */
     union {
         struct h2_block_head *next;
         size_t size;
     } is;
-    /* H2_MEMORY_SIZES: it is too large to be kept. */
+    /* H2_MEMORY_SIZES if it is too large to be cached. */
     size_t place;
 };
 

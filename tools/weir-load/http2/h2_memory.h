@@ -1,30 +1,30 @@
 /*
- * The memory of the library's sessions, of one thread: what is freed is kept
- * for the next of its size, as each request takes and frees the same few sizes.
+ * Allocator for the library's sessions of one thread: freed blocks are cached
+ * by size, because each request allocates and frees the same few sizes.
  *
- * Of each size there is never more than was in use at once.
+ * There are never more blocks of a size than were in use at a time.
  */
 #ifndef WEIR_LOAD_H2_MEMORY_H
 #define WEIR_LOAD_H2_MEMORY_H
 
 #include <nghttp2/nghttp2.h>
 
-/* Sizes up to this one are kept, in steps. */
+/* Sizes up to this product are cached, in steps. */
 #define H2_MEMORY_STEP  64U
 #define H2_MEMORY_SIZES 32U
 
 struct h2_block_head;
 
-/* All zero: nothing is kept. */
+/* Zero-initialised is empty. */
 struct h2_memory {
     nghttp2_mem functions;
     struct h2_block_head *kept[H2_MEMORY_SIZES];
 };
 
-/* As the library takes it; the memory may not move any more. */
+/* Returns the library's interface. The object must not move any more. */
 nghttp2_mem *h2_memory_of(struct h2_memory *self);
 
-/* The sessions are gone. */
+/* Must be called after the sessions were deleted. */
 void h2_memory_fini(struct h2_memory *self);
 
 #endif

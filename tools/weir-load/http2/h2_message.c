@@ -1,9 +1,9 @@
 /*
- * Eight bytes at a time are looked at where any byte would do: a value is long,
- * and nearly always right. Names are short.
+ * Values are checked eight bytes at a time, because they are long and nearly
+ * always valid. Names are short.
  *
- * A block may be an interim one, of which there may be any number, the header,
- * or the trailers; which one it is, is known at its end.
+ * A block is interim (there may be several), the header, or the trailers; which
+ * one is known at its end.
  */
 #include "h2_message.h"
 
@@ -22,7 +22,8 @@ static bool is_named(const struct h2_field *field, const char *name, size_t len)
 
 /* ---- characters ---- */
 
-/* Is one of eight bytes below 0x20, or 0x7f? Bytes above that are none. */
+/* Finds a byte below 0x20, or 0x7f, in eight bytes. Larger bytes are ignored.
+ */
 static uint64_t find_control(uint64_t eight)
 {
     const uint64_t low = (eight - ONES * 0x20) & ~eight & HIGHS;
@@ -45,7 +46,7 @@ static bool has_control(const uint8_t *bytes, size_t len)
         uint64_t eight;
         memcpy(&eight, bytes + at, 8);
         if (find_control(eight) != 0) {
-            break; /* a tab, maybe */
+            break; /* it may be a tab */
         }
     }
     for (; at < len; at++) {
@@ -70,8 +71,8 @@ static bool is_value(const uint8_t *bytes, size_t len)
     return !has_control(bytes, len);
 }
 
-/* What a token is made of (RFC 9110, 5.6.2), without capitals: a bit for each
- * character, of which the first word has blanks, digits and most signs. */
+/* Checks for a token (RFC 9110, 5.6.2) without capitals. The table has a bit
+ * for each character; its first element has blanks, digits and most signs. */
 static bool is_name(const uint8_t *bytes, size_t len)
 {
     static const uint64_t allowed[4] = {UINT64_C(0x3ff6cfa00000000),
@@ -84,7 +85,7 @@ static bool is_name(const uint8_t *bytes, size_t len)
     return is_good;
 }
 
-/* Fields that belong to a connection of HTTP/1.1 (RFC 9113, 8.2.2). */
+/* Fields of a connection (RFC 9113, 8.2.2). */
 static bool is_of_connection(const struct h2_field *field)
 {
     switch (field->name_len) {
@@ -101,7 +102,7 @@ static bool is_of_connection(const struct h2_field *field)
     }
 }
 
-/* The only te that HTTP/2 has says that trailers are welcome. */
+/* HTTP/2 allows only "te: trailers". */
 static bool is_other_te(const struct h2_field *field)
 {
     static const char trailers[] = "trailers";

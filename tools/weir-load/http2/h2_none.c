@@ -1,8 +1,8 @@
 /*
- * HTTP/2 of a program that was built without libnghttp2.
+ * HTTP/2 of a program built without libnghttp2.
  *
- * A command line that asks for it is refused before any of these is used, by
- * options_settle.c.
+ * options_settle.c refuses command lines that need it,
+ * so these definitions are never used.
  */
 #include "h2_conn.h"
 

@@ -1,8 +1,8 @@
 /*
- * What a connection of HTTP/2 is made of, for its parts: codec_h2.c, h2_conn.c
- * and h2_answers.c.
+ * The state of HTTP/2 connections.
  *
- * No other file knows the library.
+ * It is for codec_h2.c, h2_conn.c and h2_answers.c.
+ * No other file uses the library.
  */
 #ifndef WEIR_LOAD_H2_SESSION_H
 #define WEIR_LOAD_H2_SESSION_H
@@ -18,11 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What frames are put together in before they are written. */
+/* Buffer in which frames are collected before they are written. */
 #define H2_OUT_SIZE (64U << 10)
 
-/* Fields that were found right are not looked at again: those in the table of
- * the other side come in the same memory each time. */
+/* Fields that were found valid are recognised by their memory: entries of the
+ * dynamic table have the same memory each time. */
 #define H2_KNOWN_COUNT 32U
 #define H2_KNOWN_BYTES 512U
 
@@ -34,7 +34,7 @@ struct h2_known {
     uint32_t bytes;
 };
 
-/* A head that all requests of a kind have. */
+/* The head of a kind of request, if it never changes. */
 struct h2_fixed {
     char *text;
     char length[24];
@@ -43,93 +43,94 @@ struct h2_fixed {
     size_t bytes;
 };
 
-/* What the connections of a thread share. */
+/* State shared by the connections of a thread. */
 struct h2_shared {
     struct http_load load;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
-    /* By the places of load.requests; without fields: it is not fixed. The
-     * first thread's. */
+    /* Indexed like load.requests; fields is NULL if the head varies. Belongs to
+     * the first thread. */
     struct h2_fixed *fixed;
     bool owns_fixed;
-    /* A head that is put together anew. */
+    /* The head being rendered. */
     struct h2_head head;
     struct h2_memory memory;
-    /* All that there were. */
+    /* All connections so far. */
     struct h2_conn *first_conn;
-    /* Frames of the connection that is written to now. */
+    /* Frames of the connection that is being written. */
     size_t out_len;
     uint8_t out[H2_OUT_SIZE];
 };
 
 struct h2_conn {
-    /* NULL: it was never begun. */
+    /* NULL until the connection first begins. */
     struct h2_shared *shared;
     struct h2_conn *next;
     struct conn *conn;
     nghttp2_session *session;
-    /* The first kind of its target, and what kinds are drawn from. */
+    /* First kind of its target. */
     const struct http_request *request;
     bool is_tls;
     uint64_t random;
     uint64_t sent_count;
-    /* How many under way belong to the warm-up. */
+    /* Pending requests of the warm-up. */
     uint32_t warmup_count;
-    /* The server's SETTINGS are here. */
+    /* The server's SETTINGS have arrived. */
     bool has_settings;
-    /* It took requests once: after SETTINGS there was room, and no GOAWAY. */
+    /* It once could send requests: SETTINGS allowed streams, without a GOAWAY.
+     */
     bool was_ready;
-    /* Fewer streams were allowed than are asked for, which was counted. */
+    /* Fewer streams than needed are allowed, which was counted. */
     bool was_limited;
-    /* A request has ended since new ones were sent last. */
+    /* A request has ended since new ones were last sent. */
     bool has_ended;
-    /* It takes no further stream. */
+    /* It opens no more streams. */
     bool is_leaving;
     /* Set by pause_writing, cleared by resume_writing. */
     bool writing_paused;
-    /* Frames wait until all is read. */
+    /* Frames are written after all received bytes were processed. */
     bool is_reading;
-    /* Since when no stream is allowed. */
+    /* Time since which no stream is allowed. */
     uint64_t shut_ns;
-    /* When bytes came last; while some are read, now. */
+    /* Time of the last received bytes. */
     uint64_t received_ns;
-    /* Why a write was refused; 0: none was. */
+    /* Error of a write, or 0. */
     int write_err;
-    /* The connection broke the rules, as GOAWAY of ours said; 0: it did not. */
+    /* Error code of a GOAWAY that we sent, or 0. */
     uint32_t own_error;
-    /* That of the connection. */
+    /* The connection's window. */
     struct h2_window window;
-    /* Where the last answer with such a field leads to, and its stream. */
+    /* Location of the last response that has one, and its stream. */
     char location[CODEC_LOCATION_SIZE];
     int32_t location_id;
-    /* What the library said of it last. */
+    /* The library's last error text. */
     char reason[128];
-    /* What was looked for last, and found or not. */
+    /* The last result of find(); may be NULL. */
     struct h2_stream *found;
     int32_t found_id;
-    /* By their memory. */
+    /* Indexed by address. */
     struct h2_known known[H2_KNOWN_COUNT];
     struct h2_streams streams;
     struct h2_stream places[];
 };
 
-/* The callbacks of a thread, and the options of its sessions. 0 or -ENOMEM. */
+/* Makes the callbacks and options of a thread. Returns 0 or -ENOMEM. */
 int h2_answers_prepare(struct h2_shared *shared);
 
-/* The session has ended: give back the memory of its fields. */
+/* Releases the session's cached fields, after its end. */
 void h2_answers_end(struct h2_conn *self);
 
-/* The body of a request as the library asks for it. */
+/* Returns the body of a request for the library. */
 nghttp2_data_provider h2_answers_body(struct h2_stream *stream);
 
-/* Write what was put together. 0 or the error of the write. */
+/* Writes the collected frames. Returns 0 or the error of the write. */
 int h2_answers_write_out(struct h2_conn *self);
 
-/* A stream is over without an answer, for a code of errors.h. */
+/* Ends a request without a response, with a code of errors.h. */
 void h2_answers_fail(struct h2_conn *self, struct h2_stream *stream,
                      enum error_phase phase, int code, const char *detail);
 
-/* It is not under way any more: its place is free. */
+/* Frees the place of a request. */
 void h2_answers_release(struct h2_conn *self, struct h2_stream *stream);
 
 #endif

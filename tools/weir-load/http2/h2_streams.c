@@ -1,8 +1,8 @@
 /*
- * Three lists through one array, by indices, so that a place has no pointer to
- * another.
+ * Three lists through one array, with indices instead of pointers.
  *
- * All work on them takes the same time, however many places there are.
+ * All operations take constant time,
+ * except initialising and freeing.
  */
 #include "h2_streams.h"
 

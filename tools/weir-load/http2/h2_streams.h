@@ -1,9 +1,9 @@
 /*
- * The requests under way on a connection of HTTP/2: a place for each, as many
- * as --pipeline, which is found by its stream.
+ * Pending requests of an HTTP/2 connection: --pipeline places, found by their
+ * streams.
  *
- * A place is free, live (its stream is open), or waits to be sent again because
- * the server has not begun with it.
+ * A place is free, live (its stream is open), or waiting to be sent again
+ * because the server has not processed it.
  */
 #ifndef WEIR_LOAD_H2_STREAMS_H
 #define WEIR_LOAD_H2_STREAMS_H
@@ -18,10 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* No place: the end of a list. */
+/* End of a list. */
 #define H2_NONE UINT32_MAX
 
-/* No grpc-status was seen. */
+/* There is no grpc-status. */
 #define H2_NO_STATUS UINT32_MAX
 
 enum h2_stream_state {
@@ -37,20 +37,18 @@ struct h2_stream {
     enum h2_stream_state state;
     struct flight flight;
     bool is_warmup;
-    /* How often the server has refused it. */
+    /* Number of refusals by the server. */
     uint8_t refusals;
     const struct http_request *request;
-    /* Its stream; 0: it has none yet. */
+    /* Its stream, or 0. */
     int32_t id;
-    /* The body; one that is not always the same is in memory of the place,
-     * which stays for the next request. */
+    /* A body that varies is in own_body, which stays allocated for the next
+     * request. */
     const char *body;
     size_t body_len;
     size_t body_at;
-    /* When its stream was opened. */
     uint64_t opened_ns;
     char *own_body;
-    /* The answer. */
     struct h2_message message;
     uint64_t first_byte_ns;
     uint64_t body_bytes;
@@ -71,25 +69,25 @@ struct h2_list {
 
 struct h2_streams {
     uint32_t depth;
-    /* By their state. */
+    /* Indexed by state. */
     struct h2_list lists[3];
     struct h2_stream *all;
 };
 
-/* Begin with all places free, which are borrowed and were all zero before the
- * first time. */
+/* Initialises with all places free. They are borrowed, and must be zeroed
+ * before the first call. */
 void h2_streams_init(struct h2_streams *self, struct h2_stream *places,
                      uint32_t depth);
 
-/* Put a place into another state: at the end of that list, or at its head. */
+/* Moves a place to the end, or the head, of another state's list. */
 void h2_streams_move(struct h2_streams *self, struct h2_stream *stream,
                      enum h2_stream_state state, bool at_head);
 
-/* The first in a state; NULL: there is none. */
+/* Returns the first in a state, or NULL. */
 struct h2_stream *h2_streams_first(struct h2_streams *self,
                                    enum h2_stream_state state);
 
-/* The one behind it in its list; or NULL. */
+/* Returns the next in its list, or NULL. */
 struct h2_stream *h2_streams_next(struct h2_streams *self,
                                   const struct h2_stream *stream);
 
@@ -99,7 +97,7 @@ static inline uint32_t h2_streams_count(const struct h2_streams *self,
     return self->lists[state].count;
 }
 
-/* Free what places keep. */
+/* Frees the memory of the places. */
 void h2_streams_drop(struct h2_streams *self);
 
 #endif

@@ -1,17 +1,16 @@
 /*
- * Is a server of HTTP/2 stopped by a window of ours? One window of a stream or
- * of a connection.
+ * Detects that an HTTP/2 server is blocked by our window, of a stream or of a
+ * connection.
  *
- * A server that may send no more cuts its frame where the window ends. So a
- * frame of DATA that ends just there, without the end of the answer, was sent
- * by one that has stopped; until the next frame comes it is stopped. What the
- * window was before the client has raised it counts, too, as that may not have
- * reached the server when it sent the frame: less than three of these are ahead
- * of what was received, as the library raises a window when half of it was.
+ * A blocked server cuts its frame at the window's end. So a DATA frame that
+ * ends exactly there, without END_STREAM, shows that the server is blocked
+ * until the next frame. Earlier ends count, too, as a WINDOW_UPDATE may not
+ * have reached the server in time. Fewer than three of them are ahead of the
+ * received bytes, as the library raises a window when half of it is used.
  *
- * Frames are 16 KiB, or smaller powers of two, where nothing cuts them. A
- * window that is a multiple of that would end with such a frame by chance, and
- * is made one byte smaller.
+ * Uncut frames have 16 KiB or a smaller power of two, and would end at the end
+ * of a window that is a multiple by chance. Such a window is made one byte
+ * smaller.
  */
 #ifndef WEIR_LOAD_H2_WINDOW_H
 #define WEIR_LOAD_H2_WINDOW_H
@@ -25,15 +24,15 @@
 #define H2_WINDOW_ENDS  3U
 
 struct h2_window {
-    /* Bytes of frames of DATA until now. */
+    /* Bytes of DATA frames so far. */
     uint64_t received;
-    /* Where the window ends, and has ended before; the newest is first. */
+    /* The window's current and earlier ends, newest first. */
     uint64_t ends[H2_WINDOW_ENDS];
-    /* Since when the server is stopped; 0: it is not. */
+    /* Time since which the server is blocked, or 0. */
     uint64_t stopped_ns;
 };
 
-/* The window that is asked for in place of another one. */
+/* Returns the window to use instead of another one. */
 static inline uint32_t h2_window_size(uint64_t bytes)
 {
     return (uint32_t)(bytes - (bytes % H2_WINDOW_FRAME == 0));
@@ -44,7 +43,7 @@ static inline void h2_window_begin(struct h2_window *self, uint64_t bytes)
     *self = (struct h2_window){.ends = {bytes, bytes, bytes}};
 }
 
-/* The client lets the server send so many bytes more. */
+/* The client extends the window. */
 static inline void h2_window_raise(struct h2_window *self, uint64_t bytes)
 {
     if (self->received == 0) { /* before the server could use it */
@@ -56,7 +55,7 @@ static inline void h2_window_raise(struct h2_window *self, uint64_t bytes)
     self->ends[0] += bytes;
 }
 
-/* A frame has come. The last one of its stream was not cut. */
+/* A frame has arrived. The last one of its stream was not cut. */
 static inline void h2_window_receive(struct h2_window *self, uint64_t bytes,
                                      bool is_last, uint64_t now_ns)
 {
@@ -68,7 +67,7 @@ static inline void h2_window_receive(struct h2_window *self, uint64_t bytes,
     }
 }
 
-/* The server goes on, or nothing more is expected of it. */
+/* The server continues, or no more is expected from it. */
 static inline void h2_window_go_on(struct h2_window *self,
                                    struct h2_counts *counts, uint64_t now_ns)
 {

@@ -1,13 +1,11 @@
 /*
  * Redis as a codec: requests are commands (redis_command.h), and every reply of
- * RESP is an answer (resp.h), nil as well. One that is an error fails, by its
- * first word; errors inside an array, as EXEC has them, are the command's
- * affair.
+ * RESP is a response (resp.h), even nil. An error fails by its first word;
+ * errors inside an array, such as those of EXEC, are not counted.
  *
- * A connection begins with HELLO 3, AUTH and SELECT where the target says so
- * (redis_url.h), before it takes part. A command that is always the same lies
- * in memory several times in a row, so that a batch is one write without a
- * copy.
+ * A connection begins with HELLO 3, AUTH and SELECT, if the target requires
+ * them (redis_url.h). A command that never changes is in memory several times
+ * in a row, so that a batch is one write without a copy.
  */
 #include "tools/weir-load/codec/codec.h"
 
@@ -25,18 +23,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies in a row are at most so many bytes. */
+/* Limit in bytes of copies in a row. */
 #define COPIES_BYTES (64U << 10)
 
-/* The longest greeting: HELLO or AUTH with user and password, and SELECT. */
+/* HELLO or AUTH with user and password, and SELECT. */
 #define GREETING_SIZE REDIS_PLAIN_SIZE(10, 2 * REDIS_LOGIN_MAX + 64)
 
-/* How much of a reply a detail shows. */
+/* Buffer size for quoting a reply. */
 #define SHOWN_SIZE 512
 
 struct request {
     struct redis_command command;
-    /* Copies of one that is always the same; else NULL. */
+    /* Copies of a command that never changes, or NULL. */
     char *bytes;
     size_t len;
     uint32_t copies;
@@ -44,7 +42,7 @@ struct request {
 
 struct shared {
     const struct run_options *options;
-    /* The first thread's: one, or one of each kind. */
+    /* Belong to the first thread: one, or one of each kind. */
     struct request *requests;
     size_t request_count;
     bool owns_requests;
@@ -55,14 +53,14 @@ struct redis_conn {
     struct resp_reader reader;
     const struct target *target;
     uint32_t conn_index;
-    /* Replies to the greeting that are to come. */
+    /* Missing replies to the greeting. */
     uint32_t greetings;
-    /* With --mix: what its kinds are drawn from. */
+    /* With --mix: seed for drawing kinds. */
     uint64_t random;
     uint64_t sent_count;
 };
 
-/* ---- what connections share ---- */
+/* ---- the thread ---- */
 
 static void codec_redis_close(void *arg)
 {
@@ -80,7 +78,7 @@ static void codec_redis_close(void *arg)
     free(shared);
 }
 
-/* The command as often as a batch may need it, where it is always the same. */
+/* Makes copies of a command that never changes, for a batch. */
 static int make_copies(struct request *request, uint64_t depth)
 {
     const struct template_values values = {0};
@@ -188,7 +186,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     };
 }
 
-/* A command of words, of which those that are NULL are left out. */
+/* Writes a command, leaving out words that are NULL. */
 static size_t add_command(const char *const *words, size_t count, char *out,
                           uint32_t *greetings)
 {
@@ -247,7 +245,7 @@ static int greet(void *arg, void *state, struct codec_out *out)
     char bytes[GREETING_SIZE];
 
     if (redis_url_read_place(conn->target->path, &place)) {
-        return 0; /* which was refused before the run */
+        return 0; /* it was refused before the run */
     }
     const size_t len = write_greeting(&shared->options->redis, &place, bytes,
                                       &conn->greetings);
@@ -259,7 +257,7 @@ static int greet(void *arg, void *state, struct codec_out *out)
     return err < 0 ? err : 1;
 }
 
-/* The request with a number that is the next one of the connection. */
+/* Returns the connection's next request, which has this number in the run. */
 static const struct request *choose(const struct shared *shared,
                                     const struct redis_conn *conn,
                                     uint64_t number)
@@ -319,14 +317,14 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
     return err;
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 static bool answers_greeting(const struct redis_conn *conn)
 {
     return conn->greetings > 0;
 }
 
-/* The length of the first word in a text. */
+/* Returns the length of the first word. */
 static size_t word_size(const char *text, size_t len)
 {
     size_t at = 0;
@@ -337,8 +335,8 @@ static size_t word_size(const char *text, size_t len)
     return at;
 }
 
-/* What a detail shows of a reply: of one to a greeting only the first word, as
- * servers repeat what they do not understand, with the password in it. */
+/* Quotes a reply. Of a reply to the greeting it shows only the first word, as
+ * servers repeat what they do not understand, including the password. */
 static const char *quote(const struct redis_conn *conn, char *text)
 {
     const struct resp_reader *reader = &conn->reader;
@@ -349,7 +347,7 @@ static const char *quote(const struct redis_conn *conn, char *text)
     return http_quote((const uint8_t *)reader->shown, len, text, SHOWN_SIZE);
 }
 
-/* Of "-WRONGTYPE text" and "!21\r\nSYNTAX text" that behind the sign. */
+/* Returns the text of "-WRONGTYPE text" or "!21\r\nSYNTAX text". */
 static const char *find_error(const struct resp_reader *reader, size_t *ret_len)
 {
     const char *text = reader->shown + 1;
@@ -364,7 +362,7 @@ static const char *find_error(const struct resp_reader *reader, size_t *ret_len)
     return text;
 }
 
-/* Read a reply, or a part of it; messages of no request are passed over. */
+/* Parses a reply or a part of it, skipping push messages. */
 static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
                           size_t len, struct codec_answer *answer)
 {
@@ -387,7 +385,7 @@ static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
         answer->is_complete =
             reader->state == RESP_COMPLETE && reader->kind != RESP_PUSH;
     }
-    answer->is_blank = reader->kind == RESP_PUSH; /* or what follows it */
+    answer->is_blank = reader->kind == RESP_PUSH; /* or bytes after it */
     if (answer->is_complete && reader->kind == RESP_ERROR) {
         size_t error_len = 0;
         const char *error = find_error(reader, &error_len);
@@ -397,8 +395,8 @@ static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
     return (ssize_t)at;
 }
 
-/* Which part of the greeting was refused, and what there is to do. SELECT has
- * no secret. */
+/* Describes which part of the greeting was refused, with a hint. The reply to
+ * SELECT may be shown, as it has no secret. */
 static void describe_refusal(const struct redis_conn *conn,
                              struct codec_answer *answer)
 {
@@ -455,8 +453,7 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     return read_reply(state, bytes, len, answer);
 }
 
-/* Messages of RESP3 come at any time; a reply that nobody asked for does not.
- */
+/* RESP3 push messages may arrive at any time, unrequested replies may not. */
 static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
                      struct codec_answer *answer)
 {

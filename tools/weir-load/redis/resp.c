@@ -1,9 +1,9 @@
 /*
- * A small machine: the type of a value, the line behind it, and what that line
- * announces: bytes, or elements, of which each is a value again. Open
- * aggregates are counts in a stack.
+ * A state machine: the type of a value, the line after it, and the bytes or
+ * elements that the line announces; each element is a value again. Open
+ * aggregates are counters on a stack.
  *
- * Strings are passed over without a look at their bytes.
+ * The bytes of strings are skipped.
  */
 #include "resp.h"
 
@@ -30,8 +30,8 @@ static bool is_string(char type)
     return type == '$' || type == '=' || type == '!';
 }
 
-/* A value is over: of an aggregate it may have been the last element, which
- * ends that one as well. The value that an attribute speaks of is to come. */
+/* Ends a value. It may be the last element of aggregates, which end, too. An
+ * attribute is followed by the value that it describes. */
 static void end_value(struct resp_reader *reader)
 {
     reader->state = RESP_AT_TYPE;
@@ -51,7 +51,8 @@ static void end_value(struct resp_reader *reader)
     reader->state = RESP_COMPLETE;
 }
 
-/* The type of the whole reply says what it is; an attribute does not. */
+/* The type of the outermost value is the reply's kind; attributes are ignored.
+ */
 static void note_kind(struct resp_reader *reader)
 {
     if (reader->depth > 0) {
@@ -92,7 +93,7 @@ static ssize_t begin_value(struct resp_reader *reader, char type)
     return 0;
 }
 
-/* A digit of a length. */
+/* Parses a digit of a length. */
 static ssize_t take_length_byte(struct resp_reader *reader, char byte)
 {
     if (byte == '?' && reader->line_len == 0) {
@@ -110,7 +111,7 @@ static ssize_t take_length_byte(struct resp_reader *reader, char byte)
     return 0;
 }
 
-/* A byte of a line that is no length. */
+/* Checks a byte of a line that is not a length. */
 static ssize_t take_line_byte(struct resp_reader *reader, char byte)
 {
     bool is_right = true;
@@ -128,7 +129,7 @@ static ssize_t take_line_byte(struct resp_reader *reader, char byte)
                    (reader->line_len == 0 && (byte == '-' || byte == '+'));
         reader->has_digits |= byte >= '0' && byte <= '9';
         break;
-    case ',': /* as inf, nan and 1.5e-3 */
+    case ',': /* such as inf, nan and 1.5e-3 */
         is_right = byte && strchr("0123456789+-.eEinfaINFA", byte);
         break;
     default:
@@ -177,7 +178,7 @@ static ssize_t begin_aggregate(struct resp_reader *reader)
     return 0;
 }
 
-/* The length of -1 that RESP2 has for nil: "$-1" and "*-1". */
+/* Parses RESP2's nil: "$-1" and "*-1". */
 static ssize_t take_negative(struct resp_reader *reader)
 {
     if (reader->number != 1 || (reader->type != '$' && reader->type != '*')) {
@@ -258,7 +259,6 @@ static void show(struct resp_reader *reader, const uint8_t *bytes, size_t len)
     reader->shown_len += (uint32_t)part;
 }
 
-/* Pass over bytes of a string. */
 static size_t skip_string(struct resp_reader *reader, size_t len)
 {
     const size_t part = len < reader->left_bytes ? len : reader->left_bytes;
@@ -280,7 +280,7 @@ ssize_t resp_read(struct resp_reader *reader, const uint8_t *bytes, size_t len)
     assert(reader->state != RESP_COMPLETE);
     while (at < len && err == 0 && reader->state != RESP_COMPLETE) {
         if (reader->state == RESP_AT_TYPE && reader->depth == 0) {
-            reader->shown_len = 0; /* what was before is an attribute */
+            reader->shown_len = 0; /* earlier bytes are an attribute */
             shown_from = at;
         }
         if (reader->state == RESP_IN_STRING) {

@@ -1,14 +1,14 @@
 /*
- * WebSocket as a codec: a request is a message, and its answer the same one.
- * The payload is that of codec_payload.h, or the body of the command line;
- * every byte of an answer is compared where it lies.
+ * WebSocket as a codec: a request is a message, which the server echoes. The
+ * payload comes from codec_payload.h or the command line; every byte of a
+ * response is compared in place.
  *
- * A connection begins with the handshake (ws_handshake.h), and takes part when
- * the server has accepted it. Messages are masked as RFC 6455 asks a client, so
- * they are copied. Pings are answered wherever they stand between frames, and
- * counted; a close of the server is an error unless nothing was asked for.
+ * A connection starts after the handshake (ws_handshake.h). Messages are
+ * masked, as RFC 6455 requires from clients, so they are copied. Pings between
+ * frames are answered and counted; a close by the server is an error while
+ * requests are pending.
  *
- * Text is letters made of the payload stream, as text has to be UTF-8.
+ * Text messages consist of letters, because text must be UTF-8.
  */
 #include "tools/weir-load/codec/codec.h"
 
@@ -25,17 +25,17 @@
 #include <string.h>
 #include <strings.h>
 
-/* Frames are put together in pieces of so many bytes. */
+/* Buffer size for frames. */
 #define SCRATCH_SIZE (32U << 10)
 
 struct shared {
     const struct run_options *options;
     struct codec_payload *payload;
-    /* Of -b; NULL: messages are of the payload stream. */
+    /* From -b; NULL if messages come from the payload stream. */
     const char *body;
     size_t body_len;
     enum ws_opcode opcode;
-    /* Of Sec-WebSocket-Protocol; NULL: there is none. */
+    /* From Sec-WebSocket-Protocol, or NULL. */
     char *protocols;
     uint8_t scratch[SCRATCH_SIZE];
 };
@@ -45,21 +45,21 @@ struct ws_conn {
     struct codec_out *out;
     uint32_t conn_index;
     struct codec_place place;
-    /* Frames that were written, of which each has another mask. */
+    /* Number of frames written; each has another mask. */
     uint64_t frames;
-    /* Of the answer that is read: its bytes, and the place in the payload
-     * stream where they go on. */
+    /* Bytes of the current response, and the position in the payload stream
+     * where it continues. */
     uint64_t partial_bytes;
     uint32_t receive_at;
     char key[WS_KEY_SIZE];
-    /* The handshake is of no use when frames come. */
+    /* The handshake is over when frames arrive. */
     union {
         struct ws_handshake handshake;
         struct ws_reader reader;
     };
 };
 
-/* ---- what connections share ---- */
+/* ---- the thread ---- */
 
 static void codec_ws_close(void *arg)
 {
@@ -70,7 +70,7 @@ static void codec_ws_close(void *arg)
     free(shared);
 }
 
-/* Bytes as letters: every 16th of them has the same. */
+/* Converts bytes to letters: 16 bytes to each. */
 static void make_text(struct payload *stream)
 {
     for (size_t i = 0; i < sizeof(stream->bytes); i++) {
@@ -78,7 +78,7 @@ static void make_text(struct payload *stream)
     }
 }
 
-/* The protocols of all fields, with commas between them. 0 or -ENOMEM. */
+/* Joins the protocols of all fields with commas. Returns 0 or -ENOMEM. */
 static int list_protocols(const struct http_options *http, char **ret)
 {
     static const char name[] = "Sec-WebSocket-Protocol:";
@@ -150,7 +150,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     };
 }
 
-/* Of the command line, unless it says what stands in the request anyway. */
+/* Adds the fields of the command line, except empty ones. */
 static void add_fields(const struct http_options *http, FILE *file,
                        bool *ret_has_host)
 {
@@ -237,7 +237,7 @@ static ssize_t welcome(void *arg, void *state, const uint8_t *bytes, size_t len,
 
 /* ---- sending ---- */
 
-/* A mask that follows from the seed, as all that is sent does. */
+/* Makes a mask from the seed, so that a run can be repeated. */
 static void make_mask(struct ws_conn *conn, uint8_t ret[4])
 {
     const uint64_t random =
@@ -254,7 +254,7 @@ static size_t message_size(const struct shared *shared,
                : codec_payload_send_size(shared->payload, &conn->place, number);
 }
 
-/* Bytes of messages that wait in the scratch. */
+/* Bytes of messages in the scratch buffer. */
 struct filling {
     struct codec_out *out;
     size_t len;
@@ -268,7 +268,7 @@ static int flush(struct shared *shared, struct filling *filling)
     return len > 0 ? codec_write(filling->out, shared->scratch, len) : 0;
 }
 
-/* The next bytes of a message, as many as lie in a row. */
+/* Returns the next contiguous bytes of a message. */
 static const uint8_t *find_bytes(const struct shared *shared,
                                  const struct ws_conn *conn, size_t at)
 {
@@ -335,7 +335,7 @@ static int farewell(void *arg, void *state, struct codec_out *out)
     return write_control(state, WS_CLOSE, code, sizeof(code));
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 static ssize_t refuse_echo(const struct ws_conn *conn, const char *what,
                            struct codec_answer *answer)
@@ -346,7 +346,7 @@ static ssize_t refuse_echo(const struct ws_conn *conn, const char *what,
     return ERROR_WRONG_ECHO;
 }
 
-/* A part of an answer is the same part of its request. */
+/* Compares a part of a response with its request. */
 static ssize_t compare(const struct shared *shared, struct ws_conn *conn,
                        const struct ws_piece *piece,
                        struct codec_answer *answer)
@@ -409,8 +409,8 @@ static void describe_close(const struct ws_conn *conn,
              reason[0] ? ", " : "", reason);
 }
 
-/* A close ends the connection: it is answered, and is an error where answers
- * are to come. */
+/* Handles a control frame. A close ends the connection and is answered; it is
+ * an error while responses are pending. */
 static ssize_t take_control(struct ws_conn *conn, const struct ws_piece *piece,
                             bool is_idle, struct codec_answer *answer)
 {
@@ -425,13 +425,13 @@ static ssize_t take_control(struct ws_conn *conn, const struct ws_piece *piece,
         describe_close(conn, piece, answer);
         if (!is_idle &&
             conn->place.sent_count > conn->place.answered_count + 1) {
-            return ERROR_WEBSOCKET_CLOSE; /* which all of them fail by */
+            return ERROR_WEBSOCKET_CLOSE; /* fails all requests */
         }
         answer->is_complete = true;
         answer->ends_connection = true;
         answer->code = is_idle ? 0 : ERROR_WEBSOCKET_CLOSE;
     }
-    (void)err; /* a connection that cannot be written to is lost by itself */
+    (void)err; /* if writing fails, the connection is lost anyway */
     return 0;
 }
 
@@ -502,7 +502,7 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     return (ssize_t)at;
 }
 
-/* Control frames come at any time; a message that nobody asked for does not. */
+/* Control frames may arrive at any time, unrequested messages may not. */
 static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
                      struct codec_answer *answer)
 {

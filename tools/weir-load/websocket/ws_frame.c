@@ -1,8 +1,8 @@
 /*
- * A head is gathered byte by byte, up to 14 of them, and judged as soon as it
- * is whole; what follows is counted.
+ * A header is collected byte by byte, up to 14 of them, and checked as soon as
+ * it is complete; payload is counted.
  *
- * Frames that break a rule are refused at their heads, before their payload.
+ * Invalid frames are refused at their headers.
  */
 #include "ws_frame.h"
 
@@ -19,7 +19,7 @@
 #define MASKED   0x80U
 #define LENGTH   0x7fU
 
-/* Lengths that stand for themselves are below the first. */
+/* Values of the length that announce a length of 2 or 8 bytes. */
 #define LENGTH_2 126U
 #define LENGTH_8 127U
 
@@ -31,7 +31,7 @@ static int refuse(struct ws_reader *reader, enum ws_fault fault)
     return -EBADMSG;
 }
 
-/* How many bytes a head has, as far as its first two say. */
+/* Returns the length of a header, as far as its first two bytes show. */
 static uint32_t head_size(const struct ws_reader *reader)
 {
     if (reader->head_len < 2) {
@@ -65,7 +65,7 @@ static bool is_control(enum ws_opcode opcode)
     return opcode >= WS_CLOSE;
 }
 
-/* The first two bytes. */
+/* Checks the first two bytes. */
 static int judge_begin(struct ws_reader *reader)
 {
     const uint8_t first = reader->head[0];
@@ -94,7 +94,7 @@ static int judge_begin(struct ws_reader *reader)
                : 0;
 }
 
-/* A data frame begins, which is a message or goes on with one. */
+/* Starts a data frame: a new message or its continuation. */
 static int begin_data(struct ws_reader *reader)
 {
     const bool goes_on = reader->opcode == WS_CONTINUATION;
@@ -120,7 +120,7 @@ static int begin_data(struct ws_reader *reader)
     return 0;
 }
 
-/* The head is whole. */
+/* Checks a complete header. */
 static int end_head(struct ws_reader *reader)
 {
     const uint32_t length = reader->head[1] & LENGTH;
@@ -135,7 +135,6 @@ static int end_head(struct ws_reader *reader)
     return is_control(reader->opcode) ? 0 : begin_data(reader);
 }
 
-/* The frame has ended; the next one begins with its head. */
 static void end_frame(struct ws_reader *reader)
 {
     reader->head_len = 0;
@@ -164,7 +163,7 @@ static int end_control(struct ws_reader *reader, struct ws_piece *ret)
     return 0;
 }
 
-/* Bytes of a head; something is found when it is the last one. */
+/* Reads bytes of a header; @ret is set when it is complete. */
 static ssize_t read_head(struct ws_reader *reader, const uint8_t *bytes,
                          size_t len, struct ws_piece *ret)
 {

@@ -1,10 +1,10 @@
 /*
- * Frames of WebSocket (RFC 6455, section 5), read as they come and without
- * being kept, and their heads written.
+ * WebSocket frames (RFC 6455, section 5): parsed without buffering, and headers
+ * written.
  *
- * A reader has a fixed size whatever its peer sends: data is shown where it
- * lies, control frames have at most 125 bytes, and messages have a largest size
- * and a largest number of frames.
+ * A reader has a fixed size, whatever its peer sends: data is reported in
+ * place, control frames have at most 125 bytes, and messages have a maximum
+ * size and number of frames.
  */
 #ifndef WEIR_LOAD_WS_FRAME_H
 #define WEIR_LOAD_WS_FRAME_H
@@ -14,12 +14,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The longest head of a frame, with its mask, and payload of a control frame.
- */
+/* Longest header of a frame with its mask, and payload of a control frame. */
 #define WS_HEAD_MAX    14U
 #define WS_CONTROL_MAX 125U
 
-/* Of a message. */
+/* Limits of a message. */
 #define WS_MESSAGE_MAX   (UINT64_C(1) << 30)
 #define WS_FRAGMENTS_MAX 65536U
 
@@ -38,7 +37,7 @@ enum {
     WS_CODE_PROTOCOL = 1002,
 };
 
-/* Why frames are not understood, with one line about each. */
+/* Names and texts of invalid frames. */
 #define WS_FAULTS(X)                                                           \
     X(RESERVED, "a reserved bit is set")                                       \
     X(OPCODE, "an opcode that is none")                                        \
@@ -58,23 +57,23 @@ enum ws_fault { WS_FAULT_NONE, WS_FAULTS(WS_FAULT) };
 
 /* What ws_read() found last. */
 enum ws_found {
-    WS_FOUND_NOTHING, /* all bytes were used, and more are to come */
-    WS_FOUND_FRAME,   /* a data frame begins: opcode, is_final, size_bytes */
+    WS_FOUND_NOTHING, /* all bytes were used, and more must follow */
+    WS_FOUND_FRAME,   /* start of a data frame: opcode, is_final, size_bytes */
     WS_FOUND_DATA,    /* a part of it: data, len */
-    WS_FOUND_CONTROL, /* a whole control frame: opcode, data, len */
+    WS_FOUND_CONTROL, /* a complete control frame: opcode, data, len */
 };
 
-/* All zero before the first byte. */
+/* Zero-initialised before the first byte. */
 struct ws_reader {
     enum ws_fault fault;
     uint32_t head_len;
     uint8_t head[WS_HEAD_MAX];
-    /* Of the frame that is being read. */
+    /* The frame being read. */
     enum ws_opcode opcode;
     bool is_final;
     uint64_t size_bytes;
     uint64_t left_bytes;
-    /* Of the message that its frames are parts of. */
+    /* The message that the frame belongs to. */
     bool is_in_message;
     enum ws_opcode message_opcode;
     uint64_t message_bytes;
@@ -87,36 +86,35 @@ struct ws_piece {
     enum ws_found found;
     const uint8_t *data;
     size_t len;
-    /* The message ends with it. */
+    /* The message ends with this piece. */
     bool ends_message;
 };
 
 /*
- * Read until something is found; len is not 0. Returns how many bytes were
- * used, or -EBADMSG: they are against the rules (fault).
+ * Reads until something is found; len must not be 0. Returns how many bytes
+ * were used, or -EBADMSG if they are invalid (fault).
  */
 ssize_t ws_read(struct ws_reader *reader, const uint8_t *bytes, size_t len,
                 struct ws_piece *ret);
 
-/* Write the head of a final frame; mask NULL: none. Returns its bytes, at most
+/* Writes the header of a frame; mask may be NULL. Returns its length, at most
  * WS_HEAD_MAX. */
 size_t ws_write_head(enum ws_opcode opcode, bool is_final, uint64_t size,
                      const uint8_t *mask, uint8_t *out);
 
-/* Write a whole control frame; len is at most WS_CONTROL_MAX. Returns its
- * bytes. */
+/* Writes a complete control frame; len is at most WS_CONTROL_MAX. Returns its
+ * length. */
 size_t ws_write_control(enum ws_opcode opcode, const uint8_t *data, size_t len,
                         const uint8_t *mask, uint8_t *out);
 #define WS_CONTROL_SIZE (WS_HEAD_MAX + WS_CONTROL_MAX)
 
-/* Put a mask on bytes, or take it off, from a place of its frame on. */
+/* Masks or unmasks bytes that begin at offset @at of the frame's payload. */
 void ws_mask(uint8_t *out, const uint8_t *bytes, size_t len,
              const uint8_t mask[4], uint64_t at);
 
-/* The code of a close with this payload; 0: it has none. */
+/* Returns the code of a close with this payload, or 0 if it has none. */
 uint16_t ws_close_code(const uint8_t *data, size_t len);
 
-/* A line about a fault. */
 const char *ws_fault_text(enum ws_fault fault);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * SHA-1 is written out here: it proves nothing but that the other side speaks
- * WebSocket, and weir-load is also built without a library that has it.
+ * SHA-1 is implemented here: it only shows that the other side speaks
+ * WebSocket, and weir-load can be built without a library that has it.
  *
  * Names and words are compared without regard to case, as in HTTP; protocols
- * are not. The server chooses one of those that were asked for, once.
+ * are not. The server may choose one of the requested protocols, once.
  */
 #include "ws_handshake.h"
 
@@ -63,7 +63,7 @@ static void add_block(uint32_t state[5], const uint8_t *block)
     state[4] += e;
 }
 
-/* Of a text that has two blocks with its end. */
+/* Hashes a text of at most two blocks. */
 static void hash(const char *text, size_t len, uint8_t ret[SHA1_SIZE])
 {
     uint32_t state[5] = {0x67452301U, 0xefcdab89U, 0x98badcfeU, 0x10325476U,
@@ -123,7 +123,7 @@ void ws_make_accept(const char *key, char ret[WS_ACCEPT_SIZE])
 
 /* ---- reading ---- */
 
-/* The value of a line of this name; NULL: it has another one. */
+/* Returns the value of a line with this name, or NULL. */
 static const char *find_value(const char *line, const char *name)
 {
     const size_t len = strlen(name);
@@ -135,7 +135,7 @@ static const char *find_value(const char *line, const char *name)
     return line + strspn(line, " \t");
 }
 
-/* Is a word one of a list with commas? */
+/* Returns true if a list with commas has this word. */
 static bool has_word(const char *list, const char *word,
                      int (*compare)(const char *, const char *, size_t))
 {
@@ -189,14 +189,14 @@ static void take_field(struct ws_handshake *self)
     }
 }
 
-/* A line is whole, without its end. */
+/* A line is complete, without its end. */
 static int take_line(struct ws_handshake *self)
 {
     size_t len = self->line_len;
 
     if (len >= WS_LINE_SIZE) {
         self->line[WS_LINE_SIZE - 1] = '\0';
-        len = self->has_first_line ? 0 : len; /* a field that is none of ours */
+        len = self->has_first_line ? 0 : len; /* a field that is not needed */
     } else {
         while (len > 0 && strchr("\r \t", self->line[len - 1])) {
             len--;
