@@ -22,8 +22,8 @@ static size_t block_size(const struct wr_block *block)
     return sizeof(*block) + block->capacity;
 }
 
-/* Returns the smallest class for @size bytes, header included, or a number from
- * WR_BLOCK_CLASSES on if @size is too large for any class. */
+/* Returns the smallest class for @size bytes, header included, or at least
+ * WR_BLOCK_CLASSES if @size is too large for any class. */
 static unsigned block_class_of(size_t size)
 {
     const unsigned bits = 64u - (unsigned)__builtin_clzll(size - 1);

@@ -23,16 +23,14 @@ struct wr_closer;
  * makes a closer, unless memory has run out. */
 void wr_closer_close(struct wr_closer **closer, const int *fds, size_t count);
 
-/* Returns true while closes are pending. Then @on_idle is called with @arg,
- * once, when all are closed, by the owner of the mailbox. @closer may be
- * NULL. */
+/* Returns true while closes are pending. Then the mailbox's owner calls
+ * @on_idle with @arg once, when all are closed. @closer may be NULL. */
 WEIR_MUST_USE bool wr_closer_is_busy(struct wr_closer *closer,
                                      struct wr_wake *wake,
                                      void (*on_idle)(void *arg), void *arg);
 
-/* Detaches *closer, which finishes its closes, and sets it to NULL: @on_idle is
- * not called any more. The mailbox's owner calls this before it closes the
- * mailbox. */
+/* Detaches *closer, which finishes its closes without calling @on_idle, and
+ * sets it to NULL. Called before the mailbox is closed, by its owner. */
 void wr_closer_detach(struct wr_closer **closer);
 
 /* Closes descriptors without an owner. */

@@ -87,8 +87,7 @@ static const char *feature_state(const struct wr_features *features,
     const uint32_t bit = UINT32_C(1) << index;
 
     if (features->unused & bit) {
-        wr_assert(index == WR_FEATURE_BUF_INC); /* the only one that depends on
-                                                 * another */
+        wr_assert(index == WR_FEATURE_BUF_INC); /* only it depends on another */
         return "needs recv_credit";
     }
     return features->found & bit    ? "yes"

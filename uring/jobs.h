@@ -35,12 +35,11 @@ struct wr_jobs_kind {
     const char *name;   /* name of the threads, at most 15 bytes */
     size_t stack_bytes; /* 0, or too few: the system's default */
     uint64_t idle_ns;   /* then an idle thread ends; UINT64_MAX: never */
-    /* Runs a job, on a thread. Without `tell` the owner may push the job again
-     * while this still runs. */
+    /* Runs a job, on a thread. Without `tell` the owner may push it
+     * meanwhile. */
     void (*run)(struct wr_jobs *jobs, struct wr_job *job);
-    /* Notifies the owner, on a thread, that jobs are done or a thread has
-     * ended. Not called again before wr_jobs_hear(). NULL if jobs are not
-     * returned to the owner. */
+    /* Called on a thread when jobs are done or a thread has ended, and not
+     * again before wr_jobs_hear(). NULL if jobs do not return to the owner. */
     void (*tell)(struct wr_jobs *jobs);
     /* Frees the jobs, on the last of the threads that wr_jobs_end() left. */
     void (*free)(struct wr_jobs *jobs);
@@ -61,8 +60,8 @@ struct wr_jobs {
 
     pthread_mutex_t mutex; /* guards all fields below */
     pthread_cond_t work;   /* a job is queued, or the state has changed */
-    pthread_cond_t change; /* a job was withdrawn, or the state changed, or a
-                            * thread ended */
+    pthread_cond_t change; /* a job was withdrawn, a thread ended, or the state
+                            * changed */
     struct wr_list queue;
     struct wr_list done;
     uint32_t queued_count;

@@ -37,8 +37,7 @@ void wr_lease_check_invariants(const weir_lease *lease)
     }
 }
 
-/* Makes a lease over @block. Takes @block, even on failure. The caller sets len
- * and charges the lease. */
+/* Takes @block, even on failure. The caller sets len and charges the lease. */
 static weir_lease *lease_over(struct wr_pool *pool, struct wr_block *block)
 {
     weir_lease *lease = block ? wr_slab_take(&pool->leases) : NULL;
@@ -133,8 +132,7 @@ weir_lease *wr_lease_own(struct wr_pool *pool, size_t capacity)
     return lease;
 }
 
-/* Makes @lease refer to the receive buffer of @of. Takes the caller's reference
- * to @of. */
+/* Makes @lease refer to the buffer of @of. Takes the reference to @of. */
 static void lease_share_buf(weir_lease *lease, weir_lease *of)
 {
     wr_assert(of->buf->refs > 0);
@@ -177,8 +175,7 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
     return lease;
 }
 
-/* Returns true if @len bytes of a lease may stay in place. A block is pinned
- * and charged as a whole. */
+/* A block is pinned and charged as a whole. */
 static bool lease_may_stay(const weir_lease *lease, size_t len)
 {
     if (lease->buf) {
@@ -188,9 +185,8 @@ static bool lease_may_stay(const weir_lease *lease, size_t len)
     return len >= whole->block->capacity / 2 || len == whole->len;
 }
 
-/* Copies bytes that should not stay in place to *ret. Sets *ret to NULL if they
- * stay, also if memory runs out while the pool is not short. Returns 0 or
- * -ENOMEM. */
+/* Copies bytes that should not stay in place to *ret, else sets it to NULL.
+ * Bytes stay without memory unless the pool is short. Returns 0 or -ENOMEM. */
 static int lease_copy_if_due(const struct weir_buf *buf, weir_lease **ret)
 {
     weir_lease *lease = buf->lease;

@@ -14,8 +14,7 @@
 
 /* Shorter remainders are copied, so that they do not pin a buffer. */
 #define WR_COMPACT_BELOW (4u << 10)
-/* Shorter kept pieces are copied, because a copy into the smallest block costs
- * less than tracking them. */
+/* Shorter kept pieces are copied: cheaper than tracking their position. */
 #define WR_LEASE_LEAST (1u << WR_BLOCK_MIN_BITS)
 
 struct weir_lease {
@@ -33,15 +32,14 @@ struct weir_lease {
 
 void wr_lease_check_invariants(const weir_lease *lease);
 
-/* Copies @len bytes into a lease charged to @account. Returns NULL if out of
+/* Returns a lease over a copy, charged to @account, or NULL if out of
  * memory. */
 WEIR_MUST_USE weir_lease *wr_lease_copy(struct wr_pool *pool,
                                         struct wr_account *account,
                                         const void *data, size_t len);
 
 /* Returns a lease over the first @len bytes of @block, charged to @account, or
- * NULL if out of memory. Takes @block, even on failure; it must be from the
- * pool's blocks. */
+ * NULL. Takes @block, from the pool's blocks, even on failure. */
 WEIR_MUST_USE weir_lease *wr_lease_block(struct wr_pool *pool,
                                          struct wr_account *account,
                                          struct wr_block *block, size_t len);
@@ -68,8 +66,7 @@ WEIR_MUST_USE int wr_lease_keep(struct weir_buf *buf);
  * to, so that its `next` may be used. Returns NULL if out of memory. */
 WEIR_MUST_USE weir_lease *wr_lease_keep_apart(const struct weir_buf *buf);
 
-/* Removes the first @len bytes, if the lease is in a receive buffer and is not
- * shared. */
+/* Removes the first @len bytes of an unshared lease in a receive buffer. */
 void wr_lease_trim(weir_lease *lease, uint32_t len);
 
 /* Returns true if the lease pins a receive buffer and @len is less than half

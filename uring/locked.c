@@ -15,8 +15,8 @@
 #include <pthread.h>
 
 static pthread_mutex_t locked_mutex = PTHREAD_MUTEX_INITIALIZER;
-/* The sleeps that a ring may have; 0 if a ring has used up its sleeps. Guarded
- * by the mutex. */
+/* The sleeps that a ring may have, 0 once a ring has used them up. Guarded by
+ * the mutex. */
 static uint32_t locked_most = WR_LOCKED_WAITS_AT_FIRST;
 
 static void locked_set_most(uint32_t most)

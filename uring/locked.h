@@ -19,9 +19,8 @@
 #define WR_LOCKED_WAITS_AT_FIRST 100u
 #define WR_LOCKED_WAITS          1000u
 
-/* Sleeps and increments @waits. Returns false if @err is another error, the
- * limit of sleeps is reached, or another ring of this process has used up its
- * sleeps without success. */
+/* Sleeps and increments @waits. Returns false if @err is another error, @limit
+ * is reached, or another ring has used up its sleeps without success. */
 bool wr_locked_wait(int err, uint32_t *waits, uint32_t limit);
 
 /* Called when a ring of this process was closed: others may wait again. */

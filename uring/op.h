@@ -78,10 +78,9 @@ struct wr_uring {
      * completed yet, so the call may only take a note. */
     void (*lacks_worker)(struct wr_uring *uring);
     uint64_t lacks_until_ns; /* no operation waits for a worker thread before */
-    /* A time at or before which a worker thread for files was at work; 0: none
-     * is known. The last worker thread stays while it idles (Linux 5.19). If
-     * the CPUs that the process may use have changed, it ends after five
-     * seconds. */
+    /* A time at or before which a worker thread for files was at work, or 0.
+     * The last worker thread stays while it idles (Linux 5.19). If the CPUs
+     * that the process may use have changed, it ends after five seconds. */
     uint64_t worker_ns;
     /* Descriptors of counted closes that wait for a NOP to find a worker. */
     int *looking;
@@ -90,7 +89,7 @@ struct wr_uring {
     uint64_t look_ns; /* when that NOP was prepared */
 };
 
-/* Has the layout of struct __kernel_timespec. */
+/* The layout of struct __kernel_timespec. */
 struct wr_time {
     int64_t seconds;
     int64_t nanoseconds; /* less than a second */
@@ -135,9 +134,8 @@ WEIR_MUST_USE static inline bool wr_op_was_cancelled(const struct wr_op *op,
     return op->is_cancelled && (res == -ECANCELED || res == -EINTR);
 }
 
-/* Maps a result for an owner that regards -ECANCELED as its own cancellation:
- * returns -EAGAIN if an engine ended the operation for lack of a worker
- * thread. */
+/* For an owner that takes -ECANCELED for its own cancellation: returns -EAGAIN
+ * instead if an engine ended the operation for lack of a worker. */
 WEIR_MUST_USE static inline int32_t wr_op_own_result(const struct wr_op *op,
                                                      int32_t res)
 {
@@ -157,8 +155,7 @@ WEIR_MUST_USE static inline bool wr_res_is_transient(int64_t res)
  * Has no effect on an idle operation. */
 void wr_op_abandon(struct wr_uring *uring, struct wr_op *op);
 
-/* Requests that the kernel end the operation early. Has no effect on an idle
- * operation. */
+/* Requests an early end. Has no effect on an idle operation. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op);
 
 struct wr_recv_limits {
@@ -229,12 +226,11 @@ void wr_prep_write_waiting(struct wr_uring *uring, struct wr_file_op *op,
  * moved, -EINTR or -ECANCELED. */
 void wr_prep_splice(struct wr_uring *uring, struct wr_file_op *op, int from,
                     int to, uint32_t len);
-/* Completes with -ETIME @wait after its submission. @wait must stay until the
- * operation ends. */
+/* Completes with -ETIME after @wait, which must stay until the operation
+ * ends. */
 void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
                      const struct wr_time *wait);
-/* Reads or writes once at @offset of a file, in a kernel worker thread if
- * wr_sys_needs_worker(). */
+/* Reads or writes once at @offset, in a worker if wr_sys_needs_worker(). */
 void wr_prep_read_at(struct wr_uring *uring, struct wr_file_op *op, int fd,
                      void *buf, size_t len, uint64_t offset);
 void wr_prep_write_at(struct wr_uring *uring, struct wr_file_op *op, int fd,

@@ -32,8 +32,7 @@ static inline bool wr_op_lacks_worker(const struct wr_uring *uring)
 /* For this time after a shortage no operation waits for a thread. */
 #define WR_WORKER_STAYS_NS UINT64_C(4000000000)
 
-/* Records whether a worker thread ran an entry: there was one at @asked_ns or
- * later, or there is none. */
+/* Records whether there was a worker thread, at @asked_ns or later. */
 static inline void wr_op_note_worker(struct wr_uring *uring, bool was_there,
                                      uint64_t asked_ns)
 {
@@ -55,8 +54,7 @@ void wr_op_close_completed(struct wr_uring *uring, const struct wr_cqe *cqe);
 void wr_op_close_unsubmitted(struct wr_uring *uring);
 void wr_op_free_closes(struct wr_uring *uring);
 
-/* Returns true if a worker thread may have to close @fd, to flush its file, and
- * no worker is known. */
+/* Returns true if closing @fd may need a worker thread and none is known. */
 bool wr_op_close_may_lack(const struct wr_uring *uring, int fd);
 
 static inline struct io_uring_sqe *

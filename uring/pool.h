@@ -101,7 +101,7 @@ struct wr_pool {
     uint32_t buf_size;
     uint32_t buf_count;
     uint32_t buf_max; /* buffers for the limit, plus twice posted_goal */
-    int32_t pinnable; /* how many more may retire; below 0: short */
+    int32_t pinnable; /* how many more may retire, negative if short */
     uint32_t posted_count;
     uint32_t posted_goal;
     uint32_t lost_count;
@@ -110,8 +110,7 @@ struct wr_pool {
 };
 
 /* Makes a pool whose buffers can hold @limit_bytes besides the posted ones.
- * Copies use @blocks, which must outlive the pool. Returns 0 or a negative
- * error. */
+ * Returns 0 or a negative error. @blocks, for copies, must outlive it. */
 WEIR_MUST_USE int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
                                uint64_t limit_bytes, struct wr_blocks *blocks);
 
@@ -124,9 +123,8 @@ void wr_pool_check_invariants(const struct wr_pool *pool);
 /* Posts free buffers up to the goal. Called once per loop iteration. */
 void wr_pool_post(struct wr_pool *pool);
 
-/* Returns the pages of free buffers to the system, and the memory of unused
- * leases to the allocator. Returns the number of bytes returned to the
- * allocator. */
+/* Returns the pages of free buffers to the system, and unused leases to the
+ * allocator. Returns the bytes of the leases. */
 uint64_t wr_pool_trim(struct wr_pool *pool);
 
 static inline uint64_t wr_pool_leases_out(const struct wr_pool *pool)
@@ -199,9 +197,8 @@ struct wr_room {
     weir_lease *leases[WR_ROOM_BUFS];
 };
 
-/* The two halves of wr_pool_recv(), for a different system call in between. The
- * first returns false without memory for a buffer. @res is the call's
- * result. */
+/* The two halves of wr_pool_recv(), for another system call in between. The
+ * first returns false without memory. @res is the call's result. */
 WEIR_MUST_USE bool wr_pool_open_room(struct wr_pool *pool, struct wr_room *room,
                                      uint32_t most);
 WEIR_MUST_USE weir_lease *wr_pool_close_room(struct wr_pool *pool,
@@ -225,9 +222,8 @@ struct wr_slots {
     uint32_t lens[WR_SLOTS_MAX]; /* set by the caller, not 0 */
 };
 
-/* Takes up to @most slots of @stride bytes, a multiple of WR_SLOT_ALIGN, for
- * one system call; fewer if buffers or memory are short. Returns false without
- * any slot. */
+/* Takes up to @most slots of @stride bytes, a multiple of WR_SLOT_ALIGN; fewer
+ * if buffers or memory are short. Returns false without any slot. */
 WEIR_MUST_USE bool wr_pool_open_slots(struct wr_pool *pool,
                                       struct wr_slots *slots, uint32_t stride,
                                       uint32_t most);

@@ -47,8 +47,7 @@ static int probe_read_sysctl(void)
     return len == 1 ? digit - '0' : -1;
 }
 
-/* Returns true in the initial user namespace, which maps all users, or if the
- * namespace is unknown. */
+/* Returns true in the initial user namespace, or if it is unknown. */
 static bool probe_is_outermost(void)
 {
     static const char all[] = "0 0 4294967295";
@@ -153,8 +152,7 @@ static int probe_nop(struct io_uring *uring)
     return probe_run_once(uring);
 }
 
-/* Registers a buffer ring with one buffer of PROBE_BYTES at @data, or an empty
- * ring if @data is NULL. */
+/* Registers one buffer of PROBE_BYTES at @data, or none if it is NULL. */
 static struct io_uring_buf_ring *probe_add_buffers(struct io_uring *uring,
                                                    unsigned int flags,
                                                    void *data, int *ret_err)

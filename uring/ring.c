@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Returns false for a shortage, which would hit epoll too. Every other error
- * may come from a filter, which can return any error. */
+/* Returns false for a shortage, which would hit epoll too. Filters can return
+ * any other error. */
 static bool ring_is_refusal(int err)
 {
     wr_assert(err < 0);

@@ -32,7 +32,7 @@ struct wr_ring_options {
     const struct weir_allocator *allocator;
     uint32_t sq_entries; /* power of two */
     uint32_t cq_entries; /* power of two, more than sq_entries */
-    /* Size of the ring of provided buffers, group 0: a power of two, or 0. With
+    /* Provided buffers of group 0: a power of two, or 0. With
      * WR_FEATURE_BUF_INC a receive consumes only the part of a buffer that it
      * fills. */
     uint32_t buf_entries;
@@ -111,8 +111,7 @@ void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable);
 bool wr_ring_has_completions(const struct wr_ring *ring);
 
 /* Returns true if an enter would not wait. After enabling the signal and a
- * system call, any work that this does not see makes the descriptor
- * readable. */
+ * system call, work that this misses makes the descriptor readable. */
 bool wr_ring_has_work(const struct wr_ring *ring);
 
 /* The kernel sees the buffer after wr_ring_commit_buffers(). */

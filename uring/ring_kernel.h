@@ -40,8 +40,7 @@ static inline struct wr_ring_kernel *wr_ring_kernel_of(struct wr_ring *base)
     return wr_container_of(base, struct wr_ring_kernel, base);
 }
 
-/* Makes the queues of a disabled ring. @task_work is the set-up flag for when
- * the kernel runs task work. */
+/* Makes the queues. @task_work: set-up flag for when task work runs. */
 WEIR_MUST_USE static inline int wr_ring_kernel_init(struct io_uring *uring,
                                                     uint32_t sq_entries,
                                                     uint32_t cq_entries,

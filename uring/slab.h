@@ -2,8 +2,8 @@
  * Slabs: objects of one size, kept for reuse.
  *
  * A slab divides chunks of memory into equal objects. It reuses the object that
- * was returned last, because that is still in the CPU's cache. Chunks are freed
- * at the end of the slab; unused chunks also when it is trimmed.
+ * was returned last, because that is still in the CPU's cache. Trimming frees
+ * unused chunks, the slab's end all chunks.
  */
 #ifndef WEIR_URING_SLAB_H
 #define WEIR_URING_SLAB_H

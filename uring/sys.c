@@ -129,8 +129,8 @@ int wr_sys_disconnect(int fd)
 int wr_sys_close(int fd)
 {
     int ret = sys_result(close(fd));
-    /* On Linux the descriptor is closed even after EINTR. A retry could close
-     * another file. */
+    /* Linux closes the descriptor even then. A retry could close another
+     * file. */
     return ret == -EINTR ? 0 : ret;
 }
 
@@ -274,8 +274,7 @@ int wr_sys_room(int fd)
     uint32_t counts[SK_MEMINFO_VARS] = {0};
     socklen_t len = sizeof(counts);
     const int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_MEMINFO, counts, &len);
-    /* WMEM_QUEUED is TCP's queue, WMEM_ALLOC what a Unix peer has not
-     * received. */
+    /* WMEM_QUEUED is TCP's queue, WMEM_ALLOC what a Unix peer must receive. */
     const uint32_t used =
         counts[SK_MEMINFO_WMEM_QUEUED] > counts[SK_MEMINFO_WMEM_ALLOC]
             ? counts[SK_MEMINFO_WMEM_QUEUED]

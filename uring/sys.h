@@ -78,17 +78,15 @@ int wr_sys_setsockopt(int fd, int level, int name, const void *value,
                       socklen_t len);
 int wr_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int wr_sys_shutdown(int fd, int how);
-/* Resets a TCP connection immediately, even with unsent bytes. The socket has
- * no addresses afterwards. */
+/* Resets a TCP connection, even with unsent bytes. It loses its addresses. */
 int wr_sys_disconnect(int fd);
 int wr_sys_close(int fd);
 /* Duplicates a descriptor that will be passed over a Unix socket. Returns
  * -EINVAL for a ring, which the kernel does not pass. */
 int wr_sys_dup_to_pass(int fd);
 
-/* Receives the bytes that a stream socket has now into @count buffers, without
- * waiting. Returns their number, 0 at the end of the stream, or -EAGAIN if
- * there are none. */
+/* Receives what a stream socket has now into @count buffers. Returns the number
+ * of bytes, 0 at the end of the stream, or -EAGAIN if there are none. */
 int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count);
 
 #define WR_PASSED_MAX 344u
@@ -142,7 +140,7 @@ int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
 int32_t wr_sys_sendto(int fd, const void *data, size_t size,
                       const struct sockaddr *addr, socklen_t len);
 
-/* Returns a number that changes when the file changes; 0: no file. */
+/* Returns a number that changes when the file changes, or 0 without a file. */
 uint64_t wr_sys_file_stamp(const char *path);
 
 /* Receives at most @count pending datagrams. Returns their number, or -EAGAIN.
@@ -172,20 +170,17 @@ uint64_t wr_sys_get_nofile(void);
  * 0 if it would wait; or a negative error. */
 int wr_sys_is_readable(int fd);
 
-/* Sends up to @len bytes of a file on a stream socket, as many as the socket
- * accepts now. Returns their number, 0 at the end of the file, or -EAGAIN if
- * the socket is full. SIGPIPE is blocked during the call, so a broken socket
- * raises none. */
+/* Sends up to @len bytes of a file on a stream socket, without waiting and
+ * without SIGPIPE. Returns their number, 0 at the end of the file, or
+ * -EAGAIN. */
 int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len);
-/* Like wr_sys_sendfile(), after wr_sys_begin_nonblock() and
- * wr_sys_block_signals(). If it returns less than @len, SIGPIPE may have been
- * raised. */
+/* wr_sys_sendfile() after wr_sys_begin_nonblock() and wr_sys_block_signals().
+ * May have raised SIGPIPE if it returns less than @len. */
 int64_t wr_sys_sendfile_bare(int fd, int file, uint64_t offset, size_t len);
 
-/* Makes a socket non-blocking. Returns its previous flags, or an error.
- * Operations of a ring that are in flight are not affected. A receive that is
- * submitted before wr_sys_end_nonblock() fails with -EAGAIN instead of
- * waiting. */
+/* Makes a socket non-blocking. Returns its previous flags, or an error. Does
+ * not affect operations in flight; a receive that is submitted before
+ * wr_sys_end_nonblock() fails with -EAGAIN. */
 int wr_sys_begin_nonblock(int fd);
 void wr_sys_end_nonblock(int fd, int flags);
 
@@ -195,9 +190,8 @@ void wr_sys_end_nonblock(int fd, int flags);
 int wr_sys_statx(int fd, const char *path, int flags, uint32_t what,
                  struct statx *ret);
 
-/* Gets type, mode, size, link count and inode number of a file from the
- * kernel's cache. The server of a network file system is not queried, as it may
- * not respond. */
+/* Gets type, mode, size, links and inode number of a file from the cache,
+ * without a query to the server of a network file system. */
 int wr_sys_stat_known(int fd, struct statx *ret);
 
 /* Returns true for a regular file whose operations must run in a kernel worker
@@ -232,8 +226,7 @@ int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset);
  * may be called on any thread. */
 int wr_sys_eventfd(void);
 int wr_sys_eventfd_write(int fd);
-/* Makes a non-blocking eventfd. wr_sys_eventfd_drain() resets its count, and
- * succeeds if it is 0. */
+/* Makes a non-blocking eventfd; resets its count, which may be 0. */
 int wr_sys_eventfd_nonblock(void);
 int wr_sys_eventfd_drain(int fd);
 
@@ -270,13 +263,13 @@ int32_t wr_sys_splice_out(struct wr_sys_splices *splices, int pipe, size_t len);
 /* Returns about how many bytes a send on a stream socket would accept now. */
 int wr_sys_room(int fd);
 int wr_sys_open_null(void);
-/* Does not follow a symbolic link. */
+/* A symbolic link is not followed. */
 int wr_sys_lstat(const char *path, struct stat *ret);
 int wr_sys_unlink(const char *path);
 /* Returns -EOPNOTSUPP for a symbolic link and does not follow it. */
 int wr_sys_chmod(const char *path, mode_t mode);
-/* Sets the mode of an unbound Unix socket. The file that bind() makes gets this
- * mode minus the umask. */
+/* For an unbound Unix socket. bind() makes its file with this mode minus
+ * umask. */
 int wr_sys_fchmod(int fd, mode_t mode);
 /* Locks the directory of a file against other callers. Returns a descriptor
  * whose close unlocks it, or -EAGAIN if another process has the lock. */

@@ -28,9 +28,8 @@ _Static_assert(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
                    CMSG_SPACE(WR_PASSED_MAX * sizeof(int)),
                "the kernel must close none");
 
-/* The call has no effect on a ring. It fails for other files, and for all files
- * if io_uring is refused. EBADFD: the ring is not enabled yet. EOWNERDEAD: the
- * ring's thread has ended. */
+/* The call does nothing to a ring. It fails for other files, and if io_uring is
+ * refused. EBADFD: not enabled yet. EOWNERDEAD: the ring's thread has ended. */
 static bool sys_fds_is_ring(int fd)
 {
     return syscall(SYS_io_uring_enter, fd, 0, 0, 0, NULL, 0) >= 0 ||

@@ -105,8 +105,7 @@ int wr_sys_eventfd_drain(int fd)
 
 _Static_assert(sizeof(long) == sizeof(off_t), "a position is one argument");
 
-/* preadv2() and pwritev2() are in musl since 1.2.5. With offset -1 they use the
- * file's own position. */
+/* In musl since 1.2.5. With offset -1 they use the file's own position. */
 static ssize_t sys_move_preadv2(int fd, const struct iovec *iov, uint32_t count,
                                 off_t offset, int flags)
 {

@@ -23,7 +23,7 @@
 
 /* The most timers of a slot among which the first deadline is searched. */
 #define SCAN_MAX 16u
-/* The most timers that a check of invariants visits. */
+/* The most timers that a check of invariants reads. */
 #define CHECKED_MAX 64u
 
 /* For each 64 ticks that pass, STAGE_STEP timers of each level are dealt out
@@ -82,9 +82,8 @@ static uint64_t timer_check_list(const struct wr_wheel *wheel,
     return count;
 }
 
-/* Checks the timers of the occupied lists of a level, or of its stages. Returns
- * their number. Stages belong to the staged slot, whose own list may be
- * empty. */
+/* Checks a level's occupied lists, or its stages. Returns the number of timers.
+ * Stages belong to the staged slot, whose own list may be empty. */
 static uint64_t timer_check_marked(const struct wr_wheel *wheel, unsigned level,
                                    bool stages)
 {
@@ -197,9 +196,8 @@ static void timer_merge(struct wr_list *older, struct wr_list *younger)
     wr_list_splice_back(younger, &merged);
 }
 
-/* Moves timers armed for the past to the due list, sorted by tick with a
- * bottom-up merge sort: each run has twice as many timers as the run before,
- * and older ones. */
+/* Moves timers armed for the past to the due list. A bottom-up merge sort: each
+ * run has twice as many timers as the run before, and older ones. */
 static void timer_take_past(struct wr_wheel *wheel)
 {
     struct wr_list runs[SORT_RUNS];
@@ -229,9 +227,8 @@ static void timer_take_past(struct wr_wheel *wheel)
     wr_list_splice_back(&wheel->due, &sorted);
 }
 
-/* Links an unlinked timer into the slot of its deadline, or into @passed if its
- * tick is over. In that case makes next_ns unknown, so that wr_wheel_next()
- * checks @passed. */
+/* Links a timer into the slot of its deadline, or into @passed if that is over;
+ * then next_ns is unknown, so that wr_wheel_next() checks @passed. */
 static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer,
                                struct wr_list *passed)
 {

@@ -411,7 +411,7 @@ int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
         return -EDEADLK;
     }
     pthread_mutex_lock(&wake->mutex);
-    /* Before reading the count; pairs with wake_count_popped() and
+    /* Before the count is read; pairs with wake_count_popped(),
      * wr_wake_close(). */
     atomic_fetch_add_explicit(&wake->waiting_count, 1, memory_order_seq_cst);
     const int err = wake_wait_room_until(wake, deadline_ns);

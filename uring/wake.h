@@ -32,9 +32,8 @@ struct wr_wake_item {
 WEIR_MUST_USE int wr_wake_open(const struct weir_allocator *allocator,
                                uint32_t limit, struct wr_wake **ret);
 
-/* Returns two words on a page that is zeroed in a forked child. The first is
- * for the owner and initially WR_UNBOUND. The second stays WR_UNBOUND, so that
- * other threads may read it. */
+/* Two words on a page that is zeroed in a forked child: the owner, initially
+ * WR_UNBOUND, and a constant WR_UNBOUND that other threads may read. */
 #define WR_UNBOUND ((const void *)-1)
 const void *volatile *wr_wake_owner(const struct wr_wake *wake);
 

@@ -36,8 +36,7 @@ bool wr_work_asks_nothing(const struct io_uring_sqe *sqe);
 
 /* True for a read, a write or a splice at the file's own position. */
 bool wr_work_waits(const struct io_uring_sqe *sqe);
-/* True if a read or a write has an offset. A pipe ignores offsets, in the poll
- * engine as in a ring. */
+/* True if a read or a write has an offset. A pipe ignores it, as in a ring. */
 bool wr_work_has_places(const struct io_uring_sqe *sqe);
 
 WEIR_MUST_USE int32_t wr_work_open(const struct io_uring_sqe *sqe,

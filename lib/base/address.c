@@ -35,8 +35,7 @@ _Static_assert(WEIR_ADDRESS_TEXT_SIZE >=
                    sizeof(UNIX_PREFIX) + UNIX_NAME_MAX * (ESCAPE_SIZE - 1),
                "every Unix address has room");
 
-/* Parses a decimal number up to @max that fills all @len bytes. Returns it or
- * -EINVAL. */
+/* Parses a number up to @max that fills all @len bytes, or returns -EINVAL. */
 static int64_t address_parse_number(const char *text, size_t len, uint32_t max)
 {
     uint64_t value = 0;

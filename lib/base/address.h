@@ -18,8 +18,7 @@ WEIR_MUST_USE int wr_address_passive(int family, const char *host,
 /* Returns true if weir knows the family and the length fits it. */
 bool wr_address_is_valid(const struct weir_address *addr);
 
-/* Returns true for a Unix address without a name, to which no socket can
- * connect. */
+/* Returns true for an unnamed Unix address. No socket can connect to it. */
 bool wr_address_is_unnamed(const struct weir_address *addr);
 
 /* Returns the length of a Unix address's path in sun_path, which may not be

@@ -74,8 +74,7 @@ static bool hello_take_message(struct wr_bytes *from, bool is_client,
            (wr_bytes_take_vector(&body, 2, ret_extensions) && body.size == 0);
 }
 
-/* Reads a list of one name, as all clients send. Returns false for other
- * lists. */
+/* Reads a list of one name, as clients send it. Returns false for others. */
 static bool hello_read_name(struct wr_bytes list, struct wr_tls_hello *ret)
 {
     struct wr_bytes names;

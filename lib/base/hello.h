@@ -41,8 +41,7 @@ WEIR_MUST_USE bool wr_tls_hello_read(const uint8_t *data, size_t size,
 /* Returns true if the handshake bytes contain the whole first message. */
 bool wr_tls_hello_is_whole(const uint8_t *data, size_t size);
 
-/* Returns true if the bytes can be the start of a hello whose length field is
- * at most @max. */
+/* Returns true if a hello of at most @max bytes can start with these bytes. */
 bool wr_tls_hello_may_come(const uint8_t *data, size_t size, bool is_client,
                            size_t max);
 

@@ -38,11 +38,9 @@ WEIR_MUST_USE int wr_options_read_inner(const void *outer, void *inner,
  * Fields that the caller does not know are left out; fields that this library
  * does not know are set to 0. */
 
-/* Returns 0, -EINVAL if @ret is NULL, or WEIR_EOPTIONSIZE if its size is not
- * set. */
+/* Returns 0, -EINVAL if @ret is NULL, or WEIR_EOPTIONSIZE without a size. */
 WEIR_MUST_USE int wr_answer_check(const void *ret);
-/* Writes @known, of @known_size bytes, to @ret, which passed
- * wr_answer_check(). */
+/* Writes @known to @ret, which passed wr_answer_check(). */
 void wr_answer_write(void *ret, const void *known, size_t known_size);
 
 /* Like wr_options_read(); @options must not be NULL. */

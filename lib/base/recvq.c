@@ -162,9 +162,8 @@ static bool recvq_new_segment(struct wr_recvq *q, size_t capacity,
     return true;
 }
 
-/* Returns how many bytes to add to a new block for later bytes: no more than
- * the queue holds, and a fixed share of a large queue, so that blocks stay
- * few. */
+/* Returns how many bytes to add to a block for later bytes: at most what the
+ * queue holds, and a fixed share of a large queue, so that blocks stay few. */
 static size_t recvq_spare(const struct wr_recvq *q)
 {
     const size_t share = wr_min_u64(q->total / SHARES, BLOCK_MAX);
@@ -446,8 +445,7 @@ static bool recvq_pack(struct wr_recvq *q, struct wr_recvq_segment *to,
     return true;
 }
 
-/* Makes a block for the segments from @index on, and copies the first into
- * it. */
+/* Makes a block for the segments from @index on, and copies the first. */
 static bool recvq_start_block(struct wr_recvq *q, uint32_t index, bool all,
                               struct wr_recvq_segment *ret)
 {

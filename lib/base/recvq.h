@@ -237,8 +237,7 @@ static inline void wr_recvq_take_part(struct wr_recvq *q, size_t len,
     q->total -= len;
 }
 
-/* Opens an empty window at the start of the queue, which must not be empty and
- * has no spent lease. */
+/* Opens an empty window at the start of the queue, which is not empty. */
 static inline void wr_recvq_open_window(struct wr_recvq *q)
 {
     const struct wr_recvq_segment *head = q->head;
@@ -252,9 +251,8 @@ static inline void wr_recvq_open_window(struct wr_recvq *q)
                          : head->data;
 }
 
-/* Moves the window, whose lines were read, by its size. Returns false if there
- * is no window, the segment has no more bytes than that, or none is a
- * newline. */
+/* Moves the window, whose lines were read, by its size. Returns false without a
+ * window, without more bytes than that, or if none is a newline. */
 WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
 {
     const uint8_t *window = q->window_end;
@@ -325,9 +323,8 @@ WEIR_MUST_USE int wr_recvq_take(struct wr_recvq *q, size_t len,
                                 struct weir_buf *ret);
 
 /* Moves bytes out of the receive pool: with @all every piece, otherwise pieces
- * shorter than WR_COMPACT_BELOW that only the queue refers to. Bytes that are
- * shown stay in place. Returns false if memory ran out before all were
- * moved. */
+ * below WR_COMPACT_BELOW that only the queue refers to. Shown bytes stay in
+ * place. Returns false if memory ran out before all were moved. */
 WEIR_MUST_USE bool wr_recvq_compact(struct wr_recvq *q, bool all);
 
 /* The position of a search, so that each byte is inspected once. */

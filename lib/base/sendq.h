@@ -22,8 +22,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
-/* How many chunks wr_sendq_move_out() inspects: more than the usual limits
- * allow. */
+/* The chunks that wr_sendq_move_out() inspects: more than limits allow. */
 #define WR_SENDQ_MOVED 1024u
 /* The lower bound of the limit of bytes per send. */
 #define WR_SEND_BYTES_MIN (256u << 10)
@@ -81,8 +80,7 @@ WEIR_MUST_USE int wr_sendq_copy(struct wr_sendq *q,
  * of memory. wr_sendq_append_chunk() or wr_sendq_drop_chunk() must follow. */
 WEIR_MUST_USE struct wr_chunk *
 wr_sendq_make_chunk(const struct wr_sendq_memory *memory, size_t len);
-/* Appends a chunk of wr_sendq_make_chunk() after @len bytes were written to
- * it. */
+/* Appends a chunk of wr_sendq_make_chunk() with @len bytes in it. */
 void wr_sendq_append_chunk(struct wr_sendq *q, struct wr_chunk *chunk,
                            size_t len);
 /* Drops the last chunk, which must be a copy with no byte in flight. */
@@ -136,8 +134,7 @@ static inline struct wr_block *wr_chunk_block(const struct wr_chunk *chunk)
 }
 
 /* Appends @len bytes and returns where to write them: the fast path of small
- * writes. Returns NULL if they do not fit in the last block; the caller then
- * calls wr_sendq_copy(). */
+ * writes. Returns NULL if they need another block: call wr_sendq_copy(). */
 WEIR_MUST_USE static inline void *
 wr_sendq_extend(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                 size_t len)
@@ -179,8 +176,7 @@ wr_sendq_extend(struct wr_sendq *q, const struct wr_sendq_memory *memory,
 }
 
 /* Drops the first @bytes, which the kernel has accepted, if they are the whole
- * queue and a single copied chunk: the common case. Otherwise returns false
- * without effect. */
+ * queue in one copied chunk, the common case. Else returns false. */
 WEIR_MUST_USE static inline bool
 wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                      uint64_t bytes)

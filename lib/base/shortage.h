@@ -13,8 +13,7 @@
 
 #include <errno.h>
 
-/* Returns true if descriptors, memory, buffers or threads have run out, perhaps
- * for a short time. */
+/* Returns true if descriptors, memory, buffers or threads have run out. */
 static inline bool wr_err_is_shortage(int err)
 {
     wr_assert(err <= 0);

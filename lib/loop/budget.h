@@ -52,9 +52,8 @@
 #define WR_HELD_LEAST   (2u * WR_CREDIT_MIN)
 #define WR_QUEUED_LEAST (16u << 10)
 /* The bytes per iteration that connections that move much receive together, and
- * that they send; the last of them may exceed it. So most iterations serve one
- * such connection, and its bytes are still in the CPU's cache when they are
- * sent on. */
+ * that they send; the last may exceed it. So most iterations serve one of them,
+ * and its bytes are still in the CPU's cache when they are sent on. */
 #define WR_TURN_BYTES (64u << 10)
 
 /* Bare demands that an iteration tries without success. */
@@ -87,27 +86,24 @@ struct wr_demand_ops {
 struct wr_demand {
     struct wr_account account; /* its ops are part of a struct wr_demand_ops */
     struct wr_list link;
-    /* Bytes that wait in the send queue because the kernel accepts no more;
-     * UINT32_MAX: that or more. */
+    /* Queued bytes that the kernel does not accept; UINT32_MAX: or more. */
     uint32_t stuck_bytes;
-    uint32_t window;      /* 0: not set yet; see wr_budget_window() */
-    uint32_t last_credit; /* of the current or last receive; 0: no receive since
-                           * the window was moved */
+    uint32_t window;      /* not set yet if 0; see wr_budget_window() */
+    uint32_t last_credit; /* of the current or last receive; reset when the
+                           * window is moved */
     /* While bare: the pass in which it had no credit. */
     uint32_t pass : WR_DEMAND_PASS_BITS;
     enum wr_demand_state state : 8;
 };
 
-/* Received bytes in the pool that their reader can move out of it. Embedded in
- * the reader. */
+/* Received bytes that their reader, which embeds this, can move out of the
+ * pool. */
 struct wr_evictable {
     struct wr_list link;
-    /* The connection's pointer to this struct, set while it is in the list. May
-     * be NULL. */
+    /* The connection's pointer to this while it is in the list, or NULL. */
     struct wr_evictable **place;
     void (*evict)(struct wr_evictable *evictable);
-    /* Called when the connection's limit has changed: the reader moves the
-     * bytes if it must. */
+    /* The connection's limit has changed: the reader may have to move bytes. */
     void (*look)(struct wr_evictable *evictable);
 };
 
@@ -118,17 +114,15 @@ struct wr_budget {
     uint64_t queued_bytes;
     uint64_t account_count;
     struct wr_list starved; /* in order of feeding */
-    /* Starved for lack of credit. Demands that were tried in this pass follow
-     * the others. */
+    /* Starved for lack of credit; those tried in this pass come last. */
     struct wr_list bare;
     struct wr_list stuck;         /* in order of feeding */
     struct wr_list due;           /* in order of feeding */
     uint64_t turn_received_bytes; /* by due connections */
     uint64_t turn_sent_bytes;     /* in long sends */
     struct wr_list evictable;
-    /* The most held and kept bytes in a pass that had no credit for any bare
-     * demand. A pass is useless before there are fewer. UINT64_MAX if it had
-     * credit. */
+    /* The most held and kept bytes in a pass without credit for a bare demand.
+     * A pass is useless until there are fewer. UINT64_MAX: there was credit. */
     uint64_t unfed_bytes;
     uint64_t pass_bytes; /* the most held bytes so far in this pass */
     uint32_t pass : WR_DEMAND_PASS_BITS;
@@ -154,8 +148,8 @@ enum wr_feed {
  * round waits for the next round. */
 struct wr_feeding {
     struct wr_list batch;
-    /* Free bytes in posted buffers, or in the send queues, minus the credits of
-     * this round. */
+    /* Free bytes in posted buffers or send queues, minus this round's
+     * credits. */
     uint64_t room_bytes;
     uint32_t tries; /* bare demands that may still be tried without success */
 };
@@ -186,8 +180,7 @@ static inline void wr_demand_feed(struct wr_demand *demand,
 /* Returns the bytes that one connection may hold now. */
 uint64_t wr_budget_held_share(const struct wr_budget *budget);
 
-/* Returns the bytes that one connection may have queued now, or UINT64_MAX
- * while memory is plentiful. */
+/* Returns what one connection may have queued; UINT64_MAX: no limit now. */
 uint64_t wr_budget_queued_share(const struct wr_budget *budget);
 
 /* Returns true if all send queues use more than a quarter of the limit. Then
@@ -236,8 +229,7 @@ enum wr_shortage wr_budget_ask(const struct wr_budget *budget,
 /* Queues a connection that has no buffer, or no credit because of its share. */
 void wr_budget_starve(struct wr_budget *budget, struct wr_demand *demand);
 
-/* Queues a connection that gets no credit until send queues are shorter: its
- * own, or all together. */
+/* Queues a connection without credit until send queues are shorter. */
 void wr_budget_make_stuck(struct wr_budget *budget, struct wr_demand *demand);
 
 void wr_budget_leave(struct wr_demand *demand);

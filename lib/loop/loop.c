@@ -1,7 +1,8 @@
 /*
- * Iterations of the loop ("turns"), and runs, which are sequences of them.
+ * Iterations of the loop ("turns" in identifiers), and runs, which are
+ * sequences of iterations.
  *
- *     enter     submit the operations of the last turn and wait, in one call
+ *     enter     submit the last iteration's operations and wait, in one call
  *     dispatch  completions go to their operations, protocols are called
  *     expire    due timers fire
  *     receive   some of the connections that move much receive
@@ -11,8 +12,8 @@
  *               pieces of files are sent (moves.c)
  *
  * Every step is limited, so that no step can starve the others. This file knows
- * no sockets, only operations, timers, ready items and ends of the turn, which
- * belong to their objects.
+ * no sockets, only operations, timers, ready items and turn ends, which belong
+ * to their objects.
  *
  * The first run binds the ring to its thread. Nothing uses the ring before, and
  * objects that are started earlier wait in the ready queue.
@@ -21,13 +22,13 @@
 #include "uring/tracepoint.h"
 #include "weir/embed.h"
 
-/* Limits of one turn. */
+/* Limits of one iteration. */
 #define DRAIN_MAX  1024u
 #define TIMERS_MAX 4096u
 #define READY_MAX  4096u
-/* Ready items run for this long in a turn, so that tasks with much work delay
- * neither bytes nor timers; the clock is read after each portion. A turn that
- * takes longer makes the loop crowded, until a turn is far shorter. */
+/* Ready items run for this long in an iteration, so that tasks with much work
+ * delay neither bytes nor timers; the clock is read after each portion. A
+ * longer iteration makes the loop crowded, until one is far shorter. */
 #define READY_NS      1000000u
 #define READY_PORTION 64u
 #define SHORT_TURN_NS (READY_NS / 16)
@@ -56,7 +57,7 @@ int wr_loop_bind(weir_loop *loop)
     return 0;
 }
 
-/* Returns the longest wait of a turn while connections starve. */
+/* Returns the longest wait of an iteration while connections starve. */
 static uint64_t loop_feed_wait(const weir_loop *loop)
 {
     static const uint64_t waits_ns[] = {
@@ -67,7 +68,7 @@ static uint64_t loop_feed_wait(const weir_loop *loop)
     return waits_ns[wr_budget_next_feed(&loop->budget)];
 }
 
-/* Returns true if the last turn left work for the next one. */
+/* Returns true if the last iteration left work for the next one. */
 static bool loop_is_due(const weir_loop *loop)
 {
     return loop->is_stopping || !wr_list_is_empty(&loop->ready) ||
@@ -124,7 +125,7 @@ static inline bool loop_run_portion(struct wr_list *batch,
     return true;
 }
 
-/* Runs more portions for READY_NS, but at least as many items as the turn had
+/* Runs more portions for READY_NS, but at least as many items as there were
  * completions: completions add items, and the queue must not grow faster than
  * it is run. A loop that stops or is being freed runs all items. The rest stays
  * before items added since. */
@@ -164,8 +165,8 @@ void wr_loop_run_ready(weir_loop *loop)
     loop_run_ready(loop, 0);
 }
 
-/* Feeds due connections within the turn's budget. The others wait for the next
- * turn, so that the received bytes are sent on while they are in the CPU's
+/* Feeds due connections within the iteration's budget. The others wait for the
+ * next one, so that the received bytes are sent on while they are in the CPU's
  * cache, and connections that move little are served in between. */
 static void loop_receive(struct wr_budget *budget)
 {
@@ -202,8 +203,8 @@ static __attribute__((noinline)) void loop_feed(weir_loop *loop)
     }
 }
 
-/* Runs the ends of the turn that write to other transports, and the ends that
- * they add, so that a chain of transports sends in one turn. */
+/* Runs the turn ends that write to other transports, and the turn ends that
+ * they add, so that a chain of transports sends in one iteration. */
 static void loop_run_before_ends(weir_loop *loop)
 {
     struct wr_list *link;
@@ -215,7 +216,7 @@ static void loop_run_before_ends(weir_loop *loop)
     }
 }
 
-/* An end of the turn that adds itself again runs in the next turn. */
+/* A turn end that adds itself again runs in the next iteration. */
 static inline void loop_run_turn_ends(weir_loop *loop)
 {
     struct wr_list batch;
@@ -243,8 +244,8 @@ void wr_loop_run_turn_ends(weir_loop *loop)
  * not seen all completions, as the kernel posts only a portion in each enter.
  * Its timers wait until it has seen all, so that none times out a peer whose
  * bytes have arrived; but not for long, as an overloaded loop never sees all.
- * Timers for loop->now_ns, of the last turn, or before are not late: they were
- * armed for the past. */
+ * Timers for loop->now_ns, of the last iteration, or before are not late: they
+ * were armed for the past. */
 static __attribute__((noinline)) void loop_hold_late(weir_loop *loop,
                                                      uint64_t now_ns)
 {
@@ -299,7 +300,7 @@ static __attribute__((noinline)) void loop_expire(weir_loop *loop)
     wr_ignore(wr_wheel_expire(wheel, loop->now_ns, TIMERS_MAX));
 }
 
-/* Adapts the tasks' calls to the last turn, which took @took_ns. */
+/* Adapts the tasks' calls to the last iteration, which took @took_ns. */
 static __attribute__((noinline)) void
 loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
 {
@@ -322,7 +323,7 @@ static inline void loop_note_time(weir_loop *loop, bool has_left)
     }
 }
 
-/* Returns true if an end of the turn waits, other than for pieces of files. */
+/* Returns true if a turn end waits, other than for pieces of files. */
 static bool loop_has_other_ends(const weir_loop *loop)
 {
     const struct wr_list *pieces = &loop->moves.turn_end.link;
@@ -331,7 +332,7 @@ static bool loop_has_other_ends(const weir_loop *loop)
            (loop->turn_ends.next != pieces || loop->turn_ends.prev != pieces);
 }
 
-/* Returns true if this turn has more to do than sending pieces of files. */
+/* Returns true if there is more to do than sending pieces of files. */
 static bool loop_has_other_work(weir_loop *loop)
 {
     wr_assert(!loop->moves.is_running);
@@ -408,9 +409,9 @@ int wr_loop_submit_all(weir_loop *loop)
     return err;
 }
 
-/* Submits all written bytes; long sends need the budgets of several turns. A
- * file continues in the next run: a peer that reads it quickly would delay the
- * end of this run until the file's last byte. */
+/* Submits all written bytes; long sends need the budgets of several iterations.
+ * A file continues in the next run: a peer that reads it quickly would delay
+ * the end of this run until the file's last byte. */
 WEIR_MUST_USE static __attribute__((noinline)) int
 loop_send_all(weir_loop *loop)
 {
@@ -477,7 +478,7 @@ static int loop_make_one_turn(weir_loop *loop, void *arg)
     loop->never_waits = true;
     int err = wr_loop_turn(loop);
     loop->never_waits = false;
-    /* Time outside of turns belongs to the host. */
+    /* Time outside of iterations belongs to the host. */
     loop_adapt_calls(loop, wr_sys_now() - loop->now_ns, loop_is_due(loop));
     if (err == 0 && wr_ring_unsubmitted(loop->uring.ring) > 0) {
         err = wr_loop_submit_all(loop);

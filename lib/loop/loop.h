@@ -1,9 +1,9 @@
 /*
  * The loop's internal interface, for its members and modules.
  *
- * The loop owns the engine, the queues of a loop iteration ("turn"), and the
- * lists of members and modules, which it knows only by their tables. It calls
- * objects through completions, timers, ready items and ends of the turn. A new
+ * The loop owns the engine, the queues of an iteration ("turn" in identifiers),
+ * and the lists of members and modules, which it knows only by their tables. It
+ * calls objects through completions, timers, ready items and turn ends. A new
  * kind of object needs no change in this folder.
  *
  * Some fields belong to higher layers. They are here because every message or
@@ -33,20 +33,20 @@
 struct wr_callbacks; /* callback.c */
 struct wr_tasks;     /* task.c */
 
-/* An object's step at the end of the turn, which sends written bytes or
+/* A step of an object at the end of an iteration, which sends written bytes or
  * compacts read bytes. Embedded in the object. */
 struct wr_turn_end {
     struct wr_list link;
     void (*run)(struct wr_turn_end *turn_end);
 };
 
-/* The ends of the turn that send files; see moves.c. */
+/* The turn ends that send files; see moves.c. */
 struct wr_moves {
     struct wr_list ends;
     struct wr_turn_end turn_end; /* runs `ends` */
     bool is_running;
-    bool goes_on;       /* pieces are left for the next turn */
-    bool is_alone;      /* this turn does nothing else */
+    bool goes_on;       /* pieces are left for the next iteration */
+    bool is_alone;      /* this iteration does nothing else */
     bool holds_signals; /* SIGPIPE is blocked, and nothing else may run */
     bool may_be_raised; /* SIGPIPE, since it was blocked */
     struct wr_sys_signals signals;
@@ -107,14 +107,12 @@ struct wr_module_ops {
     void (*count)(struct wr_module *module, struct weir_loop_statistics *ret);
     /* Prints a line for weir_loop_dump() for each object that is no member. */
     void (*dump)(const struct wr_module *module, FILE *out);
-    /* Called when the loop's memory is freed. Frees the module, which is not in
-     * the list any more. */
+    /* Frees the module, which has left the list, with the loop's memory. */
     void (*close)(struct wr_module *module);
     void (*check)(const struct wr_module *module);
 };
 
-/* State that a source file keeps once per loop, from its first use to the
- * loop's end. Embedded. */
+/* State of a source file in one loop, from its first use to the loop's end. */
 struct wr_module {
     struct wr_list link;
     const struct wr_module_ops *ops;
@@ -228,7 +226,7 @@ struct weir_loop {
      * cache. Set by the first task, NULL before. */
     wr_ready_fetch_fn *fetch;
     struct wr_list turn_ends;
-    /* Ends of the turn that write to other transports; run before turn_ends. */
+    /* Turn ends that write to other transports; run before turn_ends. */
     struct wr_list before_ends;
     struct wr_moves moves;
 
@@ -239,8 +237,7 @@ struct weir_loop {
 
     weir_task *current;         /* the running task; NULL in callbacks */
     struct wr_task_calls calls; /* of the running task; 0 left without a task */
-    int32_t kept_calls;         /* removed from calls.left by
-                                 * wr_loop_keep_calls() */
+    int32_t kept_calls;         /* see wr_loop_keep_calls() */
     uint32_t callback_count;    /* running callbacks, which may not suspend */
     struct wr_task_calls given_calls; /* calls of each task that is entered */
 
@@ -264,16 +261,16 @@ struct weir_loop {
     bool is_stopping;       /* set by stop, cleared by the end of the run */
     bool stop_is_announced; /* written only by lib/task/stopping.c */
     bool never_waits;       /* set around weir_loop_run_once() */
-    uint32_t held_turns;    /* turns for which late timers have waited */
+    uint32_t held_turns;    /* iterations for which late timers have waited */
     uint64_t held_ns;       /* start of that wait */
-    uint64_t held_turn;     /* counts.turns after the last of these turns */
+    uint64_t held_turn;     /* counts.turns after the last of these */
     uint64_t pin_count;     /* objects that keep the loop's memory */
 
     uint64_t slow_callback_ns;
     weir_exception_fn *exception_hook;
     void *exception_arg;
     struct wr_notices notices;
-    struct wr_ready feed_again; /* makes the next turn come at once */
+    struct wr_ready feed_again; /* makes the loop iterate at once */
 
     struct wr_loop_counts counts;
     struct weir_allocator counting; /* counts memory_bytes */
@@ -326,8 +323,7 @@ void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state);
 
 WEIR_MUST_USE int wr_loop_check_slowly(const weir_loop *loop);
 
-/* Returns 0, -ECHILD after a fork, or -EPERM on a thread that is not the
- * owner. */
+/* Returns 0, -ECHILD after a fork, or -EPERM on another thread. */
 WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
 {
     if (WR_LIKELY(*loop->owner == wr_this_thread())) {
@@ -450,8 +446,8 @@ static inline void wr_loop_unpin(weir_loop *loop)
     }
 }
 
-/* Runs @turn_end once at the end of this turn, or of the next turn if this turn
- * is at its end. */
+/* Runs @turn_end once at the end of this iteration, or of the next if this one
+ * is ending. */
 static inline void wr_loop_at_turn_end(weir_loop *loop,
                                        struct wr_turn_end *turn_end)
 {
@@ -460,7 +456,7 @@ static inline void wr_loop_at_turn_end(weir_loop *loop,
     }
 }
 
-/* Runs @turn_end, which sends a piece of a file, once at the turn's end. */
+/* Runs @turn_end, which sends a piece of a file, like wr_loop_at_turn_end(). */
 static inline void wr_loop_move_later(weir_loop *loop,
                                       struct wr_turn_end *turn_end)
 {
@@ -470,7 +466,7 @@ static inline void wr_loop_move_later(weir_loop *loop,
     }
 }
 
-/* Blocks SIGPIPE for a piece of a file, until something else runs. Returns 0 or
+/* Blocks SIGPIPE until something other than pieces of files runs. Returns 0 or
  * a negative error. */
 WEIR_MUST_USE int wr_moves_hold_signals(weir_loop *loop);
 
@@ -478,7 +474,7 @@ WEIR_MUST_USE int wr_moves_hold_signals(weir_loop *loop);
 WEIR_MUST_USE int wr_loop_run_until(weir_loop *loop,
                                     weir_predicate_fn *condition, void *arg);
 
-/* Runs @turn_end once, before those of wr_loop_at_turn_end(). */
+/* Runs @turn_end once, before wr_loop_at_turn_end()'s. */
 static inline void wr_loop_before_turn_end(weir_loop *loop,
                                            struct wr_turn_end *turn_end)
 {

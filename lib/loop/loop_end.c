@@ -1,14 +1,14 @@
 /*
  * The end of a loop, which frees everything.
  *
- * Members are shut down stage by stage, and turns are made until they have
+ * Members are shut down stage by stage, and iterations are made until they have
  * left; then the ready queue runs once more, and the ring is closed. Modules
  * take part in steps (enum wr_end_step). Handles that the program keeps pin the
  * loop's memory, and the last handle frees it.
  */
 #include "loop_impl.h"
 
-/* The members' losses and results come in later turns. */
+/* The members' losses and results come in later iterations. */
 static void loop_end_shut_stage(struct wr_list *members)
 {
     struct wr_list *link = members->next;
@@ -32,8 +32,8 @@ static bool loop_end_has_members(const weir_loop *loop)
 }
 
 /* Ends a deadlock of tasks that wait for each other's end. Every other cause
- * that could wake a task is in the ready queue, or comes from a maker or a
- * transport. */
+ * that could wake a task is in the ready queue, or comes from a server, an
+ * attempt to connect or a transport. */
 static void loop_end_circles(weir_loop *loop)
 {
     if (!wr_list_is_empty(&loop->members[WR_STAGE_TASKS]) &&
@@ -76,8 +76,8 @@ static void loop_end_abandon_everything(weir_loop *loop)
     wr_assert(loop->uring.ops_in_flight == 0);
 }
 
-/* Makes turns until all members have left, including members that close late,
- * and no operation is in flight. */
+/* Makes iterations until all members have left, including members that close
+ * late, and no operation is in flight. */
 static void loop_end_reap_everything(weir_loop *loop)
 {
     int err = 0;

@@ -1,10 +1,10 @@
 /*
  * Declarations shared only by the files of this folder.
  *
- * loop_new.c and loop_end.c make and end a loop, loop.c has its turns and runs.
- * alarm.c, callback.c, host.c, notice.c, remote.c and trim.c belong to every
- * loop, signal.c to loops that handle signals. module.c has the list of all
- * modules, and call.c calls functions of the program.
+ * loop_new.c and loop_end.c make and end a loop, loop.c has its iterations and
+ * runs. alarm.c, callback.c, host.c, notice.c, remote.c and trim.c belong to
+ * every loop, signal.c to loops that handle signals. module.c has the list of
+ * all modules, and call.c calls functions of the program.
  */
 #ifndef WEIR_LIB_LOOP_LOOP_IMPL_H
 #define WEIR_LIB_LOOP_LOOP_IMPL_H
@@ -17,19 +17,19 @@
 /* Makes the calling thread the owner, unless the loop has one. */
 WEIR_MUST_USE int wr_loop_bind(weir_loop *loop);
 
-/* Makes one turn. Returns 0, or the error that broke the ring. */
+/* Makes one iteration. Returns 0, or the error that broke the ring. */
 WEIR_MUST_USE int wr_loop_turn(weir_loop *loop);
 
 void wr_moves_init(struct wr_moves *moves);
 /* Restores the signal mask. Called before anything else runs. */
 void wr_moves_restore_signals(weir_loop *loop);
 
-/* Runs the items that are in the ready queue now, within a turn's limits. */
+/* Runs the items that are in the ready queue now, within its limits. */
 void wr_loop_run_ready(weir_loop *loop);
 void wr_loop_run_turn_ends(weir_loop *loop);
 
 /* Sets the calls of tasks that are entered from now on. @is_crowded is true if
- * the last turn was long and left work. */
+ * the last iteration was long and left work. */
 static inline void wr_loop_set_calls(weir_loop *loop, bool is_crowded)
 {
     const uint32_t given = is_crowded ? WR_TASK_CALLS_CROWDED : WR_TASK_CALLS;

@@ -1,17 +1,17 @@
 /*
- * The ends of a turn that send files, and the signals blocked meanwhile.
+ * The turn ends that send files, and the signals blocked meanwhile.
  *
  * sendfile() raises SIGPIPE on a broken socket, and has no flag against it.
  * Blocking the signal and restoring the mask take two more system calls for
  * each piece of a file. So the signal stays blocked from one piece to the next:
- * within a turn, and over turns in which nothing else runs: no callback, task,
- * host or wait. The only function of the program that may run then is its
- * allocator.
+ * within an iteration, and over iterations in which nothing else runs: no
+ * callback, task, host or wait. The only function of the program that may run
+ * then is its allocator.
  *
- * The turn's budget often suffices for only one piece. Pieces that exceeded it
- * come first in the next turn.
+ * The iteration's budget often suffices for only one piece. Pieces that
+ * exceeded it come first in the next iteration.
  *
- *     none --a piece--> held --the pieces of a turn that does more,
+ *     none --a piece--> held --the pieces of an iteration that does more,
  *                              anything to run, no piece left--> none
  */
 #include "loop_impl.h"

@@ -27,8 +27,7 @@ static void notice_set_state(struct wr_notices *notices, enum wr_notice which,
     notices->states[which] = state;
 }
 
-/* Returns true for one caller in the process. Relaxed: the flag orders nothing
- * else. */
+/* Returns true for one caller in the process. Relaxed: orders nothing else. */
 static bool notice_is_first_engine(void)
 {
     static atomic_flag was_told = ATOMIC_FLAG_INIT;

@@ -13,8 +13,8 @@ struct weir_pending {
     weir_loop *loop;
     /* Gives up the operation. done is called later, from the loop. */
     void (*give_up)(struct weir_pending *pending);
-    /* Gets attempt @index. Returns 0, or -EINVAL if there is none. NULL if the
-     * operation has no attempts. */
+    /* Gets attempt @index, or returns -EINVAL. NULL if there are no
+     * attempts. */
     int (*get_attempt)(const struct weir_pending *pending, size_t index,
                        struct weir_attempt *ret);
 };

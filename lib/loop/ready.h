@@ -4,7 +4,7 @@
  * An object that defers work to the loop embeds a struct wr_ready and pushes it
  * onto the loop's ready queue. Each item in the queue runs once, after items
  * that were pushed earlier; if the items have much work, they run in several
- * turns.
+ * iterations.
  */
 #ifndef WEIR_LIB_LOOP_READY_H
 #define WEIR_LIB_LOOP_READY_H

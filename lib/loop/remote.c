@@ -4,11 +4,11 @@
  * A weir_remote is the mailbox (uring/wake.h) under its public name; it has a
  * reference count and may outlive the loop. The loop keeps a read of the
  * mailbox's eventfd in flight. When the read completes, the posts become ready
- * and run in the loop, a limited number per turn.
+ * and run in the loop, a limited number per iteration.
  */
 #include "loop_impl.h"
 
-/* Posts that run in one turn. */
+/* Posts that run in one iteration. */
 #define POSTS_MAX 4096u
 
 static weir_loop *remote_loop_of(struct wr_module *module)

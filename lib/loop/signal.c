@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #define SIGNAL_MAX 64  /* the kernel's highest */
-#define CALLS_MAX  64u /* handlers called in one turn */
+#define CALLS_MAX  64u /* handlers called in one iteration */
 
 static const int signal_of_main[] = {SIGINT, SIGTERM};
 #define SIGNALS_OF_MAIN (sizeof(signal_of_main) / sizeof(signal_of_main[0]))
@@ -99,8 +99,7 @@ static void signal_let_in(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* Must be called with the lock. The count saturates: any process of this user
- * may send signals. */
+/* Called with the lock. The count saturates: any process may send signals. */
 static void signal_tell(struct wr_signals *signals, int signum)
 {
     struct slot *slot = &signals->slots[signum];
@@ -113,8 +112,8 @@ static void signal_tell(struct wr_signals *signals, int signum)
     }
 }
 
-/* Returns the next loop after @link that wants the signal, or NULL. Must be
- * called with the lock. */
+/* Called with the lock. Returns the next loop that wants the signal, or
+ * NULL. */
 static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 {
     for (link = link->next; link != &signal_program.list; link = link->next) {
@@ -130,8 +129,7 @@ static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 
 static void signal_arrived(int signum);
 
-/* Returns false for other actions, and for signals that the C library
- * reserves. */
+/* Returns false for other actions, and for signals of the C library. */
 static bool signal_is_ours(int signum, struct sigaction *ret)
 {
     return sigaction(signum, NULL, ret) == 0 && !(ret->sa_flags & SA_SIGINFO) &&
@@ -180,9 +178,8 @@ static void signal_arrived(int signum)
     errno = before;
 }
 
-/* Sets the handler. Must be called with the lock. Returns 0, -EINVAL for a
- * signal that cannot be handled, or -EBUSY if a main task must leave the signal
- * to the program. */
+/* Called with the lock. Sets the handler. Returns 0, -EINVAL if the signal
+ * cannot be handled, or -EBUSY if a main task must leave it to the program. */
 WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
 {
     struct sigaction now = {.sa_flags = 0};
@@ -206,9 +203,8 @@ WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
     return sigaction(signum, &action, NULL) < 0 ? -errno : 0;
 }
 
-/* Drops undelivered signals, and restores the action if no loop wants the
- * signal; this loop's main task may still want it. Must be called with the
- * lock. */
+/* Called with the lock. Drops undelivered signals, and restores the action if
+ * no loop wants the signal; this loop's main task may still want it. */
 static void signal_leave(struct wr_signals *signals, int signum)
 {
     wr_assert(!signals->slots[signum].cb);

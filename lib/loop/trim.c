@@ -89,7 +89,8 @@ int weir_loop_trim(weir_loop *loop)
 #ifdef __GLIBC__
     if (bytes >= MALLOC_TRIM_BYTES &&
         loop->allocator == wr_default_allocator()) {
-        wr_ignore(malloc_trim(0) == 0); /* 0: nothing to free */
+        wr_ignore(malloc_trim(0) == 0); /* returns 0 if there is nothing to
+                                         * free */
     }
 #endif
     return 0;

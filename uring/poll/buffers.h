@@ -50,8 +50,7 @@ wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
                : &buffers->ring[buffers->head & (buffers->entries - 1)];
 }
 
-/* Removes @len bytes that a receive has filled. Returns the flags of the
- * receive's completion. */
+/* Removes @len received bytes. Returns the flags of the completion. */
 static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
                                           uint32_t len)
 {

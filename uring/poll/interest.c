@@ -244,7 +244,7 @@ static int interest_register(struct wr_ep_interest *interest,
         watch->generation++;
         err = interest_control(interest, watch, EPOLL_CTL_ADD, events);
     }
-    if (err == -EEXIST) { /* a file that was closed here, and has come back */
+    if (err == -EEXIST) { /* a file that was closed here and is used again */
         err = interest_control(interest, watch, EPOLL_CTL_MOD, events);
     }
     watch->registered = err == 0 ? events : 0;

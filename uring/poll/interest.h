@@ -41,19 +41,17 @@ struct wr_ep_watch {
     struct wr_list ops;     /* parked operations, the oldest first */
     struct wr_list changed; /* in wr_ep_interest.changed */
     int fd;
-    uint32_t registered; /* events in the set, and EPOLLET; 0: not in the set */
+    uint32_t registered; /* events in the set, and EPOLLET, or 0 */
     uint32_t generation; /* counts entries into the set */
     uint8_t vain_count;  /* events in a row that completed nothing */
     /* Written by interest.c. Receives and connects also write is_own,
      * is_drained, is_connector and is_overheard. */
     bool is_own : 1;       /* a stream socket of weir */
     bool is_connector : 1; /* connected here */
-    bool is_fresh : 1;     /* an operation was parked since the last update, or
-                            * continues after an edge */
-    bool is_overheard : 1; /* the set reports unwanted events, or another
-                            * file's */
-    bool is_drained : 1;   /* the last receive left no bytes, or must wait for
-                            * the set */
+    bool is_fresh : 1;     /* an operation was parked, or continues after an
+                            * edge */
+    bool is_overheard : 1; /* the set reports more than is wanted */
+    bool is_drained : 1;   /* receives wait until the set reports bytes */
 };
 
 _Static_assert(sizeof(struct wr_ep_watch) <= 48, "each descriptor has one");
@@ -95,8 +93,8 @@ wr_ep_watch_find(const struct wr_ep_interest *interest, int fd)
     return &interest->chunks[index][(uint32_t)fd % WR_EP_CHUNK_WATCHES];
 }
 
-/* Makes a watch. wr_ep_watch_get() does so if there is none. Return NULL if out
- * of memory. */
+/* Makes a watch. wr_ep_watch_get() finds or makes one. NULL if out of
+ * memory. */
 WEIR_MUST_USE struct wr_ep_watch *
 wr_ep_watch_add(struct wr_ep_interest *interest, int fd);
 
@@ -154,8 +152,7 @@ static inline void wr_ep_watch_note(struct wr_ep_interest *interest,
 WEIR_MUST_USE struct wr_ep_watch *
 wr_ep_interest_apply(struct wr_ep_interest *interest, int *ret_err);
 
-/* Returns true if a filter refuses all changes of the set, not only this
- * file. */
+/* Returns true if a filter refuses all changes of the set. */
 WEIR_MUST_USE bool
 wr_ep_interest_is_refused(const struct wr_ep_interest *interest);
 
@@ -187,8 +184,7 @@ wr_ep_interest_event(struct wr_ep_interest *interest, uint32_t index,
     return NULL;
 }
 
-/* Returns true if event @index was of a stream socket when it entered the
- * set. */
+/* Returns true if the event was of a stream socket when it entered the set. */
 static inline bool wr_ep_interest_is_own(const struct wr_ep_interest *interest,
                                          uint32_t index)
 {

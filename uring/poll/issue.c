@@ -25,8 +25,8 @@ static void issue_time(struct wr_ep_ring *ring, struct wr_ep_op *op)
     wr_list_push_back(at->next, &op->link);
 }
 
-/* Continues an operation, which is in no list, with the result of a call.
- * @flags are those of its completion. */
+/* Continues an operation, which is in no list, with the result of a call and
+ * the flags of its completion. */
 static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
                         int32_t res, uint32_t flags)
 {
@@ -171,8 +171,7 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
         const bool is_poll = op->sqe.opcode == IORING_OP_POLL_ADD;
         const bool is_call = wr_work_waits(&op->sqe);
         wr_ep_watch_leave(&ring->interest, watch, op);
-        /* A poll reports a file that is always ready; others make their
-         * call. */
+        /* A poll reports a file that is always ready; others make the call. */
         issue_go_on(ring, op,
                     err == -EPERM && is_poll   ? (int32_t)ready
                     : err == -EPERM && is_call ? WR_EP_WORKS

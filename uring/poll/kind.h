@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <sys/types.h>
 
-/* Results of begin and attempt that do not end the operation. */
+/* Results of ->begin and ->attempt that do not end the operation. */
 #define WR_EP_PARKS INT32_MIN       /* until one of its events */
 #define WR_EP_WORKS (INT32_MIN + 1) /* a worker makes the call */
 #define WR_EP_TIMES (INT32_MIN + 2) /* until its time */
@@ -27,7 +27,7 @@ struct wr_ep_call {
     struct io_uring_sqe *sqe;
     struct wr_ep_watch *watch; /* of the descriptor that it may wait for */
     struct wr_ep_op *op;       /* for an attempt; NULL if the entry begins */
-    uint32_t came;             /* events that have come, for an attempt */
+    uint32_t came;             /* events of an attempt */
     /* Results besides the returned one: */
     uint32_t flags;  /* of the completion */
     uint32_t events; /* events to wait for, if it begins */

@@ -42,8 +42,7 @@ static bool kind_file_is_never_awaited(const struct io_uring_sqe *sqe)
            (S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode));
 }
 
-/* Returns true for a write that can be made now and need not wait for the
- * set. */
+/* Returns true for a write that need not wait for the set. */
 static bool kind_file_has_room(const struct io_uring_sqe *sqe)
 {
     struct pollfd look = {.fd = sqe->fd, .events = POLLOUT};
@@ -69,8 +68,7 @@ int32_t wr_ep_begin_move(struct wr_ep_call *call)
                : WR_EP_PARKS;
 }
 
-/* Called when the file is ready. A file that only weir reads is read at once,
- * others by a worker. */
+/* A file that only weir reads is read at once, others by a worker. */
 int32_t wr_ep_move(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;

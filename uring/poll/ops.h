@@ -91,8 +91,7 @@ static inline uint64_t wr_ep_ops_ended_max(const struct wr_ep_ops *ops)
     return ops->ended_count + ops->slab.used_count;
 }
 
-/* Ensures space for one operation and its completion; false if out of
- * memory. */
+/* Ensures space for one operation and its completion, unless out of memory. */
 WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
 {
     const bool has_room =
@@ -134,8 +133,7 @@ static inline void wr_ep_ops_push(struct wr_ep_ops *ops,
     ops->ended_count++;
 }
 
-/* Adds the completion of an entry, unless it wants none. There must be
- * space. */
+/* Adds a completion, unless the entry wants none. There must be space. */
 static inline void wr_ep_ops_complete(struct wr_ep_ops *ops,
                                       const struct io_uring_sqe *sqe,
                                       int32_t res, uint32_t flags)

@@ -39,8 +39,8 @@ struct wr_ep_ring {
 
 /* ---- issue.c ---- */
 
-/* Begins an entry. Returns false without effect if out of memory. Sends, closes
- * and cancels need none. */
+/* Begins an entry, or returns false if out of memory. Sends, closes and cancels
+ * need none. */
 WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
                                struct io_uring_sqe *sqe);
 
@@ -58,7 +58,7 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
 /* Called when the threads may have finished operations. */
 void wr_ep_collect(struct wr_ep_ring *ring);
 
-/* Ends the operations whose time has come. */
+/* Ends the operations whose time is over. */
 void wr_ep_expire(struct wr_ep_ring *ring);
 /* Returns how long until the next of these, at most @limit_ns. */
 uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns);

@@ -31,12 +31,10 @@ void wr_ep_workers_close(struct wr_ep_workers *workers, struct wr_ep_ops *ops);
  * wr_file_op). */
 WEIR_MUST_USE bool wr_ep_workers_push(struct wr_ep_workers *workers,
                                       struct wr_ep_op *op);
-/* Takes a queued operation back. Returns false if a thread has it, which ends
- * it if it can. */
+/* Takes back a queued operation. Returns false if a thread has it. */
 WEIR_MUST_USE bool wr_ep_workers_take_back(struct wr_ep_workers *workers,
                                            struct wr_ep_op *op);
-/* Resets the eventfd, and moves the finished operations, which are WORKING, to
- * @ret. */
+/* Resets the eventfd, and moves the finished operations to @ret. */
 void wr_ep_workers_collect(struct wr_ep_workers *workers, struct wr_list *ret);
 
 #endif
