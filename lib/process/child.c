@@ -11,8 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 
-/* Time between two tries to reap a child that has ended and that a tracer has
- * not released. */
+/* Time between two tries to reap a child that a tracer still holds. */
 #define CHILD_REST_NS UINT64_C(20000000)
 /* A killed child has ended after this time, unless it hangs in the kernel. */
 #define CHILD_DEATH_MS 1000
@@ -80,7 +79,7 @@ static void child_close(struct wr_child *child)
     wr_assert(!child->op.in_flight);
     if (child->pidfd >= 0) {
         wr_uring_forget(&child->loop->uring, child->pidfd);
-        wr_ignore(wr_sys_close(child->pidfd)); /* nothing was written to it */
+        wr_ignore(wr_sys_close(child->pidfd));
         child->pidfd = -1;
     }
 }

@@ -65,12 +65,11 @@ void wr_child_abandon(struct wr_child *child);
 /* Frees a child that has ended, or was never made. */
 void wr_child_fini(struct wr_child *child);
 
-/* Signals the child. Returns 0, -ESRCH if it has ended, or another error. */
+/* Returns 0, -ESRCH if the child has ended, or another error. */
 WEIR_MUST_USE int wr_child_signal(const struct wr_child *child, int signum);
 
-/* Signals all processes of the group that the child leads or led. Returns 0,
- * -ESRCH if there is none, -EOPNOTSUPP if the kernel has no such call, or
- * another error. */
+/* Signals the group that the child leads or led. Returns 0, -ESRCH if it is
+ * empty, -EOPNOTSUPP if the kernel has no such call, or another error. */
 WEIR_MUST_USE int wr_child_signal_group(const struct wr_child *child,
                                         int signum);
 

@@ -19,8 +19,7 @@ struct wr_stdio {
 /* Checks the options. Returns 0, -EINVAL or -EBADF. */
 WEIR_MUST_USE int wr_stdio_check(const struct weir_spawn_options *options);
 
-/* Opens the descriptors; WEIR_STDIO_DEFAULT is a pipe. A failed call leaves
- * nothing open. */
+/* Opens the descriptors. A failed call leaves none open. */
 WEIR_MUST_USE int wr_stdio_open(struct wr_stdio *stdio,
                                 const struct weir_spawn_options *options);
 

@@ -121,8 +121,6 @@ static void subprocess_check_invariants(const struct subprocess *s)
     }
 }
 
-/* ---- the end ---- */
-
 static void subprocess_call_done(struct subprocess *s, int err,
                                  weir_transport *t)
 {
@@ -205,8 +203,6 @@ static void subprocess_grace_expired(struct wr_timer *timer)
     wr_assert(s->state == SUBPROCESS_CLOSING);
     subprocess_kill(s);
 }
-
-/* ---- the child and the pipes ---- */
 
 static void subprocess_child_ended(struct wr_child *child)
 {
@@ -317,8 +313,6 @@ static const struct weir_protocol subprocess_pipe_protocol = {
     .data_received = subprocess_pipe_data,
 };
 
-/* ---- the start ---- */
-
 static int subprocess_bind_pipe(void *arg, weir_transport *t,
                                 struct weir_protocol_binding *ret)
 {
@@ -415,8 +409,6 @@ static void subprocess_ready(struct wr_ready *ready)
     subprocess_call_done(s, s->cause, s->cause < 0 ? NULL : &s->t);
     subprocess_check_invariants(s);
 }
-
-/* ---- operations of transports ---- */
 
 static const char *const subprocess_state_names[SUBPROCESS_STATES] = {
     "starting", "discarded", "open", "closing", "lost"};
@@ -587,8 +579,6 @@ static void subprocess_give_up(struct weir_pending *pending)
     }
 }
 
-/* ---- creation ---- */
-
 /* Makes a transport without a child. Returns NULL if out of memory. */
 static struct subprocess *subprocess_new(weir_loop *loop)
 {
@@ -669,7 +659,6 @@ static int subprocess_spawn(struct subprocess *s, const char *const *argv,
     return err;
 }
 
-/* Opens the descriptors and makes the child; leaves nothing on failure. */
 static int subprocess_make_child(struct subprocess *s, const char *const *argv,
                                  const struct weir_spawn_options *options)
 {
@@ -700,7 +689,6 @@ static uint64_t subprocess_get_grace(const struct weir_spawn_options *options)
     return options->close_grace_ns ? options->close_grace_ns : GRACE_DEFAULT_NS;
 }
 
-/* Makes the transport and its child; the protocol follows. */
 static int subprocess_make(weir_loop *loop, const struct weir_factory *factory,
                            const char *const *argv,
                            const struct weir_spawn_options *options,

@@ -24,7 +24,6 @@ wr_subprocess_open(weir_loop *loop, const struct weir_factory *factory,
                    const struct weir_spawn_options *options,
                    const struct weir_protocol_binding sinks[WR_STDIO_COUNT]);
 
-/* The arguments of a shell that runs @command. */
 #define WR_SHELL_ARGV(command)                                                 \
     (const char *const[])                                                      \
     {                                                                          \

@@ -98,8 +98,7 @@ static bool communicate_is_unread(int err)
     return err == -EPIPE || err == WEIR_EPEERCLOSED;
 }
 
-/* Writes the remaining input. Drains first, because earlier writes may have
- * filled the queue. */
+/* Drains first, because earlier writes may have filled the queue. */
 static int communicate_send(const struct communication *call,
                             weir_writer *writer)
 {
@@ -139,8 +138,6 @@ static int communicate_feed(weir_loop *loop, void *arg)
     }
     return communicate_is_unread(err) ? 0 : err;
 }
-
-/* ---- the call ---- */
 
 static int communicate_spawn(struct weir_task_group *group,
                              struct communication *call)

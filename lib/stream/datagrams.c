@@ -16,7 +16,6 @@
 
 #define QUEUE_COUNT_MAX 65536u
 
-/* A datagram that waits for a task. */
 struct place {
     struct weir_datagram datagram; /* its buffer is kept */
     struct weir_ancillary ancillary;
@@ -49,8 +48,6 @@ static void datagrams_check_invariants(const weir_datagram_stream *stream)
     wr_assert(stream->end <= 0);
     wr_assert(stream->is_full || stream->count < stream->capacity);
 }
-
-/* ---- the ring ---- */
 
 static struct place *datagrams_place(weir_datagram_stream *stream,
                                      uint32_t index)
@@ -101,8 +98,6 @@ static void datagrams_drop_all(weir_datagram_stream *stream)
         datagrams_drop(&datagram);
     }
 }
-
-/* ---- the protocol ---- */
 
 static void datagrams_connection_made(void *user, weir_transport *t)
 {
@@ -215,8 +210,6 @@ static const struct weir_protocol datagrams_protocol = {
     .datagram_received = datagrams_datagram_received,
     .error_received = datagrams_error_received,
 };
-
-/* ---- opening ---- */
 
 static int datagrams_create(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret)
@@ -413,8 +406,6 @@ int weir_datagram_stream_drain(weir_datagram_stream *stream)
     wr_sync_unref(&stream->sync);
     return err;
 }
-
-/* ---- the end ---- */
 
 void weir_datagram_stream_close(weir_datagram_stream *stream)
 {

@@ -22,8 +22,6 @@ void wr_process_check_invariants(const weir_process *process)
     }
 }
 
-/* ---- the protocol ---- */
-
 static void process_connection_made(void *user, weir_transport *t)
 {
     weir_process *process = user;
@@ -60,8 +58,6 @@ static const struct weir_protocol process_protocol = {
     .connection_lost = process_connection_lost,
     .process_exited = process_process_exited,
 };
-
-/* ---- memory ---- */
 
 static void process_close_streams(weir_process *process)
 {
@@ -161,8 +157,6 @@ static int process_make(weir_loop *loop, struct weir_process_options *options,
     return 0;
 }
 
-/* ---- the start ---- */
-
 static int process_create(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
@@ -225,8 +219,6 @@ int weir_create_subprocess_shell(weir_loop *loop, const char *command,
     return weir_create_subprocess_exec(loop, WR_SHELL_ARGV(command), options,
                                        ret);
 }
-
-/* ---- the child ---- */
 
 weir_writer *weir_process_get_stdin(const weir_process *process)
 {
@@ -326,8 +318,7 @@ void weir_process_free(weir_process *process)
         return;
     }
     wr_process_check_invariants(process);
-    /* The transport sends nothing itself: the streams return errors of the
-     * pipes. */
+    /* The streams return errors of the pipes. */
     wr_ignore(weir_transport_close(process->transport) < 0);
     wr_process_release(process);
 }

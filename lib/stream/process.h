@@ -21,9 +21,9 @@ struct wr_output {
 
 struct weir_process {
     weir_loop *loop;
-    weir_transport *transport;                /* holds a reference */
-    weir_writer *streams[WR_STDIO_COUNT];     /* NULL if not a pipe, or freed */
-    struct wr_list waiters;                   /* for the child's end */
+    weir_transport *transport;            /* holds a reference */
+    weir_writer *streams[WR_STDIO_COUNT]; /* NULL if not a pipe, or freed */
+    struct wr_list waiters;
     struct wr_output outputs[WR_STDIO_COUNT]; /* outputs[0] is not used */
     size_t input_count; /* bytes that communicate has written */
     uint32_t refs;

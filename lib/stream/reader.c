@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-/* ---- waking and waiting ---- */
-
 static void reader_wake(weir_reader *reader)
 {
     struct wr_list *link = reader->waiters.next;
@@ -34,7 +32,6 @@ bool wr_reader_is_idle(weir_reader *reader)
            wr_reader_available(reader) == 0;
 }
 
-/* The uncommon steps before a wait. */
 static __attribute__((noinline)) void reader_before_wait(weir_reader *reader)
 {
     wr_assert(wr_list_is_empty(&reader->waiters));
@@ -134,14 +131,11 @@ static int reader_await_some(weir_reader *reader)
     return 1;
 }
 
-/* Starts a call that reads at least one byte, and waits for that byte. */
 static inline int reader_begin_some(weir_reader *reader)
 {
     int err = wr_reader_begin(reader);
     return WR_UNLIKELY(err < 0) ? err : reader_await_some(reader);
 }
-
-/* ---- life ---- */
 
 void wr_reader_init(weir_reader *reader, weir_loop *loop, size_t limit_bytes)
 {
@@ -204,8 +198,6 @@ void weir_reader_free(weir_reader *reader)
     wr_free(&loop->counting, reader, sizeof(*reader));
     wr_loop_unpin(loop);
 }
-
-/* ---- feeding ---- */
 
 /* Handles fed bytes that have not woken a task at once. */
 static void reader_fed_more(weir_reader *reader)
@@ -310,8 +302,6 @@ int weir_reader_set_transport(weir_reader *reader, weir_transport *t)
     return 0;
 }
 
-/* ---- reading ---- */
-
 ssize_t weir_reader_read(weir_reader *reader, void *buf, size_t len)
 {
     if (len == 0) {
@@ -363,7 +353,7 @@ ssize_t weir_reader_take(weir_reader *reader, size_t max_bytes,
     return (ssize_t)len;
 }
 
-/* Waits for the end of the stream. Returns 0 or an error. */
+/* Returns 0 at the end of the stream, or an error. */
 static int reader_await_end(weir_reader *reader, size_t max_bytes)
 {
     for (;;) {

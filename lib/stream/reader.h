@@ -16,7 +16,7 @@
 /* A suspended reading call, on the stack of its task. */
 struct wr_reader_visit {
     struct wr_waiter waiter;
-    struct wr_list link; /* in weir_reader.visits */
+    struct wr_list link;
     weir_reader *reader; /* NULL if the reader was freed */
 };
 
@@ -29,8 +29,8 @@ struct weir_reader {
                                     * the reader, or NULL */
     struct wr_list visits;         /* of tasks that yield before they read */
     struct wr_timer compaction_timer;
-    struct wr_turn_end turn_end;   /* compacts, or pauses the transport */
-    struct wr_evictable evictable; /* offered while a task waits */
+    struct wr_turn_end turn_end; /* compacts, or pauses the transport */
+    struct wr_evictable evictable;
     size_t limit_bytes;
     size_t high_bytes; /* reading is paused above it */
     size_t needed;     /* bytes that the waiting task needs */
@@ -93,9 +93,6 @@ void wr_reader_discard(weir_reader *reader);
 /* Resumes the transport if the unread bytes are within the limit. */
 void wr_reader_resume_if_low(weir_reader *reader);
 
-/* ---- for the reading calls ---- */
-
-/* The uncommon half of wr_reader_begin(), if wr_task_try_enter() fails. */
 WEIR_MUST_USE int wr_reader_begin_slowly(weir_reader *reader);
 
 /* Lets the end of the loop iteration handle the unread bytes. */
@@ -143,8 +140,7 @@ WEIR_MUST_USE int wr_reader_wait_as(weir_reader *reader,
                                     struct wr_reader_visit *visit,
                                     size_t needed);
 
-/* Bytes that are buffered, or already moved by the call that uses the
- * reader. */
+/* Bytes that are buffered, or moved already by the running call. */
 static inline size_t wr_reader_available(const weir_reader *reader)
 {
     return reader->queue.total + reader->moved;
@@ -154,8 +150,7 @@ static inline size_t wr_reader_available(const weir_reader *reader)
  * an error, after which the reader may have been freed. */
 WEIR_MUST_USE int wr_reader_wait(weir_reader *reader, size_t needed);
 
-/* For a failing call that leaves bytes: the end of the loop iteration handles
- * them. */
+/* For a failing call: the loop iteration's end handles remaining bytes. */
 static inline void wr_reader_note_left(weir_reader *reader)
 {
     if (reader->queue.total > 0) {

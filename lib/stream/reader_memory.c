@@ -103,8 +103,7 @@ static bool reader_memory_is_short(const weir_reader *reader, bool waits)
             wr_transport_lacks_credit(reader->transport));
 }
 
-/* Schedules moving this reader's bytes, because other connections need
- * memory. */
+/* Other connections need memory: schedules moving this reader's bytes. */
 static void reader_memory_evict(struct wr_evictable *evictable)
 {
     weir_reader *reader = wr_container_of(evictable, weir_reader, evictable);
@@ -120,7 +119,6 @@ static void reader_memory_look(struct wr_evictable *evictable)
     wr_reader_look_later(wr_container_of(evictable, weir_reader, evictable));
 }
 
-/* Arms the timer, which compacts if nothing is consumed until then. */
 static void reader_memory_watch_unread(weir_reader *reader)
 {
     wr_assert(reader->queue.total > 0);
@@ -145,8 +143,7 @@ static void reader_memory_timer_expired(struct wr_timer *timer)
     wr_reader_check_invariants(reader);
 }
 
-/* True if there are many small pieces: segments cost more than the
- * bytes. */
+/* True if segments take more memory than their bytes. */
 static bool reader_memory_is_fragmented(const weir_reader *reader)
 {
     const uint64_t count = reader->queue.count;
@@ -184,8 +181,8 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
         return;
     }
     if (all && !has_memory) {
-        /* Without memory the connection cannot receive, and nothing else would
-         * wake the task. */
+        /* The connection cannot receive, and nothing else would wake the
+         * task. */
         wr_waiter_wake(wr_container_of(link, struct wr_waiter, link), -ENOMEM);
     } else if (!all && !wr_list_is_linked(&reader->evictable.link)) {
         wr_budget_offer(&reader->loop->budget, &reader->evictable,

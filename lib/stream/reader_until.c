@@ -62,8 +62,7 @@ static ssize_t reader_until_not_found(weir_reader *reader,
     return 0;
 }
 
-/* Waits for the separator. Returns the length including it, 0 at the end, or an
- * error. */
+/* Returns the length with the separator, 0 at the end, or an error. */
 static ssize_t reader_until_await_match(weir_reader *reader,
                                         const struct until *until)
 {
@@ -112,8 +111,6 @@ static ssize_t reader_until_read_view(weir_reader *reader,
     int err = wr_recvq_join(&reader->queue, (size_t)len);
     return err < 0 ? err : wr_reader_show(reader, (size_t)len, ret);
 }
-
-/* ---- lines ---- */
 
 /* Opens a window for lines during a receive: no task waits then, and the end of
  * the loop iteration will handle the unread bytes anyway. Both stay true while
@@ -170,7 +167,6 @@ static ssize_t reader_until_take_ahead(weir_reader *reader, size_t max,
     return 0;
 }
 
-/* The uncommon half of weir_reader_readline_view(). */
 static __attribute__((noinline)) ssize_t
 reader_until_readline_view_slowly(weir_reader *reader, struct weir_buf *ret,
                                   bool has_entered)
@@ -233,8 +229,6 @@ ssize_t weir_reader_readline(weir_reader *reader, void *buf, size_t size)
     }
     return len;
 }
-
-/* ---- any separators ---- */
 
 static int
 reader_until_check_separators(const struct weir_separator *separators,

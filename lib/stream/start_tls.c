@@ -14,7 +14,7 @@
 
 struct starting {
     struct wr_waiter waiter;
-    weir_transport *t; /* the new transport */
+    weir_transport *t;
 };
 
 static void start_tls_done(void *arg, int err, weir_transport *t)
@@ -72,8 +72,6 @@ int weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
     *ret = starting.t;
     return 0;
 }
-
-/* ---- streams ---- */
 
 /* Moves the stream to @t, which has taken the reader's unread bytes. */
 static void start_tls_move(weir_writer *writer, weir_transport *t)

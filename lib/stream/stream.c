@@ -21,8 +21,6 @@ int wr_stream_check(const struct weir_stream_options *options)
     return 0;
 }
 
-/* ---- the handler ---- */
-
 static void stream_report(weir_writer *writer, const char *message, int err)
 {
     wr_assert(err < 0);
@@ -36,8 +34,7 @@ static void stream_report(weir_writer *writer, const char *message, int err)
     wr_loop_report(writer->loop, &exception);
 }
 
-/* True if @err only repeats how the connection ended, and is no failure of a
- * handler. */
+/* True if @err only repeats how the connection ended. */
 static bool stream_is_known(const weir_writer *writer, int err)
 {
     const weir_transport *t = writer->transport;
@@ -59,7 +56,6 @@ static bool stream_is_known(const weir_writer *writer, int err)
            weir_transport_is_closing(t);
 }
 
-/* Calls the handler and reports its failure. Returns its result. */
 static int stream_call_handler(weir_writer *writer)
 {
     wr_assert(writer->refs > 0);
@@ -70,8 +66,7 @@ static int stream_call_handler(weir_writer *writer)
     return err;
 }
 
-/* Removes the handler from its server's set. The connection may have another
- * handler by now. */
+/* The connection may have another handler by now. */
 static void stream_remove_handler(weir_writer *writer)
 {
     struct wr_connection_set *set = writer->set;
@@ -181,8 +176,6 @@ static void stream_spawn_handler(weir_writer *writer)
     }
 }
 
-/* ---- the protocol ---- */
-
 static void stream_connection_made(void *user, weir_transport *t)
 {
     weir_writer *writer = user;
@@ -214,7 +207,6 @@ static void stream_connection_made(void *user, weir_transport *t)
     }
 }
 
-/* Feeds the end of the connection to the reader. */
 static void stream_end_reader(weir_writer *writer, const weir_transport *t,
                               int err)
 {

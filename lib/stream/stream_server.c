@@ -42,7 +42,6 @@ static void stream_server_closed(void *arg, weir_server *server)
     stream_server_free_service(arg);
 }
 
-/* Reads the caller's options, and derives the streams' options. */
 static int
 stream_server_read_options(const struct weir_start_server_options *options,
                            struct weir_start_server_options *ret,
@@ -74,8 +73,7 @@ static int stream_server_make_service(weir_loop *loop,
     return 0;
 }
 
-/* Makes the server and starts it in this task. Takes @service, which the
- * server's end frees. */
+/* Takes @service, which the server's end frees. */
 static int stream_server_start(struct service *service, struct weir_place place,
                                const struct weir_server_options *options,
                                weir_server **ret)

@@ -99,7 +99,6 @@ void wr_writer_lost(weir_writer *writer)
     wr_waiters_wake_all(&writer->closers, 0);
 }
 
-/* Starts a suspending call on the connection. */
 static int writer_enter(const weir_writer *writer)
 {
     int err = wr_task_enter(writer->loop);
@@ -127,7 +126,6 @@ static int writer_wait_for_queue(weir_writer *writer, struct wr_list *waiters)
     return wr_task_wait(writer->loop, &waiter, waiters);
 }
 
-/* Returns the error of a call on a stream without a connection. */
 static int writer_refuse(const weir_writer *writer)
 {
     int err = wr_loop_check(writer->loop);

@@ -68,8 +68,7 @@ static inline bool wr_writer_is_busy(const weir_writer *writer)
            !wr_list_is_empty(&writer->closers);
 }
 
-/* Makes a stream without a reference, from checked @options. Returns 0 or
- * -ENOMEM. */
+/* Makes a stream without a reference. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_stream_make(weir_loop *loop,
                                  const struct weir_stream_options *options,
                                  const struct wr_handler_ops *handler_ops,
@@ -78,11 +77,10 @@ WEIR_MUST_USE int wr_stream_make(weir_loop *loop,
 /* Frees a stream that has no reference and no connection. */
 void wr_stream_free(weir_writer *writer);
 
-/* Checks the values of options that were read. Returns 0 or -EINVAL. */
+/* Returns 0 or -EINVAL. */
 WEIR_MUST_USE int wr_stream_check(const struct weir_stream_options *options);
 
-/* Returns 0 if the stream may be detached from its connection, else the
- * error. */
+/* Returns 0 if the stream may be detached, else the error. */
 WEIR_MUST_USE int wr_stream_may_leave(const weir_writer *writer);
 
 /* Ends a stream whose connection has another protocol. */

@@ -27,13 +27,11 @@ WEIR_MUST_USE bool wr_cached_is_known(weir_loop *loop,
                                       const struct wr_file_id *file,
                                       uint64_t offset, size_t len);
 
-/* Notes that these bytes were found ready now. Does nothing if out of
- * memory. */
+/* Notes that these bytes are ready now; does nothing without memory. */
 void wr_cached_note(weir_loop *loop, const struct wr_file_id *file,
                     uint64_t offset, size_t len);
 
-/* Notes that not all of these bytes are ready: clears the entries that contain
- * any of them. */
+/* A page is missing: clears the entries that contain any of these bytes. */
 void wr_cached_forget(weir_loop *loop, const struct wr_file_id *file,
                       uint64_t offset, size_t len);
 

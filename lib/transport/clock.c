@@ -46,9 +46,6 @@ struct wr_deadline wr_clock_next(const struct wr_clock *clock)
     return first;
 }
 
-/* ---- whether the peer is at fault ---- */
-
-/* True if bytes from the peer are unread here. */
 static bool clock_has_unread(const weir_transport *t)
 {
     return t->ops->is_reading && t->ops->is_reading(t) && t->ops->has_unread(t);
@@ -99,7 +96,6 @@ static bool clock_is_unfair(const struct wr_deadline *over,
     }
 }
 
-/* Restarts the limit that ends with @err. */
 static void clock_begin_anew(struct wr_clock *clock, int err)
 {
     const uint64_t now_ns = clock->t->loop->now_ns;
@@ -128,8 +124,6 @@ static struct wr_deadline clock_find_fair(struct wr_clock *clock)
     }
     return next;
 }
-
-/* ---- the timer ---- */
 
 static uint64_t clock_next_look_ns(const struct wr_clock *clock)
 {
@@ -177,8 +171,6 @@ void wr_clock_init(struct wr_clock *clock, weir_transport *t)
     *clock = (struct wr_clock){.t = t};
     wr_timer_init(&clock->timer, clock_fired);
 }
-
-/* ---- limits ---- */
 
 static bool clock_has_same(const struct weir_timeouts *a,
                            const struct weir_timeouts *b)

@@ -16,8 +16,7 @@
 #include "transport.h"
 #include "weir/error.h"
 
-/* A limit that expired this long ago or earlier shows that the loop was
- * late. */
+/* A limit found expired for this long shows that the loop was late. */
 #define WR_DEADLINE_LATE_NS 1000000u
 /* Checks of the kernel's queue within each write-stall limit. */
 #define WR_STALL_LOOKS 8u
@@ -64,10 +63,10 @@ static inline void wr_deadline_consider(struct wr_deadline *first,
  * `own` to no limit, before it calls ->view_time. Without a fact, only the
  * close time-out is in force. */
 struct wr_clock_view {
-    bool is_over;           /* the end is decided: no limit */
-    bool is_open;           /* the idle limit is in force */
-    bool is_reading;        /* and has a receive window and a buffer */
-    bool is_sending;        /* bytes wait to be sent */
+    bool is_over;    /* the end is decided: no limit */
+    bool is_open;    /* the idle limit is in force */
+    bool is_reading; /* and has a receive window and a buffer */
+    bool is_sending;
     bool awaits_file;       /* and the next bytes are read from a file */
     struct wr_deadline own; /* a limit of the kind */
 };
@@ -78,13 +77,12 @@ struct wr_clock_view {
 /* Limits, shared by the clocks of a loop that have the same limits, as nearly
  * all connections of a program do. */
 struct wr_clock_limits {
-    struct wr_list link; /* in the loop's list */
+    struct wr_list link;
     struct weir_timeouts of;
     uint64_t ref_count;
 };
 
-/* The first field of a kind's clock. Times are those of
- * weir_loop_get_time(). */
+/* First field of a kind's clock. Times are as of weir_loop_get_time(). */
 struct wr_clock {
     struct wr_timer timer;
     weir_transport *t;
@@ -97,7 +95,6 @@ struct wr_clock {
 
 void wr_clock_init(struct wr_clock *clock, weir_transport *t);
 
-/* True if a time-out is set. */
 WEIR_MUST_USE static inline bool
 wr_timeouts_are_set(const struct weir_timeouts *timeouts)
 {
@@ -105,7 +102,7 @@ wr_timeouts_are_set(const struct weir_timeouts *timeouts)
             timeouts->close_ns | timeouts->linger_ns) != 0;
 }
 
-/* Returns the limits; all are 0 if none are set. */
+/* All are 0 if none are set. */
 static inline const struct weir_timeouts *
 wr_clock_get_limits(const struct wr_clock *clock)
 {
@@ -120,22 +117,18 @@ wr_clock_get_limits(const struct wr_clock *clock)
 WEIR_MUST_USE int wr_clock_keep_limits(struct wr_clock *clock,
                                        const struct weir_timeouts *limits);
 
-/* Sets the limits; limits on gaps between bytes start now. Returns 0 or
+/* Sets the limits; idle, read and write-stall limits start now. Returns 0 or
  * -ENOMEM. */
 WEIR_MUST_USE int wr_clock_set_limits(struct wr_clock *clock,
                                       const struct weir_timeouts *limits);
 
-/* Arms the timer earlier or cancels it, if a changed fact of the view requires
- * it. */
+/* Arms the timer earlier or cancels it if a fact of the view requires it. */
 void wr_clock_changed(struct wr_clock *clock);
 
-/* Starts the close time-out. */
 void wr_clock_close(struct wr_clock *clock);
 
-/* Cancels the timer at the end of the connection. */
 void wr_clock_stop(struct wr_clock *clock);
 
-/* Stops the clock and releases its limits. */
 void wr_clock_fini(struct wr_clock *clock);
 
 /* Returns the limit that would end the connection first. */

@@ -269,7 +269,6 @@ void wr_connection_drop_queue(struct wr_connection *c)
 
 /* ---- the next step: decided from facts, without side effects ---- */
 
-/* True if the queue of a broken connection can be dropped. */
 static bool connection_may_drop(const struct wr_connection *c)
 {
     wr_debug_assert(c->t.error < 0);
@@ -303,8 +302,7 @@ connection_next_of_broken(const struct wr_connection *c)
     return WR_CONNECTION_END;
 }
 
-/* The queue of a closing connection is empty; its device may have more to
- * send. */
+/* The queue of a closing connection is empty; its device may have more. */
 static __attribute__((noinline)) enum wr_connection_next
 connection_next_of_sent(const struct wr_connection *c)
 {
@@ -320,8 +318,7 @@ static bool connection_is_in_flight(const struct wr_connection *c)
     return c->outbox.sender || c->t.ops->is_in_flight(c);
 }
 
-/* True while another thread, or an operation, may use memory of the
- * connection. */
+/* True while an operation or another thread may use its memory. */
 static bool connection_is_leaving(const struct wr_connection *c)
 {
     wr_assert(c->t.state == WR_LIFE_MOVING && c->leaving);
@@ -363,8 +360,6 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
     return WR_CONNECTION_WAIT;
 }
 
-/* ---- the life ---- */
-
 static void connection_end(struct wr_connection *c)
 {
     wr_debug_assert(c->t.ops->stop);
@@ -376,7 +371,6 @@ static void connection_end(struct wr_connection *c)
     c->t.ops->stop(c);
 }
 
-/* Dooms and ends a connection in one step. */
 static __attribute__((noinline)) void connection_doom(struct wr_connection *c)
 {
     wr_debug_assert(c->t.state > WR_LIFE_NEW && c->t.state < WR_LIFE_ENDING);
@@ -532,8 +526,6 @@ static void connection_step(struct wr_ready *ready)
     wr_connection_advance(c);
 }
 
-/* ---- creation ---- */
-
 void wr_connection_init(struct wr_connection *c, weir_loop *loop,
                         const struct wr_transport_ops *ops)
 {
@@ -606,8 +598,7 @@ void wr_connection_free(weir_transport *t)
     wr_guard_free(&t->loop->counting, wr_connection_of(t), t->ops->size);
 }
 
-/* Returns true if a moving connection is back in state OPEN; see
- * wr_leaving_ops. */
+/* True if a moving connection is back in state OPEN; see wr_leaving_ops. */
 WEIR_MUST_USE static bool connection_recall(struct wr_connection *c,
                                             int (*wish)(weir_transport *t))
 {
@@ -710,8 +701,6 @@ void wr_connection_resume_reading(weir_transport *t)
     }
     wr_connection_push(c);
 }
-
-/* ---- moving to another loop ---- */
 
 void wr_connection_begin_leaving(struct wr_connection *c,
                                  struct wr_leaving *leaving)
@@ -853,8 +842,6 @@ void wr_connection_file_changed(weir_transport *t)
     wr_assert(wr_connection_of(t)->outbox.sender);
     wr_life_push_step(t);
 }
-
-/* ---- invariants ---- */
 
 static void connection_check_clock(const struct wr_connection *c)
 {

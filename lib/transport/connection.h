@@ -64,16 +64,14 @@ static inline struct wr_delivery *wr_delivery_of(const weir_transport *t)
     return &wr_connection_of(t)->delivery;
 }
 
-/* Makes a NEW connection with the limits of @options. Returns NULL if out of
- * memory. */
+/* Makes a NEW connection with @options. Returns NULL if out of memory. */
 WEIR_MUST_USE struct wr_connection *
 wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
                    const struct weir_connection_options *options);
 /* Initialises a NEW connection in zeroed memory of the device's size. */
 void wr_connection_init(struct wr_connection *c, weir_loop *loop,
                         const struct wr_transport_ops *ops);
-/* Sets the time limits of a connection whose end is not decided. Returns 0 or
- * -ENOMEM. */
+/* The end must not be decided. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_connection_set_limits(struct wr_connection *c,
                                            const struct weir_timeouts *limits);
 
@@ -121,8 +119,7 @@ static inline bool wr_connection_wants(const struct wr_connection *c)
            !c->t.eof_seen && c->t.error == 0;
 }
 
-/* Returns the window of the next receive, or 0 if the connection waits for
- * it. */
+/* Returns the window of the next receive; if 0, the connection waits. */
 WEIR_MUST_USE uint32_t wr_connection_ask(struct wr_connection *c,
                                          uint64_t stuck_bytes);
 /* Notes that receiving continues. Restarts the peer's read time-out if it was
@@ -131,17 +128,13 @@ void wr_connection_goes_on(struct wr_connection *c);
 /* Delivers a copy of received bytes. */
 void wr_connection_received(struct wr_connection *c, const void *data,
                             size_t len);
-/* The peer has ended its stream. Called once, after its last byte; the step
- * notifies the protocol. */
+/* The peer's stream has ended. Called once; the step notifies the protocol. */
 void wr_connection_received_end(struct wr_connection *c);
-/* The second half of wr_connection_received_end(), for a device that must
- * verify the end first. */
+/* Second half of wr_connection_received_end(), after verifying the end. */
 void wr_connection_deliver_end(struct wr_connection *c);
-/* Closes an open connection that the program has not closed, after the written
- * bytes are sent. */
+/* Closes a connection for the device, after the written bytes are sent. */
 void wr_connection_close_unasked(struct wr_connection *c);
-/* The first @bytes of the queue were sent. Callbacks may write, close and
- * abort. */
+/* The first @bytes were sent. Callbacks may write, close and abort. */
 void wr_connection_sent(struct wr_connection *c, uint64_t bytes);
 void wr_connection_end_sending(struct wr_connection *c);
 
@@ -156,8 +149,6 @@ static inline void wr_connection_shut_when_sent(struct wr_connection *c)
 
 /* Drops the queue of a broken connection, for which a protocol may wait. */
 void wr_connection_drop_queue(struct wr_connection *c);
-
-/* ---- the clock ---- */
 
 /* Makes a clock without limits unless there is one. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_connection_make_clock(struct wr_connection *c);
@@ -194,8 +185,6 @@ static inline void wr_connection_note_queued(struct wr_connection *c,
     }
 }
 
-/* ---- the life ---- */
-
 /* Changes state OPEN to MOVING: the protocol is not called and no operation is
  * started. The device cancels its operations and pushes the step. */
 void wr_connection_begin_leaving(struct wr_connection *c,
@@ -208,7 +197,6 @@ void wr_connection_leave(struct wr_connection *c);
 /* `doom` of a table: the connection has failed, perhaps in state MOVING. */
 void wr_connection_fail(weir_transport *t);
 
-/* The next step of a connection's life. */
 enum wr_connection_next {
     WR_CONNECTION_WAIT,       /* nothing to do until an operation ends */
     WR_CONNECTION_RECEIVE,    /* state unchanged: receive, or stop receiving */
@@ -219,8 +207,7 @@ enum wr_connection_next {
     WR_CONNECTION_HAND_OVER,  /* nothing is in flight: continue the move */
 };
 
-/* Decides the next step from the facts of the connection and the device;
- * pure. */
+/* Decides the next step from facts; changes nothing. */
 enum wr_connection_next wr_connection_next_step(const struct wr_connection *c);
 /* Makes all changes of state that are possible now. Called by a step. A device
  * may call it as the last act of a completion, because it may free the

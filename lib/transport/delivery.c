@@ -30,9 +30,6 @@ void wr_delivery_fail(weir_transport *t, int err, const char *callback)
     t->ops->doom(t);
 }
 
-/* ---- held bytes ---- */
-
-/* Inserts a list of leases before the held leases. */
 static void delivery_hold_before(struct wr_delivery *d, weir_lease *first,
                                  weir_lease *last)
 {
@@ -203,8 +200,6 @@ void wr_delivery_show_held(weir_transport *t, struct wr_delivery *d)
         wr_delivery_show_first(t, d);
     }
 }
-
-/* ---- another protocol ---- */
 
 static void delivery_drop_list(weir_lease *first)
 {

@@ -26,8 +26,7 @@ enum wr_delivery_fact {
     WR_DELIVERY_HELD = 1u << 2,   /* older bytes go first */
     /* The end of the stream has arrived; the protocol was not notified yet. */
     WR_DELIVERY_END = 1u << 3,
-    /* The connection moves to another loop; keeps bytes from the protocol,
-     * too. */
+    /* The connection is moving; this keeps bytes from the protocol, too. */
     WR_DELIVERY_AWAY = 1u << 4,
 };
 
@@ -108,7 +107,6 @@ static inline void wr_delivery_resume(struct wr_delivery *d)
     d->facts &= (uint8_t)~WR_DELIVERY_PAUSED;
 }
 
-/* Shows nothing while the connection moves. */
 static inline void wr_delivery_set_away(struct wr_delivery *d, bool is_away)
 {
     d->facts = (uint8_t)(is_away ? d->facts | WR_DELIVERY_AWAY
@@ -122,8 +120,7 @@ void wr_delivery_lose_bytes(weir_transport *t, int err);
 /* Reports a callback's error and dooms the transport. */
 void wr_delivery_fail(weir_transport *t, int err, const char *callback);
 
-/* Holds bytes after the others. Takes the lease; there must be no other
- * reference to it. */
+/* Holds bytes after the others. Takes the lease and its only reference. */
 void wr_delivery_hold(struct wr_delivery *d, weir_lease *lease);
 
 /* wr_delivery_show() for a buffered protocol. */
@@ -181,13 +178,11 @@ WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
 WEIR_MUST_USE bool wr_delivery_given(weir_transport *t, struct wr_delivery *d,
                                      weir_lease *lease);
 
-/* Shows the oldest held bytes; at least one lease is held. */
 void wr_delivery_show_first(weir_transport *t, struct wr_delivery *d);
 
 /* Shows held bytes until the protocol takes no more. */
 void wr_delivery_show_held(weir_transport *t, struct wr_delivery *d);
 
-/* Notes the end of the stream; called once. */
 static inline void wr_delivery_end(struct wr_delivery *d)
 {
     wr_assert(!wr_delivery_has_end(d));

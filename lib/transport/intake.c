@@ -73,7 +73,7 @@ void wr_intake_wait(weir_transport *t, enum wr_shortage shortage)
     case WR_SHORTAGE_LIMIT:
         break;
     case WR_SHORTAGE_NONE:
-        wr_assert(false); /* no reason to wait */
+        wr_assert(false);
     }
     wr_assert(wr_intake_waits(t)); /* otherwise it would hang */
 }

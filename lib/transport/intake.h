@@ -50,8 +50,6 @@ static inline void wr_intake_check_invariants(const weir_transport *t)
     wr_debug_check(wr_demand_check_invariants(&t->demand));
 }
 
-/* ---- receive windows ---- */
-
 static inline bool wr_intake_is_queued(const weir_transport *t)
 {
     wr_debug_assert(t->demand.state < WR_DEMAND_STATES);
@@ -99,14 +97,11 @@ WEIR_MUST_USE static inline bool wr_intake_goes_on(weir_transport *t)
     return true;
 }
 
-/* True if the connection waits for an event after which it makes a new
- * request. */
+/* True if the connection waits for an event that makes it ask again. */
 static inline bool wr_intake_waits(const weir_transport *t)
 {
     return wr_intake_is_queued(t) || t->demand.account.notify_released;
 }
-
-/* ---- queues ---- */
 
 /* Joins queue DUE, because bytes wait in the kernel. */
 static inline void wr_intake_make_due(weir_transport *t)
@@ -124,10 +119,7 @@ static inline void wr_intake_leave(weir_transport *t)
     }
 }
 
-/* For weir_loop_dump(), while the connection is in a queue. */
 const char *wr_intake_queue_name(const weir_transport *t);
-
-/* ---- new requests ---- */
 
 /* Ends the wait and pushes the step, which makes a new request. A connection in
  * queue DUE stays there and makes it when `fed` is called. */
@@ -143,8 +135,6 @@ int wr_intake_set_protocol(weir_transport *t,
 /* `set_read_limit` of a table. */
 void wr_intake_set_limit(weir_transport *t, uint64_t bytes);
 
-/* ---- broken connections ---- */
-
 /* True if the protocol must be notified that its unsent bytes were dropped. A
  * protocol that stopped reading or keeps leases until it may write would wait
  * for ever, and so would its undelivered bytes. */
@@ -156,18 +146,14 @@ WEIR_MUST_USE static inline bool wr_intake_awaits_drop(const weir_transport *t)
             t->flush);
 }
 
-/* Notifies the protocol that the outbox was dropped, if it may wait for
- * this. */
+/* Notifies the protocol of a dropped outbox if it may wait for this. */
 void wr_intake_tell_drop(weir_transport *t);
-
-/* ---- pauses ---- */
 
 /* A kind that receives by system calls takes a buffer from the pool. If the
  * pool has no free buffer, it waits in queue STARVED. But if buffers are posted
  * to the kernel, that queue is served in every loop iteration, and the kind
  * would fail each time. Then it pauses until a timer ends. */
 
-/* Pauses because there is no memory. */
 void wr_intake_rest(weir_transport *t, struct wr_timer *rest);
 /* Waits in queue STARVED or pauses, because there was no buffer. */
 void wr_intake_lack_buffer(weir_transport *t, struct wr_timer *rest);

@@ -66,7 +66,6 @@ const char *wr_life_state_name(const weir_transport *t);
 
 /* Dooms the connection and pushes its step; no effect if its end is decided. */
 void wr_life_doom(weir_transport *t);
-/* Ends the connection because a time limit has expired. */
 void wr_life_expire(weir_transport *t, const struct wr_deadline *over);
 /* Removes a LOST connection from the loop and the set, after connection_lost,
  * and drops the library's reference. May free it. */
@@ -95,8 +94,7 @@ static inline void wr_life_push_step(weir_transport *t)
     wr_ready_push(&t->loop->ready, &t->step);
 }
 
-/* Starts a close by the program. Returns false if the connection is not
- * open. */
+/* Starts a close. Returns false if the connection is not open. */
 WEIR_MUST_USE static inline bool wr_life_close(weir_transport *t)
 {
     if (t->state != WR_LIFE_OPEN) {

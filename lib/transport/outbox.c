@@ -119,8 +119,6 @@ int wr_outbox_check(weir_transport *t, size_t len)
     return 0;
 }
 
-/* ---- writes ---- */
-
 /* wr_outbox_check(), with a fast path for most writes. */
 static inline int outbox_check(weir_transport *t, const struct wr_outbox *o,
                                size_t len)
@@ -192,8 +190,7 @@ int wr_outbox_write_ref(weir_transport *t, const void *data, size_t len,
     return 0;
 }
 
-/* Queues a lease over a copy, which counts against the receive limits like the
- * original bytes. */
+/* Queues a lease over a copy, which counts like the original bytes. */
 static int outbox_queue_apart(weir_transport *t, struct wr_sendq *queue,
                               const struct weir_buf *buf)
 {
@@ -275,8 +272,6 @@ void wr_outbox_limits_changed(weir_transport *t)
     }
 }
 
-/* ---- files ---- */
-
 void wr_outbox_queue_file(weir_transport *t, struct wr_chunk *chunk, size_t len)
 {
     struct wr_outbox *o = wr_outbox_of(t);
@@ -335,8 +330,6 @@ void wr_outbox_abandon(weir_transport *t)
         wr_sender_abandon(o->sender);
     }
 }
-
-/* ---- sent bytes ---- */
 
 void wr_outbox_stall(weir_transport *t)
 {

@@ -57,12 +57,9 @@ static inline void wr_outbox_check_invariants(const struct wr_outbox *o)
     wr_debug_check(wr_sendq_check_invariants(&o->queue));
 }
 
-/* ---- the state of the connection ---- */
-
 /* Opens the outbox; connection_made is called next or was called. */
 void wr_outbox_open(struct wr_outbox *o);
-/* Ends the stream after the queued bytes. No effect unless the outbox is
- * open. */
+/* Ends the stream after the queued bytes; only from OPEN. */
 void wr_outbox_end(struct wr_outbox *o);
 void wr_outbox_close(struct wr_outbox *o);
 /* The connection leaves the loop; from OPEN or ENDED. */
@@ -92,8 +89,6 @@ static inline bool wr_outbox_is_over(const struct wr_outbox *o)
     return o->state >= WR_OUTBOX_MOVING;
 }
 
-/* ---- written bytes ---- */
-
 /* Returns the number of bytes that were written and not sent. */
 static inline uint64_t wr_outbox_depth(const struct wr_outbox *o)
 {
@@ -106,8 +101,7 @@ static inline bool wr_outbox_has_unsent(const struct wr_outbox *o)
     return !wr_sendq_is_empty(&o->queue) || o->sender || o->is_opening;
 }
 
-/* True if @len more bytes may be written at a depth of @depth: the common
- * case. */
+/* True if @len more bytes may be written at @depth: the common case. */
 static inline bool wr_outbox_has_room(const weir_transport *t,
                                       const struct wr_outbox *o, uint64_t depth,
                                       size_t len)
@@ -123,10 +117,7 @@ static inline bool wr_outbox_has_room(const weir_transport *t,
  * connection. */
 WEIR_MUST_USE int wr_outbox_check(weir_transport *t, size_t len);
 
-/* ---- sent bytes ---- */
-
-/* The first @bytes were passed to the transport below; wr_outbox_consume()
- * follows. */
+/* Passes the first @bytes below; wr_outbox_consume() follows. */
 static inline void wr_outbox_pass(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->queue.bytes);

@@ -43,8 +43,7 @@ bool wr_protocol_fits(const weir_transport *t,
            (protocol->get_buffer && protocol->buffer_updated);
 }
 
-/* Returns the time before a callback, or 0 if slow callbacks are not
- * reported. */
+/* Returns 0 if slow callbacks are not reported. */
 static inline uint64_t protocol_start_timing(const weir_transport *t)
 {
     return WR_UNLIKELY(t->loop->slow_callback_ns) ? wr_sys_now() : 0;

@@ -17,8 +17,7 @@ secure_ops_of(const weir_tls_context *context)
     return known->ops;
 }
 
-/* Copies the settings to a struct of this build's size. Returns -EINVAL if they
- * have no context. */
+/* Returns -EINVAL if the settings have no context. */
 static int secure_read(struct weir_tls_settings *ret,
                        const struct weir_tls_settings *settings)
 {

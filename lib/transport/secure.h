@@ -32,15 +32,13 @@ struct wr_secure_settings {
  * error, and @t may only be inspected. Called once, from the loop. */
 typedef void wr_secure_opened_fn(void *arg, int err, weir_transport *t);
 
-/* The caller that opens a connection; ->opened gets the result of the
- * handshake. */
+/* The opener of a connection; ->opened gets the handshake's result. */
 struct wr_secure_opener {
     struct weir_factory factory; /* not called if a protocol is set */
     wr_secure_opened_fn *opened;
     void *arg;
 };
 
-/* The side that a context must be for. */
 enum wr_secure_side {
     WR_SECURE_CLIENT,
     WR_SECURE_SERVER,
@@ -75,7 +73,6 @@ wr_secure_settings_read(struct wr_secure_settings *ret,
                         const struct weir_tls_settings *settings,
                         enum wr_secure_side side, const char *host);
 
-/* Drops the references of the copy. */
 void wr_secure_settings_drop(struct wr_secure_settings *settings);
 
 static inline bool

@@ -81,8 +81,7 @@ static void sender_ready(struct wr_ready *ready)
     wr_loop_end_if_forked(t->loop);
 }
 
-/* True if fewer than two parts are queued and the depth is at most the high
- * mark. */
+/* True if fewer than two parts wait and the depth allows more. */
 static bool sender_may_read(const struct wr_sender *f)
 {
     const weir_transport *t = f->t;
@@ -214,8 +213,6 @@ void wr_sender_join(struct wr_sender *f)
     }
 }
 
-/* ---- sending without the queue ---- */
-
 /* Continues after the device took @res bytes or failed with @res. */
 static void sender_went(struct wr_sender *f, int64_t res)
 {
@@ -273,8 +270,6 @@ void wr_sender_stopped(struct wr_sender *f)
     wr_assert(f->err < 0);
     sender_finish(f, f->err);
 }
-
-/* ---- the life ---- */
 
 struct wr_sender *wr_sender_new(weir_transport *t,
                                 const struct wr_sendfile *file)

@@ -27,8 +27,8 @@
 #include "sendfile.h"
 
 enum wr_sender_state {
-    WR_SENDER_NEXT,     /* the next part, or the end, waits for its turn */
-    WR_SENDER_READING,  /* a part is being read */
+    WR_SENDER_NEXT, /* the next part, or the end, waits for its turn */
+    WR_SENDER_READING,
     WR_SENDER_SENDING,  /* a part is being sent from its chunk */
     WR_SENDER_STOPPING, /* waits for the operation in flight */
     WR_SENDER_DONE,     /* done is about to be called */
@@ -49,8 +49,7 @@ struct wr_sender {
     struct wr_ready ready;
 };
 
-/* Makes a sender, which wr_sender_go_on() starts. Returns NULL if out of
- * memory. */
+/* wr_sender_go_on() starts it. Returns NULL if out of memory. */
 WEIR_MUST_USE struct wr_sender *wr_sender_new(weir_transport *t,
                                               const struct wr_sendfile *file);
 
@@ -70,8 +69,7 @@ void wr_sender_stopped(struct wr_sender *f);
 WEIR_MUST_USE uint64_t wr_sender_take_back(struct wr_sender *f,
                                            uint64_t waiting);
 
-/* Cancels the file for the program. Queued bytes are still sent unless the
- * device withdraws them. */
+/* Cancels the file. Queued bytes are still sent unless withdrawn. */
 void wr_sender_cancel(struct wr_sender *f);
 
 /* Ends the file together with its connection: queued bytes are not sent. */

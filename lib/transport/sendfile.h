@@ -71,11 +71,9 @@ void wr_sendfile_end_burst(struct wr_sendfile *part, int fd);
 WEIR_MUST_USE int64_t wr_sendfile_splice(struct wr_sendfile *part,
                                          weir_loop *loop, int fd);
 
-/* Returns the number of bytes left if it is at most WR_SENDFILE_SMALL, else
- * 0. */
+/* Returns the bytes left if at most WR_SENDFILE_SMALL, else 0. */
 size_t wr_sendfile_small_bytes(const struct wr_sendfile *part);
 
-/* Notes that the next @bytes were taken. */
 void wr_sendfile_took(struct wr_sendfile *part, uint64_t bytes);
 
 #endif

@@ -27,8 +27,7 @@ void wr_socket_find_own(const struct weir_address *peer,
 /* Returns an int option of SOL_SOCKET that is not negative, or -errno. */
 int wr_socket_get_option(int fd, int name);
 
-/* True for protocols of stream sockets that a program may request; 0 is the
- * family's default. */
+/* True for protocols that a program may request; 0 is the default. */
 static inline bool wr_socket_is_proto(int proto)
 {
     return proto == 0 || proto == IPPROTO_TCP || proto == IPPROTO_MPTCP;

@@ -26,7 +26,8 @@ struct wr_splicing {
     weir_transport *to; /* the relay holds a reference */
     /* Bytes were received, and the kernel has taken them for ->to. */
     void (*moved)(struct wr_splicing *splicing, uint64_t bytes);
-    enum wr_splicing_state state; /* set by sock_splice_set_state() alone */
+    enum wr_splicing_state state; /* set by sock_bulk_set_splicing_state()
+                                   * alone */
 };
 
 #endif

@@ -585,8 +585,7 @@ void weir_lease_unref(weir_lease *lease)
  * names from the kind, or from a kind below. All queries also work after the
  * loss. */
 
-/* Returns the transport with the descriptor and the addresses, below all
- * others. */
+/* The lowest transport has the descriptor and the addresses. */
 static const weir_transport *transport_lowest(const weir_transport *t)
 {
     while (t->ops->get_below) {

@@ -41,12 +41,10 @@ struct wr_splicing;
 struct wr_connection_set_ops {
     /* Adds the connection to the set, before connection_made. */
     void (*adopt)(struct wr_connection_set *set, weir_transport *t);
-    /* Removes a lost connection from the set. */
     void (*forget)(struct wr_connection_set *set, weir_transport *t);
     /* Adds a task that serves a connection, perhaps beyond its loss. */
     void (*add_handler)(struct wr_connection_set *set,
                         struct wr_handler *handler);
-    /* Removes a task that no longer serves a connection. */
     void (*remove_handler)(struct wr_connection_set *set,
                            struct wr_handler *handler);
     /* Called when the connection may be idle; see wr_transport_is_idle(). */
@@ -63,7 +61,7 @@ struct wr_handler_ops {
 /* A task that serves a connection; embedded in the task's object. */
 struct wr_handler {
     const struct wr_handler_ops *ops;
-    struct wr_list link; /* in the set's list */
+    struct wr_list link;
 };
 
 /* Waits for an empty queue; embedded in the waiting object. */
@@ -111,8 +109,7 @@ struct wr_transport_ops {
     int (*write_ref)(weir_transport *t, const void *data, size_t len,
                      weir_release_fn *release, void *arg);
     int (*write_lease)(weir_transport *t, const struct weir_buf *buf);
-    /* Closes descriptors that were not taken. NULL if the kind receives
-     * none. */
+    /* Closes descriptors that were not taken; NULL if none are received. */
     void (*discard_fds)(weir_transport *t, const int *fds, size_t count);
     /* Called with 1 to WEIR_FDS_MAX descriptors and at least one byte. */
     int (*send_fds)(weir_transport *t, const void *data, size_t len,
@@ -134,8 +131,7 @@ struct wr_transport_ops {
     void (*get_handover)(const weir_transport *t, struct wr_handover *ret);
     /* True if bytes have arrived that the protocol has not received. */
     bool (*has_unread)(const weir_transport *t);
-    /* True if bytes wait to be sent although the peer has emptied the kernel's
-     * buffer. */
+    /* True if bytes wait although the peer has emptied the kernel's buffer. */
     bool (*has_taken_all)(const weir_transport *t);
     /* Returns the bytes that the kernel has taken and the peer's kernel has not
      * acknowledged; a FIN counts as one. For a stream that may continue. NULL
@@ -161,8 +157,7 @@ struct wr_transport_ops {
                         const struct weir_buf *initial, size_t count);
     void (*close)(weir_transport *t);
     void (*abort)(weir_transport *t);
-    /* Ends the connection soon; no more bytes are delivered. For kinds with a
-     * delivery. */
+    /* Ends the connection soon and delivers no more. Needs a delivery. */
     void (*doom)(weir_transport *t);
     void (*get_peername)(const weir_transport *t, struct weir_address *ret);
     void (*get_sockname)(const weir_transport *t, struct weir_address *ret);
@@ -204,8 +199,7 @@ struct wr_transport_ops {
      * destroy bytes; the connection then lingers until an error or the peer's
      * end. NULL means false. */
     bool (*linger)(struct wr_connection *c);
-    /* The program aborts: the peer must see a broken connection. NULL if ->stop
-     * is enough. */
+    /* The program aborts: breaks the connection. NULL if ->stop is enough. */
     void (*reset)(struct wr_connection *c);
     /* The end is decided: cancels operations. If any was in flight, the device
      * calls wr_connection_push() or wr_connection_advance() after the last. */
@@ -225,8 +219,7 @@ struct wr_transport_ops {
     bool (*is_sending)(const struct wr_connection *c);
     /* True while the kernel may use memory of the connection or its queue. */
     bool (*is_in_flight)(const struct wr_connection *c);
-    /* True if a broken connection will receive nothing more. NULL means
-     * true. */
+    /* True if a broken connection receives no more. NULL means true. */
     bool (*has_read_all)(const struct wr_connection *c);
     /* True if bytes wait to be received. NULL if the kind does not receive. */
     bool (*has_arrived)(const struct wr_connection *c);
@@ -237,8 +230,7 @@ struct wr_transport_ops {
     /* Writes the device's facts for weir_loop_dump(). May be NULL. */
     void (*dump_device)(const struct wr_connection *c, FILE *out);
 
-    /* ---- sending files; see sender.h. A kind with ->splice has all entries
-     * below it ---- */
+    /* ---- sending files; see sender.h; complete if ->splice is set ---- */
 
     size_t part_bytes; /* most bytes of one read */
     /* wr_outbox_queue_file() and wr_outbox_end_file(), for the sender. */
@@ -269,7 +261,6 @@ struct wr_transport_ops {
     /* ---- time limits; see clock.h ---- */
 
     void (*view_time)(const weir_transport *t, struct wr_clock_view *ret);
-    /* A limit has expired: ends the connection. */
     void (*time_expired)(weir_transport *t, const struct wr_deadline *over);
     /* Returns the time of the next ->look_at_queue, which reads the kernel's
      * queue, or UINT64_MAX for never. The start of sending brings it no nearer
@@ -283,19 +274,17 @@ struct wr_transport_ops {
 struct weir_transport {
     const struct wr_transport_ops *ops;
     weir_loop *loop;
-    /* The thread that may call: the loop's, or none after another transport has
-     * replaced this one. */
+    /* The loop's thread; no thread after another transport replaced this. */
     const void *const volatile *owner;
     struct weir_protocol_binding binding;
-    /* data_received of the protocol, or a function that also checks; see
-     * wr_protocol_bound(). */
+    /* The protocol's, or one that also checks; see wr_protocol_bound(). */
     int (*data_received)(void *user, weir_transport *t,
                          const struct weir_buf *buf);
-    struct wr_member member;        /* until the connection is lost */
-    struct wr_ready step;           /* advances its life */
-    struct wr_demand demand;        /* for memory to receive; has the account */
-    struct wr_connection_set *set;  /* the server's, or NULL */
-    struct wr_list set_link;        /* for the set */
+    struct wr_member member;       /* until the connection is lost */
+    struct wr_ready step;          /* advances its life */
+    struct wr_demand demand;       /* for memory to receive; has the account */
+    struct wr_connection_set *set; /* the server's, or NULL */
+    struct wr_list set_link;
     struct wr_handler *handler;     /* the task that serves it, or NULL */
     struct wr_evictable *evictable; /* of its reader, while it offers bytes */
     struct wr_flush *flush;         /* called at a depth of 0; may be NULL */
@@ -353,16 +342,13 @@ static inline bool wr_transport_is_connection(const weir_transport *t)
  * transport is made, with -Dinvariants=true. */
 void wr_transport_check_ops(const struct wr_transport_ops *ops);
 
-/* Initialises the common part of a zeroed object. The library holds the first
- * reference. */
+/* Initialises a zeroed object. The library holds the first reference. */
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops);
 
-/* Returns the static name of the TLS alert by which the peer refused, or
- * NULL. */
+/* Returns the static name of the peer's TLS alert, or NULL. */
 const char *wr_transport_get_alert(const weir_transport *t);
 
-/* Adds a transport's part to the loop's statistics. */
 void wr_transport_count(const struct wr_member *member,
                         struct weir_loop_statistics *ret);
 
@@ -392,8 +378,7 @@ wr_connection_options_read_all(void *known, size_t size, const void *options,
 /* The slow half of wr_transport_enter(). */
 WEIR_MUST_USE int wr_transport_enter_slowly(const weir_transport *t);
 
-/* Starts a public call. Returns 0, WEIR_EREPLACED, or an error of
- * wr_loop_check(). */
+/* Returns 0, WEIR_EREPLACED, or an error of wr_loop_check(). */
 WEIR_MUST_USE static inline int wr_transport_enter(const weir_transport *t)
 {
     if (WR_LIKELY(*t->owner == wr_this_thread())) {
@@ -503,8 +488,7 @@ WEIR_MUST_USE int wr_transport_take_write_error(weir_transport *t);
 /* True if no request is being served, as far as the library knows. */
 bool wr_transport_is_idle(weir_transport *t);
 
-/* Count bytes that have arrived, and bytes that the kernel or the transport
- * below has taken. */
+/* Count received bytes, and bytes that the kernel or ->below has taken. */
 static inline void wr_transport_count_received(weir_transport *t,
                                                uint64_t bytes)
 {
@@ -575,8 +559,7 @@ bool wr_transport_may_join(const weir_transport *t);
 /* Chooses how data_received is called, after t->binding was set. */
 void wr_protocol_bound(weir_transport *t);
 
-/* Calls the factory for a new transport's protocol. Returns 0 or a negative
- * error. */
+/* Calls the factory. Returns 0 or a negative error. */
 WEIR_MUST_USE static inline int
 wr_protocol_find(weir_transport *t, const struct weir_factory *factory)
 {
@@ -593,8 +576,7 @@ wr_protocol_find(weir_transport *t, const struct weir_factory *factory)
 /* Call the protocol. An entry that is NULL returns 0. */
 void wr_protocol_made(weir_transport *t);
 void wr_protocol_lost(weir_transport *t);
-/* True if the protocol has connection_moved, which wr_protocol_moved()
- * calls. */
+/* True if the protocol has connection_moved. */
 bool wr_protocol_may_move(const weir_transport *t);
 void wr_protocol_moved(weir_transport *t);
 void wr_protocol_pause(weir_transport *t);
@@ -607,8 +589,7 @@ WEIR_MUST_USE int wr_protocol_updated(weir_transport *t, size_t len);
 /* Returns the memory of get_buffer to the protocol of @from. */
 void wr_protocol_give_back(weir_transport *t,
                            const struct weir_protocol_binding *from, void *buf);
-/* True if the protocol has fds_received, so that wr_protocol_fds() may be
- * called. */
+/* True if the protocol has fds_received. */
 bool wr_protocol_takes_fds(const weir_transport *t);
 WEIR_MUST_USE int wr_protocol_fds(weir_transport *t, const int *fds,
                                   size_t count, bool lost);

@@ -10,7 +10,6 @@
 
 #include "poll.h"
 
-/* A callback for a ready descriptor. */
 struct wr_watch {
     struct wr_ready ready; /* calls the callback */
     struct wr_poll *poll;  /* NULL if there is no callback */
@@ -23,8 +22,7 @@ struct wr_descriptor {
     struct wr_list calls[WR_DIRECTIONS]; /* see fd_call.c */
 };
 
-/* Returns 0, -EBADF for a negative number, or -EBUSY for a transport's
- * descriptor. */
+/* Returns -EBADF if negative, -EBUSY for a transport's, else 0. */
 WEIR_MUST_USE static inline int wr_descriptor_check_free(const weir_loop *loop,
                                                          int fd)
 {
@@ -32,8 +30,7 @@ WEIR_MUST_USE static inline int wr_descriptor_check_free(const weir_loop *loop,
     return wr_owned_has(&loop->owned, fd) ? -EBUSY : 0;
 }
 
-/* Returns the entry of a number, made if there is none. Returns NULL if out of
- * memory. */
+/* Finds or makes an entry. Returns NULL if out of memory. */
 WEIR_MUST_USE struct wr_descriptor *wr_descriptor_make(weir_loop *loop, int fd);
 
 /* Returns the entry of a number, or NULL. */

@@ -33,15 +33,13 @@ struct wr_fd_call {
 WEIR_MUST_USE int wr_fd_call_begin(struct wr_fd_call *call, weir_loop *loop,
                                    int fd, enum wr_direction direction);
 
-/* Waits until the descriptor is ready. Returns 0, -ECANCELED, or the error of
- * the poll. */
+/* Returns 0 once ready, -ECANCELED, or the error of the poll. */
 WEIR_MUST_USE int wr_fd_call_wait(struct wr_fd_call *call);
 
 /* Initialises the call's operation. @what, a static text, names it in dumps. */
 void wr_fd_call_init_op(struct wr_fd_call *call, const char *what);
 
-/* Waits for the call's operation, which must be in flight. Returns its
- * result. */
+/* Returns the result of the operation, which must be in flight. */
 WEIR_MUST_USE int wr_fd_call_operate(struct wr_fd_call *call);
 
 /* Ends the call and wakes the next call in the queue. */

@@ -141,8 +141,7 @@ ssize_t weir_sock_sendto(weir_loop *loop, int fd, const void *data, size_t len,
     return err < 0 ? err : result;
 }
 
-/* Some kernels complete a connect on a non-blocking socket with
- * -EINPROGRESS. */
+/* Some kernels complete a non-blocking connect with -EINPROGRESS. */
 WEIR_MUST_USE static int fd_calls_await_connected(struct wr_fd_call *call)
 {
     int cause = 0;

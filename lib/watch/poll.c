@@ -157,8 +157,7 @@ static void poll_arm(struct wr_turn_end *turn_end)
                  poll->fin_seen);
 }
 
-/* Arms the poll at the end of the iteration, or when the operation in flight
- * has ended. */
+/* Arms the poll at the iteration's end, or after the operation in flight. */
 static void poll_make_due(struct wr_poll *poll)
 {
     poll_set_state(poll, WR_POLL_DUE);
@@ -184,8 +183,7 @@ static void poll_fire(struct wr_poll *poll, int err)
     poll->fired(poll, err);
 }
 
-/* Handles the end of an operation, or a change that a multishot poll
- * reports. */
+/* An operation has ended, or a multishot poll reports a change. */
 static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_poll *poll = wr_container_of(op, struct wr_poll, op);

@@ -25,9 +25,9 @@ enum wr_direction {
 };
 
 enum wr_poll_state {
-    WR_POLL_DUE,     /* to be armed at the iteration's end, or after a
-                      * cancellation */
-    WR_POLL_ARMED,   /* the operation is in flight */
+    WR_POLL_DUE, /* to be armed at the iteration's end, or after a
+                  * cancellation */
+    WR_POLL_ARMED,
     WR_POLL_FIRED,   /* its user was called */
     WR_POLL_STOPPED, /* freed when its operation ends */
     WR_POLL_STATES,
@@ -41,7 +41,7 @@ typedef void wr_poll_fired_fn(struct wr_poll *poll, int err);
 struct wr_poll {
     struct wr_op op;
     struct wr_turn_end turn_end;
-    struct wr_list link; /* in the list of all polls */
+    struct wr_list link;
     weir_loop *loop;
     wr_poll_fired_fn *fired;
     void *arg; /* the user's */
@@ -51,8 +51,7 @@ struct wr_poll {
     bool fin_seen; /* set by a FIN without space; then the poll is multishot */
 };
 
-/* Makes a poll, which is armed at the end of the loop iteration. Returns 0 or
- * -ENOMEM. */
+/* The poll is armed at the iteration's end. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_poll_new(weir_loop *loop, int fd,
                               enum wr_direction direction,
                               wr_poll_fired_fn *fired, void *arg,

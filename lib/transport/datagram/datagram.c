@@ -58,8 +58,7 @@ static struct wr_datagram_shared *datagram_shared_find(weir_loop *loop)
     return shared;
 }
 
-/* Finds or makes the loop's shared part, and adds a reference. Returns NULL if
- * out of memory. */
+/* Adds a reference. Returns NULL if out of memory. */
 static struct wr_datagram_shared *datagram_share(weir_loop *loop)
 {
     struct wr_datagram_shared *shared = datagram_shared_find(loop);
@@ -86,8 +85,6 @@ static void datagram_unshare(struct wr_datagram_shared *shared)
         shared->overflow = NULL;
     }
 }
-
-/* ---- the life ---- */
 
 static void datagram_free(weir_transport *t)
 {
@@ -322,8 +319,6 @@ const struct wr_transport_ops wr_datagram_ops = {
     .free = datagram_free,
 };
 
-/* ---- making a transport from a descriptor ---- */
-
 /* Makes a transport in state NEW. Returns NULL if out of memory. */
 static struct wr_datagram *datagram_make(weir_loop *loop, int fd)
 {
@@ -416,8 +411,7 @@ int wr_datagram_configure(const weir_loop *loop, int fd, int family,
     return err;
 }
 
-/* Reads the addresses from the kernel. The peer of a connected socket is the
- * remote address. */
+/* The peer of a connected socket is the remote address. */
 static void datagram_open_ask_names(struct wr_datagram *d,
                                     const struct weir_address *remote)
 {

@@ -36,8 +36,7 @@ WEIR_MUST_USE static inline bool wr_datagram_meets_fds(const weir_loop *loop,
            !wr_has(&loop->uring.features, WR_FEATURE_PASSRIGHTS);
 }
 
-/* Closes a socket that becomes no transport; in a thread if it may contain
- * descriptors of peers. */
+/* Closes a socket, in a thread if it may contain descriptors of peers. */
 void wr_datagram_close_fd(const weir_loop *loop, int fd, int family);
 
 /* Makes a transport from the socket. Takes its descriptor, even on failure. If

@@ -74,8 +74,6 @@ int wr_datagram_check_control(int family,
     return 0;
 }
 
-/* ---- received ---- */
-
 static int datagram_control_int(const struct cmsghdr *cmsg)
 {
     int value = 0;
@@ -178,8 +176,6 @@ void wr_datagram_read_control(struct wr_datagram_head *head,
         }
     }
 }
-
-/* ---- sent ---- */
 
 /* Appends a fact at offset @len. Returns the offset of the next fact. */
 static size_t datagram_control_put(uint8_t *control, size_t len, int level,

@@ -33,7 +33,7 @@
 #include "weir/unix.h"
 
 enum wr_outlet {
-    WR_OUTLET_IDLE,    /* the queue is empty */
+    WR_OUTLET_IDLE,
     WR_OUTLET_DIRTY,   /* the queue is sent at the end of the loop iteration */
     WR_OUTLET_POLLING, /* a poll waits for space */
     WR_OUTLET_PAUSING, /* a timer waits, because no poll reports space */
@@ -56,8 +56,7 @@ struct wr_datagram_head {
     _Alignas(8) uint8_t control[WR_CONTROL_MAX];
 };
 
-/* Bytes before a datagram in its slot or in its overflow area; @type is one of
- * the two structs. */
+/* Bytes before a datagram; @type is one of the two structs. */
 #define WR_DATAGRAM_HEAD_BYTES(type) ((sizeof(type) + 15u) & ~(size_t)15u)
 
 /* One per loop, made with its first transport. All transports use it in turn,
@@ -101,10 +100,10 @@ struct wr_datagram {
     struct wr_op recv_op; /* the poll for datagrams */
     struct wr_op send_op; /* the poll for space */
     struct wr_timer send_timer;
-    struct wr_timer rest_timer;  /* end of a pause */
-    struct wr_timer close_timer; /* end of the close time-out */
-    uint64_t close_timeout_ns;   /* 0 for no limit */
-    uint64_t peer_wait_ns;       /* UINT64_MAX for no limit */
+    struct wr_timer rest_timer; /* end of a pause */
+    struct wr_timer close_timer;
+    uint64_t close_timeout_ns; /* 0 for no limit */
+    uint64_t peer_wait_ns;     /* UINT64_MAX for no limit */
     struct wr_turn_end turn_end;
     struct wr_datagramq queue;
     uint32_t size_limit_bytes; /* of a datagram */
@@ -149,18 +148,15 @@ void wr_datagram_break(struct wr_datagram *d, int err, const char *what);
 /* datagram_received has returned @err: reports it and dooms the transport. */
 void wr_datagram_fail_callback(struct wr_datagram *d, int err);
 void wr_datagram_check_invariants(const struct wr_datagram *d);
-/* Checks between loop iterations. */
 void wr_datagram_check_progress(const struct wr_datagram *d);
 void wr_datagram_dump(const weir_transport *t, FILE *out);
 
 void wr_datagram_recv_init(struct wr_datagram *d, bool joins_segments);
 /* Arms the poll, or leaves a queue of the budget, as needed. */
 void wr_datagram_update_recv(struct wr_datagram *d);
-/* Handles the completion of the poll for datagrams. */
 void wr_datagram_recv_polled(struct wr_datagram *d, int32_t res);
 /* Receives: a queue of the budget has called `fed`. */
 void wr_datagram_fed(weir_transport *t, enum wr_demand_state queue);
-/* Ends receiving for ever. */
 void wr_datagram_end_recv(struct wr_datagram *d);
 void wr_datagram_pause_reading(weir_transport *t);
 void wr_datagram_resume_reading(weir_transport *t);
@@ -168,11 +164,9 @@ void wr_datagram_deliver_kept(struct wr_datagram *d);
 void wr_datagram_drop_kept(struct wr_datagram *d);
 
 void wr_datagram_send_init(struct wr_datagram *d);
-/* Appends a datagram whose destination was checked; see
- * weir_transport_sendto(). */
+/* Appends a datagram whose destination was checked. */
 WEIR_MUST_USE int wr_datagram_queue(struct wr_datagram *d,
                                     const struct wr_outgoing_parts *parts);
-/* Handles the completion of the poll for space. */
 void wr_datagram_send_polled(struct wr_datagram *d);
 /* Sends datagrams that callbacks queued during the previous sends. */
 void wr_datagram_send_queued(struct wr_datagram *d);
@@ -192,8 +186,7 @@ void wr_datagram_read_control(struct wr_datagram_head *head,
 WEIR_MUST_USE int wr_datagram_write_control(const struct weir_message *message,
                                             int family, uint8_t *control);
 
-/* Returns the number of datagrams that the kernel has dropped, or 0 if it does
- * not report them. */
+/* Datagrams that the kernel has dropped; 0 if it does not report them. */
 uint64_t wr_datagram_ask_drops(const struct wr_datagram *d);
 
 /* Calls error_received; the transport stays open. @peer may be NULL. */

@@ -47,8 +47,7 @@ static int datagram_message_check_bytes(const struct wr_datagram *d,
     return len <= most ? 0 : -EMSGSIZE;
 }
 
-/* Returns the time until which a new datagram may wait for space at its
- * peer. */
+/* Time until which a new datagram may wait for space at its peer. */
 static uint64_t datagram_message_deadline(const struct wr_datagram *d)
 {
     wr_assert(d->peer_wait_ns > 0);

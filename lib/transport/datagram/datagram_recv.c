@@ -143,7 +143,6 @@ static bool datagram_recv_is_end(const struct wr_datagram *d,
     return d->family != AF_UNIX && message->msg_hdr.msg_namelen == 0;
 }
 
-/* Shows or keeps the datagram or the train in @lease. */
 static void datagram_recv_whole(struct wr_datagram *d, weir_lease *lease)
 {
     if (d->paused || d->kept_head) {
@@ -153,7 +152,6 @@ static void datagram_recv_whole(struct wr_datagram *d, weir_lease *lease)
     }
 }
 
-/* Returns the length of a message's longest datagram. */
 static size_t datagram_recv_longest(const weir_lease *lease)
 {
     const struct weir_datagram *datagram = &datagram_recv_head(lease)->datagram;
@@ -185,7 +183,6 @@ static weir_lease *datagram_recv_cut(struct wr_datagram *d, uint32_t i,
                          d->head_bytes + shown);
 }
 
-/* Delivers the datagrams of message @i one by one. */
 static void datagram_recv_apart(struct wr_datagram *d, uint32_t i,
                                 const weir_lease *message)
 {
@@ -288,10 +285,7 @@ void wr_datagram_drop_kept(struct wr_datagram *d)
     }
 }
 
-/* ---- receiving ---- */
-
-/* Sets the slots' size for datagrams of @len bytes, as far as a buffer
- * allows. */
+/* Sets the slots' size for datagrams of @len bytes, if a buffer allows. */
 static void datagram_recv_set_slots(struct wr_datagram *d, uint64_t len)
 {
     const uint64_t most =
@@ -414,7 +408,6 @@ static void datagram_recv_name_slots(struct wr_datagram *d)
     }
 }
 
-/* Notes how many bytes of each slot were used. */
 static void datagram_recv_measure(struct wr_datagram *d, int received)
 {
     struct wr_datagram_shared *shared = d->shared;

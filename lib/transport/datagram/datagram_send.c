@@ -80,8 +80,7 @@ static uint64_t datagram_send_drop(struct wr_datagram *d, int err)
     return bytes;
 }
 
-/* Handles an error of the first datagram. Returns 1 if it was dropped, else
- * 0. */
+/* Returns 1 if the datagram was dropped, else 0. */
 static uint32_t datagram_send_failed(struct wr_datagram *d, int err)
 {
     struct wr_outgoing *first = wr_datagramq_first(&d->queue);

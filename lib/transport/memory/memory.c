@@ -42,8 +42,7 @@ static bool memory_has_arrived(const struct wr_connection *c)
            !wr_sendq_is_empty(&other->c.outbox.queue);
 }
 
-/* Takes some bytes and returns their number, or 0 if the end waits for a
- * receive window. */
+/* Returns the number of bytes, or 0 if the end waits for a window. */
 static size_t memory_take(struct wr_memory *m, struct wr_connection *from)
 {
     struct iovec piece;
@@ -75,8 +74,7 @@ static void memory_drop_farewell(struct wr_connection *c)
     }
 }
 
-/* The protocol's callbacks may close and abort both ends, but only the ends'
- * own steps free them. */
+/* Callbacks may close and abort both ends, but only their steps free them. */
 static void memory_receive(struct wr_connection *c)
 {
     struct wr_memory *m = memory_of(c);

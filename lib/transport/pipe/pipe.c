@@ -163,8 +163,7 @@ static int pipe_get_extra_info(const weir_transport *t, const char *name,
     return 0;
 }
 
-/* Both ends of a pipe report its bytes (FIONREAD), a socket its unsent
- * bytes. */
+/* A pipe reports its bytes at both ends, a socket its unsent bytes. */
 static bool pipe_has_taken_all(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));

@@ -31,7 +31,6 @@
 #include "pipe.h"
 #include "splice.h"
 
-/* How bytes are moved; see above. */
 enum wr_pipe_way {
     WR_PIPE_BY_SOCKET,
     WR_PIPE_BY_NOWAIT,
@@ -100,7 +99,6 @@ void wr_pipe_write_later(struct wr_pipe *p);
 
 void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io);
 void wr_pipe_check_invariants(const struct wr_connection *c);
-/* Checks between loop iterations. */
 void wr_pipe_check_progress(const struct wr_connection *c);
 void wr_pipe_dump(const struct wr_connection *c, FILE *out);
 

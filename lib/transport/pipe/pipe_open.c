@@ -10,8 +10,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* Returns 0 for a connected stream socket. Other sockets are not streams of
- * bytes. */
+/* Returns 0 for a stream socket; other sockets are not byte streams. */
 static int pipe_open_check_socket(int fd)
 {
     int type = 0;

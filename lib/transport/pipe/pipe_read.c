@@ -96,8 +96,7 @@ static void pipe_read_by_worker(struct wr_pipe *p)
     wr_pipe_set_io(p, WR_PIPE_WORKING);
 }
 
-/* Reads and delivers. Returns the number of bytes, 0 at the end of the stream,
- * or an error. */
+/* Returns the number of bytes, 0 at the end of the stream, or an error. */
 static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
 {
     weir_lease *lease;
@@ -189,8 +188,7 @@ void wr_pipe_read_fed(weir_transport *t, enum wr_demand_state queue)
     wr_connection_push(&p->c);
 }
 
-/* Delivers a copy of a worker's bytes, because the next read uses its
- * memory. */
+/* Delivers a copy, because the next read uses the worker's memory. */
 static void pipe_read_worked(struct wr_pipe *p, int32_t res)
 {
     res = wr_splice_read_completed(&p->splice, p->scratch, res);

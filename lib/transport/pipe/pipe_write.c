@@ -23,8 +23,7 @@
 #include <string.h>
 
 #define WRITE_BYTES_MIN (256u << 10)
-/* Most bytes of a worker's write; a pipe that has space has space for this
- * many. */
+/* Most bytes of a worker's write; a ready pipe has space for them. */
 #define WORKER_BYTES WR_SPLICE_BYTES
 
 void wr_pipe_write_later(struct wr_pipe *p)
@@ -194,8 +193,7 @@ void wr_pipe_watch(struct wr_pipe *p)
                  p->sees_changes);
 }
 
-/* The reader has gone. This is a clean end only if no byte waits or was
- * refused. */
+/* This is a clean end only if no byte waits or was refused. */
 static void pipe_write_lose_peer(struct wr_pipe *p)
 {
     wr_assert(!wr_life_is_over(&p->c.t));

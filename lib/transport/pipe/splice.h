@@ -33,8 +33,7 @@ WEIR_MUST_USE int wr_splice_prep_read(struct wr_splice *splice,
 int32_t wr_splice_read_completed(struct wr_splice *splice, void *buf,
                                  int32_t res);
 
-/* Prepares a write of at most WR_SPLICE_BYTES; the rules are those of
- * wr_splice_prep_read(). */
+/* Prepares a write, by the rules of wr_splice_prep_read(). */
 #define WR_SPLICE_BYTES (4u << 10)
 WEIR_MUST_USE int wr_splice_prep_write(struct wr_splice *splice,
                                        struct wr_uring *uring,

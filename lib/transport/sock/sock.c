@@ -117,8 +117,7 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* `fed`: the budget has a window and a buffer for the socket, or it is its turn
- * in queue DUE. */
+/* `fed`: there is a window and a buffer, or it is the socket's turn. */
 static void sock_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -153,7 +152,6 @@ static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* Continues whatever waited for the end of a send. */
 static void sock_send_settle(struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->eof_doubted)) {
@@ -301,8 +299,7 @@ static void sock_get_sockname(const weir_transport *t, struct weir_address *ret)
     }
 }
 
-/* Reads the credentials of a Unix socket's peer. The pid is 0 on an error or
- * for another socket. */
+/* The pid is 0 on an error or if the socket is not a Unix socket. */
 static void sock_ask_peercred(const struct wr_sock *s,
                               struct weir_peercred *ret)
 {
@@ -381,8 +378,6 @@ static int sock_get_unix_info(const weir_transport *t, const char *name,
                ? weir_transport_get_peercred(t, &ret->peercred)
                : -ENOENT;
 }
-
-/* ---- the device ---- */
 
 static void sock_shut(struct wr_connection *c)
 {
@@ -493,8 +488,7 @@ static void sock_close_fd(struct wr_sock *s)
     }
 }
 
-/* Runs at the end of the loop iteration in which the socket was lost, and of
- * the next one. */
+/* Runs at the end of the iteration of the loss, and of the next one. */
 static void sock_close_late(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -545,8 +539,6 @@ static bool sock_has_arrived(const struct wr_connection *c)
     return !s->rests && (wr_sock_has_kept(s) || wr_sys_inq(s->c.t.fd) > 0);
 }
 
-/* ---- facts for the connection's decision ---- */
-
 bool wr_sock_holds_queue(const struct wr_connection *c)
 {
     const struct wr_sock *s = wr_sock_of(&c->t);
@@ -572,8 +564,6 @@ bool wr_sock_has_delivered_all(const struct wr_connection *c)
 }
 
 _Static_assert(sizeof(struct wr_sock_clock) <= WR_CLOCK_SIZE, "fits");
-
-/* ---- entries of the tables ---- */
 
 static void sock_free(weir_transport *t)
 {
@@ -844,16 +834,14 @@ static int sock_set_option(int fd, int level, int name, int value)
     return wr_sys_setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-/* Returns a time, which wr_connection_options_read() has checked, in
- * seconds. */
+/* Converts a time that was checked to seconds, rounded up. */
 static int sock_round_up(uint64_t time_ns)
 {
     wr_assert(time_ns <= WR_KEEP_ALIVE_MAX_NS);
     return time_ns == 0 ? 0 : (int)((time_ns - 1) / WEIR_SECONDS(1) + 1);
 }
 
-/* Lists the TCP options that @connection requests; NULL requests the
- * defaults. */
+/* Lists the requested TCP options; NULL requests the defaults. */
 static void sock_list(const struct weir_connection_options *connection,
                       struct sock_option ret[SOCK_OPTIONS])
 {

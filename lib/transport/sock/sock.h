@@ -20,11 +20,11 @@ struct wr_sock_options {
 /* Everything that a connection takes to another loop: the descriptor, the
  * bytes, and all facts that the kernel does not know. Plain memory. */
 struct wr_sock_content {
-    struct weir_allocator allocator; /* of the bytes */
+    struct weir_allocator allocator;
     int fd;
     int family;
     struct weir_timeouts limits; /* of the connection, if has_limits */
-    uint64_t received_ns;        /* from the clock */
+    uint64_t received_ns;
     uint64_t sent_ns;
     uint64_t high_bytes;
     uint64_t low_bytes;
@@ -58,20 +58,16 @@ struct wr_leaving;
 
 /* Returns 0 if @t is an open socket that can move now, else the error. */
 WEIR_MUST_USE int wr_sock_check_move(const weir_transport *t);
-/* Cancels operations in flight. Calls ->settled of @leaving when none is
- * left. */
+/* Cancels operations, and calls ->settled when none is left. */
 void wr_sock_begin_leaving(weir_transport *t, struct wr_leaving *leaving);
-/* True when nothing is in flight and no received descriptors are being
- * closed. */
+/* True when no operation is in flight and no descriptor being closed. */
 WEIR_MUST_USE bool wr_sock_is_settled_to_move(const weir_transport *t);
-/* Copies everything that the connection takes along. Returns 0 or -ENOMEM.
- * Callbacks may run. */
+/* Copies everything to @content. Returns 0 or -ENOMEM. May run callbacks. */
 WEIR_MUST_USE int wr_sock_pack(weir_transport *t,
                                struct wr_sock_content *content);
 /* Gives up the descriptor, which is now in transit to the other loop. */
 void wr_sock_send_off(weir_transport *t);
-/* Returns the connection to this loop with all that it had, even if it was sent
- * off. */
+/* Returns the connection to this loop unchanged, even if sent off. */
 void wr_sock_come_back(weir_transport *t);
 /* The connection belongs to another loop now: calls connection_moved. */
 void wr_sock_leave(weir_transport *t);
@@ -107,8 +103,7 @@ WEIR_MUST_USE int wr_sock_open(weir_loop *loop, int fd,
 WEIR_MUST_USE int
 wr_sock_configure(const weir_loop *loop, int fd, int family,
                   const struct weir_connection_options *connection);
-/* True if a TCP socket has all these options, so that wr_sock_configure() would
- * change nothing. */
+/* True if wr_sock_configure() would change nothing on a TCP socket. */
 WEIR_MUST_USE bool
 wr_sock_is_configured(int fd, int family,
                       const struct weir_connection_options *connection);

@@ -60,8 +60,7 @@
  * fill only parts of pages. */
 #define PIECE_BYTES (256u << 10)
 #define PIPE_BYTES  (1u << 20)
-/* Most bytes moved in one call of `fed`; other connections wait about 100
- * us. */
+/* Most bytes moved per `fed`; other connections wait about 100 us. */
 #define FEED_BYTES (1u << 20)
 
 /* ---- splicing bulk to another socket ----
@@ -110,8 +109,7 @@ static void sock_bulk_close_pipe(struct wr_module *module)
     }
 }
 
-/* Closes the pipe; the next splice opens it again. Frees no memory of the
- * allocator, so returns 0. */
+/* The next splice opens the pipe again. Frees no allocated memory. */
 static uint64_t sock_bulk_trim_pipe(struct wr_module *module)
 {
     sock_bulk_close_pipe(module);
@@ -163,8 +161,6 @@ static struct sock_bulk_pipe *sock_bulk_get_pipe(weir_loop *loop)
     return pipe;
 }
 
-/* ---- conditions ---- */
-
 static void sock_bulk_set_splicing_state(struct wr_splicing *splicing,
                                          enum wr_splicing_state state)
 {
@@ -197,8 +193,7 @@ static bool sock_bulk_may_arrive(const struct wr_sock *to)
            !wr_list_is_linked(&to->turn_end.link) && !to->c.t.is_below;
 }
 
-/* Returns how many of the @waiting bytes to splice now, or 0 to deliver
- * bytes. */
+/* Returns how many bytes to splice now, or 0 to deliver bytes. */
 static uint32_t sock_bulk_count_to_splice(struct wr_splicing *splicing,
                                           uint32_t waiting)
 {
@@ -219,8 +214,6 @@ static uint32_t sock_bulk_count_to_splice(struct wr_splicing *splicing,
                : (uint32_t)wr_min_u64(waiting,
                                       wr_min_u64((uint64_t)room, FEED_BYTES));
 }
-
-/* ---- a piece ---- */
 
 static uint32_t sock_bulk_room_bytes(const struct wr_room *room)
 {
@@ -415,8 +408,6 @@ int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing)
     return 0;
 }
 
-/* ---- receiving ---- */
-
 void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
 {
     wr_assert(s->recv_state == WR_RECV_IDLE);
@@ -428,8 +419,7 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
     }
 }
 
-/* Counts small receives. A receive that left bytes in the kernel is not
- * small. */
+/* A receive that left bytes in the kernel does not count as small. */
 static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
 {
     wr_assert(s->moves_bulk);

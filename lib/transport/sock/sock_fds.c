@@ -99,8 +99,7 @@ static void sock_fds_closed(void *arg)
     }
 }
 
-/* The peer's time-outs run meanwhile, because the peer has sent the
- * descriptors. */
+/* The peer's time-outs run, because the peer has sent the descriptors. */
 bool wr_sock_fds_rest(struct wr_sock *s)
 {
     wr_assert(s->takes_fds);
@@ -165,8 +164,7 @@ static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
         }
         sock_fds_of(batch)[batch->count++] = fd;
     }
-    /* Written as a whole: musl has padding where the kernel has half of
-     * cmsg_len. */
+    /* As a whole: musl has padding where the kernel has half of cmsg_len. */
     *sock_fds_control(batch) =
         (struct cmsghdr){.cmsg_len = (socklen_t)control_len,
                          .cmsg_level = SOL_SOCKET,

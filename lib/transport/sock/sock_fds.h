@@ -12,7 +12,6 @@
 struct wr_sock;
 struct wr_fd_batch;
 
-/* Batches of descriptors to send, and the closer. */
 struct wr_sock_fds {
     struct wr_fd_batch *first;
     struct wr_fd_batch *last;
@@ -37,8 +36,7 @@ void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece);
 void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes);
 /* Closes all waiting descriptors; they will not be sent. */
 void wr_sock_fds_drop(struct wr_sock *s);
-/* Closes descriptors that are not taken, in a thread, because the peer chose
- * them. */
+/* Closes refused descriptors, in a thread, because the peer chose them. */
 void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count);
 /* True while received descriptors are being closed: the socket receives
  * nothing, and the step is pushed afterwards. */

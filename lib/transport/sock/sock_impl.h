@@ -87,7 +87,8 @@ struct wr_sock {
     bool write_shut : 1;    /* set when SHUT_WR was called */
     bool sends_file : 1;    /* set while there is a sender */
     bool sends_fds : 1;     /* set while descriptors wait to be sent */
-    bool sent_short : 1;    /* set when a send or poll ends; see stuck_bytes */
+    bool sent_short : 1;    /* set when a send or poll ends; see
+                             * wr_sock_stuck_bytes() */
     bool hup_seen : 1;      /* set when no new watch is needed */
     bool fin_seen : 1;      /* set when a FIN ended a poll for space */
     bool has_waited : 1;    /* set when a send waits for space */
@@ -103,7 +104,7 @@ struct wr_sock {
     struct wr_op recv_op;
     struct wr_op poll_op; /* watches for a hang-up */
 
-    struct wr_sock_extra *extra; /* may be NULL */
+    struct wr_sock_extra *extra;
 };
 
 static inline struct wr_sock *wr_sock_of(const weir_transport *t)
@@ -142,8 +143,7 @@ int wr_sock_send_part(weir_transport *t, const void *data, size_t len);
 void wr_sock_file_went(weir_transport *t, int err);
 bool wr_sock_withdraw_file(weir_transport *t);
 void wr_sock_send_init(struct wr_sock *s);
-/* Handles the uncommon ends of a send or poll. Returns false if the poll
- * continues. */
+/* Handles uncommon ends of a send or poll. False if the poll continues. */
 WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
 /* Handles the end of the first send of a socket that opens, or of the poll for
  * the answer to the SYN. Returns false if the poll continues. */
@@ -159,8 +159,7 @@ void wr_sock_opening_begin(struct wr_sock *s);
 
 /* ---- sock_recv.c ---- */
 wr_account_over_fn wr_sock_account_over;
-/* Arms or cancels the receive, or watches, according to the table of
- * actions. */
+/* Arms or cancels the receive, or watches, by the table of actions. */
 void wr_sock_update_recv(struct wr_connection *c);
 /* Ends the receive of a socket that is not OPEN, unless it lingers. */
 void wr_sock_recv_stop(struct wr_connection *c);
@@ -185,12 +184,10 @@ void wr_sock_end_recv(struct wr_sock *s);
 void wr_sock_watched(struct wr_sock *s, int32_t res);
 
 /* ---- sock_bulk.c ---- */
-/* Handles the completion of the poll for bytes. */
 void wr_sock_bulk_polled(struct wr_sock *s, int32_t res);
 /* Receives with a system call, after `fed` from queue DUE. */
 void wr_sock_bulk_receive(struct wr_sock *s);
 
-/* `splice_to` of the table. */
 int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing);
 
 /* Makes `extra` unless there is one. Returns 0 or -ENOMEM. */
@@ -206,8 +203,7 @@ WEIR_MUST_USE static inline int wr_sock_make_extra(struct wr_sock *s)
 
 /* Delivers received bytes in a borrowed lease, and ends the borrow. */
 void wr_sock_received(struct wr_sock *s, weir_lease *lease);
-/* Holds copied received bytes, in a lease with one reference; the step delivers
- * them. */
+/* Holds a copy in a lease with one reference; the step delivers it. */
 void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease);
 /* Decides, after the end of a send, whether the stream has ended. */
 void wr_sock_confirm_eof(struct wr_sock *s);
@@ -235,8 +231,7 @@ bool wr_sock_linger(struct wr_connection *c);
 void wr_sock_shut(struct wr_sock *s);
 /* True if the peer may not have all sent bytes. */
 WEIR_MUST_USE bool wr_sock_linger_owes(const struct wr_sock *s);
-/* A socket that is not OPEN has received and dropped bytes. May end
- * lingering. */
+/* Counts bytes dropped after OPEN. May end lingering. */
 void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes);
 uint64_t wr_sock_get_unacknowledged(const weir_transport *t);
 
@@ -245,8 +240,7 @@ void wr_sock_check_invariants(const struct wr_connection *c);
 void wr_sock_check_progress(const struct wr_connection *c);
 void wr_sock_dump(const struct wr_connection *c, FILE *out);
 
-/* Sends the queue at the end of the loop iteration, or after the send in
- * flight. */
+/* Sends the queue at the iteration's end, or after the send in flight. */
 static inline void wr_sock_make_dirty(struct wr_sock *s)
 {
     wr_debug_assert(!wr_sendq_is_empty(&s->c.outbox.queue));
@@ -286,8 +280,7 @@ static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
                : 0;
 }
 
-/* True if the socket receives during a close, because it lingers or will
- * linger. */
+/* True if the socket receives during a close to linger. */
 static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
     return s->c.t.state == WR_LIFE_LINGERING ||

@@ -31,16 +31,14 @@ static bool sock_linger_is_unix(const struct wr_sock *s)
     return s->c.t.ops->send_fds != NULL;
 }
 
-/* True if a closing socket may have unread bytes in the kernel because no
- * receive was armed. */
+/* True if bytes may be unread because no receive was armed. */
 static bool sock_linger_withholds(const struct wr_sock *s)
 {
     return wr_delivery_is_paused(&s->c.delivery) || s->moves_bulk ||
            s->c.t.held_back || s->has_waited;
 }
 
-/* Returns the bytes that the peer's kernel has not acknowledged; a FIN counts
- * as one. */
+/* Bytes that the peer's kernel has not acknowledged; a FIN is one. */
 static uint32_t sock_linger_unacked(const struct wr_sock *s)
 {
     wr_assert(s->c.t.fd >= 0);
@@ -125,8 +123,6 @@ void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes)
         wr_life_doom(&s->c.t);
     }
 }
-
-/* ---- the clock ---- */
 
 /* Notes the bytes in the kernel's queue; a change is progress of the peer. */
 static void sock_linger_note_look(struct wr_sock_clock *clock, int unacked)
@@ -220,7 +216,6 @@ bool wr_sock_look_at_queue(weir_transport *t)
     return sock_linger_is_over(s, unacked);
 }
 
-/* Returns the time limit of lingering. */
 static struct wr_deadline
 sock_linger_deadline(const struct wr_sock_clock *clock)
 {

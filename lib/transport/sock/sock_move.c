@@ -16,8 +16,6 @@
 /* Received bytes are copied in pieces of this size. */
 #define PIECE_BYTES (64u << 10)
 
-/* ---- leaving ---- */
-
 int wr_sock_check_move(const weir_transport *t)
 {
     wr_require(wr_sock_is_kind(t) && !t->is_part, -EOPNOTSUPP);
@@ -191,8 +189,6 @@ void wr_sock_leave(weir_transport *t)
     }
     wr_connection_leave(&s->c);
 }
-
-/* ---- arriving ---- */
 
 static void sock_move_drop_unread(weir_lease *lease)
 {

@@ -84,8 +84,6 @@ static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
 /* Time from the peer's end of stream until a poll watches the peer. */
 #define WATCH_AFTER_NS UINT64_C(20000000)
 
-/* ---- delivering ---- */
-
 /* Notifies the protocol of the bytes in its lent memory, or returns the memory.
  * A protocol that was bound meanwhile gets a copy of the bytes. */
 static void sock_recv_deliver_into(struct wr_sock *s)
@@ -268,8 +266,6 @@ void wr_sock_drop_lent(struct wr_sock *s)
     wr_sock_return_lent(s);
 }
 
-/* ---- watching the peer ---- */
-
 /* Watches the peer some time after its end of stream, with the clock; at once
  * if there is no memory for a clock. */
 static void sock_recv_watch_later(struct wr_sock *s)
@@ -288,8 +284,7 @@ static void sock_recv_watch_later(struct wr_sock *s)
     }
 }
 
-/* Lets a poll see the end that the receive may miss. A receive on a Unix socket
- * misses no end. */
+/* A receive may miss the end, but not on a Unix socket. */
 static void sock_recv_watch_end(struct wr_sock *s)
 {
     wr_assert(s->recv_state == WR_RECV_IDLE);
@@ -334,8 +329,6 @@ void wr_sock_watched(struct wr_sock *s, int32_t res)
         wr_transport_set_error(&s->c.t, err, "connection");
     }
 }
-
-/* ---- receiving ---- */
 
 static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
 {
@@ -649,7 +642,6 @@ void wr_sock_update_recv(struct wr_connection *c)
     }
 }
 
-/* True if a receive must be cancelled or a queue left. */
 static inline bool sock_recv_is_busy(const struct wr_sock *s)
 {
     return s->recv_state != WR_RECV_IDLE || wr_intake_is_queued(&s->c.t);

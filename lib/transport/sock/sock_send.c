@@ -100,8 +100,6 @@ WEIR_MUST_USE static int sock_send_opening_ended(struct wr_sock *s,
     return -err;
 }
 
-/* ---- the queue ---- */
-
 /* Postpones the send to the next loop iteration, because other long sends have
  * used up this iteration's budget. The peer's time-out starts with the send. */
 static void sock_send_postpone(struct wr_sock *s)
@@ -260,8 +258,7 @@ static void sock_send_flush_file(struct wr_turn_end *turn_end)
     }
 }
 
-/* Sends the queue, or the next piece of the file, at the end of the loop
- * iteration. */
+/* Sends the queue or the file's next piece at the iteration's end. */
 static void sock_send_file_later(struct wr_sock *s)
 {
     wr_assert(s->sends_file);
@@ -307,7 +304,6 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
     return false;
 }
 
-/* Continues with the file, because the queue before it is empty. */
 static void sock_send_turn_of_file(struct wr_sock *s)
 {
     wr_assert(wr_sendq_is_empty(&s->c.outbox.queue));
@@ -332,8 +328,7 @@ static void sock_send_go_on_opening(struct wr_sock *s)
     }
 }
 
-/* Sends the remaining queue, waits for space, or shuts the writing side
- * down. */
+/* Sends the rest, waits for space, or shuts the writing side down. */
 static void sock_send_go_on(struct wr_sock *s, int32_t res)
 {
     wr_assert(!s->send_op.in_flight);
@@ -495,8 +490,6 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
     return s->send_op.in_flight ? NULL : &s->c.outbox.queue;
 }
 
-/* ---- files ---- */
-
 /* Offers the next @len bytes of the file, which are cached. The socket stays
  * non-blocking from piece to piece, until it is full, a receive is about to be
  * submitted, which would not wait on such a socket, or the loop iteration
@@ -646,8 +639,7 @@ static __attribute__((noinline)) void sock_send_check_stuck(struct wr_sock *s)
     const struct wr_budget *budget = &s->c.t.loop->budget;
 
     wr_assert(s->c.outbox.queue.bytes > s->c.t.check_bytes);
-    /* Computed like the value of wr_demand_set_stuck(), by which a receive is
-     * armed. */
+    /* Like the value of wr_demand_set_stuck(), by which receives are armed. */
     if (wr_min_u64(wr_sock_stuck_bytes(s), UINT32_MAX) >
         wr_budget_queued_share(budget)) {
         wr_sock_recv_revoke(s);

@@ -5,7 +5,6 @@
  */
 #include "sock_impl.h"
 
-/* Checks the state against the other facts. */
 static void sock_state_check_life(const struct wr_sock *s)
 {
     switch (s->c.t.state) {
