@@ -11,7 +11,6 @@ struct condition {
     const char *reason; /* NULL: not for this mode */
 };
 
-/* Refuses the first option whose condition is not met. */
 static bool check_conditions(const struct condition *conditions, size_t count,
                              const struct option_list *given,
                              enum run_mode mode)

@@ -39,7 +39,7 @@
 /* Answers of a connection are counted in 32 bits. */
 #define REQUESTS_PER_CONN_MAX 4000000000U
 
-/* Limits of HTTP/2 (RFC 9113, 6.9.1); initial values are the least. */
+/* Limits of HTTP/2 (RFC 9113, 6.9.1); its initial values are the least. */
 #define WINDOW_LEAST 65535U
 #define WINDOW_MOST  2147483647U
 #define FRAME_LEAST  (16U << 10)
@@ -179,7 +179,6 @@ static bool read_family(void *options, const struct option *option,
     return true;
 }
 
-/* Stores a text that @look checks. */
 static bool take_text(const char **field, const char *value,
                       int (*look)(const char *value, char *why), char *why)
 {

@@ -53,7 +53,6 @@ enum option_need {
     NEED_PREAMBLE = 1 << 18,
 };
 
-/* The rows store values here. */
 struct options_reading {
     struct run_options options;
     struct options_given given;
@@ -61,7 +60,6 @@ struct options_reading {
 
 extern const struct option_set options_set;
 
-/* Parses a target. Returns false with the reason in @why. */
 bool options_read_target(void *options, const char *text, char *why);
 
 /* Derive the mode and its settings from the URL, for Redis and for WebSocket

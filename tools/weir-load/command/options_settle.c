@@ -107,7 +107,6 @@ static bool settle_amounts(struct run_options *options,
     return true;
 }
 
-/* Applies differences of UDP. */
 static bool settle_udp(struct run_options *options,
                        const struct options_given *given)
 {
@@ -236,7 +235,6 @@ static bool settle_statuses(const char *value, struct http_options *http)
     return true;
 }
 
-/* Checks the expected bodies. */
 static bool settle_wanted(const struct run_options *options)
 {
     const struct http_options *http = &options->http;
@@ -263,7 +261,6 @@ static bool settle_wanted(const struct run_options *options)
     return true;
 }
 
-/* Parses --expect for a script. */
 static bool settle_script(struct run_options *options)
 {
     struct script_options *script = &options->script;
@@ -365,8 +362,7 @@ static bool settle_file(struct run_options *options,
                                                   : read_mix(given, options);
 }
 
-/* --request chooses the mode, like a URL; with crr there is one request per
- * connection. */
+/* --request chooses the mode; with crr, one request per connection. */
 static bool choose_script(struct run_options *options,
                           const struct options_given *given)
 {
@@ -621,8 +617,7 @@ static bool settle_pace(struct run_options *options,
     return settle_cpus(options) && settle_schedule(options, given);
 }
 
-/* An objective on errors replaces the error budget, unless --max-errors was
- * given. */
+/* An objective on errors replaces the budget, except of --max-errors. */
 static void settle_errors(struct run_options *options)
 {
     for (size_t i = 0; i < options->slo.count && !options->has_max_errors;
@@ -735,7 +730,6 @@ static bool settle_stream(struct run_options *options,
                       BLOCK_MAX >> 10);
 }
 
-/* Checks the sizes of datagrams. */
 static bool settle_datagrams(struct run_options *options,
                              const struct options_given *given)
 {

@@ -24,7 +24,6 @@ static enum run_mode mode_of(const struct target *target)
                               : RUN_MODE_ECHO;
 }
 
-/* Checks the text after the host. */
 static bool check_path(const struct target *target)
 {
     char why[TEMPLATE_WHY_SIZE];

@@ -17,7 +17,6 @@ size_t secret_words_find(char **argv, int at, size_t *ret_at);
 /* Returns the word without its secrets, to free(), or NULL if out of memory. */
 char *secret_words_strip(char **argv, int at);
 
-/* Prints one warning if the command line has a secret. */
 void secret_words_warn(int argc, char **argv);
 
 #endif

@@ -123,7 +123,6 @@ static bool check_file(const struct run_options *options, const char *body)
     return !field;
 }
 
-/* Checks a text of a request. Adds its fields to *ret_count. */
 static bool check_text(const struct run_options *options, const char *text,
                        enum template_place place, size_t *ret_count)
 {

@@ -27,7 +27,6 @@ static bool is_http2(const weir_transport *t)
            info.len == 2 && memcmp(info.text, "h2", 2) == 0;
 }
 
-/* Moves the connection to another protocol. */
 static void change_way(struct conn *conn, const struct traffic_way *to)
 {
     const struct traffic_way *from = conn->way;
@@ -117,8 +116,7 @@ static int create_protocol(void *arg, weir_transport *t,
     return 0;
 }
 
-/* All requests in flight may wait in the send queue; its default limit may be
- * too low for them. */
+/* Raises the send queue's limit if the requests in flight may exceed it. */
 static uint64_t hard_limit_bytes(const struct run_options *options)
 {
     uint64_t in_flight_bytes =
@@ -170,8 +168,7 @@ static const char *find_server_name(const struct run_options *options,
     return target->host[0] ? target->host : NULL;
 }
 
-/* Returns the session to resume, or NULL if there is none or the share of
- * --resume chooses a full handshake. */
+/* Returns the session to resume by the share of --resume, or NULL. */
 static weir_tls_session *choose_session(struct attempts *attempts,
                                         const struct conn *conn)
 {

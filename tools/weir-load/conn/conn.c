@@ -41,7 +41,6 @@ static void note_kind(const struct traffic *traffic,
     }
 }
 
-/* Counts a good answer for the rate, if it is in the window. */
 static void note_completed(const struct traffic *traffic,
                            const struct flight *flight)
 {
@@ -180,8 +179,6 @@ void conn_write_refused(struct conn *conn, int err)
     weir_transport_get_error_text(conn->transport, detail, sizeof(detail));
     conn_give_up(conn, PHASE_WRITE, err, detail);
 }
-
-/* ---- ends by the server ---- */
 
 static struct flight *flight_of(const struct conn *conn, uint32_t place)
 {

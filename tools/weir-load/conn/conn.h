@@ -50,31 +50,26 @@ struct codec_out {
     uint32_t first;
 };
 
-/* Operations that differ between kinds of connections. */
 struct conn_kind {
     const struct weir_protocol *protocol;
     /* Requests in flight are in the ring of flights. */
     bool has_ring;
-    /* Prepares a connection after conn_reset() and chooses a new offset in the
-     * payload stream. */
+    /* After conn_reset(): prepares the connection and its payload offset. */
     void (*prepare)(struct conn *conn, const struct target *target);
     void (*send)(struct conn *conn, uint32_t count, uint64_t meant_ns,
                  uint64_t now_ns);
     void (*expire)(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
-    /* Sends all requests in flight again, over the new connection. May be
-     * NULL. */
+    /* Sends all requests in flight again, on the new connection; or NULL. */
     void (*repeat)(struct conn *conn);
-    /* The server has ended the connection with an error that servers end
-     * connections with. Keeps the requests that may be sent again for the next
-     * connection and fails the others. Returns false, and does nothing, if no
-     * request may be sent again or the end came too early. NULL means that
-     * answers arrive in order, and all requests are kept or none
-     * (conn_may_repeat()). */
+    /* The server has ended the connection in a normal way. Keeps the requests
+     * that may be sent again for the next connection and fails the others.
+     * Returns false, and does nothing, if no request may be sent again or the
+     * end came too early. NULL means that answers arrive in order, and all
+     * requests are kept or none (conn_may_repeat()). */
     bool (*keep)(struct conn *conn, int err);
     /* Sends the protocol's goodbye at the end of the run. May be NULL. */
     void (*leave)(struct conn *conn);
-    /* Ends a connection that is no longer needed and has no request in flight,
-     * as after its last answer. NULL: kept open. */
+    /* Ends an idle connection, as after its last answer. NULL: kept open. */
     void (*end)(struct conn *conn);
     /* The next connection uses another protocol: hand_over moves the requests
      * that are to be sent again into the ring of flights, in order and those of
@@ -96,8 +91,7 @@ struct conn {
     /* State of the codec, and the output of codec.greet. */
     void *codec_state;
     struct codec_out out;
-    /* The preamble in progress, or NULL; and the values that the connection's
-     * preambles captured, or NULL. */
+    /* The preamble in progress and the captured values; both may be NULL. */
     struct preamble_state *preamble;
     struct template_value *named;
     /* The requests in flight: a ring, with the oldest at head. */
@@ -118,8 +112,7 @@ struct conn {
     struct weir_handle thought;
     struct weir_handle farewell;
     uint64_t parted_ns;
-    /* Parting with TLS: the time between two checks of the socket; 0 if the
-     * socket is not checked. */
+    /* Parting with TLS: time between checks of the socket; 0: no checks. */
     uint64_t part_step_ns;
     /* Answers that the connection may still receive. */
     uint32_t quota;
@@ -133,8 +126,7 @@ struct conn {
     /* UDP: index of the target's address that is used. */
     size_t address_index;
     uint64_t measured_from;
-    /* Offset in the payload stream. UDP: of all the datagrams; mode stream: of
-     * the next block. */
+    /* Payload offset. UDP: of all datagrams; stream: of the next block. */
     uint32_t send_at;
     enum conn_state state;
     /* Was established at least once; set by the client. */
@@ -169,16 +161,13 @@ struct conn {
     size_t partial_bytes;
 };
 
-/* Requests and answers of a codec. Like for all kinds, the user pointer of the
- * protocol is the struct conn. */
+/* Requests and answers of a codec. The protocol's user is the struct conn. */
 extern const struct conn_kind conn_stream;
 
-/* Like conn_stream, for protocols that begin with a greeting (codec.greet).
- * depth is 0 until the server has answered it. */
+/* Like conn_stream, after a greeting (codec.greet); depth is 0 until then. */
 extern const struct conn_kind conn_greeted;
 
-/* Mode connect: a request is an established connection, which is closed at
- * once. */
+/* Mode connect: a request is a connection, closed once established. */
 extern const struct conn_kind conn_visit;
 
 /* Mode idle: a request is a connection that stays open until the end. */
@@ -190,13 +179,11 @@ extern const struct conn_kind conn_flow;
 /* Returns true if the connection is open and may send another request. */
 bool conn_has_room(const struct conn *conn);
 
-/* Sends one request that was scheduled for @meant_ns. Requires
- * conn_has_room(). */
+/* Sends a request scheduled for @meant_ns. Requires conn_has_room(). */
 void conn_send_meant(struct conn *conn, uint64_t meant_ns, uint64_t now_ns,
                      bool is_measured);
 
-/* Closed loop: sends until depth requests are in flight, within the limits of
- * the traffic. */
+/* Closed loop: sends until depth requests are in flight, if allowed. */
 void conn_fill(struct conn *conn, uint64_t now_ns);
 
 /* Closed loop, after an answer: calls conn_fill() after --think. */
@@ -220,11 +207,10 @@ void conn_lack(struct conn *conn, int err, const char *detail);
 /* Mode idle: ends the request of an open connection at the end of the run. */
 void conn_end_hold(struct conn *conn, uint64_t now_ns);
 
-/* Retires the connection: it ends when all requests in flight are answered, or
- * now. */
+/* Ends the connection once all requests in flight are answered, or now. */
 void conn_retire(struct conn *conn);
 
-/* ---- for the kinds ---- */
+/* ---- for the kinds of connections ---- */
 
 /* Aborts the connection and counts all requests in flight as lost. */
 void conn_give_up(struct conn *conn, enum error_phase phase, int code,
@@ -251,8 +237,7 @@ void conn_end_request(struct conn *conn, const struct flight *flight,
                       bool is_warmup, uint64_t first_byte_ns,
                       const struct codec_answer *answer, uint64_t now_ns);
 
-/* Ends a request that failed without an answer; @why has the code and the
- * detail. */
+/* Ends a request without an answer; @why has the code and the detail. */
 void conn_fail_request(struct conn *conn, const struct flight *flight,
                        bool is_warmup, enum error_phase phase,
                        const struct codec_answer *why);
@@ -269,8 +254,7 @@ void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
 void conn_finish(struct conn *conn);
 void conn_part(struct conn *conn);
 
-/* Parting: the server has ended its stream. Returns the result of
- * eof_received. */
+/* Parting: handles the server's end of stream, for eof_received. */
 int conn_part_at_end(struct conn *conn);
 
 /* Keeps all requests in flight for the next connection: the server has ended
@@ -299,8 +283,7 @@ void conn_reset(struct conn *conn);
 void conn_made(void *user, weir_transport *t);
 void conn_lost(void *user, weir_transport *t, int err);
 
-/* eof_received of streams. For an open connection, the end is either between
- * requests or too early. */
+/* eof_received of streams: the end is between requests or too early. */
 int conn_ended(void *user, weir_transport *t);
 
 #endif

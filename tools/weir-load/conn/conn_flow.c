@@ -65,7 +65,6 @@ static void begin_blocks(struct conn *conn, uint32_t count, uint64_t meant_ns,
     }
 }
 
-/* Ends the oldest block. */
 static void end_block(struct conn *conn, uint64_t now_ns)
 {
     static const struct codec_answer done = {.is_complete = true};

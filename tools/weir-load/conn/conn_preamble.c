@@ -55,8 +55,6 @@ struct preamble_state {
     size_t body_len;
 };
 
-/* ---- a thread's requests ---- */
-
 /* Leaves out -H fields whose values are not captured yet. */
 static void choose_fields(const struct preamble_requests *self, size_t line,
                           struct http_options *http)
@@ -357,10 +355,7 @@ void conn_preamble_begin(struct conn *conn, uint64_t now_ns)
     send_line(conn, now_ns);
 }
 
-/* ---- answers ---- */
-
-/* Stores one byte of a head. An interim answer's head is discarded later: only
- * the last one counts. */
+/* Stores a byte of a head; heads of interim answers are discarded. */
 static bool keep_head(struct preamble_state *state, uint8_t byte)
 {
     if (!state->head) {
@@ -373,8 +368,7 @@ static bool keep_head(struct preamble_state *state, uint8_t byte)
     return true;
 }
 
-/* Reads the head of the answer and stores it. Returns the number of bytes used,
- * or a negative code. */
+/* Reads and stores the head. Returns the bytes used or a negative code. */
 static ssize_t read_head(struct preamble_state *state, struct http_kept *kept,
                          const uint8_t *bytes, size_t len)
 {

@@ -19,8 +19,6 @@
  * which the library keeps until they are sent. */
 #define COPIED_MAX 512U
 
-/* ---- sending ---- */
-
 int codec_write(struct codec_out *out, const void *bytes, size_t len)
 {
     return weir_transport_write(out->transport, bytes, len);
@@ -103,8 +101,6 @@ static void repeat_requests(struct conn *conn)
     }
 }
 
-/* ---- receiving ---- */
-
 /* Gives up: more bytes arrived than the answer can have. */
 static void report_surplus(struct conn *conn, size_t len)
 {
@@ -147,8 +143,7 @@ static void leave(struct conn *conn)
     conn_part(conn);
 }
 
-/* Reads bytes while no request is in flight. Returns false if the connection
- * has ended. */
+/* Reads bytes while nothing is in flight. Returns false if it has ended. */
 static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
 {
     bool is_end = false;
@@ -261,8 +256,6 @@ static int eof_received(void *user, weir_transport *t)
     }
     return conn_ended(user, t);
 }
-
-/* ---- life ---- */
 
 static void prepare(struct conn *conn, const struct target *target)
 {
@@ -414,8 +407,7 @@ static void greeted_repeat(struct conn *conn)
     }
 }
 
-/* A server that ends the connection without an answer to the greeting refuses
- * it. */
+/* A server that ends the connection during the greeting refuses it. */
 static bool greeted_keep(struct conn *conn, int err)
 {
     (void)err;

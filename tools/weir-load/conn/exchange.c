@@ -64,8 +64,6 @@ static void count_trouble(struct conn *conn, enum error_phase phase, int err)
     traffic->events->datagram_error(traffic->events_arg);
 }
 
-/* ---- sending ---- */
-
 /* Returns the tag that proves that this connection sent the head. */
 static uint32_t tag_of(const struct conn *conn, const struct head *head)
 {
@@ -74,7 +72,6 @@ static uint32_t tag_of(const struct conn *conn, const struct head *head)
     return (uint32_t)payload_mix(conn->nonce ^ payload_mix(number));
 }
 
-/* Returns the offset of a datagram's bytes in the payload stream. */
 static uint32_t place_of(const struct conn *conn, uint64_t number)
 {
     return payload_after(conn->send_at,
@@ -182,8 +179,7 @@ static void take_first(struct conn *conn, const struct head *head,
     traffic->ready(conn, now_ns);
 }
 
-/* Returns the head of the request that a datagram answers; false if it answers
- * none. */
+/* Finds the head of the request that is answered. Returns false if none. */
 static bool read_head(const struct conn *conn, const struct weir_buf *buf,
                       struct head *ret)
 {

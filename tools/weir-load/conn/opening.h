@@ -12,8 +12,7 @@
 /* Returns false if the connection was given up. */
 bool opening_prepare(struct conn *conn);
 
-/* --fast-open, at the first answer: counts a connection that sent data with its
- * SYN. */
+/* --fast-open: counts the connection if data was sent with its SYN. */
 void opening_look_at_syn(struct conn *conn);
 
 #endif

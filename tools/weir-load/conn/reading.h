@@ -20,7 +20,6 @@
 struct conn;
 struct traffic;
 
-/* Times of a thread up to the first answer of an iteration. */
 struct reading_times {
     uint64_t turn_ns;   /* start of the iteration */
     uint64_t ran_ns;    /* on a CPU, until it was last taken off one */

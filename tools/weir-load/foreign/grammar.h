@@ -15,7 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Syntax of an option's value. */
 enum grammar_takes {
     GRAMMAR_NONE, /* no value */
     GRAMMAR_OFF,  /* no value; the option is on by default and counts as =false
@@ -29,7 +28,6 @@ enum grammar_takes {
     GRAMMAR_MAYBE,   /* a text after '=', or none */
 };
 
-/* Meaning of an option. */
 enum grammar_means {
     GRAMMAR_SAY,     /* native words, separated by '|'; '%' is the value */
     GRAMMAR_NOTHING, /* no effect on the load */
@@ -94,7 +92,6 @@ struct grammar {
 #define GRAMMAR_WORDS_MAX 512U
 #define GRAMMAR_ROOM      65536U
 
-/* A command line in translation. */
 struct grammar_line {
     const struct grammar *tool;
     bool is_silent; /* refusals are counted, not printed */
@@ -127,8 +124,7 @@ bool grammar_translate(struct grammar_line *line, const struct grammar *tool,
 int grammar_run(int argc, char **argv, int first,
                 int (*run)(int argc, char **argv, int first));
 
-/* Prints command lines for the tools that would accept a refused native command
- * line. */
+/* Prints lines for tools that would accept a refused native line. */
 void grammar_suggest(int argc, char **argv, int first);
 
 /* ---- for grammars of tools ---- */

@@ -68,8 +68,7 @@ static const char *const redis_tests[][2] = {
 /* Smallest twelve-digit number. */
 #define REDIS_KEYS UINT64_C(100000000000)
 
-/* Returns the command of a test, or NULL if there are several tests or the test
- * is unknown. */
+/* Returns a test's command, or NULL for several or unknown tests. */
 static const char *find_test(const struct grammar_line *line)
 {
     const char *test = own(line, TESTS) ? own(line, TESTS) : "";

@@ -49,7 +49,6 @@
 
 #define NO_SUITES "suites have the names of IANA here, in --ciphers LIST"
 
-/* Returns the kept value of a tool's own row. */
 static inline const char *own(const struct grammar_line *line, unsigned index)
 {
     return line->kept[GRAMMAR_OWN + index];

@@ -20,8 +20,7 @@ struct cpus {
     size_t count;
 };
 
-/* Parses "2", "2-3" or "0,2-3". Returns false, with @ret unchanged, if it is
- * not a list. */
+/* Parses "0,2-3". Returns false, with @ret unchanged, if it is not a list. */
 bool cpus_parse(const char *text, struct cpus *ret);
 
 /* Returns the CPUs that this process may run on; empty if unknown. */

@@ -15,13 +15,13 @@
 #define ERRORS_DETAIL_SIZE 768
 
 #define ERROR_PHASES(X)                                                        \
-    X(CONNECT, "connect")   /* before the connection stood */                  \
+    X(CONNECT, "connect")   /* before the connection is established */         \
     X(TLS, "tls")           /* the handshake on it */                          \
     X(PREAMBLE, "preamble") /* before its first request */                     \
     X(WRITE, "write")       /* a request was not accepted */                   \
     X(TRANSFER, "transfer") /* the connection broke */                         \
     X(EOF, "eof")           /* the server ended the stream */                  \
-    X(VALIDATE, "validate") /* an answer was not the echo of the request */    \
+    X(VALIDATE, "validate") /* an answer was not as expected */                \
     X(TIMEOUT, "timeout")   /* no answer in time */
 
 #define ERROR_PHASE(name, text) PHASE_##name,
@@ -73,7 +73,6 @@ struct error_table {
     struct error_kind kinds[ERRORS_KINDS];
 };
 
-/* Number of events of a kind in an interval. */
 struct error_count {
     enum error_phase phase;
     int code;

@@ -24,8 +24,7 @@ int h2_error_of_grpc(uint32_t status);
 /* Returns the name in the RFC, like "PROTOCOL_ERROR". */
 const char *h2_code_name(uint32_t code);
 
-/* Returns a name like "RST_CANCEL" or "GRPC_UNAVAILABLE", or NULL if the code
- * is not in these ranges. */
+/* Returns a name like "RST_CANCEL", or NULL if it is not such a code. */
 const char *h2_error_name(int code);
 
 /* Returns one line without a full stop. The code must have a name. */

@@ -88,7 +88,6 @@ static uint8_t *put_counts(uint8_t *at, const struct histogram *h,
     return at;
 }
 
-/* Writes the uncompressed form. Returns its size. */
 static size_t encode_plain(const struct histogram *h, uint32_t width,
                            uint8_t *buf)
 {

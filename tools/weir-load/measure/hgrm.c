@@ -12,7 +12,6 @@
 #define BUCKETS     (HISTOGRAM_POWERS)
 #define SUB_BUCKETS (2U << HISTOGRAM_STEP_BITS)
 
-/* Returns the percentile of the next row. */
 static double next_level(double level)
 {
     double ticks = 2 * TICKS_PER_HALF;

@@ -18,7 +18,6 @@
 /* Limits a value to JSON's signed integers; no count comes near. */
 json_int_t json_integer_of(uint64_t value);
 
-/* Returns true if a text is valid UTF-8. */
 bool json_is_text(const char *text);
 
 /* Makes a string. A text that is not UTF-8 would invalidate the whole object

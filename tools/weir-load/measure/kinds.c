@@ -32,8 +32,7 @@ struct name {
     bool is_cut;
 };
 
-/* Appends bytes; those that names cannot have become blanks or question
- * marks. */
+/* Appends bytes; invalid ones become blanks or question marks. */
 static void add_bytes(struct name *name, const char *text, size_t len)
 {
     for (size_t at = 0, size = 0; at < len; at += size) {
@@ -87,8 +86,7 @@ size_t kinds_find(const struct kinds *kinds, const char *name)
     return place;
 }
 
-/* Finds or adds the kind of a line. Returns false if there is no room and the
- * line is counted as "other". */
+/* Finds or adds the kind of a line. Returns false if it is "other". */
 static bool place_line(struct kinds *kinds, const struct request_kind *line,
                        uint8_t *ret)
 {

@@ -23,7 +23,6 @@
 
 #define KINDS_MAX 64U
 
-/* How many kinds reports show. */
 #define KINDS_CHOSEN 10U
 
 /* Longer names are cut and end with a hash of the whole name, so that different
@@ -42,7 +41,6 @@ struct kinds {
     uint8_t *places;
 };
 
-/* Measured requests of a kind, by result. */
 struct kind_counts {
     uint64_t ok;
     uint64_t failed;
@@ -54,8 +52,7 @@ struct kind_counts {
 struct kind_record {
     struct kind_counts counts;
     uint64_t status[KINDS_STATUS_COUNT];
-    /* From the scheduled time, or in a closed loop from sending. Includes
-     * timeouts. */
+    /* From the scheduled time, in a closed loop from sending; with timeouts. */
     struct histogram latency;
 };
 

@@ -29,7 +29,6 @@ struct ledger {
     uint64_t in_flight;
 };
 
-/* One interval of the window. */
 struct interval {
     uint64_t begin_ns;
     uint64_t end_ns;

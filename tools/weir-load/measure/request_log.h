@@ -26,9 +26,9 @@
 
 enum request_end {
     REQUEST_OK,
-    REQUEST_FAILED,  /* wrong answer */
-    REQUEST_TIMEOUT, /* no answer in time */
-    REQUEST_LOST,    /* lost with its connection */
+    REQUEST_FAILED, /* wrong answer */
+    REQUEST_TIMEOUT,
+    REQUEST_LOST, /* lost with its connection */
 };
 
 struct request_note {
@@ -51,7 +51,8 @@ struct request_log_end {
 };
 
 struct request_log {
-    /* Written by the thread, and by the writer. Each has its own cache line. */
+    /* The thread writes noted and dropped, the writer taken; each side has its
+     * own cache line. */
     _Alignas(64) uint64_t noted;
     uint64_t dropped;
     _Alignas(64) uint64_t taken;

@@ -172,7 +172,6 @@ static int read_figure(struct cursor *cursor, struct slo_term *term)
                   "timeouts, dropped, rate, achieved or status.5xx");
 }
 
-/* Returns true if a kind has the figure. */
 static bool is_of_kinds(const struct slo_term *term)
 {
     switch (term->figure) {

@@ -13,8 +13,8 @@
  *     status.503 status.5xx          answers with a status or class; number,
  *                                    or share of requests in %
  *
- * p95{GET /a}<20ms limits the figure of one kind of requests (kinds.h);
- * latencies, errors, timeouts, rate and status can have a kind.
+ * p95{GET /a}<20ms limits the figure of one kind of requests (kinds.h): a
+ * response latency, errors, timeouts, the rate or a status.
  *
  * Latencies are response times, in a closed loop service times; `service.p99`,
  * `connect.p99`, `tls.p99`, `ttfb.p99`, `late.p99` and `client.p99` name
@@ -94,11 +94,9 @@ struct slo_error {
     char why[SLO_WHY_SIZE];
 };
 
-/* Results of a run. */
 struct slo_facts {
     /* NULL if such times were not measured. */
     const struct histogram *times[SLO_TIMES_COUNT];
-    /* Requests that were scheduled. */
     uint64_t offered;
     uint64_t errors;
     uint64_t timeouts;
@@ -106,8 +104,7 @@ struct slo_facts {
     double rate;
     /* 0 in a closed loop. */
     double offered_rate;
-    /* Counts answers with a status in a range. NULL if there are no
-     * statuses. */
+    /* Counts answers with a status in a range. NULL: there are no statuses. */
     uint64_t (*count_statuses)(const void *answers, unsigned first,
                                unsigned last);
     const void *answers;
@@ -119,8 +116,7 @@ struct slo_facts {
 };
 
 struct slo_outcome {
-    /* False if there is no figure, for example a percentile of too few
-     * values. */
+    /* False if unknown, for example a percentile of too few values. */
     bool known;
     /* In that case: the number of values, and how many are needed. */
     uint64_t value_count;

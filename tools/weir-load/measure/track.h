@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* End of a list. */
 #define TRACK_NONE UINT32_MAX
 
 struct track_slot {
@@ -45,10 +44,10 @@ struct track_counts {
 };
 
 enum track_answer {
-    TRACK_FIRST,     /* the expected answer */
-    TRACK_LATE,      /* its datagram was given up */
-    TRACK_DUPLICATE, /* its datagram was already answered */
-    TRACK_STRANGE,   /* there was no such datagram */
+    TRACK_FIRST,
+    TRACK_LATE, /* its datagram was given up */
+    TRACK_DUPLICATE,
+    TRACK_STRANGE, /* there was no such datagram */
 };
 
 struct track {
@@ -65,8 +64,7 @@ struct track {
 /* Starts with no datagram in flight. Borrows @depth slots. */
 void track_init(struct track *track, struct track_slot *slots, uint32_t depth);
 
-/* Puts the next datagram in flight. Returns its slot, or TRACK_NONE if all are
- * in use. */
+/* Puts a datagram in flight. Returns its slot, or TRACK_NONE if all are. */
 uint32_t track_send(struct track *track, uint64_t now_ns);
 
 /* Handles an answer with this slot and number. All except a first answer in
@@ -81,8 +79,7 @@ uint64_t track_oldest_ns(const struct track *track);
 /* Returns its scheduled time, or UINT64_MAX. */
 uint64_t track_oldest_meant_ns(const struct track *track);
 
-/* Gives up the oldest datagram in flight, which must exist. Returns its
- * number. */
+/* Gives up the oldest datagram in flight; one must be. Returns its number. */
 uint64_t track_lose(struct track *track);
 
 #endif

@@ -55,14 +55,12 @@ enum run_mode {
     RUN_MODE_WS,
 };
 
-/* Direction of mode stream. */
 enum run_direction {
     RUN_UP,
     RUN_DOWN,
     RUN_BOTH,
 };
 
-/* When requests are sent. */
 enum run_model {
     /* After the previous answer. */
     RUN_MODEL_CLOSED,
@@ -143,8 +141,7 @@ struct run_options {
     enum data_order data_order;
     const struct data *data;
     struct redis_options redis;
-    /* Requests of each connection before the others, as given; and parsed, or
-     * NULL. */
+    /* Requests of each connection first: as given, and parsed or NULL. */
     struct preamble_words preamble_words;
     const struct preamble *preamble;
     bool ws_is_text;
@@ -187,8 +184,7 @@ struct run_options {
     /* All are UDP, or none is. */
     struct target targets[OPTIONS_TARGETS_MAX];
     size_t target_count;
-    /* The address for all connections; without a text each connects to its
-     * target. */
+    /* If it has a text, the address for all connections. */
     struct target connect_to;
     /* Local addresses, used in turn; if empty, the kernel chooses. */
     struct weir_address locals[OPTIONS_LOCALS_MAX];
@@ -228,7 +224,6 @@ static inline bool options_has_conn_stages(const struct run_options *options)
     return options->conn_stages.count > 0;
 }
 
-/* Returns how many connections this part starts with. */
 static inline uint64_t options_first_conns(const struct run_options *options)
 {
     return options_has_conn_stages(options)
@@ -254,7 +249,6 @@ options_target(const struct run_options *options, uint64_t conn_index)
     return &options->targets[conn_index % options->target_count];
 }
 
-/* Returns true if connections may use HTTP/2. */
 static inline bool options_may_speak_http2(const struct run_options *options)
 {
     return options->mode == RUN_MODE_HTTP &&

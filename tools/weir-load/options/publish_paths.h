@@ -19,7 +19,6 @@ struct publish_paths {
     const char *prometheus;
 };
 
-/* Rows of these options. */
 #define PUBLISH_ROWS(type, member)                                             \
     {"markdown",                                                               \
      0,                                                                        \

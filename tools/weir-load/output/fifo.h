@@ -14,7 +14,6 @@
  * fifo_error_text(): ETIMEDOUT for a FIFO without a reader. */
 FILE *fifo_open(const char *path);
 
-/* Returns the text of an errno of fifo_open(). */
 const char *fifo_error_text(int err);
 
 #endif

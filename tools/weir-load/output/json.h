@@ -24,12 +24,10 @@ json_t *json_begin(const struct result *result);
 
 json_t *json_row(const struct result_row *row);
 
-/* Writes one line of --json-stream. Takes ownership of @data, which may be NULL
- * if out of memory. */
+/* Writes a line of --json-stream. Frees @data; NULL if out of memory. */
 void json_write_event(const char *name, json_t *data, FILE *out);
 
-/* Writes one object and a newline. Returns 0, -ENOMEM or the error of
- * writing. */
+/* Writes the object. Returns 0, -ENOMEM or the error of writing. */
 int json_write(const struct result *result, FILE *out);
 
 #endif

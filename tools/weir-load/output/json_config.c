@@ -198,8 +198,7 @@ static json_t *value_of(const struct option *row, const void *options,
     }
 }
 
-/* Adds the member of each row. A member of an object that is null is left
- * out. */
+/* Adds the member of each row, except in objects that are null. */
 static void write_rows(const struct run_options *options, json_t *config)
 {
     _Static_assert(offsetof(struct options_reading, options) == 0,

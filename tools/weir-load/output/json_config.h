@@ -17,7 +17,6 @@ json_t *json_config(const struct run_options *options);
  * equal if two runs did the same, perhaps with two servers. */
 json_t *json_config_hash(const struct run_options *options);
 
-/* Returns the command line, one string per word. */
 json_t *json_command(const struct run_options *options);
 
 #endif

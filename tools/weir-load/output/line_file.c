@@ -49,8 +49,7 @@ static uint64_t count_lines(const char *text, size_t size)
     return count;
 }
 
-/* Returns true if a write within @patience_ms will not block, or will fail at
- * once. */
+/* Returns true if a write in @patience_ms will not block, or will fail. */
 static bool is_ready(const struct line_file *self, int patience_ms)
 {
     struct pollfd ready = {.fd = fileno(self->file), .events = POLLOUT};
@@ -58,7 +57,6 @@ static bool is_ready(const struct line_file *self, int patience_ms)
     return poll(&ready, 1, patience_ms) == 1;
 }
 
-/* Sends stored bytes while the pipe has room. */
 static void send_waiting(struct line_file *self, int patience_ms)
 {
     while (self->err == 0 && self->first < self->end &&
@@ -74,7 +72,6 @@ static void send_waiting(struct line_file *self, int patience_ms)
     }
 }
 
-/* Stores the lines, or counts them as missing. */
 static void keep(struct line_file *self)
 {
     if (!self->waiting) {

@@ -77,7 +77,6 @@ static void print_histogram(const struct histogram *h)
     fputc('|', stderr);
 }
 
-/* Prints "-" if no answer came. */
 static const char *format_latency(const struct interval *row, uint64_t value_ns,
                                   char text[UNITS_TEXT_SIZE])
 {
@@ -97,8 +96,7 @@ static const char *format_share(const struct interval *row,
     return text;
 }
 
-/* Columns of a line. On a narrow terminal, columns with the highest rank are
- * left out first. */
+/* Columns of a line; on a narrow terminal high ranks are left out first. */
 enum {
     LIVE_TIME,
     LIVE_RATE,

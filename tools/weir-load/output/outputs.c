@@ -370,7 +370,6 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
     }
 }
 
-/* Writes the result itself, as text or as JSON. */
 static int write_result(const struct outputs *outputs,
                         const struct result *result)
 {

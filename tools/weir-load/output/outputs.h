@@ -12,7 +12,6 @@
 
 #include <stdio.h>
 
-/* A requested file. */
 struct output {
     FILE *file; /* NULL if not requested */
     int err;    /* errno of the first failed write, or 0 */
@@ -38,8 +37,7 @@ struct outputs_times {
     const struct kind_record *kinds;
 };
 
-/* Checks that at most one option uses standard output. Returns false after
- * printing an error. */
+/* Returns false, with an error, if two options use standard output. */
 bool outputs_check(const struct run_options *options);
 
 /* Checks that all files could be opened, without creating or truncating them.
@@ -52,7 +50,6 @@ void outputs_print(const struct run_options *options, FILE *out);
 /* Returns false after printing which file could not be opened. */
 bool outputs_open(struct outputs *outputs, const struct run_options *options);
 
-/* Handles the end of an interval. */
 void outputs_add_row(struct outputs *outputs, const struct result *result,
                      const struct result_row *row,
                      const struct outputs_times *times);
@@ -62,12 +59,10 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
 enum load_exit outputs_finish(struct outputs *outputs,
                               const struct result *result);
 
-/* Closes files. Returns false, after printing an error, if one could not be
- * written. */
+/* Closes files. Returns false, with an error, if one was not written. */
 bool outputs_close(struct outputs *outputs);
 
-/* Checks descriptors and ports for a run. Returns false after printing what is
- * missing. */
+/* Checks descriptors and ports. Returns false with an error. */
 bool plan_check(const struct run_options *options);
 
 /* --dry-run: prints everything that was checked, with the resolved names. */

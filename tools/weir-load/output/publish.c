@@ -90,8 +90,7 @@ static void list_named(const struct result *result, char *ret, size_t size)
     }
 }
 
-/* Arguments of the script: which format to write to which descriptor, and about
- * which run. */
+/* Arguments of the script: formats, their descriptors, and the run. */
 struct call {
     const char *argv[RESULTS_WORDS + PUBLISH_FORMATS + OPTIONS_LABELS_MAX + 4];
     char texts[PUBLISH_FORMATS][32];

@@ -16,16 +16,14 @@ struct publish {
     struct whole_file files[PUBLISH_FORMATS];
 };
 
-/* Makes the name of a file from the given one. Returns NULL if out of
- * memory. */
+/* Makes a file's name from the given one; NULL if out of memory. */
 typedef char *publish_name_fn(const void *arg, const char *given);
 
 /* Returns false after printing an error; then nothing is open. */
 bool publish_open(struct publish *self, const struct publish_paths *paths,
                   publish_name_fn *make_name, const void *arg);
 
-/* Runs the script to write the open files, and closes them. Returns false after
- * printing an error. */
+/* Has the script write the files. Returns false with an error. */
 bool publish_write(struct publish *self, const struct result *result);
 
 /* Closes and discards files that were not written. */

@@ -595,7 +595,6 @@ static const struct error_kind *find_reason(const struct result *result)
     return worst(errors);
 }
 
-/* Prints the first objective that does not hold. */
 static void complain_of_objective(const struct result *result)
 {
     const struct slo *slo = &result->options->slo;
@@ -609,8 +608,7 @@ static void complain_of_objective(const struct result *result)
         slo_format(&slo->terms[first], &result->slo[first], text));
 }
 
-/* Suggests a command line if the server showed that it speaks another
- * protocol. */
+/* Suggests a command line if the server speaks another protocol. */
 static void suggest_elsewhere(const struct result *result)
 {
     char url[ELSEWHERE_SIZE];

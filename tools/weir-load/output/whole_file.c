@@ -27,7 +27,7 @@
 struct found {
     bool is_there;
     bool is_special; /* written directly, or refused if a directory */
-    mode_t mode;     /* permissions */
+    mode_t mode;
 };
 
 bool whole_file_is_stdout(const char *path)

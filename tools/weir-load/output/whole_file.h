@@ -33,8 +33,7 @@ bool whole_file_keep(struct whole_file *self);
 /* Discards the data; the file is unchanged. */
 void whole_file_drop(struct whole_file *self);
 
-/* Checks whether the file could be opened, without changes. Returns 0 or a
- * negative error. */
+/* Checks whether the file could be opened. Returns 0 or an error. */
 int whole_file_check(const char *path);
 
 bool whole_file_is_stdout(const char *path);

@@ -19,7 +19,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* Longest name in a path. */
 #define STEP_MAX 255U
 
 #define INDEX_DIGITS_MAX 6U
@@ -37,8 +36,7 @@ static const char *find_path(const char *text)
     return text[1] == '.' && text[2] != '\0' ? text + 2 : text + 1;
 }
 
-/* Returns the length of the next step of a path, a name or [INDEX] with its
- * separator, or 0 if it is invalid. */
+/* Returns the length of a step, NAME or [INDEX] with separator, or 0. */
 static size_t measure_step(const char *path, bool is_first)
 {
     if (path[0] == '[') {
@@ -296,7 +294,6 @@ static const char *find_cookie(const char *text, size_t len, const char *name,
     return text + name_len + 1;
 }
 
-/* Returns the value if this header line has it, else NULL. */
 static const char *look_at_line(const struct capture *self, const char *line,
                                 size_t len, size_t *ret_len)
 {

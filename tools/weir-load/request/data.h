@@ -61,8 +61,7 @@ int data_parse(char *bytes, size_t len, struct data *ret, char *why);
 /* Returns the column with this name, or -1. */
 int data_find(const struct data *data, const char *name);
 
-/* Writes the column names, separated by commas; names that do not fit are left
- * out. Returns @ret. */
+/* Writes the column names that fit, separated by commas. Returns @ret. */
 char *data_list(const struct data *data, char *ret, size_t size);
 
 /* Writes the field of a column in the row of request @number; @out has size_max

@@ -177,8 +177,6 @@ int http_parse_expected(const char *text, struct http_options *options,
     return -EINVAL;
 }
 
-/* ---- building ---- */
-
 static bool is_given(const struct http_options *options, const char *name)
 {
     for (size_t i = 0; i < options->field_count; i++) {
@@ -259,8 +257,7 @@ static const char *choose_method(const struct http_options *options)
     return options->body ? "POST" : "GET";
 }
 
-/* Prints the head without the length of a variable body and without the empty
- * line. */
+/* Prints the head without a variable body's length and the empty line. */
 static void print_head(FILE *file, const struct http_request *self,
                        const struct http_options *options, const char *host,
                        const char *path)
@@ -321,8 +318,6 @@ static int make_body(struct http_request *self, const char *body, char *why)
     return err;
 }
 
-/* ---- rendering ---- */
-
 static size_t write_chunks(char *out, size_t len, size_t step)
 {
     /* The body is at the end of the buffer, after space for the framing. */
@@ -349,8 +344,7 @@ size_t http_request_render(const struct http_request *self,
     if (self->is_chunked) {
         memcpy(out + len, "\r\n", 2);
         len += 2;
-        /* Rendered at an offset that the chunks do not overwrite before they
-         * read it. */
+        /* Rendered where the chunks do not overwrite it before it is read. */
         const size_t size = self->body.size_max;
         char *room = out + len + FRAMING_BYTES * (1 + size / CHUNK_BYTES);
         const size_t body_len = template_render(&self->body, values, room);

@@ -30,8 +30,7 @@ struct http_options {
     /* HTTP/2 receive windows of a stream and of a connection. */
     uint64_t window_bytes;
     uint64_t conn_window_bytes;
-    /* HTTP/2: largest frame that is accepted, and size of the header table of
-     * each side. */
+    /* HTTP/2: largest frame accepted, and header table size of both sides. */
     uint64_t frame_bytes;
     uint64_t table_bytes;
     /* NULL means GET, or POST with a body. */
@@ -59,8 +58,7 @@ struct http_request {
     /* May be sent twice (RFC 9110, 9.2.2). */
     bool is_idempotent;
     bool is_chunked;
-    /* The head up to the Content-Length field, which is written if there is a
-     * body. */
+    /* The head up to Content-Length, which depends on the body. */
     struct template head;
     struct template body;
     bool has_body;
@@ -83,8 +81,7 @@ int http_check_body(const char *body, char *why);
 bool http_is_given(const struct http_options *options, size_t count,
                    const char *field);
 
-/* Returns true if there is a Connection field; *ret_closes is true if it has
- * "close". */
+/* Reports whether there is a Connection field, and whether it has "close". */
 bool http_has_connection(const struct http_options *options, bool *ret_closes);
 
 /* Parses "200", "2xx" or "200,3xx". Returns 0, or -EINVAL and the offset of the
@@ -98,8 +95,7 @@ int http_request_init(struct http_request *self,
                       const struct http_options *options, const char *host,
                       const char *path, size_t copies, char *why);
 
-/* Writes a request that is not fixed; @out has size_max bytes. Returns the
- * number of bytes. */
+/* Renders a request into @out of size_max bytes. Returns its length. */
 size_t http_request_render(const struct http_request *self,
                            const struct template_values *values, char *out);
 

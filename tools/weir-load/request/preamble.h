@@ -75,8 +75,7 @@ const char *preamble_find_secret(char **argv, int at);
 int preamble_read(const struct preamble_words *words, bool is_http,
                   struct preamble *ret, char *why);
 
-/* Returns a name that @text uses although no answer before @line sets it, or
- * NULL. */
+/* Returns a name that @text uses before an answer sets it, or NULL. */
 const char *preamble_find_early(const struct preamble *preamble, size_t line,
                                 const char *text);
 

@@ -158,7 +158,7 @@ static bool is_one_of(const struct template *word, const char *const *names,
     return false;
 }
 
-/* Returns false for commands of strangers, and for CLIENT REPLY. */
+/* Returns false for the commands in strangers[], and for CLIENT REPLY. */
 static bool has_one_answer(const struct redis_command *self)
 {
     const struct template *first = &self->words[0];

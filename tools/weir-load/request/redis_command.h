@@ -25,10 +25,8 @@ struct redis_command {
  * one answer are refused. */
 int redis_command_parse(const char *text, struct redis_command *ret, char *why);
 
-/* Checks a command without keeping it. */
 int redis_command_check(const char *text, char *why);
 
-/* Binds all words to data like template_bind(). */
 int redis_command_bind(struct redis_command *self, const struct data *data,
                        char *why);
 

@@ -42,14 +42,12 @@ struct request_kind {
     const char *body;
     const char *headers;
     size_t header_count;
-    /* Other protocols: request with escapes, and where the answer ends (NULL
-     * for Redis). */
+    /* Others: request with escapes; end of the answer, NULL for Redis. */
     const char *request;
     struct script_rule *rule;
 };
 
-/* Returns true if a line is a header or body file of the HTTP request above
- * it. */
+/* Returns true for a header or body file of the HTTP request above. */
 bool request_kind_goes_on(const char *line, size_t len);
 
 /* Returns the end of a request whose first line ends at @end, and adds the
@@ -71,8 +69,7 @@ int request_kind_read(struct request_kind *kind, char *words,
 /* Returns the text after an optional [NAME]. */
 char *request_kind_skip_name(char *line);
 
-/* Splits off the first word of a text; *text is set to the text after the
- * blanks. */
+/* Splits off the first word; *text is set to the text after the blanks. */
 char *request_kind_take_word(char **text);
 
 void request_kind_fini(struct request_kind *kind);

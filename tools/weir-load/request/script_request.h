@@ -13,7 +13,6 @@
  * (TEMPLATE_WHY_SIZE). An empty request is refused. */
 int script_request_parse(const char *text, struct template *ret, char *why);
 
-/* Checks a request without keeping it. */
 int script_request_check(const char *text, char *why);
 
 #endif

@@ -316,8 +316,7 @@ static size_t measure_value(const char *text, size_t len)
                : 0;
 }
 
-/* Returns the length of the name after a brace, or 0 if the brace is a plain
- * character. */
+/* Returns the length of a name after a brace, or 0 for a plain brace. */
 static size_t measure_name(const char *text, size_t len)
 {
     size_t at = 0;

@@ -51,8 +51,7 @@ struct template_part {
     /* TEMPLATE_CSV: the name of a column; its index once bound. */
     char *name;
     size_t column;
-    /* Set when a field or value is bound: bytes that a path cannot have are
-     * written as %HH. */
+    /* When bound: bytes that a path cannot have are written as %HH. */
     bool is_encoded;
 };
 
@@ -132,8 +131,7 @@ size_t template_render(const struct template *self,
 
 void template_fini(struct template *self);
 
-/* Reads a whole file. Returns 0 or a negative error; the caller frees the
- * bytes. */
+/* Reads a file, whose bytes the caller frees. Returns 0 or an error. */
 int template_read_file(const char *path, char **ret_bytes, size_t *ret_len);
 
 #endif

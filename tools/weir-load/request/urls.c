@@ -25,8 +25,7 @@ struct reader {
     /* Hash table of texts: 1 + index of the kind, or 0. At most half full. */
     uint32_t *table;
     size_t table_size;
-    /* The current request with the lines below it, and the number of its first
-     * line, or 0. */
+    /* The current request and its lines; number of its first line, or 0. */
     char *block;
     size_t block_len;
     size_t block_room;

@@ -58,7 +58,6 @@ static bool change_scheme(const struct target *target, const char *scheme,
                     authority, port, authority + len) < ELSEWHERE_SIZE;
 }
 
-/* Resolves a Location, which may be relative. */
 static bool resolve(const char *base, const char *location,
                     char ret[ELSEWHERE_SIZE])
 {
@@ -82,8 +81,7 @@ static bool resolve(const char *base, const char *location,
                     (int)location_len, location) < ELSEWHERE_SIZE;
 }
 
-/* A certificate that a test server may have: clients of other tools do not
- * verify any. */
+/* A test server may have it: other tools' clients do not verify any. */
 static bool is_untrusted(const struct result *result)
 {
     return has_error(result, PHASE_TLS, WEIR_ETLSSELFSIGNED) ||
@@ -134,8 +132,7 @@ bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE])
            change_scheme(target, "http://", ret);
 }
 
-/* Returns true if a word of the command line is the target, perhaps without its
- * scheme. */
+/* Returns true if a word is the target, perhaps without its scheme. */
 static bool is_target(const char *word, const char *text)
 {
     size_t len = 0;

@@ -17,11 +17,9 @@
  * targets were loaded. */
 bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE]);
 
-/* Returns the words to print before the command line. */
 const char *elsewhere_reason(const struct result *result);
 
-/* Writes the command line with another target. Returns false if it is too
- * long. */
+/* Writes the command line with a target. Returns false if too long. */
 bool elsewhere_write(const struct result *result, const char *url,
                      struct shell_line *ret);
 

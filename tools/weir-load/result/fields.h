@@ -20,7 +20,6 @@
 
 struct result;
 
-/* How two values merge. */
 enum field_merge {
     FIELD_SUM,
     FIELD_GREATEST,
@@ -30,7 +29,6 @@ enum field_merge {
     FIELD_PROCESS,
 };
 
-/* Unit of the value. */
 enum field_unit {
     FIELD_COUNT,
     FIELD_BYTES,
@@ -38,7 +36,6 @@ enum field_unit {
     FIELD_LATENCY, /* ns; 0 means no answer: null in JSON, empty in tables */
 };
 
-/* Describes a uint64_t of a struct. */
 struct field {
     const char *name; /* in the result; NULL ends a table */
     size_t offset;
@@ -99,7 +96,6 @@ const struct histogram *fields_times_in(const struct result *result,
 /* Merges @from into @to, structs of two threads that @fields describes. */
 void fields_merge(const struct field *fields, void *to, const void *from);
 
-/* Adds the counts of each kind. */
 void fields_add_kinds(const struct kinds *kinds, struct kind_record *sum,
                       const struct kind_record *from);
 

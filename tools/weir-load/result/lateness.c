@@ -20,7 +20,6 @@
 #define TOLD_SHARE 0.05
 #define SHARE_MOST 10
 
-/* Returns the larger of the time and the share of the figure. */
 static double find_limit(const struct result *result, double response_ns,
                          double times)
 {

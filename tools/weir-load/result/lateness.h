@@ -29,8 +29,7 @@ struct lateness_figure {
  * in a closed loop. */
 const struct histogram *lateness_times(const struct result *result);
 
-/* Returns the part of its limit that a lateness takes; above 1 it exceeds the
- * limit. */
+/* Returns the part of its limit that a lateness takes; 1 is the limit. */
 double lateness_part(const struct lateness_figure *figure);
 
 /* Returns the figure whose lateness takes the largest part of its limit; its

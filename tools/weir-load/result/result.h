@@ -60,7 +60,6 @@ struct result_thread {
     struct sharing sharing;
 };
 
-/* Lines that explain a verdict. */
 struct remarks {
     size_t count;
     char lines[RESULT_REMARKS_MAX][RESULT_REMARK_SIZE];
@@ -68,7 +67,6 @@ struct remarks {
 
 struct result {
     const struct run_options *options;
-    /* Same as in the options. */
     enum run_model model;
     /* Scheduled requests per second in the window, sent or not; 0 in a closed
      * loop. */
@@ -151,7 +149,6 @@ struct result {
     /* Requests written to the file of --log, and dropped from it. */
     uint64_t log_lines;
     uint64_t log_dropped;
-    /* Outcomes of the --slo terms. */
     struct slo_outcome slo[SLO_TERMS_MAX];
     struct remarks invalid;
     struct remarks warnings;

@@ -33,7 +33,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Returns true if the intervals of a window, in order, show slowing. */
 bool slowing_is_shown(const struct result_row *rows, size_t count,
                       uint64_t window_ns);
 

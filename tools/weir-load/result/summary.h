@@ -23,7 +23,6 @@ struct summary {
     const struct histogram *latency;
 };
 
-/* Returns the JSON object, or NULL if out of memory. */
 json_t *summary_json(const struct summary *summary);
 
 #endif

@@ -54,12 +54,10 @@
 #define SHARED_PART 0.25
 #define IDLE_PART   0.05
 
-/* Share of the window, per thread, of waits for a CPU above which there is a
- * warning. */
+/* Share of the window of waits for a CPU, per thread, for a warning. */
 #define WAIT_SHARE 0.01
 
-/* In a closed loop, waiting sends less: objection above this share of the
- * rate. */
+/* In a closed loop, objection if waits may cost more of the rate. */
 #define LOST_MOST 0.05
 
 /* In a shorter window the client's waiting time is random. */
@@ -90,7 +88,6 @@ static uint64_t count_attempts(const struct result *result)
            result->unseen_failures;
 }
 
-/* Returns true if an answer with this status is a failure. */
 static bool is_failure(const struct http_options *http, unsigned status)
 {
     return http->has_expected ? !http->expected[status] : status >= 400;
@@ -206,7 +203,6 @@ static bool is_rate_held(const struct result *result, double answered)
     return lacking <= 0 || lacking * lacking <= 9 * variance;
 }
 
-/* Returns the share of a CPU that the busiest thread used. */
 static double find_busiest(const struct result *result)
 {
     uint64_t most_ns = 0;
@@ -253,7 +249,6 @@ static bool lacks_answers_throughout(const struct result *result)
     return true;
 }
 
-/* Returns true if all connections were at their limit. */
 static bool were_all_busy(const struct result *result)
 {
     return result->waited > 0 ||
@@ -332,8 +327,7 @@ static bool judge_rate(struct result *result)
     return false;
 }
 
-/* Returns the thread with the least idle time of those whose CPUs others
- * use. */
+/* Returns the most crowded thread of those whose CPUs others use. */
 static const struct result_thread *find_crowded(const struct result *result)
 {
     const struct result_thread *worst = NULL;

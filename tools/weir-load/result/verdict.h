@@ -21,8 +21,7 @@ uint64_t verdict_error_count(const struct result *result);
 /* Fills in the figures for scripts; borrows from the result. */
 void verdict_summarize(const struct result *result, struct summary *ret);
 
-/* Returns the CPU time of the client in the window as a share of one CPU; may
- * exceed 1. */
+/* Returns the client's CPU time in the window, in CPUs; may exceed 1. */
 double verdict_cpu_share(const struct result *result);
 
 #endif

@@ -152,7 +152,6 @@ static void note_connect(struct client *client, const struct conn *conn,
     histogram_record(client->connect_latency, time_ns);
 }
 
-/* Lets an established connection send. */
 static void go_on(struct conn *conn, uint64_t now_ns)
 {
     const struct traffic *traffic = conn->traffic;
@@ -370,8 +369,7 @@ static void pace_cb(void *arg)
     make_connections(arg);
 }
 
-/* Returns true if a connection may be made now. If not, a timer continues when
- * the next one may be made. */
+/* Returns true if a connection may be made now; else a timer is armed. */
 static bool is_in_pace(struct client *client)
 {
     double rate = client->options->conn_rate / client->share.thread_count;
@@ -426,8 +424,6 @@ static void make_connections(struct client *client)
         }
     }
 }
-
-/* ---- stages ---- */
 
 uint64_t client_count_wanted(const struct client *client, uint64_t time_ns)
 {

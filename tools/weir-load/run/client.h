@@ -102,8 +102,7 @@ struct client {
  * that was printed; call client_fini() in any case. */
 int client_init(struct client *client, const struct client_share *share);
 
-/* Allocates memory for a client with a known share. Returns false if out of
- * memory. */
+/* Allocates a client's memory. Returns false if out of memory. */
 bool client_get_memory(struct client *client, uint32_t ring_size);
 
 /* Returns how many connections of this thread there should be @time_ns after

@@ -20,7 +20,6 @@ void gather_histogram(struct worker_row *sum);
 /* Adds the times of an interval to those of the run. */
 void gather_times(struct result *result, const struct worker_row *row);
 
-/* Adds the results of a thread that has ended. */
 void gather_worker(struct result *result, const struct worker *worker);
 
 /* Computes who used the CPUs of each thread. Called after all threads were
@@ -28,7 +27,6 @@ void gather_worker(struct result *result, const struct worker *worker);
 void gather_sharing(struct result *result, const struct sharing_sample *begin,
                     const struct sharing_sample *end);
 
-/* Computes the values that depend on the sums. */
 void gather_finish(struct result *result);
 
 #endif

@@ -52,7 +52,6 @@ static void pass(struct pacing *pacing)
     look(pacing);
 }
 
-/* Drops a request together with its number. */
 static void drop(struct pacing *pacing)
 {
     struct traffic *traffic = pacing->traffic;

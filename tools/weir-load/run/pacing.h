@@ -28,7 +28,6 @@ struct pacing {
     uint64_t end_ns;
     /* Scheduled time of the request at next, or UINT64_MAX at the end. */
     uint64_t next_ns;
-    /* Limit of requests in flight. */
     uint64_t in_flight_max;
     bool is_skipping;
     /* The request at next found all connections busy at blocked_ns. Lateness
@@ -58,8 +57,7 @@ void pacing_offer(struct conn *conn, uint64_t now_ns);
 /* Returns how many requests have become due since the last call. */
 uint64_t pacing_count_due(struct pacing *pacing, uint64_t now_ns);
 
-/* Ends the schedule: requests that are due by @now_ns and unsent are
- * dropped. */
+/* Ends the schedule; drops unsent requests that are due by @now_ns. */
 void pacing_stop(struct pacing *pacing, uint64_t now_ns);
 
 #endif

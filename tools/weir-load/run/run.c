@@ -65,12 +65,9 @@ struct run {
     struct outputs outputs;
     bool is_log_regular; /* a file, which accepts all writes at once */
     uint64_t row_end_ns;
-    /* End of the last interval with an answer, since the start of the
-     * window. */
+    /* End of the last interval with an answer, from the window's start. */
     uint64_t progress_ns;
-    /* The threads were told to begin. */
     bool has_begun;
-    /* The threads were told to end. */
     bool is_ending;
 };
 
@@ -117,8 +114,7 @@ static void window_begin_cb(void *arg)
     sharing_look(clock_now_ns(), &run->window_begin);
 }
 
-/* Returns true if a piece can be written within @patience_ms, or a write would
- * fail at once. */
+/* Returns true if a write in @patience_ms will not block, or will fail. */
 static bool is_log_ready(FILE *out, int patience_ms)
 {
     struct pollfd ready = {.fd = fileno(out), .events = POLLOUT};
@@ -197,7 +193,6 @@ static void begin_log(struct run *run)
     }
 }
 
-/* The threads have ended. */
 static void end_log(struct run *run)
 {
     if (!run->outputs.log.file) {
@@ -423,7 +418,6 @@ static void on_signal(void *arg, int signum)
     finish(run);
 }
 
-/* Returns when all threads have ended. */
 static int run_threads(struct run *run)
 {
     const struct weir_threads_options options = {
@@ -603,7 +597,6 @@ static enum load_exit stand_by(struct run *run)
     return waited;
 }
 
-/* Reports a run that did not start. */
 static int report_nothing(struct run *run)
 {
     host_describe(&run->result->host);

@@ -40,7 +40,6 @@ static struct weir_place place_of(const struct target *target)
                                    : weir_place_addresses(&target->address, 1);
 }
 
-/* Sends a request and reads the first bytes of the answer. */
 static int ask(const struct target *target, weir_reader *reader,
                weir_writer *writer)
 {

@@ -34,8 +34,7 @@ static void tell(struct worker *worker, weir_callback_fn *cb, void *arg)
                   "a thread cannot be heard");
 }
 
-/* Arms a timer. If that fails, the run cannot end properly later and ends
- * now. */
+/* Arms a timer. If that fails, the run could not end later, so it ends. */
 static struct weir_handle arm(struct worker *worker, uint64_t when_ns,
                               weir_callback_fn *cb)
 {
@@ -143,7 +142,6 @@ static void fill_row(struct worker *worker, uint64_t now_ns,
     worker->row_statistics = statistics;
 }
 
-/* Ends the interval: passes its row on and starts another one. */
 static void close_interval(struct worker *worker, uint64_t now_ns)
 {
     struct worker_row *row = worker->row;

@@ -59,7 +59,6 @@ struct worker_ops {
     /* All connections keep failing. */
     weir_callback_fn *hopeless;
     weir_callback_fn *row;
-    /* The window has ended. */
     weir_callback_fn *measured;
     weir_callback_fn *over;
 };
@@ -82,7 +81,6 @@ struct worker {
     struct weir_handle phase_end;
     struct weir_handle interval_end;
     uint64_t interval_count;
-    /* The current interval. */
     struct worker_row *row;
     /* Counters at the start of the window and of the interval. */
     struct ledger row_ledger;
