@@ -27,7 +27,6 @@ int admin_get_socket(const struct admin *admin);
 void admin_stop_listening(struct admin *admin);
 /* Waits until accepted requests are answered. */
 void admin_wait(struct admin *admin);
-/* Frees what belongs to the loop. */
 void admin_end(struct admin *admin);
 /* Must be called after all threads have ended. */
 void admin_free(struct admin *admin);

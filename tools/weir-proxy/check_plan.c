@@ -35,7 +35,6 @@ static enum weir_proxy_version version_of(enum config_header header)
                                  : (enum weir_proxy_version)0;
 }
 
-/* Returns the header of checks, or 0 for none. */
 static enum weir_proxy_version header_of(const struct config_route *route,
                                          const struct config_target *target)
 {
@@ -90,7 +89,6 @@ bool check_plan_has_own_authorities(const struct config_route *route)
     return route->check_ca || route->check_insecure;
 }
 
-/* Returns the certificate's name, or NULL if none is known. */
 static const char *name_of(const struct config_route *route,
                            const struct config_target *target)
 {

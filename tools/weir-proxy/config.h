@@ -67,7 +67,6 @@ enum config_check_tls {
     CHECK_TLS_OFF,
 };
 
-/* Lowest version of TLS. */
 enum config_tls_version {
     CONFIG_TLS_1_2,
     CONFIG_TLS_1_3,
@@ -134,7 +133,6 @@ struct config_texts {
     size_t count;
 };
 
-/* Check settings of one target that override its route's. */
 struct config_target_check {
     bool is_off;
     uint64_t interval_ns; /* 0 is the route's; also for rise and fall */
@@ -361,7 +359,6 @@ bool config_begin_route(struct config *config, const char *server_name);
  * keeps its name and the settings about clients; all others are reset. Returns
  * false if out of memory. */
 bool config_begin_group(struct config *config, const char *group);
-/* Removes the first of several routes. */
 void config_drop_first_route(struct config_service *service);
 /* Adds a target to the last route. Returns false with a reason in @why. */
 bool config_add_target(struct config *config, const char *text, char *why);

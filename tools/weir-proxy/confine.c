@@ -46,8 +46,6 @@ static bool read_id(const char *text, unsigned *ret)
            id < UINT32_MAX;
 }
 
-/* Finds a user's and its group's numbers. Returns false if it does not exist.
- */
 static bool find_user(const char *name, struct identity *ret)
 {
     FILE *file = fopen("/etc/passwd", "re");
@@ -109,7 +107,6 @@ static bool find_groups(const char *name, struct identity *ret)
     return is_found;
 }
 
-/* Finds the identity to switch to. */
 static bool find_identity(const struct config *config, struct identity *ret,
                           char *why)
 {

@@ -92,7 +92,6 @@ static void use_texts(const struct walk *walk, const struct config_texts *texts)
     }
 }
 
-/* Returns true for a file of a folder of certificates. */
 static bool is_of_tls(const char *name)
 {
     const size_t len = strlen(name);
@@ -132,7 +131,6 @@ static void use_networks(const struct walk *walk,
     }
 }
 
-/* Returns the path of a Unix socket, or NULL. */
 static const char *path_of(const struct target *at)
 {
     const bool is_unix =

@@ -93,7 +93,6 @@ static bool make_pairs(const struct identities *from, struct pairs *ret)
 
 #define CRLS_MAX ((size_t)64 << 20)
 
-/* Appends a file to @out. Returns 0 or a negative error. */
 static int append_file(FILE *out, const char *path)
 {
     char part[4096];

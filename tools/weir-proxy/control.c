@@ -55,7 +55,6 @@ typedef void target_fn(struct doing *doing,
                        const struct config_service *service,
                        const struct config_target *target, struct order *order);
 
-/* Calls a function for each target. */
 static void each_target(struct doing *doing, target_fn *call)
 {
     const struct setup *setup = doing->worker->proxy->setup;

@@ -22,7 +22,6 @@
 
 enum { EXIT_FAILED = 1, EXIT_WRONG = 2 };
 
-/* Returns a socket or a negative errno. */
 static int connect_to(const char *path)
 {
     const struct timeval limit = {.tv_sec = ANSWER_S};
@@ -62,7 +61,6 @@ static bool join(int word_count, char **words, char *ret, size_t size)
     return true;
 }
 
-/* Prints the response. Returns the exit code. */
 static int print_answer(int fd)
 {
     char text[4096];

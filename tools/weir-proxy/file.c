@@ -51,7 +51,6 @@ static bool fail(const struct reading *reading, const char *reason)
     return false;
 }
 
-/* Like fail(), with the name of a file. */
 static bool fail_of(const struct reading *reading, const char *path,
                     const char *reason)
 {
@@ -143,7 +142,6 @@ static const char *find_variable(char *text)
     return other && (!value || value[0] == '\0') ? other : value;
 }
 
-/* Writes a value with its variables replaced. */
 static bool expand(const struct reading *reading, char *value, FILE *out)
 {
     char reason[OPTION_WHY_SIZE];

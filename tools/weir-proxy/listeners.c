@@ -134,7 +134,6 @@ static bool add_fd(struct listener *one, int fd)
     return true;
 }
 
-/* Returns an integer socket option, or -1 on error. */
 static int ask(int fd, int level, int option)
 {
     int value = -1;
@@ -351,7 +350,6 @@ static int bind_socket(const struct listener *one, bool is_shared)
     return fd;
 }
 
-/* Adds a listening socket, and stores its port. */
 static int add_socket(struct listener *one, bool is_shared)
 {
     const int fd = bind_socket(one, is_shared);

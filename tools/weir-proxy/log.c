@@ -43,7 +43,6 @@ static int open_file(const char *path)
                 0640);
 }
 
-/* Opens the file or socket. Returns a descriptor or a negative errno. */
 static int open_place(const struct log_options *options)
 {
     if (options->server.len == 0) {

@@ -31,7 +31,6 @@ struct log_options {
     int fd;            /* from log_open_place() */
 };
 
-/* The log of one thread. */
 struct log {
     weir_loop *loop;
     const struct log_options *options;

@@ -65,7 +65,6 @@ static void find_limit(struct proxy *proxy)
         (unsigned long long)proxy->fd_limit);
 }
 
-/* Takes the sockets that a service manager passed. */
 static int take_passed(struct listeners *listeners)
 {
     struct weir_systemd_fd *passed = calloc(PASSED_MAX, sizeof(*passed));
@@ -232,7 +231,6 @@ static void ignore_signals(void)
     ignore(SIGPIPE);
 }
 
-/* Prints the differences from the proxy that serves the control socket. */
 static void compare_with_running(const struct setup *setup)
 {
     const char *path = setup->config->control_path;

@@ -236,7 +236,6 @@ size_t matching_find_named(const struct config_service *service,
 /* Bits of a rank above this are about the name. */
 #define NAME_SHIFT 32
 
-/* Returns how specific a candidate is. */
 static uint64_t rank_of(const struct config_route *route, size_t begin_len)
 {
     const char *name = route->server_name;
@@ -248,7 +247,6 @@ static uint64_t rank_of(const struct config_route *route, size_t begin_len)
            (uint64_t)begin_len << 8 | by_kind;
 }
 
-/* The winning candidate so far. */
 struct best {
     size_t route;
     uint64_t rank;

@@ -175,7 +175,6 @@ static uint64_t facts_of_target(const struct needs_at *at)
            IF(check_plan_is_verifiable(route, target), FACT_CHECK_VERIFIED);
 }
 
-/* Returns the facts of a scope. */
 static uint64_t facts_of(const struct needs_at *at, enum word_scope scope)
 {
     return scope == SCOPE_PROGRAM   ? facts_of_program(at->config)
@@ -477,7 +476,6 @@ unsigned needs_line(const struct config *config, const char *name,
     return otherwise;
 }
 
-/* Checks the rules of a scope. */
 static bool check_rules(struct config *config, const struct config_word *at,
                         enum word_scope scope, uint64_t facts, char *why)
 {

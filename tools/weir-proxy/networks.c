@@ -74,7 +74,6 @@ static bool add(struct reading *reading, const struct weir_network *network)
     return true;
 }
 
-/* Returns a line without its comment and surrounding blanks. */
 static char *trim(char *line)
 {
     line[strcspn(line, "#\r\n")] = '\0';

@@ -218,7 +218,6 @@ static void await_inside(struct session *session)
     }
 }
 
-/* Counts a successful handshake. */
 static void count_handshake(const struct session *session)
 {
     struct counts *counts = session->door->service->counts;
@@ -276,7 +275,6 @@ static void secured(void *arg, int err, weir_transport *t)
     }
 }
 
-/* Terminates TLS of a client whose hello was read. */
 static void open_tls(struct session *session)
 {
     const struct service *service = session->door->service;
@@ -590,7 +588,6 @@ static int keep(struct session *session, const struct weir_buf *buf)
                : -ENOMEM;
 }
 
-/* Returns true if it waits for a place or for its target. */
 static bool is_waiting(const struct session *session)
 {
     return session->route || session->place.state == PLACE_WAITING;

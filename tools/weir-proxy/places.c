@@ -47,7 +47,6 @@ static void end_wait(struct place *place, struct door *door,
     atomic_fetch_sub(&door->places->waiting, 1);
 }
 
-/* Admits clients while there are places. */
 static void let_in(struct door *door)
 {
     bool is_counted;
@@ -88,7 +87,6 @@ static void look(void *arg)
     places_look(worker);
 }
 
-/* Notifies the other threads that there is a place. */
 static void call_others(void *arg)
 {
     struct worker *own = arg;

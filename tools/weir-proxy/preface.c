@@ -102,7 +102,6 @@ static int keep_authority(struct preface *preface)
     return preface->authority ? 0 : -ENOMEM;
 }
 
-/* Keeps the TLVs that are read here. Returns 0 or a negative error. */
 static int keep_tlvs(struct preface *preface,
                      const struct weir_proxy_header *header)
 {

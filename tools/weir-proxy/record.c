@@ -117,7 +117,6 @@ int end_verdict_of_tls(int err)
                : -ECANCELED;
 }
 
-/* Returns the reason for the error of the last target tried. */
 static enum end_reason reason_of_try(int err)
 {
     switch (err) {

@@ -15,22 +15,22 @@
 #include <stdint.h>
 
 enum end_reason {
-    END_DONE,          /* both sides ended their streams */
-    END_CLIENT_RESET,  /* the client's connection was reset or failed */
-    END_CLIENT_GONE,   /* the client closed before it was relayed */
-    END_TARGET_RESET,  /* the target's connection was reset or failed */
-    END_CLIENT_CUT,    /* the client's TLS was truncated */
-    END_TARGET_CUT,    /* the target's TLS was truncated */
-    END_TARGET_DOWN,   /* its checks failed, or a better target is available
-                        * again */
-    END_CLIENT_ALERT,  /* the client refused TLS with an alert */
-    END_TARGET_ALERT,  /* the target refused TLS with an alert */
-    END_CLIENT_STALL,  /* the client did not read */
-    END_TARGET_STALL,  /* the target did not read */
-    END_IDLE,          /* no byte moved for the idle timeout */
-    END_HALF_CLOSED,   /* ... after one direction had ended */
-    END_LIFETIME,      /* the connection was too old */
-    END_DRAIN,         /* the proxy ended */
+    END_DONE,         /* both sides ended their streams */
+    END_CLIENT_RESET, /* the client's connection was reset or failed */
+    END_CLIENT_GONE,  /* the client closed before it was relayed */
+    END_TARGET_RESET, /* the target's connection was reset or failed */
+    END_CLIENT_CUT,   /* the client's TLS was truncated */
+    END_TARGET_CUT,   /* the target's TLS was truncated */
+    END_TARGET_DOWN,  /* its checks failed, or a better target is available
+                       * again */
+    END_CLIENT_ALERT, /* the client refused TLS with an alert */
+    END_TARGET_ALERT, /* the target refused TLS with an alert */
+    END_CLIENT_STALL, /* the client did not read */
+    END_TARGET_STALL, /* the target did not read */
+    END_IDLE,         /* no byte moved for the idle timeout */
+    END_HALF_CLOSED,  /* ... after one direction had ended */
+    END_LIFETIME,
+    END_DRAIN,
     END_NO_TARGET,     /* every target is down */
     END_CONNECT,       /* connecting to a target failed with another error */
     END_REFUSED,       /* ... the last one refused */
@@ -54,9 +54,7 @@ enum end_reason {
     END_REASONS,
 };
 
-/* Returns the name of a reason in the log and the metrics. */
 const char *end_reason_name(enum end_reason reason);
-/* Returns the reason of a relay's end. */
 enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
                                     bool is_draining);
 /* Returns the verdict on a target for its slot: 0 if the target has answered,

@@ -202,7 +202,6 @@ static int open_everywhere(struct change *change)
     return err;
 }
 
-/* Replaces the old setup. */
 static void commit(struct change *change)
 {
     struct proxy *proxy = change->proxy;

@@ -342,7 +342,6 @@ static bool say_defaults(const struct saying *saying, struct range own,
     return is_good;
 }
 
-/* Refuses directives about targets in a route with a group. */
 static bool check_own(const struct saying *saying, struct range own, size_t at)
 {
     char reason[OPTION_WHY_SIZE];
@@ -365,7 +364,6 @@ static bool check_own(const struct saying *saying, struct range own, size_t at)
     return true;
 }
 
-/* Applies "to = @NAME". */
 static bool use_group(const struct saying *saying, size_t at)
 {
     const struct range own = range_around(saying->lines, at, true);
@@ -389,7 +387,6 @@ static bool use_group(const struct saying *saying, size_t at)
            say_section(saying, section, own, is_of_group);
 }
 
-/* Applies what a new service or route inherits. */
 static bool inherit(const struct saying *saying, size_t at,
                     const struct option *word, bool begins_service)
 {

@@ -89,7 +89,6 @@ static void give_up(struct session *session, enum end_reason reason,
     }
 }
 
-/* Sends a PROXY header, if configured. */
 static int send_header(const struct session *session)
 {
     const struct config_route *route = session->route->config;

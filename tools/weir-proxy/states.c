@@ -279,7 +279,6 @@ void states_sort(struct states_one *states, size_t count)
     qsort(states, count, sizeof(*states), compare);
 }
 
-/* Returns the value of a fact, or 0 if there is none. */
 static uint64_t find(const struct states_one *states, size_t count,
                      const struct route *route,
                      const struct config_target *target, enum fact fact)

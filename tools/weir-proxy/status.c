@@ -40,7 +40,6 @@ static void describe(const struct session *session,
                                                          : "opening";
 }
 
-/* Inserts a session into the list, if it has enough bytes. */
 static void consider(struct status *status, const struct session *session)
 {
     const struct weir_relay_record relay = ask_relay(session);

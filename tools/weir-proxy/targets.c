@@ -166,7 +166,6 @@ static void follow_change(struct route *route, weir_upstream *upstream,
         state == WEIR_UPSTREAM_DOWN || (*was_down && state != WEIR_UPSTREAM_UP);
 }
 
-/* Writes which service and route, or group, a target belongs to. */
 static const char *describe(const struct route *route, char *ret, size_t size)
 {
     if (route->config->group) {

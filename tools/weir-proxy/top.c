@@ -71,7 +71,6 @@ static void split(struct answer *answer, char *text)
     }
 }
 
-/* Parses the bytes of a response. */
 static int take(struct answer *answer, const struct weir_buf *bytes)
 {
     struct http_head_reader head;

@@ -95,7 +95,6 @@ static bool is_for_all(const struct config_route *route)
            route->alpn.count == 0 && route->begin_count == 0;
 }
 
-/* Records what must be known about a client. */
 static void note_routes(struct service *service)
 {
     service->has_route_for_all = service->config->route_count == 1 &&
@@ -412,7 +411,6 @@ static void print_exception(weir_loop *loop,
     }
 }
 
-/* Returns the door of a server, or NULL. */
 static struct door *find_door_in(const struct services *services,
                                  const weir_server *server)
 {
@@ -674,7 +672,6 @@ static void leave_in_order(struct worker *worker)
     proxy->all_ended = NULL;
 }
 
-/* Sets the configured name servers. */
 static int set_resolver(const struct worker *worker)
 {
     const char *servers = worker->proxy->setup->config->resolver;
