@@ -1,8 +1,8 @@
 /*
- * Authenticated encryption of one message by libcrypto: AES-GCM and
+ * Authenticated encryption of one message with libcrypto: AES-GCM and
  * ChaCha20-Poly1305.
  *
- * weir seals its tickets by it where a backend has no format of its own.
+ * weir seals its tickets with it if a backend has no format of its own.
  */
 #include "openssl.h"
 
@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <limits.h>
 
-/* Gives key, nonce and authenticated bytes. */
+/* Sets key, nonce and additional authenticated data. */
 static bool aead_begin(EVP_CIPHER_CTX *cipher, const struct wr_tls_aead *job,
                        bool seals)
 {

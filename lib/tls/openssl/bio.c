@@ -1,13 +1,13 @@
 /*
- * The BIO of a connection: OpenSSL reads and writes through the wire.
+ * The BIO of a connection: OpenSSL reads and writes through weir's events.
  *
- * OpenSSL asks for a record's header of 5 bytes, then for exactly its body,
- * because it does not read ahead. So the wire sees where records begin, and
- * nothing of the next record is taken. Whether a failed call only wanted bytes
- * is noted here, in the connection.
+ * OpenSSL reads a record's 5-byte header, then exactly its body, because it
+ * does not read ahead. So weir sees where records begin, and nothing of the
+ * next record is consumed. The BIO records in the connection whether a failed
+ * call only needed more bytes.
  *
- * The BIO never reports the end of the transport. Whoever feeds the wire sees
- * it, and tells a truncation and a close_notify apart.
+ * The BIO never reports the end of the transport. The engine detects it and
+ * distinguishes a truncation from a close_notify.
  */
 #include "openssl.h"
 
@@ -21,11 +21,11 @@
 
 static BIO_METHOD *bio_method;
 
-/* Looks at the first bytes of all. A hello in the form of SSL 2 has no record,
- * and its length in another place, so that libssl would read over a record's
- * end; it is none of TLS 1.2. libssl gets a type of record that it refuses, not
- * that of a handshake: weir would not have read the hello. An alert there is
- * not named by libssl, so that it is kept. */
+/* Inspects the first bytes of the connection. An SSL 2 hello, which TLS 1.2
+ * does not have, has no record and its length is at another offset, so libssl
+ * would read past a record's end. So libssl gets a record type that it refuses,
+ * and not that of a handshake, because weir would not have read the hello. The
+ * bytes are kept because libssl does not report an alert at this position. */
 static void bio_look(struct wr_openssl_own *own, uint8_t *data, size_t size)
 {
     const size_t count = wr_min_u64(size, sizeof(own->first) - own->first_len);
@@ -67,7 +67,7 @@ static int bio_write(BIO *bio, const char *data, size_t size, size_t *ret)
 
     wr_assert(data && size > 0);
     BIO_clear_retry_flags(bio);
-    /* It is in a buffer of libssl's, and may be changed there. */
+    /* The data is in libssl's buffer and may be changed there. */
     if (conn->events->put(conn, (uint8_t *)(uintptr_t)data, size) < 0) {
         conn->lacks_memory = true;
         return 0;

@@ -1,21 +1,21 @@
 /*
- * The peer's certificates on their way to weir, which alone decides.
+ * Passes the peer's certificates to weir, which alone decides.
  *
- * weir judges the message as it came, before libssl reads it (chain_note()),
- * and leaves libssl the leaf's key alone, in a bare certificate of the same
- * size: what libssl would read of a certificate, in one version of TLS or in
- * both, cannot change the verdict, and what the path does not need cannot end
- * the handshake.
+ * weir verifies the message as it was received, before libssl reads it
+ * (chain_note()), and leaves libssl only the leaf's key, in a minimal
+ * certificate of the same size. So libssl's parsing of a certificate, in either
+ * version of TLS, cannot change the verdict, and a certificate that the path
+ * does not need cannot end the handshake.
  *
- * libssl calls chain_callback() in the place of X509_verify_cert() (RFC 8446,
- * 4.4.2), and so has no authorities, no lists and no rules of its own for a
- * path. It only verifies that the leaf's key has signed the handshake. Its
- * alert for a refused chain follows from the number that is set here.
+ * libssl calls chain_callback() instead of X509_verify_cert() (RFC 8446,
+ * 4.4.2), and so has no authorities, no lists and no path rules of its own. It
+ * only verifies that the leaf's key has signed the handshake. Its alert for a
+ * refused chain follows from the number that is set here.
  *
- * OpenSSL lets a program see a message and says nothing of writing to it. So
- * nothing relies on that: whatever libssl has read in the end, the key of its
- * leaf must be the key that weir has judged (chain_has_key()). A message that
- * libssl did not show is refused.
+ * OpenSSL documents that a program may inspect a message, but not that it may
+ * change it. So nothing relies on the change: whatever libssl has parsed, the
+ * key of its leaf must be the key that weir has verified (chain_has_key()). A
+ * message that libssl did not show is refused.
  */
 #include "openssl.h"
 
@@ -30,8 +30,7 @@
 
 #include <string.h>
 
-/* More certificates than any path has, so that weir sees that they are too
- * many. */
+/* More certificates than any path has, so that weir can detect too many. */
 #define CHAIN_MAX 32
 /* Bytes of a length in the message. */
 #define CHAIN_LENGTH 3
@@ -46,7 +45,7 @@ enum {
     CHAIN_INTERNAL = 80,
 };
 
-/* The number for which OpenSSL sends this alert. */
+/* Returns the number for which OpenSSL sends this alert. */
 static int chain_number_of(uint8_t alert)
 {
     switch (alert) {
@@ -72,10 +71,10 @@ static int chain_number_of(uint8_t alert)
 
 /* A list of certificates in a message. */
 struct chain_list {
-    struct wr_bytes entries; /* all of them */
+    struct wr_bytes entries; /* all entries */
     struct wr_bytes certs[CHAIN_MAX];
-    size_t count;  /* of the first ones */
-    bool has_more; /* an entry has extensions, for which weir did not ask */
+    size_t count;  /* of ->certs */
+    bool has_more; /* an entry has extensions, which weir never requests */
 };
 
 static bool chain_take_entry(struct wr_bytes *entries, bool is_newest,
@@ -91,8 +90,8 @@ static bool chain_take_entry(struct wr_bytes *entries, bool is_newest,
     return true;
 }
 
-/* Reads a Certificate with its header (RFC 5246, 7.4.2; RFC 8446, 4.4.2).
- * False: it is malformed, or has none. */
+/* Reads a Certificate message with its header (RFC 5246, 7.4.2; RFC 8446,
+ * 4.4.2). Returns false if it is malformed or has no certificate. */
 static bool chain_read(struct chain_list *ret, struct wr_bytes message,
                        bool is_newest)
 {
@@ -118,7 +117,7 @@ static bool chain_read(struct chain_list *ret, struct wr_bytes message,
     return ret->count > 0;
 }
 
-/* Writes an entry of @size bytes with a bare certificate. */
+/* Writes an entry of @size bytes with a minimal certificate. */
 static bool chain_write_entry(uint8_t *to, size_t size, bool is_newest,
                               struct wr_bytes key)
 {
@@ -135,9 +134,9 @@ static bool chain_write_entry(uint8_t *to, size_t size, bool is_newest,
     return true;
 }
 
-/* Puts bare certificates in the places of all: one with the leaf's key, and
- * another one as long as the rest. libssl has hashed the message before. If
- * they have no room libssl reads those that were sent. */
+/* Replaces all certificates by minimal ones: one with the leaf's key, and
+ * another as long as the rest. libssl has already hashed the message. If they
+ * do not fit, libssl reads the original certificates. */
 static void chain_replace(const struct chain_list *list, bool is_newest,
                           struct wr_bytes key)
 {
@@ -166,7 +165,7 @@ void wr_openssl_forget_key(struct wr_tls_conn *conn)
     own->key_size = 0;
 }
 
-/* Keeps the key of a leaf that is accepted until libssl has read it, too. */
+/* Keeps the key of an accepted leaf until libssl has read it, too. */
 static bool chain_keep_key(struct wr_tls_conn *conn, struct wr_bytes leaf)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
@@ -187,9 +186,10 @@ static bool chain_keep_key(struct wr_tls_conn *conn, struct wr_bytes leaf)
     return true;
 }
 
-/* libssl calls this for each record and message of a handshake; a received one
- * is whole, and not yet read. A Certificate is judged here, in the bytes that
- * were sent. One that is malformed is left to libssl, which refuses it. */
+/* Verifies a received Certificate message, in the received bytes. libssl calls
+ * this for each record and message of a handshake; a received message is
+ * complete and not yet parsed. A malformed message is left to libssl, which
+ * refuses it. */
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
 static void chain_note(int is_sent, int version, int type, const void *data,
                        size_t size, SSL *ssl, void *arg)
@@ -217,7 +217,7 @@ static void chain_note(int is_sent, int version, int type, const void *data,
 
 /* ---- the verdict ---- */
 
-/* True if OpenSSL can decode the key. */
+/* Returns true if OpenSSL can decode the key. */
 static bool chain_decodes(struct wr_bytes key)
 {
     const unsigned char *at = key.data;
@@ -228,8 +228,9 @@ static bool chain_decodes(struct wr_bytes key)
     return is_good;
 }
 
-/* True if OpenSSL has the key that weir has judged, and can use it. One that it
- * could not decode as it read the certificate, and can now, lacked memory. */
+/* Returns true if OpenSSL has the key that weir has verified, and can use it.
+ * If it could not decode the key when it read the certificate, but can do so
+ * now, it had run out of memory. */
 static bool chain_has_key(struct wr_tls_conn *conn, const X509 *leaf,
                           uint8_t *ret_alert)
 {

@@ -1,12 +1,12 @@
 /*
- * Own certificates and their key, from PEM texts.
+ * Certificates and their private key, from PEM texts.
  *
- * A key is made by the providers of the system's configuration. It signs once
- * here, unless it is elsewhere, and is shown once, so that one that cannot be
- * used is an error of the context, not of each handshake.
+ * A key is created by the providers of the system's configuration. It signs
+ * once here, unless it is outside, and is shown once, so that a key that cannot
+ * be used is an error of the context instead of each handshake.
  *
- * The key itself is wiped when it is freed. OpenSSL's decoder of PEM texts does
- * not wipe the memory in which it decodes.
+ * The key itself is wiped when it is freed. OpenSSL's PEM decoder does not wipe
+ * the memory in which it decodes.
  */
 #include "openssl.h"
 
@@ -24,9 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The least bits of RSA keys. */
+/* Minimum bits of RSA keys. */
 #define CREDENTIAL_RSA_BITS 2048
-/* The most bytes of a signature. */
+/* Maximum size of a signature. */
 #define CREDENTIAL_SIGNATURE 1024
 
 int wr_openssl_credential_new(struct wr_tls_credential **ret)
@@ -48,7 +48,7 @@ void wr_openssl_credential_free(struct wr_tls_credential *credential)
 
 /* ---- the chain ---- */
 
-/* True if TLS 1.3 has a signature for the key's curve. */
+/* Returns true if TLS 1.3 has a signature for the key's curve. */
 static bool credential_has_curve(EVP_PKEY *key)
 {
     static const char *const curves[] = {SN_X9_62_prime256v1, SN_secp384r1,
@@ -68,7 +68,7 @@ static bool credential_has_curve(EVP_PKEY *key)
     return false;
 }
 
-/* True if the key is of a kind and size that a handshake can use. */
+/* Returns true if a handshake can use the kind and size of the key. */
 static bool credential_is_strong(X509 *leaf)
 {
     EVP_PKEY *key = X509_get0_pubkey(leaf);
@@ -128,7 +128,7 @@ int wr_openssl_credential_use_chain(struct wr_tls_credential *credential,
 
 /* ---- the key ---- */
 
-/* OpenSSL asks for the password of an encrypted key. */
+/* Called by OpenSSL for the password of an encrypted key. */
 static int credential_ask(char *buf, int size, int writes, void *arg)
 {
     bool *is_encrypted = arg;
@@ -140,7 +140,7 @@ static int credential_ask(char *buf, int size, int writes, void *arg)
     return -1;
 }
 
-/* A key whose text says that it is encrypted, and cannot be read. */
+/* Returns true if the text of an unreadable key names its encryption. */
 static bool credential_says_encrypted(const uint8_t *pem, size_t size)
 {
     static const char *const signs[] = {"-----BEGIN ENCRYPTED PRIVATE KEY-----",
@@ -180,7 +180,7 @@ int wr_openssl_credential_use_key(struct wr_tls_credential *credential,
                : WEIR_ETLSNOKEY;
 }
 
-/* The key is the leaf's, which weir has rated before. */
+/* The key is the leaf's, which weir has already rated. */
 int wr_openssl_credential_use_signer(struct wr_tls_credential *credential,
                                      struct wr_tls_signer *signer,
                                      struct wr_bytes key_info)
@@ -216,8 +216,8 @@ static bool credential_signs(EVP_PKEY *key)
     return is_signed;
 }
 
-/* Shows it as each connection will: the security level of the system may forbid
- * the key or a signature of the chain. 0 or an error. */
+/* Shows the credential as each connection will: the system's security level may
+ * forbid the key or a signature of the chain. Returns 0 or an error. */
 static int credential_try(const struct wr_tls_credential *credential)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());

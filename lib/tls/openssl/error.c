@@ -1,19 +1,19 @@
 /*
- * The errors of OpenSSL: the queue of a thread, which a program may use too,
- * and one of our codes for each reason.
+ * OpenSSL's errors: the queue of a thread, which the program may use too, and
+ * weir's code for each reason.
  *
  * Each call is made between wr_openssl_enter() and wr_openssl_leave(), which
- * takes the newest error of the call and leaves the program's own ones alone.
- * SSL_get_error() is not used, as it looks at the oldest error of the queue,
- * which may be the program's. A step of a handshake empties the queue: OpenSSL
- * does so itself, and no mark survives it.
+ * removes the newest error of the call and keeps the program's own errors.
+ * SSL_get_error() is not used, because it inspects the oldest error of the
+ * queue, which may be the program's. A step of a handshake empties the queue:
+ * OpenSSL does so itself, and no mark survives it.
  *
- * From 3.2 on the newest error of a refused record says nothing, and the reason
- * is the one before it. Above the program's errors it cannot be reached, and
- * the alert that was sent has to do (ssl.c).
+ * Since 3.2 the newest error of a refused record is vague, and the error before
+ * it has the reason. If the program has errors in the queue, that error cannot
+ * be reached, and the alert that was sent is used instead (ssl.c).
  *
- * A reason that is not in the table counts as the peer's breach of the
- * protocol, because OpenSSL nearly always fails while it reads.
+ * A reason that is not in the table counts as the peer's protocol violation,
+ * because OpenSSL nearly always fails while it reads.
  */
 #include "openssl.h"
 
@@ -29,14 +29,14 @@
 
 /* The reason of an error that separates the program's errors from ours. */
 #define ERROR_MARK 100
-/* SSL_R_RECORD_LAYER_FAILURE, which the headers before OpenSSL 3.2 lack. A
- * program may run with a newer libssl than it was built with. */
+/* SSL_R_RECORD_LAYER_FAILURE, which headers before OpenSSL 3.2 lack. A program
+ * may run with a newer libssl than it was built with. */
 #define ERROR_RECORD_LAYER 313
 
-/* Other libraries have the same numbers for other reasons. */
+/* Other libraries use the same numbers for other reasons. */
 struct error_reason {
-    int reason; /* of ERR_LIB_SSL, or one that all libraries have */
-    int code;   /* ours */
+    int reason; /* of ERR_LIB_SSL, or common to all libraries */
+    int code;   /* weir's */
 };
 
 static const struct error_reason error_reasons[] = {
@@ -97,7 +97,7 @@ static const struct error_reason error_reasons[] = {
 
 static bool error_is_memory(unsigned long number)
 {
-    wr_assert(number <= UINT_MAX); /* it has a place in a connection */
+    wr_assert(number <= UINT_MAX); /* fits ->number of a connection */
     if (ERR_SYSTEM_ERROR(number)) {
         return ERR_GET_REASON(number) == ENOMEM;
     }
@@ -150,7 +150,7 @@ int wr_openssl_code_of(unsigned long number)
     const int reason = number != 0 ? ERR_GET_REASON(number) : 0;
 
     wr_assert(reason >= 0);
-    if (ERR_SYSTEM_ERROR(number)) { /* the reason is a number of errno.h */
+    if (ERR_SYSTEM_ERROR(number)) { /* the reason is an errno */
         return reason == ENOMEM ? -ENOMEM : WEIR_ETLSENGINE;
     }
     if (reason >= SSL_AD_REASON_OFFSET && ERR_GET_LIB(number) == ERR_LIB_SSL &&

@@ -1,8 +1,9 @@
 /*
  * The getters of a connection, and the sessions that a client may resume.
  *
- * They change nothing, and answer the same after the end. A session is a copy,
- * which several connections of several threads may use.
+ * Getters change nothing and return the same values after the connection has
+ * ended. A session is a copy, which connections of several threads may use.
+ *
  */
 #include "openssl.h"
 
@@ -14,7 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Before a version is agreed on, OpenSSL names the highest one of its own. */
+/* Before a version is agreed on, OpenSSL returns its own highest version. */
 uint16_t wr_openssl_get_version(const struct wr_tls_conn *conn)
 {
     wr_assert(conn->ssl);
@@ -39,7 +40,7 @@ uint16_t wr_openssl_get_group(const struct wr_tls_conn *conn)
 {
     wr_assert(conn->ssl);
     if (!SSL_get_session(conn->ssl)) {
-        return 0; /* libssl would look into it */
+        return 0; /* libssl would dereference it */
     }
     const long nid = SSL_get_negotiated_group(conn->ssl);
     switch (nid) {
@@ -99,8 +100,8 @@ bool wr_openssl_get_client_random(const struct wr_tls_conn *conn,
     return SSL_get_client_random(conn->ssl, ret, 32) == 32;
 }
 
-/* True for the labels of TLS itself (RFC 5705, 4), which libssl refuses with
- * TLS 1.2 alone. */
+/* Returns true for the labels of TLS itself (RFC 5705, 4), which libssl refuses
+ * only with TLS 1.2. */
 static bool facts_is_reserved(const char *label)
 {
     static const char *const labels[] = {
@@ -136,7 +137,7 @@ int wr_openssl_export_keys(struct wr_tls_conn *conn,
 
 /* ---- sessions ---- */
 
-/* A copy, because libssl may write to the connection's own. */
+/* Returns a copy, because libssl may write to the connection's session. */
 int wr_openssl_session_take(struct wr_tls_conn *conn, struct wr_tls_known **ret)
 {
     struct wr_openssl_errors errors;

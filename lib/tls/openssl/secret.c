@@ -1,8 +1,9 @@
 /*
- * The secrets of connections, for a key log: OpenSSL gives them as lines in NSS
- * key log format, of which weir writes its own.
+ * The secrets of connections, for a key log.
  *
- * A line that is not understood is left out; it may be of a later OpenSSL.
+ * OpenSSL reports them as lines in NSS key log format, from which weir writes
+ * its own lines. A line with an unknown label, possibly of a later OpenSSL, is
+ * ignored.
  */
 #include "openssl.h"
 
@@ -26,7 +27,7 @@ static const struct secret_row secret_rows[] = {
     {"EXPORTER_SECRET", WR_TLS_SECRET_EXPORTER},
 };
 
-/* NULL: of a secret that is not logged. */
+/* Returns NULL for a secret that is not logged. */
 static const struct secret_row *secret_find(const char *line, size_t len)
 {
     wr_assert(line != NULL);
@@ -47,8 +48,8 @@ static int secret_digit(char c)
                                   : -1;
 }
 
-/* Reads digits up to the end of the line. Returns the number of bytes; 0: they
- * are none, or too many. */
+/* Reads digits up to the end of the line. Returns the number of bytes, or 0 if
+ * they are invalid or too many. */
 static size_t secret_read(const char *hex, uint8_t ret[SECRET_MAX])
 {
     const size_t len = strlen(hex);
@@ -68,7 +69,7 @@ static size_t secret_read(const char *hex, uint8_t ret[SECRET_MAX])
     return len / 2;
 }
 
-/* A line is a label, the client's random and the secret, between spaces. */
+/* A line is a label, the client random and the secret, separated by spaces. */
 static void secret_callback(const SSL *ssl, const char *line)
 {
     struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);

@@ -1,10 +1,10 @@
 /*
- * The common part of connections: an SSL_CTX by weir's settings.
+ * The common part of connections: an SSL_CTX with weir's settings.
  *
- * Nothing of OpenSSL's own defaults decides: versions, suites, groups and
- * signature algorithms are named, no authority is known, and the security level
- * of the system's configuration may be raised, not lowered. A suite or group
- * that the library's providers lack, as a FIPS module does, is left out.
+ * OpenSSL's own defaults decide nothing: versions, suites, groups and signature
+ * algorithms are named, there are no authorities, and the security level of the
+ * system's configuration may be raised, but not lowered. A suite or group that
+ * the library's providers lack, like a FIPS module, is left out.
  */
 #include "openssl.h"
 
@@ -20,22 +20,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of a list of suites. */
-#define SHARED_LIST_SIZE 512
-/* The most groups of a list. */
+/* Size of a list of suites. */
+#define SHARED_LIST_SIZE  512
 #define SHARED_GROUPS_MAX 8
 /* RSA of 2048 bits, curves of 224, no SHA-1. */
 #define SHARED_SECURITY_LEVEL 2
-/* The most bytes of a message of certificates, as with wolfSSL. */
+/* Maximum size of a Certificate message, as with wolfSSL. */
 #define SHARED_CHAIN_BYTES (64 << 10)
 /* SSL_OP_NO_TX_CERTIFICATE_COMPRESSION and
- * SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, which the headers before OpenSSL 3.2
- * lack. A program may run with a newer libssl than it was built with; an older
- * one has no use for these bits. */
+ * SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, which headers before OpenSSL 3.2 lack.
+ * A program may run with a newer libssl than it was built with; an older libssl
+ * ignores these bits. */
 #define SHARED_NO_COMPRESSED_CHAIN (UINT64_C(3) << 32)
 
-/* The algorithms of a peer's signatures: those of weir's rules for certificates
- * (lib/x509/strength.h). */
+/* The algorithms of a peer's signatures: those that weir's rules for
+ * certificates allow (lib/x509/strength.h). */
 #define SHARED_SIGNATURES                                                      \
     "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:"                                  \
     "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"             \
@@ -62,7 +61,7 @@ static const struct shared_suite shared_old[] = {
      "ECDHE-RSA-CHACHA20-POLY1305"},
 };
 
-/* OpenSSL's name of a suite of TLS 1.2; NULL: it is none of these. */
+/* Returns OpenSSL's name of a TLS 1.2 suite, or NULL if it is unknown. */
 static const char *shared_find_old(const char *name, size_t len)
 {
     wr_assert(name != NULL);
@@ -88,7 +87,7 @@ static void shared_append(char *list, const char *name, size_t len)
     list[used + (used > 0) + len] = '\0';
 }
 
-/* Parts a list into OpenSSL's two: those of TLS 1.3 have IANA's names. */
+/* Splits a list into OpenSSL's two lists. TLS 1.3 suites have IANA's names. */
 static void shared_part_suites(const char *suites, char newer[SHARED_LIST_SIZE],
                                char older[SHARED_LIST_SIZE])
 {
@@ -110,7 +109,7 @@ static void shared_part_suites(const char *suites, char newer[SHARED_LIST_SIZE],
     }
 }
 
-/* True if the providers have a suite of each version. */
+/* Returns true if the providers have a suite for each version. */
 static bool shared_has_suites(SSL_CTX *ctx,
                               const struct wr_tls_settings *settings)
 {
@@ -161,7 +160,7 @@ static int shared_group_of(uint16_t number)
     }
 }
 
-/* The name by which libssl knows it in a list; NULL: it has no such group. */
+/* Returns libssl's name of a group, or NULL if there is none. */
 static const char *shared_group_name(uint16_t number)
 {
     switch (number) {
@@ -180,11 +179,11 @@ static const char *shared_group_name(uint16_t number)
     }
 }
 
-/* A list of libssl 3.5, whose words have marks: '*' sends a share, '?' passes
- * over what a provider lacks, and of what a '/' parts a server takes the first
- * that the client has, though it may have to ask for a share. A client sends
- * its first share, and with a hybrid one the first classical one, so that an
- * older server need not ask again. */
+/* Sets a list in the syntax of libssl 3.5: '*' sends a share, '?' skips a group
+ * that a provider lacks, and '/' separates tuples. A server selects the first
+ * tuple that the client has, even if it has to request a share. A client sends
+ * its first share and, if that is a hybrid group, the first classical one, so
+ * that an older server need not send a HelloRetryRequest. */
 static int shared_use_hybrid(SSL_CTX *ctx,
                              const struct wr_tls_settings *settings)
 {
@@ -211,7 +210,8 @@ static int shared_use_hybrid(SSL_CTX *ctx,
     return SSL_CTX_set1_groups_list(ctx, list) == 1 ? 0 : WEIR_ETLSGROUPS;
 }
 
-/* True if the hybrid group can be agreed on, which is of TLS 1.3. */
+/* Returns true if the hybrid group, which requires TLS 1.3, can be agreed
+ * on. */
 static bool shared_wants_hybrid(const struct wr_tls_settings *settings)
 {
     wr_assert(settings->groups != NULL);
@@ -264,8 +264,8 @@ void wr_openssl_raise_level(SSL_CTX *ctx)
     }
 }
 
-/* The system's configuration may forbid versions, not allow more: 0 is none of
- * its own. */
+/* The system's configuration may forbid versions, but not allow more; 0 means
+ * that it sets none. */
 static int shared_use_versions(SSL_CTX *ctx,
                                const struct wr_tls_settings *settings)
 {
@@ -286,8 +286,8 @@ static int shared_use_versions(SSL_CTX *ctx,
                : WEIR_ETLSENGINE;
 }
 
-/* The system's configuration may have set options: those that weir relies on
- * are cleared or set here. */
+/* Sets and clears the options that weir relies on, because the system's
+ * configuration may have changed them. */
 static void shared_use_options(SSL_CTX *ctx)
 {
     wr_assert(ctx != NULL);
@@ -300,7 +300,7 @@ static void shared_use_options(SSL_CTX *ctx)
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
-    /* A few bytes of a peer could become many. */
+    /* A few bytes of a peer could expand to many. */
     SSL_CTX_set_options(ctx, SHARED_NO_COMPRESSED_CHAIN);
     SSL_CTX_clear_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ASYNC |
                                 SSL_MODE_ENABLE_PARTIAL_WRITE);
@@ -326,7 +326,7 @@ static void shared_use_verification(SSL_CTX *ctx,
     SSL_CTX_set_verify(ctx, mode, NULL);
 }
 
-/* Servers keep nothing of a session; clients keep the newest one themselves. */
+/* Servers store no session; clients store the newest one themselves. */
 static int shared_use_sessions(SSL_CTX *ctx,
                                const struct wr_tls_settings *settings)
 {

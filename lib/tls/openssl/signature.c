@@ -1,11 +1,11 @@
 /*
- * The verification of signatures by libcrypto: RSA with PKCS #1 1.5 and PSS,
- * ECDSA, Ed25519, with SHA-256, SHA-384 and SHA-512; and the hashes, with what
- * is derived by them.
+ * Verifies signatures with libcrypto: RSA with PKCS #1 1.5 and PSS, ECDSA,
+ * Ed25519, with SHA-256, SHA-384 and SHA-512. Also computes hashes, and derives
+ * secrets from them.
  *
- * Keys are made of the numbers that weir has read: libcrypto's own reader of a
- * SubjectPublicKeyInfo tries each of its decoders, which takes longer than the
- * verification.
+ * Keys are made from the numbers that weir has parsed: libcrypto's own parser
+ * of a SubjectPublicKeyInfo tries each of its decoders, which takes longer than
+ * the verification.
  */
 #include "openssl.h"
 
@@ -22,7 +22,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Bytes of the longest signature (RSA, 4096 bits), and of a number of its
+/* Size of the longest signature (RSA, 4096 bits), and of a number of its
  * key. */
 #define SIGNATURE_MAX 512u
 
@@ -46,8 +46,8 @@ EVP_PKEY *wr_openssl_make_key(const char *kind, const OSSL_PARAM *params)
     return key;
 }
 
-/* Turns a number into the processor's order of bytes, as libcrypto takes it.
- * False: it is longer than any that counts. */
+/* Converts a number to the processor's byte order, as libcrypto requires.
+ * Returns false if it is longer than any supported number. */
 static bool signature_to_native(struct wr_bytes number,
                                 uint8_t ret[SIGNATURE_MAX + 1])
 {
@@ -114,7 +114,7 @@ static EVP_PKEY *signature_make_curve(struct wr_bytes point, uint16_t curve)
     return wr_openssl_make_key("EC", params);
 }
 
-/* ---- one algorithm each: 1 if the key has signed ---- */
+/* ---- verification; functions return 1 if the key has signed ---- */
 
 static bool signature_use_padding(EVP_PKEY_CTX *verifier,
                                   const struct wr_x509_signature_kind *kind)
@@ -174,7 +174,7 @@ static int signature_run_edwards(const struct wr_tls_signed *job, EVP_PKEY *key)
 
 /* ---- the primitives ---- */
 
-/* The key of @job; NULL: it is none, or there is no memory. */
+/* Returns the key of @job, or NULL if it is invalid or memory runs out. */
 static EVP_PKEY *signature_key_of(const struct wr_tls_signed *job)
 {
     struct wr_x509_key_strength strength;
@@ -192,7 +192,7 @@ static EVP_PKEY *signature_key_of(const struct wr_tls_signed *job)
     }
     wr_assert(strength.kind == job->kind->key);
     if (job->kind->key == WR_X509_KEY_CURVE && strength.curve == 0) {
-        /* Its rating is said where it has signed. */
+        /* A weak key is reported only after its signature was verified. */
         const unsigned char *at = job->key_info.data;
         return d2i_PUBKEY(NULL, &at, (long)job->key_info.size);
     }
@@ -214,7 +214,7 @@ static int signature_run(const struct wr_tls_signed *job)
     return is_signed;
 }
 
-/* True if no provider has the algorithm, as one of FIPS lacks some. */
+/* Returns true if no provider has the algorithm; a FIPS provider lacks some. */
 static bool signature_is_unknown(const struct wr_openssl_errors *errors)
 {
     return ERR_GET_LIB(errors->newest) == ERR_LIB_EVP &&

@@ -1,13 +1,13 @@
 /*
- * Keys that are not here: weir's function signs by them (struct wr_tls_signer).
+ * Private keys outside weir, with which a wr_tls_signer signs.
  *
- * OpenSSL 3 takes such a key from a provider, and this file is one: of keys
- * that have the certificate's public key and a signer, and of their signatures
- * as TLS makes them. It has a library context of its own, which is made for the
- * first such key and stays. So nothing of the program or of weir is ever given
- * to this provider by a name: only a key that was made here leads to it.
+ * OpenSSL 3 gets such a key from a provider, which this file implements: keys
+ * with the certificate's public key and a signer, and their signatures as TLS
+ * uses them. It has a library context of its own, which is created for the
+ * first such key and kept. So nothing of the program or of weir ever uses this
+ * provider by name; it is used only through a key that was created here.
  *
- * A key is constant, and many threads sign by it.
+ * A key is constant, and many threads may sign with it.
  */
 #include "openssl.h"
 
@@ -25,23 +25,23 @@
 #include <pthread.h>
 #include <string.h>
 
-/* The provider's name, and that of the parameter that makes a key. */
+/* The provider's name, and the name of the parameter that creates a key. */
 #define SIGNER_NAME "weir-signer"
 
 struct signer_key {
     EVP_PKEY *shown;              /* the public key, of another provider */
-    struct wr_tls_signer *signer; /* NULL: it was made for a comparison */
+    struct wr_tls_signer *signer; /* NULL if created for a comparison */
 };
 
-/* One signature. */
+/* A signature operation. */
 struct signer_job {
     const struct signer_key *key;
     enum wr_x509_hash hash;
     bool is_pss;
-    bool has_salt; /* as long as the hash */
+    bool has_salt; /* the salt is as long as the hash */
 };
 
-/* A signature of this thread was refused. */
+/* A signature on this thread has failed. */
 static _Thread_local bool signer_has_failed;
 
 bool wr_openssl_take_sign_failure(void)
@@ -83,13 +83,13 @@ static int signer_key_match(const void *left, const void *right, int selection)
     const struct signer_key *one = left;
     const struct signer_key *other = right;
 
-    (void)selection; /* neither has a private part to compare */
+    (void)selection; /* there is no private part to compare */
     wr_assert(one->shown && other->shown);
     return EVP_PKEY_eq(one->shown, other->shown) == 1;
 }
 
-/* One of ours, or the public key of a certificate that OpenSSL compares with
- * one of ours. No private key comes in, and none goes out. */
+/* Imports one of our keys, or the public key of a certificate that OpenSSL
+ * compares with it. Private keys are neither imported nor exported. */
 static int signer_key_import(struct signer_key *key, const char *kind,
                              const OSSL_PARAM *params)
 {
@@ -130,7 +130,7 @@ static const OSSL_PARAM *signer_key_types(int selection)
     return types;
 }
 
-/* Sizes, strength and the curve. */
+/* Returns sizes, strength and the curve. */
 static int signer_key_get(void *data, OSSL_PARAM *params)
 {
     const struct signer_key *key = data;
@@ -170,7 +170,8 @@ static void signer_job_free(void *job)
     OPENSSL_free(job);
 }
 
-/* True if a setting is this word, or this number: OpenSSL gives either. */
+/* Returns true if a parameter is this string or this number; OpenSSL uses
+ * either. */
 static bool signer_is(const OSSL_PARAM *param, const char *word, int number)
 {
     int given = 0;
@@ -181,7 +182,7 @@ static bool signer_is(const OSSL_PARAM *param, const char *word, int number)
                : OSSL_PARAM_get_int(param, &given) == 1 && given == number;
 }
 
-/* Of RSA: the padding of the signature, and the salt that TLS has. */
+/* Sets RSA parameters: the padding, and the salt length that TLS uses. */
 static int signer_job_set(void *data, const OSSL_PARAM *params)
 {
     struct signer_job *job = data;
@@ -230,7 +231,7 @@ static enum wr_x509_hash signer_hash_of(const char *name)
     return WR_X509_HASH_NONE;
 }
 
-/* OpenSSL calls this also to learn whether the key signs by a hash. */
+/* OpenSSL also calls this to find out whether the key signs with a hash. */
 static int signer_job_begin(void *data, const char *hash, void *key,
                             const OSSL_PARAM *params)
 {
@@ -244,8 +245,8 @@ static int signer_job_begin(void *data, const char *hash, void *key,
            signer_job_set(job, params);
 }
 
-/* Hashes @message and has it signed: the bytes of the signature, or an error
- * with which the handshake ends. */
+/* Hashes @message and calls the signer. Returns the size of the signature, or
+ * an error that ends the handshake. */
 static int signer_job_run(const struct signer_job *job, struct wr_bytes message,
                           uint8_t *ret, size_t size)
 {
@@ -337,7 +338,7 @@ static const OSSL_DISPATCH signer_jobs[] = {
                     signer_job_settable),
     {0, NULL}};
 
-/* libssl knows a key's kind by these names. */
+/* libssl identifies the type of a key by these names. */
 static const OSSL_ALGORITHM signer_keys[] = {
     {"RSA:rsaEncryption", "provider=" SIGNER_NAME, signer_rsa_keys, NULL},
     {"EC:id-ecPublicKey", "provider=" SIGNER_NAME, signer_curve_keys, NULL},
@@ -374,9 +375,9 @@ static int signer_start(const OSSL_CORE_HANDLE *handle,
 }
 
 static pthread_mutex_t signer_mutex = PTHREAD_MUTEX_INITIALIZER;
-static OSSL_LIB_CTX *signer_library; /* NULL: there was no such key yet */
+static OSSL_LIB_CTX *signer_library; /* NULL until the first such key */
 
-/* Returns NULL if there is no memory; the next key tries again. */
+/* Returns NULL if memory runs out; the next key tries again. */
 static OSSL_LIB_CTX *signer_get_library(void)
 {
     pthread_mutex_lock(&signer_mutex);

@@ -1,13 +1,14 @@
 /*
- * The life and the steps of a connection: an SSL whose bytes are weir's.
+ * Open, steps and close of a connection: an SSL whose bytes weir moves.
  *
- * A step makes one call of libssl. Whether it failed for want of bytes is noted
- * by the BIO, so that neither SSL_get_error() nor a state of libssl is asked.
- * The peer's close_notify is a flag of the SSL, which a fatal alert sets, too.
+ * A step makes one call to libssl. The BIO records whether it failed because it
+ * needed bytes, so neither SSL_get_error() nor a state of libssl is needed. The
+ * peer's close_notify is a flag of the SSL, which a fatal alert sets, too.
  *
- * libssl reads a message behind the handshake, a ticket or a KeyUpdate, as a
- * whole, and takes no data for sending meanwhile. If such a message comes in
- * several records, and data is sent between them, the connection ends.
+ * libssl reads a message after the handshake, a ticket or a KeyUpdate, as a
+ * whole, and accepts no data for sending until it is complete. If such a
+ * message arrives in several records, and data is sent between them, the
+ * connection ends.
  */
 #include "openssl.h"
 
@@ -25,7 +26,8 @@
 
 /* ---- results ---- */
 
-/* A client that begins with a fatal alert, which libssl does not read. */
+/* Handles a client whose first record is a fatal alert, which libssl does not
+ * read. */
 static void ssl_note_first(struct wr_openssl_own *own)
 {
     const uint8_t alert[] = {21, 3, 3, 0, 2, SSL3_AL_FATAL};
@@ -38,15 +40,15 @@ static void ssl_note_first(struct wr_openssl_own *own)
     }
 }
 
-/* One of our codes. Where OpenSSL's number says only that a record was refused
- * the alert tells why. */
+/* Returns weir's code. If OpenSSL's number only reports a refused record, the
+ * alert that was sent has the reason. */
 static int ssl_code_of(const struct wr_openssl_own *own, unsigned long number)
 {
     if (!wr_openssl_is_vague(number)) {
         return wr_openssl_code_of(number);
     }
     switch (own->alert_sent) {
-    case -1: /* none leaves behind our close_notify; this is the usual reason */
+    case -1: /* none is sent after our close_notify; the usual reason */
     case SSL_AD_BAD_RECORD_MAC:
         return WEIR_ETLSRECORD;
     case SSL_AD_PROTOCOL_VERSION:
@@ -56,7 +58,7 @@ static int ssl_code_of(const struct wr_openssl_own *own, unsigned long number)
     }
 }
 
-/* Notes why a step has failed. */
+/* Records why a step has failed. */
 static int ssl_fail(struct wr_tls_conn *conn,
                     const struct wr_openssl_errors *errors)
 {
@@ -110,8 +112,8 @@ static void ssl_enter(struct wr_tls_conn *conn,
 
 /* ---- callbacks ---- */
 
-/* True once TLS 1.3 is agreed on; before, SSL_version() says so, too, and
- * libssl passes over warnings. */
+/* Returns true once TLS 1.3 is agreed on. Before that, SSL_version() returns
+ * TLS 1.3, too, and libssl ignores warnings. */
 static bool ssl_is_newest(const SSL *ssl)
 {
     return SSL_version(ssl) == TLS1_3_VERSION &&
@@ -119,9 +121,9 @@ static bool ssl_is_newest(const SSL *ssl)
                SSL_CTX_get_ssl_method(SSL_get_SSL_CTX(ssl));
 }
 
-/* libssl calls this for alerts, and for each state of a handshake, which are
- * many. A number has the level and the alert. TLS 1.3 knows two alerts that end
- * nothing. */
+/* libssl calls this for alerts, and for each of the many states of a handshake.
+ * @number has the level and the alert. TLS 1.3 has two alerts that are not
+ * fatal. */
 static void ssl_note(const SSL *ssl, int where, int number)
 {
     struct wr_openssl_own *own;
@@ -141,8 +143,8 @@ static void ssl_note(const SSL *ssl, int where, int number)
     }
 }
 
-/* Takes the protocol that weir chose by the hello. It has chosen none that the
- * client offers if they have none in common. */
+/* Selects the protocol that weir chose from the hello. If there is none in
+ * common, weir's choice is not among the client's. */
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
 static int ssl_take_protocol(SSL *ssl, const unsigned char **ret,
                              unsigned char *ret_len, const unsigned char *list,
@@ -157,7 +159,7 @@ static int ssl_take_protocol(SSL *ssl, const unsigned char **ret,
     if (!name) {
         return SSL_TLSEXT_ERR_NOACK;
     }
-    if (memchr(name, ',', own->protocol_len) || /* it is the whole list */
+    if (memchr(name, ',', own->protocol_len) || /* the whole list */
         own->protocol_len > UINT8_MAX ||
         !wr_bytes_list_has((struct wr_bytes){list, size},
                            (struct wr_bytes){name, own->protocol_len})) {
@@ -168,7 +170,7 @@ static int ssl_take_protocol(SSL *ssl, const unsigned char **ret,
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* The name in the body of the extension server_name (RFC 6066, 3). */
+/* Finds the name in the body of the extension server_name (RFC 6066, 3). */
 static bool ssl_find_name(const uint8_t *data, size_t size,
                           struct wr_bytes *ret)
 {
@@ -183,9 +185,9 @@ static bool ssl_find_name(const uint8_t *data, size_t size,
            ret->size <= UINT8_MAX && !memchr(ret->data, '\0', ret->size);
 }
 
-/* libssl opens tickets before it reads the name, for which they are good; so
- * the name is taken out of the hello before. A client without a session
- * identifier does without the messages for old middleboxes. */
+/* Reads the name before libssl does, because libssl opens tickets, which are
+ * valid for one name, before it reads the name. Disables the messages for old
+ * middleboxes for a client without a session identifier. */
 static int ssl_read_hello(SSL *ssl, int *ret_alert, void *arg)
 {
     struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
@@ -215,7 +217,8 @@ static int ssl_read_hello(SSL *ssl, int *ret_alert, void *arg)
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-/* A server that knows names says that it has chosen by it, as weir has. */
+/* Makes the server confirm in its hello that it has used the name, as weir
+ * has. */
 static int ssl_take_name(SSL *ssl, int *ret_alert, void *arg)
 {
     (void)ssl;
@@ -224,7 +227,8 @@ static int ssl_take_name(SSL *ssl, int *ret_alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* A ticket has come; 1: the session is ours now. */
+/* Called when a ticket has arrived. Returns 1 if it takes ownership of the
+ * session. */
 static int ssl_take_session(SSL *ssl, SSL_SESSION *session)
 {
     struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
@@ -253,9 +257,9 @@ void wr_openssl_use_callbacks(SSL_CTX *ctx, bool is_server)
     }
 }
 
-/* ---- life ---- */
+/* ---- open and close ---- */
 
-/* Offers the names of a list, each behind its length. */
+/* Offers the names of a list, each after its length. */
 static int ssl_offer_protocols(struct wr_tls_conn *conn, const char *list)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
@@ -372,7 +376,7 @@ void wr_openssl_close(struct wr_tls_conn *conn)
 
 /* ---- steps ---- */
 
-/* A server's protocol must be one that was offered. */
+/* Returns true if the server has selected an offered protocol. */
 static bool ssl_fits_protocol(const struct wr_tls_conn *conn)
 {
     const struct wr_openssl_own *own = wr_openssl_own_of(conn);
@@ -386,8 +390,8 @@ static bool ssl_fits_protocol(const struct wr_tls_conn *conn)
                              (struct wr_bytes){name, len});
 }
 
-/* The end of a handshake that is good for libssl. A client that need not show a
- * certificate has none if libssl has none. */
+/* Finishes a handshake that libssl has completed. A client without a
+ * certificate, which may be optional, is reported here if libssl has none. */
 static int ssl_finish(struct wr_tls_conn *conn)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
@@ -420,8 +424,8 @@ int wr_openssl_handshake(struct wr_tls_conn *conn)
     return ret == 1 ? ssl_finish(conn) : ssl_translate(conn, &errors);
 }
 
-/* The peer has asked for new keys. libssl would change them with the next
- * write, which then would be two records. */
+/* Responds to the peer's request for new keys. libssl would change them with
+ * the next write, which would then be two records. */
 static bool ssl_answer(SSL *ssl)
 {
     if (WR_LIKELY(SSL_get_key_update_type(ssl) == SSL_KEY_UPDATE_NONE) ||
@@ -503,11 +507,11 @@ int wr_openssl_update_keys(struct wr_tls_conn *conn)
     return is_done ? 0 : ssl_fail(conn, &errors);
 }
 
-/* libssl keeps 16 KiB for each direction otherwise; it looks for them in each
- * of 32 pipelines, so that it is asked only after a step.
- * Before 3.0.14, 3.1.6, 3.2.2 and 3.3.1 it freed them too early behind a
- * record's header, or with plaintext left (CVE-2024-4741), where this is not
- * called. */
+/* Releases libssl's buffers, 16 KiB for each direction. libssl searches them in
+ * each of 32 pipelines, so this is done only after a step. Before 3.0.14,
+ * 3.1.6, 3.2.2 and 3.3.1 libssl freed them too early after a record's header,
+ * or with plaintext left (CVE-2024-4741); this function is never called
+ * then. */
 void wr_openssl_rest(struct wr_tls_conn *conn)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
@@ -518,8 +522,8 @@ void wr_openssl_rest(struct wr_tls_conn *conn)
 
 /* ---- by the first message ---- */
 
-/* libssl itself takes a suite for the kind of key that the connection has, so
- * the list of suites stays. */
+/* libssl itself selects a suite for the connection's kind of key, so the list
+ * of suites is not changed. */
 int wr_openssl_show(struct wr_tls_conn *conn,
                     struct wr_tls_credential *credential, const char *suites)
 {
@@ -534,7 +538,7 @@ int wr_openssl_show(struct wr_tls_conn *conn,
         SSL_use_cert_and_key(conn->ssl, credential->leaf, credential->key,
                              credential->issuers, 1) == 1;
     wr_openssl_leave(&errors);
-    return is_shown ? 0 : -ENOMEM; /* it was tried before */
+    return is_shown ? 0 : -ENOMEM; /* it was checked before */
 }
 
 int wr_openssl_choose_protocol(struct wr_tls_conn *conn, const char *name,

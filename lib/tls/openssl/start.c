@@ -1,11 +1,11 @@
 /*
- * OpenSSL is started here, once for the process, and what it is is told.
+ * Initializes OpenSSL, once for the process, and returns facts about it.
  *
  * The default library context is used, with the system's configuration, so that
- * its providers and its FIPS mode count. Unless the program has started
+ * its providers and its FIPS mode apply. Unless the program has initialized
  * libcrypto before, it is not torn down at exit(), because threads whose loops
- * still run would use freed memory. Hashes are fetched once: a name is sought
- * anew each time otherwise.
+ * still run would use freed memory. Hashes are fetched once, because otherwise
+ * OpenSSL searches a name each time.
  */
 #include "openssl.h"
 
@@ -25,7 +25,7 @@
 #endif
 
 static pthread_once_t start_once = PTHREAD_ONCE_INIT;
-static int start_error; /* 0: OpenSSL can be used */
+static int start_error; /* 0 if OpenSSL can be used */
 static char start_text[256];
 
 static EVP_MD *start_hashes[WR_X509_HASH_SHA512 + 1];
@@ -34,7 +34,7 @@ static EVP_CIPHER *start_cbc;
 static bool start_has_hybrid;
 
 static const char *const start_hash_names[WR_X509_HASH_SHA512 + 1] = {
-    [WR_X509_HASH_NONE] = "SHA1", /* of the mask of PSS */
+    [WR_X509_HASH_NONE] = "SHA1", /* for the mask of PSS */
     [WR_X509_HASH_SHA256] = "SHA2-256",
     [WR_X509_HASH_SHA384] = "SHA2-384",
     [WR_X509_HASH_SHA512] = "SHA2-512",
@@ -46,9 +46,9 @@ static const char *const start_aead_names[WR_TLS_AEAD_CHACHA20 + 1] = {
     [WR_TLS_AEAD_CHACHA20] = "ChaCha20-Poly1305",
 };
 
-/* From 3.5 on libssl has the group of a provider that can make its keys. An
- * earlier one may know it, too, but not the grammar of shares, which contexts
- * use with it. */
+/* Since 3.5 libssl has the group if a provider can create its keys. An earlier
+ * libssl may know it, too, but not the syntax of shares that contexts use with
+ * it. */
 static void start_find_hybrid(void)
 {
     EVP_KEYMGMT *keys = EVP_KEYMGMT_fetch(NULL, WR_OPENSSL_HYBRID, NULL);
@@ -61,7 +61,7 @@ static void start_find_hybrid(void)
     EVP_KEYMGMT_free(keys);
 }
 
-/* Most often the configuration of the system is what fails. */
+/* Usually the system's configuration fails. */
 static void start_explain(void)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -109,7 +109,7 @@ int wr_openssl_start(void)
 
     wr_openssl_enter(&errors);
     const int err = pthread_once(&start_once, start_library);
-    wr_openssl_leave(&errors); /* start_error says it */
+    wr_openssl_leave(&errors); /* start_error has the result */
     wr_assert(err == 0);
     return start_error;
 }
@@ -138,8 +138,8 @@ const EVP_CIPHER *wr_openssl_cbc(void)
     return start_cbc;
 }
 
-/* Without a module that is loaded the library does not even start in this mode,
- * because no hash is found. */
+/* Without a loaded module the library does not even start in this mode, because
+ * no hash is found. */
 bool wr_openssl_is_fips(void)
 {
     wr_assert(start_cbc || start_error < 0);

@@ -1,9 +1,9 @@
 /*
- * OpenSSL 3 behind the seam (lib/tls/backend/backend.h).
+ * The table of OpenSSL 3's backend functions (lib/tls/backend/backend.h).
  *
  * libssl's memory is malloc()'s and no loop's account counts it: its allocator
- * can be set only for the whole process, before anything else of it is used.
- * It copies each record that it seals; none can be claimed.
+ * can be set only for the whole process, before anything else of it is used. It
+ * copies each record that it seals; no record can be claimed.
  */
 #include "openssl.h"
 

@@ -1,11 +1,11 @@
 /*
- * Session tickets: weir's ring of keys for OpenSSL's own format of a ticket.
+ * Session tickets: weir's ring of keys for OpenSSL's own ticket format.
  *
- * OpenSSL encrypts a session by AES-256-CBC and authenticates it by HMAC with
- * SHA-256. Both keys are derived from the secret of one of weir's keys, once
- * for each. A ticket is good only for the name that the client asked for:
- * OpenSSL does not bind it with TLS 1.3, so a digest of the name is in the
- * session, and another one is refused softly: a full handshake follows.
+ * OpenSSL encrypts a session with AES-256-CBC and authenticates it with
+ * HMAC-SHA-256. Both keys are derived from the secret of one of weir's keys,
+ * once for each. A ticket is valid only for the name that the client requested.
+ * OpenSSL does not check the name with TLS 1.3, so a digest of the name is
+ * stored in the session; if it differs, a full handshake follows.
  */
 #include "openssl.h"
 
@@ -35,9 +35,7 @@ static bool ticket_set_mac(EVP_MAC_CTX *mac, struct wr_tls_ticket_pair *pair)
     return EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
-/* ---- sealing and opening ---- */
-
-/* The results of OpenSSL's callback. */
+/* Results of OpenSSL's callback. */
 enum { TICKET_FAILS = -1, TICKET_FOREIGN = 0, TICKET_IS_OPEN = 1 };
 
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
@@ -70,8 +68,8 @@ static int ticket_prepare(SSL *ssl, unsigned char *name, unsigned char *iv,
 
 /* ---- names and clients ---- */
 
-/* The digest of the name is in a session, and who the client is where clients
- * have certificates. */
+/* Stored in a session: the digest of the name and, if clients have
+ * certificates, the identifier of the client. */
 enum { TICKET_NOTE = WR_TLS_TICKET_DIGEST + WR_TLS_TICKET_CLIENT };
 
 static size_t ticket_note_size(const struct wr_tls_conn *conn)
@@ -81,8 +79,8 @@ static size_t ticket_note_size(const struct wr_tls_conn *conn)
                                              : WR_TLS_TICKET_DIGEST;
 }
 
-/* Puts them into a session that is about to be sealed. A ticket without them is
- * good for nothing. */
+/* Stores them in a session that will be sealed. A ticket without them cannot be
+ * resumed. */
 static int ticket_note_name(SSL *ssl, void *arg)
 {
     struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
@@ -116,7 +114,7 @@ static bool ticket_is_for(struct wr_tls_conn *conn, SSL_SESSION *session)
 }
 
 /* With TLS 1.3 each connection gets a new ticket, so that a client need not
- * show one twice (RFC 8446, C.4). */
+ * show a ticket twice (RFC 8446, C.4). */
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
 static SSL_TICKET_RETURN ticket_decide(SSL *ssl, SSL_SESSION *session,
                                        const unsigned char *name,

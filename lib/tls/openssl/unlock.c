@@ -1,8 +1,8 @@
 /*
- * Keys of passphrases, and AES-CBC, for encrypted private keys.
+ * Key derivation from passphrases, and AES-CBC, for encrypted private keys.
  *
  * Algorithms come from the providers of the system's configuration: a FIPS
- * module has no MD5, and so opens no key of the older form.
+ * module has no MD5, and so opens no key in the traditional format.
  */
 #include "openssl.h"
 
@@ -18,8 +18,8 @@ enum { UNLOCK_MD5 = 16 };
 
 /* ---- keys ---- */
 
-/* One round of MD5 over the block before, the password and the salt, as
- * OpenSSL's EVP_BytesToKey(). */
+/* Derives a key like OpenSSL's EVP_BytesToKey() with one round of MD5: hashes
+ * the previous block, the password and the salt. */
 static int unlock_derive_old(const struct wr_tls_derive *job, EVP_MD_CTX *hash,
                              const EVP_MD *md5)
 {
@@ -92,7 +92,7 @@ int wr_openssl_derive(const struct wr_tls_derive *job)
 struct unlock_cbc {
     struct wr_bytes key;
     const uint8_t *iv;
-    uint8_t *data; /* opened in place */
+    uint8_t *data; /* decrypted in place */
     size_t size;
 };
 

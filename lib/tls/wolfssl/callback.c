@@ -1,18 +1,18 @@
 /*
- * wolfSSL's calls up, as events of the seam: bytes in and out, certificates,
+ * wolfSSL's callbacks, translated to events: bytes in and out, certificates,
  * tickets, secrets.
  *
- * weir alone decides about certificates. wolfSSL has no authorities; it reads
- * the certificates as they were sent, from the last one to the leaf, and calls
- * back for each; weir's answer is asked for each time. wolfSSL's own complaint,
- * that it knows no signer, is overruled; built with WOLFSSL_PUBLIC_ASN, as by
- * tools/deps, so is every other one, and of a leaf that it cannot read it gets
- * the key alone.
+ * Only weir decides about certificates. wolfSSL has no authorities; it reads
+ * the certificates as they were sent, from the last to the leaf, and calls back
+ * for each; weir is called each time. wolfSSL's own error, an unknown signer,
+ * is overruled. If wolfSSL is built with WOLFSSL_PUBLIC_ASN, as by tools/deps,
+ * so is every other error, and for a leaf that it cannot parse wolfSSL gets
+ * only the key.
  *
- * While the calls for the other certificates of an accepted peer come, wolfSSL
- * verifies nothing: else it would add each issuer to the context, which threads
- * share, and verify signatures with those keys once more. With the call for the
- * leaf, the last one, the mode is the context's again.
+ * During the calls for the other certificates of an accepted peer, wolfSSL must
+ * verify nothing. Otherwise it would add each issuer to the context, which
+ * threads share, and verify signatures with those keys once more. The call for
+ * the leaf, the last one, restores the context's mode.
  */
 #include "lib/x509/path.h"
 #include "wolfssl.h"
@@ -34,7 +34,7 @@
 #error "this wolfSSL accepts a leaf unseen if it has no memory for a copy"
 #endif
 
-/* The connection of a callback without an argument. */
+/* Returns the connection in a callback without a user argument. */
 static struct wr_tls_conn *callback_conn(WOLFSSL *ssl)
 {
     struct wr_tls_conn *conn = wolfSSL_GetIOReadCtx(ssl);
@@ -57,8 +57,8 @@ int wr_wolfssl_on_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
                                       : WOLFSSL_CBIO_ERR_GENERAL;
 }
 
-/* Notes the first fatal alert; wolfSSL, which knows its last one, sometimes
- * sends a second one of another number. */
+/* Records the first fatal alert. wolfSSL reports only the last one, and
+ * sometimes sends a second one with another number. */
 static void callback_note_alert(struct wr_tls_conn *conn)
 {
     WOLFSSL_ALERT_HISTORY history;
@@ -95,8 +95,8 @@ int wr_wolfssl_on_send_first(WOLFSSL *ssl, char *buf, int size, void *arg)
 
 /* ---- certificates ---- */
 
-/* True if wolfSSL's error for the leaf is one that weir has checked again.
- * Other errors are final, for example an unusable key. */
+/* Returns true if wolfSSL's error for the leaf is one that weir has checked
+ * again. Other errors are final, for example an unusable key. */
 static bool callback_overrules(struct wr_tls_conn *conn, int error)
 {
     static const int others[] = {
@@ -119,14 +119,14 @@ static bool callback_overrules(struct wr_tls_conn *conn, int error)
     return false;
 }
 
-/* wolfSSL's @error is 0 where it finds the certificate good. */
+/* @error is wolfSSL's, or 0 if it accepts the certificate. */
 static bool callback_judge(struct wr_tls_conn *conn,
                            const WOLFSSL_X509_STORE_CTX *store, int error)
 {
     struct wr_bytes certs[WR_X509_CHAIN_MAX + 1];
     const size_t count =
         wr_min_u64((unsigned)store->totalCerts, WR_X509_CHAIN_MAX + 1);
-    uint8_t alert = 0; /* the engine replaces wolfSSL's */
+    uint8_t alert = 0; /* the engine replaces wolfSSL's alert */
 
     for (size_t i = 0; i < count; i++) {
         certs[i] = (struct wr_bytes){.data = store->certs[i].buffer,
@@ -155,18 +155,19 @@ int wr_wolfssl_on_certificate(int is_good, WOLFSSL_X509_STORE_CTX *store)
     if (store->totalCerts > 0) {
         return callback_judge(conn, store, is_good ? 0 : store->error);
     }
-    /* With TLS 1.2 wolfSSL refuses a missing one later. */
+    /* With TLS 1.2 wolfSSL refuses a missing certificate later. */
     return is_good && conn->events->chain(conn, NULL, 0, &alert);
 }
 
 #ifdef WOLFSSL_PUBLIC_ASN
 
-/* wolfSSL declares it in a header that it does not install. */
+/* wolfSSL declares this function in a header that it does not install. */
 void wolfSSL_CTX_SetProcessPeerCertCb(WOLFSSL_CTX *ctx,
                                       int (*callback)(WOLFSSL *,
                                                       DecodedCert *));
 
-/* Gives wolfSSL a bare certificate in the place of one that it cannot read. */
+/* Gives wolfSSL a minimal certificate with only the key, instead of one that it
+ * cannot parse. */
 static void callback_replace(DecodedCert *cert)
 {
     static __thread uint8_t bare[WR_X509_BARE_MAX]; /* until it is used */
@@ -176,7 +177,7 @@ static void callback_replace(DecodedCert *cert)
     wr_assert(cert->source != NULL);
     if (wr_x509_read(&x509, cert->source, cert->maxIdx) < 0 ||
         x509.key_info.size > WR_X509_BARE_KEY_MAX) {
-        return; /* weir refuses it in a moment, if it is needed */
+        return; /* weir refuses it later, if it is needed */
     }
     const size_t size = wr_x509_bare_make(bare, x509.key_info);
     wc_FreeDecodedCert(cert);
@@ -184,14 +185,14 @@ static void callback_replace(DecodedCert *cert)
     wr_ignore(wc_ParseCert(cert, CERT_TYPE, NO_VERIFY, NULL) != 0);
 }
 
-/* wolfSSL has read a certificate, or failed: of an issuer it needs nothing, of
- * the leaf the key. Whatever it thinks of it, weir is asked next, if the peer
- * is verified at all. */
+/* Called when wolfSSL has parsed a certificate, or failed. It needs nothing of
+ * an issuer, and only the key of the leaf. Whatever its result, weir is called
+ * next if the peer is verified at all. */
 static int callback_read(WOLFSSL *ssl, DecodedCert *cert)
 {
     wr_assert(ssl && cert);
     if (!(callback_conn(ssl)->flags & WR_WOLFSSL_VERIFIES)) {
-        return NOT_COMPILED_IN; /* wolfSSL's own answer stays */
+        return NOT_COMPILED_IN; /* keep wolfSSL's result */
     }
     if (!cert->publicKey) {
         callback_replace(cert);
@@ -213,7 +214,8 @@ void wr_wolfssl_use_chain(WOLFSSL_CTX *ctx)
 
 #endif
 
-/* wolfSSL keeps the name that a client asks for where there is a callback. */
+/* wolfSSL stores the name that a client requests only if there is a
+ * callback. */
 int wr_wolfssl_on_name(WOLFSSL *ssl, int *ret_alert, void *arg)
 {
     (void)ret_alert;
@@ -231,7 +233,8 @@ _Static_assert((int)WR_TLS_TICKET_IV == WOLFSSL_TICKET_IV_SZ,
 _Static_assert((int)WR_TLS_TICKET_TAG <= WOLFSSL_TICKET_MAC_SZ,
                "a tag has its place in a ticket");
 
-/* Whether the client of a ticket is sealed with it, behind wolfSSL's part. */
+/* Returns true if the client is sealed with the ticket, after wolfSSL's
+ * part. */
 static bool callback_knows_clients(const struct wr_tls_conn *conn)
 {
     wr_assert(conn->is_server);
@@ -267,10 +270,10 @@ static int callback_seal_ticket(struct wr_tls_conn *conn,
     if (has_client &&
         (room < (int)WR_TLS_TICKET_CLIENT ||
          conn->events->ticket_client(conn, ticket->data + ticket->size) < 0)) {
-        /* wolfSSL was built with less room (WOLFSSL_TICKET_EXTRA_PADDING_SZ),
+        /* wolfSSL was built with less space (WOLFSSL_TICKET_EXTRA_PADDING_SZ),
          * or nothing is known of the client, and an error would end the
-         * handshake: the ticket becomes one that is good for nothing, as its
-         * client is from before any lifetime. */
+         * handshake. Then the ticket is made unusable: the time in it is older
+         * than any lifetime. */
         memset(ticket->data, 0, ticket->size);
     } else if (has_client) {
         whole.size += WR_TLS_TICKET_CLIENT;
@@ -280,7 +283,7 @@ static int callback_seal_ticket(struct wr_tls_conn *conn,
 }
 
 /* A foreign ticket is refused, and a full handshake follows. The size of a
- * ticket to be opened comes from the client and may be 0. */
+ * ticket to open comes from the client and may be 0. */
 /* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
 int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
                          unsigned char *mac, int seals, unsigned char *data,
@@ -297,7 +300,7 @@ int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
 
     (void)arg;
     wr_assert(size >= 0 && (size > 0 || !seals));
-    const int room = *ret_size - size; /* behind a ticket that is sealed */
+    const int room = *ret_size - size; /* space after a sealed ticket */
     *ret_size = size;
     if (!seals) {
         return callback_open_ticket(conn, &ticket, ret_size)
@@ -325,8 +328,8 @@ int wr_wolfssl_on_session(WOLFSSL *ssl, const unsigned char *ticket, int size,
 
 #ifdef HAVE_SECRET_CALLBACK
 
-/* With TLS 1.3. Secrets of early data, which weir does not send, are left
- * out. */
+/* Reports TLS 1.3 secrets, except those of early data, which weir does not
+ * send. */
 static int callback_secret(WOLFSSL *ssl, int id, const unsigned char *secret,
                            int size, void *arg)
 {
@@ -352,7 +355,7 @@ static int callback_secret(WOLFSSL *ssl, int id, const unsigned char *secret,
     return 0;
 }
 
-/* With TLS 1.2. */
+/* Reports the TLS 1.2 secret. */
 static int callback_master(WOLFSSL *ssl, void *secret, int size, void *arg)
 {
     struct wr_tls_conn *conn = arg;

@@ -1,9 +1,9 @@
 /*
- * The WOLFSSL of a connection: its life and its steps.
+ * The WOLFSSL of a connection: open, steps, close.
  *
  * Each step enters the loop's memory account, calls wolfSSL once, and turns the
- * result into a number of bytes, or what the seam says of a failure. wolfSSL's
- * receive callback never reports an end.
+ * result into a byte count or WR_TLS_STEP_*. wolfSSL's receive callback never
+ * reports the end of the stream.
  */
 #include "wolfssl.h"
 
@@ -15,7 +15,7 @@
 
 /* ---- failures ---- */
 
-/* wolfSSL reports an error of its own for certificates that it cannot read. */
+/* wolfSSL reports an internal error for certificates that it cannot parse. */
 static bool conn_was_bad_certificate(WOLFSSL *ssl)
 {
     WOLFSSL_ALERT_HISTORY history;
@@ -36,7 +36,7 @@ static int conn_fail(struct wr_tls_conn *conn, int number)
     } else if (number == WOLFSSL_FATAL_ERROR) {
         conn->number = 0; /* it has no text */
     } else if (conn->is_server && number == BAD_KEY_SHARE_DATA) {
-        conn->number = 0; /* no common group; the text fits clients only */
+        conn->number = 0; /* no common group; the text is for clients */
         conn->code = WEIR_ETLSGROUP;
     } else if (conn->code == WEIR_ETLSENGINE &&
                conn_was_bad_certificate(wr_wolfssl_of(conn))) {
@@ -45,7 +45,6 @@ static int conn_fail(struct wr_tls_conn *conn, int number)
     return WR_TLS_STEP_FAILED;
 }
 
-/* Translates the failure @ret of a wolfSSL call. */
 static int conn_translate(struct wr_tls_conn *conn, int ret)
 {
     const int number = wolfSSL_get_error(wr_wolfssl_of(conn), ret);
@@ -60,7 +59,7 @@ static int conn_translate(struct wr_tls_conn *conn, int ret)
     return conn_fail(conn, number < 0 ? number : WOLFSSL_FATAL_ERROR);
 }
 
-/* ---- life ---- */
+/* ---- open and close ---- */
 
 static int conn_open_client(struct wr_tls_conn *conn,
                             const struct wr_tls_peer *peer)
@@ -95,7 +94,8 @@ static int conn_open_client(struct wr_tls_conn *conn,
     return 0;
 }
 
-/* The connection shows this; NULL: nothing. Callbacks find it in `own`. */
+/* Sets the credential of the connection, or NULL. Callbacks find it in
+ * `own`. */
 static void conn_set_credential(struct wr_tls_conn *conn,
                                 const struct wr_tls_credential *credential)
 {
@@ -182,9 +182,10 @@ conn_drop_arrays(struct wr_tls_conn *conn)
     wolfSSL_FreeArrays(wr_wolfssl_of(conn));
 }
 
-/* A server's ticket may come in several records. wolfSSL joins them in memory
- * that it frees after the handshake unless it is told to keep it. With TLS 1.3
- * tickets come before the data, with TLS 1.2 during the handshake. */
+/* Keeps the memory in which wolfSSL joins a ticket that arrives in several
+ * records; wolfSSL frees it after the handshake unless it is told to keep it.
+ * With TLS 1.3 tickets arrive before the data, with TLS 1.2 during the
+ * handshake. */
 static void conn_begin_data(struct wr_tls_conn *conn)
 {
     wr_assert(!(conn->flags & WR_WOLFSSL_KEEPS_ARRAYS));
@@ -271,7 +272,7 @@ int wr_wolfssl_update_keys(struct wr_tls_conn *conn)
 
     wr_assert(conn->ssl);
     if (ret == BAD_FUNC_ARG) {
-        ret = -EOPNOTSUPP; /* TLS 1.2 */
+        ret = -EOPNOTSUPP; /* with TLS 1.2 */
     } else if (ret == WOLFSSL_SUCCESS) {
         ret = 0;
     } else {
@@ -281,10 +282,9 @@ int wr_wolfssl_update_keys(struct wr_tls_conn *conn)
     return ret;
 }
 
-/* ---- by the client's first message ---- */
-
-/* wolfSSL still assumes a key of the first certificate's kind, and would choose
- * a TLS 1.2 suite for that kind; so the list of suites is set too. */
+/* wolfSSL still assumes that the key is of the first certificate's kind and
+ * would choose a TLS 1.2 suite for that kind, so the list of suites is set
+ * too. */
 int wr_wolfssl_show(struct wr_tls_conn *conn,
                     struct wr_tls_credential *credential, const char *suites)
 {
@@ -297,7 +297,7 @@ int wr_wolfssl_show(struct wr_tls_conn *conn,
         wolfSSL_use_PrivateKey_buffer(
             ssl, credential->key, credential->key_size,
             wr_wolfssl_key_format(credential)) != WOLFSSL_SUCCESS) {
-        return -ENOMEM; /* they were tried before */
+        return -ENOMEM; /* they were checked before */
     }
     conn_set_credential(conn, credential);
     return !suites || wolfSSL_set_cipher_list(ssl, suites) == WOLFSSL_SUCCESS

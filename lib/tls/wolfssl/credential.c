@@ -1,9 +1,10 @@
 /*
- * Own certificates and their keys.
+ * Certificates and their private keys.
  *
- * Each is read and tried in a WOLFSSL_CTX of its own, so that a handshake only
- * copies good ones into its connection. The trial has no callbacks for signing
- * unless a signer has the key: with them wolfSSL accepts a public key.
+ * Each is read and checked in a WOLFSSL_CTX of its own, so that a handshake
+ * only copies valid ones into its connection. That context has no signing
+ * callbacks unless the key is a wr_tls_signer: with them wolfSSL accepts a
+ * public key as a private key.
  */
 #include "wolfssl.h"
 
@@ -14,15 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Charges no account, and forgets failures of before. */
+/* Charges no account, and clears earlier failures. */
 static struct wr_tls_memory_scope credential_enter(void)
 {
     wr_ignore(wr_tls_memory_take_failure());
     return wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
 }
 
-/* The result of a function: wolfSSL often names another reason where it had no
- * memory. */
+/* Returns a function's result. wolfSSL often reports another reason if it had
+ * no memory. */
 static int credential_leave(struct wr_tls_memory_scope before, int err)
 {
     wr_tls_memory_leave(before);
@@ -98,8 +99,7 @@ int wr_wolfssl_credential_use_key(struct wr_tls_credential *credential,
                                      &credential->key_size);
 }
 
-/* The trial has callbacks for signing now, so that wolfSSL takes the public
- * key. */
+/* Sets the signing callbacks first, so that wolfSSL accepts the public key. */
 int wr_wolfssl_credential_use_signer(struct wr_tls_credential *credential,
                                      struct wr_tls_signer *signer,
                                      struct wr_bytes key_info)

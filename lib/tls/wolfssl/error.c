@@ -1,9 +1,9 @@
 /*
- * The meaning of wolfSSL's errors: one of weir's codes for each of its numbers.
+ * Translates wolfSSL's error numbers to weir's codes.
  *
- * A number that is not in the table counts as the peer's breach of the
- * protocol, because wolfSSL nearly always fails while it reads; wolfSSL's text
- * has the details (wr_tls_engine_get_error_text()).
+ * A number that is not in the table counts as the peer's protocol violation,
+ * because wolfSSL nearly always fails while it reads; wolfSSL's text has the
+ * details (wr_tls_engine_get_error_text()).
  */
 #include "wolfssl.h"
 
@@ -13,7 +13,7 @@
 
 struct error_row {
     int number; /* wolfSSL's */
-    int code;   /* ours */
+    int code;   /* weir's */
 };
 
 static const struct error_row error_rows[] = {

@@ -1,8 +1,8 @@
 /*
- * The facts of a connection, its sessions and its exported keys.
+ * Facts about a connection, its sessions and its exported keys.
  *
- * They change nothing except wolfSSL's own buffers (the exporter), and answer
- * the same after the end.
+ * These functions change nothing except wolfSSL's own buffers (the exporter),
+ * and return the same values after the connection has ended.
  */
 #include "wolfssl.h"
 
@@ -21,7 +21,8 @@ uint16_t wr_wolfssl_get_suite(const struct wr_tls_conn *conn)
     return (uint16_t)wolfSSL_get_current_cipher_suite(wr_wolfssl_of(conn));
 }
 
-/* The group of the server's key; 0: wolfSSL names none that is known. */
+/* Returns the group of the server's key, or 0 if wolfSSL names no known
+ * group. */
 uint16_t wr_wolfssl_get_group(const struct wr_tls_conn *conn)
 {
     static const struct {
@@ -94,7 +95,7 @@ void wr_wolfssl_get_alerts(const struct wr_tls_conn *conn, int *ret_received,
     if (conn->flags & WR_WOLFSSL_SENT_ALERT) {
         *ret_sent = (int)(conn->flags >> WR_WOLFSSL_ALERT_SHIFT);
     } else if (history.last_tx.level == alert_fatal) {
-        *ret_sent = history.last_tx.code; /* there was no memory to send it */
+        *ret_sent = history.last_tx.code; /* no memory to send it */
     }
 }
 
@@ -125,7 +126,7 @@ int wr_wolfssl_export_keys(struct wr_tls_conn *conn,
     return ret == WOLFSSL_SUCCESS ? 0 : memory->failed ? -ENOMEM : -EINVAL;
 }
 
-/* ---- sessions; the struct of the seam is the WOLFSSL_SESSION itself ---- */
+/* ---- sessions; struct wr_tls_known is the WOLFSSL_SESSION itself ---- */
 
 int wr_wolfssl_session_take(struct wr_tls_conn *conn, struct wr_tls_known **ret)
 {

@@ -1,8 +1,8 @@
 /*
- * The allocator functions of wolfSSL; memory.h has the idea.
+ * wolfSSL's allocator functions; see memory.h.
  *
  * The thread's account is a thread-local variable, because wolfSSL passes only
- * a size or a pointer to these functions. It is set only around calls into
+ * a size or a pointer to these functions. It is set only around calls to
  * wolfSSL, so that no allocation is charged to the wrong loop.
  */
 #include "memory.h"
@@ -26,12 +26,12 @@ enum memory_kind { MEMORY_MALLOC, MEMORY_PLAIN, MEMORY_SPARE, MEMORY_BLOCK };
 
 /* Precedes each allocation. */
 struct memory_header {
-    struct wr_tls_memory *owner; /* NULL: malloc()'s */
-    uint32_t size;               /* as asked for */
+    struct wr_tls_memory *owner; /* NULL if from malloc() */
+    uint32_t size;               /* as requested */
     uint32_t kind;
 };
 
-/* wolfSSL puts the header of a record, 5 bytes, before a multiple of 16. */
+/* wolfSSL places the 5-byte record header before a multiple of 16. */
 _Static_assert(WR_TLS_OUTPUT_OFFSET == sizeof(struct memory_header) + 16 - 5,
                "a record that was sealed in a block begins here");
 _Static_assert(sizeof(struct memory_header) % _Alignof(max_align_t) == 0,
@@ -41,14 +41,14 @@ _Static_assert(sizeof(struct memory_header) % _Alignof(max_align_t) == 0,
 #define MEMORY_BLOCK_MAX                                                       \
     ((16u << 10) - sizeof(struct wr_block) - sizeof(struct memory_header))
 
-/* The TLS model saves a call for each access. */
+/* This TLS model saves a call for each access. */
 static _Thread_local struct wr_tls_memory_scope memory_scope
     __attribute__((tls_model("initial-exec")));
 static _Thread_local bool
     memory_has_failed /* an allocation without an account */
     __attribute__((tls_model("initial-exec")));
 static pthread_once_t memory_once = PTHREAD_ONCE_INIT;
-static int memory_started; /* what the one start returned */
+static int memory_started; /* result of the only start */
 
 static struct memory_header *memory_header_of(void *ptr)
 {
@@ -235,9 +235,9 @@ static int memory_try_cipher(const uint8_t key[32])
     return err;
 }
 
-/* At the first use of an algorithm wolfCrypt detects the CPU's instructions and
- * stores the result in plain variables. Doing so here, in one thread, avoids a
- * race between the first handshakes of several loops. */
+/* When an algorithm is first used, wolfCrypt detects the CPU's instructions and
+ * stores the result in plain variables. Doing this here, in one thread, avoids
+ * a race between the first handshakes of several loops. */
 static int memory_try_algorithms(void)
 {
     static const uint8_t zeros[32];

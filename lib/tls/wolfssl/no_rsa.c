@@ -1,5 +1,5 @@
 /*
- * The RSA keys of certificates in a build without libcrypto.
+ * RSA keys in a build without libcrypto.
  *
  * wolfSSL signs with its own copy of each key, so neither a credential nor a
  * connection keeps a key here.
@@ -16,7 +16,7 @@ int wr_wolfssl_read_rsa(const uint8_t *pem, long size,
 
 void wr_wolfssl_free_rsa(struct wr_tls_rsa_key *key)
 {
-    wr_assert(!key); /* there is none */
+    wr_assert(!key); /* always NULL */
 }
 
 void wr_wolfssl_use_rsa(WOLFSSL_CTX *ctx)

@@ -1,6 +1,6 @@
 /*
- * wolfCrypt's primitives: hashes, the verification of signatures, sealing, and
- * the expansion of secrets.
+ * wolfCrypt's primitives: hashes, verification of signatures, sealing, and
+ * expansion of secrets.
  *
  * wolfCrypt keeps no state between these calls, so threads may make them at the
  * same time. Keys on the stack are wiped.
@@ -25,12 +25,12 @@
 _Static_assert((int)WC_MAX_DIGEST_SIZE <= (int)WR_TLS_HASH_MAX,
                "each hash has room");
 
-/* Bytes of the longest signature (RSA, 4096 bits). */
+/* Size of the longest signature (RSA, 4096 bits). */
 #define PRIMITIVE_SIGNATURE_MAX 512u
-/* The most bytes of a hash as PKCS #1 signs it (DigestInfo). */
+/* Maximum size of a DigestInfo, the hash as PKCS #1 signs it. */
 #define PRIMITIVE_HASH_MAX (WC_MAX_DIGEST_SIZE + 32u)
 
-/* The result of a primitive for wolfCrypt's error @number. */
+/* Translates wolfCrypt's error @number. */
 static int primitive_code_of(int number, int other)
 {
     wr_assert(other < 0);
@@ -39,8 +39,6 @@ static int primitive_code_of(int number, int other)
            : number == NOT_COMPILED_IN ? -EOPNOTSUPP
                                        : other;
 }
-
-/* ---- hashes ---- */
 
 static enum wc_HashType primitive_hash_type(enum wr_x509_hash kind)
 {
@@ -65,7 +63,8 @@ int wr_wolfssl_hash(enum wr_x509_hash kind, struct wr_bytes data,
     return number == 0 ? size : primitive_code_of(number, -EOPNOTSUPP);
 }
 
-/* ---- signatures; 0 if the key has signed, else wolfCrypt's error ---- */
+/* ---- signatures; functions return 0 if the key has signed, else wolfCrypt's
+ * error ---- */
 
 static int primitive_verify_ecdsa(const struct wr_tls_signed *job)
 {
@@ -89,8 +88,7 @@ static int primitive_verify_ecdsa(const struct wr_tls_signed *job)
     return err == 0 && !is_signed ? SIG_VERIFY_E : err;
 }
 
-/* The first @size of PRIMITIVE_SIGNATURE_MAX bytes at @out are the signed
- * data. */
+/* Compares the signed data, the first @size bytes at @out, with the hash. */
 static int primitive_compare_pkcs1(const uint8_t *out, int size,
                                    enum wc_HashType type, struct wr_bytes hash)
 {
@@ -215,13 +213,13 @@ int wr_wolfssl_verify(const struct wr_tls_signed *job)
         number = primitive_verify_ed25519(job);
 #endif
         break;
-    case WR_X509_KEY_OTHER: /* of no signature */
+    case WR_X509_KEY_OTHER: /* signs nothing */
         break;
     }
     return primitive_code_of(number, -EBADMSG);
 }
 
-/* ---- sealing; 0 or wolfCrypt's error ---- */
+/* ---- sealing; functions return 0 or wolfCrypt's error ---- */
 
 static int primitive_run_aes(const struct wr_tls_aead *job, bool seals)
 {
@@ -293,8 +291,6 @@ int wr_wolfssl_open_sealed(const struct wr_tls_aead *job)
                ? -EBADMSG
                : primitive_code_of(number, WEIR_ETLSENGINE);
 }
-
-/* ---- secrets ---- */
 
 int wr_wolfssl_expand(enum wr_x509_hash kind, struct wr_bytes secret,
                       const char *label, uint8_t *ret, size_t size)

@@ -1,12 +1,12 @@
 /*
- * The RSA keys of certificates, for signing with libcrypto (rsa_key.h).
+ * RSA keys of certificates, for signing with libcrypto (rsa_key.h).
  *
  * wolfSSL still reads and checks each key, decodes it and verifies the
- * signatures; only the signing itself is left to these callbacks, or to a
- * signer (signer.c). They are set on a context, whose keys were tried without
- * them, because with them wolfSSL accepts a public key as a private one. A
- * connection holds a reference to its signing key, which may be another
- * context's (SNI).
+ * signatures; only signing is done by these callbacks, or by a wr_tls_signer
+ * (signer.c). They are set on a context whose keys were checked without them,
+ * because with them wolfSSL accepts a public key as a private one. A connection
+ * holds a reference to its signing key, which may belong to another context
+ * (SNI).
  */
 #include "rsa_key.h"
 #include "wolfssl.h"
@@ -23,8 +23,6 @@
 #ifndef HAVE_PK_CALLBACKS
 #error "this wolfSSL does not leave signing to others; configure -Drsa=wolfssl"
 #endif
-
-/* ---- reading ---- */
 
 static int rsa_copy_number(mp_int *number, struct wr_tls_rsa_bytes *ret)
 {
@@ -60,8 +58,8 @@ static int rsa_give(RsaKey *rsa, struct wr_tls_rsa_key **ret)
     return err;
 }
 
-/* Decodes a key of any kind that wolfSSL accepted; if it is not RSA, *ret stays
- * NULL. */
+/* Decodes a key of any kind that wolfSSL accepted. If it is not RSA, *ret is
+ * not changed. */
 static int rsa_decode(const uint8_t *der, int size, struct wr_tls_rsa_key **ret)
 {
     RsaKey rsa;
@@ -121,11 +119,11 @@ static int rsa_sign(struct wr_tls_rsa_key *key,
     return 0;
 }
 
-/* A signer has the hash, which stands at the end of a DigestInfo. */
+/* Passes the hash, which is at the end of a DigestInfo, to a signer. */
 static int rsa_sign_info(struct wr_tls_signer *signer, const uint8_t *info,
                          size_t size, uint8_t *out, word32 *out_size)
 {
-    const size_t before = 19; /* of SHA-2 (RFC 8017, 9.2) */
+    const size_t before = 19; /* for SHA-2 (RFC 8017, 9.2) */
     const size_t hash_size = size > before ? size - before : 0;
     const struct wr_x509_signature_kind kind = {
         .key = WR_X509_KEY_RSA,

@@ -1,12 +1,14 @@
 /*
- * RSA signing with libcrypto. No other file uses libcrypto.
+ * RSA signing with libcrypto. No other file of the wolfSSL backend uses
+ * libcrypto.
  *
- * All is done in a library context of our own, with the built-in provider and
- * no configuration, so that the program's use of libcrypto and ours do not
- * affect each other. OpenSSL 3 still reads the system's configuration when it
- * makes a key, because the configuration may name an engine. Forbidding this
- * would forbid it to the program too, which may rely on it. The library context
- * is made with the first key and kept, as each has some 330 KiB of tables.
+ * Everything happens in a library context of our own, with the built-in
+ * provider and no configuration, so that the program's use of libcrypto and
+ * ours do not affect each other. OpenSSL 3 still reads the system's
+ * configuration when it creates a key, because the configuration may name an
+ * engine. Forbidding this would forbid it to the program too, which may rely on
+ * it. The library context is created with the first key and kept, because each
+ * has about 330 KiB of tables.
  */
 #include "rsa_key.h"
 
@@ -25,7 +27,7 @@
 #include <string.h>
 
 static pthread_once_t rsa_key_once = PTHREAD_ONCE_INIT;
-static OSSL_LIB_CTX *rsa_key_library; /* NULL: it could not be made */
+static OSSL_LIB_CTX *rsa_key_library; /* NULL if it could not be created */
 
 static const char *const rsa_key_names[WR_TLS_RSA_NUMBERS] = {
     [WR_TLS_RSA_N] = OSSL_PKEY_PARAM_RSA_N,
@@ -44,8 +46,8 @@ static const char *const rsa_key_digests[] = {
     [WR_TLS_RSA_PSS_SHA512] = "SHA2-512",
 };
 
-/* Unless the program has started libcrypto, it is not torn down at exit(),
- * because threads whose loops still run would use freed memory. */
+/* Unless the program has initialized libcrypto, libcrypto is not torn down at
+ * exit(), because threads whose loops still run would use freed memory. */
 static void rsa_key_start_once(void)
 {
     if (OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) == 1) {
@@ -57,8 +59,6 @@ static EVP_PKEY *rsa_key_of(struct wr_tls_rsa_key *key)
 {
     return (EVP_PKEY *)key;
 }
-
-/* ---- signing ---- */
 
 static bool rsa_key_pad(EVP_PKEY_CTX *signer, enum wr_tls_rsa_scheme scheme)
 {
@@ -95,9 +95,9 @@ int wr_tls_rsa_key_sign(struct wr_tls_rsa_key *key,
     return is_signed ? 0 : WEIR_ETLSSIGN;
 }
 
-/* ---- making ---- */
+/* ---- creating a key ---- */
 
-/* libcrypto takes numbers in the processor's order of bytes. */
+/* Converts a number to the processor's byte order, as libcrypto requires. */
 static void rsa_key_to_native(const struct wr_tls_rsa_bytes *number,
                               struct wr_tls_rsa_bytes *ret)
 {
@@ -128,8 +128,8 @@ static int rsa_key_make(OSSL_PARAM *numbers, EVP_PKEY **ret)
     return is_made ? 0 : WEIR_ETLSENGINE;
 }
 
-/* Signs once, so that a key that cannot sign is an error of the context, not of
- * each handshake. The first signature also takes four times as long as later
+/* Signs once, so that a key that cannot sign is an error of the context instead
+ * of each handshake. The first signature also takes four times as long as later
  * ones. */
 static int rsa_key_try(struct wr_tls_rsa_key *key)
 {
@@ -165,7 +165,7 @@ int wr_tls_rsa_key_new(
                                             native[i].size);
     }
     params[WR_TLS_RSA_NUMBERS] = OSSL_PARAM_construct_end();
-    wr_ignore(ERR_set_mark() != 1); /* the program's errors are left alone */
+    wr_ignore(ERR_set_mark() != 1); /* keep the program's errors */
     err = rsa_key_make(params, &key);
     wr_ignore(ERR_pop_to_mark() != 1);
     explicit_bzero(native, sizeof(native));

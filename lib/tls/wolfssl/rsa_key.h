@@ -5,8 +5,8 @@
  *
  * Threads whose connections sign with a key share it. libcrypto blinds each
  * operation, works in constant time, checks the result with the public key, and
- * wipes a key's numbers when it is freed. Its memory is malloc()'s, some 5 KiB
- * for a key and once per process 330 KiB, and no loop counts it.
+ * wipes a key's numbers when it is freed. Its memory is malloc()'s, about 5 KiB
+ * for a key and 330 KiB once per process, and no loop counts it.
  */
 #ifndef WEIR_LIB_TLS_WOLFSSL_RSA_KEY_H
 #define WEIR_LIB_TLS_WOLFSSL_RSA_KEY_H
@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* libcrypto's EVP_PKEY; references are counted, any thread. */
+/* libcrypto's EVP_PKEY, reference counted; may be used on any thread. */
 struct wr_tls_rsa_key;
 
 /* The numbers of a key (RFC 8017, 3.2), in the order of RSAPrivateKey. */
@@ -32,17 +32,17 @@ enum wr_tls_rsa_number {
     WR_TLS_RSA_NUMBERS,
 };
 
-/* The most bytes of a modulus, as wolfSSL is built. */
+/* Maximum size of a modulus, as wolfSSL is built. */
 #define WR_TLS_RSA_SIZE_MAX 512u
 
-/* A number's bytes, the most significant first. */
+/* A number in big-endian order. */
 struct wr_tls_rsa_bytes {
     uint8_t data[WR_TLS_RSA_SIZE_MAX];
     size_t size;
 };
 
-/* Makes a key and tries to sign with it: 0, -ENOMEM, WEIR_ETLSENGINE if
- * libcrypto refuses the numbers, WEIR_ETLSSIGN. */
+/* Creates a key and tries to sign with it. Returns 0, -ENOMEM, WEIR_ETLSENGINE
+ * if libcrypto refuses the numbers, or WEIR_ETLSSIGN. */
 WEIR_MUST_USE int
 wr_tls_rsa_key_new(const struct wr_tls_rsa_bytes numbers[WR_TLS_RSA_NUMBERS],
                    struct wr_tls_rsa_key **ret);
@@ -51,7 +51,6 @@ wr_tls_rsa_key_new(const struct wr_tls_rsa_bytes numbers[WR_TLS_RSA_NUMBERS],
 struct wr_tls_rsa_key *wr_tls_rsa_key_ref(struct wr_tls_rsa_key *key);
 void wr_tls_rsa_key_unref(struct wr_tls_rsa_key *key);
 
-/* The padding of a signature, and the signed data. */
 enum wr_tls_rsa_scheme {
     WR_TLS_RSA_PKCS1,      /* a digest in its ASN.1 (DigestInfo) */
     WR_TLS_RSA_PSS_SHA256, /* a digest; a salt of the same size */
@@ -65,8 +64,8 @@ struct wr_tls_rsa_digest {
     size_t size;
 };
 
-/* Signs into @ret, of *@ret_size bytes, and sets *@ret_size to the bytes used:
- * 0, or WEIR_ETLSSIGN. */
+/* Signs into @ret, of *@ret_size bytes, and sets *@ret_size to the number of
+ * bytes used. Returns 0 or WEIR_ETLSSIGN. */
 WEIR_MUST_USE int wr_tls_rsa_key_sign(struct wr_tls_rsa_key *key,
                                       const struct wr_tls_rsa_digest *digest,
                                       uint8_t *ret, size_t *ret_size);

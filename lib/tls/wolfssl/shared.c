@@ -1,10 +1,11 @@
 /*
  * The WOLFSSL_CTX of a context: the common settings of its connections.
  *
- * wolfSSL's memory in it is malloc()'s (memory.h), because several threads
- * share it; memory that wolfSSL would allocate in it for the first connection
- * is allocated here. wolfSSL's own tickets are not used: wolfSSL would allocate
- * the context's random generator in the memory of the first connection's loop.
+ * Its memory is malloc()'s (memory.h), because several threads share it; memory
+ * that wolfSSL would allocate in it for the first connection is allocated here.
+ * wolfSSL's own tickets are not used, because wolfSSL would allocate the
+ * context's random generator in the memory of the first connection's loop.
+ *
  */
 #include "wolfssl.h"
 
@@ -42,8 +43,8 @@ int wr_wolfssl_set_strength(WOLFSSL_CTX *ctx)
                : WEIR_ETLSENGINE;
 }
 
-/* Without a list wolfSSL would allocate one for the context during the first
- * connection. */
+/* Sets the lists. Without a list wolfSSL would allocate one for the context
+ * during the first connection. */
 static int shared_set_lists(WOLFSSL_CTX *ctx,
                             const struct wr_tls_settings *settings)
 {
@@ -76,7 +77,7 @@ static int shared_refuse_tickets(WOLFSSL_CTX *ctx,
 }
 
 /* Servers without tickets need the callback, too: clients may offer tickets,
- * and without it wolfSSL would use its own. */
+ * and without the callback wolfSSL would use its own. */
 static int shared_set_tickets(WOLFSSL_CTX *ctx,
                               const struct wr_tls_settings *settings)
 {
@@ -133,7 +134,7 @@ static int shared_set_rules(WOLFSSL_CTX *ctx,
     return shared_set_tickets(ctx, settings);
 }
 
-/* They were tried before. */
+/* The credential was checked before. */
 static int shared_set_credential(WOLFSSL_CTX *ctx,
                                  const struct wr_tls_credential *credential)
 {
@@ -175,7 +176,7 @@ int wr_wolfssl_shared_new(const struct wr_tls_settings *settings,
     WOLFSSL_CTX *ctx = wolfSSL_CTX_new(shared_method(settings));
     int err = ctx ? shared_fill(ctx, settings) : -ENOMEM;
     if (wr_tls_memory_take_failure()) {
-        err = -ENOMEM; /* wolfSSL often names another reason */
+        err = -ENOMEM; /* wolfSSL often reports another reason */
     }
     wr_assert(ctx || err < 0);
     if (err < 0) {

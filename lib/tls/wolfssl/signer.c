@@ -1,10 +1,10 @@
 /*
- * Keys that are not here: weir's function signs by them (struct wr_tls_signer).
+ * Private keys outside weir, with which a wr_tls_signer signs.
  *
- * wolfSSL has the public key in the place of the private one, and leaves each
- * signature to a callback. A callback is the context's, so with it own keys on
- * curves sign here, too, where a context may show both kinds; the callbacks for
- * RSA, which are always there, are in rsa.c.
+ * wolfSSL has the public key instead of the private key, and calls a callback
+ * for each signature. A callback is set on a context, so if a context may show
+ * both kinds of keys, elliptic curve keys inside weir are signed with here,
+ * too. The RSA callbacks, which are always set, are in rsa.c.
  */
 #include "wolfssl.h"
 
@@ -50,7 +50,7 @@ int wr_wolfssl_sign(struct wr_tls_signer *signer,
     return 0;
 }
 
-/* Signs with a key that is here, as wolfSSL does without the callback. */
+/* Signs with a key inside weir, as wolfSSL does without the callback. */
 static int signer_sign_here(WOLFSSL *ssl, struct wr_bytes hash,
                             struct wr_bytes der, uint8_t *out, word32 *size)
 {

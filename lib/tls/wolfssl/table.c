@@ -1,8 +1,8 @@
 /*
- * wolfSSL as a backend: the table of its functions.
+ * The table of wolfSSL's backend functions.
  *
- * The contract of each is in lib/tls/backend/backend.h. No file of another
- * folder has a name of wolfSSL's.
+ * lib/tls/backend/backend.h has the contract of each function. No file of
+ * another folder uses a name of wolfSSL's.
  */
 #include "wolfssl.h"
 
@@ -25,7 +25,7 @@
 #define TABLE_FAST_AES 0
 #endif
 
-/* The version of the source package, which the build knows of .deps/ alone. */
+/* Version of the source package, known only if the library is from .deps/. */
 #ifndef WR_TLS_SOURCE
 #define WR_TLS_SOURCE NULL
 #endif

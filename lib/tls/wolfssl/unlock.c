@@ -1,11 +1,11 @@
 /*
- * Keys of passphrases, and AES-CBC, for encrypted private keys.
+ * Key derivation from passphrases, and AES-CBC, for encrypted private keys.
  *
- * PBKDF2 is wolfCrypt's. MD5 and the opening of AES-CBC are not in the wolfSSL
- * that tools/deps builds, so that no connection can use them; they are here,
- * plain and slow. Their tables are read at places that depend on the key, and
- * so an observer on the same processor could learn of it by the caches: they
- * run when a context is made, and nowhere else.
+ * PBKDF2 is wolfCrypt's. MD5 and AES-CBC decryption are not in the wolfSSL that
+ * tools/deps builds, so that no connection can use them; they are implemented
+ * here, plain and slow. Their table lookups depend on the key, so an observer
+ * on the same processor could learn about it through the caches: they run only
+ * when a context is created.
  */
 #include "wolfssl.h"
 
@@ -106,8 +106,8 @@ static void unlock_md5_end(struct unlock_md5 *md5, uint8_t ret[UNLOCK_MD5])
     }
 }
 
-/* One round over the block before, the password and the salt, as OpenSSL's
- * EVP_BytesToKey(). */
+/* Derives a key like OpenSSL's EVP_BytesToKey() with one round: hashes the
+ * previous block, the password and the salt. */
 static void unlock_by_md5(const struct wr_tls_derive *job)
 {
     uint8_t block[UNLOCK_MD5];
@@ -178,7 +178,7 @@ int wr_wolfssl_derive(const struct wr_tls_derive *job)
     return unlock_by_pbkdf2(job);
 }
 
-/* ---- AES (FIPS 197), opening alone ---- */
+/* ---- AES (FIPS 197), decryption only ---- */
 
 enum { UNLOCK_ROUNDS_MAX = 14 };
 
@@ -204,8 +204,8 @@ static uint8_t unlock_times(uint8_t a, uint8_t b)
     return sum;
 }
 
-/* 3 makes all numbers but 0 by its powers; the power with the exponent's
- * negative is the inverse. */
+/* The powers of 3 are all numbers except 0; negating the exponent gives the
+ * inverse. */
 static void unlock_make_boxes(struct unlock_aes *aes)
 {
     uint8_t powers[255];
