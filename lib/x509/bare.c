@@ -1,8 +1,8 @@
 /*
- * The writer of bare certificates.
+ * Writes minimal certificates.
  *
- * Of the fields only the key is of use. The signature has no meaning: it has as
- * many bytes as a size asks for.
+ * Only the key is used. The signature is meaningless; it is as long as the
+ * requested size requires.
  */
 #include "bare.h"
 
@@ -19,8 +19,8 @@ static const uint8_t bare_algorithm[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86,
 static const uint8_t bare_front[] = {0xa0, 0x03, 0x02, 0x01,
                                      0x02, 0x02, 0x01, 0x01};
 
-/* An issuer without a name, the dates 1950 to 2049, a subject without one; the
- * last byte is the text's end. */
+/* An empty issuer, the dates 1950 to 2049, an empty subject; the last byte is
+ * the text's NUL. */
 static const uint8_t bare_middle[] = "\x30\x00\x30\x1e\x17\x0d"
                                      "500101000000Z\x17\x0d"
                                      "491231235959Z\x30";
@@ -41,7 +41,7 @@ static uint8_t *bare_put(uint8_t *to, const void *data, size_t size)
     return to + size;
 }
 
-/* Writes a header; a long one has 5 bytes, whatever the size is. */
+/* Writes a header. A long header has 5 bytes, whatever the size. */
 static uint8_t *bare_put_header(uint8_t *to, uint8_t tag, size_t size,
                                 bool is_long)
 {
@@ -59,7 +59,7 @@ static uint8_t *bare_put_header(uint8_t *to, uint8_t tag, size_t size,
     return bare_put(to, bytes + sizeof(bytes) - count, count);
 }
 
-/* Writes what stands before the signature. */
+/* Writes everything before the signature. */
 static uint8_t *bare_put_body(uint8_t *to, struct wr_bytes key)
 {
     const size_t size = sizeof(bare_front) + sizeof(bare_algorithm) +

@@ -1,8 +1,9 @@
 /*
- * A reader of X.509 certificates: DER with one-byte tags and definite lengths,
- * from front to end. Each function takes an element off the front of @from; it
- * returns false if something else is there, and the whole certificate is
- * malformed then.
+ * Parses X.509 certificates: DER with one-byte tags and definite lengths, from
+ * front to end.
+ *
+ * Each function takes an element off the front of @from. It returns false if
+ * something else is there; then the whole certificate is malformed.
  */
 #include "certificate.h"
 
@@ -32,7 +33,7 @@ static bool certificate_read_validity(struct wr_x509 *x509,
 
 /* ---- the certificate ---- */
 
-/* Takes issuerUniqueID or subjectUniqueID, if it comes next. */
+/* Takes issuerUniqueID or subjectUniqueID, if it is next. */
 static bool certificate_take_unique(struct wr_bytes *rest, uint8_t tag)
 {
     struct wr_bytes bits;
@@ -42,8 +43,8 @@ static bool certificate_take_unique(struct wr_bytes *rest, uint8_t tag)
            wr_der_take_bits(rest, tag, &bits, &unused);
 }
 
-/* @rest: the bytes behind the key; the extensions come last. What version 1
- * does not have makes it malformed (RFC 5280, 4.1.2.8 and 4.1.2.9). */
+/* Reads the bytes after the key; the extensions are last. Fields that version 1
+ * does not have make it malformed (RFC 5280, 4.1.2.8 and 4.1.2.9). */
 static bool certificate_read_extensions(struct wr_x509 *x509,
                                         struct wr_bytes rest)
 {
@@ -64,7 +65,7 @@ static bool certificate_read_extensions(struct wr_x509 *x509,
            x509->version == 3 && wr_x509_extensions_read(x509, list);
 }
 
-/* Without the field the version is 1. */
+/* The version is 1 if the field is missing. */
 static bool certificate_take_version(struct wr_bytes *from, uint32_t *ret)
 {
     struct wr_bytes tagged;
@@ -84,8 +85,8 @@ static bool certificate_take_version(struct wr_bytes *from, uint32_t *ret)
     return true;
 }
 
-/* A serial number has up to 20 bytes, and is not negative; zero is one, as in
- * some authorities (RFC 5280, 4.1.2.2). */
+/* A serial number has up to 20 bytes and is not negative. Zero is allowed,
+ * because some authorities have it (RFC 5280, 4.1.2.2). */
 static bool certificate_take_serial(struct wr_bytes *from, struct wr_bytes *ret)
 {
     wr_assert(from->data != NULL);
@@ -93,7 +94,7 @@ static bool certificate_take_serial(struct wr_bytes *from, struct wr_bytes *ret)
            ret->size <= SERIAL_SIZE_MAX && !(ret->data[0] & 0x80);
 }
 
-/* An issuer has a name, and a subject has one here or in a critical
+/* An issuer must have a name, and a subject must have one here or in a critical
  * subjectAltName (RFC 5280, 4.1.2.4 and 4.1.2.6). */
 static bool certificate_has_names(const struct wr_x509 *x509)
 {
@@ -108,8 +109,8 @@ static bool certificate_has_names(const struct wr_x509 *x509)
            (x509->has_critical_names && !x509->is_authority);
 }
 
-/* @body: the signed part. *ret_algorithm: its algorithm, which must equal the
- * algorithm outside the body. */
+/* Reads the signed part. *ret_algorithm must equal the algorithm outside the
+ * body. */
 static bool certificate_read_body(struct wr_x509 *x509, struct wr_bytes body,
                                   struct wr_bytes *ret_algorithm)
 {
@@ -168,7 +169,7 @@ bool wr_x509_next_name(struct wr_bytes *names, enum wr_x509_name_kind *ret_kind,
         return false;
     }
     const bool is_one = wr_der_take_any(names, &tag, ret);
-    wr_assert(is_one); /* checked when the certificate was read */
+    wr_assert(is_one); /* checked by wr_x509_read() */
     *ret_kind = tag == WR_X509_NAME_TAG_DNS  ? WR_X509_NAME_DNS
                 : tag == WR_X509_NAME_TAG_IP ? WR_X509_NAME_IP
                                              : WR_X509_NAME_OTHER;
@@ -236,7 +237,7 @@ bool wr_x509_shares_name(const struct wr_x509 *a, const struct wr_x509 *b)
     return false;
 }
 
-/* The last attribute with this number in a name; false: none. */
+/* Finds the last attribute with this number in a name. */
 static bool certificate_find_attribute(struct wr_bytes name, uint8_t number,
                                        struct wr_bytes *ret)
 {

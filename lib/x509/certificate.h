@@ -1,11 +1,11 @@
 /*
  * An X.509 certificate, with the fields that weir's rules need (rules.h,
- * path.h).
+ * path.h). Pure functions.
  *
- * Pure: the fields point into the bytes that were read. This reader alone
- * decides what a certificate says: it accepts only DER, each field and each
- * extension as in RFC 5280, and every byte of them is looked at. The library
- * below gets nothing but the key of a peer's certificate (bare.h).
+ * The fields point into the parsed bytes. Only this parser decides what a
+ * certificate contains: it accepts only DER, each field and extension must
+ * conform to RFC 5280, and every byte is checked. The TLS library gets nothing
+ * except the key of a peer's certificate (bare.h).
  */
 #ifndef WEIR_LIB_X509_CERTIFICATE_H
 #define WEIR_LIB_X509_CERTIFICATE_H
@@ -22,7 +22,7 @@
 #define WR_X509_FOR_SERVERS (1u << 0)
 #define WR_X509_FOR_CLIENTS (1u << 1)
 
-/* pathLenConstraint: any number of issuers may follow. */
+/* pathLenConstraint is missing: any number of issuers may follow. */
 #define WR_X509_PATH_LEN_ANY UINT32_MAX
 
 /* Tags of GeneralName, and of the two lists in name constraints. */
@@ -49,7 +49,7 @@ struct wr_x509 {
     struct wr_bytes issuer;      /* Name, with its header */
     struct wr_bytes subject;     /* Name, with its header */
     struct wr_bytes names;       /* content of subjectAltName */
-    struct wr_bytes constraints; /* nameConstraints; data NULL: none */
+    struct wr_bytes constraints; /* nameConstraints; data is NULL if missing */
     int64_t not_before;          /* seconds since 1970 */
     int64_t not_after;           /* the last valid second */
     uint32_t version;            /* 1 to 3 */
@@ -60,18 +60,18 @@ struct wr_x509 {
     uint32_t purposes;       /* WR_X509_FOR_... */
     bool has_usage;          /* false: any use */
     bool has_purposes;       /* false: any purpose */
-    bool is_authority;       /* by basicConstraints */
-    bool has_critical_names; /* subjectAltName is */
-    /* It has a critical extension, or a name constraint, of an unknown kind. */
+    bool is_authority;       /* according to basicConstraints */
+    bool has_critical_names; /* subjectAltName is critical */
+    /* Has a critical extension, or a name constraint, of an unknown kind. */
     bool has_unknown;
 };
 
-/* Reads a certificate: 0, or -EBADMSG if it is malformed; ret->der is set in
- * both cases. */
+/* Parses a certificate. Returns 0, or -EBADMSG if it is malformed. Sets
+ * ret->der in both cases. */
 WEIR_MUST_USE int wr_x509_read(struct wr_x509 *ret, const uint8_t *der,
                                size_t size);
 
-/* True if issuer and subject are the same name. */
+/* Returns true if issuer and subject are the same name. */
 bool wr_x509_is_self_issued(const struct wr_x509 *x509);
 
 enum wr_x509_name_kind {
@@ -80,20 +80,21 @@ enum wr_x509_name_kind {
     WR_X509_NAME_OTHER,
 };
 
-/* Takes the next alternative name off @names, a copy of wr_x509.names. False at
- * the end. */
+/* Takes the next alternative name off @names, a copy of wr_x509.names. Returns
+ * false at the end. */
 bool wr_x509_next_name(struct wr_bytes *names, enum wr_x509_name_kind *ret_kind,
                        struct wr_bytes *ret);
 
-/* True if an alternative name matches @host, a name or a literal address. */
+/* Returns true if an alternative name matches @host, a name or a literal
+ * address. */
 WEIR_MUST_USE bool wr_x509_is_for(const struct wr_x509 *x509, const char *host);
 
-/* True if both have a DNS name or an address in common, as it is written. */
+/* Returns true if both have an identical DNS name or address. */
 WEIR_MUST_USE bool wr_x509_shares_name(const struct wr_x509 *a,
                                        const struct wr_x509 *b);
 
 /* Writes "CN=..." or another name of the subject, for messages: printable
- * ASCII, cut at @size. */
+ * ASCII, truncated to @size. */
 void wr_x509_write_subject(const struct wr_x509 *x509, char *ret, size_t size);
 
 #endif

@@ -1,7 +1,9 @@
 /*
- * Name constraints. Each name is compared with the trees of its kind: it must
- * be in a permitted tree, if there are any, and in no excluded tree. A kind
- * without trees is not constrained. Directory names are compared in
+ * Name constraints.
+ *
+ * Each name is compared with the subtrees of its kind: it must be in a
+ * permitted subtree, if there are any, and in no excluded subtree. A kind
+ * without subtrees is not constrained. Directory names are compared in
  * directory.c.
  */
 #include "constraint.h"
@@ -20,8 +22,8 @@ static bool constraint_ends_with(struct wr_bytes name, struct wr_bytes end)
                                     (const char *)end.data, end.size);
 }
 
-/* True if @host is @base or below it. A base with a leading dot contains only
- * the hosts below it. */
+/* Returns true if @host is @base or below it. A base with a leading dot
+ * contains only the hosts below it. */
 static bool constraint_has_host(struct wr_bytes base, struct wr_bytes host)
 {
     if (base.size == 0) {
@@ -35,8 +37,8 @@ static bool constraint_has_host(struct wr_bytes base, struct wr_bytes host)
                       host.data[host.size - base.size - 1] == '.');
 }
 
-/* True if the wildcard @name ("*.example.org") could stand for a name in the
- * tree of @base. */
+/* Returns true if the wildcard @name ("*.example.org") could match a name in
+ * the subtree of @base. */
 static bool constraint_wildcard_meets(struct wr_bytes base,
                                       struct wr_bytes name)
 {
@@ -59,7 +61,7 @@ static bool constraint_has_dns(struct wr_bytes base, struct wr_bytes name,
            (!is_permitted && constraint_wildcard_meets(base, name));
 }
 
-/* @base: an address and a mask. */
+/* @base is an address and a mask. */
 static bool constraint_has_ip(struct wr_bytes base, struct wr_bytes ip)
 {
     wr_assert(base.size == 8 || base.size == 32);
@@ -74,7 +76,7 @@ static bool constraint_has_ip(struct wr_bytes base, struct wr_bytes ip)
     return true;
 }
 
-/* @base: "user@host", a host, or ".domain" for all hosts below it. */
+/* @base is "user@host", a host, or ".domain" for all hosts below it. */
 static bool constraint_has_mail(struct wr_bytes base, struct wr_bytes name,
                                 bool is_permitted)
 {
@@ -100,7 +102,7 @@ static bool constraint_has_mail(struct wr_bytes base, struct wr_bytes name,
            (host.size == base.size && constraint_ends_with(host, base));
 }
 
-/* True if a name is in the tree of @base; both have this tag. */
+/* Returns true if a name is in the subtree of @base; both have this tag. */
 static bool constraint_has(uint8_t tag, struct wr_bytes base,
                            struct wr_bytes name, bool is_permitted)
 {
@@ -130,21 +132,20 @@ static bool constraint_knows(uint8_t tag)
            tag == WR_X509_NAME_TAG_EMAIL || tag == WR_X509_NAME_TAG_DIRECTORY;
 }
 
-/* The constraints of an authority, and what they may still cost. */
+/* The constraints of an authority, and the remaining budget of comparisons. */
 struct constraint_lists {
     struct wr_bytes lists;
     size_t *budget;
 };
 
-/* Whether there are trees of the tag, and whether the name is in one of
- * them. */
+/* Whether there are subtrees of the tag, and whether the name is in one. */
 struct constraint_found {
     bool has_trees;
     bool is_within;
-    bool is_broke; /* the budget is used up: neither is known */
+    bool is_broke; /* budget used up: the others are invalid */
 };
 
-/* A name is compared with one tree more, of its tag. */
+/* Compares a name with another subtree of its tag. */
 static void constraint_compare(struct constraint_found *found, uint8_t tag,
                                struct wr_bytes base, struct wr_bytes name,
                                bool is_permitted, size_t *budget)
@@ -250,7 +251,7 @@ wr_x509_constraint_check(const struct wr_x509 *authority,
         constraint_check_subject(&limits, x509->subject);
     while (kept == WR_X509_CONSTRAINT_KEPT && names.size > 0) {
         const bool is_one = wr_der_take_any(&names, &tag, &name);
-        wr_assert(is_one); /* checked when the certificate was read */
+        wr_assert(is_one); /* checked by wr_x509_read() */
         kept = constraint_check_name(&limits, tag, name);
     }
     return kept;

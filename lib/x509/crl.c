@@ -1,9 +1,9 @@
 /*
- * A reader of revocation lists. All entries are checked when the list is read,
- * so that sorting them cannot fail.
+ * Parses revocation lists. All entries are checked when the list is parsed, so
+ * that sorting them cannot fail.
  *
- * An incomplete list is refused, because certificates that it does not name may
- * be revoked: a list of changes (deltaCRLIndicator), a list for some
+ * An incomplete list is refused, because certificates that it does not contain
+ * may be revoked: a list of changes (deltaCRLIndicator), a list for some
  * certificates or for other issuers (issuingDistributionPoint,
  * certificateIssuer).
  */
@@ -70,7 +70,7 @@ static const char *crl_check_extensions(struct wr_bytes tagged)
     return NULL;
 }
 
-/* Takes an entry off a list; *ret: the certificate's serial number. */
+/* Takes an entry off a list; *ret is the certificate's serial number. */
 static bool crl_take_entry(struct wr_bytes *entries, struct wr_bytes *ret,
                            struct wr_bytes *ret_rest)
 {
@@ -79,8 +79,8 @@ static bool crl_take_entry(struct wr_bytes *entries, struct wr_bytes *ret,
            wr_der_take(ret_rest, WR_DER_INTEGER, ret) && ret->size > 0;
 }
 
-/* Returns NULL, or why an entry cannot be used; *ret_count: the number of
- * entries. */
+/* Returns NULL, or why an entry cannot be used. Sets *ret_count to the number
+ * of entries. */
 static const char *crl_check_entries(struct wr_bytes entries, size_t *ret_count)
 {
     struct wr_bytes serial;
@@ -152,7 +152,8 @@ const char *wr_x509_crl_read(struct wr_x509_crl *ret, struct wr_bytes der)
 }
 
 /* Removes leading zeros, and so the sign. Numbers that differ only in leading
- * zeros count as equal; only issuers that break the rules make such numbers. */
+ * zeros count as equal; only issuers that violate the rules create such
+ * numbers. */
 static struct wr_bytes crl_trim(struct wr_bytes number)
 {
     while (number.size > 1 && number.data[0] == 0) {
@@ -188,7 +189,7 @@ int wr_x509_crl_sort(struct wr_x509_crl *crl)
     wr_require(crl->serials, -ENOMEM);
     for (size_t i = 0; i < crl->entry_count; i++) {
         const bool is_one = crl_take_entry(&entries, &crl->serials[i], &rest);
-        wr_assert(is_one); /* checked when the list was read */
+        wr_assert(is_one); /* checked by wr_x509_crl_read() */
         crl->serials[i] = crl_trim(crl->serials[i]);
     }
     wr_assert(entries.size == 0);

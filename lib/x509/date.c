@@ -1,13 +1,14 @@
 /*
- * Dates are read as two-digit fields, one by one. Days are counted by the
- * Gregorian calendar, and a day that does not exist there (February 30) makes
- * the date malformed.
+ * Parses dates.
+ *
+ * Dates are read as two-digit fields, one by one. Days are counted in the
+ * Gregorian calendar, and a day that does not exist (February 30) makes the
+ * date malformed.
  */
 #include "date.h"
 
 #include "uring/check.h"
 
-/* Takes two digits off a text. */
 static bool date_take_digits(struct wr_bytes *text, int64_t *ret)
 {
     struct wr_bytes digits;
@@ -21,7 +22,8 @@ static bool date_take_digits(struct wr_bytes *text, int64_t *ret)
     return true;
 }
 
-/* Days from 1970 to a day of the Gregorian calendar; the year is at least 0. */
+/* Returns the days from 1970 to a day of the Gregorian calendar; the year is at
+ * least 0. */
 static int64_t date_count_days(int64_t year, int64_t month, int64_t day)
 {
     wr_assert(year >= 0 && month >= 1 && day >= 1);
@@ -33,7 +35,6 @@ static int64_t date_count_days(int64_t year, int64_t month, int64_t day)
     return 365 * years + leaps + (153 * months + 2) / 5 + day - 1 - 719468;
 }
 
-/* Days of a month in a year of the Gregorian calendar. */
 static int64_t date_days_of(int64_t year, int64_t month)
 {
     const bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);

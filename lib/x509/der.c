@@ -1,7 +1,7 @@
 /*
- * DER with tags of one byte and with lengths of up to three bytes in their
- * shortest form. Certificates need no other forms, and no other form is read,
- * so that there is one encoding of each value.
+ * DER with one-byte tags and lengths of up to three bytes in their shortest
+ * form. Certificates need nothing else, and nothing else is accepted, so that
+ * there is one encoding of each value.
  */
 #include "der.h"
 
@@ -14,7 +14,7 @@ enum {
     DER_TRUE = 0xff,
 };
 
-/* Takes the length of an element; DER demands the shortest form. */
+/* Takes the length of an element. DER requires the shortest form. */
 static bool der_take_length(struct wr_bytes *from, size_t *ret)
 {
     size_t first;
@@ -107,7 +107,7 @@ bool wr_der_is_oid(struct wr_bytes content)
 
     for (size_t i = 0; i < content.size; i++) {
         if (is_start && content.data[i] == 0x80) {
-            return false; /* a number that begins with zeros */
+            return false; /* a number with leading zeros */
         }
         is_start = !(content.data[i] & 0x80);
     }

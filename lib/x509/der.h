@@ -1,15 +1,14 @@
 /*
- * A reader of DER, the encoding of certificates (ITU-T X.690).
+ * Parses DER, the encoding of certificates (ITU-T X.690). Pure functions.
  *
- * Pure. Each function takes an element off the front of @from, and returns
- * false if something else is there.
+ * Each function takes an element off the front of @from, and returns false if
+ * something else is there.
  */
 #ifndef WEIR_LIB_X509_DER_H
 #define WEIR_LIB_X509_DER_H
 
 #include "lib/base/bytes.h"
 
-/* Tags of elements. */
 enum {
     WR_DER_BOOLEAN = 0x01,
     WR_DER_INTEGER = 0x02,
@@ -24,46 +23,44 @@ enum {
     WR_DER_EXPLICIT = 0xa0, /* plus a number */
 };
 
-/* True when an element of this tag comes next. */
+/* Returns true if an element with this tag is next. */
 bool wr_der_sees(const struct wr_bytes *from, uint8_t tag);
 
-/* Takes an element of this tag; *ret is its content. */
+/* Takes an element with this tag; *ret is its content. */
 bool wr_der_take(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret);
 
-/* Takes an element of any tag; *ret is its content. */
+/* Takes an element with any tag; *ret is its content. */
 bool wr_der_take_any(struct wr_bytes *from, uint8_t *ret_tag,
                      struct wr_bytes *ret);
 
-/* Takes an element of this tag; *ret is the element with its header. */
+/* Takes an element with this tag; *ret is the element with its header. */
 bool wr_der_take_whole(struct wr_bytes *from, uint8_t tag,
                        struct wr_bytes *ret);
 
-/* Takes an optional boolean, which is false by default: one byte, 0xff or 0. A
- * default is left out in DER, but authorities have written this one into many
- * certificates. */
+/* Takes an optional boolean, false by default: one byte, 0xff or 0. DER omits a
+ * default, but authorities have written this one into many certificates. */
 bool wr_der_take_flag(struct wr_bytes *from, bool *ret);
 
-/* Takes an element of this tag as a number in its shortest form. */
+/* Takes an element with this tag as a number in its shortest form. */
 bool wr_der_take_integer(struct wr_bytes *from, uint8_t tag,
                          struct wr_bytes *ret);
 
 /* Takes a well-formed object identifier. */
 bool wr_der_take_oid(struct wr_bytes *from, struct wr_bytes *ret);
 
-/* True if this is the content of one. */
+/* Returns true if this is the content of an object identifier. */
 bool wr_der_is_oid(struct wr_bytes content);
 
-/* Takes an element of this tag as a string of bits: *ret is its whole bytes,
- * the last one without *ret_unused of its bits, which are 0. */
+/* Takes an element with this tag as a bit string. *ret is its bytes; the last
+ * *ret_unused bits are unused and 0. */
 bool wr_der_take_bits(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret,
                       uint8_t *ret_unused);
 
-/* True if the object identifier is @family, of @size bytes, plus one byte,
- * which is written to *ret_last. */
+/* Returns true if the object identifier is @family, of @size bytes, plus one
+ * byte, which is written to *ret_last. */
 bool wr_der_is_of(const struct wr_bytes *oid, const uint8_t *family,
                   size_t size, uint8_t *ret_last);
 
-/* True if the bytes are equal. */
 bool wr_der_is_equal(const struct wr_bytes *a, const struct wr_bytes *b);
 
 #define WR_DER_IS_OF(oid, family, ret_last)                                    \

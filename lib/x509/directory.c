@@ -1,7 +1,9 @@
 /*
- * Directory names: a walk over their attributes, and a comparison with three
- * results. Strings that are not ASCII in a PrintableString, UTF8String or
- * IA5String are equal if their bytes are; otherwise the result is "unsure".
+ * Directory names: iteration over their attributes, and a comparison with three
+ * results.
+ *
+ * Strings that are not ASCII in a PrintableString, UTF8String or IA5String are
+ * equal if their bytes are equal; otherwise the result is "unsure".
  */
 #include "directory.h"
 
@@ -19,7 +21,7 @@ static const uint8_t directory_oid_common[] = {0x55, 0x04};
 static const uint8_t directory_oid_pkcs9[] = {0x2a, 0x86, 0x48, 0x86,
                                               0xf7, 0x0d, 0x01, 0x09};
 
-/* ---- the walk ---- */
+/* ---- iteration ---- */
 
 void wr_x509_directory_open(struct wr_x509_directory *directory,
                             struct wr_bytes name)
@@ -29,7 +31,7 @@ void wr_x509_directory_open(struct wr_x509_directory *directory,
     wr_assert(is_name && name.size == 0);
 }
 
-/* False if the name is malformed, or at its end. */
+/* Returns false if the name is malformed or at its end. */
 static bool directory_take(struct wr_x509_directory *directory,
                            struct wr_x509_attribute *ret)
 {
@@ -52,9 +54,9 @@ static bool directory_is_at_end(const struct wr_x509_directory *directory)
     return directory->sets.size == 0 && directory->set.size == 0;
 }
 
-/* True unless the value of an attribute that RFC 5280 makes a string is none
- * (appendix A.1). Others under 2.5.4 have values of any kind, such as
- * postalAddress. */
+/* Returns false if an attribute that RFC 5280 (appendix A.1) defines as a
+ * string has another value. Other attributes under 2.5.4, such as
+ * postalAddress, have values of any kind. */
 static bool directory_has_value(const struct wr_x509_attribute *attribute)
 {
     static const uint8_t numbers[] = {3,  4,  5,  6,  7,  8,  10, 11,
@@ -133,8 +135,8 @@ static bool directory_is_ascii(const struct wr_x509_attribute *attribute)
     return true;
 }
 
-/* Takes the next character of a text, in lower case; 0: the end. Several blanks
- * count as one, blanks at the ends are skipped. */
+/* Takes the next character of a text in lower case, or 0 at the end. Several
+ * blanks count as one, and blanks at the ends are skipped. */
 static uint8_t directory_take_character(struct wr_bytes *text, bool is_first)
 {
     bool has_blank = false;
@@ -148,7 +150,7 @@ static uint8_t directory_take_character(struct wr_bytes *text, bool is_first)
         return 0;
     }
     if (has_blank && !is_first) {
-        return ' '; /* the next call takes what follows */
+        return ' '; /* the next call takes the character */
     }
     const uint8_t c = text->data[0];
     text->data++;
@@ -156,7 +158,7 @@ static uint8_t directory_take_character(struct wr_bytes *text, bool is_first)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
 }
 
-/* Both are ASCII without control characters. */
+/* Compares two ASCII texts without control characters. */
 static bool directory_is_same_text(struct wr_bytes a, struct wr_bytes b)
 {
     bool is_first = true;
@@ -208,7 +210,7 @@ static bool directory_pay(const struct wr_x509_attribute *a,
     return wr_x509_budget_pay(budget, 1 + (a->value.size + b->value.size) / 64);
 }
 
-/* The best match of @a in a set of @name; @first is the set's first
+/* Returns the best match of @a in a set of @name; @first is the set's first
  * attribute. */
 static enum wr_x509_directory_match
 directory_find(const struct wr_x509_attribute *a, struct wr_x509_directory name,

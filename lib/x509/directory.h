@@ -1,9 +1,9 @@
 /*
  * Directory names: the subjects and issuers of certificates (RFC 5280,
- * 4.1.2.4).
+ * 4.1.2.4). Pure functions.
  *
- * Pure. A name is checked once (wr_x509_directory_is_good()); after that
- * walking over it and comparing it cannot fail.
+ * A name is checked once (wr_x509_directory_is_good()); after that, iterating
+ * over it and comparing it cannot fail.
  */
 #ifndef WEIR_LIB_X509_DIRECTORY_H
 #define WEIR_LIB_X509_DIRECTORY_H
@@ -18,28 +18,29 @@ struct wr_x509_attribute {
     bool is_next_set; /* the first one of its set */
 };
 
-/* A walk over a name. */
+/* An iterator over a name. */
 struct wr_x509_directory {
     struct wr_bytes sets; /* the remaining sets */
     struct wr_bytes set;  /* the rest of the current set */
 };
 
-/* True if a name, with its header, is well-formed. */
+/* Returns true if a name, with its header, is well-formed. */
 WEIR_MUST_USE bool wr_x509_directory_is_good(struct wr_bytes name);
 
-/* Begins a walk over a well-formed name. */
+/* Starts an iteration over a well-formed name. */
 void wr_x509_directory_open(struct wr_x509_directory *directory,
                             struct wr_bytes name);
 
-/* The next attribute; false at the end. */
+/* Returns the next attribute in *ret, or false at the end. */
 WEIR_MUST_USE bool wr_x509_directory_next(struct wr_x509_directory *directory,
                                           struct wr_x509_attribute *ret);
 
-/* True if the attribute is 2.5.4.@number; the common attributes are there. */
+/* Returns true if the attribute is 2.5.4.@number, like all common
+ * attributes. */
 bool wr_x509_attribute_is(const struct wr_x509_attribute *attribute,
                           uint8_t number);
 
-/* True if the attribute is emailAddress. */
+/* Returns true if the attribute is emailAddress. */
 bool wr_x509_attribute_is_mail(const struct wr_x509_attribute *attribute);
 
 enum wr_x509_directory_match {
@@ -49,18 +50,19 @@ enum wr_x509_directory_match {
     WR_X509_DIRECTORY_MANY, /* more comparisons than the budget allows */
 };
 
-/* Whether @name is @base or below it, i.e. begins with the sets of @base; both
- * are well-formed. ASCII is compared without regard to case and to the number
- * of blanks.
+/* Compares whether @name is @base or below it, which means that it begins with
+ * the sets of @base; both must be well-formed. ASCII is compared without regard
+ * to case and to the number of blanks.
  *
  * Each attribute of a set is compared with each of the other set, so a peer can
- * make this take long: two attributes that are compared take 1 from *budget,
- * and 1 more for each 64 bytes of their values. */
+ * make this take long: comparing two attributes takes 1 from *budget, and 1
+ * more for each 64 bytes of their values. */
 enum wr_x509_directory_match wr_x509_directory_compare(struct wr_bytes base,
                                                        struct wr_bytes name,
                                                        size_t *budget);
 
-/* Takes the cost of a comparison from a budget. False: it is used up. */
+/* Subtracts the cost of a comparison from a budget. Returns false if it is used
+ * up. */
 WEIR_MUST_USE bool wr_x509_budget_pay(size_t *budget, size_t cost);
 
 #endif

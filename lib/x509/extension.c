@@ -1,7 +1,9 @@
 /*
  * The extensions of certificates that weir knows: usages, names, and
- * constraints of an authority. An unknown critical extension is noted; policies
- * are ignored, as no policy is demanded.
+ * constraints of an authority.
+ *
+ * An unknown critical extension is recorded. Policies are ignored, because none
+ * is required.
  */
 #include "extension.h"
 
@@ -88,8 +90,8 @@ static bool extension_read_constraints(struct wr_x509 *x509,
     return true;
 }
 
-/* Checks trees of names. Each has only a name, as RFC 5280 demands; other trees
- * are noted as unknown. */
+/* Checks subtrees of names. Each may only have a name, as RFC 5280 requires;
+ * other subtrees are recorded as unknown. */
 static bool extension_read_trees(struct wr_x509 *x509, struct wr_bytes trees)
 {
     struct wr_bytes tree;
@@ -131,8 +133,8 @@ static bool extension_read_name_constraints(struct wr_x509 *x509,
     return true;
 }
 
-/* An extension that weir does not know, or does nothing by, is noted if it is
- * critical; policies are not, as none is demanded. */
+/* Records a critical extension that weir does not know or does not implement.
+ * Policies are not recorded, because none is required. */
 static bool extension_read_value(struct wr_x509 *x509,
                                  const struct wr_x509_extension *extension)
 {
@@ -180,7 +182,7 @@ static bool extension_take(struct wr_bytes *list, struct wr_x509_extension *ret)
            extension.size == 0;
 }
 
-/* True if one before @last has its identifier. */
+/* Returns true if an extension before @last has the same identifier. */
 static bool extension_is_double(struct wr_bytes list,
                                 const struct wr_x509_extension *last)
 {
@@ -194,7 +196,7 @@ static bool extension_is_double(struct wr_bytes list,
     return false;
 }
 
-/* The number of one that is not under 2.5.29. */
+/* Returns the number of an extension that is not under 2.5.29. */
 static uint32_t extension_number_of(const struct wr_bytes *oid)
 {
     uint8_t last = 0;

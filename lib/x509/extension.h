@@ -1,10 +1,10 @@
 /*
- * The extensions of certificates (RFC 5280, 4.2).
+ * The extensions of certificates (RFC 5280, 4.2). Pure functions.
  *
- * Pure. An extension is read into the fields of its certificate; fields without
- * an extension keep their defaults. What is not used is checked all the same,
- * to the last byte: so no extension that says nothing to weir can make a
- * library refuse a certificate, or take it.
+ * An extension is parsed into the fields of its certificate; fields without an
+ * extension keep their defaults. Unused extensions are checked too, to the last
+ * byte, so that an extension that weir ignores cannot make a library refuse or
+ * accept a certificate.
  */
 #ifndef WEIR_LIB_X509_EXTENSION_H
 #define WEIR_LIB_X509_EXTENSION_H
@@ -33,7 +33,7 @@ enum {
     WR_X509_EXTENSION_NETSCAPE,   /* netscape-cert-type, which wolfSSL reads */
 };
 
-/* The most extensions of a certificate or list that are not under 2.5.29. */
+/* Maximum number of extensions of a certificate or list outside 2.5.29. */
 #define WR_X509_OTHERS_MAX 32u
 
 struct wr_x509_extension {
@@ -43,7 +43,7 @@ struct wr_x509_extension {
     bool is_critical;
 };
 
-/* A walk over a list of extensions. */
+/* An iterator over a list of extensions. */
 struct wr_x509_extensions {
     struct wr_bytes all;
     struct wr_bytes rest;
@@ -51,41 +51,43 @@ struct wr_x509_extensions {
     uint32_t others;
 };
 
-/* Begins the walk. @list: the content of the SEQUENCE, which is not empty. */
+/* Starts an iteration. @list is the content of the SEQUENCE, which must not be
+ * empty. */
 void wr_x509_extensions_open(struct wr_x509_extensions *extensions,
                              struct wr_bytes list);
 
-/* Takes the next one. False if it is malformed, or comes twice, or there are
- * more than WR_X509_OTHERS_MAX. */
+/* Takes the next extension. Returns false if it is malformed or repeated, or if
+ * there are more than WR_X509_OTHERS_MAX. */
 WEIR_MUST_USE bool wr_x509_extension_take(struct wr_x509_extensions *extensions,
                                           struct wr_x509_extension *ret);
 
-/* Reads all extensions of a list into @x509. */
 WEIR_MUST_USE bool wr_x509_extensions_read(struct wr_x509 *x509,
                                            struct wr_bytes list);
 
-/* ---- their forms (form.c) ---- */
+/* ---- form.c ---- */
 
 /* Takes one element off the front of a list. */
 typedef bool wr_x509_form_fn(struct wr_bytes *list);
 
-/* True if @value is a SEQUENCE of one element or more, and nothing else. */
+/* Returns true if @value is a SEQUENCE of one element or more, and nothing
+ * else. */
 WEIR_MUST_USE bool wr_x509_form_is_list(struct wr_bytes value,
                                         wr_x509_form_fn *element);
 
-/* True if a list has elements of this type alone, one at least. */
+/* Returns true if a list has only elements of this type, and at least one. */
 WEIR_MUST_USE bool wr_x509_form_has_only(struct wr_bytes list,
                                          wr_x509_form_fn *element);
 
-/* Takes a GeneralName; its address is that of a host. */
+/* Takes a GeneralName; an address must be that of a host. */
 WEIR_MUST_USE bool wr_x509_form_take_name(struct wr_bytes *list);
 
-/* Takes a GeneralName that is the base of a constraint: an address has a mask
- * behind it, which is the front of the address. */
+/* Takes a GeneralName that is the base of a constraint. An address is followed
+ * by its mask, which must be a prefix mask. */
 WEIR_MUST_USE bool wr_x509_form_take_base(struct wr_bytes *list,
                                           uint8_t *ret_tag);
 
-/* False if the value of an extension is malformed that weir does not use. */
+/* Returns false if the value of an extension that weir does not use is
+ * malformed. */
 WEIR_MUST_USE bool wr_x509_form_is_good(uint32_t number, struct wr_bytes value);
 
 #endif

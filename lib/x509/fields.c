@@ -1,7 +1,8 @@
 /*
- * The fields of certificates, for programs. The reader is the same as for the
- * verification (certificate.h), so that a program sees exactly the names that
- * were verified.
+ * The fields of certificates, for programs.
+ *
+ * The parser is the one that verification uses (certificate.h), so that a
+ * program sees exactly the names that were verified.
  */
 #include "certificate.h"
 #include "directory.h"
@@ -43,7 +44,6 @@ static struct weir_tls_part fields_part(struct wr_bytes der)
     return (struct weir_tls_part){.data = der.data, .size = der.size};
 }
 
-/* Removes the leading zeros of a number. */
 static struct wr_bytes fields_number(struct wr_bytes number)
 {
     while (number.size > 1 && number.data[0] == 0) {
@@ -53,7 +53,7 @@ static struct wr_bytes fields_number(struct wr_bytes number)
     return number;
 }
 
-/* The content of a name. */
+/* Returns the content of a name. */
 static struct wr_bytes fields_sets(struct wr_bytes name)
 {
     struct wr_x509_directory directory;
@@ -154,8 +154,6 @@ int weir_tls_next_attribute(struct weir_tls_part *rest,
     };
     return 0;
 }
-
-/* ---- alternative names ---- */
 
 static enum weir_tls_name_kind fields_kind_of(uint8_t tag)
 {

@@ -1,7 +1,7 @@
 /*
- * The forms of extensions: one function for each type of RFC 5280, appendix A,
- * which takes one element of that type off a list. A certificate is as deep as
- * these functions call each other, whatever stands in it.
+ * Checks the syntax of extensions: one function for each type of RFC 5280,
+ * appendix A, which takes one element of that type off a list. The functions do
+ * not recurse, so a certificate cannot cause deep nesting.
  */
 #include "directory.h"
 #include "extension.h"
@@ -31,8 +31,8 @@ bool wr_x509_form_is_list(struct wr_bytes value, wr_x509_form_fn *element)
            wr_x509_form_has_only(list, element);
 }
 
-/* Takes a field that may be left out. *ret: its content; data NULL: it is
- * not there. */
+/* Takes an optional field. *ret is its content; the data is NULL if it is
+ * missing. */
 static bool form_take_optional(struct wr_bytes *from, uint8_t tag,
                                struct wr_bytes *ret)
 {
@@ -50,8 +50,8 @@ static bool form_take_any(struct wr_bytes *from)
 
 /* ---- names ---- */
 
-/* True if a text is an IA5String without a NUL, which is an attempt to
- * deceive. */
+/* Returns true if a text is an IA5String without a NUL, which would be an
+ * attempt to deceive. */
 static bool form_is_text(struct wr_bytes text)
 {
     wr_assert(text.data != NULL);
@@ -63,7 +63,7 @@ static bool form_is_text(struct wr_bytes text)
     return true;
 }
 
-/* A name in a certificate of another kind: its identifier and its value. */
+/* A name of another type: its identifier and its value. */
 static bool form_is_other_name(struct wr_bytes name)
 {
     struct wr_bytes oid;
@@ -74,7 +74,7 @@ static bool form_is_other_name(struct wr_bytes name)
            form_take_any(&value) && value.size == 0;
 }
 
-/* True if the bits of a mask that are set come first. */
+/* Returns true if all set bits of a mask are at its start. */
 static bool form_is_mask(struct wr_bytes mask)
 {
     bool is_over = false;
@@ -139,10 +139,8 @@ bool wr_x509_form_take_base(struct wr_bytes *list, uint8_t *ret_tag)
            form_is_name(*ret_tag, name, true);
 }
 
-/* ---- keys ---- */
-
-/* AuthorityKeyIdentifier: an issuer's name and a serial number come together.
- */
+/* AuthorityKeyIdentifier: an issuer's name and a serial number must both be
+ * present or both missing. */
 static bool form_is_authority_key(struct wr_bytes value)
 {
     struct wr_bytes list;
@@ -162,7 +160,7 @@ static bool form_is_authority_key(struct wr_bytes value)
             wr_x509_form_has_only(names, wr_x509_form_take_name));
 }
 
-/* ---- where more is found ---- */
+/* ---- access and distribution points ---- */
 
 static bool form_take_access(struct wr_bytes *list)
 {
@@ -185,7 +183,7 @@ static bool form_take_attribute(struct wr_bytes *set)
            pair.size == 0;
 }
 
-/* DistributionPointName: full names, or a part of the issuer's. */
+/* DistributionPointName: full names, or a part of the issuer's name. */
 static bool form_is_point_name(struct wr_bytes name)
 {
     struct wr_bytes content;
@@ -197,7 +195,7 @@ static bool form_is_point_name(struct wr_bytes name)
                                              content, form_take_attribute));
 }
 
-/* DistributionPoint: reasons do not stand alone. */
+/* DistributionPoint: must not contain only reasons. */
 static bool form_take_point(struct wr_bytes *list)
 {
     struct wr_bytes point;
@@ -242,7 +240,7 @@ static bool form_take_mapping(struct wr_bytes *list)
            pair.size == 0;
 }
 
-/* A number of certificates, which is not negative. */
+/* Takes a number of certificates, which must not be negative. */
 static bool form_take_count(struct wr_bytes *from, uint8_t tag)
 {
     struct wr_bytes number;
@@ -259,8 +257,6 @@ static bool form_is_policy_constraints(struct wr_bytes value)
            (!wr_der_sees(&list, 0x80) || form_take_count(&list, 0x80)) &&
            (list.size == 0 || form_take_count(&list, 0x81)) && list.size == 0;
 }
-
-/* ---- attributes of the subject ---- */
 
 static bool form_take_directory_attribute(struct wr_bytes *list)
 {

@@ -1,7 +1,8 @@
 /*
- * Host names of certificates. A name with characters other than letters,
- * digits, '-', '_' and single dots matches nothing: a NUL or a blank in it is
- * an attempt to be misread.
+ * Host names of certificates.
+ *
+ * A name with characters other than letters, digits, '-', '_' and single dots
+ * matches nothing: a NUL or a blank in it is an attempt to be misread.
  */
 #include "hostname.h"
 
@@ -26,7 +27,8 @@ static bool hostname_is_letter(char c)
            c == '_';
 }
 
-/* The number of labels of a name without a wildcard; 0: an invalid name. */
+/* Returns the number of labels of a name without a wildcard, or 0 if it is
+ * invalid. */
 static size_t hostname_count_labels(const char *name, size_t len)
 {
     size_t labels = 0;
@@ -63,7 +65,7 @@ static bool hostname_is_wildcard(const char *name, size_t len)
     return len > 2 && name[0] == '*' && name[1] == '.';
 }
 
-/* True if @host has a form in which it can be compared: a name, and no literal
+/* Returns true if @host can be compared: it is a name and not a literal
  * address. */
 static bool hostname_is_name(const char *host, size_t len)
 {
@@ -74,8 +76,8 @@ static bool hostname_is_name(const char *host, size_t len)
            wr_x509_hostname_read_ip(host, ip) == 0;
 }
 
-/* A peer chooses how many names there are: bytes are compared first, and forms
- * only where they are the same. */
+/* A peer chooses the number of names, so bytes are compared first, and the
+ * syntax is checked only if they are equal. */
 bool wr_x509_hostname_matches(const char *host, const char *name, size_t len)
 {
     const char *compared = host;
@@ -93,7 +95,7 @@ bool wr_x509_hostname_matches(const char *host, const char *name, size_t len)
             return false;
         }
         host_len -= (size_t)(compared - host);
-        name += 1; /* from its dot on */
+        name += 1; /* from its dot */
         len -= 1;
     }
     if (len == 0 || host_len != len ||

@@ -1,6 +1,6 @@
 /*
- * The comparison of a certificate's names with a host, strictly by RFC 9525.
- * Pure.
+ * Compares a certificate's names with a host, strictly by RFC 9525. Pure
+ * functions.
  *
  * Case and a dot at the end of the host are ignored. A wildcard is the whole
  * first label, covers exactly one label, and is followed by two labels or more.
@@ -11,21 +11,22 @@
 
 #include "weir/base.h"
 
-/* Bytes of the longest address. */
+/* Size of the longest address. */
 #define WR_X509_IP_SIZE 16u
 
-/* True if @len bytes of two names are equal, ignoring the case of ASCII
+/* Returns true if @len bytes of two names are equal, ignoring the case of ASCII
  * letters; the C library's functions depend on the locale. */
 WEIR_MUST_USE bool wr_x509_hostname_is_same(const char *a, const char *b,
                                             size_t len);
 
-/* True if @name, a certificate's DNS name of @len bytes, matches @host. A
- * literal address matches no DNS name. */
+/* Returns true if @name, a certificate's DNS name of @len bytes, matches @host.
+ * A literal address matches no DNS name. */
 WEIR_MUST_USE bool wr_x509_hostname_matches(const char *host, const char *name,
                                             size_t len);
 
-/* Reads a literal address, IPv4 or IPv6 (a zone is ignored), in network order.
- * Returns 4 or 16 bytes, or 0 if the text is no address. */
+/* Parses a literal address, IPv4 or IPv6 (a zone is ignored), into network
+ * order. Returns its size, 4 or 16 bytes, or 0 if the text is not an
+ * address. */
 WEIR_MUST_USE size_t wr_x509_hostname_read_ip(const char *host,
                                               uint8_t ret[WR_X509_IP_SIZE]);
 

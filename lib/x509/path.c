@@ -1,9 +1,9 @@
 /*
- * The search for a path: from the peer's certificate upwards, depth first.
+ * Searches for a path: from the peer's certificate upwards, depth first.
  *
- * A peer can send many certificates of the same name, so the number of verified
- * links is limited. If all paths fail, the error of the path that got furthest
- * is reported: to an anchor, to an issuer, or to no issuer.
+ * A peer can send many certificates with the same name, so the number of
+ * verified links is limited. If all paths fail, the error of the path that got
+ * furthest is reported: to an anchor, to an issuer, or to no issuer.
  */
 #include "path.h"
 
@@ -14,13 +14,13 @@
 
 #include <errno.h>
 
-/* The verified links of one peer may cost this. A link by a key of P-256 costs
+/* Maximum cost of the verified links of one peer. A link by a P-256 key costs
  * 1, by P-384 2, by P-521 3 (strength.h). So a peer can have 16 links verified,
- * or 5 by P-521, and no choice of keys and names makes it more. */
+ * or 5 by P-521, whatever keys and names it chooses. */
 #define PATH_COST_MAX 16u
 
-/* The names of one peer may meet this many trees of the constraints of its
- * issuers, in about a millisecond. */
+/* How many subtrees of its issuers' constraints the names of one peer may be
+ * compared with; takes about a millisecond. */
 #define PATH_NAMES_MAX ((size_t)1 << 17)
 
 /* How far the best failed path got. */
@@ -111,7 +111,7 @@ static bool path_keeps_rules_of(struct wr_x509_path *path,
     return true;
 }
 
-/* A version 1 certificate cannot say that it is an authority. */
+/* Version 1 has no field for being an authority. */
 static bool path_may_issue(const struct wr_x509 *anchor)
 {
     wr_assert(anchor->version >= 1 && anchor->version <= 3);
@@ -119,8 +119,8 @@ static bool path_may_issue(const struct wr_x509 *anchor)
            (!anchor->has_usage || (anchor->usage & WR_X509_USE_CERT_SIGN));
 }
 
-/* Checks an anchor; an anchor that is no authority is trusted only as the leaf
- * itself. */
+/* Checks an anchor. An anchor that is not an authority is trusted only as the
+ * leaf itself. */
 static bool path_keeps_anchor(struct wr_x509_path *path,
                               const struct wr_x509 *anchor)
 {
@@ -170,9 +170,7 @@ static bool path_keeps_rules(struct wr_x509_path *path,
     return true;
 }
 
-/* ---- links ---- */
-
-/* Verifies a link; notes the reason if that fails. */
+/* Verifies a link, and records the reason if that fails. */
 static bool path_verify_link(struct wr_x509_path *path,
                              const struct wr_x509 *issuer, uint32_t rank)
 {
@@ -203,8 +201,8 @@ static bool path_verify_link(struct wr_x509_path *path,
 
 /* ---- revocation ---- */
 
-/* Checks the anchor: it is revoked if another anchor has issued it and lists
- * it. A missing list is no fault. */
+/* Checks the anchor, which is revoked if another anchor has issued it and lists
+ * it. A missing list is not an error. */
 static bool path_keeps_anchors_lists(struct wr_x509_path *path,
                                      const struct wr_x509 *anchor)
 {
@@ -225,8 +223,8 @@ static bool path_keeps_anchors_lists(struct wr_x509_path *path,
     return true;
 }
 
-/* False if a certificate of the path was revoked, or cannot be checked without
- * a list; a revocation is the preferred reason. */
+/* Returns false if a certificate of the path was revoked, or cannot be checked
+ * without a list. A revocation is the preferred reason. */
 static bool path_keeps_lists(struct wr_x509_path *path,
                              const struct wr_x509 *anchor)
 {
@@ -261,7 +259,7 @@ static bool path_keeps_lists(struct wr_x509_path *path,
 
 /* ---- the search ---- */
 
-/* True if an anchor completes the path. */
+/* Returns true if an anchor completes the path. */
 static bool path_find_anchor(struct wr_x509_path *path)
 {
     const struct wr_x509 *child = path_at(path, path->length - 1);
@@ -278,7 +276,7 @@ static bool path_find_anchor(struct wr_x509_path *path)
     return false;
 }
 
-/* Finds those that were sent twice, once for the search. */
+/* Finds certificates that were sent twice, once for the search. */
 static void path_find_copies(struct wr_x509_path *path)
 {
     wr_assert(path->sent_count <= WR_X509_CHAIN_MAX);
@@ -302,8 +300,8 @@ static bool path_has(const struct wr_x509_path *path, uint32_t place)
     return false;
 }
 
-/* The next certificate from @place on that may have issued the path's last one;
- * sent_count: none. */
+/* Returns the next certificate, starting at @place, that may have issued the
+ * path's last certificate, or ->sent_count. */
 static uint32_t path_next_issuer(struct wr_x509_path *path, uint32_t place)
 {
     const struct wr_x509 *child = path_at(path, path->length - 1);
@@ -341,8 +339,8 @@ static void path_note_end(struct wr_x509_path *path)
                             "issuer's certificate is missing"});
 }
 
-/* Tries the next issuer of the path's last certificate, or goes one step back
- * if there is none. @places: where the search of each step continues. */
+/* Tries the next issuer of the path's last certificate, or goes back one step
+ * if there is none. @places is where the search of each step continues. */
 static void path_step(struct wr_x509_path *path, uint32_t *places)
 {
     const uint32_t last = path->length - 1;

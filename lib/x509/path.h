@@ -6,6 +6,7 @@
  * by name, trusted ones first, and the caller's function verifies the signature
  * of each link. The rules for a whole path are checked here: the number of
  * issuers, the names (RFC 5280, 6.1), and that no certificate was revoked.
+ *
  */
 #ifndef WEIR_LIB_X509_PATH_H
 #define WEIR_LIB_X509_PATH_H
@@ -13,12 +14,12 @@
 #include "rules.h"
 #include "trust.h"
 
-/* The most certificates of one peer, with the leaf. */
+/* Maximum number of certificates of one peer, including the leaf. */
 #define WR_X509_CHAIN_MAX 10u
 
-/* Asks whether the issuer has signed the child (err 0: yes), or whether the
- * child was revoked: err 0: no, WEIR_ETLSREVOKED: yes, WEIR_ETLSNOCRL: no list
- * says. */
+/* Checks whether the issuer has signed the child (err 0: yes), or whether the
+ * child was revoked (err 0: no, WEIR_ETLSREVOKED: yes, WEIR_ETLSNOCRL: no list
+ * covers it). */
 typedef struct wr_x509_reason wr_x509_link_fn(void *user,
                                               const struct wr_x509 *child,
                                               const struct wr_x509 *issuer);
@@ -27,13 +28,13 @@ struct wr_x509_path {
     /* Set by the caller. */
     struct wr_x509_rules rules;
     const struct wr_x509_trust *trust;
-    const struct wr_x509 *sent; /* der.data NULL: a malformed one */
+    const struct wr_x509 *sent; /* der.data is NULL if malformed */
     uint32_t sent_count;
     wr_x509_link_fn *link;    /* verifies a signature */
-    wr_x509_link_fn *revoked; /* asks revocation lists; NULL: none */
+    wr_x509_link_fn *revoked; /* checks revocation lists, or NULL */
     void *user;
 
-    /* Written here. */
+    /* Set by wr_x509_path_find(). */
     uint32_t firsts[WR_X509_CHAIN_MAX]; /* the first one with the same bytes */
     uint32_t steps[WR_X509_CHAIN_MAX];  /* indexes in @sent, the leaf first */
     uint32_t length;
@@ -41,13 +42,13 @@ struct wr_x509_path {
     const struct wr_x509 *wrong;  /* the certificate of the reason */
     uint32_t rank;                /* how far the best failed path got */
     uint32_t links;               /* number of verified links */
-    uint32_t cost;                /* what they cost; see path.c */
-    uint32_t looks;               /* how often one was looked at as an issuer */
-    size_t names_left;            /* comparisons of names; see constraint.h */
+    uint32_t cost;                /* their cost; see path.c */
+    uint32_t looks;               /* number of candidates checked */
+    size_t names_left;            /* remaining budget; see constraint.h */
 };
 
-/* Searches for a path and verifies its links. False: none; ->reason is that of
- * the path that got furthest. */
+/* Searches for a path and verifies its links. Returns false if there is none;
+ * then ->reason is the error of the path that got furthest. */
 WEIR_MUST_USE bool wr_x509_path_find(struct wr_x509_path *path);
 
 #endif

@@ -1,7 +1,9 @@
 /*
- * A reader of signed data. Certificates and revocation lists both consist of a
- * body, the algorithm and the signature, in this order; bytes behind them make
- * the data malformed.
+ * Parses signed data.
+ *
+ * Certificates and revocation lists both consist of a body, the algorithm and
+ * the signature, in this order; any bytes after them make the data malformed.
+ *
  */
 #include "signed.h"
 

@@ -1,7 +1,8 @@
 /*
- * The strength of keys and signatures is decided by their object identifiers
- * and parameters, and for RSA by the size of the modulus; anything unknown is
- * weak.
+ * Rates keys and signatures of certificates.
+ *
+ * The rating depends on their object identifiers and parameters, and for RSA on
+ * the size of the modulus; anything unknown is weak.
  */
 #include "strength.h"
 
@@ -15,17 +16,17 @@
 
 #define STRENGTH_PSS_TRAILER 1u /* the only value */
 
-#define STRENGTH_POINT_WHOLE  0x04 /* the form of a point with both numbers */
+#define STRENGTH_POINT_WHOLE  0x04 /* uncompressed */
 #define STRENGTH_EDWARDS_SIZE 32u
 
-/* A verification by P-384 takes some two times as long as one by P-256, and by
- * P-521 some five times. The latter counts three, so that a path of five such
- * keys can be verified, as does RSA with a longer exponent than 65537. */
+/* Verification with P-384 takes about twice as long as with P-256, and with
+ * P-521 about five times. P-521 counts three, so that a path of five such keys
+ * can be verified; so does RSA with an exponent longer than 65537. */
 #define STRENGTH_EXTRA_P384 1u
 #define STRENGTH_EXTRA_P521 2u
 #define STRENGTH_EXTRA_RSA  2u
 
-/* Object identifiers; the last byte is left off if a family shares the rest. */
+/* Object identifiers; the last byte is omitted if a family shares the rest. */
 static const uint8_t strength_oid_pkcs1[] = {0x2a, 0x86, 0x48, 0x86,
                                              0xf7, 0x0d, 0x01, 0x01};
 static const uint8_t strength_oid_ecdsa_sha2[] = {0x2a, 0x86, 0x48, 0xce,
@@ -38,7 +39,8 @@ static const uint8_t strength_oid_ec_key[] = {0x2a, 0x86, 0x48,
                                               0xce, 0x3d, 0x02};
 static const uint8_t strength_oid_edwards[] = {0x2b, 0x65};
 
-/* True if the parameters of an algorithm are a NULL, and nothing else. */
+/* Returns true if the parameters of an algorithm are a NULL, and nothing
+ * else. */
 static bool strength_is_null(struct wr_bytes params)
 {
     struct wr_bytes null;
@@ -99,8 +101,8 @@ static bool strength_read_number(struct wr_bytes from, uint32_t *ret)
     return true;
 }
 
-/* Takes the optional parameter of this number; *ret is empty if it is left out.
- * False: malformed. */
+/* Takes the optional parameter with this number; *ret is empty if it is
+ * missing. Returns false if it is malformed. */
 static bool strength_take_tagged(struct wr_bytes *list, uint8_t number,
                                  struct wr_bytes *ret)
 {
@@ -143,7 +145,7 @@ static bool strength_read_pss(struct wr_bytes params,
            trailer == STRENGTH_PSS_TRAILER;
 }
 
-/* The strength of a signature, and its kind if it is strong. */
+/* Returns the strength of a signature, and its kind in *ret if it is strong. */
 static enum wr_x509_strength
 strength_rate_signature(struct wr_bytes oid, struct wr_bytes params,
                         struct wr_x509_signature_kind *ret)
@@ -205,7 +207,7 @@ bool wr_x509_strength_find_signature(struct wr_bytes algorithm,
            strength_rate_signature(oid, algorithm, ret) == WR_X509_STRONG;
 }
 
-/* Bits of a positive integer; 0: not positive. */
+/* Returns the bits of a positive integer, or 0 if it is not positive. */
 static uint32_t strength_count_bits(struct wr_bytes number)
 {
     wr_assert(number.data != NULL);
@@ -250,7 +252,7 @@ static bool strength_rate_rsa(struct wr_bytes key,
     }
     const uint32_t exponent_bits = strength_count_bits(exponent);
     ret->rsa_bits = strength_count_bits(modulus);
-    /* With a long exponent a verification would take as long as a signature. */
+    /* With a long exponent, verifying would take as long as signing. */
     ret->strength = ret->rsa_bits >= RSA_BITS_LEAST &&
                             ret->rsa_bits <= RSA_BITS_MOST &&
                             exponent_bits >= RSA_EXPONENT_BITS &&
@@ -262,7 +264,7 @@ static bool strength_rate_rsa(struct wr_bytes key,
     return true;
 }
 
-/* The strong curves, with the bytes of a number of theirs. */
+/* The strong curves; number_size is the size of a coordinate. */
 static const struct strength_curve {
     uint8_t oid[8];
     uint8_t oid_size;
@@ -287,9 +289,9 @@ static const struct strength_curve {
      STRENGTH_EXTRA_P521},
 };
 
-/* Accepts P-256, P-384 and P-521, and points with both their numbers: not every
- * library can find the second number of a compressed one. @params: the bytes
- * behind an EC key's identifier. */
+/* Accepts P-256, P-384 and P-521, and uncompressed points, because not every
+ * library can decompress points. @params is the bytes after an EC key's
+ * identifier. */
 static enum wr_x509_strength
 strength_rate_curve(struct wr_bytes params, struct wr_bytes point,
                     struct wr_x509_key_strength *ret)
@@ -316,8 +318,8 @@ strength_rate_curve(struct wr_bytes params, struct wr_bytes point,
     return WR_X509_WEAK_CURVE;
 }
 
-/* True if the object identifier is an RSA key's; *ret_is_pss_alone: the key
- * signs only with RSASSA-PSS (RFC 4055, 1.2). */
+/* Returns true if the object identifier is an RSA key's. *ret_is_pss_alone: the
+ * key signs only with RSASSA-PSS (RFC 4055, 1.2). */
 static bool strength_is_rsa(const struct wr_bytes *oid, bool *ret_is_pss_alone)
 {
     uint8_t last = 0;
@@ -328,8 +330,8 @@ static bool strength_is_rsa(const struct wr_bytes *oid, bool *ret_is_pss_alone)
     return is_known && (last == 1 || last == 10);
 }
 
-/* *ret_params: the bytes behind the algorithm's identifier; *ret_key: the whole
- * bytes of a key. */
+/* *ret_params is the bytes after the algorithm's identifier; *ret_key is the
+ * bytes of the key. */
 static bool strength_read_key(struct wr_bytes info, struct wr_bytes *ret_oid,
                               struct wr_bytes *ret_params,
                               struct wr_bytes *ret_key)

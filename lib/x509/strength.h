@@ -1,23 +1,22 @@
 /*
- * The strength of the keys and signatures of certificates.
+ * The strength of the keys and signatures of certificates. Pure functions.
  *
- * Pure: only algorithms and sizes are read; nothing is verified. Strong keys
- * are RSA of 2048 to 4096 bits with an exponent of up to 64 bits, the NIST
- * curves from P-256 on and Ed25519; strong hashes are SHA-256 and longer.
+ * Only algorithms and sizes are read; nothing is verified. Strong keys are RSA
+ * of 2048 to 4096 bits with an exponent of up to 64 bits, the NIST curves P-256
+ * and larger, and Ed25519; strong hashes are SHA-256 and longer.
  */
 #ifndef WEIR_LIB_X509_STRENGTH_H
 #define WEIR_LIB_X509_STRENGTH_H
 
 #include "der.h"
 
-/* The strength of a key or a signature. */
 enum wr_x509_strength {
     WR_X509_STRONG,
     WR_X509_WEAK_RSA,   /* RSA of another size */
-    WR_X509_WEAK_CURVE, /* no NIST curve of 256 bits or more */
+    WR_X509_WEAK_CURVE, /* not a NIST curve of 256 bits or more */
     WR_X509_WEAK_POINT, /* compressed, or of another size than its curve's */
-    WR_X509_WEAK_HASH,  /* MD5, SHA-1 and the like */
-    WR_X509_WEAK_ALGORITHM, /* unknown here, like DSA */
+    WR_X509_WEAK_HASH,  /* MD5, SHA-1 and similar hashes */
+    WR_X509_WEAK_ALGORITHM, /* unknown here, such as DSA */
 };
 
 enum wr_x509_hash {
@@ -31,10 +30,10 @@ enum wr_x509_key_kind {
     WR_X509_KEY_RSA,
     WR_X509_KEY_CURVE,
     WR_X509_KEY_EDWARDS,
-    WR_X509_KEY_OTHER, /* unknown here: it verifies nothing */
+    WR_X509_KEY_OTHER, /* unknown here: verifies nothing */
 };
 
-/* Strong curves, by their numbers at IANA. */
+/* Strong curves, with IANA's numbers. */
 enum {
     WR_X509_CURVE_P256 = 23,
     WR_X509_CURVE_P384 = 24,
@@ -44,19 +43,19 @@ enum {
 /* A strong signature. */
 struct wr_x509_signature_kind {
     enum wr_x509_key_kind key;
-    enum wr_x509_hash hash; /* WR_X509_HASH_NONE: Ed25519 */
+    enum wr_x509_hash hash; /* WR_X509_HASH_NONE for Ed25519 */
     bool is_pss;
-    enum wr_x509_hash mask; /* of PSS; WR_X509_HASH_NONE: SHA-1 */
+    enum wr_x509_hash mask; /* of PSS; WR_X509_HASH_NONE is SHA-1 */
     uint32_t salt_size;     /* of PSS */
 };
 
 struct wr_x509_key_strength {
     enum wr_x509_strength strength;
     enum wr_x509_key_kind kind;
-    uint32_t rsa_bits; /* 0: another key */
+    uint32_t rsa_bits; /* or 0 */
     bool is_pss_alone; /* as below */
-    uint16_t curve;    /* a strong one; 0: another key */
-    /* How much more than P-256 or RSA a verification takes, in units of one. */
+    uint16_t curve;    /* if strong, or 0 */
+    /* Extra time of a verification in units of that with P-256 or RSA. */
     uint32_t extra_cost;
 };
 
@@ -66,28 +65,30 @@ struct wr_x509_rsa_numbers {
     bool is_pss_alone; /* the key must not sign with PKCS #1 1.5 */
 };
 
-/* @algorithm: the content of a signature's AlgorithmIdentifier. False:
- * malformed. */
+/* Rates a signature. @algorithm is the content of its AlgorithmIdentifier.
+ * Returns false if it is malformed. */
 WEIR_MUST_USE bool wr_x509_strength_of_signature(struct wr_bytes algorithm,
                                                  enum wr_x509_strength *ret);
 
-/* True if the signature is strong. @algorithm: the content of its
+/* Returns true if the signature is strong. @algorithm is the content of its
  * AlgorithmIdentifier. */
 WEIR_MUST_USE bool
 wr_x509_strength_find_signature(struct wr_bytes algorithm,
                                 struct wr_x509_signature_kind *ret);
 
-/* @info: a SubjectPublicKeyInfo with its header. False: malformed. */
+/* Rates a key. @info is a SubjectPublicKeyInfo with its header. Returns false
+ * if it is malformed. */
 WEIR_MUST_USE bool wr_x509_strength_of_key(struct wr_bytes info,
                                            struct wr_x509_key_strength *ret);
 
-/* The numbers of an RSA key. @info: a SubjectPublicKeyInfo with its header.
- * False: another key. */
+/* Finds the numbers of an RSA key. @info is a SubjectPublicKeyInfo with its
+ * header. Returns false for another key. */
 WEIR_MUST_USE bool wr_x509_strength_find_rsa(struct wr_bytes info,
                                              struct wr_x509_rsa_numbers *ret);
 
-/* The point of a key on a curve, or the bytes of an Ed25519 key, as they stand.
- * @info: a SubjectPublicKeyInfo with its header. False: malformed. */
+/* Finds the encoded point of an elliptic curve key, or the bytes of an Ed25519
+ * key. @info is a SubjectPublicKeyInfo with its header. Returns false if it is
+ * malformed. */
 WEIR_MUST_USE bool wr_x509_strength_find_point(struct wr_bytes info,
                                                struct wr_bytes *ret);
 

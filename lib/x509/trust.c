@@ -1,7 +1,8 @@
 /*
- * Authorities are kept in an array and found by name. Its memory is malloc()'s,
- * since it belongs to no loop; the bytes of the certificates are freed together
- * with the array.
+ * The trusted authorities, in an array that is searched by name.
+ *
+ * Its memory is malloc()'s, because it belongs to no loop; the bytes of the
+ * certificates are freed together with the array.
  */
 #include "trust.h"
 

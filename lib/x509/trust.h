@@ -16,18 +16,19 @@ struct wr_x509_trust {
     size_t capacity;
 };
 
-/* Adds a certificate, unless it is there. @der: malloc()'s, taken. Returns 1, 0
- * if the certificate cannot be read, or -ENOMEM. */
+/* Adds a certificate, unless it is already present. Takes ownership of @der,
+ * which must be malloc()'s. Returns 1, 0 if the certificate cannot be parsed,
+ * or -ENOMEM. */
 WEIR_MUST_USE int wr_x509_trust_add(struct wr_x509_trust *trust,
                                     struct wr_bytes der);
 
-/* The next anchor with this name behind @after (NULL: the first); NULL:
- * none. */
+/* Returns the next anchor with this name after @after (NULL: the first), or
+ * NULL. */
 const struct wr_x509 *wr_x509_trust_find(const struct wr_x509_trust *trust,
                                          const struct wr_bytes *name,
                                          const struct wr_x509 *after);
 
-/* True if this certificate is an anchor. */
+/* Returns true if this certificate is an anchor. */
 bool wr_x509_trust_has(const struct wr_x509_trust *trust,
                        const struct wr_x509 *x509);
 
