@@ -1,12 +1,12 @@
 /*
- * A ClientHello, out of the TLS records that it came in (RFC 8446, 5.1).
+ * Parses a ClientHello in its TLS records (RFC 8446, 5.1).
  *
- * First the records' headers are walked, and as many bytes of the message as
- * tell its type and length. When all of it is there, it is gathered if it is in
- * several records, and lib/base/hello.c reads it. The walk begins anew in each
- * call, so that nothing is kept between calls; the limit bounds it. Records
- * before the message, empty ones and bytes behind the message are refused: no
- * client sends them.
+ * First the record headers are walked, and the type and length of the message
+ * are read. When the message is complete, it is gathered if it is in several
+ * records, and lib/base/hello.c reads it. Each call starts again at the first
+ * record, so that nothing is kept between calls; the limit bounds the work.
+ * Records before the message, empty records and bytes after the message are
+ * refused: no client sends them.
  */
 #include "lib/base/hello.h"
 #include "lib/base/options.h"
@@ -18,32 +18,32 @@
 #include <weir/error.h>
 
 enum {
-    CLIENT_HELLO_HEADER = 5,       /* bytes of a record's header */
-    CLIENT_HELLO_BODY_MAX = 16384, /* bytes of a record's body */
-    CLIENT_HELLO_RECORD = 22,      /* type of a record: handshake */
-    CLIENT_HELLO_MAJOR = 3,        /* of all versions from SSL 3.0 on */
-    CLIENT_HELLO_TYPE = 1,         /* of the message */
+    CLIENT_HELLO_HEADER = 5,       /* size of a record header */
+    CLIENT_HELLO_BODY_MAX = 16384, /* maximum size of a record's body */
+    CLIENT_HELLO_RECORD = 22,      /* record type: handshake */
+    CLIENT_HELLO_MAJOR = 3,        /* of all versions since SSL 3.0 */
+    CLIENT_HELLO_TYPE = 1,         /* message type */
     CLIENT_HELLO_HEAD = 4,         /* type and length of the message */
-    CLIENT_HELLO_NAME_MAX = 253,   /* bytes of a host name (RFC 1035) */
+    CLIENT_HELLO_NAME_MAX = 253,   /* maximum size of a host name (RFC 1035) */
     CLIENT_HELLO_LABEL_MAX = 63,
 };
 
-/* How far the records are walked. */
+/* The position in the records. */
 struct client_hello_walk {
     const uint8_t *data;
     size_t len;
     size_t limit_bytes;
     size_t scratch_size;
-    size_t at;    /* where the next record begins */
-    size_t have;  /* bytes of the message in the records before */
-    size_t total; /* bytes of the message; 0: not known */
+    size_t at;    /* offset of the next record */
+    size_t have;  /* bytes of the message in earlier records */
+    size_t total; /* bytes of the message, or 0 if not known */
     uint8_t head[CLIENT_HELLO_HEAD]; /* the message's first bytes */
 };
 
 /* ---- records ---- */
 
-/* Reads the header of the next record: the size of its body, or -EAGAIN,
- * -EMSGSIZE or -EPROTO. */
+/* Reads the header of the next record. Returns the size of its body, or
+ * -EAGAIN, -EMSGSIZE or -EPROTO. */
 static int client_hello_read_header(const struct client_hello_walk *walk)
 {
     const uint8_t *header = walk->data + walk->at;
@@ -64,8 +64,8 @@ static int client_hello_read_header(const struct client_hello_walk *walk)
     return size > 0 && size <= CLIENT_HELLO_BODY_MAX ? size : -EPROTO;
 }
 
-/* Reads the message's type and length from @size bytes of a record's body. 0 or
- * -EPROTO. */
+/* Reads the message's type and length from @size bytes of a record's body.
+ * Returns 0 or -EPROTO. */
 static int client_hello_read_head(struct client_hello_walk *walk,
                                   const uint8_t *body, size_t size)
 {
@@ -86,7 +86,7 @@ static int client_hello_read_head(struct client_hello_walk *walk,
     return 0;
 }
 
-/* Checks a record of @size bytes against length and limit. 0, -EPROTO,
+/* Checks a record of @size bytes against length and limit. Returns 0, -EPROTO,
  * -EMSGSIZE or -ENOBUFS. */
 static int client_hello_check_record(const struct client_hello_walk *walk,
                                      size_t size)
@@ -106,7 +106,7 @@ static int client_hello_check_record(const struct client_hello_walk *walk,
     return is_split && walk->total > walk->scratch_size ? -ENOBUFS : 0;
 }
 
-/* Walks on until the message is complete: 0, or an error of
+/* Walks until the message is complete. Returns 0, or an error of
  * weir_client_hello_parse(). */
 static int client_hello_walk_records(struct client_hello_walk *walk)
 {
@@ -135,7 +135,7 @@ static int client_hello_walk_records(struct client_hello_walk *walk)
     return 0;
 }
 
-/* Copies the message out of its records. */
+/* Copies the message from its records. */
 static void client_hello_gather(const struct client_hello_walk *walk,
                                 uint8_t *ret)
 {
@@ -152,7 +152,7 @@ static void client_hello_gather(const struct client_hello_walk *walk,
     wr_assert(used == walk->total);
 }
 
-/* ---- what the message says ---- */
+/* ---- the message ---- */
 
 static bool client_hello_is_name_byte(uint8_t byte)
 {
@@ -160,7 +160,7 @@ static bool client_hello_is_name_byte(uint8_t byte)
            (byte >= '0' && byte <= '9') || byte == '-' || byte == '_';
 }
 
-/* True for labels with single dots between them. */
+/* Returns true for labels with single dots between them. */
 static bool client_hello_is_name(const uint8_t *name, size_t len)
 {
     size_t label = 0;
@@ -183,8 +183,8 @@ static bool client_hello_is_name(const uint8_t *name, size_t len)
     return label > 0;
 }
 
-/* Writes a host name without the dot of its root; the name of any other bytes
- * is told as it is. */
+/* Sets the host name without a trailing dot, or ->odd_name if it is not a valid
+ * host name. */
 static void client_hello_read_name(const struct wr_tls_hello *hello,
                                    struct weir_client_hello *ret)
 {
@@ -204,7 +204,7 @@ static void client_hello_read_name(const struct wr_tls_hello *hello,
     }
 }
 
-/* Takes the list out of the body of the extension; false: it is malformed. */
+/* Sets the list from the extension's body. Returns false if it is malformed. */
 static bool client_hello_read_protocols(struct wr_bytes body,
                                         struct weir_alpn_list *ret)
 {
@@ -229,7 +229,8 @@ static bool client_hello_read_protocols(struct wr_bytes body,
     return true;
 }
 
-/* The highest version, of the list if there is one; false: it is malformed. */
+/* Finds the highest version, from the list if there is one. Returns false if
+ * the list is malformed. */
 static bool client_hello_read_version(const struct wr_tls_hello *hello,
                                       uint16_t *ret)
 {
@@ -255,7 +256,7 @@ static bool client_hello_read_version(const struct wr_tls_hello *hello,
     return true;
 }
 
-/* Reads the whole message; 0 or -EPROTO. */
+/* Parses the whole message. Returns 0 or -EPROTO. */
 static int client_hello_read(const uint8_t *message, size_t size,
                              struct weir_client_hello *ret)
 {
@@ -332,8 +333,6 @@ int weir_client_hello_parse(const void *data, size_t len,
     wr_answer_write(ret, &hello, sizeof(hello));
     return (int)walk.at;
 }
-
-/* ---- application protocols ---- */
 
 bool weir_alpn_next(struct weir_alpn_list *left, struct weir_alpn_name *ret)
 {

@@ -1,9 +1,9 @@
 /*
- * The parts of a PROXY header, between the files that read and write it.
+ * The parts of a PROXY header, for the files that read and write it.
  *
  * proxy_line.c has version 1, proxy_header.c and proxy_write.c have version 2,
  * and proxy_tlv.c has the TLVs and their checksum. Functions that read return
- * errors of weir_proxy_header_parse(); all bytes are a peer's.
+ * errors of weir_proxy_header_parse(); all bytes come from a peer.
  */
 #ifndef WEIR_LIB_PROXY_PREFACE_PROXY_H
 #define WEIR_LIB_PROXY_PREFACE_PROXY_H
@@ -11,36 +11,35 @@
 #include "weir/proxy_protocol.h"
 
 enum {
-    WR_PROXY_SIGNATURE = 12, /* bytes of version 2's beginning */
+    WR_PROXY_SIGNATURE = 12, /* bytes of version 2's signature */
     WR_PROXY_FIXED = 16,     /* bytes before the addresses */
     WR_PROXY_UNIX = 108,     /* bytes of a Unix address */
     WR_PROXY_CHECKSUM = 4,   /* bytes of a checksum */
     WR_PROXY_TLV_HEAD = 3,   /* type and length of a TLV */
 };
 
-/* The bytes that begin a header of version 2. */
 extern const uint8_t wr_proxy_signature[WR_PROXY_SIGNATURE];
 
-/* The bytes of the addresses of a family; 0 for AF_UNSPEC. */
+/* Returns the size of both addresses of a family; 0 for AF_UNSPEC. */
 size_t wr_proxy_addresses_size(int family);
 
 /* ---- proxy_line.c ---- */
 
-/* Reads a line. Its length, or an error. */
+/* Parses a line. Returns its length, or an error. */
 WEIR_MUST_USE int wr_proxy_line_parse(const uint8_t *data, size_t len,
                                       struct weir_proxy_header *ret);
 
-/* Writes a line; its length or -ENOBUFS. */
+/* Writes a line. Returns its length or -ENOBUFS. */
 WEIR_MUST_USE int wr_proxy_line_write(const struct weir_proxy_header *header,
                                       char *buf, size_t size);
 
 /* ---- proxy_tlv.c ---- */
 
-/* 0 or -EPROTO. */
+/* Returns 0 or -EPROTO. */
 WEIR_MUST_USE int wr_proxy_tlvs_check(const struct weir_proxy_tlvs *tlvs);
 
-/* The checksum of a header of @len bytes, as if the 4 bytes at @checksum, which
- * are in it, were 0. */
+/* Computes the checksum of a header of @len bytes, as if the 4 bytes at
+ * @checksum, which are part of it, were 0. */
 uint32_t wr_proxy_crc32c(const uint8_t *header, size_t len,
                          const uint8_t *checksum);
 

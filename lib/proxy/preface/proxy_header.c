@@ -1,10 +1,10 @@
 /*
- * Reading a PROXY header: which version it is, and version 2.
+ * Parses a PROXY header: determines the version, and parses version 2.
  *
- * Version 2 has a signature, four bytes that tell command, family, transport
- * and length, then both addresses, then TLVs. A byte is looked at as soon as it
- * is there; addresses and TLVs are read when the header is complete. Where the
- * specification lets a receiver ignore the addresses, nothing behind the fixed
+ * Version 2 has a signature, four bytes with command, family, transport and
+ * length, then both addresses, then TLVs. Each byte is checked as soon as it
+ * arrives; addresses and TLVs are read when the header is complete. If the
+ * specification lets a receiver ignore the addresses, nothing after the fixed
  * part can make a header invalid, except a wrong checksum.
  */
 #include "proxy.h"
@@ -18,12 +18,12 @@
 #include <weir/error.h>
 
 enum {
-    PROXY_HEADER_COMMAND = 12, /* where version and command are */
-    PROXY_HEADER_FAMILY = 13,  /* where family and transport are */
-    PROXY_HEADER_LENGTH = 14,  /* where the length of what follows is */
+    PROXY_HEADER_COMMAND = 12, /* offset of version and command */
+    PROXY_HEADER_FAMILY = 13,  /* offset of family and transport */
+    PROXY_HEADER_LENGTH = 14,  /* offset of the length of the rest */
     PROXY_HEADER_LOCAL = 0x20, /* version 2 and the command */
     PROXY_HEADER_PROXY = 0x21,
-    PROXY_HEADER_DEFAULT = 536, /* bytes of a header */
+    PROXY_HEADER_DEFAULT = 536, /* default size limit */
 };
 
 const uint8_t wr_proxy_signature[WR_PROXY_SIGNATURE] = {
@@ -40,10 +40,10 @@ _Static_assert(WEIR_PROXY_V2_SIZE_MAX == WR_PROXY_FIXED + UINT16_MAX,
 /* The fixed part of version 2. */
 struct proxy_header_fixed {
     bool is_local;
-    int family; /* AF_UNSPEC too if the receiver must not look at it */
+    int family; /* also AF_UNSPEC if it must be ignored */
     int socket_type;
-    size_t addresses; /* bytes that they take */
-    size_t total;     /* bytes of the header */
+    size_t addresses; /* size of both addresses */
+    size_t total;     /* size of the header */
 };
 
 size_t wr_proxy_addresses_size(int family)
@@ -61,7 +61,7 @@ size_t wr_proxy_addresses_size(int family)
     }
 }
 
-/* Reads the byte of family and transport; false: there is no such one. */
+/* Reads the byte of family and transport. Returns false if it is invalid. */
 static bool proxy_header_read_family(uint8_t byte,
                                      struct proxy_header_fixed *ret)
 {
@@ -80,7 +80,7 @@ static bool proxy_header_read_family(uint8_t byte,
     return true;
 }
 
-/* Reads the fixed part: 0 when it is complete, -EAGAIN, -EPROTO or
+/* Reads the fixed part. Returns 0 when it is complete, or -EAGAIN, -EPROTO or
  * -EMSGSIZE. */
 static int proxy_header_read_fixed(const uint8_t *data, size_t len,
                                    size_t limit_bytes,
@@ -184,7 +184,7 @@ static void proxy_header_read_addresses(const uint8_t *data, int family,
     }
 }
 
-/* Checks and gives the TLVs. 0, -EPROTO or -EBADMSG. */
+/* Checks the TLVs and sets them. Returns 0, -EPROTO or -EBADMSG. */
 static int proxy_header_read_tlvs(const uint8_t *header, size_t len,
                                   size_t offset, struct weir_proxy_header *ret)
 {
@@ -211,7 +211,7 @@ static int proxy_header_read_tlvs(const uint8_t *header, size_t len,
     return 0;
 }
 
-/* Reads a header of version 2. Its length, or an error. */
+/* Parses a header of version 2. Returns its length, or an error. */
 static int proxy_header_parse_binary(const uint8_t *data, size_t len,
                                      size_t limit_bytes,
                                      struct weir_proxy_header *ret)
@@ -236,12 +236,12 @@ static int proxy_header_parse_binary(const uint8_t *data, size_t len,
               ? -EPROTO
               : proxy_header_read_tlvs(data, fixed.total, offset, ret);
     if (err == -EPROTO && !has_addresses) {
-        err = 0; /* what follows is to be ignored */
+        err = 0; /* the rest must be ignored */
     }
     return err < 0 ? err : (int)fixed.total;
 }
 
-/* Reads the options: 0 or an error of weir_proxy_header_parse(). */
+/* Reads the options. Returns 0 or an error of weir_proxy_header_parse(). */
 static int proxy_header_read_options(const struct weir_proxy_options *options,
                                      struct weir_proxy_options *ret)
 {

@@ -1,12 +1,12 @@
 /*
  * Version 1 of the PROXY protocol: a line of text.
  *
- *     PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n
+ *     PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r
  *
- * A part of a line is refused as soon as a byte cannot be in it; addresses and
- * ports are read when the line is complete. Between the fields is one space,
- * and numbers have no leading zeros. Behind UNKNOWN the line may have any bytes
- * but CR and LF.
+ * An incomplete line is refused at the first byte that is not allowed;
+ * addresses and ports are read when the line is complete. There is one space
+ * between fields, and numbers have no leading zeros. After UNKNOWN the line may
+ * have any bytes except CR and LF.
  */
 #include "proxy.h"
 
@@ -30,7 +30,7 @@ struct proxy_line_text {
     size_t len;
 };
 
-/* A protocol of the line, and the bytes that may follow. */
+/* A protocol name, and the bytes that may follow it. */
 struct proxy_line_kind {
     const char *name;
     int family;
@@ -47,8 +47,8 @@ static const struct proxy_line_kind proxy_line_kinds[] = {
 
 /* ---- reading ---- */
 
-/* The bytes before the end of the line; the length of the whole line, or
- * -EAGAIN, -EMSGSIZE or -EPROTO. */
+/* Finds the bytes before the end of the line. Returns the length of the whole
+ * line, or -EAGAIN, -EMSGSIZE or -EPROTO. */
 static int proxy_line_find_end(const uint8_t *data, size_t len,
                                struct proxy_line_text *ret)
 {
@@ -70,8 +70,8 @@ static int proxy_line_find_end(const uint8_t *data, size_t len,
     return data[at + 1] == '\n' ? (int)at + 2 : -EPROTO;
 }
 
-/* Removes @name; a text that ends inside of it becomes empty. False: the text
- * begins otherwise. */
+/* Removes @name from the start. If the text ends inside @name, it becomes
+ * empty. Returns false if the text starts differently. */
 static bool proxy_line_take(struct proxy_line_text *text, const char *name)
 {
     const size_t name_len = strlen(name);
@@ -86,7 +86,7 @@ static bool proxy_line_take(struct proxy_line_text *text, const char *name)
     return true;
 }
 
-/* False: no text like this can follow the protocol's name. */
+/* Returns false if no such text can follow the protocol's name. */
 static bool proxy_line_may_follow(const struct proxy_line_kind *kind,
                                   struct proxy_line_text text)
 {
@@ -101,8 +101,8 @@ static bool proxy_line_may_follow(const struct proxy_line_kind *kind,
     return true;
 }
 
-/* The protocol, when its name is complete, and the text behind it. 0, -EAGAIN
- * or -EPROTO. */
+/* Takes the protocol, when its name is complete. @text becomes the text after
+ * it. Returns 0, -EAGAIN or -EPROTO. */
 static int proxy_line_take_kind(struct proxy_line_text *text,
                                 const struct proxy_line_kind **ret)
 {
@@ -235,8 +235,8 @@ int wr_proxy_line_parse(const uint8_t *data, size_t len,
 
 /* ---- writing ---- */
 
-/* Writes an address in the form of the specification, which has no IPv4 address
- * inside IPv6, as inet_ntop() writes it. */
+/* Writes an address as the specification requires, without the IPv4 notation
+ * inside IPv6 that inet_ntop() uses. */
 static void proxy_line_format(const struct weir_address *addr,
                               char ret[INET6_ADDRSTRLEN])
 {

@@ -1,10 +1,10 @@
 /*
- * TLVs of a PROXY header, the client's TLS among them, and the checksum.
+ * TLVs of a PROXY header, including the client's TLS, and the checksum.
  *
  * A TLV is a type of one byte, a length of two bytes, and a value. The value of
- * WEIR_PROXY_SSL has two numbers and then TLVs of its own. The checksum is
- * Castagnoli's (RFC 4960, appendix B), a bit at a time: headers are short, and
- * few have one.
+ * WEIR_PROXY_SSL has two numbers, then TLVs of its own. The checksum is
+ * Castagnoli's (RFC 4960, appendix B), computed bit by bit: headers are short,
+ * and few have a checksum.
  */
 #include "proxy.h"
 
@@ -15,8 +15,8 @@
 #include <string.h>
 
 enum {
-    PROXY_TLV_MAX = UINT16_MAX, /* bytes of a value, and of all TLVs */
-    PROXY_TLV_UNIQUE_MAX = 128, /* bytes of a unique identifier */
+    PROXY_TLV_MAX = UINT16_MAX, /* maximum size of a value, and of all TLVs */
+    PROXY_TLV_UNIQUE_MAX = 128, /* maximum size of a unique identifier */
     PROXY_TLV_SSL_HEAD = 5,     /* client and verify */
 };
 
@@ -33,7 +33,8 @@ static bool proxy_tlv_is_valid(const struct weir_proxy_tlvs *tlvs)
     return left.len == 0;
 }
 
-/* Divides the value of a TLV WEIR_PROXY_SSL; false: it is too short. */
+/* Splits the value of a TLV WEIR_PROXY_SSL. Returns false if it is
+ * malformed. */
 static bool proxy_tlv_read_ssl(const struct weir_proxy_tlv *tlv,
                                struct weir_proxy_ssl *ret)
 {
@@ -50,7 +51,6 @@ static bool proxy_tlv_read_ssl(const struct weir_proxy_tlv *tlv,
     return proxy_tlv_is_valid(&ret->tlvs);
 }
 
-/* True if the value fits the type. */
 static bool proxy_tlv_fits(const struct weir_proxy_tlv *tlv)
 {
     struct weir_proxy_ssl ssl;

@@ -1,9 +1,9 @@
 /*
- * Writing a PROXY header.
+ * Writes a PROXY header.
  *
- * A header that was read can be written as it is. Its checksum, if it has one,
- * was made for other bytes perhaps: TLVs are copied without it, and it is made
- * anew behind them. All is checked before the first byte is written.
+ * A parsed header can be written unchanged. Its checksum, if it has one, may be
+ * for other bytes: TLVs are copied without it, and a new checksum follows them.
+ * Everything is checked before the first byte is written.
  */
 #include "proxy.h"
 
@@ -24,7 +24,7 @@ static bool proxy_write_has_addresses(const struct weir_proxy_header *header)
     return header->source.len > 0 && !header->is_local;
 }
 
-/* True if the version is one, and can have these TLVs. */
+/* Returns true if the version is valid and allows these TLVs. */
 static bool proxy_write_fits(const struct weir_proxy_header *header)
 {
     const struct weir_proxy_tlvs *tlvs = &header->tlvs;
@@ -36,7 +36,7 @@ static bool proxy_write_fits(const struct weir_proxy_header *header)
            wr_proxy_tlvs_check(tlvs) == 0;
 }
 
-/* True if there are two addresses of one family, or none. */
+/* Returns true if there are two addresses of one family, or none. */
 static bool proxy_write_are_alike(const struct weir_address *source,
                                   const struct weir_address *destination)
 {
@@ -58,7 +58,6 @@ static int proxy_write_check(const struct weir_proxy_header *header)
     return 0;
 }
 
-/* The byte of family and transport. */
 static uint8_t proxy_write_family(const struct weir_proxy_header *header)
 {
     const int family = header->source.storage.any.sa_family;
@@ -73,7 +72,7 @@ static uint8_t proxy_write_family(const struct weir_proxy_header *header)
     return high | (header->socket_type == SOCK_DGRAM ? 2 : 1);
 }
 
-/* Writes the name of a Unix address, filled up with NULs. */
+/* Writes the name of a Unix address, padded with NULs. */
 static void proxy_write_unix(const struct weir_address *addr, uint8_t *to)
 {
     const struct sockaddr_un *local = &addr->storage.local;
@@ -87,7 +86,6 @@ static void proxy_write_unix(const struct weir_address *addr, uint8_t *to)
     memcpy(to, local->sun_path, len);
 }
 
-/* Writes an address to @host, and its port to @port. */
 static void proxy_write_address(const struct weir_address *addr, uint8_t *host,
                                 uint8_t *port)
 {
@@ -106,7 +104,7 @@ static void proxy_write_address(const struct weir_address *addr, uint8_t *host,
     }
 }
 
-/* Writes both addresses; their size. */
+/* Writes both addresses. Returns their size. */
 static size_t proxy_write_addresses(const struct weir_proxy_header *header,
                                     uint8_t *to)
 {
@@ -125,7 +123,8 @@ static size_t proxy_write_addresses(const struct weir_proxy_header *header,
     return size;
 }
 
-/* Copies the TLVs without a checksum, unless @to is NULL; their size. */
+/* Copies the TLVs without a checksum, unless @to is NULL. Returns their
+ * size. */
 static size_t proxy_write_tlvs(const struct weir_proxy_header *header,
                                uint8_t *to)
 {
@@ -185,8 +184,8 @@ static int proxy_write_binary(const struct weir_proxy_header *header,
     return (int)len;
 }
 
-/* Makes IPv4 addresses of two that stand inside IPv6: many readers refuse such
- * an address. One alone stays beside an address of IPv6. */
+/* Converts a pair of IPv4-mapped IPv6 addresses to IPv4, because many parsers
+ * refuse them. A single mapped address next to an IPv6 address is kept. */
 static void proxy_write_unmap(struct weir_proxy_header *header)
 {
     struct weir_address source = header->source;

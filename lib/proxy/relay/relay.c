@@ -1,10 +1,10 @@
 /*
- * Relays: their life, from taking over two transports to the record.
+ * Relays: from taking over two transports to the record.
  *
  * The relay is over when both transports are lost, and only then: relay_state.c
- * closes or aborts them, and the losses come here, at the loop's end too. The
- * loss of a side that has broken comes behind its last bytes, and the other
- * side is aborted when it has sent these.
+ * closes or aborts them, and their losses are reported here, including at the
+ * end of the loop. The loss of a broken side follows its last bytes, and the
+ * other side is aborted when it has sent these.
  */
 #include "relay.h"
 
@@ -36,7 +36,7 @@ static void relay_free(struct wr_relay *relay)
     wr_relay_give(relay);
 }
 
-/* The record of a relay that goes on, or has just ended. */
+/* Returns the record of a relay that is active or has just ended. */
 static struct weir_relay_record relay_describe(const struct wr_relay *relay)
 {
     const struct wr_way *a = &relay->ways[WEIR_RELAY_A];
@@ -58,7 +58,7 @@ static struct weir_relay_record relay_describe(const struct wr_relay *relay)
     };
 }
 
-/* Both transports are lost: tells the program. */
+/* Both transports are lost: calls the program. */
 static void relay_finish(struct wr_relay *relay)
 {
     struct weir_relay_record record = relay_describe(relay);
@@ -80,8 +80,8 @@ static void relay_finish(struct wr_relay *relay)
 
 /* ---- the protocol of both transports ---- */
 
-/* The first error of a side, before its last bytes are delivered. They may wait
- * until the other side has room. */
+/* Called for the first error of a side, before its last bytes are delivered.
+ * They may wait until the other side has space. */
 static void relay_broke(void *user, weir_transport *t, int err,
                         const struct weir_address *peer)
 {
@@ -92,14 +92,14 @@ static void relay_broke(void *user, weir_transport *t, int err,
     wr_ready_push(&way->relay->loop->ready, &way->relay->step);
 }
 
-/* One side is lost and the other one is not. */
+/* Called when one side is lost and the other is not. */
 static void relay_go_on_draining(struct wr_relay *relay,
                                  const struct wr_way *lost)
 {
     wr_assert(lost->is_lost && !wr_way_back(lost)->is_lost);
     if (lost == relay->drain->way) {
         wr_relay_drain_look(relay);
-    } else { /* it has sent what it had, or cannot */
+    } else { /* all sent, or it cannot send */
         wr_relay_break_by(relay->drain->way, relay->err);
     }
 }
@@ -116,7 +116,7 @@ static void relay_lost(void *user, weir_transport *t, int err)
         wr_relay_fail(way, err);
     } else if (relay->state == WR_RELAY_OPEN || t->end == WEIR_END_ABORTED) {
         wr_relay_break(relay, WEIR_RELAY_PROGRAM, WEIR_RELAY_CANCELED,
-                       -ECANCELED); /* no call of the relay's */
+                       -ECANCELED); /* not a call of the relay */
     }
     if (wr_way_back(way)->is_lost) {
         relay_finish(relay);
@@ -136,7 +136,7 @@ static const struct weir_protocol relay_protocol = {
     .error_received = relay_broke,
 };
 
-/* ---- making ---- */
+/* ---- creating a relay ---- */
 
 static void relay_give_up(weir_pending *pending)
 {
@@ -186,7 +186,7 @@ static int relay_check_options(struct weir_relay_options *options)
     return 0;
 }
 
-/* 0 if @t can be relayed. */
+/* Returns 0 if @t can be relayed. */
 static int relay_check_side(weir_transport *t, bool *ret_has_ended)
 {
     struct wr_handover handover;
@@ -195,7 +195,7 @@ static int relay_check_side(weir_transport *t, bool *ret_has_ended)
     wr_require(err >= 0, err);
     wr_require(t->ops->get_handover && t->ops->can_write_eof, -EOPNOTSUPP);
     wr_require(t->state >= WR_LIFE_OPEN, -EBUSY);
-    err = t->ops->write(t, NULL, 0); /* checks its state, writes nothing */
+    err = t->ops->write(t, NULL, 0); /* checks the state, writes nothing */
     wr_require(err >= 0, err);
     wr_require(!weir_transport_is_closing(t), -ESHUTDOWN);
     wr_require(!t->is_part, -EOPNOTSUPP);
@@ -206,8 +206,8 @@ static int relay_check_side(weir_transport *t, bool *ret_has_ended)
     return 0;
 }
 
-/* A relay without its times and initial bytes, which has not taken the
- * transports over. */
+/* Creates a relay without its timers and initial bytes, which has not taken the
+ * transports over yet. */
 static struct wr_relay *relay_make(weir_transport *const sides[2],
                                    const struct weir_relay_options *options)
 {
@@ -236,7 +236,7 @@ static struct wr_relay *relay_make(weir_transport *const sides[2],
     return relay;
 }
 
-/* Makes all that needs memory of its own: 0 or -ENOMEM. */
+/* Allocates everything else. Returns 0 or -ENOMEM. */
 static int relay_keep(struct wr_relay *relay,
                       const struct weir_relay_options *options)
 {
@@ -251,7 +251,7 @@ static int relay_keep(struct wr_relay *relay,
                        options->b_initial_count);
 }
 
-/* Becomes the protocol of both; without initial bytes this cannot fail on a
+/* Becomes the protocol of both. Without initial bytes this cannot fail on a
  * transport that was checked. */
 static void relay_bind(struct wr_relay *relay,
                        const struct weir_relay_options *options)

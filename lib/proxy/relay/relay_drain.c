@@ -1,18 +1,18 @@
 /*
  * Draining: a relay of which one side has broken.
  *
- * What the broken side has sent before its error is passed on, as long as its
- * transport delivers bytes; then the other side gets time to take them. When
- * nothing is queued there and its peer's kernel has acknowledged everything,
- * that side is aborted: its peer sees all bytes, and then a reset. Bytes of the
- * other direction have no place to go any more. They are read and dropped, so
- * that a peer that writes before it reads comes to read.
+ * Bytes that the broken side has sent before its error are passed on, as long
+ * as its transport delivers them; then the other side gets time to receive
+ * them. When nothing is queued there and its peer's kernel has acknowledged
+ * everything, that side is aborted: its peer sees all bytes, and then a reset.
+ * Bytes of the other direction have no destination any more. They are read and
+ * dropped, so that a peer that writes before it reads comes to read.
  *
- * No event reports an acknowledgement, so the relay's timer looks, as often as
- * the progress up to now makes likely. The wait is over without progress for
- * the side's write-stall limit, and in any case after its limit to a close; or
- * after the times that a close has without limits. While only the rate of the
- * direction keeps bytes from that side, its peer owes no progress.
+ * No event reports an acknowledgement, so the relay's timer checks, as often as
+ * the progress so far makes likely. Without progress the wait ends after the
+ * side's write-stall limit, and in any case after its limit for a close, or
+ * after the default times of a close. While only the rate of the direction
+ * keeps bytes from that side, its peer need not make progress.
  */
 #include "relay.h"
 
@@ -21,14 +21,14 @@
 #define LOOK_FIRST_NS WEIR_MILLISECONDS(2)
 #define LOOK_LAST_NS  WEIR_SECONDS(1)
 
-/* True if no more bytes of the broken side will be passed on. */
+/* Returns true if no more bytes of the broken side will be passed on. */
 static bool relay_drain_has_passed_all(const struct wr_way *way)
 {
     wr_assert(wr_way_back(way)->state == WR_WAY_BROKEN);
     return way->is_lost && !(way->initial && wr_way_is_live(way));
 }
 
-/* When the relay is broken although bytes are left. */
+/* Returns when the relay is broken although bytes are left. */
 static uint64_t relay_drain_end_ns(const struct wr_drain *drain)
 {
     const weir_transport *to = drain->way->to;
@@ -44,7 +44,7 @@ static uint64_t relay_drain_end_ns(const struct wr_drain *drain)
         wr_add_sat(drain->began_ns, whole_ns > 0 ? whole_ns : WR_END_WHOLE_NS));
 }
 
-/* How long the rest will probably take, after @moved bytes in @passed_ns. */
+/* Estimates how long the rest will take, after @moved bytes in @passed_ns. */
 static uint64_t relay_drain_rest_ns(uint64_t passed_ns, uint64_t moved,
                                     uint64_t left)
 {
@@ -55,7 +55,7 @@ static uint64_t relay_drain_rest_ns(uint64_t passed_ns, uint64_t moved,
     return wr_max_u64(passed_ns * left / moved, LOOK_FIRST_NS);
 }
 
-/* Notes what is left, and when to look again. */
+/* Records what is left, and when to check again. */
 static void relay_drain_note(struct wr_relay *relay, uint64_t left)
 {
     struct wr_drain *drain = relay->drain;
@@ -91,7 +91,7 @@ uint64_t wr_relay_drain_next_ns(const struct wr_relay *relay)
                       relay_drain_end_ns(drain));
 }
 
-/* The relay's timer fires at the next look, or before. */
+/* Makes the relay's timer fire at the next check, or earlier. */
 static void relay_drain_arm(struct wr_relay *relay)
 {
     const uint64_t when_ns = wr_relay_drain_next_ns(relay);
@@ -117,7 +117,7 @@ void wr_relay_drain_look(struct wr_relay *relay)
     }
 }
 
-/* Without memory the relay is broken. */
+/* Starts draining. If memory runs out, breaks the relay. */
 static void relay_drain_begin(struct wr_relay *relay, struct wr_way *way)
 {
     struct wr_way *back = wr_way_back(way);
@@ -143,8 +143,8 @@ static void relay_drain_begin(struct wr_relay *relay, struct wr_way *way)
     relay_drain_arm(relay);
 }
 
-/* True if an error of the side of @way lets the other side send on. If both
- * sides are closing, each ends within its own limits. */
+/* Returns true if the other side may send its rest after an error of the side
+ * of @way. If both sides are closing, each ends within its own limits. */
 static bool relay_drain_may_begin(const struct wr_way *way, int err)
 {
     const enum wr_relay_state state = way->relay->state;

@@ -1,8 +1,8 @@
 /*
  * The relays of a loop: their memory, and a list for weir_loop_dump().
  *
- * The loop waits for a relay's transports at its end, and so for the relay: it
- * is no member itself.
+ * At its end the loop waits for a relay's transports, and so for the relay,
+ * which is not a loop object itself.
  */
 #include "relay.h"
 
@@ -91,7 +91,6 @@ static const struct wr_module_ops relay_list_ops = {
     .check = relay_list_check,
 };
 
-/* The list of a loop; NULL: there is none. */
 static struct relay_list *relay_list_find(const weir_loop *loop)
 {
     struct wr_module *module = wr_loop_find_module(loop, &relay_list_ops);
@@ -99,7 +98,6 @@ static struct relay_list *relay_list_find(const weir_loop *loop)
     return module ? wr_container_of(module, struct relay_list, module) : NULL;
 }
 
-/* A new list; NULL without memory. */
 static struct relay_list *relay_list_make(weir_loop *loop)
 {
     struct relay_list *list = wr_alloc(&loop->counting, sizeof(*list));

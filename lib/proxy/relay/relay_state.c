@@ -1,9 +1,9 @@
 /*
- * The states of relays and of their ways, and what ends them.
+ * The states of relays and of their directions, and what ends them.
  *
- * Whatever ends a relay closes or aborts both transports, at once or when it
- * has drained, and their losses follow from the loop. The first cause is kept,
- * but an error is kept instead of an end of stream. Nothing here moves bytes.
+ * Everything that ends a relay closes or aborts both transports, at once or
+ * after draining; the loop then reports their losses. The first cause is kept,
+ * but an error replaces an end of stream. No function here moves bytes.
  */
 #include "relay.h"
 
@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-/* ---- what must hold ---- */
+/* ---- invariants ---- */
 
 void wr_way_check_invariants(const struct wr_way *way)
 {
@@ -44,7 +44,7 @@ void wr_relay_check_invariants(const struct wr_relay *relay)
 
 void wr_way_set_state(struct wr_way *way, enum wr_way_state state)
 {
-    /* By state: a bit for each state that it may be entered from. */
+    /* By state: a bit for each state from which it may be entered. */
     static const uint8_t allowed[WR_WAY_STATES] = {
         [WR_WAY_ENDING] = 1u << WR_WAY_OPEN,
         [WR_WAY_ENDED] = 1u << WR_WAY_OPEN | 1u << WR_WAY_ENDING,
@@ -58,7 +58,7 @@ void wr_way_set_state(struct wr_way *way, enum wr_way_state state)
 
 void wr_relay_set_state(struct wr_relay *relay, enum wr_relay_state state)
 {
-    /* By state: a bit for each state that it may be entered from. */
+    /* By state: a bit for each state from which it may be entered. */
     static const uint8_t allowed[WR_RELAY_STATES] = {
         [WR_RELAY_DRAINING] = 1u << WR_RELAY_OPEN | 1u << WR_RELAY_CLOSING,
         [WR_RELAY_CLOSING] = 1u << WR_RELAY_OPEN,
@@ -111,8 +111,6 @@ void wr_way_release(struct wr_way *way, enum wr_way_hold reason)
     }
 }
 
-/* ---- initial bytes ---- */
-
 weir_lease *wr_way_pop_initial(struct wr_way *way)
 {
     weir_lease *lease = way->initial;
@@ -156,9 +154,9 @@ uint64_t wr_way_left(const struct wr_way *way)
                : queued;
 }
 
-/* True if bytes of a side wait for the other side, or for their rate. A peer
- * that reads slowly leaves bytes in the kernel's queue even when the relay has
- * just passed all on. */
+/* Returns true if bytes of a side wait for the other side, or for their rate. A
+ * peer that reads slowly leaves bytes in the kernel's queue even when the relay
+ * has just passed all on. */
 static bool relay_state_is_held_up(const struct wr_way *way)
 {
     return wr_way_is_live(way) &&
@@ -248,11 +246,11 @@ void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way)
     relay->active_ns = weir_loop_get_time(relay->loop);
     relay_state_note_cause(relay, way->party, WEIR_RELAY_EOF, 0);
     if (relay->state == WR_RELAY_DRAINING) {
-        return; /* the error comes behind this end */
+        return; /* the error follows this end */
     }
     if (wr_way_back(way)->state == WR_WAY_ENDED || relay->closes_at_once) {
         wr_relay_set_state(relay, WR_RELAY_CLOSING);
-        for (int i = 0; i < 2; i++) { /* an error is that of its loss */
+        for (int i = 0; i < 2; i++) { /* its loss reports an error */
             weir_transport_close(relay->ways[i].from);
         }
     }

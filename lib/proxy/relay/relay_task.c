@@ -1,10 +1,10 @@
 /*
  * A relay from a task: of the connections of two streams.
  *
- * What the readers have goes along as initial bytes, and the streams leave
- * their connections when the relay has taken them over. An interruption aborts
- * the relay and waits for its end, because the record of the wait is on the
- * task's stack.
+ * Unread bytes of the readers become initial bytes, and the streams leave their
+ * connections when the relay has taken them over. An interruption aborts the
+ * relay and waits for its end, because the record of the wait is on the task's
+ * stack.
  */
 #include "relay.h"
 
@@ -41,7 +41,7 @@ static void relay_task_give_up(struct wr_waiter *waiter)
 static const struct wr_wait_kind relay_task_kind = {
     .name = "relay", .interrupt = relay_task_give_up};
 
-/* Begins the relay of two streams that may leave their connections. */
+/* Starts the relay of two streams that may leave their connections. */
 static int relay_task_begin(weir_writer *const writers[2],
                             const struct weir_relay_options *options,
                             struct relaying *relaying)
@@ -107,7 +107,7 @@ int weir_writer_relay(weir_writer *a, weir_writer *b,
         err = wr_answer_check(ret);
         wr_require(err >= 0, err);
     }
-    weir_writer_ref(a); /* others may drop theirs while this waits */
+    weir_writer_ref(a); /* others may unref them during the wait */
     weir_writer_ref(b);
     err = relay_task_run(writers, options, &relaying);
     weir_writer_unref(a);

@@ -1,10 +1,10 @@
 /*
- * The limits of a relay in time: its deadlines and its rates.
+ * The time limits of a relay: its deadlines and its rates.
  *
- * A relay has one timer, and traffic does not touch it. While there is a limit
- * to idleness, the timer looks four times in that limit whether bytes have
- * moved; so the limit is kept within a quarter. A way that has used up its rate
- * is not read until the timer has filled it up.
+ * A relay has one timer, and traffic does not touch it. If there is an idle
+ * limit, the timer checks four times in that limit whether bytes have moved, so
+ * the limit is accurate to a quarter. A direction that has used up its rate is
+ * not read until the timer has refilled it.
  */
 #include "relay.h"
 #include "weir/error.h"
@@ -14,7 +14,7 @@
 #define RATE_BURST_LEAST 4096u
 #define RATE_BURST_PART  8u /* of a second */
 #define SECOND_NS        WEIR_SECONDS(1)
-#define LOOKS            4u /* in a limit to idleness */
+#define LOOKS            4u /* in an idle limit */
 
 /* ---- rates ---- */
 
@@ -24,7 +24,7 @@ static int64_t relay_time_burst(const struct wr_rate *rate)
     return (int64_t)wr_max_u64(rate->bytes / RATE_BURST_PART, RATE_BURST_LEAST);
 }
 
-/* @a * @b / @c, which fits. */
+/* Returns @a * @b / @c, which must fit. */
 static uint64_t relay_time_scale(uint64_t a, uint64_t b, uint64_t c)
 {
     wr_assert(c > 0);
@@ -36,7 +36,7 @@ static void relay_time_fill(struct wr_rate *rate, uint64_t now_ns)
 {
     const int64_t burst = relay_time_burst(rate);
     const uint64_t missing = (uint64_t)(burst - rate->left);
-    /* Beyond this time it is full. */
+    /* After this time it is full. */
     const uint64_t most_ns =
         relay_time_scale(missing, SECOND_NS, rate->bytes) + 1;
     const uint64_t passed_ns = now_ns - rate->filled_ns;
@@ -54,7 +54,7 @@ static void relay_time_fill(struct wr_rate *rate, uint64_t now_ns)
 /* ---- deadlines ---- */
 
 struct relay_deadline {
-    uint64_t when_ns; /* UINT64_MAX: there is none */
+    uint64_t when_ns; /* UINT64_MAX: none */
     enum weir_relay_cause cause;
     int err;
 };
@@ -98,7 +98,7 @@ static struct relay_deadline relay_time_next(const struct wr_relay *relay)
     return first;
 }
 
-/* The limit to idleness in force; 0: none. */
+/* Returns the idle limit in force, or 0. */
 static uint64_t relay_time_idle(const struct wr_relay *relay)
 {
     const uint64_t half_closed_ns =
@@ -112,7 +112,7 @@ static uint64_t relay_time_idle(const struct wr_relay *relay)
                                : wr_min_u64(relay->idle_ns, half_closed_ns);
 }
 
-/* Grows with each byte that comes, and with each that leaves. */
+/* Returns a number that grows with each byte received and each byte sent. */
 static uint64_t relay_time_moved(const struct wr_relay *relay)
 {
     uint64_t bytes = 0;
@@ -181,7 +181,7 @@ void wr_way_spend(struct wr_way *way, size_t len)
     if (rate->left > 0 || (way->holds & WR_WAY_RATE)) {
         return;
     }
-    /* Half a burst, so that the way is not woken for each receive. */
+    /* Half a burst, so that the direction is not woken for each receive. */
     const uint64_t needed = (uint64_t)(relay_time_burst(rate) / 2 - rate->left);
     rate->wake_ns = wr_add_sat(
         now_ns, relay_time_scale(needed, SECOND_NS, rate->bytes) + 1);
@@ -221,7 +221,6 @@ static void relay_time_fired(struct wr_timer *timer)
     relay_time_arm(relay);
 }
 
-/* A full rate of a way that had none. */
 static int relay_time_make_rate(struct wr_way *way, uint64_t bytes)
 {
     wr_assert(!way->rate && bytes > 0);

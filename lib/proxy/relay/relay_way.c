@@ -1,31 +1,33 @@
 /*
- * Ways: the bytes of one direction of a relay.
+ * The bytes of one direction of a relay.
  *
  * Received bytes are queued on the other side under their lease, so that they
- * stay charged to the side that received them until they are sent. What this
- * side may hold is therefore a bound to what waits in both queues. Pieces that
- * the other side's queue copies are charged no more, and are bounded by its
- * high mark.
+ * stay charged to the side that received them until they are sent. So the
+ * receive limit of this side bounds the bytes that wait in both queues. Pieces
+ * that the other side's queue copies are no longer charged, and are bounded by
+ * its high mark.
  *
- * As its peer decides for how long they wait, the bound is narrow until bytes
- * have passed and the kernel has room for twice of the buffer, and again when
- * it has refused bytes. Until it takes them, nothing is received.
+ * The other side's peer decides how long bytes wait. So the bound is narrow
+ * until bytes have passed and the kernel has space for twice the buffer, and
+ * again when the kernel has refused bytes. Until it accepts them, nothing is
+ * received.
  *
  *     narrow --the kernel has much room--> wide --it refuses bytes--> narrow
+ *
  */
 #include "relay.h"
 
 #include "lib/transport/connection.h"
 
-/* Bytes from which on a way is worth the memory of a splicing. */
+/* Bytes after which a direction is worth the memory of a splicing. */
 #define SPLICE_FROM_BYTES (64u << 10)
-/* The narrow bound: a receive of as many bytes moves bulk (sock_bulk.c). */
+/* The narrow bound: a receive of this many bytes moves bulk (sock_bulk.c). */
 #define NARROW_BYTES (32u << 10)
 
 /* ---- the bound ---- */
 
-/* The buffer, and a sixteenth less where `to` is TLS, whose high mark is half
- * of it; see relay_way_set_limits(). */
+/* Returns the buffer size, minus a sixteenth if `to` is TLS, whose high mark is
+ * half of it; see relay_way_set_limits(). */
 static uint64_t relay_way_wide_bytes(const struct wr_way *way)
 {
     const uint64_t high = way->to->high_bytes; /* the program may set it */
@@ -35,8 +37,8 @@ static uint64_t relay_way_wide_bytes(const struct wr_way *way)
                       WR_CREDIT_MIN);
 }
 
-/* The next look is due when as many bytes were passed on as wait at most, or
- * when they are worth a splicing. */
+/* The next check is due when as many bytes were passed on as may wait, or when
+ * splicing is worthwhile. */
 static void relay_way_set_narrow(struct wr_way *way, bool is_narrow)
 {
     uint64_t bound = wr_max_u64(wr_min_u64(way->to->high_bytes, NARROW_BYTES),
@@ -54,7 +56,7 @@ static void relay_way_set_narrow(struct wr_way *way, bool is_narrow)
     weir_transport_set_read_buffer_limit(way->from, bound);
 }
 
-/* Ends a receive that is armed, until wr_way_resume_back(). */
+/* Ends an armed receive, until wr_way_resume_back(). */
 static void relay_way_stop(struct wr_way *way)
 {
     wr_assert(way->holds & WR_WAY_FULL);
@@ -62,7 +64,7 @@ static void relay_way_stop(struct wr_way *way)
     weir_transport_set_read_buffer_limit(way->from, WR_CREDIT_MIN);
 }
 
-/* True if the kernel has refused bytes of the transport. */
+/* Returns true if the kernel has refused bytes of the transport. */
 static bool relay_way_has_stalled(const weir_transport *to)
 {
     wr_assert(to->is_relayed && to->writing_paused);
@@ -72,7 +74,7 @@ static bool relay_way_has_stalled(const weir_transport *to)
     return wr_transport_is_connection(to) && wr_outbox_of(to)->is_stalled;
 }
 
-/* True if the kernel has much room, or if its room is not known. */
+/* Returns true if the kernel has much space, or if its space is not known. */
 static bool relay_way_has_room(const struct wr_way *way)
 {
     const int fd = weir_transport_get_socket(way->to);
@@ -82,7 +84,7 @@ static bool relay_way_has_room(const struct wr_way *way)
     return room < 0 || (uint64_t)room >= 2 * relay_way_wide_bytes(way);
 }
 
-/* The way has passed on as many bytes as ->look_at. */
+/* Called when the direction has passed on ->look_at bytes. */
 static __attribute__((noinline)) void relay_way_look(struct wr_way *way)
 {
     wr_assert(way->bytes >= way->look_at);
@@ -94,9 +96,9 @@ static __attribute__((noinline)) void relay_way_look(struct wr_way *way)
 
 /* ---- bytes ---- */
 
-/* The write was refused. If the other side is ending by itself, its
+/* Handles a refused write. If the other side is ending by itself, its
  * connection_lost follows and has the cause, except that a paused transport may
- * keep its loss back. */
+ * hold its loss back. */
 static __attribute__((noinline)) void relay_way_refused(struct wr_way *way,
                                                         int err)
 {
@@ -112,7 +114,7 @@ static __attribute__((noinline)) void relay_way_refused(struct wr_way *way,
     }
 }
 
-/* Shows the bytes to the program; false: it has ended the relay. */
+/* Shows the bytes to the program. Returns false if it has ended the relay. */
 static __attribute__((noinline)) bool relay_way_tap(struct wr_way *way,
                                                     const struct weir_buf *buf)
 {
@@ -125,7 +127,7 @@ static __attribute__((noinline)) bool relay_way_tap(struct wr_way *way,
 }
 
 /* Queues the bytes on the other side. Few bytes would be copied in any case,
- * and the write of few bytes is the quicker one. */
+ * and weir_transport_write() is faster for them. */
 static inline int relay_way_write(struct wr_way *way,
                                   const struct weir_buf *buf)
 {
@@ -167,7 +169,7 @@ int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf)
     wr_debug_assert(way->from == t && !way->initial);
     if (WR_LIKELY(way->state == WR_WAY_OPEN)) {
         relay_way_pass(way, buf);
-    } else if (way->rate) { /* they are dropped */
+    } else if (way->rate) { /* dropped bytes */
         wr_way_spend(way, buf->len);
     }
     return 0;
@@ -186,8 +188,8 @@ void wr_way_pause_back(void *user, weir_transport *t)
 }
 
 /* A transport may resume writing without a pause, see
- * weir_transport_set_protocol(). One that broke resumes, too, and its loss may
- * wait until the other side has room for the bytes that it holds. */
+ * weir_transport_set_protocol(). A broken transport resumes, too, and its loss
+ * may wait until the other side has space for the bytes that it holds. */
 void wr_way_resume_back(void *user, weir_transport *t)
 {
     struct wr_way *way = user;
@@ -207,8 +209,8 @@ void wr_way_resume_back(void *user, weir_transport *t)
 
 /* ---- the end ---- */
 
-/* Passes the end on. If the other way has ended, too, the close of both sides
- * passes it on, behind what is queued. */
+/* Passes the end on. If the other direction has ended, too, the close of both
+ * sides passes it on, after queued bytes. */
 static inline void relay_way_end(struct wr_way *way)
 {
     struct wr_relay *relay = way->relay;
@@ -240,7 +242,7 @@ int wr_way_received_end(void *user, weir_transport *t)
 
 /* ---- initial bytes ---- */
 
-/* A lease of its own for bytes of the program; NULL without memory. */
+/* Returns a new lease for bytes of the program, or NULL if memory runs out. */
 static weir_lease *relay_way_lease(const struct wr_way *way,
                                    const struct weir_buf *buf)
 {
@@ -258,7 +260,7 @@ int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
     wr_assert(!way->initial);
     for (size_t i = 0; i < count; i++) {
         if (bufs[i].len == 0) {
-            continue; /* no bytes */
+            continue;
         }
         weir_lease *lease = relay_way_lease(way, &bufs[i]);
         wr_require(lease, -ENOMEM);
@@ -273,7 +275,7 @@ void wr_way_pass_initial(struct wr_way *way)
 {
     wr_way_check_invariants(way);
     if (way->relay->state == WR_RELAY_CLOSING) {
-        return; /* both sides were closed at the end of the other way */
+        return; /* both sides closed after the other end */
     }
     while (way->initial && way->holds == WR_WAY_INITIAL &&
            wr_way_is_live(way)) {
@@ -318,17 +320,17 @@ void wr_way_splice_if_due(struct wr_way *way)
     way->splicing.to = way->to;
     way->splicing.moved = relay_way_spliced;
     if (ops->splice_to && !way->is_tapped && !way->rate) {
-        /* Without it the bytes are delivered. */
+        /* If it fails, the bytes are delivered. */
         wr_ignore(ops->splice_to(way->from, &way->splicing) < 0);
     }
 }
 
-/* Bounds the bytes that may wait. `from` may hold all of them, and a sixteenth
- * less where `to` is TLS: sealed bytes are longer, and a segment of the kernel
- * holds less than 64 KiB. 64 KiB that are sealed and sent at once would be a
- * large segment and a tiny one, which cost a tenth more (Linux 6.18). Nor are
- * sealed bytes charged to `from` any more: while half of the bound waits
- * sealed, no more is received. */
+/* Limits the bytes that may wait. `from` may hold all of them, minus a
+ * sixteenth if `to` is TLS: sealed bytes are longer, and a kernel segment holds
+ * less than 64 KiB. 64 KiB that are sealed and sent at once would be a large
+ * segment and a tiny one, which cost a tenth more (Linux 6.18). Also, sealed
+ * bytes are no longer charged to `from`: while half of the limit waits sealed,
+ * no more is received. */
 static void relay_way_set_limits(struct wr_way *way, uint64_t buffer_bytes)
 {
     const bool is_sealed = way->to->ops->get_below != NULL;
