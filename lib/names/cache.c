@@ -70,8 +70,7 @@ static struct wr_list *cache_get_bucket(struct cache *cache, const char *host)
     return &cache->buckets[(hash ^ hash >> 16) % CACHE_BUCKETS];
 }
 
-/* Returns the entry with an answer (@kept) or with a pending query for a
- * lookup, or NULL. */
+/* Returns an entry with an answer (@kept) or a pending query, or NULL. */
 static struct cache_entry *cache_find(struct cache *cache,
                                       const weir_lookup *lookup, bool kept)
 {
@@ -103,7 +102,6 @@ static void cache_free_entry(struct cache_entry *entry)
     wr_free(&cache->loop->counting, entry, sizeof(*entry));
 }
 
-/* Frees an entry with an answer. Returns its bytes. */
 static size_t cache_drop(struct cache_entry *entry)
 {
     struct cache *cache = entry->cache;
@@ -152,7 +150,6 @@ static bool cache_is_worth_keeping(const struct cache_entry *entry)
     return true;
 }
 
-/* Keeps the answer of an entry, instead of an older one. */
 static void cache_keep(struct cache_entry *entry)
 {
     struct cache *cache = entry->cache;
@@ -175,7 +172,6 @@ static void cache_keep(struct cache_entry *entry)
     }
 }
 
-/* Passes a part of the entry's answer to a lookup. */
 static void cache_tell(const struct cache_entry *entry, weir_lookup *lookup,
                        enum wr_lookup_part part)
 {
@@ -197,8 +193,7 @@ static void cache_tell(const struct cache_entry *entry, weir_lookup *lookup,
     wr_lookup_close(lookup, part, err);
 }
 
-/* Passes all closed parts of the entry to a lookup. Returns true if a part is
- * still open. */
+/* Returns true if a part is still open. */
 static bool cache_tell_all(const struct cache_entry *entry, weir_lookup *lookup)
 {
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
@@ -210,8 +205,7 @@ static bool cache_tell_all(const struct cache_entry *entry, weir_lookup *lookup)
     return lookup->open != 0;
 }
 
-/* Passes a part of the entry's own lookup that was closed to the waiting
- * lookups. */
+/* Passes a closed part of the entry's own lookup to the waiting lookups. */
 static void cache_part_closed(weir_lookup *own, enum wr_lookup_part part)
 {
     struct cache_entry *entry = wr_container_of(own, struct cache_entry, own);
@@ -331,8 +325,7 @@ static const struct wr_module_ops cache_module_ops = {
     .close = cache_close,
     .check = cache_check};
 
-/* Returns the loop's module, made at its first use, or NULL if memory runs
- * out. */
+/* Returns NULL if memory runs out. */
 static struct cache *cache_make(weir_loop *loop)
 {
     struct wr_module *module = wr_loop_find_module(loop, &cache_module_ops);
@@ -357,8 +350,7 @@ static struct cache *cache_make(weir_loop *loop)
 
 /* ---- the resolver of lookups ---- */
 
-/* Makes an entry for the lookup, and calls the resolver. Returns 0 or
- * -ENOMEM. */
+/* Makes an entry for the lookup, and calls the resolver. */
 WEIR_MUST_USE static int cache_ask(struct cache *cache, weir_lookup *lookup)
 {
     struct cache_entry *entry =
@@ -403,8 +395,7 @@ static void cache_refresh(struct cache *cache)
     }
 }
 
-/* Returns the entry that answers a lookup, now or later, or NULL if the
- * resolver must be called. */
+/* Returns NULL if the resolver must be called. */
 static struct cache_entry *cache_choose(struct cache *cache,
                                         const weir_lookup *lookup)
 {
@@ -451,7 +442,6 @@ static int cache_start(void *user, weir_lookup *lookup, const char *host,
     return 0;
 }
 
-/* The last lookup that leaves an entry cancels the query. */
 static void cache_cancel(void *user, weir_lookup *lookup, void *data)
 {
     struct cache_entry *entry = data;

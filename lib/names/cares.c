@@ -181,7 +181,6 @@ static const struct wr_module_ops cares_module_ops = {
     .close = cares_close,
     .check = cares_check};
 
-/* Returns the loop's module, or NULL if memory runs out. */
 static struct cares *cares_get(weir_loop *loop)
 {
     struct wr_module *module = wr_loop_find_module(loop, &cares_module_ops);
@@ -266,7 +265,6 @@ int wr_resolver_configure(weir_loop *loop,
 
 /* ---- the resolver ---- */
 
-/* Makes a record that waits for the ready item. */
 WEIR_MUST_USE static int cares_add_record(struct cares *cares,
                                           weir_lookup *lookup, const char *host,
                                           void **ret_data)

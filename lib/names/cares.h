@@ -51,7 +51,7 @@ struct cares {
     /* cares_hosts.c: */
     struct wr_hosts hosts;
     struct wr_system_file hosts_file;
-    bool has_hosts; /* the file was read */
+    bool has_hosts;
 
     /* cares_socket.c: */
     struct wr_list sockets; /* struct cares_socket, also closing ones */
@@ -68,7 +68,7 @@ struct cares {
     struct wr_timer timer;  /* for the time-outs of c-ares */
     struct wr_ready work;
     uint64_t change_count; /* of resolv.conf and of the hosts file */
-    bool is_stopping;      /* set when the loop ends */
+    bool is_stopping;
 };
 
 struct cares_record;
@@ -81,7 +81,7 @@ struct cares_question {
 
 struct cares_record {
     struct cares *cares;
-    struct wr_list link; /* in cares.waiting until started */
+    struct wr_list link;
     weir_lookup *lookup; /* NULL if answered or cancelled */
     struct wr_search_walk walk;
     bool was_truncated;   /* a server has truncated its answer over UDP */

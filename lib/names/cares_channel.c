@@ -35,7 +35,6 @@
 /* c-ares supports zones of servers since 1.24. */
 #define ZONES_VERSION 0x011800
 
-/* Translates an error of c-ares' initialisation. */
 static int cares_channel_error(int status)
 {
     wr_assert(status != ARES_SUCCESS);
@@ -44,7 +43,6 @@ static int cares_channel_error(int status)
 
 /* ---- the program's settings ---- */
 
-/* Copies a text; @text may be NULL. */
 WEIR_MUST_USE static int cares_channel_copy(weir_loop *loop, const char *text,
                                             char **ret)
 {
@@ -117,7 +115,6 @@ static const char *cares_channel_get_path(const struct cares *cares)
     return own ? own : WR_RESOLV_CONF_PATH;
 }
 
-/* Reads the system's settings, and overrides them with the program's. */
 WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
 {
     const struct cares_config *config = &cares->config;
@@ -145,7 +142,6 @@ WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
                : wr_name_servers_read(SERVER_DEFAULT, &cares->system.servers);
 }
 
-/* Returns the time-out of the first try. */
 static int cares_channel_get_timeout_ms(const struct cares *cares)
 {
     const struct wr_resolv_conf *system = &cares->system;
@@ -180,7 +176,6 @@ WEIR_MUST_USE static int cares_channel_set_servers(const struct cares *cares,
     return status == ARES_SUCCESS ? 0 : cares_channel_error(status);
 }
 
-/* Opens a channel that queries servers and searches no domains. */
 WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
                                                     int flag, ares_channel *ret)
 {

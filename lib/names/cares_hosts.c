@@ -29,7 +29,6 @@ bool wr_cares_hosts_are_outdated(struct cares *cares)
         &cares->hosts_file, cares_hosts_get_path(cares), cares->loop->now_ns);
 }
 
-/* Reads the file unless it was read. */
 WEIR_MUST_USE static int cares_hosts_read(struct cares *cares)
 {
     const char *path = cares_hosts_get_path(cares);
@@ -65,8 +64,7 @@ static void cares_hosts_tell_canonical(const struct cares *cares,
     }
 }
 
-/* Adds the addresses of all lines with the name. Returns 1 if there are any, 0
- * if not, or an error. */
+/* Returns 1 if the file has addresses of the name, 0 if not, or an error. */
 static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
                            const char *host, int family)
 {

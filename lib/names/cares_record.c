@@ -22,7 +22,6 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* The most aliases that are followed. */
 #define ALIASES_MAX 32u
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -44,7 +43,6 @@ static int cares_record_get_refusal(const struct cares *cares)
     }
 }
 
-/* Translates a result of c-ares into an error of weir. */
 static int cares_record_get_error(const struct cares *cares, int status)
 {
     switch (status) {
@@ -112,8 +110,7 @@ static void cares_record_finish(struct cares_record *record, int err)
 
 /* ---- steps ---- */
 
-/* Called after a step. Finishes the record, or returns true to take the next
- * step. */
+/* Finishes the record after a step, or returns true to take the next one. */
 static bool cares_record_is_to_go_on(struct cares_record *record)
 {
     const weir_lookup *lookup = record->lookup;
@@ -150,7 +147,6 @@ cares_record_follow(const struct ares_addrinfo_cname *aliases, const char *name)
     return name;
 }
 
-/* Sets the lookup's canonical name, if requested. */
 WEIR_MUST_USE static int
 cares_record_tell_canonical(struct cares_record *record,
                             const struct ares_addrinfo *result)
@@ -162,7 +158,7 @@ cares_record_tell_canonical(struct cares_record *record,
         record->lookup, cares_record_follow(result->cnames, record->asked));
 }
 
-/* Adds the addresses of one family. Returns their number, or an error. */
+/* Returns the number of added addresses, or an error. */
 static int cares_record_add(struct cares_record *record,
                             enum wr_lookup_part part,
                             const struct ares_addrinfo *result)
@@ -194,8 +190,7 @@ static uint64_t cares_record_read_ttl(int ttl_s)
     return ttl_s > 0 ? (uint64_t)ttl_s * NS_PER_S : 0;
 }
 
-/* Sets the lookup's TTL to the minimum of the addresses and of their
- * aliases. */
+/* The TTL is the minimum of the addresses and of their aliases. */
 static void cares_record_tell_ttl(const struct cares_record *record,
                                   const struct ares_addrinfo *result)
 {
@@ -210,7 +205,6 @@ static void cares_record_tell_ttl(const struct cares_record *record,
     }
 }
 
-/* Adds c-ares' answer for one family to the lookup. */
 static void cares_record_take(struct cares_record *record,
                               enum wr_lookup_part part,
                               const struct ares_addrinfo *result)
@@ -230,8 +224,7 @@ static void cares_record_go_on(struct cares_record *record);
 static bool cares_record_ask_by_tcp(struct cares_record *record,
                                     enum wr_lookup_part part);
 
-/* Called by c-ares with an answer, perhaps inside the call that makes the
- * query. */
+/* c-ares may call this inside the call that makes the query. */
 static void cares_record_answered(void *arg, int status, int timeouts,
                                   struct ares_addrinfo *result)
 {
@@ -293,7 +286,6 @@ static void cares_record_named(void *arg, int status, int timeouts, char *node,
     cares_record_go_on(record);
 }
 
-/* Adds the records of a service to the lookup. */
 static void cares_record_take_srv(struct cares_record *record,
                                   const uint8_t *bytes, size_t len)
 {
@@ -336,7 +328,6 @@ static void cares_record_served(void *arg, int status, int timeouts,
     cares_record_go_on(record);
 }
 
-/* Queries one channel for the records of a service. */
 static void cares_record_ask_srv(struct cares_record *record,
                                  ares_channel channel)
 {
@@ -349,7 +340,6 @@ static void cares_record_ask_srv(struct cares_record *record,
 #pragma GCC diagnostic pop
 }
 
-/* Queries one channel for the name of the address. */
 static void cares_record_ask_name(struct cares_record *record,
                                   ares_channel channel)
 {
@@ -362,7 +352,6 @@ static void cares_record_ask_name(struct cares_record *record,
                      &record->questions[WR_LOOKUP_NAME]);
 }
 
-/* Queries one channel for addresses of @family. */
 static void cares_record_ask_family(struct cares_record *record,
                                     ares_channel channel, const char *name,
                                     int family, enum wr_lookup_part part)
@@ -376,7 +365,6 @@ static void cares_record_ask_family(struct cares_record *record,
                      &record->questions[part]);
 }
 
-/* Returns the channel for the first queries. */
 static ares_channel cares_record_get_channel(const struct cares *cares)
 {
     return cares->system.use_vc ? cares->tcp : cares->dns;
@@ -457,7 +445,6 @@ static bool cares_record_leave_out_inet6(struct cares_record *record)
     return record->lookup != NULL;
 }
 
-/* Takes the next step, or ends the lookup. */
 static void cares_record_ask_next(struct cares_record *record)
 {
     if (!(record->to_ask & record->lookup->open)) {

@@ -59,7 +59,6 @@ cares_search_choose(const struct cares_record *record)
     return is_known && !is_odd ? CARES_SEARCH_DOMAIN : CARES_SEARCH_AS_IS;
 }
 
-/* Stores the errors of the present step, for the end of the search. */
 static void cares_search_remember(struct cares_record *record)
 {
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
@@ -91,7 +90,6 @@ bool wr_cares_search_has_next(struct cares_record *record)
     return true;
 }
 
-/* True if the answer for one of the families is malformed. */
 static bool cares_search_has_bad_answer(const struct cares_record *record)
 {
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {

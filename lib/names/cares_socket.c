@@ -20,7 +20,7 @@
 #define EMPTY_MAX       64u
 
 struct cares_socket {
-    struct wr_list link; /* in cares.sockets */
+    struct wr_list link;
     struct cares *cares;
     struct wr_op op;
     int fd;
@@ -42,7 +42,6 @@ static void cares_socket_check_invariants(const struct cares_socket *socket)
     wr_debug_assert(wr_list_is_linked(&socket->link));
 }
 
-/* Returns the open socket with this descriptor, or NULL. */
 static struct cares_socket *cares_socket_find(struct cares *cares, int fd)
 {
     for (struct wr_list *link = cares->sockets.next; link != &cares->sockets;
@@ -56,7 +55,6 @@ static struct cares_socket *cares_socket_find(struct cares *cares, int fd)
     return NULL;
 }
 
-/* Closes and frees a socket that is not used any more. */
 static void cares_socket_release(struct cares_socket *socket)
 {
     if (!socket->is_closing || socket->op.in_flight || socket->is_used) {
@@ -164,7 +162,6 @@ static ares_ssize_t cares_socket_result(int64_t ret)
     return (ares_ssize_t)ret;
 }
 
-/* Makes a socket for c-ares. Returns its descriptor, or an error. */
 static int cares_socket_make(struct cares *cares, int family, int type,
                              int protocol)
 {
@@ -246,7 +243,6 @@ static uint8_t cares_socket_get_rcode(const uint8_t *answer)
                : 0;
 }
 
-/* Stores the properties that the header of an answer has. */
 static void cares_socket_note_answer(struct cares *cares, const uint8_t *answer)
 {
     wr_assert(answer != NULL);
@@ -264,8 +260,7 @@ static void cares_socket_note_datagram(struct cares *cares,
     }
 }
 
-/* Returns the size of the message being received over TCP, as far as it is
- * known. */
+/* Returns the size of the message being received, as far as it is known. */
 static size_t cares_socket_get_size(const struct cares_socket *socket)
 {
     return socket->arrived < DNS_LENGTH_SIZE
@@ -274,8 +269,7 @@ static size_t cares_socket_get_size(const struct cares_socket *socket)
                      (size_t)(socket->head[0] << 8 | socket->head[1]);
 }
 
-/* Stores the properties of the last message over TCP that ends in these
- * bytes. */
+/* Only the last message that ends in these bytes counts. */
 static void cares_socket_note_stream(struct cares_socket *socket,
                                      const uint8_t *data, size_t len)
 {

@@ -13,8 +13,6 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* ---- options ---- */
-
 /* Returns -EINVAL for an unknown family, and for options that are not
  * compatible with each other, with the host or with the port. */
 WEIR_MUST_USE static int
@@ -98,8 +96,7 @@ int weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
     return err;
 }
 
-/* Looks up the name of an address. Returns 1 if found, 0 if not, or an
- * error. */
+/* Returns 1 if the address has a name, 0 if not, or an error. */
 static int getaddrinfo_find_name(weir_loop *loop,
                                  const struct weir_address *address,
                                  const struct weir_getnameinfo_options *options,

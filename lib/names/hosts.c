@@ -26,9 +26,6 @@ _Static_assert(WR_HOSTS_NAME_LEN_MAX + sizeof(".") <= WR_NAME_SIZE,
 
 static const char hosts_blanks[] = " \t\r\v\f";
 
-/* ---- memory ---- */
-
-/* Reserves space for one more element of an array. */
 WEIR_MUST_USE static int hosts_make_room(const struct weir_allocator *allocator,
                                          void **array, size_t *capacity,
                                          size_t count, size_t element_size)
@@ -69,8 +66,7 @@ size_t wr_hosts_clear(const struct weir_allocator *allocator,
 
 /* ---- lines ---- */
 
-/* Returns the next field of a line, terminated with a NUL, or NULL if none is
- * left. */
+/* Returns the next field of a line, or NULL at its end. */
 static char *hosts_take_word(char **line)
 {
     char *word = *line + strspn(*line, hosts_blanks);
@@ -85,7 +81,6 @@ static char *hosts_take_word(char **line)
     return word;
 }
 
-/* True for a name that lookups may have. */
 static bool hosts_is_name(const char *word)
 {
     struct in_addr unused;
@@ -243,8 +238,7 @@ const char *wr_hosts_get_name(const struct wr_hosts *hosts,
     return hosts->text.bytes + hosts->names[line->name].text;
 }
 
-/* True for two addresses of one family that are equal, ignoring ports and
- * zones. */
+/* Ignores ports and zones. */
 static bool hosts_is_same(const struct weir_address *one,
                           const struct weir_address *other)
 {

@@ -22,7 +22,7 @@
 struct wr_hosts_name {
     uint32_t hash;
     uint32_t text; /* offset in the text of the file */
-    uint32_t line; /* index */
+    uint32_t line;
 };
 
 struct wr_hosts_line {
@@ -48,7 +48,7 @@ struct wr_hosts {
 WEIR_MUST_USE int wr_hosts_read(const struct weir_allocator *allocator,
                                 struct wr_hosts *hosts, const char *path);
 
-/* Frees all. Returns the number of freed bytes. */
+/* Returns the number of freed bytes. */
 size_t wr_hosts_clear(const struct weir_allocator *allocator,
                       struct wr_hosts *hosts);
 

@@ -47,8 +47,7 @@ static bool lookup_limit_families(weir_lookup *lookup)
     return true;
 }
 
-/* Returns the cache, or the resolver for a lookup that does not share its
- * answer. */
+/* Returns the cache unless the lookup does not share its answer. */
 static const struct weir_resolver *lookup_choose_resolver(weir_lookup *lookup)
 {
     if (lookup->cache && wr_resolver_is_shared(lookup->loop)) {
@@ -58,7 +57,6 @@ static const struct weir_resolver *lookup_choose_resolver(weir_lookup *lookup)
     return wr_resolver_get(lookup->loop, &lookup->user);
 }
 
-/* Calls the start function of the resolver. Returns 0 or its error. */
 static int lookup_begin(weir_lookup *lookup)
 {
     const struct weir_resolver *resolver = lookup->resolver;

@@ -18,7 +18,7 @@
 #include "weir/resolver.h"
 
 enum wr_lookup_state {
-    WR_LOOKUP_IDLE,     /* not started */
+    WR_LOOKUP_IDLE,
     WR_LOOKUP_WAITING,  /* the ready queue will call the resolver */
     WR_LOOKUP_ASKING,   /* the resolver has the lookup */
     WR_LOOKUP_LEAVING,  /* the resolver's cancel() is running */
@@ -26,7 +26,6 @@ enum wr_lookup_state {
     WR_LOOKUP_ENDED,    /* the owner was called, or has cancelled */
 };
 
-/* The parts of an answer. */
 enum wr_lookup_part {
     WR_LOOKUP_INET6,
     WR_LOOKUP_INET,
@@ -80,10 +79,10 @@ struct weir_lookup {
     struct weir_address *addresses; /* IPv6 first */
     size_t count;
     size_t capacity;
-    size_t inet6_count; /* number of IPv6 addresses */
-    uint64_t ttl_ns;    /* UINT64_MAX if the resolver set none */
+    size_t inet6_count;
+    uint64_t ttl_ns; /* UINT64_MAX if the resolver set none */
     uint16_t port;
-    struct weir_srv *srv; /* records of a service */
+    struct weir_srv *srv;
     size_t srv_count;
     struct weir_address address; /* the question of a reverse lookup */
     char host[WR_NAME_SIZE];     /* the question, or the name in the answer */
@@ -122,7 +121,6 @@ WEIR_MUST_USE int wr_lookup_check_name(weir_loop *loop, const char *host);
 WEIR_MUST_USE int wr_lookup_start(weir_lookup *lookup,
                                   const struct wr_lookup_question *question);
 
-/* Starts an idle lookup of the name of an address. */
 WEIR_MUST_USE int wr_lookup_start_reverse(weir_lookup *lookup,
                                           const struct weir_address *address,
                                           uint64_t timeout_ns);
@@ -138,8 +136,7 @@ void wr_lookup_set_state(weir_lookup *lookup, enum wr_lookup_state state);
 
 void wr_lookup_check_invariants(const weir_lookup *lookup);
 
-/* Returns 0 if there is an address, a name or a record, else the most specific
- * error. */
+/* Returns 0 if there is a result, else the most specific error. */
 WEIR_MUST_USE int wr_lookup_get_result(const weir_lookup *lookup);
 
 /* True while a requested part has no answer. */
@@ -165,8 +162,7 @@ WEIR_MUST_USE int wr_lookup_set_canonical(weir_lookup *lookup,
 /* Limits the TTL of the answer to @ttl_ns; the shortest TTL counts. */
 void wr_lookup_note_ttl(weir_lookup *lookup, uint64_t ttl_ns);
 
-/* Adds an address to an open part. Drops a duplicate, and any beyond
- * WEIR_ADDRESSES_MAX. */
+/* Drops duplicates, and addresses beyond WEIR_ADDRESSES_MAX. */
 WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
                                 const struct weir_address *address);
 
@@ -181,7 +177,6 @@ void wr_lookup_close_with_name(weir_lookup *lookup, const char *name);
 void wr_lookup_close_with_srv(weir_lookup *lookup,
                               const struct weir_srv *records, size_t count);
 
-/* Closes all open parts with @err. */
 void wr_lookup_close_all(weir_lookup *lookup, int err);
 
 #endif

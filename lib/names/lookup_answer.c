@@ -132,8 +132,7 @@ static int lookup_answer_get_family(enum wr_lookup_part part)
     return part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET;
 }
 
-/* Returns a copy of the address with the lookup's port, and without
- * insignificant fields. */
+/* Copies the significant fields of the address, with the lookup's port. */
 static struct weir_address
 lookup_answer_clean(const weir_lookup *lookup,
                     const struct weir_address *address)
@@ -314,7 +313,6 @@ int weir_lookup_set_ttl(weir_lookup *lookup, uint64_t ttl_ns)
 
 /* ---- answers of the program's resolver ---- */
 
-/* Adds the addresses of the part's family, and closes the part. */
 static void lookup_answer_part(weir_lookup *lookup, enum wr_lookup_part part,
                                int err, const struct weir_address *addresses,
                                size_t count)

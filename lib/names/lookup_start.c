@@ -13,7 +13,6 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* Answers an open part with a literal address. */
 WEIR_MUST_USE static int lookup_start_literal(weir_lookup *lookup,
                                               const char *literal)
 {
@@ -58,8 +57,7 @@ int wr_lookup_check_name(weir_loop *loop, const char *host)
     return 1;
 }
 
-/* Answers a question that needs no resolver. Returns 1 if it is answered, 0 if
- * not, or an error. */
+/* Returns 1 if it has answered, 0 if a resolver is needed, or an error. */
 WEIR_MUST_USE static int
 lookup_start_known(weir_lookup *lookup,
                    const struct wr_lookup_question *question)
@@ -88,7 +86,6 @@ lookup_start_known(weir_lookup *lookup,
     return err < 0 ? err : 1;
 }
 
-/* Returns the families to look up, one bit each. */
 static unsigned
 lookup_start_get_parts(const struct wr_lookup_question *question)
 {

@@ -7,7 +7,7 @@
 #include "lookups.h"
 
 struct lookups_name {
-    struct wr_list link; /* in wr_lookups.all */
+    struct wr_list link;
     struct wr_lookups *lookups;
     weir_lookup lookup;
 };
@@ -39,7 +39,6 @@ void wr_lookups_init(struct wr_lookups *lookups, weir_loop *loop)
     wr_list_init(&lookups->all);
 }
 
-/* Returns an idle lookup, or NULL if memory runs out. */
 static struct lookups_name *lookups_make(struct wr_lookups *lookups)
 {
     struct lookups_name *name =

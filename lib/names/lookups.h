@@ -13,7 +13,7 @@
 struct wr_lookups {
     weir_loop *loop;
     struct wr_list all; /* struct lookups_name, in the order of adding */
-    size_t open_count;  /* lookups that have not ended */
+    size_t open_count;
     struct wr_waiter waiter;
 };
 
@@ -43,8 +43,7 @@ WEIR_MUST_USE int wr_lookups_add(struct wr_lookups *lookups, const char *host,
 WEIR_MUST_USE int wr_lookups_await(struct wr_lookups *lookups,
                                    const weir_lookup **ret_failed);
 
-/* Returns the lookup after @lookup (the first one if it is NULL), or NULL at
- * the end. */
+/* Returns the next lookup, the first one if @lookup is NULL, or NULL. */
 const weir_lookup *wr_lookups_get_next(const struct wr_lookups *lookups,
                                        const weir_lookup *lookup);
 

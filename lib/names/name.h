@@ -13,9 +13,9 @@
 
 /* The search list of short names, in the order of the search. */
 struct wr_search_list {
-    char *domains;     /* each terminated with a NUL; "" is the root */
-    size_t size;       /* bytes at domains */
-    size_t count;      /* domains */
+    char *domains; /* each terminated with a NUL; "" is the root */
+    size_t size;   /* bytes at domains */
+    size_t count;
     uint32_t ndots;    /* names with this many dots are tried unchanged first */
     bool no_tld_query; /* a name without a dot is not tried unchanged last */
 };

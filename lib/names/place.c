@@ -49,7 +49,6 @@ struct weir_place weir_place_write_pipe(int fd)
     return (struct weir_place){.kind = WEIR_PLACE_WRITE_PIPE, .fd = fd};
 }
 
-/* Reads a literal address or a name. */
 static int place_read_host(weir_loop *loop, const struct weir_place *place,
                            struct wr_place *ret)
 {

@@ -38,7 +38,6 @@ static inline bool wr_place_is_pipe(const struct weir_place *place)
            place->kind == WEIR_PLACE_WRITE_PIPE;
 }
 
-/* True if the place is a socket or a pipe that is already open. */
 static inline bool wr_place_is_open(const struct weir_place *place)
 {
     return place->kind == WEIR_PLACE_FD || wr_place_is_pipe(place);

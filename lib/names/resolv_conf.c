@@ -43,7 +43,6 @@ int wr_resolv_conf_init(const struct weir_allocator *allocator,
 
 /* ---- servers ---- */
 
-/* Adds a server. Returns false if the list is full. */
 static bool resolv_conf_add_server(struct wr_name_servers *servers,
                                    const struct weir_address *address)
 {
@@ -68,7 +67,6 @@ static bool resolv_conf_copy_word(const char *word, size_t len, char *ret,
     return true;
 }
 
-/* Parses one server of a list of the program. */
 WEIR_MUST_USE static int resolv_conf_parse_server(const char *text,
                                                   struct weir_address *ret)
 {
@@ -154,8 +152,7 @@ static bool resolv_conf_begins(const char *text, const char *word,
     return true;
 }
 
-/* True if @line has this keyword with a value. Sets *ret_value to the value,
- * which is not empty. */
+/* Sets *ret_value to the keyword's value. Returns false if it has none. */
 static bool resolv_conf_has_key(const char *line, const char *key,
                                 const char **ret_value)
 {
@@ -223,8 +220,7 @@ static void resolv_conf_read_options(struct wr_resolv_conf *conf,
     wr_assert(conf->search.ndots <= NDOTS_MAX);
 }
 
-/* Adds the server of a line. An IPv4 address may have fewer numbers, as in
- * "127.1". */
+/* An IPv4 address may have fewer numbers, as in "127.1". */
 static void resolv_conf_read_server(struct wr_resolv_conf *conf,
                                     const char *text)
 {
@@ -241,8 +237,7 @@ static void resolv_conf_read_server(struct wr_resolv_conf *conf,
     } else if (weir_address_parse(word, PORT_DEFAULT, &address) < 0) {
         return;
     }
-    /* Servers beyond the limit are dropped, as in the C library, whose limit is
-     * 3. */
+    /* Others are dropped, as in the C library, whose limit is 3. */
     wr_ignore(!resolv_conf_add_server(&conf->servers, &address));
 }
 
@@ -268,8 +263,6 @@ int wr_resolv_conf_read_line(const struct weir_allocator *allocator,
     }
     return 0;
 }
-
-/* ---- files ---- */
 
 WEIR_MUST_USE static int
 resolv_conf_read_file(const struct weir_allocator *allocator,

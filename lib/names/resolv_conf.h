@@ -66,8 +66,7 @@ WEIR_MUST_USE int wr_name_servers_read(const char *list,
 /* Size of the longest text of servers: addresses, zones and ports. */
 #define WR_NAME_SERVERS_SIZE (WR_NAME_SERVERS_MAX * 80u)
 
-/* Writes servers for c-ares, each with its port and, if @with_zones, with its
- * zone. */
+/* Writes servers for c-ares, with their ports and, if @with_zones, zones. */
 void wr_name_servers_write(const struct wr_name_servers *servers,
                            bool with_zones, char ret[WR_NAME_SERVERS_SIZE]);
 

@@ -73,8 +73,7 @@ const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user)
     return resolver->table;
 }
 
-/* Returns the loop's module, made at its first use, or NULL if memory runs
- * out. */
+/* Returns NULL if memory runs out. */
 static struct resolver *resolver_make(weir_loop *loop)
 {
     struct resolver *resolver = resolver_find(loop);

@@ -13,7 +13,6 @@
 /* Returns the resolver for new lookups, and its first argument. */
 const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user);
 
-/* True if the resolver for new lookups is the built-in one. */
 bool wr_resolver_is_builtin(const weir_loop *loop);
 
 /* True if the resolver can look up the records of a service. The table of an
@@ -28,7 +27,6 @@ static inline bool wr_resolver_has_srv(const struct weir_resolver *resolver)
 /* True if answers of the resolver for new lookups may be kept and shared. */
 bool wr_resolver_is_shared(const weir_loop *loop);
 
-/* Returns the longest time that an answer is kept. */
 uint64_t wr_resolver_get_keep_ns(const weir_loop *loop);
 
 /* Returns a number that grows when the program has set another resolver or

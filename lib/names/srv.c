@@ -15,8 +15,6 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* ---- in a task ---- */
-
 int weir_lookup_srv(weir_loop *loop, const char *name,
                     const struct weir_lookup_srv_options *options,
                     struct weir_srv *ret, size_t capacity)
@@ -50,8 +48,6 @@ int weir_lookup_srv(weir_loop *loop, const char *name,
     wr_lookups_fini(&lookups);
     return err;
 }
-
-/* ---- answers of the program's resolver ---- */
 
 /* Answers with the best of the records. Returns 0 or an error. Sorts them
  * outside of the stack, which may be small. */
@@ -93,8 +89,6 @@ int weir_lookup_answer_srv(weir_lookup *lookup, int err,
     }
     return 0;
 }
-
-/* ---- addresses ---- */
 
 struct wr_srv_host {
     struct wr_srv *srv;

@@ -105,7 +105,6 @@ static size_t srv_answer_read_name(const struct reading *reading, size_t at,
     return end > 0 ? end : at + 1;
 }
 
-/* Skips a question. Returns false if it is malformed. */
 static bool srv_answer_skip_question(struct reading *reading)
 {
     char name[WR_NAME_SIZE];
@@ -119,8 +118,7 @@ static bool srv_answer_skip_question(struct reading *reading)
     return true;
 }
 
-/* Reads the head of a record, and skips the record. Returns false if it is
- * malformed. */
+/* Reads the head of a record, and skips the record. */
 static bool srv_answer_read_record(struct reading *reading,
                                    struct srv_record *ret)
 {
@@ -159,7 +157,6 @@ bool wr_srv_is_usable(const struct weir_srv *record)
            wr_name_is_valid(record->host);
 }
 
-/* True if @one sorts before @other. */
 static bool srv_answer_is_before(const struct weir_srv *one,
                                  const struct weir_srv *other)
 {

@@ -39,8 +39,7 @@ system_text_make_room(const struct weir_allocator *allocator,
     return 0;
 }
 
-/* Reads to the end of the file or to the maximum size, and leaves space for a
- * NUL. */
+/* Reads to the end or to the maximum size, and leaves space for a NUL. */
 WEIR_MUST_USE static int
 system_text_fill(const struct weir_allocator *allocator, int fd,
                  struct wr_system_text *text)

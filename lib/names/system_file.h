@@ -45,8 +45,7 @@ struct wr_system_file {
 WEIR_MUST_USE bool wr_system_file_note(struct wr_system_file *file,
                                        const char *path);
 
-/* Like wr_system_file_note(), but at most once a second; returns false
- * otherwise. */
+/* Like wr_system_file_note(), but only once a second; else returns false. */
 WEIR_MUST_USE bool wr_system_file_has_changed(struct wr_system_file *file,
                                               const char *path,
                                               uint64_t now_ns);

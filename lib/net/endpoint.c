@@ -31,8 +31,8 @@ struct endpoint_plan {
     struct weir_address local;  /* len 0: not bound, or not known yet */
     struct weir_address remote; /* len 0: none, or not known yet */
     uint16_t local_port;        /* port without a local address; 0: any */
-    bool is_local_name;         /* the local host must be looked up */
-    bool is_remote_name;        /* the peer must be looked up */
+    bool is_local_name;
+    bool is_remote_name;
 };
 
 struct endpoint {
@@ -186,8 +186,7 @@ static int endpoint_plan_adopt(struct endpoint_plan *plan,
     return 0;
 }
 
-/* Uses the addresses of the options if the call has none. Returns -EINVAL if
- * both have some. */
+/* Returns -EINVAL if both the call and the options have addresses. */
 static int endpoint_plan_choose_places(struct wr_endpoint_call *call)
 {
     const struct weir_datagram_options *options = call->options;
@@ -285,7 +284,6 @@ static void endpoint_close_socket(struct endpoint *endpoint)
     }
 }
 
-/* Binds and connects the socket. */
 static int endpoint_name_socket(const struct endpoint *endpoint)
 {
     const struct weir_address *local = &endpoint->plan.local;
@@ -307,7 +305,6 @@ static int endpoint_name_socket(const struct endpoint *endpoint)
     return wr_sys_connect(endpoint->fd, &remote->storage.any, remote->len);
 }
 
-/* Makes the socket, or uses the adopted one. */
 static int endpoint_open_socket(struct endpoint *endpoint)
 {
     const int family = endpoint->plan.family;
@@ -328,7 +325,6 @@ static int endpoint_open_socket(struct endpoint *endpoint)
     return endpoint->is_adopted ? 0 : endpoint_name_socket(endpoint);
 }
 
-/* Makes the planned attempt, and records it. */
 static int endpoint_attempt(struct endpoint *endpoint)
 {
     struct weir_attempt *attempt =
@@ -371,7 +367,6 @@ static int endpoint_attempt_all(struct endpoint *endpoint)
     return first < 0 ? first : -EINVAL; /* addresses of two families */
 }
 
-/* Allocates the attempts; the names must be known. */
 static int endpoint_make_room(struct endpoint *endpoint)
 {
     const weir_lookup *lookup = endpoint->peer ? endpoint->peer : endpoint->own;
@@ -422,7 +417,6 @@ static int endpoint_check_options(const struct weir_datagram_options *options,
     return 0;
 }
 
-/* Checks a call, and makes its plan. */
 static int endpoint_plan(weir_loop *loop, struct wr_endpoint_call *call,
                          const struct weir_factory *factory,
                          struct endpoint_plan *ret)
@@ -438,7 +432,6 @@ static int endpoint_plan(weir_loop *loop, struct wr_endpoint_call *call,
     return 0;
 }
 
-/* Starts the lookups of the names. */
 static int endpoint_look_up(struct endpoint *endpoint,
                             const struct wr_endpoint_call *call)
 {
@@ -572,7 +565,6 @@ static void endpoint_opening_interrupt(struct wr_waiter *waiter)
     }
 }
 
-/* Waits until the loop has made the transport. */
 static int endpoint_await_transport(struct endpoint_opening *opening)
 {
     static const struct wr_wait_kind kind = {
@@ -618,7 +610,6 @@ int wr_endpoint_open(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
-/* Reads the program's options, in its task. */
 static int endpoint_open_with(weir_loop *loop,
                               const struct weir_factory *factory,
                               struct wr_endpoint_call *call,
@@ -804,7 +795,6 @@ static int endpoint_maker_new(weir_loop *loop,
     return 0;
 }
 
-/* Reads the program's options, then starts. */
 static int endpoint_maker_begin(weir_loop *loop,
                                 const struct weir_factory *factory,
                                 struct wr_endpoint_call *call,

@@ -10,8 +10,7 @@
 #include "lib/names/place.h"
 #include "weir/datagram.h"
 
-/* A call that makes an endpoint. All is borrowed except a descriptor, which is
- * taken. */
+/* All is borrowed except a descriptor, which is taken. */
 struct wr_endpoint_call {
     bool has_places;          /* false: they are in the options */
     struct weir_place local;  /* host NULL: none; or a socket */
@@ -27,7 +26,6 @@ WEIR_MUST_USE int wr_endpoint_open(weir_loop *loop,
                                    struct wr_endpoint_call *call,
                                    weir_transport **ret);
 
-/* Closes the descriptor of a refused call, if any. */
 void wr_endpoint_refuse(const weir_loop *loop,
                         const struct wr_endpoint_call *call);
 

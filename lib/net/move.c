@@ -59,12 +59,10 @@ struct move {
     int (*wish)(weir_transport *t); /* called if it returns; may be NULL */
     weir_move_done_fn *done;
     void *done_arg;
-    int err; /* valid when it has ended */
+    int err;
 };
 
 static pthread_mutex_t move_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* ---- the parcel ---- */
 
 static void move_free_parcel(struct parcel *parcel)
 {
@@ -77,8 +75,7 @@ static void move_free_parcel(struct parcel *parcel)
     wr_free(&allocator, parcel, sizeof(*parcel));
 }
 
-/* Changes the state from @from to @to; keeps any other state. Returns the
- * previous state. */
+/* Changes the state if it is @from. Returns the previous state. */
 static enum parcel_state move_set_state(struct parcel *parcel,
                                         enum parcel_state from,
                                         enum parcel_state to)
@@ -158,8 +155,7 @@ static enum parcel_state move_recall_parcel(struct move *move)
     return state;
 }
 
-/* Returns true if the old loop has the connection again, because it was not
- * taken. */
+/* Returns true if the old loop has the connection again. */
 static bool move_give_up(struct move *move, int err)
 {
     wr_assert(move->t->state == WR_LIFE_MOVING);

@@ -50,7 +50,6 @@ struct weir_barrier {
     bool is_broken; /* set by abort, cleared by reset */
 };
 
-/* A task inside weir_barrier_wait(). */
 struct barrier_visit {
     struct wr_waiter waiter; /* in blocked or waiters */
     struct wr_list leaving;

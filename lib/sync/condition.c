@@ -50,8 +50,7 @@ static void condition_get_in_line(struct condition_wait *wait, int result)
     wr_lock_queue(wait->condition->lock, &wait->waiter);
 }
 
-/* Moves the first waiter to the lock's queue. Returns false if no task
- * waits. */
+/* Returns false if no task waits. */
 static bool condition_move_first(weir_condition *condition, int result)
 {
     if (wr_list_is_empty(&condition->waiters)) {
@@ -63,7 +62,6 @@ static bool condition_move_first(weir_condition *condition, int result)
     return true;
 }
 
-/* Wakes the task without the lock. */
 static void condition_give_up(struct wr_waiter *waiter)
 {
     wr_assert(condition_wait_of(waiter)->is_in_line);

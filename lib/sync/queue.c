@@ -104,7 +104,6 @@ static void queue_swap(weir_queue *queue, size_t a, size_t b)
     queue->numbers[b] = number;
 }
 
-/* Moves the last item up to its position. */
 static void queue_rise(weir_queue *queue)
 {
     size_t idx = queue->size - 1;
@@ -239,7 +238,6 @@ static void queue_finish(weir_queue *queue, uint64_t count)
     }
 }
 
-/* Makes a queue with @item_size bytes of memory per item. */
 WEIR_MUST_USE static int queue_make(weir_loop *loop, size_t maxsize,
                                     size_t item_size, weir_queue **ret)
 {

@@ -53,7 +53,6 @@ int weir_bounded_semaphore_new(weir_loop *loop, uint64_t value,
     return semaphore_new(loop, value, value, ret);
 }
 
-/* Takes a permit without waiting. Returns false if the count is 0. */
 static bool semaphore_take_one(weir_semaphore *semaphore)
 {
     if (semaphore->value == 0) {

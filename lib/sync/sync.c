@@ -84,8 +84,6 @@ int wr_sync_enter(struct wr_sync *sync)
     return err;
 }
 
-/* ---- struct wr_waitable_ops ---- */
-
 static const struct wr_sync_call *sync_call_of(const struct wr_waitable *what)
 {
     wr_assert(what->ops->attempt == wr_sync_attempt);
@@ -96,7 +94,7 @@ bool wr_sync_attempt(struct wr_waitable *what)
 {
     const struct wr_sync *sync = what->object;
 
-    wr_assert(sync->refs > 0); /* of the call */
+    wr_assert(sync->refs > 0); /* the call holds one */
     if (sync->is_freed) {      /* while others ran */
         what->result = -ECANCELED;
         return true;

@@ -22,13 +22,11 @@ struct as_completed_ends {
     uint32_t done_count;
 };
 
-/* One future; its position in ->ones is the future's index. */
 struct as_completed_one {
     struct wr_observer observer; /* linked in the future, then in ->done */
     struct as_completed *all;
 };
 
-/* A waiting task; on its stack. */
 struct as_completed_wait {
     struct wr_waiter waiter;
     struct as_completed *all;
@@ -38,7 +36,7 @@ struct as_completed_wait {
 struct as_completed {
     weir_loop *loop;
     struct wr_list done; /* struct as_completed_one, not yet returned */
-    struct as_completed_wait *wait; /* NULL if no task waits */
+    struct as_completed_wait *wait;
     struct as_completed_ends ends;
     uint32_t given_count;
     struct as_completed_one ones[];
@@ -100,8 +98,7 @@ static bool as_completed_is_enough(const struct as_completed_ends *ends)
                                                        : false;
 }
 
-/* Removes the first entry of `done`, which must not be empty. Returns its
- * index. */
+/* Unlinks the first entry of `done`, which must exist. Returns its index. */
 static int as_completed_take(struct as_completed *all)
 {
     struct wr_list *link = wr_list_pop_front(&all->done);
@@ -153,7 +150,6 @@ static void as_completed_add(struct as_completed *all, size_t index,
     wr_future_collect(future, &one->observer, as_completed_one_done);
 }
 
-/* Observes the futures. Returns NULL if memory runs out. */
 WEIR_MUST_USE static struct as_completed *
 as_completed_new(weir_loop *loop, weir_future *const *futures, size_t count,
                  enum weir_return_when return_when)
@@ -184,8 +180,7 @@ static void as_completed_free(struct as_completed *all)
     wr_free(&all->loop->counting, all, as_completed_size_of(all->ends.count));
 }
 
-/* Suspends until enough futures are done. Returns the index of the first one in
- * `done`, or an error. */
+/* Returns the index of the first done future, or an error. */
 WEIR_MUST_USE static int as_completed_wait(struct as_completed *all)
 {
     static const struct wr_wait_kind kind = {
@@ -251,7 +246,6 @@ void weir_as_completed_end(struct weir_as_completed *done)
     wr_loop_unpin(loop);
 }
 
-/* Suspends until enough of @ends are done or the timeout expires. */
 WEIR_MUST_USE static int
 as_completed_wait_enough(weir_loop *loop, struct as_completed_ends *ends,
                          weir_future *const *futures, uint64_t timeout_ns)

@@ -41,8 +41,7 @@ enum executor_job_state {
     EXECUTOR_JOB_STATES,
 };
 
-/* Allocated by the loop; freed by the loop or, after the loop's end, by a
- * thread. */
+/* Freed by the loop or, after the loop's end, by a thread. */
 struct executor_job {
     struct wr_job job; /* its link is also used in `returned` */
     weir_job_fn *fn;
@@ -50,7 +49,7 @@ struct executor_job {
     weir_job_abandoned_fn *abandoned;
     struct wr_waiter *waiter; /* NULL once the task was woken */
     struct executor_end *end; /* NULL if a task waits for the job */
-    int result;               /* set when the job is finished */
+    int result;
     enum executor_job_state state;
 };
 
@@ -69,7 +68,6 @@ struct executor {
     struct wr_jobs jobs;
 };
 
-/* A task that waits for its job; on its stack. */
 struct executor_wait {
     struct wr_waiter waiter;
     struct executor *executor;
@@ -85,7 +83,7 @@ struct executor_abandoned {
 /* The future of a submitted job; the job holds a reference while pending. */
 struct executor_end {
     weir_future future;
-    struct wr_list link; /* in executor.ends */
+    struct wr_list link;
     struct executor *executor;
     struct executor_job *job;
 };
@@ -131,8 +129,7 @@ static void executor_post(struct wr_jobs *jobs)
 {
     struct executor *executor = wr_container_of(jobs, struct executor, jobs);
 
-    /* On an error the loop is being freed, and takes the finished jobs
-     * itself. */
+    /* On an error the loop is being freed, and takes the jobs itself. */
     wr_ignore(wr_wake_post_item(executor->wake, &executor->item));
 }
 
@@ -165,10 +162,7 @@ static const struct wr_jobs_kind executor_jobs = {.name = "weir-exec",
                                                   .tell = executor_post,
                                                   .free = executor_free};
 
-/* ---- futures of submitted jobs ---- */
-
-/* Resolves the future because the job is finished or the loop ends. The caller
- * drops the job's reference after it has called abandoned(). */
+/* The caller drops the job's reference after it has called abandoned(). */
 static void executor_resolve_end(struct executor_end *end, int result)
 {
     wr_assert(end->job->end == end);
@@ -178,8 +172,7 @@ static void executor_resolve_end(struct executor_end *end, int result)
     wr_future_resolve(&end->future, result);
 }
 
-/* Withdraws a job that has not started. A running job cannot be stopped; its
- * future is resolved when the job has ended. */
+/* A running job cannot be stopped: its future is resolved at its end. */
 static void executor_cancel_end(weir_future *future)
 {
     struct executor_end *end =
@@ -230,7 +223,6 @@ static void executor_report_abandoned(weir_loop *loop,
     }
 }
 
-/* Frees a finished job for which no task waits, and reports it. */
 static void executor_abandon_job(weir_loop *loop, struct executor_job *job)
 {
     const struct executor_job copy = *job;
@@ -296,7 +288,6 @@ static void executor_collect_more(struct wr_ready *ready)
     executor_collect(wr_container_of(ready, struct executor, ready));
 }
 
-/* Withdraws a job that has not started; such a job never runs. */
 static void executor_interrupt_wait(struct wr_waiter *waiter)
 {
     struct executor_wait *wait =
@@ -350,8 +341,7 @@ static void executor_withdraw_all(struct executor *executor)
     }
 }
 
-/* Returns finished jobs that were submitted; jobs of tasks stay in
- * `returned`. */
+/* Returns finished submitted jobs; jobs of tasks stay in `returned`. */
 static void executor_return_over(struct executor *executor)
 {
     struct wr_list over;
@@ -370,8 +360,7 @@ static void executor_return_over(struct executor *executor)
     }
 }
 
-/* The loop ends: withdraws jobs that have not started, and cancels the futures
- * of running jobs. */
+/* Withdraws jobs that have not started; cancels futures of running jobs. */
 static void executor_shutdown(struct wr_module *module)
 {
     struct executor *executor =
@@ -480,7 +469,6 @@ int weir_loop_set_executor(weir_loop *loop,
     return 0;
 }
 
-/* Copies @what and queues the copy for the threads. */
 WEIR_MUST_USE static int executor_start(struct executor *executor,
                                         const struct executor_job *what,
                                         struct executor_job **ret)
@@ -509,8 +497,7 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
         .name = "executor", .interrupt = executor_interrupt_wait};
     int err = wr_task_enter(loop);
     if (err == -ECANCELED) {
-        /* The caller treats this as a cancelled wait, and expects
-         * abandoned(). */
+        /* The caller expects abandoned(), as for a cancelled wait. */
         executor_report_abandoned(loop, abandoned, arg, -ECANCELED);
     }
     if (err < 0) {

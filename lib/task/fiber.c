@@ -20,8 +20,6 @@
 #define WR_FIBER_UCONTEXT 1
 #endif
 
-/* ---- ThreadSanitizer ---- */
-
 #if defined(WR_FIBER_TSAN)
 
 #include <sanitizer/tsan_interface.h>
@@ -76,8 +74,6 @@ static void fiber_tool_init(struct wr_fiber *fiber)
 #define fiber_tool_exit         fiber_tool_init
 
 #endif
-
-/* ---- C++ exceptions and AddressSanitizer ---- */
 
 /* The C++ runtime's state of a thread, its struct __cxa_eh_globals (Itanium C++
  * ABI, 2.2.2): caught exceptions and the number of uncaught exceptions. */
@@ -204,8 +200,6 @@ fiber_exit_watched(struct wr_fiber *fiber,
     switch_stack(fiber);
 }
 
-/* ---- switching ---- */
-
 static _Noreturn void fiber_start(struct wr_fiber *fiber, void (*run)(void *),
                                   void *arg)
 {
@@ -232,7 +226,6 @@ static size_t fiber_colour(const struct wr_stack *stack)
     return (uintptr_t)stack / 32 % COLOURS * COLOUR_STEP;
 }
 
-/* Returns the address at which a fiber on this stack starts. */
 static void *fiber_top(const struct wr_stack *stack)
 {
     return stack->base + stack->size - fiber_colour(stack);

@@ -25,7 +25,7 @@ struct wr_fiber {
     void *sp; /* suspended side's stack pointer; NULL after wr_fiber_fini() */
     struct wr_stack *stack;
 #ifdef WR_FIBER_TSAN
-    void *tool[2]; /* ThreadSanitizer's fibers */
+    void *tool[2];
 #endif
 };
 

@@ -71,7 +71,6 @@ static void future_make_ready(struct wr_observer *observer, weir_future *future)
     wr_ready_push(&future->loop->ready, &callback->ready);
 }
 
-/* Checks that all observers of a resolved future are ready callbacks. */
 static void future_check_observers(const weir_future *future)
 {
     for (const struct wr_list *link = future->observers.next;

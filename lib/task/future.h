@@ -45,9 +45,8 @@ struct wr_observer;
  * result of a task. */
 typedef void wr_observe_fn(struct wr_observer *observer, weir_future *future);
 
-/* Entry in a pending future's list. */
 struct wr_observer {
-    struct wr_list link; /* in weir_future.observers */
+    struct wr_list link;
     wr_observe_fn *done;
 };
 
@@ -61,7 +60,6 @@ static inline void wr_future_debug_check(const weir_future *future)
     (void)future;
 }
 
-/* Initialises a future with one reference, owned by the caller. */
 static inline void wr_future_init(weir_future *future, weir_loop *loop,
                                   const struct wr_future_ops *ops)
 {
@@ -74,7 +72,6 @@ static inline void wr_future_init(weir_future *future, weir_loop *loop,
     future->is_done = false;
 }
 
-/* Does the same as weir_future_unref(), for the library. */
 void wr_future_unref(weir_future *future);
 
 static inline void wr_future_ref(weir_future *future)

@@ -78,7 +78,7 @@ static bool future_wait_closes_circle(const weir_future *future,
             return true;
         }
         if (future->ops != task->future.ops) {
-            return false; /* not a task's future */
+            return false;
         }
         const weir_task *next = wr_container_of(future, weir_task, future);
         if (next->state != WR_TASK_WAITING ||
@@ -91,8 +91,7 @@ static bool future_wait_closes_circle(const weir_future *future,
     return false;
 }
 
-/* Suspends unless the future is done. Returns 0, or -ECANCELED if
- * interrupted. */
+/* Returns 0 when the future is done, or -ECANCELED if interrupted. */
 static int future_wait_suspend(struct future_wait *wait)
 {
     weir_future *future = wait->future;

@@ -17,8 +17,8 @@
 
 enum gather_state {
     GATHER_OPEN,
-    GATHER_CANCELLING, /* has a result; ->ready will cancel the other futures */
-    GATHER_DECIDED,    /* has a result */
+    GATHER_CANCELLING,
+    GATHER_DECIDED,
     GATHER_STATES,
 };
 
@@ -80,7 +80,6 @@ static size_t gather_size_of(size_t count)
     return sizeof(struct gather) + count * sizeof(struct gathered);
 }
 
-/* Sets the result unless an earlier call has. */
 static void gather_decide(struct gather *gather, int result,
                           enum gather_state state)
 {
@@ -181,12 +180,11 @@ static void gather_cancel(weir_future *future)
     }
     gather_decide(gather, -ECANCELED, GATHER_DECIDED);
     for (uint32_t i = 0; i < gather->count; i++) {
-        weir_future_cancel(gather->futures[i].future); /* no effect if done */
+        weir_future_cancel(gather->futures[i].future);
     }
 }
 
-/* False if all futures have ended: the result is about to be set from the ready
- * queue. */
+/* False if all futures have ended: the result is about to be set. */
 static bool gather_can_cancel(const weir_future *future)
 {
     return wr_container_of(future, const struct gather, future)->pending_count >
@@ -214,9 +212,8 @@ static bool gather_is_cancelled(const weir_future *future)
                     ->member.link);
 }
 
-/* Cancels the futures that have ignored their cancellation again. A cancelled
- * gather among them is skipped: it cancels its own futures, so each future is
- * cancelled once. */
+/* Cancels futures again that have ignored it, except cancelled gathers, which
+ * cancel their own futures: so each future is cancelled once. */
 static void gather_shutdown(struct wr_member *member)
 {
     struct gather *gather = wr_container_of(member, struct gather, member);

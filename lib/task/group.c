@@ -18,8 +18,8 @@
 enum group_state {
     GROUP_ENDED, /* all members have ended, or the group has not begun */
     GROUP_OPEN,
-    GROUP_FAILED,    /* a member has failed; ->abort is ready */
-    GROUP_CANCELLED, /* the members were cancelled */
+    GROUP_FAILED, /* a member has failed; ->abort is ready */
+    GROUP_CANCELLED,
     GROUP_STATES,
 };
 
@@ -207,7 +207,6 @@ static void group_interrupt_end(struct wr_waiter *waiter)
     group_cancel_members(group);
 }
 
-/* Withdraws the interruption of the owner by the group. */
 static void group_take_interruption_back(struct wr_group *group)
 {
     wr_ready_cancel(&group->abort);
@@ -218,7 +217,7 @@ static void group_take_interruption_back(struct wr_group *group)
     group->is_counted = false;
 }
 
-/* Returns true if the owner was interrupted while it waited. */
+/* Returns true if the owner was interrupted. */
 static bool group_wait_members(weir_loop *loop, struct wr_group *group)
 {
     static const struct wr_wait_kind kind = {.name = "task group",

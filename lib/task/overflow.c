@@ -19,14 +19,13 @@
 
 /* Large enough for previous handlers that need more stack than ours. */
 #define OVERFLOW_STACK_BYTES (64u << 10)
-/* Large enough for the longest name, two numbers and the text between them. */
-#define OVERFLOW_LINE_BYTES 192u
+#define OVERFLOW_LINE_BYTES  192u
 
 /* A watched loop: one mapping, with the alternate stack in its upper part. */
 struct wr_overflow {
     struct wr_module module;
-    struct wr_overflow *next; /* next watched loop of this thread */
-    weir_loop *loop;          /* NULL if it was freed by another thread */
+    struct wr_overflow *next;
+    weir_loop *loop; /* NULL if it was freed by another thread */
     _Alignas(16) uint8_t stack[OVERFLOW_STACK_BYTES];
 };
 
@@ -149,8 +148,7 @@ WEIR_MUST_USE static int overflow_install(int fd)
     pthread_mutex_lock(&overflow_process.mutex);
     if (!overflow_process.is_installed) {
         overflow_process.fd = fd;
-        /* Read the old handlers first: our handler may need them
-         * immediately. */
+        /* Read the old handlers first: ours may need them immediately. */
         if (sigaction(SIGSEGV, NULL, &overflow_process.segv) != 0 ||
             sigaction(SIGBUS, NULL, &overflow_process.bus) != 0 ||
             sigaction(SIGSEGV, &action, NULL) != 0 ||
@@ -163,8 +161,7 @@ WEIR_MUST_USE static int overflow_install(int fd)
     return err;
 }
 
-/* Makes the stack of @overflow the thread's alternate stack. NULL disables the
- * alternate stack. */
+/* Uses the stack of @overflow; NULL disables the alternate stack. */
 WEIR_MUST_USE static int
 overflow_use_stack_of(const struct wr_overflow *overflow)
 {

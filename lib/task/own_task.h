@@ -31,14 +31,13 @@ typedef void wr_own_task_ended_fn(struct wr_own_task *own, int err);
 /* Prints a space and the object of the steps to the task's line of a dump. */
 typedef void wr_own_task_dump_fn(const struct wr_own_task *own, FILE *out);
 
-/* Embedded in the object on which the steps work. */
 struct wr_own_task {
     weir_loop *loop;
     weir_task *task; /* NULL before the start and after the end */
     wr_own_task_fn *steps;
     wr_own_task_ended_fn *ended;
-    wr_own_task_dump_fn *dump;   /* set after the initialisation; may be NULL */
-    struct wr_observer observer; /* of the task's end */
+    wr_own_task_dump_fn *dump; /* set after the initialisation; may be NULL */
+    struct wr_observer observer;
 };
 
 static inline void wr_own_task_init(struct wr_own_task *own, weir_loop *loop,
@@ -60,7 +59,6 @@ WEIR_MUST_USE int wr_own_task_start(struct wr_own_task *own, const char *name);
 /* Interrupts the steps, if they run; ->ended follows. */
 void wr_own_task_cancel(struct wr_own_task *own);
 
-/* True for tasks of the library itself. */
 bool wr_task_is_own(const weir_task *task);
 
 #endif

@@ -117,8 +117,7 @@ int weir_run(const struct weir_loop_options *options, weir_task_fn *fn,
     return err < 0 ? err : result;
 }
 
-/* A task to start for another thread; allocated, because a post carries one
- * pointer. */
+/* Allocated, because a post carries one pointer. */
 struct run_spawn {
     struct wr_wake_item item;
     weir_loop *loop;

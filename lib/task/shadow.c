@@ -45,7 +45,6 @@ static size_t shadow_size(const struct wr_stack *stack)
     return stack->size / 2;
 }
 
-/* Exchanges both stacks of a fiber; called from either side. */
 static void shadow_swap(void **sp)
 {
     struct wr_fiber *fiber = (struct wr_fiber *)sp;

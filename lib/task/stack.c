@@ -73,7 +73,7 @@ static size_t stack_mapped_size(const struct wr_stack_mapping *mapping)
     return mapping->stride * mapping->capacity;
 }
 
-/* True if no stack of the mapping is in use. Valid only in wr_stacks_trim(). */
+/* Valid only in wr_stacks_trim(). */
 static bool stack_is_unneeded(const struct wr_stack_mapping *mapping)
 {
     return mapping->free_count == mapping->made_count;
@@ -97,8 +97,7 @@ void wr_stacks_check_invariants(const struct wr_stacks *stacks)
 
 /* ---- measuring ---- */
 
-/* Returns the index of the lowest resident page of @page_count pages at @start,
- * or @page_count if no page is resident. */
+/* Returns the index of the lowest resident page, or @page_count without one. */
 static size_t stack_find_page(const struct wr_stacks *stacks, uint8_t *start,
                               size_t page_count)
 {
@@ -191,7 +190,7 @@ uint64_t wr_stacks_high_water(struct wr_stacks *stacks)
         measured_count += mapping->made_count;
         mapping = mapping->next ? mapping->next : stacks->mappings;
         if (mapping == first) {
-            break; /* every mapping was measured */
+            break;
         }
     }
     stacks->measure_next = mapping;
@@ -237,7 +236,6 @@ WEIR_MUST_USE static int stack_map(struct wr_stacks *stacks,
     return 0;
 }
 
-/* Undoes stack_map() for the newest mapping, which must have no stack yet. */
 static void stack_unmap_newest(struct wr_stacks *stacks)
 {
     struct wr_stack_mapping *mapping = stacks->mappings;
@@ -370,7 +368,6 @@ int wr_stack_take_own(struct wr_stacks *stacks, struct wr_stack **ret)
     return stack_take(stacks, WR_STACK_OWN, ret);
 }
 
-/* Measures the stack and releases its pages. */
 static void stack_cool(struct wr_stacks *stacks, struct wr_stack *stack)
 {
     stack_note_depth(stacks, stack_depth_of(stacks, stack));
@@ -436,7 +433,6 @@ static void stack_free_mapping(struct wr_stacks *stacks,
     wr_free(stacks->allocator, mapping, stack_record_size(mapping->capacity));
 }
 
-/* Counts the stacks of a list as free in their mappings. */
 static void stack_count_free(struct wr_stack *list)
 {
     for (struct wr_stack *at = list; at; at = at->next) {
@@ -457,7 +453,6 @@ static void stack_drop_unneeded(struct wr_stack **list)
     }
 }
 
-/* Unlinks the free stacks of unneeded mappings, and makes the others cold. */
 static void stack_trim_class(struct wr_stacks *stacks,
                              struct wr_stack_class *class)
 {

@@ -62,10 +62,9 @@ struct wr_stack {
     uint32_t valgrind_id;
     uint32_t charged_bytes; /* part of warm_bytes, while it is warm */
     void *shadow; /* token of its shadow stack; NULL without a shadow stack */
-    uint8_t *shadow_base; /* see shadow.h */
+    uint8_t *shadow_base;
 };
 
-/* Free stacks of one size. */
 struct wr_stack_class {
     struct wr_stack *warm;          /* have their pages */
     struct wr_stack *cold;          /* have released their pages */
@@ -115,7 +114,6 @@ void wr_stacks_trim(struct wr_stacks *stacks);
  * the next call. Does not see pages that are swapped out. */
 uint64_t wr_stacks_high_water(struct wr_stacks *stacks);
 
-/* True if the address is in this stack's guard. */
 static inline bool wr_stack_guards(const struct wr_stack *stack,
                                    const void *address)
 {

@@ -18,7 +18,6 @@ void wr_fiber_swap(void **sp) __attribute__((indirect_return));
 void wr_fiber_swap(void **sp);
 #endif
 
-/* Entry of a new fiber. */
 void wr_fiber_entry(void);
 
 /* The frame that wr_fiber_swap() pops. */

@@ -79,8 +79,7 @@ static void task_close_tasks(struct wr_module *module)
     wr_free(&loop->counting, memory, sizeof(*memory));
 }
 
-/* Starts with the newest task: it is more likely that other tasks wait for it
- * than that it waits for them. */
+/* Starts with the newest task: older tasks more likely wait for newer ones. */
 static bool task_give_up_one(struct wr_module *module)
 {
     const weir_loop *loop =
@@ -159,8 +158,7 @@ static void task_cancel_future(weir_future *future)
     weir_task_cancel(task_of_future(future));
 }
 
-/* Frees an ended task, at its last reference. A parked task stays in its
- * list. */
+/* A parked task stays in its list. */
 static void task_free_future(weir_future *future)
 {
     weir_task *task = task_of_future(future);
@@ -195,7 +193,6 @@ static void task_check_left_open(const weir_task *task)
     }
 }
 
-/* The fiber's function, from its first entry to its exit. */
 static void task_run_fiber(void *arg)
 {
     weir_task *task = arg;
@@ -207,7 +204,6 @@ static void task_run_fiber(void *arg)
     wr_fiber_exit(&task->fiber);
 }
 
-/* Reports a failed task whose result no code can read. */
 static void task_report_unseen(weir_task *task)
 {
     const struct weir_exception unseen = {
@@ -257,7 +253,6 @@ static __attribute__((noinline)) void task_end_parked(weir_task *task)
     task_resolve(task);
 }
 
-/* Called when the task's function has returned or the task was parked. */
 static __attribute__((noinline)) void task_end(weir_task *task)
 {
     weir_loop *loop = task->future.loop;
@@ -337,7 +332,6 @@ static void task_copy_name(weir_task *task, const char *name)
     task->name[len] = '\0';
 }
 
-/* Enters the task for the first time. */
 static void task_run_first(struct wr_ready *ready)
 {
     weir_task *task = wr_container_of(ready, weir_task, ready);
@@ -375,7 +369,7 @@ static void task_fetch(const struct wr_list *queue)
         uintptr_t stack = (uintptr_t)task->fiber.sp;
         wr_debug_assert(task->state == WR_TASK_READY);
         if (ready->run == task_run_first) {
-            stack -= STACK_LINES * WR_SLAB_LINE; /* the stack grows down */
+            stack -= STACK_LINES * WR_SLAB_LINE;
         }
         task_fetch_lines(stack, STACK_LINES);
         before = link;

@@ -44,10 +44,9 @@
  * call parks the task. */
 #define WR_TASK_REFUSALS_MAX 10000u
 
-/* One bit each, so that wr_task_set_state() checks an edge in one
- * instruction. */
+/* One bit each, so that the check of an edge is one instruction. */
 enum wr_task_state {
-    WR_TASK_READY = 1,   /* in the ready queue */
+    WR_TASK_READY = 1,
     WR_TASK_WAITING = 2, /* has a waiter */
     WR_TASK_RUNNING = 4,
     WR_TASK_PARKED = 8, /* has ended, but its function never returns */
@@ -78,7 +77,6 @@ struct wr_wait_kind {
     wr_serve_fn *serve;
 };
 
-/* A waiting task; on its stack. */
 struct wr_waiter {
     struct wr_list link; /* in the queue of the awaited object, if any */
     weir_task *task;
@@ -91,7 +89,7 @@ struct wr_group;
 
 /* A task's membership in a group; embedded in the task, written by group.c. */
 struct wr_group_member {
-    struct wr_list link; /* in wr_group.members */
+    struct wr_list link;
     struct wr_observer observer;
     struct wr_group *group;
 };
@@ -99,11 +97,9 @@ struct wr_group_member {
 /* Calls to the code of the library that started a task, with the task's arg.
  * Each may be NULL. */
 struct wr_task_hooks {
-    /* Frees the objects of @arg if the task is parked, instead of its
-     * function. */
+    /* Called when the task is parked. Frees the objects of @arg. */
     void (*parked)(void *arg);
-    /* Prints a space and the object of the task to the task's line of a
-     * dump. */
+    /* Prints a space and the task's object to its line of a dump. */
     void (*dump)(const void *arg, FILE *out);
 };
 
@@ -148,7 +144,6 @@ extern const struct wr_member_ops wr_task_member_ops;
 /* Asserts the invariants that hold between two steps of a task. */
 void wr_task_check_invariants(const weir_task *task);
 
-/* Returns the number of cancellations that were not withdrawn. */
 static inline uint32_t wr_task_cancelling(const weir_task *task)
 {
     return task->requests + task->expired;
@@ -233,8 +228,7 @@ static inline bool wr_task_is_interrupted(const weir_task *task)
     return !wr_list_is_empty(&task->causes);
 }
 
-/* Marks the interruptions of the running task as reported. Returns
- * -ECANCELED. */
+/* Marks the running task's interruptions as reported. Returns -ECANCELED. */
 WEIR_MUST_USE int wr_task_tell(weir_loop *loop);
 
 /* Counts a cancellation, and interrupts the task. */
@@ -285,7 +279,6 @@ static inline void wr_task_set_woken_state(weir_task *task)
     task->state = WR_TASK_READY;
 }
 
-/* Initialises a new task: ready, without a cause. */
 static inline void wr_task_init_wait(weir_task *task)
 {
     task->state = WR_TASK_READY;
@@ -312,7 +305,6 @@ WEIR_MUST_USE int wr_task_spawn_own(weir_loop *loop, weir_task_fn *fn,
                                     void *arg, const char *name,
                                     weir_task **ret);
 
-/* Called before the loop enters the task. */
 static inline void wr_task_set_running(weir_task *task)
 {
     wr_debug_assert(!wr_ready_is_pending(&task->ready));
@@ -321,7 +313,6 @@ static inline void wr_task_set_running(weir_task *task)
 
 /* ---- graceful stop: stopping.c ---- */
 
-/* Announces the stop, and wakes the tasks that wait for it. */
 void wr_loop_announce_stop(weir_loop *loop);
 
 /* True until each task that an announcement has woken has run once. */

@@ -5,8 +5,7 @@
  */
 #include "task.h"
 
-/* Interrupts a task for ever: every suspending call fails while the loop is
- * freed. */
+/* Makes every suspending call fail: the loop is being freed. */
 static void task_member_shutdown(struct wr_member *member)
 {
     weir_task *task = wr_container_of(member, weir_task, member);

@@ -191,7 +191,6 @@ static int task_wait_suspend(weir_task *task, const struct wr_waiter *waiter)
     return result;
 }
 
-/* Waits in a task that is already interrupted. */
 static __attribute__((noinline)) int
 task_wait_interrupted(weir_task *task, struct wr_waiter *waiter,
                       struct wr_list *queue)
@@ -216,7 +215,6 @@ int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
     return task_wait_suspend(task, waiter);
 }
 
-/* Wakes one of several waiters of a task. */
 static __attribute__((noinline)) void task_wait_serve(struct wr_waiter *served,
                                                       int result)
 {

@@ -9,7 +9,6 @@
 
 #include <limits.h>
 
-/* A task in weir_wait_first(); on its stack. */
 struct waitable_wait {
     struct wr_waiter waiter; /* in no queue */
     struct wr_waitable *what;
@@ -94,7 +93,6 @@ static bool waitable_is_usable(const weir_loop *loop,
     return true;
 }
 
-/* Removes the task from all queues, and wakes it. */
 static void waitable_end(struct waitable_wait *wait, int result)
 {
     waitable_check_invariants(wait);
@@ -114,7 +112,6 @@ static void waitable_interrupt(struct wr_waiter *waiter)
     waitable_end(wait, -ECANCELED);
 }
 
-/* Completes the call of @served with @result. */
 static void waitable_serve(struct wr_waiter *waiter, struct wr_waiter *served,
                            int result)
 {
@@ -132,8 +129,7 @@ static void waitable_serve(struct wr_waiter *waiter, struct wr_waiter *served,
     waitable_end(wait, 0);
 }
 
-/* Waits in all queues. Returns the index of the completed call, or
- * -ECANCELED. */
+/* Returns the index of the completed call, or -ECANCELED. */
 WEIR_MUST_USE static int waitable_wait(weir_loop *loop,
                                        struct wr_waitable *what, size_t count)
 {
@@ -162,8 +158,7 @@ WEIR_MUST_USE static int waitable_wait(weir_loop *loop,
     return (int)wait.index;
 }
 
-/* Makes the first call that need not wait, or waits until one completes.
- * Returns its index or an error. */
+/* Returns the index of the call that was made, or an error. */
 WEIR_MUST_USE static int
 waitable_make_first(weir_loop *loop, struct wr_waitable *what, size_t count)
 {

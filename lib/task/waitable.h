@@ -45,7 +45,6 @@ struct wr_waitable {
     struct wr_observer observer; /* of a future */
 };
 
-/* Returns @what as the public struct. */
 static inline struct weir_waitable
 wr_waitable_give(const struct wr_waitable *what)
 {

@@ -14,10 +14,10 @@
 struct weir_threads_config {
     struct config_version *version;
     weir_thread *thread;
-    struct wr_list link;      /* in the thread's configs, while refs > 0 */
-    uint32_t refs;            /* the program's, and one while it is current */
-    struct wr_wake_item item; /* brings the part to the thread */
-    uint8_t unused[64];       /* two threads' parts do not share a cache line */
+    struct wr_list link; /* in the thread's configs, while refs > 0 */
+    uint32_t refs;       /* the program's, and one while it is current */
+    struct wr_wake_item item;
+    uint8_t unused[64]; /* two threads' parts do not share a cache line */
 };
 
 struct config_version {
@@ -64,7 +64,6 @@ static void config_unref(weir_threads_config *config)
     }
 }
 
-/* Makes the part the current one of its thread. */
 static void config_enter(weir_threads_config *config)
 {
     weir_thread *thread = config->thread;
@@ -96,7 +95,6 @@ static void config_dropped(void *arg)
     config_give_back(config->version, 1);
 }
 
-/* Returns NULL if memory runs out. */
 static struct config_version *config_make(weir_threads *threads,
                                           const void *data,
                                           weir_release_fn *release, void *arg)
@@ -154,8 +152,6 @@ void wr_config_end(weir_thread *thread)
         config_unref(config);
     }
 }
-
-/* ---- calls of the program ---- */
 
 int weir_threads_set_config(weir_threads *threads, const void *config,
                             weir_release_fn *release, void *arg)

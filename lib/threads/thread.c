@@ -23,10 +23,7 @@ static void thread_check(const struct wr_module *module)
     wr_assert(thread->is_cancelled || !wr_timer_is_armed(&thread->stop_timer));
 }
 
-/* Of the module with which a loop finds its thread. */
 static const struct wr_module_ops thread_module_ops = {.check = thread_check};
-
-/* ---- the stop ---- */
 
 static void thread_end_time(struct wr_timer *timer)
 {

@@ -80,7 +80,6 @@ static int threads_init_waiting(weir_threads *threads)
     return 0;
 }
 
-/* Called when every thread has ended, or was never started. */
 static void threads_free(weir_threads *threads)
 {
     const struct weir_allocator allocator = threads->allocator;

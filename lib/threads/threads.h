@@ -43,7 +43,7 @@ struct weir_thread {
     struct wr_wake *wake; /* the loop's mailbox; NULL before the loop is made */
     struct wr_module module;
 
-    bool has_signals; /* its loop handles signals */
+    bool has_signals;
     struct wr_run run;
     struct wr_timer stop_timer; /* deadline of the stop */
     uint32_t signal_count;
@@ -72,7 +72,7 @@ struct weir_threads {
     /* Shared. */
     enum wr_threads_state state : 8; /* set only by stop_set_state() */
     uint32_t made_count;             /* threads with a loop, or with an error */
-    int err;                         /* the first error */
+    int err;
     bool is_stopping;
     uint64_t stop_ns; /* the stop's deadline (wr_sys_now()); UINT64_MAX: none */
 

@@ -39,16 +39,15 @@ struct visit {
     void *done_arg;
     struct wr_wake *home;     /* the mailbox of the requesting loop */
     struct wr_wake_item item; /* in one mailbox at a time */
-    uint32_t next;            /* index of the next thread */
+    uint32_t next;
     int visited_count;
     pthread_mutex_t mutex;
-    pthread_cond_t returned; /* the function has returned */
-    enum visit_state state;  /* set only by visit_set_state() */
+    pthread_cond_t returned;
+    enum visit_state state; /* set only by visit_set_state() */
 };
 
 /* ---- states ---- */
 
-/* These fail only if the mutex is not initialised. */
 static void visit_lock(struct visit *visit)
 {
     const int err = pthread_mutex_lock(&visit->mutex);

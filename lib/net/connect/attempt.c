@@ -62,7 +62,6 @@ static void attempt_submit(struct wr_attempt *attempt)
                         &attempt->address.storage.any, attempt->address.len);
 }
 
-/* Waits, then tries again. */
 static void attempt_rest(struct wr_attempt *attempt)
 {
     weir_loop *loop = attempt->loop;

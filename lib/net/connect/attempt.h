@@ -23,8 +23,8 @@ struct wr_attempt {
     uint64_t retry_ns;     /* next delay */
     int fd;
     int cause; /* -ECANCELED or -ETIMEDOUT if given up, else 0 */
-    struct weir_address address; /* of the peer */
-    struct weir_address own;     /* of a socket that has failed; len 0: none */
+    struct weir_address address;
+    struct weir_address own; /* of a socket that has failed; len 0: none */
 };
 
 struct wr_attempt_options {

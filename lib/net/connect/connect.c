@@ -75,8 +75,7 @@ static size_t connect_get_size(size_t candidate_count)
            candidate_count * sizeof(struct wr_candidate);
 }
 
-/* Frees a connection that was reported, if its task and its last attempt have
- * ended. */
+/* Frees the object if it was reported and no task or attempt uses it. */
 static void connect_release(struct wr_connect *connect)
 {
     weir_loop *loop = connect->loop;
@@ -209,8 +208,7 @@ static void connect_stop_shaking(struct wr_waiter *waiter)
         wr_container_of(waiter, struct wr_connect, shaker)->secure);
 }
 
-/* Takes the socket, and waits for the handshake. Returns 0 and sets ->secure,
- * or returns an error. */
+/* Takes the socket. Returns 0 and sets ->secure, or returns an error. */
 static int connect_shake(struct wr_connect *connect)
 {
     static const struct wr_wait_kind kind = {.name = "TLS handshake",
@@ -285,8 +283,6 @@ static void connect_own_ended(struct wr_own_task *own, int err)
         connect_settle(connect, err);
     }
 }
-
-/* ---- without a task ---- */
 
 static void connect_begin(struct wr_ready *ready)
 {
@@ -446,7 +442,6 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     wr_own_task_init(&connect->own, loop, connect_run_own, connect_own_ended);
 }
 
-/* Reads the call. Returns 0, or an error. */
 static int connect_read(struct wr_connect *connect,
                         const struct wr_connect_call *call, int family,
                         const struct wr_place *place)
@@ -469,8 +464,7 @@ static void connect_discard(struct wr_connect *connect)
     connect_release(connect);
 }
 
-/* Makes the object of a call, a member of its loop. Takes no descriptor if it
- * fails. */
+/* Takes no descriptor if it fails. */
 static int connect_new(weir_loop *loop, const struct weir_factory *factory,
                        const struct wr_connect_call *call,
                        struct wr_connect **ret)

@@ -11,10 +11,9 @@
 #include "race.h"
 #include "weir/connect_options.h"
 
-/* A call that makes a connection. All is borrowed except a descriptor, which is
- * taken. */
+/* All is borrowed except a descriptor, which is taken. */
 struct wr_connect_call {
-    struct weir_place place; /* of the peer */
+    struct weir_place place;
     const struct weir_connect_options *options;
     weir_connect_done_fn *done;
     void *done_arg;
@@ -30,8 +29,7 @@ WEIR_MUST_USE int wr_connect_read_place(weir_loop *loop,
                                         const struct wr_connect_call *call,
                                         struct wr_place *ret);
 
-/* Adds the addresses of a place, or its name, to a race. Returns 0, or an
- * error. */
+/* Adds the addresses of a place, or its name, to a race. */
 WEIR_MUST_USE int wr_connect_fill_race(struct wr_race *race, int family,
                                        const struct wr_place *place);
 

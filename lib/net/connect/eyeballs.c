@@ -90,8 +90,7 @@ void wr_eyeballs_add(struct wr_eyeballs *eyeballs,
 
 /* ---- the next step ---- */
 
-/* Finds the first untried candidate of a family, AF_UNSPEC for any. Returns
- * false if there is none. */
+/* Returns false if the family (AF_UNSPEC: any) has no untried candidate. */
 static bool eyeballs_find(const struct wr_eyeballs *eyeballs, int family,
                           size_t *ret_index)
 {

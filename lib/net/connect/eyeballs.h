@@ -59,7 +59,7 @@ struct wr_eyeballs_options {
 };
 
 enum wr_eyeballs_step {
-    WR_EYEBALLS_TRY,    /* a candidate, now */
+    WR_EYEBALLS_TRY,
     WR_EYEBALLS_WAIT,   /* for the time, an answer or the end of an attempt */
     WR_EYEBALLS_FAILED, /* nothing is left to try or to wait for */
 };
@@ -79,7 +79,6 @@ void wr_eyeballs_await(struct wr_eyeballs *eyeballs, int family);
 void wr_eyeballs_add(struct wr_eyeballs *eyeballs,
                      const struct weir_address *address);
 
-/* The family is not looked up any more. */
 void wr_eyeballs_close(struct wr_eyeballs *eyeballs, int family);
 
 /* True if there is one candidate, and no other can be added. */
@@ -98,7 +97,6 @@ enum wr_eyeballs_step wr_eyeballs_next(struct wr_eyeballs *eyeballs,
 void wr_eyeballs_try(struct wr_eyeballs *eyeballs, size_t index,
                      uint64_t now_ns);
 
-/* The attempt has failed. */
 void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
                       uint64_t now_ns);
 

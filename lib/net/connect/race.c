@@ -175,7 +175,6 @@ WEIR_MUST_USE static int race_make_room(struct wr_race *race, size_t more)
     return 0;
 }
 
-/* Adds the addresses of one family as candidates, after its answer. */
 static void race_take_part(struct wr_race *race, enum wr_lookup_part part)
 {
     const weir_lookup *lookup = &race->name->lookup;
@@ -195,7 +194,6 @@ static void race_take_part(struct wr_race *race, enum wr_lookup_part part)
     wr_eyeballs_close(&race->eyeballs, is_inet6 ? AF_INET6 : AF_INET);
 }
 
-/* Adds the families that were answered since the last call. */
 static void race_take_answers(struct wr_race *race)
 {
     struct race_name *name = race->name;
@@ -441,7 +439,6 @@ static void race_append_lookup(const struct wr_race *race, char *buf,
                        race->name->host, weir_strerror(race->lookup_err)) < 0);
 }
 
-/* Returns the first candidate that failed with this error, or NULL. */
 static const struct wr_candidate *race_find_failed(const struct wr_race *race,
                                                    int err)
 {

@@ -49,14 +49,12 @@ struct wr_race {
     struct race_name *name; /* NULL without a name to look up */
 };
 
-/* Initialises a zeroed race, with space for @capacity candidates at
- * @candidates. */
+/* @race must be zeroed; @candidates has space for @capacity candidates. */
 void wr_race_init(struct wr_race *race, weir_loop *loop,
                   void (*rested)(struct wr_race *race),
                   const struct wr_race_options *options,
                   struct wr_candidate *candidates, size_t capacity);
 
-/* Frees the parts of a race that is quiet. */
 void wr_race_fini(struct wr_race *race);
 
 void wr_race_check_invariants(const struct wr_race *race);
@@ -80,8 +78,7 @@ void wr_race_leave(struct wr_race *race, int cause);
 /* Ends the attempts of a race that is over, after the ring broke. */
 void wr_race_abandon(struct wr_race *race);
 
-/* Returns the most informative error of a race whose candidates have all
- * failed. */
+/* Must be called when all candidates have failed. */
 int wr_race_get_error(const struct wr_race *race);
 
 static inline bool wr_race_is_quiet(const struct wr_race *race)
@@ -92,8 +89,7 @@ static inline bool wr_race_is_quiet(const struct wr_race *race)
 /* Prints the candidates, and how many were not tried, for a dump. */
 void wr_race_dump(const struct wr_race *race, FILE *out);
 
-/* Gets attempt @index for the program. Returns 0, or -EINVAL if there is
- * none. */
+/* Returns 0, or -EINVAL if there is no attempt @index. */
 int wr_race_get_attempt(const struct wr_race *race, size_t index,
                         struct weir_attempt *ret);
 

@@ -46,8 +46,7 @@ static bool listener_file_get_path(const struct weir_address *address,
     return len > 0;
 }
 
-/* Checks for a socket at the address. Returns -ECONNREFUSED if there is only a
- * file. */
+/* Returns -ECONNREFUSED if there is only a file. */
 static int listener_file_probe(const struct weir_address *address)
 {
     wr_assert(address->storage.any.sa_family == AF_UNIX);
@@ -67,8 +66,7 @@ static bool listener_file_is_shortage(int err)
            err == -ENOBUFS;
 }
 
-/* Removes a file to which no socket is bound. Returns 0 even if it does not
- * exist. */
+/* Returns 0 even if the file does not exist. */
 static int listener_file_remove_stale(const struct weir_address *address,
                                       const char *path)
 {
@@ -96,7 +94,6 @@ static int listener_file_remove_stale(const struct weir_address *address,
     return err == -ENOENT ? 0 : err;
 }
 
-/* Removes a stale file before a bind. */
 static int listener_file_clear(const struct weir_address *address,
                                const char *path)
 {
@@ -232,10 +229,8 @@ static void listener_close_descriptor(struct wr_listener *listener)
     listener->is_closing = false;
 }
 
-/* Called when an accept of a closing listener has ended with @res. After the
- * last one no accept of this listener waits, so the kernel wakes others from
- * then on.
- */
+/* After the last accept of a closing listener none waits, so the kernel wakes
+ * the accepts of others from then on. */
 static void listener_drain(struct wr_listener *listener, int32_t res)
 {
     if (res >= 0) {
@@ -282,7 +277,6 @@ static int listener_set_flag(int fd, int level, int name)
     return wr_sys_setsockopt(fd, level, name, &on, sizeof(on));
 }
 
-/* Sets the options that must be set before the bind. */
 static int listener_set_bind_options(int fd, int family,
                                      const struct wr_listen_options *options)
 {
@@ -322,8 +316,7 @@ static int listener_set_tcp_options(int fd,
     return err;
 }
 
-/* Sets the options that accepted sockets inherit, and reads the local
- * address. */
+/* Sets options that accepted sockets inherit; reads the local address. */
 static int listener_configure(struct wr_listener *listener, int fd,
                               const struct wr_listen_options *options)
 {
@@ -338,8 +331,7 @@ static int listener_configure(struct wr_listener *listener, int fd,
     return wr_socket_ask_sockname(fd, &listener->address);
 }
 
-/* Makes @fd the listener's; takes it. If @err is an earlier error, only closes
- * @fd. */
+/* Takes @fd. If @err is an earlier error, only closes @fd. */
 static int listener_finish_open(struct wr_listener *listener, int fd, int err,
                                 const struct wr_listen_options *options)
 {
@@ -413,7 +405,6 @@ void wr_listener_unlisten(struct wr_listener *listener)
     wr_ignore(wr_sys_bind(listener->fd, &address->storage.any, address->len));
 }
 
-/* Returns an accept that is not in flight, or NULL. */
 static struct wr_accept *listener_find_free(struct wr_listener *listener)
 {
     wr_assert(listener->fd >= 0);

@@ -114,7 +114,6 @@ bool wr_listener_close(struct wr_listener *listener);
 /* Ends the accepts of a listener that is closing, after the ring broke. */
 void wr_listener_abandon(struct wr_listener *listener);
 
-/* Counts the accepts in flight. */
 static inline uint32_t
 wr_listener_count_accepts(const struct wr_listener *listener)
 {

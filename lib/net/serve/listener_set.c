@@ -129,7 +129,6 @@ static int listener_set_add_place(struct wr_listener_set *set, int family,
     return err;
 }
 
-/* Adds all addresses of a call. */
 static int listener_set_add_all(struct wr_listener_set *set,
                                 const struct wr_server_call *call)
 {
@@ -188,7 +187,6 @@ static int listener_set_make_room(struct wr_listener_set *set, size_t capacity)
     return 0;
 }
 
-/* Adds the addresses of all names. */
 static int listener_set_add_resolved(struct wr_listener_set *set)
 {
     const weir_lookup *lookup = NULL;
@@ -323,8 +321,7 @@ static int listener_set_open_next(struct wr_listener_set *set, int fd,
     return err;
 }
 
-/* Records an attempt; without an error, of the listener that was opened
- * last. */
+/* Without an error the attempt is of the listener that was opened last. */
 static void listener_set_note_attempt(struct wr_listener_set *set,
                                       const struct weir_address *address,
                                       int err)
@@ -390,7 +387,6 @@ static int listener_set_make_attempts(struct wr_listener_set *set)
     return 0;
 }
 
-/* Opens the adopted socket. */
 static int listener_set_adopt(struct wr_listener_set *set)
 {
     const int fd = set->fd;

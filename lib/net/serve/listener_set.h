@@ -15,8 +15,7 @@
 #include "weir/pending.h"
 #include "weir/server.h"
 
-/* A call that makes a server. All is borrowed except a descriptor, which is
- * taken. */
+/* All is borrowed except a descriptor, which is taken. */
 struct wr_server_call {
     struct weir_place place; /* a host is added to those of the options */
     const struct weir_server_options *options;
@@ -88,7 +87,6 @@ void wr_listener_set_close(struct wr_listener_set *set);
 
 bool wr_listener_set_is_closed(const struct wr_listener_set *set);
 
-/* Returns the number of accepts in the kernel. */
 uint64_t wr_listener_set_get_armed(const struct wr_listener_set *set);
 
 /* A goal of wr_listener_set_arm(): one accept more. A new accept checks the

@@ -29,8 +29,7 @@ struct closed_watch {
     void *arg;
 };
 
-/* Returns the time of the iteration or, if the loop does not run and this time
- * is old, the present time. */
+/* Returns the present time if the loop does not run: its time is old then. */
 static uint64_t server_time_now(const weir_loop *loop)
 {
     return wr_loop_is_running(loop) ? loop->now_ns : wr_sys_now();
@@ -99,7 +98,6 @@ static void server_start_serving(weir_server *server)
     }
 }
 
-/* The server does not listen, and never will. */
 static void server_fail_start(weir_server *server, int err)
 {
     wr_assert(err < 0);
@@ -368,7 +366,6 @@ static bool server_names_a_socket(const struct wr_server_call *call)
            call->place.port != 0 || call->options->host_count > 0;
 }
 
-/* Checks a call. Returns 0, or its error. */
 static int server_check_call(const struct wr_server_call *call,
                              const struct weir_factory *factory)
 {
@@ -396,7 +393,6 @@ static int server_check_call(const struct wr_server_call *call,
     return 0;
 }
 
-/* Reads the parts of a server: its TLS settings and its listeners. */
 static int server_init_parts(weir_server *server, weir_loop *loop,
                              const struct wr_server_call *call)
 {

@@ -32,7 +32,7 @@ struct wr_server_watch {
 
 /* A connection that is not served yet. */
 struct wr_parked {
-    struct wr_list link; /* in weir_server.parked */
+    struct wr_list link;
     int fd;
     int family;
     bool is_foreign; /* without settings of a listener of the server */
@@ -68,10 +68,10 @@ struct weir_server {
     uint32_t pins;                /* calls that still use the memory */
     int err;                      /* why it does not listen */
     bool in_task : 1;             /* a task does the start */
-    bool has_reported : 1;        /* set when done is called */
-    bool lacks_resources : 1;     /* set by EMFILE, cleared by a success */
-    bool is_freed : 1;            /* by the program */
-    bool closes_clients : 1;      /* after the tasks woken by the stop */
+    bool has_reported : 1;
+    bool lacks_resources : 1; /* set by EMFILE, cleared by a success */
+    bool is_freed : 1;
+    bool closes_clients : 1; /* after the tasks woken by the stop */
 };
 
 /* ---- server_state.c ---- */

@@ -40,7 +40,6 @@ WEIR_MUST_USE static int server_accept_keep(weir_server *server, int fd,
     return 0;
 }
 
-/* Removes the oldest parked connection. Returns false if there is none. */
 static bool server_accept_take_parked(weir_server *server,
                                       struct wr_parked *ret)
 {
@@ -219,7 +218,6 @@ void wr_server_open_parked(weir_server *server)
     }
 }
 
-/* Parks a connection until another one is lost. */
 static void server_accept_park(weir_server *server,
                                const struct wr_listener *listener, int fd)
 {
@@ -509,8 +507,6 @@ void wr_server_end_handlers(weir_server *server)
         server_accept_cancel_handlers(server);
     }
 }
-
-/* ---- adopted connections ---- */
 
 /* Returns the family of a connection, or an error for another descriptor. */
 static int server_accept_check_adopted(const weir_server *server, int fd)
