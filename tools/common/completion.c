@@ -18,7 +18,6 @@ struct completion {
     size_t count;
 };
 
-/* Prints the program's name as a function name. */
 static void print_function(const struct completion *self)
 {
     fputc('_', self->out);

@@ -138,7 +138,6 @@ bool http_request_line_has(const struct http_request_line *line,
 /* Returns the status for refusing a request with an error in its fields. */
 int http_error_status(int err);
 
-/* Returns a line about an error. */
 const char *http_error_text(int err);
 
 /* Returns a name such as "HTTP_STATUS_LINE", or NULL for other numbers. */

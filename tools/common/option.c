@@ -555,7 +555,6 @@ static void note(struct line *line, const struct option *option,
     }
 }
 
-/* Parses the value of an option; @flag is its spelling. */
 static void take(struct line *line, const struct option *option,
                  const char *flag, const char *value)
 {

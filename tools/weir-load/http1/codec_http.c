@@ -81,7 +81,6 @@ static void codec_http_close(void *arg)
     free(shared);
 }
 
-/* Allocates the body of a request for WANTED_ECHO. */
 static int get_room(struct shared *shared)
 {
     shared->echo_number = UINT64_MAX;
@@ -315,7 +314,6 @@ static void judge(struct shared *shared, struct http_conn *conn,
     }
 }
 
-/* Returns the value of a field in a head, or NULL. */
 static const char *find_value(const char *head, const char *end,
                               const char *name)
 {

@@ -140,7 +140,6 @@ static int make_requests(struct http_load *self)
     return 0;
 }
 
-/* Allocates the buffer for rendering requests. */
 static int get_room(struct http_load *self)
 {
     for (size_t i = 0; i < self->request_count; i++) {

@@ -163,7 +163,6 @@ static void pass_body(struct http_response *response, const uint8_t *data,
     }
 }
 
-/* Reads bytes of a body with a length, or of a chunk. */
 static size_t read_counted(struct http_response *response, const uint8_t *data,
                            size_t len, enum http_state next)
 {

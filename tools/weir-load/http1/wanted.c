@@ -151,7 +151,6 @@ static void show(struct wanted_reader *reader, const uint8_t *data, size_t len)
     reader->shown_len += part;
 }
 
-/* Compares up to the first wrong or surplus byte. */
 static void compare(struct wanted_reader *reader, struct wanted_bytes want,
                     const uint8_t *data, size_t len)
 {
@@ -172,7 +171,6 @@ static void compare(struct wanted_reader *reader, struct wanted_bytes want,
     reader->right_bytes += right;
 }
 
-/* Copies a piece after the previous ones. */
 static void append(struct wanted_reader *reader, const uint8_t *data,
                    size_t len)
 {

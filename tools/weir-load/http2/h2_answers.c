@@ -233,7 +233,6 @@ static void take_location(struct h2_conn *self, const struct h2_stream *stream,
     self->location_id = stream->id;
 }
 
-/* Forgets the fields of an interim block. */
 static void forget_fields(struct h2_conn *self, struct h2_stream *stream)
 {
     stream->is_grpc = false;

@@ -88,7 +88,6 @@ static void finish(struct h2_conn *self)
 
 /* ---- requests ---- */
 
-/* Returns 0 or -ENOMEM. */
 static int fill_body(const struct h2_shared *shared, struct h2_stream *stream,
                      const struct template_values *values)
 {
@@ -110,7 +109,6 @@ static int fill_body(const struct h2_shared *shared, struct h2_stream *stream,
     return 0;
 }
 
-/* Returns the fields of a request's head. */
 static const nghttp2_nv *fill_head(struct h2_conn *self,
                                    const struct h2_stream *stream,
                                    const struct template_values *values,
@@ -558,7 +556,6 @@ static void note_lost(const struct conn *conn, uint64_t now_ns)
 
 /* ---- life ---- */
 
-/* Returns true if the TLS handshake selected h2. */
 static bool check_alpn(struct h2_conn *self)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -648,7 +645,6 @@ static void pause_writing(void *user, weir_transport *t)
     self_of(user)->writing_paused = true;
 }
 
-/* Sends what waits in the session. */
 static void resume_writing(void *user, weir_transport *t)
 {
     struct conn *conn = user;

@@ -78,7 +78,6 @@ static void set(struct h2_head *self, size_t place, struct piece name,
     self->bytes += name.len + value.len;
 }
 
-/* Returns a constant text. */
 static struct piece piece_of(const char *text)
 {
     return (struct piece){(char *)(uintptr_t)text, strlen(text)};

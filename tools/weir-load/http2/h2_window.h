@@ -43,7 +43,6 @@ static inline void h2_window_begin(struct h2_window *self, uint64_t bytes)
     *self = (struct h2_window){.ends = {bytes, bytes, bytes}};
 }
 
-/* The client extends the window. */
 static inline void h2_window_raise(struct h2_window *self, uint64_t bytes)
 {
     if (self->received == 0) { /* before the server could use it */

@@ -324,7 +324,6 @@ static bool answers_greeting(const struct redis_conn *conn)
     return conn->greetings > 0;
 }
 
-/* Returns the length of the first word. */
 static size_t word_size(const char *text, size_t len)
 {
     size_t at = 0;

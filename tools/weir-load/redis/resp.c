@@ -93,7 +93,6 @@ static ssize_t begin_value(struct resp_reader *reader, char type)
     return 0;
 }
 
-/* Parses a digit of a length. */
 static ssize_t take_length_byte(struct resp_reader *reader, char byte)
 {
     if (byte == '?' && reader->line_len == 0) {
@@ -111,7 +110,6 @@ static ssize_t take_length_byte(struct resp_reader *reader, char byte)
     return 0;
 }
 
-/* Checks a byte of a line that is not a length. */
 static ssize_t take_line_byte(struct resp_reader *reader, char byte)
 {
     bool is_right = true;

@@ -48,7 +48,6 @@ static struct serve_options *serve_of(void *options)
     return &((struct reading *)options)->options;
 }
 
-/* Returns a mode with or without delays. */
 static const struct mode *find_mode(const char *name)
 {
     const struct mode *mode = mode_find(name);
@@ -304,7 +303,6 @@ static bool check_datagrams(const struct serve_options *options)
     return true;
 }
 
-/* --fast-open needs a TCP target. */
 static bool check_fast_open(const struct serve_options *options)
 {
     bool has_tcp = false;

@@ -150,7 +150,6 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     };
 }
 
-/* Adds the fields of the command line, except empty ones. */
 static void add_fields(const struct http_options *http, FILE *file,
                        bool *ret_has_host)
 {
@@ -346,7 +345,6 @@ static ssize_t refuse_echo(const struct ws_conn *conn, const char *what,
     return ERROR_WRONG_ECHO;
 }
 
-/* Compares a part of a response with its request. */
 static ssize_t compare(const struct shared *shared, struct ws_conn *conn,
                        const struct ws_piece *piece,
                        struct codec_answer *answer)

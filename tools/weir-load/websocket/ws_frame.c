@@ -65,7 +65,6 @@ static bool is_control(enum ws_opcode opcode)
     return opcode >= WS_CLOSE;
 }
 
-/* Checks the first two bytes. */
 static int judge_begin(struct ws_reader *reader)
 {
     const uint8_t first = reader->head[0];
@@ -94,7 +93,6 @@ static int judge_begin(struct ws_reader *reader)
                : 0;
 }
 
-/* Starts a data frame: a new message or its continuation. */
 static int begin_data(struct ws_reader *reader)
 {
     const bool goes_on = reader->opcode == WS_CONTINUATION;
@@ -120,7 +118,6 @@ static int begin_data(struct ws_reader *reader)
     return 0;
 }
 
-/* Checks a complete header. */
 static int end_head(struct ws_reader *reader)
 {
     const uint32_t length = reader->head[1] & LENGTH;

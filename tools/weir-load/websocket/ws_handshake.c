@@ -135,7 +135,6 @@ static const char *find_value(const char *line, const char *name)
     return line + strspn(line, " \t");
 }
 
-/* Returns true if a list with commas has this word. */
 static bool has_word(const char *list, const char *word,
                      int (*compare)(const char *, const char *, size_t))
 {
@@ -189,7 +188,6 @@ static void take_field(struct ws_handshake *self)
     }
 }
 
-/* A line is complete, without its end. */
 static int take_line(struct ws_handshake *self)
 {
     size_t len = self->line_len;
