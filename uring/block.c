@@ -14,7 +14,6 @@ _Static_assert(WR_BLOCK_SMALL + sizeof(struct wr_block) ==
 _Static_assert(sizeof(struct wr_block) < (1u << WR_BLOCK_MIN_BITS),
                "the smallest block has room for data");
 
-/* The first class whose size is not a power of two. */
 #define BLOCK_CLASS_FINE (WR_BLOCK_FINE_BITS - WR_BLOCK_MIN_BITS + 1u)
 
 static size_t block_size(const struct wr_block *block)

@@ -27,8 +27,8 @@
 
 struct wr_block {
     struct wr_block *next; /* owner's link, or the free list */
-    uint32_t capacity;     /* bytes in data */
-    uint32_t used;         /* for the owner */
+    uint32_t capacity;
+    uint32_t used; /* for the owner */
     uint8_t data[];
 };
 

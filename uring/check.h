@@ -35,7 +35,6 @@ _Noreturn void wr_check_misused(const char *task, const char *what);
 #define wr_debug_assert(cond) ((void)(0 && (cond)))
 #endif
 
-/* Calls a checking function only with -Dinvariants=true. */
 #define wr_debug_check(call) wr_debug_assert(((call), 1))
 
 /* Ignores a result. The caller states the reason next to the call. */

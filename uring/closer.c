@@ -39,9 +39,9 @@ struct wr_closer {
     struct closer_batch *last;
     struct wr_jobs *lane;
     uint32_t refs;
-    bool is_busy;    /* set when it is pushed, cleared when all are closed */
-    bool is_awaited; /* the owner waits for on_idle */
-    bool is_posted;  /* the item is in the mailbox or about to run */
+    bool is_busy; /* set when it is pushed, cleared when all are closed */
+    bool is_awaited;
+    bool is_posted; /* the item is in the mailbox or about to run */
     struct wr_wake *wake;
     struct wr_wake_item item;
     void (*on_idle)(void *arg); /* NULL if detached or never awaited */

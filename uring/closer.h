@@ -33,7 +33,6 @@ WEIR_MUST_USE bool wr_closer_is_busy(struct wr_closer *closer,
  * sets it to NULL. Called before the mailbox is closed, by its owner. */
 void wr_closer_detach(struct wr_closer **closer);
 
-/* Closes descriptors without an owner. */
 void wr_closer_close_alone(const int *fds, size_t count);
 /* Closes a Unix socket whose queue was empty a moment ago. Uses other threads
  * than wr_closer_close(), so that it does not wait for slow closes. */

@@ -1,8 +1,8 @@
 /*
  * Names of the kernel features, for the mask and for users.
  *
- * Nothing is probed here. probe.c probes features when a ring is opened,
- * because a flag counts as supported only if the kernel accepts it.
+ * probe.c probes them when a ring is opened, because a flag counts as supported
+ * only if the kernel accepts it.
  */
 #include "feature.h"
 

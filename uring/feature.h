@@ -41,7 +41,7 @@ enum wr_feature {
 
 /* Equal to enum weir_engine (loop.h). */
 enum wr_engine_kind {
-    WR_ENGINE_AUTO, /* not decided */
+    WR_ENGINE_AUTO,
     WR_ENGINE_URING,
     WR_ENGINE_POLL, /* epoll, system calls and threads */
 };

@@ -92,13 +92,11 @@ WEIR_MUST_USE bool wr_jobs_withdraw(struct wr_jobs *jobs, struct wr_job *job);
 WEIR_MUST_USE bool wr_jobs_rest(struct wr_jobs *jobs, const struct wr_job *job,
                                 uint64_t limit_ns);
 
-/* Any thread. */
 WEIR_MUST_USE bool wr_jobs_are_open(struct wr_jobs *jobs);
 
 /* Called by the owner after `tell`, before it takes what is done. */
 void wr_jobs_hear(struct wr_jobs *jobs);
 
-/* Moves the jobs that are done to the end of @ret. */
 void wr_jobs_take_done(struct wr_jobs *jobs, struct wr_list *ret);
 
 /* Returns true if there are no threads and no jobs, not even jobs that are

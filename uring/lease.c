@@ -202,7 +202,6 @@ static int lease_copy_if_due(const struct weir_buf *buf, weir_lease **ret)
     return *ret || (lease->buf && !wr_pool_is_short(lease->pool)) ? 0 : -ENOMEM;
 }
 
-/* Returns a slice of the bytes; the caller keeps its reference. */
 static weir_lease *lease_slice_of(const struct weir_buf *buf)
 {
     wr_lease_ref(buf->lease); /* taken by the slice */

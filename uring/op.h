@@ -226,8 +226,7 @@ void wr_prep_write_waiting(struct wr_uring *uring, struct wr_file_op *op,
  * moved, -EINTR or -ECANCELED. */
 void wr_prep_splice(struct wr_uring *uring, struct wr_file_op *op, int from,
                     int to, uint32_t len);
-/* Completes with -ETIME after @wait, which must stay until the operation
- * ends. */
+/* Completes with -ETIME after @wait, which must stay until then. */
 void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
                      const struct wr_time *wait);
 /* Reads or writes once at @offset, in a worker if wr_sys_needs_worker(). */

@@ -83,7 +83,6 @@ wr_op_prepare(struct wr_uring *uring, struct wr_op *op, uint8_t opcode, int fd)
     return sqe;
 }
 
-/* Prepares a read or a write of up to 4 GiB at the file's own position. */
 static inline struct io_uring_sqe *
 wr_op_prepare_move(struct wr_uring *uring, struct wr_op *op, uint8_t opcode,
                    int fd, const void *buf, size_t len)

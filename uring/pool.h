@@ -46,7 +46,7 @@
 #define WR_POOL_RING_ENTRIES 256u
 
 enum wr_pool_buf_state {
-    WR_BUF_FREE,    /* on the stack */
+    WR_BUF_FREE,
     WR_BUF_POSTED,  /* the kernel may write to it beyond offset */
     WR_BUF_OPEN,    /* filled by system calls from offset on */
     WR_BUF_RETIRED, /* used up; leases may point into it */
@@ -57,8 +57,8 @@ enum wr_pool_buf_state {
 struct wr_pool_buf {
     struct wr_pool_buf *next;
     uint8_t *data;
-    uint32_t offset; /* bytes used */
-    uint32_t refs;   /* leases that point into it */
+    uint32_t offset;
+    uint32_t refs;
     uint16_t id;
     bool is_discarded; /* set by trimming, cleared by posting */
     enum wr_pool_buf_state state;

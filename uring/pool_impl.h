@@ -2,8 +2,7 @@
  * Declarations shared by the files of the receive pool.
  *
  * pool.c owns the buffers and posts them to the kernel. pool_open.c fills them
- * with system calls. Both take buffers from the same stack and make leases of
- * their bytes.
+ * with system calls. Both make leases of their bytes.
  */
 #ifndef WEIR_URING_POOL_IMPL_H
 #define WEIR_URING_POOL_IMPL_H
@@ -11,10 +10,8 @@
 #include "lease.h"
 #include "pool.h"
 
-/* For each state, a mask of the states that may follow. */
 extern const uint8_t wr_pool_buf_edges[WR_BUF_STATES];
 
-/* The only function that writes a buffer's state. */
 static inline void wr_pool_set_state(struct wr_pool_buf *buf,
                                      enum wr_pool_buf_state state)
 {

@@ -70,7 +70,6 @@ static weir_lease *pool_open_lend(struct wr_pool *pool)
     return lease;
 }
 
-/* Makes leases over at most @most bytes. Returns their number. */
 static uint32_t pool_open_lend_several(struct wr_pool *pool, uint32_t most,
                                        weir_lease **leases, struct iovec *iov)
 {

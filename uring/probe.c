@@ -399,7 +399,6 @@ static uint32_t probe_find_features(struct io_uring *uring)
     return found | probe_find_of_machine();
 }
 
-/* Applies WEIR_FEATURES_MASK. Unknown names are ignored. */
 static void probe_apply_mask(struct wr_features *ret, uint32_t found)
 {
     const char *unknown;

@@ -125,7 +125,6 @@ static int slab_compare_chunks(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* Returns the chunk of an object: the last chunk that starts before it. */
 static struct chunk_use *slab_chunk_of(struct chunk_use *uses, size_t count,
                                        const void *object)
 {

@@ -50,7 +50,6 @@ void wr_slab_init(struct wr_slab *slab, const struct weir_allocator *allocator,
 
 void wr_slab_check_invariants(const struct wr_slab *slab);
 
-/* Allocates one more chunk. Returns false if out of memory. */
 WEIR_MUST_USE bool wr_slab_grow(struct wr_slab *slab);
 
 /* Returns an object, or NULL if out of memory. A new object is zeroed. A reused
@@ -68,7 +67,6 @@ WEIR_MUST_USE static inline void *wr_slab_take_raw(struct wr_slab *slab)
     return object;
 }
 
-/* Returns a zeroed object, or NULL if out of memory. */
 WEIR_MUST_USE void *wr_slab_take(struct wr_slab *slab);
 
 /* Ensures that @count objects can be taken. Returns false if out of memory. */

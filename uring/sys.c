@@ -129,8 +129,7 @@ int wr_sys_disconnect(int fd)
 int wr_sys_close(int fd)
 {
     int ret = sys_result(close(fd));
-    /* Linux closes the descriptor even then. A retry could close another
-     * file. */
+    /* Linux closes the descriptor even then; a retry could close another. */
     return ret == -EINTR ? 0 : ret;
 }
 

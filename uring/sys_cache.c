@@ -33,7 +33,7 @@
 #define PAGE_LEAST 4096u
 
 struct cache_view {
-    uint64_t page;  /* page size in bytes */
+    uint64_t page;
     uint64_t first; /* file offset of the view */
     uint64_t end;   /* offset of the first page beyond the end of the file */
     uint8_t *data;  /* mapping with PROT_NONE */

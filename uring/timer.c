@@ -302,7 +302,6 @@ static inline void timer_displace(struct wr_wheel *wheel,
     }
 }
 
-/* Moves a list's timers to their slots for the current time. */
 static void timer_deal(struct wr_wheel *wheel, struct wr_list *list)
 {
     struct wr_list *member = list->next;
@@ -355,7 +354,6 @@ static void timer_open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
     }
 }
 
-/* Deals out up to @count timers of a level's next slot early. */
 static void timer_stage(struct wr_wheel *wheel, unsigned level, uint64_t count)
 {
     if (wheel->staged_index[level] == 0) {

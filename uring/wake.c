@@ -192,7 +192,6 @@ static void wake_count_popped(struct wr_wake *wake)
     wake_posters(wake);
 }
 
-/* Makes a page that is zeroed in a forked child. */
 static const void *volatile *wake_make_owner(void)
 {
     const void **page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
@@ -411,8 +410,7 @@ int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
         return -EDEADLK;
     }
     pthread_mutex_lock(&wake->mutex);
-    /* Before the count is read; pairs with wake_count_popped(),
-     * wr_wake_close(). */
+    /* Before the count; pairs with wake_count_popped(), wr_wake_close(). */
     atomic_fetch_add_explicit(&wake->waiting_count, 1, memory_order_seq_cst);
     const int err = wake_wait_room_until(wake, deadline_ns);
     atomic_fetch_sub_explicit(&wake->waiting_count, 1, memory_order_relaxed);

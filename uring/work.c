@@ -161,7 +161,6 @@ static bool work_is_pipe(int fd)
     return wr_sys_mode(fd, &mode) == 0 && S_ISFIFO(mode);
 }
 
-/* Reads all bytes that were moved to the stage, a pipe. */
 static int32_t work_fetch(int stage, char *buf, int32_t len)
 {
     for (int32_t done = 0; done < len;) {

@@ -129,7 +129,6 @@ static int work_open_await_writer(int fd, wr_rest_fn *rest, void *arg)
     return err;
 }
 
-/* Opens a FIFO by its handle, and waits for its other end. */
 static int work_open_fifo(int handle, const struct open_how *how,
                           wr_rest_fn *rest, void *arg)
 {

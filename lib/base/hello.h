@@ -26,7 +26,7 @@ struct wr_tls_hello {
     bool lacks_extensions : 1;
     bool has_ticket : 1;          /* a TLS 1.2 ticket to be opened */
     bool has_extended_secret : 1; /* RFC 7627 */
-    bool has_session : 1;         /* a session identifier */
+    bool has_session : 1;
     bool has_early_data : 1;
     bool has_ech : 1; /* an outer encrypted hello, or a fake one (GREASE) */
     bool is_odd : 1;  /* a field above is malformed and was left out */

@@ -76,7 +76,6 @@ static bool network_is_mapped(const uint8_t *bytes)
     return memcmp(bytes, prefix, sizeof(prefix)) == 0;
 }
 
-/* Converts an IPv4 network that is inside IPv6. */
 static void network_unmap(struct weir_network *network)
 {
     if (network->family != AF_INET6 ||
@@ -104,7 +103,6 @@ static bool network_has_prefix(const uint8_t *bytes, const uint8_t *prefix,
            (mask == 0 || ((bytes[whole] ^ prefix[whole]) & mask) == 0);
 }
 
-/* Returns true if no bit after the prefix is set. */
 static bool network_is_first(const struct weir_network *network)
 {
     const uint8_t width = network_get_width(network->family);

@@ -42,13 +42,13 @@ struct wr_recvq_segment {
 
 struct wr_recvq {
     struct wr_recvq_segment *head; /* the first segment, or its position */
-    size_t total;                  /* bytes in all segments */
+    size_t total;
     weir_lease *spent; /* keeps the bytes last shown or peeked at, or NULL */
     bool is_shown;     /* set by a view, cleared by the next call */
-    uint32_t first;    /* index of head */
+    uint32_t first;
     uint32_t count;
-    uint32_t capacity;                 /* a power of two */
-    struct wr_recvq_segment *segments; /* a ring of capacity entries */
+    uint32_t capacity; /* a power of two */
+    struct wr_recvq_segment *segments;
     struct wr_pool *pool;
     const struct weir_allocator *allocator;
     uint64_t *copied;          /* counts copied bytes */

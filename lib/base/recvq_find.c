@@ -19,7 +19,7 @@
 /* A position in the queue; it only moves forward. */
 struct cursor {
     const struct wr_recvq *q;
-    uint32_t index; /* of the segment */
+    uint32_t index;
     size_t offset;
 };
 

@@ -205,7 +205,6 @@ wr_sendq_starts_unreleased(const struct wr_sendq *q)
     return q->head && q->head->kind == WR_CHUNK_REF && !q->head->release;
 }
 
-/* Like wr_sendq_consume_all(), for a queue of a single such chunk. */
 WEIR_MUST_USE bool wr_sendq_consume_ref(struct wr_sendq *q,
                                         const struct wr_sendq_memory *memory,
                                         uint64_t bytes);

@@ -96,8 +96,7 @@ struct wr_demand {
     enum wr_demand_state state : 8;
 };
 
-/* Received bytes that their reader, which embeds this, can move out of the
- * pool. */
+/* Received bytes that their reader can move out of the pool. Embedded in it. */
 struct wr_evictable {
     struct wr_list link;
     /* The connection's pointer to this while it is in the list, or NULL. */
@@ -148,7 +147,7 @@ enum wr_feed {
  * round waits for the next round. */
 struct wr_feeding {
     struct wr_list batch;
-    /* Free bytes in posted buffers or send queues, minus this round's
+    /* Free bytes in posted buffers or send queues, minus the round's
      * credits. */
     uint64_t room_bytes;
     uint32_t tries; /* bare demands that may still be tried without success */

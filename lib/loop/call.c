@@ -1,10 +1,9 @@
 /*
  * Calls between a program and its loop.
  *
- * This file checks that a caller is on the loop's thread and process, finds the
- * loop of a thread, and calls the program: it measures slow callbacks, calls
- * the exception hook, and ends a forked child that returns from a callback into
- * the loop.
+ * Checks that a caller is on the loop's thread and process, finds the loop of a
+ * thread, and calls the program: measures slow callbacks, calls the exception
+ * hook, and ends a forked child that returns from a callback into the loop.
  */
 #include "loop_impl.h"
 

@@ -52,7 +52,7 @@ struct callback {
 /* The entries start at a cache line within the allocated memory. */
 struct callback_chunk {
     struct callback entries[CHUNK_ENTRIES];
-    void *memory; /* as allocated */
+    void *memory;
 };
 
 _Static_assert(sizeof(struct callback) == LINE_BYTES, "a line of the cache");

@@ -271,7 +271,6 @@ static inline void loop_set_time(weir_loop *loop)
     loop->now_ns = now_ns;
 }
 
-/* Returns true if the held timers may be called. */
 static bool loop_has_caught_up(weir_loop *loop)
 {
     wr_assert(wr_wheel_holds(&loop->wheel));
@@ -300,7 +299,6 @@ static __attribute__((noinline)) void loop_expire(weir_loop *loop)
     wr_ignore(wr_wheel_expire(wheel, loop->now_ns, TIMERS_MAX));
 }
 
-/* Adapts the tasks' calls to the last iteration, which took @took_ns. */
 static __attribute__((noinline)) void
 loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
 {

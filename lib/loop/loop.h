@@ -132,9 +132,9 @@ struct wr_loop_counts {
 /* The loop's side of its mailbox; see remote.c. */
 struct wr_posts {
     struct wr_module module;
-    struct wr_op op;       /* reads the eventfd */
-    uint64_t count;        /* the kernel writes the eventfd's value here */
-    struct wr_ready ready; /* runs posts */
+    struct wr_op op; /* reads the eventfd */
+    uint64_t count;  /* the kernel writes the eventfd's value here */
+    struct wr_ready ready;
 };
 
 /* The operation that ends a wait when a timer is due; see alarm.c. */
@@ -182,7 +182,7 @@ struct wr_notices {
  *      '--> closing --> closed <-> releasing
  */
 enum wr_loop_state {
-    WR_LOOP_IDLE, /* between runs, or before the first */
+    WR_LOOP_IDLE,
     WR_LOOP_RUNNING,
     WR_LOOP_CLOSING,   /* inside weir_loop_free(): no new work is accepted */
     WR_LOOP_CLOSED,    /* the ring is gone; handles pin the memory */
@@ -191,9 +191,9 @@ enum wr_loop_state {
 };
 
 /* Suspending calls that one task may make without waiting before the clock is
- * read. Turns between quick calls would cost more than the calls. In a crowded
- * loop, whose tasks do much work after each call, other tasks must not wait for
- * many calls. */
+ * read. Iterations between quick calls would cost more than the calls. In a
+ * crowded loop, whose tasks do much work after each call, other tasks must not
+ * wait for many calls. */
 #define WR_TASK_CALLS         128u
 #define WR_TASK_CALLS_CROWDED 8u
 
@@ -233,7 +233,7 @@ struct weir_loop {
     struct wr_list members[WR_STAGES];
     uint64_t member_counts[WR_STAGES];
     struct wr_list modules;
-    struct wr_owned owned; /* descriptors of transports */
+    struct wr_owned owned;
 
     weir_task *current;         /* the running task; NULL in callbacks */
     struct wr_task_calls calls; /* of the running task; 0 left without a task */
@@ -246,7 +246,7 @@ struct weir_loop {
 
     struct wr_callbacks *callbacks;
     struct wr_tasks *task_memory; /* NULL before the first task */
-    size_t stack_size_bytes;      /* default stack size of tasks */
+    size_t stack_size_bytes;
 
     struct wr_wake *wake;
     struct wr_posts posts;
@@ -273,7 +273,7 @@ struct weir_loop {
     struct wr_ready feed_again; /* makes the loop iterate at once */
 
     struct wr_loop_counts counts;
-    struct weir_allocator counting; /* counts memory_bytes */
+    struct weir_allocator counting;
     const struct weir_allocator *allocator;
     uint64_t memory_bytes;
     weir_loop *outer; /* during a run: the thread's previous loop; call.c */

@@ -138,7 +138,6 @@ static void loop_end_run_callbacks(weir_loop *loop)
     }
 }
 
-/* Returns the number of connections at the start. */
 static int loop_end_everything(weir_loop *loop)
 {
     wr_assert(loop->member_counts[WR_STAGE_TRANSPORTS] <= INT32_MAX);

@@ -2,9 +2,7 @@
  * Declarations shared only by the files of this folder.
  *
  * loop_new.c and loop_end.c make and end a loop, loop.c has its iterations and
- * runs. alarm.c, callback.c, host.c, notice.c, remote.c and trim.c belong to
- * every loop, signal.c to loops that handle signals. module.c has the list of
- * all modules, and call.c calls functions of the program.
+ * runs. signal.c belongs only to loops that handle signals, the others to all.
  */
 #ifndef WEIR_LIB_LOOP_LOOP_IMPL_H
 #define WEIR_LIB_LOOP_LOOP_IMPL_H
@@ -14,7 +12,6 @@
 /* Attempts before giving up on work that should end by itself. */
 #define WR_LOOP_SUBMITS_MAX 1000u
 
-/* Makes the calling thread the owner, unless the loop has one. */
 WEIR_MUST_USE int wr_loop_bind(weir_loop *loop);
 
 /* Makes one iteration. Returns 0, or the error that broke the ring. */

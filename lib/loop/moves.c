@@ -10,9 +10,6 @@
  *
  * The iteration's budget often suffices for only one piece. Pieces that
  * exceeded it come first in the next iteration.
- *
- *     none --a piece--> held --the pieces of an iteration that does more,
- *                              anything to run, no piece left--> none
  */
 #include "loop_impl.h"
 

@@ -1,13 +1,12 @@
 /*
  * Notices of a loop about itself, which its exception hook gets once.
  *
- * A notice is reported from the ready queue, where the hook may call anything,
- * because its cause is detected before the loop has a hook, or in the middle of
- * an operation. A notice without a hook is kept until there is one.
+ * A cause is detected before the loop has a hook, or in the middle of an
+ * operation. So a notice is reported later, from the ready queue, where the
+ * hook may call anything, and is kept until there is a hook.
  *
- * The notice that a loop uses epoll is reported once in a process, not by each
- * loop. Its cause is outside of the program and usually the same for all loops,
- * and a service with a loop on each of 64 threads would report it 64 times.
+ * The use of epoll is reported once in a process: its cause is usually the same
+ * for all loops, and a service with 64 loops would report it 64 times.
  * weir_loop_get_engine() returns the engine of any loop.
  */
 #include "loop_impl.h"

@@ -60,7 +60,7 @@ struct wr_signals {
 /* Guarded by the lock. */
 static struct {
     struct wr_list list;
-    struct sigaction before[SIGNAL_MAX + 1]; /* the previous actions */
+    struct sigaction before[SIGNAL_MAX + 1];
 } signal_program;
 
 /* The process that owns the list. Relaxed: a reader compares it with its own
@@ -112,8 +112,7 @@ static void signal_tell(struct wr_signals *signals, int signum)
     }
 }
 
-/* Called with the lock. Returns the next loop that wants the signal, or
- * NULL. */
+/* Called with the lock. Returns the next loop that wants it, or NULL. */
 static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 {
     for (link = link->next; link != &signal_program.list; link = link->next) {

@@ -35,7 +35,6 @@ static uint64_t trim_modules(weir_loop *loop)
     return bytes;
 }
 
-/* Frees idle memory. Returns the bytes freed to the allocator. */
 static uint64_t trim_memory(weir_loop *loop)
 {
     const uint64_t memory_bytes = loop->memory_bytes;
@@ -89,8 +88,7 @@ int weir_loop_trim(weir_loop *loop)
 #ifdef __GLIBC__
     if (bytes >= MALLOC_TRIM_BYTES &&
         loop->allocator == wr_default_allocator()) {
-        wr_ignore(malloc_trim(0) == 0); /* returns 0 if there is nothing to
-                                         * free */
+        wr_ignore(malloc_trim(0) == 0); /* 0: nothing was free */
     }
 #endif
     return 0;

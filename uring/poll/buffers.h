@@ -23,7 +23,7 @@ struct wr_ep_buffer {
 
 struct wr_ep_buffers {
     struct wr_ep_buffer *ring;
-    uint32_t entries; /* a power of two, or 0 */
+    uint32_t entries;
     uint32_t head;
     uint32_t tail;   /* as receives see it */
     uint32_t staged; /* including buffers that were not committed */

@@ -283,7 +283,6 @@ static int interest_update(struct wr_ep_interest *interest,
     return 0;
 }
 
-/* Makes a set with the ring's eventfd. Returns it or an error. */
 static int interest_open_set(int own_fd)
 {
     struct epoll_event event = {.events = EPOLLIN,

@@ -48,7 +48,7 @@ struct wr_ep_watch {
      * is_drained, is_connector and is_overheard. */
     bool is_own : 1;       /* a stream socket of weir */
     bool is_connector : 1; /* connected here */
-    bool is_fresh : 1;     /* an operation was parked, or continues after an
+    bool is_fresh : 1;     /* an operation was parked or continues after an
                             * edge */
     bool is_overheard : 1; /* the set reports more than is wanted */
     bool is_drained : 1;   /* receives wait until the set reports bytes */
@@ -70,7 +70,7 @@ struct wr_ep_interest {
     bool is_new;         /* no watch has changed since the wait */
     uint32_t event_next; /* earlier events are done */
     uint32_t event_count;
-    struct epoll_event events[WR_EP_EVENTS_MAX]; /* of the last wait */
+    struct epoll_event events[WR_EP_EVENTS_MAX];
 };
 
 /* @own_fd is an eventfd of the ring, which stays in the set. */

@@ -64,7 +64,6 @@ static void issue_wait(struct wr_ep_ring *ring, const struct wr_ep_call *call,
     issue_go_on(ring, op, res, 0);
 }
 
-/* Carries out an entry without memory for an operation. */
 static __attribute__((noinline, cold)) bool
 issue_alone(const struct wr_ep_kind *kind, struct wr_ep_call *call)
 {

@@ -98,7 +98,6 @@ int32_t wr_ep_by_worker(struct wr_ep_call *call)
     return WR_EP_WORKS;
 }
 
-/* Returns true if the close may flush a file. */
 static bool kind_file_flushes(const struct io_uring_sqe *sqe)
 {
     mode_t mode;

@@ -22,8 +22,8 @@
 
 enum wr_ep_state {
     WR_EP_NEW,
-    WR_EP_PARKED,  /* waits for a descriptor */
-    WR_EP_TIMED,   /* waits for its time */
+    WR_EP_PARKED, /* waits for a descriptor */
+    WR_EP_TIMED,
     WR_EP_WORKING, /* with the workers */
     WR_EP_STATES,
 };
@@ -62,7 +62,7 @@ struct wr_ep_ops {
     uint32_t entry_room;  /* the number of these slots */
     uint32_t ended_head;
     uint32_t ended_count;
-    uint32_t waiting_count; /* operations in the buckets */
+    uint32_t waiting_count;
     uint32_t bucket_bits;
     struct wr_ep_op **buckets; /* operations by user_data */
 };
@@ -77,7 +77,6 @@ void wr_ep_ops_fini(struct wr_ep_ops *ops);
 /* Frees unused memory. Returns its size in bytes. */
 uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops);
 
-/* The only function that writes an operation's state. */
 void wr_ep_op_set_state(struct wr_ep_op *op, enum wr_ep_state state);
 
 /* Slow paths of wr_ep_ops_reserve() and wr_ep_ops_post(), which allocate. */
@@ -162,7 +161,6 @@ WEIR_MUST_USE static inline bool wr_ep_ops_post(struct wr_ep_ops *ops,
     return true;
 }
 
-/* Moves up to @max completions to @ret. */
 WEIR_MUST_USE uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret,
                                       uint32_t max);
 

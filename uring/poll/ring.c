@@ -254,7 +254,6 @@ static void ring_apply_interest(struct wr_ep_ring *ring)
     }
 }
 
-/* Returns false if the event must be kept. */
 static bool ring_handle_event(struct wr_ep_ring *ring, uint32_t index)
 {
     uint32_t events;
