@@ -18,9 +18,9 @@ struct split {
     char text[SPLIT_SIZE_MAX];
 };
 
-/* Splits at blanks. '...' is literal, and so is "..." except for \" and \\; a \
- * makes the next character literal. Returns false with one line in @why
- * (OPTION_WHY_SIZE bytes). The words point into @ret. */
+/* Splits at blanks. '...' is literal, and so is "..." except for \" and \\.
+ * Elsewhere a \ makes the next character literal. Returns false with one line
+ * in @why (OPTION_WHY_SIZE bytes). The words point into @ret. */
 bool split_text(const char *text, struct split *ret, char *why);
 
 #endif

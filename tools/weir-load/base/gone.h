@@ -1,6 +1,6 @@
 /*
- * Words that weir-load no longer has: options and template placeholders. Each
- * is refused by name with its replacement. A new row needs a word that some
+ * Options and template placeholders that weir-load no longer has. Each is
+ * refused by name with its replacement. A new row needs a word that some
  * version of weir-load had.
  */
 #ifndef WEIR_LOAD_GONE_H

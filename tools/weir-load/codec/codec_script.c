@@ -1,11 +1,11 @@
 /*
  * A codec for any protocol in which one request has one answer: the request is
  * a template (template.h), and a rule defines where its answer ends (script.h).
- * With --mix and --urls there are several of both. All threads share those of
- * the first.
+ * With --mix and --urls there are several of both. All threads share the first
+ * thread's.
  *
- * A request without places is stored several times in a row, so that a batch is
- * one write without a copy.
+ * A request without placeholders is stored several times in a row, so that a
+ * batch is one write without a copy.
  */
 #include "codec.h"
 

@@ -8,7 +8,7 @@
 struct condition {
     bool is_met;
     int need;
-    const char *reason; /* NULL: not for this mode */
+    const char *reason; /* NULL if it is not for this mode */
 };
 
 static bool check_conditions(const struct condition *conditions, size_t count,

@@ -107,7 +107,7 @@ bool options_settle_redis(struct run_options *options)
     return true;
 }
 
-/* Messages are sent as written: returns false if the text has places. */
+/* Messages are sent as written: returns false for placeholders. */
 static bool is_plain(const char *text)
 {
     char why[TEMPLATE_WHY_SIZE];

@@ -79,8 +79,8 @@ bool settle_data(struct run_options *options, const struct options_given *given)
     return data.order != DATA_ONCE || settle_once(options, given, &data);
 }
 
-/* Returns a place that a body file has, written to @text, or NULL. Unreadable
- * files are refused elsewhere. */
+/* Returns a placeholder that a body file has, written to @text, or NULL.
+ * Unreadable files are refused elsewhere. */
 static const char *find_field(const struct run_options *options,
                               const char *path, char *text, size_t size)
 {
@@ -106,7 +106,7 @@ static const char *find_field(const struct run_options *options,
     return found ? text : NULL;
 }
 
-/* Bodies from files are sent unchanged, so places in them are mistakes. */
+/* Files are sent unchanged, so placeholders in them are mistakes. */
 static bool check_file(const struct run_options *options, const char *body)
 {
     char text[TEMPLATE_NAME_SIZE + 8];

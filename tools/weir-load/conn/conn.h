@@ -59,7 +59,7 @@ struct conn_kind {
     void (*send)(struct conn *conn, uint32_t count, uint64_t meant_ns,
                  uint64_t now_ns);
     void (*expire)(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
-    /* Sends all requests in flight again, on the new connection; or NULL. */
+    /* Sends all requests in flight again on a new connection. May be NULL. */
     void (*repeat)(struct conn *conn);
     /* The server has ended the connection in a normal way. Keeps the requests
      * that may be sent again for the next connection and fails the others.
@@ -69,12 +69,12 @@ struct conn_kind {
     bool (*keep)(struct conn *conn, int err);
     /* Sends the protocol's goodbye at the end of the run. May be NULL. */
     void (*leave)(struct conn *conn);
-    /* Ends an idle connection, as after its last answer. NULL: kept open. */
+    /* Ends an idle connection, as after its last answer. NULL keeps it open. */
     void (*end)(struct conn *conn);
-    /* The next connection uses another protocol: hand_over moves the requests
-     * that are to be sent again into the ring of flights, in order and those of
-     * the warm-up first; take_over moves them out. NULL if they are in the
-     * ring. */
+    /* The next connection uses another protocol: hand_over moves the
+     * requests that are to be sent again into the ring of flights, in order
+     * and warm-up requests first; take_over moves them out. NULL if they are
+     * in the ring. */
     void (*hand_over)(struct conn *conn);
     void (*take_over)(struct conn *conn);
     /* --log: records all measured requests in flight as lost. NULL if they are
@@ -112,7 +112,7 @@ struct conn {
     struct weir_handle thought;
     struct weir_handle farewell;
     uint64_t parted_ns;
-    /* Parting with TLS: time between checks of the socket; 0: no checks. */
+    /* Parting with TLS: time between checks of the socket, or 0 for none. */
     uint64_t part_step_ns;
     /* Answers that the connection may still receive. */
     uint32_t quota;
@@ -129,9 +129,9 @@ struct conn {
     /* Payload offset. UDP: of all datagrams; stream: of the next block. */
     uint32_t send_at;
     enum conn_state state;
-    /* Was established at least once; set by the client. */
+    /* Set by the client: was established at least once. */
     bool was_made;
-    /* Has received an answer since it was established. */
+    /* An answer was received since it was established. */
     bool was_used;
     /* Requests in flight will be sent again on the next connection. */
     bool repeats;
@@ -150,7 +150,7 @@ struct conn {
     bool knows_syn;
     /* TLS session to resume; may be NULL. Set by the client. */
     weir_tls_session *session;
-    /* Was open or failed at least once; set by the client. */
+    /* Set by the client: was open or failed at least once. */
     bool settled;
     /* Not to be connected while fewer are wanted; set by the client. */
     bool is_parked;

@@ -18,8 +18,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/* How long a server may take to close; less until one has closed a connection,
- * as a server that will close sends its end with the answer. */
+/* How long a server may take to close. UNPROVEN_NS holds until it has closed
+ * one connection: a server that will close sends its end with the answer. */
 #define FAREWELL_NS UINT64_C(1000000000)
 #define UNPROVEN_NS UINT64_C(50000000)
 
@@ -29,7 +29,7 @@
 
 static void farewell_cb(void *arg);
 
-/* Sockets other than TCP have no such state, and no port to save: true. */
+/* Returns true for sockets other than TCP, which have no such state. */
 static bool has_server_closed(const struct conn *conn)
 {
     struct weir_extra_info info = {.size = sizeof(info)};

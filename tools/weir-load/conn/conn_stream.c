@@ -318,7 +318,7 @@ static void greeted_made(void *user, weir_transport *t)
     const struct traffic_way *way = conn->way;
 
     conn->out = (struct codec_out){t, conn, 0};
-    conn_made(conn, t); /* depth is 0: no request is sent yet */
+    conn_made(conn, t); /* depth is still 0, so no request is sent */
     if (conn->state != CONN_OPEN) {
         return;
     }

@@ -1,7 +1,7 @@
 /*
  * The socket is taken from the transport, below TLS if there is TLS.
  *
- * The options were accepted before the run (options_socket.c), so a refusal
+ * The options were accepted before the run (options_settle.c), so a refusal
  * here is an error of the connection and names the flag.
  */
 #include "opening.h"

@@ -5,9 +5,9 @@
  * third are the sample. Because answers are counted and not time, iterations
  * after a long wait are as likely to be chosen as others.
  *
- * A thread that waited finds one answer, and those that arrived meanwhile in
- * the next iteration. So a wait counts for two iterations if the thread did not
- * sleep between them.
+ * A thread that waited finds one answer first, and the answers that arrived
+ * meanwhile in the next iteration. So a wait counts for two iterations if the
+ * thread did not sleep between them.
  */
 #include "reading.h"
 

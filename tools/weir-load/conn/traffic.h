@@ -100,7 +100,6 @@ struct traffic_way {
 struct traffic {
     struct traffic_way ways[CODEC_WAYS];
     const struct run_options *options;
-    /* May be NULL. */
     struct preamble_requests *preamble;
     /* The load model's callback: a connection may send another request, or is
      * not to send any. */
@@ -129,7 +128,7 @@ struct traffic {
     uint64_t quiet_ns;
     uint64_t stall_ns;
     uint64_t stall_at_ns;
-    /* The number of the next request, and the distance to the one after. */
+    /* Number of the next request, and the step between numbers. */
     uint64_t next_number;
     uint64_t number_stride;
     struct reading reading;

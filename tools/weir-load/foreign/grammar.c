@@ -164,7 +164,7 @@ static const char *name_form(enum grammar_takes takes)
                                      : "a number of seconds";
 }
 
-/* Returns true if a native line would fill in a place of the text. */
+/* Returns true if a native line would fill in a placeholder of the text. */
 static bool has_place(const char *text)
 {
     for (const char *at = strchr(text, '{'); at; at = strchr(at + 1, '{')) {

@@ -1,8 +1,8 @@
 /*
- * The buckets of histogram.h are those of an HdrHistogram with lowest value 1
- * and three significant digits, so counts are written unchanged: each as a
- * zig-zag LEB128 number, a run of zeros as its negative length. Around them are
- * a header, zlib, another header and base64; integers are big-endian.
+ * histogram.h has the buckets of an HdrHistogram with lowest value 1 and three
+ * significant digits, so counts are written unchanged: each as a zig-zag LEB128
+ * number, a run of zeros as its negative length. Around them are a header,
+ * zlib, another header and base64; integers are big-endian.
  */
 #include "hdr.h"
 

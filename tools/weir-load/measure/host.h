@@ -31,7 +31,7 @@ struct host_usage {
     uint64_t system_ns;
     /* Ready to run, but waiting for a CPU. */
     uint64_t run_queue_wait_ns;
-    /* Of the process. */
+    /* Peak of the whole process. */
     uint64_t max_rss_bytes;
 };
 

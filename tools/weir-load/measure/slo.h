@@ -89,7 +89,7 @@ struct slo {
 };
 
 struct slo_error {
-    /* Of the first wrong character, starting at 1. */
+    /* Position of the first wrong character, starting at 1. */
     size_t position;
     char why[SLO_WHY_SIZE];
 };
@@ -104,7 +104,7 @@ struct slo_facts {
     double rate;
     /* 0 in a closed loop. */
     double offered_rate;
-    /* Counts answers with a status in a range. NULL: there are no statuses. */
+    /* Counts answers with a status in a range; NULL without statuses. */
     uint64_t (*count_statuses)(const void *answers, unsigned first,
                                unsigned last);
     const void *answers;

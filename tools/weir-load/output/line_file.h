@@ -1,6 +1,6 @@
 /*
- * A file that gets complete lines while the run goes on, for readers that
- * follow it (--csv).
+ * A file that gets complete lines during the run, for readers that follow it
+ * (--csv).
  *
  * It may be a pipe with a slow or stopped reader. The run does not wait for it:
  * up to a megabyte of lines is kept for a full pipe and sent when it has room;

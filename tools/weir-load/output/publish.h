@@ -23,7 +23,7 @@ typedef char *publish_name_fn(const void *arg, const char *given);
 bool publish_open(struct publish *self, const struct publish_paths *paths,
                   publish_name_fn *make_name, const void *arg);
 
-/* Has the script write the files. Returns false with an error. */
+/* Runs the script to write the files. Returns false with an error. */
 bool publish_write(struct publish *self, const struct result *result);
 
 /* Closes and discards files that were not written. */

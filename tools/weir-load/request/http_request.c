@@ -1,7 +1,7 @@
 /*
  * The head is written as text and compiled as one template. No value can end a
- * line of it: fields are checked for control characters, and places become
- * digits and letters.
+ * line of it: fields are checked for control characters, and placeholders
+ * become digits and letters.
  *
  * -H replaces the default fields (Host, User-Agent, Accept). Content-Length and
  * Transfer-Encoding are written only here, so that they match the body.

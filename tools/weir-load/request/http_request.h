@@ -2,8 +2,8 @@
  * HTTP/1.1 requests built from the command line: method, path, fields and body,
  * each of which may be a template (template.h).
  *
- * A request without places is stored several times in a row, so that a batch is
- * one write without a copy.
+ * A request without placeholders is stored several times in a row, so that a
+ * batch is one write without a copy.
  */
 #ifndef WEIR_LOAD_HTTP_REQUEST_H
 #define WEIR_LOAD_HTTP_REQUEST_H

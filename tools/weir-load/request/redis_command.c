@@ -3,7 +3,7 @@
  * its actual head.
  *
  * Each word has its own seed for random values, because templates count their
- * places from 0.
+ * placeholders from 0.
  */
 #include "redis_command.h"
 

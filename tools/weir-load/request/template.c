@@ -1,6 +1,6 @@
 /*
- * A template is compiled once into parts: literal bytes, and places. Rendering
- * does not allocate.
+ * A template is compiled once into parts: literal bytes, and placeholders.
+ * Rendering does not allocate.
  *
  * Random values are hashes of the seed, the number of the request and the index
  * of the part, so that runs with the same seed send the same bytes with any
@@ -330,7 +330,7 @@ static size_t measure_name(const char *text, size_t len)
     return at < len && (text[at] == ':' || text[at] == '}') ? at : 0;
 }
 
-/* Reads a place; text[0] is its brace. Returns its size, or an error. */
+/* Reads a placeholder from its brace. Returns its size, or an error. */
 static int read_place(struct template *self, const char *text, size_t len,
                       size_t name_len, char *why)
 {

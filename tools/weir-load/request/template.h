@@ -1,9 +1,9 @@
 /*
- * Text with places that each request fills in: {seq} the number of the request,
- * {conn} of its connection, {rand:LOW:HIGH} a number, {letters:COUNT} random
- * letters, {file:PATH} the bytes of a file, read once, {csv:COLUMN} a field of
- * the request's row (data.h), and {NAME} a value that the connection has
- * captured, if the name was added.
+ * Text with placeholders that each request fills in: {seq} the number of the
+ * request, {conn} of its connection, {rand:LOW:HIGH} a number, {letters:COUNT}
+ * random letters, {file:PATH} the bytes of a file, read once, {csv:COLUMN} a
+ * field of the request's row (data.h), and {NAME} a value that the connection
+ * has captured, if the name was added.
  *
  * A brace that is not followed by a lower-case word and ':' or '}' is a plain
  * character, so JSON needs no escapes. The values of a request depend only on
@@ -91,9 +91,9 @@ struct template_values {
     const struct template_value *named;
 };
 
-/* Adds a name of values, for all templates that are parsed later. Returns
- * its number, which is the old one if the name exists; -EINVAL if it is not
- * a letter followed by letters, digits, _ and -, or is another place; or
+/* Adds a name of values, for all templates that are parsed later. Returns its
+ * number, which is the old one if the name exists; -EINVAL if it is not a
+ * letter followed by letters, digits, _ and -, or is another placeholder; or
  * -E2BIG. */
 int template_add_name(const char *name, size_t len);
 

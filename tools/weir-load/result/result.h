@@ -56,7 +56,7 @@ struct result_thread {
     uint64_t system_ns;
     /* Ready to run, but waiting for a CPU. */
     uint64_t run_queue_wait_ns;
-    /* Of the CPUs that it could run on. */
+    /* Use of the CPUs that it could run on. */
     struct sharing sharing;
 };
 
@@ -93,7 +93,7 @@ struct result {
     uint64_t unserved;
     /* Answers by status; all 0 if the protocol has no status. */
     uint64_t status[TRAFFIC_STATUS_COUNT];
-    /* Of the window; UDP only. */
+    /* UDP: answers in the window. */
     struct track_counts answers;
     /* Indexed like options->groups; NULL if kinds are not counted. */
     struct kind_record *kinds;

@@ -32,7 +32,7 @@ struct client_share {
     /* Among the threads of all parts (part.h). */
     uint32_t thread_index;
     uint32_t thread_count;
-    /* Its range of all connections. */
+    /* This thread's range of all connections. */
     uint64_t first_conn;
     uint64_t conn_count;
     /* Borrowed; NULL if no target has TLS. */

@@ -1,6 +1,6 @@
 /*
  * Allocates the memory of a thread's connections before the first is made, so
- * that a run cannot fail later for lack of it. The size does not depend on the
+ * that a run cannot run out of memory later. The size does not depend on the
  * number of requests.
  */
 #include "client.h"

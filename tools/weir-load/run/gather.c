@@ -1,6 +1,6 @@
 /*
- * A few values are not sums: the window is the longest of all threads; a stall
- * of the server is one that all threads have seen, so it is at most the
+ * A few values are not sums: the window is the longest of all threads, and a
+ * stall of the server must have been seen by all threads, so it is at most the
  * shortest of their longest stalls.
  */
 #include "gather.h"

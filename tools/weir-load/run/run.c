@@ -35,7 +35,7 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* How long before the start threads are told of it. */
+/* Threads are notified this long before the start. */
 #define LEAD_NS (SECOND / 1000)
 
 /* A run without duration ends after this time without a success. */

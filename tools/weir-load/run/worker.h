@@ -51,8 +51,8 @@ struct worker_row {
 /* Frees a row; NULL is ignored. */
 void worker_row_free(struct worker_row *row);
 
-/* Called on the main thread with the worker; row with the row, whose ownership
- * passes. */
+/* Callbacks on the main thread. Their argument is the worker; for row it is the
+ * row, whose ownership passes. */
 struct worker_ops {
     /* Every connection was open or has failed once. */
     weir_callback_fn *settled;

@@ -42,7 +42,7 @@ struct schedule_plan {
 /* Position of one thread in its part of the schedule. */
 struct schedule {
     const struct schedule_plan *plan;
-    /* Distance of this thread's requests among those of all threads. */
+    /* Distance between this thread's requests, in requests of all threads. */
     double stride;
     /* Integral at the next request, and its time. */
     double count;

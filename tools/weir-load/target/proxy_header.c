@@ -1,8 +1,7 @@
 /*
- * The header of the PROXY protocol, with libweir.
- *
- * The addresses are those of the connection's own socket: a reader of the
- * header sees the same two that it would see without one.
+ * The header of the PROXY protocol, with libweir. It has the addresses of the
+ * connection's own socket: a reader sees the same two that it would see without
+ * a header.
  */
 #include "proxy_header.h"
 

@@ -1,6 +1,6 @@
 /*
  * weir-load without PROXY headers. The option is parsed and checked against
- * others, and then refused (options_connect.c), so that no header is ever
+ * others, and then refused (options_settle.c), so that no header is ever
  * written.
  */
 #include "proxy_header.h"

@@ -1,7 +1,7 @@
 /*
- * An option that is invalid by itself is refused when it is parsed, and one
- * that does not fit the others after all were parsed. The library checks the
- * contents of files; its messages are passed on.
+ * Options that are invalid by themselves are refused when they are parsed,
+ * conflicts after all were parsed. The library checks the contents of files;
+ * its messages are passed on.
  *
  * No certificate is generated: a server without --cert is refused.
  */

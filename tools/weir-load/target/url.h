@@ -1,5 +1,5 @@
 /*
- * Targets of weir-load: those of tools/common/target.h, and
+ * Targets of weir-load: the forms of tools/common/target.h, and
  * http://HOST[:PORT][/PATH] and other URLs, which combine a transport, a mode
  * and a path.
  */
