@@ -14,7 +14,7 @@
 
 #define POSTED_INC   8u
 #define POSTED_PLAIN 128u
-/* Leases may pin this share of the buffers for the limit. */
+/* Leases may pin 1/PINNED_SHARE of the buffers for the limit. */
 #define PINNED_SHARE 4u
 
 const uint8_t wr_pool_buf_edges[WR_BUF_STATES] = {

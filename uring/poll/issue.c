@@ -170,7 +170,7 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
         const bool is_poll = op->sqe.opcode == IORING_OP_POLL_ADD;
         const bool is_call = wr_work_waits(&op->sqe);
         wr_ep_watch_leave(&ring->interest, watch, op);
-        /* A poll reports a file that is always ready; others make the call. */
+        /* A poll reports a file that is always ready; moves make their call. */
         issue_go_on(ring, op,
                     err == -EPERM && is_poll   ? (int32_t)ready
                     : err == -EPERM && is_call ? WR_EP_WORKS

@@ -60,7 +60,7 @@ void wr_ep_collect(struct wr_ep_ring *ring);
 
 /* Ends the operations whose time is over. */
 void wr_ep_expire(struct wr_ep_ring *ring);
-/* Returns how long until the next of these, at most @limit_ns. */
+/* Returns how long until the next timed operation, at most @limit_ns. */
 uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns);
 
 /* ---- cancel.c ---- */
