@@ -10,10 +10,9 @@
  * the child or is refused, and never reaches another process. State UNKNOWN is
  * the end of a child that other code has reaped, or that cannot be waited for.
  *
- * A child that was made the leader of a process group keeps its pidfd after its
- * end, until wr_child_fini(): other processes of the group may live on, and as
- * long as one does, the pidfd names the group. It is not kept if the kernel
- * cannot signal a group through it.
+ * A child that leads a process group keeps its pidfd after its end, until
+ * wr_child_fini(), unless the kernel cannot signal a group through it: as long
+ * as a process of the group lives, the pidfd names the group.
  */
 #ifndef WEIR_LIB_PROCESS_CHILD_H
 #define WEIR_LIB_PROCESS_CHILD_H

@@ -5,19 +5,19 @@
  *         |          '--------------------^
  *         '--> DISCARDED -----------------'
  *
- * A transport exists as soon as its child does, which is before the call of the
- * program returns: so nothing of the caller has to be copied, and an error of
- * the program is the call's own result. It is STARTING until its pipes are
- * opened and the factory was called: in the call of a task, else in the next
- * loop iteration. If that fails, or the program cancels the call, it is
- * DISCARDED: its child is killed, and done is called when the child has ended.
- * An OPEN transport is lost when its child has ended and all pipes are closed.
- * A CLOSING transport has closed its pipes and signalled its child for that.
+ * A transport exists as soon as its child does, before the call of the program
+ * returns: so nothing of the caller has to be copied, and an error of the
+ * program is the call's own result. It is STARTING until its pipes are opened
+ * and the factory was called: in the call of a task, else in the next loop
+ * iteration. If that fails, or the program cancels the call, it is DISCARDED:
+ * its child is killed, and done is called when the child has ended. An OPEN
+ * transport is lost when its child has ended and all pipes are closed. CLOSING
+ * has closed the pipes and signalled the child.
  *
  * Each pipe is a transport with a protocol of this file, which calls the
- * subprocess's protocol, or the sink for the pipe. The pipes and the child end
- * independently, and each end is reported to the protocol. Close and abort only
- * hasten these ends, so the loss never comes from inside a call of the program.
+ * subprocess's protocol, or the sink for the pipe. Close and abort only hasten
+ * the ends of child and pipes, so the loss never comes from inside a call of
+ * the program.
  */
 #include "subprocess.h"
 

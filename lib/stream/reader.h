@@ -61,8 +61,8 @@ void wr_reader_fini(weir_reader *reader);
 WEIR_MUST_USE int wr_reader_feed(weir_reader *reader,
                                  const struct weir_buf *buf);
 
-/* Takes descriptors that arrived with the transport's next bytes, and lets @t
- * close those that do not fit. @lost is true if others were closed before. */
+/* Takes descriptors that arrived with the transport's next bytes; @t closes any
+ * that do not fit. @lost is true if others were closed before. */
 void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
                         size_t count, bool lost);
 /* Closes the descriptors that were not taken. */

@@ -1,8 +1,8 @@
 /*
  * Streams: the protocol that puts a reader and a writer on a connection.
  * Received bytes are fed to the reader, the end of the connection ends the
- * reader, and the handler, if any, runs in a task from connection_made on. This
- * file does not depend on the kind of transport.
+ * reader, and the handler, if any, runs in a task that connection_made starts.
+ * This file does not depend on the kind of transport.
  */
 #include "writer.h"
 

@@ -2,15 +2,11 @@
  * Remembers which parts of files were found in the page cache. Only mincore()
  * reports for each page whether it is ready, and it costs 60 ns a page.
  * cachestat() counts the pages of a range in 9 ns each, but also counts pages
- * whose read has only begun. So a part of a file is looked up with mincore()
- * first. During the next second it is enough that cachestat() finds no page
- * missing. If one is missing, the part is no longer known, because the ring
- * will read it.
- *
- * This misses one case: a page that left the cache within this second, and
- * whose next read, by any reader but this loop, began before the loop counted.
- *
- * A loop has one table. A file takes an entry for each 4 MiB.
+ * whose read has only begun. So a part is looked up with mincore() first;
+ * during the next second it is enough that cachestat() finds no page missing.
+ * This misses a page that left the cache within this second and whose next
+ * read, by any reader but this loop, began before the loop counted. A loop has
+ * one table; a file takes an entry for each 4 MiB.
  */
 #ifndef WEIR_LIB_TRANSPORT_CACHED_H
 #define WEIR_LIB_TRANSPORT_CACHED_H

@@ -3,12 +3,8 @@
  * the time, and a limit that moves to a later time leaves the timer unchanged.
  * When the timer fires, it finds the limit that expires next, and ends the
  * connection or arms the timer again. So a busy connection needs no timer
- * operation per message.
- *
- * The kind of transport provides a view of the connection, which decides the
- * limits in force, and may check the kernel's queues. An expired limit restarts
- * if the loop is late and not the peer: bytes have arrived that the loop has
- * not received yet.
+ * operation per message. An expired limit restarts if the loop is late and not
+ * the peer: bytes have arrived that the loop has not received yet.
  */
 #ifndef WEIR_LIB_TRANSPORT_CLOCK_H
 #define WEIR_LIB_TRANSPORT_CLOCK_H

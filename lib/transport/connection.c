@@ -1,18 +1,15 @@
 /*
  * Connections: the life of a byte stream on any device. Calls of the program
  * and completions note what happened; then wr_connection_next_step() decides
- * the next step, and wr_connection_advance() takes it. An error ends a
- * connection in the same way on all devices: unsent bytes are dropped, and
- * bytes that arrived before the error are delivered. A part that finds the
- * connection at its end dooms it: nothing is sent or delivered from then on.
+ * the next step, and wr_connection_advance() takes it. After an error, unsent
+ * bytes are dropped, and bytes that arrived before the error are delivered.
  *
  *     OPEN --begin_leaving--> MOVING --leave--> gone
  *       ^--- come back, recall ---/
  *
  * While it moves to another loop, a connection keeps its bytes and its
  * protocol. No byte is shown or sent and no time limit runs, so it can come
- * back until the other loop has it. The object of the move (lib/net/move.c)
- * knows which loop has it.
+ * back until the other loop has it (lib/net/move.c).
  */
 #include "connection.h"
 

@@ -44,8 +44,8 @@ struct wr_connection {
     weir_transport t;
     struct wr_outbox outbox;
     struct wr_delivery delivery; /* shut from state CLOSING on */
-    struct wr_clock *clock;      /* made with the first limit; or NULL */
-    struct wr_leaving *leaving;  /* in state MOVING; or NULL */
+    struct wr_clock *clock;      /* made with the first limit, else NULL */
+    struct wr_leaving *leaving;  /* set in state MOVING */
 };
 
 static inline struct wr_connection *wr_connection_of(const weir_transport *t)

@@ -1,17 +1,15 @@
 /*
- * Deliveries: received bytes on their way to the protocol of a transport. Bytes
- * are shown to the protocol at once, unless it has paused or older bytes are
- * held; then they are held, too. Small held pieces are copied together, so that
- * they neither pin a large buffer nor cost a block each. A buffered protocol
- * gets copies. If a callback pauses, closes, fails or switches the protocol
- * before the end of the bytes, the remaining bytes are held, dropped, or shown
- * to the new protocol. The end of the stream follows the last byte.
+ * Deliveries: received bytes on their way to the protocol. Bytes are shown at
+ * once, unless the protocol has paused or older bytes are held; then they are
+ * held, too. Small held pieces are copied together, so that they neither pin a
+ * large buffer nor cost a block each. A buffered protocol gets copies. If a
+ * callback pauses, closes, fails or switches the protocol before the end of the
+ * bytes, the remaining bytes are held, dropped, or shown to the new protocol.
  *
- * A delivery knows the transport and its protocol, but not the source of the
- * bytes. It is a zeroed part of a connection. The change of state after which
- * no byte may be delivered (life.h) shuts the delivery and drops its bytes. If
- * a callback fails, or memory runs out and bytes are lost, the delivery dooms
- * the transport with `doom` of the table.
+ * A delivery is a zeroed part of a connection and does not know the source of
+ * the bytes. life.h shuts it when no byte may be delivered any more. If a
+ * callback fails, or memory runs out and bytes are lost, it dooms the
+ * transport.
  */
 #ifndef WEIR_LIB_TRANSPORT_DELIVERY_H
 #define WEIR_LIB_TRANSPORT_DELIVERY_H

@@ -6,13 +6,12 @@
  * are sent. A connection that receives by system calls joins queue DUE when
  * bytes have arrived, and receives when the budget calls `fed` (budget.h).
  *
- *     asks --credit--> receives             waits --fed, or told--> asks
- *        \--none--> waits                   due --fed--> asks, and receives
+ *     request --window--> receives        waits --fed, or step--> request
+ *          \----none----> waits           due --fed--> request, and receives
  *
  * Every kind of transport that receives has an intake, in the transport's
- * fields `demand` and `held_back`. A queue of the budget that lets the
- * connection receive calls `fed` of the table. Every other end of a wait pushes
- * the transport's step, which makes a new request.
+ * fields `demand` and `held_back`. The end of a wait calls `fed` of the table
+ * if a queue of the budget ended it, else pushes the transport's step.
  */
 #ifndef WEIR_LIB_TRANSPORT_INTAKE_H
 #define WEIR_LIB_TRANSPORT_INTAKE_H

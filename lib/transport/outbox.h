@@ -10,11 +10,10 @@
  *
  *     open, ended <-> moving
  *
- * An outbox knows the transport, its protocol and the budget, but not how bytes
- * are sent. It is a zeroed part of a connection, which calls it when bytes were
- * sent; life.h changes its state. If a write exceeds the hard limit during a
- * close, the outbox dooms the transport with `doom` of the table: otherwise the
- * peer would see a clean end without these bytes.
+ * An outbox is a zeroed part of a connection and does not know how bytes are
+ * sent. life.h changes its state. If a write exceeds the hard limit during a
+ * close, the outbox dooms the transport: otherwise the peer would see a clean
+ * end without these bytes.
  */
 #ifndef WEIR_LIB_TRANSPORT_OUTBOX_H
 #define WEIR_LIB_TRANSPORT_OUTBOX_H
@@ -64,7 +63,7 @@ void wr_outbox_end(struct wr_outbox *o);
 void wr_outbox_close(struct wr_outbox *o);
 /* The connection leaves the loop; from OPEN or ENDED. */
 void wr_outbox_begin_leaving(struct wr_outbox *o);
-/* The connection has come back. @has_ended is true if the stream had ended. */
+/* The connection has returned. @has_ended is true if the stream had ended. */
 void wr_outbox_come_back(struct wr_outbox *o, bool has_ended);
 /* The peer accepts no more bytes; the connection continues. */
 void wr_outbox_lose_peer(struct wr_outbox *o);

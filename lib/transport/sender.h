@@ -1,25 +1,23 @@
 /*
  * Sends a file on a transport. The ring reads a part of the file into a chunk,
  * so nothing blocks on the file's device. The chunk joins the send queue after
- * written bytes. The next part is read while the transport's depth is not above
- * its high mark, and at most two parts wait, so memory does not depend on the
- * file's size. For a pipe of 64 KiB this costs 385 us of CPU per MiB; a splice
- * by a worker thread of the ring costs 391 (Linux 6.18).
+ * written bytes. The next part is read while the depth is not above the high
+ * mark, and at most two parts wait, so memory does not depend on the file's
+ * size. For a pipe of 64 KiB this costs 385 us of CPU per MiB; a splice by a
+ * worker thread of the ring costs 391 (Linux 6.18).
  *
  * A device that can send from the page cache is offered cached bytes first,
  * when the queue is empty. A part that is read for such a device is sent from
- * its chunk without the queue. Bytes that the device does not take are dropped
- * and looked up in the cache again.
+ * its chunk without the queue. Bytes that it does not take are dropped and
+ * looked up again.
  *
- *     next --> reading --> sending --> next    beside the queue
+ *     next --> reading --> sending --> next    without the queue
  *     next --> reading --------------> next    into the queue
  *     next, reading, sending --> stopping --> done
  *     next, reading, sending ---------------> done
  *
  * In state NEXT the file waits for its turn or, if no bytes are left, until the
- * queue is sent. STOPPING waits for the operation in flight, DONE for the call
- * of done. The transport calls wr_sender_go_on() when it is the file's turn or
- * the depth has fallen. The transport is lost only after done.
+ * queue is sent. The transport is lost only after done was called.
  */
 #ifndef WEIR_LIB_TRANSPORT_SENDER_H
 #define WEIR_LIB_TRANSPORT_SENDER_H

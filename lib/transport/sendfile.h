@@ -1,14 +1,11 @@
 /*
- * Sending a part of a file to a descriptor: the common rules. A piece in the
- * page cache is sent by one system call without a copy; it is looked up shortly
- * before, see cached.h. Any other piece is read by the ring into a block and
- * sent from there, so nothing blocks on the file's device. The block is freed
- * when its send has ended, and unsent bytes are looked up in the cache again,
- * so a slow peer pins no memory.
- *
- * Transports that process the bytes read all of them. A transport keeps this
- * state in a sender (sender.h). A task that sends a file on the program's own
- * socket keeps it on its stack.
+ * Sending a part of a file to a descriptor. A piece in the page cache is sent
+ * by one system call without a copy; see cached.h. Any other piece is read by
+ * the ring into a block and sent from there, so nothing blocks on the file's
+ * device. The block is freed when its send has ended, and unsent bytes are
+ * looked up in the cache again, so a slow peer pins no memory. Transports that
+ * process the bytes read all of them. The state is in a sender (sender.h), or
+ * on the stack of a task that sends on the program's own socket.
  */
 #ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
 #define WEIR_LIB_TRANSPORT_SENDFILE_H

@@ -1,10 +1,10 @@
 /*
  * Polls: waiting until a descriptor of the program is readable or writable.
  *
- *     DUE --end of the turn--> ARMED --completion--> FIRED
- *      ^                         |                     |
- *      +---- a FIN, see poll.c --+                     |
- *      +---------- wr_poll_again() --------------------+
+ *     DUE --end of the iteration--> ARMED --completion--> FIRED
+ *      ^                              |                     |
+ *      +------- a FIN, see poll.c ----+                     |
+ *      +------------- wr_poll_again() ----------------------+
  *
  * A poll fires once, from completion handling, and is armed again only after
  * wr_poll_again(): polls are level-triggered, and fire at most once in a loop

@@ -1,10 +1,10 @@
 /*
  * Datagram transports: receiving.
  *
- *     idle --arm a poll--> armed --datagrams are there--> due --fed--> idle
- *     idle --no credit, no buffer--> starved --fed--> idle
- *     idle --no memory--> idle, and rests until a timer expires
- *     idle --descriptors of a peer are being closed--> idle, and rests
+ *     idle --arm a poll--> armed --datagrams arrived--> due --fed--> idle
+ *     idle --no window, no buffer--> starved --fed--> idle
+ *     idle --no memory--> idle, and pauses until a timer expires
+ *     idle --descriptors of a peer are being closed--> idle, and pauses
  *
  * The budget feeds transports in queue DUE one after the other, within the byte
  * limit of the loop iteration (budget.h), so that a flooded transport does not
@@ -16,7 +16,7 @@
  * frame. The end of a longer datagram goes to overflow memory and is joined
  * with its start by a copy, and then the slots grow. They shrink when datagrams
  * have been short for some time. So a usual datagram touches few cache lines,
- * which were just used, and an unusual datagram is received whole.
+ * which were just used.
  */
 #include "datagram_impl.h"
 

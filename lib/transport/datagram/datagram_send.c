@@ -4,21 +4,20 @@
  * call that does not wait.
  *
  *     idle --queue--> dirty --all sent--> idle
- *                       ^ \--no room--> polling or pausing --\
- *                       \------------------------------------/
+ *                       ^ \--no space--> polling or pausing --\
+ *                       \-------------------------------------/
  *
  * A poll waits for space. No poll reports space in the queue of a network
  * device, or of one of several Unix peers: for these a timer waits. The time
  * limit for a Unix peer counts from the time when the datagram was queued. All
- * datagrams before it were queued earlier, so none waits longer than the limit,
- * no matter how many peers do not read, and the order is kept.
+ * datagrams before it have earlier limits, so none waits longer than the limit,
+ * and the order is kept.
  *
  * An error belongs to the first datagram of the batch, or to an earlier
  * datagram that a peer refused: the kernel keeps that error and returns it
  * instead of sending. So a datagram that fails is tried again. If it is sent,
  * the error belonged to the earlier datagram; if it fails again, it is dropped.
- * In both cases the protocol gets one error, and the next datagrams follow.
- * Unix sockets keep no such errors.
+ * The protocol gets one error in both cases. Unix sockets keep no such errors.
  */
 #include "datagram_impl.h"
 
@@ -102,8 +101,8 @@ static bool datagram_send_is_over(const struct wr_datagram *d)
     return WR_UNLIKELY(deadline_ns < UINT64_MAX) && wr_sys_now() >= deadline_ns;
 }
 
-/* Sends the datagrams that are queued now, but not those that callbacks queue
- * meanwhile. Returns 0, or the reason why the remaining datagrams must wait. */
+/* Sends the datagrams queued now, but none that callbacks queue meanwhile.
+ * Returns 0, or the reason why the remaining datagrams must wait. */
 static int datagram_send_all(struct wr_datagram *d)
 {
     struct wr_datagram_shared *shared = d->shared;

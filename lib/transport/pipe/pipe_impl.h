@@ -39,8 +39,8 @@ enum wr_pipe_way {
 
 /* State of the operation that waits for the next bytes or moves them.
  *
- *     idle -> polling -> idle                        no room or byte was there
- */
+ *     idle -> polling -> idle                        nothing to move yet
+ *     idle -> polling -> idle -> working -> idle     in a worker thread */
 enum wr_pipe_io {
     WR_PIPE_IDLE,
     WR_PIPE_POLLING, /* a poll for bytes or for space is in flight */

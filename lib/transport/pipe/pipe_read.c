@@ -2,21 +2,20 @@
  * Pipes: reading. A pipe that wants bytes waits with a poll, which holds no
  * memory and takes no byte, so pausing and closing lose none. When bytes have
  * arrived the pipe joins queue DUE of the budget. It reads when the budget
- * calls `fed`, within the limit of the loop iteration (budget.h): with a system
- * call that does not wait, into buffers of the pool, or directly into the
- * memory of a buffered protocol. So a flooded pipe reads no more in an
- * iteration than its receive window, and does not delay others.
+ * calls `fed`: with a system call that does not wait, into buffers of the pool,
+ * or directly into the memory of a buffered protocol. So a flooded pipe reads
+ * no more in a loop iteration than its receive window.
  *
- *     idle --arm--> polling --bytes are there--> due --fed--> idle
- *                                                  \--fed--> working --> idle
+ *     idle --arm--> polling --bytes arrived--> due --fed--> idle
+ *                                                \--fed--> working --> idle
  *     due --fed, no buffer--> starved, or idle until a timer expires
  *     idle --arm, of a regular file--> due
  *
  * A read may have to wait after the poll, because another process may take the
  * bytes first. If the file has no nowait reads, a worker thread of the kernel
- * reads: one read at a time, into the pipe's memory, and the bytes are copied
- * from there. The read is cancelled when the pipe ends. If the protocol pauses,
- * a read in flight continues, and its bytes are held.
+ * makes one read at a time into the pipe's memory, which is copied. The read is
+ * cancelled when the pipe ends. If the protocol pauses, a read in flight
+ * continues, and its bytes are held.
  */
 #include "pipe_impl.h"
 

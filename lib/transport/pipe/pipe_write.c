@@ -3,15 +3,14 @@
  * system call that does not wait writes as much of the queue as fits. The
  * remaining bytes wait until a poll reports space.
  *
- *     idle --end of the turn--> idle
- *              \--no room--> polling --room--> idle
+ *     idle --end of the iteration--> idle
+ *              \--no space--> polling --space--> idle
  *              \--> working --done, failed--> idle
  *
  * If a write may have to wait although there is some space, a worker thread of
  * the kernel writes a few bytes at a time, so that it seldom waits. The write
- * is cancelled when the pipe ends. No write raises SIGPIPE, whether the program
- * ignores that signal or not: see wr_sys_write(); worker threads have it
- * blocked.
+ * is cancelled when the pipe ends. No write raises SIGPIPE: see wr_sys_write();
+ * worker threads have it blocked.
  *
  * A second poll notices the end of the reader while nothing is written. It
  * waits only for POLLERR and POLLHUP, because a readable terminal or socket is

@@ -5,15 +5,14 @@
  * when they are sent on. So a connection that moves bulk is armed with a poll,
  * and receives when the loop's budget feeds it, that is, calls its `fed`:
  *
- *     idle --arm--> armed, by a poll --bytes are there--> due --fed--> idle
+ *     idle --arm--> armed, by a poll --bytes arrived--> due --fed--> idle
  *        \--arm, and the last receive was full--> due --fed--> idle
  *
- * In an iteration the loop feeds connections of queue DUE until they have
- * received the iteration's budget, usually one connection (budget.h). A fed
- * connection receives with a system call, which fills buffers that are still in
- * the cache, takes all bytes that its window allows, and leaves nothing in
- * flight. Its response is submitted at the end of the iteration, before the
- * next connection receives.
+ * In an iteration the budget feeds connections of queue DUE up to a byte limit,
+ * usually one connection (budget.h). It receives with a system call, which
+ * fills buffers that are still in the cache, takes all bytes that its window
+ * allows, and leaves nothing in flight. Its response is submitted at the end of
+ * the iteration, before the next connection receives.
  *
  * A receive that filled its window has probably left bytes in the kernel. If
  * so, the next receive needs no poll. SIOCINQ is called first, which costs a
@@ -23,17 +22,15 @@
  * that.
  *
  * A connection starts to move bulk when a receive ends with more bytes than a
- * plain buffer holds, so there is no bulk without large buffers. It stops when
- * several receives in a row have brought few bytes, when no buffer is free, and
- * when a poll ended although no byte was there, because polls would then
- * busy-loop. Receives of medium size change nothing.
+ * plain buffer holds, so there is no bulk without large buffers. It stops after
+ * several small receives in a row, when no buffer is free, and when a poll
+ * ended although no byte was there, because polls would then busy-loop.
  *
- * Two kinds of connections always receive in this way. A connection that takes
- * descriptors does, because an armed receive cannot receive descriptors. So
- * does a connection whose end an armed receive may miss; a poll and a system
- * call do not miss it (uring/ring_host.c). They do not busy-loop: after an end
- * each receive finds bytes or the end, and a Unix socket has no error queue
- * that would end a poll.
+ * Two kinds of connections always receive in this way: those whose protocol
+ * takes descriptors, which an armed receive cannot receive, and those whose end
+ * an armed receive may miss (uring/ring_host.c). They do not busy-loop: after
+ * an end each receive finds bytes or the end, and a Unix socket has no error
+ * queue that would end a poll.
  */
 #include "sock_impl.h"
 

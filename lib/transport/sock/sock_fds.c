@@ -5,17 +5,16 @@
  * program may close its own at once. The duplicates of one call are a batch
  * with an offset in the stream: the send that starts at this offset carries the
  * batch, and no send continues past the next batch's offset. The kernel takes a
- * batch together with the first byte of its send. The duplicates are closed
- * when this byte was taken, or when the queue is dropped.
+ * batch together with the first byte of its send; then its duplicates are
+ * closed.
  *
- *     pushed --its place is reached--> in flight --a byte was taken--> gone
- *                                          \-- no room: sent again
+ *     pushed --offset is reached--> in flight --a byte was taken--> gone
+ *                                         \-- no space: sent again
  *
  * Received descriptors that are not taken are closed by threads (closer.h), and
  * so is a socket that may contain some, because its last close drops them.
  * While they are being closed, nothing is received from the socket. So an open
- * connection has at most one message's descriptors in the process's table, plus
- * descriptors of lost connections that are still being closed.
+ * connection has at most one message's descriptors in the process's table.
  */
 #include "sock_impl.h"
 

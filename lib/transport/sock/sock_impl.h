@@ -43,7 +43,7 @@ struct wr_sock_extra {
     void *buf;                            /* lent memory, or NULL */
     size_t len; /* received into buf; the protocol was not notified yet */
     struct wr_splicing *splicing; /* NULL if not requested */
-    struct wr_sock_names *names;  /* NULL: query the kernel */
+    struct wr_sock_names *names;  /* NULL before they are remembered */
     struct wr_sock_fds *fds;      /* made on first use */
 };
 
@@ -71,7 +71,7 @@ struct wr_sock {
     struct wr_connection c;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;            /* in a row, while it moves bulk */
-    uint8_t unasked;       /* full receives until the kernel is asked again */
+    uint8_t unasked;       /* full receives until SIOCINQ is called again */
     uint8_t yes_count;     /* times in a row that the kernel had more bytes;
                             * at most 3 */
     uint8_t fd_limit;      /* most descriptors passed to the protocol at once */

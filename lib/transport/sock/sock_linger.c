@@ -1,6 +1,6 @@
 /*
  * Stream sockets: lingering until the peer has all written bytes, and the
- * clock. The clock checks the kernel's queues, and starts a poll that watches a
+ * clock, which checks the kernel's queues and starts the poll that watches a
  * peer some time after its end of stream.
  *
  * The kernel sends a reset if a socket is closed with unread bytes, or if bytes
@@ -11,10 +11,9 @@
  * reports an acknowledgement, so a timer is used, with growing intervals.
  * Usually the peer's end of stream comes first.
  *
- * A peer that sends faster than the checks follow each other always has bytes
- * unread. Once it has acknowledged everything, it no longer decides how long
- * the close lasts: the close reads for a moment, in which a peer that reads
- * comes to its end, and then resets.
+ * A peer that sends faster than the checks always has bytes unread. Once it has
+ * acknowledged everything, the close reads only a moment longer, in which a
+ * peer that reads ends its stream, and then resets.
  *
  * Bytes sent on a Unix socket are in the peer's queue, and a reset does not
  * drop them: a Unix socket waits only until its own queue is read.

@@ -2,9 +2,8 @@
  * Stream sockets: receiving, and delivering received bytes. There is one
  * operation, limited by the receive window: each receive is armed for a number
  * of bytes, and the kernel ends it when they have arrived. A socket that moves
- * bulk or takes descriptors is armed with a poll for bytes instead
- * (sock_bulk.c). The next action depends on the state of the operation and the
- * need of the stream:
+ * bulk or takes descriptors is armed with a poll instead (sock_bulk.c). The
+ * next action depends on the state of the operation and the need of the stream:
  *
  *                 open  held  lent    paused  kept    eof     closing
  *     idle        arm   -     -       watch   watch   watch   -
@@ -16,11 +15,8 @@
  * exist, and the older bytes wait until the memory is returned. Paused: an
  * armed receive stays until bytes arrive. Then they are kept and the receive is
  * cancelled; its last completion may bring more bytes, and none is lost.
- * Queued: an idle socket is in a queue of the budget (intake.h), for a window,
- * a buffer or its turn. Leave: leaves the queue, and the table is applied
- * again.
- *
- *     idle -> armed (-> cancelling) -> idle
+ * Queued: an idle socket is in a queue of the budget (intake.h). Leave: leaves
+ * the queue, and the table is applied again.
  *
  * The kernel may also receive directly into memory that a buffered protocol has
  * lent. These bytes are delivered after held bytes, and before the end of the

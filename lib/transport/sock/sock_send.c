@@ -3,22 +3,20 @@
  * iteration one send covers the whole queue. Only one send is in flight,
  * because two sends on a stream may be reordered if the first has to wait. A
  * send is bounded, so that progress is seen while a slow peer takes megabytes.
- * After a short send, the next send continues.
  *
  *     idle --flush--> sending --taken, failed--> idle
- *                        \--no room--> waiting --room, error--> idle
+ *                        \--no space--> waiting --space, error--> idle
  *
  * A send takes as many bytes as the socket has space for and never waits,
  * because the peer would decide for how long (see SEND_FLAGS in op.c). A poll,
  * with the same operation, waits.
  *
- * The socket is the device of a sender (sender.h). A file is sent piece by
- * piece, each at the end of an iteration, when the queue is empty and the
- * kernel has space: from the page cache, or from a chunk that the ring has
- * read. While a file is being sent, writes are refused, so an operation in
- * flight over an empty queue belongs to the file. A short file is copied to the
- * queue, and removed from it if the file is cancelled before the kernel has
- * taken it.
+ * A file is sent piece by piece, each at the end of an iteration, when the
+ * queue is empty and the kernel has space: from the page cache, or from a chunk
+ * that the ring has read (sender.h). Writes are refused meanwhile, so an
+ * operation in flight over an empty queue belongs to the file. A short file is
+ * copied to the queue, and removed from it if the file is cancelled before the
+ * kernel has taken it.
  */
 #include "sock_impl.h"
 
@@ -33,16 +31,16 @@
  * because the kernel has a cookie of the server. The first send takes the first
  * bytes of the queue along with the SYN, at the end of the loop iteration in
  * which the socket was made. If the queue is empty, the SYN is sent at the end
- * of the next iteration, without bytes if there are still none. So a protocol
- * that waits for its peer to speak is connected as well, and TLS that starts in
- * a task has its first bytes by then.
+ * of the next iteration, even without bytes. So a protocol that waits for its
+ * peer to speak is connected as well, and TLS that starts in a task has its
+ * first bytes by then.
  *
- *     SYN to be sent --end of a turn--> waiting --answer--> opened
+ *     SYN to be sent --end of the iteration--> waiting --answer--> opened
  *
- * Then a poll waits for the answer. Until the answer nothing is shut down: in
- * state SYN_SENT, shutdown() and close() drop the connection and its bytes
- * (inet_shutdown()). So the outbox reports unsent data until then, even if its
- * queue is empty, and write_eof and close wait for the answer. */
+ * Then a poll waits for the answer. Until then nothing is shut down: in state
+ * SYN_SENT, shutdown() and close() drop the connection and its bytes
+ * (inet_shutdown()). So the outbox reports unsent data, even if its queue is
+ * empty, and write_eof and close wait. */
 
 static void sock_send_opening(struct wr_turn_end *turn_end)
 {
