@@ -51,8 +51,6 @@ struct cache_entry {
     bool is_used;      /* set by a hit, cleared by a trim */
 };
 
-/* ---- entries ---- */
-
 static bool cache_is_kept(const struct cache_entry *entry)
 {
     return wr_lookup_has_ended(&entry->own);
@@ -127,8 +125,6 @@ static void cache_drop_kept(struct cache *cache)
         wr_ignore(cache_drop(cache_first_kept(cache)) == 0);
     }
 }
-
-/* ---- the answer ---- */
 
 /* True if the answer has addresses and a TTL, and no error that may be
  * temporary, such as a server failure. */
@@ -239,8 +235,6 @@ static void cache_own_changed(weir_lookup *own)
     }
 }
 
-/* ---- the module ---- */
-
 static struct cache *cache_of_module(struct wr_module *module)
 {
     return wr_container_of(module, struct cache, module);
@@ -348,9 +342,6 @@ static struct cache *cache_make(weir_loop *loop)
     return cache;
 }
 
-/* ---- the resolver of lookups ---- */
-
-/* Makes an entry for the lookup, and calls the resolver. */
 WEIR_MUST_USE static int cache_ask(struct cache *cache, weir_lookup *lookup)
 {
     struct cache_entry *entry =

@@ -34,15 +34,11 @@ static void cares_check_invariants(const struct cares *cares)
     wr_assert(cares->live_count <= cares->asked_count);
 }
 
-/* ---- the ready item and the timer ---- */
-
-/* True if one more lookup may be started, now or after the delay. */
 static bool cares_has_room(const struct cares *cares)
 {
     return cares->asked_count < ASKED_MAX && cares->live_count < LIVE_MAX;
 }
 
-/* True if one more lookup may be started now. */
 static bool cares_may_begin(const struct cares *cares)
 {
     return cares_has_room(cares) && (cares->live_count < BURST_MAX ||
@@ -115,8 +111,6 @@ static void cares_timer_expired(struct wr_timer *timer)
     ares_process_fd(cares->tcp, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     wr_cares_push_work(cares);
 }
-
-/* ---- the module ---- */
 
 static struct cares *cares_of_module(struct wr_module *module)
 {
@@ -262,8 +256,6 @@ int wr_resolver_configure(weir_loop *loop,
     wr_cares_free_config(loop, &old);
     return err;
 }
-
-/* ---- the resolver ---- */
 
 WEIR_MUST_USE static int cares_add_record(struct cares *cares,
                                           weir_lookup *lookup, const char *host,

@@ -109,10 +109,10 @@ static inline void wr_cares_push_work(struct cares *cares)
 
 /* ---- cares_channel.c ---- */
 
-/* Opens the channels unless they are open. After an error they are closed. */
+/* After an error the channels are closed. */
 WEIR_MUST_USE int wr_cares_open(struct cares *cares);
 
-/* Closes the channels; their queries end immediately. */
+/* The queries of the channels end immediately. */
 void wr_cares_close(struct cares *cares);
 
 /* True if resolv.conf has changed since wr_system_file_note(). */
@@ -126,20 +126,17 @@ void wr_cares_free_config(weir_loop *loop, struct cares_config *config);
 
 /* ---- cares_hosts.c ---- */
 
-/* Answer a lookup of the addresses of @host, or of a name, from the hosts file.
- * Return 1, 0 if the file has no answer, or the error of a shortage. */
+/* Return 1, 0 if the file has no answer, or the error of a shortage. */
 WEIR_MUST_USE int wr_cares_answer_from_hosts(struct cares *cares,
                                              weir_lookup *lookup,
                                              const char *host, int family);
 WEIR_MUST_USE int wr_cares_answer_name_from_hosts(struct cares *cares,
                                                   weir_lookup *lookup);
 
-/* Returns 1 if the hosts file has the name, 0 if not, or the error of a
- * shortage. */
+/* Returns 1 if the hosts file has the name, 0 if not, or a shortage's error. */
 WEIR_MUST_USE int wr_cares_hosts_have(struct cares *cares, const char *name);
 
-/* Frees the contents of the file; the next lookup reads it again. Returns the
- * number of freed bytes. */
+/* The next lookup reads the file again. Returns the number of freed bytes. */
 size_t wr_cares_drop_hosts(struct cares *cares);
 
 /* True if the hosts file has changed since wr_system_file_note(). */
@@ -147,7 +144,6 @@ bool wr_cares_hosts_are_outdated(struct cares *cares);
 
 /* ---- cares_socket.c ---- */
 
-/* Makes a channel use the socket functions of cares_socket.c. */
 void wr_cares_use_sockets(struct cares *cares, ares_channel channel);
 
 /* Called by c-ares with the events that it waits for. */
@@ -159,8 +155,7 @@ void wr_cares_abandon_sockets(struct cares *cares);
 
 /* ---- cares_search.c ---- */
 
-/* Called after a step that has found nothing. Returns true if there is a next
- * step. */
+/* Called after a step that has found nothing. */
 bool wr_cares_search_has_next(struct cares_record *record);
 
 /* Called at the end of a search that has found nothing. Returns the error of

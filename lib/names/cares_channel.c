@@ -41,8 +41,6 @@ static int cares_channel_error(int status)
     return status == ARES_ENOMEM ? -ENOMEM : -EINVAL;
 }
 
-/* ---- the program's settings ---- */
-
 WEIR_MUST_USE static int cares_channel_copy(weir_loop *loop, const char *text,
                                             char **ret)
 {
@@ -105,8 +103,6 @@ int wr_cares_read_config(weir_loop *loop,
     *ret = config;
     return 0;
 }
-
-/* ---- the channels ---- */
 
 static const char *cares_channel_get_path(const struct cares *cares)
 {

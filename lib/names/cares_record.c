@@ -69,8 +69,6 @@ static int cares_record_get_error(const struct cares *cares, int status)
     }
 }
 
-/* ---- the end of a record ---- */
-
 void wr_cares_detach(struct cares_record *record)
 {
     struct cares *cares = record->cares;
@@ -107,8 +105,6 @@ static void cares_record_finish(struct cares_record *record, int err)
     }
     wr_cares_detach(record);
 }
-
-/* ---- steps ---- */
 
 /* Finishes the record after a step, or returns true to take the next one. */
 static bool cares_record_is_to_go_on(struct cares_record *record)
@@ -458,7 +454,6 @@ static void cares_record_ask_next(struct cares_record *record)
     cares_record_ask_servers(record);
 }
 
-/* Takes steps until one has to wait for answers. */
 static void cares_record_go_on(struct cares_record *record)
 {
     struct cares *cares = record->cares;

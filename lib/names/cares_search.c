@@ -30,7 +30,6 @@ static bool cares_search_tells_end(const struct cares_record *record, int err)
            (err == WEIR_EDNSUNREACHABLE && !record->was_truncated);
 }
 
-/* How the search continues after a step without an address. */
 enum cares_search_next {
     CARES_SEARCH_DOMAIN, /* with the next name */
     CARES_SEARCH_AS_IS,  /* with the name as it was written */

@@ -152,7 +152,6 @@ void wr_cares_socket_changed(void *arg, ares_socket_t fd, int readable,
 
 /* ---- the functions that c-ares calls instead of system calls ---- */
 
-/* Returns a result like a system call, with errno for c-ares. */
 static ares_ssize_t cares_socket_result(int64_t ret)
 {
     if (ret < 0) {
@@ -232,7 +231,6 @@ static int cares_socket_connect(ares_socket_t fd, const struct sockaddr *addr,
     return (int)cares_socket_result(wr_sys_connect(fd, addr, len));
 }
 
-/* Returns the response code of a server that refuses to answer, else 0. */
 static uint8_t cares_socket_get_rcode(const uint8_t *answer)
 {
     const uint8_t rcode = answer[3] & 0xf;

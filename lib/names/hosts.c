@@ -64,8 +64,6 @@ size_t wr_hosts_clear(const struct weir_allocator *allocator,
     return size;
 }
 
-/* ---- lines ---- */
-
 /* Returns the next field of a line, or NULL at its end. */
 static char *hosts_take_word(char **line)
 {
@@ -171,8 +169,6 @@ int wr_hosts_read(const struct weir_allocator *allocator,
     wr_assert(hosts->line_count <= hosts->name_count);
     return err;
 }
-
-/* ---- searches ---- */
 
 const struct wr_hosts_line *wr_hosts_find(const struct wr_hosts *hosts,
                                           const char *name, size_t *index)

@@ -13,7 +13,6 @@
 
 #define WR_HOSTS_PATH "/etc/hosts"
 
-/* Bytes of the longest name that is kept. */
 #define WR_HOSTS_NAME_LEN_MAX 253u
 
 /* More names are ignored. */
@@ -42,9 +41,8 @@ struct wr_hosts {
     size_t line_capacity;
 };
 
-/* Reads a file, and frees the contents of an earlier one. An unreadable file
- * counts as empty. Returns 0, -ENOMEM, or -EMFILE or a similar error if the
- * process was out of resources; after an error @hosts is empty. */
+/* Frees an earlier file first. An unreadable file counts as empty. Returns 0,
+ * -ENOMEM, or -EMFILE or a similar error if the process is out of resources. */
 WEIR_MUST_USE int wr_hosts_read(const struct weir_allocator *allocator,
                                 struct wr_hosts *hosts, const char *path);
 
@@ -53,8 +51,7 @@ size_t wr_hosts_clear(const struct weir_allocator *allocator,
                       struct wr_hosts *hosts);
 
 /* Returns the line of the next name, starting at *@index, that equals @name
- * ignoring case, and sets *@index to the position after it. Returns NULL if
- * there is none. */
+ * ignoring case, or NULL. Sets *@index to the position after the name. */
 const struct wr_hosts_line *wr_hosts_find(const struct wr_hosts *hosts,
                                           const char *name, size_t *index);
 

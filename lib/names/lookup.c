@@ -14,11 +14,9 @@
  * LEAVING: the resolver's cancel function is running. Answers are refused then,
  * and the lookup may be cancelled.
  *
- * A family that this machine lacks is checked, if the question says so, before
- * the resolver is asked. No code of the program runs inside a start: the
- * resolver, which may be the program's, is asked from the ready queue, on the
- * loop's stack, and the owner is called there too. lookup_start.c has the
- * start, lookup_answer.c the answer.
+ * No code of the program runs inside a start: the resolver, which may be the
+ * program's, and the owner are called from the ready queue, on the loop's
+ * stack.
  */
 #include "lookup.h"
 

@@ -88,7 +88,6 @@ struct weir_lookup {
     char host[WR_NAME_SIZE];     /* the question, or the name in the answer */
 };
 
-/* Default time limit of a lookup. */
 #define WR_LOOKUP_TIMEOUT_NS UINT64_C(10000000000)
 
 void wr_lookup_init(weir_lookup *lookup, weir_loop *loop,
@@ -116,8 +115,8 @@ static inline bool wr_lookup_has_ended(const weir_lookup *lookup)
  * hosts file has, else WEIR_EDNSBADNAME, or the error of a shortage. */
 WEIR_MUST_USE int wr_lookup_check_name(weir_loop *loop, const char *host);
 
-/* Starts an idle lookup. Returns 0, or an error of weir_lookup_start() that
- * concerns the host; the lookup is then still idle. */
+/* Returns 0, or an error of weir_lookup_start() that concerns the host; the
+ * lookup is then still idle. */
 WEIR_MUST_USE int wr_lookup_start(weir_lookup *lookup,
                                   const struct wr_lookup_question *question);
 
@@ -125,7 +124,7 @@ WEIR_MUST_USE int wr_lookup_start_reverse(weir_lookup *lookup,
                                           const struct weir_address *address,
                                           uint64_t timeout_ns);
 
-/* Starts an idle lookup of the records of a service. @name must be valid. */
+/* @name must be valid. */
 void wr_lookup_start_srv(weir_lookup *lookup, const char *name,
                          uint64_t timeout_ns);
 
@@ -139,7 +138,6 @@ void wr_lookup_check_invariants(const weir_lookup *lookup);
 /* Returns 0 if there is a result, else the most specific error. */
 WEIR_MUST_USE int wr_lookup_get_result(const weir_lookup *lookup);
 
-/* True while a requested part has no answer. */
 static inline bool wr_lookup_is_open(const weir_lookup *lookup,
                                      enum wr_lookup_part part)
 {
@@ -169,11 +167,11 @@ WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
 /* Closes a part: its answer is complete (@err 0), or an error. */
 void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err);
 
-/* Answers a lookup of a name. @name has at most 254 bytes. */
+/* @name has at most 254 bytes. */
 void wr_lookup_close_with_name(weir_lookup *lookup, const char *name);
 
-/* Answers a lookup of a service with at most WEIR_SRV_MAX sorted records, or
- * with -ENOMEM. */
+/* @records are sorted, at most WEIR_SRV_MAX. Without memory the answer is
+ * -ENOMEM. */
 void wr_lookup_close_with_srv(weir_lookup *lookup,
                               const struct weir_srv *records, size_t count);
 

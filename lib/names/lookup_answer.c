@@ -255,8 +255,6 @@ void wr_lookup_map(weir_lookup *lookup)
     }
 }
 
-/* ---- names ---- */
-
 void wr_lookup_write_address(const struct weir_address *address,
                              char ret[WEIR_HOST_SIZE])
 {
@@ -310,8 +308,6 @@ int weir_lookup_set_ttl(weir_lookup *lookup, uint64_t ttl_ns)
     wr_lookup_note_ttl(lookup, ttl_ns);
     return 0;
 }
-
-/* ---- answers of the program's resolver ---- */
 
 static void lookup_answer_part(weir_lookup *lookup, enum wr_lookup_part part,
                                int err, const struct weir_address *addresses,

@@ -19,7 +19,6 @@ struct wr_lookups {
 
 void wr_lookups_init(struct wr_lookups *lookups, weir_loop *loop);
 
-/* Start a lookup. Return 0 and set *ret, or return its error. */
 WEIR_MUST_USE int wr_lookups_ask(struct wr_lookups *lookups,
                                  const struct wr_lookup_question *question,
                                  const weir_lookup **ret);
@@ -50,7 +49,6 @@ const weir_lookup *wr_lookups_get_next(const struct wr_lookups *lookups,
 /* Ends all lookups. A task that waits for them must be interrupted as well. */
 void wr_lookups_cancel(struct wr_lookups *lookups);
 
-/* Ends all lookups, and frees the answers. */
 void wr_lookups_fini(struct wr_lookups *lookups);
 
 #endif

@@ -135,8 +135,6 @@ void wr_name_write(const char *name, char ret[WR_NAME_SIZE])
     ret[len] = '\0';
 }
 
-/* ---- the search ---- */
-
 void wr_search_clear(const struct weir_allocator *allocator,
                      struct wr_search_list *search)
 {

@@ -68,7 +68,6 @@ bool wr_search_next(struct wr_search_walk *walk, const char *name,
 /* Skips the remaining domains; the unchanged name is still tried. */
 void wr_search_cut(struct wr_search_walk *walk);
 
-/* Ends the search. */
 void wr_search_end(struct wr_search_walk *walk);
 
 #endif

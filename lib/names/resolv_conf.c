@@ -41,8 +41,6 @@ int wr_resolv_conf_init(const struct weir_allocator *allocator,
     return dot ? wr_search_read(allocator, dot + 1, &conf->search) : 0;
 }
 
-/* ---- servers ---- */
-
 static bool resolv_conf_add_server(struct wr_name_servers *servers,
                                    const struct weir_address *address)
 {
@@ -135,8 +133,6 @@ uint32_t wr_name_servers_get_zone(const struct wr_name_servers *servers,
     }
     return 0;
 }
-
-/* ---- lines ---- */
 
 /* True if @text begins with @word; *ret_rest is the rest. */
 static bool resolv_conf_begins(const char *text, const char *word,

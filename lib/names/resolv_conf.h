@@ -25,8 +25,8 @@ struct wr_name_servers {
 struct wr_resolv_conf {
     struct wr_name_servers servers; /* if empty, 127.0.0.1 is queried */
     struct wr_search_list search;
-    uint32_t timeout_s;  /* of a try; 0: not set */
-    uint32_t attempts;   /* 0: not set */
+    uint32_t timeout_s;  /* of a try; 0 means not set */
+    uint32_t attempts;   /* 0 means not set */
     bool rotate;         /* start with another server each time */
     bool use_vc;         /* query over TCP */
     bool no_aaaa;        /* do not query IPv6 addresses */
@@ -34,8 +34,8 @@ struct wr_resolv_conf {
     bool no_reload;      /* the file is read once */
 };
 
-/* Sets the defaults without a file. The domain of @hostname, which may be NULL,
- * is searched. @conf must be initialised or all 0. */
+/* Sets the defaults without a file. @hostname, whose domain is searched, may be
+ * NULL. @conf must be initialised or all 0. */
 WEIR_MUST_USE int wr_resolv_conf_init(const struct weir_allocator *allocator,
                                       struct wr_resolv_conf *conf,
                                       const char *hostname);
@@ -63,14 +63,12 @@ void wr_resolv_conf_clear(const struct weir_allocator *allocator,
 WEIR_MUST_USE int wr_name_servers_read(const char *list,
                                        struct wr_name_servers *ret);
 
-/* Size of the longest text of servers: addresses, zones and ports. */
 #define WR_NAME_SERVERS_SIZE (WR_NAME_SERVERS_MAX * 80u)
 
 /* Writes servers for c-ares, with their ports and, if @with_zones, zones. */
 void wr_name_servers_write(const struct wr_name_servers *servers,
                            bool with_zones, char ret[WR_NAME_SERVERS_SIZE]);
 
-/* Returns the zone of the server with this address, or 0. */
 uint32_t wr_name_servers_get_zone(const struct wr_name_servers *servers,
                                   const struct sockaddr_in6 *address);
 

@@ -15,7 +15,7 @@
 struct resolver {
     struct wr_module module;
     weir_loop *loop;
-    const struct weir_resolver *table; /* NULL: the built-in one */
+    const struct weir_resolver *table; /* NULL means the built-in one */
     void *user;
     bool no_cache; /* the program's settings */
     uint64_t keep_ns;

@@ -10,7 +10,6 @@
 #include "lib/loop/loop.h"
 #include "weir/resolver.h"
 
-/* Returns the resolver for new lookups, and its first argument. */
 const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user);
 
 bool wr_resolver_is_builtin(const weir_loop *loop);
@@ -34,7 +33,6 @@ uint64_t wr_resolver_get_keep_ns(const weir_loop *loop);
  * number may be outdated. */
 uint64_t wr_resolver_get_version(weir_loop *loop);
 
-/* The built-in resolver; its first argument is the loop. */
 extern const struct weir_resolver wr_resolver_builtin;
 
 /* Returns the number of changes of resolv.conf and the hosts file, each of

@@ -17,7 +17,6 @@ struct wr_srv_rank {
     uint16_t weight;
 };
 
-/* The most addresses of a service. */
 #define WR_SRV_ADDRESSES_MAX (2u * WEIR_ADDRESSES_MAX)
 
 /* Bytes of memory for addresses, followed by their ranks. */
@@ -58,7 +57,6 @@ WEIR_MUST_USE int wr_srv_collect(const struct wr_srv *srv,
                                  size_t old_count, struct weir_address *ret,
                                  struct wr_srv_rank *ret_ranks);
 
-/* Cancels all lookups, and frees all. */
 void wr_srv_end(struct wr_srv *srv);
 
 #endif

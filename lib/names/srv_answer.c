@@ -209,7 +209,6 @@ static bool srv_answer_take(struct reading *reading,
     return true;
 }
 
-/* Continues with the target of an alias. Returns false if it is malformed. */
 static bool srv_answer_follow(struct reading *reading,
                               const struct srv_record *record)
 {

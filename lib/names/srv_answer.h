@@ -12,7 +12,6 @@
 #include "uring/check.h"
 #include "weir/resolver.h"
 
-/* The type of a query for SRV records. */
 #define WR_SRV_TYPE 33
 
 /* The most records of an answer that are read, of all types. */

@@ -28,9 +28,9 @@
 
 struct endpoint_plan {
     int family;                 /* AF_UNSPEC until the names are known */
-    struct weir_address local;  /* len 0: not bound, or not known yet */
-    struct weir_address remote; /* len 0: none, or not known yet */
-    uint16_t local_port;        /* port without a local address; 0: any */
+    struct weir_address local;  /* len 0 means not bound, or not known yet */
+    struct weir_address remote; /* len 0 means none, or not known yet */
+    uint16_t local_port;        /* port without a local address; 0 means any */
     bool is_local_name;
     bool is_remote_name;
 };
@@ -67,8 +67,6 @@ static void endpoint_check_invariants(const struct endpoint *endpoint)
     wr_assert(endpoint->attempt_count <= endpoint->attempt_capacity);
     wr_assert((endpoint->attempts != NULL) == (endpoint->attempt_capacity > 0));
 }
-
-/* ---- the addresses ---- */
 
 /* Reads one side: an address (len 0 if there is none) or a name. */
 static int endpoint_plan_read_side(weir_loop *loop,
@@ -233,8 +231,6 @@ static int endpoint_plan_read(weir_loop *loop, struct endpoint_plan *plan,
                : endpoint_plan_choose_local(plan, call->options);
 }
 
-/* ---- attempts ---- */
-
 /* Finds the first local address of a family. Returns false if there is none. */
 static bool endpoint_find_own(const weir_lookup *own, int family,
                               struct weir_address *ret)
@@ -274,7 +270,6 @@ static bool endpoint_plan_attempt(struct endpoint *endpoint, size_t *index)
     return found;
 }
 
-/* Closes a socket that did not become an endpoint. */
 static void endpoint_close_socket(struct endpoint *endpoint)
 {
     if (endpoint->fd >= 0) {
@@ -403,8 +398,6 @@ static int endpoint_make_socket(struct endpoint *endpoint)
     wr_assert(err < 0 || endpoint->fd >= 0);
     return err;
 }
-
-/* ---- start and end ---- */
 
 static int endpoint_check_options(const struct weir_datagram_options *options,
                                   const struct weir_factory *factory)
@@ -674,7 +667,6 @@ static int endpoint_maker_run(struct wr_own_task *own)
     return endpoint_make_socket(&maker->endpoint);
 }
 
-/* Calls done, and frees the struct. */
 static void endpoint_maker_ended(struct wr_own_task *own, int err)
 {
     struct endpoint_maker *maker =

@@ -12,9 +12,9 @@
 
 /* All is borrowed except a descriptor, which is taken. */
 struct wr_endpoint_call {
-    bool has_places;          /* false: they are in the options */
-    struct weir_place local;  /* host NULL: none; or a socket */
-    struct weir_place remote; /* host NULL: none */
+    bool has_places;          /* false means they are in the options */
+    struct weir_place local;  /* host NULL means none; or a socket */
+    struct weir_place remote; /* host NULL means none */
     const struct weir_datagram_options *options;
 };
 

@@ -121,7 +121,6 @@ static void move_end(struct move *move, int err)
     wr_ready_push(&move->pending.loop->ready, &move->told);
 }
 
-/* The connection stays in the old loop. */
 static void move_come_back(struct move *move, int err)
 {
     wr_assert(err < 0);
@@ -327,8 +326,6 @@ static void move_missed(void *arg)
         move_fail(arg, -ESHUTDOWN);
     }
 }
-
-/* ---- the start ---- */
 
 static void move_offer(struct move *move)
 {

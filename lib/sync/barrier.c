@@ -152,7 +152,6 @@ static void barrier_break_round(weir_barrier *barrier)
     barrier_end_round(barrier, WEIR_EBROKEN);
 }
 
-/* Admits blocked tasks until a round is full. */
 static void barrier_unblock(struct wr_ready *ready)
 {
     weir_barrier *barrier = wr_container_of(ready, weir_barrier, unblock);

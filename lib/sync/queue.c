@@ -81,8 +81,6 @@ static struct wr_waitable *queue_first_of(struct wr_list *waiters)
                                  waiter.link);
 }
 
-/* ---- the heap ---- */
-
 /* True if the item at index @a is returned before the one at @b. */
 static bool queue_is_before(const weir_queue *queue, size_t a, size_t b)
 {
@@ -149,8 +147,6 @@ static void queue_order(weir_queue *queue, void (*sort)(weir_queue *queue))
     sort(queue);
     wr_loop_end_callback(loop, task);
 }
-
-/* ---- items ---- */
 
 static void queue_push(weir_queue *queue, void *item)
 {

@@ -37,8 +37,6 @@ void wr_sync_unref(struct wr_sync *sync);
  * must end with wr_sync_unref(). */
 WEIR_MUST_USE int wr_sync_enter(struct wr_sync *sync);
 
-/* ---- calls that wait in one queue ---- */
-
 /* A call of an object, for wr_sync_wait() and weir_wait_first(). The waitable's
  * ->object is the object, whose first field is its struct wr_sync. */
 struct wr_sync_call {

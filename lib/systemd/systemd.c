@@ -68,8 +68,6 @@ static int systemd_is_for_me(const char *pid)
     return value == (uint64_t)getpid();
 }
 
-/* ---- descriptors ---- */
-
 /* Returns the length of the first of several names separated by colons. */
 static size_t systemd_name_len(const char *names)
 {
@@ -165,8 +163,6 @@ int weir_systemd_listen_fds(bool unset_environment, struct weir_systemd_fd *ret,
     return result;
 }
 
-/* ---- notifications ---- */
-
 /* Sends the state to the socket of this name. Returns 1 or a negative error. */
 static int systemd_send(const char *name, const char *state)
 {
@@ -207,8 +203,6 @@ int weir_systemd_notify(bool unset_environment, const char *state)
     }
     return result;
 }
-
-/* ---- the watchdog ---- */
 
 static int systemd_read_watchdog(uint64_t *ret_timeout_ns)
 {

@@ -43,7 +43,7 @@ struct as_completed {
 };
 
 struct as_completed_handle {
-    struct as_completed *all; /* NULL before the begin and after the end */
+    struct as_completed *all; /* NULL before the start and after the end */
     int err;                  /* result of weir_as_completed_begin() */
 };
 

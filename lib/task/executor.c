@@ -305,7 +305,6 @@ static void executor_interrupt_wait(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
-/* Called by the interrupted task when it runs again. */
 static void executor_leave_job(weir_loop *loop, struct executor_job *job)
 {
     wr_assert(!job->waiter);

@@ -174,8 +174,8 @@ fiber_leave_watched(struct wr_fiber *fiber,
                                     &fiber_outside.size);
 }
 
-/* A new fiber has no fake stack yet. The parameters have the same order as
- * those of fiber_start(), so no register is moved. */
+/* A new fiber has no fake stack yet. The parameters have the same order as in
+ * fiber_start(), so no register is moved. */
 static __attribute__((noinline, no_sanitize("address"))) void
 fiber_run_watched(const struct wr_fiber *fiber, void (*run)(void *), void *arg)
 {

@@ -41,8 +41,7 @@ void wr_fiber_begin(struct wr_fiber *fiber, void (*run)(void *arg), void *arg);
 /* Continues the fiber, from the loop's stack. Returns when the fiber leaves. */
 void wr_fiber_enter(struct wr_fiber *fiber);
 
-/* Switches from the fiber to the loop's stack. Returns at the next
- * wr_fiber_enter(). */
+/* Switches to the loop's stack. Returns at the next wr_fiber_enter(). */
 void wr_fiber_leave(struct wr_fiber *fiber);
 
 /* Like wr_fiber_leave(), but the fiber is not entered again. */

@@ -10,7 +10,6 @@
 
 #include <limits.h>
 
-/* Longest cycle of tasks that is detected. */
 #define CIRCLE_MAX 64u
 
 struct future_wait {

@@ -33,7 +33,7 @@ static const uint8_t group_edges[GROUP_STATES] = {
 };
 
 struct wr_group {
-    weir_task *owner; /* NULL before the begin and after the end */
+    weir_task *owner; /* NULL before the start and after the end */
     struct wr_list members;
     struct wr_list cause;     /* in the owner's causes until reported */
     struct wr_ready abort;    /* after the first failure */

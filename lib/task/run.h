@@ -20,7 +20,6 @@ WEIR_MUST_USE int wr_run_begin(struct wr_run *run, weir_loop *loop,
  * releases the task. Returns 0 and sets *ret (which may be NULL) to the task's
  * result, or returns an error. */
 WEIR_MUST_USE int wr_run_finish(struct wr_run *run, int *ret);
-/* Cancels the task if it runs. */
 void wr_run_cancel(struct wr_run *run);
 /* Ends the run with @err, unless it or the task has ended. */
 void wr_run_give_up(struct wr_run *run, int err);

@@ -46,7 +46,7 @@ extern void (*wr_shadow_swap)(void **sp)
  * or WEIR_ESTACKLIMIT. */
 WEIR_MUST_USE int wr_shadow_make(struct wr_stack *stack);
 
-/* Unmaps the shadow stack, if any, of a stack that no fiber uses. */
+/* No fiber may use the stack. */
 void wr_shadow_free(struct wr_stack *stack);
 
 #else

@@ -29,7 +29,6 @@
 #define DEREGISTER_STACK(id)       (void)(id)
 #endif
 
-/* A mapping has about MAPPING_BYTES, and at most MAPPING_STACKS stacks. */
 #define MAPPING_BYTES  (4u << 20)
 #define MAPPING_STACKS 64u
 /* Pages per mincore() call; the result is on the caller's stack. */
@@ -94,8 +93,6 @@ void wr_stacks_check_invariants(const struct wr_stacks *stacks)
     wr_assert(stacks->high_water_bytes <= WR_STACK_MAX);
     wr_assert(stacks->warm_bytes <= WR_STACK_WARM_BYTES);
 }
-
-/* ---- measuring ---- */
 
 /* Returns the index of the lowest resident page, or @page_count without one. */
 static size_t stack_find_page(const struct wr_stacks *stacks, uint8_t *start,
@@ -196,8 +193,6 @@ uint64_t wr_stacks_high_water(struct wr_stacks *stacks)
     stacks->measure_next = mapping;
     return stacks->high_water_bytes;
 }
-
-/* ---- making ---- */
 
 WEIR_MUST_USE static int stack_map(struct wr_stacks *stacks,
                                    uint32_t class_index,
@@ -304,8 +299,6 @@ WEIR_MUST_USE static int stack_make(struct wr_stacks *stacks,
     *ret = stack;
     return 0;
 }
-
-/* ---- taking and giving ---- */
 
 static struct wr_stack *stack_pop(struct wr_stack **list)
 {
@@ -419,8 +412,6 @@ bool wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack)
     stack_keep_within_budget(stacks, stack);
     return true;
 }
-
-/* ---- releasing memory ---- */
 
 static void stack_free_mapping(struct wr_stacks *stacks,
                                struct wr_stack_mapping *mapping)

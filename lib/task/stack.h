@@ -82,7 +82,7 @@ struct wr_stacks {
     uint64_t used_count;
     uint64_t warm_bytes;                   /* charged for the warm stacks */
     uint64_t high_water_bytes;             /* deepest of the measured stacks */
-    struct wr_stack_mapping *measure_next; /* NULL: the first mapping */
+    struct wr_stack_mapping *measure_next; /* NULL means the first mapping */
     bool no_guard_install; /* this kernel has no MADV_GUARD_INSTALL */
 };
 
@@ -96,7 +96,6 @@ void wr_stacks_init(struct wr_stacks *stacks,
 WEIR_MUST_USE int wr_stack_take(struct wr_stacks *stacks, size_t size,
                                 struct wr_stack **ret);
 
-/* Takes a stack of the class WR_STACK_OWN. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_stack_take_own(struct wr_stacks *stacks,
                                     struct wr_stack **ret);
 

@@ -33,7 +33,7 @@ struct wr_switch_frame {
     struct wr_fiber *r12;
     void *rbx, *rbp;
     void (*return_to)(void);
-    void *end[2]; /* 0: unwinding by frame pointers ends here */
+    void *end[2]; /* 0 ends unwinding by frame pointers */
 };
 
 _Static_assert(sizeof(struct wr_switch_frame) == 80, "switch.S pops 64 bytes");
@@ -50,7 +50,7 @@ struct wr_switch_frame {
     uint64_t d8_to_d15[8];
     uint64_t fpcr;
     uint64_t unused;
-    void *end[2]; /* 0: unwinding by frame pointers ends here */
+    void *end[2]; /* 0 ends unwinding by frame pointers */
 };
 
 _Static_assert(sizeof(struct wr_switch_frame) == 192,

@@ -68,7 +68,7 @@ typedef void wr_serve_fn(struct wr_waiter *waiter, struct wr_waiter *served,
 /* A kind of object that tasks wait for, and how its waits are interrupted. */
 struct wr_wait_kind {
     const char *name;           /* printed in dumps */
-    wr_interrupt_fn *interrupt; /* NULL: unlink and wake with -ECANCELED */
+    wr_interrupt_fn *interrupt; /* NULL means unlink and wake with -ECANCELED */
     /* Wakes the task with -ECANCELED at once: the loop is being freed, the task
      * was interrupted, and nothing else can wake it. May be NULL; used only if
      * ->interrupt is set. */
@@ -141,7 +141,6 @@ struct weir_task {
 /* Identifies tasks among the other members of their stage. */
 extern const struct wr_member_ops wr_task_member_ops;
 
-/* Asserts the invariants that hold between two steps of a task. */
 void wr_task_check_invariants(const weir_task *task);
 
 static inline uint32_t wr_task_cancelling(const weir_task *task)
@@ -149,7 +148,6 @@ static inline uint32_t wr_task_cancelling(const weir_task *task)
     return task->requests + task->expired;
 }
 
-/* Returns the name of the object that a task waits for, or NULL. */
 static inline const char *wr_task_wait_name(const weir_task *task)
 {
     return task->waiter ? task->waiter->kind->name : NULL;
@@ -242,12 +240,10 @@ void wr_task_withdraw(weir_task *task);
 
 /* Interrupts the task because one of its scopes has timed out. */
 void wr_task_expire(weir_task *task, struct wr_list *cause);
-/* Ends a scope that has timed out. */
 void wr_task_forget_expiry(weir_task *task);
 
 /* ---- states ---- */
 
-/* Returns the states that may precede @to. */
 static inline unsigned wr_task_edges(enum wr_task_state to)
 {
     switch (to) {

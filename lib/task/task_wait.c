@@ -59,8 +59,6 @@ void wr_task_check_invariants(const weir_task *task)
     task_wait_check_lists(task);
 }
 
-/* ---- interruptions ---- */
-
 static void task_wait_interrupt(struct wr_waiter *waiter)
 {
     wr_assert(waiter->task->waiter == waiter);
@@ -148,8 +146,6 @@ void wr_task_forget_expiry(weir_task *task)
     wr_assert(task->expired > 0);
     task->expired--;
 }
-
-/* ---- waiting ---- */
 
 /* Like wr_list_push_back() for a link that is not initialised: saves the
  * initialisation in every wait. */
@@ -268,8 +264,6 @@ void wr_task_yield(weir_loop *loop)
     wr_ready_push(&task->future.loop->ready, &task->ready);
     wr_fiber_leave(&task->fiber);
 }
-
-/* ---- the start of a suspending call ---- */
 
 /* Counts a call that fails because the loop is being freed. After too many
  * calls it parks the task and does not return. */

@@ -11,7 +11,7 @@
 
 struct wr_timeout {
     struct wr_timer timer;
-    weir_task *task; /* NULL before the begin and after the end */
+    weir_task *task; /* NULL before the start and after the end */
     struct wr_timeout *outer;
     struct wr_list cause; /* in the task's causes until a call reports it */
     uint32_t cancelling;  /* the task's value at the scope's start */

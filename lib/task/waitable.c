@@ -26,8 +26,6 @@ _Static_assert(offsetof(struct wr_waitable, result) ==
 _Static_assert(sizeof(struct wr_waitable) == sizeof(struct weir_waitable),
                "an array of the one is an array of the other");
 
-/* ---- a future ---- */
-
 static bool waitable_attempt_future(struct wr_waitable *what)
 {
     const weir_future *future = what->object;
@@ -67,8 +65,6 @@ struct weir_waitable weir_waitable_future(weir_future *future)
                                .object = future};
     return wr_waitable_give(&what);
 }
-
-/* ---- the wait ---- */
 
 static void waitable_check_invariants(const struct waitable_wait *wait)
 {

@@ -10,7 +10,6 @@
  */
 #include "threads.h"
 
-/* The part of a version that belongs to one thread. */
 struct weir_threads_config {
     struct config_version *version;
     weir_thread *thread;
@@ -36,7 +35,6 @@ static size_t config_size_of(const weir_threads *threads)
            threads->count * sizeof(weir_threads_config);
 }
 
-/* Releases @count parts; the last one frees the version. */
 static void config_give_back(struct config_version *version, uint32_t count)
 {
     weir_threads *threads = version->threads;

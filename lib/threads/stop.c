@@ -29,8 +29,6 @@ static void stop_note_error(weir_threads *threads, int err)
     }
 }
 
-/* ---- the start ---- */
-
 void wr_threads_note_made(weir_threads *threads, int err)
 {
     wr_threads_lock(threads);
@@ -75,8 +73,6 @@ int wr_threads_let_run(weir_threads *threads, uint32_t count, int err,
     wr_threads_unlock(threads);
     return err;
 }
-
-/* ---- the stop ---- */
 
 /* Called with the mutex held. */
 static void stop_post(weir_thread *thread)

@@ -66,8 +66,6 @@ static void thread_tell_signal(void *arg, int signum)
     }
 }
 
-/* ---- the body ---- */
-
 static int thread_main(weir_loop *loop, void *arg)
 {
     weir_thread *thread = arg;
@@ -96,7 +94,6 @@ static bool thread_is_caller(const weir_thread *thread)
     return thread->index == 0 && thread->threads->has_caller;
 }
 
-/* Restores the processors of the calling thread. */
 static void thread_unpin(const weir_thread *thread)
 {
     const cpu_set_t *set = &thread->threads->cpus;
@@ -198,8 +195,6 @@ void wr_thread_init(weir_thread *thread, weir_threads *threads, uint32_t index)
     wr_timer_init(&thread->stop_timer, thread_end_time);
     wr_list_init(&thread->configs);
 }
-
-/* ---- calls of the program ---- */
 
 weir_threads *weir_thread_get_threads(const weir_thread *thread)
 {

@@ -18,8 +18,6 @@
 /* Also the capacity of cpu_set_t. */
 #define THREADS_MAX 1024u
 
-/* ---- processors ---- */
-
 /* Returns the number of processors that the process may use, or 0 if the
  * machine has more than fit into cpu_set_t. */
 static uint32_t threads_read_cpus(cpu_set_t *ret)
@@ -59,8 +57,6 @@ static uint32_t threads_count_cpus(void)
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online < 1 ? 1 : (uint32_t)wr_min_u64((uint64_t)online, THREADS_MAX);
 }
-
-/* ---- making and freeing ---- */
 
 static size_t threads_size_of(uint32_t count)
 {
@@ -130,8 +126,6 @@ static int threads_make(const struct weir_threads_options *known,
     *ret = threads;
     return 0;
 }
-
-/* ---- starting ---- */
 
 /* Starts threads until one fails to start. Returns their number, which includes
  * the calling thread if has_caller is set, and sets the error. */
@@ -231,8 +225,6 @@ int weir_threads_start(const struct weir_threads_options *options,
 {
     return threads_begin(options, fn, arg, false, ret);
 }
-
-/* ---- the end ---- */
 
 static bool threads_include_caller(const weir_threads *threads)
 {

@@ -46,8 +46,6 @@ struct visit {
     enum visit_state state; /* set only by visit_set_state() */
 };
 
-/* ---- states ---- */
-
 static void visit_lock(struct visit *visit)
 {
     const int err = pthread_mutex_lock(&visit->mutex);
@@ -124,8 +122,6 @@ static void visit_leave_at_end(struct visit *visit)
     visit_unlock(visit);
 }
 
-/* ---- from thread to thread ---- */
-
 static void visit_free(struct visit *visit)
 {
     const struct weir_allocator allocator = visit->allocator;
@@ -157,7 +153,6 @@ static void visit_came_home(void *arg)
     visit_end(visit, visit->visited_count);
 }
 
-/* Called if the requesting loop was freed. */
 static void visit_found_no_home(void *arg)
 {
     visit_end(arg, -ECANCELED);
@@ -269,8 +264,6 @@ int weir_threads_visit(weir_threads *threads, weir_loop *loop,
     return 0;
 }
 
-/* ---- a task that waits ---- */
-
 struct visiting {
     struct wr_waiter waiter;
     struct visit *visit;
@@ -323,8 +316,6 @@ int weir_threads_visit_wait(weir_threads *threads, weir_loop *loop,
     visit_go_on(visiting.visit); /* returns in another iteration */
     return wr_task_wait(loop, &visiting.waiter, NULL);
 }
-
-/* ---- statistics ---- */
 
 struct gathering {
     struct weir_allocator allocator; /* a copy, as in struct visit */

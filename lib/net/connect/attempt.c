@@ -40,7 +40,6 @@ void wr_attempt_check_invariants(const struct wr_attempt *attempt)
               attempt->cause == -ETIMEDOUT);
 }
 
-/* Ends the attempt; with 0 the owner gets its socket. */
 static void attempt_end(struct wr_attempt *attempt, int err)
 {
     wr_assert(err <= 0);

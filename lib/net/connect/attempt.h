@@ -24,15 +24,15 @@ struct wr_attempt {
     int fd;
     int cause; /* -ECANCELED or -ETIMEDOUT if given up, else 0 */
     struct weir_address address;
-    struct weir_address own; /* of a socket that has failed; len 0: none */
+    struct weir_address own; /* of a socket that has failed; len 0 means none */
 };
 
 struct wr_attempt_options {
-    const struct weir_address *local; /* len 0: any */
-    uint16_t local_port;              /* if local is any; 0: any */
-    int proto;           /* IPPROTO_...; 0: default of the family */
+    const struct weir_address *local; /* len 0 means any */
+    uint16_t local_port;              /* if local is any; 0 means any */
+    int proto;           /* IPPROTO_...; 0 means default of the family */
     bool fast_open;      /* succeeds at once if the kernel has a cookie */
-    uint64_t timeout_ns; /* 0: none */
+    uint64_t timeout_ns; /* 0 means none */
     const struct weir_connection_options *connection;
 };
 
@@ -51,7 +51,7 @@ WEIR_MUST_USE int wr_attempt_start(struct wr_attempt *attempt,
  * connection was made. */
 void wr_attempt_give_up(struct wr_attempt *attempt, int cause);
 
-/* Ends an attempt that was given up, after the ring broke. */
+/* Must be called after the ring broke, for an attempt that was given up. */
 void wr_attempt_abandon(struct wr_attempt *attempt);
 
 static inline bool wr_attempt_is_under_way(const struct wr_attempt *attempt)

@@ -50,7 +50,7 @@ struct wr_connect {
     struct weir_timeout limit; /* in the task */
     char *error_text;          /* memory of the program, or NULL */
     size_t error_text_size;
-    struct weir_address local; /* len 0: any */
+    struct weir_address local; /* len 0 means any */
     struct weir_connection_options connection;
     struct wr_secure_settings tls;
     weir_transport *secure;  /* TLS transport, a reference, or NULL */
@@ -58,7 +58,7 @@ struct wr_connect {
     const char *alert;       /* sent by the peer's TLS to refuse, or NULL */
     struct wr_race race;     /* has the socket, also an adopted one */
     size_t candidate_count;
-    struct wr_candidate candidates[]; /* those that are known at the call */
+    struct wr_candidate candidates[]; /* known when the call was made */
 };
 
 static void connect_check_invariants(const struct wr_connect *connect)
@@ -93,8 +93,6 @@ static void connect_release(struct wr_connect *connect)
                   connect_get_size(connect->candidate_count));
     wr_loop_unpin(loop);
 }
-
-/* ---- the transport ---- */
 
 static int connect_take_socket(struct wr_connect *connect)
 {
@@ -182,8 +180,6 @@ static void connect_settle(struct wr_connect *connect, int err)
     connect_tell(connect, err, t);
     connect_release(connect);
 }
-
-/* ---- in a task ---- */
 
 /* Called when the handshake has ended. Reports a success immediately, before
  * the transport's other callbacks. */
@@ -316,8 +312,6 @@ static void connect_race_rested(struct wr_race *race)
     }
 }
 
-/* ---- giving up ---- */
-
 /* True if the time limit has given it up, and done was not called yet. */
 static bool connect_is_late(const struct wr_connect *connect)
 {
@@ -398,8 +392,6 @@ static const struct wr_member_ops connect_member_ops = {
     .abandon = connect_abandon_alive,
     .dump = connect_dump_alive,
     .check = connect_check_alive};
-
-/* ---- starting ---- */
 
 static void connect_init(struct wr_connect *connect, weir_loop *loop,
                          const struct weir_factory *factory,
@@ -569,8 +561,6 @@ int wr_connect_await(weir_loop *loop, const struct weir_factory *factory,
     connect_release(connect);
     return err;
 }
-
-/* ---- the calls of the program ---- */
 
 int wr_connect_options_read(const void *outer,
                             struct weir_connect_options *connect)

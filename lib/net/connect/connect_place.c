@@ -35,7 +35,6 @@ static int connect_place_find_family(const struct wr_connect_call *call)
     return family == AF_UNSPEC ? options->family : family;
 }
 
-/* Checks the options other than addresses. */
 static int connect_place_check(const struct wr_connect_call *call)
 {
     const struct weir_connect_options *options = call->options;

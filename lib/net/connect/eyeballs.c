@@ -47,8 +47,6 @@ void wr_eyeballs_init(struct wr_eyeballs *eyeballs,
     wr_eyeballs_check_invariants(eyeballs);
 }
 
-/* ---- families ---- */
-
 /* Returns the index of a family; adds a new family. */
 static uint32_t eyeballs_know_family(struct wr_eyeballs *eyeballs, int family)
 {
@@ -87,8 +85,6 @@ void wr_eyeballs_add(struct wr_eyeballs *eyeballs,
     eyeballs->untried_count++;
     wr_eyeballs_check_invariants(eyeballs);
 }
-
-/* ---- the next step ---- */
 
 /* Returns false if the family (AF_UNSPEC: any) has no untried candidate. */
 static bool eyeballs_find(const struct wr_eyeballs *eyeballs, int family,

@@ -29,7 +29,7 @@ enum wr_candidate_state {
 
 struct wr_candidate {
     struct weir_address address;
-    struct weir_address own; /* of a failed one's socket; len 0: none */
+    struct weir_address own; /* of a failed one's socket; len 0 means none */
     enum wr_candidate_state state;
     int err; /* of a failed one */
 };
@@ -43,7 +43,7 @@ struct wr_eyeballs {
     bool has_begun;       /* some candidate was tried */
     bool keeps_order;     /* families do not alternate */
     uint32_t lead;        /* of the preferred family, before alternating */
-    uint64_t delay_ns;    /* UINT64_MAX: one after the other */
+    uint64_t delay_ns;    /* UINT64_MAX means one after the other */
     uint64_t next_ns;     /* end of the delay */
     uint64_t hold_ns;     /* the preferred family is awaited until then */
     /* Families in the order of preference; 0 after the last. */
@@ -53,8 +53,8 @@ struct wr_eyeballs {
 };
 
 struct wr_eyeballs_options {
-    uint64_t delay_ns;   /* 0: the default */
-    uint32_t interleave; /* 0: 1 */
+    uint64_t delay_ns;   /* 0 means the default */
+    uint32_t interleave; /* 0 means 1 */
     bool keeps_order;
 };
 

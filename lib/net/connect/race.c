@@ -32,8 +32,6 @@ void wr_race_check_invariants(const struct wr_race *race)
     wr_assert(race->fd < 0 || race->is_over || race->eyeballs.count == 0);
 }
 
-/* ---- attempts ---- */
-
 static struct wr_runner *race_add_runner(struct wr_race *race)
 {
     struct wr_runner *runner =
@@ -153,8 +151,6 @@ int wr_race_try_only(struct wr_race *race)
     return race_try(race, index);
 }
 
-/* ---- names ---- */
-
 /* Reserves space for @more candidates of a name. */
 WEIR_MUST_USE static int race_make_room(struct wr_race *race, size_t more)
 {
@@ -248,8 +244,6 @@ int wr_race_add_name(struct wr_race *race, const char *host, uint16_t port,
     return 0;
 }
 
-/* ---- running ---- */
-
 static void race_timer_expired(struct wr_timer *timer)
 {
     struct wr_race *race = wr_container_of(timer, struct wr_race, timer);
@@ -280,7 +274,7 @@ int wr_race_get_error(const struct wr_race *race)
     return err < 0 ? err : race->lookup_err;
 }
 
-/* Tries the candidates whose time has come, and waits for an event. */
+/* Tries candidates until the next one must wait, and waits for an event. */
 static int race_go_on(struct wr_race *race)
 {
     uint64_t when_ns;
@@ -315,8 +309,6 @@ int wr_race_run(struct wr_race *race)
     wr_race_check_invariants(race);
     return err;
 }
-
-/* ---- life ---- */
 
 void wr_race_init(struct wr_race *race, weir_loop *loop,
                   void (*rested)(struct wr_race *race),
@@ -365,8 +357,6 @@ void wr_race_abandon(struct wr_race *race)
         wr_attempt_abandon(&runner->attempt);
     }
 }
-
-/* ---- reports ---- */
 
 /* Appends the error of the transport that broke. An aborted transport has no
  * error: the attempt was given up with @err. */

@@ -68,7 +68,6 @@ WEIR_MUST_USE int wr_race_add_name(struct wr_race *race, const char *host,
  * Suspends; wr_race_leave() must follow. */
 WEIR_MUST_USE int wr_race_run(struct wr_race *race);
 
-/* Starts an attempt at the only candidate. Returns 0, or its error. */
 WEIR_MUST_USE int wr_race_try_only(struct wr_race *race);
 
 /* Ends the race, and gives up attempts in progress. If @cause is an error, it

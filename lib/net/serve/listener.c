@@ -59,7 +59,6 @@ static int listener_file_probe(const struct weir_address *address)
     return err;
 }
 
-/* True if the state of the file could not be determined. */
 static bool listener_file_is_shortage(int err)
 {
     return err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
@@ -177,12 +176,10 @@ static void listener_remove_file(struct wr_listener *listener)
     wr_assert(has_path);
     if (wr_sys_lstat(path, &file) >= 0 && file.st_dev == listener->file_dev &&
         file.st_ino == listener->file_ino) {
-        /* It stays if the directory may no longer be written. */
+        /* The file stays if the directory is not writable any more. */
         wr_ignore(wr_sys_unlink(path));
     }
 }
-
-/* ---- listening ---- */
 
 static void listener_accept_completed(struct wr_op *op, int32_t res,
                                       uint32_t flags);

@@ -57,12 +57,12 @@ struct wr_listener {
 
 struct wr_listen_options {
     int backlog;
-    int proto; /* IPPROTO_...; 0: default of the family */
+    int proto; /* IPPROTO_...; 0 means default of the family */
     bool bind_only;
     bool reuse_address;
     bool reuse_port;
     uint64_t defer_accept_ns;
-    uint32_t fast_open_limit; /* 0: no fast open */
+    uint32_t fast_open_limit; /* 0 means no fast open */
     uint32_t socket_mode;     /* of a Unix socket's file; 0: by the umask */
     bool keeps_file;          /* does not remove the file */
     const struct weir_connection_options *connection; /* borrowed */

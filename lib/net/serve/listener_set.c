@@ -371,7 +371,6 @@ static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
     return set->count > 0 ? 0 : skipped;
 }
 
-/* Allocates an attempt for each address, or for the socket. */
 static int listener_set_make_attempts(struct wr_listener_set *set)
 {
     const size_t capacity = set->fd >= 0 ? 1 : set->address_count;

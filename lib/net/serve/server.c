@@ -22,7 +22,6 @@
 
 #define GRACE_DEFAULT UINT64_C(30000000000)
 
-/* The watch of weir_server_on_closed(). */
 struct closed_watch {
     struct wr_server_watch watch;
     weir_server_closed_fn *closed;
@@ -350,8 +349,6 @@ static const struct wr_member_ops server_member_ops = {
     .dump = server_dump_alive,
     .check = server_check_alive};
 
-/* ---- making ---- */
-
 int wr_server_options_read(const void *outer,
                            struct weir_server_options *server)
 {
@@ -492,8 +489,6 @@ int wr_server_start(weir_server *server)
     wr_server_check_invariants(server);
     return server->err;
 }
-
-/* ---- the public functions ---- */
 
 int weir_create_server_at(weir_loop *loop, const struct weir_factory *factory,
                           struct weir_place place,

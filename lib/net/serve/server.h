@@ -30,7 +30,6 @@ struct wr_server_watch {
     void (*tell)(struct wr_server_watch *watch, weir_server *server);
 };
 
-/* A connection that is not served yet. */
 struct wr_parked {
     struct wr_list link;
     int fd;
@@ -55,7 +54,7 @@ struct weir_server {
     struct wr_own_task own;    /* of a start that waits */
     struct wr_timer retry;     /* of accepting, after EMFILE */
     struct wr_timer grace;     /* of weir_server_stop() */
-    uint64_t connection_limit; /* UINT64_MAX: none */
+    uint64_t connection_limit; /* UINT64_MAX means none */
     uint64_t ample_count;      /* below it a multishot accept may stay */
     uint64_t grace_ns;         /* of weir_server_serve_forever() */
     struct wr_list clients;    /* weir_transport.set_link */
@@ -105,10 +104,8 @@ extern const struct wr_connection_set_ops wr_server_set_ops;
 /* Arms accepts, unless the server is full or waits to retry. */
 void wr_server_arm(weir_server *server);
 
-/* Opens parked connections up to the connection limit. */
 void wr_server_open_parked(weir_server *server);
 
-/* Calls weir_transport_close() or weir_transport_abort() on all clients. */
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t));
 
 /* Closes idle clients; the others are closed as soon as they are idle. */

@@ -66,8 +66,6 @@ void wr_server_close_parked(weir_server *server)
     }
 }
 
-/* ---- accepting ---- */
-
 static void server_accept_report(weir_server *server, const char *message,
                                  int err)
 {
@@ -283,7 +281,7 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     if (server->accepted) {
         server_accept_give(server, fd);
     } else if (server->client_count < server->connection_limit) {
-        /* It may be older than the options of an adopted listener. */
+        /* The connection may be older than the options of the listener. */
         server_accept_open_client(server, fd, listener->family,
                                   listener->was_bare);
     } else {
