@@ -1,17 +1,17 @@
 /*
- * The calls of the program about one upstream.
+ * The program's calls about one upstream.
  *
- * A call about an upstream that stands for a name is about the addresses of the
- * name, too. A state that the program has made is not told to it.
+ * A call about an upstream that represents a name also applies to the addresses
+ * of the name. A state that the program has set is not reported to it.
  */
 #include "lib/base/options.h"
 #include "upstream.h"
 
 #include <string.h>
 
-/* ---- what it changes ---- */
+/* ---- changes ---- */
 
-/* The state has changed, perhaps, by a call of the program. */
+/* Called after the program may have changed the state. */
 static void calls_end(weir_upstream *upstream)
 {
     wr_assert(upstream->ref_count > 0);
@@ -20,8 +20,8 @@ static void calls_end(weir_upstream *upstream)
     wr_upstreams_wake(upstream->set);
 }
 
-/* The next upstream of the set that is one of its addresses, behind the one at
- * *index - 1; NULL: there is no more. */
+/* Returns the next upstream of the set that is an address of @source, starting
+ * at *index, or NULL. Advances *index. */
 static weir_upstream *calls_next_member(const weir_upstream *source,
                                         size_t *index)
 {
@@ -39,8 +39,8 @@ static weir_upstream *calls_next_member(const weir_upstream *source,
 
 typedef int calls_fn(weir_upstream *one, const void *arg);
 
-/* Makes a call about an upstream and the addresses of its name: 0, or the first
- * error; what the one takes the others take. */
+/* Makes a call about an upstream and the addresses of its name. Returns 0 or
+ * the first error; if the first call succeeds, the others succeed. */
 static int calls_for_each(weir_upstream *upstream, calls_fn *call,
                           const void *arg)
 {
@@ -169,9 +169,9 @@ void *weir_upstream_get_user(const weir_upstream *upstream)
     return upstream->user;
 }
 
-/* ---- what it asks ---- */
+/* ---- queries ---- */
 
-/* The share of its weight that an upstream has in its slow start. */
+/* Returns the share of its weight that an upstream has in its slow start. */
 static uint32_t calls_get_warmth(const weir_upstreams *set, uint64_t back_ns)
 {
     if (back_ns == 0) {
@@ -226,7 +226,7 @@ static struct weir_upstream_info calls_make_info(const weir_upstream *upstream,
     return info;
 }
 
-/* Adds those of one of its addresses. */
+/* Adds the numbers of one of its addresses. */
 static void calls_add_info(struct weir_upstream_info *info,
                            const weir_upstream *member)
 {
@@ -234,7 +234,7 @@ static void calls_add_info(struct weir_upstream_info *info,
 
     wr_assert(!member->is_removed);
     info->up_count += its.state == WEIR_UPSTREAM_UP;
-    if (info->last_err == 0) { /* that of the first that has failed */
+    if (info->last_err == 0) { /* of the first that has failed */
         info->last_err = its.last_err;
         info->check_status = its.check_status;
         memcpy(info->check_reason, its.check_reason,
@@ -256,7 +256,7 @@ static void calls_add_info(struct weir_upstream_info *info,
         its.in_use_ns > info->in_use_ns ? its.in_use_ns : info->in_use_ns;
 }
 
-/* Connections to addresses that were removed. */
+/* Counts connections to removed addresses. */
 static uint32_t calls_count_gone(const weir_upstream *upstream)
 {
     uint32_t count = 0;

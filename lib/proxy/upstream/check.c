@@ -1,10 +1,10 @@
 /*
- * The plan of active checks, and the verdict on an answer. A kind of checks is
- * a row, and its functions.
+ * The plan of active checks, and the verdict on a response. Each kind of checks
+ * has a row of functions.
  *
- * Of HTTP the beginning of the status line is read, "HTTP/1.1 200", behind
- * heads of interim answers. The steps of the plan and its texts lie one after
- * the other in one block.
+ * For HTTP the start of the status line is read, "HTTP/1.1 200", after the
+ * heads of interim responses. The steps of the plan and its texts are in one
+ * block.
  */
 #include "check.h"
 
@@ -19,11 +19,11 @@
 
 #define TIMEOUT_NS  UINT64_C(2000000000)
 #define LIMIT_BYTES 4096u
-#define TEXT_BYTES  16384u /* Redis tells more than 4 KiB of itself */
+#define TEXT_BYTES  16384u /* Redis sends more than 4 KiB about itself */
 #define STATUS_LEN  12u    /* of "HTTP/1.1 200" */
 #define STATUS_AT   9u
 
-/* NULL: there is no such kind. */
+/* Returns NULL for an unknown kind. */
 static const struct wr_check_kind *check_find_kind(enum weir_check_kind kind);
 
 /* ---- the plan ---- */
@@ -43,7 +43,7 @@ static void check_set_defaults(struct weir_upstream_check *plan)
     wr_assert(plan->rise > 0 && plan->fall > 0);
 }
 
-/* True if the text can stand in a line of a request; NULL can. */
+/* Returns true if the text can be part of a request line; NULL can. */
 static bool check_is_word(const char *text)
 {
     for (; text && *text; text++) {
@@ -73,7 +73,7 @@ static int check_validate_steps(const struct weir_upstream_check *plan)
     return 0;
 }
 
-/* A host, one address, or a path. */
+/* The place may be a host, one address, or a path. */
 static int check_validate_place(const struct weir_upstream_check *plan)
 {
     const struct weir_place *place = &plan->place;
@@ -120,7 +120,7 @@ static int check_validate(const struct weir_upstream_check *plan)
     return check_validate_place(plan);
 }
 
-/* Copies a text to *ret_end, which moves behind it; NULL stays NULL. */
+/* Copies a text to *ret_end and advances *ret_end. NULL stays NULL. */
 static const void *check_copy(const void *text, size_t size, char **ret_end)
 {
     char *copy = *ret_end;
@@ -152,7 +152,7 @@ static size_t check_login_size(const struct weir_upstream_check *plan)
     return kind->make_login ? kind->make_login(plan, NULL) : 0;
 }
 
-/* The bytes of the block for a plan with defaults. */
+/* Returns the size of the block for a plan with defaults. */
 static size_t check_count_text(const struct weir_upstream_check *plan)
 {
     size_t size = plan->step_count * sizeof(struct wr_check_step);
@@ -167,7 +167,7 @@ static size_t check_count_text(const struct weir_upstream_check *plan)
            check_size_of(plan->place.path) + check_login_size(plan);
 }
 
-/* Copies the steps to the beginning of the block, and their bytes behind. */
+/* Copies the steps to the start of the block, followed by their bytes. */
 static void check_copy_steps(struct wr_check *check,
                              const struct weir_upstream_check *plan,
                              char **ret_end)
@@ -189,7 +189,7 @@ static void check_copy_steps(struct wr_check *check,
     check->step_count = plan->step_count;
 }
 
-/* Copies what the plan points to. */
+/* Copies everything that the plan points to. */
 static void check_copy_plan(struct wr_check *check,
                             const struct weir_upstream_check *known)
 {
@@ -232,7 +232,7 @@ int wr_check_init(struct wr_check *check,
     err = check_validate(&known);
     wr_require(err >= 0, err);
     const size_t size = check_count_text(&known);
-    wr_assert(size > 0); /* there is a path */
+    wr_assert(size > 0); /* at least the path */
     check->text = wr_alloc(allocator, size);
     wr_require(check->text, -ENOMEM);
     check->text_size = size;
@@ -248,7 +248,7 @@ void wr_check_fini(struct wr_check *check,
     *check = (struct wr_check){.text = NULL};
 }
 
-/* NULL and a text are not the same, whatever the block has. */
+/* NULL and an empty text differ, even if the blocks are equal. */
 static bool check_has_same_texts(const struct wr_check *a,
                                  const struct wr_check *b)
 {
@@ -275,8 +275,7 @@ static bool check_has_same_place(const struct wr_check *a,
             weir_address_is_equal(&a->address, &b->address));
 }
 
-/* Of texts that are not the same, the lengths differ, or what is in the block.
- */
+/* If texts differ, their sizes or the contents of the blocks differ. */
 bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b)
 {
     const struct weir_upstream_check *x = &a->plan;
@@ -328,8 +327,8 @@ static size_t check_ask_http(const struct wr_check *check,
     return count;
 }
 
-/* Reads a status line of which @len bytes have arrived. WR_VERDICT_GOOD: it is
- * one, and the status is written. */
+/* Reads a status line of which @len bytes have arrived. If it is valid, returns
+ * WR_VERDICT_GOOD and sets *ret_status. */
 static enum wr_verdict check_read_status(const uint8_t *answer, size_t len,
                                          uint32_t *ret_status)
 {
@@ -353,7 +352,8 @@ static enum wr_verdict check_read_status(const uint8_t *answer, size_t len,
     return WR_VERDICT_GOOD;
 }
 
-/* Where the head of an answer ends that begins at @at; 0: not here. */
+/* Returns the end of the response head that starts at @at, or 0 if it is
+ * incomplete. */
 static size_t check_find_end(const uint8_t *answer, size_t len, size_t at)
 {
     wr_assert(at <= len);
@@ -368,8 +368,8 @@ static size_t check_find_end(const uint8_t *answer, size_t len, size_t at)
     return 0;
 }
 
-/* Interim answers, as 103 Early Hints, may go before the one that counts (RFC
- * 9110, 15.2); 101 is an answer. */
+/* Interim responses, such as 103 Early Hints, may precede the final one (RFC
+ * 9110, 15.2); 101 is a final one. */
 static enum wr_verdict check_judge_http(const struct wr_check *check,
                                         struct wr_check_talk *talk,
                                         const uint8_t *answer, size_t len)
@@ -406,7 +406,7 @@ static const struct wr_check_kind check_http = {.name = "http",
                                                 .ask = check_ask_http,
                                                 .judge = check_judge_http};
 
-/* Without a default, so that the compiler misses a kind that has no row. */
+/* Without a default, so that the compiler reports a missing kind. */
 static const struct wr_check_kind *check_find_kind(enum weir_check_kind kind)
 {
     switch (kind) {

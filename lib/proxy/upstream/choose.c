@@ -1,14 +1,13 @@
 /*
- * Choosing among upstreams.
+ * Chooses among upstreams.
  *
- * The hash is that of rendezvous hashing: each candidate draws a number from
- * the key and its own name, and the best one wins. A candidate that comes or
- * goes moves its own keys only, which neither a ring with few points nor
- * Maglev's table promises, the second best is known for each key when the best
- * is full, weights are kept exactly, and no table has to be built again when
- * one of them changes. With the drawn number h in (0, 1), the candidate wins
- * that has the least -log(h) / weight: the probability that this is one is its
- * share of the weights.
+ * The hash is rendezvous hashing: each candidate draws a number from the key
+ * and its own name, and the best one wins. A candidate that is added or removed
+ * moves only its own keys, which neither a ring with few points nor Maglev's
+ * table guarantees; the second best is known for each key if the best is full;
+ * weights are exact; and no table must be rebuilt after a change. With the
+ * drawn number h in (0, 1), the candidate with the least -log(h) / weight wins:
+ * the probability is its share of the weights.
  */
 #include "choose.h"
 
@@ -20,13 +19,13 @@
 
 /* ---- random numbers and hashes ---- */
 
-/* The first step: that of a ^ b is the step of a, ^ that of b. */
+/* The first step, which is linear: step(a ^ b) is step(a) ^ step(b). */
 static uint64_t choose_mix_begin(uint64_t x)
 {
     return x ^ (x >> 30);
 }
 
-/* The middle ones: the first 31 bits stay as they are. */
+/* The middle steps. The first 31 bits are final. */
 static uint64_t choose_mix_product(uint64_t x)
 {
     x *= UINT64_C(0xbf58476d1ce4e5b9);
@@ -76,8 +75,9 @@ uint64_t wr_hash_candidate(const void *name, size_t size)
     return choose_mix_begin(wr_hash_bytes(name, size));
 }
 
-/* -log2(x / 2^64) in 24 bits of fraction, more than 0. Digits of the logarithm
- * come by squaring, without floating point, so that all machines agree. */
+/* Returns -log2(x / 2^64) with 24 fractional bits, more than 0. Computes the
+ * digits of the logarithm by squaring, without floating point, so that all
+ * machines agree. */
 static uint64_t choose_log(uint64_t x)
 {
     const unsigned zeros = (unsigned)__builtin_clzll(x | 1);
@@ -96,14 +96,14 @@ static uint64_t choose_log(uint64_t x)
     return ((uint64_t)(zeros + 1) << 24) - log;
 }
 
-/* ---- who may be chosen ---- */
+/* ---- eligible candidates ---- */
 
 static bool choose_is_known(const struct wr_candidate_upstream *candidate)
 {
     return candidate->tier != WR_TIER_NONE && !candidate->is_excluded;
 }
 
-/* True if it is kept, and is up or was not checked yet. */
+/* Returns true if it is kept, and is up or not checked yet. */
 static bool choose_may_keep(const struct wr_candidate_upstream *candidate)
 {
     return candidate->is_kept && candidate->tier < WR_TIER_EJECTED;
@@ -137,9 +137,9 @@ static bool choose_may_take(const struct wr_candidate_upstream *candidate,
            !candidate->is_full;
 }
 
-/* ---- the five ways ---- */
+/* ---- the five balances ---- */
 
-/* Lets one take part if it may be taken, which is returned. */
+/* Lets a candidate take part if it is eligible. Returns whether it is. */
 static bool choose_set_turn(const struct wr_choosing *choosing,
                             const struct wr_candidates *candidates,
                             size_t index)
@@ -155,7 +155,7 @@ static bool choose_set_turn(const struct wr_choosing *choosing,
     return may;
 }
 
-/* Lets those take part that may be taken: how many. */
+/* Lets all eligible candidates take part. Returns their number. */
 static size_t choose_set_turns(const struct wr_choosing *choosing,
                                const struct wr_candidates *candidates)
 {
@@ -174,8 +174,8 @@ static bool choose_is_by_connections(const struct wr_choosing *choosing)
     return choosing->balance == WEIR_BALANCE_LEAST_CONNECTIONS;
 }
 
-/* Others take part than these candidates have let: looks at those alone that
- * have been changed. False: all have to be looked at. */
+/* Called when the turns have changed since these candidates last took part:
+ * checks only the changed ones. Returns false if all must be checked. */
 static bool choose_follow_turns(struct wr_choosing *choosing,
                                 const struct wr_candidates *candidates)
 {
@@ -185,7 +185,7 @@ static bool choose_follow_turns(struct wr_choosing *choosing,
         choosing->version > 0 && last - choosing->version <= WR_TURNS_KEPT &&
         turns->is_by_connections == choose_is_by_connections(choosing);
 
-    /* NULL is the change of an upstream that is gone. */
+    /* NULL is the change of an upstream that was removed. */
     for (uint64_t i = last; i > choosing->version && is_enough; i--) {
         const struct wr_turn *turn = turns->changed[i % WR_TURNS_KEPT];
         is_enough = turn && turn->index < candidates->count &&
@@ -199,7 +199,7 @@ static bool choose_follow_turns(struct wr_choosing *choosing,
     return is_enough;
 }
 
-/* Smooth weighted round robin, perhaps among the least busy alone. */
+/* Smooth weighted round robin, possibly among the least busy only. */
 static size_t choose_in_turn(struct wr_choosing *choosing,
                              const struct wr_candidates *candidates)
 {
@@ -209,7 +209,7 @@ static size_t choose_in_turn(struct wr_choosing *choosing,
         if (!choose_follow_turns(choosing, candidates)) {
             wr_turns_begin(turns, choose_is_by_connections(choosing));
             if (choose_set_turns(choosing, candidates) < turns->count) {
-                wr_turns_clear(turns); /* there are some of another set */
+                wr_turns_clear(turns); /* some are of another set */
                 choose_set_turns(choosing, candidates);
             }
             choosing->version = turns->version;
@@ -222,8 +222,8 @@ static size_t choose_in_turn(struct wr_choosing *choosing,
     return turns->count > 0 ? wr_turns_choose(turns)->index : NO_INDEX;
 }
 
-/* Sums up the weights of those that may be taken: the one with the number n
- * from 1 on has the sum of as many up to it as the lowest bit of n says. */
+/* Builds a Fenwick tree of the weights of eligible candidates: entry n, from 1,
+ * has the sum of as many candidates up to it as the lowest set bit of n. */
 static uint64_t choose_sum(const struct wr_candidates *candidates,
                            enum wr_tier tier)
 {
@@ -245,7 +245,7 @@ static uint64_t choose_sum(const struct wr_candidates *candidates,
     return total;
 }
 
-/* The sum of the weights before this one. */
+/* Returns the sum of the weights before @index. */
 static uint64_t choose_sum_before(const struct wr_candidates *candidates,
                                   size_t index)
 {
@@ -258,7 +258,7 @@ static uint64_t choose_sum_before(const struct wr_candidates *candidates,
     return sum;
 }
 
-/* The first with a sum of weights up to it that is more than this. */
+/* Returns the first candidate whose sum of weights up to it exceeds @sum. */
 static size_t choose_find_sum(const struct wr_candidates *candidates,
                               uint64_t sum)
 {
@@ -273,11 +273,11 @@ static size_t choose_find_sum(const struct wr_candidates *candidates,
             before = next;
         }
     }
-    wr_assert(before < candidates->count); /* it is below the total */
+    wr_assert(before < candidates->count); /* @sum is below the total */
     return before;
 }
 
-/* True if @a has fewer connections for its weight than @b. */
+/* Returns true if @a has fewer connections for its weight than @b. */
 static bool choose_is_less_busy(const struct wr_candidate_upstream *a,
                                 const struct wr_candidate_upstream *b)
 {
@@ -285,7 +285,7 @@ static bool choose_is_less_busy(const struct wr_candidate_upstream *a,
            (uint64_t)wr_turn_get_active(b->turn) * a->weight;
 }
 
-/* Draws two by weight, of which the less busy one is taken. */
+/* Draws two by weight, and takes the less busy one. */
 static size_t choose_of_two(const struct wr_choosing *choosing,
                             const struct wr_candidates *candidates)
 {
@@ -309,9 +309,9 @@ static size_t choose_of_two(const struct wr_choosing *choosing,
     return choose_is_less_busy(&all[second], &all[first]) ? second : first;
 }
 
-/* The first from @i on that draws @least or more, by the bits of a number that
- * its last step leaves as they are; the count: none does. Nearly all that a
- * choice among many costs is spent here. */
+/* Returns the first candidate from @i that draws @least or more, judging by the
+ * bits that its last step does not change, or ->count. A choice among many
+ * spends nearly all its time here. */
 static size_t choose_find_draw(const struct wr_candidates *candidates, size_t i,
                                uint64_t mixed, uint64_t least)
 {
@@ -341,7 +341,8 @@ static size_t choose_find_draw(const struct wr_candidates *candidates, size_t i,
     return i;
 }
 
-/* A number that costs this or more: 2^-f is more than 1 - f * ln(2). */
+/* Returns a number whose cost is at least @cost: 2^-f is more than 1 - f *
+ * ln(2). */
 static uint64_t choose_find_number(uint64_t cost)
 {
     const uint64_t whole = cost >> 24;
@@ -364,7 +365,7 @@ struct choice_by_key {
 static bool choose_costs_less(uint64_t number, uint32_t weight,
                               uint64_t best_number, uint32_t best_weight)
 {
-    /* The logarithm is exact to 2^40 at least. */
+    /* The logarithm is exact to at least 2^40. */
     if (number > best_number && number - best_number > UINT64_C(1) << 42 &&
         weight >= best_weight) {
         return true;
@@ -386,8 +387,8 @@ static void choose_keep_best(struct choice_by_key *best, size_t index,
             : choose_find_number(choose_log(number) * heaviest / weight);
 }
 
-/* Lower numbers that can win at no weight are not looked at: so the logarithm
- * of few is taken. */
+/* Skips lower numbers that can win with no weight, so few logarithms are
+ * computed. */
 static size_t choose_by_key(const struct wr_choosing *choosing,
                             const struct wr_candidates *candidates,
                             uint64_t key)
@@ -439,7 +440,7 @@ void wr_choose_await(struct wr_candidate_upstream *candidates, size_t count)
                  WR_TIER_AWAITED_BACKUP);
 }
 
-/* Which tiers have ranks in common. */
+/* Returns the class of tiers that share ranks. */
 static unsigned choose_get_class(enum wr_tier tier)
 {
     switch (tier) {
@@ -480,7 +481,7 @@ void wr_choose_by_rank(struct wr_candidate_upstream *candidates, size_t count)
     }
 }
 
-/* The one that is kept, or else the first. */
+/* Returns the kept candidate, or else the first. */
 static size_t choose_find_first(const struct wr_candidate_upstream *candidates,
                                 size_t count, enum wr_tier tier)
 {
@@ -495,7 +496,7 @@ static size_t choose_find_first(const struct wr_candidate_upstream *candidates,
         }
         first = first == NO_INDEX ? i : first;
     }
-    wr_assert(first != NO_INDEX); /* the tier is that of one of them */
+    wr_assert(first != NO_INDEX); /* one candidate has this tier */
     return first;
 }
 
@@ -509,7 +510,7 @@ size_t wr_choose_find_first(const struct wr_candidate_upstream *candidates,
                : choose_find_first(candidates, count, tier);
 }
 
-/* One may be chosen by the key with this weight. */
+/* Records the weight of a candidate that the hash may choose. */
 static void choose_note_weight(struct wr_choosing *choosing,
                                const struct wr_candidate_upstream *one)
 {
@@ -555,7 +556,7 @@ void wr_choose_prepare(struct wr_choice_way way,
     wr_assert(ret->first < candidates->count);
 }
 
-/* Its share of what is drawn by is another one. */
+/* Updates the sums after a candidate has changed. */
 static void choose_change_sum(struct wr_choosing *choosing,
                               const struct wr_candidates *candidates,
                               const struct wr_candidate_upstream *before,
@@ -595,14 +596,14 @@ bool wr_choose_change(struct wr_choosing *choosing,
         choose_note_weight(choosing, one);
     } else if (candidates->turns->is_by_connections !=
                choose_is_by_connections(choosing)) {
-        choosing->version = 0; /* all are looked at before the next turn */
+        choosing->version = 0; /* all are checked before the next turn */
     } else if (choosing->version > 0) {
         choose_set_turn(choosing, candidates, index);
     }
     return true;
 }
 
-/* One of the tier that has a place; NO_INDEX: none has. */
+/* Returns a candidate of the tier that has space, or NO_INDEX. */
 static size_t choose_index(struct wr_choosing *choosing,
                            const struct wr_candidates *candidates, uint64_t key)
 {
@@ -615,7 +616,7 @@ static size_t choose_index(struct wr_choosing *choosing,
     case WEIR_BALANCE_HASH:
         return choose_by_key(choosing, candidates, key);
     case WEIR_BALANCE_FIRST:
-        /* One that is full is waited for: the next one is for when it is
+        /* A full upstream is waited for; the next one is used only if it is
          * down. */
         return candidates->all[choosing->first].is_full ? NO_INDEX
                                                         : choosing->first;

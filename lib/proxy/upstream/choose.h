@@ -1,15 +1,15 @@
 /*
- * Choosing among upstreams: the pure part.
+ * Chooses among upstreams: pure functions.
  *
- * The owner keeps an array of candidates, writes down for each whether it can
- * be chosen, and asks for an index. Nothing here knows a clock or a connection;
- * the random numbers come from a generator that the owner seeds.
+ * The owner has an array of candidates, writes for each whether it can be
+ * chosen, and requests an index. These functions use no clock and no
+ * connection; the random numbers come from a generator that the owner seeds.
  *
- * Whatever is written, all candidates are looked at once, which prepares for
- * any number of choices: those that take turns are heaps (turns.h), draws look
- * for a number in sums of weights, and the first is known. A hash alone has to
- * look at each candidate, as each key has an order of its own: ten instructions
- * for each, and the logarithm of few.
+ * After a change all candidates are checked once, which prepares any number of
+ * choices: turns are taken from heaps (turns.h), draws search a number in sums
+ * of weights, and the first is known. Only a hash must check each candidate,
+ * because each key has its own order: ten instructions for each, and few
+ * logarithms.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
 #define WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
@@ -22,52 +22,52 @@
 /* Weights of candidates are finer than the program's, for slow starts. */
 #define WR_WEIGHT_UNIT 256u
 
-/* Of so few candidates all are looked at again after any change. */
+/* With this few candidates, all are checked again after any change. */
 #define WR_CANDIDATES_FEW 2u
 
-/* Only candidates of the first tier that has any are chosen from. */
+/* A choice is made only from the first tier that has candidates. */
 enum wr_tier {
     /* Unchecked, and before all that are up in the order of the balance: */
     WR_TIER_AWAITED = -1,
     WR_TIER_PRIMARY,
-    WR_TIER_UNCHECKED, /* not chosen yet, and waited for */
+    WR_TIER_UNCHECKED, /* not chosen yet, but waited for */
     WR_TIER_AWAITED_BACKUP,
     WR_TIER_BACKUP,
     WR_TIER_UNCHECKED_BACKUP,
-    WR_TIER_EJECTED, /* used where nothing else is left */
+    WR_TIER_EJECTED, /* used if nothing else is left */
     WR_TIER_EJECTED_BACKUP,
     WR_TIER_NONE, /* never chosen */
 };
 
 struct wr_candidate_upstream {
     enum wr_tier tier;
-    uint32_t weight; /* in WR_WEIGHT_UNIT; not 0, unless the tier is NONE */
-    uint8_t rank;    /* in its tier: those of the least one alone are chosen */
+    uint32_t weight; /* in WR_WEIGHT_UNIT; not 0 unless NONE */
+    uint8_t rank;    /* in its tier: only the least rank is chosen */
     bool is_full;
     bool is_excluded;     /* from this choice */
-    bool is_kept;         /* it is in use, and chosen while it is up */
+    bool is_kept;         /* in use, and chosen while it is up */
     uint64_t hash;        /* of the name, by wr_hash_candidate() */
-    uint64_t sum;         /* of weights, written by wr_choose_prepare() */
-    struct wr_turn *turn; /* the owner's, none of two candidates */
+    uint64_t sum;         /* of weights, set by wr_choose_prepare() */
+    struct wr_turn *turn; /* the owner's; not shared by candidates */
 };
 
 struct wr_random {
     uint64_t state;
 };
 
-/* The next number of the generator (splitmix64). */
+/* Returns the next number of the generator (splitmix64). */
 uint64_t wr_random_next(struct wr_random *random);
 
-/* A number below @limit, which is not 0. */
+/* Returns a number below @limit, which must not be 0. */
 uint64_t wr_random_below(struct wr_random *random, uint64_t limit);
 
-/* A hash of bytes, the same on all machines. */
+/* Returns a hash of bytes, the same on all machines. */
 uint64_t wr_hash_bytes(const void *data, size_t size);
 
-/* A hash of a name, with which keys draw numbers. */
+/* Returns the hash of a candidate's name, from which keys draw numbers. */
 uint64_t wr_hash_candidate(const void *name, size_t size);
 
-/* True of candidates whose first check has not ended. */
+/* Returns true for candidates whose first check has not ended. */
 static inline bool wr_tier_is_unchecked(enum wr_tier tier)
 {
     wr_assert(tier <= WR_TIER_NONE);
@@ -75,40 +75,40 @@ static inline bool wr_tier_is_unchecked(enum wr_tier tier)
            tier == WR_TIER_AWAITED || tier == WR_TIER_AWAITED_BACKUP;
 }
 
-/* Where WEIR_BALANCE_FIRST waits for the first check of one that is before all
- * that are up, among the primary ones and among the backups, its tier says so:
- * else a later one would be used for a moment. */
+/* For WEIR_BALANCE_FIRST: sets the tier of an unchecked candidate that precedes
+ * all that are up, among the primary ones and among the backups, to AWAITED.
+ * Otherwise a later one would be used for a moment. */
 void wr_choose_await(struct wr_candidate_upstream *candidates, size_t count);
 
-/* Those that are not of the least rank cannot be used: of all that are up or
- * wait for their first check, of the backups among these, and of those that are
- * ejected. One that is kept stays as it is. */
+/* Disables candidates that do not have the least rank: of those that are up or
+ * wait for their first check, of the backups among these, and of ejected ones.
+ * A kept candidate is not changed. */
 void wr_choose_by_rank(struct wr_candidate_upstream *candidates, size_t count);
 
-/* The tier that is chosen from: that of the one that is kept, if it is up or
- * waits for its first check. WR_TIER_NONE: no candidate can be used. */
+/* Returns the tier to choose from: that of the kept candidate, if it is up or
+ * waits for its first check. Returns WR_TIER_NONE if no candidate can be
+ * used. */
 enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
                                  size_t count);
 
 struct wr_choice_way {
     enum weir_balance balance;
-    bool one_backup; /* backups are chosen from by WEIR_BALANCE_FIRST */
+    bool one_backup; /* choose from backups by WEIR_BALANCE_FIRST */
 };
 
 enum wr_choice {
     WR_CHOICE_MADE,
-    WR_CHOICE_FULL,      /* those of the tier have no room */
-    WR_CHOICE_UNCHECKED, /* those of the tier have to be waited for */
+    WR_CHOICE_FULL,      /* the tier has no space */
+    WR_CHOICE_UNCHECKED, /* the tier must be waited for */
     WR_CHOICE_NONE,      /* no candidate can be used */
 };
 
-/* The one that WEIR_BALANCE_FIRST uses, excluded or full or not; SIZE_MAX:
- * there is none. */
+/* Returns the index that WEIR_BALANCE_FIRST uses, even if it is excluded or
+ * full, or SIZE_MAX. */
 size_t wr_choose_find_first(const struct wr_candidate_upstream *candidates,
                             size_t count);
 
-/* The candidates of a set, and what they have in common with those of others.
- */
+/* The candidates of a set, and state shared with other sets. */
 struct wr_candidates {
     struct wr_candidate_upstream *all;
     size_t count;
@@ -116,38 +116,38 @@ struct wr_candidates {
     struct wr_random *random;
 };
 
-/* A choice that is prepared by the candidates as they are written. */
+/* A choice prepared from the current candidates. */
 struct wr_choosing {
     enum wr_tier tier;
     enum weir_balance balance;
-    size_t first;      /* of WEIR_BALANCE_FIRST */
-    uint64_t total;    /* of the weights that are drawn by */
-    uint32_t heaviest; /* of WEIR_BALANCE_HASH: no weight is more */
-    size_t in_tier;    /* candidates of it, unless they are few */
-    uint64_t version;  /* of the turns, when these candidates took part last */
+    size_t first;      /* for WEIR_BALANCE_FIRST */
+    uint64_t total;    /* of the weights for drawing */
+    uint32_t heaviest; /* for WEIR_BALANCE_HASH: the largest weight */
+    size_t in_tier;    /* number of candidates, unless they are few */
+    uint64_t version;  /* of the turns, when these last took part */
 };
 
-/* Each change of a candidate asks for this, before the next choice, or for
- * wr_choose_change(). */
+/* Must be called after each change of a candidate, before the next choice,
+ * unless wr_choose_change() was called. */
 void wr_choose_prepare(struct wr_choice_way way,
                        const struct wr_candidates *candidates,
                        struct wr_choosing *ret);
 
-/* One of the candidates, of which none is excluded, was another before. False:
- * the choice has to be prepared anew. */
+/* Reports that a candidate was @before until now; none may be excluded. Returns
+ * false if the choice must be prepared again. */
 WEIR_MUST_USE bool wr_choose_change(struct wr_choosing *choosing,
                                     const struct wr_candidates *candidates,
                                     const struct wr_candidate_upstream *before,
                                     size_t index);
 
-/* Chooses a candidate: writes its index if it returns WR_CHOICE_MADE. @key is
+/* Chooses a candidate. Writes its index if it returns WR_CHOICE_MADE. @key is
  * the hash of the request's key, for WEIR_BALANCE_HASH. */
 enum wr_choice wr_choose(struct wr_choosing *choosing,
                          const struct wr_candidates *candidates, uint64_t key,
                          size_t *ret_index);
 
-/* The weight, in WR_WEIGHT_UNIT, of an upstream that has been up again for
- * @elapsed_ns of a slow start of @slow_start_ns. */
+/* Returns the weight, in WR_WEIGHT_UNIT, of an upstream that has been up again
+ * for @elapsed_ns of a slow start of @slow_start_ns. */
 uint32_t wr_weight_warm(uint32_t weight, uint64_t elapsed_ns,
                         uint64_t slow_start_ns);
 

@@ -1,10 +1,10 @@
 /*
- * Checks by text: dialogues of steps, each of which sends bytes, expects bytes,
- * or both.
+ * Text checks: dialogues of steps, each of which sends bytes, expects bytes, or
+ * both.
  *
- * What is expected is searched behind what the step before has found. A step
- * that sends something passes all over that was received before: the answer
- * begins behind it.
+ * Expected bytes are searched after the match of the previous step. A step that
+ * sends something skips everything received before, because the response
+ * follows it.
  */
 #include "kind.h"
 #include "uring/check.h"
@@ -35,7 +35,7 @@ static struct weir_check_step dialogue_get(const struct wr_check *check,
                                     step->expect_size, step->is_anywhere != 0};
 }
 
-/* True if no step says what is expected: then any byte will do. */
+/* Returns true if no step expects anything: then any byte is accepted. */
 static bool dialogue_takes_any(const struct wr_check *check)
 {
     const size_t count = dialogue_count(check);
@@ -61,7 +61,7 @@ static size_t dialogue_ask(const struct wr_check *check,
     return 1;
 }
 
-/* Where the expected bytes end; 0: they are not there. */
+/* Returns the end of the expected bytes, or 0 if they are not found. */
 static size_t dialogue_find(const struct weir_check_step *step,
                             const uint8_t *answer, size_t len)
 {
@@ -78,7 +78,7 @@ static size_t dialogue_find(const struct weir_check_step *step,
     return 0;
 }
 
-/* The bytes are not those that are expected, or not all of them. */
+/* Returns whether more bytes could match. */
 static enum wr_verdict dialogue_miss(const struct weir_check_step *step,
                                      const uint8_t *answer, size_t len)
 {
@@ -90,7 +90,7 @@ static enum wr_verdict dialogue_miss(const struct weir_check_step *step,
                : WR_VERDICT_BAD;
 }
 
-/* The step has what it expects. */
+/* Called when a step has received what it expects. */
 static enum wr_verdict dialogue_go_on(const struct wr_check *check,
                                       struct wr_check_talk *talk, size_t len)
 {
@@ -149,7 +149,7 @@ bool wr_dialogue_is_over_when_quiet(const struct wr_check *check,
                                     size_t len)
 {
     const struct weir_check_step step = dialogue_get(check, talk->step);
-    bool has_asked = false; /* a greeting comes in its own time */
+    bool has_asked = false; /* a greeting may take its time */
 
     wr_assert(talk->used <= len);
     for (size_t i = 0; i <= talk->step; i++) {

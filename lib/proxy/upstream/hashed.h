@@ -1,10 +1,10 @@
 /*
- * A tree in which things are found by their hashes: on each level one bit of
- * the hash says on which side it goes on.
+ * A tree in which entries are found by their hashes: at each level one bit of
+ * the hash selects the side.
  *
- * Hashes are mixed, so that the tree of n things is about log n deep without
- * being balanced, and needs no memory. Things of one hash are on one way:
- * whoever looks one up goes along it, and compares.
+ * Hashes are mixed, so the tree of n entries is about log n deep without being
+ * balanced, and needs no memory. Entries with the same hash are on one path: a
+ * lookup follows it and compares.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_HASHED_H
 #define WEIR_LIB_PROXY_UPSTREAM_HASHED_H
@@ -13,13 +13,13 @@
 
 #include <stddef.h>
 
-/* In its owner; the hash is written before it is added. */
+/* Embedded in its owner; the hash must be set before it is added. */
 struct wr_hashed {
     uint64_t hash;
     struct wr_hashed *below[2];
 };
 
-/* A place on the way of a hash: at first {&top, hash}. */
+/* A position on the path of a hash, initially {&top, hash}. */
 struct wr_hashed_way {
     struct wr_hashed **place;
     uint64_t bits;
@@ -45,7 +45,7 @@ static inline void wr_hashed_add(struct wr_hashed **top, struct wr_hashed *one)
     *way.place = one;
 }
 
-/* One with none below it takes its place. */
+/* Replaces the removed entry by a leaf below it. */
 static inline void wr_hashed_remove(struct wr_hashed **top,
                                     struct wr_hashed *one)
 {

@@ -1,8 +1,8 @@
 /*
- * The health of an upstream: counting results.
+ * The health of an upstream: counts results.
  *
- * An upstream that comes back from an ejection is on probation: the next
- * failure of the same row ejects it again, without a new row of failures.
+ * An upstream that returns from an ejection is on probation: the next failure
+ * of the same kind ejects it again, without a new series of failures.
  */
 #include "health.h"
 
@@ -10,10 +10,11 @@
 
 #include <string.h>
 
-/* With more ejections no time is longer, as often as it is doubled. */
+/* More ejections never make the time longer, because it is doubled each
+ * time. */
 #define RESUMED_MAX 64u
 
-/* The only writer of the state. */
+/* The only function that changes the state. */
 static void health_set_state(struct wr_health *health,
                              enum wr_health_state state)
 {
@@ -87,7 +88,7 @@ void wr_ejection_note_success(struct wr_ejection *ejection, enum wr_failure row)
     }
 }
 
-/* first_ns, doubled for each ejection before, up to max_ns. */
+/* Returns first_ns, doubled for each earlier ejection, up to max_ns. */
 static uint64_t health_get_time(const struct wr_ejection *ejection,
                                 const struct wr_ejection_plan *plan)
 {

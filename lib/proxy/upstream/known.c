@@ -1,8 +1,8 @@
 /*
- * From one set to another: what is known of an upstream.
+ * Transfers what is known of an upstream from one set to another.
  *
- * It may come from another process, of another version or with other options:
- * whatever it says is cut to what the set's own options allow.
+ * It may come from another process, of another version or with other options,
+ * so it is limited to what the set's own options allow.
  */
 #include "lib/base/options.h"
 #include "upstream.h"
@@ -23,7 +23,8 @@ int wr_known_read(const struct wr_check *check,
     return 0;
 }
 
-/* The state that checks have found, or that comes before the first one. */
+/* Returns the state that checks have found, or the state before the first
+ * one. */
 static enum wr_health_state
 known_get_health(const struct wr_check *check,
                  const struct weir_upstream_known *known)
@@ -41,7 +42,7 @@ known_get_health(const struct wr_check *check,
     }
 }
 
-/* When the slow start has begun that goes on; 0: there is none. */
+/* Returns when the slow start began that continues, or 0. */
 static uint64_t known_get_start(const weir_upstreams *set,
                                 const struct weir_upstream_known *known)
 {
@@ -57,8 +58,7 @@ static uint64_t known_get_start(const weir_upstreams *set,
     return gone_ns < now_ns ? now_ns - gone_ns : 1; /* before the machine was */
 }
 
-/* Goes on with an ejection, or with the probation after it, and with a slow
- * start. */
+/* Continues an ejection, or the probation after it, and a slow start. */
 void wr_known_begin(const weir_upstreams *set, const struct wr_check *check,
                     const struct weir_upstream_known *known,
                     struct wr_shared_key *ret)
@@ -75,7 +75,7 @@ void wr_known_begin(const weir_upstreams *set, const struct wr_check *check,
             known->in_use_ns < now_ns ? now_ns - known->in_use_ns : 1;
     }
     if (set->options.fail_limit == UINT32_MAX) {
-        return; /* none is ejected here */
+        return; /* no upstream is ejected here */
     }
     wr_ejection_resume(&ret->ejection, known->ejected_count,
                        known->ejected_by_report ? WR_FAILURE_REPORT
@@ -99,7 +99,7 @@ static enum weir_upstream_state known_get_state(const weir_upstream *upstream)
     return state == WR_HEALTH_UP ? WEIR_UPSTREAM_UP : WEIR_UPSTREAM_DOWN;
 }
 
-/* Until then, but not 0 before it was noticed. */
+/* Returns the time until then, but not 0 before the end was noticed. */
 static uint64_t known_get_left(uint64_t now_ns, uint64_t when_ns)
 {
     wr_assert(when_ns > 0);

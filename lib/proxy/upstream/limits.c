@@ -1,18 +1,16 @@
 /*
- * The places at targets, and who waits for one.
+ * The slots of targets, and the sets that wait for one.
  *
- * With n places free, the n sets whose oldest requests are the oldest of all
- * may take them, side by side. This holds whenever the mutex is free: a set
- * that waits, and may take a place, is called, or looks by itself. A set with a
- * higher limit waits as long as an older one with a lower limit could not take
- * its place any more.
+ * If n slots are free, the n sets whose oldest requests are the oldest of all
+ * may take them, concurrently. Whenever the mutex is free, this holds: a set
+ * that waits, and may take a slot, is called, or checks by itself. A set with a
+ * higher limit waits as long as an older set with a lower limit could no longer
+ * take its slot.
  */
 #include "limits.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* ---- the queue ---- */
 
 bool wr_limits_enter_queue(weir_upstreams_shared *shared, uint32_t queue_limit,
                            uint64_t *ticket)
@@ -54,7 +52,7 @@ limits_make_target(weir_upstreams_shared *shared, const char *name)
     return target;
 }
 
-/* Under the mutex: the target like @made; NULL: there is none. */
+/* Returns the target equal to @made, or NULL. The mutex must be held. */
 static struct wr_limits_target *
 limits_find_target(weir_upstreams_shared *shared,
                    const struct wr_limits_target *made)
@@ -72,7 +70,8 @@ limits_find_target(weir_upstreams_shared *shared,
     return NULL;
 }
 
-/* Under the mutex: one with this limit has left. */
+/* Updates ->least_limit after a share with this limit has left. The mutex must
+ * be held. */
 static void limits_find_least(struct wr_limits_target *target, uint32_t limit)
 {
     uint32_t least = UINT32_MAX;
@@ -145,9 +144,9 @@ void wr_limits_share_close(struct wr_limits_share *share)
     }
 }
 
-/* ---- places ---- */
+/* ---- slots ---- */
 
-/* Under the mutex: calls the sets whose turn it is, but for @own. */
+/* Calls the sets whose turn it is, except @own. The mutex must be held. */
 static void limits_call_waiting(struct wr_limits_target *target,
                                 const struct wr_shared_call *own)
 {
@@ -173,8 +172,8 @@ bool wr_limits_share_is_full(const struct wr_limits_share *share,
                              uint64_t ticket)
 {
     const struct wr_limits_target *target = share->target;
-    uint32_t older_count = 0; /* that may take a place */
-    bool takes_last = false;  /* the last place that an older one may take */
+    uint32_t older_count = 0; /* that may take a slot */
+    bool takes_last = false;  /* the last slot that an older one may take */
 
     wr_assert(ticket > 0);
     if (!target) {
@@ -194,8 +193,8 @@ bool wr_limits_share_is_full(const struct wr_limits_share *share,
     return takes_last || share->limit <= target->taken + older_count;
 }
 
-/* Under the mutex: with @taken places an upstream may be full that has a place
- * with one less. */
+/* Records that an upstream which has space with @taken - 1 slots may be full
+ * with @taken. The mutex must be held. */
 static void limits_note_taken(const struct wr_limits_share *share,
                               uint32_t taken)
 {

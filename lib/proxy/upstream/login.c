@@ -1,16 +1,17 @@
 /*
- * Checks that log in at a server of databases, as far as it takes without a
- * password, and leave as its protocol says.
+ * Checks that log in to a database server, as far as possible without a
+ * password, and leave as its protocol requires.
  *
  * PostgreSQL (protocol 3.0): a request for authentication after the start-up
- * packet is good, as the server works then. A user that is let in at once has
- * a session when the server is ready for a query; Terminate ends it. The end of
- * the stream at a request for a password is usual there, and leaves no line in
- * its log.
+ * packet is good, because the server works then. A user that is admitted
+ * without a password has a session when the server is ready for a query;
+ * Terminate ends it. The end of the stream at a request for a password is
+ * normal for the server, and leaves no line in its log.
  *
- * MySQL and MariaDB (protocol 10): the greeting is answered with a user without
- * a password. A server that has another method for the user asks for it
- * (AuthSwitchRequest), and is given the empty password in that method's form.
+ * MySQL and MariaDB (protocol 10): the response to the greeting is a user
+ * without a password. A server that has another method for the user requests it
+ * (AuthSwitchRequest), and gets the empty password in that method's form.
+ *
  */
 #include "kind.h"
 #include "uring/check.h"
@@ -53,7 +54,7 @@ static size_t login_postgres_make_login(const struct weir_upstream_check *plan,
     return size;
 }
 
-/* An error has fields: a letter and a text each. */
+/* An error consists of fields, each a letter and a text. */
 static void login_postgres_note_error(struct wr_check_talk *talk,
                                       const uint8_t *message, size_t size)
 {
@@ -74,7 +75,7 @@ static void login_postgres_note_error(struct wr_check_talk *talk,
     }
 }
 
-/* A whole message has arrived. */
+/* Handles a complete message. */
 static enum wr_verdict login_postgres_judge_one(struct wr_check_talk *talk,
                                                 const uint8_t *message,
                                                 size_t size)
@@ -137,10 +138,10 @@ static enum wr_verdict login_postgres_judge(const struct wr_check *check,
 #define MYSQL_ABILITIES (0x1u | 0x200u | 0x8000u | 0x80000u)
 
 enum mysql_step {
-    MYSQL_GREETING, /* it is waited for */
-    MYSQL_LOGIN,    /* the login is sent */
-    MYSQL_EMPTY,    /* the empty password as no byte */
-    MYSQL_ZERO,     /* the empty password as a byte 0 */
+    MYSQL_GREETING, /* wait for the greeting */
+    MYSQL_LOGIN,    /* send the login */
+    MYSQL_EMPTY,    /* send the empty password as no bytes */
+    MYSQL_ZERO,     /* send the empty password as a byte 0 */
 };
 
 static const char login_mysql_native[] = "mysql_native_password";
@@ -172,7 +173,7 @@ static size_t login_mysql_make_login(const struct weir_upstream_check *plan,
     return size;
 }
 
-/* The server wants another method. */
+/* Handles the server's request for another method. */
 static enum wr_verdict login_mysql_switch(struct wr_check_talk *talk,
                                           const uint8_t *name, size_t size)
 {
@@ -191,7 +192,7 @@ static enum wr_verdict login_mysql_switch(struct wr_check_talk *talk,
     return WR_VERDICT_SAY;
 }
 
-/* A packet of at least one byte has arrived. */
+/* Handles a packet of at least one byte. */
 static enum wr_verdict login_mysql_judge_one(struct wr_check_talk *talk,
                                              const uint8_t *packet, size_t size)
 {
@@ -239,7 +240,7 @@ static enum wr_verdict login_mysql_judge(const struct wr_check *check,
     return login_mysql_judge_one(talk, packet + MYSQL_HEAD, size);
 }
 
-/* ---- what is sent ---- */
+/* ---- sending ---- */
 
 static size_t login_ask(const struct wr_check *check,
                         const struct wr_check_talk *talk, const char *authority,

@@ -1,15 +1,15 @@
 /*
- * The upstreams that a set has: entering, leaving, and those that stand for the
- * addresses of a name.
+ * The upstreams of a set: adding, removing, and upstreams for the addresses of
+ * a name.
  *
  * An upstream that is spread is never chosen. It looks its name up, and each
- * address of the answer is an upstream of its own, a member, with all that the
- * program has said of the name. A member stays as long as its address is in the
- * answers, with its health and counts; one whose address is in the answer no
- * more is removed, and its connections go on.
+ * address of the answer is an upstream of its own, a member, with all settings
+ * of the name. A member stays as long as its address is in the answers, with
+ * its health and counts. If its address is no longer in the answer, it is
+ * removed, but its connections continue.
  *
- * Those of a service have a rank by the priority of their record, and a share
- * of the weight by its weight; both follow the answers.
+ * Members of a service have a rank from the priority of their record, and a
+ * share of the weight from its weight; both follow the answers.
  */
 #include "upstream.h"
 
@@ -23,7 +23,7 @@
 
 /* ---- the arrays ---- */
 
-/* They have moved, from that index on. */
+/* Updates the indexes from @index on. */
 static void members_number(weir_upstreams *set, size_t index)
 {
     wr_assert(index <= set->count);
@@ -109,7 +109,7 @@ static bool members_have(const weir_upstreams *set, const weir_upstream *source,
     return false;
 }
 
-/* Gives an upstream the numbers of the record that has named its host. */
+/* Sets an upstream's rank and weight from the record that names its host. */
 static void members_rank(weir_upstream *member, const struct wr_target *target,
                          size_t index)
 {
@@ -117,11 +117,11 @@ static void members_rank(weir_upstream *member, const struct wr_target *target,
         wr_srv_get_ranks(target->addresses, target->address_count);
     const struct wr_srv_rank *own = &ranks[index];
     uint32_t heaviest = 1;
-    uint8_t rank = 0; /* there are WEIR_SRV_MAX at most */
+    uint8_t rank = 0; /* at most WEIR_SRV_MAX */
 
     wr_assert(target->service && index < target->address_count);
     for (size_t i = 0; i < target->address_count; i++) {
-        /* They are in the order of priorities. */
+        /* Records are in the order of priorities. */
         if (i > 0 && i <= index && ranks[i].priority > ranks[i - 1].priority) {
             rank++;
         }
@@ -137,7 +137,8 @@ static void members_rank(weir_upstream *member, const struct wr_target *target,
     member->set->has_ranks |= rank > 0;
 }
 
-/* Nothing is connected to an address of another family than the own one. */
+/* Returns false for an address of another family than the local address, to
+ * which no connection is possible. */
 static bool members_may_be(const struct wr_target *target,
                            const struct weir_address *address)
 {
@@ -158,7 +159,7 @@ static bool members_is_wanted(const struct wr_target *target,
     return false;
 }
 
-/* An address of the answer that is no upstream yet; NULL: all are. */
+/* Returns an address of the answer that is not an upstream yet, or NULL. */
 static const struct weir_address *members_find_new(const weir_upstreams *set,
                                                    const weir_upstream *source)
 {
@@ -175,9 +176,9 @@ static const struct weir_address *members_find_new(const weir_upstreams *set,
     return NULL;
 }
 
-/* True if a member comes before another one of its name: in the order of their
- * addresses as bytes. All sets have one order, whatever answers each has got.
- */
+/* Returns true if a member precedes another one of its name, in the order of
+ * their addresses as bytes. So all sets have the same order, whatever answers
+ * each has received. */
 static bool members_is_before(const weir_upstream *member,
                               const weir_upstream *other)
 {
@@ -188,8 +189,8 @@ static bool members_is_before(const weir_upstream *member,
                   sizeof(address->storage)) < 0;
 }
 
-/* Where a member is in the set: behind its name, and before what was added
- * after that. */
+/* Returns the index of a member in the set: after its name, and before
+ * everything that was added after the name. */
 static size_t members_find_index(const weir_upstreams *set,
                                  const weir_upstream *member)
 {
@@ -207,7 +208,7 @@ static size_t members_find_index(const weir_upstreams *set,
     return index;
 }
 
-/* Adds an upstream of an address: 0, or an error, which is that of memory. */
+/* Adds an upstream for an address. Returns 0 or -ENOMEM. */
 static int members_add(weir_upstreams *set, weir_upstream *source,
                        const struct weir_address *address)
 {
@@ -237,7 +238,7 @@ static int members_add(weir_upstreams *set, weir_upstream *source,
     return 0;
 }
 
-/* Gives the addresses of a service what the last answer says of them. */
+/* Updates the addresses of a service from the last answer. */
 static void members_rank_all(weir_upstreams *set, const weir_upstream *source)
 {
     const struct wr_target *target = &source->target;
@@ -255,7 +256,7 @@ static void members_rank_all(weir_upstreams *set, const weir_upstream *source)
     }
 }
 
-/* Lets the upstreams of a name follow its last answer. */
+/* Updates the upstreams of a name from its last answer. */
 static void members_follow(weir_upstreams *set, weir_upstream *source)
 {
     const struct weir_address *address;
@@ -276,7 +277,7 @@ static void members_follow(weir_upstreams *set, weir_upstream *source)
     if (source->target.service) {
         members_rank_all(set, source);
     }
-    source->target.error_count += err < 0; /* again with the next answer */
+    source->target.error_count += err < 0; /* retried with the next answer */
     source->is_settled = true;
     wr_survey_forget(set);
     source->told = wr_upstream_get_state(source);
@@ -288,7 +289,7 @@ void wr_members_spread(weir_upstreams *set)
     for (size_t i = 0; i < set->count && set->has_answers; i++) {
         if (set->upstreams[i]->has_answer) {
             members_follow(set, set->upstreams[i]);
-            i = SIZE_MAX; /* they have moved: from the first one again */
+            i = SIZE_MAX; /* the indexes have changed: restart */
         }
     }
     set->has_answers = false;

@@ -1,10 +1,10 @@
 /*
  * One active check of an upstream.
  *
- * A connection that was the answer, or that has brought none, is aborted, so
- * that the check leaves nothing behind at either end. One that has brought an
- * answer is closed: it ends its stream, and reads what the peer says until that
- * ends its own, beside the checks that follow.
+ * A connection that is the whole check, or that has had no response, is
+ * aborted, so that the check leaves nothing behind at either end. A connection
+ * with a response is closed: it ends its stream, and reads the peer's bytes
+ * until the peer ends its own, concurrently with later checks.
  */
 #include "probe.h"
 
@@ -15,12 +15,12 @@
 #include "weir/start_tls.h"
 #include "weir/writer.h"
 
-/* How long a connection with an answer waits for the end of its peer. */
+/* How long a connection with a response waits for the peer's end. */
 #define LINGER_NS UINT64_C(1000000000)
-/* The part of the time-out for which an answer may be silent. */
+/* The part of the time-out for which a response may be silent. */
 #define QUIET_PART 8u
 
-/* ---- the talk ---- */
+/* ---- the conversation ---- */
 
 static int probe_write(weir_writer *writer, const struct wr_check_piece *piece)
 {
@@ -46,19 +46,19 @@ static int probe_ask(const struct wr_probe *probe, weir_writer *writer)
     return 0;
 }
 
-/* Reads more of the answer: bytes, or an error. */
+/* Reads more of the response. Returns the number of bytes, or an error. */
 static ssize_t probe_read(struct wr_probe *probe, weir_reader *reader)
 {
     const size_t room = wr_check_get_room(probe->check) - probe->len;
 
-    wr_assert(room > 0); /* a full one has a verdict */
+    wr_assert(room > 0); /* a full buffer has a verdict */
     const ssize_t got =
         weir_reader_read(reader, probe->answer + probe->len, room);
     return got == 0 ? -EPROTO : got;
 }
 
-/* Reads more, but no longer than an answer may be silent that is wrong as it
- * is. */
+/* Reads more, but limits the time of silence if the response is wrong so
+ * far. */
 static ssize_t probe_read_on(struct wr_probe *probe, weir_reader *reader)
 {
     struct weir_timeout quiet;
@@ -73,7 +73,7 @@ static ssize_t probe_read_on(struct wr_probe *probe, weir_reader *reader)
     return got == -ETIMEDOUT ? -EPROTO : got;
 }
 
-/* A wrong answer in text is the reason itself. */
+/* A wrong response in text is used as the reason. */
 static void probe_note_answer(struct wr_probe *probe)
 {
     const enum weir_check_kind kind = probe->check->plan.kind;
@@ -86,7 +86,7 @@ static void probe_note_answer(struct wr_probe *probe)
     }
 }
 
-/* Says what is to be said, and reads, until there is a verdict. */
+/* Sends and reads until there is a verdict. */
 static int probe_converse(struct wr_probe *probe, weir_reader *reader,
                           weir_writer *writer)
 {
@@ -117,7 +117,7 @@ static int probe_converse(struct wr_probe *probe, weir_reader *reader,
 
 /* ---- the connection ---- */
 
-/* Sends the header, and begins TLS behind it. */
+/* Sends the PROXY header, and then starts TLS. */
 static int probe_introduce(const struct wr_probe *probe, weir_writer *writer)
 {
     const weir_transport *t = weir_writer_get_transport(writer);
@@ -143,7 +143,7 @@ static int probe_introduce(const struct wr_probe *probe, weir_writer *writer)
     return weir_writer_start_tls(writer, &tls);
 }
 
-/* Ends a connection that has brought an answer, or a header alone. */
+/* Ends a connection that has had a response, or only a header. */
 static void probe_leave(const struct wr_probe *probe, weir_writer *writer)
 {
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
@@ -164,7 +164,7 @@ static void probe_leave(const struct wr_probe *probe, weir_writer *writer)
     }
 }
 
-/* On a connection that stands. */
+/* Uses an established connection. */
 static int probe_use(struct wr_probe *probe, weir_reader *reader,
                      weir_writer *writer)
 {
@@ -176,7 +176,7 @@ static int probe_use(struct wr_probe *probe, weir_reader *reader,
     if (err >= 0 && has_answer) {
         err = probe_converse(probe, reader, writer);
     }
-    if (has_header || has_answer) { /* TLS 1.3 refuses as late */
+    if (has_header || has_answer) { /* TLS 1.3 refuses this late */
         probe->alert =
             wr_transport_get_alert(weir_writer_get_transport(writer));
     }
@@ -213,7 +213,7 @@ static int probe_run(struct wr_own_task *own)
     int err =
         weir_timeout_begin(own->loop, &limit, probe->check->plan.timeout_ns);
 
-    wr_assert(err == 0); /* it is a task of this loop */
+    wr_assert(err == 0); /* this is a task of the loop */
     err = probe_talk(probe);
     return (int)weir_timeout_end(&limit, err);
 }

@@ -1,8 +1,8 @@
 /*
  * One active check of an upstream.
  *
- * A probe connects, talks as its plan says, and leaves, in a task of weir's
- * own. Its end is told once, from the loop.
+ * A probe connects, talks as its plan requires, and leaves, in an internal
+ * task. Its end is reported once, from the loop.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_PROBE_H
 #define WEIR_LIB_PROXY_UPSTREAM_PROBE_H
@@ -12,30 +12,32 @@
 #include "target.h"
 
 struct wr_probe {
-    struct wr_own_task own; /* it runs while the probe does */
+    struct wr_own_task own; /* runs while the probe runs */
     const struct wr_check *check;
-    /* The probe is over: 0, or a negative error. Not called inside a call. */
+    /* Called when the probe is over, with 0 or a negative error. Never called
+     * inside a call. */
     void (*ended)(struct wr_probe *probe, int err);
-    struct wr_check_talk talk; /* of the last one, as are all below */
-    const char *alert;         /* of the peer's TLS; NULL: none */
+    struct wr_check_talk talk; /* of the last probe, as all fields below */
+    const char *alert;         /* of the peer's TLS, or NULL */
     const struct wr_target *target;
-    const struct wr_secure_settings *tls; /* NULL: none */
-    uint8_t *answer; /* wr_check_get_room() bytes, the owner's memory */
-    size_t len;      /* bytes of it */
+    const struct wr_secure_settings *tls; /* or NULL */
+    uint8_t *answer; /* wr_check_get_room() bytes, owned by the owner */
+    size_t len;      /* used bytes */
 };
 
-/* @answer has room as the plan asks for; the plan has to stay. */
+/* Initializes a probe. @answer must have the space that the plan requests; the
+ * plan must outlive the probe. */
 void wr_probe_init(struct wr_probe *probe, weir_loop *loop,
                    const struct wr_check *check, uint8_t *answer,
                    void (*ended)(struct wr_probe *probe, int err));
 
-/* Starts an idle probe, with TLS unless @tls is NULL: 0, or an error of this
- * machine. */
+/* Starts an idle probe, with TLS unless @tls is NULL. Returns 0, or an error of
+ * this machine. */
 WEIR_MUST_USE int wr_probe_start(struct wr_probe *probe,
                                  const struct wr_target *target,
                                  const struct wr_secure_settings *tls);
 
-/* A running probe ends with -ECANCELED, unless its end is near. */
+/* Ends a running probe with -ECANCELED, unless it is about to end. */
 void wr_probe_give_up(struct wr_probe *probe);
 
 static inline bool wr_probe_is_idle(const struct wr_probe *probe)

@@ -1,8 +1,8 @@
 /*
- * Requests that wait, in the order in which they came.
+ * Waiting requests, in the order of their arrival.
  *
- * Most come in the order of their tickets. Those that come back from a try that
- * has failed are older than others that wait, in whatever order they failed.
+ * Most arrive in the order of their tickets. Requests that return from a failed
+ * try are older than other waiting ones, in any order.
  */
 #include "queue.h"
 
@@ -39,8 +39,7 @@ static struct wr_queued *queue_find_top(struct wr_queued *queued)
     return queued;
 }
 
-/* The oldest of a tree but the oldest of its kind, @oldest; NULL: there is
- * none. */
+/* Returns the second oldest of the tree whose oldest is @oldest, or NULL. */
 static struct wr_queued *queue_find_second(struct wr_queued *oldest)
 {
     struct wr_queued *queued = oldest->below[YOUNGER];
@@ -55,7 +54,7 @@ static struct wr_queued *queue_find_second(struct wr_queued *oldest)
     return queued;
 }
 
-/* Hangs @queued, which may be NULL, below @above, which may be NULL, too. */
+/* Hangs @queued below @above. Both may be NULL. */
 static void queue_hang(struct wr_queued *above, int side,
                        struct wr_queued *queued)
 {
@@ -74,7 +73,7 @@ static int queue_get_side(const struct wr_queued *queued)
                                                                     : OLDER;
 }
 
-/* Turns it and the one above it, so that they change places. */
+/* Rotates the node up, so that it changes places with its parent. */
 static void queue_turn_up(struct wr_queued *queued)
 {
     struct wr_queued *above = queued->above;
@@ -104,7 +103,7 @@ static void queue_insert(struct wr_queued *top, struct wr_queued *queued)
     }
 }
 
-/* Of those below it the one with the higher rank; NULL: there is none. */
+/* Returns the child with the higher rank, or NULL. */
 static struct wr_queued *queue_get_higher(const struct wr_queued *queued)
 {
     struct wr_queued *older = queued->below[OLDER];
@@ -117,7 +116,7 @@ static struct wr_queued *queue_get_higher(const struct wr_queued *queued)
     return queue_get_rank(older) > queue_get_rank(younger) ? older : younger;
 }
 
-/* It goes down until none is below it. */
+/* Rotates the node down until it is a leaf, then unlinks it. */
 static void queue_cut(struct wr_queued *queued)
 {
     struct wr_queued *higher;
@@ -132,7 +131,7 @@ static void queue_cut(struct wr_queued *queued)
 
 /* ---- kinds ---- */
 
-/* Of as many: none is there twice. */
+/* Both have the same count, without duplicates. */
 static bool queue_has_all(const struct wr_exclusions *a,
                           const struct wr_exclusions *b)
 {
@@ -145,7 +144,7 @@ static bool queue_has_all(const struct wr_exclusions *a,
     return true;
 }
 
-/* The oldest of the kind that excludes this; NULL: none waits. */
+/* Returns the oldest waiting request with these exclusions, or NULL. */
 static struct wr_queued *queue_find(const struct wr_request_queue *queue,
                                     const struct wr_exclusions *excluded)
 {

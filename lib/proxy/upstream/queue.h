@@ -1,19 +1,19 @@
 /*
- * Requests that wait, in the order in which they came: the pure part.
+ * Waiting requests, in the order of their arrival: pure functions.
  *
- * Requests that exclude the same upstreams are of one kind: what the oldest of
- * a kind may not have, no other of it may. So the queue shows the oldest of
- * each kind alone, in the order of their tickets, and the next of a kind when
- * that one has left: whoever serves the queue looks once at each kind and once
- * at each request that it serves, however many wait.
+ * Requests that exclude the same upstreams are of one kind: if the oldest of a
+ * kind may not have an upstream, no other request of that kind may. So the
+ * queue shows only the oldest of each kind, in the order of their tickets, and
+ * the next of a kind when the oldest has left. Serving the queue checks each
+ * kind once and each served request once, however many wait.
  *
  *     kinds <-> oldest of a kind <-> oldest of another <-> kinds
  *                   |                    |
  *                 tree                 tree       by ticket, the oldest first
  *
- * Each kind is a treap: a tree in the order of tickets, where none has a higher
- * rank than the one above it. Ranks are mixed tickets, so that the tree is
- * about as deep as one of random numbers, in whatever order requests come.
+ * Each kind is a treap: a tree in the order of tickets, where no node has a
+ * higher rank than its parent. Ranks are mixed tickets, so the tree is about as
+ * deep as a tree of random numbers, in whatever order requests arrive.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_QUEUE_H
 #define WEIR_LIB_PROXY_UPSTREAM_QUEUE_H
@@ -25,11 +25,11 @@
 #define WR_TRIES_MAX    16u
 #define WR_EXCLUDED_MAX 16u
 
-/* Upstreams that a request does not take. */
+/* Upstreams that a request must not use. */
 struct wr_exclusions {
     uint64_t ids[WR_TRIES_MAX + WR_EXCLUDED_MAX];
     size_t count;
-    uint64_t sum;        /* of the ids, which tells most sets of them apart */
+    uint64_t sum;        /* of the ids, which distinguishes most sets */
     bool with_unchecked; /* and all whose first check has not ended */
 };
 
@@ -45,7 +45,7 @@ static inline bool wr_exclusions_have(const struct wr_exclusions *exclusions,
     return false;
 }
 
-/* Adds one; it may be there already. */
+/* Adds an id, which may already be present. */
 static inline void wr_exclusions_add(struct wr_exclusions *exclusions,
                                      uint64_t id)
 {
@@ -56,7 +56,7 @@ static inline void wr_exclusions_add(struct wr_exclusions *exclusions,
     }
 }
 
-/* Forgets the one that was added last. */
+/* Removes the id that was added last. */
 static inline void wr_exclusions_drop_last(struct wr_exclusions *exclusions)
 {
     wr_assert(exclusions->count > 0);
@@ -65,36 +65,37 @@ static inline void wr_exclusions_drop_last(struct wr_exclusions *exclusions)
 
 struct wr_request_queue {
     struct wr_list kinds; /* struct wr_queued: the oldest of each, by ticket */
-    uint32_t count;       /* of all that wait */
-    size_t excluded_most; /* none of them excludes more upstreams */
+    uint32_t count;       /* of all waiting requests */
+    size_t excluded_most; /* no request excludes more upstreams */
 };
 
-/* The owner embeds it, and does not change what it excludes, nor its ticket,
- * while it is in a queue. */
+/* Embedded in its owner. Exclusions and ticket must not change while it is in a
+ * queue. */
 struct wr_queued {
-    uint64_t ticket; /* its number, of its own; 0: none yet */
+    uint64_t ticket; /* unique number; 0: none yet */
     struct wr_exclusions excluded;
-    struct wr_request_queue *queue; /* NULL: it is in none */
-    struct wr_list link;            /* in ->kinds if it is the oldest of one */
-    struct wr_queued *above;        /* in the tree; NULL: the top */
-    struct wr_queued *below[2];     /* older, younger */
+    struct wr_request_queue *queue; /* or NULL */
+    struct wr_list link;        /* in ->kinds if it is the oldest of its kind */
+    struct wr_queued *above;    /* parent in the tree, or NULL */
+    struct wr_queued *below[2]; /* older, younger */
 };
 
 void wr_request_queue_init(struct wr_request_queue *queue);
 void wr_queued_init(struct wr_queued *queued);
 
-/* Adds one with a ticket that no other has. */
+/* Adds a request with a unique ticket. */
 void wr_request_queue_add(struct wr_request_queue *queue,
                           struct wr_queued *queued);
 void wr_request_queue_remove(struct wr_queued *queued);
 
-/* True if one of its kind waits that came earlier. Without a ticket @queued
- * comes now; it is in no queue. */
+/* Returns true if an older request of the same kind waits. Without a ticket,
+ * @queued arrives now. It must not be in a queue. */
 bool wr_request_queue_has_older(const struct wr_request_queue *queue,
                                 const struct wr_queued *queued);
 
-/* The oldest of the kind behind that of @before, which is the oldest of its
- * own; NULL for @before: the oldest of all. NULL: there is none. */
+/* Returns the oldest request of the kind after that of @before, which must be
+ * the oldest of its kind, or the oldest of all if @before is NULL. Returns NULL
+ * at the end. */
 static inline struct wr_queued *
 wr_request_queue_next(const struct wr_request_queue *queue,
                       const struct wr_queued *before)
