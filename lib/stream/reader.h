@@ -65,7 +65,6 @@ WEIR_MUST_USE int wr_reader_feed(weir_reader *reader,
  * that do not fit. @lost is true if others were closed before. */
 void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
                         size_t count, bool lost);
-/* Closes the descriptors that were not taken. */
 void wr_reader_drop_fds(weir_reader *reader);
 
 void wr_reader_check_invariants(const weir_reader *reader);
@@ -90,7 +89,6 @@ WEIR_MUST_USE int wr_reader_gather(weir_reader *reader, struct weir_buf *ret);
 /* Drops the unread bytes: another object has them. */
 void wr_reader_discard(weir_reader *reader);
 
-/* Resumes the transport if the unread bytes are within the limit. */
 void wr_reader_resume_if_low(weir_reader *reader);
 
 WEIR_MUST_USE int wr_reader_begin_slowly(weir_reader *reader);
@@ -168,7 +166,6 @@ static inline void wr_reader_consumed(weir_reader *reader)
     wr_reader_debug_check(reader);
 }
 
-/* Copies the first @len bytes to @buf and consumes them. */
 static inline ssize_t wr_reader_copy_out(weir_reader *reader, void *buf,
                                          size_t len)
 {

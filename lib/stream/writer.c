@@ -113,7 +113,6 @@ static void writer_flushed(struct wr_flush *flush)
     wr_writer_resumed(wr_container_of(flush, weir_writer, flush));
 }
 
-/* Suspends in @waiters until the transport wakes the task. */
 static int writer_wait_for_queue(weir_writer *writer, struct wr_list *waiters)
 {
     static const struct wr_wait_kind kind = {.name = "write"};

@@ -57,7 +57,6 @@ static inline void wr_writer_debug_check(const weir_writer *writer)
  * the queue was dropped. */
 void wr_writer_resumed(void *writer);
 
-/* Wakes all waiting tasks, because the connection is lost. */
 void wr_writer_lost(weir_writer *writer);
 
 /* True while a task waits in a call on the writer. */

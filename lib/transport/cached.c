@@ -26,7 +26,6 @@ struct cached_table {
     struct cached_entry entries[ENTRIES];
 };
 
-/* A range within one chunk. */
 struct cached_range {
     uint64_t chunk;
     uint32_t first;

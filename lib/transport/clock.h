@@ -17,12 +17,12 @@
 /* Checks of the kernel's queue within each write-stall limit. */
 #define WR_STALL_LOOKS 8u
 
-/* A close that waits until the peer has all bytes ends if nothing was
- * acknowledged for this time, */
+/* A close that waits for the peer ends if nothing was acknowledged for this
+ * time. */
 #define WR_END_STALL_NS WEIR_SECONDS(30)
-/* and after this time in total if the program has set no limit: a peer that
- * acknowledges byte by byte must not keep a descriptor and a slot of the server
- * for ever. */
+/* It also ends after this time in total if the program has set no limit: a peer
+ * that acknowledges byte by byte must not keep a descriptor and a slot of the
+ * server for ever. */
 #define WR_END_WHOLE_NS WEIR_SECONDS(300)
 /* A peer that has all bytes and continues to send is read for this much longer,
  * and for this many bytes: it must not decide how long a close lasts. */

@@ -484,7 +484,6 @@ static void connection_begin_talk(struct wr_connection *c)
     }
 }
 
-/* Calls `look`: the device reports what it knows of the other end. */
 static void connection_look(struct wr_connection *c)
 {
     const int err = c->t.error == 0 ? c->t.ops->look(c) : 0;

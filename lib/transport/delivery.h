@@ -178,7 +178,6 @@ WEIR_MUST_USE bool wr_delivery_given(weir_transport *t, struct wr_delivery *d,
 
 void wr_delivery_show_first(weir_transport *t, struct wr_delivery *d);
 
-/* Shows held bytes until the protocol takes no more. */
 void wr_delivery_show_held(weir_transport *t, struct wr_delivery *d);
 
 static inline void wr_delivery_end(struct wr_delivery *d)

@@ -14,7 +14,7 @@ static weir_transport *intake_of(struct wr_demand *demand)
     return wr_container_of(demand, weir_transport, demand);
 }
 
-/* `feed`: a queue of the budget lets the connection receive. */
+/* `feed` of the demand: a queue of the budget lets the connection receive. */
 void wr_intake_fed(struct wr_demand *demand, enum wr_demand_state queue)
 {
     weir_transport *t = intake_of(demand);
@@ -25,7 +25,7 @@ void wr_intake_fed(struct wr_demand *demand, enum wr_demand_state queue)
     t->ops->fed(t, queue);
 }
 
-/* `released`: leases of the connection were released. */
+/* `released` of the account: leases of the connection were released. */
 void wr_intake_released(struct wr_account *account)
 {
     weir_transport *t =

@@ -109,7 +109,6 @@ static inline void wr_intake_make_due(weir_transport *t)
     wr_budget_make_due(&t->loop->budget, &t->demand);
 }
 
-/* Leaves the budget's queue if the connection is in one. */
 static inline void wr_intake_leave(weir_transport *t)
 {
     wr_debug_assert(t->state < WR_LIFE_LOST);

@@ -141,7 +141,6 @@ static void sender_queue(struct wr_sender *f, struct wr_chunk *chunk,
     f->t->ops->queue_file(f->t, chunk, len);
 }
 
-/* Sends a part that was read, from its chunk or through the queue. */
 static void sender_send(struct wr_sender *f, size_t len)
 {
     wr_assert(f->state == WR_SENDER_READING);

@@ -73,7 +73,6 @@ void wr_sender_cancel(struct wr_sender *f);
 /* Ends the file together with its connection: queued bytes are not sent. */
 void wr_sender_break(struct wr_sender *f);
 
-/* Ends the file because the ring failed. */
 void wr_sender_abandon(struct wr_sender *f);
 
 void wr_sender_check_invariants(const struct wr_sender *f);

@@ -135,7 +135,7 @@ void wr_transport_set_error(weir_transport *t, int err, const char *what)
     }
     wr_transport_set_end(t, WEIR_END_BROKEN);
     if (is_first && (t->is_below || t->is_relayed)) {
-        /* connection_lost may be called much later */
+        /* connection_lost may be called much later. */
         wr_protocol_error(t, err, NULL);
     }
 }

@@ -375,7 +375,6 @@ wr_connection_options_read_all(void *known, size_t size, const void *options,
                                struct weir_connection_options *connection,
                                int fd);
 
-/* The slow half of wr_transport_enter(). */
 WEIR_MUST_USE int wr_transport_enter_slowly(const weir_transport *t);
 
 /* Returns 0, WEIR_EREPLACED, or an error of wr_loop_check(). */
@@ -488,7 +487,7 @@ WEIR_MUST_USE int wr_transport_take_write_error(weir_transport *t);
 /* True if no request is being served, as far as the library knows. */
 bool wr_transport_is_idle(weir_transport *t);
 
-/* Count received bytes, and bytes that the kernel or ->below has taken. */
+/* Count received bytes, and bytes taken by the kernel or transport below. */
 static inline void wr_transport_count_received(weir_transport *t,
                                                uint64_t bytes)
 {
@@ -576,7 +575,6 @@ wr_protocol_find(weir_transport *t, const struct weir_factory *factory)
 /* Call the protocol. An entry that is NULL returns 0. */
 void wr_protocol_made(weir_transport *t);
 void wr_protocol_lost(weir_transport *t);
-/* True if the protocol has connection_moved. */
 bool wr_protocol_may_move(const weir_transport *t);
 void wr_protocol_moved(weir_transport *t);
 void wr_protocol_pause(weir_transport *t);
@@ -589,7 +587,6 @@ WEIR_MUST_USE int wr_protocol_updated(weir_transport *t, size_t len);
 /* Returns the memory of get_buffer to the protocol of @from. */
 void wr_protocol_give_back(weir_transport *t,
                            const struct weir_protocol_binding *from, void *buf);
-/* True if the protocol has fds_received. */
 bool wr_protocol_takes_fds(const weir_transport *t);
 WEIR_MUST_USE int wr_protocol_fds(weir_transport *t, const int *fds,
                                   size_t count, bool lost);

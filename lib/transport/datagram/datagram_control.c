@@ -17,7 +17,6 @@
     (WEIR_ANCILLARY_LOCAL | WEIR_ANCILLARY_TOS | WEIR_ANCILLARY_TTL |          \
      WEIR_ANCILLARY_TIMESTAMP)
 
-/* The socket options that request a fact. */
 struct datagram_control_fact {
     uint32_t bit;
     int option4;

@@ -143,7 +143,6 @@ static inline bool wr_datagram_is_alive(const struct wr_datagram *d)
 }
 
 void wr_datagram_set_outlet_state(struct wr_datagram *d, enum wr_outlet state);
-/* Dooms the transport with @err. */
 void wr_datagram_break(struct wr_datagram *d, int err, const char *what);
 /* datagram_received has returned @err: reports it and dooms the transport. */
 void wr_datagram_fail_callback(struct wr_datagram *d, int err);
@@ -178,7 +177,6 @@ void wr_datagram_limits_changed(weir_transport *t);
 WEIR_MUST_USE int
 wr_datagram_ask_control(int fd, int family,
                         const struct weir_datagram_options *options);
-/* Reads the control messages of a received message into its head. */
 void wr_datagram_read_control(struct wr_datagram_head *head,
                               const struct msghdr *header);
 /* Writes the control messages for @message into @control, of WR_CONTROL_MAX
@@ -197,7 +195,6 @@ void wr_datagram_tell_kept_error(struct wr_datagram *d, int err);
 /* Reports the errors in the socket's error queue to the protocol. */
 void wr_datagram_tell_queued_errors(struct wr_datagram *d);
 
-/* Closes the descriptors of a received message. */
 void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header);
 /* True while descriptors are being closed: the transport receives nothing, and
  * the step is pushed afterwards. */

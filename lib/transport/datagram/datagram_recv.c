@@ -105,7 +105,6 @@ static weir_lease *datagram_recv_assemble(struct wr_datagram *d, uint32_t i,
     return wr_lease_copy(&d->t.loop->pool, &d->t.demand.account, area, len);
 }
 
-/* Fills the slot's head from the kernel's message header. */
 static void datagram_recv_fill(struct wr_datagram *d,
                                const struct mmsghdr *message, weir_lease *slot)
 {
@@ -484,7 +483,6 @@ static void datagram_recv_adapt(struct wr_datagram *d, uint32_t count,
     }
 }
 
-/* True if more datagrams may be queued and they may be received now. */
 static bool datagram_recv_may_go_on(struct wr_datagram *d, bool is_full)
 {
     return is_full && wr_datagram_is_reading(d) && !d->kept_head &&

@@ -53,8 +53,8 @@ static inline void sock_settle(struct wr_sock *s)
 }
 
 /* Continues after a send, which most closes wait for: advances the connection
- * without another step. A pending step advances it in this loop iteration, so
- * only a connection whose end is decided is advanced now. */
+ * without another step. A pending step will do this in the same loop iteration,
+ * unless the end is decided. */
 static inline void sock_advance(struct wr_sock *s)
 {
     wr_connection_debug_check(&s->c);
@@ -63,8 +63,6 @@ static inline void sock_advance(struct wr_sock *s)
         wr_connection_advance(&s->c);
     }
 }
-
-/* ---- completions ---- */
 
 /* The smallest receive that starts bulk on any connection. */
 #define BULK_LEAST (64 << 10)
@@ -211,7 +209,6 @@ static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
     }
 }
 
-/* Handles the end of a send from memory without a release callback. */
 static __attribute__((noinline)) void
 sock_send_went_unreleased(struct wr_sock *s, int32_t res)
 {

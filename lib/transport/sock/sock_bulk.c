@@ -488,9 +488,8 @@ static int32_t sock_bulk_copy(struct wr_sock *s, uint32_t credit,
     return res;
 }
 
-/* Receives without a free buffer, on a connection that always polls. An
- * armed receive, which takes the buffers of all connections, is not possible
- * there. */
+/* Receives without a free buffer, on a connection that always polls. An armed
+ * receive, which uses the buffers of all connections, is not used there. */
 static void sock_bulk_receive_few(struct wr_sock *s, uint32_t credit)
 {
     weir_lease *lease = NULL;

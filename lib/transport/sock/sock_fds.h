@@ -34,14 +34,12 @@ bool wr_sock_fds_are_next(const struct wr_sock *s);
 void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece);
 /* Notes that the kernel has taken @bytes while descriptors waited. */
 void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes);
-/* Closes all waiting descriptors; they will not be sent. */
 void wr_sock_fds_drop(struct wr_sock *s);
 /* Closes refused descriptors, in a thread, because the peer chose them. */
 void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count);
 /* True while received descriptors are being closed: the socket receives
  * nothing, and the step is pushed afterwards. */
 WEIR_MUST_USE bool wr_sock_fds_rest(struct wr_sock *s);
-/* Closes the lost socket's own descriptor. */
 void wr_sock_fds_close_own(struct wr_sock *s);
 void wr_sock_fds_free(struct wr_sock *s);
 void wr_sock_check_fds(const struct wr_sock *s);

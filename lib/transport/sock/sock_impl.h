@@ -151,7 +151,6 @@ WEIR_MUST_USE bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res);
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
 /* The socket has sent before, for example on another loop: no first send. */
 void wr_sock_send_go_on_from(struct wr_sock *s);
-/* Handles a failed send; @err may break the connection. */
 void wr_sock_send_failed(struct wr_sock *s, int err);
 
 /* Makes the first send connect the NEW socket. */
@@ -178,7 +177,6 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
 void wr_sock_recv_revoke(struct wr_sock *s);
 /* From now on, every receive is a poll and a system call. */
 void wr_sock_recv_by_polls(struct wr_sock *s);
-/* Cancels the operations in flight. */
 void wr_sock_end_recv(struct wr_sock *s);
 
 void wr_sock_watched(struct wr_sock *s, int32_t res);
@@ -207,7 +205,6 @@ void wr_sock_received(struct wr_sock *s, weir_lease *lease);
 void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease);
 /* Decides, after the end of a send, whether the stream has ended. */
 void wr_sock_confirm_eof(struct wr_sock *s);
-/* Delivers held bytes until the protocol takes no more. */
 void wr_sock_deliver_held(struct wr_connection *c);
 /* Returns lent memory to the protocol, and holds a copy of its bytes after the
  * held bytes: a protocol lends one piece of memory at a time, and may need it
@@ -294,7 +291,6 @@ static inline struct wr_sock_fds *wr_sock_fds_of(const struct wr_sock *s)
     return s->extra ? s->extra->fds : NULL;
 }
 
-/* True if the protocol has lent memory for receiving. */
 static inline bool wr_sock_has_lent(const struct wr_sock *s)
 {
     return s->extra && s->extra->buf;

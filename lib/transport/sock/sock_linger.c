@@ -136,7 +136,6 @@ static void sock_linger_note_look(struct wr_sock_clock *clock, int unacked)
     }
 }
 
-/* Returns when a poll is to start watching the peer of an open socket. */
 static uint64_t sock_linger_watch_ns(const struct wr_sock *s)
 {
     const uint64_t when_ns = wr_sock_clock_of(s)->watch_ns;

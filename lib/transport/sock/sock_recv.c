@@ -289,7 +289,6 @@ static void sock_recv_watch_end(struct wr_sock *s)
     }
 }
 
-/* Returns the socket's pending error in the kernel, or 0. */
 static int sock_recv_pending_error(const struct wr_sock *s)
 {
     int value = 0;

@@ -96,7 +96,8 @@ static void sock_state_check_file(const struct wr_sock *s)
         wr_assert(!s->c.outbox.is_stalled);
     }
     if (file->state == WR_SENDER_STOPPING) {
-        /* Or the queue's send has ended, and its bytes are being released. */
+        /* Otherwise the queue's send has ended, and its bytes are being
+         * released. */
         wr_assert(is_in_flight || file->queued_bytes > 0);
     }
 }
