@@ -1,27 +1,27 @@
 /*
- * Requests: connections that are asked for.
+ * Requests for connections to upstreams.
  *
- * Where a request is says what it waits for; it is in one place at a time:
+ * A request waits in exactly one of these:
  *
- *     in the loop's ready queue   for request_run(), which decides what is next
- *     in set->queue               for a place at an upstream
- *     in set->unchecked           for the first checks of upstreams
- *     in none, connecting         for the end of a try
- *     in none, its timer alone    for what this machine has lacked
+ *     the loop's ready queue      for request_run(), which decides what is next
+ *     set->queue                  for a slot at an upstream
+ *     set->unchecked              for the first checks of upstreams
+ *     none, connecting            for the end of a try
+ *     none, only its timer        for a resource that this machine lacked
  *
- * From each wait it goes on by the ready item, which also ends it with an
- * error; a connection that was made is told at once, from the loop too.
+ * Each wait ends through the ready item, which also reports errors; an
+ * established connection is reported immediately, also from the loop.
  *
- * Those that wait for a place have an order, that of their tickets: also one
- * that has failed at one upstream, and finds none at another. A request that
- * takes a place without a wait leaves it to those of the queue that came
- * earlier. Between sets the tickets decide, too (limits.h).
+ * Requests that wait for a slot are ordered by their tickets, including a
+ * request that has failed at one upstream and finds no slot at another. A
+ * request that could take a slot without waiting leaves it to earlier ones of
+ * the queue. Between sets the tickets decide, too (limits.h).
  *
- * A try that this machine lacks something for does not count, if it may wait.
+ * A try for which this machine lacks a resource does not count, if it may wait.
  *
- * A request keeps what its tries need of the options, so that the program may
- * forget them: the own address is copied, the key is hashed, and upstreams are
- * remembered by numbers that are not used again.
+ * A request keeps the options that its tries need, so that the program may free
+ * them: the local address is copied, the key is hashed, and upstreams are
+ * remembered by numbers that are never reused.
  */
 #include "lib/base/options.h"
 #include "lib/base/shortage.h"
@@ -37,26 +37,27 @@
 
 #define TRIES_DEFAULT  3u
 #define TRY_TIMEOUT_NS UINT64_C(10000000000)
-/* Until a try that lacked something is made again: at first, and at most. */
+/* Until a try that lacked a resource is repeated: initially, and at most. */
 #define SHORT_WAIT_FIRST_NS UINT64_C(100000000)
 #define SHORT_WAIT_MOST_NS  UINT64_C(1000000000)
-/* Addresses that the tries of a request have failed at, of which it tells. */
+/* Maximum number of failed addresses that a request reports. */
 #define ATTEMPTS_MAX 64u
 
 struct wr_request {
     struct weir_pending pending;
     weir_upstreams *set;
-    struct wr_list link;     /* in set->requests */
-    struct wr_queued queued; /* in set->queue, in set->unchecked or in none. Its
-                                ticket is a number among those of all sets. */
+    struct wr_list link; /* in set->requests */
+    /* In set->queue, in set->unchecked or in none. Its ticket is unique among
+     * all sets. */
+    struct wr_queued queued;
     struct wr_ready ready;
     struct wr_timer timer;
-    int cause; /* why it is to end without a try more; 0: it is not */
-    int err;   /* of the last try; 0: none has failed, or it does not count */
+    int cause;     /* why it ends without another try, or 0 */
+    int err;       /* of the last try, if it counts, or 0 */
     bool was_made; /* the factory was called */
-    bool is_left;  /* its upstream is down, and the try is given up */
+    bool is_left;  /* the try is cancelled: its upstream is down */
     struct weir_factory factory;
-    weir_upstreams_done_fn *done; /* NULL: it was called */
+    weir_upstreams_done_fn *done; /* NULL once it was called */
     void *done_arg;
     struct weir_connect_options connect;
     struct weir_address local;
@@ -64,16 +65,16 @@ struct wr_request {
     uint64_t end_ns;    /* of the whole request; UINT64_MAX: no limit */
     uint64_t queued_ns; /* when it was queued */
     uint64_t begun_ns;  /* when the last try began */
-    uint64_t unchecked_until_ns; /* 0: it has waited for no check */
+    uint64_t unchecked_until_ns; /* 0 if it has waited for no check */
     uint64_t shortage_timeout_ns;
-    uint64_t short_until_ns; /* 0: it has lacked nothing yet */
+    uint64_t short_until_ns; /* 0 if it has lacked nothing yet */
     uint64_t short_wait_ns;  /* until the next try */
     uint32_t tries;
     uint32_t try_count;
-    weir_upstream *last;      /* the upstream of the last try, a reference */
-    weir_upstream_slot *slot; /* its own until it is given */
-    weir_pending *connecting; /* NULL: no try is under way */
-    struct wr_list attempts;  /* struct request_attempt: of tries that failed */
+    weir_upstream *last;      /* upstream of the last try, a reference */
+    weir_upstream_slot *slot; /* owned until it is passed to the program */
+    weir_pending *connecting; /* NULL if no try is running */
+    struct wr_list attempts;  /* struct request_attempt: of failed tries */
     uint32_t attempt_count;
     struct weir_upstreams_result result;
     char
@@ -104,8 +105,8 @@ static void request_check_invariants(const struct wr_request *request)
     wr_assert(request->cause <= 0);
 }
 
-/* Waits, in its queue or for the time alone: until then, or the request's end.
- */
+/* Starts the timer of a wait, in a queue or not: until then, or the request's
+ * end. */
 static void request_wait(struct wr_request *request, uint64_t until_ns)
 {
     until_ns = wr_min_u64(until_ns, request->end_ns);
@@ -116,7 +117,7 @@ static void request_wait(struct wr_request *request, uint64_t until_ns)
     request_check_invariants(request);
 }
 
-/* Ends the wait that it is in, if it is in one. */
+/* Ends the current wait, if there is one. */
 static void request_stop_waiting(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
@@ -132,7 +133,7 @@ static void request_stop_waiting(struct wr_request *request)
     wr_assert(!request->queued.queue);
 }
 
-/* The ready item decides what is next. */
+/* Lets the ready item decide what is next. */
 static void request_go_on(struct wr_request *request)
 {
     wr_assert(!request->connecting);
@@ -141,15 +142,15 @@ static void request_go_on(struct wr_request *request)
     request_check_invariants(request);
 }
 
-/* ---- what was tried ---- */
+/* ---- attempts ---- */
 
 struct request_attempt {
     struct wr_list link; /* in request->attempts */
     struct weir_attempt attempt;
 };
 
-/* Keeps what a try has tried that has failed, and is gone soon. What there is
- * no memory for is not told. */
+/* Keeps the attempts of a failed try that is about to be freed. Attempts for
+ * which memory runs out are not reported. */
 static void request_keep_attempts(struct wr_request *request)
 {
     const struct weir_allocator *counting = &request->set->loop->counting;
@@ -190,8 +191,8 @@ static int request_get_attempt(const struct weir_pending *pending, size_t index,
     return 0;
 }
 
-/* Nothing follows what tries have told, where the last one has told nothing.
- * Returns the length of that. */
+/* Removes the separator after the texts of earlier tries if the last try has
+ * written none. Returns the length of the text. */
 static size_t request_end_text(const struct wr_request *request)
 {
     char *text = request->connect.error_text;
@@ -205,8 +206,8 @@ static size_t request_end_text(const struct wr_request *request)
     return len;
 }
 
-/* Makes the options of a try, which ends with the time of the request. Its text
- * follows that of the tries before it. */
+/* Sets the options of a try, which ends at the latest with the request. Its
+ * text is appended to that of earlier tries. */
 static void request_fill_options(const struct wr_request *request,
                                  struct weir_connect_options *options)
 {
@@ -256,8 +257,8 @@ static void request_free(struct wr_request *request)
     wr_upstreams_unref(set);
 }
 
-/* Calls done. With 0 the program gets @t and the slot, else the slot has no
- * upstream any more. */
+/* Calls done. With 0 the program gets @t and the slot. Otherwise the slot has
+ * no upstream any more. */
 static void request_finish(struct wr_request *request, int err,
                            weir_transport *t)
 {
@@ -288,7 +289,7 @@ static void request_finish(struct wr_request *request, int err,
 
 static void request_connected(void *arg, int err, weir_transport *t);
 
-/* The factory of each try: an error after this is none of the upstream. */
+/* The factory of each try. An error after this call is not the upstream's. */
 static int request_create(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
@@ -299,7 +300,7 @@ static int request_create(void *arg, weir_transport *t,
     return request->factory.create(request->factory.arg, t, ret);
 }
 
-/* Notes the upstream that is tried now. */
+/* Records the upstream of the current try. */
 static void request_note_try(struct wr_request *request,
                              weir_upstream *upstream)
 {
@@ -315,7 +316,7 @@ static void request_note_try(struct wr_request *request,
     request->last = upstream;
 }
 
-/* Waits if the last try lacked something, and there is time. */
+/* Waits if the last try lacked a resource, and there is time. */
 static bool request_wait_if_short(struct wr_request *request)
 {
     const uint64_t now_ns = request_now(request);
@@ -342,7 +343,7 @@ static bool request_wait_if_short(struct wr_request *request)
     return true;
 }
 
-/* A try has failed, which is not under way any more. */
+/* Handles a failed try that has ended. */
 static void request_fail_try(struct wr_request *request, int err)
 {
     wr_assert(err < 0);
@@ -353,7 +354,6 @@ static void request_fail_try(struct wr_request *request, int err)
     }
 }
 
-/* Begins a try. */
 static void request_try(struct wr_request *request, weir_upstream *upstream)
 {
     const struct weir_factory factory = {request_create, request};
@@ -365,7 +365,7 @@ static void request_try(struct wr_request *request, weir_upstream *upstream)
     const int err =
         wr_target_connect(&upstream->target, &factory, &options, true,
                           request_connected, request, &request->connecting);
-    if (err < 0) { /* nothing of the upstream was asked */
+    if (err < 0) { /* the upstream was not contacted */
         request_fail_try(request, err);
         return;
     }
@@ -373,7 +373,8 @@ static void request_try(struct wr_request *request, weir_upstream *upstream)
     request_check_invariants(request);
 }
 
-/* A try was given up as its upstream is down: it does not count. */
+/* Handles a try that was cancelled because its upstream is down: it does not
+ * count. */
 static void request_drop_try(struct wr_request *request)
 {
     wr_assert(request->try_count > 0);
@@ -385,7 +386,7 @@ static void request_drop_try(struct wr_request *request)
     request_go_on(request);
 }
 
-/* A try has ended. It can be asked what it has tried until this returns. */
+/* Handles the end of a try. Its attempts can be read until this returns. */
 static void request_connected(void *arg, int err, weir_transport *t)
 {
     struct wr_request *request = arg;
@@ -415,14 +416,14 @@ static void request_connected(void *arg, int err, weir_transport *t)
     if (request->cause == 0 && request_now(request) >= request->end_ns) {
         request->cause = -ETIMEDOUT;
     } else if (request->cause == 0 && request->was_made) {
-        request->cause = err; /* the program's: no other is tried */
+        request->cause = err; /* the program's error: try no other */
     }
     request_fail_try(request, err);
 }
 
-/* ---- what is next ---- */
+/* ---- choosing ---- */
 
-/* Chooses an upstream, and tries it. WR_CHOICE_NONE: none is left. */
+/* Chooses an upstream and tries it. Returns WR_CHOICE_NONE if none is left. */
 static enum wr_choice request_try_next(struct wr_request *request)
 {
     weir_upstream *upstream;
@@ -440,7 +441,7 @@ static enum wr_choice request_try_next(struct wr_request *request)
     return choice;
 }
 
-/* The error of a request that has no upstream to try. */
+/* Returns the error of a request that has no upstream to try. */
 static int request_get_error(struct wr_request *request)
 {
     wr_assert(request->err <= 0);
@@ -450,8 +451,8 @@ static int request_get_error(struct wr_request *request)
     return request->err < 0 ? request->err : -EHOSTDOWN;
 }
 
-/* Waits until the first checks of the upstreams that it would take have ended,
- * but not longer than one check lasts. */
+/* Waits until the first checks of the possible upstreams have ended, but not
+ * longer than one check lasts. */
 static void request_wait_for_checks(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
@@ -465,7 +466,7 @@ static void request_wait_for_checks(struct wr_request *request)
     request_wait(request, request->unchecked_until_ns);
 }
 
-/* Looks at a request of the queue. */
+/* Serves a request of the queue. */
 static void request_serve(struct wr_request *request)
 {
     const enum wr_choice choice = request_try_next(request);
@@ -478,8 +479,8 @@ static void request_serve(struct wr_request *request)
     }
 }
 
-/* Gives requests with tickets below @ticket the places that they may take. One
- * of a kind that is not served is the last of it that is looked at. */
+/* Gives requests with tickets below @ticket the slots that they may take. If a
+ * request is not served, no other of its kind is checked. */
 static void request_serve_queue(weir_upstreams *set, uint64_t ticket)
 {
     struct wr_queued *before = NULL; /* it was not served */
@@ -498,8 +499,8 @@ static void request_serve_queue(weir_upstreams *set, uint64_t ticket)
     }
 }
 
-/* Waits for a place, which the ready item of the set looks for. -ENOBUFS: too
- * many do, also when those who waited have had their turn. */
+/* Waits for a slot, which the ready item of the set assigns. Returns -ENOBUFS
+ * if too many requests wait, even after waiting ones were served. */
 static int request_enter_queue(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
@@ -526,8 +527,8 @@ static int request_enter_queue(struct wr_request *request)
     return 0;
 }
 
-/* Tries an upstream when those that came earlier have had their turn.
- * WR_CHOICE_FULL: none of the places that are left is for it. */
+/* Tries an upstream after earlier requests were served. Returns WR_CHOICE_FULL
+ * if no remaining slot is for this request. */
 static enum wr_choice request_take_turn(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
@@ -535,7 +536,7 @@ static enum wr_choice request_take_turn(struct wr_request *request)
 
     wr_assert(!request->queued.queue);
     if (wr_request_queue_has_older(&set->queue, &request->queued)) {
-        return WR_CHOICE_FULL; /* a place would be that one's */
+        return WR_CHOICE_FULL; /* a slot would be the older one's */
     }
     request_serve_queue(set, ticket > 0 ? ticket : UINT64_MAX);
     return request_try_next(request);
@@ -564,11 +565,11 @@ static void request_run(struct wr_ready *ready)
     }
 }
 
-/* Those that wait for checks go on when there is nothing to wait for, which is
- * so of all of a kind or of none. */
+/* Continues requests that need not wait for checks any more. This is the same
+ * for all requests of a kind. */
 static void request_serve_unchecked(weir_upstreams *set)
 {
-    struct wr_queued *before = NULL; /* it waits on */
+    struct wr_queued *before = NULL; /* it still waits */
     struct wr_queued *queued;
 
     wr_assert(set->round > 0);
@@ -591,7 +592,7 @@ void wr_requests_serve(weir_upstreams *set)
     wr_survey_settle(set);
 }
 
-/* ---- giving up ---- */
+/* ---- cancelling ---- */
 
 static void request_give_up(struct wr_request *request, int cause)
 {
@@ -665,7 +666,8 @@ static void request_cancel(struct weir_pending *pending)
     request_give_up(request, -ECANCELED);
 }
 
-/* Its time is over, that of the queue, or a wait that it goes on from. */
+/* Called at the end of its time, of the queue time, or of a wait after which it
+ * continues. */
 static void request_timer_expired(struct wr_timer *timer)
 {
     struct wr_request *request =
@@ -683,11 +685,11 @@ static void request_timer_expired(struct wr_timer *timer)
     }
     request_go_on(request);
     if (waits_for_checks) {
-        request->queued.excluded.with_unchecked = true; /* it waits no more */
+        request->queued.excluded.with_unchecked = true; /* stop waiting */
     }
 }
 
-/* ---- beginning ---- */
+/* ---- starting ---- */
 
 static void request_init(struct wr_request *request, weir_upstreams *set)
 {
@@ -724,7 +726,7 @@ request_check_call(const weir_upstreams *set,
     return 0;
 }
 
-/* Fills a request with what it needs of the options. */
+/* Copies the options that a request needs. */
 static void request_fill(struct wr_request *request,
                          const struct weir_upstreams_connect_options *options)
 {
@@ -755,7 +757,7 @@ static void request_fill(struct wr_request *request,
     request->shortage_timeout_ns = options->shortage_timeout_ns;
 }
 
-/* Starts a request that is complete; it holds a reference to the set. */
+/* Starts a complete request, which holds a reference to the set. */
 static void request_start(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
@@ -851,8 +853,8 @@ static void request_interrupt(struct wr_waiter *waiter)
     weir_pending_cancel(opening->request); /* done follows */
 }
 
-/* Gives the upstream back, which the slot keeps, or else the set, if it has it
- * still. */
+/* Drops the reference to the upstream, which the slot keeps, or else the set if
+ * it still has it. */
 static void request_leave_upstream(struct weir_upstreams_result *result)
 {
     weir_upstream *upstream = result->upstream;
@@ -867,7 +869,7 @@ static void request_leave_upstream(struct weir_upstreams_result *result)
     wr_upstream_unref(upstream);
 }
 
-/* After wr_task_enter(): asks, and waits for the end. */
+/* Called after wr_task_enter(): makes a request and waits for its end. */
 static int request_open(weir_upstreams *set, const struct weir_factory *factory,
                         const struct weir_upstreams_connect_options *options,
                         struct weir_upstreams_result *ret)
@@ -875,7 +877,7 @@ static int request_open(weir_upstreams *set, const struct weir_factory *factory,
     static const struct wr_wait_kind kind = {.name = "upstream",
                                              .interrupt = request_interrupt};
     struct request_opening opening = {.waiter = {.kind = &kind}};
-    weir_loop *loop = set->loop; /* the set may be freed meanwhile */
+    weir_loop *loop = set->loop; /* the set may be freed during the wait */
 
     wr_assert(loop->current != NULL);
     int err = wr_answer_check(ret);
@@ -903,11 +905,11 @@ int weir_upstreams_open_transport(
 
 struct request_stream {
     uint64_t limit_bytes;
-    weir_writer *writer; /* NULL: there is no connection yet */
+    weir_writer *writer; /* NULL until there is a connection */
 };
 
-/* The stream is made when there is a connection, so that a request that waits
- * has none. */
+/* Creates the stream when there is a connection, so that a waiting request has
+ * none. */
 static int request_create_stream(void *arg, weir_transport *t,
                                  struct weir_protocol_binding *ret)
 {
@@ -937,7 +939,7 @@ int weir_upstreams_open_connection(
         weir_writer_unref(stream.writer); /* closes its connection, if any */
         return err;
     }
-    wr_assert(stream.writer->state != WRITER_UNBOUND); /* perhaps lost */
+    wr_assert(stream.writer->state != WRITER_UNBOUND); /* possibly lost */
     weir_transport_unref(stream.writer->transport); /* the result's reference */
     if (ret_reader) {
         *ret_reader = &stream.writer->reader;

@@ -1,9 +1,9 @@
 /*
- * Sets of upstreams: making them, adding and removing, and the end.
+ * Sets of upstreams: creating them, adding and removing upstreams, and the end.
  *
- * The ready item does what may not be done inside a call: it serves the queue,
- * and tells the program of states that have changed. It is pushed by whatever
- * frees a place, here or on another loop, or changes a state.
+ * The ready item does everything that may not happen inside a call: it serves
+ * the queue, and reports changed states to the program. It is pushed when a
+ * slot becomes free, in this loop or another, and when a state changes.
  */
 #include "lib/base/address.h"
 #include "lib/base/options.h"
@@ -46,7 +46,7 @@ void weir_upstream_remove(weir_upstream *upstream)
             return;
         }
     }
-    wr_assert(false); /* one that was not removed is there */
+    wr_assert(false); /* it must be in the array */
 }
 
 static int set_check_add(const weir_upstreams *set,
@@ -67,8 +67,8 @@ static int set_check_add(const weir_upstreams *set,
     return 0;
 }
 
-/* Adds an upstream by options that were read, with a plan of its own unless
- * that is NULL, which is taken unless this fails. */
+/* Adds an upstream with parsed options. Takes ownership of @own_check, which
+ * may be NULL, unless this fails. */
 static int set_add_checked(weir_upstreams *set,
                            struct weir_upstream_options *known,
                            const struct wr_check *own_check,
@@ -132,7 +132,7 @@ int weir_upstreams_add(weir_upstreams *set,
     if (err >= 0) {
         err = set_add(set, &known, ret);
     }
-    if (err < 0) { /* as it always is with a descriptor */
+    if (err < 0) { /* as always with a descriptor */
         wr_socket_refuse(wr_place_get_fd(&known.place));
     }
     return err;
@@ -140,7 +140,7 @@ int weir_upstreams_add(weir_upstreams *set,
 
 /* ---- the ready item ---- */
 
-/* Arms timers by what others have changed, and by what has changed here. */
+/* Arms timers for changes made by other sets and by this set. */
 static void set_follow(weir_upstreams *set)
 {
     struct wr_shared_part *part;
@@ -164,7 +164,7 @@ static void set_tell(weir_upstreams *set, weir_upstream *upstream)
     int err = 0;
 
     if (upstream->told == state) {
-        return; /* another set has changed it back */
+        return; /* another set has reverted it */
     }
     upstream->told = state;
     if (state == WEIR_UPSTREAM_DOWN && set->options.leave_down) {
@@ -183,7 +183,7 @@ static void set_tell(weir_upstreams *set, weir_upstream *upstream)
     }
 }
 
-/* A check of it could not be made, perhaps. */
+/* Reports that a check could not be made, if so. */
 static void set_tell_skipped(weir_upstreams *set, weir_upstream *upstream)
 {
     const int err = upstream->skipped_err;
@@ -196,7 +196,7 @@ static void set_tell_skipped(weir_upstreams *set, weir_upstream *upstream)
     }
 }
 
-/* Connects to it begin to fail, or work again. */
+/* Reports that connects to an upstream start to fail, or work again. */
 static void set_tell_failing(weir_upstreams *set, weir_upstream *upstream)
 {
     wr_assert(upstream->has_turned);
@@ -231,7 +231,7 @@ static void set_tell_news(weir_upstreams *set)
     set_check_invariants(set);
 }
 
-/* Another upstream is in use, of WEIR_BALANCE_FIRST. */
+/* Reports that WEIR_BALANCE_FIRST uses another upstream. */
 static void set_tell_use(weir_upstreams *set)
 {
     weir_upstream *upstream = wr_survey_find_use(set);
@@ -267,7 +267,7 @@ static void set_run(struct wr_ready *ready)
 
 /* ---- the end ---- */
 
-/* Nothing new begins, and all that is under way ends. */
+/* Starts nothing new from now on, and ends all running operations. */
 static void set_close(weir_upstreams *set)
 {
     if (set->is_closed) {
@@ -339,7 +339,7 @@ void weir_upstreams_retire(weir_upstreams *set)
     }
 }
 
-/* ---- making ---- */
+/* ---- creating a set ---- */
 
 static int set_check_options(const struct weir_upstreams_options *options)
 {
@@ -365,7 +365,7 @@ static void set_init(weir_upstreams *set,
     wr_assert(set->count == 0);
     *options = *known;
     options->check = NULL;
-    options->shared = NULL; /* its call knows it */
+    options->shared = NULL; /* set->call has it */
     options->queue_timeout_ns =
         set_or(options->queue_timeout_ns, QUEUE_TIMEOUT_NS);
     options->fail_limit = (uint32_t)set_or(options->fail_limit, FAIL_LIMIT);
@@ -408,7 +408,7 @@ int weir_upstreams_new(weir_loop *loop,
     return 0;
 }
 
-/* ---- what the program asks ---- */
+/* ---- queries ---- */
 
 size_t weir_upstreams_get_count(const weir_upstreams *set)
 {

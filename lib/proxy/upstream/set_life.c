@@ -1,8 +1,8 @@
 /*
- * The memory of a set of upstreams, and when it is over.
+ * The memory of a set of upstreams, and its end.
  *
- * The last reference frees it. As a member of the loop it is over earlier: when
- * it is closed, and no request or check of it is under way.
+ * The last reference frees it. It leaves its loop earlier: when it is closed,
+ * and no request or check of it is running.
  */
 #include "upstream.h"
 
@@ -12,7 +12,8 @@
 
 #define ROOM_FIRST 8u
 
-/* A place that the set waits for is free, or it has to follow a change. */
+/* Called when a slot for which the set waits is free, or the set must follow a
+ * change. */
 static void set_life_look(void *owner, bool has_news)
 {
     weir_upstreams *set = owner;
@@ -21,7 +22,7 @@ static void set_life_look(void *owner, bool has_news)
     wr_upstreams_wake(set);
 }
 
-/* Joins what several sets share, or makes the set's own. */
+/* Joins the state shared by several sets, or creates the set's own. */
 static int set_life_join(weir_upstreams *set, weir_upstreams_shared *shared)
 {
     weir_upstreams_shared *own = NULL;
@@ -34,7 +35,7 @@ static int set_life_join(weir_upstreams *set, weir_upstreams_shared *shared)
     const int err = wr_shared_call_make(shared ? shared : own, set->loop->wake,
                                         set_life_look, set, &set->call);
     if (own) {
-        wr_shared_unref(own); /* the call refers to it */
+        wr_shared_unref(own); /* the call has a reference */
     }
     return err;
 }

@@ -1,20 +1,21 @@
 /*
- * The choice of an upstream for a request, among those of a set.
+ * Chooses an upstream of a set for a request.
  *
- * All that is known of the upstreams is written to the candidates of the set
- * first, under the mutex of what sets share, as places are taken elsewhere,
- * too. It stays good for the requests that follow while nothing changes: what
- * sets share counts its changes, and a set forgets it with its own. Slow starts
- * change in steps, and limits with each request while one waits.
+ * First all facts about the upstreams are written to the candidates of the set,
+ * under the mutex of the shared state, because slots are taken by other sets,
+ * too. The candidates remain valid for later requests until something changes:
+ * the shared state counts its changes, and a set invalidates them after its
+ * own. Slow starts change in steps, and limits with each request while one
+ * waits.
  *
- * That is done for a request of the queue only if it may be served, by a survey
- * of the upstreams: where few have a place, and those that wait exclude these,
- * a look at each of them would take long.
+ * For a request of the queue this is done only if a survey of the upstreams
+ * shows that it may be served: if few upstreams have a slot, and waiting
+ * requests exclude these, checking each request would take long.
  */
 #include "upstream.h"
 
-/* Under the mutex of what sets share: may WEIR_BALANCE_FIRST go on with this
- * one while it is up? */
+/* Returns true if WEIR_BALANCE_FIRST may keep this upstream while it is up. The
+ * mutex of the shared state must be held. */
 static bool survey_keeps(const weir_upstream *upstream)
 {
     const struct weir_upstreams_options *options = &upstream->set->options;
@@ -31,8 +32,8 @@ static void survey_forget_exclusions(weir_upstreams *set)
     }
 }
 
-/* Where tiers and exclusions are written, and some addresses are used only if
- * others cannot be: says which. */
+/* Disables addresses that are used only if others cannot be. Tiers and
+ * exclusions must have been written. */
 static void survey_rank(weir_upstreams *set)
 {
     wr_assert(set->has_ranks);
@@ -42,8 +43,8 @@ static void survey_rank(weir_upstreams *set)
     wr_choose_by_rank(set->candidates, set->count);
 }
 
-/* Under the mutex, where tiers and exclusions are written: what
- * WEIR_BALANCE_FIRST has to know besides. */
+/* Completes the candidates for WEIR_BALANCE_FIRST. The mutex must be held, and
+ * tiers and exclusions must have been written. */
 static void survey_order(weir_upstreams *set)
 {
     wr_assert(set->options.balance == WEIR_BALANCE_FIRST);
@@ -64,7 +65,7 @@ static bool survey_excludes(const struct wr_queued *queued)
     return excluded->count > 0 || excluded->with_unchecked;
 }
 
-/* Under the mutex: what was written down is what would be written now. */
+/* Checks that the candidates are up to date. The mutex must be held. */
 static void survey_check_invariants(const weir_upstreams *set)
 {
     for (size_t i = 0; i < set->count; i++) {
@@ -92,8 +93,8 @@ static bool survey_is_in_time(const weir_upstreams *set)
     return weir_loop_get_time(set->loop) <= set->described_until_ns;
 }
 
-/* Under the mutex: true if what was written down holds for this request, too.
- */
+/* Returns true if the candidates are valid for this request. The mutex must be
+ * held. */
 static bool survey_is_described(const weir_upstreams *set,
                                 const struct wr_queued *queued)
 {
@@ -105,8 +106,8 @@ static bool survey_is_described(const weir_upstreams *set,
     return true;
 }
 
-/* Under the mutex: until when what was written down holds for others, too,
- * while nothing changes; 0: it does not. */
+/* Returns until when the candidates are valid for other requests, while nothing
+ * changes, or 0. The mutex must be held. */
 static uint64_t survey_find_end(const weir_upstreams *set)
 {
     uint64_t until_ns = UINT64_MAX;
@@ -128,7 +129,7 @@ static uint64_t survey_find_end(const weir_upstreams *set)
                       : until_ns;
 }
 
-/* True while a name may bring the one that is in use. */
+/* Returns true while a name may add the upstream that is in use. */
 static bool survey_awaits_names(const weir_upstreams *set)
 {
     bool awaits = false;
@@ -141,10 +142,10 @@ static bool survey_awaits_names(const weir_upstreams *set)
     return awaits;
 }
 
-/* Under the mutex of what sets share: notes which upstream WEIR_BALANCE_FIRST
- * uses, whatever a single request excludes. While the one that is kept waits
- * for its first check it stays noted, and so it does for the first answer of a
- * name. A set that is retired has others that note it. */
+/* Records which upstream WEIR_BALANCE_FIRST uses, regardless of a request's
+ * exclusions. While the kept upstream waits for its first check, or for the
+ * first answer of a name, the record is not changed. For a retired set, other
+ * sets record it. The mutex of the shared state must be held. */
 static weir_upstream *survey_note_use(weir_upstreams *set)
 {
     struct wr_candidate_upstream *candidates = set->candidates;
@@ -154,7 +155,7 @@ static weir_upstream *survey_note_use(weir_upstreams *set)
     if (set->count == 0) {
         return NULL;
     }
-    wr_survey_forget(set); /* no request's exclusions are written */
+    wr_survey_forget(set); /* candidates without a request's exclusions */
     for (size_t i = 0; i < set->count; i++) {
         wr_upstream_describe(set->upstreams[i], UINT64_MAX, &candidates[i]);
     }
@@ -193,7 +194,8 @@ static struct wr_candidates survey_get_candidates(const weir_upstreams *set)
                                   .random = &shared->random};
 }
 
-/* Under the mutex: until when what was written down of one holds. */
+/* Returns until when the candidate of an upstream is valid. The mutex must be
+ * held. */
 static uint64_t survey_get_end(const weir_upstreams *set,
                                const weir_upstream *upstream)
 {
@@ -208,8 +210,8 @@ static uint64_t survey_get_end(const weir_upstreams *set,
                       : late_ns;
 }
 
-/* Under the mutex: writes down again what has changed of one. False: it does
- * not say enough, and so of the others. */
+/* Updates the candidate of one upstream. Returns false if this is not enough,
+ * and all must be updated. The mutex must be held. */
 static bool survey_follow_one(weir_upstreams *set, weir_upstream *upstream)
 {
     struct wr_candidate_upstream *known = &set->candidates[upstream->index];
@@ -227,8 +229,8 @@ static bool survey_follow_one(weir_upstreams *set, weir_upstream *upstream)
                             upstream->index);
 }
 
-/* Under the mutex: the upstream of the set at this place of a change's list;
- * NULL: it is another set's, or gone. */
+/* Returns the upstream of the set at this link of a change's list, or NULL if
+ * it belongs to another set or was removed. The mutex must be held. */
 static weir_upstream *survey_get_changed(const weir_upstreams *set,
                                          const struct wr_shared_change *change,
                                          struct wr_list *link)
@@ -263,8 +265,8 @@ static bool survey_follow_change(weir_upstreams *set,
     return is_enough;
 }
 
-/* Under the mutex: writes down what has changed since all was written down.
- * False: all has to be written again. */
+/* Updates the candidates that have changed since all were written. Returns
+ * false if all must be written again. The mutex must be held. */
 static bool survey_follow(weir_upstreams *set)
 {
     const weir_upstreams_shared *shared = set->call->shared;
@@ -272,7 +274,7 @@ static bool survey_follow(weir_upstreams *set)
     bool is_enough = set->described_revision > 0 && !set->has_ranks &&
                      last - set->described_revision <= WR_CHANGES_KEPT;
 
-    /* The last first: it tells if one before is gone. */
+    /* The newest first: it shows whether an older one was freed. */
     for (uint64_t i = last; i > set->described_revision && is_enough; i--) {
         const struct wr_shared_change *change =
             &shared->changes[i % WR_CHANGES_KEPT];
@@ -285,7 +287,8 @@ static bool survey_follow(weir_upstreams *set)
     return is_enough;
 }
 
-/* Under the mutex of what sets share: writes down what the request may take. */
+/* Writes the candidates for a request. The mutex of the shared state must be
+ * held. */
 static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
 {
     const struct wr_exclusions *excluded = &queued->excluded;
@@ -323,22 +326,23 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
     wr_choose_prepare(way, &candidates, &set->choosing);
 }
 
-/* Under the mutex of what sets share: its set waits for the upstreams that the
- * request would take. */
+/* Makes the set wait for the upstreams that the request could use. The mutex of
+ * the shared state must be held. */
 static void survey_wait(weir_upstreams *set, const struct wr_queued *queued)
 {
     const struct wr_candidate_upstream *candidates = set->candidates;
 
     wr_assert(queued->queue == &set->queue);
     for (size_t i = 0; i < set->count; i++) {
-        /* WEIR_BALANCE_FIRST waits for one of several, which alone is full. */
+        /* WEIR_BALANCE_FIRST waits for one of several; only that one is
+         * full. */
         if (candidates[i].tier == set->choosing.tier &&
             !candidates[i].is_excluded && candidates[i].is_full) {
             wr_limits_share_wait(&set->upstreams[i]->share, queued->ticket,
                                  set->round);
         }
     }
-    wr_shared_note_change(set->call->shared); /* others wait behind these */
+    wr_shared_note_change(set->call->shared); /* others wait after these */
 }
 
 enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
@@ -365,7 +369,7 @@ enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
 
 /* ---- the survey ---- */
 
-/* As wr_choose_find_tier(), of candidates whose weights are not written. */
+/* Like wr_choose_find_tier(), for candidates whose weights were not written. */
 static enum wr_tier survey_find_tier(const weir_upstreams *set)
 {
     enum wr_tier found = WR_TIER_NONE;
@@ -381,7 +385,7 @@ static enum wr_tier survey_find_tier(const weir_upstreams *set)
     return found;
 }
 
-/* Under the mutex: sorts an upstream of the first tier in. */
+/* Adds an upstream of the first tier to the survey. The mutex must be held. */
 static void survey_list(weir_upstreams *set, weir_upstream *upstream)
 {
     struct wr_survey *survey = &set->survey;
@@ -390,7 +394,7 @@ static void survey_list(weir_upstreams *set, weir_upstream *upstream)
     wr_assert(survey->count < set->count);
     survey->count++;
     if (wr_tier_is_unchecked(survey->tier)) {
-        return; /* it has places for none */
+        return; /* it has no slots for any request */
     }
     if (wr_limits_share_has_place(share)) {
         survey->firsts[survey->free_count + survey->full_count] =
@@ -410,7 +414,7 @@ void wr_survey_make(weir_upstreams *set)
     }
     *survey =
         (struct wr_survey){.tier = WR_TIER_NONE, .firsts = survey->firsts};
-    wr_survey_forget(set); /* tiers alone are written */
+    wr_survey_forget(set); /* only tiers are written */
     wr_shared_lock(set->call->shared);
     for (size_t i = 0; i < set->count; i++) {
         const enum wr_tier tier = wr_upstream_get_tier(set->upstreams[i]);
@@ -424,7 +428,7 @@ void wr_survey_make(weir_upstreams *set)
     } else if (set->has_ranks) {
         survey_forget_exclusions(set);
         survey_rank(set);
-        survey->tier = survey_find_tier(set); /* of those that it has left */
+        survey->tier = survey_find_tier(set); /* of the remaining candidates */
     }
     for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
         if (set->candidates[i].tier == survey->tier) {
@@ -449,8 +453,8 @@ void wr_survey_note_taken(weir_upstream *upstream)
         i++;
     }
     if (!has_place && i < survey->free_count) {
-        /* The last of those with a place changes places with it: it is the
-         * first of the others now. */
+        /* Swaps it with the last upstream that has a slot, so that it is the
+         * first of the full ones. */
         survey->free_count--;
         survey->firsts[i] = survey->firsts[survey->free_count];
         survey->firsts[survey->free_count] = upstream;
@@ -468,7 +472,7 @@ void wr_survey_settle(weir_upstreams *set)
     wr_shared_unlock(set->call->shared);
 }
 
-/* True if it may choose from another tier than the first. */
+/* Returns true if the request may choose from another tier than the first. */
 static bool survey_is_apart(const weir_upstreams *set,
                             const struct wr_queued *queued)
 {
@@ -498,7 +502,7 @@ void wr_survey_wait(weir_upstreams *set, const struct wr_queued *queued)
 {
     struct wr_survey *survey = &set->survey;
     weir_upstream **full = survey->firsts + survey->free_count;
-    size_t left = 0; /* of them, which others may wait for */
+    size_t left = 0; /* full ones that others may wait for */
 
     wr_assert(queued->queue == &set->queue);
     if (survey->full_count == 0) {

@@ -1,8 +1,8 @@
 /*
- * Where an upstream is.
+ * The place of an upstream: its addresses.
  *
- * The timer of the next lookup is armed when one has ended, so that lookups of
- * one name never overlap.
+ * The timer of the next lookup is armed when a lookup has ended, so that
+ * lookups of one name never overlap.
  */
 #include "target.h"
 
@@ -18,8 +18,8 @@
 
 /* ---- lookups ---- */
 
-/* Looks the name up again when its answer is not good any more, which was to be
- * for @ttl_ns, and at the latest after resolve_ns. */
+/* Schedules the next lookup for the end of the answer's lifetime @ttl_ns, and
+ * at the latest after resolve_ns. */
 static void target_arm(struct wr_target *target, uint64_t ttl_ns)
 {
     const uint64_t delay_ns =
@@ -48,7 +48,8 @@ static void target_drop_addresses(struct wr_target *target)
     target->address_count = 0;
 }
 
-/* Replaces the addresses; without memory the old ones stay, and it is false. */
+/* Replaces the addresses. Returns false, and keeps the old ones, if memory runs
+ * out. */
 static bool target_take_addresses(struct wr_target *target,
                                   const struct weir_address *addresses,
                                   size_t count)
@@ -67,13 +68,13 @@ static bool target_take_addresses(struct wr_target *target,
     return true;
 }
 
-/* A lookup has ended, of an answer that is good for @ttl_ns. */
+/* Called when a lookup has ended; its answer is valid for @ttl_ns. */
 static void target_end(struct wr_target *target, bool is_good, uint64_t ttl_ns)
 {
     wr_assert(target->is_asking);
     target->is_asking = false;
     target->error_count += !is_good;
-    /* Nothing else looks up a name that has no address yet. */
+    /* Otherwise a name without an address is not looked up. */
     target_arm(target,
                !is_good && target->is_waited_for && target->address_count == 0
                    ? TTL_MIN_NS
@@ -83,8 +84,8 @@ static void target_end(struct wr_target *target, bool is_good, uint64_t ttl_ns)
     }
 }
 
-/* Replaces the addresses of a service by those that were found, which may be
- * none; false: the old ones stay. */
+/* Replaces the addresses of a service by those that were found, possibly none.
+ * Returns false if the old ones are kept. */
 static bool target_take_service(struct wr_target *target)
 {
     const struct weir_allocator *allocator = &target->loop->counting;
@@ -153,7 +154,7 @@ static int target_ask(struct wr_target *target)
     const struct wr_lookup_question question = {
         .host = target->host,
         .port = target->port,
-        .fresh = true, /* the timer has waited as long as the answer says */
+        .fresh = true, /* the timer has waited for the answer's lifetime */
         .timeout_ns = WR_LOOKUP_TIMEOUT_NS};
 
     wr_assert(!target->is_asking);
@@ -184,7 +185,7 @@ static void target_timer_expired(struct wr_timer *timer)
     }
 }
 
-/* ---- life ---- */
+/* ---- starting and stopping ---- */
 
 int wr_target_read_place(weir_loop *loop, const struct weir_place *place,
                          struct wr_place *ret)
@@ -294,7 +295,7 @@ void wr_target_stop(struct wr_target *target)
     wr_assert(!wr_timer_is_armed(&target->timer));
 }
 
-/* ---- names of the place ---- */
+/* ---- HOST:PORT ---- */
 
 void wr_target_write_place(const char *host, uint16_t port,
                            char ret[WR_PLACE_SIZE])
@@ -306,8 +307,8 @@ void wr_target_write_place(const char *host, uint16_t port,
              (unsigned)port);
 }
 
-/* Takes what a Host does not have off "HOST:PORT": the zone of an IPv6 address
- * (RFC 6874, 1), and the port that is meant without one. */
+/* Removes from "HOST:PORT" what a Host field must not have: the zone of an IPv6
+ * address (RFC 6874, 1), and the default port. */
 static void target_cut_place(char *place, const char *usual_port)
 {
     wr_assert(usual_port[0] == ':');
@@ -341,7 +342,7 @@ static void target_set_port(struct weir_address *address, uint16_t port)
           : &address->storage.inet.sin_port) = htons(port);
 }
 
-/* The authority of a check with a place of its own. */
+/* Writes the authority of a check with a place of its own. */
 static void target_write_check_place(const struct wr_check *check,
                                      const char *named, char ret[WR_PLACE_SIZE])
 {
@@ -439,7 +440,7 @@ int wr_target_connect(struct wr_target *target,
                                      done_arg, ret);
 }
 
-/* The place with another port, at copies of the first addresses. */
+/* Returns the place with another port, using copies of the first addresses. */
 static struct weir_place
 target_get_place_at(const struct wr_target *target, uint16_t port,
                     struct weir_address copies[WR_TARGET_PORTS_MAX])
@@ -457,7 +458,7 @@ target_get_place_at(const struct wr_target *target, uint16_t port,
     return weir_place_addresses(copies, count);
 }
 
-/* A check that has a place of its own may be of another family. */
+/* A check with a place of its own may be of another family. */
 static bool target_has_local_for(const struct wr_target *target,
                                  const struct weir_place *place)
 {

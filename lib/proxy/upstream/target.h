@@ -1,12 +1,13 @@
 /*
- * Where an upstream is: its addresses, and how a connection reaches them.
+ * The place of an upstream: its addresses, and how a connection reaches them.
  *
- * The addresses of a name are looked up from time to time, beside connections.
- * A lookup that fails keeps the addresses of the last good one. Until there is
- * one, a connection looks the name up itself.
+ * The addresses of a name are looked up periodically, independently of
+ * connections. A lookup that fails keeps the addresses of the last successful
+ * one. Until there is one, a connection looks the name up itself.
  *
- * The name of a service stands for the hosts of its records: their addresses
- * have ports and ranks of their own, and no connection is made by the name.
+ * The name of a service represents the hosts of its records: their addresses
+ * have ports and ranks of their own, and no connection is made with the name.
+ *
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_TARGET_H
 #define WEIR_LIB_PROXY_UPSTREAM_TARGET_H
@@ -21,21 +22,22 @@
 
 struct wr_target {
     weir_loop *loop;
-    const char *host; /* the owner's memory; NULL: it was not told by one */
-    uint16_t port;    /* of the addresses of a name */
-    struct weir_address single; /* the address, where there is no name */
+    const char *host;           /* the owner's memory, or NULL */
+    uint16_t port;              /* of the addresses of a name */
+    struct weir_address single; /* the address, if there is no name */
     struct weir_address *addresses;
     size_t address_count;      /* 0: the name has none yet */
     struct weir_address local; /* of connections; len 0: any */
     struct wr_secure_settings tls;
-    bool is_name;        /* the host has to be looked up */
-    const char *service; /* the name of a service; NULL: it is none. The host is
-                            its domain, and ranks are behind the addresses. */
-    /* Called when a lookup has ended, well or not; may be NULL. */
+    bool is_name; /* the host must be looked up */
+    /* The name of a service, or NULL. Then the host is its domain, and the
+     * addresses are followed by ranks. */
+    const char *service;
+    /* Called when a lookup has ended, successfully or not; may be NULL. */
     void (*resolved)(struct wr_target *target, bool is_good);
     bool is_waited_for; /* nothing else looks the name up */
     bool is_asking;
-    bool is_retired; /* no lookup begins any more */
+    bool is_retired; /* no lookup starts any more */
     union {          /* while is_asking */
         weir_lookup lookup;
         struct wr_srv srv; /* of a service */
@@ -45,30 +47,30 @@ struct wr_target {
     uint64_t error_count; /* lookups that have failed */
 };
 
-/* Reads a place of one address or a name: 0, or an error of
- * weir_upstreams_add(). It points to the program's memory. */
+/* Reads a place with one address or a name. Returns 0, or an error of
+ * weir_upstreams_add(). The result points to the program's memory. */
 WEIR_MUST_USE int wr_target_read_place(weir_loop *loop,
                                        const struct weir_place *place,
                                        struct wr_place *ret);
 
-/* Makes the target of a place that was read: 0, or what is wrong with the TLS
- * settings. @host is a copy of the host in the options; NULL: it has none. */
+/* Initializes the target of a parsed place. Returns 0, or an error of the TLS
+ * settings. @host is a copy of the host in the options, or NULL. */
 WEIR_MUST_USE int wr_target_init(struct wr_target *target, weir_loop *loop,
                                  const struct wr_place *place, const char *host,
                                  const struct weir_tls_settings *tls,
                                  uint64_t resolve_ns);
 
-/* Replaces the TLS settings that there are: 0 or -EINVAL. */
+/* Replaces existing TLS settings. Returns 0 or -EINVAL. */
 WEIR_MUST_USE int wr_target_set_tls(struct wr_target *target,
                                     const struct weir_tls_settings *settings);
 
-/* It is the name of a service, which ends with the host. */
+/* Sets the name of a service, which ends with the host. */
 void wr_target_set_service(struct wr_target *target, const char *service);
 
-/* The domain of a service: without the labels that begin with '_'. */
+/* Returns the domain of a service: without the labels that begin with '_'. */
 const char *wr_target_skip_labels(const char *service);
 
-/* How many bytes @count addresses take, with ranks if it is a service. */
+/* Returns the size of @count addresses, with ranks if it is a service. */
 static inline size_t wr_target_get_size(const struct wr_target *target,
                                         size_t count)
 {
@@ -77,57 +79,60 @@ static inline size_t wr_target_get_size(const struct wr_target *target,
                            : count * sizeof(struct weir_address);
 }
 
-/* Takes the addresses of an earlier lookup, memory of the loop. */
+/* Takes ownership of the addresses of an earlier lookup, allocated by the
+ * loop. */
 void wr_target_begin(struct wr_target *target, struct weir_address *addresses,
                      size_t count);
 
-/* Frees the parts of a target that was stopped. */
+/* Frees the parts of a stopped target. */
 void wr_target_fini(struct wr_target *target);
 
-/* Begins to look the name up, if there is one: 0, or an error of the name. */
+/* Starts to look the name up, if there is one. Returns 0, or an error of the
+ * name. */
 WEIR_MUST_USE int wr_target_start(struct wr_target *target);
 
-/* No lookup follows the one that is under way, if one is. */
+/* Starts no lookup after the one that is running, if any. */
 void wr_target_retire(struct wr_target *target);
 
 /* Ends the lookups. */
 void wr_target_stop(struct wr_target *target);
 
-/* Room for "HOST:PORT": a name or an address with a zone, brackets, a port. */
+/* Space for "HOST:PORT": a name or an address with a zone, brackets, a port. */
 #define WR_PLACE_SIZE 320u
 
 /* Writes "HOST:PORT". */
 void wr_target_write_place(const char *host, uint16_t port,
                            char ret[WR_PLACE_SIZE]);
 
-/* Writes the Host of requests by HTTP (RFC 9110, 7.2): whom the certificate of
- * @tls names, or the upstream's host, with the port of the check, or its own
- * where that is 0. Unix sockets have none. A check with a place of its own has
- * that in place of the upstream's. */
+/* Writes the Host field of HTTP requests (RFC 9110, 7.2): the name in the
+ * certificate of @tls, or the upstream's host, with the port of the check, or
+ * the upstream's own if that is 0. Unix sockets have no port. If the check has
+ * a place of its own, that is used instead of the upstream's. */
 void wr_target_write_authority(const struct wr_target *target,
                                const struct wr_check *check,
                                const struct wr_secure_settings *tls,
                                char ret[WR_PLACE_SIZE]);
 
-/* Connects; the options have no TLS. */
+/* Connects. The options must not have TLS. */
 WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
                                     const struct weir_factory *factory,
                                     const struct weir_connect_options *options,
                                     bool with_tls, weir_connect_done_fn *done,
                                     void *done_arg, weir_pending **ret);
 
-/* The most addresses of a name that are connected to with another port. */
+/* Maximum number of addresses of a name to which a check with another port
+ * connects. */
 #define WR_TARGET_PORTS_MAX 8u
 
-/* Connects in a task for a check, as weir_open_connection() does, with
- * @ret_alert as its tls_alert. @tls NULL: without TLS, which may be begun later
+/* Connects in a task for a check, like weir_open_connection(), with @ret_alert
+ * as its tls_alert. @tls may be NULL; TLS can be started later
  * (wr_target_get_tls()). */
 WEIR_MUST_USE int
 wr_target_open(const struct wr_target *target, const struct wr_check *check,
                const struct wr_secure_settings *tls, const char **ret_alert,
                weir_reader **ret_reader, weir_writer **ret_writer);
 
-/* The settings as options have them, borrowed. */
+/* Returns the settings as options, borrowed. */
 struct weir_tls_settings
 wr_target_get_tls(const struct wr_secure_settings *tls);
 

@@ -1,20 +1,20 @@
 /*
- * The groups and their heaps, which are skew heaps: two are melded along their
- * right sides, which become left ones by that. What is done to one of n takes
- * log n steps over time, and no balance is kept.
+ * The groups and their skew heaps: two heaps are melded along their right
+ * sides, which thereby become left sides. An operation on one of n entries
+ * takes log n steps amortized, and no balance is stored.
  */
 #include "turns.h"
 
 /* ---- a heap ---- */
 
-/* True if @a is before @b, of one group. */
+/* Returns true if @a precedes @b, of the same group. */
 static bool turns_is_before(const struct wr_turn *a, const struct wr_turn *b)
 {
     wr_debug_assert(a->group == b->group);
     return a->credit != b->credit ? a->credit > b->credit : a->index < b->index;
 }
 
-/* The head of all that are in two heaps, which may be empty. */
+/* Melds two heaps, which may be empty. Returns the head. */
 static struct wr_turn *turns_meld(struct wr_turn *a, struct wr_turn *b)
 {
     struct wr_turn *head = NULL;
@@ -74,8 +74,8 @@ static struct wr_turn_group *turns_next(const struct wr_turns *turns,
                : wr_container_of(link, struct wr_turn_group, link);
 }
 
-/* Less than 0 if the group has fewer connections for its weight than that, more
- * if it has more; equally busy ones are told apart by the weight. */
+/* Compares a group's connections divided by its weight with @busy / @weight.
+ * Equally busy ones are ordered by weight. */
 static int turns_compare(const struct wr_turn_group *group, uint32_t busy,
                          uint32_t weight)
 {
@@ -87,8 +87,8 @@ static int turns_compare(const struct wr_turn_group *group, uint32_t busy,
                         : (group->weight > weight) - (group->weight < weight);
 }
 
-/* The group of this weight and number of connections; a new one if there is
- * none. */
+/* Returns the group with this weight and number of connections, which is
+ * created if necessary. */
 static struct wr_turn_group *turns_find(struct wr_turns *turns, uint32_t busy,
                                         uint32_t weight)
 {
@@ -102,7 +102,7 @@ static struct wr_turn_group *turns_find(struct wr_turns *turns, uint32_t busy,
         return group;
     }
     struct wr_list *link = wr_list_pop_front(&turns->spare);
-    wr_assert(link); /* there are as many as may take part */
+    wr_assert(link); /* as many groups as may take part */
     struct wr_turn_group *made =
         wr_container_of(link, struct wr_turn_group, link);
     *made = (struct wr_turn_group){.weight = weight, .busy = busy};
@@ -147,7 +147,7 @@ static void turns_remove(struct wr_turns *turns, struct wr_turn *turn)
     }
 }
 
-/* Its connections are more or fewer than before, perhaps. */
+/* Moves it to its group after its connections may have changed. */
 static void turns_move(struct wr_turns *turns, struct wr_turn *turn)
 {
     const struct wr_turn_group *group = turn->group;
@@ -160,7 +160,7 @@ static void turns_move(struct wr_turns *turns, struct wr_turn *turn)
     wr_debug_assert(turns->count > 0 || !turn->group);
 }
 
-/* Those with connections that have ended find their groups. */
+/* Moves all whose connections have ended to their groups. */
 static void turns_follow(struct wr_turns *turns)
 {
     struct wr_turn *turn = NULL;
@@ -171,13 +171,13 @@ static void turns_follow(struct wr_turns *turns)
     while (turn) {
         struct wr_turn *next = turn->noted;
         wr_assert(turn->is_noted);
-        atomic_store(&turn->is_noted, false); /* before it is looked at */
+        atomic_store(&turn->is_noted, false); /* before it is checked */
         turns_move(turns, turn);
         turn = next;
     }
 }
 
-/* Forgets less than half a turn. */
+/* Scales a credit; less than half a turn becomes 0. */
 static int64_t turns_scale(int64_t credit, uint64_t bound, uint64_t was)
 {
     __extension__ typedef unsigned __int128 wide;
@@ -194,7 +194,7 @@ static int64_t turns_scale(int64_t credit, uint64_t bound, uint64_t was)
     return is_owed ? scaled : -scaled;
 }
 
-/* ---- what the owner calls ---- */
+/* ---- functions for the owner ---- */
 
 void wr_turns_init(struct wr_turns *turns)
 {
@@ -229,7 +229,7 @@ void wr_turns_begin(struct wr_turns *turns, bool is_by_connections)
     wr_assert(turns->version > 0);
 }
 
-/* NULL: of many, or of one that is gone. */
+/* @turn is NULL for many changes, or if it was removed. */
 static void turns_note_change(struct wr_turns *turns, struct wr_turn *turn)
 {
     wr_assert(turns->version > 0);
@@ -284,7 +284,7 @@ void wr_turns_scale(struct wr_turns *turns)
          group = turns_next(turns, group)) {
         const int64_t earned = group->clock * (int64_t)group->weight;
         struct wr_turn *scaled = NULL;
-        while (group->head) { /* their order stays, but for equal ones */
+        while (group->head) { /* the order is kept, except among equal ones */
             struct wr_turn *turn = group->head;
             turns_cut(group, turn);
             turn->credit =
@@ -338,7 +338,7 @@ void wr_turns_leave(struct wr_turns *turns, struct wr_turn *turn)
 {
     wr_turns_set(turns, turn, 0, 0);
     turns_note_change(turns, NULL);
-    turns_follow(turns); /* it is noted no more */
+    turns_follow(turns); /* removes it from ->noted */
     wr_assert(!turn->group);
     wr_assert(!turn->is_noted);
 }
@@ -346,7 +346,7 @@ void wr_turns_leave(struct wr_turns *turns, struct wr_turn *turn)
 void wr_turns_note(struct wr_turns *turns, struct wr_turn *turn)
 {
     if (atomic_exchange(&turn->is_noted, true)) {
-        return; /* it was not looked at since */
+        return; /* not processed since then */
     }
     turn->noted = atomic_load(&turns->noted);
     while (!atomic_compare_exchange_weak(&turns->noted, &turn->noted, turn)) {

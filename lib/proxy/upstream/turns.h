@@ -1,27 +1,29 @@
 /*
- * Smooth weighted round robin without a look at all that take part: the pure
- * part.
+ * Smooth weighted round robin without checking all that take part: pure
+ * functions.
  *
- * By each choice all that take part earn their weights, the one with the most
- * credit is chosen, and it pays what all have earned. Those of one weight earn
- * together, so that they are a group with a clock: it counts the choices, and
- * each keeps its credit less what the clock stands for. So the order within a
- * group changes for the one that is chosen alone. A group is a heap by credit,
- * and a choice compares the heads of the groups.
+ * With each choice all that take part earn their weights, the one with the most
+ * credit is chosen, and it pays what all have earned. Those with the same
+ * weight earn together, so they are a group with a clock: it counts the
+ * choices, and each stores its credit minus the clock's part. So within a group
+ * only the chosen one changes its position. A group is a heap by credit, and a
+ * choice compares the heads of the groups.
  *
- * For least connections a group is of one number of connections, too, and takes
- * part while it is the least busy for its weight: the clocks of others stand.
+ * For least connections all in a group also have the same number of
+ * connections, and the group takes part while it is the least busy for its
+ * weight: the clocks of other groups stop.
  *
- * A credit is at most the sum of the weights. When the sum falls to a half, as
- * weights change or a heavy one leaves, all credits are scaled down, so that
- * they stand for as many turns as before: a burst would follow otherwise.
+ * A credit is at most the sum of the weights. When the sum falls to a half,
+ * because weights change or a heavy one leaves, all credits are scaled down, so
+ * that they represent as many turns as before; otherwise a burst would follow.
  *
  *     groups   connections / weight, the least first; equal ones by weight
  *        |
  *      heap    by credit, the highest first; equal ones by index
  *
- * Connections begin under the owner's mutex, and end without: whoever ends one
- * notes it in a stack, and the next choice lets their groups follow.
+ * Connections start under the owner's mutex and end without it: the thread that
+ * ends one pushes it to a stack, and the next choice updates the groups.
+ *
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_TURNS_H
 #define WEIR_LIB_PROXY_UPSTREAM_TURNS_H
@@ -34,7 +36,7 @@
 
 #define WR_CACHE_LINE 64u
 
-/* So many changes of who takes part are known one by one. */
+/* Number of changes of participants that are recorded individually. */
 #define WR_TURNS_KEPT 64u
 
 /* Those that earn together. */
@@ -42,39 +44,37 @@ struct wr_turn_group {
     struct wr_list link; /* in turns->groups or in turns->spare */
     uint32_t weight;
     uint32_t busy;  /* connections of each; 0 if they do not count */
-    uint64_t count; /* of those in the heap */
+    uint64_t count; /* of the entries in the heap */
     int64_t clock;
     struct wr_turn *head;
 };
 
-/* One that may take part; all zero does not. */
+/* A participant. Zero-initialized, it does not take part. */
 struct wr_turn {
-    int64_t credit;              /* in a group, less its clock's */
+    int64_t credit;              /* in a group, minus its clock's part */
     uint64_t bound;              /* of the credit, once it takes no part */
-    struct wr_turn_group *group; /* NULL: it takes no part */
-    struct wr_turn *above;       /* in the heap; NULL: it is the head */
+    struct wr_turn_group *group; /* or NULL if it takes no part */
+    struct wr_turn *above;       /* parent in the heap, or NULL */
     struct wr_turn *below[2];
-    size_t index; /* among the candidates of whoever chooses */
-    /* Written by whoever ends a connection, so it has a line of its own. */
+    size_t index; /* among the candidates of the set that chooses */
+    /* Written by the thread that ends a connection, so on its own cache
+     * line. */
     char before[WR_CACHE_LINE];
     _Atomic uint32_t active_count; /* connections */
-    _Atomic bool is_noted;         /* it is in turns->noted */
+    _Atomic bool is_noted;         /* in turns->noted */
     struct wr_turn *noted;         /* the next one there */
     char after[WR_CACHE_LINE - 2 * sizeof(struct wr_turn *)];
 };
 
-/* All fields but the atomics are under the owner's mutex. */
+/* All fields except the atomics are guarded by the owner's mutex. */
 struct wr_turns {
     struct wr_list groups; /* struct wr_turn_group */
-    struct wr_list spare;  /* as many groups as there may be, less those in use
-                            */
-    size_t count;          /* of those that take part */
+    struct wr_list spare;  /* unused groups */
+    size_t count;          /* number of participants */
     uint64_t total;        /* the sum of their weights */
     uint64_t bound;        /* of their credits */
-    uint64_t version;      /* from 1 on: how often another one took part */
-    struct wr_turn
-        *changed[WR_TURNS_KEPT]; /* the one by which each of the last
-                                    versions is another; NULL: many */
+    uint64_t version;      /* number of changes of participants, from 1 */
+    struct wr_turn *changed[WR_TURNS_KEPT]; /* by version; NULL: many */
     _Atomic bool is_by_connections;
     _Atomic(struct wr_turn *)
         noted; /* those with connections that have ended */
@@ -82,30 +82,31 @@ struct wr_turns {
 
 void wr_turns_init(struct wr_turns *turns);
 
-/* One more may take part with each group that is given. */
+/* Allows one more participant for each group that is added. */
 void wr_turns_give_room(struct wr_turns *turns, struct wr_turn_group *group);
-/* One less may: a group that the owner frees. */
+/* Allows one less. Returns a group, which the owner frees. */
 struct wr_turn_group *wr_turns_take_room(struct wr_turns *turns);
 
-/* Begins to count connections, or not to: none takes part any more, if that is
- * new. */
+/* Starts or stops counting connections. If that changes, no one takes part any
+ * more. */
 void wr_turns_begin(struct wr_turns *turns, bool is_by_connections);
 
-/* It takes part with this weight and index; 0: it does not. */
+/* Makes it take part with this weight and index; 0 means that it does not. */
 void wr_turns_set(struct wr_turns *turns, struct wr_turn *turn, uint32_t weight,
                   size_t index);
-/* None takes part. */
+/* Removes all participants. */
 void wr_turns_clear(struct wr_turns *turns);
-/* All that take part have their weights: scales credits that are too large. */
+/* Scales credits that are too large. Must be called when all weights are
+ * set. */
 void wr_turns_scale(struct wr_turns *turns);
 
-/* The one whose turn it is, which pays; one takes part at least. */
+/* Returns the one whose turn it is, which pays. At least one must take part. */
 struct wr_turn *wr_turns_choose(struct wr_turns *turns);
 
-/* It was chosen, and has a connection more. */
+/* Counts a new connection of the chosen one. */
 void wr_turns_take(struct wr_turns *turns, struct wr_turn *turn);
 
-/* It is gone: its groups do not follow any more. */
+/* Forgets it before it is freed. */
 void wr_turns_leave(struct wr_turns *turns, struct wr_turn *turn);
 
 void wr_turns_note(struct wr_turns *turns, struct wr_turn *turn);
@@ -116,8 +117,9 @@ static inline uint32_t wr_turn_get_active(const struct wr_turn *turn)
     return atomic_load_explicit(&turn->active_count, memory_order_relaxed);
 }
 
-/* Without the mutex: a connection of it has ended. In one order with the store
- * in wr_turns_begin(), so that it is noted, or was counted after that. */
+/* Counts a connection that has ended; the mutex is not needed. Sequentially
+ * consistent with the store in wr_turns_begin(), so that it is either noted, or
+ * was counted after that store. */
 static inline void wr_turns_give(struct wr_turns *turns, struct wr_turn *turn)
 {
     const uint32_t before = atomic_fetch_sub(&turn->active_count, 1);
