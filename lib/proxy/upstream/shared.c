@@ -1,15 +1,17 @@
 /*
- * Sets of upstreams have this in common: a way to be called, the generator and
- * targets.
+ * The state shared by sets of upstreams: calls to sets, the random generator
+ * and targets.
  *
- * Memory is got before the mutex is taken, and freed after it is given back.
+ * Memory is allocated before the mutex is taken, and freed after it is
+ * released.
  */
 #include "shared.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* A checker that much later than its check may last is not there. */
+/* A checker that is this late after its check should have ended counts as not
+ * running. */
 #define LATE_SLACK_NS UINT64_C(1000000000)
 
 /* ---- calls ---- */
@@ -24,7 +26,7 @@ static void shared_free_call(struct wr_shared_call *call)
     wr_shared_unref(shared);
 }
 
-/* The item has left the mailbox. True: there is news. */
+/* Called when the item has left the mailbox. Returns true if there is news. */
 static bool shared_end_post(struct wr_shared_call *call)
 {
     wr_shared_lock(call->shared);
@@ -47,7 +49,7 @@ static void shared_run_call(void *arg)
     }
 }
 
-/* A set that is there is closed. */
+/* If the set still exists, it is closed. */
 static void shared_drop_call(void *arg)
 {
     struct wr_shared_call *call = arg;
@@ -126,8 +128,8 @@ uint64_t wr_shared_draw(weir_upstreams_shared *shared)
 
 /* ---- targets ---- */
 
-/* Under the mutex, or of a new target: the only writer of what is read without
- * it. */
+/* Updates the fields that are read without the mutex; the only function that
+ * writes them. The mutex must be held, unless the target is new. */
 static void shared_show_ejection(struct wr_shared_target *target)
 {
     const struct wr_ejection *ejection = &target->ejection;
@@ -172,8 +174,8 @@ shared_make_target(weir_upstreams_shared *shared,
     return target;
 }
 
-/* The part behind @part, or the first one of the target for NULL; NULL: there
- * is none. */
+/* Returns the part after @part, or the target's first part if @part is NULL.
+ * Returns NULL at the end. */
 static struct wr_shared_part *
 shared_next_part(const struct wr_shared_target *target,
                  const struct wr_shared_part *part)
@@ -186,7 +188,8 @@ shared_next_part(const struct wr_shared_target *target,
                : wr_container_of(link, struct wr_shared_part, link);
 }
 
-/* Under the mutex: true if it is an upstream of the set already. */
+/* Returns true if the set already has this target as an upstream. The mutex
+ * must be held. */
 static bool shared_is_taken(const struct wr_shared_target *target,
                             const struct wr_shared_call *call)
 {
@@ -199,8 +202,7 @@ static bool shared_is_taken(const struct wr_shared_target *target,
     return part != NULL;
 }
 
-/* Under the mutex: the oldest target that is like @made; NULL: there is none.
- */
+/* Returns the oldest target equal to @made, or NULL. The mutex must be held. */
 static struct wr_shared_target *
 shared_find_target(weir_upstreams_shared *shared,
                    const struct wr_shared_target *made,
@@ -225,7 +227,8 @@ shared_find_target(weir_upstreams_shared *shared,
     return oldest;
 }
 
-/* Under the mutex: a choice comes to depend on something else of the target. */
+/* Records a change of the target on which choices depend. The mutex must be
+ * held. */
 static void shared_note_change_of_target(const struct wr_shared_part *part)
 {
     wr_assert(part->target != NULL);
@@ -233,7 +236,7 @@ static void shared_note_change_of_target(const struct wr_shared_part *part)
                              (struct wr_shared_change){.target = part->target});
 }
 
-/* Under the mutex: its set has to follow what has changed. */
+/* Makes the part's set follow a change. The mutex must be held. */
 static void shared_tell(struct wr_shared_part *part)
 {
     wr_assert(!part->is_left);
@@ -243,8 +246,8 @@ static void shared_tell(struct wr_shared_part *part)
     wr_shared_call(part->call);
 }
 
-/* Under the mutex: tells the sets that have the target, but for the own one;
- * NULL for @health: all, else those with that health. */
+/* Makes other sets that have the target follow a change: all, or those with
+ * @health if it is not NULL. The mutex must be held. */
 static void shared_tell_others(const struct wr_shared_part *own,
                                const struct wr_shared_health *health)
 {
@@ -278,8 +281,8 @@ shared_make_health(weir_upstreams_shared *shared,
     return health;
 }
 
-/* Under the mutex: true while a set has the target with this health, whose
- * checks may be paused. */
+/* Returns true while a set has the target with this health, even if its checks
+ * are paused. The mutex must be held. */
 static bool shared_is_kept(const struct wr_shared_target *target,
                            const struct wr_shared_health *health)
 {
@@ -294,7 +297,7 @@ static bool shared_is_kept(const struct wr_shared_target *target,
     return false;
 }
 
-/* Under the mutex: it begins anew, as there were no checks for a while. */
+/* Starts again after a time without checks. The mutex must be held. */
 static void shared_renew_health(struct wr_shared_health *health,
                                 const struct wr_shared_health *made)
 {
@@ -305,8 +308,8 @@ static void shared_renew_health(struct wr_shared_health *health,
                           memory_order_relaxed);
 }
 
-/* Under the mutex: that of the sets of the target with the same plan; NULL:
- * there is none. */
+/* Returns the health of sets of the target with the same plan, or NULL. The
+ * mutex must be held. */
 static struct wr_shared_health *
 shared_find_health(const struct wr_shared_target *target,
                    const struct wr_check *check)
@@ -322,7 +325,7 @@ shared_find_health(const struct wr_shared_target *target,
     return NULL;
 }
 
-/* Under the mutex: the checker's next check is due then. */
+/* Sets the time of the checker's next check. The mutex must be held. */
 static void shared_note_due(struct wr_shared_part *part, uint64_t due_ns)
 {
     const struct weir_upstream_check *plan = &part->check->plan;
@@ -334,7 +337,8 @@ static void shared_note_due(struct wr_shared_part *part, uint64_t due_ns)
         wr_add_sat(due_ns, wr_add_sat(lasts_ns, LATE_SLACK_NS));
 }
 
-/* Under the mutex: the only writer of the checker, who begins at once. */
+/* Sets the checker, which starts immediately; the only function that does so.
+ * The mutex must be held. */
 static void shared_set_checker(struct wr_shared_health *health,
                                struct wr_shared_part *part, uint64_t now_ns)
 {
@@ -347,9 +351,8 @@ static void shared_set_checker(struct wr_shared_health *health,
     }
 }
 
-/* Under the mutex: the part that makes the checks where @own does not; NULL:
- * there is none. Of sets that are not retired it is the oldest or the youngest.
- */
+/* Returns the part that makes the checks if @own does not, or NULL: the oldest
+ * or the youngest of sets that are not retired. The mutex must be held. */
 static struct wr_shared_part *
 shared_pick_checker(const struct wr_shared_part *own, bool is_youngest)
 {
@@ -367,7 +370,7 @@ shared_pick_checker(const struct wr_shared_part *own, bool is_youngest)
     return found;
 }
 
-/* Under the mutex: the checker is another part; NULL: all have left. */
+/* Makes @part the checker, or no part if it is NULL. The mutex must be held. */
 static void shared_pass_on(struct wr_shared_part *own,
                            struct wr_shared_part *part, uint64_t now_ns)
 {
@@ -380,10 +383,10 @@ static void shared_pass_on(struct wr_shared_part *own,
 
 /* ---- parts ---- */
 
-/* Memory that a part may need; it is freed if the part leaves it. */
+/* Memory that a part may need. The unused rest is freed. */
 struct shared_made {
     struct wr_shared_target *target;
-    struct wr_turn_group *group; /* of the target */
+    struct wr_turn_group *group; /* for the target */
     struct wr_shared_health *health;
 };
 
@@ -397,7 +400,7 @@ static void shared_free_made(const weir_upstreams_shared *shared,
     wr_free(&shared->allocator, made->health, sizeof(*made->health));
 }
 
-/* False without memory. */
+/* Returns false if memory runs out. */
 static bool shared_make_parts(weir_upstreams_shared *shared,
                               const struct wr_shared_key *key,
                               struct shared_made *ret)
@@ -413,7 +416,7 @@ static bool shared_make_parts(weir_upstreams_shared *shared,
     return false;
 }
 
-/* Under the mutex: uses what was made, or what is there. */
+/* Uses what was allocated, or what already exists. The mutex must be held. */
 static void shared_join(struct wr_shared_part *part, struct shared_made *made)
 {
     weir_upstreams_shared *shared = part->call->shared;
@@ -527,7 +530,7 @@ void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns)
     if (part->health && part->health->checker == part) {
         shared_pass_on(part, shared_pick_checker(part, false), now_ns);
     }
-    /* Other sets, if they have it, let it take part again. */
+    /* Other sets that have it let it take part again. */
     wr_turns_set(&part->call->shared->turns, &part->target->turn, 0, 0);
     wr_shared_note_change(part->call->shared);
     wr_shared_unlock(part->call->shared);
@@ -603,7 +606,7 @@ static size_t shared_get_address_size(const struct wr_shared_part *part)
     return size;
 }
 
-/* False: their size is another one meanwhile. */
+/* Returns false if the size has changed in the meantime. */
 static bool shared_read_addresses(const struct wr_shared_part *part,
                                   struct weir_address *ret, size_t size,
                                   size_t *ret_count)
@@ -643,8 +646,8 @@ int wr_shared_part_copy_addresses(const struct wr_shared_part *part,
     return 0;
 }
 
-/* Under the mutex, but in a forked child, whose parent's threads may hold it
- * for good. */
+/* Takes the mutex, except in a forked child, because a thread of the parent may
+ * hold it forever. */
 void wr_shared_part_read(const struct wr_shared_part *part,
                          struct wr_shared_facts *ret)
 {
@@ -789,7 +792,7 @@ bool wr_shared_part_end_check(struct wr_shared_part *part)
     return is_checker;
 }
 
-/* Under the mutex: the state is another one. */
+/* Publishes a changed state. The mutex must be held. */
 static void shared_change_health(struct wr_shared_part *part, bool was_down,
                                  uint64_t now_ns)
 {
@@ -879,7 +882,7 @@ bool wr_shared_part_take_over(struct wr_shared_part *part, uint64_t now_ns)
     return true;
 }
 
-/* ---- life ---- */
+/* ---- creating and freeing ---- */
 
 int wr_shared_make(const struct weir_allocator *allocator,
                    weir_upstreams_shared **ret)

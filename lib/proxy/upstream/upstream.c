@@ -1,8 +1,8 @@
 /*
  * One upstream of a set.
  *
- * Its state follows from what is known of it, and is kept nowhere else: whether
- * it was removed or is drained, the health that checks have found, and whether
+ * Its state is derived from other facts and stored nowhere: whether it was
+ * removed or is draining, the health that checks have found, and whether
  * failures have ejected it.
  */
 #include "upstream.h"
@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Until a check that could not be made is tried again: at first, and at most,
- * where the interval is not shorter. */
+/* Until a check that could not be made is repeated: initially and at most,
+ * unless the interval is shorter. */
 #define SKIP_WAIT_FIRST_NS UINT64_C(100000000)
 #define SKIP_WAIT_MOST_NS  UINT64_C(1000000000)
 
@@ -34,7 +34,7 @@ static void upstream_check_invariants(const weir_upstream *upstream)
 
 /* ---- state ---- */
 
-/* A set that never ejects takes no notice of those that do. */
+/* A set that never ejects ignores ejections by others. */
 static bool upstream_is_ejected(const weir_upstream *upstream)
 {
     wr_debug_assert(upstream->set->options.fail_limit > 0);
@@ -42,7 +42,8 @@ static bool upstream_is_ejected(const weir_upstream *upstream)
            upstream->set->options.fail_limit < UINT32_MAX;
 }
 
-/* One that checks and failures say nothing of. */
+/* Returns the state of an upstream that does not depend on checks and
+ * failures. */
 static enum weir_upstream_state
 upstream_get_state_apart(const weir_upstream *upstream)
 {
@@ -77,7 +78,7 @@ enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream)
 
 enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream)
 {
-    /* By state: of one that is no backup, and of a backup. */
+    /* By state: of a primary upstream, and of a backup. */
     static const int8_t tiers[][2] = {
         [WEIR_UPSTREAM_UP] = {WR_TIER_PRIMARY, WR_TIER_BACKUP},
         [WEIR_UPSTREAM_CHECKING] = {WR_TIER_UNCHECKED,
@@ -97,7 +98,7 @@ enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream)
     return (enum wr_tier)tiers[state][upstream->is_backup];
 }
 
-/* Its share of a weight, which is more than nothing. */
+/* Returns its share of a weight, more than 0. */
 static uint32_t upstream_get_share(const weir_upstream *upstream,
                                    uint32_t weight)
 {
@@ -108,8 +109,8 @@ static uint32_t upstream_get_share(const weir_upstream *upstream,
     return share == 0 && weight > 0 ? 1 : share;
 }
 
-/* Weights of slow starts grow in steps, at the same times in all sets: most
- * choices have the weights of the one before. */
+/* Weights of slow starts grow in steps, at the same times in all sets, so that
+ * most choices have the same weights as the previous one. */
 static uint64_t upstream_get_warm_step(const weir_upstreams *set)
 {
     const uint64_t step_ns = set->options.slow_start_ns / WARM_STEPS;
@@ -154,7 +155,7 @@ uint32_t wr_upstream_get_warm(const weir_upstream *upstream)
         upstream, wr_weight_warm(upstream->weight, elapsed_ns, slow_ns));
 }
 
-/* Under the mutex: follows a checker whose loop does not run. */
+/* Replaces a checker whose loop does not run. The mutex must be held. */
 static void upstream_take_over(weir_upstream *upstream)
 {
     weir_upstreams *set = upstream->set;
@@ -189,7 +190,7 @@ void wr_upstream_take(weir_upstream *upstream)
 
 /* ---- connections ---- */
 
-/* Connects begin to fail, or, with 0, work again. */
+/* Records that connects start to fail or, if @err is 0, work again. */
 static void upstream_turn(weir_upstream *upstream, int err)
 {
     wr_assert(err <= 0);
@@ -259,8 +260,8 @@ static void upstream_eject_expired(struct wr_timer *timer)
 
 /* ---- checks ---- */
 
-/* The interval, or less after a check that could not be made, or that speaks
- * against the state. */
+/* Returns the interval, or less after a check that could not be made or that
+ * contradicts the state. */
 static uint64_t upstream_get_delay(const weir_upstream *upstream)
 {
     const struct weir_upstream_check *plan = &upstream->check->plan;
@@ -293,8 +294,8 @@ static void upstream_arm_check(weir_upstream *upstream)
     wr_timer_arm(&set->loop->wheel, &upstream->check_timer, due_ns);
 }
 
-/* A check could not be made for want of something here: it says nothing of the
- * upstream. */
+/* Records a check that could not be made because this machine lacked a
+ * resource; it is not a result about the upstream. */
 static void upstream_note_skipped(weir_upstream *upstream, int err)
 {
     wr_assert(wr_err_is_own(err));
@@ -306,7 +307,7 @@ static void upstream_note_skipped(weir_upstream *upstream, int err)
     upstream->skipped_count += upstream->skipped_count < UINT32_MAX;
 }
 
-/* A check has ended with 0, or has failed. */
+/* Records the result of a check. */
 static void upstream_note_check(weir_upstream *upstream, int err)
 {
     wr_assert(err <= 0);
@@ -350,7 +351,7 @@ static void upstream_check_ended(struct wr_probe *probe, int err)
     wr_upstream_unref(upstream);
 }
 
-/* With which a check is made; NULL: without TLS. */
+/* Returns the TLS settings of a check, or NULL for none. */
 static const struct wr_secure_settings *
 upstream_get_check_tls(const weir_upstream *upstream)
 {
@@ -389,19 +390,19 @@ static void upstream_check_expired(struct wr_timer *timer)
     wr_upstream_ref(upstream);
 }
 
-/* ---- life ---- */
+/* ---- creating and freeing ---- */
 
-/* The parts that an upstream is made of, besides options and address. */
+/* The parts of an upstream, in addition to options and address. */
 struct upstream_parts {
     const char *name;
     const char *place;
-    const char *host; /* NULL: it has none */
+    const char *host; /* or NULL */
     const struct wr_check *check;
-    bool is_own_check; /* it is taken; else it outlives the upstream */
-    bool is_service;   /* the host is one */
+    bool is_own_check; /* is taken; else it outlives the upstream */
+    bool is_service;   /* the host is a service */
 };
 
-/* Its host and port, or its address, as text. */
+/* Writes the host and port, or the address, as text. */
 static const char *upstream_write_place(const struct weir_place *given,
                                         const struct wr_place *place,
                                         bool is_service,
@@ -421,7 +422,7 @@ static const char *upstream_write_place(const struct weir_place *given,
     return buf;
 }
 
-/* Appends a text, with its end, to what is at *ret_end. */
+/* Appends a text, with its NUL, at *ret_end. */
 static char *upstream_append(char **ret_end, const char *text)
 {
     char *copy = *ret_end;
@@ -433,7 +434,7 @@ static char *upstream_append(char **ret_end, const char *text)
     return copy;
 }
 
-/* Members are to follow the last answer. */
+/* Makes members follow the last answer. */
 static void upstream_note_answer(weir_upstream *upstream)
 {
     wr_assert(upstream->is_spread);
@@ -442,7 +443,7 @@ static void upstream_note_answer(weir_upstream *upstream)
     wr_upstreams_wake(upstream->set);
 }
 
-/* A lookup of a name has ended. */
+/* Called when a lookup of a name has ended. */
 static void upstream_resolved(struct wr_target *target, bool is_good)
 {
     weir_upstream *upstream = wr_container_of(target, weir_upstream, target);
@@ -458,7 +459,8 @@ static void upstream_resolved(struct wr_target *target, bool is_good)
     }
 }
 
-/* A name begins with what another set has found last: 0 or -ENOMEM. */
+/* Starts a name with the last addresses of another set. Returns 0 or
+ * -ENOMEM. */
 static int upstream_begin_name(weir_upstream *upstream)
 {
     struct wr_target *target = &upstream->target;
@@ -480,7 +482,7 @@ static int upstream_begin_name(weir_upstream *upstream)
     return 0;
 }
 
-/* Sets what needs no memory and cannot fail. */
+/* Sets everything that needs no memory and cannot fail. */
 static void upstream_set_options(weir_upstream *upstream, weir_upstreams *set,
                                  const struct weir_upstream_options *options)
 {
@@ -498,7 +500,7 @@ static void upstream_set_options(weir_upstream *upstream, weir_upstreams *set,
     wr_timer_init(&upstream->check_timer, upstream_check_expired);
 }
 
-/* Fills an upstream that is all zero. */
+/* Initializes an upstream that is all zero. */
 static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
                          const struct wr_place *place,
@@ -548,7 +550,7 @@ static size_t upstream_get_room(const struct wr_check *check)
                : 0;
 }
 
-/* Its connections are over. */
+/* Called when its connections are over. */
 static void upstream_leave_target(weir_upstream *upstream,
                                   const weir_upstreams *set)
 {
@@ -557,7 +559,7 @@ static void upstream_leave_target(weir_upstream *upstream,
     wr_shared_part_close(&upstream->part);
 }
 
-/* Joins what sets share. */
+/* Joins the shared state. */
 static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
                          const struct upstream_parts *parts)
@@ -589,7 +591,7 @@ static void upstream_leave(weir_upstream *upstream, const weir_upstreams *set)
     wr_assert(upstream->ref_count <= 1);
 }
 
-/* Memory for an upstream, all zero but for its size, and its plan. */
+/* Allocates an upstream, all zero except its size and its plan. */
 static weir_upstream *upstream_alloc(weir_upstreams *set,
                                      const struct upstream_parts *parts)
 {
@@ -612,7 +614,7 @@ static weir_upstream *upstream_alloc(weir_upstreams *set,
     return upstream;
 }
 
-/* How long requests wait for the first word of it. */
+/* Updates how long requests wait for its first check or lookup. */
 static void upstream_note_wait(const weir_upstream *upstream)
 {
     weir_upstreams *set = upstream->set;
@@ -629,7 +631,7 @@ static void upstream_note_wait(const weir_upstream *upstream)
     }
 }
 
-/* Makes one of a place that was read. */
+/* Creates an upstream for a parsed place. */
 static int upstream_make(weir_upstreams *set,
                          const struct weir_upstream_options *options,
                          const struct wr_place *place,
@@ -795,8 +797,8 @@ int wr_upstream_start(weir_upstream *upstream)
     return wr_target_start(&upstream->target);
 }
 
-/* As the checker, the upstream begins a check when it is due; if the target is
- * ejected, it looks when that is to end. */
+/* Arms the timers: of the next check if it is the checker, and of the end of an
+ * ejection. */
 void wr_upstream_follow(weir_upstream *upstream)
 {
     weir_loop *loop = upstream->set->loop;
@@ -858,9 +860,9 @@ void wr_upstream_stop(weir_upstream *upstream)
 
 /* ---- slots ----
  *
- * A request makes its slot when it begins, and takes a place with it for each
+ * A request creates its slot when it starts, and takes a place with it for each
  * try, so that nothing can fail between the choice and the connection. The
- * program ends the slot of the connection that it was given. */
+ * program ends the slot of its connection. */
 
 weir_upstream_slot *wr_slot_make(weir_upstreams *set)
 {
@@ -899,7 +901,7 @@ void wr_slot_leave(weir_upstream_slot *slot)
     slot->upstream = NULL;
     wr_limits_share_give(&upstream->share);
     if (upstream->set->queue.count > 0) {
-        wr_upstreams_wake(upstream->set); /* the place is another's */
+        wr_upstreams_wake(upstream->set); /* another may use the place */
     }
     wr_upstream_unref(upstream);
 }

@@ -1,27 +1,26 @@
 /*
- * Sets of upstreams: the inside. Calls go down only, from each file to the
- * files below it:
+ * The internals of sets of upstreams. Each file calls only the files after it:
  *
- *     set.c           sets: making, adding, the ready item, the end
- *     calls.c         the calls of the program about one upstream
+ *     set.c           sets: creating, adding, the ready item, the end
+ *     calls.c         the program's calls about one upstream
  *     members.c       the upstreams of a set, and those of a name's addresses
- *     request.c       a connection that is asked for: queue, tries, done
- *     survey.c        the choice of an upstream for it
+ *     request.c       a request for a connection: queue, tries, done
+ *     survey.c        the choice of an upstream for a request
  *     upstream.c      one upstream: state, failures, checks, slots
- *     set_life.c      the memory of a set, and when it is over
- *     known.c         what is known of an upstream, from one set to another
- *     limits.c        places at upstreams of one name, over sets
- *     shared.c        what sets have in common: targets
+ *     set_life.c      the memory of a set, and its end
+ *     known.c         transfers what is known of an upstream to another set
+ *     limits.c        slots at upstreams of one name, over sets
+ *     shared.c        the state shared by sets: targets
  *     queue.c, probe.c, target.c, check.c, health.c, choose.c, turns.c
  *     dialogue.c, login.c kinds of checks, for check.c
  *
- * Upstreams and sets are counted references: a set is kept by its handle, its
+ * Upstreams and sets are reference counted: a set is kept by its handle, its
  * upstreams and its requests, an upstream by its set, its slots, its check, and
  * requests that have tried it.
  *
- * A set is a member of its loop until it is closed, and its requests and checks
- * have ended. Nothing in a set calls the program from inside a call of it: the
- * set's ready item tells changes and serves the queue.
+ * A set is a loop object until it is closed, and its requests and checks have
+ * ended. Nothing in a set calls the program from inside a call of it: the set's
+ * ready item reports changes and serves the queue.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_UPSTREAM_H
 #define WEIR_LIB_PROXY_UPSTREAM_UPSTREAM_H
@@ -40,14 +39,16 @@ struct wr_upstreams_totals {
 };
 
 /* The upstreams of the first tier, from which a request chooses unless it
- * excludes all of them, as they are while the queue is looked through. */
+ * excludes all of them; valid while the queue is served. */
 struct wr_survey {
     enum wr_tier tier;
-    size_t count;           /* of them */
-    weir_upstream **firsts; /* room for as many as the set has, and in it: */
-    size_t free_count;      /* at the front those that have a place, */
-    size_t full_count; /* and behind them those that have none, and for which
-                          the set was not found to wait in this round */
+    size_t count; /* of upstreams in the tier */
+    /* Has space for all upstreams. Contains first those that have a slot, then
+     * those that have none and for which the set does not wait yet in this
+     * round. */
+    weir_upstream **firsts;
+    size_t free_count; /* those with a slot */
+    size_t full_count; /* those without a slot */
 };
 
 struct weir_upstreams {
@@ -55,19 +56,18 @@ struct weir_upstreams {
     uint64_t ref_count;
     struct wr_member member;
     struct wr_ready ready;
-    struct weir_upstreams_options options; /* with defaults; its check is not
-                                              used */
+    struct weir_upstreams_options options; /* with defaults, without check */
     struct wr_check check;
-    uint64_t first_check_ns; /* the longest time-out of checks; 0: none */
-    bool is_closed;  /* by the program or the loop: nothing new begins */
-    bool is_freed;   /* by the program: nothing is told */
-    bool is_retired; /* others go on with lookups, checks and what is in use */
+    uint64_t first_check_ns; /* longest time-out of checks, or 0 */
+    bool is_closed;  /* by the program or the loop: nothing new starts */
+    bool is_freed;   /* by the program: nothing is reported */
+    bool is_retired; /* others continue lookups, checks and use */
     bool is_behind;  /* others have changed something (wr_shared_call) */
-    bool has_ranks;  /* some addresses are used if others cannot be */
-    struct wr_shared_call *call; /* how others call it; knows what sets share */
-    uint64_t round; /* from 1 on: how often all of the queue was looked at */
+    bool has_ranks;  /* some addresses are used only if others cannot be */
+    struct wr_shared_call *call; /* how others call it; has the shared state */
+    uint64_t round; /* from 1: number of times the queue was served */
     uint64_t last_id;
-    uint64_t told_use_id; /* of the upstream that is in use; 0: none was told */
+    uint64_t told_use_id; /* id of the reported upstream in use, or 0 */
     bool has_answers;     /* of lookups, which members do not follow yet */
 
     /* Upstreams that were not removed; two arrays with the same indices. */
@@ -75,19 +75,20 @@ struct weir_upstreams {
     struct wr_candidate_upstream *candidates;
     size_t count;
     size_t capacity;
-    struct wr_list news; /* struct weir_upstream: the ready item looks at them,
-                            as the state or the timers may be others */
-    /* The candidates hold for each request that excludes none, */
-    uint64_t described_revision; /* while what sets share is so; 0: for none */
-    uint64_t described_until_ns; /* and until then */
-    struct wr_choosing choosing; /* by the candidates */
+    /* struct weir_upstream: the ready item checks their states and timers. */
+    struct wr_list news;
+    /* The candidates are valid for each request without exclusions at this
+     * revision of the shared state (0: never), and until this time. */
+    uint64_t described_revision;
+    uint64_t described_until_ns;
+    struct wr_choosing choosing; /* prepared from the candidates */
     struct wr_survey survey;
 
     struct wr_list requests;           /* struct wr_request: all */
-    struct wr_request_queue queue;     /* those that wait for a slot */
-    struct wr_request_queue unchecked; /* ... and those for first checks */
+    struct wr_request_queue queue;     /* requests that wait for a slot */
+    struct wr_request_queue unchecked; /* ... and for first checks */
     uint32_t connecting_count;
-    uint32_t probe_count; /* checks under way */
+    uint32_t probe_count; /* running checks */
     struct wr_upstreams_totals totals;
 };
 
@@ -105,54 +106,54 @@ struct wr_upstream_counts {
 struct weir_upstream {
     weir_upstreams *set;
     uint64_t ref_count;
-    uint64_t id;   /* not used again in the set */
+    uint64_t id;   /* never reused in the set */
     size_t index;  /* in set->upstreams, until it is removed */
-    bool is_apart; /* removed, draining or spread: asked for often */
+    bool is_apart; /* removed, draining or spread: read often */
     bool is_removed;
     bool is_draining;
-    bool is_paused;        /* it is not checked here */
-    bool is_check_dropped; /* a pause has cancelled the one that is under way */
+    bool is_paused;        /* not checked by this set */
+    bool is_check_dropped; /* a pause has cancelled the running one */
     bool is_backup;
     uint32_t weight;
     uint32_t own_weight;        /* its share of the weight, in WR_WEIGHT_UNIT */
     uint32_t active_count;      /* slots of the set */
     struct wr_shared_part part; /* in its target */
-    struct wr_limits_share share; /* of the places at its name */
+    struct wr_limits_share share; /* of the slots at its name */
     void *user;
     struct wr_target target;
     struct wr_timer eject_timer;         /* armed while the target is ejected */
     const struct wr_check *check;        /* the set's, the own one, or that of
                                             the source */
-    struct wr_check own_check;           /* text_size 0: there is none */
+    struct wr_check own_check;           /* text_size is 0 if there is none */
     struct wr_secure_settings check_tls; /* without a context: the target's */
     struct wr_probe probe;
     struct wr_timer check_timer;
-    enum weir_upstream_state told; /* to the program, or made by it */
-    uint32_t skipped_count;        /* checks in a row that could not be made */
-    int skipped_err;               /* of these, to be told; 0: it was */
-    int turned_err;  /* connects fail by it, or, with 0, work again; to be */
-    bool has_turned; /* told */
+    enum weir_upstream_state told; /* reported to the program, or set by it */
+    uint32_t skipped_count; /* consecutive checks that could not be made */
+    int skipped_err;        /* their error, not reported yet; or 0 */
+    int turned_err;         /* error of failing connects; 0: they work again */
+    bool has_turned;        /* ->turned_err must be reported */
     struct wr_upstream_counts counts;
-    bool is_spread;  /* its addresses are upstreams (members.c) */
-    bool is_settled; /* ... and follow its first lookup */
-    bool has_answer; /* of a lookup, which its members do not follow yet */
-    weir_upstream *source; /* whose address it is, a reference; or NULL */
-    struct wr_list gone;   /* weir_upstream: its addresses that were removed */
-    struct wr_list gone_link; /* in the source's */
+    bool is_spread;        /* its addresses are upstreams (members.c) */
+    bool is_settled;       /* ... and follow its first lookup */
+    bool has_answer;       /* of a lookup, which members do not follow yet */
+    weir_upstream *source; /* the name of this address, a reference; or NULL */
+    struct wr_list gone;   /* weir_upstream: its removed addresses */
+    struct wr_list gone_link; /* in the source's ->gone */
     struct wr_list news_link; /* in set->news */
-    uint16_t priority; /* of its record, if it is an address of a service */
+    uint16_t priority;        /* of its record, for an address of a service */
     uint16_t record_weight;
-    uint8_t rank;          /* by the priority: those of the least are used */
+    uint8_t rank;          /* by the priority: only the least is used */
     uint16_t weight_share; /* of the weight, of WR_WEIGHT_UNIT */
     const char *name;      /* in text */
-    size_t size;           /* of all this */
-    char text[];           /* the name, the host, room for an answer */
+    size_t size;           /* of the whole allocation */
+    char text[];           /* the name, the host, space for a response */
 };
 
 /* ---- set_life.c ---- */
 
-/* Makes a set that holds one reference, and shares @shared with others; NULL:
- * its own. 0 or -ENOMEM. */
+/* Creates a set with one reference, which uses @shared, or state of its own if
+ * @shared is NULL. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_upstreams_make(weir_loop *loop,
                                     weir_upstreams_shared *shared,
                                     weir_upstreams **ret);
@@ -161,23 +162,23 @@ static inline void wr_upstreams_ref(weir_upstreams *set)
     wr_assert(set->ref_count > 0);
     set->ref_count++;
 }
-/* Gives a reference back; the last one frees the set. */
+/* Drops a reference; the last one frees the set. */
 void wr_upstreams_unref(weir_upstreams *set);
 
-/* Leaves the loop, if the set is closed and nothing of it is under way. */
+/* Leaves the loop, if the set is closed and has no running operations. */
 void wr_upstreams_leave_if_quiet(weir_upstreams *set);
 
-/* Makes room for one more upstream: 0 or -ENOMEM. */
+/* Ensures space for one more upstream. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_upstreams_make_room(weir_upstreams *set);
 
-/* The ready item will serve the queue and tell changes. */
+/* Makes the ready item serve the queue and report changes. */
 void wr_upstreams_wake(weir_upstreams *set);
 
 /* ---- upstream.c ---- */
 
-/* Makes an upstream, which holds a reference to the set and one for the set.
- * The options were read, and what is known, too. A plan of its own is taken,
- * unless this fails; NULL: it has none. */
+/* Creates an upstream with a reference to the set and one reference for the
+ * set. Options and known facts must be parsed. Takes ownership of @own_check,
+ * which may be NULL, unless this fails. */
 WEIR_MUST_USE int wr_upstream_make(weir_upstreams *set,
                                    const struct weir_upstream_options *options,
                                    const struct wr_check *own_check,
@@ -193,13 +194,14 @@ struct wr_upstream_made {
 
 struct wr_upstream_made wr_upstream_copy(const weir_upstream *upstream);
 
-/* Makes one for an address of @source, with these options and its checks. */
+/* Creates an upstream for an address of @source, with these options and the
+ * checks of @source. */
 WEIR_MUST_USE int
 wr_upstream_make_member(weir_upstream *source,
                         const struct weir_upstream_options *options,
                         weir_upstream **ret);
 
-/* After each change of one of these. */
+/* Must be called after each change of one of these fields. */
 static inline void wr_upstream_note_apart(weir_upstream *upstream)
 {
     wr_assert(upstream->set || !upstream->is_removed);
@@ -207,7 +209,7 @@ static inline void wr_upstream_note_apart(weir_upstream *upstream)
         upstream->is_removed || upstream->is_draining || upstream->is_spread;
 }
 
-/* The present or the next run of the ready item looks at it. */
+/* Makes the current or next run of the ready item check the upstream. */
 static inline void wr_upstream_add_news(weir_upstream *upstream)
 {
     wr_assert(!upstream->is_removed);
@@ -216,7 +218,7 @@ static inline void wr_upstream_add_news(weir_upstream *upstream)
     }
 }
 
-/* The ready item will run, and look at it. */
+/* Makes the ready item run and check the upstream. */
 static inline void wr_upstream_note_news(weir_upstream *upstream)
 {
     wr_upstream_add_news(upstream);
@@ -228,39 +230,36 @@ static inline void wr_upstream_ref(weir_upstream *upstream)
     wr_assert(upstream->ref_count > 0);
     upstream->ref_count++;
 }
-/* The counts of an address that is removed are those of its name from now on.
- */
+/* Moves the counts of a removed address to its name. */
 void wr_upstream_fold(weir_upstream *member);
 
-/* Gives a reference back; the last one frees the upstream, and with it perhaps
- * the set. */
+/* Drops a reference; the last one frees the upstream, and possibly the set. */
 void wr_upstream_unref(weir_upstream *upstream);
 
-/* Begins its lookups: 0, or an error of its name. */
+/* Starts its lookups. Returns 0, or an error of its name. */
 WEIR_MUST_USE int wr_upstream_start(weir_upstream *upstream);
 
-/* Arms timers for what is known of the target and has to be done here. */
+/* Arms timers for what this set has to do about the target. */
 void wr_upstream_follow(weir_upstream *upstream);
 
 /* Leaves lookups and checks to other sets. */
 void wr_upstream_retire(weir_upstream *upstream);
 
-/* Begins or ends a pause of its checks. */
+/* Starts or ends a pause of its checks. */
 void wr_upstream_pause(weir_upstream *upstream, bool is_paused);
 
-/* Ends all that is under way, for a removal or the end of the set. */
+/* Ends all running operations, for a removal or the end of the set. */
 void wr_upstream_stop(weir_upstream *upstream);
 
 enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream);
 enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream);
 
-/* Sets the weight, and the share of it that is the upstream's, of
- * WR_WEIGHT_UNIT. */
+/* Sets the weight, and the upstream's share of it in WR_WEIGHT_UNIT. */
 void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
                             uint32_t share);
 
-/* Under the mutex of what sets share: its own weight, in a slow start perhaps.
- */
+/* Returns its own weight, possibly in a slow start. The mutex of the shared
+ * state must be held. */
 uint32_t wr_upstream_get_warm(const weir_upstream *upstream);
 static inline uint32_t wr_upstream_get_weight(const weir_upstream *upstream)
 {
@@ -270,18 +269,19 @@ static inline uint32_t wr_upstream_get_weight(const weir_upstream *upstream)
                : wr_upstream_get_warm(upstream);
 }
 
-/* Until then weights of slow starts stay as they are. */
+/* Returns until when weights of slow starts do not change. */
 uint64_t wr_upstreams_get_warm_end(const weir_upstreams *set);
 
-/* Under the mutex of what sets share: writes what the choice of a request with
- * this ticket has to know, except for the rank. */
+/* Writes the candidate for a request with this ticket, except the rank. The
+ * mutex of the shared state must be held. */
 void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate);
 
-/* Under the mutex of what sets share, where it has a place: it was chosen. */
+/* Called when it was chosen and has a slot. The mutex of the shared state must
+ * be held. */
 void wr_upstream_take(weir_upstream *upstream);
 
-/* A connection has succeeded or failed, by an alert perhaps. */
+/* Record a successful or failed connection; @alert may be NULL. */
 void wr_upstream_note_success(weir_upstream *upstream, enum wr_failure row);
 void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
                               int err, const char *alert);
@@ -289,56 +289,55 @@ void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
 /* ---- slots ---- */
 
 struct weir_upstream_slot {
-    weir_upstream *upstream; /* NULL: none is chosen */
+    weir_upstream *upstream; /* or NULL */
 };
 
-/* A slot without an upstream; NULL without memory. */
+/* Returns a slot without an upstream, or NULL if memory runs out. */
 weir_upstream_slot *wr_slot_make(weir_upstreams *set);
-/* Frees a slot without an upstream. */
 void wr_slot_free(weir_upstreams *set, weir_upstream_slot *slot);
-/* The upstream was chosen, and the place is taken at its target. */
+/* Called when the upstream was chosen, and its target's slot is taken. */
 void wr_slot_take(weir_upstream_slot *slot, weir_upstream *upstream);
-/* Gives the place back, and with it the reference to the upstream. */
+/* Releases the target's slot and the reference to the upstream. */
 void wr_slot_leave(weir_upstream_slot *slot);
 
 /* ---- known.c ---- */
 
-/* Reads what is @given, NULL is nothing, for an upstream that is checked by
- * this plan: 0, or an error of weir_upstreams_add(). */
+/* Reads @given, which may be NULL, for an upstream with this check plan.
+ * Returns 0, or an error of weir_upstreams_add(). */
 WEIR_MUST_USE int wr_known_read(const struct wr_check *check,
                                 const struct weir_upstream_known *given,
                                 struct weir_upstream_known *ret);
 
-/* Writes down for a new target what was read of it. */
+/* Initializes the key of a new target from known facts. */
 void wr_known_begin(const weir_upstreams *set, const struct wr_check *check,
                     const struct weir_upstream_known *known,
                     struct wr_shared_key *ret);
 
 /* ---- survey.c ---- */
 
-/* Something has changed that a choice depends on, and that is not shared. */
+/* Called after a change of unshared facts on which a choice depends. */
 static inline void wr_survey_forget(weir_upstreams *set)
 {
     wr_debug_assert(set->count <= set->capacity);
     set->described_revision = 0;
 }
 
-/* Chooses an upstream, and takes a place there; its set waits for one that is
- * queued. The tickets of others come before that of @queued, which it may draw.
- */
+/* Chooses an upstream and takes a slot there. If there is none and @queued is
+ * in the queue, its set waits. Older tickets of others come first; @queued gets
+ * a ticket if it has none. */
 enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
                                 uint64_t key, weir_upstream **ret);
 
-/* The upstream that WEIR_BALANCE_FIRST uses, which is noted; NULL: none. */
+/* Records the upstream that WEIR_BALANCE_FIRST uses, and returns it or NULL. */
 weir_upstream *wr_survey_find_use(weir_upstreams *set);
 
 /* Surveys the upstreams of a set in which requests wait, before the queue is
- * looked through; then a place at an upstream was taken. */
+ * served; and updates the survey after a slot was taken. */
 void wr_survey_make(weir_upstreams *set);
 void wr_survey_note_taken(weir_upstream *upstream);
 
-/* By the survey: true if no more of the queue may be served, and it is known
- * what they wait for. */
+/* Returns true if the survey shows that no more of the queue can be served, and
+ * the upstreams for which they wait are recorded. */
 static inline bool wr_survey_is_over(const weir_upstreams *set)
 {
     const struct wr_survey *survey = &set->survey;
@@ -349,42 +348,42 @@ static inline bool wr_survey_is_over(const weir_upstreams *set)
            !wr_tier_is_unchecked(survey->tier);
 }
 
-/* All of the queue was looked through: the set waits for no other upstream. */
+/* Called when all of the queue was served: the set waits for no other
+ * upstream. */
 void wr_survey_settle(weir_upstreams *set);
 
-/* By the survey: true if a request of the queue may get a place, or has none to
- * wait for. */
+/* Returns true if the survey shows that a queued request may get a slot, or has
+ * no upstream to wait for. */
 bool wr_survey_may_serve(const weir_upstreams *set,
                          const struct wr_queued *queued);
 
-/* A request that may not be served waits for those of the first tier. */
+/* Makes a request that may not be served wait for the first tier. */
 void wr_survey_wait(weir_upstreams *set, const struct wr_queued *queued);
 
-/* True if a request has to wait for first checks. */
+/* Returns true if a request must wait for first checks. */
 bool wr_survey_is_unchecked(weir_upstreams *set, struct wr_queued *queued);
 
 /* ---- members.c ---- */
 
-/* Adds an upstream that has begun; there is room. */
+/* Adds a started upstream; there must be space. */
 void wr_members_append(weir_upstreams *set, weir_upstream *upstream);
-/* Removes one from the arrays, and drops the reference of the set. */
+/* Removes an upstream from the arrays, and drops the reference of the set. */
 void wr_members_drop(weir_upstreams *set, size_t index);
-/* Removes those of its addresses. */
+/* Removes the addresses of @source. */
 void wr_members_drop_of(weir_upstreams *set, const weir_upstream *source);
-/* Lets members follow what lookups have found. */
+/* Lets members follow the results of lookups. */
 void wr_members_spread(weir_upstreams *set);
 
 /* ---- request.c ---- */
 
-/* Gives requests of the queue the places that are free. Calls nothing of the
- * program. */
+/* Gives free slots to requests of the queue. Does not call the program. */
 void wr_requests_serve(weir_upstreams *set);
-/* All end with -ECANCELED, from the loop. */
+/* Ends all requests with -ECANCELED, from the loop. */
 void wr_requests_give_up(weir_upstreams *set);
-/* Those that connect to this upstream, or to an address of it, end with @err:
- * how many. */
+/* Ends requests that connect to this upstream, or to an address of it, with
+ * @err. Returns their number. */
 size_t wr_requests_end(const weir_upstream *upstream, int err);
-/* Those that connect to this upstream go on to another. */
+/* Makes requests that connect to this upstream try another. */
 void wr_requests_leave(const weir_upstream *upstream);
 
 #endif
