@@ -6,10 +6,8 @@
  *     lookup --+
  *
  * An entry is for a name together with the requested families, because in a
- * search the result for one family depends on the other. Its own lookup calls
- * the resolver, passes each part of the answer to the waiting lookups, and
- * keeps an answer until its TTL ends. A lookup that is cancelled or times out
- * leaves its entry; the last one that leaves cancels the query.
+ * search the result for one family depends on the other. The last lookup that
+ * leaves an entry, because it is cancelled or times out, cancels the query.
  *
  * Peers may choose names, so the memory for answers is limited: the least
  * recently used answer is dropped first. A trim drops answers that were not

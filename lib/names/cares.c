@@ -2,10 +2,7 @@
  * The built-in resolver, on c-ares.
  *
  * A record connects a lookup with its queries to c-ares (cares_record.c).
- * Records wait here to be started; the ready item starts them and arms the
- * timer for the time-outs of c-ares.
- *
- * c-ares cannot cancel a single query. The record of a cancelled lookup stays
+ * c-ares cannot cancel a single query: the record of a cancelled lookup stays
  * until its queries are answered or timed out; when no lookup is left, all
  * queries are cancelled, and the sockets close. The number of queries is
  * limited, because they have 16-bit identifiers. Above BURST_MAX they are

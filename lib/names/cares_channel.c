@@ -2,15 +2,14 @@
  * The two channels of c-ares, and their settings.
  *
  * They query servers for exactly the given names: one over UDP, and one over
- * TCP for answers that were truncated over UDP. When a server seems to fail (it
- * closes a connection, for instance), c-ares moves all queries of the channel
- * to the next server; with two channels, a name that cannot be answered over
- * TCP costs the other names no tries.
+ * TCP for answers that were truncated over UDP. When a server seems to fail,
+ * c-ares moves all queries of the channel to the next server; with two
+ * channels, a name that cannot be answered over TCP costs the other names no
+ * tries.
  *
- * The program's settings override those of resolv.conf, which only
- * resolv_conf.c reads: c-ares gets an empty file. While there are lookups,
- * resolv.conf is checked once a second for changes; it is read again when no
- * query is pending.
+ * The program's settings override resolv.conf, which only resolv_conf.c reads:
+ * c-ares gets an empty file. While there are lookups, resolv.conf is checked
+ * once a second for changes; it is read again when no query is pending.
  */
 #include "cares.h"
 

@@ -1,17 +1,16 @@
 /*
  * Datagram endpoints: their addresses, and how they are made.
  *
- * The addresses are of one family, or belong to an adopted socket. Text that is
- * not an address is a name; two names are looked up together. Then each address
- * of the peer is an attempt, with the first local address of its family. If the
- * peer has no name, each local address is an attempt. IPv6 comes first, as in
- * the answers.
+ * Text that is not an address is a name; two names are looked up together. Then
+ * each address of the peer is an attempt, with the first local address of its
+ * family. If the peer has no name, each local address is an attempt. A socket
+ * is made, bound and connected for one attempt after the other until one works.
+ * All attempts are repeated for a while if an address is in use, as for a
+ * server.
  *
- * A socket is made, bound and connected for one attempt after the other until
- * one works. All attempts are repeated for a while if an address is in use, as
- * for a server. This happens in the caller's task or, for a call that does not
- * wait, in a task of the library. The transport is made on the loop's stack,
- * because its factory calls the program.
+ * This happens in the caller's task or, for a call that does not wait, in a
+ * task of the library. The transport is made on the loop's stack, because its
+ * factory calls the program.
  */
 #include "endpoint.h"
 

@@ -5,15 +5,12 @@
  *        |           |                     |
  *        '-----------'---------------------'  interrupted, aborted, freed
  *
- * The last task to arrive ends the round, and so does a reset or an abort: all
- * waiting tasks are woken with the round's result, and leave. Until the last of
- * them has run, their results may still change to WEIR_EBROKEN, and tasks that
- * arrive are blocked. The blocked tasks are admitted in the order of arrival,
- * in the next run of the ready queue: a reset that the last leaving task makes
- * does not affect them.
- *
- * Positions are assigned when the round is full, so a cancelled waiter leaves
- * no gap.
+ * The last task to arrive, a reset or an abort ends the round: all waiting
+ * tasks are woken with its result, and leave. Until the last of them has run,
+ * their results may still change to WEIR_EBROKEN, and tasks that arrive are
+ * blocked. Blocked tasks are admitted in the next run of the ready queue, so a
+ * reset that the last leaving task makes does not affect them. Positions are
+ * assigned when the round is full, so a cancelled waiter leaves no gap.
  */
 #include "weir/error.h"
 #include "weir/sync.h"

@@ -4,14 +4,11 @@
  *     in the condition's queue --notified, cancelled, freed--> in the lock's
  *     queue --lock released--> running, with the lock
  *
- * A waiter suspends once: a notification moves the waiter to the lock's queue,
- * and its task runs when it owns the lock. So a cancellation does not end the
- * wait; it changes the result, and passes a notification that the waiter had
- * received to the next waiter.
- *
- * There is one exception, while the loop is being freed: the wait ends without
- * the lock when nothing else can happen. Otherwise a deadlock, or a task that
- * ended with the lock, would keep the loop for ever.
+ * A waiter suspends once: its task runs when it owns the lock. So a
+ * cancellation does not end the wait; it changes the result, and passes a
+ * received notification to the next waiter. Only while the loop is being freed,
+ * and nothing else can happen, does the wait end without the lock: a deadlock,
+ * or a task that ended with the lock, would keep the loop for ever.
  */
 #include "lock.h"
 

@@ -3,14 +3,13 @@
  *
  *     open --> shut --> stopped
  *
- * A put gives its item directly to the first waiting getter, and a get that
- * makes space inserts the item of the first waiting putter. So getters wait
- * only while the queue is empty and putters only while it is full, and a woken
- * task has its item, or has put it. At any time an item is with a waiting
- * putter, in the queue, or with a getter.
+ * A put gives its item directly to the first waiting getter, and a get inserts
+ * the item of the first waiting putter. So getters wait only while the queue is
+ * empty and putters only while it is full, and a woken task has its item, or
+ * has put it.
  *
  * Items are kept in a ring (LIFO uses one end) or, in a priority queue, in a
- * binary heap. Each item of a heap has a number in the order of putting, which
+ * binary heap. The items of a heap are numbered in the order of putting, which
  * decides between items that compare as equal.
  */
 #include "weir/error.h"

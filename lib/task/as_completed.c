@@ -3,11 +3,9 @@
  *
  *     pending (observed) --done--> in `done` --> returned by a call
  *
- * Each pending future has an observer. When the future ends, the observer moves
- * from the future's list to the queue `done`; once enough futures have ended,
- * the waiting task gets the first one in the queue. All observers are in one
- * block, and the program's struct only points to it. A task that forgets
- * weir_as_completed_end() leaks the block but leaves no link into its stack.
+ * All observers are in one block, and the program's struct only points to it.
+ * So a task that forgets weir_as_completed_end() leaks the block but leaves no
+ * link into its stack.
  */
 #include "future.h"
 #include "task.h"

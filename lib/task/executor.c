@@ -5,17 +5,13 @@
  *       |                                        |
  *       '--- interrupted before ---> abandoned() <--- its task has left
  *
- * uring/jobs.c has the threads and the state that they share with the loop. A
- * thread reports finished jobs by posting the executor's only item to the
- * loop's mailbox; the loop takes all finished jobs at once. Neither step
- * allocates, so a result cannot be lost. On the loop's side a job ends in one
- * of two ways: its task is woken with the result; or its task left, and
- * abandoned() is called when the job has finished and the task has run. A
- * submitted job has a future instead of a task. The future refers to the job
- * until the job is finished or the loop ends.
- *
- * If a job still runs when the loop ends, the last thread frees the executor
- * and the jobs that finished after the loop.
+ * uring/jobs.c has the threads. They post the executor's only item to the
+ * loop's mailbox, and the loop takes all finished jobs at once. Neither step
+ * allocates, so a result cannot be lost. If a task left, abandoned() is called
+ * when its job has finished and the task has run. A submitted job has a future
+ * instead of a task, until the job is finished or the loop ends. If a job still
+ * runs when the loop ends, the last thread frees the executor and the jobs that
+ * finished later.
  */
 #include "weir/executor.h"
 #include "lib/base/options.h"
@@ -59,7 +55,7 @@ struct executor {
     struct wr_list returned; /* finished jobs that are not handled yet */
     struct wr_list shutdown_waiters;
     struct wr_list ends;   /* struct executor_end, pending */
-    struct wr_ready ready; /* more than RETURNS_MAX results */
+    struct wr_ready ready; /* pending after RETURNS_MAX results */
 
     /* Used by threads; set once, by executor_open(). */
     struct weir_allocator allocator; /* a copy: the loop may be freed */

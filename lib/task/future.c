@@ -1,14 +1,11 @@
 /*
- * Futures: a result that is set once, and the observers of the result.
+ * Futures: a result that is set once, and the observers of the result. The call
+ * that sets the result makes tasks and callbacks ready and runs none of them.
  *
- * The call that sets the result makes tasks and callbacks ready and runs none
- * of them. A callback of the program stays in the future's list until it runs,
- * so that it can still be removed, and holds a reference.
- *
- * A cancellation spreads: a cancelled task cancels the future that it awaits,
- * for example a gather of other tasks. To avoid recursion in a long chain or a
- * cycle, the futures to cancel are queued in the loop; the outermost call
- * empties the queue, and cancels each future once.
+ * A cancelled task cancels the future that it awaits, for example a gather of
+ * other tasks. To avoid recursion in a long chain or a cycle, the futures to
+ * cancel are queued in the loop; the outermost call empties the queue, and
+ * cancels each future once.
  *
  * A future that outlives its loop pins the loop's memory. wr_loop_release()
  * then runs ready items; callbacks are dropped.

@@ -2,12 +2,9 @@
  * Internals of futures.
  *
  * A future is embedded in an object that ends (a task, a gather), or is made by
- * the program. Its result is set once; its observers are called then, in the
- * order in which they were added. They make waiting tasks and callbacks ready.
- * No code of the program runs inside the call that sets the result.
- *
- * An object with a future pins the loop until the object is freed: futures may
- * outlive their loop.
+ * the program. Its observers are called in the order in which they were added,
+ * and run no code of the program. An object with a future pins the loop until
+ * the object is freed: futures may outlive their loop.
  */
 #ifndef WEIR_LIB_TASK_FUTURE_H
 #define WEIR_LIB_TASK_FUTURE_H

@@ -1,10 +1,9 @@
 /*
  * Waiting for a future: weir_future_await() and weir_future_shield().
  *
- * A wait is an observer of the future and a waiter of the task in one struct,
- * on the task's stack. An interruption of weir_future_await() cancels the
- * future, whose end wakes the task. An interruption of weir_future_shield()
- * wakes the task, and the future continues.
+ * A wait is an observer and a waiter in one struct, on the task's stack. An
+ * interruption of weir_future_await() cancels the future, whose end wakes the
+ * task; one of weir_future_shield() wakes the task, and the future continues.
  */
 #include "task.h"
 

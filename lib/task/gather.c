@@ -1,16 +1,13 @@
 /*
  * Several futures as one: weir_gather().
  *
- * A gather has an observer for each pending future and counts their ends. It
- * cancels the other futures and sets its result from the ready queue, so that a
- * tree of gathers does not recurse.
- *
  *     open --> cancelling --> decided --> its future is done
  *       |                        |
  *       '------------------------'
  *
- * A cancelling gather knows its result, and will cancel the other futures from
- * the ready queue. A decided gather waits for the pending futures.
+ * A cancelling gather knows its result. It cancels the other futures, and later
+ * sets its result, from the ready queue, so that a tree of gathers does not
+ * recurse. A decided gather waits for the pending futures.
  */
 #include "future.h"
 #include "task.h"

@@ -5,13 +5,12 @@
  *       |                     |           |
  *       '---------------------'-----------'
  *
- * A group lives on the stack of its owner, the task that began it, and observes
- * the end of each member with task->group_member. The last end wakes the owner
- * in weir_task_group_end(); interruptions do not end this wait. The first
- * failure cancels the siblings and interrupts the owner once, from the ready
- * queue. This interruption counts among the owner's cancellations while the
- * group lives, and is withdrawn at the group's end, even if a call has already
- * returned -ECANCELED for it.
+ * A group is on the stack of its owner, the task that began it. The last end of
+ * a member wakes the owner in weir_task_group_end(); interruptions do not end
+ * this wait. The first failure cancels the siblings and interrupts the owner
+ * once, from the ready queue. This interruption counts among the owner's
+ * cancellations until the group ends, even if a call has already returned
+ * -ECANCELED for it.
  */
 #include "task.h"
 

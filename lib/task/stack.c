@@ -3,10 +3,9 @@
  *
  *     | guard | stack | guard | stack | guard | stack | ...   one mapping
  *
- * A mapping reserves addresses only. A new stack costs a system call, for its
- * guard; a reused stack costs none. A stack's depth of use is computed from its
- * resident pages, when the program requests it and before the pages are
- * released.
+ * A new stack costs a system call, for its guard; a reused stack costs none. A
+ * stack's depth of use is computed from its resident pages, when the program
+ * requests it and before the pages are released.
  */
 #include "stack.h"
 

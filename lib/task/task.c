@@ -1,15 +1,12 @@
 /*
  * Tasks: spawning, running, ending, cancelling.
  *
- * A task is a fiber that the ready queue enters. Its first field is the future
- * of its end, so that every call on futures works on tasks. The loop's list
- * keeps a task without a handle alive. When the task's function returns, its
- * stack is released immediately, and the struct is freed with the last
- * reference.
- *
- * A parked task (task_wait.c) counts as ended. Its stack and its struct stay
- * until the loop's memory is freed: timers and other tasks may refer to structs
- * on the stack.
+ * A task is a fiber that the ready queue enters. The loop's list keeps a task
+ * without a handle alive. When its function returns, its stack is released
+ * immediately, and the struct is freed with the last reference. A parked task
+ * (task_wait.c) counts as ended, but its stack and its struct stay until the
+ * loop's memory is freed: timers and other tasks may refer to structs on the
+ * stack.
  */
 #include "task.h"
 

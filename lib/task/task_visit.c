@@ -1,10 +1,9 @@
 /*
  * Iterating over all tasks of a loop that the program has started.
  *
- * The list of members holds tasks in the order of their numbers, among members
- * of other kinds. No task leaves the list during an iteration, because tasks
- * end only from the ready queue. A task that is spawned during the iteration
- * has a higher number than the last task at its start.
+ * The list of members holds tasks in the order of their numbers. Tasks end only
+ * from the ready queue, so no task leaves the list during an iteration; a task
+ * spawned meanwhile has a higher number than the last task at the start.
  */
 #include "own_task.h"
 

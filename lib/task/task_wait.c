@@ -3,14 +3,12 @@
  *
  * Only this file writes a task's calls and interruptions; only it and task.c
  * change a task's state. An interruption (a cancellation, a time-out, a failure
- * in a group, the loop's end) puts its cause into the task's list. A suspending
- * call that returns -ECANCELED empties the list: one -ECANCELED reports all
- * causes. If a call returns another result, the next call reports them.
+ * in a group, the loop's end) puts its cause into the task's list; one
+ * -ECANCELED reports all causes in the list.
  *
- * While the loop is being freed, a cause that is never removed is in the list,
- * and every suspending call fails. A task that makes more than
- * WR_TASK_REFUSALS_MAX calls is parked: it is never entered again, and counts
- * as ended.
+ * While the loop is being freed, the list has a cause that is never removed:
+ * every suspending call fails. A task that makes more than WR_TASK_REFUSALS_MAX
+ * calls is parked: it is never entered again, and counts as ended.
  */
 #include "task.h"
 

@@ -1,11 +1,10 @@
 /*
  * Time-outs: scopes on the stack of a task.
  *
- * When a scope times out, it sets `is_over` and interrupts the task like a
- * cancellation. The end of the scope turns -ECANCELED into -ETIMEDOUT, unless
- * the task has more cancellations than at the start of the scope. The time-outs
- * of outer scopes count as cancellations, so if nested scopes expire together,
- * the outermost scope returns -ETIMEDOUT.
+ * A scope that times out interrupts the task like a cancellation. Its end turns
+ * -ECANCELED into -ETIMEDOUT, unless the task has more cancellations than at
+ * its start. The time-outs of outer scopes count as cancellations, so if nested
+ * scopes expire together, the outermost scope returns -ETIMEDOUT.
  */
 #include "task.h"
 
@@ -14,7 +13,7 @@ struct wr_timeout {
     weir_task *task; /* NULL before the start and after the end */
     struct wr_timeout *outer;
     struct wr_list cause; /* in the task's causes until a call reports it */
-    uint32_t cancelling;  /* the task's value at the scope's start */
+    uint32_t cancelling;  /* the task's cancellations at the start */
     bool is_over;         /* set by the timer */
 };
 

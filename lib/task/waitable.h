@@ -2,13 +2,11 @@
  * A call in which a task may wait, alone or together with other calls.
  *
  * An object defines once how such a call is made: immediately if possible, else
- * by waiting in its queue. lib/sync/ makes its calls with it, and so does
- * weir_wait_first(), whose task waits in several queues: it has a waiter in
- * each, and waits with one more waiter, which is in no queue. When an object
- * wakes one of the waiters, wr_waiter_wake() calls ->serve of the task's own
- * waiter (task_wait.c), which removes all the others from their queues
- * immediately, not when the task runs. So an object never serves a task that no
- * longer waits.
+ * by waiting in its queue. lib/sync/ and weir_wait_first() make such calls. The
+ * task of weir_wait_first() has a waiter in each queue, and waits with one more
+ * waiter, which is in no queue. When an object wakes one of them,
+ * wr_waiter_wake() removes all the others from their queues immediately, not
+ * when the task runs. So an object never serves a task that no longer waits.
  */
 #ifndef WEIR_LIB_TASK_WAITABLE_H
 #define WEIR_LIB_TASK_WAITABLE_H

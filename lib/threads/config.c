@@ -1,12 +1,11 @@
 /*
  * The configuration that all threads read, and that can be replaced meanwhile.
  *
- * A version has a part for each thread. Only its thread changes the reference
- * count of a part. The version counts the parts under the mutex, and is
- * released with the last part. So reading uses no shared data:
- *
- *     set:            posts the new version to the mailbox of each thread
- *     next iteration: the thread uses its new part and releases the old one
+ * A version has a part for each thread, which alone changes the part's
+ * reference count. The version counts the parts under the mutex, and is
+ * released with the last part. So reading uses no shared data: a new version is
+ * posted to the mailbox of each thread, which then uses its new part and
+ * releases the old one.
  */
 #include "threads.h"
 

@@ -1,19 +1,16 @@
 /*
  * Visits: a call that goes from thread to thread, and the statistics of all.
  *
- * A visit is one item that is posted to the mailbox of one thread after the
- * other, and finally to the mailbox of the requesting loop (home). A mailbox
- * orders the writes of its poster before the reads of its loop, so the visited
- * threads need no lock.
- *
  *     on the way <--> called       a thread runs the function
  *         |              '-------> called for the last time: the task was
  *         v                        interrupted, and the visit goes home
  *        left                      the task has gone; the visit frees itself
  *
- * The states are for a task that waits: it may be interrupted, and then the
- * function must not run any more. A mutex orders the steps of the task and of
- * the threads.
+ * A visit is one item that is posted to the mailbox of one thread after the
+ * other, and finally of the requesting loop (home). A mailbox orders the writes
+ * of its poster before the reads of its loop, so the visited threads need no
+ * lock. The states, with a mutex, are for a task that waits: when it was
+ * interrupted, the function must not run any more.
  */
 #include "threads.h"
 

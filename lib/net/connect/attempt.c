@@ -4,13 +4,11 @@
  *     idle --start--> in progress --completion--> idle
  *
  * The attempt is in progress while it has a descriptor. Giving up stores a
- * cause and cancels the operation. The completion ends the attempt in any case;
- * if the socket was connected nevertheless, it is closed with a reset: the
- * peer, which may have accepted it, must not read an empty stream with a
- * regular end.
- *
- * A TCP socket that was connected to itself, because the kernel chose as local
- * port the peer's port without a listener, counts as refused.
+ * cause and cancels the operation. A socket that was connected nevertheless is
+ * closed with a reset: the peer, which may have accepted it, must not read an
+ * empty stream with a regular end. A TCP socket that was connected to itself,
+ * because the kernel chose as local port the peer's port without a listener,
+ * counts as refused.
  *
  * A Unix server whose queue is full refuses with -EAGAIN, and the kernel does
  * not report when it has space: the attempt keeps its socket, waits and tries

@@ -2,14 +2,11 @@
  * Connections that the program makes: with attempts to connect, or from adopted
  * descriptors, which are connected sockets or pipes.
  *
- * connect_run() makes a socket and, for TLS, a transport: it looks the name up,
- * tries the addresses, and waits for the handshake. It runs in a task of the
- * library, or in the task of the program that has called. A single known
- * address, or a descriptor, needs no task without TLS.
- *
- * Then connect_settle(), on the loop's stack, makes the transport of a socket
- * without TLS, and calls done. Attempts that lost may keep the memory for some
- * time longer.
+ * connect_run() makes a socket and, for TLS, a transport, in a task of the
+ * library, or in the calling task of the program. A single known address, or a
+ * descriptor, needs no task without TLS. Then connect_settle(), on the loop's
+ * stack, makes the transport of a socket without TLS, and calls done. Attempts
+ * that lost may keep the memory longer.
  *
  * The program, the time-out and the end of the loop can give a connection up.
  * done gets the first cause; a connection that was made nevertheless is closed.

@@ -303,7 +303,7 @@ int wr_race_run(struct wr_race *race)
     while (err == 0 && race->fd < 0) {
         err = race_go_on(race);
         if (err == 0) {
-            err = wr_task_enter(race->loop); /* given up meanwhile? */
+            err = wr_task_enter(race->loop); /* fails if given up */
         }
     }
     wr_race_check_invariants(race);

@@ -1,11 +1,11 @@
 /*
  * Servers: from the request to listen until the last connection is gone.
  *
- * The states are in server_state.c. A call that makes a server only checks its
- * arguments; a ready item binds. A start that has to wait, for names or for an
- * address in use, continues in a task of the library; a task of the program
- * that starts a server does this itself. The ready item reports the result of
- * the start and the end of the server, so that no callback runs inside a call.
+ * A call that makes a server only checks its arguments; a ready item binds. A
+ * start that has to wait, for names or for an address in use, continues in a
+ * task of the library; a task of the program that starts a server does this
+ * itself. The ready item reports the result of the start and the end of the
+ * server, so that no callback runs inside a call.
  *
  * The TLS settings can be changed later: a connection has its own copy, with a
  * reference to the context, from the moment it is accepted.
