@@ -237,7 +237,6 @@ bool wr_x509_shares_name(const struct wr_x509 *a, const struct wr_x509 *b)
     return false;
 }
 
-/* Finds the last attribute with this number in a name. */
 static bool certificate_find_attribute(struct wr_bytes name, uint8_t number,
                                        struct wr_bytes *ret)
 {

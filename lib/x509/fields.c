@@ -53,7 +53,6 @@ static struct wr_bytes fields_number(struct wr_bytes number)
     return number;
 }
 
-/* Returns the content of a name. */
 static struct wr_bytes fields_sets(struct wr_bytes name)
 {
     struct wr_x509_directory directory;

@@ -28,7 +28,6 @@ enum {
     CLIENT_HELLO_LABEL_MAX = 63,
 };
 
-/* The position in the records. */
 struct client_hello_walk {
     const uint8_t *data;
     size_t len;
@@ -135,7 +134,6 @@ static int client_hello_walk_records(struct client_hello_walk *walk)
     return 0;
 }
 
-/* Copies the message from its records. */
 static void client_hello_gather(const struct client_hello_walk *walk,
                                 uint8_t *ret)
 {

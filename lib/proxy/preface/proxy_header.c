@@ -37,7 +37,6 @@ static const int proxy_header_types[] = {0, SOCK_STREAM, SOCK_DGRAM};
 _Static_assert(WEIR_PROXY_V2_SIZE_MAX == WR_PROXY_FIXED + UINT16_MAX,
                "the longest header");
 
-/* The fixed part of version 2. */
 struct proxy_header_fixed {
     bool is_local;
     int family; /* also AF_UNSPEC if it must be ignored */

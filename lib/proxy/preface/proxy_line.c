@@ -24,7 +24,6 @@ enum {
     PROXY_LINE_ROOM = WEIR_PROXY_V1_SIZE_MAX, /* a line, with CRLF */
 };
 
-/* A part of the line. */
 struct proxy_line_text {
     const char *data;
     size_t len;

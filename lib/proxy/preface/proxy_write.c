@@ -147,7 +147,6 @@ static size_t proxy_write_tlvs(const struct weir_proxy_header *header,
     return used;
 }
 
-/* Writes a header of version 2 that was checked. */
 static int proxy_write_binary(const struct weir_proxy_header *header,
                               uint8_t *to, size_t size)
 {

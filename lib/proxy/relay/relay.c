@@ -92,7 +92,6 @@ static void relay_broke(void *user, weir_transport *t, int err,
     wr_ready_push(&way->relay->loop->ready, &way->relay->step);
 }
 
-/* Called when one side is lost and the other is not. */
 static void relay_go_on_draining(struct wr_relay *relay,
                                  const struct wr_way *lost)
 {
@@ -186,7 +185,6 @@ static int relay_check_options(struct weir_relay_options *options)
     return 0;
 }
 
-/* Returns 0 if @t can be relayed. */
 static int relay_check_side(weir_transport *t, bool *ret_has_ended)
 {
     struct wr_handover handover;

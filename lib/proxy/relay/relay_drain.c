@@ -55,7 +55,6 @@ static uint64_t relay_drain_rest_ns(uint64_t passed_ns, uint64_t moved,
     return wr_max_u64(passed_ns * left / moved, LOOK_FIRST_NS);
 }
 
-/* Records what is left, and when to check again. */
 static void relay_drain_note(struct wr_relay *relay, uint64_t left)
 {
     struct wr_drain *drain = relay->drain;

@@ -41,7 +41,6 @@ static void relay_task_give_up(struct wr_waiter *waiter)
 static const struct wr_wait_kind relay_task_kind = {
     .name = "relay", .interrupt = relay_task_give_up};
 
-/* Starts the relay of two streams that may leave their connections. */
 static int relay_task_begin(weir_writer *const writers[2],
                             const struct weir_relay_options *options,
                             struct relaying *relaying)

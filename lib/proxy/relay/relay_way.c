@@ -84,7 +84,6 @@ static bool relay_way_has_room(const struct wr_way *way)
     return room < 0 || (uint64_t)room >= 2 * relay_way_wide_bytes(way);
 }
 
-/* Called when the direction has passed on ->look_at bytes. */
 static __attribute__((noinline)) void relay_way_look(struct wr_way *way)
 {
     wr_assert(way->bytes >= way->look_at);

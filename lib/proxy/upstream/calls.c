@@ -226,7 +226,6 @@ static struct weir_upstream_info calls_make_info(const weir_upstream *upstream,
     return info;
 }
 
-/* Adds the numbers of one of its addresses. */
 static void calls_add_info(struct weir_upstream_info *info,
                            const weir_upstream *member)
 {
@@ -256,7 +255,6 @@ static void calls_add_info(struct weir_upstream_info *info,
         its.in_use_ns > info->in_use_ns ? its.in_use_ns : info->in_use_ns;
 }
 
-/* Counts connections to removed addresses. */
 static uint32_t calls_count_gone(const weir_upstream *upstream)
 {
     uint32_t count = 0;

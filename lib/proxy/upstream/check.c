@@ -73,7 +73,6 @@ static int check_validate_steps(const struct weir_upstream_check *plan)
     return 0;
 }
 
-/* The place may be a host, one address, or a path. */
 static int check_validate_place(const struct weir_upstream_check *plan)
 {
     const struct weir_place *place = &plan->place;
@@ -189,7 +188,6 @@ static void check_copy_steps(struct wr_check *check,
     check->step_count = plan->step_count;
 }
 
-/* Copies everything that the plan points to. */
 static void check_copy_plan(struct wr_check *check,
                             const struct weir_upstream_check *known)
 {

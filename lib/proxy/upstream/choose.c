@@ -245,7 +245,6 @@ static uint64_t choose_sum(const struct wr_candidates *candidates,
     return total;
 }
 
-/* Returns the sum of the weights before @index. */
 static uint64_t choose_sum_before(const struct wr_candidates *candidates,
                                   size_t index)
 {
@@ -556,7 +555,6 @@ void wr_choose_prepare(struct wr_choice_way way,
     wr_assert(ret->first < candidates->count);
 }
 
-/* Updates the sums after a candidate has changed. */
 static void choose_change_sum(struct wr_choosing *choosing,
                               const struct wr_candidates *candidates,
                               const struct wr_candidate_upstream *before,

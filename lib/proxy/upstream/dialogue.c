@@ -90,7 +90,6 @@ static enum wr_verdict dialogue_miss(const struct weir_check_step *step,
                : WR_VERDICT_BAD;
 }
 
-/* Called when a step has received what it expects. */
 static enum wr_verdict dialogue_go_on(const struct wr_check *check,
                                       struct wr_check_talk *talk, size_t len)
 {

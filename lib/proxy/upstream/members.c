@@ -23,7 +23,6 @@
 
 /* ---- the arrays ---- */
 
-/* Updates the indexes from @index on. */
 static void members_number(weir_upstreams *set, size_t index)
 {
     wr_assert(index <= set->count);
@@ -238,7 +237,6 @@ static int members_add(weir_upstreams *set, weir_upstream *source,
     return 0;
 }
 
-/* Updates the addresses of a service from the last answer. */
 static void members_rank_all(weir_upstreams *set, const weir_upstream *source)
 {
     const struct wr_target *target = &source->target;
@@ -256,7 +254,6 @@ static void members_rank_all(weir_upstreams *set, const weir_upstream *source)
     }
 }
 
-/* Updates the upstreams of a name from its last answer. */
 static void members_follow(weir_upstreams *set, weir_upstream *source)
 {
     const struct weir_address *address;

@@ -86,7 +86,6 @@ static void probe_note_answer(struct wr_probe *probe)
     }
 }
 
-/* Sends and reads until there is a verdict. */
 static int probe_converse(struct wr_probe *probe, weir_reader *reader,
                           weir_writer *writer)
 {
@@ -164,7 +163,6 @@ static void probe_leave(const struct wr_probe *probe, weir_writer *writer)
     }
 }
 
-/* Uses an established connection. */
 static int probe_use(struct wr_probe *probe, weir_reader *reader,
                      weir_writer *writer)
 {

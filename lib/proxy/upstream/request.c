@@ -117,7 +117,6 @@ static void request_wait(struct wr_request *request, uint64_t until_ns)
     request_check_invariants(request);
 }
 
-/* Ends the current wait, if there is one. */
 static void request_stop_waiting(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
@@ -300,7 +299,6 @@ static int request_create(void *arg, weir_transport *t,
     return request->factory.create(request->factory.arg, t, ret);
 }
 
-/* Records the upstream of the current try. */
 static void request_note_try(struct wr_request *request,
                              weir_upstream *upstream)
 {
@@ -343,7 +341,6 @@ static bool request_wait_if_short(struct wr_request *request)
     return true;
 }
 
-/* Handles a failed try that has ended. */
 static void request_fail_try(struct wr_request *request, int err)
 {
     wr_assert(err < 0);
@@ -441,7 +438,6 @@ static enum wr_choice request_try_next(struct wr_request *request)
     return choice;
 }
 
-/* Returns the error of a request that has no upstream to try. */
 static int request_get_error(struct wr_request *request)
 {
     wr_assert(request->err <= 0);
@@ -466,7 +462,6 @@ static void request_wait_for_checks(struct wr_request *request)
     request_wait(request, request->unchecked_until_ns);
 }
 
-/* Serves a request of the queue. */
 static void request_serve(struct wr_request *request)
 {
     const enum wr_choice choice = request_try_next(request);
@@ -726,7 +721,6 @@ request_check_call(const weir_upstreams *set,
     return 0;
 }
 
-/* Copies the options that a request needs. */
 static void request_fill(struct wr_request *request,
                          const struct weir_upstreams_connect_options *options)
 {
@@ -824,7 +818,7 @@ int weir_upstreams_connect(weir_upstreams *set,
 struct request_opening {
     struct wr_waiter waiter;
     weir_pending *request;
-    struct weir_upstreams_result result; /* with references until it is told */
+    struct weir_upstreams_result result; /* with references */
 };
 
 static void request_opened(void *arg, int err,

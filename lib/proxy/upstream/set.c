@@ -183,7 +183,6 @@ static void set_tell(weir_upstreams *set, weir_upstream *upstream)
     }
 }
 
-/* Reports that a check could not be made, if so. */
 static void set_tell_skipped(weir_upstreams *set, weir_upstream *upstream)
 {
     const int err = upstream->skipped_err;

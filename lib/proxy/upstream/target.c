@@ -342,7 +342,6 @@ static void target_set_port(struct weir_address *address, uint16_t port)
           : &address->storage.inet.sin_port) = htons(port);
 }
 
-/* Writes the authority of a check with a place of its own. */
 static void target_write_check_place(const struct wr_check *check,
                                      const char *named, char ret[WR_PLACE_SIZE])
 {

@@ -307,7 +307,6 @@ static void upstream_note_skipped(weir_upstream *upstream, int err)
     upstream->skipped_count += upstream->skipped_count < UINT32_MAX;
 }
 
-/* Records the result of a check. */
 static void upstream_note_check(weir_upstream *upstream, int err)
 {
     wr_assert(err <= 0);
@@ -434,7 +433,6 @@ static char *upstream_append(char **ret_end, const char *text)
     return copy;
 }
 
-/* Makes members follow the last answer. */
 static void upstream_note_answer(weir_upstream *upstream)
 {
     wr_assert(upstream->is_spread);
@@ -443,7 +441,6 @@ static void upstream_note_answer(weir_upstream *upstream)
     wr_upstreams_wake(upstream->set);
 }
 
-/* Called when a lookup of a name has ended. */
 static void upstream_resolved(struct wr_target *target, bool is_good)
 {
     weir_upstream *upstream = wr_container_of(target, weir_upstream, target);
@@ -550,7 +547,6 @@ static size_t upstream_get_room(const struct wr_check *check)
                : 0;
 }
 
-/* Called when its connections are over. */
 static void upstream_leave_target(weir_upstream *upstream,
                                   const weir_upstreams *set)
 {
@@ -559,7 +555,6 @@ static void upstream_leave_target(weir_upstream *upstream,
     wr_shared_part_close(&upstream->part);
 }
 
-/* Joins the shared state. */
 static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
                          const struct upstream_parts *parts)
@@ -631,7 +626,6 @@ static void upstream_note_wait(const weir_upstream *upstream)
     }
 }
 
-/* Creates an upstream for a parsed place. */
 static int upstream_make(weir_upstreams *set,
                          const struct weir_upstream_options *options,
                          const struct wr_place *place,

@@ -27,7 +27,6 @@ struct wr_tls_asking {
     uint8_t passphrase[WR_TLS_PASSPHRASE_MAX];
 };
 
-/* Reads the first line of a text. */
 static int context_key_use_passphrase(weir_tls_context *context,
                                       const uint8_t *data, long size)
 {

@@ -26,7 +26,6 @@ static struct wr_tls_identity *context_names_newest(weir_tls_context *context)
     return &context->identities[context->identity_count - 1];
 }
 
-/* Records facts about a leaf for the selection. */
 static int context_names_look_at(weir_tls_context *context,
                                  struct wr_tls_identity *identity)
 {
@@ -177,7 +176,6 @@ static int context_names_check(weir_tls_context *context, const char *file,
     return err;
 }
 
-/* Creates the credential and the signer of the newest identity. */
 static int context_names_prepare(weir_tls_context *context,
                                  const struct weir_tls_identity *from)
 {

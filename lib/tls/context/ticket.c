@@ -196,7 +196,6 @@ void wr_tls_ticket_keys_fini(struct wr_tls_ticket_keys *keys)
     explicit_bzero(keys, sizeof(*keys));
 }
 
-/* Computes the SHA-256 of a name. */
 static int ticket_digest(const uint8_t *data, size_t size, uint8_t *ret)
 {
     const struct wr_bytes name = {.data = data, .size = size};

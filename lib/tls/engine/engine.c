@@ -75,7 +75,6 @@ static int engine_fail(struct wr_tls_engine *engine, int err)
     return err;
 }
 
-/* Records the newest fatal alert received and the first alert sent. */
 static void engine_note_alerts(struct wr_tls_engine *engine)
 {
     const int passed = engine->alert_passed;
@@ -141,7 +140,6 @@ static void engine_note_foreign(struct wr_tls_engine *engine)
     wr_tls_verdict_fail(&engine->verdict, WEIR_ETLSPROTOCOL, "%s", text);
 }
 
-/* Fails with the error for a failed step. */
 static int engine_fail_by_step(struct wr_tls_engine *engine)
 {
     const struct wr_tls_conn *conn = &engine->conn;
@@ -176,7 +174,7 @@ static int engine_fail_by_step(struct wr_tls_engine *engine)
 }
 
 /* Handles the peer's close_notify. Returns 0, or WEIR_ETLSTRUNCATED during the
- * other error. */
+ * handshake. */
 static int engine_end(struct wr_tls_engine *engine)
 {
     engine->input_left = 0;

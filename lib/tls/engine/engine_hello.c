@@ -49,7 +49,6 @@ engine_hello_choose(struct wr_tls_engine *engine,
                : WR_TLS_ENGINE_FIRST_REFUSED;
 }
 
-/* Configures a server's connection. */
 static enum wr_tls_engine_first
 engine_hello_set_up(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)

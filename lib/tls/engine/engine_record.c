@@ -61,7 +61,6 @@ void wr_tls_engine_collect(struct wr_tls_engine *engine)
     engine_record_append(engine, block);
 }
 
-/* Returns the free bytes in the last block. */
 static size_t engine_record_room(const struct wr_tls_engine *engine)
 {
     const struct wr_block *last = engine->output_last;
@@ -377,7 +376,6 @@ static bool engine_record_check(struct wr_tls_engine *engine,
     return false;
 }
 
-/* Gives the backend collected bytes. */
 static int engine_record_give_hello(struct wr_tls_engine *engine, uint8_t *buf,
                                     size_t size)
 {
@@ -445,7 +443,6 @@ int wr_tls_engine_take(struct wr_tls_conn *conn, uint8_t *buf, size_t size)
     struct wr_tls_engine *engine = wr_tls_engine_of(conn);
 
     wr_debug_assert(size > 0);
-    /* A single branch for the rare cases. */
     if (WR_UNLIKELY(engine->is_counted || engine->flooded ||
                     engine->oversized)) {
         if (engine->oversized || engine->flooded) {

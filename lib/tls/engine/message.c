@@ -58,7 +58,6 @@ enum {
 static const uint16_t message_tls12 = 0x0303;
 static const uint16_t message_tls13 = 0x0304;
 
-/* The fields of a hello. */
 struct message_hello {
     uint16_t version;
     struct wr_bytes random;
@@ -157,7 +156,6 @@ static bool message_read_shared_key(struct wr_bytes body, bool *ret_is_even,
     return true;
 }
 
-/* Parses a list of two-byte numbers. */
 static bool message_is_numbers(struct wr_bytes body)
 {
     struct wr_bytes list;
@@ -354,7 +352,6 @@ static bool message_has(const struct message_extensions *extensions,
     return extensions->seen & message_bit_of(type);
 }
 
-/* Takes a group and its share. */
 static bool message_take_share(struct wr_bytes *from, uint16_t *ret_group,
                                struct wr_bytes *ret)
 {
@@ -371,7 +368,6 @@ static uint64_t message_bit_of_group(uint16_t group)
     return group < 32 ? (uint64_t)1 << group : 0;
 }
 
-/* Returns the bits of a list of groups. */
 static uint64_t message_bits_of(struct wr_bytes body)
 {
     struct wr_bytes list = {.size = 0};
@@ -460,7 +456,6 @@ message_check_share(const struct wr_tls_message_facts *facts,
                                                  : message_no_point;
 }
 
-/* Takes the fields of a hello, then its extensions. */
 static bool message_take_hello(struct wr_bytes body, bool is_server,
                                struct message_hello *ret)
 {
@@ -797,7 +792,6 @@ message_check_answers(const struct wr_tls_message_facts *facts,
                : message_good;
 }
 
-/* Compares a server's hello with the client's. */
 static struct wr_tls_message_fault message_check_choice(
     const struct wr_tls_message_facts *facts, const struct message_hello *hello,
     const struct message_extensions *extensions, bool asks_again)

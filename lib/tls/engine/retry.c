@@ -33,7 +33,6 @@ static bool retry_is_equal(struct wr_bytes a, struct wr_bytes b)
            (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-/* Takes the fields before the extensions. */
 static bool retry_take_front(struct wr_bytes *from, struct wr_bytes *ret)
 {
     struct wr_bytes part;
@@ -177,7 +176,6 @@ static bool retry_is_share(struct wr_bytes body, uint16_t asked)
            wr_bytes_take_vector(&list, 2, &share) && list.size == 0;
 }
 
-/* Checks the extensions that may change. */
 static bool retry_is_good(const struct wr_tls_message_facts *facts,
                           struct wr_bytes first, struct wr_bytes second)
 {

@@ -133,9 +133,9 @@ static void filter_view_time(const weir_transport *t, struct wr_clock_view *ret)
 }
 
 /* Returns how much more time the handshake gets because the loop was late: it
- * was told of the peer's bytes too late, or has not read them yet. Returns 0 if
- * the time is over. A handshake that has had twice its time gets no more, even
- * if the loop is always late. */
+ * was notified too late of the peer's bytes, or has not read them yet. Returns
+ * 0 if the time is over. A handshake that has had twice its time gets no more,
+ * even if the loop is always late. */
 static uint64_t filter_owes(const struct wr_filter *f, uint64_t when_ns)
 {
     const uint64_t limit_ns = f->handshake_timeout_ns;
@@ -286,7 +286,6 @@ static void filter_tell(struct wr_filter *f, int err)
     }
 }
 
-/* Reports why the handshake was not completed. */
 static void filter_tell_failure(struct wr_filter *f)
 {
     wr_assert(wr_life_is_over(&f->c.t));

@@ -53,7 +53,6 @@ void wr_filter_drop_input(struct wr_filter *f)
     }
 }
 
-/* Keeps the last @len bytes of @buf. */
 static bool filter_read_keep_rest(struct wr_filter *f,
                                   const struct weir_buf *buf, size_t len)
 {

@@ -69,7 +69,6 @@ static int chain_number_of(uint8_t alert)
 
 /* ---- the message ---- */
 
-/* A list of certificates in a message. */
 struct chain_list {
     struct wr_bytes entries; /* all entries */
     struct wr_bytes certs[CHAIN_MAX];
@@ -217,7 +216,6 @@ static void chain_note(int is_sent, int version, int type, const void *data,
 
 /* ---- the verdict ---- */
 
-/* Returns true if OpenSSL can decode the key. */
 static bool chain_decodes(struct wr_bytes key)
 {
     const unsigned char *at = key.data;

@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Size of a list of suites. */
 #define SHARED_LIST_SIZE  512
 #define SHARED_GROUPS_MAX 8
 /* RSA of 2048 bits, curves of 224, no SHA-1. */

@@ -33,7 +33,6 @@ struct signer_key {
     struct wr_tls_signer *signer; /* NULL if created for a comparison */
 };
 
-/* A signature operation. */
 struct signer_job {
     const struct signer_key *key;
     enum wr_x509_hash hash;

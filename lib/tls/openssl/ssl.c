@@ -58,7 +58,6 @@ static int ssl_code_of(const struct wr_openssl_own *own, unsigned long number)
     }
 }
 
-/* Records why a step has failed. */
 static int ssl_fail(struct wr_tls_conn *conn,
                     const struct wr_openssl_errors *errors)
 {

@@ -355,7 +355,6 @@ static int callback_secret(WOLFSSL *ssl, int id, const unsigned char *secret,
     return 0;
 }
 
-/* Reports the TLS 1.2 secret. */
 static int callback_master(WOLFSSL *ssl, void *secret, int size, void *arg)
 {
     struct wr_tls_conn *conn = arg;

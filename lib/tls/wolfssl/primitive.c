@@ -30,7 +30,6 @@ _Static_assert((int)WC_MAX_DIGEST_SIZE <= (int)WR_TLS_HASH_MAX,
 /* Maximum size of a DigestInfo, the hash as PKCS #1 signs it. */
 #define PRIMITIVE_HASH_MAX (WC_MAX_DIGEST_SIZE + 32u)
 
-/* Translates wolfCrypt's error @number. */
 static int primitive_code_of(int number, int other)
 {
     wr_assert(other < 0);
