@@ -6,7 +6,6 @@
  * by name, trusted ones first, and the caller's function verifies the signature
  * of each link. The rules for a whole path are checked here: the number of
  * issuers, the names (RFC 5280, 6.1), and that no certificate was revoked.
- *
  */
 #ifndef WEIR_LIB_X509_PATH_H
 #define WEIR_LIB_X509_PATH_H

@@ -3,7 +3,6 @@
  *
  * Certificates and revocation lists both consist of a body, the algorithm and
  * the signature, in this order; any bytes after them make the data malformed.
- *
  */
 #include "signed.h"
 

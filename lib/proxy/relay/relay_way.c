@@ -13,7 +13,6 @@
  * received.
  *
  *     narrow --the kernel has much room--> wide --it refuses bytes--> narrow
- *
  */
 #include "relay.h"
 

@@ -11,7 +11,6 @@
  * MySQL and MariaDB (protocol 10): the response to the greeting is a user
  * without a password. A server that has another method for the user requests it
  * (AuthSwitchRequest), and gets the empty password in that method's form.
- *
  */
 #include "kind.h"
 #include "uring/check.h"

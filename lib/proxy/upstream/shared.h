@@ -44,7 +44,6 @@
  * changed a state, when a target is ejected, and when one must check. Each set
  * has a timer for the end of an ejection: the first ends it for all. In a
  * forked child nothing of this changes, because no call of a set is admitted.
- *
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_SHARED_H
 #define WEIR_LIB_PROXY_UPSTREAM_SHARED_H

@@ -7,7 +7,6 @@
  *
  * The name of a service represents the hosts of its records: their addresses
  * have ports and ranks of their own, and no connection is made with the name.
- *
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_TARGET_H
 #define WEIR_LIB_PROXY_UPSTREAM_TARGET_H

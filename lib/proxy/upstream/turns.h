@@ -23,7 +23,6 @@
  *
  * Connections start under the owner's mutex and end without it: the thread that
  * ends one pushes it to a stack, and the next choice updates the groups.
- *
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_TURNS_H
 #define WEIR_LIB_PROXY_UPSTREAM_TURNS_H

@@ -6,7 +6,6 @@
  * The key must be of the same kind, and this is compared first. A verifier that
  * chooses the hash by the algorithm and the arithmetic by the key may verify an
  * ECDSA signature over no hash at all, which can be forged without the key.
- *
  */
 #include "signature.h"
 

@@ -10,7 +10,6 @@
  * Plaintext is opened into a block that the loop's filters share. Many bytes
  * are delivered in that block, and the filters take another block; few bytes
  * are copied to a block that fits, so that a lease on them pins no more.
- *
  */
 #include "filter_impl.h"
 

@@ -3,7 +3,6 @@
  *
  * Getters change nothing and return the same values after the connection has
  * ended. A session is a copy, which connections of several threads may use.
- *
  */
 #include "openssl.h"
 

@@ -17,7 +17,6 @@
  *
  * The system's wolfSSL is shared with other code of the program. Then its
  * allocator is not replaced, nothing is counted, and no record can be claimed.
- *
  */
 #ifndef WEIR_LIB_TLS_WOLFSSL_MEMORY_H
 #define WEIR_LIB_TLS_WOLFSSL_MEMORY_H

@@ -5,7 +5,6 @@
  * that wolfSSL would allocate in it for the first connection is allocated here.
  * wolfSSL's own tickets are not used, because wolfSSL would allocate the
  * context's random generator in the memory of the first connection's loop.
- *
  */
 #include "wolfssl.h"
 
