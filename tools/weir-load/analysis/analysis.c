@@ -128,7 +128,6 @@ static bool keep(void *options, const struct option *option, const char *value,
     return true;
 }
 
-/* Returns the last value of an option, or NULL. */
 static const char *find_own(const struct analysis *self, const char *name)
 {
     const char *value = NULL;
@@ -186,6 +185,7 @@ static bool read_runs(void *options, const struct option *option,
     return false;
 }
 
+/* Splits the options of a side; check_ab() parses them later. */
 static bool read_flags(void *options, const struct option *option,
                        const char *value, char *why)
 {

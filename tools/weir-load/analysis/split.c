@@ -1,9 +1,7 @@
 /*
  * One pass, in place: reading is never behind writing, so a copy of the text
- * becomes the words.
- *
- * A quote without an end is an error, because the words after it would be
- * wrong.
+ * becomes the words. A quote without an end is an error, because it would
+ * change the words after it.
  */
 #include "split.h"
 
@@ -11,7 +9,6 @@
 
 #include <string.h>
 
-/* Copies quoted text. Returns its end, or NULL. */
 static const char *take_quoted(const char *at, char **to)
 {
     const char quote = *at++;
@@ -25,7 +22,6 @@ static const char *take_quoted(const char *at, char **to)
     return *at ? at + 1 : NULL;
 }
 
-/* Copies one word. Returns its end, or NULL. */
 static const char *take_word(const char *at, char **to)
 {
     while (at && *at && !strchr(" \t\n", *at)) {

@@ -62,7 +62,6 @@ static int append_bytes(const struct codec_payload *shared,
     return 0;
 }
 
-/* Writes requests that begin with their sizes. */
 static int append_with_heads(const struct codec_payload *shared,
                              struct codec_place *place, uint32_t count,
                              struct codec_out *out)

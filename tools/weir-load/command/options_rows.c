@@ -1,9 +1,7 @@
 /*
  * A row for each option of a run, in the order of --help, after the functions
- * that parse special values.
- *
- * Dependencies between options are handled when all are parsed
- * (options_settle.c), limits of the machine in limits.c.
+ * that parse special values. Dependencies between options are handled when all
+ * are parsed (options_settle.c), limits of the machine in limits.c.
  */
 #include "options_rows.h"
 
@@ -857,7 +855,7 @@ static const struct option rows[] = {
      .repeats = true},
     {"dry-run", 0, NULL, "check all, print what would be done, send nothing",
      .is_common = true, SWITCH(is_dry)},
-    {"latency", 0, NULL, NULL /* of wrk: that is always so */,
+    {"latency", 0, NULL, NULL /* accepted for wrk; always on */,
      .aliases = "L U u_latency", .read = read_nothing},
     {"quiet", 'q', NULL, "print no live lines and no text report",
      .is_common = true, .aliases = "silent", SWITCH(quiet)},

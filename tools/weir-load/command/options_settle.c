@@ -1,9 +1,7 @@
 /*
  * Resolves the options of a run with each other and the targets: defaults, the
- * mode, the schedule; and refuses conflicts.
- *
- * A URL, --request, --mix or --urls chooses the mode; modes decide which
- * options apply.
+ * mode, the schedule; and refuses conflicts. A URL, --request, --mix or --urls
+ * chooses the mode; modes decide which options apply.
  */
 #include "options_rows.h"
 
@@ -428,7 +426,6 @@ static void settle_connection(struct run_options *options)
     }
 }
 
-/* Returns true if an ALPN list has h2. */
 static bool has_h2(const char *list)
 {
     for (const char *at = list; *at; at += at[0] == ',') {
@@ -632,7 +629,6 @@ static void settle_errors(struct run_options *options)
 
 _Static_assert(SLO_KIND_SIZE == KINDS_NAME_SIZE, "a name of a kind fits");
 
-/* Makes the kinds that objectives can name. */
 static bool settle_kinds(struct run_options *options)
 {
     static struct kinds kinds;
@@ -670,7 +666,6 @@ static bool has_kind(const struct run_options *options,
     return true;
 }
 
-/* Refuses objectives on figures that the mode does not have. */
 static bool settle_objectives(const struct run_options *options)
 {
     for (size_t i = 0; i < options->slo.count; i++) {

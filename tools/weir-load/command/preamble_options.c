@@ -44,7 +44,6 @@ bool preamble_read_capture(void *options, const struct option *option,
            add_word(options, value, true, why);
 }
 
-/* Every value must be set before a request uses it. */
 static bool check_places(const struct run_options *options)
 {
     const struct preamble *preamble = options->preamble;

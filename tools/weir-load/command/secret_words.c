@@ -19,7 +19,6 @@ static bool is_of_scheme(char c)
     return isalnum((unsigned char)c) || strchr("+-.", c) != NULL;
 }
 
-/* Finds the login of a URL that begins here. */
 static size_t find_login(const char *text, size_t *ret_at)
 {
     const char *place = text;

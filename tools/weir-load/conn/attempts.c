@@ -158,7 +158,6 @@ static int start_endpoint(struct attempt *attempt, const struct target *target)
         &attempt->pending);
 }
 
-/* Returns the server name to send and verify, or NULL for neither. */
 static const char *find_server_name(const struct run_options *options,
                                     const struct target *target)
 {

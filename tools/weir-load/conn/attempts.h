@@ -1,9 +1,7 @@
 /*
  * Attempts to connect: TCP or Unix streams, with TLS if the target has it, and
- * connected datagram endpoints.
- *
- * The caller (client.h) decides which connections to make and what a failure
- * means.
+ * connected datagram endpoints. The caller (client.h) decides which connections
+ * to make and what a failure means.
  */
 #ifndef WEIR_LOAD_ATTEMPTS_H
 #define WEIR_LOAD_ATTEMPTS_H

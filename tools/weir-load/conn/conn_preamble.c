@@ -215,7 +215,7 @@ void conn_preamble_forget(struct conn *conn)
     }
 }
 
-/* "connection 3, --preamble 1 (POST /login): WHY". */
+/* Writes "connection 3, --preamble 1 (POST /login): WHY". */
 static void describe(const struct conn *conn, const char *why,
                      char detail[ERRORS_DETAIL_SIZE])
 {

@@ -8,8 +8,6 @@
  * like a lost one; the error has its own phase and names the request. An HTTP
  * answer must have a status below 400, other answers the start that their line
  * requires.
- *
- * The state is CONN_PREAMBLE, between connecting and open (conn.h).
  */
 #ifndef WEIR_LOAD_CONN_PREAMBLE_H
 #define WEIR_LOAD_CONN_PREAMBLE_H

@@ -33,7 +33,6 @@ static bool has_heads(const struct traffic *traffic)
     return traffic->options->mode != RUN_MODE_RR;
 }
 
-/* Removes a request from those in flight. Returns its ledger. */
 static struct ledger *end_request(struct conn *conn, uint64_t number)
 {
     struct traffic *traffic = conn->traffic;
@@ -50,7 +49,6 @@ static struct ledger *end_request(struct conn *conn, uint64_t number)
     return &traffic->warmup;
 }
 
-/* Counts an error that the library reported. */
 static void count_trouble(struct conn *conn, enum error_phase phase, int err)
 {
     struct traffic *traffic = conn->traffic;

@@ -1,8 +1,7 @@
 /*
- * The socket is taken from the transport, below TLS if there is TLS.
- *
- * The options were accepted before the run (options_settle.c), so a refusal
- * here is an error of the connection and names the flag.
+ * The socket is taken from the transport, below TLS if there is TLS. The
+ * options were accepted before the run (options_settle.c), so a refusal here is
+ * an error of the connection and names the flag.
  */
 #include "opening.h"
 #include "tools/weir-load/target/proxy_header.h"

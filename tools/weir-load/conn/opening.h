@@ -1,8 +1,7 @@
 /*
  * Prepares an established connection for its first request: sets socket options
- * and writes the header of the PROXY protocol.
- *
- * A connection on which this fails is given up.
+ * and writes the header of the PROXY protocol. If this fails, the connection is
+ * given up.
  */
 #ifndef WEIR_LOAD_OPENING_H
 #define WEIR_LOAD_OPENING_H

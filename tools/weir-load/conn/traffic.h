@@ -1,8 +1,7 @@
 /*
  * State shared by the connections of one thread: what may be sent, set by the
- * run, and all counters, updated by the connections (conn.h).
- *
- * Nothing in it grows with the number of requests.
+ * run, and all counters, updated by the connections (conn.h). Nothing in it
+ * grows with the number of requests.
  */
 #ifndef WEIR_LOAD_TRAFFIC_H
 #define WEIR_LOAD_TRAFFIC_H

@@ -444,7 +444,6 @@ static void write_output(struct grammar_line *line)
     }
 }
 
-/* Writes a URL, adding a missing http://. */
 static const char *write_url(struct grammar_line *line, const char *url)
 {
     const int len = (int)strcspn(url, "#"); /* fragments are not sent */

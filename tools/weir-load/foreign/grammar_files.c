@@ -226,7 +226,6 @@ bool grammar_take_script(struct grammar_line *line, const char *path)
     return line->refused == 0;
 }
 
-/* Returns the first line with a request, or NULL. */
 static char *find_request(char *at)
 {
     for (; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {

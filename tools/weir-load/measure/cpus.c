@@ -1,8 +1,7 @@
 /*
- * A list is parsed into a local copy, so a faulty one changes nothing.
- *
- * A list with more CPUs than a machine can have is refused, not cut: a half of
- * it could hide CPUs that client and server have in common.
+ * A list is parsed into a local copy, so a faulty one changes nothing. A list
+ * with more CPUs than a machine can have is refused, not cut: a half of it
+ * could hide CPUs that client and server have in common.
  */
 #include "cpus.h"
 

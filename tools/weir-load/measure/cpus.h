@@ -1,8 +1,7 @@
 /*
- * Lists of CPUs for --cpu and --server-cpu.
- *
- * If client and server share a machine, results mean little while one takes
- * CPUs from the other: the two lists must have no CPU in common.
+ * Lists of CPUs for --cpu and --server-cpu. If client and server share a
+ * machine, results mean little while one takes CPUs from the other: the two
+ * lists must have no CPU in common.
  */
 #ifndef WEIR_LOAD_CPUS_H
 #define WEIR_LOAD_CPUS_H

@@ -1,8 +1,7 @@
 /*
- * Errors counted by phase and code, in a table of fixed size.
- *
- * An event is a failed connection; the requests that were in flight on it are
- * counted separately. The first event of each kind keeps a line of detail.
+ * Errors counted by phase and code, in a table of fixed size. An event is a
+ * failed connection; the requests that were in flight on it are counted
+ * separately. The first event of each kind keeps a line of detail.
  */
 #ifndef WEIR_LOAD_ERRORS_H
 #define WEIR_LOAD_ERRORS_H

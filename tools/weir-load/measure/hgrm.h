@@ -1,8 +1,7 @@
 /*
  * Writes a histogram as the table of percentiles that HdrHistogram's libraries
- * and wrk2 print, in milliseconds, for public plotters.
- *
- * It does not have every count; hdr.h does.
+ * and wrk2 print, in milliseconds, for public plotters. Unlike hdr.h, it does
+ * not have every count.
  */
 #ifndef WEIR_LOAD_HGRM_H
 #define WEIR_LOAD_HGRM_H

@@ -60,10 +60,13 @@ struct kind_record {
 int kinds_init(struct kinds *kinds, const struct request_kind *lines,
                size_t count);
 
+/* Returns the index of a name, or kinds->count. */
 size_t kinds_find(const struct kinds *kinds, const char *name);
 
+/* Writes the names that fit, separated by commas. Returns @ret. */
 char *kinds_list(const struct kinds *kinds, char *ret, size_t size);
 
+/* Chooses up to KINDS_CHOSEN kinds, those with the most requests. */
 void kinds_choose(const struct kinds *kinds, const struct kind_record *records,
                   bool ret[KINDS_MAX]);
 

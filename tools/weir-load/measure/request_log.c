@@ -1,9 +1,8 @@
 /*
  * A ring between two threads: the thread releases the count of notes after it
  * has written a note, and the writer acquires it; the writer releases the count
- * of taken notes after it has read them.
- *
- * The count of dropped requests is read when the thread has ended.
+ * of taken notes after it has read them. The thread's count of dropped requests
+ * is read after the thread has ended.
  */
 #include "request_log.h"
 

@@ -74,7 +74,6 @@ void sharing_look(uint64_t now_ns, struct sharing_sample *ret)
     fclose(file);
 }
 
-/* Adds the increase of a counter. Returns false if it decreased. */
 static bool add_gain(uint64_t begin, uint64_t end, uint64_t *sum)
 {
     *sum += end > begin ? end - begin : 0;

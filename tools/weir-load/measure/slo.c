@@ -1,9 +1,7 @@
 /*
  * A single pass from left to right; an error is reported with the cursor's
- * position.
- *
- * Values are compared as exact integers if both sides are, so a limit that is
- * met to the nanosecond is met.
+ * position. Values are compared as exact integers if both sides are, so a limit
+ * that is met to the nanosecond is met.
  */
 #include "slo.h"
 

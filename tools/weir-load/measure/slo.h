@@ -18,8 +18,7 @@
  *
  * Latencies are response times, in a closed loop service times; `service.p99`,
  * `connect.p99`, `tls.p99`, `ttfb.p99`, `late.p99` and `client.p99` name
- * others. Blanks are allowed between the parts. This module does not know runs;
- * facts are values.
+ * others. Blanks are allowed between the parts.
  */
 #ifndef WEIR_LOAD_SLO_H
 #define WEIR_LOAD_SLO_H
@@ -122,6 +121,7 @@ struct slo_outcome {
     uint64_t value_count;
     uint64_t values_needed;
     bool passed;
+    /* In the unit of the limit. */
     double value;
 };
 

@@ -5,8 +5,6 @@
  * Numbers begin at 1 and increase by one. A datagram also has its slot, one of
  * depth, so that an answer is found at once, however old its number. Slots in
  * flight are linked, oldest first.
- *
- * The module uses no sockets and no clock; callers pass times.
  */
 #ifndef WEIR_LOAD_TRACK_H
 #define WEIR_LOAD_TRACK_H

@@ -218,12 +218,12 @@ options_place(const struct run_options *options, const struct target *target)
     return options->connect_to.text ? &options->connect_to : target;
 }
 
-/* Returns true if the number of connections varies. */
 static inline bool options_has_conn_stages(const struct run_options *options)
 {
     return options->conn_stages.count > 0;
 }
 
+/* Returns how many connections this part starts with. */
 static inline uint64_t options_first_conns(const struct run_options *options)
 {
     return options_has_conn_stages(options)

@@ -1,7 +1,6 @@
 /*
  * The options of run, ab and compare for files of a CI pipeline (publish.h).
- *
- * In a header of their own, because publish.h needs results, which need the
+ * They are not in publish.h because it needs results, which need the
  * options.
  */
 #ifndef WEIR_LOAD_PUBLISH_PATHS_H

@@ -1,9 +1,7 @@
 /*
  * A non-blocking open fails with ENXIO while a FIFO has no reader, and is
  * repeated; a blocking one could not time out. Sockets and some devices fail
- * with ENXIO, too, but permanently.
- *
- * Writes to the open file may block, as in any program.
+ * with ENXIO, too, but permanently. Later writes may block, as in any program.
  */
 #include "fifo.h"
 
@@ -29,7 +27,6 @@ static bool is_fifo(const char *path)
     return is_one;
 }
 
-/* Returns a descriptor, or -1 with errno. */
 static int open_for_reader(const char *path)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_NS};

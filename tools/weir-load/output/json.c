@@ -1,6 +1,5 @@
 /*
  * Builds the JSON with jansson, one function for each member of the object.
- *
  * Numbers are integers or finite reals; a percentile of too few values is null,
  * so that it is not read as zero.
  */

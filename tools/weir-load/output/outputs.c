@@ -50,7 +50,6 @@ static size_t print_piece(const struct part *part, const char *name, FILE *out)
     }
 }
 
-/* Returns NULL if out of memory. */
 static char *make_path(const void *part, const char *name)
 {
     char *path = NULL;
@@ -218,7 +217,6 @@ static bool open_whole(const struct run_options *options, const char *flag,
     return is_open;
 }
 
-/* Flushes a stream and records its first error. */
 static void write_out(struct output *output)
 {
     if ((fflush(output->file) != 0 || ferror(output->file)) &&

@@ -1,8 +1,7 @@
 /*
  * Result files for a CI pipeline, in several formats; each is written
- * completely or not at all, by a script (results.h).
- *
- * They are opened before the run, so that an unusable name is reported first.
+ * completely or not at all, by a script (results.h). They are opened before the
+ * run, so that an unusable name is reported first.
  */
 #ifndef WEIR_LOAD_PUBLISH_H
 #define WEIR_LOAD_PUBLISH_H

@@ -80,7 +80,6 @@ static void print_payload(const struct run_options *options, FILE *out)
     }
 }
 
-/* Prints the CPUs of both ends if they share this machine. */
 static void print_cpus(const struct result *result, FILE *out)
 {
     const struct run_options *options = result->options;
@@ -198,7 +197,6 @@ static void print_status(const struct result *result, FILE *out)
     fputs(title[0] == 'S' ? "" : "\n", out);
 }
 
-/* Prints whether an open loop offered the rate, and in time. */
 static void print_offered(const struct result *result, double achieved,
                           FILE *out)
 {
@@ -325,7 +323,6 @@ static void print_latency_title(const struct run_options *options,
     fprintf(out, " %8s %8s\n", "max", "mean");
 }
 
-/* Prints a line for each kind, or for the kinds with the most requests. */
 static void print_kinds(const struct result *result, unsigned width, FILE *out)
 {
     const struct kinds *groups = result->options->groups;

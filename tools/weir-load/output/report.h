@@ -1,8 +1,7 @@
 /*
- * The result as text, for people.
- *
- * The report goes to standard output. If a run did not end well, one line on
- * standard error has the reason, where it is not overlooked.
+ * The result as text, for people, on standard output. If a run did not end
+ * well, one line on standard error has the reason, where it is not
+ * overlooked.
  */
 #ifndef WEIR_LOAD_REPORT_H
 #define WEIR_LOAD_REPORT_H

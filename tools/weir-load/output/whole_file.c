@@ -213,7 +213,6 @@ bool whole_file_open(struct whole_file *self, const char *flag,
     return err == 0;
 }
 
-/* Returns 0 or an errno. */
 static int close_file(struct whole_file *self)
 {
     int err = 0;

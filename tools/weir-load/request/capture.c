@@ -163,7 +163,6 @@ static int keep(const struct capture *self, const char *bytes, size_t len,
     return 0;
 }
 
-/* Returns the JSON value at a path, or NULL if there is none. */
 static const json_t *follow(const json_t *from, const char *path)
 {
     const char *at = path;

@@ -1,9 +1,7 @@
 /*
  * read_field() parses a field when the file is read, where errors are found,
- * and again when a request needs its row, which is valid then.
- *
- * Offsets of rows have 32 bits: ten million rows need 40 megabytes in addition
- * to the file.
+ * and again when a request needs its row, which is valid then. Offsets of rows
+ * have 32 bits: ten million rows need 40 megabytes in addition to the file.
  */
 #include "data.h"
 

@@ -1,9 +1,7 @@
 /*
  * A word is rendered after space for the longest head, and then moved down to
- * its actual head.
- *
- * Each word has its own seed for random values, because templates count their
- * placeholders from 0.
+ * its actual head. Each word has its own seed for random values, because
+ * templates count their placeholders from 0.
  */
 #include "redis_command.h"
 

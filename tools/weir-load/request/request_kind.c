@@ -1,8 +1,7 @@
 /*
- * A kind owns its line and a copy that is divided into words in place.
- *
- * Every word is checked like the option for it. Lines below the first are split
- * off first.
+ * A kind owns its line and a copy that is divided into words in place. Every
+ * word is checked like the option for it. Lines below the first are split off
+ * first.
  */
 #include "request_kind.h"
 

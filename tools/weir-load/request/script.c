@@ -1,8 +1,7 @@
 /*
  * Rules are compiled once. A reader keeps a few numbers and the first bytes of
- * an answer, so answers may arrive in any parts and have any size.
- *
- * Delimiters are searched with the algorithm of Knuth, Morris and Pratt.
+ * an answer, so answers may arrive in any parts and have any size. Delimiters
+ * are searched with the algorithm of Knuth, Morris and Pratt.
  */
 #include "script.h"
 

@@ -88,6 +88,7 @@ ssize_t script_read(const struct script_rule *rule,
                     struct script_reader *reader, const uint8_t *data,
                     size_t len, bool *ret_complete);
 
+/* Returns true if a complete answer begins as required. */
 bool script_is_good(const struct script_rule *rule,
                     const struct script_reader *reader);
 

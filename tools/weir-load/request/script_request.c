@@ -1,8 +1,7 @@
 /*
- * Escapes are decoded first, so a template has the bytes that are sent.
- *
- * Errors in escapes name an offset in the text as written, errors in
- * placeholders an offset in the decoded bytes.
+ * Escapes are decoded first, so a template has the bytes that are sent. Errors
+ * in escapes name an offset in the text as written, errors in placeholders an
+ * offset in the decoded bytes.
  */
 #include "script_request.h"
 

@@ -1,8 +1,7 @@
 /*
  * A request as given on the command line: text with escapes (script.h), which
- * are decoded first, and then placeholders (template.h).
- *
- * A brace written as an escape may start a placeholder like any other brace.
+ * are decoded first, and then placeholders (template.h). A brace written as an
+ * escape may start a placeholder like any other brace.
  */
 #ifndef WEIR_LOAD_SCRIPT_REQUEST_H
 #define WEIR_LOAD_SCRIPT_REQUEST_H

@@ -1,7 +1,6 @@
 /*
  * Sizes are drawn with the inverse of each distribution function. Exponential
  * sizes are limited to 16 times the mean: one in nine million would be larger.
- *
  * Text is read from the left; errors show the rest of it.
  */
 #include "sizes.h"

@@ -112,7 +112,6 @@ static int add_part(struct template *self, const struct template_part *part,
     return 0;
 }
 
-/* Adds literal bytes; joins them with a literal part before. */
 static int add_bytes(struct template *self, const char *bytes, size_t len)
 {
     struct template_part *last =

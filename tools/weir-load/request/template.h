@@ -97,6 +97,7 @@ struct template_values {
  * -E2BIG. */
 int template_add_name(const char *name, size_t len);
 
+/* Returns the number of a name, or -ENOENT. */
 int template_find_name(const char *name, size_t len);
 
 size_t template_count_names(void);

@@ -17,6 +17,7 @@
  * targets were loaded. */
 bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE]);
 
+/* Returns the words to print before that command line. */
 const char *elsewhere_reason(const struct result *result);
 
 /* Writes the command line with a target. Returns false if too long. */

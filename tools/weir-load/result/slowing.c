@@ -1,9 +1,7 @@
 /*
  * Compares the ten parts of a window: the rank test of Mann and Whitney at its
- * extreme, which needs no table.
- *
- * Times are compared by products, so a part without an answer, whose time is
- * infinite, needs no special case.
+ * extreme, which needs no table. Times are compared by products, so a part
+ * without an answer, whose time is infinite, needs no special case.
  */
 #include "slowing.h"
 
@@ -41,7 +39,6 @@ static struct period read_row(const struct interval *row)
     };
 }
 
-/* Returns true if requests took more than @factor times as long in b. */
 static bool takes_longer(const struct period *a, const struct period *b,
                          double factor)
 {

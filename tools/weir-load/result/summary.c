@@ -20,7 +20,6 @@ static const struct summary_figure summary_figures[] = {
     {"p99", 99000}, {"p99_9", 99900}, {"max", HISTOGRAM_WHOLE}, {NULL, 0},
 };
 
-/* Returns false if the figure is not known. */
 static bool find(const struct summary *summary,
                  const struct summary_figure *figure, double *ret_ns)
 {

@@ -215,7 +215,6 @@ static double find_busiest(const struct result *result)
     return result->window_ns ? (double)most_ns / (double)result->window_ns : 0;
 }
 
-/* Returns true if the client was late or had no CPU time left. */
 static bool is_client_slow(const struct result *result)
 {
     const struct lateness_figure worst =
@@ -255,7 +254,6 @@ static bool were_all_busy(const struct result *result)
            (result->options->late_is_skipped && result->measured.dropped > 0);
 }
 
-/* Reports a server that answers less than a punctual client requests. */
 static void tell_overload(struct result *result, double answered)
 {
     const double window_s = (double)result->window_ns / 1e9;
@@ -344,7 +342,6 @@ static const struct result_thread *find_crowded(const struct result *result)
     return worst;
 }
 
-/* Writes text like "CPU 1, the only one that the client may use". */
 static const char *name_cpus(const struct result *result,
                              const struct result_thread *thread,
                              char text[RESULT_REMARK_SIZE / 8])
@@ -488,7 +485,6 @@ static void judge_both(struct result *result, struct remarks *doubts)
     }
 }
 
-/* Describes what requests waited for. */
 static const char *name_room(const struct result *result, char *text,
                              size_t size)
 {
@@ -732,7 +728,6 @@ static void find_limit(struct result *result)
     }
 }
 
-/* Warns if the client's windows stopped the server. */
 static void find_stops(struct result *result)
 {
     const struct h2_counts *http2 = &result->http2;

@@ -245,7 +245,6 @@ static bool is_done_with(const struct traffic *traffic, const struct conn *conn)
     return !conn->repeats && (is_over || traffic->remaining == 0);
 }
 
-/* Reconnects for the next request, if there will be one. */
 static void on_closed(void *arg, struct conn *conn, weir_transport *t)
 {
     struct client *client = arg;

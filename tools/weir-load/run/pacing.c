@@ -1,9 +1,8 @@
 /*
  * A timer of the loop fires at the time of the next request. Kernel timers fire
- * some microseconds late; the lateness of each request is measured.
- *
- * The clock is read for each request, because of those sent together the last
- * is later than the first.
+ * some microseconds late; the lateness of each request is measured. The clock
+ * is read for each request, because of those sent together the last is later
+ * than the first.
  */
 #include "pacing.h"
 

@@ -99,7 +99,6 @@ static void tell(struct standby *self)
     self->has_told = true;
 }
 
-/* Returns 0 or -ECANCELED. */
 static int wait_for(weir_loop *loop, struct standby *self)
 {
     int err = 0;

@@ -174,7 +174,6 @@ static void interval_cb(void *arg)
     }
 }
 
-/* Ends the window and takes its final counters. */
 static void close_window(struct worker *worker)
 {
     struct traffic *traffic = &worker->client.traffic;

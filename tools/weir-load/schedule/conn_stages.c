@@ -1,8 +1,7 @@
 /*
  * Interpolated numbers are rounded, so that a stage up and the same stage down
- * have the same numbers at the same distance.
- *
- * Errors show the text from their position on.
+ * have the same numbers at the same distance. Errors show the text from their
+ * position on.
  */
 #include "conn_stages.h"
 

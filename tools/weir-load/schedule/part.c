@@ -1,9 +1,7 @@
 /*
  * Schedulers number from 0, people from 1; "2/8" is numbered by people, like
- * GNU parallel's {#}.
- *
- * A scheduler is recognised by the variable that has the index. The first one
- * that is set counts.
+ * GNU parallel's {#}. A scheduler is recognised by the variable that has the
+ * index; the first one that is set counts.
  */
 #include "part.h"
 
@@ -51,7 +49,6 @@ static bool read_number(const char *text, uint32_t *ret)
     return *end == '\0' && errno == 0 && number <= PARTS_MAX;
 }
 
-/* Returns the scheduler that started this program, or NULL. */
 static const struct scheduler *find_scheduler(void)
 {
     for (size_t i = 0; i < sizeof(schedulers) / sizeof(schedulers[0]); i++) {

@@ -53,7 +53,6 @@ static double roll(struct schedule *schedule)
     return ((double)bits + 1) / 9007199254740992.0;
 }
 
-/* Computes the time of the next request. */
 static void place(struct schedule *schedule)
 {
     const struct schedule_plan *plan = schedule->plan;

@@ -20,6 +20,7 @@
 
 #define SCHEDULE_STAGES_MAX 32
 
+/* Value of next_ns after the last request. */
 #define SCHEDULE_OVER UINT64_MAX
 
 #define SCHEDULE_WHY_SIZE 160

@@ -1,8 +1,7 @@
 /*
  * TLS of weir-load: options that `run` and `serve` share, the context that is
- * made from them, and facts about a run's handshakes.
- *
- * All tls:// and tls+unix: targets of a command share one context.
+ * made from them, and facts about a run's handshakes. All tls:// and tls+unix:
+ * targets of a command share one context.
  */
 #ifndef WEIR_LOAD_TLS_H
 #define WEIR_LOAD_TLS_H

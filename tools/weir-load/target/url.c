@@ -78,7 +78,6 @@ static void copy_authority(const char *authority, size_t len,
     }
 }
 
-/* Returns what is wrong with the text after the authority, or NULL. */
 static const char *find_fault(const char *path, bool is_redis)
 {
     if (path[0] == '?' && !is_redis) {
