@@ -298,9 +298,8 @@ struct weir_transport {
     uint32_t farewell_bytes;   /* of the close_notify; its loss is no error */
     int fd; /* of the device, if it has one; -1 when closed, after the loss */
     uint16_t check_bytes; /* no mark and no share is reached up to this depth */
-    /* Of a connection: is_made is set before connection_made, end_sent when
-     * everything is sent and no byte follows, eof_seen when the device has
-     * received the end. */
+    /* For connections: is_made is set before connection_made, end_sent when all
+     * bytes are sent and none follows, eof_seen when the end was received. */
     bool is_made;
     bool end_sent;
     bool eof_seen;

@@ -39,8 +39,9 @@ enum wr_recv_state {
  * first fields are for received bytes that do not go into buffers of the pool,
  * but into memory that a buffered protocol has lent, or to another socket. */
 struct wr_sock_extra {
-    struct weir_protocol_binding binding; /* that lent or asked */
-    void *buf;                            /* lent memory, or NULL */
+    /* Protocol that has lent memory or requested the splicing. */
+    struct weir_protocol_binding binding;
+    void *buf;  /* lent memory, or NULL */
     size_t len; /* received into buf; the protocol was not notified yet */
     struct wr_splicing *splicing; /* NULL if not requested */
     struct wr_sock_names *names;  /* NULL before they are remembered */
