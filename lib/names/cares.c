@@ -137,9 +137,8 @@ static void cares_abandon(struct wr_module *module)
     wr_cares_abandon_sockets(cares_of_module(module));
 }
 
-/* The next lookup opens the channels again, and reads the hosts file. The
- * channels' memory does not count, because c-ares does not use the
- * allocator. */
+/* The next lookup opens the channels and reads the hosts file again. The memory
+ * of the channels does not count, because c-ares uses malloc(). */
 static uint64_t cares_trim(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);

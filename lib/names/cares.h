@@ -92,8 +92,7 @@ struct cares_record {
     unsigned to_ask;      /* parts that this step has not queried yet */
     uint32_t holds;       /* pending queries, and the call that makes them */
     int errs[WR_LOOKUP_PARTS];       /* results of this step */
-    int first_errs[WR_LOOKUP_PARTS]; /* of the first step, with the unchanged
-                                        name */
+    int first_errs[WR_LOOKUP_PARTS]; /* of the first, unchanged name */
     struct cares_question questions[WR_LOOKUP_PARTS];
     char name[WR_NAME_SIZE];  /* as in the lookup */
     char asked[WR_NAME_SIZE]; /* of the present step */

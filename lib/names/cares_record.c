@@ -26,9 +26,8 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-/* Returns the cause of ARES_ECONNREFUSED. Older versions of c-ares return it
- * when all servers have refused to answer, in the call that read the last
- * refusal. */
+/* Returns the cause of ARES_ECONNREFUSED, which older versions of c-ares return
+ * when all servers have refused, in the call that read the last refusal. */
 static int cares_record_get_refusal(const struct cares *cares)
 {
     switch (cares->rcode) {

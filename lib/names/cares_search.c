@@ -2,14 +2,14 @@
  * The search of a record, as in the C library: which name is queried after a
  * step that found nothing, and which error is reported in the end.
  *
- * After a name below a domain, the next domain follows if the servers know no
- * address, or cannot answer (SERVFAIL): a lame domain hides no other. Otherwise
- * the name as it was written follows: servers that refuse, or do not answer,
- * would do the same for the other domains. The search ends if no server can be
- * reached, if this machine is out of resources, or after an alias without
- * addresses. If nothing is found and the name as it was written was queried
- * first, its error is reported; else the first of "no address", SERVFAIL and
- * the last error.
+ * The name as it was written is followed by all domains. After a name below a
+ * domain, the next domain follows if the servers know no address, or cannot
+ * answer (SERVFAIL): a lame domain hides no other. Otherwise the name as it was
+ * written follows: servers that refuse, or do not answer, would do the same for
+ * the other domains. The search ends if no server can be reached, if this
+ * machine is out of resources, or after an alias without addresses. If nothing
+ * is found and the name as it was written was queried first, its error is
+ * reported; else the first of "no address", SERVFAIL and the last error.
  */
 #include "cares.h"
 

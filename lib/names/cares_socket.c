@@ -305,9 +305,8 @@ static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
     wr_assert(flags == 0);
     int32_t got = wr_sys_recvfrom(fd, buf, size, addr, len);
     for (uint32_t i = 0; got == 0 && addr && i < EMPTY_MAX; i++) {
-        /* An empty datagram is not an end of stream, but newer versions of
-         * c-ares would take it for an end of stream with custom socket
-         * functions. */
+        /* Newer versions of c-ares, with custom socket functions, would take an
+         * empty datagram for an end of stream. */
         got = wr_sys_recvfrom(fd, buf, size, addr, len);
     }
     if (got == 0 && addr) {
@@ -365,8 +364,7 @@ void wr_cares_use_sockets(struct cares *cares, ares_channel channel)
         .arecvfrom = cares_socket_recvfrom,
         .asendv = cares_socket_sendv,
     };
-    /* Newer versions of c-ares have another table, but still accept this
-     * one. */
+    /* Newer versions of c-ares have another table, but accept this one. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     ares_set_socket_functions(channel, &functions, cares);

@@ -54,8 +54,7 @@ typedef void wr_lookup_closed_fn(weir_lookup *lookup, enum wr_lookup_part part);
 struct weir_lookup {
     weir_loop *loop;
     enum wr_lookup_state state;
-    /* Called after a new part, and at the end, when the owner may free the
-     * lookup. */
+    /* Called after a new part, and at the end; then the lookup may be freed. */
     void (*changed)(weir_lookup *lookup);
     wr_lookup_closed_fn *closed; /* for the cache's own lookups; else NULL */
     struct wr_list sharing;      /* linked by the cache */
@@ -152,8 +151,7 @@ void wr_lookup_map(weir_lookup *lookup);
 void wr_lookup_write_address(const struct weir_address *address,
                              char ret[WEIR_HOST_SIZE]);
 
-/* Sets the canonical name, if requested. Returns 0, or WEIR_EDNSBADANSWER for
- * an invalid name. */
+/* Sets a requested canonical name. Returns 0, or WEIR_EDNSBADANSWER. */
 WEIR_MUST_USE int wr_lookup_set_canonical(weir_lookup *lookup,
                                           const char *name);
 
@@ -170,8 +168,7 @@ void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err);
 /* @name has at most 254 bytes. */
 void wr_lookup_close_with_name(weir_lookup *lookup, const char *name);
 
-/* @records are sorted, at most WEIR_SRV_MAX. Without memory the answer is
- * -ENOMEM. */
+/* @records are sorted, at most WEIR_SRV_MAX. May answer with -ENOMEM. */
 void wr_lookup_close_with_srv(weir_lookup *lookup,
                               const struct weir_srv *records, size_t count);
 

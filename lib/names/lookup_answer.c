@@ -63,8 +63,7 @@ void wr_lookup_check_invariants(const weir_lookup *lookup)
     }
 }
 
-/* Prefers a temporary error (SERVFAIL, time-out) to NODATA, and NODATA to
- * NOTFOUND. */
+/* Prefers temporary errors (SERVFAIL, time-out) to NODATA, then to NOTFOUND. */
 static int lookup_answer_choose_error(int one, int other)
 {
     if (one == 0 || one == WEIR_EDNSNOTFOUND) {

@@ -43,8 +43,7 @@ static inline bool wr_place_is_open(const struct weir_place *place)
     return place->kind == WEIR_PLACE_FD || wr_place_is_pipe(place);
 }
 
-/* Returns the descriptor, which now belongs to the call that got the place, or
- * -1. */
+/* Returns the descriptor, which the call with this place owns now, or -1. */
 static inline int wr_place_get_fd(const struct weir_place *place)
 {
     return wr_place_is_open(place) ? place->fd : -1;

@@ -12,7 +12,7 @@
 #define WR_SERVICES_PATH "/etc/services"
 
 /* Parses one line of a services file; @line is changed. Returns true if it
- * defines @name for @protocol ("tcp", "udp"); *ret_port is in host byte
+ * defines @name for @protocol ("tcp", "udp"). *ret_port is in host byte
  * order. */
 bool wr_service_line_names(char *line, const char *name, const char *protocol,
                            uint16_t *ret_port);

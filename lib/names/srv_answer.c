@@ -68,7 +68,7 @@ static bool srv_answer_add_label(char ret[WR_NAME_SIZE], size_t *used,
     return true;
 }
 
-/* Reads a name, "" for the root. Returns the offset of its end, or 0 if it is
+/* Reads a name, "" for the root. Returns the offset of its end, or 0 if
  * malformed. A pointer must lead to before all bytes read of the name, and at
  * most POINTERS_MAX are followed: a chain of pointers would cost much for its
  * few bytes. */

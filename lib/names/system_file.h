@@ -25,9 +25,9 @@ WEIR_MUST_USE int wr_system_text_read(const struct weir_allocator *allocator,
                                       const char *path,
                                       struct wr_system_text *ret);
 
-/* Returns the line at *@at, which is 0 for the first line, with a NUL instead
- * of its newline, and advances *@at. Returns NULL at the end. Leaves out a line
- * that was cut. */
+/* Returns the line at *@at (0 for the first), with a NUL instead of its
+ * newline, and advances *@at. Returns NULL at the end. Leaves out a line that
+ * was cut. */
 char *wr_system_text_next(struct wr_system_text *text, size_t *at);
 
 void wr_system_text_free(const struct weir_allocator *allocator,

@@ -245,9 +245,8 @@ static bool endpoint_find_own(const weir_lookup *own, int family,
     return false;
 }
 
-/* Copies the addresses of attempt *@index, or of the next possible attempt,
- * into the plan, and sets *@index to the next one. Returns false if no attempt
- * is left. */
+/* Copies the addresses of the next possible attempt, starting at *@index, into
+ * the plan, and advances *@index. Returns false if no attempt is left. */
 static bool endpoint_plan_attempt(struct endpoint *endpoint, size_t *index)
 {
     struct endpoint_plan *plan = &endpoint->plan;

@@ -56,7 +56,7 @@ struct move {
     struct wr_ready told;
     weir_transport *t;              /* holds a reference */
     struct parcel *parcel;          /* NULL once it is not the move's */
-    int (*wish)(weir_transport *t); /* called if it returns; may be NULL */
+    int (*wish)(weir_transport *t); /* called when the connection returns */
     weir_move_done_fn *done;
     void *done_arg;
     int err;
@@ -135,9 +135,8 @@ static void move_leave(struct move *move, int err)
     move_end(move, err);
 }
 
-/* Tries to recall an offered or failed connection. Returns the state of the
- * parcel; if this is OFFERED or FAILED, the parcel does not belong to the move
- * any more. */
+/* Tries to recall an offered or failed connection. Returns the parcel's state;
+ * with OFFERED and FAILED the parcel does not belong to the move any more. */
 static enum parcel_state move_recall_parcel(struct move *move)
 {
     struct parcel *parcel = move->parcel;

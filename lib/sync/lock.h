@@ -26,10 +26,9 @@ bool wr_lock_is_ours(const weir_lock *lock);
 /* Makes the first waiter the owner, or the lock free. */
 void wr_lock_pass(weir_lock *lock);
 
-/* Moves a waiter from its present queue to the lock's queue, and wakes it with
- * 0 when it owns the lock. If the lock is free, wakes it immediately, with
- * -ECANCELED if the waiter was interrupted. If the lock was freed, wakes it
- * with -ECANCELED. */
+/* Moves a waiter from its queue to the lock's queue, and wakes it with 0 when
+ * it owns the lock. If the lock is free, wakes it immediately, with -ECANCELED
+ * if it was interrupted. If the lock was freed, wakes it with -ECANCELED. */
 void wr_lock_queue(weir_lock *lock, struct wr_waiter *waiter);
 
 #endif

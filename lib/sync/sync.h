@@ -55,8 +55,7 @@ void wr_sync_unref_object(void *object);
     .attempt = wr_sync_attempt, .stand = wr_sync_stand,                        \
     .ref = wr_sync_ref_object, .unref = wr_sync_unref_object
 
-/* Returns the call on @sync for weir_wait_first(). If @sync is NULL, the result
- * is not a call. */
+/* Returns the call for weir_wait_first(). @sync NULL is not a call. */
 static inline struct wr_waitable
 wr_sync_waitable(const struct wr_sync_call *call, struct wr_sync *sync)
 {

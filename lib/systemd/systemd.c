@@ -56,8 +56,7 @@ static bool systemd_parse_number(const char *text, uint64_t max, uint64_t *ret)
     return *text != '\0';
 }
 
-/* Returns 1 if the variable names this process, 0 if it names another process,
- * or -EINVAL. */
+/* Returns 1 if @pid is this process, 0 for another process, or -EINVAL. */
 static int systemd_is_for_me(const char *pid)
 {
     uint64_t value;

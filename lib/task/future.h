@@ -49,8 +49,7 @@ struct wr_observer {
 
 void wr_future_check_invariants(const weir_future *future);
 
-/* Checks only with -Dinvariants=true, because each task calls it when it
- * ends. */
+/* Every task's end calls this: it checks only with -Dinvariants=true. */
 static inline void wr_future_debug_check(const weir_future *future)
 {
     wr_debug_assert((wr_future_check_invariants(future), true));

@@ -20,8 +20,7 @@
 
 struct wr_own_task;
 
-/* The steps; runs in the task. Returns 0 or a negative error. Must not call the
- * program. */
+/* Runs in the task, and must not call the program. Returns 0 or an error. */
 typedef int wr_own_task_fn(struct wr_own_task *own);
 
 /* Called when the task has ended, with the result of the steps. Runs on the

@@ -31,9 +31,8 @@ struct wr_stack;
 
 #ifdef WR_SHADOW
 
-/* The switch of fiber.c: wr_fiber_swap(), or, after the first shadow stack
- * was made, a function that also exchanges shadow stacks. It returns with a
- * jump. */
+/* The switch of fiber.c: wr_fiber_swap() or, once a shadow stack was made, a
+ * function that also exchanges shadow stacks. It returns with a jump. */
 #if defined(__has_attribute) && __has_attribute(indirect_return)
 #define WR_SHADOW_RETURN indirect_return,
 #else

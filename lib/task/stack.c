@@ -124,8 +124,8 @@ static uint64_t stack_depth_of(const struct wr_stacks *stacks,
     return (page_count - lowest) * stacks->page_size;
 }
 
-/* Returns the depth of the deepest used stack of a mapping, in bytes. A guard
- * with a stack has at most MINCORE_PAGES pages here, so each call covers whole
+/* Returns the depth of a mapping's deepest stack, in bytes. A guard with a
+ * stack has at most MINCORE_PAGES pages here, so each call covers whole
  * stacks. */
 static uint64_t stack_depth_of_mapping(const struct wr_stacks *stacks,
                                        const struct wr_stack_mapping *mapping)
@@ -215,9 +215,8 @@ WEIR_MUST_USE static int stack_map(struct wr_stacks *stacks,
         wr_free(stacks->allocator, mapping, stack_record_size(capacity));
         return -ENOMEM;
     }
-    /* One touched page must not become 2 MiB; MAP_STACK alone has this effect
-     * since Linux 6.7. A kernel without huge pages returns an error, which is
-     * harmless. */
+    /* One touched page must not become 2 MiB. Since Linux 6.7 MAP_STACK is
+     * enough. An error, of a kernel without huge pages, is harmless. */
     madvise(start, stride * capacity, MADV_NOHUGEPAGE);
     *mapping = (struct wr_stack_mapping){
         .next = stacks->mappings,

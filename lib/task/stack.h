@@ -103,8 +103,7 @@ WEIR_MUST_USE int wr_stack_take_own(struct wr_stacks *stacks,
  * keep enough bytes for a trim in a few seconds. */
 bool wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
 
-/* Releases the pages of free stacks, and unmaps mappings without a stack in
- * use. */
+/* Releases the pages of free stacks, and unmaps mappings without used ones. */
 void wr_stacks_trim(struct wr_stacks *stacks);
 
 /* Returns the depth of the deepest used stack, in bytes, in whole pages.

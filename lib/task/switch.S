@@ -119,9 +119,8 @@
     saveprevssp
     end_switch wr_shadow_exchange
 
-/* Entry of a new fiber that has a shadow stack; rbx is the upper end of it.
- * Drops the addresses that the last fiber left there. incsspq drops at most
- * 255. */
+/* Entry of a new fiber with a shadow stack, whose upper end is in rbx. Drops
+ * the addresses that the last fiber left there. incsspq drops at most 255. */
     .p2align 4
     .globl wr_shadow_entry
     .hidden wr_shadow_entry
@@ -289,8 +288,7 @@ wr_fiber_entry:
 
 #endif
 
-/* With ucontext this file has no code, so it forbids neither IBT, BTI nor
- * PAC. */
+/* With ucontext this file has no code: it forbids neither IBT, BTI nor PAC. */
 #if defined(__x86_64__) && defined(__LP64__)
 #define SWITCH_FEATURES 0xc0000002 /* GNU_PROPERTY_X86_FEATURE_1_AND */
 #ifdef WR_FIBER_UCONTEXT

@@ -372,8 +372,7 @@ static void task_fetch(const struct wr_list *queue)
         before = link;
         link = link->next;
     }
-    /* The following items are most likely tasks, too, at the same distance from
-     * each other. */
+    /* The next items are most likely tasks, too, at the same distance. */
     const uintptr_t distance = (uintptr_t)link - (uintptr_t)before;
     uintptr_t task = (uintptr_t)link - offsetof(weir_task, ready.link);
     for (uint32_t i = 0; i < WR_READY_FETCHED; i++) {

@@ -56,8 +56,7 @@ enum wr_task_state {
 struct wr_waiter;
 
 /* Called when the waiting task is interrupted. Wakes the waiter, or leaves it
- * in its queue to be woken later; the result -ECANCELED reports the
- * interruption. */
+ * in its queue; a result of -ECANCELED reports the interruption. */
 typedef void wr_interrupt_fn(struct wr_waiter *waiter);
 
 /* Called when @served, another waiter of the task that waits with @waiter, was
@@ -125,7 +124,7 @@ struct weir_task {
 
     uint64_t number;      /* unique in the loop, starting at 1 */
     uint32_t group_count; /* groups begun and not ended, on the stack */
-    /* This field and all that follow are written only by task_wait.c. */
+    /* Like told_requests to shutdown, written only by task_wait.c. */
     uint32_t requests; /* cancellations that were not withdrawn */
     struct wr_group_member group_member;
 
@@ -175,8 +174,7 @@ WEIR_MUST_USE static inline bool wr_task_try_enter(weir_loop *loop)
 }
 
 /* Begins a suspending call. Returns 0, or an error for the caller to return:
- * WEIR_ENOTTASK, -EPERM, -ECHILD, or -ECANCELED, which reports an earlier
- * interruption. */
+ * WEIR_ENOTTASK, -EPERM, -ECHILD, or -ECANCELED for an earlier interruption. */
 WEIR_MUST_USE static inline int wr_task_enter(weir_loop *loop)
 {
     return wr_task_try_enter(loop) ? 0 : wr_task_enter_slowly(loop);
@@ -214,10 +212,10 @@ void wr_waiters_wake_all(struct wr_list *waiters, int result);
 
 /* ---- interruptions ---- */
 
-/* Interrupts a task in its wait or, if it does not wait, in its next suspending
- * call. @cause must be in no list or in the task's list of causes. It stays in
- * the task's list until a call has reported it; unlinking it withdraws the
- * interruption. */
+/* Interrupts a task in its wait or, if it does not wait, in its next
+ * suspending call. @cause must be in no list or in the task's list of
+ * causes, where it stays until a call has reported it; unlinking it
+ * withdraws the interruption. */
 void wr_task_interrupt(weir_task *task, struct wr_list *cause);
 
 /* True if an interruption is not reported yet. */

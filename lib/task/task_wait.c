@@ -276,8 +276,7 @@ static void task_wait_count_refusal(weir_task *task)
     }
 }
 
-/* Extends the running task's budget, which is used up. Returns false if the
- * task must yield. */
+/* Extends the used-up budget. Returns false if the task must yield. */
 static bool task_wait_extend(weir_task *task)
 {
     const uint64_t now_ns = wr_sys_now();

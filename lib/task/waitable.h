@@ -18,8 +18,7 @@ struct wr_waitable;
 
 struct wr_waitable_ops {
     struct wr_wait_kind kind; /* of a task that waits only in this call */
-    /* Makes the call if it need not wait, and sets ->result. Returns false if
-     * it must wait. */
+    /* Makes the call and sets ->result. Returns false if it must wait. */
     bool (*attempt)(struct wr_waitable *what);
     /* Enters the queue; unlinking ->waiter and ->observer leaves it. */
     void (*stand)(struct wr_waitable *what);

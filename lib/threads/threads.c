@@ -91,8 +91,7 @@ static void threads_free(weir_threads *threads)
     wr_free(&allocator, threads, threads_size_of(threads->count));
 }
 
-/* Makes threads without a configuration. Returns 0, -ENOMEM, -E2BIG or
- * -EINVAL. */
+/* Returns 0, -ENOMEM, -E2BIG or -EINVAL. Makes no configuration. */
 static int threads_make(const struct weir_threads_options *known,
                         weir_threads **ret)
 {

@@ -104,8 +104,8 @@ void wr_thread_finish(weir_thread *thread);
 /* stop.c */
 /* Called by a thread when it has made its loop (@err 0), or failed to. */
 void wr_threads_note_made(weir_threads *threads, int err);
-/* Called by a thread. Waits until all have made their loops. Returns false if
- * one has failed. */
+/* Waits until all threads have made their loops. Returns false if one
+ * failed. */
 WEIR_MUST_USE bool wr_threads_wait_started(weir_threads *threads);
 /* Waits until @count threads were made, and lets them run, or end if @err or
  * one of them has failed. Returns the first error. Without an error sets @ret

@@ -81,8 +81,7 @@ static bool visit_arrive(struct visit *visit)
     return is_wanted;
 }
 
-/* Called on a thread. Returns true if the visit continues with the next
- * thread. */
+/* Returns true if the visit continues with the next thread. */
 static bool visit_end_call(struct visit *visit)
 {
     visit_lock(visit);
@@ -326,8 +325,7 @@ struct gathering {
 #define FIELDS_BYTES (sizeof(struct weir_loop_statistics) - FIELDS_AT)
 _Static_assert(FIELDS_BYTES % sizeof(uint64_t) == 0, "all fields are counts");
 
-/* Adds each field of @one to @sum, but keeps the larger stack high water
- * mark. */
+/* Adds the fields of @one to @sum; keeps the larger stack high water mark. */
 static void visit_add(struct weir_loop_statistics *sum,
                       const struct weir_loop_statistics *one)
 {

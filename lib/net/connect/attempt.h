@@ -41,8 +41,7 @@ void wr_attempt_init(struct wr_attempt *attempt, weir_loop *loop,
 
 void wr_attempt_check_invariants(const struct wr_attempt *attempt);
 
-/* Starts an attempt; after an error it is unchanged. The options are borrowed.
- */
+/* Starts an attempt; after an error it is unchanged. Options are borrowed. */
 WEIR_MUST_USE int wr_attempt_start(struct wr_attempt *attempt,
                                    const struct weir_address *address,
                                    const struct wr_attempt_options *options);

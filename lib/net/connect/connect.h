@@ -33,8 +33,7 @@ WEIR_MUST_USE int wr_connect_read_place(weir_loop *loop,
 WEIR_MUST_USE int wr_connect_fill_race(struct wr_race *race, int family,
                                        const struct wr_place *place);
 
-/* Starts a connection, whose result done gets. Closes a descriptor of the place
- * on an error. */
+/* Starts a connection. Closes a descriptor of the place on an error. */
 WEIR_MUST_USE int wr_connect_start(weir_loop *loop,
                                    const struct weir_factory *factory,
                                    const struct wr_connect_call *call,

@@ -124,8 +124,7 @@ static size_t eyeballs_pick(const struct wr_eyeballs *eyeballs)
     return index;
 }
 
-/* True while no address is tried because addresses of the preferred family may
- * still arrive. */
+/* True while addresses wait for those of the preferred family. */
 static bool eyeballs_is_holding(struct wr_eyeballs *eyeballs, uint64_t now_ns)
 {
     size_t index;

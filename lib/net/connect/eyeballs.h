@@ -5,8 +5,8 @@
  * step. It uses no socket, timer or clock; race.c takes the steps, and reports
  * how attempts end.
  *
- * - Families alternate, starting with the preferred one; "interleave" is the
- * number of its addresses that come first.
+ * - Families alternate, starting with the preferred family, whose first
+ *   "interleave" addresses are tried in a row.
  * - The next attempt starts when the latest has taken longer than the delay, or
  *   immediately when it fails.
  * - While a name is being looked up, addresses of other families wait 50 ms for
@@ -102,8 +102,8 @@ void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
 
 /* Returns the most informative error of the candidates, or 0 if none failed:
  * first a shortage of this machine, because that address might have answered;
- * else the first error that does not only show that this machine has no such
- * family or route. */
+ * else the first error that is not only due to a family or route that this
+ * machine does not have. */
 int wr_eyeballs_get_error(const struct wr_eyeballs *eyeballs);
 
 /* Returns number @index of the candidates that were tried, or NULL. */

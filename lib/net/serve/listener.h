@@ -73,8 +73,7 @@ void wr_listener_init(struct wr_listener *listener, weir_loop *loop,
 
 void wr_listener_check_invariants(const struct wr_listener *listener);
 
-/* Makes a socket that is bound to @address. Returns 0, or an error without a
- * socket. */
+/* Makes a socket bound to @address. Returns 0, or an error without a socket. */
 WEIR_MUST_USE int wr_listener_open(struct wr_listener *listener,
                                    const struct weir_address *address,
                                    const struct wr_listen_options *options);
@@ -83,8 +82,7 @@ WEIR_MUST_USE int wr_listener_open(struct wr_listener *listener,
 WEIR_MUST_USE int wr_listener_adopt(struct wr_listener *listener, int fd,
                                     const struct wr_listen_options *options);
 
-/* Lets clients connect; they are refused before. Another call only changes the
- * backlog. */
+/* Lets clients connect. Another call only changes the backlog. */
 WEIR_MUST_USE int wr_listener_listen(struct wr_listener *listener, int backlog);
 
 /* Undoes wr_listener_listen() before an accept was armed: the socket stays
@@ -126,10 +124,9 @@ wr_listener_count_accepts(const struct wr_listener *listener)
 
 /* ---- files of Unix sockets ----
  *
- * A socket that is bound to a path makes a file there, and the file outlives
- * it. A listener or a datagram endpoint removes such a file if no socket is
- * bound to it any more; a listener also removes its own file when it is closed.
- */
+ * A socket that is bound to a path makes a file there, which outlives it. A
+ * listener or a datagram endpoint removes such a file if no socket is bound to
+ * it any more; a listener also removes its own file when it is closed. */
 
 /* A bind to an address in use is repeated, for two seconds of running time. The
  * ring of a process that was killed keeps its socket until the kernel has ended

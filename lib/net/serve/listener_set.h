@@ -74,12 +74,10 @@ static inline bool wr_listener_set_is_open(const struct wr_listener_set *set)
  * was written already. */
 void wr_listener_set_tell(struct wr_listener_set *set, int err);
 
-/* Binds all and, unless options.bind_only is set, listens. After an error no
- * socket is open. */
+/* Binds all and, unless options.bind_only is set, listens; or opens none. */
 WEIR_MUST_USE int wr_listener_set_open(struct wr_listener_set *set);
 
-/* Listens on all bound sockets. After an error no socket listens, and the call
- * may be repeated. */
+/* Listens on all bound sockets, or on none. May be repeated after an error. */
 WEIR_MUST_USE int wr_listener_set_listen(struct wr_listener_set *set);
 
 /* Closes all; see wr_listener_close(). */

@@ -123,8 +123,7 @@ void wr_server_close_parked(weir_server *server);
 WEIR_MUST_USE int wr_server_options_read(const void *outer,
                                          struct weir_server_options *server);
 
-/* Makes a server that does not listen yet. Closes a descriptor of @call on an
- * error. */
+/* The server does not listen yet. Closes a descriptor of @call on an error. */
 WEIR_MUST_USE int wr_server_new(weir_loop *loop,
                                 const struct weir_factory *factory,
                                 const struct wr_server_call *call,

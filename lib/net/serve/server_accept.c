@@ -19,12 +19,11 @@
 
 /* ---- connections that wait to be served ----
  *
- * They were accepted while the server has reached its connection limit, or were
+ * They were accepted while the server had reached its connection limit, or were
  * passed to weir_server_adopt_connection(). The server's ready item opens them,
  * the oldest first, so that this call does not call the program. */
 
-/* Parks a connection. Returns 0, or -ENOMEM; @fd then still belongs to the
- * caller. */
+/* Parks a connection. After -ENOMEM the caller still owns @fd. */
 WEIR_MUST_USE static int server_accept_keep(weir_server *server, int fd,
                                             int family, bool is_foreign)
 {
@@ -126,8 +125,7 @@ static void server_accept_end_if_idle(weir_transport *t)
     }
 }
 
-/* A factory may have called weir_server_stop(), which also applies to the new
- * client. */
+/* The factory may have called weir_server_stop(), also for this client. */
 static void server_accept_end_if_stopping(weir_server *server,
                                           weir_transport *t)
 {
@@ -179,8 +177,7 @@ server_accept_open_client(weir_server *server, int fd, int family,
     wr_assert(server->state >= SERVER_SERVING);
     wr_assert(server->client_count < server->connection_limit);
     if (is_foreign) {
-        /* A broken connection refuses settings: it is served all the same, and
-         * lost. */
+        /* A broken connection refuses settings: it is served all the same. */
         wr_ignore(
             wr_sock_configure(server->loop, fd, family, &server->connection));
     }
