@@ -29,8 +29,8 @@ struct wr_fiber {
 #endif
 };
 
-/* Does not touch the stack: when many fibers are made, the page would be out of
- * the cache again before the fiber runs. */
+/* Initializes a fiber without a touch of its stack: when many fibers are made,
+ * the page would be out of the cache again before the fiber runs. */
 void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack);
 
 /* Must be called once, before the first wr_fiber_enter(), which then calls

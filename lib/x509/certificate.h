@@ -62,7 +62,7 @@ struct wr_x509 {
     bool has_purposes;       /* false: any purpose */
     bool is_authority;       /* according to basicConstraints */
     bool has_critical_names; /* subjectAltName is critical */
-    /* Has a critical extension, or a name constraint, of an unknown kind. */
+    /* An unknown critical extension, or kind of name constraint, was found. */
     bool has_unknown;
 };
 

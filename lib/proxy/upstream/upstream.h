@@ -43,8 +43,8 @@ struct wr_upstreams_totals {
 struct wr_survey {
     enum wr_tier tier;
     size_t count; /* of upstreams in the tier */
-    /* Has space for all upstreams. Contains first those that have a slot, then
-     * those that have none and for which the set does not wait yet in this
+    /* An array for all upstreams: first the upstreams with a slot, then the
+     * upstreams without one for which the set does not wait yet in this
      * round. */
     weir_upstream **firsts;
     size_t free_count; /* those with a slot */

@@ -69,7 +69,7 @@ enum {
     WR_TLS_DOES_CHANGE = 1 << 2,
     /* Reports secrets, for a key log. */
     WR_TLS_DOES_SECRETS = 1 << 3,
-    /* Has P-521 as a key exchange group; not every build has it. */
+    /* Offers P-521 as a key exchange group; not every build has it. */
     WR_TLS_DOES_P521 = 1 << 4,
     /* Uses AES instructions of the CPU. Otherwise ChaCha20 is preferred. */
     WR_TLS_DOES_FAST_AES = 1 << 5,

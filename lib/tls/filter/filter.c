@@ -242,7 +242,7 @@ static int filter_set_timeouts(weir_transport *t,
     }
     int err = f->below->ops->set_timeouts(f->below, timeouts);
     wr_require(err == 0, err);
-    /* The same limits that a clock got last need no memory. */
+    /* Setting unchanged limits allocates nothing. */
     err = wr_clock_set_limits(f->c.clock, timeouts);
     wr_require(err == 0, err);
     if (wr_filter_discards(f)) {
