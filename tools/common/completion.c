@@ -80,7 +80,6 @@ static void print_bash_word(const struct completion *self,
                             const struct completion_command *command,
                             const struct option *option)
 {
-    (void)command;
     fprintf(self->out, " --%s", option->name);
     if (option->letter) {
         fprintf(self->out, " -%c", option->letter);
@@ -213,7 +212,6 @@ static void print_zsh_option(const struct completion *self,
 {
     char text[1024];
 
-    (void)command;
     fprintf(self->out, "        ");
     if (option->letter) {
         fprintf(self->out, "%s{-%c%s,--%s%s}'[", option->repeats ? "'*'" : "",

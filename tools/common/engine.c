@@ -18,8 +18,6 @@ const char *const engine_names[] = {"auto", "uring", "poll", NULL};
 bool engine_read(void *options, const struct option *option, const char *value,
                  char *why)
 {
-    (void)options;
-    (void)option;
     if (strcmp(value, "auto") != 0 && strcmp(value, "uring") != 0 &&
         strcmp(value, "poll") != 0) {
         return option_refuse(why, "'%.200s' is not auto, uring or poll", value);
@@ -41,8 +39,6 @@ bool engine_tell(const struct weir_exception *exception)
 void engine_tell_only(void *arg, weir_loop *loop,
                       const struct weir_exception *exception)
 {
-    (void)arg;
-    (void)loop;
     (void)engine_tell(exception);
 }
 

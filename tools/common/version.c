@@ -55,8 +55,6 @@ bool tls_library_read(void *options, const struct option *option,
     const bool wants_fips = strcmp(value, "fips") == 0;
     const char *wanted = wants_fips ? "openssl" : value;
 
-    (void)options;
-    (void)option;
     if (!is_known(value)) {
         return option_refuse(why, "'%.200s' is not openssl, wolfssl or fips",
                              value);

@@ -19,8 +19,6 @@ void print_version(const char *program)
 bool tls_library_read(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    (void)options;
-    (void)option;
     return option_refuse(why,
                          "there is no TLS in this program, so '%.200s' cannot "
                          "be had; build it with -Dtls=enabled",

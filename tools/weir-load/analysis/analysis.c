@@ -143,8 +143,6 @@ static const char *find_own(const struct analysis *self, const char *name)
 static bool read_json(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    (void)options;
-    (void)option;
     return !value || *value || option_refuse(why, "'' is not a file name");
 }
 
@@ -154,8 +152,6 @@ static bool read_slo(void *options, const struct option *option,
     struct slo_error error;
     struct slo slo;
 
-    (void)options;
-    (void)option;
     return slo_parse(value, &slo, &error) == 0 ||
            option_refuse(why, "'%.200s', at character %zu: %s", value,
                          error.position, error.why);
@@ -165,8 +161,6 @@ static bool read_slo(void *options, const struct option *option,
 static bool read_list(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    (void)options;
-    (void)option;
     return *value || option_refuse(why, "'' is empty");
 }
 
@@ -198,8 +192,6 @@ static bool read_flags(void *options, const struct option *option,
 static bool refuse_gone(void *options, const struct option *option,
                         const char *value, char *why)
 {
-    (void)options;
-    (void)value;
     return option_refuse(why, "it was removed; use %s",
                          gone_find(option->name, strlen(option->name)));
 }
@@ -420,7 +412,6 @@ static bool refuse_word(void *options, const char *text, char *why)
 {
     char shown[256];
 
-    (void)options;
     return option_refuse(why, "'%.200s' is no flag; targets stand at the end",
                          redis_url_show(text, shown, sizeof(shown)));
 }

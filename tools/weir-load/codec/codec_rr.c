@@ -34,7 +34,6 @@ static ssize_t consume(void *shared, void *state, const uint8_t *bytes,
         codec_payload_recv_size(shared, &rr->place, rr->place.answered_count);
     const size_t missing = size - rr->partial_bytes;
 
-    (void)bytes;
     len = len < missing ? len : missing;
     answer->is_complete = len == missing;
     rr->place.answered_count += answer->is_complete;

@@ -55,7 +55,6 @@ static bool read_max_errors(void *options, const struct option *option,
     struct run_options *run = run_of(options);
     uint64_t share = 0;
 
-    (void)option;
     run->has_max_errors = true;
     run->max_errors_is_share = units_parse_count(value, &run->max_errors) < 0;
     if (!run->max_errors_is_share) {
@@ -73,7 +72,6 @@ static bool read_max_errors(void *options, const struct option *option,
 static bool read_seed(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    (void)option;
     return (units_parse_count(value, &run_of(options)->seed) == 0 &&
             run_of(options)->seed <= INT64_MAX) ||
            option_refuse(why, "'%.200s' is not a number below 2^63", value);
@@ -82,7 +80,6 @@ static bool read_seed(void *options, const struct option *option,
 static bool read_send(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    (void)option;
     run_of(options)->send_text = value;
     return sizes_parse(value, 1, &run_of(options)->send, why) == 0;
 }
@@ -90,7 +87,6 @@ static bool read_send(void *options, const struct option *option,
 static bool read_recv(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    (void)option;
     run_of(options)->recv_text = value;
     return sizes_parse(value, 1, &run_of(options)->recv, why) == 0;
 }
@@ -113,7 +109,6 @@ static bool read_locals(void *options, const struct option *option,
     struct run_options *run = run_of(options);
     const char *at = value;
 
-    (void)option;
     run->local_count = 0;
     for (;;) {
         const size_t len = strcspn(at, ",");
@@ -151,7 +146,6 @@ static bool read_place(void *options, const char *scheme, const char *value,
 static bool read_connect_to(void *options, const struct option *option,
                             const char *value, char *why)
 {
-    (void)option;
     return read_place(options, strncmp(value, "unix:", 5) == 0 ? "" : "tcp://",
                       value, why);
 }
@@ -159,7 +153,6 @@ static bool read_connect_to(void *options, const struct option *option,
 static bool read_unix(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    (void)option;
     return read_place(options, "unix:", value, why);
 }
 
@@ -169,7 +162,6 @@ static bool read_family(void *options, const struct option *option,
     const int family = option->letter == '4' ? AF_INET : AF_INET6;
     int *field = &run_of(options)->family;
 
-    (void)value;
     if (*field != 0 && *field != family) {
         return option_refuse(why, "-4 and -6 leave no address to each other");
     }
@@ -187,7 +179,6 @@ static bool take_text(const char **field, const char *value,
 static bool read_method(void *options, const struct option *option,
                         const char *value, char *why)
 {
-    (void)option;
     return take_text(&run_of(options)->http.method, value, http_check_method,
                      why);
 }
@@ -197,7 +188,6 @@ static bool read_header(void *options, const struct option *option,
 {
     struct http_options *http = &run_of(options)->http;
 
-    (void)option;
     if (http->field_count == HTTP_FIELDS_MAX) {
         return option_refuse(why, "more than %u headers", HTTP_FIELDS_MAX);
     }
@@ -208,21 +198,18 @@ static bool read_header(void *options, const struct option *option,
 static bool read_body(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    (void)option;
     return take_text(&run_of(options)->http.body, value, http_check_body, why);
 }
 
 static bool read_path(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    (void)option;
     return take_text(&run_of(options)->http.path, value, http_check_path, why);
 }
 
 static bool read_request(void *options, const struct option *option,
                          const char *value, char *why)
 {
-    (void)option;
     return take_text(&run_of(options)->script.request, value,
                      script_request_check, why);
 }
@@ -232,8 +219,6 @@ static bool read_expect(void *options, const struct option *option,
 {
     struct run_options *run = run_of(options);
 
-    (void)option;
-    (void)why;
     *(wanted_is_meant(value) ? &run->http.wanted : &run->expected) = value;
     return true;
 }
@@ -241,8 +226,6 @@ static bool read_expect(void *options, const struct option *option,
 static bool read_expect_begin(void *options, const struct option *option,
                               const char *value, char *why)
 {
-    (void)option;
-    (void)why;
     run_of(options)->script.begin = value;
     return true;
 }
@@ -251,8 +234,6 @@ static bool read_expect_begin(void *options, const struct option *option,
 static bool read_version(void *options, const struct option *option,
                          const char *value, char *why)
 {
-    (void)value;
-    (void)why;
     run_of(options)->http.version =
         strcmp(option->name, "http2") == 0 ? HTTP_VERSION_2 : HTTP_VERSION_1_1;
     return true;
@@ -268,7 +249,6 @@ static bool read_requests_per_conn(void *options, const struct option *option,
     uint64_t from = 0;
     uint64_t to = 0;
 
-    (void)option;
     if (len < sizeof(low)) {
         memcpy(low, value, len);
     }
@@ -288,7 +268,6 @@ static bool read_requests_per_conn(void *options, const struct option *option,
 static bool read_disable_keepalive(void *options, const struct option *option,
                                    const char *value, char *why)
 {
-    (void)value;
     return read_requests_per_conn(options, option, "1", why);
 }
 
@@ -305,7 +284,6 @@ static bool read_rate(void *options, const struct option *option,
 static bool read_stages(void *options, const struct option *option,
                         const char *value, char *why)
 {
-    (void)option;
     run_of(options)->stages = value;
     return schedule_parse(value, &run_of(options)->schedule, why) == 0;
 }
@@ -316,7 +294,6 @@ static bool read_conn_stages(void *options, const struct option *option,
     struct run_options *run = run_of(options);
     char reason[CONN_STAGES_WHY_SIZE];
 
-    (void)option;
     run->conn_stages_text = value;
     return conn_stages_parse(value, &run->conn_stages, reason) == 0 ||
            option_refuse(why, "%s", reason);
@@ -347,7 +324,6 @@ static bool parse_lateness(const char *value, struct run_options *run)
 static bool read_lateness(void *options, const struct option *option,
                           const char *value, char *why)
 {
-    (void)option;
     return parse_lateness(value, run_of(options)) ||
            option_refuse(why,
                          "'%.200s' is not a time such as 2ms, a share such as "
@@ -393,7 +369,6 @@ static bool read_start(void *options, const struct option *option,
 {
     double seconds = 0;
 
-    (void)option;
     if (strncmp(value, "next:", 5) == 0) {
         return read_next(value + 5, run_of(options), why);
     }
@@ -415,7 +390,6 @@ static bool read_part(void *options, const struct option *option,
 {
     char reason[PART_WHY_SIZE];
 
-    (void)option;
     return part_parse(value, &run_of(options)->part, reason) == 0 ||
            option_refuse(why, "%s", reason);
 }
@@ -435,7 +409,6 @@ static bool read_json(void *options, const struct option *option,
 {
     struct run_options *run = run_of(options);
 
-    (void)option;
     run->json = true;
     run->json_path = value && strcmp(value, "-") != 0 ? value : NULL;
     return !value || *value || option_refuse(why, "'' is not a file name");
@@ -446,7 +419,6 @@ static bool read_slo(void *options, const struct option *option,
 {
     struct slo_error error;
 
-    (void)option;
     return slo_parse(value, &run_of(options)->slo, &error) == 0 ||
            option_refuse(why, "'%.200s', at character %zu: %s", value,
                          error.position, error.why);
@@ -455,10 +427,6 @@ static bool read_slo(void *options, const struct option *option,
 static bool read_nothing(void *options, const struct option *option,
                          const char *value, char *why)
 {
-    (void)options;
-    (void)option;
-    (void)value;
-    (void)why;
     return true;
 }
 
@@ -486,7 +454,6 @@ static bool read_columns(void *options, const struct option *option,
     struct run_options *run = run_of(options);
     const char *at = value;
 
-    (void)option;
     run->column_count = 0;
     for (;;) {
         const size_t len = strcspn(at, ",");
@@ -514,7 +481,6 @@ static bool read_label(void *options, const struct option *option,
     struct run_options *run = run_of(options);
     const size_t len = strcspn(value, "=");
 
-    (void)option;
     if (len == 0 || value[len] == '\0') {
         return option_refuse(why, "'%.200s' is not NAME=VALUE", value);
     }
@@ -531,7 +497,6 @@ static bool read_tos(void *options, const struct option *option,
     char *end = NULL;
     const unsigned long tos = strtoul(value, &end, 0);
 
-    (void)option;
     if (end == value || *end || tos > UINT8_MAX) {
         return option_refuse(why, "'%.200s' is not a number from 0 to 255",
                              value);

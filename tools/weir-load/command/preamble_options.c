@@ -29,7 +29,6 @@ static bool add_word(void *options, const char *value, bool is_capture,
 bool preamble_read_request(void *options, const struct option *option,
                            const char *value, char *why)
 {
-    (void)option;
     return add_word(options, value, false, why);
 }
 
@@ -38,7 +37,6 @@ bool preamble_read_capture(void *options, const struct option *option,
 {
     struct capture capture;
 
-    (void)option;
     _Static_assert(CAPTURE_WHY_SIZE <= OPTION_WHY_SIZE, "one room for both");
     return capture_parse(value, &capture, why) == 0 &&
            add_word(options, value, true, why);

@@ -93,7 +93,6 @@ static void made(void *arg, int err, weir_transport *t)
     struct conn *conn = attempt->conn;
     char text[ERRORS_DETAIL_SIZE];
 
-    (void)t;
     text[0] = '\0';
     if (err < 0 && attempt->text[0] != '\0') {
         snprintf(text, sizeof(text), "%s", attempt->text);

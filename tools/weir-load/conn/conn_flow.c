@@ -78,7 +78,6 @@ static void resume_writing(void *user, weir_transport *t)
     struct conn *conn = user;
     const uint64_t now_ns = clock_now_ns();
 
-    (void)t;
     if (conn->state != CONN_OPEN) {
         return;
     }
@@ -96,8 +95,6 @@ static void resume_writing(void *user, weir_transport *t)
 
 static void pause_writing(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
 }
 
 static int data_received(void *user, weir_transport *t,
@@ -107,7 +104,6 @@ static int data_received(void *user, weir_transport *t,
     const size_t size = conn->traffic->size_bytes;
     const uint64_t now_ns = clock_now_ns();
 
-    (void)t;
     conn->received_bytes += buf->len;
     if (!goes_down(conn) || conn->outstanding == 0) {
         return 0; /* no block is expected */
@@ -136,7 +132,6 @@ static void made(void *user, weir_transport *t)
 
 static void prepare(struct conn *conn, const struct target *target)
 {
-    (void)target;
     conn->send_at = payload_start(conn->traffic->options->seed, conn->index,
                                   conn->generation);
 }

@@ -16,15 +16,12 @@ static int data_received(void *user, weir_transport *t,
 {
     struct conn *conn = user;
 
-    (void)t;
     conn->received_bytes += buf->len;
     return 0;
 }
 
 static void prepare(struct conn *conn, const struct target *target)
 {
-    (void)conn;
-    (void)target;
 }
 
 static struct flight *oldest_of(const struct conn *conn)
@@ -35,8 +32,6 @@ static struct flight *oldest_of(const struct conn *conn)
 static void visit(struct conn *conn, uint32_t count, uint64_t meant_ns,
                   uint64_t now_ns)
 {
-    (void)count;
-    (void)meant_ns;
     *oldest_of(conn) = (struct flight){.meant_ns = conn->connect_began_ns,
                                        .sent_ns = conn->connect_began_ns};
     traffic_note_quiet(conn->traffic, now_ns);
@@ -47,15 +42,11 @@ static void visit(struct conn *conn, uint32_t count, uint64_t meant_ns,
 static void hold(struct conn *conn, uint32_t count, uint64_t meant_ns,
                  uint64_t now_ns)
 {
-    (void)count;
     *oldest_of(conn) = (struct flight){.meant_ns = meant_ns, .sent_ns = now_ns};
 }
 
 static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
-    (void)conn;
-    (void)now_ns;
-    (void)timeout_ns;
 }
 
 void conn_end_hold(struct conn *conn, uint64_t now_ns)

@@ -211,7 +211,6 @@ static int data_received(void *user, weir_transport *t,
     struct conn *conn = user;
     char detail[ERRORS_DETAIL_SIZE];
 
-    (void)t;
     if (conn->state != CONN_OPEN) {
         if (conn->state == CONN_PREAMBLE) {
             conn_preamble_read(conn, buf->data, buf->len);
@@ -376,7 +375,6 @@ static int greeted_received(void *user, weir_transport *t,
     struct conn *conn = user;
     char detail[ERRORS_DETAIL_SIZE];
 
-    (void)t;
     if (conn->state != CONN_OPEN) {
         return 0;
     }
@@ -410,7 +408,6 @@ static void greeted_repeat(struct conn *conn)
 /* A server that ends the connection during the greeting refuses it. */
 static bool greeted_keep(struct conn *conn, int err)
 {
-    (void)err;
     return !is_greeting(conn) && conn->outstanding == 0;
 }
 

@@ -201,7 +201,6 @@ static int datagram_received(void *user, weir_transport *t,
     struct head head = {0};
     uint64_t sent_ns = 0;
 
-    (void)t;
     if (conn->state != CONN_OPEN) {
         return 0;
     }
@@ -226,8 +225,6 @@ static void error_received(void *user, weir_transport *t, int err,
 {
     const struct conn *conn = user;
 
-    (void)t;
-    (void)peer;
     if (conn->state == CONN_OPEN) {
         count_trouble(user, PHASE_TRANSFER, err);
     }
@@ -272,7 +269,6 @@ static void prepare(struct conn *conn, const struct target *target)
 {
     const struct traffic *traffic = conn->traffic;
 
-    (void)target;
     conn->send_at = payload_start(traffic->options->seed, conn->index,
                                   conn->generation - 1);
     conn->nonce = payload_mix(traffic->nonce ^ payload_mix(conn->index)) +

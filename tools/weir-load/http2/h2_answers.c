@@ -175,7 +175,6 @@ static int on_begin_headers(nghttp2_session *session,
     struct h2_conn *self = arg;
     struct h2_stream *stream = find(self, frame->hd.stream_id);
 
-    (void)session;
     if (stream) {
         h2_message_begin_block(&stream->message);
         if (stream->first_byte_ns == 0) {
@@ -311,8 +310,6 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
     struct h2_stream *stream = find(self, frame->hd.stream_id);
     struct h2_known *known = known_place(self, value);
 
-    (void)session;
-    (void)flags;
     if (known->name == name && known->value == value && stream) {
         counts_of(self)->header_bytes_in += known->bytes;
         h2_message_known_field(&stream->message);
@@ -345,8 +342,6 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
     struct h2_stream *stream = find(self, id);
     const struct wanted *wanted = &self->shared->load.wanted;
 
-    (void)session;
-    (void)flags;
     h2_window_go_on(&self->window, counts_of(self), self->received_ns);
     if (!stream) {
         return 0;
@@ -488,7 +483,6 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame,
     struct h2_conn *self = arg;
     struct h2_stream *stream = NULL;
 
-    (void)session;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         counts_of(self)->packed_bytes_in += frame->hd.length;
@@ -523,7 +517,6 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code,
     struct h2_conn *self = arg;
     struct h2_stream *stream = find(self, id);
 
-    (void)session;
     if (!stream) {
         return 0;
     }
@@ -545,8 +538,6 @@ static int on_invalid_frame(nghttp2_session *session,
 {
     struct h2_conn *self = arg;
 
-    (void)session;
-    (void)frame;
     if (self->reason[0] == '\0') {
         snprintf(self->reason, sizeof(self->reason), "%s",
                  nghttp2_strerror(err));
@@ -560,8 +551,6 @@ static int on_reason(nghttp2_session *session, int err, const char *text,
 {
     struct h2_conn *self = arg;
 
-    (void)session;
-    (void)err;
     http_quote((const uint8_t *)text, len, self->reason, sizeof(self->reason));
     return 0;
 }
@@ -599,8 +588,6 @@ static ssize_t take_frame(nghttp2_session *session, const uint8_t *bytes,
 {
     struct h2_conn *self = arg;
 
-    (void)session;
-    (void)flags;
     return self->writing_paused ? NGHTTP2_ERR_WOULDBLOCK
                                 : put(self, bytes, len);
 }
@@ -613,10 +600,6 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
     const struct h2_stream *stream = source->ptr;
     const size_t left = stream->body_len - stream->body_at;
 
-    (void)session;
-    (void)id;
-    (void)buf;
-    (void)arg;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (left <= len) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -665,7 +648,6 @@ static int send_body(nghttp2_session *session, nghttp2_frame *frame,
 {
     struct h2_conn *self = arg;
 
-    (void)session;
     if (self->writing_paused) {
         return NGHTTP2_ERR_WOULDBLOCK;
     }
@@ -704,7 +686,6 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame,
 {
     struct h2_conn *self = arg;
 
-    (void)session;
     if (frame->hd.type == NGHTTP2_HEADERS) {
         counts_of(self)->packed_bytes_out += frame->hd.length;
     } else if (frame->hd.type == NGHTTP2_WINDOW_UPDATE) {
@@ -723,7 +704,6 @@ static int on_frame_not_send(nghttp2_session *session,
     struct h2_conn *self = arg;
     struct h2_stream *stream = h2_streams_first(&self->streams, H2_LIVE);
 
-    (void)session;
     if (frame->hd.type != NGHTTP2_HEADERS) {
         return 0;
     }

@@ -347,7 +347,6 @@ static int data_received(void *user, weir_transport *t,
     struct conn *conn = user;
     struct h2_conn *self = self_of(conn);
 
-    (void)t;
     if (conn->state != CONN_OPEN) {
         return 0;
     }
@@ -641,7 +640,6 @@ static void lost(void *user, weir_transport *t, int err)
 
 static void pause_writing(void *user, weir_transport *t)
 {
-    (void)t;
     self_of(user)->writing_paused = true;
 }
 
@@ -650,7 +648,6 @@ static void resume_writing(void *user, weir_transport *t)
     struct conn *conn = user;
     struct h2_conn *self = self_of(conn);
 
-    (void)t;
     self->writing_paused = false;
     if (conn->state == CONN_OPEN) {
         flush(self);

@@ -50,6 +50,5 @@ const char *redis_error_name(int code)
 
 const char *redis_error_text(int code)
 {
-    (void)code;
     return "the server answered with an error";
 }

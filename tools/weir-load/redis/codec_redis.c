@@ -427,7 +427,6 @@ static ssize_t welcome(void *arg, void *state, const uint8_t *bytes, size_t len,
     struct redis_conn *conn = state;
     size_t at = 0;
 
-    (void)arg;
     while (at < len && conn->greetings > 0) {
         answer->is_complete = false;
         const ssize_t used = read_reply(conn, bytes + at, len - at, answer);
@@ -448,7 +447,6 @@ static ssize_t welcome(void *arg, void *state, const uint8_t *bytes, size_t len,
 static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
                        struct codec_answer *answer)
 {
-    (void)arg;
     return read_reply(state, bytes, len, answer);
 }
 
@@ -456,7 +454,6 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
 static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
                      struct codec_answer *answer)
 {
-    (void)arg;
     const ssize_t used = read_reply(state, bytes, len, answer);
     if (used >= 0 && answer->is_complete) {
         return ERROR_SURPLUS;

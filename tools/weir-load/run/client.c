@@ -203,7 +203,6 @@ static void on_prepared(void *arg, struct conn *conn)
 
 static void on_failed(void *arg, struct conn *conn, struct error_kind *first)
 {
-    (void)conn;
     if (first) {
         print_failure(arg, first);
     }

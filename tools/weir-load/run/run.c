@@ -413,7 +413,6 @@ static void on_signal(void *arg, int signum)
 {
     struct run *run = arg;
 
-    (void)signum;
     run->result->interrupted = true;
     finish(run);
 }

@@ -368,7 +368,6 @@ static void on_exception(void *arg, weir_loop *loop,
 {
     const struct worker *worker = arg;
 
-    (void)loop;
     if (!engine_tell(exception) && worker->options->verbose) {
         say("%s%s%s", exception->message, exception->err ? ": " : "",
             exception->err ? weir_strerror(exception->err) : "");

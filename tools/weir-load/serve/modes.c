@@ -72,7 +72,6 @@ static void connection_lost(void *user, weir_transport *t, int err)
 {
     struct peer *peer = user;
 
-    (void)t;
     peer->counts->open_now--;
     peer->counts->broken += err < 0;
     free(peer);
@@ -80,8 +79,6 @@ static void connection_lost(void *user, weir_transport *t, int err)
 
 static int eof_received(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     return 0;
 }
 
@@ -92,13 +89,11 @@ int mode_judge_write(int err)
 
 void mode_pause_echo(void *user, weir_transport *t)
 {
-    (void)user;
     weir_transport_pause_reading(t);
 }
 
 void mode_resume_echo(void *user, weir_transport *t)
 {
-    (void)user;
     weir_transport_resume_reading(t);
 }
 
@@ -137,7 +132,6 @@ static const struct weir_protocol echo_protocol = {
 static int create_echo(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
-    (void)t;
     return create_peer(arg, &echo_protocol, ret);
 }
 
@@ -146,7 +140,6 @@ static int discard_received(void *user, weir_transport *t,
 {
     struct peer *peer = user;
 
-    (void)t;
     peer->counts->received_bytes += buf->len;
     return 0;
 }
@@ -163,7 +156,6 @@ static const struct weir_protocol discard_protocol = {
 static int create_discard(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
-    (void)t;
     return create_peer(arg, &discard_protocol, ret);
 }
 
@@ -212,7 +204,6 @@ static void chargen_pause(void *user, weir_transport *t)
 {
     struct peer *peer = user;
 
-    (void)t;
     peer->writing_paused = true;
 }
 
@@ -240,7 +231,6 @@ static const struct weir_protocol chargen_protocol = {
 static int create_chargen(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
-    (void)t;
     return create_peer(arg, &chargen_protocol, ret);
 }
 

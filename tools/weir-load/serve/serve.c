@@ -305,13 +305,11 @@ static void on_signal(void *arg, int signum)
 {
     struct group *group = arg;
 
-    (void)signum;
     stop_all(group, group->stopping);
 }
 
 static void on_usr1(void *arg, int signum)
 {
-    (void)signum;
     want_statistics(arg, true);
 }
 

@@ -194,7 +194,6 @@ int answers_end_of_stream(void *user, weir_transport *t)
 {
     struct answers *answers = user;
 
-    (void)t;
     answers->has_ended = true;
     return answers->count > 0;
 }
@@ -224,7 +223,6 @@ void answers_pause(void *user, weir_transport *t)
 {
     struct answers *answers = user;
 
-    (void)t;
     answers->writing_paused = true;
     pace_reading(answers);
 }
@@ -233,7 +231,6 @@ void answers_resume(void *user, weir_transport *t)
 {
     struct answers *answers = user;
 
-    (void)t;
     answers->writing_paused = false;
     answers_send(answers);
 }

@@ -32,7 +32,6 @@ static void connection_lost(void *user, weir_transport *t, int err)
 {
     struct datagram_server *server = user;
 
-    (void)t;
     server->transport = NULL;
     server->on_ended(server->arg, err, server);
 }
@@ -50,9 +49,6 @@ static void error_received(void *user, weir_transport *t, int err,
 {
     struct datagram_server *server = user;
 
-    (void)t;
-    (void)err;
-    (void)peer;
     server->failed++;
 }
 
@@ -95,7 +91,6 @@ static const struct weir_protocol echo_protocol = {
 static int discard_received(void *user, weir_transport *t,
                             const struct weir_datagram *datagram)
 {
-    (void)t;
     count(user, datagram);
     return 0;
 }
@@ -127,7 +122,6 @@ static int create_protocol(void *arg, weir_transport *t,
 {
     const struct datagram_server *server = arg;
 
-    (void)t;
     *ret = (struct weir_protocol_binding){server->protocol, arg};
     return 0;
 }
@@ -136,7 +130,6 @@ static void bound(void *arg, int err, weir_transport *t)
 {
     struct datagram_server *server = arg;
 
-    (void)t;
     if (err < 0) {
         tried_write(server->pending, server->why, server->why_size);
     }

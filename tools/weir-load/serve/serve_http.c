@@ -247,7 +247,6 @@ static int http_received(void *user, weir_transport *t,
     struct http_peer *peer = user;
     size_t used = 0;
 
-    (void)t;
     peer->answers.counts->received_bytes += buf->len;
     while (used < buf->len && !peer->is_done) {
         const uint8_t *data = buf->data + used;
@@ -279,7 +278,6 @@ int serve_http_create(void *arg, weir_transport *t,
 {
     struct http_peer *peer = calloc(1, sizeof(*peer));
 
-    (void)t;
     if (!peer) {
         return -ENOMEM;
     }

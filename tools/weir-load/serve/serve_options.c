@@ -58,7 +58,6 @@ static const struct mode *find_mode(const char *name)
 static bool read_mode(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    (void)option;
     serve_of(options)->mode = find_mode(value);
     if (strcmp(value, "ws") == 0) {
         return option_refuse(why, "ws was removed; use %s",
@@ -86,7 +85,6 @@ static bool read_threads(void *options, const struct option *option,
 {
     uint64_t count = 0;
 
-    (void)option;
     if (strcmp(value, "auto") != 0) {
         const int err = units_parse_count(value, &count);
         if (err < 0 && err != -ERANGE) {
@@ -107,7 +105,6 @@ static bool read_freeze(void *options, const struct option *option,
 {
     struct pace_options *pace = &serve_of(options)->settings.pace;
 
-    (void)option;
     return (pace_parse_freeze(value, pace) == 0 &&
             pace->period_ns <= TIME_MAX_NS) ||
            option_refuse(why,

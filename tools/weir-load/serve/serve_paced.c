@@ -43,7 +43,6 @@ static int echo_received(void *user, weir_transport *t,
     struct answers *answers = user;
     struct answer answer = {.piece = *buf};
 
-    (void)t;
     answers->counts->received_bytes += buf->len;
     int err = weir_buf_keep(&answer.piece);
     if (err == 0) {
@@ -69,7 +68,6 @@ static int rr_received(void *user, weir_transport *t,
     const struct answer answer = {.size_bytes = settings->answer.most};
     int err = 0;
 
-    (void)t;
     answers->counts->received_bytes += buf->len;
     paced->partial_bytes += buf->len;
     while (paced->partial_bytes >= settings->request.most && err == 0) {
@@ -204,21 +202,18 @@ static int create(struct mode_counts *counts,
 static int create_echo(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
-    (void)t;
     return create(arg, &echo_protocol, write_piece, ret);
 }
 
 static int create_rr(void *arg, weir_transport *t,
                      struct weir_protocol_binding *ret)
 {
-    (void)t;
     return create(arg, &rr_protocol, write_bytes, ret);
 }
 
 static int create_sized(void *arg, weir_transport *t,
                         struct weir_protocol_binding *ret)
 {
-    (void)t;
     return create(arg, &sized_protocol, write_bytes, ret);
 }
 

@@ -96,7 +96,6 @@ static void count_closed(struct serve_thread *thread)
 
 static void on_closed(void *arg, weir_server *server)
 {
-    (void)server;
     count_closed(arg);
 }
 

@@ -14,7 +14,5 @@ bool proxy_header_is_built(void)
 
 int proxy_header_write(weir_transport *t, int version)
 {
-    (void)t;
-    (void)version;
     return -EOPNOTSUPP;
 }

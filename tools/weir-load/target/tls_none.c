@@ -13,8 +13,6 @@ int tls_make_context(const struct tls_flags *flags, bool is_server,
                      const struct target *targets, size_t count,
                      weir_tls_context **ret)
 {
-    (void)flags;
-    (void)is_server;
     *ret = NULL;
     if (!tls_is_meant(targets, count)) {
         return 0;
@@ -25,16 +23,13 @@ int tls_make_context(const struct tls_flags *flags, bool is_server,
 
 void tls_drop_context(weir_tls_context *context)
 {
-    (void)context;
 }
 
 weir_tls_session *tls_take_session(weir_transport *t)
 {
-    (void)t;
     return NULL;
 }
 
 void tls_drop_session(weir_tls_session *session)
 {
-    (void)session;
 }

@@ -211,7 +211,6 @@ static ssize_t welcome(void *arg, void *state, const uint8_t *bytes, size_t len,
     struct ws_conn *conn = state;
     struct ws_handshake *handshake = &conn->handshake;
 
-    (void)arg;
     const ssize_t used = ws_handshake_read(handshake, bytes, len);
     if (used >= 0 && !handshake->is_over) {
         return used;
@@ -329,8 +328,6 @@ static int farewell(void *arg, void *state, struct codec_out *out)
 {
     static const uint8_t code[] = {WS_CODE_NORMAL >> 8, WS_CODE_NORMAL & 0xff};
 
-    (void)arg;
-    (void)out;
     return write_control(state, WS_CLOSE, code, sizeof(code));
 }
 
@@ -507,7 +504,6 @@ static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
     struct ws_conn *conn = state;
     size_t at = 0;
 
-    (void)arg;
     while (at < len && !answer->is_complete) {
         struct ws_piece piece;
         const ssize_t used =
