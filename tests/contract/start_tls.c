@@ -197,50 +197,121 @@ STARTING(start_tls, bytes_that_were_not_delivered_are_used, s)
     starting_end(s);
 }
 
-UNIT_IN(start_tls,
-        complaint_35__plain_text_behind_the_command_fails_the_handshake,
-        starting_lone_servers, struct starting *s)
+/* ---- injections ---- */
+
+enum injected_at {
+    WITH_LEASE,      /* behind the command, in the transport's buffer */
+    WITHOUT_LEASE,   /* behind the command, and copied */
+    UNDELIVERED,     /* while the transport is paused */
+    AFTER_CALL,      /* instead of the peer's handshake */
+    IN_HANDSHAKE,    /* behind the first record of the peer's handshake */
+    AFTER_HANDSHAKE, /* instead of a sealed record */
+};
+
+#define MAIL     "MAIL FROM:<x@example>\r\n"
+#define INJECTED "250 injected\r\n"
+#define RECORD   "\x17\3\3\0\24data in the clear..."
+#define NOTIFY   "\x15\3\3\0\2\1\0" /* close_notify */
+
+/* Twelve ways to bring bytes in the clear past STARTTLS. */
+static const struct injection {
+    bool to_server;
+    enum injected_at at;
+    const char *bytes;
+    int err;
+} injections[] = {
+    {true, WITH_LEASE, "STARTTLS\n" MAIL, WEIR_ETLSPROTOCOL},
+    {true, WITHOUT_LEASE, "STARTTLS\n" MAIL, WEIR_ETLSPROTOCOL},
+    {true, UNDELIVERED, MAIL, WEIR_ETLSPROTOCOL},
+    {true, AFTER_CALL, RECORD, WEIR_ETLSPROTOCOL},
+    {true, IN_HANDSHAKE, MAIL, WEIR_ETLSPROTOCOL},
+    {true, AFTER_HANDSHAKE, RECORD, WEIR_ETLSRECORD},
+    {false, WITH_LEASE, "220 go ahead\n" INJECTED, WEIR_ETLSPROTOCOL},
+    {false, WITHOUT_LEASE, "220 go ahead\n" INJECTED, WEIR_ETLSPROTOCOL},
+    {false, UNDELIVERED, INJECTED, WEIR_ETLSPROTOCOL},
+    {false, AFTER_CALL, INJECTED, WEIR_ETLSPROTOCOL},
+    {false, IN_HANDSHAKE, RECORD, WEIR_ETLSRECORD},
+    {false, AFTER_HANDSHAKE, NOTIFY, WEIR_ETLSPROTOCOL},
+};
+
+/* Passes a record on from the peer of one to the peer of the other. */
+static bool injection_relay(struct starting *from, struct starting *to)
 {
-    static const char text[] = "STARTTLS\nMAIL FROM:<x@example>\r\n";
-    s->server.data_received = start_at_the_newline;
-    s->wanted = 1;
-    starting_peer_send(s, text, sizeof(text) - 1);
-
-    starting_wait_lost(&s->server);
-
-    expect(strcmp(s->server.notes, "made data done lost") == 0);
-    expect_eq(s->server.done_err, WEIR_ETLSPROTOCOL);
-    expect_eq(s->server.lost_err, WEIR_ETLSPROTOCOL);
+    uint8_t bytes[4096];
+    starting_turns(from, 1);
+    const ssize_t seen = recv(from->peer, bytes, sizeof(bytes), MSG_PEEK);
+    const ssize_t len = seen < 5 ? 5 : 5 + bytes[3] * 256 + bytes[4];
+    if (seen < len) {
+        return false;
+    }
+    expect_eq(recv(from->peer, bytes, (size_t)len, 0), len);
+    starting_peer_send(to, bytes, (size_t)len);
+    return true;
 }
 
-UNIT_IN(start_tls, complaint_35__plain_text_that_was_not_delivered_fails_it,
-        starting_lone_servers, struct starting *s)
+/* The handshake up to the moment of the row, with the test in the middle. */
+static void injection_shake(const struct injection *row,
+                            struct starting *client, struct starting *server)
 {
-    static const char text[] = "MAIL FROM:<x@example>\r\n";
-    expect_eq(weir_transport_pause_reading(s->server.t), 0);
-    starting_peer_send(s, text, sizeof(text) - 1);
-    starting_turns(s, 10);
-    starting_upgrade(&s->server);
-    expect_eq(weir_transport_resume_reading(s->server.t), 0);
-
-    starting_wait_lost(&s->server);
-
-    expect(strcmp(s->server.notes, "made done lost") == 0);
-    expect_eq(s->server.lost_err, WEIR_ETLSPROTOCOL);
+    starting_upgrade(&client->client);
+    starting_upgrade(&server->server);
+    while (!injection_relay(client, server)) {
+    }
+    if (row->at == IN_HANDSHAKE && row->to_server) {
+        return;
+    }
+    while (!injection_relay(server, client)) {
+    }
+    while (row->at == AFTER_HANDSHAKE &&
+           (client->client.done_count == 0 || server->server.done_count == 0)) {
+        injection_relay(client, server);
+        injection_relay(server, client);
+    }
 }
 
-UNIT_IN(start_tls, complaint_35__a_client_takes_no_plain_text_behind_the_answer,
-        starting_lone_clients, struct starting *s)
+static void inject(const struct injection *row, struct starting *client,
+                   struct starting *server)
 {
-    static const char text[] = "220 go ahead\n250 injected\n";
-    s->client.data_received = start_at_the_newline;
-    s->wanted = 1;
-    starting_peer_send(s, text, sizeof(text) - 1);
+    struct starting *s = row->to_server ? server : client;
+    struct side *side = row->to_server ? &server->server : &client->client;
+    const size_t len =
+        row->bytes[0] < ' ' ? 5 + (size_t)row->bytes[4] : strlen(row->bytes);
+    if (row->at == UNDELIVERED) {
+        expect_ok(weir_transport_pause_reading(side->t));
+    } else if (row->at == AFTER_CALL) {
+        starting_upgrade(side);
+    } else if (row->at > AFTER_CALL) {
+        injection_shake(row, client, server);
+    } else {
+        side->data_received = start_at_the_newline;
+        s->wanted = row->at == WITH_LEASE;
+    }
 
-    starting_wait_lost(&s->client);
+    starting_peer_send(s, row->bytes, len);
 
-    expect(strcmp(s->client.notes, "made data done lost") == 0);
-    expect_eq(s->client.done_err, WEIR_ETLSPROTOCOL);
+    if (row->at == UNDELIVERED) {
+        starting_turns(s, 10);
+        starting_upgrade(side);
+        expect_ok(weir_transport_resume_reading(side->t));
+    }
+    starting_wait_lost(side);
+    expect_eq(side->done_err, row->at == AFTER_HANDSHAKE ? 0 : row->err);
+    expect_eq(side->lost_err, row->err);
+    expect_str_eq(side->notes, row->at <= WITHOUT_LEASE ? "made data done lost"
+                                                        : "made done lost");
+}
+
+UNIT(start_tls, complaint_35__twelve_injections_are_never_data)
+{
+    for (size_t i = 0; i < 2 * sizeof(injections) / sizeof(*injections); i++) {
+        struct starting client = {.peer = -1};
+        struct starting server = {.peer = -1};
+        starting_open_lone(&client, i % 2, false);
+        starting_open_lone(&server, i % 2, true);
+        inject(&injections[i / 2], &client, &server);
+        starting_close(&client);
+        starting_close(&server);
+    }
 }
 
 /* ---- writing ---- */

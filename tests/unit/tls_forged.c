@@ -58,7 +58,8 @@ static const struct tls_forge_algorithm forged_algorithms[] = {
      {0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0}},
 };
 
-/* Which algorithms are of another kind than an authority's key. */
+/* Twelve forged certificates: each kind of key with three algorithms that are
+ * of another kind. */
 static const struct forged_row {
     const char *authority;
     size_t algorithms[3];

@@ -139,6 +139,7 @@ static const struct matrix_row matrix_rows[] = {
     {"wrong-issuer", NULL, WEIR_ETLSISSUER, ISSUER_TEXT, 0},
     {"missing-issuer", NULL, WEIR_ETLSISSUER, ISSUER_TEXT, 0},
     {"issuer-is-leaf", NULL, WEIR_ETLSPURPOSE, "issue", 0},
+    {"issuer-without-constraints", NULL, WEIR_ETLSPURPOSE, "issue", 0},
     {"issuer-without-usage", NULL, WEIR_ETLSPURPOSE, "keyUsage", 0},
     {"issuer-for-clients", NULL, WEIR_ETLSPURPOSE, "extKeyUsage",
      MATRIX_GOOD_OF_CLIENT},

@@ -274,6 +274,7 @@ cp wrong-issuer.crt wrong-issuer.pem
 below missing-issuer "$authority"
 cp missing-issuer.crt missing-issuer.pem
 below issuer-is-leaf "$leaf$signs"
+below issuer-without-constraints "keyUsage=critical,keyCertSign\n"
 below issuer-without-usage \
     "basicConstraints=critical,CA:true\nkeyUsage=critical,digitalSignature\n"
 below issuer-for-clients "${authority}extendedKeyUsage=clientAuth\n"
