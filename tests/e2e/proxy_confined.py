@@ -382,14 +382,19 @@ def test_the_unit_of_systemd_is_exposed_little():
                       outcome.out)
     equal(float(level[1]) <= 2.0, True, f"exposure in {outcome.out}")
     with open(unit, encoding="utf-8") as file:
-        start = re.search(r"^ExecStart=(.*)", file.read(), re.M)[1]
+        text = file.read()
+    start = re.search(r"^ExecStart=(.*)", text, re.M)[1]
+    check, hangup = re.findall(r"^ExecReload=(.*)", text, re.M)
+    equal(check.split(), [start.split()[0], "-t", *start.split()[1:]],
+          "what a reload does first")
+    matches(hangup, "kill -HUP")
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/weir-proxy.ini"
-        with open(path, "w", encoding="utf-8") as file:
-            file.write("[a]\nlisten = tcp://127.0.0.1:0\n"
-                       "to = tcp://127.0.0.1:1\n")
-        words = start.replace("/etc/weir-proxy/weir-proxy.ini", path).split()[1:]
-        equal(command(PROXY, "-t", *words).status, 0, "its command")
+        words = check.replace("/etc/weir-proxy/weir-proxy.ini", path).split()[1:]
+        for to, status in (("tcp://127.0.0.1:1", 0), ("nowhere", 2)):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(f"[a]\nlisten = tcp://127.0.0.1:0\nto = {to}\n")
+            equal(command(PROXY, *words).status, status, f"with {to}")
 
 
 run(globals())

@@ -451,13 +451,17 @@ def test_what_would_change_is_said_before():
                 "[db]", "drain = 5s\n[db]\nidle-timeout = 1m").replace(
                 f"to = tcp://127.0.0.1:{pair.b.port}\n",
                 "to = tcp://127.0.0.1:9\nweight = 2\n"))
-        a, b = "reading it again would ", "[db] route *: to 2 = tcp://127.0.0.1:"
+        a, b = "a reload would ", "[db] target 2: "
+        changes = [("add", "[db] idle-timeout = 1m"), ("add", "drain = 5s"),
+                   ("add", f"{b}to = tcp://127.0.0.1:9"),
+                   ("add", f"{b}weight = 2"),
+                   ("remove", f"{b}to = tcp://127.0.0.1:{pair.b.port}")]
         equal(sorted(look()), sorted([
-            f"{a}bring: [db] idle-timeout = 1m", f"{a}bring: drain = 5s",
-            f"{a}bring: {b}9, weight 2",
-            f"{a}take away: {b}{pair.b.port}, weight 1",
+            *(f"{a}{verb}: {line}" for verb, line in changes),
             "the configuration is good"]), "with a change")
         pair.order("reload")
+        for verb, line in sorted(changes, key=lambda change: change[1]):
+            told(pair.proxy, f"{verb.removesuffix('e')}ed: {line}")
         equal(len(look()), 2, "lines after it was read")
         pair.proxy.stop()
         equal(look(), ["the configuration is good"], "without a proxy")
@@ -492,7 +496,7 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
             outcome = command(PROXY, "-t", "--config", pair.path)
             equal(outcome.status, 0, f"exit code, with {outcome.err!r}")
             equal("secret" in outcome.err, False, "a secret")
-            return sum("reading it again would " in line
+            return sum("a reload would " in line
                        for line in outcome.err.splitlines())
 
         change(networks, "192.0.2.0/24\n")

@@ -157,7 +157,7 @@ def fill(root, build):
     """What is tried, and the script that tries it."""
     shutil.copy(build / "tools/weir-proxy", root / "usr/local/bin")
     unit = (build / "tools/weir-proxy.service").read_text("utf-8")
-    unit = re.sub(r"ExecStart=\S*/", "ExecStart=/usr/local/bin/", unit)
+    unit = re.sub(r"=\S*/weir-proxy ", "=/usr/local/bin/weir-proxy ", unit)
     units = root / "etc/systemd/system"
     (units / "weir-proxy.service").write_text(unit, "utf-8")
     (units / "try.service").write_text(TRY_UNIT, "utf-8")

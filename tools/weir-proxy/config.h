@@ -336,7 +336,7 @@ struct config {
     bool is_verbose;
     bool tests_only;          /* -t: only check the configuration */
     bool is_top;              /* --top: show the proxy at admin */
-    struct config_texts said; /* directives of files, as lines (facts.h) */
+    struct config_texts said; /* lines (changes.h) */
     struct config_word *words;
     size_t word_count;
     bool inherits; /* the current directive is inherited from [defaults] */

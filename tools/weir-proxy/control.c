@@ -373,7 +373,8 @@ static char do_in_turn(struct doing *doing)
 
 static char do_command(struct doing *doing)
 {
-    const struct setup *setup = doing->worker->proxy->setup;
+    const struct config_texts *said =
+        &doing->worker->proxy->setup->config->said;
 
     switch (doing->command.kind) {
     case COMMAND_HELP:
@@ -381,7 +382,9 @@ static char do_command(struct doing *doing)
     case COMMAND_STATUS:
         return do_status(doing);
     case COMMAND_FACTS:
-        fputs(setup->facts ? setup->facts : "", doing->out);
+        for (size_t i = 0; i < said->count; i++) {
+            fprintf(doing->out, "%s\n", said->texts[i]);
+        }
         return CONTROL_DONE;
     case COMMAND_RELOAD:
         return do_reload(doing);

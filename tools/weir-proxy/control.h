@@ -31,8 +31,8 @@ void control_free(struct control *control);
 
 /* Implements weir-proxy --ctl PATH COMMAND. Returns the exit code. */
 int control_send(const char *path, int word_count, char **words);
-/* Returns the facts of the proxy that serves this socket, or NULL. The caller
- * frees them. */
-char *control_get_facts(const char *path);
+/* Gets the configuration's lines (changes.h) of the proxy that serves this
+ * socket. Returns false if there is none, or if it did not respond. */
+bool control_get_facts(const char *path, struct config_texts *ret);
 
 #endif

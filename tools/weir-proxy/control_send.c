@@ -109,14 +109,14 @@ int control_send(const char *path, int word_count, char **words)
     return code;
 }
 
-char *control_get_facts(const char *path)
+bool control_get_facts(const char *path, struct config_texts *ret)
 {
     static const char line[] = "facts\n";
     const int fd = connect_to(path);
     FILE *in = fd >= 0 ? fdopen(fd, "r") : NULL;
     char *text = NULL;
     size_t room = 0;
-    ssize_t len = -1;
+    ssize_t len;
 
     if (!in) {
         if (fd >= 0) {
@@ -124,17 +124,19 @@ char *control_get_facts(const char *path)
         } else if (fd != -ENOENT && fd != -ECONNREFUSED) {
             say("%s: %s; what would change is not known", path, strerror(-fd));
         }
-        return NULL;
+        return false;
     }
-    if (send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL) > 0) {
-        len = getdelim(&text, &room, '\0', in); /* reads to the end */
+    bool is_good = send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL) > 0 &&
+                   getline(&text, &room, in) == 2 && text[0] == CONTROL_DONE;
+    while (is_good && (len = getline(&text, &room, in)) > 0) {
+        text[len - 1] = '\0'; /* its newline */
+        is_good = config_add_text(ret, text);
     }
-    fclose(in);
-    if (len < 2 || text[0] != CONTROL_DONE) {
+    is_good = is_good && feof(in);
+    if (!is_good) {
         say("%s: no answer; what would change is not known", path);
-        free(text);
-        return NULL;
     }
-    memmove(text, text + 2, (size_t)len - 1);
-    return text;
+    free(text);
+    fclose(in);
+    return is_good;
 }

@@ -6,11 +6,11 @@
  */
 #include "admin.h"
 #include "control.h"
-#include "facts.h"
 #include "handover.h"
 #include "manager.h"
 #include "memory.h"
 #include "options.h"
+#include "reload.h"
 #include "setup.h"
 #include "signals.h"
 #include "tools/common/clock.h"
@@ -157,20 +157,15 @@ static void free_all(struct proxy *proxy)
     setup_free_shared(proxy);
 }
 
-static int open_logs(struct setup *setup)
+static bool is_open(struct setup *setup, struct proxy *proxy)
 {
-    const int err = setup_open_log(setup, NULL);
     char why[OPTION_WHY_SIZE];
+    const bool is_good = setup_open(setup, NULL, proxy, why);
 
-    if (err < 0) {
-        say("%s: %s", setup->config->log_path, weir_strerror(err));
-        return err;
-    }
-    if (!setup_open_key_logs(setup, false, why)) {
+    if (!is_good) {
         say("%s", why);
-        return -EPERM;
     }
-    return 0;
+    return is_good;
 }
 
 /* Opens all sockets and runs. Returns the exit code. */
@@ -186,9 +181,7 @@ static int open_and_run(struct proxy *proxy)
                                     : memory_default_limit(proxy->worker_count);
     manager_begin(proxy);
     handover_take(proxy);
-    if (take_passed(&setup->listeners) == 0 &&
-        listeners_open(&setup->listeners, config, proxy->worker_count) == 0 &&
-        open_logs(setup) == 0 && setup_share(setup, proxy) == 0 &&
+    if (take_passed(&setup->listeners) == 0 && is_open(setup, proxy) &&
         admin_open(proxy) == 0 &&
         confine_begin(config, &proxy->confinement) == 0) {
         setup_set_limits(setup, proxy);
@@ -231,18 +224,21 @@ static void ignore_signals(void)
     ignore(SIGPIPE);
 }
 
-static void compare_with_running(const struct setup *setup)
+/* Reports what this configuration changes of the running proxy's. */
+static void compare_with_running(const struct config *config,
+                                 enum reload_report how)
 {
-    const char *path = setup->config->control_path;
+    struct config_texts running = {.count = 0};
     char whole[PATH_MAX];
-    char *facts = path ? control_get_facts(
-                             confine_path_outside(setup->config, path, whole))
-                       : NULL;
 
-    if (facts && setup->facts && facts_compare(facts, setup->facts) == 0) {
+    if (config->control_path &&
+        control_get_facts(
+            confine_path_outside(config, config->control_path, whole),
+            &running) &&
+        reload_say(&running, &config->said, how) == 0) {
         say("the proxy that serves %s has the same", whole);
     }
-    free(facts);
+    config_free_texts(&running);
 }
 
 /* Takes ownership of the configuration, reads its files, and serves or only
@@ -266,10 +262,13 @@ static int look_and_serve(struct config *config, int argc, char **argv)
     validity_warn(config);
     if (tests_only) {
         confine_look(config);
-        compare_with_running(setup);
+        compare_with_running(config, RELOAD_PLANNED);
         say("the configuration is good");
         setup_unref(setup);
         return EXIT_DONE;
+    }
+    if (config->handover_path) {
+        compare_with_running(config, RELOAD_REPLACED);
     }
     return serve(setup, argc, argv);
 }

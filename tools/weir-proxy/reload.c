@@ -7,6 +7,7 @@
  */
 #include "reload.h"
 
+#include "changes.h"
 #include "manager.h"
 #include "options.h"
 #include "setup.h"
@@ -22,44 +23,71 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Limit of changed lines that a reload prints. */
+#define REPORTED_MAX 20
+
 /* Poll interval until all threads have opened their servers. */
 #define LOOK_NS UINT64_C(1000000)
 
-static bool is_text(const char *one, const char *other)
+/* ---- the report ---- */
+
+struct report {
+    enum reload_report how;
+    char kept[160]; /* directives that apply only to a new process */
+    size_t count;
+};
+
+static bool is_kept(const char *line, size_t len)
 {
-    return one && other ? strcmp(one, other) == 0 : one == other;
+    static const char *const words[] = {
+        "threads", "memory-limit", "admin",  "user",     "group",   "chroot",
+        "sandbox", "ctl",          "engine", "resolver", "handover"};
+    size_t i = 0;
+
+    while (i < sizeof(words) / sizeof(words[0]) &&
+           (strlen(words[i]) != len || memcmp(words[i], line, len) != 0)) {
+        i++;
+    }
+    return i < sizeof(words) / sizeof(words[0]);
 }
 
-/* Lists changed settings that apply only to a new process, separated by commas.
- */
-static void list_kept(const struct config *before, const struct config *after,
-                      char *ret, size_t size)
+static void report_line(void *arg, const char *line, bool is_added)
 {
-    const struct {
-        const char *word;
-        bool is_kept;
-    } words[] = {
-        {"threads", before->thread_count == after->thread_count},
-        {"memory-limit",
-         before->memory_limit_bytes == after->memory_limit_bytes},
-        {"admin", is_text(before->admin, after->admin)},
-        {"user", is_text(before->user, after->user)},
-        {"group", is_text(before->group, after->group)},
-        {"chroot", is_text(before->chroot, after->chroot)},
-        {"sandbox", before->has_sandbox == after->has_sandbox},
-        {"ctl", is_text(before->control_path, after->control_path)},
-        {"resolver", is_text(before->resolver, after->resolver)},
-        {"handover", is_text(before->handover_path, after->handover_path)},
-    };
+    static const char *const words[2][2] = {{"removed", "added"},
+                                            {"remove", "add"}};
+    struct report *report = arg;
+    const size_t len = strcspn(line, " ");
+    const size_t old = strlen(report->kept);
 
-    ret[0] = '\0';
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (!words[i].is_kept) {
-            const size_t len = strlen(ret);
-            snprintf(ret + len, size - len, "%s%s", len > 0 ? ", " : "",
-                     words[i].word);
-        }
+    if (++report->count <= REPORTED_MAX || report->how == RELOAD_PLANNED) {
+        say("%s%s: %.400s",
+            report->how == RELOAD_PLANNED ? "a reload would " : "",
+            words[report->how == RELOAD_PLANNED][is_added], line);
     }
+    /* The line with the other value of a directive is next to this one. */
+    if (is_kept(line, len) &&
+        (old < len || memcmp(report->kept + old - len, line, len) != 0)) {
+        snprintf(report->kept + old, sizeof(report->kept) - old, "%s%.*s",
+                 old > 0 ? ", " : "", (int)len, line);
+    }
+}
+
+size_t reload_say(const struct config_texts *before,
+                  const struct config_texts *after, enum reload_report how)
+{
+    struct report report = {.how = how};
+
+    changes_each(before, after, report_line, &report);
+    if (report.count > REPORTED_MAX && how != RELOAD_PLANNED) {
+        say("%zu other lines were added or removed",
+            report.count - REPORTED_MAX);
+    }
+    if (report.kept[0] && how != RELOAD_REPLACED) {
+        say("what the configuration says of %s holds for a new process alone "
+            "(--handover)",
+            report.kept);
+    }
+    return report.count;
 }
 
 static struct setup *read_setup(const struct proxy *proxy, char *why)
@@ -89,21 +117,6 @@ static void keep_sessions(const struct setup *before, const struct setup *after)
     contexts_forget_keys(keys, count);
 }
 
-static bool open_listeners(struct setup *setup, struct setup *before,
-                           struct proxy *proxy, char *why)
-{
-    option_refuse(why, "no memory");
-    console_divert(why, OPTION_WHY_SIZE);
-    const bool is_good =
-        listeners_init(&setup->listeners, setup->config) == 0 &&
-        listeners_inherit(&setup->listeners, setup->config, &before->listeners,
-                          before->config) == 0 &&
-        listeners_open(&setup->listeners, setup->config, proxy->worker_count) ==
-            0;
-    console_divert(NULL, 0);
-    return is_good && setup_share(setup, proxy) == 0;
-}
-
 /* Makes a setup with open sockets. Returns NULL with a reason in @why. */
 static struct setup *make_setup(struct proxy *proxy, char *why)
 {
@@ -114,13 +127,14 @@ static struct setup *make_setup(struct proxy *proxy, char *why)
         return NULL;
     }
     keep_sessions(before, setup);
-    const int err = setup_open_log(setup, before);
-    if (err < 0) {
-        option_refuse(why, "%s: %s", setup->config->log_path,
-                      weir_strerror(err));
-    } else if (setup_open_key_logs(setup, false, why) &&
-               open_listeners(setup, before, proxy, why)) {
-        return setup;
+    if (listeners_init(&setup->listeners, setup->config) == 0 &&
+        listeners_inherit(&setup->listeners, setup->config, &before->listeners,
+                          before->config) == 0) {
+        if (setup_open(setup, before, proxy, why)) {
+            return setup;
+        }
+    } else {
+        option_refuse(why, "no memory");
     }
     setup_unref(setup);
     return NULL;
@@ -206,14 +220,9 @@ static void commit(struct change *change)
 {
     struct proxy *proxy = change->proxy;
     struct setup *before = proxy->setup;
-    char kept[128];
 
-    list_kept(before->config, change->setup->config, kept, sizeof(kept));
-    if (kept[0]) {
-        say("what the configuration says of %s holds for a new process alone "
-            "(--handover)",
-            kept);
-    }
+    reload_say(&before->config->said, &change->setup->config->said,
+               RELOAD_DONE);
     proxy->setup = change->setup;
     setup_set_limits(proxy->setup, proxy);
     (void)!visit(change, take_next); /* a stop ends what it interrupts */

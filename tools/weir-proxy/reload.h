@@ -9,6 +9,7 @@
 #ifndef WEIR_PROXY_RELOAD_H
 #define WEIR_PROXY_RELOAD_H
 
+#include "config.h"
 #include "proxy.h"
 
 /* Must be called by the first worker, before the others start and before the
@@ -22,6 +23,17 @@ void reload_ask(struct proxy *proxy);
 /* Reloads in a task of the first worker, which waits. Returns false with a
  * reason in @why, which was also printed. */
 bool reload_run(struct proxy *proxy, char *why);
+
+enum reload_report {
+    RELOAD_PLANNED,
+    RELOAD_DONE,
+    RELOAD_REPLACED, /* by a new process */
+};
+
+/* Prints the lines (changes.h) in which two configurations differ, and which of
+ * them a reload does not apply. Returns the number of lines. */
+size_t reload_say(const struct config_texts *before,
+                  const struct config_texts *after, enum reload_report how);
 
 /* Acquires the right to change the setup or to hand over its sockets; a task of
  * the first worker waits for it. Returns 0 or a negative error. */

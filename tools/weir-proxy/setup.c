@@ -6,12 +6,15 @@
  */
 #include "setup.h"
 
+#include "changes.h"
 #include "clients.h"
 #include "confine.h"
-#include "facts.h"
 #include "hashes.h"
 #include "states.h"
+#include "tools/common/console.h"
 #include "tools/common/key_log.h"
+
+#include "weir/error.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,7 +43,8 @@ static bool is_text(const char *one, const char *other)
 struct setup *setup_new(struct config *config, const struct setup *before,
                         char *why)
 {
-    struct setup *setup = calloc(1, sizeof(*setup));
+    struct setup *setup =
+        changes_finish(config) ? calloc(1, sizeof(*setup)) : NULL;
 
     if (!setup) {
         option_refuse(why, "no memory");
@@ -51,7 +55,6 @@ struct setup *setup_new(struct config *config, const struct setup *before,
     atomic_init(&setup->users, 1);
     setup->config = config;
     setup->log.fd = -1;
-    setup->facts = facts_make(config);
     setup->clients = clients_make_next(config, before ? before->clients : NULL,
                                        before ? before->config : NULL, why);
     if (setup->clients) {
@@ -104,11 +107,11 @@ void setup_unref(struct setup *setup)
     free(setup->places);
     free(setup->route_shared);
     free(setup->orders);
-    free(setup->facts);
     free(setup);
 }
 
-int setup_open_log(struct setup *setup, const struct setup *before)
+/* Returns 0 or a negative error. */
+static int open_log(struct setup *setup, const struct setup *before)
 {
     const struct config *config = setup->config;
     struct log_options *log = &setup->log;
@@ -272,7 +275,8 @@ struct order **setup_orders_of(const struct setup *setup,
     return setup->orders + route->first_target;
 }
 
-int setup_share(struct setup *setup, struct proxy *proxy)
+/* Returns 0 or -ENOMEM. */
+static int share(struct setup *setup, struct proxy *proxy)
 {
     const struct listeners *listeners = &setup->listeners;
 
@@ -288,6 +292,26 @@ int setup_share(struct setup *setup, struct proxy *proxy)
     }
     const int err = share_routes(setup, proxy);
     return err < 0 ? err : find_orders(setup, proxy);
+}
+
+bool setup_open(struct setup *setup, const struct setup *before,
+                struct proxy *proxy, char *why)
+{
+    const struct config *config = setup->config;
+    int err = open_log(setup, before);
+
+    if (err < 0) {
+        return option_refuse(why, "%s: %s", config->log_path,
+                             weir_strerror(err));
+    }
+    if (!setup_open_key_logs(setup, false, why)) {
+        return false;
+    }
+    option_refuse(why, "no memory");
+    console_divert(why, OPTION_WHY_SIZE);
+    err = listeners_open(&setup->listeners, config, proxy->worker_count);
+    console_divert(NULL, 0);
+    return err == 0 && share(setup, proxy) == 0;
 }
 
 void setup_set_limits(const struct setup *setup, struct proxy *proxy)

@@ -28,7 +28,6 @@ struct setup {
     struct places **places;               /* limit of each listener's address */
     weir_upstreams_shared **route_shared; /* one for each route, in order */
     struct order **orders;                /* one for each target, in order */
-    char *facts; /* made with the setup (facts.h); NULL if out of memory */
 };
 
 /* Makes a setup and reads the files that the configuration names. Takes
@@ -40,17 +39,16 @@ struct setup *setup_ref(struct setup *setup);
 /* Any thread. NULL is ignored. */
 void setup_unref(struct setup *setup);
 
-/* Opens the log, unless it is the log of @before, which may be NULL. Returns 0
- * or a negative error. */
-int setup_open_log(struct setup *setup, const struct setup *before);
-
 /* Opens the key logs of all services before privileges are dropped, or only
  * checks existing ones. Returns false with a reason in @why. */
 bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why);
 
-/* Finds the limits and the routes' shared state; the listeners must be known.
- * Must run before the threads start, or on the first. Returns 0 or -ENOMEM. */
-int setup_share(struct setup *setup, struct proxy *proxy);
+/* Opens the logs and the listening sockets that its listeners have not taken
+ * over, and finds the limits and the routes' shared state. Must run before the
+ * threads start, or on the first. @before is the setup to be replaced, or NULL.
+ * Returns false with a reason in @why. */
+bool setup_open(struct setup *setup, const struct setup *before,
+                struct proxy *proxy, char *why);
 /* Applies its limits of connections. */
 void setup_set_limits(const struct setup *setup, struct proxy *proxy);
 

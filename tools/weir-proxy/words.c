@@ -6,7 +6,7 @@
  */
 #include "words.h"
 
-#include "facts.h"
+#include "changes.h"
 #include "needs.h"
 #include "tools/common/engine.h"
 #include "tools/common/units.h"
@@ -575,7 +575,7 @@ bool words_say(struct config *config, const char *name, const char *value,
     if (word) {
         return (has_unit(word, value, reason) &&
                 option_read(&words, config, word, value, reason) &&
-                ((facts_note(config, word->name, value) &&
+                ((changes_note(config, word, value) &&
                   needs_note(config, word, value)) ||
                  option_refuse(reason, "no memory"))) ||
                option_refuse(why, "%s: %.400s", word->name, reason);

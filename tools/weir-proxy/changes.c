@@ -1,0 +1,151 @@
+/*
+ * Directives are recorded as text when they are read, so that their values need
+ * not be formatted again. Flags are not recorded: they stay the same as long as
+ * the process runs.
+ */
+#include "changes.h"
+
+#include "confine_paths.h"
+#include "words.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_SIZE 1024
+#define HASH_SIZE 24
+
+static const char *write_hash(uint64_t hash, char *ret)
+{
+    snprintf(ret, HASH_SIZE, "bytes %08llx",
+             (unsigned long long)(hash & UINT32_MAX));
+    return ret;
+}
+
+static bool add_line(struct config *config, char *line)
+{
+    for (char *at = line; (at = strchr(at, '\n')); *at = ' ') {
+    }
+    return config_add_text(&config->said, line);
+}
+
+bool changes_note(struct config *config, const struct option *word,
+                  const char *value)
+{
+    const struct config_service *service =
+        word->scope > SCOPE_PROGRAM ? config_service(config) : NULL;
+    const struct config_route *route =
+        word->scope > SCOPE_SERVICE ? config_route(config) : NULL;
+    char line[LINE_SIZE];
+    char hash[HASH_SIZE];
+    size_t len = 0;
+
+    if (service) {
+        len += (size_t)snprintf(line, sizeof(line), "[%.200s] ",
+                                service->name ? service->name : "");
+    }
+    if (route && route->is_begun) {
+        len += (size_t)snprintf(
+            line + len, sizeof(line) - len,
+            "route %zu, %.300s: ", (size_t)(route - service->routes) + 1,
+            route->server_name ? route->server_name : "*");
+    }
+    if (route && word->scope > SCOPE_ROUTE) {
+        len += (size_t)snprintf(line + len, sizeof(line) - len,
+                                "target %zu: ", route->target_count);
+    }
+    if (strcmp(word->name, "check-send") == 0) { /* may contain a password */
+        value = write_hash(hashes_add_text(HASHES_BASIS, value), hash);
+    }
+    snprintf(line + len, sizeof(line) - len, "%s = %s", word->name, value);
+    return add_line(config, line);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void sort(struct config_texts *texts)
+{
+    if (texts->count > 0) {
+        qsort(texts->texts, texts->count, sizeof(*texts->texts), compare);
+    }
+}
+
+struct files {
+    struct config_texts paths;
+    bool is_short; /* of memory */
+};
+
+static void note_path(void *arg, const char *path, enum confine_use use)
+{
+    struct files *files = arg;
+
+    if (use == CONFINE_READ && !confine_is_special(path)) {
+        files->is_short |= !config_add_text(&files->paths, path);
+    }
+}
+
+static bool add_file(struct config *config, const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint64_t hash = HASHES_BASIS;
+    char bytes[4096];
+    char text[HASH_SIZE];
+    char line[LINE_SIZE];
+    ssize_t n;
+
+    while (fd >= 0 && (n = read(fd, bytes, sizeof(bytes))) > 0) {
+        hash = hashes_add_bytes(hash, bytes, (size_t)n);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    snprintf(line, sizeof(line), "file %.900s = %s", path,
+             write_hash(hash, text));
+    return add_line(config, line);
+}
+
+bool changes_finish(struct config *config)
+{
+    struct files files = {.is_short = false};
+
+    confine_each_path(config, note_path, &files);
+    sort(&files.paths);
+    for (size_t i = 0; i < files.paths.count; i++) {
+        char **path = &files.paths.texts[i];
+        if (i == 0 || compare(path, path - 1) != 0) {
+            files.is_short |= !add_file(config, *path);
+        }
+    }
+    config_free_texts(&files.paths);
+    sort(&config->said);
+    return !files.is_short;
+}
+
+size_t changes_each(const struct config_texts *before,
+                    const struct config_texts *after, changes_fn *call,
+                    void *arg)
+{
+    size_t count = 0;
+    size_t i = 0;
+    size_t j = 0;
+
+    while (i < before->count || j < after->count) {
+        const int order = i == before->count ? 1
+                          : j == after->count
+                              ? -1
+                              : compare(&before->texts[i], &after->texts[j]);
+        if (order != 0) {
+            call(arg, order < 0 ? before->texts[i] : after->texts[j],
+                 order > 0);
+            count++;
+        }
+        i += order <= 0;
+        j += order >= 0;
+    }
+    return count;
+}

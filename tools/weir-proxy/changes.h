@@ -1,0 +1,31 @@
+/*
+ * A configuration as sorted lines, and the lines in which two of them differ:
+ * what -t compares with a running proxy (control.h), and what a reload reports.
+ *
+ * A line is a directive with its section, route and target, or a file with a
+ * hash of its bytes.
+ */
+#ifndef WEIR_PROXY_CHANGES_H
+#define WEIR_PROXY_CHANGES_H
+
+#include "config.h"
+
+struct option;
+
+/* Records a directive of a file for what it applies to. Returns false if out of
+ * memory. */
+bool changes_note(struct config *config, const struct option *word,
+                  const char *value);
+
+/* Adds the files and sorts all lines. Returns false if out of memory. */
+bool changes_finish(struct config *config);
+
+typedef void changes_fn(void *arg, const char *line, bool is_added);
+
+/* Calls a function for each line that only one of two sorted lists has. Returns
+ * their number. */
+size_t changes_each(const struct config_texts *before,
+                    const struct config_texts *after, changes_fn *call,
+                    void *arg);
+
+#endif
