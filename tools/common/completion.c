@@ -338,6 +338,5 @@ bool completion_print(FILE *out, const char *shell, const char *program,
             return true;
         }
     }
-    say("--completion: write bash, zsh or fish behind it");
-    return false;
+    return say("--completion: write bash, zsh or fish behind it");
 }

@@ -141,7 +141,7 @@ void console_divert(char *line, size_t size)
     diverted_size = size;
 }
 
-void say(const char *format, ...)
+bool say(const char *format, ...)
 {
     char text[512];
     char line[640];
@@ -159,6 +159,7 @@ void say(const char *format, ...)
         len = snprintf(line, sizeof(line), "%.80s: %s\n", console_name, text);
         console_write(line, (size_t)len);
     }
+    return false;
 }
 
 void console_check(int err, const char *what)

@@ -21,8 +21,9 @@ extern const char console_name[];
  * marks. For texts that may come from others. */
 void console_clean(char *text);
 
-/* Prints the program's name, ": " and a cleaned line to standard error. */
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Prints the program's name, ": " and a cleaned line to standard error. Returns
+ * false, for a caller that refuses something. */
+bool say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Makes say() of this thread write to @line, each line over the previous one.
  * NULL restores standard error. */

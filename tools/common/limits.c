@@ -20,24 +20,22 @@ bool limits_raise_fds(uint64_t conn_count)
     uint64_t need = conn_count + LIMITS_OWN_FDS;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
-        say("RLIMIT_NOFILE: %s", strerror(errno));
-        return false;
+        return say("RLIMIT_NOFILE: %s", strerror(errno));
     }
     if (limit.rlim_cur >= need) {
         return true;
     }
     if (limit.rlim_max < need) {
-        say("%llu connections need %llu descriptors, the hard limit is %llu; "
+        return say(
+            "%llu connections need %llu descriptors, the hard limit is %llu; "
             "raise it (ulimit -Hn) or use fewer connections",
             (unsigned long long)conn_count, (unsigned long long)need,
             (unsigned long long)limit.rlim_max);
-        return false;
     }
     limit.rlim_cur = need;
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
-        say("RLIMIT_NOFILE cannot be raised to %llu: %s",
-            (unsigned long long)need, strerror(errno));
-        return false;
+        return say("RLIMIT_NOFILE cannot be raised to %llu: %s",
+                   (unsigned long long)need, strerror(errno));
     }
     return true;
 }
@@ -92,9 +90,9 @@ bool limits_check_ports(uint64_t conn_count_per_target)
     if (!read_ports(&low, &high) || conn_count_per_target <= high - low + 1) {
         return true;
     }
-    say("%llu connections to one target, but only %u ephemeral ports (%u to "
+    return say(
+        "%llu connections to one target, but only %u ephemeral ports (%u to "
         "%u); widen net.ipv4.ip_local_port_range, name more targets or more "
         "addresses (--bind)",
         (unsigned long long)conn_count_per_target, high - low + 1, low, high);
-    return false;
 }

@@ -46,8 +46,7 @@ bool option_say(const struct option *option, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(why, sizeof(why), format, arguments);
     va_end(arguments);
-    say("%s: %s", option_flag(option, flag), why);
-    return false;
+    return say("%s: %s", option_flag(option, flag), why);
 }
 
 /* ---- finding ---- */

@@ -68,8 +68,7 @@ struct analysis {
 static bool append(struct words *words, const char *word)
 {
     if (words->count == WORDS_MAX) {
-        say("more than %u words", WORDS_MAX);
-        return false;
+        return say("more than %u words", WORDS_MAX);
     }
     words->list[words->count++] = word;
     return true;
@@ -429,8 +428,7 @@ static bool look_at_flags(struct side *side)
     struct analysis *flags = calloc(1, sizeof(*flags));
 
     if (!flags) {
-        say("no memory");
-        return false;
+        return say("no memory");
     }
     for (size_t i = 0; i < side->flags.count; i++) {
         argv[i] = (char *)side->flags.words[i];
@@ -519,8 +517,7 @@ static bool check_ab(struct analysis *self)
     const bool has_flags = sides[0].flags.count + sides[1].flags.count > 0;
 
     if (self->target_count != 2 && !(self->target_count == 1 && has_flags)) {
-        say("write two targets, A and B (see weir-load ab --help)");
-        return false;
+        return say("write two targets, A and B (see weir-load ab --help)");
     }
     words->count -= self->target_count;
     for (size_t i = 0; i < 2; i++) {
@@ -576,8 +573,7 @@ static bool add_word(const char ***at, const char *name, const char *value)
     char *word = NULL;
 
     if (asprintf(&word, "--%s=%s", name, value) < 0) {
-        say("no memory");
-        return false;
+        return say("no memory");
     }
     *(*at)++ = word;
     return true;

@@ -223,13 +223,6 @@ static bool read_expect(void *options, const struct option *option,
     return true;
 }
 
-static bool read_expect_begin(void *options, const struct option *option,
-                              const char *value, char *why)
-{
-    run_of(options)->script.begin = value;
-    return true;
-}
-
 /* --http2 and --http1.1 are short for --http VERSION. */
 static bool read_version(void *options, const struct option *option,
                          const char *value, char *why)
@@ -535,14 +528,16 @@ static const struct option_rule no_duration[] = {
     {"stages", "says how long the run is"},
     {"conn-stages", "says how long the run is"},
     {NULL, NULL}};
-static const struct option_rule no_requests[] = {
-    {"stages", "says how long the run is"},
-    {"conn-stages", "says how long the run is"},
-    {NULL, NULL}};
 static const struct option_rule no_conns[] = {
     {"conn-stages", "has the numbers"}, {NULL, NULL}};
-static const struct option_rule no_urls[] = {{"mix", "has the requests"},
-                                             {NULL, NULL}};
+static const struct option_rule no_urls[] = {
+    {"mix", "has the requests"},
+    {"method", "stands in its lines"},
+    {"body", "stands in its lines"},
+    {"path", "stands in its lines"},
+    {"request", "stands in its lines"},
+    {"expect-begin", "stands in its lines"},
+    {NULL, NULL}};
 
 #define AT(field)   .offset = offsetof(struct options_reading, options.field)
 #define MARK(field) .mark = offsetof(struct options_reading, given.field) + 1
@@ -564,8 +559,6 @@ static const struct option_rule no_urls[] = {{"mix", "has the requests"},
 #define TLS(reader) .read = reader, AT(tls), MARK_TLS
 #define MARK_AT(at) .mark = offsetof(struct options_reading, options.at) + 1
 #define MARK_TLS    MARK_AT(tls.given)
-#define MARK_TCP    MARK_AT(sockets.tcp)
-#define MARK_INET   MARK_AT(sockets.inet)
 
 static const struct option rows[] = {
     {"connections", 'c', "N", "number of connections", .is_common = true,
@@ -577,8 +570,7 @@ static const struct option rows[] = {
      .excludes = no_duration, .json = "duration_ns"},
     {"requests", 'n', "COUNT", "how many requests to measure",
      .is_common = true, NUMBER(OPTION_COUNT, 1, UINT64_MAX / 2, request_count),
-     MARK(requests), .excludes = no_requests, .json = "requests",
-     .need = NEED_WINDOW},
+     .excludes = no_duration, .json = "requests", .need = NEED_WINDOW},
     {"pipeline", 'p', "DEPTH", "requests in flight on each connection",
      .is_common = true, .aliases = "streams",
      NUMBER(OPTION_COUNT, 1, DEPTH_MAX, depth), .initial = "1",
@@ -586,11 +578,11 @@ static const struct option rows[] = {
     {"send", 0, "SIZE",
      "bytes of a request (128). Echoes over UDP have at least 16; a block of "
      "mode stream has 64K",
-     .read = read_send, MARK(send)},
+     .read = read_send, .need = NEED_SEND},
     {"recv", 0, "SIZE",
      "bytes of an answer in mode rr (as --send). Sizes are drawn by "
      "uniform:64:1k, exp:1k, pareto:100:1.2:1M or mix:100:90,10k:10",
-     .read = read_recv, MARK(recv), .need = NEED_RR},
+     .read = read_recv, .need = NEED_RR},
     {"warmup", 'w', "TIME", "time before the measurement (1s; with -n: 0)",
      .is_common = true, NUMBER(OPTION_TIME, 0, WEEK_NS, warmup_ns),
      MARK(warmup), .json = "warmup_ns", .need = NEED_WINDOW},
@@ -624,13 +616,13 @@ static const struct option rows[] = {
      .read = read_locals},
     {"connect-to", 0, "PLACE",
      "connect to HOST:PORT or unix:PATH instead of the targets",
-     .read = read_connect_to},
+     .read = read_connect_to, .need = NEED_PATH},
     {"unix", 0, "PATH", "the same as --connect-to unix:PATH",
-     .aliases = "unix-socket", .read = read_unix},
+     .aliases = "unix-socket", .read = read_unix, .need = NEED_PATH},
     {"proxy-protocol", 0, "V",
      "send this PROXY header first on each connection, v1 or v2",
      CHOICE(proxy_versions, proxy_version), .initial = "off",
-     MARK(proxy_protocol), .need = NEED_CONNECTIONS},
+     .need = NEED_CONNECTIONS | NEED_PROXY},
     {"requests-per-conn", 0, "N[:M]",
      "close and reconnect after N requests, or N to M",
      .read = read_requests_per_conn, .need = NEED_CONNECTIONS | NEED_REQUESTS},
@@ -639,7 +631,7 @@ static const struct option rows[] = {
 
     TITLE("HTTP (http://, https://, or --mode http)"),
     {"method", 'X', "WORD", "HTTP method (GET; POST with a body)",
-     .is_common = true, .read = read_method, .need = NEED_HTTP,
+     .is_common = true, .read = read_method, .need = NEED_HTTP | NEED_GET,
      .json = "http.method", TEXT(http.method)},
     {"header", 'H', "'N: V'",
      "add a header; 'N:' leaves one out; may be repeated", .is_common = true,
@@ -652,24 +644,25 @@ static const struct option rows[] = {
     {"ws-text", 0, NULL, "WebSocket: messages are text (with -b they are)",
      SWITCH(ws_is_text), .need = NEED_WS, .json = "ws.text"},
     {"chunked", 0, NULL, "send the body in chunks", SWITCH(http.is_chunked),
-     .need = NEED_HTTP | NEED_BODY, .json = "http.chunked"},
+     .need = NEED_HTTP | NEED_BODY | NEED_GET, .json = "http.chunked"},
     {"path", 0, "PATH", "path of targets that have none (/)", .read = read_path,
-     .need = NEED_HTTP, .json = "http.path", TEXT(http.path)},
+     .need = NEED_HTTP | NEED_GET, .json = "http.path", TEXT(http.path)},
     {"expect", 0, "RULE",
      "statuses that are no failures, as 200 or 2xx,304. Without it all below "
      "400. Given again, what bodies are: text:TEXT, file:NAME, len:SIZE, echo "
      "(that of the request) or re:REGEX. Other protocols: where the answer "
      "ends: delim:\\r\\n, count:2:\\r\\n, len:64, prefix:4be, "
      "prefix:2le@OFFSET+MORE",
-     .is_common = true, .read = read_expect, .repeats = true},
+     .is_common = true, .read = read_expect, .repeats = true,
+     .need = NEED_EXPECT},
     {"http", 0, "VERSION",
      "HTTP version: 1.1, 2 or auto. 2: with https:// by ALPN, else by prior "
      "knowledge, and -p is the number of streams; auto: with https:// each "
      "connection what ALPN agrees on",
      .is_common = true, CHOICE(http_versions, http.version), .initial = "1.1",
-     .need = NEED_HTTP, .json = "http2.version"},
+     .need = NEED_HTTP | NEED_VERSION, .json = "http2.version"},
     {"http2", 0, NULL, "the same as --http 2", .read = read_version,
-     .need = NEED_HTTP},
+     .need = NEED_HTTP | NEED_VERSION},
     {"http1.1", 0, NULL, "the same as --http 1.1", .read = read_version,
      .need = NEED_HTTP},
     {"window", 0, "SIZE", "HTTP/2: receive window of a stream",
@@ -693,16 +686,16 @@ static const struct option rows[] = {
      "raw request, with \\r \\n \\t \\0 \\xHH and {seq}. It is for tcp://, "
      "tls:// and unix:, and takes the fields of HTTP",
      .is_common = true, .read = read_request, .json = "script.request",
-     TEXT(script.request)},
+     TEXT(script.request), .need = NEED_NO_UDP},
     {"expect-begin", 0, "TEXT",
-     "bytes with which every answer to --request begins",
-     .read = read_expect_begin, .json = "script.expect_begin",
-     TEXT(script.begin)},
+     "bytes with which every answer to --request begins", TEXT(script.begin),
+     .json = "script.expect_begin", .need = NEED_SCRIPT},
     {"mix", 0, "FILE",
      "requests with weights, one a line: 90 GET /PATH BODY. Headers are lines "
      "below; Redis: 90 GET key; other protocols: 90 RULE begin:TEXT REQUEST",
      .is_common = true, .kind = OPTION_TEXT,
-     .offset = offsetof(struct options_reading, given.path), MARK(file)},
+     .offset = offsetof(struct options_reading, given.path), MARK(file),
+     .excludes = no_urls + 1, .need = NEED_NO_UDP | NEED_NO_WS},
     {"urls", 0, "FILE",
      "requests in turn, one a line: /PATH or METHOD /PATH. Or METHOD /PATH "
      "BODY "
@@ -710,11 +703,11 @@ static const struct option rows[] = {
      "begin:TEXT REQUEST",
      .is_common = true, .kind = OPTION_TEXT,
      .offset = offsetof(struct options_reading, given.path), MARK(file),
-     .excludes = no_urls},
+     .excludes = no_urls, .need = NEED_NO_UDP | NEED_NO_WS},
     {"data", 0, "FILE",
      "a CSV file whose first line names its columns: each request has a row, "
      "of which {csv:COLUMN} is a field",
-     TEXT(data_path), MARK(data), .need = NEED_FIELDS},
+     TEXT(data_path), MARK(data), .need = NEED_NO_WS},
     {"data-order", 0, "HOW",
      "order of the rows: turn (again and again), random, or once: in turn, and "
      "the run ends with the last",
@@ -736,14 +729,14 @@ static const struct option rows[] = {
     TITLE("When requests are sent"),
     {"rate", 'R', "RATE", "open loop: requests a second of all connections",
      .is_common = true, .read = read_rate, .kind = OPTION_RATE, AT(rate),
-     MARK(rate), .excludes = no_rate, .json = "rate?"},
+     .excludes = no_rate, .json = "rate?", .need = NEED_RATE},
     {"arrival", 0, "HOW",
      "gaps of the schedule: const (equal) or poisson (random)",
      EITHER(arrivals, schedule.is_poisson), .initial = "const",
      .need = NEED_SCHEDULE, .json = "arrival"},
     {"stages", 0, "STAGES", "rates one after the other: 30s@1k,2m@1k..20k",
-     .is_common = true, .read = read_stages, TEXT(stages), MARK(stages),
-     .json = "stages"},
+     .is_common = true, .read = read_stages, TEXT(stages), .json = "stages",
+     .need = NEED_RATE},
     {"late", 0, "HOW",
      "a request without a free connection: queue (it waits) or skip (it is "
      "dropped)",
@@ -758,12 +751,11 @@ static const struct option rows[] = {
      .read = read_lateness},
     {"think", 0, "TIME", "closed loop: pause before the next request (0)",
      NUMBER(OPTION_TIME, 1, WEEK_NS, think_ns),
-     .need = NEED_REQUESTS | NEED_CLOSED_LOOP | NEED_DEPTH_1,
-     .json = "think_ns"},
+     .need = NEED_REQUESTS | NEED_THINK, .json = "think_ns"},
     {"conn-stages", 0, "STAGES",
      "numbers of connections one after the other: 30s@0..100,1m@100; 30s:100 "
      "is from the number before",
-     TEXT(conn_stages_text), .read = read_conn_stages, MARK(conn_stages),
+     TEXT(conn_stages_text), .read = read_conn_stages,
      .need = NEED_CONNECTIONS | NEED_NO_STREAM, .json = "conn_stages"},
     {"conn-rate", 0, "RATE", "connections made in a second, at most",
      .read = read_rate, .kind = OPTION_RATE, AT(conn_rate),
@@ -835,7 +827,8 @@ static const struct option rows[] = {
      "--direction; connect: each connection is closed when it is established; "
      "idle: connections stay until the end; script: with --request; http, "
      "redis and ws: as the URL says (over UDP: echo and rr)",
-     .is_common = true, CHOICE(modes, mode), MARK(mode), .json = "mode"},
+     .is_common = true, CHOICE(modes, mode), MARK(mode), .json = "mode",
+     .need = NEED_MODE},
     {"direction", 0, "HOW", "direction of mode stream: {}",
      CHOICE(directions, direction), .initial = "up", .need = NEED_STREAM},
 
@@ -860,7 +853,7 @@ static const struct option rows[] = {
      "file to which TLS secrets are appended, for Wireshark", TEXT(tls.key_log),
      MARK_TLS},
     {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
-     TEXT(tls.options.alpn), MARK_TLS, .json = "tls.alpn"},
+     TEXT(tls.options.alpn), MARK_TLS, .json = "tls.alpn", .need = NEED_ALPN},
     {"ciphers", 0, "LIST",
      "cipher suites by IANA names with colons between them, the best first",
      TEXT(tls.options.ciphers), MARK_TLS, .json = "tls.ciphers"},
@@ -878,12 +871,14 @@ static const struct option rows[] = {
 
     TITLE("Sockets"),
     {"nodelay", 0, "on|off", "TCP_NODELAY: send small requests at once",
-     EITHER(on_off, sockets.has_nagle), .initial = "on", MARK_TCP},
+     EITHER(on_off, sockets.has_nagle), .initial = "on", .need = NEED_TCP},
     {"keepalive", 0, NULL, "SO_KEEPALIVE: probe idle connections",
-     SWITCH(sockets.keeps_alive), MARK_TCP, .json = "sockets.keepalive"},
+     SWITCH(sockets.keeps_alive), .need = NEED_TCP,
+     .json = "sockets.keepalive"},
     {"fast-open", 0, NULL,
      "TCP Fast Open: the first bytes go with the SYN (off)",
-     SWITCH(sockets.fast_open), MARK_TCP, .json = "sockets.fast_open"},
+     SWITCH(sockets.fast_open), .need = NEED_TCP | NEED_FAST_OPEN,
+     .json = "sockets.fast_open"},
     {"sndbuf", 0, "SIZE", "size of the send buffer (the system's)",
      NUMBER(OPTION_SIZE, 1, BUFFER_MAX, sockets.send_buffer_bytes),
      .json = "sockets.sndbuf_bytes?"},
@@ -891,7 +886,7 @@ static const struct option rows[] = {
      NUMBER(OPTION_SIZE, 1, BUFFER_MAX, sockets.receive_buffer_bytes),
      .json = "sockets.rcvbuf_bytes?"},
     {"tos", 0, "N", "type of service or traffic class, 0 to 255 or 0xb8",
-     .read = read_tos, MARK_INET},
+     .read = read_tos, .need = NEED_INET},
     {"help", 'h', NULL, "common options; --help all lists every option",
      .kind = OPTION_HELP},
 };

@@ -12,20 +12,12 @@
 /* Options that were given, else NULL. Defaults depend on them. */
 struct options_given {
     const struct option *duration;
-    const struct option *requests;
     const struct option *warmup;
     const struct option *interval;
     const struct option *timeout;
     const struct option *data;
     const struct option *data_order;
     const struct option *mode;
-    const struct option *rate;
-    const struct option *stages;
-    const struct option *conn_stages;
-    const struct option *send;
-    const struct option *recv;
-    const struct option *chunked;
-    const struct option *proxy_protocol;
     const struct option *file; /* --mix or --urls */
     const char *path;          /* of that file */
 };
@@ -39,18 +31,30 @@ enum option_need {
     NEED_BODY = 1 << 4,
     NEED_HTTP2 = 1 << 5,
     NEED_WS = 1 << 6,
-    NEED_FIELDS = 1 << 7,
+    NEED_NO_WS = 1 << 7,
     NEED_SCHEDULE = 1 << 8,
-    NEED_CLOSED_LOOP = 1 << 9,
-    NEED_REQUESTS = 1 << 10,
-    NEED_DEPTH_1 = 1 << 11,
+    NEED_RATE = 1 << 9,
+    NEED_THINK = 1 << 10,
+    NEED_REQUESTS = 1 << 11,
     NEED_PIPELINE = 1 << 12,
     NEED_WINDOW = 1 << 13,
     NEED_RR = 1 << 14,
-    NEED_STREAM = 1 << 15,
-    NEED_NO_STREAM = 1 << 16,
-    NEED_NEW_CONNECTIONS = 1 << 17,
-    NEED_PREAMBLE = 1 << 18,
+    NEED_SEND = 1 << 15,
+    NEED_STREAM = 1 << 16,
+    NEED_NO_STREAM = 1 << 17,
+    NEED_NEW_CONNECTIONS = 1 << 18,
+    NEED_PREAMBLE = 1 << 19,
+    NEED_EXPECT = 1 << 20,
+    NEED_SCRIPT = 1 << 21,
+    NEED_GET = 1 << 22,
+    NEED_VERSION = 1 << 23,
+    NEED_MODE = 1 << 24,
+    NEED_PROXY = 1 << 25,
+    NEED_PATH = 1 << 26,
+    NEED_ALPN = 1 << 27,
+    NEED_FAST_OPEN = 1 << 28,
+    NEED_TCP = 1 << 29,
+    NEED_INET = 1 << 30,
 };
 
 struct options_reading {
@@ -67,8 +71,7 @@ bool options_read_target(void *options, const char *text, char *why);
 bool options_settle_urls(struct run_options *options,
                          const struct options_given *given);
 bool options_settle_redis(struct run_options *options);
-bool options_settle_ws(struct run_options *options,
-                       const struct options_given *given);
+bool options_settle_ws(struct run_options *options);
 
 /* Parts of options_settle(): the preamble, after the mode; the file of --data,
  * first, because its rows may limit the requests; and the columns that requests
@@ -90,12 +93,13 @@ static inline void options_set_one_request(struct run_options *options)
 
 /* Refuses, with an error, an option whose condition is not met. */
 bool options_check_needs(const struct run_options *options,
-                         const struct option_list *given);
+                         const struct options_given *given,
+                         const struct option_list *list);
 
 /* Called after all options and targets were parsed: sets defaults that depend
  * on other options and refuses conflicts. Returns false after printing an
  * error. */
 bool options_settle(struct options_reading *reading,
-                    const struct option_list *given);
+                    const struct option_list *list);
 
 #endif

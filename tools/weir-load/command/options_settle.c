@@ -12,7 +12,6 @@
 #include "tools/weir-load/http2/h2_conn.h"
 #include "tools/weir-load/http2/h2_fields.h"
 #include "tools/weir-load/options/publish_paths.h"
-#include "tools/weir-load/target/proxy_header.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,56 +25,52 @@
 /* Most intervals; longer runs get longer intervals by default. */
 #define INTERVALS_MAX 3600U
 
-/* A block of mode stream must be contiguous. */
 #define BLOCK_DEFAULT (64U << 10)
-#define BLOCK_MAX     PAYLOAD_REACH
 
 /* The largest number of --conn-stages replaces -c, so that memory, ports and
  * descriptors suffice; the stages set the duration. */
-static bool settle_conns(struct run_options *options,
-                         const struct options_given *given)
+static bool settle_conns(struct run_options *options)
 {
     const struct conn_stages *stages = &options->conn_stages;
 
-    if (!given->conn_stages) {
+    if (!options_has_conn_stages(options)) {
         return true;
     }
     options->whole_conn_count = conn_stages_most(stages);
     options->duration_ns = conn_stages_duration(stages);
-    return !given->stages ||
+    return !options->stages ||
            schedule_duration(&options->schedule) == options->duration_ns ||
-           option_say(given->conn_stages,
-                      "its stages last %.9gs together, those of --stages %.9gs",
-                      (double)options->duration_ns / 1e9,
-                      (double)schedule_duration(&options->schedule) / 1e9);
+           say("--conn-stages: its stages last %.9gs together, those of "
+               "--stages %.9gs",
+               (double)options->duration_ns / 1e9,
+               (double)schedule_duration(&options->schedule) / 1e9);
 }
 
 /* Every part must have connections and requests. */
-static bool settle_part(struct run_options *options,
-                        const struct options_given *given)
+static bool settle_part(struct run_options *options)
 {
     const struct part *part = &options->part;
 
     options->first_conn = part_begin(part, options->whole_conn_count);
     options->conn_count = part_size(part, options->whole_conn_count);
     if (options->whole_conn_count < part->count) {
-        say("--part: -c %llu is less than one connection for each of %u parts",
+        return say(
+            "--part: -c %llu is less than one connection for each of %u parts",
             (unsigned long long)options->whole_conn_count, part->count);
-        return false;
     }
-    if (given->requests && options->request_count < part->count) {
-        say("--part: -n %llu is less than one request for each of %u parts",
+    if (options->request_count > 0 && options->request_count < part->count) {
+        return say(
+            "--part: -n %llu is less than one request for each of %u parts",
             (unsigned long long)options->request_count, part->count);
-        return false;
     }
     const uint64_t threads = options->thread_count * part->count;
     if (options->max_in_flight > 0 && options->max_in_flight < threads) {
-        say("--max-inflight: %llu is less than one request for each of %llu "
+        return say(
+            "--max-inflight: %llu is less than one request for each of %llu "
             "threads%s",
             (unsigned long long)options->max_in_flight,
             (unsigned long long)threads,
             part->count > 1 ? " of all parts" : "");
-        return false;
     }
     return true;
 }
@@ -86,7 +81,7 @@ static bool settle_amounts(struct run_options *options,
     const bool is_counted = options->request_count > 0;
     const uint64_t in_flight = options->depth * options->send.most;
 
-    if (!is_counted && !given->duration && !given->conn_stages) {
+    if (!is_counted && !given->duration && !options_has_conn_stages(options)) {
         options->duration_ns = 10 * SECOND;
     }
     if (!given->warmup) {
@@ -94,13 +89,11 @@ static bool settle_amounts(struct run_options *options,
             is_counted || options_first_conns(options) == 0 ? 0 : SECOND;
     }
     if (in_flight > IN_FLIGHT_MAX) {
-        say("-p times --send is more than 1G on each connection");
-        return false;
+        return say("-p times --send is more than 1G on each connection");
     }
     if (options->conn_count * options->depth * sizeof(uint64_t) >
         IN_FLIGHT_MAX) {
-        say("-c times -p is more than 128M requests under way");
-        return false;
+        return say("-c times -p is more than 128M requests under way");
     }
     return true;
 }
@@ -111,8 +104,7 @@ static bool settle_udp(struct run_options *options,
     for (size_t i = 1; i < options->target_count; i++) {
         if (options->targets[i].is_datagram !=
             options->targets[0].is_datagram) {
-            say("udp:// and other targets cannot be loaded together");
-            return false;
+            return say("udp:// and other targets cannot be loaded together");
         }
     }
     if (!options->targets[0].is_datagram) {
@@ -120,20 +112,14 @@ static bool settle_udp(struct run_options *options,
     }
     if (options->conn_count * options->depth * sizeof(struct track_slot) >
         IN_FLIGHT_MAX) {
-        say("-c times -p is more than %lluM datagrams under way",
-            (unsigned long long)(IN_FLIGHT_MAX / sizeof(struct track_slot) /
-                                 1000000));
-        return false;
+        return say("-c times -p is more than %lluM datagrams under way",
+                   (unsigned long long)(IN_FLIGHT_MAX /
+                                        sizeof(struct track_slot) / 1000000));
     }
     if (!given->timeout) {
         options->timeout_ns = SECOND;
     }
     return true;
-}
-
-static bool is_unix(const struct target *target)
-{
-    return target->address.storage.any.sa_family == AF_UNIX;
 }
 
 /* Checks an address against -4 or -6. */
@@ -144,66 +130,30 @@ static bool settle_family(int family, const struct weir_address *address,
         address->storage.any.sa_family == family) {
         return true;
     }
-    say("%s: %s is no IPv%c address", family == AF_INET ? "-4" : "-6", what,
-        family == AF_INET ? '4' : '6');
-    return false;
+    return say("%s: %s is no IPv%c address", family == AF_INET ? "-4" : "-6",
+               what, family == AF_INET ? '4' : '6');
 }
 
 /* Local and target addresses must have the same family. */
 static bool settle_locals(const struct run_options *options,
-                          const struct target *target)
+                          const struct target *place)
 {
-    const struct target *place = options_place(options, target);
-
-    if (options->local_count > 0 && is_unix(place)) {
-        say("--bind: %s has no addresses of its own", place->text);
-        return false;
+    if (options->local_count > 0 &&
+        place->address.storage.any.sa_family == AF_UNIX) {
+        return say("--bind: %s has no addresses of its own", place->text);
     }
     for (size_t i = 0; i < options->local_count && place->address.len > 0;
          i++) {
         if (options->locals[i].storage.any.sa_family !=
             place->address.storage.any.sa_family) {
-            say("--bind: address %zu is of another family than %s", i + 1,
-                place->text);
-            return false;
+            return say("--bind: address %zu is of another family than %s",
+                       i + 1, place->text);
         }
     }
     return true;
 }
 
-static bool settle_proxy_header(const struct target *target,
-                                const struct option *given)
-{
-    if (target->is_tls) {
-        return option_say(given, "%s has TLS, which begins at once",
-                          target->text);
-    }
-    return proxy_header_is_built() ||
-           option_say(given, "this weir-load was built without it "
-                             "(-Dproxy=disabled)");
-}
-
-static bool settle_target(const struct run_options *options,
-                          const struct target *target,
-                          const struct options_given *given)
-{
-    const struct target *place = options_place(options, target);
-
-    if (options->proxy_version != 0 &&
-        !settle_proxy_header(target, given->proxy_protocol)) {
-        return false;
-    }
-    if (options->connect_to.text && target->is_datagram &&
-        is_unix(&options->connect_to)) {
-        say("--connect-to: %s cannot be reached by a path", target->text);
-        return false;
-    }
-    return settle_family(options->family, &place->address, place->text) &&
-           settle_locals(options, target);
-}
-
-static bool settle_connections(struct run_options *options,
-                               const struct options_given *given)
+static bool settle_connections(const struct run_options *options)
 {
     for (size_t i = 0; i < options->local_count; i++) {
         char text[WEIR_ADDRESS_TEXT_SIZE];
@@ -213,7 +163,11 @@ static bool settle_connections(struct run_options *options,
         }
     }
     for (size_t i = 0; i < options->target_count; i++) {
-        if (!settle_target(options, &options->targets[i], given)) {
+        const struct target *place =
+            options_place(options, &options->targets[i]);
+        if (!settle_family(options->family, &place->address, place->text) ||
+            !settle_locals(options, place) ||
+            !sockets_try(&options->sockets, place)) {
             return false;
         }
     }
@@ -225,10 +179,10 @@ static bool settle_statuses(const char *value, struct http_options *http)
     size_t at = 0;
 
     if (value && http_parse_expected(value, http, &at) < 0) {
-        say("--expect: '%s': no status at byte %zu; write 200 or 2xx,304, or "
+        return say(
+            "--expect: '%s': no status at byte %zu; write 200 or 2xx,304, or "
             "for a body text:, file:, len:, re: or echo",
             value, at + 1);
-        return false;
     }
     return true;
 }
@@ -243,18 +197,15 @@ static bool settle_wanted(const struct run_options *options)
         return true;
     }
     if (wanted_parse(http->wanted, &wanted, why) < 0) {
-        say("--expect: %s", why);
-        return false;
+        return say("--expect: %s", why);
     }
     const bool is_echo = wanted.kind == WANTED_ECHO;
     wanted_fini(&wanted);
     if (is_echo && !http->body && !options->kinds) {
-        say("--expect echo: there is no body; see -b");
-        return false;
+        return say("--expect echo: there is no body; see -b");
     }
     if (http->method && strcmp(http->method, "HEAD") == 0) {
-        say("--expect: answers to HEAD have no bodies");
-        return false;
+        return say("--expect: answers to HEAD have no bodies");
     }
     return true;
 }
@@ -268,25 +219,21 @@ static bool settle_script(struct run_options *options)
         return true;
     }
     if (options->expected && options->http.wanted) {
-        say("--expect: one rule says where an answer ends");
-        return false;
+        return say("--expect: one rule says where an answer ends");
     }
     if (options->http.wanted) { /* len:SIZE, or a mistake */
         options->expected = options->http.wanted;
         options->http.wanted = NULL;
     }
     if (!script->request || !options->expected) {
-        say("--mode script: it needs --request and --expect");
-        return false;
+        return say("--mode script: it needs --request and --expect");
     }
     if (script_parse_rule(options->expected, &script->rule, why) < 0) {
-        say("--expect: %s", why);
-        return false;
+        return say("--expect: %s", why);
     }
     if (script->begin &&
         script_parse_begin(script->begin, &script->rule, why) < 0) {
-        say("--expect-begin: %s", why);
-        return false;
+        return say("--expect-begin: %s", why);
     }
     return true;
 }
@@ -340,7 +287,6 @@ static bool settle_file(struct run_options *options,
                         const struct options_given *given)
 {
     const bool is_http = options->mode == RUN_MODE_HTTP;
-    const struct http_options *http = &options->http;
 
     for (size_t i = 0; i < options->target_count && is_http; i++) {
         const char *path = options->targets[i].path;
@@ -349,12 +295,6 @@ static bool settle_file(struct run_options *options,
                               (int)(path - options->targets[i].text),
                               options->targets[i].text);
         }
-    }
-    if (http->method || http->body || http->path || options->script.request ||
-        options->script.begin ||
-        ((options->expected || http->wanted) && !is_http)) {
-        return option_say(given->file, "it stands for -X, -b, --path, "
-                                       "--request and its --expect");
     }
     return strcmp(given->file->name, "urls") == 0 ? read_urls(given, options)
                                                   : read_mix(given, options);
@@ -373,21 +313,17 @@ static bool choose_script(struct run_options *options,
     if (!is_script) {
         return true;
     }
-    if (options->targets[0].is_datagram) {
-        say("--%s: it is not for udp://", flag);
-        return false;
-    }
     if (options->mode == RUN_MODE_CRR) {
         options_set_one_request(options);
     } else if (options->mode == RUN_MODE_HTTP ||
                options->mode == RUN_MODE_REDIS ||
                options->mode == RUN_MODE_WS ||
                (given->mode && options->mode != RUN_MODE_SCRIPT)) {
-        say("--%s: it is not for mode %s%s", flag,
-            options_mode_name(options->mode),
-            options->mode == RUN_MODE_REDIS ? "; a command is -b 'GET key'"
-                                            : "");
-        return false;
+        return say("--%s: it is not for mode %s%s", flag,
+                   options_mode_name(options->mode),
+                   options->mode == RUN_MODE_REDIS
+                       ? "; a command is -b 'GET key'"
+                       : "");
     }
     options->mode = RUN_MODE_SCRIPT;
     return true;
@@ -398,17 +334,9 @@ static bool settle_expected(struct run_options *options)
     if (options->mode == RUN_MODE_SCRIPT) {
         return settle_script(options);
     }
-    if (options->script.begin) {
-        say("--expect-begin: it is for --request");
-        return false;
-    }
     if (options->mode == RUN_MODE_HTTP) {
         return settle_statuses(options->expected, &options->http) &&
                settle_wanted(options);
-    }
-    if (options->expected || options->http.wanted) {
-        say("--expect: it is for HTTP and --request");
-        return false;
     }
     return options->mode != RUN_MODE_REDIS || options_settle_redis(options);
 }
@@ -424,18 +352,6 @@ static void settle_connection(struct run_options *options)
         options->requests_per_conn == 0) {
         options_set_one_request(options);
     }
-}
-
-static bool has_h2(const char *list)
-{
-    for (const char *at = list; *at; at += at[0] == ',') {
-        const size_t len = strcspn(at, ",");
-        if (len == 2 && strncmp(at, "h2", 2) == 0) {
-            return true;
-        }
-        at += len;
-    }
-    return false;
 }
 
 static void tell_dropped_fields(const struct http_options *http)
@@ -482,47 +398,25 @@ static void settle_offer(struct run_options *options)
 
 static bool settle_http2(struct run_options *options)
 {
-    struct http_options *http = &options->http;
-    const char *alpn = options->tls.options.alpn;
-    const char *flag =
-        http->version == HTTP_VERSION_AUTO ? "--http auto" : "--http2";
-
     if (!options_may_speak_http2(options)) {
         return true;
     }
-    if (!h2_is_built()) {
-        say("%s: this weir-load was built without libnghttp2 "
-            "(-Dhttp2=enabled)",
-            flag);
-        return false;
-    }
     if (asks_for_tunnel(options)) {
-        say("%s: CONNECT opens a tunnel, which weir-load does not do", flag);
-        return false;
-    }
-    if (alpn && !has_h2(alpn)) {
-        say("--alpn: HTTP/2 is h2, which it does not name");
-        return false;
+        return say("--http: CONNECT opens a tunnel, which weir-load does not "
+                   "do over HTTP/2");
     }
     settle_offer(options);
-    tell_dropped_fields(http);
+    tell_dropped_fields(&options->http);
     return true;
 }
 
 static bool settle_requests(struct run_options *options,
                             const struct options_given *given)
 {
-    if (!options_settle_urls(options, given) ||
-        !choose_script(options, given) ||
-        (given->file && !settle_file(options, given)) ||
-        !settle_expected(options)) {
-        return false;
-    }
-    settle_connection(options);
-    if (options->mode == RUN_MODE_WS && !options_settle_ws(options, given)) {
-        return false;
-    }
-    return settle_http2(options);
+    return (!given->file || settle_file(options, given)) &&
+           settle_expected(options) &&
+           (options->mode != RUN_MODE_WS || options_settle_ws(options)) &&
+           settle_http2(options);
 }
 
 const char *options_arrival_name(enum run_model model)
@@ -549,10 +443,10 @@ static bool settle_cpus(struct run_options *options)
     if (!options->shares_cpus || options->is_forced) {
         return true;
     }
-    say("--server-cpu: CPU %d is one of the client's%s; --force goes on",
-        shared,
-        options->cpus.count > 0 ? "" : ", which --cpu can bind to others");
-    return false;
+    return say("--server-cpu: CPU %d is one of the client's%s; --force goes on",
+               shared,
+               options->cpus.count > 0 ? ""
+                                       : ", which --cpu can bind to others");
 }
 
 /* Sets the stages: of the warm-up, then of --stages or -R. */
@@ -576,10 +470,8 @@ static bool settle_stages(struct run_options *options,
     }
     if (options->warmup_ns > 0) {
         if (plan->stage_count == SCHEDULE_STAGES_MAX) {
-            return option_say(given->stages,
-                              "at most %d stages after a "
-                              "warm-up",
-                              SCHEDULE_STAGES_MAX - 1);
+            return say("--stages: at most %d stages after a warm-up",
+                       SCHEDULE_STAGES_MAX - 1);
         }
         memmove(plan->stages + 1, plan->stages,
                 plan->stage_count * sizeof(plan->stages[0]));
@@ -591,27 +483,16 @@ static bool settle_stages(struct run_options *options,
     return true;
 }
 
-static bool settle_schedule(struct run_options *options,
-                            const struct options_given *given)
-{
-    if (!given->rate && !given->stages) {
-        return true;
-    }
-    options->model =
-        options->schedule.is_poisson ? RUN_MODEL_POISSON : RUN_MODEL_CONSTANT;
-    return settle_stages(options, given);
-}
-
 static bool settle_pace(struct run_options *options,
                         const struct options_given *given)
 {
     if (options->thread_count > options->conn_count) {
-        say("-t: %llu threads for %llu connections",
-            (unsigned long long)options->thread_count,
-            (unsigned long long)options->conn_count);
-        return false;
+        return say("-t: %llu threads for %llu connections",
+                   (unsigned long long)options->thread_count,
+                   (unsigned long long)options->conn_count);
     }
-    return settle_cpus(options) && settle_schedule(options, given);
+    return settle_cpus(options) && (options->model == RUN_MODEL_CLOSED ||
+                                    settle_stages(options, given));
 }
 
 /* An objective on errors replaces the budget, except of --max-errors. */
@@ -637,8 +518,7 @@ static bool settle_kinds(struct run_options *options)
         return true;
     }
     if (kinds_init(&kinds, options->kinds, options->kind_count) < 0) {
-        say("no memory for requests");
-        return false;
+        return say("no memory for requests");
     }
     options->groups = &kinds;
     return true;
@@ -653,15 +533,15 @@ static bool has_kind(const struct run_options *options,
         return true;
     }
     if (!options->groups) {
-        say("--slo: %s: kinds of requests are those of the lines of --mix "
+        return say(
+            "--slo: %s: kinds of requests are those of the lines of --mix "
             "or --urls",
             term->text);
-        return false;
     }
     if (kinds_find(options->groups, term->kind) == options->groups->count) {
-        say("--slo: %s: no request is of this kind; there are %s", term->text,
-            kinds_list(options->groups, names, sizeof(names)));
-        return false;
+        return say("--slo: %s: no request is of this kind; there are %s",
+                   term->text,
+                   kinds_list(options->groups, names, sizeof(names)));
     }
     return true;
 }
@@ -671,8 +551,7 @@ static bool settle_objectives(const struct run_options *options)
     for (size_t i = 0; i < options->slo.count; i++) {
         const struct slo_term *term = &options->slo.terms[i];
         if (term->figure == SLO_STATUS && options->mode != RUN_MODE_HTTP) {
-            say("--slo: %s: HTTP alone has statuses", term->text);
-            return false;
+            return say("--slo: %s: HTTP alone has statuses", term->text);
         }
         if (!has_kind(options, term)) {
             return false;
@@ -691,8 +570,8 @@ static bool settle_output(struct run_options *options,
         return false;
     }
     if (options->json && !options->json_path && options->files.streams) {
-        say("--json-stream has the result too; --json needs a file name");
-        return false;
+        return say(
+            "--json-stream has the result too; --json needs a file name");
     }
     if (!publish_check(&options->files.publish,
                        options->files.streams                 ? "--json-stream"
@@ -711,138 +590,57 @@ static bool settle_output(struct run_options *options,
     return true;
 }
 
-static bool settle_stream(struct run_options *options,
-                          const struct options_given *given)
+static bool settle_datagrams(struct run_options *options)
 {
-    if (!given->send) {
-        options->send = sizes_of(BLOCK_DEFAULT);
-    }
-    if (!sizes_is_fixed(&options->send)) {
-        return option_say(given->send, "blocks of mode stream have one size");
-    }
-    return options->send.most <= BLOCK_MAX ||
-           option_say(given->send, "a block of mode stream has at most %uK",
-                      BLOCK_MAX >> 10);
-}
+    const unsigned least =
+        options->mode == RUN_MODE_ECHO ? EXCHANGE_HEAD_SIZE : 1;
 
-static bool settle_datagrams(struct run_options *options,
-                             const struct options_given *given)
-{
-    const bool is_echo = options->mode == RUN_MODE_ECHO;
-    const unsigned least = is_echo ? EXCHANGE_HEAD_SIZE : 1;
-
-    if (!is_echo && options->mode != RUN_MODE_RR) {
-        say("--mode: %s is not for udp://, over which nothing is connected",
-            options_mode_name(options->mode));
-        return false;
-    }
     if (!sizes_clip(&options->send, least, EXCHANGE_SIZE_MAX)) {
-        say("--send: over udp:// a datagram has %u to %u bytes", least,
-            EXCHANGE_SIZE_MAX);
-        return false;
-    }
-    if (!is_echo &&
-        !(sizes_is_fixed(&options->send) && sizes_is_fixed(&options->recv))) {
-        say("--send, --recv: over udp:// sizes of mode rr are always the same");
-        return false;
-    }
-    if (options->recv.most > EXCHANGE_SIZE_MAX) {
-        return option_say(given->recv,
-                          "over udp:// a datagram has at most %u bytes",
-                          EXCHANGE_SIZE_MAX);
+        return say("--send: over udp:// a datagram has %u to %u bytes", least,
+                   EXCHANGE_SIZE_MAX);
     }
     return true;
 }
 
-static bool settle_mode(struct run_options *options,
-                        const struct options_given *given)
+static bool settle_mode(struct run_options *options)
 {
-    if (options->mode == RUN_MODE_RR && !given->recv) {
+    if (options->mode == RUN_MODE_RR && !options->recv_text) {
         options->recv = options->send;
         options->recv_text = options->send_text;
     }
-    if (options->targets[0].is_datagram && !settle_datagrams(options, given)) {
+    if (options->targets[0].is_datagram && !settle_datagrams(options)) {
         return false;
     }
     if (options_has_heads(options) &&
         !sizes_clip(&options->send, OPTIONS_HEAD_SIZE, SIZES_MAX)) {
-        say("--send: a request that says its sizes has at least %u bytes",
+        return say(
+            "--send: a request that says its sizes has at least %u bytes",
             OPTIONS_HEAD_SIZE);
-        return false;
-    }
-    if (!options_has_requests(options) && options->model != RUN_MODEL_CLOSED) {
-        say("-R, --stages: in mode %s there is no schedule%s",
-            options_mode_name(options->mode),
-            options->mode == RUN_MODE_CONNECT ? "; see --conn-rate" : "");
-        return false;
     }
     if (options->mode == RUN_MODE_IDLE) {
         options->warmup_ns = 0; /* there is nothing to warm up */
     }
-    return options->mode != RUN_MODE_STREAM || settle_stream(options, given);
+    if (options->mode == RUN_MODE_STREAM && !options->send_text) {
+        options->send = sizes_of(BLOCK_DEFAULT);
+    }
+    return true;
 }
 
 /* With a schedule, each thread of each part needs a connection at all times. */
-static bool settle_least(const struct run_options *options,
-                         const struct options_given *given)
+static bool settle_least(const struct run_options *options)
 {
     const uint64_t whole = options->whole_conn_count;
     const uint64_t share = whole / options->part.count / options->thread_count;
     const uint64_t block = share > 0 ? share : 1;
     const uint64_t least = (whole + block - 1) / block;
 
-    return !given->conn_stages || options->model == RUN_MODEL_CLOSED ||
+    return !options_has_conn_stages(options) ||
+           options->model == RUN_MODEL_CLOSED ||
            conn_stages_least(&options->conn_stages) >= least ||
-           option_say(given->conn_stages,
-                      "with a schedule each thread needs a connection at all "
-                      "times; here %llu are the fewest that all have together",
-                      (unsigned long long)least);
-}
-
-static bool settle_socket(const struct socket_flags *flags,
-                          const struct target *place, bool is_datagram)
-{
-    if (flags->tcp && (is_unix(place) || is_datagram)) {
-        return option_say(flags->tcp, "%s has no TCP", place->text);
-    }
-    if (flags->inet && is_unix(place)) {
-        return option_say(flags->inet, "it is not for Unix sockets");
-    }
-    return sockets_try(flags, place);
-}
-
-/* Fast open needs a client that sends first and gets an answer. */
-static bool settle_fast_open(const struct run_options *options)
-{
-    bool has_plain = false;
-
-    for (size_t i = 0; i < options->target_count; i++) {
-        has_plain |= !options->targets[i].is_tls;
-    }
-    if (options->sockets.fast_open &&
-        (options->mode == RUN_MODE_STREAM || options->mode == RUN_MODE_IDLE ||
-         (options->mode == RUN_MODE_CONNECT && has_plain))) {
-        say("--fast-open: in mode %s %s", options_mode_name(options->mode),
-            options->mode == RUN_MODE_CONNECT ? "nothing is sent but by TLS"
-                                              : "there is no first request");
-        return false;
-    }
-    return true;
-}
-
-static bool settle_sockets(const struct run_options *options)
-{
-    if (!settle_fast_open(options)) {
-        return false;
-    }
-    for (size_t i = 0; i < options->target_count; i++) {
-        const struct target *target = &options->targets[i];
-        if (!settle_socket(&options->sockets, options_place(options, target),
-                           target->is_datagram)) {
-            return false;
-        }
-    }
-    return true;
+           say("--conn-stages: with a schedule each thread needs a connection "
+               "at all "
+               "times; here %llu are the fewest that all have together",
+               (unsigned long long)least);
 }
 
 bool options_settle(struct options_reading *reading,
@@ -851,14 +649,21 @@ bool options_settle(struct options_reading *reading,
     struct run_options *options = &reading->options;
     const struct options_given *given = &reading->given;
 
-    return settle_data(options, given) && settle_conns(options, given) &&
-           settle_part(options, given) && settle_amounts(options, given) &&
-           settle_udp(options, given) && settle_connections(options, given) &&
-           settle_requests(options, given) && settle_pace(options, given) &&
-           options_check_needs(options, list) && preamble_settle(options) &&
-           settle_output(options, given) && settle_mode(options, given) &&
-           settle_least(options, given) &&
+    if (options->rate > 0 || options->stages) {
+        options->model = options->schedule.is_poisson ? RUN_MODEL_POISSON
+                                                      : RUN_MODEL_CONSTANT;
+    }
+    settle_connection(options);
+    return settle_data(options, given) && settle_conns(options) &&
+           settle_part(options) && settle_amounts(options, given) &&
+           settle_udp(options, given) && options_settle_urls(options, given) &&
+           choose_script(options, given) &&
+           options_check_needs(options, given, list) &&
+           settle_connections(options) && settle_requests(options, given) &&
+           settle_pace(options, given) && preamble_settle(options) &&
+           settle_output(options, given) && settle_mode(options) &&
+           settle_least(options) &&
            tls_check_run(&options->tls, options->targets,
                          options->target_count) &&
-           settle_sockets(options) && settle_fields(options, given);
+           settle_fields(options, given);
 }

@@ -49,11 +49,11 @@ bool options_settle_urls(struct run_options *options,
         const struct target *target = &options->targets[i];
         const enum run_mode other = mode_of(target);
         if (other != mode) {
-            say("%s:// and other targets cannot be loaded together",
-                options_mode_name(
-                    mode == RUN_MODE_ECHO || other == RUN_MODE_HTTP ? other
-                                                                    : mode));
-            return false;
+            return say("%s:// and other targets cannot be loaded together",
+                       options_mode_name(mode == RUN_MODE_ECHO ||
+                                                 other == RUN_MODE_HTTP
+                                             ? other
+                                             : mode));
         }
         if (!check_path(target)) {
             return false;
@@ -82,14 +82,13 @@ bool options_settle_redis(struct run_options *options)
     char why[TEMPLATE_WHY_SIZE];
 
     if (redis->has_login && redis->login_count < options->target_count) {
-        say("write the login in all targets of Redis or in none: the others "
+        return say(
+            "write the login in all targets of Redis or in none: the others "
             "would get it, too");
-        return false;
     }
     if (!redis->has_login && password && *password) {
         if (strlen(password) >= sizeof(redis->password)) {
-            say("REDISCLI_AUTH: it is too long");
-            return false;
+            return say("REDISCLI_AUTH: it is too long");
         }
         strcpy(redis->password, password);
         redis->has_login = true;
@@ -101,8 +100,7 @@ bool options_settle_redis(struct run_options *options)
         options->http.body = "PING";
     }
     if (redis_command_check(options->http.body, why) < 0) {
-        say("--body: %s", why);
-        return false;
+        return say("--body: %s", why);
     }
     return true;
 }
@@ -139,34 +137,22 @@ static bool check_ws_fields(const struct http_options *http)
         const size_t len = strcspn(field, ":");
         for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++) {
             if (strlen(own[k]) == len && strncasecmp(field, own[k], len) == 0) {
-                say("-H: %s is the handshake's own", own[k]);
-                return false;
+                return say("-H: %s is the handshake's own", own[k]);
             }
         }
         if (!is_plain(field)) {
-            say("-H: '%.80s': the handshake of WebSocket stays the same",
-                field);
-            return false;
+            return say("-H: '%.80s': the handshake of WebSocket stays the same",
+                       field);
         }
     }
     return true;
 }
 
 /* A message is literal text or the payload; -H has the handshake's fields. */
-bool options_settle_ws(struct run_options *options,
-                       const struct options_given *given)
+bool options_settle_ws(struct run_options *options)
 {
     struct http_options *http = &options->http;
 
-    if (given->file) {
-        return option_say(given->file, "it is not for WebSocket");
-    }
-    if (http->method || http->path || http->version != HTTP_VERSION_1_1 ||
-        given->chunked) {
-        say("-X, --path, --http2, --chunked: the handshake of WebSocket is a "
-            "GET of HTTP/1.1");
-        return false;
-    }
     if (!check_ws_fields(http)) {
         return false;
     }
@@ -174,15 +160,12 @@ bool options_settle_ws(struct run_options *options,
         return true;
     }
     if (http->body[0] == '@' || !is_plain(http->body)) {
-        say("--body: a message of WebSocket is text that stays the same");
-        return false;
+        return say(
+            "--body: a message of WebSocket is text that stays the same");
     }
     if (!json_is_text(http->body)) {
-        say("--body: a message of WebSocket is text, and this is not UTF-8");
-        return false;
-    }
-    if (given->send) {
-        return option_say(given->send, "-b has the message");
+        return say(
+            "--body: a message of WebSocket is text, and this is not UTF-8");
     }
     options->send = sizes_of(strlen(http->body));
     options->ws_is_text = true;

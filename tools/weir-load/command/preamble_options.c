@@ -50,16 +50,16 @@ static bool check_places(const struct run_options *options)
         const char *name =
             preamble_find_early(preamble, i, preamble->lines[i].kind.line);
         if (name) {
-            say("--preamble: request %zu: {%s} is not there yet; --capture "
+            return say(
+                "--preamble: request %zu: {%s} is not there yet; --capture "
                 "%s=... is of a request before it",
                 i + 1, name, name);
-            return false;
         }
     }
     for (size_t i = 0; i < template_count_names(); i++) {
         if (!template_name_is_used(i)) {
-            say("--capture: {%s} stands in no request", template_name(i));
-            return false;
+            return say("--capture: {%s} stands in no request",
+                       template_name(i));
         }
     }
     return true;
@@ -76,8 +76,7 @@ bool preamble_settle(struct run_options *options)
     }
     if (preamble_read(words, options->mode == RUN_MODE_HTTP, &preamble, why) <
         0) {
-        say("%s", why);
-        return false;
+        return say("%s", why);
     }
     options->preamble = &preamble;
     return check_places(options);

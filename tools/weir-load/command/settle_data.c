@@ -36,13 +36,14 @@ static bool settle_once(struct run_options *options,
     if (!may_have_fields(options, given)) {
         return true;
     }
-    if (given->duration || given->stages || given->conn_stages) {
+    if (given->duration || options->stages ||
+        options_has_conn_stages(options)) {
         return option_say(given->data_order,
                           "the run ends when the rows of --data are used up; "
                           "leave %s out",
-                          given->duration ? "-d"
-                          : given->stages ? "--stages"
-                                          : "--conn-stages");
+                          given->duration   ? "-d"
+                          : options->stages ? "--stages"
+                                            : "--conn-stages");
     }
     if (options->warmup_ns > 0) {
         return option_say(given->data_order,

@@ -42,8 +42,8 @@ bool publish_check(const struct publish_paths *paths, const char *taken)
             continue;
         }
         if (taken) {
-            say("%s: %s has standard output already", formats[i].flag, taken);
-            return false;
+            return say("%s: %s has standard output already", formats[i].flag,
+                       taken);
         }
         taken = formats[i].flag;
     }

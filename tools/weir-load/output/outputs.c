@@ -209,8 +209,7 @@ static bool open_whole(const struct run_options *options, const char *flag,
     char *path = name ? make_path(&options->part, name) : NULL;
 
     if (name && !path) {
-        say("%s: no memory", flag);
-        return false;
+        return say("%s: no memory", flag);
     }
     const bool is_open = whole_file_open(ret, flag, path);
     free(path);

@@ -41,8 +41,7 @@ static bool open_one(struct publish *self, size_t index, const char *flag,
     }
     char *path = make_name(arg, given);
     if (!path) {
-        say("%s: no memory", flag);
-        return false;
+        return say("%s: no memory", flag);
     }
     const bool is_open = whole_file_open(&self->files[index], flag, path);
     free(path);
@@ -134,8 +133,7 @@ static bool write_files(struct publish *self, const struct result *result,
     struct call call;
 
     if (json_write(result, in) < 0) {
-        say("a temporary file could not be written");
-        return false;
+        return say("a temporary file could not be written");
     }
     rewind(in);
     if (!results_begin("publish", call.argv)) {

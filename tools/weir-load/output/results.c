@@ -51,9 +51,9 @@ bool results_begin(const char *command, const char **argv)
         "python3", "-ISB", "-X", "utf8", script, program, command};
 
     if (!find_script()) {
-        say("%s needs " SCRIPT ", which is not installed beside weir-load",
-            command);
-        return false;
+        return say("%s needs " SCRIPT
+                   ", which is not installed beside weir-load",
+                   command);
     }
     asked_by = command;
     memcpy(argv, words, sizeof(words));

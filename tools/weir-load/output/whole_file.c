@@ -45,10 +45,10 @@ static void forget(struct whole_file *self)
 
 static bool complain(const struct whole_file *self, int err)
 {
-    say("%s: %s: %s", self->flag,
-        whole_file_is_stdout(self->path) ? "standard output" : self->path,
-        fifo_error_text(err));
-    return false;
+    return say("%s: %s: %s", self->flag,
+               whole_file_is_stdout(self->path) ? "standard output"
+                                                : self->path,
+               fifo_error_text(err));
 }
 
 static struct found look(const char *path)
@@ -194,8 +194,7 @@ bool whole_file_open(struct whole_file *self, const char *flag,
     }
     self->path = strdup(path);
     if (!self->path) {
-        say("%s: no memory", flag);
-        return false;
+        return say("%s: no memory", flag);
     }
     const struct found found = look(path);
     if (whole_file_is_stdout(path)) {

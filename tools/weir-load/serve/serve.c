@@ -401,8 +401,8 @@ static bool add_target(struct serve_options *options,
                        const struct target *target)
 {
     if (options->target_count == SERVE_ADDRESSES_MAX) {
-        say("%s: more than %u addresses", target->text, SERVE_ADDRESSES_MAX);
-        return false;
+        return say("%s: more than %u addresses", target->text,
+                   SERVE_ADDRESSES_MAX);
     }
     options->targets[options->target_count] = *target;
     options->target_count++;

@@ -254,27 +254,23 @@ static bool settle_urls(struct reading *reading)
     for (size_t i = 0; i < options->target_count; i++) {
         is_http |= options->targets[i].is_http;
         if (options->targets[i].is_redis) {
-            say("%s: there is no server of Redis here; see redis-server",
-                options->targets[i].text);
-            return false;
+            return say("%s: there is no server of Redis here; see redis-server",
+                       options->targets[i].text);
         }
         if (options->targets[i].is_ws) {
-            say("%s: it was removed; use %s", options->targets[i].text,
-                gone_find("serve ws", 8));
-            return false;
+            return say("%s: it was removed; use %s", options->targets[i].text,
+                       gone_find("serve ws", 8));
         }
         if (options->targets[i].path) {
-            say("%s: an address to listen on has no path",
-                options->targets[i].text);
-            return false;
+            return say("%s: an address to listen on has no path",
+                       options->targets[i].text);
         }
     }
     if (!is_http) {
         return true;
     }
     if (reading->mode && strcmp(options->mode->name, "http") != 0) {
-        say("--mode: %s is not for http://", options->mode->name);
-        return false;
+        return say("--mode: %s is not for http://", options->mode->name);
     }
     options->mode = serve_paced_find("http");
     return true;
@@ -288,13 +284,11 @@ static bool check_datagrams(const struct serve_options *options)
             continue;
         }
         if (!datagram_server_has(options->mode)) {
-            say("--mode: %s is not for udp://, echo and discard are",
-                options->mode->name);
-            return false;
+            return say("--mode: %s is not for udp://, echo and discard are",
+                       options->mode->name);
         }
         if (pace_is_needed(&options->settings.pace)) {
-            say("--delay, --freeze and --limit-rate are not for udp://");
-            return false;
+            return say("--delay, --freeze and --limit-rate are not for udp://");
         }
     }
     return true;
@@ -310,8 +304,7 @@ static bool check_fast_open(const struct serve_options *options)
                    target->address.storage.any.sa_family != AF_UNIX;
     }
     if (options->fast_open && !has_tcp) {
-        say("--fast-open: no target has TCP");
-        return false;
+        return say("--fast-open: no target has TCP");
     }
     return true;
 }
@@ -325,9 +318,9 @@ static bool settle_mode(struct serve_options *options)
     if (strcmp(name, "rr") == 0 &&
         !(sizes_is_fixed(&options->settings.request) &&
           sizes_is_fixed(&options->settings.answer))) {
-        say("--send, --recv: mode rr has one size of each; in mode sized "
+        return say(
+            "--send, --recv: mode rr has one size of each; in mode sized "
             "requests say theirs");
-        return false;
     }
 
     if (!pace_is_needed(pace) && mode_find(name)) {
@@ -335,18 +328,16 @@ static bool settle_mode(struct serve_options *options)
     }
     options->mode = serve_paced_find(name);
     if (!options->mode) {
-        say("--mode: %s has no --delay, --freeze or --limit-rate", name);
-        return false;
+        return say("--mode: %s has no --delay, --freeze or --limit-rate", name);
     }
     if (pace->rate > 0 && strcmp(name, "echo") == 0) {
-        say("--limit-rate: echo does not know where a request ends, --mode rr "
+        return say(
+            "--limit-rate: echo does not know where a request ends, --mode rr "
             "does");
-        return false;
     }
     if (pace->rate > 0 && options->thread_count > 1) {
-        say("--limit-rate: it is of one thread, not of %u",
-            options->thread_count);
-        return false;
+        return say("--limit-rate: it is of one thread, not of %u",
+                   options->thread_count);
     }
     return true;
 }

@@ -9,7 +9,6 @@
 #ifndef WEIR_LOAD_SOCKETS_H
 #define WEIR_LOAD_SOCKETS_H
 
-#include "tools/common/option.h"
 #include "tools/common/target.h"
 
 #include <stdbool.h>
@@ -18,10 +17,6 @@
 #define SOCKETS_WHY_SIZE 160
 
 struct socket_flags {
-    /* The last option given that only TCP, or only TCP and UDP, have; or
-     * NULL. */
-    const struct option *tcp;
-    const struct option *inet;
     /* Nagle's algorithm stays on. */
     bool has_nagle;
     bool keeps_alive;

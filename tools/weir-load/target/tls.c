@@ -134,18 +134,15 @@ static bool check_both(const struct tls_flags *flags,
         }
         /* for HTTP, -k is often given anyway */
         if (options->no_verify && !is_http) {
-            say("--insecure: no target has TLS; write %s", way);
-            return false;
+            return say("--insecure: no target has TLS; write %s", way);
         }
     }
     if (options->passphrase.file && flags->identity_count == 0) {
-        say("--key-passphrase-file needs --cert");
-        return false;
+        return say("--key-passphrase-file needs --cert");
     }
     if (options->max_version != WEIR_TLS_VERSION_DEFAULT &&
         options->min_version > options->max_version) {
-        say("--tls-min is above --tls-max");
-        return false;
+        return say("--tls-min is above --tls-max");
     }
     return true;
 }
@@ -157,26 +154,24 @@ bool tls_check_run(const struct tls_flags *flags, const struct target *targets,
         return false;
     }
     if (flags->identity_count > 1) {
-        say("--cert: a client has one certificate");
-        return false;
+        return say("--cert: a client has one certificate");
     }
     if (flags->resume_share > 0 && flags->options.max_version == WEIR_TLS_1_2) {
-        say("--resume: sessions of TLS 1.2 are not resumed, --tls-max is 1.2");
-        return false;
+        return say(
+            "--resume: sessions of TLS 1.2 are not resumed, --tls-max is 1.2");
     }
     if (flags->options.no_verify &&
         (flags->options.authorities.file || flags->options.revocations.file)) {
-        say("--insecure: nothing is verified, so %s has no meaning",
-            flags->options.authorities.file ? "--ca" : "--crl");
-        return false;
+        return say("--insecure: nothing is verified, so %s has no meaning",
+                   flags->options.authorities.file ? "--ca" : "--crl");
     }
     for (size_t i = 0; i < count; i++) {
         if (targets[i].is_tls && !targets[i].host[0] && !flags->sni &&
             !flags->options.no_verify) {
-            say("%s: there is no host whose name could be verified; give --sni "
+            return say(
+                "%s: there is no host whose name could be verified; give --sni "
                 "or --insecure",
                 targets[i].text);
-            return false;
         }
     }
     return true;
@@ -189,16 +184,13 @@ bool tls_check_serve(struct tls_flags *flags, const struct target *targets,
         return false;
     }
     if (tls_is_meant(targets, count) && flags->identity_count == 0) {
-        say("a server with TLS needs a certificate: --cert and --key");
-        return false;
+        return say("a server with TLS needs a certificate: --cert and --key");
     }
     if (flags->has_client_auth && !flags->options.authorities.file) {
-        say("--client-auth: --ca must say whose certificates are good");
-        return false;
+        return say("--client-auth: --ca must say whose certificates are good");
     }
     if (flags->options.revocations.file && !flags->options.authorities.file) {
-        say("--crl: --ca must say whose certificates are good");
-        return false;
+        return say("--crl: --ca must say whose certificates are good");
     }
     /* Without this, --ca would look like protection but request nothing. */
     if (flags->options.authorities.file && !flags->has_client_auth) {
