@@ -12,28 +12,30 @@ import machine
 from peers import name_of
 from results import BadDocument, count_text, interval_text
 
+COST = "**What it costs.**"
 HEADING = "## Figures"
-COLUMNS = 96
+# The section of figures of a text: README's, or that of bench/README.md.
+SECTION = re.compile(rf"^(?:{re.escape(COST)}.*?\n(?=- \*\*)|{HEADING}\n.*?\n(?=## ))",
+                     re.M | re.S)
+COLUMNS = 99
 
-# What a line of README compares: its name, its rows and its peers, and which of
-# the two kept runs has them. Of all cases the line shows the best and the worst.
+# What a line of README compares: its name, its rows, its peers, and which of the
+# kept runs have them. The line shows the best and the worst of all its cases.
 LIBRARIES = ["uring", "uv_tuned", "uv", "event"]
 SERVICES = ["nginx", "haproxy"]
-TLS = ["T11", "T11r", "T11d"]
 LINES = [
-    ("echo, callbacks", ["T1", "T5"], LIBRARIES, 0),
-    ("echo, tasks and streams", ["T3"], [*LIBRARIES, "uvloop"], 0),
-    ("echo, callbacks, on epoll", ["T20", "T20b", "T20p"], ["epoll", "uv"], 0),
-    ("weir-proxy", ["T16", "T16c"], SERVICES, 0),
-    ("TLS with {engine}", TLS, SERVICES, 0),
-    ("TLS with {engine}", TLS, SERVICES, 1),
+    ("echo, callbacks", ["T1", "T5"], LIBRARIES, [0]),
+    ("echo, tasks and streams", ["T3"], [*LIBRARIES, "uvloop"], [0]),
+    ("echo, callbacks, on epoll", ["T20", "T20b", "T20p"], ["epoll", "uv"], [0]),
+    ("weir-proxy", ["T16", "T16c"], SERVICES, [0]),
+    ("TLS", ["T11", "T11r", "T11d"], SERVICES, [0, 1]),
 ]
 
 FIRST = ["first_weir", "weir", "uv", "first_asyncio", "first_go"]
 FIRST_NAMES = {"first_weir": "weir, tasks", "weir": "weir, callbacks",
                "uv": "libuv", "first_asyncio": "asyncio streams",
                "first_go": "Go"}
-FIRST_FIGURES = [("us CPU/msg", "CPU per message, µs"),
+FIRST_FIGURES = [("us CPU/msg", "CPU per message, µs (ratio)"),
                  ("B/connection", "memory per idle connection, KiB")]
 
 
@@ -59,39 +61,40 @@ def _medians(document):
             if document["rounds"] else "medians (intervals of 95 %)")
 
 
-def _case(result):
-    return (f"{result['case']}: {result['ratio']:.2f} of "
+def _case(result, engine):
+    return (f"{engine}{result['case']}: {result['ratio']:.2f} of "
             f"{name_of(result['peer'])}{_interval(result)}")
 
 
-def _line(document, name, rows, peers):
-    found = sorted((result for result in document["results"]
+def _line(documents, name, rows, peers, runs):
+    """A case that more than one run has is shown with the run's TLS library."""
+    found = sorted(((result["ratio"], _case(result, f"{engine_of(documents[run])}, "
+                                            * (len(runs) > 1)))
+                    for run in runs for result in documents[run]["results"]
                     if result["row"] in rows and result["peer"] in peers
-                    and result["ratio"] is not None),
-                   key=lambda result: result["ratio"])
-    cells = [_case(result) for result in found[:1] + found[-1:]] or ["not run"] * 2
-    return (f"| {name.format(engine=engine_of(document))} | "
-            + " | ".join(cells) + " |")
+                    and result["ratio"] is not None))
+    cells = [case for _, case in found[:1] + found[-1:]] or ["not run"] * 2
+    return f"| {name} | " + " | ".join(cells) + " |"
 
 
 def _first(document):
-    """The table of first programs, in absolute figures."""
+    """The table of first programs, in absolute figures. Only the ratios to weir's
+    first program have intervals."""
     cells = {}
     for result in document["results"]:
         if result["row"] == "first" and result["subject"] is not None:
-            cells[result["figure"], "first_weir"] = result["subject"]
-            cells[result["figure"], result["peer"]] = result["peer_value"]
+            scale = 1024 if result["figure"] == "B/connection" else 1
+            cells[result["figure"], "first_weir"] = f"{result['subject'] / scale:.1f}"
+            if result["peer_value"] is not None:
+                cells[result["figure"], result["peer"]] = (
+                    f"{result['peer_value'] / scale:.1f}{_interval(result)}")
     if not cells:
         return []
-    lines = ["| | " + " | ".join(FIRST_NAMES[name] for name in FIRST) + " |",
-             "|---|" + "---|" * len(FIRST)]
-    for figure, text in FIRST_FIGURES:
-        scale = 1024 if figure == "B/connection" else 1
-        values = [cells.get((figure, name)) for name in FIRST]
-        lines.append(f"| {text} | " + " | ".join(
-            "not run" if value is None else f"{value / scale:.1f}"
-            for value in values) + " |")
-    return [*lines, ""]
+    return ["| | " + " | ".join(FIRST_NAMES[name] for name in FIRST) + " |",
+            "|---|" + "---|" * len(FIRST),
+            *(f"| {text} | " + " | ".join(cells.get((figure, name), "not run")
+                                          for name in FIRST) + " |"
+              for figure, text in FIRST_FIGURES), ""]
 
 
 def _peers(document, rows):
@@ -110,26 +113,22 @@ def _an(text):
     return ("an " if text[:1].upper() in "AEIOU" else "a ") + text
 
 
-def _where(document):
-    """The kind of machine, and the day."""
+def _where(document, parts=None):
+    """The kind of machine, or this many parts of its description, and the day."""
     date = document["date"].split()[:1]
-    return (_an(machine.kind_of(document["machine"]))
+    return (_an(", ".join(machine.kind_of(document["machine"]).split(", ")[:parts]))
             + "".join(f" ({day})" for day in date))
 
 
 def section(document, other):
-    """README's section, from its heading to the empty line after its last table."""
-    first = ("An echo server (128-byte messages, 50 connections) in the usual style of "
-             "each library:")
-    rows = [_line((document, other)[run], *line) for *line, run in LINES]
-    text = ("The next table divides weir's CPU time for a message by another program's (0.5 is "
-            "half); bare liburing and bare epoll are loops written by hand. Figures are "
-            f"{_medians(document)} on {_where(document)}, with {_peers(document, rows)}. [How it "
-            "was measured](bench/README.md); `bench/run --report FILE` measures your machine.")
-    table = _first(document)
+    """README's section, from its bold words to the end of its last table."""
+    rows = [_line((document, other), *line) for line in LINES]
+    text = (f"{COST} An echo server (128 B, 50 connections) in each library's usual style; in "
+            "brackets, the ratio of weir's tasks to it. Below, weir's best and worst ratios of "
+            "CPU time (0.5 is half; bare: a hand-written loop). [Measured](bench/README.md) on "
+            f"{_where(document, 1)} with {_peers(document, rows)}: {_medians(document)}.")
     return "\n".join([
-        HEADING, "", *([first, "", *table] if table else []),
-        *textwrap.wrap(text, COLUMNS, break_on_hyphens=False), "",
+        *textwrap.wrap(text, COLUMNS, break_on_hyphens=False), "", *_first(document),
         "| | best case | worst case |", "|---|---|---|", *rows, ""]) + "\n"
 
 
@@ -206,15 +205,13 @@ def table(document, other):
 
 def replace(readme, text):
     """A text with the section in the place of the one that it has."""
-    start = readme.find(f"{HEADING}\n")
-    end = readme.find("\n## ", start)
-    if start < 0 or end < 0:
-        raise BadDocument(f"no section '{HEADING}' that ends is there")
-    return readme[:start] + text + readme[end + 1:]
+    old = of_readme(readme)
+    if not old:
+        raise BadDocument(f"no section '{COST}' or '{HEADING}' that ends is there")
+    return readme.replace(old, text)
 
 
 def of_readme(readme):
     """The section as a text has it."""
-    start = readme.find(f"{HEADING}\n")
-    end = readme.find("\n## ", start)
-    return readme[start:end + 1] if 0 <= start < end else ""
+    found = SECTION.search(readme)
+    return found[0] if found else ""

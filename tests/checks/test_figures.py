@@ -320,8 +320,11 @@ class Report(unittest.TestCase):
 class Readme(unittest.TestCase):
     def test_the_kind_of_machine_and_the_figures_are_the_run_s(self):
         text = figures.section(parsed(), parsed())
-        self.assertIn("an AMD EPYC 7R13 guest, 1 MiB of L2 and 32 MiB of L3",
+        kind = "an AMD EPYC 7R13 guest"
+        self.assertIn(f"on {kind} (2026-01-02) with libuv 1.44.2",
                       " ".join(text.split()))
+        self.assertIn(f"on {kind}, 1 MiB of L2 and 32 MiB of L3",
+                      " ".join(figures.table(parsed(), parsed()).split()))
         case = "128 B, 50 connections: 0.50 of libuv (0.45–0.60)"
         self.assertIn(f"| echo, callbacks | {case} | {case} |", text)
         self.assertIn("| weir-proxy | not run | not run |", text)
@@ -333,12 +336,24 @@ class Readme(unittest.TestCase):
         self.assertIn("| echo, callbacks | c: 0.50 of libuv (0.40–0.70) | "
                       "b: 1.20 of libuv (1.10–1.40) |", figures.section(run, run))
 
+    def test_a_first_program_has_its_figure_and_the_interval_of_the_ratio(self):
+        run = parsed(*[result(row="first", subject=5900, peer=peer, figure=figure,
+                              peer_value=2048, interval=interval, ratios=[0.5])
+                       for figure, interval in (("us CPU/msg", [0.4, 0.6]),
+                                                ("B/connection", None))
+                       for peer in ("weir", "uv")])
+        text = figures.section(run, run)
+        self.assertIn("| 5900.0 | 2048.0 (0.40–0.60) | 2048.0 (0.40–0.60) | not run |",
+                      text)
+        self.assertIn("| 5.8 | 2.0 | 2.0 | not run |", text)
+
     def test_each_run_says_whose_tls_it_had(self):
-        text = figures.section(
-            parsed(versions={"weir": "0.1.0, TLS by wolfSSL 5.7.2"}),
-            parsed(versions={"weir": "0.1.0, TLS by OpenSSL 3.0.19"}))
-        self.assertIn("| TLS with wolfSSL | ", text)
-        self.assertIn("| TLS with OpenSSL | ", text)
+        text = figures.section(*[
+            parsed(result(row="T11", case="hello", peer="nginx", ratio=ratio),
+                   versions={"weir": f"0.1.0, TLS by {name}"})
+            for name, ratio in (("wolfSSL 5.7.2", 0.5), ("OpenSSL 3.0.19", 1.5))])
+        self.assertIn("| TLS | wolfSSL, hello: 0.50 of ", text)
+        self.assertIn(" | OpenSSL, hello: 1.50 of ", text)
 
     def test_all_rows_show_what_is_missed_and_what_was_not_run(self):
         text = figures.table(
@@ -365,12 +380,13 @@ class Readme(unittest.TestCase):
             self.assertEqual(make(results.parse(text), run), make(run, run))
 
     def test_a_section_takes_the_place_of_the_other(self):
-        section = figures.section(parsed(), parsed())
-        readme = "# x\n\n## Figures\n\nold\n\n## More\n\ntext\n"
-        changed = figures.replace(readme, section)
-        self.assertNotIn("old", changed)
-        self.assertTrue(changed.endswith("\n\n## More\n\ntext\n"))
-        self.assertEqual(figures.of_readme(changed), section)
+        for make, head, rest in (
+                (figures.section, f"{figures.COST} a\n\n", "- **In it:** old\n"),
+                (figures.table, "## Figures\n\n", "## More\n\ntext\n")):
+            section = make(parsed(), parsed())
+            changed = figures.replace(f"# x\n\n{head}old\n\n{rest}", section)
+            self.assertEqual(changed, f"# x\n\n{section}{rest}")
+            self.assertEqual(figures.of_readme(changed), section)
         with self.assertRaises(results.BadDocument):
             figures.replace("# x\n", "")
 

@@ -114,7 +114,7 @@ REASONS = {
 
 
 def read_commands(source):
-    """Every command of the texts: what follows "#" on its line is no part."""
+    """Every command of the texts, without comments: "&&" and line ends separate."""
     found = []
     for name in TEXTS:
         text = (source / name).read_text(encoding="utf-8")
@@ -123,7 +123,7 @@ def read_commands(source):
                 continue
             lines = [re.sub(r" +# .*", "", line[4:]) for line in
                      block.splitlines()]
-            found += re.sub(r"\\\n", "\\\\\0", "\n".join(lines)).split("\n")
+            found += re.split(r"\n| && ", re.sub(r"\\\n", "\\\\\0", "\n".join(lines)))
     return [command.replace("\0", "\n") for command in found]
 
 

@@ -37,11 +37,11 @@ kill $! && wait $!
 
 
 def read_path():
-    """README's commands, its program, and the commands of the program."""
+    """README's program, and the commands after it: they install weir, compile the
+    program and start it."""
     text = (SOURCE / "README.md").read_text(encoding="utf-8")
-    install, code, after = re.search(
-        r"To install weir:\n(.*?)^```c\n(.*?)^```\n(.*?)^## ", text, re.M | re.S).groups()
-    return COMMAND.findall(install), code, COMMAND.findall(after)
+    code, after = re.search(r"^```c\n(.*?)^```\n\n(.*?)\n\n", text, re.M | re.S).groups()
+    return code, COMMAND.findall(after)
 
 
 class Path:
@@ -59,7 +59,7 @@ class Path:
         print(f"{self.stages[-1][1]:7.1f} s  {name}", flush=True)
 
     def walk(self):
-        commands, code, (compiler, server) = read_path()
+        code, (*commands, compiler, server) = read_path()
         port = re.search(r'"127\.0\.0\.1", (\d+)', code)[1]
         self.take("git from the distribution",
                   "apt-get -q update && apt-get -q -y --no-install-recommends "

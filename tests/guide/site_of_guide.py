@@ -59,8 +59,6 @@ ENTRY = """# weir
 
 {cost}
 
-[How it was measured](bench/README.md)
-
 {rest}
 
 @htmlonly[block]</div></div>@endhtmlonly
@@ -116,8 +114,8 @@ def upright(table):
 
 
 def entry(text):
-    """README.md as a page: pitch, install, program, cost and the paragraphs that
-    begin with bold words; its other links are in the menu."""
+    """README.md as a page: pitch, commands, program, cost, and the list of its other
+    parts."""
     parts = blocks(text)
     program = next(index for index, part in enumerate(parts)
                    if part.startswith("```c\n"))
@@ -129,9 +127,8 @@ def entry(text):
         pitch=parts[1], program=parts[program],
         compile="" if compiled == program else parts[compiled],
         install="\n\n".join(parts[index] for index in commands if index < program),
-        cost=f"{parts[cost - 1]}\n\n{upright(parts[cost])}",
-        rest="\n\n".join(part for index, part in enumerate(parts)
-                         if part.startswith("**") and index != cost - 1))
+        cost="\n\n".join([parts[cost - 1], *map(upright, parts[cost:cost + 2])]),
+        rest="\n\n".join(part for part in parts if part.startswith("- **")))
 
 
 def listing(path):
