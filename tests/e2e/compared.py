@@ -18,7 +18,8 @@ import tempfile
 import zlib
 
 from harness import (LONG, Outcome, Program, Serve, Skip, WAIT_S, WEIR_LOAD,
-                     command, equal, extend_limit, matches, one_line, run)
+                     command, command_apart, equal, extend_limit, matches,
+                     one_line, run)
 from hdr import decode_hdr
 import schema
 
@@ -170,6 +171,17 @@ def test_files_that_are_no_results_are_refused():
                           status=USAGE).err, "bad.json: ")
         one_line(tool("compare", good, "--", f"{folder}/none.json",
                       status=USAGE).err, "No such file")
+
+
+def test_the_script_is_found_without_proc():
+    """However the program is started."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.symlink(WEIR_LOAD, f"{folder}/link")
+        outcome = command_apart(
+            'mount -t tmpfs none /proc || exit 77; cd "${0%/*}" && PATH=.:$PATH && '
+            'for name in "$0" "./${0##*/}" "${0##*/}" "$1"; do '
+            '"$name" report -o page none.json; done', WEIR_LOAD, f"{folder}/link")
+        equal(outcome.err.count("none.json: No such file"), 4, outcome.err)
 
 
 # ---- compare ----

@@ -12,7 +12,9 @@
 #include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,13 +29,11 @@ static char script[PATH_MAX + sizeof(WR_DATA_FOLDER SCRIPT) + 2];
 static bool find_script(void)
 {
     static const char *const folders[] = {"", WR_DATA_FOLDER "/"};
-    const ssize_t len =
-        readlink("/proc/self/exe", program, sizeof(program) - 1);
 
-    if (len <= 0) {
+    /* Works without /proc. */
+    if (realpath((const char *)getauxval(AT_EXECFN), program) == NULL) {
         return false;
     }
-    program[len] = '\0';
     const int folder_len = (int)(strrchr(program, '/') - program) + 1;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         snprintf(script, sizeof(script), "%.*s%s" SCRIPT, folder_len, program,
