@@ -127,7 +127,7 @@ def entry(text):
         pitch=parts[1], program=parts[program],
         compile="" if compiled == program else parts[compiled],
         install="\n\n".join(parts[index] for index in commands if index < program),
-        cost="\n\n".join([parts[cost - 1], *map(upright, parts[cost:cost + 2])]),
+        cost="\n\n".join([parts[cost - 1], upright(parts[cost]), parts[cost + 1]]),
         rest="\n\n".join(part for part in parts if part.startswith("- **")))
 
 
