@@ -160,9 +160,11 @@ def test_what_is_wrong_changes_nothing_and_is_said_in_one_line():
             line = written.reload(text, "weir-proxy: ")
             matches(line, why)
             matches(line, r"; the configuration of before stays in force$")
+            equal(written.proxy.metric("reload_done"), 0, "the last reload")
             with socket.create_connection(("127.0.0.1", port)) as client:
                 echoes(client)
         written.reload(good)
+        equal(written.proxy.metric("reload_done"), 1, "the last reload")
 
 
 def test_what_a_process_keeps_is_said():

@@ -78,11 +78,15 @@ def accepted(servers):
 def test_hosts_share_by_weights_over_all_threads():
     for threads in (1, 3):
         with services([(0, 20, "h1.test"), (0, 10, "h1.test")],
+                      "--log-format", "{target_name}",
                       threads=threads) as (proxy, servers, _):
             use(proxy, 30)
             equal(accepted(servers), [20, 10], "connections")
             equal(proxy.metric("upstream_addresses"), 2, "addresses")
             equal(proxy.metric("upstream_up"), 1, "the service")
+            proxy.stop()
+            with open(proxy.log_path, encoding="ascii") as file:
+                equal(set(file), {f"srv://{SERVICE}\n"}, "names in the log")
 
 
 def test_a_priority_is_used_when_those_before_it_are_down():
@@ -151,8 +155,11 @@ def test_weights_of_operators_and_the_status_are_of_all_hosts():
             matches(outcome.out, rf"^web/{SERVICE} up, weight 1, ")
             for server, numbers in zip(servers, ("priority 10, weight 7",
                                                  "priority 20, weight 0")):
+                address = f"127.0.0.1:{server.port}"
                 matches(outcome.out,
                         rf"^  127\.0\.0\.1:{server.port} up, {numbers}$")
+                equal(proxy.metric("upstream_address_up", address=address), 1,
+                      "the state of an address")
             for word, shown in (("disable", "disabled"), ("drain", "draining")):
                 command(PROXY, "--ctl", ctl, word, f"web/{SERVICE}")
                 outcome = command(PROXY, "--ctl", ctl, "status")

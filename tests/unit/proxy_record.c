@@ -8,6 +8,7 @@
 
 #include "tests/unit.h"
 #include "tools/weir-proxy/counts.h"
+#include "tools/weir-proxy/fields.h"
 #include "tools/weir-proxy/keyed.h"
 
 #include "weir/error.h"
@@ -33,7 +34,8 @@ static struct record make_record(void)
                             .server_name = "db.example",
                             .alert = "unknown_ca",
                             .tried = "192.0.2.3:80: Connection refused",
-                            .route = "*"};
+                            .route = "*",
+                            .target_name = "tcp://db.test:2222"};
     expect_eq(weir_address_parse("192.0.2.1", 1111, &record.client), 0);
     expect_eq(weir_address_parse("192.0.2.2", 2222, &record.target), 0);
     return record;
@@ -71,7 +73,8 @@ UNIT(proxy_record, a_line_of_json_has_all_fields)
         "\"total_ms\":12.346,\"in_bytes\":10,\"out_bytes\":20,\"tries\":2,"
         "\"reason\":\"target-reset\",\"tls\":\"TLSv1.3\","
         "\"server_name\":\"db.example\",\"alert\":\"unknown_ca\","
-        "\"tried\":\"192.0.2.3:80: Connection refused\",\"route\":\"*\"}\n");
+        "\"tried\":\"192.0.2.3:80: Connection refused\",\"route\":\"*\","
+        "\"target_name\":\"tcp://db.test:2222\"}\n");
 }
 
 UNIT(proxy_record, what_there_was_not_is_a_dash_or_left_out)
@@ -81,6 +84,8 @@ UNIT(proxy_record, what_there_was_not_is_a_dash_or_left_out)
     cr_assert_str_eq(line, "1970-01-01T00:00:00.000Z - db - 0.000 0.000 0.000 "
                            "0.000 0.000 0 0 0 client-gone - - - -\n");
     write_line(&record, record_write_json);
+    cr_assert_null(strstr(line, "client\""));
+    cr_assert_null(strstr(line, "target\""));
     cr_assert_null(strstr(line, "tls\""));
     cr_assert_null(strstr(line, "server_name"));
     cr_assert_null(strstr(line, "alert"));
@@ -126,6 +131,8 @@ static struct record make_long_record(void)
     record.server_name = name;
     record.tried = name;
     record.route = name;
+    record.target_name = NULL; /* the target is an address */
+    record.client_cn = name;
     record.client.len = sizeof(record.client.storage.local);
     record.client.storage.local.sun_family = AF_UNIX;
     memset(record.client.storage.local.sun_path, 1,
@@ -141,7 +148,7 @@ static struct record make_long_record(void)
 
 UNIT(proxy_record, the_longest_names_take_no_other_field_away)
 {
-    const struct record record = make_long_record();
+    struct record record = make_long_record();
     size_t words = 1;
     write_line(&record, record_write_text);
     for (const char *at = line; *at; at++) {
@@ -155,6 +162,10 @@ UNIT(proxy_record, the_longest_names_take_no_other_field_away)
         strstr(line, "x\",\"alert\":\"unknown_ca\",\"tried\":\"xxx"), "%s",
         line);
     cr_assert_not_null(strstr(line, "x\",\"route\":\"xxx"), "%s", line);
+    cr_assert_str_eq(line + strlen(line) - 5, "xx\"}\n");
+    record.target_name = record.service;
+    expect_eq(weir_address_parse("192.0.2.2", 2222, &record.target), 0);
+    write_line(&record, record_write_json);
     cr_assert_str_eq(line + strlen(line) - 5, "xx\"}\n");
 }
 
@@ -197,10 +208,10 @@ UNIT(proxy_record, names_of_a_format_are_fields)
             cr_assert_str_eq(wrong, all[i].wrong);
         }
     }
-    for (size_t i = 0; record_name_field(i); i++) {
+    for (size_t i = 0; fields[i].name; i++) {
         char format[64];
         const char *wrong;
-        snprintf(format, sizeof(format), "{%s}", record_name_field(i));
+        snprintf(format, sizeof(format), "{%s}", fields[i].name);
         cr_assert(record_check_names(format, &wrong), "%s", format);
     }
 }

@@ -80,9 +80,9 @@ static int gather(struct admin *admin, weir_thread_visit_fn *visit, void *arg)
     if (count < 0) {
         return count;
     }
-    metrics_add_ended(&admin->metrics);
-    return weir_threads_get_statistics_wait(threads, loop,
-                                            &admin->metrics.loops);
+    const int err =
+        weir_threads_get_statistics_wait(threads, loop, &admin->metrics.loops);
+    return err >= 0 && !metrics_finish(&admin->metrics) ? -ENOMEM : err;
 }
 
 static int write_page(struct admin *admin, bool is_status,

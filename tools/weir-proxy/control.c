@@ -253,44 +253,6 @@ static char do_to_target(struct doing *doing)
     return CONTROL_DONE;
 }
 
-static void write_state(const struct config_service *service,
-                        const struct config_route *route, size_t index,
-                        const struct target_sum *sum, const struct order *order,
-                        FILE *out)
-{
-    const struct config_target *target = &route->targets[index];
-
-    fprintf(out,
-            "%s/%s %s, weight %u, route %s, %llu connections, %llu in all\n",
-            service->name, command_short_name(target->at.text),
-            status_word_of(order, target, sum),
-            (unsigned)orders_weight(order, target), route->label,
-            (unsigned long long)sum->active, (unsigned long long)sum->chosen);
-}
-
-static void write_states(const struct metrics *metrics,
-                         const struct services *services, FILE *out)
-{
-    const struct config *config = metrics->setup->config;
-    const struct target_sum *sum = metrics->targets;
-    struct order *const *orders = metrics->setup->orders;
-    const bool is_same =
-        services && services->all && services->setup == metrics->setup;
-
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-        const struct route *its = is_same ? services->all[i].routes : NULL;
-        for (size_t j = 0; j < service->route_count; j++) {
-            const struct config_route *route = &service->routes[j];
-            for (size_t k = 0; k < route->target_count; k++) {
-                const char *ordered = orders_word(*orders, &route->targets[k]);
-                write_state(service, route, k, sum++, *orders++, out);
-                targets_write_addresses(its ? &its[j] : NULL, k, ordered, out);
-            }
-        }
-    }
-}
-
 static char do_status(struct doing *doing)
 {
     struct metrics metrics;
@@ -300,7 +262,10 @@ static char do_status(struct doing *doing)
         err = visit(doing, metrics_gather, &metrics);
     }
     if (err >= 0) {
-        write_states(&metrics, doing->worker->services, doing->out);
+        err = metrics_finish(&metrics) ? 0 : -ENOMEM;
+    }
+    if (err == 0) {
+        status_answer(&metrics, doing->out);
     }
     metrics_free(&metrics);
     return err < 0 ? fail(doing, err) : CONTROL_DONE;

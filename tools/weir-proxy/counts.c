@@ -23,9 +23,6 @@ static size_t bucket_of(uint64_t ns)
     return i;
 }
 
-const char *const counts_error_names[COUNTS_ERRORS] = {
-    "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "other"};
-
 void counts_accept_error(struct counts *counts, int err)
 {
     static const int errors[COUNTS_ERRORS - 1] = {-EMFILE, -ENFILE, -ENOBUFS,

@@ -19,7 +19,6 @@ extern const uint32_t counts_bucket_ms[COUNTS_BUCKETS];
 
 /* Errors of accepts that are counted separately; the last is any other. */
 #define COUNTS_ERRORS 5
-extern const char *const counts_error_names[COUNTS_ERRORS];
 
 struct counts {
     uint64_t accepted;

@@ -5,40 +5,53 @@
  */
 #include "metrics.h"
 
+#include "command.h"
 #include "setup.h"
+#include "targets.h"
 
 #include "weir/error.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static size_t count_targets(const struct config *config)
+static void name_targets(struct metrics *metrics)
 {
-    size_t count = 0;
+    const struct config *config = metrics->setup->config;
+    struct target_facts *facts = metrics->targets;
 
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
+        metrics->services[i].names[0] = service->name;
         for (size_t j = 0; j < service->route_count; j++) {
-            count += service->routes[j].target_count;
+            const struct config_route *route = &service->routes[j];
+            for (size_t k = 0; k < route->target_count; k++, facts++) {
+                const char *text = route->targets[k].at.text;
+                facts->names[0] = service->name;
+                facts->names[1] = route->label;
+                facts->names[2] = text;
+                facts->short_name = command_short_name(text);
+                facts->config = &route->targets[k];
+            }
         }
     }
-    return count;
 }
 
 bool metrics_init(struct metrics *metrics, const struct proxy *proxy)
 {
-    const size_t count = proxy->setup->config->service_count;
+    const struct config *config = proxy->setup->config;
 
     *metrics = (struct metrics){.proxy = proxy,
                                 .setup = setup_ref(proxy->setup),
                                 .loops = {.size = sizeof(metrics->loops)}};
-    metrics->services = calloc(count, sizeof(*metrics->services));
-    metrics->queued = calloc(count, sizeof(*metrics->queued));
-    metrics->targets =
-        calloc(count_targets(proxy->setup->config), sizeof(*metrics->targets));
+    metrics->services =
+        calloc(config->service_count, sizeof(*metrics->services));
+    metrics->targets = calloc(config->target_count, sizeof(*metrics->targets));
     metrics->seen = calloc(proxy->worker_count, sizeof(*metrics->seen));
-    return metrics->services && metrics->queued && metrics->targets &&
-           metrics->seen;
+    if (!metrics->services || !metrics->targets || !metrics->seen) {
+        return false;
+    }
+    name_targets(metrics);
+    return true;
 }
 
 bool metrics_clear(struct metrics *metrics)
@@ -53,8 +66,8 @@ void metrics_free(struct metrics *metrics)
 {
     setup_unref(metrics->setup);
     free(metrics->services);
-    free(metrics->queued);
     free(metrics->targets);
+    free(metrics->addresses);
     free(metrics->seen);
     *metrics = (struct metrics){.proxy = NULL};
 }
@@ -85,9 +98,9 @@ static bool is_same_route(const struct config_service *service, size_t index,
 }
 
 /* Returns the sums of a target, or NULL; @sums are those of the route. */
-static struct target_sum *find_in_route(const struct config_route *config,
-                                        struct target_sum *sums,
-                                        const char *text)
+static struct target_facts *find_in_route(const struct config_route *config,
+                                          struct target_facts *sums,
+                                          const char *text)
 {
     size_t i = 0;
 
@@ -98,12 +111,12 @@ static struct target_sum *find_in_route(const struct config_route *config,
     return i < config->target_count ? &sums[i] : NULL;
 }
 
-static struct target_sum *find_target(struct metrics *metrics,
-                                      const struct route *route,
-                                      const char *text)
+static struct target_facts *find_target(struct metrics *metrics,
+                                        const struct route *route,
+                                        const char *text)
 {
     const struct config *config = metrics->setup->config;
-    struct target_sum *sums = metrics->targets;
+    struct target_facts *sums = metrics->targets;
 
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
@@ -119,18 +132,19 @@ static struct target_sum *find_target(struct metrics *metrics,
 
 /* @sums are those of the route's targets, or NULL if they must be found. */
 static void add_route(struct metrics *metrics, const struct route *route,
-                      struct target_sum *sums)
+                      struct target_facts *sums)
 {
     const struct config_route *config = route->config;
 
     for (size_t i = 0; i < config->target_count; i++) {
-        struct target_sum *sum =
+        struct target_facts *facts =
             sums ? &sums[i]
                  : find_target(metrics, route, config->targets[i].at.text);
         const weir_upstream *upstream = route->added[i];
-        if (!sum || !upstream) {
+        if (!facts || !upstream) {
             continue;
         }
+        struct target_sum *sum = &facts->sum;
         const struct target_sum before = *sum;
         counts_add_target(sum, upstream);
         if (route->services->is_old) {
@@ -158,7 +172,7 @@ static void add_services(struct metrics *metrics,
                          const struct services *services)
 {
     const bool is_same = services && services->setup == metrics->setup;
-    struct target_sum *sums = metrics->targets;
+    struct target_facts *sums = metrics->targets;
     size_t index;
 
     for (size_t i = 0; services && services->all &&
@@ -171,7 +185,7 @@ static void add_services(struct metrics *metrics,
         }
         for (size_t j = 0; j < service->config->route_count; j++) {
             const struct route *route = &service->routes[j];
-            metrics->queued[index] += count_queued(route);
+            metrics->services[index].queued += count_queued(route);
             if (route->upstreams) {
                 add_route(metrics, route, is_same ? sums : NULL);
             }
@@ -192,10 +206,10 @@ static void add_counts(struct metrics *metrics, const struct worker *worker)
         const struct service *service = &services->all[i];
         if (service->counts && find_service(metrics->setup->config,
                                             service->config->name, &index)) {
-            counts_add(&metrics->services[index], service->counts);
+            counts_add(&metrics->services[index].counts, service->counts);
         }
     }
-    metrics->lost_lines += worker->log.lost_lines;
+    metrics->program.lost_lines += worker->log.lost_lines;
 }
 
 void metrics_gather(void *arg, weir_thread *thread)
@@ -213,25 +227,109 @@ void metrics_gather(void *arg, weir_thread *thread)
     }
 }
 
-void metrics_add_ended(struct metrics *metrics)
+/* Received bytes of a relay are counted as held until they are sent, so queued
+ * bytes that are held are not counted again. */
+static void finish_program(struct metrics *metrics)
 {
     const struct proxy *proxy = metrics->proxy;
+    const struct weir_loop_statistics *loops = &metrics->loops;
+    struct program_facts *facts = &metrics->program;
+
+    facts->threads = proxy->worker_count;
+    facts->state = proxy->workers[0].is_draining ? "drains" : "serves";
+    facts->received_bytes = loops->received_bytes;
+    facts->sent_bytes = loops->sent_bytes;
+    facts->buffer_bytes =
+        loops->held_bytes + loops->queued_bytes - loops->queued_held_bytes;
+    facts->memory_bytes = loops->memory_bytes;
+    facts->memory_limit_bytes = proxy->memory_limit_bytes;
+    facts->is_reloaded = !proxy->was_refused;
+}
+
+/* Lists the addresses of all targets, or only counts them. */
+static size_t list_addresses(struct metrics *metrics, bool only_counts)
+{
+    const struct config *config = metrics->setup->config;
+    const struct services *services = metrics->proxy->workers[0].services;
+    size_t count = 0;
+    size_t target = 0;
+
+    for (size_t i = 0;
+         services && services->all && services->setup == metrics->setup &&
+         i < config->service_count;
+         i++) {
+        const struct route *routes = services->all[i].routes;
+        for (size_t j = 0; j < config->services[i].route_count; j++) {
+            for (size_t k = 0; k < config->services[i].routes[j].target_count;
+                 k++, target++) {
+                struct address_facts *facts =
+                    only_counts ? NULL : &metrics->addresses[count];
+                count +=
+                    targets_list_addresses(routes ? &routes[j] : NULL, k,
+                                           &metrics->targets[target], facts);
+            }
+        }
+    }
+    return count;
+}
+
+bool metrics_finish(struct metrics *metrics)
+{
+    const struct proxy *proxy = metrics->proxy;
+    const struct config *config = metrics->setup->config;
 
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
         if (proxy->workers[i].has_ended && !metrics->seen[i]) {
             add_counts(metrics, &proxy->workers[i]);
         }
     }
+    finish_program(metrics);
+    for (size_t i = 0; i < config->service_count; i++) {
+        for (int j = END_DONE + 1; j < END_REASONS; j++) {
+            metrics->services[i].errors += metrics->services[i].counts.ended[j];
+        }
+    }
+    for (size_t i = 0; i < config->target_count; i++) {
+        struct target_facts *facts = &metrics->targets[i];
+        const struct order *order = metrics->setup->orders[i];
+        facts->ordered = orders_word(order, facts->config);
+        facts->state = facts->ordered     ? facts->ordered
+                       : facts->sum.is_up ? "up"
+                                          : "down";
+        facts->weight = orders_weight(order, facts->config);
+        facts->errors = facts->sum.connect_errors + facts->sum.reported_errors;
+    }
+    metrics->address_count = list_addresses(metrics, true);
+    metrics->addresses =
+        calloc(metrics->address_count + 1, sizeof(*metrics->addresses));
+    if (metrics->addresses) {
+        list_addresses(metrics, false);
+    }
+    return metrics->addresses != NULL;
+}
+
+const void *metrics_object(const struct metrics *metrics, enum field_of of,
+                           size_t index)
+{
+    const struct config *config = metrics->setup->config;
+
+    switch (of) {
+    case OF_PROGRAM:
+        return index == 0 ? &metrics->program : NULL;
+    case OF_SERVICE:
+        return index < config->service_count ? &metrics->services[index] : NULL;
+    case OF_TARGET:
+        return index < config->target_count ? &metrics->targets[index] : NULL;
+    case OF_ADDRESS:
+        return index < metrics->address_count ? &metrics->addresses[index]
+                                              : NULL;
+    case OF_CONNECTION:
+    default:
+        return NULL;
+    }
 }
 
 /* ---- writing ---- */
-
-static void family(FILE *out, const char *name, const char *type,
-                   const char *help)
-{
-    fprintf(out, "# HELP weir_proxy_%s %s\n# TYPE weir_proxy_%s %s\n", name,
-            help, name, type);
-}
 
 /* Returns the length of a UTF-8 character, or 0 if it is invalid. */
 static size_t character(const char *text)
@@ -278,285 +376,115 @@ static void label(FILE *out, const char *name, const char *value)
     fputc('"', out);
 }
 
-static void sample(FILE *out, const char *name, const char *service,
-                   const char *more, const char *value, uint64_t number)
+/* Writes the start of a sample up to the labels of its object. Returns what
+ * comes before another label. */
+static char begin_sample(FILE *out, const struct field *field,
+                         const char *suffix, const void *object)
 {
-    fprintf(out, "weir_proxy_%s{", name);
-    label(out, "service", service);
-    if (more) {
-        fputc(',', out);
-        label(out, more, value);
+    static const char *const labels[FIELDS_NAMES] = {"service", "route",
+                                                     "target", "address"};
+    const char *const *names = object;
+    char before = '{';
+
+    fprintf(out, "weir_proxy_%s%s", field->metric, suffix);
+    for (size_t i = 0; field->of != OF_PROGRAM && i < FIELDS_NAMES && names[i];
+         i++) {
+        fputc(before, out);
+        label(out, labels[i], names[i]);
+        before = ',';
     }
-    fprintf(out, "} %llu\n", (unsigned long long)number);
+    return before;
 }
 
-static const char *name_of(const struct metrics *metrics, size_t service)
+static void end_sample(FILE *out, char before, uint64_t number)
 {
-    return metrics->setup->config->services[service].name;
+    fprintf(out, "%s %llu\n", before == ',' ? "}" : "",
+            (unsigned long long)number);
 }
 
-/* Writes a family of services; @offset is its field in struct counts. */
-static void write_plain(const struct metrics *metrics, FILE *out,
-                        const char *name, const char *type, const char *help,
-                        size_t offset)
+static void end_seconds(FILE *out, uint64_t ns)
 {
-    family(out, name, type, help);
-    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
-        uint64_t number;
-        memcpy(&number, (const char *)&metrics->services[i] + offset,
-               sizeof(number));
-        sample(out, name, name_of(metrics, i), NULL, NULL, number);
-    }
+    fprintf(out, "} %.9f\n", (double)ns / 1e9);
 }
 
-static void write_connections(const struct metrics *metrics, FILE *out)
+static void write_histogram(FILE *out, const struct field *field,
+                            const struct service_facts *facts)
 {
-    write_plain(metrics, out, "connections_total", "counter",
-                "Connections that were accepted.",
-                offsetof(struct counts, accepted));
-    write_plain(metrics, out, "connections_active", "gauge",
-                "Connections that have not ended.",
-                offsetof(struct counts, active));
-    family(out, "close_total", "counter", "Connections that ended, by reason.");
-    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
-        for (int j = 0; j < END_REASONS; j++) {
-            sample(out, "close_total", name_of(metrics, i), "reason",
-                   end_reason_name((enum end_reason)j),
-                   metrics->services[i].ended[j]);
+    const struct counts *counts = &facts->counts;
+    uint64_t sum = 0;
+
+    for (int i = 0; i <= COUNTS_BUCKETS; i++) {
+        char limit[16] = "+Inf";
+        sum += counts->connects[i];
+        if (i < COUNTS_BUCKETS) {
+            snprintf(limit, sizeof(limit), "%g", counts_bucket_ms[i] / 1e3);
         }
+        fputc(begin_sample(out, field, "_bucket", facts), out);
+        label(out, "le", limit);
+        end_sample(out, ',', sum);
+    }
+    begin_sample(out, field, "_sum", facts);
+    end_seconds(out, counts->connect_ns);
+    end_sample(out, begin_sample(out, field, "_count", facts), sum);
+}
+
+static void write_error(FILE *out, const struct field *field,
+                        const struct target_facts *facts)
+{
+    if (field_has_value(field, facts)) {
+        fputc(begin_sample(out, field, "", facts), out);
+        label(out, "error", weir_err_name(-(int)facts->sum.last_err));
+        fprintf(out, ",status=\"%llu\"} 1\n",
+                (unsigned long long)facts->sum.status);
     }
 }
 
-static void write_accept_errors(const struct metrics *metrics, FILE *out)
+/* Writes the samples of an object: one, or one for each value of the label. */
+static void write_samples(FILE *out, const struct field *field,
+                          const void *object)
 {
-    family(out, "accept_errors_total", "counter",
-           "Times that connections could not be accepted or set up, by error; "
-           "a lack of descriptors or memory counts once until it is over.");
-    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
-        for (int j = 0; j < COUNTS_ERRORS; j++) {
-            sample(out, "accept_errors_total", name_of(metrics, i), "errno",
-                   counts_error_names[j],
-                   metrics->services[i].accept_errors[j]);
-        }
+    const uint64_t *numbers = field_value(field, object);
+
+    if (field->kind == FIELD_HISTOGRAM) {
+        write_histogram(out, field, object);
+    } else if (field->kind == FIELD_ERROR) {
+        write_error(out, field, object);
+    } else if (field->kind == FIELD_MS) {
+        begin_sample(out, field, "", object);
+        end_seconds(out, *numbers);
+    } else if (!field->label) {
+        end_sample(out, begin_sample(out, field, "", object), *numbers);
+    }
+    for (size_t i = 0; i < field->count; i++) {
+        fputc(begin_sample(out, field, "", object), out);
+        label(out, field->label, field->values[i]);
+        end_sample(out, ',', numbers[i]);
     }
 }
 
-static void write_bytes(const struct metrics *metrics, FILE *out)
+static const char *type_of(const struct field *field)
 {
-    family(out, "bytes_total", "counter",
-           "Bytes of connections that ended, by direction.");
-    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
-        const struct counts *counts = &metrics->services[i];
-        sample(out, "bytes_total", name_of(metrics, i), "dir", "in",
-               counts->in_bytes);
-        sample(out, "bytes_total", name_of(metrics, i), "dir", "out",
-               counts->out_bytes);
-    }
-}
+    const size_t len = strlen(field->metric);
 
-static void write_handshakes(const struct metrics *metrics, FILE *out)
-{
-    family(out, "tls_handshakes_total", "counter",
-           "TLS handshakes with clients, by result.");
-    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
-        const struct counts *counts = &metrics->services[i];
-        sample(out, "tls_handshakes_total", name_of(metrics, i), "result",
-               "full", counts->full_handshakes);
-        sample(out, "tls_handshakes_total", name_of(metrics, i), "result",
-               "resumed", counts->resumed_handshakes);
-        sample(out, "tls_handshakes_total", name_of(metrics, i), "result",
-               "failed", counts->failed_handshakes);
-    }
-}
-
-static void write_connects(const struct metrics *metrics, FILE *out)
-{
-    family(out, "connect_seconds", "histogram",
-           "Time to connect to a target, of connections that ended.");
-    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
-        const struct counts *counts = &metrics->services[i];
-        uint64_t sum = 0;
-        for (int j = 0; j < COUNTS_BUCKETS; j++) {
-            char limit[16];
-            sum += counts->connects[j];
-            snprintf(limit, sizeof(limit), "%g", counts_bucket_ms[j] / 1e3);
-            sample(out, "connect_seconds_bucket", name_of(metrics, i), "le",
-                   limit, sum);
-        }
-        sum += counts->connects[COUNTS_BUCKETS];
-        sample(out, "connect_seconds_bucket", name_of(metrics, i), "le", "+Inf",
-               sum);
-        fputs("weir_proxy_connect_seconds_sum{", out);
-        label(out, "service", name_of(metrics, i));
-        fprintf(out, "} %.9f\n", (double)counts->connect_ns / 1e9);
-        sample(out, "connect_seconds_count", name_of(metrics, i), NULL, NULL,
-               sum);
-    }
-}
-
-static void write_queues(const struct metrics *metrics, FILE *out)
-{
-    family(out, "queue_length", "gauge", "Connections that wait for a target.");
-    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
-        sample(out, "queue_length", name_of(metrics, i), NULL, NULL,
-               metrics->queued[i]);
-    }
-    write_plain(metrics, out, "queued_total", "counter",
-                "Connections that ended and had waited for a target.",
-                offsetof(struct counts, queued));
-    family(out, "queue_seconds_total", "counter",
-           "Time that connections which ended had waited for a target.");
-    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
-        fputs("weir_proxy_queue_seconds_total{", out);
-        label(out, "service", name_of(metrics, i));
-        fprintf(out, "} %.9f\n", (double)metrics->services[i].queue_ns / 1e9);
-    }
-}
-
-/* Writes the start of a target's sample: name and labels. */
-static void label_target(FILE *out, const char *name,
-                         const struct config_service *service,
-                         const struct config_route *route, size_t target)
-{
-    fprintf(out, "weir_proxy_%s{", name);
-    label(out, "service", service->name);
-    fputc(',', out);
-    label(out, "route", route->label);
-    fputc(',', out);
-    label(out, "target", route->targets[target].at.text);
-}
-
-/* Writes a family of all targets; @offset is its field in struct target_sum. */
-static void write_targets(const struct metrics *metrics, FILE *out,
-                          const char *name, const char *type, const char *help,
-                          size_t offset)
-{
-    const struct config *config = metrics->setup->config;
-    size_t target = 0;
-
-    family(out, name, type, help);
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            const struct config_route *route = &service->routes[j];
-            for (size_t k = 0; k < route->target_count; k++, target++) {
-                uint64_t number;
-                memcpy(&number,
-                       (const char *)&metrics->targets[target] + offset,
-                       sizeof(number));
-                label_target(out, name, service, route, k);
-                fprintf(out, "} %llu\n", (unsigned long long)number);
-            }
-        }
-    }
-}
-
-static void write_last_error(FILE *out, const struct config_service *service,
-                             const struct config_route *route, size_t target,
-                             const struct target_sum *sum)
-{
-    if (sum->last_err > 0) {
-        label_target(out, "upstream_last_error", service, route, target);
-        fputc(',', out);
-        label(out, "error", weir_err_name(-(int)sum->last_err));
-        fprintf(out, ",status=\"%llu\"} 1\n", (unsigned long long)sum->status);
-    }
-}
-
-static void write_last_errors(const struct metrics *metrics, FILE *out)
-{
-    const struct config *config = metrics->setup->config;
-    const struct target_sum *sum = metrics->targets;
-
-    family(out, "upstream_last_error", "gauge",
-           "1: the last error of the target, and the status of its last "
-           "check.");
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            const struct config_route *route = &service->routes[j];
-            for (size_t k = 0; k < route->target_count; k++) {
-                write_last_error(out, service, route, k, sum++);
-            }
-        }
-    }
-}
-
-static void write_all_targets(const struct metrics *metrics, FILE *out)
-{
-    static const struct {
-        const char *name;
-        const char *type;
-        const char *help;
-        size_t offset;
-    } families[] = {
-        {"upstream_up", "gauge", "1: the target is up, 0: it is not.",
-         offsetof(struct target_sum, is_up)},
-        {"upstream_addresses", "gauge", "Addresses of the target.",
-         offsetof(struct target_sum, addresses)},
-        {"upstream_active", "gauge", "Connections to the target.",
-         offsetof(struct target_sum, active)},
-        {"upstream_chosen_total", "counter", "Times the target was chosen.",
-         offsetof(struct target_sum, chosen)},
-        {"upstream_connect_errors_total", "counter",
-         "Connects to the target that failed.",
-         offsetof(struct target_sum, connect_errors)},
-        {"upstream_errors_total", "counter",
-         "TLS handshakes after a PROXY header that failed.",
-         offsetof(struct target_sum, reported_errors)},
-        {"upstream_ejections_total", "counter", "Times the target was ejected.",
-         offsetof(struct target_sum, ejections)},
-        {"upstream_checks_total", "counter", "Checks that succeeded.",
-         offsetof(struct target_sum, checks)},
-        {"upstream_checks_failed_total", "counter", "Checks that failed.",
-         offsetof(struct target_sum, check_errors)},
-        {"upstream_checks_skipped_total", "counter",
-         "Checks that could not be made, as this machine lacked something.",
-         offsetof(struct target_sum, checks_skipped)},
-        {"upstream_in_use", "gauge",
-         "1: balance first uses the target, 0: it does not, or there is "
-         "another balance.",
-         offsetof(struct target_sum, in_use)},
-    };
-
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-        write_targets(metrics, out, families[i].name, families[i].type,
-                      families[i].help, families[i].offset);
-    }
-    write_last_errors(metrics, out);
-}
-
-/* Received bytes of a relay are counted as held until they are sent, so queued
- * bytes that are held are not counted again. */
-uint64_t metrics_buffer_bytes(const struct metrics *metrics)
-{
-    const struct weir_loop_statistics *loops = &metrics->loops;
-
-    return loops->held_bytes + loops->queued_bytes - loops->queued_held_bytes;
+    return field->kind == FIELD_HISTOGRAM ? "histogram"
+           : len > 6 && strcmp(field->metric + len - 6, "_total") == 0
+               ? "counter"
+               : "gauge";
 }
 
 void metrics_write(const struct metrics *metrics, FILE *out)
 {
-    write_connections(metrics, out);
-    write_accept_errors(metrics, out);
-    write_bytes(metrics, out);
-    write_handshakes(metrics, out);
-    write_connects(metrics, out);
-    write_queues(metrics, out);
-    write_all_targets(metrics, out);
-    family(out, "buffer_bytes", "gauge",
-           "Bytes that were received or wait to be sent, in all connections.");
-    fprintf(out, "weir_proxy_buffer_bytes %llu\n",
-            (unsigned long long)metrics_buffer_bytes(metrics));
-    family(out, "memory_limit_bytes", "gauge",
-           "What buffer_bytes may be at most (--memory-limit).");
-    fprintf(out, "weir_proxy_memory_limit_bytes %llu\n",
-            (unsigned long long)metrics->proxy->memory_limit_bytes);
-    family(out, "memory_bytes", "gauge", "Memory of the loops.");
-    fprintf(out, "weir_proxy_memory_bytes %llu\n",
-            (unsigned long long)metrics->loops.memory_bytes);
-    family(out, "log_lines_lost_total", "counter",
-           "Lines of the log that could not be written.");
-    fprintf(out, "weir_proxy_log_lines_lost_total %llu\n",
-            (unsigned long long)metrics->lost_lines);
+    for (size_t i = 0; i < fields_count; i++) {
+        const struct field *field = &fields[i];
+        const void *object;
+        if (!field->metric) {
+            continue;
+        }
+        fprintf(out, "# HELP weir_proxy_%s %s\n# TYPE weir_proxy_%s %s\n",
+                field->metric, field->help, field->metric, type_of(field));
+        for (size_t j = 0; (object = metrics_object(metrics, field->of, j));
+             j++) {
+            write_samples(out, field, object);
+        }
+    }
 }

@@ -7,6 +7,7 @@
 #ifndef WEIR_PROXY_METRICS_H
 #define WEIR_PROXY_METRICS_H
 
+#include "fields.h"
 #include "proxy.h"
 
 #include "weir/inspect.h"
@@ -15,11 +16,12 @@
 
 struct metrics {
     const struct proxy *proxy;
-    struct setup *setup;        /* a reference; defines services and targets */
-    struct counts *services;    /* one for each service */
-    uint64_t *queued;           /* one for each service: waiting now */
-    struct target_sum *targets; /* of all routes of all services, in order */
-    uint64_t lost_lines;
+    struct setup *setup; /* a reference; defines services and targets */
+    struct program_facts program;
+    struct service_facts *services; /* one for each service */
+    struct target_facts *targets; /* of all routes of all services, in order */
+    struct address_facts *addresses; /* in the order of their targets */
+    size_t address_count;
     bool *seen;                        /* by worker: metrics_gather() ran on its
                                         * thread */
     struct weir_loop_statistics loops; /* gathered by the first thread */
@@ -34,10 +36,15 @@ void metrics_free(struct metrics *metrics);
 bool metrics_clear(struct metrics *metrics);
 /* Callback for each thread; its argument is the metrics. */
 void metrics_gather(void *metrics, weir_thread *thread);
-/* Adds the counts of workers that have ended; called after the callbacks. */
-void metrics_add_ended(struct metrics *metrics);
-/* Returns the bytes received or waiting to be sent, each counted once. */
-uint64_t metrics_buffer_bytes(const struct metrics *metrics);
+/* Adds the counts of workers that have ended, and what follows from the counts
+ * and the statistics of the loops. Called after the callbacks, on the first
+ * thread; names of addresses are borrowed until the task waits. Returns false
+ * if out of memory. */
+bool metrics_finish(struct metrics *metrics);
+/* Returns an object, such as struct target_facts, or NULL after the last; not
+ * for connections. */
+const void *metrics_object(const struct metrics *metrics, enum field_of of,
+                           size_t index);
 void metrics_write(const struct metrics *metrics, FILE *out);
 
 #endif

@@ -216,6 +216,7 @@ struct proxy {
     int admin_fd;          /* the page's listening socket from it, or -1 */
     weir_lock *change;     /* the first worker's, for a reload or handover */
     bool is_reloading;     /* by a task of the first worker */
+    bool was_refused;      /* the configuration of the last reload */
     bool is_asked_again;   /* ... which must run once more */
     struct states_one *states; /* what the predecessor knew about targets */
     size_t state_count;

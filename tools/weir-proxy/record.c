@@ -6,6 +6,7 @@
  */
 #include "record.h"
 
+#include "fields.h"
 #include "tools/common/tried.h"
 
 #include "weir/error.h"
@@ -16,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-static const char *const reason_names[END_REASONS] = {
+const char *const end_reason_names[END_REASONS] = {
     [END_DONE] = "done",
     [END_CLIENT_RESET] = "client-reset",
     [END_CLIENT_GONE] = "client-gone",
@@ -56,7 +57,7 @@ static const char *const reason_names[END_REASONS] = {
 
 const char *end_reason_name(enum end_reason reason)
 {
-    return reason_names[reason];
+    return end_reason_names[reason];
 }
 
 enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
@@ -192,11 +193,6 @@ static void add_time(struct line *line, uint64_t time_ns)
     add(line, "%s.%03uZ", text, (unsigned)(time_ns / 1000000u % 1000u));
 }
 
-static double milliseconds(uint64_t ns)
-{
-    return (double)ns / 1e6;
-}
-
 /* Adds at most @most bytes of a text. Spaces become @space, and control,
  * non-ASCII and quoting characters '?'. */
 static void add_words(struct line *line, const char *text, size_t most,
@@ -215,9 +211,23 @@ static void add_plain(struct line *line, const char *text, size_t most)
     add_words(line, text, most, '?');
 }
 
-static void add_name(struct line *line, const char *name)
+/* Adds a number with its last @digits after a point. */
+static void add_decimal(struct line *line, uint64_t number, unsigned digits)
 {
-    add_plain(line, name, NAME_LEN);
+    char text[24];
+    size_t at = sizeof(text) - 1;
+    unsigned done = 0;
+
+    text[at] = '\0';
+    do {
+        if (digits > 0 && done == digits) {
+            text[--at] = '.';
+        }
+        text[--at] = (char)('0' + number % 10);
+        number /= 10;
+        done++;
+    } while (number > 0 || done <= digits);
+    add_plain(line, text + at, sizeof(text));
 }
 
 static void add_address(struct line *line, const struct weir_address *address)
@@ -226,124 +236,6 @@ static void add_address(struct line *line, const struct weir_address *address)
 
     add_plain(line, weir_address_format(address, text, sizeof(text)),
               sizeof(text));
-}
-
-static void add_text(struct line *line, const struct record *record)
-{
-    add_time(line, record->time_ns);
-    add(line, " ");
-    add_address(line, &record->client);
-    add(line, " ");
-    add_name(line, record->service);
-    add(line, " ");
-    add_address(line, &record->target);
-    add(line, " %.3f %.3f %.3f %.3f %.3f %llu %llu %u %s %s ",
-        milliseconds(record->queue_ns), milliseconds(record->connect_ns),
-        milliseconds(record->tls_ns), milliseconds(record->first_byte_ns),
-        milliseconds(record->total_ns), (unsigned long long)record->in_bytes,
-        (unsigned long long)record->out_bytes, record->tries,
-        end_reason_name(record->reason),
-        record->tls_version ? record->tls_version : "-");
-    add_name(line, record->server_name && record->server_name[0]
-                       ? record->server_name
-                       : "-");
-    add(line, " ");
-    add_name(line, record->alert ? record->alert : "-");
-    add(line, " ");
-    if (record->left_out > 0) {
-        add(line, "+%u", record->left_out);
-    } else {
-        add_words(line, record->tried ? record->tried : "-", TRIED_SIZE, '_');
-    }
-}
-
-/* ---- named fields ---- */
-
-enum field_kind {
-    FIELD_TIME,
-    FIELD_ADDRESS,
-    FIELD_NAME,  /* text; NULL or "" is no value */
-    FIELD_TRIED, /* likewise, longer and with spaces */
-    FIELD_REASON,
-    FIELD_MS,
-    FIELD_COUNT,      /* uint64_t */
-    FIELD_SMALL,      /* uint32_t */
-    FIELD_SMALL_IF_1, /* likewise; 0 is no value */
-};
-
-/* These names are stable: the manual lists them, and a test compares. */
-static const struct field {
-    const char *name;
-    enum field_kind kind;
-    size_t offset;
-} fields[] = {
-    {"time", FIELD_TIME, offsetof(struct record, time_ns)},
-    {"client", FIELD_ADDRESS, offsetof(struct record, client)},
-    {"service", FIELD_NAME, offsetof(struct record, service)},
-    {"target", FIELD_ADDRESS, offsetof(struct record, target)},
-    {"queue_ms", FIELD_MS, offsetof(struct record, queue_ns)},
-    {"connect_ms", FIELD_MS, offsetof(struct record, connect_ns)},
-    {"tls_ms", FIELD_MS, offsetof(struct record, tls_ns)},
-    {"first_byte_ms", FIELD_MS, offsetof(struct record, first_byte_ns)},
-    {"total_ms", FIELD_MS, offsetof(struct record, total_ns)},
-    {"in_bytes", FIELD_COUNT, offsetof(struct record, in_bytes)},
-    {"out_bytes", FIELD_COUNT, offsetof(struct record, out_bytes)},
-    {"tries", FIELD_SMALL, offsetof(struct record, tries)},
-    {"reason", FIELD_REASON, offsetof(struct record, reason)},
-    {"tls", FIELD_NAME, offsetof(struct record, tls_version)},
-    {"server_name", FIELD_NAME, offsetof(struct record, server_name)},
-    {"alert", FIELD_NAME, offsetof(struct record, alert)},
-    {"left_out", FIELD_SMALL_IF_1, offsetof(struct record, left_out)},
-    {"tried", FIELD_TRIED, offsetof(struct record, tried)},
-    {"route", FIELD_NAME, offsetof(struct record, route)},
-    {"client_cn", FIELD_NAME, offsetof(struct record, client_cn)},
-    {"tls_group", FIELD_NAME, offsetof(struct record, tls_group)},
-};
-
-#define FIELD_COUNT_ALL (sizeof(fields) / sizeof(fields[0]))
-
-static const void *value_of(const struct record *record,
-                            const struct field *field)
-{
-    return (const char *)record + field->offset;
-}
-
-static const char *text_of(const struct record *record,
-                           const struct field *field)
-{
-    return *(const char *const *)value_of(record, field);
-}
-
-static uint64_t number_of(const struct record *record,
-                          const struct field *field)
-{
-    return field->kind == FIELD_MS || field->kind == FIELD_COUNT
-               ? *(const uint64_t *)value_of(record, field)
-               : *(const uint32_t *)value_of(record, field);
-}
-
-static bool has_field(const struct record *record, const struct field *field)
-{
-    switch (field->kind) {
-    case FIELD_NAME:
-    case FIELD_TRIED:
-        return text_of(record, field) && text_of(record, field)[0];
-    case FIELD_SMALL_IF_1:
-        return number_of(record, field) > 0;
-    case FIELD_TIME:
-    case FIELD_ADDRESS:
-    case FIELD_REASON:
-    case FIELD_MS:
-    case FIELD_COUNT:
-    case FIELD_SMALL:
-    default:
-        return true;
-    }
-}
-
-static bool is_number(const struct field *field)
-{
-    return field->kind >= FIELD_MS;
 }
 
 /* Adds the value of a field. Spaces of a text become @space. */
@@ -355,26 +247,60 @@ static void add_field(struct line *line, const struct record *record,
         add_time(line, record->time_ns);
         break;
     case FIELD_ADDRESS:
-        add_address(line, value_of(record, field));
+        add_address(line, field_value(field, record));
         break;
     case FIELD_NAME:
-        add_name(line, text_of(record, field));
+        add_plain(line, field_text(field, record), NAME_LEN);
         break;
     case FIELD_TRIED:
-        add_words(line, text_of(record, field), TRIED_SIZE, space);
+        add_words(line, field_text(field, record), TRIED_SIZE, space);
         break;
     case FIELD_REASON:
-        add(line, "%s", end_reason_name(record->reason));
+        add_plain(line, end_reason_name(record->reason), NAME_LEN);
         break;
     case FIELD_MS:
-        add(line, "%.3f", milliseconds(number_of(record, field)));
+    case FIELD_MS_IF_1:
+        add_decimal(line,
+                    field_number(field, record) / 1000 +
+                        (field_number(field, record) % 1000 >= 500),
+                    3);
         break;
     case FIELD_COUNT:
+    case FIELD_COUNT_IF:
     case FIELD_SMALL:
     case FIELD_SMALL_IF_1:
+    case FIELD_HISTOGRAM:
+    case FIELD_ERROR:
     default:
-        add(line, "%llu", (unsigned long long)number_of(record, field));
+        add_decimal(line, field_number(field, record), 0);
         break;
+    }
+}
+
+/* Adds a field, or "-" if it has no value. */
+static void add_or_dash(struct line *line, const struct record *record,
+                        const struct field *field)
+{
+    if (field_has_value(field, record)) {
+        add_field(line, record, field, '_');
+    } else {
+        add_plain(line, "-", 1);
+    }
+}
+
+/* The fields up to the one about refusals, and that one or the one after it. */
+static void add_text(struct line *line, const struct record *record)
+{
+    const struct field *field = fields;
+
+    for (; field->kind != FIELD_SMALL_IF_1; field++) {
+        add_or_dash(line, record, field);
+        add_words(line, " ", 1, ' ');
+    }
+    if (record->left_out > 0) {
+        add(line, "+%u", record->left_out);
+    } else {
+        add_or_dash(line, record, field + 1);
     }
 }
 
@@ -382,11 +308,11 @@ static void add_json(struct line *line, const struct record *record)
 {
     char before = '{';
 
-    for (size_t i = 0; i < FIELD_COUNT_ALL; i++) {
-        const char *quote = is_number(&fields[i]) ? "" : "\"";
-        if (has_field(record, &fields[i])) {
-            add(line, "%c\"%s\":%s", before, fields[i].name, quote);
-            add_field(line, record, &fields[i], ' ');
+    for (const struct field *field = fields; field->name; field++) {
+        const char *quote = field_is_number(field) ? "" : "\"";
+        if (field_has_value(field, record)) {
+            add(line, "%c\"%s\":%s", before, field->name, quote);
+            add_field(line, record, field, ' ');
             add(line, "%s", quote);
             before = ',';
         }
@@ -396,13 +322,13 @@ static void add_json(struct line *line, const struct record *record)
 
 static const struct field *find_field(const char *text, size_t len)
 {
-    for (size_t i = 0; i < FIELD_COUNT_ALL; i++) {
-        if (strlen(fields[i].name) == len &&
-            memcmp(fields[i].name, text, len) == 0) {
-            return &fields[i];
-        }
+    const struct field *field = fields;
+
+    while (field->name && (strlen(field->name) != len ||
+                           memcmp(field->name, text, len) != 0)) {
+        field++;
     }
-    return NULL;
+    return field->name ? field : NULL;
 }
 
 /* Parses the next piece of a format: a field, or, with *ret_field NULL, the
@@ -433,10 +359,8 @@ static void add_by_names(struct line *line, const struct record *record,
         format += take_piece(format, &field, &byte);
         if (!field) {
             add(line, "%c", byte);
-        } else if (has_field(record, field)) {
-            add_field(line, record, field, '_');
         } else {
-            add(line, "-");
+            add_or_dash(line, record, field);
         }
     }
 }
@@ -456,11 +380,6 @@ bool record_check_names(const char *format, const char **ret_wrong)
         format += used;
     }
     return used > 0;
-}
-
-const char *record_name_field(size_t index)
-{
-    return index < FIELD_COUNT_ALL ? fields[index].name : NULL;
 }
 
 /* Every line ends with a newline, even if it was cut. */

@@ -54,6 +54,7 @@ enum end_reason {
     END_REASONS,
 };
 
+extern const char *const end_reason_names[END_REASONS];
 const char *end_reason_name(enum end_reason reason);
 enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
                                     bool is_draining);
@@ -94,6 +95,8 @@ struct record {
     const char *tried;       /* addresses that failed, with errors, or NULL */
     const char *client_cn;   /* from its certificate, as text, or NULL */
     const char *route;       /* its label; NULL if none was chosen */
+    const char *target_name; /* as configured, or NULL if it is an address */
+    const char *state;       /* of a connection that has not ended (status.h) */
 };
 
 /* Returns the name of the alert with which the peer refused TLS, static, or
@@ -112,9 +115,6 @@ size_t record_write_names(const struct record *record, const char *format,
 /* Checks a format. Returns false and sets @ret_wrong to the position of the
  * error. */
 bool record_check_names(const char *format, const char **ret_wrong);
-
-/* Returns the name of a field, or NULL after the last. */
-const char *record_name_field(size_t index);
 
 /* Formats a time like "2026-01-31T23:59:59.123Z". */
 #define RECORD_TIME_SIZE 48

@@ -287,6 +287,7 @@ static bool read_again(struct proxy *proxy, char *why)
 {
     manager_tell_reloading(proxy);
     const bool is_done = change_setup(proxy, why);
+    proxy->was_refused = !is_done;
     if (is_done) {
         say("the configuration was read again");
     } else {

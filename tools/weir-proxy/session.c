@@ -183,6 +183,12 @@ static void note(struct session *session,
     session->target =
         result->transport ? weir_transport_ref(result->transport) : NULL;
     session->slot = result->slot;
+    if (result->slot) {
+        const struct config_target *target = weir_upstream_get_user(
+            weir_upstream_slot_get_upstream(result->slot));
+        const bool is_name = target->at.address.len == 0;
+        session->target_name = is_name ? target->at.text : NULL;
+    }
 }
 
 /* The client may have closed meanwhile. */
@@ -359,6 +365,7 @@ void session_describe(const struct session *session,
                                      : session->connect_alert;
     }
     ret->tried = session->tried;
+    ret->target_name = session->target_name;
     ret->route = session->route ? route_get_name(session->route) : NULL;
     if (end) {
         weir_transport_get_peername(session->target, &ret->target);

@@ -54,6 +54,7 @@ struct session {
     uint64_t start_ns; /* loop time */
     uint64_t queue_ns;
     uint64_t connect_ns;
+    const char *target_name;   /* as configured, or NULL if it is an address */
     const char *connect_alert; /* of the last target's TLS, static, or NULL */
     char *client_cn; /* from its certificate or its PROXY header, or NULL */
     char *tried;     /* addresses that failed, with errors, or NULL */

@@ -8,6 +8,8 @@
 #include "session.h"
 #include "setup.h"
 
+#include <string.h>
+
 static struct weir_relay_record ask_relay(const struct session *session)
 {
     struct weir_relay_record record = {.size = sizeof(record)};
@@ -24,16 +26,15 @@ static uint64_t bytes_of(const struct record *record)
 }
 
 static void describe(const struct session *session,
-                     const struct weir_relay_record *relay,
-                     struct status_connection *ret)
+                     const struct weir_relay_record *relay, struct record *ret)
 {
     const bool is_relayed = relay->start_ns > 0;
 
-    session_describe(session, is_relayed ? relay : NULL, &ret->record);
-    ret->record.server_name = NULL; /* these texts belong to the session */
-    ret->record.tls_version = NULL;
-    ret->record.tls_group = NULL;
-    ret->record.client_cn = NULL;
+    session_describe(session, is_relayed ? relay : NULL, ret);
+    ret->server_name = NULL; /* these texts belong to the session */
+    ret->tls_version = NULL;
+    ret->tls_group = NULL;
+    ret->client_cn = NULL;
     ret->state = is_relayed                              ? "relayed"
                  : session->place.state == PLACE_WAITING ? "waiting"
                  : session->route                        ? "connecting"
@@ -47,14 +48,14 @@ static void consider(struct status *status, const struct session *session)
     size_t at = status->count;
 
     if (at == STATUS_LISTED) {
-        if (bytes_of(&status->listed[at - 1].record) >= bytes) {
+        if (bytes_of(&status->listed[at - 1]) >= bytes) {
             return;
         }
         at--;
     } else {
         status->count++;
     }
-    for (; at > 0 && bytes_of(&status->listed[at - 1].record) < bytes; at--) {
+    for (; at > 0 && bytes_of(&status->listed[at - 1]) < bytes; at--) {
         status->listed[at] = status->listed[at - 1];
     }
     describe(session, &relay, &status->listed[at]);
@@ -74,139 +75,113 @@ void status_gather(void *arg, weir_thread *thread)
     }
 }
 
-static void word(FILE *out, const char *text)
+static void write_word(FILE *out, const char *text)
 {
-    fputc('\t', out);
     for (; *text; text++) {
         fputc(*text >= ' ' && *text < 127 ? *text : '?', out);
     }
 }
 
-static void number(FILE *out, uint64_t number)
+static void write_value(FILE *out, const struct field *field,
+                        const void *object)
 {
-    fprintf(out, "\t%llu", (unsigned long long)number);
-}
+    char text[WEIR_ADDRESS_TEXT_SIZE] = "";
 
-static void address(FILE *out, const struct weir_address *address)
-{
-    char text[WEIR_ADDRESS_TEXT_SIZE];
-
-    word(out, address->len > 0
-                  ? weir_address_format(address, text, sizeof(text))
-                  : "-");
-}
-
-static void write_proxy(const struct metrics *metrics, FILE *out)
-{
-    const struct proxy *proxy = metrics->proxy;
-
-    fputs("proxy", out);
-    number(out, proxy->worker_count);
-    word(out, proxy->workers[0].is_draining ? "drains" : "serves");
-    number(out, metrics->loops.received_bytes);
-    number(out, metrics->loops.sent_bytes);
-    number(out, metrics_buffer_bytes(metrics));
-    number(out, metrics->loops.memory_bytes);
-    number(out, proxy->memory_limit_bytes);
-    fputc('\n', out);
-}
-
-static void write_confinement(const struct proxy *proxy, FILE *out)
-{
-    if (proxy->confinement.is_confined) {
-        fputs("confined\t", out);
-        confine_write(&proxy->confinement, proxy->setup->config, '\t', out);
-        fputc('\n', out);
-    }
-}
-
-static void write_service(const struct metrics *metrics, size_t index,
-                          FILE *out)
-{
-    const struct counts *counts = &metrics->services[index];
-    uint64_t errors = 0;
-
-    for (int i = 0; i < END_REASONS; i++) {
-        errors += i == END_DONE ? 0 : counts->ended[i];
-    }
-    fputs("service", out);
-    word(out, metrics->setup->config->services[index].name);
-    number(out, counts->active);
-    number(out, metrics->queued[index]);
-    number(out, counts->accepted);
-    number(out, errors);
-    fputc('\n', out);
-}
-
-const char *status_word_of(const struct order *order,
-                           const struct config_target *target,
-                           const struct target_sum *sum)
-{
-    const char *ordered = orders_word(order, target);
-
-    return ordered ? ordered : sum->is_up ? "up" : "down";
-}
-
-static void write_target(const struct config_service *service,
-                         const struct config_route *route, size_t index,
-                         const struct order *order,
-                         const struct target_sum *sum, FILE *out)
-{
-    fputs("target", out);
-    word(out, service->name);
-    word(out, route->label);
-    word(out, route->targets[index].at.text);
-    number(out, sum->is_up);
-    number(out, sum->active);
-    number(out, sum->chosen);
-    number(out, sum->connect_errors + sum->reported_errors);
-    if (sum->in_use) {
-        number(out, sum->in_use_ns / 1000000);
+    if (!field_has_value(field, object)) {
+        fputc('-', out);
+    } else if (field->kind == FIELD_ADDRESS) {
+        write_word(out, weir_address_format(field_value(field, object), text,
+                                            sizeof(text)));
+    } else if (field->kind == FIELD_NAME) {
+        write_word(out, field_text(field, object));
     } else {
-        word(out, "-");
+        const uint64_t number = field_number(field, object);
+        const bool is_time =
+            field->kind == FIELD_MS || field->kind == FIELD_MS_IF_1;
+        fprintf(out, "%llu",
+                (unsigned long long)(is_time ? number / 1000000 : number));
     }
-    word(out, status_word_of(order, &route->targets[index], sum));
+}
+
+static const struct field *find_field(enum field_of of, int word)
+{
+    size_t i = 0;
+
+    while (i < fields_count &&
+           (fields[i].of != of || fields[i].status != word)) {
+        i++;
+    }
+    return i < fields_count ? &fields[i] : NULL;
+}
+
+static void write_line(FILE *out, const char *kind, enum field_of of,
+                       const void *object)
+{
+    const struct field *field;
+
+    fputs(kind, out);
+    for (int word = 1; (field = find_field(of, word)); word++) {
+        fputc('\t', out);
+        write_value(out, field, object);
+    }
     fputc('\n', out);
 }
 
-static void write_connection(const struct status_connection *connection,
-                             FILE *out)
+static void write_lines(FILE *out, const char *kind, enum field_of of,
+                        const struct metrics *metrics)
 {
-    const struct record *record = &connection->record;
+    const void *object;
 
-    fputs("connection", out);
-    address(out, &record->client);
-    word(out, record->service);
-    address(out, &record->target);
-    word(out, connection->state);
-    number(out, record->total_ns / 1000000);
-    number(out, record->in_bytes);
-    number(out, record->out_bytes);
-    fputc('\n', out);
+    for (size_t i = 0; (object = metrics_object(metrics, of, i)); i++) {
+        write_line(out, kind, of, object);
+    }
 }
 
 void status_write(const struct status *status, FILE *out)
 {
     const struct metrics *metrics = status->metrics;
-    const struct config *config = metrics->setup->config;
-    const struct target_sum *sum = metrics->targets;
-    struct order *const *orders = metrics->setup->orders;
+    const struct proxy *proxy = metrics->proxy;
 
-    write_proxy(metrics, out);
-    write_confinement(metrics->proxy, out);
-    for (size_t i = 0; i < config->service_count; i++) {
-        write_service(metrics, i, out);
+    write_lines(out, "proxy", OF_PROGRAM, metrics);
+    if (proxy->confinement.is_confined) {
+        fputs("confined\t", out);
+        confine_write(&proxy->confinement, proxy->setup->config, '\t', out);
+        fputc('\n', out);
     }
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            const struct config_route *route = &service->routes[j];
-            for (size_t k = 0; k < route->target_count; k++) {
-                write_target(service, route, k, *orders++, sum++, out);
-            }
-        }
-    }
+    write_lines(out, "service", OF_SERVICE, metrics);
+    write_lines(out, "target", OF_TARGET, metrics);
     for (size_t i = 0; i < status->count; i++) {
-        write_connection(&status->listed[i], out);
+        write_line(out, "connection", OF_CONNECTION, &status->listed[i]);
+    }
+}
+
+/* ---- the answer to an operator ---- */
+
+static void write_sentence(FILE *out, enum field_of of, const void *object)
+{
+    for (size_t i = 0; i < fields_count; i++) {
+        const struct field *field = &fields[i];
+        if (field->of != of || !field->ctl || !field_has_value(field, object)) {
+            continue;
+        }
+        const size_t len = strcspn(field->ctl, "%");
+        fwrite(field->ctl, 1, len, out);
+        write_value(out, field, object);
+        fputs(field->ctl + len + 1, out);
+    }
+    fputc('\n', out);
+}
+
+void status_answer(const struct metrics *metrics, FILE *out)
+{
+    const struct address_facts *address = metrics->addresses;
+    const struct address_facts *end = address + metrics->address_count;
+    const struct target_facts *target;
+
+    for (size_t i = 0; (target = metrics_object(metrics, OF_TARGET, i)); i++) {
+        write_sentence(out, OF_TARGET, target);
+        for (; address < end && address->target == target; address++) {
+            write_sentence(out, OF_ADDRESS, address);
+        }
     }
 }

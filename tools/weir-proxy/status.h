@@ -3,13 +3,12 @@
  * people: services, targets, and the connections with most bytes.
  *
  * Fields are separated by tabs: the kind of the line, then those of enum
- * status_word. Counters are since the start.
+ * status_word (fields.h). Counters are since the start.
  */
 #ifndef WEIR_PROXY_STATUS_H
 #define WEIR_PROXY_STATUS_H
 
 #include "metrics.h"
-#include "orders.h"
 
 /* Limit of connections inspected on a thread, oldest first, so that a thread
  * with very many is not blocked. */
@@ -54,24 +53,17 @@ enum status_word {
     CONNECTION_OUT,
 };
 
-struct status_connection {
-    struct record record;
-    const char *state;
-};
-
 struct status {
     struct metrics *metrics;
-    struct status_connection listed[STATUS_LISTED]; /* most bytes first */
+    struct record listed[STATUS_LISTED]; /* most bytes first */
     size_t count;
 };
 
 /* Callback for each thread, also gathers the metrics; its argument is the
  * status. */
 void status_gather(void *status, weir_thread *thread);
-/* Returns "up", "down", "draining" or "disabled". */
-const char *status_word_of(const struct order *order,
-                           const struct config_target *target,
-                           const struct target_sum *sum);
 void status_write(const struct status *status, FILE *out);
+/* Writes the answer to the command status: targets and addresses. */
+void status_answer(const struct metrics *metrics, FILE *out);
 
 #endif

@@ -418,43 +418,50 @@ int targets_make(const struct services *services, struct route *route,
     return err;
 }
 
-static void write_address(const weir_upstream *upstream, bool is_service,
-                          const char *ordered, FILE *out)
+static void describe_address(const weir_upstream *upstream,
+                             const struct target_facts *target,
+                             struct address_facts *ret)
 {
     struct weir_upstream_info info = {.size = sizeof(info)};
     const char *name = weir_upstream_get_name(upstream);
     const char *at = strstr(name, " at ");
+    const bool is_service = target->config->at.service != NULL;
 
-    if (weir_upstream_get_info(upstream, &info) < 0) {
-        return;
-    }
-    fprintf(out, "  %s %s", at ? at + 4 : name,
-            info.state == WEIR_UPSTREAM_DRAINING && ordered
-                ? ordered
-                : word_of(info.state));
-    if (is_service) {
-        fprintf(out, ", priority %u, weight %u",
-                (unsigned)info.service_priority, (unsigned)info.service_weight);
-    }
-    fputc('\n', out);
+    (void)!weir_upstream_get_info(upstream, &info);
+    *ret = (struct address_facts){
+        .names = {target->names[0], target->names[1], target->names[2],
+                  at ? at + 4 : name},
+        .state = info.state == WEIR_UPSTREAM_DRAINING && target->ordered
+                     ? target->ordered
+                     : word_of(info.state),
+        .is_up = info.state == WEIR_UPSTREAM_UP,
+        .priority = is_service ? info.service_priority : FIELD_NONE,
+        .weight = is_service ? info.service_weight : FIELD_NONE,
+        .target = target};
 }
 
-void targets_write_addresses(const struct route *route, size_t index,
-                             const char *ordered, FILE *out)
+size_t targets_list_addresses(const struct route *route, size_t index,
+                              const struct target_facts *target,
+                              struct address_facts *ret)
 {
     const size_t count = route && route->upstreams
                              ? weir_upstreams_get_count(route->upstreams)
                              : 0;
+    size_t listed = 0;
 
     for (size_t i = 0; i < count; i++) {
-        const struct config_target *target = &route->config->targets[index];
         const weir_upstream *one =
             weir_upstreams_get_upstream(route->upstreams, i);
-        if (one != route->added[index] &&
-            weir_upstream_get_user(one) == target) {
-            write_address(one, target->at.service != NULL, ordered, out);
+        if (one == route->added[index] ||
+            weir_upstream_get_user(one) != target->config) {
+            continue;
         }
+        if (ret) {
+            describe_address(one, target, &ret[listed]);
+        }
+        listed++;
     }
+    return listed;
 }
 
 bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,

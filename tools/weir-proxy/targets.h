@@ -8,12 +8,11 @@
 #define WEIR_PROXY_TARGETS_H
 
 #include "contexts.h"
+#include "fields.h"
 #include "proxy.h"
 
 #include "weir/tls.h"
 #include "weir/tls_connection.h"
-
-#include <stdio.h>
 
 /* Makes the set of @route. Returns 0, or a negative error after printing a line
  * that names the target. */
@@ -23,11 +22,12 @@ int targets_make(const struct services *services, struct route *route,
                  struct route_contexts contexts);
 /* Applies the orders and the configuration to a target. */
 void targets_obey(const struct route *route, size_t index);
-/* Writes a line for each address of a name whose addresses are targets of their
- * own. @ordered is the state ordered by an operator, or NULL. @route may be
- * NULL: no address is known. */
-void targets_write_addresses(const struct route *route, size_t index,
-                             const char *ordered, FILE *out);
+/* Lists the addresses of a name whose addresses are targets of their own; @ret
+ * may be NULL. @route may be NULL: no address is known. Returns their number.
+ */
+size_t targets_list_addresses(const struct route *route, size_t index,
+                              const struct target_facts *target,
+                              struct address_facts *ret);
 /* Returns true if connections to this target are to be cut: it is down and
  * when-down applies, or it is a backup while another one is up. */
 bool targets_is_left(const struct route *route, const weir_upstream *upstream);

@@ -1,0 +1,111 @@
+/*
+ * Everything that weir-proxy reports: one row for each value of the program, a
+ * service, a target, an address behind a target's name, and a connection.
+ *
+ * A row tells where the value is and where it appears: in the log (record.h),
+ * on /metrics (metrics.h), on /status and --top (status.h), and in the answer
+ * to the command status (control.h).
+ */
+#ifndef WEIR_PROXY_FIELDS_H
+#define WEIR_PROXY_FIELDS_H
+
+#include "counts.h"
+
+/* Names of a service, route, target and address, which are labels. */
+#define FIELDS_NAMES 4
+
+enum field_of {
+    OF_CONNECTION, /* struct record */
+    OF_PROGRAM,    /* struct program_facts */
+    OF_SERVICE,    /* struct service_facts */
+    OF_TARGET,     /* struct target_facts */
+    OF_ADDRESS,    /* struct address_facts */
+};
+
+enum field_kind {
+    FIELD_TIME,
+    FIELD_ADDRESS, /* of length 0 is no value */
+    FIELD_NAME,    /* text; NULL or "" is no value */
+    FIELD_TRIED,   /* likewise, longer and with spaces */
+    FIELD_REASON,
+    FIELD_MS,         /* uint64_t, nanoseconds */
+    FIELD_MS_IF_1,    /* likewise; 0 is no value */
+    FIELD_COUNT,      /* uint64_t */
+    FIELD_COUNT_IF,   /* likewise; FIELD_NONE is no value */
+    FIELD_SMALL,      /* uint32_t */
+    FIELD_SMALL_IF_1, /* likewise; 0 is no value */
+    FIELD_HISTOGRAM,  /* of connects, in struct counts */
+    FIELD_ERROR,      /* the last of a target; 0 is no value */
+};
+
+#define FIELD_NONE UINT64_MAX
+
+struct config_target;
+
+struct field {
+    const char *name; /* in the log, or NULL */
+    enum field_kind kind;
+    size_t offset;
+    enum field_of of;
+    int status;         /* enum status_word; 0 is none */
+    const char *ctl;    /* text with % for the value, or NULL */
+    const char *metric; /* without "weir_proxy_", or NULL; a counter ends in
+                         * _total */
+    const char *help;
+    const char *label;         /* of an array of values, or NULL */
+    const char *const *values; /* of the label */
+    size_t count;
+};
+
+/* Those of the log are first. */
+extern const struct field fields[];
+extern const size_t fields_count;
+
+struct program_facts {
+    uint64_t threads;
+    const char *state;
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+    uint64_t buffer_bytes; /* received or waiting to be sent, counted once */
+    uint64_t memory_bytes;
+    uint64_t memory_limit_bytes;
+    uint64_t lost_lines;
+    uint64_t is_reloaded; /* 0: the last reload was refused */
+};
+
+struct service_facts {
+    const char *names[FIELDS_NAMES];
+    struct counts counts;
+    uint64_t queued; /* waiting now */
+    uint64_t errors; /* connections that did not end with "done" */
+};
+
+struct target_facts {
+    const char *names[FIELDS_NAMES];
+    const struct config_target *config;
+    const char *short_name; /* without its scheme */
+    const char *ordered;    /* draining or disabled, or NULL */
+    const char *state;      /* that, or up or down */
+    uint64_t weight;
+    uint64_t errors; /* failed connects and broken connections */
+    struct target_sum sum;
+};
+
+/* Addresses of a name that are targets of their own. */
+struct address_facts {
+    const char *names[FIELDS_NAMES];
+    const char *state;
+    uint64_t is_up;
+    uint64_t priority; /* of a service's record, or FIELD_NONE */
+    uint64_t weight;   /* likewise */
+    const struct target_facts *target;
+};
+
+/* Return a value of an object. */
+const void *field_value(const struct field *field, const void *object);
+uint64_t field_number(const struct field *field, const void *object);
+const char *field_text(const struct field *field, const void *object);
+bool field_is_number(const struct field *field);
+bool field_has_value(const struct field *field, const void *object);
+
+#endif
