@@ -178,13 +178,17 @@ def figures(result, log):
     yield Figure("rate",
                  result["rate"]["completed"] * 1e9 / result["duration_ns"],
                  rate, 0)
+    times = latency["response"] or latency["service"]
+    lates = [latency[name] for name in ("read_lateness", "client_lateness")
+             if latency.get(name)]
     for share in map(str, SHARES):
-        found = (latency["response"] or latency["service"])["percentiles"][share]
-        late = [(latency.get(name) or {}).get("percentiles", {}).get(share) or 0
-                for name in ("read_lateness", "client_lateness")]
+        found = times["percentiles"][share]
+        late = sum(late["percentiles"][share] or 0 for late in lates)
         if found is not None:
             yield Figure(f"p{share}", found, quantile(took, int(share)),
-                         sum(late) + WOKEN)
+                         late + WOKEN)
+    yield Figure("mean", times["mean"], sum(took) / len(took),
+                 sum(late["mean"] for late in lates) + WOKEN)
 
 
 def in_ms(figure):
@@ -211,7 +215,7 @@ def judge(name, model, flags, options, loops=0, cpu=None, stops=False):
     print(f"{name:7} {' '.join(flags):15} {result['verdict']:8}"
           f" {'right' if is_right else 'WRONG':6}"
           f" {worst.name:4} {worst.percent():+6.1f} % "
-          f" {' '.join(f'{in_ms(figure):15}' for figure in found[1:]):47}"
+          f" {' '.join(f'{in_ms(figure):15}' for figure in found[1:]):63}"
           f" {reasons}", flush=True)
     return name, is_right
 
@@ -228,7 +232,7 @@ def main():
     seen = []
 
     print("runs    flags           verdict  it is  farthest       p50             "
-          "p95             p99             reasons")
+          "p95             p99             mean            reasons")
     for name, count, loops in (("idle", options.idle, 0),
                                ("beside", options.beside, 2)):
         for i in range(count):

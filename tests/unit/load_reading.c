@@ -117,8 +117,12 @@ UNIT(load_reading, a_sample_has_the_wait_for_a_cpu_and_the_place_in_the_turn)
     begin_sample();
     turn_ns = 3 * MS;
     set_times(0, 900, 3);
+    traffic.reading.taken_ns = 1000;
     answer(3 * MS + 10);
+    expect_eq(record.sampled.max, 1000);
+    expect_eq(record.prompt.max, 1000 - 410);
     answer(3 * MS + 30);
+    expect_eq(record.prompt.count, 1, "the time of an answer counts once");
     expect_eq(record.reading.count, 2);
     expect_eq(record.reading.min, 410);
     expect_eq(record.reading.max, 430);
@@ -172,6 +176,20 @@ UNIT(load_reading, samples_that_are_far_apart_leave_no_answer_out)
     }
     expect_eq(record.reading.count, 10);
     expect_eq(record.reading.max, 10);
+}
+
+/* Four connections, whose answers come together every 5 ms. */
+UNIT(load_reading, bursts_that_are_far_apart_leave_no_answer_out)
+{
+    enum { BURSTS = 500 };
+
+    begin_sample();
+    for (uint64_t i = 0; i < BURSTS; i++) {
+        for (uint64_t k = 0; k < 4; k++) {
+            take_turn((3 + 5 * i) * MS + k * 20000);
+        }
+    }
+    expect_eq(record.reading.count, 4 * BURSTS);
 }
 
 UNIT(load_reading, quick_answers_are_left_out_between_samples)

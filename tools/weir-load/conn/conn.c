@@ -397,10 +397,12 @@ static void count_failure(struct conn *conn, bool is_warmup,
 void conn_record_times(const struct conn *conn, const struct flight *flight,
                        uint64_t now_ns, struct histogram *service)
 {
-    const struct traffic *traffic = conn->traffic;
+    struct traffic *traffic = conn->traffic;
 
+    traffic->reading.taken_ns = now_ns - flight->sent_ns;
     histogram_record(service, now_ns - flight->sent_ns);
     if (traffic->pacing) {
+        traffic->reading.taken_ns = now_ns - flight->meant_ns;
         histogram_record(&traffic->record->response, now_ns - flight->meant_ns);
     }
 }

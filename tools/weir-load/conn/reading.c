@@ -20,9 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Target time between samples, and the most answers between them. */
+/* Target time between samples, the most answers between them, and how many
+ * samples are compared with the target: a few may come at once. */
 #define PAUSE_NS   UINT64_C(300000)
 #define PAUSE_MOST 1024U
+#define GROUP      16U
 
 /* Iterations that are observed, the sample included. */
 #define SEEN_LEAST 3U
@@ -94,16 +96,20 @@ static void observe(struct traffic *traffic)
     reading->seen++;
 }
 
-/* Ends a sample: skips twice as many answers before the next one if it came
- * less than PAUSE_NS after the previous one, else half. */
+/* Ends a sample: skips twice as many answers before the next ones if a group of
+ * samples was quicker than PAUSE_NS each, else half. */
 static void pause_sampling(struct reading *reading, uint64_t sample_ns)
 {
-    if (sample_ns - reading->sample_ns >= PAUSE_NS) {
-        reading->pause = (reading->pause + 1) / 2;
-    } else if (reading->pause < PAUSE_MOST) {
-        reading->pause *= 2;
+    reading->group++;
+    if (reading->group == GROUP) {
+        if (sample_ns - reading->group_ns >= GROUP * PAUSE_NS) {
+            reading->pause = (reading->pause + 1) / 2;
+        } else if (reading->pause < PAUSE_MOST) {
+            reading->pause *= 2;
+        }
+        reading->group = 0;
+        reading->group_ns = sample_ns;
     }
-    reading->sample_ns = sample_ns;
     if (reading->pause > 1) {
         reading->left = reading->pause;
         reading->seen = 0;
@@ -119,9 +125,16 @@ static void take_sample(struct traffic *traffic, uint64_t now_ns)
     if (reading->seen > SEEN_LEAST && reading->last.turn_ns != last.turn_ns) {
         pause_sampling(reading, last.turn_ns);
     }
-    if (reading->seen >= SEEN_LEAST && traffic->measuring) {
-        histogram_record(&traffic->record->reading,
-                         now_ns - reading->last.turn_ns + reading->late_ns);
+    const uint64_t late_ns = now_ns - reading->last.turn_ns + reading->late_ns;
+    const uint64_t taken_ns = reading->taken_ns;
+    if (reading->seen < SEEN_LEAST || !traffic->measuring) {
+        return;
+    }
+    histogram_record(&traffic->record->reading, late_ns);
+    if (taken_ns > 0) {
+        histogram_record(&traffic->record->sampled, taken_ns);
+        histogram_record(&traffic->record->prompt,
+                         taken_ns > late_ns ? taken_ns - late_ns : 0);
     }
 }
 
@@ -134,6 +147,7 @@ static void note_answer(struct conn *conn, uint64_t now_ns)
     } else {
         take_sample(traffic, now_ns);
     }
+    traffic->reading.taken_ns = 0;
     traffic->reading.ready(conn, now_ns);
 }
 

@@ -40,8 +40,12 @@ struct reading {
      * in their sockets when it began. */
     uint64_t wait_ns;
     uint64_t late_ns;
-    /* Start of the iteration of the last sample. */
-    uint64_t sample_ns;
+    /* From the scheduled time to the answer that is read; 0 if it is not
+     * measured. */
+    uint64_t taken_ns;
+    /* Samples since the pause was adapted, and when that was. */
+    unsigned group;
+    uint64_t group_ns;
     /* The traffic.ready that note_answer() replaced. */
     void (*ready)(struct conn *conn, uint64_t now_ns);
 };

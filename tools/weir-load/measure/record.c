@@ -28,6 +28,8 @@ void record_init(struct record *record)
     histogram_begin(&record->own_lateness);
     histogram_begin(&record->blocked);
     histogram_begin(&record->reading);
+    histogram_begin(&record->sampled);
+    histogram_begin(&record->prompt);
     histogram_begin(&record->whole);
     histogram_begin(&record->service);
     histogram_begin(&record->ttfb);
@@ -40,6 +42,8 @@ void record_clear(struct record *record)
     clear(&record->own_lateness);
     clear(&record->blocked);
     clear(&record->reading);
+    clear(&record->sampled);
+    clear(&record->prompt);
     clear(&record->whole);
     clear(&record->service);
     clear(&record->ttfb);
@@ -61,6 +65,8 @@ void record_merge(struct record *record, const struct record *from)
     add(&record->own_lateness, &from->own_lateness);
     add(&record->blocked, &from->blocked);
     add(&record->reading, &from->reading);
+    add(&record->sampled, &from->sampled);
+    add(&record->prompt, &from->prompt);
     add(&record->service, &from->service);
     add(&record->ttfb, &from->ttfb);
 }

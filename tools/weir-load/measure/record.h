@@ -22,8 +22,12 @@ struct record {
     /* Waits for a free connection or HTTP/2 stream, and until a server's window
      * has taken a whole body. */
     struct histogram blocked;
-    /* Sampled time that answers waited in the socket. */
+    /* Sampled time that answers waited in the socket; the response times of the
+     * same requests, or service times in a closed loop; and what remains of
+     * these without the time in the socket. */
     struct histogram reading;
+    struct histogram sampled;
+    struct histogram prompt;
     /* From the actual send time; answers in one piece. */
     struct histogram whole;
     /* From the actual send time; all others. */

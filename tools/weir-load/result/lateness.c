@@ -80,20 +80,26 @@ static uint64_t find_joint(const struct histogram *late,
                       histogram_quantile(more, share + most));
 }
 
-/* Returns a percentile of a lateness, limited to the times that include it,
- * because samples may have met a rare lateness by chance. Two latenesses may
- * also have the same requests: together they are at most the excess over the
- * shortest time. */
+/* Returns the part of a percentile that is lateness. Late reads were sampled
+ * with the times of their requests, which are compared with these times without
+ * the lateness. A lateness without such times is limited to the times that
+ * include it. Two latenesses may also have the same requests: together they are
+ * at most the excess over the shortest time. */
 static double late_at(const struct result *result, const struct histogram *late,
                       const struct histogram *more, uint32_t share)
 {
     const struct histogram *taken = lateness_times(result);
     const uint64_t taken_ns = histogram_quantile(taken, share);
 
-    return (
-        double)(more ? smaller_of(find_joint(late, more, share),
-                                  taken_ns - smaller_of(taken->min, taken_ns))
-                     : smaller_of(histogram_quantile(late, share), taken_ns));
+    if (more) {
+        return (double)smaller_of(find_joint(late, more, share),
+                                  taken_ns - smaller_of(taken->min, taken_ns));
+    }
+    if (late == &result->reading) {
+        return (double)(histogram_quantile(&result->sampled, share) -
+                        histogram_quantile(&result->prompt, share));
+    }
+    return (double)smaller_of(histogram_quantile(late, share), taken_ns);
 }
 
 /* Compares a reported percentile if there are enough values. */

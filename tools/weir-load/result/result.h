@@ -113,8 +113,11 @@ struct result {
     /* Waits for a free connection or stream, and for a server's window;
      * requests that did not wait are not included. */
     struct histogram blocked;
-    /* Samples of how long answers were in their sockets (reading.h). */
+    /* Samples of how long answers were in their sockets (reading.h), and the
+     * times of the same requests with it and without it (record.h). */
     struct histogram reading;
+    struct histogram sampled;
+    struct histogram prompt;
     /* Time to connect, without TLS. */
     struct histogram connect;
     /* TLS handshakes of the whole run. */

@@ -55,6 +55,8 @@ void gather_times(struct result *result, const struct worker_row *row)
     histogram_merge(&result->own_lateness, &record->own_lateness);
     histogram_merge(&result->blocked, &record->blocked);
     histogram_merge(&result->reading, &record->reading);
+    histogram_merge(&result->sampled, &record->sampled);
+    histogram_merge(&result->prompt, &record->prompt);
     histogram_merge(&result->service, &record->service);
     histogram_merge(&result->ttfb, &record->ttfb);
     if (result->kinds) {

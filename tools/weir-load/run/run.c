@@ -640,6 +640,8 @@ int run_main(int argc, char **argv, int first)
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
         histogram_begin(fields_times_of(result, (enum slo_times)i));
     }
+    histogram_begin(&result->sampled);
+    histogram_begin(&result->prompt);
     result->kinds = options.groups ? kinds_new_records(options.groups) : NULL;
     if (options.groups && !result->kinds) {
         say("no memory");
