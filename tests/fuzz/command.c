@@ -7,6 +7,7 @@
 #include "tools/weir-proxy/command.h"
 #include "tests/fuzz/check.h"
 #include "tools/common/option.h"
+#include "tools/weir-proxy/orders.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data, size);
     if (command_read(text, size, &command, why)) {
         check(size <= COMMAND_LINE_MAX && command.kind < COMMANDS);
-        check(command.weight <= COMMAND_WEIGHT_MAX);
+        check(command.weight <= ORDER_WEIGHT_MAX);
         check(strlen(command.target) < COMMAND_WORD_MAX);
         check((command.target[0] != '\0') == (command.kind >= COMMAND_WEIGHT));
         (void)command_is_about(&command, "db", "tcp://127.0.0.1:1");

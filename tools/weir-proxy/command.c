@@ -6,6 +6,7 @@
  */
 #include "command.h"
 
+#include "orders.h"
 #include "tools/common/option.h"
 #include "tools/common/units.h"
 
@@ -145,9 +146,9 @@ bool command_read(const char *text, size_t len, struct command *ret, char *why)
         memcpy(ret->target, words.all[1], strlen(words.all[1]) + 1);
     }
     if (words.count > 2 && (units_parse_count(words.all[2], &weight) < 0 ||
-                            weight > COMMAND_WEIGHT_MAX)) {
+                            weight > ORDER_WEIGHT_MAX)) {
         return option_refuse(why, "'%.60s' is no weight from 0 to %u",
-                             words.all[2], COMMAND_WEIGHT_MAX);
+                             words.all[2], ORDER_WEIGHT_MAX);
     }
     ret->weight = (uint32_t)weight;
     return true;

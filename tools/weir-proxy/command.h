@@ -15,8 +15,6 @@
 #define COMMAND_LINE_MAX 1024
 #define COMMAND_WORD_MAX 512
 
-#define COMMAND_WEIGHT_MAX 256
-
 enum command_kind {
     COMMAND_HELP,
     COMMAND_STATUS,

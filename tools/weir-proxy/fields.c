@@ -6,8 +6,6 @@
  */
 #include "fields.h"
 
-#include "status.h"
-
 static const char *const directions[] = {"in", "out"};
 static const char *const results[] = {"full", "resumed", "failed"};
 static const char *const errors[COUNTS_ERRORS] = {"EMFILE", "ENFILE", "ENOBUFS",

@@ -42,6 +42,43 @@ enum field_kind {
 
 struct config_target;
 
+#define STATUS_WORDS 10
+
+/* Fields of a line of /status after its kind. */
+enum status_word {
+    PROXY_THREADS = 1, /* "proxy" */
+    PROXY_STATE,       /* serves or drains */
+    PROXY_RECEIVED,    /* bytes, from clients and targets */
+    PROXY_SENT,
+    PROXY_BUFFERS, /* bytes that are buffered now */
+    PROXY_MEMORY,
+    PROXY_MEMORY_LIMIT, /* of buffered bytes */
+
+    SERVICE_NAME = 1, /* "service" */
+    SERVICE_ACTIVE,
+    SERVICE_QUEUED,
+    SERVICE_TOTAL,
+    SERVICE_ERRORS, /* connections that did not end with "done" */
+
+    TARGET_SERVICE = 1, /* "target" */
+    TARGET_ROUTE,
+    TARGET_NAME,
+    TARGET_UP, /* 1 or 0 */
+    TARGET_ACTIVE,
+    TARGET_TOTAL,
+    TARGET_ERRORS,    /* failed connects and broken connections */
+    TARGET_IN_USE_MS, /* with balance first, time in use; - if it is not */
+    TARGET_STATE,     /* up, down, draining or disabled */
+
+    CONNECTION_CLIENT = 1, /* "connection" */
+    CONNECTION_SERVICE,
+    CONNECTION_TARGET,
+    CONNECTION_STATE, /* waiting (places.h), opening, connecting, relayed */
+    CONNECTION_AGE_MS,
+    CONNECTION_IN,
+    CONNECTION_OUT,
+};
+
 struct field {
     const char *name; /* in the log, or NULL */
     enum field_kind kind;

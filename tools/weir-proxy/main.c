@@ -91,6 +91,32 @@ static void ignore(int signum)
     signal(signum, SIG_IGN);
 }
 
+/* ---- the first worker ---- */
+
+static int begin_first(struct worker *worker)
+{
+    int err = reload_prepare(worker->proxy);
+
+    if (err == 0) {
+        err = signals_begin(worker);
+    }
+    return err < 0 ? err : admin_begin(worker);
+}
+
+static void end_first(struct worker *worker)
+{
+    if (worker->is_replaced) {
+        admin_wait(worker->admin);
+    }
+    admin_end(worker->admin);
+    control_end(worker->control);
+    weir_server_free(worker->successors);
+    reload_finish(worker->proxy);
+}
+
+static const struct worker_hooks hooks = {
+    .begin = begin_first, .ready = handover_worker_is_ready, .end = end_first};
+
 static int run(struct proxy *proxy)
 {
     /* Half of a thread's share is for received bytes, half for queued ones:
@@ -118,6 +144,8 @@ static int run(struct proxy *proxy)
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
         worker_free(&proxy->workers[i], end_ns);
     }
+    admin_free(proxy->workers[0].admin);
+    control_free(proxy->workers[0].control);
     if (proxy->start_err < 0) {
         return EXIT_FAILED; /* it was reported */
     }
@@ -197,7 +225,8 @@ static int open_and_run(struct proxy *proxy)
 /* Takes ownership of the setup. Returns the exit code. */
 static int serve(struct setup *setup, int argc, char **argv)
 {
-    struct proxy proxy = {.argc = argc,
+    struct proxy proxy = {.hooks = &hooks,
+                          .argc = argc,
                           .argv = argv,
                           .setup = setup,
                           .worker_count = config_count_threads(setup->config),

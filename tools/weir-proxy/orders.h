@@ -15,7 +15,8 @@ enum order_mode {
     ORDER_DISABLE,
 };
 
-#define ORDER_NO_WEIGHT UINT32_MAX
+#define ORDER_WEIGHT_MAX 256
+#define ORDER_NO_WEIGHT  UINT32_MAX
 
 /* Order about one target of a route. Written by the first worker, read by all.
  */

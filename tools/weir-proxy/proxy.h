@@ -193,7 +193,16 @@ struct worker {
     bool has_ended;   /* reported to the first worker, which sets it */
 };
 
+/* Functions of control/ that workers call. All but ready() are for the first.
+ */
+struct worker_hooks {
+    int (*begin)(struct worker *worker); /* it accepts */
+    int (*ready)(struct worker *worker); /* so does each worker */
+    void (*end)(struct worker *worker);  /* its connections have ended */
+};
+
 struct proxy {
+    const struct worker_hooks *hooks;
     int argc; /* the command line, parsed again by a reload */
     char **argv;
     struct setup *setup; /* of the first worker: the current one */

@@ -106,7 +106,8 @@ static int send_header(const struct session *session)
         return 0;
     }
     if (route->send_tlvs && version == HEADER_V2) {
-        const int tlvs_len = tlvs_write(session, tlvs, sizeof(tlvs));
+        const int tlvs_len = tlvs_write(session, session_server_name(session),
+                                        tlvs, sizeof(tlvs));
         if (tlvs_len < 0) {
             return tlvs_len;
         }

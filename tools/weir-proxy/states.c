@@ -8,7 +8,6 @@
 #include "states.h"
 
 #include "check_plan.h"
-#include "command.h"
 #include "hashes.h"
 #include "setup.h"
 
@@ -308,7 +307,7 @@ void states_find_order(const struct states_one *states, size_t count,
     if (mode == ORDER_DRAIN || mode == ORDER_DISABLE) {
         atomic_store(&order->mode, (int)mode);
     }
-    if (weight > 0 && weight <= COMMAND_WEIGHT_MAX + 1) {
+    if (weight > 0 && weight <= ORDER_WEIGHT_MAX + 1) {
         atomic_store(&order->weight, (uint32_t)(weight - 1));
     }
 }

@@ -82,7 +82,8 @@ static void add_told(struct list_of_tlvs *list, const struct session *session,
     }
 }
 
-int tlvs_write(const struct session *session, void *buf, size_t size)
+int tlvs_write(const struct session *session, const char *name, void *buf,
+               size_t size)
 {
     const unsigned wanted = session->route->config->send_tlvs;
     struct list_of_tlvs list = {.count = 0};
@@ -96,7 +97,7 @@ int tlvs_write(const struct session *session, void *buf, size_t size)
         }
     }
     if (wanted & CONFIG_TLV_AUTHORITY) {
-        add_text(&list, WEIR_PROXY_AUTHORITY, session_server_name(session));
+        add_text(&list, WEIR_PROXY_AUTHORITY, name);
     }
     if ((wanted & CONFIG_TLV_SSL) && session->is_opened) {
         const int len = write_ssl(session, ssl);

@@ -13,7 +13,9 @@
 #define TLVS_SIZE_MAX 4608
 
 /* Writes the TLVs that the session's route requests (enum config_tlv), as far
- * as they are known. Returns their size or a negative error. */
-int tlvs_write(const struct session *session, void *buf, size_t size);
+ * as they are known. @name is the name that the client requested, or NULL.
+ * Returns their size or a negative error. */
+int tlvs_write(const struct session *session, const char *name, void *buf,
+               size_t size);
 
 #endif

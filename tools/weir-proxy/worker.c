@@ -1,7 +1,7 @@
 /*
  * A worker makes all its objects on its own loop: sets of targets, servers, the
  * log. The first worker also has the signals, the metrics and the sockets for
- * operators and successors (admin.h, handover.h).
+ * operators and successors (struct worker_hooks).
  *
  * On a reload the new services are made and opened while the old ones still
  * accept. Both have duplicates of the same sockets, so there is always a server
@@ -9,16 +9,11 @@
  */
 #include "worker.h"
 
-#include "admin.h"
-#include "control.h"
 #include "cuts.h"
-#include "handover.h"
 #include "manager.h"
 #include "opening.h"
 #include "places.h"
-#include "reload.h"
 #include "setup.h"
-#include "signals.h"
 #include "targets.h"
 #include "tools/common/clock.h"
 #include "tools/common/console.h"
@@ -488,16 +483,10 @@ static int serve(struct worker *worker)
 
     if (err == 0 && is_first) {
         say_features(worker);
-        err = reload_prepare(worker->proxy);
-    }
-    if (err == 0 && is_first) {
-        err = signals_begin(worker);
-    }
-    if (err == 0 && is_first) {
-        err = admin_begin(worker);
+        err = worker->proxy->hooks->begin(worker);
     }
     if (err == 0) {
-        err = handover_worker_is_ready(worker);
+        err = worker->proxy->hooks->ready(worker);
     }
     while (err == 0) {
         err = weir_sleep(worker->loop, UINT64_MAX / 2);
@@ -621,11 +610,8 @@ static void retire(struct services *services)
  * when the loop is freed. */
 static void free_objects(struct worker *worker)
 {
-    admin_end(worker->admin);
-    control_end(worker->control);
-    weir_server_free(worker->successors);
     if (weir_thread_get_index(worker->thread) == 0) {
-        reload_finish(worker->proxy);
+        worker->proxy->hooks->end(worker);
     }
     free_objects_of(worker->services);
     free_objects_of(worker->next);
@@ -741,9 +727,6 @@ int worker_main(weir_thread *thread, void *arg)
         close_doors(worker);
     }
     leave_in_order(worker);
-    if (worker->is_replaced) {
-        admin_wait(worker->admin);
-    }
     free_objects(worker);
     weir_event_free(worker->opening.event);
     worker->opening.event = NULL;
@@ -764,8 +747,6 @@ void worker_free(struct worker *worker, uint64_t end_ns)
     }
     keyed_free(&worker->tallies, NULL);
     keyed_free(&worker->target_tallies, NULL);
-    admin_free(worker->admin);
-    control_free(worker->control);
 }
 
 void worker_reopen_log(void *arg, weir_thread *thread)
