@@ -17,13 +17,14 @@ static char other[64];
 static char said[1024];
 static char why[OPTION_WHY_SIZE];
 
-void say(const char *format, ...)
+bool say(const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
     vsnprintf(said, sizeof(said), format, args);
     va_end(args);
+    return false;
 }
 
 void console_write(const char *text, size_t len)

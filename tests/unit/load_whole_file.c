@@ -31,13 +31,14 @@ static char path[64];
 static char said[256];
 static struct whole_file whole;
 
-void say(const char *format, ...)
+bool say(const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
     vsnprintf(said, sizeof(said), format, args);
     va_end(args);
+    return false;
 }
 
 static const char *in_folder(const char *name)

@@ -15,7 +15,7 @@
 static char said[8192]; /* every line */
 static char words[256]; /* that were taken, with blanks between them */
 
-void say(const char *format, ...)
+bool say(const char *format, ...)
 {
     const size_t len = strlen(said);
     va_list arguments;
@@ -24,6 +24,7 @@ void say(const char *format, ...)
     vsnprintf(said + len, sizeof(said) - len, format, arguments);
     va_end(arguments);
     strncat(said, "\n", sizeof(said) - strlen(said) - 1);
+    return false;
 }
 
 void console_write(const char *text, size_t len)

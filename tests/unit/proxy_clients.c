@@ -28,9 +28,10 @@ static char why[OPTION_WHY_SIZE];
 static uint64_t now_ns;
 static struct clients_refusal refusal;
 
-void say(const char *format, ...)
+bool say(const char *format, ...)
 {
     (void)format;
+    return false;
 }
 
 void console_write(const char *text, size_t len)

@@ -27,7 +27,7 @@
 
 static char said[4096]; /* by say(), one line behind the other */
 
-void say(const char *format, ...)
+bool say(const char *format, ...)
 {
     const size_t len = strlen(said);
     va_list args;
@@ -35,6 +35,7 @@ void say(const char *format, ...)
     va_start(args, format);
     vsnprintf(said + len, sizeof(said) - len, format, args);
     va_end(args);
+    return false;
 }
 
 void console_write(const char *text, size_t len)

@@ -13,9 +13,10 @@
 static struct config config;
 static char why[OPTION_WHY_SIZE];
 
-void say(const char *format, ...)
+bool say(const char *format, ...)
 {
     (void)format;
+    return false;
 }
 
 void console_write(const char *text, size_t len)
