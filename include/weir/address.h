@@ -2,8 +2,8 @@
  * @file address.h
  * Socket addresses as values: IPv4, IPv6 and Unix.
  *
- * Literal addresses only: these functions read and write text, and do not
- * resolve names. Makers accept these values as well as text; see connect.h.
+ * These functions read and write literal addresses and do not resolve names.
+ * Calls that connect accept these values as well as text; see connect.h.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread any
@@ -20,7 +20,7 @@
 
 WEIR_BEGIN_DECLS
 
-/** Room for every text that weir_address_format() writes, with the NUL. */
+/** Size of a buffer for every text of weir_address_format(), with the NUL. */
 #define WEIR_ADDRESS_TEXT_SIZE 448
 
 /** An IPv4 or IPv6 address with its port, or a Unix address. */
@@ -77,7 +77,7 @@ weir_address_parse_with_port(const char *text, struct weir_address *ret);
  * is bound to it an abstract name.
  *
  * @param path  the bytes, not terminated; borrowed
- * @param len   how many
+ * @param len   number of bytes
  * @param ret   the address, written on success only
  * @retval -ENAMETOOLONG  a path of more than 107 bytes, or an abstract name of
  *                        more than 108 bytes, with its leading NUL
@@ -91,9 +91,8 @@ WEIR_API WEIR_MUST_USE int weir_address_from_unix(const char *path, size_t len,
  * "@echo", or "" for an address without a name.
  *
  * The text has no escapes. A path that begins with '@' is written "./@echo".
- * HAProxy's `abnsz\@echo` is the same abstract name; its `abns\@echo` has NUL
- * bytes behind it, up to 108 in all, for which there is
- * weir_address_from_unix().
+ * HAProxy's `abnsz\@echo` is the same abstract name; its `abns\@echo` is
+ * followed by NUL bytes, up to 108 in all; use weir_address_from_unix() for it.
  *
  * @param text  the text; borrowed
  * @param ret   the address, written on success only
@@ -108,18 +107,18 @@ WEIR_API WEIR_MUST_USE int weir_address_parse_unix(const char *text,
  * equal, as are two empty addresses.
  *
  * @param a  an address; borrowed
- * @param b  another one; borrowed
+ * @param b  another address; borrowed
  * @return   true if they are equal
  */
 WEIR_API bool weir_address_is_equal(const struct weir_address *a,
                                     const struct weir_address *b);
 
 /**
- * Make an IPv4 address of one that is mapped into IPv6 (RFC 4291, 2.5.5.2), as
- * sockets for both families show their IPv4 peers.
+ * Turn an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) into the IPv4 address.
+ * Sockets for both families show IPv4 peers in this form.
  *
- * @param addr  an address, which is changed if it is such a one; borrowed
- * @return      true if it was
+ * @param addr  an address, changed if it is IPv4-mapped; borrowed
+ * @return      true if it was changed
  */
 WEIR_API bool weir_address_unmap(struct weir_address *addr);
 

@@ -1,10 +1,10 @@
 /**
  * @file buffer.h
- * Bytes as they come from the kernel, without a copy.
+ * Received bytes, without a copy.
  *
  * Received bytes are in the loop's receive pool. A callback gets them as a
  * struct weir_buf, borrowed until it returns. A protocol that needs the bytes
- * longer calls weir_buf_keep(), and gives the lease back later.
+ * longer calls weir_buf_keep(), and releases the lease later.
  *
  * **Kept bytes are charged** to their connection, by one rule for protocols,
  * for weir_reader_take() and for bytes that the library itself keeps. Fewer
@@ -39,11 +39,11 @@ struct weir_buf {
 /**
  * Keep received bytes after the callback, or a view after the next call.
  *
- * To keep a part, narrow @p buf before. Keeping kept bytes gives another lease.
- * The bytes may be copied: afterwards use the address in @p buf; the old
+ * To keep a part, narrow @p buf first. Keeping kept bytes returns another
+ * lease. The bytes may be copied: afterwards use the address in @p buf; the old
  * address is still only borrowed.
  *
- * Give leases back while the connection is open. When they reach its limit
+ * Release leases while the connection is open. When they reach its limit
  * nothing more is received, not even the peer's end of stream or bytes from
  * before a reset: connection_lost then waits for the leases, or for a time-out.
  *
@@ -55,7 +55,7 @@ struct weir_buf {
 WEIR_API WEIR_MUST_USE int weir_buf_keep(struct weir_buf *buf);
 
 /**
- * Give kept bytes back.
+ * Release kept bytes.
  *
  * The bytes may be overwritten at once. A connection that held too much to
  * receive may receive again.

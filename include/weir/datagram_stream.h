@@ -1,17 +1,16 @@
 /**
  * @file datagram_stream.h
- * Datagrams in tasks: an endpoint that is received from and sent to by calls.
+ * Datagram endpoints for tasks: receive and send with calls that wait.
  *
  * A datagram stream is an endpoint (datagram.h) with a queue of bounded length
  * between the loop and the tasks. When the queue is full the endpoint is not
- * read from: datagrams wait in the kernel's queue, which drops those that it
- * has no room for; weir_transport_get_datagram_counts() tells how many. Any
- * number of tasks may receive; they are served in the order of their calls.
+ * read: datagrams wait in the kernel's queue, and the kernel drops datagrams
+ * when that is full, too (weir_transport_get_datagram_counts() counts them).
+ * Any number of tasks may receive; they are served in the order of their calls.
  *
- * The next receive that finds no datagram returns, once, an error that does not
- * end the endpoint: a destination that refuses (ICMP), for example.
- *
- * No datagram is lost by an interruption.
+ * An error that does not end the endpoint, for example an ICMP refusal, is
+ * returned once, by the next receive that finds no datagram. No datagram is
+ * lost by an interruption.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -30,14 +29,15 @@ WEIR_BEGIN_DECLS
 /** A datagram endpoint for tasks. */
 typedef struct weir_datagram_stream weir_datagram_stream;
 
-/** Datagrams that a stream holds unless its options say otherwise. */
+/** Default of queue_count. */
 #define WEIR_DATAGRAM_QUEUE 64
 
-/** Options of weir_open_datagram_stream() and its like. */
+/** Options of weir_open_datagram_stream() and
+ * weir_open_datagram_stream_at(). */
 struct weir_datagram_stream_options {
     size_t size;
     /** Datagrams that wait for a task at most, up to 65536; default
-     * WEIR_DATAGRAM_QUEUE. Each place takes some 300 bytes. */
+     * WEIR_DATAGRAM_QUEUE. Each uses about 300 bytes. */
     uint32_t queue_count;
     /** The endpoint. */
     struct weir_datagram_options endpoint;
@@ -59,7 +59,7 @@ weir_open_datagram_stream(weir_loop *loop,
                           weir_datagram_stream **ret);
 
 /**
- * Make a datagram endpoint for tasks at a place, or of a socket.
+ * Make a datagram endpoint for tasks at a place, or from a socket.
  *
  * @param local   as in weir_create_datagram_endpoint_at(); held
  * @param remote  as in weir_create_datagram_endpoint_at(); held
@@ -82,7 +82,7 @@ weir_open_datagram_stream_at(weir_loop *loop, struct weir_place local,
  * @return         0; other errors are those of weir_create_datagram_endpoint()
  *                 and of its done
  * @retval -EINVAL  no @p ret
- * @retval -ECANCELED  the task was interrupted; there is no endpoint
+ * @retval -ECANCELED  the task was interrupted; no endpoint was made
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_datagram_endpoint(weir_loop *loop, const struct weir_factory *factory,
@@ -108,9 +108,9 @@ WEIR_API WEIR_MUST_USE int weir_open_datagram_endpoint_at(
  * Receive one datagram into memory of the caller.
  *
  * @param buf       destination; held; may be NULL when @p size is 0
- * @param size      bytes in @p buf; what a longer datagram has beyond is lost
+ * @param size      bytes in @p buf; the rest of a longer datagram is lost
  * @param ret_peer  the sender, held; may be NULL
- * @return          the length of the datagram, 0 for an empty one; more than @p
+ * @return          the length of the datagram, 0 if it is empty; more than @p
  *                  size if its end was cut off
  * @retval -ESHUTDOWN  the endpoint was closed, and all datagrams were received
  * @retval -ECANCELED  the stream was freed
@@ -136,12 +136,12 @@ weir_datagram_stream_take(weir_datagram_stream *stream,
 /**
  * Send a copy of a datagram; see weir_transport_sendto().
  *
- * weir_datagram_stream_drain() waits while too much is queued. Datagrams with
- * more to say about them go by weir_transport_sendmsg() on the transport.
+ * weir_datagram_stream_drain() waits while too much is queued. For ancillary
+ * data use weir_transport_sendmsg() on the transport.
  *
  * @param data  the bytes; borrowed
- * @param len   how many
- * @param addr  where to, borrowed; NULL: the remote address of the endpoint
+ * @param len   number of bytes
+ * @param addr  destination, borrowed; NULL means the endpoint's remote address
  * @return      0, or an error of weir_transport_sendto()
  * @suspends no
  */
@@ -150,7 +150,7 @@ WEIR_API int weir_datagram_stream_send(weir_datagram_stream *stream,
                                        const struct weir_address *addr);
 
 /**
- * Wait while more than the high mark is queued, until it is the low mark.
+ * If more than the high mark is queued, wait until the low mark is reached.
  *
  * @retval -ESHUTDOWN  the endpoint was closed and is lost
  * @retval -ECANCELED  the stream was freed
@@ -176,7 +176,7 @@ WEIR_API WEIR_MUST_USE int
 weir_datagram_stream_wait_closed(weir_datagram_stream *stream);
 
 /**
- * The transport of the endpoint, of a datagram kind.
+ * Get the transport of the endpoint, of a datagram kind.
  *
  * @suspends no
  */
@@ -184,8 +184,8 @@ WEIR_API weir_transport *
 weir_datagram_stream_get_transport(const weir_datagram_stream *stream);
 
 /**
- * Close the endpoint and give the stream back. Datagrams that were not taken
- * are dropped, and tasks that wait in its calls get -ECANCELED.
+ * Close the endpoint and free the stream. Datagrams that were not received are
+ * dropped, and tasks that wait in its calls get -ECANCELED.
  *
  * @suspends no
  */

@@ -52,7 +52,7 @@ enum weir_error {
     /** RLIMIT_MEMLOCK is too small even for the smallest ring and its buffers.
      */
     WEIR_ERINGMEMLOCK = -4204,
-    /** Completions were lost for lack of memory; the ring is unusable. */
+    /** Completions were lost because memory ran out; the ring is unusable. */
     WEIR_ERINGLOST = -4205,
 
     /** A host name where only a literal address is accepted. */
@@ -174,7 +174,7 @@ enum weir_error {
 };
 
 /**
- * One line of text for an error code, without a trailing dot.
+ * Return one line of text for an error code, without a trailing dot.
  *
  * @param err  a negative code from this library, or 0
  * @return     a string with static life time, never NULL
@@ -182,7 +182,7 @@ enum weir_error {
 WEIR_API const char *weir_strerror(int err);
 
 /**
- * The name of an error code, for example "ECONNRESET" or "WEIR_EIDLE".
+ * Return the name of an error code, for example "ECONNRESET" or "WEIR_EIDLE".
  *
  * @param err  a negative code from this library, or 0
  * @return     a string with static life time, never NULL

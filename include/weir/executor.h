@@ -2,10 +2,9 @@
  * @file executor.h
  * Running blocking calls on threads.
  *
- * A call that would block the loop, for example a long computation or a library
- * that reads files, runs on a small pool of threads. Threads are made when jobs
- * need them. Jobs start first come, first served, and their results are
- * returned on the loop.
+ * Calls that would block the loop, for example a long computation, run on a
+ * small pool of threads. Threads are started when jobs need them. Jobs start in
+ * the order of their calls, and their results are returned on the loop.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -21,25 +20,22 @@ WEIR_BEGIN_DECLS
 /** A job; runs on a thread of the executor, where all signals are blocked. */
 typedef int weir_job_fn(void *arg);
 
-/**
- * Called on the loop when a job has finished and its task has stopped waiting:
+/** Called on the loop when a job has finished and its task has stopped waiting:
  * @p result is the job's, or -ECANCELED if it never started. The argument is
- * the program's again. Not called if the loop is freed before the job has
- * finished; weir_loop_shutdown_executor() before that waits for the job.
- */
+ * then no longer used. Not called if the loop is freed before the job has
+ * finished; weir_loop_shutdown_executor() before that waits for the job. */
 typedef void weir_job_abandoned_fn(void *arg, int result);
 
-/**
- * Called on the loop, never inside a task, when a job of weir_executor_submit()
- * has finished: @p result is the job's, or -ECANCELED if it never started.
- */
+/** Called on the loop, never inside a task, when a job of
+ * weir_executor_submit() has finished: @p result is the job's, or -ECANCELED if
+ * it never started. */
 typedef weir_job_abandoned_fn weir_job_done_fn;
 
 /** Options of the executor. */
 struct weir_executor_options {
     size_t size;
-    /** The most threads; default: 4 more than the CPUs that this process may
-     * use, but at most 32. */
+    /** Maximum number of threads; default 4 more than the CPUs that this
+     * process may use, but at most 32. */
     uint32_t thread_limit;
     /** Jobs that may wait for a thread; default 65536. */
     uint32_t queue_limit;
@@ -76,8 +72,8 @@ weir_loop_set_executor(weir_loop *loop,
  * @param ret        the result of @p fn; may be NULL
  * @return           0 if the function has returned
  * @retval -EINVAL     no function
- * @retval -EAGAIN     no thread could be made
- * @retval -ENOBUFS    more jobs would wait than the limit allows
+ * @retval -EAGAIN     no thread could be started
+ * @retval -ENOBUFS    queue_limit would be exceeded
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the executor was shut down
  */
@@ -104,9 +100,10 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
  * @param fn    the function
  * @param arg   argument of @p fn and @p done; held until @p done was called
  * @param done  called on the loop when the job has finished; may be NULL
- * @param ret   the future of the job, one reference is given; NULL: none
- * @retval -EAGAIN     no thread could be made
- * @retval -ENOBUFS    more jobs would wait than the limit allows
+ * @param ret   the future of the job, one reference is given; NULL if not
+ *              wanted
+ * @retval -EAGAIN     no thread could be started
+ * @retval -ENOBUFS    queue_limit would be exceeded
  * @retval -ESHUTDOWN  the executor was shut down, or the loop is being freed
  * @suspends no
  */
@@ -122,7 +119,7 @@ WEIR_API WEIR_MUST_USE int weir_executor_submit(weir_loop *loop,
  * weir_loop_free() does not wait for jobs: a job that has not started is
  * withdrawn, and the thread of a running job ends by itself.
  *
- * @param timeout_ns  the longest wait; UINT64_MAX: no limit
+ * @param timeout_ns  the longest wait; UINT64_MAX means no limit
  * @return            0 if the threads have ended
  * @retval -ETIMEDOUT  jobs are still running; nothing waits for them any more
  * @retval -ECANCELED  the task was cancelled; nothing waits for jobs any more

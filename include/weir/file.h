@@ -1,13 +1,13 @@
 /**
  * @file file.h
- * Regular files from tasks: the task waits for the device, the loop does not.
+ * Files for tasks: the task waits for the device, the loop does not.
  *
  * Each call is one operation of the ring. A read from the page cache completes
  * at once. An operation that must wait for a device, a lookup of names or a
  * slow file system waits in the kernel, if necessary in a kernel worker thread.
  * A ring has at most four worker threads; if all of them wait, further
  * operations wait for a thread, so open a FIFO with O_NONBLOCK. The loop's
- * thread waits only for a local disk, and not for its data: for a file's
+ * thread never waits for data, but it may wait for a local disk: for a file's
  * metadata when a read begins, for a full request queue, and when a file that
  * has a name is closed.
  *
@@ -19,22 +19,22 @@
  * -EIO.
  *
  * **A process that is killed** has its files closed when the kernel ends the
- * operations of its ring: after SIGKILL, a lock of flock() can be held for some
- * milliseconds after wait() has returned, if a write is under way. A program
- * that is started again waits for the lock, or tries it more than once.
+ * operations of its ring: after SIGKILL, a lock of flock() can be held for a
+ * few milliseconds after wait() has returned, if a write is under way. A
+ * program that is restarted must wait for the lock or try it more than once.
  *
- * **No thread.** Where the kernel may make no thread for the process
+ * **No thread.** If the kernel can start no thread for the process
  * (RLIMIT_NPROC, TasksMax, pids.max), the loop's thread makes these calls
- * itself, and waits for the file system. Only the open of a FIFO without its
- * other end, and of a file under a lease, is -EAGAIN then; that of a terminal
- * does not wait for a carrier. weir_loop_set_exception_handler()'s hook is told
- * once, and a thread is tried again each second.
+ * itself, and waits for the file system. Opening a FIFO without its other end,
+ * or a file under a lease, then fails with -EAGAIN; opening a terminal does not
+ * wait for a carrier. The hook of weir_loop_set_exception_handler() is called
+ * once, and starting a thread is tried again each second.
  *
  * **Another root.** A thread that opens files keeps the root directory in which
- * it began, also for later loops of the same thread: after unshare(CLONE_FS) or
+ * it began, even for later loops of the same thread: after unshare(CLONE_FS) or
  * unshare(CLONE_NEWNS), and then chroot(), pivot_root() or mounts, a file may
  * still be opened in the old root. A program that confines itself in this way
- * does so before the first of these calls.
+ * must do so before the first of these calls.
  *
  * Files are plain descriptors, which other system calls can use too.
  * weir_sendfile() sends a file on a transport.
@@ -62,32 +62,32 @@ WEIR_BEGIN_DECLS
  * @param flags  as for open(2); O_CLOEXEC is always added
  * @param mode   permissions of a new file
  * @return       a descriptor, given; or a negative error
- * @retval -EAGAIN  a FIFO has no other end, or another program has a lease of
- *                  the file (fcntl(2), F_SETLEASE) and is told to end it, and
- *                  no thread can be made to wait for them; the same from
- *                  weir_file_openat()
+ * @retval -EAGAIN  a FIFO has no other end, or another program holds a lease on
+ *                  the file (fcntl(2), F_SETLEASE), and no thread can be
+ *                  started to wait; also from weir_file_openat()
  */
 WEIR_API WEIR_MUST_USE int weir_file_open(weir_loop *loop, const char *path,
                                           int flags, mode_t mode);
 
 /**
- * Open a file below a folder, by a name that may come from a peer; openat2(2).
+ * Open a file below a folder, by a name from an untrusted peer; openat2(2).
  *
  * The limits of @p resolve are constants of <linux/openat2.h>. The kernel
- * enforces them during the lookup, even if others rename or link files
- * meanwhile; a check of the name's text cannot do so. RESOLVE_BENEATH refuses a
- * name that leaves the folder by "..", by a leading '/' or by a symbolic link;
- * RESOLVE_IN_ROOT makes the folder the root, like chroot(2);
+ * enforces them during the lookup, even if other processes rename or link files
+ * meanwhile, which a check of the name's text cannot do. RESOLVE_BENEATH
+ * refuses a name that leaves the folder by "..", by a leading '/' or by a
+ * symbolic link; RESOLVE_IN_ROOT makes the folder the root, like chroot(2);
  * RESOLVE_NO_SYMLINKS refuses every symbolic link. If others may write to the
  * folder, pass O_NONBLOCK in @p flags: opening a FIFO would block the task.
  *
- * @param dirfd    the folder in which a relative name begins; held; O_PATH is
- *                 enough. AT_FDCWD: the current one
+ * @param dirfd    the folder in which a relative name begins; held. A
+ *                 descriptor of O_PATH is enough, and AT_FDCWD means the
+ *                 current folder
  * @param path     the name; held
  * @param flags    as for open(2); O_CLOEXEC is always added
  * @param mode     permissions of a new file; not used otherwise
  * @param resolve  limits, as bits; with limits the kernel also refuses unknown
- *                 @p flags; 0: like weir_file_open()
+ *                 @p flags; 0 means no limit, as in weir_file_open()
  * @return         a descriptor, given; or a negative error
  * @retval -EXDEV   the name leaves the folder, or its mount (RESOLVE_NO_XDEV)
  * @retval -ELOOP   there is a symbolic link (RESOLVE_NO_SYMLINKS), or there are
@@ -101,7 +101,7 @@ WEIR_API WEIR_MUST_USE int weir_file_openat(weir_loop *loop, int dirfd,
                                             mode_t mode, uint64_t resolve);
 
 /**
- * Read from a place in a file; pread(2).
+ * Read at an offset of a file; pread(2).
  *
  * @param fd      the file; held
  * @param buf     destination; held
@@ -116,16 +116,16 @@ WEIR_API WEIR_MUST_USE ssize_t weir_file_read(weir_loop *loop, int fd,
                                               uint64_t offset);
 
 /**
- * Write to a place in a file; pwrite(2).
+ * Write at an offset of a file; pwrite(2).
  *
  * @param fd      the file; held
  * @param data    the bytes; held
  * @param len     bytes of @p data
- * @param offset  the place of the first byte
+ * @param offset  the offset of the first byte
  * @return        bytes written, fewer than @p len if the device is full or the
  *                call was interrupted; or a negative error
- * @retval -EFBIG   the file may not grow beyond @p offset. If RLIMIT_FSIZE
- *                  says so the kernel may also raise SIGXFSZ, which ends the
+ * @retval -EFBIG   the file may not grow beyond @p offset. If RLIMIT_FSIZE is
+ *                  the reason the kernel may also raise SIGXFSZ, which ends the
  *                  process by default: ignore it, as for pwrite(2)
  * @retval -EINVAL  an offset above INT64_MAX
  */
@@ -169,7 +169,7 @@ WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
                                           struct weir_file_status *ret);
 
 /**
- * Close a file, which may take as long as a device or a network; close(2).
+ * Close a file, and wait for its device or network; close(2).
  *
  * Releasing a file without a name, a device or a lingering socket may take
  * long: it happens in a kernel worker thread after the call has returned.
@@ -177,8 +177,9 @@ WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
  * An interruption does not prevent the close: the call waits for it, and the
  * next suspending call returns -ECANCELED.
  *
- * @param fd  the descriptor; taken, unless the caller may not suspend
- * @return    0, or an error of writing cached bytes; it is closed even then
+ * @param fd  the descriptor; taken, except if the caller may not suspend
+ * @return    0, or an error of writing cached bytes; the file is closed even
+ *            then
  */
 WEIR_API WEIR_MUST_USE int weir_file_close(weir_loop *loop, int fd);
 

@@ -1,6 +1,6 @@
 /**
  * @file future.h
- * Futures: a result that will be given later.
+ * Futures: results that will be set later.
  *
  * A future is pending until its result is set, once; the result is an int, and
  * negative results are errors. Tasks wait for the result, callbacks get it, and
@@ -10,8 +10,9 @@
  * No task and no callback runs inside the call that sets the result: they run
  * from the ready queue, in the order in which they began to wait.
  *
- * Waiting calls return 0 if the future is done, and give its result by a
- * parameter: so a cancelled task and a cancelled future are distinct.
+ * Waiting calls return 0 if the future is done, and store its result in a
+ * parameter, so that a cancelled task and a cancelled future can be
+ * distinguished.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -27,18 +28,16 @@ WEIR_BEGIN_DECLS
 /** Called when a future is done; @p result is the future's. */
 typedef void weir_future_done_fn(void *arg, weir_future *future, int result);
 
-/**
- * Called by weir_future_cancel() on a pending future: ends the work that the
- * future stands for. The program sets the result now or later; the result need
- * not be -ECANCELED.
- */
+/** Called by weir_future_cancel() on a pending future: ends the future's work.
+ * The program sets the result now or later; the result need not be
+ * -ECANCELED. */
 typedef void weir_future_cancel_fn(void *arg, weir_future *future);
 
 /**
  * Make a pending future.
  *
- * @param cancel  ends the work that the future stands for; NULL: cancelling
- *                sets the result -ECANCELED at once
+ * @param cancel  ends the future's work; NULL means that cancelling sets the
+ *                result -ECANCELED at once
  * @param arg     first argument of @p cancel
  * @param ret     the future; one reference is given
  */
@@ -49,24 +48,23 @@ WEIR_API WEIR_MUST_USE int weir_future_new(weir_loop *loop,
 /** Take another reference. */
 WEIR_API weir_future *weir_future_ref(weir_future *future);
 
-/**
- * Give a reference back. The last one cancels a pending future, because no code
- * can set its result any more; a gather then cancels all its futures.
- */
+/** Release a reference. Releasing the last one cancels a pending future,
+ * because no code can set its result any more; a gather then cancels all its
+ * futures. */
 WEIR_API void weir_future_unref(weir_future *future);
 
 /**
  * Set the result; asyncio's set_result and set_exception.
  *
- * @param result  0 or positive: a value; negative: an error
- * @retval -ESTALE  the future already has a result, which stays
+ * @param result  a value, 0 or positive; or a negative error
+ * @retval -ESTALE  the future already has a result, which is kept
  * @retval -EINVAL  the future is a task's end or a gather
  */
 WEIR_API int weir_future_set_result(weir_future *future, int result);
 
 /**
- * Cancel the work that a future stands for. The future is done when the work
- * has ended, with the work's result.
+ * Cancel the work of a future. The future is done when the work has ended, with
+ * the work's result.
  *
  * @return true if it was pending; for a gather, if one of its futures was
  *         pending
@@ -74,14 +72,14 @@ WEIR_API int weir_future_set_result(weir_future *future, int result);
 WEIR_API bool weir_future_cancel(weir_future *future);
 
 /**
- * Whether the future has a result.
+ * Report whether the future has a result.
  *
- * @return true from then on
+ * @return true if it is done
  */
 WEIR_API bool weir_future_is_done(const weir_future *future);
 
 /**
- * The result of a future that is done.
+ * Get the result of a future that is done.
  *
  * @param ret  the result; may be NULL
  * @retval -EAGAIN  the future is pending
@@ -90,7 +88,7 @@ WEIR_API int weir_future_get_result(const weir_future *future, int *ret);
 
 /**
  * Add a callback that runs when the future is done; if it is already done, in
- * the next turn.
+ * the next loop iteration.
  *
  * Callbacks run from the ready queue, in the order in which they were added.
  * The future lives until they have run. They do not run after weir_loop_free().
@@ -121,9 +119,9 @@ WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
  * suspending call returns -ECANCELED. But if the task was cancelled before this
  * call, this call returns -ECANCELED.
  *
- * @param ret  its result, written if it is done, also with -ECANCELED; may be
+ * @param ret  its result, written if it is done, even with -ECANCELED; may be
  *             NULL
- * @return     0 when it is done
+ * @return     0 if it is done
  * @retval -ECANCELED  this task was cancelled, and so was the future
  * @retval -EDEADLK    the future is the end of this task, or of a task that
  *                     waits for this task, directly or through others. Cycles
@@ -137,7 +135,7 @@ WEIR_API WEIR_MUST_USE int weir_future_await(weir_future *future, int *ret);
  * Wait for a future without cancelling it; asyncio's shield.
  *
  * @param ret  its result; may be NULL
- * @return     0 when it is done
+ * @return     0 if it is done
  * @retval -ECANCELED  this task was cancelled; the future was not
  * @retval -EDEADLK    as weir_future_await()
  * @suspends yes
@@ -149,10 +147,11 @@ WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
  *
  * After the time the future is cancelled, and the call waits until it is done.
  *
- * @param timeout_ns  0: cancels a pending future; UINT64_MAX: no limit
+ * @param timeout_ns  the limit; 0 cancels a pending future, UINT64_MAX means no
+ *                    limit
  * @param ret         its result, as in weir_future_await(); may be NULL
- * @return            0 when it is done
- * @retval -ETIMEDOUT  the time is over and the future was cancelled
+ * @return            0 if it is done
+ * @retval -ETIMEDOUT  the time has expired and the future was cancelled
  * @retval -ECANCELED  this task was cancelled, and so was the future
  * @retval -EDEADLK    as weir_future_await()
  * @suspends yes
@@ -175,9 +174,10 @@ enum weir_return_when {
  *
  * @param futures      the futures; held
  * @param count        number of futures; 0 returns at once
- * @param timeout_ns   0: does not wait; UINT64_MAX: no limit
+ * @param timeout_ns   the limit; 0 does not wait, UINT64_MAX means no limit
  * @param return_when  the condition to return
- * @return             number of futures that are done, also if the time is over
+ * @return             number of futures that are done, even if the time has
+ *                     expired
  * @retval -ECANCELED  this task was cancelled; the futures were not
  * @retval -EINVAL     a count above INT_MAX, a future that is NULL or of
  *                     another loop, or an invalid @p return_when
@@ -189,12 +189,10 @@ WEIR_API WEIR_MUST_USE int weir_wait(weir_loop *loop,
                                      uint64_t timeout_ns,
                                      enum weir_return_when return_when);
 
-/**
- * Futures one by one, as they are done; see weir_as_completed_begin(). The
- * program declares it, and must not move it between begin and end.
- */
+/** Futures one by one, as they are done; see weir_as_completed_begin(). The
+ * program declares it, and must not move it between begin and end. */
 struct weir_as_completed {
-    /** The library's. */
+    /** Used by the library. */
     uint64_t opaque[2];
 };
 
@@ -211,11 +209,11 @@ struct weir_as_completed {
  *     weir_as_completed_end(&done);
  *
  * No future is cancelled and no reference is taken: a future whose last
- * reference is given back is done with -ECANCELED, as always. An error of this
+ * reference is released is done with -ECANCELED, as always. An error of this
  * call may be ignored: weir_as_completed_next() returns it, too.
  *
  * @param done     the iteration; held until weir_as_completed_end(), which may
- *                 also be called after an error
+ *                 be called even after an error
  * @param futures  the futures; borrowed
  * @param count    number of futures; a future that occurs several times is
  *                 returned as often
@@ -251,30 +249,29 @@ weir_as_completed_next(struct weir_as_completed *done);
  */
 WEIR_API void weir_as_completed_end(struct weir_as_completed *done);
 
-/** How a gather of futures gets its result. */
+/** Rule for the result of a gather. */
 enum weir_gather_kind {
-    /** All are done; the result is the first negative result, or 0. A failure
-     * does not affect the others; asyncio's gather. */
+    /** The first negative result, or 0 if there is none. A failure does not
+     * affect the others; asyncio's gather. */
     WEIR_GATHER_ALL = 0,
     /** As WEIR_GATHER_ALL, but the first error cancels the others. */
     WEIR_GATHER_ALL_OR_NONE,
-    /** One has a result that is not negative: the gather's result is its index,
-     * and the others are cancelled. If all fail, the result is the last
-     * error. */
+    /** The index of the first future with a result that is not negative; the
+     * others are cancelled. If all fail, the last error. */
     WEIR_GATHER_ANY,
 };
 
 /**
- * Combine several futures in one: a gather.
+ * Combine several futures into one, a gather.
  *
  * The gather is done when all its futures are done, so that no work is left
  * running. Cancelling the gather cancels all its futures; its result is then
  * -ECANCELED, unless it was decided before.
  *
- * @param kind     how the gather gets its result
+ * @param kind     the rule for the result
  * @param futures  the futures; borrowed, the gather takes references
- * @param count    number of futures; with 0 the gather is done at once, with 0
- *                 or, for WEIR_GATHER_ANY, -ENOENT
+ * @param count    number of futures; if it is 0 the gather is done at once,
+ *                 with 0 or, for WEIR_GATHER_ANY, -ENOENT
  * @param ret      the gather; one reference is given
  * @retval -EINVAL     a count above INT_MAX, a future that is NULL or of
  *                     another loop, or an invalid kind

@@ -1,8 +1,8 @@
 /**
  * @file
- * Inspecting a loop: counts, the state of all live objects, features.
+ * Inspection of a loop: counts, the state of all live objects, features.
  *
- * For operators and tests. Nothing is changed here, and no call is cheap enough
+ * For operators and tests. These calls change nothing, and none is cheap enough
  * for every message.
  *
  * Rules of all headers: include/guide/rules.md.
@@ -21,10 +21,10 @@ WEIR_BEGIN_DECLS
 /** Counts since the loop was made, and present values. */
 struct weir_loop_statistics {
     size_t size;
-    /** Turns of the loop. */
+    /** Iterations of the loop. */
     uint64_t turns;
-    /** System calls that entered the ring, or submissions and waits of a loop
-     * over epoll. */
+    /** Calls of io_uring_enter(), or submissions and waits of a loop with
+     * epoll. */
     uint64_t enters;
     /** Operations submitted to the kernel. */
     uint64_t submitted;
@@ -42,14 +42,13 @@ struct weir_loop_statistics {
     uint64_t pool_bytes;
     /** Receive buffers posted to the kernel now. */
     uint64_t buffers_posted;
-    /** Leases out now. */
+    /** Leases in use now. */
     uint64_t leases;
     /** Received bytes held now, by leases and paused connections. */
     uint64_t held_bytes;
-    /** Bytes of readers' memory for data that had to leave the receive
-     * buffers. */
+    /** Bytes that readers hold in their own memory, outside receive buffers. */
     uint64_t kept_bytes;
-    /** How often a receive found no buffer. */
+    /** Receives that found no buffer. */
     uint64_t starved;
     /** Bytes waiting to be sent now, in all connections. */
     uint64_t queued_bytes;
@@ -67,64 +66,63 @@ struct weir_loop_statistics {
     /** Bytes copied because a view, or bytes kept for one, straddled receive
      * buffers, and by weir_reader_feed_data(). */
     uint64_t copied_by_view;
-    /** Tasks that have not ended; the library's own count, too. */
+    /** Tasks that have not ended, including those of the library. */
     uint64_t tasks;
-    /** Tasks started, likewise. */
+    /** Tasks started, including those of the library. */
     uint64_t tasks_spawned;
-    /** How often a task was resumed. */
+    /** Resumptions of tasks. */
     uint64_t task_switches;
     /** Stacks of tasks, in use and kept for reuse. */
     uint64_t stacks;
-    /** The deepest use of any stack, in bytes, in whole pages. Each call checks
-     * at most 4096 stacks. */
+    /** The deepest use of any stack, in bytes, rounded up to pages. Each call
+     * checks at most 4096 stacks. */
     uint64_t stack_high_water_bytes;
     /** Timers armed now. */
     uint64_t timers;
-    /** Bytes of memory allocated now, without the loop's own (some 20 KiB). */
+    /** Bytes of memory allocated now, without the loop itself (about 20
+     * KiB). */
     uint64_t memory_bytes;
-    /** Lookups of names that were answered by an answer that the loop keeps, or
-     * by the question of another lookup (resolver.h). */
+    /** Name lookups answered from the loop's cache, or by the query of another
+     * lookup (resolver.h). */
     uint64_t name_hits;
-    /** Lookups of names that asked the resolver, and might have been answered
-     * so. */
+    /** Name lookups that could have been answered from the cache but went to
+     * the resolver. */
     uint64_t name_misses;
-    /** Of queued_bytes those that are received bytes passed on without a copy;
-     * held_bytes has them, too. */
+    /** The part of queued_bytes that was received and is forwarded without a
+     * copy; it also counts in held_bytes. */
     uint64_t queued_held_bytes;
     /** 1 if the loop's engine is epoll, else 0 (weir_loop_get_engine()). */
     uint64_t poll_engines;
 };
 
 /**
- * Read the statistics.
+ * Read the statistics. Visits each connection, for queued_held_bytes.
  *
- * It looks at each connection once, for queued_held_bytes.
- *
- * @return 0, or an error of all functions of a loop (-EPERM, -ECHILD); then
- *         nothing is written
+ * @return 0, or -EPERM or -ECHILD as from all functions of a loop; then nothing
+ *         is written
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_get_statistics(const weir_loop *loop,
                          struct weir_loop_statistics *ret);
 
 /**
- * The statistics as text, a line "name value" for each.
+ * Write the statistics as text, a line "name value" for each.
  *
  * @param buf   destination, always terminated if @p size is not 0
  * @param size  bytes in @p buf
- * @return      bytes that the whole text has, without its NUL
+ * @return      bytes of the whole text, without its NUL
  */
 WEIR_API size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
                                               size_t size);
 
 /**
- * Statistics as text, as weir_loop_get_statistics_text() writes them: those of
- * several loops, for example (weir_threads_get_statistics()).
+ * Write statistics as weir_loop_get_statistics_text() does, for example the
+ * statistics of several loops (weir_threads_get_statistics()).
  *
  * @param statistics  the statistics; borrowed. Fields beyond their size are 0
  * @param buf         destination, always terminated if @p size is not 0
  * @param size        bytes in @p buf
- * @return            bytes that the whole text has, without its NUL
+ * @return            bytes of the whole text, without its NUL
  * @retval -EINVAL  no statistics
  * @thread any
  */
@@ -136,10 +134,9 @@ weir_loop_statistics_get_text(const struct weir_loop_statistics *statistics,
  * Write statistics in the text format of Prometheus, for a page that a program
  * serves at /metrics.
  *
- * Each field is a family of one sample: a gauge `weir_NAME` where the field is
- * a present value, and a counter `weir_NAME_total` where it is a count since
- * the loop was made. Several loops are one set of statistics
- * (weir_threads_get_statistics()).
+ * Each field is a family of one sample: a gauge `weir_NAME` for a present
+ * value, a counter `weir_NAME_total` for a count since the loop was made.
+ * weir_threads_get_statistics() sums several loops.
  *
  * @param statistics  the statistics; borrowed. Fields beyond their size are 0
  * @param out         destination; borrowed, and not flushed
@@ -153,12 +150,12 @@ weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out);
 
 /**
  * Write the state of the loop for an operator: a line for the loop, with its
- * engine, and for each of its objects. A connection's line has its addresses,
- * states, operations in flight, credit, held bytes, queue depth and first
- * error, a relay's the state and the bytes of each direction and what it waits
- * for. All lines are written at once, so that no other writer comes between
- * them on a stream without a buffer (stderr); only without memory are they
- * written in pieces.
+ * engine, and a line for each of its objects. A connection's line has its
+ * addresses, states, operations in flight, receive window, held bytes, queue
+ * depth and first error; a relay's line has, for each direction, the state, the
+ * bytes and what it waits for. All lines are written by one call, so that no
+ * other writer's output gets between them on a stream without a buffer
+ * (stderr), unless memory runs out.
  *
  * @param out  destination; borrowed
  */
@@ -168,14 +165,12 @@ WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
 typedef void weir_task_visit_fn(void *arg, weir_task *task);
 
 /**
- * Call a function for each task of the loop that has not ended, also the
+ * Call a function for each task of the loop that has not ended, including the
  * calling task, oldest first; asyncio's all_tasks.
  *
- * Tasks that the library has started for itself are not visited: the checks of
- * upstreams, for example.
- *
+ * The library's own tasks, such as health checks of upstreams, are left out.
  * The function may cancel tasks, which end later, and spawn tasks, which are
- * not visited. It must not suspend.
+ * not passed to it. It must not suspend.
  *
  * @param visit  called with each task, borrowed; weir_task_ref() keeps it
  * @return       the number of tasks; 0 on another thread
@@ -184,23 +179,22 @@ WEIR_API size_t weir_loop_visit_tasks(weir_loop *loop,
                                       weir_task_visit_fn *visit, void *arg);
 
 /**
- * Tell what a task waits for, for example "sleep", "lock", "queue get" or
- * "read"; weir_loop_dump() prints it too. For humans: the words may change.
+ * Get a text that describes what a task waits for, for example "sleep", "lock",
+ * "queue get" or "read"; weir_loop_dump() prints it too. The texts may change.
  *
- * @return static text; NULL: the task does not wait, or has ended
+ * @return static text; NULL if the task does not wait, or has ended
  */
 WEIR_API const char *weir_task_get_wait(const weir_task *task);
 
 /**
- * Write the engine, with the reason why it is not io_uring, the features of the
- * running kernel, and weir's fallbacks for missing ones: a line for the engine,
- * and one for each feature with its name, the first kernel that has it,
- * and "yes", "no", "masked" (by WEIR_FEATURES_MASK) or "needs" and another
- * feature that is missing.
+ * Write a line for the engine, with the reason if it is not io_uring, and a
+ * line for each feature of the kernel: its name, the first kernel that has it,
+ * and "yes", "no", "masked" (by WEIR_FEATURES_MASK) or "needs" with another
+ * feature that is missing; then weir's fallback.
  *
  * @param buf   destination, always terminated if @p size is not 0
  * @param size  bytes in @p buf
- * @return      bytes that the whole text has, without its NUL
+ * @return      bytes of the whole text, without its NUL
  */
 WEIR_API size_t weir_loop_get_features_text(const weir_loop *loop, char *buf,
                                             size_t size);

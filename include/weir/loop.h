@@ -2,15 +2,16 @@
  * @file loop.h
  * The event loop: one thread, one ring.
  *
- * A turn of the loop: submit and wait in one system call; hand completions to
- * their connections; expire timers; run the ready queue as it is then; send
- * written bytes; free closed objects. Items that completions and timers make
- * ready run in the same turn; items that ready callbacks add run in the next
- * turn. If the ready queue is long, a turn leaves some of it to later turns, in
- * order: a turn runs 64 callbacks and tasks, 64 more, and after that as many as
- * it had completions or as a millisecond allows, 4096 at most. Before a run
- * returns, written bytes have been handed to the kernel; if an earlier send of
- * the same connection is still in flight, later bytes follow in the next run.
+ * An iteration of the loop: submit and wait in one system call; pass
+ * completions to their connections; expire timers; run the ready queue as it is
+ * then; send written bytes; free closed objects. Items that completions and
+ * timers make ready run in the same iteration; items that ready callbacks add
+ * run in the next one. If the ready queue is long, some of it is left to later
+ * iterations, in order: an iteration runs 64 callbacks and tasks, 64 more, and
+ * after that as many as it had completions or as a millisecond allows, 4096 at
+ * most. Before a run returns, written bytes have been passed to the kernel; if
+ * an earlier send of the same connection is still in flight, later bytes follow
+ * in the next run.
  *
  * The first run binds the loop to its thread. To use more cores, run one loop
  * per thread (threads.h).
@@ -28,16 +29,16 @@
 
 WEIR_BEGIN_DECLS
 
-/** How a loop carries out its operations. */
+/** The kernel interface of a loop. */
 enum weir_engine {
     /** io_uring, or epoll if io_uring is refused, unless WEIR_ENGINE in the
      * environment says "uring" or "poll". */
     WEIR_ENGINE_AUTO,
     /** io_uring; an error if it is refused. */
     WEIR_ENGINE_URING,
-    /** epoll, system calls that do not wait, and up to four threads for those
-     * that may: opening, reading and writing files, for example. Slower, and
-     * what a thread has begun cannot be cancelled. */
+    /** epoll with non-blocking calls, and up to four threads for calls that may
+     * block, for example on files. Slower, and a call that a thread has begun
+     * cannot be cancelled. */
     WEIR_ENGINE_POLL
 };
 
@@ -58,23 +59,23 @@ struct weir_loop_options {
      * default 64 MiB. Half of it is a reserve: a connection may hold a
      * sixteenth of the unused part of the other half, and always 8 KiB. */
     uint64_t held_limit_bytes;
-    /** Callbacks that run longer are reported to the exception hook; 0 disables
-     * that. */
+    /** Callbacks that run longer are reported to the exception hook; 0 reports
+     * none. */
     uint64_t slow_callback_ns;
     /** Stack size of tasks in bytes, from 16 KiB to 1 GiB, rounded up to a
      * power of two; default 256 KiB. Only touched pages take memory; see the
      * head of task.h. */
     size_t stack_size_bytes;
     /** Posts of other threads that may wait to run; default 65536. The next
-     * post is refused with -ENOBUFS, or waits, as its caller asks. A post takes
-     * 40 bytes. A busy loop sorts all posts that have arrived at once, at some
-     * 10 ns per post. */
+     * post is refused with -ENOBUFS, or waits, depending on the function. A
+     * post takes 40 bytes and, in a busy loop, about 10 ns for sorting. */
     uint32_t post_limit;
     /** Bytes that may wait to be sent in all connections together, at least 1
      * MiB; default 64 MiB. If a quarter of it waits, each connection has a
-     * share: a sixteenth of what is left to half of the limit, at least 16 KiB.
-     * Above its share pause_writing is called, and a connection whose peer does
-     * not take more than its share is not received from. */
+     * share: a sixteenth of the difference to half of the limit, at least 16
+     * KiB. Above its share pause_writing is called, and nothing more is
+     * received from a connection whose peer leaves more than the share
+     * unread. */
     uint64_t queued_limit_bytes;
     /** The engine; default WEIR_ENGINE_AUTO. */
     enum weir_engine engine;
@@ -83,21 +84,21 @@ struct weir_loop_options {
 /**
  * Make a loop.
  *
- * If io_uring is refused, or one of the calls and buffers that a loop needs of
- * it, the loop is one over epoll. weir_loop_get_engine() and a notice to the
- * exception hook (WEIR_NOTICE_ENGINE) tell the reason: WEIR_ERINGSYSCTL,
+ * If io_uring is refused, or one of its calls and buffers that a loop needs,
+ * the loop uses epoll. weir_loop_get_engine() and a notice to the exception
+ * hook (WEIR_NOTICE_ENGINE) have the reason: WEIR_ERINGSYSCTL,
  * WEIR_ERINGSECCOMP, WEIR_ERINGABSENT, WEIR_ERINGOLD or WEIR_ERINGMEMLOCK,
  * rarely another error of the kernel; the text of weir_strerror() has the
- * remedy. Each loop of a program is tried by itself. A program that asks for
- * WEIR_ENGINE_URING gets the reason as an error instead.
+ * remedy. Each loop of a program is tried separately. With WEIR_ENGINE_URING
+ * the reason is returned as an error instead.
  *
- * The kernel counts the pages of a closed ring for some milliseconds more. If
+ * The kernel counts the pages of a closed ring for a few more milliseconds. If
  * RLIMIT_MEMLOCK is so small that this matters, for example when a program is
- * restarted, the call waits for the pages: 100 ms for the requested entries,
- * then up to a second in all for as many entries as possible, and longer on a
- * busy machine. It blocks the calling thread meanwhile: if locked memory is so
- * short, make a second loop before another loop runs on the thread. A loop that
- * is made after one that waited in vain does not wait.
+ * restarted, the call blocks the thread until the pages are free: 100 ms for
+ * the requested entries, then up to a second in all for as many entries as
+ * possible, and longer on a busy machine. So make a second loop before the
+ * first one runs on the thread. After a wait without success later calls do not
+ * wait.
  *
  * @param ret  the loop, given; end with weir_loop_free()
  * @retval -EINVAL  an invalid value, in WEIR_ENGINE too
@@ -113,11 +114,11 @@ WEIR_API WEIR_MUST_USE int
 weir_loop_new(const struct weir_loop_options *options, weir_loop **ret);
 
 /**
- * Tell the engine of a loop, and why it is not io_uring.
+ * Get the engine of a loop, and the reason if it is not io_uring.
  *
- * @param ret_reason  if not NULL, set to the error with which io_uring was
- *                    refused (WEIR_ERINGSECCOMP and others, for
- *                    weir_strerror()); 0: it was not asked for, or not refused
+ * @param ret_reason  set to the error with which io_uring was refused
+ *                    (WEIR_ERINGSECCOMP and others, for weir_strerror()), or to
+ *                    0 if it was not tried or not refused; may be NULL
  * @return            WEIR_ENGINE_URING or WEIR_ENGINE_POLL
  * @thread any
  */
@@ -129,7 +130,7 @@ WEIR_API enum weir_engine weir_loop_get_engine(const weir_loop *loop,
  *
  * @param loop  the loop; held
  * @return      0 if stopped, or the error that ended the ring
- * @retval -EBUSY   it is running already
+ * @retval -EBUSY   the loop is running already
  * @retval WEIR_ERINGLOST  the kernel lost completions
  */
 WEIR_API WEIR_MUST_USE int weir_loop_run(weir_loop *loop);
@@ -141,33 +142,32 @@ typedef bool weir_predicate_fn(void *arg);
  * Run until a condition holds; asyncio's run_until_complete.
  *
  * @param loop       the loop; held
- * @param condition  called before the first and after each turn
+ * @param condition  called before the first and after each iteration
  * @return           0 if the condition holds
- * @retval -ECANCELED  weir_loop_stop() came first
+ * @retval -ECANCELED  weir_loop_stop() was called first
  * @retval -EINVAL  no condition
- * @retval -EBUSY   it is running already
+ * @retval -EBUSY   the loop is running already
  * @retval WEIR_ERINGLOST  the kernel lost completions
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition, void *arg);
 
-/**
- * Make the current turn the last. Before a run: the run makes exactly one turn,
- * without waiting.
- */
+/** End the run after the current iteration. If called before a run, the run
+ * makes exactly one iteration, without waiting. */
 WEIR_API void weir_loop_stop(weir_loop *loop);
 
 /**
  * Announce a graceful stop to the tasks of this loop: weir_loop_is_stopping()
  * is true from now on, and tasks that wait for it (weir_waitable_stop()) are
  * woken. Nothing else happens: no task is cancelled, no server is stopped, and
- * the run goes on.
+ * the run continues.
  *
- * A program calls this before it stops its servers itself. Two others announce
- * a stop, each on the thread of the loop, before the main task is cancelled:
+ * A program calls this before it stops its servers itself. The library
+ * announces a stop, on the loop's thread and before the main task is cancelled,
+ * for:
  * - the first SIGINT or SIGTERM in weir_run() and weir_loop_run_task();
- * - weir_threads_stop(), on each of the loops, and with it signals that stop
- *   threads and the error of a main task.
+ * - weir_threads_stop(), on each of the loops, and therefore for signals that
+ *   stop threads and for the error of a main task.
  *
  * Tasks that wait for the stop run before servers of the loop close
  * connections, even if the program stops them in the same callback
@@ -179,27 +179,26 @@ WEIR_API void weir_loop_stop(weir_loop *loop);
 WEIR_API void weir_loop_announce_stop(weir_loop *loop);
 
 /**
- * Whether a graceful stop was announced.
+ * Report whether a graceful stop was announced.
  *
- * @return true from weir_loop_announce_stop() on, until weir_loop_run_task()
+ * @return true after weir_loop_announce_stop(), until weir_loop_run_task()
  *         begins another main task
  */
 WEIR_API bool weir_loop_is_stopping(const weir_loop *loop);
 
 /**
- * Whether the loop is inside a run.
+ * Report whether the loop is inside a run.
  *
  * @return true in callbacks of a run
  */
 WEIR_API bool weir_loop_is_running(const weir_loop *loop);
 
 /**
- * The loop that runs a callback or a task in the calling thread; asyncio's
+ * Get the loop that runs a callback or a task in the calling thread; asyncio's
  * get_running_loop.
  *
- * With it a callback without an object of its own finds its loop. In
- * weir_loop_free() it is the loop that is being freed. If a loop runs inside a
- * callback or a task of another loop, it is the inner loop.
+ * In weir_loop_free() it is the loop that is being freed. If a loop runs inside
+ * a callback or a task of another loop, it is the inner loop.
  *
  * @return  the loop, borrowed; NULL if no loop runs in this thread (a thread of
  *          an executor, for example), and in a forked child except in its own
@@ -215,34 +214,34 @@ WEIR_API weir_loop *weir_get_running_loop(void);
  * pending callbacks are dropped. The call waits for all operations in the
  * kernel, even if a file system does not answer. Posts of other threads that
  * have not run are dropped, and their dropped callbacks called. Handles and
- * leases stay valid until the program gives its references back.
+ * leases stay valid until the program releases its references.
  *
  * @param loop  taken, unless an error is returned; NULL is ignored
  * @return      number of connections that were still open
- * @retval -EBUSY   it is running, or being freed already
+ * @retval -EBUSY   the loop is running, or being freed already
  * @retval -EPERM   the loop has run in another thread, which must free the loop
  *                  before it ends: afterwards no thread can, and memory and
  *                  descriptors are kept until the process ends
- * @retval -ECHILD  in a forked child: nothing is touched, because the kernel
+ * @retval -ECHILD  in a forked child: nothing is freed, because the kernel
  *                  shares it with the parent
  */
 WEIR_API int weir_loop_free(weir_loop *loop);
 
 /**
- * Give idle memory back to the system.
+ * Return idle memory to the system.
  *
- * Frees unused receive buffers, blocks, objects and stacks. The loop itself
- * does this some seconds after a connection was lost or one of many tasks has
- * ended; this call is for a program that knows that a busy time is over. With
- * the default allocator it also calls malloc_trim() if a megabyte or more was
- * freed. The loop itself does not, because malloc_trim() looks through all free
- * memory of the process, which takes milliseconds in a large process.
+ * Frees unused receive buffers, blocks, objects and stacks. The loop does this
+ * a few seconds after a connection was lost or one of many tasks has ended;
+ * this call is for a program that knows that a busy period has ended. With the
+ * default allocator it also calls malloc_trim() if a megabyte or more was
+ * freed. The loop does not, because malloc_trim() takes milliseconds in a large
+ * process.
  */
 WEIR_API int weir_loop_trim(weir_loop *loop);
 
 /**
- * The time of the current turn: CLOCK_MONOTONIC, read once a turn; outside a
- * run, read at each call.
+ * Get the time of the current iteration: CLOCK_MONOTONIC, read once per
+ * iteration; outside a run, read at each call.
  *
  * @return nanoseconds
  */
@@ -251,7 +250,7 @@ WEIR_API uint64_t weir_loop_get_time(const weir_loop *loop);
 /** A callback of the loop. */
 typedef void weir_callback_fn(void *arg);
 
-/** Names a pending callback; a plain value. All zero: no callback. */
+/** Identifies a pending callback; a plain value. All zero means no callback. */
 struct weir_handle {
     /** The callback's index in the loop's table. */
     uint32_t index;
@@ -262,9 +261,9 @@ struct weir_handle {
 /**
  * Call a function from the ready queue, in order; never inside this call.
  *
- * A callback that a ready callback adds runs in the next turn. A callback that
- * a protocol callback or a timer adds runs in the same turn, unless the ready
- * queue has more work than a turn takes.
+ * A callback that a ready callback adds runs in the next iteration. A callback
+ * that a protocol callback or a timer adds runs in the same iteration, unless
+ * the ready queue has more work than an iteration takes.
  *
  * @param ret  a handle for cancelling; may be NULL
  */
@@ -275,12 +274,12 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
 /**
  * Call a function after some time.
  *
- * The function is called after the time, at most 1.024 us late as far as the
- * loop is concerned. But if the loop is more than 1 ms late and finds more
- * completions in the kernel than a turn takes, it handles these first, for at
- * most 64 turns or 10 ms. Callbacks whose times differ by more than 1.024 us
- * run in order, but for those that are set for the past meanwhile, which run
- * before the late ones. A time that overflows never comes.
+ * The loop adds a delay of at most 1.024 us. But if it is more than 1 ms late
+ * and finds more completions in the kernel than an iteration takes, it handles
+ * these first, for at most 64 iterations or 10 ms. Callbacks whose times differ
+ * by more than 1.024 us run in order, except that callbacks set for the past
+ * meanwhile run before the late ones. A callback whose time overflows is never
+ * called.
  *
  * @param delay_ns  from weir_loop_get_time(), in nanoseconds
  * @param ret       a handle for cancelling; may be NULL
@@ -294,8 +293,8 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_later(weir_loop *loop,
 /**
  * Call a function at a time.
  *
- * @param when_ns  on the clock of weir_loop_get_time(); past times are due at
- *                 once, the earliest first
+ * @param when_ns  on the clock of weir_loop_get_time(); callbacks of past times
+ *                 run at once, the earliest first
  * @param ret      a handle for cancelling; may be NULL
  * @return         as weir_loop_call_soon()
  */
@@ -307,7 +306,7 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_at(weir_loop *loop, uint64_t when_ns,
  * Cancel a pending callback. No effect if it has run, was cancelled before, or
  * the handle is all zero.
  *
- * @param handle  which one
+ * @param handle  the callback
  * @return        true if it was pending and will not run
  */
 WEIR_API bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
@@ -315,7 +314,7 @@ WEIR_API bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
 /**
  * Move a pending call_later or call_at to another time, keeping its handle.
  *
- * @param handle   which one
+ * @param handle   the callback
  * @param when_ns  the new time
  * @return         true if it was pending
  */
@@ -325,23 +324,22 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
 /**
  * Call a function on the loop's thread, from any thread; wakes the loop.
  *
- * The function runs from the ready queue of the turn that finds the post. Posts
- * of one thread run in their order; posts of the loop's own thread run in one
- * order with weir_loop_call_soon(). A turn runs at most 4096 posts, and more
- * only if a call_soon follows a post of the loop's own thread. The loop must
- * not be freed meanwhile; use a weir_remote if it might be.
+ * The function runs from the ready queue of the iteration that finds the post.
+ * Posts of one thread run in their order; posts of the loop's own thread are
+ * ordered with weir_loop_call_soon(). An iteration runs at most 4096 posts, and
+ * more only if a call_soon follows a post of the loop's own thread. The loop
+ * must not be freed meanwhile; use a weir_remote if it might be.
  *
- * After 0, exactly one of @p cb and @p dropped is called, once: @p cb from the
- * loop, or @p dropped inside weir_loop_free(), on the thread that frees the
- * loop, if the loop is freed before @p cb has run. A stopped loop keeps its
- * posts for the next run. After an error neither is called. If the loop's own
- * thread takes the post back (weir_loop_cancel_posted()), @p dropped is called
- * from the loop instead of @p cb.
+ * If 0 is returned, exactly one of @p cb and @p dropped is called, once: @p cb
+ * from the loop, or @p dropped inside weir_loop_free(), on the thread that
+ * frees the loop, if the loop is freed before @p cb has run. A stopped loop
+ * keeps its posts for the next run. After an error neither is called. If
+ * weir_loop_cancel_posted() cancels the post, @p dropped is called from the
+ * loop instead of @p cb.
  *
  * @param dropped  called with @p arg instead of @p cb, to free @p arg or to
- *                 tell a thread that waits for an answer; must not use the
- *                 loop; may be NULL
- * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
+ *                 notify a waiting thread; must not use the loop; may be NULL
+ * @retval -ENOBUFS    the loop's post_limit is reached
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended
  * @thread any
@@ -351,22 +349,22 @@ weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb, void *arg,
                                weir_callback_fn *dropped);
 
 /**
- * Take back posts that have not run: their @p cb is not called. Instead, the
- * dropped callback of each post is called, if any.
+ * Cancel posts that have not run: the dropped callback of each post is called
+ * instead of @p cb, if it has one.
  *
- * The call is useful only if @p arg identifies the post. It looks at all
+ * The call is useful only if @p arg identifies the post. It searches all
  * waiting posts. On the loop's thread no post can begin to run meanwhile; a
- * post that another thread is about to make is not found. A post that was taken
- * back counts against the loop's post_limit until its turn.
+ * post that another thread is about to make is not found. A cancelled post
+ * counts against the loop's post_limit until it would have run.
  *
  * @param cb  the function that was posted
- * @return    number of posts that were taken back
+ * @return    number of cancelled posts
  */
 WEIR_API size_t weir_loop_cancel_posted(weir_loop *loop, weir_callback_fn *cb,
                                         void *arg);
 
 /**
- * The loop's mailbox, which outlives it.
+ * Get the loop's mailbox, which outlives the loop.
  *
  * @return the mailbox; one reference is given
  */
@@ -380,7 +378,7 @@ WEIR_API weir_remote *weir_loop_get_remote(weir_loop *loop);
 WEIR_API weir_remote *weir_remote_ref(weir_remote *remote);
 
 /**
- * Give a reference to a mailbox back.
+ * Release a reference to a mailbox.
  *
  * @thread any
  */
@@ -391,8 +389,8 @@ WEIR_API void weir_remote_unref(weir_remote *remote);
  *
  * @param dropped  called with @p arg inside weir_loop_free() if the loop is
  *                 freed first; may be NULL
- * @return         0: either @p cb or @p dropped will be called
- * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
+ * @return         0 if either @p cb or @p dropped will be called
+ * @retval -ENOBUFS    the loop's post_limit is reached
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended; neither will be called
  * @thread any
@@ -403,16 +401,17 @@ WEIR_API WEIR_MUST_USE int weir_remote_call_soon(weir_remote *remote,
                                                  weir_callback_fn *dropped);
 
 /**
- * As weir_remote_call_soon(), but block the thread while there is no room.
+ * As weir_remote_call_soon(), but block the thread while the post_limit is
+ * reached.
  *
  * The loop's own thread is never blocked, because it would wait for itself.
  * Until the first run the loop's own thread is the thread that made the loop.
  *
  * @param dropped     as in weir_remote_call_soon()
- * @param timeout_ns  the longest wait; UINT64_MAX: no limit
- * @return            0: either @p cb or @p dropped will be called
- * @retval -ETIMEDOUT  there was no room in time
- * @retval -EDEADLK    no room, and this is the loop's own thread
+ * @param timeout_ns  the longest wait; UINT64_MAX means no limit
+ * @return            0 if either @p cb or @p dropped will be called
+ * @retval -ETIMEDOUT  the limit was reached for the whole time
+ * @retval -EDEADLK    the limit is reached, and this is the loop's own thread
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended; neither will be called
  * @thread any
@@ -428,8 +427,8 @@ typedef void weir_signal_fn(void *arg, int signum);
  * Handle a signal on the loop.
  *
  * While a loop handles the signal, the process has a handler for it. Any thread
- * may execute the handler, which tells the loop: other threads need not block
- * the signal. Calls that the handler interrupts, such as poll() and
+ * may execute the handler, which notifies the loop: other threads need not
+ * block the signal. Calls that the handler interrupts, such as poll() and
  * nanosleep(), may return EINTR, in all threads. The calling thread unblocks
  * the signal if it blocks it. A forked child has the previous action, and
  * executed programs start with the default action.
@@ -469,17 +468,17 @@ WEIR_API bool weir_loop_remove_signal_handler(weir_loop *loop, int signum);
 /** The subject of a notice to the exception hook: nothing has failed, but a
  * program may want to know. */
 enum weir_notice {
-    /** It is no notice, but an error. */
+    /** Not a notice, but an error. */
     WEIR_NOTICE_NONE,
     /** A callback was slow (slow_callback_ns): see duration_ns. */
     WEIR_NOTICE_SLOW,
-    /** io_uring was refused, and the loop is one over epoll; err is the reason
-     * that weir_loop_get_engine() tells. It is told once in a process, by the
-     * first turn of a loop that has a hook: other loops are refused for the
-     * same reason as a rule. Nothing is told where epoll was asked for. */
+    /** io_uring was refused, and the loop uses epoll; err is the reason, as
+     * from weir_loop_get_engine(). Sent once per process, in the first
+     * iteration of a loop that has a hook, because other loops are usually
+     * refused for the same reason. Not sent if the program chose epoll. */
     WEIR_NOTICE_ENGINE,
-    /** No thread could be made that waits for files (a limit of processes), and
-     * the loop waits for them; err is -EAGAIN. Each loop tells it once. */
+    /** No thread could be started to wait for files (a limit of processes), so
+     * the loop waits for them; err is -EAGAIN. Sent once per loop. */
     WEIR_NOTICE_THREADS
 };
 
@@ -501,7 +500,7 @@ struct weir_exception {
     weir_server *server;
     /** The task concerned, borrowed, or NULL. */
     weir_task *task;
-    /** The subject of a notice; 0: this is an error. */
+    /** The subject of a notice; 0 means that this is an error. */
     enum weir_notice notice;
 };
 
@@ -511,10 +510,10 @@ typedef void weir_exception_fn(void *arg, weir_loop *loop,
 
 /**
  * Set the exception hook; asyncio's set_exception_handler. By default there is
- * none, and the library prints nothing.
+ * no hook, and the library prints nothing.
  *
- * The hook also gets notices (enum weir_notice). Those that came when there was
- * no hook are kept, and the next turn tells them to the first one.
+ * The hook also gets notices (enum weir_notice). Notices without a hook are
+ * kept, and the first hook gets them in the next iteration.
  *
  * @param hook  the hook, or NULL for none
  */
@@ -523,11 +522,11 @@ WEIR_API void weir_loop_set_exception_handler(weir_loop *loop,
                                               void *arg);
 
 /**
- * A ready-made exception hook for weir_loop_set_exception_handler(): writes a
- * line with the message, the names of the error, the callback and the task, and
- * the addresses of the connection or the server.
+ * An exception hook for weir_loop_set_exception_handler(): writes a line with
+ * the message, the names of the error, the callback and the task, and the
+ * addresses of the connection or the server.
  *
- * @param arg        a FILE to write to, held; NULL: stderr
+ * @param arg        a FILE to write to, held; NULL means stderr
  * @param loop       the loop; borrowed
  * @param exception  the exception; borrowed
  */

@@ -2,14 +2,14 @@
  * @file move.h
  * Moving an open connection to another loop, on another thread.
  *
- * Connections that were accepted unevenly can be served evenly. A move takes
- * the connection as it is: bytes that were received and not shown, bytes that
- * were written and not sent, a half-closed direction, the marks, the limits of
- * memory and of time with what is left of them. The peer notices nothing.
+ * Moves balance connections that were accepted unevenly. A move keeps the state
+ * of the connection: received bytes that were not delivered, written bytes that
+ * were not sent, a half-closed direction, the marks, the limits of memory and
+ * the remaining time of time-outs. The peer notices nothing.
  *
- * On the other loop it is a new transport with a protocol of its own, which a
- * factory makes there. The user pointer may be the same: what a thread has
- * written before the call, the other thread's factory sees.
+ * On the other loop it is a new transport with its own protocol, which a
+ * factory makes there. The user pointer may be the same: the other thread's
+ * factory sees all memory that was written before the call.
  *
  *     static int take_over(void *arg, weir_transport *t,
  *                          struct weir_protocol_binding *ret)
@@ -26,13 +26,12 @@
  * connection_moved. Three kinds of connections stay:
  *
  * - The streams of tasks, because readers and writers belong to their loop.
- *   Call weir_stream_detach() first, and give the bytes that the reader had to
+ *   Call weir_stream_detach() first, and pass the reader's bytes to
  *   weir_transport_set_protocol().
  * - The connections of a relay.
- * - TLS. wolfSSL keeps a session in many pieces of memory, which are taken from
- *   the loop and counted there, and has no call that hands a session on. A TLS
- *   server that is to be even accepts without TLS, moves the connection, and
- *   calls weir_transport_start_tls() on the other loop.
+ * - TLS. wolfSSL allocates a session in many pieces from the loop, and cannot
+ *   transfer it. A balanced TLS server accepts without TLS, moves the
+ *   connection, and calls weir_transport_start_tls() on the other loop.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -49,53 +48,56 @@
 
 WEIR_BEGIN_DECLS
 
-/** Called when a move has ended: @p err is 0, or why the connection has not
- * moved. Then its protocol is called again, or has got connection_lost. */
+/** Called when a move has ended. @p err is 0, or the reason why the connection
+ * has not moved; then its protocol is called again, or has got
+ * connection_lost. */
 typedef void weir_move_done_fn(void *arg, int err);
 
 /**
  * Move a connection to another loop.
  *
- * From this call on the protocol is not called, writes fail with -EBUSY, and
- * weir_transport_is_closing() is true. When nothing of the connection is in the
- * kernel's hands any more, which no peer can delay, it is offered to the other
+ * After this call the protocol is not called, writes fail with -EBUSY, and
+ * weir_transport_is_closing() is true. When the kernel has no operation of the
+ * connection any more, which no peer can delay, it is offered to the other
  * loop. There @p factory is called, then connection_made, then the protocol
  * gets all bytes that the old one has not seen, and eof_received if the peer
- * has ended its stream, also if the old protocol knew. It may write at once;
- * pause_writing follows connection_made if too much waits to be sent. The call
- * may be made in every callback of the protocol from connection_made on.
+ * has ended its stream, even if the old protocol got it too. It may write at
+ * once; pause_writing follows connection_made if too much waits to be sent. The
+ * call may be made in connection_made and in every later callback of the
+ * protocol.
  *
  * When the other loop has the connection, connection_moved is called here, and
  * then @p done with 0. The old transport has ended (WEIR_END_MOVED); its
  * addresses can still be read, its descriptor not.
  *
- * If the move fails, the connection goes on here as before, and @p done gets
- * the error: -ESHUTDOWN if the other loop was freed first, -ENOMEM, what the
- * factory has returned, -EINVAL if its protocol is none for a stream, the error
- * of a connection that has broken meanwhile, or -ECANCELED after
+ * If the move fails, the connection continues here as before, and @p done gets
+ * the error: -ESHUTDOWN if the other loop was freed first, -ENOMEM, the
+ * factory's error, -EINVAL if its protocol is not for a stream, the error of a
+ * connection that has broken meanwhile, or -ECANCELED after
  * weir_pending_cancel(), after a close or an abort, and if this loop is freed.
- * A close or an abort holds for the connection unless the other loop has it
- * already. If this loop is freed just while the factory runs, @p done gets
+ * A close or an abort takes effect unless the other loop has the connection
+ * already. If this loop is freed while the factory runs, @p done gets
  * -ECANCELED, and the connection is reset if the factory fails.
  *
- * A loop that does not run accepts nothing: the connection waits for it, until
- * the move is given up.
+ * If the other loop does not run the connection waits for it, until the move is
+ * cancelled.
  *
  * @param to       another loop (weir_loop_get_remote(),
  *                 weir_thread_get_remote()); borrowed
  * @param factory  makes the protocol, on the thread of @p to; copied
- * @param done     called once, from this loop; may be NULL when no handle is
- *                 asked for
+ * @param done     called once, from this loop; may be NULL if no handle is
+ *                 wanted
  * @return         0 when it has begun; after an error nothing has changed
  * @retval -EINVAL      no factory, @p to is NULL or the transport's own loop,
  *                      or a handle without done
- * @retval -EOPNOTSUPP  no stream socket, or a protocol without connection_moved
- * @retval -EBUSY       before connection_made, while it moves already, while a
+ * @retval -EOPNOTSUPP  not a stream socket, or a protocol without
+ *                      connection_moved
+ * @retval -EBUSY       before connection_made, during another move, while a
  *                      file or descriptors are being sent, and before the peer
  *                      has answered a fast_open (connect_options.h)
  * @retval -ESHUTDOWN   the transport is closing, broken or lost
- * @retval -ENOBUFS, -ENOMEM  a write was refused, and its bytes are missing; or
- *                      no memory for the move
+ * @retval -ENOBUFS, -ENOMEM a write was refused, and its bytes are missing; or
+ *                   no memory for the move
  * @retval WEIR_EREPLACED  another transport (TLS) has replaced this one
  */
 WEIR_API WEIR_MUST_USE int
@@ -107,12 +109,12 @@ weir_transport_move(weir_transport *t, weir_remote *to,
  * Move a connection to another loop, and wait until it has moved.
  *
  * Errors are those of weir_transport_move() and of its done. An interruption
- * gives the move up, as weir_pending_cancel() does; if the other loop has the
- * connection by then, the call returns 0.
+ * cancels the move; if the other loop has the connection by then, the call
+ * returns 0.
  *
  * @param to       as weir_transport_move(); borrowed
  * @param factory  as weir_transport_move(); copied
- * @return         a negative error, or 0: the other loop has the connection
+ * @return         0 if the other loop has the connection, or a negative error
  * @retval -ECANCELED  the task was interrupted, or the connection was closed or
  *                     aborted meanwhile
  * @suspends yes

@@ -1,10 +1,9 @@
 /**
  * @file network.h
- * Networks as values: "10.0.0.0/8", "2001:db8::/32" and "unix", to decide by an
- * address whether a peer is trusted.
+ * Networks as values, such as "10.0.0.0/8", "2001:db8::/32" and "unix", to
+ * decide by its address whether a peer is trusted.
  *
- * A server that believes its proxies, and not others, asks for the peer of each
- * connection:
+ * A server that trusts only its proxies checks the peer of each connection:
  *
  * @code{.c}
  * if (!weir_network_list_contains(trusted, trusted_count, &peer)) {
@@ -29,7 +28,7 @@
 
 WEIR_BEGIN_DECLS
 
-/** Room for every text that weir_network_format() writes, with the NUL. */
+/** Size of a buffer for every text of weir_network_format(), with the NUL. */
 #define WEIR_NETWORK_TEXT_SIZE 52
 
 /** A range of IPv4 or IPv6 addresses, or all Unix addresses. */
@@ -40,7 +39,7 @@ struct weir_network {
      * for AF_UNIX. */
     uint8_t prefix_bits;
     /** The first address, in network byte order; 4 bytes for AF_INET. All bits
-     * behind the prefix are 0. */
+     * after the prefix are 0. */
     uint8_t bytes[16];
 };
 
@@ -51,32 +50,32 @@ struct weir_network {
  *
  * @param text  the text; borrowed
  * @param ret   the network, written on success only
- * @retval WEIR_ENOTLITERAL  no literal address before the slash, or one with
- *                           brackets or a zone
- * @retval -EINVAL           the number of bits is no number up to 32 or 128, or
- *                           has leading zeros; or the address has bits behind
+ * @retval WEIR_ENOTLITERAL  the text before the slash is not a literal address,
+ *                           or has brackets or a zone
+ * @retval -EINVAL           the number of bits is not a number up to 32 or 128,
+ *                           or has leading zeros; or the address has bits after
  *                           the prefix, as in "10.0.0.1/8"
  */
 WEIR_API WEIR_MUST_USE int weir_network_parse(const char *text,
                                               struct weir_network *ret);
 
 /**
- * Whether an address is in a network. Port and zone do not count.
+ * Report whether an address is in a network. Port and zone are ignored.
  *
  * @param addr  the address; borrowed
- * @return      true if it is; false for an address of another family, and for
- *              no address
+ * @return      true if it is; false for another family, and for an empty
+ *              address
  */
 WEIR_API bool weir_network_contains(const struct weir_network *network,
                                     const struct weir_address *addr);
 
 /**
- * Whether an address is in one of several networks at least.
+ * Report whether an address is in at least one of several networks.
  *
  * @param networks  the networks; borrowed, NULL if @p count is 0
  * @param count     their number
  * @param addr      the address; borrowed
- * @return          true if it is; false without a network
+ * @return          true if it is; false if @p count is 0
  */
 WEIR_API bool weir_network_list_contains(const struct weir_network *networks,
                                          size_t count,

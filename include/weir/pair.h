@@ -3,11 +3,10 @@
  * Two transports connected in memory, for tests of protocols.
  *
  * Bytes that are written on one end are received by the protocol of the other
- * end, within one loop and without a descriptor. So a protocol is tested
- * without a port, a peer and any clock except the loop's. Everything in
- * transport.h about streams applies: marks and limits of writing, pauses,
- * time-outs, half-closed connections, files (sendfile.h) and TLS
- * (weir_transport_start_tls()).
+ * end, within one loop and without a descriptor. A test needs no port, no peer
+ * and no clock except the loop's. Everything in transport.h about streams
+ * applies: marks and limits of writing, pauses, time-outs, half-closed
+ * connections, files (sendfile.h) and TLS (weir_transport_start_tls()).
  *
  * @code
  * const struct weir_protocol_binding bindings[2] = {
@@ -19,12 +18,12 @@
  * @endcode
  *
  * **Differences from sockets.** There are no kernel buffers: bytes that the
- * other end has not taken are in the writer's queue, and count for its marks
- * and its limit. So a closing end is lost when the other end has taken all
+ * other end has not received are in the writer's queue, and count for its marks
+ * and its limit. So a closing end is lost when the other end has received all
  * bytes, limited by its close time-out. Bytes that reach an end after its close
- * are dropped. If an end aborts or breaks, the other one gets a reset:
- * -ECONNRESET. A write after the other end is gone is -EPIPE. Neither end has
- * an address or a descriptor.
+ * are dropped. If an end aborts or breaks, the other one gets -ECONNRESET. A
+ * write after the end of the other side returns -EPIPE. Neither end has an
+ * address or a descriptor.
  *
  * Bytes are copied twice, by the write and for the receiving protocol, which
  * may hold them under a lease as with a socket.
@@ -54,16 +53,16 @@ struct weir_pair_options {
  * Make two connected transports in memory.
  *
  * Both are open when the call returns and may be written to, so pause_writing
- * may come before connection_made. connection_made comes from the loop, for the
- * first end and then for the second, and all other callbacks follow it.
+ * may be called before connection_made. The loop calls connection_made for the
+ * first end and then for the second, before all other callbacks.
  *
  * @param loop      the loop of both; borrowed
  * @param bindings  the protocol of each end, a stream or a buffered one; copied
  * @param ret       the two ends, in the order of their bindings, each borrowed:
- *                  use weir_transport_ref() to keep one beyond its
+ *                  use weir_transport_ref() to keep an end beyond its
  *                  connection_lost; may be NULL
- * @retval -EINVAL     a binding without a table or with one of another kind, or
- *                     an option out of range
+ * @retval -EINVAL     a binding without a table or with a table of another
+ *                     kind, or an option out of range
  */
 WEIR_API WEIR_MUST_USE int weir_transport_pair(
     weir_loop *loop, const struct weir_protocol_binding bindings[2],

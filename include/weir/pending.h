@@ -1,10 +1,9 @@
 /**
  * @file pending.h
- * An operation that has begun, and whose end a function of the program is
- * called with.
+ * Operations under way, which call a function of the program when they end.
  *
- * A call that begins something can give a handle of it, with which it is given
- * up. The handle belongs to the library; it may be used until done returns.
+ * A call that starts an operation can return a handle for cancelling it. The
+ * handle belongs to the library and may be used until done returns.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -19,10 +18,10 @@
 WEIR_BEGIN_DECLS
 
 /**
- * Give up an operation: its done follows, from the loop.
+ * Cancel an operation: its done follows, from the loop.
  *
- * done is called with -ECANCELED, unless the operation has failed before.
- * Something that was made at the same moment is closed; a child process that
+ * done is called with -ECANCELED, unless the operation has failed before. A
+ * connection that was made at the same moment is closed; a child process that
  * was started is killed. The call may be repeated. Inside done it changes
  * nothing.
  *
@@ -33,29 +32,32 @@ WEIR_API void weir_pending_cancel(weir_pending *pending);
 /** An address that an operation has tried. */
 struct weir_attempt {
     size_t size;
-    /** The address of the peer; of a datagram endpoint without a peer its own.
+    /** The address of the peer; of a datagram endpoint without a peer its local
+     * address.
      */
     struct weir_address address;
-    /** The own address that it was tried from; len 0: there was none, as
-     * without a route, or where the socket has no name. Of a connect that was
-     * refused the kernel forgets it: then it is what routes say now. Of a
-     * datagram endpoint that was refused it is the one that was asked for. */
+    /** The local address of the attempt; its len is 0 if there was none, for
+     * example without a route, or if the socket has no name. The kernel forgets
+     * the local address of a refused connect: then it is the address that the
+     * routes select now. If a datagram endpoint was refused it is the requested
+     * address. */
     struct weir_address own_address;
-    /** Its error, negative; 0: it has not failed. */
+    /** Its error, negative; 0 if it has not failed. */
     int err;
 };
 
 /**
- * An address that an operation has tried, and how that has ended (asyncio's
+ * Get one attempt of an operation: its addresses and its error (asyncio's
  * all_errors).
  *
- * Connects, requests for an upstream and makers of datagram endpoints try
- * addresses. While an own address that is in use is tried again, the latest
- * attempts count.
+ * Calls that connect, request an upstream or make a datagram endpoint try
+ * addresses. While a local address that is in use is tried again, the latest
+ * attempts are returned.
  *
  * @param pending  the handle, before its done has returned; borrowed
- * @param index    from 0 on, in the order of the addresses
- * @retval -EINVAL  no more were tried; or the operation tries none
+ * @param index    from 0, in the order of the addresses
+ * @retval -EINVAL  @p index is out of range, or the operation tries no
+ *                  addresses
  */
 WEIR_API WEIR_MUST_USE int weir_pending_get_attempt(const weir_pending *pending,
                                                     size_t index,

@@ -1,20 +1,19 @@
 /**
  * @file place.h
- * Places: where something connects to, listens, or is bound to.
+ * Places: an endpoint to connect to, listen on, or bind to.
  *
- * asyncio says that by the arguments host and port, path and sock, each with a
- * function or an overload of its own. Here a place is one value that has either
- * of them, and a call whose name ends with `_at` takes a place, as an upstream
- * has one in its options:
+ * asyncio has different arguments and functions for host and port, path and
+ * sock. In weir one value, the place, stands for any of them. Calls whose name
+ * ends with `_at` take a place, and so do the options of an upstream:
  *
  * @code{.c}
  * err = weir_open_connection_at(loop, weir_place_fd(fd), NULL, &reader,
  * &writer);
  * @endcode
  *
- * A place borrows what it points to, which the call that takes the place copies
- * (calls of tasks: holds). A descriptor is taken by that call, whatever the
- * call returns.
+ * A place borrows what it points to: the call that gets the place copies it, or
+ * holds it if the call suspends. That call takes a descriptor, even if it
+ * fails.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread any
@@ -46,52 +45,53 @@ enum weir_place_kind {
 
 /** A place. The functions below make one. */
 struct weir_place {
-    /** Which of the others there is. */
+    /** The kind, which selects the other fields. */
     enum weir_place_kind kind;
     /** The port of a host, in host byte order. */
     uint16_t port;
-    /** If it is a descriptor. */
+    /** The descriptor of a socket or a pipe. */
     int fd;
-    /** If it is a host: a name or a literal address. */
+    /** The name or literal address of a host. */
     const char *host;
-    /** If it is a Unix socket: as for weir_address_parse_unix(). */
+    /** The path of a Unix socket, as for weir_address_parse_unix(). */
     const char *path;
-    /** If it has addresses: the first of them. */
+    /** The first of the addresses. */
     const struct weir_address *addresses;
-    /** How many addresses. */
+    /** Number of addresses. */
     size_t address_count;
 };
 
 /**
- * No place: a datagram endpoint without an own address, or without a peer.
+ * Make an empty place: a datagram endpoint without a local address, or without
+ * a peer.
  *
- * @return  the place of no host, with port 0
+ * @return  a place without a host, with port 0
  */
 WEIR_API struct weir_place weir_place_none(void);
 
 /**
- * The place of a host.
+ * Make the place of a host.
  *
- * @param host  a name or a literal address; NULL, where a server listens, for
- *              all addresses; borrowed
- * @param port  the port in host byte order; 0, where a server listens, to let
- *              the kernel choose
+ * @param host  a name or a literal address; NULL makes a server listen on all
+ *              addresses; borrowed
+ * @param port  the port in host byte order; with 0 the kernel chooses a
+ *              server's port
  * @return      the place
  */
 WEIR_API struct weir_place weir_place_host(const char *host, uint16_t port);
 
 /**
- * The place of a host that has these addresses.
+ * Make a place of several addresses of one host.
  *
  * @param addresses  addresses of any family; borrowed
- * @param count      how many, at least 1
+ * @param count      number of addresses, at least 1
  * @return           the place
  */
 WEIR_API struct weir_place
 weir_place_addresses(const struct weir_address *addresses, size_t count);
 
 /**
- * The place of a Unix socket.
+ * Make the place of a Unix socket.
  *
  * @param path  a path, or an abstract name as in "@echo" (unix.h); borrowed
  * @return      the place
@@ -99,29 +99,29 @@ weir_place_addresses(const struct weir_address *addresses, size_t count);
 WEIR_API struct weir_place weir_place_unix(const char *path);
 
 /**
- * The place at which a socket is (asyncio's sock).
+ * Make the place of an existing socket (asyncio's sock).
  *
- * @param fd  the socket; taken by the call that takes the place
+ * @param fd  the socket; taken by the call that gets the place
  * @return    the place
  */
 WEIR_API struct weir_place weir_place_fd(int fd);
 
 /**
- * The place at which a pipe, a terminal or a file is read, standard input for
- * example; to connect to, as pipe.h says.
+ * Make a place for reading a pipe, a terminal or a file, for example standard
+ * input (pipe.h).
  *
- * @param fd  a descriptor that is open for reading; taken by the call that
- *            takes the place: pass a duplicate to use it afterwards
+ * @param fd  a descriptor that is open for reading; taken by the call that gets
+ *            the place: pass a duplicate to use it afterwards
  * @return    the place
  */
 WEIR_API struct weir_place weir_place_read_pipe(int fd);
 
 /**
- * The place at which a pipe, a terminal or a file is written, standard output
- * for example; to connect to, as pipe.h says.
+ * Make a place for writing a pipe, a terminal or a file, for example standard
+ * output (pipe.h).
  *
- * @param fd  a descriptor that is open for writing; taken by the call that
- *            takes the place
+ * @param fd  a descriptor that is open for writing; taken by the call that gets
+ *            the place
  * @return    the place
  */
 WEIR_API struct weir_place weir_place_write_pipe(int fd);

@@ -4,8 +4,8 @@
  *
  * A process is a child with a writer for its standard input and readers for its
  * outputs, if these are pipes. weir_process_wait() waits only for the child,
- * weir_process_communicate() also for all of its output. See subprocess.h for
- * how children are made and reaped.
+ * weir_process_communicate() also for all of its output. subprocess.h describes
+ * how children are started and reaped.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -28,19 +28,20 @@ struct weir_process_options {
     size_t size;
     /** The readers' limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
-    /** The child. WEIR_STDIO_DEFAULT means the parent's own descriptor here. */
+    /** The child. WEIR_STDIO_DEFAULT means the parent's descriptor here. */
     struct weir_spawn_options spawn;
 };
 
 /**
  * Start a program.
  *
- * Other tasks run once before the program is started, because a start holds the
- * loop up (weir_subprocess_exec()). Nothing else is waited for.
+ * Other tasks run once before the program is started, because a start blocks
+ * the loop (weir_subprocess_exec()).
  *
  * @param argv     the program's arguments, its name first and NULL at the end;
  *                 borrowed
- * @param options  borrowed with all that they point to; NULL for all defaults
+ * @param options  borrowed with everything that they point to; NULL for all
+ *                 defaults
  * @param ret      the process, given; end with weir_process_free()
  * @return         0; other errors as from weir_subprocess_exec()
  * @retval -EINVAL     a limit above INT64_MAX
@@ -55,8 +56,7 @@ weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
 /**
  * Start a shell command: weir_create_subprocess_exec() of /bin/sh -c.
  *
- * @param command  parsed by /bin/sh; borrowed. Foreign text in it must be
- *                 quoted.
+ * @param command  parsed by /bin/sh; borrowed. Quote untrusted text in it.
  * @param options  as in weir_create_subprocess_exec()
  * @param ret      the process, given
  * @return         as weir_create_subprocess_exec()
@@ -68,34 +68,34 @@ weir_create_subprocess_shell(weir_loop *loop, const char *command,
                              weir_process **ret);
 
 /**
- * The writer of the child's standard input. Close it to end the input.
+ * Get the writer of the child's standard input. Close it to end the input.
  *
  * @return the writer, borrowed; NULL if it is not a pipe
  */
 WEIR_API weir_writer *weir_process_get_stdin(const weir_process *process);
 
 /**
- * The reader of the child's standard output.
+ * Get the reader of the child's standard output.
  *
  * @return the reader, borrowed; NULL if it is not a pipe
  */
 WEIR_API weir_reader *weir_process_get_stdout(const weir_process *process);
 
 /**
- * The reader of the child's standard error.
+ * Get the reader of the child's standard error.
  *
  * @return the reader, borrowed; NULL if it is not a pipe
  */
 WEIR_API weir_reader *weir_process_get_stderr(const weir_process *process);
 
-/** The transport of the child, of the kind "subprocess". */
+/** Get the transport of the child, of the kind "subprocess". */
 WEIR_API weir_transport *
 weir_process_get_transport(const weir_process *process);
 
 /**
- * The child's process number.
+ * Get the child's process id.
  *
- * @return the number; see weir_transport_get_pid()
+ * @return the id; see weir_transport_get_pid()
  */
 WEIR_API pid_t weir_process_get_pid(const weir_process *process);
 
@@ -104,20 +104,20 @@ WEIR_API pid_t weir_process_get_pid(const weir_process *process);
  *
  * @param ret  the exit status, or minus the signal that ended it
  * @return     as weir_transport_get_returncode()
- * @retval -EAGAIN  it has not ended
+ * @retval -EAGAIN  the child has not ended
  */
 WEIR_API WEIR_MUST_USE int
 weir_process_get_returncode(const weir_process *process, int *ret);
 
 /**
- * Wait until the child has ended, not for its output.
+ * Wait until the child has ended, but not for its output.
  *
  * The output may be unread then, and a grandchild may still have the pipes
  * open. A child that fills an unread pipe does not end.
  *
  * @param ret  as weir_process_get_returncode(); may be NULL
  * @retval -ECANCELED      the task was interrupted; the child continues
- * @retval WEIR_ENOSTATUS  it has ended; its exit status is unknown
+ * @retval WEIR_ENOSTATUS  the child has ended; its exit status is unknown
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_process_wait(weir_process *process, int *ret);
@@ -125,13 +125,13 @@ WEIR_API WEIR_MUST_USE int weir_process_wait(weir_process *process, int *ret);
 /** The output of a child; the bytes belong to the process. */
 struct weir_process_output {
     size_t size;
-    /** Standard output, followed by a zero byte; NULL: not a pipe. */
+    /** Standard output, followed by a zero byte; NULL if it is not a pipe. */
     const char *out;
-    /** Its bytes. */
+    /** Number of bytes. */
     size_t out_len;
-    /** Standard error, followed by a zero byte; NULL: not a pipe. */
+    /** Standard error, followed by a zero byte; NULL if it is not a pipe. */
     const char *err;
-    /** Its bytes. */
+    /** Number of bytes. */
     size_t err_len;
 };
 
@@ -144,20 +144,20 @@ struct weir_process_output {
  * call again with the same input, and the call continues. Until then the
  * program must not use the readers.
  *
- * @param input      for standard input; held. NULL without a pipe
+ * @param input      bytes for standard input; held; NULL without a pipe
  * @param len        bytes of @p input
  * @param max_bytes  the limit of each output; 0 is 64 MiB
- * @param ret        the output so far, also after errors except misuse; valid
+ * @param ret        the output so far, even after errors except misuse; valid
  *                   until the next call or weir_process_free(); may be NULL
- * @return           0: the child has ended and all output was collected
+ * @return           0 if the child has ended and all output was collected
  * @retval -ECANCELED  the task was interrupted; the child continues
  * @retval WEIR_ELIMIT  more than @p max_bytes; the rest was not read
  * @retval -EINVAL     input without a pipe, or less input than an earlier call
  *                     has sent
  * @retval -EBUSY      another task is in this call
- * @retval -ESHUTDOWN  the program has closed the writer; as after every error
- *                     of weir_writer_write() and weir_writer_drain() the rest
- *                     of @p input was not sent
+ * @retval -ESHUTDOWN  the program has closed the writer; the rest of @p input
+ *                     was not sent, as after every error of weir_writer_write()
+ *                     and weir_writer_drain()
  * @retval -ENOMEM     no memory; no output is lost
  * @suspends yes
  */
@@ -190,13 +190,14 @@ WEIR_API int weir_process_kill(weir_process *process);
 
 /**
  * Send a signal to the process group that the child leads, even after the
- * child's end, as other processes may be left in it. The child of a group uses
- * a descriptor until the process is freed.
+ * child's end, because other processes may be left in it. A child that leads a
+ * group holds one descriptor (a pidfd) until the process is freed.
  *
  * @param signum  the signal
  * @return        as weir_transport_killpg()
- * @retval -ESRCH  no process is in the group, or the child leads none
- * @retval -EOPNOTSUPP  a kernel before Linux 6.9
+ * @retval -ESRCH  no process is in the group, or the child does not lead a
+ *                 group
+ * @retval -EOPNOTSUPP  the kernel is older than Linux 6.9
  */
 WEIR_API int weir_process_killpg(weir_process *process, int signum);
 

@@ -1,11 +1,11 @@
 /**
  * @file proxy_protocol.h
- * The PROXY protocol, versions 1 and 2: the first bytes of a connection, in
- * which a proxy tells its server whose connection it forwards (HAProxy's
- * proxy-protocol.txt).
+ * The PROXY protocol, versions 1 and 2: a header in the first bytes of a
+ * connection, with the addresses of the client whose connection a proxy
+ * forwards (HAProxy's proxy-protocol.txt).
  *
- * These functions read and write bytes, and do no I/O. A server parses what it
- * has received until the header is complete, and consumes the header:
+ * These functions do no I/O. A server parses the received bytes until the
+ * header is complete, and consumes the header:
  *
  * @code{.c}
  * struct weir_proxy_header header = {.size = sizeof(header)};
@@ -19,14 +19,14 @@
  * // header.source is the client, and the client's bytes begin at data + len
  * @endcode
  *
- * **Trust.** Whoever may connect may claim any address. Read headers only from
- * proxies that are known (network.h), always or never on a listening socket:
- * the protocol forbids guessing whether a header is there. Limit the time until
+ * **Trust.** Any client that can connect can claim any address. Read headers
+ * only from known proxies (network.h), always or never on a listening socket:
+ * the protocol forbids guessing whether there is a header. Limit the time until
  * the header is complete.
  *
- * **Strictness.** A header is accepted as the specification has it, with one
- * extension: an IPv6 address of version 1 may end like an IPv4 address
- * ("::ffff:192.0.2.1"), as HAProxy writes it.
+ * **Strictness.** Headers must follow the specification, except that an IPv6
+ * address of version 1 may end like an IPv4 address ("::ffff:192.0.2.1"), as
+ * HAProxy writes it.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread any
@@ -57,11 +57,11 @@ enum weir_proxy_version {
 enum weir_proxy_tlv_type {
     /** The application protocol: bytes, as in "h2". */
     WEIR_PROXY_ALPN = 0x01,
-    /** The host name that the client asked for, in UTF-8. */
+    /** The host name that the client requested, in UTF-8. */
     WEIR_PROXY_AUTHORITY = 0x02,
     /** The checksum of the header; see has_checksum. */
     WEIR_PROXY_CRC32C = 0x03,
-    /** Padding; it is to be ignored. */
+    /** Padding; ignored. */
     WEIR_PROXY_NOOP = 0x04,
     /** A name of the connection: up to 128 bytes. */
     WEIR_PROXY_UNIQUE_ID = 0x05,
@@ -73,19 +73,20 @@ enum weir_proxy_tlv_type {
     WEIR_PROXY_SSL_CN = 0x22,
     /** In WEIR_PROXY_SSL: the cipher suite. */
     WEIR_PROXY_SSL_CIPHER = 0x23,
-    /** In WEIR_PROXY_SSL: how the proxy's certificate was signed. */
+    /** In WEIR_PROXY_SSL: the signature algorithm of the proxy's
+     * certificate. */
     WEIR_PROXY_SSL_SIG_ALG = 0x24,
     /** In WEIR_PROXY_SSL: the key of the proxy's certificate. */
     WEIR_PROXY_SSL_KEY_ALG = 0x25,
     /** The network namespace's name. */
     WEIR_PROXY_NETNS = 0x30,
-    /** The first of 16 types that are the application's own. */
+    /** The first of 16 types for applications. */
     WEIR_PROXY_CUSTOM = 0xE0,
 };
 
 /** Bits in struct weir_proxy_ssl. */
 enum weir_proxy_client {
-    /** The client is connected by TLS. */
+    /** The client is connected over TLS. */
     WEIR_PROXY_CLIENT_SSL = 0x01,
     /** The client showed a certificate on this connection. */
     WEIR_PROXY_CLIENT_CERT_CONN = 0x02,
@@ -107,7 +108,7 @@ struct weir_proxy_tlv {
 struct weir_proxy_tlvs {
     /** The bytes; borrowed from what was parsed. */
     const void *data;
-    /** Their number; 0: no TLV. */
+    /** Number of bytes; 0 if there is no TLV. */
     size_t len;
 };
 
@@ -116,20 +117,20 @@ struct weir_proxy_ssl {
     size_t size;
     /** Bits of enum weir_proxy_client. */
     unsigned client;
-    /** 0 if the client's certificate was verified, else not 0: also without a
-     * certificate. */
+    /** 0 if the client's certificate was verified; not 0 otherwise, even
+     * without a certificate. */
     uint32_t verify;
-    /** The types WEIR_PROXY_SSL_VERSION and its neighbours. */
+    /** TLVs of the types WEIR_PROXY_SSL_VERSION to WEIR_PROXY_SSL_KEY_ALG. */
     struct weir_proxy_tlvs tlvs;
 };
 
-/** Which headers are accepted. */
+/** Options of weir_proxy_header_parse(). */
 struct weir_proxy_options {
     size_t size;
-    /** Bits of enum weir_proxy_version; 0: both versions. */
+    /** Bits of enum weir_proxy_version; default both versions. */
     unsigned versions;
-    /** The longest header of version 2, from 16 to WEIR_PROXY_V2_SIZE_MAX; 0:
-     * 536, which is enough for two Unix addresses and 304 bytes of TLVs. */
+    /** The longest header of version 2, from 16 to WEIR_PROXY_V2_SIZE_MAX;
+     * default 536, enough for two Unix addresses and 304 bytes of TLVs. */
     size_t header_limit_bytes;
 };
 
@@ -138,17 +139,19 @@ struct weir_proxy_header {
     size_t size;
     /** WEIR_PROXY_V1 or WEIR_PROXY_V2. */
     enum weir_proxy_version version;
-    /** The proxy itself has connected, for a health check perhaps (the command
-     * LOCAL): it forwards no client. */
+    /** The proxy itself has connected, for example for a health check (the
+     * command LOCAL): it forwards no client. */
     bool is_local;
-    /** There was a checksum, and it was right; or one is to be written. */
+    /** When parsing: the header had a correct checksum. When writing: add
+     * one. */
     bool has_checksum;
     /** SOCK_STREAM or SOCK_DGRAM; 0 without addresses. */
     int socket_type;
-    /** The client; of len 0 if the header tells no addresses: then those of the
-     * connection itself count. */
+    /** The client; its len is 0 if the header has no addresses: then use the
+     * addresses of the connection. */
     struct weir_address source;
-    /** Where the client has connected to; of the family of source. */
+    /** The address that the client has connected to; of the family of
+     * source. */
     struct weir_address destination;
     /** For weir_proxy_tlv_next(); points into the parsed bytes. */
     struct weir_proxy_tlvs tlvs;
@@ -157,34 +160,35 @@ struct weir_proxy_header {
 /**
  * Read a header at the beginning of a connection's bytes.
  *
- * Bytes behind the header are not looked at. The call keeps nothing: with more
- * bytes it is called again from the beginning of the connection.
+ * Bytes after the header are ignored. The call keeps no state: when more bytes
+ * have arrived, call it again with all bytes from the beginning of the
+ * connection.
  *
- * A header without addresses is valid: a local one, version 1's "UNKNOWN", and
- * version 2's unspecified family or transport. Its TLVs are given if they are
- * well formed. Otherwise they are ignored, as the specification demands. In all
- * other headers TLVs must be well formed: a malformed one, a checksum of
- * another size than 4, a second checksum, a unique identifier of more than 128
- * bytes, and malformed TLVs inside of WEIR_PROXY_SSL are errors.
+ * A header without addresses is valid: the command LOCAL, version 1's
+ * "UNKNOWN", and version 2's unspecified family or transport. Its TLVs are
+ * ignored if they are malformed, as the specification demands. In all other
+ * headers these are errors: a malformed TLV, a checksum of another size than 4,
+ * a second checksum, a unique identifier of more than 128 bytes, and malformed
+ * TLVs inside of WEIR_PROXY_SSL.
  *
  * The name of a Unix address ends at its first NUL. An abstract name, which
- * begins with a NUL, ends with its last other byte.
+ * begins with a NUL, ends before its trailing NULs.
  *
- * @param data  the bytes that the connection began with; borrowed, but tlvs of
- *              @p ret point into them; NULL if @p len is 0
+ * @param data  the first bytes of the connection; borrowed, but tlvs of @p ret
+ *              point into them; NULL if @p len is 0
  * @param len   their number
  * @param ret   the header, written on success only
  * @return      the length of the header in bytes, at most @p len; or a negative
  *              error
  * @retval -EAGAIN    the bytes are the beginning of a header, and more are
  *                    needed
- * @retval -EPROTO    the bytes cannot begin a header that is accepted.
- *                    Addresses and TLVs are looked at when the header is
- *                    complete, all else as soon as it is there
+ * @retval -EPROTO    the bytes cannot begin a valid header. Addresses and TLVs
+ *                    are checked when the header is complete, all other fields
+ *                    as soon as they have arrived
  * @retval -EMSGSIZE  no end of line in 107 bytes, or a header of version 2 that
  *                    is longer than the options allow
  * @retval -EBADMSG   the checksum is wrong
- * @retval -EINVAL    options that cannot be
+ * @retval -EINVAL    invalid options
  */
 WEIR_API WEIR_MUST_USE int
 weir_proxy_header_parse(const void *data, size_t len,
@@ -195,27 +199,24 @@ weir_proxy_header_parse(const void *data, size_t len,
  * Write a header.
  *
  * The header has addresses if source and destination have, and it is not local;
- * both are of one family. A Unix address in version 1, and a socket_type of
- * SOCK_DGRAM in version 1, are written as "UNKNOWN", as is a header without
- * addresses.
+ * both are of one family. Version 1 writes "UNKNOWN" for Unix addresses, for
+ * SOCK_DGRAM, and without addresses.
  *
- * What weir_proxy_header_parse() has filled can be written as it is: it gives
- * an equal header. A checksum among the TLVs is left out, and written again if
- * has_checksum is set. An IPv6 address loses its zone. Where both addresses are
- * IPv4, as such or mapped into IPv6 (RFC 4291, 2.5.5.2), they are written as
- * IPv4, so that the socket of a server for both families makes the header of
- * one for IPv4.
+ * A result of weir_proxy_header_parse() can be passed unchanged: it makes an
+ * equal header. A checksum among the TLVs is left out, and written again if
+ * has_checksum is set. An IPv6 address loses its zone. If both addresses are
+ * IPv4 or IPv4-mapped (RFC 4291, 2.5.5.2), they are written as IPv4.
  *
  * @param header  borrowed; a socket_type of 0 means SOCK_STREAM if there are
  *                addresses
  * @param buf     destination
  * @param size    bytes in @p buf; WEIR_PROXY_V1_SIZE_MAX is enough for version
  *                1, and 232 bytes, 7 for a checksum and the TLVs for version 2
- * @return        the length of the header, or a negative error; then what is in
- *                @p buf is undefined
+ * @return        the length of the header, or a negative error; then @p buf is
+ *                undefined
  * @retval -ENOBUFS   @p buf is too small
  * @retval -EMSGSIZE  more than WEIR_PROXY_V2_SIZE_MAX bytes
- * @retval -EINVAL    neither version; one address without the other, or
+ * @retval -EINVAL    an unknown version; one address without the other, or
  *                    addresses of two families; another socket_type; malformed
  *                    TLVs, or TLVs or a checksum in version 1
  */
@@ -235,7 +236,7 @@ weir_proxy_header_write(const struct weir_proxy_header *header, void *buf,
  * @endcode
  *
  * @param left  the TLVs; the first one is removed from them
- * @param ret   the first one, written if there is one; its value points into
+ * @param ret   the first TLV, written if there is one; its value points into
  *              the same bytes
  * @return      true; false if none is left, or the next one is malformed
  */
@@ -246,7 +247,7 @@ WEIR_API bool weir_proxy_tlv_next(struct weir_proxy_tlvs *left,
  * Find the first TLV of a type.
  *
  * @param tlvs  borrowed
- * @param type  its type
+ * @param type  the type
  * @param ret   the TLV, written if there is one; its value points into the same
  *              bytes
  * @return      true if there is one
@@ -261,8 +262,7 @@ WEIR_API bool weir_proxy_tlv_find(const struct weir_proxy_tlvs *tlvs,
  * @param count  their number
  * @param buf    destination; 3 bytes for each TLV, and its value
  * @param size   bytes in @p buf
- * @return       bytes written, or a negative error; then what is in @p buf is
- *               undefined
+ * @return       bytes written, or a negative error; then @p buf is undefined
  * @retval -ENOBUFS   @p buf is too small
  * @retval -EMSGSIZE  more bytes than a header can have
  * @retval -EINVAL    a type above 255, or a value of more than 65535 bytes
@@ -275,10 +275,10 @@ weir_proxy_tlvs_write(const struct weir_proxy_tlv *tlvs, size_t count,
  * Read the value of a TLV WEIR_PROXY_SSL.
  *
  * @param tlv  the TLV; borrowed
- * @param ret  what it tells, written on success only; its TLVs point into the
+ * @param ret  the contents, written on success only; its TLVs point into the
  *             same bytes
- * @retval -EPROTO           it is malformed; never one of a parsed header that
- *                           tells addresses
+ * @retval -EPROTO           the value is malformed, which cannot happen for a
+ *                           parsed header with addresses
  * @retval -EINVAL           a TLV of another type
  */
 WEIR_API WEIR_MUST_USE int

@@ -11,7 +11,7 @@
  * **Nothing is lost.** A call that fails consumes nothing: the buffered bytes
  * stay, and weir_reader_peek() shows them. Bytes that arrived before an error
  * or the end of the stream are read first; then every call returns the error.
- * Two errors have more information:
+ * Two errors come with more information:
  *
  * - WEIR_EINCOMPLETE: the stream ended too early. weir_reader_get_expected() is
  *   the number of bytes that the call wanted; buffered bytes can still be read.
@@ -23,11 +23,10 @@
  * buffered, and resumed if no more than the limit is buffered or a task has to
  * wait for more. So a reader holds at most twice the limit plus a receive in
  * flight, of up to 1 MiB. Bytes that were moved out of the receive buffers are
- * in the reader's own memory. Only this limit bounds them; held_limit_bytes
- * (loop.h) does not count them.
+ * in the reader's own memory. held_limit_bytes (loop.h) does not include them.
  *
  * Only one task at a time may read. All suspending calls may return -EBUSY, if
- * another task is reading; this is not repeated below.
+ * another task is reading.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -56,13 +55,12 @@ WEIR_BEGIN_DECLS
 WEIR_API WEIR_MUST_USE int
 weir_reader_new(weir_loop *loop, uint64_t limit_bytes, weir_reader **ret);
 
-/**
- * Free a reader of weir_reader_new(). A task that waits in it gets -ECANCELED.
- */
+/** Free a reader of weir_reader_new(). A task that waits in it gets
+ * -ECANCELED. */
 WEIR_API void weir_reader_free(weir_reader *reader);
 
 /**
- * Read buffered bytes, at most @p len; waits if there is none.
+ * Read buffered bytes, at most @p len. Waits if no byte is buffered.
  *
  * @param buf  destination; held
  * @param len  its size in bytes; 0 returns 0 at once
@@ -89,13 +87,13 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
                                                      struct weir_buf *ret);
 
 /**
- * Take the next contiguous bytes out of the reader, with their lease.
+ * Remove the next contiguous bytes from the reader, with their lease.
  *
- * The bytes are charged to the connection until the lease is given back, by the
- * rule of buffer.h: few bytes are copied and charged as few. Bytes that the
- * reader has moved out of the receive buffers are not charged. A program that
- * sends the bytes on loses nothing by a small @p max_bytes: all pieces of a
- * receive are sent together, see weir_writer_drain().
+ * The bytes are charged to the connection until the lease is released, by the
+ * rule of buffer.h. Bytes that the reader has moved out of the receive buffers
+ * are not charged. A small @p max_bytes is not slower for a program that
+ * forwards the bytes: all pieces of a receive are sent together, see
+ * weir_writer_drain().
  *
  * @param max_bytes  number of bytes at most; 0 returns 0 at once
  * @param ret        the bytes; its lease is given, end with weir_lease_unref()
@@ -130,8 +128,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_to_end(weir_reader *reader,
  * copy, and no memory except the caller's. If such a call fails, the moved
  * bytes are put back by a second copy, and can be read as if the call had not
  * been made; between a cancellation and the run of its task, other reads return
- * -EBUSY. Without memory to put them back, the stream fails with -ENOMEM for
- * ever.
+ * -EBUSY. If there is no memory for this copy, the stream fails with -ENOMEM
+ * for ever.
  *
  * @param buf  destination; held
  * @param len  number of bytes; 0 returns 0 at once
@@ -155,7 +153,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly_view(
     weir_reader *reader, size_t len, struct weir_buf *ret);
 
 /**
- * Read a line, its newline included.
+ * Read a line, including its newline.
  *
  * @param buf   destination; held. Not terminated with a NUL
  * @param size  its size in bytes; the line must fit, and the part before the
@@ -241,8 +239,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_fill(weir_reader *reader,
                                                 size_t len);
 
 /**
- * Look at buffered bytes without consuming them. Ends the last view. May be
- * called in callbacks.
+ * Get buffered bytes without consuming them. Ends the last view. May be called
+ * in callbacks.
  *
  * @param offset  number of bytes to skip
  * @param ret     the contiguous bytes there; valid until the next call on the
@@ -263,39 +261,39 @@ WEIR_API size_t weir_reader_peek(weir_reader *reader, size_t offset,
 WEIR_API int weir_reader_consume(weir_reader *reader, size_t len);
 
 /**
- * The number of buffered bytes; the bytes of a view do not count.
+ * Get the number of buffered bytes, without the bytes of a view.
  *
  * @return number of bytes
  */
 WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
 
 /**
- * The number of bytes that the last WEIR_ELIMIT has searched without finding a
- * separator, so that they can be skipped; asyncio's LimitOverrunError.consumed.
+ * Get the number of bytes that the last read with WEIR_ELIMIT has searched
+ * without finding a separator, so that they can be skipped; asyncio's
+ * LimitOverrunError.consumed.
  *
  * @return number of bytes
  */
 WEIR_API size_t weir_reader_get_consumed(const weir_reader *reader);
 
 /**
- * The number of bytes wanted by the last read that failed with
- * WEIR_EINCOMPLETE; asyncio's IncompleteReadError.expected.
- * weir_reader_get_buffer_size() is the number of bytes that have arrived; they
- * can still be read.
+ * Get the number of bytes wanted by the last read that failed with
+ * WEIR_EINCOMPLETE; asyncio's IncompleteReadError.expected. The bytes that have
+ * arrived (weir_reader_get_buffer_size()) can still be read.
  *
- * @return number of bytes; 0 if the read searched a separator
+ * @return number of bytes; 0 if the read searched for a separator
  */
 WEIR_API size_t weir_reader_get_expected(const weir_reader *reader);
 
 /**
- * Whether the stream has ended without an error and was read completely.
+ * Report whether the stream has ended without an error and was read completely.
  *
  * @return true if a read would return 0
  */
 WEIR_API bool weir_reader_at_eof(const weir_reader *reader);
 
 /**
- * The error that ends the stream, even if unread bytes are left before it.
+ * Get the error that ends the stream, even if unread bytes are left before it.
  *
  * @return a negative error, or 0
  */

@@ -1,13 +1,13 @@
 /**
  * @file server.h
- * Servers.
+ * Servers, which accept connections.
  *
- * A server accepts connections on one or several addresses and makes a
- * protocol for each through its factory. It remembers the connections that it
- * made, so that they can be closed with it.
+ * A server accepts connections on one or several addresses and makes a protocol
+ * for each through its factory. It keeps a list of its connections, so that
+ * they can be closed with it.
  *
- * Tasks use weir_start_server() and its like (stream.h), which serve each
- * connection with a task, with the same options.
+ * Tasks use weir_start_server() and similar functions (stream.h), with the same
+ * options.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -26,28 +26,29 @@
 
 WEIR_BEGIN_DECLS
 
-/** Called when a server's start has ended: @p err is 0 if it listens (with
- * no_start_serving: is bound), or a negative error; -EPROTONOSUPPORT or
- * -ENOPROTOOPT say that this kernel has no Multipath TCP or it is switched off.
+/** Called when a server's start has ended: @p err is 0 if it listens (or is
+ * bound, with no_start_serving), or a negative error; -EPROTONOSUPPORT and
+ * -ENOPROTOOPT mean that Multipath TCP is missing in this kernel or switched
+ * off.
  */
 typedef void weir_server_done_fn(void *arg, int err, weir_server *server);
 
 /** Called when a server is closed and its last connection is lost. */
 typedef void weir_server_closed_fn(void *arg, weir_server *server);
 
-/** Called with the descriptor of an accepted connection, taken: close it, or
- * give it to a server (weir_server_adopt_connection()). May end the server. */
+/** Called with the descriptor of an accepted connection, which is given: close
+ * it, or pass it to weir_server_adopt_connection(). May free the server. */
 typedef void weir_server_accepted_fn(void *arg, weir_server *server, int fd);
 
-/** Options of weir_create_server() and its like. */
+/** Options of all calls that make a server. */
 struct weir_server_options {
     size_t size;
-    /** More hosts to listen on besides that of the call, names or literal
-     * addresses; NULL when there are none. */
+    /** Hosts to listen on in addition to the host of the call, names or literal
+     * addresses; may be NULL. */
     const char *const *hosts;
     /** Number of addresses in hosts. */
     size_t host_count;
-    /** AF_INET, AF_INET6 or AF_UNIX to insist on one family; 0: AF_INET and
+    /** Use only this family: AF_INET, AF_INET6 or AF_UNIX. 0 means AF_INET and
      * AF_INET6, if both exist. */
     int family;
     /** Connections waiting to be accepted; default 4096, the kernel caps it. */
@@ -56,58 +57,60 @@ struct weir_server_options {
     bool no_reuse_address;
     /** Set SO_REUSEPORT: several loops listen on one port. When one of the
      * sockets is closed, the kernel resets the connections that wait to be
-     * accepted there: 12 restarts, the new socket open before the old one was
-     * closed, lost 170 of some 2500 connections, and none with the sysctl
-     * net.ipv4.tcp_migrate_req set to 1. Nothing is lost either way where the
-     * listening socket itself is passed on and stays open. */
+     * accepted there: 12 restarts, with the new socket open before the old one
+     * was closed, lost 170 of about 2500 connections, and none with the sysctl
+     * net.ipv4.tcp_migrate_req set to 1. Nothing is lost if the listening
+     * socket is passed to the new process and stays open. */
     bool reuse_port;
     /** Only bind: clients are refused before weir_server_start_serving(). */
     bool no_start_serving;
-    /** Listen nowhere: the server serves connections that were accepted
-     * elsewhere, see weir_server_adopt_connection(). Then there is neither a
-     * host nor a port. */
+    /** Do not listen: the server serves connections that were accepted
+     * elsewhere, see weir_server_adopt_connection(). It has neither a host nor
+     * a port. */
     bool no_sockets;
-    /** Accept a TCP connection when its first bytes are there, or after this
-     * time (TCP_DEFER_ACCEPT), rounded up to whole seconds; 0: at once. */
+    /** Accept a TCP connection when its first bytes have arrived, or after this
+     * time (TCP_DEFER_ACCEPT), rounded up to whole seconds; 0 accepts it at
+     * once. */
     uint64_t defer_accept_ns;
-    /** TCP Fast Open (RFC 7413): connections whose first bytes came with the
-     * SYN, and that may wait for the end of their handshake, at most; 0
-     * switches it off. They are served at once. Without the bit 2 in
-     * net.ipv4.tcp_fastopen the kernel ignores the option; the number is capped
-     * by the backlog. The bytes of a SYN may come twice: serving them twice
-     * must do no harm. */
+    /** TCP Fast Open (RFC 7413): maximum number of connections that are served
+     * before the end of their handshake, because their first bytes arrived with
+     * the SYN; 0 switches it off. Without bit 2 in net.ipv4.tcp_fastopen the
+     * kernel ignores the option; the number is capped by the backlog. The bytes
+     * of a SYN may arrive twice: serving them twice must do no harm. */
     uint32_t fast_open_limit;
     /** Permissions of a Unix socket's file, for example 0660, regardless of the
-     * umask; 0: the permissions that the umask leaves. */
+     * umask; 0 means 0777 without the umask. */
     uint32_t socket_mode;
     /** Keep a Unix socket's file when the server is closed. */
     bool no_cleanup_socket;
-    /** Connections at once, at most; 0: as many as there are descriptors.
-     * Others wait, in the kernel's queue, where another process that shares the
-     * socket may take them, or, accepted while the server filled up, unread. */
+    /** Maximum number of connections at a time; 0 means unlimited. Further
+     * connections wait in the kernel's queue, where another process that shares
+     * the socket may accept them; connections that were accepted while the
+     * server filled up wait unread. */
     uint64_t connection_limit;
-    /** The time that weir_server_serve_forever(), when cancelled, gives to
-     * connections that are not idle; default 30 s, UINT64_MAX: no limit. */
+    /** Grace period for connections that are not idle when
+     * weir_server_serve_forever() is cancelled; default 30 s; UINT64_MAX means
+     * no limit. */
     uint64_t grace_ns;
-    /** TLS on each connection (tls_connection.h), borrowed; NULL: none. Later:
-     * weir_server_set_tls(). */
+    /** TLS on each connection (tls_connection.h), borrowed; NULL means no TLS.
+     * weir_server_set_tls() replaces it later. */
     const struct weir_tls_settings *tls;
-    /** IPPROTO_MPTCP: Multipath TCP (where it is built in and
-     * net.mptcp.enabled is 1), which is plain TCP with clients that do not
-     * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 where a socket is adopted,
-     * and with a Unix address. Aborts by it: see weir_connect_options. */
+    /** IPPROTO_MPTCP for Multipath TCP (if the kernel has it and
+     * net.mptcp.enabled is 1), which falls back to TCP with clients that do not
+     * support it; 0 or IPPROTO_TCP for TCP. Must be 0 if a socket is adopted,
+     * and with a Unix address. For aborts see weir_connect_options. */
     int proto;
-    /** Called with @ref accepted_arg for each connection that is accepted,
-     * instead of serving it; for a listener that hands connections over to
-     * other threads or processes. Then a factory or a function for tasks may be
-     * left out, and with it the server serves what it adopts. NULL: serve. */
+    /** Called with @ref accepted_arg for each accepted connection, instead of
+     * serving it; for a listener that passes connections to other threads or
+     * processes. Then a factory or a function for tasks is optional, and serves
+     * adopted connections. NULL serves all connections. */
     weir_server_accepted_fn *accepted;
     /** The first argument of @ref accepted. */
     void *accepted_arg;
-    /** Memory for a line that tells where a start has failed, and why:
+    /** Memory for a line with the address and the error of a failed start:
      * "192.0.2.1:80: Address already in use", "name.example: No such host
      * name". It is written before done is called, empty after a success, and
-     * held until then. NULL: not wanted. */
+     * held until then. NULL if not wanted. */
     char *error_text;
     /** Bytes of error_text; a longer line is cut. */
     size_t error_text_size;
@@ -119,17 +122,17 @@ struct weir_server_options {
  * Listen for connections.
  *
  * Host names are looked up (resolver.h). The server listens on all addresses of
- * all names, and a name without an address is an error of the start. Without a
- * host there is one socket for each family, on all addresses. With port 0 the
- * kernel chooses a port, the same for all addresses if it is free on them. IPv6
- * sockets take IPv6 only. An address that this machine does not have is skipped
- * if another address works. A bind to an address that is in use is retried for
- * two seconds: the kernel may keep the sockets of a process that was killed for
- * a moment after the process is gone.
+ * all names, and the start fails if a name has no address. Without a host there
+ * is one socket for each family, on all addresses. With port 0 the kernel
+ * chooses a port, the same for all addresses if it is free on them. IPv6
+ * sockets accept only IPv6. An address that this machine does not have is
+ * skipped if another address works. A bind to an address that is in use is
+ * retried for two seconds: the kernel may keep the sockets of a process that
+ * was killed for a moment after the process is gone.
  *
- * Without descriptors or memory for more connections, the server calls the
- * exception hook once, and tries to accept again every 100 ms; clients wait in
- * the kernel's queue meanwhile.
+ * If descriptors or memory run out, the server calls the exception hook once,
+ * and tries to accept again every 100 ms; clients wait in the kernel's queue
+ * meanwhile.
  *
  * @param factory  makes the protocol of each connection; copied. NULL only with
  *                 weir_server_options.accepted
@@ -137,10 +140,10 @@ struct weir_server_options {
  * @param port     the port in host byte order, 0 to let the kernel choose
  * @param done     called once, when the start has ended; may be NULL
  * @param ret      the server, given; end with weir_server_free()
- * @return         0 when it has begun; @p done tells whether it listens
+ * @return         0 when the start has begun; @p done gets its result
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
- * @retval -EINVAL  no factory and no accepted, an address of another family
- *                  than was asked for, another protocol than TCP and MPTCP, or
+ * @retval -EINVAL  neither a factory nor accepted, an address of another family
+ *                  than requested, another protocol than TCP and MPTCP, or
  *                  no_sockets with a host, a port, addresses or a socket
  */
 WEIR_API WEIR_MUST_USE int weir_create_server(
@@ -149,24 +152,26 @@ WEIR_API WEIR_MUST_USE int weir_create_server(
     weir_server_done_fn *done, void *done_arg, weir_server **ret);
 
 /**
- * Listen at a place: on all of its addresses, or on a socket that is bound, one
- * of a service manager for example.
+ * Listen at a place: on all of its addresses, or on a bound socket, for example
+ * of a service manager.
  *
  * @param factory  makes the protocol of each connection; copied
  * @param place    a host as in weir_create_server(), addresses of any family, a
  *                 Unix socket as in weir_create_unix_server(), or a bound
  *                 stream socket, which may listen already. If it listens and
- *                 has TCP_NODELAY and what keep_alive and notsent_lowat_bytes
- *                 ask for, the connections in its queue are taken to have it
- *                 too, and it is not set for each.
- * @param options  borrowed; hosts only beside a host; NULL for all defaults
+ *                 already has TCP_NODELAY and the options of keep_alive and
+ *                 notsent_lowat_bytes, its connections inherit them, and they
+ *                 are not set for each connection.
+ * @param options  borrowed; hosts only together with a host; NULL for all
+ *                 defaults
  * @param done     as in weir_create_server()
  * @param ret      the server, given; end with weir_server_free()
  * @return         as weir_create_server()
- * @retval -EINVAL  no address, an invalid one, or one of another family than
- *                  was asked for; no stream socket, or one that is connected,
- * or a proto with it; hosts in the options; or as weir_create_server()
- * @retval -EBADF   no descriptor that is open
+ * @retval -EINVAL  no address, an invalid address, or an address of another
+ *                  family than requested; a descriptor that is not a stream
+ *                  socket or is connected, or a proto with it; hosts in the
+ *                  options; or as weir_create_server()
+ * @retval -EBADF   the descriptor is not open
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  */
 WEIR_API WEIR_MUST_USE int weir_create_server_at(
@@ -186,16 +191,16 @@ WEIR_API WEIR_MUST_USE int weir_create_server_at(
 WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
 
 /**
- * Count a connection that moves to the server's loop (move.h) as one of the
- * server's, so that weir_server_stop() and its like end it. For the factory of
- * the move, which must not end the server afterwards.
+ * Add a connection that moves to the server's loop (move.h) to the server's
+ * connections, so that the server ends it, too. For the factory of the move,
+ * which must not free the server afterwards.
  *
  * @param t  the transport that the factory was called with; borrowed
- * @return   0; if the factory fails nonetheless, it is not counted
- * @retval -EINVAL     @p t is none that a factory was just called with, none of
- *                     a stream, or one of a server's already
- * @retval -ESHUTDOWN  the server does not serve, or not yet
- * @retval -EBUSY      it has as many connections as its limit allows
+ * @return   0; if the factory fails nonetheless, the connection is not added
+ * @retval -EINVAL     @p t is not the transport of a running factory, not a
+ *                     stream, or already a server's connection
+ * @retval -ESHUTDOWN  the server is closed, or has not started
+ * @retval -EBUSY      connection_limit is reached
  */
 WEIR_API WEIR_MUST_USE int weir_server_take_connection(weir_server *server,
                                                        weir_transport *t);
@@ -205,18 +210,18 @@ WEIR_API WEIR_MUST_USE int weir_server_take_connection(weir_server *server,
  * another process (asyncio's connect_accepted_socket, in a server).
  *
  * The connection is served as if the server had accepted it: by the server's
- * factory or task, with its settings and its TLS, and it counts as one of the
- * server's connections. Nothing is called inside this call. The connection
- * waits while the server has as many connections as its limit allows, and until
- * the server has started. If the server is closed first, or cannot start, it is
- * closed; a client of TCP gets a reset.
+ * factory or task, with its settings and its TLS, and counts as one of the
+ * server's connections. No callback runs inside this call. The connection waits
+ * while connection_limit is reached, and until the server has started. If the
+ * server is closed first, or cannot start, the connection is closed; a TCP
+ * client gets a reset.
  *
- * @param fd  a connected IPv4, IPv6 or Unix socket; taken, whatever is returned
- * @return    0: it will be served
- * @retval -EBADF     @p fd is no descriptor that is open
- * @retval -EINVAL    @p fd is no stream socket, or listens; or the server has
- *                    neither a factory nor a function for tasks
- * @retval -ENOTCONN  the connection is broken already, or there never was one
+ * @param fd  a connected IPv4, IPv6 or Unix socket; taken, even after an error
+ * @return    0 if it will be served
+ * @retval -EBADF     @p fd is not open
+ * @retval -EINVAL    @p fd is not a stream socket, or listens; or the server
+ *                    has neither a factory nor a function for tasks
+ * @retval -ENOTCONN  @p fd is not connected, or its connection is broken
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN  the server is closed
  * @retval -ENOMEM    no memory
@@ -225,19 +230,19 @@ WEIR_API WEIR_MUST_USE int weir_server_adopt_connection(weir_server *server,
                                                         int fd);
 
 /**
- * Replace the TLS settings of a server while it runs, for a renewed certificate
- * for instance.
+ * Replace the TLS settings of a running server, for example for a renewed
+ * certificate.
  *
  * Connections that are accepted from now on get the new settings. Earlier
  * connections keep the old settings, even during their handshake; the last one
- * gives the old context back. A new context has ticket keys of its own, so that
- * sessions of the old context are not resumed, unless the options of both
- * contexts name the same keys (weir_tls_options.ticket_keys).
+ * releases the old context. A new context has its own ticket keys, so that
+ * sessions of the old context are not resumed, unless both contexts have the
+ * same keys (weir_tls_options.ticket_keys).
  *
  * @param server    a server that was made with TLS; borrowed
  * @param settings  all the settings, not only those that change; borrowed
- * @return          0; after an error the old settings are in force
- * @retval -EINVAL  no settings, no context or one for clients, or a server that
+ * @return          0; after an error the old settings still apply
+ * @retval -EINVAL  no settings, no context, a client context, or a server that
  *                  was made without TLS
  * @retval -ESHUTDOWN  the server is closed
  */
@@ -246,21 +251,18 @@ weir_server_set_tls(weir_server *server,
                     const struct weir_tls_settings *settings);
 
 /**
- * Whether the server accepts connections.
+ * Report whether the server accepts connections.
  *
  * @return true between start and close
  */
 WEIR_API bool weir_server_is_serving(const weir_server *server);
 
-/**
- * Accept no more and close the listening sockets; idempotent. Connections stay.
- */
+/** Accept no more and close the listening sockets; idempotent. Connections
+ * stay. */
 WEIR_API void weir_server_close(weir_server *server);
 
-/**
- * Close every connection of the server, as weir_transport_close() does. After
- * weir_loop_announce_stop() the tasks that wait for the stop run first.
- */
+/** Close every connection of the server, as weir_transport_close() does. After
+ * weir_loop_announce_stop() the tasks that wait for the stop run first. */
 WEIR_API void weir_server_close_clients(weir_server *server);
 
 /** Abort every connection of the server, as weir_transport_abort() does. */
@@ -269,9 +271,9 @@ WEIR_API void weir_server_abort_clients(weir_server *server);
 /**
  * Call a function when the server is closed and has neither connections left
  * nor tasks that serve them (stream.h). This does not close the server. Any
- * number of functions may be given; each is called once, from the loop.
+ * number of functions may be added; each is called once, from the loop.
  *
- * @param closed  called then
+ * @param closed  the function
  * @retval -EINVAL  no function
  * @retval -ESHUTDOWN  the loop has ended
  */
@@ -281,29 +283,30 @@ WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
 
 /**
  * Stop gracefully: accept no more, close idle connections, let the others
- * finish and send their answers, and after a time of grace abort the rest.
+ * finish and send their responses, and after a grace period abort the rest.
  *
  * A connection is closed as soon as it is idle; closing sends the written
  * bytes. Idle are
  * - a connection that a task serves (stream.h), while a task waits in a reading
  *   call of its reader for the first byte of the next request, and every byte
  *   that arrived was read. Bytes that arrive later are not served;
- * - any other connection, at any time: a protocol answers in its callbacks.
+ * - any other connection, at any time, because a protocol responds in its
+ *   callbacks.
  *
  * Never idle are
- * - a connection that the program called busy with weir_transport_set_busy(),
- *   until the program calls it not busy;
+ * - a connection that weir_transport_set_busy() has marked busy, until it is
+ *   marked not busy;
  * - a connection whose TLS handshake is under way: connection_made is called
- *   after it, and may call it busy.
+ *   after it, and may mark it busy.
  *
- * Connections that the kernel has accepted before are still made.
- * A task may continue after its connection is gone. At the end of the grace all
+ * Connections that the kernel accepted before are still served. A task may
+ * continue after the end of its connection. At the end of the grace all
  * connections are aborted and the tasks that still serve are cancelled.
  *
  * The call may be repeated to shorten the grace.
  *
- * @param grace_ns  time in nanoseconds for connections that are not idle, or
- *                  have not sent everything; 0 is no time, UINT64_MAX no limit
+ * @param grace_ns  nanoseconds for connections that are not idle, or have not
+ *                  sent everything; 0 means no time, UINT64_MAX no limit
  * @param closed    called when the server is closed and the last connection and
  *                  its task have ended; may be NULL
  * @retval -ENOMEM  no memory; nothing has changed
@@ -342,52 +345,50 @@ WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
 WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
 
 /**
- * An address that the start of a server has tried to listen on, and how that
- * has ended: which of several is in use, or is skipped as this machine lacks
- * it. While an address in use is tried again, the latest attempts count.
+ * Get one attempt to listen: its address and its error. Shows which of several
+ * addresses is in use, and which was skipped because this machine does not have
+ * it. While an address in use is tried again, the latest attempts are returned.
  *
- * @param server  borrowed; as of weir_create_server() also while it starts
- * @param index   from 0 on, in the order of the addresses
- * @param ret     its own_address: what the socket is bound to, with the port
- *                that the kernel chose; len 0: it has failed
- * @retval -EINVAL  no more were tried
+ * @param server  borrowed; may be starting
+ * @param index   from 0, in the order of the addresses
+ * @param ret     set to the attempt; own_address is the bound address with the
+ *                kernel's port, and its len is 0 if listening failed
+ * @retval -EINVAL  @p index is out of range
  */
 WEIR_API WEIR_MUST_USE int weir_server_get_attempt(const weir_server *server,
                                                    size_t index,
                                                    struct weir_attempt *ret);
 
 /**
- * Number of sockets that the server listens on; 0 after close.
+ * Get the number of listening sockets; 0 after close.
  *
  * @return number of sockets
  */
 WEIR_API size_t weir_server_get_socket_count(const weir_server *server);
 
 /**
- * One of the sockets that the server listens on.
+ * Get one of the listening sockets.
  *
  * @param index        from 0 to weir_server_get_socket_count() - 1
  * @param ret_address  the address it is bound to; may be NULL
- * @return             the descriptor, to look at only
+ * @return             the descriptor, for queries only
  * @retval -EINVAL     no such socket
  */
 WEIR_API int weir_server_get_socket(const weir_server *server, size_t index,
                                     struct weir_address *ret_address);
 
 /**
- * Number of connections that the server made and that are not lost yet.
+ * Get the number of the server's connections that are not lost yet.
  *
  * @return number of connections
  */
 WEIR_API uint64_t weir_server_get_connection_count(const weir_server *server);
 
-/** The loop that the server belongs to. */
+/** Get the loop of the server. */
 WEIR_API weir_loop *weir_server_get_loop(const weir_server *server);
 
-/**
- * Close the server and give the handle back. Its connections stay; the
- * functions of weir_server_on_closed() are still called.
- */
+/** Close the server and release the handle. Its connections stay; the functions
+ * of weir_server_on_closed() are still called. */
 WEIR_API void weir_server_free(weir_server *server);
 
 WEIR_END_DECLS

@@ -4,12 +4,12 @@
  * loop.sock_sendall() and others.
  *
  * For sockets without a transport, of any family and type, blocking or not;
- * their flags are not changed. A call does not suspend if it can be done at
+ * their flags are not changed. A call does not suspend if it can complete at
  * once. Calls on one socket are served in order, in each direction: receiving
  * and accepting, and sending and connecting.
  *
- * A cancelled call has taken nothing: no byte, datagram or connection is lost.
- * If it had succeeded before the cancellation took effect it returns its
+ * A cancelled call has consumed nothing: no byte, datagram or connection is
+ * lost. If it had succeeded before the cancellation took effect it returns its
  * result, and the next suspending call returns -ECANCELED.
  *
  * Close a socket only if no call waits on it. Resolve host names with
@@ -41,7 +41,7 @@ WEIR_BEGIN_DECLS
  * @retval -EINVAL      no memory for @p len bytes
  * @retval -EBADF       no such descriptor
  * @retval -ENOTSOCK    no socket
- * @retval -EBUSY       a transport of this loop owns it
+ * @retval -EBUSY       a transport of this loop owns the socket
  * @retval -ENOMEM      no memory
  * @retval -ECANCELED   the task was cancelled; nothing was received
  */
@@ -70,13 +70,13 @@ weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
  * @param loop      the loop; held
  * @param fd        a stream socket; held until the call returns
  * @param data      the bytes; held until the call returns
- * @param len       how many
- * @param ret_sent  bytes that the kernel has taken, also after an error; may be
- *                  NULL
+ * @param len       number of bytes
+ * @param ret_sent  bytes that the kernel has accepted, even after an error; may
+ *                  be NULL
  * @retval -EPIPE       the connection is broken for writing; no SIGPIPE is
  *                      raised
  * @retval -ECANCELED   the task was cancelled; @p ret_sent bytes are sent
- * @retval -EBUSY       a transport of this loop owns it
+ * @retval -EBUSY       a transport of this loop owns the socket
  */
 WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
                                              const void *data, size_t len,
@@ -93,10 +93,11 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
  * @param fd      a stream socket; held until the call returns
  * @param file    a regular file, open for reading, without O_DIRECT; its
  *                position is not used; held until the call returns
- * @param offset  in: the first byte; out, also after an error: the byte after
+ * @param offset  in: the first byte; out, even after an error: the byte after
  *                the last sent one; held
- * @param count   how many bytes, or WEIR_TO_END; 0 sends none
- * @return        bytes sent, fewer if the file has fewer; or a negative error
+ * @param count   number of bytes bytes, or WEIR_TO_END; 0 sends none
+ * @return        bytes sent, fewer if the file ended earlier; or a negative
+ *                error
  * @retval -EINVAL      no @p offset, an offset beyond INT64_MAX, or O_DIRECT
  * @retval -EBADF       no such descriptor, or the file is not open for reading
  * @retval -EISDIR      the file is a directory
@@ -121,13 +122,13 @@ WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
  * @param loop  the loop; held
  * @param fd    the socket; held until the call returns
  * @param data  the bytes; held until the call returns
- * @param len   how many
+ * @param len   number of bytes
  * @param to    the receiver, or NULL on a connected socket; borrowed
  * @return      bytes sent, or a negative error
- * @retval -EINVAL      no address of a family that weir knows
+ * @retval -EINVAL      an address of an unknown family
  * @retval -EMSGSIZE    too long for a datagram
  * @retval -ECANCELED   the task was cancelled; nothing was sent
- * @retval -EBUSY       a transport of this loop owns it
+ * @retval -EBUSY       a transport of this loop owns the socket
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
                                                 const void *data, size_t len,
@@ -142,10 +143,10 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
  * @param loop  the loop; held
  * @param fd    the socket; held until the call returns
  * @param to    the address; borrowed
- * @retval -EINVAL        no address of a family that weir knows
- * @retval -ECONNREFUSED  no socket listens there, not even where TCP has
- *                        connected this one with itself (connect.h)
- * @retval -EBUSY         a transport of this loop owns it
+ * @retval -EINVAL        an address of an unknown family
+ * @retval -ECONNREFUSED  no socket listens there, even if TCP has connected the
+ *                        socket with itself (connect.h)
+ * @retval -EBUSY         a transport of this loop owns the socket
  */
 WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
                                              const struct weir_address *to);
@@ -162,7 +163,7 @@ WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
  * @retval -EMFILE      no descriptors left; the connection stays in the queue
  * @retval -ECANCELED   the task was cancelled; the connection stays in the
  *                      queue
- * @retval -EBUSY       a transport of this loop owns it
+ * @retval -EBUSY       a transport of this loop owns the socket
  */
 WEIR_API WEIR_MUST_USE int weir_sock_accept(weir_loop *loop, int fd,
                                             struct weir_address *ret_peer);

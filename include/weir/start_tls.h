@@ -1,21 +1,19 @@
 /**
  * @file start_tls.h
- * TLS on a connection that exists: asyncio's start_tls.
+ * Upgrade of a connection to TLS: asyncio's start_tls.
  *
  * A connection begins in plain text, and the two sides agree to continue with
  * TLS (STARTTLS of SMTP, IMAP and LDAP, CONNECT of a proxy). Then a new
- * transport takes the place of the old one, which is below the new one from
- * then on: for the loop, for the server that counts connections, and for the
- * protocol. TLS in TLS is the same call on a transport with TLS.
+ * transport, on top of the old one, replaces it for the loop, the server and
+ * the protocol. TLS in TLS is the same call on a transport with TLS.
  *
  * No byte crosses the upgrade as plain text. Bytes of the program that wait to
  * be sent leave before the handshake. Bytes of the peer that have arrived, and
- * were not used yet, are given to TLS. If an attacker inserts plain text behind
- * the command that asks for TLS, the handshake fails, and the text is never
- * taken for the peer's (CVE-2011-0411). For this the protocol must help: if it
- * finds the command inside the bytes of data_received, it passes the rest of
- * these bytes as `initial`, and does not use them itself. Streams pass all
- * bytes that their reader has.
+ * were not used yet, are passed to TLS. If an attacker inserts plain text after
+ * the command that starts TLS, the handshake fails, and the text is never used
+ * (CVE-2011-0411). For this a protocol that finds the command inside the bytes
+ * of data_received must pass the rest of these bytes as `initial`, and not use
+ * them itself. Streams pass all bytes of their reader.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -34,15 +32,15 @@ struct weir_tls_settings;
 WEIR_BEGIN_DECLS
 
 /**
- * The handshake of start_tls has ended.
+ * Called when the handshake of start_tls has ended.
  *
  * Called once, from the loop, before connection_lost.
  *
  * @param arg  the done_arg of the call
- * @param err  0; or why there is no TLS: the error of the handshake, of the
- *             connection below, WEIR_ETLSTIMEOUT, or -ECANCELED after a close
- *             or an abort of the new transport. The connection is then closed:
- *             connection_lost follows
+ * @param err  0; or the error of the handshake or of the connection below,
+ *             WEIR_ETLSTIMEOUT, or -ECANCELED after a close or an abort of the
+ *             new transport. The connection is then closed: connection_lost
+ *             follows
  * @param t    the new transport; borrowed
  */
 typedef void weir_start_tls_done_fn(void *arg, int err, weir_transport *t);
@@ -50,8 +48,8 @@ typedef void weir_start_tls_done_fn(void *arg, int err, weir_transport *t);
 /** Options of weir_transport_start_tls(). */
 struct weir_start_tls_options {
     size_t size;
-    /** Bytes that the protocol has received and not used, in order: the first
-     * bytes of TLS; borrowed. Buffers without a lease are copied. */
+    /** Bytes that the protocol has received and not used, in order, which are
+     * the first bytes of TLS; borrowed. Buffers without a lease are copied. */
     const struct weir_buf *initial;
     /** Number of buffers. */
     size_t initial_count;
@@ -62,33 +60,32 @@ struct weir_start_tls_options {
  *
  * The new transport exists at once, with the protocol, the marks, limits and
  * time-outs of the old transport. The program no longer uses the old transport:
- * each call that would change it returns WEIR_EREPLACED, getters still answer,
- * and references to it are given back as before. From now on the protocol is
- * called with the new transport; connection_made is not called again. Until the
+ * each call that would change it returns WEIR_EREPLACED, getters still work,
+ * and references to it must be released as before. The protocol is then called
+ * with the new transport; connection_made is not called again. Until the
  * handshake is done nothing is delivered, and written bytes wait and are sent
- * under TLS. Reading that was paused, and writing that was paused, stay paused.
- * weir_transport_close() and abort of the new transport give the handshake
- * up.
+ * over TLS. Paused reading and paused writing stay paused. Closing or aborting
+ * the new transport ends the handshake.
  *
  * If the handshake fails the connection is closed: the protocol's
  * connection_lost follows, with the same error, once.
  *
- * @param t     the transport, a stream socket's, one with TLS, or an end of a
- *              pair (pair.h), after its connection_made; borrowed
+ * @param t     the transport of a stream socket, with or without TLS, or an end
+ *              of a pair (pair.h), after its connection_made; borrowed
  * @param tls   the settings, copied. A context for servers makes this side the
- *              server; a client names its server_hostname
+ *              server; a client sets server_hostname
  * @param done  called once, when the handshake has ended
  * @param ret   the new transport, borrowed until connection_lost; or NULL
  * @return      0, and done follows; or a negative error, and nothing has
  *              changed
  * @retval -EINVAL      no context, no done, or a client without a name
  * @retval -EBUSY       a file is being sent, a handshake is under way, or the
- *                      end of a pair is still to be made
+ *                      end of a pair is before connection_made
  * @retval -ESHUTDOWN   after weir_transport_write_eof(), close or abort
  * @retval -EPIPE       the connection is broken
- * @retval -ENOBUFS, -ENOMEM  a write was refused, or there is no memory
+ * @retval -ENOBUFS, -ENOMEM a write was refused, or there is no memory
  * @retval WEIR_EPEERCLOSED   the end of the peer's stream was received
- * @retval WEIR_EREPLACED     TLS was started on it before
+ * @retval WEIR_EREPLACED     TLS was started on the transport before
  * @retval -EOPNOTSUPP  this kind of transport cannot have TLS, or it is a side
  *                      of a relay
  * @suspends no
@@ -112,12 +109,12 @@ weir_transport_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
  *                 connection_lost
  * @return         0, or a negative error, those of weir_transport_start_tls()
  *                 and of its done; after the latter the connection is closed
- * @retval -ECONNRESET, -EPIPE  the connection broke meanwhile, as by any other
- *                              error of a socket
+ * @retval -ECONNRESET, -EPIPE the connection broke meanwhile; also any other
+ *                      error of a socket
  * @retval WEIR_ETLSTRUNCATED   the peer ended its stream meanwhile
  * @retval WEIR_ETLSTIMEOUT     the handshake took too long
  * @retval WEIR_ETLSALERT       the peer's TLS refused
- * @retval WEIR_ETLSPROTOCOL    the peer sent bytes that are no TLS
+ * @retval WEIR_ETLSPROTOCOL    the peer sent bytes that are not TLS
  * @retval -ECANCELED  the task was interrupted; the connection is closed if the
  *                     handshake had begun
  */
@@ -130,9 +127,9 @@ weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
  * Continue with TLS on a stream.
  *
  * Waits as weir_writer_drain() does, then for the handshake. Reader and writer
- * have the new transport when the handshake begins. Unread bytes of the reader
- * are given to TLS, so that no task reads plain text as if it had come under
- * TLS. A view of a call stays valid until the next call.
+ * use the new transport when the handshake begins. Unread bytes of the reader
+ * are passed to TLS, so that no task takes plain text for bytes of TLS. A view
+ * of a call stays valid until the next call.
  *
  * @param writer  the writer; held
  * @param tls     as weir_transport_start_tls()

@@ -3,14 +3,14 @@
  * Streams: reading and writing a connection from a task; asyncio's streams.
  *
  * A stream is a pair of a reader (reader.h) and a writer (writer.h) over one
- * transport of any kind. The reader keeps received bytes until a task asks for
- * them, and pauses the transport when they are too many; the writer waits where
+ * transport of any kind. The reader keeps received bytes until a task reads
+ * them, and pauses the transport when they are too many; the writer waits if
  * the peer is slow.
  *
- * This header has all calls that make a stream: by connecting, by a server that
- * serves each connection with a task, of a descriptor, of a pipe, and as a
- * protocol that is put on any transport. Other calls of tasks stand beside the
- * calls with callbacks, in the header of the thing that they work on.
+ * This header has all calls that make a stream: connecting, a server that
+ * serves each connection with a task, from a descriptor or a pipe, and as a
+ * protocol for any transport. Other calls of tasks are in the header of the
+ * object that they work on.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -29,16 +29,16 @@
 WEIR_BEGIN_DECLS
 
 /**
- * Serves a connection, in a task of its own or as a callback.
+ * Serves a connection, in its own task or as a callback.
  *
  * Reader and writer are borrowed; take a reference (weir_writer_ref()) to keep
  * the stream beyond the return. When a task returns, its stream is closed
  * gracefully (a difference from asyncio). Unread bytes of the peer do not
- * destroy an answer on its way: the close waits until the peer has the answer
+ * destroy a response on its way: the close waits until the peer has it
  * (weir_transport_close()).
  *
  * A negative result is reported to the exception hook, unless it is -ECANCELED
- * or tells how the connection itself ended: its first error, -EPIPE when it is
+ * or follows from the end of the connection: its first error, -EPIPE when it is
  * broken (the error of writes), WEIR_EPEERCLOSED when the peer has ended it, or
  * -ESHUTDOWN or -ECONNABORTED when it was closed or aborted.
  */
@@ -55,10 +55,10 @@ struct weir_stream_options {
     /** First argument of client_connected. */
     void *arg;
     /** Call client_connected from connection_made, not as a task. It must not
-     * suspend. If it returns a negative error, or has taken no reference to
-     * keep the stream with, the stream is closed. */
+     * suspend. If it returns a negative error, or has taken no reference, the
+     * stream is closed. */
     bool no_task;
-    /** Stack of the task, as in struct weir_task_options; default: the
+    /** Stack size of the task, as in struct weir_task_options; default: the
      * loop's. */
     size_t stack_size_bytes;
 };
@@ -77,15 +77,15 @@ struct weir_stream_options {
  *
  * The protocol is for one connection. Before connection_made only references to
  * @p ret_writer keep the stream: a protocol without a connection is freed with
- * the last reference. Without @p ret_writer the protocol must get a connection,
- * as it does in a factory that returns 0.
+ * the last reference. If @p ret_writer is NULL the protocol must get a
+ * connection, as it does in a factory that returns 0.
  *
- * weir_stream_detach() puts another protocol on the connection later.
+ * weir_stream_detach() sets another protocol later.
  *
  * @param ret         the protocol and its user pointer
- * @param ret_writer  the writer, one reference is given; NULL when only the
- *                    handler is to keep the stream
- * @retval -EINVAL     a limit above INT64_MAX, no such stack size, or
+ * @param ret_writer  the writer, one reference is given; NULL if only the
+ *                    handler shall keep the stream
+ * @retval -EINVAL     a limit above INT64_MAX, an invalid stack size, or
  *                     neither a handler nor @p ret_writer
  * @suspends no
  */
@@ -94,26 +94,25 @@ WEIR_API WEIR_MUST_USE int weir_stream_protocol_new(
     struct weir_protocol_binding *ret, weir_writer **ret_writer);
 
 /**
- * Take the connection off a stream, and give it to another protocol.
+ * Remove the connection from a stream, and give it another protocol.
  *
- * The connection stays open. Bytes that the reader has and that were not read
- * are delivered to the new protocol first, from the loop; its connection_made
- * is not called, and reading is resumed if the reader had paused it. Bytes that
- * were written are still sent: resume_writing may be called without a
- * pause_writing before it.
+ * The connection stays open. Unread bytes of the reader are delivered to the
+ * new protocol first, from the loop; its connection_made is not called, and
+ * reading is resumed if the reader had paused it. Written bytes are still sent:
+ * resume_writing may be called without an earlier pause_writing.
  *
  * The stream has no connection any more: calls on the writer return -ENOTCONN,
  * reading ends, and the only valid call on the writer is weir_writer_unref().
  * Views of the reader end with this call. Descriptors that wait in the reader
- * are closed with it: take them before.
+ * are closed: take them before.
  *
  * A handler may detach the stream that it serves, and return. The connection
- * stays with its server; weir_server_stop() closes it at once as an idle one,
- * unless weir_transport_set_busy() says that it is not.
+ * still belongs to its server; weir_server_stop() closes it at once as idle,
+ * unless weir_transport_set_busy() has marked it busy.
  *
  * @param binding  the new protocol; copied
  * @retval -EBUSY      a task waits in a call on the reader or the writer, or a
- *                     handshake of TLS is under way
+ *                     TLS handshake is under way
  * @retval WEIR_EPEERCLOSED  the end of the peer's stream was received
  * @retval WEIR_EREPLACED    TLS was started on the transport by the program
  * @retval -ENOTCONN   there is no connection, or it was detached
@@ -127,16 +126,15 @@ WEIR_API WEIR_MUST_USE int
 weir_stream_detach(weir_writer *writer,
                    const struct weir_protocol_binding *binding);
 
-/** Options of weir_open_connection() and its like. */
+/** Options of weir_open_connection() and similar functions. */
 struct weir_open_options {
     size_t size;
     /** The reader's limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
-    /** Where the call writes the alert by which the peer's TLS has refused, a
-     * string with static life time, or NULL if there was none; held; NULL:
-     * nowhere. */
+    /** Set to the alert with which the peer's TLS refused, a string with static
+     * life time, or to NULL if there was none; held; may be NULL. */
     const char **tls_alert;
-    /** How to connect. */
+    /** Options of the connection. */
     struct weir_connect_options connect;
 };
 
@@ -159,13 +157,13 @@ weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
  * Connect to a place, or take a connected socket or a pipe, and read and write
  * the connection.
  *
- * Of a pipe that is read the writer is the handle; its writes are -EOPNOTSUPP.
- * When all readers of a pipe that is written have closed it, writes return
- * -EPIPE; calls that wait return WEIR_EPEERCLOSED if no byte was left to be
+ * For a read pipe the writer is only the handle; its writes fail with
+ * -EOPNOTSUPP. When all readers of a write pipe have closed it, writes fail
+ * with -EPIPE; calls that wait return WEIR_EPEERCLOSED if all bytes were
  * written, else -EPIPE.
  *
- * @param place       as in weir_create_connection_at(); what it points to is
- *                    held
+ * @param place       as in weir_create_connection_at(); held with everything
+ *                    that it points to
  * @param ret_reader  the reader, borrowed from the writer; may be NULL
  * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            0 when connected; other errors are those of
@@ -199,9 +197,9 @@ struct weir_start_server_options {
     void *arg;
     /** As in struct weir_stream_options. */
     bool no_task;
-    /** Stack of each task; default: the loop's. */
+    /** Stack size of each task; default: the loop's. */
     size_t stack_size_bytes;
-    /** How to listen. */
+    /** Options of the server. */
     struct weir_server_options server;
 };
 
@@ -210,14 +208,14 @@ struct weir_start_server_options {
  *
  * @param connected  serves a connection; its first argument is in the options.
  *                   NULL only with weir_server_options.accepted
- * @param host       a name or an address, NULL or "" for all; more of them in
- *                   the options
+ * @param host       a name or an address, NULL or "" for all; the options can
+ *                   have more
  * @param port       the port in host byte order, 0 to let the kernel choose
  * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_server() and of its start
- * @retval -EINVAL     no function to serve with, a limit above INT64_MAX, or no
- * such stack size
+ * @retval -EINVAL     no function, a limit above INT64_MAX, or an invalid stack
+ *                     size
  * @retval -ECANCELED  the task was interrupted; nothing listens
  */
 WEIR_API WEIR_MUST_USE int
@@ -247,13 +245,13 @@ weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
  * Listen on a Unix stream socket, and serve each connection with a task.
  *
  * @param connected  serves a connection; its first argument is in the options
- * @param path       a path or an abstract name, as weir_create_unix_server()
- *                   takes it
+ * @param path       a path or an abstract name, as for
+ *                   weir_create_unix_server()
  * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_unix_server() and of its start
- * @retval -EINVAL     no function to serve with, a limit above INT64_MAX, or no
- * such stack size
+ * @retval -EINVAL     no function, a limit above INT64_MAX, or an invalid stack
+ *                     size
  * @retval -ECANCELED  the task was interrupted; nothing listens, and no file is
  *                     left
  */

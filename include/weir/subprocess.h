@@ -2,24 +2,24 @@
  * @file subprocess.h
  * Child processes with transports and protocols; asyncio's subprocess_exec.
  *
- * A child has a transport of its own, of the kind "subprocess", and one for
- * each of its standard descriptors that is a pipe. The protocol of the first is
- * a table of the kind WEIR_PROTOCOL_SUBPROCESS: it is called with what the
- * child writes, with the ends of the pipes and with the child's end.
+ * A child has a transport of the kind "subprocess", and a transport for each
+ * standard descriptor that is a pipe. The protocol of the first is a table of
+ * the kind WEIR_PROTOCOL_SUBPROCESS: it is called with the output of the child,
+ * the ends of the pipes and the end of the child.
  *
  *     connection_made  [ pipe_data_received | pipe_connection_lost |
  *                        process_exited ]*  connection_lost
  *
- * For each descriptor bytes come before its pipe_connection_lost;
- * process_exited may come before, between or after them. connection_lost comes
- * when the child has ended and all of its pipes are closed: a grandchild that
- * holds a pipe delays it, and process_exited does not wait for that.
- * pause_writing and resume_writing speak of the child's standard input.
+ * Bytes of a descriptor are delivered before its pipe_connection_lost;
+ * process_exited may be called before, between or after them. connection_lost
+ * is called when the child has ended and all of its pipes are closed: a
+ * grandchild that holds a pipe delays it, but not process_exited. pause_writing
+ * and resume_writing are about the child's standard input.
  *
- * The child's end is seen by its pidfd. weir installs no handler for SIGCHLD
- * and never waits for a process that it did not make. A child is reaped in any
- * case, also after its transport was closed, and when the loop is freed, which
- * aborts it.
+ * The end of a child is detected with its pidfd. weir installs no handler for
+ * SIGCHLD and never waits for a process that it did not start. A child is
+ * always reaped, even after its transport was closed, and when the loop is
+ * freed, which aborts it.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -37,31 +37,31 @@
 
 WEIR_BEGIN_DECLS
 
-/** Where a standard descriptor of a child leads. */
+/** Connections of a child's standard stream. */
 enum weir_stdio_kind {
-    /** A pipe in subprocess.h, the parent's own descriptor in process.h. */
+    /** A pipe in subprocess.h, the parent's descriptor in process.h. */
     WEIR_STDIO_DEFAULT = 0,
     /** A pipe to this program; asyncio's PIPE. */
     WEIR_STDIO_PIPE = 1,
-    /** The parent's descriptor of the same number; asyncio's None. */
+    /** Inherit the parent's descriptor of the same number; asyncio's None. */
     WEIR_STDIO_INHERIT = 2,
     /** /dev/null; asyncio's DEVNULL. */
     WEIR_STDIO_DEVNULL = 3,
     /** A descriptor of the parent; the child gets a duplicate. */
     WEIR_STDIO_FD = 4,
-    /** Standard error only: where standard output leads; asyncio's STDOUT. */
+    /** Standard error only: the same as standard output; asyncio's STDOUT. */
     WEIR_STDIO_STDOUT = 5,
 };
 
 /** A standard descriptor of a child. */
 struct weir_stdio {
-    /** Where it leads. */
+    /** The connection. */
     enum weir_stdio_kind kind;
-    /** With WEIR_STDIO_FD: the descriptor; borrowed. Otherwise 0. */
+    /** With WEIR_STDIO_FD the descriptor; borrowed. Otherwise 0. */
     int fd;
 };
 
-/** The making of a child and its treatment. */
+/** Options of a child. */
 struct weir_spawn_options {
     size_t size;
     /** The child's descriptor 0. */
@@ -70,24 +70,24 @@ struct weir_spawn_options {
     struct weir_stdio out;
     /** The child's descriptor 2. */
     struct weir_stdio err;
-    /** The file of the program, if that is not argv[0]; looked up as that is.
+    /** The file of the program if it is not argv[0]; looked up in the same way.
      */
     const char *executable;
-    /** The child's working directory; NULL: the parent's. */
+    /** The child's working directory; NULL means the parent's. */
     const char *cwd;
-    /** The child's environment, "NAME=value" each and NULL at the end; NULL:
-     * the parent's. Its PATH is the one in which the program is looked up. */
+    /** The child's environment, "NAME=value" each and NULL at the end; NULL
+     * means the parent's. The program is looked up in its PATH. */
     const char *const *env;
-    /** Descriptors from 3 on that the child has with the same numbers. It has
-     * no others, whether or not they are close-on-exec. */
+    /** Descriptors, at least 3, that the child inherits with the same numbers.
+     * All others are closed, whether or not they are close-on-exec. */
     const int *pass_fds;
-    /** How many they are. */
+    /** Number of these descriptors. */
     size_t pass_fd_count;
-    /** Run the child in a session of its own (setsid). */
+    /** Run the child in a new session (setsid). */
     bool start_new_session;
     /** Put the child into process_group. */
     bool use_process_group;
-    /** With use_process_group: the group; 0 is a new one, with the child's
+    /** With use_process_group: the group; 0 makes a new group with the child's
      * number. */
     pid_t process_group;
     /** Give the child the mask in umask. */
@@ -99,57 +99,55 @@ struct weir_spawn_options {
     uint64_t close_grace_ns;
     /** weir_transport_close() sends SIGKILL at once, as asyncio's does. */
     bool kill_at_close;
-    /** Written when the call fails while it makes the child: the step that
-     * failed, "cwd", "program" and others; a static text. May be NULL. */
+    /** If the child cannot be started, set to the failed step, such as "cwd" or
+     * "program", a static text. May be NULL. */
     const char **ret_step;
 };
 
 /**
  * Start a program and connect its pipes to a protocol.
  *
- * The program runs when this returns, or the error of its execve() is returned:
- * the loop's thread sleeps until then, as in posix_spawn() and vfork(), for a
- * fraction of a millisecond, whatever the size of the parent, and longer while
- * the child waits for a CPU: beside busy ones some milliseconds, at times 100
- * and more, or while the program is looked up on a file system that does not
- * answer. A loop that must not stand still leaves children to a loop on
- * another thread. The factory, the
- * protocol's connection_made and then done are called in the loop's next turn,
- * before any other callback of the protocol.
+ * When this returns the program runs, or the error of its execve() is returned.
+ * The loop's thread sleeps until then, as in posix_spawn() and vfork(): for a
+ * fraction of a millisecond, whatever the size of the parent; longer, at times
+ * 100 ms and more, if the CPUs are busy, and while the program is looked up on
+ * a slow file system. If a loop must not stop, start children on a loop of
+ * another thread. The factory, the protocol's connection_made and then done are
+ * called in the next loop iteration, before any other callback of the protocol.
  *
  * The program is looked up as execvp() does, in the PATH of the child's
- * environment, unless its name has a slash. A file without a known format is
- * -ENOEXEC and no script for the shell.
+ * environment, unless its name has a slash. A file without a known format fails
+ * with -ENOEXEC; it is not run by the shell.
  *
- * The child has no signal blocked and no handler; what the parent ignores stays
- * ignored, SIGPIPE and SIGXFSZ excepted. Changing the user is left to programs
- * that are made for it, such as setpriv(1): the child shares the parent's
- * memory until it is another program.
+ * The child has no signal blocked and no handler; signals that the parent
+ * ignores stay ignored, except SIGPIPE and SIGXFSZ. To change the user run a
+ * program such as setpriv(1): the child shares the parent's memory until
+ * execve().
  *
  * @param factory  makes the protocol, of the kind WEIR_PROTOCOL_SUBPROCESS;
  *                 copied. If it fails the child is killed, and done is called
  *                 with the error once the child has ended.
  * @param argv     the program's arguments, its name first and NULL at the end;
  *                 borrowed
- * @param options  borrowed with all that they name; NULL for all defaults
- * @param done     called once, after connection_made, with err 0 and the
- *                 transport, or with a negative error when the child has ended
- *                 again and no protocol is connected; may be NULL when no
- *                 handle is asked for
+ * @param options  borrowed with everything that they point to; NULL for all
+ *                 defaults
+ * @param done     called once: with 0 and the transport after connection_made,
+ *                 or with an error after the child has ended, without a
+ *                 protocol; may be NULL if no handle is wanted
  * @param ret      a handle for weir_pending_cancel(), which needs a @p done;
- *                 NULL when none is wanted. Cancelling kills the child, and
- *                 done follows when it has ended; in a callback of the
- *                 protocol, before done, the transport is aborted too
+ *                 NULL if not wanted. Cancelling kills the child, and done
+ *                 follows when it has ended; in a callback of the protocol,
+ *                 before done, it also aborts the transport
  * @return         0
  * @retval -ENOENT     no such program, or no such directory as cwd
- * @retval -EACCES     the file may not be executed, or cwd not entered
- * @retval -ENOEXEC    the file is no program
+ * @retval -EACCES     the file may not be executed, or cwd may not be entered
+ * @retval -ENOEXEC    the file is not a program
  * @retval -E2BIG      arguments and environment are too large, or the options
- *                     are of a newer library with an unknown field set
- * @retval -ENOTDIR    cwd is no directory
+ *                     have an unknown field of a newer library
+ * @retval -ENOTDIR    cwd is not a directory
  * @retval -EAGAIN     the user or the system has too many processes
- * @retval -EMFILE, -ENFILE  too many open descriptors
- * @retval -EBADF      a descriptor that is to be the child's is not open
+ * @retval -EMFILE, -ENFILE too many open descriptors
+ * @retval -EBADF      a descriptor for the child is not open
  * @retval -EINVAL     no argument, a WEIR_STDIO_... value that does not fit, a
  *                     descriptor below 3 in pass_fds, or a handle without done
  */
@@ -162,13 +160,13 @@ WEIR_API WEIR_MUST_USE int weir_subprocess_exec(
  * Start a command of the shell: weir_subprocess_exec() of /bin/sh -c.
  *
  * @param factory  makes the protocol; copied
- * @param command  a command line that /bin/sh parses; borrowed. Text from
- *                 elsewhere must not get into it unquoted.
+ * @param command  a command line that /bin/sh parses; borrowed. Quote untrusted
+ *                 text in it.
  * @param options  as in weir_subprocess_exec()
  * @param done     as in weir_subprocess_exec()
  * @param ret      as in weir_subprocess_exec()
- * @return         as weir_subprocess_exec(); that a command is not found is the
- *                 shell's exit status 127
+ * @return         as weir_subprocess_exec(); if a command is not found the
+ *                 shell's exit status is 127
  */
 WEIR_API WEIR_MUST_USE int weir_subprocess_shell(
     weir_loop *loop, const struct weir_factory *factory, const char *command,
@@ -176,10 +174,10 @@ WEIR_API WEIR_MUST_USE int weir_subprocess_shell(
     void *done_arg, weir_pending **ret);
 
 /**
- * The child's process number.
+ * Get the child's process id.
  *
- * It belongs to the child until that was reaped, which is before
- * process_exited; weir_transport_send_signal() is safe at all times.
+ * The id is the child's until the child is reaped, which is before
+ * process_exited; weir_transport_send_signal() is always safe.
  *
  * @return   the number
  * @retval -EOPNOTSUPP  a transport of another kind
@@ -187,29 +185,29 @@ WEIR_API WEIR_MUST_USE int weir_subprocess_shell(
 WEIR_API pid_t weir_transport_get_pid(const weir_transport *t);
 
 /**
- * How the child has ended.
+ * Get the child's exit status.
  *
  * @param ret  its exit status from 0 to 255, or minus the number of the signal
  *             that ended it; written on success only
- * @retval -EAGAIN      it has not ended, or weir has not seen it yet
- * @retval WEIR_ENOSTATUS  other code of this process has reaped it, or SIGCHLD
- * is ignored, and the kernel (before Linux 6.15) cannot tell its exit status
- * any more
+ * @retval -EAGAIN      the child has not ended, or weir has not detected it yet
+ * @retval WEIR_ENOSTATUS  other code of this process has reaped the child, or
+ *                         SIGCHLD is ignored, and the kernel (before Linux
+ *                         6.15) no longer has its exit status
  * @retval -EOPNOTSUPP  a transport of another kind
  */
 WEIR_API WEIR_MUST_USE int
 weir_transport_get_returncode(const weir_transport *t, int *ret);
 
 /**
- * The transport of one of the child's pipes.
+ * Get the transport of one of the child's pipes.
  *
- * Writing to the child's standard input is writing to the transport of
- * descriptor 0. Closing one of them closes that pipe alone. Their protocol
- * belongs to weir.
+ * A write to the transport of descriptor 0 is the child's standard input.
+ * Closing a transport closes only its pipe. The protocols of these transports
+ * belong to weir.
  *
  * @param fd  0, 1 or 2: the child's descriptor
  * @return    the pipe's transport, borrowed and valid as long as @p t is; NULL
- *            when that descriptor is no pipe, in the factory, and for a
+ *            if the descriptor is not a pipe, in the factory, and for a
  *            transport of another kind
  */
 WEIR_API weir_transport *
@@ -219,8 +217,8 @@ weir_transport_get_pipe_transport(const weir_transport *t, int fd);
  * Send a signal to the child.
  *
  * @param signum  the signal
- * @retval -ESRCH       it has ended and was reaped
- * @retval -EPERM       it runs as another user
+ * @retval -ESRCH       the child has ended and was reaped
+ * @retval -EPERM       the child runs as another user
  * @retval -EINVAL      no such signal
  * @retval -EOPNOTSUPP  a transport of another kind
  */
@@ -241,24 +239,24 @@ WEIR_API int weir_transport_terminate(weir_transport *t);
 WEIR_API int weir_transport_kill(weir_transport *t);
 
 /**
- * Send a signal to the process group of the child, and so to the processes that
- * it has made, if they have not left the group; killpg(2) without its race.
+ * Send a signal to the process group of the child, and so to its descendants
+ * that have not left the group; killpg(2) without its race.
  *
  * The child must lead the group: start_new_session, or use_process_group with
- * process_group 0. Those of the group that outlive the child are reached too,
- * as long as there is a reference on @p t, also after connection_lost; until
- * then such a child holds a descriptor. A number that another group got
+ * process_group 0. Processes of the group that outlive the child are reached,
+ * too, as long as there is a reference on @p t, even after connection_lost;
+ * until then such a child holds a descriptor. Another group that got the number
  * meanwhile is never signalled.
  *
- * weir_transport_close() and weir_transport_abort() signal the child alone.
+ * weir_transport_close() and weir_transport_abort() signal only the child.
  *
- * @param signum  the signal; 0 sends none, and says whether there is a process
- * @return        0 when one process at least was signalled
+ * @param signum  the signal; 0 only checks whether there is a process
+ * @return        0 if at least one process was signalled
  * @retval -ESRCH       no process is in a group that the child leads
  * @retval -EPERM       all of them run as other users
  * @retval -EINVAL      no such signal
  * @retval -EOPNOTSUPP  a transport of another kind, or a kernel before Linux
- *                      6.9, where every way to do it has a race
+ *                      6.9, which cannot do it without a race
  */
 WEIR_API int weir_transport_killpg(weir_transport *t, int signum);
 

@@ -3,9 +3,9 @@
  * Synchronisation of tasks: event, lock, semaphore, condition, barrier and
  * queue, as in asyncio.
  *
- * Each object belongs to one loop. Waiters are served first come, first served,
- * and nothing is lost by a cancellation: a task that is cancelled before it is
- * served leaves the queue, and a task that was served keeps what it got
+ * Each object belongs to one loop. Waiters are served in the order of their
+ * calls, and nothing is lost by a cancellation: a task that is cancelled before
+ * it is served leaves the queue, and a task that was served keeps what it got
  * (task.h). Nothing here blocks the thread, and only waiting calls need a task.
  *
  * Freeing an object wakes all tasks that wait on it with -ECANCELED. Objects
@@ -55,7 +55,7 @@ WEIR_API void weir_event_set(weir_event *event);
 WEIR_API void weir_event_clear(weir_event *event);
 
 /**
- * Whether the event is set.
+ * Report whether the event is set.
  *
  * @return true when it is
  */
@@ -75,10 +75,8 @@ WEIR_API WEIR_MUST_USE int weir_event_wait(weir_event *event);
  */
 WEIR_API WEIR_MUST_USE int weir_lock_new(weir_loop *loop, weir_lock **ret);
 
-/**
- * Free a lock. If the lock was passed to a task that has not run yet, its call
- * returns -ECANCELED.
- */
+/** Free a lock. If the lock was passed to a task that has not run yet, its call
+ * returns -ECANCELED. */
 WEIR_API void weir_lock_free(weir_lock *lock);
 
 /**
@@ -108,27 +106,27 @@ WEIR_API WEIR_MUST_USE int weir_lock_acquire_nowait(weir_lock *lock);
 WEIR_API int weir_lock_release(weir_lock *lock);
 
 /**
- * Whether a task has the lock.
+ * Report whether a task has the lock.
  *
- * @return true when it is taken
+ * @return true if a task has it
  */
 WEIR_API bool weir_lock_is_locked(const weir_lock *lock);
 
 /**
  * Make a semaphore.
  *
- * @param value  permits that can be acquired at first
+ * @param value  permits at first
  * @param ret    the semaphore, given; end with weir_semaphore_free()
  */
 WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
                                               weir_semaphore **ret);
 
 /**
- * Make a semaphore that never has more permits than at first; asyncio's
+ * Make a semaphore with an upper limit, its first value; asyncio's
  * BoundedSemaphore.
  *
- * @param value  permits that can be acquired at first; releasing more than were
- *               acquired is an error
+ * @param value  the first value; releasing more permits than were acquired is
+ *               an error
  * @param ret    the semaphore, given; end with weir_semaphore_free()
  */
 WEIR_API WEIR_MUST_USE int weir_bounded_semaphore_new(weir_loop *loop,
@@ -139,8 +137,8 @@ WEIR_API WEIR_MUST_USE int weir_bounded_semaphore_new(weir_loop *loop,
 WEIR_API void weir_semaphore_free(weir_semaphore *semaphore);
 
 /**
- * Acquire a permit; waits while there is none. Tasks continue in the order in
- * which they asked.
+ * Acquire a permit; waits while there is none. Tasks continue in the order of
+ * their calls.
  *
  * @suspends yes
  */
@@ -155,14 +153,14 @@ WEIR_API WEIR_MUST_USE int
 weir_semaphore_acquire_nowait(weir_semaphore *semaphore);
 
 /**
- * Give a permit back. May be called from anywhere on the loop.
+ * Release a permit. May be called from anywhere on the loop.
  *
- * @retval -ERANGE  a bounded semaphore would have more than at first
+ * @retval -ERANGE  a bounded semaphore would exceed its first value
  */
 WEIR_API int weir_semaphore_release(weir_semaphore *semaphore);
 
 /**
- * The number of permits that can be acquired now.
+ * Get the number of permits that can be acquired now.
  *
  * @return a count
  */
@@ -217,7 +215,7 @@ WEIR_API WEIR_MUST_USE int weir_condition_wait_for(weir_condition *condition,
                                                    void *arg);
 
 /**
- * Wake waiting tasks, first come, first served.
+ * Wake waiting tasks, in the order of their calls.
  *
  * A task must have the lock, usually the caller: a change that is made without
  * the lock can be missed. A callback may notify while a task has the lock.
@@ -248,7 +246,7 @@ WEIR_API void weir_barrier_free(weir_barrier *barrier);
  * Until all tasks of a full round have run, a reset or an abort affects the
  * tasks that have not run, and arriving tasks wait for the next round.
  *
- * @return this task's place in its round, from 0
+ * @return this task's position in its round, from 0
  * @retval WEIR_EBROKEN  the barrier was aborted, or was reset before this task
  *                       continued
  * @retval -ECANCELED    the task was cancelled; the others still wait
@@ -264,21 +262,19 @@ WEIR_API WEIR_MUST_USE int weir_barrier_wait(weir_barrier *barrier);
  */
 WEIR_API void weir_barrier_reset(weir_barrier *barrier);
 
-/**
- * Break the barrier: until a reset, waiting and arriving tasks get
- * WEIR_EBROKEN.
- */
+/** Break the barrier: until a reset, waiting and arriving tasks get
+ * WEIR_EBROKEN. */
 WEIR_API void weir_barrier_abort(weir_barrier *barrier);
 
 /**
- * The number of tasks that wait at the barrier; 0 until all tasks of a full
+ * Get the number of tasks that wait at the barrier; 0 until all tasks of a full
  * round have run.
  *
  * @return a count
  */
 WEIR_API uint32_t weir_barrier_get_waiting_count(const weir_barrier *barrier);
 
-/** The order in which weir_queue_get() gives items. */
+/** The order in which weir_queue_get() returns items. */
 enum weir_queue_order {
     /** First in, first out. */
     WEIR_QUEUE_FIFO = 0,
@@ -290,25 +286,23 @@ enum weir_queue_order {
  * Make a queue of pointers.
  *
  * @param maxsize  number of items at most, at least 1; their memory is
- *                 allocated now, so that a put never fails for lack of memory
+ *                 allocated now, so that a put never runs out of memory
  * @param order    the order of the items
  * @param ret      the queue, given; end with weir_queue_free()
- * @retval -EINVAL  a @p maxsize of 0, or no such order
+ * @retval -EINVAL  a @p maxsize of 0, or an unknown order
  */
 WEIR_API WEIR_MUST_USE int weir_queue_new(weir_loop *loop, size_t maxsize,
                                           enum weir_queue_order order,
                                           weir_queue **ret);
 
-/**
- * Compares two items of a priority queue: below 0 if @p a comes out before @p
- * b, above 0 if after, 0 if the item that was put first comes out first. Must
- * not suspend or call functions on the queue, and must always give the same
- * result for items in the queue.
- */
+/** Compares two items of a priority queue: negative if @p a is returned before
+ * @p b, positive if after, 0 if the item that was put first is returned first.
+ * Must not suspend or call functions on the queue, and must always return the
+ * same result for items in the queue. */
 typedef int weir_queue_compare_fn(void *arg, const void *a, const void *b);
 
 /**
- * Make a queue that gives its least item first; asyncio's PriorityQueue. All
+ * Make a queue that returns its least item first; asyncio's PriorityQueue. All
  * functions on queues work on it.
  *
  * @param maxsize  as weir_queue_new()
@@ -323,13 +317,13 @@ weir_priority_queue_new(weir_loop *loop, size_t maxsize,
                         weir_queue_compare_fn *compare, void *arg,
                         weir_queue **ret);
 
-/** Free a queue. Items that are left in it are lost: take them out before. */
+/** Free a queue. Items that are left in it are lost: remove them before. */
 WEIR_API void weir_queue_free(weir_queue *queue);
 
 /**
  * Put an item; waits while the queue is full.
  *
- * @param item  a pointer, also NULL
+ * @param item  a pointer, which may be NULL
  * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down; nothing was put
  * @retval -ECANCELED  the task was cancelled; nothing was put
  * @suspends yes
@@ -337,9 +331,9 @@ WEIR_API void weir_queue_free(weir_queue *queue);
 WEIR_API WEIR_MUST_USE int weir_queue_put(weir_queue *queue, void *item);
 
 /**
- * Put an item if there is room.
+ * Put an item if the queue is not full.
  *
- * @param item  a pointer, also NULL
+ * @param item  a pointer, which may be NULL
  * @retval -EAGAIN  the queue is full; asyncio's QueueFull
  * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down
  */
@@ -366,7 +360,7 @@ WEIR_API WEIR_MUST_USE int weir_queue_get(weir_queue *queue, void **ret);
 WEIR_API WEIR_MUST_USE int weir_queue_get_nowait(weir_queue *queue, void **ret);
 
 /**
- * The number of items in the queue.
+ * Get the number of items in the queue.
  *
  * @return a count
  */
@@ -387,21 +381,17 @@ WEIR_API int weir_queue_task_done(weir_queue *queue);
  */
 WEIR_API WEIR_MUST_USE int weir_queue_join(weir_queue *queue);
 
-/**
- * Refuse further puts: weir_queue_put() fails with WEIR_EQUEUESHUTDOWN, also in
- * waiting tasks, and so does weir_queue_get() when the queue is empty.
- */
+/** Refuse further puts: weir_queue_put() fails with WEIR_EQUEUESHUTDOWN, even
+ * in waiting tasks, and so does weir_queue_get() when the queue is empty. */
 WEIR_API void weir_queue_shutdown(weir_queue *queue);
 
-/**
- * Refuse further puts, as weir_queue_shutdown() does, and gets:
+/** Refuse further puts, as weir_queue_shutdown() does, and gets:
  * weir_queue_get() fails at once, and the items in the queue count as
- * processed. weir_queue_take_left() can still take them.
- */
+ * processed. weir_queue_take_left() can still take them. */
 WEIR_API void weir_queue_shutdown_immediate(weir_queue *queue);
 
 /**
- * Take an item out after a shutdown, to free it; it counts as processed.
+ * Remove an item after a shutdown, to free it; it counts as processed.
  *
  * @param ret  the pointer, given
  * @return     true if there was an item; false before the shutdown

@@ -1,10 +1,10 @@
 /**
  * @file systemd.h
- * What a service manager passes to its service, and is told by it, without
- * libsystemd: sockets that are already listening (sd_listen_fds), the state of
- * the service (sd_notify), and the watchdog (sd_watchdog_enabled).
+ * The interface to a service manager, without libsystemd: passed sockets
+ * (sd_listen_fds), the state of the service (sd_notify), and the watchdog
+ * (sd_watchdog_enabled).
  *
- * A server that is started by a socket unit, or by itself:
+ * A server with or without a socket unit:
  *
  * @code{.c}
  * struct weir_systemd_fd passed[8];
@@ -18,17 +18,16 @@
  * error = weir_systemd_notify(false, "READY=1\nSTATUS=serving");
  * @endcode
  *
- * **The environment.** These functions read variables of the environment. No
- * other thread may change the environment meanwhile, and with
- * @p unset_environment no other thread may read it. It is best to call them
- * before other threads are started.
+ * **The environment.** While these functions run no other thread may change the
+ * environment, and with @p unset_environment no other thread may read it. It is
+ * best to call them before other threads are started.
  *
  * **Restart without a gap.** A server passes its listening sockets
  * (weir_server_get_socket()) to its successor by weir_transport_send_fds() or
- * weir_writer_send_fds() (unix.h), which send duplicates. The successor adopts
- * them, and then the server is stopped by weir_server_stop(), with
- * no_cleanup_socket in its options if a Unix path is to stay. Connections that
- * wait to be accepted are in the socket, and stay.
+ * weir_writer_send_fds() (unix.h), which send duplicates. When the successor
+ * has adopted them the server is stopped with weir_server_stop(), with
+ * no_cleanup_socket in its options to keep a Unix path. Connections that wait
+ * to be accepted are in the socket, and stay.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread any
@@ -41,14 +40,14 @@
 
 WEIR_BEGIN_DECLS
 
-/** Room for the name of a passed descriptor, with the NUL. */
+/** Size of a buffer for the name of a passed descriptor, with the NUL. */
 #define WEIR_SYSTEMD_NAME_SIZE 256
 
 /** A descriptor that the service manager has passed. */
 struct weir_systemd_fd {
     /** The descriptor. */
     int fd;
-    /** Its name (FileDescriptorName=), by default that of the socket unit;
+    /** Its name (FileDescriptorName=), by default the name of the socket unit;
      * "unknown" if names were not passed. */
     char name[WEIR_SYSTEMD_NAME_SIZE];
 };
@@ -57,20 +56,21 @@ struct weir_systemd_fd {
  * Get the descriptors that the service manager has passed to this process
  * (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES), and make them close-on-exec.
  *
- * Variables that name another process are those of a parent, and are no error.
- * A second call gives the same descriptors again, unless the first one has
- * removed the variables: adopt each of them once only. They need not be
- * listening sockets; the makers that adopt them check that.
+ * Variables that name another process were set for a parent, and are ignored. A
+ * second call returns the same descriptors again, unless the first one has
+ * removed the variables: adopt each descriptor only once. They need not be
+ * listening sockets; the calls that adopt them check that.
  *
  * @param unset_environment  removes the variables, so that child processes do
- *                           not get them; also when the call fails, but not
- *                           with -ENOBUFS
+ *                           not get them; even if the call fails, except with
+ *                           -ENOBUFS
  * @param ret        the descriptors, given on success only
- * @param max_count  their number at most
- * @return           their number, 0 if none was passed; or a negative error
+ * @param max_count  size of @p ret
+ * @return           number of descriptors, 0 if none was passed; or a negative
+ *                   error
  * @retval -ENOBUFS  there are more than @p max_count
- * @retval -EINVAL   a variable is malformed, or there is another number of
- *                   names than of descriptors
+ * @retval -EINVAL   a variable is malformed, or the numbers of names and
+ *                   descriptors differ
  * @retval -EBADF    one of the descriptors is not open
  */
 WEIR_API WEIR_MUST_USE int weir_systemd_listen_fds(bool unset_environment,
@@ -78,40 +78,39 @@ WEIR_API WEIR_MUST_USE int weir_systemd_listen_fds(bool unset_environment,
                                                    size_t max_count);
 
 /**
- * Tell the service manager about the state of this service, as sd_notify(3)
- * does: one datagram to the socket that NOTIFY_SOCKET names, a path or an
- * abstract name.
+ * Report the state of this service to the service manager, as sd_notify(3)
+ * does: one datagram to the path or abstract name in NOTIFY_SOCKET.
  *
- * The caller waits for the file system of the path, as in unix.h, and not for
- * the service manager.
+ * The call waits for the file system of the path, as in unix.h, but not for the
+ * service manager.
  *
- * @param unset_environment  removes the variable, also when the call fails, so
- *                           that later calls and child processes tell nothing
- * @param state  lines like "READY=1", "STATUS=...", "STOPPING=1",
- *               "RELOADING=1" and "WATCHDOG=1"; borrowed
+ * @param unset_environment  removes the variable, even if the call fails, so
+ *                           that later calls and child processes report nothing
+ * @param state  lines like "READY=1", "STATUS=...", "STOPPING=1", "RELOADING=1"
+ *               and "WATCHDOG=1"; borrowed
  * @return       1 if it was sent, 0 if NOTIFY_SOCKET is not set; or a negative
- *               error, also one of socket(2) or sendto(2)
+ *               error, including errors of socket(2) and sendto(2)
  * @retval -EAGAIN        the service manager is slow, and nothing was sent;
  *                        another call may succeed
- * @retval -ECONNREFUSED, -ENOENT  nothing listens to that name
+ * @retval -ECONNREFUSED, -ENOENT no socket has this name
  * @retval -EINVAL        @p state is empty
- * @retval -EAFNOSUPPORT  NOTIFY_SOCKET is neither a path from the root nor an
- *                        abstract name; for example of AF_VSOCK
- * @retval -ENAMETOOLONG  it is too long for a Unix address
+ * @retval -EAFNOSUPPORT  NOTIFY_SOCKET is neither an absolute path nor an
+ *                        abstract name, for example of AF_VSOCK
+ * @retval -ENAMETOOLONG  NOTIFY_SOCKET is too long for a Unix address
  * @retval -EMSGSIZE      @p state is longer than a datagram
  */
 WEIR_API WEIR_MUST_USE int weir_systemd_notify(bool unset_environment,
                                                const char *state);
 
 /**
- * Get the time in which the service manager expects "WATCHDOG=1" at the latest
- * (WATCHDOG_USEC, WATCHDOG_PID). Send it at half of that time.
+ * Get the interval within which the service manager expects "WATCHDOG=1"
+ * (WATCHDOG_USEC, WATCHDOG_PID). Send it at half of that interval.
  *
- * @param unset_environment  removes the variables, also when the call fails
- * @param ret_timeout_ns     the time, written if the result is 1
- * @return                   1 if there is a watchdog, 0 if there is none for
- *                           this process; or a negative error
- * @retval -EINVAL  a variable is malformed, or the time is 0 or too long
+ * @param unset_environment  removes the variables, even if the call fails
+ * @param ret_timeout_ns     the interval, written if the result is 1
+ * @return                   1 if this process has a watchdog, 0 if not; or a
+ *                           negative error
+ * @retval -EINVAL  a variable is malformed, or the interval is 0 or too long
  */
 WEIR_API WEIR_MUST_USE int weir_systemd_get_watchdog(bool unset_environment,
                                                      uint64_t *ret_timeout_ns);

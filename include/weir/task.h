@@ -8,25 +8,25 @@
  * on the loop.
  *
  * **Suspending calls** that need not wait return without suspending. But after
- * 128 such calls other tasks run, so that no task keeps the loop to itself. A
- * task whose calls are quick continues for 20 us more, up to 2048 calls in all.
- * In a crowded loop, whose last turn took more than a millisecond and left
- * work, the first limit is 8 calls, and the clock is read each time the number
- * of calls has doubled. Results must not be ignored: a program's loop that
- * ignores them never ends.
+ * 128 such calls other tasks run, so that no task blocks the others. A task
+ * whose calls are quick continues for 20 us more, up to 2048 calls in all. In a
+ * busy loop, whose last iteration took more than a millisecond and left work,
+ * the first limit is 8 calls, and the clock is read each time the number of
+ * calls has doubled. Do not ignore results: a loop that ignores them never
+ * ends.
  *
  * **Cancellation** interrupts the innermost wait of the task. Exactly one call
  * returns -ECANCELED for it:
  * - If the task was cancelled before a suspending call, this call returns
  *   -ECANCELED, even if it need not wait.
  * - If the task is cancelled while a call waits, the wait ends and the call
- *   returns -ECANCELED. If the call has another result (a result that came
- *   first, or the end of the awaited object), it returns this result, and the
- *   next call returns -ECANCELED.
+ *   returns -ECANCELED. If the call already has another result (or the awaited
+ *   object has ended), it returns this result, and the next call returns
+ *   -ECANCELED.
  * - Later calls work again, so that a task can clean up.
  * - A task that is cancelled before its first run still runs, and its first
- *   suspending call fails. This differs from asyncio, because the function must
- *   free its argument.
+ *   suspending call fails. asyncio does not run it, but in weir the function
+ *   must free its argument.
  * - While the loop is being freed, every suspending call returns -ECANCELED.
  *   Calls that wait for the end of a task still wait, unless tasks wait for
  *   each other in a cycle: the cycle is broken at the task that was started
@@ -37,7 +37,7 @@
  * ended with -ECANCELED, and the exception hook gets its name. Its stack is
  * freed with the loop, and so is the stream of a connection's handler. Memory,
  * descriptors and handles that the stack refers to are not released, and a
- * handle to an object of the loop pins the loop's memory.
+ * handle to an object of the loop keeps the loop's memory.
  *
  * **Time-outs** are scopes; see weir_timeout_begin().
  *
@@ -47,24 +47,24 @@
  * guard, 256 KiB of addresses that cannot be used. Limits on addresses
  * (RLIMIT_AS, RLIMIT_DATA, a vm.overcommit_memory of 2) count stack and guard:
  * 512 KiB for a task of the default size; beyond them a spawn fails with
- * -ENOMEM. After mlockall(MCL_FUTURE) a stack is memory at once, not page by
- * page, and stack and guard count as locked memory: a thousand tasks lock 512
- * MiB, where a process without CAP_IPC_LOCK has RLIMIT_MEMLOCK. Lock what needs
- * it by mlock() instead, or choose small stacks.
+ * -ENOMEM. After mlockall(MCL_FUTURE) a whole stack takes memory at once, and
+ * stack and guard count as locked memory, so that a thousand tasks lock 512 MiB
+ * and reach RLIMIT_MEMLOCK without CAP_IPC_LOCK. Lock only the necessary memory
+ * with mlock() instead, or choose small stacks.
  *
- * Of the stacks of tasks that have ended, a loop keeps 64 MiB of touched pages
- * for its next tasks, until some seconds after the last of a burst has ended,
- * or weir_loop_trim().
+ * A loop keeps up to 64 MiB of touched pages of ended tasks for its next tasks,
+ * until a few seconds after the last task of a burst has ended, or
+ * weir_loop_trim().
  *
  * An access to the guard ends the process with SIGSEGV, and
- * weir_loop_report_stack_overflow() names the task. The guard catches:
- * - Deep recursion, and frames that are smaller than the guard: always.
- * - A larger frame (a local array of megabytes, alloca, a variable-length
- *   array): if its code was compiled with -fstack-clash-protection, which
+ * weir_loop_report_stack_overflow() makes it print the task. The guard catches:
+ * - Always: deep recursion, and frames that are smaller than the guard.
+ * - Larger frames (a local array of megabytes, alloca, a variable-length
+ *   array), if their code was compiled with -fstack-clash-protection, which
  *   weir's pkg-config file and meson dependency set. Other code can pass the
  *   guard and overwrite the stack of another task unnoticed: build your
  *   libraries with the flag, or call code with large frames in the executor.
- * - A write by a wrong pointer: only if it hits a guard by chance.
+ * - A write to a wrong address, only if it hits a guard by chance.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -81,7 +81,8 @@
 
 WEIR_BEGIN_DECLS
 
-/** The function of a task. Its result is the task's; negative: an error. */
+/** The function of a task. Its result is the task's; negative results are
+ * errors. */
 typedef int weir_task_fn(weir_loop *loop, void *arg);
 
 /** Options of weir_task_spawn(). */
@@ -102,24 +103,25 @@ struct weir_task_options {
  * If the task ends with an error other than -ECANCELED and has no handle, the
  * loop calls the exception hook.
  *
- * @param ret  the task; one reference is given, see weir_task_ref(). NULL: none
+ * @param ret  the task; one reference is given, see weir_task_ref(); NULL if
+ *             not wanted
  * @retval -EINVAL     no function, or an invalid stack size
  * @retval WEIR_ESTACKLIMIT  no more guarded stacks: the kernel is older than
- *                     Linux 6.13 and vm.max_map_count is reached
+ *                           Linux 6.13 and vm.max_map_count is reached
  */
 WEIR_API WEIR_MUST_USE int
 weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
                 const struct weir_task_options *options, weir_task **ret);
 
 /**
- * Wait for a task's end and give a reference to it back.
+ * Wait for a task's end and release a reference to it.
  *
  * If the waiting task is cancelled, @p task is cancelled, too, and the call
  * waits until it has ended; see weir_future_await().
  *
- * @param task  one reference is taken, also on failure, except -EPERM and
+ * @param task  one reference is taken, even on failure, except with -EPERM and
  *              -ECHILD
- * @param ret   the result of its function, also beside -ECANCELED; may be NULL
+ * @param ret   the result of its function, even with -ECANCELED; may be NULL
  * @return      0 if it has ended
  * @retval -EDEADLK    a task cannot wait for itself
  * @suspends yes
@@ -127,8 +129,8 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
 WEIR_API WEIR_MUST_USE int weir_task_join(weir_task *task, int *ret);
 
 /**
- * Give the handle of weir_task_spawn() back, as weir_task_unref() does; the
- * task continues to run.
+ * Release the handle of weir_task_spawn(), as weir_task_unref() does; the task
+ * continues to run.
  *
  * @param task  one reference is taken; NULL is ignored
  */
@@ -137,13 +139,13 @@ WEIR_API void weir_task_detach(weir_task *task);
 /**
  * Take another reference to a task.
  *
- * Each reference, of the spawn and of this call, is given back once: by
+ * Each reference, of the spawn and of this call, is released once: by
  * weir_task_unref(), weir_task_detach() or weir_task_join(). A task runs even
  * without references. After its end the last reference frees it.
  */
 WEIR_API weir_task *weir_task_ref(weir_task *task);
 
-/** Give a reference to a task back. */
+/** Release a reference to a task. */
 WEIR_API void weir_task_unref(weir_task *task);
 
 /**
@@ -156,9 +158,9 @@ WEIR_API void weir_task_unref(weir_task *task);
 WEIR_API bool weir_task_cancel(weir_task *task);
 
 /**
- * The number of cancellations that the task has received and not withdrawn with
- * weir_task_uncancel(). An expired time-out counts as a cancellation until its
- * scope ends, and cannot be withdrawn.
+ * Get the number of cancellations that the task has received and not withdrawn
+ * with weir_task_uncancel(). An expired time-out counts as a cancellation until
+ * its scope ends, and cannot be withdrawn.
  *
  * @return a count
  */
@@ -175,28 +177,28 @@ WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
 WEIR_API uint32_t weir_task_uncancel(weir_task *task);
 
 /**
- * The end of a task as a future, done with the result of its function.
+ * Get the end of a task as a future, done with the result of its function.
  *
- * @return the future; borrowed, lives as long as the handle
+ * @return the future; borrowed as long as the handle
  */
 WEIR_API weir_future *weir_task_get_future(weir_task *task);
 
 /**
- * The name of a task.
+ * Get the name of a task.
  *
- * @return the name, never NULL; borrowed, changes with weir_task_set_name()
+ * @return the name, never NULL; borrowed until weir_task_set_name()
  */
 WEIR_API const char *weir_task_get_name(const weir_task *task);
 
 /**
  * Name a task.
  *
- * @param name  the first 31 bytes are copied; NULL for none
+ * @param name  the first 31 bytes are copied; NULL removes the name
  */
 WEIR_API void weir_task_set_name(weir_task *task, const char *name);
 
 /**
- * The running task.
+ * Get the running task.
  *
  * @return the task, borrowed; NULL outside of tasks
  */
@@ -205,7 +207,8 @@ WEIR_API weir_task *weir_task_get_current(const weir_loop *loop);
 /**
  * Sleep for some time.
  *
- * @param delay_ns  the time; 0: like weir_yield(); UINT64_MAX: until cancelled
+ * @param delay_ns  the time; 0 is the same as weir_yield(), UINT64_MAX sleeps
+ *                  until cancelled
  * @return          0 after the time
  * @suspends yes
  */
@@ -214,26 +217,24 @@ WEIR_API WEIR_MUST_USE int weir_sleep(weir_loop *loop, uint64_t delay_ns);
 /**
  * Sleep until a time on the clock of weir_loop_get_time().
  *
- * @param when_ns  the time; a past one: like weir_yield()
+ * @param when_ns  the time; a past time is the same as weir_yield()
  * @return         as weir_sleep()
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_sleep_until(weir_loop *loop, uint64_t when_ns);
 
 /**
- * Let other tasks run, and continue in the next turn of the loop; asyncio's
+ * Let other tasks run, and continue in the next loop iteration; asyncio's
  * sleep(0).
  *
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_yield(weir_loop *loop);
 
-/**
- * A time limit around a part of a task; see weir_timeout_begin(). The task
- * declares it, and must not move it between begin and end.
- */
+/** A time limit around a part of a task; see weir_timeout_begin(). The task
+ * declares it, and must not move it between begin and end. */
 struct weir_timeout {
-    /** The library's. */
+    /** Used by the library. */
     uint64_t opaque[10];
 };
 
@@ -241,8 +242,8 @@ struct weir_timeout {
  * Begin a part of the running task that is limited to @p delay_ns.
  *
  * After the time the task is interrupted: its innermost wait, or its next
- * suspending call, returns -ECANCELED, once. Then weir_timeout_end() turns
- * -ECANCELED into -ETIMEDOUT:
+ * suspending call, returns -ECANCELED, once. Then weir_timeout_end() changes
+ * -ECANCELED to -ETIMEDOUT:
  *
  *     struct weir_timeout limit;
  *     weir_timeout_begin(loop, &limit, WEIR_SECONDS(5));
@@ -251,13 +252,13 @@ struct weir_timeout {
  *
  * An error of this call may be ignored: the suspending calls inside return it,
  * too. Scopes nest, and end in reverse order. If the task was also cancelled,
- * or the time of an enclosing scope is also over, the result stays -ECANCELED:
- * the outermost reason wins. asyncio's timeout().
+ * or an enclosing scope has also expired, the result is still -ECANCELED: the
+ * outermost reason wins. asyncio's timeout().
  *
- * @param timeout   the scope; held until weir_timeout_end(), which may also be
- *                  called after an error
- * @param delay_ns  0: the next suspending call that would wait is interrupted;
- *                  UINT64_MAX: no limit yet
+ * @param timeout   the scope; held until weir_timeout_end(), which may be
+ *                  called even after an error
+ * @param delay_ns  the limit; 0 interrupts the next suspending call that would
+ *                  wait, UINT64_MAX sets no limit yet
  * @retval WEIR_ENOTTASK  not in a task
  */
 WEIR_API int weir_timeout_begin(weir_loop *loop, struct weir_timeout *timeout,
@@ -268,7 +269,7 @@ WEIR_API int weir_timeout_begin(weir_loop *loop, struct weir_timeout *timeout,
  * asyncio's timeout_at().
  *
  * @param timeout  the scope; held until weir_timeout_end()
- * @param when_ns  UINT64_MAX: no limit yet
+ * @param when_ns  the time; UINT64_MAX sets no limit yet
  * @return         as weir_timeout_begin()
  */
 WEIR_API int weir_timeout_begin_at(weir_loop *loop,
@@ -278,31 +279,31 @@ WEIR_API int weir_timeout_begin_at(weir_loop *loop,
 /**
  * Move the limit. May be called from anywhere on the loop.
  *
- * @param when_ns  on the clock of weir_loop_get_time(); UINT64_MAX: no limit
+ * @param when_ns  on the clock of weir_loop_get_time(); UINT64_MAX means no
+ *                 limit
  * @retval -ESTALE  the scope has expired or ended, or its task was parked
  */
 WEIR_API int weir_timeout_reschedule(struct weir_timeout *timeout,
                                      uint64_t when_ns);
 
 /**
- * The time at which the scope expires.
+ * Get the time at which the scope expires.
  *
- * @return on the clock of weir_loop_get_time(); UINT64_MAX: no limit
+ * @return on the clock of weir_loop_get_time(); UINT64_MAX means no limit
  */
 WEIR_API uint64_t weir_timeout_get_when(const struct weir_timeout *timeout);
 
 /**
- * Whether the scope expired before its end.
+ * Report whether the scope expired before its end.
  *
- * @param timeout  the scope, also after its end; borrowed
- * @return         true from then on
+ * @param timeout  the scope, which may have ended; borrowed
+ * @return         true if it expired
  */
 WEIR_API bool weir_timeout_is_expired(const struct weir_timeout *timeout);
 
 /**
- * End a scope; must be called. A task that returns inside a scope, or ends
- * scopes out of order, ends the process with a message that has the task's
- * name.
+ * End a scope; must be called. If a task returns inside a scope, or ends scopes
+ * out of order, the process ends with a message that has the task's name.
  *
  * If the scope has expired and no call has returned -ECANCELED for it, no call
  * will.
@@ -315,12 +316,10 @@ WEIR_API bool weir_timeout_is_expired(const struct weir_timeout *timeout);
 WEIR_API WEIR_MUST_USE ssize_t weir_timeout_end(struct weir_timeout *timeout,
                                                 ssize_t result);
 
-/**
- * A group of tasks; see weir_task_group_begin(). The task declares it, and must
- * not move it between begin and end.
- */
+/** A group of tasks; see weir_task_group_begin(). The task declares it, and
+ * must not move it between begin and end. */
 struct weir_task_group {
-    /** The library's. */
+    /** Used by the library. */
     uint64_t opaque[16];
 };
 
@@ -383,10 +382,10 @@ WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
  * signal reaches all of them without help from the program.
  *
  * While a main task runs, the process has a handler for both signals, which any
- * thread may execute. No signal is blocked. Programs that this program executes
- * (fork and exec, posix_spawn) and forked children have the default action for
- * both. A signal is left alone if the program has its own sigaction() for it,
- * ignores it, or blocks it in every thread. A signal that this loop handles
+ * thread may execute. No signal is blocked. Executed programs (fork and exec,
+ * posix_spawn) and forked children have the default action for both. A signal
+ * is not handled if the program has its own sigaction() for it, ignores it, or
+ * blocks it in every thread. A signal that this loop handles
  * (weir_loop_add_signal_handler()) goes to that handler and not to the task.
  *
  * @param loop  the loop; held
@@ -394,7 +393,7 @@ WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
  * @return      0 if the task has ended; an error of weir_task_spawn() if it was
  *              not started
  * @retval -EINTR      a second SIGINT or SIGTERM; the task has not ended
- * @retval -ECANCELED  weir_loop_stop() came first; the task has not ended
+ * @retval -ECANCELED  weir_loop_stop() was called first; the task has not ended
  * @retval -EBUSY      the loop is already running
  * @retval WEIR_ERINGLOST  the kernel lost completions; the task has not ended
  */
@@ -407,7 +406,7 @@ WEIR_API WEIR_MUST_USE int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn,
  * When the task has ended, all other tasks are cancelled and run to their end
  * before the loop is freed.
  *
- * To see failures that no call returns, set an exception hook at the begin of
+ * To see failures that no call returns, set an exception hook at the start of
  * the task. SIGINT or SIGTERM makes a task that serves for ever return
  * -ECANCELED, which is its regular end; a second signal ends the run with
  * -EINTR. To use more cores, call this function on several threads: each gets
@@ -427,9 +426,9 @@ WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
  * The loop must not be freed during the call. If it might be, post a callback
  * that spawns the task (weir_remote_call_soon()).
  *
- * After 0, exactly one of @p fn and @p dropped is called, once. @p dropped is
- * called on the loop's thread: inside weir_loop_free() if the loop is freed
- * first, or if there is no memory for the task; in that case the loop also
+ * If 0 is returned, exactly one of @p fn and @p dropped is called, once. @p
+ * dropped is called on the loop's thread: inside weir_loop_free() if the loop
+ * is freed first, or if there is no memory for the task; then the loop also
  * calls the exception hook.
  *
  * @param fn       the function of the task, on the loop's thread
@@ -455,7 +454,7 @@ weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg,
  * @param loop  a loop that runs on this thread; borrowed. Its end removes the
  *              alternate stack
  * @param fd    the descriptor to write to, usually 2
- * @return      0, also if the handler is already installed
+ * @return      0, even if the handler is already installed
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the loop is being freed
  */

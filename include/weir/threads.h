@@ -1,12 +1,12 @@
 /**
  * @file threads.h
- * Several loops, each on a thread of its own: a service on all processors.
+ * Several loops, each on its own thread: a service on all processors.
  *
- * Each thread makes a loop and runs a main task on it, the same function on
- * all. weir_threads_run() has the calling thread as the first of them. A main
- * task is as one of weir_run(): it opens servers and serves until it is
- * cancelled. A service of all processors is one that listens with `reuse_port`
- * on each thread, so that the kernel spreads the connections:
+ * Each thread makes a loop and runs the same main task on it. In
+ * weir_threads_run() the calling thread is the first of them. A main task is
+ * the same as in weir_run(): it opens servers and serves until it is cancelled.
+ * To use all processors listen with `reuse_port` on each thread, so that the
+ * kernel spreads the connections:
  *
  *     static int serve(weir_thread *thread, void *arg)
  *     {
@@ -28,9 +28,10 @@
  *     }
  *
  * Every object of a loop belongs to its thread. Threads share three things:
- * calls that one posts to another (weir_thread_call_soon()), visits that go
- * from thread to thread (weir_threads_visit()), and a configuration that all
- * read and that is replaced while they run (weir_threads_set_config()).
+ * calls from one thread to another (weir_thread_call_soon()), calls that run on
+ * each thread in sequence (weir_threads_visit()), and a configuration that all
+ * threads read and that can be replaced while they run
+ * (weir_threads_set_config()).
  *
  * After fork() the child has none of the threads: it must not use the handles.
  * No other thread may use them once weir_threads_join() can return.
@@ -59,7 +60,7 @@ typedef struct weir_thread weir_thread;
 typedef struct weir_threads_config weir_threads_config;
 
 /** The main task of a thread. A negative result is an error, which stops the
- * other threads; -ECANCELED after a stop is the regular end of a task that
+ * other threads, except -ECANCELED after a stop, the regular end of a task that
  * serves until it is cancelled. */
 typedef int weir_thread_fn(weir_thread *thread, void *arg);
 
@@ -69,22 +70,21 @@ struct weir_threads_options {
     /** Number of threads, at most 1024; default: one for each processor that
      * the process may use. */
     uint32_t thread_count;
-    /** Let the kernel move the threads. By default each thread stays on one of
-     * the processors that the process may use, in turn. What a thread starts
-     * stays there too: threads of its loop's executor, child processes. The
-     * caller of weir_threads_run() may use all of its own again afterwards. */
+    /** Let the kernel move the threads. By default the threads are pinned to
+     * the processors that the process may use, one after the other. Threads of
+     * a loop's executor and child processes are pinned with it. The caller of
+     * weir_threads_run() gets its own processors back afterwards. */
     bool no_pinning;
-    /** Leave SIGINT and SIGTERM alone. By default both stop the threads as
+    /** Do not handle SIGINT and SIGTERM. By default both stop the threads as
      * weir_threads_stop() does, with @ref grace_ns, and a second signal of
-     * either kind ends them at once. What weir_loop_run_task() says about
-     * signals holds here. */
+     * either kind ends them at once; see weir_loop_run_task() about signals. */
     bool no_signals;
     /** The time that the main tasks have to end after a signal, or after an
-     * error of one of them; default: without limit (but see
+     * error of one of them; default no limit (but see
      * weir_server_options.grace_ns). */
     uint64_t grace_ns;
-    /** Of each loop; borrowed, NULL for all defaults. An allocator must be one
-     * that all threads may use. */
+    /** Options of each loop; borrowed, NULL for all defaults. An allocator must
+     * be thread-safe. */
     const struct weir_loop_options *loop;
     /** The first configuration, see weir_threads_set_config(); held. */
     const void *config;
@@ -98,17 +98,15 @@ struct weir_threads_options {
 /**
  * Start threads, and run a main task on each.
  *
- * The main tasks begin when every thread has made its loop; then the call
- * returns, and @p ret is set before either. If a thread cannot be made, or its
- * loop, no main task runs.
+ * @p ret is set first. When every thread has made its loop the main tasks begin
+ * and the call returns. If a thread or a loop cannot be made no main task runs.
  *
  * @param fn   the function of the main tasks
  * @param arg  its second argument, the same for all threads
  * @param ret  the threads, given; end with weir_threads_join()
  * @retval -EINVAL  no function, or more than 1024 threads
  * @retval -EAGAIN  no more threads are allowed
- * @retval -ENOMEM  no memory
- *                  Other errors are those of weir_loop_new().
+ * @retval -ENOMEM  no memory Other errors are those of weir_loop_new().
  */
 WEIR_API WEIR_MUST_USE int
 weir_threads_start(const struct weir_threads_options *options,
@@ -119,37 +117,36 @@ weir_threads_start(const struct weir_threads_options *options,
  * announced on its loop (weir_loop_announce_stop()).
  *
  * weir_server_serve_forever() then stops its server gracefully. A thread ends
- * when its main task has ended; what its loop has left is aborted. The call may
- * be repeated, to shorten the time.
+ * when its main task has ended; remaining connections of its loop are aborted.
+ * The call may be repeated, to shorten the time.
  *
- * @param grace_ns  the time that the main tasks have to end, after which their
- *                  loops are freed although they have not ended; 0 is no time,
- *                  UINT64_MAX no limit
+ * @param grace_ns  the time after which loops are freed although their main
+ *                  tasks have not ended; 0 means no time, UINT64_MAX no limit
  */
 WEIR_API void weir_threads_stop(weir_threads *threads, uint64_t grace_ns);
 
 /**
- * Wait until all threads have ended, and give the handle back.
+ * Wait until all threads have ended, and release the handle.
  *
- * The calling thread blocks. A signal that stops the threads reaches them
- * meanwhile.
+ * The calling thread blocks. Signals still stop the threads meanwhile.
  *
  * @param threads  taken, unless -EDEADLK or -ECHILD is returned
- * @return         0 if all main tasks have ended without an error, or as a stop
- *                 has cancelled them; otherwise the first error
+ * @return         0 if all main tasks have ended without an error, or with
+ *                 -ECANCELED after a stop; otherwise the first error
  * @retval -EDEADLK    called on one of the threads
- * @retval -ECHILD     in a forked child, which has none of the threads
+ * @retval -ECHILD     in a forked child, which does not have the threads
  * @retval -EINTR      a second signal has ended a main task
- * @retval -ETIMEDOUT  the time of a stop has ended a main task
+ * @retval -ETIMEDOUT  the time of a stop has expired before the end of a main
+ *                     task
  */
 WEIR_API WEIR_MUST_USE int weir_threads_join(weir_threads *threads);
 
 /**
  * Start threads, run a main task on each, and wait until all have ended.
  *
- * As weir_threads_start() and weir_threads_join(), but for the first thread,
- * which is the calling one and keeps its name: with one thread in the options
- * no thread is started.
+ * As weir_threads_start() and weir_threads_join(), but the first thread is the
+ * calling thread, and keeps its name: with one thread in the options no thread
+ * is started.
  *
  * @param fn   the function of the main tasks
  * @param arg  its second argument
@@ -161,7 +158,7 @@ weir_threads_run(const struct weir_threads_options *options, weir_thread_fn *fn,
                  void *arg);
 
 /**
- * Number of threads that were started.
+ * Get the number of threads that were started.
  *
  * @return number of threads, at least 1
  */
@@ -171,23 +168,23 @@ WEIR_API uint32_t weir_threads_get_count(const weir_threads *threads);
  * One of the threads.
  *
  * @param index  from 0 to weir_threads_get_count() - 1
- * @return       the thread, borrowed; NULL: no such thread
+ * @return       the thread, borrowed; NULL if @p index is out of range
  */
 WEIR_API weir_thread *weir_threads_get_thread(weir_threads *threads,
                                               uint32_t index);
 
-/** The threads that a thread was started with. */
+/** Get the threads that a thread was started with. */
 WEIR_API weir_threads *weir_thread_get_threads(const weir_thread *thread);
 
 /**
- * The number of a thread among its threads.
+ * Get the index of a thread among its threads.
  *
- * @return from 0 on
+ * @return the index, from 0
  */
 WEIR_API uint32_t weir_thread_get_index(const weir_thread *thread);
 
 /**
- * The loop of a thread.
+ * Get the loop of a thread.
  *
  * @param thread  the calling thread; borrowed
  * @thread loop
@@ -195,9 +192,9 @@ WEIR_API uint32_t weir_thread_get_index(const weir_thread *thread);
 WEIR_API weir_loop *weir_thread_get_loop(const weir_thread *thread);
 
 /**
- * The thread that runs a loop.
+ * Get the thread that runs a loop.
  *
- * @return the thread, borrowed; NULL: the loop is no thread's
+ * @return the thread, borrowed; NULL if the loop is not run by weir_threads
  * @thread loop
  */
 WEIR_API weir_thread *weir_loop_get_thread(const weir_loop *loop);
@@ -206,8 +203,8 @@ WEIR_API weir_thread *weir_loop_get_thread(const weir_loop *loop);
  * Call a function on another thread's loop; weir_remote_call_soon().
  *
  * @param dropped  called with @p arg if the thread ends first; may be NULL
- * @return         0: either @p cb or @p dropped will be called
- * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
+ * @return         0 if either @p cb or @p dropped will be called
+ * @retval -ENOBUFS    the loop's post_limit is reached
  * @retval -ECHILD     in a forked child
  * @retval -ESHUTDOWN  the thread has ended; neither will be called
  */
@@ -217,35 +214,34 @@ WEIR_API WEIR_MUST_USE int weir_thread_call_soon(weir_thread *thread,
                                                  weir_callback_fn *dropped);
 
 /**
- * The remote of a thread's loop, for weir_transport_move() and the calls of
- * loop.h.
+ * Get the mailbox of a thread's loop, for weir_transport_move() and the calls
+ * of loop.h.
  *
- * @return the remote; borrowed, as long as the threads are: whoever keeps it
- *         takes a reference with weir_remote_ref()
+ * @return the mailbox; borrowed as long as the threads: use weir_remote_ref()
+ *         to keep it longer
  */
 WEIR_API weir_remote *weir_thread_get_remote(const weir_thread *thread);
 
-/** Called on each thread in turn, from its loop. */
+/** Called on one thread after the other, from its loop. */
 typedef void weir_thread_visit_fn(void *arg, weir_thread *thread);
 
-/** Called when a visit has ended: @p result is the number of threads that were
- * visited, or -ECANCELED: the loop that asked has been freed. */
+/** Called when the function has run on all threads: @p result is their number,
+ * or -ECANCELED if the calling loop was freed. */
 typedef void weir_threads_visited_fn(void *arg, int result);
 
 /**
  * Call a function on each thread, one after the other.
  *
- * No two calls are made at the same time, and each sees what the earlier ones
- * have written: the function may add to plain memory behind @p arg, without a
- * lock. Threads that have ended are left out.
+ * No two calls overlap, and each sees all earlier writes: the function may
+ * change plain memory at @p arg without a lock. Threads that have ended are
+ * skipped.
  *
- * @param loop   the loop of the calling thread, which need not be one of the
- *               threads; borrowed
+ * @param loop   the loop of the calling thread, which may be any loop; borrowed
  * @param visit  the function
  * @param arg    its first argument; held
- * @param done   called once after the last, from @p loop; if @p loop is freed
- *               first, inside weir_loop_free() or on the thread that was
- *               visited last; may be NULL
+ * @param done   called once after the last call, from @p loop; if @p loop is
+ *               freed first, inside weir_loop_free() or on the thread of the
+ *               last call; may be NULL
  * @return       0 when it has begun
  * @retval -EINVAL  no function
  * @thread loop
@@ -256,22 +252,19 @@ weir_threads_visit(weir_threads *threads, weir_loop *loop,
                    weir_threads_visited_fn *done, void *done_arg);
 
 /**
- * Call a function on each thread, one after the other, and wait until all were
- * visited.
+ * Call a function on each thread, one after the other, and wait for all calls.
  *
- * As weir_threads_visit(). An interruption ends the visit: when the call
- * returns, the function is not running on any thread, and is not called any
- * more. So @p arg may be on the task's stack. An interrupted call waits while
- * the function is running; a loop that is being freed blocks its thread
- * meanwhile.
+ * As weir_threads_visit(). After an interruption, too, the function is not
+ * running on any thread when the call returns, and is not called any more. So
+ * @p arg may be on the task's stack. An interrupted call waits while the
+ * function is running; a loop that is being freed blocks its thread meanwhile.
  *
- * @param loop   the loop of the task, which need not be one of the threads;
- *               held
+ * @param loop   the loop of the task, which may be any loop; held
  * @param visit  the function
  * @param arg    its first argument; held
- * @return       the number of threads that were visited
- * @retval -ECANCELED  the task was interrupted; some threads may have been
- *                     visited
+ * @return       the number of threads on which the function was called
+ * @retval -ECANCELED  the task was interrupted; the function may have run on
+ *                     some threads
  * @retval -EINVAL     no function
  * @thread loop
  * @suspends yes
@@ -282,9 +275,9 @@ WEIR_API WEIR_MUST_USE int weir_threads_visit_wait(weir_threads *threads,
                                                    void *arg);
 
 /**
- * Add up the statistics of all loops, by a visit.
+ * Add up the statistics of all loops, with weir_threads_visit().
  *
- * stack_high_water_bytes is the largest of all, each other field the sum.
+ * stack_high_water_bytes is the maximum, each other field the sum.
  *
  * @param loop  the loop of the calling thread; borrowed
  * @param ret   filled in when @p done is called with a number of threads, up to
@@ -299,9 +292,7 @@ weir_threads_get_statistics(weir_threads *threads, weir_loop *loop,
                             weir_threads_visited_fn *done, void *done_arg);
 
 /**
- * Add up the statistics of all loops, and wait for them.
- *
- * As weir_threads_get_statistics().
+ * As weir_threads_get_statistics(), and wait for the result.
  *
  * @param loop  the loop of the task; held
  * @param ret   filled in up to its size, unless an error is returned; held
@@ -317,12 +308,12 @@ weir_threads_get_statistics_wait(weir_threads *threads, weir_loop *loop,
  * Replace the configuration that the threads read.
  *
  * The configuration is memory of the program, which must not change any more.
- * Each thread reads the new configuration from one of its next turns on. When
- * no thread reads the earlier configuration any more, or holds a reference to
- * it, its release is called, on the thread that gave it back last. If several
+ * Each thread switches to the new configuration in one of its next iterations.
+ * When no thread reads the earlier configuration any more, or holds a reference
+ * to it, its release is called, on the thread that released it last. If several
  * configurations are set at the same time, all threads see them in one order.
  *
- * @param config   the configuration; held. NULL: none
+ * @param config   the configuration, or NULL; held
  * @param release  called with @p arg when no thread reads it any more; may be
  *                 NULL
  * @return         0; after an error nothing has changed
@@ -334,13 +325,14 @@ WEIR_API WEIR_MUST_USE int weir_threads_set_config(weir_threads *threads,
                                                    void *arg);
 
 /**
- * The configuration as the calling thread sees it.
+ * Get the configuration as the calling thread sees it.
  *
- * It does not change inside a callback, and in a task until the next suspending
- * call. To read it for longer take a reference: weir_thread_hold_config().
+ * The configuration does not change inside a callback, and in a task until the
+ * next suspending call. To read it for longer take a reference:
+ * weir_thread_hold_config().
  *
  * @param thread  the calling thread; borrowed
- * @return        the configuration, borrowed; NULL: none
+ * @return        the configuration, borrowed; may be NULL
  * @thread loop
  */
 WEIR_API const void *weir_thread_get_config(const weir_thread *thread);
@@ -356,15 +348,15 @@ WEIR_API const void *weir_thread_get_config(const weir_thread *thread);
 WEIR_API weir_threads_config *weir_thread_hold_config(weir_thread *thread);
 
 /**
- * The configuration that a reference names.
+ * Get the configuration of a reference.
  *
- * @return the configuration, borrowed; NULL: none
+ * @return the configuration, borrowed; may be NULL
  * @thread loop
  */
 WEIR_API const void *weir_threads_config_get(const weir_threads_config *config);
 
 /**
- * Give a reference back, on the thread that took it.
+ * Release a reference, on the thread that took it.
  *
  * @thread loop
  */

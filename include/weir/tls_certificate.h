@@ -1,11 +1,12 @@
 /**
  * @file tls_certificate.h
- * The fields of a certificate, which asyncio's "peercert" has in a dictionary.
+ * The fields of a certificate, as asyncio's "peercert" has them in a
+ * dictionary.
  *
  * The certificate is DER, from weir_transport_get_extra_info() ("peercert") or
  * weir_tls_get_peer_certificate() (also issuers'). Nothing is copied: the
- * fields are parts of these bytes. Nothing is verified either; a connection has
- * verified its peer's certificates before.
+ * fields are parts of these bytes. Nothing is verified here; a connection
+ * verifies its peer's certificates in the handshake.
  *
  *     weir_transport_get_extra_info(t, "peercert", &info);
  *     weir_tls_certificate_read(info.data, info.len, &certificate);
@@ -27,7 +28,7 @@ WEIR_BEGIN_DECLS
 
 /** A part of a certificate's bytes, without a terminating '\0'. */
 struct weir_tls_part {
-    /** The first byte; NULL: no bytes. */
+    /** The first byte; NULL if there is no byte. */
     const uint8_t *data;
     /** Number of bytes. */
     size_t size;
@@ -38,7 +39,7 @@ struct weir_tls_certificate {
     size_t size;
     /** asyncio's "version": 1 to 3. */
     int version;
-    /** The basic constraints say that it is an authority. */
+    /** The basic constraints mark it as an authority. */
     bool is_authority;
     /** "notBefore": the first valid second, since 1970, UTC. */
     int64_t not_before_s;
@@ -56,7 +57,8 @@ struct weir_tls_certificate {
 
 /** An attribute of a subject or an issuer. */
 struct weir_tls_attribute {
-    /** "commonName", "organizationName" and so on; NULL: another attribute. */
+    /** "commonName", "organizationName" and so on; NULL if weir has no name for
+     * it. */
     const char *name;
     /** Its object identifier, as DER without the header. */
     struct weir_tls_part oid;
@@ -104,12 +106,12 @@ weir_tls_certificate_read(const void *der, size_t size,
                           struct weir_tls_certificate *ret);
 
 /**
- * Take the next attribute of a subject or an issuer.
+ * Remove and return the next attribute of a subject or an issuer.
  *
  * @param rest  the remaining attributes, at first a copy of the field; the
  *              attribute is removed from its front
  * @param ret   the attribute; written on success only
- * @retval -ENOENT   none left
+ * @retval -ENOENT   no more
  * @retval -EBADMSG  not a part of a subject or an issuer
  * @retval -EINVAL   a parameter is NULL
  */
@@ -118,12 +120,12 @@ weir_tls_next_attribute(struct weir_tls_part *rest,
                         struct weir_tls_attribute *ret);
 
 /**
- * Take the next alternative name.
+ * Remove and return the next alternative name.
  *
  * @param rest  the remaining names, at first a copy of the field `names`; the
  *              name is removed from its front
  * @param ret   the name; written on success only
- * @retval -ENOENT   none left
+ * @retval -ENOENT   no more
  * @retval -EBADMSG  not alternative names
  * @retval -EINVAL   a parameter is NULL
  */

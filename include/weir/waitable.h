@@ -1,9 +1,9 @@
 /**
  * @file waitable.h
- * Waiting for whichever of several things comes first: the end of a task, an
- * event, an item of a queue, a lock, a graceful stop.
+ * Waiting for the first of several things: the end of a task, an event, an item
+ * of a queue, a lock, a graceful stop.
  *
- * Each element of an array stands for one call that waits. weir_wait_first()
+ * Each element of an array represents one call that waits. weir_wait_first()
  * makes the first of these calls that need not wait any more, and no other:
  *
  * @code{.c}
@@ -19,12 +19,12 @@
  * }
  * @endcode
  *
- * asyncio has wait() with FIRST_COMPLETED for that, with a task for each thing;
- * a task that has taken an item when another wins has to give it back. Here
- * nothing is taken but by the call that wins: an item stays in its queue, in
- * its place, and a lock with its owner. Nothing is allocated.
+ * asyncio has wait() with FIRST_COMPLETED, with a task for each thing; a task
+ * that has taken an item when another one wins has to put it back. Here only
+ * the winning call takes something: other items stay in their queues, in order,
+ * and locks with their owners. Nothing is allocated.
  *
- * For a limit in time use weir_timeout_begin().
+ * For a time limit use weir_timeout_begin().
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -39,23 +39,21 @@
 
 WEIR_BEGIN_DECLS
 
-/**
- * A call that weir_wait_first() may make. The functions below make one; the
- * program declares it, and may use it for any number of waits.
- */
+/** A call that weir_wait_first() can make. The functions below initialise it;
+ * the program declares it, and may use it for any number of waits. */
 struct weir_waitable {
-    /** If weir_wait_first() has returned its index: the result of the call. */
+    /** The result of the call, if weir_wait_first() has returned its index. */
     int result;
-    /** The library's. */
+    /** Used by the library. */
     uint64_t opaque[13];
 };
 
 /**
- * The end of a future, or of a task by weir_task_get_future(). The future is
- * not cancelled, whatever becomes of the wait.
+ * Make an element for the end of a future, or of a task
+ * (weir_task_get_future()). The future is never cancelled by the wait.
  *
  * @param future  held while a task waits for it
- * @return        its result will be that of the future
+ * @return        its result will be the future's
  */
 WEIR_API struct weir_waitable weir_waitable_future(weir_future *future);
 
@@ -90,7 +88,7 @@ weir_waitable_semaphore(weir_semaphore *semaphore);
  * weir_queue_get().
  *
  * @param queue  borrowed until the last wait for it
- * @param ret    the item, written with the result 0 alone; held while a task
+ * @param ret    the item, written only with the result 0; held while a task
  *               waits
  * @return       its result will be 0 if an item was taken; WEIR_EQUEUESHUTDOWN
  *               as of weir_queue_get(); -ECANCELED if the queue was freed
@@ -102,7 +100,7 @@ WEIR_API struct weir_waitable weir_waitable_queue_get(weir_queue *queue,
  * weir_queue_put().
  *
  * @param queue  borrowed until the last wait for it
- * @param item   a pointer, also NULL
+ * @param item   a pointer, which may be NULL
  * @return       its result will be 0 if the item was put; WEIR_EQUEUESHUTDOWN
  *               if the queue was shut down; -ECANCELED if it was freed
  */
@@ -110,7 +108,8 @@ WEIR_API struct weir_waitable weir_waitable_queue_put(weir_queue *queue,
                                                       void *item);
 
 /**
- * The begin of a graceful stop; see weir_loop_announce_stop().
+ * Make an element for the start of a graceful stop; see
+ * weir_loop_announce_stop().
  *
  * @param loop  the loop of the task
  * @return      its result will be 0
@@ -118,29 +117,28 @@ WEIR_API struct weir_waitable weir_waitable_queue_put(weir_queue *queue,
 WEIR_API struct weir_waitable weir_waitable_stop(weir_loop *loop);
 
 /**
- * Wait until one of several calls need not wait, and make that one.
+ * Wait until one of several calls need not wait, and make this call.
  *
- * If several need not wait when this is called, the one with the lowest index
- * is made: put what must not be held up by others first. If none can be made
- * yet, this task stands in line for each of them, behind the tasks that came
- * before, and the first that serves it is made; then the task has left the
- * other lines before anything else can serve it. The wait for the first of a
- * hundred costs a hundred places in lines.
+ * If several need not wait, the call with the lowest index is made: order the
+ * elements by priority. If none can be made yet, this task joins the queue of
+ * each object, after earlier tasks, and the first call that can be served is
+ * made; the task leaves the other queues before another object can serve it.
+ * The cost grows with the number of elements.
  *
- * A call that fails at once, for example on a queue that was shut down, has
- * come first, too: its error is the result of the element. An object that is
- * freed meanwhile gives the result -ECANCELED. A cancellation that comes after
- * one of the calls was made does not change that: its index is returned, and
- * the next suspending call returns -ECANCELED.
+ * A call that fails at once, for example on a queue that was shut down, also
+ * counts as first: its error is the result of the element. If an object is
+ * freed meanwhile the result is -ECANCELED. If the task is cancelled after one
+ * of the calls was made, the index is still returned, and the next suspending
+ * call returns -ECANCELED.
  *
  * @param what   the calls; held
  * @param count  number of calls, at least 1
  * @return       the index of the call that was made, from 0; its result is in
- *               that element
+ *               the element
  * @retval -ECANCELED  this task was cancelled, and none of the calls was made
- * @retval -EINVAL     no calls or more than INT_MAX, or one that none of the
- *                     functions above has made, that has NULL, or that is for
- *                     an object of another loop
+ * @retval -EINVAL     no calls or more than INT_MAX, or an element that was not
+ *                     made by the functions above, has NULL, or is for an
+ *                     object of another loop
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int

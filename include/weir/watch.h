@@ -1,13 +1,13 @@
 /**
  * @file watch.h
  * Watching descriptors of the program: sockets of other libraries, pipes,
- * timerfds, and all others that poll(2) can wait for.
+ * timerfds, and all others that poll(2) supports.
  *
  * A descriptor has at most one reader and one writer. Each is called once in
- * every turn of the loop in which its descriptor is ready (level-triggered),
- * from the ready queue: after the turn's completions, never from inside another
+ * every loop iteration in which its descriptor is ready (level-triggered), from
+ * the ready queue: after the iteration's completions, never from inside another
  * callback. A callback that leaves its descriptor ready is called again in the
- * next turn, and the loop does not wait between.
+ * next iteration, and the loop does not wait between.
  *
  * Remove the callbacks of a descriptor before you close it. The kernel keeps a
  * watched file open, so the peer of a closed but watched socket sees no end. If
@@ -37,10 +37,10 @@ WEIR_BEGIN_DECLS
  * Readable means that there are bytes or a connection, the end of the stream,
  * or an error. Replaces the descriptor's previous reader, which is not called
  * any more. A function that is added inside a callback is called in the next
- * turn at the earliest.
+ * loop iteration at the earliest.
  *
  * @param fd  the descriptor, blocking or not; held until its reader is removed
- * @retval -EBADF      no such descriptor
+ * @retval -EBADF      the descriptor is not open
  * @retval -EBUSY      a transport of this loop owns it
  * @retval -EPERM      a regular file, a directory or a block device, which is
  *                     always ready; or the loop belongs to another thread
@@ -53,7 +53,7 @@ weir_loop_add_reader(weir_loop *loop, int fd, weir_callback_fn *cb, void *arg);
  * descriptor was found ready before.
  *
  * The descriptor may be closed at once. If it is the last one of its file, the
- * file is released in the loop's next turn, or before its run returns.
+ * file is released in the next loop iteration, or before the run returns.
  *
  * @param fd  the descriptor, or its former number
  * @return    true if there was a reader
@@ -63,7 +63,7 @@ WEIR_API bool weir_loop_remove_reader(weir_loop *loop, int fd);
 /**
  * Call a function while a descriptor is writable; asyncio's add_writer.
  *
- * Writable means that there is room, that a connect has ended, or an error.
+ * Writable means that there is space, that a connect has ended, or an error.
  * Otherwise as weir_loop_add_reader().
  *
  * @param fd  the descriptor, blocking or not; held until its writer is removed

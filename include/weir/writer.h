@@ -2,9 +2,9 @@
  * @file writer.h
  * Writers: the sending side of a stream, and the handle of both.
  *
- * Writes are accepted or refused at once, and sent at the end of the turn. A
- * task that must not run ahead of its peer waits for room
- * (weir_writer_drain()), or until the kernel has everything
+ * Writes are accepted or refused at once, and sent at the end of the loop
+ * iteration. A task that must not write faster than its peer reads waits for
+ * space (weir_writer_drain()), or until the kernel has everything
  * (weir_writer_flush()). Any number of tasks may write, drain and flush. A
  * waiting call holds a reference to the stream; a task that uses the stream
  * after the call needs its own reference (weir_writer_ref()).
@@ -24,10 +24,9 @@ WEIR_BEGIN_DECLS
 /**
  * Send a copy of some bytes; see weir_transport_write().
  *
- * The result of a write may be ignored: if a write was refused for lack of room
- * or memory, all later writes fail until weir_writer_drain() or
- * weir_writer_flush() has returned the error. If the stream is closed before
- * that, it is aborted with the error.
+ * The result of a write may be ignored: after -ENOBUFS or -ENOMEM all later
+ * writes fail until weir_writer_drain() or weir_writer_flush() has returned the
+ * error. If the stream is closed before that, it is aborted with the error.
  *
  * @param data  the bytes; borrowed
  * @param len   number of bytes
@@ -35,7 +34,7 @@ WEIR_BEGIN_DECLS
  * @retval -ENOTCONN   there is no connection yet, or it was detached
  * @retval -ESHUTDOWN  after weir_writer_write_eof() or weir_writer_close()
  * @retval -EPIPE      the stream is broken, see weir_writer_drain()
- * @retval -ENOBUFS    more than the hard limit would wait
+ * @retval -ENOBUFS    the hard limit would be exceeded
  * @retval -ENOMEM     no memory for the copy
  */
 WEIR_API int weir_writer_write(weir_writer *writer, const void *data,
@@ -58,7 +57,7 @@ WEIR_API int weir_writer_writelines(weir_writer *writer,
  *
  * @param data     the bytes; held and unchanged until @p release is called
  * @param len      number of bytes
- * @param release  called once, also on failure; may be NULL
+ * @param release  called once, even after a failure; may be NULL
  * @param arg      passed to @p release
  * @return         as weir_writer_write()
  */
@@ -67,8 +66,7 @@ WEIR_API int weir_writer_write_ref(weir_writer *writer, const void *data,
                                    void *arg);
 
 /**
- * Send received bytes on without copying them; see
- * weir_transport_write_buf().
+ * Forward received bytes without copying them; see weir_transport_write_buf().
  *
  * @param buf  received bytes or a part, with their lease; borrowed, the writer
  *             takes its own reference
@@ -87,9 +85,9 @@ WEIR_API int weir_writer_write_buf(weir_writer *writer,
 WEIR_API int weir_writer_write_eof(weir_writer *writer);
 
 /**
- * Whether the stream can end its writing side and still read.
+ * Report whether the stream can end its writing side and still read.
  *
- * @return false also without a connection
+ * @return true if it can; false without a connection
  */
 WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
 
@@ -124,39 +122,35 @@ WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
  * Wait until the kernel has accepted all written bytes. After a refused write
  * the call returns its error at once, as weir_writer_drain() does.
  *
- * @return 0 if no byte waits, also after a close that has sent everything;
- *         errors as weir_writer_drain(), also if bytes that were written before
- *         a close are lost
+ * @return 0 if no byte waits, even after a close that has sent everything;
+ *         errors as weir_writer_drain(), including lost bytes that were written
+ *         before a close
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
 
 /**
- * The bytes that wait to be sent.
+ * Get the bytes that wait to be sent.
  *
  * @return bytes and operations; 0 without a connection
  */
 WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
 
-/**
- * Stop reading, send the waiting bytes, then close; idempotent. A reading task
+/** Stop reading, send the waiting bytes, then close; idempotent. A reading task
  * gets the buffered bytes and then the end of the stream. No effect before
  * there is a connection. The written bytes reach the peer, or
- * weir_writer_wait_closed() returns an error; see weir_transport_close(), also
- * for the time limits.
- */
+ * weir_writer_wait_closed() returns an error; see weir_transport_close() for
+ * this and the time limits. */
 WEIR_API void weir_writer_close(weir_writer *writer);
 
-/**
- * Drop the waiting bytes and reset the connection, see weir_transport_abort();
- * idempotent, also after close. No effect before there is a connection.
- */
+/** Drop the waiting bytes and reset the connection, see weir_transport_abort();
+ * idempotent, even after close. No effect before there is a connection. */
 WEIR_API void weir_writer_abort(weir_writer *writer);
 
 /**
- * Whether the stream is closed, closing or broken.
+ * Report whether the stream is closed, closing or broken.
  *
- * @return true from then on
+ * @return true if so, and for ever after
  */
 WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
 
@@ -176,21 +170,21 @@ WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
 WEIR_API WEIR_MUST_USE int weir_writer_wait_closed(weir_writer *writer);
 
 /**
- * The transport, for its options, limits, addresses and first error.
+ * Get the transport, for its options, limits, addresses and first error.
  *
  * @return the transport; borrowed, lives as long as the writer, or until
  *         weir_stream_detach(); NULL if there is no connection
  */
 WEIR_API weir_transport *weir_writer_get_transport(const weir_writer *writer);
 
-/** The loop that the stream belongs to. */
+/** Get the loop of the stream. */
 WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
 
 /**
  * asyncio's get_extra_info; see weir_transport_get_extra_info().
  *
  * @param name  name of the information; borrowed
- * @param ret   the answer, written on success only
+ * @param ret   the result, written on success only
  * @retval -ENOENT    the transport has no information of this name
  * @retval -ENOTCONN  there is no connection yet, or it was detached
  */
@@ -199,7 +193,7 @@ weir_writer_get_extra_info(const weir_writer *writer, const char *name,
                            struct weir_extra_info *ret);
 
 /**
- * The reader of the stream.
+ * Get the reader of the stream.
  *
  * @return the reader; borrowed, lives as long as the writer
  */
@@ -208,10 +202,8 @@ WEIR_API weir_reader *weir_writer_get_reader(const weir_writer *writer);
 /** Take a reference to a stream: its writer, reader and transport. */
 WEIR_API weir_writer *weir_writer_ref(weir_writer *writer);
 
-/**
- * Give a reference to a stream back. The last one closes the stream if it is
- * open: the waiting bytes are sent in the background.
- */
+/** Release a reference to a stream. The last release closes the stream if it is
+ * open: the waiting bytes are sent in the background. */
 WEIR_API void weir_writer_unref(weir_writer *writer);
 
 WEIR_END_DECLS
