@@ -50,7 +50,7 @@ static void take(const struct capture *capture, const char *bytes, size_t len)
         .body_len = len - head_len,
     };
     struct template_value value = {NULL, 0};
-    char why[CAPTURE_WHY_SIZE] = "";
+    char why[WHY_SIZE] = "";
 
     if (capture_take(capture, &answer, &value, why) == 0) {
         check(value.len > 0 && value.len <= TEMPLATE_VALUE_MAX);
@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const uint8_t *newline = memchr(data, '\n', size);
     const size_t word_len = newline ? (size_t)(newline - data) : size;
-    char why[CAPTURE_WHY_SIZE] = "";
+    char why[WHY_SIZE] = "";
     struct capture capture;
     char *word = malloc(word_len + 3);
     /* In memory of its own, so that a byte too many is seen. */

@@ -32,7 +32,7 @@ static void check_rows(const struct data *data)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *bytes = malloc(size > 0 ? size : 1);
-    char why[DATA_WHY_SIZE] = "";
+    char why[WHY_SIZE] = "";
     char names[16];
     struct data rows;
 

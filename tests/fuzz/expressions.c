@@ -47,7 +47,7 @@ static bool names_file(const char *text)
 static void try_template(const char *text)
 {
     const struct template_values values = {.seq = 1, .conn = 2, .seed = 3};
-    char why[TEMPLATE_WHY_SIZE];
+    char why[WHY_SIZE];
     struct template template;
 
     const int err = template_parse(text, strlen(text), &template, why);
@@ -63,7 +63,7 @@ static void try_template(const char *text)
 static void try_request(const char *text)
 {
     const struct template_values values = {.seq = 1, .conn = 2, .seed = 3};
-    char why[TEMPLATE_WHY_SIZE];
+    char why[WHY_SIZE];
     struct http_options options = {.fields = {text},
                                    .field_count = 1,
                                    .body = text,
@@ -94,7 +94,7 @@ static void try_request(const char *text)
 static void try_rule(const char *text)
 {
     static const uint8_t bytes[] = "abc\r\n\r\n\0\0\0\1\2\3\4";
-    char why[SCRIPT_WHY_SIZE];
+    char why[WHY_SIZE];
     struct script_rule rule;
     struct script_reader reader = {.size_bytes = 0};
     bool is_complete = false;
@@ -116,7 +116,7 @@ static void try_mix(const char *text)
     static struct mix mix;
 
     for (int is_http = 0; is_http < 2 && !strchr(text, '@'); is_http++) {
-        char why[MIX_WHY_SIZE] = "";
+        char why[WHY_SIZE] = "";
         const int err = mix_parse(text, strlen(text), is_http == 1, &mix, why);
         check_why(err, why);
         if (err == 0) {
@@ -131,7 +131,7 @@ static void try_mix(const char *text)
 static void try_urls(const char *text)
 {
     for (int is_http = 0; is_http < 2 && !strchr(text, '@'); is_http++) {
-        char why[URLS_WHY_SIZE] = "";
+        char why[WHY_SIZE] = "";
         struct urls urls;
         FILE *file = fmemopen((void *)text, strlen(text), "r");
         if (!file) {

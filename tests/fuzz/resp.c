@@ -64,7 +64,7 @@ static void read_command(const uint8_t *data, size_t size)
 {
     const struct template_values values = {.seq = 1, .seed = 2};
     char text[COMMAND_MAX + 1];
-    char why[TEMPLATE_WHY_SIZE];
+    char why[WHY_SIZE];
     struct redis_command command;
     struct seen seen;
 

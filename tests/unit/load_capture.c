@@ -19,7 +19,7 @@ static const char head[] = "HTTP/1.1 200 OK\r\n"
                            "Set-Cookie: gone=old\r\n"
                            "Set-Cookie: gone=; Max-Age=0\r\n\r\n";
 
-static char why[CAPTURE_WHY_SIZE];
+static char why[WHY_SIZE];
 static struct template_value value;
 
 /* What is captured; NULL: nothing, and why says so. */

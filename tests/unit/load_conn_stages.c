@@ -19,7 +19,7 @@
 static struct conn_stages read_stages(const char *text)
 {
     struct conn_stages stages;
-    char why[CONN_STAGES_WHY_SIZE] = "";
+    char why[WHY_SIZE] = "";
 
     expect_eq(conn_stages_parse(text, &stages, why), 0, "%s: %s", text, why);
     return stages;
@@ -142,7 +142,7 @@ UNIT(load_conn_stages, errors_have_a_position)
     struct conn_stages stages;
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        char why[CONN_STAGES_WHY_SIZE] = "";
+        char why[WHY_SIZE] = "";
         expect_eq(conn_stages_parse(wrong[i].text, &stages, why), -EINVAL, "%s",
                   wrong[i].text);
         cr_assert_not_null(strstr(why, wrong[i].why), "%s: %s", wrong[i].text,
@@ -153,7 +153,7 @@ UNIT(load_conn_stages, errors_have_a_position)
 UNIT(load_conn_stages, there_are_32_stages_at_most)
 {
     struct conn_stages stages;
-    char why[CONN_STAGES_WHY_SIZE] = "";
+    char why[WHY_SIZE] = "";
     char text[CONN_STAGES_MAX * 5 + 8] = "1s@1";
 
     for (int i = 1; i < CONN_STAGES_MAX; i++) {

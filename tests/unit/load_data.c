@@ -10,7 +10,7 @@
 #include "tests/unit/random.h"
 
 static struct data data;
-static char why[DATA_WHY_SIZE];
+static char why[WHY_SIZE];
 static char out[256];
 
 static int parse_bytes(const char *text, size_t len)

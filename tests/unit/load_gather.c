@@ -230,7 +230,8 @@ UNIT(load_gather, each_of_the_times_is_added_to_its_like)
     gather_times(&result, &rows[0]);
     expect_each(of_run, 2, 100);
 
-    record_clear(&rows[0].record);
+    memset(&rows[0].record, 0, sizeof(rows[0].record));
+    record_init(&rows[0].record);
     record_each(&rows[0].record, 1);
     expect_each(of_row, 1, 1);
 }
@@ -246,9 +247,6 @@ UNIT(load_gather, an_answer_in_one_piece_has_both_its_times)
     expect_eq(record->service.count, 2);
     expect_eq(record->ttfb.count, 1);
     expect_eq(record->ttfb.max, 7);
-    expect_eq(record->whole.count, 0);
-    histogram_record(&record->whole, 9);
-    record_clear(record);
     expect_eq(record->whole.count, 0);
 }
 

@@ -9,7 +9,7 @@
 #include "tests/unit.h"
 
 static struct http_request request;
-static char why[TEMPLATE_WHY_SIZE];
+static char why[WHY_SIZE];
 static char out[1 << 20];
 
 static const char *render(const struct http_options *options, const char *path)

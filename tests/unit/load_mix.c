@@ -9,7 +9,7 @@
 #include "tests/unit.h"
 
 static struct mix mix;
-static char why[MIX_WHY_SIZE];
+static char why[WHY_SIZE];
 
 static void with_nothing_left(void (*body)(void))
 {

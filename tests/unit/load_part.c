@@ -9,7 +9,7 @@
 #include "tests/unit.h"
 
 static struct part part;
-static char why[PART_WHY_SIZE];
+static char why[WHY_SIZE];
 
 UNIT(load_part, people_count_from_one)
 {

@@ -12,7 +12,7 @@
 
 #include "tests/unit.h"
 
-static char why[TEMPLATE_WHY_SIZE];
+static char why[WHY_SIZE];
 
 static void is_sent_as(const char *text, const char *wanted)
 {

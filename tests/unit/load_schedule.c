@@ -148,7 +148,7 @@ UNIT(load_schedule, the_seed_decides_poisson_gaps)
 UNIT(load_schedule, stages_are_read)
 {
     struct schedule_plan plan;
-    char why[SCHEDULE_WHY_SIZE];
+    char why[WHY_SIZE];
 
     expect_eq(schedule_parse("30s@1k,2m@1k..20k,500ms@0.5/s", &plan, why), 0);
     expect_eq(plan.stage_count, 3);
@@ -200,7 +200,7 @@ UNIT(load_schedule, errors_in_stages_have_a_position)
     struct schedule_plan plan;
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        char why[SCHEDULE_WHY_SIZE] = "";
+        char why[WHY_SIZE] = "";
         expect_eq(schedule_parse(wrong[i].text, &plan, why), -EINVAL);
         cr_assert_not_null(strstr(why, wrong[i].why), "%s: %s", wrong[i].text,
                            why);

@@ -8,7 +8,7 @@
 #include "random.h"
 
 static struct script_rule rule;
-static char why[SCRIPT_WHY_SIZE];
+static char why[WHY_SIZE];
 
 static void parse(const char *text)
 {

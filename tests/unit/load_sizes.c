@@ -11,7 +11,7 @@
 #define DRAWS 200000
 
 static struct sizes sizes;
-static char why[SIZES_WHY_SIZE];
+static char why[WHY_SIZE];
 
 static int parse(const char *text)
 {

@@ -9,7 +9,7 @@
 #include "tests/unit.h"
 
 static struct template template;
-static char why[TEMPLATE_WHY_SIZE];
+static char why[WHY_SIZE];
 static char out[1024];
 
 static const char *render(const char *text, uint64_t seq, uint64_t seed)

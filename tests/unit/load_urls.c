@@ -9,7 +9,7 @@
 #include "tests/unit.h"
 
 static struct urls urls;
-static char why[URLS_WHY_SIZE];
+static char why[WHY_SIZE];
 
 /* The allocation that fails; 0: none. */
 static size_t fail_at;

@@ -11,7 +11,7 @@
 
 static struct wanted wanted;
 static struct wanted_reader reader;
-static char why[WANTED_WHY_SIZE];
+static char why[WHY_SIZE];
 static char detail[ERRORS_DETAIL_SIZE];
 
 static void parse(const char *text)

@@ -23,6 +23,8 @@
 
 #define SECOND UINT64_C(1000000000)
 
+_Static_assert(WHY_SIZE == OPTION_WHY_SIZE, "one size of reasons");
+
 /* Larger values are mistakes. */
 #define WEEK_NS       (7 * 24 * 3600 * SECOND)
 #define CONNS_MAX     1000000U
@@ -284,12 +286,8 @@ static bool read_stages(void *options, const struct option *option,
 static bool read_conn_stages(void *options, const struct option *option,
                              const char *value, char *why)
 {
-    struct run_options *run = run_of(options);
-    char reason[CONN_STAGES_WHY_SIZE];
-
-    run->conn_stages_text = value;
-    return conn_stages_parse(value, &run->conn_stages, reason) == 0 ||
-           option_refuse(why, "%s", reason);
+    run_of(options)->conn_stages_text = value;
+    return conn_stages_parse(value, &run_of(options)->conn_stages, why) == 0;
 }
 
 /* Parses TIME, PERCENT% or both; a limit that is not given is 0. */
@@ -381,10 +379,7 @@ static bool read_start(void *options, const struct option *option,
 static bool read_part(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    char reason[PART_WHY_SIZE];
-
-    return part_parse(value, &run_of(options)->part, reason) == 0 ||
-           option_refuse(why, "%s", reason);
+    return part_parse(value, &run_of(options)->part, why) == 0;
 }
 
 static bool read_cpus(void *options, const struct option *option,

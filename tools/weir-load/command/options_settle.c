@@ -190,7 +190,7 @@ static bool settle_statuses(const char *value, struct http_options *http)
 static bool settle_wanted(const struct run_options *options)
 {
     const struct http_options *http = &options->http;
-    char why[WANTED_WHY_SIZE];
+    char why[WHY_SIZE];
     struct wanted wanted;
 
     if (!http->wanted) {
@@ -213,7 +213,7 @@ static bool settle_wanted(const struct run_options *options)
 static bool settle_script(struct run_options *options)
 {
     struct script_options *script = &options->script;
-    char why[SCRIPT_WHY_SIZE];
+    char why[WHY_SIZE];
 
     if (options->kinds) {
         return true;
@@ -249,7 +249,7 @@ static bool read_mix(const struct options_given *given,
                      struct run_options *options)
 {
     static struct mix mix;
-    char why[MIX_WHY_SIZE];
+    char why[WHY_SIZE];
 
     if (mix_read(given->path, form_of(options), &mix, why) < 0) {
         return option_say(given->file, "%s: %s", given->path, why);
@@ -265,7 +265,7 @@ static bool read_urls(const struct options_given *given,
 {
     const struct target *target = &options->targets[0];
     static struct urls urls;
-    char why[URLS_WHY_SIZE];
+    char why[WHY_SIZE];
     char place[TARGET_HOST_SIZE + 32];
 
     snprintf(place, sizeof(place), "%.*s",

@@ -26,7 +26,7 @@ static enum run_mode mode_of(const struct target *target)
 
 static bool check_path(const struct target *target)
 {
-    char why[TEMPLATE_WHY_SIZE];
+    char why[WHY_SIZE];
     struct redis_place place;
     const char *fault =
         target->is_redis ? redis_url_read_place(target->path, &place)
@@ -79,7 +79,7 @@ bool options_settle_redis(struct run_options *options)
 {
     const char *password = getenv("REDISCLI_AUTH");
     struct redis_options *redis = &options->redis;
-    char why[TEMPLATE_WHY_SIZE];
+    char why[WHY_SIZE];
 
     if (redis->has_login && redis->login_count < options->target_count) {
         return say(
@@ -108,7 +108,7 @@ bool options_settle_redis(struct run_options *options)
 /* Messages are sent as written: returns false for placeholders. */
 static bool is_plain(const char *text)
 {
-    char why[TEMPLATE_WHY_SIZE];
+    char why[WHY_SIZE];
     struct template read;
 
     if (template_parse(text, strlen(text), &read, why) < 0) {

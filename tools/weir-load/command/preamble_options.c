@@ -37,7 +37,6 @@ bool preamble_read_capture(void *options, const struct option *option,
 {
     struct capture capture;
 
-    _Static_assert(CAPTURE_WHY_SIZE <= OPTION_WHY_SIZE, "one room for both");
     return capture_parse(value, &capture, why) == 0 &&
            add_word(options, value, true, why);
 }
@@ -69,7 +68,7 @@ bool preamble_settle(struct run_options *options)
 {
     const struct preamble_words *words = &options->preamble_words;
     static struct preamble preamble;
-    char why[PREAMBLE_WHY_SIZE];
+    char why[WHY_SIZE];
 
     if (!words->preamble && !words->capture) {
         return true;

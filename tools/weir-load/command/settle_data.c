@@ -58,7 +58,7 @@ static bool settle_once(struct run_options *options,
 bool settle_data(struct run_options *options, const struct options_given *given)
 {
     static struct data data;
-    char why[DATA_WHY_SIZE];
+    char why[WHY_SIZE];
 
     if (!given->data) {
         return true;
@@ -128,7 +128,7 @@ static bool check_text(const struct run_options *options, const char *text,
                        enum template_place place, size_t *ret_count)
 {
     struct template template;
-    char why[TEMPLATE_WHY_SIZE];
+    char why[WHY_SIZE];
 
     if (!text || !strstr(text, "{csv:") || text[0] == '@') {
         return true;

@@ -78,7 +78,7 @@ static int make_http(struct preamble_requests *self, size_t target, size_t line)
 {
     struct request *request = &self->list[self->count];
     struct http_options http = self->options->http;
-    char why[TEMPLATE_WHY_SIZE];
+    char why[WHY_SIZE];
 
     choose_fields(self, line, &http);
     http.data = find_data(self);
@@ -93,7 +93,7 @@ static int make_http(struct preamble_requests *self, size_t target, size_t line)
 
 static int make_script(struct preamble_requests *self, size_t line)
 {
-    char why[TEMPLATE_WHY_SIZE];
+    char why[WHY_SIZE];
     struct template *script = &self->list[self->count].script;
 
     int err = script_request_parse(self->preamble->lines[line].kind.request,
@@ -441,27 +441,27 @@ static int check_answer(const struct conn *conn, char *why)
     const struct preamble_requests *requests = conn->traffic->preamble;
     const struct request_kind *kind =
         &requests->preamble->lines[state->line].kind;
-    char quoted[PREAMBLE_WHY_SIZE];
+    char quoted[WHY_SIZE];
 
     if (!requests->is_http) {
         const size_t len = state->script.shown_len < HTTP_SHOWN_MAX
                                ? state->script.shown_len
                                : HTTP_SHOWN_MAX;
-        snprintf(why, PREAMBLE_WHY_SIZE, "the answer begins with %.200s",
+        snprintf(why, WHY_SIZE, "the answer begins with %.200s",
                  http_quote(state->script.shown, len, quoted, sizeof(quoted)));
         return script_is_good(kind->rule, &state->script) ? 0 : ERROR_ANSWER;
     }
     const unsigned status = http_response_status(&state->response);
     if (status >= HTTP_FAILURE_STATUS) {
-        snprintf(why, PREAMBLE_WHY_SIZE, "status %u, a body of %llu bytes",
-                 status, (unsigned long long)state->response.body_bytes);
-        return ERROR_STATUS;
+        return why_refuse(why, ERROR_STATUS, "status %u, a body of %llu bytes",
+                          status,
+                          (unsigned long long)state->response.body_bytes);
     }
     if (!http_response_may_go_on(&state->response)) {
-        snprintf(why, PREAMBLE_WHY_SIZE,
-                 "the server ends the connection behind the answer, status %u",
-                 status);
-        return ERROR_EOF;
+        return why_refuse(
+            why, ERROR_EOF,
+            "the server ends the connection behind the answer, status %u",
+            status);
     }
     return 0;
 }
@@ -483,10 +483,9 @@ static int take_captures(struct conn *conn, char *why)
         const struct capture *capture =
             &preamble->captures[line->first_capture + i];
         if (capture->kind == CAPTURE_JSON && state->is_too_large) {
-            snprintf(why, CAPTURE_WHY_SIZE,
-                     "%.100s: the body has more than %u bytes", capture->text,
-                     CAPTURE_BODY_MAX);
-            return ERROR_CAPTURE;
+            return why_refuse(why, ERROR_CAPTURE,
+                              "%.100s: the body has more than %u bytes",
+                              capture->text, CAPTURE_BODY_MAX);
         }
         err =
             capture_take(capture, &answer, &conn->named[capture->number], why);
@@ -517,7 +516,7 @@ static void go_on(struct conn *conn, size_t left)
 void conn_preamble_read(struct conn *conn, const uint8_t *bytes, size_t len)
 {
     const bool is_http = conn->traffic->preamble->is_http;
-    char why[PREAMBLE_WHY_SIZE] = "";
+    char why[WHY_SIZE] = "";
     bool is_complete = false;
 
     assert(conn->state == CONN_PREAMBLE);

@@ -14,7 +14,7 @@
 static bool set_socket(struct conn *conn)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
-    char why[SOCKETS_WHY_SIZE] = "its socket";
+    char why[WHY_SIZE] = "its socket";
 
     if (!sockets_has_any(&conn->traffic->options->sockets)) {
         return true;

@@ -53,9 +53,9 @@ static int take_kind(struct http_options *http, const struct request_kind *kind,
             continue;
         }
         if (http->field_count == HTTP_FIELDS_MAX) {
-            snprintf(why, TEMPLATE_WHY_SIZE,
-                     "more than %u headers with those of -H", HTTP_FIELDS_MAX);
-            return -E2BIG;
+            return why_refuse(why, -E2BIG,
+                              "more than %u headers with those of -H",
+                              HTTP_FIELDS_MAX);
         }
         http->fields[http->field_count++] = field;
     }
@@ -85,7 +85,7 @@ static int add_request(struct http_load *self, const struct target *target,
                        const struct request_kind *kind, bool is_last)
 {
     struct http_options http = self->options->http;
-    char why[TEMPLATE_WHY_SIZE];
+    char why[WHY_SIZE];
 
     http.is_last = is_last;
     struct http_request *request = &self->requests[self->request_count];
@@ -170,7 +170,7 @@ static int add_requests(struct http_load *self, const struct http_load *first)
 static int add_wanted(struct http_load *self)
 {
     const char *text = self->options->http.wanted;
-    char why[WANTED_WHY_SIZE];
+    char why[WHY_SIZE];
 
     const int err = text ? wanted_parse(text, &self->wanted, why) : 0;
     if (err < 0) {

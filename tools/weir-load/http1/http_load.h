@@ -54,7 +54,7 @@ void http_load_fini(struct http_load *self);
 
 /* Makes a request for a target and a kind. Without a kind, http defines it;
  * otherwise http is overwritten. Returns 0, or a negative error with a reason
- * in why (TEMPLATE_WHY_SIZE). */
+ * in why (WHY_SIZE). */
 int http_load_make(struct http_options *http, const struct target *target,
                    const struct request_kind *kind, size_t copies,
                    struct http_request *ret, char *why);

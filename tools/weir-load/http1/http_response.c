@@ -7,8 +7,8 @@
  * 9112, 7.1.1).
  */
 #include "http_response.h"
-
 #include "tools/weir-load/base/hex.h"
+#include "tools/weir-load/base/shown.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -43,16 +43,6 @@ static void begin(struct http_response *response)
     response->state = HTTP_IN_HEAD;
     response->shown_len = 0;
     response->size_bytes = 0;
-}
-
-static void show(struct http_response *response, const uint8_t *data,
-                 size_t len)
-{
-    const size_t room = sizeof(response->shown) - response->shown_len;
-    const size_t part = len < room ? len : room;
-
-    memcpy(response->shown + response->shown_len, data, part);
-    response->shown_len += (uint8_t)part;
 }
 
 static int fail(struct http_response *response, int err)
@@ -107,7 +97,9 @@ static ssize_t read_head(struct http_response *response, struct http_kept *kept,
     const bool is_first = reader->size_bytes == 0;
     size_t at = 0;
 
-    show(response, data, len);
+    response->shown_len =
+        (uint8_t)shown_add(response->shown, sizeof(response->shown),
+                           response->shown_len, data, len);
     const int used = http_head_read(reader, data, len, &at);
     if (used < 0) {
         return fail(response, name_error(response, used));
@@ -150,7 +142,9 @@ static ssize_t fail_body(struct http_response *response, const uint8_t *data,
                          size_t len)
 {
     response->shown_len = 0;
-    show(response, data, len);
+    response->shown_len =
+        (uint8_t)shown_add(response->shown, sizeof(response->shown),
+                           response->shown_len, data, len);
     return fail(response, HTTP_E_CHUNK);
 }
 
@@ -250,7 +244,9 @@ static ssize_t read_trailers(struct http_response *response,
     const int used = http_head_read(&response->reader, data, len, &at);
     if (used < 0) {
         response->shown_len = 0;
-        show(response, data + at, len - at);
+        response->shown_len =
+            (uint8_t)shown_add(response->shown, sizeof(response->shown),
+                               response->shown_len, data + at, len - at);
         return fail(response, used);
     }
     if (response->reader.state == HTTP_HEAD_DONE) {

@@ -4,9 +4,9 @@
  * body.
  */
 #include "wanted.h"
-
 #include "http_response.h"
 #include "tools/common/units.h"
+#include "tools/weir-load/base/shown.h"
 #include "tools/weir-load/measure/errors.h"
 #include "tools/weir-load/request/script.h"
 #include "tools/weir-load/request/template.h"
@@ -24,16 +24,15 @@ static int read_text(const char *text, struct wanted *self, char *why)
     size_t at = 0;
 
     if (!bytes) {
-        snprintf(why, WANTED_WHY_SIZE, "no memory");
-        return -ENOMEM;
+        return why_no_memory(why);
     }
     const ssize_t len = script_unescape(text, bytes, &at);
     if (len < 0) {
         free(bytes);
-        snprintf(why, WANTED_WHY_SIZE,
-                 "at byte %zu, '%.24s': write \\r \\n \\t \\0 \\\\ or \\xHH",
-                 sizeof("text:") + at, text + at);
-        return -EINVAL;
+        return why_refuse(
+            why, -EINVAL,
+            "at byte %zu, '%.24s': write \\r \\n \\t \\0 \\\\ or \\xHH",
+            sizeof("text:") + at, text + at);
     }
     self->kind = WANTED_BYTES;
     self->bytes = bytes;
@@ -47,8 +46,8 @@ static int read_file(const char *path, struct wanted *self, char *why)
 
     self->kind = WANTED_BYTES;
     if (err < 0) {
-        snprintf(why, WANTED_WHY_SIZE, "%.200s: %s", path, strerror(-err));
-        return err == -ENOMEM ? err : -EINVAL;
+        return why_refuse(why, err == -ENOMEM ? err : -EINVAL, "%.200s: %s",
+                          path, strerror(-err));
     }
     return 0;
 }
@@ -57,8 +56,7 @@ static int read_size(const char *text, struct wanted *self, char *why)
 {
     self->kind = WANTED_SIZE;
     if (units_parse_size(text, &self->size_bytes) < 0) {
-        snprintf(why, WANTED_WHY_SIZE, "'len:%.80s': write len:SIZE", text);
-        return -EINVAL;
+        return why_refuse(why, -EINVAL, "'len:%.80s': write len:SIZE", text);
     }
     return 0;
 }
@@ -73,16 +71,14 @@ static int read_regex(const char *text, struct wanted *self, char *why)
         return 0;
     }
     regerror(err, &self->regex, reason, sizeof(reason));
-    snprintf(why, WANTED_WHY_SIZE, "'re:%.80s': %s", text, reason);
-    return -EINVAL;
+    return why_refuse(why, -EINVAL, "'re:%.80s': %s", text, reason);
 }
 
 static int read_echo(const char *text, struct wanted *self, char *why)
 {
     self->kind = WANTED_ECHO;
     if (text[0] != '\0') {
-        snprintf(why, WANTED_WHY_SIZE, "'echo%.80s': write echo alone", text);
-        return -EINVAL;
+        return why_refuse(why, -EINVAL, "'echo%.80s': write echo alone", text);
     }
     return 0;
 }
@@ -120,9 +116,9 @@ int wanted_parse(const char *text, struct wanted *ret, char *why)
     struct wanted self = {.kind = WANTED_ANY};
 
     if (at == KIND_COUNT) {
-        snprintf(why, WANTED_WHY_SIZE,
-                 "'%.80s': write text:, file:, len:, re: or echo", text);
-        return -EINVAL;
+        return why_refuse(why, -EINVAL,
+                          "'%.80s': write text:, file:, len:, re: or echo",
+                          text);
     }
     const int err = kinds[at].read(text + strlen(kinds[at].word), &self, why);
     if (err == 0) {
@@ -141,15 +137,6 @@ void wanted_fini(struct wanted *self)
 }
 
 /* ---- reading ---- */
-
-static void show(struct wanted_reader *reader, const uint8_t *data, size_t len)
-{
-    const size_t room = sizeof(reader->shown) - reader->shown_len;
-    const size_t part = len < room ? len : room;
-
-    memcpy(reader->shown + reader->shown_len, data, part);
-    reader->shown_len += part;
-}
 
 static void compare(struct wanted_reader *reader, struct wanted_bytes want,
                     const uint8_t *data, size_t len)
@@ -217,7 +204,8 @@ void wanted_read(const struct wanted *self, struct wanted_reader *reader,
 {
     const struct wanted_bytes own = {self->bytes, self->len};
 
-    show(reader, data, len);
+    reader->shown_len = shown_add(reader->shown, sizeof(reader->shown),
+                                  reader->shown_len, data, len);
     if (self->kind == WANTED_MATCH) {
         collect(reader, data, len);
     } else if (self->kind != WANTED_SIZE) {

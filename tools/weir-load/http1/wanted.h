@@ -14,6 +14,8 @@
 #ifndef WEIR_LOAD_WANTED_H
 #define WEIR_LOAD_WANTED_H
 
+#include "tools/weir-load/base/why.h"
+
 #include <regex.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,9 +26,6 @@
 
 /* Bytes of a wrong body that are shown. */
 #define WANTED_SHOWN_MAX 40U
-
-/* Buffer size for any reason of wanted_parse(). */
-#define WANTED_WHY_SIZE 256
 
 enum wanted_kind {
     WANTED_ANY, /* any body is right */

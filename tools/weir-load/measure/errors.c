@@ -122,19 +122,6 @@ void errors_add_counts(struct error_counts *sum,
     }
 }
 
-uint64_t errors_in_phase(const struct error_table *table,
-                         enum error_phase phase)
-{
-    uint64_t count = 0;
-
-    for (size_t i = 0; i < table->kind_count; i++) {
-        if (table->kinds[i].phase == phase) {
-            count += table->kinds[i].count;
-        }
-    }
-    return count;
-}
-
 const char *error_phase_name(enum error_phase phase)
 {
     return phase_names[phase];

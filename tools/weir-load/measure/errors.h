@@ -100,9 +100,6 @@ void errors_since(const struct error_table *table, struct error_counts *seen,
 void errors_add_counts(struct error_counts *sum,
                        const struct error_counts *from);
 
-uint64_t errors_in_phase(const struct error_table *table,
-                         enum error_phase phase);
-
 const char *error_phase_name(enum error_phase phase);
 
 const char *error_code_name(int code);

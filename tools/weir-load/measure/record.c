@@ -35,20 +35,6 @@ void record_init(struct record *record)
     histogram_begin(&record->ttfb);
 }
 
-void record_clear(struct record *record)
-{
-    clear(&record->response);
-    clear(&record->lateness);
-    clear(&record->own_lateness);
-    clear(&record->blocked);
-    clear(&record->reading);
-    clear(&record->sampled);
-    clear(&record->prompt);
-    clear(&record->whole);
-    clear(&record->service);
-    clear(&record->ttfb);
-}
-
 void record_settle(struct record *record)
 {
     add(&record->service, &record->whole);

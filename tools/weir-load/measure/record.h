@@ -38,8 +38,6 @@ struct record {
 /* Initialises a record in memory that is all zero. */
 void record_init(struct record *record);
 
-void record_clear(struct record *record);
-
 /* Completes service and ttfb. */
 void record_settle(struct record *record);
 

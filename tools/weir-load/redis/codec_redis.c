@@ -154,7 +154,7 @@ static int codec_redis_open(const struct codec_thread *thread,
                             void **ret_shared)
 {
     struct shared *shared = calloc(1, sizeof(*shared));
-    char why[TEMPLATE_WHY_SIZE] = "no memory";
+    char why[WHY_SIZE] = "no memory";
 
     if (!shared) {
         say("no memory for requests");

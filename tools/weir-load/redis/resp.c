@@ -7,6 +7,8 @@
  */
 #include "resp.h"
 
+#include "tools/weir-load/base/shown.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -248,15 +250,6 @@ static ssize_t take_byte(struct resp_reader *reader, char byte)
     }
 }
 
-static void show(struct resp_reader *reader, const uint8_t *bytes, size_t len)
-{
-    const size_t room = sizeof(reader->shown) - reader->shown_len;
-    const size_t part = len < room ? len : room;
-
-    memcpy(reader->shown + reader->shown_len, bytes, part);
-    reader->shown_len += (uint32_t)part;
-}
-
 static size_t skip_string(struct resp_reader *reader, size_t len)
 {
     const size_t part = len < reader->left_bytes ? len : reader->left_bytes;
@@ -288,7 +281,9 @@ ssize_t resp_read(struct resp_reader *reader, const uint8_t *bytes, size_t len)
             at++;
         }
     }
-    show(reader, bytes + shown_from, at - shown_from);
+    reader->shown_len = (uint32_t)shown_add(
+        reader->shown, sizeof(reader->shown), reader->shown_len,
+        bytes + shown_from, at - shown_from);
     reader->total_bytes += at;
     if (err == 0 && reader->total_bytes > RESP_REPLY_MAX) {
         err = refuse(reader, RESP_FAULT_SIZE);

@@ -70,8 +70,7 @@ static bool is_field_name(const char *name)
 
 static int refuse(char *why, const char *text, const char *want)
 {
-    snprintf(why, CAPTURE_WHY_SIZE, "'%.100s': %s", text, want);
-    return -EINVAL;
+    return why_refuse(why, -EINVAL, "'%.100s': %s", text, want);
 }
 
 static int add_name(const char *text, size_t len, struct capture *ret,
@@ -80,9 +79,8 @@ static int add_name(const char *text, size_t len, struct capture *ret,
     const int number = template_add_name(text, len);
 
     if (number == -E2BIG) {
-        snprintf(why, CAPTURE_WHY_SIZE, "more than %u names",
-                 TEMPLATE_NAMES_MAX);
-        return -EINVAL;
+        return why_refuse(why, -EINVAL, "more than %u names",
+                          TEMPLATE_NAMES_MAX);
     }
     if (number < 0) {
         return refuse(why, text,
@@ -133,8 +131,7 @@ int capture_parse(const char *text, struct capture *ret, char *why)
 
 static int miss(const struct capture *self, char *why, const char *reason)
 {
-    snprintf(why, CAPTURE_WHY_SIZE, "%.100s: %.150s", self->text, reason);
-    return -EINVAL;
+    return why_refuse(why, -EINVAL, "%.100s: %.150s", self->text, reason);
 }
 
 static int keep(const struct capture *self, const char *bytes, size_t len,
@@ -154,8 +151,7 @@ static int keep(const struct capture *self, const char *bytes, size_t len,
     }
     char *copy = malloc(len);
     if (!copy) {
-        snprintf(why, CAPTURE_WHY_SIZE, "no memory");
-        return -ENOMEM;
+        return why_no_memory(why);
     }
     memcpy(copy, bytes, len);
     free(value->bytes);
@@ -251,7 +247,7 @@ static int take_json(const struct capture *self,
     const size_t flags =
         JSON_DISABLE_EOF_CHECK | (*self->where ? 0 : JSON_DECODE_ANY);
     json_error_t error;
-    char reason[CAPTURE_WHY_SIZE];
+    char reason[WHY_SIZE];
     bool has_reals_alone = false;
 
     json_t *body = json_loadb(bytes, answer->body_len, flags, &error);

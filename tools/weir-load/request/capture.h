@@ -14,6 +14,8 @@
 #ifndef WEIR_LOAD_CAPTURE_H
 #define WEIR_LOAD_CAPTURE_H
 
+#include "tools/weir-load/base/why.h"
+
 #include "template.h"
 
 #include <stddef.h>
@@ -21,8 +23,6 @@
 
 /* Larger bodies are not searched. */
 #define CAPTURE_BODY_MAX (64U << 10)
-
-#define CAPTURE_WHY_SIZE 256
 
 enum capture_kind {
     CAPTURE_JSON,

@@ -137,15 +137,8 @@ static size_t write_field(const struct field *field, char *out)
 
 static int refuse(char *why, uint64_t line, const char *text)
 {
-    snprintf(why, DATA_WHY_SIZE, "line %llu: %s", (unsigned long long)line,
-             text);
-    return -EINVAL;
-}
-
-static int refuse_memory(char *why)
-{
-    snprintf(why, DATA_WHY_SIZE, "no memory");
-    return -ENOMEM;
+    return why_refuse(why, -EINVAL, "line %llu: %s", (unsigned long long)line,
+                      text);
 }
 
 static uint64_t count_lines(const struct data *data, size_t from, size_t to)
@@ -169,19 +162,19 @@ static int add_name(struct data *data, const struct field *field, uint64_t line,
     char *name = malloc(field->len + 1);
 
     if (!name) {
-        return refuse_memory(why);
+        return why_no_memory(why);
     }
     name[write_field(field, name)] = '\0';
     if (data_find(data, name) >= 0) {
-        snprintf(why, DATA_WHY_SIZE, "line %llu: two columns '%.60s'",
+        snprintf(why, WHY_SIZE, "line %llu: two columns '%.60s'",
                  (unsigned long long)line, name);
         free(name);
         return -EINVAL;
     }
     if (data->column_count == DATA_COLUMNS_MAX) {
-        snprintf(why, DATA_WHY_SIZE, "more than %u columns", DATA_COLUMNS_MAX);
         free(name);
-        return -E2BIG;
+        return why_refuse(why, -E2BIG, "more than %u columns",
+                          DATA_COLUMNS_MAX);
     }
     data->columns[data->column_count++] = (struct data_column){.name = name};
     return 0;
@@ -213,7 +206,7 @@ static int add_row(struct data *data, size_t begin, char *why)
         const size_t room = count > 0 ? 2 * count : 1;
         uint32_t *rows = realloc(data->rows, room * sizeof(*rows));
         if (!rows) {
-            return refuse_memory(why);
+            return why_no_memory(why);
         }
         data->rows = rows;
     }
@@ -242,9 +235,8 @@ static int read_line(struct data *data, bool is_first, size_t *at,
         count++;
     }
     if (err == 0 && count != data->column_count) {
-        snprintf(why, DATA_WHY_SIZE, "line %llu: %zu fields, and not %zu",
-                 (unsigned long long)line, count, data->column_count);
-        err = -EINVAL;
+        err = why_refuse(why, -EINVAL, "line %llu: %zu fields, and not %zu",
+                         (unsigned long long)line, count, data->column_count);
     }
     return err;
 }
@@ -270,10 +262,10 @@ static int read_lines(struct data *data, char *why)
         line += err < 0 ? 0 : count_lines(data, begin, at);
     }
     if (err == 0 && data->row_count == 0) {
-        snprintf(why, DATA_WHY_SIZE,
-                 "there is no row in it; the first line names the columns (a "
-                 "body is sent by -b @FILE)");
-        err = -EINVAL;
+        err = why_refuse(
+            why, -EINVAL,
+            "there is no row in it; the first line names the columns (a "
+            "body is sent by -b @FILE)");
     }
     return err;
 }
@@ -282,9 +274,8 @@ int data_parse(char *bytes, size_t len, struct data *ret, char *why)
 {
     *ret = (struct data){.bytes = bytes, .len = len};
     if (len > DATA_SIZE_MAX) {
-        snprintf(why, DATA_WHY_SIZE, "more than 2G");
         data_fini(ret);
-        return -EFBIG;
+        return why_refuse(why, -EFBIG, "more than 2G");
     }
     const int err = read_lines(ret, why);
     if (err < 0) {
@@ -305,7 +296,7 @@ int data_read(FILE *file, struct data *ret, char *why)
             char *grown = realloc(bytes, 2 * room);
             if (!grown) {
                 free(bytes);
-                return refuse_memory(why);
+                return why_no_memory(why);
             }
             bytes = grown;
             room *= 2;
@@ -314,13 +305,12 @@ int data_read(FILE *file, struct data *ret, char *why)
         len += part;
     }
     if (!bytes) {
-        return refuse_memory(why);
+        return why_no_memory(why);
     }
     if (ferror(file)) {
         const int err = errno > 0 ? -errno : -EIO;
-        snprintf(why, DATA_WHY_SIZE, "%s", strerror(-err));
         free(bytes);
-        return err;
+        return why_refuse(why, err, "%s", strerror(-err));
     }
     return data_parse(bytes, len, ret, why);
 }

@@ -17,14 +17,14 @@
 #ifndef WEIR_LOAD_DATA_H
 #define WEIR_LOAD_DATA_H
 
+#include "tools/weir-load/base/why.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #define DATA_SIZE_MAX    (UINT64_C(2) << 30)
 #define DATA_COLUMNS_MAX 256U
-
-#define DATA_WHY_SIZE 256
 
 enum data_order {
     DATA_TURN,   /* in turn; the first row follows the last */

@@ -23,8 +23,7 @@
 
 static int refuse(char *why, const char *text)
 {
-    snprintf(why, TEMPLATE_WHY_SIZE, "%s", text);
-    return -EINVAL;
+    return why_refuse(why, -EINVAL, "%s", text);
 }
 
 static bool is_token(const char *text, size_t len)
@@ -119,9 +118,7 @@ int http_check_body(const char *body, char *why)
         size_t len = 0;
         const int err = template_read_file(body + 1, &bytes, &len);
         if (err < 0) {
-            snprintf(why, TEMPLATE_WHY_SIZE, "%.200s: %s", body + 1,
-                     strerror(-err));
-            return err;
+            return why_refuse(why, err, "%.200s: %s", body + 1, strerror(-err));
         }
         free(bytes);
         return 0;
@@ -414,7 +411,7 @@ int http_request_init(struct http_request *self,
     }
     if (err < 0) {
         if (why[0] == '\0') {
-            snprintf(why, TEMPLATE_WHY_SIZE, "%s", strerror(-err));
+            snprintf(why, WHY_SIZE, "%s", strerror(-err));
         }
         http_request_fini(self);
     }

@@ -71,7 +71,7 @@ struct http_request {
 };
 
 /* Check the value of an option. They return 0, or an error with one line in
- * @why (TEMPLATE_WHY_SIZE). */
+ * @why (WHY_SIZE). */
 int http_check_method(const char *method, char *why);
 int http_check_path(const char *path, char *why);
 int http_check_field(const char *field, char *why);

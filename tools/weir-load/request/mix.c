@@ -35,20 +35,16 @@ static int add_line(struct mix *mix, const char *line, size_t len,
     const size_t index = mix->kind_count;
 
     if (index == MIX_KINDS_MAX) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "more than %u requests",
-                 MIX_KINDS_MAX);
-        return -E2BIG;
+        return why_refuse(why, -E2BIG, "more than %u requests", MIX_KINDS_MAX);
     }
     char *words = request_kind_keep(&mix->kinds[index], line, len);
     if (!words) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
-        return -ENOMEM;
+        return why_no_memory(why);
     }
     mix->kind_count++;
     const uint64_t weight = take_weight(&words);
     if (weight == 0) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "a weight is a number from 1 to 1G");
-        return -EINVAL;
+        return why_refuse(why, -EINVAL, "a weight is a number from 1 to 1G");
     }
     mix->ends[index] = (index > 0 ? mix->ends[index - 1] : 0) + weight;
     return request_kind_read(&mix->kinds[index], words, form, why);
@@ -91,21 +87,19 @@ static int add_lines(struct mix *mix, const char *text, size_t len,
 int mix_parse(const char *text, size_t len, enum request_form form,
               struct mix *ret, char *why)
 {
-    char line_why[TEMPLATE_WHY_SIZE] = "";
+    char line_why[WHY_SIZE] = "";
     unsigned number = 0;
     int err = -EINVAL;
 
     ret->kind_count = 0;
     if (memchr(text, '\0', len)) {
-        snprintf(why, MIX_WHY_SIZE, "it has a byte of zero; write \\0");
-        return err;
+        return why_refuse(why, err, "it has a byte of zero; write \\0");
     }
     err = add_lines(ret, text, len, form, &number, line_why);
     if (err < 0) {
-        snprintf(why, MIX_WHY_SIZE, "line %u: %s", number, line_why);
+        why_refuse(why, err, "line %u: %s", number, line_why);
     } else if (ret->kind_count == 0) {
-        snprintf(why, MIX_WHY_SIZE, "there is no request in it");
-        err = -EINVAL;
+        err = why_refuse(why, -EINVAL, "there is no request in it");
     }
     if (err < 0) {
         mix_fini(ret);
@@ -121,8 +115,7 @@ int mix_read(const char *path, enum request_form form, struct mix *ret,
 
     int err = template_read_file(path, &text, &len);
     if (err < 0) {
-        snprintf(why, MIX_WHY_SIZE, "%s", strerror(-err));
-        return err;
+        return why_refuse(why, err, "%s", strerror(-err));
     }
     err = mix_parse(text, len, form, ret, why);
     free(text);

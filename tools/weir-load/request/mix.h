@@ -17,6 +17,8 @@
 #ifndef WEIR_LOAD_MIX_H
 #define WEIR_LOAD_MIX_H
 
+#include "tools/weir-load/base/why.h"
+
 #include "request_kind.h"
 
 #include <stdbool.h>
@@ -24,8 +26,6 @@
 #include <stdint.h>
 
 #define MIX_KINDS_MAX 256U
-
-#define MIX_WHY_SIZE 320
 
 struct mix {
     size_t kind_count;

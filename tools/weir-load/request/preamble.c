@@ -160,27 +160,25 @@ static int add_capture(struct preamble *self, const char *text, bool is_http,
                        char *why)
 {
     if (self->line_count == 0) {
-        snprintf(why, TEMPLATE_WHY_SIZE,
-                 "'%.100s': there is no --preamble before it whose answer has "
-                 "the value",
-                 text);
-        return -EINVAL;
+        return why_refuse(
+            why, -EINVAL,
+            "'%.100s': there is no --preamble before it whose answer has "
+            "the value",
+            text);
     }
     if (self->capture_count == PREAMBLE_CAPTURES_MAX) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "more than %u captures",
-                 PREAMBLE_CAPTURES_MAX);
-        return -E2BIG;
+        return why_refuse(why, -E2BIG, "more than %u captures",
+                          PREAMBLE_CAPTURES_MAX);
     }
-    _Static_assert(CAPTURE_WHY_SIZE <= TEMPLATE_WHY_SIZE, "one room for both");
     const int err =
         capture_parse(text, &self->captures[self->capture_count], why);
     if (err == 0 && !is_http &&
         self->captures[self->capture_count].kind != CAPTURE_JSON) {
-        snprintf(why, TEMPLATE_WHY_SIZE,
-                 "'%.100s': headers and cookies are HTTP's; other answers have "
-                 "json:PATH",
-                 text);
-        return -EINVAL;
+        return why_refuse(
+            why, -EINVAL,
+            "'%.100s': headers and cookies are HTTP's; other answers have "
+            "json:PATH",
+            text);
     }
     if (err == 0) {
         self->capture_count++;
@@ -193,16 +191,14 @@ static int add_request(struct preamble *self, const char *text, size_t len,
                        bool is_http, char *why)
 {
     if (self->line_count == PREAMBLE_LINES_MAX) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "more than %u requests",
-                 PREAMBLE_LINES_MAX);
-        return -E2BIG;
+        return why_refuse(why, -E2BIG, "more than %u requests",
+                          PREAMBLE_LINES_MAX);
     }
     struct preamble_line *line = &self->lines[self->line_count];
     *line = (struct preamble_line){.first_capture = self->capture_count};
     char *words = request_kind_keep(&line->kind, text, len);
     if (!words) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
-        return -ENOMEM;
+        return why_no_memory(why);
     }
     self->line_count++;
     return request_kind_read(&line->kind, words,
@@ -219,16 +215,13 @@ static int add_file_line(struct preamble *self, char *line, bool is_http,
     }
     size_t capture_len = 0;
     const char *capture = find_capture(line, len, &capture_len);
-    char *copy = strndup(capture, capture_len);
+    char *copy = strndup(capture, capture_len); /* kept by the capture */
     if (!copy) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
-        return -ENOMEM;
+        return why_no_memory(why);
     }
     const int err = add_capture(self, copy, is_http, why);
     if (err < 0) {
         free(copy);
-    } else {
-        self->owned[self->owned_count++] = copy;
     }
     return err;
 }
@@ -236,20 +229,18 @@ static int add_file_line(struct preamble *self, char *line, bool is_http,
 static int add_file(struct preamble *self, const char *path, bool is_http,
                     char *why)
 {
-    char line_why[TEMPLATE_WHY_SIZE] = "";
+    char line_why[WHY_SIZE] = "";
     const struct file *file = find_file(path);
     unsigned number = 0;
     int err = file ? file->err : -E2BIG;
 
     if (err < 0) {
-        snprintf(why, PREAMBLE_WHY_SIZE, "%.200s: %s", path, strerror(-err));
-        return err;
+        return why_refuse(why, err, "%.200s: %s", path, strerror(-err));
     }
     const char *text = file->text;
     const size_t len = file->len;
     if (len > 0 && memchr(text, '\0', len)) {
-        snprintf(why, PREAMBLE_WHY_SIZE, "%.200s: it has a byte of zero", path);
-        return -EINVAL;
+        return why_refuse(why, -EINVAL, "%.200s: it has a byte of zero", path);
     }
     for (size_t at = 0; at < len && err == 0;) {
         const char *newline = memchr(text + at, '\n', len - at);
@@ -274,8 +265,7 @@ static int add_file(struct preamble *self, const char *path, bool is_http,
         at = next;
     }
     if (err < 0) {
-        snprintf(why, PREAMBLE_WHY_SIZE, "%.200s: line %u: %s", path, number,
-                 line_why);
+        why_refuse(why, err, "%.200s: line %u: %s", path, number, line_why);
     }
     return err;
 }
@@ -288,7 +278,7 @@ int preamble_read(const struct preamble_words *words, bool is_http,
     *ret = (struct preamble){.line_count = 0};
     for (size_t i = 0; i < words->count && err == 0; i++) {
         const char *text = words->list[i].text;
-        char word_why[PREAMBLE_WHY_SIZE] = "";
+        char word_why[WHY_SIZE] = "";
         if (words->list[i].is_capture) {
             err = add_capture(ret, text, is_http, word_why);
         } else if (text[0] == '@') {
@@ -297,14 +287,13 @@ int preamble_read(const struct preamble_words *words, bool is_http,
             err = add_request(ret, text, strlen(text), is_http, word_why);
         }
         if (err < 0) {
-            snprintf(why, PREAMBLE_WHY_SIZE, "--%s: %.600s",
-                     words->list[i].is_capture ? "capture" : "preamble",
-                     word_why);
+            why_refuse(why, err, "--%s: %s",
+                       words->list[i].is_capture ? "capture" : "preamble",
+                       word_why);
         }
     }
     if (err == 0 && ret->line_count == 0) {
-        snprintf(why, PREAMBLE_WHY_SIZE, "--preamble: there is no request");
-        err = -EINVAL;
+        err = why_refuse(why, -EINVAL, "--preamble: there is no request");
     }
     return err;
 }
@@ -348,15 +337,4 @@ uint64_t preamble_hash(const struct preamble *preamble)
         hash = hash_line(hash, preamble->captures[i].text);
     }
     return hash;
-}
-
-void preamble_fini(struct preamble *preamble)
-{
-    for (size_t i = 0; i < preamble->line_count; i++) {
-        request_kind_fini(&preamble->lines[i].kind);
-    }
-    for (size_t i = 0; i < preamble->owned_count; i++) {
-        free(preamble->owned[i]);
-    }
-    *preamble = (struct preamble){.line_count = 0};
 }

@@ -14,6 +14,8 @@
 #ifndef WEIR_LOAD_PREAMBLE_H
 #define WEIR_LOAD_PREAMBLE_H
 
+#include "tools/weir-load/base/why.h"
+
 #include "capture.h"
 #include "request_kind.h"
 
@@ -25,8 +27,6 @@
 #define PREAMBLE_CAPTURES_MAX 32U
 
 #define PREAMBLE_WORDS_MAX 48U
-
-#define PREAMBLE_WHY_SIZE 640
 
 struct preamble_line {
     struct request_kind kind;
@@ -40,9 +40,6 @@ struct preamble {
     size_t line_count;
     struct capture captures[PREAMBLE_CAPTURES_MAX];
     size_t capture_count;
-    /* Copies of captures that were read from files. */
-    char *owned[PREAMBLE_CAPTURES_MAX];
-    size_t owned_count;
 };
 
 /* The options as given on the command line, in order. */
@@ -70,8 +67,7 @@ const char *preamble_find_text(char **argv, int at);
  * password. */
 const char *preamble_find_secret(char **argv, int at);
 
-/* Reads the options. Returns 0, or a negative error with one line in @why. Call
- * preamble_fini() in any case. */
+/* Reads the options. Returns 0, or a negative error with one line in @why. */
 int preamble_read(const struct preamble_words *words, bool is_http,
                   struct preamble *ret, char *why);
 
@@ -80,7 +76,5 @@ const char *preamble_find_early(const struct preamble *preamble, size_t line,
                                 const char *text);
 
 uint64_t preamble_hash(const struct preamble *preamble);
-
-void preamble_fini(struct preamble *preamble);
 
 #endif

@@ -25,9 +25,8 @@ static const char *const endings[] = {"QUIT", "SHUTDOWN", "REPLCONF"};
 
 static int refuse(const char *text, size_t at, const char *reason, char *why)
 {
-    snprintf(why, TEMPLATE_WHY_SIZE, "at byte %zu, '%.24s': %s", at + 1,
-             text + at, reason);
-    return -EINVAL;
+    return why_refuse(why, -EINVAL, "at byte %zu, '%.24s': %s", at + 1,
+                      text + at, reason);
 }
 
 /* Reads an escape in "...", after the backslash. Returns its length. */
@@ -100,8 +99,7 @@ static int add_word(struct redis_command *self, const char *bytes, size_t len,
                     char *why)
 {
     if (self->word_count == REDIS_WORDS_MAX) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "more than %u words", REDIS_WORDS_MAX);
-        return -E2BIG;
+        return why_refuse(why, -E2BIG, "more than %u words", REDIS_WORDS_MAX);
     }
     struct template *words =
         realloc(self->words, (self->word_count + 1) * sizeof(*words));
@@ -116,8 +114,7 @@ static int add_word(struct redis_command *self, const char *bytes, size_t len,
     self->size_max += words[self->word_count].size_max + REDIS_HEAD_SIZE + 2;
     self->word_count++;
     if (self->size_max > TEMPLATE_SIZE_MAX) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "it may be larger than 64M");
-        return -E2BIG;
+        return why_refuse(why, -E2BIG, "it may be larger than 64M");
     }
     return 0;
 }
@@ -175,25 +172,22 @@ int redis_command_parse(const char *text, struct redis_command *ret, char *why)
     struct redis_command self = {.size_max = REDIS_HEAD_SIZE};
     char *room = malloc(strlen(text) + 1);
 
-    snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
+    why_no_memory(why);
     int err = room ? add_words(&self, text, room, why) : -ENOMEM;
     free(room);
     if (err == 0 && self.word_count == 0) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "it is empty");
-        err = -EINVAL;
+        err = why_refuse(why, -EINVAL, "it is empty");
     }
     if (err == 0 && !has_one_answer(&self)) {
-        snprintf(why, TEMPLATE_WHY_SIZE,
-                 "%.*s has not one answer, but none or many",
-                 (int)self.words[0].len, self.words[0].bytes);
-        err = -EINVAL;
+        err = why_refuse(why, -EINVAL,
+                         "%.*s has not one answer, but none or many",
+                         (int)self.words[0].len, self.words[0].bytes);
     }
     if (err == 0 && is_one_of(&self.words[0], endings,
                               sizeof(endings) / sizeof(endings[0]))) {
-        snprintf(why, TEMPLATE_WHY_SIZE,
-                 "%.*s ends the connection, or has no answer",
-                 (int)self.words[0].len, self.words[0].bytes);
-        err = -EINVAL;
+        err = why_refuse(why, -EINVAL,
+                         "%.*s ends the connection, or has no answer",
+                         (int)self.words[0].len, self.words[0].bytes);
     }
     if (err < 0) {
         redis_command_fini(&self);

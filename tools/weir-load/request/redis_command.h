@@ -21,7 +21,7 @@ struct redis_command {
 };
 
 /* Parses a command. Returns 0, or a negative error with one line in @why
- * (TEMPLATE_WHY_SIZE); then nothing is owned. Commands that do not have exactly
+ * (WHY_SIZE); then nothing is owned. Commands that do not have exactly
  * one answer are refused. */
 int redis_command_parse(const char *text, struct redis_command *ret, char *why);
 

@@ -115,9 +115,8 @@ static int take_below(struct request_kind *kind, char *line, char **to,
         return err;
     }
     if (kind->body) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "%.100s: there is a body before it",
-                 line);
-        return -EINVAL;
+        return why_refuse(why, -EINVAL, "%.100s: there is a body before it",
+                          line);
     }
     kind->body = line;
     return http_check_body(line, why);
@@ -141,8 +140,7 @@ static int read_below(struct request_kind *kind, char *text, char *why)
                   ? take_below(kind, line, &to, why)
                   : -E2BIG;
         if (err == -E2BIG) {
-            snprintf(why, TEMPLATE_WHY_SIZE, "more than %u headers",
-                     HTTP_FIELDS_MAX);
+            snprintf(why, WHY_SIZE, "more than %u headers", HTTP_FIELDS_MAX);
         }
     }
     return err;
@@ -153,19 +151,17 @@ static int read_http(struct request_kind *kind, char *text, char *why)
     char *end = strchr(text, '\n');
 
     if (request_kind_goes_on(text, strlen(text))) {
-        snprintf(why, TEMPLATE_WHY_SIZE,
-                 "'%.*s' is a header or a body: it stands directly below its "
-                 "request",
-                 (int)(strcspn(text, "\n") < 60 ? strcspn(text, "\n") : 60),
-                 text);
-        return -EINVAL;
+        return why_refuse(
+            why, -EINVAL,
+            "'%.*s' is a header or a body: it stands directly below its "
+            "request",
+            (int)(strcspn(text, "\n") < 60 ? strcspn(text, "\n") : 60), text);
     }
     if (is_place(text, strlen(text))) {
         const int shown = (int)(strcspn(text, " \t\r\n"));
-        snprintf(why, TEMPLATE_WHY_SIZE,
-                 "'%.*s' is no path: write its path, or http://%.*s",
-                 shown < 60 ? shown : 60, text, shown < 60 ? shown : 60, text);
-        return -EINVAL;
+        return why_refuse(
+            why, -EINVAL, "'%.*s' is no path: write its path, or http://%.*s",
+            shown < 60 ? shown : 60, text, shown < 60 ? shown : 60, text);
     }
     if (end) {
         *end = '\0';
@@ -193,12 +189,10 @@ static int read_script(struct request_kind *kind, char *text, char *why)
         has_begin ? request_kind_take_word(&text) + sizeof(begin_word) - 1
                   : NULL;
 
-    _Static_assert(SCRIPT_WHY_SIZE <= TEMPLATE_WHY_SIZE, "one room for both");
     kind->request = text;
     kind->rule = malloc(sizeof(*kind->rule));
     if (!kind->rule) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
-        return -ENOMEM;
+        return why_no_memory(why);
     }
     int err = script_parse_rule(rule, kind->rule, why);
     if (err == 0 && begin) {
@@ -223,14 +217,12 @@ int request_kind_read(struct request_kind *kind, char *words,
     if (words[0] == '[') {
         char *end = strpbrk(words, "]\n");
         if (!end || *end == '\n' || end == words + 1) {
-            snprintf(why, TEMPLATE_WHY_SIZE, "a name is written [NAME]");
-            return -EINVAL;
+            return why_refuse(why, -EINVAL, "a name is written [NAME]");
         }
         kind->name = words + 1;
         const size_t len = (size_t)(end - kind->name);
         if (kind_name_span(kind->name, len) < len) {
-            snprintf(why, TEMPLATE_WHY_SIZE, KIND_NAME_RULE);
-            return -EINVAL;
+            return why_refuse(why, -EINVAL, KIND_NAME_RULE);
         }
         words = request_kind_skip_name(words);
         *end = '\0';

@@ -62,7 +62,7 @@ char *request_kind_keep(struct request_kind *kind, const char *line,
                         size_t len);
 
 /* Parses the copy, from @words. Returns 0, or a negative error with one line in
- * @why (TEMPLATE_WHY_SIZE). Call request_kind_fini() in any case. */
+ * @why (WHY_SIZE). Call request_kind_fini() in any case. */
 int request_kind_read(struct request_kind *kind, char *words,
                       enum request_form form, char *why);
 

@@ -4,9 +4,9 @@
  * are searched with the algorithm of Knuth, Morris and Pratt.
  */
 #include "script.h"
-
 #include "tools/common/units.h"
 #include "tools/weir-load/base/hex.h"
+#include "tools/weir-load/base/shown.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -57,9 +57,8 @@ ssize_t script_unescape(const char *text, char *out, size_t *ret_at)
 
 static int refuse_at(const char *text, size_t at, const char *reason, char *why)
 {
-    snprintf(why, SCRIPT_WHY_SIZE, "'%.80s': at byte %zu: %s", text, at + 1,
-             reason);
-    return -EINVAL;
+    return why_refuse(why, -EINVAL, "'%.80s': at byte %zu: %s", text, at + 1,
+                      reason);
 }
 
 static int read_bytes(const char *text, size_t at, uint8_t *out,
@@ -234,15 +233,6 @@ int script_parse_begin(const char *text, struct script_rule *rule, char *why)
     return read_bytes(text, 0, rule->begin, &rule->begin_len, why);
 }
 
-static void show(struct script_reader *reader, const uint8_t *data, size_t len)
-{
-    const size_t room = sizeof(reader->shown) - reader->shown_len;
-    const size_t part = len < room ? len : room;
-
-    memcpy(reader->shown + reader->shown_len, data, part);
-    reader->shown_len += (uint32_t)part;
-}
-
 static size_t read_delimited(const struct script_rule *rule,
                              struct script_reader *reader, const uint8_t *data,
                              size_t len, bool *ret_complete)
@@ -356,7 +346,9 @@ ssize_t script_read(const struct script_rule *rule,
         used = read_prefixed(rule, reader, data, len, ret_complete);
         break;
     }
-    show(reader, data, used < 0 ? len : (size_t)used);
+    reader->shown_len = (uint32_t)shown_add(
+        reader->shown, sizeof(reader->shown), reader->shown_len, data,
+        used < 0 ? len : (size_t)used);
     return used;
 }
 

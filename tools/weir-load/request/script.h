@@ -16,6 +16,8 @@
 #ifndef WEIR_LOAD_SCRIPT_H
 #define WEIR_LOAD_SCRIPT_H
 
+#include "tools/weir-load/base/why.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,8 +27,6 @@
 #define SCRIPT_BYTES_MAX 64U
 
 #define SCRIPT_ANSWER_MAX (UINT64_C(1) << 30)
-
-#define SCRIPT_WHY_SIZE 256
 
 enum script_kind {
     SCRIPT_DELIMITER, /* the count-th one ends the answer */

@@ -18,23 +18,22 @@ int script_request_parse(const char *text, struct template *ret, char *why)
     size_t at = 0;
 
     if (!bytes) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
-        return -ENOMEM;
+        return why_no_memory(why);
     }
     const ssize_t len = script_unescape(text, bytes, &at);
     int err = -EINVAL;
     if (len < 0) {
-        snprintf(why, TEMPLATE_WHY_SIZE,
+        snprintf(why, WHY_SIZE,
                  "at byte %zu, '%.24s': write \\r \\n \\t \\0 \\\\ or \\xHH",
                  at + 1, text + at);
     } else if (len == 0) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "it is empty");
+        snprintf(why, WHY_SIZE, "it is empty");
     } else {
-        snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
+        snprintf(why, WHY_SIZE, "no memory");
         err = template_parse(bytes, (size_t)len, ret, why);
         if (err == 0 && template_may_be_empty(ret)) {
             /* All parts are fields of data. */
-            snprintf(why, TEMPLATE_WHY_SIZE, "it %s empty",
+            snprintf(why, WHY_SIZE, "it %s empty",
                      ret->size_max == 0 ? "is" : "may be");
             template_fini(ret);
             err = -EINVAL;

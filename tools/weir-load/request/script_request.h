@@ -9,7 +9,7 @@
 #include "template.h"
 
 /* Parses a request. Returns 0, or a negative error with one line in @why
- * (TEMPLATE_WHY_SIZE). An empty request is refused. */
+ * (WHY_SIZE). An empty request is refused. */
 int script_request_parse(const char *text, struct template *ret, char *why);
 
 int script_request_check(const char *text, char *why);

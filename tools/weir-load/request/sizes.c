@@ -27,14 +27,6 @@ struct reading {
     char *why;
 };
 
-static int refuse(const struct reading *reading, const char *at,
-                  const char *want)
-{
-    snprintf(reading->why, SIZES_WHY_SIZE, "at %zu, '%.40s': %s",
-             (size_t)(at - reading->text) + 1, at, want);
-    return -EINVAL;
-}
-
 /* Copies the text up to one of @ends. Returns false if it is too long. */
 static bool read_word(struct reading *reading, const char *ends,
                       char word[WORD_SIZE])
@@ -56,13 +48,14 @@ static int read_size(struct reading *reading, const char *ends, uint64_t *ret)
     char word[WORD_SIZE];
 
     if (!read_word(reading, ends, word) || units_parse_size(word, ret) < 0) {
-        return refuse(reading, begin, "not a size such as 128 or 64K");
+        return why_refuse_at(reading->why, reading->text, begin,
+                             "not a size such as 128 or 64K");
     }
     if (*ret < reading->least || *ret > SIZES_MAX) {
         char want[64];
         snprintf(want, sizeof(want), "out of range, %llu to 64M",
                  (unsigned long long)reading->least);
-        return refuse(reading, begin, want);
+        return why_refuse_at(reading->why, reading->text, begin, want);
     }
     return 0;
 }
@@ -70,7 +63,7 @@ static int read_size(struct reading *reading, const char *ends, uint64_t *ret)
 static int read_colon(struct reading *reading, const char *want)
 {
     if (*reading->at != ':') {
-        return refuse(reading, reading->at, want);
+        return why_refuse_at(reading->why, reading->text, reading->at, want);
     }
     reading->at++;
     return 0;
@@ -80,7 +73,8 @@ static int read_end(const struct reading *reading)
 {
     return *reading->at == '\0'
                ? 0
-               : refuse(reading, reading->at, "nothing follows here");
+               : why_refuse_at(reading->why, reading->text, reading->at,
+                               "nothing follows here");
 }
 
 static int read_fixed(struct reading *reading, struct sizes *ret)
@@ -97,7 +91,8 @@ static int read_most(struct reading *reading, struct sizes *ret)
 
     int err = read_size(reading, ":", &ret->most);
     if (err == 0 && ret->most < ret->least) {
-        err = refuse(reading, begin, "less than the least size");
+        err = why_refuse_at(reading->why, reading->text, begin,
+                            "less than the least size");
     }
     return err;
 }
@@ -144,7 +139,8 @@ static int read_shape(struct reading *reading, double *ret)
                ? strtod(word, &end)
                : 0;
     if (end == word || *end || !(*ret > 0 && *ret <= SHAPE_MAX)) {
-        return refuse(reading, begin, "not a shape such as 1.2");
+        return why_refuse_at(reading->why, reading->text, begin,
+                             "not a shape such as 1.2");
     }
     return 0;
 }
@@ -169,7 +165,8 @@ static int read_pareto(struct reading *reading, struct sizes *ret)
         err = read_most(reading, ret);
     }
     if (err == 0 && ret->least == 0) {
-        err = refuse(reading, reading->text, "the least size is 0");
+        err = why_refuse_at(reading->why, reading->text, reading->text,
+                            "the least size is 0");
     }
     return err < 0 ? err : read_end(reading);
 }
@@ -191,7 +188,8 @@ static int read_part(struct reading *reading, struct sizes *ret)
     if (!read_word(reading, ":,", word) ||
         units_parse_count(word, &weight) < 0 || weight == 0 ||
         weight > WEIGHT_MAX) {
-        return refuse(reading, begin, "not a weight, 1 to 1M");
+        return why_refuse_at(reading->why, reading->text, begin,
+                             "not a weight, 1 to 1M");
     }
     part->up_to =
         weight +
@@ -208,7 +206,8 @@ static int read_mix(struct reading *reading, struct sizes *ret)
     ret->kind = SIZES_MIX;
     for (;;) {
         if (ret->part_count == SIZES_PARTS_MAX) {
-            return refuse(reading, reading->at, "there are too many parts");
+            return why_refuse_at(reading->why, reading->text, reading->at,
+                                 "there are too many parts");
         }
         const int err = read_part(reading, ret);
         if (err < 0) {

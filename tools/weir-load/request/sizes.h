@@ -15,6 +15,8 @@
 #ifndef WEIR_LOAD_SIZES_H
 #define WEIR_LOAD_SIZES_H
 
+#include "tools/weir-load/base/why.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,8 +24,6 @@
 #define SIZES_PARTS_MAX 16U
 
 #define SIZES_MAX (UINT64_C(64) << 20)
-
-#define SIZES_WHY_SIZE 160
 
 enum sizes_kind {
     SIZES_FIXED,

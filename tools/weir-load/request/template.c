@@ -241,8 +241,7 @@ static int add_file(struct template *self, const char *path, char *why)
         return err;
     }
     if (err < 0) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "%.200s: %s", path, strerror(-err));
-        return -EINVAL;
+        return why_refuse(why, -EINVAL, "%.200s: %s", path, strerror(-err));
     }
     err = add_bytes(self, bytes, len);
     free(bytes);
@@ -341,8 +340,7 @@ static int read_place(struct template *self, const char *text, size_t len,
 
     why[0] = '\0';
     if (instead) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "it was removed; use %s", instead);
-        return -EINVAL;
+        return why_refuse(why, -EINVAL, "it was removed; use %s", instead);
     }
     if (!end || inside_len >= sizeof(inside) ||
         memchr(text, '\0', inside_len + 1)) {
@@ -361,14 +359,14 @@ static int read_place(struct template *self, const char *text, size_t len,
 
 static void explain(const char *text, size_t len, size_t at, char *why)
 {
-    char reason[TEMPLATE_WHY_SIZE];
+    char reason[WHY_SIZE];
     const size_t left = len - at;
 
     snprintf(reason, sizeof(reason), "%s",
              why[0] ? why
                     : "write {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, "
                       "{file:PATH} or {csv:COLUMN}");
-    snprintf(why, TEMPLATE_WHY_SIZE, "at byte %zu, '%.*s': %.180s", at + 1,
+    snprintf(why, WHY_SIZE, "at byte %zu, '%.*s': %.180s", at + 1,
              (int)(left < 24 ? left : 24), text + at, reason);
 }
 
@@ -413,26 +411,23 @@ static bool is_strange(unsigned char byte)
 static int bind_part(struct template *self, struct template_part *part,
                      char *why)
 {
-    char names[TEMPLATE_WHY_SIZE / 2];
+    char names[WHY_SIZE / 2];
     const int column = self->data ? data_find(self->data, part->name) : -1;
 
     if (!self->data) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "{csv:%.60s} needs --data FILE",
-                 part->name);
-        return -EINVAL;
+        return why_refuse(why, -EINVAL, "{csv:%.60s} needs --data FILE",
+                          part->name);
     }
     if (column < 0) {
-        snprintf(why, TEMPLATE_WHY_SIZE,
-                 "{csv:%.60s} is no column; there are %s", part->name,
-                 data_list(self->data, names, sizeof(names)));
-        return -EINVAL;
+        return why_refuse(why, -EINVAL,
+                          "{csv:%.60s} is no column; there are %s", part->name,
+                          data_list(self->data, names, sizeof(names)));
     }
     const struct data_column *known = &self->data->columns[column];
     const size_t size = known->size_max * (part->is_encoded ? ENCODED_SIZE : 1);
     if (self->size_max + size > TEMPLATE_SIZE_MAX) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "with {csv:%.60s} it is too long",
-                 part->name);
-        return -EINVAL;
+        return why_refuse(why, -EINVAL, "with {csv:%.60s} it is too long",
+                          part->name);
     }
     part->column = (size_t)column;
     self->size_max += size;
@@ -445,9 +440,8 @@ static int bind_value(struct template *self, struct template_part *part,
     const size_t more = (ENCODED_SIZE - 1) * TEMPLATE_VALUE_MAX;
 
     if (self->size_max + more > TEMPLATE_SIZE_MAX) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "with {%s} it is too long",
-                 template_name((size_t)part->low));
-        return -EINVAL;
+        return why_refuse(why, -EINVAL, "with {%s} it is too long",
+                          template_name((size_t)part->low));
     }
     part->is_encoded = true;
     self->size_max += more;
@@ -463,11 +457,11 @@ static int check_in_header(const struct template *self,
     if (line == 0 || part->is_encoded) {
         return 0;
     }
-    snprintf(why, TEMPLATE_WHY_SIZE,
-             "{csv:%.60s}: line %llu of the data has a control character "
-             "there, which no header has",
-             part->name, (unsigned long long)line);
-    return -EINVAL;
+    return why_refuse(
+        why, -EINVAL,
+        "{csv:%.60s}: line %llu of the data has a control character "
+        "there, which no header has",
+        part->name, (unsigned long long)line);
 }
 
 int template_bind(struct template *self, const struct data *data,
@@ -618,9 +612,9 @@ int template_parse(const char *text, size_t len, struct template *ret,
     const int err = parse(&self, text, len, why);
     if (err < 0) {
         if (err == -ENOMEM) {
-            snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
+            snprintf(why, WHY_SIZE, "no memory");
         } else if (why[0] == '\0') {
-            snprintf(why, TEMPLATE_WHY_SIZE, "it is too long");
+            snprintf(why, WHY_SIZE, "it is too long");
         }
         template_fini(&self);
         return err;

@@ -12,13 +12,13 @@
 #ifndef WEIR_LOAD_TEMPLATE_H
 #define WEIR_LOAD_TEMPLATE_H
 
+#include "tools/weir-load/base/why.h"
+
 #include "data.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define TEMPLATE_WHY_SIZE 256
 
 /* Limits of {letters}, and of a whole text. */
 #define TEMPLATE_LETTERS_MAX 65536U

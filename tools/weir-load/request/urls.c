@@ -33,12 +33,6 @@ struct reader {
     char *why;
 };
 
-static int refuse_memory(char *why)
-{
-    snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
-    return -ENOMEM;
-}
-
 /* Makes room for one more element of an array, whose size doubles at powers of
  * 2. Returns NULL, with the array unchanged, if out of memory. */
 static void *make_room(void *array, size_t count, size_t size)
@@ -53,20 +47,19 @@ static int add_kind(const struct reader *reader, const char *text, size_t len)
     struct urls *urls = reader->urls;
 
     if (urls->kind_count == URLS_KINDS_MAX) {
-        snprintf(reader->why, TEMPLATE_WHY_SIZE,
-                 "more than %u different requests", URLS_KINDS_MAX);
-        return -E2BIG;
+        return why_refuse(reader->why, -E2BIG,
+                          "more than %u different requests", URLS_KINDS_MAX);
     }
     struct request_kind *kinds =
         make_room(urls->kinds, urls->kind_count, sizeof(*kinds));
     if (!kinds) {
-        return refuse_memory(reader->why);
+        return why_no_memory(reader->why);
     }
     urls->kinds = kinds;
     struct request_kind *kind = &kinds[urls->kind_count];
     char *words = request_kind_keep(kind, text, len);
     if (!words) {
-        return refuse_memory(reader->why);
+        return why_no_memory(reader->why);
     }
     urls->kind_count++;
     return request_kind_read(kind, words, reader->form, reader->why);
@@ -93,7 +86,7 @@ static int grow_table(struct reader *reader)
     uint32_t *table = calloc(size, sizeof(*table));
 
     if (!table) {
-        return refuse_memory(reader->why);
+        return why_no_memory(reader->why);
     }
     free(reader->table);
     reader->table = table;
@@ -189,20 +182,20 @@ static int take_request(const struct reader *reader, char *line,
     *ret_request = whole;
     url = is_url(line) ? line : url;
     if (reader->form == REQUEST_HTTP && line[0] == '{') {
-        snprintf(reader->why, TEMPLATE_WHY_SIZE,
-                 "targets of vegeta in JSON are not read; write METHOD URL, as "
-                 "jq -r '.method + \" \" + .url' does, with headers and "
-                 "@FILE for a body below");
-        return -EINVAL;
+        return why_refuse(
+            reader->why, -EINVAL,
+            "targets of vegeta in JSON are not read; write METHOD URL, as "
+            "jq -r '.method + \" \" + .url' does, with headers and "
+            "@FILE for a body below");
     }
     if (reader->form != REQUEST_HTTP || !read_place(url, &place)) {
         return 0;
     }
     if (!reader->target || !read_place(reader->target, &target) ||
         !is_same_place(&place, &target)) {
-        snprintf(reader->why, TEMPLATE_WHY_SIZE,
-                 "'%.60s' is not of the target; write its path alone", url);
-        return -EINVAL;
+        return why_refuse(reader->why, -EINVAL,
+                          "'%.60s' is not of the target; write its path alone",
+                          url);
     }
     /* The URL's host is longer than the '/' that may be added. */
     char *rest = url + place.size;
@@ -219,9 +212,8 @@ static int add_line(struct reader *reader, char *line)
     uint32_t kind = 0;
 
     if (urls->count == URLS_LINES_MAX) {
-        snprintf(reader->why, TEMPLATE_WHY_SIZE, "more than %u requests",
-                 URLS_LINES_MAX);
-        return -E2BIG;
+        return why_refuse(reader->why, -E2BIG, "more than %u requests",
+                          URLS_LINES_MAX);
     }
     int err = take_request(reader, line, &request);
     if (err == 0) {
@@ -233,7 +225,7 @@ static int add_line(struct reader *reader, char *line)
     uint32_t *indices =
         make_room(urls->kind_indices, urls->count, sizeof(*indices));
     if (!indices) {
-        return refuse_memory(reader->why);
+        return why_no_memory(reader->why);
     }
     urls->kind_indices = indices;
     indices[urls->count] = kind;
@@ -260,7 +252,7 @@ static int add_to_block(struct reader *reader, const char *line, size_t len)
         const size_t room = 2 * wanted;
         char *block = realloc(reader->block, room);
         if (!block) {
-            return refuse_memory(reader->why);
+            return why_no_memory(reader->why);
         }
         reader->block = block;
         reader->block_room = room;
@@ -279,9 +271,8 @@ static int take_line(struct reader *reader, char *line, size_t len,
 {
     if (memchr(line, '\0', len)) {
         reader->block_number = number;
-        snprintf(reader->why, TEMPLATE_WHY_SIZE,
-                 "it has a byte of zero; write \\0");
-        return -EINVAL;
+        return why_refuse(reader->why, -EINVAL,
+                          "it has a byte of zero; write \\0");
     }
     const char *begin = line + strspn(line, " \t");
     const size_t left = len - (size_t)(begin - line);
@@ -318,7 +309,7 @@ static int add_lines(struct reader *reader, FILE *file, uint64_t *ret_number)
     }
     if (err == 0 && !feof(file)) {
         err = errno > 0 ? -errno : -EIO;
-        snprintf(reader->why, TEMPLATE_WHY_SIZE, "%s", strerror(-err));
+        snprintf(reader->why, WHY_SIZE, "%s", strerror(-err));
     } else {
         err = err < 0 ? err : end_block(reader);
         *ret_number =
@@ -332,7 +323,7 @@ static int add_lines(struct reader *reader, FILE *file, uint64_t *ret_number)
 int urls_parse(FILE *file, enum request_form form, const char *target,
                struct urls *ret, char *why)
 {
-    char line_why[TEMPLATE_WHY_SIZE] = "";
+    char line_why[WHY_SIZE] = "";
     struct reader reader = {
         .urls = ret, .form = form, .target = target, .why = line_why};
     uint64_t number = 0;
@@ -341,13 +332,12 @@ int urls_parse(FILE *file, enum request_form form, const char *target,
     int err = add_lines(&reader, file, &number);
     free(reader.table);
     if (err < 0 && number == 0) {
-        snprintf(why, URLS_WHY_SIZE, "%s", line_why);
+        why_refuse(why, err, "%s", line_why);
     } else if (err < 0) {
-        snprintf(why, URLS_WHY_SIZE, "line %llu: %s",
-                 (unsigned long long)number, line_why);
+        why_refuse(why, err, "line %llu: %s", (unsigned long long)number,
+                   line_why);
     } else if (ret->count == 0) {
-        snprintf(why, URLS_WHY_SIZE, "there is no request in it");
-        err = -EINVAL;
+        err = why_refuse(why, -EINVAL, "there is no request in it");
     }
     if (err < 0) {
         urls_fini(ret);
@@ -362,8 +352,7 @@ int urls_read(const char *path, enum request_form form, const char *target,
 
     if (!file) {
         const int err = -errno;
-        snprintf(why, URLS_WHY_SIZE, "%s", strerror(-err));
-        return err;
+        return why_refuse(why, err, "%s", strerror(-err));
     }
     const int err = urls_parse(file, form, target, ret, why);
     fclose(file);

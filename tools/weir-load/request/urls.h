@@ -11,6 +11,8 @@
 #ifndef WEIR_LOAD_URLS_H
 #define WEIR_LOAD_URLS_H
 
+#include "tools/weir-load/base/why.h"
+
 #include "request_kind.h"
 
 #include <stdint.h>
@@ -18,8 +20,6 @@
 
 #define URLS_LINES_MAX 10000000U
 #define URLS_KINDS_MAX 1000000U
-
-#define URLS_WHY_SIZE 320
 
 struct urls {
     /* Index of each line's kind. */

@@ -22,13 +22,6 @@
 /* First number in k6. */
 #define FIRST_USERS 1U
 
-static int refuse(char *why, const char *text, const char *at, const char *want)
-{
-    snprintf(why, CONN_STAGES_WHY_SIZE, "at %zu, '%.40s': %s",
-             (size_t)(at - text) + 1, at, want);
-    return -EINVAL;
-}
-
 static bool read_number(const char *text, uint64_t *ret)
 {
     return units_parse_count(text, ret) == 0 && *ret <= CONN_STAGES_CONNS_MAX;
@@ -85,17 +78,17 @@ int conn_stages_parse(const char *text, struct conn_stages *ret, char *why)
         size_t error = 0;
         const char *want = NULL;
         if (ret->count == CONN_STAGES_MAX) {
-            return refuse(why, text, at, "there are too many stages");
+            return why_refuse_at(why, text, at, "there are too many stages");
         }
         if (len >= sizeof(part)) {
-            return refuse(why, text, at, "this is too long for a stage");
+            return why_refuse_at(why, text, at, "this is too long for a stage");
         }
         memcpy(part, at, len);
         part[len] = '\0';
         struct conn_stage *stage = &ret->list[ret->count];
         stage->from = ret->count > 0 ? stage[-1].to : FIRST_USERS;
         if (parse_stage(part, stage, &error, &want) < 0) {
-            return refuse(why, text, at + error, want);
+            return why_refuse_at(why, text, at + error, want);
         }
         ret->count++;
         at += len;
@@ -106,7 +99,7 @@ int conn_stages_parse(const char *text, struct conn_stages *ret, char *why)
     }
     return conn_stages_most(ret) > 0
                ? 0
-               : refuse(why, text, text, "no stage has a connection");
+               : why_refuse_at(why, text, text, "no stage has a connection");
 }
 
 uint64_t conn_stages_duration(const struct conn_stages *stages)

@@ -11,6 +11,8 @@
 #ifndef WEIR_LOAD_CONN_STAGES_H
 #define WEIR_LOAD_CONN_STAGES_H
 
+#include "tools/weir-load/base/why.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +20,6 @@
 
 /* Most connections of a stage. */
 #define CONN_STAGES_CONNS_MAX 1000000U
-
-#define CONN_STAGES_WHY_SIZE 160
 
 struct conn_stage {
     uint64_t duration_ns;
@@ -36,7 +36,7 @@ struct conn_stages {
 /* Parses stages like 30s@0..100,1m@100: a time and one or two numbers; or as in
  * k6, 30s:100, from the previous number, which is 1 at first.
  *
- * Returns 0, or -EINVAL with one line in @why (CONN_STAGES_WHY_SIZE bytes),
+ * Returns 0, or -EINVAL with one line in @why (WHY_SIZE bytes),
  * which has the position of the error. */
 int conn_stages_parse(const char *text, struct conn_stages *ret, char *why);
 

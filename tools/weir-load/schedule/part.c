@@ -6,7 +6,6 @@
 #include "part.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,17 +22,6 @@ static const struct scheduler schedulers[] = {
     {"PMI_RANK", "PMI_SIZE"},
     {"SLURM_PROCID", "SLURM_NTASKS"},
 };
-
-__attribute__((format(printf, 2, 3))) static int refuse(char *why,
-                                                        const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why, PART_WHY_SIZE, format, args);
-    va_end(args);
-    return -EINVAL;
-}
 
 /* Parses a text that is a number up to PARTS_MAX. */
 static bool read_number(const char *text, uint32_t *ret)
@@ -65,30 +53,34 @@ static int read_environment(uint32_t count, struct part *ret, char *why)
     const struct scheduler *scheduler = find_scheduler();
 
     if (!scheduler) {
-        return refuse(why, "auto: none of JOB_COMPLETION_INDEX, SLURM_PROCID, "
-                           "PMI_RANK and OMPI_COMM_WORLD_RANK is set; write "
-                           "the part itself, as 2/8");
+        return why_refuse(why, -EINVAL,
+                          "auto: none of JOB_COMPLETION_INDEX, SLURM_PROCID, "
+                          "PMI_RANK and OMPI_COMM_WORLD_RANK is set; write "
+                          "the part itself, as 2/8");
     }
     const char *index = getenv(scheduler->index);
     const char *all = scheduler->count ? getenv(scheduler->count) : NULL;
     if (!read_number(index, &ret->index)) {
-        return refuse(why, "auto: %s is '%.40s', which is not an index",
-                      scheduler->index, index);
+        return why_refuse(why, -EINVAL,
+                          "auto: %s is '%.40s', which is not an index",
+                          scheduler->index, index);
     }
     ret->count = count;
     if (count == 0 && !all) {
-        return refuse(why,
-                      "auto: %s is set, but nothing says of how many; "
-                      "write auto/8",
-                      scheduler->index);
+        return why_refuse(why, -EINVAL,
+                          "auto: %s is set, but nothing says of how many; "
+                          "write auto/8",
+                          scheduler->index);
     }
     if (count == 0 && !read_number(all, &ret->count)) {
-        return refuse(why, "auto: %s is '%.40s', which is not a count",
-                      scheduler->count, all);
+        return why_refuse(why, -EINVAL,
+                          "auto: %s is '%.40s', which is not a count",
+                          scheduler->count, all);
     }
     if (ret->index >= ret->count) {
-        return refuse(why, "auto: %s is %u, beyond the last of %u parts, %u",
-                      scheduler->index, ret->index, ret->count, ret->count - 1);
+        return why_refuse(
+            why, -EINVAL, "auto: %s is %u, beyond the last of %u parts, %u",
+            scheduler->index, ret->index, ret->count, ret->count - 1);
     }
     return 0;
 }
@@ -104,24 +96,27 @@ static int read_text(const char *text, struct part *ret, char *why)
     }
     if (!slash || !read_number(number, &index) ||
         !read_number(slash + 1, &ret->count)) {
-        return refuse(why,
-                      "'%.80s' is not a part such as 2/8, of at most %u, or "
-                      "auto",
-                      text, PARTS_MAX);
+        return why_refuse(
+            why, -EINVAL,
+            "'%.80s' is not a part such as 2/8, of at most %u, or "
+            "auto",
+            text, PARTS_MAX);
     }
     if (ret->count == 0) {
-        return refuse(why, "'%.80s': the number of parts is 1 to %u", text,
-                      PARTS_MAX);
+        return why_refuse(why, -EINVAL,
+                          "'%.80s': the number of parts is 1 to %u", text,
+                          PARTS_MAX);
     }
     if (index == 0) {
-        return refuse(why,
-                      "'%.80s': parts are numbered from 1; where a scheduler "
-                      "numbers from 0, auto/%u reads its number",
-                      text, ret->count);
+        return why_refuse(
+            why, -EINVAL,
+            "'%.80s': parts are numbered from 1; where a scheduler "
+            "numbers from 0, auto/%u reads its number",
+            text, ret->count);
     }
     if (index > ret->count) {
-        return refuse(why, "'%.80s': there are only %u parts", text,
-                      ret->count);
+        return why_refuse(why, -EINVAL, "'%.80s': there are only %u parts",
+                          text, ret->count);
     }
     ret->index = index - 1;
     return 0;
@@ -138,8 +133,9 @@ int part_parse(const char *text, struct part *ret, char *why)
         return read_text(text, ret, why);
     }
     if (!read_number(text + 5, &count) || count == 0) {
-        return refuse(why, "'%.80s': the number of parts is 1 to %u", text,
-                      PARTS_MAX);
+        return why_refuse(why, -EINVAL,
+                          "'%.80s': the number of parts is 1 to %u", text,
+                          PARTS_MAX);
     }
     return read_environment(count, ret, why);
 }

@@ -9,12 +9,12 @@
 #ifndef WEIR_LOAD_PART_H
 #define WEIR_LOAD_PART_H
 
+#include "tools/weir-load/base/why.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 #define PARTS_MAX 10000U
-
-#define PART_WHY_SIZE 320
 
 struct part {
     uint32_t index; /* from 0 */
@@ -26,7 +26,7 @@ struct part {
  * SLURM_PROCID and SLURM_NTASKS, PMI_RANK and PMI_SIZE, or OMPI_COMM_WORLD_RANK
  * and OMPI_COMM_WORLD_SIZE.
  *
- * Returns 0, or -EINVAL with one line in @why (PART_WHY_SIZE bytes). */
+ * Returns 0, or -EINVAL with one line in @why (WHY_SIZE bytes). */
 int part_parse(const char *text, struct part *ret, char *why);
 
 /* Returns how much of a whole is in the ranges of the parts before this. */

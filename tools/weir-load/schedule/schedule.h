@@ -14,6 +14,8 @@
 #ifndef WEIR_LOAD_SCHEDULE_H
 #define WEIR_LOAD_SCHEDULE_H
 
+#include "tools/weir-load/base/why.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,8 +24,6 @@
 
 /* Value of next_ns after the last request. */
 #define SCHEDULE_OVER UINT64_MAX
-
-#define SCHEDULE_WHY_SIZE 160
 
 struct schedule_stage {
     /* UINT64_MAX for a last stage without end. */
@@ -67,7 +67,7 @@ uint64_t schedule_duration(const struct schedule_plan *plan);
 
 /* Parses stages like 30s@1k,2m@1k..20k: a duration and one or two rates.
  *
- * Returns 0, or -EINVAL with one line in @why (SCHEDULE_WHY_SIZE bytes), which
+ * Returns 0, or -EINVAL with one line in @why (WHY_SIZE bytes), which
  * has the position of the error. */
 int schedule_parse(const char *text, struct schedule_plan *ret, char *why);
 

@@ -17,13 +17,6 @@
 
 #define RATE_MAX 1e9
 
-static int refuse(char *why, const char *text, const char *at, const char *want)
-{
-    snprintf(why, SCHEDULE_WHY_SIZE, "at %zu, '%.40s': %s",
-             (size_t)(at - text) + 1, at, want);
-    return -EINVAL;
-}
-
 /* Parses the text after the '/' of a rate: s, m, or a time like 10m. */
 static bool read_period(const char *text, double *rate)
 {
@@ -113,16 +106,16 @@ int schedule_parse(const char *text, struct schedule_plan *ret, char *why)
         size_t error = 0;
         const char *want = NULL;
         if (ret->stage_count == SCHEDULE_STAGES_MAX) {
-            return refuse(why, text, at, "there are too many stages");
+            return why_refuse_at(why, text, at, "there are too many stages");
         }
         if (len >= sizeof(part)) {
-            return refuse(why, text, at, "this is too long for a stage");
+            return why_refuse_at(why, text, at, "this is too long for a stage");
         }
         memcpy(part, at, len);
         part[len] = '\0';
         struct schedule_stage *stage = &ret->stages[ret->stage_count];
         if (parse_stage(part, stage, &error, &want) < 0) {
-            return refuse(why, text, at + error, want);
+            return why_refuse_at(why, text, at + error, want);
         }
         ret->stage_count++;
         most = stage->from > most ? stage->from : most;
@@ -133,5 +126,5 @@ int schedule_parse(const char *text, struct schedule_plan *ret, char *why)
         }
         at++;
     }
-    return most > 0 ? 0 : refuse(why, text, text, "no stage has a rate");
+    return most > 0 ? 0 : why_refuse_at(why, text, text, "no stage has a rate");
 }

@@ -67,7 +67,7 @@ static bool read_status(const char *value, uint16_t *ret)
 static bool read_wish(const char *text, size_t len, struct serve_http_wish *ret)
 {
     char value[VALUE_SIZE];
-    char why[SIZES_WHY_SIZE];
+    char why[WHY_SIZE];
     const char *equals = memchr(text, '=', len);
     const size_t name_len = equals ? (size_t)(equals - text) : len;
     const size_t value_len = equals ? len - name_len - 1 : 0;

@@ -17,8 +17,7 @@
 
 static int refuse(const char *flag, int err, const char *fix, char *why)
 {
-    snprintf(why, SOCKETS_WHY_SIZE, "%s: %s%s", flag, strerror(err), fix);
-    return -err;
+    return why_refuse(why, -err, "%s: %s%s", flag, strerror(err), fix);
 }
 
 static int set_buffer(int fd, int name, uint64_t size_bytes, char *why)
@@ -36,11 +35,10 @@ static int set_buffer(int fd, int name, uint64_t size_bytes, char *why)
         return refuse(is_send ? "--sndbuf" : "--rcvbuf", errno, "", why);
     }
     if (found / 2 < wanted) {
-        snprintf(why, SOCKETS_WHY_SIZE,
-                 "--%s: the kernel allows %d bytes; raise net.core.%s",
-                 is_send ? "sndbuf" : "rcvbuf", found / 2,
-                 is_send ? "wmem_max" : "rmem_max");
-        return -ENOBUFS;
+        return why_refuse(why, -ENOBUFS,
+                          "--%s: the kernel allows %d bytes; raise net.core.%s",
+                          is_send ? "sndbuf" : "rcvbuf", found / 2,
+                          is_send ? "wmem_max" : "rmem_max");
     }
     return 0;
 }
@@ -83,7 +81,7 @@ bool sockets_try(const struct socket_flags *flags, const struct target *target)
                                    ? target->address.storage.any.sa_family
                                    : AF_INET;
     const int on = 1;
-    char why[SOCKETS_WHY_SIZE];
+    char why[WHY_SIZE];
 
     const int fd = socket(
         family, (target->is_datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC,

@@ -9,12 +9,12 @@
 #ifndef WEIR_LOAD_SOCKETS_H
 #define WEIR_LOAD_SOCKETS_H
 
+#include "tools/weir-load/base/why.h"
+
 #include "tools/common/target.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#define SOCKETS_WHY_SIZE 160
 
 struct socket_flags {
     /* Nagle's algorithm stays on. */
