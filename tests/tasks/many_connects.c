@@ -17,9 +17,6 @@
 /* There the guard of each object costs mappings. */
 #elif defined(WR_GUARD)
 #define COUNT 20000u
-/* Each turn checks all of them. */
-#elif defined(WR_INVARIANTS)
-#define COUNT 36000u
 #else
 #define COUNT 50000u
 #endif

@@ -12,8 +12,8 @@
  * madvise the kernel's limit on mappings comes first. */
 #if defined(__SANITIZE_THREAD__)
 #define COUNT 4000u
-/* Each turn checks all of them; more than the kernel's limit on mappings. */
-#elif defined(WR_INVARIANTS)
+/* More than the kernel's limit on mappings. */
+#elif defined(WR_GUARD)
 #define COUNT 40000u
 #else
 #define COUNT 100000u

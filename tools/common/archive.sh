@@ -70,10 +70,15 @@ own_apt() { # PROGRAM ARGUMENT...
         -o APT::Sandbox::User="$(id -un)" "$@"
 }
 
-# read_archive NEED: the lists of source packages. False: they were not to be had.
+archive_is_read=
+
+# read_archive NEED: reads the lists of source packages, once. Returns false if they
+# cannot be read.
 read_archive() {
+    [ -z "$archive_is_read" ] || return 0
     write_list "$1"
-    own_apt apt-get -o APT::Update::Error-Mode=any update >>"$log" 2>&1
+    own_apt apt-get -o APT::Update::Error-Mode=any update >>"$log" 2>&1 &&
+        archive_is_read=yes
 }
 
 # version_of FOLDER: that of the source package which was unpacked there.
