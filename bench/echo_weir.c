@@ -215,7 +215,7 @@ static void print_statistics(void *arg, int signum)
     static char text[8192];
 
     (void)signum;
-    weir_loop_get_statistics_text(arg, text, sizeof(text));
+    weir_loop_format_statistics(arg, text, sizeof(text));
     printf("%s\n", text);
     fflush(stdout);
 }

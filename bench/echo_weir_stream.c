@@ -64,7 +64,7 @@ static int serve_echo(weir_reader *reader, weir_writer *writer)
     while ((len = read_some(reader, &buf, &taken)) > 0) {
         int err = send_back(writer, &buf);
 
-        weir_lease_unref(taken);
+        weir_buf_unref(taken);
         err = err < 0 ? err : weir_writer_drain(writer);
         if (err < 0) {
             return err;
@@ -132,7 +132,7 @@ static void print_statistics(void *arg, int signum)
     static char text[8192];
 
     (void)signum;
-    weir_loop_get_statistics_text(arg, text, sizeof(text));
+    weir_loop_format_statistics(arg, text, sizeof(text));
     printf("%s\n", text);
     fflush(stdout);
 }

@@ -57,7 +57,7 @@ static int run(weir_thread *thread, void *arg)
         return receive_all(thread);
     }
     /* The event is made long before the last message. */
-    receiver = weir_threads_get_thread(weir_thread_get_threads(thread), 0);
+    receiver = weir_threads_get(weir_thread_get_group(thread), 0);
     post_begin();
     return send_all(thread);
 }

@@ -1,5 +1,5 @@
 /*
- * Posting with weir: each message is one weir_remote_call_soon whose argument
+ * Posting with weir: each message is one weir_mailbox_call_soon whose argument
  * is the message. The loop has nothing else to do, so what is measured is the
  * mailbox and the wake-up alone.
  */
@@ -9,7 +9,7 @@
 #include <weir/loop.h>
 
 static weir_loop *loop;
-static weir_remote *remote;
+static weir_mailbox *mailbox;
 
 static void on_message(void *arg)
 {
@@ -20,10 +20,10 @@ static void on_message(void *arg)
 
 static void post(struct post_message *message)
 {
-    int err = weir_remote_call_soon(remote, on_message, message, NULL);
+    int err = weir_mailbox_call_soon(mailbox, on_message, message, NULL);
 
     if (err < 0) {
-        bench_die_err("weir_remote_call_soon", err);
+        bench_die_err("weir_mailbox_call_soon", err);
     }
 }
 
@@ -38,7 +38,7 @@ int main(void)
     int err = weir_loop_new(NULL, &loop);
 
     if (err >= 0) {
-        remote = weir_loop_get_remote(loop);
+        mailbox = weir_loop_get_mailbox(loop);
         err = weir_loop_call_soon(loop, start, NULL, NULL);
     }
     if (err >= 0) {
@@ -48,6 +48,6 @@ int main(void)
         bench_die_err("weir", err);
     }
     post_report("weir");
-    weir_remote_unref(remote);
+    weir_mailbox_unref(mailbox);
     return weir_loop_free(loop) < 0 ? 1 : 0;
 }

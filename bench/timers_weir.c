@@ -1,5 +1,5 @@
 /*
- * The timer pattern on weir. A move is weir_loop_reschedule, which keeps the
+ * The timer pattern on weir. A move is weir_handle_reschedule, which keeps the
  * handle; every turn of the pattern is one call_soon, so one turn of the loop,
  * with what it defers to its turns.
  */
@@ -31,15 +31,15 @@ static void move(uint32_t index, uint64_t timeout_ms)
 {
     uint64_t when = weir_loop_get_time(loop) + timeout_ms * 1000000;
 
-    if (!weir_loop_reschedule(loop, handles[index], when)) {
-        bench_die_err("weir_loop_reschedule", -1);
+    if (!weir_handle_reschedule(loop, handles[index], when)) {
+        bench_die_err("weir_handle_reschedule", -1);
     }
 }
 
 static void cancel(uint32_t index)
 {
-    if (!weir_loop_cancel(loop, handles[index])) {
-        bench_die_err("weir_loop_cancel", -1);
+    if (!weir_handle_cancel(loop, handles[index])) {
+        bench_die_err("weir_handle_cancel", -1);
     }
 }
 

@@ -60,7 +60,7 @@ static inline void until_turn(const struct until *until)
 
 static inline void until_end(const struct until *until)
 {
-    weir_loop_cancel(until->loop, until->guard);
+    weir_handle_cancel(until->loop, until->guard);
 }
 
 #define RUN_UNTIL(its_loop, its_condition)                                     \

@@ -102,7 +102,7 @@ typedef struct weir_tls_context weir_tls_context;
 typedef struct weir_tls_session weir_tls_session;
 
 /** A loop's mailbox for other threads; see loop.h. */
-typedef struct weir_remote weir_remote;
+typedef struct weir_mailbox weir_mailbox;
 
 /**
  * The source of the library's memory.
@@ -110,8 +110,8 @@ typedef struct weir_remote weir_remote;
  * Both functions must be set, and memory must be aligned like malloc()'s. They
  * are called only on the loop's thread, with two exceptions, which need a
  * thread-safe allocator: weir_loop_call_soon_threadsafe() and
- * weir_remote_call_soon() allocate on the calling thread, and the last
- * weir_remote_unref() frees there; a job of the executor that ends after its
+ * weir_mailbox_call_soon() allocate on the calling thread, and the last
+ * weir_mailbox_unref() frees there; a job of the executor that ends after its
  * loop frees the rest on the job's thread.
  */
 struct weir_allocator {

@@ -4,7 +4,7 @@
  *
  * Received bytes are in the loop's receive pool. A callback gets them as a
  * struct weir_buf, borrowed until it returns. A protocol that needs the bytes
- * longer calls weir_buf_keep(), and releases the lease later.
+ * longer calls weir_buf_ref(), and releases the lease later.
  *
  * **Kept bytes are charged** to their connection, by one rule for protocols,
  * for weir_reader_take() and for bytes that the library itself keeps. Fewer
@@ -48,11 +48,11 @@ struct weir_buf {
  * before a reset: connection_lost then waits for the leases, or for a time-out.
  *
  * @param buf  in: the bytes, at least 1, borrowed; out: the same bytes with a
- *             lease, given, end with weir_lease_unref()
+ *             lease, given, end with weir_buf_unref()
  * @retval -EINVAL  no bytes, or no lease
  * @retval -ENOMEM  no memory for a copy; nothing was changed
  */
-WEIR_API WEIR_MUST_USE int weir_buf_keep(struct weir_buf *buf);
+WEIR_API WEIR_MUST_USE int weir_buf_ref(struct weir_buf *buf);
 
 /**
  * Release kept bytes.
@@ -60,7 +60,7 @@ WEIR_API WEIR_MUST_USE int weir_buf_keep(struct weir_buf *buf);
  * The bytes may be overwritten at once. A connection that held too much to
  * receive may receive again.
  */
-WEIR_API void weir_lease_unref(weir_lease *lease);
+WEIR_API void weir_buf_unref(weir_lease *lease);
 
 WEIR_END_DECLS
 

@@ -71,8 +71,8 @@ struct weir_client_hello {
      * with single dots between them; compare it without case. A literal IPv4
      * address, which clients should not send, is accepted. */
     char server_name[WEIR_SERVER_NAME_SIZE];
-    /** For weir_alpn_next(); points into the parsed bytes or into the scratch
-     * memory. */
+    /** For weir_client_hello_alpn_next(); points into the parsed bytes or into
+     * the scratch memory. */
     struct weir_alpn_list protocols;
     /** The highest offered version of TLS: 0x0304 for TLS 1.3, 0x0303 for TLS
      * 1.2; 0 if the client lists versions, but no version that begins with
@@ -137,8 +137,8 @@ weir_client_hello_parse(const void *data, size_t len,
  * @return      true; false if none is left, or the next one is malformed, which
  *              does not happen to a list of weir_client_hello_parse()
  */
-WEIR_API bool weir_alpn_next(struct weir_alpn_list *left,
-                             struct weir_alpn_name *ret);
+WEIR_API bool weir_client_hello_alpn_next(struct weir_alpn_list *left,
+                                          struct weir_alpn_name *ret);
 
 /**
  * Report whether a list has a protocol.
@@ -147,8 +147,8 @@ WEIR_API bool weir_alpn_next(struct weir_alpn_list *left,
  * @param name  the protocol, as in "h2"; borrowed
  * @return      true if it has; bytes are compared
  */
-WEIR_API bool weir_alpn_has(const struct weir_alpn_list *list,
-                            const char *name);
+WEIR_API bool weir_client_hello_alpn_has(const struct weir_alpn_list *list,
+                                         const char *name);
 
 WEIR_END_DECLS
 

@@ -14,8 +14,8 @@
 
 #include "base.h"
 #include "connect_options.h"
+#include "endpoint.h"
 #include "pending.h"
-#include "place.h"
 #include "protocol.h"
 
 WEIR_BEGIN_DECLS
@@ -58,7 +58,7 @@ WEIR_API WEIR_MUST_USE int weir_create_connection(
     weir_connect_done_fn *done, void *done_arg, weir_pending **ret);
 
 /**
- * Connect to a place, or make a transport of a connected stream socket
+ * Connect to an endpoint, or make a transport of a connected stream socket
  * (asyncio's create_connection with sock, and connect_accepted_socket) or of a
  * pipe.
  *
@@ -66,14 +66,14 @@ WEIR_API WEIR_MUST_USE int weir_create_connection(
  * another family than requested are skipped. With a descriptor and TLS, the
  * kind of the context decides whether this side is the client or the server.
  *
- * @param factory  called once the connection is established; copied
- * @param place    up to 4096 addresses, a Unix socket as in
- *                 weir_create_unix_connection(), a host, a connected IPv4, IPv6
- *                 or Unix socket, or a pipe. A socket has no attempts; with it
- *                 a local address, a proto and fast_open are refused. For a
- *                 pipe see weir_connect_read_pipe()
- * @param ret      as in weir_create_connection()
- * @return         as weir_create_connection()
+ * @param factory   called once the connection is established; copied
+ * @param endpoint  up to 4096 addresses, a Unix socket as in
+ *                  weir_create_unix_connection(), a host, a connected IPv4,
+ *                  IPv6 or Unix socket, or a pipe. A socket has no attempts;
+ *                  with it a local address, a proto and fast_open are refused.
+ *                  For a pipe see weir_connect_read_pipe()
+ * @param ret       as in weir_create_connection()
+ * @return          as weir_create_connection()
  * @retval -EINVAL  no address, no address of the requested family, or an
  *                  invalid or unnamed address; a descriptor that is not a
  *                  connected stream socket or has another family than
@@ -83,7 +83,7 @@ WEIR_API WEIR_MUST_USE int weir_create_connection(
  */
 WEIR_API WEIR_MUST_USE int weir_create_connection_at(
     weir_loop *loop, const struct weir_factory *factory,
-    struct weir_place place, const struct weir_connect_options *options,
+    struct weir_endpoint endpoint, const struct weir_connect_options *options,
     weir_connect_done_fn *done, void *done_arg, weir_pending **ret);
 
 /**

@@ -7,7 +7,7 @@
  *     connection_made  ( datagram_received | error_received )*  connection_lost
  *
  * **Receiving.** datagram_received is called once for each datagram, even an
- * empty one. The bytes are borrowed, and may be kept with weir_buf_keep().
+ * empty one. The bytes are borrowed, and may be kept with weir_buf_ref().
  * While the program keeps as many bytes as its limit allows, or has paused
  * reading, the kernel's queue fills up, and the kernel drops further datagrams,
  * which weir_transport_get_datagram_counts() counts.
@@ -45,8 +45,8 @@
 #include "address.h"
 #include "base.h"
 #include "buffer.h"
+#include "endpoint.h"
 #include "pending.h"
-#include "place.h"
 #include "protocol.h"
 #include "transport.h"
 
@@ -167,7 +167,8 @@ struct weir_datagram_counts {
  * connection_made; or @p err is negative and @p t NULL. -ECANCELED means
  * weir_pending_cancel().
  */
-typedef void weir_endpoint_done_fn(void *arg, int err, weir_transport *t);
+typedef void weir_datagram_endpoint_done_fn(void *arg, int err,
+                                            weir_transport *t);
 
 /** Options of all calls that make a datagram endpoint. */
 struct weir_datagram_options {
@@ -256,20 +257,20 @@ struct weir_datagram_options {
  */
 WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
     weir_loop *loop, const struct weir_factory *factory,
-    const struct weir_datagram_options *options, weir_endpoint_done_fn *done,
-    void *done_arg, weir_pending **ret);
+    const struct weir_datagram_options *options,
+    weir_datagram_endpoint_done_fn *done, void *done_arg, weir_pending **ret);
 
 /**
- * Make a datagram endpoint at a place, or from a socket that is already bound
- * or connected.
+ * Make a datagram endpoint with two sides, or from a socket that is already
+ * bound or connected.
  *
  * @param factory  as in weir_create_datagram_endpoint()
- * @param local    the local place: a host, where NULL with a port means all
+ * @param local    the local side: a host, where NULL with a port means all
  *                 addresses; one address; a Unix socket, for which a file that
  *                 no process is bound to is removed first, and whose file stays
- *                 after the end; a datagram socket; or weir_place_none()
- * @param remote   the place of the peer: a host, one address, a Unix socket or
- *                 weir_place_none()
+ *                 after the end; a datagram socket; or weir_endpoint_none()
+ * @param remote   the side of the peer: a host, one address, a Unix socket or
+ *                 weir_endpoint_none()
  * @param options  borrowed, without hosts and ports; NULL for all defaults
  * @param done     as in weir_create_datagram_endpoint()
  * @return         as weir_create_datagram_endpoint()
@@ -282,9 +283,9 @@ WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
  */
 WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint_at(
     weir_loop *loop, const struct weir_factory *factory,
-    struct weir_place local, struct weir_place remote,
-    const struct weir_datagram_options *options, weir_endpoint_done_fn *done,
-    void *done_arg, weir_pending **ret);
+    struct weir_endpoint local, struct weir_endpoint remote,
+    const struct weir_datagram_options *options,
+    weir_datagram_endpoint_done_fn *done, void *done_arg, weir_pending **ret);
 
 /**
  * Send a copy of a datagram, which may be empty.

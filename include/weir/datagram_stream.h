@@ -59,7 +59,7 @@ weir_open_datagram_stream(weir_loop *loop,
                           weir_datagram_stream **ret);
 
 /**
- * Make a datagram endpoint for tasks at a place, or from a socket.
+ * Make a datagram endpoint for tasks with two sides, or from a socket.
  *
  * @param local   as in weir_create_datagram_endpoint_at(); held
  * @param remote  as in weir_create_datagram_endpoint_at(); held
@@ -67,8 +67,8 @@ weir_open_datagram_stream(weir_loop *loop,
  * @return        as weir_open_datagram_stream()
  */
 WEIR_API WEIR_MUST_USE int
-weir_open_datagram_stream_at(weir_loop *loop, struct weir_place local,
-                             struct weir_place remote,
+weir_open_datagram_stream_at(weir_loop *loop, struct weir_endpoint local,
+                             struct weir_endpoint remote,
                              const struct weir_datagram_stream_options *options,
                              weir_datagram_stream **ret);
 
@@ -90,8 +90,8 @@ weir_open_datagram_endpoint(weir_loop *loop, const struct weir_factory *factory,
                             weir_transport **ret);
 
 /**
- * Make a datagram endpoint at a place with a protocol of the program, and wait
- * for it.
+ * Make a datagram endpoint of two sides with a protocol of the program, and
+ * wait for it.
  *
  * @param factory  as in weir_create_datagram_endpoint(); held
  * @param local    as in weir_create_datagram_endpoint_at(); held
@@ -101,7 +101,7 @@ weir_open_datagram_endpoint(weir_loop *loop, const struct weir_factory *factory,
  */
 WEIR_API WEIR_MUST_USE int weir_open_datagram_endpoint_at(
     weir_loop *loop, const struct weir_factory *factory,
-    struct weir_place local, struct weir_place remote,
+    struct weir_endpoint local, struct weir_endpoint remote,
     const struct weir_datagram_options *options, weir_transport **ret);
 
 /**
@@ -125,7 +125,7 @@ weir_datagram_stream_recv(weir_datagram_stream *stream, void *buf, size_t size,
  * Receive one datagram without copying it.
  *
  * @param ret  the datagram, held. Its buf.lease is given, end with
- *             weir_lease_unref(); an empty datagram has none. Its ancillary is
+ *             weir_buf_unref(); an empty datagram has none. Its ancillary is
  *             borrowed until the next call that receives
  * @return     0; errors are those of weir_datagram_stream_recv()
  */

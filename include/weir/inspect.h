@@ -112,11 +112,11 @@ weir_loop_get_statistics(const weir_loop *loop,
  * @param size  bytes in @p buf
  * @return      bytes of the whole text, without its NUL
  */
-WEIR_API size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
-                                              size_t size);
+WEIR_API size_t weir_loop_format_statistics(const weir_loop *loop, char *buf,
+                                            size_t size);
 
 /**
- * Write statistics as weir_loop_get_statistics_text() does, for example the
+ * Write statistics as weir_loop_format_statistics() does, for example the
  * statistics of several loops (weir_threads_get_statistics()).
  *
  * @param statistics  the statistics; borrowed. Fields beyond their size are 0
@@ -127,8 +127,8 @@ WEIR_API size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
-weir_loop_statistics_get_text(const struct weir_loop_statistics *statistics,
-                              char *buf, size_t size);
+weir_statistics_format(const struct weir_loop_statistics *statistics, char *buf,
+                       size_t size);
 
 /**
  * Write statistics in the text format of Prometheus, for a page that a program
@@ -146,7 +146,8 @@ weir_loop_statistics_get_text(const struct weir_loop_statistics *statistics,
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
-weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out);
+weir_statistics_write_prometheus(const struct weir_loop_statistics *statistics,
+                                 FILE *out);
 
 /**
  * Write the state of the loop for an operator: a line for the loop, with its
@@ -162,7 +163,7 @@ weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out);
 WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
 
 /** Called for each task; must not free the loop. */
-typedef void weir_task_visit_fn(void *arg, weir_task *task);
+typedef void weir_task_walk_fn(void *arg, weir_task *task);
 
 /**
  * Call a function for each task of the loop that has not ended, including the
@@ -175,8 +176,8 @@ typedef void weir_task_visit_fn(void *arg, weir_task *task);
  * @param visit  called with each task, borrowed; weir_task_ref() keeps it
  * @return       the number of tasks; 0 on another thread
  */
-WEIR_API size_t weir_loop_visit_tasks(weir_loop *loop,
-                                      weir_task_visit_fn *visit, void *arg);
+WEIR_API size_t weir_loop_walk_tasks(weir_loop *loop, weir_task_walk_fn *visit,
+                                     void *arg);
 
 /**
  * Get a text that describes what a task waits for, for example "sleep", "lock",

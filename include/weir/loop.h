@@ -309,7 +309,7 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_at(weir_loop *loop, uint64_t when_ns,
  * @param handle  the callback
  * @return        true if it was pending and will not run
  */
-WEIR_API bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
+WEIR_API bool weir_handle_cancel(weir_loop *loop, struct weir_handle handle);
 
 /**
  * Move a pending call_later or call_at to another time, keeping its handle.
@@ -318,8 +318,8 @@ WEIR_API bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
  * @param when_ns  the new time
  * @return         true if it was pending
  */
-WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
-                                   uint64_t when_ns);
+WEIR_API bool weir_handle_reschedule(weir_loop *loop, struct weir_handle handle,
+                                     uint64_t when_ns);
 
 /**
  * Call a function on the loop's thread, from any thread; wakes the loop.
@@ -328,7 +328,7 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
  * Posts of one thread run in their order; posts of the loop's own thread are
  * ordered with weir_loop_call_soon(). An iteration runs at most 4096 posts, and
  * more only if a call_soon follows a post of the loop's own thread. The loop
- * must not be freed meanwhile; use a weir_remote if it might be.
+ * must not be freed meanwhile; use a weir_mailbox if it might be.
  *
  * If 0 is returned, exactly one of @p cb and @p dropped is called, once: @p cb
  * from the loop, or @p dropped inside weir_loop_free(), on the thread that
@@ -368,21 +368,21 @@ WEIR_API size_t weir_loop_cancel_posted(weir_loop *loop, weir_callback_fn *cb,
  *
  * @return the mailbox; one reference is given
  */
-WEIR_API weir_remote *weir_loop_get_remote(weir_loop *loop);
+WEIR_API weir_mailbox *weir_loop_get_mailbox(weir_loop *loop);
 
 /**
  * Take another reference to a mailbox.
  *
  * @thread any
  */
-WEIR_API weir_remote *weir_remote_ref(weir_remote *remote);
+WEIR_API weir_mailbox *weir_mailbox_ref(weir_mailbox *mailbox);
 
 /**
  * Release a reference to a mailbox.
  *
  * @thread any
  */
-WEIR_API void weir_remote_unref(weir_remote *remote);
+WEIR_API void weir_mailbox_unref(weir_mailbox *mailbox);
 
 /**
  * As weir_loop_call_soon_threadsafe(), but the loop may have ended.
@@ -395,19 +395,19 @@ WEIR_API void weir_remote_unref(weir_remote *remote);
  * @retval -ESHUTDOWN  the loop has ended; neither will be called
  * @thread any
  */
-WEIR_API WEIR_MUST_USE int weir_remote_call_soon(weir_remote *remote,
-                                                 weir_callback_fn *cb,
-                                                 void *arg,
-                                                 weir_callback_fn *dropped);
+WEIR_API WEIR_MUST_USE int weir_mailbox_call_soon(weir_mailbox *mailbox,
+                                                  weir_callback_fn *cb,
+                                                  void *arg,
+                                                  weir_callback_fn *dropped);
 
 /**
- * As weir_remote_call_soon(), but block the thread while the post_limit is
+ * As weir_mailbox_call_soon(), but block the thread while the post_limit is
  * reached.
  *
  * The loop's own thread is never blocked, because it would wait for itself.
  * Until the first run the loop's own thread is the thread that made the loop.
  *
- * @param dropped     as in weir_remote_call_soon()
+ * @param dropped     as in weir_mailbox_call_soon()
  * @param timeout_ns  the longest wait; UINT64_MAX means no limit
  * @return            0 if either @p cb or @p dropped will be called
  * @retval -ETIMEDOUT  the limit was reached for the whole time
@@ -417,8 +417,9 @@ WEIR_API WEIR_MUST_USE int weir_remote_call_soon(weir_remote *remote,
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
-weir_remote_call_soon_wait(weir_remote *remote, weir_callback_fn *cb, void *arg,
-                           weir_callback_fn *dropped, uint64_t timeout_ns);
+weir_mailbox_call_soon_wait(weir_mailbox *mailbox, weir_callback_fn *cb,
+                            void *arg, weir_callback_fn *dropped,
+                            uint64_t timeout_ns);
 
 /** Called on the loop when a signal has arrived. */
 typedef void weir_signal_fn(void *arg, int signum);

@@ -15,11 +15,11 @@
  *                          struct weir_protocol_binding *ret)
  *     {
  *         *ret = (struct weir_protocol_binding){&protocol, arg};
- *         return weir_server_take_connection(its_server(arg), t);
+ *         return weir_server_add_transport(its_server(arg), t);
  *     }
  *
  *     const struct weir_factory factory = {take_over, session};
- *     err = weir_transport_move(t, weir_thread_get_remote(other), &factory,
+ *     err = weir_transport_move(t, weir_thread_get_mailbox(other), &factory,
  *                               NULL, NULL, NULL);
  *
  * **What can move.** TCP and Unix stream sockets whose protocol has
@@ -82,8 +82,8 @@ typedef void weir_move_done_fn(void *arg, int err);
  * If the other loop does not run the connection waits for it, until the move is
  * cancelled.
  *
- * @param to       another loop (weir_loop_get_remote(),
- *                 weir_thread_get_remote()); borrowed
+ * @param to       another loop (weir_loop_get_mailbox(),
+ *                 weir_thread_get_mailbox()); borrowed
  * @param factory  makes the protocol, on the thread of @p to; copied
  * @param done     called once, from this loop; may be NULL if no handle is
  *                 wanted
@@ -101,7 +101,7 @@ typedef void weir_move_done_fn(void *arg, int err);
  * @retval WEIR_EREPLACED  another transport (TLS) has replaced this one
  */
 WEIR_API WEIR_MUST_USE int
-weir_transport_move(weir_transport *t, weir_remote *to,
+weir_transport_move(weir_transport *t, weir_mailbox *to,
                     const struct weir_factory *factory, weir_move_done_fn *done,
                     void *done_arg, weir_pending **ret);
 
@@ -120,7 +120,7 @@ weir_transport_move(weir_transport *t, weir_remote *to,
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int
-weir_transport_move_wait(weir_transport *t, weir_remote *to,
+weir_transport_move_wait(weir_transport *t, weir_mailbox *to,
                          const struct weir_factory *factory);
 
 WEIR_END_DECLS

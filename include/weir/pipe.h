@@ -3,7 +3,7 @@
  * Pipes: transports that move bytes one way.
  *
  * A read pipe delivers the bytes of a descriptor to its protocol, a write pipe
- * writes to a descriptor. Each is a place (place.h) for
+ * writes to a descriptor. Each is an endpoint (endpoint.h) for
  * weir_create_connection_at(), and weir_open_connection_at() in tasks. The
  * descriptor may be one end of a pipe, a FIFO, a terminal, another character
  * device, a connected stream socket or a regular file. Calls of the other
@@ -54,7 +54,7 @@ WEIR_BEGIN_DECLS
 
 /**
  * Read a pipe (asyncio's connect_read_pipe): weir_create_connection_at() of
- * weir_place_read_pipe().
+ * weir_endpoint_read_pipe().
  *
  * @param factory  makes the protocol, a stream or a buffered one; copied
  * @param fd       a descriptor that is open for reading; taken, even after an
@@ -77,7 +77,7 @@ weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
 
 /**
  * Write to a pipe (asyncio's connect_write_pipe): weir_create_connection_at()
- * of weir_place_write_pipe().
+ * of weir_endpoint_write_pipe().
  *
  * @param factory  makes the protocol, whose data_received is never called;
  *                 copied

@@ -74,7 +74,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
  * As weir_reader_read(), as a view of the next contiguous bytes.
  *
  * The view's lease is borrowed like its bytes: weir_writer_write_buf() and
- * weir_buf_keep() may be used on it before the next call.
+ * weir_buf_ref() may be used on it before the next call.
  *
  * @param max_bytes  number of bytes at most; 0 returns 0 at once
  * @param ret        the bytes; valid until the next call on the reader
@@ -96,7 +96,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
  * weir_writer_drain().
  *
  * @param max_bytes  number of bytes at most; 0 returns 0 at once
- * @param ret        the bytes; its lease is given, end with weir_lease_unref()
+ * @param ret        the bytes; its lease is given, end with weir_buf_unref()
  * @return           as weir_reader_read_view()
  * @retval -ENOMEM  no memory; nothing was consumed
  * @suspends yes
@@ -111,7 +111,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_take(weir_reader *reader,
  * @param max_bytes  number of bytes at most, so that a peer cannot fill the
  *                   memory
  * @param ret        the bytes in one piece; its lease is given, end with
- *                   weir_lease_unref(); the lease is NULL if there was no byte
+ *                   weir_buf_unref(); the lease is NULL if there was no byte
  * @return           bytes read, or a negative error
  * @retval WEIR_ELIMIT  there are more than @p max_bytes; nothing was consumed
  * @retval -ENOMEM      no memory; nothing was consumed

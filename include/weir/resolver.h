@@ -88,11 +88,11 @@ typedef struct weir_lookup weir_lookup;
 
 /** The end of a lookup: @p err is 0 and there are @p count addresses, at least
  * one, borrowed; or @p err is negative and @p count 0. */
-typedef void weir_lookup_done_fn(void *arg, int err,
-                                 const struct weir_address *addresses,
-                                 size_t count);
+typedef void weir_resolve_done_fn(void *arg, int err,
+                                  const struct weir_address *addresses,
+                                  size_t count);
 
-/** Options of weir_getaddrinfo() and weir_lookup_start(): the flags and hints
+/** Options of weir_getaddrinfo() and weir_resolve_start(): the flags and hints
  * of getaddrinfo(3). There is no socket type, because all types get the same
  * addresses, and no AI_IDN, because a name is given in its "xn--" form. */
 struct weir_getaddrinfo_options {
@@ -194,10 +194,10 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
  * @retval -EINVAL     no done, or as weir_getaddrinfo()
  */
 WEIR_API WEIR_MUST_USE int
-weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
-                  const struct weir_getaddrinfo_options *options,
-                  weir_lookup_done_fn *done, void *done_arg,
-                  weir_pending **ret);
+weir_resolve_start(weir_loop *loop, const char *host, uint16_t port,
+                   const struct weir_getaddrinfo_options *options,
+                   weir_resolve_done_fn *done, void *done_arg,
+                   weir_pending **ret);
 
 /** Size of a buffer for every service of weir_getnameinfo(), with the NUL. */
 #define WEIR_SERVICE_SIZE 64
@@ -266,8 +266,8 @@ struct weir_srv {
     char host[WEIR_HOST_SIZE];
 };
 
-/** Options of weir_lookup_srv(). */
-struct weir_lookup_srv_options {
+/** Options of weir_resolve_srv(). */
+struct weir_resolve_srv_options {
     size_t size;
     /** Limit of the lookup, in nanoseconds; default 10 s; UINT64_MAX means the
      * resolver's own limits. */
@@ -303,9 +303,9 @@ struct weir_lookup_srv_options {
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int
-weir_lookup_srv(weir_loop *loop, const char *name,
-                const struct weir_lookup_srv_options *options,
-                struct weir_srv *ret, size_t capacity);
+weir_resolve_srv(weir_loop *loop, const char *name,
+                 const struct weir_resolve_srv_options *options,
+                 struct weir_srv *ret, size_t capacity);
 
 /* ---- the built-in resolver ---- */
 
@@ -365,9 +365,9 @@ struct weir_resolver {
     /**
      * Begin to look a name up.
      *
-     * The resolver answers with weir_lookup_answer(), inside this call or
-     * later, once for each family, or once for both. A negative result ends the
-     * lookup with this error.
+     * The resolver answers with weir_resolver_reply_addresses(), inside this
+     * call or later, once for each family, or once for both. A negative result
+     * ends the lookup with this error.
      *
      * @p host is a valid name, borrowed, perhaps with a dot at its end. @p
      * family is AF_INET, AF_INET6 or 0 for both. cancel gets the value of @p
@@ -375,8 +375,8 @@ struct weir_resolver {
      */
     int (*start)(void *user, weir_lookup *lookup, const char *host, int family,
                  void **ret_data);
-    /** Begin to look up the name of an address, which weir_lookup_answer_name()
-     * answers. May be NULL. */
+    /** Begin to look up the name of an address, which
+     * weir_resolver_reply_name() answers. May be NULL. */
     int (*start_reverse)(void *user, weir_lookup *lookup,
                          const struct weir_address *address, void **ret_data);
     /** Forget a lookup without all its answers, which was cancelled, perhaps
@@ -388,7 +388,7 @@ struct weir_resolver {
      * name. Without it start is called for each lookup. */
     bool is_shared;
     /** Begin to look up the records of a service, which
-     * weir_lookup_answer_srv() answers. May be NULL. */
+     * weir_resolver_reply_srv() answers. May be NULL. */
     int (*start_srv)(void *user, weir_lookup *lookup, const char *name,
                      void **ret_data);
 };
@@ -424,8 +424,9 @@ weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *resolver,
  * @retval -ESTALE   the family already has an answer
  */
 WEIR_API WEIR_MUST_USE int
-weir_lookup_answer(weir_lookup *lookup, int family, int err,
-                   const struct weir_address *addresses, size_t count);
+weir_resolver_reply_addresses(weir_lookup *lookup, int family, int err,
+                              const struct weir_address *addresses,
+                              size_t count);
 
 /**
  * Set the canonical name of a host, as a resolver, before its last answer.
@@ -463,8 +464,8 @@ WEIR_API WEIR_MUST_USE int weir_lookup_set_ttl(weir_lookup *lookup,
  * @retval -EINVAL  not a lookup of a name, @p err is positive, or no name
  * @retval -ESTALE  the lookup already has an answer
  */
-WEIR_API WEIR_MUST_USE int weir_lookup_answer_name(weir_lookup *lookup, int err,
-                                                   const char *host);
+WEIR_API WEIR_MUST_USE int weir_resolver_reply_name(weir_lookup *lookup,
+                                                    int err, const char *host);
 
 /**
  * Answer a lookup of a service, as a resolver.
@@ -477,8 +478,8 @@ WEIR_API WEIR_MUST_USE int weir_lookup_answer_name(weir_lookup *lookup, int err,
  * @retval -ESTALE   the lookup already has an answer
  */
 WEIR_API WEIR_MUST_USE int
-weir_lookup_answer_srv(weir_lookup *lookup, int err,
-                       const struct weir_srv *records, size_t count);
+weir_resolver_reply_srv(weir_lookup *lookup, int err,
+                        const struct weir_srv *records, size_t count);
 
 WEIR_END_DECLS
 

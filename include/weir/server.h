@@ -19,8 +19,8 @@
 #include "address.h"
 #include "base.h"
 #include "connect_options.h"
+#include "endpoint.h"
 #include "pending.h"
-#include "place.h"
 #include "protocol.h"
 #include "transport.h"
 
@@ -37,7 +37,7 @@ typedef void weir_server_done_fn(void *arg, int err, weir_server *server);
 typedef void weir_server_closed_fn(void *arg, weir_server *server);
 
 /** Called with the descriptor of an accepted connection, which is given: close
- * it, or pass it to weir_server_adopt_connection(). May free the server. */
+ * it, or pass it to weir_server_add_fd(). May free the server. */
 typedef void weir_server_accepted_fn(void *arg, weir_server *server, int fd);
 
 /** Options of all calls that make a server. */
@@ -65,7 +65,7 @@ struct weir_server_options {
     /** Only bind: clients are refused before weir_server_start_serving(). */
     bool no_start_serving;
     /** Do not listen: the server serves connections that were accepted
-     * elsewhere, see weir_server_adopt_connection(). It has neither a host nor
+     * elsewhere, see weir_server_add_fd(). It has neither a host nor
      * a port. */
     bool no_sockets;
     /** Accept a TCP connection when its first bytes have arrived, or after this
@@ -152,21 +152,21 @@ WEIR_API WEIR_MUST_USE int weir_create_server(
     weir_server_done_fn *done, void *done_arg, weir_server **ret);
 
 /**
- * Listen at a place: on all of its addresses, or on a bound socket, for example
- * of a service manager.
+ * Listen at an endpoint: on all of its addresses, or on a bound socket, for
+ * example of a service manager.
  *
- * @param factory  makes the protocol of each connection; copied
- * @param place    a host as in weir_create_server(), addresses of any family, a
- *                 Unix socket as in weir_create_unix_server(), or a bound
- *                 stream socket, which may listen already. If it listens and
- *                 already has TCP_NODELAY and the options of keep_alive and
- *                 notsent_lowat_bytes, its connections inherit them, and they
- *                 are not set for each connection.
- * @param options  borrowed; hosts only together with a host; NULL for all
- *                 defaults
- * @param done     as in weir_create_server()
- * @param ret      the server, given; end with weir_server_free()
- * @return         as weir_create_server()
+ * @param factory   makes the protocol of each connection; copied
+ * @param endpoint  a host as in weir_create_server(), addresses of any family,
+ *                  a Unix socket as in weir_create_unix_server(), or a bound
+ *                  stream socket, which may listen already. If it listens and
+ *                  already has TCP_NODELAY and the options of keep_alive and
+ *                  notsent_lowat_bytes, its connections inherit them, and they
+ *                  are not set for each connection.
+ * @param options   borrowed; hosts only together with a host; NULL for all
+ *                  defaults
+ * @param done      as in weir_create_server()
+ * @param ret       the server, given; end with weir_server_free()
+ * @return          as weir_create_server()
  * @retval -EINVAL  no address, an invalid address, or an address of another
  *                  family than requested; a descriptor that is not a stream
  *                  socket or is connected, or a proto with it; hosts in the
@@ -176,7 +176,7 @@ WEIR_API WEIR_MUST_USE int weir_create_server(
  */
 WEIR_API WEIR_MUST_USE int weir_create_server_at(
     weir_loop *loop, const struct weir_factory *factory,
-    struct weir_place place, const struct weir_server_options *options,
+    struct weir_endpoint endpoint, const struct weir_server_options *options,
     weir_server_done_fn *done, void *done_arg, weir_server **ret);
 
 /**
@@ -202,8 +202,8 @@ WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
  * @retval -ESHUTDOWN  the server is closed, or has not started
  * @retval -EBUSY      connection_limit is reached
  */
-WEIR_API WEIR_MUST_USE int weir_server_take_connection(weir_server *server,
-                                                       weir_transport *t);
+WEIR_API WEIR_MUST_USE int weir_server_add_transport(weir_server *server,
+                                                     weir_transport *t);
 
 /**
  * Serve a connection that was accepted elsewhere, by another thread or by
@@ -226,8 +226,7 @@ WEIR_API WEIR_MUST_USE int weir_server_take_connection(weir_server *server,
  * @retval -ESHUTDOWN  the server is closed
  * @retval -ENOMEM    no memory
  */
-WEIR_API WEIR_MUST_USE int weir_server_adopt_connection(weir_server *server,
-                                                        int fd);
+WEIR_API WEIR_MUST_USE int weir_server_add_fd(weir_server *server, int fd);
 
 /**
  * Replace the TLS settings of a running server, for example for a renewed
@@ -277,9 +276,9 @@ WEIR_API void weir_server_abort_clients(weir_server *server);
  * @retval -EINVAL  no function
  * @retval -ESHUTDOWN  the loop has ended
  */
-WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
-                                                 weir_server_closed_fn *closed,
-                                                 void *arg);
+WEIR_API WEIR_MUST_USE int
+weir_server_add_closed_callback(weir_server *server,
+                                weir_server_closed_fn *closed, void *arg);
 
 /**
  * Stop gracefully: accept no more, close idle connections, let the others
@@ -388,7 +387,7 @@ WEIR_API uint64_t weir_server_get_connection_count(const weir_server *server);
 WEIR_API weir_loop *weir_server_get_loop(const weir_server *server);
 
 /** Close the server and release the handle. Its connections stay; the functions
- * of weir_server_on_closed() are still called. */
+ * of weir_server_add_closed_callback() are still called. */
 WEIR_API void weir_server_free(weir_server *server);
 
 WEIR_END_DECLS

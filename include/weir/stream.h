@@ -21,7 +21,7 @@
 
 #include "base.h"
 #include "connect_options.h"
-#include "place.h"
+#include "endpoint.h"
 #include "reader.h"
 #include "server.h"
 #include "writer.h"
@@ -154,15 +154,15 @@ weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
                      weir_reader **ret_reader, weir_writer **ret_writer);
 
 /**
- * Connect to a place, or take a connected socket or a pipe, and read and write
- * the connection.
+ * Connect to an endpoint, or take a connected socket or a pipe, and read and
+ * write the connection.
  *
  * For a read pipe the writer is only the handle; its writes fail with
  * -EOPNOTSUPP. When all readers of a write pipe have closed it, writes fail
  * with -EPIPE; calls that wait return WEIR_EPEERCLOSED if all bytes were
  * written, else -EPIPE.
  *
- * @param place       as in weir_create_connection_at(); held with everything
+ * @param endpoint    as in weir_create_connection_at(); held with everything
  *                    that it points to
  * @param ret_reader  the reader, borrowed from the writer; may be NULL
  * @param ret_writer  the writer, given; end with weir_writer_unref()
@@ -170,7 +170,7 @@ weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
  *                    weir_create_connection_at() and of its attempt
  */
 WEIR_API WEIR_MUST_USE int
-weir_open_connection_at(weir_loop *loop, struct weir_place place,
+weir_open_connection_at(weir_loop *loop, struct weir_endpoint endpoint,
                         const struct weir_open_options *options,
                         weir_reader **ret_reader, weir_writer **ret_writer);
 
@@ -225,10 +225,10 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
                   weir_server **ret);
 
 /**
- * Listen at a place, and serve each connection with a task.
+ * Listen at an endpoint, and serve each connection with a task.
  *
  * @param connected  serves a connection; its first argument is in the options
- * @param place      as in weir_create_server_at()
+ * @param endpoint   as in weir_create_server_at()
  * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_server_at() and of its start
@@ -237,7 +237,7 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
  */
 WEIR_API WEIR_MUST_USE int
 weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
-                     struct weir_place place,
+                     struct weir_endpoint endpoint,
                      const struct weir_start_server_options *options,
                      weir_server **ret);
 

@@ -11,7 +11,7 @@
  * int count = weir_systemd_listen_fds(true, passed, 8);
  * for (int i = 0; i < count; i++) {
  *     error = weir_create_server_at(loop, &factory,
- *                                   weir_place_fd(passed[i].fd), NULL, NULL,
+ *                                   weir_endpoint_fd(passed[i].fd), NULL, NULL,
  *                                   NULL, &servers[i]);
  * }
  * ...

@@ -129,19 +129,11 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
 WEIR_API WEIR_MUST_USE int weir_task_join(weir_task *task, int *ret);
 
 /**
- * Release the handle of weir_task_spawn(), as weir_task_unref() does; the task
- * continues to run.
- *
- * @param task  one reference is taken; NULL is ignored
- */
-WEIR_API void weir_task_detach(weir_task *task);
-
-/**
  * Take another reference to a task.
  *
  * Each reference, of the spawn and of this call, is released once: by
- * weir_task_unref(), weir_task_detach() or weir_task_join(). A task runs even
- * without references. After its end the last reference frees it.
+ * weir_task_unref() or weir_task_join(). A task runs even without references.
+ * After its end the last reference frees it.
  */
 WEIR_API weir_task *weir_task_ref(weir_task *task);
 
@@ -424,7 +416,7 @@ WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
  * Start a task from another thread; asyncio's run_coroutine_threadsafe.
  *
  * The loop must not be freed during the call. If it might be, post a callback
- * that spawns the task (weir_remote_call_soon()).
+ * that spawns the task (weir_mailbox_call_soon()).
  *
  * If 0 is returned, exactly one of @p fn and @p dropped is called, once. @p
  * dropped is called on the loop's thread: inside weir_loop_free() if the loop

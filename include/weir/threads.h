@@ -29,9 +29,9 @@
  *
  * Every object of a loop belongs to its thread. Threads share three things:
  * calls from one thread to another (weir_thread_call_soon()), calls that run on
- * each thread in sequence (weir_threads_visit()), and a configuration that all
- * threads read and that can be replaced while they run
- * (weir_threads_set_config()).
+ * each thread in sequence (weir_threads_run_each()), and a configuration that
+ * all threads read and that can be replaced while they run
+ * (weir_config_publish()).
  *
  * After fork() the child has none of the threads: it must not use the handles.
  * No other thread may use them once weir_threads_join() can return.
@@ -57,7 +57,7 @@ typedef struct weir_threads weir_threads;
 typedef struct weir_thread weir_thread;
 
 /** A reference to a configuration; it belongs to the thread that took it. */
-typedef struct weir_threads_config weir_threads_config;
+typedef struct weir_config weir_config;
 
 /** The main task of a thread. A negative result is an error, which stops the
  * other threads, except -ECANCELED after a stop, the regular end of a task that
@@ -86,7 +86,7 @@ struct weir_threads_options {
     /** Options of each loop; borrowed, NULL for all defaults. An allocator must
      * be thread-safe. */
     const struct weir_loop_options *loop;
-    /** The first configuration, see weir_threads_set_config(); held. */
+    /** The first configuration, see weir_config_publish(); held. */
     const void *config;
     /** Called with @ref config_arg when no thread reads @ref config any more,
      * or when the start has failed; may be NULL. */
@@ -170,11 +170,14 @@ WEIR_API uint32_t weir_threads_get_count(const weir_threads *threads);
  * @param index  from 0 to weir_threads_get_count() - 1
  * @return       the thread, borrowed; NULL if @p index is out of range
  */
-WEIR_API weir_thread *weir_threads_get_thread(weir_threads *threads,
-                                              uint32_t index);
+WEIR_API weir_thread *weir_threads_get(weir_threads *threads, uint32_t index);
 
-/** Get the threads that a thread was started with. */
-WEIR_API weir_threads *weir_thread_get_threads(const weir_thread *thread);
+/**
+ * Get the threads that a thread was started with.
+ *
+ * @return the threads; borrowed
+ */
+WEIR_API weir_threads *weir_thread_get_group(const weir_thread *thread);
 
 /**
  * Get the index of a thread among its threads.
@@ -200,7 +203,7 @@ WEIR_API weir_loop *weir_thread_get_loop(const weir_thread *thread);
 WEIR_API weir_thread *weir_loop_get_thread(const weir_loop *loop);
 
 /**
- * Call a function on another thread's loop; weir_remote_call_soon().
+ * Call a function on another thread's loop; weir_mailbox_call_soon().
  *
  * @param dropped  called with @p arg if the thread ends first; may be NULL
  * @return         0 if either @p cb or @p dropped will be called
@@ -217,17 +220,17 @@ WEIR_API WEIR_MUST_USE int weir_thread_call_soon(weir_thread *thread,
  * Get the mailbox of a thread's loop, for weir_transport_move() and the calls
  * of loop.h.
  *
- * @return the mailbox; borrowed as long as the threads: use weir_remote_ref()
+ * @return the mailbox; borrowed as long as the threads: use weir_mailbox_ref()
  *         to keep it longer
  */
-WEIR_API weir_remote *weir_thread_get_remote(const weir_thread *thread);
+WEIR_API weir_mailbox *weir_thread_get_mailbox(const weir_thread *thread);
 
 /** Called on one thread after the other, from its loop. */
-typedef void weir_thread_visit_fn(void *arg, weir_thread *thread);
+typedef void weir_threads_each_fn(void *arg, weir_thread *thread);
 
 /** Called when the function has run on all threads: @p result is their number,
  * or -ECANCELED if the calling loop was freed. */
-typedef void weir_threads_visited_fn(void *arg, int result);
+typedef void weir_threads_each_done_fn(void *arg, int result);
 
 /**
  * Call a function on each thread, one after the other.
@@ -247,14 +250,14 @@ typedef void weir_threads_visited_fn(void *arg, int result);
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
-weir_threads_visit(weir_threads *threads, weir_loop *loop,
-                   weir_thread_visit_fn *visit, void *arg,
-                   weir_threads_visited_fn *done, void *done_arg);
+weir_threads_run_each(weir_threads *threads, weir_loop *loop,
+                      weir_threads_each_fn *visit, void *arg,
+                      weir_threads_each_done_fn *done, void *done_arg);
 
 /**
  * Call a function on each thread, one after the other, and wait for all calls.
  *
- * As weir_threads_visit(). After an interruption, too, the function is not
+ * As weir_threads_run_each(). After an interruption, too, the function is not
  * running on any thread when the call returns, and is not called any more. So
  * @p arg may be on the task's stack. An interrupted call waits while the
  * function is running; a loop that is being freed blocks its thread meanwhile.
@@ -269,34 +272,33 @@ weir_threads_visit(weir_threads *threads, weir_loop *loop,
  * @thread loop
  * @suspends yes
  */
-WEIR_API WEIR_MUST_USE int weir_threads_visit_wait(weir_threads *threads,
-                                                   weir_loop *loop,
-                                                   weir_thread_visit_fn *visit,
-                                                   void *arg);
+WEIR_API WEIR_MUST_USE int
+weir_threads_run_each_wait(weir_threads *threads, weir_loop *loop,
+                           weir_threads_each_fn *visit, void *arg);
 
 /**
- * Add up the statistics of all loops, with weir_threads_visit().
+ * Add up the statistics of all loops, with weir_threads_run_each().
  *
  * stack_high_water_bytes is the maximum, each other field the sum.
  *
  * @param loop  the loop of the calling thread; borrowed
  * @param ret   filled in when @p done is called with a number of threads, up to
  *              its size; held
- * @param done  as in weir_threads_visit()
- * @return      as weir_threads_visit()
+ * @param done  as in weir_threads_run_each()
+ * @return      as weir_threads_run_each()
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_threads_get_statistics(weir_threads *threads, weir_loop *loop,
                             struct weir_loop_statistics *ret,
-                            weir_threads_visited_fn *done, void *done_arg);
+                            weir_threads_each_done_fn *done, void *done_arg);
 
 /**
  * As weir_threads_get_statistics(), and wait for the result.
  *
  * @param loop  the loop of the task; held
  * @param ret   filled in up to its size, unless an error is returned; held
- * @return      as weir_threads_visit_wait()
+ * @return      as weir_threads_run_each_wait()
  * @thread loop
  * @suspends yes
  */
@@ -319,33 +321,33 @@ weir_threads_get_statistics_wait(weir_threads *threads, weir_loop *loop,
  * @return         0; after an error nothing has changed
  * @retval -ECHILD  in a forked child
  */
-WEIR_API WEIR_MUST_USE int weir_threads_set_config(weir_threads *threads,
-                                                   const void *config,
-                                                   weir_release_fn *release,
-                                                   void *arg);
+WEIR_API WEIR_MUST_USE int weir_config_publish(weir_threads *threads,
+                                               const void *config,
+                                               weir_release_fn *release,
+                                               void *arg);
 
 /**
  * Get the configuration as the calling thread sees it.
  *
  * The configuration does not change inside a callback, and in a task until the
  * next suspending call. To read it for longer take a reference:
- * weir_thread_hold_config().
+ * weir_config_ref().
  *
  * @param thread  the calling thread; borrowed
  * @return        the configuration, borrowed; may be NULL
  * @thread loop
  */
-WEIR_API const void *weir_thread_get_config(const weir_thread *thread);
+WEIR_API const void *weir_config_current(const weir_thread *thread);
 
 /**
  * Take a reference to the configuration as the calling thread sees it.
  *
  * @param thread  the calling thread; borrowed
- * @return        the reference, given; end with weir_threads_config_unref(),
+ * @return        the reference, given; end with weir_config_unref(),
  * before the main task of the thread returns
  * @thread loop
  */
-WEIR_API weir_threads_config *weir_thread_hold_config(weir_thread *thread);
+WEIR_API weir_config *weir_config_ref(weir_thread *thread);
 
 /**
  * Get the configuration of a reference.
@@ -353,14 +355,14 @@ WEIR_API weir_threads_config *weir_thread_hold_config(weir_thread *thread);
  * @return the configuration, borrowed; may be NULL
  * @thread loop
  */
-WEIR_API const void *weir_threads_config_get(const weir_threads_config *config);
+WEIR_API const void *weir_config_get(const weir_config *config);
 
 /**
  * Release a reference, on the thread that took it.
  *
  * @thread loop
  */
-WEIR_API void weir_threads_config_unref(weir_threads_config *config);
+WEIR_API void weir_config_unref(weir_config *config);
 
 WEIR_END_DECLS
 

@@ -11,7 +11,7 @@
  *     weir_transport_get_extra_info(t, "peercert", &info);
  *     weir_tls_certificate_read(info.data, info.len, &certificate);
  *     struct weir_tls_part rest = certificate.subject;
- *     while (weir_tls_next_attribute(&rest, &attribute) == 0) ...
+ *     while (weir_tls_certificate_next_attribute(&rest, &attribute) == 0) ...
  *
  * In libweir-tls.
  *
@@ -47,11 +47,11 @@ struct weir_tls_certificate {
     int64_t not_after_s;
     /** "serialNumber": a number, the most significant byte first. */
     struct weir_tls_part serial;
-    /** "subject", for weir_tls_next_attribute(). */
+    /** "subject", for weir_tls_certificate_next_attribute(). */
     struct weir_tls_part subject;
-    /** "issuer", for weir_tls_next_attribute(). */
+    /** "issuer", for weir_tls_certificate_next_attribute(). */
     struct weir_tls_part issuer;
-    /** "subjectAltName", for weir_tls_next_name(). */
+    /** "subjectAltName", for weir_tls_certificate_next_name(). */
     struct weir_tls_part names;
 };
 
@@ -78,7 +78,7 @@ enum weir_tls_name_kind {
     WEIR_TLS_NAME_EMAIL = 3,
     /** A URI: ASCII. */
     WEIR_TLS_NAME_URI = 4,
-    /** A directory name, for weir_tls_next_attribute(). */
+    /** A directory name, for weir_tls_certificate_next_attribute(). */
     WEIR_TLS_NAME_DIRECTORY = 5,
     /** Another kind, as DER without its header. */
     WEIR_TLS_NAME_OTHER = 6,
@@ -116,8 +116,8 @@ weir_tls_certificate_read(const void *der, size_t size,
  * @retval -EINVAL   a parameter is NULL
  */
 WEIR_API WEIR_MUST_USE int
-weir_tls_next_attribute(struct weir_tls_part *rest,
-                        struct weir_tls_attribute *ret);
+weir_tls_certificate_next_attribute(struct weir_tls_part *rest,
+                                    struct weir_tls_attribute *ret);
 
 /**
  * Remove and return the next alternative name.
@@ -129,8 +129,9 @@ weir_tls_next_attribute(struct weir_tls_part *rest,
  * @retval -EBADMSG  not alternative names
  * @retval -EINVAL   a parameter is NULL
  */
-WEIR_API WEIR_MUST_USE int weir_tls_next_name(struct weir_tls_part *rest,
-                                              struct weir_tls_name *ret);
+WEIR_API WEIR_MUST_USE int
+weir_tls_certificate_next_name(struct weir_tls_part *rest,
+                               struct weir_tls_name *ret);
 
 WEIR_END_DECLS
 

@@ -12,7 +12,7 @@
  * - upstreams with weight 0, drained or removed are never chosen;
  * - an upstream is down while its checks fail (struct weir_upstream_check);
  * - an upstream is ejected for a time after several failures in a row: of
- *   connecting, or reported by weir_upstream_slot_end();
+ *   connecting, or reported by weir_upstream_slot_release();
  * - an upstream that is neither down nor ejected is up. Backups are chosen only
  *   if no other upstream is up;
  * - with starts_down requests wait until the first check of an upstream has
@@ -26,7 +26,7 @@
  * A program with several loops has a set on each. Sets that are made with the
  * same weir_upstreams_shared choose, check and limit like one set; otherwise
  * each counts and checks separately. The findings of a set can be passed to
- * another one (weir_upstream_get_known()), for example in a successor process.
+ * another one (weir_upstream_get_health()), for example in a successor process.
  *
  * Times are on the loop's clock, and all random numbers come from a generator
  * with a seed, so that a test can repeat the behaviour of a set.
@@ -41,8 +41,8 @@
 #include "address.h"
 #include "base.h"
 #include "connect_options.h"
+#include "endpoint.h"
 #include "pending.h"
-#include "place.h"
 #include "upstream_check.h"
 
 WEIR_BEGIN_DECLS
@@ -207,19 +207,19 @@ struct weir_upstreams_options {
 /**
  * Make the common state of several sets.
  *
- * The balance: upstreams with the same name and place (host and port, address
- * or path) are one target in all sets that were made with it. Connections,
- * round-robin position and random draws are common, so any number of sets
- * chooses like one set. If a set has several upstreams with one name and place,
- * the first ones of all sets are one target, the second ones another, and so
- * on. Weights, drains and exclusions belong to each set.
+ * The balance: upstreams with the same name and endpoint (host and port,
+ * address or path) are one target in all sets that were made with it.
+ * Connections, round-robin position and random draws are common, so any number
+ * of sets chooses like one set. If a set has several upstreams with one name
+ * and endpoint, the first ones of all sets are one target, the second ones
+ * another, and so on. Weights, drains and exclusions belong to each set.
  *
  * Findings: consecutive failures of connections are counted for all these sets,
  * against the fail_limit of the set that has the failure; an ejection and a
  * slow start apply to all sets except sets that never eject. Of the sets with
  * equal checks one makes each check, with its own TLS settings. Its result
  * applies to all before their next choice, and each set reports the change.
- * When that set is freed or retired, or the upstream is removed from it,
+ * When that set is freed or replaced, or the upstream is removed from it,
  * another set continues at once; if its loop does not run, another set
  * continues when it chooses and a check is late by more than the interval, its
  * time-out and a second. Upstreams that are added later begin with the known
@@ -278,21 +278,21 @@ weir_upstreams_new(weir_loop *loop,
 WEIR_API void weir_upstreams_free(weir_upstreams *set);
 
 /**
- * Retire a set that other sets with the same @c shared replace.
+ * Mark a set as replaced by other sets with the same @c shared.
  *
  * Its connections and requests continue. It starts no more lookups; the
- * youngest set with equal checks that is not retired, if there is one, makes
+ * youngest set with equal checks that is not replaced, if there is one, makes
  * the checks at once, with its TLS settings; with WEIR_BALANCE_FIRST this set's
  * choices do not change the upstream in use. changed and in_use are called as
  * before.
  *
- * @param set  the set; nothing happens if it is retired already
+ * @param set  the set; nothing happens if it is replaced already
  */
-WEIR_API void weir_upstreams_retire(weir_upstreams *set);
+WEIR_API void weir_upstreams_replace(weir_upstreams *set);
 
 /** Findings of a set about an upstream, with which another set can start, for
  * example in another process. All zero means that nothing is known. */
-struct weir_upstream_known {
+struct weir_upstream_health {
     size_t size;
     /** The result of checks: WEIR_UPSTREAM_UP or WEIR_UPSTREAM_DOWN; 0 if
      * unknown. */
@@ -318,9 +318,9 @@ struct weir_upstream_known {
 /** Options of weir_upstreams_add(). */
 struct weir_upstream_options {
     size_t size;
-    /** The place to connect to, copied: a host, one address of any family, or a
-     * Unix socket. Required. */
-    struct weir_place place;
+    /** The endpoint to connect to, copied: a host, one address of any family,
+     * or a Unix socket. Required. */
+    struct weir_endpoint endpoint;
     /** Limit of slots, including connects under way; 0 means no limit.
      * Upstreams with one name have one limit. */
     uint32_t connection_limit;
@@ -340,7 +340,7 @@ struct weir_upstream_options {
      * @c shared take precedence. An ejection lasts at most the set's
      * eject_max_ns, a slow start at most its slow_start_ns; both are ignored if
      * the set does not use them. */
-    const struct weir_upstream_known *known;
+    const struct weir_upstream_health *health;
     /** Its own checks, copied; without an interval it is never checked, nor
      * down. NULL means the checks of the set. */
     const struct weir_upstream_check *check;
@@ -354,11 +354,11 @@ struct weir_upstream_options {
      * and is removed, as by weir_upstream_remove(), when they do not. A lookup
      * that fails changes nothing. Weight, drain, TLS settings and removal of
      * the added upstream apply to all. Requests wait for the first answer. A
-     * literal address is one upstream, and @c known applies to no address. */
+     * literal address is one upstream, and @c health applies to no address. */
     bool each_address;
     /** The host is the name of a service, such as "_postgres._tcp.db.example":
      * each address of the hosts of its SRV records (RFC 2782) is an upstream,
-     * with the record's port, as with each_address; the port of the place is
+     * with the record's port, as with each_address; the port of the endpoint is
      * not used. Upstreams of the lowest priority number are chosen while one of
      * them is up; in a set with several names, upstreams with the lowest number
      * of their own name. The record with the largest weight of a priority gets
@@ -371,7 +371,7 @@ struct weir_upstream_options {
     bool is_service;
     /** Local address of connections and checks, copied; NULL means the local
      * address of connect's options, and any for checks. A name's addresses of
-     * another family are skipped; a check's own place of another family is
+     * another family are skipped; a check's own endpoint of another family is
      * connected from any address. */
     const struct weir_address *local_address;
 };
@@ -386,8 +386,8 @@ struct weir_upstream_options {
  * @param options  borrowed
  * @param ret      the upstream, borrowed until it is removed, the set is freed,
  *                 or its last slot has ended; may be NULL
- * @retval -EINVAL  no place, several addresses, an unnamed or invalid address,
- *                  a socket or a pipe, which is closed; an unnamed or invalid
+ * @retval -EINVAL  no endpoint, several addresses, an unnamed or invalid
+ * address, a socket or a pipe, which is closed; an unnamed or invalid
  *                  local_address; a weight above 256; TLS settings for a
  *                  server, or without a name to verify; no TLS settings
  *                  although checks make a handshake; invalid checks; an invalid
@@ -436,7 +436,7 @@ weir_upstream_set_check_tls(weir_upstream *upstream,
 /**
  * Begin or end the drain of an upstream: no new connections while it lasts.
  *
- * Its connections continue; weir_upstream_get_info() counts them.
+ * Its connections continue; weir_upstream_get_statistics() counts them.
  *
  * @param is_draining  true to begin, false to end
  */
@@ -471,7 +471,7 @@ WEIR_API void weir_upstream_pause_checks(weir_upstream *upstream,
  * @return     number of requests
  * @retval -EINVAL  @p err is not negative
  */
-WEIR_API int weir_upstream_end_requests(weir_upstream *upstream, int err);
+WEIR_API int weir_upstream_fail_pending(weir_upstream *upstream, int err);
 
 /**
  * Replace the TLS settings of an upstream, for example with a renewed
@@ -528,7 +528,7 @@ WEIR_API void *weir_upstream_get_user(const weir_upstream *upstream);
  * address that has failed. State, errors, status, alerts and is_being_checked
  * are common to all sets with the same weir_upstreams_shared.
  */
-struct weir_upstream_info {
+struct weir_upstream_statistics {
     size_t size;
     /** Its state. */
     enum weir_upstream_state state;
@@ -574,7 +574,7 @@ struct weir_upstream_info {
      * message of a database, for PostgreSQL after the SQLSTATE, or a wrong
      * response to a text check; may be "". Bytes that are not plain text are
      * '?'. */
-    char check_reason[WEIR_CHECK_REASON_SIZE];
+    char check_reason[WEIR_UPSTREAM_CHECK_REASON_SIZE];
     /** The alert with which its TLS has refused the last completed check: the
      * name, for example "unknown_ca", a string with static life time; may be
      * NULL. */
@@ -595,15 +595,15 @@ struct weir_upstream_info {
 };
 
 /** Get the facts about an upstream. */
-WEIR_API int weir_upstream_get_info(const weir_upstream *upstream,
-                                    struct weir_upstream_info *ret);
+WEIR_API int weir_upstream_get_statistics(const weir_upstream *upstream,
+                                          struct weir_upstream_statistics *ret);
 
 /** Get the findings of the set about an upstream. */
-WEIR_API int weir_upstream_get_known(const weir_upstream *upstream,
-                                     struct weir_upstream_known *ret);
+WEIR_API int weir_upstream_get_health(const weir_upstream *upstream,
+                                      struct weir_upstream_health *ret);
 
 /** Facts about a set, for metrics. */
-struct weir_upstreams_info {
+struct weir_upstreams_statistics {
     size_t size;
     /** Upstreams. */
     uint32_t upstream_count;
@@ -624,8 +624,9 @@ struct weir_upstreams_info {
 };
 
 /** Get the facts about a set. */
-WEIR_API int weir_upstreams_get_info(const weir_upstreams *set,
-                                     struct weir_upstreams_info *ret);
+WEIR_API int
+weir_upstreams_get_statistics(const weir_upstreams *set,
+                              struct weir_upstreams_statistics *ret);
 
 /** Options of weir_upstreams_connect(), and of the calls of tasks. */
 struct weir_upstreams_connect_options {
@@ -667,8 +668,8 @@ struct weir_upstreams_result {
     /** The upstream of the connection, or the last that was tried, or NULL;
      * borrowed. */
     weir_upstream *upstream;
-    /** The slot of the connection, given: weir_upstream_slot_end(); NULL after
-     * an error. */
+    /** The slot of the connection, given: weir_upstream_slot_release(); NULL
+     * after an error. */
     weir_upstream_slot *slot;
     /** Upstreams that were tried. */
     uint32_t try_count;
@@ -782,7 +783,7 @@ weir_upstream_slot_get_upstream(const weir_upstream_slot *slot);
  *                for its ejection; -ECANCELED for neither, for example if the
  *                client has left
  */
-WEIR_API void weir_upstream_slot_end(weir_upstream_slot *slot, int result);
+WEIR_API void weir_upstream_slot_release(weir_upstream_slot *slot, int result);
 
 WEIR_END_DECLS
 

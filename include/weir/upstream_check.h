@@ -11,44 +11,44 @@
 #define WEIR_UPSTREAM_CHECK_H
 
 #include "base.h"
-#include "place.h"
+#include "endpoint.h"
 #include "proxy_protocol.h"
 
 WEIR_BEGIN_DECLS
 
-/** Bytes of the text of weir_upstream_info.check_reason. */
-#define WEIR_CHECK_REASON_SIZE 128
+/** Bytes of the text of weir_upstream_statistics.check_reason. */
+#define WEIR_UPSTREAM_CHECK_REASON_SIZE 128
 
 /** An upstream; it belongs to its set (upstream.h). */
 typedef struct weir_upstream weir_upstream;
 
 /** Kinds of checks. */
-enum weir_check_kind {
+enum weir_upstream_check_kind {
     /** Connect, without TLS. */
-    WEIR_CHECK_TCP = 0,
+    WEIR_UPSTREAM_CHECK_TCP = 0,
     /** Connect, and complete a TLS handshake. */
-    WEIR_CHECK_TLS,
+    WEIR_UPSTREAM_CHECK_TLS,
     /** Connect, send bytes, and expect bytes, once or several times. */
-    WEIR_CHECK_TEXT,
+    WEIR_UPSTREAM_CHECK_TEXT,
     /** Connect, send a GET request (HTTP/1.1, Connection: close), and check the
      * status of the final response. */
-    WEIR_CHECK_HTTP,
+    WEIR_UPSTREAM_CHECK_HTTP,
     /** Log in to PostgreSQL, without TLS: it is a success if the server
      * requests a password, which is not sent, or accepts the user. */
-    WEIR_CHECK_POSTGRES,
+    WEIR_UPSTREAM_CHECK_POSTGRES,
     /** Log in to MySQL or MariaDB, without TLS, as a user without a password,
      * and leave with COM_QUIT: such a server counts connections that end before
      * the login, and finally blocks the client's address. */
-    WEIR_CHECK_MYSQL,
+    WEIR_UPSTREAM_CHECK_MYSQL,
 };
 
 /** Maximum number of steps of a dialogue. */
-#define WEIR_CHECK_STEPS_MAX 64
+#define WEIR_UPSTREAM_CHECK_STEPS_MAX 64
 /** Maximum length of a user name, in bytes. */
-#define WEIR_CHECK_USER_MAX 128
+#define WEIR_UPSTREAM_CHECK_USER_MAX 128
 
 /** A step of a dialogue: bytes are sent, and then bytes are expected. */
-struct weir_check_step {
+struct weir_upstream_check_step {
     /** Bytes to send, or NULL. Bytes that were received before are skipped. */
     const void *send;
     /** Number of bytes to send. */
@@ -71,7 +71,8 @@ struct weir_check_step {
  *              an unknown kind
  * @thread any
  */
-WEIR_API const char *weir_check_kind_get_name(enum weir_check_kind kind);
+WEIR_API const char *
+weir_upstream_check_kind_get_name(enum weir_upstream_check_kind kind);
 
 /**
  * Find a kind of checks by its name.
@@ -81,8 +82,9 @@ WEIR_API const char *weir_check_kind_get_name(enum weir_check_kind kind);
  * @retval -EINVAL  no kind has this name
  * @thread any
  */
-WEIR_API WEIR_MUST_USE int weir_check_kind_parse(const char *name,
-                                                 enum weir_check_kind *ret);
+WEIR_API WEIR_MUST_USE int
+weir_upstream_check_kind_parse(const char *name,
+                               enum weir_upstream_check_kind *ret);
 
 /**
  * Active checks of upstreams.
@@ -90,8 +92,8 @@ WEIR_API WEIR_MUST_USE int weir_check_kind_parse(const char *name,
  * Each upstream is checked as soon as it is added, and again after each
  * interval. At most one check of an upstream is under way. Of several sets with
  * the same weir_upstreams_shared and equal checks one set makes them.
- * WEIR_CHECK_TEXT and WEIR_CHECK_HTTP use the upstream's TLS settings, if it
- * has any.
+ * WEIR_UPSTREAM_CHECK_TEXT and WEIR_UPSTREAM_CHECK_HTTP use the upstream's TLS
+ * settings, if it has any.
  *
  * A check that cannot be made because descriptors, memory, buffers, threads,
  * ports or a local address are missing does not change the state: it is counted
@@ -102,20 +104,20 @@ WEIR_API WEIR_MUST_USE int weir_check_kind_parse(const char *name,
  * the peer ends it, when it reaches the limit, or, if bytes are expected
  * anywhere, when nothing more was received for an eighth of the time-out. After
  * a right or wrong response the check ends its stream and reads for up to a
- * second more, so that the peer sees no reset. WEIR_CHECK_TCP and
- * WEIR_CHECK_TLS, and checks without a response, end with a reset.
+ * second more, so that the peer sees no reset. WEIR_UPSTREAM_CHECK_TCP and
+ * WEIR_UPSTREAM_CHECK_TLS, and checks without a response, end with a reset.
  *
  * Invalid are an unknown kind, bytes to send or to expect that are NULL, more
  * bytes to expect than the limit, a limit below 12 for HTTP, min_status above
  * max_status, an empty path, a path or a host with a blank or a control
- * character, no_tls with WEIR_CHECK_TLS, too many steps, steps together with
- * send or expect, a login without a user, and a place together with a port or
- * of several addresses.
+ * character, no_tls with WEIR_UPSTREAM_CHECK_TLS, too many steps, steps
+ * together with send or expect, a login without a user, and an endpoint
+ * together with a port or of several addresses.
  */
 struct weir_upstream_check {
     size_t size;
     /** The kind of the checks. */
-    enum weir_check_kind kind;
+    enum weir_upstream_check_kind kind;
     /** The time from the end of a check to the next one, in nanoseconds,
      * randomly varied by up to a tenth; 0 means no checks. */
     uint64_t interval_ns;
@@ -133,44 +135,46 @@ struct weir_upstream_check {
      * (weir_upstream_options.is_backup) is up; with WEIR_BALANCE_FIRST, one
      * that was added before it. By default a new upstream is up. */
     bool starts_down;
-    /** WEIR_CHECK_TEXT: the bytes may be anywhere in the response. */
+    /** WEIR_UPSTREAM_CHECK_TEXT: the bytes may be anywhere in the response. */
     bool expect_anywhere;
-    /** WEIR_CHECK_TEXT: bytes to send, copied, or NULL. */
+    /** WEIR_UPSTREAM_CHECK_TEXT: bytes to send, copied, or NULL. */
     const void *send;
     /** Number of bytes to send. */
     size_t send_size;
-    /** WEIR_CHECK_TEXT: bytes that the response must have, copied; NULL means
-     * any byte. */
+    /** WEIR_UPSTREAM_CHECK_TEXT: bytes that the response must have, copied;
+     * NULL means any byte. */
     const void *expect;
     /** Number of bytes in expect. */
     size_t expect_size;
-    /** Bytes of a response that are checked; default 4096, for WEIR_CHECK_TEXT
-     * 16384; for HTTP at least 12. */
+    /** Bytes of a response that are checked; default 4096, for
+     * WEIR_UPSTREAM_CHECK_TEXT 16384; for HTTP at least 12. */
     uint32_t limit_bytes;
-    /** WEIR_CHECK_HTTP: the path, copied; default "/". */
+    /** WEIR_UPSTREAM_CHECK_HTTP: the path, copied; default "/". */
     const char *path;
-    /** WEIR_CHECK_HTTP: the Host of the request, copied; default the
+    /** WEIR_UPSTREAM_CHECK_HTTP: the Host of the request, copied; default the
      * server_hostname of the upstream's TLS settings, or its host or address,
      * with the port unless that is 80, or 443 with TLS; or "localhost" for a
      * Unix socket. */
     const char *host;
-    /** WEIR_CHECK_HTTP: the lowest status of a success; default 200. */
+    /** WEIR_UPSTREAM_CHECK_HTTP: the lowest status of a success; default 200.
+     */
     uint32_t min_status;
-    /** WEIR_CHECK_HTTP: the highest status of a success; default 399. */
+    /** WEIR_UPSTREAM_CHECK_HTTP: the highest status of a success; default 399.
+     */
     uint32_t max_status;
     /** The port to connect to, at the upstream's addresses; default the
      * upstream's. If set, weir_upstreams_add() refuses a Unix socket. */
     uint16_t port;
-    /** WEIR_CHECK_TEXT, WEIR_CHECK_HTTP: without TLS, even if the upstream has
-     * TLS settings. */
+    /** WEIR_UPSTREAM_CHECK_TEXT, WEIR_UPSTREAM_CHECK_HTTP: without TLS, even if
+     * the upstream has TLS settings. */
     bool no_tls;
-    /** WEIR_CHECK_TEXT: the steps of a dialogue, in order, copied with their
-     * bytes, instead of send and expect; may be NULL. */
-    const struct weir_check_step *steps;
-    /** Number of steps, at most WEIR_CHECK_STEPS_MAX. */
+    /** WEIR_UPSTREAM_CHECK_TEXT: the steps of a dialogue, in order, copied with
+     * their bytes, instead of send and expect; may be NULL. */
+    const struct weir_upstream_check_step *steps;
+    /** Number of steps, at most WEIR_UPSTREAM_CHECK_STEPS_MAX. */
     size_t step_count;
-    /** WEIR_CHECK_POSTGRES, WEIR_CHECK_MYSQL: the name of the user, copied, of
-     * at most WEIR_CHECK_USER_MAX bytes. */
+    /** WEIR_UPSTREAM_CHECK_POSTGRES, WEIR_UPSTREAM_CHECK_MYSQL: the name of the
+     * user, copied, of at most WEIR_UPSTREAM_CHECK_USER_MAX bytes. */
     const char *user;
     /** The time to the next check after a result that contradicts the state, in
      * nanoseconds, randomly varied by up to a tenth; default interval_ns. */
@@ -179,9 +183,9 @@ struct weir_upstream_check {
      * header. Version 2 is LOCAL, version 1 has the two addresses of the
      * check. */
     enum weir_proxy_version proxy_version;
-    /** The place that checks connect to, copied: a host, one address or a Unix
-     * socket. Default: the upstream's, with @c port. */
-    struct weir_place place;
+    /** The endpoint that checks connect to, copied: a host, one address or a
+     * Unix socket. Default: the upstream's, with @c port. */
+    struct weir_endpoint endpoint;
 };
 
 /**

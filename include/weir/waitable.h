@@ -3,7 +3,7 @@
  * Waiting for the first of several things: the end of a task, an event, an item
  * of a queue, a lock, a graceful stop.
  *
- * Each element of an array represents one call that waits. weir_wait_first()
+ * Each element of an array represents one call that waits. weir_wait_any()
  * makes the first of these calls that need not wait any more, and no other:
  *
  * @code{.c}
@@ -11,7 +11,7 @@
  * struct weir_waitable what[] = {weir_waitable_event(stop),
  *                                weir_waitable_future(child),
  *                                weir_waitable_queue_get(jobs, &job)};
- * switch (weir_wait_first(loop, what, 3)) {
+ * switch (weir_wait_any(loop, what, 3)) {
  * case 0: ... the event is set
  * case 1: ... what[1].result is the child's
  * case 2: ... job is an item, unless what[2].result is an error
@@ -39,10 +39,10 @@
 
 WEIR_BEGIN_DECLS
 
-/** A call that weir_wait_first() can make. The functions below initialise it;
+/** A call that weir_wait_any() can make. The functions below initialise it;
  * the program declares it, and may use it for any number of waits. */
 struct weir_waitable {
-    /** The result of the call, if weir_wait_first() has returned its index. */
+    /** The result of the call, if weir_wait_any() has returned its index. */
     int result;
     /** Used by the library. */
     uint64_t opaque[13];
@@ -142,7 +142,7 @@ WEIR_API struct weir_waitable weir_waitable_stop(weir_loop *loop);
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int
-weir_wait_first(weir_loop *loop, struct weir_waitable *what, size_t count);
+weir_wait_any(weir_loop *loop, struct weir_waitable *what, size_t count);
 
 WEIR_END_DECLS
 

@@ -134,7 +134,8 @@ WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
  *
  * @return bytes and operations; 0 without a connection
  */
-WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
+WEIR_API struct weir_depth
+weir_writer_get_write_buffer_size(const weir_writer *writer);
 
 /** Stop reading, send the waiting bytes, then close; idempotent. A reading task
  * gets the buffered bytes and then the end of the stream. No effect before

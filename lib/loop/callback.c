@@ -388,7 +388,7 @@ static struct callback *callback_find(const weir_loop *loop,
     return entry;
 }
 
-bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle)
+bool weir_handle_cancel(weir_loop *loop, struct weir_handle handle)
 {
     struct callback *entry = callback_find(loop, handle);
     if (!entry) {
@@ -398,8 +398,8 @@ bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle)
     return true;
 }
 
-bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
-                          uint64_t when_ns)
+bool weir_handle_reschedule(weir_loop *loop, struct weir_handle handle,
+                            uint64_t when_ns)
 {
     struct callback *entry = callback_find(loop, handle);
     if (!entry || entry->state != CALLBACK_TIMED) {

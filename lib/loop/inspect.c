@@ -202,8 +202,8 @@ static size_t inspect_write_text(const struct weir_loop_statistics *statistics,
     return total;
 }
 
-size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
-                                     size_t size)
+size_t weir_loop_format_statistics(const weir_loop *loop, char *buf,
+                                   size_t size)
 {
     struct weir_loop_statistics statistics;
 
@@ -211,8 +211,8 @@ size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
     return inspect_write_text(&statistics, buf, size);
 }
 
-int weir_loop_statistics_get_text(const struct weir_loop_statistics *statistics,
-                                  char *buf, size_t size)
+int weir_statistics_format(const struct weir_loop_statistics *statistics,
+                           char *buf, size_t size)
 {
     struct weir_loop_statistics known;
 
@@ -222,7 +222,8 @@ int weir_loop_statistics_get_text(const struct weir_loop_statistics *statistics,
     return (int)inspect_write_text(&known, buf, size);
 }
 
-int weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out)
+int weir_statistics_write_prometheus(
+    const struct weir_loop_statistics *statistics, FILE *out)
 {
     struct weir_loop_statistics known;
 

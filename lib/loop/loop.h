@@ -129,7 +129,7 @@ struct wr_loop_counts {
     uint64_t copied_by_view;
 };
 
-/* The loop's side of its mailbox; see remote.c. */
+/* The loop's side of its mailbox; see mailbox.c. */
 struct wr_posts {
     struct wr_module module;
     struct wr_op op; /* reads the eventfd */

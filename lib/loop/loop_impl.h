@@ -45,7 +45,7 @@ void wr_loop_end_modules(weir_loop *loop, enum wr_end_step step);
 void wr_loop_give_up(weir_loop *loop);
 void wr_loop_close_modules(weir_loop *loop);
 
-/* remote.c */
+/* mailbox.c */
 
 WEIR_MUST_USE int wr_posts_open(weir_loop *loop, uint32_t limit);
 /* Arms the read of the mailbox: from now on a post wakes the loop. */

@@ -270,7 +270,7 @@ static void cares_record_named(void *arg, int status, int timeouts, char *node,
     if (record->lookup) {
         if (status == ARES_SUCCESS && node) {
             record->was_found = true;
-            wr_ignore(weir_lookup_answer_name(record->lookup, 0, node));
+            wr_ignore(weir_resolver_reply_name(record->lookup, 0, node));
         } else {
             record->errs[WR_LOOKUP_NAME] =
                 status == ARES_SUCCESS

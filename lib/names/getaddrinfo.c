@@ -167,7 +167,7 @@ struct lookup_request {
     weir_lookup lookup;
     struct wr_member member;
     struct wr_ready cancelled; /* reports a cancellation */
-    weir_lookup_done_fn *done;
+    weir_resolve_done_fn *done;
     void *arg;
 };
 
@@ -253,10 +253,10 @@ static const struct wr_member_ops getaddrinfo_member_ops = {
     .dump = getaddrinfo_dump_alive,
     .check = getaddrinfo_check_alive};
 
-int weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
-                      const struct weir_getaddrinfo_options *options,
-                      weir_lookup_done_fn *done, void *done_arg,
-                      weir_pending **ret)
+int weir_resolve_start(weir_loop *loop, const char *host, uint16_t port,
+                       const struct weir_getaddrinfo_options *options,
+                       weir_resolve_done_fn *done, void *done_arg,
+                       weir_pending **ret)
 {
     struct weir_getaddrinfo_options known;
     struct wr_lookup_question question;

@@ -114,7 +114,7 @@ static inline bool wr_lookup_has_ended(const weir_lookup *lookup)
  * hosts file has, else WEIR_EDNSBADNAME, or the error of a shortage. */
 WEIR_MUST_USE int wr_lookup_check_name(weir_loop *loop, const char *host);
 
-/* Returns 0, or an error of weir_lookup_start() that concerns the host; the
+/* Returns 0, or an error of weir_resolve_start() that concerns the host; the
  * lookup is then still idle. */
 WEIR_MUST_USE int wr_lookup_start(weir_lookup *lookup,
                                   const struct wr_lookup_question *question);

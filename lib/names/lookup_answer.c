@@ -328,8 +328,9 @@ static void lookup_answer_part(weir_lookup *lookup, enum wr_lookup_part part,
     wr_lookup_close(lookup, part, err);
 }
 
-int weir_lookup_answer(weir_lookup *lookup, int family, int err,
-                       const struct weir_address *addresses, size_t count)
+int weir_resolver_reply_addresses(weir_lookup *lookup, int family, int err,
+                                  const struct weir_address *addresses,
+                                  size_t count)
 {
     const unsigned inet6 = 1u << WR_LOOKUP_INET6;
     const unsigned inet = 1u << WR_LOOKUP_INET;
@@ -356,7 +357,7 @@ int weir_lookup_answer(weir_lookup *lookup, int family, int err,
     return 0;
 }
 
-int weir_lookup_answer_name(weir_lookup *lookup, int err, const char *host)
+int weir_resolver_reply_name(weir_lookup *lookup, int err, const char *host)
 {
     wr_require_loop(lookup->loop);
     wr_require(err < 0 || (err == 0 && host), -EINVAL);

@@ -15,11 +15,11 @@
 #include <string.h>
 #include <weir/error.h>
 
-int weir_lookup_srv(weir_loop *loop, const char *name,
-                    const struct weir_lookup_srv_options *options,
-                    struct weir_srv *ret, size_t capacity)
+int weir_resolve_srv(weir_loop *loop, const char *name,
+                     const struct weir_resolve_srv_options *options,
+                     struct weir_srv *ret, size_t capacity)
 {
-    struct weir_lookup_srv_options known;
+    struct weir_resolve_srv_options known;
     struct wr_lookups lookups;
     const weir_lookup *lookup;
 
@@ -74,8 +74,8 @@ static int srv_answer_with(weir_lookup *lookup, const struct weir_srv *records,
     return has_some ? 0 : WEIR_EDNSNODATA;
 }
 
-int weir_lookup_answer_srv(weir_lookup *lookup, int err,
-                           const struct weir_srv *records, size_t count)
+int weir_resolver_reply_srv(weir_lookup *lookup, int err,
+                            const struct weir_srv *records, size_t count)
 {
     wr_require_loop(lookup->loop);
     wr_require(err < 0 || (err == 0 && records && count > 0), -EINVAL);

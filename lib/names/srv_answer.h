@@ -23,7 +23,7 @@ struct wr_srv_answer {
     struct weir_srv records[WEIR_SRV_MAX];
 };
 
-/* Inserts a record in the order of weir_lookup_srv(). Drops the last record if
+/* Inserts a record in the order of weir_resolve_srv(). Drops the last record if
  * there are too many. */
 void wr_srv_insert(struct wr_srv_answer *answer, const struct weir_srv *record);
 

@@ -417,7 +417,7 @@ static struct move *move_make(weir_transport *t, struct wr_wake *to,
     return move;
 }
 
-int weir_transport_move(weir_transport *t, weir_remote *to,
+int weir_transport_move(weir_transport *t, weir_mailbox *to,
                         const struct weir_factory *factory,
                         weir_move_done_fn *done, void *done_arg,
                         weir_pending **ret)
@@ -465,7 +465,7 @@ static void move_interrupt(struct wr_waiter *waiter)
     move_cancel(moving->pending); /* done follows */
 }
 
-int weir_transport_move_wait(weir_transport *t, weir_remote *to,
+int weir_transport_move_wait(weir_transport *t, weir_mailbox *to,
                              const struct weir_factory *factory)
 {
     static const struct wr_wait_kind kind = {.name = "move",

@@ -7,7 +7,7 @@
  * program, suspended calls and, until its loss, the endpoint hold references.
  */
 #include "lib/base/options.h"
-#include "lib/net/endpoint.h"
+#include "lib/net/datagram_endpoint.h"
 #include "lib/sync/sync.h"
 #include "lib/transport/transport.h"
 #include "weir/datagram_stream.h"
@@ -168,7 +168,7 @@ static int datagrams_datagram_received(void *user, weir_transport *t,
     struct place *place = datagrams_place(stream, stream->count);
     place->datagram = *datagram;
     if (datagram->buf.len > 0) {
-        int err = weir_buf_keep(&place->datagram.buf);
+        int err = weir_buf_ref(&place->datagram.buf);
         if (err < 0) { /* the datagram is lost; the endpoint stays open */
             datagrams_note_error(stream, err);
             return 0;
@@ -257,7 +257,8 @@ static int datagrams_make(weir_loop *loop, uint32_t queue_count,
 }
 
 /* Makes a stream and its endpoint. Takes the socket of @call. */
-static int datagrams_open(weir_loop *loop, struct wr_endpoint_call *call,
+static int datagrams_open(weir_loop *loop,
+                          struct wr_datagram_endpoint_call *call,
                           const struct weir_datagram_stream_options *options,
                           weir_datagram_stream **ret)
 {
@@ -276,13 +277,13 @@ static int datagrams_open(weir_loop *loop, struct wr_endpoint_call *call,
         err = datagrams_make(loop, known.queue_count, &stream);
     }
     if (err < 0) {
-        wr_endpoint_refuse(loop, call);
+        wr_datagram_endpoint_refuse(loop, call);
         return err;
     }
     const struct weir_factory factory = {.create = datagrams_create,
                                          .arg = stream};
     call->options = &known.endpoint;
-    err = wr_endpoint_open(loop, &factory, call, &t);
+    err = wr_datagram_endpoint_open(loop, &factory, call, &t);
     if (err < 0) {
         weir_datagram_stream_free(stream);
         return err;
@@ -297,18 +298,18 @@ int weir_open_datagram_stream(
     weir_loop *loop, const struct weir_datagram_stream_options *options,
     weir_datagram_stream **ret)
 {
-    struct wr_endpoint_call call = {.has_places = false};
+    struct wr_datagram_endpoint_call call = {.has_sides = false};
 
     return datagrams_open(loop, &call, options, ret);
 }
 
 int weir_open_datagram_stream_at(
-    weir_loop *loop, struct weir_place local, struct weir_place remote,
+    weir_loop *loop, struct weir_endpoint local, struct weir_endpoint remote,
     const struct weir_datagram_stream_options *options,
     weir_datagram_stream **ret)
 {
-    struct wr_endpoint_call call = {
-        .has_places = true, .local = local, .remote = remote};
+    struct wr_datagram_endpoint_call call = {
+        .has_sides = true, .local = local, .remote = remote};
 
     return datagrams_open(loop, &call, options, ret);
 }

@@ -168,7 +168,7 @@ static void stream_spawn_handler(weir_writer *writer)
         return;
     }
     writer->task->hooks = &hooks;
-    weir_task_detach(writer->task); /* the loop frees it at its end */
+    weir_task_unref(writer->task); /* the loop frees it at its end */
     writer->set = writer->transport->set;
     if (writer->set) {
         writer->transport->handler = &writer->handler;

@@ -41,7 +41,7 @@ static int stream_open_call(weir_loop *loop, const struct wr_connect_call *call,
         err = weir_stream_protocol_new(loop, &stream, &binding, &writer);
     }
     if (err < 0) {
-        wr_socket_refuse(wr_place_get_fd(&call->place));
+        wr_socket_refuse(wr_endpoint_get_fd(&call->endpoint));
         return err;
     }
     err = wr_connect_await(loop, &factory, call, &alert);
@@ -58,12 +58,12 @@ static int stream_open_call(weir_loop *loop, const struct wr_connect_call *call,
     return 0;
 }
 
-int weir_open_connection_at(weir_loop *loop, struct weir_place place,
+int weir_open_connection_at(weir_loop *loop, struct weir_endpoint endpoint,
                             const struct weir_open_options *options,
                             weir_reader **ret_reader, weir_writer **ret_writer)
 {
     struct weir_open_options known = {.size = sizeof(known)};
-    const struct wr_connect_call call = {.place = place,
+    const struct wr_connect_call call = {.endpoint = endpoint,
                                          .options = &known.connect};
 
     int err = wr_options_read(&known, sizeof(known), options);
@@ -82,8 +82,8 @@ int weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
                          const struct weir_open_options *options,
                          weir_reader **ret_reader, weir_writer **ret_writer)
 {
-    return weir_open_connection_at(loop, weir_place_host(host, port), options,
-                                   ret_reader, ret_writer);
+    return weir_open_connection_at(loop, weir_endpoint_host(host, port),
+                                   options, ret_reader, ret_writer);
 }
 
 int weir_open_unix_connection(weir_loop *loop, const char *path,
@@ -91,6 +91,6 @@ int weir_open_unix_connection(weir_loop *loop, const char *path,
                               weir_reader **ret_reader,
                               weir_writer **ret_writer)
 {
-    return weir_open_connection_at(loop, weir_place_unix(path), options,
+    return weir_open_connection_at(loop, weir_endpoint_unix(path), options,
                                    ret_reader, ret_writer);
 }

@@ -74,7 +74,8 @@ static int stream_server_make_service(weir_loop *loop,
 }
 
 /* Takes @service, which the server's end frees. */
-static int stream_server_start(struct service *service, struct weir_place place,
+static int stream_server_start(struct service *service,
+                               struct weir_endpoint endpoint,
                                const struct weir_server_options *options,
                                weir_server **ret)
 {
@@ -83,13 +84,15 @@ static int stream_server_start(struct service *service, struct weir_place place,
         .create =
             service->stream.client_connected ? stream_server_create : NULL,
         .arg = service};
-    const struct wr_server_call call = {.place = place, .options = options};
+    const struct wr_server_call call = {.endpoint = endpoint,
+                                        .options = options};
     weir_server *server = NULL;
 
     wr_assert(options->size > 0);
     int err = wr_server_new(service->loop, &factory, &call, &server);
     if (err == 0) {
-        err = weir_server_on_closed(server, stream_server_closed, service);
+        err = weir_server_add_closed_callback(server, stream_server_closed,
+                                              service);
     }
     if (err < 0) { /* it never listened: no stream exists */
         weir_server_free(server);
@@ -106,7 +109,7 @@ static int stream_server_start(struct service *service, struct weir_place place,
 }
 
 int weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
-                         struct weir_place place,
+                         struct weir_endpoint endpoint,
                          const struct weir_start_server_options *options,
                          weir_server **ret)
 {
@@ -122,10 +125,10 @@ int weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
         err = stream_server_make_service(loop, &stream, &service);
     }
     if (err < 0) {
-        wr_socket_refuse(wr_place_get_fd(&place));
+        wr_socket_refuse(wr_endpoint_get_fd(&endpoint));
         return err;
     }
-    return stream_server_start(service, place, &known.server, ret);
+    return stream_server_start(service, endpoint, &known.server, ret);
 }
 
 int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
@@ -133,7 +136,7 @@ int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
                       const struct weir_start_server_options *options,
                       weir_server **ret)
 {
-    return weir_start_server_at(loop, connected, weir_place_host(host, port),
+    return weir_start_server_at(loop, connected, weir_endpoint_host(host, port),
                                 options, ret);
 }
 
@@ -142,8 +145,8 @@ int weir_start_unix_server(weir_loop *loop, weir_client_connected_fn *connected,
                            const struct weir_start_server_options *options,
                            weir_server **ret)
 {
-    return weir_start_server_at(loop, connected, weir_place_unix(path), options,
-                                ret);
+    return weir_start_server_at(loop, connected, weir_endpoint_unix(path),
+                                options, ret);
 }
 
 static void stream_server_told(struct wr_server_watch *watch,

@@ -301,7 +301,7 @@ int weir_writer_flush(weir_writer *writer)
     return writer_while_held(writer, writer_flush);
 }
 
-struct weir_depth weir_writer_get_depth(const weir_writer *writer)
+struct weir_depth weir_writer_get_write_buffer_size(const weir_writer *writer)
 {
     const weir_transport *t = writer->transport;
 

@@ -37,7 +37,7 @@ void wr_sync_unref(struct wr_sync *sync);
  * must end with wr_sync_unref(). */
 WEIR_MUST_USE int wr_sync_enter(struct wr_sync *sync);
 
-/* A call of an object, for wr_sync_wait() and weir_wait_first(). The waitable's
+/* A call of an object, for wr_sync_wait() and weir_wait_any(). The waitable's
  * ->object is the object, whose first field is its struct wr_sync. */
 struct wr_sync_call {
     struct wr_waitable_ops ops; /* WR_SYNC_OPS, a name, perhaps ->woken */
@@ -55,7 +55,7 @@ void wr_sync_unref_object(void *object);
     .attempt = wr_sync_attempt, .stand = wr_sync_stand,                        \
     .ref = wr_sync_ref_object, .unref = wr_sync_unref_object
 
-/* Returns the call for weir_wait_first(). @sync NULL is not a call. */
+/* Returns the call for weir_wait_any(). @sync NULL is not a call. */
 static inline struct wr_waitable
 wr_sync_waitable(const struct wr_sync_call *call, struct wr_sync *sync)
 {

@@ -40,7 +40,7 @@ int wr_run_finish(struct wr_run *run, int *ret)
     }
     wr_assert(run->task == task);
     run->task = NULL;
-    weir_task_detach(task);
+    weir_task_unref(task);
     return err;
 }
 

@@ -508,13 +508,6 @@ int weir_task_join(weir_task *task, int *ret)
     return err;
 }
 
-void weir_task_detach(weir_task *task)
-{
-    if (task && wr_loop_admits(task->future.loop)) {
-        wr_future_unref(&task->future);
-    }
-}
-
 weir_task *weir_task_ref(weir_task *task)
 {
     wr_future_ref(&task->future);

@@ -188,7 +188,7 @@ static void waitable_unref_all(struct wr_waitable *what, size_t count)
     }
 }
 
-int weir_wait_first(weir_loop *loop, struct weir_waitable *what, size_t count)
+int weir_wait_any(weir_loop *loop, struct weir_waitable *what, size_t count)
 {
     struct wr_waitable *inside = (struct wr_waitable *)(void *)what;
     int err = wr_loop_check(loop);

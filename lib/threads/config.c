@@ -9,7 +9,7 @@
  */
 #include "threads.h"
 
-struct weir_threads_config {
+struct weir_config {
     struct config_version *version;
     weir_thread *thread;
     struct wr_list link; /* in the thread's configs, while refs > 0 */
@@ -24,14 +24,13 @@ struct config_version {
     weir_release_fn *release;
     void *arg;
     uint32_t part_count; /* shared: parts that were not released */
-    weir_threads_config parts[];
+    weir_config parts[];
 };
 
 static size_t config_size_of(const weir_threads *threads)
 {
     wr_assert(threads->count > 0);
-    return sizeof(struct config_version) +
-           threads->count * sizeof(weir_threads_config);
+    return sizeof(struct config_version) + threads->count * sizeof(weir_config);
 }
 
 static void config_give_back(struct config_version *version, uint32_t count)
@@ -52,7 +51,7 @@ static void config_give_back(struct config_version *version, uint32_t count)
     wr_free(&threads->allocator, version, config_size_of(threads));
 }
 
-static void config_unref(weir_threads_config *config)
+static void config_unref(weir_config *config)
 {
     wr_assert(config->refs > 0);
     if (--config->refs == 0) {
@@ -61,10 +60,10 @@ static void config_unref(weir_threads_config *config)
     }
 }
 
-static void config_enter(weir_threads_config *config)
+static void config_enter(weir_config *config)
 {
     weir_thread *thread = config->thread;
-    weir_threads_config *before = thread->config;
+    weir_config *before = thread->config;
 
     wr_assert(config->refs == 0);
     config->refs = 1;
@@ -77,7 +76,7 @@ static void config_enter(weir_threads_config *config)
 
 static void config_arrived(void *arg)
 {
-    weir_threads_config *config = arg;
+    weir_config *config = arg;
 
     wr_assert(wr_loop_is_running(config->thread->loop));
     config_enter(config);
@@ -86,7 +85,7 @@ static void config_arrived(void *arg)
 /* Called if the loop was freed before the part arrived. */
 static void config_dropped(void *arg)
 {
-    weir_threads_config *config = arg;
+    weir_config *config = arg;
 
     wr_assert(config->refs == 0);
     config_give_back(config->version, 1);
@@ -108,12 +107,12 @@ static struct config_version *config_make(weir_threads *threads,
                                        .arg = arg,
                                        .part_count = threads->count};
     for (uint32_t i = 0; i < threads->count; i++) {
-        weir_threads_config *part = &version->parts[i];
-        *part = (weir_threads_config){.version = version,
-                                      .thread = &threads->threads[i],
-                                      .item = {.run = config_arrived,
-                                               .arg = part,
-                                               .drop = config_dropped}};
+        weir_config *part = &version->parts[i];
+        *part = (weir_config){.version = version,
+                              .thread = &threads->threads[i],
+                              .item = {.run = config_arrived,
+                                       .arg = part,
+                                       .drop = config_dropped}};
         wr_list_init(&part->link);
     }
     return version;
@@ -143,15 +142,15 @@ void wr_config_end(weir_thread *thread)
     wr_assert(!thread->loop && thread->config);
     thread->config = NULL;
     while (!wr_list_is_empty(&thread->configs)) {
-        weir_threads_config *config =
-            wr_container_of(thread->configs.next, weir_threads_config, link);
+        weir_config *config =
+            wr_container_of(thread->configs.next, weir_config, link);
         config->refs = 1; /* references end with the thread */
         config_unref(config);
     }
 }
 
-int weir_threads_set_config(weir_threads *threads, const void *config,
-                            weir_release_fn *release, void *arg)
+int weir_config_publish(weir_threads *threads, const void *config,
+                        weir_release_fn *release, void *arg)
 {
     uint32_t ended_count = 0;
 
@@ -173,14 +172,14 @@ int weir_threads_set_config(weir_threads *threads, const void *config,
     return 0;
 }
 
-const void *weir_thread_get_config(const weir_thread *thread)
+const void *weir_config_current(const weir_thread *thread)
 {
     wr_require(thread->loop && wr_loop_check(thread->loop) == 0, NULL);
     wr_assert(thread->config);
     return thread->config->version->data;
 }
 
-weir_threads_config *weir_thread_hold_config(weir_thread *thread)
+weir_config *weir_config_ref(weir_thread *thread)
 {
     wr_require(thread->loop && wr_loop_check(thread->loop) == 0, NULL);
     wr_assert(thread->config->refs < UINT32_MAX);
@@ -188,12 +187,12 @@ weir_threads_config *weir_thread_hold_config(weir_thread *thread)
     return thread->config;
 }
 
-const void *weir_threads_config_get(const weir_threads_config *config)
+const void *weir_config_get(const weir_config *config)
 {
     return config->version->data;
 }
 
-void weir_threads_config_unref(weir_threads_config *config)
+void weir_config_unref(weir_config *config)
 {
     if (config && wr_loop_admits(config->thread->loop)) {
         config_unref(config);

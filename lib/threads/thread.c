@@ -196,7 +196,7 @@ void wr_thread_init(weir_thread *thread, weir_threads *threads, uint32_t index)
     wr_list_init(&thread->configs);
 }
 
-weir_threads *weir_thread_get_threads(const weir_thread *thread)
+weir_threads *weir_thread_get_group(const weir_thread *thread)
 {
     return thread->threads;
 }
@@ -223,12 +223,12 @@ weir_thread *weir_loop_get_thread(const weir_loop *loop)
 int weir_thread_call_soon(weir_thread *thread, weir_callback_fn *cb, void *arg,
                           weir_callback_fn *dropped)
 {
-    return weir_remote_call_soon(weir_thread_get_remote(thread), cb, arg,
-                                 dropped);
+    return weir_mailbox_call_soon(weir_thread_get_mailbox(thread), cb, arg,
+                                  dropped);
 }
 
-weir_remote *weir_thread_get_remote(const weir_thread *thread)
+weir_mailbox *weir_thread_get_mailbox(const weir_thread *thread)
 {
     wr_assert(thread->wake);
-    return (weir_remote *)(void *)thread->wake;
+    return (weir_mailbox *)(void *)thread->wake;
 }

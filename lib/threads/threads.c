@@ -271,7 +271,7 @@ uint32_t weir_threads_get_count(const weir_threads *threads)
     return threads->count;
 }
 
-weir_thread *weir_threads_get_thread(weir_threads *threads, uint32_t index)
+weir_thread *weir_threads_get(weir_threads *threads, uint32_t index)
 {
     return index < threads->count ? &threads->threads[index] : NULL;
 }

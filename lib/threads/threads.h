@@ -52,8 +52,8 @@ struct weir_thread {
     bool is_stop_posted;           /* shared */
 
     /* The current part; never NULL while the thread runs. */
-    weir_threads_config *config;
-    struct wr_list configs; /* weir_threads_config with references */
+    weir_config *config;
+    struct wr_list configs; /* weir_config with references */
 };
 
 struct weir_threads {

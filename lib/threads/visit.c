@@ -30,9 +30,9 @@ enum visit_state {
 struct visit {
     struct weir_allocator allocator; /* a copy: the threads may end first */
     weir_threads *threads;           /* until it goes home */
-    weir_thread_visit_fn *visit;
+    weir_threads_each_fn *visit;
     void *arg;
-    weir_threads_visited_fn *done;
+    weir_threads_each_done_fn *done;
     void *done_arg;
     struct wr_wake *home;     /* the mailbox of the requesting loop */
     struct wr_wake_item item; /* in one mailbox at a time */
@@ -132,7 +132,7 @@ static void visit_free(struct visit *visit)
 /* Reports the end, on the requesting loop unless it was freed. */
 static void visit_end(struct visit *visit, int result)
 {
-    weir_threads_visited_fn *done = visit_arrive(visit) ? visit->done : NULL;
+    weir_threads_each_done_fn *done = visit_arrive(visit) ? visit->done : NULL;
     void *done_arg = visit->done_arg;
 
     visit_free(visit);
@@ -227,8 +227,8 @@ static void visit_go_on(struct visit *visit)
 }
 
 static struct visit *visit_make(weir_threads *threads, weir_loop *loop,
-                                weir_thread_visit_fn *visit, void *arg,
-                                weir_threads_visited_fn *done, void *done_arg)
+                                weir_threads_each_fn *visit, void *arg,
+                                weir_threads_each_done_fn *done, void *done_arg)
 {
     struct visit *made = wr_alloc(&threads->allocator, sizeof(*made));
 
@@ -247,9 +247,9 @@ static struct visit *visit_make(weir_threads *threads, weir_loop *loop,
     return made;
 }
 
-int weir_threads_visit(weir_threads *threads, weir_loop *loop,
-                       weir_thread_visit_fn *visit, void *arg,
-                       weir_threads_visited_fn *done, void *done_arg)
+int weir_threads_run_each(weir_threads *threads, weir_loop *loop,
+                          weir_threads_each_fn *visit, void *arg,
+                          weir_threads_each_done_fn *done, void *done_arg)
 {
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
@@ -296,8 +296,8 @@ static void visit_give_up(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
-int weir_threads_visit_wait(weir_threads *threads, weir_loop *loop,
-                            weir_thread_visit_fn *visit, void *arg)
+int weir_threads_run_each_wait(weir_threads *threads, weir_loop *loop,
+                               weir_threads_each_fn *visit, void *arg)
 {
     static const struct wr_wait_kind kind = {.name = "visit of threads",
                                              .interrupt = visit_interrupt,
@@ -317,7 +317,7 @@ struct gathering {
     struct weir_allocator allocator; /* a copy, as in struct visit */
     struct weir_loop_statistics sum;
     struct weir_loop_statistics *ret;
-    weir_threads_visited_fn *done;
+    weir_threads_each_done_fn *done;
     void *done_arg;
 };
 
@@ -368,7 +368,7 @@ static void visit_gathered(void *arg, int result)
 
 int weir_threads_get_statistics(weir_threads *threads, weir_loop *loop,
                                 struct weir_loop_statistics *ret,
-                                weir_threads_visited_fn *done, void *done_arg)
+                                weir_threads_each_done_fn *done, void *done_arg)
 {
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
@@ -381,8 +381,8 @@ int weir_threads_get_statistics(weir_threads *threads, weir_loop *loop,
                                     .ret = ret,
                                     .done = done,
                                     .done_arg = done_arg};
-    err = weir_threads_visit(threads, loop, visit_gather, &gathering->sum,
-                             visit_gathered, gathering);
+    err = weir_threads_run_each(threads, loop, visit_gather, &gathering->sum,
+                                visit_gathered, gathering);
     if (err < 0) {
         wr_free(&threads->allocator, gathering, sizeof(*gathering));
     }
@@ -397,7 +397,7 @@ int weir_threads_get_statistics_wait(weir_threads *threads, weir_loop *loop,
 
     wr_require(err >= 0, err);
     const int count =
-        weir_threads_visit_wait(threads, loop, visit_gather, &sum);
+        weir_threads_run_each_wait(threads, loop, visit_gather, &sum);
     if (count >= 0) {
         wr_answer_write(ret, &sum, sizeof(sum));
     }

@@ -565,13 +565,13 @@ void weir_transport_unref(weir_transport *t)
     }
 }
 
-int weir_buf_keep(struct weir_buf *buf)
+int weir_buf_ref(struct weir_buf *buf)
 {
     wr_require(buf && buf->lease && buf->len > 0, -EINVAL);
     return wr_lease_keep(buf);
 }
 
-void weir_lease_unref(weir_lease *lease)
+void weir_buf_unref(weir_lease *lease)
 {
     if (lease &&
         wr_loop_admits(wr_container_of(lease->pool, weir_loop, pool))) {

@@ -129,8 +129,8 @@ static bool fields_take(struct wr_bytes *from, struct wr_x509_attribute *ret)
            wr_der_take_any(&pair, &ret->tag, &ret->value);
 }
 
-int weir_tls_next_attribute(struct weir_tls_part *rest,
-                            struct weir_tls_attribute *ret)
+int weir_tls_certificate_next_attribute(struct weir_tls_part *rest,
+                                        struct weir_tls_attribute *ret)
 {
     struct wr_x509_attribute attribute;
 
@@ -172,7 +172,8 @@ static enum weir_tls_name_kind fields_kind_of(uint8_t tag)
     }
 }
 
-int weir_tls_next_name(struct weir_tls_part *rest, struct weir_tls_name *ret)
+int weir_tls_certificate_next_name(struct weir_tls_part *rest,
+                                   struct weir_tls_name *ret)
 {
     struct wr_bytes value;
     uint8_t tag = 0;

@@ -245,12 +245,12 @@ def use_errors(functions):
 # that lie in arrays, or whose room is fixed.
 VALUES = {
     "weir_address", "weir_allocator", "weir_alpn_list", "weir_alpn_name",
-    "weir_as_completed", "weir_buf", "weir_check_step", "weir_depth",
-    "weir_factory", "weir_handle", "weir_network", "weir_peercred", "weir_place",
+    "weir_as_completed", "weir_buf", "weir_depth", "weir_endpoint",
+    "weir_factory", "weir_handle", "weir_network", "weir_peercred",
     "weir_protocol_binding", "weir_proxy_tlv", "weir_proxy_tlvs",
     "weir_separator", "weir_srv", "weir_stdio", "weir_systemd_fd", "weir_task_group",
     "weir_timeout", "weir_tls_attribute", "weir_tls_name", "weir_tls_part",
-    "weir_tls_pem", "weir_waitable", "weir_water_marks"}
+    "weir_tls_pem", "weir_upstream_check_step", "weir_waitable", "weir_water_marks"}
 STRUCT = re.compile(r"^struct (weir_\w+) \{\n(?:\s*/\*\*(?:[^*]|\*(?!/))*\*/)?"
                     r"\s*([^;]*;)", re.MULTILINE)
 

@@ -27,10 +27,10 @@ SIZED = re.compile(r"^(?P<begin>struct (?P<name>weir_\w+) \{\n)"
 ERROR = re.compile(r"-E[A-Z0-9]+\b|\bWEIR_E[A-Z0-9]+\b")
 
 # What objects are called, if not by their type.
-NOUNS = {"datagram_stream": "stream", "upstreams": "set", "remote": "mailbox",
+NOUNS = {"datagram_stream": "stream", "upstreams": "set",
          "task_group": "group", "timeout": "scope", "tls_context": "context",
          "tls_session": "session", "upstream_slot": "slot",
-         "threads_config": "reference"}
+         "config": "reference"}
 # A task that waits in a call of these keeps them by itself (task.h, writer.h).
 KEPT = {"loop", "reader", "writer"}
 

@@ -15,8 +15,8 @@ static weir_pending *start(struct maker *m, const struct weir_address *all,
 {
     weir_pending *connect = NULL;
     int err = weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_addresses(all, count), NULL,
-                                        maker_connect_done, m, &connect);
+                                        weir_endpoint_addresses(all, count),
+                                        NULL, maker_connect_done, m, &connect);
     expect_eq(err, 0, "%s", weir_strerror(err));
     return connect;
 }
@@ -25,8 +25,8 @@ static int ask(struct maker *m, const struct weir_address *all, size_t count,
                const struct weir_connect_options *options)
 {
     return weir_create_connection_at(m->loop, &m->factory,
-                                     weir_place_addresses(all, count), options,
-                                     maker_connect_done, m, NULL);
+                                     weir_endpoint_addresses(all, count),
+                                     options, maker_connect_done, m, NULL);
 }
 
 /* A port of the loopback without a listener: the kernel gives it to none. */
@@ -220,7 +220,7 @@ static int serve(struct maker *m, const struct weir_address *all, size_t count,
     struct weir_server_options options = {.size = sizeof(options)};
     options.no_start_serving = no_start_serving;
     return weir_create_server_at(m->loop, &m->factory,
-                                 weir_place_addresses(all, count), &options,
+                                 weir_endpoint_addresses(all, count), &options,
                                  maker_server_done, m, &m->server);
 }
 
@@ -311,7 +311,7 @@ MAKER(addresses, a_server_refuses_bad_addresses, m)
     options.hosts = hosts;
     options.host_count = 1;
     expect_eq(weir_create_server_at(m->loop, &m->factory,
-                                    weir_place_addresses(all, 2), &options,
+                                    weir_endpoint_addresses(all, 2), &options,
                                     NULL, NULL, &server),
               -EINVAL, "and hosts");
     expect_eq(serve(m, all, 0, false), -EINVAL, "an empty array");
@@ -323,7 +323,7 @@ MAKER(addresses, a_server_refuses_bad_addresses, m)
     options.host_count = 0;
     options.family = AF_INET6;
     expect_eq(weir_create_server_at(m->loop, &m->factory,
-                                    weir_place_addresses(all, 1), &options,
+                                    weir_endpoint_addresses(all, 1), &options,
                                     NULL, NULL, &server),
               -EINVAL, "another family");
     cr_assert_null(server);

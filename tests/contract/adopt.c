@@ -10,8 +10,9 @@
 static weir_pending *adopt(struct maker *m, int fd)
 {
     weir_pending *connect = NULL;
-    int err = weir_create_connection_at(m->loop, &m->factory, weir_place_fd(fd),
-                                        NULL, maker_connect_done, m, &connect);
+    int err =
+        weir_create_connection_at(m->loop, &m->factory, weir_endpoint_fd(fd),
+                                  NULL, maker_connect_done, m, &connect);
     expect_eq(err, 0, "%s", weir_strerror(err));
     return connect;
 }
@@ -94,8 +95,9 @@ MAKER(adopt, a_socket_that_does_not_block_works_and_does_not_spin, m)
 static void expect_refused(struct maker *m, int fd, int err)
 {
     expect_geq(fd, 0);
-    expect_eq(weir_create_connection_at(m->loop, &m->factory, weir_place_fd(fd),
-                                        NULL, maker_connect_done, m, NULL),
+    expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_endpoint_fd(fd), NULL,
+                                        maker_connect_done, m, NULL),
               err);
     cr_expect(wait_closed(fd), "the descriptor is taken in any case");
 }
@@ -127,15 +129,15 @@ MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one, m)
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         expect_eq(weir_create_connection_at(m->loop, &m->factory,
-                                            weir_place_fd(bad[i]), NULL,
+                                            weir_endpoint_fd(bad[i]), NULL,
                                             maker_connect_done, m, NULL),
                   -EBADF, "descriptor %d", bad[i]);
         expect_eq(weir_create_connection_at(m->loop, &m->factory,
-                                            weir_place_fd(bad[i]), &options,
+                                            weir_endpoint_fd(bad[i]), &options,
                                             maker_connect_done, m, NULL),
                   -EBADF, "descriptor %d of a family", bad[i]);
         expect_eq(weir_create_server_at(m->loop, &m->factory,
-                                        weir_place_fd(bad[i]), NULL,
+                                        weir_endpoint_fd(bad[i]), NULL,
                                         maker_server_done, m, &m->server),
                   -EBADF, "descriptor %d", bad[i]);
     }
@@ -160,7 +162,7 @@ MAKER(adopt, r63__a_usage_error_closes_the_socket_too, m)
 
         expect_eq(weir_create_connection_at(m->loop,
                                             i == 5 ? &none : &m->factory,
-                                            weir_place_fd(fds[0]), &options,
+                                            weir_endpoint_fd(fds[0]), &options,
                                             maker_connect_done, m, NULL),
                   i == 0 ? WEIR_EOPTIONSIZE : -EINVAL, "case %d", i);
         cr_expect(wait_closed(fds[0]), "case %d", i);

@@ -27,7 +27,7 @@ static void read_attempts(struct maker *m)
     }
 }
 
-static int try_at(struct maker *m, struct weir_place place,
+static int try_at(struct maker *m, struct weir_endpoint endpoint,
                   struct weir_connect_options *options)
 {
     options->size = sizeof(*options);
@@ -35,7 +35,7 @@ static int try_at(struct maker *m, struct weir_place place,
     options->error_text_size = sizeof(text);
     memset(text, 'x', sizeof(text));
     m->in_done = read_attempts;
-    expect_ok(weir_create_connection_at(m->loop, &m->factory, place, options,
+    expect_ok(weir_create_connection_at(m->loop, &m->factory, endpoint, options,
                                         maker_connect_done, m, &pending));
     maker_run(m, maker_is_done);
     return m->done_err;
@@ -57,7 +57,7 @@ MAKER(attempts, a_refused_one_has_its_address_and_the_own_one, m)
     char wanted[100];
     char own[WEIR_ADDRESS_TEXT_SIZE];
 
-    expect_eq(try_at(m, weir_place_addresses(&peer, 1), &options),
+    expect_eq(try_at(m, weir_endpoint_addresses(&peer, 1), &options),
               -ECONNREFUSED);
 
     expect_eq(tried, 1);
@@ -78,14 +78,14 @@ MAKER(attempts, an_own_address_that_was_asked_for_is_told, m)
     const struct weir_address none = peer_address("192.0.2.77", 0);
 
     options.local_address = &own;
-    expect_eq(try_at(m, weir_place_addresses(&peer, 1), &options),
+    expect_eq(try_at(m, weir_endpoint_addresses(&peer, 1), &options),
               -ECONNREFUSED);
     expect_eq(first.own_address.storage.inet.sin_addr.s_addr,
               own.storage.inet.sin_addr.s_addr);
 
     m->done = 0;
     options.local_address = &none;
-    expect_eq(try_at(m, weir_place_addresses(&peer, 1), &options),
+    expect_eq(try_at(m, weir_endpoint_addresses(&peer, 1), &options),
               -EADDRNOTAVAIL);
     cr_expect(weir_address_is_equal(&first.own_address, &none),
               "the one that this machine lacks");
@@ -101,7 +101,8 @@ MAKER(attempts, what_a_limit_of_the_whole_has_ended_is_listed, m)
 
     options.timeout_ns = 50 * MS;
     expect_geq(full, 0);
-    expect_eq(try_at(m, weir_place_addresses(&peer, 1), &options), -ETIMEDOUT);
+    expect_eq(try_at(m, weir_endpoint_addresses(&peer, 1), &options),
+              -ETIMEDOUT);
 
     expect_eq(tried, 1);
     expect_eq(first.err, -ETIMEDOUT);
@@ -118,7 +119,7 @@ MAKER(attempts, a_unix_socket_has_no_own_address, m)
 {
     struct weir_connect_options options = {.error_text = NULL};
 
-    expect_eq(try_at(m, weir_place_unix("@weir-nobody-is-here"), &options),
+    expect_eq(try_at(m, weir_endpoint_unix("@weir-nobody-is-here"), &options),
               -ECONNREFUSED);
 
     expect_eq(tried, 1);
@@ -132,7 +133,7 @@ MAKER(attempts, one_that_succeeds_has_not_failed, m)
     struct weir_address peers[2] = {refusing()};
     const int listener = peer_listen(1, &peers[1]);
 
-    expect_eq(try_at(m, weir_place_addresses(peers, 2), &options), 0);
+    expect_eq(try_at(m, weir_endpoint_addresses(peers, 2), &options), 0);
 
     expect_eq(tried, 2);
     expect_eq(first.err, -ECONNREFUSED);
@@ -148,7 +149,7 @@ MAKER(attempts, the_text_names_all_that_have_failed_beside_one_that_succeeds, m)
     const int listener = peer_listen(1, &peers[1]);
 
     peers[2] = peer_address("::1", address_port(&peers[0]));
-    expect_eq(try_at(m, weir_place_addresses(peers, 3), &options), 0);
+    expect_eq(try_at(m, weir_endpoint_addresses(peers, 3), &options), 0);
 
     expect_eq(tried, 3);
     weir_address_format(&peers[2], other, sizeof(other));
@@ -168,8 +169,8 @@ static int endpoint_create(void *arg, weir_transport *t,
     return 0;
 }
 
-static void begin_endpoint(struct maker *m, struct weir_place local,
-                           struct weir_place remote)
+static void begin_endpoint(struct maker *m, struct weir_endpoint local,
+                           struct weir_endpoint remote)
 {
     static const struct weir_factory factory = {.create = endpoint_create};
 
@@ -181,8 +182,8 @@ static void begin_endpoint(struct maker *m, struct weir_place local,
     expect_eq(weir_pending_get_attempt(pending, 0, &first), -EINVAL, "not yet");
 }
 
-static int make_endpoint(struct maker *m, struct weir_place local,
-                         struct weir_place remote)
+static int make_endpoint(struct maker *m, struct weir_endpoint local,
+                         struct weir_endpoint remote)
 {
     begin_endpoint(m, local, remote);
     maker_run(m, maker_is_done);
@@ -197,15 +198,16 @@ MAKER(attempts, of_an_endpoint_are_own_addresses_where_it_has_no_peer, m)
     const struct weir_address foreign = peer_address("192.0.2.77", 9000);
     const struct weir_address own = peer_address("127.0.0.9", 0);
 
-    expect_eq(
-        make_endpoint(m, weir_place_addresses(&foreign, 1), weir_place_none()),
-        -EADDRNOTAVAIL);
+    expect_eq(make_endpoint(m, weir_endpoint_addresses(&foreign, 1),
+                            weir_endpoint_none()),
+              -EADDRNOTAVAIL);
     expect_eq(tried, 1);
     cr_expect(weir_address_is_equal(&first.address, &foreign));
     expect_eq(first.err, -EADDRNOTAVAIL);
     m->done = 0;
-    expect_eq(
-        make_endpoint(m, weir_place_addresses(&own, 1), weir_place_none()), 0);
+    expect_eq(make_endpoint(m, weir_endpoint_addresses(&own, 1),
+                            weir_endpoint_none()),
+              0);
     expect_eq(tried, 1);
     expect_eq(first.err, 0);
     expect_gt(address_port(&first.own_address), 0, "the kernel's choice");
@@ -219,21 +221,22 @@ MAKER(attempts, of_an_endpoint_are_addresses_of_its_peer_and_its_own, m)
     const struct weir_address near = peer_address("127.0.0.1", 9000);
     const struct weir_address all = peer_address("255.255.255.255", 9000);
 
-    expect_lt(make_endpoint(m, weir_place_addresses(&own, 1),
-                            weir_place_addresses(&far, 1)),
+    expect_lt(make_endpoint(m, weir_endpoint_addresses(&own, 1),
+                            weir_endpoint_addresses(&far, 1)),
               0, "not from the loopback");
     expect_eq(tried, 1);
     expect_eq(first.err, m->done_err);
     cr_expect(weir_address_is_equal(&first.address, &far));
     cr_expect(weir_address_is_equal(&first.own_address, &own));
     m->done = 0;
-    expect_lt(
-        make_endpoint(m, weir_place_none(), weir_place_addresses(&all, 1)), 0,
-        "without allow_broadcast");
+    expect_lt(make_endpoint(m, weir_endpoint_none(),
+                            weir_endpoint_addresses(&all, 1)),
+              0, "without allow_broadcast");
     expect_eq(first.own_address.len, 0, "none was asked for");
     m->done = 0;
-    expect_eq(
-        make_endpoint(m, weir_place_none(), weir_place_addresses(&near, 1)), 0);
+    expect_eq(make_endpoint(m, weir_endpoint_none(),
+                            weir_endpoint_addresses(&near, 1)),
+              0);
     expect_eq(tried, 1);
     cr_expect(weir_address_is_equal(&first.address, &near));
     expect_eq(first.own_address.storage.inet.sin_addr.s_addr,
@@ -248,7 +251,7 @@ MAKER(attempts, of_an_endpoint_whose_address_is_in_use_are_told_meanwhile, m)
 
     expect_ok(bind(taken, &own.storage.any, own.len));
     expect_ok(getsockname(taken, &own.storage.any, &own.len));
-    begin_endpoint(m, weir_place_addresses(&own, 1), weir_place_none());
+    begin_endpoint(m, weir_endpoint_addresses(&own, 1), weir_endpoint_none());
     RUN_UNTIL(m->loop, weir_pending_get_attempt(pending, 0, &attempt) == 0);
     expect_eq(attempt.err, -EADDRINUSE);
     cr_expect(weir_address_is_equal(&attempt.address, &own));
@@ -267,7 +270,7 @@ MAKER(attempts, of_an_endpoint_are_the_latest_when_it_is_made_at_last, m)
 
     expect_ok(bind(taken, &own.storage.any, own.len));
     expect_ok(getsockname(taken, &own.storage.any, &own.len));
-    begin_endpoint(m, weir_place_addresses(&own, 1), weir_place_none());
+    begin_endpoint(m, weir_endpoint_addresses(&own, 1), weir_endpoint_none());
     RUN_UNTIL(m->loop, weir_pending_get_attempt(pending, 0, &attempt) == 0);
     close(taken);
     maker_run(m, maker_is_done);
@@ -283,7 +286,7 @@ static int listen_at(struct maker *m, const struct weir_address *at,
                      size_t count)
 {
     expect_ok(weir_create_server_at(m->loop, &m->factory,
-                                    weir_place_addresses(at, count), NULL,
+                                    weir_endpoint_addresses(at, count), NULL,
                                     maker_server_done, m, &m->server));
     expect_eq(weir_server_get_attempt(m->server, 0, &first), -EINVAL, "none");
     maker_run(m, maker_is_done);
@@ -327,7 +330,7 @@ MAKER(attempts, of_a_server_say_which_address_is_in_use_while_it_starts, m)
 
     at[0] = peer_address("127.0.0.2", address_port(&at[1]));
     expect_ok(weir_create_server_at(m->loop, &m->factory,
-                                    weir_place_addresses(at, 2), NULL,
+                                    weir_endpoint_addresses(at, 2), NULL,
                                     maker_server_done, m, &m->server));
     RUN_UNTIL(m->loop,
               weir_server_get_attempt(m->server, 1, &attempt) == 0 || m->done);
@@ -352,7 +355,7 @@ MAKER(attempts, of_a_server_are_the_latest_when_it_has_started_at_last, m)
 
     at[1] = peer_address("127.0.0.2", address_port(&at[0]));
     expect_ok(weir_create_server_at(m->loop, &m->factory,
-                                    weir_place_addresses(at, 2), NULL,
+                                    weir_endpoint_addresses(at, 2), NULL,
                                     maker_server_done, m, &m->server));
     RUN_UNTIL(m->loop,
               weir_server_get_attempt(m->server, 0, &attempt) == 0 || m->done);

@@ -364,7 +364,7 @@ static int keep(struct rig *rig, const struct weir_buf *buf)
     if (rig->step > 0) {
         expect(seen.kept_count < KEPT_MAX);
         seen.kept[seen.kept_count] = *buf;
-        expect_eq(weir_buf_keep(&seen.kept[seen.kept_count++]), 0);
+        expect_eq(weir_buf_ref(&seen.kept[seen.kept_count++]), 0);
     }
     return 0;
 }
@@ -372,7 +372,7 @@ static int keep(struct rig *rig, const struct weir_buf *buf)
 static void give_back(void)
 {
     while (seen.kept_count > 0) {
-        weir_lease_unref(seen.kept[--seen.kept_count].lease);
+        weir_buf_unref(seen.kept[--seen.kept_count].lease);
     }
 }
 

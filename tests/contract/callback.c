@@ -277,7 +277,7 @@ UNIT(callback, a_cancelled_callback_does_not_run)
     expect_ok(weir_loop_call_at(loop, 0, note_number, number(3), &handles[2]));
 
     for (int i = 0; i < 3; i++) {
-        cr_assert(weir_loop_cancel(loop, handles[i]));
+        cr_assert(weir_handle_cancel(loop, handles[i]));
     }
 
     one_turn();
@@ -291,18 +291,18 @@ UNIT(callback, cancelling_again_or_late_is_harmless)
     struct weir_handle ran;
     struct weir_handle other;
     expect_eq(weir_loop_call_soon(loop, note_number, number(1), &cancelled), 0);
-    cr_assert(weir_loop_cancel(loop, cancelled));
+    cr_assert(weir_handle_cancel(loop, cancelled));
     expect_eq(weir_loop_call_soon(loop, note_number, number(2), &ran), 0);
     one_turn();
     expect_eq(weir_loop_call_soon(loop, note_number, number(3), &other), 0);
 
-    cr_assert_not(weir_loop_cancel(loop, cancelled));
-    cr_assert_not(weir_loop_cancel(loop, ran));
+    cr_assert_not(weir_handle_cancel(loop, cancelled));
+    cr_assert_not(weir_handle_cancel(loop, ran));
 
     one_turn();
     expect_eq(event_count, 2);
     expect_eq(events[1].number, 3, "a stale handle cancelled another");
-    cr_assert_not(weir_loop_cancel(loop, other));
+    cr_assert_not(weir_handle_cancel(loop, other));
 }
 
 UNIT(callback, handles_that_name_nothing_cancel_nothing)
@@ -310,13 +310,13 @@ UNIT(callback, handles_that_name_nothing_cancel_nothing)
     static const struct weir_handle none[] = {
         {0, 0}, {5, 1}, {1u << 20, 1}, {UINT32_MAX, 1}, {0, UINT32_MAX}};
     for (int i = 0; i < 5; i++) {
-        cr_assert_not(weir_loop_cancel(loop, none[i]));
+        cr_assert_not(weir_handle_cancel(loop, none[i]));
     }
     soon(note_number, number(1));
 
     for (int i = 0; i < 5; i++) {
-        cr_assert_not(weir_loop_cancel(loop, none[i]));
-        cr_assert_not(weir_loop_reschedule(loop, none[i], 0));
+        cr_assert_not(weir_handle_cancel(loop, none[i]));
+        cr_assert_not(weir_handle_reschedule(loop, none[i], 0));
     }
 
     one_turn();
@@ -328,7 +328,7 @@ static struct weir_handle victim;
 static void cancel_victim(void *arg)
 {
     note_number(arg);
-    cr_assert(weir_loop_cancel(loop, victim));
+    cr_assert(weir_handle_cancel(loop, victim));
 }
 
 UNIT(callback, a_callback_of_the_same_turn_can_be_cancelled)
@@ -360,7 +360,7 @@ UNIT(callback, a_timer_that_is_due_already_can_be_cancelled)
 static void cancel_itself(void *arg)
 {
     note_number(arg);
-    cr_assert_not(weir_loop_cancel(loop, victim), "it runs already");
+    cr_assert_not(weir_handle_cancel(loop, victim), "it runs already");
 }
 
 UNIT(callback, a_running_callback_cannot_be_cancelled)
@@ -380,29 +380,29 @@ UNIT(callback, reschedule_moves_a_timer_and_keeps_its_handle)
     expect_ok(weir_loop_call_later(loop, UINT64_MAX, note_number, number(1),
                                    &handle));
 
-    cr_assert(weir_loop_reschedule(loop, handle, 0));
-    cr_assert(weir_loop_reschedule(loop, handle, UINT64_MAX));
+    cr_assert(weir_handle_reschedule(loop, handle, 0));
+    cr_assert(weir_handle_reschedule(loop, handle, UINT64_MAX));
     one_turn();
     expect_eq(event_count, 0);
-    cr_assert(weir_loop_reschedule(loop, handle, 0));
+    cr_assert(weir_handle_reschedule(loop, handle, 0));
     one_turn();
 
     expect_eq(event_count, 1);
-    cr_assert_not(weir_loop_reschedule(loop, handle, 0), "it ran");
-    cr_assert_not(weir_loop_cancel(loop, handle));
+    cr_assert_not(weir_handle_reschedule(loop, handle, 0), "it ran");
+    cr_assert_not(weir_handle_cancel(loop, handle));
 }
 
 UNIT(callback, reschedule_takes_neither_call_soon_nor_what_was_cancelled)
 {
     struct weir_handle handle;
     expect_eq(weir_loop_call_soon(loop, note_number, number(1), &handle), 0);
-    cr_assert_not(weir_loop_reschedule(loop, handle, UINT64_MAX));
+    cr_assert_not(weir_handle_reschedule(loop, handle, UINT64_MAX));
     one_turn();
     expect_eq(event_count, 1);
     expect_ok(weir_loop_call_later(loop, 0, note_number, number(2), &handle));
-    cr_assert(weir_loop_cancel(loop, handle));
+    cr_assert(weir_handle_cancel(loop, handle));
 
-    cr_assert_not(weir_loop_reschedule(loop, handle, 0));
+    cr_assert_not(weir_handle_reschedule(loop, handle, 0));
 
     one_turn();
     expect_eq(event_count, 1);
@@ -460,7 +460,7 @@ UNIT_IN(callback, a_steady_stream_of_callbacks_allocates_nothing, unit_alone,
         expect_ok(
             weir_loop_call_later(loop, MS, note_number, number(1), &handle));
         one_turn();
-        weir_loop_cancel(loop, handle);
+        weir_handle_cancel(loop, handle);
     }
 
     expect_eq(allocator.calls, calls);

@@ -188,8 +188,9 @@ static int try_factory(struct attempt *attempt)
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(fds[1]),
-                                        NULL, note_done, attempt, NULL));
+    expect_ok(weir_create_connection_at(loop, &factory,
+                                        weir_endpoint_fd(fds[1]), NULL,
+                                        note_done, attempt, NULL));
     RUN_UNTIL(loop, attempt->done);
     expect_eq(recv(fds[0], &byte, 1, 0), 0);
     expect_eq(weir_loop_free(loop), 0);

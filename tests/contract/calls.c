@@ -141,7 +141,7 @@ static void use_lease(struct calls_conn *conn, const struct weir_buf *buf)
 
     if (calls_one_in(4) && calls.lease_count < LEASES_MAX) {
         struct weir_buf kept = *buf;
-        if (weir_buf_keep(&kept) == 0) {
+        if (weir_buf_ref(&kept) == 0) {
             calls.leases[calls.lease_count++] = kept.lease;
         }
     }
@@ -377,7 +377,7 @@ static void run_for_a_moment(void)
     const int err = weir_loop_run_until(calls.loop, is_set, &over);
     calls.short_now = false;
     check(err == 0 || err == -ECANCELED);
-    weir_loop_cancel(calls.loop, fuse);
+    weir_handle_cancel(calls.loop, fuse);
 }
 
 static void rage(void)
@@ -440,7 +440,7 @@ static void calm_down(void)
         weir_loop_dump(calls.loop, stderr);
     }
     check(!over);
-    weir_loop_cancel(calls.loop, fuse);
+    weir_handle_cancel(calls.loop, fuse);
     const struct weir_loop_statistics stats = statistics_of(calls.loop);
     check(stats.connections == 0);
     check(stats.leases == 0);

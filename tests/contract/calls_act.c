@@ -265,9 +265,9 @@ void adopt(void)
     weir_pending *connect = NULL;
 
     if (fd >= 0) {
-        const int err =
-            weir_create_connection_at(calls.loop, &factory, weir_place_fd(fd),
-                                      &options, attempt_done, NULL, &connect);
+        const int err = weir_create_connection_at(
+            calls.loop, &factory, weir_endpoint_fd(fd), &options, attempt_done,
+            NULL, &connect);
         attempted(err, connect);
     }
 }
@@ -338,7 +338,8 @@ static void call_server(void)
             weir_server_stop(server, below(2) * 5 * MS, server_closed, NULL));
         break;
     case 4:
-        wait_for_server(weir_server_on_closed(server, server_closed, NULL));
+        wait_for_server(
+            weir_server_add_closed_callback(server, server_closed, NULL));
         break;
     case 5:
         calls.server = NULL;
@@ -367,8 +368,8 @@ static void call_later(void)
                                          called_by_loop, NULL, &handle);
     check(is_excused(err));
     if (err == 0 && calls_one_in(3)) {
-        check(weir_loop_cancel(calls.loop, handle));
-        check(!weir_loop_cancel(calls.loop, handle));
+        check(weir_handle_cancel(calls.loop, handle));
+        check(!weir_handle_cancel(calls.loop, handle));
     }
 }
 

@@ -52,7 +52,7 @@ size_t count_live(void)
 void give_leases(size_t keep)
 {
     while (calls.lease_count > keep) {
-        weir_lease_unref(calls.leases[--calls.lease_count]);
+        weir_buf_unref(calls.leases[--calls.lease_count]);
     }
 }
 

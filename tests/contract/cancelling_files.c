@@ -75,8 +75,8 @@ static int call_sendfile_of_stream(weir_loop *loop, int fd)
     weir_writer *writer;
     uint64_t offset = 0;
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    expect_eq(weir_open_connection_at(loop, weir_place_fd(ends[0]), NULL, NULL,
-                                      &writer),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
+                                      NULL, &writer),
               0);
     const int64_t sent = weir_writer_sendfile(writer, fd, &offset, WEIR_TO_END);
     weir_writer_unref(writer);
@@ -90,8 +90,8 @@ static int call_read_pipe(weir_loop *loop, int fd)
     char byte;
     weir_reader *reader;
     weir_writer *writer;
-    expect_eq(weir_open_connection_at(loop, weir_place_read_pipe(dup(fd)), NULL,
-                                      &reader, &writer),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_read_pipe(dup(fd)),
+                                      NULL, &reader, &writer),
               0);
     const int ret = (int)weir_reader_readexactly(reader, &byte, 1);
     weir_writer_unref(writer);
@@ -101,7 +101,7 @@ static int call_read_pipe(weir_loop *loop, int fd)
 static int call_write_pipe(weir_loop *loop, int fd)
 {
     weir_writer *writer;
-    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(dup(fd)),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(dup(fd)),
                                       NULL, NULL, &writer),
               0);
     expect_eq(weir_writer_write(writer, "x", 1), 0);
@@ -220,7 +220,7 @@ static int close_file(weir_loop *loop, int fd)
 static int close_pipe(weir_loop *loop, int fd)
 {
     weir_writer *writer;
-    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(fd), NULL,
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(fd), NULL,
                                       NULL, &writer),
               0);
     weir_writer_close(writer);

@@ -185,14 +185,14 @@ static int move_through_pipe(weir_loop *on, void *arg)
     ssize_t got = -ENOMEM;
 
     expect_eq(pipe(fds), 0);
-    int err = weir_open_connection_at(on, weir_place_read_pipe(fds[0]), NULL,
+    int err = weir_open_connection_at(on, weir_endpoint_read_pipe(fds[0]), NULL,
                                       &reader, &from);
     if (err < 0) {
         close(fds[1]);
         return err;
     }
-    err = weir_open_connection_at(on, weir_place_write_pipe(fds[1]), NULL, NULL,
-                                  &to);
+    err = weir_open_connection_at(on, weir_endpoint_write_pipe(fds[1]), NULL,
+                                  NULL, &to);
     if (err == 0) {
         err = weir_task_spawn(on, feed, to, NULL, &task);
     }
@@ -228,7 +228,7 @@ static int exchange(weir_loop *on, void *arg)
 {
     struct weir_datagram_stream_options options = {
         .size = sizeof(options), .endpoint = {.local_host = "127.0.0.1"}};
-    const struct weir_place own = weir_place_host("127.0.0.1", 0);
+    const struct weir_endpoint own = weir_endpoint_host("127.0.0.1", 0);
     weir_datagram_stream *server = NULL;
     weir_datagram_stream *client = NULL;
     struct weir_address address;
@@ -240,7 +240,7 @@ static int exchange(weir_loop *on, void *arg)
         weir_transport_get_sockname(weir_datagram_stream_get_transport(server),
                                     &address);
         err = weir_open_datagram_stream_at(
-            on, own, weir_place_addresses(&address, 1), NULL, &client);
+            on, own, weir_endpoint_addresses(&address, 1), NULL, &client);
     }
     if (err == 0) {
         err = weir_datagram_stream_send(client, input, 9000, NULL);

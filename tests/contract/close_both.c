@@ -65,7 +65,7 @@ static void adopt(struct end *end, int fd, const struct weir_tls_settings *tls)
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = tls};
 
-    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(fd),
+    expect_ok(weir_create_connection_at(loop, &factory, weir_endpoint_fd(fd),
                                         &options, NULL, NULL, NULL));
 }
 

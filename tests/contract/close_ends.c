@@ -206,8 +206,8 @@ static void adopt(struct cell *cell, int fd, bool is_peer)
 {
     const struct weir_factory factory =
         bind_to(is_peer ? &peer_protocol : &subject_protocol, cell);
-    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(fd), NULL,
-                                        NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(loop, &factory, weir_endpoint_fd(fd),
+                                        NULL, NULL, NULL, NULL));
 }
 
 static void open_pipe(struct cell *cell)

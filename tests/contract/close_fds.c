@@ -92,8 +92,8 @@ static void side_open(struct side *side,
     expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
                          ends));
     *side = (struct side){.peer = ends[1]};
-    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(ends[0]),
-                                        &options, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(
+        loop, &factory, weir_endpoint_fd(ends[0]), &options, NULL, NULL, NULL));
     RUN_UNTIL(loop, side->t != NULL);
 }
 

@@ -54,7 +54,7 @@ static void serve(const struct sockaddr_un *name, socklen_t len)
     /* The kernel cannot refuse descriptors. */
     cr_assert_eq(setenv("WEIR_FEATURES_MASK", "passrights", 1), 0);
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
-    expect_ok(weir_create_server_at(loop, &factory, weir_place_fd(listener),
+    expect_ok(weir_create_server_at(loop, &factory, weir_endpoint_fd(listener),
                                     NULL, NULL, NULL, &server));
 }
 
@@ -161,8 +161,9 @@ UNIT(close_refused, an_adoption_that_is_refused_holds_up_nothing)
     send_slow(pair[1]);
     const int threads = count_threads();
 
-    expect_eq(weir_create_connection_at(loop, &factory, weir_place_fd(pair[0]),
-                                        &bad, NULL, NULL, NULL),
+    expect_eq(weir_create_connection_at(loop, &factory,
+                                        weir_endpoint_fd(pair[0]), &bad, NULL,
+                                        NULL, NULL),
               WEIR_EOPTIONSIZE);
     expect_eq(count_threads(), threads + 1, "it waits in a close");
 

@@ -29,7 +29,7 @@ void crowd_keep(const struct weir_buf *buf, size_t len)
 {
     struct weir_buf kept = {.data = buf->data, .len = len, .lease = buf->lease};
     expect(crowd.lease_count < LEASES_MAX);
-    expect_eq(weir_buf_keep(&kept), 0);
+    expect_eq(weir_buf_ref(&kept), 0);
     crowd.leases[crowd.lease_count++] = kept.lease;
 }
 
@@ -127,8 +127,9 @@ struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct)
     member->crowd = &crowd;
     member->conduct = conduct;
     member->peer = fds[0];
-    expect_ok(weir_create_connection_at(
-        crowd.loop, &factory, weir_place_fd(fds[1]), NULL, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(crowd.loop, &factory,
+                                        weir_endpoint_fd(fds[1]), NULL, NULL,
+                                        NULL, NULL));
     return member;
 }
 
@@ -216,7 +217,7 @@ uint64_t received_by(const struct crowd_member *member)
 void crowd_give_leases_back(void)
 {
     for (int i = 0; i < crowd.lease_count; i++) {
-        weir_lease_unref(crowd.leases[i]);
+        weir_buf_unref(crowd.leases[i]);
     }
     crowd.lease_count = 0;
 }

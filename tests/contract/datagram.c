@@ -55,7 +55,7 @@ DATAGRAMS(datagram, r45__an_empty_one_arrives_and_is_sent, rig,
 static int keep_nothing(struct dg *rig, const struct weir_datagram *datagram)
 {
     struct weir_buf buf = datagram->buf;
-    rig->step = weir_buf_keep(&buf);
+    rig->step = weir_buf_ref(&buf);
     return 0;
 }
 
@@ -280,7 +280,7 @@ static struct weir_buf kept[64];
 static int keep(struct dg *rig, const struct weir_datagram *datagram)
 {
     kept[rig->count] = datagram->buf;
-    expect_eq(weir_buf_keep(&kept[rig->count]), 0);
+    expect_eq(weir_buf_ref(&kept[rig->count]), 0);
     rig->count++;
     return 0;
 }
@@ -301,7 +301,7 @@ DATAGRAMS(datagram, kept_bytes_stay_while_others_arrive, rig,
         memset(bytes, 'a' + i, sizeof(bytes));
         expect_eq(kept[i].len, len);
         expect_eq(memcmp(kept[i].data, bytes, len), 0);
-        weir_lease_unref(kept[i].lease);
+        weir_buf_unref(kept[i].lease);
     }
     expect_eq(weir_transport_get_read_buffer_size(rig->t), 0);
 }
@@ -321,7 +321,7 @@ DATAGRAMS(datagram, keeping_too_much_stops_receiving_until_it_is_given, rig,
     const int held = rig->count;
     expect_lt(held, 8);
     for (int i = 0; i < held; i++) {
-        weir_lease_unref(kept[i].lease);
+        weir_buf_unref(kept[i].lease);
     }
     rig->hooks.datagram_received = NULL;
     dg_wait_received(rig, 8);
@@ -339,7 +339,7 @@ DATAGRAMS(datagram, kept_bytes_outlive_the_endpoint, rig,
     dg_wait_lost(rig);
 
     expect_eq(memcmp(kept[0].data, "stays", 5), 0);
-    weir_lease_unref(kept[0].lease);
+    weir_buf_unref(kept[0].lease);
 }
 
 /* ---- pausing ---- */

@@ -504,8 +504,8 @@ UNIT(datagram_errors, kept_errors_do_not_make_a_wait_for_room_spin)
     expect_eq(weir_address_parse("10.9.9.2", 9, &silent), 0);
     expect_eq(weir_loop_new(NULL, &loop), 0);
     expect_ok(weir_create_datagram_endpoint_at(
-        loop, &factory, weir_place_fd(sock), weir_place_none(), NULL, NULL,
-        NULL, NULL));
+        loop, &factory, weir_endpoint_fd(sock), weir_endpoint_none(), NULL,
+        NULL, NULL, NULL));
     RUN_UNTIL(loop, t != NULL);
 
     expect_eq(weir_transport_sendto(t, "x", 1, &closed), 0);

@@ -70,8 +70,8 @@ static void side_open(struct side *side, uint32_t ancillary)
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .ancillary = ancillary};
     expect_ok(weir_create_datagram_endpoint_at(
-        loop, &factory, weir_place_fd(side_open_socket(side)),
-        weir_place_none(), &options, NULL, NULL, NULL));
+        loop, &factory, weir_endpoint_fd(side_open_socket(side)),
+        weir_endpoint_none(), &options, NULL, NULL, NULL));
     RUN_UNTIL(loop, side->t != NULL);
 }
 
@@ -455,7 +455,7 @@ static void offer_slow(uint16_t local_port, bool cancels, int expected)
                                                   .local_port = local_port};
     weir_pending *maker;
     int err = weir_create_datagram_endpoint_at(
-        loop, &factory, weir_place_fd(fd), weir_place_none(), &options,
+        loop, &factory, weir_endpoint_fd(fd), weir_endpoint_none(), &options,
         note_done, &done, &maker);
     if (err == 0) {
         if (cancels) {

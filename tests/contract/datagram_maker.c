@@ -77,16 +77,16 @@ static int make_at(const struct weir_address *local,
 {
     return weir_create_datagram_endpoint_at(
         second.rig->loop, &second_factory,
-        local ? weir_place_addresses(local, 1) : weir_place_none(),
-        remote ? weir_place_addresses(remote, 1) : weir_place_none(), options,
-        second_done, NULL, NULL);
+        local ? weir_endpoint_addresses(local, 1) : weir_endpoint_none(),
+        remote ? weir_endpoint_addresses(remote, 1) : weir_endpoint_none(),
+        options, second_done, NULL, NULL);
 }
 
 static int adopt(int fd, const struct weir_datagram_options *options)
 {
     return weir_create_datagram_endpoint_at(
-        second.rig->loop, &second_factory, weir_place_fd(fd), weir_place_none(),
-        options, second_done, NULL, NULL);
+        second.rig->loop, &second_factory, weir_endpoint_fd(fd),
+        weir_endpoint_none(), options, second_done, NULL, NULL);
 }
 
 static void wait_done(void)

@@ -66,7 +66,7 @@ static int adopt(struct names *n, struct start *start, int fd,
 {
     options.size = sizeof(options);
     return weir_create_datagram_endpoint_at(
-        n->loop, &factory, weir_place_fd(fd), weir_place_none(), &options,
+        n->loop, &factory, weir_endpoint_fd(fd), weir_endpoint_none(), &options,
         started, start, NULL);
 }
 

@@ -71,9 +71,9 @@ UNIT_IN(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol,
     expect_eq(weir_open_datagram_endpoint(loop, &servers, &options, &t), 0);
     expect_eq(server.made, 1);
     weir_transport_get_sockname(t, &address);
-    expect_ok(weir_open_datagram_endpoint_at(loop, &clients, weir_place_none(),
-                                             weir_place_addresses(&address, 1),
-                                             NULL, &other));
+    expect_ok(weir_open_datagram_endpoint_at(
+        loop, &clients, weir_endpoint_none(),
+        weir_endpoint_addresses(&address, 1), NULL, &other));
     expect_eq(weir_transport_sendto(other, "abc", 3, NULL), 0);
     while (server.received == 0) {
         expect_eq(weir_yield(loop), 0);
@@ -126,15 +126,15 @@ UNIT_IN(datagram_open, an_endpoint_whose_protocol_interrupts_the_task_is_gone,
 
 /* The call takes the socket at once, whatever it returns. */
 static void expect_refused(weir_loop *loop, const struct weir_factory *factory,
-                           struct weir_place remote,
+                           struct weir_endpoint remote,
                            const struct weir_datagram_options *options, int err)
 {
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     weir_transport *t = NULL;
 
     expect_geq(fd, 0);
-    expect_eq(weir_open_datagram_endpoint_at(loop, factory, weir_place_fd(fd),
-                                             remote, options, &t),
+    expect_eq(weir_open_datagram_endpoint_at(
+                  loop, factory, weir_endpoint_fd(fd), remote, options, &t),
               err);
     cr_assert_null(t);
     expect_eq(fcntl(fd, F_GETFD), -1, "it is closed");
@@ -150,12 +150,12 @@ UNIT_IN(datagram_open, a_call_that_cannot_be_says_why_and_closes_its_socket,
     struct weir_address peer;
 
     expect_ok(weir_address_parse("127.0.0.1", 9000, &peer));
-    expect_refused(loop, &factory, weir_place_addresses(&peer, 1), NULL,
+    expect_refused(loop, &factory, weir_endpoint_addresses(&peer, 1), NULL,
                    -EINVAL);
-    expect_refused(loop, &factory, weir_place_none(), &unsized,
+    expect_refused(loop, &factory, weir_endpoint_none(), &unsized,
                    WEIR_EOPTIONSIZE);
-    expect_refused(loop, NULL, weir_place_none(), NULL, -EINVAL);
-    expect_refused(loop, &empty, weir_place_none(), NULL, -EINVAL);
+    expect_refused(loop, NULL, weir_endpoint_none(), NULL, -EINVAL);
+    expect_refused(loop, &empty, weir_endpoint_none(), NULL, -EINVAL);
     expect_eq(counter.made, 0);
 }
 

@@ -273,9 +273,9 @@ int dg_make_at(struct dg *rig, const struct weir_address *local,
     const struct weir_factory factory = bind_to(&dg_protocol, rig);
     return weir_create_datagram_endpoint_at(
         rig->loop, &factory,
-        local ? weir_place_addresses(local, 1) : weir_place_none(),
-        remote ? weir_place_addresses(remote, 1) : weir_place_none(), options,
-        note_done, rig, NULL);
+        local ? weir_endpoint_addresses(local, 1) : weir_endpoint_none(),
+        remote ? weir_endpoint_addresses(remote, 1) : weir_endpoint_none(),
+        options, note_done, rig, NULL);
 }
 
 int dg_adopt(struct dg *rig, int fd,
@@ -283,8 +283,8 @@ int dg_adopt(struct dg *rig, int fd,
 {
     const struct weir_factory factory = bind_to(&dg_protocol, rig);
     return weir_create_datagram_endpoint_at(
-        rig->loop, &factory, weir_place_fd(fd), weir_place_none(), options,
-        note_done, rig, NULL);
+        rig->loop, &factory, weir_endpoint_fd(fd), weir_endpoint_none(),
+        options, note_done, rig, NULL);
 }
 
 static void open_subject(struct dg *rig)

@@ -132,7 +132,7 @@ static struct weir_buf kept;
 static int keep(struct dg *rig, const struct weir_datagram *datagram)
 {
     kept = datagram->buf;
-    return weir_buf_keep(&kept);
+    return weir_buf_ref(&kept);
 }
 
 static void released(void *arg)
@@ -157,5 +157,5 @@ DATAGRAMS(datagram_set, memory_has_one_owner, rig,
 
     expect_eq(count, 0);
     expect_eq(dg_counts(rig).sent, 0);
-    weir_lease_unref(kept.lease);
+    weir_buf_unref(kept.lease);
 }

@@ -118,7 +118,7 @@ UNIT(datagram_stream, empty_long_and_leased_datagrams_arrive)
     expect_eq(weir_datagram_stream_take(two.server, &datagram), 0);
     expect_eq(datagram.buf.len, 6);
     expect_eq(memcmp(datagram.buf.data, "leased", 6), 0);
-    weir_lease_unref(datagram.buf.lease);
+    weir_buf_unref(datagram.buf.lease);
     expect_eq(weir_datagram_stream_take(two.server, &datagram), 0);
     expect_eq(datagram.buf.len, 0);
     cr_assert_null(datagram.buf.lease);
@@ -303,7 +303,7 @@ static weir_datagram_stream *left;
 static int leave(weir_loop *loop, void *arg)
 {
     left = open_stream(loop, NULL, 0, 0);
-    weir_task_detach(spawn_receiver(loop, left));
+    weir_task_unref(spawn_receiver(loop, left));
     return 0;
 }
 
@@ -328,8 +328,8 @@ UNIT(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted)
     options.queue_count = 0;
     options.endpoint.family = AF_UNSPEC;
     expect_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), 0);
-    expect_eq(weir_open_datagram_stream_at(loop, weir_place_fd(fds[0]),
-                                           weir_place_none(), &options,
+    expect_eq(weir_open_datagram_stream_at(loop, weir_endpoint_fd(fds[0]),
+                                           weir_endpoint_none(), &options,
                                            &stream),
               0);
     expect_eq(write(fds[1], "hi", 2), 2);
@@ -385,15 +385,15 @@ UNIT(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     expect_eq(bind(fd, &address.storage.any, address.len), 0);
     const int live =
-        weir_open_datagram_stream_at(loop, weir_place_addresses(&address, 1),
-                                     weir_place_none(), &options, &stream);
+        weir_open_datagram_stream_at(loop, weir_endpoint_addresses(&address, 1),
+                                     weir_endpoint_none(), &options, &stream);
     close(fd); /* its file stays */
     const int stale =
-        weir_open_datagram_stream_at(loop, weir_place_addresses(&address, 1),
-                                     weir_place_none(), &options, &stream);
+        weir_open_datagram_stream_at(loop, weir_endpoint_addresses(&address, 1),
+                                     weir_endpoint_none(), &options, &stream);
     const int second =
-        weir_open_datagram_stream_at(loop, weir_place_addresses(&address, 1),
-                                     weir_place_none(), &options, &other);
+        weir_open_datagram_stream_at(loop, weir_endpoint_addresses(&address, 1),
+                                     weir_endpoint_none(), &options, &other);
     weir_datagram_stream_free(stream);
     const bool stays = access(path, F_OK) == 0;
     unlink(path);
@@ -433,9 +433,9 @@ UNIT(datagram_stream, a_peer_may_have_a_path_that_fills_its_address)
     cr_assert_not_null(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/s", dir);
     expect_eq(weir_address_parse_unix(path, &own), 0);
-    expect_ok(weir_open_datagram_stream_at(loop, weir_place_addresses(&own, 1),
-                                           weir_place_none(), &options,
-                                           &stream));
+    expect_ok(
+        weir_open_datagram_stream_at(loop, weir_endpoint_addresses(&own, 1),
+                                     weir_endpoint_none(), &options, &stream));
     const int fd = bind_full_path(dir, &full);
     expect_eq(sendto(fd, "abc", 3, 0, &own.storage.any, own.len), 3);
     expect_eq(weir_datagram_stream_recv(stream, text, sizeof(text), &peer), 3);

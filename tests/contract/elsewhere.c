@@ -146,7 +146,7 @@ static void ask_futures(void)
     ASK(weir_as_completed_begin(world.loop, &world.other_completed,
                                 &world.future, 1));
     ASK(weir_as_completed_next(&world.completed));
-    ASK(weir_wait_first(world.loop, &world.first, 1));
+    ASK(weir_wait_any(world.loop, &world.first, 1));
 }
 
 static void ask_the_executor(void)
@@ -180,15 +180,15 @@ static void ask_servers(void)
     ASK(weir_create_server(loop, &quiet, "127.0.0.1", 0, NULL, NULL, NULL,
                            &made));
     ASK(weir_create_server_at(loop, &quiet,
-                              weir_place_addresses(&world.address, 1), NULL,
+                              weir_endpoint_addresses(&world.address, 1), NULL,
                               NULL, NULL, &made));
     ASK(weir_create_unix_server(loop, &quiet, "/", NULL, NULL, NULL, &made));
-    ASK(weir_create_server_at(loop, &quiet, weir_place_fd(-1), NULL, NULL, NULL,
-                              &made));
+    ASK(weir_create_server_at(loop, &quiet, weir_endpoint_fd(-1), NULL, NULL,
+                              NULL, &made));
     ASK(weir_server_start_serving(world.server));
-    ASK(weir_server_adopt_connection(world.server, -1));
+    ASK(weir_server_add_fd(world.server, -1));
     ASK(weir_server_set_tls(world.server, NULL));
-    ASK(weir_server_on_closed(world.server, server_closed, NULL));
+    ASK(weir_server_add_closed_callback(world.server, server_closed, NULL));
     ASK(weir_server_stop(world.server, 0, NULL, NULL));
     ASK(weir_server_serve_forever(world.server));
     ASK(weir_server_wait_closed(world.server));
@@ -202,27 +202,27 @@ static void ask_connections(void)
     ASK(weir_create_connection(loop, &quiet, "127.0.0.1", 1, NULL, NULL, NULL,
                                NULL));
     ASK(weir_create_connection_at(loop, &quiet,
-                                  weir_place_addresses(&world.address, 1), NULL,
-                                  NULL, NULL, NULL));
+                                  weir_endpoint_addresses(&world.address, 1),
+                                  NULL, NULL, NULL, NULL));
     ASK(weir_create_unix_connection(loop, &quiet, "/", NULL, NULL, NULL, NULL));
-    ASK(weir_create_connection_at(loop, &quiet, weir_place_fd(-1), NULL, NULL,
-                                  NULL, NULL));
+    ASK(weir_create_connection_at(loop, &quiet, weir_endpoint_fd(-1), NULL,
+                                  NULL, NULL, NULL));
     ASK(weir_connect_read_pipe(loop, &quiet, -1, NULL, NULL, NULL, NULL));
     ASK(weir_connect_write_pipe(loop, &quiet, -1, NULL, NULL, NULL, NULL));
     ASK(weir_create_datagram_endpoint(loop, &quiet, NULL, NULL, NULL, NULL));
     ASK(weir_create_datagram_endpoint_at(
-        loop, &quiet, weir_place_addresses(&world.address, 1),
-        weir_place_none(), NULL, NULL, NULL, NULL));
-    ASK(weir_create_datagram_endpoint_at(loop, &quiet, weir_place_fd(-1),
-                                         weir_place_none(), NULL, NULL, NULL,
+        loop, &quiet, weir_endpoint_addresses(&world.address, 1),
+        weir_endpoint_none(), NULL, NULL, NULL, NULL));
+    ASK(weir_create_datagram_endpoint_at(loop, &quiet, weir_endpoint_fd(-1),
+                                         weir_endpoint_none(), NULL, NULL, NULL,
                                          NULL));
-    ASK(weir_lookup_start(loop, "127.0.0.1", 1, NULL, looked_up, NULL, NULL));
+    ASK(weir_resolve_start(loop, "127.0.0.1", 1, NULL, looked_up, NULL, NULL));
 }
 
 #ifdef WR_TESTS_PROXY
 static const struct weir_upstream_options upstream_options = {
     .size = sizeof(upstream_options),
-    .place = {.host = "127.0.0.1", .port = 1}};
+    .endpoint = {.host = "127.0.0.1", .port = 1}};
 
 static void upstream_connected(void *arg, int err,
                                const struct weir_upstreams_result *result)
@@ -396,7 +396,7 @@ static int wait_across(weir_loop *loop, void *arg)
     expect_eq(weir_event_new(other, &event), 0);
     weir_event_set(event);
     struct weir_waitable what = weir_waitable_event(event);
-    expect_eq(weir_wait_first(loop, &what, 1), -EINVAL);
+    expect_eq(weir_wait_any(loop, &what, 1), -EINVAL);
     expect_eq(weir_wait(loop, &future, 1, 0, WEIR_ALL_COMPLETED), -EINVAL);
     expect_eq(weir_gather(loop, WEIR_GATHER_ALL, &future, 1, &made), -EINVAL);
     weir_event_free(event);

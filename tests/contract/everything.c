@@ -34,7 +34,7 @@ static int run_errand(void *arg)
     }
     if (errand->posts) {
         int err =
-            weir_remote_call_soon(everything.remote, run_post, errand, NULL);
+            weir_mailbox_call_soon(everything.mailbox, run_post, errand, NULL);
         errand->posts = err == 0;
         check(err == 0 || err == -ESHUTDOWN || err == -ENOMEM);
     }
@@ -205,7 +205,7 @@ static int take_view(struct talk *talk)
         if (talk->kept_count < 4) {
             talk->kept[talk->kept_count++] = buf.lease;
         } else {
-            weir_lease_unref(buf.lease);
+            weir_buf_unref(buf.lease);
         }
     }
     return (int)len;
@@ -271,7 +271,7 @@ static int end_talk(struct talk *talk)
     int err = 0;
 
     while (talk->kept_count > 0) {
-        weir_lease_unref(talk->kept[--talk->kept_count]);
+        weir_buf_unref(talk->kept[--talk->kept_count]);
     }
     if (one_in(3)) {
         weir_writer_abort(talk->writer);
@@ -330,7 +330,7 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
                         : weir_writer_write(writer, buf.data, buf.len);
         }
         if (len > 0 && takes) {
-            weir_lease_unref(buf.lease);
+            weir_buf_unref(buf.lease);
         }
         if (err == 0) {
             err = one_in(8) ? sleep_or_yield(on, 0) : weir_writer_drain(writer);
@@ -427,7 +427,7 @@ static int calm_down(weir_loop *on, void *arg)
 static void give_all_back(void)
 {
     for (int i = 0; i < WORKERS; i++) {
-        weir_task_detach(everything.workers[i]);
+        weir_task_unref(everything.workers[i]);
     }
     for (int i = 0; i < SLOTS; i++) {
         weir_future_unref(everything.slots[i]);
@@ -439,7 +439,7 @@ static void give_all_back(void)
     weir_event_free(everything.event);
     weir_queue_free(everything.queue);
     wait_for_threads(0);
-    weir_remote_unref(everything.remote);
+    weir_mailbox_unref(everything.mailbox);
 }
 
 static void check_errands(bool was_calm)
@@ -471,8 +471,8 @@ static void begin_round(uint64_t seed)
     options.sq_entries = one_in(2) ? 16 : 0;
     options.held_limit_bytes = one_in(2) ? 1 << 20 : 0;
     check(weir_loop_new(&options, &everything.loop) == 0);
-    everything.remote = weir_loop_get_remote(everything.loop);
-    check(everything.remote != NULL);
+    everything.mailbox = weir_loop_get_mailbox(everything.loop);
+    check(everything.mailbox != NULL);
 }
 
 static void play_round(uint64_t seed)

@@ -129,7 +129,7 @@ int start_child(weir_loop *on, int depth)
         weir_task_cancel(child);
     }
     if (one_in(3)) {
-        weir_task_detach(child);
+        weir_task_unref(child);
         return err;
     }
     return weir_task_join(child, &result);

@@ -50,7 +50,7 @@ struct everything_world {
     bool ending; /* whoever is told to end does */
 
     weir_loop *loop;
-    weir_remote *remote;
+    weir_mailbox *mailbox;
     weir_server *server;
     struct weir_address address;
     weir_task *workers[WORKERS];

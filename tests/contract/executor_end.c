@@ -184,7 +184,7 @@ static int leave_body(weir_loop *l, void *arg)
     }
     yield();
     for (int i = 0; i < 4; i++) {
-        weir_task_detach(jobs[i].task);
+        weir_task_unref(jobs[i].task);
     }
     return 0;
 }
@@ -222,7 +222,7 @@ static int over_body(weir_loop *l, void *arg)
     expect_eq(join_job(&jobs[0]), -ECANCELED);
     let_go(&jobs[0]);
     wait_for(&jobs[1].started);
-    weir_task_detach(jobs[1].task);
+    weir_task_unref(jobs[1].task);
     return 0;
 }
 
@@ -247,7 +247,7 @@ static int many_left_body(weir_loop *l, void *arg)
     struct job *jobs = arg;
     for (int i = 0; i < 8; i++) {
         start_held(&jobs[i], i);
-        weir_task_detach(jobs[i].task);
+        weir_task_unref(jobs[i].task);
     }
     return 0;
 }

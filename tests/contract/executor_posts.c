@@ -11,7 +11,7 @@ enum { RESULTS = 1500, HELD = 3, POSTS_EACH_STEP = 100 };
 
 static struct job quick_jobs[RESULTS];
 static struct job held_jobs[HELD];
-static weir_remote *remote;
+static weir_mailbox *mailbox;
 static int posted_count;
 static int ran_count;
 
@@ -23,7 +23,7 @@ static void count_run(void *arg)
 static void post_some(void)
 {
     for (int i = 0; i < POSTS_EACH_STEP; i++) {
-        expect_eq(weir_remote_call_soon(remote, count_run, NULL, NULL), 0);
+        expect_eq(weir_mailbox_call_soon(mailbox, count_run, NULL, NULL), 0);
         posted_count++;
     }
 }
@@ -73,8 +73,8 @@ static int many_results_body(weir_loop *l, void *arg)
     start_jobs(l);
     yield();
     wait_for(&held_jobs[0].started); /* the executor's item is posted */
-    expect_ok(
-        weir_remote_call_soon(remote, end_second_in_the_next_turn, NULL, NULL));
+    expect_ok(weir_mailbox_call_soon(mailbox, end_second_in_the_next_turn, NULL,
+                                     NULL));
     for (int i = 0; i < RESULTS; i++) {
         expect_result(&quick_jobs[i]);
     }
@@ -88,13 +88,13 @@ static int many_results_body(weir_loop *l, void *arg)
 UNIT(executor_posts, more_results_than_a_turn_takes_lose_no_post_beside_them)
 {
     open_with(1, 0);
-    remote = weir_loop_get_remote(loop);
+    mailbox = weir_loop_get_mailbox(loop);
 
     run_body(many_results_body, NULL);
 
     expect_eq(posted_count, 3 * POSTS_EACH_STEP);
     expect_eq(ran_count, posted_count, "a post was accepted and never ran");
-    weir_remote_unref(remote);
+    weir_mailbox_unref(mailbox);
     close_loop();
     wait_for_threads(0);
 }

@@ -132,7 +132,7 @@ static int play_all(weir_loop *l, void *arg)
     }
     expect_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
     for (int i = 0; i < TASKS; i++) {
-        weir_task_detach(players[i].task);
+        weir_task_unref(players[i].task);
     }
     return 0;
 }
@@ -165,7 +165,7 @@ UNIT(executor_storm, only_what_runs_while_the_loop_is_freed_does_not)
         close_loop();
 
         for (int i = 0; i < TASKS; i++) {
-            weir_task_detach(players[i].task);
+            weir_task_unref(players[i].task);
         }
         wait_for_threads(0);
         expect_leq(check_tickets(), THREADS);

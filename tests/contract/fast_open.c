@@ -74,9 +74,9 @@ static int connect_fast(struct maker *m, const struct weir_address *addresses,
     m->done = 0;
     m->log[0] = '\0';
     memset(m->log, 0, sizeof(m->log));
-    expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_addresses(addresses, count),
-                                        &options, maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_at(
+        m->loop, &m->factory, weir_endpoint_addresses(addresses, count),
+        &options, maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     return m->done_err;
 }
@@ -430,17 +430,17 @@ MAKER(fast_open, a_connection_that_is_not_answered_does_not_move, m)
     int filler;
     int listener = begin_silent(m, &address, &filler);
     expect_ok(weir_loop_new(NULL, &other));
-    weir_remote *remote = weir_loop_get_remote(other);
+    weir_mailbox *mailbox = weir_loop_get_mailbox(other);
     const struct weir_factory factory = m->factory;
     m->factory = (struct weir_factory){create_mover, &t};
 
     expect_eq(connect_fast(m, &address, 1), 0);
-    expect_eq(weir_transport_move(t, remote, &factory, NULL, NULL, NULL),
+    expect_eq(weir_transport_move(t, mailbox, &factory, NULL, NULL, NULL),
               -EBUSY);
     weir_transport_abort(t);
     maker_run_for(m, MS);
 
-    weir_remote_unref(remote);
+    weir_mailbox_unref(mailbox);
     weir_loop_free(other);
     close(filler);
     close(listener);
@@ -503,7 +503,7 @@ MAKER(fast_open, multipath_and_adopted_sockets_refuse_it, m)
     peer_tcp_pair(fds);
 
     expect_eq(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(fds[0]), &options,
+                                        weir_endpoint_fd(fds[0]), &options,
                                         maker_connect_done, m, NULL),
               -EINVAL);
     options.proto = IPPROTO_MPTCP;

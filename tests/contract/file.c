@@ -133,7 +133,7 @@ static void write_pipe_beyond(weir_loop *loop)
     const int fd = weir_file_open(loop, path, O_WRONLY | O_CREAT, 0640);
     expect_geq(fd, 0);
 
-    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(fd), NULL,
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(fd), NULL,
                                       NULL, &writer),
               0);
     expect_eq(weir_writer_write(writer, data, sizeof(data)), 0);

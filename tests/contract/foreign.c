@@ -48,7 +48,7 @@ static struct {
     weir_upstreams *upstreams;
     weir_upstream *upstream;
     weir_upstream_slot *slot;
-    weir_threads_config *config;
+    weir_config *config;
     struct weir_buf bytes;
     struct weir_address address;
 } world;
@@ -66,7 +66,7 @@ static struct {
     X(weir_event_free, world.event)                                            \
     X(weir_event_set, world.event)                                             \
     X(weir_future_unref, world.future)                                         \
-    X(weir_lease_unref, world.bytes.lease)                                     \
+    X(weir_buf_unref, world.bytes.lease)                                       \
     X(weir_lock_free, world.lock)                                              \
     X(weir_loop_dump, world.loop, stderr)                                      \
     X(weir_loop_set_exception_handler, world.loop, NULL, NULL)                 \
@@ -85,11 +85,10 @@ static struct {
     X(weir_server_close, world.server)                                         \
     X(weir_server_close_clients, world.server)                                 \
     X(weir_server_free, world.server)                                          \
-    X(weir_task_detach, world.task)                                            \
     X(weir_task_group_cancel, &world.group)                                    \
     X(weir_task_set_name, world.task, "name")                                  \
     X(weir_task_unref, world.task)                                             \
-    X(weir_threads_config_unref, world.config)                                 \
+    X(weir_config_unref, world.config)                                         \
     X(weir_transport_get_peername, weir_writer_get_transport(world.writer),    \
       &world.address)                                                          \
     X(weir_transport_get_sockname, weir_writer_get_transport(world.writer),    \
@@ -105,8 +104,8 @@ static struct {
     X(weir_upstream_pause_checks, world.upstream, true)                        \
     X(weir_upstream_remove, world.upstream)                                    \
     X(weir_upstream_set_draining, world.upstream, true)                        \
-    X(weir_upstream_slot_end, world.slot, 0)                                   \
-    X(weir_upstreams_retire, world.upstreams)                                  \
+    X(weir_upstream_slot_release, world.slot, 0)                               \
+    X(weir_upstreams_replace, world.upstreams)                                 \
     X(weir_upstreams_free, world.upstreams)
 #else
 #define FOREIGN_PROXY_CALLS(X)
@@ -174,8 +173,8 @@ static int make_streams(weir_loop *loop)
            weir_reader_new(loop, WEIR_STREAM_LIMIT, &world.reader) |
            weir_reader_feed_data(world.reader, "bytes", 5) |
            (weir_reader_take(world.reader, 5, &world.bytes) == 5 ? 0 : -EIO) |
-           weir_open_connection_at(loop, weir_place_fd(ends[0]), NULL, &reader,
-                                   &world.writer) |
+           weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
+                                   &reader, &world.writer) |
            weir_open_datagram_stream(loop, &datagrams, &world.datagrams) |
            weir_create_subprocess_exec(loop, argv, NULL, &world.process);
 }
@@ -214,7 +213,7 @@ static int make_upstreams(weir_loop *loop)
 {
     const struct weir_upstream_options upstream = {
         .size = sizeof(upstream),
-        .place = weir_place_addresses(&world.address, 1)};
+        .endpoint = weir_endpoint_addresses(&world.address, 1)};
     const struct weir_factory factory = {make_quiet, NULL};
     weir_future *made;
     int err = -1;
@@ -233,7 +232,7 @@ static int make_upstreams(weir_loop *loop)
 
 static void free_upstreams(void)
 {
-    weir_upstream_slot_end(world.slot, 0);
+    weir_upstream_slot_release(world.slot, 0);
     weir_upstreams_free(world.upstreams);
 }
 #else
@@ -251,7 +250,7 @@ static sem_t holds;
 
 static int hold_config(weir_thread *thread, void *arg)
 {
-    world.config = weir_thread_hold_config(thread);
+    world.config = weir_config_ref(thread);
     sem_post(&holds);
     return weir_sleep(weir_thread_get_loop(thread), UINT64_MAX);
 }
@@ -286,8 +285,8 @@ static int make_and_call(weir_loop *loop, void *arg)
     world.loop = loop;
     if (make_sync(loop) < 0 || make_tasks(loop) < 0 || make_streams(loop) < 0 ||
         make_net(loop) < 0 || make_upstreams(loop) < 0 || make_config() < 0 ||
-        weir_lookup_start(loop, "127.0.0.1", 1, NULL, looked_up, NULL,
-                          &world.pending) < 0 ||
+        weir_resolve_start(loop, "127.0.0.1", 1, NULL, looked_up, NULL,
+                           &world.pending) < 0 ||
         pthread_create(&thread, NULL, call_it, arg) != 0) {
         _exit(1);
     }
@@ -372,7 +371,7 @@ UNIT(foreign, what_is_left_of_a_freed_loop_is_given_back_by_any_thread)
 
     free_upstreams();
     weir_server_free(world.server);
-    weir_lease_unref(world.bytes.lease);
+    weir_buf_unref(world.bytes.lease);
     weir_reader_free(world.reader);
     weir_datagram_stream_free(world.datagrams);
     weir_task_unref(world.task);

@@ -200,7 +200,7 @@ static void lost(void *user, weir_transport *t, int err)
     called(is_over ? LOST_IN_FREE : LOST);
     if (call_count[LOST] == 2 && !in_child && !is_over) {
         weir_server_close(server);
-        must(weir_server_on_closed(server, closed, NULL));
+        must(weir_server_add_closed_callback(server, closed, NULL));
     }
 }
 
@@ -418,8 +418,8 @@ static void start_lookup(void)
                                                           .timeout_ns = 1};
 
     must(weir_loop_set_resolver(loop, &resolver, NULL));
-    must(weir_lookup_start(loop, "host.example", 80, &brief, looked_up, NULL,
-                           NULL));
+    must(weir_resolve_start(loop, "host.example", 80, &brief, looked_up, NULL,
+                            NULL));
 }
 
 static void endpoint_done(void *arg, int err, weir_transport *t)
@@ -468,7 +468,8 @@ static void start_upstreams(void)
     static const struct weir_upstreams_options options = {
         .size = sizeof(options), .changed = upstream_changed, .fail_limit = 1};
     const struct weir_upstream_options absent = {
-        .size = sizeof(absent), .place = weir_place_unix("/nonexistent/weir")};
+        .size = sizeof(absent),
+        .endpoint = weir_endpoint_unix("/nonexistent/weir")};
     static const struct weir_factory factory = {
         .create = make_protocol, .arg = (void *)(uintptr_t)&client_protocol};
     weir_upstream *upstream;

@@ -65,7 +65,7 @@ UNIT(getaddrinfo, no_more_is_written_than_there_is_room_for)
 UNIT(getaddrinfo, a_lookup_without_a_callback_is_refused)
 {
     expect_eq(
-        weir_lookup_start(n->loop, "a4.example", 443, NULL, NULL, NULL, NULL),
+        weir_resolve_start(n->loop, "a4.example", 443, NULL, NULL, NULL, NULL),
         -EINVAL);
 }
 

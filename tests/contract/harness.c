@@ -282,8 +282,8 @@ static void open_unix(struct rig *rig)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     rig->peer = fds[0];
     expect_ok(weir_create_connection_at(rig->loop, &factory,
-                                        weir_place_fd(fds[1]), &options, NULL,
-                                        NULL, NULL));
+                                        weir_endpoint_fd(fds[1]), &options,
+                                        NULL, NULL, NULL));
 }
 
 static const struct pair_maker makers[] = {

@@ -41,7 +41,7 @@ void rig_open_pair(struct rig *rig)
     rig_open_peer(rig, fds);
     rig->peer = fds[0];
     expect_ok(weir_create_connection_at(
-        rig->loop, &factory, weir_place_fd(fds[1]), NULL, NULL, NULL, NULL));
+        rig->loop, &factory, weir_endpoint_fd(fds[1]), NULL, NULL, NULL, NULL));
     expect_eq(relay_side_create(&bridge->end, NULL, &bindings[1]), 0);
     bindings[0].protocol = rig->protocol ? rig->protocol : &rig_protocol;
     bindings[0].user = rig;

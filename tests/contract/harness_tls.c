@@ -74,8 +74,8 @@ static void relay_adopt(struct relay_side *side, int fd,
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = settings};
     expect_ok(weir_create_connection_at(relay->loop, &factory,
-                                        weir_place_fd(fd), &options, relay_done,
-                                        side, NULL));
+                                        weir_endpoint_fd(fd), &options,
+                                        relay_done, side, NULL));
 }
 
 static void relay_expired(void *arg)
@@ -251,8 +251,8 @@ void rig_open_tls_unix(struct rig *rig)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     relay->tls_fd = fds[0];
     expect_ok(weir_create_connection_at(rig->loop, &factory,
-                                        weir_place_fd(fds[1]), &options, NULL,
-                                        NULL, NULL));
+                                        weir_endpoint_fd(fds[1]), &options,
+                                        NULL, NULL, NULL));
     weir_tls_context_unref(settings.context);
     relay_start(relay);
 }

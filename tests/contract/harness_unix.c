@@ -22,7 +22,7 @@ void rig_open_unix_connected(struct rig *rig)
     addr.len = sizeof(addr.storage);
     expect_eq(getsockname(fd, &addr.storage.any, &addr.len), 0);
     expect_ok(weir_create_connection_at(rig->loop, &factory,
-                                        weir_place_addresses(&addr, 1),
+                                        weir_endpoint_addresses(&addr, 1),
                                         &options, NULL, NULL, NULL));
     rig_turn(rig);
     rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);

@@ -81,7 +81,7 @@ static void open_link(struct link *link, pair_fn *pair)
     expect_ok(pair == pair_pipe ? weir_connect_read_pipe(loop, &factory, fds[0],
                                                          NULL, NULL, NULL, NULL)
                                 : weir_create_connection_at(
-                                      loop, &factory, weir_place_fd(fds[0]),
+                                      loop, &factory, weir_endpoint_fd(fds[0]),
                                       NULL, NULL, NULL, NULL));
 }
 

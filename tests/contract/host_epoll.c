@@ -262,7 +262,7 @@ UNIT(host_epoll, a_task_that_is_spawned_between_turns_runs)
 
     TURN_UNTIL(host_round(host), host->done);
 
-    weir_task_detach(task);
+    weir_task_unref(task);
 }
 
 static void *post_to_a_sleeper(void *arg)

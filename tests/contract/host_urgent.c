@@ -153,8 +153,8 @@ static void connect_peer(struct rig *rig)
     expect_geq(fd, 0);
     close(listener);
     rig->fd = fd;
-    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(fd), NULL,
-                                        NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(loop, &factory, weir_endpoint_fd(fd),
+                                        NULL, NULL, NULL, NULL));
     TURN_UNTIL(host_round(rig), rig->begun == wanted && wait_ms() > 0);
 }
 

@@ -45,8 +45,8 @@ struct waking {
     sem_t job;
     char path[64];
     struct dns_server dns;
-    weir_remote *remote; /* of the guest */
-    weir_loop *other;    /* it gives connections to the guest */
+    weir_mailbox *mailbox; /* of the guest */
+    weir_loop *other;      /* it gives connections to the guest */
 };
 
 struct cause {
@@ -222,7 +222,7 @@ static void look_up(void *arg)
     snprintf(host, sizeof(host), "%sa4.h%d.example",
              w->effects == 0 ? "late4-" : "", w->effects);
     expect_ok(
-        weir_lookup_start(loop, host, 80, &options, looked_up, arg, NULL));
+        weir_resolve_start(loop, host, 80, &options, looked_up, arg, NULL));
 }
 
 /* ---- descriptors of the program ---- */
@@ -430,7 +430,7 @@ static void move_away(void *user, weir_transport *t)
     const struct weir_factory factory = bind_to(&moved_protocol, w);
 
     expect_ok(
-        weir_transport_move(t, w->remote, &factory, is_moved, w->other, NULL));
+        weir_transport_move(t, w->mailbox, &factory, is_moved, w->other, NULL));
 }
 
 static void moved_out(void *user, weir_transport *t)
@@ -442,7 +442,7 @@ static CALLBACKS(other_protocol, STREAM, .connection_made = move_away,
 
 static void move_begin(struct waking *w)
 {
-    w->remote = weir_loop_get_remote(loop);
+    w->mailbox = weir_loop_get_mailbox(loop);
 }
 
 static void move_act(struct waking *w)
@@ -453,7 +453,7 @@ static void move_act(struct waking *w)
     expect_ok(weir_loop_new(NULL, &w->other));
     expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
     expect_ok(weir_create_connection_at(
-        w->other, &factory, weir_place_fd(fds[0]), NULL, NULL, NULL, NULL));
+        w->other, &factory, weir_endpoint_fd(fds[0]), NULL, NULL, NULL, NULL));
     expect_ok(weir_loop_run(w->other));
     expect_eq(weir_loop_free(w->other), 0);
     close(fds[1]);
@@ -461,7 +461,7 @@ static void move_act(struct waking *w)
 
 static void move_end(struct waking *w)
 {
-    weir_remote_unref(w->remote);
+    weir_mailbox_unref(w->mailbox);
 }
 
 /* ---- the tests ---- */

@@ -63,7 +63,7 @@ static void connect_to(struct maker *m, const char *host,
                                       address_port(&address), options,
                                       maker_connect_done, m, NULL)
              : weir_create_connection_at(m->loop, &m->factory,
-                                         weir_place_addresses(&address, 1),
+                                         weir_endpoint_addresses(&address, 1),
                                          options, maker_connect_done, m, NULL));
     expect_made(m);
     close(listener);
@@ -96,7 +96,7 @@ MAKER(keep_alive, adopted_connections_have_it, m)
     peer_tcp_pair(fds);
 
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(fds[0]), &options,
+                                        weir_endpoint_fd(fds[0]), &options,
                                         maker_connect_done, m, NULL));
 
     expect_made(m);
@@ -124,7 +124,7 @@ MAKER(keep_alive, connections_that_a_server_adopts_have_it, m)
     maker_serve(m, NULL, &options);
     peer_tcp_pair(fds);
 
-    expect_ok(weir_server_adopt_connection(m->server, fds[0]));
+    expect_ok(weir_server_add_fd(m->server, fds[0]));
 
     expect_made(m);
     close(fds[1]);
@@ -141,7 +141,7 @@ static void serve_adopted(struct maker *m, void (*prepare)(int fd))
     const int early = peer_connect_to(&address);
 
     expect_ok(weir_create_server_at(m->loop, &m->factory,
-                                    weir_place_fd(listener), &options,
+                                    weir_endpoint_fd(listener), &options,
                                     maker_server_done, m, &m->server));
     expect_made(m);
     const int late = peer_connect(m);
@@ -235,8 +235,8 @@ MAKER(keep_alive, is_off_where_nobody_asks_for_it, m)
     const int listener = peer_listen(1, &address);
 
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_addresses(&address, 1), NULL,
-                                        maker_connect_done, m, NULL));
+                                        weir_endpoint_addresses(&address, 1),
+                                        NULL, maker_connect_done, m, NULL));
     maker_run(m, maker_is_made);
 
     expect_eq(
@@ -255,7 +255,7 @@ MAKER(keep_alive, times_that_are_left_out_are_those_of_the_system, m)
     options.connection.keep_alive = true;
 
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(fds[0]), &options,
+                                        weir_endpoint_fd(fds[0]), &options,
                                         maker_connect_done, m, NULL));
     maker_run(m, maker_is_made);
 
@@ -276,7 +276,7 @@ MAKER(keep_alive, unix_sockets_take_the_option_and_have_none, m)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(fds[0]), &options,
+                                        weir_endpoint_fd(fds[0]), &options,
                                         maker_connect_done, m, NULL));
 
     maker_run(m, maker_is_made);
@@ -338,7 +338,7 @@ MAKER(keep_alive, the_largest_values_are_those_of_the_kernel, m)
     options.connection.keep_alive_count = 127;
 
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(fds[0]), &options,
+                                        weir_endpoint_fd(fds[0]), &options,
                                         maker_connect_done, m, NULL));
     maker_run(m, maker_is_made);
 

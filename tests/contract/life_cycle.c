@@ -45,8 +45,8 @@ UNIT(life_cycle, r1__the_maker_is_done_after_connection_made_and_never_at_once)
     expect_eq(weir_loop_new(NULL, &rig.loop), 0);
 
     expect_ok(weir_create_connection_at(rig.loop, &factory,
-                                        weir_place_fd(fds[1]), NULL, note_done,
-                                        &rig, NULL));
+                                        weir_endpoint_fd(fds[1]), NULL,
+                                        note_done, &rig, NULL));
     expect_events(&rig, "");
     RUN_UNTIL(rig.loop, strstr(rig.events, "done") != NULL);
     rig_wait_received(&rig, 1);

@@ -479,8 +479,8 @@ NAMES(lookup, without_a_descriptor_for_TCP_the_error_says_so, n)
 {
     weir_pending *silent;
     int silence = 1;
-    expect_ok(weir_lookup_start(n->loop, "silent.example", 80, NULL, keep_error,
-                                &silence, &silent));
+    expect_ok(weir_resolve_start(n->loop, "silent.example", 80, NULL,
+                                 keep_error, &silence, &silent));
     names_run_until_asked(n, "A silent.example");
     names_take_fds(n);
     names_lookup(n, "cut.example", NULL);
@@ -501,8 +501,8 @@ NAMES(lookup, no_name_is_unknown_while_the_hosts_file_cannot_be_opened, n)
     int silence = 1;
 
     /* Its socket stays open: servers can be asked without a descriptor. */
-    expect_ok(weir_lookup_start(n->loop, "silent.example", 80, &patient,
-                                keep_error, &silence, &silent));
+    expect_ok(weir_resolve_start(n->loop, "silent.example", 80, &patient,
+                                 keep_error, &silence, &silent));
     names_run_until_asked(n, "A silent.example");
     expect_eq(weir_loop_trim(n->loop), 0); /* so that the file is read again */
     names_take_fds(n);
@@ -525,7 +525,7 @@ static int look_up(weir_loop *loop, const char *host)
 {
     int result = 1;
     int err =
-        weir_lookup_start(loop, host, 80, NULL, keep_error, &result, NULL);
+        weir_resolve_start(loop, host, 80, NULL, keep_error, &result, NULL);
     for (int i = 0; i < 4 && err == 0; i++) {
         weir_loop_stop(loop);
         expect_eq(weir_loop_run(loop), 0);
@@ -537,7 +537,7 @@ static int look_up_service(weir_loop *loop, void *arg)
 {
     struct weir_srv found[1];
     int *err = arg;
-    *err = weir_lookup_srv(loop, "_x._tcp.example", NULL, found, 1);
+    *err = weir_resolve_srv(loop, "_x._tcp.example", NULL, found, 1);
     return 0;
 }
 

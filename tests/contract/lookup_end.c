@@ -117,8 +117,8 @@ static void cancel_in_done(void *arg, int err,
 
 NAMES(lookup_end, cancelling_in_done_is_harmless, n)
 {
-    expect_ok(weir_lookup_start(n->loop, "192.0.2.1", 80, NULL, cancel_in_done,
-                                n, &n->lookup));
+    expect_ok(weir_resolve_start(n->loop, "192.0.2.1", 80, NULL, cancel_in_done,
+                                 n, &n->lookup));
     names_run_for(n, 2 * MS);
     expect_eq(n->result, 1);
     expect_eq(n->waiting, 1, "once");
@@ -154,8 +154,8 @@ static void start_another(void *arg, int err,
 
 NAMES(lookup_end, a_loop_that_is_being_freed_starts_none, n)
 {
-    expect_ok(weir_lookup_start(n->loop, "silent.example", 80, NULL,
-                                start_another, n, NULL));
+    expect_ok(weir_resolve_start(n->loop, "silent.example", 80, NULL,
+                                 start_another, n, NULL));
     expect_eq(weir_loop_free(n->loop), 0);
     expect_eq(weir_loop_new(NULL, &n->loop), 0);
 }
@@ -273,7 +273,7 @@ static weir_pending *start_silent(struct names *n, int number)
     weir_pending *lookup;
     snprintf(host, sizeof(host), "silent.s%d.example", number);
     expect_ok(
-        weir_lookup_start(n->loop, host, 80, &patient, note_end, n, &lookup));
+        weir_resolve_start(n->loop, host, 80, &patient, note_end, n, &lookup));
     n->waiting++;
     return lookup;
 }

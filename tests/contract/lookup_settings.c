@@ -208,8 +208,8 @@ UNIT_IN(lookup_settings, without_a_server_this_machine_is_asked, unit_alone,
     if (weir_loop_set_dns_options(loop, &dns) == WEIR_ENONAMES) {
         cr_skip_test("built without c-ares; runs with -Ddns=enabled");
     }
-    expect_eq(weir_lookup_start(loop, "host.example", 80, NULL, ignore_answer,
-                                NULL, NULL),
+    expect_eq(weir_resolve_start(loop, "host.example", 80, NULL, ignore_answer,
+                                 NULL, NULL),
               0);
     while (recv(fd, question, sizeof(question), 0) < 0) {
         expect_eq(weir_loop_run_once(loop), 0);

@@ -2,7 +2,7 @@
  * Running a loop: run, run_until, stop, the time, and free.
  *
  * The rows of asyncio's loop that are about the loop itself. callback.c has
- * what runs on it, exception.c its hook, remote.c other threads and processes,
+ * what runs on it, exception.c its hook, mailbox.c other threads and processes,
  * ring.c what happens when the kernel's queues are too small.
  */
 #define UNIT_RUN with_loop
@@ -347,7 +347,7 @@ static int keep_lease(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct weir_buf *kept = user;
     *kept = *buf;
-    expect_eq(weir_buf_keep(kept), 0);
+    expect_eq(weir_buf_ref(kept), 0);
     kept_lease = kept->lease;
     connection = weir_transport_ref(t);
     weir_loop_stop(loop);
@@ -373,7 +373,7 @@ UNIT_IN(loop, handles_and_leases_outlive_the_loop, unit_alone, void)
     expect_lt(weir_transport_write(connection, "x", 1), 0);
     expect_eq(weir_transport_close(connection), 0);
     expect_geq(weir_transport_get_read_buffer_size(connection), 4);
-    weir_lease_unref(kept_lease);
+    weir_buf_unref(kept_lease);
     weir_transport_unref(connection);
     allocator_check(&allocator);
     close(peer);

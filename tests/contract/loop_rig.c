@@ -99,7 +99,7 @@ void run_until_stopped(void)
     expect_ok(weir_loop_call_later(loop, FAILSAFE_S * 1000 * MS, fail_late,
                                    NULL, &handle));
     cr_assert_eq(weir_loop_run(loop), 0);
-    cr_assert(weir_loop_cancel(loop, handle));
+    cr_assert(weir_handle_cancel(loop, handle));
 }
 
 /* ---- time ---- */
@@ -132,7 +132,7 @@ int adopt_pair(const struct weir_protocol *protocol, void *user)
     const struct weir_factory factory = bind_to(protocol, user);
     int fds[2];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(fds[0]),
-                                        NULL, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(
+        loop, &factory, weir_endpoint_fd(fds[0]), NULL, NULL, NULL, NULL));
     return fds[1];
 }

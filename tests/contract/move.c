@@ -380,7 +380,7 @@ static weir_server *make_server(weir_loop *loop, uint64_t limit)
 
 static void take(struct mover *m, weir_transport *t)
 {
-    m->factory_err = weir_server_take_connection(m->arg, t);
+    m->factory_err = weir_server_add_transport(m->arg, t);
 }
 
 UNIT_IN(move, a_server_of_the_other_loop_counts_and_ends_it, mover_test,
@@ -389,7 +389,7 @@ UNIT_IN(move, a_server_of_the_other_loop_counts_and_ends_it, mover_test,
     weir_server *server = make_server(m->sides[THERE].loop, 1);
     m->arg = server;
     m->in_factory = take;
-    expect_eq(weir_server_take_connection(server, mover_t(m)), -EINVAL);
+    expect_eq(weir_server_add_transport(server, mover_t(m)), -EINVAL);
 
     mover_move(m);
 
@@ -422,12 +422,12 @@ UNIT_IN(move, a_move_needs_a_factory_and_another_loop, mover_test,
 {
     const struct weir_factory none = {NULL, NULL};
     const struct weir_factory factory = {refuse_all, NULL};
-    weir_remote *to = m->sides[THERE].remote;
+    weir_mailbox *to = m->sides[THERE].mailbox;
     expect_eq(weir_transport_move(mover_t(m), to, NULL, NULL, NULL, NULL),
               -EINVAL);
     expect_eq(weir_transport_move(mover_t(m), to, &none, NULL, NULL, NULL),
               -EINVAL);
-    expect_eq(weir_transport_move(mover_t(m), m->sides[HERE].remote, &factory,
+    expect_eq(weir_transport_move(mover_t(m), m->sides[HERE].mailbox, &factory,
                                   NULL, NULL, NULL),
               -EINVAL);
     expect_eq(weir_transport_move(mover_t(m), NULL, &factory, NULL, NULL, NULL),
@@ -490,7 +490,7 @@ UNIT_IN(move, a_pair_in_memory_stays, mover_test, struct mover *m)
     const struct weir_factory factory = {refuse_all, NULL};
     weir_transport *t[2];
     expect_eq(weir_transport_pair(m->sides[HERE].loop, bindings, NULL, t), 0);
-    expect_eq(weir_transport_move(t[0], m->sides[THERE].remote, &factory, NULL,
+    expect_eq(weir_transport_move(t[0], m->sides[THERE].mailbox, &factory, NULL,
                                   NULL, NULL),
               -EOPNOTSUPP);
     weir_transport_abort(t[0]);
@@ -513,7 +513,7 @@ static void move_back(struct mover *m, weir_transport *t)
 {
     const struct weir_factory factory = {refuse_all, NULL};
     m->arg = t;
-    expect_eq(weir_transport_move(t, m->sides[HERE].remote, &factory, NULL,
+    expect_eq(weir_transport_move(t, m->sides[HERE].mailbox, &factory, NULL,
                                   NULL, NULL),
               -EBUSY);
 }

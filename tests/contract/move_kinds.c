@@ -59,10 +59,10 @@ PAIRS(move_kinds, sockets_move_and_all_other_kinds_stay, rig,
     movable.connection_moved = never_moved;
     expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), 0);
     expect_eq(weir_loop_new(NULL, &other), 0);
-    weir_remote *remote = weir_loop_get_remote(other);
+    weir_mailbox *mailbox = weir_loop_get_mailbox(other);
 
     expect_eq(
-        weir_transport_move(rig->t, remote, &factory, note_done, rig, NULL),
+        weir_transport_move(rig->t, mailbox, &factory, note_done, rig, NULL),
         is_socket ? 0 : -EOPNOTSUPP);
     if (is_socket) {
         wait_back(rig, other);
@@ -71,7 +71,7 @@ PAIRS(move_kinds, sockets_move_and_all_other_kinds_stay, rig,
     expect_eq(rig->count, is_socket ? 1 : 0);
     expect_eq(rig_write(rig, 1000), 0);
     rig_peer_read(rig, 1000);
-    weir_remote_unref(remote);
+    weir_mailbox_unref(mailbox);
     expect_eq(weir_loop_free(other), 0);
 }
 

@@ -171,7 +171,7 @@ int mover_begin(struct mover *m)
     struct mover_side *to = &m->sides[!m->at];
     const struct weir_factory factory = {mover_create, to};
     m->done_count = 0;
-    return weir_transport_move(mover_t(m), to->remote, &factory, mover_done, m,
+    return weir_transport_move(mover_t(m), to->mailbox, &factory, mover_done, m,
                                &m->pending);
 }
 
@@ -310,7 +310,7 @@ static void mover_connect(struct mover *m,
     set_nonblocking(fds[1]);
     m->peer = fds[1];
     expect_ok(weir_create_connection_at(m->sides[HERE].loop, &factory,
-                                        weir_place_fd(fds[0]), options, NULL,
+                                        weir_endpoint_fd(fds[0]), options, NULL,
                                         NULL, NULL));
     MOVER_UNTIL(m, m->sides[HERE].t != NULL);
 }
@@ -325,7 +325,7 @@ static void mover_open(struct mover *m)
         struct mover_side *side = &m->sides[i];
         side->mover = m;
         expect_eq(weir_loop_new(&options, &side->loop), 0);
-        side->remote = weir_loop_get_remote(side->loop);
+        side->mailbox = weir_loop_get_mailbox(side->loop);
     }
     mover_connect(m, NULL);
 }
@@ -348,7 +348,7 @@ static void mover_close(struct mover *m)
 {
     for (int i = 0; i < SIDES; i++) {
         mover_free_loop(m, i);
-        weir_remote_unref(m->sides[i].remote);
+        weir_mailbox_unref(m->sides[i].mailbox);
     }
     if (m->peer >= 0) {
         close(m->peer);

@@ -22,7 +22,7 @@ struct mover;
 struct mover_side {
     struct mover *mover;
     weir_loop *loop; /* NULL: freed */
-    weir_remote *remote;
+    weir_mailbox *mailbox;
     weir_transport *t; /* the last one, with a reference; or NULL */
     bool stands;       /* the loop does not run */
     int lost_err;

@@ -103,11 +103,11 @@ static void storm_move(struct session *session, weir_transport *t)
     const bool is_fickle = unit_random_below(&session->random, 5) == 0;
     const struct weir_factory factory = {storm_arrive, session};
     weir_pending *pending;
-    session->to = weir_threads_get_thread(weir_thread_get_threads(here), to);
+    session->to = weir_threads_get(weir_thread_get_group(here), to);
     const int err = weir_thread_call_soon(session->to, storm_note_post,
                                           &storm.posted_count, NULL);
     expect(err == 0 || err == -ESHUTDOWN);
-    expect_ok(weir_transport_move(t, weir_thread_get_remote(session->to),
+    expect_ok(weir_transport_move(t, weir_thread_get_mailbox(session->to),
                                   &factory, storm_done, NULL, &pending));
     if (is_fickle) {
         weir_pending_cancel(pending);
@@ -138,7 +138,7 @@ static int storm_arrive(void *arg, weir_transport *t,
         return -EPROTO;
     }
     *ret = (struct weir_protocol_binding){&storm_protocol, session};
-    return storm.servers[at] ? weir_server_take_connection(storm.servers[at], t)
+    return storm.servers[at] ? weir_server_add_transport(storm.servers[at], t)
                              : -ESHUTDOWN;
 }
 

@@ -33,7 +33,7 @@ static int move_and_wait(weir_loop *on, void *arg)
     struct mover *m = moving->m;
     const struct weir_factory factory = {create, m};
     moving->err =
-        weir_transport_move_wait(mover_t(m), m->sides[THERE].remote, &factory);
+        weir_transport_move_wait(mover_t(m), m->sides[THERE].mailbox, &factory);
     moving->next_err = weir_yield(on);
     return 0;
 }
@@ -105,7 +105,7 @@ static void move_outside(void *arg)
     struct mover *m = moving->m;
     const struct weir_factory factory = {create, m};
     moving->err =
-        weir_transport_move_wait(mover_t(m), m->sides[THERE].remote, &factory);
+        weir_transport_move_wait(mover_t(m), m->sides[THERE].mailbox, &factory);
 }
 
 UNIT_IN(move_wait, only_a_task_waits, mover_test, struct mover *m)

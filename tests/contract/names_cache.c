@@ -125,7 +125,7 @@ static int answer_at_once(void *user, weir_lookup *lookup, const char *host,
     asked_count++;
     expect_eq(weir_address_parse("192.0.2.9", 0, &address), 0);
     expect_eq(weir_lookup_set_ttl(lookup, 60 * 1000 * MS), 0);
-    return weir_lookup_answer(lookup, 0, 0, &address, 1);
+    return weir_resolver_reply_addresses(lookup, 0, 0, &address, 1);
 }
 
 static void forget(void *user, weir_lookup *lookup, void *data)

@@ -211,7 +211,7 @@ static void note_one(void *arg, int err, const struct weir_address *addresses,
 static void start_one(struct names *n, const char *host)
 {
     n->waiting++;
-    expect_ok(weir_lookup_start(n->loop, host, 80, NULL, note_one, n, NULL));
+    expect_ok(weir_resolve_start(n->loop, host, 80, NULL, note_one, n, NULL));
 }
 
 static void start_known(void *arg)

@@ -98,8 +98,8 @@ static void note_addresses(void *unused, int err,
 
 static int try_lookup(struct names *n, const char *host)
 {
-    return wait_for_end(n, weir_lookup_start(n->loop, host, 80, NULL,
-                                             note_addresses, NULL, NULL));
+    return wait_for_end(n, weir_resolve_start(n->loop, host, 80, NULL,
+                                              note_addresses, NULL, NULL));
 }
 
 NAMES(names_memory, a_lookup_says_so_and_leaves_nothing, n)
@@ -138,8 +138,8 @@ static int try_shared(struct names *n, const char *host)
     int err = 0;
     end_err = 0;
     for (int i = 0; i < 4 && err == 0; i++) {
-        err =
-            weir_lookup_start(n->loop, host, 80, NULL, note_shared, NULL, NULL);
+        err = weir_resolve_start(n->loop, host, 80, NULL, note_shared, NULL,
+                                 NULL);
         shared_left += err == 0;
         if (i >= 2) {
             expect_eq(weir_loop_run_until(n->loop, all_have_ended, NULL), 0);

@@ -152,8 +152,8 @@ int names_start(struct names *n, const char *host,
     }
     n->result = 0;
     memset(n->addresses, 0, sizeof(n->addresses));
-    int err = weir_lookup_start(n->loop, host, n->port, &own, names_done, n,
-                                &n->lookup);
+    int err = weir_resolve_start(n->loop, host, n->port, &own, names_done, n,
+                                 &n->lookup);
     n->waiting += err == 0;
     return err;
 }
@@ -170,7 +170,7 @@ static void names_run(struct names *n)
     expect_ok(weir_loop_call_later(n->loop, NAMES_FAILSAFE_S * 1000 * MS,
                                    names_time_out, NULL, &failsafe));
     expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
-    weir_loop_cancel(n->loop, failsafe);
+    weir_handle_cancel(n->loop, failsafe);
 }
 
 void names_lookup(struct names *n, const char *host,
@@ -217,8 +217,8 @@ void names_lookup_many(struct names *n, const char *words, int count,
     }
     for (int i = 0; i < count; i++) {
         snprintf(host, sizeof(host), "%s.h%d.example", words, i);
-        expect_ok(weir_lookup_start(n->loop, host, 80, &own, names_one_done, n,
-                                    NULL));
+        expect_ok(weir_resolve_start(n->loop, host, 80, &own, names_one_done, n,
+                                     NULL));
         n->waiting++;
     }
     names_run(n);

@@ -86,7 +86,7 @@ static int adopt(struct conn *conn)
                          ends),
               0);
     conn->peer = ends[1];
-    return weir_create_connection_at(loop, &factory, weir_place_fd(ends[0]),
+    return weir_create_connection_at(loop, &factory, weir_endpoint_fd(ends[0]),
                                      NULL, NULL, NULL, NULL);
 }
 

@@ -136,8 +136,8 @@ UNIT(no_buffer, a_datagram_endpoint_tries_from_time_to_time)
 
     expect_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
     expect_ok(weir_create_datagram_endpoint_at(
-        loop, &factory, weir_place_fd(ends[0]), weir_place_none(), NULL, NULL,
-        NULL, NULL));
+        loop, &factory, weir_endpoint_fd(ends[0]), weir_endpoint_none(), NULL,
+        NULL, NULL, NULL));
     for (int i = 0; i < 3; i++) {
         weir_loop_stop(loop);
         expect_eq(weir_loop_run(loop), 0);

@@ -101,7 +101,7 @@ UNIT(no_memory, r63__a_socket_is_closed_all_the_same)
 
     fail_in(1);
     expect_eq(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(pair[0]), NULL,
+                                        weir_endpoint_fd(pair[0]), NULL,
                                         maker_connect_done, m, NULL),
               -ENOMEM);
 
@@ -175,7 +175,7 @@ UNIT(no_memory, time_limits_are_refused_and_the_connection_goes_on)
     int pair[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(pair[0]), NULL,
+                                        weir_endpoint_fd(pair[0]), NULL,
                                         maker_connect_done, m, NULL));
     maker_expect_done(m, 0);
 
@@ -231,8 +231,9 @@ UNIT(no_memory, stop_and_wait_closed_change_nothing)
     expect_eq(weir_server_stop(m->server, 0, maker_server_closed, m), -ENOMEM);
     cr_assert(weir_server_is_serving(m->server));
     fail_in(1);
-    expect_eq(weir_server_on_closed(m->server, maker_server_closed, m),
-              -ENOMEM);
+    expect_eq(
+        weir_server_add_closed_callback(m->server, maker_server_closed, m),
+        -ENOMEM);
     fail_never();
     expect_eq(weir_server_stop(m->server, 0, NULL, NULL), 0,
               "without a callback no memory is needed");

@@ -71,8 +71,9 @@ static int serve_an_adopted_one(struct maker *m, const struct place *place)
 {
     struct weir_address address;
     expect_ok(weir_create_server_at(
-        m->loop, &m->factory, weir_place_fd(as_zero(peer_listen(4, &address))),
-        NULL, maker_server_done, m, &m->server));
+        m->loop, &m->factory,
+        weir_endpoint_fd(as_zero(peer_listen(4, &address))), NULL,
+        maker_server_done, m, &m->server));
     maker_expect_done(m, 0);
     expect_eq(weir_server_get_socket(m->server, 0, NULL), 0);
     return peer_connect(m);
@@ -96,7 +97,7 @@ static int take_in_a_server(struct maker *m, const struct place *place)
     int fds[2];
     maker_serve(m, "127.0.0.1", NULL);
     peer_tcp_pair(fds);
-    expect_eq(weir_server_adopt_connection(m->server, as_zero(fds[0])), 0);
+    expect_eq(weir_server_add_fd(m->server, as_zero(fds[0])), 0);
     return fds[1];
 }
 
@@ -113,8 +114,8 @@ static int connect_ip(struct maker *m, const struct place *place)
     int listener = peer_listen(1, &address);
     close(0);
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_addresses(&address, 1), NULL,
-                                        maker_connect_done, m, NULL));
+                                        weir_endpoint_addresses(&address, 1),
+                                        NULL, maker_connect_done, m, NULL));
     maker_expect_done(m, 0);
     return accept_from(listener);
 }
@@ -135,7 +136,7 @@ static int adopt_one(struct maker *m, const struct place *place)
     int fds[2];
     peer_tcp_pair(fds);
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(as_zero(fds[0])), NULL,
+                                        weir_endpoint_fd(as_zero(fds[0])), NULL,
                                         maker_connect_done, m, NULL));
     return fds[1];
 }
@@ -205,14 +206,14 @@ static int make_endpoint(struct maker *m, const char *text)
     if (strcmp(text, "made") == 0) {
         close(0);
         return weir_create_datagram_endpoint_at(
-            m->loop, &factory, weir_place_addresses(&address, 1),
-            weir_place_none(), &options, NULL, NULL, NULL);
+            m->loop, &factory, weir_endpoint_addresses(&address, 1),
+            weir_endpoint_none(), &options, NULL, NULL, NULL);
     }
     int fd = as_zero(socket(AF_INET, SOCK_DGRAM, 0));
     expect_eq(bind(fd, &address.storage.any, address.len), 0);
     return weir_create_datagram_endpoint_at(
-        m->loop, &factory, weir_place_fd(fd), weir_place_none(), &options, NULL,
-        NULL, NULL);
+        m->loop, &factory, weir_endpoint_fd(fd), weir_endpoint_none(), &options,
+        NULL, NULL, NULL);
 }
 
 UNIT(no_stdin, a_datagram_endpoint_has_its_number)
@@ -238,23 +239,24 @@ UNIT(no_stdin, what_is_refused_is_closed)
 
     maker_serve(m, "127.0.0.1", NULL);
     as_zero(peer_listen(1, &address));
-    expect_eq(weir_create_connection_at(m->loop, &m->factory, weir_place_fd(0),
-                                        NULL, maker_connect_done, m, NULL),
+    expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_endpoint_fd(0), NULL,
+                                        maker_connect_done, m, NULL),
               -EINVAL);
     expect_zero_closed("no connection");
     as_zero(peer_listen(1, &address));
-    expect_eq(weir_server_adopt_connection(m->server, 0), -EINVAL);
+    expect_eq(weir_server_add_fd(m->server, 0), -EINVAL);
     expect_zero_closed("no connection of a server");
     as_zero(open("/dev/null", O_RDWR | O_CLOEXEC));
     weir_server *server = NULL;
-    expect_eq(weir_create_server_at(m->loop, &m->factory, weir_place_fd(0),
+    expect_eq(weir_create_server_at(m->loop, &m->factory, weir_endpoint_fd(0),
                                     NULL, maker_server_done, m, &server),
               -EINVAL);
     expect_zero_closed("no listener");
     as_zero(peer_listen(1, &address));
     expect_eq(weir_create_datagram_endpoint_at(
-                  m->loop, &endpoints, weir_place_fd(0), weir_place_none(),
-                  NULL, NULL, NULL, NULL),
+                  m->loop, &endpoints, weir_endpoint_fd(0),
+                  weir_endpoint_none(), NULL, NULL, NULL, NULL),
               -EINVAL);
     expect_zero_closed("no datagram socket");
 }
@@ -275,7 +277,7 @@ UNIT(no_stdin, a_socket_whose_address_another_one_listens_at_is_closed)
     }
     expect_ok(listen(fds[0], 1));
     as_zero(fds[1]);
-    expect_ok(weir_create_server_at(m->loop, &m->factory, weir_place_fd(0),
+    expect_ok(weir_create_server_at(m->loop, &m->factory, weir_endpoint_fd(0),
                                     NULL, maker_server_done, m, &m->server));
     maker_expect_done(m, -EADDRINUSE);
     expect_zero_closed("a socket that cannot listen");
@@ -297,8 +299,8 @@ UNIT(no_stdin, what_cannot_be_named_is_closed)
     close(0);
     failed_err = 0;
     expect_ok(weir_create_datagram_endpoint_at(
-        m->loop, &endpoints, weir_place_addresses(&elsewhere, 1),
-        weir_place_none(), NULL, endpoint_failed, NULL, NULL));
+        m->loop, &endpoints, weir_endpoint_addresses(&elsewhere, 1),
+        weir_endpoint_none(), NULL, endpoint_failed, NULL, NULL));
     RUN_UNTIL(m->loop, failed_err != 0);
     expect_eq(failed_err, -EADDRNOTAVAIL);
     expect_zero_closed("an endpoint of another machine");
@@ -325,17 +327,17 @@ UNIT(no_stdin, what_is_given_up_is_closed)
 
     peer_tcp_pair(fds);
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(as_zero(fds[0])), NULL,
+                                        weir_endpoint_fd(as_zero(fds[0])), NULL,
                                         maker_connect_done, m, &pending));
     cancel_and_expect_closed(m, pending, "a connection that was adopted");
     close(fds[1]);
     as_zero(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     expect_ok(weir_create_datagram_endpoint_at(
-        m->loop, &endpoints, weir_place_fd(0), weir_place_none(), NULL,
+        m->loop, &endpoints, weir_endpoint_fd(0), weir_endpoint_none(), NULL,
         maker_connect_done, m, &pending));
     cancel_and_expect_closed(m, pending, "an endpoint that was adopted");
     as_zero(peer_listen(1, &address));
-    expect_ok(weir_create_server_at(m->loop, &m->factory, weir_place_fd(0),
+    expect_ok(weir_create_server_at(m->loop, &m->factory, weir_endpoint_fd(0),
                                     NULL, maker_server_done, m, &m->server));
     weir_server_close(m->server);
     maker_expect_done(m, -ECANCELED);
@@ -351,8 +353,8 @@ UNIT(no_stdin, an_attempt_that_is_given_up_is_closed)
 
     close(0);
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_addresses(&address, 1), NULL,
-                                        maker_connect_done, m, &pending));
+                                        weir_endpoint_addresses(&address, 1),
+                                        NULL, maker_connect_done, m, &pending));
     maker_run_for(m, MS);
     cancel_and_expect_closed(m, pending, "an attempt to connect");
     close(full);

@@ -317,8 +317,8 @@ static int sendfile_of_stream(weir_loop *loop)
     make_ends(ends);
     struct receipt receipt = {.fd = ends[1]};
     weir_task *receiver = start_receiver(loop, &receipt);
-    expect_eq(weir_open_connection_at(loop, weir_place_fd(ends[0]), NULL, NULL,
-                                      &writer),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
+                                      NULL, &writer),
               0);
     uint64_t offset = 0;
     const int64_t sent = weir_writer_sendfile(writer, fd, &offset, WEIR_TO_END);
@@ -404,7 +404,7 @@ static int drop_passed(weir_loop *loop)
     memcpy(CMSG_DATA(head), &pipes[1], sizeof(int));
     expect_eq(sendmsg(ends[1], &message, 0), 1);
     close(pipes[1]);
-    expect_eq(weir_open_connection_at(loop, weir_place_fd(ends[0]), NULL,
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
                                       &reader, &writer),
               0);
     expect_eq(weir_reader_read(reader, &byte, 1), 1);

@@ -100,8 +100,8 @@ static void job_done(void *arg, int result)
 {
     struct question *question = arg;
     if (question->lookup) {
-        expect_eq(weir_lookup_answer(question->lookup, 0, result,
-                                     &question->found, result == 0),
+        expect_eq(weir_resolver_reply_addresses(question->lookup, 0, result,
+                                                &question->found, result == 0),
                   0);
     }
 }

@@ -177,7 +177,7 @@ static struct weir_buf kept[4096];
 static int keep_data(struct rig *rig, const struct weir_buf *buf)
 {
     kept[rig->count] = *buf;
-    return weir_buf_keep(&kept[rig->count++]);
+    return weir_buf_ref(&kept[rig->count++]);
 }
 
 PAIRS(pipe_read, reading_stops_at_the_limit_until_leases_are_given_back, rig,
@@ -202,7 +202,7 @@ PAIRS(pipe_read, reading_stops_at_the_limit_until_leases_are_given_back, rig,
     const int count = rig->count;
     rig->hooks.data_received = NULL;
     for (int i = 0; i < count; i++) {
-        weir_lease_unref(kept[i].lease);
+        weir_buf_unref(kept[i].lease);
     }
     rig_wait_received(rig, before + 4096);
     rig->hooks.data_received = keep_data;
@@ -219,7 +219,7 @@ PAIRS(pipe_read, leases_outlive_the_connection, rig,
     for (int i = 0; i < rig->count; i++) {
         expect(rig_is_pattern(kept[i].data, at, kept[i].len));
         at += kept[i].len;
-        weir_lease_unref(kept[i].lease);
+        weir_buf_unref(kept[i].lease);
     }
 }
 
@@ -260,7 +260,7 @@ PAIRS(pipe_read, the_read_time_out_runs_again_after_leases_are_given_back, rig,
     expect_eq(rig->lost_count, 0);
 
     for (int i = 0; i < rig->count; i++) {
-        weir_lease_unref(kept[i].lease);
+        weir_buf_unref(kept[i].lease);
     }
     rig_expect_lost(rig, WEIR_EREADTIMEOUT);
 }

@@ -17,7 +17,7 @@ struct letter {
 };
 
 static struct letter letters[BACKLOG];
-static weir_remote *remote;
+static weir_mailbox *mailbox;
 
 static void run_letter(void *arg)
 {
@@ -32,7 +32,7 @@ static void drop_letter(void *arg)
     letter->dropped_count++;
     cr_assert(pthread_equal(pthread_self(), loop_thread));
     expect_eq(weir_loop_call_soon(loop, run_letter, arg, NULL), -ESHUTDOWN);
-    expect_eq(weir_remote_call_soon(remote, run_letter, arg, drop_letter),
+    expect_eq(weir_mailbox_call_soon(mailbox, run_letter, arg, drop_letter),
               -ESHUTDOWN, "nothing gets in any more");
 }
 
@@ -49,13 +49,13 @@ static void open_limited(uint32_t post_limit)
     loop_thread = pthread_self();
     memset(letters, 0, sizeof(letters));
     open_loop(&options);
-    remote = weir_loop_get_remote(loop);
+    mailbox = weir_loop_get_mailbox(loop);
 }
 
 static int post_letter(int number)
 {
-    return weir_remote_call_soon(remote, run_letter, &letters[number],
-                                 drop_letter);
+    return weir_mailbox_call_soon(mailbox, run_letter, &letters[number],
+                                  drop_letter);
 }
 
 static void fill(void)
@@ -69,7 +69,7 @@ static void fill(void)
 static void close_both(void)
 {
     close_loop();
-    weir_remote_unref(remote);
+    weir_mailbox_unref(mailbox);
 }
 
 /* ---- runs or is dropped ---- */
@@ -104,7 +104,7 @@ UNIT(post_end, posts_to_a_loop_that_never_ran_are_dropped)
     expect_ok(weir_task_spawn_threadsafe(loop, run_letter_as_task, &letters[1],
                                          drop_letter));
     expect_ok(weir_task_spawn_threadsafe(loop, run_letter_as_task, NULL, NULL));
-    expect_eq(weir_remote_call_soon(remote, run_letter, NULL, NULL), 0);
+    expect_eq(weir_mailbox_call_soon(mailbox, run_letter, NULL, NULL), 0);
 
     close_both();
 
@@ -154,8 +154,8 @@ UNIT(post_end, a_forked_child_cannot_post_to_its_parents_loop)
         /* A failed assertion of the child is not reported: compare here. */
         const bool good =
             post_letter(0) == -ECHILD &&
-            weir_remote_call_soon_wait(remote, run_letter, &letters[0], NULL,
-                                       0) == -ECHILD;
+            weir_mailbox_call_soon_wait(mailbox, run_letter, &letters[0], NULL,
+                                        0) == -ECHILD;
         _exit(good ? 0 : 1);
     }
     expect_eq(end_of(child), 0);
@@ -203,15 +203,15 @@ UNIT(post_end, the_loops_own_thread_never_waits_for_room)
 {
     open_limited(LIMIT);
     fill();
-    expect_eq(
-        weir_remote_call_soon_wait(remote, run_letter, NULL, NULL, UINT64_MAX),
-        -EDEADLK, "before the first run");
+    expect_eq(weir_mailbox_call_soon_wait(mailbox, run_letter, NULL, NULL,
+                                          UINT64_MAX),
+              -EDEADLK, "before the first run");
     one_turn();
     one_turn();
     fill();
-    expect_eq(
-        weir_remote_call_soon_wait(remote, run_letter, NULL, NULL, UINT64_MAX),
-        -EDEADLK);
+    expect_eq(weir_mailbox_call_soon_wait(mailbox, run_letter, NULL, NULL,
+                                          UINT64_MAX),
+              -EDEADLK);
     close_both();
 }
 
@@ -230,8 +230,8 @@ static void *post_one(void *arg)
     struct poster *poster = arg;
     poster->tid = gettid();
     expect_eq(sem_post(&poster->starts), 0);
-    poster->err = weir_remote_call_soon_wait(
-        remote, run_letter, &letters[LIMIT], drop_letter, poster->timeout_ns);
+    poster->err = weir_mailbox_call_soon_wait(
+        mailbox, run_letter, &letters[LIMIT], drop_letter, poster->timeout_ns);
     return NULL;
 }
 
@@ -300,6 +300,6 @@ UNIT(post_end, a_thread_that_waits_is_told_when_the_loop_is_freed)
 
         expect_eq(join_poster(&poster), -ESHUTDOWN);
         expect_eq(letters[LIMIT].dropped_count, 0);
-        weir_remote_unref(remote);
+        weir_mailbox_unref(mailbox);
     }
 }

@@ -18,7 +18,7 @@ struct ticket {
 
 struct poster {
     pthread_t thread;
-    weir_remote *remote;
+    weir_mailbox *mailbox;
     struct unit_random random;
     int accepted_count; /* the thread's, until it is joined */
     int next;           /* the loop's: posts run in their order */
@@ -63,7 +63,7 @@ static int post_ticket(struct poster *self, struct ticket *ticket)
     case 1:
         return weir_loop_call_soon_threadsafe(loop, run_ticket, ticket, NULL);
     default:
-        return weir_remote_call_soon(self->remote, run_ticket, ticket, NULL);
+        return weir_mailbox_call_soon(self->mailbox, run_ticket, ticket, NULL);
     }
 }
 
@@ -79,7 +79,8 @@ static void *post_all(void *arg)
             sched_yield();
         }
     }
-    expect_eq(weir_remote_call_soon(self->remote, end_posting, NULL, NULL), 0);
+    expect_eq(weir_mailbox_call_soon(self->mailbox, end_posting, NULL, NULL),
+              0);
     return NULL;
 }
 
@@ -87,7 +88,7 @@ static void start_posters(struct unit_random *random)
 {
     posting_count = POSTERS;
     for (int i = 0; i < POSTERS; i++) {
-        posters[i] = (struct poster){.remote = weir_loop_get_remote(loop)};
+        posters[i] = (struct poster){.mailbox = weir_loop_get_mailbox(loop)};
         posters[i].random.state = unit_random_next(random);
         expect_ok(
             pthread_create(&posters[i].thread, NULL, post_all, &posters[i]));
@@ -98,7 +99,7 @@ static void join_posters(void)
 {
     for (int i = 0; i < POSTERS; i++) {
         expect_eq(pthread_join(posters[i].thread, NULL), 0);
-        weir_remote_unref(posters[i].remote);
+        weir_mailbox_unref(posters[i].mailbox);
     }
 }
 
@@ -125,7 +126,7 @@ static void start_job_tasks(weir_loop *l)
     for (int i = 0; i < JOB_TASKS; i++) {
         weir_task *task = NULL;
         expect_eq(weir_task_spawn(l, keep_executor_busy, NULL, NULL, &task), 0);
-        weir_task_detach(task);
+        weir_task_unref(task);
     }
 }
 
@@ -172,7 +173,7 @@ struct shot {
 
 struct shooter {
     pthread_t thread;
-    weir_remote *remote;
+    weir_mailbox *mailbox;
     struct unit_random random;
     int accepted_count; /* the thread's, until it is joined */
     struct shot shots[POSTS];
@@ -195,10 +196,10 @@ static void drop_shot(void *arg)
 static int shoot(struct shooter *self, struct shot *shot)
 {
     if (unit_random_below(&self->random, 4) == 0) {
-        return weir_remote_call_soon(self->remote, run_shot, shot, drop_shot);
+        return weir_mailbox_call_soon(self->mailbox, run_shot, shot, drop_shot);
     }
-    return weir_remote_call_soon_wait(self->remote, run_shot, shot, drop_shot,
-                                      unit_random_below(&self->random, MS));
+    return weir_mailbox_call_soon_wait(self->mailbox, run_shot, shot, drop_shot,
+                                       unit_random_below(&self->random, MS));
 }
 
 /* Until the loop has gone. */
@@ -213,7 +214,7 @@ static void *shoot_all(void *arg)
                   "%d", err);
         self->accepted_count += err == 0;
     }
-    weir_remote_unref(self->remote);
+    weir_mailbox_unref(self->mailbox);
     return NULL;
 }
 
@@ -241,7 +242,7 @@ static void free_under_fire(struct unit_random *random)
     posting_count = 1; /* for ever: the executor is kept busy */
     open_loop(&options);
     for (int i = 0; i < POSTERS; i++) {
-        shooters[i] = (struct shooter){.remote = weir_loop_get_remote(loop)};
+        shooters[i] = (struct shooter){.mailbox = weir_loop_get_mailbox(loop)};
         shooters[i].random.state = unit_random_next(random);
         expect_ok(
             pthread_create(&shooters[i].thread, NULL, shoot_all, &shooters[i]));

@@ -218,12 +218,13 @@ MAKER(proto, a_socket_that_is_handed_in_has_its_own, m)
     const int fd = peer_connect_to(&address);
 
     connect.proto = IPPROTO_TCP;
-    expect_eq(weir_create_connection_at(m->loop, &m->factory, weir_place_fd(fd),
-                                        &connect, maker_connect_done, m, NULL),
+    expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_endpoint_fd(fd), &connect,
+                                        maker_connect_done, m, NULL),
               -EINVAL);
     server.proto = IPPROTO_TCP;
     expect_eq(weir_create_server_at(m->loop, &m->factory,
-                                    weir_place_fd(listener), &server,
+                                    weir_endpoint_fd(listener), &server,
                                     maker_server_done, m, &m->server),
               -EINVAL);
 
@@ -256,7 +257,7 @@ MAKER(proto, a_Unix_address_beside_others_is_left_out, m)
 
     options.proto = IPPROTO_TCP;
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_addresses(addresses, 2),
+                                        weir_endpoint_addresses(addresses, 2),
                                         &options, maker_connect_done, m, NULL));
     maker_expect_done(m, 0);
     expect_eq(m->peername.storage.any.sa_family, AF_INET);

@@ -277,7 +277,7 @@ static struct weir_buf kept;
 static int keep_and_pause(struct rig *rig, const struct weir_buf *buf)
 {
     kept = *buf;
-    expect_eq(weir_buf_keep(&kept), 0);
+    expect_eq(weir_buf_ref(&kept), 0);
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     return 0;
 }
@@ -295,7 +295,7 @@ UNIT(protocols, r28__initial_buffers_come_before_bytes_kept_while_paused)
         rig_turn_for(&rig, 5 * RIG_MS);
 
         expect_eq(weir_transport_set_protocol(rig.t, &binding, &kept, 1), 0);
-        weir_lease_unref(kept.lease);
+        weir_buf_unref(kept.lease);
         expect_eq(weir_transport_resume_reading(rig.t), 0);
         RUN_UNTIL(rig.loop, to_second.received == rig.bytes);
 
@@ -378,7 +378,7 @@ UNIT(protocols, r28__initial_buffers_come_before_what_was_not_copied)
         rig_pattern(wanted, 0, 10);
         rig_pattern(wanted + 10, 14, 16);
         expect_eq(memcmp(noted.bytes, wanted, sizeof(wanted)), 0);
-        weir_lease_unref(kept.lease);
+        weir_buf_unref(kept.lease);
     }
 }
 

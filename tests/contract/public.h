@@ -171,7 +171,7 @@ struct public_scene {
 /* A loop and objects that live there as long as the test. */
 struct public_side {
     weir_loop *loop;
-    weir_remote *remote;
+    weir_mailbox *mailbox;
     weir_server *server;
     weir_reader *reader;
     weir_transport *spare[2]; /* a pair for a relay; NULL: taken by a scene */
@@ -248,8 +248,8 @@ extern char public_room[128];
 extern const struct iovec public_pieces[3]; /* the sizes overflow */
 struct public_side *public_side_of(const weir_transport *t);
 weir_transport *public_other(weir_transport *t);
-weir_remote *public_remote(weir_transport *t);
-weir_remote *public_own_remote(weir_transport *t);
+weir_mailbox *public_mailbox(weir_transport *t);
+weir_mailbox *public_own_mailbox(weir_transport *t);
 weir_reader *public_reader(weir_transport *t);
 weir_server *public_server(weir_transport *t);
 int public_file(void);

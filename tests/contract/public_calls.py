@@ -127,7 +127,7 @@ VALUES = {
     "weir_transport *": ["t"],
     "const weir_transport *": ["t"],
     "weir_loop *": ["weir_transport_get_loop(t)"],
-    "weir_remote *": ["public_remote(t)", "NULL", "public_own_remote(t)"],
+    "weir_mailbox *": ["public_mailbox(t)", "NULL", "public_own_mailbox(t)"],
     "weir_reader *": ["public_reader(t)"],
     "weir_server *": ["public_server(t)"],
     "weir_pending **": ["public_pending()", "NULL"],

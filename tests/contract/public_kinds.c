@@ -96,7 +96,7 @@ static void kinds_adopt(int fd, bool is_peer, weir_tls_context *context)
     options.tls = context ? &tls : NULL;
     public_begin(PUBLIC_MAKER);
     expect_eq(weir_create_connection_at(
-                  kinds_loop(), &factory, weir_place_fd(fd), &options,
+                  kinds_loop(), &factory, weir_endpoint_fd(fd), &options,
                   public_opened, is_peer ? NULL : &scene, NULL),
               0);
 }
@@ -137,8 +137,8 @@ static void kinds_open_datagram(void)
     scene.peer_fd = fds[1];
     public_begin(PUBLIC_MAKER);
     expect_eq(weir_create_datagram_endpoint_at(
-                  kinds_loop(), &factory, weir_place_fd(fds[0]),
-                  weir_place_none(), NULL, public_opened, &scene, NULL),
+                  kinds_loop(), &factory, weir_endpoint_fd(fds[0]),
+                  weir_endpoint_none(), NULL, public_opened, &scene, NULL),
               0);
 }
 

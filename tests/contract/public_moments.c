@@ -114,7 +114,7 @@ static void moments_spawn(void)
     expect_eq(weir_task_spawn(weir_transport_get_loop(scene.t), moments_task,
                               NULL, NULL, &task),
               0);
-    weir_task_detach(task);
+    weir_task_unref(task);
 }
 
 static int moments_wait(weir_loop *loop, void *arg)
@@ -133,7 +133,7 @@ static void moments_spawn_waiting(void)
     expect_eq(weir_task_spawn(weir_transport_get_loop(scene.t), moments_wait,
                               NULL, NULL, &task),
               0);
-    weir_task_detach(task);
+    weir_task_unref(task);
 }
 
 static void moments_set_marks(int64_t high, int64_t low)
@@ -176,7 +176,7 @@ static void moments_move(void)
 
     scene.is_stalled = scene.moment == PUBLIC_AT_MOVING;
     public_begin(PUBLIC_MOVE);
-    const int err = weir_transport_move(scene.t, public_remote(scene.t),
+    const int err = weir_transport_move(scene.t, public_mailbox(scene.t),
                                         &factory, public_move_done, NULL, NULL);
     expect_eq(err, 0);
     public_begun(PUBLIC_MOVE, err, true);

@@ -99,7 +99,7 @@ static void world_open_side(struct public_side *side)
     sink = public_sink(NULL);
     expect_eq(weir_loop_new(NULL, &side->loop), 0);
     weir_loop_set_exception_handler(side->loop, public_call_hook, NULL);
-    side->remote = weir_loop_get_remote(side->loop);
+    side->mailbox = weir_loop_get_mailbox(side->loop);
     expect_eq(weir_reader_new(side->loop, 1000, &side->reader), 0);
     expect_eq(weir_create_server(side->loop, &factory, NULL, 0, &options,
                                  world_server_done, &is_there, &side->server),
@@ -170,7 +170,7 @@ static void world_close(void)
         weir_server_free(side->server);
         weir_reader_free(side->reader);
         expect_eq(weir_loop_free(side->loop), 0);
-        weir_remote_unref(side->remote);
+        weir_mailbox_unref(side->mailbox);
     }
     close(public.listener);
     close(public.file);
@@ -313,16 +313,16 @@ struct public_side *public_side_of(const weir_transport *t)
                                                                 : PUBLIC_THERE];
 }
 
-weir_remote *public_own_remote(weir_transport *t)
+weir_mailbox *public_own_mailbox(weir_transport *t)
 {
-    return public_side_of(t)->remote;
+    return public_side_of(t)->mailbox;
 }
 
-weir_remote *public_remote(weir_transport *t)
+weir_mailbox *public_mailbox(weir_transport *t)
 {
     struct public_side *own = public_side_of(t);
 
-    return public.sides[own == &public.sides[PUBLIC_HERE]].remote;
+    return public.sides[own == &public.sides[PUBLIC_HERE]].mailbox;
 }
 
 weir_reader *public_reader(weir_transport *t)

@@ -209,7 +209,7 @@ static int keep_lease(struct rig *rig, const struct weir_buf *buf)
 {
     expect(kept.count < LEASES_MAX);
     kept.bufs[kept.count] = *buf;
-    expect_eq(weir_buf_keep(&kept.bufs[kept.count]), 0);
+    expect_eq(weir_buf_ref(&kept.bufs[kept.count]), 0);
     kept.offsets[kept.count] = rig->received - buf->len;
     kept.count++;
     return 0;
@@ -220,7 +220,7 @@ static void give_leases_back(void)
     for (int i = 0; i < kept.count; i++) {
         expect(rig_is_pattern(kept.bufs[i].data, kept.offsets[i],
                               kept.bufs[i].len));
-        weir_lease_unref(kept.bufs[i].lease);
+        weir_buf_unref(kept.bufs[i].lease);
     }
     kept.count = 0;
 }

@@ -49,8 +49,8 @@ static int pass_with(size_t limit)
     rig.maker = &maker;
     rig.loop = allocator_make_loop(&memory);
     expect_ok(weir_create_connection_at(rig.loop, &factory,
-                                        weir_place_fd(pair[0]), &options, NULL,
-                                        NULL, NULL));
+                                        weir_endpoint_fd(pair[0]), &options,
+                                        NULL, NULL, NULL));
     rig_turns(&rig, 3);
     memory.size_limit = limit;
 

@@ -150,7 +150,7 @@ static int keep_first(struct rig *rig, const struct weir_buf *buf)
 {
     if (rig->count++ == 0) {
         kept = *buf;
-        expect_eq(weir_buf_keep(&kept), 0);
+        expect_eq(weir_buf_ref(&kept), 0);
     }
     return 0;
 }
@@ -169,7 +169,7 @@ PAIRS(references, a_lease_outlives_connection_handle_and_loop, rig,
 
     expect_eq(kept.len, 100);
     expect(rig_is_pattern(kept.data, 0, kept.len));
-    weir_lease_unref(kept.lease);
+    weir_buf_unref(kept.lease);
 }
 
 PAIRS(references, a_lease_may_be_given_back_after_the_loss, rig,
@@ -183,7 +183,7 @@ PAIRS(references, a_lease_may_be_given_back_after_the_loss, rig,
     expect_eq(kept.len, 100);
     expect(rig_is_pattern(kept.data, 0, kept.len));
     expect_eq(rig_statistics(rig).leases, 1);
-    weir_lease_unref(kept.lease);
+    weir_buf_unref(kept.lease);
 
     expect_eq(rig_statistics(rig).leases, 0);
 }

@@ -61,7 +61,7 @@ static int keep(struct rig *rig, const struct weir_buf *buf)
 {
     (void)rig;
     kept = *buf;
-    expect_eq(weir_buf_keep(&kept), 0);
+    expect_eq(weir_buf_ref(&kept), 0);
     return 0;
 }
 
@@ -76,7 +76,7 @@ UNIT_IN(relay_begin, initial_bytes_may_have_a_lease, relay_rig_run,
     const struct weir_relay_options options = {
         .size = sizeof(options), .a_initial = &kept, .a_initial_count = 1};
     relay_rig_begin(r, &options);
-    weir_lease_unref(kept.lease);
+    weir_buf_unref(kept.lease);
     rig_peer_read(&r->b, LARGE);
     weir_pending_cancel(r->pending);
     expect_eq(relay_rig_end(r), -ECANCELED);

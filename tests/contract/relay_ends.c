@@ -137,7 +137,7 @@ static void adopt(int fd, const struct weir_protocol *protocol, struct end *end,
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = is_tls ? &tls : NULL};
 
-    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(fd),
+    expect_ok(weir_create_connection_at(loop, &factory, weir_endpoint_fd(fd),
                                         &options, NULL, NULL, NULL));
     weir_tls_context_unref(tls.context);
 }

@@ -74,8 +74,8 @@ static void adopt(struct rig *rig, struct tls_end *end, int fd,
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = &tls};
     memset(end, 0, sizeof(*end));
-    expect_ok(weir_create_connection_at(rig->loop, &factory, weir_place_fd(fd),
-                                        &options, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(
+        rig->loop, &factory, weir_endpoint_fd(fd), &options, NULL, NULL, NULL));
     weir_tls_context_unref(tls.context);
 }
 

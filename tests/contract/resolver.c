@@ -50,7 +50,8 @@ static int start(void *user, weir_lookup *lookup, const char *host, int family,
         recorder.in_start(&recorder);
     }
     if (recorder.answers_at_once) {
-        expect_eq(weir_lookup_answer(lookup, 0, 0, two_addresses(), 2), 0);
+        expect_eq(
+            weir_resolver_reply_addresses(lookup, 0, 0, two_addresses(), 2), 0);
     }
     return recorder.start_result;
 }
@@ -120,13 +121,19 @@ NAMES(resolver, families_are_answered_one_by_one, n)
     const struct weir_address *addresses = two_addresses();
     use_recorder(n);
     ask(n, "any.example", NULL);
-    expect_eq(weir_lookup_answer(recorder.lookup, AF_INET, 0, addresses, 2), 0);
+    expect_eq(weir_resolver_reply_addresses(recorder.lookup, AF_INET, 0,
+                                            addresses, 2),
+              0);
     names_run_for(n, MS);
     expect_eq(n->waiting, 1, "the other family is awaited");
-    expect_eq(weir_lookup_answer(recorder.lookup, AF_INET, 0, addresses, 2),
+    expect_eq(weir_resolver_reply_addresses(recorder.lookup, AF_INET, 0,
+                                            addresses, 2),
               -ESTALE);
-    expect_ok(weir_lookup_answer(recorder.lookup, AF_INET6, 0, addresses, 2));
-    expect_eq(weir_lookup_answer(recorder.lookup, 0, 0, addresses, 2), -ESTALE);
+    expect_ok(weir_resolver_reply_addresses(recorder.lookup, AF_INET6, 0,
+                                            addresses, 2));
+    expect_eq(
+        weir_resolver_reply_addresses(recorder.lookup, 0, 0, addresses, 2),
+        -ESTALE);
     names_run_for(n, MS);
     expect_str_eq(names_text(n), "[2001:db8::9]:80 192.0.2.9:80 ");
     expect_str_eq(recorder.log, "start any.example 0 ", "no cancel");
@@ -152,7 +159,8 @@ static void tell_names(struct recorder *own)
     expect_eq(weir_lookup_set_canonical_name(lookup, "a b"),
               WEIR_EDNSBADANSWER);
     expect_eq(weir_lookup_set_canonical_name(lookup, NULL), -EINVAL);
-    expect_eq(weir_lookup_answer(lookup, 0, 0, two_addresses(), 2), 0);
+    expect_eq(weir_resolver_reply_addresses(lookup, 0, 0, two_addresses(), 2),
+              0);
     expect_eq(weir_lookup_set_canonical_name(lookup, "late.example"), -ESTALE);
 }
 
@@ -183,12 +191,12 @@ NAMES(resolver, its_error_is_the_lookups, n)
     expect_eq(n->result, -EHOSTDOWN);
     recorder.start_result = 0;
     ask(n, "any.example", NULL);
-    expect_ok(
-        weir_lookup_answer(recorder.lookup, 0, WEIR_EDNSREFUSED, NULL, 0));
+    expect_ok(weir_resolver_reply_addresses(recorder.lookup, 0,
+                                            WEIR_EDNSREFUSED, NULL, 0));
     names_run_for(n, MS);
     expect_eq(n->result, WEIR_EDNSREFUSED);
     ask(n, "any.example", NULL);
-    expect_eq(weir_lookup_answer(recorder.lookup, 0, 0, NULL, 0), 0);
+    expect_eq(weir_resolver_reply_addresses(recorder.lookup, 0, 0, NULL, 0), 0);
     names_run_for(n, MS);
     expect_eq(n->result, WEIR_EDNSNODATA, "no address is no success");
 }
@@ -252,7 +260,8 @@ NAMES(resolver, a_lookup_may_be_cancelled_inside_its_start, n)
 
 static void answer_all(weir_lookup *lookup)
 {
-    expect_eq(weir_lookup_answer(lookup, 0, 0, two_addresses(), 2), -ESTALE);
+    expect_eq(weir_resolver_reply_addresses(lookup, 0, 0, two_addresses(), 2),
+              -ESTALE);
 }
 
 static void cancel_again(weir_lookup *lookup)
@@ -409,7 +418,9 @@ NAMES(resolver, a_connection_may_be_given_up_when_its_other_family_is_forgotten,
                                      ntohs(address.storage.inet.sin_port), NULL,
                                      note_connect, &err, &connecting));
     wait_until_asked(n);
-    expect_eq(weir_lookup_answer(recorder.lookup, AF_INET, 0, &address, 1), 0);
+    expect_eq(
+        weir_resolver_reply_addresses(recorder.lookup, AF_INET, 0, &address, 1),
+        0);
     while (err == 1) {
         names_run_for(n, MS);
     }
@@ -447,13 +458,16 @@ NAMES(resolver, answers_are_checked, n)
     use_recorder(n);
     ask(n, "any.example", &options);
     weir_lookup *lookup = recorder.lookup;
-    expect_eq(weir_lookup_answer(lookup, AF_INET6, 0, NULL, 0), -EINVAL);
-    expect_eq(weir_lookup_answer(lookup, AF_UNIX, 0, NULL, 0), -EINVAL);
-    expect_eq(weir_lookup_answer(lookup, 0, 1, NULL, 0), -EINVAL);
-    expect_eq(weir_lookup_answer(lookup, 0, 0, NULL, 1), -EINVAL);
-    expect_eq(weir_lookup_answer_name(lookup, 0, "a"), -EINVAL);
+    expect_eq(weir_resolver_reply_addresses(lookup, AF_INET6, 0, NULL, 0),
+              -EINVAL);
+    expect_eq(weir_resolver_reply_addresses(lookup, AF_UNIX, 0, NULL, 0),
+              -EINVAL);
+    expect_eq(weir_resolver_reply_addresses(lookup, 0, 1, NULL, 0), -EINVAL);
+    expect_eq(weir_resolver_reply_addresses(lookup, 0, 0, NULL, 1), -EINVAL);
+    expect_eq(weir_resolver_reply_name(lookup, 0, "a"), -EINVAL);
     expect_eq(weir_lookup_set_ttl(lookup, MS), 0);
-    expect_eq(weir_lookup_answer(lookup, 0, 0, two_addresses(), 2), 0);
+    expect_eq(weir_resolver_reply_addresses(lookup, 0, 0, two_addresses(), 2),
+              0);
     expect_eq(weir_lookup_set_ttl(lookup, MS), -ESTALE);
     names_run_for(n, MS);
     expect_str_eq(names_text(n), "192.0.2.9:80 ");
@@ -467,7 +481,8 @@ NAMES(resolver, the_same_address_twice_counts_once, n)
     expect_eq(weir_address_parse("192.0.2.9", 1, &addresses[0]), 0);
     expect_eq(weir_address_parse("192.0.2.8", 2, &addresses[1]), 0);
     expect_eq(weir_address_parse("192.0.2.9", 3, &addresses[2]), 0);
-    expect_eq(weir_lookup_answer(recorder.lookup, 0, 0, addresses, 3), 0);
+    expect_eq(
+        weir_resolver_reply_addresses(recorder.lookup, 0, 0, addresses, 3), 0);
     names_run_for(n, MS);
     expect_str_eq(names_text(n), "192.0.2.9:80 192.0.2.8:80 ");
 }
@@ -558,8 +573,8 @@ static void trim_in_done(void *arg, int err,
 NAMES(resolver, a_loop_may_be_trimmed_when_a_lookup_has_ended, n)
 {
     n->waiting = 1;
-    expect_ok(weir_lookup_start(n->loop, "a4.example", 80, NULL, trim_in_done,
-                                n, NULL));
+    expect_ok(weir_resolve_start(n->loop, "a4.example", 80, NULL, trim_in_done,
+                                 n, NULL));
     expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
     names_run_for(n, 2 * MS);
     names_lookup(n, "a4.example", NULL);

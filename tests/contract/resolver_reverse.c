@@ -61,23 +61,24 @@ static const struct weir_address *one_address(void)
 
 static void answer_with_a_name(weir_lookup *lookup)
 {
-    expect_eq(weir_lookup_answer_name(lookup, 0, NULL), -EINVAL);
-    expect_eq(weir_lookup_answer_name(lookup, 1, "a"), -EINVAL);
-    expect_eq(weir_lookup_answer(lookup, 0, 0, one_address(), 1), -EINVAL);
+    expect_eq(weir_resolver_reply_name(lookup, 0, NULL), -EINVAL);
+    expect_eq(weir_resolver_reply_name(lookup, 1, "a"), -EINVAL);
+    expect_eq(weir_resolver_reply_addresses(lookup, 0, 0, one_address(), 1),
+              -EINVAL);
     expect_eq(weir_lookup_set_ttl(lookup, MS), -EINVAL);
     expect_eq(weir_lookup_set_canonical_name(lookup, "a"), -EINVAL);
-    expect_eq(weir_lookup_answer_name(lookup, 0, "host.example"), 0);
-    expect_eq(weir_lookup_answer_name(lookup, 0, "other.example"), -ESTALE);
+    expect_eq(weir_resolver_reply_name(lookup, 0, "host.example"), 0);
+    expect_eq(weir_resolver_reply_name(lookup, 0, "other.example"), -ESTALE);
 }
 
 static void answer_with_no_name(weir_lookup *lookup)
 {
-    expect_eq(weir_lookup_answer_name(lookup, 0, "a b"), 0);
+    expect_eq(weir_resolver_reply_name(lookup, 0, "a b"), 0);
 }
 
 static void answer_with_an_error(weir_lookup *lookup)
 {
-    expect_eq(weir_lookup_answer_name(lookup, WEIR_EDNSREFUSED, "a"), 0);
+    expect_eq(weir_resolver_reply_name(lookup, WEIR_EDNSREFUSED, "a"), 0);
 }
 
 static const struct row rows[] = {

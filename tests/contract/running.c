@@ -74,8 +74,8 @@ UNIT(running, the_end_of_what_failed_finds_its_loop)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .family = AF_INET6};
-    expect_ok(weir_lookup_start(loop, "192.0.2.1", 80, &options, fail_lookup,
-                                loop, NULL));
+    expect_ok(weir_resolve_start(loop, "192.0.2.1", 80, &options, fail_lookup,
+                                 loop, NULL));
 
     expect_eq(weir_loop_run(loop), 0);
 

@@ -37,8 +37,9 @@ static void scene_open(struct scene *scene)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     scene->peer = ends[1];
     expect_eq(weir_loop_new(&loop_options, &scene->loop), 0);
-    expect_ok(weir_create_connection_at(
-        scene->loop, &factory, weir_place_fd(ends[0]), NULL, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(scene->loop, &factory,
+                                        weir_endpoint_fd(ends[0]), NULL, NULL,
+                                        NULL, NULL));
     RUN_UNTIL(scene->loop, scene->t != NULL);
 }
 

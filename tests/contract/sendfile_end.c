@@ -439,8 +439,9 @@ UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
     allocator_init(&memory);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     weir_loop *loop = allocator_make_loop(&memory);
-    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(pair[0]),
-                                        NULL, note_made, NULL, NULL));
+    expect_ok(weir_create_connection_at(loop, &factory,
+                                        weir_endpoint_fd(pair[0]), NULL,
+                                        note_made, NULL, NULL));
     RUN_UNTIL(loop, made_t != NULL);
     made_fd = open("/proc/filesystems", O_RDONLY | O_CLOEXEC); /* is read */
 

@@ -457,7 +457,7 @@ MAKER(server, echoes_to_many_clients_at_once, m)
 static weir_server *adopt(struct maker *m, int fd)
 {
     weir_server *server = NULL;
-    int err = weir_create_server_at(m->loop, &m->factory, weir_place_fd(fd),
+    int err = weir_create_server_at(m->loop, &m->factory, weir_endpoint_fd(fd),
                                     NULL, maker_server_done, m, &server);
     expect_eq(err, 0, "%s", weir_strerror(err));
     return server;
@@ -554,7 +554,7 @@ static void expect_refused(struct maker *m, int fd,
 {
     weir_server *server = NULL;
 
-    expect_eq(weir_create_server_at(m->loop, &m->factory, weir_place_fd(fd),
+    expect_eq(weir_create_server_at(m->loop, &m->factory, weir_endpoint_fd(fd),
                                     options, maker_server_done, m, &server),
               err);
     cr_expect_null(server);

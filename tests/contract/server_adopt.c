@@ -22,7 +22,7 @@ static int adopt(struct maker *m)
 {
     int fds[2];
     peer_tcp_pair(fds);
-    expect_eq(weir_server_adopt_connection(m->server, fds[0]), 0);
+    expect_eq(weir_server_add_fd(m->server, fds[0]), 0);
     return fds[1];
 }
 
@@ -66,7 +66,7 @@ MAKER(server_adopt, a_server_that_listens_adopts_besides_and_unix_sockets_too,
     int accepted = peer_connect(m);
     int adopted = adopt(m);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    expect_eq(weir_server_adopt_connection(m->server, fds[0]), 0);
+    expect_eq(weir_server_add_fd(m->server, fds[0]), 0);
 
     maker_run_until_made(m, 3);
 
@@ -83,7 +83,7 @@ MAKER(server_adopt, a_server_that_listens_adopts_besides_and_unix_sockets_too,
 
 static void expect_refused(struct maker *m, int fd, int err)
 {
-    expect_eq(weir_server_adopt_connection(m->server, fd), err);
+    expect_eq(weir_server_add_fd(m->server, fd), err);
     cr_expect(wait_closed(fd), "the descriptor is taken in any case");
 }
 
@@ -96,7 +96,7 @@ MAKER(server_adopt, r63__what_cannot_be_served_is_closed, m)
     expect_refused(m, socket(AF_INET, SOCK_DGRAM, 0), -EINVAL);
     expect_refused(m, peer_listen(1, &address), -EINVAL);
     expect_refused(m, socket(AF_INET, SOCK_STREAM, 0), -ENOTCONN);
-    expect_eq(weir_server_adopt_connection(m->server, -1), -EBADF);
+    expect_eq(weir_server_add_fd(m->server, -1), -EBADF);
 
     weir_server_close(m->server);
     peer_tcp_pair(fds);
@@ -133,11 +133,11 @@ MAKER(server_adopt, a_server_without_sockets_has_no_addresses, m)
                                  NULL, &server),
               -EINVAL);
     expect_eq(weir_create_server_at(m->loop, &m->factory,
-                                    weir_place_addresses(&address, 1), &options,
-                                    NULL, NULL, &server),
+                                    weir_endpoint_addresses(&address, 1),
+                                    &options, NULL, NULL, &server),
               -EINVAL);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    expect_eq(weir_create_server_at(m->loop, &m->factory, weir_place_fd(fd),
+    expect_eq(weir_create_server_at(m->loop, &m->factory, weir_endpoint_fd(fd),
                                     &options, NULL, NULL, &server),
               -EINVAL);
     cr_expect(wait_closed(fd));
@@ -166,7 +166,7 @@ static void adopt_without_memory(void *arg)
     peer_tcp_pair(fds);
 
     walk_begin(memory);
-    const int err = weir_server_adopt_connection(m.server, fds[0]);
+    const int err = weir_server_add_fd(m.server, fds[0]);
     const bool has_failed = walk_end(memory);
 
     expect_eq(err, has_failed ? -ENOMEM : 0);
@@ -368,7 +368,7 @@ MAKER(server_adopt, what_is_given_away_may_come_back, m)
     serve_giving(m, &given, &m->factory, 1);
     int fd = peer_connect(m);
     run_until_given(&given, 1);
-    expect_eq(weir_server_adopt_connection(m->server, given.fds[0]), 0);
+    expect_eq(weir_server_add_fd(m->server, given.fds[0]), 0);
     maker_run(m, maker_is_made);
     expect_eq(weir_server_get_connection_count(m->server), 1);
     expect_echo(m, fd);

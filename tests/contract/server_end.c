@@ -21,7 +21,8 @@ static void serve_clients(struct maker *m, int *ret_fds, int count)
 
 static void wait_server_closed(struct maker *m)
 {
-    expect_eq(weir_server_on_closed(m->server, maker_server_closed, m), 0);
+    expect_eq(
+        weir_server_add_closed_callback(m->server, maker_server_closed, m), 0);
 }
 
 static void expect_refused_at(const struct weir_address *address)
@@ -198,7 +199,7 @@ MAKER(server_end, wait_closed_of_a_closed_server_comes_from_the_loop, m)
     expect_eq(m->closed, 0);
     maker_run(m, maker_is_closed);
 
-    expect_eq(weir_server_on_closed(m->server, NULL, NULL), -EINVAL);
+    expect_eq(weir_server_add_closed_callback(m->server, NULL, NULL), -EINVAL);
 }
 
 MAKER(server_end, freeing_the_handle_leaves_connections_and_calls_waiters, m)
@@ -520,8 +521,9 @@ MAKER(server_end, the_end_of_the_loop_ends_the_server_and_its_connections, m)
     expect_str_eq(m->log, "DFMFMLLC");
     expect_eq(weir_server_get_connection_count(m->server), 0);
     cr_assert_not(weir_server_is_serving(m->server));
-    expect_eq(weir_server_on_closed(m->server, maker_server_closed, m),
-              -ESHUTDOWN);
+    expect_eq(
+        weir_server_add_closed_callback(m->server, maker_server_closed, m),
+        -ESHUTDOWN);
     m->loop = NULL;
     close_ends(fds);
 }

@@ -46,7 +46,7 @@ static void take_handed(void *arg)
         drop_handed(arg);
         return;
     }
-    const int err = weir_server_adopt_connection(server, handed->fd);
+    const int err = weir_server_add_fd(server, handed->fd);
     cr_assert(err == 0 || err == -ESHUTDOWN, "%d", err);
     free(handed);
 }
@@ -54,14 +54,14 @@ static void take_handed(void *arg)
 static void hand_over(void *arg, weir_server *server, int fd)
 {
     struct handed *handed = malloc(sizeof(*handed));
-    weir_threads *threads = weir_thread_get_threads(
+    weir_threads *threads = weir_thread_get_group(
         weir_loop_get_thread(weir_server_get_loop(server)));
     (void)arg;
     cr_assert_not_null(handed);
     *handed = (struct handed){.index = service.next++ % THREADS, .fd = fd};
     const int err = weir_thread_call_soon(
-        weir_threads_get_thread(threads, (uint32_t)handed->index), take_handed,
-        handed, drop_handed);
+        weir_threads_get(threads, (uint32_t)handed->index), take_handed, handed,
+        drop_handed);
     cr_assert(err == 0 || err == -ESHUTDOWN, "%d", err);
     if (err < 0) {
         drop_handed(handed);
@@ -180,8 +180,7 @@ static int only_give(weir_loop *l, void *arg)
               -EINVAL);
     expect_eq(weir_start_server(l, NULL, "127.0.0.1", 0, &options, &server), 0);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    expect_eq(weir_server_adopt_connection(server, fds[0]), -EINVAL,
-              "nobody serves it");
+    expect_eq(weir_server_add_fd(server, fds[0]), -EINVAL, "nobody serves it");
     close(fds[1]);
     weir_server_free(server);
     return 0;
@@ -212,7 +211,7 @@ static int stop_tasks(weir_loop *l, void *arg)
     service.served_count[0] = 0;
     expect_eq(weir_start_server(l, answer, NULL, 0, &options, &server), 0);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    expect_eq(weir_server_adopt_connection(server, fds[0]), 0);
+    expect_eq(weir_server_add_fd(server, fds[0]), 0);
     expect_eq(weir_task_spawn(l, serve_task, server, NULL, &task), 0);
     expect_eq(send(fds[1], "x", 1, 0), 1);
     while (recv(fds[1], &byte, 1, MSG_DONTWAIT) < 0) {

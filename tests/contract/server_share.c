@@ -30,7 +30,7 @@ static void turn(struct maker *m)
 static void serve_socket(struct maker *m, int fd,
                          const struct weir_server_options *options)
 {
-    expect_ok(weir_create_server_at(m->loop, &m->factory, weir_place_fd(fd),
+    expect_ok(weir_create_server_at(m->loop, &m->factory, weir_endpoint_fd(fd),
                                     options, maker_server_done, m, &m->server));
     maker_expect_done(m, 0);
     turn(m);
@@ -110,7 +110,8 @@ static const char *const hosts[] = {"127.0.0.1", "::1", NULL};
 static void close_server(struct maker *m)
 {
     weir_server_close(m->server);
-    expect_ok(weir_server_on_closed(m->server, maker_server_closed, m));
+    expect_ok(
+        weir_server_add_closed_callback(m->server, maker_server_closed, m));
 }
 
 static void stop_server(struct maker *m)
@@ -218,7 +219,7 @@ UNIT(server_share, a_client_of_the_turn_that_fills_a_server_is_the_others)
         pair.one.in_factory = connect_when_full;
         for (int j = 0; j < 3; j++) {
             peer_tcp_pair(fds[j]);
-            expect_ok(weir_server_adopt_connection(pair.one.server, fds[j][0]));
+            expect_ok(weir_server_add_fd(pair.one.server, fds[j][0]));
         }
         maker_run_until_made(&pair.one, 3);
         maker_run_for(&pair.one, 5 * MS);
@@ -265,7 +266,7 @@ static int fill_by_adoption(struct maker *m)
     int fds[2];
 
     peer_tcp_pair(fds);
-    expect_ok(weir_server_adopt_connection(m->server, fds[0]));
+    expect_ok(weir_server_add_fd(m->server, fds[0]));
     return fds[1];
 }
 
@@ -274,7 +275,7 @@ static int take_it(void *arg, weir_transport *t,
 {
     struct maker *m = arg;
 
-    expect_ok(weir_server_take_connection(m->server, t));
+    expect_ok(weir_server_add_transport(m->server, t));
     return m->factory.create(m->factory.arg, t, ret);
 }
 
@@ -285,7 +286,7 @@ static int fill_by_taking(struct maker *m)
 
     peer_tcp_pair(fds);
     expect_ok(weir_create_connection_at(
-        m->loop, &factory, weir_place_fd(fds[0]), NULL, NULL, NULL, NULL));
+        m->loop, &factory, weir_endpoint_fd(fds[0]), NULL, NULL, NULL, NULL));
     return fds[1];
 }
 

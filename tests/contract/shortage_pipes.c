@@ -90,8 +90,8 @@ static int read_from(weir_loop *loop, make_pipe_fn *make)
     weir_reader *reader;
     weir_writer *writer;
     make(false, ends);
-    expect_eq(weir_open_connection_at(loop, weir_place_read_pipe(ends[0]), NULL,
-                                      &reader, &writer),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_read_pipe(ends[0]),
+                                      NULL, &reader, &writer),
               0);
     expect_eq(weir_sleep(loop, 0), 0);
     expect_eq(write(ends[1], "abcdef", 6), 6);
@@ -115,7 +115,7 @@ static int write_to(weir_loop *loop, make_pipe_fn *make, size_t len)
     expect_eq(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
     memset(bytes, 'y', len);
     bytes[len - 1] = 'z';
-    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(ends[0]),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(ends[0]),
                                       NULL, NULL, &writer),
               0);
     expect_eq(weir_writer_write(writer, bytes, len), 0);
@@ -147,7 +147,7 @@ int shortage_write_beyond(weir_loop *loop)
     const struct rlimit limit = {sizeof(bytes) / 2, before.rlim_max};
     expect_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 
-    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(ends[0]),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(ends[0]),
                                       NULL, NULL, &writer),
               0);
     expect_eq(weir_writer_write(writer, bytes, sizeof(bytes)), 0);
@@ -167,7 +167,7 @@ int shortage_write_broken(weir_loop *loop)
     weir_writer *writer;
     signal(SIGPIPE, SIG_DFL);
     make_fifo(true, ends);
-    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(ends[0]),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(ends[0]),
                                       NULL, NULL, &writer),
               0);
     expect_eq(weir_writer_write(writer, "abc", 3), 0);

@@ -144,10 +144,10 @@ UNIT(sock_accept, a_loop_is_freed_while_tasks_wait_in_each_call)
         const int fds[] = {ends[0], idle, client};
         weir_task_fn *const fns[] = {recv_once, accept_once, connect_once};
         calls[i] = (struct call){.fd = fds[i % 3], .address = address};
-        weir_task_detach(spawn(fns[i % 3], &calls[i]));
+        weir_task_unref(spawn(fns[i % 3], &calls[i]));
     }
-    weir_task_detach(spawn(send_all, &sending[0]));
-    weir_task_detach(spawn(send_all, &sending[1]));
+    weir_task_unref(spawn(send_all, &sending[0]));
+    weir_task_unref(spawn(send_all, &sending[1]));
     later(20 * MS, stop_loop, NULL);
     run_until_stopped();
 

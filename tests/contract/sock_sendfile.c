@@ -245,7 +245,7 @@ UNIT(sock_sendfile, a_loop_is_freed_while_a_file_is_being_sent)
     returned = 0;
     for (int i = 0; i < 2; i++) {
         make_cold(file);
-        weir_task_detach(spawn(send_file, &filings[i]));
+        weir_task_unref(spawn(send_file, &filings[i]));
     }
     one_turn();
     close_loop();

@@ -13,7 +13,7 @@ static struct weir_srv found[WEIR_SRV_MAX];
 struct asking {
     struct names *n;
     const char *name;
-    const struct weir_lookup_srv_options *options;
+    const struct weir_resolve_srv_options *options;
     size_t capacity;
 };
 
@@ -21,13 +21,13 @@ static int ask(weir_loop *loop, void *arg)
 {
     const struct asking *asking = arg;
     memset(found, 0, sizeof(found));
-    asking->n->result = weir_lookup_srv(loop, asking->name, asking->options,
-                                        found, asking->capacity);
+    asking->n->result = weir_resolve_srv(loop, asking->name, asking->options,
+                                         found, asking->capacity);
     return 0;
 }
 
 static int lookup_srv(struct names *n, const char *name,
-                      const struct weir_lookup_srv_options *options,
+                      const struct weir_resolve_srv_options *options,
                       size_t capacity)
 {
     struct asking asking = {n, name, options, capacity};
@@ -64,7 +64,7 @@ NAMES(srv, what_has_no_room_is_not_written, n)
     expect_eq(lookup_srv(n, "s3.example", NULL, 1), 3);
     expect_str_eq(text(0), "10 5 3 self.example");
     expect_str_eq(text(1), "0 0 0 ");
-    expect_eq(weir_lookup_srv(n->loop, "s3.example", NULL, found, 1),
+    expect_eq(weir_resolve_srv(n->loop, "s3.example", NULL, found, 1),
               WEIR_ENOTTASK);
 }
 
@@ -96,10 +96,10 @@ NAMES(srv, errors_are_told_apart, n)
         expect_eq(look(n, rows[i].name), rows[i].err, "%s: %s", rows[i].name,
                   weir_err_name(n->result));
     }
-    const struct weir_lookup_srv_options brief = {.size = sizeof(brief),
-                                                  .timeout_ns = 5 * MS};
+    const struct weir_resolve_srv_options brief = {.size = sizeof(brief),
+                                                   .timeout_ns = 5 * MS};
     expect_eq(lookup_srv(n, "silent.example", &brief, 1), WEIR_EDNSTIMEOUT);
-    const struct weir_lookup_srv_options odd = {.size = 1};
+    const struct weir_resolve_srv_options odd = {.size = 1};
     expect_eq(lookup_srv(n, "s3.example", &odd, 1), WEIR_EOPTIONSIZE);
 }
 
@@ -146,15 +146,15 @@ static int start_srv(void *user, weir_lookup *lookup, const char *name,
         {.priority = 1, .port = 9, .host = "a.example."}};
     const int *err = user;
     expect_str_eq(name, "_x._tcp.example");
-    expect_eq(weir_lookup_answer_srv(lookup, 0, NULL, 0), -EINVAL);
-    expect_eq(weir_lookup_answer_srv(lookup, 1, records, 1), -EINVAL);
-    expect_eq(weir_lookup_answer_name(lookup, 0, "a"), -EINVAL);
+    expect_eq(weir_resolver_reply_srv(lookup, 0, NULL, 0), -EINVAL);
+    expect_eq(weir_resolver_reply_srv(lookup, 1, records, 1), -EINVAL);
+    expect_eq(weir_resolver_reply_name(lookup, 0, "a"), -EINVAL);
     if (*err == 1) {
         return -EHOSTDOWN;
     }
-    expect_eq(weir_lookup_answer_srv(lookup, *err, records, *err == 0 ? 4 : 0),
+    expect_eq(weir_resolver_reply_srv(lookup, *err, records, *err == 0 ? 4 : 0),
               0);
-    expect_eq(weir_lookup_answer_srv(lookup, 0, records, 1), -ESTALE);
+    expect_eq(weir_resolver_reply_srv(lookup, 0, records, 1), -ESTALE);
     return 0;
 }
 
@@ -194,7 +194,7 @@ static int answer_late(weir_loop *loop, void *arg)
             return err;
         }
     }
-    return weir_lookup_answer_srv(late, 0, &record, 1);
+    return weir_resolver_reply_srv(late, 0, &record, 1);
 }
 
 NAMES(srv, an_answer_needs_no_large_stack, n)
@@ -211,7 +211,7 @@ NAMES(srv, an_answer_needs_no_large_stack, n)
     expect_eq(weir_task_spawn(n->loop, answer_late, NULL, &small, &task), 0);
     expect_eq(look(n, "_x._tcp.example"), 1);
     expect_str_eq(text(0), "1 0 9 a.example");
-    weir_task_detach(task);
+    weir_task_unref(task);
 }
 
 NAMES(srv, a_resolver_without_its_function_knows_no_service, n)

@@ -477,7 +477,7 @@ STARTING(start_tls, a_task_waits_for_the_handshake, s)
         weir_task *task;
         expect_ok(
             weir_task_spawn(s->loop, upgrade_in_task, sides[i], NULL, &task));
-        weir_task_detach(task);
+        weir_task_unref(task);
     }
     starting_wait_done(&s->client);
     starting_wait_done(&s->server);

@@ -299,8 +299,8 @@ UNIT(start_tls_end, the_time_of_handshakes_that_wait_for_their_turn_runs)
         expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         peers[i] = fds[1];
         expect_ok(weir_create_connection_at(crowd.loop, &factory,
-                                            weir_place_fd(fds[0]), NULL, NULL,
-                                            NULL, NULL));
+                                            weir_endpoint_fd(fds[0]), NULL,
+                                            NULL, NULL, NULL));
     }
     RUN_UNTIL(crowd.loop, crowd.made_count == CROWD);
     for (int i = 0; i < CROWD; i++) {

@@ -38,7 +38,8 @@ static void serve(struct maker *m, uint64_t limit)
     m->in_made = upgrade;
     done_count = 0;
     maker_serve(m, "127.0.0.1", &options);
-    expect_eq(weir_server_on_closed(m->server, maker_server_closed, m), 0);
+    expect_eq(
+        weir_server_add_closed_callback(m->server, maker_server_closed, m), 0);
 }
 
 static void let_in(struct maker *m, int fds[CLIENT_COUNT])

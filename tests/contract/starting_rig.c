@@ -109,7 +109,7 @@ static void open_side(struct starting *s, struct side *side, int fd)
     side->is_server = side == &s->server;
     side->received = malloc(STARTING_ROOM);
     expect(side->received != NULL);
-    expect_ok(weir_create_connection_at(s->loop, &factory, weir_place_fd(fd),
+    expect_ok(weir_create_connection_at(s->loop, &factory, weir_endpoint_fd(fd),
                                         NULL, NULL, NULL, NULL));
     RUN_UNTIL(s->loop, side->t != NULL);
 }

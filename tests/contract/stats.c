@@ -47,7 +47,7 @@ MAKER(stats, timers_are_counted_while_they_are_armed, m)
     expect_ok(
         weir_loop_call_later(m->loop, 1000 * MS, maker_time_out, m, &handle));
     expect_eq(statistics_of(m->loop).timers, 1);
-    cr_assert(weir_loop_cancel(m->loop, handle));
+    cr_assert(weir_handle_cancel(m->loop, handle));
 
     expect_eq(statistics_of(m->loop).timers, 0);
 }
@@ -87,7 +87,7 @@ MAKER(stats, the_text_has_one_line_for_each_field, m)
     char expected[64];
     maker_run_for(m, 5 * MS);
 
-    size_t len = weir_loop_get_statistics_text(m->loop, text, sizeof(text));
+    size_t len = weir_loop_format_statistics(m->loop, text, sizeof(text));
     struct weir_loop_statistics now = statistics_of(m->loop);
 
     expect_eq(len, strlen(text));
@@ -108,12 +108,12 @@ MAKER(stats, texts_are_cut_and_terminated_when_there_is_no_room, m)
 {
     char whole[2048];
     char part[20];
-    size_t len = weir_loop_get_statistics_text(m->loop, whole, sizeof(whole));
+    size_t len = weir_loop_format_statistics(m->loop, whole, sizeof(whole));
     memset(part, 'x', sizeof(part));
-    expect_eq(weir_loop_get_statistics_text(m->loop, part, sizeof(part)), len);
+    expect_eq(weir_loop_format_statistics(m->loop, part, sizeof(part)), len);
     expect_eq(strlen(part), sizeof(part) - 1);
     expect_eq(strncmp(part, whole, sizeof(part) - 1), 0);
-    expect_eq(weir_loop_get_statistics_text(m->loop, NULL, 0), len);
+    expect_eq(weir_loop_format_statistics(m->loop, NULL, 0), len);
 
     len = weir_loop_get_features_text(m->loop, whole, sizeof(whole));
     expect_eq(len, strlen(whole));
@@ -127,20 +127,18 @@ UNIT(stats, statistics_that_were_read_have_a_text_too)
     struct weir_loop_statistics statistics = {
         .size = sizeof(statistics), .turns = 3, .memory_bytes = 5};
     char text[2048];
-    const int len =
-        weir_loop_statistics_get_text(&statistics, text, sizeof(text));
+    const int len = weir_statistics_format(&statistics, text, sizeof(text));
     expect_eq(len, (int)strlen(text));
     expect_eq(strncmp(text, "turns 3\n", 8), 0);
     cr_expect_not_null(strstr(text, "\nmemory_bytes 5\n"));
 
     statistics.size = offsetof(struct weir_loop_statistics, memory_bytes);
-    expect_geq(weir_loop_statistics_get_text(&statistics, text, sizeof(text)),
-               0);
+    expect_geq(weir_statistics_format(&statistics, text, sizeof(text)), 0);
     cr_expect_not_null(strstr(text, "\nmemory_bytes 0\n"), "not its own");
     statistics.size = 0;
-    expect_eq(weir_loop_statistics_get_text(&statistics, text, sizeof(text)),
+    expect_eq(weir_statistics_format(&statistics, text, sizeof(text)),
               WEIR_EOPTIONSIZE);
-    expect_eq(weir_loop_statistics_get_text(NULL, text, sizeof(text)), -EINVAL);
+    expect_eq(weir_statistics_format(NULL, text, sizeof(text)), -EINVAL);
 }
 
 /* A stream in memory, or one whose every write fails. */
@@ -148,7 +146,7 @@ static int write_metrics(const struct weir_loop_statistics *statistics,
                          FILE *out)
 {
     cr_assert_not_null(out);
-    const int err = weir_metrics_write(statistics, out);
+    const int err = weir_statistics_write_prometheus(statistics, out);
     fclose(out);
     return err;
 }
@@ -183,10 +181,11 @@ UNIT(stats, metrics_that_cannot_be_written_say_why)
     cr_assert_not_null(full);
     setvbuf(full, NULL, _IONBF, 0);
     expect_eq(write_metrics(&statistics, full), -EIO);
-    expect_eq(weir_metrics_write(&statistics, NULL), -EINVAL);
-    expect_eq(weir_metrics_write(NULL, stderr), -EINVAL);
+    expect_eq(weir_statistics_write_prometheus(&statistics, NULL), -EINVAL);
+    expect_eq(weir_statistics_write_prometheus(NULL, stderr), -EINVAL);
     statistics.size = 0;
-    expect_eq(weir_metrics_write(&statistics, stderr), WEIR_EOPTIONSIZE);
+    expect_eq(weir_statistics_write_prometheus(&statistics, stderr),
+              WEIR_EOPTIONSIZE);
 }
 
 /* A stream that gives each write(2) a message of its own. */

@@ -178,7 +178,7 @@ static int keep_it(struct rig *rig, const struct weir_buf *buf)
 {
     struct weir_buf copy = *buf;
     expect(kept.count < 64);
-    expect_eq(weir_buf_keep(&copy), 0);
+    expect_eq(weir_buf_ref(&copy), 0);
     kept.leases[kept.count++] = copy.lease;
     return 0;
 }
@@ -186,7 +186,7 @@ static int keep_it(struct rig *rig, const struct weir_buf *buf)
 static void give_back(void)
 {
     while (kept.count > 0) {
-        weir_lease_unref(kept.leases[--kept.count]);
+        weir_buf_unref(kept.leases[--kept.count]);
     }
 }
 

@@ -148,8 +148,8 @@ static void connection_lost(void *user, weir_transport *t, int err)
     expect_eq(weir_transport_get_error(t), err);
     expect(weir_transport_get_end(t) != WEIR_END_NONE);
     conn->storm->lost++;
-    weir_loop_cancel(conn->storm->loop, conn->fuse);
-    weir_lease_unref(conn->lease);
+    weir_handle_cancel(conn->storm->loop, conn->fuse);
+    weir_buf_unref(conn->lease);
     free(conn);
 }
 
@@ -163,7 +163,7 @@ static int data_received(void *user, weir_transport *t,
     conn->received += buf->len;
     if (!conn->lease && chance(conn->storm, 4) == 0) {
         struct weir_buf kept = *buf;
-        expect_eq(weir_buf_keep(&kept), 0);
+        expect_eq(weir_buf_ref(&kept), 0);
         conn->lease = kept.lease;
     }
     if (chance(conn->storm, 3) == 0) {

@@ -131,7 +131,7 @@ static int relay(void *arg, weir_reader *reader, weir_writer *writer)
     int err = 0;
     while (err == 0 && (len = weir_reader_take(reader, SIZE_MAX, &buf)) > 0) {
         err = weir_writer_write_buf(far_side->writer, &buf);
-        weir_lease_unref(buf.lease);
+        weir_buf_unref(buf.lease);
         err = err < 0 ? err : weir_writer_drain(far_side->writer);
     }
     err = err < 0 ? err : (int)len;

@@ -17,8 +17,8 @@ static int send_one(weir_loop *loop, void *arg)
     weir_writer *writer;
     const int *ends = arg;
     const int fd = mark_open(6);
-    expect_eq(weir_open_connection_at(loop, weir_place_fd(ends[0]), NULL, NULL,
-                                      &writer),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
+                                      NULL, &writer),
               0);
 
     expect_eq(weir_writer_send_fds(writer, "hello", 5, &fd, 1), 0);
@@ -104,7 +104,7 @@ static void taker_open(struct taker *taker, weir_loop *loop)
     options.connect.connection.fd_limit = WEIR_FDS_MAX;
     taker->loop = loop;
     taker->peer = ends[1];
-    expect_ok(weir_open_connection_at(loop, weir_place_fd(ends[0]), &options,
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), &options,
                                       &taker->reader, &taker->writer));
 }
 

@@ -40,7 +40,7 @@ static void open_end(struct world *w, struct end *ret, int fd, int peer)
     struct weir_open_options options = {.size = sizeof(options),
                                         .limit_bytes = w->limit_bytes};
     ret->peer = peer;
-    expect_ok(weir_open_connection_at(w->loop, weir_place_fd(fd), &options,
+    expect_ok(weir_open_connection_at(w->loop, weir_endpoint_fd(fd), &options,
                                       &ret->reader, &ret->writer));
 }
 

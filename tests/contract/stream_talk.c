@@ -47,7 +47,7 @@ static int answer_the_end(void *arg, weir_reader *reader, weir_writer *writer)
     ssize_t len = weir_reader_read_to_end(reader, 4 * BULK, &all);
     if (len > 0) {
         int err = weir_writer_write_buf(writer, &all);
-        weir_lease_unref(all.lease);
+        weir_buf_unref(all.lease);
         return err;
     }
     return (int)len;
@@ -104,11 +104,11 @@ static int write_bulk(void *arg, weir_reader *reader, weir_writer *writer)
     int err = weir_writer_write(writer, bytes, sizeof(bytes));
     if (err == 0) {
         err = weir_writer_drain(writer);
-        drained_at = weir_writer_get_depth(writer).bytes;
+        drained_at = weir_writer_get_write_buffer_size(writer).bytes;
     }
     if (err == 0) {
         err = weir_writer_flush(writer);
-        is_flushed = weir_writer_get_depth(writer).bytes == 0;
+        is_flushed = weir_writer_get_write_buffer_size(writer).bytes == 0;
     }
     return err;
 }

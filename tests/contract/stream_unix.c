@@ -90,8 +90,8 @@ UNIT_IN(stream_unix, what_cannot_be_says_why, run, weir_loop *loop)
     close(live);
     unlink(here.path);
     const int lonely = socket(AF_UNIX, SOCK_STREAM, 0);
-    expect_eq(weir_open_connection_at(loop, weir_place_fd(lonely), NULL, NULL,
-                                      &writer),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_fd(lonely), NULL,
+                                      NULL, &writer),
               -EINVAL);
     cr_assert(wait_closed(lonely));
     cr_assert_null(writer);

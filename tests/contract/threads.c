@@ -20,15 +20,15 @@ UNIT(threads, each_runs_a_loop_of_its_own_on_a_thread_of_its_own)
 
     expect_eq(weir_threads_get_count(threads), THREADS);
     for (uint32_t i = 0; i < THREADS; i++) {
-        weir_thread *thread = weir_threads_get_thread(threads, i);
+        weir_thread *thread = weir_threads_get(threads, i);
         expect_eq(weir_thread_get_index(thread), i);
-        cr_assert_eq(weir_thread_get_threads(thread), threads);
+        cr_assert_eq(weir_thread_get_group(thread), threads);
         expect_eq(served.started_count[i], 1);
         for (uint32_t j = 0; j < i; j++) {
             cr_assert_not(pthread_equal(served.ids[i], served.ids[j]));
         }
     }
-    cr_assert_null(weir_threads_get_thread(threads, THREADS));
+    cr_assert_null(weir_threads_get(threads, THREADS));
     end_serving(threads);
 }
 
@@ -80,7 +80,7 @@ static weir_threads *handle;
 static int look_at_handle(weir_thread *thread, void *arg)
 {
     (void)arg;
-    return handle == weir_thread_get_threads(thread) ? 0 : -EIO;
+    return handle == weir_thread_get_group(thread) ? 0 : -EIO;
 }
 
 UNIT(threads, main_tasks_find_the_handle_of_the_call)
@@ -336,7 +336,7 @@ static int wait_for_stop(weir_loop *on, void *arg)
 {
     struct weir_waitable what = weir_waitable_stop(on);
     (void)arg;
-    return weir_wait_first(on, &what, 1);
+    return weir_wait_any(on, &what, 1);
 }
 
 static int serve_beside_one_who_waits(weir_thread *thread, void *arg)
@@ -412,7 +412,7 @@ UNIT(threads, one_that_ends_well_leaves_the_others_running)
     for (int i = 0; i < THREADS; i++) {
         wait_for(&served.runs);
     }
-    wait_for_end(weir_threads_get_thread(threads, 0));
+    wait_for_end(weir_threads_get(threads, 0));
     expect_eq(served.cancelled_count[1], 0);
     end_serving(threads);
     expect_eq(served.cancelled_count[1], 1);
@@ -420,7 +420,7 @@ UNIT(threads, one_that_ends_well_leaves_the_others_running)
 
 static int join_all(weir_thread *thread, void *arg)
 {
-    *(int *)arg = weir_threads_join(weir_thread_get_threads(thread));
+    *(int *)arg = weir_threads_join(weir_thread_get_group(thread));
     return 0;
 }
 
@@ -471,8 +471,8 @@ UNIT_IN(threads, a_further_stop_does_not_cancel_again, with_loop, void)
     weir_threads_stop(threads, FAILSAFE_S * 1000 * MS);
     for (int i = 0; i < 2;
          i++) { /* a task runs in the turn after its wake-up */
-        expect_ok(weir_threads_visit(threads, loop, turn_over, NULL,
-                                     turned_over, NULL));
+        expect_ok(weir_threads_run_each(threads, loop, turn_over, NULL,
+                                        turned_over, NULL));
         expect_eq(weir_loop_run(loop), 0);
     }
     for (int i = 0; i < THREADS; i++) {
@@ -526,9 +526,9 @@ static int use_in_child(weir_threads *threads)
 {
     weir_threads_stop(threads, 0);
     return weir_threads_join(threads) != -ECHILD ||
-           weir_threads_set_config(threads, NULL, NULL, NULL) != -ECHILD ||
-           weir_thread_call_soon(weir_threads_get_thread(threads, 0), stop_loop,
-                                 NULL, NULL) != -ECHILD;
+           weir_config_publish(threads, NULL, NULL, NULL) != -ECHILD ||
+           weir_thread_call_soon(weir_threads_get(threads, 0), stop_loop, NULL,
+                                 NULL) != -ECHILD;
 }
 
 UNIT(threads, a_forked_child_reaches_none_of_them)

@@ -24,7 +24,7 @@ UNIT_IN(threads_share, a_call_runs_on_the_thread_that_it_is_for, unit_alone,
     weir_threads *threads = start_serving(NULL, 0);
     expect_eq(sem_init(&called, 0, 0), 0);
     for (uint32_t i = 0; i < THREADS; i++) {
-        expect_ok(weir_thread_call_soon(weir_threads_get_thread(threads, i),
+        expect_ok(weir_thread_call_soon(weir_threads_get(threads, i),
                                         note_thread, NULL, NULL));
         wait_for(&called);
         cr_assert(pthread_equal(called_on, served.ids[i]));
@@ -66,7 +66,8 @@ UNIT(threads_share, a_visit_goes_to_each_thread_and_comes_back)
     struct tour tour = {.result = 1};
     weir_threads *threads = start_serving(NULL, 0);
     expect_eq(
-        weir_threads_visit(threads, loop, visit_one, &tour, visited, &tour), 0);
+        weir_threads_run_each(threads, loop, visit_one, &tour, visited, &tour),
+        0);
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(tour.result, THREADS);
     for (uint32_t i = 0; i < THREADS; i++) {
@@ -79,7 +80,7 @@ UNIT(threads_share, a_visit_without_a_function_is_refused)
 {
     struct tour tour = {.result = 1};
     weir_threads *threads = start_serving(NULL, 0);
-    expect_eq(weir_threads_visit(threads, loop, NULL, &tour, visited, &tour),
+    expect_eq(weir_threads_run_each(threads, loop, NULL, &tour, visited, &tour),
               -EINVAL);
     expect_eq(tour.result, 1);
     end_serving(threads);
@@ -92,8 +93,8 @@ UNIT_IN(threads_share, a_visit_that_comes_to_a_loop_that_is_gone_is_told,
     struct tour tour = {.result = 1};
     open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
-    expect_ok(weir_threads_visit(threads, loop, visit_one, &tour,
-                                 told_elsewhere, &tour));
+    expect_ok(weir_threads_run_each(threads, loop, visit_one, &tour,
+                                    told_elsewhere, &tour));
     expect_eq(weir_loop_free(loop), 0);
     end_serving(threads);
     expect_eq(tour.result, -ECANCELED);
@@ -118,9 +119,10 @@ UNIT(threads_share, a_visit_leaves_out_threads_that_have_ended)
                                  &threads));
     wait_for(&served.runs);
     wait_for(&served.runs);
-    wait_for_end(weir_threads_get_thread(threads, 1));
+    wait_for_end(weir_threads_get(threads, 1));
     expect_eq(
-        weir_threads_visit(threads, loop, visit_one, &tour, visited, &tour), 0);
+        weir_threads_run_each(threads, loop, visit_one, &tour, visited, &tour),
+        0);
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(tour.result, THREADS - 1);
     expect_eq(tour.order[0], 0);
@@ -152,8 +154,8 @@ static int storm_main(weir_thread *thread, void *arg)
 {
     weir_loop *own = weir_thread_get_loop(thread);
     for (int i = 0; i < 8; i++) {
-        expect_ok(weir_threads_visit(weir_thread_get_threads(thread), own,
-                                     storm_visit, NULL, storm_told, arg));
+        expect_ok(weir_threads_run_each(weir_thread_get_group(thread), own,
+                                        storm_visit, NULL, storm_told, arg));
         expect_eq(weir_yield(own), 0);
     }
     return 0;
@@ -259,15 +261,15 @@ static int released(struct version *version)
 static void read_version(void *arg, weir_thread *thread)
 {
     struct tour *tour = arg;
-    const struct version *version = weir_thread_get_config(thread);
+    const struct version *version = weir_config_current(thread);
     tour->order[tour->count++] = version ? (uint32_t)version->number : 0;
 }
 
 static void expect_all_read(weir_threads *threads, uint32_t number)
 {
     struct tour tour = {.result = 1};
-    expect_ok(
-        weir_threads_visit(threads, loop, read_version, &tour, visited, &tour));
+    expect_ok(weir_threads_run_each(threads, loop, read_version, &tour, visited,
+                                    &tour));
     expect_eq(weir_loop_run(loop), 0);
     for (int i = 0; i < THREADS; i++) {
         expect_eq(tour.order[i], number);
@@ -287,25 +289,25 @@ UNIT(threads_share, a_new_configuration_replaces_the_old_one_everywhere)
     expect_all_read(threads, 1);
     expect_eq(released(&versions[0]), 0);
     for (int i = 1; i < 3; i++) {
-        expect_ok(weir_threads_set_config(threads, &versions[i],
-                                          release_version, &versions[i]));
+        expect_ok(weir_config_publish(threads, &versions[i], release_version,
+                                      &versions[i]));
         expect_all_read(threads, (uint32_t)i + 1);
         expect_eq(released(&versions[i - 1]), 1);
         expect_eq(released(&versions[i]), 0);
     }
-    expect_eq(weir_threads_set_config(threads, NULL, NULL, NULL), 0);
+    expect_eq(weir_config_publish(threads, NULL, NULL, NULL), 0);
     expect_all_read(threads, 0);
     expect_eq(released(&versions[2]), 1);
     end_serving(threads);
 }
 
-static weir_threads_config *held_config;
+static weir_config *held_config;
 
 static void hold_version(void *arg, weir_thread *thread)
 {
     (void)arg;
     if (weir_thread_get_index(thread) == 1) {
-        held_config = weir_thread_hold_config(thread);
+        held_config = weir_config_ref(thread);
     }
 }
 
@@ -313,16 +315,17 @@ static void unhold_version(void *arg, weir_thread *thread)
 {
     const struct version *version = arg;
     if (weir_thread_get_index(thread) == 1) {
-        cr_assert_eq(weir_threads_config_get(held_config), version);
-        weir_threads_config_unref(held_config);
+        cr_assert_eq(weir_config_get(held_config), version);
+        weir_config_unref(held_config);
     }
 }
 
-static void visit_all(weir_threads *threads, weir_thread_visit_fn *visit,
+static void visit_all(weir_threads *threads, weir_threads_each_fn *visit,
                       void *arg)
 {
     struct tour tour = {.result = 1};
-    expect_eq(weir_threads_visit(threads, loop, visit, arg, visited, &tour), 0);
+    expect_eq(weir_threads_run_each(threads, loop, visit, arg, visited, &tour),
+              0);
     expect_eq(weir_loop_run(loop), 0);
 }
 
@@ -336,8 +339,8 @@ UNIT(threads_share, a_reference_keeps_a_configuration_that_was_replaced)
                                                  .config_arg = &versions[0]};
     weir_threads *threads = start_serving(&options, 0);
     visit_all(threads, hold_version, NULL);
-    expect_ok(weir_threads_set_config(threads, &versions[1], release_version,
-                                      &versions[1]));
+    expect_ok(weir_config_publish(threads, &versions[1], release_version,
+                                  &versions[1]));
     expect_all_read(threads, 2);
     expect_eq(released(&versions[0]), 0);
     visit_all(threads, unhold_version, &versions[0]);
@@ -368,9 +371,9 @@ UNIT_IN(threads_share, another_thread_sees_neither_configuration_nor_loop,
     const struct weir_threads_options options = {.size = sizeof(options),
                                                  .config = &may_end};
     weir_threads *threads = start_serving(&options, 0);
-    weir_thread *thread = weir_threads_get_thread(threads, 1);
-    cr_assert_null(weir_thread_get_config(thread));
-    cr_assert_null(weir_thread_hold_config(thread));
+    weir_thread *thread = weir_threads_get(threads, 1);
+    cr_assert_null(weir_config_current(thread));
+    cr_assert_null(weir_config_ref(thread));
     cr_assert_null(weir_loop_get_thread(weir_thread_get_loop(thread)));
     end_serving(threads);
 }
@@ -385,8 +388,8 @@ UNIT(threads_share, a_reference_outlives_another_configuration)
                                                  .config_arg = &version};
     weir_threads *threads = start_serving(&options, 0);
     visit_all(threads, hold_version, NULL);
-    weir_threads_config_unref(NULL);
-    expect_eq(weir_threads_set_config(threads, NULL, NULL, NULL), 0);
+    weir_config_unref(NULL);
+    expect_eq(weir_config_publish(threads, NULL, NULL, NULL), 0);
     expect_all_read(threads, 0);
     expect_eq(released(&version), 0, "it is still held");
     visit_all(threads, unhold_version, &version);
@@ -405,10 +408,10 @@ UNIT_IN(threads_share, a_configuration_is_released_though_a_thread_has_ended,
     open_served();
     expect_ok(
         weir_threads_start(&options, serve_until_cancelled, &served, &threads));
-    wait_for_end(weir_threads_get_thread(threads, 1));
+    wait_for_end(weir_threads_get(threads, 1));
     for (int i = 0; i < 2; i++) {
-        expect_ok(weir_threads_set_config(threads, &versions[i],
-                                          release_version, &versions[i]));
+        expect_ok(weir_config_publish(threads, &versions[i], release_version,
+                                      &versions[i]));
     }
     end_serving(threads);
     expect_eq(versions[0].released_count, 1);
@@ -439,7 +442,7 @@ UNIT_IN(threads_share, a_configuration_that_does_not_arrive_is_released,
         wait_for(&served.runs);
     }
     expect_ok(
-        weir_threads_set_config(threads, &version, release_version, &version));
+        weir_config_publish(threads, &version, release_version, &version));
     for (int i = 0; i < THREADS; i++) {
         expect_eq(sem_post(&may_end), 0);
     }
@@ -472,8 +475,8 @@ static void *set_versions(void *arg)
     for (int i = 0; i < ROUNDS; i++) {
         struct version *version = &setter->versions[i];
         next_mark();
-        expect_ok(weir_threads_set_config(setter->threads, version,
-                                          release_version, version));
+        expect_ok(weir_config_publish(setter->threads, version, release_version,
+                                      version));
         next_mark();
     }
     return NULL;

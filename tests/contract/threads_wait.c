@@ -19,7 +19,7 @@ struct tour {
 /* A task that asks, and what its call has returned. */
 struct asking {
     weir_task *task;
-    weir_thread_visit_fn *visit;
+    weir_threads_each_fn *visit;
     struct tour tour;
     int result;
     int next_err; /* of the suspending call that follows */
@@ -55,14 +55,15 @@ static int ask(weir_loop *on, void *arg)
 {
     struct asking *asking = arg;
     struct tour tour = {.count = 0};
-    asking->result = weir_threads_visit_wait(threads, on, asking->visit, &tour);
+    asking->result =
+        weir_threads_run_each_wait(threads, on, asking->visit, &tour);
     asking->was_inside = tour.is_inside;
     asking->tour = tour;
     asking->next_err = weir_yield(on);
     return 0;
 }
 
-static void start_asking(struct asking *asking, weir_thread_visit_fn *visit)
+static void start_asking(struct asking *asking, weir_threads_each_fn *visit)
 {
     *asking = (struct asking){.visit = visit, .result = 1000};
     expect_ok(weir_task_spawn(loop, ask, asking, NULL, &asking->task));
@@ -116,8 +117,8 @@ static void stand(void *arg)
 
 static void let_stand(uint32_t index)
 {
-    expect_ok(weir_thread_call_soon(weir_threads_get_thread(threads, index),
-                                    stand, NULL, NULL));
+    expect_ok(weir_thread_call_soon(weir_threads_get(threads, index), stand,
+                                    NULL, NULL));
     wait_for(&inside);
 }
 
@@ -131,13 +132,13 @@ static void let_go_on(void)
 UNIT(threads_wait, the_call_returns_when_all_threads_were_visited)
 {
     struct tour tour = {.count = 0};
-    expect_eq(weir_threads_visit_wait(threads, loop, visit_one, &tour),
+    expect_eq(weir_threads_run_each_wait(threads, loop, visit_one, &tour),
               THREADS);
     expect_eq(tour.count, THREADS);
     for (uint32_t i = 0; i < THREADS; i++) {
         expect_eq(tour.order[i], i);
     }
-    expect_eq(weir_threads_visit_wait(threads, loop, NULL, &tour), -EINVAL);
+    expect_eq(weir_threads_run_each_wait(threads, loop, NULL, &tour), -EINVAL);
 }
 
 UNIT(threads_wait, other_tasks_run_while_one_waits)
@@ -173,9 +174,9 @@ UNIT_IN(threads_wait, threads_that_have_ended_are_left_out, with_loop_of_test,
     }
     weir_threads_stop(threads, UINT64_MAX);
     for (uint32_t i = 0; i < THREADS; i++) {
-        wait_for_end(weir_threads_get_thread(threads, i));
+        wait_for_end(weir_threads_get(threads, i));
     }
-    expect_eq(weir_threads_visit_wait(threads, loop, visit_one, &tour), 0);
+    expect_eq(weir_threads_run_each_wait(threads, loop, visit_one, &tour), 0);
     expect_eq(tour.count, 0);
     expect_eq(weir_threads_get_statistics_wait(threads, loop, &sum), 0);
     expect_eq(sum.turns, 0, "the sum over none");
@@ -187,7 +188,7 @@ UNIT_IN(threads_wait, only_a_task_waits, with_loop, void)
     struct tour tour = {.count = 0};
     struct weir_loop_statistics sum = {.size = sizeof(sum)};
     threads = start_serving(NULL, 0);
-    expect_eq(weir_threads_visit_wait(threads, loop, visit_one, &tour),
+    expect_eq(weir_threads_run_each_wait(threads, loop, visit_one, &tour),
               WEIR_ENOTTASK);
     expect_eq(weir_threads_get_statistics_wait(threads, loop, &sum),
               WEIR_ENOTTASK);
@@ -210,8 +211,9 @@ UNIT(threads_wait, an_interruption_does_not_wait_for_a_thread_that_stands)
     expect_eq(asking.next_err, 0);
     let_go_on();
     /* Behind the visit, which visits none. */
-    expect_eq(weir_threads_visit_wait(threads, loop, visit_one, &asking.tour),
-              THREADS);
+    expect_eq(
+        weir_threads_run_each_wait(threads, loop, visit_one, &asking.tour),
+        THREADS);
     expect_eq(asking.tour.count, THREADS);
 }
 
@@ -221,7 +223,8 @@ UNIT(threads_wait, a_time_out_ends_the_visit)
     struct weir_timeout limit;
     let_stand(1);
     expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
-    const int result = weir_threads_visit_wait(threads, loop, visit_one, &tour);
+    const int result =
+        weir_threads_run_each_wait(threads, loop, visit_one, &tour);
     expect_eq(weir_timeout_end(&limit, result), -ETIMEDOUT);
     expect_leq(tour.count, 1);
     let_go_on();
@@ -263,8 +266,8 @@ UNIT(threads_wait, an_interruption_finds_the_visit_at_home)
         wait_for(&inside);
     }
     /* The last thread has posted the visit when it makes the next call. */
-    expect_ok(weir_thread_call_soon(
-        weir_threads_get_thread(threads, THREADS - 1), do_note, &inside, NULL));
+    expect_ok(weir_thread_call_soon(weir_threads_get(threads, THREADS - 1),
+                                    do_note, &inside, NULL));
     wait_for(&inside);
     cr_assert(weir_task_cancel(asking.task));
     join(&asking);
@@ -297,7 +300,7 @@ UNIT_IN(threads_wait, the_end_of_the_loop_waits_for_the_function, unit_alone,
     expect_ok(weir_task_spawn(loop, let_go_at_end, NULL, NULL, NULL));
     one_turn();
     wait_for(&inside);
-    weir_task_detach(asking.task);
+    weir_task_unref(asking.task);
     expect_eq(weir_loop_free(loop), 0);
     expect_eq(asking.result, -ECANCELED);
     expect_eq(asking.was_inside, false);
@@ -316,7 +319,7 @@ UNIT_IN(threads_wait, the_end_of_the_loop_waits_for_no_thread_that_stands,
     let_stand(0);
     start_asking(&asking, visit_one);
     one_turn();
-    weir_task_detach(asking.task);
+    weir_task_unref(asking.task);
     expect_eq(weir_loop_free(loop), 0);
     expect_eq(asking.result, -ECANCELED);
     let_go_on();
@@ -345,12 +348,12 @@ static int ask_on_thread(weir_thread *thread, void *arg)
     }
     served_task =
         weir_task_ref(weir_task_get_current(weir_thread_get_loop(thread)));
-    const int result = weir_threads_visit_wait(weir_thread_get_threads(thread),
-                                               weir_thread_get_loop(thread),
-                                               cancel_own, &tour);
+    const int result = weir_threads_run_each_wait(weir_thread_get_group(thread),
+                                                  weir_thread_get_loop(thread),
+                                                  cancel_own, &tour);
     weir_task_unref(served_task);
     expect_eq(tour.count, 1);
-    weir_threads_stop(weir_thread_get_threads(thread), UINT64_MAX);
+    weir_threads_stop(weir_thread_get_group(thread), UINT64_MAX);
     return result;
 }
 
@@ -381,8 +384,8 @@ static int storm_main(weir_thread *thread, void *arg)
         struct weir_timeout limit;
         struct tour tour = {.count = 0};
         expect_eq(weir_timeout_begin(own, &limit, i % 8 * 20000), 0);
-        const int result = weir_threads_visit_wait(
-            weir_thread_get_threads(thread), own, add_one, &tour);
+        const int result = weir_threads_run_each_wait(
+            weir_thread_get_group(thread), own, add_one, &tour);
         const int64_t end = weir_timeout_end(&limit, result);
         cr_assert(end == -ETIMEDOUT || end == tour.count);
         cr_assert(tour.count <= THREADS);
@@ -436,7 +439,8 @@ static int visit_without_memory(weir_loop *on, void *arg)
     struct test_allocator *memory = arg;
     struct tour tour = {.count = 0};
     walk_begin(memory);
-    const int result = weir_threads_visit_wait(threads, on, visit_one, &tour);
+    const int result =
+        weir_threads_run_each_wait(threads, on, visit_one, &tour);
     const bool has_failed = walk_end(memory);
     expect_eq(result, has_failed ? -ENOMEM : THREADS);
     expect_eq(tour.count, has_failed ? 0 : THREADS);

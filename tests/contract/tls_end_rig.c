@@ -204,9 +204,9 @@ static void end_adopt(struct tls_end *end, int fd)
                        .read_limit_bytes = end->read_limit_bytes}};
 
     settings.ignore_unexpected_eof &= end->way == TLS_END_MADE;
-    expect_ok(weir_create_connection_at(end->loop, &factory, weir_place_fd(fd),
-                                        &options, end_done, end,
-                                        &end->attempt));
+    expect_ok(weir_create_connection_at(end->loop, &factory,
+                                        weir_endpoint_fd(fd), &options,
+                                        end_done, end, &end->attempt));
     weir_tls_context_unref(settings.context);
 }
 

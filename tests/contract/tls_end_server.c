@@ -282,7 +282,7 @@ MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server, m)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 
     expect_eq(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(fds[0]), &options,
+                                        weir_endpoint_fd(fds[0]), &options,
                                         maker_connect_done, m, NULL),
               -EINVAL);
 
@@ -304,7 +304,8 @@ static void let_in(struct maker *m, int ret[CLIENT_COUNT])
         expect_eq(send(ret[i], "\x16\x03\x01\x01", (size_t)i, MSG_NOSIGNAL), i);
     }
     wait_clients(m, CLIENT_COUNT);
-    expect_eq(weir_server_on_closed(m->server, maker_server_closed, m), 0);
+    expect_eq(
+        weir_server_add_closed_callback(m->server, maker_server_closed, m), 0);
     weir_server_close(m->server);
     maker_run_for(m, 5 * MS);
     expect_eq(m->closed, 0); /* clients are left to themselves */

@@ -98,7 +98,7 @@ static int storm_adopt_plain(struct maker *m)
     m->echo = true;
     m->done = 0;
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(fds[1]), NULL,
+                                        weir_endpoint_fd(fds[1]), NULL,
                                         maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     return fds[0];

@@ -86,7 +86,7 @@ static void client_start(struct client *client, struct maker *m, int fd)
     settings.server_hostname = "localhost";
     *client = (struct client){.m = m, .cancels = client->cancels};
     expect_ok(fd >= 0 ? weir_create_connection_at(
-                            m->loop, &factory, weir_place_fd(fd), &options,
+                            m->loop, &factory, weir_endpoint_fd(fd), &options,
                             client_done, client, &client->connect)
                       : weir_create_connection(m->loop, &factory, "127.0.0.1",
                                                server_port(m->server), &options,
@@ -297,7 +297,7 @@ MAKER(tls_server, sockets_below_tls_have_the_options_of_both_ends, m)
 static void give_to_server(void *arg, weir_server *server, int fd)
 {
     (void)server;
-    expect_eq(weir_server_adopt_connection((weir_server *)arg, fd), 0);
+    expect_eq(weir_server_add_fd((weir_server *)arg, fd), 0);
 }
 
 MAKER(tls_server, a_connection_that_another_server_accepted_gets_tls, m)
@@ -446,7 +446,7 @@ MAKER(tls_server, the_time_limit_of_an_adoption_is_one_for_its_handshake, m)
     settings.handshake_timeout_ns = WEIR_SECONDS(600); /* not this one */
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(fds[0]), &options,
+                                        weir_endpoint_fd(fds[0]), &options,
                                         maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, -ETIMEDOUT, "%s", weir_err_name(m->done_err));

@@ -15,7 +15,7 @@ static int adopt_with(struct maker *m, int fd,
 {
     m->done = 0;
     return place_wait_told(
-        m, weir_create_server_at(m->loop, &m->factory, weir_place_fd(fd),
+        m, weir_create_server_at(m->loop, &m->factory, weir_endpoint_fd(fd),
                                  options, maker_server_done, m, &m->server));
 }
 
@@ -185,7 +185,7 @@ UNIT(unix_socket, a_start_that_fails_later_leaves_no_file)
     int taken = peer_listen(1, &all[1]);
     m->done = 0;
     expect_ok(weir_create_server_at(m->loop, &m->factory,
-                                    weir_place_addresses(all, 2), NULL,
+                                    weir_endpoint_addresses(all, 2), NULL,
                                     maker_server_done, m, &m->server));
 
     maker_expect_done(m, -EADDRINUSE);

@@ -165,7 +165,7 @@ UNIT(unix_connect, a_pair_is_adopted_as_a_unix_socket)
     char text[256];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(ends[0]), NULL,
+                                        weir_endpoint_fd(ends[0]), NULL,
                                         maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     weir_transport_get_error_text(m->t, text, sizeof(text));
@@ -201,7 +201,7 @@ static void serve_shared(struct maker *m, int listener, uint32_t fd_limit)
     m->done = 0;
     expect_ok(weir_create_server_at(
         m->loop, &m->factory,
-        weir_place_fd(fcntl(listener, F_DUPFD_CLOEXEC, 0)), &options,
+        weir_endpoint_fd(fcntl(listener, F_DUPFD_CLOEXEC, 0)), &options,
         maker_server_done, m, &m->server));
     maker_expect_done(m, 0);
     weir_server_free(m->server);
@@ -233,7 +233,7 @@ UNIT(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked)
         m->done = 0;
         expect_ok(weir_create_connection_at(
             m->loop, &m->factory,
-            weir_place_fd(fcntl(ends[0], F_DUPFD_CLOEXEC, 0)), &options,
+            weir_endpoint_fd(fcntl(ends[0], F_DUPFD_CLOEXEC, 0)), &options,
             maker_connect_done, m, NULL));
         maker_run(m, maker_is_done);
         expect_eq(passes_fds(ends[0]), (int)fd_limit);
@@ -298,8 +298,8 @@ UNIT(unix_connect, a_tcp_connection_has_no_credentials)
     struct weir_address address;
     int listener = peer_listen(1, &address);
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_addresses(&address, 1), NULL,
-                                        maker_connect_done, m, NULL));
+                                        weir_endpoint_addresses(&address, 1),
+                                        NULL, maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
 
     expect_eq(weir_transport_get_peercred(m->t, &cred), -EOPNOTSUPP);

@@ -53,7 +53,7 @@ static void world_open(struct world *world,
 
 static void world_close(struct world *world)
 {
-    weir_upstream_slot_end(world->told.slot, 0);
+    weir_upstream_slot_release(world->told.slot, 0);
     weir_upstreams_free(world->set);
     maker_close(&world->m);
 }
@@ -62,7 +62,7 @@ static weir_upstream *add_port(struct world *world, const char *host,
                                uint16_t port)
 {
     const struct weir_upstream_options options = {
-        .size = sizeof(options), .place = weir_place_host(host, port)};
+        .size = sizeof(options), .endpoint = weir_endpoint_host(host, port)};
     weir_upstream *upstream = NULL;
     expect_eq(weir_upstreams_add(world->set, &options, &upstream), 0);
     return upstream;
@@ -103,7 +103,7 @@ static struct told *connect_now(struct world *world)
 static void leave(struct world *world, int result)
 {
     weir_transport_abort(world->told.t);
-    weir_upstream_slot_end(world->told.slot, result);
+    weir_upstream_slot_release(world->told.slot, result);
     world->told.slot = NULL;
 }
 
@@ -182,7 +182,7 @@ UNIT(upstream_sockets, names_and_unix_paths_are_upstreams)
     char path[64] = "@";
     memcpy(path + 1, name.sun_path + 1, len - sizeof(sa_family_t) - 1);
     const struct weir_upstream_options options = {
-        .size = sizeof(options), .place = weir_place_unix(path)};
+        .size = sizeof(options), .endpoint = weir_endpoint_unix(path)};
     weir_upstream *unix_one = NULL;
     expect_eq(weir_upstreams_add(world.set, &options, &unix_one), 0);
     expect_eq(connect_now(&world)->err, 0);
@@ -203,7 +203,7 @@ UNIT(upstream_sockets, a_limit_holds_until_a_slot_is_ended)
     int listener = peer_listen(4, &address);
     const struct weir_upstream_options options = {
         .size = sizeof(options),
-        .place = weir_place_addresses(&address, 1),
+        .endpoint = weir_endpoint_addresses(&address, 1),
         .connection_limit = 1};
     expect_eq(weir_upstreams_add(world.set, &options, NULL), 0);
     expect_eq(connect_now(&world)->err, 0);
@@ -212,7 +212,7 @@ UNIT(upstream_sockets, a_limit_holds_until_a_slot_is_ended)
     maker_run_for(&world.m, 5 * MS);
     expect_eq(world.told.count, 1, "it waits");
     expect_eq(connect_now(&world)->err, -ENOBUFS);
-    weir_upstream_slot_end(first, 0);
+    weir_upstream_slot_release(first, 0);
     run_until_done(&world);
     expect_eq(world.told.err, 0);
     world_close(&world);
@@ -273,7 +273,7 @@ static void check_server(const struct weir_upstream_check *check,
 UNIT(upstream_sockets, a_server_is_checked_by_http)
 {
     const struct weir_upstream_check check = {.size = sizeof(check),
-                                              .kind = WEIR_CHECK_HTTP,
+                                              .kind = WEIR_UPSTREAM_CHECK_HTTP,
                                               .interval_ns = 1 * MS,
                                               .timeout_ns = 20000 * MS,
                                               .starts_down = true};
@@ -283,7 +283,7 @@ UNIT(upstream_sockets, a_server_is_checked_by_http)
 UNIT(upstream_sockets, a_server_is_checked_by_text)
 {
     const struct weir_upstream_check check = {.size = sizeof(check),
-                                              .kind = WEIR_CHECK_TEXT,
+                                              .kind = WEIR_UPSTREAM_CHECK_TEXT,
                                               .interval_ns = 1 * MS,
                                               .timeout_ns = 20000 * MS,
                                               .starts_down = true,
@@ -310,7 +310,7 @@ static void check_port_of(const char *host)
     const struct weir_upstreams_options options = {.size = sizeof(options),
                                                    .check = &check};
     const struct weir_upstream_options local = {
-        .size = sizeof(local), .place = weir_place_unix("@none")};
+        .size = sizeof(local), .endpoint = weir_endpoint_unix("@none")};
     world_open(&world, &options);
     add_port(&world, host, 1);
     run_until_changed(&world);
@@ -358,7 +358,7 @@ UNIT(upstream_sockets, one_address_is_the_place_of_an_upstream)
     for (size_t count = 0; count < 3; count++) {
         const struct weir_upstream_options options = {
             .size = sizeof(options),
-            .place = weir_place_addresses(both, count)};
+            .endpoint = weir_endpoint_addresses(both, count)};
         expect_eq(weir_upstreams_add(world.set, &options, NULL),
                   count == 1 ? 0 : -EINVAL);
     }
@@ -369,15 +369,15 @@ UNIT(upstream_sockets, one_address_is_the_place_of_an_upstream)
 /* A call takes the descriptor of a place, whatever it returns. */
 UNIT(upstream_sockets, place_of_a_descriptor_is_refused_and_closed)
 {
-    struct weir_place (*const places[])(int fd) = {
-        weir_place_fd, weir_place_read_pipe, weir_place_write_pipe};
+    struct weir_endpoint (*const places[])(int fd) = {
+        weir_endpoint_fd, weir_endpoint_read_pipe, weir_endpoint_write_pipe};
     struct world world;
     world_open(&world, NULL);
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         const int fd = dup(0);
         expect_eq(fd >= 0, true);
-        const struct weir_upstream_options options = {.size = sizeof(options),
-                                                      .place = places[i](fd)};
+        const struct weir_upstream_options options = {
+            .size = sizeof(options), .endpoint = places[i](fd)};
         expect_eq(weir_upstreams_add(world.set, &options, NULL), -EINVAL);
         expect_eq(fcntl(fd, F_GETFD), -1);
     }
@@ -395,13 +395,13 @@ UNIT(upstream_sockets, bad_options_are_refused_and_change_nothing)
     weir_upstreams *set = NULL;
     world_open(&world, NULL);
     expect_eq(weir_upstreams_add(world.set, &options, NULL), -EINVAL);
-    options.place.host = "a b";
+    options.endpoint.host = "a b";
     expect_eq(weir_upstreams_add(world.set, &options, NULL), WEIR_EDNSBADNAME);
-    options.place.host = "fe80::1%nolink";
+    options.endpoint.host = "fe80::1%nolink";
     expect_eq(weir_upstreams_add(world.set, &options, NULL), -ENODEV);
-    options.place = weir_place_unix("");
+    options.endpoint = weir_endpoint_unix("");
     expect_eq(weir_upstreams_add(world.set, &options, NULL), -EINVAL);
-    options.place = weir_place_unix("/run/x");
+    options.endpoint = weir_endpoint_unix("/run/x");
     options.weight = 257;
     expect_eq(weir_upstreams_add(world.set, &options, NULL), -EINVAL);
     options.size = 0;
@@ -413,10 +413,11 @@ UNIT(upstream_sockets, bad_options_are_refused_and_change_nothing)
     expect_str_eq(weir_upstream_get_name(upstream), "[::1]:80");
     expect_eq(weir_upstream_get_user(upstream) == NULL, true);
     expect_eq(weir_upstream_set_weight(upstream, 257), -EINVAL);
-    struct weir_upstream_info info = {.size = 0};
-    expect_eq(weir_upstream_get_info(upstream, &info), WEIR_EOPTIONSIZE);
-    struct weir_upstreams_info set_info = {.size = 0};
-    expect_eq(weir_upstreams_get_info(world.set, &set_info), WEIR_EOPTIONSIZE);
+    struct weir_upstream_statistics info = {.size = 0};
+    expect_eq(weir_upstream_get_statistics(upstream, &info), WEIR_EOPTIONSIZE);
+    struct weir_upstreams_statistics set_info = {.size = 0};
+    expect_eq(weir_upstreams_get_statistics(world.set, &set_info),
+              WEIR_EOPTIONSIZE);
 
     expect_eq(
         weir_upstreams_connect(world.set, NULL, NULL, note_end, NULL, NULL),
@@ -461,12 +462,14 @@ UNIT(upstream_sockets, an_address_that_is_none_is_refused_whatever_the_check)
     addresses[2].storage.any.sa_family = AF_INET;
     addresses[2].len = 2;
 
-    for (int i = 0; weir_check_kind_get_name((enum weir_check_kind)i); i++) {
-        const struct weir_upstream_check check = {.size = sizeof(check),
-                                                  .kind =
-                                                      (enum weir_check_kind)i,
-                                                  .interval_ns = 1000 * MS,
-                                                  .user = "u"};
+    for (int i = 0;
+         weir_upstream_check_kind_get_name((enum weir_upstream_check_kind)i);
+         i++) {
+        const struct weir_upstream_check check = {
+            .size = sizeof(check),
+            .kind = (enum weir_upstream_check_kind)i,
+            .interval_ns = 1000 * MS,
+            .user = "u"};
         const struct weir_upstreams_options options = {.size = sizeof(options),
                                                        .check = &check};
         const struct weir_tls_settings tls = {.size = sizeof(tls),
@@ -476,7 +479,7 @@ UNIT(upstream_sockets, an_address_that_is_none_is_refused_whatever_the_check)
         for (size_t j = 0; j < 6; j++) {
             const struct weir_upstream_options upstream = {
                 .size = sizeof(upstream),
-                .place = weir_place_addresses(&addresses[j % 3], 1),
+                .endpoint = weir_endpoint_addresses(&addresses[j % 3], 1),
                 .tls = j < 3 ? &tls : NULL};
             expect_eq(weir_upstreams_add(world.set, &upstream, NULL), -EINVAL);
         }
@@ -487,12 +490,12 @@ UNIT(upstream_sockets, an_address_that_is_none_is_refused_whatever_the_check)
 UNIT(upstream_sockets, an_old_program_gets_the_fields_that_it_knows)
 {
     struct world world;
-    struct weir_upstream_info info;
+    struct weir_upstream_statistics info;
     world_open(&world, NULL);
     weir_upstream *upstream = add_port(&world, "127.0.0.1", 80);
     memset(&info, 0x55, sizeof(info));
-    info.size = offsetof(struct weir_upstream_info, active_count);
-    expect_eq(weir_upstream_get_info(upstream, &info), 0);
+    info.size = offsetof(struct weir_upstream_statistics, active_count);
+    expect_eq(weir_upstream_get_statistics(upstream, &info), 0);
     expect_eq(info.weight, 1);
     expect_eq(info.active_count, 0x55555555);
     world_close(&world);

@@ -53,7 +53,7 @@ static void note_end(void *arg, int err,
     asker->slots[asker->slot_count++] = result->slot;
     weir_transport_abort(result->transport);
     if (atomic_fetch_add(&all.told, 1) + 1 == all.total) {
-        weir_threads_stop(weir_thread_get_threads(asker->thread),
+        weir_threads_stop(weir_thread_get_group(asker->thread),
                           WEIR_SECONDS(60));
     }
 }
@@ -74,7 +74,7 @@ static void make_set(struct asker *asker)
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
             .name = name,
-            .place = weir_place_addresses(&all.addresses[i], 1)};
+            .endpoint = weir_endpoint_addresses(&all.addresses[i], 1)};
         expect_eq(weir_upstreams_add(asker->set, &upstream, NULL), 0);
     }
 }
@@ -97,7 +97,7 @@ static int run_thread(weir_thread *thread, void *arg)
               -ECANCELED);
     expect_eq(asker.slot_count, all.asks);
     for (uint32_t i = 0; i < asker.slot_count; i++) {
-        weir_upstream_slot_end(asker.slots[i], 0);
+        weir_upstream_slot_release(asker.slots[i], 0);
     }
     weir_upstreams_free(asker.set);
     return 0;

@@ -52,7 +52,7 @@ static void make_set(weir_loop *loop, struct side *side)
                                                    .shared = all.shared};
     const struct weir_upstream_options upstream = {
         .size = sizeof(upstream),
-        .place = weir_place_addresses(&all.address, 1)};
+        .endpoint = weir_endpoint_addresses(&all.address, 1)};
     expect_eq(weir_upstreams_new(loop, &options, &side->set), 0);
     expect_eq(weir_upstreams_add(side->set, &upstream, &side->upstream), 0);
 }
@@ -177,8 +177,8 @@ static void note_none(void *arg, int err,
 
 static uint64_t count_checks(const struct side *side)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(side->upstream, &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(side->upstream, &info), 0);
     return info.check_count;
 }
 

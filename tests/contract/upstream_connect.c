@@ -12,7 +12,8 @@ static weir_upstreams *make_set(struct maker *m, int *ret_listener)
 {
     struct weir_address address = {.len = 0};
     const struct weir_upstream_options target = {
-        .size = sizeof(target), .place = weir_place_addresses(&address, 1)};
+        .size = sizeof(target),
+        .endpoint = weir_endpoint_addresses(&address, 1)};
     weir_upstreams *set = NULL;
 
     *ret_listener = peer_listen(1, &address);
@@ -47,7 +48,7 @@ MAKER(upstream_connect, a_connection_stays_when_its_set_ends, m)
     expect_eq(send(fd, "still", 5, 0), 5);
     expect_eq(maker_read(m, fd, text, sizeof(text)), 5);
     expect_eq(m->lost, 0);
-    weir_upstream_slot_end(slot, 0);
+    weir_upstream_slot_release(slot, 0);
     expect_eq(send(fd, "still", 5, 0), 5);
     expect_eq(maker_read(m, fd, text, sizeof(text)), 5);
     close(fd);
@@ -76,7 +77,7 @@ MAKER(upstream_connect, keep_alive_and_its_times_reach_the_socket, m)
     expect_eq(get_option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 301);
     expect_eq(get_option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 31);
     expect_eq(get_option(fd, IPPROTO_TCP, TCP_KEEPCNT), 5);
-    weir_upstream_slot_end(slot, 0);
+    weir_upstream_slot_release(slot, 0);
     weir_upstreams_free(set);
     close(listener);
 }
@@ -142,7 +143,8 @@ static void ask_listed(weir_upstreams *set, struct maker *m,
 static void add_address(weir_upstreams *set, const struct weir_address *address)
 {
     const struct weir_upstream_options target = {
-        .size = sizeof(target), .place = weir_place_addresses(address, 1)};
+        .size = sizeof(target),
+        .endpoint = weir_endpoint_addresses(address, 1)};
     expect_ok(weir_upstreams_add(set, &target, NULL));
 }
 
@@ -185,7 +187,7 @@ MAKER(upstream_connect, a_request_lists_what_was_tried_before_it_succeeds, m)
     expect_eq(listed.count, 2);
     expect_attempt(&listed.attempts[0], &first, -ECONNREFUSED);
     expect_attempt(&listed.attempts[1], &last, 0);
-    weir_upstream_slot_end(listed.slot, 0);
+    weir_upstream_slot_release(listed.slot, 0);
     weir_upstreams_free(set);
     close(listener);
 }
@@ -268,7 +270,7 @@ static void copy_text(void *arg, int err,
     if (result->error_text) {
         snprintf(arg, 256, "%d %s", err, result->error_text);
     }
-    weir_upstream_slot_end(result->slot, 0);
+    weir_upstream_slot_release(result->slot, 0);
 }
 
 MAKER(upstream_connect, the_text_beside_a_success_has_what_failed_before, m)

@@ -25,7 +25,7 @@ static weir_upstreams *open_named(struct names *n, const char *host,
     const struct weir_upstreams_options options = {
         .size = sizeof(options), .resolve_ns = 3600 * 1000 * MS};
     const struct weir_upstream_options upstream = {
-        .size = sizeof(upstream), .place = weir_place_host(host, 80)};
+        .size = sizeof(upstream), .endpoint = weir_endpoint_host(host, 80)};
     weir_upstreams *set = NULL;
     expect_eq(weir_upstreams_new(n->loop, &options, &set), 0);
     expect_eq(weir_upstreams_add(set, &upstream, ret), 0);
@@ -34,8 +34,8 @@ static weir_upstreams *open_named(struct names *n, const char *host,
 
 static uint32_t count_addresses(const weir_upstream *upstream)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(upstream, &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(upstream, &info), 0);
     return info.address_count;
 }
 
@@ -72,7 +72,7 @@ NAMES(upstream_dns, hosts_of_a_service_are_looked_up_as_their_answers_say, n)
         .size = sizeof(options), .resolve_ns = 3600 * 1000 * MS};
     const struct weir_upstream_options upstream = {
         .size = sizeof(upstream),
-        .place = weir_place_host("s3-brief.example", 0),
+        .endpoint = weir_endpoint_host("s3-brief.example", 0),
         .is_service = true};
     weir_upstreams *set = NULL;
     expect_eq(weir_upstreams_new(n->loop, &options, &set), 0);
@@ -131,13 +131,14 @@ NAMES(upstream_dns, a_request_lists_64_addresses_at_most, n)
 {
     const struct weir_factory factory = {create_none, NULL};
     struct weir_upstream_options target = {
-        .size = sizeof(target), .place = weir_place_host("many0.example", 1)};
+        .size = sizeof(target),
+        .endpoint = weir_endpoint_host("many0.example", 1)};
     struct tried tried = {.err = 1};
     weir_upstreams *set = NULL;
     use_many(n);
     expect_ok(weir_upstreams_new(n->loop, NULL, &set));
     expect_ok(weir_upstreams_add(set, &target, NULL));
-    target.place.host = "many1.example";
+    target.endpoint.host = "many1.example";
     expect_ok(weir_upstreams_add(set, &target, NULL));
 
     expect_ok(weir_upstreams_connect(set, &factory, NULL, count_tried, &tried,

@@ -88,7 +88,7 @@ static void have_set(enum weir_balance balance)
                                                    .fail_limit = 1,
                                                    .eject_ns = 100000 * MS};
 
-    const struct weir_upstream_known known = {
+    const struct weir_upstream_health known = {
         .size = sizeof(known), .slow_start_ns = world.slow_start_ns / 2};
 
     weir_upstreams_free(world.set);
@@ -100,8 +100,8 @@ static void have_set(enum weir_balance balance)
             0);
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
-            .place = weir_place_addresses(&address, 1),
-            .known = &known,
+            .endpoint = weir_endpoint_addresses(&address, 1),
+            .health = &known,
             .connection_limit = world.limit};
         expect_eq(weir_upstreams_add(world.set, &upstream, &world.all[i]), 0);
     }
@@ -117,7 +117,7 @@ static void note_end(void *arg, int err,
     expect_eq(err, 0);
     world.chosen = result->upstream;
     weir_transport_abort(result->transport);
-    weir_upstream_slot_end(result->slot, *said);
+    weir_upstream_slot_release(result->slot, *said);
     world.m.done++;
 }
 
@@ -307,7 +307,7 @@ UNIT(upstream_looks, keys_of_many_move_only_where_one_goes)
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
             .name = name,
-            .place = weir_place_addresses(&address, 1)};
+            .endpoint = weir_endpoint_addresses(&address, 1)};
         expect_eq(weir_upstreams_add(world.set, &upstream, NULL), 0);
     }
     connect_by_keys(before);

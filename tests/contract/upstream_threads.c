@@ -94,7 +94,8 @@ static void end_slot(void *arg)
     struct ask *ask = arg;
     if (ask->slot) {
         atomic_fetch_sub(&storm.taken[ask->target], 1);
-        weir_upstream_slot_end(ask->slot, roll(ask->side, 3) == 0 ? -EPIPE : 0);
+        weir_upstream_slot_release(ask->slot,
+                                   roll(ask->side, 3) == 0 ? -EPIPE : 0);
         ask->slot = NULL;
         ask->side->slot_count--;
         check_all(ask->side);
@@ -187,7 +188,7 @@ static void make_set(struct loop_side *side)
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
             .name = name,
-            .place = weir_place_addresses(&storm.address, 1),
+            .endpoint = weir_endpoint_addresses(&storm.address, 1),
             .connection_limit = (uint32_t)target_limits[i]};
         expect_eq(weir_upstreams_add(side->set, &upstream, &side->targets[i]),
                   0);

@@ -129,7 +129,7 @@ static bool was_asked_for(const char *host)
     return strstr(asked, line) && strstr(asked, "\r\n\r\n");
 }
 
-static void start(enum weir_check_kind kind, bool server_has_tls)
+static void start(enum weir_upstream_check_kind kind, bool server_has_tls)
 {
     const struct weir_upstream_check check = {.size = sizeof(check),
                                               .kind = kind,
@@ -139,7 +139,7 @@ static void start(enum weir_check_kind kind, bool server_has_tls)
     const struct weir_upstreams_options options = {
         .size = sizeof(options), .check = &check, .changed = note_change};
     maker_open(&m);
-    if (kind == WEIR_CHECK_HTTP) {
+    if (kind == WEIR_UPSTREAM_CHECK_HTTP) {
         m.factory.create = serve_http;
     }
     server_context = make_context(true);
@@ -156,7 +156,7 @@ static void start(enum weir_check_kind kind, bool server_has_tls)
 
 static void finish(void)
 {
-    weir_upstream_slot_end(end_slot, 0);
+    weir_upstream_slot_release(end_slot, 0);
     end_slot = NULL;
     weir_upstreams_free(set);
     maker_close(&m);
@@ -171,7 +171,7 @@ static int add(const char *name)
                                                .server_hostname = name};
     const struct weir_upstream_options options = {
         .size = sizeof(options),
-        .place = weir_place_host("127.0.0.1", server_port(m.server)),
+        .endpoint = weir_endpoint_host("127.0.0.1", server_port(m.server)),
         .tls = name ? &settings : NULL};
     return weir_upstreams_add(set, &options, NULL);
 }
@@ -185,7 +185,7 @@ static void connect_now(void)
 
 UNIT(upstream_tls, a_good_handshake_is_up_and_serves_connections)
 {
-    start(WEIR_CHECK_TLS, true);
+    start(WEIR_UPSTREAM_CHECK_TLS, true);
     expect_eq(add("localhost"), 0);
     RUN_UNTIL(m.loop, state != 0);
     expect_eq(state, WEIR_UPSTREAM_UP);
@@ -196,7 +196,7 @@ UNIT(upstream_tls, a_good_handshake_is_up_and_serves_connections)
 
 UNIT(upstream_tls, a_certificate_for_another_name_is_down)
 {
-    start(WEIR_CHECK_TLS, true);
+    start(WEIR_UPSTREAM_CHECK_TLS, true);
     expect_eq(add("other.example"), 0);
     RUN_UNTIL(m.loop, state != 0);
     expect_eq(state, WEIR_UPSTREAM_DOWN);
@@ -224,7 +224,7 @@ static int open_refused(weir_loop *loop, void *arg)
 /* The stream is made before the handshake, and does not outlive it. */
 UNIT(upstream_tls, a_stream_whose_handshake_fails_is_gone)
 {
-    start(WEIR_CHECK_TCP, true);
+    start(WEIR_UPSTREAM_CHECK_TCP, true);
     expect_eq(add("other.example"), 0);
     RUN_UNTIL(m.loop, state != 0);
     expect_eq(weir_loop_run_task(m.loop, open_refused, NULL, NULL), 0);
@@ -237,7 +237,7 @@ UNIT(upstream_tls, new_settings_are_those_of_the_next_connections)
                                          .server_hostname = "other.example"};
     weir_upstream *upstream;
 
-    start(WEIR_CHECK_TCP, true);
+    start(WEIR_UPSTREAM_CHECK_TCP, true);
     settings.context = client_context;
     expect_eq(add("localhost"), 0);
     RUN_UNTIL(m.loop, state != 0);
@@ -263,7 +263,7 @@ UNIT(upstream_tls, a_check_by_http_asks_for_the_host_that_the_settings_name)
                                          .server_hostname = "other.example",
                                          .no_hostname_check = true};
 
-    start(WEIR_CHECK_HTTP, true);
+    start(WEIR_UPSTREAM_CHECK_HTTP, true);
     settings.context = client_context;
     expect_eq(add("localhost"), 0);
     RUN_UNTIL(m.loop, was_asked_for("localhost"));
@@ -278,7 +278,7 @@ UNIT(upstream_tls, a_check_by_http_asks_for_the_host_that_the_settings_name)
 
 UNIT(upstream_tls, a_check_by_tcp_makes_no_handshake)
 {
-    start(WEIR_CHECK_TCP, false);
+    start(WEIR_UPSTREAM_CHECK_TCP, false);
     expect_eq(add("localhost"), 0);
     RUN_UNTIL(m.loop, state != 0);
     expect_eq(state, WEIR_UPSTREAM_UP);
@@ -287,7 +287,7 @@ UNIT(upstream_tls, a_check_by_tcp_makes_no_handshake)
 
 UNIT(upstream_tls, an_upstream_without_tls_cannot_be_checked_by_it)
 {
-    start(WEIR_CHECK_TLS, true);
+    start(WEIR_UPSTREAM_CHECK_TLS, true);
     expect_eq(add(NULL), -EINVAL);
     expect_eq(weir_upstreams_get_count(set), 0);
     finish();
@@ -300,7 +300,7 @@ static int add_checked(const struct weir_tls_settings *settings,
 {
     const struct weir_upstream_options options = {
         .size = sizeof(options),
-        .place = weir_place_host("127.0.0.1", server_port(m.server)),
+        .endpoint = weir_endpoint_host("127.0.0.1", server_port(m.server)),
         .check_tls = settings};
     return weir_upstreams_add(set, &options, ret);
 }
@@ -311,7 +311,7 @@ UNIT(upstream_tls, checks_may_have_tls_that_connections_lack)
                                          .server_hostname = "other.example"};
     weir_upstream *upstream;
 
-    start(WEIR_CHECK_TLS, true);
+    start(WEIR_UPSTREAM_CHECK_TLS, true);
     settings.context = client_context;
     expect_eq(add_checked(&settings, &upstream), 0);
     RUN_UNTIL(m.loop, state != 0);
@@ -332,7 +332,7 @@ UNIT(upstream_tls, settings_of_checks_are_refused_as_those_of_connections)
                                          .server_hostname = "localhost"};
     weir_upstream *upstream;
 
-    start(WEIR_CHECK_TLS, true);
+    start(WEIR_UPSTREAM_CHECK_TLS, true);
     settings.context = server_context;
     expect_eq(add_checked(&settings, &upstream), -EINVAL);
     settings.context = client_context;
@@ -353,7 +353,7 @@ UNIT(upstream_tls, settings_of_checks_are_refused_as_those_of_connections)
 
 /* A server of TLS 1.3 with clients of TLS 1.2, or one that wants certificates
  * with clients of TLS 1.3 that have none. */
-static void start_refusing(enum weir_check_kind kind, bool is_13)
+static void start_refusing(enum weir_upstream_check_kind kind, bool is_13)
 {
     least_version = is_13 ? WEIR_TLS_VERSION_DEFAULT : WEIR_TLS_1_3;
     only_version = is_13 ? WEIR_TLS_1_3 : WEIR_TLS_1_2;
@@ -363,17 +363,18 @@ static void start_refusing(enum weir_check_kind kind, bool is_13)
     RUN_UNTIL(m.loop, state != 0);
 }
 
-static struct weir_upstream_info info_now(void)
+static struct weir_upstream_statistics info_now(void)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(
-        weir_upstream_get_info(weir_upstreams_get_upstream(set, 0), &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(weir_upstreams_get_upstream(set, 0),
+                                           &info),
+              0);
     return info;
 }
 
 UNIT(upstream_tls, the_alert_that_refuses_a_connection_is_named)
 {
-    start_refusing(WEIR_CHECK_TCP, false);
+    start_refusing(WEIR_UPSTREAM_CHECK_TCP, false);
     expect_eq(state, WEIR_UPSTREAM_UP);
     cr_assert_null(info_now().connect_alert);
     connect_now();
@@ -386,7 +387,7 @@ UNIT(upstream_tls, the_alert_that_refuses_a_connection_is_named)
 
 UNIT(upstream_tls, the_alert_that_refuses_a_check_is_named)
 {
-    start_refusing(WEIR_CHECK_TLS, false);
+    start_refusing(WEIR_UPSTREAM_CHECK_TLS, false);
     expect_eq(state, WEIR_UPSTREAM_DOWN);
     expect_eq(state_err, WEIR_ETLSALERT);
     expect_str_eq(info_now().check_alert, "protocol_version");
@@ -398,7 +399,7 @@ UNIT(upstream_tls, the_alert_that_refuses_a_check_is_named)
  * is no certificate. */
 UNIT(upstream_tls, so_is_one_behind_the_handshake)
 {
-    start_refusing(WEIR_CHECK_HTTP, true);
+    start_refusing(WEIR_UPSTREAM_CHECK_HTTP, true);
     expect_eq(state, WEIR_UPSTREAM_DOWN);
     expect_eq(state_err, WEIR_ETLSALERT);
     expect_str_eq(info_now().check_alert, "certificate_required");
@@ -407,7 +408,7 @@ UNIT(upstream_tls, so_is_one_behind_the_handshake)
 
 UNIT(upstream_tls, a_refusal_of_ones_own_has_no_alert)
 {
-    start(WEIR_CHECK_TCP, true);
+    start(WEIR_UPSTREAM_CHECK_TCP, true);
     expect_eq(add("other.example"), 0);
     RUN_UNTIL(m.loop, state != 0);
     connect_now();
@@ -437,7 +438,7 @@ static void note_refused(void *arg, int err, weir_transport *t)
 UNIT(upstream_tls, an_attempt_names_the_alert_too)
 {
     struct refused refused = {.err = 0};
-    start_refusing(WEIR_CHECK_TCP, false);
+    start_refusing(WEIR_UPSTREAM_CHECK_TCP, false);
     const struct weir_tls_settings settings = {.size = sizeof(settings),
                                                .context = client_context,
                                                .server_hostname = "localhost"};
@@ -494,11 +495,11 @@ static void open_now(struct opened *opened)
 UNIT(upstream_tls, a_task_that_connects_is_told_the_alert_or_none)
 {
     struct opened opened;
-    start(WEIR_CHECK_TCP, true);
+    start(WEIR_UPSTREAM_CHECK_TCP, true);
     open_now(&opened);
     expect_eq(opened.err, 0);
     cr_assert_null(opened.alert);
-    start_refusing(WEIR_CHECK_TCP, false);
+    start_refusing(WEIR_UPSTREAM_CHECK_TCP, false);
     open_now(&opened);
     expect_eq(opened.err, WEIR_ETLSALERT);
     expect_str_eq(opened.alert, "protocol_version");

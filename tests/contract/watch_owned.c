@@ -60,8 +60,8 @@ static int adopt_end(weir_loop *loop, int *ret_owned)
     int pair[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     *ret_owned = pair[0];
-    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(pair[0]),
-                                        NULL, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(
+        loop, &factory, weir_endpoint_fd(pair[0]), NULL, NULL, NULL, NULL));
     return pair[1];
 }
 

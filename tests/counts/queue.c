@@ -107,9 +107,9 @@ static void start(struct count *c)
 
 static void end(struct count *c)
 {
-    struct weir_upstreams_info info = {.size = sizeof(info)};
+    struct weir_upstreams_statistics info = {.size = sizeof(info)};
 
-    count_require(weir_upstreams_get_info(count_upstreams, &info) == 0,
+    count_require(weir_upstreams_get_statistics(count_upstreams, &info) == 0,
                   "no facts");
     /* One has the place, and another is asking. */
     count_require(info.queued_count + 2 >= count_waiting(c),
@@ -117,7 +117,7 @@ static void end(struct count *c)
     count_require(kept_count == (count_waiting(c) > 0 ? OTHERS : 0),
                   "another place was free");
     while (kept_count > 0) {
-        weir_upstream_slot_end(kept[--kept_count], 0);
+        weir_upstream_slot_release(kept[--kept_count], 0);
     }
     weir_upstreams_free(count_upstreams);
 }

@@ -29,7 +29,7 @@ static int keep_all(void *user, weir_transport *t, const struct weir_buf *buf)
     struct weir_buf mine = *buf;
 
     count_require(kept_count < KEPT_MAX, "too many pieces");
-    count_require(weir_buf_keep(&mine) == 0, "not kept");
+    count_require(weir_buf_ref(&mine) == 0, "not kept");
     kept[kept_count++] = mine.lease;
     return 0;
 }
@@ -115,7 +115,7 @@ static void end(struct count *c)
     }
     count_require(starved == hungry_count, "one does not starve");
     while (kept_count > 0) {
-        weir_lease_unref(kept[--kept_count]);
+        weir_buf_unref(kept[--kept_count]);
     }
 }
 

@@ -31,7 +31,7 @@ weir_upstream *count_upstreams_add(const char *host, uint32_t limit,
     weir_upstream *upstream = NULL;
     const struct weir_upstream_options options = {
         .size = sizeof(options),
-        .place = weir_place_addresses(&address, 1),
+        .endpoint = weir_endpoint_addresses(&address, 1),
         .connection_limit = limit,
         .user = ret};
 
@@ -60,7 +60,7 @@ void count_upstreams_end(const struct weir_upstreams_result *result)
     struct fake_peer *peer;
 
     weir_transport_abort(result->transport);
-    weir_upstream_slot_end(result->slot, 0);
+    weir_upstream_slot_release(result->slot, 0);
     while ((peer = fake_listener_accept(*listener))) {
         fake_peer_close(peer);
     }

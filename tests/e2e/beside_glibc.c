@@ -237,8 +237,8 @@ static void weir_lookup_line(weir_loop *loop, struct line *line)
         .timeout_ns = PATIENCE_NS};
 
     waiting++;
-    const int err =
-        weir_lookup_start(loop, line->name, 0, &options, weir_done, line, NULL);
+    const int err = weir_resolve_start(loop, line->name, 0, &options, weir_done,
+                                       line, NULL);
     if (err < 0) {
         weir_done(line, err, NULL, 0);
     }

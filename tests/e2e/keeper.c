@@ -57,7 +57,7 @@ struct session {
 /* A loop, and the bare epoll loop that it is inside of. */
 struct host {
     weir_loop *loop;
-    weir_remote *remote;
+    weir_mailbox *mailbox;
     struct host *other; /* NULL: there is only one loop */
     uint64_t seed;
     sem_t is_open;
@@ -87,7 +87,7 @@ static void check(int error, const char *what)
 static void give_back(struct session *session)
 {
     for (unsigned i = 0; i < session->kept_count; i++) {
-        weir_lease_unref(session->kept[i]);
+        weir_buf_unref(session->kept[i]);
     }
     session->kept_count = 0;
 }
@@ -132,10 +132,10 @@ static void keep(struct session *session, const struct weir_buf *buf)
     unsigned most = session->keeps_all ? KEPT_MAX : KEPT_SHORT;
 
     if (session->kept_count == most) {
-        weir_lease_unref(session->kept[--session->kept_count]);
+        weir_buf_unref(session->kept[--session->kept_count]);
     }
     struct weir_buf kept = *buf;
-    check(weir_buf_keep(&kept), "keep");
+    check(weir_buf_ref(&kept), "keep");
     session->kept[session->kept_count++] = kept.lease;
     rest(session);
 }
@@ -192,7 +192,7 @@ static void moved(void *user, weir_transport *t)
 
     (void)t;
     if (session->is_resting) {
-        weir_loop_cancel(session->host->loop, session->rest);
+        weir_handle_cancel(session->host->loop, session->rest);
     }
     give_back(session);
     free(session);
@@ -350,7 +350,7 @@ static int create(void *host, weir_transport *t,
 static int move(struct session *session)
 {
     const struct weir_factory factory = {create, session->host->other};
-    int error = weir_transport_move(session->t, session->host->other->remote,
+    int error = weir_transport_move(session->t, session->host->other->mailbox,
                                     &factory, NULL, NULL, NULL);
 
     return error == -EBUSY || error == -ESHUTDOWN || error == -ENOMEM ? 0
@@ -425,7 +425,7 @@ static void open_host(struct host *host)
 {
     chance_state = host->seed + 88172645463325252U;
     check(weir_loop_new(NULL, &host->loop), "loop_new");
-    host->remote = weir_loop_get_remote(host->loop);
+    host->mailbox = weir_loop_get_mailbox(host->loop);
 }
 
 static void *run_other(void *arg)
@@ -447,10 +447,10 @@ static void run_both(struct host *host)
     }
     sem_wait(&host->other->is_open);
     run_inside_epoll(host);
-    check(weir_remote_call_soon(host->other->remote, stop, host->other, NULL),
+    check(weir_mailbox_call_soon(host->other->mailbox, stop, host->other, NULL),
           "call_soon");
     pthread_join(thread, NULL);
-    weir_remote_unref(host->other->remote);
+    weir_mailbox_unref(host->other->mailbox);
 }
 
 int main(int argc, char **argv)
@@ -485,6 +485,6 @@ int main(int argc, char **argv)
     }
     weir_server_free(server);
     check(weir_loop_free(loop), "loop_free");
-    weir_remote_unref(hosts[0].remote);
+    weir_mailbox_unref(hosts[0].mailbox);
     return 0;
 }

@@ -733,7 +733,7 @@ def test_help_and_manual_have_all_kinds_of_checks():
     """Those of the library's header."""
     with open(os.path.join(manual.TOOLS, "../include/weir/upstream_check.h"),
               encoding="utf-8") as file:
-        kinds = re.findall(r"^    WEIR_CHECK_(\w+)", file.read(), re.M)
+        kinds = re.findall(r"^    WEIR_UPSTREAM_CHECK_(\w+)", file.read(), re.M)
     for text in (manual.helps(PROXY)["check"][0],
                  *manual.says(manual.page("weir-proxy.1"), "check")[:1]):
         told = re.search(r"look at targets: ([\w, ]+), and how often", text,

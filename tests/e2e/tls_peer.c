@@ -256,7 +256,7 @@ static int send_input(weir_loop *loop, void *arg)
     weir_reader *input;
     weir_writer *handle;
     int error = weir_open_connection_at(
-        loop, weir_place_read_pipe(relay->stdin_fd), NULL, &input, &handle);
+        loop, weir_endpoint_read_pipe(relay->stdin_fd), NULL, &input, &handle);
 
     if (error < 0) {
         return error;
@@ -270,7 +270,7 @@ static ssize_t show_output(weir_loop *loop, const struct relay *relay)
 {
     weir_writer *output;
     ssize_t error = weir_open_connection_at(
-        loop, weir_place_write_pipe(relay->stdout_fd), NULL, NULL, &output);
+        loop, weir_endpoint_write_pipe(relay->stdout_fd), NULL, NULL, &output);
 
     if (error < 0) {
         return error;

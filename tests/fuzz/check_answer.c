@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { LIMIT = 512 };
 
-static const struct weir_check_step steps[] = {
+static const struct weir_upstream_check_step steps[] = {
     {.expect = "22", .expect_size = 2, .expect_anywhere = true},
     {.expect = "\n", .expect_size = 1, .expect_anywhere = true},
     {.send = "\0a", .send_size = 2, .expect = "\0b", .expect_size = 2},
@@ -28,11 +28,11 @@ static const struct weir_check_step steps[] = {
 };
 
 static const struct weir_upstream_check plans[] = {
-    {.kind = WEIR_CHECK_TEXT, .steps = steps, .step_count = 5},
-    {.kind = WEIR_CHECK_TEXT, .expect = "aab", .expect_size = 3},
-    {.kind = WEIR_CHECK_HTTP},
-    {.kind = WEIR_CHECK_POSTGRES, .user = "u"},
-    {.kind = WEIR_CHECK_MYSQL, .user = "u"},
+    {.kind = WEIR_UPSTREAM_CHECK_TEXT, .steps = steps, .step_count = 5},
+    {.kind = WEIR_UPSTREAM_CHECK_TEXT, .expect = "aab", .expect_size = 3},
+    {.kind = WEIR_UPSTREAM_CHECK_HTTP},
+    {.kind = WEIR_UPSTREAM_CHECK_POSTGRES, .user = "u"},
+    {.kind = WEIR_UPSTREAM_CHECK_MYSQL, .user = "u"},
 };
 
 static enum wr_verdict judge(const struct wr_check *one,
@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(answer, data + 1, len);
     const enum wr_verdict bytewise = judge_in_pieces(&one, answer, len, 1);
     const enum wr_verdict whole = judge_in_pieces(&one, answer, len, LIMIT);
-    check(bytewise == whole || plan.kind == WEIR_CHECK_TEXT);
+    check(bytewise == whole || plan.kind == WEIR_UPSTREAM_CHECK_TEXT);
     free(answer);
     wr_check_fini(&one, wr_default_allocator());
     return 0;

@@ -31,8 +31,8 @@ static int parse(const uint8_t *data, size_t size, size_t scratch_size)
             check(((const uint8_t *)hello.odd_name)[i] <= UINT8_MAX);
         }
         struct weir_alpn_list left = hello.protocols;
-        while (weir_alpn_next(&left, &name)) {
-            check(name.len > 0 && !weir_alpn_has(&left, ""));
+        while (weir_client_hello_alpn_next(&left, &name)) {
+            check(name.len > 0 && !weir_client_hello_alpn_has(&left, ""));
         }
         check(left.len == 0);
     }

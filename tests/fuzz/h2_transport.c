@@ -203,8 +203,8 @@ int __wrap_weir_loop_call_at(weir_loop *loop, uint64_t when_ns,
     return 0;
 }
 
-bool __wrap_weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
-bool __wrap_weir_loop_cancel(weir_loop *loop, struct weir_handle handle)
+bool __wrap_weir_handle_cancel(weir_loop *loop, struct weir_handle handle);
+bool __wrap_weir_handle_cancel(weir_loop *loop, struct weir_handle handle)
 {
     (void)loop;
     if (handle.index != 0) {

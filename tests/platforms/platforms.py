@@ -88,7 +88,7 @@ LACKS = {
     "stack/trimming_gives_back_all_that_is_free": "pages",
     "stack/all_addresses_go_back": "pages",
     "stack/without_addresses_nothing_is_left": "pages",
-    "threads_visit/the_mark_of_stacks_is_the_highest_and_not_the_sum": "pages",
+    "threads_run_each/the_mark_of_stacks_is_the_highest_and_not_the_sum": "pages",
     "threads_share/statistics_are_the_sum_over_all_loops": "pages",
     "stack/without_guard_install_the_number_of_mappings_is_the_limit": "pages",
     # preadv2(), pwritev2(), cachestat() and openat2() are -ENOSYS.

@@ -104,10 +104,10 @@ static int send_between(weir_loop *loop, const int ends[2], int fd,
     weir_writer *writers[2];
     struct weir_task_group group;
 
-    TRY(weir_open_connection_at(loop, weir_place_fd(ends[0]), NULL, &readers[0],
-                                &writers[0]));
-    TRY(weir_open_connection_at(loop, weir_place_fd(ends[1]), NULL, &readers[1],
-                                &writers[1]));
+    TRY(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
+                                &readers[0], &writers[0]));
+    TRY(weir_open_connection_at(loop, weir_endpoint_fd(ends[1]), NULL,
+                                &readers[1], &writers[1]));
     struct sent_file file = {writers[0], fd};
     TRY(weir_task_group_begin(loop, &group));
     int err = weir_task_group_spawn(&group, send_file, &file, NULL, NULL);
@@ -194,10 +194,10 @@ int scenario_pipes(weir_loop *loop, void *arg)
         scenario_where = "the scenario's own calls";
         return -errno;
     }
-    TRY(weir_open_connection_at(loop, weir_place_read_pipe(fds[0]), NULL,
+    TRY(weir_open_connection_at(loop, weir_endpoint_read_pipe(fds[0]), NULL,
                                 &reader, &source));
-    int err = weir_open_connection_at(loop, weir_place_write_pipe(fds[1]), NULL,
-                                      NULL, &writer);
+    int err = weir_open_connection_at(loop, weir_endpoint_write_pipe(fds[1]),
+                                      NULL, NULL, &writer);
     scenario_where = "weir_open_connection_at";
     if (err == 0) {
         err = move_by_pipe(loop, reader, writer);

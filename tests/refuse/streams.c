@@ -29,7 +29,7 @@ static int serve_echo(void *arg, weir_reader *reader, weir_writer *writer)
     (void)arg;
     while ((len = weir_reader_take(reader, 65536, &bytes)) > 0) {
         int err = weir_writer_write_buf(writer, &bytes);
-        weir_lease_unref(bytes.lease);
+        weir_buf_unref(bytes.lease);
         err = err < 0 ? err : weir_writer_drain(writer);
         if (err < 0) {
             return err;

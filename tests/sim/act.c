@@ -22,7 +22,7 @@ void sim_act_soon(struct sim_conn *conn, uint64_t delay_ns)
     if (conn->state != SIM_MADE) {
         return;
     }
-    weir_loop_cancel(sim.loop, conn->act);
+    weir_handle_cancel(sim.loop, conn->act);
     conn->act_due_ns = weir_loop_get_time(sim.loop) + delay_ns;
     int err = weir_loop_call_later(sim.loop, delay_ns, act, conn, &conn->act);
     if (err < 0) {
@@ -383,7 +383,7 @@ void sim_connect(struct sim_conn *conn)
     sim_enter_api(false);
     int err = conn->adopts
                   ? weir_create_connection_at(
-                        sim.loop, &factory, weir_place_fd(fd), &options,
+                        sim.loop, &factory, weir_endpoint_fd(fd), &options,
                         connect_done, conn, &conn->connect)
                   : weir_create_connection(sim.loop, &factory, "127.0.0.1",
                                            port, &options, connect_done, conn,

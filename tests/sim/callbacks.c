@@ -138,7 +138,7 @@ static void add(void)
 
 static void cancel(struct slot *slot)
 {
-    bool was = weir_loop_cancel(loop, slot->handle);
+    bool was = weir_handle_cancel(loop, slot->handle);
     require(was == slot->pending, "cancelling says something else", slot);
     pending_count -= was ? 1 : 0;
     slot->pending = false;
@@ -150,7 +150,7 @@ static void move(struct slot *slot)
     if (slot->kind == SOON && slot->pending) {
         return;
     }
-    bool was = weir_loop_reschedule(loop, slot->handle, due_ns);
+    bool was = weir_handle_reschedule(loop, slot->handle, due_ns);
     require(was == slot->pending, "moving says something else", slot);
     slot->due_ns = due_ns;
     slot->added_ns = weir_loop_get_time(loop);

@@ -83,7 +83,7 @@ static void act(void *arg)
 
 void sim_endpoint_act_soon(struct sim_endpoint *e, uint64_t delay_ns)
 {
-    weir_loop_cancel(sim.loop, e->act);
+    weir_handle_cancel(sim.loop, e->act);
     const int err = weir_loop_call_later(sim.loop, delay_ns, act, e, &e->act);
     if (err < 0 && (err != -ENOMEM || sim.alloc.failed == 0)) {
         fake_fail("call_later failed with %d", err);
@@ -345,9 +345,10 @@ static void start(struct sim_endpoint *e)
     sim_enter_api(false);
     const int err = weir_create_datagram_endpoint_at(
         sim.loop, &own,
-        e->family == AF_UNIX ? weir_place_addresses(&local, 1)
-                             : weir_place_host("127.0.0.1", 0),
-        e->connects ? weir_place_addresses(&e->box_name, 1) : weir_place_none(),
+        e->family == AF_UNIX ? weir_endpoint_addresses(&local, 1)
+                             : weir_endpoint_host("127.0.0.1", 0),
+        e->connects ? weir_endpoint_addresses(&e->box_name, 1)
+                    : weir_endpoint_none(),
         &options, done, e, &e->maker);
     if (err == 0 && fake_chance(50)) {
         e->cancelled = true;

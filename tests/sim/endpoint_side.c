@@ -65,7 +65,7 @@ void sim_endpoint_drop_kept(struct sim_endpoint *e)
             fake_fail("endpoint %u: a datagram that was kept has changed",
                       e->id);
         }
-        weir_lease_unref(e->kept[i].lease);
+        weir_buf_unref(e->kept[i].lease);
     }
 }
 
@@ -346,7 +346,7 @@ static void keep(struct sim_endpoint *e, uint32_t number,
 {
     struct weir_buf *kept = &e->kept[e->kept_count];
     *kept = datagram->buf;
-    const int err = weir_buf_keep(kept);
+    const int err = weir_buf_ref(kept);
     if (err < 0) {
         if (!lacks_memory(err)) {
             fake_fail("endpoint %u: keeping gave %d", e->id, err);
@@ -500,7 +500,7 @@ static void connection_lost(void *user, weir_transport *t, int err)
     count(SIM_DATAGRAM_CLOSE_TIMEOUTS, err == WEIR_ECLOSETIMEOUT);
     e->state = SIM_LOST;
     sim.lost_count++;
-    weir_loop_cancel(sim.loop, e->act);
+    weir_handle_cancel(sim.loop, e->act);
     sim_endpoint_drop_kept(e);
     sim.in_callback = false;
 }

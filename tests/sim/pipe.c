@@ -59,7 +59,7 @@ static void act(void *arg)
 
 void sim_pipe_act_soon(struct sim_pipe *p, uint64_t delay_ns)
 {
-    weir_loop_cancel(sim.loop, p->act);
+    weir_handle_cancel(sim.loop, p->act);
     const int err = weir_loop_call_later(sim.loop, delay_ns, act, p, &p->act);
     if (err < 0 && (err != -ENOMEM || sim.alloc.failed == 0)) {
         fake_fail("call_later failed with %d", err);

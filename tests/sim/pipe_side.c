@@ -222,7 +222,7 @@ static void connection_lost(void *user, weir_transport *t, int err)
     count(SIM_PIPE_BROKEN, err == -EPIPE);
     p->state = SIM_LOST;
     sim.lost_count++;
-    weir_loop_cancel(sim.loop, p->act);
+    weir_handle_cancel(sim.loop, p->act);
     sim.in_callback = false;
 }
 

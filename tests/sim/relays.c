@@ -212,11 +212,11 @@ static void plan_end(struct end *end, uint32_t id, uint64_t buffer_bytes)
     end->planned = fake_random(sizes[fake_random(5)] + 1) * sim.scale;
     end->ending = endings[fake_random(6)];
     end->is_slow = fake_chance(200);
-    require(
-        weir_create_connection_at(sim.loop, &factory,
-                                  weir_place_fd(fake_connected_fd(&end->peer)),
-                                  &options, NULL, NULL, NULL) == 0,
-        "no connection");
+    require(weir_create_connection_at(
+                sim.loop, &factory,
+                weir_endpoint_fd(fake_connected_fd(&end->peer)), &options, NULL,
+                NULL, NULL) == 0,
+            "no connection");
 }
 
 static void peer_end(struct end *end)

@@ -241,7 +241,7 @@ static void connection_lost(void *user, weir_transport *t, int err)
     }
     sim.result.received_bytes += conn->received;
     sim_pass_lost(conn);
-    weir_loop_cancel(sim.loop, conn->act);
+    weir_handle_cancel(sim.loop, conn->act);
     sim_drop_held(conn);
     sim_end();
 }

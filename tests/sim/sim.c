@@ -348,7 +348,7 @@ static void end_server(void)
     sim_enter_api(false);
     if (fake_chance(500)) {
         weir_server_close(sim.server);
-        err = weir_server_on_closed(sim.server, server_closed, NULL);
+        err = weir_server_add_closed_callback(sim.server, server_closed, NULL);
     } else {
         err = weir_server_stop(sim.server, fake_random(SIM_S), server_closed,
                                NULL);

@@ -178,7 +178,7 @@ void sim_hold(struct sim_conn *conn, const struct weir_buf *buf)
     conn->held_at[conn->held_count] = conn->received - buf->len;
     struct weir_buf *held = &conn->held[conn->held_count];
     *held = *buf;
-    if (weir_buf_keep(held) < 0) {
+    if (weir_buf_ref(held) < 0) {
         sim_abort(conn); /* no memory */
         return;
     }
@@ -202,7 +202,7 @@ static void pop_held(struct sim_conn *conn)
             conn->held_count * sizeof(conn->held[0]));
     memmove(conn->held_at, conn->held_at + 1,
             conn->held_count * sizeof(conn->held_at[0]));
-    weir_lease_unref(lease);
+    weir_buf_unref(lease);
 }
 
 void sim_drop_held(struct sim_conn *conn)

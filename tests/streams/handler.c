@@ -36,8 +36,8 @@ int adopt(struct pair *p, struct weir_protocol_binding *binding)
 {
     const struct weir_factory factory = {create, binding};
     p->fd = fake_connected_fd(&p->peer);
-    return weir_create_connection_at(loop, &factory, weir_place_fd(p->fd), NULL,
-                                     NULL, NULL, NULL);
+    return weir_create_connection_at(loop, &factory, weir_endpoint_fd(p->fd),
+                                     NULL, NULL, NULL, NULL);
 }
 
 void serve(struct pair *p, weir_client_connected_fn *handler,

@@ -368,8 +368,9 @@ TASK(options, a_socket_is_taken_even_if_they_cannot_be_read)
         struct fake_peer *peer;
         newer.known.size = sizes[i];
         expect_eq(weir_create_connection_at(
-                      loop, &factory, weir_place_fd(fake_connected_fd(&peer)),
-                      &newer.known, NULL, NULL, NULL),
+                      loop, &factory,
+                      weir_endpoint_fd(fake_connected_fd(&peer)), &newer.known,
+                      NULL, NULL, NULL),
                   errs[i]);
         cr_assert(fake_peer_is_alone(peer), "the socket is closed");
         fake_peer_close(peer);

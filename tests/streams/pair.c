@@ -22,7 +22,7 @@ void pair_open(struct pair *p)
 {
     memset(p, 0, sizeof(*p));
     p->fd = fake_connected_fd(&p->peer);
-    expect_ok(weir_open_connection_at(loop, weir_place_fd(p->fd), NULL,
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_fd(p->fd), NULL,
                                       &p->reader, &p->writer));
     p->t = weir_writer_get_transport(p->writer);
     cr_assert_not_null(p->t);
@@ -113,7 +113,7 @@ static int run_call(weir_loop *on, void *arg)
     cr_assert_eq(on, loop);
     call->result = call->fn(call->p->writer);
     call->is_done = true;
-    call->depth = weir_writer_get_depth(call->p->writer).bytes;
+    call->depth = weir_writer_get_write_buffer_size(call->p->writer).bytes;
     call->sends = fake_stats()->sends;
     if (weir_transport_get_socket(call->p->t) >= 0) {
         call->taken = fake_taken_bytes(call->p->fd);

@@ -353,8 +353,8 @@ UNIT_IN(reader, a_taken_lease_outlives_the_reader_and_the_loop, unit_alone,
     expect_geq(weir_loop_free(loop), 0);
 
     cr_assert_arr_eq(bufs[0].data, "ab", 2);
-    weir_lease_unref(bufs[0].lease);
+    weir_buf_unref(bufs[0].lease);
     cr_assert_arr_eq(bufs[1].data, "cdef", 4);
-    weir_lease_unref(bufs[1].lease);
+    weir_buf_unref(bufs[1].lease);
     fake_stop(); /* fails when the loop has not let go of everything */
 }

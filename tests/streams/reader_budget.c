@@ -196,7 +196,7 @@ UNIT_OF(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is,
     expect_eq(rig_join(task), 0);
     for (int i = 0; i < 32; i++) {
         while (counts[i] > 0) {
-            weir_lease_unref(kept[i][--counts[i]].lease);
+            weir_buf_unref(kept[i][--counts[i]].lease);
         }
         pair_close(&others[i]);
     }

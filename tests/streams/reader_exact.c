@@ -58,7 +58,7 @@ static void start_sending(struct sending *sending, struct pair *p, size_t len)
 {
     sending->p = p;
     sending->len = len;
-    weir_task_detach(rig_spawn(send_all, sending));
+    weir_task_unref(rig_spawn(send_all, sending));
 }
 
 static void expect_read(weir_reader *reader, uint64_t offset, size_t len)

@@ -17,8 +17,8 @@ void open_limited(struct pair *pair, uint64_t limit, uint64_t budget)
                                               .limit_bytes = limit};
     memset(pair, 0, sizeof(*pair));
     pair->fd = fake_connected_fd(&pair->peer);
-    expect_ok(weir_open_connection_at(loop, weir_place_fd(pair->fd), &options,
-                                      &pair->reader, &pair->writer));
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_fd(pair->fd),
+                                      &options, &pair->reader, &pair->writer));
     pair->t = weir_writer_get_transport(pair->writer);
     cr_assert_eq(weir_transport_set_read_buffer_limit(pair->t, budget), 0);
 }

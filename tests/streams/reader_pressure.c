@@ -169,8 +169,8 @@ TASK(reader_pressure, complaint_24__a_relay_by_take_copies_tiny_tails_only)
         expect_gt(len, 0);
         sum += (uint64_t)len;
         expect_eq(weir_writer_write_buf(to.writer, &buf), 0);
-        weir_lease_unref(buf.lease);
-        while (weir_writer_get_depth(to.writer).bytes > 0) {
+        weir_buf_unref(buf.lease);
+        while (weir_writer_get_write_buffer_size(to.writer).bytes > 0) {
             expect_eq(weir_yield(loop), 0);
             pair_peer_read(&to, MIB);
         }
@@ -192,7 +192,7 @@ TASK(reader_pressure, a_taken_lease_counts_until_it_is_given_back)
     expect_eq(weir_reader_consume(p.reader, 1000), 0);
     expect_eq(weir_transport_get_read_buffer_size(p.t), 6000);
 
-    weir_lease_unref(buf.lease);
+    weir_buf_unref(buf.lease);
 
     expect_eq(weir_transport_get_read_buffer_size(p.t), 0);
 }

@@ -58,7 +58,7 @@ static ssize_t call_now(struct reader_call *call)
         cr_assert_leq(call->got.len, sizeof(call->buf));
         memcpy(call->buf, call->got.data, call->got.len);
         if (gives_lease(call->how)) {
-            weir_lease_unref(call->got.lease);
+            weir_buf_unref(call->got.lease);
         }
     }
     call->is_done = true;

@@ -40,7 +40,7 @@ static int send_back(weir_loop *on, void *arg)
     while ((len = read_some(&bytes)) > 0) {
         int err = weir_writer_write_buf(relay.pair.writer, &bytes);
         if (!relay.is_view) {
-            weir_lease_unref(bytes.lease);
+            weir_buf_unref(bytes.lease);
         }
         err = err < 0 ? err : weir_writer_drain(relay.pair.writer);
         expect_eq(err, 0);

@@ -303,7 +303,7 @@ static ssize_t read_and_echo(struct conn *conn, weir_reader *reader,
         *ret_write = echo(conn, writer, &buf);
     }
     if (is_taken) {
-        weir_lease_unref(buf.lease);
+        weir_buf_unref(buf.lease);
     }
     return len;
 }
@@ -373,7 +373,7 @@ static int64_t pace(weir_loop *loop, struct conn *conn, weir_writer *writer)
         return weir_sleep(loop, fake_random(300 * US));
     case 1:
         err = weir_writer_flush(writer);
-        if (err == 0 && weir_writer_get_depth(writer).bytes != 0) {
+        if (err == 0 && weir_writer_get_write_buffer_size(writer).bytes != 0) {
             fake_fail("flushed, and bytes wait");
         }
         return err;
@@ -382,7 +382,8 @@ static int64_t pace(weir_loop *loop, struct conn *conn, weir_writer *writer)
         return 0;
     default:
         err = weir_writer_drain(writer);
-        if (err == 0 && !is_drained(weir_writer_get_depth(writer))) {
+        if (err == 0 &&
+            !is_drained(weir_writer_get_write_buffer_size(writer))) {
             fake_fail("drained, and too much waits");
         }
         return conn->was_served ? err : 0;
@@ -462,7 +463,7 @@ static int handle(void *arg, weir_reader *reader, weir_writer *writer)
     case 1:
         weir_writer_close(writer);
         if (weir_writer_wait_closed(writer) == 0 && !conn->was_reset &&
-            weir_writer_get_depth(writer).bytes != 0) {
+            weir_writer_get_write_buffer_size(writer).bytes != 0) {
             fake_fail("closed, and bytes wait");
         }
         break;

@@ -85,9 +85,9 @@ static void expect_refused(struct weir_open_options *options, int err)
 {
     struct fake_peer *peer;
     weir_writer *writer = NULL;
-    expect_eq(weir_open_connection_at(loop,
-                                      weir_place_fd(fake_connected_fd(&peer)),
-                                      options, NULL, &writer),
+    expect_eq(weir_open_connection_at(
+                  loop, weir_endpoint_fd(fake_connected_fd(&peer)), options,
+                  NULL, &writer),
               err);
     cr_assert(fake_peer_is_alone(peer), "the socket is closed");
     cr_assert_null(writer);
@@ -144,7 +144,7 @@ static int open_one(weir_loop *on, void *arg)
         attempt->host
             ? weir_open_connection(on, attempt->host, PORT, &attempt->options,
                                    &attempt->p.reader, &attempt->p.writer)
-            : weir_open_connection_at(on, weir_place_fd(attempt->fd),
+            : weir_open_connection_at(on, weir_endpoint_fd(attempt->fd),
                                       &attempt->options, &attempt->p.reader,
                                       &attempt->p.writer);
     attempt->is_done = true;
@@ -241,7 +241,7 @@ static int leave_an_attempt(weir_loop *on, void *arg)
 {
     listen_for_weir(FAKE_SILENT);
     left = (struct attempt){.host = HOST, .options = good};
-    weir_task_detach(rig_spawn(open_one, &left));
+    weir_task_unref(rig_spawn(open_one, &left));
     nap();
     return 0;
 }

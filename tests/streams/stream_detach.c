@@ -153,9 +153,9 @@ TASK(stream_detach, a_reader_that_had_paused_the_connection_resumes_it)
                                               .limit_bytes = 4};
     struct pair p = {.peer = NULL};
     memset(&next, 0, sizeof(next));
-    expect_ok(weir_open_connection_at(loop,
-                                      weir_place_fd(fake_connected_fd(&p.peer)),
-                                      &options, &p.reader, &p.writer));
+    expect_ok(weir_open_connection_at(
+        loop, weir_endpoint_fd(fake_connected_fd(&p.peer)), &options, &p.reader,
+        &p.writer));
     p.t = weir_writer_get_transport(p.writer);
     pair_peer_says(&p, "more than twice the limit");
     cr_assert_not(weir_transport_is_reading(p.t));

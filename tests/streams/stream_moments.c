@@ -84,7 +84,7 @@ static int call_take(weir_loop *on)
     struct weir_buf buf;
     const ssize_t len = weir_reader_take(reader, 10, &buf);
     if (len > 0) {
-        weir_lease_unref(buf.lease);
+        weir_buf_unref(buf.lease);
     }
     return error_of(len);
 }
@@ -94,7 +94,7 @@ static int call_read_to_end(weir_loop *on)
     struct weir_buf buf;
     const ssize_t len = weir_reader_read_to_end(reader, MANY, &buf);
     if (len > 0) {
-        weir_lease_unref(buf.lease);
+        weir_buf_unref(buf.lease);
     }
     return error_of(len);
 }
@@ -176,11 +176,11 @@ static void make_pair(void)
 static void make_full_pair(void)
 {
     make_pair();
-    while (weir_writer_get_depth(p.writer).bytes < MIB) {
+    while (weir_writer_get_write_buffer_size(p.writer).bytes < MIB) {
         expect_eq(pair_write(&p, MIB), 0);
     }
     nap();
-    expect_gt(weir_writer_get_depth(p.writer).bytes, 0);
+    expect_gt(weir_writer_get_write_buffer_size(p.writer).bytes, 0);
 }
 
 static int read_all(weir_loop *on, void *arg)
@@ -197,7 +197,7 @@ static void let_peer_read(void)
 {
     if (!is_reading) {
         is_reading = true;
-        weir_task_detach(rig_spawn(read_all, NULL));
+        weir_task_unref(rig_spawn(read_all, NULL));
     }
 }
 

@@ -20,8 +20,8 @@ static void open_reading(struct piped *p, uint64_t limit_bytes)
                                               .limit_bytes = limit_bytes};
     const int fd = fake_connected_fd(&p->peer);
 
-    expect_ok(weir_open_connection_at(loop, weir_place_read_pipe(fd), &options,
-                                      &p->reader, &p->writer));
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_read_pipe(fd),
+                                      &options, &p->reader, &p->writer));
 }
 
 static void close_piped(struct piped *p)
@@ -132,8 +132,8 @@ static void open_writing(struct pair *p)
 {
     memset(p, 0, sizeof(*p));
     p->fd = fake_connected_fd(&p->peer);
-    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(p->fd), NULL,
-                                      NULL, &p->writer),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(p->fd),
+                                      NULL, NULL, &p->writer),
               0);
     p->t = weir_writer_get_transport(p->writer);
 }
@@ -233,14 +233,14 @@ TASK(stream_pipe, bad_calls_close_the_descriptor)
     int fd = fake_connected_fd(&p.peer);
 
     options.limit_bytes = UINT64_MAX;
-    expect_eq(weir_open_connection_at(loop, weir_place_read_pipe(fd), &options,
-                                      NULL, &p.writer),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_read_pipe(fd),
+                                      &options, NULL, &p.writer),
               -EINVAL);
     cr_assert(fake_peer_is_alone(p.peer));
     fake_peer_close(p.peer);
 
     fd = fake_connected_fd(&p.peer);
-    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(fd), NULL,
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(fd), NULL,
                                       NULL, NULL),
               -EINVAL);
     cr_assert(fake_peer_is_alone(p.peer));
@@ -248,8 +248,8 @@ TASK(stream_pipe, bad_calls_close_the_descriptor)
 
     fd = fake_connected_fd(&p.peer);
     options = (struct weir_open_options){.size = 0};
-    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(fd), &options,
-                                      NULL, &p.writer),
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(fd),
+                                      &options, NULL, &p.writer),
               WEIR_EOPTIONSIZE);
     cr_assert(fake_peer_is_alone(p.peer));
     fake_peer_close(p.peer);
@@ -261,7 +261,7 @@ UNIT(stream_pipe, can_be_made_by_a_task_alone)
 
     rig_start();
     const int fd = fake_connected_fd(&p.peer);
-    expect_eq(weir_open_connection_at(loop, weir_place_read_pipe(fd), NULL,
+    expect_eq(weir_open_connection_at(loop, weir_endpoint_read_pipe(fd), NULL,
                                       NULL, &p.writer),
               WEIR_ENOTTASK);
     cr_assert(fake_peer_is_alone(p.peer));
@@ -278,7 +278,7 @@ static int open_without_memory(weir_loop *on, void *arg)
     const int fd = fake_connected_fd(&p.peer);
     expect_eq(fake_peer_write(p.peer, "x", 1), 1);
     walk_begin(&rig_memory);
-    int err = weir_open_connection_at(loop, weir_place_read_pipe(fd), NULL,
+    int err = weir_open_connection_at(loop, weir_endpoint_read_pipe(fd), NULL,
                                       &p.reader, &p.writer);
     if (err == 0) {
         err = (int)weir_reader_read(p.reader, &byte, 1);

@@ -394,7 +394,7 @@ static int leave_a_server(weir_loop *on, void *arg)
     for (int i = 0; i < CLIENTS; i++) {
         left_peers[i] = call_server(left);
     }
-    weir_task_detach(
+    weir_task_unref(
         start_forever(&left_forever, left, weir_server_serve_forever));
     return 0;
 }

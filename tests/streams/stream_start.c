@@ -117,7 +117,7 @@ static void expect_taken(weir_client_connected_fn *handler,
     const uint32_t fds = fake_fd_count();
     expect_eq(weir_start_server_at(
                   loop, handler,
-                  weir_place_fd(wr_sys_socket(AF_INET, SOCK_STREAM, 0)),
+                  weir_endpoint_fd(wr_sys_socket(AF_INET, SOCK_STREAM, 0)),
                   &options, &server),
               err);
     cr_assert_null(server);
@@ -133,7 +133,7 @@ static void start_outside(void *arg)
     expect_taken(echo, good_start, WEIR_ENOTTASK);
     expect_eq(weir_start_unix_server(loop, echo, NULL, NULL, &server),
               WEIR_ENOTTASK, "before the path is looked at");
-    expect_eq(weir_start_server_at(loop, echo, weir_place_addresses(NULL, 0),
+    expect_eq(weir_start_server_at(loop, echo, weir_endpoint_addresses(NULL, 0),
                                    NULL, &server),
               WEIR_ENOTTASK, "before the addresses are looked at");
     *(bool *)arg = true;

@@ -86,7 +86,7 @@ UNIT(writer_end, a_reset_wakes_all_who_wait_and_is_told_every_time)
     expect_eq(weir_reader_read(p->reader, &byte, 1), -ECONNRESET);
     expect_no_writes(p, -EPIPE);
     expect_ended(p, -ECONNRESET, -ECONNRESET, -ECONNRESET);
-    expect_eq(weir_writer_get_depth(p->writer).bytes, 0);
+    expect_eq(weir_writer_get_write_buffer_size(p->writer).bytes, 0);
 }
 
 /* The peer sends until no more is taken, and its bytes are not read. */
@@ -340,7 +340,7 @@ static void whole_open(struct pair *p)
     memset(p, 0, sizeof(*p));
     p->fd = fake_connected_fd(&p->peer);
     expect_ok(weir_stream_protocol_new(loop, NULL, &whole.binding, &p->writer));
-    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(p->fd),
+    expect_ok(weir_create_connection_at(loop, &factory, weir_endpoint_fd(p->fd),
                                         NULL, whole_done, &whole, NULL));
     nap();
     cr_assert(whole.is_done);
@@ -381,7 +381,7 @@ TASK(writer_end, before_the_connection_everything_says_so)
     expect_eq(weir_writer_drain(p.writer), -ENOTCONN);
     expect_eq(weir_writer_flush(p.writer), -ENOTCONN);
     expect_eq(weir_writer_wait_closed(p.writer), -ENOTCONN);
-    expect_eq(weir_writer_get_depth(p.writer).bytes, 0);
+    expect_eq(weir_writer_get_write_buffer_size(p.writer).bytes, 0);
     cr_assert_null(weir_writer_get_transport(p.writer));
     expect_eq(weir_writer_get_extra_info(p.writer, "peername", &info),
               -ENOTCONN);

@@ -64,10 +64,10 @@ TASK(all_tasks, are_visited_oldest_first_with_the_calling_one)
     weir_task *c = spawn_named(sleep_long, NULL, "c");
     weir_task_set_name(weir_task_get_current(loop), "m");
     settle();
-    expect_eq(weir_loop_visit_tasks(loop, note_task, notes), 4);
+    expect_eq(weir_loop_walk_tasks(loop, note_task, notes), 4);
     expect_str_eq(notes, "mabc");
     end_task(b);
-    expect_eq(weir_loop_visit_tasks(loop, note_task, notes), 3);
+    expect_eq(weir_loop_walk_tasks(loop, note_task, notes), 3);
     expect_str_eq(notes, "mabcmac");
     end_task(a);
     end_task(c);
@@ -94,7 +94,7 @@ TASK(all_tasks, may_be_cancelled_and_spawned_by_a_visit)
     weir_task *a = spawn_named(sleep_long, NULL, "victim");
     weir_task *b = spawn_named(sleep_long, NULL, "victim");
     settle();
-    expect_eq(weir_loop_visit_tasks(loop, cancel_and_spawn, &count), 3);
+    expect_eq(weir_loop_walk_tasks(loop, cancel_and_spawn, &count), 3);
     expect_eq(count, 3, "new ones are not visited");
     expect_eq(rig_statistics().tasks, 6);
     expect_eq(rig_join(a), -ECANCELED);
@@ -103,7 +103,7 @@ TASK(all_tasks, may_be_cancelled_and_spawned_by_a_visit)
 
 static void *visit_elsewhere(void *arg)
 {
-    expect_eq(weir_loop_visit_tasks(loop, note_task, notes), 0);
+    expect_eq(weir_loop_walk_tasks(loop, note_task, notes), 0);
     cr_assert_null(weir_task_get_wait(arg));
     return NULL;
 }
@@ -111,8 +111,8 @@ static void *visit_elsewhere(void *arg)
 UNIT(all_tasks, of_a_loop_without_any_are_none)
 {
     rig_start();
-    expect_eq(weir_loop_visit_tasks(loop, note_task, notes), 0);
-    expect_eq(weir_loop_visit_tasks(loop, NULL, NULL), 0);
+    expect_eq(weir_loop_walk_tasks(loop, note_task, notes), 0);
+    expect_eq(weir_loop_walk_tasks(loop, NULL, NULL), 0);
     rig_stop();
 }
 
@@ -170,11 +170,11 @@ TASK(all_tasks, are_kept_by_references_that_are_given_back_in_any_way)
     expect_eq(weir_task_ref(task), task);
     expect_eq(weir_task_ref(task), task);
     settle();
-    weir_task_detach(task);
+    weir_task_unref(task);
     expect_eq(rig_cancel(task), -ECANCELED);
     cr_assert(weir_future_is_done(weir_task_get_future(task)),
               "one reference is left");
     weir_task_unref(task);
     weir_task_unref(NULL);
-    weir_task_detach(NULL);
+    weir_task_unref(NULL);
 }

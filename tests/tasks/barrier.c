@@ -230,7 +230,7 @@ static int leave_waiting(weir_loop *on, void *arg)
     make(on, 2);
     start(&left, "a", wait_here, barrier);
     settle();
-    weir_task_detach(left.task);
+    weir_task_unref(left.task);
     return 0;
 }
 

@@ -62,7 +62,7 @@ static void let_come(int count, sync_call *call)
 {
     for (int i = 0; i < count; i++) {
         start(&drain.workers[i], "", call, barrier);
-        weir_task_detach(drain.workers[i].task);
+        weir_task_unref(drain.workers[i].task);
     }
 }
 
@@ -77,7 +77,7 @@ static void drain_half(weir_loop *on, void (*act)(weir_barrier *), int late)
     drain.act = act;
     for (int i = 0; i < 2 * HALF; i++) {
         start(&round[i], "", wait_and_act, barrier);
-        weir_task_detach(round[i].task);
+        weir_task_unref(round[i].task);
     }
     let_come(late, come_late);
     settle();
@@ -155,7 +155,7 @@ TASK(barrier_drain, reset_by_one_of_a_full_round_takes_it_into_the_next)
     expect_eq(drain.late, 0);
     expect_eq(weir_barrier_get_waiting_count(barrier), 1);
     for (int i = 0; i < 2 * HALF - 1; i++) {
-        weir_task_detach(rig_spawn(wait_in_task, NULL));
+        weir_task_unref(rig_spawn(wait_in_task, NULL));
     }
     settle();
     expect_eq(drain.late, 1, "it was the first of the next round");

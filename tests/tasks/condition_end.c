@@ -26,7 +26,7 @@ static int leave_waiting(weir_loop *on, void *arg)
     settle();
     expect_eq(weir_condition_notify(condition, 1), 1);
     for (int i = 0; i < 3; i++) {
-        weir_task_detach(left[i].task);
+        weir_task_unref(left[i].task);
     }
     return 0;
 }
@@ -55,7 +55,7 @@ static int leave_with_lock(weir_loop *on, void *arg)
     }
     settle();
     cr_assert_not(left[0].is_back);
-    weir_task_detach(left[0].task);
+    weir_task_unref(left[0].task);
     return 0;
 }
 
@@ -113,7 +113,7 @@ static int leave_circle(weir_loop *on, void *arg)
     expect_eq(weir_condition_notify(condition, 1), 1);
     cr_assert(weir_task_cancel(left[1].task));
     settle();
-    weir_task_detach(left[1].task);
+    weir_task_unref(left[1].task);
     return 0;
 }
 

@@ -171,7 +171,7 @@ static int leave_waiting(weir_loop *on, void *arg)
     expect_eq(weir_event_new(on, &event), 0);
     start(&left, "a", wait_event, event);
     settle();
-    weir_task_detach(left.task);
+    weir_task_unref(left.task);
     return 0;
 }
 

@@ -286,7 +286,7 @@ TASK(future, a_long_chain_of_tasks_is_cancelled_on_a_small_stack)
         expect_eq(chain[i].err, -ECANCELED);
     }
     for (int i = 0; i < CHAIN; i++) {
-        weir_task_detach(chain[i].task);
+        weir_task_unref(chain[i].task);
     }
     weir_future_unref(first);
     expect_eq(weir_yield(loop), 0);

@@ -24,7 +24,7 @@ static int wait_for_ever(weir_loop *on, void *arg)
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    weir_task_detach(rig_spawn(wait_for_ever, arg));
+    weir_task_unref(rig_spawn(wait_for_ever, arg));
     return weir_yield(on);
 }
 
@@ -167,7 +167,7 @@ static void end_long_circle(int ring_error)
     }
     expect_geq(weir_loop_free(loop), 0);
     for (int i = 0; i < CIRCLE; i++) {
-        weir_task_detach(circle[i]);
+        weir_task_unref(circle[i]);
     }
     fake_stop();
     expect_eq(ended_count, CIRCLE);
@@ -209,8 +209,8 @@ UNIT(future_end, a_circle_through_a_gathered_group_does_not_keep_the_loop)
     expect_geq(weir_loop_free(loop), 0);
     expect_eq(ended_count, 2);
     weir_future_unref(group_of_one);
-    weir_task_detach(circle[0]);
-    weir_task_detach(circle[1]);
+    weir_task_unref(circle[0]);
+    weir_task_unref(circle[1]);
     fake_stop();
 }
 
@@ -240,6 +240,6 @@ UNIT(future_end,
     expect_eq(rig_main(leave_grouped_circle, NULL), 0);
     expect_geq(weir_loop_free(loop), 0);
     expect_eq(ended_count, 2);
-    weir_task_detach(circle[0]);
+    weir_task_unref(circle[0]);
     fake_stop();
 }

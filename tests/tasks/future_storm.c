@@ -318,7 +318,7 @@ static void keep_handle(weir_task *task)
 {
     weir_task **handle = &program.handles[random_below(HANDLES)];
 
-    weir_task_detach(*handle);
+    weir_task_unref(*handle);
     *handle = task;
 }
 
@@ -493,7 +493,7 @@ static void drop_everything(void)
         weir_future_unref(future);
     }
     for (int i = 0; i < HANDLES; i++) {
-        weir_task_detach(program.handles[i]);
+        weir_task_unref(program.handles[i]);
         program.handles[i] = NULL;
     }
 }

@@ -373,7 +373,7 @@ static int forget_groups_of_a_task(weir_loop *on, void *arg)
     weir_task *task = rig_spawn(obey_the_second, arg);
     weir_future *outer = weir_future_ref(weir_task_get_future(task));
 
-    weir_task_detach(task);
+    weir_task_unref(task);
     settle();
     for (int i = 0; i < 10; i++) {
         weir_future *group = gather(WEIR_GATHER_ANY, &outer, 1);

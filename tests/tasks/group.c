@@ -83,7 +83,7 @@ TASK(group, takes_no_members_after_the_last_has_ended_in_end)
     begin(&shared);
     spawn(&shared, &only);
     /* runs between the end of the last member and that of the group */
-    weir_task_detach(rig_spawn(spawn_too_late, &late));
+    weir_task_unref(rig_spawn(spawn_too_late, &late));
     expect_eq(weir_task_group_end(&shared, 0), 0);
     expect_eq(weir_yield(loop), 0);
     expect_eq(late.spawned, -ESTALE);
@@ -162,7 +162,7 @@ TASK(group, takes_no_members_from_the_moment_of_a_failure)
     begin(&shared);
     spawn(&shared, &bad);
     /* runs in the turn in which the member fails, after it */
-    weir_task_detach(rig_spawn(spawn_too_late, &late));
+    weir_task_unref(rig_spawn(spawn_too_late, &late));
     expect_eq(weir_sleep(loop, MS), -ECANCELED);
     expect_eq(late.spawned, -ESTALE);
     expect_eq(weir_task_group_end(&shared, 0), -EIO);
@@ -205,7 +205,7 @@ TASK(group, end_does_not_take_its_own_interruption_for_a_cancellation)
     begin(&group);
     expect_eq(weir_task_group_spawn(&group, await_held, held, NULL, NULL), 0);
     spawn(&group, &bad);
-    weir_task_detach(rig_spawn(grant_later, future));
+    weir_task_unref(rig_spawn(grant_later, future));
     expect_eq(weir_future_shield(future, NULL), 0);
     expect_eq(weir_task_get_cancelling(weir_task_get_current(loop)), 1);
     expect_eq(weir_task_group_end(&group, 0), -EIO);
@@ -231,7 +231,7 @@ TASK(group, a_member_that_is_cancelled_has_not_failed)
     expect_eq(weir_task_group_end(&group, 0), 0);
     expect_eq(a.slept, -ECANCELED);
     expect_eq(b.slept, 0);
-    weir_task_detach(task);
+    weir_task_unref(task);
 }
 
 TASK(group, two_failures_interrupt_the_owner_once)

@@ -189,7 +189,7 @@ TASK(group_nested, members_can_be_gathered)
     expect_eq(members[2].slept, -ECANCELED);
     weir_future_unref(any);
     for (int i = 0; i < 3; i++) {
-        weir_task_detach(tasks[i]);
+        weir_task_unref(tasks[i]);
     }
     expect_eq(weir_task_group_end(&group, 0), 0);
     expect_eq(weir_yield(loop), 0);
@@ -226,7 +226,7 @@ static int own_for_ever(weir_loop *on, void *arg)
 
 static int leave_owner(weir_loop *on, void *arg)
 {
-    weir_task_detach(rig_spawn(own_for_ever, arg));
+    weir_task_unref(rig_spawn(own_for_ever, arg));
     return weir_sleep(on, MS);
 }
 

@@ -231,8 +231,8 @@ static int leave_waiting(weir_loop *on, void *arg)
     start(&left[0], "a", acquire_and_sleep, lock);
     start(&left[1], "b", acquire, lock);
     settle();
-    weir_task_detach(left[0].task);
-    weir_task_detach(left[1].task);
+    weir_task_unref(left[0].task);
+    weir_task_unref(left[1].task);
     return 0;
 }
 

@@ -128,7 +128,7 @@ static int start_until_refused(weir_loop *on, void *arg)
     weir_task *task = NULL;
     int err = weir_task_spawn(on, sleep_once, NULL, NULL, &task);
     expect_eq(err, started < COUNT ? WEIR_ESTACKLIMIT : 0);
-    weir_task_detach(task);
+    weir_task_unref(task);
     uint32_t count = started + (err == 0 ? 1 : 0);
     expect_eq(weir_sleep(on, 3 * S), 0);
     expect_eq(ended, count);

@@ -421,7 +421,7 @@ TASK(moments, a_time_out_ends_a_loop_of_spawn_and_join)
     int err = 0;
 
     expect_eq(weir_timeout_begin(loop, &limit, S), 0);
-    weir_task_detach(rig_spawn(end_time, &limit));
+    weir_task_unref(rig_spawn(end_time, &limit));
     while (err == 0 && rounds < 1000000) {
         rounds++;
         err = weir_task_join(rig_spawn(compute, NULL), NULL);
@@ -459,7 +459,7 @@ TASK(moments, a_member_that_joins_in_a_loop_ends_with_its_group)
     expect_eq(weir_task_group_spawn(&group, fail_soon, NULL, NULL, NULL), 0);
     expect_eq(weir_task_group_end(&group, 0), -EPIPE);
     expect_eq(weir_future_get_result(weir_task_get_future(task), &result), 0);
-    weir_task_detach(task);
+    weir_task_unref(task);
     expect_eq(result, -ECANCELED);
 }
 

@@ -38,7 +38,7 @@ static void keep_or_detach(weir_task *task)
     if (nest.count < KNOWN && fake_chance(500)) {
         nest.known[nest.count++] = task;
     } else {
-        weir_task_detach(task);
+        weir_task_unref(task);
     }
 }
 
@@ -150,7 +150,7 @@ static int take_step(weir_loop *on, intptr_t depth)
         if (task) {
             weir_task_ref(task); /* its place may be given up meanwhile */
             err = wait_for_somebody(on, task);
-            weir_task_detach(task);
+            weir_task_unref(task);
         }
         return err;
     case 4:
@@ -212,7 +212,7 @@ static int stir(weir_loop *on, void *arg)
 static void give_handles_up(void)
 {
     while (nest.count > 0) {
-        weir_task_detach(nest.known[--nest.count]);
+        weir_task_unref(nest.known[--nest.count]);
     }
 }
 

@@ -144,7 +144,7 @@ TASK(own_task, is_none_of_the_programs_but_counts_and_is_dumped)
     settle();
     notes[0] = '\0';
     weir_task_set_name(weir_task_get_current(loop), "main");
-    expect_eq(weir_loop_visit_tasks(loop, note_name, NULL), 1);
+    expect_eq(weir_loop_walk_tasks(loop, note_name, NULL), 1);
     expect_str_eq(notes, "main");
     expect_eq(rig_statistics().tasks, 2);
     weir_loop_dump(loop, out);

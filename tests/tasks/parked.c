@@ -113,7 +113,7 @@ UNIT(parked, a_handle_of_it_may_be_given_back_after_the_loop)
     rig_leave(keep_ticking, NULL);
     cr_assert(weir_future_is_done(weir_task_get_future(kept)));
     cr_assert_not(weir_task_cancel(kept));
-    weir_task_detach(kept);
+    weir_task_unref(kept);
     fake_stop();
 }
 

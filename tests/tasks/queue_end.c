@@ -259,8 +259,8 @@ static int leave_waiting(weir_loop *on, void *arg)
     start(&left[0], "p", put_item, &items[1]);
     start(&left[1], "j", join, queue);
     settle();
-    weir_task_detach(left[0].task);
-    weir_task_detach(left[1].task);
+    weir_task_unref(left[0].task);
+    weir_task_unref(left[1].task);
     return 0;
 }
 

@@ -210,8 +210,8 @@ static int in_gather(weir_loop *on, int depth)
     weir_future *both;
 
     must(weir_gather(on, WEIR_GATHER_ALL, futures, 2, &both) == 0);
-    weir_task_detach(tasks[0]);
-    weir_task_detach(tasks[1]);
+    weir_task_unref(tasks[0]);
+    weir_task_unref(tasks[1]);
     int err = weir_future_await(both, NULL);
     weir_future_unref(both);
     must(err == -ECANCELED);

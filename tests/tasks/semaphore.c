@@ -237,7 +237,7 @@ static int leave_waiting(weir_loop *on, void *arg)
     make(on, 0, false);
     start(&left, "a", acquire, semaphore);
     settle();
-    weir_task_detach(left.task);
+    weir_task_unref(left.task);
     return 0;
 }
 

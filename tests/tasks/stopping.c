@@ -15,7 +15,7 @@ static int wait_for_stop(void *object)
 {
     struct weir_waitable what = weir_waitable_stop(object);
     what.result = 7;
-    const int index = weir_wait_first(loop, &what, 1);
+    const int index = weir_wait_any(loop, &what, 1);
     return index < 0 ? index : what.result;
 }
 
@@ -66,7 +66,7 @@ TASK(stopping, waited_for_too_long_times_out)
 TASK(stopping, no_loop_is_refused)
 {
     struct weir_waitable what = weir_waitable_stop(NULL);
-    expect_eq(weir_wait_first(loop, &what, 1), -EINVAL);
+    expect_eq(weir_wait_any(loop, &what, 1), -EINVAL);
 }
 
 /* ---- signals ---- */
@@ -74,7 +74,7 @@ TASK(stopping, no_loop_is_refused)
 static int note_the_stop(weir_loop *on, void *arg)
 {
     struct weir_waitable what = weir_waitable_stop(on);
-    int first_index = weir_wait_first(on, &what, 1);
+    int first_index = weir_wait_any(on, &what, 1);
     expect_eq(first_index, 0);
     note("t");
     return weir_sleep(on, 0); /* it may go on */
@@ -264,7 +264,7 @@ static int stop_one_way(weir_loop *on, void *arg)
 static int stop_one_way_in_a_thread(weir_thread *thread, void *arg)
 {
     loop = weir_thread_get_loop(thread);
-    expect_goodbye(arg, weir_thread_get_threads(thread));
+    expect_goodbye(arg, weir_thread_get_group(thread));
     return 0;
 }
 
@@ -308,7 +308,7 @@ static int leave_waiting(weir_loop *on, void *arg)
 {
     start(&left, "a", wait_for_stop, on);
     settle();
-    weir_task_detach(left.task);
+    weir_task_unref(left.task);
     return 0;
 }
 

@@ -104,7 +104,7 @@ static void end_slot(struct storm_task *slot)
         weir_task_cancel(slot->task);
     }
     if (slot->has_ended && random_below(2) == 0) {
-        weir_task_detach(slot->task);
+        weir_task_unref(slot->task);
     } else {
         expect_eq(weir_task_join(slot->task, &result), 0);
         expect_eq(result, number);

@@ -111,7 +111,7 @@ static int wait_for_first(weir_loop *on)
             what[count++] = all[i];
         }
     }
-    const int first = weir_wait_first(on, what, count);
+    const int first = weir_wait_any(on, what, count);
     if (first < 0) {
         return count == 0 && first == -EINVAL ? -ECANCELED : first;
     }
@@ -251,7 +251,7 @@ static int play(weir_loop *on, void *arg)
         }
     }
     for (uint32_t i = 0; i < world.count; i++) {
-        weir_task_detach(world.tasks[i]);
+        weir_task_unref(world.tasks[i]);
     }
     return 0;
 }

@@ -261,7 +261,7 @@ static void use_first(weir_loop *on)
     };
     const size_t count = sizeof(what) / sizeof(what[0]);
     const size_t begin = random_below(count); /* not all of them */
-    int index = seen(weir_wait_first(on, &what[begin], count - begin), 0);
+    int index = seen(weir_wait_any(on, &what[begin], count - begin), 0);
 
     index = index < 0 ? index : index + (int)begin;
     know_put(item, index == 0 ? what[0].result : -ECANCELED);
@@ -475,7 +475,7 @@ static int play(weir_loop *on, void *arg)
         calm_down(on);
     }
     for (size_t i = 0; i < WORKERS; i++) {
-        weir_task_detach(run.workers[i]);
+        weir_task_unref(run.workers[i]);
     }
     return 0;
 }

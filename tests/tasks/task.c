@@ -54,8 +54,8 @@ UNIT(task, can_be_joined_after_its_end)
 static int detach_some(weir_loop *on, void *arg)
 {
     expect_eq(weir_task_spawn(on, note_and_return, text("1"), NULL, NULL), 0);
-    weir_task_detach(rig_spawn(note_and_return, text("2")));
-    weir_task_detach(NULL);
+    weir_task_unref(rig_spawn(note_and_return, text("2")));
+    weir_task_unref(NULL);
     expect_eq(weir_yield(on), 0);
     return 0;
 }
@@ -355,7 +355,7 @@ UNIT(task, loop_free_ends_every_task_and_its_handle_stays)
     expect_str_eq(notes, "end");
     expect_eq(weir_future_get_result(weir_task_get_future(task), &result), 0);
     expect_eq(result, 5);
-    weir_task_detach(task);
+    weir_task_unref(task);
     fake_stop();
 }
 

@@ -33,7 +33,7 @@ TASK(task_unseen, failure_without_a_task_that_joins_is_told_to_the_hook)
     weir_loop_set_exception_handler(loop, note_failure, NULL);
     expect_eq(weir_task_spawn(loop, fail, NULL, &options, NULL), 0);
     expect_eq(weir_task_spawn(loop, fail, &cancelled, &options, NULL), 0);
-    weir_task_detach(rig_spawn(fail, &cancelled));
+    weir_task_unref(rig_spawn(fail, &cancelled));
     weir_task *seen = rig_spawn(fail, NULL);
     expect_eq(weir_yield(loop), 0);
     expect_eq(rig_join(seen), -EPROTO);

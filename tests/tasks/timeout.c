@@ -152,7 +152,7 @@ static int run_race(weir_loop *on, void *arg)
     expect_ok(
         weir_loop_call_later(on, race->cancel_ns, cancel_racer, race, NULL));
     int result = rig_join(race->task);
-    weir_task_detach(race->task);
+    weir_task_unref(race->task);
     return result;
 }
 

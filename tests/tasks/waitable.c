@@ -30,13 +30,13 @@ static int items[4];
 /* A worker's call; its object is `all`. */
 static int wait_all(void *object)
 {
-    return weir_wait_first(loop, all.what, COUNT);
+    return weir_wait_any(loop, all.what, COUNT);
 }
 
 /* The main task's. */
 static int wait_unlocked(void)
 {
-    return weir_wait_first(loop, all.what, LOCK);
+    return weir_wait_any(loop, all.what, LOCK);
 }
 
 static void with_all(void (*body)(void))
@@ -222,7 +222,7 @@ TASK(waitable, of_all_that_are_there_the_lowest_index_is_made)
         let_come(i);
     }
     for (int i = 0; i < COUNT; i++) {
-        expect_eq(weir_wait_first(loop, &all.what[i], (size_t)(COUNT - i)), 0);
+        expect_eq(weir_wait_any(loop, &all.what[i], (size_t)(COUNT - i)), 0);
         expect_made_alone(i);
     }
 }
@@ -309,9 +309,9 @@ TASK(waitable, a_call_that_fails_at_once_has_come_first)
     expect_eq(wait_unlocked(), ITEM);
     expect_eq(all.what[ITEM].result, WEIR_EQUEUESHUTDOWN);
     weir_queue_shutdown(all.full);
-    expect_eq(weir_wait_first(loop, &all.what[ROOM], 1), 0);
+    expect_eq(weir_wait_any(loop, &all.what[ROOM], 1), 0);
     expect_eq(all.what[ROOM].result, WEIR_EQUEUESHUTDOWN);
-    expect_eq(weir_wait_first(loop, &all.what[LOCK], 1), 0);
+    expect_eq(weir_wait_any(loop, &all.what[LOCK], 1), 0);
     expect_eq(all.what[LOCK].result, -EDEADLK, "the main task has it");
 }
 
@@ -418,16 +418,16 @@ TASK(waitable, an_object_may_stand_in_it_twice)
         weir_waitable_event(all.event), weir_waitable_future(all.future),
         weir_waitable_event(all.event), weir_waitable_future(all.future)};
     weir_future_set_result(all.future, 1);
-    expect_eq(weir_wait_first(loop, same, 4), 1);
+    expect_eq(weir_wait_any(loop, same, 4), 1);
     weir_event_set(all.event);
-    expect_eq(weir_wait_first(loop, &same[2], 2), 0);
+    expect_eq(weir_wait_any(loop, &same[2], 2), 0);
 }
 
 static int wait_for_one_event_twice(void *object)
 {
     struct weir_waitable same[] = {weir_waitable_event(object),
                                    weir_waitable_event(object)};
-    return weir_wait_first(loop, same, 2);
+    return weir_wait_any(loop, same, 2);
 }
 
 TASK(waitable, an_event_that_it_has_twice_wakes_it_once)
@@ -472,7 +472,7 @@ TASK(waitable, the_elements_serve_any_number_of_waits)
 
 static int wait_for_nothing(void *object)
 {
-    return weir_wait_first(object, all.what, 0);
+    return weir_wait_any(object, all.what, 0);
 }
 
 TASK(waitable, in_the_wrong_place_is_an_error)
@@ -480,9 +480,9 @@ TASK(waitable, in_the_wrong_place_is_an_error)
     void *item;
     struct weir_waitable none = {.result = 0};
     expect_eq(wait_for_nothing(loop), -EINVAL);
-    expect_eq(weir_wait_first(loop, NULL, 1), -EINVAL);
-    expect_eq(weir_wait_first(loop, &none, 1), -EINVAL);
-    expect_eq(weir_wait_first(loop, all.what, (size_t)INT_MAX + 1), -EINVAL);
+    expect_eq(weir_wait_any(loop, NULL, 1), -EINVAL);
+    expect_eq(weir_wait_any(loop, &none, 1), -EINVAL);
+    expect_eq(weir_wait_any(loop, all.what, (size_t)INT_MAX + 1), -EINVAL);
     expect_eq(in_callback(wait_all, NULL), WEIR_ENOTTASK);
     expect_eq(elsewhere(wait_all, NULL), -EPERM);
     const struct weir_waitable null[] = {
@@ -510,13 +510,13 @@ static int leave_waiting(weir_loop *on, void *arg)
     all.what[1] = weir_waitable_future(all.future);
     start(&left, "a", *(sync_call **)arg, NULL);
     settle();
-    weir_task_detach(left.task);
+    weir_task_unref(left.task);
     return 0;
 }
 
 static int wait_two(void *object)
 {
-    return weir_wait_first(loop, all.what, 2);
+    return weir_wait_any(loop, all.what, 2);
 }
 
 UNIT(waitable, the_end_of_the_loop_ends_the_wait)
@@ -533,7 +533,7 @@ UNIT(waitable, the_end_of_the_loop_ends_the_wait)
 static int wait_for_ever(weir_loop *on, void *arg)
 {
     while (true) {
-        (void)!weir_wait_first(on, all.what, 2); /* whatever it returns */
+        (void)!weir_wait_any(on, all.what, 2); /* whatever it returns */
     }
     return 0;
 }
@@ -544,7 +544,7 @@ static int leave_one_that_is_parked(weir_loop *on, void *arg)
     expect_eq(weir_event_new(on, &all.event), 0);
     all.what[0] = weir_waitable_event(all.event);
     all.what[1] = weir_waitable_event(all.event);
-    weir_task_detach(rig_spawn(wait_for_ever, NULL));
+    weir_task_unref(rig_spawn(wait_for_ever, NULL));
     return weir_sleep(on, MS);
 }
 

@@ -64,16 +64,17 @@ static void take_letter(void *arg)
 
 static void *post_letters(void *arg)
 {
-    weir_remote *remote = arg;
+    weir_mailbox *mailbox = arg;
 
     for (int i = 0; i < POSTS; i++) {
         struct letter *letter = malloc(sizeof(*letter));
         require(letter);
         letter->number = i;
         strcpy(letter->text, "a letter");
-        require(weir_remote_call_soon(remote, take_letter, letter, NULL) == 0);
+        require(weir_mailbox_call_soon(mailbox, take_letter, letter, NULL) ==
+                0);
     }
-    weir_remote_unref(remote);
+    weir_mailbox_unref(mailbox);
     return NULL;
 }
 
@@ -92,7 +93,7 @@ int main(void)
     require(weir_loop_new(NULL, &loop) == 0);
     for (int i = 0; i < THREADS; i++) {
         require(pthread_create(&threads[i], NULL, post_letters,
-                               weir_loop_get_remote(loop)) == 0);
+                               weir_loop_get_mailbox(loop)) == 0);
     }
     require(weir_loop_run(loop) == 0);
     for (int i = 0; i < THREADS; i++) {

@@ -15,7 +15,7 @@ int adopt(weir_loop *on, const struct weir_protocol *protocol, void *user,
     const struct weir_factory factory = bind_to(protocol, user);
     const int fd = fake_connected_fd(ret_peer);
 
-    expect_ok(weir_create_connection_at(on, &factory, weir_place_fd(fd),
+    expect_ok(weir_create_connection_at(on, &factory, weir_endpoint_fd(fd),
                                         options, NULL, NULL, NULL));
     return fd;
 }

@@ -137,7 +137,7 @@ UNIT(alarm, a_deadline_that_moves_on_leaves_it_as_it_is)
     stay_busy_for(1000 * MS);
     struct weir_handle handle = later(2000 * MS, note_time_and_stop);
     stop_at(900 * MS);
-    cr_assert(weir_loop_reschedule(loop, handle, FAKE_START_NS + 9000 * MS));
+    cr_assert(weir_handle_reschedule(loop, handle, FAKE_START_NS + 9000 * MS));
     stop_at(1100 * MS);
     const uint64_t turns = statistics_of(loop).turns;
 

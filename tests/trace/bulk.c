@@ -481,7 +481,7 @@ static void keep_all(struct conn *c, const struct weir_buf *buf)
 {
     struct weir_buf own = *buf;
     cr_assert_lt(kept_count, 64);
-    expect_eq(weir_buf_keep(&own), 0);
+    expect_eq(weir_buf_ref(&own), 0);
     kept[kept_count++] = own.lease;
     c->then = keep_all;
 }
@@ -505,7 +505,7 @@ UNIT(bulk, without_credit_it_waits_and_costs_no_turns)
 
     while (kept_count > 0) {
         conns[0].then = NULL;
-        weir_lease_unref(kept[--kept_count]);
+        weir_buf_unref(kept[--kept_count]);
     }
     run_for(MS);
     expect_eq(conns[0].received, 64 * KIB + 1200 * KIB);

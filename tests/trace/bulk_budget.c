@@ -173,7 +173,7 @@ static void keep(const struct weir_buf *buf)
     struct weir_buf own = *buf;
 
     cr_assert_lt(kept_count, 64);
-    expect_eq(weir_buf_keep(&own), 0);
+    expect_eq(weir_buf_ref(&own), 0);
     kept[kept_count++] = own.lease;
 }
 
@@ -195,7 +195,7 @@ UNIT(bulk_budget, a_poll_without_credit_counts_against_the_window)
 
     c->then = NULL;
     while (kept_count > 0) {
-        weir_lease_unref(kept[--kept_count]);
+        weir_buf_unref(kept[--kept_count]);
     }
     clock_run_for(loop, MS);
 

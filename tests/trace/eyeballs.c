@@ -63,13 +63,14 @@ static weir_pending *race(const char *host,
 {
     weir_pending *connect = NULL;
     start_ns = fake_now();
-    expect_eq(
-        host ? weir_create_connection(m.loop, &m.factory, host, 80, options,
-                                      maker_connect_done, &m, &connect)
-             : weir_create_connection_at(
-                   m.loop, &m.factory, weir_place_addresses(peers, peer_count),
-                   options, maker_connect_done, &m, &connect),
-        0);
+    expect_eq(host ? weir_create_connection(m.loop, &m.factory, host, 80,
+                                            options, maker_connect_done, &m,
+                                            &connect)
+                   : weir_create_connection_at(
+                         m.loop, &m.factory,
+                         weir_endpoint_addresses(peers, peer_count), options,
+                         maker_connect_done, &m, &connect),
+              0);
     return connect;
 }
 
@@ -426,7 +427,8 @@ static const struct weir_resolver resolver = {
 static void answer(int family)
 {
     cr_assert_not_null(asked);
-    expect_eq(weir_lookup_answer(asked, family, 0, peers, peer_count), 0);
+    expect_eq(
+        weir_resolver_reply_addresses(asked, family, 0, peers, peer_count), 0);
 }
 
 static void answer_inet(void *arg)
@@ -505,7 +507,8 @@ UNIT(race, an_address_that_comes_late_is_tried_beside_the_first)
 
 static void answer_not_found(void *arg)
 {
-    expect_eq(weir_lookup_answer(asked, 0, WEIR_EDNSNOTFOUND, NULL, 0), 0);
+    expect_eq(
+        weir_resolver_reply_addresses(asked, 0, WEIR_EDNSNOTFOUND, NULL, 0), 0);
 }
 
 UNIT(race, an_error_of_the_lookup_is_the_connections)

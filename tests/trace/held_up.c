@@ -228,7 +228,7 @@ static int keep(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct weir_buf bytes = *buf;
     expect_eq(received(user, t, buf), 0);
-    expect_eq(weir_buf_keep(&bytes), 0);
+    expect_eq(weir_buf_ref(&bytes), 0);
     kept[kept_count++] = bytes.lease;
     return 0;
 }
@@ -257,14 +257,14 @@ UNIT(held_up, bytes_that_our_own_limit_leaves_in_the_kernel_are_no_idleness)
     clock_run_for(loop, 5 * LIMIT_MS * MS);
     expect_eq(links[0].lost_count, 0);
     while (kept_count > 0) {
-        weir_lease_unref(kept[--kept_count]);
+        weir_buf_unref(kept[--kept_count]);
         clock_run_for(loop, MS);
     }
     clock_run_for(loop, 2 * LIMIT_MS * MS);
 
     expect_eq(links[0].lost_err, WEIR_EIDLE);
     while (kept_count > 0) {
-        weir_lease_unref(kept[--kept_count]);
+        weir_buf_unref(kept[--kept_count]);
     }
     stop(0);
 }

@@ -111,7 +111,8 @@ UNIT(makers, connections_that_arrive_at_a_cancelled_accept_are_closed)
     }
 
     weir_server_close(m->server);
-    expect_eq(weir_server_on_closed(m->server, maker_server_closed, m), 0);
+    expect_eq(
+        weir_server_add_closed_callback(m->server, maker_server_closed, m), 0);
     maker_run(m, maker_is_closed);
     maker_run_for(m, 1 * MS);
 

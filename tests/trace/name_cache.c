@@ -93,8 +93,8 @@ static struct lookup *ask_with(const char *host,
     struct lookup *lookup = &lookups[lookup_count++ % LOOKUPS_MAX];
     memset(lookup, 0, sizeof(*lookup));
     lookup->result = PENDING;
-    expect_eq(weir_lookup_start(loop, host, 80, options, done, lookup,
-                                &lookup->pending),
+    expect_eq(weir_resolve_start(loop, host, 80, options, done, lookup,
+                                 &lookup->pending),
               0);
     clock_run_for(loop, 1);
     return lookup;
@@ -124,7 +124,8 @@ static void answer_one(weir_lookup *lookup, int family, uint64_t ttl_ns,
     if (ttl_ns != UINT64_MAX) {
         expect_eq(weir_lookup_set_ttl(lookup, ttl_ns), 0);
     }
-    expect_eq(weir_lookup_answer(lookup, family, 0, addresses, count), 0);
+    expect_eq(
+        weir_resolver_reply_addresses(lookup, family, 0, addresses, count), 0);
 }
 
 static void answer(uint64_t ttl_ns)
@@ -212,14 +213,16 @@ UNIT(name_cache, errors_are_not_kept)
     static const char *const inet[] = {"192.0.2.1"};
     struct lookup *lookup = ask("host.example");
     expect_eq(weir_lookup_set_ttl(last_asked(), S), 0);
-    expect_eq(weir_lookup_answer(last_asked(), 0, WEIR_EDNSNOTFOUND, NULL, 0),
+    expect_eq(weir_resolver_reply_addresses(last_asked(), 0, WEIR_EDNSNOTFOUND,
+                                            NULL, 0),
               0);
     clock_run_for(loop, 1);
     expect_eq(lookup->result, WEIR_EDNSNOTFOUND);
 
     lookup = ask("host.example");
     answer_one(last_asked(), AF_INET, S, inet, 1);
-    expect_eq(weir_lookup_answer(last_asked(), 0, WEIR_EDNSSERVFAIL, NULL, 0),
+    expect_eq(weir_resolver_reply_addresses(last_asked(), 0, WEIR_EDNSSERVFAIL,
+                                            NULL, 0),
               0);
     clock_run_for(loop, 1);
     expect_eq(lookup->result, 1);
@@ -323,7 +326,9 @@ UNIT(name_cache, a_late_lookup_is_told_what_is_there)
     clock_run_for(loop, S);
     expect_str_eq(late->text, "192.0.2.1:80 ", "it has waited for the rest");
     expect_eq(one->result, PENDING);
-    expect_eq(weir_lookup_answer(last_asked(), 0, WEIR_EDNSNODATA, NULL, 0), 0);
+    expect_eq(weir_resolver_reply_addresses(last_asked(), 0, WEIR_EDNSNODATA,
+                                            NULL, 0),
+              0);
     clock_run_for(loop, 1);
     expect_eq(one->result, 1);
 }
@@ -341,7 +346,8 @@ UNIT(name_cache, a_part_whose_time_is_over_is_told_to_no_late_lookup)
     answer(10 * S);
     expect_eq(late->result, 2);
     expect_eq(one->result, PENDING);
-    expect_eq(weir_lookup_answer(slow, 0, WEIR_EDNSNODATA, NULL, 0), 0);
+    expect_eq(weir_resolver_reply_addresses(slow, 0, WEIR_EDNSNODATA, NULL, 0),
+              0);
     clock_run_for(loop, 1);
     expect_str_eq(one->text, "192.0.2.1:80 ");
     expect_eq(is_asked("host.example", S), false, "the newer answer is kept");

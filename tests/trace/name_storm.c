@@ -136,7 +136,9 @@ static void answer_family(struct question *question, int bit)
     const int err = count > 0      ? 0
                     : roll(2) == 0 ? WEIR_EDNSSERVFAIL
                                    : WEIR_EDNSNODATA;
-    expect_eq(weir_lookup_answer(lookup, family, err, addresses, count), 0);
+    expect_eq(
+        weir_resolver_reply_addresses(lookup, family, err, addresses, count),
+        0);
 }
 
 static int start(void *user, weir_lookup *lookup, const char *host, int family,
@@ -246,7 +248,7 @@ static void begin(struct one *one)
     one->start_ns = fake_now();
     host[1] = (char)('0' + one->host);
     expect_eq(
-        weir_lookup_start(loop, host, 80, &options, done, one, &one->pending),
+        weir_resolve_start(loop, host, 80, &options, done, one, &one->pending),
         0);
     begun_count++;
     clock_run_for(loop, 1); /* it asks before the resolver is another */

@@ -27,7 +27,7 @@ static int send_back(void *user, weir_transport *t, const struct weir_buf *buf)
     struct weir_buf piece = *buf;
 
     if (shares && !shared) {
-        expect_eq(weir_buf_keep(&piece), 0);
+        expect_eq(weir_buf_ref(&piece), 0);
         shared = piece.lease;
     }
     received_bytes += buf->len;

@@ -9,7 +9,7 @@
 
 #define GOAL_INC 8u
 
-/* As weir_buf_keep() in a callback. */
+/* As weir_buf_ref() in a callback. */
 static void keep_by_rule(struct pool_conn *conn, weir_lease *lease,
                          uint32_t len)
 {

@@ -101,9 +101,9 @@ UNIT(relay_refusals, a_side_that_is_being_made_is_refused)
                                          .arg = &third};
     struct fake_peer *peer;
 
-    expect_eq(weir_create_connection_at(loop, &factory,
-                                        weir_place_fd(fake_connected_fd(&peer)),
-                                        NULL, NULL, NULL, NULL),
+    expect_eq(weir_create_connection_at(
+                  loop, &factory, weir_endpoint_fd(fake_connected_fd(&peer)),
+                  NULL, NULL, NULL, NULL),
               0);
     clock_run_for(loop, MS);
     expect_eq(refusal, -EBUSY);

@@ -128,7 +128,7 @@ UNIT_IN(resting, another_protocol_gets_what_comes_afterwards, unit_alone, void)
     rig_start();
     peer_sends("x");
     expect_eq(weir_transport_set_protocol(rig.t, &binding, &rig.kept, 1), 0);
-    weir_lease_unref(rig.kept.lease);
+    weir_buf_unref(rig.kept.lease);
     rig_run(S);
     expect_str_eq(later, "f");
 

@@ -27,7 +27,7 @@ static int data(void *user, weir_transport *t, const struct weir_buf *buf)
     if (rig.keeps) {
         rig.keeps = false;
         rig.kept = *buf;
-        expect_eq(weir_buf_keep(&rig.kept), 0);
+        expect_eq(weir_buf_ref(&rig.kept), 0);
     }
     if (rig.pauses) {
         expect_eq(weir_transport_pause_reading(t), 0);
@@ -74,7 +74,7 @@ void rig_open(void)
         .seed = rig.seed, .send_size = ROOM, .recv_size = ROOM});
     expect_eq(weir_loop_new(&loop_options, &rig.loop), 0);
     expect_ok(weir_create_connection_at(
-        rig.loop, &factory, weir_place_fd(fake_connected_unix_fd(&rig.peer)),
+        rig.loop, &factory, weir_endpoint_fd(fake_connected_unix_fd(&rig.peer)),
         &options, NULL, NULL, NULL));
     rig_run(MS);
     fake_hold_closes(true);

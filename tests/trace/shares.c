@@ -47,9 +47,9 @@ static void start_stream(void)
 
     fake_start(&machine);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_ok(weir_create_connection_at(loop, &factory,
-                                        weir_place_fd(fake_connected_fd(&peer)),
-                                        NULL, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(
+        loop, &factory, weir_endpoint_fd(fake_connected_fd(&peer)), NULL, NULL,
+        NULL, NULL));
     clock_run_for(loop, MS);
 }
 

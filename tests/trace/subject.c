@@ -39,7 +39,7 @@ int note_data(void *user, weir_transport *t, const struct weir_buf *buf)
     received_bytes += buf->len;
     if (keeps) {
         struct weir_buf piece = *buf;
-        expect_eq(weir_buf_keep(&piece), 0);
+        expect_eq(weir_buf_ref(&piece), 0);
         kept[kept_count++] = piece.lease;
     }
     return 0;
@@ -135,7 +135,7 @@ void expect_told(int err, uint64_t sent)
 void subject_forget(void)
 {
     while (kept_count > 0) {
-        weir_lease_unref(kept[--kept_count]);
+        weir_buf_unref(kept[--kept_count]);
     }
 }
 

@@ -90,7 +90,7 @@ static void wire_open_subject(struct wire *wire,
                        .timeouts = options->timeouts}};
 
     expect_ok(weir_create_connection_at(
-        wire->loop, &factory, weir_place_fd(fake_connected_fd(&wire->peer)),
+        wire->loop, &factory, weir_endpoint_fd(fake_connected_fd(&wire->peer)),
         &how, wire_done, wire, NULL));
     weir_tls_context_unref(settings.context);
 }

@@ -11,7 +11,7 @@
 
 static struct weir_upstream_check plan;
 
-static void open_set(enum weir_check_kind kind, int count)
+static void open_set(enum weir_upstream_check_kind kind, int count)
 {
     struct weir_upstreams_options options = ups_options();
     plan.size = sizeof(plan);
@@ -25,7 +25,7 @@ static void open_set(enum weir_check_kind kind, int count)
 
 static uint64_t checks_of(size_t index)
 {
-    const struct weir_upstream_info info = ups_info(index);
+    const struct weir_upstream_statistics info = ups_info(index);
     return info.check_count + info.check_error_count;
 }
 
@@ -43,23 +43,25 @@ static void run_checks(size_t index, uint64_t count)
 
 UNIT_IN(upstream_checks, kinds_are_found_by_their_names, unit_alone, void)
 {
-    enum weir_check_kind kind = WEIR_CHECK_TCP;
+    enum weir_upstream_check_kind kind = WEIR_UPSTREAM_CHECK_TCP;
     const char *name = NULL;
     int count = 0;
 
-    for (; (name = weir_check_kind_get_name((enum weir_check_kind)count));
+    for (; (name = weir_upstream_check_kind_get_name(
+                (enum weir_upstream_check_kind)count));
          count++) {
-        expect_eq(weir_check_kind_parse(name, &kind), 0);
+        expect_eq(weir_upstream_check_kind_parse(name, &kind), 0);
         expect_eq(kind, count, "%s, which no other kind has", name);
     }
-    expect_geq(count, WEIR_CHECK_HTTP + 1);
-    expect_eq(weir_check_kind_parse("http", &kind), 0);
-    expect_eq(kind, WEIR_CHECK_HTTP);
-    expect_eq(weir_check_kind_parse("", &kind), -EINVAL);
-    expect_eq(weir_check_kind_parse("HTTP", &kind), -EINVAL);
-    expect_eq(weir_check_kind_parse(NULL, &kind), -EINVAL);
-    expect_eq(weir_check_kind_parse("tcp", NULL), -EINVAL);
-    expect_eq(kind, WEIR_CHECK_HTTP, "a refused call has written nothing");
+    expect_geq(count, WEIR_UPSTREAM_CHECK_HTTP + 1);
+    expect_eq(weir_upstream_check_kind_parse("http", &kind), 0);
+    expect_eq(kind, WEIR_UPSTREAM_CHECK_HTTP);
+    expect_eq(weir_upstream_check_kind_parse("", &kind), -EINVAL);
+    expect_eq(weir_upstream_check_kind_parse("HTTP", &kind), -EINVAL);
+    expect_eq(weir_upstream_check_kind_parse(NULL, &kind), -EINVAL);
+    expect_eq(weir_upstream_check_kind_parse("tcp", NULL), -EINVAL);
+    expect_eq(kind, WEIR_UPSTREAM_CHECK_HTTP,
+              "a refused call has written nothing");
 }
 
 /* ---- connecting ---- */
@@ -67,7 +69,7 @@ UNIT_IN(upstream_checks, kinds_are_found_by_their_names, unit_alone, void)
 UNIT(upstream_checks, begin_at_once_and_come_again_after_the_interval)
 {
     uint64_t last_ms = 0;
-    open_set(WEIR_CHECK_TCP, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TCP, 1);
     run_checks(0, 1);
     expect_leq(ups_ms(), 5);
     bool differs = false;
@@ -87,7 +89,7 @@ UNIT(upstream_checks, begin_at_once_and_come_again_after_the_interval)
 
 UNIT(upstream_checks, fall_and_rise_and_are_told)
 {
-    open_set(WEIR_CHECK_TCP, 2);
+    open_set(WEIR_UPSTREAM_CHECK_TCP, 2);
     ups_answer(0, FAKE_REFUSE);
     run_checks(0, 2);
     expect_str_eq(ups.changes, "");
@@ -113,7 +115,7 @@ UNIT(upstream_checks, fall_and_rise_and_are_told)
 UNIT(upstream_checks, where_all_are_down_a_request_fails_at_once)
 {
     plan.fall = 1;
-    open_set(WEIR_CHECK_TCP, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TCP, 1);
     ups_answer(0, FAKE_REFUSE);
     run_checks(0, 1);
     expect_eq(ups_connect()->err, -EHOSTDOWN);
@@ -122,7 +124,7 @@ UNIT(upstream_checks, where_all_are_down_a_request_fails_at_once)
 UNIT(upstream_checks, end_with_their_time)
 {
     plan.fall = 1;
-    open_set(WEIR_CHECK_TCP, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TCP, 1);
     ups_answer(0, FAKE_SILENT);
     maker_run_for(&ups.m, 99 * MS);
     expect_eq(ups_info(0).is_being_checked, true);
@@ -135,7 +137,7 @@ UNIT(upstream_checks, end_with_their_time)
 UNIT(upstream_checks, of_one_upstream_do_not_overlap)
 {
     plan.interval_ns = 10 * MS;
-    open_set(WEIR_CHECK_TCP, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TCP, 1);
     ups_answer(0, FAKE_SILENT);
     const uint64_t before = fake_stats()->connects;
     maker_run_for(&ups.m, 95 * MS);
@@ -155,7 +157,7 @@ UNIT(upstream_checks, no_interval_means_none)
 
 UNIT(upstream_checks, go_on_while_an_upstream_is_drained_but_not_removed)
 {
-    open_set(WEIR_CHECK_TCP, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TCP, 1);
     weir_upstream_set_draining(ups.all[0], true);
     run_checks(0, 3);
     ups_answer(0, FAKE_SILENT);
@@ -169,7 +171,7 @@ UNIT(upstream_checks, go_on_while_an_upstream_is_drained_but_not_removed)
 UNIT(upstream_checks, the_set_may_be_freed_when_a_change_is_told)
 {
     plan.fall = 1;
-    open_set(WEIR_CHECK_TCP, 0);
+    open_set(WEIR_UPSTREAM_CHECK_TCP, 0);
     ups.frees_when_changed = true;
     ups_add(NULL);
     ups_add(NULL);
@@ -221,7 +223,7 @@ UNIT(upstream_checks, a_text_is_sent_and_one_expected)
     plan.send_size = 6;
     plan.expect = "+PONG";
     plan.expect_size = 5;
-    open_set(WEIR_CHECK_TEXT, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TEXT, 1);
     struct fake_peer *peer = accept_check(0);
     expect_said(peer, "PING\r\n");
     say(peer, "+PO");
@@ -246,7 +248,7 @@ UNIT(upstream_checks, a_text_is_sent_and_one_expected)
 
 UNIT(upstream_checks, a_peer_that_says_nothing_fails_in_time)
 {
-    open_set(WEIR_CHECK_TEXT, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TEXT, 1);
     struct fake_peer *peer = accept_check(0);
     maker_run_for(&ups.m, 101 * MS);
     expect_eq(ups_info(0).last_err, -ETIMEDOUT);
@@ -256,14 +258,14 @@ UNIT(upstream_checks, a_peer_that_says_nothing_fails_in_time)
 
 UNIT(upstream_checks, a_dialogue_ends_without_a_reset)
 {
-    const struct weir_check_step steps[] = {
+    const struct weir_upstream_check_step steps[] = {
         {.expect = "220", .expect_size = 3, .expect_anywhere = true},
         {.send = "QUIT\r\n", .send_size = 6, .expect = "221", .expect_size = 3},
     };
     plan.steps = steps;
     plan.step_count = 2;
     plan.fall = 1;
-    open_set(WEIR_CHECK_TEXT, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TEXT, 1);
     struct fake_peer *peer = accept_check(0);
     say(peer, "220 hello\r\n");
     expect_said(peer, "QUIT\r\n");
@@ -289,7 +291,7 @@ UNIT(upstream_checks, an_answer_that_stays_wrong_counts_before_the_time_is_over)
     plan.expect_size = 5;
     plan.expect_anywhere = true;
     plan.fall = 1;
-    open_set(WEIR_CHECK_TEXT, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TEXT, 1);
     struct fake_peer *peer = accept_check(0);
     expect_said(peer, "PING\r\n");
     say(peer, "-ERR\r\n");
@@ -307,7 +309,7 @@ UNIT(upstream_checks, an_answer_that_stays_wrong_counts_before_the_time_is_over)
 UNIT(upstream_checks, a_peer_that_does_not_end_is_left_after_a_second)
 {
     plan.interval_ns = 5000 * MS;
-    open_set(WEIR_CHECK_TEXT, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TEXT, 1);
     struct fake_peer *peer = accept_check(0);
     say(peer, "x");
     run_checks(0, 1);
@@ -320,7 +322,7 @@ UNIT(upstream_checks, a_peer_that_does_not_end_is_left_after_a_second)
 UNIT(upstream_checks, come_sooner_after_one_that_speaks_against_the_state)
 {
     plan.fast_ns = 50 * MS;
-    open_set(WEIR_CHECK_TCP, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TCP, 1);
     run_checks(0, 1);
     ups_answer(0, FAKE_REFUSE);
     run_checks(0, 2);
@@ -347,7 +349,7 @@ UNIT(upstream_checks, of_one_upstream_may_be_others)
                                             .interval_ns = 200 * MS,
                                             .timeout_ns = 100 * MS,
                                             .fall = 1};
-    open_set(WEIR_CHECK_TCP, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TCP, 1);
     add_checked(&own);
     ups_answer(0, FAKE_REFUSE);
     run_checks(0, 2);
@@ -359,7 +361,7 @@ UNIT(upstream_checks, of_one_upstream_may_be_none)
 {
     const struct weir_upstream_check none = {.size = sizeof(none)};
     plan.fall = 1;
-    open_set(WEIR_CHECK_TCP, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TCP, 1);
     add_checked(&none);
     ups_answer(0, FAKE_REFUSE);
     run_checks(0, 3);
@@ -371,10 +373,10 @@ UNIT(upstream_checks, of_one_upstream_may_be_none)
 UNIT(upstream_checks, may_go_to_another_place)
 {
     const struct weir_address at = peer_address("192.0.2.50", 8008);
-    plan.place = weir_place_addresses(&at, 1);
+    plan.endpoint = weir_endpoint_addresses(&at, 1);
     plan.path = NULL;
     plan.host = NULL;
-    open_set(WEIR_CHECK_HTTP, 1);
+    open_set(WEIR_UPSTREAM_CHECK_HTTP, 1);
     struct fake_listener *listener = fake_listen(&at.storage.any, at.len);
     struct fake_peer *peer = NULL;
     for (int i = 0; i < 100 && !peer; i++) {
@@ -392,7 +394,7 @@ UNIT(upstream_checks, a_header_goes_before_what_is_said)
     plan.proxy_version = WEIR_PROXY_V2;
     plan.send = "a";
     plan.send_size = 1;
-    open_set(WEIR_CHECK_TEXT, 1);
+    open_set(WEIR_UPSTREAM_CHECK_TEXT, 1);
     struct fake_peer *peer = accept_check(0);
     char said[256] = "";
     maker_run_for(&ups.m, 1 * MS);
@@ -405,7 +407,7 @@ UNIT(upstream_checks, http_asks_for_the_path_and_reads_the_status)
 {
     plan.path = "/alive";
     plan.host = "db.example";
-    open_set(WEIR_CHECK_HTTP, 1);
+    open_set(WEIR_UPSTREAM_CHECK_HTTP, 1);
     struct fake_peer *peer = accept_check(0);
     expect_said(peer, "GET /alive HTTP/1.1\r\nHost: db.example\r\n"
                       "User-Agent: weir\r\nConnection: close\r\n\r\n");
@@ -440,14 +442,14 @@ UNIT(upstream_checks, http_asks_for_the_root_of_the_host_by_default)
                 {"fe80::1%lo", 8080, "[fe80::1]:8080"}};
     plan.path = NULL;
     plan.host = NULL;
-    open_set(WEIR_CHECK_HTTP, 0);
+    open_set(WEIR_UPSTREAM_CHECK_HTTP, 0);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct weir_address address =
             peer_address(rows[i].host, rows[i].port);
         char text[128];
         ups_add(&(struct weir_upstream_options){
             .size = sizeof(struct weir_upstream_options),
-            .place = weir_place_host(rows[i].host, rows[i].port)});
+            .endpoint = weir_endpoint_host(rows[i].host, rows[i].port)});
         if (rows[i].port != 80 || i != 0) {
             ups.listeners[i] = fake_listen(&address.storage.any, address.len);
             ups_answer(i, FAKE_ACCEPT);
@@ -468,7 +470,9 @@ UNIT(upstream_checks, http_asks_for_the_root_of_the_host_by_default)
 static void answer(const char *host)
 {
     const struct weir_address address = peer_address(host, 80);
-    expect_eq(weir_lookup_answer(ups_take_question(), 0, 0, &address, 1), 0);
+    expect_eq(
+        weir_resolver_reply_addresses(ups_take_question(), 0, 0, &address, 1),
+        0);
     maker_run_for(&ups.m, 1 * MS);
 }
 
@@ -480,7 +484,7 @@ static void open_named(void)
     ups_play_resolver("db.example");
     ups_add(&(struct weir_upstream_options){
         .size = sizeof(struct weir_upstream_options),
-        .place = weir_place_host("db.example", 80)});
+        .endpoint = weir_endpoint_host("db.example", 80)});
     maker_run_for(&ups.m, 1 * MS);
 }
 
@@ -506,7 +510,9 @@ UNIT(upstream_names, a_new_address_is_used_and_a_failed_lookup_keeps_the_old)
     open_named();
     answer("192.0.2.1");
     maker_run_for(&ups.m, 1000 * MS);
-    expect_eq(weir_lookup_answer(ups.asked, 0, WEIR_EDNSSERVFAIL, NULL, 0), 0);
+    expect_eq(
+        weir_resolver_reply_addresses(ups.asked, 0, WEIR_EDNSSERVFAIL, NULL, 0),
+        0);
     maker_run_for(&ups.m, 1 * MS);
     expect_eq(ups_info(0).lookup_error_count, 1);
     ups_leave(ups_connect(), 0);
@@ -542,7 +548,7 @@ UNIT(upstream_names, are_looked_up_again_when_their_answer_is_not_good_any_more)
     ups_play_resolver("db.example");
     ups_add(&(struct weir_upstream_options){
         .size = sizeof(struct weir_upstream_options),
-        .place = weir_place_host("db.example", 80)});
+        .endpoint = weir_endpoint_host("db.example", 80)});
     maker_run_for(&ups.m, 1 * MS);
     expect_eq(weir_lookup_set_ttl(ups.asked, 9000 * MS), 0);
     expect_eq(weir_lookup_set_ttl(ups.asked, 5000 * MS), 0);
@@ -579,7 +585,8 @@ UNIT(upstream_names, are_looked_up_when_it_is_time)
     char text[WEIR_ADDRESS_TEXT_SIZE] = "";
     static struct weir_resolver shared; /* until the loop is closed */
     struct weir_upstream_options named = {
-        .size = sizeof(named), .place = weir_place_host("db.example", 80)};
+        .size = sizeof(named),
+        .endpoint = weir_endpoint_host("db.example", 80)};
     open_named();
     shared = ups.resolver;
     shared.is_shared = true;
@@ -597,8 +604,8 @@ UNIT(upstream_names, are_looked_up_when_it_is_time)
     expect_eq(ups.asked_count, 3, "two upstreams ask once");
     expect_eq(weir_lookup_set_ttl(ups.asked, 3600 * 1000 * MS), 0);
     answer("192.0.2.2");
-    expect_eq(weir_lookup_start(ups.m.loop, "db.example", 80, NULL,
-                                note_address, text, NULL),
+    expect_eq(weir_resolve_start(ups.m.loop, "db.example", 80, NULL,
+                                 note_address, text, NULL),
               0);
     maker_run_for(&ups.m, 1 * MS);
     expect_str_eq(text, "192.0.2.2:80");

@@ -127,7 +127,7 @@ static void cancel_in_done(void *arg, int err,
     *(int *)arg = err;
     if (err == 0) {
         weir_transport_abort(result->transport);
-        weir_upstream_slot_end(result->slot, 0);
+        weir_upstream_slot_release(result->slot, 0);
     }
 }
 
@@ -203,7 +203,7 @@ UNIT(upstream_end, the_loop_ends_requests_and_checks)
 {
     struct weir_upstreams_options options = ups_options();
     const struct weir_upstream_check plan = {.size = sizeof(plan),
-                                             .kind = WEIR_CHECK_TEXT,
+                                             .kind = WEIR_UPSTREAM_CHECK_TEXT,
                                              .interval_ns = 1000 * MS};
     options.queue_limit = 4;
     options.check = &plan;
@@ -226,15 +226,15 @@ UNIT(upstream_end, the_loop_ends_requests_and_checks)
     for (size_t i = 1; i < 5; i++) {
         expect_eq(ups.ends[i].err, -ECANCELED);
     }
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(ups.all[0], &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(ups.all[0], &info), 0);
     expect_eq(info.active_count, 1);
-    weir_upstream_slot_end(first->slot, -EPIPE);
+    weir_upstream_slot_release(first->slot, -EPIPE);
     expect_eq(
         weir_upstreams_add(ups.set,
                            &(struct weir_upstream_options){
                                .size = sizeof(struct weir_upstream_options),
-                               .place = weir_place_unix("/run/x")},
+                               .endpoint = weir_endpoint_unix("/run/x")},
                            NULL),
         -ESHUTDOWN);
     weir_upstreams_free(ups.set);
@@ -247,16 +247,16 @@ UNIT(upstream_end, slots_may_outlive_the_set_and_the_loop)
     struct ups_end *first = ups_connect();
     struct ups_end *second = ups_connect();
     weir_upstreams_free(ups.set);
-    weir_upstream_slot_end(first->slot, 0);
+    weir_upstream_slot_release(first->slot, 0);
     expect_eq(weir_loop_free(ups.m.loop), 2);
-    weir_upstream_slot_end(second->slot, -EPIPE);
+    weir_upstream_slot_release(second->slot, -EPIPE);
     fake_stop();
 }
 
 UNIT(upstream_end, no_slot_and_no_set_may_be_ended)
 {
     open_set(0);
-    weir_upstream_slot_end(NULL, 0);
+    weir_upstream_slot_release(NULL, 0);
     weir_upstreams_free(NULL);
     ups_close();
 }
@@ -273,7 +273,7 @@ static void count_done(void *arg, int err,
     done_count++;
     if (err == 0) {
         weir_transport_abort(result->transport);
-        weir_upstream_slot_end(result->slot, 0);
+        weir_upstream_slot_release(result->slot, 0);
     } else {
         cr_assert(err == -ENOMEM || err == -EHOSTDOWN);
     }
@@ -288,10 +288,10 @@ static int use_set(weir_loop *loop, weir_upstreams_shared *limits,
                                              .send_size = 1};
     const struct weir_upstreams_options options = {
         .size = sizeof(options), .seed = 1, .check = &plan, .shared = limits};
-    const struct weir_check_step steps[] = {{.send = "a", .send_size = 1},
-                                            {.expect = "b", .expect_size = 1}};
+    const struct weir_upstream_check_step steps[] = {
+        {.send = "a", .send_size = 1}, {.expect = "b", .expect_size = 1}};
     const struct weir_upstream_check own = {.size = sizeof(own),
-                                            .kind = WEIR_CHECK_TEXT,
+                                            .kind = WEIR_UPSTREAM_CHECK_TEXT,
                                             .interval_ns = 10 * MS,
                                             .steps = steps,
                                             .step_count = 2};
@@ -299,7 +299,8 @@ static int use_set(weir_loop *loop, weir_upstreams_shared *limits,
     for (uint16_t i = 0; i < 9 && err == 0; i++) {
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
-            .place = weir_place_host(i == 8 ? "localhost" : "192.0.2.1", 80),
+            .endpoint =
+                weir_endpoint_host(i == 8 ? "localhost" : "192.0.2.1", 80),
             .connection_limit = i % 2,
             .check = i % 4 == 3 ? &own : NULL};
         err = weir_upstreams_add(*ret, &upstream, NULL);
@@ -390,7 +391,7 @@ static void fail_without_memory(void *arg)
     for (uint16_t port = 1; port <= 3; port++) {
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
-            .place = weir_place_host("192.0.2.1", port)};
+            .endpoint = weir_endpoint_host("192.0.2.1", port)};
         expect_ok(weir_upstreams_add(set, &upstream, NULL));
     }
     done_count = 0;

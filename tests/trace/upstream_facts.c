@@ -84,7 +84,7 @@ UNIT(upstream_facts, an_upstream_has_the_name_of_its_place)
     for (size_t i = 0; i < 2; i++) {
         const struct weir_upstream_options options = {
             .size = sizeof(options),
-            .place = weir_place_addresses(&addresses[i], 1)};
+            .endpoint = weir_endpoint_addresses(&addresses[i], 1)};
         weir_upstream *upstream;
         expect_eq(weir_upstreams_add(ups.set, &options, &upstream), 0);
         expect_str_eq(weir_upstream_get_name(upstream), names[i]);

@@ -203,10 +203,10 @@ UNIT(upstream_first, the_wait_ends_with_the_time_of_the_request)
 
 static void add_known(enum weir_upstream_state state)
 {
-    const struct weir_upstream_known known = {.size = sizeof(known),
-                                              .state = state};
+    const struct weir_upstream_health known = {.size = sizeof(known),
+                                               .state = state};
     ups_add(&(struct weir_upstream_options){
-        .size = sizeof(struct weir_upstream_options), .known = &known});
+        .size = sizeof(struct weir_upstream_options), .health = &known});
 }
 
 UNIT(upstream_first, what_is_known_counts_before_the_first_check)
@@ -235,12 +235,12 @@ UNIT(upstream_first, where_all_are_known_to_be_down_a_request_fails_at_once)
 UNIT(upstream_first, only_up_and_down_can_be_known)
 {
     const struct weir_address address = peer_address("192.0.2.1", 80);
-    struct weir_upstream_known known = {.size = sizeof(known),
-                                        .state = WEIR_UPSTREAM_EJECTED};
+    struct weir_upstream_health known = {.size = sizeof(known),
+                                         .state = WEIR_UPSTREAM_EJECTED};
     const struct weir_upstream_options options = {
         .size = sizeof(options),
-        .place = weir_place_addresses(&address, 1),
-        .known = &known};
+        .endpoint = weir_endpoint_addresses(&address, 1),
+        .health = &known};
     open_set(0);
     expect_eq(weir_upstreams_add(ups.set, &options, NULL), -EINVAL);
     weir_upstreams_free(ups.set);
@@ -356,7 +356,8 @@ static void answer_all(int err)
         weir_lookup *lookup = asked[i];
         asked[i] = NULL;
         if (lookup) {
-            expect_eq(weir_lookup_answer(lookup, 0, err, NULL, 0), 0);
+            expect_eq(weir_resolver_reply_addresses(lookup, 0, err, NULL, 0),
+                      0);
         }
     }
 }
@@ -364,19 +365,19 @@ static void answer_all(int err)
 /* The upstream's state after some checks that end with a lookup's error. */
 static enum weir_upstream_state state_after(int err)
 {
-    const struct weir_upstream_known known = {.size = sizeof(known),
-                                              .state = WEIR_UPSTREAM_UP};
+    const struct weir_upstream_health known = {.size = sizeof(known),
+                                               .state = WEIR_UPSTREAM_UP};
     open_set(0);
     expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
     ups_add(&(struct weir_upstream_options){
         .size = sizeof(struct weir_upstream_options),
-        .place = weir_place_host("db.example", 80),
-        .known = &known});
+        .endpoint = weir_endpoint_host("db.example", 80),
+        .health = &known});
     for (int i = 0; i < 30; i++) {
         maker_run_for(&ups.m, 100 * MS);
         answer_all(err);
     }
-    const struct weir_upstream_info info = ups_info(0);
+    const struct weir_upstream_statistics info = ups_info(0);
     expect_geq(info.check_error_count + info.check_skipped_count, 2);
     ups_close();
     return info.state;

@@ -31,18 +31,18 @@ static void follow(const struct weir_upstreams_options *options)
     expect_eq(weir_upstreams_new(ups.m.loop, options, &ups.set), 0);
 }
 
-static struct weir_upstream_known get_known(size_t index)
+static struct weir_upstream_health get_known(size_t index)
 {
-    struct weir_upstream_known known = {.size = sizeof(known)};
-    expect_eq(weir_upstream_get_known(ups.all[index], &known), 0);
+    struct weir_upstream_health known = {.size = sizeof(known)};
+    expect_eq(weir_upstream_get_health(ups.all[index], &known), 0);
     return known;
 }
 
 /* Adds an upstream of which this is known. */
-static void add_known(const struct weir_upstream_known *known)
+static void add_known(const struct weir_upstream_health *known)
 {
     ups_add(&(struct weir_upstream_options){
-        .size = sizeof(struct weir_upstream_options), .known = known});
+        .size = sizeof(struct weir_upstream_options), .health = known});
 }
 
 /* Asks this often for a connection, which ends with a result of the program,
@@ -66,7 +66,7 @@ UNIT(upstream_known, an_ejection_goes_on_for_the_time_that_is_left)
     ups_answer(0, FAKE_REFUSE);
     fail(3, 0);
     maker_run_for(&ups.m, 300 * MS);
-    const struct weir_upstream_known known = get_known(0);
+    const struct weir_upstream_health known = get_known(0);
     expect_eq(known.state, 0, "there are no checks");
     expect_eq(known.ejected_count, 1);
     expect_eq(known.ejected_by_report, false);
@@ -94,7 +94,7 @@ UNIT(upstream_known, the_next_ejection_is_longer_as_it_would_have_been)
     open_set(1);
     fail(3, -EPIPE);
     maker_run_for(&ups.m, 1100 * MS);
-    const struct weir_upstream_known known = get_known(0);
+    const struct weir_upstream_health known = get_known(0);
     expect_eq(known.ejected_count, 1);
     expect_eq(known.ejected_by_report, true);
     expect_eq(known.ejected_ns, 0);
@@ -111,8 +111,8 @@ UNIT(upstream_known, the_next_ejection_is_longer_as_it_would_have_been)
 
 UNIT(upstream_known, a_success_ends_what_is_known_of_ejections)
 {
-    const struct weir_upstream_known known = {.size = sizeof(known),
-                                              .ejected_count = 2};
+    const struct weir_upstream_health known = {.size = sizeof(known),
+                                               .ejected_count = 2};
     open_set(0);
     add_known(&known);
     ups_leave(ups_connect(), 0);
@@ -131,7 +131,7 @@ UNIT(upstream_known, a_success_while_it_is_ejected_is_known)
     fail(3, 0);
     ups_answer(0, FAKE_ACCEPT);
     ups_leave(ups_connect(), 0);
-    const struct weir_upstream_known known = get_known(0);
+    const struct weir_upstream_health known = get_known(0);
     expect_eq(known.ejected_count, 0);
     expect_gt(known.ejected_ns, 900 * MS);
     follow(&options);
@@ -155,7 +155,7 @@ UNIT(upstream_known, a_slow_start_goes_on)
     expect_eq(get_known(0).slow_start_ns, 0);
     fail(1, -EPIPE);
     maker_run_for(&ups.m, 350 * MS);
-    const struct weir_upstream_known known = get_known(0);
+    const struct weir_upstream_health known = get_known(0);
     expect_geq(known.slow_start_ns, 740 * MS);
     expect_leq(known.slow_start_ns, 760 * MS);
     follow(&options);
@@ -181,7 +181,7 @@ UNIT(upstream_known, what_checks_have_found_is_known_beside_an_ejection)
     ups_answer(0, FAKE_REFUSE);
     maker_run_for(&ups.m, 200 * MS);
     expect_eq(ups_info(0).state, WEIR_UPSTREAM_DOWN);
-    const struct weir_upstream_known known = get_known(0);
+    const struct weir_upstream_health known = get_known(0);
     expect_eq(known.state, WEIR_UPSTREAM_DOWN);
     expect_gt(known.ejected_ns, 700 * MS);
     follow(&options);
@@ -198,9 +198,9 @@ UNIT(upstream_known, times_that_are_over_unseen_have_nothing_left)
 {
     struct weir_upstreams_options options = set_options();
     options.slow_start_ns = 500 * MS;
-    const struct weir_upstream_known known = {.size = sizeof(known),
-                                              .ejected_ns = 1000 * MS,
-                                              .slow_start_ns = 500 * MS};
+    const struct weir_upstream_health known = {.size = sizeof(known),
+                                               .ejected_ns = 1000 * MS,
+                                               .slow_start_ns = 500 * MS};
     ups_open(&options, 0);
     add_known(&known);
     fake_spend(2000 * MS);
@@ -211,7 +211,7 @@ UNIT(upstream_known, times_that_are_over_unseen_have_nothing_left)
 UNIT(upstream_known, the_least_time_that_is_left_is_one)
 {
     const struct weir_upstreams_options options = set_options();
-    const struct weir_upstream_known known = {
+    const struct weir_upstream_health known = {
         .size = sizeof(known), .ejected_ns = 1, .err = -EPIPE};
     ups_open(&options, 0);
     add_known(&known);
@@ -226,11 +226,11 @@ UNIT(upstream_known, the_least_time_that_is_left_is_one)
 UNIT(upstream_known, no_time_is_longer_than_those_of_the_set)
 {
     struct weir_upstreams_options options = set_options();
-    const struct weir_upstream_known known = {.size = sizeof(known),
-                                              .ejected_count = UINT32_MAX,
-                                              .err = 77,
-                                              .ejected_ns = UINT64_MAX,
-                                              .slow_start_ns = UINT64_MAX};
+    const struct weir_upstream_health known = {.size = sizeof(known),
+                                               .ejected_count = UINT32_MAX,
+                                               .err = 77,
+                                               .ejected_ns = UINT64_MAX,
+                                               .slow_start_ns = UINT64_MAX};
     options.slow_start_ns = 500 * MS;
     ups_open(&options, 0);
     add_known(&known);
@@ -247,8 +247,8 @@ UNIT(upstream_known, no_time_is_longer_than_those_of_the_set)
 UNIT(upstream_known, a_slow_start_that_is_longer_than_the_uptime_goes_on)
 {
     struct weir_upstreams_options options = set_options();
-    const struct weir_upstream_known known = {.size = sizeof(known),
-                                              .slow_start_ns = 500 * MS};
+    const struct weir_upstream_health known = {.size = sizeof(known),
+                                               .slow_start_ns = 500 * MS};
     options.slow_start_ns = 1000000000 * MS;
     ups_open(&options, 0);
     add_known(&known);
@@ -261,10 +261,10 @@ UNIT(upstream_known, a_slow_start_that_is_longer_than_the_uptime_goes_on)
 UNIT(upstream_known, a_set_without_ejections_and_slow_starts_has_none)
 {
     struct weir_upstreams_options options = ups_options();
-    const struct weir_upstream_known known = {.size = sizeof(known),
-                                              .ejected_count = 3,
-                                              .ejected_ns = 1000 * MS,
-                                              .slow_start_ns = 1000 * MS};
+    const struct weir_upstream_health known = {.size = sizeof(known),
+                                               .ejected_count = 3,
+                                               .ejected_ns = 1000 * MS,
+                                               .slow_start_ns = 1000 * MS};
     options.fail_limit = UINT32_MAX;
     ups_open(&options, 0);
     add_known(&known);
@@ -275,8 +275,8 @@ UNIT(upstream_known, a_set_without_ejections_and_slow_starts_has_none)
 
 UNIT(upstream_known, it_may_be_removed_or_freed_while_it_is_ejected)
 {
-    const struct weir_upstream_known known = {.size = sizeof(known),
-                                              .ejected_ns = 1000 * MS};
+    const struct weir_upstream_health known = {.size = sizeof(known),
+                                               .ejected_ns = 1000 * MS};
     open_set(0);
     add_known(&known);
     add_known(&known);
@@ -286,14 +286,14 @@ UNIT(upstream_known, it_may_be_removed_or_freed_while_it_is_ejected)
 
 UNIT(upstream_known, its_size_is_asked_for)
 {
-    struct weir_upstream_known known = {.size = 0};
+    struct weir_upstream_health known = {.size = 0};
     const struct weir_address address = peer_address("192.0.2.1", 80);
     const struct weir_upstream_options options = {
         .size = sizeof(options),
-        .place = weir_place_addresses(&address, 1),
-        .known = &known};
+        .endpoint = weir_endpoint_addresses(&address, 1),
+        .health = &known};
     open_set(1);
-    expect_eq(weir_upstream_get_known(ups.all[0], &known), WEIR_EOPTIONSIZE);
-    expect_eq(weir_upstream_get_known(ups.all[0], NULL), -EINVAL);
+    expect_eq(weir_upstream_get_health(ups.all[0], &known), WEIR_EOPTIONSIZE);
+    expect_eq(weir_upstream_get_health(ups.all[0], NULL), -EINVAL);
     expect_eq(weir_upstreams_add(ups.set, &options, NULL), WEIR_EOPTIONSIZE);
 }

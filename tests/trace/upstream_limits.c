@@ -51,7 +51,7 @@ static weir_upstream *add(weir_upstreams *set, char name, uint32_t limit)
     const struct weir_upstream_options options = {
         .size = sizeof(options),
         .name = text,
-        .place = weir_place_addresses(&addresses[name - 'a'], 1),
+        .endpoint = weir_endpoint_addresses(&addresses[name - 'a'], 1),
         .connection_limit = limit};
     weir_upstream *upstream = NULL;
     expect_eq(weir_upstreams_add(set, &options, &upstream), 0);
@@ -87,7 +87,7 @@ static void limits_test(void (*body)(void))
     weir_upstreams_shared_free(limits);
     maker_run_for(&m, 5 * MS);
     for (size_t i = 0; i < end_count; i++) {
-        weir_upstream_slot_end(ends[i].slot, 0);
+        weir_upstream_slot_release(ends[i].slot, 0);
     }
     maker_close(&m);
     fake_stop();
@@ -133,7 +133,7 @@ static void leave(char label)
 {
     for (size_t i = 0; i < end_count; i++) {
         if (ends[i].label == label && ends[i].slot) {
-            weir_upstream_slot_end(ends[i].slot, 0);
+            weir_upstream_slot_release(ends[i].slot, 0);
             ends[i].slot = NULL;
             return;
         }
@@ -154,8 +154,8 @@ static void expect_ends(const char *text)
 
 static uint32_t count_queued(int set)
 {
-    struct weir_upstreams_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstreams_get_info(sets[set], &info), 0);
+    struct weir_upstreams_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstreams_get_statistics(sets[set], &info), 0);
     return info.queued_count;
 }
 
@@ -455,7 +455,7 @@ UNIT(upstream_limits, an_upstream_that_is_ejected_leaves_its_turn)
     ask_now(1, "B");
     ask_now(1, "C");
     ask_now(2, "D");
-    weir_upstream_slot_end(ends[0].slot, -EPIPE);
+    weir_upstream_slot_release(ends[0].slot, -EPIPE);
     ends[0].slot = NULL;
     run();
     expect_ends("ABD");

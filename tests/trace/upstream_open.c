@@ -60,7 +60,7 @@ static int make_set(weir_loop *on, const struct weir_upstreams_options *options,
     for (size_t i = 0; i < count && err == 0; i++) {
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
-            .place = weir_place_host(host, PORT),
+            .endpoint = weir_endpoint_host(host, PORT),
             .connection_limit = limit};
         err = weir_upstreams_add(set, &upstream, &all[i]);
         host[sizeof(host) - 2]++;
@@ -124,19 +124,19 @@ static void leave(void)
 {
     weir_transport_abort(result.transport);
     weir_transport_unref(result.transport);
-    weir_upstream_slot_end(result.slot, 0);
+    weir_upstream_slot_release(result.slot, 0);
 }
 
 /* No upstream has a connection, nor a request. */
 static void expect_idle(void)
 {
-    struct weir_upstreams_info info = {.size = sizeof(info)};
-    struct weir_upstream_info upstream = {.size = sizeof(upstream)};
-    expect_ok(weir_upstreams_get_info(set, &info));
+    struct weir_upstreams_statistics info = {.size = sizeof(info)};
+    struct weir_upstream_statistics upstream = {.size = sizeof(upstream)};
+    expect_ok(weir_upstreams_get_statistics(set, &info));
     expect_eq(info.connecting_count, 0);
     expect_eq(info.queued_count, 0);
     for (size_t i = 0; i < weir_upstreams_get_count(set); i++) {
-        expect_ok(weir_upstream_get_info(all[i], &upstream));
+        expect_ok(weir_upstream_get_statistics(all[i], &upstream));
         expect_eq(upstream.active_count, 0);
     }
 }
@@ -185,7 +185,7 @@ TASK(upstream_open, a_task_reads_and_writes_a_connection)
     expect_eq(weir_reader_readexactly(reader, text, 4), 4);
     expect_str_eq(text, "pong");
     weir_writer_unref(writer);
-    weir_upstream_slot_end(result.slot, 0);
+    weir_upstream_slot_release(result.slot, 0);
     fake_peer_close(peer);
     settle();
     expect_idle();
@@ -211,7 +211,7 @@ TASK(upstream_open, the_readers_limit_is_that_of_the_options)
     expect_eq(weir_reader_readline(reader, line, sizeof(line)), WEIR_ELIMIT);
     weir_writer_abort(writer);
     weir_writer_unref(writer);
-    weir_upstream_slot_end(result.slot, 0);
+    weir_upstream_slot_release(result.slot, 0);
     fake_peer_close(peer);
     close_set();
 }
@@ -219,7 +219,7 @@ TASK(upstream_open, the_readers_limit_is_that_of_the_options)
 static int free_kept(weir_loop *on, void *arg)
 {
     const int err = weir_sleep(on, 5 * MS);
-    weir_upstream_slot_end(kept, 0);
+    weir_upstream_slot_release(kept, 0);
     kept = NULL;
     return err;
 }
@@ -271,7 +271,7 @@ TASK(upstream_open, a_transport_stays_though_its_connection_is_lost)
     expect_eq(lost, 1);
     cr_assert(weir_transport_is_closing(result.transport));
     weir_transport_unref(result.transport);
-    weir_upstream_slot_end(result.slot, 0);
+    weir_upstream_slot_release(result.slot, 0);
     expect_idle();
     close_set();
 }
@@ -444,13 +444,13 @@ static void make_full(void)
 
 static void give_place(void)
 {
-    weir_upstream_slot_end(kept, 0);
+    weir_upstream_slot_release(kept, 0);
     kept = NULL;
 }
 
 static void drop_set(void)
 {
-    weir_upstream_slot_end(kept, 0);
+    weir_upstream_slot_release(kept, 0);
     kept = NULL;
     expect_idle();
     close_set();
@@ -481,7 +481,7 @@ static int call_connection(weir_loop *on)
     if (err == 0) {
         weir_writer_abort(writer);
         weir_writer_unref(writer);
-        weir_upstream_slot_end(result.slot, 0);
+        weir_upstream_slot_release(result.slot, 0);
     }
     return err;
 }
@@ -515,7 +515,7 @@ static int leave_a_request(weir_loop *on, void *arg)
 {
     memset(listeners, 0, sizeof(listeners));
     open_set(FAKE_SILENT, 0);
-    weir_task_detach(rig_spawn(wait_for_silent, arg));
+    weir_task_unref(rig_spawn(wait_for_silent, arg));
     settle();
     return 0;
 }
@@ -545,7 +545,7 @@ static int open_without_memory(weir_loop *on, void *arg)
     expect_eq(err, walk_end(&rig_memory) ? -ENOMEM : 0);
     if (err == 0) {
         cr_assert(end.slot != NULL);
-        weir_upstream_slot_end(end.slot, 0);
+        weir_upstream_slot_release(end.slot, 0);
         weir_writer_unref(writer);
         if (!arg) {
             weir_transport_abort(end.transport);

@@ -209,7 +209,7 @@ static void end_one(enum ask_state state)
             weir_pending_cancel(ask->pending);
         } else {
             taken[ask->peer]--;
-            weir_upstream_slot_end(ask->slot, 0);
+            weir_upstream_slot_release(ask->slot, 0);
             ask->slot = NULL;
         }
         return;
@@ -251,7 +251,7 @@ static void add_peer(int set, int peer, const struct weir_address *address)
     const struct weir_upstream_options options = {
         .size = sizeof(options),
         .name = name,
-        .place = weir_place_addresses(address, 1),
+        .endpoint = weir_endpoint_addresses(address, 1),
         .connection_limit = peer_limits[peer],
         .is_backup = is_backup[peer]};
     expect_eq(weir_upstreams_add(sets[set], &options, &peers[set][peer]), 0);
@@ -298,7 +298,7 @@ static void open_run(uint64_t seed)
 static void close_run(void)
 {
     for (int i = 0; i < ask_count; i++) {
-        weir_upstream_slot_end(asks[i].slot, 0);
+        weir_upstream_slot_release(asks[i].slot, 0);
     }
     for (int i = 0; i < set_count; i++) {
         weir_upstreams_free(sets[i]);

@@ -27,9 +27,9 @@ static void open_checked(weir_upstreams_shared *shared, int count)
 /* Checks of the upstream in a time, good and bad ones. */
 static uint64_t checks_in(size_t index, uint64_t time_ms)
 {
-    const struct weir_upstream_info before = ups_info(index);
+    const struct weir_upstream_statistics before = ups_info(index);
     maker_run_for(&ups.m, time_ms * MS);
-    const struct weir_upstream_info after = ups_info(index);
+    const struct weir_upstream_statistics after = ups_info(index);
     return after.check_count + after.check_error_count - before.check_count -
            before.check_error_count;
 }
@@ -86,7 +86,7 @@ UNIT(upstream_pause, another_set_takes_over_the_state_of_a_pause)
     struct weir_upstreams_options options = ups_options();
     struct weir_upstream_options upstream = {.size = sizeof(upstream)};
     const struct weir_address address = peer_address("192.0.2.1", 80);
-    struct weir_upstream_info info = {.size = sizeof(info)};
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
     weir_upstreams_shared *shared;
     weir_upstreams *other;
     weir_upstream *its;
@@ -99,11 +99,11 @@ UNIT(upstream_pause, another_set_takes_over_the_state_of_a_pause)
     options.check = &plan;
     options.shared = shared;
     upstream.name = weir_upstream_get_name(ups.all[0]);
-    upstream.place = weir_place_addresses(&address, 1);
+    upstream.endpoint = weir_endpoint_addresses(&address, 1);
     expect_eq(weir_upstreams_new(ups.m.loop, &options, &other), 0);
     expect_eq(weir_upstreams_add(other, &upstream, &its), 0);
     expect_eq(ups_info(0).state, WEIR_UPSTREAM_DOWN);
-    expect_eq(weir_upstream_get_info(its, &info), 0);
+    expect_eq(weir_upstream_get_statistics(its, &info), 0);
     expect_eq(info.state, WEIR_UPSTREAM_DOWN);
     weir_upstreams_free(other);
     weir_upstreams_shared_free(shared);
@@ -114,7 +114,7 @@ UNIT(upstream_pause, another_set_goes_on_with_the_checks)
     struct weir_upstreams_options options = ups_options();
     struct weir_upstream_options upstream = {.size = sizeof(upstream)};
     const struct weir_address address = peer_address("192.0.2.1", 80);
-    struct weir_upstream_info info = {.size = sizeof(info)};
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
     weir_upstreams_shared *shared;
     weir_upstreams *other;
     weir_upstream *its;
@@ -123,17 +123,17 @@ UNIT(upstream_pause, another_set_goes_on_with_the_checks)
     options.check = &plan;
     options.shared = shared;
     upstream.name = weir_upstream_get_name(ups.all[0]);
-    upstream.place = weir_place_addresses(&address, 1);
+    upstream.endpoint = weir_endpoint_addresses(&address, 1);
     expect_eq(weir_upstreams_new(ups.m.loop, &options, &other), 0);
     expect_eq(weir_upstreams_add(other, &upstream, &its), 0);
     weir_upstream_pause_checks(ups.all[0], true);
     expect_eq(checks_in(0, 5000), 0);
-    expect_eq(weir_upstream_get_info(its, &info), 0);
+    expect_eq(weir_upstream_get_statistics(its, &info), 0);
     expect_geq(info.check_count, 4, "the other set makes them");
     const uint64_t before = info.check_count;
     weir_upstream_pause_checks(its, true);
     expect_eq(checks_in(0, 5000), 0);
-    expect_eq(weir_upstream_get_info(its, &info), 0);
+    expect_eq(weir_upstream_get_statistics(its, &info), 0);
     expect_eq(info.check_count, before, "all are paused");
     ups_leave(ups_connect(), 0);
     weir_upstream_pause_checks(ups.all[0], false);
@@ -152,9 +152,9 @@ UNIT(upstream_pause, requests_that_connect_are_ended)
         ups_ask(NULL);
     }
     maker_run_for(&ups.m, 5 * MS);
-    expect_eq(weir_upstream_end_requests(ups.all[0], 0), -EINVAL);
-    expect_eq(weir_upstream_end_requests(ups.all[0], -EXDEV), 2);
-    expect_eq(weir_upstream_end_requests(ups.all[0], -EXDEV), 0, "once");
+    expect_eq(weir_upstream_fail_pending(ups.all[0], 0), -EINVAL);
+    expect_eq(weir_upstream_fail_pending(ups.all[0], -EXDEV), 2);
+    expect_eq(weir_upstream_fail_pending(ups.all[0], -EXDEV), 0, "once");
     expect_eq(ups.end_count, 0, "not inside the call");
     ups_run_until(2);
     for (int i = 0; i < 2; i++) {

@@ -103,8 +103,8 @@ weir_upstream *ups_add(const struct weir_upstream_options *options)
         known = *options;
     }
     known.name = name;
-    if (!known.place.host) {
-        known.place = weir_place_addresses(&address, 1);
+    if (!known.endpoint.host) {
+        known.endpoint = weir_endpoint_addresses(&address, 1);
     }
     ups.listeners[index] = fake_listen(&address.storage.any, address.len);
     ups_answer(index, FAKE_ACCEPT);
@@ -236,21 +236,21 @@ void ups_leave(struct ups_end *end, int result)
 {
     cr_assert_not_null(end->slot);
     weir_transport_abort(end->t);
-    weir_upstream_slot_end(end->slot, result);
+    weir_upstream_slot_release(end->slot, result);
     end->slot = NULL;
 }
 
-struct weir_upstream_info ups_info(size_t index)
+struct weir_upstream_statistics ups_info(size_t index)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(ups.all[index], &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(ups.all[index], &info), 0);
     return info;
 }
 
-struct weir_upstreams_info ups_set_info(void)
+struct weir_upstreams_statistics ups_set_info(void)
 {
-    struct weir_upstreams_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstreams_get_info(ups.set, &info), 0);
+    struct weir_upstreams_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstreams_get_statistics(ups.set, &info), 0);
     return info;
 }
 

@@ -87,8 +87,8 @@ void ups_run_until(size_t end_count);
 /* Aborts the connection, if there is one, and ends its slot. */
 void ups_leave(struct ups_end *end, int result);
 
-struct weir_upstream_info ups_info(size_t index);
-struct weir_upstreams_info ups_set_info(void);
+struct weir_upstream_statistics ups_info(size_t index);
+struct weir_upstreams_statistics ups_set_info(void);
 /* Milliseconds since ups_open(). */
 uint64_t ups_ms(void);
 

@@ -34,7 +34,7 @@ static int start(void *user, weir_lookup *lookup, const char *host, int family,
         addresses[count++] = peer_address(text, 1);
     }
     expect_eq(weir_lookup_set_ttl(lookup, 60000 * MS), 0);
-    return weir_lookup_answer(lookup, 0, 0, addresses, count);
+    return weir_resolver_reply_addresses(lookup, 0, 0, addresses, count);
 }
 
 /* Records as "PRIORITY WEIGHT HOST,...", for five seconds; an error
@@ -59,7 +59,8 @@ static void answer_or(const char *text, int err)
     weir_lookup *lookup = ups_take_question();
     expect_eq(weir_lookup_set_ttl(lookup, 5000 * MS), 0);
     expect_eq(
-        weir_lookup_answer_srv(lookup, count > 0 ? 0 : err, records, count), 0);
+        weir_resolver_reply_srv(lookup, count > 0 ? 0 : err, records, count),
+        0);
     maker_run_for(&ups.m, 1 * MS);
 }
 
@@ -78,7 +79,7 @@ static void add_service(struct weir_upstream_options upstream)
 {
     upstream.size = sizeof(upstream);
     upstream.name = "pods";
-    upstream.place = weir_place_host("_web._tcp.pods.example", 0);
+    upstream.endpoint = weir_endpoint_host("_web._tcp.pods.example", 0);
     upstream.is_service = true;
     expect_eq(weir_upstreams_add(ups.set, &upstream, &ups.all[3]), 0);
     maker_run_for(&ups.m, 1 * MS);
@@ -131,11 +132,11 @@ static const char *members(void)
     return digits;
 }
 
-static struct weir_upstream_info info_of(char digit)
+static struct weir_upstream_statistics info_of(char digit)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
     cr_assert_not_null(find(digit));
-    expect_eq(weir_upstream_get_info(find(digit), &info), 0);
+    expect_eq(weir_upstream_get_statistics(find(digit), &info), 0);
     return info;
 }
 
@@ -204,7 +205,7 @@ UNIT(upstream_service, priorities_are_those_of_one_name)
     struct weir_upstream_options own = beside;
     const struct weir_address address = peer_address("192.0.2.3", 80);
     open_service();
-    own.place = weir_place_addresses(&address, 1);
+    own.endpoint = weir_endpoint_addresses(&address, 1);
     expect_eq(weir_upstreams_add(ups.set, &own, &ups.all[2]), 0);
     answer("10 1 h1,20 1 h2");
     expect_str_eq(spread(4), "2 0 0 ");
@@ -353,10 +354,10 @@ UNIT(upstream_service, an_address_is_no_service)
 {
     struct weir_upstream_options upstream = {
         .size = sizeof(upstream),
-        .place = weir_place_host("192.0.2.1", 80),
+        .endpoint = weir_endpoint_host("192.0.2.1", 80),
         .is_service = true};
     open_service();
     expect_eq(weir_upstreams_add(ups.set, &upstream, NULL), -EINVAL);
-    upstream.place = weir_place_host("a b", 80);
+    upstream.endpoint = weir_endpoint_host("a b", 80);
     expect_eq(weir_upstreams_add(ups.set, &upstream, NULL), WEIR_EDNSBADNAME);
 }

@@ -58,7 +58,7 @@ static void shared_test(void (*body)(void))
     weir_upstreams_shared_free(shared);
     maker_run_for(&m, 5 * MS);
     for (size_t i = 0; i < chosen_count; i++) {
-        weir_upstream_slot_end(slots[i], 0);
+        weir_upstream_slot_release(slots[i], 0);
     }
     maker_close(&m);
     fake_stop();
@@ -72,7 +72,7 @@ static weir_upstream *add(int set, const char *name, int target)
     const struct weir_upstream_options options = {
         .size = sizeof(options),
         .name = name,
-        .place = weir_place_addresses(&addresses[target], 1),
+        .endpoint = weir_endpoint_addresses(&addresses[target], 1),
         .weight = weights[target],
         .connection_limit = limit};
     weir_upstream *upstream = NULL;
@@ -156,7 +156,7 @@ static const char *choose(int set_count, int count)
 
 static void leave(size_t connection)
 {
-    weir_upstream_slot_end(slots[connection], 0);
+    weir_upstream_slot_release(slots[connection], 0);
     slots[connection] = NULL;
 }
 
@@ -335,7 +335,7 @@ UNIT(upstream_shared, a_name_at_another_place_counts_apart)
 /* The first of each set are one target, and the second are another. */
 UNIT(upstream_shared, upstreams_of_one_name_and_place_count_in_their_order)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
     for (int i = 0; i < 2; i++) {
         make_set(i, shared);
         upstreams[i][0] = add(i, "a", 0);
@@ -344,7 +344,7 @@ UNIT(upstream_shared, upstreams_of_one_name_and_place_count_in_their_order)
     choose(2, 4); /* the first set begins with its first: it goes on there */
     for (int i = 0; i < 2; i++) {
         for (int j = 0; j < 2; j++) {
-            expect_eq(weir_upstream_get_info(upstreams[i][j], &info), 0);
+            expect_eq(weir_upstream_get_statistics(upstreams[i][j], &info), 0);
             expect_eq(info.chosen_count, i == j ? 2 : 0);
             expect_eq(info.active_count, info.chosen_count);
         }
@@ -400,10 +400,10 @@ UNIT(upstream_shared, a_place_that_was_taken_long_ago_is_known)
 
 /* ---- failures ---- */
 
-static struct weir_upstream_info info_of(int set, int target)
+static struct weir_upstream_statistics info_of(int set, int target)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(upstreams[set][target], &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(upstreams[set][target], &info), 0);
     return info;
 }
 
@@ -428,7 +428,7 @@ static void end_one(int set, int verdict)
 {
     ask(set, 0);
     maker_run_for(&m, 5 * MS);
-    weir_upstream_slot_end(slots[chosen_count - 1], verdict);
+    weir_upstream_slot_release(slots[chosen_count - 1], verdict);
     slots[chosen_count - 1] = NULL;
 }
 
@@ -553,7 +553,7 @@ UNIT(upstream_findings, a_set_that_never_ejects_takes_no_notice)
 
 static uint64_t count_checks(int set)
 {
-    const struct weir_upstream_info info = info_of(set, 0);
+    const struct weir_upstream_statistics info = info_of(set, 0);
     return info.check_count + info.check_error_count;
 }
 
@@ -668,13 +668,13 @@ UNIT(upstream_findings, a_set_that_is_retired_leaves_the_checks_to_others)
 {
     open_checking_sets(3);
     maker_run_for(&m, 50 * MS);
-    weir_upstreams_retire(sets[0]);
+    weir_upstreams_replace(sets[0]);
     maker_run_for(&m, 5 * MS);
     expect_eq(count_checks(0), 1);
     expect_eq(count_checks(1), 0);
     expect_eq(count_checks(2), 1, "of the youngest");
-    weir_upstreams_retire(sets[1]);
-    weir_upstreams_retire(sets[2]);
+    weir_upstreams_replace(sets[1]);
+    weir_upstreams_replace(sets[2]);
     maker_run_for(&m, 320 * MS);
     expect_geq(count_checks(2), 3, "where all are retired");
     const uint64_t count = count_checks(2);
@@ -701,7 +701,7 @@ UNIT(upstream_findings, a_set_that_is_retired_does_not_say_what_is_in_use)
     make_set(1, shared);
     add(1, "c", 2);
     upstreams[1][0] = add(1, "a", 0);
-    weir_upstreams_retire(sets[0]);
+    weir_upstreams_replace(sets[0]);
     expect_gt(info_of(1, 0).in_use_ns, 0);
     fake_listener_set(listeners[0], FAKE_REFUSE, 1 * MS);
     maker_run_for(&m, 30 * MS);
@@ -764,23 +764,23 @@ UNIT(upstream_findings, another_place_has_checks_of_its_own)
 
 /* ---- what a set is given ---- */
 
-static void add_known(int set, const struct weir_upstream_known *known)
+static void add_known(int set, const struct weir_upstream_health *known)
 {
     const struct weir_upstream_options options = {
         .size = sizeof(options),
         .name = "a",
-        .place = weir_place_addresses(&addresses[0], 1),
-        .known = known};
+        .endpoint = weir_endpoint_addresses(&addresses[0], 1),
+        .health = known};
     make_set(set, shared);
     expect_eq(weir_upstreams_add(sets[set], &options, &upstreams[set][0]), 0);
 }
 
 UNIT(upstream_findings, what_sets_know_counts_more_than_what_one_is_given)
 {
-    const struct weir_upstream_known known = {.size = sizeof(known),
-                                              .state = WEIR_UPSTREAM_DOWN,
-                                              .ejected_count = 1,
-                                              .ejected_ns = 1000 * MS};
+    const struct weir_upstream_health known = {.size = sizeof(known),
+                                               .state = WEIR_UPSTREAM_DOWN,
+                                               .ejected_count = 1,
+                                               .ejected_ns = 1000 * MS};
     open_checking_sets(1);
     maker_run_for(&m, 5 * MS);
     add_known(1, &known);
@@ -789,7 +789,7 @@ UNIT(upstream_findings, what_sets_know_counts_more_than_what_one_is_given)
 
 UNIT(upstream_findings, what_the_first_set_is_given_counts_in_all)
 {
-    const struct weir_upstream_known known = {
+    const struct weir_upstream_health known = {
         .size = sizeof(known), .ejected_count = 1, .ejected_ns = 50 * MS};
     add_known(0, &known);
     open_small_set(1);

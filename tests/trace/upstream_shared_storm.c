@@ -62,10 +62,10 @@ static void note_end(void *arg, int err,
     }
 }
 
-static struct weir_upstream_info info_of(int set, int target)
+static struct weir_upstream_statistics info_of(int set, int target)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(upstreams[set][target], &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(upstreams[set][target], &info), 0);
     return info;
 }
 
@@ -74,7 +74,7 @@ static struct weir_upstream_info info_of(int set, int target)
 static void forget(int set, int target)
 {
     if (upstreams[set][target]) {
-        const struct weir_upstream_info info = info_of(set, target);
+        const struct weir_upstream_statistics info = info_of(set, target);
         gone_checks[target] += info.check_count + info.check_error_count;
         change_count[target]++;
         upstreams[set][target] = NULL;
@@ -85,7 +85,7 @@ static void change_upstream(int set, int target)
 {
     const struct weir_upstream_options options = {
         .size = sizeof(options),
-        .place = weir_place_addresses(&addresses[target], 1),
+        .endpoint = weir_endpoint_addresses(&addresses[target], 1),
         .weight = roll(4),
         .connection_limit = roll(2) * (1 + roll(3))};
     weir_upstream *upstream = upstreams[set][target];
@@ -142,7 +142,7 @@ static void end_ask(struct ask *ask)
     if (ask->pending) {
         weir_pending_cancel(ask->pending);
     } else if (ask->slot) {
-        weir_upstream_slot_end(ask->slot, results[roll(4)]);
+        weir_upstream_slot_release(ask->slot, results[roll(4)]);
         ask->slot = NULL;
     }
 }
@@ -150,8 +150,8 @@ static void end_ask(struct ask *ask)
 /* Each set that has the target knows the same of it. */
 static uint64_t check_target(int target)
 {
-    const struct weir_upstream_info *first = NULL;
-    struct weir_upstream_info infos[SETS];
+    const struct weir_upstream_statistics *first = NULL;
+    struct weir_upstream_statistics infos[SETS];
     uint64_t checks = gone_checks[target];
     for (int i = 0; i < SETS; i++) {
         if (!upstreams[i][target]) {
@@ -277,7 +277,7 @@ static void close_storm(void)
     }
     maker_close(&m);
     for (int i = 0; i < REQUESTS; i++) {
-        weir_upstream_slot_end(asks[i].slot, 0);
+        weir_upstream_slot_release(asks[i].slot, 0);
     }
     fake_stop();
 }

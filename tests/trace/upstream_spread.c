@@ -23,8 +23,9 @@ static void answer(const char *digits)
     }
     weir_lookup *lookup = ups_take_question();
     expect_eq(weir_lookup_set_ttl(lookup, 5000 * MS), 0);
-    expect_eq(weir_lookup_answer(lookup, 0, count > 0 ? 0 : WEIR_EDNSNOTFOUND,
-                                 addresses, count),
+    expect_eq(weir_resolver_reply_addresses(lookup, 0,
+                                            count > 0 ? 0 : WEIR_EDNSNOTFOUND,
+                                            addresses, count),
               0);
     maker_run_for(&ups.m, 1 * MS);
 }
@@ -40,7 +41,7 @@ static void add_spread(struct weir_upstream_options upstream)
 {
     upstream.size = sizeof(upstream);
     upstream.name = upstream.name ? upstream.name : "pods";
-    upstream.place = weir_place_host("pods.example", 80);
+    upstream.endpoint = weir_endpoint_host("pods.example", 80);
     upstream.each_address = true;
     expect_eq(weir_upstreams_add(ups.set, &upstream, &ups.all[3]), 0);
     maker_run_for(&ups.m, 1 * MS);
@@ -95,8 +96,8 @@ static const char *members(void)
 
 static uint32_t active_of(const weir_upstream *upstream)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(upstream, &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(upstream, &info), 0);
     return info.active_count;
 }
 
@@ -136,8 +137,8 @@ UNIT(upstream_spread, they_come_and_go_and_who_stays_is_the_same)
     then_answer("23");
     expect_str_eq(members(), "23");
     expect_eq(find('2'), second);
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(first, &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(first, &info), 0);
     expect_eq(info.state, WEIR_UPSTREAM_REMOVED);
     expect_eq(info.active_count, 1, "its connections go on");
     expect_eq(weir_transport_is_closing(kept->t), false);
@@ -158,7 +159,7 @@ UNIT(upstream_spread, addresses_stand_in_the_place_of_their_name)
     const struct weir_address address = peer_address("192.0.2.3", 80);
     options.balance = WEIR_BALANCE_FIRST;
     open_spread(options, (struct weir_upstream_options){.size = 0});
-    beside.place = weir_place_addresses(&address, 1);
+    beside.endpoint = weir_endpoint_addresses(&address, 1);
     expect_eq(weir_upstreams_add(ups.set, &beside, &ups.all[2]), 0);
     answer("21");
     expect_eq(weir_upstreams_get_upstream(ups.set, 0), ups.all[3]);
@@ -244,7 +245,7 @@ UNIT(upstream_spread, another_set_begins_with_the_last_good_answer)
     first = ups.set;
     expect_eq(weir_upstreams_new(ups.m.loop, &options, &ups.set), 0);
     add_spread((struct weir_upstream_options){.size = 0});
-    weir_upstreams_retire(first);
+    weir_upstreams_replace(first);
     weir_upstreams_free(first);
     expect_str_eq(members(), "12", "while it is asked for");
     expect_gt(ups_info(3).address_count, 0);
@@ -259,7 +260,7 @@ UNIT(upstream_spread, another_set_begins_with_the_last_good_answer)
 UNIT(upstream_spread, a_set_that_is_retired_asks_no_more)
 {
     open_plain();
-    weir_upstreams_retire(ups.set);
+    weir_upstreams_replace(ups.set);
     ups_ask(NULL);
     answer("12");
     ups_run_until(1);
@@ -278,8 +279,8 @@ UNIT(upstream_spread, weight_drain_and_limit_are_those_of_all)
                 (struct weir_upstream_options){
                     .connection_limit = 7, .weight = 5, .is_backup = true});
     answer("1");
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(find('1'), &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(find('1'), &info), 0);
     expect_eq(info.weight, 5);
     expect_eq(info.connection_limit, 7);
     expect_eq(info.is_backup, true);
@@ -287,7 +288,7 @@ UNIT(upstream_spread, weight_drain_and_limit_are_those_of_all)
     weir_upstream_set_draining(ups.all[3], true);
     then_answer("12");
     for (char digit = '1'; digit <= '2'; digit++) {
-        expect_eq(weir_upstream_get_info(find(digit), &info), 0);
+        expect_eq(weir_upstream_get_statistics(find(digit), &info), 0);
         expect_eq(info.weight, 0);
         expect_eq(info.state, WEIR_UPSTREAM_DRAINING);
     }
@@ -339,8 +340,8 @@ UNIT(upstream_spread, each_is_checked)
     weir_upstream *second = find('2');
     then_answer("2");
     expect_eq(find('2'), second);
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(second, &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(second, &info), 0);
     expect_eq(info.state, WEIR_UPSTREAM_DOWN);
     expect_gt(info.check_error_count, 3, "its counts are kept");
     expect_eq(ups_info(3).last_err, -ECONNREFUSED, "of the name, too");
@@ -366,31 +367,34 @@ UNIT(upstream_spread, one_that_comes_back_is_checked_before_it_is_used)
     then_answer("2");
     ups_answer(0, FAKE_SILENT);
     then_answer("12");
-    struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(find('1'), &info), 0);
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_statistics(find('1'), &info), 0);
     expect_eq(info.state, WEIR_UPSTREAM_CHECKING);
     maker_run_for(&ups.m, 100 * MS);
-    expect_eq(weir_upstream_get_info(find('1'), &info), 0);
+    expect_eq(weir_upstream_get_statistics(find('1'), &info), 0);
     expect_eq(info.state, WEIR_UPSTREAM_DOWN);
     ups_leave(kept, 0);
 }
 
 UNIT(upstream_spread, each_is_checked_by_the_plan_of_its_name)
 {
-    static const struct weir_check_step steps[] = {
+    static const struct weir_upstream_check_step steps[] = {
         {.send = "PING", .send_size = 4, .expect = "OK", .expect_size = 2}};
     const struct weir_address at = peer_address("192.0.2.9", 99);
     const struct weir_upstream_check plans[] = {
-        {.kind = WEIR_CHECK_TCP},
-        {.kind = WEIR_CHECK_TCP, .port = 99},
-        {.kind = WEIR_CHECK_TCP, .place = weir_place_addresses(&at, 1)},
-        {.kind = WEIR_CHECK_TCP, .place = weir_place_host("192.0.2.9", 99)},
-        {.kind = WEIR_CHECK_TCP, .place = weir_place_unix("/checks")},
-        {.kind = WEIR_CHECK_HTTP, .host = "host", .path = "/health"},
-        {.kind = WEIR_CHECK_TEXT, .send = "PING", .send_size = 4},
-        {.kind = WEIR_CHECK_TEXT, .steps = steps, .step_count = 1},
-        {.kind = WEIR_CHECK_POSTGRES, .user = "user"},
-        {.kind = WEIR_CHECK_MYSQL, .user = "user"},
+        {.kind = WEIR_UPSTREAM_CHECK_TCP},
+        {.kind = WEIR_UPSTREAM_CHECK_TCP, .port = 99},
+        {.kind = WEIR_UPSTREAM_CHECK_TCP,
+         .endpoint = weir_endpoint_addresses(&at, 1)},
+        {.kind = WEIR_UPSTREAM_CHECK_TCP,
+         .endpoint = weir_endpoint_host("192.0.2.9", 99)},
+        {.kind = WEIR_UPSTREAM_CHECK_TCP,
+         .endpoint = weir_endpoint_unix("/checks")},
+        {.kind = WEIR_UPSTREAM_CHECK_HTTP, .host = "host", .path = "/health"},
+        {.kind = WEIR_UPSTREAM_CHECK_TEXT, .send = "PING", .send_size = 4},
+        {.kind = WEIR_UPSTREAM_CHECK_TEXT, .steps = steps, .step_count = 1},
+        {.kind = WEIR_UPSTREAM_CHECK_POSTGRES, .user = "user"},
+        {.kind = WEIR_UPSTREAM_CHECK_MYSQL, .user = "user"},
     };
     open_plain();
     for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
@@ -428,7 +432,7 @@ UNIT(upstream_spread, a_literal_address_is_one)
 {
     const struct weir_upstream_options upstream = {
         .size = sizeof(upstream),
-        .place = weir_place_host("192.0.2.1", 80),
+        .endpoint = weir_endpoint_host("192.0.2.1", 80),
         .each_address = true};
     ups_open(NULL, 1);
     weir_upstream_remove(ups.all[0]);

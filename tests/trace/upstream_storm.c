@@ -71,12 +71,12 @@ static void note_end(void *arg, int err,
 /* ---- steps ---- */
 
 /* What is known of another one that is there, or anything. */
-static struct weir_upstream_known draw_known(void)
+static struct weir_upstream_health draw_known(void)
 {
-    struct weir_upstream_known known = {.size = sizeof(known)};
+    struct weir_upstream_health known = {.size = sizeof(known)};
     const weir_upstream *other = peers[roll(PEERS)];
     if (other) {
-        expect_eq(weir_upstream_get_known(other, &known), 0);
+        expect_eq(weir_upstream_get_health(other, &known), 0);
         cr_assert(known.state == 0 || is_checked);
         return known;
     }
@@ -93,11 +93,11 @@ static struct weir_upstream_known draw_known(void)
 
 static void add_peer(uint32_t index)
 {
-    const struct weir_upstream_known known = draw_known();
+    const struct weir_upstream_health known = draw_known();
     const struct weir_upstream_options options = {
         .size = sizeof(options),
-        .known = roll(2) ? &known : NULL,
-        .place = weir_place_addresses(&addresses[index], 1),
+        .health = roll(2) ? &known : NULL,
+        .endpoint = weir_endpoint_addresses(&addresses[index], 1),
         .weight = roll(4),
         .connection_limit = limits[index],
         .is_backup = roll(4) == 0};
@@ -153,7 +153,7 @@ static void end_ask(struct ask *ask)
     if (ask->pending) {
         weir_pending_cancel(ask->pending);
     } else if (ask->slot) {
-        weir_upstream_slot_end(ask->slot, results[roll(4)]);
+        weir_upstream_slot_release(ask->slot, results[roll(4)]);
         ask->slot = NULL;
     }
 }
@@ -161,9 +161,9 @@ static void end_ask(struct ask *ask)
 static void check_limits(void)
 {
     for (int i = 0; i < PEERS; i++) {
-        struct weir_upstream_info info = {.size = sizeof(info)};
+        struct weir_upstream_statistics info = {.size = sizeof(info)};
         if (peers[i]) {
-            expect_eq(weir_upstream_get_info(peers[i], &info), 0);
+            expect_eq(weir_upstream_get_statistics(peers[i], &info), 0);
             cr_assert(limits[i] == 0 || info.active_count <= limits[i]);
         }
     }
@@ -258,7 +258,7 @@ static void close_storm(void)
         weir_upstreams_free(set);
     }
     for (int i = 0; i < REQUESTS; i++) {
-        weir_upstream_slot_end(asks[i].slot, 0);
+        weir_upstream_slot_release(asks[i].slot, 0);
     }
     fake_stop();
 }

@@ -125,22 +125,22 @@ UNIT(upstream_use, where_none_is_up_the_first_that_comes_back_is_used)
 /* Adds one that was in use elsewhere. */
 static void add_known(uint64_t in_use_ns, enum weir_upstream_state state)
 {
-    const struct weir_upstream_known known = {
+    const struct weir_upstream_health known = {
         .size = sizeof(known), .state = state, .in_use_ns = in_use_ns};
     ups_add(&(struct weir_upstream_options){
-        .size = sizeof(struct weir_upstream_options), .known = &known});
+        .size = sizeof(struct weir_upstream_options), .health = &known});
 }
 
 UNIT(upstream_use, what_is_known_of_it_goes_on)
 {
-    struct weir_upstream_known known = {.size = sizeof(known)};
+    struct weir_upstream_health known = {.size = sizeof(known)};
     open_set(true, 1);
     add_known(500 * MS, WEIR_UPSTREAM_UP);
     expect_used('b');
     expect_geq(ups_info(1).in_use_ns, 500 * MS);
-    expect_eq(weir_upstream_get_known(ups.all[1], &known), 0);
+    expect_eq(weir_upstream_get_health(ups.all[1], &known), 0);
     expect_geq(known.in_use_ns, 500 * MS);
-    expect_eq(weir_upstream_get_known(ups.all[0], &known), 0);
+    expect_eq(weir_upstream_get_health(ups.all[0], &known), 0);
     expect_eq(known.in_use_ns, 0);
     expect_str_eq(ups.uses, "b ");
 }

@@ -324,8 +324,9 @@ UNIT(worker, no_poll_looks_for_the_end_of_a_unix_socket_in_a_host)
     expect_eq(weir_loop_new(NULL, &loop), 0);
     expect_geq(weir_loop_get_fd(loop), 0);
     expect_ok(weir_create_connection_at(
-        loop, &factory, weir_place_fd(fake_connected_unix_fd(&conns[0].peer)),
-        NULL, NULL, NULL, NULL));
+        loop, &factory,
+        weir_endpoint_fd(fake_connected_unix_fd(&conns[0].peer)), NULL, NULL,
+        NULL, NULL));
     turns(2);
     say(&conns[0]);
     turns(3);

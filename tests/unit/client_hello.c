@@ -124,16 +124,16 @@ static void hello_expect_tls13(void)
     cr_assert(!hello.is_malformed);
     cr_assert(!hello.has_ech);
     struct weir_alpn_list left = hello.protocols;
-    cr_assert(weir_alpn_next(&left, &name));
+    cr_assert(weir_client_hello_alpn_next(&left, &name));
     expect_eq(name.len, 2);
     expect_eq(memcmp(name.data, "h2", 2), 0);
-    cr_assert(weir_alpn_next(&left, &name));
+    cr_assert(weir_client_hello_alpn_next(&left, &name));
     expect_eq(name.len, 8);
     expect_eq(memcmp(name.data, "http/1.1", 8), 0);
-    cr_assert(!weir_alpn_next(&left, &name));
-    cr_assert(weir_alpn_has(&hello.protocols, "http/1.1"));
-    cr_assert(!weir_alpn_has(&hello.protocols, "http/1"));
-    cr_assert(!weir_alpn_has(&hello.protocols, ""));
+    cr_assert(!weir_client_hello_alpn_next(&left, &name));
+    cr_assert(weir_client_hello_alpn_has(&hello.protocols, "http/1.1"));
+    cr_assert(!weir_client_hello_alpn_has(&hello.protocols, "http/1"));
+    cr_assert(!weir_client_hello_alpn_has(&hello.protocols, ""));
 }
 
 static void dropping(void (*body)(void))
@@ -342,7 +342,7 @@ UNIT(client_hello, the_highest_version_is_told)
 UNIT(client_hello, protocols_are_whole_names)
 {
     expect_gt(HELLO_PARSE("\0\x10\0\5\0\3\2h2"), 0);
-    cr_assert(weir_alpn_has(&hello.protocols, "h2"));
+    cr_assert(weir_client_hello_alpn_has(&hello.protocols, "h2"));
     hello_expect_malformed(HELLO_PARSE("\0\x10\0\0"));
     hello_expect_malformed(HELLO_PARSE("\0\x10\0\2\0\0"));
     hello_expect_malformed(HELLO_PARSE("\0\x10\0\3\0\1\0"));
@@ -489,8 +489,8 @@ UNIT_IN(client_hello, calls_are_checked, unit_alone, void)
     hello.size = 0;
     expect_eq(weir_client_hello_parse("", 1, NULL, NULL, 0, &hello),
               WEIR_EOPTIONSIZE);
-    cr_assert(!weir_alpn_has(NULL, "h2"));
-    cr_assert(!weir_alpn_next(NULL, NULL));
+    cr_assert(!weir_client_hello_alpn_has(NULL, "h2"));
+    cr_assert(!weir_client_hello_alpn_next(NULL, NULL));
 }
 
 UNIT(client_hello, no_bytes_make_it_look_elsewhere)

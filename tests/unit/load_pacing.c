@@ -30,7 +30,7 @@ static weir_callback_fn *armed_cb;
 int __wrap_weir_loop_call_at(weir_loop *loop, uint64_t at_ns,
                              weir_callback_fn *cb, void *arg,
                              struct weir_handle *ret);
-int __wrap_weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
+int __wrap_weir_handle_cancel(weir_loop *loop, struct weir_handle handle);
 
 int __wrap_weir_loop_call_at(weir_loop *loop, uint64_t at_ns,
                              weir_callback_fn *cb, void *arg,
@@ -46,7 +46,7 @@ int __wrap_weir_loop_call_at(weir_loop *loop, uint64_t at_ns,
     return 0;
 }
 
-int __wrap_weir_loop_cancel(weir_loop *loop, struct weir_handle handle)
+int __wrap_weir_handle_cancel(weir_loop *loop, struct weir_handle handle)
 {
     (void)loop;
     (void)handle;

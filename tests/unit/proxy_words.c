@@ -114,7 +114,7 @@ UNIT(proxy_words, texts_of_checks_make_a_dialogue_in_their_order)
     expect_step(1, NULL, "\n", false);
     expect_step(2, "EHLO\r\n", "^250", false);
     expect_step(3, "QUIT\r\n", NULL, false);
-    for (size_t i = 4; i < WEIR_CHECK_STEPS_MAX; i++) {
+    for (size_t i = 4; i < WEIR_UPSTREAM_CHECK_STEPS_MAX; i++) {
         says("check-send", "x");
     }
     refuses("check-send", "x", "more than 64 texts");
@@ -226,12 +226,12 @@ UNIT(proxy_words, checks_may_have_tls_where_targets_have_none)
 UNIT(proxy_words, a_check_that_logs_in_has_a_user)
 {
     says("check", "mysql:weir");
-    expect_eq(config_route(&config)->check, WEIR_CHECK_MYSQL);
+    expect_eq(config_route(&config)->check, WEIR_UPSTREAM_CHECK_MYSQL);
     cr_assert_str_eq(config_route(&config)->check_user, "weir");
     says("check", "3s");
-    expect_eq(config_route(&config)->check, WEIR_CHECK_MYSQL);
+    expect_eq(config_route(&config)->check, WEIR_UPSTREAM_CHECK_MYSQL);
     says("check", "postgres:a:b");
-    expect_eq(config_route(&config)->check, WEIR_CHECK_POSTGRES);
+    expect_eq(config_route(&config)->check, WEIR_UPSTREAM_CHECK_POSTGRES);
     cr_assert_str_eq(config_route(&config)->check_user, "a:b");
     refuses("check", "mysql", "say as whom: mysql:USER");
     refuses("check", "http:a", "is neither off, tcp, tls, text, http");
@@ -322,10 +322,10 @@ UNIT(proxy_words, queues_and_checks_have_forms_of_their_own)
     const struct config_route *route = config_route(&config);
     expect_eq(route->queue_limit, 500);
     expect_eq(route->queue_timeout_ns, 2000000000);
-    expect_eq(route->check, WEIR_CHECK_TCP);
+    expect_eq(route->check, WEIR_UPSTREAM_CHECK_TCP);
     expect_eq(route->check_interval_ns, 2500000000);
     says("check", "http");
-    expect_eq(route->check, WEIR_CHECK_HTTP);
+    expect_eq(route->check, WEIR_UPSTREAM_CHECK_HTTP);
     says("queue", "7");
     expect_eq(route->queue_limit, 7);
     expect_eq(route->queue_timeout_ns, 2000000000);

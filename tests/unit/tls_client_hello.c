@@ -72,9 +72,9 @@ UNIT(tls_client_hello, the_name_and_the_protocols_of_a_client_are_read)
     const struct weir_client_hello hello = client_parsed();
     expect_str_eq(hello.server_name, "www.example.org");
     expect_eq(hello.version, 0x0304);
-    cr_assert(weir_alpn_has(&hello.protocols, "h2"));
-    cr_assert(weir_alpn_has(&hello.protocols, "http/1.1"));
-    cr_assert(!weir_alpn_has(&hello.protocols, "h3"));
+    cr_assert(weir_client_hello_alpn_has(&hello.protocols, "h2"));
+    cr_assert(weir_client_hello_alpn_has(&hello.protocols, "http/1.1"));
+    cr_assert(!weir_client_hello_alpn_has(&hello.protocols, "h3"));
 }
 
 UNIT(tls_client_hello, a_client_without_a_name_and_with_one_version)

@@ -101,7 +101,7 @@ UNIT(upstream_plan, has_the_defaults_that_are_documented)
     expect_eq(wr_check_is_active(&check), false, "no interval, no checks");
     drop_plan();
     const struct weir_upstream_check text = {.size = sizeof(text),
-                                             .kind = WEIR_CHECK_TEXT};
+                                             .kind = WEIR_UPSTREAM_CHECK_TEXT};
     expect_eq(read_plan(&text), 0);
     expect_eq(check.plan.limit_bytes, 16384);
     drop_plan();
@@ -154,44 +154,48 @@ UNIT(upstream_plan, keeps_its_own_copies)
 UNIT(upstream_plan, refuses_what_makes_no_sense)
 {
     int kind = 0;
-    while (weir_check_kind_get_name((enum weir_check_kind)kind)) {
+    while (weir_upstream_check_kind_get_name(
+        (enum weir_upstream_check_kind)kind)) {
         kind++;
     }
-    expect_refused(
-        &(struct weir_upstream_check){.kind = (enum weir_check_kind)kind});
+    expect_refused(&(struct weir_upstream_check){
+        .kind = (enum weir_upstream_check_kind)kind});
     expect_refused(&(struct weir_upstream_check){.send_size = 1});
     expect_refused(&(struct weir_upstream_check){.expect_size = 1});
     expect_refused(&(struct weir_upstream_check){
         .expect = "abc", .expect_size = 3, .limit_bytes = 2});
     expect_refused(&(struct weir_upstream_check){.min_status = 400});
-    expect_refused(&(struct weir_upstream_check){.kind = WEIR_CHECK_HTTP,
-                                                 .limit_bytes = 11});
-    expect_refused(
-        &(struct weir_upstream_check){.kind = WEIR_CHECK_TLS, .no_tls = true});
+    expect_refused(&(struct weir_upstream_check){
+        .kind = WEIR_UPSTREAM_CHECK_HTTP, .limit_bytes = 11});
+    expect_refused(&(struct weir_upstream_check){
+        .kind = WEIR_UPSTREAM_CHECK_TLS, .no_tls = true});
     expect_refused(&(struct weir_upstream_check){.path = ""});
     expect_refused(&(struct weir_upstream_check){.path = "/ HTTP/1.0"});
     expect_refused(&(struct weir_upstream_check){.host = "a\r\nb: c"});
     expect_refused(&(struct weir_upstream_check){.host = "a\x7f"});
     expect_refused(&(struct weir_upstream_check){.proxy_version = 3});
-    expect_refused(&(struct weir_upstream_check){.kind = WEIR_CHECK_MYSQL});
     expect_refused(
-        &(struct weir_upstream_check){.kind = WEIR_CHECK_POSTGRES, .user = ""});
-    char user[WEIR_CHECK_USER_MAX + 2];
+        &(struct weir_upstream_check){.kind = WEIR_UPSTREAM_CHECK_MYSQL});
+    expect_refused(&(struct weir_upstream_check){
+        .kind = WEIR_UPSTREAM_CHECK_POSTGRES, .user = ""});
+    char user[WEIR_UPSTREAM_CHECK_USER_MAX + 2];
     memset(user, 'u', sizeof(user) - 1);
     user[sizeof(user) - 1] = '\0';
-    expect_refused(
-        &(struct weir_upstream_check){.kind = WEIR_CHECK_MYSQL, .user = user});
+    expect_refused(&(struct weir_upstream_check){
+        .kind = WEIR_UPSTREAM_CHECK_MYSQL, .user = user});
 }
 
 UNIT(upstream_plan, refuses_steps_that_make_no_sense)
 {
-    static const struct weir_check_step many[WEIR_CHECK_STEPS_MAX + 1];
-    const struct weir_check_step no_send = {.send_size = 1};
-    const struct weir_check_step no_expect = {.expect_size = 1};
-    const struct weir_check_step much = {.expect = "abc", .expect_size = 3};
+    static const struct weir_upstream_check_step
+        many[WEIR_UPSTREAM_CHECK_STEPS_MAX + 1];
+    const struct weir_upstream_check_step no_send = {.send_size = 1};
+    const struct weir_upstream_check_step no_expect = {.expect_size = 1};
+    const struct weir_upstream_check_step much = {.expect = "abc",
+                                                  .expect_size = 3};
     expect_refused(&(struct weir_upstream_check){.step_count = 1});
     expect_refused(&(struct weir_upstream_check){
-        .steps = many, .step_count = WEIR_CHECK_STEPS_MAX + 1});
+        .steps = many, .step_count = WEIR_UPSTREAM_CHECK_STEPS_MAX + 1});
     expect_refused(
         &(struct weir_upstream_check){.steps = &no_send, .step_count = 1});
     expect_refused(
@@ -206,23 +210,25 @@ UNIT(upstream_plan, refuses_places_that_checks_cannot_go_to)
 {
     const struct weir_address unnamed = {.len = 0};
     expect_refused(&(struct weir_upstream_check){
-        .place = weir_place_host("a", 1), .port = 2});
+        .endpoint = weir_endpoint_host("a", 1), .port = 2});
     expect_refused(
-        &(struct weir_upstream_check){.place = weir_place_host("", 1)});
-    expect_refused(&(struct weir_upstream_check){.place = weir_place_unix("")});
-    expect_refused(&(struct weir_upstream_check){.place = weir_place_unix("/a"),
-                                                 .port = 2});
+        &(struct weir_upstream_check){.endpoint = weir_endpoint_host("", 1)});
+    expect_refused(
+        &(struct weir_upstream_check){.endpoint = weir_endpoint_unix("")});
     expect_refused(&(struct weir_upstream_check){
-        .place = weir_place_addresses(&unnamed, 1)});
+        .endpoint = weir_endpoint_unix("/a"), .port = 2});
     expect_refused(&(struct weir_upstream_check){
-        .place = weir_place_addresses(&unnamed, 2)});
-    expect_refused(&(struct weir_upstream_check){.place = weir_place_fd(0)});
+        .endpoint = weir_endpoint_addresses(&unnamed, 1)});
+    expect_refused(&(struct weir_upstream_check){
+        .endpoint = weir_endpoint_addresses(&unnamed, 2)});
+    expect_refused(
+        &(struct weir_upstream_check){.endpoint = weir_endpoint_fd(0)});
 }
 
 UNIT(upstream_plan, a_text_is_asked_for_in_one_piece)
 {
     const struct weir_upstream_check plan = {.size = sizeof(plan),
-                                             .kind = WEIR_CHECK_TEXT,
+                                             .kind = WEIR_UPSTREAM_CHECK_TEXT,
                                              .send = "ping",
                                              .send_size = 4};
     struct wr_check_piece pieces[WR_CHECK_PIECES];
@@ -237,7 +243,7 @@ UNIT(upstream_plan, a_text_is_asked_for_in_one_piece)
 UNIT(upstream_plan, a_text_is_expected_at_the_beginning)
 {
     const struct weir_upstream_check plan = {
-        .kind = WEIR_CHECK_TEXT, .expect = "+OK", .expect_size = 3};
+        .kind = WEIR_UPSTREAM_CHECK_TEXT, .expect = "+OK", .expect_size = 3};
     expect_verdicts(&plan, "+OK hi", "..+");
     expect_verdicts(&plan, "+ERR", ".-");
     expect_verdicts(&plan, "x+OK", "-");
@@ -245,7 +251,7 @@ UNIT(upstream_plan, a_text_is_expected_at_the_beginning)
 
 UNIT(upstream_plan, or_anywhere_within_the_limit)
 {
-    struct weir_upstream_check plan = {.kind = WEIR_CHECK_TEXT,
+    struct weir_upstream_check plan = {.kind = WEIR_UPSTREAM_CHECK_TEXT,
                                        .send = "PING",
                                        .send_size = 4,
                                        .expect = "ab",
@@ -271,13 +277,13 @@ UNIT(upstream_plan, or_anywhere_within_the_limit)
 
 UNIT(upstream_plan, without_a_text_any_byte_will_do)
 {
-    const struct weir_upstream_check plan = {.kind = WEIR_CHECK_TEXT};
+    const struct weir_upstream_check plan = {.kind = WEIR_UPSTREAM_CHECK_TEXT};
     expect_verdicts(&plan, "x", "+");
 }
 
 UNIT(upstream_plan, a_status_is_read_from_its_line)
 {
-    struct weir_upstream_check plan = {.kind = WEIR_CHECK_HTTP};
+    struct weir_upstream_check plan = {.kind = WEIR_UPSTREAM_CHECK_HTTP};
     expect_verdicts(&plan, "HTTP/1.1 200 OK", "...........+");
     expect_verdicts(&plan, "HTTP/1.0 399", "...........+");
     expect_verdicts(&plan, "HTTP/1.1 400", "...........-");
@@ -299,17 +305,17 @@ UNIT(upstream_plan, a_status_is_read_from_its_line)
 
 /* An answer that each kind takes; NULL: it reads none. */
 static const struct {
-    enum weir_check_kind kind;
+    enum weir_upstream_check_kind kind;
     const char *answer;
     size_t size;
     const char *verdicts;
 } answers[] = {
-    {WEIR_CHECK_TCP, NULL, 0, NULL},
-    {WEIR_CHECK_TLS, NULL, 0, NULL},
-    {WEIR_CHECK_TEXT, "x", 1, "+"},
-    {WEIR_CHECK_HTTP, "HTTP/1.1 200", 12, "...........+"},
-    {WEIR_CHECK_POSTGRES, "R\0\0\0\10\0\0\0\3", 9, "........+"},
-    {WEIR_CHECK_MYSQL, "\1\0\0\0\12\1\0\0\2\0", 10, "....>.....+"},
+    {WEIR_UPSTREAM_CHECK_TCP, NULL, 0, NULL},
+    {WEIR_UPSTREAM_CHECK_TLS, NULL, 0, NULL},
+    {WEIR_UPSTREAM_CHECK_TEXT, "x", 1, "+"},
+    {WEIR_UPSTREAM_CHECK_HTTP, "HTTP/1.1 200", 12, "...........+"},
+    {WEIR_UPSTREAM_CHECK_POSTGRES, "R\0\0\0\10\0\0\0\3", 9, "........+"},
+    {WEIR_UPSTREAM_CHECK_MYSQL, "\1\0\0\0\12\1\0\0\2\0", 10, "....>.....+"},
 };
 
 UNIT(upstream_plan, each_kind_takes_its_answer)
@@ -328,17 +334,19 @@ UNIT(upstream_plan, each_kind_takes_its_answer)
                                answers[i].verdicts);
         }
     }
-    cr_assert_null(weir_check_kind_get_name((enum weir_check_kind)count),
-                   "a kind has no answer here");
+    cr_assert_null(
+        weir_upstream_check_kind_get_name((enum weir_upstream_check_kind)count),
+        "a kind has no answer here");
 }
 
 /* ---- dialogues ---- */
 
 #define STEPS(...)                                                             \
-    .kind = WEIR_CHECK_TEXT,                                                   \
-    .steps = (const struct weir_check_step[]){__VA_ARGS__},                    \
-    .step_count = sizeof((const struct weir_check_step[]){__VA_ARGS__}) /      \
-                  sizeof(struct weir_check_step)
+    .kind = WEIR_UPSTREAM_CHECK_TEXT,                                          \
+    .steps = (const struct weir_upstream_check_step[]){__VA_ARGS__},           \
+    .step_count =                                                              \
+        sizeof((const struct weir_upstream_check_step[]){__VA_ARGS__}) /       \
+        sizeof(struct weir_upstream_check_step)
 #define SENDS(text)   .send = text, .send_size = sizeof(text) - 1
 #define EXPECTS(text) .expect = text, .expect_size = sizeof(text) - 1
 #define ANYWHERE      .expect_anywhere = true
@@ -410,7 +418,7 @@ UNIT(upstream_dialogue, ends_at_its_limit)
 
 /* ---- logins ---- */
 
-static void expect_login(enum weir_check_kind kind, size_t step,
+static void expect_login(enum weir_upstream_check_kind kind, size_t step,
                          const char *said, size_t size)
 {
     const struct weir_upstream_check plan = {.kind = kind, .user = "weir"};
@@ -423,8 +431,9 @@ static void expect_login(enum weir_check_kind kind, size_t step,
     drop_plan();
 }
 
-static void expect_login_verdicts(enum weir_check_kind kind, const char *answer,
-                                  size_t size, const char *last)
+static void expect_login_verdicts(enum weir_upstream_check_kind kind,
+                                  const char *answer, size_t size,
+                                  const char *last)
 {
     const struct weir_upstream_check plan = {.kind = kind, .user = "weir"};
     char got[8] = "";
@@ -444,7 +453,8 @@ static void expect_login_verdicts(enum weir_check_kind kind, const char *answer,
 }
 
 #define VERDICT(kind, answer, last)                                            \
-    expect_login_verdicts(WEIR_CHECK_##kind, answer, sizeof(answer) - 1, last)
+    expect_login_verdicts(WEIR_UPSTREAM_CHECK_##kind, answer,                  \
+                          sizeof(answer) - 1, last)
 
 static const char start_up[] =
     "\0\0\0\x3b\0\3\0\0user\0weir\0database\0postgres\0"
@@ -452,7 +462,7 @@ static const char start_up[] =
 
 UNIT(upstream_login, of_postgres_is_good_if_a_password_is_asked_for)
 {
-    expect_login(WEIR_CHECK_POSTGRES, 0, start_up, sizeof(start_up));
+    expect_login(WEIR_UPSTREAM_CHECK_POSTGRES, 0, start_up, sizeof(start_up));
     VERDICT(POSTGRES, "R\0\0\0\x17\0\0\0\12SCRAM-SHA-256\0\0", "+");
     expect_eq(talk.is_in, false, "a server that waits for it is left alone");
     VERDICT(POSTGRES, "N\0\0\0\6x\0R\0\0\0\10\0\0\0\3", "+");
@@ -489,7 +499,8 @@ static const char mysql_login[] =
 
 UNIT(upstream_login, of_mysql_waits_for_the_greeting)
 {
-    expect_login(WEIR_CHECK_MYSQL, 1, mysql_login, sizeof(mysql_login));
+    expect_login(WEIR_UPSTREAM_CHECK_MYSQL, 1, mysql_login,
+                 sizeof(mysql_login));
     VERDICT(MYSQL, GREETING, ">.");
     VERDICT(MYSQL, "\2\0\0\0\11x", "-");
     VERDICT(MYSQL, "\4\0\0\0\xff\x69\4x", "-");
@@ -501,7 +512,7 @@ UNIT(upstream_login, of_mysql_waits_for_the_greeting)
 static void expect_after_greeting(const char *packet, size_t size,
                                   const char *verdicts)
 {
-    const struct weir_upstream_check plan = {.kind = WEIR_CHECK_MYSQL,
+    const struct weir_upstream_check plan = {.kind = WEIR_UPSTREAM_CHECK_MYSQL,
                                              .user = "weir"};
     char answer[128] = GREETING;
     char got[8] = "";
@@ -532,11 +543,11 @@ UNIT(upstream_login, of_mysql_is_good_if_the_user_is_let_in)
 UNIT(upstream_login, of_mysql_has_the_empty_password_in_the_form_of_a_method)
 {
     AFTER_GREETING("\x17\0\0\2\xfemysql_native_password\0", ">>.");
-    expect_login(WEIR_CHECK_MYSQL, talk.step, "\0\0\0\3", 4);
+    expect_login(WEIR_UPSTREAM_CHECK_MYSQL, talk.step, "\0\0\0\3", 4);
     AFTER_GREETING("\x18\0\0\2\xfe"
                    "caching_sha2_password\0x",
                    ">>.");
-    expect_login(WEIR_CHECK_MYSQL, talk.step, "\1\0\0\3\0", 5);
+    expect_login(WEIR_UPSTREAM_CHECK_MYSQL, talk.step, "\1\0\0\3\0", 5);
     AFTER_GREETING("\x11\0\0\2\xfesha256_password\0", ">>.");
     AFTER_GREETING("\5\0\0\2\xfepam\0", ">-");
     AFTER_GREETING("\4\0\0\2\xfepam", ">-");
@@ -549,7 +560,7 @@ UNIT(upstream_login, of_mysql_has_the_empty_password_in_the_form_of_a_method)
 /* RFC 9110, 15.2. */
 UNIT(upstream_plan, an_interim_answer_is_passed_over)
 {
-    struct weir_upstream_check plan = {.kind = WEIR_CHECK_HTTP};
+    struct weir_upstream_check plan = {.kind = WEIR_UPSTREAM_CHECK_HTTP};
     expect_verdicts(&plan, "HTTP/1.1 103\r\n\r\nHTTP/1.1 200",
                     "...........................+");
     expect_verdicts(&plan, "HTTP/1.1 100 C\nA: b\n\nHTTP/1.0 503",
@@ -581,7 +592,7 @@ static bool is_same_as_first(const struct weir_upstream_check *first,
 UNIT(upstream_plan, is_the_same_if_all_of_it_is)
 {
     const struct weir_upstream_check first = {.size = sizeof(first),
-                                              .kind = WEIR_CHECK_TEXT,
+                                              .kind = WEIR_UPSTREAM_CHECK_TEXT,
                                               .interval_ns = 5,
                                               .send = "ab",
                                               .send_size = 2,
@@ -591,7 +602,7 @@ UNIT(upstream_plan, is_the_same_if_all_of_it_is)
                                               .host = "h"};
     struct weir_upstream_check others[23];
     const char texts[] = "ab"; /* elsewhere in memory */
-    const struct weir_check_step step = {"ab", 2, "c", 1, false};
+    const struct weir_upstream_check_step step = {"ab", 2, "c", 1, false};
     struct weir_upstream_check same = first;
     same.send = texts;
     same.rise = 2; /* the defaults */
@@ -600,7 +611,7 @@ UNIT(upstream_plan, is_the_same_if_all_of_it_is)
     for (int i = 0; i < 23; i++) {
         others[i] = first;
     }
-    others[0].kind = WEIR_CHECK_TCP;
+    others[0].kind = WEIR_UPSTREAM_CHECK_TCP;
     others[1].interval_ns = 6;
     others[2].timeout_ns = 1;
     others[3].rise = 1;
@@ -621,8 +632,8 @@ UNIT(upstream_plan, is_the_same_if_all_of_it_is)
     others[16].no_tls = true;
     others[17].fast_ns = 4;
     others[18].proxy_version = WEIR_PROXY_V1;
-    others[19].place = weir_place_host("a", 1);
-    others[20].place = weir_place_unix("a");
+    others[19].endpoint = weir_endpoint_host("a", 1);
+    others[20].endpoint = weir_endpoint_unix("a");
     others[21].user = "u";
     others[22].send = NULL;
     others[22].send_size = 0;

@@ -48,14 +48,19 @@ UNIT(x509_fields, are_those_of_the_certificate)
               INT64_C(36500) * 24 * 3600);
 
     struct weir_tls_attribute attribute;
-    expect_eq(weir_tls_next_attribute(&certificate.subject, &attribute), 0);
+    expect_eq(
+        weir_tls_certificate_next_attribute(&certificate.subject, &attribute),
+        0);
     expect_str_eq(attribute.name, "commonName");
     cr_assert(attribute.is_text);
     EXPECT_TEXT(attribute.value, "good");
     EXPECT_TEXT(attribute.oid, "\x55\4\3");
-    expect_eq(weir_tls_next_attribute(&certificate.subject, &attribute),
-              -ENOENT);
-    expect_eq(weir_tls_next_attribute(&certificate.issuer, &attribute), 0);
+    expect_eq(
+        weir_tls_certificate_next_attribute(&certificate.subject, &attribute),
+        -ENOENT);
+    expect_eq(
+        weir_tls_certificate_next_attribute(&certificate.issuer, &attribute),
+        0);
     EXPECT_TEXT(attribute.value, "authority");
     fields_close();
 }
@@ -76,16 +81,17 @@ UNIT(x509_fields, names_are_told_with_their_kind)
     struct weir_tls_name name;
     fields_open("good-deep-kinds");
 
-    expect_eq(weir_tls_next_name(&certificate.names, &name), 0);
+    expect_eq(weir_tls_certificate_next_name(&certificate.names, &name), 0);
     expect_eq(name.kind, WEIR_TLS_NAME_DNS);
     EXPECT_TEXT(name.value, "www.example.org");
-    expect_eq(weir_tls_next_name(&certificate.names, &name), 0);
+    expect_eq(weir_tls_certificate_next_name(&certificate.names, &name), 0);
     expect_eq(name.kind, WEIR_TLS_NAME_IP);
     EXPECT_TEXT(name.value, "\x7f\0\0\1");
-    expect_eq(weir_tls_next_name(&certificate.names, &name), 0);
+    expect_eq(weir_tls_certificate_next_name(&certificate.names, &name), 0);
     expect_eq(name.kind, WEIR_TLS_NAME_EMAIL);
     EXPECT_TEXT(name.value, "a@b.example");
-    expect_eq(weir_tls_next_name(&certificate.names, &name), -ENOENT);
+    expect_eq(weir_tls_certificate_next_name(&certificate.names, &name),
+              -ENOENT);
     fields_close();
 }
 
@@ -97,15 +103,15 @@ UNIT(x509_fields, several_attributes_may_be_in_a_set)
     struct weir_tls_part rest = {sets, sizeof(sets) - 1};
     struct weir_tls_attribute attribute;
 
-    expect_eq(weir_tls_next_attribute(&rest, &attribute), 0);
+    expect_eq(weir_tls_certificate_next_attribute(&rest, &attribute), 0);
     expect_str_eq(attribute.name, "organizationName");
-    expect_eq(weir_tls_next_attribute(&rest, &attribute), 0);
+    expect_eq(weir_tls_certificate_next_attribute(&rest, &attribute), 0);
     expect_str_eq(attribute.name, "organizationalUnitName");
     cr_assert_not(attribute.is_text);
-    expect_eq(weir_tls_next_attribute(&rest, &attribute), 0);
+    expect_eq(weir_tls_certificate_next_attribute(&rest, &attribute), 0);
     cr_assert_null(attribute.name);
     EXPECT_TEXT(attribute.value, "x");
-    expect_eq(weir_tls_next_attribute(&rest, &attribute), -ENOENT);
+    expect_eq(weir_tls_certificate_next_attribute(&rest, &attribute), -ENOENT);
 }
 
 /* The attribute alone in its set; its value is "x". */
@@ -124,7 +130,7 @@ static struct weir_tls_attribute read_attribute(const void *oid, size_t size,
     memcpy(set + sizeof(head), oid, size);
     memcpy(set + sizeof(head) + size, value, sizeof(value));
     struct weir_tls_part rest = {set, sizeof(head) + size + sizeof(value)};
-    expect_eq(weir_tls_next_attribute(&rest, &attribute), 0);
+    expect_eq(weir_tls_certificate_next_attribute(&rest, &attribute), 0);
     expect_eq(rest.size, 0);
     EXPECT_TEXT(attribute.value, "x");
     return attribute;
@@ -205,11 +211,11 @@ UNIT(x509_fields, each_kind_of_name_is_told)
     struct weir_tls_part rest = {names, sizeof(names) - 1};
     struct weir_tls_name name;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-        expect_eq(weir_tls_next_name(&rest, &name), 0);
+        expect_eq(weir_tls_certificate_next_name(&rest, &name), 0);
         expect_eq(name.kind, kinds[i]);
         expect_eq(name.value.size, 1);
     }
-    expect_eq(weir_tls_next_name(&rest, &name), -ENOENT);
+    expect_eq(weir_tls_certificate_next_name(&rest, &name), -ENOENT);
 }
 
 UNIT(x509_fields, a_directory_name_has_attributes)
@@ -220,15 +226,15 @@ UNIT(x509_fields, a_directory_name_has_attributes)
     struct weir_tls_name name;
     struct weir_tls_attribute attribute;
 
-    expect_eq(weir_tls_next_name(&rest, &name), 0);
+    expect_eq(weir_tls_certificate_next_name(&rest, &name), 0);
     expect_eq(name.kind, WEIR_TLS_NAME_DIRECTORY);
-    expect_eq(weir_tls_next_attribute(&name.value, &attribute), 0);
+    expect_eq(weir_tls_certificate_next_attribute(&name.value, &attribute), 0);
     EXPECT_TEXT(attribute.value, "ab");
-    expect_eq(weir_tls_next_name(&rest, &name), 0);
+    expect_eq(weir_tls_certificate_next_name(&rest, &name), 0);
     expect_eq(name.kind, WEIR_TLS_NAME_OTHER); /* malformed inside */
-    expect_eq(weir_tls_next_name(&rest, &name), 0);
+    expect_eq(weir_tls_certificate_next_name(&rest, &name), 0);
     expect_eq(name.kind, WEIR_TLS_NAME_OTHER);
-    expect_eq(weir_tls_next_name(&rest, &name), -ENOENT);
+    expect_eq(weir_tls_certificate_next_name(&rest, &name), -ENOENT);
 }
 
 UNIT(x509_fields, of_other_bytes_are_refused)
@@ -243,13 +249,13 @@ UNIT(x509_fields, of_other_bytes_are_refused)
     struct weir_tls_certificate sizeless = {.size = 0};
     expect_eq(weir_tls_certificate_read("garbage", 7, &sizeless),
               WEIR_EOPTIONSIZE);
-    expect_eq(weir_tls_next_attribute(&rest, &attribute), -EBADMSG);
-    expect_eq(weir_tls_next_name(&rest, &name), -EBADMSG);
+    expect_eq(weir_tls_certificate_next_attribute(&rest, &attribute), -EBADMSG);
+    expect_eq(weir_tls_certificate_next_name(&rest, &name), -EBADMSG);
     expect_eq(rest.size, 7);
     rest.data = NULL;
-    expect_eq(weir_tls_next_attribute(&rest, &attribute), -EBADMSG);
-    expect_eq(weir_tls_next_name(&rest, &name), -EBADMSG);
-    expect_eq(weir_tls_next_attribute(&rest, NULL), -EINVAL);
-    expect_eq(weir_tls_next_attribute(NULL, &attribute), -EINVAL);
-    expect_eq(weir_tls_next_name(&rest, NULL), -EINVAL);
+    expect_eq(weir_tls_certificate_next_attribute(&rest, &attribute), -EBADMSG);
+    expect_eq(weir_tls_certificate_next_name(&rest, &name), -EBADMSG);
+    expect_eq(weir_tls_certificate_next_attribute(&rest, NULL), -EINVAL);
+    expect_eq(weir_tls_certificate_next_attribute(NULL, &attribute), -EINVAL);
+    expect_eq(weir_tls_certificate_next_name(&rest, NULL), -EINVAL);
 }

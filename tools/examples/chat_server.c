@@ -27,7 +27,7 @@ static void tell_others(const struct member *from, const char *what)
             continue;
         }
         weir_writer_write(to->writer, text, (size_t)len);
-        if (weir_writer_get_depth(to->writer).bytes > SLOW_BYTES) {
+        if (weir_writer_get_write_buffer_size(to->writer).bytes > SLOW_BYTES) {
             weir_writer_abort(to->writer); /* its task sees the end */
         }
     }
@@ -67,7 +67,7 @@ static int say_goodbye(weir_loop *loop, void *arg)
     const struct member chat = {.name = "the chat"};
     struct weir_waitable stop = weir_waitable_stop(loop);
     (void)arg;
-    if (weir_wait_first(loop, &stop, 1) == 0) {
+    if (weir_wait_any(loop, &stop, 1) == 0) {
         tell_others(&chat, " ends");
     }
     return 0;

@@ -43,7 +43,7 @@ static int set_timer(CURLM *from, long ms, void *arg)
     void *number = (void *)(intptr_t)CURL_SOCKET_TIMEOUT;
     (void)from;
     (void)arg;
-    weir_loop_cancel(loop, timer);
+    weir_handle_cancel(loop, timer);
     if (ms >= 0) {
         check(weir_loop_call_later(loop, WEIR_MILLISECONDS(ms), act, number,
                                    &timer));

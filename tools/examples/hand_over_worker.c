@@ -30,7 +30,7 @@ static int take(void *server, weir_reader *reader, weir_writer *writer)
         if (count <= 0) {
             return (int)count;
         }
-        int error = weir_server_adopt_connection(server, fd);
+        int error = weir_server_add_fd(server, fd);
         if (error < 0 && error != -ENOTCONN) { /* its client has gone */
             return error;
         }

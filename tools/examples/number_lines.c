@@ -40,12 +40,12 @@ static int number_lines(weir_loop *loop, void *arg)
     weir_writer *out;
     (void)arg;
     int error = weir_open_connection_at(
-        loop, weir_place_read_pipe(STDIN_FILENO), NULL, &in, &source);
+        loop, weir_endpoint_read_pipe(STDIN_FILENO), NULL, &in, &source);
     if (error < 0) {
         return error;
     }
-    error = weir_open_connection_at(loop, weir_place_write_pipe(STDOUT_FILENO),
-                                    NULL, NULL, &out);
+    error = weir_open_connection_at(
+        loop, weir_endpoint_write_pipe(STDOUT_FILENO), NULL, NULL, &out);
     if (error == 0) {
         error = copy_lines(in, out);
         weir_writer_close(out);

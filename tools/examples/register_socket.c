@@ -46,7 +46,7 @@ int main(void)
         err(1, "socketpair");
     }
     struct weir_factory factory = {create, loop};
-    check(weir_create_connection_at(loop, &factory, weir_place_fd(pair[0]),
+    check(weir_create_connection_at(loop, &factory, weir_endpoint_fd(pair[0]),
                                     NULL, NULL, NULL, NULL));
     if (write(pair[1], "abc", 3) != 3) { /* as from the network */
         err(1, "write");

@@ -24,8 +24,8 @@ static int wait_for_data(weir_loop *loop, void *pair)
     weir_writer *writer;
     struct weir_buf data;
     struct weir_open_options options = {.size = sizeof(options)};
-    int error = weir_open_connection_at(loop, weir_place_fd(fds[0]), &options,
-                                        &reader, &writer);
+    int error = weir_open_connection_at(loop, weir_endpoint_fd(fds[0]),
+                                        &options, &reader, &writer);
     if (error < 0) {
         return error;
     }

@@ -21,7 +21,7 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
             return (int)len;
         }
         error = weir_writer_write_buf(writer, &bytes);
-        weir_lease_unref(bytes.lease);
+        weir_buf_unref(bytes.lease);
         if (error == 0) {
             error = weir_writer_drain(writer); /* as fast as the client reads */
         }

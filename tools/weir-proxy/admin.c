@@ -68,15 +68,15 @@ struct admin {
 };
 
 /* Runs a callback on each thread, and adds the statistics of their loops. */
-static int gather(struct admin *admin, weir_thread_visit_fn *visit, void *arg)
+static int gather(struct admin *admin, weir_threads_each_fn *visit, void *arg)
 {
     weir_loop *loop = admin->worker->loop;
-    weir_threads *threads = weir_thread_get_threads(admin->worker->thread);
+    weir_threads *threads = weir_thread_get_group(admin->worker->thread);
 
     if (!metrics_clear(&admin->metrics)) {
         return -ENOMEM;
     }
-    const int count = weir_threads_visit_wait(threads, loop, visit, arg);
+    const int count = weir_threads_run_each_wait(threads, loop, visit, arg);
     if (count < 0) {
         return count;
     }
@@ -222,8 +222,8 @@ static int listen_at(struct admin *admin, const char *text)
     }
     proxy->admin_fd = -1;
     return weir_start_server_at(admin->worker->loop, serve,
-                                fd >= 0 ? weir_place_fd(fd)
-                                        : weir_place_addresses(&address, 1),
+                                fd >= 0 ? weir_endpoint_fd(fd)
+                                        : weir_endpoint_addresses(&address, 1),
                                 &options, &admin->server);
 }
 

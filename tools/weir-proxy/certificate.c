@@ -71,7 +71,7 @@ static struct weir_tls_part find_cn(const struct weir_tls_certificate *from)
     struct weir_tls_part found = {.size = 0};
     struct weir_tls_attribute attribute;
 
-    while (weir_tls_next_attribute(&rest, &attribute) == 0) {
+    while (weir_tls_certificate_next_attribute(&rest, &attribute) == 0) {
         if (attribute.name && attribute.is_text &&
             strcmp(attribute.name, "commonName") == 0) {
             found = attribute.value;
@@ -90,7 +90,7 @@ static bool has_one(const struct weir_tls_certificate *certificate,
         const struct weir_tls_part cn = find_cn(certificate);
         return is_equal(&cn, name, false);
     }
-    while (weir_tls_next_name(&rest, &found) == 0) {
+    while (weir_tls_certificate_next_name(&rest, &found) == 0) {
         if (found.kind == kind->kind &&
             is_equal(&found.value, name, kind->kind == WEIR_TLS_NAME_DNS)) {
             return true;

@@ -59,9 +59,9 @@ static enum weir_proxy_version header_of(const struct config_route *route,
 bool check_plan_has_tls(const struct config_route *route,
                         const struct config_target *target)
 {
-    const bool speaks = route->check == WEIR_CHECK_TLS ||
-                        route->check == WEIR_CHECK_TEXT ||
-                        route->check == WEIR_CHECK_HTTP;
+    const bool speaks = route->check == WEIR_UPSTREAM_CHECK_TLS ||
+                        route->check == WEIR_UPSTREAM_CHECK_TEXT ||
+                        route->check == WEIR_UPSTREAM_CHECK_HTTP;
 
     if (!speaks || !check_plan_is_checked(route, target)) {
         return false;
@@ -138,9 +138,9 @@ static void write_place(const struct config_route *route,
     } else if (check_plan_is_port_alone(at)) {
         ret->port = at->port;
     } else if (at->address.len > 0) {
-        ret->place = weir_place_addresses(&at->address, 1);
+        ret->endpoint = weir_endpoint_addresses(&at->address, 1);
     } else {
-        ret->place = weir_place_host(at->host, at->port);
+        ret->endpoint = weir_endpoint_host(at->host, at->port);
     }
 }
 
@@ -170,7 +170,7 @@ void check_plan_make(const struct config_route *route,
         .user = route->check_user,
         .path = route->check_path,
         .host = route->check_host,
-        .no_tls = route->check != WEIR_CHECK_TLS &&
+        .no_tls = route->check != WEIR_UPSTREAM_CHECK_TLS &&
                   !check_plan_has_tls(route, target),
         .min_status = (uint32_t)route->check_min_status,
         .max_status = (uint32_t)route->check_max_status,
@@ -180,8 +180,8 @@ void check_plan_make(const struct config_route *route,
     write_place(route, target, &ret->check);
     for (size_t i = 0; i < route->check_step_count; i++) {
         const struct config_step *step = &route->check_steps[i];
-        ret->steps[i] =
-            (struct weir_check_step){step->send, step->send_size, step->expect,
-                                     step->expect_size, !step->begins};
+        ret->steps[i] = (struct weir_upstream_check_step){
+            step->send, step->send_size, step->expect, step->expect_size,
+            !step->begins};
     }
 }

@@ -13,7 +13,7 @@
 
 struct check_plan {
     struct weir_upstream_check check; /* points to the steps */
-    struct weir_check_step steps[WEIR_CHECK_STEPS_MAX];
+    struct weir_upstream_check_step steps[WEIR_UPSTREAM_CHECK_STEPS_MAX];
 };
 
 void check_plan_make(const struct config_route *route,

@@ -66,7 +66,7 @@ static struct config_step *add_step(struct config_route *route)
         route->inherits_steps = false;
     }
     struct config_step *larger =
-        route->check_step_count < WEIR_CHECK_STEPS_MAX
+        route->check_step_count < WEIR_UPSTREAM_CHECK_STEPS_MAX
             ? grow(route->check_steps, route->check_step_count, sizeof(*larger))
             : NULL;
     if (!larger) {
@@ -486,9 +486,10 @@ bool config_add_target(struct config *config, const char *text, char *why)
     return true;
 }
 
-bool config_logs_in(enum weir_check_kind kind)
+bool config_logs_in(enum weir_upstream_check_kind kind)
 {
-    return kind == WEIR_CHECK_POSTGRES || kind == WEIR_CHECK_MYSQL;
+    return kind == WEIR_UPSTREAM_CHECK_POSTGRES ||
+           kind == WEIR_UPSTREAM_CHECK_MYSQL;
 }
 
 const char *config_key_log(const struct config_service *service, size_t number)

@@ -189,7 +189,7 @@ struct config_route {
     uint64_t resolve_ns;
     enum config_addresses addresses;
     bool is_checked;
-    enum weir_check_kind check;
+    enum weir_upstream_check_kind check;
     uint64_t check_interval_ns;
     uint64_t check_timeout_ns;
     uint64_t check_fast_ns; /* 0 is the interval */
@@ -383,7 +383,7 @@ struct config_service *config_service(struct config *config);
 struct config_route *config_route(struct config *config);
 struct config_target *config_target(struct config *config);
 
-bool config_logs_in(enum weir_check_kind kind);
+bool config_logs_in(enum weir_upstream_check_kind kind);
 
 /* Returns the key log with this number, or NULL. Number 0 is the service's own,
  * for clients; the logs of its routes follow. */

@@ -594,7 +594,7 @@ static void warn_of_mysql(const struct config *config,
     char place[CONFIG_PLACE_SIZE];
 
     if (check_plan_is_checked(route, target) &&
-        route->check != WEIR_CHECK_MYSQL &&
+        route->check != WEIR_UPSTREAM_CHECK_MYSQL &&
         check_plan_port(route, target) == MYSQL_PORT) {
         say("%swarning: '%s': MySQL and MariaDB count a check as a handshake "
             "that was broken off, and refuse this machine after "

@@ -197,12 +197,12 @@ static void visit_cut(void *arg, weir_thread *thread)
     each_of_all(arg, thread, cut);
 }
 
-static int visit(struct doing *doing, weir_thread_visit_fn *call, void *arg)
+static int visit(struct doing *doing, weir_threads_each_fn *call, void *arg)
 {
     const struct worker *worker = doing->worker;
 
-    return weir_threads_visit_wait(weir_thread_get_threads(worker->thread),
-                                   worker->loop, call, arg);
+    return weir_threads_run_each_wait(weir_thread_get_group(worker->thread),
+                                      worker->loop, call, arg);
 }
 
 static char fail(struct doing *doing, int err)

@@ -86,9 +86,9 @@ struct target_tally *counts_find_target(struct keyed_table *tallies,
 
 void counts_add_target(struct target_sum *sum, const weir_upstream *upstream)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
 
-    if (weir_upstream_get_info(upstream, &info) < 0) {
+    if (weir_upstream_get_statistics(upstream, &info) < 0) {
         return;
     }
     sum->is_up |= info.state == WEIR_UPSTREAM_UP || info.up_count > 0;

@@ -77,7 +77,7 @@ void cuts_begin(struct route *route, const weir_upstream *upstream,
 {
     struct cuts *cuts = &route->cuts;
 
-    weir_loop_cancel(route->worker->loop, cuts->timer);
+    weir_handle_cancel(route->worker->loop, cuts->timer);
     cuts->left = 0;
     for (struct link *link = route->worker->sessions.oldest; link;
          link = link->younger) {
@@ -106,12 +106,12 @@ size_t cuts_do(const struct route *route, const struct config_target *target)
             count++;
         }
     }
-    const int connecting = weir_upstream_end_requests(
+    const int connecting = weir_upstream_fail_pending(
         route->added[target - route->config->targets], SESSION_CUT);
     return connecting > 0 ? count + (size_t)connecting : count;
 }
 
 void cuts_end(struct route *route)
 {
-    weir_loop_cancel(route->worker->loop, route->cuts.timer);
+    weir_handle_cancel(route->worker->loop, route->cuts.timer);
 }

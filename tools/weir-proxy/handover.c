@@ -405,8 +405,8 @@ static void wait_until_none_accepts(const struct worker *worker)
 
     while (err >= 0 && quiet_count < 2) {
         looking.accepts = false;
-        err = weir_threads_visit_wait(weir_thread_get_threads(worker->thread),
-                                      worker->loop, look_at, &looking);
+        err = weir_threads_run_each_wait(weir_thread_get_group(worker->thread),
+                                         worker->loop, look_at, &looking);
         quiet_count += !looking.accepts;
         if (err >= 0 && quiet_count < 2) {
             err = weir_sleep(worker->loop, LOOK_NS);
@@ -439,7 +439,7 @@ static int give_way(struct worker *worker, weir_reader *reader,
     control_stop_listening(worker->control);
     admin_stop_listening(worker->admin);
     listeners_keep_paths(&worker->proxy->setup->listeners);
-    weir_threads_stop(weir_thread_get_threads(worker->thread),
+    weir_threads_stop(weir_thread_get_group(worker->thread),
                       worker_config(worker)->drain_ns);
     return 0;
 }
@@ -607,7 +607,7 @@ static int finish_start(weir_loop *loop, void *arg)
         tell_predecessor(proxy);
     } else if (begun != -ECANCELED) { /* it was not stopped */
         proxy->start_err = begun;
-        weir_threads_stop(weir_thread_get_threads(proxy->workers[0].thread), 0);
+        weir_threads_stop(weir_thread_get_group(proxy->workers[0].thread), 0);
     }
     if (begun == 0 && predecessor >= 0) {
         wait_for_stop(loop, predecessor);
@@ -634,8 +634,8 @@ static void one_is_ready(void *arg)
 
 int handover_worker_is_ready(struct worker *worker)
 {
-    weir_threads *threads = weir_thread_get_threads(worker->thread);
-    const int err = weir_thread_call_soon(weir_threads_get_thread(threads, 0),
+    weir_threads *threads = weir_thread_get_group(worker->thread);
+    const int err = weir_thread_call_soon(weir_threads_get(threads, 0),
                                           one_is_ready, worker->proxy, NULL);
 
     return err == -ESHUTDOWN ? 0 : err; /* the first thread has ended, and this

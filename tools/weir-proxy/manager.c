@@ -115,8 +115,8 @@ static void look_after_threads(void *arg)
     struct proxy *proxy = arg;
     const struct worker *first = &proxy->workers[0];
     const int err =
-        weir_threads_visit(weir_thread_get_threads(first->thread), first->loop,
-                           is_alive, NULL, all_are_alive, proxy);
+        weir_threads_run_each(weir_thread_get_group(first->thread), first->loop,
+                              is_alive, NULL, all_are_alive, proxy);
 
     if (err < 0) {
         look_later(proxy);

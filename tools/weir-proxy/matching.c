@@ -105,7 +105,7 @@ static enum verdict judge_alpn(const struct config_route *route,
                    ? YES
                    : NO;
     }
-    while (route->passes_tls && weir_alpn_next(&left, &name)) {
+    while (route->passes_tls && weir_client_hello_alpn_next(&left, &name)) {
         if (matching_has_text(&route->alpn, name.data, name.len)) {
             return YES;
         }
@@ -383,7 +383,7 @@ struct weir_alpn_name matching_agree(const struct config_texts *own,
                                      const struct weir_alpn_list *offered)
 {
     for (size_t i = 0; i < own->count; i++) {
-        if (weir_alpn_has(offered, own->texts[i])) {
+        if (weir_client_hello_alpn_has(offered, own->texts[i])) {
             return (struct weir_alpn_name){own->texts[i],
                                            strlen(own->texts[i])};
         }

@@ -160,10 +160,10 @@ static void add_route(struct metrics *metrics, const struct route *route,
 
 static uint32_t count_queued(const struct route *route)
 {
-    struct weir_upstreams_info info = {.size = sizeof(info)};
+    struct weir_upstreams_statistics info = {.size = sizeof(info)};
 
     return route->upstreams &&
-                   weir_upstreams_get_info(route->upstreams, &info) == 0
+                   weir_upstreams_get_statistics(route->upstreams, &info) == 0
                ? info.queued_count
                : 0;
 }

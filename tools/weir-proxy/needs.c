@@ -98,8 +98,8 @@ static uint64_t facts_of_route(const struct config_route *route)
     return IF(route->as == AS_SILENT, NEED_SILENT) |
            IF(route->balance == BALANCE_FIRST, NEED_FIRST) |
            IF(is_ejecting, NEED_EJECT) |
-           IF(route->check == WEIR_CHECK_TEXT, NEED_CHECK_TEXT) |
-           IF(route->check == WEIR_CHECK_HTTP, NEED_CHECK_HTTP) |
+           IF(route->check == WEIR_UPSTREAM_CHECK_TEXT, NEED_CHECK_TEXT) |
+           IF(route->check == WEIR_UPSTREAM_CHECK_HTTP, NEED_CHECK_HTTP) |
            IF(route->to_cert, NEED_TO_CERT) |
            IF(route->as == AS_TLS, FACT_AS_TLS) |
            IF(route->as == AS_PLAIN, FACT_AS_PLAIN) |
@@ -113,7 +113,7 @@ static uint64_t facts_of_route(const struct config_route *route)
            IF(route->to_crl, FACT_TO_CRL) |
            IF(route->to_insecure, FACT_INSECURE) |
            IF(route->is_checked, FACT_ANY_CHECK) |
-           IF(route->check == WEIR_CHECK_TLS, FACT_CHECK_TLS) |
+           IF(route->check == WEIR_UPSTREAM_CHECK_TLS, FACT_CHECK_TLS) |
            IF(route->check_tls == CHECK_TLS_OFF, FACT_CHECK_CLEAR) |
            IF(route->check_step_count > 0, FACT_STEPS);
 }
@@ -137,8 +137,8 @@ static uint64_t facts_of_target(const struct needs_at *at)
     const struct config_target_check *check = &target->check;
     const bool is_checked = check_plan_is_checked(route, target);
     const bool is_over_tls = check_plan_has_tls(route, target);
-    const bool is_dialogue =
-        route->check == WEIR_CHECK_TEXT || route->check == WEIR_CHECK_HTTP;
+    const bool is_dialogue = route->check == WEIR_UPSTREAM_CHECK_TEXT ||
+                             route->check == WEIR_UPSTREAM_CHECK_HTTP;
     const bool is_unix_target = is_unix(&target->at.address);
 
     return IF(target->at.address.len == 0, NEED_NAME) |

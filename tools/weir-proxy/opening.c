@@ -140,7 +140,7 @@ static struct key key_of(const struct session *session)
 /* Ends the wait: connects by the chosen route, or refuses the client. */
 static void take_route(struct session *session, int err, size_t route)
 {
-    weir_loop_cancel(session_loop(session), session->timer);
+    weir_handle_cancel(session_loop(session), session->timer);
     if (err < 0) {
         session_refuse(session, END_NO_ROUTE);
         return;
@@ -175,7 +175,7 @@ static void be_late(void *arg);
 static bool arm(struct session *session, uint64_t time_ns,
                 void (*call)(void *session))
 {
-    weir_loop_cancel(session_loop(session), session->timer);
+    weir_handle_cancel(session_loop(session), session->timer);
     if (weir_loop_call_later(session_loop(session), time_ns, call, session,
                              &session->timer) < 0) {
         session_refuse(session, END_INTERNAL);
@@ -289,7 +289,7 @@ static void open_tls(struct session *session)
         .size = sizeof(options), .initial = &rest, .initial_count = 1};
     weir_transport *upgraded;
 
-    weir_loop_cancel(session_loop(session), session->timer);
+    weir_handle_cancel(session_loop(session), session->timer);
     if (weir_transport_start_tls(session->client, &settings, &options, secured,
                                  session, &upgraded) < 0) {
         session_refuse(session, session_reason_of_refusal(session));
@@ -575,7 +575,7 @@ static int keep(struct session *session, const struct weir_buf *buf)
 {
     if (session->route && !session->preface && !session->kept.lease) {
         struct weir_buf kept = *buf;
-        if (weir_buf_keep(&kept) == 0) {
+        if (weir_buf_ref(&kept) == 0) {
             session->kept = kept;
             return 0;
         }
@@ -633,7 +633,7 @@ static void client_lost(void *user, weir_transport *t, int err)
     struct session *session = user;
 
     (void)err;
-    weir_loop_cancel(session_loop(session), session->timer);
+    weir_handle_cancel(session_loop(session), session->timer);
     if (session->reason == END_CLIENT_GONE &&
         session->door->service->worker->is_draining &&
         weir_transport_get_end(t) == WEIR_END_ABORTED) {

@@ -91,7 +91,7 @@ static void call_others(void *arg)
 {
     struct worker *own = arg;
     struct proxy *proxy = own->proxy;
-    weir_threads *threads = weir_thread_get_threads(own->thread);
+    weir_threads *threads = weir_thread_get_group(own->thread);
     bool has_failed = false;
 
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
@@ -99,8 +99,8 @@ static void call_others(void *arg)
         if (worker == own || atomic_exchange(&worker->is_called, true)) {
             continue;
         }
-        const int err = weir_thread_call_soon(
-            weir_threads_get_thread(threads, i), look, worker, NULL);
+        const int err = weir_thread_call_soon(weir_threads_get(threads, i),
+                                              look, worker, NULL);
         if (err < 0) {
             atomic_store(&worker->is_called, false);
             has_failed = has_failed || err != -ESHUTDOWN;

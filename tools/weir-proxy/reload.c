@@ -191,11 +191,11 @@ static void drop_next(void *arg, weir_thread *thread)
     worker_drop_next(worker_of(arg, thread));
 }
 
-static int visit(struct change *change, weir_thread_visit_fn *call)
+static int visit(struct change *change, weir_threads_each_fn *call)
 {
     const struct worker *first = &change->proxy->workers[0];
-    const int count = weir_threads_visit_wait(
-        weir_thread_get_threads(first->thread), first->loop, call, change);
+    const int count = weir_threads_run_each_wait(
+        weir_thread_get_group(first->thread), first->loop, call, change);
 
     return count < 0 ? count : 0;
 }

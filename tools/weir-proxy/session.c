@@ -35,7 +35,7 @@ static void relayed(void *arg, int err, const struct weir_relay_record *end)
     struct session *session = arg;
 
     (void)err;
-    weir_upstream_slot_end(session->slot, end_verdict_of_relay(end));
+    weir_upstream_slot_release(session->slot, end_verdict_of_relay(end));
     finish(session, end);
 }
 
@@ -60,7 +60,7 @@ static int relay(struct session *session)
     const int err = weir_relay(session->client, session->target, &options,
                                relayed, session, &session->pending);
 
-    weir_lease_unref(session->kept.lease);
+    weir_buf_unref(session->kept.lease);
     session->kept = (struct weir_buf){.len = 0};
     session->preface = preface_drop_rest(session->preface);
     if (err == 0) {
@@ -78,8 +78,8 @@ static void give_up(struct session *session, enum end_reason reason,
 {
     if (session->slot) {
         weir_transport_abort(session->target);
-        weir_upstream_slot_end(session->slot,
-                               session->is_client_lost ? -ECANCELED : verdict);
+        weir_upstream_slot_release(
+            session->slot, session->is_client_lost ? -ECANCELED : verdict);
         session->slot = NULL;
     }
     if (session->is_client_lost) {
@@ -393,7 +393,7 @@ static void finish(struct session *session, const struct weir_relay_record *end)
     }
     places_leave(&session->place, session->door); /* admits the next client */
     preface_free(session->preface);
-    weir_lease_unref(session->kept.lease);
+    weir_buf_unref(session->kept.lease);
     weir_transport_unref(session->client);
     weir_transport_unref(session->target);
     free(session->tried);

@@ -16,11 +16,11 @@
 
 #include <signal.h>
 
-static void visit(const struct worker *worker, weir_thread_visit_fn *call)
+static void visit(const struct worker *worker, weir_threads_each_fn *call)
 {
     const int err =
-        weir_threads_visit(weir_thread_get_threads(worker->thread),
-                           worker->loop, call, worker->proxy, NULL, NULL);
+        weir_threads_run_each(weir_thread_get_group(worker->thread),
+                              worker->loop, call, worker->proxy, NULL, NULL);
 
     if (err < 0) {
         say("the threads were not visited: %s", weir_strerror(err));
@@ -52,7 +52,7 @@ static void drain(void *arg)
 {
     struct worker *worker = arg;
 
-    weir_threads_stop(weir_thread_get_threads(worker->thread),
+    weir_threads_stop(weir_thread_get_group(worker->thread),
                       worker_config(worker)->drain_ns);
 }
 
@@ -65,7 +65,7 @@ static void stop(void *arg, int signum)
 
     (void)signum;
     if (worker->is_stopping) {
-        weir_threads_stop(weir_thread_get_threads(worker->thread), 0);
+        weir_threads_stop(weir_thread_get_group(worker->thread), 0);
         return;
     }
     worker->is_stopping = true;

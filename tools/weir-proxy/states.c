@@ -125,18 +125,18 @@ static uint64_t key_of(const struct route *route,
 struct gathering {
     const struct proxy *proxy;
     const struct setup *setup;
-    struct weir_upstream_known *known;
+    struct weir_upstream_health *known;
 };
 
 /* Records what a thread knows of a route's targets, unless another thread has.
  */
-static void note_route(struct weir_upstream_known *known,
+static void note_route(struct weir_upstream_health *known,
                        const struct route *route)
 {
     for (size_t i = 0; i < route->config->target_count; i++) {
-        struct weir_upstream_known one = {.size = sizeof(one)};
+        struct weir_upstream_health one = {.size = sizeof(one)};
         if (known[i].size == 0 &&
-            weir_upstream_get_known(route->added[i], &one) == 0) {
+            weir_upstream_get_health(route->added[i], &one) == 0) {
             known[i] = one;
         }
     }
@@ -148,7 +148,7 @@ static void visit(void *arg, weir_thread *thread)
     const struct config *config = gathering->setup->config;
     const struct worker *worker =
         &gathering->proxy->workers[weir_thread_get_index(thread)];
-    struct weir_upstream_known *known = gathering->known;
+    struct weir_upstream_health *known = gathering->known;
 
     const bool is_there =
         worker->services && worker->services->setup == gathering->setup;
@@ -165,7 +165,7 @@ static void visit(void *arg, weir_thread *thread)
 
 /* ---- facts ---- */
 
-static uint64_t value_of(const struct weir_upstream_known *known,
+static uint64_t value_of(const struct weir_upstream_health *known,
                          enum fact fact)
 {
     switch (fact) {
@@ -204,7 +204,7 @@ static uint64_t value_of_order(const struct order *order, enum fact fact)
 /* Writes the facts of a target that are not 0. Returns their number. */
 static size_t write_facts(struct states_one *states, const struct route *route,
                           const struct config_target *target,
-                          const struct weir_upstream_known *known)
+                          const struct weir_upstream_health *known)
 {
     size_t count = 0;
 
@@ -222,7 +222,7 @@ static size_t write_facts(struct states_one *states, const struct route *route,
 }
 
 static size_t write_all(struct states_one *states, const struct worker *worker,
-                        const struct weir_upstream_known *known)
+                        const struct weir_upstream_health *known)
 {
     const struct config *config = worker->services->setup->config;
     size_t count = 0;
@@ -251,8 +251,8 @@ int64_t states_gather(const struct worker *worker, struct states_one **ret)
 
     if (states && gathering.known) {
         result =
-            weir_threads_visit_wait(weir_thread_get_threads(worker->thread),
-                                    worker->loop, visit, &gathering);
+            weir_threads_run_each_wait(weir_thread_get_group(worker->thread),
+                                       worker->loop, visit, &gathering);
     }
     if (result >= 0) {
         result = (int64_t)write_all(states, worker, gathering.known);
@@ -312,9 +312,9 @@ void states_find_order(const struct states_one *states, size_t count,
     }
 }
 
-struct weir_upstream_known states_find(const struct states_one *states,
-                                       size_t count, const struct route *route,
-                                       const struct config_target *target)
+struct weir_upstream_health states_find(const struct states_one *states,
+                                        size_t count, const struct route *route,
+                                        const struct config_target *target)
 {
     const bool is_checked = check_plan_is_checked(route->config, target);
     uint64_t values[FACTS];
@@ -323,8 +323,8 @@ struct weir_upstream_known states_find(const struct states_one *states,
         values[fact] = find(states, count, route, target, fact);
     }
     const uint64_t state = is_checked ? values[FACT_STATE] : 0;
-    return (struct weir_upstream_known){
-        .size = sizeof(struct weir_upstream_known),
+    return (struct weir_upstream_health){
+        .size = sizeof(struct weir_upstream_health),
         .state = state == WEIR_UPSTREAM_UP     ? WEIR_UPSTREAM_UP
                  : state == WEIR_UPSTREAM_DOWN ? WEIR_UPSTREAM_DOWN
                                                : 0,

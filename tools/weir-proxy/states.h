@@ -31,8 +31,8 @@ void states_find_order(const struct states_one *states, size_t count,
                        const struct config_target *target, struct order *order);
 
 /* Returns what the facts contain about a target. */
-struct weir_upstream_known states_find(const struct states_one *states,
-                                       size_t count, const struct route *route,
-                                       const struct config_target *target);
+struct weir_upstream_health states_find(const struct states_one *states,
+                                        size_t count, const struct route *route,
+                                        const struct config_target *target);
 
 #endif

@@ -62,8 +62,8 @@ static const char *word_of(enum weir_upstream_state state)
     }
 }
 
-static struct weir_upstream_known known_of(const struct route *route,
-                                           const struct config_target *target)
+static struct weir_upstream_health known_of(const struct route *route,
+                                            const struct config_target *target)
 {
     const struct proxy *proxy = route->worker->proxy;
 
@@ -72,7 +72,7 @@ static struct weir_upstream_known known_of(const struct route *route,
 
 /* A first check that succeeds is not printed. */
 static bool is_news(const struct route *route, const weir_upstream *upstream,
-                    const struct weir_upstream_info *info)
+                    const struct weir_upstream_statistics *info)
 {
     return info->state != WEIR_UPSTREAM_UP || info->last_err < 0 ||
            known_of(route, weir_upstream_get_user(upstream)).state != 0;
@@ -80,7 +80,7 @@ static bool is_news(const struct route *route, const weir_upstream *upstream,
 
 /* Writes the reason of a state as ": ...", or nothing. */
 static void write_why(const struct config_route *config,
-                      const struct weir_upstream_info *info,
+                      const struct weir_upstream_statistics *info,
                       enum weir_upstream_state state, int err, char *why,
                       size_t size)
 {
@@ -90,7 +90,7 @@ static void write_why(const struct config_route *config,
 
     why[0] = '\0';
     if (is_down && info->check_status > 0 &&
-        config->check == WEIR_CHECK_MYSQL) {
+        config->check == WEIR_UPSTREAM_CHECK_MYSQL) {
         snprintf(why, size, ": error %u of MySQL%s%s",
                  (unsigned)info->check_status, reason[0] ? ": " : "", reason);
     } else if (is_down && info->check_status > 0) {
@@ -116,10 +116,11 @@ static bool is_backup(const weir_upstream *upstream)
 
 static enum weir_upstream_state state_of(const weir_upstream *upstream)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
 
-    return weir_upstream_get_info(upstream, &info) < 0 ? WEIR_UPSTREAM_REMOVED
-                                                       : info.state;
+    return weir_upstream_get_statistics(upstream, &info) < 0
+               ? WEIR_UPSTREAM_REMOVED
+               : info.state;
 }
 
 static bool has_first_choice(const struct route *route)
@@ -190,13 +191,14 @@ static void tell_change(void *arg, weir_upstream *upstream,
                         enum weir_upstream_state state, int err)
 {
     struct route *route = arg;
-    struct weir_upstream_info info = {.size = sizeof(info)};
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
     char why[256];
     char whose[256];
 
     follow_change(route, upstream, state);
 
-    if (!says_changes(route) || weir_upstream_get_info(upstream, &info) < 0 ||
+    if (!says_changes(route) ||
+        weir_upstream_get_statistics(upstream, &info) < 0 ||
         !is_news(route, upstream, &info)) {
         return;
     }
@@ -315,22 +317,22 @@ static int add_target(struct route *route, const struct config_target *target,
     const struct weir_tls_settings check_tls =
         check_plan_tls(route->config, target,
                        contexts_for_check(&contexts, route->config, target));
-    const struct weir_upstream_known known = known_of(route, target);
+    const struct weir_upstream_health known = known_of(route, target);
     struct check_plan plan;
     const struct weir_upstream_options options = {
         .size = sizeof(options),
-        .place = target->at.address.len > 0
-                     ? weir_place_addresses(&target->at.address, 1)
-                 : target->at.service
-                     ? weir_place_host(target->at.service, 0)
-                     : weir_place_host(target->at.host, target->at.port),
+        .endpoint = target->at.address.len > 0
+                        ? weir_endpoint_addresses(&target->at.address, 1)
+                    : target->at.service
+                        ? weir_endpoint_host(target->at.service, 0)
+                        : weir_endpoint_host(target->at.host, target->at.port),
         .name = target->at.text,
         .tls = has_tls_at_once(route->config, target) ? &tls : NULL,
         .user = (void *)target,
         .weight = (uint32_t)(target->weight > 0 ? target->weight : 1),
         .connection_limit = (uint32_t)target->limit,
         .is_backup = target->is_backup,
-        .known = &known,
+        .health = &known,
         .check = &plan.check,
         .check_tls =
             check_plan_has_tls(route->config, target) ? &check_tls : NULL,
@@ -422,12 +424,12 @@ static void describe_address(const weir_upstream *upstream,
                              const struct target_facts *target,
                              struct address_facts *ret)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
     const char *name = weir_upstream_get_name(upstream);
     const char *at = strstr(name, " at ");
     const bool is_service = target->config->at.service != NULL;
 
-    (void)!weir_upstream_get_info(upstream, &info);
+    (void)!weir_upstream_get_statistics(upstream, &info);
     *ret = (struct address_facts){
         .names = {target->names[0], target->names[1], target->names[2],
                   at ? at + 4 : name},

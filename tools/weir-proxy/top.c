@@ -104,7 +104,7 @@ static int ask(const struct top *top, struct weir_buf *ret)
     weir_writer *writer;
 
     int err = weir_open_connection_at(top->loop,
-                                      weir_place_addresses(&top->address, 1),
+                                      weir_endpoint_addresses(&top->address, 1),
                                       &options, &reader, &writer);
     if (err < 0) {
         return err;
@@ -129,7 +129,7 @@ static int ask_in_time(struct top *top)
     int err = (int)weir_timeout_end(&limit, ask(top, &bytes));
     if (err == 0) {
         err = take(answer, &bytes);
-        weir_lease_unref(bytes.lease);
+        weir_buf_unref(bytes.lease);
     }
     if (err == 0) {
         answer->time_ns = weir_loop_get_time(top->loop);

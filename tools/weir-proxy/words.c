@@ -33,9 +33,9 @@ static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
 /* Returns "off", then the library's kinds of checks. */
 static const char *name_check(int index)
 {
-    return index == 0
-               ? "off"
-               : weir_check_kind_get_name((enum weir_check_kind)(index - 1));
+    return index == 0 ? "off"
+                      : weir_upstream_check_kind_get_name(
+                            (enum weir_upstream_check_kind)(index - 1));
 }
 
 #define AT_PROGRAM(field)                                                      \

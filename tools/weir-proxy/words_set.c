@@ -156,7 +156,7 @@ static char *read_escaped(const char *value, size_t *ret_size, char *why)
 static bool refuse_step(char *why)
 {
     return option_refuse(why, "no memory, or more than %d texts",
-                         WEIR_CHECK_STEPS_MAX);
+                         WEIR_UPSTREAM_CHECK_STEPS_MAX);
 }
 
 bool words_add_send(void *options, const struct option *word, const char *value,
@@ -473,14 +473,15 @@ static bool read_login(struct config_route *route, const char *value,
     const size_t len = (size_t)(colon - value);
     char name[16];
 
-    if (len >= sizeof(name) || strlen(colon + 1) > WEIR_CHECK_USER_MAX ||
-        colon[1] == '\0') {
+    if (len >= sizeof(name) ||
+        strlen(colon + 1) > WEIR_UPSTREAM_CHECK_USER_MAX || colon[1] == '\0') {
         return false;
     }
     memcpy(name, value, len);
     name[len] = '\0';
-    enum weir_check_kind kind;
-    if (weir_check_kind_parse(name, &kind) < 0 || !config_logs_in(kind)) {
+    enum weir_upstream_check_kind kind;
+    if (weir_upstream_check_kind_parse(name, &kind) < 0 ||
+        !config_logs_in(kind)) {
         return false;
     }
     char *user = strdup(colon + 1);
@@ -507,12 +508,12 @@ bool words_say_check(void *options, const struct option *word,
     }
     if (strcmp(value, "off") == 0) {
         route->is_checked = false;
-        route->check = WEIR_CHECK_TCP;
+        route->check = WEIR_UPSTREAM_CHECK_TCP;
         return true;
     }
-    enum weir_check_kind kind = route->check;
+    enum weir_upstream_check_kind kind = route->check;
     if (colon ? !read_login(route, value, colon)
-              : weir_check_kind_parse(value, &kind) < 0 &&
+              : weir_upstream_check_kind_parse(value, &kind) < 0 &&
                     (parse_time(value, &route->check_interval_ns) < 0 ||
                      route->check_interval_ns == 0)) {
         return option_refuse(

@@ -225,7 +225,7 @@ static int open_door(struct door *door, int fd)
 
     waiting->count++;
     const int err = weir_create_server_at(service->worker->loop, &factory,
-                                          weir_place_fd(fd), &options,
+                                          weir_endpoint_fd(fd), &options,
                                           listening, waiting, &door->server);
     waiting->count -= err < 0;
     service->services->busy += err == 0;
@@ -470,7 +470,7 @@ static void say_features(const struct worker *worker)
 /* Stops all workers, because all must serve, and waits to be cancelled. */
 static void stop_all(struct worker *worker)
 {
-    weir_threads_stop(weir_thread_get_threads(worker->thread),
+    weir_threads_stop(weir_thread_get_group(worker->thread),
                       worker_config(worker)->drain_ns);
     while (weir_sleep(worker->loop, UINT64_MAX / 2) == 0) {
     }
@@ -591,7 +591,7 @@ static void retire_targets(const struct services *services)
         for (size_t j = 0; service->routes && j < service->config->route_count;
              j++) {
             if (service->routes[j].upstreams) {
-                weir_upstreams_retire(service->routes[j].upstreams);
+                weir_upstreams_replace(service->routes[j].upstreams);
             }
         }
     }
@@ -639,7 +639,7 @@ static void leave_in_order(struct worker *worker)
 {
     struct proxy *proxy = worker->proxy;
     weir_thread *first =
-        weir_threads_get_thread(weir_thread_get_threads(worker->thread), 0);
+        weir_threads_get(weir_thread_get_group(worker->thread), 0);
     int err;
 
     if (first != worker->thread) {

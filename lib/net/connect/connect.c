@@ -32,14 +32,14 @@ struct wr_connect {
     weir_loop *loop;
     struct weir_pending pending; /* the program's handle, until done returns */
     struct wr_member member;
-    struct wr_ready ready;     /* starts without a task */
-    struct wr_own_task own;    /* the task, if needed */
-    bool is_direct;            /* without a task */
-    bool is_cancelled;         /* by the program or by the loop's end */
-    bool was_told;             /* done was called, or the call has returned */
-    enum weir_place_kind kind; /* of the peer's place */
-    bool is_adopted;           /* the program brought the descriptor */
-    bool is_shaking;           /* TLS will call connect_shaken() */
+    struct wr_ready ready;  /* starts without a task */
+    struct wr_own_task own; /* the task, if needed */
+    bool is_direct;         /* without a task */
+    bool is_cancelled;      /* by the program or by the loop's end */
+    bool was_told;          /* done was called, or the call has returned */
+    enum weir_endpoint_kind kind; /* of the peer's endpoint */
+    bool is_adopted;              /* the program brought the descriptor */
+    bool is_shaking;              /* TLS will call connect_shaken() */
     struct weir_factory factory;
     weir_connect_done_fn *done;
     void *done_arg;
@@ -126,10 +126,10 @@ static int connect_open(struct wr_connect *connect, weir_transport **ret)
 
     wr_assert(!wr_secure_settings_are_set(&connect->tls));
     switch (connect->kind) {
-    case WEIR_PLACE_READ_PIPE:
+    case WEIR_ENDPOINT_READ_PIPE:
         return wr_pipe_open(connect->loop, fd, WR_PIPE_READ, &connect->factory,
                             &connect->connection, ret);
-    case WEIR_PLACE_WRITE_PIPE:
+    case WEIR_ENDPOINT_WRITE_PIPE:
         return wr_pipe_open(connect->loop, fd, WR_PIPE_WRITE, &connect->factory,
                             &connect->connection, ret);
     default:
@@ -418,8 +418,8 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     connect->timeout_ns = options->timeout_ns;
     connect->error_text = options->error_text;
     connect->error_text_size = options->error_text_size;
-    connect->kind = call->place.kind;
-    connect->is_adopted = wr_place_is_open(&call->place);
+    connect->kind = call->endpoint.kind;
+    connect->is_adopted = wr_endpoint_is_open(&call->endpoint);
     connect->connection = options->connection;
     if (options->local_address) {
         connect->local = *options->local_address;
@@ -433,18 +433,18 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
 
 static int connect_read(struct wr_connect *connect,
                         const struct wr_connect_call *call, int family,
-                        const struct wr_place *place)
+                        const struct wr_endpoint *endpoint)
 {
     const int err = wr_secure_settings_read(
         &connect->tls, call->options->tls,
         connect->is_adopted ? WR_SECURE_EITHER : WR_SECURE_CLIENT,
-        wr_place_get_host(&call->place));
+        wr_endpoint_get_host(&call->endpoint));
 
     wr_require(err >= 0, err);
     connect->race.family = family;
     return connect->is_adopted
                ? 0
-               : wr_connect_fill_race(&connect->race, family, place);
+               : wr_connect_fill_race(&connect->race, family, endpoint);
 }
 
 static void connect_discard(struct wr_connect *connect)
@@ -458,21 +458,21 @@ static int connect_new(weir_loop *loop, const struct weir_factory *factory,
                        const struct wr_connect_call *call,
                        struct wr_connect **ret)
 {
-    struct wr_place place;
+    struct wr_endpoint endpoint;
 
     wr_require(factory && factory->create, -EINVAL);
-    const int family = wr_connect_read_place(loop, call, &place);
+    const int family = wr_connect_read_endpoint(loop, call, &endpoint);
     wr_require(family >= 0, family);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    const size_t size = connect_get_size(place.count);
+    const size_t size = connect_get_size(endpoint.count);
     struct wr_connect *connect = wr_guard_alloc(&loop->counting, size);
     wr_require(connect, -ENOMEM);
     memset(connect, 0, sizeof(*connect));
-    connect->candidate_count = place.count;
+    connect->candidate_count = endpoint.count;
     connect_init(connect, loop, factory, call);
     wr_loop_add_member(loop, &connect->member);
     wr_loop_pin(loop);
-    const int err = connect_read(connect, call, family, &place);
+    const int err = connect_read(connect, call, family, &endpoint);
     if (err < 0) {
         connect_discard(connect);
         return err;
@@ -517,7 +517,7 @@ static int connect_start(weir_loop *loop, const struct weir_factory *factory,
         connect_discard(connect);
         return err;
     }
-    connect->race.fd = wr_place_get_fd(&call->place);
+    connect->race.fd = wr_endpoint_get_fd(&call->endpoint);
     if (ret) {
         *ret = &connect->pending;
     }
@@ -530,7 +530,7 @@ int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
     wr_assert(call->options->size > 0);
     const int err = connect_start(loop, factory, call, ret);
     if (err < 0) {
-        wr_socket_refuse(wr_place_get_fd(&call->place));
+        wr_socket_refuse(wr_endpoint_get_fd(&call->endpoint));
     }
     return err;
 }
@@ -543,10 +543,10 @@ int wr_connect_await(weir_loop *loop, const struct weir_factory *factory,
     wr_assert(loop->current && !call->done);
     int err = connect_new(loop, factory, call, &connect);
     if (err < 0) {
-        wr_socket_refuse(wr_place_get_fd(&call->place));
+        wr_socket_refuse(wr_endpoint_get_fd(&call->endpoint));
         return err;
     }
-    connect->race.fd = wr_place_get_fd(&call->place);
+    connect->race.fd = wr_endpoint_get_fd(&call->endpoint);
     err = connect_run(connect);
     t = connect->secure;
     if (err == 0 && !t) {
@@ -569,18 +569,20 @@ int wr_connect_options_read(const void *outer,
 
 int weir_create_connection_at(weir_loop *loop,
                               const struct weir_factory *factory,
-                              struct weir_place place,
+                              struct weir_endpoint endpoint,
                               const struct weir_connect_options *options,
                               weir_connect_done_fn *done, void *done_arg,
                               weir_pending **ret)
 {
     struct weir_connect_options known;
-    const struct wr_connect_call call = {
-        .place = place, .options = &known, .done = done, .done_arg = done_arg};
+    const struct wr_connect_call call = {.endpoint = endpoint,
+                                         .options = &known,
+                                         .done = done,
+                                         .done_arg = done_arg};
 
     int err = wr_connection_options_read_all(&known, sizeof(known), options,
                                              &known.connection,
-                                             wr_place_get_fd(&place));
+                                             wr_endpoint_get_fd(&endpoint));
     wr_require(err >= 0, err);
     return wr_connect_start(loop, factory, &call, ret);
 }
@@ -591,8 +593,9 @@ int weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
                            weir_connect_done_fn *done, void *done_arg,
                            weir_pending **ret)
 {
-    return weir_create_connection_at(loop, factory, weir_place_host(host, port),
-                                     options, done, done_arg, ret);
+    return weir_create_connection_at(loop, factory,
+                                     weir_endpoint_host(host, port), options,
+                                     done, done_arg, ret);
 }
 
 int weir_create_unix_connection(weir_loop *loop,
@@ -602,7 +605,7 @@ int weir_create_unix_connection(weir_loop *loop,
                                 weir_connect_done_fn *done, void *done_arg,
                                 weir_pending **ret)
 {
-    return weir_create_connection_at(loop, factory, weir_place_unix(path),
+    return weir_create_connection_at(loop, factory, weir_endpoint_unix(path),
                                      options, done, done_arg, ret);
 }
 
@@ -611,7 +614,7 @@ int weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
                            weir_connect_done_fn *done, void *done_arg,
                            weir_pending **ret)
 {
-    return weir_create_connection_at(loop, factory, weir_place_read_pipe(fd),
+    return weir_create_connection_at(loop, factory, weir_endpoint_read_pipe(fd),
                                      options, done, done_arg, ret);
 }
 
@@ -620,8 +623,9 @@ int weir_connect_write_pipe(weir_loop *loop, const struct weir_factory *factory,
                             weir_connect_done_fn *done, void *done_arg,
                             weir_pending **ret)
 {
-    return weir_create_connection_at(loop, factory, weir_place_write_pipe(fd),
-                                     options, done, done_arg, ret);
+    return weir_create_connection_at(loop, factory,
+                                     weir_endpoint_write_pipe(fd), options,
+                                     done, done_arg, ret);
 }
 
 const char *weir_connect_get_tls_alert(const weir_pending *connect)

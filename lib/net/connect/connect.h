@@ -7,13 +7,13 @@
 #define WEIR_LIB_NET_CONNECT_CONNECT_H
 
 #include "lib/loop/pending.h"
-#include "lib/names/place.h"
+#include "lib/names/endpoint.h"
 #include "race.h"
 #include "weir/connect_options.h"
 
 /* All is borrowed except a descriptor, which is taken. */
 struct wr_connect_call {
-    struct weir_place place;
+    struct weir_endpoint endpoint;
     const struct weir_connect_options *options;
     weir_connect_done_fn *done;
     void *done_arg;
@@ -23,17 +23,17 @@ struct wr_connect_call {
 WEIR_MUST_USE int wr_connect_options_read(const void *outer,
                                           struct weir_connect_options *connect);
 
-/* Checks a call, and reads its place. Returns the family to use, AF_UNSPEC for
- * any, or an error. */
-WEIR_MUST_USE int wr_connect_read_place(weir_loop *loop,
-                                        const struct wr_connect_call *call,
-                                        struct wr_place *ret);
+/* Checks a call, and reads its endpoint. Returns the family to use, AF_UNSPEC
+ * for any, or an error. */
+WEIR_MUST_USE int wr_connect_read_endpoint(weir_loop *loop,
+                                           const struct wr_connect_call *call,
+                                           struct wr_endpoint *ret);
 
-/* Adds the addresses of a place, or its name, to a race. */
+/* Adds the addresses of an endpoint, or its name, to a race. */
 WEIR_MUST_USE int wr_connect_fill_race(struct wr_race *race, int family,
-                                       const struct wr_place *place);
+                                       const struct wr_endpoint *endpoint);
 
-/* Starts a connection. Closes a descriptor of the place on an error. */
+/* Starts a connection. Closes a descriptor of the endpoint on an error. */
 WEIR_MUST_USE int wr_connect_start(weir_loop *loop,
                                    const struct weir_factory *factory,
                                    const struct wr_connect_call *call,

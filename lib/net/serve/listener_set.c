@@ -31,14 +31,14 @@ void wr_listener_set_check_invariants(const struct wr_listener_set *set)
 }
 
 /* Writes the address or name at which the start fails, and the error. */
-static void listener_set_note(struct wr_listener_set *set, const char *place,
+static void listener_set_note(struct wr_listener_set *set, const char *endpoint,
                               int err)
 {
     wr_assert(err < 0);
     set->told_err = err;
     if (set->error_text_size > 0) {
-        snprintf(set->error_text, set->error_text_size, "%s%s%s", place,
-                 place[0] != '\0' ? ": " : "", weir_strerror(err));
+        snprintf(set->error_text, set->error_text_size, "%s%s%s", endpoint,
+                 endpoint[0] != '\0' ? ": " : "", weir_strerror(err));
     }
 }
 
@@ -105,19 +105,19 @@ static int listener_set_add_wildcards(struct wr_listener_set *set,
     return err;
 }
 
-/* Adds the addresses of a place. The host NULL, or "", means all addresses. */
-static int listener_set_add_place(struct wr_listener_set *set, int family,
-                                  struct weir_place place)
+/* Adds the addresses of an endpoint; the host NULL, or "", is all of them. */
+static int listener_set_add_endpoint(struct wr_listener_set *set, int family,
+                                     struct weir_endpoint endpoint)
 {
-    const char *host = wr_place_get_host(&place);
+    const char *host = wr_endpoint_get_host(&endpoint);
     const weir_lookup *lookup;
-    struct wr_place known;
+    struct wr_endpoint known;
 
     wr_assert(set->fd < 0); /* a socket has no addresses to add */
-    if (place.kind == WEIR_PLACE_HOST && (!host || host[0] == '\0')) {
-        return listener_set_add_wildcards(set, place.port, family);
+    if (endpoint.kind == WEIR_ENDPOINT_HOST && (!host || host[0] == '\0')) {
+        return listener_set_add_wildcards(set, endpoint.port, family);
     }
-    int err = wr_place_read(set->loop, &place, set->capacity, &known);
+    int err = wr_endpoint_read(set->loop, &endpoint, set->capacity, &known);
     wr_require(err >= 0, err);
     if (known.name) {
         return wr_lookups_add(&set->names, known.name, known.port, family,
@@ -133,18 +133,18 @@ static int listener_set_add_all(struct wr_listener_set *set,
                                 const struct wr_server_call *call)
 {
     const struct weir_server_options *options = call->options;
-    const struct weir_place *place = &call->place;
+    const struct weir_endpoint *endpoint = &call->endpoint;
     int err = 0;
 
     wr_assert(set->address_count == 0);
-    if (place->kind != WEIR_PLACE_HOST || place->host ||
+    if (endpoint->kind != WEIR_ENDPOINT_HOST || endpoint->host ||
         options->host_count == 0) {
-        err = listener_set_add_place(set, options->family, *place);
+        err = listener_set_add_endpoint(set, options->family, *endpoint);
     }
     for (size_t i = 0; i < options->host_count && err >= 0; i++) {
-        err = listener_set_add_place(
+        err = listener_set_add_endpoint(
             set, options->family,
-            weir_place_host(options->hosts[i], place->port));
+            weir_endpoint_host(options->hosts[i], endpoint->port));
     }
     return err;
 }
@@ -233,7 +233,7 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     memset(set, 0, sizeof(*set));
     set->loop = loop;
     wr_lookups_init(&set->names, loop);
-    set->fd = wr_place_get_fd(&call->place);
+    set->fd = wr_endpoint_get_fd(&call->endpoint);
     set->is_none = options->no_sockets;
     set->options.backlog =
         options->backlog > 0 ? options->backlog : BACKLOG_DEFAULT;
@@ -249,12 +249,12 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     set->error_text_size = options->error_text_size;
     wr_require(options->host_count < HOST_COUNT_LIMIT, -EINVAL);
     wr_require(options->host_count == 0 || options->hosts, -EINVAL);
-    wr_require(call->place.address_count < HOST_COUNT_LIMIT, -EINVAL);
+    wr_require(call->endpoint.address_count < HOST_COUNT_LIMIT, -EINVAL);
 
     int err = listener_set_make_room(
         set, set->fd >= 0 ? 1
                           : (options->host_count + 1) * WILDCARDS +
-                                call->place.address_count);
+                                call->endpoint.address_count);
     if (err >= 0 && set->fd < 0 && !set->is_none) {
         err = listener_set_add_all(set, call);
     }

@@ -8,8 +8,8 @@
 #ifndef WEIR_LIB_NET_SERVE_LISTENER_SET_H
 #define WEIR_LIB_NET_SERVE_LISTENER_SET_H
 
+#include "lib/names/endpoint.h"
 #include "lib/names/lookups.h"
-#include "lib/names/place.h"
 #include "listener.h"
 
 #include "weir/pending.h"
@@ -17,7 +17,7 @@
 
 /* All is borrowed except a descriptor, which is taken. */
 struct wr_server_call {
-    struct weir_place place; /* a host is added to those of the options */
+    struct weir_endpoint endpoint; /* a host is added to those of the options */
     const struct weir_server_options *options;
     weir_server_done_fn *done;
     void *done_arg;

@@ -359,30 +359,30 @@ int wr_server_options_read(const void *outer,
 
 static bool server_names_a_socket(const struct wr_server_call *call)
 {
-    return call->place.kind != WEIR_PLACE_HOST || call->place.host ||
-           call->place.port != 0 || call->options->host_count > 0;
+    return call->endpoint.kind != WEIR_ENDPOINT_HOST || call->endpoint.host ||
+           call->endpoint.port != 0 || call->options->host_count > 0;
 }
 
 static int server_check_call(const struct wr_server_call *call,
                              const struct weir_factory *factory)
 {
     const struct weir_server_options *options = call->options;
-    const enum weir_place_kind kind = call->place.kind;
+    const enum weir_endpoint_kind kind = call->endpoint.kind;
 
     wr_require((factory && factory->create) || options->accepted, -EINVAL);
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
                    options->family == AF_INET6 || options->family == AF_UNIX,
                -EINVAL);
-    wr_require(!wr_place_is_pipe(&call->place), -EINVAL);
+    wr_require(!wr_endpoint_is_pipe(&call->endpoint), -EINVAL);
     wr_require(options->socket_mode <= WR_MODE_BITS, -EINVAL);
     wr_require(options->backlog >= 0, -EINVAL);
     wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
     wr_require(wr_socket_is_proto(options->proto), -EINVAL);
-    wr_require(options->proto == 0 || kind != WEIR_PLACE_FD, -EINVAL);
-    wr_require(options->host_count == 0 || kind == WEIR_PLACE_HOST, -EINVAL);
+    wr_require(options->proto == 0 || kind != WEIR_ENDPOINT_FD, -EINVAL);
+    wr_require(options->host_count == 0 || kind == WEIR_ENDPOINT_HOST, -EINVAL);
     wr_require(!options->no_sockets || !server_names_a_socket(call), -EINVAL);
-    if (kind == WEIR_PLACE_FD) {
-        int family = wr_socket_check(call->place.fd, NULL);
+    if (kind == WEIR_ENDPOINT_FD) {
+        int family = wr_socket_check(call->endpoint.fd, NULL);
         wr_require(family >= 0, family);
         wr_require(options->family == AF_UNSPEC || options->family == family,
                    -EINVAL);
@@ -463,7 +463,7 @@ int wr_server_new(weir_loop *loop, const struct weir_factory *factory,
         err = server_make(loop, call, &server);
     }
     if (err < 0) {
-        wr_socket_refuse(wr_place_get_fd(&call->place));
+        wr_socket_refuse(wr_endpoint_get_fd(&call->endpoint));
         return err;
     }
     if (factory) {
@@ -491,18 +491,20 @@ int wr_server_start(weir_server *server)
 }
 
 int weir_create_server_at(weir_loop *loop, const struct weir_factory *factory,
-                          struct weir_place place,
+                          struct weir_endpoint endpoint,
                           const struct weir_server_options *options,
                           weir_server_done_fn *done, void *done_arg,
                           weir_server **ret)
 {
     struct weir_server_options known;
-    const struct wr_server_call call = {
-        .place = place, .options = &known, .done = done, .done_arg = done_arg};
+    const struct wr_server_call call = {.endpoint = endpoint,
+                                        .options = &known,
+                                        .done = done,
+                                        .done_arg = done_arg};
 
     int err = wr_connection_options_read_all(&known, sizeof(known), options,
                                              &known.connection,
-                                             wr_place_get_fd(&place));
+                                             wr_endpoint_get_fd(&endpoint));
     wr_require(err >= 0, err);
     wr_assert(known.size > 0);
     err = wr_server_new(loop, factory, &call, ret);
@@ -518,7 +520,7 @@ int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
                        weir_server_done_fn *done, void *done_arg,
                        weir_server **ret)
 {
-    return weir_create_server_at(loop, factory, weir_place_host(host, port),
+    return weir_create_server_at(loop, factory, weir_endpoint_host(host, port),
                                  options, done, done_arg, ret);
 }
 
@@ -528,8 +530,8 @@ int weir_create_unix_server(weir_loop *loop, const struct weir_factory *factory,
                             weir_server_done_fn *done, void *done_arg,
                             weir_server **ret)
 {
-    return weir_create_server_at(loop, factory, weir_place_unix(path), options,
-                                 done, done_arg, ret);
+    return weir_create_server_at(loop, factory, weir_endpoint_unix(path),
+                                 options, done, done_arg, ret);
 }
 
 /* Begins a call of the program that changes the server. Returns 0, or the error
@@ -620,8 +622,8 @@ static void server_tell_closed(struct wr_server_watch *watch,
     wr_loop_end_if_forked(server->loop);
 }
 
-int weir_server_on_closed(weir_server *server, weir_server_closed_fn *closed,
-                          void *arg)
+int weir_server_add_closed_callback(weir_server *server,
+                                    weir_server_closed_fn *closed, void *arg)
 {
     weir_loop *loop = server->loop;
     int err = server_enter(server);
@@ -685,7 +687,7 @@ int weir_server_stop(weir_server *server, uint64_t grace_ns,
     int err = server_enter(server);
     wr_require(err >= 0, err);
     if (closed) {
-        err = weir_server_on_closed(server, closed, arg);
+        err = weir_server_add_closed_callback(server, closed, arg);
         wr_require(err >= 0, err);
     }
     wr_server_stop(server, grace_ns);

@@ -20,7 +20,7 @@
 /* ---- connections that wait to be served ----
  *
  * They were accepted while the server had reached its connection limit, or were
- * passed to weir_server_adopt_connection(). The server's ready item opens them,
+ * passed to weir_server_add_fd(). The server's ready item opens them,
  * the oldest first, so that this call does not call the program. */
 
 /* Parks a connection. After -ENOMEM the caller still owns @fd. */
@@ -382,7 +382,7 @@ static void server_accept_adopt(struct wr_connection_set *set,
     server->client_count++;
 }
 
-int weir_server_take_connection(weir_server *server, weir_transport *t)
+int weir_server_add_transport(weir_server *server, weir_transport *t)
 {
     const int err = wr_loop_check(server->loop);
 
@@ -519,7 +519,7 @@ static int server_accept_check_adopted(const weir_server *server, int fd)
     return family;
 }
 
-int weir_server_adopt_connection(weir_server *server, int fd)
+int weir_server_add_fd(weir_server *server, int fd)
 {
     int err = wr_loop_check(server->loop);
     const int family = err < 0 ? err : server_accept_check_adopted(server, fd);

@@ -217,7 +217,7 @@ static bool client_hello_read_protocols(struct wr_bytes body,
     }
     const struct weir_alpn_list list = {.data = names.data, .len = names.size};
     struct weir_alpn_list left = list;
-    while (weir_alpn_next(&left, &name)) {
+    while (weir_client_hello_alpn_next(&left, &name)) {
         wr_assert(name.len > 0);
     }
     if (left.len > 0 || list.len == 0) {
@@ -332,7 +332,8 @@ int weir_client_hello_parse(const void *data, size_t len,
     return (int)walk.at;
 }
 
-bool weir_alpn_next(struct weir_alpn_list *left, struct weir_alpn_name *ret)
+bool weir_client_hello_alpn_next(struct weir_alpn_list *left,
+                                 struct weir_alpn_name *ret)
 {
     wr_require(left && ret, false);
     const uint8_t *data = left->data;
@@ -347,13 +348,14 @@ bool weir_alpn_next(struct weir_alpn_list *left, struct weir_alpn_name *ret)
     return true;
 }
 
-bool weir_alpn_has(const struct weir_alpn_list *list, const char *name)
+bool weir_client_hello_alpn_has(const struct weir_alpn_list *list,
+                                const char *name)
 {
     struct weir_alpn_name found;
 
     wr_require(list && name, false);
     struct weir_alpn_list left = *list;
-    while (weir_alpn_next(&left, &found)) {
+    while (weir_client_hello_alpn_next(&left, &found)) {
         if (found.len == strlen(name) &&
             memcmp(found.data, name, found.len) == 0) {
             return true;

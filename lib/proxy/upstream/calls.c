@@ -152,7 +152,7 @@ void weir_upstream_pause_checks(weir_upstream *upstream, bool is_paused)
     }
 }
 
-int weir_upstream_end_requests(weir_upstream *upstream, int err)
+int weir_upstream_fail_pending(weir_upstream *upstream, int err)
 {
     wr_require_loop(upstream->set->loop);
     wr_require(err < 0, -EINVAL);
@@ -186,15 +186,15 @@ static uint32_t calls_get_warmth(const weir_upstreams *set, uint64_t back_ns)
                       ((uint64_t)WR_WEIGHT_MAX * WR_WEIGHT_UNIT));
 }
 
-static struct weir_upstream_info calls_make_info(const weir_upstream *upstream,
-                                                 size_t size)
+static struct weir_upstream_statistics
+calls_make_info(const weir_upstream *upstream, size_t size)
 {
     const struct wr_upstream_counts *counts = &upstream->counts;
     struct wr_shared_facts facts;
 
     wr_assert(size > 0);
     wr_shared_part_read(&upstream->part, &facts);
-    struct weir_upstream_info info = {
+    struct weir_upstream_statistics info = {
         .size = size,
         .state = wr_upstream_get_state(upstream),
         .weight = upstream->weight,
@@ -226,10 +226,11 @@ static struct weir_upstream_info calls_make_info(const weir_upstream *upstream,
     return info;
 }
 
-static void calls_add_info(struct weir_upstream_info *info,
+static void calls_add_info(struct weir_upstream_statistics *info,
                            const weir_upstream *member)
 {
-    const struct weir_upstream_info its = calls_make_info(member, sizeof(its));
+    const struct weir_upstream_statistics its =
+        calls_make_info(member, sizeof(its));
 
     wr_assert(!member->is_removed);
     info->up_count += its.state == WEIR_UPSTREAM_UP;
@@ -269,12 +270,13 @@ static uint32_t calls_count_gone(const weir_upstream *upstream)
     return count;
 }
 
-int weir_upstream_get_info(const weir_upstream *upstream,
-                           struct weir_upstream_info *ret)
+int weir_upstream_get_statistics(const weir_upstream *upstream,
+                                 struct weir_upstream_statistics *ret)
 {
     const int err = wr_answer_check(ret);
     wr_require(err >= 0, err);
-    struct weir_upstream_info known = calls_make_info(upstream, ret->size);
+    struct weir_upstream_statistics known =
+        calls_make_info(upstream, ret->size);
     const weir_upstream *member;
     size_t next = 0;
     while ((member = calls_next_member(upstream, &next))) {

@@ -24,7 +24,8 @@
 #define STATUS_AT   9u
 
 /* Returns NULL for an unknown kind. */
-static const struct wr_check_kind *check_find_kind(enum weir_check_kind kind);
+static const struct wr_check_kind *
+check_find_kind(enum weir_upstream_check_kind kind);
 
 /* ---- the plan ---- */
 
@@ -33,9 +34,9 @@ static void check_set_defaults(struct weir_upstream_check *plan)
     plan->timeout_ns = plan->timeout_ns > 0 ? plan->timeout_ns : TIMEOUT_NS;
     plan->rise = plan->rise > 0 ? plan->rise : 2;
     plan->fall = plan->fall > 0 ? plan->fall : 3;
-    plan->limit_bytes = plan->limit_bytes > 0           ? plan->limit_bytes
-                        : plan->kind == WEIR_CHECK_TEXT ? TEXT_BYTES
-                                                        : LIMIT_BYTES;
+    plan->limit_bytes = plan->limit_bytes > 0 ? plan->limit_bytes
+                        : plan->kind == WEIR_UPSTREAM_CHECK_TEXT ? TEXT_BYTES
+                                                                 : LIMIT_BYTES;
     plan->min_status = plan->min_status > 0 ? plan->min_status : 200;
     plan->max_status = plan->max_status > 0 ? plan->max_status : 399;
     plan->path = plan->path ? plan->path : "/";
@@ -60,12 +61,12 @@ static int check_validate_steps(const struct weir_upstream_check *plan)
     wr_require(plan->send || plan->send_size == 0, -EINVAL);
     wr_require(plan->expect || plan->expect_size == 0, -EINVAL);
     wr_require(plan->expect_size <= plan->limit_bytes, -EINVAL);
-    wr_require(plan->step_count <= WEIR_CHECK_STEPS_MAX, -EINVAL);
+    wr_require(plan->step_count <= WEIR_UPSTREAM_CHECK_STEPS_MAX, -EINVAL);
     wr_require(plan->steps || plan->step_count == 0, -EINVAL);
     wr_require(plan->step_count == 0 || (!plan->send && !plan->expect),
                -EINVAL);
     for (size_t i = 0; i < plan->step_count; i++) {
-        const struct weir_check_step *step = &plan->steps[i];
+        const struct weir_upstream_check_step *step = &plan->steps[i];
         wr_require(step->send || step->send_size == 0, -EINVAL);
         wr_require(step->expect || step->expect_size == 0, -EINVAL);
         wr_require(step->expect_size <= plan->limit_bytes, -EINVAL);
@@ -73,26 +74,27 @@ static int check_validate_steps(const struct weir_upstream_check *plan)
     return 0;
 }
 
-static int check_validate_place(const struct weir_upstream_check *plan)
+static int check_validate_endpoint(const struct weir_upstream_check *plan)
 {
-    const struct weir_place *place = &plan->place;
+    const struct weir_endpoint *endpoint = &plan->endpoint;
 
-    switch (place->kind) {
-    case WEIR_PLACE_HOST:
-        wr_require(!place->host || (place->host[0] && plan->port == 0),
+    switch (endpoint->kind) {
+    case WEIR_ENDPOINT_HOST:
+        wr_require(!endpoint->host || (endpoint->host[0] && plan->port == 0),
                    -EINVAL);
         return 0;
-    case WEIR_PLACE_ADDRESSES:
-        wr_require(place->address_count == 1 && place->addresses, -EINVAL);
-        wr_require(wr_address_is_valid(place->addresses), -EINVAL);
-        wr_require(!wr_address_is_unnamed(place->addresses), -EINVAL);
+    case WEIR_ENDPOINT_ADDRESSES:
+        wr_require(endpoint->address_count == 1 && endpoint->addresses,
+                   -EINVAL);
+        wr_require(wr_address_is_valid(endpoint->addresses), -EINVAL);
+        wr_require(!wr_address_is_unnamed(endpoint->addresses), -EINVAL);
         break;
-    case WEIR_PLACE_UNIX:
-        wr_require(place->path && place->path[0], -EINVAL);
+    case WEIR_ENDPOINT_UNIX:
+        wr_require(endpoint->path && endpoint->path[0], -EINVAL);
         break;
-    case WEIR_PLACE_FD:
-    case WEIR_PLACE_READ_PIPE:
-    case WEIR_PLACE_WRITE_PIPE:
+    case WEIR_ENDPOINT_FD:
+    case WEIR_ENDPOINT_READ_PIPE:
+    case WEIR_ENDPOINT_WRITE_PIPE:
         return -EINVAL;
     }
     wr_require(plan->port == 0, -EINVAL);
@@ -109,14 +111,15 @@ static int check_validate(const struct weir_upstream_check *plan)
     wr_require(err >= 0, err);
     wr_require(plan->limit_bytes >= kind->least_limit, -EINVAL);
     wr_require(plan->min_status <= plan->max_status, -EINVAL);
-    wr_require(!plan->no_tls || plan->kind != WEIR_CHECK_TLS, -EINVAL);
+    wr_require(!plan->no_tls || plan->kind != WEIR_UPSTREAM_CHECK_TLS, -EINVAL);
     wr_require(check_is_word(plan->path) && plan->path[0] != '\0', -EINVAL);
     wr_require(check_is_word(plan->host), -EINVAL);
     wr_require(!kind->needs_user || (plan->user && plan->user[0]), -EINVAL);
-    wr_require(!plan->user || strlen(plan->user) <= WEIR_CHECK_USER_MAX,
+    wr_require(!plan->user ||
+                   strlen(plan->user) <= WEIR_UPSTREAM_CHECK_USER_MAX,
                -EINVAL);
     wr_require((unsigned)plan->proxy_version <= WEIR_PROXY_V2, -EINVAL);
-    return check_validate_place(plan);
+    return check_validate_endpoint(plan);
 }
 
 /* Copies a text to *ret_end and advances *ret_end. NULL stays NULL. */
@@ -162,8 +165,8 @@ static size_t check_count_text(const struct weir_upstream_check *plan)
     wr_assert(plan->path != NULL);
     return size + plan->send_size + plan->expect_size +
            check_size_of(plan->path) + check_size_of(plan->host) +
-           check_size_of(plan->user) + check_size_of(plan->place.host) +
-           check_size_of(plan->place.path) + check_login_size(plan);
+           check_size_of(plan->user) + check_size_of(plan->endpoint.host) +
+           check_size_of(plan->endpoint.path) + check_login_size(plan);
 }
 
 /* Copies the steps to the start of the block, followed by their bytes. */
@@ -176,7 +179,7 @@ static void check_copy_steps(struct wr_check *check,
     wr_assert(*ret_end == check->text);
     *ret_end += plan->step_count * sizeof(*steps);
     for (size_t i = 0; i < plan->step_count; i++) {
-        const struct weir_check_step *step = &plan->steps[i];
+        const struct weir_upstream_check_step *step = &plan->steps[i];
         steps[i].send_at = (size_t)(*ret_end - check->text);
         steps[i].send_size = step->send_size;
         check_copy(step->send, step->send_size, ret_end);
@@ -202,11 +205,11 @@ static void check_copy_plan(struct wr_check *check,
     plan->path = check_copy_text(known->path, &end);
     plan->host = check_copy_text(known->host, &end);
     plan->user = check_copy_text(known->user, &end);
-    plan->place.host = check_copy_text(known->place.host, &end);
-    plan->place.path = check_copy_text(known->place.path, &end);
-    if (known->place.kind == WEIR_PLACE_ADDRESSES) {
-        check->address = *known->place.addresses;
-        plan->place.addresses = NULL;
+    plan->endpoint.host = check_copy_text(known->endpoint.host, &end);
+    plan->endpoint.path = check_copy_text(known->endpoint.path, &end);
+    if (known->endpoint.kind == WEIR_ENDPOINT_ADDRESSES) {
+        check->address = *known->endpoint.addresses;
+        plan->endpoint.addresses = NULL;
     }
     check->login_size = check_login_size(plan);
     if (check->login_size > 0) {
@@ -261,15 +264,15 @@ static bool check_has_same_texts(const struct wr_check *a,
            memcmp(a->text, b->text, a->text_size) == 0;
 }
 
-static bool check_has_same_place(const struct wr_check *a,
-                                 const struct wr_check *b)
+static bool check_has_same_endpoint(const struct wr_check *a,
+                                    const struct wr_check *b)
 {
-    const struct weir_place *x = &a->plan.place;
-    const struct weir_place *y = &b->plan.place;
+    const struct weir_endpoint *x = &a->plan.endpoint;
+    const struct weir_endpoint *y = &b->plan.endpoint;
 
-    wr_assert(x->kind != WEIR_PLACE_FD);
+    wr_assert(x->kind != WEIR_ENDPOINT_FD);
     return x->kind == y->kind && !x->host == !y->host && x->port == y->port &&
-           (x->kind != WEIR_PLACE_ADDRESSES ||
+           (x->kind != WEIR_ENDPOINT_ADDRESSES ||
             weir_address_is_equal(&a->address, &b->address));
 }
 
@@ -287,20 +290,21 @@ bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b)
            x->max_status == y->max_status && x->port == y->port &&
            x->no_tls == y->no_tls && x->fast_ns == y->fast_ns &&
            x->proxy_version == y->proxy_version && check_has_same_texts(a, b) &&
-           check_has_same_place(a, b);
+           check_has_same_endpoint(a, b);
 }
 
-bool wr_check_has_place(const struct wr_check *check)
+bool wr_check_has_endpoint(const struct wr_check *check)
 {
-    return check->plan.place.kind != WEIR_PLACE_HOST || check->plan.place.host;
+    return check->plan.endpoint.kind != WEIR_ENDPOINT_HOST ||
+           check->plan.endpoint.host;
 }
 
-struct weir_place wr_check_get_place(const struct wr_check *check)
+struct weir_endpoint wr_check_get_endpoint(const struct wr_check *check)
 {
-    wr_assert(wr_check_has_place(check));
-    return check->plan.place.kind == WEIR_PLACE_ADDRESSES
-               ? weir_place_addresses(&check->address, 1)
-               : check->plan.place;
+    wr_assert(wr_check_has_endpoint(check));
+    return check->plan.endpoint.kind == WEIR_ENDPOINT_ADDRESSES
+               ? weir_endpoint_addresses(&check->address, 1)
+               : check->plan.endpoint;
 }
 
 /* ---- HTTP ---- */
@@ -405,40 +409,44 @@ static const struct wr_check_kind check_http = {.name = "http",
                                                 .judge = check_judge_http};
 
 /* Without a default, so that the compiler reports a missing kind. */
-static const struct wr_check_kind *check_find_kind(enum weir_check_kind kind)
+static const struct wr_check_kind *
+check_find_kind(enum weir_upstream_check_kind kind)
 {
     switch (kind) {
-    case WEIR_CHECK_TCP:
+    case WEIR_UPSTREAM_CHECK_TCP:
         return &check_tcp;
-    case WEIR_CHECK_TLS:
+    case WEIR_UPSTREAM_CHECK_TLS:
         return &check_tls;
-    case WEIR_CHECK_TEXT:
+    case WEIR_UPSTREAM_CHECK_TEXT:
         return &wr_check_text;
-    case WEIR_CHECK_HTTP:
+    case WEIR_UPSTREAM_CHECK_HTTP:
         return &check_http;
-    case WEIR_CHECK_POSTGRES:
+    case WEIR_UPSTREAM_CHECK_POSTGRES:
         return &wr_check_postgres;
-    case WEIR_CHECK_MYSQL:
+    case WEIR_UPSTREAM_CHECK_MYSQL:
         return &wr_check_mysql;
     }
     return NULL;
 }
 
-const char *weir_check_kind_get_name(enum weir_check_kind kind)
+const char *
+weir_upstream_check_kind_get_name(enum weir_upstream_check_kind kind)
 {
     const struct wr_check_kind *known = check_find_kind(kind);
 
     return known ? known->name : NULL;
 }
 
-int weir_check_kind_parse(const char *name, enum weir_check_kind *ret)
+int weir_upstream_check_kind_parse(const char *name,
+                                   enum weir_upstream_check_kind *ret)
 {
     wr_require(name && ret, -EINVAL);
     const char *known = NULL;
-    for (int i = 0; (known = weir_check_kind_get_name((enum weir_check_kind)i));
+    for (int i = 0; (known = weir_upstream_check_kind_get_name(
+                         (enum weir_upstream_check_kind)i));
          i++) {
         if (strcmp(known, name) == 0) {
-            *ret = (enum weir_check_kind)i;
+            *ret = (enum weir_upstream_check_kind)i;
             return 0;
         }
     }
@@ -499,6 +507,6 @@ bool wr_check_is_over_when_quiet(const struct wr_check *check,
                                  const struct wr_check_talk *talk, size_t len)
 {
     wr_assert(wr_check_has_answer(check));
-    return check->plan.kind == WEIR_CHECK_TEXT &&
+    return check->plan.kind == WEIR_UPSTREAM_CHECK_TEXT &&
            wr_dialogue_is_over_when_quiet(check, talk, len);
 }

@@ -27,7 +27,7 @@ struct wr_check {
     size_t step_count;
     const char *login; /* in the text, or NULL */
     size_t login_size;
-    struct weir_address address; /* of the place; len is 0 if there is none */
+    struct weir_address address; /* of the endpoint; its len may be 0 */
 };
 
 /* Copies the program's plan. Returns 0 or the errors of
@@ -54,10 +54,10 @@ bool wr_check_is_bare(const struct wr_check *check);
 /* Returns true if a check ends with a response instead of a connection. */
 bool wr_check_has_answer(const struct wr_check *check);
 
-/* Returns true if checks connect to another place than the upstream, which
- * wr_check_get_place() returns. */
-bool wr_check_has_place(const struct wr_check *check);
-struct weir_place wr_check_get_place(const struct wr_check *check);
+/* Returns true if checks connect to another endpoint than the upstream, which
+ * wr_check_get_endpoint() returns. */
+bool wr_check_has_endpoint(const struct wr_check *check);
+struct weir_endpoint wr_check_get_endpoint(const struct wr_check *check);
 
 /* The state of a check's conversation. Zero-initialized at the start. */
 struct wr_check_talk {
@@ -65,7 +65,7 @@ struct wr_check_talk {
     size_t used;     /* bytes of the response already consumed */
     bool is_in;      /* there is a session, which bye ends */
     uint32_t status; /* of HTTP, or the error of MySQL; or 0 */
-    char reason[WEIR_CHECK_REASON_SIZE]; /* the server's text, or "" */
+    char reason[WEIR_UPSTREAM_CHECK_REASON_SIZE]; /* the server's text, or "" */
 };
 
 /* Bytes to send, borrowed from the plan. */

@@ -16,23 +16,23 @@ static size_t dialogue_count(const struct wr_check *check)
     return check->step_count > 0 ? check->step_count : 1;
 }
 
-static struct weir_check_step dialogue_get(const struct wr_check *check,
-                                           size_t index)
+static struct weir_upstream_check_step
+dialogue_get(const struct wr_check *check, size_t index)
 {
     const struct weir_upstream_check *plan = &check->plan;
 
     wr_assert(index < dialogue_count(check));
     if (check->step_count == 0) {
-        return (struct weir_check_step){plan->send, plan->send_size,
-                                        plan->expect, plan->expect_size,
-                                        plan->expect_anywhere};
+        return (struct weir_upstream_check_step){
+            plan->send, plan->send_size, plan->expect, plan->expect_size,
+            plan->expect_anywhere};
     }
     const struct wr_check_step *step =
         (const struct wr_check_step *)(const void *)check->text + index;
-    return (struct weir_check_step){check->text + step->send_at,
-                                    step->send_size,
-                                    check->text + step->expect_at,
-                                    step->expect_size, step->is_anywhere != 0};
+    return (struct weir_upstream_check_step){
+        check->text + step->send_at, step->send_size,
+        check->text + step->expect_at, step->expect_size,
+        step->is_anywhere != 0};
 }
 
 /* Returns true if no step expects anything: then any byte is accepted. */
@@ -53,7 +53,8 @@ static size_t dialogue_ask(const struct wr_check *check,
                            const char *authority,
                            struct wr_check_piece ret[WR_CHECK_PIECES])
 {
-    const struct weir_check_step step = dialogue_get(check, talk->step);
+    const struct weir_upstream_check_step step =
+        dialogue_get(check, talk->step);
 
     (void)authority;
     wr_assert(step.send || step.send_size == 0);
@@ -62,7 +63,7 @@ static size_t dialogue_ask(const struct wr_check *check,
 }
 
 /* Returns the end of the expected bytes, or 0 if they are not found. */
-static size_t dialogue_find(const struct weir_check_step *step,
+static size_t dialogue_find(const struct weir_upstream_check_step *step,
                             const uint8_t *answer, size_t len)
 {
     const size_t size = step->expect_size;
@@ -79,8 +80,9 @@ static size_t dialogue_find(const struct weir_check_step *step,
 }
 
 /* Returns whether more bytes could match. */
-static enum wr_verdict dialogue_miss(const struct weir_check_step *step,
-                                     const uint8_t *answer, size_t len)
+static enum wr_verdict
+dialogue_miss(const struct weir_upstream_check_step *step,
+              const uint8_t *answer, size_t len)
 {
     const size_t size = len < step->expect_size ? len : step->expect_size;
 
@@ -108,7 +110,8 @@ static enum wr_verdict dialogue_judge(const struct wr_check *check,
                                       struct wr_check_talk *talk,
                                       const uint8_t *answer, size_t len)
 {
-    const struct weir_check_step step = dialogue_get(check, talk->step);
+    const struct weir_upstream_check_step step =
+        dialogue_get(check, talk->step);
     const uint8_t *rest = answer + talk->used;
     const size_t left = len - talk->used;
     const bool is_last = talk->step + 1 == dialogue_count(check);
@@ -147,7 +150,8 @@ bool wr_dialogue_is_over_when_quiet(const struct wr_check *check,
                                     const struct wr_check_talk *talk,
                                     size_t len)
 {
-    const struct weir_check_step step = dialogue_get(check, talk->step);
+    const struct weir_upstream_check_step step =
+        dialogue_get(check, talk->step);
     bool has_asked = false; /* a greeting may take its time */
 
     wr_assert(talk->used <= len);

@@ -10,8 +10,8 @@
 #include <errno.h>
 
 int wr_known_read(const struct wr_check *check,
-                  const struct weir_upstream_known *given,
-                  struct weir_upstream_known *ret)
+                  const struct weir_upstream_health *given,
+                  struct weir_upstream_health *ret)
 {
     const int err = wr_options_read(ret, sizeof(*ret), given);
 
@@ -27,7 +27,7 @@ int wr_known_read(const struct wr_check *check,
  * one. */
 static enum wr_health_state
 known_get_health(const struct wr_check *check,
-                 const struct weir_upstream_known *known)
+                 const struct weir_upstream_health *known)
 {
     switch (known->state) {
     case WEIR_UPSTREAM_UP:
@@ -44,7 +44,7 @@ known_get_health(const struct wr_check *check,
 
 /* Returns when the slow start began that continues, or 0. */
 static uint64_t known_get_start(const weir_upstreams *set,
-                                const struct weir_upstream_known *known)
+                                const struct weir_upstream_health *known)
 {
     const uint64_t slow_ns = set->options.slow_start_ns;
     const uint64_t left_ns = wr_min_u64(known->slow_start_ns, slow_ns);
@@ -60,7 +60,7 @@ static uint64_t known_get_start(const weir_upstreams *set,
 
 /* Continues an ejection, or the probation after it, and a slow start. */
 void wr_known_begin(const weir_upstreams *set, const struct wr_check *check,
-                    const struct weir_upstream_known *known,
+                    const struct weir_upstream_health *known,
                     struct wr_shared_key *ret)
 {
     const uint64_t time_ns =
@@ -115,8 +115,8 @@ static uint64_t known_get_warming(const weir_upstreams *set, uint64_t back_ns,
     return back_ns > 0 && elapsed_ns < slow_ns ? slow_ns - elapsed_ns : 0;
 }
 
-static struct weir_upstream_known known_make(const weir_upstream *upstream,
-                                             size_t size)
+static struct weir_upstream_health known_make(const weir_upstream *upstream,
+                                              size_t size)
 {
     const uint64_t now_ns = weir_loop_get_time(upstream->set->loop);
     struct wr_shared_facts facts;
@@ -124,7 +124,7 @@ static struct weir_upstream_known known_make(const weir_upstream *upstream,
     wr_shared_part_read(&upstream->part, &facts);
     const struct wr_ejection *ejection = &facts.ejection;
     wr_assert(!ejection->is_ejected || facts.ejected_until_ns > 0);
-    return (struct weir_upstream_known){
+    return (struct weir_upstream_health){
         .size = size,
         .state = known_get_state(upstream),
         .ejected_count = ejection->count,
@@ -140,13 +140,13 @@ static struct weir_upstream_known known_make(const weir_upstream *upstream,
     };
 }
 
-int weir_upstream_get_known(const weir_upstream *upstream,
-                            struct weir_upstream_known *ret)
+int weir_upstream_get_health(const weir_upstream *upstream,
+                             struct weir_upstream_health *ret)
 {
     const int err = wr_answer_check(ret);
 
     wr_require(err >= 0, err);
-    const struct weir_upstream_known known = known_make(upstream, ret->size);
+    const struct weir_upstream_health known = known_make(upstream, ret->size);
     wr_answer_write(ret, &known, sizeof(known));
     return 0;
 }

@@ -220,7 +220,7 @@ static int members_add(weir_upstreams *set, weir_upstream *source,
     wr_assert(source->is_spread);
     snprintf(name, sizeof(name), "%.*s at %s", MEMBERS_SOURCE_MAX, source->name,
              weir_address_format(address, text, sizeof(text)));
-    options.place = weir_place_addresses(address, 1);
+    options.endpoint = weir_endpoint_addresses(address, 1);
     options.name = name;
     options.tls = made.has_tls ? &made.tls : NULL;
     options.check_tls = made.has_check_tls ? &made.check_tls : NULL;

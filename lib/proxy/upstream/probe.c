@@ -32,7 +32,7 @@ static int probe_write(weir_writer *writer, const struct wr_check_piece *piece)
 static int probe_ask(const struct wr_probe *probe, weir_writer *writer)
 {
     struct wr_check_piece pieces[WR_CHECK_PIECES];
-    char authority[WR_PLACE_SIZE];
+    char authority[WR_ENDPOINT_SIZE];
 
     wr_target_write_authority(probe->target, probe->check, probe->tls,
                               authority);
@@ -76,11 +76,11 @@ static ssize_t probe_read_on(struct wr_probe *probe, weir_reader *reader)
 /* A wrong response in text is used as the reason. */
 static void probe_note_answer(struct wr_probe *probe)
 {
-    const enum weir_check_kind kind = probe->check->plan.kind;
+    const enum weir_upstream_check_kind kind = probe->check->plan.kind;
 
     wr_assert(probe->talk.used <= probe->len);
-    if (kind == WEIR_CHECK_TEXT ||
-        (kind == WEIR_CHECK_HTTP && probe->talk.status == 0)) {
+    if (kind == WEIR_UPSTREAM_CHECK_TEXT ||
+        (kind == WEIR_UPSTREAM_CHECK_HTTP && probe->talk.status == 0)) {
         wr_dialogue_note_reason(&probe->talk, probe->answer + probe->talk.used,
                                 probe->len - probe->talk.used);
     }

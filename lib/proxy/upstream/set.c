@@ -75,11 +75,11 @@ static int set_add_checked(weir_upstreams *set,
                            weir_upstream **ret)
 {
     const struct wr_check *check = own_check ? own_check : &set->check;
-    struct weir_upstream_known found;
+    struct weir_upstream_health found;
 
-    int err = wr_known_read(check, known->known, &found);
+    int err = wr_known_read(check, known->health, &found);
     wr_require(err >= 0, err);
-    known->known = &found;
+    known->health = &found;
     err = set_check_add(set, known, check);
     wr_require(err >= 0, err);
     err = wr_upstreams_make_room(set);
@@ -133,7 +133,7 @@ int weir_upstreams_add(weir_upstreams *set,
         err = set_add(set, &known, ret);
     }
     if (err < 0) { /* as always with a descriptor */
-        wr_socket_refuse(wr_place_get_fd(&known.place));
+        wr_socket_refuse(wr_endpoint_get_fd(&known.endpoint));
     }
     return err;
 }
@@ -326,7 +326,7 @@ void weir_upstreams_free(weir_upstreams *set)
     wr_upstreams_unref(set);
 }
 
-void weir_upstreams_retire(weir_upstreams *set)
+void weir_upstreams_replace(weir_upstreams *set)
 {
     if (!wr_loop_admits(set->loop) || set->is_retired) {
         return;
@@ -430,12 +430,12 @@ static uint32_t set_count_up(const weir_upstreams *set)
     return count;
 }
 
-int weir_upstreams_get_info(const weir_upstreams *set,
-                            struct weir_upstreams_info *ret)
+int weir_upstreams_get_statistics(const weir_upstreams *set,
+                                  struct weir_upstreams_statistics *ret)
 {
     const int err = wr_answer_check(ret);
     wr_require(err >= 0, err);
-    const struct weir_upstreams_info known = {
+    const struct weir_upstreams_statistics known = {
         .size = ret->size,
         .upstream_count = (uint32_t)set->count,
         .up_count = set_count_up(set),

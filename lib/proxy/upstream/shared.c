@@ -151,9 +151,9 @@ shared_make_target(weir_upstreams_shared *shared,
                    const struct wr_shared_key *key)
 {
     const size_t name_size = strlen(key->name) + 1;
-    const size_t place_size = strlen(key->place) + 1;
+    const size_t endpoint_size = strlen(key->endpoint) + 1;
     const size_t size =
-        sizeof(struct wr_shared_target) + name_size + place_size;
+        sizeof(struct wr_shared_target) + name_size + endpoint_size;
     struct wr_shared_target *target = wr_alloc(&shared->allocator, size);
 
     if (target) {
@@ -165,10 +165,10 @@ shared_make_target(weir_upstreams_shared *shared,
         target->back_ns = key->back_ns;
         shared_show_ejection(target);
         target->hashed.hash = wr_hash_bytes(key->name, name_size);
-        target->place = target->text + name_size;
+        target->endpoint = target->text + name_size;
         memcpy(target->text, key->name, name_size);
-        memcpy(target->text + name_size, key->place, place_size);
-        wr_assert(target->place + place_size <= (char *)target + size);
+        memcpy(target->text + name_size, key->endpoint, endpoint_size);
+        wr_assert(target->endpoint + endpoint_size <= (char *)target + size);
         wr_list_init(&target->parts);
     }
     return target;
@@ -218,7 +218,7 @@ shared_find_target(weir_upstreams_shared *shared,
         if (target->hashed.hash == made->hashed.hash &&
             target->size == made->size &&
             strcmp(target->text, made->text) == 0 &&
-            strcmp(target->place, made->place) == 0 &&
+            strcmp(target->endpoint, made->endpoint) == 0 &&
             (!oldest || target->number < oldest->number) &&
             !shared_is_taken(target, call)) {
             oldest = target;

@@ -4,11 +4,12 @@
  * health has the results of a target's checks, for the sets whose check plans
  * are equal.
  *
- * Parts find their target by the upstream's name and place: the first upstream
- * with a name and place in each set is one target, the second is another one. A
- * target lives as long as it has parts. The part of a removed upstream, or of
- * an upstream whose set was freed, stays until its last slot has ended, so that
- * its connections count; but it no longer represents an upstream of the set.
+ * Parts find their target by the upstream's name and endpoint: the first
+ * upstream with a name and endpoint in each set is one target, the second is
+ * another one. A target lives as long as it has parts. The part of a removed
+ * upstream, or of an upstream whose set was freed, stays until its last slot
+ * has ended, so that its connections count; but it no longer represents an
+ * upstream of the set.
  *
  * One part of each health is the checker: its set makes the checks. When that
  * part leaves, the oldest other one becomes the checker and is called; when its
@@ -111,7 +112,7 @@ struct wr_shared_target {
     uint64_t number;         /* in the order of creation */
     struct wr_list parts;    /* struct wr_shared_part; the last one frees it */
     size_t size;             /* of the whole allocation */
-    const char *place;       /* in text */
+    const char *endpoint;    /* in text */
     struct wr_turn turn;     /* with the connections of all sets */
     struct wr_ejection ejection;
     uint64_t ejected_until_ns;      /* if ejected */
@@ -125,7 +126,7 @@ struct wr_shared_target {
     size_t address_size; /* in bytes, with the data after them */
     _Atomic bool is_ejected;
     _Atomic bool has_row[WR_FAILURES]; /* a success would break the row */
-    char text[];                       /* the name and the place */
+    char text[];                       /* the name and the endpoint */
 };
 
 /* The results of a target's checks, for sets with the same plan. */
@@ -141,7 +142,7 @@ struct wr_shared_health {
     int err;                             /* of the last check that failed */
     const char *alert;                   /* of the last check's TLS, or NULL */
     uint32_t status;                     /* of the last HTTP check, or 0 */
-    char reason[WEIR_CHECK_REASON_SIZE]; /* of the last check, or "" */
+    char reason[WEIR_UPSTREAM_CHECK_REASON_SIZE]; /* of the last check, or "" */
 };
 
 /* An upstream's part in its target. */
@@ -226,10 +227,10 @@ static inline void wr_shared_call(struct wr_shared_call *call)
 
 /* ---- upstreams ---- */
 
-/* Name and place identify the target; the rest initializes a new one. */
+/* Name and endpoint identify the target; the rest initializes a new one. */
 struct wr_shared_key {
     const char *name;
-    const char *place;
+    const char *endpoint;
     const struct wr_check *check; /* NULL: no checks */
     enum wr_health_state health;  /* of its checks */
     struct wr_ejection ejection;
@@ -239,7 +240,7 @@ struct wr_shared_key {
     uint64_t in_use_since_ns;  /* 0 if not in use */
 };
 
-/* Joins the first target with this name and place in which the set has no
+/* Joins the first target with this name and endpoint in which the set has no
  * active part. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_shared_part_open(struct wr_shared_part *part,
                                       struct wr_shared_call *call,
@@ -279,7 +280,7 @@ struct wr_shared_facts {
     int check_err;
     const char *check_alert;
     uint32_t check_status;
-    char check_reason[WEIR_CHECK_REASON_SIZE];
+    char check_reason[WEIR_UPSTREAM_CHECK_REASON_SIZE];
     uint64_t in_use_since_ns; /* 0 if not in use */
     bool is_being_checked;
     bool is_checker;       /* this part is the checker */

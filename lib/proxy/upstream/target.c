@@ -1,5 +1,5 @@
 /*
- * The place of an upstream: its addresses.
+ * The endpoint of an upstream: its addresses.
  *
  * The timer of the next lookup is armed when a lookup has ended, so that
  * lookups of one name never overlap.
@@ -187,10 +187,11 @@ static void target_timer_expired(struct wr_timer *timer)
 
 /* ---- starting and stopping ---- */
 
-int wr_target_read_place(weir_loop *loop, const struct weir_place *place,
-                         struct wr_place *ret)
+int wr_target_read_endpoint(weir_loop *loop,
+                            const struct weir_endpoint *endpoint,
+                            struct wr_endpoint *ret)
 {
-    const int err = wr_place_read(loop, place, 1, ret);
+    const int err = wr_endpoint_read(loop, endpoint, 1, ret);
 
     wr_require(err >= 0, err);
     wr_assert(ret->count <= 1);
@@ -200,19 +201,19 @@ int wr_target_read_place(weir_loop *loop, const struct weir_place *place,
 }
 
 int wr_target_init(struct wr_target *target, weir_loop *loop,
-                   const struct wr_place *place, const char *host,
+                   const struct wr_endpoint *endpoint, const char *host,
                    const struct weir_tls_settings *tls, uint64_t resolve_ns)
 {
-    wr_assert(!place->name || host);
+    wr_assert(!endpoint->name || host);
     memset(target, 0, sizeof(*target));
     target->loop = loop;
     target->host = host;
-    target->port = place->port;
-    target->is_name = place->name != NULL;
+    target->port = endpoint->port;
+    target->is_name = endpoint->name != NULL;
     target->resolve_ns = resolve_ns;
     wr_timer_init(&target->timer, target_timer_expired);
     if (!target->is_name) {
-        target->single = place->addresses[0];
+        target->single = endpoint->addresses[0];
         target->addresses = &target->single;
         target->address_count = 1;
     }
@@ -297,32 +298,32 @@ void wr_target_stop(struct wr_target *target)
 
 /* ---- HOST:PORT ---- */
 
-void wr_target_write_place(const char *host, uint16_t port,
-                           char ret[WR_PLACE_SIZE])
+void wr_target_write_endpoint(const char *host, uint16_t port,
+                              char ret[WR_ENDPOINT_SIZE])
 {
     const bool is_bare_inet6 = strchr(host, ':') && host[0] != '[';
 
     wr_assert(host != NULL);
-    snprintf(ret, WR_PLACE_SIZE, is_bare_inet6 ? "[%s]:%u" : "%s:%u", host,
+    snprintf(ret, WR_ENDPOINT_SIZE, is_bare_inet6 ? "[%s]:%u" : "%s:%u", host,
              (unsigned)port);
 }
 
 /* Removes from "HOST:PORT" what a Host field must not have: the zone of an IPv6
  * address (RFC 6874, 1), and the default port. */
-static void target_cut_place(char *place, const char *usual_port)
+static void target_cut_endpoint(char *endpoint, const char *usual_port)
 {
     wr_assert(usual_port[0] == ':');
-    char *zone = strchr(place, '%');
-    const char *end = strchr(place, ']');
+    char *zone = strchr(endpoint, '%');
+    const char *end = strchr(endpoint, ']');
     const size_t port_len = strlen(usual_port);
 
     if (zone && end && zone < end) {
         memmove(zone, end, strlen(end) + 1);
     }
-    const size_t len = strlen(place);
+    const size_t len = strlen(endpoint);
     wr_assert(len > 0);
-    if (len > port_len && strcmp(place + len - port_len, usual_port) == 0) {
-        place[len - port_len] = '\0';
+    if (len > port_len && strcmp(endpoint + len - port_len, usual_port) == 0) {
+        endpoint[len - port_len] = '\0';
     }
 }
 
@@ -342,30 +343,32 @@ static void target_set_port(struct weir_address *address, uint16_t port)
           : &address->storage.inet.sin_port) = htons(port);
 }
 
-static void target_write_check_place(const struct wr_check *check,
-                                     const char *named, char ret[WR_PLACE_SIZE])
+static void target_write_check_endpoint(const struct wr_check *check,
+                                        const char *named,
+                                        char ret[WR_ENDPOINT_SIZE])
 {
-    const struct weir_place *place = &check->plan.place;
+    const struct weir_endpoint *endpoint = &check->plan.endpoint;
     const struct weir_address *address = &check->address;
 
-    wr_assert(wr_check_has_place(check));
-    if (place->kind == WEIR_PLACE_UNIX ||
-        (place->kind == WEIR_PLACE_ADDRESSES &&
+    wr_assert(wr_check_has_endpoint(check));
+    if (endpoint->kind == WEIR_ENDPOINT_UNIX ||
+        (endpoint->kind == WEIR_ENDPOINT_ADDRESSES &&
          address->storage.any.sa_family == AF_UNIX)) {
-        snprintf(ret, WR_PLACE_SIZE, "%s", named ? named : "localhost");
-    } else if (place->kind == WEIR_PLACE_HOST) {
-        wr_target_write_place(named ? named : place->host, place->port, ret);
+        snprintf(ret, WR_ENDPOINT_SIZE, "%s", named ? named : "localhost");
+    } else if (endpoint->kind == WEIR_ENDPOINT_HOST) {
+        wr_target_write_endpoint(named ? named : endpoint->host, endpoint->port,
+                                 ret);
     } else if (named) {
-        wr_target_write_place(named, wr_address_port(address), ret);
+        wr_target_write_endpoint(named, wr_address_port(address), ret);
     } else {
-        weir_address_format(address, ret, WR_PLACE_SIZE);
+        weir_address_format(address, ret, WR_ENDPOINT_SIZE);
     }
 }
 
 void wr_target_write_authority(const struct wr_target *target,
                                const struct wr_check *check,
                                const struct wr_secure_settings *tls,
-                               char ret[WR_PLACE_SIZE])
+                               char ret[WR_ENDPOINT_SIZE])
 {
     const uint16_t port = check->plan.port;
     const char *certified =
@@ -374,21 +377,21 @@ void wr_target_write_authority(const struct wr_target *target,
         tls && tls->server_hostname[0] ? tls->server_hostname : certified;
 
     wr_assert(target->host || target->single.len > 0);
-    if (wr_check_has_place(check)) {
-        target_write_check_place(check, named, ret);
+    if (wr_check_has_endpoint(check)) {
+        target_write_check_endpoint(check, named, ret);
     } else if (!target->host &&
                target->single.storage.any.sa_family == AF_UNIX) {
-        snprintf(ret, WR_PLACE_SIZE, "%s", named ? named : "localhost");
+        snprintf(ret, WR_ENDPOINT_SIZE, "%s", named ? named : "localhost");
         return;
     } else if (named || target->host) {
-        wr_target_write_place(named ? named : target->host,
-                              target_get_port(target, port), ret);
+        wr_target_write_endpoint(named ? named : target->host,
+                                 target_get_port(target, port), ret);
     } else {
         struct weir_address address = target->single;
         target_set_port(&address, target_get_port(target, port));
-        weir_address_format(&address, ret, WR_PLACE_SIZE);
+        weir_address_format(&address, ret, WR_ENDPOINT_SIZE);
     }
-    target_cut_place(ret, tls ? ":443" : ":80");
+    target_cut_endpoint(ret, tls ? ":443" : ":80");
 }
 
 /* ---- connecting ---- */
@@ -409,12 +412,13 @@ struct weir_tls_settings wr_target_get_tls(const struct wr_secure_settings *tls)
         .ignore_unexpected_eof = tls->ignore_unexpected_eof};
 }
 
-static struct weir_place target_get_place(const struct wr_target *target)
+static struct weir_endpoint target_get_endpoint(const struct wr_target *target)
 {
     wr_assert(target->address_count > 0 || target->is_name);
     return target->address_count == 0
-               ? weir_place_host(target->host, target->port)
-               : weir_place_addresses(target->addresses, target->address_count);
+               ? weir_endpoint_host(target->host, target->port)
+               : weir_endpoint_addresses(target->addresses,
+                                         target->address_count);
 }
 
 int wr_target_connect(struct wr_target *target,
@@ -435,35 +439,35 @@ int wr_target_connect(struct wr_target *target,
         known.local_address = &target->local;
     }
     return weir_create_connection_at(target->loop, factory,
-                                     target_get_place(target), &known, done,
+                                     target_get_endpoint(target), &known, done,
                                      done_arg, ret);
 }
 
-/* Returns the place with another port, using copies of the first addresses. */
-static struct weir_place
-target_get_place_at(const struct wr_target *target, uint16_t port,
-                    struct weir_address copies[WR_TARGET_PORTS_MAX])
+/* Returns the endpoint with another port, using copies of first addresses. */
+static struct weir_endpoint
+target_get_endpoint_at(const struct wr_target *target, uint16_t port,
+                       struct weir_address copies[WR_TARGET_PORTS_MAX])
 {
     const size_t count = wr_min_u64(target->address_count, WR_TARGET_PORTS_MAX);
 
     wr_assert(port > 0);
     if (count == 0) {
-        return weir_place_host(target->host, port);
+        return weir_endpoint_host(target->host, port);
     }
     for (size_t i = 0; i < count; i++) {
         copies[i] = target->addresses[i];
         target_set_port(&copies[i], port);
     }
-    return weir_place_addresses(copies, count);
+    return weir_endpoint_addresses(copies, count);
 }
 
-/* A check with a place of its own may be of another family. */
+/* A check with an endpoint of its own may be of another family. */
 static bool target_has_local_for(const struct wr_target *target,
-                                 const struct weir_place *place)
+                                 const struct weir_endpoint *endpoint)
 {
     return target->local.len > 0 &&
-           (place->address_count == 0 ||
-            place->addresses[0].storage.any.sa_family ==
+           (endpoint->address_count == 0 ||
+            endpoint->addresses[0].storage.any.sa_family ==
                 target->local.storage.any.sa_family);
 }
 
@@ -483,14 +487,14 @@ int wr_target_open(const struct wr_target *target, const struct wr_check *check,
         settings = wr_target_get_tls(tls);
         options.connect.tls = &settings;
     }
-    const struct weir_place place =
-        wr_check_has_place(check) ? wr_check_get_place(check)
-        : port > 0                ? target_get_place_at(target, port, copies)
-                                  : target_get_place(target);
-    if (wr_check_has_place(check) ? target_has_local_for(target, &place)
-                                  : target->local.len > 0) {
+    const struct weir_endpoint endpoint =
+        wr_check_has_endpoint(check) ? wr_check_get_endpoint(check)
+        : port > 0 ? target_get_endpoint_at(target, port, copies)
+                   : target_get_endpoint(target);
+    if (wr_check_has_endpoint(check) ? target_has_local_for(target, &endpoint)
+                                     : target->local.len > 0) {
         options.connect.local_address = &target->local;
     }
-    return weir_open_connection_at(target->loop, place, &options, ret_reader,
+    return weir_open_connection_at(target->loop, endpoint, &options, ret_reader,
                                    ret_writer);
 }

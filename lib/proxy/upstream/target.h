@@ -1,5 +1,5 @@
 /*
- * The place of an upstream: its addresses, and how a connection reaches them.
+ * The endpoint of an upstream: its addresses, and how they are reached.
  *
  * The addresses of a name are looked up periodically, independently of
  * connections. A lookup that fails keeps the addresses of the last successful
@@ -12,8 +12,8 @@
 #define WEIR_LIB_PROXY_UPSTREAM_TARGET_H
 
 #include "check.h"
+#include "lib/names/endpoint.h"
 #include "lib/names/lookup.h"
-#include "lib/names/place.h"
 #include "lib/names/srv.h"
 #include "lib/transport/secure.h"
 #include "weir/connect_options.h"
@@ -46,16 +46,17 @@ struct wr_target {
     uint64_t error_count; /* lookups that have failed */
 };
 
-/* Reads a place with one address or a name. Returns 0, or an error of
+/* Reads an endpoint with one address or a name. Returns 0, or an error of
  * weir_upstreams_add(). The result points to the program's memory. */
-WEIR_MUST_USE int wr_target_read_place(weir_loop *loop,
-                                       const struct weir_place *place,
-                                       struct wr_place *ret);
+WEIR_MUST_USE int wr_target_read_endpoint(weir_loop *loop,
+                                          const struct weir_endpoint *endpoint,
+                                          struct wr_endpoint *ret);
 
-/* Initializes the target of a parsed place. Returns 0, or an error of the TLS
- * settings. @host is a copy of the host in the options, or NULL. */
+/* Initializes the target of a parsed endpoint. Returns 0, or an error of the
+ * TLS settings. @host is a copy of the host in the options, or NULL. */
 WEIR_MUST_USE int wr_target_init(struct wr_target *target, weir_loop *loop,
-                                 const struct wr_place *place, const char *host,
+                                 const struct wr_endpoint *endpoint,
+                                 const char *host,
                                  const struct weir_tls_settings *tls,
                                  uint64_t resolve_ns);
 
@@ -97,20 +98,20 @@ void wr_target_retire(struct wr_target *target);
 void wr_target_stop(struct wr_target *target);
 
 /* Space for "HOST:PORT": a name or an address with a zone, brackets, a port. */
-#define WR_PLACE_SIZE 320u
+#define WR_ENDPOINT_SIZE 320u
 
 /* Writes "HOST:PORT". */
-void wr_target_write_place(const char *host, uint16_t port,
-                           char ret[WR_PLACE_SIZE]);
+void wr_target_write_endpoint(const char *host, uint16_t port,
+                              char ret[WR_ENDPOINT_SIZE]);
 
 /* Writes the Host field of HTTP requests (RFC 9110, 7.2): the name in the
  * certificate of @tls, or the upstream's host, with the port of the check, or
  * the upstream's own if that is 0. Unix sockets have no port. If the check has
- * a place of its own, that is used instead of the upstream's. */
+ * an endpoint of its own, that is used instead of the upstream's. */
 void wr_target_write_authority(const struct wr_target *target,
                                const struct wr_check *check,
                                const struct wr_secure_settings *tls,
-                               char ret[WR_PLACE_SIZE]);
+                               char ret[WR_ENDPOINT_SIZE]);
 
 /* Connects. The options must not have TLS. */
 WEIR_MUST_USE int wr_target_connect(struct wr_target *target,

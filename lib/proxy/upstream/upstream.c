@@ -394,7 +394,7 @@ static void upstream_check_expired(struct wr_timer *timer)
 /* The parts of an upstream, in addition to options and address. */
 struct upstream_parts {
     const char *name;
-    const char *place;
+    const char *endpoint;
     const char *host; /* or NULL */
     const struct wr_check *check;
     bool is_own_check; /* is taken; else it outlives the upstream */
@@ -402,22 +402,22 @@ struct upstream_parts {
 };
 
 /* Writes the host and port, or the address, as text. */
-static const char *upstream_write_place(const struct weir_place *given,
-                                        const struct wr_place *place,
-                                        bool is_service,
-                                        char buf[WR_PLACE_SIZE])
+static const char *upstream_write_endpoint(const struct weir_endpoint *given,
+                                           const struct wr_endpoint *endpoint,
+                                           bool is_service,
+                                           char buf[WR_ENDPOINT_SIZE])
 {
-    const char *host = wr_place_get_host(given);
+    const char *host = wr_endpoint_get_host(given);
 
-    wr_assert(place->count == 1 || place->name);
+    wr_assert(endpoint->count == 1 || endpoint->name);
     if (is_service) {
-        snprintf(buf, WR_PLACE_SIZE, "srv://%s", host);
+        snprintf(buf, WR_ENDPOINT_SIZE, "srv://%s", host);
         return buf;
     }
     if (!host) {
-        return weir_address_format(place->addresses, buf, WR_PLACE_SIZE);
+        return weir_address_format(endpoint->addresses, buf, WR_ENDPOINT_SIZE);
     }
-    wr_target_write_place(host, given->port, buf);
+    wr_target_write_endpoint(host, given->port, buf);
     return buf;
 }
 
@@ -500,7 +500,7 @@ static void upstream_set_options(weir_upstream *upstream, weir_upstreams *set,
 /* Initializes an upstream that is all zero. */
 static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
-                         const struct wr_place *place,
+                         const struct wr_endpoint *endpoint,
                          const struct upstream_parts *parts)
 {
     const char *host = parts->host;
@@ -522,7 +522,7 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     int err = wr_secure_settings_read(&upstream->check_tls, options->check_tls,
                                       WR_SECURE_CLIENT, host);
     wr_require(err >= 0, err);
-    err = wr_target_init(&upstream->target, set->loop, place, host,
+    err = wr_target_init(&upstream->target, set->loop, endpoint, host,
                          options->tls, set->options.resolve_ns);
     wr_require(err >= 0, err);
     if (service) {
@@ -560,12 +560,12 @@ static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
                          const struct upstream_parts *parts)
 {
     struct wr_shared_key key = {.name = parts->name,
-                                .place = parts->place,
+                                .endpoint = parts->endpoint,
                                 .check = wr_check_is_active(upstream->check) &&
                                                  !upstream->is_spread
                                              ? upstream->check
                                              : NULL};
-    wr_known_begin(set, upstream->check, options->known, &key);
+    wr_known_begin(set, upstream->check, options->health, &key);
     int err = wr_shared_part_open(&upstream->part, set->call, &key,
                                   weir_loop_get_time(set->loop));
 
@@ -628,7 +628,7 @@ static void upstream_note_wait(const weir_upstream *upstream)
 
 static int upstream_make(weir_upstreams *set,
                          const struct weir_upstream_options *options,
-                         const struct wr_place *place,
+                         const struct wr_endpoint *endpoint,
                          const struct upstream_parts *parts,
                          weir_upstream **ret)
 {
@@ -636,14 +636,14 @@ static int upstream_make(weir_upstreams *set,
 
     wr_require(upstream, -ENOMEM);
     upstream->is_spread =
-        (options->each_address || options->is_service) && place->name;
+        (options->each_address || options->is_service) && endpoint->name;
     wr_upstream_note_apart(upstream);
     int err = upstream_join(upstream, set, options, parts);
     if (err < 0) {
         wr_free(&set->loop->counting, upstream, upstream->size);
         return err;
     }
-    err = upstream_init(upstream, set, options, place, parts);
+    err = upstream_init(upstream, set, options, endpoint, parts);
     if (err < 0) {
         wr_secure_settings_drop(&upstream->check_tls);
         upstream_leave(upstream, set);
@@ -663,25 +663,26 @@ int wr_upstream_make(weir_upstreams *set,
                      const struct wr_check *own_check, weir_upstream **ret)
 {
     const struct wr_check *check = own_check ? own_check : &set->check;
-    struct wr_place place;
-    char buf[WR_PLACE_SIZE];
+    struct wr_endpoint endpoint;
+    char buf[WR_ENDPOINT_SIZE];
 
-    const int err = wr_target_read_place(set->loop, &options->place, &place);
+    const int err =
+        wr_target_read_endpoint(set->loop, &options->endpoint, &endpoint);
     wr_require(err >= 0, err);
-    wr_require(check->plan.port == 0 || place.name ||
-                   place.addresses[0].storage.any.sa_family != AF_UNIX,
+    wr_require(check->plan.port == 0 || endpoint.name ||
+                   endpoint.addresses[0].storage.any.sa_family != AF_UNIX,
                -EINVAL);
-    wr_require(!options->is_service || place.name, -EINVAL);
-    const char *text =
-        upstream_write_place(&options->place, &place, options->is_service, buf);
+    wr_require(!options->is_service || endpoint.name, -EINVAL);
+    const char *text = upstream_write_endpoint(&options->endpoint, &endpoint,
+                                               options->is_service, buf);
     const struct upstream_parts parts = {
         .name = options->name ? options->name : text,
-        .place = text,
-        .host = wr_place_get_host(&options->place),
+        .endpoint = text,
+        .host = wr_endpoint_get_host(&options->endpoint),
         .check = check,
         .is_own_check = own_check != NULL,
         .is_service = options->is_service};
-    return upstream_make(set, options, &place, &parts, ret);
+    return upstream_make(set, options, &endpoint, &parts, ret);
 }
 
 struct wr_upstream_made wr_upstream_copy(const weir_upstream *upstream)
@@ -713,20 +714,21 @@ int wr_upstream_make_member(weir_upstream *source,
                             weir_upstream **ret)
 {
     weir_upstreams *set = source->set;
-    static const struct weir_upstream_known nothing = {.size = sizeof(nothing)};
+    static const struct weir_upstream_health nothing = {.size =
+                                                            sizeof(nothing)};
     struct weir_upstream_options known = *options;
-    struct wr_place place;
-    char buf[WR_PLACE_SIZE];
+    struct wr_endpoint endpoint;
+    char buf[WR_ENDPOINT_SIZE];
 
-    int err = wr_target_read_place(set->loop, &known.place, &place);
+    int err = wr_target_read_endpoint(set->loop, &known.endpoint, &endpoint);
     wr_require(err >= 0, err);
-    known.known = &nothing;
+    known.health = &nothing;
     const struct upstream_parts parts = {
         .name = known.name,
-        .place = weir_address_format(place.addresses, buf, sizeof(buf)),
+        .endpoint = weir_address_format(endpoint.addresses, buf, sizeof(buf)),
         .host = source->target.host,
         .check = source->check}; /* the member keeps the source */
-    err = upstream_make(set, &known, &place, &parts, ret);
+    err = upstream_make(set, &known, &endpoint, &parts, ret);
     wr_require(err >= 0, err);
     wr_upstream_set_weight(*ret, source->weight, WR_WEIGHT_UNIT);
     (*ret)->is_draining = source->is_draining;
@@ -906,7 +908,7 @@ weir_upstream *weir_upstream_slot_get_upstream(const weir_upstream_slot *slot)
     return slot->upstream;
 }
 
-void weir_upstream_slot_end(weir_upstream_slot *slot, int result)
+void weir_upstream_slot_release(weir_upstream_slot *slot, int result)
 {
     if (!slot || !wr_loop_admits(slot->upstream->set->loop)) {
         return;

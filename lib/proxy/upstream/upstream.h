@@ -185,7 +185,7 @@ WEIR_MUST_USE int wr_upstream_make(weir_upstreams *set,
                                    weir_upstream **ret);
 /* A copy of the options of an upstream. */
 struct wr_upstream_made {
-    struct weir_upstream_options options; /* without place, name and TLS */
+    struct weir_upstream_options options; /* without endpoint, name and TLS */
     struct weir_tls_settings tls;
     struct weir_tls_settings check_tls;
     bool has_tls;
@@ -305,12 +305,12 @@ void wr_slot_leave(weir_upstream_slot *slot);
 /* Reads @given, which may be NULL, for an upstream with this check plan.
  * Returns 0, or an error of weir_upstreams_add(). */
 WEIR_MUST_USE int wr_known_read(const struct wr_check *check,
-                                const struct weir_upstream_known *given,
-                                struct weir_upstream_known *ret);
+                                const struct weir_upstream_health *given,
+                                struct weir_upstream_health *ret);
 
 /* Initializes the key of a new target from known facts. */
 void wr_known_begin(const weir_upstreams *set, const struct wr_check *check,
-                    const struct weir_upstream_known *known,
+                    const struct weir_upstream_health *known,
                     struct wr_shared_key *ret);
 
 /* ---- survey.c ---- */

@@ -52,7 +52,7 @@ void connect(void *, int err, weir_server *server) noexcept
     weir_address address;
     if (err == 0 && weir_server_get_socket(server, 0, &address) >= 0) {
         err = weir_create_connection_at(loop, &factory,
-                                        weir_place_addresses(&address, 1),
+                                        weir_endpoint_addresses(&address, 1),
                                         nullptr, nullptr, nullptr, nullptr);
     }
     if (err < 0) {

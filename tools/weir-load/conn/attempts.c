@@ -152,8 +152,8 @@ static int start_endpoint(struct attempt *attempt, const struct target *target)
 
     return weir_create_datagram_endpoint_at(
         attempts->loop, &factory,
-        local ? weir_place_addresses(local, 1) : weir_place_none(),
-        weir_place_addresses(peer, 1), &endpoint, made, attempt,
+        local ? weir_endpoint_addresses(local, 1) : weir_endpoint_none(),
+        weir_endpoint_addresses(peer, 1), &endpoint, made, attempt,
         &attempt->pending);
 }
 
@@ -212,8 +212,8 @@ static int start_stream(struct attempt *attempt, const struct target *target)
     connect.connection.write_hard_limit_bytes = hard_limit_bytes(options);
     return weir_create_connection_at(
         attempts->loop, &factory,
-        weir_place_addresses(has_name ? place->addresses : &place->address,
-                             has_name ? place->address_count : 1),
+        weir_endpoint_addresses(has_name ? place->addresses : &place->address,
+                                has_name ? place->address_count : 1),
         &connect, made, attempt, &attempt->pending);
 }
 

@@ -362,7 +362,7 @@ void conn_think(struct conn *conn, uint64_t now_ns)
         conn_fill(conn, now_ns);
         return;
     }
-    weir_loop_cancel(traffic->loop, conn->thought);
+    weir_handle_cancel(traffic->loop, conn->thought);
     conn->thought = (struct weir_handle){0};
     int err = weir_loop_call_later(traffic->loop, think_ns, thought_cb, conn,
                                    &conn->thought);
@@ -624,9 +624,9 @@ void conn_lost(void *user, weir_transport *t, int err)
     conn_preamble_drop(conn);
     const bool is_parting = conn->state == CONN_PARTING;
     const bool is_done = conn->state == CONN_CLOSING || is_parting;
-    weir_loop_cancel(traffic->loop, conn->thought);
+    weir_handle_cancel(traffic->loop, conn->thought);
     conn->thought = (struct weir_handle){0};
-    weir_loop_cancel(traffic->loop, conn->farewell);
+    weir_handle_cancel(traffic->loop, conn->farewell);
     traffic->parting -= is_parting;
     conn->state = CONN_IDLE;
     conn->transport = NULL;

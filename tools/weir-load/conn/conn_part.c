@@ -111,7 +111,7 @@ int conn_part_at_end(struct conn *conn)
     conn->traffic->server_parts = true;
     if (!has_server_closed(conn) &&
         weir_transport_write_eof(conn->transport) >= 0) {
-        weir_loop_cancel(conn->traffic->loop, conn->farewell);
+        weir_handle_cancel(conn->traffic->loop, conn->farewell);
         conn->part_step_ns = STEP_FIRST_NS;
         if (wait_on(conn, STEP_FIRST_NS)) {
             return 1;

@@ -377,7 +377,7 @@ static bool is_in_pace(struct client *client)
         return true;
     }
     if (client->next_connect_ns > now_ns) {
-        weir_loop_cancel(client->loop, client->pace);
+        weir_handle_cancel(client->loop, client->pace);
         int err = weir_loop_call_at(client->loop, client->next_connect_ns,
                                     pace_cb, client, &client->pace);
         return err < 0;
@@ -694,7 +694,7 @@ void client_end_window(struct client *client)
 
 void client_stop_sending(struct client *client)
 {
-    weir_loop_cancel(client->loop, client->stage_look);
+    weir_handle_cancel(client->loop, client->stage_look);
     /* The schedule's remaining requests are still sent: they were due. */
     if (!client->traffic.pacing) {
         client->traffic.sending = false;
@@ -736,7 +736,7 @@ void client_stop(struct client *client)
         pacing_stop(client->traffic.pacing, clock_now_ns());
     }
     reading_stop(&client->traffic);
-    weir_loop_cancel(client->loop, client->watch);
-    weir_loop_cancel(client->loop, client->pace);
-    weir_loop_cancel(client->loop, client->stage_look);
+    weir_handle_cancel(client->loop, client->watch);
+    weir_handle_cancel(client->loop, client->pace);
+    weir_handle_cancel(client->loop, client->stage_look);
 }

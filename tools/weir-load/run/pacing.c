@@ -135,7 +135,7 @@ static void timer_cb(void *arg)
 
 static void arm(struct pacing *pacing)
 {
-    weir_loop_cancel(pacing->loop, pacing->timer);
+    weir_handle_cancel(pacing->loop, pacing->timer);
     if (pacing->next_ns == UINT64_MAX || pacing->is_blocked) {
         return;
     }
@@ -268,7 +268,7 @@ void pacing_stop(struct pacing *pacing, uint64_t now_ns)
     if (!pacing->is_started) {
         return;
     }
-    weir_loop_cancel(pacing->loop, pacing->timer);
+    weir_handle_cancel(pacing->loop, pacing->timer);
     while (pacing->next_ns <= now_ns) {
         drop(pacing);
     }

@@ -76,8 +76,7 @@ static void tell_all(struct run *run, weir_callback_fn *cb)
     for (uint64_t i = 0; i < run->options->thread_count; i++) {
         struct worker *worker = &run->workers[i];
         int err = weir_thread_call_soon(
-            weir_threads_get_thread(run->threads, (uint32_t)i), cb, worker,
-            NULL);
+            weir_threads_get(run->threads, (uint32_t)i), cb, worker, NULL);
         console_check(err == -ESHUTDOWN ? 0 : err, "a thread cannot be told");
     }
 }
@@ -507,7 +506,7 @@ static int init_workers(struct run *run)
         const struct client_share share = find_share(run, i);
         worker->ops = &ops;
         worker->owner = run;
-        worker->home = weir_loop_get_remote(run->loop);
+        worker->home = weir_loop_get_mailbox(run->loop);
         err = worker_init(worker, &share);
         if (err < 0) {
             return err;

@@ -34,10 +34,11 @@ struct standby {
     bool has_told;
 };
 
-static struct weir_place place_of(const struct target *target)
+static struct weir_endpoint place_of(const struct target *target)
 {
-    return target->host[0] != '\0' ? weir_place_host(target->host, target->port)
-                                   : weir_place_addresses(&target->address, 1);
+    return target->host[0] != '\0'
+               ? weir_endpoint_host(target->host, target->port)
+               : weir_endpoint_addresses(&target->address, 1);
 }
 
 static int ask(const struct target *target, weir_reader *reader,

@@ -30,7 +30,7 @@ static void finish(struct worker *worker);
 
 static void tell(struct worker *worker, weir_callback_fn *cb, void *arg)
 {
-    console_check(weir_remote_call_soon(worker->home, cb, arg, NULL),
+    console_check(weir_mailbox_call_soon(worker->home, cb, arg, NULL),
                   "a thread cannot be heard");
 }
 
@@ -182,7 +182,7 @@ static void close_window(struct worker *worker)
     if (worker->phase != WORKER_MEASURE) {
         return;
     }
-    weir_loop_cancel(worker->loop, worker->interval_end);
+    weir_handle_cancel(worker->loop, worker->interval_end);
     if (traffic->outstanding > 0) {
         traffic_note_quiet(traffic, now_ns);
     }
@@ -207,7 +207,7 @@ static void finish(struct worker *worker)
     worker->client.traffic.connections.open_at_end = worker->client.open_now;
     client_stop(&worker->client);
     record_settle(&worker->row->record);
-    weir_loop_cancel(worker->loop, worker->phase_end);
+    weir_handle_cancel(worker->loop, worker->phase_end);
     tell(worker, worker->ops->over, worker);
 }
 
@@ -445,5 +445,5 @@ void worker_fini(struct worker *worker)
         worker_row_free(row);
     }
     client_fini(&worker->client);
-    weir_remote_unref(worker->home);
+    weir_mailbox_unref(worker->home);
 }

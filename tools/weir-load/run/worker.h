@@ -66,7 +66,7 @@ struct worker_ops {
 struct worker {
     const struct worker_ops *ops;
     /* Reference to the main thread's loop. */
-    weir_remote *home;
+    weir_mailbox *home;
     weir_thread *thread;
     const struct run_options *options;
     void *owner;

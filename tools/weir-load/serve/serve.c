@@ -74,15 +74,13 @@ struct group {
 
 static weir_threads *get_threads(void)
 {
-    return weir_thread_get_threads(
-        weir_loop_get_thread(weir_get_running_loop()));
+    return weir_thread_get_group(weir_loop_get_thread(weir_get_running_loop()));
 }
 
 /* Queues a callback to a thread. A thread that has ended is ignored. */
 static void tell(size_t index, weir_callback_fn *cb, struct worker *worker)
 {
-    weir_thread *thread =
-        weir_threads_get_thread(get_threads(), (uint32_t)index);
+    weir_thread *thread = weir_threads_get(get_threads(), (uint32_t)index);
     int err = weir_thread_call_soon(thread, cb, worker, NULL);
 
     if (err != -ESHUTDOWN) {
@@ -189,18 +187,18 @@ static int print_once(struct group *group, weir_loop *loop)
     char text[4096];
 
     group->sums = (struct serve_sums){.datagrams = 0};
-    int result = weir_threads_visit_wait(threads, loop, add_counts, group);
+    int result = weir_threads_run_each_wait(threads, loop, add_counts, group);
     if (result >= 0) {
         result = weir_threads_get_statistics_wait(threads, loop, &statistics);
     }
     if (result < 0) {
         return result;
     }
-    if (weir_loop_statistics_get_text(&statistics, text, sizeof(text)) >= 0) {
+    if (weir_statistics_format(&statistics, text, sizeof(text)) >= 0) {
         serve_print_statistics(&group->sums, text);
     }
     return group->has_dumps
-               ? weir_threads_visit_wait(threads, loop, dump_loop, group)
+               ? weir_threads_run_each_wait(threads, loop, dump_loop, group)
                : 0;
 }
 
@@ -344,7 +342,7 @@ static int serve_on_thread(weir_thread *thread, void *arg)
     if (weir_thread_get_index(thread) == 0) {
         begin_first(group, loop);
     }
-    int err = weir_wait_first(loop, &stop, 1);
+    int err = weir_wait_any(loop, &stop, 1);
     tell_end(serve);
     serve_thread_free_servers(serve);
     return err == -ECANCELED ? 0 : err;

@@ -72,7 +72,7 @@ static int push(struct answers *answers, const struct answer *answer)
 
 static void pop(struct answers *answers)
 {
-    weir_lease_unref(first_of(answers)->piece.lease);
+    weir_buf_unref(first_of(answers)->piece.lease);
     answers->head++;
     answers->count--;
 }
@@ -185,7 +185,7 @@ int answers_add(struct answers *answers, const struct answer *answer,
     added.due_ns = pace_take(&answers->counts->pace, now_ns, extra_ns);
     const int err = push(answers, &added);
     if (err < 0) {
-        weir_lease_unref(answer->piece.lease);
+        weir_buf_unref(answer->piece.lease);
     }
     return err;
 }
@@ -211,7 +211,7 @@ void answers_lost(void *user, weir_transport *t, int err)
 {
     struct answers *answers = user;
 
-    weir_loop_cancel(weir_transport_get_loop(t), answers->timer);
+    weir_handle_cancel(weir_transport_get_loop(t), answers->timer);
     answers->counts->open_now--;
     answers->counts->broken += err < 0;
     drop_all(answers);

@@ -153,9 +153,9 @@ int datagram_server_start(struct datagram_server *server, weir_loop *loop,
     }
     return weir_create_datagram_endpoint_at(
         loop, &factory,
-        has_address ? weir_place_addresses(&target->address, 1)
-                    : weir_place_host(NULL, target->port),
-        weir_place_none(), &options, bound, server, &server->pending);
+        has_address ? weir_endpoint_addresses(&target->address, 1)
+                    : weir_endpoint_host(NULL, target->port),
+        weir_endpoint_none(), &options, bound, server, &server->pending);
 }
 
 bool datagram_server_stop(struct datagram_server *server, bool at_once)

@@ -44,7 +44,7 @@ static int echo_received(void *user, weir_transport *t,
     struct answer answer = {.piece = *buf};
 
     answers->counts->received_bytes += buf->len;
-    int err = weir_buf_keep(&answer.piece);
+    int err = weir_buf_ref(&answer.piece);
     if (err == 0) {
         err = answers_add(answers, &answer, 0);
     }

@@ -212,14 +212,15 @@ static int bind_datagrams(struct serve_thread *thread, size_t i)
                                  &thread->targets[i]);
 }
 
-static struct weir_place place_of(const struct target *target)
+static struct weir_endpoint place_of(const struct target *target)
 {
     if (target->address_count > 0) { /* addresses of another thread */
-        return weir_place_addresses(target->addresses, target->address_count);
+        return weir_endpoint_addresses(target->addresses,
+                                       target->address_count);
     }
     return target->address.len > 0
-               ? weir_place_addresses(&target->address, 1)
-               : weir_place_host(target->host, target->port);
+               ? weir_endpoint_addresses(&target->address, 1)
+               : weir_endpoint_host(target->host, target->port);
 }
 
 static int create_server(struct serve_thread *thread, size_t i)
@@ -246,7 +247,8 @@ static int listen_on(struct serve_thread *thread, size_t i)
 {
     int err = create_server(thread, i);
     if (err >= 0) {
-        err = weir_server_on_closed(thread->servers[i], on_closed, thread);
+        err = weir_server_add_closed_callback(thread->servers[i], on_closed,
+                                              thread);
     }
     return err;
 }
@@ -302,7 +304,7 @@ static int get_server_places(weir_server *server, struct target *ret)
 }
 
 /* A socket for all addresses of both families is specified by its port. */
-static int get_endpoint_place(const weir_transport *t, struct target *ret)
+static int get_datagram_endpoint(const weir_transport *t, struct target *ret)
 {
     ret->addresses = calloc(1, sizeof(*ret->addresses));
     if (!ret->addresses) {
@@ -326,8 +328,8 @@ int serve_thread_get_places(const struct serve_thread *thread,
     memcpy(ret, thread->targets, thread->target_count * sizeof(*ret));
     for (size_t i = 0; i < thread->target_count && err == 0; i++) {
         err = ret[i].is_datagram
-                  ? get_endpoint_place(thread->datagram_servers[i].transport,
-                                       &ret[i])
+                  ? get_datagram_endpoint(thread->datagram_servers[i].transport,
+                                          &ret[i])
                   : get_server_places(thread->servers[i], &ret[i]);
     }
     return err;

@@ -70,8 +70,8 @@ int names_find(weir_loop *loop, struct target *targets, size_t count,
         }
         const struct weir_getaddrinfo_options options = {
             .size = sizeof(options), .family = family};
-        int err = weir_lookup_start(loop, targets[i].host, targets[i].port,
-                                    &options, found, &requests[i], NULL);
+        int err = weir_resolve_start(loop, targets[i].host, targets[i].port,
+                                     &options, found, &requests[i], NULL);
         if (err < 0) {
             complain(&requests[i], err);
         } else {

@@ -20,8 +20,8 @@ struct post {
 
 struct poster {
     weir_loop *loop;
-    weir_remote *remote; /* NULL: through the loop */
-    pid_t waiting;       /* of a late post: the thread that it wakes */
+    weir_mailbox *mailbox; /* NULL: through the loop */
+    pid_t waiting;         /* of a late post: the thread that it wakes */
     pthread_t thread;
     struct post posts[POSTS];
     int next; /* number that comes next */
@@ -47,22 +47,22 @@ static void *post_all(void *arg)
         post->from = poster;
         post->number = i;
         poster->err =
-            poster->remote
-                ? weir_remote_call_soon(poster->remote, arrive, post, NULL)
+            poster->mailbox
+                ? weir_mailbox_call_soon(poster->mailbox, arrive, post, NULL)
                 : weir_loop_call_soon_threadsafe(poster->loop, arrive, post,
                                                  NULL);
     }
     return NULL;
 }
 
-MAKER(remote, posts_of_many_threads_arrive_once_and_in_order, m)
+MAKER(mailbox, posts_of_many_threads_arrive_once_and_in_order, m)
 {
     static struct poster posters[THREADS];
-    weir_remote *remote = weir_loop_get_remote(m->loop);
+    weir_mailbox *mailbox = weir_loop_get_mailbox(m->loop);
 
     for (int i = 0; i < THREADS; i++) {
         posters[i].loop = m->loop;
-        posters[i].remote = i % 2 ? remote : NULL;
+        posters[i].mailbox = i % 2 ? mailbox : NULL;
         expect_ok(
             pthread_create(&posters[i].thread, NULL, post_all, &posters[i]));
     }
@@ -75,7 +75,7 @@ MAKER(remote, posts_of_many_threads_arrive_once_and_in_order, m)
     maker_run_for(m, 5 * MS);
 
     expect_eq(arrived, THREADS * POSTS);
-    weir_remote_unref(remote);
+    weir_mailbox_unref(mailbox);
 }
 
 static void count(void *arg)
@@ -88,13 +88,13 @@ static void *post_later(void *arg)
     struct poster *poster = (struct poster *)arg;
     const bool is_asleep = wait_until_asleep(poster->waiting);
     poster->err =
-        weir_remote_call_soon(poster->remote, count, &poster->next, NULL);
+        weir_mailbox_call_soon(poster->mailbox, count, &poster->next, NULL);
     return is_asleep ? NULL : arg;
 }
 
 static const struct poster *late;
 
-UNIT(remote, a_post_wakes_a_loop_that_waits)
+UNIT(mailbox, a_post_wakes_a_loop_that_waits)
 {
     struct maker m;
     struct poster *poster = calloc(1, sizeof(*poster));
@@ -102,7 +102,7 @@ UNIT(remote, a_post_wakes_a_loop_that_waits)
     late = poster;
     poster->waiting = gettid();
     maker_open(&m);
-    poster->remote = weir_loop_get_remote(m.loop);
+    poster->mailbox = weir_loop_get_mailbox(m.loop);
     maker_run_for(&m, 1 * MS);
     expect_eq(pthread_create(&poster->thread, NULL, post_later, poster), 0);
 
@@ -113,7 +113,7 @@ UNIT(remote, a_post_wakes_a_loop_that_waits)
     expect_leq(maker_count_turns(&m, 50 * MS), 5,
                "R64: the eventfd does not spin");
     expect_eq(poster->next, 1);
-    weir_remote_unref(poster->remote);
+    weir_mailbox_unref(poster->mailbox);
     maker_close(&m);
     free(poster);
 }
@@ -125,7 +125,7 @@ static void post_again(void *arg)
                                                  &poster->next, NULL);
 }
 
-MAKER(remote, a_post_from_inside_the_loop_is_not_called_at_once, m)
+MAKER(mailbox, a_post_from_inside_the_loop_is_not_called_at_once, m)
 {
     struct poster *poster = calloc(1, sizeof(*poster));
     poster->loop = m->loop;
@@ -146,7 +146,7 @@ MAKER(remote, a_post_from_inside_the_loop_is_not_called_at_once, m)
 
 static struct {
     weir_loop *loop;
-    weir_remote *remote;
+    weir_mailbox *mailbox;
     struct weir_handle handle; /* of the call that a post cancels */
     char order[16];
     size_t count;
@@ -185,7 +185,8 @@ static void own_call_all(void *arg)
 {
     own_post("a");
     own_soon("b");
-    expect_ok(weir_remote_call_soon(own.remote, own_note, own_name("c"), NULL));
+    expect_ok(
+        weir_mailbox_call_soon(own.mailbox, own_note, own_name("c"), NULL));
     own_soon("d");
     own_soon("e");
     own_post("f");
@@ -195,11 +196,11 @@ static void own_open(struct maker *m)
 {
     memset(&own, 0, sizeof(own));
     own.loop = m->loop;
-    own.remote = weir_loop_get_remote(m->loop);
+    own.mailbox = weir_loop_get_mailbox(m->loop);
 }
 
 /* asyncio's test_call_soon_threadsafe_same_thread. */
-MAKER(remote, posts_of_the_own_thread_run_in_one_order_with_call_soon, m)
+MAKER(mailbox, posts_of_the_own_thread_run_in_one_order_with_call_soon, m)
 {
     own_open(m);
     own_call_all(NULL); /* before the first run */
@@ -211,23 +212,23 @@ MAKER(remote, posts_of_the_own_thread_run_in_one_order_with_call_soon, m)
     expect_eq(weir_loop_call_soon(m->loop, own_call_all, NULL, NULL), 0);
     RUN_UNTIL(m->loop, own.count == 6);
     expect_str_eq(own.order, "abcdef");
-    weir_remote_unref(own.remote);
+    weir_mailbox_unref(own.mailbox);
 }
 
 static void own_cancel(void *arg)
 {
-    cr_assert(weir_loop_cancel(own.loop, own.handle));
+    cr_assert(weir_handle_cancel(own.loop, own.handle));
     own_soon("n"); /* takes the entry that the cancelled one had */
 }
 
-MAKER(remote, a_post_of_the_own_thread_may_cancel_the_call_soon_after_it, m)
+MAKER(mailbox, a_post_of_the_own_thread_may_cancel_the_call_soon_after_it, m)
 {
     own_open(m);
     expect_ok(weir_loop_call_soon_threadsafe(m->loop, own_cancel, NULL, NULL));
     own_soon("x");
     maker_run_for(m, 5 * MS);
     expect_str_eq(own.order, "n");
-    weir_remote_unref(own.remote);
+    weir_mailbox_unref(own.mailbox);
 }
 
 static void own_call_more(void *arg)
@@ -235,7 +236,7 @@ static void own_call_more(void *arg)
     own_soon("b");
 }
 
-MAKER(remote, a_task_of_the_own_thread_is_made_in_the_order_of_the_calls, m)
+MAKER(mailbox, a_task_of_the_own_thread_is_made_in_the_order_of_the_calls, m)
 {
     own_open(m);
     expect_ok(
@@ -243,26 +244,28 @@ MAKER(remote, a_task_of_the_own_thread_is_made_in_the_order_of_the_calls, m)
     expect_eq(weir_loop_call_soon(m->loop, own_call_more, NULL, NULL), 0);
     maker_run_for(m, 5 * MS);
     expect_str_eq(own.order, "ab", "it is ready before what comes after it");
-    weir_remote_unref(own.remote);
+    weir_mailbox_unref(own.mailbox);
 }
 
-MAKER(remote, posting_after_the_end_of_the_loop_is_an_error, m)
+MAKER(mailbox, posting_after_the_end_of_the_loop_is_an_error, m)
 {
     int called = 0;
-    weir_remote *remote = weir_loop_get_remote(m->loop);
-    expect_eq(weir_remote_ref(remote), remote);
-    expect_eq(weir_remote_call_soon(remote, NULL, NULL, NULL), -EINVAL);
+    weir_mailbox *mailbox = weir_loop_get_mailbox(m->loop);
+    expect_eq(weir_mailbox_ref(mailbox), mailbox);
+    expect_eq(weir_mailbox_call_soon(mailbox, NULL, NULL, NULL), -EINVAL);
     expect_eq(weir_loop_call_soon_threadsafe(m->loop, NULL, NULL, NULL),
               -EINVAL);
-    expect_eq(weir_remote_call_soon(remote, count, &called, NULL), 0);
+    expect_eq(weir_mailbox_call_soon(mailbox, count, &called, NULL), 0);
 
     maker_close(m);
 
-    expect_eq(weir_remote_call_soon(remote, count, &called, NULL), -ESHUTDOWN);
-    weir_remote_unref(remote);
-    expect_eq(weir_remote_call_soon(remote, count, &called, NULL), -ESHUTDOWN);
-    weir_remote_unref(remote);
-    weir_remote_unref(NULL);
+    expect_eq(weir_mailbox_call_soon(mailbox, count, &called, NULL),
+              -ESHUTDOWN);
+    weir_mailbox_unref(mailbox);
+    expect_eq(weir_mailbox_call_soon(mailbox, count, &called, NULL),
+              -ESHUTDOWN);
+    weir_mailbox_unref(mailbox);
+    weir_mailbox_unref(NULL);
     expect_eq(called, 0, "what was pending is dropped");
 }
 
@@ -286,12 +289,14 @@ static void expect_all(struct maker *m, int err)
                                      NULL, NULL),
               err);
     expect_eq(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_place_fd(pair[0]), NULL,
+                                        weir_endpoint_fd(pair[0]), NULL,
                                         maker_connect_done, m, NULL),
               err);
     cr_assert(wait_closed(pair[0]), "R63: taken all the same");
     expect_eq(weir_server_start_serving(m->server), err);
-    expect_eq(weir_server_on_closed(m->server, maker_server_closed, m), err);
+    expect_eq(
+        weir_server_add_closed_callback(m->server, maker_server_closed, m),
+        err);
     expect_eq(weir_server_stop(m->server, 0, NULL, NULL), err);
     expect_eq(weir_server_get_socket(m->server, 0, NULL), err);
     expect_eq(weir_loop_add_signal_handler(m->loop, 10, NULL, NULL), err);
@@ -317,7 +322,7 @@ static void expect_alive(struct maker *m, int fd)
     cr_assert(weir_server_is_serving(m->server));
 }
 
-UNIT(remote, another_thread_gets_EPERM_and_changes_nothing)
+UNIT(mailbox, another_thread_gets_EPERM_and_changes_nothing)
 {
     struct maker m;
     pthread_t thread;
@@ -331,7 +336,7 @@ UNIT(remote, another_thread_gets_EPERM_and_changes_nothing)
     maker_close(&m);
 }
 
-UNIT(remote, r67__a_forked_child_gets_ECHILD_and_changes_nothing)
+UNIT(mailbox, r67__a_forked_child_gets_ECHILD_and_changes_nothing)
 {
     struct maker m;
     int status = -1;

@@ -1,8 +1,8 @@
 /*
- * The place to which a connection is made, and the options that limit it.
+ * The endpoint to which a connection is made, and the options that limit it.
  *
  * Candidates are the addresses that have the family of the options and of the
- * local address. A call with an invalid place changes nothing.
+ * local address. A call with an invalid endpoint changes nothing.
  */
 #include "connect.h"
 
@@ -14,7 +14,7 @@
 
 /* Returns the common family of the options, of the local address and of a
  * socket, AF_UNSPEC if there is none, or an error. */
-static int connect_place_find_family(const struct wr_connect_call *call)
+static int connect_endpoint_find_family(const struct wr_connect_call *call)
 {
     const struct weir_connect_options *options = call->options;
     const struct weir_address *local = options->local_address;
@@ -22,8 +22,8 @@ static int connect_place_find_family(const struct wr_connect_call *call)
     int family = AF_UNSPEC;
 
     wr_assert(options->size > 0);
-    if (call->place.kind == WEIR_PLACE_FD) {
-        family = wr_socket_check(call->place.fd, &peer);
+    if (call->endpoint.kind == WEIR_ENDPOINT_FD) {
+        family = wr_socket_check(call->endpoint.fd, &peer);
         wr_require(family >= 0, family);
     } else if (local) {
         wr_require(wr_address_is_valid(local), -EINVAL);
@@ -35,10 +35,10 @@ static int connect_place_find_family(const struct wr_connect_call *call)
     return family == AF_UNSPEC ? options->family : family;
 }
 
-static int connect_place_check(const struct wr_connect_call *call)
+static int connect_endpoint_check(const struct wr_connect_call *call)
 {
     const struct weir_connect_options *options = call->options;
-    const bool is_adopting = wr_place_is_open(&call->place);
+    const bool is_adopting = wr_endpoint_is_open(&call->endpoint);
 
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
                    options->family == AF_INET6 || options->family == AF_UNIX,
@@ -55,34 +55,36 @@ static int connect_place_check(const struct wr_connect_call *call)
 }
 
 /* A pipe has no family, and no TLS. */
-static int connect_place_check_pipe(const struct wr_connect_call *call)
+static int connect_endpoint_check_pipe(const struct wr_connect_call *call)
 {
     wr_require(call->options->family == AF_UNSPEC && !call->options->tls,
                -EINVAL);
-    return wr_pipe_check(call->place.fd,
-                         call->place.kind == WEIR_PLACE_READ_PIPE
+    return wr_pipe_check(call->endpoint.fd,
+                         call->endpoint.kind == WEIR_ENDPOINT_READ_PIPE
                              ? WR_PIPE_READ
                              : WR_PIPE_WRITE);
 }
 
-int wr_connect_read_place(weir_loop *loop, const struct wr_connect_call *call,
-                          struct wr_place *ret)
+int wr_connect_read_endpoint(weir_loop *loop,
+                             const struct wr_connect_call *call,
+                             struct wr_endpoint *ret)
 {
-    int err = connect_place_check(call);
+    int err = connect_endpoint_check(call);
     wr_require(err >= 0, err);
-    if (wr_place_is_pipe(&call->place)) {
-        *ret = (struct wr_place){.count = 0};
-        return connect_place_check_pipe(call);
+    if (wr_endpoint_is_pipe(&call->endpoint)) {
+        *ret = (struct wr_endpoint){.count = 0};
+        return connect_endpoint_check_pipe(call);
     }
-    err = wr_place_read(loop, &call->place, CANDIDATE_LIMIT, ret);
+    err = wr_endpoint_read(loop, &call->endpoint, CANDIDATE_LIMIT, ret);
     wr_require(err >= 0, err);
-    return connect_place_find_family(call);
+    return connect_endpoint_find_family(call);
 }
 
 /* True unless the address has another family, or is a Unix address and the
  * options have a local port or a protocol. */
-static bool connect_place_fits(const struct wr_attempt_options *options,
-                               int family, const struct weir_address *address)
+static bool connect_endpoint_fits(const struct wr_attempt_options *options,
+                                  int family,
+                                  const struct weir_address *address)
 {
     const int own = address->storage.any.sa_family;
 
@@ -94,21 +96,21 @@ static bool connect_place_fits(const struct wr_attempt_options *options,
 }
 
 int wr_connect_fill_race(struct wr_race *race, int family,
-                         const struct wr_place *place)
+                         const struct wr_endpoint *endpoint)
 {
     wr_assert(!race->is_over);
-    wr_assert(!place->name || place->count == 0);
-    if (place->name) {
+    wr_assert(!endpoint->name || endpoint->count == 0);
+    if (endpoint->name) {
         wr_require(family != AF_UNIX, -EINVAL);
-        return wr_race_add_name(race, place->name, place->port, family);
+        return wr_race_add_name(race, endpoint->name, endpoint->port, family);
     }
-    for (size_t i = 0; i < place->count; i++) {
-        const struct weir_address *address = &place->addresses[i];
+    for (size_t i = 0; i < endpoint->count; i++) {
+        const struct weir_address *address = &endpoint->addresses[i];
         wr_require(!wr_address_is_unnamed(address), -EINVAL);
-        if (connect_place_fits(&race->options.attempt, family, address)) {
+        if (connect_endpoint_fits(&race->options.attempt, family, address)) {
             wr_eyeballs_add(&race->eyeballs, address);
         }
     }
-    wr_assert(race->eyeballs.count <= place->count);
+    wr_assert(race->eyeballs.count <= endpoint->count);
     return race->eyeballs.count > 0 ? 0 : -EINVAL;
 }

@@ -48,7 +48,7 @@ static void end_threads(weir_threads *threads)
 
 /* The visit is in the mailbox of the loop that asked when the threads have
  * gone, and is told afterwards. */
-UNIT(threads_visit, the_end_of_the_threads_is_no_end_of_a_visit)
+UNIT(threads_run_each, the_end_of_the_threads_is_no_end_of_a_visit)
 {
     struct tour tour = {.count = 0};
     struct tour second = {.count = 0};
@@ -57,7 +57,8 @@ UNIT(threads_visit, the_end_of_the_threads_is_no_end_of_a_visit)
     expect_eq(weir_threads_get_statistics(threads, loop, &sum, told, &second),
               WEIR_EOPTIONSIZE);
     sum.size = sizeof(sum);
-    expect_ok(weir_threads_visit(threads, loop, visit_one, &tour, told, &tour));
+    expect_ok(
+        weir_threads_run_each(threads, loop, visit_one, &tour, told, &tour));
     expect_ok(weir_threads_get_statistics(threads, loop, &sum, told, &second));
     end_threads(threads);
     while (!tour.is_told || !second.is_told) {
@@ -95,7 +96,7 @@ static int block_second(weir_thread *thread, void *arg)
     return 0;
 }
 
-UNIT(threads_visit, a_thread_that_ends_before_its_visit_is_not_counted)
+UNIT(threads_run_each, a_thread_that_ends_before_its_visit_is_not_counted)
 {
     struct tour tour = {.count = 0};
     weir_threads *threads;
@@ -108,8 +109,8 @@ UNIT(threads_visit, a_thread_that_ends_before_its_visit_is_not_counted)
     for (int i = 0; i < THREADS; i++) {
         wait_for(&served.runs);
     }
-    expect_ok(
-        weir_threads_visit(threads, loop, let_second_end, &tour, told, &tour));
+    expect_ok(weir_threads_run_each(threads, loop, let_second_end, &tour, told,
+                                    &tour));
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(tour.result, THREADS - 1);
     expect_eq(tour.count, THREADS - 1);
@@ -130,8 +131,8 @@ struct asking {
 static void ask_on_another_loop(void *arg)
 {
     struct asking *asking = arg;
-    asking->visit_err = weir_threads_visit(asking->threads, asking->foreign,
-                                           visit_one, NULL, NULL, NULL);
+    asking->visit_err = weir_threads_run_each(asking->threads, asking->foreign,
+                                              visit_one, NULL, NULL, NULL);
     asking->sum_err = weir_threads_get_statistics(
         asking->threads, asking->foreign, &asking->sum, NULL, NULL);
     expect_eq(weir_threads_get_statistics(asking->threads, asking->foreign,
@@ -141,7 +142,7 @@ static void ask_on_another_loop(void *arg)
     expect_eq(sem_post(&may_end), 0);
 }
 
-UNIT(threads_visit, a_loop_of_another_thread_cannot_ask)
+UNIT(threads_run_each, a_loop_of_another_thread_cannot_ask)
 {
     struct asking asking = {.sum = {.size = sizeof(asking.sum)},
                             .has_thread = true};
@@ -150,7 +151,7 @@ UNIT(threads_visit, a_loop_of_another_thread_cannot_ask)
     weir_threads *threads = start_serving(NULL, 0);
     asking.threads = threads;
     asking.foreign = loop;
-    expect_ok(weir_thread_call_soon(weir_threads_get_thread(threads, 0),
+    expect_ok(weir_thread_call_soon(weir_threads_get(threads, 0),
                                     ask_on_another_loop, &asking, NULL));
     wait_for(&may_end);
     expect_eq(asking.visit_err, -EPERM);
@@ -161,7 +162,7 @@ UNIT(threads_visit, a_loop_of_another_thread_cannot_ask)
 
 /* ---- what is told ---- */
 
-UNIT_IN(threads_visit, statistics_that_nobody_waits_for_are_not_written,
+UNIT_IN(threads_run_each, statistics_that_nobody_waits_for_are_not_written,
         unit_alone, void)
 {
     struct tour tour = {.count = 0};
@@ -186,13 +187,13 @@ static void look_at_stack(void *arg, weir_thread *thread)
                      : tour->high;
 }
 
-UNIT(threads_visit, the_mark_of_stacks_is_the_highest_and_not_the_sum)
+UNIT(threads_run_each, the_mark_of_stacks_is_the_highest_and_not_the_sum)
 {
     struct tour tour = {.count = 0};
     struct weir_loop_statistics sum = {.size = sizeof(sum)};
     weir_threads *threads = start_serving(NULL, 0);
-    expect_ok(
-        weir_threads_visit(threads, loop, look_at_stack, &tour, told, &tour));
+    expect_ok(weir_threads_run_each(threads, loop, look_at_stack, &tour, told,
+                                    &tour));
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(weir_threads_get_statistics(threads, loop, &sum, told, &tour), 0);
     expect_eq(weir_loop_run(loop), 0);
@@ -222,7 +223,7 @@ static void be_slow(void *arg, weir_thread *thread)
     }
 }
 
-UNIT(threads_visit, a_slow_visit_is_reported_by_its_name)
+UNIT(threads_run_each, a_slow_visit_is_reported_by_its_name)
 {
     struct tour tour = {.count = 0};
     const struct weir_loop_options loop_options = {.size = sizeof(loop_options),
@@ -230,7 +231,8 @@ UNIT(threads_visit, a_slow_visit_is_reported_by_its_name)
     const struct weir_threads_options options = {.size = sizeof(options),
                                                  .loop = &loop_options};
     weir_threads *threads = start_serving(&options, 0);
-    expect_ok(weir_threads_visit(threads, loop, be_slow, &tour, told, &tour));
+    expect_ok(
+        weir_threads_run_each(threads, loop, be_slow, &tour, told, &tour));
     expect_eq(weir_loop_run(loop), 0);
     end_threads(threads);
     expect_str_eq(slow_name, "visit");

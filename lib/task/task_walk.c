@@ -9,7 +9,7 @@
 
 /* Returns the program's task of a link in the list of members, or NULL for a
  * member of another kind or a task of the library. */
-static weir_task *task_visit_task_of(struct wr_list *link)
+static weir_task *task_walk_task_of(struct wr_list *link)
 {
     struct wr_member *member = wr_container_of(link, struct wr_member, link);
     wr_assert(member->ops->stage == WR_STAGE_TASKS);
@@ -20,11 +20,11 @@ static weir_task *task_visit_task_of(struct wr_list *link)
     return wr_task_is_own(task) ? NULL : task;
 }
 
-static uint64_t task_visit_last_number(struct wr_list *members)
+static uint64_t task_walk_last_number(struct wr_list *members)
 {
     for (struct wr_list *link = members->prev; link != members;
          link = link->prev) {
-        const weir_task *task = task_visit_task_of(link);
+        const weir_task *task = task_walk_task_of(link);
         if (task) {
             wr_assert(task->number > 0);
             return task->number;
@@ -33,8 +33,8 @@ static uint64_t task_visit_last_number(struct wr_list *members)
     return 0;
 }
 
-size_t weir_loop_visit_tasks(weir_loop *loop, weir_task_visit_fn *visit,
-                             void *arg)
+size_t weir_loop_walk_tasks(weir_loop *loop, weir_task_walk_fn *visit,
+                            void *arg)
 {
     struct wr_list *members = &loop->members[WR_STAGE_TASKS];
     size_t count = 0;
@@ -42,11 +42,11 @@ size_t weir_loop_visit_tasks(weir_loop *loop, weir_task_visit_fn *visit,
     if (!visit || wr_loop_check(loop) < 0) {
         return 0;
     }
-    const uint64_t last = task_visit_last_number(members);
+    const uint64_t last = task_walk_last_number(members);
     weir_task *current = wr_loop_begin_callback(loop);
     for (struct wr_list *link = members->next; link != members;
          link = link->next) {
-        weir_task *task = task_visit_task_of(link);
+        weir_task *task = task_walk_task_of(link);
         if (task && task->number <= last) {
             visit(arg, task);
             count++;

@@ -1,7 +1,7 @@
 /*
  * Calls from other threads: both sides of the loop's mailbox.
  *
- * A weir_remote is the mailbox (uring/wake.h) under its public name; it has a
+ * A weir_mailbox is the mailbox (uring/wake.h) under its public name; it has a
  * reference count and may outlive the loop. The loop keeps a read of the
  * mailbox's eventfd in flight. When the read completes, the posts become ready
  * and run in the loop, a limited number per iteration.
@@ -11,13 +11,13 @@
 /* Posts that run in one iteration. */
 #define POSTS_MAX 4096u
 
-static weir_loop *remote_loop_of(struct wr_module *module)
+static weir_loop *mailbox_loop_of(struct wr_module *module)
 {
     return wr_container_of(module, weir_loop, posts.module);
 }
 
 /* Runs the oldest taken post. Returns false if there is none. */
-static bool remote_run_one(weir_loop *loop)
+static bool mailbox_run_one(weir_loop *loop)
 {
     wr_assert(wr_loop_is_running(loop));
     struct wr_wake_item *item = wr_wake_pop(loop->wake);
@@ -40,14 +40,14 @@ static bool remote_run_one(weir_loop *loop)
 /* Returns true if there are posts to run; otherwise the next post wakes the
  * loop. Every function that takes posts makes posts.ready pending, which calls
  * this at the end. */
-static bool remote_look_again(weir_loop *loop)
+static bool mailbox_look_again(weir_loop *loop)
 {
     wr_assert(!wr_ready_is_pending(&loop->posts.ready));
     return wr_wake_take(loop->wake) ||
            (!wr_wake_rest(loop->wake) && wr_wake_take(loop->wake));
 }
 
-static void remote_run_posted(struct wr_ready *ready)
+static void mailbox_run_posted(struct wr_ready *ready)
 {
     weir_loop *loop = wr_container_of(ready, weir_loop, posts.ready);
     bool may_be_more = true;
@@ -55,10 +55,10 @@ static void remote_run_posted(struct wr_ready *ready)
     wr_assert(wr_loop_is_running(loop));
     wr_assert(!wr_loop_is_closing(loop));
     for (uint32_t i = 0; i < POSTS_MAX && may_be_more; i++) {
-        may_be_more = remote_run_one(loop);
+        may_be_more = mailbox_run_one(loop);
     }
     /* Posts that came meanwhile run after the items that are in the queue. */
-    if (may_be_more || remote_look_again(loop)) {
+    if (may_be_more || mailbox_look_again(loop)) {
         wr_ready_push(&loop->ready, ready);
     }
 }
@@ -75,7 +75,7 @@ void wr_posts_run_own(weir_loop *loop, uint64_t number)
     wr_assert(number > 0);
     wr_assert(number <= wr_wake_own_posted(loop->wake));
     while (wr_wake_own_popped(loop->wake) < number) {
-        if (remote_run_one(loop)) {
+        if (mailbox_run_one(loop)) {
             continue;
         }
         if (!wr_wake_take(loop->wake)) {
@@ -95,7 +95,8 @@ void wr_posts_arm(weir_loop *loop)
                  &loop->posts.count, sizeof(loop->posts.count));
 }
 
-static void remote_wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
+static void mailbox_wake_completed(struct wr_op *op, int32_t res,
+                                   uint32_t flags)
 {
     weir_loop *loop = wr_container_of(op, weir_loop, posts.op);
     (void)flags;
@@ -111,30 +112,30 @@ static void remote_wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-static void remote_shutdown(struct wr_module *module)
+static void mailbox_shutdown(struct wr_module *module)
 {
-    wr_ready_cancel(&remote_loop_of(module)->posts.ready);
+    wr_ready_cancel(&mailbox_loop_of(module)->posts.ready);
 }
 
-static void remote_cancel(struct wr_module *module)
+static void mailbox_cancel(struct wr_module *module)
 {
-    weir_loop *loop = remote_loop_of(module);
+    weir_loop *loop = mailbox_loop_of(module);
 
     wr_assert(!wr_ready_is_pending(&loop->posts.ready));
     wr_op_cancel(&loop->uring, &loop->posts.op);
 }
 
-static void remote_abandon(struct wr_module *module)
+static void mailbox_abandon(struct wr_module *module)
 {
-    weir_loop *loop = remote_loop_of(module);
+    weir_loop *loop = mailbox_loop_of(module);
 
     wr_op_abandon(&loop->uring, &loop->posts.op);
 }
 
 /* Closes the mailbox and drops the posts that have not run. */
-static void remote_stop(struct wr_module *module)
+static void mailbox_stop(struct wr_module *module)
 {
-    weir_loop *loop = remote_loop_of(module);
+    weir_loop *loop = mailbox_loop_of(module);
     struct wr_wake_item *item;
 
     wr_assert(!loop->posts.op.in_flight);
@@ -152,31 +153,31 @@ static void remote_stop(struct wr_module *module)
 int wr_posts_open(weir_loop *loop, uint32_t limit)
 {
     static const struct wr_module_ops ops = {
-        .end = {[WR_END_SHUTDOWN] = remote_shutdown,
-                [WR_END_CANCEL] = remote_cancel,
-                [WR_END_ABANDON] = remote_abandon,
-                [WR_END_STOP] = remote_stop}};
+        .end = {[WR_END_SHUTDOWN] = mailbox_shutdown,
+                [WR_END_CANCEL] = mailbox_cancel,
+                [WR_END_ABANDON] = mailbox_abandon,
+                [WR_END_STOP] = mailbox_stop}};
     int err = wr_wake_open(loop->allocator, limit, &loop->wake);
     if (err < 0) {
         return err;
     }
     loop->owner = wr_wake_owner(loop->wake);
     wr_wake_set_thread(loop->wake, wr_this_thread());
-    wr_op_init(&loop->posts.op, remote_wake_completed);
-    wr_ready_init(&loop->posts.ready, remote_run_posted);
+    wr_op_init(&loop->posts.op, mailbox_wake_completed);
+    wr_ready_init(&loop->posts.ready, mailbox_run_posted);
     wr_loop_add_module(loop, &loop->posts.module, &ops);
     return 0;
 }
 
 /* ---- other threads ---- */
 
-static struct wr_wake *remote_wake_of(weir_remote *remote)
+static struct wr_wake *mailbox_wake_of(weir_mailbox *mailbox)
 {
-    return (struct wr_wake *)(void *)remote;
+    return (struct wr_wake *)(void *)mailbox;
 }
 
-static int remote_post(struct wr_wake *wake, weir_callback_fn *cb, void *arg,
-                       weir_callback_fn *dropped)
+static int mailbox_post(struct wr_wake *wake, weir_callback_fn *cb, void *arg,
+                        weir_callback_fn *dropped)
 {
     wr_require(!wr_wake_is_forked(wake), -ECHILD);
     wr_require(cb, -EINVAL);
@@ -186,7 +187,7 @@ static int remote_post(struct wr_wake *wake, weir_callback_fn *cb, void *arg,
 int weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb,
                                    void *arg, weir_callback_fn *dropped)
 {
-    return remote_post(loop->wake, cb, arg, dropped);
+    return mailbox_post(loop->wake, cb, arg, dropped);
 }
 
 size_t weir_loop_cancel_posted(weir_loop *loop, weir_callback_fn *cb, void *arg)
@@ -195,33 +196,33 @@ size_t weir_loop_cancel_posted(weir_loop *loop, weir_callback_fn *cb, void *arg)
                                           : 0;
 }
 
-weir_remote *weir_loop_get_remote(weir_loop *loop)
+weir_mailbox *weir_loop_get_mailbox(weir_loop *loop)
 {
     wr_wake_ref(loop->wake);
-    return (weir_remote *)(void *)loop->wake;
+    return (weir_mailbox *)(void *)loop->wake;
 }
 
-weir_remote *weir_remote_ref(weir_remote *remote)
+weir_mailbox *weir_mailbox_ref(weir_mailbox *mailbox)
 {
-    wr_wake_ref(remote_wake_of(remote));
-    return remote;
+    wr_wake_ref(mailbox_wake_of(mailbox));
+    return mailbox;
 }
 
-int weir_remote_call_soon(weir_remote *remote, weir_callback_fn *cb, void *arg,
-                          weir_callback_fn *dropped)
+int weir_mailbox_call_soon(weir_mailbox *mailbox, weir_callback_fn *cb,
+                           void *arg, weir_callback_fn *dropped)
 {
-    return remote_post(remote_wake_of(remote), cb, arg, dropped);
+    return mailbox_post(mailbox_wake_of(mailbox), cb, arg, dropped);
 }
 
-int weir_remote_call_soon_wait(weir_remote *remote, weir_callback_fn *cb,
-                               void *arg, weir_callback_fn *dropped,
-                               uint64_t timeout_ns)
+int weir_mailbox_call_soon_wait(weir_mailbox *mailbox, weir_callback_fn *cb,
+                                void *arg, weir_callback_fn *dropped,
+                                uint64_t timeout_ns)
 {
-    struct wr_wake *wake = remote_wake_of(remote);
+    struct wr_wake *wake = mailbox_wake_of(mailbox);
     uint64_t deadline_ns = 0;
 
     for (;;) {
-        int err = remote_post(wake, cb, arg, dropped);
+        int err = mailbox_post(wake, cb, arg, dropped);
         if (err != -ENOBUFS) {
             return err;
         }
@@ -235,9 +236,9 @@ int weir_remote_call_soon_wait(weir_remote *remote, weir_callback_fn *cb,
     }
 }
 
-void weir_remote_unref(weir_remote *remote)
+void weir_mailbox_unref(weir_mailbox *mailbox)
 {
-    if (remote) {
-        wr_wake_unref(remote_wake_of(remote));
+    if (mailbox) {
+        wr_wake_unref(mailbox_wake_of(mailbox));
     }
 }

@@ -12,7 +12,7 @@
  * task of the library. The transport is made on the loop's stack, because its
  * factory calls the program.
  */
-#include "endpoint.h"
+#include "datagram_endpoint.h"
 
 #include "lib/base/options.h"
 #include "lib/loop/pending.h"
@@ -25,7 +25,7 @@
 
 #include <string.h>
 
-struct endpoint_plan {
+struct datagram_endpoint_plan {
     int family;                 /* AF_UNSPEC until the names are known */
     struct weir_address local;  /* len 0 means not bound, or not known yet */
     struct weir_address remote; /* len 0 means none, or not known yet */
@@ -41,7 +41,7 @@ struct endpoint {
     bool is_given_up;
     struct weir_factory factory;
     struct weir_datagram_options options;
-    struct endpoint_plan plan; /* of the present attempt */
+    struct datagram_endpoint_plan plan; /* of the present attempt */
     struct wr_lookups names;
     const weir_lookup *own; /* NULL if the local host is not a name */
     const weir_lookup *peer;
@@ -50,32 +50,34 @@ struct endpoint {
     size_t attempt_capacity;
 };
 
-static bool endpoint_plan_has_names(const struct endpoint_plan *plan)
+static bool
+datagram_endpoint_plan_has_names(const struct datagram_endpoint_plan *plan)
 {
     return plan->is_local_name || plan->is_remote_name;
 }
 
-static void endpoint_check_invariants(const struct endpoint *endpoint)
+static void datagram_endpoint_check_invariants(const struct endpoint *endpoint)
 {
-    const struct endpoint_plan *plan = &endpoint->plan;
+    const struct datagram_endpoint_plan *plan = &endpoint->plan;
 
     wr_assert((endpoint->own != NULL) == plan->is_local_name);
     wr_assert((endpoint->peer != NULL) == plan->is_remote_name);
-    wr_assert(!endpoint->is_adopted || !endpoint_plan_has_names(plan));
+    wr_assert(!endpoint->is_adopted || !datagram_endpoint_plan_has_names(plan));
     wr_assert(endpoint->fd < 0 || plan->family != AF_UNSPEC);
     wr_assert(endpoint->attempt_count <= endpoint->attempt_capacity);
     wr_assert((endpoint->attempts != NULL) == (endpoint->attempt_capacity > 0));
 }
 
 /* Reads one side: an address (len 0 if there is none) or a name. */
-static int endpoint_plan_read_side(weir_loop *loop,
-                                   const struct weir_place *place,
-                                   struct weir_address *ret, bool *ret_is_name)
+static int
+datagram_endpoint_plan_read_side(weir_loop *loop,
+                                 const struct weir_endpoint *endpoint,
+                                 struct weir_address *ret, bool *ret_is_name)
 {
-    struct wr_place known;
+    struct wr_endpoint known;
 
     wr_assert(ret->len == 0);
-    const int err = wr_place_read(loop, place, 1, &known);
+    const int err = wr_endpoint_read(loop, endpoint, 1, &known);
     wr_require(err >= 0, err);
     wr_assert(known.count <= 1);
     wr_assert(!known.name || known.count == 0);
@@ -86,15 +88,15 @@ static int endpoint_plan_read_side(weir_loop *loop,
     return 0;
 }
 
-static bool endpoint_plan_is_family(int family)
+static bool datagram_endpoint_plan_is_family(int family)
 {
     return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
 }
 
 /* Returns the common family of the options and addresses, or -EINVAL. */
 static int
-endpoint_plan_find_family(const struct endpoint_plan *plan,
-                          const struct weir_datagram_options *options)
+datagram_endpoint_plan_find_family(const struct datagram_endpoint_plan *plan,
+                                   const struct weir_datagram_options *options)
 {
     const int asked[] = {
         options->family,
@@ -109,12 +111,12 @@ endpoint_plan_find_family(const struct endpoint_plan *plan,
             family = asked[i];
         }
     }
-    if (endpoint_plan_has_names(plan)) {
+    if (datagram_endpoint_plan_has_names(plan)) {
         wr_require(family != AF_UNIX, -EINVAL);
         if (family == AF_UNSPEC && options->allow_broadcast) {
             return AF_INET; /* IPv6 has no broadcasts */
         }
-        return family == AF_UNSPEC || endpoint_plan_is_family(family)
+        return family == AF_UNSPEC || datagram_endpoint_plan_is_family(family)
                    ? family
                    : -EAFNOSUPPORT;
     }
@@ -123,14 +125,14 @@ endpoint_plan_find_family(const struct endpoint_plan *plan,
     }
     wr_assert(family >= 0);
     wr_require(family != AF_UNSPEC, -EINVAL);
-    return endpoint_plan_is_family(family) ? family : -EAFNOSUPPORT;
+    return datagram_endpoint_plan_is_family(family) ? family : -EAFNOSUPPORT;
 }
 
 /* Sets a missing local address to any address with the port. Port 0 means that
  * the kernel chooses it. */
 static int
-endpoint_plan_choose_local(struct endpoint_plan *plan,
-                           const struct weir_datagram_options *options)
+datagram_endpoint_plan_choose_local(struct datagram_endpoint_plan *plan,
+                                    const struct weir_datagram_options *options)
 {
     const bool leads_to_peer =
         plan->remote.len > 0 && !options->allow_broadcast;
@@ -151,7 +153,7 @@ endpoint_plan_choose_local(struct endpoint_plan *plan,
 }
 
 /* Returns the family of an adopted datagram socket, or an error. */
-static int endpoint_plan_check_socket(int fd)
+static int datagram_endpoint_plan_check_socket(int fd)
 {
     int type = 0;
     int family = 0;
@@ -166,16 +168,17 @@ static int endpoint_plan_check_socket(int fd)
     len = sizeof(family);
     err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
     wr_require(err >= 0, err);
-    return endpoint_plan_is_family(family) ? family : -EAFNOSUPPORT;
+    return datagram_endpoint_plan_is_family(family) ? family : -EAFNOSUPPORT;
 }
 
-static int endpoint_plan_adopt(struct endpoint_plan *plan,
-                               const struct wr_endpoint_call *call)
+static int
+datagram_endpoint_plan_adopt(struct datagram_endpoint_plan *plan,
+                             const struct wr_datagram_endpoint_call *call)
 {
     const struct weir_datagram_options *options = call->options;
 
     wr_require(plan->remote.len == 0 && !plan->is_remote_name, -EINVAL);
-    int family = endpoint_plan_check_socket(call->local.fd);
+    int family = datagram_endpoint_plan_check_socket(call->local.fd);
     wr_require(family >= 0, family);
     wr_require(options->family == AF_UNSPEC || options->family == family,
                -EINVAL);
@@ -184,55 +187,58 @@ static int endpoint_plan_adopt(struct endpoint_plan *plan,
 }
 
 /* Returns -EINVAL if both the call and the options have addresses. */
-static int endpoint_plan_choose_places(struct wr_endpoint_call *call)
+static int
+datagram_endpoint_plan_choose_sides(struct wr_datagram_endpoint_call *call)
 {
     const struct weir_datagram_options *options = call->options;
 
-    if (call->has_places) {
+    if (call->has_sides) {
         return options->local_host || options->local_port != 0 ||
                        options->remote_host || options->remote_port != 0
                    ? -EINVAL
                    : 0;
     }
-    call->local = weir_place_host(options->local_host, options->local_port);
-    call->remote = weir_place_host(options->remote_host, options->remote_port);
+    call->local = weir_endpoint_host(options->local_host, options->local_port);
+    call->remote =
+        weir_endpoint_host(options->remote_host, options->remote_port);
     return 0;
 }
 
-static int endpoint_plan_read(weir_loop *loop, struct endpoint_plan *plan,
-                              struct wr_endpoint_call *call)
+static int datagram_endpoint_plan_read(weir_loop *loop,
+                                       struct datagram_endpoint_plan *plan,
+                                       struct wr_datagram_endpoint_call *call)
 {
-    *plan = (struct endpoint_plan){.family = AF_UNSPEC};
-    int err = endpoint_plan_choose_places(call);
+    *plan = (struct datagram_endpoint_plan){.family = AF_UNSPEC};
+    int err = datagram_endpoint_plan_choose_sides(call);
     wr_require(err >= 0, err);
     wr_require(call->options->family != AF_UNIX ||
-                   (!wr_place_get_host(&call->local) &&
-                    !wr_place_get_host(&call->remote)),
+                   (!wr_endpoint_get_host(&call->local) &&
+                    !wr_endpoint_get_host(&call->remote)),
                -EINVAL);
-    wr_require(call->remote.kind != WEIR_PLACE_FD, -EINVAL);
-    wr_require(call->remote.kind != WEIR_PLACE_HOST || call->remote.host ||
+    wr_require(call->remote.kind != WEIR_ENDPOINT_FD, -EINVAL);
+    wr_require(call->remote.kind != WEIR_ENDPOINT_HOST || call->remote.host ||
                    call->remote.port == 0,
                -EINVAL);
     plan->local_port = call->local.port;
-    err = endpoint_plan_read_side(loop, &call->local, &plan->local,
-                                  &plan->is_local_name);
+    err = datagram_endpoint_plan_read_side(loop, &call->local, &plan->local,
+                                           &plan->is_local_name);
     wr_require(err >= 0, err);
-    err = endpoint_plan_read_side(loop, &call->remote, &plan->remote,
-                                  &plan->is_remote_name);
+    err = datagram_endpoint_plan_read_side(loop, &call->remote, &plan->remote,
+                                           &plan->is_remote_name);
     wr_require(err >= 0, err);
-    if (call->local.kind == WEIR_PLACE_FD) {
-        return endpoint_plan_adopt(plan, call);
+    if (call->local.kind == WEIR_ENDPOINT_FD) {
+        return datagram_endpoint_plan_adopt(plan, call);
     }
-    plan->family = endpoint_plan_find_family(plan, call->options);
+    plan->family = datagram_endpoint_plan_find_family(plan, call->options);
     wr_require(plan->family >= 0, plan->family);
-    return endpoint_plan_has_names(plan)
+    return datagram_endpoint_plan_has_names(plan)
                ? 0
-               : endpoint_plan_choose_local(plan, call->options);
+               : datagram_endpoint_plan_choose_local(plan, call->options);
 }
 
 /* Finds the first local address of a family. Returns false if there is none. */
-static bool endpoint_find_own(const weir_lookup *own, int family,
-                              struct weir_address *ret)
+static bool datagram_endpoint_find_own(const weir_lookup *own, int family,
+                                       struct weir_address *ret)
 {
     wr_assert(family == AF_INET || family == AF_INET6);
     wr_assert(wr_lookup_has_ended(own));
@@ -247,9 +253,10 @@ static bool endpoint_find_own(const weir_lookup *own, int family,
 
 /* Copies the addresses of the next possible attempt, starting at *@index, into
  * the plan, and advances *@index. Returns false if no attempt is left. */
-static bool endpoint_plan_attempt(struct endpoint *endpoint, size_t *index)
+static bool datagram_endpoint_plan_attempt(struct endpoint *endpoint,
+                                           size_t *index)
 {
-    struct endpoint_plan *plan = &endpoint->plan;
+    struct datagram_endpoint_plan *plan = &endpoint->plan;
     const weir_lookup *lookup = endpoint->peer ? endpoint->peer : endpoint->own;
     bool found = false;
 
@@ -263,12 +270,13 @@ static bool endpoint_plan_attempt(struct endpoint *endpoint, size_t *index)
         plan->family = address->storage.any.sa_family;
         *(endpoint->peer ? &plan->remote : &plan->local) = *address;
         found = lookup == endpoint->own || !endpoint->own ||
-                endpoint_find_own(endpoint->own, plan->family, &plan->local);
+                datagram_endpoint_find_own(endpoint->own, plan->family,
+                                           &plan->local);
     }
     return found;
 }
 
-static void endpoint_close_socket(struct endpoint *endpoint)
+static void datagram_endpoint_close_socket(struct endpoint *endpoint)
 {
     if (endpoint->fd >= 0) {
         wr_datagram_close_fd(endpoint->loop, endpoint->fd,
@@ -277,7 +285,7 @@ static void endpoint_close_socket(struct endpoint *endpoint)
     }
 }
 
-static int endpoint_name_socket(const struct endpoint *endpoint)
+static int datagram_endpoint_name_socket(const struct endpoint *endpoint)
 {
     const struct weir_address *local = &endpoint->plan.local;
     const struct weir_address *remote = &endpoint->plan.remote;
@@ -298,14 +306,14 @@ static int endpoint_name_socket(const struct endpoint *endpoint)
     return wr_sys_connect(endpoint->fd, &remote->storage.any, remote->len);
 }
 
-static int endpoint_open_socket(struct endpoint *endpoint)
+static int datagram_endpoint_open_socket(struct endpoint *endpoint)
 {
     const int family = endpoint->plan.family;
 
     wr_assert((endpoint->fd >= 0) == endpoint->is_adopted);
     if (!endpoint->is_adopted) {
-        int err =
-            endpoint_plan_choose_local(&endpoint->plan, &endpoint->options);
+        int err = datagram_endpoint_plan_choose_local(&endpoint->plan,
+                                                      &endpoint->options);
         wr_require(err >= 0, err);
         const int fd = wr_sys_socket(family, SOCK_DGRAM, 0);
         wr_require(fd >= 0, fd);
@@ -315,14 +323,14 @@ static int endpoint_open_socket(struct endpoint *endpoint)
     int err = wr_datagram_configure(endpoint->loop, endpoint->fd, family,
                                     &endpoint->options);
     wr_require(err >= 0, err);
-    return endpoint->is_adopted ? 0 : endpoint_name_socket(endpoint);
+    return endpoint->is_adopted ? 0 : datagram_endpoint_name_socket(endpoint);
 }
 
-static int endpoint_attempt(struct endpoint *endpoint)
+static int datagram_endpoint_attempt(struct endpoint *endpoint)
 {
     struct weir_attempt *attempt =
         &endpoint->attempts[endpoint->attempt_count++];
-    const int err = endpoint_open_socket(endpoint);
+    const int err = datagram_endpoint_open_socket(endpoint);
 
     wr_assert(endpoint->attempt_count <= endpoint->attempt_capacity);
     wr_assert(err < 0 || endpoint->fd >= 0);
@@ -340,27 +348,27 @@ static int endpoint_attempt(struct endpoint *endpoint)
 }
 
 /* Makes attempts until one works. Returns 0, or the error of the first. */
-static int endpoint_attempt_all(struct endpoint *endpoint)
+static int datagram_endpoint_attempt_all(struct endpoint *endpoint)
 {
-    const struct endpoint_plan known = endpoint->plan;
+    const struct datagram_endpoint_plan known = endpoint->plan;
     size_t index = 0;
     int first = 0;
 
     endpoint->attempt_count = 0;
-    while (endpoint_plan_attempt(endpoint, &index)) {
+    while (datagram_endpoint_plan_attempt(endpoint, &index)) {
         wr_assert(endpoint->plan.family != AF_UNSPEC);
-        const int err = endpoint_attempt(endpoint);
+        const int err = datagram_endpoint_attempt(endpoint);
         if (err >= 0) {
             return 0;
         }
         first = first < 0 ? first : err;
-        endpoint_close_socket(endpoint);
+        datagram_endpoint_close_socket(endpoint);
         endpoint->plan = known;
     }
     return first < 0 ? first : -EINVAL; /* addresses of two families */
 }
 
-static int endpoint_make_room(struct endpoint *endpoint)
+static int datagram_endpoint_make_room(struct endpoint *endpoint)
 {
     const weir_lookup *lookup = endpoint->peer ? endpoint->peer : endpoint->own;
 
@@ -376,17 +384,17 @@ static int endpoint_make_room(struct endpoint *endpoint)
 }
 
 /* Makes the socket, in a task that has entered. Returns 0 or an error. */
-static int endpoint_make_socket(struct endpoint *endpoint)
+static int datagram_endpoint_make_socket(struct endpoint *endpoint)
 {
     const weir_lookup *failed;
 
-    endpoint_check_invariants(endpoint);
+    datagram_endpoint_check_invariants(endpoint);
     wr_assert(endpoint->attempt_count == 0);
     int err = wr_lookups_await(&endpoint->names, &failed);
 
-    err = err < 0 ? err : endpoint_make_room(endpoint);
+    err = err < 0 ? err : datagram_endpoint_make_room(endpoint);
     for (uint32_t tries = 0; err == 0; tries++) {
-        err = endpoint_attempt_all(endpoint);
+        err = datagram_endpoint_attempt_all(endpoint);
         if (err != -EADDRINUSE || endpoint->is_adopted ||
             tries == WR_BIND_TRIES) {
             break;
@@ -397,8 +405,9 @@ static int endpoint_make_socket(struct endpoint *endpoint)
     return err;
 }
 
-static int endpoint_check_options(const struct weir_datagram_options *options,
-                                  const struct weir_factory *factory)
+static int
+datagram_endpoint_check_options(const struct weir_datagram_options *options,
+                                const struct weir_factory *factory)
 {
     wr_require(factory && factory->create, -EINVAL);
     wr_require(options->size_limit_bytes <= WEIR_DATAGRAM_SIZE_MAX, -EINVAL);
@@ -408,13 +417,14 @@ static int endpoint_check_options(const struct weir_datagram_options *options,
     return 0;
 }
 
-static int endpoint_plan(weir_loop *loop, struct wr_endpoint_call *call,
-                         const struct weir_factory *factory,
-                         struct endpoint_plan *ret)
+static int datagram_endpoint_plan(weir_loop *loop,
+                                  struct wr_datagram_endpoint_call *call,
+                                  const struct weir_factory *factory,
+                                  struct datagram_endpoint_plan *ret)
 {
-    int err = endpoint_check_options(call->options, factory);
+    int err = datagram_endpoint_check_options(call->options, factory);
     wr_require(err >= 0, err);
-    err = endpoint_plan_read(loop, ret, call);
+    err = datagram_endpoint_plan_read(loop, ret, call);
     wr_require(err >= 0, err);
     err = wr_datagram_check_control(
         ret->family == AF_UNSPEC ? AF_INET6 : ret->family, call->options);
@@ -423,10 +433,11 @@ static int endpoint_plan(weir_loop *loop, struct wr_endpoint_call *call,
     return 0;
 }
 
-static int endpoint_look_up(struct endpoint *endpoint,
-                            const struct wr_endpoint_call *call)
+static int
+datagram_endpoint_look_up(struct endpoint *endpoint,
+                          const struct wr_datagram_endpoint_call *call)
 {
-    const struct endpoint_plan *plan = &endpoint->plan;
+    const struct datagram_endpoint_plan *plan = &endpoint->plan;
     int err = 0;
 
     wr_assert(!endpoint->own);
@@ -442,41 +453,41 @@ static int endpoint_look_up(struct endpoint *endpoint,
     return err;
 }
 
-static void endpoint_fini(struct endpoint *endpoint)
+static void datagram_endpoint_fini(struct endpoint *endpoint)
 {
     wr_lookups_fini(&endpoint->names);
-    endpoint_close_socket(endpoint);
+    datagram_endpoint_close_socket(endpoint);
     wr_free(&endpoint->loop->counting, endpoint->attempts,
             endpoint->attempt_capacity * sizeof(*endpoint->attempts));
 }
 
 /* Starts an endpoint. Takes no socket if it fails. */
-static int endpoint_init(struct endpoint *endpoint, weir_loop *loop,
-                         const struct weir_factory *factory,
-                         const struct wr_endpoint_call *call,
-                         const struct endpoint_plan *plan)
+static int datagram_endpoint_init(struct endpoint *endpoint, weir_loop *loop,
+                                  const struct weir_factory *factory,
+                                  const struct wr_datagram_endpoint_call *call,
+                                  const struct datagram_endpoint_plan *plan)
 {
     *endpoint =
         (struct endpoint){.loop = loop,
                           .fd = -1,
-                          .is_adopted = call->local.kind == WEIR_PLACE_FD,
+                          .is_adopted = call->local.kind == WEIR_ENDPOINT_FD,
                           .factory = *factory,
                           .options = *call->options,
                           .plan = *plan};
     wr_lookups_init(&endpoint->names, loop);
-    const int err = endpoint_look_up(endpoint, call);
+    const int err = datagram_endpoint_look_up(endpoint, call);
     if (err < 0) {
-        endpoint_fini(endpoint);
+        datagram_endpoint_fini(endpoint);
         return err;
     }
-    endpoint->fd = wr_place_get_fd(&call->local);
+    endpoint->fd = wr_endpoint_get_fd(&call->local);
     wr_assert((endpoint->fd >= 0) == endpoint->is_adopted);
     return 0;
 }
 
 /* Makes the transport, which takes the socket. Calls the program. */
-static int endpoint_open_transport(struct endpoint *endpoint,
-                                   weir_transport **ret)
+static int datagram_endpoint_open_transport(struct endpoint *endpoint,
+                                            weir_transport **ret)
 {
     const struct wr_datagram_socket socket = {
         .fd = endpoint->fd,
@@ -484,7 +495,7 @@ static int endpoint_open_transport(struct endpoint *endpoint,
         .remote = &endpoint->plan.remote,
     };
 
-    endpoint_check_invariants(endpoint);
+    datagram_endpoint_check_invariants(endpoint);
     wr_assert(socket.fd >= 0);
     wr_assert(!endpoint->is_given_up);
     wr_assert(endpoint->attempt_count > 0);
@@ -499,10 +510,11 @@ static int endpoint_open_transport(struct endpoint *endpoint,
     return err;
 }
 
-static void endpoint_refuse_place(const weir_loop *loop,
-                                  const struct weir_place *place)
+static void
+datagram_endpoint_refuse_socket(const weir_loop *loop,
+                                const struct weir_endpoint *endpoint)
 {
-    const int fd = wr_place_get_fd(place);
+    const int fd = wr_endpoint_get_fd(endpoint);
     const int family = fd >= 0 ? wr_socket_get_option(fd, SO_DOMAIN) : -EBADF;
 
     if (family >= 0) {
@@ -512,11 +524,11 @@ static void endpoint_refuse_place(const weir_loop *loop,
     }
 }
 
-void wr_endpoint_refuse(const weir_loop *loop,
-                        const struct wr_endpoint_call *call)
+void wr_datagram_endpoint_refuse(const weir_loop *loop,
+                                 const struct wr_datagram_endpoint_call *call)
 {
-    endpoint_refuse_place(loop, &call->local);
-    endpoint_refuse_place(loop, &call->remote);
+    datagram_endpoint_refuse_socket(loop, &call->local);
+    datagram_endpoint_refuse_socket(loop, &call->remote);
 }
 
 /* ---- in the task of the caller ---- */
@@ -528,14 +540,15 @@ struct endpoint_opening {
     weir_transport *t; /* NULL until it is made */
 };
 
-static void endpoint_opening_ready(struct wr_ready *ready)
+static void datagram_endpoint_opening_ready(struct wr_ready *ready)
 {
     struct endpoint_opening *opening =
         wr_container_of(ready, struct endpoint_opening, ready);
 
     wr_assert(!opening->t);
     wr_assert(!opening->endpoint.loop->current);
-    const int err = endpoint_open_transport(&opening->endpoint, &opening->t);
+    const int err =
+        datagram_endpoint_open_transport(&opening->endpoint, &opening->t);
     wr_assert((err < 0) == !opening->t);
     if (opening->t) {
         weir_transport_ref(opening->t);
@@ -543,7 +556,7 @@ static void endpoint_opening_ready(struct wr_ready *ready)
     wr_waiter_wake(&opening->waiter, err);
 }
 
-static void endpoint_opening_interrupt(struct wr_waiter *waiter)
+static void datagram_endpoint_opening_interrupt(struct wr_waiter *waiter)
 {
     struct endpoint_opening *opening =
         wr_container_of(waiter, struct endpoint_opening, waiter);
@@ -556,56 +569,61 @@ static void endpoint_opening_interrupt(struct wr_waiter *waiter)
     }
 }
 
-static int endpoint_await_transport(struct endpoint_opening *opening)
+static int datagram_endpoint_await_transport(struct endpoint_opening *opening)
 {
     static const struct wr_wait_kind kind = {
-        .name = "datagram endpoint", .interrupt = endpoint_opening_interrupt};
+        .name = "datagram endpoint",
+        .interrupt = datagram_endpoint_opening_interrupt};
     weir_loop *loop = opening->endpoint.loop;
 
     opening->waiter.kind = &kind;
-    wr_ready_init(&opening->ready, endpoint_opening_ready);
+    wr_ready_init(&opening->ready, datagram_endpoint_opening_ready);
     wr_ready_push(&loop->ready, &opening->ready);
     return wr_task_wait(loop, &opening->waiter, NULL);
 }
 
-static int endpoint_open(struct endpoint_opening *opening, weir_loop *loop,
-                         const struct weir_factory *factory,
-                         struct wr_endpoint_call *call)
+static int datagram_endpoint_open(struct endpoint_opening *opening,
+                                  weir_loop *loop,
+                                  const struct weir_factory *factory,
+                                  struct wr_datagram_endpoint_call *call)
 {
-    struct endpoint_plan plan;
+    struct datagram_endpoint_plan plan;
 
-    int err = endpoint_plan(loop, call, factory, &plan);
+    int err = datagram_endpoint_plan(loop, call, factory, &plan);
     if (err >= 0) {
-        err = endpoint_init(&opening->endpoint, loop, factory, call, &plan);
+        err = datagram_endpoint_init(&opening->endpoint, loop, factory, call,
+                                     &plan);
     }
     if (err < 0) {
-        wr_endpoint_refuse(loop, call);
+        wr_datagram_endpoint_refuse(loop, call);
         return err;
     }
-    err = endpoint_make_socket(&opening->endpoint);
-    err = err < 0 ? err : endpoint_await_transport(opening);
-    endpoint_fini(&opening->endpoint);
+    err = datagram_endpoint_make_socket(&opening->endpoint);
+    err = err < 0 ? err : datagram_endpoint_await_transport(opening);
+    datagram_endpoint_fini(&opening->endpoint);
     return err;
 }
 
-int wr_endpoint_open(weir_loop *loop, const struct weir_factory *factory,
-                     struct wr_endpoint_call *call, weir_transport **ret)
+int wr_datagram_endpoint_open(weir_loop *loop,
+                              const struct weir_factory *factory,
+                              struct wr_datagram_endpoint_call *call,
+                              weir_transport **ret)
 {
     struct endpoint_opening opening = {.t = NULL};
 
     wr_assert(call->options->size > 0);
-    const int err = endpoint_open(&opening, loop, factory, call);
+    const int err = datagram_endpoint_open(&opening, loop, factory, call);
     wr_assert((err < 0) == !opening.t);
     wr_require(err >= 0, err);
     *ret = opening.t;
     return 0;
 }
 
-static int endpoint_open_with(weir_loop *loop,
-                              const struct weir_factory *factory,
-                              struct wr_endpoint_call *call,
-                              const struct weir_datagram_options *options,
-                              weir_transport **ret)
+static int
+datagram_endpoint_open_with(weir_loop *loop, const struct weir_factory *factory,
+                            struct wr_datagram_endpoint_call *call,
+                            const struct weir_datagram_options *options,
+                            weir_transport **ret)
 {
     struct weir_datagram_options known;
 
@@ -614,11 +632,11 @@ static int endpoint_open_with(weir_loop *loop,
         err = ret ? wr_options_read(&known, sizeof(known), options) : -EINVAL;
     }
     if (err < 0) {
-        wr_endpoint_refuse(loop, call);
+        wr_datagram_endpoint_refuse(loop, call);
         return err;
     }
     call->options = &known;
-    return wr_endpoint_open(loop, factory, call, ret);
+    return wr_datagram_endpoint_open(loop, factory, call, ret);
 }
 
 int weir_open_datagram_endpoint(weir_loop *loop,
@@ -626,22 +644,22 @@ int weir_open_datagram_endpoint(weir_loop *loop,
                                 const struct weir_datagram_options *options,
                                 weir_transport **ret)
 {
-    struct wr_endpoint_call call = {.has_places = false};
+    struct wr_datagram_endpoint_call call = {.has_sides = false};
 
-    return endpoint_open_with(loop, factory, &call, options, ret);
+    return datagram_endpoint_open_with(loop, factory, &call, options, ret);
 }
 
 int weir_open_datagram_endpoint_at(weir_loop *loop,
                                    const struct weir_factory *factory,
-                                   struct weir_place local,
-                                   struct weir_place remote,
+                                   struct weir_endpoint local,
+                                   struct weir_endpoint remote,
                                    const struct weir_datagram_options *options,
                                    weir_transport **ret)
 {
-    struct wr_endpoint_call call = {
-        .has_places = true, .local = local, .remote = remote};
+    struct wr_datagram_endpoint_call call = {
+        .has_sides = true, .local = local, .remote = remote};
 
-    return endpoint_open_with(loop, factory, &call, options, ret);
+    return datagram_endpoint_open_with(loop, factory, &call, options, ret);
 }
 
 /* ---- in a task of the library ---- */
@@ -650,11 +668,11 @@ struct endpoint_maker {
     struct wr_own_task own;
     struct endpoint endpoint;
     struct weir_pending pending; /* the program's handle, until done returns */
-    weir_endpoint_done_fn *done;
+    weir_datagram_endpoint_done_fn *done;
     void *done_arg;
 };
 
-static int endpoint_maker_run(struct wr_own_task *own)
+static int datagram_endpoint_maker_run(struct wr_own_task *own)
 {
     struct endpoint_maker *maker =
         wr_container_of(own, struct endpoint_maker, own);
@@ -662,10 +680,10 @@ static int endpoint_maker_run(struct wr_own_task *own)
     wr_assert(own->task == own->loop->current);
     const int err = wr_task_enter(own->loop);
     wr_require(err >= 0, err);
-    return endpoint_make_socket(&maker->endpoint);
+    return datagram_endpoint_make_socket(&maker->endpoint);
 }
 
-static void endpoint_maker_ended(struct wr_own_task *own, int err)
+static void datagram_endpoint_maker_ended(struct wr_own_task *own, int err)
 {
     struct endpoint_maker *maker =
         wr_container_of(own, struct endpoint_maker, own);
@@ -677,53 +695,56 @@ static void endpoint_maker_ended(struct wr_own_task *own, int err)
     wr_assert(err < 0 || maker->endpoint.fd >= 0);
     err = maker->endpoint.is_given_up ? -ECANCELED : err;
     if (err >= 0) {
-        err = endpoint_open_transport(&maker->endpoint, &t);
+        err = datagram_endpoint_open_transport(&maker->endpoint, &t);
     }
     wr_assert((err < 0) == !t);
     if (maker->done) {
         maker->done(maker->done_arg, err, t);
         wr_loop_end_if_forked(loop);
     }
-    endpoint_fini(&maker->endpoint);
+    datagram_endpoint_fini(&maker->endpoint);
     wr_free(&loop->counting, maker, sizeof(*maker));
     wr_loop_unpin(loop);
 }
 
 /* Returns the address of one side, or the name that is looked up. */
-static const char *endpoint_name_side(const struct weir_address *address,
-                                      const weir_lookup *lookup, char *text)
+static const char *
+datagram_endpoint_name_side(const struct weir_address *address,
+                            const weir_lookup *lookup, char *text)
 {
     return address->len == 0 && lookup && lookup->host[0] != '\0'
                ? lookup->host
                : weir_address_format(address, text, WEIR_ADDRESS_TEXT_SIZE);
 }
 
-static void endpoint_maker_dump(const struct wr_own_task *own, FILE *out)
+static void datagram_endpoint_maker_dump(const struct wr_own_task *own,
+                                         FILE *out)
 {
     const struct endpoint_maker *maker =
         wr_container_of(own, struct endpoint_maker, own);
     const struct endpoint *endpoint = &maker->endpoint;
-    const struct endpoint_plan *plan = &endpoint->plan;
+    const struct datagram_endpoint_plan *plan = &endpoint->plan;
     char local[WEIR_ADDRESS_TEXT_SIZE];
     char peer[WEIR_ADDRESS_TEXT_SIZE];
 
     fprintf(out, " %s -> %s",
-            endpoint_name_side(&plan->local, endpoint->own, local),
-            endpoint_name_side(&plan->remote, endpoint->peer, peer));
+            datagram_endpoint_name_side(&plan->local, endpoint->own, local),
+            datagram_endpoint_name_side(&plan->remote, endpoint->peer, peer));
 }
 
-static void endpoint_maker_cancel(struct weir_pending *pending)
+static void datagram_endpoint_maker_cancel(struct weir_pending *pending)
 {
     struct endpoint_maker *maker =
         wr_container_of(pending, struct endpoint_maker, pending);
 
-    endpoint_check_invariants(&maker->endpoint);
+    datagram_endpoint_check_invariants(&maker->endpoint);
     maker->endpoint.is_given_up = true;
     wr_own_task_cancel(&maker->own);
 }
 
-static int endpoint_maker_get_attempt(const struct weir_pending *pending,
-                                      size_t index, struct weir_attempt *ret)
+static int
+datagram_endpoint_maker_get_attempt(const struct weir_pending *pending,
+                                    size_t index, struct weir_attempt *ret)
 {
     const struct endpoint_maker *maker =
         wr_container_of(pending, struct endpoint_maker, pending);
@@ -734,46 +755,48 @@ static int endpoint_maker_get_attempt(const struct weir_pending *pending,
 }
 
 /* Starts the task. Takes no socket if it fails. */
-static int endpoint_maker_start(struct endpoint_maker *maker,
-                                const struct weir_factory *factory,
-                                const struct wr_endpoint_call *call,
-                                const struct endpoint_plan *plan)
+static int
+datagram_endpoint_maker_start(struct endpoint_maker *maker,
+                              const struct weir_factory *factory,
+                              const struct wr_datagram_endpoint_call *call,
+                              const struct datagram_endpoint_plan *plan)
 {
     struct endpoint *endpoint = &maker->endpoint;
 
-    int err = endpoint_init(endpoint, maker->own.loop, factory, call, plan);
+    int err =
+        datagram_endpoint_init(endpoint, maker->own.loop, factory, call, plan);
     wr_require(err >= 0, err);
     err = wr_own_task_start(&maker->own, "datagram endpoint");
     if (err < 0) {
         endpoint->fd = -1; /* still owned by the call */
-        endpoint_fini(endpoint);
+        datagram_endpoint_fini(endpoint);
     }
     return err;
 }
 
 /* Makes and starts a struct endpoint_maker. Takes no socket if it fails. */
-static int endpoint_maker_new(weir_loop *loop,
-                              const struct weir_factory *factory,
-                              struct wr_endpoint_call *call,
-                              weir_endpoint_done_fn *done, void *done_arg,
-                              weir_pending **ret)
+static int datagram_endpoint_maker_new(weir_loop *loop,
+                                       const struct weir_factory *factory,
+                                       struct wr_datagram_endpoint_call *call,
+                                       weir_datagram_endpoint_done_fn *done,
+                                       void *done_arg, weir_pending **ret)
 {
-    struct endpoint_plan plan;
+    struct datagram_endpoint_plan plan;
 
     wr_require_loop(loop);
-    int err = endpoint_plan(loop, call, factory, &plan);
+    int err = datagram_endpoint_plan(loop, call, factory, &plan);
     wr_require(err >= 0, err);
     wr_require(!ret || done, -EINVAL); /* done ends the handle */
     struct endpoint_maker *maker = wr_alloc(&loop->counting, sizeof(*maker));
     wr_require(maker, -ENOMEM);
     maker->done = done;
     maker->done_arg = done_arg;
-    maker->pending = (struct weir_pending){loop, endpoint_maker_cancel,
-                                           endpoint_maker_get_attempt};
-    wr_own_task_init(&maker->own, loop, endpoint_maker_run,
-                     endpoint_maker_ended);
-    maker->own.dump = endpoint_maker_dump;
-    err = endpoint_maker_start(maker, factory, call, &plan);
+    maker->pending = (struct weir_pending){loop, datagram_endpoint_maker_cancel,
+                                           datagram_endpoint_maker_get_attempt};
+    wr_own_task_init(&maker->own, loop, datagram_endpoint_maker_run,
+                     datagram_endpoint_maker_ended);
+    maker->own.dump = datagram_endpoint_maker_dump;
+    err = datagram_endpoint_maker_start(maker, factory, call, &plan);
     if (err < 0) {
         wr_free(&loop->counting, maker, sizeof(*maker));
         return err;
@@ -785,22 +808,22 @@ static int endpoint_maker_new(weir_loop *loop,
     return 0;
 }
 
-static int endpoint_maker_begin(weir_loop *loop,
-                                const struct weir_factory *factory,
-                                struct wr_endpoint_call *call,
-                                const struct weir_datagram_options *options,
-                                weir_endpoint_done_fn *done, void *done_arg,
-                                weir_pending **ret)
+static int datagram_endpoint_maker_begin(
+    weir_loop *loop, const struct weir_factory *factory,
+    struct wr_datagram_endpoint_call *call,
+    const struct weir_datagram_options *options,
+    weir_datagram_endpoint_done_fn *done, void *done_arg, weir_pending **ret)
 {
     struct weir_datagram_options known;
 
     int err = wr_options_read(&known, sizeof(known), options);
     if (err == 0) {
         call->options = &known;
-        err = endpoint_maker_new(loop, factory, call, done, done_arg, ret);
+        err = datagram_endpoint_maker_new(loop, factory, call, done, done_arg,
+                                          ret);
     }
     if (err < 0) {
-        wr_endpoint_refuse(loop, call);
+        wr_datagram_endpoint_refuse(loop, call);
     }
     return err;
 }
@@ -808,24 +831,24 @@ static int endpoint_maker_begin(weir_loop *loop,
 int weir_create_datagram_endpoint(weir_loop *loop,
                                   const struct weir_factory *factory,
                                   const struct weir_datagram_options *options,
-                                  weir_endpoint_done_fn *done, void *done_arg,
-                                  weir_pending **ret)
+                                  weir_datagram_endpoint_done_fn *done,
+                                  void *done_arg, weir_pending **ret)
 {
-    struct wr_endpoint_call call = {.has_places = false};
+    struct wr_datagram_endpoint_call call = {.has_sides = false};
 
-    return endpoint_maker_begin(loop, factory, &call, options, done, done_arg,
-                                ret);
+    return datagram_endpoint_maker_begin(loop, factory, &call, options, done,
+                                         done_arg, ret);
 }
 
 int weir_create_datagram_endpoint_at(
     weir_loop *loop, const struct weir_factory *factory,
-    struct weir_place local, struct weir_place remote,
-    const struct weir_datagram_options *options, weir_endpoint_done_fn *done,
-    void *done_arg, weir_pending **ret)
+    struct weir_endpoint local, struct weir_endpoint remote,
+    const struct weir_datagram_options *options,
+    weir_datagram_endpoint_done_fn *done, void *done_arg, weir_pending **ret)
 {
-    struct wr_endpoint_call call = {
-        .has_places = true, .local = local, .remote = remote};
+    struct wr_datagram_endpoint_call call = {
+        .has_sides = true, .local = local, .remote = remote};
 
-    return endpoint_maker_begin(loop, factory, &call, options, done, done_arg,
-                                ret);
+    return datagram_endpoint_maker_begin(loop, factory, &call, options, done,
+                                         done_arg, ret);
 }

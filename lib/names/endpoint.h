@@ -1,0 +1,55 @@
+/*
+ * Reading struct weir_endpoint.
+ *
+ * Text and addresses are validated alike. A name stays text, which the caller
+ * looks up; a descriptor is checked by the caller, who knows its required type.
+ */
+#ifndef WEIR_LIB_NAMES_ENDPOINT_H
+#define WEIR_LIB_NAMES_ENDPOINT_H
+
+#include "lib/loop/loop.h"
+#include "weir/endpoint.h"
+
+/* An endpoint that was read. It points to the program's memory, and to
+ * itself. */
+struct wr_endpoint {
+    const char *name; /* to be looked up, or NULL */
+    uint16_t port;    /* of the addresses that the name has */
+    /* Valid addresses; empty for a name, a descriptor and the host NULL. */
+    const struct weir_address *addresses;
+    size_t count;
+    struct weir_address single;
+};
+
+/* Returns 0, -EINVAL, WEIR_EDNSBADNAME, -ENAMETOOLONG or -ENODEV. For more
+ * addresses than @limit returns -EINVAL and reads none of them. Returns -EINVAL
+ * for a pipe, which has no address. */
+WEIR_MUST_USE int wr_endpoint_read(weir_loop *loop,
+                                   const struct weir_endpoint *endpoint,
+                                   size_t limit, struct wr_endpoint *ret);
+
+/* Returns the text of a host, or NULL for another kind of endpoint. */
+static inline const char *
+wr_endpoint_get_host(const struct weir_endpoint *endpoint)
+{
+    return endpoint->kind == WEIR_ENDPOINT_HOST ? endpoint->host : NULL;
+}
+
+static inline bool wr_endpoint_is_pipe(const struct weir_endpoint *endpoint)
+{
+    return endpoint->kind == WEIR_ENDPOINT_READ_PIPE ||
+           endpoint->kind == WEIR_ENDPOINT_WRITE_PIPE;
+}
+
+static inline bool wr_endpoint_is_open(const struct weir_endpoint *endpoint)
+{
+    return endpoint->kind == WEIR_ENDPOINT_FD || wr_endpoint_is_pipe(endpoint);
+}
+
+/* Returns the descriptor, which the call with this endpoint owns now, or -1. */
+static inline int wr_endpoint_get_fd(const struct weir_endpoint *endpoint)
+{
+    return wr_endpoint_is_open(endpoint) ? endpoint->fd : -1;
+}
+
+#endif

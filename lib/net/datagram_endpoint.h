@@ -1,0 +1,32 @@
+/*
+ * Datagram endpoints that a task makes and waits for.
+ *
+ * The calls of the program are in datagram_endpoint.c; a datagram stream makes
+ * its endpoint with wr_datagram_endpoint_open().
+ */
+#ifndef WEIR_LIB_NET_DATAGRAM_ENDPOINT_H
+#define WEIR_LIB_NET_DATAGRAM_ENDPOINT_H
+
+#include "lib/names/endpoint.h"
+#include "weir/datagram.h"
+
+/* All is borrowed except a descriptor, which is taken. */
+struct wr_datagram_endpoint_call {
+    bool has_sides;              /* false means they are in the options */
+    struct weir_endpoint local;  /* host NULL means none; or a socket */
+    struct weir_endpoint remote; /* host NULL means none */
+    const struct weir_datagram_options *options;
+};
+
+/* Makes an endpoint in a task that has entered, and waits until connection_made
+ * has returned. Returns 0 and a reference to the transport, or an error; a
+ * socket of @call is then closed. */
+WEIR_MUST_USE int
+wr_datagram_endpoint_open(weir_loop *loop, const struct weir_factory *factory,
+                          struct wr_datagram_endpoint_call *call,
+                          weir_transport **ret);
+
+void wr_datagram_endpoint_refuse(const weir_loop *loop,
+                                 const struct wr_datagram_endpoint_call *call);
+
+#endif
