@@ -54,11 +54,11 @@ STREAMS = ("tcp://127.0.0.1:0", "unix:{}/plain", "tls://127.0.0.1:0",
            "tls+unix:{}/tls")
 OWN_TLS = ("--cert", "{}/certificate.pem", "--key", "{}/key.pem", "--alpn",
            "h2,http/1.1")
-PATIENT_TLS = (*OWN_TLS, "--handshake-timeout", "60s")
+PATIENT_TLS = (*OWN_TLS, "--handshake-timeout", "60s", "--hello-timeout", "60s")
 THEIR_TLS = ("--to-ca", "{}/certificate.pem", "--to-name", "localhost")
 SERVE = ("serve", "--grace", "1s", *OWN_TLS)
 # What lacks descriptors waits for them, and a busy machine is slow.
-PATIENT = ("--connect-timeout", "60s", "--hello-timeout", "60s")
+PATIENT = ("--connect-timeout", "60s")
 # For what leads to the rude server: nothing is left of it when the test looks.
 BRIEF = ("--lifetime", "20s", "--stall-timeout", "5s")
 ACCEPTS_LATER = "accept is out of system resources: Too many open files"
@@ -72,7 +72,8 @@ RELAYS = (
     ("tcp://127.0.0.1:0", 0), ("tcp://127.0.0.1:0", 0, "--no-splice"),
     ("tls://127.0.0.1:0", 0, *PATIENT_TLS), ("tcp://127.0.0.1:0", 2, *THEIR_TLS),
     ("tls://127.0.0.1:0", 2, *PATIENT_TLS, *THEIR_TLS),
-    ("tls://127.0.0.1:0", "unopened", "--passthrough"), ("unix:{}/relayed", 1),
+    ("tls://127.0.0.1:0", "unopened", "--passthrough", "--hello-timeout", "60s"),
+    ("unix:{}/relayed", 1),
     ("tls+unix:{}/opened", 3, *PATIENT_TLS, *THEIR_TLS),
     ("tcp://127.0.0.1:0", "rude", *BRIEF),
     ("tcp://127.0.0.1:0", "rude", *BRIEF, "--no-splice"),

@@ -23,7 +23,8 @@ SAMPLES = {"trust": "10.0.0.0/8", "client-allow": "10.0.0.0/8",
            "client-name": "cn:app", "admin": "127.0.0.1:0",
            "handover": "/tmp/weir-proxy-next"}
 # Words that only make sense beside others, which a row may leave out.
-NEEDS = {"trust": "accept-proxy = any", "queue": "limit = 5",
+NEEDS = {"trust": "accept-proxy = any", "hello-timeout": "accept-proxy = any",
+         "queue": "limit = 5",
          "when-down": "check = 2s", "when-back": "check = 2s",
          "client-name": "client-ca = F", "require-client-cert": "client-ca = F"}
 OF_TLS = {"cert", "key-passphrase-file", "client-ca", "tls-min", "ciphers", "groups",
@@ -113,8 +114,8 @@ def configuration(spans, scope, files):
     lines = parts["The program"] + ["[s]"]
     lines += listens or [f"listen = {'tls' if has_tls else 'tcp'}://127.0.0.1:0"]
     lines += parts["A service"]
-    if not words & {"cert", "passthrough"} and (
-            has_tls or "any://" in str(listens) and "passthrough" not in words):
+    if not words & {"cert", "passthrough"} and ("route-as", "plain") not in said and (
+            has_tls or "any://" in str(listens)):
         lines.append("cert = " + files.value("cert", "F"))
     lines += routes + parts["Its route"]
     group = re.match(r"to = @(.*)", targets[0]) if targets else None

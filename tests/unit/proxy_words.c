@@ -640,6 +640,7 @@ static const struct {
     ROUTE("client-share", "a", "client-conns", "client-conns", "1", TO),
     ROUTE("client-free", "10.0.0.0/8", "client-conns", "client-conns", "1", TO),
     ROUTE("trust", "unix", "accept-proxy", "accept-proxy", "v1", TO),
+    ROUTE("hello-timeout", "1s", "accept-proxy", "accept-proxy", "v1", TO),
     ROUTE("silent-after", "1s", "a route with route-as", TO, "route", "*",
           "route-as", "silent", "to", "tcp://127.0.0.1:3"),
     ROUTE("ignore-unexpected-eof", "on", "a 'listen' or 'to'", TO_TLS),
@@ -852,6 +853,11 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "tcp://127.0.0.1:1", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("listen", "needs a certificate", "listen", "tls://127.0.0.1:1",
                "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("cert", "cert needs a route that opens TLS", "listen",
+               "tls://127.0.0.1:1", "cert", "a", "passthrough", "on", TO);
+    INCOMPLETE("cert", "cert needs a route that opens TLS", "listen",
+               "any://127.0.0.1:1", "cert", "a", "route", "*", "route-as",
+               "plain", TO);
     INCOMPLETE("cert", "cert needs a 'listen' with tls://", "listen",
                "tcp://127.0.0.1:1", "cert", "a", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("route", "'b' has no target", "listen", "tls://127.0.0.1:1",

@@ -433,6 +433,7 @@ bool config_check_routes(struct config *config, size_t service, char *why);
 /* Returns true if TLS of the route's clients is terminated. */
 bool config_route_opens_tls(const struct config_service *service,
                             const struct config_route *route);
+bool config_opens_tls(const struct config_service *service);
 
 /* Checks the complete configuration, and removes routes without targets.
  * Returns false with a reason in @why; config.line is the line it is about. */

@@ -18,16 +18,6 @@
 #include <string.h>
 #include <strings.h>
 
-static bool opens_tls(const struct config_service *service)
-{
-    for (size_t i = 0; i < service->route_count; i++) {
-        if (config_route_opens_tls(service, &service->routes[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The first route may have no target if others have one; it is removed then. */
 static bool drop_empty_route(struct config_service *service, unsigned *line,
                              char *why)
@@ -126,7 +116,7 @@ static bool check_names(const struct config_service *service, unsigned *line,
 
 static bool check_tls(const struct config_service *service, char *why)
 {
-    if (opens_tls(service) && service->certs.count == 0) {
+    if (config_opens_tls(service) && service->certs.count == 0) {
         return option_refuse(
             why, "'%s' needs a certificate: 'cert'%s", service->listens[0].text,
             config_is_tls_alone(service)

@@ -95,6 +95,16 @@ bool config_route_opens_tls(const struct config_service *service,
     return true;
 }
 
+bool config_opens_tls(const struct config_service *service)
+{
+    for (size_t i = 0; i < service->route_count; i++) {
+        if (config_route_opens_tls(service, &service->routes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Writes bytes with percent-encoding, except letters, digits and a few others.
  */
 static void write_word(FILE *out, const void *bytes, size_t len)

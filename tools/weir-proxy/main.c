@@ -9,6 +9,7 @@
 #include "handover.h"
 #include "manager.h"
 #include "memory.h"
+#include "needs.h"
 #include "options.h"
 #include "reload.h"
 #include "setup.h"
@@ -276,15 +277,23 @@ static int look_and_serve(struct config *config, int argc, char **argv)
 {
     char why[OPTION_WHY_SIZE];
     char other[OPTION_WHY_SIZE]; /* of a second error, not printed */
+    char place[CONFIG_PLACE_SIZE] = "";
     const bool tests_only = config->tests_only;
     bool is_good = confine_check(config, why) && control_check(config, why);
+    if (!is_good) {
+        char word[16];
+        snprintf(word, sizeof(word), "%.*s", (int)strcspn(why, ": "), why);
+        config_place(config,
+                     needs_line(config, word, &(struct config_word){0}, 0),
+                     place);
+    }
     struct setup *setup = setup_new(config, NULL, is_good ? why : other);
 
     is_good = is_good && setup &&
               (!tests_only || setup_open_key_logs(setup, true, why));
     if (!setup || !is_good) {
         setup_unref(setup);
-        say("%s", why);
+        say("%s%s", place, why);
         return EXIT_USAGE;
     }
     config_warn(config);

@@ -29,6 +29,7 @@ struct needs_at {
 enum {
     FACT_TLS_LISTEN = NEED_COUNT,
     FACT_PLAIN_LISTEN,
+    FACT_OPENS_TLS,
     FACT_TLVS, /* a PROXY header may name the server */
     FACT_SAYS_PLAIN,
     FACT_SHORT, /* hello-timeout is no longer than silent-after */
@@ -82,7 +83,11 @@ static uint64_t facts_of_service(const struct config_service *service)
            IF(service->client_ca, NEED_CLIENT_CA) |
            IF(service->needs_client_cert, NEED_CLIENT_CERT) |
            IF(service->accept_header != HEADER_NONE, NEED_HEADER) |
+           IF(service->accept_header != HEADER_NONE ||
+                  config_has_tls(service) || service->route_count > 1,
+              NEED_HELLO) |
            IF(config_has_tls(service), FACT_TLS_LISTEN) |
+           IF(config_opens_tls(service), FACT_OPENS_TLS) |
            IF(!config_is_tls_alone(service), FACT_PLAIN_LISTEN) |
            IF(config_takes_tlvs(service), FACT_TLVS) |
            IF(config_says_plain(service), FACT_SAYS_PLAIN) |
@@ -194,6 +199,9 @@ static const struct {
     [NEED_CLIENT_CA] = {SCOPE_SERVICE, "client-ca = FILE"},
     [NEED_CLIENT_CERT] = {SCOPE_SERVICE, "require-client-cert = on"},
     [NEED_HEADER] = {SCOPE_SERVICE, "accept-proxy = v1, v2 or any"},
+    [NEED_HELLO] = {SCOPE_SERVICE,
+                    "accept-proxy, a 'listen' with tls:// or any://, or more "
+                    "than one route"},
     [NEED_SILENT] = {SCOPE_ROUTE, "a route with route-as = silent"},
     [NEED_FIRST] = {SCOPE_ROUTE, "balance = first"},
     [NEED_EJECT] = {SCOPE_ROUTE, "eject = N"},
@@ -240,6 +248,9 @@ static const struct rule {
 } rules[] = {
     {"cert", SCOPE_SERVICE, BIT(NEED_CERT), BIT(FACT_TLS_LISTEN),
      "cert needs a 'listen' with tls://"},
+    {"cert", SCOPE_SERVICE, BIT(NEED_CERT), BIT(FACT_OPENS_TLS),
+     "cert needs a route that opens TLS: one without passthrough, and not for "
+     "clients without TLS alone"},
     {"client-ca", SCOPE_SERVICE, BIT(NEED_CLIENT_CA), BIT(NEED_CERT),
      CLIENT_CA},
     {"client-ca", SCOPE_SERVICE, BIT(NEED_CLIENT_CA), BIT(FACT_SAYS_PLAIN),

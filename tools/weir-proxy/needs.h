@@ -21,6 +21,7 @@ enum need {
     NEED_CLIENT_CA,
     NEED_CLIENT_CERT,
     NEED_HEADER, /* that clients send first */
+    NEED_HELLO,  /* bytes of clients that are read before a target is chosen */
     NEED_SILENT, /* a route for silent clients */
     NEED_FIRST,  /* balance first */
     NEED_EJECT,

@@ -90,17 +90,17 @@ static const struct option rows[] = {
     {"ctl", 0, "PATH",
      "serve this Unix socket to operators; with a command behind it, the first "
      "of all flags: send it there",
-     .read = words_say_control, AT_PROGRAM(control_path)},
+     .read = words_say_control, AT_PROGRAM(control_path), .need = NEED_LINE},
     {"handover", 0, "PATH",
      "take the listening sockets of the proxy that serves this Unix socket, "
      "and serve it for the next one",
-     .read = words_say_handover, AT_PROGRAM(handover_path)},
+     .read = words_say_handover, AT_PROGRAM(handover_path), .need = NEED_LINE},
     {"user", 0, "NAME", "become this user when all is open",
-     .read = words_set_text, AT_PROGRAM(user)},
+     .read = words_set_text, AT_PROGRAM(user), .need = NEED_LINE},
     {"group", 0, "NAME", "and this group (the user's)", .read = words_set_text,
-     AT_PROGRAM(group)},
+     AT_PROGRAM(group), .need = NEED_LINE},
     {"chroot", 0, "DIR", "and have this folder for the root of all paths",
-     .read = words_set_text, AT_PROGRAM(chroot)},
+     .read = words_set_text, AT_PROGRAM(chroot), .need = NEED_LINE},
     {"sandbox", 0, NULL,
      "and reach no files but those of the configuration, by no system calls "
      "but "
@@ -211,7 +211,8 @@ static const struct option rows[] = {
      .kind = OPTION_TIME, AT_SERVICE(handshake_timeout_ns), .need = NEED_CERT},
     {"hello-timeout", 0, "TIME",
      "for a PROXY header, a ClientHello, and bytes that decide the route (5s)",
-     .least = 1, .kind = OPTION_TIME, AT_SERVICE(hello_timeout_ns)},
+     .least = 1, .kind = OPTION_TIME, AT_SERVICE(hello_timeout_ns),
+     .need = NEED_HELLO},
     {"silent-after", 0, "TIME",
      "without a byte a client is for the route-as silent (300ms)", .least = 1,
      .kind = OPTION_TIME, AT_SERVICE(silent_after_ns), .need = NEED_SILENT},
