@@ -44,6 +44,13 @@ endif
 """
 
 # The same through a wrap file alone: nothing here names the folder.
+# tar that writes a part of the source package, and then ends tools/package.
+CUT_OFF = """#!/bin/sh
+for word; do
+    case $word in *.orig.tar.*) echo part >"$word" && kill -9 $PPID && exit ;; esac
+done
+exec %s "$@"
+"""
 WRAPPED = """project('wrapped', 'c')
 foreach name : %s
   executable('alone-' + name, 'alone.c', dependencies: dependency(name))
@@ -476,6 +483,17 @@ def wrap(source, work, build):
         call(work / "build" / f"alone-{name}")
     call(*setup, work / "tree", tree, env=env)
     call(*NINJA, work / "tree", "tools/weir-load")
+    interrupt_package(source, work)
+
+
+def interrupt_package(source, work):
+    """A package is not at its place before it is whole."""
+    write(work / "tar", CUT_OFF % shutil.which("tar"))
+    (work / "tar").chmod(0o755)
+    subprocess.run([source / "tools/package", "--work", work / "package"], check=False,
+                   env=dict(os.environ, PATH=f"{work}:{os.environ['PATH']}"))
+    if (work / "package").exists():
+        raise SystemExit("an interrupted tools/package leaves a part of a package")
 
 
 def main():
