@@ -9,8 +9,7 @@
  * other one ends, too; a signature or a ticket that could not be verified is
  * not taken; and all that the library made is freed.
  *
- * The library is that of the build, or the one of tests/fake/tls_null.h: the
- * functions here stand in front of its table.
+ * The functions here stand in front of the table of the build's library.
  */
 #define UNIT_RUN   fault_run
 #define UNIT_TAKES weir_loop *loop
@@ -489,18 +488,6 @@ static void fault_expect(const struct fault_kind *kind, int err,
     }
 }
 
-static bool fault_is_by(const char *library)
-{
-    return strcmp(fault_real()->name, library) == 0;
-}
-
-/* The library of tests asks for fewer digests of names, as it has fewer
- * tickets. */
-static int fault_harmless(const struct fault_kind *kind, int version)
-{
-    return !fault_is_by("null") ? kind->harmless : version == 12 ? 0 : 4;
-}
-
 /* Plants a fault into each call of a row in turn, until there is none. Returns
  * how many there were. */
 static int fault_each(weir_loop *loop, const struct fault_kind *kind,
@@ -520,8 +507,7 @@ static int fault_each(weir_loop *loop, const struct fault_kind *kind,
         if (!fault.has_hit) {
             expect_eq(err, 0);
             if (kind->harmless > 0) {
-                expect_eq(harmless, fault_harmless(kind, version), "%s",
-                          kind->name);
+                expect_eq(harmless, kind->harmless, "%s", kind->name);
             }
             return at - 1;
         }
@@ -530,16 +516,14 @@ static int fault_each(weir_loop *loop, const struct fault_kind *kind,
     }
 }
 
-/* True if there are calls to fail. OpenSSL seals its tickets itself; the
- * library of tests has none of TLS 1.2. */
+/* True if there are calls to fail. OpenSSL seals its tickets itself. */
 static bool fault_is_met(const struct fault_kind *kind, int version)
 {
     const bool is_of_tickets =
         kind->row == FAULT_ROW(seal) || kind->row == FAULT_ROW(open_sealed);
 
     return (kind->version == 0 || kind->version == version) &&
-           !(is_of_tickets && (fault_is_by("OpenSSL") ||
-                               (fault_is_by("null") && version == 12)));
+           !(is_of_tickets && strcmp(fault_real()->name, "OpenSSL") == 0);
 }
 
 static void fault_all(weir_loop *loop, int version)

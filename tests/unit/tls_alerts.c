@@ -132,6 +132,7 @@ enum { ALERT_HEADER = 5, ALERT_SEALED = ALERT_HEADER + 3 + WR_TLS_ENGINE_TAG };
 /* What a server does when it should sign: it has sent as many records more, and
  * then perhaps has a verdict to tell. */
 struct alerts_signing {
+    const struct wr_tls_backend *backend; /* NULL: the build's */
     uint32_t more;
     bool is_judged;
     uint8_t record[ALERT_SEALED]; /* of the verdict */
@@ -238,6 +239,9 @@ static void alerts_begin(struct alerts_signing *signing)
     weir_tls_context *client_context = tls_context(&client);
     weir_tls_context *server_context = tls_context(&server);
     tls_pair_open(&pair, client_context, server_context, &how);
+    if (signing->backend) {
+        pair.server.engine.conn.backend = signing->backend;
+    }
     tls_side_step(&pair.client);
     tls_pair_move(&pair.client, &pair.server, 0);
     tls_contexts_unref(client_context, server_context);
@@ -279,4 +283,31 @@ UNIT(tls_alerts, a_verdict_uses_no_number_of_a_record_that_was_sent)
     expect_gt(count, 0);
     expect_eq(alerts_open(signing.record, count), ALERT_INTERNAL);
     tls_pair_disconnect(&pair);
+}
+
+/* A library that reports no secrets: weir cannot replace or seal its alerts. */
+UNIT(tls_alerts, without_secrets_an_alert_is_the_librarys)
+{
+    struct wr_tls_backend mute = *wr_tls_backend_get();
+    struct alerts_signing signing = {.backend = &mute};
+    const struct wr_tls_peer_options how = {.server_hostname = "other.example"};
+
+    alerts_need_sealing();
+    mute.does &= ~(uint32_t)WR_TLS_DOES_SECRETS;
+    alerts_begin(&signing);
+    expect_eq(pair.server.engine.err, WEIR_ETLSSIGN);
+    expect_eq(pair.server.engine.alert_sent, -1);
+    tls_pair_disconnect(&pair);
+
+    weir_tls_context *client = tls_context_of(false, 13);
+    weir_tls_context *server = tls_context_of(true, 13);
+    tls_pair_open(&pair, client, server, &how);
+    pair.client.engine.conn.backend = &mute;
+    tls_side_step(&pair.client);
+    tls_pair_exchange(&pair, 0);
+    tls_pair_expect(&pair, WEIR_ETLSHOSTNAME, WEIR_ETLSALERT);
+    expect_eq(wr_tls_engine_get_alert_received(&pair.server.engine),
+              pair.client.engine.alert_sent);
+    tls_pair_disconnect(&pair);
+    tls_contexts_unref(client, server);
 }

@@ -369,6 +369,22 @@ UNIT(tls_early, a_server_of_tls_12_skips_none)
     early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
 }
 
+/* A library that reports no secrets leaves no way to tell early data. */
+UNIT(tls_early, nothing_is_skipped_without_secrets)
+{
+    struct wr_tls_backend mute = wr_tls_wolfssl;
+    mute.does &= ~(uint32_t)WR_TLS_DOES_SECRETS;
+    choice = (struct tls_rig_options){.version = 13};
+    tls_rig_init(&pair, &choice);
+    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+    pair.server.engine.conn.backend = &mute;
+    tls_side_step(&pair.client);
+    early_offer();
+    early_put(100);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
+    early_expect_end(WEIR_ETLSRECORD, EARLY_BAD_MAC);
+}
+
 /* ---- the first record that opens ---- */
 
 UNIT(tls_early, a_record_that_could_not_be_tried_is_not_skipped)
@@ -389,6 +405,25 @@ UNIT(tls_early, keys_for_a_suite_that_is_not_known_are_an_error)
     tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     early_suite = -1;
     expect_eq(pair.server.engine.err, WEIR_ETLSENGINE);
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_early, secrets_of_another_size_are_not_used)
+{
+    static const uint8_t bytes[64] = {1};
+    early_begin(&(struct tls_rig_options){
+        .version = 13, .client_certificate = true, .wants_certificate = true});
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
+    struct wr_tls_engine *engine = &pair.server.engine;
+    struct wr_tls_conn *conn = &engine->conn;
+    cr_assert_not_null(engine->early);
+    expect_eq(
+        conn->events->secret(conn, WR_TLS_SECRET_CLIENT_HANDSHAKE, bytes, 20),
+        WEIR_ETLSENGINE);
+    cr_assert_not_null(engine->secret);
+    expect_ok(conn->events->secret(conn, WR_TLS_SECRET_SERVER_DATA, bytes,
+                                   sizeof(bytes)));
+    cr_assert_null(engine->secret);
     tls_pair_disconnect(&pair);
 }
 

@@ -3,6 +3,7 @@
  * and what a peer sends that it should not costs little and ends it.
  * Two engines face each other in memory (tls_rig.h).
  */
+#include "lib/tls/engine/engine_impl.h"
 #include "tests/unit/tls_rig.h"
 
 #include <errno.h>
@@ -276,6 +277,139 @@ static bool end_is_by_openssl(void)
     return strcmp(wr_tls_backend_get()->name, "OpenSSL") == 0;
 }
 
+/* ---- a handshake with a record that is wrong ---- */
+
+enum end_wrong {
+    END_OMITTED,
+    END_DOUBLED,
+    END_ALTERED, /* its last byte is another one */
+    END_SHORT,   /* it lacks its last byte, and its lengths say so */
+    END_ALERT,   /* handshake_failure in its place */
+    END_CLOSED,  /* close_notify in its place */
+    END_WRONGS,
+};
+
+static size_t end_record_size(const uint8_t *record)
+{
+    return 5 + wr_tls_engine_body_size(record);
+}
+
+/* Makes the record at @record, on the wire of @side, wrong. */
+static void end_make_wrong(struct tls_side *side, uint8_t *record,
+                           enum end_wrong how)
+{
+    static uint8_t made[2 * WR_TLS_RECORD_MAX];
+    const size_t size = end_record_size(record);
+    const size_t after = side->wire_len - size - (size_t)(record - side->wire);
+    const bool is_alert = how == END_ALERT;
+    size_t now = size;
+
+    memcpy(made, record, size);
+    switch (how) {
+    case END_OMITTED:
+        now = 0;
+        break;
+    case END_DOUBLED:
+        memcpy(made + size, record, size);
+        now = 2 * size;
+        break;
+    case END_ALTERED:
+        made[size - 1] ^= 1;
+        break;
+    case END_SHORT:
+        now = size - 1;
+        made[3] = (uint8_t)((now - 5) >> 8);
+        made[4] = (uint8_t)(now - 5);
+        if (now >= 9) { /* of a message that is not sealed */
+            made[7] = (uint8_t)((now - 9) >> 8);
+            made[8] = (uint8_t)(now - 9);
+        }
+        break;
+    default:
+        now = 7;
+        memcpy(made,
+               (uint8_t[]){21, 3, 3, 0, 2, is_alert ? 2 : 1, is_alert ? 40 : 0},
+               now);
+    }
+    memmove(record + now, record + size, after);
+    memcpy(record, made, now);
+    side->wire_len = side->wire_len - size + now;
+}
+
+/* The side that got the record is not let in. An alert that is not sealed is
+ * taken only where nothing is sealed yet. */
+static void end_expect_refusal(struct tls_side *side, enum end_wrong how,
+                               bool is_clear)
+{
+    struct wr_tls_engine *engine = &side->engine;
+
+    cr_assert(!engine->was_open || how == END_DOUBLED);
+    if (engine->err == 0) {
+        wr_tls_engine_feed_eof(engine);
+        tls_side_step(side);
+    }
+    expect_lt(engine->err, 0);
+    if (how == END_ALERT && is_clear) {
+        expect_eq(engine->err, WEIR_ETLSALERT);
+        expect_eq(wr_tls_engine_get_alert_received(engine), 40);
+    } else if (how == END_CLOSED && is_clear && !end_is_by_openssl()) {
+        expect_eq(engine->err, WEIR_ETLSTRUNCATED);
+    }
+}
+
+/* A handshake of both sides' certificates whose record @at is wrong, counted
+ * without what TLS 1.3 ignores. Returns false if it has no such record. */
+static bool end_by_wrong(int version, unsigned at, enum end_wrong how)
+{
+    struct tls_side *sides[] = {&pair.client, &pair.server};
+    bool is_sealed[2] = {false, false};
+    bool is_met = false;
+    unsigned count = 0;
+
+    choice = (struct tls_rig_options){.version = version,
+                                      .client_certificate = true,
+                                      .wants_certificate = true};
+    tls_rig_init(&pair, &choice);
+    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+    tls_side_step(&pair.client);
+    for (int i = 0; !is_met; i = 1 - i) {
+        struct tls_side *from = sides[i];
+        struct tls_side *to = sides[1 - i];
+        bool is_clear = false;
+        if (to->engine.state == WR_TLS_ENGINE_OPEN) {
+            break;
+        }
+        for (size_t k = 0; k < from->wire_len && !is_met;) {
+            uint8_t *record = from->wire + k;
+            const bool is_change = record[0] == 20;
+            k += end_record_size(record);
+            is_clear = record[0] != TLS_RIG_DATA && !is_sealed[i];
+            is_sealed[i] |= is_change;
+            is_met = !(is_change && version == 13) && count++ == at;
+            if (is_met) {
+                end_make_wrong(from, record, how);
+            }
+        }
+        tls_pair_move(from, to, TLS_BYTES);
+        if (is_met) {
+            end_expect_refusal(to, how, is_clear);
+        }
+    }
+    tls_pair_disconnect(&pair);
+    return is_met;
+}
+
+UNIT(tls_end, no_record_of_a_handshake_may_be_wrong)
+{
+    for (int how = 0; how < 2 * END_WRONGS; how++) {
+        unsigned at = 0;
+        while (end_by_wrong(12 + how % 2, at, (enum end_wrong)(how / 2))) {
+            at++;
+        }
+        expect_geq(at, 10, "of TLS 1.%d", 2 + how % 2);
+    }
+}
+
 UNIT(tls_end, warnings_without_end_within_the_handshake_end_it)
 {
     static uint8_t warnings[7 * 20];
@@ -285,6 +419,34 @@ UNIT(tls_end, warnings_without_end_within_the_handshake_end_it)
 
     end_first_bytes(warnings, sizeof(warnings),
                     end_is_by_openssl() ? WEIR_ETLSPROTOCOL : WEIR_ETLSFLOOD);
+}
+
+/* A certificate of 64 KiB behind a server's hello, in records of one byte. */
+UNIT(tls_end, records_without_end_within_the_handshake_end_it)
+{
+    enum { COUNT = (64 << 10) - 1, SIZE = 6, LAST = (COUNT - 1) * SIZE };
+    static const uint8_t first[] = {22, 3, 3, 0, 5, 11, 1, 0, 0, 0};
+    static uint8_t records[COUNT * SIZE];
+    struct tls_side *client = &pair.client;
+    for (size_t i = 0; i < COUNT; i++) {
+        memcpy(&records[i * SIZE], (uint8_t[]){22, 3, 3, 0, 1, 0}, SIZE);
+    }
+    choice = (struct tls_rig_options){.version = 12};
+    tls_rig_init(&pair, &choice);
+    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+    tls_side_step(client);
+    tls_pair_move(client, &pair.server, TLS_BYTES);
+    pair.server.wire_len = end_record_size(pair.server.wire);
+    tls_pair_move(&pair.server, client, TLS_BYTES);
+    tls_side_feed(client, first, sizeof(first), TLS_BYTES);
+
+    tls_side_feed(client, records, LAST, 256 * SIZE);
+    expect_eq(client->result, -EAGAIN, "%s",
+              wr_tls_engine_get_error_text(&client->engine));
+    tls_side_feed(client, records + LAST, SIZE, SIZE);
+
+    end_expect(client, WEIR_ETLSFLOOD);
+    tls_pair_disconnect(&pair);
 }
 
 /* A handshake that one side refuses; the other learns it by an alert. */

@@ -210,7 +210,9 @@ static void memory_fail_handshake(void *arg)
 
 static void memory_fail_all(int version)
 {
-    struct tls_rig_options options = {.version = version};
+    struct tls_rig_options options = {.version = version,
+                                      .client_certificate = true,
+                                      .wants_certificate = true};
     tls_rig_init(&pair, &options);
     expect_geq(walk_allocations(&pair.account.allocator, memory_fail_handshake,
                                 &options),
@@ -266,6 +268,24 @@ UNIT(tls_memory, each_allocation_for_data_and_the_close_may_fail)
                                     &options),
                    memory_is_counted() ? 3 : 2);
     }
+}
+
+/* The peer could not open what follows a record that it lacks. */
+UNIT(tls_memory, nothing_is_sent_behind_a_record_that_is_missing)
+{
+    static uint8_t record[9000] = {22, 3, 3, 0x23, 0x23};
+    const struct tls_rig_options options = {.version = 13};
+    tls_rig_init(&pair, &options);
+    cr_assert_eq(tls_rig_open(&pair, &options), 0);
+    struct wr_tls_conn *conn = &pair.server.engine.conn;
+    wr_ignore(wr_blocks_trim(&pair.account.blocks));
+
+    allocator_fail_in(&pair.account.allocator, 1);
+    expect_eq(conn->events->put(conn, record, sizeof(record)), -ENOMEM);
+
+    expect_eq(conn->events->put(conn, record, sizeof(record)), -ENOMEM);
+    expect_eq(wr_tls_engine_get_output_bytes(&pair.server.engine), 0);
+    tls_pair_disconnect(&pair);
 }
 
 /* ---- accounts ---- */

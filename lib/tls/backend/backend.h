@@ -607,8 +607,7 @@ extern const struct wr_tls_backend wr_tls_wolfssl; /* lib/tls/wolfssl */
 extern const struct wr_tls_backend wr_tls_openssl; /* lib/tls/openssl */
 
 /* Returns the table that contexts, accounts and primitives use, always the same
- * in a process. Defined in by_wolfssl.c or by_openssl.c; a test may define it
- * instead. */
+ * in a process. Defined in by_wolfssl.c or by_openssl.c. */
 const struct wr_tls_backend *wr_tls_backend_get(void);
 
 #endif
