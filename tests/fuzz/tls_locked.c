@@ -8,7 +8,7 @@
  *     ninja tests/fuzz/fuzz-tls-locked
  *     tests/fuzz/fuzz-tls-locked CORPUS
  */
-#include "lib/tls/context/locked.h"
+#include "lib/tls/context/pem.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,7 @@
  * its size.
  */
 #include "lib/tls/context/context_impl.h"
-#include "lib/tls/context/signature.h"
+#include "lib/tls/context/verify.h"
 #include "lib/tls/engine/engine_impl.h"
 #include "tests/tls/rig.h"
 

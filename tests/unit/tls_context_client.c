@@ -5,8 +5,8 @@
  * Contexts are real ones. The clock of weir is moved on by a test; the library
  * has its own.
  */
-#include "lib/tls/context/client.h"
 #include "lib/tls/context/context_impl.h"
+#include "lib/tls/context/ticket.h"
 #include "tests/tls/rig.h"
 
 #include <errno.h>

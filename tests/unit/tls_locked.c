@@ -4,7 +4,7 @@
  *
  * The keys were made by OpenSSL, with the passphrase "correct horse".
  */
-#include "lib/tls/context/locked.h"
+#include "lib/tls/context/pem.h"
 #include "tests/tls/rig.h"
 
 #include <weir/error.h>

@@ -9,7 +9,6 @@
  * judges as in a context. All four must agree on the code. The mutants come
  * from a seed (random.h); WEIR_CERT_MUTANTS says how many, 200 by default.
  */
-#include "lib/tls/context/signature.h"
 #include "lib/tls/context/verify.h"
 #include "lib/tls/openssl/openssl.h"
 #include "tests/unit/random.h"

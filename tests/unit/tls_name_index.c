@@ -4,7 +4,7 @@
  * Which certificates are looked at for a name: all that may be for it, in their
  * order, and of a thousand others none.
  */
-#include "lib/tls/context/name_index.h"
+#include "lib/tls/context/context_impl.h"
 
 #include "tests/unit.h"
 

@@ -4,7 +4,6 @@
  * There are rows for both versions, and lists that cannot be read, which
  * exclude nothing.
  */
-#include "lib/tls/context/offer.h"
 #include "lib/tls/context/suites.h"
 #include "tests/unit.h"
 

@@ -5,7 +5,7 @@
  * numbers are those of the key that has signed, under another identifier.
  */
 #include "lib/tls/context/pem.h"
-#include "lib/tls/context/signature.h"
+#include "lib/tls/context/verify.h"
 #include "lib/x509/certificate.h"
 #include "tests/tls/rig.h"
 

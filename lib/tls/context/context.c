@@ -1,5 +1,6 @@
 /*
- * Creates a TLS context from options.
+ * TLS contexts: their options, their references, the program's choice for a
+ * client, and the log of secrets.
  *
  * A context has the settings that connections share, and the backend's own
  * struct made from them. All its memory is malloc()'s, because several threads
@@ -9,6 +10,7 @@
 
 #include "context_impl.h"
 #include "lib/base/options.h"
+#include "lib/tls/backend/backend.h"
 #include "lib/x509/hostname.h"
 #include "suites.h"
 #include "uring/check.h"
@@ -18,6 +20,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,6 +277,34 @@ __attribute__((noinline)) static void context_wipe_stack(void)
     explicit_bzero(stack, sizeof(stack));
 }
 
+static void context_free_identities(weir_tls_context *context)
+{
+    wr_assert(context->identities || context->identity_count == 0);
+    for (size_t i = 0; i < context->identity_count; i++) {
+        struct wr_tls_identity *identity = &context->identities[i];
+        context->backend->credential_free(identity->credential);
+        free(identity->outside);
+        free((void *)(uintptr_t)identity->leaf.der.data);
+    }
+    free(context->identities);
+    wr_tls_name_index_fini(&context->index);
+    free(context->suites_of_others);
+}
+
+static void context_free(weir_tls_context *context)
+{
+    wr_assert(context->references == 0);
+    context->backend->shared_free(context->shared);
+    wr_tls_ticket_keys_fini(&context->ticket_keys);
+    wr_tls_clients_fini(&context->clients);
+    wr_x509_trust_fini(&context->trust);
+    wr_tls_revocation_fini(&context->revocation);
+    wr_ignore(pthread_mutex_destroy(&context->mutex) != 0);
+    context_free_identities(context);
+    free(context->alpn);
+    free(context);
+}
+
 static int context_make(const struct weir_tls_options *options,
                         const struct wr_secure_ops *ops, weir_tls_context **ret,
                         struct wr_tls_context_text *text)
@@ -295,7 +326,7 @@ static int context_make(const struct weir_tls_options *options,
     const int err = context_fill(context, options, text);
     context_wipe_stack();
     if (err < 0) {
-        wr_tls_context_free(context);
+        context_free(context);
         return err;
     }
     context->references = 1;
@@ -510,4 +541,203 @@ int wr_tls_context_open(weir_tls_context *context,
         err = context_open_client(context, options, verdict, &peer);
     }
     return err < 0 ? err : conn->backend->open(conn, &peer);
+}
+
+/* ---- the program's choice ---- */
+
+/* Calls the program. Returns 0 with a reference or NULL in *ret, or the
+ * program's error. The program may not return -EAGAIN, which is reserved for
+ * the engine. */
+static int context_ask(const weir_tls_context *context, const char *host,
+                       weir_tls_context **ret)
+{
+    wr_assert(context->choose);
+    int err = context->choose(context->choose_user, host, ret);
+    if (err != 0) {
+        *ret = NULL;
+        return err < 0 && err != -EAGAIN ? err : -EINVAL;
+    }
+    if (*ret && !(*ret)->is_server) {
+        weir_tls_context_unref(*ret);
+        *ret = NULL;
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* Returns an alert of RFC 8446, 6. */
+static uint8_t context_alert(int err)
+{
+    enum { INTERNAL_ERROR = 80, UNRECOGNIZED_NAME = 112 };
+
+    wr_assert(err < 0);
+    return err == WEIR_ETLSNONAME ? UNRECOGNIZED_NAME : INTERNAL_ERROR;
+}
+
+int wr_tls_context_choose(weir_tls_context *context,
+                          struct wr_tls_verdict *verdict, const char *host,
+                          uint8_t *ret_alert)
+{
+    int err = 0;
+
+    wr_assert(context->is_server && verdict->peer_is_client);
+    wr_assert(!verdict->has_chosen && !verdict->chosen);
+    if (context->choose) {
+        err = context_ask(context, host, &verdict->chosen);
+    }
+    if (err == 0) {
+        err = wr_tls_context_show(context,
+                                  verdict->chosen ? verdict->chosen : context,
+                                  host, verdict);
+    }
+    verdict->has_chosen = true;
+    if (err < 0) {
+        wr_tls_verdict_fail(verdict, err, "%s", weir_strerror(err));
+        *ret_alert = context_alert(err);
+    }
+    return err;
+}
+
+/* ---- secrets ----
+ *
+ * Logs the secrets of connections in NSS key log format, with which Wireshark
+ * and other tools decrypt captured traffic.
+ *
+ * The backend reports each secret when it is derived. A line contains the
+ * secret's label, the client random, which identifies the connection, and the
+ * secret. */
+
+enum {
+    CONTEXT_KEYLOG_RANDOM = 32,
+    CONTEXT_KEYLOG_SECRET = 64, /* maximum */
+    CONTEXT_KEYLOG_LABEL = 32,
+    CONTEXT_KEYLOG_LINE = CONTEXT_KEYLOG_LABEL + 1 + 2 * CONTEXT_KEYLOG_RANDOM +
+                          1 + 2 * CONTEXT_KEYLOG_SECRET + 1,
+};
+
+static char *context_keylog_put(char *to, const uint8_t *data, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    wr_assert(size <= CONTEXT_KEYLOG_SECRET);
+    for (size_t i = 0; i < size; i++) {
+        *to++ = digits[data[i] >> 4];
+        *to++ = digits[data[i] & 15];
+    }
+    return to;
+}
+
+static const char *const context_keylog_labels[] = {
+    [WR_TLS_SECRET_MASTER] = "CLIENT_RANDOM",
+    [WR_TLS_SECRET_CLIENT_HANDSHAKE] = "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+    [WR_TLS_SECRET_SERVER_HANDSHAKE] = "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+    [WR_TLS_SECRET_CLIENT_DATA] = "CLIENT_TRAFFIC_SECRET_0",
+    [WR_TLS_SECRET_SERVER_DATA] = "SERVER_TRAFFIC_SECRET_0",
+    [WR_TLS_SECRET_EXPORTER] = "EXPORTER_SECRET",
+};
+
+void wr_tls_context_log_secret(const weir_tls_context *context,
+                               const struct wr_tls_conn *conn,
+                               enum wr_tls_secret_kind kind,
+                               struct wr_bytes secret)
+{
+    const char *label = context_keylog_labels[kind];
+    uint8_t random[CONTEXT_KEYLOG_RANDOM];
+    char line[CONTEXT_KEYLOG_LINE];
+    char *end = line;
+
+    wr_assert(strlen(label) < CONTEXT_KEYLOG_LABEL);
+    wr_assert(secret.size > 0 && secret.size <= CONTEXT_KEYLOG_SECRET);
+    if (!context->keylog || !conn->backend->get_client_random(conn, random)) {
+        return;
+    }
+    end += snprintf(line, CONTEXT_KEYLOG_LABEL + 1, "%s ", label);
+    end = context_keylog_put(end, random, sizeof(random));
+    *end++ = ' ';
+    end = context_keylog_put(end, secret.data, secret.size);
+    *end = '\0';
+    context->keylog(context->keylog_user, line);
+    explicit_bzero(line, sizeof(line));
+}
+
+/* ---- references and facts ----
+ *
+ * Connections of several threads share a context, so its mutex guards the
+ * reference count. The last unref frees the context, on any thread: all its
+ * memory is malloc()'s. */
+
+bool wr_tls_context_is_server(const weir_tls_context *context)
+{
+    wr_debug_assert(context->references > 0);
+    return context->is_server;
+}
+
+bool wr_tls_context_verifies(const weir_tls_context *context)
+{
+    wr_debug_assert(context->references > 0);
+    return context->verifies;
+}
+
+bool wr_tls_context_has_signers(const weir_tls_context *context)
+{
+    wr_debug_assert(context->references > 0);
+    return context->has_signers;
+}
+
+uint32_t wr_tls_context_get_key_records(const weir_tls_context *context)
+{
+    wr_assert(context->key_records > 0);
+    return context->key_records;
+}
+
+const uint16_t *wr_tls_context_get_groups(const weir_tls_context *context,
+                                          size_t *ret_count)
+{
+    wr_assert(context->group_count > 0);
+    *ret_count = context->group_count;
+    return context->groups;
+}
+
+weir_tls_context *weir_tls_context_ref(weir_tls_context *context)
+{
+    pthread_mutex_lock(&context->mutex);
+    wr_assert(context->references > 0);
+    context->references++;
+    pthread_mutex_unlock(&context->mutex);
+    return context;
+}
+
+void weir_tls_context_unref(weir_tls_context *context)
+{
+    if (!context) {
+        return;
+    }
+    pthread_mutex_lock(&context->mutex);
+    wr_assert(context->references > 0);
+    const uint32_t left = --context->references;
+    pthread_mutex_unlock(&context->mutex);
+    if (left == 0) {
+        context_free(context);
+    }
+}
+
+/* The version is that of the running library. The source package, with the
+ * distribution's revision, is known if tools/deps built the library. */
+int weir_tls_get_library(struct weir_tls_library *ret)
+{
+    const struct wr_tls_backend *backend = wr_tls_backend_get();
+    const int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    const bool asks = ret->size > offsetof(struct weir_tls_library, fips);
+    const struct weir_tls_library known = {
+        .size = ret->size,
+        .name = backend->name,
+        .version = backend->version(),
+        .source = backend->source,
+        .fips = asks && backend->is_fips && backend->start() == 0 &&
+                backend->is_fips(),
+    };
+    wr_assert(known.version);
+    wr_answer_write(ret, &known, sizeof(known));
+    return 0;
 }

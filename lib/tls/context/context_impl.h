@@ -1,19 +1,16 @@
 /*
- * Declarations shared by the context's files: context.c creates contexts and
- * opens connections, context_life.c counts references, context_load.c reads
- * certificates and lists, context_names.c the context's own certificates,
- * ticket.c seals sessions, signer.c signs with keys that are outside.
+ * Declarations shared by the context's files: context.c creates contexts, opens
+ * connections and counts references, context_load.c reads texts, keys and
+ * lists, context_names.c has the context's own certificates, verify.c verifies
+ * those of peers, ticket.c seals sessions, signature.c verifies signatures and
+ * signs with keys that are outside.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 #define WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 
-#include "client.h"
 #include "context.h"
 #include "lib/x509/certificate.h"
 #include "lib/x509/trust.h"
-#include "name_index.h"
-#include "offer.h"
-#include "revocation.h"
 #include "suites.h"
 #include "ticket.h"
 #include "verify.h"
@@ -24,6 +21,30 @@
 
 /* Bytes of an error line, which may list all suites. */
 #define WR_TLS_CONTEXT_TEXT_MAX 512
+
+/* An index of certificates by name, with pure functions.
+ *
+ * Each DNS name and address of a certificate is an entry with its hash; a
+ * wildcard is hashed as it is written. A host has at most three hashes: its
+ * name, the wildcard above it, and its address. A result may have another name
+ * with the same hash, so the caller must compare the names. */
+struct wr_tls_name_entry {
+    uint64_t hash;
+    size_t number; /* of the certificate */
+};
+
+/* Zero-initialized when empty. */
+struct wr_tls_name_index {
+    struct wr_tls_name_entry *entries;
+    size_t count;
+    size_t capacity;
+};
+
+/* The hashes with which a host is looked up. */
+struct wr_tls_name_keys {
+    uint64_t hashes[3];
+    size_t count;
+};
 
 /* A certificate that is chosen by the name in the ClientHello. */
 struct wr_tls_identity {
@@ -94,10 +115,6 @@ struct wr_tls_context_text {
     char notice[WR_TLS_CONTEXT_TEXT_MAX]; /* the first warning, or empty */
 };
 
-/* Frees a context without references, even one that is only partly
- * initialized. */
-void wr_tls_context_free(weir_tls_context *context);
-
 /* ---- context_load.c ---- */
 
 typedef int wr_tls_context_use(weir_tls_context *context, const uint8_t *data,
@@ -134,8 +151,6 @@ WEIR_MUST_USE int wr_tls_context_load_folder(weir_tls_context *context,
 WEIR_MUST_USE int wr_tls_context_load_system(weir_tls_context *context,
                                              struct wr_tls_context_text *text);
 
-/* ---- context_key.c ---- */
-
 /* Keys may be read after begin_keys(), which reads the passphrase of the
  * options, and until end_keys(), which must be called even after an error. */
 WEIR_MUST_USE int
@@ -154,6 +169,24 @@ WEIR_MUST_USE int wr_tls_context_use_key(weir_tls_context *context,
 
 /* ---- context_names.c ---- */
 
+/* Adds the names of a certificate and, if it is a default, an entry for clients
+ * without a name. Returns 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_tls_name_index_add(struct wr_tls_name_index *index,
+                                        const struct wr_x509 *x509,
+                                        size_t number, bool is_default);
+/* Must be called once after the last wr_tls_name_index_add(). */
+void wr_tls_name_index_sort(struct wr_tls_name_index *index);
+void wr_tls_name_index_fini(struct wr_tls_name_index *index);
+
+/* Computes the keys of a host; NULL means a client without a name. */
+void wr_tls_name_keys_of(struct wr_tls_name_keys *ret, const char *host);
+
+/* Returns the first certificate, starting at @number, that has one of the keys,
+ * or SIZE_MAX. */
+size_t wr_tls_name_index_next(const struct wr_tls_name_index *index,
+                              const struct wr_tls_name_keys *keys,
+                              size_t number);
+
 /* Reads the context's own certificates and their keys. Returns 0, -errno for a
  * file, -ENOMEM or a WEIR_ETLS code. */
 WEIR_MUST_USE int
@@ -161,7 +194,15 @@ wr_tls_context_load_names(weir_tls_context *context,
                           const struct weir_tls_options *options,
                           struct wr_tls_context_text *text);
 
-/* ---- signer.c ---- */
+/* Installs the certificate of @from for @host. The first certificate of
+ * @context is already installed. Returns 0, -ENOMEM, WEIR_ETLSNONAME or
+ * WEIR_ETLSCIPHER. */
+WEIR_MUST_USE int wr_tls_context_show(const weir_tls_context *context,
+                                      const weir_tls_context *from,
+                                      const char *host,
+                                      const struct wr_tls_verdict *verdict);
+
+/* ---- signature.c ---- */
 
 /* Creates the signer for a key with which the function of @from signs. Returns
  * 0 or -ENOMEM. The signer must be freed after the credential, which points to

@@ -1,8 +1,8 @@
 /*
  * Selects a server's certificate by the name that a client requests (SNI), from
  * the certificates of the context or of a context that the program chooses. If
- * several have the name, the first with a key that the client can use (offer.h)
- * is selected.
+ * several have the name, the first with a key that the client can use
+ * (suites.h) is selected.
  *
  * Each certificate is read and checked when its context is created, so a
  * handshake only shows usable ones. Names are compared by a client's strict
@@ -11,6 +11,7 @@
 #include "context_impl.h"
 #include "lib/base/options.h"
 #include "lib/x509/certificate.h"
+#include "lib/x509/hostname.h"
 #include "pem.h"
 #include "suites.h"
 #include "uring/check.h"
@@ -19,6 +20,191 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* ---- the index of names ----
+ *
+ * A sorted array is enough: it is written once, when a context is created, and
+ * a lookup takes about twenty comparisons among a million names. */
+
+#define CONTEXT_NAMES_FNV_BASIS UINT64_C(0xcbf29ce484222325)
+#define CONTEXT_NAMES_FNV_PRIME UINT64_C(0x100000001b3)
+
+/* Prefixes of hashed values, so that a text never equals an address or the
+ * default entry. */
+enum {
+    CONTEXT_NAMES_DEFAULT,
+    CONTEXT_NAMES_TEXT,
+    CONTEXT_NAMES_WILDCARD, /* the part after the '*' */
+    CONTEXT_NAMES_ADDRESS,
+};
+
+/* Returns the FNV-1a hash; upper case equals lower case. */
+static uint64_t context_names_hash(unsigned kind, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    uint64_t hash = (CONTEXT_NAMES_FNV_BASIS ^ kind) * CONTEXT_NAMES_FNV_PRIME;
+
+    wr_assert(data || size == 0);
+    for (size_t i = 0; i < size; i++) {
+        const bool is_upper = bytes[i] >= 'A' && bytes[i] <= 'Z';
+        const uint8_t byte = is_upper && kind != CONTEXT_NAMES_ADDRESS
+                                 ? (uint8_t)(bytes[i] + ('a' - 'A'))
+                                 : bytes[i];
+        hash = (hash ^ byte) * CONTEXT_NAMES_FNV_PRIME;
+    }
+    return hash;
+}
+
+static int context_names_put(struct wr_tls_name_index *index, uint64_t hash,
+                             size_t number)
+{
+    wr_assert(index->count <= index->capacity);
+    if (index->count == index->capacity) {
+        const size_t capacity = index->capacity > 0 ? 2 * index->capacity : 16;
+        struct wr_tls_name_entry *larger =
+            realloc(index->entries, capacity * sizeof(*larger));
+        if (!larger) {
+            return -ENOMEM;
+        }
+        index->entries = larger;
+        index->capacity = capacity;
+    }
+    index->entries[index->count++] = (struct wr_tls_name_entry){hash, number};
+    return 0;
+}
+
+static uint64_t context_names_hash_name(enum wr_x509_name_kind kind,
+                                        struct wr_bytes name)
+{
+    wr_assert(kind != WR_X509_NAME_OTHER);
+    if (kind == WR_X509_NAME_IP) {
+        return context_names_hash(CONTEXT_NAMES_ADDRESS, name.data, name.size);
+    }
+    return name.size > 0 && name.data[0] == '*'
+               ? context_names_hash(CONTEXT_NAMES_WILDCARD, name.data + 1,
+                                    name.size - 1)
+               : context_names_hash(CONTEXT_NAMES_TEXT, name.data, name.size);
+}
+
+int wr_tls_name_index_add(struct wr_tls_name_index *index,
+                          const struct wr_x509 *x509, size_t number,
+                          bool is_default)
+{
+    struct wr_bytes names = x509->names;
+    struct wr_bytes name;
+    enum wr_x509_name_kind kind;
+    int err =
+        is_default
+            ? context_names_put(
+                  index, context_names_hash(CONTEXT_NAMES_DEFAULT, NULL, 0),
+                  number)
+            : 0;
+
+    wr_assert(number < SIZE_MAX);
+    while (err == 0 && wr_x509_next_name(&names, &kind, &name)) {
+        if (kind != WR_X509_NAME_OTHER) {
+            err = context_names_put(index, context_names_hash_name(kind, name),
+                                    number);
+        }
+    }
+    return err;
+}
+
+static bool context_names_is_before(const struct wr_tls_name_entry *entry,
+                                    uint64_t hash, size_t number)
+{
+    return entry->hash < hash ||
+           (entry->hash == hash && entry->number < number);
+}
+
+static int context_names_compare(const void *a, const void *b)
+{
+    const struct wr_tls_name_entry *one = a;
+    const struct wr_tls_name_entry *other = b;
+
+    return context_names_is_before(one, other->hash, other->number) ? -1
+           : context_names_is_before(other, one->hash, one->number) ? 1
+                                                                    : 0;
+}
+
+void wr_tls_name_index_sort(struct wr_tls_name_index *index)
+{
+    wr_assert(index->count > 0);
+    qsort(index->entries, index->count, sizeof(*index->entries),
+          context_names_compare);
+}
+
+void wr_tls_name_index_fini(struct wr_tls_name_index *index)
+{
+    free(index->entries);
+    *index = (struct wr_tls_name_index){.entries = NULL};
+}
+
+void wr_tls_name_keys_of(struct wr_tls_name_keys *ret, const char *host)
+{
+    uint8_t ip[WR_X509_IP_SIZE];
+
+    ret->count = 0;
+    if (!host) {
+        ret->hashes[ret->count++] =
+            context_names_hash(CONTEXT_NAMES_DEFAULT, NULL, 0);
+        return;
+    }
+    const size_t size = strlen(host);
+    const size_t len = size > 0 && host[size - 1] == '.' ? size - 1 : size;
+    const char *dot = memchr(host, '.', len);
+    const size_t ip_size = wr_x509_hostname_read_ip(host, ip);
+    ret->hashes[ret->count++] =
+        context_names_hash(CONTEXT_NAMES_TEXT, host, len);
+    if (dot) {
+        ret->hashes[ret->count++] = context_names_hash(
+            CONTEXT_NAMES_WILDCARD, dot, len - (size_t)(dot - host));
+    }
+    if (ip_size > 0) {
+        ret->hashes[ret->count++] =
+            context_names_hash(CONTEXT_NAMES_ADDRESS, ip, ip_size);
+    }
+    wr_assert(ret->count <= sizeof(ret->hashes) / sizeof(ret->hashes[0]));
+}
+
+/* Returns the first certificate with this hash, starting at @number. */
+static size_t context_names_look_up(const struct wr_tls_name_index *index,
+                                    uint64_t hash, size_t number)
+{
+    size_t low = 0;
+    size_t high = index->count;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (context_names_is_before(&index->entries[middle], hash, number)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    wr_assert(low <= index->count);
+    return low < index->count && index->entries[low].hash == hash
+               ? index->entries[low].number
+               : SIZE_MAX;
+}
+
+size_t wr_tls_name_index_next(const struct wr_tls_name_index *index,
+                              const struct wr_tls_name_keys *keys,
+                              size_t number)
+{
+    size_t first = SIZE_MAX;
+
+    wr_assert(keys->count > 0);
+    for (size_t i = 0; i < keys->count; i++) {
+        const size_t found =
+            context_names_look_up(index, keys->hashes[i], number);
+        first = found < first ? found : first;
+    }
+    return first;
+}
+
+/* ---- reading ---- */
 
 static struct wr_tls_identity *context_names_newest(weir_tls_context *context)
 {
@@ -278,11 +464,9 @@ context_names_find(const weir_tls_context *context, const char *host,
     return found;
 }
 
-/* Installs the certificate of @from for @host. The first certificate of
- * @context is already installed. */
-static int context_names_show(const weir_tls_context *context,
-                              const weir_tls_context *from, const char *host,
-                              const struct wr_tls_verdict *verdict)
+int wr_tls_context_show(const weir_tls_context *context,
+                        const weir_tls_context *from, const char *host,
+                        const struct wr_tls_verdict *verdict)
 {
     const uint8_t lacking = verdict->lacking_kinds;
     const struct wr_tls_identity *identity =
@@ -299,59 +483,6 @@ static int context_names_show(const weir_tls_context *context,
     return identity == &context->identities[0]
                ? 0
                : context_names_install(context, identity, verdict->conn);
-}
-
-/* Calls the program. Returns 0 with a reference or NULL in *ret, or the
- * program's error. The program may not return -EAGAIN, which is reserved for
- * the engine. */
-static int context_names_ask(const weir_tls_context *context, const char *host,
-                             weir_tls_context **ret)
-{
-    wr_assert(context->choose);
-    int err = context->choose(context->choose_user, host, ret);
-    if (err != 0) {
-        *ret = NULL;
-        return err < 0 && err != -EAGAIN ? err : -EINVAL;
-    }
-    if (*ret && !(*ret)->is_server) {
-        weir_tls_context_unref(*ret);
-        *ret = NULL;
-        return -EINVAL;
-    }
-    return 0;
-}
-
-/* Returns an alert of RFC 8446, 6. */
-static uint8_t context_names_alert(int err)
-{
-    enum { INTERNAL_ERROR = 80, UNRECOGNIZED_NAME = 112 };
-
-    wr_assert(err < 0);
-    return err == WEIR_ETLSNONAME ? UNRECOGNIZED_NAME : INTERNAL_ERROR;
-}
-
-int wr_tls_context_choose(weir_tls_context *context,
-                          struct wr_tls_verdict *verdict, const char *host,
-                          uint8_t *ret_alert)
-{
-    int err = 0;
-
-    wr_assert(context->is_server && verdict->peer_is_client);
-    wr_assert(!verdict->has_chosen && !verdict->chosen);
-    if (context->choose) {
-        err = context_names_ask(context, host, &verdict->chosen);
-    }
-    if (err == 0) {
-        err = context_names_show(context,
-                                 verdict->chosen ? verdict->chosen : context,
-                                 host, verdict);
-    }
-    verdict->has_chosen = true;
-    if (err < 0) {
-        wr_tls_verdict_fail(verdict, err, "%s", weir_strerror(err));
-        *ret_alert = context_names_alert(err);
-    }
-    return err;
 }
 
 uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,

@@ -7,6 +7,7 @@
 #ifndef WEIR_LIB_TLS_CONTEXT_PEM_H
 #define WEIR_LIB_TLS_CONTEXT_PEM_H
 
+#include "lib/tls/backend/backend.h"
 #include "lib/x509/der.h"
 
 /* Takes the next block with this label, such as "CERTIFICATE", off a text, with
@@ -20,5 +21,54 @@ WEIR_MUST_USE int wr_tls_pem_next(struct wr_bytes *text, const char *label,
  * space is ignored. Returns the number of bytes, or 0 if the text is invalid or
  * empty. */
 size_t wr_tls_pem_decode(struct wr_bytes text, uint8_t *ret);
+
+/* ---- encrypted keys ----
+ *
+ * Private keys in PEM that are encrypted with a passphrase.
+ *
+ * Two formats are read: PKCS #8 with PBES2 (RFC 8018: PBKDF2 with HMAC and
+ * SHA-1, SHA-256, SHA-384 or SHA-512, then AES-CBC), as written by "openssl
+ * genpkey -aes256"; and OpenSSL's traditional format (DEK-Info: AES-CBC with a
+ * key derived by MD5), as written by "openssl rsa -aes256 -traditional" and
+ * "ssh-keygen -m PEM".
+ *
+ * A backend never sees a passphrase: it gets a decrypted PEM text. */
+
+/* Maximum size of a passphrase, and number of PBKDF2 rounds (some seconds). */
+#define WR_TLS_PASSPHRASE_MAX 1024u
+#define WR_TLS_ROUNDS_MAX     10000000u
+
+struct wr_tls_locked {
+    const char *label; /* of the decrypted block */
+    enum wr_tls_derive_kind kind;
+    uint32_t rounds;
+    uint32_t key_size; /* of AES: 16, 24 or 32 */
+    uint8_t salt[64];
+    uint32_t salt_size;
+    uint8_t iv[WR_TLS_CBC_BLOCK];
+    uint8_t *data; /* malloc()'s; the encrypted bytes begin at ->at */
+    size_t size;
+    size_t at;
+};
+
+/* Reads the first private key of a text. Returns 1 if it is encrypted, 0 if
+ * not, -ENOMEM, or WEIR_ETLSFILE with *ret_why. */
+WEIR_MUST_USE int wr_tls_locked_read(struct wr_bytes text,
+                                     struct wr_tls_locked *ret,
+                                     const char **ret_why);
+
+/* Decrypts the key in place and writes a PEM text to *ret, which the caller
+ * frees with wr_tls_locked_wipe(). May be called once. Returns 0, -ENOMEM,
+ * -EOPNOTSUPP if the library has no such algorithm, or WEIR_ETLSPASSWORD if the
+ * passphrase is wrong. */
+WEIR_MUST_USE int wr_tls_locked_open(struct wr_tls_locked *locked,
+                                     struct wr_bytes passphrase,
+                                     struct wr_bytes *ret);
+
+/* Wipes the key and frees its memory. */
+void wr_tls_locked_fini(struct wr_tls_locked *locked);
+
+/* Wipes and frees a text. */
+void wr_tls_locked_wipe(struct wr_bytes *text);
 
 #endif

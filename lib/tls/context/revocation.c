@@ -4,7 +4,7 @@
  * All lists of an issuer are searched; a certificate is revoked if any of them
  * lists it.
  */
-#include "revocation.h"
+#include "verify.h"
 
 #include "lib/tls/backend/backend.h"
 #include "pem.h"

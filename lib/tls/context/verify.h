@@ -12,11 +12,17 @@
 #ifndef WEIR_LIB_TLS_CONTEXT_VERIFY_H
 #define WEIR_LIB_TLS_CONTEXT_VERIFY_H
 
+#include "lib/x509/crl.h"
 #include "lib/x509/path.h"
+#include "lib/x509/rules.h"
+#include "lib/x509/signed.h"
+#include "lib/x509/trust.h"
 #include "ticket.h"
 #include "uring/alloc.h"
 
 #include <weir/base.h>
+
+#include <pthread.h>
 
 struct wr_tls_certificate {
     uint8_t *der;
@@ -44,7 +50,7 @@ struct wr_tls_verdict {
     enum wr_x509_key_kind key_kind; /* of the accepted leaf; else OTHER */
     bool has_none;         /* an optional client certificate was not sent */
     bool has_chosen;       /* a certificate was chosen for this client */
-    uint8_t lacking_kinds; /* not usable by the client (offer.h) */
+    uint8_t lacking_kinds; /* not usable by the client (suites.h) */
     bool knows_asked_name;
     /* Digest of the name that a client with a TLS 1.2 ticket requests. The
      * engine reads the name before the backend reads the hello. */
@@ -59,6 +65,7 @@ struct wr_tls_verdict {
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
                          const struct weir_allocator *allocator);
+/* Frees what the verdict owns, except the reference in ->chosen. */
 void wr_tls_verdict_fini(struct wr_tls_verdict *verdict);
 
 /* Sets @err (a WEIR_ETLS code) and details, unless an error is already set. */
@@ -108,5 +115,75 @@ struct wr_tls_policy {
  * Otherwise returns false, and the verdict has the cause. */
 WEIR_MUST_USE bool wr_tls_verify_search(const struct wr_tls_policy *policy,
                                         struct wr_tls_verdict *verdict);
+
+/* ---- signatures ----
+ *
+ * Verifies the signatures of certificates and revocation lists.
+ *
+ * A backend verifies without state between calls, so several threads may verify
+ * at the same time. lib/x509/signed.h reads the signed data. */
+
+#define WR_TLS_SIGNATURE_HASH_MAX 64u
+
+/* Computes the signed hash, so that verifications need not read the body again.
+ * Returns false if the algorithm does not sign a hash or is not known. */
+WEIR_MUST_USE bool
+wr_tls_signature_hash(const struct wr_x509_signed *sign,
+                      uint8_t ret[WR_TLS_SIGNATURE_HASH_MAX]);
+
+/* Verifies a signature with a key (a SubjectPublicKeyInfo with its header).
+ * Returns 0, -ENOMEM, -EOPNOTSUPP for a weak or unknown algorithm, or -EBADMSG
+ * if the key or the body does not match. */
+WEIR_MUST_USE int wr_tls_signature_verify(const struct wr_x509_signed *sign,
+                                          struct wr_bytes key_info);
+
+/* ---- revocation lists ----
+ *
+ * The revocation lists (CRLs) of a context.
+ *
+ * The lists are read when the context is created. A trusted authority's list
+ * must be signed by the authority then. Another issuer's list is verified with
+ * the issuer's certificate from the peer, once a path contains it. A list is
+ * hashed once, and the key that signed it is remembered. All functions may be
+ * called on any thread. */
+
+/* Size of the hash that identifies a key. */
+#define WR_TLS_KEY_HASH_SIZE 32u
+
+struct wr_tls_revocation_list {
+    struct wr_x509_crl crl;
+    void *memory;
+    uint8_t hash[WR_TLS_SIGNATURE_HASH_MAX];
+    bool has_hash; /* false if the signature covers all bytes */
+    /* Hash of the key that signed the list; guarded by the mutex. */
+    uint8_t signer[WR_TLS_KEY_HASH_SIZE];
+    bool has_signer;
+};
+
+struct wr_tls_revocation {
+    pthread_mutex_t mutex;
+    struct wr_tls_revocation_list *lists;
+    size_t count;
+    size_t capacity;
+};
+
+void wr_tls_revocation_init(struct wr_tls_revocation *revocation);
+void wr_tls_revocation_fini(struct wr_tls_revocation *revocation);
+
+/* Adds the lists of a PEM text. A list that is not current is an error unless
+ * its issuer has a current one. Returns 0, -ENOMEM, WEIR_ETLSFILE,
+ * WEIR_ETLSEXPIRED or WEIR_ETLSNOTYET, with a reason or NULL in *ret_why. */
+WEIR_MUST_USE int wr_tls_revocation_add(struct wr_tls_revocation *revocation,
+                                        struct wr_bytes text,
+                                        const struct wr_x509_trust *trust,
+                                        int64_t now, const char **ret_why);
+
+/* Checks whether a certificate signed by @issuer was revoked. The result's err
+ * is 0, WEIR_ETLSREVOKED, -ENOMEM, or WEIR_ETLSNOCRL if there is no valid
+ * list. */
+struct wr_x509_reason
+wr_tls_revocation_ask(struct wr_tls_revocation *revocation,
+                      const struct wr_x509 *child, const struct wr_x509 *issuer,
+                      int64_t now);
 
 #endif

@@ -260,6 +260,7 @@ void wr_tls_engine_fini(struct wr_tls_engine *engine)
     wr_assert(!engine->conn.ssl);
     wr_tls_engine_drop_output(engine);
     wr_tls_engine_drop_blocks(engine);
+    weir_tls_context_unref(engine->verdict.chosen);
     wr_tls_verdict_fini(&engine->verdict);
     weir_tls_context_unref(engine->context);
     engine->context = NULL;
@@ -303,14 +304,6 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
     engine->input_ended = true;
 }
 
-/* Returns false if the backend accepted a hello that engine_hello.c has not
- * read, so that no certificate was chosen. */
-static bool engine_has_chosen(const struct wr_tls_engine *engine)
-{
-    wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    return engine->verdict.has_chosen || !engine->conn.is_server;
-}
-
 /* Returns false if the backend completed a handshake without a verdict of weir
  * about the peer. If a client resumes a session, its ticket replaces the
  * verification of its certificate.
@@ -344,7 +337,8 @@ int wr_tls_engine_handshake(struct wr_tls_engine *engine)
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
     wr_tls_engine_check_invariants(engine);
     int ret = engine->conn.backend->handshake(&engine->conn);
-    if (ret == 0 && !engine_has_chosen(engine)) {
+    if (ret == 0 && engine->conn.is_server && !engine->verdict.has_chosen) {
+        /* The backend accepted a hello that engine_hello.c has not read. */
         ret = engine_fail(engine, WEIR_ETLSNONAME);
     } else if (ret == 0 && !engine_has_judged(engine)) {
         ret = engine_fail(engine, WEIR_ETLSBADCERT);

@@ -15,7 +15,7 @@
 #include "engine_impl.h"
 #include "lib/base/hello.h"
 #include "lib/tls/context/context.h"
-#include "lib/tls/context/offer.h"
+#include "lib/tls/context/suites.h"
 
 #include <weir/error.h>
 
