@@ -1,6 +1,6 @@
-"""The structure of the library and of weir-load, measured and held.
+"""The structure of the library and of two tools, measured and held.
 
-The rooms of lib/ stand in the order of the data's way, and those of tools/weir-load/
+The rooms of lib/ stand in the order of the data's way, and those of the two tools
 so that none includes a later one. A file includes, and its
 object calls, only its own room and the rooms that its room knows (ROOMS); calls
 up go through tables of functions, which no symbol shows. The calls are read from
@@ -86,10 +86,18 @@ ROOMS = {
                      "command output foreign",
     "weir-load/serve": "base request target options http1",
     "weir-load/analysis": "base target measure options command output",
+    # weir-proxy; main.c knows all of it
+    "weir-proxy/base": "",
+    "weir-proxy/facts": "base",
+    "weir-proxy/config": "base facts",
+    "weir-proxy/confine": "facts config",
+    "weir-proxy/runtime": "base facts config confine",
+    "weir-proxy/control": "base facts config confine runtime",
 }
-LOAD = "weir-load/"
-KNOWN = {room: {room, *(LOAD + name if room.startswith(LOAD) else name
+TOOLS = ("weir-load/", "weir-proxy/")
+KNOWN = {room: {room, *(f"{room.split('/')[0]}/{name}" if room.startswith(TOOLS) else name
                         for name in names.split())} for room, names in ROOMS.items()}
+IN_TOOLS = tuple("tools/" + tool for tool in TOOLS)
 
 # Files whose functions change no state of an object, so that nothing in them can
 # be asserted that the compiler does not know; and the end of an assertion.
@@ -186,16 +194,16 @@ def target_of(source, path, name):
 
 
 def check_includes(library):
-    in_load = [(path, text) for path, text in library.all.items()
-               if str(path).startswith("tools/" + LOAD) and len(path.parts) > 3]
-    for path, text in library.files((".c", ".h", ".S")) + in_load:
+    in_tools = [(path, text) for path, text in library.all.items()
+                if str(path).startswith(IN_TOOLS) and len(path.parts) > 3]
+    for path, text in library.files((".c", ".h", ".S")) + in_tools:
         if room_of(path) not in KNOWN:
             library.complain(f"{path}: no room of that name")
             continue
         for name in INCLUDE.findall(text):
             target = target_of(library.source, path, name)
             if target is None or not (target.parts[0] in ("uring", "lib")
-                                      or str(target).startswith("tools/" + LOAD)):
+                                      or str(target).startswith(IN_TOOLS)):
                 continue
             if room_of(target) not in KNOWN[room_of(path)]:
                 library.complain(f"{path}: {room_of(path)} may not include "

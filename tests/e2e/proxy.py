@@ -4,6 +4,7 @@ ends, resets, targets that fail, limits, the end of the proxy.
 
 import contextlib
 import os
+import pathlib
 import random
 import re
 import select
@@ -715,11 +716,8 @@ def test_the_manual_page_has_the_defaults_of_the_help():
 
 def test_each_field_of_a_directive_is_read_somewhere():
     """Beside its row, what sets it and its value at the begin."""
-    folder = os.path.join(manual.TOOLS, "weir-proxy")
-    text = {}
-    for name in os.listdir(folder):
-        with open(os.path.join(folder, name), encoding="utf-8") as file:
-            text[name] = file.read()
+    folder = pathlib.Path(manual.TOOLS, "weir-proxy")
+    text = {path.name: path.read_text("utf-8") for path in folder.rglob("*.[ch]")}
     rows = re.findall(r"\bAT_[A-Z]+\((\w+)\)[,}]", text.pop("words.c"))
     del text["words_set.c"]
     equal(len(rows) > 50, True, f"{rows}")

@@ -357,7 +357,7 @@ def test_who_cannot_be_is_refused():
 
 
 def test_the_sandbox_knows_each_word_that_names_a_file():
-    folder = os.path.join(manual.TOOLS, "weir-proxy")
+    folder = os.path.join(manual.TOOLS, "weir-proxy/config")
     text = {}
     for name in ("words.c", "confine_paths.c"):
         with open(os.path.join(folder, name), encoding="utf-8") as file:

@@ -136,7 +136,7 @@ def test_the_manual_has_all_names_of_fields_and_metrics():
         text = text[:text.index(".El")]
         return set(re.findall(r"^\.It Li (.*)", text, re.M))
 
-    with open(os.path.join(TOOL, "fields.c"), encoding="utf-8") as file:
+    with open(os.path.join(TOOL, "facts/fields.c"), encoding="utf-8") as file:
         rows = re.findall(r'^    \{"(\w+)", FIELD_', file.read(), re.M)
     equal(promised(".Bl -tag -compact -width first_byte_ms"), set(rows),
           "names of fields")

@@ -4,10 +4,10 @@
  *     ninja tests/fuzz/fuzz-command
  *     tests/fuzz/fuzz-command CORPUS
  */
-#include "tools/weir-proxy/command.h"
+#include "tools/weir-proxy/control/command.h"
 #include "tests/fuzz/check.h"
 #include "tools/common/option.h"
-#include "tools/weir-proxy/orders.h"
+#include "tools/weir-proxy/runtime/orders.h"
 
 #include <stdlib.h>
 #include <string.h>

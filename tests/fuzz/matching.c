@@ -7,7 +7,7 @@
  *     ninja tests/fuzz/fuzz-matching
  *     tests/fuzz/fuzz-matching CORPUS
  */
-#include "tools/weir-proxy/matching.h"
+#include "tools/weir-proxy/config/matching.h"
 #include "tests/fuzz/check.h"
 
 #include <errno.h>

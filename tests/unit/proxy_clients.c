@@ -8,8 +8,8 @@
 #define UNIT_RUN with_clients
 #include "tests/unit.h"
 #include "tools/common/console.h"
-#include "tools/weir-proxy/clients.h"
-#include "tools/weir-proxy/networks.h"
+#include "tools/weir-proxy/runtime/clients.h"
+#include "tools/weir-proxy/runtime/networks.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -5,9 +5,9 @@
  */
 #include "tests/unit.h"
 #include "tools/common/console.h"
-#include "tools/weir-proxy/confine.h"
-#include "tools/weir-proxy/confine_paths.h"
-#include "tools/weir-proxy/filter.h"
+#include "tools/weir-proxy/config/confine_paths.h"
+#include "tools/weir-proxy/confine/confine.h"
+#include "tools/weir-proxy/confine/filter.h"
 
 #include <errno.h>
 #include <fcntl.h>

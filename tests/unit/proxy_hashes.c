@@ -4,8 +4,8 @@
  * whose things stay where they are.
  */
 #include "tests/unit.h"
-#include "tools/weir-proxy/hashes.h"
-#include "tools/weir-proxy/keyed.h"
+#include "tools/weir-proxy/base/hashes.h"
+#include "tools/weir-proxy/base/keyed.h"
 
 enum { MANY = 1000 };
 

@@ -9,8 +9,8 @@
 #define UNIT_RUN with_service
 #include "tests/unit.h"
 #include "tools/common/console.h"
-#include "tools/weir-proxy/matching.h"
-#include "tools/weir-proxy/words.h"
+#include "tools/weir-proxy/config/matching.h"
+#include "tools/weir-proxy/config/words.h"
 
 #include <errno.h>
 

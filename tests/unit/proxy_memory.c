@@ -5,7 +5,7 @@
  */
 #define UNIT_RUN in_folder
 #include "tests/unit.h"
-#include "tools/weir-proxy/memory.h"
+#include "tools/weir-proxy/base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

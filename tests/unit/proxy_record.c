@@ -4,12 +4,12 @@
  * Every field is in its place, bytes of peers are made harmless, and each
  * connection has one reason.
  */
-#include "tools/weir-proxy/record.h"
+#include "tools/weir-proxy/facts/record.h"
 
 #include "tests/unit.h"
-#include "tools/weir-proxy/counts.h"
-#include "tools/weir-proxy/fields.h"
-#include "tools/weir-proxy/keyed.h"
+#include "tools/weir-proxy/base/keyed.h"
+#include "tools/weir-proxy/facts/counts.h"
+#include "tools/weir-proxy/facts/fields.h"
 
 #include "weir/error.h"
 

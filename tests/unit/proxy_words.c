@@ -6,9 +6,9 @@
 #define UNIT_RUN with_config
 #include "tests/unit.h"
 #include "tools/common/console.h"
-#include "tools/weir-proxy/check_plan.h"
-#include "tools/weir-proxy/needs.h"
-#include "tools/weir-proxy/words.h"
+#include "tools/weir-proxy/config/check_plan.h"
+#include "tools/weir-proxy/config/needs.h"
+#include "tools/weir-proxy/config/words.h"
 
 static struct config config;
 static char why[OPTION_WHY_SIZE];

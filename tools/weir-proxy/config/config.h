@@ -1,0 +1,460 @@
+/*
+ * Configuration of weir-proxy: services, their routes, and the routes' targets.
+ *
+ * Command-line flags and lines of a file fill it in with the same directives
+ * (words.h), in order. config_check() then checks the whole; afterwards it does
+ * not change. It owns its texts.
+ */
+#ifndef WEIR_PROXY_CONFIG_H
+#define WEIR_PROXY_CONFIG_H
+
+#include "tools/common/option.h"
+#include "tools/common/target.h"
+#include "tools/weir-proxy/base/hashes.h"
+#include "tools/weir-proxy/facts/log.h"
+
+#include "weir/network.h"
+#include "weir/upstream_check.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Lowest memory-limit for each thread. */
+#define CONFIG_MEMORY_LEAST (UINT64_C(4) << 20)
+
+#define CONFIG_UNSAID UINT64_MAX
+
+enum config_balance {
+    BALANCE_ROUNDROBIN,
+    BALANCE_LEASTCONN,
+    BALANCE_RANDOM,
+    BALANCE_SOURCE,
+    BALANCE_SNI,
+    BALANCE_FIRST,
+};
+
+/* Meaning of the addresses of a target's name. */
+enum config_addresses {
+    ADDRESSES_ONE, /* one target, whose addresses are tried in turn */
+    ADDRESSES_ALL, /* each address is a target */
+};
+
+/* Which of the available backups are used. */
+enum config_backups {
+    BACKUPS_ALL,
+    BACKUPS_FIRST,
+};
+
+/* Whether connections are cut when their target is down, or when they use a
+ * backup and a first choice is available again. */
+struct config_fate {
+    bool is_cut;
+    uint64_t within_ns; /* time for cutting all; 0 is at once */
+};
+
+/* Behavior for new clients until the first check of a target has ended. */
+enum config_unchecked {
+    UNCHECKED_WAIT,
+    UNCHECKED_USE,
+};
+
+/* Whether text and HTTP checks use TLS. */
+enum config_check_tls {
+    CHECK_TLS_UNSAID, /* as the target does */
+    CHECK_TLS_AS_TARGET,
+    CHECK_TLS_ON,
+    CHECK_TLS_OFF,
+};
+
+enum config_tls_version {
+    CONFIG_TLS_1_2,
+    CONFIG_TLS_1_3,
+};
+
+/* PROXY header of checks. */
+enum config_check_proxy {
+    CHECK_PROXY_AUTO, /* like connections, if the check uses their port */
+    CHECK_PROXY_OFF,
+    CHECK_PROXY_V1,
+    CHECK_PROXY_V2,
+};
+
+enum config_header {
+    HEADER_NONE,
+    HEADER_V1,
+    HEADER_V2,
+    HEADER_ANY,
+};
+
+/* Kind of clients that a route is for. */
+enum config_as {
+    AS_ANY,
+    AS_TLS,
+    AS_PLAIN,
+    AS_SILENT,
+};
+
+/* First bytes that clients of a route send. */
+#define CONFIG_BEGIN_MAX 64
+struct config_begin {
+    uint8_t bytes[CONFIG_BEGIN_MAX];
+    size_t len;
+};
+
+/* A step of a check's dialogue. Texts may have any bytes and are owned; NULL is
+ * no text. */
+struct config_step {
+    char *send;
+    size_t send_size;
+    char *expect;
+    size_t expect_size;
+    bool begins; /* the answer must start with it */
+};
+
+/* TLVs of a PROXY header of version 2. */
+enum config_tlv {
+    CONFIG_TLV_AUTHORITY = 1,
+    CONFIG_TLV_ALPN = 2,
+    CONFIG_TLV_SSL = 4,
+};
+
+/* PROXY header of one target. */
+enum config_target_header {
+    TARGET_HEADER_OF_ROUTE,
+    TARGET_HEADER_NONE,
+    TARGET_HEADER_V1,
+    TARGET_HEADER_V2,
+};
+
+/* Values of a repeatable directive. */
+struct config_texts {
+    char **texts;
+    size_t count;
+};
+
+struct config_target_check {
+    bool is_off;
+    uint64_t interval_ns; /* 0 is the route's; also for rise and fall */
+    uint64_t rise;
+    uint64_t fall;
+    bool has_at;
+    struct target at; /* has no text */
+};
+
+/* A target: --to. */
+struct config_target {
+    unsigned line;    /* of the file; 0 is a flag */
+    struct target at; /* at.text is owned */
+    uint64_t weight;
+    uint64_t limit; /* limit of simultaneous connections; 0 is none */
+    bool is_backup;
+    struct config_target_check check;
+    struct weir_address from; /* local address; len 0 is any */
+    bool inherits_from;       /* from [defaults]; only for its family */
+    const char *said;         /* last directive after its 'to', or NULL */
+    enum config_target_header send_header;
+    char *tls_name;    /* name of its certificate; NULL is the route's */
+    char *tls_ca;      /* file of its authorities; NULL is the route's */
+    size_t list_count; /* number of targets of one 'to', set in the last of
+                        * them, or 0 */
+};
+
+/* Server names and the targets among which one is chosen. */
+struct config_route {
+    unsigned line;     /* of the file; 0 is a flag */
+    char *server_name; /* NULL is all names; "*.NAME" is all subdomains */
+    bool is_begun;     /* by a 'route' directive */
+    char *label;       /* in the log and metrics; set by config_check() */
+    enum config_as as; /* settled by config_check() */
+    struct config_begin *begins; /* any of these */
+    size_t begin_count;
+    struct config_texts alpn; /* any of these */
+    char *group;              /* shared by routes; NULL is its own */
+    bool is_member;  /* not the first of its group; set by config_check() */
+    bool passes_tls; /* TLS of clients is relayed without being terminated */
+    enum config_balance balance;
+    bool stays; /* with balance first: keeps the current target */
+    enum config_backups backups;
+    enum config_header send_header;
+    unsigned send_tlvs; /* bits of enum config_tlv */
+    bool ends_waiting;  /* ends clients that close before they are relayed */
+    uint64_t tries;     /* 0 if not configured */
+    uint64_t queue_limit;
+    uint64_t queue_timeout_ns;
+    uint64_t connect_timeout_ns;
+    uint64_t eject_failures; /* CONFIG_UNSAID if not configured */
+    uint64_t eject_ns;
+    uint64_t slow_start_ns;
+    uint64_t resolve_ns;
+    enum config_addresses addresses;
+    bool is_checked;
+    enum weir_upstream_check_kind check;
+    uint64_t check_interval_ns;
+    uint64_t check_timeout_ns;
+    uint64_t check_fast_ns; /* 0 is the interval */
+    uint64_t check_rise;
+    uint64_t check_fall;
+    char *check_user; /* for checks that log in, or NULL */
+    struct config_step *check_steps;
+    size_t check_step_count;
+    bool inherits_steps; /* from directives before the first route */
+    char *check_path;
+    char *check_host;
+    uint64_t check_port; /* 0 is the target's */
+    uint64_t check_min_status;
+    uint64_t check_max_status;
+    enum config_check_tls check_tls;
+    char *check_ca;
+    char *check_name;
+    bool check_insecure;
+    enum config_check_proxy check_proxy;
+    enum config_unchecked unchecked;
+    struct config_fate when_down;
+    struct config_fate when_back;
+    char *to_ca;
+    char *to_name;
+    char *to_cert;
+    char *to_key;
+    char *to_key_words; /* file of its passphrase */
+    char *to_key_log;   /* file for TLS secrets, or NULL */
+    bool to_insecure;
+    char *to_crl;
+    enum config_tls_version to_min_tls;
+    char *to_ciphers;
+    char *to_groups;
+    struct config_target *targets;
+    size_t target_count;
+    size_t number;       /* among the routes of all services; set by
+                          * config_check() */
+    size_t first_target; /* its number among the targets of all routes; set by
+                          * config_check() */
+};
+
+/* Addresses to listen on, and the routes of connections accepted there. */
+struct config_service {
+    unsigned line; /* of the file; 0 is a flag */
+    char *name;
+    struct target *listens; /* own their texts */
+    size_t listen_count;
+    struct config_texts certs;
+    struct config_texts keys; /* one for each of certs; may be the same file */
+    char *key_words;          /* file of their passphrase */
+    char *key_log;            /* file for TLS secrets, or NULL */
+    struct config_texts alpn;
+    char *client_ca;
+    bool needs_client_cert;
+    struct config_texts client_crls;
+    struct config_texts client_names; /* that client certificates must have */
+    enum config_tls_version min_tls;
+    char *ciphers;
+    char *groups;
+    bool refuses_names; /* refuses server names without a certificate */
+    enum config_header accept_header;
+    struct config_texts trusted; /* networks whose PROXY headers are trusted */
+    uint64_t client_conns;       /* limit per client; 0 is none */
+    uint64_t client_rate;        /* new connections of a client per
+                                  * client_rate_ns; 0 is no limit */
+    uint64_t client_rate_ns;
+    uint64_t client_ban_ns;
+    uint64_t client_prefix4; /* prefix length of one client */
+    uint64_t client_prefix6;
+    char *client_share;               /* services with the same name count
+                                       * together */
+    struct config_texts client_allow; /* networks, or @FILE with them */
+    struct config_texts client_deny;
+    struct config_texts client_free;
+    uint64_t conn_limit;
+    uint64_t handshake_timeout_ns;
+    uint64_t hello_timeout_ns;
+    uint64_t silent_after_ns;
+    uint64_t idle_timeout_ns;
+    uint64_t half_closed_timeout_ns;
+    uint64_t stall_timeout_ns;
+    uint64_t lifetime_ns;
+    uint64_t keepalive_idle_ns; /* 0 is no keepalive */
+    uint64_t keepalive_interval_ns;
+    uint64_t keepalive_count;
+    uint64_t buffer_bytes;
+    bool copies_bulk; /* never uses splice() */
+    bool ignores_eof; /* accepts TLS that ends without close_notify */
+    uint64_t rate_in_bytes;
+    uint64_t rate_out_bytes;
+    struct config_route *routes; /* at least one */
+    size_t route_count;
+    bool has_dropped_route; /* the first route had no target and was removed */
+    struct hashes by_name;  /* index of routes (matching.h); set by
+                             * config_check() */
+};
+
+/* A run of lines of one file. Lines of all files are numbered consecutively as
+ * they are read; other modules use only these numbers. */
+struct config_part {
+    char *path;
+    unsigned first; /* the number of the first line */
+    unsigned line;  /* line number in its file */
+};
+
+/* A directive that has conditions, with the numbers of its service, route and
+ * target (needs.h). */
+struct config_word {
+    const struct option *word;
+    unsigned line;
+    bool is_inherited;  /* from [defaults] */
+    bool needs_nothing; /* with this value */
+    size_t service;
+    size_t route;
+    size_t target;
+};
+
+struct config {
+    const char *file;    /* read last, borrowed; NULL if there is none */
+    unsigned line;       /* being read or checked; 0 is no line of a file */
+    unsigned line_count; /* lines read so far */
+    struct config_part *parts;
+    size_t part_count;
+    struct config_texts folders; /* of include patterns */
+    uint64_t thread_count;       /* 0 is one for each processor */
+    char *admin;                 /* address of /metrics, or NULL */
+    char *log_path;              /* "-" is standard output; NULL is no log */
+    enum log_format log_format;
+    char *log_names; /* of LOG_NAMES */
+    int log_facility;
+    uint64_t conn_limit;         /* 0 is what descriptors allow */
+    uint64_t memory_limit_bytes; /* 0 is a share of the memory */
+    uint64_t client_table;       /* maximum number of remembered clients */
+    uint64_t drain_ns;
+    uint64_t drain_delay_ns; /* before the drain: /readyz fails, connections are
+                              * accepted */
+    char *handover_path;
+    char *control_path; /* socket for operators, or NULL */
+    char *resolver;     /* name servers for targets; NULL is the system's */
+    char *user;         /* to switch to, or NULL */
+    char *group;
+    char *chroot;
+    bool has_sandbox;
+    bool is_verbose;
+    bool tests_only;          /* -t: only check the configuration */
+    bool is_top;              /* --top: show the proxy at admin */
+    struct config_texts said; /* lines (changes.h) */
+    struct config_word *words;
+    size_t word_count;
+    bool inherits; /* the current directive is inherited from [defaults] */
+    struct config_service *services;
+    size_t service_count;
+    size_t route_count;  /* of all services; set by config_check() */
+    size_t target_count; /* of all routes; set by config_check() */
+};
+
+void config_init(struct config *ret);
+void config_free(struct config *config);
+
+/* Begins a service; later directives apply to it. @name is copied; if it is
+ * NULL, the service is named after its first address. Returns false if out of
+ * memory. */
+bool config_begin_service(struct config *config, const char *name);
+/* Begins a route of the last service. Returns false if out of memory. */
+bool config_begin_route(struct config *config, const char *server_name);
+/* Makes the last route, which has no target yet, use a group of targets. It
+ * keeps its name and the settings about clients; all others are reset. Returns
+ * false if out of memory. */
+bool config_begin_group(struct config *config, const char *group);
+void config_drop_first_route(struct config_service *service);
+/* Adds a target to the last route. Returns false with a reason in @why. */
+bool config_add_target(struct config *config, const char *text, char *why);
+/* Adds first bytes, at most CONFIG_BEGIN_MAX, to the last route. Returns false
+ * if out of memory. */
+bool config_add_begin(struct config *config, const void *bytes, size_t len);
+/* Adds an address to the last service. Returns false with a reason in @why. */
+bool config_add_listen(struct config *config, const char *text, char *why);
+/* Adds bytes to send, or to expect, to the check dialogue of the last route.
+ * @begins is true if the answer must start with them. Takes ownership of @text,
+ * and frees it on failure. Returns false if out of memory or if there are more
+ * steps than the library allows. */
+bool config_add_send(struct config *config, char *text, size_t size);
+bool config_add_expect(struct config *config, char *text, size_t size,
+                       bool begins);
+/* Adds a copy of @text. Returns false if out of memory. */
+bool config_add_text(struct config_texts *texts, const char *text);
+void config_free_texts(struct config_texts *texts);
+
+/* Return the last service, route and target, or NULL. */
+struct config_service *config_service(struct config *config);
+struct config_route *config_route(struct config *config);
+struct config_target *config_target(struct config *config);
+
+bool config_logs_in(enum weir_upstream_check_kind kind);
+
+/* Returns the key log with this number, or NULL. Number 0 is the service's own,
+ * for clients; the logs of its routes follow. */
+const char *config_key_log(const struct config_service *service, size_t number);
+
+/* Returns the PROXY header for connections to a target. */
+enum config_header config_header_of(const struct config_route *route,
+                                    const struct config_target *target);
+
+/* Returns the name of a target's certificate, or NULL if none is known. */
+const char *config_tls_name_of(const struct config_route *route,
+                               const struct config_target *target);
+/* Returns the file of a target's authorities; NULL is those of the system. */
+const char *config_tls_ca_of(const struct config_route *route,
+                             const struct config_target *target);
+/* Returns true if a target is not verified: its route is insecure and it has no
+ * authorities of its own. */
+bool config_is_insecure(const struct config_route *route,
+                        const struct config_target *target);
+
+/* Return how many targets are tried for a connection, and how many consecutive
+ * failures eject a target. With balance first, by default a failure does not
+ * make a connection try the next target. */
+uint32_t config_count_tries(const struct config_route *route);
+uint32_t config_count_failures(const struct config_route *route);
+
+/* Returns the number of threads; by default the number of processors that the
+ * program may use. */
+uint32_t config_count_threads(const struct config *config);
+
+/* Returns true if each route specifies whether it is for clients without TLS,
+ * or if there can be no such clients. */
+bool config_says_plain(const struct config_service *service);
+/* Returns true if a PROXY header may carry the server name that a client
+ * requests. */
+bool config_takes_tlvs(const struct config_service *service);
+
+/* Return true if all addresses of the service, or one of them, are for TLS
+ * only; the third if one is for TLS. */
+bool config_is_tls_alone(const struct config_service *service);
+bool config_has_tls_alone(const struct config_service *service);
+bool config_has_tls(const struct config_service *service);
+
+/* Checks the routes of a service and settles what was left open; for
+ * config_check(). */
+bool config_check_routes(struct config *config, size_t service, char *why);
+/* Returns true if TLS of the route's clients is terminated. */
+bool config_route_opens_tls(const struct config_service *service,
+                            const struct config_route *route);
+bool config_opens_tls(const struct config_service *service);
+
+/* Checks the complete configuration, and removes routes without targets.
+ * Returns false with a reason in @why; config.line is the line it is about. */
+bool config_check(struct config *config, char *why);
+
+/* Warns about settings that are allowed but seldom intended. */
+void config_warn(const struct config *config);
+
+/* Records that the next line read is line @line of the file. Returns false if
+ * out of memory. */
+bool config_begin_part(struct config *config, const char *path, unsigned line);
+
+/* Buffer size for config_place(). */
+#define CONFIG_PLACE_SIZE 256
+/* Writes "FILE:LINE: " for a line number, as far as both are known. Returns
+ * @ret_text. */
+const char *config_place(const struct config *config, unsigned line,
+                         char *ret_text);
+
+/* Parses the address of the operator's page: "HOST:PORT", or "PORT" on the
+ * loopback address. Returns 0 or an error of weir_address_parse_with_port(). */
+int config_read_admin(const char *text, struct weir_address *ret);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * Drops privileges: changes the user and the root, and enters a sandbox in
+ * which only configured files (Landlock) and needed system calls (seccomp) are
+ * allowed.
+ *
+ * It runs once, after sockets, certificates and the log are open and before
+ * threads start, so that it applies to each of them.
+ */
+#ifndef WEIR_PROXY_CONFINE_H
+#define WEIR_PROXY_CONFINE_H
+
+#include "tools/weir-proxy/config/config.h"
+
+#include <stdio.h>
+#include <sys/types.h>
+
+/* Confinement of this process. */
+struct confinement {
+    bool is_confined; /* by any of these */
+    int landlock_abi; /* 0 if files are not restricted */
+    bool has_filter;  /* of system calls */
+};
+
+/* Checks that the user, group and folder exist. Returns false with a reason in
+ * @why. */
+bool confine_check(const struct config *config, char *why);
+
+/* Returns the user that a proxy of this configuration runs as. */
+uid_t confine_get_user(const struct config *config);
+
+/* Drops privileges. Reports what the kernel does not support. Returns 0, or an
+ * error that was reported, after which the proxy must not serve. */
+int confine_begin(const struct config *config, struct confinement *ret);
+
+/* For -t: reports which files a serving proxy could not access. A child process
+ * that has dropped its privileges tries them. */
+void confine_look(const struct config *config);
+
+/* Returns a path as processes outside the proxy's root see it, in PATH_MAX
+ * bytes. */
+const char *confine_path_outside(const struct config *config, const char *path,
+                                 char *ret);
+
+/* Writes user, root, Landlock and system calls, separated by a character, for
+ * /status and the line at the start. */
+void confine_write(const struct confinement *confinement,
+                   const struct config *config, char between, FILE *out);
+
+#endif

@@ -1,0 +1,347 @@
+/*
+ * The operator's page: as much HTTP as a scraper needs. A connection has one
+ * request and one response.
+ *
+ * Requests and responses have REQUEST_NS (askers.h) each; a client that is
+ * slower is cut off. Pages are made one after another, because they share the
+ * buffers for the metrics.
+ */
+#include "admin.h"
+
+#include "askers.h"
+#include "status.h"
+#include "tools/common/console.h"
+#include "tools/common/http_head.h"
+#include "tools/weir-proxy/runtime/setup.h"
+#include "tools/weir-proxy/runtime/worker.h"
+
+#include "weir/error.h"
+#include "weir/stream.h"
+#include "weir/sync.h"
+#include "weir/task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define REQUEST_MAX  8192
+#define PROTOCOL_END "\r\n\r\n"
+
+/* A client with a request. HEAD gets no body. */
+struct asker {
+    weir_writer *writer;
+    bool wants_body;
+};
+
+static int answer(const struct asker *asker, const char *status,
+                  const char *type, const char *body, size_t len)
+{
+    char head[256];
+    const int head_len =
+        snprintf(head, sizeof(head),
+                 "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                 "Connection: close\r\n\r\n",
+                 status, type, len);
+    const int err = weir_writer_write(asker->writer, head, (size_t)head_len);
+
+    return err < 0 || !asker->wants_body
+               ? err
+               : weir_writer_write(asker->writer, body, len);
+}
+
+static int answer_text(const struct asker *asker, const char *status,
+                       const char *text)
+{
+    return answer(asker, status, "text/plain; charset=utf-8", text,
+                  strlen(text));
+}
+
+struct admin {
+    struct worker *worker;
+    struct askers askers;
+    weir_server *server;
+    weir_lock *lock; /* held while a page is made; NULL at the end */
+    struct metrics metrics;
+    struct status status;
+};
+
+/* Runs a callback on each thread, and adds the statistics of their loops. */
+static int gather(struct admin *admin, weir_threads_each_fn *visit, void *arg)
+{
+    weir_loop *loop = admin->worker->loop;
+    weir_threads *threads = weir_thread_get_group(admin->worker->thread);
+
+    if (!metrics_clear(&admin->metrics)) {
+        return -ENOMEM;
+    }
+    const int count = weir_threads_run_each_wait(threads, loop, visit, arg);
+    if (count < 0) {
+        return count;
+    }
+    const int err =
+        weir_threads_get_statistics_wait(threads, loop, &admin->metrics.loops);
+    return err >= 0 && !metrics_finish(&admin->metrics) ? -ENOMEM : err;
+}
+
+static int write_page(struct admin *admin, bool is_status,
+                      const struct asker *asker)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out) {
+        return -ENOMEM;
+    }
+    if (is_status) {
+        status_write(&admin->status, out);
+    } else {
+        metrics_write(&admin->metrics, out);
+    }
+    int err = fclose(out) == 0 ? 0 : -ENOMEM;
+    if (err == 0) {
+        err = answer(asker, "200 OK",
+                     is_status ? "text/plain; charset=utf-8"
+                               : "text/plain; version=0.0.4",
+                     text, len);
+    }
+    free(text);
+    return err;
+}
+
+/* Must be called with the lock held. */
+static int make_page(struct admin *admin, bool is_status,
+                     const struct asker *asker)
+{
+    admin->status.count = 0;
+    const int err = is_status ? gather(admin, status_gather, &admin->status)
+                              : gather(admin, metrics_gather, &admin->metrics);
+
+    return err < 0 ? err : write_page(admin, is_status, asker);
+}
+
+static int answer_page(struct admin *admin, bool is_status,
+                       const struct asker *asker)
+{
+    int err = weir_lock_acquire(admin->lock);
+
+    if (err < 0) {
+        return err;
+    }
+    err = make_page(admin, is_status, asker);
+    if (admin->lock) {
+        weir_lock_release(admin->lock);
+    }
+    return err;
+}
+
+static int answer_path(struct admin *admin, const struct asker *asker,
+                       const char *path, size_t len)
+{
+    if (len == 8 && memcmp(path, "/metrics", len) == 0) {
+        return answer_page(admin, false, asker);
+    }
+    if (len == 7 && memcmp(path, "/status", len) == 0) {
+        return answer_page(admin, true, asker);
+    }
+    if (len == 8 && memcmp(path, "/healthz", len) == 0) {
+        return answer_text(asker, "200 OK", "ok\n");
+    }
+    if (len == 7 && memcmp(path, "/readyz", len) == 0) {
+        return admin->worker->is_draining || admin->worker->is_stopping
+                   ? answer_text(asker, "503 Service Unavailable", "draining\n")
+                   : answer_text(asker, "200 OK", "ok\n");
+    }
+    return answer_text(asker, "404 Not Found",
+                       "there are /metrics, /status, /healthz and /readyz\n");
+}
+
+/* Responds to an invalid request with its status. */
+static int refuse(const struct asker *asker, int status)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%d Refused", status);
+    return answer_text(asker, text, "this is no request of HTTP/1.1\n");
+}
+
+static int serve(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    static const struct weir_separator end = {PROTOCOL_END,
+                                              sizeof(PROTOCOL_END) - 1};
+    struct admin *admin = arg;
+    char request[REQUEST_MAX];
+    struct http_request_line line;
+    struct asker asker = {writer, .wants_body = true};
+
+    /* A request in progress is answered even after a stop. */
+    weir_transport_set_busy(weir_writer_get_transport(writer), true);
+    const ssize_t len =
+        askers_read(&admin->askers, reader, writer, &end, request, REQUEST_MAX);
+    if (len < 0 && len != WEIR_ELIMIT) {
+        return 0; /* no request, or one that cannot be answered */
+    }
+    const int status =
+        len < 0 ? 431 : http_request_read(request, (size_t)len, &line);
+    if (status != 0) {
+        return refuse(&asker, status);
+    }
+    asker.wants_body = !http_request_line_has(&line, "HEAD");
+    if (asker.wants_body && !http_request_line_has(&line, "GET")) {
+        return answer_text(&asker, "405 Method Not Allowed\r\nAllow: GET, HEAD",
+                           "GET and HEAD alone\n");
+    }
+    const char *query = memchr(line.target, '?', line.target_len);
+    return answer_path(admin, &asker, line.target,
+                       query ? (size_t)(query - line.target) : line.target_len);
+}
+
+static int listen_at(struct admin *admin, const char *text)
+{
+    const struct weir_start_server_options options = {
+        .size = sizeof(options),
+        .arg = admin,
+        .server = {
+            .size = sizeof(options.server),
+            .connection_limit = ASKERS_MAX,
+            /* Only a successor needs to bind the same port. */
+            .reuse_port = worker_config(admin->worker)->handover_path != NULL,
+            .connection = {
+                .size = sizeof(options.server.connection),
+                .timeouts = {.size = sizeof(options.server.connection.timeouts),
+                             .close_ns = REQUEST_NS}}}};
+    struct proxy *proxy = admin->worker->proxy;
+    const int fd = proxy->admin_fd;
+    struct weir_address address;
+    const int err = config_read_admin(text, &address);
+
+    if (err < 0) {
+        return err;
+    }
+    proxy->admin_fd = -1;
+    return weir_start_server_at(admin->worker->loop, serve,
+                                fd >= 0 ? weir_endpoint_fd(fd)
+                                        : weir_endpoint_addresses(&address, 1),
+                                &options, &admin->server);
+}
+
+bool admin_offer(struct proxy *proxy, int fd)
+{
+    struct weir_address bound = {.len = sizeof(bound.storage)};
+    struct weir_address wanted;
+
+    const char *text = proxy->setup->config->admin;
+
+    if (!text || proxy->admin_fd >= 0 || config_read_admin(text, &wanted) < 0 ||
+        getsockname(fd, &bound.storage.any, &bound.len) < 0 ||
+        !weir_address_is_equal(&bound, &wanted)) {
+        return false;
+    }
+    proxy->admin_fd = fd;
+    return true;
+}
+
+/* A port below 1024 needs root, so the socket is opened before the user
+ * changes. */
+int admin_open(struct proxy *proxy)
+{
+    const struct config *config = proxy->setup->config;
+    const int on = 1;
+    struct weir_address address;
+
+    if (!config->admin || !config->user || proxy->admin_fd >= 0 ||
+        config_read_admin(config->admin, &address) < 0) {
+        return 0;
+    }
+    const int fd = socket(address.storage.any.sa_family,
+                          SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        (config->handover_path &&
+         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
+        bind(fd, &address.storage.any, address.len) < 0 ||
+        listen(fd, ASKERS_MAX) < 0) {
+        const int err = -errno;
+        say("admin %s: %s", config->admin, weir_strerror(err));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return err;
+    }
+    proxy->admin_fd = fd;
+    return 0;
+}
+
+int admin_get_socket(const struct admin *admin)
+{
+    return admin && weir_server_is_serving(admin->server)
+               ? weir_server_get_socket(admin->server, 0, NULL)
+               : -1;
+}
+
+int admin_begin(struct worker *worker)
+{
+    const char *text = worker_config(worker)->admin;
+    struct weir_address address;
+    char bound[WEIR_ADDRESS_TEXT_SIZE];
+
+    if (!text) {
+        return 0;
+    }
+    struct admin *admin = calloc(1, sizeof(*admin));
+    if (!admin) {
+        return -ENOMEM;
+    }
+    admin->worker = worker;
+    worker->admin = admin; /* which frees it, even after an error */
+    admin->status.metrics = &admin->metrics;
+    int err = metrics_init(&admin->metrics, worker->proxy) ? 0 : -ENOMEM;
+    if (err == 0) {
+        err = weir_lock_new(worker->loop, &admin->lock);
+    }
+    if (err == 0) {
+        err = listen_at(admin, text);
+    }
+    if (err < 0) {
+        say("admin %s: %s", text, weir_strerror(err));
+        return err;
+    }
+    weir_server_get_socket(admin->server, 0, &address);
+    say("metrics at http://%s/metrics",
+        weir_address_format(&address, bound, sizeof(bound)));
+    return 0;
+}
+
+void admin_stop_listening(struct admin *admin)
+{
+    if (admin && weir_server_stop(admin->server, UINT64_MAX, NULL, NULL) < 0) {
+        weir_server_close(admin->server);
+    }
+}
+
+void admin_wait(struct admin *admin)
+{
+    if (admin && weir_server_wait_closed(admin->server) < 0) {
+        say("metrics: who has asked last may have no answer");
+    }
+}
+
+void admin_end(struct admin *admin)
+{
+    if (admin) {
+        weir_server_free(admin->server);
+        weir_lock_free(admin->lock);
+        admin->server = NULL;
+        admin->lock = NULL;
+    }
+}
+
+void admin_free(struct admin *admin)
+{
+    if (admin) {
+        metrics_free(&admin->metrics);
+        free(admin);
+    }
+}

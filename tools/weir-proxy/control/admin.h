@@ -1,0 +1,34 @@
+/*
+ * HTTP page for operators: /metrics in Prometheus' text format, /status
+ * (status.h), /healthz (the proxy runs) and /readyz (it accepts connections).
+ *
+ * The first worker serves it at the address of --admin. Each request for
+ * /metrics or /status runs a callback on every thread.
+ */
+#ifndef WEIR_PROXY_ADMIN_H
+#define WEIR_PROXY_ADMIN_H
+
+#include "tools/weir-proxy/runtime/proxy.h"
+
+/* Starts to listen if the configuration has an address. Returns 0 or a negative
+ * error. */
+int admin_begin(struct worker *worker);
+/* Opens the listening socket before the proxy changes its user. Returns 0 or a
+ * negative error. */
+int admin_open(struct proxy *proxy);
+/* Takes the predecessor's listening socket if it is bound to the page's
+ * address. Returns false if it is not; the caller keeps the descriptor then. */
+bool admin_offer(struct proxy *proxy, int fd);
+/* Returns the page's listening socket, for a successor, or -1 if there is none.
+ */
+int admin_get_socket(const struct admin *admin);
+/* Stops accepting: a successor serves the page. Accepted requests are answered.
+ */
+void admin_stop_listening(struct admin *admin);
+/* Waits until accepted requests are answered. */
+void admin_wait(struct admin *admin);
+void admin_end(struct admin *admin);
+/* Must be called after all threads have ended. */
+void admin_free(struct admin *admin);
+
+#endif

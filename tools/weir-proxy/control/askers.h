@@ -1,0 +1,28 @@
+/*
+ * Connections whose request has not arrived. Above IDLE_MAX the oldest is
+ * closed, so that silent clients do not keep others out. A request must arrive
+ * within REQUEST_NS.
+ */
+#ifndef WEIR_PROXY_ASKERS_H
+#define WEIR_PROXY_ASKERS_H
+
+#include "tools/weir-proxy/runtime/proxy.h"
+
+#include "weir/stream.h"
+
+/* Limit of simultaneous connections of a server. */
+#define ASKERS_MAX 64
+#define REQUEST_NS UINT64_C(5000000000)
+
+struct askers {
+    struct list idle; /* struct idle */
+    size_t idle_count;
+};
+
+/* Reads a request with its end, in a task. Returns its length or a negative
+ * error. */
+ssize_t askers_read(struct askers *askers, weir_reader *reader,
+                    weir_writer *writer, const struct weir_separator *end,
+                    char *ret, size_t size);
+
+#endif

@@ -1,0 +1,183 @@
+/*
+ * Table of commands, and the parser of a line.
+ *
+ * Lines with control characters are refused first, because the answer to an
+ * unknown command repeats it.
+ */
+#include "command.h"
+
+#include "tools/common/option.h"
+#include "tools/common/units.h"
+#include "tools/weir-proxy/runtime/orders.h"
+
+#include <string.h>
+
+#define WORDS_MAX 4
+
+static const struct row {
+    const char *name;
+    const char *words;
+    const char *help;
+} rows[COMMANDS] = {
+    [COMMAND_HELP] = {"help", "", "these lines"},
+    [COMMAND_STATUS] = {"status", "", "all targets, a line for each"},
+    [COMMAND_FACTS] = {"facts", "", "what the configuration in force says"},
+    [COMMAND_RELOAD] = {"reload", "", "read the configuration again"},
+    [COMMAND_WEIGHT] = {"weight", "TARGET N",
+                        "its share of new connections, 0 to 256"},
+    [COMMAND_DRAIN] = {"drain", "TARGET",
+                       "no new connections; those it has go on"},
+    [COMMAND_DISABLE] = {"disable", "TARGET",
+                         "the same, and no checks: it is worked on"},
+    [COMMAND_READY] = {"ready", "TARGET",
+                       "as the configuration says, after any of these"},
+    [COMMAND_UP] = {"up", "TARGET", "up, until its checks find it down again"},
+    [COMMAND_CUT] = {"cut", "TARGET", "reset the connections that it has"},
+};
+
+const char *command_name(enum command_kind kind)
+{
+    return rows[kind].name;
+}
+
+const char *command_words(enum command_kind kind)
+{
+    return rows[kind].words;
+}
+
+const char *command_help(enum command_kind kind)
+{
+    return rows[kind].help;
+}
+
+struct words {
+    char text[COMMAND_LINE_MAX + 1];
+    const char *all[WORDS_MAX];
+    size_t count;
+};
+
+/* Copies and splits a line. Returns false if it has too many words. */
+static bool split(const char *text, size_t len, struct words *ret)
+{
+    const char *between = memchr(text, '\t', len) ? "\t" : " ";
+    char *rest = ret->text;
+    char *word;
+
+    memcpy(ret->text, text, len);
+    ret->text[len] = '\0';
+    ret->count = 0;
+    while ((word = strsep(&rest, between)) != NULL) {
+        if (word[0] == '\0') {
+            continue;
+        }
+        if (ret->count == WORDS_MAX) {
+            return false;
+        }
+        ret->all[ret->count++] = word;
+    }
+    return true;
+}
+
+static bool is_text(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        if ((c < ' ' && c != '\t') || c == 127) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool find_kind(const char *name, enum command_kind *ret, char *why)
+{
+    const char *like = NULL;
+    size_t least = 3;
+
+    for (int i = 0; i < COMMANDS; i++) {
+        const size_t distance = option_distance(name, rows[i].name);
+        if (distance == 0) {
+            *ret = (enum command_kind)i;
+            return true;
+        }
+        if (distance < least) {
+            least = distance;
+            like = rows[i].name;
+        }
+    }
+    return option_refuse(why, "there is no command '%.60s'%s%s%s", name,
+                         like ? "; did you mean '" : "; 'help' lists them",
+                         like ? like : "", like ? "'?" : "");
+}
+
+static size_t count_words(enum command_kind kind)
+{
+    return kind == COMMAND_WEIGHT ? 3 : kind >= COMMAND_WEIGHT ? 2 : 1;
+}
+
+bool command_read(const char *text, size_t len, struct command *ret, char *why)
+{
+    struct words words;
+    uint64_t weight = 0;
+
+    *ret = (struct command){.weight = 0};
+    if (len > COMMAND_LINE_MAX) {
+        return option_refuse(why, "it has more than %u bytes",
+                             COMMAND_LINE_MAX);
+    }
+    if (!is_text(text, len)) {
+        return option_refuse(why, "it has bytes that are no text");
+    }
+    if (!split(text, len, &words) || words.count == 0) {
+        return option_refuse(why, "it is no command; 'help' lists them");
+    }
+    if (!find_kind(words.all[0], &ret->kind, why)) {
+        return false;
+    }
+    if (words.count != count_words(ret->kind)) {
+        return option_refuse(why, "it is '%s%s%s'", rows[ret->kind].name,
+                             rows[ret->kind].words[0] ? " " : "",
+                             rows[ret->kind].words);
+    }
+    if (words.count > 1 && strlen(words.all[1]) >= sizeof(ret->target)) {
+        return option_refuse(why, "the target's name is too long");
+    }
+    if (words.count > 1) {
+        memcpy(ret->target, words.all[1], strlen(words.all[1]) + 1);
+    }
+    if (words.count > 2 && (units_parse_count(words.all[2], &weight) < 0 ||
+                            weight > ORDER_WEIGHT_MAX)) {
+        return option_refuse(why, "'%.60s' is no weight from 0 to %u",
+                             words.all[2], ORDER_WEIGHT_MAX);
+    }
+    ret->weight = (uint32_t)weight;
+    return true;
+}
+
+const char *command_short_name(const char *target)
+{
+    const char *scheme = strstr(target, "://");
+
+    if (scheme) {
+        return scheme + 3;
+    }
+    scheme = strstr(target, "unix:");
+    return scheme ? scheme + 5 : target;
+}
+
+bool command_is_about(const struct command *command, const char *service,
+                      const char *target)
+{
+    const size_t len = strlen(service);
+    const char *name = command->target;
+
+    if (strncmp(name, "*/", 2) == 0) {
+        name += 2;
+    } else if (strncmp(name, service, len) == 0 && name[len] == '/') {
+        name += len + 1;
+    } else {
+        return false;
+    }
+    return strcmp(name, target) == 0 ||
+           strcmp(name, command_short_name(target)) == 0;
+}

@@ -1,0 +1,38 @@
+/*
+ * The socket of operators (--ctl). A client sends a command (command.h) on one
+ * line. The answer is a line with its result, "0", "1" or "2" like weir-proxy's
+ * exit codes, and then text.
+ *
+ * Only the owner can open the socket's file. Processes of other users, except
+ * root, are refused even if they got the descriptor from elsewhere.
+ */
+#ifndef WEIR_PROXY_CONTROL_H
+#define WEIR_PROXY_CONTROL_H
+
+#include "tools/weir-proxy/runtime/proxy.h"
+
+#include <stdio.h>
+
+#define CONTROL_DONE   '0'
+#define CONTROL_FAILED '1'
+#define CONTROL_WRONG  '2'
+
+/* Returns true if sockets can be made at the configured paths, or false with a
+ * reason in @why. */
+bool control_check(const struct config *config, char *why);
+/* Serves the configured socket, if any. Runs in a task of the first worker.
+ * Returns 0 or an error, which was reported. */
+int control_begin(struct worker *worker);
+/* Stops listening: a successor uses the path. */
+void control_stop_listening(struct control *control);
+/* Called before the loop ends, and after it. */
+void control_end(struct control *control);
+void control_free(struct control *control);
+
+/* Implements weir-proxy --ctl PATH COMMAND. Returns the exit code. */
+int control_send(const char *path, int word_count, char **words);
+/* Gets the configuration's lines (changes.h) of the proxy that serves this
+ * socket. Returns false if there is none, or if it did not respond. */
+bool control_get_facts(const char *path, struct config_texts *ret);
+
+#endif

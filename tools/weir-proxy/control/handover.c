@@ -1,0 +1,643 @@
+/*
+ * The new proxy requests with plain system calls, as it has no loop yet; the
+ * old one responds in a task of its first loop. Descriptors are sent in pieces
+ * of one byte with up to FDS_AT_ONCE descriptors, then the facts about targets,
+ * the session ticket keys and the watchdog's time; a last byte ends the
+ * transfer. Only one successor is served at a time: two with the same sockets
+ * would both serve, and only one of them could be replaced later.
+ *
+ * The old proxy closes its end when none of its threads accepts any more. Until
+ * then the new one executes no operator commands, which the old one would not
+ * know about.
+ */
+#include "handover.h"
+
+#include "admin.h"
+#include "control.h"
+#include "reload.h"
+#include "signals.h"
+#include "tools/common/console.h"
+#include "tools/weir-proxy/confine/confine.h"
+#include "tools/weir-proxy/runtime/manager.h"
+#include "tools/weir-proxy/runtime/setup.h"
+#include "tools/weir-proxy/runtime/states.h"
+#include "tools/weir-proxy/runtime/worker.h"
+
+#include "weir/error.h"
+#include "weir/stream.h"
+#include "weir/task.h"
+#include "weir/unix.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define FDS_AT_ONCE 64
+#define MORE        'F'
+#define OWN         'O' /* ... and the socket's file belongs to the old one */
+#define STATES      'S' /* facts about targets: count, size of each, data */
+#define KEYS        'K' /* likewise, session ticket keys */
+#define WATCHDOG                                                               \
+    'W' /* its time; a manager passes it only to the first                     \
+         * process */
+#define LAST     '.'
+#define READY    'R'
+#define ANSWER_S 10 /* limit for the running proxy's response */
+#define READY_S  30 /* limit for a successor, until it serves */
+#define STOP_S                                                                 \
+    5 /* limit for the running proxy, until it stops accepting                 \
+       */
+#define LOOK_NS UINT64_C(1000000) /* poll interval for that */
+#define AGAIN_NS                                                               \
+    UINT64_C(100000000) /* retry interval without free                         \
+                         * descriptors */
+#define ITEMS_MAX (UINT64_C(1) << 20)
+#define ITEM_MAX  4096
+
+/* Retries while the running proxy still has an abstract name. */
+#define NAME_TRIES 100
+#define NAME_NS    UINT64_C(10000000)
+
+/* ---- the new proxy ---- */
+
+/* Returns true for a process of this user, of the user that this proxy will
+ * become, or of root. */
+static bool is_trusted(uid_t uid, const struct config *config)
+{
+    return uid == geteuid() || uid == 0 || uid == confine_get_user(config);
+}
+
+static bool is_ours(int fd, const struct config *config)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    const bool is_known =
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
+
+    if (is_known && !is_trusted(peer.uid, config)) {
+        say("handover: a process of another user listens there");
+    }
+    return is_known && is_trusted(peer.uid, config);
+}
+
+/* Connects to the running proxy, whose root may be different. Returns a socket
+ * or -1. */
+static int connect_to(const struct config *config)
+{
+    const struct timeval limit = {.tv_sec = ANSWER_S};
+    struct weir_address address;
+    char whole[PATH_MAX];
+
+    confine_path_outside(config, config->handover_path, whole);
+    if (weir_address_parse_unix(whole, &address) < 0) {
+        say("handover: '%s' is too long for a path", whole);
+        return -1;
+    }
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, &address.storage.any, address.len) == 0 &&
+        is_ours(fd, config) &&
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0) {
+        return fd;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return -1;
+}
+
+/* Receives one message and takes its descriptors. Returns its byte, or 0 at the
+ * end. */
+static char take_message(int peer, struct proxy *proxy)
+{
+    char byte = 0;
+    union {
+        char room[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))];
+        struct cmsghdr aligned;
+    } control;
+    struct iovec iov = {&byte, 1};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.room,
+                             .msg_controllen = sizeof(control.room)};
+
+    if (recvmsg(peer, &message, MSG_CMSG_CLOEXEC) <= 0) {
+        return 0;
+    }
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head;
+         head = CMSG_NXTHDR(&message, head)) {
+        if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+        const size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
+            /* A socket at an address that is no longer served is closed. */
+            if (!admin_offer(proxy, fd)) {
+                listeners_offer(&proxy->setup->listeners, fd, byte == OWN);
+            }
+        }
+    }
+    return byte;
+}
+
+static bool take_bytes(int peer, void *ret, size_t size)
+{
+    return recv(peer, ret, size, MSG_WAITALL) == (ssize_t)size;
+}
+
+/* Receives items. Returns NULL on failure; the caller frees the array. Items of
+ * another size come from another version and are skipped. */
+static void *take_items(int peer, size_t size, size_t *ret_count)
+{
+    uint64_t sizes[2]; /* count, and bytes of each */
+
+    if (!take_bytes(peer, sizes, sizeof(sizes)) || sizes[0] > ITEMS_MAX ||
+        sizes[1] > ITEM_MAX) {
+        return NULL;
+    }
+    const size_t all_size = (size_t)(sizes[0] * sizes[1]);
+    void *items = calloc(1, all_size + size);
+    if (items && all_size > 0 && !take_bytes(peer, items, all_size)) {
+        free(items);
+        return NULL;
+    }
+    *ret_count = sizes[1] == size ? (size_t)sizes[0] : 0;
+    return items;
+}
+
+static bool take_states(int peer, struct proxy *proxy)
+{
+    free(proxy->states);
+    proxy->state_count = 0;
+    proxy->states =
+        take_items(peer, sizeof(*proxy->states), &proxy->state_count);
+    if (!proxy->states) {
+        return false;
+    }
+    states_sort(proxy->states, proxy->state_count);
+    return true;
+}
+
+static bool take_keys(int peer, const struct setup *setup)
+{
+    size_t count = 0;
+    struct contexts_keys *keys = take_items(peer, sizeof(*keys), &count);
+
+    if (!keys) {
+        return false;
+    }
+    contexts_load_keys(setup->contexts, setup->config, keys, count);
+    contexts_forget_keys(keys, count);
+    return true;
+}
+
+/* The value from a manager that started this process has precedence. */
+static bool take_watchdog(int peer, struct proxy *proxy)
+{
+    size_t count = 0;
+    uint64_t *time_ns = take_items(peer, sizeof(*time_ns), &count);
+    const bool is_taken = time_ns != NULL;
+
+    if (count > 0 && proxy->watchdog_ns == 0) {
+        proxy->watchdog_ns = *time_ns;
+    }
+    free(time_ns);
+    return is_taken;
+}
+
+void handover_take(struct proxy *proxy)
+{
+    const struct config *config = proxy->setup->config;
+    const int peer = config->handover_path ? connect_to(config) : -1;
+    char byte;
+
+    proxy->predecessor = peer;
+    if (peer < 0) {
+        return;
+    }
+    do {
+        byte = take_message(peer, proxy);
+    } while (byte == MORE || byte == OWN ||
+             (byte == STATES && take_states(peer, proxy)) ||
+             (byte == KEYS && take_keys(peer, proxy->setup)) ||
+             (byte == WATCHDOG && take_watchdog(peer, proxy)));
+    if (byte != LAST) {
+        say("handover: the running proxy gave its sockets up half-way");
+        close(peer);
+        proxy->predecessor = -1;
+    }
+}
+
+/* ---- the old proxy ---- */
+
+/* Sends descriptors. Sending duplicates them, so it needs free descriptors: on
+ * a shortage, which may be the reason for the handover, it waits as long as the
+ * successor does. It then sends half as many at once, because listeners use up
+ * free descriptors. Returns how many were sent, or an error. */
+static ssize_t send_when_there_is_room(weir_writer *writer, char byte,
+                                       const int *fds, size_t count)
+{
+    weir_loop *loop =
+        weir_transport_get_loop(weir_writer_get_transport(writer));
+    int tries = (int)(ANSWER_S * UINT64_C(1000000000) / AGAIN_NS);
+    int err = weir_writer_send_fds(writer, &byte, 1, fds, count);
+
+    while ((err == -EMFILE || err == -ENFILE) &&
+           (count > 1 || (--tries > 0 && weir_sleep(loop, AGAIN_NS) == 0))) {
+        count = (count + 1) / 2;
+        err = weir_writer_send_fds(writer, &byte, 1, fds, count);
+    }
+    if (err == 0) {
+        err = weir_writer_flush(writer);
+    }
+    return err < 0 ? err : (ssize_t)count;
+}
+
+/* Sends all descriptors; pieces never grow after a shortage. */
+static int send_some(weir_writer *writer, char byte, const int *fds,
+                     size_t count)
+{
+    size_t most = FDS_AT_ONCE;
+
+    while (count > 0) {
+        const ssize_t sent = send_when_there_is_room(
+            writer, byte, fds, count < most ? count : most);
+        if (sent < 0) {
+            return (int)sent;
+        }
+        most = (size_t)sent;
+        fds += sent;
+        count -= (size_t)sent;
+    }
+    return 0;
+}
+
+/* Returns true if this process may get the sockets. */
+static bool may_succeed(const struct worker *worker, const weir_writer *writer)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    if (weir_writer_get_extra_info(writer, "peercred", &info) < 0 ||
+        !is_trusted(info.peercred.uid, worker_config(worker))) {
+        say("handover: a process of another user asked for the sockets");
+        return false;
+    }
+    if (worker->has_successor) {
+        say("handover: another process asked while a successor starts");
+    }
+    return !worker->has_successor;
+}
+
+static int give_items(weir_writer *writer, char byte, const void *items,
+                      uint64_t count, size_t size)
+{
+    const uint64_t sizes[2] = {count, size};
+    int err = weir_writer_write(writer, &byte, 1);
+
+    if (err == 0) {
+        err = weir_writer_write(writer, sizes, sizeof(sizes));
+    }
+    return err == 0 && count > 0
+               ? weir_writer_write(writer, items, count * size)
+               : err;
+}
+
+static int give_states(const struct worker *worker, weir_writer *writer)
+{
+    struct states_one *states;
+    const int64_t count = states_gather(worker, &states);
+    const int err =
+        give_items(writer, STATES, states, count > 0 ? (uint64_t)count : 0,
+                   sizeof(*states));
+
+    free(states);
+    return err;
+}
+
+static int give_keys(const struct worker *worker, weir_writer *writer)
+{
+    const struct setup *setup = worker->proxy->setup;
+    size_t count;
+    struct contexts_keys *keys =
+        contexts_save_keys(setup->contexts, setup->config, &count);
+    const int err = give_items(writer, KEYS, keys, count, sizeof(*keys));
+
+    contexts_forget_keys(keys, count);
+    return err;
+}
+
+/* Returns 0 when the successor serves. */
+static int give_sockets(const struct worker *worker, weir_reader *reader,
+                        weir_writer *writer)
+{
+    const struct listeners *listeners = &worker->proxy->setup->listeners;
+    const char last = LAST;
+    char answer = 0;
+    int err = 0;
+
+    for (size_t i = 0; i < listeners->count && err == 0; i++) {
+        const struct listener *one = &listeners->all[i];
+        err = send_some(writer, one->is_own_path ? OWN : MORE, one->fds,
+                        one->fd_count);
+    }
+    const int page = admin_get_socket(worker->admin);
+    if (err == 0 && page >= 0) {
+        err = send_some(writer, MORE, &page, 1);
+    }
+    if (err == 0) {
+        err = give_states(worker, writer);
+    }
+    if (err == 0) {
+        err = give_keys(worker, writer);
+    }
+    if (err == 0) {
+        err = give_items(writer, WATCHDOG, &worker->proxy->watchdog_ns, 1,
+                         sizeof(worker->proxy->watchdog_ns));
+    }
+    if (err == 0) {
+        err = weir_writer_write(writer, &last, 1);
+    }
+    if (err == 0 &&
+        (weir_reader_readexactly(reader, &answer, 1) != 1 || answer != READY)) {
+        err = -ECONNRESET;
+    }
+    return err;
+}
+
+static void say_failure(int err)
+{
+    if (err == -EMFILE || err == -ENFILE) {
+        say("a successor cannot be given the sockets: %s; this proxy serves on",
+            weir_strerror(err));
+    } else {
+        say("a successor %s; this proxy serves on",
+            err == -ETIMEDOUT ? "was not ready in 30 s" : "has gone again");
+    }
+}
+
+struct looking {
+    const struct proxy *proxy;
+    bool accepts; /* at least one thread does */
+};
+
+static void look_at(void *arg, weir_thread *thread)
+{
+    struct looking *looking = arg;
+    const struct proxy *proxy = looking->proxy;
+
+    looking->accepts |=
+        !proxy->workers[weir_thread_get_index(thread)].is_draining;
+}
+
+/* Waits until no thread accepts, twice: after a thread has stopped its servers,
+ * it must have entered the kernel once more. */
+static void wait_until_none_accepts(const struct worker *worker)
+{
+    struct looking looking = {.proxy = worker->proxy};
+    int quiet_count = 0;
+    int err = 0;
+
+    while (err >= 0 && quiet_count < 2) {
+        looking.accepts = false;
+        err = weir_threads_run_each_wait(weir_thread_get_group(worker->thread),
+                                         worker->loop, look_at, &looking);
+        quiet_count += !looking.accepts;
+        if (err >= 0 && quiet_count < 2) {
+            err = weir_sleep(worker->loop, LOOK_NS);
+        }
+    }
+}
+
+/* Hands all sockets to a successor, and stops when it serves. Must be called
+ * with the right to change the setup: a setup in progress has sockets that are
+ * not the proxy's yet. */
+static int give_way(struct worker *worker, weir_reader *reader,
+                    weir_writer *writer)
+{
+    struct weir_timeout limit;
+
+    worker->has_successor = true;
+    weir_timeout_begin(worker->loop, &limit, READY_S * UINT64_C(1000000000));
+    const ssize_t err =
+        weir_timeout_end(&limit, give_sockets(worker, reader, writer));
+    if (err < 0) {
+        worker->has_successor = false;
+        say_failure((int)err);
+        return 0;
+    }
+    say("another proxy serves; this one ends with its connections");
+    worker->is_replaced = true;
+    if (worker->successors) {
+        weir_server_close(worker->successors); /* the successor has its name */
+    }
+    control_stop_listening(worker->control);
+    admin_stop_listening(worker->admin);
+    listeners_keep_paths(&worker->proxy->setup->listeners);
+    weir_threads_stop(weir_thread_get_group(worker->thread),
+                      worker_config(worker)->drain_ns);
+    return 0;
+}
+
+static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct worker *worker = arg;
+
+    if (!may_succeed(worker, writer) || reload_begin(worker->proxy) < 0) {
+        return 0;
+    }
+    const int err =
+        worker->has_successor ? 0 : give_way(worker, reader, writer);
+    reload_end(worker->proxy);
+    if (worker->is_replaced) {
+        wait_until_none_accepts(worker);
+    }
+    return err;
+}
+
+/* Removes the path of a predecessor that has handed over its sockets. Other
+ * files stay; the library replaces a socket without a listener. */
+static void free_path(const struct proxy *proxy, const char *path)
+{
+    struct stat status;
+
+    if (proxy->predecessor >= 0 && path[0] != '@' &&
+        lstat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
+        unlink(path);
+    }
+}
+
+static int wait_at(struct worker *worker, const char *path)
+{
+    const struct weir_start_server_options options = {
+        .size = sizeof(options),
+        .arg = worker,
+        .server = {.size = sizeof(options.server),
+                   .socket_mode = 0600}}; /* mode of the socket's file */
+
+    return weir_start_unix_server(worker->loop, hand_over, path, &options,
+                                  &worker->successors);
+}
+
+static void tell_predecessor(struct proxy *proxy)
+{
+    const char byte = READY;
+
+    if (proxy->predecessor < 0) {
+        return;
+    }
+    if (send(proxy->predecessor, &byte, 1, MSG_NOSIGNAL) != 1) {
+        say("handover: the old proxy did not hear that this one serves");
+    }
+    listeners_own_paths(&proxy->setup->listeners);
+    proxy->predecessor = -1;
+}
+
+static void wait_for_stop(weir_loop *loop, int predecessor)
+{
+    int tries = (int)(STOP_S * UINT64_C(1000000000) / LOOK_NS);
+    char byte;
+
+    while (recv(predecessor, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN &&
+           --tries > 0 && weir_sleep(loop, LOOK_NS) == 0) {
+    }
+    close(predecessor);
+}
+
+/* Takes the path before the predecessor ends, so that it always leads to a
+ * proxy. An abstract name must be released first. */
+static int wait_for_successor(struct worker *worker)
+{
+    struct proxy *proxy = worker->proxy;
+    const char *path = proxy->setup->config->handover_path;
+
+    if (!path) {
+        return 0;
+    }
+    int tries = path[0] == '@' && proxy->predecessor >= 0 ? NAME_TRIES : 1;
+    if (tries > 1) {
+        tell_predecessor(proxy);
+    }
+    free_path(proxy, path);
+    int err = wait_at(worker, path);
+    while (err == -EADDRINUSE && --tries > 0) {
+        err = weir_sleep(worker->loop, NAME_NS);
+        if (err == 0) {
+            err = wait_at(worker, path);
+        }
+    }
+    if (err < 0) {
+        say("handover: %s: %s", path, weir_strerror(err));
+    }
+    return err;
+}
+
+/* Prints where a service listens, its first target and the number of others. */
+static void say_address(const struct config_service *service,
+                        const char *scheme, const struct weir_address *address)
+{
+    const char *first = NULL;
+    size_t count = 0;
+    /* A service without a name is named after its first address. */
+    const bool has_name = strcmp(service->name, service->listens[0].text) != 0;
+
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        if (!first && route->target_count > 0) {
+            first = route->targets[0].at.text;
+        }
+        count += route->target_count;
+    }
+    char at[WEIR_ADDRESS_TEXT_SIZE];
+    char more[32] = "";
+    if (count > 1) {
+        snprintf(more, sizeof(more), " and %zu more", count - 1);
+    }
+    say("%s%sserves %s%s to %s%s", has_name ? service->name : "",
+        has_name ? " " : "", scheme,
+        weir_address_format(address, at, sizeof(at)),
+        first ? first : "no target", more);
+}
+
+static void say_addresses(const struct proxy *proxy)
+{
+    const struct setup *setup = proxy->setup;
+
+    for (size_t i = 0; i < setup->listeners.count; i++) {
+        const struct listener *one = &setup->listeners.all[i];
+        const struct config_service *service =
+            &setup->config->services[one->service];
+        const struct target *at = &service->listens[one->listen];
+        const bool is_unix =
+            at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
+        say_address(service,
+                    is_unix      ? (at->is_tls ? "tls+" : "")
+                    : at->is_any ? "any://"
+                    : at->is_tls ? "tls://"
+                                 : "tcp://",
+                    &one->address);
+    }
+}
+
+/* Finishes the start in a task of the first worker, after all workers listen.
+ * If the socket for operators or successors fails, this proxy ends and the
+ * predecessor continues. Holds the right to change the setup, so that commands
+ * wait. */
+static int finish_start(weir_loop *loop, void *arg)
+{
+    struct proxy *proxy = arg;
+    const int predecessor = proxy->predecessor;
+    const int err = reload_begin(proxy);
+
+    if (err < 0) {
+        return err;
+    }
+    int begun = control_begin(&proxy->workers[0]);
+    if (begun == 0) {
+        begun = wait_for_successor(&proxy->workers[0]);
+    }
+    if (begun == 0) {
+        manager_tell_ready(proxy);
+        say_addresses(proxy);
+        tell_predecessor(proxy);
+    } else if (begun != -ECANCELED) { /* it was not stopped */
+        proxy->start_err = begun;
+        weir_threads_stop(weir_thread_get_group(proxy->workers[0].thread), 0);
+    }
+    if (begun == 0 && predecessor >= 0) {
+        wait_for_stop(loop, predecessor);
+    }
+    reload_end(proxy);
+    signals_let_in();
+    return 0;
+}
+
+/* Runs on the first worker's loop. */
+static void one_is_ready(void *arg)
+{
+    struct proxy *proxy = arg;
+
+    proxy->ready_count++;
+    if (proxy->ready_count == proxy->worker_count) {
+        const int err = weir_task_spawn(proxy->workers[0].loop, finish_start,
+                                        proxy, NULL, NULL);
+        if (err < 0) {
+            say("the start cannot be finished: %s", weir_strerror(err));
+        }
+    }
+}
+
+int handover_worker_is_ready(struct worker *worker)
+{
+    weir_threads *threads = weir_thread_get_group(worker->thread);
+    const int err = weir_thread_call_soon(weir_threads_get(threads, 0),
+                                          one_is_ready, worker->proxy, NULL);
+
+    return err == -ESHUTDOWN ? 0 : err; /* the first thread has ended, and this
+                                         * one will */
+}

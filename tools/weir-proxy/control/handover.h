@@ -1,0 +1,24 @@
+/*
+ * Replaces the running proxy by a new one without losing a connection.
+ *
+ * A proxy that runs with --handover PATH listens on that Unix socket. A new
+ * proxy with the same PATH connects to it, receives the listening sockets, and
+ * reports when it serves; then the old proxy stops accepting and drains.
+ * Connections that arrive meanwhile wait in the sockets, which stay open.
+ */
+#ifndef WEIR_PROXY_HANDOVER_H
+#define WEIR_PROXY_HANDOVER_H
+
+#include "tools/weir-proxy/runtime/proxy.h"
+
+/* Requests from a running proxy its sockets, its knowledge of targets and its
+ * session ticket keys, before the threads start. Sets the predecessor, if there
+ * is one. */
+void handover_take(struct proxy *proxy);
+
+/* Reports that a worker listens. After the last one the program reports it on
+ * the console, to systemd and to the predecessor, and the first worker waits
+ * for a successor. Returns 0 or a negative error. */
+int handover_worker_is_ready(struct worker *worker);
+
+#endif

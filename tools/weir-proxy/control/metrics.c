@@ -1,0 +1,490 @@
+/*
+ * Names follow Prometheus' rules: a unit at the end, _total for counters, one
+ * HELP and TYPE for a family. Texts of the configuration become escaped label
+ * values.
+ */
+#include "metrics.h"
+
+#include "command.h"
+#include "tools/weir-proxy/runtime/setup.h"
+#include "tools/weir-proxy/runtime/targets.h"
+
+#include "weir/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void name_targets(struct metrics *metrics)
+{
+    const struct config *config = metrics->setup->config;
+    struct target_facts *facts = metrics->targets;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        metrics->services[i].names[0] = service->name;
+        for (size_t j = 0; j < service->route_count; j++) {
+            const struct config_route *route = &service->routes[j];
+            for (size_t k = 0; k < route->target_count; k++, facts++) {
+                const char *text = route->targets[k].at.text;
+                facts->names[0] = service->name;
+                facts->names[1] = route->label;
+                facts->names[2] = text;
+                facts->short_name = command_short_name(text);
+                facts->config = &route->targets[k];
+            }
+        }
+    }
+}
+
+bool metrics_init(struct metrics *metrics, const struct proxy *proxy)
+{
+    const struct config *config = proxy->setup->config;
+
+    *metrics = (struct metrics){.proxy = proxy,
+                                .setup = setup_ref(proxy->setup),
+                                .loops = {.size = sizeof(metrics->loops)}};
+    metrics->services =
+        calloc(config->service_count, sizeof(*metrics->services));
+    metrics->targets = calloc(config->target_count, sizeof(*metrics->targets));
+    metrics->seen = calloc(proxy->worker_count, sizeof(*metrics->seen));
+    if (!metrics->services || !metrics->targets || !metrics->seen) {
+        return false;
+    }
+    name_targets(metrics);
+    return true;
+}
+
+bool metrics_clear(struct metrics *metrics)
+{
+    const struct proxy *proxy = metrics->proxy;
+
+    metrics_free(metrics);
+    return metrics_init(metrics, proxy);
+}
+
+void metrics_free(struct metrics *metrics)
+{
+    setup_unref(metrics->setup);
+    free(metrics->services);
+    free(metrics->targets);
+    free(metrics->addresses);
+    free(metrics->seen);
+    *metrics = (struct metrics){.proxy = NULL};
+}
+
+/* ---- gathering ----
+ *
+ * Services of another setup, old or not yet accepting, count as the services of
+ * the same names. */
+
+static const struct config_service *
+find_service(const struct config *config, const char *name, size_t *ret_index)
+{
+    for (size_t i = 0; i < config->service_count; i++) {
+        if (strcmp(config->services[i].name, name) == 0) {
+            *ret_index = i;
+            return &config->services[i];
+        }
+    }
+    return NULL;
+}
+
+/* Returns true if a route of another setup has the same service and label. */
+static bool is_same_route(const struct config_service *service, size_t index,
+                          const struct route *route)
+{
+    return strcmp(service->name, route->service->name) == 0 &&
+           strcmp(service->routes[index].label, route->config->label) == 0;
+}
+
+/* Returns the sums of a target, or NULL; @sums are those of the route. */
+static struct target_facts *find_in_route(const struct config_route *config,
+                                          struct target_facts *sums,
+                                          const char *text)
+{
+    size_t i = 0;
+
+    while (i < config->target_count &&
+           strcmp(config->targets[i].at.text, text) != 0) {
+        i++;
+    }
+    return i < config->target_count ? &sums[i] : NULL;
+}
+
+static struct target_facts *find_target(struct metrics *metrics,
+                                        const struct route *route,
+                                        const char *text)
+{
+    const struct config *config = metrics->setup->config;
+    struct target_facts *sums = metrics->targets;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            if (is_same_route(service, j, route)) {
+                return find_in_route(&service->routes[j], sums, text);
+            }
+            sums += service->routes[j].target_count;
+        }
+    }
+    return NULL;
+}
+
+/* @sums are those of the route's targets, or NULL if they must be found. */
+static void add_route(struct metrics *metrics, const struct route *route,
+                      struct target_facts *sums)
+{
+    const struct config_route *config = route->config;
+
+    for (size_t i = 0; i < config->target_count; i++) {
+        struct target_facts *facts =
+            sums ? &sums[i]
+                 : find_target(metrics, route, config->targets[i].at.text);
+        const weir_upstream *upstream = route->added[i];
+        if (!facts || !upstream) {
+            continue;
+        }
+        struct target_sum *sum = &facts->sum;
+        const struct target_sum before = *sum;
+        counts_add_target(sum, upstream);
+        if (route->services->is_old) {
+            sum->is_up = before.is_up; /* old sets have no new checks */
+            sum->addresses = before.addresses;
+            sum->in_use = before.in_use;
+            sum->in_use_ns = before.in_use_ns;
+        } else {
+            counts_add_past(sum, &route->past[i]->past);
+        }
+    }
+}
+
+static uint32_t count_queued(const struct route *route)
+{
+    struct weir_upstreams_statistics info = {.size = sizeof(info)};
+
+    return route->upstreams &&
+                   weir_upstreams_get_statistics(route->upstreams, &info) == 0
+               ? info.queued_count
+               : 0;
+}
+
+static void add_services(struct metrics *metrics,
+                         const struct services *services)
+{
+    const bool is_same = services && services->setup == metrics->setup;
+    struct target_facts *sums = metrics->targets;
+    size_t index;
+
+    for (size_t i = 0; services && services->all &&
+                       i < services->setup->config->service_count;
+         i++) {
+        const struct service *service = &services->all[i];
+        if (!service->routes || !find_service(metrics->setup->config,
+                                              service->config->name, &index)) {
+            continue;
+        }
+        for (size_t j = 0; j < service->config->route_count; j++) {
+            const struct route *route = &service->routes[j];
+            metrics->services[index].queued += count_queued(route);
+            if (route->upstreams) {
+                add_route(metrics, route, is_same ? sums : NULL);
+            }
+            sums += is_same ? service->config->routes[j].target_count : 0;
+        }
+    }
+}
+
+/* Services of one name share their counts. */
+static void add_counts(struct metrics *metrics, const struct worker *worker)
+{
+    const struct services *services = worker->services;
+    size_t index;
+
+    for (size_t i = 0; services && services->all &&
+                       i < services->setup->config->service_count;
+         i++) {
+        const struct service *service = &services->all[i];
+        if (service->counts && find_service(metrics->setup->config,
+                                            service->config->name, &index)) {
+            counts_add(&metrics->services[index].counts, service->counts);
+        }
+    }
+    metrics->program.lost_lines += worker->log.lost_lines;
+}
+
+void metrics_gather(void *arg, weir_thread *thread)
+{
+    struct metrics *metrics = arg;
+    const uint32_t index = weir_thread_get_index(thread);
+    const struct worker *worker = &metrics->proxy->workers[index];
+
+    metrics->seen[index] = true;
+    add_counts(metrics, worker);
+    add_services(metrics, worker->services);
+    for (const struct link *link = worker->old.oldest; link;
+         link = link->younger) {
+        add_services(metrics, (const struct services *)(const void *)link);
+    }
+}
+
+/* Received bytes of a relay are counted as held until they are sent, so queued
+ * bytes that are held are not counted again. */
+static void finish_program(struct metrics *metrics)
+{
+    const struct proxy *proxy = metrics->proxy;
+    const struct weir_loop_statistics *loops = &metrics->loops;
+    struct program_facts *facts = &metrics->program;
+
+    facts->threads = proxy->worker_count;
+    facts->state = proxy->workers[0].is_draining ? "drains" : "serves";
+    facts->received_bytes = loops->received_bytes;
+    facts->sent_bytes = loops->sent_bytes;
+    facts->buffer_bytes =
+        loops->held_bytes + loops->queued_bytes - loops->queued_held_bytes;
+    facts->memory_bytes = loops->memory_bytes;
+    facts->memory_limit_bytes = proxy->memory_limit_bytes;
+    facts->is_reloaded = !proxy->was_refused;
+}
+
+/* Lists the addresses of all targets, or only counts them. */
+static size_t list_addresses(struct metrics *metrics, bool only_counts)
+{
+    const struct config *config = metrics->setup->config;
+    const struct services *services = metrics->proxy->workers[0].services;
+    size_t count = 0;
+    size_t target = 0;
+
+    for (size_t i = 0;
+         services && services->all && services->setup == metrics->setup &&
+         i < config->service_count;
+         i++) {
+        const struct route *routes = services->all[i].routes;
+        for (size_t j = 0; j < config->services[i].route_count; j++) {
+            for (size_t k = 0; k < config->services[i].routes[j].target_count;
+                 k++, target++) {
+                struct address_facts *facts =
+                    only_counts ? NULL : &metrics->addresses[count];
+                count +=
+                    targets_list_addresses(routes ? &routes[j] : NULL, k,
+                                           &metrics->targets[target], facts);
+            }
+        }
+    }
+    return count;
+}
+
+bool metrics_finish(struct metrics *metrics)
+{
+    const struct proxy *proxy = metrics->proxy;
+    const struct config *config = metrics->setup->config;
+
+    for (uint32_t i = 0; i < proxy->worker_count; i++) {
+        if (proxy->workers[i].has_ended && !metrics->seen[i]) {
+            add_counts(metrics, &proxy->workers[i]);
+        }
+    }
+    finish_program(metrics);
+    for (size_t i = 0; i < config->service_count; i++) {
+        for (int j = END_DONE + 1; j < END_REASONS; j++) {
+            metrics->services[i].errors += metrics->services[i].counts.ended[j];
+        }
+    }
+    for (size_t i = 0; i < config->target_count; i++) {
+        struct target_facts *facts = &metrics->targets[i];
+        const struct order *order = metrics->setup->orders[i];
+        facts->ordered = orders_word(order, facts->config);
+        facts->state = facts->ordered     ? facts->ordered
+                       : facts->sum.is_up ? "up"
+                                          : "down";
+        facts->weight = orders_weight(order, facts->config);
+        facts->errors = facts->sum.connect_errors + facts->sum.reported_errors;
+    }
+    metrics->address_count = list_addresses(metrics, true);
+    metrics->addresses =
+        calloc(metrics->address_count + 1, sizeof(*metrics->addresses));
+    if (metrics->addresses) {
+        list_addresses(metrics, false);
+    }
+    return metrics->addresses != NULL;
+}
+
+const void *metrics_object(const struct metrics *metrics, enum field_of of,
+                           size_t index)
+{
+    const struct config *config = metrics->setup->config;
+
+    switch (of) {
+    case OF_PROGRAM:
+        return index == 0 ? &metrics->program : NULL;
+    case OF_SERVICE:
+        return index < config->service_count ? &metrics->services[index] : NULL;
+    case OF_TARGET:
+        return index < config->target_count ? &metrics->targets[index] : NULL;
+    case OF_ADDRESS:
+        return index < metrics->address_count ? &metrics->addresses[index]
+                                              : NULL;
+    case OF_CONNECTION:
+    default:
+        return NULL;
+    }
+}
+
+/* ---- writing ---- */
+
+/* Returns the length of a UTF-8 character, or 0 if it is invalid. */
+static size_t character(const char *text)
+{
+    const uint8_t first = (uint8_t)text[0];
+    const size_t len = first < 0x80                    ? 1
+                       : first >= 0xc2 && first < 0xe0 ? 2
+                       : first >= 0xe0 && first < 0xf0 ? 3
+                       : first >= 0xf0 && first < 0xf5 ? 4
+                                                       : 0;
+
+    for (size_t i = 1; i < len; i++) {
+        if (((uint8_t)text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    const uint8_t second = len > 2 ? (uint8_t)text[1] : 0;
+    const bool is_too_long =
+        (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+    const bool is_none = (first == 0xed && second >= 0xa0) || /* surrogates */
+                         (first == 0xf4 && second >= 0x90);
+    return is_too_long || is_none ? 0 : len;
+}
+
+/* Writes a label. The format requires UTF-8: invalid and control bytes become
+ * '?'. */
+static void label(FILE *out, const char *name, const char *value)
+{
+    fprintf(out, "%s=\"", name);
+    while (*value) {
+        const size_t len = character(value);
+        if (*value == '\\' || *value == '"') {
+            fputc('\\', out);
+        }
+        if (*value == '\n') {
+            fputs("\\n", out);
+        } else if (len == 0 || (uint8_t)*value < ' ' || *value == 127) {
+            fputc('?', out);
+        } else {
+            fwrite(value, 1, len, out);
+        }
+        value += len > 0 ? len : 1;
+    }
+    fputc('"', out);
+}
+
+/* Writes the start of a sample up to the labels of its object. Returns what
+ * comes before another label. */
+static char begin_sample(FILE *out, const struct field *field,
+                         const char *suffix, const void *object)
+{
+    static const char *const labels[FIELDS_NAMES] = {"service", "route",
+                                                     "target", "address"};
+    const char *const *names = object;
+    char before = '{';
+
+    fprintf(out, "weir_proxy_%s%s", field->metric, suffix);
+    for (size_t i = 0; field->of != OF_PROGRAM && i < FIELDS_NAMES && names[i];
+         i++) {
+        fputc(before, out);
+        label(out, labels[i], names[i]);
+        before = ',';
+    }
+    return before;
+}
+
+static void end_sample(FILE *out, char before, uint64_t number)
+{
+    fprintf(out, "%s %llu\n", before == ',' ? "}" : "",
+            (unsigned long long)number);
+}
+
+static void end_seconds(FILE *out, uint64_t ns)
+{
+    fprintf(out, "} %.9f\n", (double)ns / 1e9);
+}
+
+static void write_histogram(FILE *out, const struct field *field,
+                            const struct service_facts *facts)
+{
+    const struct counts *counts = &facts->counts;
+    uint64_t sum = 0;
+
+    for (int i = 0; i <= COUNTS_BUCKETS; i++) {
+        char limit[16] = "+Inf";
+        sum += counts->connects[i];
+        if (i < COUNTS_BUCKETS) {
+            snprintf(limit, sizeof(limit), "%g", counts_bucket_ms[i] / 1e3);
+        }
+        fputc(begin_sample(out, field, "_bucket", facts), out);
+        label(out, "le", limit);
+        end_sample(out, ',', sum);
+    }
+    begin_sample(out, field, "_sum", facts);
+    end_seconds(out, counts->connect_ns);
+    end_sample(out, begin_sample(out, field, "_count", facts), sum);
+}
+
+static void write_error(FILE *out, const struct field *field,
+                        const struct target_facts *facts)
+{
+    if (field_has_value(field, facts)) {
+        fputc(begin_sample(out, field, "", facts), out);
+        label(out, "error", weir_err_name(-(int)facts->sum.last_err));
+        fprintf(out, ",status=\"%llu\"} 1\n",
+                (unsigned long long)facts->sum.status);
+    }
+}
+
+/* Writes the samples of an object: one, or one for each value of the label. */
+static void write_samples(FILE *out, const struct field *field,
+                          const void *object)
+{
+    const uint64_t *numbers = field_value(field, object);
+
+    if (field->kind == FIELD_HISTOGRAM) {
+        write_histogram(out, field, object);
+    } else if (field->kind == FIELD_ERROR) {
+        write_error(out, field, object);
+    } else if (field->kind == FIELD_MS) {
+        begin_sample(out, field, "", object);
+        end_seconds(out, *numbers);
+    } else if (!field->label) {
+        end_sample(out, begin_sample(out, field, "", object), *numbers);
+    }
+    for (size_t i = 0; i < field->count; i++) {
+        fputc(begin_sample(out, field, "", object), out);
+        label(out, field->label, field->values[i]);
+        end_sample(out, ',', numbers[i]);
+    }
+}
+
+static const char *type_of(const struct field *field)
+{
+    const size_t len = strlen(field->metric);
+
+    return field->kind == FIELD_HISTOGRAM ? "histogram"
+           : len > 6 && strcmp(field->metric + len - 6, "_total") == 0
+               ? "counter"
+               : "gauge";
+}
+
+void metrics_write(const struct metrics *metrics, FILE *out)
+{
+    for (size_t i = 0; i < fields_count; i++) {
+        const struct field *field = &fields[i];
+        const void *object;
+        if (!field->metric) {
+            continue;
+        }
+        fprintf(out, "# HELP weir_proxy_%s %s\n# TYPE weir_proxy_%s %s\n",
+                field->metric, field->help, field->metric, type_of(field));
+        for (size_t j = 0; (object = metrics_object(metrics, field->of, j));
+             j++) {
+            write_samples(out, field, object);
+        }
+    }
+}

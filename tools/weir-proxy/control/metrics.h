@@ -1,0 +1,50 @@
+/*
+ * The metrics of all workers: gathered thread by thread, and written as text.
+ *
+ * The format is that of Prometheus. Counters never decrease while the proxy
+ * runs; a successor starts at 0.
+ */
+#ifndef WEIR_PROXY_METRICS_H
+#define WEIR_PROXY_METRICS_H
+
+#include "tools/weir-proxy/facts/fields.h"
+#include "tools/weir-proxy/runtime/proxy.h"
+
+#include "weir/inspect.h"
+
+#include <stdio.h>
+
+struct metrics {
+    const struct proxy *proxy;
+    struct setup *setup; /* a reference; defines services and targets */
+    struct program_facts program;
+    struct service_facts *services; /* one for each service */
+    struct target_facts *targets; /* of all routes of all services, in order */
+    struct address_facts *addresses; /* in the order of their targets */
+    size_t address_count;
+    bool *seen;                        /* by worker: metrics_gather() ran on its
+                                        * thread */
+    struct weir_loop_statistics loops; /* gathered by the first thread */
+};
+
+/* Initialises empty metrics for the current setup, on the first thread. Returns
+ * false if out of memory. */
+bool metrics_init(struct metrics *metrics, const struct proxy *proxy);
+void metrics_free(struct metrics *metrics);
+/* Resets all sums to 0 and switches to the current setup. Returns false if out
+ * of memory. */
+bool metrics_clear(struct metrics *metrics);
+/* Callback for each thread; its argument is the metrics. */
+void metrics_gather(void *metrics, weir_thread *thread);
+/* Adds the counts of workers that have ended, and what follows from the counts
+ * and the statistics of the loops. Called after the callbacks, on the first
+ * thread; names of addresses are borrowed until the task waits. Returns false
+ * if out of memory. */
+bool metrics_finish(struct metrics *metrics);
+/* Returns an object, such as struct target_facts, or NULL after the last; not
+ * for connections. */
+const void *metrics_object(const struct metrics *metrics, enum field_of of,
+                           size_t index);
+void metrics_write(const struct metrics *metrics, FILE *out);
+
+#endif

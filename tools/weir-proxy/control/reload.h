@@ -1,0 +1,43 @@
+/*
+ * Reads the configuration again: on SIGHUP, or for an operator by --ctl.
+ *
+ * The command line and its files are read as by a new process and become a new
+ * setup (setup.h), which takes over the listening sockets. Then all threads
+ * accept with it; if anything fails, the old setup stays. Existing connections
+ * keep theirs.
+ */
+#ifndef WEIR_PROXY_RELOAD_H
+#define WEIR_PROXY_RELOAD_H
+
+#include "tools/weir-proxy/config/config.h"
+#include "tools/weir-proxy/runtime/proxy.h"
+
+/* Must be called by the first worker, before the others start and before the
+ * functions below. Returns 0 or -ENOMEM. */
+int reload_prepare(struct proxy *proxy);
+void reload_finish(struct proxy *proxy);
+
+/* Starts a reload; the result is printed to standard error. During a reload,
+ * one more follows it. */
+void reload_ask(struct proxy *proxy);
+/* Reloads in a task of the first worker, which waits. Returns false with a
+ * reason in @why, which was also printed. */
+bool reload_run(struct proxy *proxy, char *why);
+
+enum reload_report {
+    RELOAD_PLANNED,
+    RELOAD_DONE,
+    RELOAD_REPLACED, /* by a new process */
+};
+
+/* Prints the lines (changes.h) in which two configurations differ, and which of
+ * them a reload does not apply. Returns the number of lines. */
+size_t reload_say(const struct config_texts *before,
+                  const struct config_texts *after, enum reload_report how);
+
+/* Acquires the right to change the setup or to hand over its sockets; a task of
+ * the first worker waits for it. Returns 0 or a negative error. */
+int reload_begin(struct proxy *proxy);
+void reload_end(struct proxy *proxy);
+
+#endif

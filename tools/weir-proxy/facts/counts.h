@@ -1,0 +1,87 @@
+/*
+ * The counts of one service, and of one target, on one thread. The metrics are
+ * their sums.
+ *
+ * A thread writes only its own counts, and they are read by a callback that
+ * runs on each thread, so nothing here is locked or atomic. Counts outlive
+ * services: after a reload, a service of the same name continues them.
+ */
+#ifndef WEIR_PROXY_COUNTS_H
+#define WEIR_PROXY_COUNTS_H
+
+#include "record.h"
+#include "tools/weir-proxy/base/keyed.h"
+
+/* Upper limits of the connect time buckets, in milliseconds. One more bucket
+ * has no limit. */
+#define COUNTS_BUCKETS 12
+extern const uint32_t counts_bucket_ms[COUNTS_BUCKETS];
+
+/* Errors of accepts that are counted separately; the last is any other. */
+#define COUNTS_ERRORS 5
+
+struct counts {
+    uint64_t accepted;
+    uint64_t accept_errors[COUNTS_ERRORS];
+    uint64_t active;
+    uint64_t ended[END_REASONS];
+    uint64_t in_bytes;
+    uint64_t out_bytes;
+    uint64_t full_handshakes;
+    uint64_t resumed_handshakes;
+    uint64_t failed_handshakes;
+    uint64_t connects[COUNTS_BUCKETS + 1];
+    uint64_t connect_ns;
+    uint64_t queued;
+    uint64_t queue_ns;
+};
+
+/* Counts of a target in all sets of upstreams. */
+struct target_sum {
+    uint64_t is_up;     /* 0 or 1; all threads agree */
+    uint64_t addresses; /* of the name, as seen by one thread */
+    uint64_t active;
+    uint64_t chosen;
+    uint64_t connect_errors;
+    uint64_t reported_errors;
+    uint64_t ejections;
+    uint64_t checks;
+    uint64_t check_errors;
+    uint64_t checks_skipped;
+    uint64_t in_use;    /* 0 or 1, with balance first */
+    uint64_t in_use_ns; /* for this long */
+    uint64_t last_err;  /* as a positive number; 0 is none */
+    uint64_t status;    /* of the last HTTP or MySQL check; 0 is none */
+};
+
+struct tally {
+    struct keyed keyed;
+    struct counts counts;
+};
+
+struct target_tally {
+    struct keyed keyed;
+    struct target_sum past; /* of sets that were freed */
+};
+
+/* Finds or creates the counts of a service by its name. Returns NULL if out of
+ * memory. */
+struct counts *counts_find(struct keyed_table *tallies, const char *service);
+/* Finds or creates the counts of a target. Returns NULL if out of memory. */
+struct target_tally *counts_find_target(struct keyed_table *tallies,
+                                        const char *service, const char *route,
+                                        const char *target);
+
+/* Adds the counts that a set of upstreams has for a target. */
+void counts_add_target(struct target_sum *sum, const weir_upstream *upstream);
+/* Adds counters of freed sets. States and gauges are not added: they belong to
+ * one set. */
+void counts_add_past(struct target_sum *sum, const struct target_sum *past);
+
+/* Counts a failed accept; @err is negative. */
+void counts_accept_error(struct counts *counts, int err);
+void counts_end(struct counts *counts, const struct record *record);
+/* Adds the counts of another thread. */
+void counts_add(struct counts *sum, const struct counts *one);
+
+#endif

@@ -1,0 +1,614 @@
+/*
+ * A table is divided into parts with a lock each, by a keyed hash, so that
+ * threads seldom contend and nobody can choose colliding addresses. A lock is
+ * held for a few hundred nanoseconds: for one client and two that are
+ * forgotten.
+ *
+ * Clients without connections are in a list of their part, in the order in
+ * which they were last seen.
+ */
+#include "clients.h"
+
+#include "networks.h"
+#include "tools/weir-proxy/base/hashes.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define PART_COUNT 64u
+
+/* The period of client-rate has this many slots. */
+#define SLOT_COUNT 10u
+
+#define TOLD_NS UINT64_C(1000000000)
+
+/* Limit of forgotten clients per lookup. */
+#define FORGET_MAX 2u
+
+/* Throttle of log lines about refusals. */
+struct telling {
+    uint64_t told_ns; /* time of the last logged one; 0 is none */
+    uint32_t left_out;
+};
+
+struct client {
+    struct client *next; /* of the same hash */
+    /* Neighbours in the part's list, while it has no connections. */
+    struct client *older;
+    struct client *younger;
+    uint8_t key[NETWORKS_KEY_SIZE];
+    enum end_reason ban_reason : 8;
+    uint32_t active;
+    uint32_t slots[SLOT_COUNT];
+    uint64_t slot; /* number of the last slot since the clock's epoch */
+    uint64_t banned_until_ns;
+    struct telling telling;
+};
+
+struct part {
+    pthread_mutex_t lock;
+    struct client **buckets;
+    struct client *oldest; /* without connections */
+    struct client *youngest;
+    size_t count;
+};
+
+/* Shared by the services of one client-share. */
+struct table {
+    struct part parts[PART_COUNT];
+    size_t bucket_count; /* of each part; a power of two */
+    size_t limit;        /* of clients in a part */
+    uint64_t secret;
+    _Atomic size_t users;
+};
+
+struct lists {
+    struct networks allow;
+    struct networks deny;
+    struct networks free;
+};
+
+struct clients {
+    const struct config_service *config;
+    struct table *table;
+    struct lists lists;
+    pthread_mutex_t denied_lock;
+    struct telling denied;
+};
+
+static void free_lists(struct lists *lists)
+{
+    networks_free(&lists->allow);
+    networks_free(&lists->deny);
+    networks_free(&lists->free);
+}
+
+static bool read_lists(const struct config_service *config, struct lists *ret,
+                       char *why)
+{
+    struct lists lists = {.allow = {.ranges = NULL}};
+
+    if (!networks_read(&config->client_allow, &lists.allow, why) ||
+        !networks_read(&config->client_deny, &lists.deny, why) ||
+        !networks_read(&config->client_free, &lists.free, why)) {
+        free_lists(&lists);
+        return false;
+    }
+    *ret = lists;
+    return true;
+}
+
+enum standing { DENIED, LIMITED, FREE };
+
+static enum standing find_standing(struct clients *clients,
+                                   const struct weir_address *address)
+{
+    const struct lists *lists = &clients->lists;
+    /* An allow list from an empty file allows no client. */
+    const bool has_allow = clients->config->client_allow.count > 0;
+
+    return networks_have(&lists->deny, address) ||
+                   (has_allow && !networks_have(&lists->allow, address))
+               ? DENIED
+           : networks_have(&lists->free, address) ? FREE
+                                                  : LIMITED;
+}
+
+/* ---- the table ---- */
+
+static size_t round_up(size_t value)
+{
+    size_t power = 1;
+
+    while (power < value) {
+        power *= 2;
+    }
+    return power;
+}
+
+static void free_table(struct table *table)
+{
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        struct part *part = &table->parts[i];
+        for (size_t k = 0; part->buckets && k < table->bucket_count; k++) {
+            for (struct client *client = part->buckets[k]; client;) {
+                struct client *next = client->next;
+                free(client);
+                client = next;
+            }
+        }
+        free(part->buckets);
+        pthread_mutex_destroy(&part->lock);
+    }
+    free(table);
+}
+
+static struct table *make_table(size_t limit)
+{
+    struct table *table = calloc(1, sizeof(*table));
+    bool is_whole = table != NULL;
+
+    for (size_t i = 0; table && i < PART_COUNT; i++) {
+        pthread_mutex_init(&table->parts[i].lock, NULL);
+    }
+    if (!table) {
+        return NULL;
+    }
+    table->limit = (limit + PART_COUNT - 1) / PART_COUNT;
+    table->bucket_count = round_up(table->limit);
+    if (getrandom(&table->secret, sizeof(table->secret), GRND_NONBLOCK) < 0) {
+        table->secret = (uint64_t)(uintptr_t)table;
+    }
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        table->parts[i].buckets =
+            calloc(table->bucket_count, sizeof(struct client *));
+        is_whole = is_whole && table->parts[i].buckets;
+    }
+    if (!is_whole) {
+        free_table(table);
+        return NULL;
+    }
+    return table;
+}
+
+static uint64_t mix(uint64_t value)
+{
+    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
+    return value ^ value >> 31;
+}
+
+static uint64_t hash_of(const struct table *table, const uint8_t *key)
+{
+    uint64_t words[2];
+
+    memcpy(words, key + 1, sizeof(words));
+    return mix(mix(mix(table->secret + key[0]) ^ words[0]) ^ words[1]);
+}
+
+static struct client **bucket_of(const struct table *table,
+                                 const struct part *part, const uint8_t *key)
+{
+    return &part->buckets[hash_of(table, key) / PART_COUNT %
+                          table->bucket_count];
+}
+
+static struct part *part_of(struct table *table, const uint8_t *key)
+{
+    return &table->parts[hash_of(table, key) % PART_COUNT];
+}
+
+static void rest(struct part *part, struct client *client)
+{
+    client->older = part->youngest;
+    client->younger = NULL;
+    *(client->older ? &client->older->younger : &part->oldest) = client;
+    part->youngest = client;
+}
+
+static void wake(struct part *part, struct client *client)
+{
+    *(client->older ? &client->older->younger : &part->oldest) =
+        client->younger;
+    *(client->younger ? &client->younger->older : &part->youngest) =
+        client->older;
+}
+
+/* Frees the oldest client without connections. */
+static void forget(struct table *table, struct part *part)
+{
+    struct client *client = part->oldest;
+    struct client **place = bucket_of(table, part, client->key);
+
+    wake(part, client);
+    while (*place != client) {
+        place = &(*place)->next;
+    }
+    *place = client->next;
+    free(client);
+    part->count--;
+}
+
+static uint64_t slot_ns_of(const struct config_service *config)
+{
+    const uint64_t slot_ns = config->client_rate_ns / SLOT_COUNT;
+
+    return slot_ns > 0 ? slot_ns : 1;
+}
+
+/* Returns true if the ban, the log throttle and the rate of a client have
+ * expired. */
+static bool is_past(const struct client *client,
+                    const struct config_service *config, uint64_t now_ns)
+{
+    return client->banned_until_ns <= now_ns &&
+           client->telling.told_ns + TOLD_NS <= now_ns &&
+           client->slot + SLOT_COUNT < now_ns / slot_ns_of(config);
+}
+
+static struct client *look_up(const struct table *table,
+                              const struct part *part, const uint8_t *key)
+{
+    struct client *client = *bucket_of(table, part, key);
+
+    while (client && memcmp(client->key, key, NETWORKS_KEY_SIZE) != 0) {
+        client = client->next;
+    }
+    return client;
+}
+
+/* Finds or adds a client. Returns NULL if out of memory, or if the table is
+ * full of clients with connections. */
+static struct client *find_client(struct clients *clients, struct part *part,
+                                  const uint8_t *key, uint64_t now_ns)
+{
+    struct table *table = clients->table;
+    struct client **bucket = bucket_of(table, part, key);
+    struct client *known = look_up(table, part, key);
+
+    if (known) {
+        return known;
+    }
+    for (unsigned i = 0; i < FORGET_MAX && part->oldest &&
+                         is_past(part->oldest, clients->config, now_ns);
+         i++) {
+        forget(table, part);
+    }
+    if (part->count >= table->limit && part->oldest) {
+        forget(table, part);
+    }
+    struct client *client =
+        part->count < table->limit ? calloc(1, sizeof(*client)) : NULL;
+    if (client) {
+        memcpy(client->key, key, NETWORKS_KEY_SIZE);
+        client->next = *bucket;
+        *bucket = client;
+        part->count++;
+        rest(part, client);
+    }
+    return client;
+}
+
+/* Returns the number of connections in the last period of client-rate. */
+static uint64_t count_recent(struct client *client, uint64_t slot)
+{
+    uint64_t sum = 0;
+
+    /* Threads read the clock at slightly different times: slot may be earlier.
+     */
+    if (slot > client->slot + SLOT_COUNT) {
+        client->slot = slot - SLOT_COUNT;
+    }
+    while (client->slot < slot) {
+        client->slots[++client->slot % SLOT_COUNT] = 0;
+    }
+    for (size_t i = 0; i < SLOT_COUNT; i++) {
+        sum += client->slots[i];
+    }
+    return sum;
+}
+
+/* Returns the reason of a refusal, or END_REASONS to admit the client. */
+static enum end_reason judge(const struct config_service *config,
+                             struct client *client, uint64_t now_ns)
+{
+    const uint64_t slot = now_ns / slot_ns_of(config);
+    enum end_reason reason = END_REASONS;
+
+    if (client->banned_until_ns > now_ns) {
+        return client->ban_reason;
+    }
+    if (config->client_conns > 0 && client->active >= config->client_conns) {
+        reason = END_CLIENT_LIMIT;
+    } else if (config->client_rate > 0 &&
+               count_recent(client, slot) >= config->client_rate) {
+        reason = END_CLIENT_RATE;
+    }
+    if (reason != END_REASONS) {
+        if (config->client_ban_ns > 0) {
+            client->banned_until_ns = now_ns + config->client_ban_ns;
+            client->ban_reason = reason;
+        }
+        return reason;
+    }
+    client->slots[slot % SLOT_COUNT] += config->client_rate > 0;
+    return END_REASONS;
+}
+
+static void tell(struct telling *telling, enum end_reason reason,
+                 uint64_t now_ns, struct clients_refusal *ret)
+{
+    const bool is_told =
+        telling->told_ns == 0 || telling->told_ns + TOLD_NS <= now_ns;
+
+    *ret =
+        (struct clients_refusal){.reason = reason,
+                                 .is_told = is_told,
+                                 .left_out = is_told ? telling->left_out : 0};
+    telling->left_out = is_told ? 0 : telling->left_out + 1;
+    telling->told_ns = is_told ? now_ns : telling->told_ns;
+}
+
+/* Must be called with the part's lock held. */
+static bool enter(struct clients *clients, struct client *client,
+                  struct part *part, uint64_t now_ns,
+                  struct clients_refusal *ret)
+{
+    const enum end_reason reason = judge(clients->config, client, now_ns);
+
+    if (client->active == 0) {
+        wake(part, client);
+    }
+    if (reason == END_REASONS) {
+        client->active++;
+        return true;
+    }
+    tell(&client->telling, reason, now_ns, ret);
+    if (client->active == 0) {
+        rest(part, client); /* it is the youngest now */
+    }
+    return false;
+}
+
+/* Denied clients are not stored, as they would displace others. All of them
+ * share one log line a second. */
+static void deny(struct clients *clients, uint64_t now_ns,
+                 struct clients_refusal *ret)
+{
+    pthread_mutex_lock(&clients->denied_lock);
+    tell(&clients->denied, END_CLIENT_DENIED, now_ns, ret);
+    pthread_mutex_unlock(&clients->denied_lock);
+}
+
+/* Clears the bits after the prefix, so that a network counts as one client. */
+static void cut(const struct config_service *config, uint8_t *key)
+{
+    const size_t bits =
+        key[0] == 4 ? config->client_prefix4 : config->client_prefix6;
+
+    for (size_t bit = bits; bit < 128; bit++) {
+        key[1 + bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+    }
+}
+
+bool clients_enter(struct clients *clients, const struct weir_address *address,
+                   uint64_t now_ns, struct client **ret,
+                   struct clients_refusal *ret_refusal)
+{
+    const enum standing standing = find_standing(clients, address);
+    uint8_t key[NETWORKS_KEY_SIZE];
+
+    *ret = NULL;
+    if (standing == DENIED) {
+        deny(clients, now_ns, ret_refusal);
+        return false;
+    }
+    if (standing == FREE || !networks_key(address, key)) {
+        return true;
+    }
+    cut(clients->config, key);
+    struct part *part = part_of(clients->table, key);
+    pthread_mutex_lock(&part->lock);
+    struct client *client = find_client(clients, part, key, now_ns);
+    const bool is_in =
+        !client || enter(clients, client, part, now_ns, ret_refusal);
+    pthread_mutex_unlock(&part->lock);
+    *ret = is_in ? client : NULL;
+    return is_in;
+}
+
+void clients_leave(struct clients *clients, struct client *client)
+{
+    struct part *part = part_of(clients->table, client->key);
+
+    pthread_mutex_lock(&part->lock);
+    client->active--;
+    if (client->active == 0) {
+        rest(part, client);
+    }
+    pthread_mutex_unlock(&part->lock);
+}
+
+/* ---- the services ---- */
+
+static bool has_rules(const struct config_service *config)
+{
+    return config->client_conns > 0 || config->client_rate > 0 ||
+           config->client_allow.count > 0 || config->client_deny.count > 0;
+}
+
+/* Returns true if both services count the same networks as one client, in the
+ * same period, and share a table. */
+static bool counts_alike(const struct config_service *one,
+                         const struct config_service *other)
+{
+    const bool is_shared = one->client_share && other->client_share;
+
+    return one->client_rate_ns == other->client_rate_ns &&
+           one->client_prefix4 == other->client_prefix4 &&
+           one->client_prefix6 == other->client_prefix6 &&
+           (is_shared ? strcmp(one->client_share, other->client_share) == 0
+                      : !one->client_share && !other->client_share &&
+                            strcmp(one->name, other->name) == 0);
+}
+
+/* Arguments and state of clients_make_next(); @before may be NULL. */
+struct making {
+    const struct config *config;
+    struct clients **before;
+    const struct config *before_config;
+    char *why;
+    size_t *firsts;        /* per service, first that shares its table */
+    struct hashes befores; /* old services whose tables may be reused */
+};
+
+/* Returns the same hash for services that may share a table. */
+static uint64_t hash_counting(const struct config_service *one)
+{
+    return hashes_add_text(hashes_add_text(HASHES_BASIS, one->client_share),
+                           one->client_share ? NULL : one->name);
+}
+
+/* Finds the first service of each client-share. Returns false if out of memory.
+ */
+static bool find_sharing(struct making *making)
+{
+    const struct config *config = making->config;
+    const char **shares = calloc(config->service_count + 1, sizeof(*shares));
+
+    for (size_t i = 0; shares && i < config->service_count; i++) {
+        const struct config_service *one = &config->services[i];
+        shares[i] = has_rules(one) ? one->client_share : NULL;
+    }
+    making->firsts =
+        shares ? hashes_find_firsts(shares, config->service_count) : NULL;
+    free(shares);
+    return making->firsts != NULL;
+}
+
+static bool find_befores(struct making *making)
+{
+    const struct config *config = making->before_config;
+    const bool has_room =
+        making->before && config->client_table == making->config->client_table;
+    bool is_whole = true;
+
+    for (size_t i = 0; has_room && is_whole && i < config->service_count; i++) {
+        is_whole = !making->before[i] ||
+                   hashes_add(&making->befores,
+                              hash_counting(&config->services[i]), i);
+    }
+    hashes_sort(&making->befores);
+    return is_whole;
+}
+
+/* Returns the old table that a service continues with, or NULL. */
+static struct table *find_before(const struct making *making, size_t index)
+{
+    const struct config_service *one = &making->config->services[index];
+    const struct hashed *same;
+    const size_t count =
+        hashes_find(&making->befores, hash_counting(one), &same);
+
+    for (size_t i = 0; i < count; i++) {
+        const size_t number = same[i].number;
+        if (counts_alike(one, &making->before_config->services[number])) {
+            return making->before[number]->table;
+        }
+    }
+    return NULL;
+}
+
+static struct clients *make_one(const struct making *making,
+                                struct clients **all, size_t index)
+{
+    const struct config *config = making->config;
+    char *why = making->why;
+    struct clients *clients = calloc(1, sizeof(*clients));
+    const size_t first = making->firsts[index];
+    struct table *table =
+        first < index ? all[first]->table : find_before(making, index);
+
+    if (!table) {
+        table = make_table((size_t)config->client_table);
+    }
+    if (!clients || !table) {
+        option_refuse(why, "no memory for a table of %llu clients",
+                      (unsigned long long)config->client_table);
+    } else if (read_lists(&config->services[index], &clients->lists, why)) {
+        clients->config = &config->services[index];
+        clients->table = table;
+        atomic_fetch_add(&table->users, 1);
+        pthread_mutex_init(&clients->denied_lock, NULL);
+        return clients;
+    }
+    if (table && table->users == 0) {
+        free_table(table);
+    }
+    free(clients);
+    return NULL;
+}
+
+struct clients **clients_make(const struct config *config, char *why)
+{
+    return clients_make_next(config, NULL, NULL, why);
+}
+
+static bool make_all(const struct making *making, struct clients **ret)
+{
+    const struct config *config = making->config;
+    bool is_good = true;
+
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        if (has_rules(&config->services[i])) {
+            ret[i] = make_one(making, ret, i);
+            is_good = ret[i] != NULL;
+        }
+    }
+    return is_good;
+}
+
+struct clients **clients_make_next(const struct config *config,
+                                   struct clients **before,
+                                   const struct config *before_config,
+                                   char *why)
+{
+    struct making making = {.config = config,
+                            .before = before,
+                            .before_config = before_config,
+                            .why = why};
+    struct clients **clients =
+        calloc(config->service_count + 1, sizeof(struct clients *));
+    const bool is_good =
+        clients && find_sharing(&making) && find_befores(&making)
+            ? make_all(&making, clients)
+            : option_refuse(why, "no memory");
+
+    free(making.firsts);
+    hashes_free(&making.befores);
+    if (!is_good) {
+        clients_free(clients, config);
+        clients = NULL;
+    }
+    return clients;
+}
+
+void clients_free(struct clients **clients, const struct config *config)
+{
+    for (size_t i = 0; clients && i < config->service_count; i++) {
+        if (!clients[i]) {
+            continue;
+        }
+        if (atomic_fetch_sub(&clients[i]->table->users, 1) == 1) {
+            free_table(clients[i]->table);
+        }
+        free_lists(&clients[i]->lists);
+        pthread_mutex_destroy(&clients[i]->denied_lock);
+        free(clients[i]);
+    }
+    free(clients);
+}

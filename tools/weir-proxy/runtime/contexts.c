@@ -1,0 +1,482 @@
+/*
+ * Makes TLS contexts from the files of the configuration.
+ *
+ * The library validates the files. Its error messages are passed on with the
+ * name of the service.
+ */
+#include "contexts.h"
+
+#include "tools/common/key_log.h"
+#include "tools/weir-proxy/base/hashes.h"
+#include "tools/weir-proxy/config/check_plan.h"
+#include "tools/weir-proxy/config/identities.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/error.h>
+
+struct service_contexts {
+    weir_tls_context *clients;
+    weir_tls_context **routes;
+    weir_tls_context **checks; /* NULL uses the route's */
+    weir_tls_context ***own;   /* of each route's targets; NULL if a target has
+                                * none of its own */
+    size_t *own_counts;
+    size_t route_count;
+};
+
+struct contexts {
+    size_t service_count;
+    struct service_contexts services[];
+};
+
+struct making {
+    const struct config *config;
+    const struct config_service *service;
+    char *why;
+};
+
+/* Sets @why to an error of the service, with its place in the file. */
+static bool fail(const struct making *making, unsigned line, const char *text,
+                 int err)
+{
+    char place[CONFIG_PLACE_SIZE];
+
+    return option_refuse(
+        making->why, "%s%.80s: %.200s (%s)",
+        config_place(making->config, line, place), making->service->name,
+        text[0] ? text : weir_strerror(err), weir_err_name(err));
+}
+
+/* Joins texts with commas. Returns NULL if there are none. The caller frees the
+ * result. */
+static char *join(const struct config_texts *texts)
+{
+    size_t len = 1;
+
+    for (size_t i = 0; i < texts->count; i++) {
+        len += strlen(texts->texts[i]) + 1;
+    }
+    char *joined = texts->count > 0 ? calloc(1, len) : NULL;
+    for (size_t i = 0; joined && i < texts->count; i++) {
+        strcat(joined, i > 0 ? "," : "");
+        strcat(joined, texts->texts[i]);
+    }
+    return joined;
+}
+
+/* All certificates as the library needs them, and pointers to them. */
+struct pairs {
+    struct weir_tls_identity *all;
+    const struct weir_tls_identity **pointers;
+    struct weir_tls_pem crls;
+};
+
+static bool make_pairs(const struct identities *from, struct pairs *ret)
+{
+    const size_t count = from->certs.count;
+
+    ret->all = calloc(count, sizeof(*ret->all));
+    ret->pointers = calloc(count, sizeof(*ret->pointers));
+    for (size_t i = 0; ret->all && ret->pointers && i < count; i++) {
+        ret->all[i] = (struct weir_tls_identity){
+            .size = sizeof(*ret->all),
+            .certificate.file = from->certs.texts[i],
+            .key.file = from->keys.texts[i],
+        };
+        ret->pointers[i] = &ret->all[i];
+    }
+    return ret->all && ret->pointers;
+}
+
+#define CRLS_MAX ((size_t)64 << 20)
+
+static int append_file(FILE *out, const char *path)
+{
+    char part[4096];
+    FILE *file = fopen(path, "re");
+    size_t len;
+
+    if (!file) {
+        return -errno;
+    }
+    while ((len = fread(part, 1, sizeof(part), file)) > 0 &&
+           (size_t)ftell(out) < CRLS_MAX) {
+        fwrite(part, 1, len, out);
+    }
+    const int err = ferror(file) ? -EIO : len > 0 ? -EFBIG : 0;
+    fclose(file);
+    fputc('\n', out); /* the file may end without a newline */
+    return err;
+}
+
+/* Reads all revocation lists into one text, if there are any; the caller frees
+ * it. Returns 0, or a negative error with the file in @why. */
+static int read_crls(const struct config_texts *files, struct pairs *ret,
+                     char *why)
+{
+    char *text = NULL;
+    size_t size = 0;
+    int err = 0;
+
+    if (files->count == 0) {
+        return 0;
+    }
+    FILE *out = open_memstream(&text, &size);
+    if (!out) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < files->count && err == 0; i++) {
+        err = append_file(out, files->texts[i]);
+        snprintf(why, OPTION_WHY_SIZE, "%.200s",
+                 err < 0 ? files->texts[i] : "");
+    }
+    if (fclose(out) != 0 && err == 0) {
+        err = -ENOMEM;
+    }
+    ret->crls = (struct weir_tls_pem){.data = text, .size = size};
+    return err;
+}
+
+/* Sets the key log, if @path is not NULL. Returns false if out of memory. */
+static bool set_key_log(struct weir_tls_options *options, const char *path)
+{
+    options->keylog_user = path ? key_log_find(path) : NULL;
+    options->keylog = options->keylog_user ? key_log_write : NULL;
+    return !path || options->keylog_user;
+}
+
+static int make_server_of(const struct config_service *service,
+                          const struct pairs *pairs, size_t count,
+                          weir_tls_context **ret, char *text, size_t size)
+{
+    char *alpn = join(&service->alpn);
+    struct weir_tls_options options = {
+        .size = sizeof(options),
+        .server = true,
+        .certificate = pairs->all[0].certificate,
+        .key = pairs->all[0].key,
+        .passphrase.file = service->key_words,
+        .identities = count > 1 ? pairs->pointers + 1 : NULL,
+        .identity_count = count - 1,
+        .alpn = alpn,
+        .min_version = service->min_tls == CONFIG_TLS_1_3
+                           ? WEIR_TLS_1_3
+                           : WEIR_TLS_VERSION_DEFAULT,
+        .ciphers = service->ciphers,
+        .groups = service->groups,
+        .refuse_unknown_names = service->refuses_names,
+        .revocations = pairs->crls,
+        .authorities.file = service->client_ca,
+        .client_auth = !service->client_ca ? WEIR_TLS_CLIENT_AUTH_NONE
+                       : service->needs_client_cert
+                           ? WEIR_TLS_CLIENT_AUTH_REQUIRED
+                           : WEIR_TLS_CLIENT_AUTH_OPTIONAL,
+    };
+    const int err = set_key_log(&options, service->key_log)
+                        ? weir_tls_context_new(&options, ret, text, size)
+                        : -ENOMEM;
+
+    free(alpn);
+    return err;
+}
+
+static bool make_server(const struct making *making, weir_tls_context **ret)
+{
+    const struct config_service *service = making->service;
+    struct identities found;
+    struct pairs pairs = {.all = NULL};
+    char why[OPTION_WHY_SIZE] = "";
+    int err = -EINVAL;
+
+    if (identities_find(service, &found, why)) {
+        err = make_pairs(&found, &pairs)
+                  ? read_crls(&service->client_crls, &pairs, why)
+                  : -ENOMEM;
+        if (err == 0) {
+            err = make_server_of(service, &pairs, found.certs.count, ret, why,
+                                 sizeof(why));
+        }
+    }
+    free(pairs.all);
+    free(pairs.pointers);
+    free((char *)pairs.crls.data);
+    identities_free(&found);
+    return err >= 0 || fail(making, service->line, why, err);
+}
+
+static bool has_tls_target(const struct config_route *route)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        if (route->targets[i].at.is_tls) {
+            return true;
+        }
+    }
+    return check_plan_needs_tls(route);
+}
+
+static bool make_client(const struct making *making,
+                        const struct config_route *route, const char *ca,
+                        bool is_insecure, weir_tls_context **ret)
+{
+    char text[256] = "";
+    struct weir_tls_options options = {
+        .size = sizeof(options),
+        .no_verify = is_insecure,
+        .authorities.file = ca,
+        .certificate.file = route->to_cert,
+        .key.file = route->to_key,
+        .passphrase.file = route->to_key_words,
+        .min_version = route->to_min_tls == CONFIG_TLS_1_3
+                           ? WEIR_TLS_1_3
+                           : WEIR_TLS_VERSION_DEFAULT,
+        .ciphers = route->to_ciphers,
+        .groups = route->to_groups,
+        /* The lists belong to the authorities of the targets. */
+        .revocations.file =
+            is_insecure || ca != route->to_ca ? NULL : route->to_crl,
+    };
+
+    const int err =
+        set_key_log(&options, route->to_key_log)
+            ? weir_tls_context_new(&options, ret, text, sizeof(text))
+            : -ENOMEM;
+    return err >= 0 || fail(making, route->line, text, err);
+}
+
+/* Makes the context for a route's targets, and a separate one for its checks if
+ * they have other authorities. */
+static bool make_route(const struct making *making,
+                       const struct config_route *route, weir_tls_context **ret,
+                       weir_tls_context **ret_checks)
+{
+    if (has_tls_target(route) &&
+        !make_client(making, route, route->to_ca, route->to_insecure, ret)) {
+        return false;
+    }
+    return !check_plan_needs_tls(route) ||
+           !check_plan_has_own_authorities(route) ||
+           make_client(making, route,
+                       route->check_ca ? route->check_ca : route->to_ca,
+                       route->check_insecure, ret_checks);
+}
+
+/* Returns the context of an earlier target with the same authorities, or NULL.
+ */
+static weir_tls_context *find_own(const struct config_route *route,
+                                  size_t number, const struct hashes *paths,
+                                  weir_tls_context *const *made)
+{
+    const char *path = route->targets[number].tls_ca;
+    const struct hashed *same;
+    const size_t count =
+        hashes_find(paths, hashes_add_text(HASHES_BASIS, path), &same);
+
+    for (size_t i = 0; i < count && same[i].number < number; i++) {
+        if (strcmp(route->targets[same[i].number].tls_ca, path) == 0) {
+            return made[same[i].number];
+        }
+    }
+    return NULL;
+}
+
+/* Makes contexts for targets that have authorities of their own; the other
+ * settings are the route's. A file is read once. */
+static bool make_own(const struct making *making,
+                     const struct config_route *route, weir_tls_context **ret)
+{
+    struct hashes paths = {.all = NULL};
+    bool is_good = true;
+
+    for (size_t i = 0; i < route->target_count && is_good; i++) {
+        const char *path = route->targets[i].tls_ca;
+        is_good = !path ||
+                  hashes_add(&paths, hashes_add_text(HASHES_BASIS, path), i) ||
+                  fail(making, route->line, "", -ENOMEM);
+    }
+    hashes_sort(&paths);
+    for (size_t i = 0; i < route->target_count && is_good; i++) {
+        const char *path = route->targets[i].tls_ca;
+        weir_tls_context *made = path ? find_own(route, i, &paths, ret) : NULL;
+        ret[i] = made ? weir_tls_context_ref(made) : NULL;
+        is_good =
+            made || !path || make_client(making, route, path, false, &ret[i]);
+    }
+    hashes_free(&paths);
+    return is_good;
+}
+
+static bool make_routes(const struct making *making,
+                        struct service_contexts *ret)
+{
+    const struct config_service *service = making->service;
+
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        ret->own[i] = calloc(route->target_count, sizeof(*ret->own[i]));
+        if (!ret->own[i]) {
+            return fail(making, service->line, "", -ENOMEM);
+        }
+        ret->own_counts[i] = route->target_count;
+        if (!make_route(making, route, &ret->routes[i], &ret->checks[i]) ||
+            !make_own(making, route, ret->own[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool make_service(const struct making *making,
+                         struct service_contexts *ret)
+{
+    const struct config_service *service = making->service;
+
+    if (service->certs.count > 0 && !make_server(making, &ret->clients)) {
+        return false;
+    }
+    ret->routes = calloc(service->route_count, sizeof(*ret->routes));
+    ret->checks = calloc(service->route_count, sizeof(*ret->checks));
+    ret->own = calloc(service->route_count, sizeof(*ret->own));
+    ret->own_counts = calloc(service->route_count, sizeof(*ret->own_counts));
+    if (!ret->routes || !ret->checks || !ret->own || !ret->own_counts) {
+        return fail(making, service->line, "", -ENOMEM);
+    }
+    ret->route_count = service->route_count;
+    return make_routes(making, ret);
+}
+
+struct contexts *contexts_make(const struct config *config, char *why)
+{
+    struct contexts *made = calloc(
+        1, sizeof(*made) + config->service_count * sizeof(made->services[0]));
+
+    if (!made) {
+        snprintf(why, OPTION_WHY_SIZE, "no memory");
+        return NULL;
+    }
+    made->service_count = config->service_count;
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct making making = {config, &config->services[i], why};
+        if (!make_service(&making, &made->services[i])) {
+            contexts_free(made);
+            return NULL;
+        }
+    }
+    return made;
+}
+
+void contexts_free(struct contexts *all)
+{
+    for (size_t i = 0; all && i < all->service_count; i++) {
+        struct service_contexts *service = &all->services[i];
+        weir_tls_context_unref(service->clients);
+        for (size_t j = 0; j < service->route_count; j++) {
+            weir_tls_context_unref(service->routes[j]);
+            weir_tls_context_unref(service->checks[j]);
+            for (size_t k = 0; k < service->own_counts[j]; k++) {
+                weir_tls_context_unref(service->own[j][k]);
+            }
+            free(service->own[j]);
+        }
+        free(service->own);
+        free(service->own_counts);
+        free(service->routes);
+        free(service->checks);
+    }
+    free(all);
+}
+
+/* Returns the FNV-1a hash of the service's name. */
+static uint64_t number_of(const struct config *config, size_t service)
+{
+    uint64_t number = UINT64_C(0xcbf29ce484222325);
+
+    for (const char *at = config->services[service].name; *at; at++) {
+        number = (number ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
+    }
+    return number;
+}
+
+struct contexts_keys *contexts_save_keys(const struct contexts *contexts,
+                                         const struct config *config,
+                                         size_t *ret_count)
+{
+    struct contexts_keys *all = calloc(contexts->service_count, sizeof(*all));
+    size_t count = 0;
+
+    *ret_count = 0;
+    for (size_t i = 0; all && i < contexts->service_count; i++) {
+        weir_tls_context *clients = contexts->services[i].clients;
+        all[count].keys.size = sizeof(all[count].keys);
+        if (clients &&
+            weir_tls_context_get_ticket_keys(clients, &all[count].keys) == 0) {
+            all[count++].service = number_of(config, i);
+        }
+    }
+    if (count == 0) {
+        free(all);
+        return NULL;
+    }
+    *ret_count = count;
+    return all;
+}
+
+void contexts_load_keys(const struct contexts *contexts,
+                        const struct config *config,
+                        const struct contexts_keys *keys, size_t count)
+{
+    for (size_t i = 0; i < contexts->service_count; i++) {
+        for (size_t j = 0; contexts->services[i].clients && j < count; j++) {
+            if (keys[j].service == number_of(config, i) &&
+                weir_tls_context_set_ticket_keys(contexts->services[i].clients,
+                                                 &keys[j].keys) < 0) {
+                break; /* it has no tickets now */
+            }
+        }
+    }
+}
+
+void contexts_forget_keys(struct contexts_keys *keys, size_t count)
+{
+    if (keys) {
+        explicit_bzero(keys, count * sizeof(*keys));
+        free(keys);
+    }
+}
+
+weir_tls_context *contexts_of_service(const struct contexts *contexts,
+                                      size_t service)
+{
+    return contexts->services[service].clients;
+}
+
+struct route_contexts contexts_of_route(const struct contexts *contexts,
+                                        size_t service, size_t route)
+{
+    const struct service_contexts *its = &contexts->services[service];
+
+    return (struct route_contexts){its->routes[route],
+                                   its->checks[route] ? its->checks[route]
+                                                      : its->routes[route],
+                                   its->own[route]};
+}
+
+weir_tls_context *contexts_for_target(const struct route_contexts *contexts,
+                                      const struct config_route *route,
+                                      const struct config_target *target)
+{
+    weir_tls_context *own = contexts->own[target - route->targets];
+
+    return own ? own : contexts->targets;
+}
+
+weir_tls_context *contexts_for_check(const struct route_contexts *contexts,
+                                     const struct config_route *route,
+                                     const struct config_target *target)
+{
+    return check_plan_has_own_authorities(route)
+               ? contexts->checks
+               : contexts_for_target(contexts, route, target);
+}

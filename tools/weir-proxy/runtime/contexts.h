@@ -1,0 +1,60 @@
+/*
+ * The TLS contexts of all services and routes, made from the files of the
+ * configuration. The setup (setup.h) owns them, so that connections keep the
+ * context that they started with.
+ */
+#ifndef WEIR_PROXY_CONTEXTS_H
+#define WEIR_PROXY_CONTEXTS_H
+
+#include "tools/weir-proxy/config/config.h"
+
+#include "weir/tls.h"
+
+struct contexts;
+
+/* Reads all files. Returns NULL with a reason in @why. */
+struct contexts *contexts_make(const struct config *config, char *why);
+/* The session ticket keys of a service, as sent to a successor. */
+struct contexts_keys {
+    uint64_t service; /* hash of its name */
+    struct weir_tls_ticket_keys keys;
+};
+
+/* Copies the ticket keys of all services that have some. Returns NULL if there
+ * are none or if out of memory. The caller releases them with
+ * contexts_forget_keys(). */
+struct contexts_keys *contexts_save_keys(const struct contexts *contexts,
+                                         const struct config *config,
+                                         size_t *ret_count);
+/* Installs the keys in services of the same names, which then resume their
+ * sessions. */
+void contexts_load_keys(const struct contexts *contexts,
+                        const struct config *config,
+                        const struct contexts_keys *keys, size_t count);
+/* Overwrites and frees the keys. */
+void contexts_forget_keys(struct contexts_keys *keys, size_t count);
+
+void contexts_free(struct contexts *all);
+
+/* Returns the context of a service for its clients, or NULL without TLS. */
+weir_tls_context *contexts_of_service(const struct contexts *contexts,
+                                      size_t service);
+/* The contexts of a route for its targets and for checks; NULL if none of them
+ * uses TLS. */
+struct route_contexts {
+    weir_tls_context *targets;
+    weir_tls_context *checks;
+    weir_tls_context *const *own; /* of each target; NULL if it has none of its
+                                   * own */
+};
+struct route_contexts contexts_of_route(const struct contexts *contexts,
+                                        size_t service, size_t route);
+/* Return the context of a target of the route, and that of its checks. */
+weir_tls_context *contexts_for_target(const struct route_contexts *contexts,
+                                      const struct config_route *route,
+                                      const struct config_target *target);
+weir_tls_context *contexts_for_check(const struct route_contexts *contexts,
+                                     const struct config_route *route,
+                                     const struct config_target *target);
+
+#endif

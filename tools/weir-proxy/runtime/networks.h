@@ -1,0 +1,40 @@
+/*
+ * Sets of networks from configured lists. Each entry is a network, or @FILE
+ * with one network on each line.
+ *
+ * A lookup takes time logarithmic in the size of the set.
+ */
+#ifndef WEIR_PROXY_NETWORKS_H
+#define WEIR_PROXY_NETWORKS_H
+
+#include "tools/weir-proxy/config/config.h"
+
+#include "weir/address.h"
+
+/* Limit of networks in a set. */
+#define NETWORKS_MAX 1000000u
+
+struct networks_range;
+
+struct networks {
+    struct networks_range *ranges; /* sorted and disjoint */
+    size_t count;
+    bool has_unix;
+};
+
+/* Reads the entries and their files. Returns false with a reason in @why. */
+bool networks_read(const struct config_texts *texts, struct networks *ret,
+                   char *why);
+void networks_free(struct networks *networks);
+
+/* Returns true if the set contains the address. An IPv4-mapped address counts
+ * as IPv4. */
+bool networks_have(const struct networks *networks,
+                   const struct weir_address *address);
+
+/* Size of a key: the address family, then the address, padded with zeros. */
+#define NETWORKS_KEY_SIZE 17
+/* Returns false if the address is neither IPv4 nor IPv6. */
+bool networks_key(const struct weir_address *address, uint8_t *ret_key);
+
+#endif

@@ -1,0 +1,673 @@
+/*
+ * A client waits for its place, then for its preface, then for its TLS, then
+ * for bytes inside that decide its route.
+ *
+ * TLS is terminated here if something is read before it; otherwise the server
+ * has done so. matching.h chooses the route; it is asked again for received
+ * bytes, silence, the end of the stream, and timeouts.
+ */
+#include "opening.h"
+
+#include "tools/common/clock.h"
+#include "tools/common/console.h"
+
+#include "clients.h"
+#include "preface.h"
+#include "session.h"
+#include "setup.h"
+#include "tools/weir-proxy/config/certificate.h"
+#include "trimming.h"
+#include "worker.h"
+
+#include "weir/start_tls.h"
+#include "weir/tls_connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- facts about a client ---- */
+
+/* Returns the application protocol of the client: agreed on, to be agreed on,
+ * or, for a client without TLS, from its PROXY header. */
+static struct weir_alpn_name agreed_of(const struct session *session,
+                                       const struct weir_alpn_list *offered)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    if (!session->is_opened && session->kind != MATCHING_TLS) {
+        struct weir_proxy_tlv tlv;
+        return preface_find_tlv(session->preface, WEIR_PROXY_ALPN, &tlv)
+                   ? (struct weir_alpn_name){tlv.value, tlv.len}
+                   : (struct weir_alpn_name){.len = 0};
+    }
+    if (!session->is_opened) {
+        return matching_agree(&session->door->service->config->alpn, offered);
+    }
+    if (weir_transport_get_extra_info(session->client, "alpn", &info) == 0) {
+        return (struct weir_alpn_name){info.text, info.len};
+    }
+    return (struct weir_alpn_name){.len = 0};
+}
+
+/* Returns true if silence may choose the route now. A client of tcp:// or
+ * any:// is silent before its first byte, a client of tls:// after its
+ * handshake. */
+static bool may_be_silent(const struct session *session)
+{
+    const struct target *at = session->door->at;
+
+    return session->door->service->has_silent_route &&
+           (at->is_any || !at->is_tls ? !session->is_opened
+                                      : session->is_opened);
+}
+
+static struct matching_facts facts_of(const struct session *session)
+{
+    const struct weir_buf rest = preface_rest(session->preface);
+    struct matching_facts facts = {
+        .kind = session->kind,
+        .is_open = session->is_opened,
+        .may_be_silent = may_be_silent(session),
+        .name = session_server_name(session),
+        .begin = rest.data,
+        .begin_len = rest.len,
+    };
+
+    if (session->door->service->has_alpn_route) {
+        facts.offered = preface_get_protocols(session->preface);
+        facts.agreed = agreed_of(session, &facts.offered);
+    }
+    return facts;
+}
+
+/* Bytes that map a client to the same target each time. */
+struct key {
+    uint8_t bytes[256];
+    size_t size; /* 0 is none */
+};
+
+static struct key copy(const void *bytes, size_t size)
+{
+    struct key key = {.size = size};
+
+    if (key.size > sizeof(key.bytes)) {
+        key.size = sizeof(key.bytes);
+    }
+    memcpy(key.bytes, bytes, key.size);
+    return key;
+}
+
+/* Copies a name in lower case, so that all spellings are one key. */
+static struct key copy_name(const char *server_name)
+{
+    struct key key = copy(server_name, matching_length_of(server_name));
+
+    for (size_t i = 0; i < key.size; i++) {
+        if (key.bytes[i] >= 'A' && key.bytes[i] <= 'Z') {
+            key.bytes[i] += 'a' - 'A';
+        }
+    }
+    return key;
+}
+
+static struct key key_of(const struct session *session)
+{
+    const enum config_balance balance = session->route->config->balance;
+    const char *server_name =
+        balance == BALANCE_SNI ? session_server_name(session) : NULL;
+    struct weir_address client;
+
+    if (server_name) {
+        return copy_name(server_name);
+    }
+    if (balance != BALANCE_SOURCE) {
+        return (struct key){.size = 0};
+    }
+    preface_get_client(session->preface, session->client, &client);
+    switch (client.storage.any.sa_family) {
+    case AF_INET:
+        return copy(&client.storage.inet.sin_addr,
+                    sizeof(client.storage.inet.sin_addr));
+    case AF_INET6:
+        return copy(&client.storage.inet6.sin6_addr,
+                    sizeof(client.storage.inet6.sin6_addr));
+    default:
+        return (struct key){.size = 0};
+    }
+}
+
+/* Ends the wait: connects by the chosen route, or refuses the client. */
+static void take_route(struct session *session, int err, size_t route)
+{
+    weir_handle_cancel(session_loop(session), session->timer);
+    if (err < 0) {
+        session_refuse(session, END_NO_ROUTE);
+        return;
+    }
+    session->route = &session->door->service->routes[route];
+    const struct key key = key_of(session);
+    session_connect(session, key.bytes, key.size);
+}
+
+/* Chooses a route by the known facts. Returns true if more bytes are needed. */
+static bool choose(struct session *session, bool is_over)
+{
+    const struct service *service = session->door->service;
+    size_t route = 0;
+
+    if (service->has_route_for_all && session->kind != MATCHING_UNKNOWN) {
+        take_route(session, 0, route);
+        return false;
+    }
+    struct matching_facts facts = facts_of(session);
+    facts.is_over = is_over;
+    const int err = matching_choose(service->config, &facts, &route);
+    if (err == -EAGAIN) {
+        return true;
+    }
+    take_route(session, err, route);
+    return false;
+}
+
+static void be_late(void *arg);
+
+static bool arm(struct session *session, uint64_t time_ns,
+                void (*call)(void *session))
+{
+    weir_handle_cancel(session_loop(session), session->timer);
+    if (weir_loop_call_later(session_loop(session), time_ns, call, session,
+                             &session->timer) < 0) {
+        session_refuse(session, END_INTERNAL);
+        return false;
+    }
+    return true;
+}
+
+/* Called after silent-after: chooses by silence, unless bytes have arrived. */
+static void notice_silence(void *arg)
+{
+    struct session *session = arg;
+    const struct config_service *config = session->door->service->config;
+
+    if (preface_rest(session->preface).len == 0) {
+        session->kind = MATCHING_SILENT;
+        choose(session, true);
+    } else {
+        arm(session, config->hello_timeout_ns - config->silent_after_ns,
+            be_late);
+    }
+}
+
+/* Starts the timer of silence, if silence may decide. */
+static void await_silence(struct session *session)
+{
+    if (may_be_silent(session) && preface_rest(session->preface).len == 0) {
+        arm(session, session->door->service->config->silent_after_ns,
+            notice_silence);
+    }
+}
+
+/* Starts the time for bytes inside TLS that decide the route. */
+static void await_inside(struct session *session)
+{
+    const struct config_service *config = session->door->service->config;
+
+    if (arm(session, config->hello_timeout_ns, be_late)) {
+        await_silence(session);
+    }
+}
+
+static void count_handshake(const struct session *session)
+{
+    struct counts *counts = session->door->service->counts;
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    if (weir_transport_get_extra_info(session->client, "tls_resumed", &info) ==
+        0) {
+        counts->resumed_handshakes += info.number == 1;
+        counts->full_handshakes += info.number != 1;
+    }
+}
+
+/* The common name of the certificate verified here replaces the header's. */
+static void note_name(struct session *session)
+{
+    char cn[CERTIFICATE_CN_SIZE];
+
+    free(session->client_cn);
+    session->client_cn = NULL;
+    if (session->door->service->config->client_ca &&
+        certificate_get_cn(session->client, cn)) {
+        session->client_cn = strdup(cn);
+    }
+}
+
+/* Returns true if the client's certificate has one of the required names;
+ * otherwise refuses the client. */
+static bool admit_by_certificate(struct session *session)
+{
+    const struct config_service *config = session->door->service->config;
+
+    note_name(session);
+    if (config->client_names.count == 0 ||
+        certificate_has_name(&config->client_names, session->client)) {
+        return true;
+    }
+    session_refuse(session, END_CLIENT_NAME);
+    return false;
+}
+
+static void secured(void *arg, int err, weir_transport *t)
+{
+    struct session *session = arg;
+
+    (void)t;
+    if (err == 0) {
+        session->is_opened = true;
+        count_handshake(session);
+        if (admit_by_certificate(session) && choose(session, false)) {
+            await_inside(session);
+        }
+    } else {
+        session->door->service->counts->failed_handshakes++;
+        session->reason = END_HANDSHAKE; /* the connection's loss follows */
+    }
+}
+
+static void open_tls(struct session *session)
+{
+    const struct service *service = session->door->service;
+    const struct contexts *contexts = service->services->setup->contexts;
+    const struct weir_tls_settings settings = {
+        .size = sizeof(settings),
+        .context = contexts_of_service(contexts, service->index),
+        .handshake_timeout_ns = service->config->handshake_timeout_ns,
+    };
+    const struct weir_buf rest = preface_rest(session->preface);
+    const struct weir_start_tls_options options = {
+        .size = sizeof(options), .initial = &rest, .initial_count = 1};
+    weir_transport *upgraded;
+
+    weir_handle_cancel(session_loop(session), session->timer);
+    if (weir_transport_start_tls(session->client, &settings, &options, secured,
+                                 session, &upgraded) < 0) {
+        session_refuse(session, session_reason_of_refusal(session));
+        return;
+    }
+    weir_transport_unref(session->client);
+    session->client = weir_transport_ref(upgraded);
+    weir_transport_set_busy(upgraded, true);
+    session->preface = preface_drop_rest(session->preface);
+}
+
+/* Decides by the complete hello whether TLS is terminated. */
+static void choose_by_hello(struct session *session)
+{
+    const struct config_service *config = session->door->service->config;
+    struct matching_facts facts = facts_of(session);
+    size_t route = 0;
+
+    facts.begin_len = 0; /* nothing inside TLS was read */
+    facts.may_be_silent =
+        session->door->service->has_silent_route && !session->door->at->is_any;
+    const int err = matching_choose_by_hello(config, &facts, &route);
+
+    if (err < 0 || config->routes[route].passes_tls) {
+        take_route(session, err, route);
+    } else {
+        open_tls(session);
+    }
+}
+
+/* Returns true if the client's address is allowed; otherwise refuses the
+ * client. */
+static bool admit(struct session *session)
+{
+    const struct service *service = session->door->service;
+    struct clients_refusal refusal;
+    struct weir_address client;
+
+    if (!service->clients || session->is_admitted) {
+        return true;
+    }
+    preface_get_client(session->preface, session->client, &client);
+    session->is_admitted = clients_enter(
+        service->clients, &client, weir_loop_get_time(session_loop(session)),
+        &session->counted, &refusal);
+    if (!session->is_admitted) {
+        session->is_unlogged = !refusal.is_told;
+        session->left_out = refusal.left_out;
+        session_refuse(session, refusal.reason);
+    }
+    return session->is_admitted;
+}
+
+/* ---- the preface ---- */
+
+/* The preface is invalid, or late. */
+static void refuse_preface(struct session *session)
+{
+    struct service *service = session->door->service;
+    const bool lacks_header =
+        service->reads_header && !preface_has_header(session->preface);
+
+    service->counts->failed_handshakes += !lacks_header && service->clients;
+    session_refuse(session, lacks_header ? END_HEADER : END_HELLO);
+}
+
+/* Returns true if the preface is complete, so that more bytes could only change
+ * the route. */
+static bool may_decide(const struct session *session)
+{
+    const struct service *service = session->door->service;
+
+    return (!service->reads_header || preface_has_header(session->preface)) &&
+           (session->kind != MATCHING_TLS || session->is_opened);
+}
+
+/* Decides by the received bytes, as no more will arrive. */
+static void decide(struct session *session)
+{
+    if (session->kind == MATCHING_UNKNOWN) {
+        session->kind = MATCHING_PLAIN;
+    }
+    choose(session, true);
+}
+
+static void be_late(void *arg)
+{
+    struct session *session = arg;
+
+    if (may_decide(session)) {
+        decide(session);
+    } else {
+        refuse_preface(session);
+    }
+}
+
+/* Reads the PROXY header, if there must be one. Returns true if it is complete.
+ */
+static bool read_header(struct session *session)
+{
+    const struct service *service = session->door->service;
+    const int err =
+        service->reads_header && !session->is_opened
+            ? preface_read_header(session->preface, service->header_versions)
+            : 0;
+
+    if (err < 0 && (err != -EAGAIN || preface_is_too_long(session->preface))) {
+        refuse_preface(session);
+    }
+    if (err == 0 && !session->client_cn) {
+        session->client_cn = preface_copy_cn(session->preface);
+    }
+    return err == 0;
+}
+
+static void read_hello(struct session *session)
+{
+    const struct service *service = session->door->service;
+    const int err =
+        preface_read_hello(session->preface, service->has_alpn_route);
+
+    if (err == 0) {
+        choose_by_hello(session);
+    } else if (err != -EAGAIN || preface_is_too_long(session->preface)) {
+        refuse_preface(session);
+    }
+}
+
+static void read_preface(struct session *session)
+{
+    if (!read_header(session) || !admit(session)) {
+        return;
+    }
+    const struct weir_buf rest = preface_rest(session->preface);
+    if (session->kind == MATCHING_UNKNOWN) {
+        session->kind = matching_guess(rest.data, rest.len);
+    }
+    if (session->kind == MATCHING_TLS && !session->is_opened) {
+        read_hello(session);
+    } else if (choose(session, false)) {
+        await_silence(session);
+    }
+}
+
+/* The client ended its stream while it waited for a place. */
+static void end_preface(struct session *session, const weir_transport *t)
+{
+    const bool is_open_now = session->client != t;
+
+    if (session->route || is_open_now || weir_transport_is_closing(t)) {
+        return; /* There is a route, or TLS handles the end, or the client is
+                 * refused. */
+    }
+    if (may_decide(session)) {
+        decide(session);
+    } else {
+        session_refuse(session, END_CLIENT_GONE);
+    }
+}
+
+static bool is_trusted(const struct session *session)
+{
+    const struct service *service = session->door->service;
+    struct weir_address peer;
+
+    weir_transport_get_peername(session->client, &peer);
+    return weir_network_list_contains(service->trusted, service->trusted_count,
+                                      &peer);
+}
+
+static void begin_preface(struct session *session)
+{
+    const struct service *service = session->door->service;
+
+    if (service->reads_header && !is_trusted(session)) {
+        session_refuse(session, END_UNTRUSTED);
+        return;
+    }
+    if (!session->preface) {
+        session->preface = preface_new();
+    }
+    if (!session->preface) {
+        session_refuse(session, END_INTERNAL);
+        return;
+    }
+    if (!arm(session, service->config->hello_timeout_ns, be_late)) {
+        return;
+    }
+    const weir_transport *t = session->client;
+    if (preface_rest(session->preface).len > 0) {
+        read_preface(session); /* received while it waited for its place */
+    } else if (!service->reads_header && !session->has_ended) {
+        await_silence(session);
+    }
+    if (session->has_ended) {
+        end_preface(session, t);
+    }
+}
+
+static struct session *session_of(struct place *place)
+{
+    return (struct session *)(void *)((char *)place -
+                                      offsetof(struct session, place));
+}
+
+void opening_take_in(struct place *place)
+{
+    struct session *session = session_of(place);
+    const struct service *service = session->door->service;
+    const struct target *at = session->door->at;
+    const bool has_tls = at->is_tls && !at->is_any;
+
+    session->kind = has_tls      ? MATCHING_TLS
+                    : at->is_any ? MATCHING_UNKNOWN
+                                 : MATCHING_PLAIN;
+    session->is_opened =
+        has_tls && !service->reads_header && !service->reads_hello;
+    if (session->is_opened) {
+        count_handshake(session);
+        if (!admit_by_certificate(session)) {
+            return;
+        }
+    }
+    if (service->reads_header || (has_tls && !session->is_opened) ||
+        choose(session, false)) {
+        weir_transport_resume_reading(session->client);
+        begin_preface(session);
+    }
+}
+
+void opening_refuse_waiting(struct door *door)
+{
+    struct place *place;
+
+    while ((place = places_turn_away(door)) != NULL) {
+        session_refuse(session_of(place), END_DRAIN);
+    }
+}
+
+#define SHORTAGE_TOLD_NS UINT64_C(1000000000)
+
+/* Refuses a client above the program's limit. If descriptors impose the limit,
+ * the shortage is reported, at most once a second. */
+static void refuse_above_all(struct session *session)
+{
+    const struct service *service = session->door->service;
+    struct proxy *proxy = service->worker->proxy;
+    const uint64_t now_ns = weir_loop_get_time(session_loop(session));
+    uint64_t before_ns = atomic_load(&proxy->told_shortage_ns);
+
+    if (atomic_load(&proxy->places.limit) == proxy->fd_limit) {
+        counts_accept_error(service->counts, -EMFILE);
+        if ((before_ns == 0 || now_ns > before_ns + SHORTAGE_TOLD_NS) &&
+            atomic_compare_exchange_strong(&proxy->told_shortage_ns, &before_ns,
+                                           now_ns)) {
+            say("descriptors are enough for %llu connections, and there are as "
+                "many: more are reset; raise the limit of open files",
+                (unsigned long long)proxy->fd_limit);
+        }
+    }
+    session_refuse(session, END_LIMIT);
+}
+
+static void client_made(void *user, weir_transport *t)
+{
+    struct session *session = user;
+
+    session->client = weir_transport_ref(t);
+    list_add(&session->door->service->worker->sessions, &session->link);
+    trimming_enter(session->door->service->worker);
+    weir_transport_set_busy(t, true); /* for a graceful stop */
+    if (!session->door->service->reads_header && !admit(session)) {
+        return;
+    }
+    if (!places_enter(&session->place, session->door)) {
+        refuse_above_all(session);
+    }
+}
+
+/* Keeps received bytes: in their buffer if they are for the target, else in the
+ * preface. Returns 0 or a negative error. */
+static int keep(struct session *session, const struct weir_buf *buf)
+{
+    if (session->route && !session->preface && !session->kept.lease) {
+        struct weir_buf kept = *buf;
+        if (weir_buf_ref(&kept) == 0) {
+            session->kept = kept;
+            return 0;
+        }
+    }
+    if (!session->preface) {
+        session->preface = preface_new();
+    }
+    return session->preface
+               ? preface_feed(session->preface, buf->data, buf->len)
+               : -ENOMEM;
+}
+
+static bool is_waiting(const struct session *session)
+{
+    return session->route || session->place.state == PLACE_WAITING;
+}
+
+/* A waiting client is read, too, as its reset would not be noticed otherwise.
+ * Received bytes belong to the preface, or are kept for the target. */
+static int client_data(void *user, weir_transport *t,
+                       const struct weir_buf *buf)
+{
+    struct session *session = user;
+    const bool waits = is_waiting(session);
+
+    if (keep(session, buf) < 0) {
+        session_refuse(session, END_INTERNAL);
+    } else if (!waits) {
+        read_preface(session);
+    } else if (session->kept.len + preface_rest(session->preface).len >=
+               session->door->service->config->buffer_bytes) {
+        weir_transport_pause_reading(t);
+    }
+    return 0;
+}
+
+/* The relay forwards the end of the stream. A client that ends inside its PROXY
+ * header or hello is closed, and so is a waiting one if its route says so. */
+static int client_eof(void *user, weir_transport *t)
+{
+    struct session *session = user;
+
+    session->has_ended = session->place.state == PLACE_WAITING;
+    if (session->route && session->route->config->ends_waiting) {
+        session_refuse(session, END_CLIENT_GONE);
+    } else if (!is_waiting(session) && !weir_transport_is_closing(t) &&
+               may_decide(session)) {
+        decide(session);
+    }
+    return is_waiting(session);
+}
+
+static void client_lost(void *user, weir_transport *t, int err)
+{
+    struct session *session = user;
+
+    (void)err;
+    weir_handle_cancel(session_loop(session), session->timer);
+    if (session->reason == END_CLIENT_GONE &&
+        session->door->service->worker->is_draining &&
+        weir_transport_get_end(t) == WEIR_END_ABORTED) {
+        session->reason = END_DRAIN;
+    }
+    session_lose_client(session);
+}
+
+static const struct weir_protocol client_protocol = {
+    .size = sizeof(client_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = client_made,
+    .connection_lost = client_lost,
+    .data_received = client_data,
+    .eof_received = client_eof,
+};
+
+int opening_create(void *arg, weir_transport *t,
+                   struct weir_protocol_binding *ret)
+{
+    struct door *door = arg;
+    struct session *session = malloc(sizeof(*session));
+
+    (void)t;
+    if (!session) {
+        return -ENOMEM;
+    }
+    *session = (struct session){.door = door,
+                                .reason = END_CLIENT_GONE,
+                                .time_ns = clock_wall_coarse_ns()};
+    session->start_ns = weir_loop_get_time(session_loop(session));
+    door->service->counts->accepted++;
+    door->service->counts->active++;
+    worker_enter(door->service->services);
+    *ret = (struct weir_protocol_binding){&client_protocol, session};
+    return 0;
+}

@@ -1,0 +1,45 @@
+/*
+ * Orders of operators about targets: drain, disable, and weights. An order
+ * holds until the operator sends 'ready'; reloads and a successor process keep
+ * it.
+ */
+#ifndef WEIR_PROXY_ORDERS_H
+#define WEIR_PROXY_ORDERS_H
+
+#include "tools/weir-proxy/base/keyed.h"
+#include "tools/weir-proxy/config/config.h"
+
+enum order_mode {
+    ORDER_READY,
+    ORDER_DRAIN,
+    ORDER_DISABLE,
+};
+
+#define ORDER_WEIGHT_MAX 256
+#define ORDER_NO_WEIGHT  UINT32_MAX
+
+/* Order about one target of a route. Written by the first worker, read by all.
+ */
+struct order {
+    struct keyed keyed;
+    _Atomic int mode;
+    _Atomic uint32_t weight;     /* ORDER_NO_WEIGHT is the configured one */
+    _Atomic uint64_t failing_ns; /* time of the last log line that reports it
+                                  * failing */
+    _Atomic bool is_failing;     /* no log line has reported since that it works
+                                  * again */
+};
+
+/* Finds or creates the order of a target. Returns NULL if out of memory. */
+struct order *orders_find(struct keyed_table *all, const char *service,
+                          const char *route, const char *target);
+
+uint32_t orders_weight(const struct order *order,
+                       const struct config_target *target);
+/* Returns true during maintenance: the target is not checked either. */
+bool orders_is_disabled(const struct order *order);
+/* Returns "draining" or "disabled", or NULL if the order is neither. */
+const char *orders_word(const struct order *order,
+                        const struct config_target *target);
+
+#endif

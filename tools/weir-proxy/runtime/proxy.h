@@ -1,0 +1,268 @@
+/*
+ * The objects of the running proxy, and who may access them.
+ *
+ *     proxy    the whole; constant once all workers listen, except its setup
+ *     setup    a configuration and what all threads share of it (setup.h);
+ *              a reload replaces it (reload.h)
+ *     worker   state of one thread: services, log, counts and sessions
+ *     service  what one thread has of a service of a setup
+ *     session  a connection of a client, from accept to its line in the log
+ *
+ * Workers share only the proxy, its setups and the shared state of upstream
+ * sets. While they run they change only places and clients of a setup
+ * (places.h, clients.h). Whatever concerns all workers is a callback that runs
+ * on each thread.
+ */
+#ifndef WEIR_PROXY_PROXY_H
+#define WEIR_PROXY_PROXY_H
+
+#include "tools/weir-proxy/config/config.h"
+#include "tools/weir-proxy/confine/confine.h"
+#include "tools/weir-proxy/facts/counts.h"
+#include "tools/weir-proxy/facts/log.h"
+
+#include "weir/network.h"
+#include "weir/server.h"
+#include "weir/sync.h"
+#include "weir/threads.h"
+#include "weir/upstream.h"
+
+#include <stdatomic.h>
+
+struct admin;
+struct client;
+struct control;
+struct clients;
+struct order;
+struct place;
+struct session;
+struct setup;
+struct states_one;
+struct tally;
+struct target_tally;
+
+/* A list in order of age. Its elements begin with a link. */
+struct link {
+    struct link *older;
+    struct link *younger;
+};
+
+struct list {
+    struct link *oldest; /* NULL if empty */
+    struct link *youngest;
+};
+
+static inline void list_add(struct list *list, struct link *link)
+{
+    struct link *older = list->youngest;
+
+    *link = (struct link){.older = older};
+    *(older ? &older->younger : &list->oldest) = link;
+    list->youngest = link;
+}
+
+static inline void list_remove(struct list *list, struct link *link)
+{
+    *(link->older ? &link->older->younger : &list->oldest) = link->younger;
+    *(link->younger ? &link->younger->older : &list->youngest) = link->older;
+}
+
+/* A limit of connections, for all threads. */
+struct places {
+    _Atomic uint64_t taken;
+    _Atomic uint64_t waiting; /* for one of these places */
+    _Atomic uint64_t limit;   /* 0 is no limit, and nothing is counted */
+};
+
+/* A session whose target has no keepalive yet (keepalive.h). */
+struct unasked {
+    struct link link;        /* of its worker's; the first field */
+    struct session *session; /* NULL if not in the list */
+};
+
+/* Connections to be reset (cuts.h). */
+struct cuts {
+    struct weir_handle timer;
+    uint64_t step_ns;
+    unsigned steps; /* remaining */
+    size_t left;
+};
+
+/* A worker's state of a route: its targets. */
+struct route {
+    struct worker *worker;
+    const struct services *services;
+    const struct config_service *service;
+    const struct config_route *config;
+    weir_upstreams *upstreams;
+    weir_upstream **added; /* of each target, borrowed; NULL until added */
+    bool *was_down; /* of each target, by its checks, since it was last up */
+    char *in_use;   /* name of the upstream, with balance first, or NULL */
+    struct cuts cuts;
+    struct target_tally **past; /* of each target: counts of earlier sets */
+    struct order **orders;      /* of operators, for each target */
+};
+
+static inline const char *route_get_name(const struct route *route)
+{
+    return route->config->label;
+}
+
+/* A worker's listening socket. */
+struct door {
+    struct service *service;
+    const struct target *at;
+    weir_server *server;
+    struct places *places;                /* limit of the address */
+    struct list waiting;                  /* struct place: clients that wait
+                                           * here */
+    void (*take_in)(struct place *place); /* called when the limits admit it */
+};
+
+struct service {
+    struct worker *worker;
+    struct services *services; /* that contain it */
+    const struct config_service *config;
+    size_t index; /* in the configuration */
+    struct route *routes;
+    struct door *doors;
+    size_t door_count;
+    struct weir_network *trusted;
+    size_t trusted_count;
+    struct clients *clients;  /* NULL if all clients are admitted */
+    bool reads_header;        /* connections begin with a PROXY header ... */
+    unsigned header_versions; /* ... of enum weir_proxy_version */
+    bool reads_hello;         /* the route is chosen before TLS is opened */
+    bool has_route_for_all;   /* ... and there is no other route */
+    bool has_alpn_route;      /* ... also by the hello's protocols */
+    bool has_silent_route;    /* a silent client has a route */
+    struct counts *counts;    /* this thread's, for all services of this name */
+};
+
+/* A worker's state of a setup. After a reload it is old: it accepts no more,
+ * and is freed with its last connection. */
+struct services {
+    struct link link; /* in its worker's list of old ones; the first field */
+    struct worker *worker;
+    struct setup *setup; /* a reference */
+    struct service *all;
+    size_t busy; /* servers and sessions that have not ended */
+    bool is_old;
+};
+
+/* Servers that are being opened or closed. If a stop with a deadline ends the
+ * waiting task, they are reported closed later, at the loop's end. */
+struct waiting {
+    weir_event *event; /* NULL if no task waits any longer */
+    size_t count;
+    int err;
+};
+
+/* Memory trimming after many connections have ended; see trimming.h. */
+struct trimming {
+    uint64_t count;
+    uint64_t peak;    /* since memory was last released */
+    uint64_t last_ns; /* time of the last release; 0 is never */
+    bool is_due;      /* a timer runs */
+};
+
+struct worker {
+    struct proxy *proxy;
+    weir_thread *thread;
+    weir_loop *loop;
+    struct services *services;  /* that accept; NULL before the first */
+    struct services *next;      /* of a reload in progress, or NULL */
+    struct list old;            /* struct services with connections */
+    struct keyed_table tallies; /* struct tally: of all services so far */
+    struct keyed_table target_tallies; /* struct target_tally */
+    struct list sessions;              /* struct session */
+    struct trimming trimming;
+    struct list unasked;    /* struct unasked; see keepalive.h */
+    bool will_ask;          /* a timer that empties the list runs */
+    _Atomic bool is_called; /* to check for free places */
+    struct log log;
+    struct admin *admin;     /* the first worker's, or NULL */
+    weir_server *successors; /* the first worker's: serves successors */
+    struct control *control; /* the first worker's, or NULL */
+    bool has_successor;      /* one of them got the sockets */
+    bool is_replaced;        /* ... and serves */
+    struct waiting opening;  /* the services' servers */
+    struct waiting closing;
+    bool is_draining;
+    bool is_stopping; /* by a signal, of the first worker */
+    bool has_ended;   /* reported to the first worker, which sets it */
+};
+
+/* Functions of control/ that workers call. All but ready() are for the first.
+ */
+struct worker_hooks {
+    int (*begin)(struct worker *worker); /* it accepts */
+    int (*ready)(struct worker *worker); /* so does each worker */
+    void (*end)(struct worker *worker);  /* its connections have ended */
+};
+
+struct proxy {
+    const struct worker_hooks *hooks;
+    int argc; /* the command line, parsed again by a reload */
+    char **argv;
+    struct setup *setup; /* of the first worker: the current one */
+    struct confinement confinement;
+    struct worker *workers; /* one for each thread */
+    uint32_t worker_count;
+    struct places places;         /* of all services */
+    struct keyed_table addresses; /* setup.c: all addresses so far */
+    struct keyed_table routes;    /* likewise, all routes */
+    struct keyed_table orders;    /* struct order: likewise, of all targets */
+    int start_err;                /* of a socket that could not be opened */
+    uint64_t fd_limit;            /* connections that the descriptors allow */
+    _Atomic uint64_t told_shortage_ns; /* time of the last line about missing
+                                        * descriptors */
+    uint64_t memory_limit_bytes;       /* of all threads */
+    uint32_t ready_count; /* the first worker's, like the next two */
+    uint32_t ended_count;
+    weir_event *all_ended; /* set with the last of the other threads, or NULL */
+    int predecessor;       /* connection to the replaced proxy, or -1 */
+    int admin_fd;          /* the page's listening socket from it, or -1 */
+    weir_lock *change;     /* the first worker's, for a reload or handover */
+    bool is_reloading;     /* by a task of the first worker */
+    bool was_refused;      /* the configuration of the last reload */
+    bool is_asked_again;   /* ... which must run once more */
+    struct states_one *states; /* what the predecessor knew about targets */
+    size_t state_count;
+    int notify_fd;        /* manager.h; -1 if the manager is reached by name */
+    uint64_t watchdog_ns; /* of the service manager; 0 is none */
+    _Atomic uint64_t told_skipped_ns; /* time of the last line about a skipped
+                                       * check; 0 is none */
+};
+
+/* Initial read limit of a relay (weir/relay.h). A larger limit before the relay
+ * would end the receive that is armed on that side. */
+#define RECEIVED_AHEAD_BYTES (32u << 10)
+
+/* Options of a service's connections. Connections to targets get the keepalive
+ * later (keepalive.h). */
+static inline struct weir_connection_options
+connection_of(const struct config_service *config, bool is_to_target)
+{
+    const bool asks = config->keepalive_idle_ns > 0 && !is_to_target;
+
+    return (struct weir_connection_options){
+        .size = sizeof(struct weir_connection_options),
+        .keep_alive = asks,
+        .keep_alive_idle_ns = asks ? config->keepalive_idle_ns : 0,
+        .keep_alive_interval_ns = asks ? config->keepalive_interval_ns : 0,
+        .keep_alive_count = asks ? (uint32_t)config->keepalive_count : 0,
+        .read_limit_bytes = config->buffer_bytes < RECEIVED_AHEAD_BYTES
+                                ? config->buffer_bytes
+                                : RECEIVED_AHEAD_BYTES,
+        .timeouts = {.size = sizeof(struct weir_timeouts),
+                     .write_stall_ns = config->stall_timeout_ns}};
+}
+
+/* Returns a worker's share of a total limit, rounded up; 0 for no limit. */
+static inline uint64_t share_of(uint64_t limit, const struct proxy *proxy)
+{
+    return limit / proxy->worker_count + (limit % proxy->worker_count > 0);
+}
+
+#endif

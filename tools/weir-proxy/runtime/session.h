@@ -1,0 +1,96 @@
+/*
+ * A session: a client's connection and the connection to its target.
+ *
+ *     accepted -> place -> preface -> (TLS) -> connecting -> relayed -> over
+ *     \____________ opening.c ____________/   \________ session.c ________/
+ *
+ * A preface is read only if the service needs it: a PROXY header, or first
+ * bytes that choose the route, before or inside TLS. In each state the session
+ * waits for one thing, and it ends with one reason. It is freed when the last
+ * of these ends: the client's connection, the connect, or the relay.
+ */
+#ifndef WEIR_PROXY_SESSION_H
+#define WEIR_PROXY_SESSION_H
+
+#include "places.h"
+#include "proxy.h"
+#include "tools/weir-proxy/config/matching.h"
+
+#include "weir/relay.h"
+
+#include <errno.h>
+
+/* Error of a connect that an operator has cut. */
+#define SESSION_CUT (-ECONNABORTED)
+
+/* User pointer of its client's protocol until the relay takes over. */
+struct session {
+    struct link link; /* in its worker's list; the first field */
+    struct place place;
+    struct unasked unasked; /* until its target gets keepalive */
+    struct door *door;
+    struct route *route;      /* NULL until chosen */
+    weir_transport *client;   /* a reference */
+    weir_transport *target;   /* a reference, or NULL */
+    weir_pending *pending;    /* the connect or the relay */
+    weir_upstream_slot *slot; /* while there is a target */
+    struct preface *preface;  /* NULL if nothing was read or copied */
+    struct weir_buf kept;     /* the client's first bytes; lease NULL if none */
+    struct weir_handle timer; /* of the preface */
+    struct client *counted;   /* as which its connection is counted, or NULL */
+    enum matching_kind kind : 3; /* of the client */
+    bool is_opened : 1;          /* TLS is terminated; the preface's TLS is not
+                                  * inside another */
+    bool is_client_lost : 1;
+    bool is_cut : 1;            /* by session_cut() */
+    bool is_to_cut : 1;         /* will be (cuts.h) */
+    bool has_ended : 1;         /* the client closed while it was waiting */
+    bool is_admitted : 1;       /* the client rules allow it */
+    bool is_unlogged : 1;       /* a like refusal was logged this second */
+    enum end_reason reason : 8; /* of an end before the relay */
+    uint16_t try_count;
+    uint32_t left_out; /* refusals of its client without a log line */
+    uint64_t time_ns;  /* wall-clock time of the accept */
+    uint64_t start_ns; /* loop time */
+    uint64_t queue_ns;
+    uint64_t connect_ns;
+    const char *target_name;   /* as configured, or NULL if it is an address */
+    const char *connect_alert; /* of the last target's TLS, static, or NULL */
+    char *client_cn; /* from its certificate or its PROXY header, or NULL */
+    char *tried;     /* addresses that failed, with errors, or NULL */
+};
+
+/* Connects the session to a target of its route; @key selects the target if the
+ * balance uses one. */
+void session_connect(struct session *session, const void *key, size_t key_size);
+
+/* The client's connection is lost before a relay has taken it over. */
+void session_lose_client(struct session *session);
+
+/* Resets both sides: the target is down, or was a substitute for another one.
+ */
+void session_cut(struct session *session);
+
+/* Ends a session that is not relayed. Resets the client, so that it does not
+ * take the end for an answer; session_lose_client() follows. */
+void session_refuse(struct session *session, enum end_reason reason);
+
+/* Returns the reason why a call with the session's transports was refused: one
+ * of them has ended, which is reported next, or memory ran out. */
+enum end_reason session_reason_of_refusal(const struct session *session);
+
+/* Fills in a record. @end is NULL if the session was not relayed. Its texts
+ * belong to the session. */
+void session_describe(const struct session *session,
+                      const struct weir_relay_record *end, struct record *ret);
+
+/* Returns the server name that the client requested, or NULL or "". Borrowed
+ * from the session. */
+const char *session_server_name(const struct session *session);
+
+static inline weir_loop *session_loop(const struct session *session)
+{
+    return session->door->service->worker->loop;
+}
+
+#endif

@@ -1,0 +1,350 @@
+/*
+ * A setup is reference-counted by the proxy and by the services of each thread.
+ * Shared addresses and routes are kept until the program ends, so that a
+ * removed one continues when it is added again; their number is limited by what
+ * an operator has configured.
+ */
+#include "setup.h"
+
+#include "clients.h"
+#include "states.h"
+#include "tools/common/console.h"
+#include "tools/common/key_log.h"
+#include "tools/weir-proxy/base/hashes.h"
+#include "tools/weir-proxy/config/changes.h"
+#include "tools/weir-proxy/confine/confine.h"
+
+#include "weir/error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct shared_address {
+    struct keyed keyed;
+    struct weir_address address;
+    struct places places;
+};
+
+/* Found by service and label, or by "" and the group of targets. */
+struct shared_route {
+    struct keyed keyed;
+    char *service;
+    char *route;
+    weir_upstreams_shared *shared;
+};
+
+static bool is_text(const char *one, const char *other)
+{
+    return one && other ? strcmp(one, other) == 0 : one == other;
+}
+
+struct setup *setup_new(struct config *config, const struct setup *before,
+                        char *why)
+{
+    struct setup *setup =
+        changes_finish(config) ? calloc(1, sizeof(*setup)) : NULL;
+
+    if (!setup) {
+        option_refuse(why, "no memory");
+        config_free(config);
+        free(config);
+        return NULL;
+    }
+    atomic_init(&setup->users, 1);
+    setup->config = config;
+    setup->log.fd = -1;
+    setup->clients = clients_make_next(config, before ? before->clients : NULL,
+                                       before ? before->config : NULL, why);
+    if (setup->clients) {
+        setup->contexts = contexts_make(config, why);
+    }
+    if (!setup->contexts) {
+        setup_unref(setup);
+        return NULL;
+    }
+    return setup;
+}
+
+struct setup *setup_ref(struct setup *setup)
+{
+    atomic_fetch_add(&setup->users, 1);
+    return setup;
+}
+
+static void close_key_logs(const struct setup *setup)
+{
+    const struct config *config = setup->config;
+    size_t left = setup->key_log_count;
+
+    for (size_t i = 0; i < config->service_count && left > 0; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j <= service->route_count && left > 0; j++) {
+            const char *path = config_key_log(service, j);
+            if (path) {
+                key_log_close(key_log_find(path)); /* exists already */
+                left--;
+            }
+        }
+    }
+}
+
+void setup_unref(struct setup *setup)
+{
+    if (!setup || atomic_fetch_sub(&setup->users, 1) > 1) {
+        return;
+    }
+    listeners_close(&setup->listeners);
+    if (setup->log.fd >= 0) {
+        close(setup->log.fd);
+    }
+    contexts_free(setup->contexts);
+    close_key_logs(setup);
+    clients_free(setup->clients, setup->config);
+    config_free(setup->config);
+    free(setup->config);
+    free(setup->places);
+    free(setup->route_shared);
+    free(setup->orders);
+    free(setup);
+}
+
+/* Returns 0 or a negative error. */
+static int open_log(struct setup *setup, const struct setup *before)
+{
+    const struct config *config = setup->config;
+    struct log_options *log = &setup->log;
+    char why[OPTION_WHY_SIZE];
+
+    *log = (struct log_options){.path = config->log_path,
+                                .facility = config->log_facility,
+                                .format = config->log_format,
+                                .names = config->log_names,
+                                .fd = -1};
+    if (!log->path) {
+        return 0;
+    }
+    (void)!sink_read(log->path, &log->server, why); /* its syntax was checked
+                                                     * before */
+    if (before && is_text(before->log.path, log->path)) {
+        return 0;
+    }
+    /* All threads have duplicates of one descriptor. */
+    log->fd = log_open_place(log);
+    return log->fd < 0 && log->server.len == 0 ? log->fd : 0;
+}
+
+bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why)
+{
+    const struct config *config = setup->config;
+    const uid_t user = confine_get_user(config);
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j <= service->route_count; j++) {
+            const char *path = config_key_log(service, j);
+            struct key_log *log = path ? key_log_find(path) : NULL;
+            if (log && (only_looks ? !key_log_try(log, user, why)
+                                   : !key_log_open(log, user, why))) {
+                return false;
+            }
+            setup->key_log_count += log && !only_looks;
+        }
+    }
+    return true;
+}
+
+/* ---- state shared by setups ---- */
+
+static struct places *find_places(struct proxy *proxy,
+                                  const struct weir_address *address)
+{
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    uint64_t key = hashes_add_text(
+        HASHES_BASIS, weir_address_format(address, text, sizeof(text)));
+
+    for (;; key++) {
+        bool is_new;
+        struct shared_address *one =
+            keyed_find(&proxy->addresses, key, sizeof(*one), &is_new);
+        if (!one) {
+            return NULL;
+        }
+        if (is_new) {
+            one->address = *address;
+        }
+        if (weir_address_is_equal(&one->address, address)) {
+            return &one->places;
+        }
+    }
+}
+
+/* Returns false if out of memory; the entry then has no names and is never
+ * found. */
+static bool begin_route(struct shared_route *one, const char *service,
+                        const char *route)
+{
+    one->service = strdup(service);
+    one->route = one->service ? strdup(route) : NULL;
+    if (one->route) {
+        (void)!weir_upstreams_shared_new(NULL, &one->shared);
+    }
+    return one->shared != NULL;
+}
+
+static weir_upstreams_shared *find_route(struct proxy *proxy,
+                                         const char *service, const char *route)
+{
+    for (uint64_t key = keyed_key(service, route, NULL);; key++) {
+        bool is_new;
+        struct shared_route *one =
+            keyed_find(&proxy->routes, key, sizeof(*one), &is_new);
+        if (!one || (is_new && !begin_route(one, service, route))) {
+            return NULL;
+        }
+        if (one->shared && strcmp(one->service, service) == 0 &&
+            strcmp(one->route, route) == 0) {
+            return one->shared;
+        }
+    }
+}
+
+static int share_routes(struct setup *setup, struct proxy *proxy)
+{
+    const struct config *config = setup->config;
+    weir_upstreams_shared **shared =
+        calloc(config->route_count + 1, sizeof(*shared));
+
+    setup->route_shared = shared;
+    for (size_t i = 0; shared && i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            const struct config_route *route = &service->routes[j];
+            *shared = route->group
+                          ? find_route(proxy, "", route->group)
+                          : find_route(proxy, service->name, route->label);
+            if (!*shared++) {
+                return -ENOMEM;
+            }
+        }
+    }
+    return shared ? 0 : -ENOMEM;
+}
+
+/* Orders of a predecessor are taken over. */
+static int find_orders_of(const struct config_service *service,
+                          const struct config_route *config,
+                          struct proxy *proxy, struct order **orders)
+{
+    const struct route route = {.service = service, .config = config};
+
+    for (size_t i = 0; i < config->target_count; i++) {
+        const struct config_target *target = &config->targets[i];
+        orders[i] = orders_find(&proxy->orders, service->name, config->label,
+                                target->at.text);
+        if (!orders[i]) {
+            return -ENOMEM;
+        }
+        states_find_order(proxy->states, proxy->state_count, &route, target,
+                          orders[i]);
+    }
+    return 0;
+}
+
+static int find_orders(struct setup *setup, struct proxy *proxy)
+{
+    const struct config *config = setup->config;
+    struct order **orders = calloc(config->target_count + 1, sizeof(*orders));
+    int err = orders ? 0 : -ENOMEM;
+
+    setup->orders = orders;
+    for (size_t i = 0; i < config->service_count && err == 0; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count && err == 0; j++) {
+            err = find_orders_of(service, &service->routes[j], proxy, orders);
+            orders += service->routes[j].target_count;
+        }
+    }
+    return err;
+}
+
+struct order **setup_orders_of(const struct setup *setup,
+                               const struct config_route *route)
+{
+    return setup->orders + route->first_target;
+}
+
+/* Returns 0 or -ENOMEM. */
+static int share(struct setup *setup, struct proxy *proxy)
+{
+    const struct listeners *listeners = &setup->listeners;
+
+    setup->places = calloc(listeners->count + 1, sizeof(*setup->places));
+    if (!setup->places) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < listeners->count; i++) {
+        setup->places[i] = find_places(proxy, &listeners->all[i].address);
+        if (!setup->places[i]) {
+            return -ENOMEM;
+        }
+    }
+    const int err = share_routes(setup, proxy);
+    return err < 0 ? err : find_orders(setup, proxy);
+}
+
+bool setup_open(struct setup *setup, const struct setup *before,
+                struct proxy *proxy, char *why)
+{
+    const struct config *config = setup->config;
+    int err = open_log(setup, before);
+
+    if (err < 0) {
+        return option_refuse(why, "%s: %s", config->log_path,
+                             weir_strerror(err));
+    }
+    if (!setup_open_key_logs(setup, false, why)) {
+        return false;
+    }
+    option_refuse(why, "no memory");
+    console_divert(why, OPTION_WHY_SIZE);
+    err = listeners_open(&setup->listeners, config, proxy->worker_count);
+    console_divert(NULL, 0);
+    return err == 0 && share(setup, proxy) == 0;
+}
+
+void setup_set_limits(const struct setup *setup, struct proxy *proxy)
+{
+    const uint64_t limit = setup->config->conn_limit;
+
+    atomic_store(&proxy->places.limit, limit > 0 && limit < proxy->fd_limit
+                                           ? limit
+                                           : proxy->fd_limit);
+    for (size_t i = 0; i < setup->listeners.count; i++) {
+        atomic_store(&setup->places[i]->limit,
+                     setup->listeners.all[i].config->conn_limit);
+    }
+}
+
+weir_upstreams_shared *setup_shared_of(const struct setup *setup,
+                                       const struct config_route *route)
+{
+    return setup->route_shared[route->number];
+}
+
+static void end_route(void *one)
+{
+    const struct shared_route *route = one;
+
+    weir_upstreams_shared_free(route->shared);
+    free(route->service);
+    free(route->route);
+}
+
+void setup_free_shared(struct proxy *proxy)
+{
+    keyed_free(&proxy->addresses, NULL);
+    keyed_free(&proxy->orders, NULL);
+    keyed_free(&proxy->routes, end_route);
+}

@@ -1,0 +1,337 @@
+/*
+ * All threads know the same about their targets, so the first thread with a
+ * route provides its facts. A successor may have more or fewer threads.
+ *
+ * A state comes from checks: a target that is drained, or whose first check has
+ * not ended, has none.
+ */
+#include "states.h"
+
+#include "setup.h"
+#include "tools/weir-proxy/base/hashes.h"
+#include "tools/weir-proxy/config/check_plan.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum fact {
+    FACT_STATE,      /* WEIR_UPSTREAM_UP or WEIR_UPSTREAM_DOWN */
+    FACT_RESTS,      /* consecutive ejections */
+    FACT_REPORTED,   /* 1 if they are due to reported errors */
+    FACT_ERROR,      /* the last, as a positive number */
+    FACT_REST_NS,    /* remaining */
+    FACT_SLOW_START, /* remaining */
+    FACT_ORDER,      /* enum order_mode */
+    FACT_WEIGHT,     /* ordered weight plus 1 */
+    FACT_IN_USE,     /* time in use, with balance first */
+    FACTS,
+};
+
+static uint64_t add_bytes(uint64_t key, const char *bytes, size_t size)
+{
+    key = hashes_add_byte(key, bytes ? (unsigned)size + 1 : 0);
+    return hashes_add_bytes(key, bytes, size);
+}
+
+static uint64_t add_steps(uint64_t key, const struct config_route *config)
+{
+    for (size_t i = 0; i < config->check_step_count; i++) {
+        const struct config_step *step = &config->check_steps[i];
+        key = add_bytes(key, step->send, step->send_size);
+        key = add_bytes(key, step->expect, step->expect_size);
+        key = hashes_add_text(key, step->begins ? "" : NULL);
+    }
+    return key;
+}
+
+/* Adds the address, PROXY header and TLS settings of checks. */
+static uint64_t add_place(uint64_t key, const struct config_route *config,
+                          const struct config_target *target)
+{
+    const struct target *at = &target->check.at;
+    char text[128] = "";
+
+    key = hashes_add_text(key, config->check_ca);
+    key = hashes_add_text(key, config->check_name);
+    key = hashes_add_text(key, config->check_insecure ? "" : NULL);
+    key = hashes_add_text(key, target->check.has_at ? at->host : NULL);
+    if (target->check.has_at && at->address.len > 0) {
+        weir_address_format(&at->address, text, sizeof(text));
+    }
+    key = hashes_add_text(key, text);
+    snprintf(text, sizeof(text), "%u %d", (unsigned)at->port,
+             (int)config->check_proxy);
+    return hashes_add_text(key, text);
+}
+
+/* Returns true for facts that hold whatever the target's TLS is. */
+static bool is_of_target(enum fact fact)
+{
+    return fact == FACT_ORDER || fact == FACT_WEIGHT || fact == FACT_IN_USE;
+}
+
+/* Returns the key of a fact. A state holds only for the same kind of check, and
+ * has no name. */
+static uint64_t key_of(const struct route *route,
+                       const struct config_target *target, enum fact fact)
+{
+    static const char *const names[FACTS] = {
+        [FACT_RESTS] = "rests",           [FACT_REPORTED] = "reported",
+        [FACT_ERROR] = "error",           [FACT_REST_NS] = "rest",
+        [FACT_SLOW_START] = "slow start", [FACT_IN_USE] = "in use",
+        [FACT_ORDER] = "order",           [FACT_WEIGHT] = "weight"};
+    const struct config_route *config = route->config;
+    const bool is_of_checks = fact == FACT_STATE;
+    const bool has_tls = !is_of_target(fact);
+    const char *const texts[] = {
+        route->service->name,
+        config->label,
+        target->at.text,
+        is_of_checks ? config->check_user : NULL,
+        NULL,
+        is_of_checks ? config->check_path : NULL,
+        is_of_checks ? config->check_host : NULL,
+        has_tls ? config_tls_ca_of(config, target) : NULL,
+        has_tls && target->tls_name ? target->tls_name
+        : has_tls                   ? config->to_name
+                                    : NULL,
+        has_tls ? config->to_cert : NULL,
+        has_tls && config_is_insecure(config, target) ? "" : NULL};
+    uint64_t key = HASHES_BASIS;
+    char plan[96];
+
+    key ^= is_of_checks && check_plan_is_checked(config, target)
+               ? 1 + (uint64_t)config->check
+               : 0;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        key = hashes_add_text(key, texts[i]);
+    }
+    if (is_of_checks) {
+        key = add_steps(key, config);
+        key = add_place(key, config, target);
+        snprintf(plan, sizeof(plan), "%llu %llu-%llu %d",
+                 (unsigned long long)config->check_port,
+                 (unsigned long long)config->check_min_status,
+                 (unsigned long long)config->check_max_status,
+                 (int)config->check_tls);
+    }
+    return hashes_add_text(key, is_of_checks ? plan : names[fact]);
+}
+
+/* Result of the callbacks: targets of all routes, in the order of the
+ * configuration. */
+struct gathering {
+    const struct proxy *proxy;
+    const struct setup *setup;
+    struct weir_upstream_health *known;
+};
+
+/* Records what a thread knows of a route's targets, unless another thread has.
+ */
+static void note_route(struct weir_upstream_health *known,
+                       const struct route *route)
+{
+    for (size_t i = 0; i < route->config->target_count; i++) {
+        struct weir_upstream_health one = {.size = sizeof(one)};
+        if (known[i].size == 0 &&
+            weir_upstream_get_health(route->added[i], &one) == 0) {
+            known[i] = one;
+        }
+    }
+}
+
+static void visit(void *arg, weir_thread *thread)
+{
+    const struct gathering *gathering = arg;
+    const struct config *config = gathering->setup->config;
+    const struct worker *worker =
+        &gathering->proxy->workers[weir_thread_get_index(thread)];
+    struct weir_upstream_health *known = gathering->known;
+
+    const bool is_there =
+        worker->services && worker->services->setup == gathering->setup;
+    for (size_t i = 0; is_there && i < config->service_count; i++) {
+        const struct route *routes = worker->services->all[i].routes;
+        for (size_t j = 0; j < config->services[i].route_count; j++) {
+            if (routes && routes[j].upstreams) {
+                note_route(known, &routes[j]);
+            }
+            known += config->services[i].routes[j].target_count;
+        }
+    }
+}
+
+/* ---- facts ---- */
+
+static uint64_t value_of(const struct weir_upstream_health *known,
+                         enum fact fact)
+{
+    switch (fact) {
+    case FACT_STATE:
+        return known->state;
+    case FACT_RESTS:
+        return known->ejected_count;
+    case FACT_REPORTED:
+        return known->ejected_by_report;
+    case FACT_ERROR:
+        return (uint64_t)(-(int64_t)known->err);
+    case FACT_REST_NS:
+        return known->ejected_ns;
+    case FACT_SLOW_START:
+        return known->slow_start_ns;
+    case FACT_IN_USE:
+        return known->in_use_ns;
+    case FACT_ORDER:
+    case FACT_WEIGHT:
+    case FACTS:
+    default:
+        return 0;
+    }
+}
+
+static uint64_t value_of_order(const struct order *order, enum fact fact)
+{
+    const uint32_t weight = atomic_load(&order->weight);
+
+    return fact == FACT_ORDER ? (uint64_t)atomic_load(&order->mode)
+           : fact == FACT_WEIGHT && weight != ORDER_NO_WEIGHT
+               ? (uint64_t)weight + 1
+               : 0;
+}
+
+/* Writes the facts of a target that are not 0. Returns their number. */
+static size_t write_facts(struct states_one *states, const struct route *route,
+                          const struct config_target *target,
+                          const struct weir_upstream_health *known)
+{
+    size_t count = 0;
+
+    for (enum fact fact = 0; fact < FACTS; fact++) {
+        const uint64_t value =
+            value_of(known, fact) +
+            value_of_order(route->orders[target - route->config->targets],
+                           fact);
+        if (value > 0) {
+            states[count++] =
+                (struct states_one){key_of(route, target, fact), value};
+        }
+    }
+    return count;
+}
+
+static size_t write_all(struct states_one *states, const struct worker *worker,
+                        const struct weir_upstream_health *known)
+{
+    const struct config *config = worker->services->setup->config;
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct service *service = &worker->services->all[i];
+        for (size_t j = 0; j < service->config->route_count; j++) {
+            const struct route *route = &service->routes[j];
+            for (size_t k = 0; k < route->config->target_count; k++) {
+                count += write_facts(states + count, route,
+                                     &route->config->targets[k], known++);
+            }
+        }
+    }
+    return count;
+}
+
+int64_t states_gather(const struct worker *worker, struct states_one **ret)
+{
+    const struct setup *setup = worker->services->setup;
+    const size_t count = setup->config->target_count;
+    struct gathering gathering = {worker->proxy, setup,
+                                  calloc(count + 1, sizeof(*gathering.known))};
+    struct states_one *states = calloc(count * FACTS + 1, sizeof(*states));
+    int64_t result = -ENOMEM;
+
+    if (states && gathering.known) {
+        result =
+            weir_threads_run_each_wait(weir_thread_get_group(worker->thread),
+                                       worker->loop, visit, &gathering);
+    }
+    if (result >= 0) {
+        result = (int64_t)write_all(states, worker, gathering.known);
+    } else {
+        free(states);
+        states = NULL;
+    }
+    free(gathering.known);
+    *ret = states;
+    return result;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct states_one *one = a;
+    const struct states_one *other = b;
+
+    return (one->key > other->key) - (one->key < other->key);
+}
+
+void states_sort(struct states_one *states, size_t count)
+{
+    qsort(states, count, sizeof(*states), compare);
+}
+
+static uint64_t find(const struct states_one *states, size_t count,
+                     const struct route *route,
+                     const struct config_target *target, enum fact fact)
+{
+    if (count == 0) {
+        return 0;
+    }
+    const struct states_one wanted = {.key = key_of(route, target, fact)};
+    const struct states_one *found =
+        bsearch(&wanted, states, count, sizeof(wanted), compare);
+
+    return found ? found->value : 0;
+}
+
+static uint64_t at_most(uint64_t value, uint64_t most)
+{
+    return value < most ? value : most;
+}
+
+void states_find_order(const struct states_one *states, size_t count,
+                       const struct route *route,
+                       const struct config_target *target, struct order *order)
+{
+    const uint64_t mode = find(states, count, route, target, FACT_ORDER);
+    const uint64_t weight = find(states, count, route, target, FACT_WEIGHT);
+
+    if (mode == ORDER_DRAIN || mode == ORDER_DISABLE) {
+        atomic_store(&order->mode, (int)mode);
+    }
+    if (weight > 0 && weight <= ORDER_WEIGHT_MAX + 1) {
+        atomic_store(&order->weight, (uint32_t)(weight - 1));
+    }
+}
+
+struct weir_upstream_health states_find(const struct states_one *states,
+                                        size_t count, const struct route *route,
+                                        const struct config_target *target)
+{
+    const bool is_checked = check_plan_is_checked(route->config, target);
+    uint64_t values[FACTS];
+
+    for (enum fact fact = 0; fact < FACTS; fact++) {
+        values[fact] = find(states, count, route, target, fact);
+    }
+    const uint64_t state = is_checked ? values[FACT_STATE] : 0;
+    return (struct weir_upstream_health){
+        .size = sizeof(struct weir_upstream_health),
+        .state = state == WEIR_UPSTREAM_UP     ? WEIR_UPSTREAM_UP
+                 : state == WEIR_UPSTREAM_DOWN ? WEIR_UPSTREAM_DOWN
+                                               : 0,
+        .ejected_count = (uint32_t)at_most(values[FACT_RESTS], UINT32_MAX),
+        .ejected_by_report = values[FACT_REPORTED] > 0,
+        .err = -(int)at_most(values[FACT_ERROR], INT_MAX),
+        .ejected_ns = values[FACT_REST_NS],
+        .slow_start_ns = values[FACT_SLOW_START],
+        .in_use_ns = values[FACT_IN_USE]};
+}

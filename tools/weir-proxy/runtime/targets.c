@@ -1,0 +1,485 @@
+/*
+ * Makes the upstream set of a route from the configuration.
+ *
+ * Each worker has its own sets. The sets of a route share their choices, and
+ * one of them checks for all. All threads are notified of changes; only the
+ * first worker prints them.
+ */
+#include "targets.h"
+
+#include "cuts.h"
+#include "setup.h"
+#include "states.h"
+#include "tools/common/console.h"
+#include "tools/weir-proxy/config/check_plan.h"
+
+#include "weir/error.h"
+#include "weir/tls_connection.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Least time between two lines about skipped checks. */
+#define SKIPPED_TOLD_NS UINT64_C(1000000000)
+/* Least time between two lines about one target that begins to fail. */
+#define FAILING_TOLD_NS UINT64_C(2000000000)
+
+static enum weir_balance balance_of(const struct config_route *config)
+{
+    switch (config->balance) {
+    case BALANCE_LEASTCONN:
+        return WEIR_BALANCE_LEAST_CONNECTIONS;
+    case BALANCE_RANDOM:
+        return WEIR_BALANCE_RANDOM_TWO;
+    case BALANCE_SOURCE:
+    case BALANCE_SNI:
+        return WEIR_BALANCE_HASH;
+    case BALANCE_FIRST:
+        return WEIR_BALANCE_FIRST;
+    case BALANCE_ROUNDROBIN:
+    default:
+        return WEIR_BALANCE_ROUND_ROBIN;
+    }
+}
+
+static const char *word_of(enum weir_upstream_state state)
+{
+    switch (state) {
+    case WEIR_UPSTREAM_UP:
+        return "up";
+    case WEIR_UPSTREAM_DOWN:
+        return "down";
+    case WEIR_UPSTREAM_EJECTED:
+        return "ejected";
+    case WEIR_UPSTREAM_DRAINING:
+        return "draining";
+    case WEIR_UPSTREAM_CHECKING:
+    case WEIR_UPSTREAM_REMOVED:
+    default:
+        return "not used";
+    }
+}
+
+static struct weir_upstream_health known_of(const struct route *route,
+                                            const struct config_target *target)
+{
+    const struct proxy *proxy = route->worker->proxy;
+
+    return states_find(proxy->states, proxy->state_count, route, target);
+}
+
+/* A first check that succeeds is not printed. */
+static bool is_news(const struct route *route, const weir_upstream *upstream,
+                    const struct weir_upstream_statistics *info)
+{
+    return info->state != WEIR_UPSTREAM_UP || info->last_err < 0 ||
+           known_of(route, weir_upstream_get_user(upstream)).state != 0;
+}
+
+/* Writes the reason of a state as ": ...", or nothing. */
+static void write_why(const struct config_route *config,
+                      const struct weir_upstream_statistics *info,
+                      enum weir_upstream_state state, int err, char *why,
+                      size_t size)
+{
+    const bool is_down = state == WEIR_UPSTREAM_DOWN;
+    const char *alert = is_down ? info->check_alert : info->connect_alert;
+    const char *reason = is_down ? info->check_reason : "";
+
+    why[0] = '\0';
+    if (is_down && info->check_status > 0 &&
+        config->check == WEIR_UPSTREAM_CHECK_MYSQL) {
+        snprintf(why, size, ": error %u of MySQL%s%s",
+                 (unsigned)info->check_status, reason[0] ? ": " : "", reason);
+    } else if (is_down && info->check_status > 0) {
+        snprintf(why, size, ": HTTP %u, not %llu to %llu",
+                 (unsigned)info->check_status,
+                 (unsigned long long)config->check_min_status,
+                 (unsigned long long)config->check_max_status);
+    } else if (reason[0]) {
+        snprintf(why, size, ": %s: '%s'", weir_strerror(err), reason);
+    } else if (err == WEIR_ETLSALERT && alert) {
+        snprintf(why, size, ": %s: %s", weir_strerror(err), alert);
+    } else if (err < 0) {
+        snprintf(why, size, ": %s", weir_strerror(err));
+    }
+}
+
+static bool is_backup(const weir_upstream *upstream)
+{
+    const struct config_target *target = weir_upstream_get_user(upstream);
+
+    return target->is_backup;
+}
+
+static enum weir_upstream_state state_of(const weir_upstream *upstream)
+{
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+
+    return weir_upstream_get_statistics(upstream, &info) < 0
+               ? WEIR_UPSTREAM_REMOVED
+               : info.state;
+}
+
+static bool has_first_choice(const struct route *route)
+{
+    const size_t count = weir_upstreams_get_count(route->upstreams);
+
+    for (size_t i = 0; i < count; i++) {
+        const weir_upstream *one =
+            weir_upstreams_get_upstream(route->upstreams, i);
+        if (one && !is_backup(one) && state_of(one) == WEIR_UPSTREAM_UP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool targets_is_left(const struct route *route, const weir_upstream *upstream)
+{
+    const struct config_route *config = route->config;
+
+    return (config->when_down.is_cut &&
+            state_of(upstream) == WEIR_UPSTREAM_DOWN) ||
+           (config->when_back.is_cut && is_backup(upstream) &&
+            has_first_choice(route));
+}
+
+/* Each thread cuts its own connections. The end of an ejection does not count
+ * as a recovery. */
+static void follow_change(struct route *route, weir_upstream *upstream,
+                          enum weir_upstream_state state)
+{
+    const struct config_route *config = route->config;
+    const struct config_target *target = weir_upstream_get_user(upstream);
+    bool *was_down = &route->was_down[target - config->targets];
+
+    if (state == WEIR_UPSTREAM_DOWN && config->when_down.is_cut) {
+        cuts_begin(route, upstream, config->when_down.within_ns);
+    }
+    if (state == WEIR_UPSTREAM_UP && config->when_back.is_cut && *was_down &&
+        !target->is_backup) {
+        cuts_begin(route, NULL, config->when_back.within_ns);
+    }
+    *was_down =
+        state == WEIR_UPSTREAM_DOWN || (*was_down && state != WEIR_UPSTREAM_UP);
+}
+
+static const char *describe(const struct route *route, char *ret, size_t size)
+{
+    if (route->config->group) {
+        snprintf(ret, size, "targets %s", route->config->group);
+    } else {
+        snprintf(ret, size, "%s, route %s", route->service->name,
+                 route_get_name(route));
+    }
+    return ret;
+}
+
+/* Only the first thread, and the first route of a group, prints changes. */
+static bool says_changes(const struct route *route)
+{
+    const struct worker *worker = route->worker;
+
+    return weir_thread_get_index(worker->thread) == 0 && !worker->is_draining &&
+           !route->services->is_old && !route->config->is_member;
+}
+
+static void tell_change(void *arg, weir_upstream *upstream,
+                        enum weir_upstream_state state, int err)
+{
+    struct route *route = arg;
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    char why[256];
+    char whose[256];
+
+    follow_change(route, upstream, state);
+
+    if (!says_changes(route) ||
+        weir_upstream_get_statistics(upstream, &info) < 0 ||
+        !is_news(route, upstream, &info)) {
+        return;
+    }
+    write_why(route->config, &info, state, err, why, sizeof(why));
+    say("%s: target %s is %s%s", describe(route, whose, sizeof(whose)),
+        weir_upstream_get_name(upstream), word_of(state), why);
+}
+
+/* With balance first, prints that another target or address is in use, except
+ * for the first one. */
+static void tell_in_use(void *arg, weir_upstream *upstream)
+{
+    struct route *route = arg;
+    const char *name = weir_upstream_get_name(upstream);
+    char *before = route->in_use;
+    char whose[256];
+
+    route->in_use = strdup(name);
+    if (before && strcmp(before, name) != 0 && says_changes(route)) {
+        say("%s: target %s is in use instead of %s",
+            describe(route, whose, sizeof(whose)), name, before);
+    }
+    free(before);
+}
+
+/* A check could not be made. Usually all targets are affected, so one line a
+ * second is printed; all are counted. */
+static void tell_skipped(void *arg, weir_upstream *upstream, int err)
+{
+    const struct route *route = arg;
+    _Atomic uint64_t *told_ns = &route->worker->proxy->told_skipped_ns;
+    const uint64_t now_ns = weir_loop_get_time(route->worker->loop);
+    uint64_t before_ns = atomic_load(told_ns);
+    char whose[256];
+
+    if (!route->worker->is_draining &&
+        (before_ns == 0 || now_ns > before_ns + SKIPPED_TOLD_NS) &&
+        atomic_compare_exchange_strong(told_ns, &before_ns, now_ns)) {
+        say("%s: target %s could not be checked, and stays as it was: %s",
+            describe(route, whose, sizeof(whose)),
+            weir_upstream_get_name(upstream), weir_strerror(err));
+    }
+}
+
+/* Connects to a target begin to fail, or work again. At most one such pair of
+ * lines is printed in two seconds. */
+static void tell_failing(void *arg, weir_upstream *upstream, int err)
+{
+    const struct route *route = arg;
+    const struct config_target *target = weir_upstream_get_user(upstream);
+    struct order *order = route->orders[target - route->config->targets];
+    const uint64_t now_ns = weir_loop_get_time(route->worker->loop);
+    uint64_t before_ns = atomic_load(&order->failing_ns);
+    const bool is_due = before_ns == 0 || now_ns > before_ns + FAILING_TOLD_NS;
+    char whose[256];
+
+    if (route->worker->is_draining || route->services->is_old) {
+        return;
+    }
+    describe(route, whose, sizeof(whose));
+    if (err < 0 && is_due &&
+        atomic_compare_exchange_strong(&order->failing_ns, &before_ns,
+                                       now_ns)) {
+        atomic_store(&order->is_failing, true);
+        say("%s: target %s begins to fail: %s", whose,
+            weir_upstream_get_name(upstream), weir_strerror(err));
+    } else if (err == 0 && atomic_exchange(&order->is_failing, false)) {
+        say("%s: target %s works again", whose,
+            weir_upstream_get_name(upstream));
+    }
+}
+
+static struct weir_tls_settings tls_of(const struct config_route *config,
+                                       const struct config_target *target,
+                                       weir_tls_context *context)
+{
+    return (struct weir_tls_settings){
+        .size = sizeof(struct weir_tls_settings),
+        .context = context,
+        .server_hostname = config_tls_name_of(config, target),
+        .no_hostname_check = config_is_insecure(config, target),
+        /* The limits of the connect or the check include the handshake. */
+        .handshake_timeout_ns = UINT64_MAX,
+    };
+}
+
+/* Without a PROXY header the library starts TLS, so that it tries other targets
+ * if the handshake fails. */
+static bool has_tls_at_once(const struct config_route *config,
+                            const struct config_target *target)
+{
+    return target->at.is_tls && config_header_of(config, target) == HEADER_NONE;
+}
+
+void targets_obey(const struct route *route, size_t index)
+{
+    const struct config_target *target = &route->config->targets[index];
+    const struct order *order = route->orders[index];
+    const uint32_t weight = orders_weight(order, target);
+    weir_upstream *upstream = route->added[index];
+
+    if (upstream) {
+        weir_upstream_set_weight(upstream, weight > 0 ? weight : 1);
+        weir_upstream_set_draining(upstream,
+                                   orders_word(order, target) != NULL);
+        weir_upstream_pause_checks(upstream, orders_is_disabled(order));
+    }
+}
+
+static int add_target(struct route *route, const struct config_target *target,
+                      struct route_contexts contexts)
+{
+    const struct weir_tls_settings tls =
+        tls_of(route->config, target,
+               contexts_for_target(&contexts, route->config, target));
+    const struct weir_tls_settings check_tls =
+        check_plan_tls(route->config, target,
+                       contexts_for_check(&contexts, route->config, target));
+    const struct weir_upstream_health known = known_of(route, target);
+    struct check_plan plan;
+    const struct weir_upstream_options options = {
+        .size = sizeof(options),
+        .endpoint = target->at.address.len > 0
+                        ? weir_endpoint_addresses(&target->at.address, 1)
+                    : target->at.service
+                        ? weir_endpoint_host(target->at.service, 0)
+                        : weir_endpoint_host(target->at.host, target->at.port),
+        .name = target->at.text,
+        .tls = has_tls_at_once(route->config, target) ? &tls : NULL,
+        .user = (void *)target,
+        .weight = (uint32_t)(target->weight > 0 ? target->weight : 1),
+        .connection_limit = (uint32_t)target->limit,
+        .is_backup = target->is_backup,
+        .health = &known,
+        .check = &plan.check,
+        .check_tls =
+            check_plan_has_tls(route->config, target) ? &check_tls : NULL,
+        .each_address = route->config->addresses == ADDRESSES_ALL,
+        .is_service = target->at.service != NULL,
+        .local_address = target->from.len > 0 ? &target->from : NULL,
+    };
+    weir_upstream *added;
+
+    check_plan_make(route->config, target, &plan);
+    const int err = weir_upstreams_add(route->upstreams, &options, &added);
+
+    if (err < 0) {
+        say("%s: %s", target->at.text, weir_strerror(err));
+        return err;
+    }
+    route->added[target - route->config->targets] = added;
+    route->was_down[target - route->config->targets] =
+        state_of(added) == WEIR_UPSTREAM_DOWN;
+    targets_obey(route, (size_t)(target - route->config->targets));
+    return 0;
+}
+
+/* Finds the counts that earlier sets had for the same targets. */
+static int find_past(struct worker *worker, struct route *route)
+{
+    const struct config_route *config = route->config;
+
+    for (size_t i = 0; i < config->target_count; i++) {
+        route->past[i] =
+            counts_find_target(&worker->target_tallies, route->service->name,
+                               config->label, config->targets[i].at.text);
+        if (!route->past[i]) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+int targets_make(const struct services *services, struct route *route,
+                 const struct config_service *service,
+                 const struct config_route *config,
+                 struct route_contexts contexts)
+{
+    struct worker *worker = services->worker;
+    const struct weir_upstreams_options options = {
+        .size = sizeof(options),
+        .balance = balance_of(config),
+        .queue_limit = (uint32_t)config->queue_limit,
+        .queue_timeout_ns = config->queue_timeout_ns,
+        .fail_limit = config_count_failures(config),
+        .eject_ns = config->eject_ns,
+        .slow_start_ns = config->slow_start_ns,
+        .resolve_ns = config->resolve_ns > 0 ? config->resolve_ns : UINT64_MAX,
+        .changed = tell_change,
+        .check_skipped = tell_skipped,
+        .changed_arg = route,
+        .in_use = tell_in_use,
+        .failing = tell_failing,
+        .stay = config->stays,
+        .one_backup = config->backups == BACKUPS_FIRST,
+        .leave_down = config->when_down.is_cut,
+        .shared = setup_shared_of(services->setup, config),
+    };
+
+    *route = (struct route){
+        .worker = worker,
+        .services = services,
+        .service = service,
+        .config = config,
+        .added = calloc(config->target_count, sizeof(*route->added)),
+        .was_down = calloc(config->target_count, sizeof(*route->was_down)),
+        .past = calloc(config->target_count, sizeof(*route->past)),
+        .orders = setup_orders_of(services->setup, config)};
+    if (!route->added || !route->was_down || !route->past) {
+        return -ENOMEM;
+    }
+    int err = find_past(worker, route);
+    if (err == 0) {
+        err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
+    }
+    for (size_t i = 0; i < config->target_count && err == 0; i++) {
+        err = add_target(route, &config->targets[i], contexts);
+    }
+    return err;
+}
+
+static void describe_address(const weir_upstream *upstream,
+                             const struct target_facts *target,
+                             struct address_facts *ret)
+{
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    const char *name = weir_upstream_get_name(upstream);
+    const char *at = strstr(name, " at ");
+    const bool is_service = target->config->at.service != NULL;
+
+    (void)!weir_upstream_get_statistics(upstream, &info);
+    *ret = (struct address_facts){
+        .names = {target->names[0], target->names[1], target->names[2],
+                  at ? at + 4 : name},
+        .state = info.state == WEIR_UPSTREAM_DRAINING && target->ordered
+                     ? target->ordered
+                     : word_of(info.state),
+        .is_up = info.state == WEIR_UPSTREAM_UP,
+        .priority = is_service ? info.service_priority : FIELD_NONE,
+        .weight = is_service ? info.service_weight : FIELD_NONE,
+        .target = target};
+}
+
+size_t targets_list_addresses(const struct route *route, size_t index,
+                              const struct target_facts *target,
+                              struct address_facts *ret)
+{
+    const size_t count = route && route->upstreams
+                             ? weir_upstreams_get_count(route->upstreams)
+                             : 0;
+    size_t listed = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const weir_upstream *one =
+            weir_upstreams_get_upstream(route->upstreams, i);
+        if (one == route->added[index] ||
+            weir_upstream_get_user(one) != target->config) {
+            continue;
+        }
+        if (ret) {
+            describe_address(one, target, &ret[listed]);
+        }
+        listed++;
+    }
+    return listed;
+}
+
+bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,
+                       struct weir_tls_settings *ret)
+{
+    const struct setup *setup = route->services->setup;
+    const struct config_target *target = weir_upstream_get_user(upstream);
+
+    if (!target->at.is_tls || has_tls_at_once(route->config, target)) {
+        return false;
+    }
+    const struct route_contexts contexts = contexts_of_route(
+        setup->contexts, (size_t)(route->service - setup->config->services),
+        (size_t)(route->config - route->service->routes));
+    *ret = tls_of(route->config, target,
+                  contexts_for_target(&contexts, route->config, target));
+    ret->handshake_timeout_ns = route->config->connect_timeout_ns;
+    return true;
+}

@@ -1,0 +1,39 @@
+/*
+ * The targets of a route, as a set of upstreams.
+ *
+ * Connects, checks, limits and balancing are the library's (upstream.h). A set
+ * belongs to the loop of its worker, which frees it.
+ */
+#ifndef WEIR_PROXY_TARGETS_H
+#define WEIR_PROXY_TARGETS_H
+
+#include "contexts.h"
+#include "proxy.h"
+#include "tools/weir-proxy/facts/fields.h"
+
+#include "weir/tls.h"
+#include "weir/tls_connection.h"
+
+/* Makes the set of @route. Returns 0, or a negative error after printing a line
+ * that names the target. */
+int targets_make(const struct services *services, struct route *route,
+                 const struct config_service *service,
+                 const struct config_route *config,
+                 struct route_contexts contexts);
+/* Applies the orders and the configuration to a target. */
+void targets_obey(const struct route *route, size_t index);
+/* Lists the addresses of a name whose addresses are targets of their own; @ret
+ * may be NULL. @route may be NULL: no address is known. Returns their number.
+ */
+size_t targets_list_addresses(const struct route *route, size_t index,
+                              const struct target_facts *target,
+                              struct address_facts *ret);
+/* Returns true if connections to this target are to be cut: it is down and
+ * when-down applies, or it is a backup while another one is up. */
+bool targets_is_left(const struct route *route, const weir_upstream *upstream);
+/* Returns true, with the TLS settings, if the session must start TLS to the
+ * target because a PROXY header precedes it. */
+bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,
+                       struct weir_tls_settings *ret);
+
+#endif
