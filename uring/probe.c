@@ -5,7 +5,7 @@
  * io_uring_register(), and a kernel may accept a flag and ignore it. So the
  * probe enables a small ring, submits a nop, registers buffers and an eventfd,
  * receives with a byte limit and sends a vector over a socket pair, and
- * compares the results. This takes some 200 microseconds and leaves nothing
+ * compares the results. This takes about 200 microseconds and leaves nothing
  * behind.
  */
 #include "probe.h"

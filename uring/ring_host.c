@@ -5,7 +5,7 @@
  * thread enters the ring, and reports it through an eventfd that is registered
  * with the ring. This does not serve a thread that waits elsewhere. If the
  * completion is caused by a write to another eventfd, like the loop's mailbox,
- * the kernel reports it only after an RCU period of some 10 to 20 ms; from
+ * the kernel reports it only after an RCU period of 10 to 20 ms; from
  * Linux 6.13 on it does so once and then never again. Linux 6.12.117 and 7.3
  * always wait for that period, and 6.12.117 too reports only once. The ring's
  * own descriptor is no substitute there.

@@ -330,7 +330,7 @@ struct weir_dns_options {
     uint64_t try_timeout_ns;
     /** Number of queries to each server; default 3. */
     uint32_t tries;
-    /** Do not cache: make a query for each lookup. */
+    /** Make a query for each lookup, without the cache. */
     bool no_cache;
     /** Maximum time in the cache, whatever the TTL, in nanoseconds; default 60
      * s; UINT64_MAX means only the TTL. */

@@ -64,9 +64,9 @@ struct weir_server_options {
     bool reuse_port;
     /** Only bind: clients are refused before weir_server_start_serving(). */
     bool no_start_serving;
-    /** Do not listen: the server serves connections that were accepted
-     * elsewhere, see weir_server_add_fd(). It has neither a host nor
-     * a port. */
+    /** Make a server that does not listen: it serves connections that were
+     * accepted elsewhere, see weir_server_add_fd(). It has neither a host nor a
+     * port. */
     bool no_sockets;
     /** Accept a TCP connection when its first bytes have arrived, or after this
      * time (TCP_DEFER_ACCEPT), rounded up to whole seconds; 0 accepts it at

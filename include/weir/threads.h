@@ -75,9 +75,10 @@ struct weir_threads_options {
      * a loop's executor and child processes are pinned with it. The caller of
      * weir_threads_run() gets its own processors back afterwards. */
     bool no_pinning;
-    /** Do not handle SIGINT and SIGTERM. By default both stop the threads as
-     * weir_threads_stop() does, with @ref grace_ns, and a second signal of
-     * either kind ends them at once; see weir_loop_run_task() about signals. */
+    /** Leave SIGINT and SIGTERM to the program. By default both stop the
+     * threads as weir_threads_stop() does, with @ref grace_ns, and a second
+     * signal of either kind ends them at once; see weir_loop_run_task() about
+     * signals. */
     bool no_signals;
     /** The time that the main tasks have to end after a signal, or after an
      * error of one of them; default no limit (but see

@@ -50,7 +50,7 @@ enum weir_tls_version {
 
 /** A server's policy for client certificates. */
 enum weir_tls_client_auth {
-    /** Do not request a certificate. */
+    /** No certificate is requested. */
     WEIR_TLS_CLIENT_AUTH_NONE = 0,
     /** Request a certificate, and verify it if the client has one. */
     WEIR_TLS_CLIENT_AUTH_OPTIONAL,

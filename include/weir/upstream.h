@@ -83,7 +83,7 @@ enum weir_balance {
 
 /** The state of an upstream. */
 enum weir_upstream_state {
-    /** Can be chosen. */
+    /** Up: the upstream can be chosen. */
     WEIR_UPSTREAM_UP = 1,
     /** The first check has not ended, and starts_down is set: not chosen, but
      * requests wait for it. */

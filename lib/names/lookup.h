@@ -58,7 +58,7 @@ struct weir_lookup {
     void (*changed)(weir_lookup *lookup);
     wr_lookup_closed_fn *closed; /* for the cache's own lookups; else NULL */
     struct wr_list sharing;      /* linked by the cache */
-    const struct weir_resolver *cache;    /* NULL: its answer is not shared */
+    const struct weir_resolver *cache;    /* or NULL if not shared */
     const struct weir_resolver *resolver; /* set by ASKING */
     void *user;                           /* of the resolver */
     void *data; /* the resolver's data for this lookup */

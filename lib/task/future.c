@@ -14,7 +14,7 @@
 
 struct settable {
     weir_future future;
-    weir_future_cancel_fn *cancel; /* NULL: a cancellation sets -ECANCELED */
+    weir_future_cancel_fn *cancel; /* NULL sets -ECANCELED at once */
     void *arg;
 };
 

@@ -191,8 +191,8 @@ WEIR_MUST_USE static inline int wr_task_begin(weir_loop *loop)
 
 /* ---- waiting and waking ---- */
 
-/* Suspends the running task in @queue (NULL: in none) until it is woken, after
- * wr_task_enter(). Returns the result of the wake; -ECANCELED reports an
+/* Suspends the running task in @queue (which may be NULL) until it is woken,
+ * after wr_task_enter(). Returns the result of the wake; -ECANCELED reports an
  * interruption. The caller sets @waiter->kind only. If the task is already
  * interrupted, the waiter is interrupted immediately. */
 WEIR_MUST_USE int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,

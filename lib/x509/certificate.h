@@ -58,8 +58,8 @@ struct wr_x509 {
     uint32_t path_len;       /* issuers that may follow */
     uint32_t usage;          /* WR_X509_USE_... */
     uint32_t purposes;       /* WR_X509_FOR_... */
-    bool has_usage;          /* false: any use */
-    bool has_purposes;       /* false: any purpose */
+    bool has_usage;          /* false means any use */
+    bool has_purposes;       /* false means any purpose */
     bool is_authority;       /* according to basicConstraints */
     bool has_critical_names; /* subjectAltName is critical */
     /* An unknown critical extension, or kind of name constraint, was found. */

@@ -22,7 +22,7 @@ struct wr_x509_trust {
 WEIR_MUST_USE int wr_x509_trust_add(struct wr_x509_trust *trust,
                                     struct wr_bytes der);
 
-/* Returns the next anchor with this name after @after (NULL: the first), or
+/* Returns the next anchor with this name after @after (NULL for the first), or
  * NULL. */
 const struct wr_x509 *wr_x509_trust_find(const struct wr_x509_trust *trust,
                                          const struct wr_bytes *name,

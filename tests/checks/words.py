@@ -1,9 +1,7 @@
-"""Patterns of words that made readers of the public texts stop.
+"""Phrases that stopped readers of the tree are refused, with what to write instead.
 
-The headers, the guide, the manuals and README are read by people who have never
-seen the tree. A clause in the place of a noun, a preposition of another language
-and a default in telegraphic words are refused with what to write instead; a word
-that is not always wrong may not become more frequent.
+words.txt has the patterns. They are searched in each comment of a header or a C file, in each
+paragraph, list item, heading and table row of a page, and in each paragraph of a manual.
 
 Usage: words.py SOURCE
 """
@@ -12,69 +10,70 @@ import pathlib
 import re
 import sys
 
-# Refused wherever they stand.
-REFUSED = (
-    (r"\bwhat (?:came|comes|went)\b", "name the thing: the bytes, the answer"),
-    (r"\bt(?:akes?|ook) (?:it|them) apart\b", "parses"),
-    (r"\b(?:that|which|one) (?:is|are) none\b", "an invalid one, or without it"),
-    (r"\bfrom the ground\b", "fundamentally"),
-    (r"\bare as ever\b", "unchanged"),
-    (r"\bis only to be\b", "the only valid call is"),
-    (r"; 0: none(?! \w|\))", "0 disables it, 0 is no limit, or 0 if there is none"),
-)
-
-# May not become more in a folder: the pattern, how often it stands there, and
-# what to write. A number that has fallen is lowered here.
-COUNTED = (
-    (r"\b(?:tell|tells|told)\b",
-     {"include/weir": 39, "include/guide": 57, "tools/man": 23},
-     "returns, reports or passes"),
-    (r"; 0: ", {"include/weir": 44, "tools/man": 4}, "a sentence about 0"),
-)
+PUBLIC = ("include", "tools/man", "*.md")
+COMMENTS = ("lib", "uring", "tools")
+# Code and its strings are no prose.
+PIECE = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|/\*.*?\*/|//[^\n]*', re.DOTALL)
+TAG = re.compile(r"\n(?=@(?:param|return|retval)\b)|\n[ \t]*\n")
+TAG_NAME = re.compile(r"@(?:(?:param|retval) +\S+|return|file)\s+")
+ITEM = re.compile(r"\n(?=[ \t]*(?:[-*] |\d+\. |#|\|))|\n[ \t]*\n")
+MACRO = re.compile(r"\n(?=\.(?:Pp|Sh|Ss|It|El|Bl|Bd|Ed|Dl)\b)")
 
 
-def texts(source):
-    """Each text that people read, with its path."""
-    paths = [source / "README.md"]
-    for folder in ("include", "tools/man"):
-        paths += sorted(path for path in (source / folder).rglob("*")
-                        if path.is_file())
-    for path in paths:
-        yield path.relative_to(source), path.read_text(encoding="utf-8")
+def comments(text):
+    """The paragraphs and tags of each comment, and its place."""
+    for match in PIECE.finditer(text):
+        if match[0].startswith("/"):
+            body = re.sub(r"\n[ \t]*\*?[ \t]?", "\n", re.sub(r"^/[/*]+|\*/$", "", match[0]))
+            for part in TAG.split(body):
+                yield match.start(), TAG_NAME.sub("", part.strip())
 
 
-def flow(text):
-    """The text with line ends and the marks of comments as blanks, so that a
-    phrase that goes on in the next line is found; every place stays."""
-    return re.sub(r"\n[ \t]*\*?", lambda gap: " " * len(gap[0]), text)
+def paragraphs(text, ends, code, marks):
+    """The paragraphs of a page without its code, each with its place."""
+    text = code.sub(lambda match: "\n" * match[0].count("\n"), text)
+    place = 0
+    for part in ends.split(text):
+        place = max(text.find(part, place), place)
+        yield place, marks.sub("", part.strip())
+
+
+def texts(path):
+    """Each text of a file that people read, and its place."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix in (".c", ".h", ".hpp"):
+        return text, comments(text)
+    if path.suffix == ".md":
+        return text, paragraphs(text, ITEM, re.compile(r"^```.*?^```", re.M | re.S),
+                                re.compile(r"^(?:[-*] |\d+\. |#+ )\s*"))
+    if re.fullmatch(r"\.\d", path.suffix):
+        return text, paragraphs(text, MACRO, re.compile(r"^\.Bd -literal.*?^\.Ed", re.M | re.S),
+                                re.compile(r"^\.(?:It|Sh|Ss|Bl|Bd|Dl)[^\n]*\n?|^\.[A-Z]\w\b", re.M))
+    return text, ()
 
 
 def main():
     source = pathlib.Path(sys.argv[1]).resolve()
-    failed = 0
-    counts = {pattern: {} for pattern, _, _ in COUNTED}
-    for path, text in texts(source):
-        words = flow(text)
-        for pattern, better in REFUSED:
-            for match in re.finditer(pattern.replace(" ", r"\s+"), words):
-                line = text.count("\n", 0, match.start()) + 1
-                print(f"{path}:{line}: '{' '.join(match[0].split())}': "
-                      f"write {better}", file=sys.stderr)
-                failed += 1
-        for pattern, most, _ in COUNTED:
-            for folder in most:
-                if str(path).startswith(folder + "/"):
-                    found = len(re.findall(pattern, words))
-                    counts[pattern][folder] = (
-                        counts[pattern].get(folder, 0) + found)
-    for pattern, most, better in COUNTED:
-        for folder, number in most.items():
-            found = counts[pattern].get(folder, 0)
-            if found > number:
-                print(f"{folder}: {pattern} stands {found} times, of {number}: "
-                      f"write {better}", file=sys.stderr)
-                failed += 1
-    sys.exit(1 if failed else 0)
+    rows = [line.split("\t") for line in (source / "tests/checks/words.txt").read_text(
+        encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    found = seen = 0
+    for name in PUBLIC + COMMENTS:
+        for path in sorted(source.glob(name) if "*" in name else (source / name).rglob("*.*")):
+            if not path.is_file() or name == "tools" and "man" in path.parts:
+                continue
+            text, parts = texts(path)
+            for place, part in parts:
+                seen += 1
+                for pattern, scope, better in rows:
+                    match = re.search(pattern, " ".join(part.split()))
+                    if match and (scope == "all" or name in PUBLIC):
+                        line = text.count("\n", 0, place) + 1
+                        print(f"{path.relative_to(source)}:{line}: '{match[0][:40]}': write "
+                              f"{better}", file=sys.stderr)
+                        found += 1
+    if seen < 1000:
+        print(f"{seen} texts were read", file=sys.stderr)
+    sys.exit(1 if found or seen < 1000 else 0)
 
 
 if __name__ == "__main__":

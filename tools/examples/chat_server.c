@@ -1,6 +1,6 @@
 /*
  * A chat: the first line of a member is its name, all others go to everybody
- * else. Who has too much to take yet is dropped; a signal ends it for all.
+ * else. A member that reads too slowly is dropped; a signal ends it for all.
  * Usage: chat_server [PORT], and nc 127.0.0.1 PORT for each member
  */
 #include "serve.h"

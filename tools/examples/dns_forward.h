@@ -1,5 +1,5 @@
 /*
- * What a DNS forwarder does with a datagram of a client, and with one of the
+ * The callbacks of a DNS forwarder for datagrams of clients, and of the
  * server. The endpoint to the server is connected, so that the kernel drops
  * what others send; an answer must have the id and the question that was asked.
  */

@@ -1,6 +1,6 @@
 /*
  * Heads of answers: a status, the date, whether the connection stays, and how
- * many bytes come behind. An answer that is no file has none. Each is written
+ * many bytes follow. An answer that is not a file has none. Each is written
  * at once, and leaves with what is written in the same turn.
  */
 #ifndef WEIR_EXAMPLES_HTTP_ANSWER_H
@@ -53,7 +53,7 @@ static inline const char *date_text(void)
     return text;
 }
 
-/* An answer's head; the lines tell of a file. */
+/* An answer's head; the lines describe a file. */
 static inline int say_head(weir_writer *writer, int status, bool stays,
                            uint64_t length, const char *lines)
 {

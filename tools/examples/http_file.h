@@ -1,6 +1,6 @@
 /*
- * What an answer tells of a file: its type, by its name, and which of its bytes
- * come. Pure code, which trusts the name: a file without one of these endings
+ * The lines of an answer about a file: its type, by its name, and the range of
+ * bytes. Pure code, which trusts the name: a file without one of these endings
  * is bytes.
  */
 #ifndef WEIR_EXAMPLES_HTTP_FILE_H
@@ -36,7 +36,7 @@ static inline const char *content_type(const char *path)
     return "application/octet-stream";
 }
 
-/* The lines of the head that tell of the file. */
+/* The lines of the head that describe the file. */
 static inline void describe_file(char ret[FILE_LINES], int status,
                                  const char *path, const struct file_part *part)
 {

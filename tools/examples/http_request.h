@@ -1,7 +1,7 @@
 /*
  * A request of HTTP/1.1 or 1.0 (RFC 9112), read strictly: what a proxy before
  * this server might understand differently is refused. Pure code. There are no
- * bodies: a request with one is told so, and its connection ends.
+ * bodies: a request with one is refused, and its connection ends.
  */
 #ifndef WEIR_EXAMPLES_HTTP_REQUEST_H
 #define WEIR_EXAMPLES_HTTP_REQUEST_H

@@ -1,7 +1,7 @@
 /*
  * A key-value server that speaks lines: SET KEY VALUE, GET KEY, DEL KEY, QUIT.
- * A client that says nothing for five seconds, or a line that is too long, is
- * told so and left.
+ * A client that sends nothing for five seconds, or too long a line, gets an
+ * error, and the connection ends.
  * Usage: kv_server [PORT], and nc 127.0.0.1 PORT
  */
 #include "kv_store.h"

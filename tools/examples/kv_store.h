@@ -1,5 +1,5 @@
 /*
- * What the key-value server keeps, and what it answers to a line.
+ * The data of the key-value server, and its answer to a line.
  * Pure code, which knows nothing of connections and waits for nothing. A
  * thousand keys is all that fits.
  */

@@ -63,7 +63,7 @@ static inline int ping(weir_writer *writer, const struct redis_request *r)
 static inline int describe(weir_writer *writer, const struct redis_request *r)
 {
     (void)r;
-    return say(writer, "*0\r\n"); /* redis-cli's help does without */
+    return say(writer, "*0\r\n"); /* not needed by redis-cli's help */
 }
 
 static inline int quit(weir_writer *writer, const struct redis_request *r)

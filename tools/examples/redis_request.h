@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <weir.h>
 
-/* The client is told why, and left. */
+/* The client gets the reason, and the connection ends. */
 static inline int refuse(struct redis_request *request, const char *why)
 {
     request->refusal = why;

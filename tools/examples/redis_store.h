@@ -1,5 +1,5 @@
 /*
- * What the redis server keeps: values by their keys, in a balanced tree, so
+ * The data of the redis server: values by their keys, in a balanced tree, so
  * that no choice of keys makes it slow. Pure code. It takes 256 MiB and no
  * more.
  */

@@ -12,7 +12,7 @@
 #define FOUND_MAX (2 * WEIR_ADDRESSES_MAX) /* of both families */
 
 struct names {
-    const char *servers; /* NULL: those of the system */
+    const char *servers; /* or NULL */
     char **all;          /* NULL after the last */
 };
 

@@ -24,7 +24,7 @@ static struct weir_start_server_options serve_options = {
     .server.connection.timeouts = {.write_stall_ns = WEIR_SECONDS(30),
                                    .linger_ns = WEIR_SECONDS(1)}};
 
-/* A task that runs beside the server; NULL: none. */
+/* A task that runs with the server, or NULL. */
 static weir_task_fn *serve_beside;
 
 static inline int serve_until_cancelled(weir_loop *loop, void *arg)

@@ -54,7 +54,7 @@ static int talk(void *arg, weir_reader *reader, weir_writer *client)
         result = weir_writer_relay(client, writer, &relaying, NULL);
     }
     weir_writer_unref(writer);
-    return 0; /* both sides have been told how it ended */
+    return 0; /* both sides have seen the end */
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /*
- * What a SOCKS5 client says first (RFC 1928): its methods, and where it wants
- * to go. Each part is read whole and is at most 262 bytes long. What comes
- * behind stays in the reader, and is passed on.
+ * The first messages of a SOCKS5 client (RFC 1928): its methods, and the
+ * target. Each part is read whole and is at most 262 bytes long. Later bytes
+ * stay in the reader, and are forwarded.
  */
 #ifndef WEIR_EXAMPLES_SOCKS_REQUEST_H
 #define WEIR_EXAMPLES_SOCKS_REQUEST_H

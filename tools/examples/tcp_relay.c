@@ -1,6 +1,6 @@
 /*
  * A proxy of one target: each connection is passed on to a host and port, both
- * ways, with half-closes, resets and back-pressure. Each end is told in a line.
+ * ways, with half-closes, resets and back-pressure. A line reports each end.
  * Usage: tcp_relay PORT HOST TARGET_PORT
  */
 #include "serve.h"

@@ -1,7 +1,7 @@
 /*
  * Runs an example with TLS: makes the context, which reads files and so is done
  * before there is a loop, and then the loop with its main task. Each connection
- * has a reference to the context, so it may be given back at any time.
+ * has a reference to the context, so it may be released at any time.
  */
 #ifndef WEIR_EXAMPLES_TLS_RUN_H
 #define WEIR_EXAMPLES_TLS_RUN_H

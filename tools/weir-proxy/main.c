@@ -1,8 +1,8 @@
 /*
  * weir-proxy: a proxy for TCP, TLS and Unix sockets on weir. See weir-proxy(1).
  *
- * What can fail is tried before the threads start: the configuration, the
- * certificates, the listening sockets.
+ * Everything that can fail is tried before the threads start: the
+ * configuration, the certificates, the listening sockets.
  */
 #include "tools/common/clock.h"
 #include "tools/common/completion.h"

@@ -58,7 +58,7 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
 /* Called when the threads may have finished operations. */
 void wr_ep_collect(struct wr_ep_ring *ring);
 
-/* Ends the operations whose time is over. */
+/* Ends the operations whose time has expired. */
 void wr_ep_expire(struct wr_ep_ring *ring);
 /* Returns how long until the next timed operation, at most @limit_ns. */
 uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns);

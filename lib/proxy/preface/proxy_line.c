@@ -33,7 +33,7 @@ struct proxy_line_text {
 struct proxy_line_kind {
     const char *name;
     int family;
-    const char *bytes; /* NULL: any */
+    const char *bytes; /* or NULL for any */
 };
 
 static const char proxy_line_begin[] = "PROXY ";

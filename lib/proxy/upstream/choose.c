@@ -386,8 +386,8 @@ static void choose_keep_best(struct choice_by_key *best, size_t index,
             : choose_find_number(choose_log(number) * heaviest / weight);
 }
 
-/* Skips lower numbers that can win with no weight, so few logarithms are
- * computed. */
+/* Skips lower numbers that can win with no weight, to compute fewer
+ * logarithms. */
 static size_t choose_by_key(const struct wr_choosing *choosing,
                             const struct wr_candidates *candidates,
                             uint64_t key)

@@ -103,7 +103,7 @@ struct wr_shared_call {
     uint32_t waiting_count; /* waiting shares of its set (limits.h) */
     /* Called on the set's loop: a slot is free, or there is news. */
     void (*look)(void *owner, bool has_news);
-    void *owner; /* the loop's; NULL: the set was freed */
+    void *owner; /* the loop's, or NULL after the set */
 };
 
 /* One upstream, for all sets that have it. */
@@ -150,7 +150,7 @@ struct wr_shared_part {
     struct wr_list link;         /* in target->parts */
     struct wr_shared_call *call; /* of its set */
     struct wr_shared_target *target;
-    const struct wr_check *check;    /* the set's plan; NULL: no checks */
+    const struct wr_check *check;    /* the set's plan, or NULL */
     struct wr_shared_health *health; /* NULL if there are no checks */
     struct wr_list news_link;        /* in call->news */
     bool is_left;    /* its upstream no longer belongs to the set */
@@ -231,7 +231,7 @@ static inline void wr_shared_call(struct wr_shared_call *call)
 struct wr_shared_key {
     const char *name;
     const char *endpoint;
-    const struct wr_check *check; /* NULL: no checks */
+    const struct wr_check *check; /* or NULL */
     enum wr_health_state health;  /* of its checks */
     struct wr_ejection ejection;
     uint64_t ejected_until_ns; /* if ejected */

@@ -73,7 +73,7 @@ struct wr_turns {
     uint64_t total;        /* the sum of their weights */
     uint64_t bound;        /* of their credits */
     uint64_t version;      /* number of changes of participants, from 1 */
-    struct wr_turn *changed[WR_TURNS_KEPT]; /* by version; NULL: many */
+    struct wr_turn *changed[WR_TURNS_KEPT]; /* by version; NULL for many */
     _Atomic bool is_by_connections;
     _Atomic(struct wr_turn *)
         noted; /* those with connections that have ended */

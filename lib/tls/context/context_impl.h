@@ -50,7 +50,7 @@ struct wr_tls_name_keys {
 struct wr_tls_identity {
     struct wr_tls_credential *credential;
     struct wr_x509 leaf; /* ->der is owned by the identity */
-    bool is_rsa;         /* key type; false: elliptic curve */
+    bool is_rsa;         /* else the key is on a curve */
     bool is_default; /* the first identity, or one that shares a name with it */
     uint8_t kind;    /* of the key (WR_TLS_OFFER_...) */
     struct wr_tls_outside *outside; /* or NULL */
@@ -111,7 +111,7 @@ struct weir_tls_context {
 /* The error line for the caller of weir_tls_context_new(). */
 struct wr_tls_context_text {
     char line[WR_TLS_CONTEXT_TEXT_MAX];
-    const char *why; /* why a text is refused; NULL: see the error code */
+    const char *why;                      /* why a text is refused, or NULL */
     char notice[WR_TLS_CONTEXT_TEXT_MAX]; /* the first warning, or empty */
 };
 

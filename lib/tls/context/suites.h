@@ -25,14 +25,14 @@ WEIR_MUST_USE int wr_tls_suites_check(const char *list,
 /* Returns true if a checked list has a suite for @version. */
 bool wr_tls_suites_has(const char *list, enum weir_tls_version version);
 
-/* Writes the suites of @list (NULL: the default list) for the given kind of key
+/* Writes the suites of @list (NULL means the default) for the given kind of key
  * to @ret, of @size bytes. Returns 0, WEIR_ETLSCIPHERS if there is none, or
  * -E2BIG. */
 WEIR_MUST_USE int wr_tls_suites_select(const char *list, bool is_rsa, char *ret,
                                        size_t size);
 
-/* Return a bit for each TLS 1.2 suite in a checked list (NULL: the default
- * list), or in @size bytes of IANA's numbers. */
+/* Return a bit for each TLS 1.2 suite in a checked list (NULL means the
+ * default), or in @size bytes of IANA's numbers. */
 uint32_t wr_tls_suites_mask(const char *list);
 uint32_t wr_tls_suites_mask_of(const uint8_t *numbers, size_t size);
 /* Returns true if the mask has a suite for this kind of key. */

@@ -27,7 +27,7 @@ struct wr_tls_ticket_keys {
     struct wr_tls_ticket_pair pairs[WR_TLS_TICKET_KEYS];
     bool has_pair[WR_TLS_TICKET_KEYS];
     uint32_t count;
-    bool rotates; /* generated here; false: the user's keys */
+    bool rotates; /* generated here, not the user's keys */
     uint64_t lifetime;
     uint64_t since; /* creation time of the first key, if it rotates */
 };

@@ -43,7 +43,7 @@ struct wr_tls_verdict {
     char *text; /* details, or NULL for weir_strerror(err) */
     struct wr_tls_certificate *chain; /* the leaf first, or NULL */
     uint32_t chain_count;
-    char *hostname; /* required name in a server's certificate; NULL: any */
+    char *hostname; /* required name in a server's certificate, or NULL */
     bool peer_is_client;
     bool is_judged;                 /* the peer's certificates were verified */
     bool is_accepted;               /* and are good */
@@ -103,7 +103,7 @@ bool wr_tls_verdict_welcome(struct wr_tls_verdict *verdict);
 /* The policy of one connection for its peer. */
 struct wr_tls_policy {
     struct wr_x509_rules rules;
-    const char *hostname; /* name or literal address of a server; NULL: any */
+    const char *hostname; /* name or literal address of a server, or NULL */
     const struct wr_x509_trust *trust;
     wr_x509_link_fn *link;    /* verifies signatures */
     wr_x509_link_fn *revoked; /* checks revocation lists, or NULL */

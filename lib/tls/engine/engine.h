@@ -248,7 +248,7 @@ WEIR_MUST_USE int wr_tls_session_get(struct wr_tls_engine *engine,
                                      weir_tls_session **ret);
 
 /* Returns the backend's session, borrowed, if a connection of @context that
- * verifies @hostname (NULL: any name) may resume it, else NULL. @session may be
+ * verifies @hostname (NULL means any) may resume it, else NULL. @session may be
  * NULL. */
 const struct wr_tls_known *wr_tls_session_use(const weir_tls_session *session,
                                               const weir_tls_context *context,

@@ -50,7 +50,7 @@ int wr_wolfssl_sign(struct wr_tls_signer *signer,
     return 0;
 }
 
-/* Signs with a key inside weir, as wolfSSL does without the callback. */
+/* Signs with a key inside weir, as wolfSSL would if no callback were set. */
 static int signer_sign_here(WOLFSSL *ssl, struct wr_bytes hash,
                             struct wr_bytes der, uint8_t *out, word32 *size)
 {

@@ -214,7 +214,7 @@ struct sleep {
 
 // ---- connections ----
 
-// What a connection's callbacks and its coroutine share. The transport has a
+// The shared state of a connection's callbacks and its coroutine. The transport has a
 // reference until connection_lost, the coroutine's connection has another.
 struct shared {
     weir_transport *transport = nullptr; // null once it is lost

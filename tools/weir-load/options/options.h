@@ -153,8 +153,8 @@ struct run_options {
     const struct kinds *groups;
     struct mix *mix;
     struct urls *urls;
-    /* As given, or NULL: statuses, or the rule of a script. Expected HTTP
-     * bodies are in http.wanted. */
+    /* Statuses, or the rule of a script, as given; may be NULL. Expected
+     * HTTP bodies are in http.wanted. */
     const char *expected;
     /* 0 if the run ends by its count. */
     uint64_t duration_ns;

@@ -55,7 +55,7 @@ enum {
 
 enum ws_fault { WS_FAULT_NONE, WS_FAULTS(WS_FAULT) };
 
-/* What ws_read() found last. */
+/* The last result of ws_read(). */
 enum ws_found {
     WS_FOUND_NOTHING, /* all bytes were used, and more must follow */
     WS_FOUND_FRAME,   /* start of a data frame: opcode, is_final, size_bytes */

@@ -2,7 +2,7 @@
  * Everything that weir-proxy reports: one row for each value of the program, a
  * service, a target, an address behind a target's name, and a connection.
  *
- * A row tells where the value is and where it appears: in the log (record.h),
+ * A row has the place of the value and where it appears: in the log (record.h),
  * on /metrics (metrics.h), on /status and --top (status.h), and in the answer
  * to the command status (control.h).
  */

@@ -288,7 +288,7 @@ static void add_or_dash(struct line *line, const struct record *record,
     }
 }
 
-/* The fields up to the one about refusals, and that one or the one after it. */
+/* The fields up to the refusals' field, and this or the next field. */
 static void add_text(struct line *line, const struct record *record)
 {
     const struct field *field = fields;

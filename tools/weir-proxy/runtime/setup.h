@@ -5,7 +5,7 @@
  * (reload.h). A complete setup does not change; it is freed with the last
  * services that use it, so that a connection keeps what it started with.
  *
- * What continues from one setup to the next belongs to the proxy: the limits of
+ * State that outlives a setup belongs to the proxy: the limits of
  * an address are found again by the address, and the shared state of a route's
  * upstream sets by the names of the service and of the route or its group.
  */
