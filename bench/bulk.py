@@ -2,10 +2,10 @@
 from compare import alternate, is_chosen
 from harness import serving
 
-BULK_CASES = [("64 KiB x 4, 20 conns", 65536, 4, 20),
-              ("256 KiB x 1, 20 conns", 262144, 1, 20),
-              ("1 MiB x 1, 4 conns", 1048576, 1, 4),
-              ("16 KiB x 1, 50 conns", 16384, 1, 50)]
+BULK_CASES = [("64 KiB, 4 in flight, 20 connections", 65536, 4, 20),
+              ("256 KiB, 20 connections", 262144, 1, 20),
+              ("1 MiB, 4 connections", 1048576, 1, 4),
+              ("16 KiB, 50 connections", 16384, 1, 50)]
 
 
 def bulk_pairs(settings, progress, row, names, judged):

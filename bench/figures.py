@@ -123,10 +123,10 @@ def _where(document, parts=None):
 def section(document, other):
     """README's section, from its bold words to the end of its last table."""
     rows = [_line((document, other), *line) for line in LINES]
-    text = (f"{COST} An echo server (128 B, 50 connections) in each library's usual style; in "
-            "brackets, the ratio of weir's tasks to it. Below, weir's best and worst ratios of "
-            "CPU time (0.5 is half; bare: a hand-written loop). [Measured](bench/README.md) on "
-            f"{_where(document, 1)} with {_peers(document, rows)}: {_medians(document)}.")
+    text = (f"{COST} An echo server (128 B, 50 connections) in each library's usual style; the "
+            "ratio is weir's tasks to that library (0.5 is half). Below, the best and worst ratio "
+            "of weir; bare means a hand-written loop. [Measured](bench/README.md) on "
+            f"{_where(document, 1)}, {_peers(document, rows)}: {_medians(document)}.")
     return "\n".join([
         *textwrap.wrap(text, COLUMNS, break_on_hyphens=False), "", *_first(document),
         "| | best case | worst case |", "|---|---|---|", *rows, ""]) + "\n"
