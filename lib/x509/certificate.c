@@ -23,14 +23,6 @@ enum {
     ATTRIBUTE_ORGANIZATION = 10,
 };
 
-static bool certificate_read_validity(struct wr_x509 *x509,
-                                      struct wr_bytes validity)
-{
-    wr_assert(validity.data != NULL);
-    return wr_x509_date_take(&validity, &x509->not_before) &&
-           wr_x509_date_take(&validity, &x509->not_after) && validity.size == 0;
-}
-
 /* ---- the certificate ---- */
 
 /* Takes issuerUniqueID or subjectUniqueID, if it is next. */
@@ -123,7 +115,9 @@ static bool certificate_read_body(struct wr_x509 *x509, struct wr_bytes body,
            wr_der_take_whole(&body, WR_DER_SEQUENCE, &x509->issuer) &&
            wr_x509_directory_is_good(x509->issuer) &&
            wr_der_take(&body, WR_DER_SEQUENCE, &validity) &&
-           certificate_read_validity(x509, validity) &&
+           wr_x509_date_take(&validity, &x509->not_before) &&
+           wr_x509_date_take(&validity, &x509->not_after) &&
+           validity.size == 0 &&
            wr_der_take_whole(&body, WR_DER_SEQUENCE, &x509->subject) &&
            wr_x509_directory_is_good(x509->subject) &&
            wr_der_take_whole(&body, WR_DER_SEQUENCE, &x509->key_info) &&

@@ -54,13 +54,6 @@ static bool constraint_wildcard_meets(struct wr_bytes base,
            !memchr(base.data, '.', base.size - parent.size);
 }
 
-static bool constraint_has_dns(struct wr_bytes base, struct wr_bytes name,
-                               bool is_permitted)
-{
-    return constraint_has_host(base, name) ||
-           (!is_permitted && constraint_wildcard_meets(base, name));
-}
-
 /* @base is an address and a mask. */
 static bool constraint_has_ip(struct wr_bytes base, struct wr_bytes ip)
 {
@@ -108,7 +101,8 @@ static bool constraint_has(uint8_t tag, struct wr_bytes base,
 {
     switch (tag) {
     case WR_X509_NAME_TAG_DNS:
-        return constraint_has_dns(base, name, is_permitted);
+        return constraint_has_host(base, name) ||
+               (!is_permitted && constraint_wildcard_meets(base, name));
     case WR_X509_NAME_TAG_IP:
         return constraint_has_ip(base, name);
     default:

@@ -204,12 +204,6 @@ bool wr_x509_budget_pay(size_t *budget, size_t cost)
     return is_enough;
 }
 
-static bool directory_pay(const struct wr_x509_attribute *a,
-                          const struct wr_x509_attribute *b, size_t *budget)
-{
-    return wr_x509_budget_pay(budget, 1 + (a->value.size + b->value.size) / 64);
-}
-
 /* Returns the best match of @a in a set of @name; @first is the set's first
  * attribute. */
 static enum wr_x509_directory_match
@@ -221,7 +215,8 @@ directory_find(const struct wr_x509_attribute *a, struct wr_x509_directory name,
 
     wr_assert(first->is_next_set);
     for (;;) {
-        if (!directory_pay(a, &b, budget)) {
+        if (!wr_x509_budget_pay(budget,
+                                1 + (a->value.size + b.value.size) / 64)) {
             return WR_X509_DIRECTORY_MANY;
         }
         const enum wr_x509_directory_match match =

@@ -60,35 +60,20 @@ bool wr_x509_hostname_is_same(const char *a, const char *b, size_t len)
     return true;
 }
 
-static bool hostname_is_wildcard(const char *name, size_t len)
-{
-    return len > 2 && name[0] == '*' && name[1] == '.';
-}
-
-/* Returns true if @host can be compared: it is a name and not a literal
- * address. */
-static bool hostname_is_name(const char *host, size_t len)
-{
-    uint8_t ip[WR_X509_IP_SIZE];
-
-    wr_assert(len > 0);
-    return hostname_count_labels(host, len) > 0 &&
-           wr_x509_hostname_read_ip(host, ip) == 0;
-}
-
 /* A peer chooses the number of names, so bytes are compared first, and the
  * syntax is checked only if they are equal. */
 bool wr_x509_hostname_matches(const char *host, const char *name, size_t len)
 {
     const char *compared = host;
     size_t host_len = strlen(host);
+    uint8_t ip[WR_X509_IP_SIZE];
 
     wr_assert(name || len == 0);
     if (host_len > 0 && host[host_len - 1] == '.') {
         host_len--;
     }
     const size_t whole = host_len;
-    const bool is_wildcard = hostname_is_wildcard(name, len);
+    const bool is_wildcard = len > 2 && name[0] == '*' && name[1] == '.';
     if (is_wildcard) {
         compared = memchr(host, '.', host_len);
         if (!compared) {
@@ -105,7 +90,8 @@ bool wr_x509_hostname_matches(const char *host, const char *name, size_t len)
     const size_t labels =
         hostname_count_labels(name + is_wildcard, len - is_wildcard);
     return labels >= (is_wildcard ? HOSTNAME_LABELS_LEAST : 1) &&
-           hostname_is_name(host, whole);
+           hostname_count_labels(host, whole) > 0 &&
+           wr_x509_hostname_read_ip(host, ip) == 0;
 }
 
 size_t wr_x509_hostname_read_ip(const char *host, uint8_t ret[WR_X509_IP_SIZE])

@@ -565,19 +565,11 @@ static int context_ask(const weir_tls_context *context, const char *host,
     return 0;
 }
 
-/* Returns an alert of RFC 8446, 6. */
-static uint8_t context_alert(int err)
-{
-    enum { INTERNAL_ERROR = 80, UNRECOGNIZED_NAME = 112 };
-
-    wr_assert(err < 0);
-    return err == WEIR_ETLSNONAME ? UNRECOGNIZED_NAME : INTERNAL_ERROR;
-}
-
 int wr_tls_context_choose(weir_tls_context *context,
                           struct wr_tls_verdict *verdict, const char *host,
                           uint8_t *ret_alert)
 {
+    enum { INTERNAL_ERROR = 80, UNRECOGNIZED_NAME = 112 }; /* RFC 8446, 6 */
     int err = 0;
 
     wr_assert(context->is_server && verdict->peer_is_client);
@@ -593,7 +585,8 @@ int wr_tls_context_choose(weir_tls_context *context,
     verdict->has_chosen = true;
     if (err < 0) {
         wr_tls_verdict_fail(verdict, err, "%s", weir_strerror(err));
-        *ret_alert = context_alert(err);
+        *ret_alert =
+            err == WEIR_ETLSNONAME ? UNRECOGNIZED_NAME : INTERNAL_ERROR;
     }
     return err;
 }

@@ -362,17 +362,6 @@ static int context_names_check(weir_tls_context *context, const char *file,
     return err;
 }
 
-static int context_names_prepare(weir_tls_context *context,
-                                 const struct weir_tls_identity *from)
-{
-    struct wr_tls_identity *identity = context_names_newest(context);
-    const int err = context->backend->credential_new(&identity->credential);
-
-    return err == 0 && from->sign
-               ? wr_tls_outside_new(context, from, &identity->outside)
-               : err;
-}
-
 static int context_names_load_one(weir_tls_context *context,
                                   const struct weir_tls_identity *from,
                                   struct wr_tls_context_text *text)
@@ -387,7 +376,11 @@ static int context_names_load_one(weir_tls_context *context,
         return -EINVAL;
     }
     context->identity_count++;
-    int err = context_names_prepare(context, from);
+    struct wr_tls_identity *identity = context_names_newest(context);
+    int err = context->backend->credential_new(&identity->credential);
+    if (err == 0 && from->sign) {
+        err = wr_tls_outside_new(context, from, &identity->outside);
+    }
     if (err == 0) {
         err =
             wr_tls_context_load_one(context, &from->certificate, "certificate",

@@ -249,17 +249,6 @@ _Static_assert((int)WR_TLS_TICKET_NONCE == (int)WR_TLS_AEAD_NONCE &&
                    (int)WR_TLS_TICKET_TAG == (int)WR_TLS_AEAD_TAG,
                "a ticket has the parts that AES-GCM wants");
 
-static void ticket_fill_beside(const struct wr_tls_ticket *ticket,
-                               struct ticket_beside *ret)
-{
-    wr_assert(ticket->name && ticket->iv && ticket->host);
-    memcpy(ret->name, ticket->name, sizeof(ret->name));
-    memcpy(ret->iv, ticket->iv, sizeof(ret->iv));
-    memcpy(ret->host, ticket->host, sizeof(ret->host));
-    memset(ret->has_client, 0, sizeof(ret->has_client));
-    ret->has_client[0] = ticket->has_client;
-}
-
 /* Describes a ticket to the backend. Fills @beside, which the result points
  * to. */
 static struct wr_tls_aead ticket_describe(const struct wr_tls_ticket *ticket,
@@ -267,7 +256,11 @@ static struct wr_tls_aead ticket_describe(const struct wr_tls_ticket *ticket,
                                           struct ticket_beside *beside)
 {
     wr_assert(ticket->size > 0 && ticket->size <= UINT16_MAX && ticket->tag);
-    ticket_fill_beside(ticket, beside);
+    wr_assert(ticket->name && ticket->iv && ticket->host);
+    *beside = (struct ticket_beside){.has_client = {ticket->has_client}};
+    memcpy(beside->name, ticket->name, sizeof(beside->name));
+    memcpy(beside->iv, ticket->iv, sizeof(beside->iv));
+    memcpy(beside->host, ticket->host, sizeof(beside->host));
     return (struct wr_tls_aead){
         .kind = WR_TLS_AEAD_AES_256_GCM,
         .key = key->secret,
@@ -343,29 +336,6 @@ static bool ticket_has_keys(const weir_tls_context *context)
     return context->ticket_keys.lifetime > 0;
 }
 
-static int ticket_get_key(weir_tls_context *context, uint64_t now,
-                          struct wr_tls_ticket_key *ret)
-{
-    wr_assert(ticket_has_keys(context)); /* other servers issue no tickets */
-    pthread_mutex_lock(&context->mutex);
-    const int err = wr_tls_ticket_keys_get(&context->ticket_keys, now, ret);
-    pthread_mutex_unlock(&context->mutex);
-    return err;
-}
-
-static bool ticket_find_key(weir_tls_context *context, const uint8_t *name,
-                            struct wr_tls_ticket_key *ret)
-{
-    if (!ticket_has_keys(context)) {
-        return false;
-    }
-    pthread_mutex_lock(&context->mutex);
-    const bool is_known =
-        wr_tls_ticket_keys_find(&context->ticket_keys, name, ret);
-    pthread_mutex_unlock(&context->mutex);
-    return is_known;
-}
-
 bool wr_tls_context_is_lasting(const weir_tls_context *context, uint32_t since)
 {
     wr_assert(context->is_server);
@@ -412,14 +382,16 @@ int wr_tls_context_seal_ticket(struct wr_tls_conn *conn,
     struct wr_tls_ticket whole = *ticket;
     struct wr_tls_ticket_key key;
 
-    wr_assert(context->is_server);
+    wr_assert(ticket_has_keys(context)); /* other servers issue no tickets */
     whole.host = host;
     whole.has_client = context->verifies;
     if (wr_tls_context_digest_asked(conn, true, host) < 0) {
         ticket_spoil(ticket);
         return 0;
     }
-    int err = ticket_get_key(context, now, &key);
+    pthread_mutex_lock(&context->mutex);
+    int err = wr_tls_ticket_keys_get(&context->ticket_keys, now, &key);
+    pthread_mutex_unlock(&context->mutex);
     if (err == 0) {
         err = wr_tls_ticket_seal(&whole, &key, now);
         explicit_bzero(&key, sizeof(key));
@@ -439,8 +411,14 @@ bool wr_tls_context_open_ticket(struct wr_tls_conn *conn,
     whole.host = host;
     whole.has_client = context->verifies;
     if (!ticket_has_keys(context) ||
-        wr_tls_context_digest_asked(conn, false, host) < 0 ||
-        !ticket_find_key(context, ticket->name, &key)) {
+        wr_tls_context_digest_asked(conn, false, host) < 0) {
+        return false;
+    }
+    pthread_mutex_lock(&context->mutex);
+    const bool is_known =
+        wr_tls_ticket_keys_find(&context->ticket_keys, ticket->name, &key);
+    pthread_mutex_unlock(&context->mutex);
+    if (!is_known) {
         return false;
     }
     const bool is_open = wr_tls_ticket_open(&whole, &key, ticket_now(),

@@ -90,28 +90,23 @@ int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
     return 0;
 }
 
-static int verify_make_chain(struct wr_tls_verdict *verdict)
-{
-    const size_t size = WR_X509_CHAIN_MAX * sizeof(*verdict->chain);
-    if (!verdict->chain) {
-        verdict->chain = wr_alloc(verdict->allocator, size);
-        if (!verdict->chain) {
-            return -ENOMEM;
-        }
-        memset(verdict->chain, 0, size);
-    }
-    return 0;
-}
-
 int wr_tls_verdict_keep(struct wr_tls_verdict *verdict, uint32_t index,
                         const uint8_t *der, size_t size)
 {
+    const size_t chain_size = WR_X509_CHAIN_MAX * sizeof(*verdict->chain);
+
     wr_assert(size > 0);
     if (index >= WR_X509_CHAIN_MAX) {
         return -E2BIG;
     }
     uint8_t *copy = wr_alloc(verdict->allocator, size);
-    if (!copy || verify_make_chain(verdict) < 0) {
+    if (copy && !verdict->chain) {
+        verdict->chain = wr_alloc(verdict->allocator, chain_size);
+        if (verdict->chain) {
+            memset(verdict->chain, 0, chain_size);
+        }
+    }
+    if (!copy || !verdict->chain) {
         wr_free(verdict->allocator, copy, size);
         return -ENOMEM;
     }
@@ -208,13 +203,6 @@ bool wr_tls_verdict_welcome(struct wr_tls_verdict *verdict)
 
 #define VERIFY_SUBJECT_SIZE 96
 
-static bool verify_is_for_host(const struct wr_tls_policy *policy,
-                               const struct wr_x509 *leaf)
-{
-    wr_assert(leaf->der.data != NULL);
-    return !policy->hostname || wr_x509_is_for(leaf, policy->hostname);
-}
-
 static void verify_refuse(struct wr_tls_verdict *verdict,
                           const struct wr_x509_path *path)
 {
@@ -288,7 +276,7 @@ bool wr_tls_verify_search(const struct wr_tls_policy *policy,
         verify_refuse(verdict, &path);
         return false;
     }
-    if (!verify_is_for_host(policy, sent)) {
+    if (policy->hostname && !wr_x509_is_for(sent, policy->hostname)) {
         verify_refuse_host(verdict, sent, policy->hostname);
         return false;
     }

@@ -115,15 +115,6 @@ static bool message_is_list(struct wr_bytes list, size_t least)
     return true;
 }
 
-/* Parses a list of protocol names (RFC 7301, 3.1). */
-static bool message_is_protocols(struct wr_bytes body)
-{
-    struct wr_bytes list;
-
-    return wr_bytes_take_vector(&body, 2, &list) && body.size == 0 &&
-           message_is_list(list, 1);
-}
-
 /* Parses the session tickets and their binders. Returns false if they are
  * malformed. *ret_is_even reports whether there is one binder for each
  * ticket. */
@@ -213,14 +204,6 @@ static bool message_read_renegotiation(struct wr_bytes body, bool *ret_has)
     return true;
 }
 
-/* Parses a client's list of versions. */
-static bool message_take_versions(struct wr_bytes body, struct wr_bytes *ret)
-{
-    wr_assert(body.data != NULL);
-    return wr_bytes_take_vector(&body, 1, ret) && body.size == 0 &&
-           ret->size > 0 && ret->size % 2 == 0;
-}
-
 /* Returns the bit of a known type in ->seen, or 0 if the type may be
  * repeated. */
 static uint64_t message_bit_of(uint16_t type)
@@ -243,7 +226,8 @@ static bool message_read_common(uint16_t type, struct wr_bytes body,
     case MESSAGE_POINTS:
         return message_read_points(body, ret);
     case MESSAGE_PROTOCOLS:
-        return message_is_protocols(body);
+        return wr_bytes_take_vector(&body, 2, &list) && body.size == 0 &&
+               message_is_list(list, 1); /* RFC 7301, 3.1 */
     case MESSAGE_MASTER:
         return body.size == 0;
     case MESSAGE_COOKIE:
@@ -283,21 +267,14 @@ static bool message_read_client(uint16_t type, struct wr_bytes body,
     case MESSAGE_SHARED_KEY:
         return message_read_shared_key(body, ret_is_even, &ret->names_session);
     case MESSAGE_VERSION:
-        return message_take_versions(body, &ret->versions);
+        return wr_bytes_take_vector(&body, 1, &ret->versions) &&
+               body.size == 0 && ret->versions.size > 0 &&
+               ret->versions.size % 2 == 0;
     case MESSAGE_MODES:
         return message_take_list(body, 1, &list);
     default:
         return message_read_common(type, body, ret);
     }
-}
-
-static bool message_read_server(uint16_t type, struct wr_bytes body,
-                                struct message_extensions *ret)
-{
-    wr_assert(body.data != NULL);
-    return type == MESSAGE_VERSION
-               ? wr_bytes_take_u16(&body, &ret->version) && body.size == 0
-               : message_read_common(type, body, ret);
 }
 
 static struct wr_tls_message_fault
@@ -313,9 +290,11 @@ message_read_extension(uint16_t type, struct wr_bytes body, bool is_server,
     }
     ret->seen |= bit;
     ret->has_unknown |= bit == 0;
-    const bool is_good = is_server
-                             ? message_read_client(type, body, ret, &is_even)
-                             : message_read_server(type, body, ret);
+    const bool is_good =
+        is_server ? message_read_client(type, body, ret, &is_even)
+        : type == MESSAGE_VERSION
+            ? wr_bytes_take_u16(&body, &ret->version) && body.size == 0
+            : message_read_common(type, body, ret);
     return !is_good ? message_malformed
            : is_even
                ? message_good

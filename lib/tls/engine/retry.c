@@ -113,14 +113,6 @@ static bool retry_has_all(const struct wr_tls_message_facts *facts,
     return true;
 }
 
-static bool retry_keeps_fixed(const struct wr_tls_message_facts *facts,
-                              struct wr_bytes first, struct wr_bytes second)
-{
-    return retry_count(facts, first) == retry_count(facts, second) &&
-           retry_has_all(facts, first, second) &&
-           retry_has_all(facts, second, first);
-}
-
 /* Returns the body of an extension; its data is NULL if there is none. */
 static struct wr_bytes retry_find(struct wr_bytes from, uint16_t type)
 {
@@ -201,6 +193,8 @@ bool wr_tls_retry_allows(const struct wr_tls_message_facts *facts,
            retry_is_equal(old, new) &&
            wr_bytes_take_vector(&first, 2, &list[0]) &&
            wr_bytes_take_vector(&second, 2, &list[1]) &&
-           retry_keeps_fixed(facts, list[0], list[1]) &&
+           retry_count(facts, list[0]) == retry_count(facts, list[1]) &&
+           retry_has_all(facts, list[0], list[1]) &&
+           retry_has_all(facts, list[1], list[0]) &&
            retry_is_good(facts, list[0], list[1]);
 }

@@ -243,16 +243,6 @@ static int shared_use_groups(SSL_CTX *ctx,
                : WEIR_ETLSGROUPS;
 }
 
-/* A FIPS module may lack Ed25519. */
-static int shared_use_signatures(SSL_CTX *ctx)
-{
-    wr_assert(ctx != NULL);
-    return SSL_CTX_set1_sigalgs_list(ctx, SHARED_SIGNATURES ":ed25519") == 1 ||
-                   SSL_CTX_set1_sigalgs_list(ctx, SHARED_SIGNATURES) == 1
-               ? 0
-               : WEIR_ETLSENGINE;
-}
-
 /* ---- rules ---- */
 
 void wr_openssl_raise_level(SSL_CTX *ctx)
@@ -376,8 +366,10 @@ static int shared_set_up(SSL_CTX *ctx, const struct wr_tls_settings *settings)
     if (err == 0) {
         err = shared_use_groups(ctx, settings);
     }
-    if (err == 0) {
-        err = shared_use_signatures(ctx);
+    if (err == 0 &&
+        SSL_CTX_set1_sigalgs_list(ctx, SHARED_SIGNATURES ":ed25519") != 1 &&
+        SSL_CTX_set1_sigalgs_list(ctx, SHARED_SIGNATURES) != 1) {
+        err = WEIR_ETLSENGINE; /* a FIPS module may lack Ed25519 alone */
     }
     if (err == 0) {
         err = shared_use_sessions(ctx, settings);

@@ -202,18 +202,6 @@ static EVP_PKEY *signature_key_of(const struct wr_tls_signed *job)
                                                 point.data, point.size);
 }
 
-static int signature_run(const struct wr_tls_signed *job)
-{
-    EVP_PKEY *key = signature_key_of(job);
-    const int is_signed = !key ? 0
-                          : job->kind->key == WR_X509_KEY_EDWARDS
-                              ? signature_run_edwards(job, key)
-                              : signature_run_hash(job, key);
-
-    EVP_PKEY_free(key);
-    return is_signed;
-}
-
 /* Returns true if no provider has the algorithm; a FIPS provider lacks some. */
 static bool signature_is_unknown(const struct wr_openssl_errors *errors)
 {
@@ -234,7 +222,12 @@ int wr_openssl_verify(const struct wr_tls_signed *job)
         return -EBADMSG;
     }
     wr_openssl_enter(&errors);
-    const int is_signed = signature_run(job);
+    EVP_PKEY *key = signature_key_of(job);
+    const int is_signed = !key ? 0
+                          : job->kind->key == WR_X509_KEY_EDWARDS
+                              ? signature_run_edwards(job, key)
+                              : signature_run_hash(job, key);
+    EVP_PKEY_free(key);
     wr_openssl_leave(&errors);
     if (is_signed != 1 && !errors.lacks_memory &&
         signature_is_unknown(&errors)) {

@@ -55,11 +55,6 @@ static struct memory_header *memory_header_of(void *ptr)
     return (struct memory_header *)ptr - 1;
 }
 
-static struct wr_block *memory_block_of(struct memory_header *header)
-{
-    return wr_container_of((uint8_t *)header, struct wr_block, data);
-}
-
 /* ---- allocating and freeing ---- */
 
 static struct memory_header *memory_take_block(struct wr_tls_memory *memory,
@@ -84,16 +79,6 @@ static struct memory_header *memory_take_spare(struct wr_tls_memory *memory)
     }
     if (header) {
         header->kind = MEMORY_SPARE;
-    }
-    return header;
-}
-
-static struct memory_header *memory_take_plain(struct wr_tls_memory *memory,
-                                               size_t total)
-{
-    struct memory_header *header = wr_alloc(memory->account.allocator, total);
-    if (header) {
-        header->kind = MEMORY_PLAIN;
     }
     return header;
 }
@@ -130,7 +115,10 @@ static void *memory_alloc(size_t size)
                total <= WR_TLS_MEMORY_SPARE) {
         header = memory_take_spare(memory);
     } else {
-        header = memory_take_plain(memory, total);
+        header = wr_alloc(memory->account.allocator, total);
+        if (header) {
+            header->kind = MEMORY_PLAIN;
+        }
     }
     if (header) {
         memory_charge(memory, header, size);
@@ -155,7 +143,8 @@ bool wr_tls_memory_take_failure(void)
 static void memory_give_block(struct wr_tls_memory *memory,
                               struct memory_header *header)
 {
-    struct wr_block *block = memory_block_of(header);
+    struct wr_block *block =
+        wr_container_of((uint8_t *)header, struct wr_block, data);
     if (memory->newest == header + 1) {
         memory->newest = NULL;
     }
