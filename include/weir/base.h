@@ -36,15 +36,11 @@
 /** Marks a symbol that the library exports. */
 #define WEIR_API __attribute__((visibility("default")))
 
-/**
- * Ignoring the result is a warning.
- *
- * Functions have this mark if they can fail in a correct program and nothing
- * else reports the failure, and if they suspend, because every wait can be
- * interrupted. Functions without the mark: writes, whose error is kept
- * (writer.h); functions whose error a later call returns too; signals; and
- * functions that fail only after misuse.
- */
+/** Ignoring the result is a warning. Functions have this mark if they can fail
+ * in a correct program and nothing else reports the failure, and if they
+ * suspend, because every wait can be interrupted. Functions without the mark:
+ * writes, whose error is kept (writer.h); functions whose error a later call
+ * returns too; signals; and functions that fail only after misuse. */
 #define WEIR_MUST_USE __attribute__((warn_unused_result))
 
 /** Checks a printf-like format: @p fmt and @p args count from one. */
@@ -104,16 +100,12 @@ typedef struct weir_tls_session weir_tls_session;
 /** A loop's mailbox for other threads; see loop.h. */
 typedef struct weir_mailbox weir_mailbox;
 
-/**
- * The source of the library's memory.
- *
- * Both functions must be set, and memory must be aligned like malloc()'s. They
- * are called only on the loop's thread, with two exceptions, which need a
- * thread-safe allocator: weir_loop_call_soon_threadsafe() and
- * weir_mailbox_call_soon() allocate on the calling thread, and the last
- * weir_mailbox_unref() frees there; a job of the executor that ends after its
- * loop frees the rest on the job's thread.
- */
+/** The source of the library's memory. Both functions must be set, and memory
+ * must be aligned like malloc()'s. They are called only on the loop's thread,
+ * with two exceptions, which need a thread-safe allocator:
+ * weir_loop_call_soon_threadsafe() and weir_mailbox_call_soon() allocate on the
+ * calling thread, and the last weir_mailbox_unref() frees there; a job of the
+ * executor that ends after its loop frees the rest on the job's thread. */
 struct weir_allocator {
     /** Like malloc(); @p size is never 0. Returns NULL if there is no
      * memory. */

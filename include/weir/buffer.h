@@ -54,12 +54,8 @@ struct weir_buf {
  */
 WEIR_API WEIR_MUST_USE int weir_buf_ref(struct weir_buf *buf);
 
-/**
- * Release kept bytes.
- *
- * The bytes may be overwritten at once. A connection that held too much to
- * receive may receive again.
- */
+/** Release kept bytes. The bytes may be overwritten at once. A connection that
+ * held too much to receive may receive again. */
 WEIR_API void weir_buf_unref(weir_lease *lease);
 
 WEIR_END_DECLS

@@ -141,11 +141,10 @@ WEIR_API bool weir_client_hello_alpn_next(struct weir_alpn_list *left,
                                           struct weir_alpn_name *ret);
 
 /**
- * Report whether a list has a protocol.
+ * Report whether a list has a protocol; bytes are compared.
  *
  * @param list  borrowed
  * @param name  the protocol, as in "h2"; borrowed
- * @return      true if it has; bytes are compared
  */
 WEIR_API bool weir_client_hello_alpn_has(const struct weir_alpn_list *list,
                                          const char *name);

@@ -47,7 +47,6 @@ struct weir_datagram_stream_options {
  * Make a datagram endpoint for tasks.
  *
  * @param options  borrowed; at least a family, a host or a port of the endpoint
- * @param ret      the stream, given; end with weir_datagram_stream_free()
  * @return         0; other errors are those of weir_create_datagram_endpoint()
  *                 and of its done
  * @retval -EINVAL  no @p ret, or a queue that is too long
@@ -63,7 +62,6 @@ weir_open_datagram_stream(weir_loop *loop,
  *
  * @param local   as in weir_create_datagram_endpoint_at(); held
  * @param remote  as in weir_create_datagram_endpoint_at(); held
- * @param ret     the stream, given; end with weir_datagram_stream_free()
  * @return        as weir_open_datagram_stream()
  */
 WEIR_API WEIR_MUST_USE int

@@ -71,11 +71,7 @@ WEIR_API int weir_future_set_result(weir_future *future, int result);
  */
 WEIR_API bool weir_future_cancel(weir_future *future);
 
-/**
- * Report whether the future has a result.
- *
- * @return true if it is done
- */
+/** Report whether the future has a result. */
 WEIR_API bool weir_future_is_done(const weir_future *future);
 
 /**

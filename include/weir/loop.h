@@ -100,7 +100,6 @@ struct weir_loop_options {
  * first one runs on the thread. After a wait without success later calls do not
  * wait.
  *
- * @param ret  the loop, given; end with weir_loop_free()
  * @retval -EINVAL  an invalid value, in WEIR_ENGINE too
  * @retval -EMFILE  no descriptors left
  * @retval WEIR_ERINGSYSCTL   io_uring is switched off by sysctl
@@ -186,11 +185,7 @@ WEIR_API void weir_loop_announce_stop(weir_loop *loop);
  */
 WEIR_API bool weir_loop_is_stopping(const weir_loop *loop);
 
-/**
- * Report whether the loop is inside a run.
- *
- * @return true in callbacks of a run
- */
+/** Report whether the loop is inside a run, as in its callbacks. */
 WEIR_API bool weir_loop_is_running(const weir_loop *loop);
 
 /**
@@ -227,16 +222,12 @@ WEIR_API weir_loop *weir_get_running_loop(void);
  */
 WEIR_API int weir_loop_free(weir_loop *loop);
 
-/**
- * Return idle memory to the system.
- *
- * Frees unused receive buffers, blocks, objects and stacks. The loop does this
- * a few seconds after a connection was lost or one of many tasks has ended;
- * this call is for a program that knows that a busy period has ended. With the
- * default allocator it also calls malloc_trim() if a megabyte or more was
- * freed. The loop does not, because malloc_trim() takes milliseconds in a large
- * process.
- */
+/** Return idle memory to the system. Frees unused receive buffers, blocks,
+ * objects and stacks. The loop does this a few seconds after a connection was
+ * lost or one of many tasks has ended; this call is for a program that knows
+ * that a busy period has ended. With the default allocator it also calls
+ * malloc_trim() if a megabyte or more was freed. The loop does not, because
+ * malloc_trim() takes milliseconds in a large process. */
 WEIR_API int weir_loop_trim(weir_loop *loop);
 
 /**

@@ -60,11 +60,10 @@ WEIR_API WEIR_MUST_USE int weir_network_parse(const char *text,
                                               struct weir_network *ret);
 
 /**
- * Report whether an address is in a network. Port and zone are ignored.
+ * Report whether an address is in a network. Port and zone are ignored. False
+ * for another family, and for an empty address.
  *
  * @param addr  the address; borrowed
- * @return      true if it is; false for another family, and for an empty
- *              address
  */
 WEIR_API bool weir_network_contains(const struct weir_network *network,
                                     const struct weir_address *addr);
@@ -75,7 +74,6 @@ WEIR_API bool weir_network_contains(const struct weir_network *network,
  * @param networks  the networks; borrowed, NULL if @p count is 0
  * @param count     their number
  * @param addr      the address; borrowed
- * @return          true if it is; false if @p count is 0
  */
 WEIR_API bool weir_network_list_contains(const struct weir_network *networks,
                                          size_t count,

@@ -42,7 +42,6 @@ struct weir_process_options {
  *                 borrowed
  * @param options  borrowed with everything that they point to; NULL for all
  *                 defaults
- * @param ret      the process, given; end with weir_process_free()
  * @return         0; other errors as from weir_subprocess_exec()
  * @retval -EINVAL     a limit above INT64_MAX
  * @retval -ECANCELED  the task was interrupted before; no child was made
@@ -201,12 +200,9 @@ WEIR_API int weir_process_kill(weir_process *process);
  */
 WEIR_API int weir_process_killpg(weir_process *process, int signum);
 
-/**
- * Close the pipes and free the process.
- *
- * A running child gets SIGTERM, and SIGKILL after close_grace_ns, as by
- * weir_transport_close(); it is always reaped.
- */
+/** Close the pipes and free the process. A running child gets SIGTERM, and
+ * SIGKILL after close_grace_ns, as by weir_transport_close(); it is always
+ * reaped. */
 WEIR_API void weir_process_free(weir_process *process);
 
 WEIR_END_DECLS

@@ -137,16 +137,12 @@ struct weir_protocol_binding {
     void *user;
 };
 
-/**
- * Makes the protocol of a new connection.
- *
- * Called when the connection is established, before connection_made. @p t is
- * only for queries (addresses, loop). After a result of 0 both connection_made
- * and connection_lost will be called. After a negative result neither is
- * called, the descriptor is closed, and the error is passed to the done of the
- * call or, in a server, to the exception hook; a TCP client of the server gets
- * a reset.
- */
+/** Makes the protocol of a new connection. Called when the connection is
+ * established, before connection_made. @p t is only for queries (addresses,
+ * loop). After a result of 0 both connection_made and connection_lost will be
+ * called. After a negative result neither is called, the descriptor is closed,
+ * and the error is passed to the done of the call or, in a server, to the
+ * exception hook; a TCP client of the server gets a reset. */
 typedef int weir_factory_fn(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret);
 

@@ -49,7 +49,6 @@ WEIR_BEGIN_DECLS
  * Make a reader that is fed by hand, for a program's own protocols.
  *
  * @param limit_bytes  the limit, at least 1; WEIR_STREAM_LIMIT is asyncio's
- * @param ret          the reader, given; end with weir_reader_free()
  * @retval -EINVAL     a limit of 0, or above INT64_MAX
  */
 WEIR_API WEIR_MUST_USE int
@@ -260,20 +259,12 @@ WEIR_API size_t weir_reader_peek(weir_reader *reader, size_t offset,
  */
 WEIR_API int weir_reader_consume(weir_reader *reader, size_t len);
 
-/**
- * Get the number of buffered bytes, without the bytes of a view.
- *
- * @return number of bytes
- */
+/** Get the number of buffered bytes, without the bytes of a view. */
 WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
 
-/**
- * Get the number of bytes that the last read with WEIR_ELIMIT has searched
+/** Get the number of bytes that the last read with WEIR_ELIMIT has searched
  * without finding a separator, so that they can be skipped; asyncio's
- * LimitOverrunError.consumed.
- *
- * @return number of bytes
- */
+ * LimitOverrunError.consumed. */
 WEIR_API size_t weir_reader_get_consumed(const weir_reader *reader);
 
 /**
@@ -285,11 +276,8 @@ WEIR_API size_t weir_reader_get_consumed(const weir_reader *reader);
  */
 WEIR_API size_t weir_reader_get_expected(const weir_reader *reader);
 
-/**
- * Report whether the stream has ended without an error and was read completely.
- *
- * @return true if a read would return 0
- */
+/** Report whether the stream has ended without an error and was read
+ * completely, so that a read would return 0. */
 WEIR_API bool weir_reader_at_eof(const weir_reader *reader);
 
 /**

@@ -287,19 +287,11 @@ struct weir_resolve_srv_options {
  * @param ret       array of @p capacity records
  * @param capacity  size of @p ret; WEIR_SRV_MAX is enough
  * @return          number of records, at least 1; records beyond @p capacity
- *                  are not written
- * @retval WEIR_EDNSNOTFOUND     there is no such name
+ *                  are not written; or a negative error as weir_getaddrinfo()
  * @retval WEIR_EDNSNODATA       the name has no SRV record
  * @retval WEIR_EDNSNOSERVICE    the domain says that it has no such service
- * @retval WEIR_EDNSSERVFAIL     the servers cannot answer now: try again
- * @retval WEIR_EDNSTIMEOUT      no answer in time: try again
- * @retval WEIR_EDNSREFUSED      the servers refuse to answer
- * @retval WEIR_EDNSUNREACHABLE  no server could be reached
- * @retval WEIR_EDNSBADANSWER    the answer is malformed
  * @retval WEIR_EDNSBADNAME      @p name is not a name
- * @retval WEIR_ENONAMES         weir was built without a resolver
  * @retval -EINVAL     no @p name, or no @p ret
- * @retval -ENOMEM     no memory
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int

@@ -95,15 +95,11 @@ WEIR_API WEIR_MUST_USE int
 weir_transport_sendfile(weir_transport *t, int fd, uint64_t offset,
                         uint64_t count, weir_sendfile_done_fn *done, void *arg);
 
-/**
- * Stop the sending of a file.
- *
- * The done callback follows, with -ECANCELED and the number of bytes sent, or
- * with 0 if all were sent. Then the transport can be written to: the next byte
- * follows the last sent byte of the file. Does nothing if no file is being
- * sent. If the transport is closing, the connection ends with a reset, since
- * the peer would take the part for the whole.
- */
+/** Stop the sending of a file. The done callback follows, with -ECANCELED and
+ * the number of bytes sent, or with 0 if all were sent. Then the transport can
+ * be written to: the next byte follows the last sent byte of the file. Does
+ * nothing if no file is being sent. If the transport is closing, the connection
+ * ends with a reset, since the peer would take the part for the whole. */
 WEIR_API int weir_transport_cancel_sendfile(weir_transport *t);
 
 /**

@@ -139,7 +139,6 @@ struct weir_server_options {
  * @param host     a name or a literal address, NULL or "" for all
  * @param port     the port in host byte order, 0 to let the kernel choose
  * @param done     called once, when the start has ended; may be NULL
- * @param ret      the server, given; end with weir_server_free()
  * @return         0 when the start has begun; @p done gets its result
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
  * @retval -EINVAL  neither a factory nor accepted, an address of another family
@@ -165,7 +164,6 @@ WEIR_API WEIR_MUST_USE int weir_create_server(
  * @param options   borrowed; hosts only together with a host; NULL for all
  *                  defaults
  * @param done      as in weir_create_server()
- * @param ret       the server, given; end with weir_server_free()
  * @return          as weir_create_server()
  * @retval -EINVAL  no address, an invalid address, or an address of another
  *                  family than requested; a descriptor that is not a stream
@@ -249,11 +247,7 @@ WEIR_API WEIR_MUST_USE int
 weir_server_set_tls(weir_server *server,
                     const struct weir_tls_settings *settings);
 
-/**
- * Report whether the server accepts connections.
- *
- * @return true between start and close
- */
+/** Report whether the server accepts connections. */
 WEIR_API bool weir_server_is_serving(const weir_server *server);
 
 /** Accept no more and close the listening sockets; idempotent. Connections
@@ -358,11 +352,7 @@ WEIR_API WEIR_MUST_USE int weir_server_get_attempt(const weir_server *server,
                                                    size_t index,
                                                    struct weir_attempt *ret);
 
-/**
- * Get the number of listening sockets; 0 after close.
- *
- * @return number of sockets
- */
+/** Get the number of listening sockets; 0 after close. */
 WEIR_API size_t weir_server_get_socket_count(const weir_server *server);
 
 /**
@@ -376,11 +366,7 @@ WEIR_API size_t weir_server_get_socket_count(const weir_server *server);
 WEIR_API int weir_server_get_socket(const weir_server *server, size_t index,
                                     struct weir_address *ret_address);
 
-/**
- * Get the number of the server's connections that are not lost yet.
- *
- * @return number of connections
- */
+/** Get the number of the server's connections that are not lost yet. */
 WEIR_API uint64_t weir_server_get_connection_count(const weir_server *server);
 
 /** Get the loop of the server. */

@@ -12,7 +12,8 @@
  * lost. If it had succeeded before the cancellation took effect it returns its
  * result, and the next suspending call returns -ECANCELED.
  *
- * Close a socket only if no call waits on it. Resolve host names with
+ * All calls return -EBUSY if a transport of this loop owns the socket. Close a
+ * socket only if no call waits on it. Resolve host names with
  * weir_getaddrinfo(); weir_sock_connect() takes only addresses. The loop's
  * thread looks up the paths of Unix sockets, and waits for their file system.
  *
@@ -33,17 +34,14 @@ WEIR_BEGIN_DECLS
 /**
  * Receive; asyncio's sock_recv and sock_recv_into.
  *
- * @param loop  the loop; held
- * @param fd    the socket; held until the call returns
- * @param buf   destination; held until the call returns
+ * @param fd    the socket; held
+ * @param buf   destination; held
  * @param len   size of @p buf in bytes; at most 2^31 - 1 are used
  * @return      bytes received, 0 at the end of a stream, or a negative error
  * @retval -EINVAL      no memory for @p len bytes
  * @retval -EBADF       no such descriptor
  * @retval -ENOTSOCK    no socket
- * @retval -EBUSY       a transport of this loop owns the socket
  * @retval -ENOMEM      no memory
- * @retval -ECANCELED   the task was cancelled; nothing was received
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_sock_recv(weir_loop *loop, int fd,
                                               void *buf, size_t len);
@@ -52,9 +50,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_recv(weir_loop *loop, int fd,
  * Receive, with the sender's address; asyncio's sock_recvfrom and
  * sock_recvfrom_into. The rest of a datagram longer than @p len is dropped.
  *
- * @param loop      the loop; held
- * @param fd        the socket; held until the call returns
- * @param buf       destination; held until the call returns
+ * @param fd        the socket; held
+ * @param buf       destination; held
  * @param len       size of @p buf in bytes
  * @param ret_from  the sender's address, with length 0 if it has none; held;
  *                  may be NULL
@@ -67,16 +64,14 @@ weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
 /**
  * Send all bytes; asyncio's sock_sendall.
  *
- * @param loop      the loop; held
- * @param fd        a stream socket; held until the call returns
- * @param data      the bytes; held until the call returns
+ * @param fd        a stream socket; held
+ * @param data      the bytes; held
  * @param len       number of bytes
  * @param ret_sent  bytes that the kernel has accepted, even after an error; may
  *                  be NULL
  * @retval -EPIPE       the connection is broken for writing; no SIGPIPE is
  *                      raised
  * @retval -ECANCELED   the task was cancelled; @p ret_sent bytes are sent
- * @retval -EBUSY       a transport of this loop owns the socket
  */
 WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
                                              const void *data, size_t len,
@@ -89,10 +84,9 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
  * first; see sendfile.h. A blocking socket is made non-blocking for each system
  * call, which other processes that share the socket could notice.
  *
- * @param loop    the loop; held
- * @param fd      a stream socket; held until the call returns
+ * @param fd      a stream socket; held
  * @param file    a regular file, open for reading, without O_DIRECT; its
- *                position is not used; held until the call returns
+ *                position is not used; held
  * @param offset  in: the first byte; out, even after an error: the byte after
  *                the last sent one; held
  * @param count   number of bytes bytes, or WEIR_TO_END; 0 sends none
@@ -109,7 +103,6 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
  * @retval -EIO         the file could not be read
  * @retval -ECANCELED   the task was cancelled; *@p offset is set, and the
  *                      socket can be used
- * @retval -EBUSY       a transport of this loop owns the socket
  * @retval -ENOMEM      no memory; *@p offset is set
  */
 WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
@@ -119,16 +112,13 @@ WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
 /**
  * Send a datagram; asyncio's sock_sendto.
  *
- * @param loop  the loop; held
- * @param fd    the socket; held until the call returns
- * @param data  the bytes; held until the call returns
+ * @param fd    the socket; held
+ * @param data  the bytes; held
  * @param len   number of bytes
  * @param to    the receiver, or NULL on a connected socket; borrowed
  * @return      bytes sent, or a negative error
  * @retval -EINVAL      an address of an unknown family
  * @retval -EMSGSIZE    too long for a datagram
- * @retval -ECANCELED   the task was cancelled; nothing was sent
- * @retval -EBUSY       a transport of this loop owns the socket
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
                                                 const void *data, size_t len,
@@ -140,13 +130,11 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
  * After a cancelled call close the socket, which is unusable; no operation uses
  * it any more.
  *
- * @param loop  the loop; held
- * @param fd    the socket; held until the call returns
+ * @param fd    the socket; held
  * @param to    the address; borrowed
  * @retval -EINVAL        an address of an unknown family
  * @retval -ECONNREFUSED  no socket listens there, even if TCP has connected the
  *                        socket with itself (connect.h)
- * @retval -EBUSY         a transport of this loop owns the socket
  */
 WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
                                              const struct weir_address *to);
@@ -154,8 +142,7 @@ WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
 /**
  * Accept a connection; asyncio's sock_accept.
  *
- * @param loop      the loop; held
- * @param fd        the listening socket; held until the call returns
+ * @param fd        the listening socket; held
  * @param ret_peer  the peer's address, with length 0 if it has none; held; may
  *                  be NULL
  * @return          a blocking, close-on-exec descriptor, given, or a negative
@@ -163,7 +150,6 @@ WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
  * @retval -EMFILE      no descriptors left; the connection stays in the queue
  * @retval -ECANCELED   the task was cancelled; the connection stays in the
  *                      queue
- * @retval -EBUSY       a transport of this loop owns the socket
  */
 WEIR_API WEIR_MUST_USE int weir_sock_accept(weir_loop *loop, int fd,
                                             struct weir_address *ret_peer);

@@ -143,8 +143,6 @@ struct weir_open_options {
  *
  * @param host        a name or a literal address; borrowed
  * @param port        the port in host byte order
- * @param ret_reader  the reader, borrowed from the writer; may be NULL
- * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            0 when connected; other errors are those of
  *                    weir_create_connection() and of its attempt
  */
@@ -164,8 +162,6 @@ weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
  *
  * @param endpoint    as in weir_create_connection_at(); held with everything
  *                    that it points to
- * @param ret_reader  the reader, borrowed from the writer; may be NULL
- * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            0 when connected; other errors are those of
  *                    weir_create_connection_at() and of its attempt
  */
@@ -178,8 +174,6 @@ weir_open_connection_at(weir_loop *loop, struct weir_endpoint endpoint,
  * Connect to a Unix stream socket, and read and write the connection.
  *
  * @param path        a path or an abstract name; borrowed
- * @param ret_reader  the reader, borrowed from the writer; may be NULL
- * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            0 when connected; other errors are those of
  *                    weir_create_unix_connection() and of its attempt
  */
@@ -211,7 +205,6 @@ struct weir_start_server_options {
  * @param host       a name or an address, NULL or "" for all; the options can
  *                   have more
  * @param port       the port in host byte order, 0 to let the kernel choose
- * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_server() and of its start
  * @retval -EINVAL     no function, a limit above INT64_MAX, or an invalid stack
@@ -229,7 +222,6 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
  *
  * @param connected  serves a connection; its first argument is in the options
  * @param endpoint   as in weir_create_server_at()
- * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_server_at() and of its start
  * @retval -EINVAL     as weir_start_server()
@@ -247,7 +239,6 @@ weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
  * @param connected  serves a connection; its first argument is in the options
  * @param path       a path or an abstract name, as for
  *                   weir_create_unix_server()
- * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_unix_server() and of its start
  * @retval -EINVAL     no function, a limit above INT64_MAX, or an invalid stack

@@ -38,11 +38,7 @@ typedef struct weir_barrier weir_barrier;
 /** A queue of pointers from tasks to tasks. */
 typedef struct weir_queue weir_queue;
 
-/**
- * Make an event that is not set.
- *
- * @param ret  the event, given; end with weir_event_free()
- */
+/** Make an event that is not set. */
 WEIR_API WEIR_MUST_USE int weir_event_new(weir_loop *loop, weir_event **ret);
 
 /** Free an event. */
@@ -54,11 +50,7 @@ WEIR_API void weir_event_set(weir_event *event);
 /** Clear an event. Tasks that the last set has woken still continue. */
 WEIR_API void weir_event_clear(weir_event *event);
 
-/**
- * Report whether the event is set.
- *
- * @return true when it is
- */
+/** Report whether the event is set. */
 WEIR_API bool weir_event_is_set(const weir_event *event);
 
 /**
@@ -68,11 +60,7 @@ WEIR_API bool weir_event_is_set(const weir_event *event);
  */
 WEIR_API WEIR_MUST_USE int weir_event_wait(weir_event *event);
 
-/**
- * Make a lock that is free.
- *
- * @param ret  the lock, given; end with weir_lock_free()
- */
+/** Make a lock that is free. */
 WEIR_API WEIR_MUST_USE int weir_lock_new(weir_loop *loop, weir_lock **ret);
 
 /** Free a lock. If the lock was passed to a task that has not run yet, its call
@@ -105,18 +93,13 @@ WEIR_API WEIR_MUST_USE int weir_lock_acquire_nowait(weir_lock *lock);
  */
 WEIR_API int weir_lock_release(weir_lock *lock);
 
-/**
- * Report whether a task has the lock.
- *
- * @return true if a task has it
- */
+/** Report whether a task has the lock. */
 WEIR_API bool weir_lock_is_locked(const weir_lock *lock);
 
 /**
  * Make a semaphore.
  *
  * @param value  permits at first
- * @param ret    the semaphore, given; end with weir_semaphore_free()
  */
 WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
                                               weir_semaphore **ret);
@@ -127,7 +110,6 @@ WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
  *
  * @param value  the first value; releasing more permits than were acquired is
  *               an error
- * @param ret    the semaphore, given; end with weir_semaphore_free()
  */
 WEIR_API WEIR_MUST_USE int weir_bounded_semaphore_new(weir_loop *loop,
                                                       uint64_t value,
@@ -159,11 +141,7 @@ weir_semaphore_acquire_nowait(weir_semaphore *semaphore);
  */
 WEIR_API int weir_semaphore_release(weir_semaphore *semaphore);
 
-/**
- * Get the number of permits that can be acquired now.
- *
- * @return a count
- */
+/** Get the number of permits that can be acquired now. */
 WEIR_API uint64_t weir_semaphore_get_value(const weir_semaphore *semaphore);
 
 /**
@@ -171,7 +149,6 @@ WEIR_API uint64_t weir_semaphore_get_value(const weir_semaphore *semaphore);
  *
  * @param lock  the lock that protects the data; held until
  *              weir_condition_free()
- * @param ret   the condition, given; end with weir_condition_free()
  */
 WEIR_API WEIR_MUST_USE int weir_condition_new(weir_lock *lock,
                                               weir_condition **ret);
@@ -231,7 +208,6 @@ WEIR_API ssize_t weir_condition_notify(weir_condition *condition, size_t count);
  * Make a barrier.
  *
  * @param parties  number of tasks in a round, at least 1
- * @param ret      the barrier, given; end with weir_barrier_free()
  * @retval -EINVAL  no parties, or more than INT_MAX
  */
 WEIR_API WEIR_MUST_USE int weir_barrier_new(weir_loop *loop, uint32_t parties,
@@ -254,24 +230,17 @@ WEIR_API void weir_barrier_free(weir_barrier *barrier);
  */
 WEIR_API WEIR_MUST_USE int weir_barrier_wait(weir_barrier *barrier);
 
-/**
- * Reset the barrier to its first state; waiting tasks get WEIR_EBROKEN.
- *
- * Tasks of a full round that have not run yet get it, too. Tasks that wait for
- * the next round stay, and are the first in it.
- */
+/** Reset the barrier to its first state; waiting tasks get WEIR_EBROKEN. Tasks
+ * of a full round that have not run yet get it, too. Tasks that wait for the
+ * next round stay, and are the first in it. */
 WEIR_API void weir_barrier_reset(weir_barrier *barrier);
 
 /** Break the barrier: until a reset, waiting and arriving tasks get
  * WEIR_EBROKEN. */
 WEIR_API void weir_barrier_abort(weir_barrier *barrier);
 
-/**
- * Get the number of tasks that wait at the barrier; 0 until all tasks of a full
- * round have run.
- *
- * @return a count
- */
+/** Get the number of tasks that wait at the barrier; 0 until all tasks of a
+ * full round have run. */
 WEIR_API uint32_t weir_barrier_get_waiting_count(const weir_barrier *barrier);
 
 /** The order in which weir_queue_get() returns items. */
@@ -288,7 +257,6 @@ enum weir_queue_order {
  * @param maxsize  number of items at most, at least 1; their memory is
  *                 allocated now, so that a put never runs out of memory
  * @param order    the order of the items
- * @param ret      the queue, given; end with weir_queue_free()
  * @retval -EINVAL  a @p maxsize of 0, or an unknown order
  */
 WEIR_API WEIR_MUST_USE int weir_queue_new(weir_loop *loop, size_t maxsize,
@@ -309,7 +277,6 @@ typedef int weir_queue_compare_fn(void *arg, const void *a, const void *b);
  * @param compare  compares two items; a put or a get calls it about 2
  *                 log2(items) times
  * @param arg      its first argument; held until weir_queue_free()
- * @param ret      the queue, given; end with weir_queue_free()
  * @retval -EINVAL  a @p maxsize of 0, or no @p compare
  */
 WEIR_API WEIR_MUST_USE int
@@ -359,11 +326,7 @@ WEIR_API WEIR_MUST_USE int weir_queue_get(weir_queue *queue, void **ret);
  */
 WEIR_API WEIR_MUST_USE int weir_queue_get_nowait(weir_queue *queue, void **ret);
 
-/**
- * Get the number of items in the queue.
- *
- * @return a count
- */
+/** Get the number of items in the queue. */
 WEIR_API size_t weir_queue_get_size(const weir_queue *queue);
 
 /**

@@ -128,13 +128,9 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
  */
 WEIR_API WEIR_MUST_USE int weir_task_join(weir_task *task, int *ret);
 
-/**
- * Take another reference to a task.
- *
- * Each reference, of the spawn and of this call, is released once: by
- * weir_task_unref() or weir_task_join(). A task runs even without references.
- * After its end the last reference frees it.
- */
+/** Take another reference to a task. Each reference, of the spawn and of this
+ * call, is released once: by weir_task_unref() or weir_task_join(). A task runs
+ * even without references. After its end the last reference frees it. */
 WEIR_API weir_task *weir_task_ref(weir_task *task);
 
 /** Release a reference to a task. */
@@ -149,13 +145,9 @@ WEIR_API void weir_task_unref(weir_task *task);
  */
 WEIR_API bool weir_task_cancel(weir_task *task);
 
-/**
- * Get the number of cancellations that the task has received and not withdrawn
+/** Get the number of cancellations that the task has received and not withdrawn
  * with weir_task_uncancel(). An expired time-out counts as a cancellation until
- * its scope ends, and cannot be withdrawn.
- *
- * @return a count
- */
+ * its scope ends, and cannot be withdrawn. */
 WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
 
 /**
@@ -289,7 +281,6 @@ WEIR_API uint64_t weir_timeout_get_when(const struct weir_timeout *timeout);
  * Report whether the scope expired before its end.
  *
  * @param timeout  the scope, which may have ended; borrowed
- * @return         true if it expired
  */
 WEIR_API bool weir_timeout_is_expired(const struct weir_timeout *timeout);
 

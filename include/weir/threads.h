@@ -158,11 +158,7 @@ WEIR_API WEIR_MUST_USE int
 weir_threads_run(const struct weir_threads_options *options, weir_thread_fn *fn,
                  void *arg);
 
-/**
- * Get the number of threads that were started.
- *
- * @return number of threads, at least 1
- */
+/** Get the number of threads that were started, at least 1. */
 WEIR_API uint32_t weir_threads_get_count(const weir_threads *threads);
 
 /**
@@ -173,18 +169,10 @@ WEIR_API uint32_t weir_threads_get_count(const weir_threads *threads);
  */
 WEIR_API weir_thread *weir_threads_get(weir_threads *threads, uint32_t index);
 
-/**
- * Get the threads that a thread was started with.
- *
- * @return the threads; borrowed
- */
+/** Get the threads that a thread was started with. */
 WEIR_API weir_threads *weir_thread_get_group(const weir_thread *thread);
 
-/**
- * Get the index of a thread among its threads.
- *
- * @return the index, from 0
- */
+/** Get the index of a thread among its threads, from 0. */
 WEIR_API uint32_t weir_thread_get_index(const weir_thread *thread);
 
 /**

@@ -405,11 +405,8 @@ weir_tls_context_new(const struct weir_tls_options *options,
 /** Take one more reference. */
 WEIR_API weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
 
-/**
- * Release a reference.
- *
- * The last release frees the context. Connections hold their own references.
- */
+/** Release a reference. The last release frees the context. Connections hold
+ * their own references. */
 WEIR_API void weir_tls_context_unref(weir_tls_context *context);
 
 /** The keys of a context's session tickets, and their age. They are secret:

@@ -68,14 +68,11 @@ struct weir_water_marks {
     int64_t low_bytes;
 };
 
-/**
- * Time limits, in nanoseconds; 0 means no limit.
- *
- * If the loop is late, because a callback was slow or the process was stopped,
- * this does not count against the peer: while reading, bytes that wait in the
- * kernel count as received, and write_stall_ns and close_ns restart if the peer
- * has received all bytes from the kernel.
- */
+/** Time limits, in nanoseconds; 0 means no limit. If the loop is late, because
+ * a callback was slow or the process was stopped, this does not count against
+ * the peer: while reading, bytes that wait in the kernel count as received, and
+ * write_stall_ns and close_ns restart if the peer has received all bytes from
+ * the kernel. */
 struct weir_timeouts {
     size_t size;
     /** End with WEIR_EIDLE if no byte moved in either direction for this
@@ -190,11 +187,8 @@ WEIR_API int weir_transport_write_buf(weir_transport *t,
  */
 WEIR_API int weir_transport_write_eof(weir_transport *t);
 
-/**
- * Report whether the transport can end its writing side and still read.
- *
- * @return true for stream sockets
- */
+/** Report whether the transport can end its writing side and still read, as
+ * stream sockets can. */
 WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
 
 /** Stop calling data_received; bytes that arrive are kept, or left in the
@@ -207,12 +201,8 @@ WEIR_API int weir_transport_pause_reading(weir_transport *t);
  * effect if reading or closing. No byte follows the end of stream. */
 WEIR_API int weir_transport_resume_reading(weir_transport *t);
 
-/**
- * Report whether the transport is reading: not paused, not closing, and before
- * the end of the stream.
- *
- * @return true if data_received may be called
- */
+/** Report whether data_received may be called: the transport is not paused, not
+ * closing, and before the end of the stream. */
 WEIR_API bool weir_transport_is_reading(const weir_transport *t);
 
 /**
@@ -225,13 +215,9 @@ WEIR_API bool weir_transport_is_reading(const weir_transport *t);
 WEIR_API int weir_transport_set_read_buffer_limit(weir_transport *t,
                                                   uint64_t limit_bytes);
 
-/**
- * Get the number of received bytes that are held: kept while paused, or under
+/** Get the number of received bytes that are held, kept while paused or under
  * leases. The transports below a TLS transport are included, and the limit of
- * received bytes applies to each of the transports.
- *
- * @return bytes
- */
+ * received bytes applies to each of the transports. */
 WEIR_API uint64_t weir_transport_get_read_buffer_size(const weir_transport *t);
 
 /**
@@ -262,12 +248,8 @@ weir_transport_set_write_buffer_limits(weir_transport *t,
 WEIR_API struct weir_water_marks
 weir_transport_get_write_buffer_limits(const weir_transport *t);
 
-/**
- * Get the number of written bytes that the kernel has not accepted, including
- * bytes in flight.
- *
- * @return bytes
- */
+/** Get the number of written bytes that the kernel has not accepted, including
+ * bytes in flight. */
 WEIR_API uint64_t weir_transport_get_write_buffer_size(const weir_transport *t);
 
 /**
@@ -389,11 +371,7 @@ weir_transport_set_protocol(weir_transport *t,
                             const struct weir_protocol_binding *binding,
                             const struct weir_buf *initial, size_t count);
 
-/**
- * Get the bound protocol.
- *
- * @return table and user pointer
- */
+/** Get the bound protocol. */
 WEIR_API struct weir_protocol_binding
 weir_transport_get_protocol(const weir_transport *t);
 

@@ -125,7 +125,6 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
  *                 kernel chooses (see weir_server_get_socket()); borrowed
  * @param options  borrowed, without hosts; NULL for all defaults
  * @param done     as in weir_create_server()
- * @param ret      the server, given; end with weir_server_free()
  * @return         0 when the start has begun; @p done gets its result
  * @retval -ENAMETOOLONG  the path is longer than 107 bytes
  * @retval -EINVAL        no path, or as from weir_create_server()

@@ -258,7 +258,6 @@ WEIR_API void weir_upstreams_shared_free(weir_upstreams_shared *shared);
 /**
  * Make a set without upstreams.
  *
- * @param ret  the set, given; end with weir_upstreams_free()
  * @retval -EINVAL     an unknown balance, stay with another balance than
  *                     WEIR_BALANCE_FIRST, or an invalid check (see struct
  *                     weir_upstream_check)
@@ -268,13 +267,10 @@ weir_upstreams_new(weir_loop *loop,
                    const struct weir_upstreams_options *options,
                    weir_upstreams **ret);
 
-/**
- * Free a set, with its upstreams.
- *
- * Checks end. Requests that wait or connect are cancelled: their done is called
- * with -ECANCELED from the loop. Connections continue, and their slots may be
- * ended later. A set may be freed after its loop.
- */
+/** Free a set, with its upstreams. Checks end. Requests that wait or connect
+ * are cancelled: their done is called with -ECANCELED from the loop.
+ * Connections continue, and their slots may be ended later. A set may be freed
+ * after its loop. */
 WEIR_API void weir_upstreams_free(weir_upstreams *set);
 
 /**
@@ -443,12 +439,9 @@ weir_upstream_set_check_tls(weir_upstream *upstream,
 WEIR_API void weir_upstream_set_draining(weir_upstream *upstream,
                                          bool is_draining);
 
-/**
- * Set an upstream to up, whatever its checks have found.
- *
- * The checks continue, and find it down again after `fall` failures in a row.
- * No effect without checks, or on an ejection.
- */
+/** Set an upstream to up, whatever its checks have found. The checks continue,
+ * and find it down again after `fall` failures in a row. No effect without
+ * checks, or on an ejection. */
 WEIR_API void weir_upstream_lift(weir_upstream *upstream);
 
 /**
@@ -490,11 +483,7 @@ WEIR_API WEIR_MUST_USE int
 weir_upstream_set_tls(weir_upstream *upstream,
                       const struct weir_tls_settings *settings);
 
-/**
- * Get the number of upstreams.
- *
- * @return number of upstreams that were added and not removed
- */
+/** Get the number of upstreams. */
 WEIR_API size_t weir_upstreams_get_count(const weir_upstreams *set);
 
 /**
@@ -515,11 +504,7 @@ WEIR_API weir_upstream *weir_upstreams_get_upstream(weir_upstreams *set,
  */
 WEIR_API const char *weir_upstream_get_name(const weir_upstream *upstream);
 
-/**
- * Get the user pointer of an upstream.
- *
- * @return the user pointer of its options
- */
+/** Get the user pointer of an upstream. */
 WEIR_API void *weir_upstream_get_user(const weir_upstream *upstream);
 
 /** Facts about an upstream, for metrics. Counts belong to this set: add up the
@@ -687,15 +672,12 @@ struct weir_upstreams_result {
     const char *error_text;
 };
 
-/**
- * Called at the end of a request; @p err is 0, or negative. @p result is
- * borrowed.
- *
- * -ECANCELED means weir_pending_cancel(), or that the set was freed. -EHOSTDOWN
- * means that there was no upstream to choose, -ENOBUFS that the queue was full,
- * -ETIMEDOUT that the time in the queue or the time of the request has expired.
- * Other errors are from the last upstream that was tried.
- */
+/** Called at the end of a request; @p err is 0, or negative. @p result is
+ * borrowed. -ECANCELED means weir_pending_cancel(), or that the set was freed.
+ * -EHOSTDOWN means that there was no upstream to choose, -ENOBUFS that the
+ * queue was full, -ETIMEDOUT that the time in the queue or the time of the
+ * request has expired. Other errors are from the last upstream that was
+ * tried. */
 typedef void weir_upstreams_done_fn(void *arg, int err,
                                     const struct weir_upstreams_result *result);
 
@@ -750,8 +732,6 @@ WEIR_API WEIR_MUST_USE int weir_upstreams_open_transport(
  *
  * @param ret         as in weir_upstreams_open_transport(), except that the
  *                    transport is borrowed from the writer
- * @param ret_reader  the reader, borrowed from the writer; may be NULL
- * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            as weir_upstreams_open_transport()
  * @retval -EINVAL     no @p ret or @p ret_writer, a limit above INT64_MAX, or
  *                     as weir_upstreams_connect()

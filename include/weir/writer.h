@@ -148,11 +148,7 @@ WEIR_API void weir_writer_close(weir_writer *writer);
  * idempotent, even after close. No effect before there is a connection. */
 WEIR_API void weir_writer_abort(weir_writer *writer);
 
-/**
- * Report whether the stream is closed, closing or broken.
- *
- * @return true if so, and for ever after
- */
+/** Report whether the stream is closed, closing or broken, which is final. */
 WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
 
 /**

@@ -31,6 +31,9 @@ NOUNS = {"datagram_stream": "stream", "upstreams": "set",
          "task_group": "group", "timeout": "scope", "tls_context": "context",
          "tls_session": "session", "upstream_slot": "slot",
          "config": "reference"}
+# Handles that a call gives by its parameter ret, and their _free() ends.
+FREED = {"barrier", "condition", "datagram_stream", "event", "lock", "loop", "process",
+         "queue", "reader", "semaphore", "server", "upstreams", "upstreams_shared"}
 # A task that waits in a call of these keeps them by itself (task.h, writer.h).
 KEPT = {"loop", "reader", "writer"}
 
@@ -160,6 +163,14 @@ def word_of_parameter(function, index):
                 "NULL when none is wanted")
     if name == "ret" and function.struct_of(kind) and "const" not in kind:
         return "filled in, up to its size"
+    if kind == "weir_reader **" and name == "ret_reader":
+        return "the reader, borrowed from the writer; may be NULL"
+    if kind == "weir_writer **" and name == "ret_writer":
+        return "the writer, given; end with weir_writer_unref()"
+    handle = re.fullmatch(r"weir_(\w+) \*\*", kind)
+    if name == "ret" and handle and handle[1] in FREED:
+        noun = NOUNS.get(handle[1], handle[1].replace("_", " "))
+        return f"the {noun}, given; end with weir_{handle[1]}_free()"
     return None
 
 
@@ -173,6 +184,13 @@ def word_of_object_returned(function):
     noun = NOUNS.get(found[1], found[1].replace("_", " "))
     return (f"the {noun}; borrowed" if function.name.endswith(f"_get_{noun}")
             else None)
+
+
+def word_of_result(function):
+    """The result that the first sentence names, or None."""
+    first = re.match(r"(Get|Report whether) (.*?)[.;:](?: |$)",
+                     squeezed(" ".join(function.intro)) + " ")
+    return first and ("" if first[1] == "Get" else "true if ") + first[2]
 
 
 def errors_of_structs(function):
@@ -236,6 +254,8 @@ def by_rules(function):
         said["return"] = "@return 0" + (
             " when it has begun; @p done tells how it ends"
             if function.begins else "")
+    elif function.type != "void" and word_of_result(function):
+        said["return"] = f"@return {word_of_result(function)}"
     if word_of_object_returned(function):
         said["return"] = f"@return {word_of_object_returned(function)}"
     if function.type not in ("int", "ssize_t", "int64_t"):

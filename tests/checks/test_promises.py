@@ -140,6 +140,12 @@ class Promises(unittest.TestCase):
                              f"weir_{name}(weir_thing *of);\n")
             self.assertEqual(said, ["@param of the thing; borrowed", expected])
 
+    def test_a_result_is_what_the_first_sentence_says(self):
+        for first, result in (("Get the count of things; 0 at first.", "the count of things"),
+                              ("Report whether it is set.", "true if it is set")):
+            said = self.says(f"/** {first} */\nWEIR_API bool weir_thing_is(void);\n")
+            self.assertEqual(said, [f"@return {result}"])
+
     def test_a_struct_without_a_size_has_no_error_of_it(self):
         for struct, expected in (("facts", {"WEIR_EOPTIONSIZE"}), ("marks", set())):
             found = self.errors("/** Tell. */\nWEIR_API int weir_thing_tell(const "
