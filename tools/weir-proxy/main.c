@@ -186,22 +186,12 @@ static void free_all(struct proxy *proxy)
     setup_free_shared(proxy);
 }
 
-static bool is_open(struct setup *setup, struct proxy *proxy)
-{
-    char why[OPTION_WHY_SIZE];
-    const bool is_good = setup_open(setup, NULL, proxy, why);
-
-    if (!is_good) {
-        say("%s", why);
-    }
-    return is_good;
-}
-
 /* Opens all sockets and runs. Returns the exit code. */
 static int open_and_run(struct proxy *proxy)
 {
     struct setup *setup = proxy->setup;
     const struct config *config = setup->config;
+    char why[OPTION_WHY_SIZE];
     int code = EXIT_FAILED;
 
     find_limit(proxy);
@@ -210,7 +200,8 @@ static int open_and_run(struct proxy *proxy)
                                     : memory_default_limit(proxy->worker_count);
     manager_begin(proxy);
     handover_take(proxy);
-    if (take_passed(&setup->listeners) == 0 && is_open(setup, proxy) &&
+    if (take_passed(&setup->listeners) == 0 &&
+        (setup_open(setup, NULL, proxy, why) || say("%s", why)) &&
         admin_open(proxy) == 0 &&
         confine_begin(config, &proxy->confinement) == 0) {
         setup_set_limits(setup, proxy);

@@ -59,9 +59,8 @@ static enum weir_proxy_version header_of(const struct config_route *route,
 bool check_plan_has_tls(const struct config_route *route,
                         const struct config_target *target)
 {
-    const bool speaks = route->check == WEIR_UPSTREAM_CHECK_TLS ||
-                        route->check == WEIR_UPSTREAM_CHECK_TEXT ||
-                        route->check == WEIR_UPSTREAM_CHECK_HTTP;
+    const bool speaks = route->check != WEIR_UPSTREAM_CHECK_TCP &&
+                        !config_logs_in(route->check);
 
     if (!speaks || !check_plan_is_checked(route, target)) {
         return false;

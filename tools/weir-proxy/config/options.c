@@ -19,11 +19,8 @@ static bool check(struct config *config)
         }
         return config->admin != NULL;
     }
-    if (!config_check(config, why)) {
-        say("%s%s", config_place(config, config->line, place), why);
-        return false;
-    }
-    return true;
+    return config_check(config, why) ||
+           say("%s%s", config_place(config, config->line, place), why);
 }
 
 enum options_result options_parse(int argc, char **argv,

@@ -51,32 +51,27 @@ struct doing {
 
 /* ---- targets ---- */
 
-typedef void target_fn(struct doing *doing,
-                       const struct config_service *service,
-                       const struct config_target *target, struct order *order);
+typedef void route_fn(struct doing *doing, struct route *route, size_t target);
 
-static void each_target(struct doing *doing, target_fn *call)
+static void each_of(struct doing *doing, const struct services *services,
+                    route_fn *call)
 {
-    const struct setup *setup = doing->worker->proxy->setup;
-    const struct config *config = setup->config;
-    struct order **orders = setup->orders;
-
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            const struct config_route *route = &service->routes[j];
-            for (size_t k = 0; k < route->target_count; k++) {
-                call(doing, service, &route->targets[k], *orders++);
-            }
+    for (size_t i = 0; services && i < services->route_count; i++) {
+        struct route *route = &services->routes[i];
+        for (size_t j = 0; route->upstreams && j < route->config->target_count;
+             j++) {
+            call(doing, route, j);
         }
     }
 }
 
 /* Sets the order, if the command is about this target. */
-static void give_order(struct doing *doing,
-                       const struct config_service *service,
-                       const struct config_target *target, struct order *order)
+static void give_order(struct doing *doing, struct route *route, size_t index)
 {
+    const struct config_service *service = route->service;
+    const struct config_target *target = &route->config->targets[index];
+    struct order *order = route->orders[index];
+
     if (!command_is_about(&doing->command, service->name, target->at.text)) {
         return;
     }
@@ -105,14 +100,12 @@ static void give_order(struct doing *doing,
 }
 
 /* Keeps the name that is most similar to the command's. */
-static void find_like(struct doing *doing, const struct config_service *service,
-                      const struct config_target *target, struct order *order)
+static void find_like(struct doing *doing, struct route *route, size_t index)
 {
     char name[COMMAND_WORD_MAX];
 
-    (void)order;
-    snprintf(name, sizeof(name), "%s/%s", service->name,
-             command_short_name(target->at.text));
+    snprintf(name, sizeof(name), "%s/%s", route->service->name,
+             command_short_name(route->config->targets[index].at.text));
     const size_t distance = option_distance(doing->command.target, name);
     if (distance < doing->least) {
         doing->least = distance;
@@ -121,27 +114,6 @@ static void find_like(struct doing *doing, const struct config_service *service,
 }
 
 /* ---- callbacks on each thread ---- */
-
-typedef void route_fn(struct doing *doing, struct route *route, size_t target);
-
-static void each_of(struct doing *doing, const struct services *services,
-                    route_fn *call)
-{
-    for (size_t i = 0; services && services->all &&
-                       i < services->setup->config->service_count;
-         i++) {
-        const struct service *service = &services->all[i];
-        for (size_t j = 0; service->routes && j < service->config->route_count;
-             j++) {
-            struct route *route = &service->routes[j];
-            const size_t count =
-                route->upstreams ? route->config->target_count : 0;
-            for (size_t k = 0; k < count; k++) {
-                call(doing, route, k);
-            }
-        }
-    }
-}
 
 static void each_of_all(struct doing *doing, weir_thread *thread,
                         route_fn *call)
@@ -214,7 +186,7 @@ static char fail(struct doing *doing, int err)
 static char refuse_target(struct doing *doing)
 {
     doing->least = strlen(doing->command.target) / 3 + 2;
-    each_target(doing, find_like);
+    each_of(doing, doing->worker->services, find_like);
     const bool has_like = doing->like[0] != '\0';
     fprintf(doing->out, "there is no target '%s'%s%s%s\n",
             doing->command.target,
@@ -228,7 +200,7 @@ static char do_to_target(struct doing *doing)
 {
     const bool is_cut = doing->command.kind == COMMAND_CUT;
 
-    each_target(doing, give_order);
+    each_of(doing, doing->worker->services, give_order);
     if (doing->match_count == 0) {
         return refuse_target(doing);
     }

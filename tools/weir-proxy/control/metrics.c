@@ -89,14 +89,6 @@ find_service(const struct config *config, const char *name, size_t *ret_index)
     return NULL;
 }
 
-/* Returns true if a route of another setup has the same service and label. */
-static bool is_same_route(const struct config_service *service, size_t index,
-                          const struct route *route)
-{
-    return strcmp(service->name, route->service->name) == 0 &&
-           strcmp(service->routes[index].label, route->config->label) == 0;
-}
-
 /* Returns the sums of a target, or NULL; @sums are those of the route. */
 static struct target_facts *find_in_route(const struct config_route *config,
                                           struct target_facts *sums,
@@ -111,20 +103,20 @@ static struct target_facts *find_in_route(const struct config_route *config,
     return i < config->target_count ? &sums[i] : NULL;
 }
 
+/* Returns the facts about a target of another setup, by its names. */
 static struct target_facts *find_target(struct metrics *metrics,
                                         const struct route *route,
                                         const char *text)
 {
-    const struct config *config = metrics->setup->config;
-    struct target_facts *sums = metrics->targets;
+    size_t index;
+    const struct config_service *service =
+        find_service(metrics->setup->config, route->service->name, &index);
 
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            if (is_same_route(service, j, route)) {
-                return find_in_route(&service->routes[j], sums, text);
-            }
-            sums += service->routes[j].target_count;
+    for (size_t i = 0; service && i < service->route_count; i++) {
+        const struct config_route *config = &service->routes[i];
+        if (strcmp(config->label, route->config->label) == 0) {
+            return find_in_route(config,
+                                 &metrics->targets[config->first_target], text);
         }
     }
     return NULL;
@@ -172,24 +164,16 @@ static void add_services(struct metrics *metrics,
                          const struct services *services)
 {
     const bool is_same = services && services->setup == metrics->setup;
-    struct target_facts *sums = metrics->targets;
     size_t index;
 
-    for (size_t i = 0; services && services->all &&
-                       i < services->setup->config->service_count;
-         i++) {
-        const struct service *service = &services->all[i];
-        if (!service->routes || !find_service(metrics->setup->config,
-                                              service->config->name, &index)) {
-            continue;
-        }
-        for (size_t j = 0; j < service->config->route_count; j++) {
-            const struct route *route = &service->routes[j];
+    for (size_t i = 0; services && i < services->route_count; i++) {
+        const struct route *route = &services->routes[i];
+        if (route->upstreams && find_service(metrics->setup->config,
+                                             route->service->name, &index)) {
             metrics->services[index].queued += count_queued(route);
-            if (route->upstreams) {
-                add_route(metrics, route, is_same ? sums : NULL);
-            }
-            sums += is_same ? service->config->routes[j].target_count : 0;
+            add_route(metrics, route,
+                      is_same ? &metrics->targets[route->config->first_target]
+                              : NULL);
         }
     }
 }
@@ -200,9 +184,7 @@ static void add_counts(struct metrics *metrics, const struct worker *worker)
     const struct services *services = worker->services;
     size_t index;
 
-    for (size_t i = 0; services && services->all &&
-                       i < services->setup->config->service_count;
-         i++) {
+    for (size_t i = 0; services && i < services->count; i++) {
         const struct service *service = &services->all[i];
         if (service->counts && find_service(metrics->setup->config,
                                             service->config->name, &index)) {
@@ -249,25 +231,18 @@ static void finish_program(struct metrics *metrics)
 /* Lists the addresses of all targets, or only counts them. */
 static size_t list_addresses(struct metrics *metrics, bool only_counts)
 {
-    const struct config *config = metrics->setup->config;
     const struct services *services = metrics->proxy->workers[0].services;
     size_t count = 0;
-    size_t target = 0;
 
-    for (size_t i = 0;
-         services && services->all && services->setup == metrics->setup &&
-         i < config->service_count;
+    for (size_t i = 0; services && services->setup == metrics->setup &&
+                       i < services->route_count;
          i++) {
-        const struct route *routes = services->all[i].routes;
-        for (size_t j = 0; j < config->services[i].route_count; j++) {
-            for (size_t k = 0; k < config->services[i].routes[j].target_count;
-                 k++, target++) {
-                struct address_facts *facts =
-                    only_counts ? NULL : &metrics->addresses[count];
-                count +=
-                    targets_list_addresses(routes ? &routes[j] : NULL, k,
-                                           &metrics->targets[target], facts);
-            }
+        const struct route *route = &services->routes[i];
+        for (size_t j = 0; route->upstreams && j < route->config->target_count;
+             j++) {
+            count += targets_list_addresses(
+                route, j, &metrics->targets[route->config->first_target + j],
+                only_counts ? NULL : &metrics->addresses[count]);
         }
     }
     return count;

@@ -43,8 +43,7 @@ static bool add_listener(struct listeners *listeners,
         realloc(listeners->all, (listeners->count + 1) * sizeof(*larger));
 
     if (!larger) {
-        say("no memory");
-        return false;
+        return say("no memory");
     }
     listeners->all = larger;
     struct listener *one = &listeners->all[listeners->count++];
@@ -88,8 +87,7 @@ static bool add_found(struct listeners *listeners, const struct config *config,
     const int err = getaddrinfo(target->host[0] ? target->host : NULL, port,
                                 &hints, &found);
     if (err) {
-        say("%s: %s", target->text, gai_strerror(err));
-        return false;
+        return say("%s: %s", target->text, gai_strerror(err));
     }
     for (struct addrinfo *at = found; at && is_added; at = at->ai_next) {
         struct weir_address address = {.len = at->ai_addrlen};

@@ -61,9 +61,7 @@ static void let_in(struct door *door)
 
 static void look_in(const struct services *services)
 {
-    for (size_t i = 0; services && services->all &&
-                       i < services->setup->config->service_count;
-         i++) {
+    for (size_t i = 0; services && i < services->count; i++) {
         const struct service *service = &services->all[i];
         for (size_t j = 0; j < service->door_count; j++) {
             let_in(&service->doors[j]);

@@ -146,6 +146,9 @@ struct services {
     struct worker *worker;
     struct setup *setup; /* a reference */
     struct service *all;
+    size_t count;
+    struct route *routes; /* of all services, in order; zero until made */
+    size_t route_count;
     size_t busy; /* servers and sessions that have not ended */
     bool is_old;
 };

@@ -145,20 +145,15 @@ static void note_route(struct weir_upstream_health *known,
 static void visit(void *arg, weir_thread *thread)
 {
     const struct gathering *gathering = arg;
-    const struct config *config = gathering->setup->config;
     const struct worker *worker =
         &gathering->proxy->workers[weir_thread_get_index(thread)];
-    struct weir_upstream_health *known = gathering->known;
+    const struct services *services = worker->services;
 
-    const bool is_there =
-        worker->services && worker->services->setup == gathering->setup;
-    for (size_t i = 0; is_there && i < config->service_count; i++) {
-        const struct route *routes = worker->services->all[i].routes;
-        for (size_t j = 0; j < config->services[i].route_count; j++) {
-            if (routes && routes[j].upstreams) {
-                note_route(known, &routes[j]);
-            }
-            known += config->services[i].routes[j].target_count;
+    const bool is_there = services && services->setup == gathering->setup;
+    for (size_t i = 0; is_there && i < services->route_count; i++) {
+        const struct route *route = &services->routes[i];
+        if (route->upstreams) {
+            note_route(gathering->known + route->config->first_target, route);
         }
     }
 }
@@ -224,17 +219,14 @@ static size_t write_facts(struct states_one *states, const struct route *route,
 static size_t write_all(struct states_one *states, const struct worker *worker,
                         const struct weir_upstream_health *known)
 {
-    const struct config *config = worker->services->setup->config;
+    const struct services *services = worker->services;
     size_t count = 0;
 
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct service *service = &worker->services->all[i];
-        for (size_t j = 0; j < service->config->route_count; j++) {
-            const struct route *route = &service->routes[j];
-            for (size_t k = 0; k < route->config->target_count; k++) {
-                count += write_facts(states + count, route,
-                                     &route->config->targets[k], known++);
-            }
+    for (size_t i = 0; i < services->route_count; i++) {
+        const struct route *route = &services->routes[i];
+        for (size_t j = 0; j < route->config->target_count; j++) {
+            count += write_facts(states + count, route,
+                                 &route->config->targets[j], known++);
         }
     }
     return count;

@@ -446,9 +446,7 @@ size_t targets_list_addresses(const struct route *route, size_t index,
                               const struct target_facts *target,
                               struct address_facts *ret)
 {
-    const size_t count = route && route->upstreams
-                             ? weir_upstreams_get_count(route->upstreams)
-                             : 0;
+    const size_t count = weir_upstreams_get_count(route->upstreams);
     size_t listed = 0;
 
     for (size_t i = 0; i < count; i++) {

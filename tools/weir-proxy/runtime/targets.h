@@ -23,8 +23,7 @@ int targets_make(const struct services *services, struct route *route,
 /* Applies the orders and the configuration to a target. */
 void targets_obey(const struct route *route, size_t index);
 /* Lists the addresses of a name whose addresses are targets of their own; @ret
- * may be NULL. @route may be NULL, without addresses. Returns their number.
- */
+ * may be NULL. Returns their number. */
 size_t targets_list_addresses(const struct route *route, size_t index,
                               const struct target_facts *target,
                               struct address_facts *ret);

@@ -118,8 +118,8 @@ static int make_service(struct services *services, struct service *service,
     service->reads_hello = passes_any_tls(config) || service->clients;
     note_routes(service);
     service->counts = counts_find(&worker->tallies, config->name);
-    service->routes = calloc(config->route_count, sizeof(*service->routes));
-    if (!service->routes || !service->counts) {
+    service->routes = &services->routes[config->routes[0].number];
+    if (!service->counts) {
         return -ENOMEM;
     }
     int err = trust(service);
@@ -146,12 +146,17 @@ static int make_services(struct worker *worker, struct setup *setup,
     services->worker = worker;
     services->setup = setup_ref(setup);
     services->all = calloc(config->service_count, sizeof(*services->all));
-    for (size_t i = 0; services->all && i < config->service_count && err == 0;
-         i++) {
+    services->routes = calloc(config->route_count, sizeof(*services->routes));
+    if (!services->all || !services->routes) {
+        return -ENOMEM;
+    }
+    services->count = config->service_count;
+    services->route_count = config->route_count;
+    for (size_t i = 0; i < config->service_count && err == 0; i++) {
         err =
             make_service(services, &services->all[i], &config->services[i], i);
     }
-    return services->all ? err : -ENOMEM;
+    return err;
 }
 
 static void one_less(struct waiting *waiting, int err)
@@ -296,8 +301,7 @@ static int begin_doors(struct services *services)
 
     waiting->err = 0;
     weir_event_clear(waiting->event);
-    for (size_t i = 0; i < services->setup->config->service_count && err == 0;
-         i++) {
+    for (size_t i = 0; i < services->count && err == 0; i++) {
         err = open_doors_of(&services->all[i]);
     }
     return err;
@@ -317,8 +321,7 @@ static int open_doors(struct worker *worker)
 
 static void stop_doors(struct services *services)
 {
-    for (size_t i = 0;
-         services->all && i < services->setup->config->service_count; i++) {
+    for (size_t i = 0; i < services->count; i++) {
         const struct service *service = &services->all[i];
         for (size_t j = 0; j < service->door_count; j++) {
             weir_server *server = service->doors[j].server;
@@ -334,9 +337,7 @@ static void stop_doors(struct services *services)
 
 static void refuse_waiting(const struct services *services)
 {
-    for (size_t i = 0; services && services->all &&
-                       i < services->setup->config->service_count;
-         i++) {
+    for (size_t i = 0; services && i < services->count; i++) {
         const struct service *service = &services->all[i];
         for (size_t j = 0; j < service->door_count; j++) {
             opening_refuse_waiting(&service->doors[j]);
@@ -409,9 +410,7 @@ static void print_exception(weir_loop *loop,
 static struct door *find_door_in(const struct services *services,
                                  const weir_server *server)
 {
-    for (size_t i = 0; services && services->all &&
-                       i < services->setup->config->service_count;
-         i++) {
+    for (size_t i = 0; services && i < services->count; i++) {
         struct service *service = &services->all[i];
         for (size_t j = 0; j < service->door_count; j++) {
             if (service->doors[j].server == server) {
@@ -498,7 +497,7 @@ static void free_route(struct route *route)
 {
     const struct config_route *config = route->config;
 
-    for (size_t i = 0; route->upstreams && i < config->target_count; i++) {
+    for (size_t i = 0; i < config->target_count; i++) {
         const weir_upstream *upstream = route->added[i];
         if (upstream) {
             struct target_sum sum = {.chosen = 0};
@@ -512,18 +511,17 @@ static void free_route(struct route *route)
 
 static void free_objects_of(const struct services *services)
 {
-    for (size_t i = 0; services && services->all &&
-                       i < services->setup->config->service_count;
-         i++) {
+    for (size_t i = 0; services && i < services->count; i++) {
         struct service *service = &services->all[i];
         for (size_t j = 0; service->doors && j < service->door_count; j++) {
             weir_server_free(service->doors[j].server);
             service->doors[j].server = NULL;
         }
-        for (size_t j = 0; service->routes && j < service->config->route_count;
-             j++) {
-            cuts_end(&service->routes[j]);
-            free_route(&service->routes[j]);
+    }
+    for (size_t i = 0; services && i < services->route_count; i++) {
+        if (services->routes[i].upstreams) {
+            cuts_end(&services->routes[i]);
+            free_route(&services->routes[i]);
         }
     }
 }
@@ -531,26 +529,24 @@ static void free_objects_of(const struct services *services)
 /* Frees the memory that sessions needed until now. */
 static void free_services(struct services *services)
 {
-    for (size_t i = 0; services && services->all &&
-                       i < services->setup->config->service_count;
-         i++) {
-        struct service *service = &services->all[i];
-        for (size_t j = 0; service->routes && j < service->config->route_count;
-             j++) {
-            free(service->routes[j].added);
-            free(service->routes[j].was_down);
-            free(service->routes[j].in_use);
-            free(service->routes[j].past);
-        }
-        free(service->routes);
-        free(service->doors);
-        free(service->trusted);
+    if (!services) {
+        return;
     }
-    if (services) {
-        setup_unref(services->setup);
-        free(services->all);
-        free(services);
+    for (size_t i = 0; i < services->route_count; i++) {
+        struct route *route = &services->routes[i];
+        free(route->added);
+        free(route->was_down);
+        free(route->in_use);
+        free(route->past);
     }
+    for (size_t i = 0; i < services->count; i++) {
+        free(services->all[i].doors);
+        free(services->all[i].trusted);
+    }
+    setup_unref(services->setup);
+    free(services->all);
+    free(services->routes);
+    free(services);
 }
 
 static void end_old(void *arg)
@@ -585,14 +581,9 @@ void worker_leave(struct services *services)
 /* The new sets look up and check the targets now. */
 static void retire_targets(const struct services *services)
 {
-    for (size_t i = 0;
-         services->all && i < services->setup->config->service_count; i++) {
-        const struct service *service = &services->all[i];
-        for (size_t j = 0; service->routes && j < service->config->route_count;
-             j++) {
-            if (service->routes[j].upstreams) {
-                weir_upstreams_replace(service->routes[j].upstreams);
-            }
+    for (size_t i = 0; i < services->route_count; i++) {
+        if (services->routes[i].upstreams) {
+            weir_upstreams_replace(services->routes[i].upstreams);
         }
     }
 }
