@@ -756,6 +756,8 @@ def test_the_short_help_fits_two_screens_with_a_line_for_each_option():
 
 def test_the_manual_names_every_flag_of_the_help():
     text = manual.page("weir-load.1")
+    for word in ("HTTP", "TCP", "TLS", "UDP"):  # what apropos(1) finds it by
+        matches(text, rf"^\.Nd .*\b{word}\b")
     for word in COMMANDS:
         flags = set(manual.helps(WEIR_LOAD, word))
         equal(len(flags) > 3, True, f"flags of {word}: {flags}")
