@@ -41,14 +41,13 @@
  * link: fe80::1%eth0), `search` and `domain` with any number of domains in
  * lines of any length, and these options: `ndots`, `timeout`, `attempts`,
  * `rotate`, `use-vc`, `no-aaaa`, `no-reload`, `no-tld-query`, and
- * `single-request`, `single-request-reopen`, which both query IPv4, then IPv6,
- * from the same socket: behind a firewall that drops the second query of a
- * port, `use-vc` is needed. LOCALDOMAIN and RES_OPTIONS of the environment
- * override the file. These have no effect: `edns0` and `trust-ad` (an answer
- * that is too large is fetched over TCP, and results do not show whether it is
- * authentic), `no-check-names` (names are always checked), `debug`, `inet6`,
- * `ip6-bytestring`, `ip6-dotint` and `sortlist`. Without `timeout` and
- * `attempts` a server has 2 s, and three tries.
+ * `single-request`, which queries IPv4, then IPv6, and `single-request-reopen`,
+ * which queries IPv6 from another socket. LOCALDOMAIN and RES_OPTIONS of the
+ * environment override the file. These have no effect: `edns0` and `trust-ad`
+ * (an answer that is too large is fetched over TCP, and results do not show
+ * whether it is authentic), `no-check-names` (names are always checked),
+ * `debug`, `inet6`, `ip6-bytestring`, `ip6-dotint` and `sortlist`. Without
+ * `timeout` and `attempts` a server has 2 s, and three tries.
  *
  * A loop caches the addresses of a name for their TTL, at most for a minute,
  * for all kinds of lookups; asyncio has no cache. Concurrent lookups of one

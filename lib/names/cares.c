@@ -73,6 +73,9 @@ static void cares_arm_timer(struct cares *cares)
     uint64_t when_ns = wr_min_u64(cares_get_time(cares, cares->dns),
                                   cares_get_time(cares, cares->tcp));
 
+    if (cares->udp6) {
+        when_ns = wr_min_u64(when_ns, cares_get_time(cares, cares->udp6));
+    }
     if (!wr_list_is_empty(&cares->waiting) && cares_has_room(cares)) {
         when_ns = wr_min_u64(when_ns, cares->begin_ns);
     }
@@ -93,6 +96,9 @@ static void cares_work(struct wr_ready *work)
          * sockets that newer versions of c-ares leave open after a time-out. */
         ares_cancel(cares->dns);
         ares_cancel(cares->tcp);
+        if (cares->udp6) {
+            ares_cancel(cares->udp6);
+        }
     }
     cares_begin_waiting(cares);
     cares_arm_timer(cares);
@@ -106,6 +112,9 @@ static void cares_timer_expired(struct wr_timer *timer)
     wr_assert(cares->dns != NULL);
     ares_process_fd(cares->dns, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     ares_process_fd(cares->tcp, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    if (cares->udp6) {
+        ares_process_fd(cares->udp6, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    }
     wr_cares_push_work(cares);
 }
 

@@ -43,8 +43,9 @@ struct cares {
     struct cares_config config;
 
     /* cares_channel.c: */
-    ares_channel dns; /* queries over UDP; NULL if not open */
-    ares_channel tcp; /* queries over TCP; open with ->dns */
+    ares_channel dns;  /* queries over UDP; NULL if not open */
+    ares_channel tcp;  /* queries over TCP; open with ->dns */
+    ares_channel udp6; /* IPv6 queries from another socket, or NULL */
     struct wr_resolv_conf system;
     struct wr_system_file system_file; /* resolv.conf */
 

@@ -214,6 +214,9 @@ int wr_cares_open(struct cares *cares)
     if (err >= 0) {
         err = cares_channel_open_servers(cares, ARES_FLAG_USEVC, &cares->tcp);
     }
+    if (err >= 0 && cares->system.reopens && !cares->system.use_vc) {
+        err = cares_channel_open_servers(cares, ARES_FLAG_IGNTC, &cares->udp6);
+    }
     if (err < 0) {
         wr_cares_close(cares);
     }
@@ -224,6 +227,7 @@ void wr_cares_close(struct cares *cares)
 {
     ares_channel dns = cares->dns;
     ares_channel tcp = cares->tcp;
+    ares_channel udp6 = cares->udp6;
 
     wr_timer_cancel(&cares->loop->wheel, &cares->timer);
     if (dns) {
@@ -233,6 +237,10 @@ void wr_cares_close(struct cares *cares)
     if (tcp) {
         ares_destroy(tcp);
         cares->tcp = NULL;
+    }
+    if (udp6) {
+        ares_destroy(udp6);
+        cares->udp6 = NULL;
     }
     wr_resolv_conf_clear(&cares->loop->counting, &cares->system);
 }

@@ -387,7 +387,10 @@ static void cares_record_ask_servers(struct cares_record *record)
     for (enum wr_lookup_part part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET;
          part++) {
         if (now & (1u << part)) {
-            cares_record_ask_family(record, cares_record_get_channel(cares),
+            cares_record_ask_family(record,
+                                    cares->udp6 && part == WR_LOOKUP_INET6
+                                        ? cares->udp6
+                                        : cares_record_get_channel(cares),
                                     record->asked, families[part], part);
         }
     }

@@ -107,9 +107,12 @@ static void cares_socket_process(struct cares_socket *socket, uint32_t events)
     wr_assert(!socket->is_closing);
     wr_assert(events != 0);
     socket->is_used = true;
-    ares_process_fd(socket->is_datagram ? cares->dns : cares->tcp,
-                    can_read ? socket->fd : ARES_SOCKET_BAD,
-                    can_write ? socket->fd : ARES_SOCKET_BAD);
+    const ares_socket_t in = can_read ? socket->fd : ARES_SOCKET_BAD;
+    const ares_socket_t out = can_write ? socket->fd : ARES_SOCKET_BAD;
+    ares_process_fd(socket->is_datagram ? cares->dns : cares->tcp, in, out);
+    if (cares->udp6) { /* which ignores the other channels' sockets */
+        ares_process_fd(cares->udp6, in, out);
+    }
     socket->is_used = false;
     cares_socket_forget_answer(cares);
     wr_cares_push_work(cares);

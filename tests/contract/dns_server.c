@@ -378,6 +378,8 @@ static void serve_udp(struct dns_server *server)
     if (!parse(&query, &question)) {
         return;
     }
+    server->port_count += server->port != peer.sin_port;
+    server->port = peer.sin_port;
     note(server, &question, true);
     if (has_for(&question, "silent")) {
         return;

@@ -48,6 +48,8 @@ struct dns_server {
     pthread_mutex_t lock;
     char log[DNS_LOG_SIZE]; /* "A name " and "AAAA name " for each question */
     int udp_count;
+    int port_count; /* datagrams from another port than the one before */
+    int port;
     int tcp_count;
 };
 

@@ -180,6 +180,28 @@ NAMES(lookup_settings,
     remove_settings();
 }
 
+NAMES(lookup_settings,
+      a_file_of_settings_says_that_the_second_family_has_another_socket, n)
+{
+    static const struct {
+        const char *line;
+        int port_count;
+    } rows[] = {{"options single-request\n", 1},
+                {"options single-request-reopen\n", 2},
+                {"options single-request-reopen use-vc\n", 0}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        n->server.port = n->server.port_count = 0;
+        memset(n->server.log, 0, sizeof(n->server.log));
+        make_settings(n, rows[i].line);
+        names_lookup(n, "a4-a6.example", NULL);
+        expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
+        expect_str_eq(dns_server_read_log(&n->server),
+                      "A a4-a6.example. AAAA a4-a6.example. ");
+        expect_eq(n->server.port_count, rows[i].port_count, "%zu", i);
+    }
+    remove_settings();
+}
+
 static void ignore_answer(void *arg, int err,
                           const struct weir_address *addresses, size_t count)
 {

@@ -126,6 +126,7 @@ UNIT(resolv_conf, options_without_a_number_are_set_one_by_one)
         {"no-tld-query", &conf.search.no_tld_query},
         {"single-request", &conf.single_request},
         {"single-request-reopen", &conf.single_request},
+        {"single-request-reopen", &conf.reopens},
     };
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
         char line[64];
