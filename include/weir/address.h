@@ -42,10 +42,9 @@ struct weir_address {
 };
 
 /**
- * Read a literal address.
- *
- * Accepts dotted IPv4 ("192.0.2.1") and IPv6 ("2001:db8::1", with or without
- * brackets, with a zone as in "fe80::1%eth0"; RFC 4007).
+ * Read a literal address. Accepts dotted IPv4 ("192.0.2.1") and IPv6
+ * ("2001:db8::1", with or without brackets, with a zone as in "fe80::1%eth0";
+ * RFC 4007).
  *
  * @param host  the text; borrowed
  * @param port  port in host byte order

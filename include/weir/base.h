@@ -107,8 +107,7 @@ typedef struct weir_mailbox weir_mailbox;
  * calling thread, and the last weir_mailbox_unref() frees there; a job of the
  * executor that ends after its loop frees the rest on the job's thread. */
 struct weir_allocator {
-    /** Like malloc(); @p size is never 0. Returns NULL if there is no
-     * memory. */
+    /** Like malloc(), with a @p size above 0. Returns NULL without memory. */
     void *(*alloc)(void *arg, size_t size);
     /** Frees memory from alloc; @p size is the requested size. */
     void (*free)(void *arg, void *ptr, size_t size);

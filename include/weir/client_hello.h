@@ -111,8 +111,7 @@ struct weir_client_hello {
  * @param ret           what the client offers, written on success only
  * @return              bytes of the message's records, at most @p len; or a
  *                      negative error
- * @retval -EAGAIN    the bytes are the beginning of a ClientHello, and more are
- *                    needed
+ * @retval -EAGAIN    the bytes are the start of a ClientHello; more are needed
  * @retval -EPROTO    the bytes are not TLS, or the message is malformed: wrong
  *                    lengths, two server name extensions, or another message in
  *                    the same record

@@ -50,7 +50,7 @@ struct weir_connection_options {
     uint32_t notsent_lowat_bytes;
     /** Received bytes that a connection may hold; default 1 MiB. */
     uint64_t read_limit_bytes;
-    /** Bytes that may wait to be sent; default 64 MiB; 4 GiB - 1 means no
+    /** Bytes that may wait to be sent; default 64 MiB; 4 GiB - 1 is no
      * limit. */
     uint64_t write_hard_limit_bytes;
     /** Descriptors that one receive from a Unix socket takes at most, up to
@@ -95,7 +95,7 @@ struct weir_connect_options {
     bool no_interleave;
     /** Use only this family: AF_INET, AF_INET6 or AF_UNIX. 0 means any. */
     int family;
-    /** Local address, borrowed; NULL means any. Peers of another family are
+    /** Local address, borrowed; NULL is any. Peers of another family are
      * skipped. */
     const struct weir_address *local_address;
     /** Local port if local_address is NULL; 0 means any. */

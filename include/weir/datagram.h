@@ -52,8 +52,7 @@
 
 WEIR_BEGIN_DECLS
 
-/** Overhead in bytes that each queued datagram adds to the size of the send
- * queue. */
+/** Overhead in bytes that each queued datagram adds to the send queue. */
 #define WEIR_DATAGRAM_COST 64
 
 /** Default and maximum of size_limit_bytes. */
@@ -210,7 +209,7 @@ struct weir_datagram_options {
     uint32_t send_buffer_bytes;
     /** Received bytes that the program may keep; default 1 MiB. */
     uint64_t read_limit_bytes;
-    /** Bytes that may wait to be sent; default 64 MiB; 4 GiB - 1 means no
+    /** Bytes that may wait to be sent; default 64 MiB; 4 GiB - 1 is no
      * limit. */
     uint64_t write_hard_limit_bytes;
     /** Limit of a close, in nanoseconds: then waiting datagrams are dropped,
@@ -251,8 +250,7 @@ struct weir_datagram_options {
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
  * @retval -EINVAL      no factory, neither a host nor a family nor a port,
  *                      hosts of two families, a limit out of range, ancillary
- *                      data that the family does not have, or a handle without
- *                      done
+ *                      data unknown to the family, or a handle without done
  * @retval -EAFNOSUPPORT  the family is neither IPv4, IPv6 nor Unix
  */
 WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
@@ -338,7 +336,7 @@ WEIR_API int weir_transport_sendmsg(weir_transport *t,
  * Receive datagrams that are sent to a multicast group.
  *
  * @param group      the group's address, its port ignored; borrowed
- * @param source     the only sender to receive from (SSM), borrowed; NULL means
+ * @param source     the only sender to receive from (SSM), borrowed; NULL is
  *                   any
  * @param interface  index of the interface; with 0 the kernel chooses
  * @retval -EINVAL         not a multicast address of the endpoint's family

@@ -133,7 +133,6 @@ weir_datagram_stream_take(weir_datagram_stream *stream,
 
 /**
  * Send a copy of a datagram; see weir_transport_sendto().
- *
  * weir_datagram_stream_drain() waits while too much is queued. For ancillary
  * data use weir_transport_sendmsg() on the transport.
  *

@@ -25,8 +25,7 @@ enum weir_error {
     WEIR_EREADTIMEOUT = -4101,
     /** The peer accepted nothing within the write-stall time-out. */
     WEIR_EWRITESTALL = -4102,
-    /** Closing took longer than the close time-out; unsent bytes were
-     * dropped. */
+    /** A close took longer than its time-out; unsent bytes were dropped. */
     WEIR_ECLOSETIMEOUT = -4103,
     /** A buffered protocol offered no memory to receive into. */
     WEIR_ENOBUFFER = -4104,
@@ -84,8 +83,7 @@ enum weir_error {
     WEIR_ETLSCIPHERS = -4405,
     /** The TLS library failed with another error; see the error text. */
     WEIR_ETLSENGINE = -4406,
-    /** The name of a group of the key exchange is unknown, or groups cannot be
-     * chosen. */
+    /** The name of a key exchange group is unknown, or none can be chosen. */
     WEIR_ETLSGROUPS = -4407,
 
     /** A certificate of the peer has expired. */
@@ -100,8 +98,7 @@ enum weir_error {
     WEIR_ETLSHOSTNAME = -4424,
     /** A certificate of the peer was revoked. */
     WEIR_ETLSREVOKED = -4425,
-    /** Revocation cannot be checked: the issuer's list is missing or
-     * invalid. */
+    /** Revocation is unknown: the issuer's list is missing or invalid. */
     WEIR_ETLSNOCRL = -4426,
     /** The peer's certificate is not for this purpose. */
     WEIR_ETLSPURPOSE = -4427,
@@ -162,8 +159,7 @@ enum weir_error {
     WEIR_EDNSBADNAME = -4507,
     /** There is no service of this name. */
     WEIR_ESERVICE = -4508,
-    /** A host name was given, but weir was built without a resolver
-     * (c-ares). */
+    /** A host name, but weir was built without a resolver (c-ares). */
     WEIR_ENONAMES = -4509,
     /** The domain says that it does not have this service (an SRV record whose
      * host is "."). */

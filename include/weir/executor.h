@@ -100,8 +100,7 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
  * @param fn    the function
  * @param arg   argument of @p fn and @p done; held until @p done was called
  * @param done  called on the loop when the job has finished; may be NULL
- * @param ret   the future of the job, one reference is given; NULL if not
- *              wanted
+ * @param ret   the future of the job, a reference is given; may be NULL
  * @retval -EAGAIN     no thread could be started
  * @retval -ENOBUFS    queue_limit would be exceeded
  * @retval -ESHUTDOWN  the executor was shut down, or the loop is being freed
@@ -119,7 +118,7 @@ WEIR_API WEIR_MUST_USE int weir_executor_submit(weir_loop *loop,
  * weir_loop_free() does not wait for jobs: a job that has not started is
  * withdrawn, and the thread of a running job ends by itself.
  *
- * @param timeout_ns  the longest wait; UINT64_MAX means no limit
+ * @param timeout_ns  the longest wait; UINT64_MAX is no limit
  * @return            0 if the threads have ended
  * @retval -ETIMEDOUT  jobs are still running; nothing waits for them any more
  * @retval -ECANCELED  the task was cancelled; nothing waits for jobs any more

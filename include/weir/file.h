@@ -90,8 +90,7 @@ WEIR_API WEIR_MUST_USE int weir_file_open(weir_loop *loop, const char *path,
  *                 @p flags; 0 means no limit, as in weir_file_open()
  * @return         a descriptor, given; or a negative error
  * @retval -EXDEV   the name leaves the folder, or its mount (RESOLVE_NO_XDEV)
- * @retval -ELOOP   there is a symbolic link (RESOLVE_NO_SYMLINKS), or there are
- *                  too many
+ * @retval -ELOOP   a symbolic link (RESOLVE_NO_SYMLINKS), or too many of them
  * @retval -EAGAIN  files were moved during the lookup of ".." (RESOLVE_BENEATH,
  *                  RESOLVE_IN_ROOT): try again
  * @retval -EINVAL  unknown or incompatible flags or limits
@@ -178,8 +177,7 @@ WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
  * next suspending call returns -ECANCELED.
  *
  * @param fd  the descriptor; taken, except if the caller may not suspend
- * @return    0, or an error of writing cached bytes; the file is closed even
- *            then
+ * @return    0, or an error of writing cached bytes; it is closed even then
  */
 WEIR_API WEIR_MUST_USE int weir_file_close(weir_loop *loop, int fd);
 

@@ -67,7 +67,6 @@ WEIR_API int weir_future_set_result(weir_future *future, int result);
  * the work's result.
  *
  * @return true if it was pending; for a gather, if one of its futures was
- *         pending
  */
 WEIR_API bool weir_future_cancel(weir_future *future);
 
@@ -115,8 +114,7 @@ WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
  * suspending call returns -ECANCELED. But if the task was cancelled before this
  * call, this call returns -ECANCELED.
  *
- * @param ret  its result, written if it is done, even with -ECANCELED; may be
- *             NULL
+ * @param ret  its result, written if done, even with -ECANCELED; may be NULL
  * @return     0 if it is done
  * @retval -ECANCELED  this task was cancelled, and so was the future
  * @retval -EDEADLK    the future is the end of this task, or of a task that
@@ -139,11 +137,10 @@ WEIR_API WEIR_MUST_USE int weir_future_await(weir_future *future, int *ret);
 WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
 
 /**
- * Wait for a future with a time limit; asyncio's wait_for.
+ * Wait for a future with a time limit; asyncio's wait_for. After the time the
+ * future is cancelled, and the call waits until it is done.
  *
- * After the time the future is cancelled, and the call waits until it is done.
- *
- * @param timeout_ns  the limit; 0 cancels a pending future, UINT64_MAX means no
+ * @param timeout_ns  the limit; 0 cancels a pending future, UINT64_MAX is no
  *                    limit
  * @param ret         its result, as in weir_future_await(); may be NULL
  * @return            0 if it is done
@@ -170,10 +167,9 @@ enum weir_return_when {
  *
  * @param futures      the futures; held
  * @param count        number of futures; 0 returns at once
- * @param timeout_ns   the limit; 0 does not wait, UINT64_MAX means no limit
+ * @param timeout_ns   the limit; 0 does not wait, UINT64_MAX is no limit
  * @param return_when  the condition to return
- * @return             number of futures that are done, even if the time has
- *                     expired
+ * @return             number of futures that are done, even after the time
  * @retval -ECANCELED  this task was cancelled; the futures were not
  * @retval -EINVAL     a count above INT_MAX, a future that is NULL or of
  *                     another loop, or an invalid @p return_when

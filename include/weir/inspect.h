@@ -23,8 +23,7 @@ struct weir_loop_statistics {
     size_t size;
     /** Iterations of the loop. */
     uint64_t turns;
-    /** Calls of io_uring_enter(), or submissions and waits of a loop with
-     * epoll. */
+    /** Calls of io_uring_enter(), or submissions and waits with epoll. */
     uint64_t enters;
     /** Operations submitted to the kernel. */
     uint64_t submitted;
@@ -79,8 +78,7 @@ struct weir_loop_statistics {
     uint64_t stack_high_water_bytes;
     /** Timers armed now. */
     uint64_t timers;
-    /** Bytes of memory allocated now, without the loop itself (about 20
-     * KiB). */
+    /** Bytes of memory allocated now, without the loop (about 20 KiB). */
     uint64_t memory_bytes;
     /** Name lookups answered from the loop's cache, or by the query of another
      * lookup (resolver.h). */

@@ -59,7 +59,7 @@ struct weir_loop_options {
      * default 64 MiB. Half of it is a reserve: a connection may hold a
      * sixteenth of the unused part of the other half, and always 8 KiB. */
     uint64_t held_limit_bytes;
-    /** Callbacks that run longer are reported to the exception hook; 0 reports
+    /** Report callbacks that run longer to the exception hook; 0 reports
      * none. */
     uint64_t slow_callback_ns;
     /** Stack size of tasks in bytes, from 16 KiB to 1 GiB, rounded up to a
@@ -190,10 +190,9 @@ WEIR_API bool weir_loop_is_running(const weir_loop *loop);
 
 /**
  * Get the loop that runs a callback or a task in the calling thread; asyncio's
- * get_running_loop.
- *
- * In weir_loop_free() it is the loop that is being freed. If a loop runs inside
- * a callback or a task of another loop, it is the inner loop.
+ * get_running_loop. In weir_loop_free() it is the loop that is being freed. If
+ * a loop runs inside a callback or a task of another loop, it is the inner
+ * loop.
  *
  * @return  the loop, borrowed; NULL if no loop runs in this thread (a thread of
  *          an executor, for example), and in a forked child except in its own
@@ -393,13 +392,12 @@ WEIR_API WEIR_MUST_USE int weir_mailbox_call_soon(weir_mailbox *mailbox,
 
 /**
  * As weir_mailbox_call_soon(), but block the thread while the post_limit is
- * reached.
- *
- * The loop's own thread is never blocked, because it would wait for itself.
- * Until the first run the loop's own thread is the thread that made the loop.
+ * reached. The loop's own thread is never blocked, because it would wait for
+ * itself. Until the first run the loop's own thread is the thread that made the
+ * loop.
  *
  * @param dropped     as in weir_mailbox_call_soon()
- * @param timeout_ns  the longest wait; UINT64_MAX means no limit
+ * @param timeout_ns  the longest wait; UINT64_MAX is no limit
  * @return            0 if either @p cb or @p dropped will be called
  * @retval -ETIMEDOUT  the limit was reached for the whole time
  * @retval -EDEADLK    the limit is reached, and this is the loop's own thread

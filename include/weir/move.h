@@ -85,8 +85,7 @@ typedef void weir_move_done_fn(void *arg, int err);
  * @param to       another loop (weir_loop_get_mailbox(),
  *                 weir_thread_get_mailbox()); borrowed
  * @param factory  makes the protocol, on the thread of @p to; copied
- * @param done     called once, from this loop; may be NULL if no handle is
- *                 wanted
+ * @param done     called once, from this loop; may be NULL without a handle
  * @return         0 when it has begun; after an error nothing has changed
  * @retval -EINVAL      no factory, @p to is NULL or the transport's own loop,
  *                      or a handle without done
@@ -106,11 +105,9 @@ weir_transport_move(weir_transport *t, weir_mailbox *to,
                     void *done_arg, weir_pending **ret);
 
 /**
- * Move a connection to another loop, and wait until it has moved.
- *
- * Errors are those of weir_transport_move() and of its done. An interruption
- * cancels the move; if the other loop has the connection by then, the call
- * returns 0.
+ * Move a connection to another loop, and wait until it has moved. Errors are
+ * those of weir_transport_move() and of its done. An interruption cancels the
+ * move; if the other loop has the connection by then, the call returns 0.
  *
  * @param to       as weir_transport_move(); borrowed
  * @param factory  as weir_transport_move(); copied

@@ -32,8 +32,7 @@ WEIR_API void weir_pending_cancel(weir_pending *pending);
 /** An address that an operation has tried. */
 struct weir_attempt {
     size_t size;
-    /** The address of the peer; of a datagram endpoint without a peer its local
-     * address.
+    /** The peer's address; the local one of a datagram endpoint without a peer.
      */
     struct weir_address address;
     /** The local address of the attempt; its len is 0 if there was none, for
@@ -56,8 +55,7 @@ struct weir_attempt {
  *
  * @param pending  the handle, before its done has returned; borrowed
  * @param index    from 0, in the order of the addresses
- * @retval -EINVAL  @p index is out of range, or the operation tries no
- *                  addresses
+ * @retval -EINVAL  @p index is out of range, or there are no addresses
  */
 WEIR_API WEIR_MUST_USE int weir_pending_get_attempt(const weir_pending *pending,
                                                     size_t index,

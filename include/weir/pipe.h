@@ -57,8 +57,7 @@ WEIR_BEGIN_DECLS
  * weir_endpoint_read_pipe().
  *
  * @param factory  makes the protocol, a stream or a buffered one; copied
- * @param fd       a descriptor that is open for reading; taken, even after an
- *                 error
+ * @param fd       a descriptor open for reading; taken, even after an error
  * @param options  borrowed; NULL for all defaults. A family, a local address, a
  *                 proto, fast_open and TLS are refused; other settings of
  *                 sockets, and the time to linger, have no effect
@@ -79,10 +78,8 @@ weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
  * Write to a pipe (asyncio's connect_write_pipe): weir_create_connection_at()
  * of weir_endpoint_write_pipe().
  *
- * @param factory  makes the protocol, whose data_received is never called;
- *                 copied
- * @param fd       a descriptor that is open for writing; taken, even after an
- *                 error
+ * @param factory  makes the protocol, without data_received calls; copied
+ * @param fd       a descriptor open for writing; taken, even after an error
  * @param options  as in weir_connect_read_pipe(); borrowed
  * @param done     as in weir_connect_read_pipe()
  * @return         as weir_connect_read_pipe()

@@ -33,15 +33,12 @@ struct weir_process_options {
 };
 
 /**
- * Start a program.
+ * Start a program. Other tasks run once before the program is started, because
+ * a start blocks the loop (weir_subprocess_exec()).
  *
- * Other tasks run once before the program is started, because a start blocks
- * the loop (weir_subprocess_exec()).
- *
- * @param argv     the program's arguments, its name first and NULL at the end;
+ * @param argv     the program's arguments, name first, NULL at the end;
  *                 borrowed
- * @param options  borrowed with everything that they point to; NULL for all
- *                 defaults
+ * @param options  borrowed with all that they point to; NULL for all defaults
  * @return         0; other errors as from weir_subprocess_exec()
  * @retval -EINVAL     a limit above INT64_MAX
  * @retval -ECANCELED  the task was interrupted before; no child was made
@@ -109,10 +106,9 @@ WEIR_API WEIR_MUST_USE int
 weir_process_get_returncode(const weir_process *process, int *ret);
 
 /**
- * Wait until the child has ended, but not for its output.
- *
- * The output may be unread then, and a grandchild may still have the pipes
- * open. A child that fills an unread pipe does not end.
+ * Wait until the child has ended, but not for its output. The output may be
+ * unread then, and a grandchild may still have the pipes open. A child that
+ * fills an unread pipe does not end.
  *
  * @param ret  as weir_process_get_returncode(); may be NULL
  * @retval -ECANCELED      the task was interrupted; the child continues
@@ -151,8 +147,8 @@ struct weir_process_output {
  * @return           0 if the child has ended and all output was collected
  * @retval -ECANCELED  the task was interrupted; the child continues
  * @retval WEIR_ELIMIT  more than @p max_bytes; the rest was not read
- * @retval -EINVAL     input without a pipe, or less input than an earlier call
- *                     has sent
+ * @retval -EINVAL     input without a pipe, or less than an earlier call has
+ *                     sent
  * @retval -EBUSY      another task is in this call
  * @retval -ESHUTDOWN  the program has closed the writer; the rest of @p input
  *                     was not sent, as after every error of weir_writer_write()
@@ -194,8 +190,7 @@ WEIR_API int weir_process_kill(weir_process *process);
  *
  * @param signum  the signal
  * @return        as weir_transport_killpg()
- * @retval -ESRCH  no process is in the group, or the child does not lead a
- *                 group
+ * @retval -ESRCH  no process is in the group, or the child leads no group
  * @retval -EOPNOTSUPP  the kernel is older than Linux 6.9
  */
 WEIR_API int weir_process_killpg(weir_process *process, int signum);

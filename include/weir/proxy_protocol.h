@@ -142,16 +142,14 @@ struct weir_proxy_header {
     /** The proxy itself has connected, for example for a health check (the
      * command LOCAL): it forwards no client. */
     bool is_local;
-    /** When parsing: the header had a correct checksum. When writing: add
-     * one. */
+    /** Parsing: the header had a correct checksum. Writing: add one. */
     bool has_checksum;
     /** SOCK_STREAM or SOCK_DGRAM; 0 without addresses. */
     int socket_type;
     /** The client; its len is 0 if the header has no addresses: then use the
      * addresses of the connection. */
     struct weir_address source;
-    /** The address that the client has connected to; of the family of
-     * source. */
+    /** The address that the client connected to; of the family of source. */
     struct weir_address destination;
     /** For weir_proxy_tlv_next(); points into the parsed bytes. */
     struct weir_proxy_tlvs tlvs;
@@ -178,10 +176,9 @@ struct weir_proxy_header {
  *              point into them; NULL if @p len is 0
  * @param len   their number
  * @param ret   the header, written on success only
- * @return      the length of the header in bytes, at most @p len; or a negative
+ * @return      length of the header in bytes, at most @p len; or a negative
  *              error
- * @retval -EAGAIN    the bytes are the beginning of a header, and more are
- *                    needed
+ * @retval -EAGAIN    the bytes are the start of a header; more are needed
  * @retval -EPROTO    the bytes cannot begin a valid header. Addresses and TLVs
  *                    are checked when the header is complete, all other fields
  *                    as soon as they have arrived
@@ -207,13 +204,11 @@ weir_proxy_header_parse(const void *data, size_t len,
  * has_checksum is set. An IPv6 address loses its zone. If both addresses are
  * IPv4 or IPv4-mapped (RFC 4291, 2.5.5.2), they are written as IPv4.
  *
- * @param header  borrowed; a socket_type of 0 means SOCK_STREAM if there are
- *                addresses
+ * @param header  borrowed; with addresses a socket_type of 0 means SOCK_STREAM
  * @param buf     destination
  * @param size    bytes in @p buf; WEIR_PROXY_V1_SIZE_MAX is enough for version
  *                1, and 232 bytes, 7 for a checksum and the TLVs for version 2
- * @return        the length of the header, or a negative error; then @p buf is
- *                undefined
+ * @return        its length, or a negative error; then @p buf is undefined
  * @retval -ENOBUFS   @p buf is too small
  * @retval -EMSGSIZE  more than WEIR_PROXY_V2_SIZE_MAX bytes
  * @retval -EINVAL    an unknown version; one address without the other, or
@@ -248,8 +243,7 @@ WEIR_API bool weir_proxy_tlv_next(struct weir_proxy_tlvs *left,
  *
  * @param tlvs  borrowed
  * @param type  the type
- * @param ret   the TLV, written if there is one; its value points into the same
- *              bytes
+ * @param ret   the TLV, written if found; its value points into the same bytes
  * @return      true if there is one
  */
 WEIR_API bool weir_proxy_tlv_find(const struct weir_proxy_tlvs *tlvs,

@@ -70,10 +70,9 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
                                                 size_t len);
 
 /**
- * As weir_reader_read(), as a view of the next contiguous bytes.
- *
- * The view's lease is borrowed like its bytes: weir_writer_write_buf() and
- * weir_buf_ref() may be used on it before the next call.
+ * As weir_reader_read(), as a view of the next contiguous bytes. The view's
+ * lease is borrowed like its bytes: weir_writer_write_buf() and weir_buf_ref()
+ * may be used on it before the next call.
  *
  * @param max_bytes  number of bytes at most; 0 returns 0 at once
  * @param ret        the bytes; valid until the next call on the reader
@@ -107,8 +106,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_take(weir_reader *reader,
 /**
  * Read until the end of the stream; asyncio's read(-1).
  *
- * @param max_bytes  number of bytes at most, so that a peer cannot fill the
- *                   memory
+ * @param max_bytes  number of bytes at most, as a limit for the peer
  * @param ret        the bytes in one piece; its lease is given, end with
  *                   weir_buf_unref(); the lease is NULL if there was no byte
  * @return           bytes read, or a negative error
@@ -188,9 +186,8 @@ struct weir_separator {
 };
 
 /**
- * Read up to and including a separator.
- *
- * The match that ends first wins; if several end together, the shortest.
+ * Read up to and including a separator. The match that ends first wins; if
+ * several end together, the shortest.
  *
  * @param separators  the separators; held
  * @param count       number of separators, from 1 to 16
@@ -301,8 +298,7 @@ WEIR_API WEIR_MUST_USE int weir_reader_feed_data(weir_reader *reader,
 /**
  * Feed received bytes without copying them.
  *
- * @param buf  the bytes; borrowed, the reader takes its own reference to the
- *             lease
+ * @param buf  the bytes; borrowed, the reader takes its own reference
  * @return     as weir_reader_feed_data()
  */
 WEIR_API WEIR_MUST_USE int weir_reader_feed_buf(weir_reader *reader,

@@ -137,10 +137,8 @@ struct weir_relay_record {
 };
 
 /**
- * The relay has ended.
- *
- * Called once, from the loop, when both transports are lost. Their getters may
- * be used until the return.
+ * The relay has ended. Called once, from the loop, when both transports are
+ * lost. Their getters may be used until the return.
  *
  * @param arg     the done_arg of the call
  * @param err     0 if both directions have ended cleanly; -ECANCELED if the
@@ -153,10 +151,9 @@ typedef void weir_relay_done_fn(void *arg, int err,
                                 const struct weir_relay_record *record);
 
 /**
- * Called with bytes before they are forwarded.
- *
- * The callback must not write to the transports; it may cancel the relay, and
- * then the bytes are not forwarded.
+ * Called with bytes before they are forwarded. The callback must not write to
+ * the transports; it may cancel the relay, and then the bytes are not
+ * forwarded.
  *
  * @param arg   the tap_arg of the options
  * @param from  the side that sent the bytes: WEIR_RELAY_A or WEIR_RELAY_B
@@ -220,16 +217,15 @@ struct weir_relay_options {
 };
 
 /**
- * Forward bytes both ways between two connections, until both have ended.
- *
- * An end of stream that was received before is forwarded, too. On failure
- * nothing has changed, and the transports keep their protocols.
+ * Forward bytes both ways between two connections, until both have ended. An
+ * end of stream that was received before is forwarded, too. On failure nothing
+ * has changed, and the transports keep their protocols.
  *
  * @param a     a transport, after its connection_made; held, the library has a
  *              reference until done has returned
  * @param b     the other transport, likewise
- * @param done  called once, when the relay has ended; may be NULL if no handle
- *              is wanted
+ * @param done  called once, when the relay has ended; may be NULL without a
+ *              handle
  * @return      0, and @p done follows; or a negative error
  * @retval -EINVAL      the transports are the same or of two loops, a buffer
  *                      below 4096 or above 1 GiB, a rate above 1 TiB, or a
@@ -253,7 +249,6 @@ WEIR_API WEIR_MUST_USE int weir_relay(weir_transport *a, weir_transport *b,
 
 /**
  * Get the record of a running relay, for example for a list of connections.
- *
  * While the relay runs, end_ns is 0, and ended_by, cause and err are
  * meaningless.
  *

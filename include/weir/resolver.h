@@ -113,8 +113,7 @@ struct weir_getaddrinfo_options {
      * "::ffff:192.0.2.1" (AI_V4MAPPED). An IPv6 socket that also speaks IPv4
      * can use them, for example a datagram endpoint with only a local_port. */
     bool map_ipv4;
-    /** As map_ipv4, but even if there are IPv6 addresses, after them
-     * (AI_ALL). */
+    /** As map_ipv4, but even after IPv6 addresses (AI_ALL). */
     bool map_all;
     /** The port by name or number ("http", "80"), looked up in /etc/services;
      * NULL means the port of the call. */
@@ -156,8 +155,7 @@ struct weir_getaddrinfo_options {
  * @retval WEIR_EDNSUNREACHABLE  no server could be reached
  * @retval WEIR_EDNSBADANSWER    the answer is malformed, or the canonical name
  *                               is not a host name
- * @retval WEIR_EDNSBADNAME      @p host is not a host name, nor a name in the
- *                               hosts file
+ * @retval WEIR_EDNSBADNAME      @p host is not a name, nor in the hosts file
  * @retval WEIR_ESERVICE         unknown service, or not a number with
  *                               numeric_service
  * @retval WEIR_ENONAMES         weir was built without a resolver
@@ -184,8 +182,7 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
  *              weir_getaddrinfo()
  * @param ret   a handle for weir_pending_cancel(); NULL if not wanted
  * @return      0 when the lookup has begun
- * @retval WEIR_EDNSBADNAME  @p host is not a host name, nor a name in the hosts
- *                           file
+ * @retval WEIR_EDNSBADNAME  @p host is not a name, nor in the hosts file
  * @retval -EMFILE     no descriptor left for the hosts file
  * @retval WEIR_ESERVICE     there is no such service
  * @retval WEIR_ENOTLITERAL  a name, with numeric_host
@@ -254,8 +251,7 @@ weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
 
 /** An SRV record (RFC 2782): a host of a service. */
 struct weir_srv {
-    /** Hosts with the lowest number are used while one of them can be
-     * reached. */
+    /** Hosts with the lowest number are used while one is reachable. */
     uint16_t priority;
     /** The share of the host within its priority; 0 is a small share. */
     uint16_t weight;
@@ -329,10 +325,9 @@ struct weir_dns_options {
 };
 
 /**
- * Configure the built-in resolver, instead of the system's files.
- *
- * The call clears the cache; it may be repeated when no lookup is under way.
- * Without it the first lookup reads the system's files.
+ * Configure the built-in resolver, instead of the system's files. The call
+ * clears the cache; it may be repeated when no lookup is under way. Without it
+ * the first lookup reads the system's files.
  *
  * @return 0; after an error nothing has changed
  * @retval WEIR_ENONAMES  weir was built without a resolver
@@ -401,10 +396,9 @@ weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *resolver,
                        void *user);
 
 /**
- * Answer a lookup, as a resolver; the loop ends the lookup later.
- *
- * Addresses of another family than @p family are ignored, and so are
- * duplicates. Ports are not used.
+ * Answer a lookup, as a resolver; the loop ends the lookup later. Addresses of
+ * another family than @p family are ignored, and so are duplicates. Ports are
+ * not used.
  *
  * @param family     AF_INET or AF_INET6 for the addresses of one family, 0 for
  *                   all families without an answer
@@ -420,10 +414,9 @@ weir_resolver_reply_addresses(weir_lookup *lookup, int family, int err,
                               size_t count);
 
 /**
- * Set the canonical name of a host, as a resolver, before its last answer.
- *
- * The last call counts; without a call the canonical name is the requested
- * name. No effect if the program did not request it.
+ * Set the canonical name of a host, as a resolver, before its last answer. The
+ * last call counts; without a call the canonical name is the requested name. No
+ * effect if the program did not request it.
  *
  * @param name  the name, perhaps with a dot at its end; copied
  * @retval WEIR_EDNSBADANSWER  @p name is not a host name

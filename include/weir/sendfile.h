@@ -53,10 +53,9 @@ WEIR_BEGIN_DECLS
 #define WEIR_TO_END UINT64_MAX
 
 /**
- * Called when the sending of a file has ended.
- *
- * Called once, from the loop, and before connection_lost. The transport may be
- * written to, closed, or given another file.
+ * Called when the sending of a file has ended. Called once, from the loop, and
+ * before connection_lost. The transport may be written to, closed, or given
+ * another file.
  *
  * @param arg   the argument of weir_transport_sendfile()
  * @param t     the transport; borrowed
@@ -71,9 +70,8 @@ typedef void weir_sendfile_done_fn(void *arg, weir_transport *t, int err,
                                    uint64_t sent);
 
 /**
- * Send a part of a file, after the bytes written before.
- *
- * A file that is or becomes shorter is not an error: fewer bytes are sent.
+ * Send a part of a file, after the bytes written before. A file that is or
+ * becomes shorter is not an error: fewer bytes are sent.
  *
  * @param fd      the file; held until @p done is called
  * @param offset  the first byte

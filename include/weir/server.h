@@ -6,8 +6,7 @@
  * for each through its factory. It keeps a list of its connections, so that
  * they can be closed with it.
  *
- * Tasks use weir_start_server() and similar functions (stream.h), with the same
- * options.
+ * Tasks use weir_start_server() and others (stream.h), with the same options.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -89,8 +88,8 @@ struct weir_server_options {
      * server filled up wait unread. */
     uint64_t connection_limit;
     /** Grace period for connections that are not idle when
-     * weir_server_serve_forever() is cancelled; default 30 s; UINT64_MAX means
-     * no limit. */
+     * weir_server_serve_forever() is cancelled; default 30 s; UINT64_MAX is no
+     * limit. */
     uint64_t grace_ns;
     /** TLS on each connection (tls_connection.h), borrowed; NULL means no TLS.
      * weir_server_set_tls() replaces it later. */
@@ -161,8 +160,7 @@ WEIR_API WEIR_MUST_USE int weir_create_server(
  *                  already has TCP_NODELAY and the options of keep_alive and
  *                  notsent_lowat_bytes, its connections inherit them, and they
  *                  are not set for each connection.
- * @param options   borrowed; hosts only together with a host; NULL for all
- *                  defaults
+ * @param options   borrowed; hosts only with a host; NULL for all defaults
  * @param done      as in weir_create_server()
  * @return          as weir_create_server()
  * @retval -EINVAL  no address, an invalid address, or an address of another
@@ -250,8 +248,7 @@ weir_server_set_tls(weir_server *server,
 /** Report whether the server accepts connections. */
 WEIR_API bool weir_server_is_serving(const weir_server *server);
 
-/** Accept no more and close the listening sockets; idempotent. Connections
- * stay. */
+/** Accept no more and close listening sockets; idempotent. Connections stay. */
 WEIR_API void weir_server_close(weir_server *server);
 
 /** Close every connection of the server, as weir_transport_close() does. After

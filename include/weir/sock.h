@@ -67,10 +67,9 @@ weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
  * @param fd        a stream socket; held
  * @param data      the bytes; held
  * @param len       number of bytes
- * @param ret_sent  bytes that the kernel has accepted, even after an error; may
- *                  be NULL
- * @retval -EPIPE       the connection is broken for writing; no SIGPIPE is
- *                      raised
+ * @param ret_sent  bytes that the kernel accepted, even after an error; may be
+ *                  NULL
+ * @retval -EPIPE       the connection is broken for writing; without SIGPIPE
  * @retval -ECANCELED   the task was cancelled; @p ret_sent bytes are sent
  */
 WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
@@ -90,16 +89,14 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
  * @param offset  in: the first byte; out, even after an error: the byte after
  *                the last sent one; held
  * @param count   number of bytes bytes, or WEIR_TO_END; 0 sends none
- * @return        bytes sent, fewer if the file ended earlier; or a negative
- *                error
+ * @return        bytes sent, fewer if the file ended; or a negative error
  * @retval -EINVAL      no @p offset, an offset beyond INT64_MAX, or O_DIRECT
  * @retval -EBADF       no such descriptor, or the file is not open for reading
  * @retval -EISDIR      the file is a directory
  * @retval -ESPIPE      the file is a pipe, a socket or a device
  * @retval -ENOTSOCK    @p fd is not a socket
  * @retval -EOPNOTSUPP  @p fd is not a stream socket
- * @retval -EPIPE       the connection is broken for writing; no SIGPIPE is
- *                      raised
+ * @retval -EPIPE       the connection is broken for writing; without SIGPIPE
  * @retval -EIO         the file could not be read
  * @retval -ECANCELED   the task was cancelled; *@p offset is set, and the
  *                      socket can be used
@@ -125,10 +122,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
                                                 const struct weir_address *to);
 
 /**
- * Connect; asyncio's sock_connect, for addresses.
- *
- * After a cancelled call close the socket, which is unusable; no operation uses
- * it any more.
+ * Connect; asyncio's sock_connect, for addresses. After a cancelled call close
+ * the socket, which is unusable; no operation uses it any more.
  *
  * @param fd    the socket; held
  * @param to    the address; borrowed
@@ -143,13 +138,11 @@ WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
  * Accept a connection; asyncio's sock_accept.
  *
  * @param fd        the listening socket; held
- * @param ret_peer  the peer's address, with length 0 if it has none; held; may
- *                  be NULL
- * @return          a blocking, close-on-exec descriptor, given, or a negative
- *                  error
+ * @param ret_peer  the peer's address, length 0 if it has none; held; may be
+ *                  NULL
+ * @return          a blocking, close-on-exec descriptor, given; or an error
  * @retval -EMFILE      no descriptors left; the connection stays in the queue
- * @retval -ECANCELED   the task was cancelled; the connection stays in the
- *                      queue
+ * @retval -ECANCELED   the task was cancelled; the connection stays queued
  */
 WEIR_API WEIR_MUST_USE int weir_sock_accept(weir_loop *loop, int fd,
                                             struct weir_address *ret_peer);

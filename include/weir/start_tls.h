@@ -32,9 +32,8 @@ struct weir_tls_settings;
 WEIR_BEGIN_DECLS
 
 /**
- * Called when the handshake of start_tls has ended.
- *
- * Called once, from the loop, before connection_lost.
+ * Called when the handshake of start_tls has ended. Called once, from the loop,
+ * before connection_lost.
  *
  * @param arg  the done_arg of the call
  * @param err  0; or the error of the handshake or of the connection below,
@@ -76,8 +75,7 @@ struct weir_start_tls_options {
  *              server; a client sets server_hostname
  * @param done  called once, when the handshake has ended
  * @param ret   the new transport, borrowed until connection_lost; or NULL
- * @return      0, and done follows; or a negative error, and nothing has
- *              changed
+ * @return      0, and done follows; or an error, and nothing has changed
  * @retval -EINVAL      no context, no done, or a client without a name
  * @retval -EBUSY       a file is being sent, a handshake is under way, or the
  *                      end of a pair is before connection_made
@@ -97,10 +95,8 @@ weir_transport_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
                          weir_transport **ret);
 
 /**
- * weir_transport_start_tls(), and wait for the handshake.
- *
- * For transports with a protocol of the program; streams use
- * weir_writer_start_tls().
+ * weir_transport_start_tls(), and wait for the handshake. For transports with a
+ * protocol of the program; streams use weir_writer_start_tls().
  *
  * @param t        as weir_transport_start_tls()
  * @param tls      as weir_transport_start_tls()

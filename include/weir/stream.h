@@ -58,16 +58,15 @@ struct weir_stream_options {
      * suspend. If it returns a negative error, or has taken no reference, the
      * stream is closed. */
     bool no_task;
-    /** Stack size of the task, as in struct weir_task_options; default: the
+    /** Stack size of the task, see struct weir_task_options; default the
      * loop's. */
     size_t stack_size_bytes;
 };
 
 /**
- * Make the protocol of a stream; asyncio's StreamReaderProtocol.
- *
- * A factory returns the protocol; or it is set on a transport of any kind, and
- * then the program calls its connection_made:
+ * Make the protocol of a stream; asyncio's StreamReaderProtocol. A factory
+ * returns the protocol; or it is set on a transport of any kind, and then the
+ * program calls its connection_made:
  *
  * @code{.c}
  * if (weir_transport_set_protocol(t, &stream, NULL, 0) == 0) {
@@ -202,13 +201,12 @@ struct weir_start_server_options {
  *
  * @param connected  serves a connection; its first argument is in the options.
  *                   NULL only with weir_server_options.accepted
- * @param host       a name or an address, NULL or "" for all; the options can
- *                   have more
+ * @param host       a name or an address, NULL or "" for all; more in the
+ *                   options
  * @param port       the port in host byte order, 0 to let the kernel choose
  * @return           0 when it listens; other errors are those of
  *                   weir_create_server() and of its start
- * @retval -EINVAL     no function, a limit above INT64_MAX, or an invalid stack
- *                     size
+ * @retval -EINVAL     no function, a limit above INT64_MAX, or a bad stack size
  * @retval -ECANCELED  the task was interrupted; nothing listens
  */
 WEIR_API WEIR_MUST_USE int
@@ -241,9 +239,8 @@ weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
  *                   weir_create_unix_server()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_unix_server() and of its start
- * @retval -EINVAL     no function, a limit above INT64_MAX, or an invalid stack
- *                     size
- * @retval -ECANCELED  the task was interrupted; nothing listens, and no file is
+ * @retval -EINVAL     no function, a limit above INT64_MAX, or a bad stack size
+ * @retval -ECANCELED  the task was interrupted; nothing listens, no file is
  *                     left
  */
 WEIR_API WEIR_MUST_USE int weir_start_unix_server(

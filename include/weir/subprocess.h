@@ -87,7 +87,7 @@ struct weir_spawn_options {
     bool start_new_session;
     /** Put the child into process_group. */
     bool use_process_group;
-    /** With use_process_group: the group; 0 makes a new group with the child's
+    /** With use_process_group: the group; 0 makes one with the child's
      * number. */
     pid_t process_group;
     /** Give the child the mask in umask. */
@@ -127,10 +127,9 @@ struct weir_spawn_options {
  * @param factory  makes the protocol, of the kind WEIR_PROTOCOL_SUBPROCESS;
  *                 copied. If it fails the child is killed, and done is called
  *                 with the error once the child has ended.
- * @param argv     the program's arguments, its name first and NULL at the end;
+ * @param argv     the program's arguments, name first, NULL at the end;
  *                 borrowed
- * @param options  borrowed with everything that they point to; NULL for all
- *                 defaults
+ * @param options  borrowed with all that they point to; NULL for all defaults
  * @param done     called once: with 0 and the transport after connection_made,
  *                 or with an error after the child has ended, without a
  *                 protocol; may be NULL if no handle is wanted
@@ -174,10 +173,8 @@ WEIR_API WEIR_MUST_USE int weir_subprocess_shell(
     void *done_arg, weir_pending **ret);
 
 /**
- * Get the child's process id.
- *
- * The id is the child's until the child is reaped, which is before
- * process_exited; weir_transport_send_signal() is always safe.
+ * Get the child's process id. The id is the child's until the child is reaped,
+ * which is before process_exited; weir_transport_send_signal() is always safe.
  *
  * @return   the number
  * @retval -EOPNOTSUPP  a transport of another kind
@@ -199,11 +196,9 @@ WEIR_API WEIR_MUST_USE int
 weir_transport_get_returncode(const weir_transport *t, int *ret);
 
 /**
- * Get the transport of one of the child's pipes.
- *
- * A write to the transport of descriptor 0 is the child's standard input.
- * Closing a transport closes only its pipe. The protocols of these transports
- * belong to weir.
+ * Get the transport of one of the child's pipes. A write to the transport of
+ * descriptor 0 is the child's standard input. Closing a transport closes only
+ * its pipe. The protocols of these transports belong to weir.
  *
  * @param fd  0, 1 or 2: the child's descriptor
  * @return    the pipe's transport, borrowed and valid as long as @p t is; NULL

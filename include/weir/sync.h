@@ -108,8 +108,7 @@ WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
  * Make a semaphore with an upper limit, its first value; asyncio's
  * BoundedSemaphore.
  *
- * @param value  the first value; releasing more permits than were acquired is
- *               an error
+ * @param value  the first value; releasing more than were acquired is an error
  */
 WEIR_API WEIR_MUST_USE int weir_bounded_semaphore_new(weir_loop *loop,
                                                       uint64_t value,
@@ -172,10 +171,9 @@ WEIR_API void weir_condition_free(weir_condition *condition);
 WEIR_API WEIR_MUST_USE int weir_condition_wait(weir_condition *condition);
 
 /**
- * Wait until a predicate holds; asyncio's Condition.wait_for.
- *
- * The predicate is called with the lock held, first without waiting and then
- * after each notification.
+ * Wait until a predicate holds; asyncio's Condition.wait_for. The predicate is
+ * called with the lock held, first without waiting and then after each
+ * notification.
  *
  * @param predicate  called on the task's stack; must not suspend, release the
  *                   lock, or free the lock or the condition
@@ -192,15 +190,13 @@ WEIR_API WEIR_MUST_USE int weir_condition_wait_for(weir_condition *condition,
                                                    void *arg);
 
 /**
- * Wake waiting tasks, in the order of their calls.
- *
- * A task must have the lock, usually the caller: a change that is made without
- * the lock can be missed. A callback may notify while a task has the lock.
+ * Wake waiting tasks, in the order of their calls. A task must have the lock,
+ * usually the caller: a change that is made without the lock can be missed. A
+ * callback may notify while a task has the lock.
  *
  * @param count  number of tasks at most; SIZE_MAX for all
  * @return       number of tasks that were woken
- * @retval -EPERM  the lock is free, or this is not the loop's thread; no task
- *                 was woken
+ * @retval -EPERM  the lock is free, or not the loop's thread; no task was woken
  */
 WEIR_API ssize_t weir_condition_notify(weir_condition *condition, size_t count);
 
@@ -217,13 +213,12 @@ WEIR_API WEIR_MUST_USE int weir_barrier_new(weir_loop *loop, uint32_t parties,
 WEIR_API void weir_barrier_free(weir_barrier *barrier);
 
 /**
- * Wait until all parties of a round wait here; then all continue.
- *
- * Until all tasks of a full round have run, a reset or an abort affects the
- * tasks that have not run, and arriving tasks wait for the next round.
+ * Wait until all parties of a round wait here; then all continue. Until all
+ * tasks of a full round have run, a reset or an abort affects the tasks that
+ * have not run, and arriving tasks wait for the next round.
  *
  * @return this task's position in its round, from 0
- * @retval WEIR_EBROKEN  the barrier was aborted, or was reset before this task
+ * @retval WEIR_EBROKEN  the barrier was aborted, or reset before this task
  *                       continued
  * @retval -ECANCELED    the task was cancelled; the others still wait
  * @suspends yes

@@ -66,8 +66,7 @@ struct weir_systemd_fd {
  *                           -ENOBUFS
  * @param ret        the descriptors, given on success only
  * @param max_count  size of @p ret
- * @return           number of descriptors, 0 if none was passed; or a negative
- *                   error
+ * @return           number of descriptors, 0 if none was passed; or an error
  * @retval -ENOBUFS  there are more than @p max_count
  * @retval -EINVAL   a variable is malformed, or the numbers of names and
  *                   descriptors differ
@@ -79,10 +78,9 @@ WEIR_API WEIR_MUST_USE int weir_systemd_listen_fds(bool unset_environment,
 
 /**
  * Report the state of this service to the service manager, as sd_notify(3)
- * does: one datagram to the path or abstract name in NOTIFY_SOCKET.
- *
- * The call waits for the file system of the path, as in unix.h, but not for the
- * service manager.
+ * does: one datagram to the path or abstract name in NOTIFY_SOCKET. The call
+ * waits for the file system of the path, as in unix.h, but not for the service
+ * manager.
  *
  * @param unset_environment  removes the variable, even if the call fails, so
  *                           that later calls and child processes report nothing

@@ -81,7 +81,7 @@
 
 WEIR_BEGIN_DECLS
 
-/** The function of a task. Its result is the task's; negative results are
+/** The function of a task. Its result is the task's; negative ones are
  * errors. */
 typedef int weir_task_fn(weir_loop *loop, void *arg);
 
@@ -114,12 +114,11 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
                 const struct weir_task_options *options, weir_task **ret);
 
 /**
- * Wait for a task's end and release a reference to it.
+ * Wait for a task's end and release a reference to it. If the waiting task is
+ * cancelled, @p task is cancelled, too, and the call waits until it has ended;
+ * see weir_future_await().
  *
- * If the waiting task is cancelled, @p task is cancelled, too, and the call
- * waits until it has ended; see weir_future_await().
- *
- * @param task  one reference is taken, even on failure, except with -EPERM and
+ * @param task  one reference is taken, even on failure, except -EPERM and
  *              -ECHILD
  * @param ret   the result of its function, even with -ECANCELED; may be NULL
  * @return      0 if it has ended
@@ -151,10 +150,9 @@ WEIR_API bool weir_task_cancel(weir_task *task);
 WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
 
 /**
- * Withdraw a cancellation: the task has handled it and continues.
- *
- * If no cancellation is left, and no call has returned -ECANCELED for the last
- * one, no call will.
+ * Withdraw a cancellation: the task has handled it and continues. If no
+ * cancellation is left, and no call has returned -ECANCELED for the last one,
+ * no call will.
  *
  * @return weir_task_get_cancelling() after the call
  */
@@ -208,8 +206,7 @@ WEIR_API WEIR_MUST_USE int weir_sleep(weir_loop *loop, uint64_t delay_ns);
 WEIR_API WEIR_MUST_USE int weir_sleep_until(weir_loop *loop, uint64_t when_ns);
 
 /**
- * Let other tasks run, and continue in the next loop iteration; asyncio's
- * sleep(0).
+ * Let other tasks run, until the next loop iteration; asyncio's sleep(0).
  *
  * @suspends yes
  */
@@ -263,8 +260,7 @@ WEIR_API int weir_timeout_begin_at(weir_loop *loop,
 /**
  * Move the limit. May be called from anywhere on the loop.
  *
- * @param when_ns  on the clock of weir_loop_get_time(); UINT64_MAX means no
- *                 limit
+ * @param when_ns  on the clock of weir_loop_get_time(); UINT64_MAX is no limit
  * @retval -ESTALE  the scope has expired or ended, or its task was parked
  */
 WEIR_API int weir_timeout_reschedule(struct weir_timeout *timeout,
@@ -273,7 +269,7 @@ WEIR_API int weir_timeout_reschedule(struct weir_timeout *timeout,
 /**
  * Get the time at which the scope expires.
  *
- * @return on the clock of weir_loop_get_time(); UINT64_MAX means no limit
+ * @return on the clock of weir_loop_get_time(); UINT64_MAX is no limit
  */
 WEIR_API uint64_t weir_timeout_get_when(const struct weir_timeout *timeout);
 
@@ -286,9 +282,8 @@ WEIR_API bool weir_timeout_is_expired(const struct weir_timeout *timeout);
 
 /**
  * End a scope; must be called. If a task returns inside a scope, or ends scopes
- * out of order, the process ends with a message that has the task's name.
- *
- * If the scope has expired and no call has returned -ECANCELED for it, no call
+ * out of order, the process ends with a message that has the task's name. If
+ * the scope has expired and no call has returned -ECANCELED for it, no call
  * will.
  *
  * @param timeout  the innermost scope of the running task

@@ -127,9 +127,8 @@ weir_threads_start(const struct weir_threads_options *options,
 WEIR_API void weir_threads_stop(weir_threads *threads, uint64_t grace_ns);
 
 /**
- * Wait until all threads have ended, and release the handle.
- *
- * The calling thread blocks. Signals still stop the threads meanwhile.
+ * Wait until all threads have ended, and release the handle. The calling thread
+ * blocks. Signals still stop the threads meanwhile.
  *
  * @param threads  taken, unless -EDEADLK or -ECHILD is returned
  * @return         0 if all main tasks have ended without an error, or with
@@ -137,8 +136,7 @@ WEIR_API void weir_threads_stop(weir_threads *threads, uint64_t grace_ns);
  * @retval -EDEADLK    called on one of the threads
  * @retval -ECHILD     in a forked child, which does not have the threads
  * @retval -EINTR      a second signal has ended a main task
- * @retval -ETIMEDOUT  the time of a stop has expired before the end of a main
- *                     task
+ * @retval -ETIMEDOUT  the time of a stop expired before the end of a main task
  */
 WEIR_API WEIR_MUST_USE int weir_threads_join(weir_threads *threads);
 
@@ -222,11 +220,9 @@ typedef void weir_threads_each_fn(void *arg, weir_thread *thread);
 typedef void weir_threads_each_done_fn(void *arg, int result);
 
 /**
- * Call a function on each thread, one after the other.
- *
- * No two calls overlap, and each sees all earlier writes: the function may
- * change plain memory at @p arg without a lock. Threads that have ended are
- * skipped.
+ * Call a function on each thread, one after the other. No two calls overlap,
+ * and each sees all earlier writes: the function may change plain memory at @p
+ * arg without a lock. Threads that have ended are skipped.
  *
  * @param loop   the loop of the calling thread, which may be any loop; borrowed
  * @param visit  the function
@@ -267,7 +263,6 @@ weir_threads_run_each_wait(weir_threads *threads, weir_loop *loop,
 
 /**
  * Add up the statistics of all loops, with weir_threads_run_each().
- *
  * stack_high_water_bytes is the maximum, each other field the sum.
  *
  * @param loop  the loop of the calling thread; borrowed
@@ -305,8 +300,7 @@ weir_threads_get_statistics_wait(weir_threads *threads, weir_loop *loop,
  * configurations are set at the same time, all threads see them in one order.
  *
  * @param config   the configuration, or NULL; held
- * @param release  called with @p arg when no thread reads it any more; may be
- *                 NULL
+ * @param release  called with @p arg when no thread reads it; may be NULL
  * @return         0; after an error nothing has changed
  * @retval -ECHILD  in a forked child
  */
@@ -316,11 +310,9 @@ WEIR_API WEIR_MUST_USE int weir_config_publish(weir_threads *threads,
                                                void *arg);
 
 /**
- * Get the configuration as the calling thread sees it.
- *
- * The configuration does not change inside a callback, and in a task until the
- * next suspending call. To read it for longer take a reference:
- * weir_config_ref().
+ * Get the configuration as the calling thread sees it. The configuration does
+ * not change inside a callback, and in a task until the next suspending call.
+ * To read it for longer take a reference: weir_config_ref().
  *
  * @param thread  the calling thread; borrowed
  * @return        the configuration, borrowed; may be NULL

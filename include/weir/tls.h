@@ -164,14 +164,12 @@ typedef int weir_tls_choose_fn(void *user, const char *name,
                                weir_tls_context **ret);
 
 /**
- * Return the passphrase of an encrypted key.
- *
- * Called by weir_tls_context_new(), on its thread, for each encrypted key. It
- * may block. weir wipes the passphrase before weir_tls_context_new() returns.
+ * Return the passphrase of an encrypted key. Called by weir_tls_context_new(),
+ * on its thread, for each encrypted key. It may block. weir wipes the
+ * passphrase before weir_tls_context_new() returns.
  *
  * @param user  passphrase_user of the options; borrowed
- * @param file  path of the key's file, or NULL if its text is in memory;
- *              borrowed
+ * @param file  path of the key's file, or NULL for text in memory; borrowed
  * @param buf   receives the passphrase
  * @param size  bytes of @p buf: 1024
  * @return      bytes of the passphrase, not 0, or a negative error, which
@@ -206,8 +204,7 @@ struct weir_tls_options {
     enum weir_tls_version min_version;
     /** The highest offered version. */
     enum weir_tls_version max_version;
-    /** The chain of certificates, beginning with the leaf; a server needs
-     * it. */
+    /** The chain of certificates, the leaf first; a server needs it. */
     struct weir_tls_pem certificate;
     /** The leaf's private key; default: in the text of the certificate. An
      * encrypted key needs a passphrase: PKCS #8 with PBES2 (PBKDF2 of at most
@@ -229,8 +226,7 @@ struct weir_tls_options {
      * not checked, unless another authority has issued it and lists it.
      *
      * The context is refused with
-     * - a list that is not current, unless its issuer has another, current
-     *   list;
+     * - a list that is not current, unless its issuer has a current one;
      * - a list in the name of an authority that has not signed it, or may not
      *   sign lists (keyUsage);
      * - an incomplete list (delta, issuingDistributionPoint), or a list of
@@ -358,11 +354,9 @@ struct weir_tls_options {
 };
 
 /**
- * Make a context.
- *
- * Files are read at once, so this call may wait for a disk: make contexts
- * before a loop runs, or in an executor's job. In a task the call needs 48 KiB
- * of stack.
+ * Make a context. Files are read at once, so this call may wait for a disk:
+ * make contexts before a loop runs, or in an executor's job. In a task the call
+ * needs 48 KiB of stack.
  *
  * @param options     the options; borrowed
  * @param ret         the context, given: weir_tls_context_unref()
@@ -384,8 +378,7 @@ struct weir_tls_options {
  * @retval WEIR_ETLSFILE   a text is invalid, or the folder or the authorities
  *                         have no authority
  * @retval WEIR_ETLSEXPIRED  the authorities or a revocation list have expired
- * @retval WEIR_ETLSNOTYET   the authorities or a revocation list are not valid
- *                           yet
+ * @retval WEIR_ETLSNOTYET   authorities or a revocation list are not valid yet
  * @retval WEIR_ETLSPASSWORD  the key is encrypted, and the passphrase is
  *                            missing or wrong
  * @retval WEIR_ETLSNOKEY  a certificate without a key
@@ -457,8 +450,7 @@ struct weir_tls_signatures {
     uint64_t count;
     /** Calls without a valid signature. */
     uint64_t failed;
-    /** The time of all calls, in nanoseconds, during which loops have
-     * waited. */
+    /** The time of all calls, in nanoseconds, in which loops have waited. */
     uint64_t total_ns;
     /** The longest call, in nanoseconds. */
     uint64_t longest_ns;
@@ -492,10 +484,9 @@ struct weir_tls_library {
 };
 
 /**
- * Get the name and the version of the TLS library.
- *
- * SECURITY.md, in weir's source, lists the fixes of each version. The texts
- * live as long as the process.
+ * Get the name and the version of the TLS library. SECURITY.md, in weir's
+ * source, lists the fixes of each version. The texts live as long as the
+ * process.
  *
  * @param ret  filled in, up to its size; borrowed
  * @retval -EINVAL           @p ret is NULL

@@ -57,8 +57,8 @@ struct weir_tls_certificate {
 
 /** An attribute of a subject or an issuer. */
 struct weir_tls_attribute {
-    /** "commonName", "organizationName" and so on; NULL if weir has no name for
-     * it. */
+    /** "commonName", "organizationName" and so on; NULL if it has no name
+     * here. */
     const char *name;
     /** Its object identifier, as DER without the header. */
     struct weir_tls_part oid;

@@ -41,8 +41,8 @@
  * - "tls_resumed": 1 if a session was resumed;
  * - "tls_handshake": the duration of the handshake, until now if it is not done
  *   or has failed;
- * - "tls_error": the reason of a failure, which weir_transport_get_error_text()
- *   also has;
+ * - "tls_error": the reason of a failure, as in
+ *   weir_transport_get_error_text();
  * - "tls_alert": the alert with which the peer has refused (WEIR_ETLSALERT):
  *   its name, for example "unknown_ca", a string with static life time, and its
  *   number. weir_connect_get_tls_alert() and the results of upstreams have the
@@ -60,8 +60,7 @@
 
 WEIR_BEGIN_DECLS
 
-/** TLS settings of a connection or of a server's connections; zero is the
- * default. */
+/** TLS settings of a connection or a server's connections; default zero. */
 struct weir_tls_settings {
     size_t size;
     /** The context, made for servers or for clients; held by the connection. */
@@ -107,8 +106,7 @@ struct weir_tls_settings {
 };
 
 /**
- * Derive keys from a connection's secret, for another use (RFC 5705; RFC 8446,
- * 7.5).
+ * Derive keys from a connection's secret (RFC 5705; RFC 8446, 7.5).
  *
  * Only the two sides can derive the bytes, equal for the same label and
  * context: for channel bindings ("EXPORTER-Channel-Binding", RFC 9266), SRTP,
@@ -190,10 +188,8 @@ WEIR_API WEIR_MUST_USE int weir_tls_get_session(weir_transport *t,
                                                 weir_tls_session **ret);
 
 /**
- * Take one more reference.
- *
- * A session does not change: connections of several loops and threads may
- * resume it at the same time.
+ * Take one more reference. A session does not change: connections of several
+ * loops and threads may resume it at the same time.
  *
  * @thread any
  */

@@ -75,11 +75,9 @@ struct weir_water_marks {
  * the kernel. */
 struct weir_timeouts {
     size_t size;
-    /** End with WEIR_EIDLE if no byte moved in either direction for this
-     * time. */
+    /** End with WEIR_EIDLE if no byte moved either way for this time. */
     uint64_t idle_ns;
-    /** End with WEIR_EREADTIMEOUT if no byte was received for this time while
-     * reading. */
+    /** End with WEIR_EREADTIMEOUT if reading got no byte for this time. */
     uint64_t read_ns;
     /** End with WEIR_EWRITESTALL if bytes wait and the peer receives none for
      * this time. */
@@ -133,10 +131,9 @@ WEIR_API int weir_transport_writelines(weir_transport *t,
                                        const struct iovec *iov, size_t count);
 
 /**
- * Take the error of a refused write, so that writes are accepted again.
- *
- * For a protocol that can continue without the bytes of the refused write. In
- * tasks weir_writer_drain() and weir_writer_flush() return the same error.
+ * Take the error of a refused write, so that writes are accepted again. For a
+ * protocol that can continue without the bytes of the refused write. In tasks
+ * weir_writer_drain() and weir_writer_flush() return the same error.
  *
  * @return the error of the first refused write, once; 0 if none was refused
  * @retval -ENOBUFS, -ENOMEM as from weir_transport_write()
@@ -151,8 +148,7 @@ typedef void weir_release_fn(void *arg);
  *
  * @param data     the bytes; held and unchanged until @p release is called. If
  *                 they are a mapped file, the loop waits for the file's device
- * @param len      number of bytes; with 0 @p release is called before the
- *                 return
+ * @param len      number of bytes; with 0 @p release is called at once
  * @param release  called once, after a failure before this returns; may be NULL
  * @param arg      passed to @p release
  * @return         as weir_transport_write()
@@ -255,8 +251,7 @@ WEIR_API uint64_t weir_transport_get_write_buffer_size(const weir_transport *t);
 /**
  * Set how many bytes may wait to be sent; a write beyond fails with -ENOBUFS.
  *
- * @param limit_bytes  0 is the default, 64 MiB; 4 GiB - 1 or more means no
- *                     limit
+ * @param limit_bytes  0 is the default, 64 MiB; 4 GiB - 1 or more is no limit
  */
 WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
                                                  uint64_t limit_bytes);
@@ -363,8 +358,7 @@ WEIR_API bool weir_transport_is_closing(const weir_transport *t);
  * @retval -EBUSY      a TLS handshake is under way (start_tls.h)
  * @retval -ESHUTDOWN  the transport is closing
  * @retval -ENOMEM     no memory; nothing was changed
- * @retval -EOPNOTSUPP  the transport is a pipe of a child process, or a side of
- *                      a relay
+ * @retval -EOPNOTSUPP  the transport is a child's pipe, or a side of a relay
  */
 WEIR_API WEIR_MUST_USE int
 weir_transport_set_protocol(weir_transport *t,

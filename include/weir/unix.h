@@ -86,10 +86,9 @@
 WEIR_BEGIN_DECLS
 
 /**
- * Connect to a Unix stream socket.
- *
- * While the server's queue is full the connect is retried, first after 1 ms,
- * finally every 64 ms, until timeout_ns has expired.
+ * Connect to a Unix stream socket. While the server's queue is full the connect
+ * is retried, first after 1 ms, finally every 64 ms, until timeout_ns has
+ * expired.
  *
  * @param factory  called once the connection is established; copied
  * @param path     a path or an abstract name; borrowed
@@ -166,8 +165,7 @@ weir_transport_get_peercred(const weir_transport *t, struct weir_peercred *ret);
  * @param data   the bytes; borrowed
  * @param len    bytes, not 0 if there are descriptors
  * @param fds    the descriptors; borrowed
- * @param count  number of descriptors, at most WEIR_FDS_MAX; 0 is the same as a
- *               write
+ * @param count  number of descriptors, at most WEIR_FDS_MAX; 0 is just a write
  * @return       0 when accepted, or a negative error; then nothing was accepted
  * @retval -EOPNOTSUPP  not a Unix stream socket
  * @retval -EINVAL      too many descriptors, or no byte to send them with; or a

@@ -15,8 +15,7 @@
  *   connecting, or reported by weir_upstream_slot_release();
  * - an upstream that is neither down nor ejected is up. Backups are chosen only
  *   if no other upstream is up;
- * - with starts_down requests wait until the first check of an upstream has
- *   ended;
+ * - with starts_down requests wait until an upstream's first check has ended;
  * - if no upstream is up, ejected upstreams are chosen nevertheless, because
  *   servers should reject too much load, not a guess of the proxy.
  *
@@ -103,15 +102,13 @@ enum weir_upstream_state {
 
 /**
  * Called when the state of an upstream has changed by checks, failures or time.
- *
  * Called from the loop. Several changes in one loop iteration are reported by
  * one call. The function may change the set, and may free it.
  *
  * @param arg       the argument of the options
  * @param upstream  the upstream; borrowed
  * @param state     its present state
- * @param err       the last error if it is down or ejected, negative; 0
- *                  otherwise
+ * @param err       the last error if it is down or ejected, negative; else 0
  */
 typedef void weir_upstream_changed_fn(void *arg, weir_upstream *upstream,
                                       enum weir_upstream_state state, int err);
@@ -152,7 +149,7 @@ struct weir_upstreams_options {
      * with 0 a request fails with -ENOBUFS at once. */
     uint32_t queue_limit;
     /** How long a request waits for a slot, in nanoseconds; default 5 s;
-     * UINT64_MAX means no limit. */
+     * UINT64_MAX is no limit. */
     uint64_t queue_timeout_ns;
     /** Failures in a row after which an upstream is ejected; default 5;
      * UINT32_MAX means never. */
@@ -239,8 +236,7 @@ struct weir_upstreams_options {
  *
  * A forked child must make its own.
  *
- * @param allocator  for the common state, thread-safe, copied; NULL means
- *                   malloc()
+ * @param allocator  for the common state, thread-safe, copied; NULL is malloc()
  * @param ret        given; end with weir_upstreams_shared_free()
  * @thread any
  */
@@ -290,8 +286,7 @@ WEIR_API void weir_upstreams_replace(weir_upstreams *set);
  * example in another process. All zero means that nothing is known. */
 struct weir_upstream_health {
     size_t size;
-    /** The result of checks: WEIR_UPSTREAM_UP or WEIR_UPSTREAM_DOWN; 0 if
-     * unknown. */
+    /** Result of checks: WEIR_UPSTREAM_UP, WEIR_UPSTREAM_DOWN, 0 if unknown. */
     enum weir_upstream_state state;
     /** Ejections since its last success, each longer than the previous one. */
     uint32_t ejected_count;
@@ -300,14 +295,13 @@ struct weir_upstream_health {
     bool ejected_by_report;
     /** The last error of a connection, negative, or 0. */
     int err;
-    /** Remaining time of its ejection, in nanoseconds; 0 if it is not
-     * ejected. */
+    /** Remaining time of its ejection, in nanoseconds; 0 if not ejected. */
     uint64_t ejected_ns;
     /** Remaining time of its slow start, in nanoseconds; 0 if it has ended. */
     uint64_t slow_start_ns;
-    /** WEIR_BALANCE_FIRST: how long it has been in use, in nanoseconds; 0 if it
-     * is not. The first upstream that is added to a set with such a time
-     * becomes the upstream in use; with stay it is kept while it is up. */
+    /** WEIR_BALANCE_FIRST: its time in use, in nanoseconds; 0 if it is not. The
+     * first upstream that is added to a set with such a time becomes the
+     * upstream in use; with stay it is kept while it is up. */
     uint64_t in_use_ns;
 };
 
@@ -373,19 +367,17 @@ struct weir_upstream_options {
 };
 
 /**
- * Add an upstream.
- *
- * The addresses of a host name are looked up in the background: a connection
- * tries all addresses of the last successful lookup. Before the first one it
- * looks the name up itself.
+ * Add an upstream. The addresses of a host name are looked up in the
+ * background: a connection tries all addresses of the last successful lookup.
+ * Before the first one it looks the name up itself.
  *
  * @param options  borrowed
  * @param ret      the upstream, borrowed until it is removed, the set is freed,
  *                 or its last slot has ended; may be NULL
  * @retval -EINVAL  no endpoint, several addresses, an unnamed or invalid
- * address, a socket or a pipe, which is closed; an unnamed or invalid
- *                  local_address; a weight above 256; TLS settings for a
- *                  server, or without a name to verify; no TLS settings
+ *                  address, a socket or a pipe, which is closed; an unnamed or
+ *                  invalid local_address; a weight above 256; TLS settings for
+ *                  a server, or without a name to verify; no TLS settings
  *                  although checks make a handshake; invalid checks; an invalid
  *                  known state, or a known state without checks
  * @retval WEIR_EDNSBADNAME  the host is neither an address nor a host name
@@ -398,12 +390,10 @@ weir_upstreams_add(weir_upstreams *set,
                    weir_upstream **ret);
 
 /**
- * Remove an upstream: it is no longer chosen or checked.
+ * Remove an upstream: it is no longer chosen or checked. Its connections
+ * continue, and so do requests that are connecting to it.
  *
- * Its connections continue, and so do requests that are connecting to it.
- *
- * @param upstream  the upstream; taken, or borrowed until the end of its last
- *                  slot
+ * @param upstream  the upstream; taken, or borrowed until its last slot ends
  */
 WEIR_API void weir_upstream_remove(weir_upstream *upstream);
 
@@ -430,9 +420,8 @@ weir_upstream_set_check_tls(weir_upstream *upstream,
                             const struct weir_tls_settings *settings);
 
 /**
- * Begin or end the drain of an upstream: no new connections while it lasts.
- *
- * Its connections continue; weir_upstream_get_statistics() counts them.
+ * Begin or end the drain of an upstream: no new connections while it lasts. Its
+ * connections continue; weir_upstream_get_statistics() counts them.
  *
  * @param is_draining  true to begin, false to end
  */
@@ -446,10 +435,9 @@ WEIR_API void weir_upstream_lift(weir_upstream *upstream);
 
 /**
  * Begin or end a pause of an upstream's checks; its state does not change
- * during the pause.
- *
- * Another set with the same @c shared continues to check, unless the upstream
- * is paused in all. When the pause ends a check is made at once.
+ * during the pause. Another set with the same @c shared continues to check,
+ * unless the upstream is paused in all. When the pause ends a check is made at
+ * once.
  *
  * @param is_paused  true to begin, false to end
  */
@@ -468,10 +456,8 @@ WEIR_API int weir_upstream_fail_pending(weir_upstream *upstream, int err);
 
 /**
  * Replace the TLS settings of an upstream, for example with a renewed
- * certificate.
- *
- * New connections and checks use the new settings; earlier ones keep the old
- * settings.
+ * certificate. New connections and checks use the new settings; earlier ones
+ * keep the old settings.
  *
  * @param upstream  an upstream that was added with TLS; borrowed
  * @param settings  all the settings, not only those that change; borrowed
@@ -519,8 +505,7 @@ struct weir_upstream_statistics {
     enum weir_upstream_state state;
     /** The configured weight. */
     uint32_t weight;
-    /** The present weight in thousandths of it, less than 1000 in a slow
-     * start. */
+    /** Present weight in thousandths of it, less than 1000 in a slow start. */
     uint32_t warm_permille;
     /** Slots that have not ended. */
     uint32_t active_count;
@@ -552,8 +537,7 @@ struct weir_upstream_statistics {
     uint64_t lookup_error_count;
     /** Checks that could not be made because a local resource was missing. */
     uint64_t check_skipped_count;
-    /** The HTTP status, or the MySQL error, of the last completed check, or
-     * 0. */
+    /** The HTTP status or the MySQL error of the last completed check, or 0. */
     uint32_t check_status;
     /** The first line of the response with which the last check has failed: the
      * message of a database, for PostgreSQL after the SQLSTATE, or a wrong
@@ -561,15 +545,13 @@ struct weir_upstream_statistics {
      * '?'. */
     char check_reason[WEIR_UPSTREAM_CHECK_REASON_SIZE];
     /** The alert with which its TLS has refused the last completed check: the
-     * name, for example "unknown_ca", a string with static life time; may be
-     * NULL. */
+     * name, for example "unknown_ca", a static string; may be NULL. */
     const char *check_alert;
     /** The alert with which its TLS has refused the last failed connect,
      * likewise. For a connection that failed later see its transport
      * (tls_connection.h). */
     const char *connect_alert;
-    /** WEIR_BALANCE_FIRST: how long it has been in use, in nanoseconds; 0 if it
-     * is not. */
+    /** WEIR_BALANCE_FIRST: its time in use, in nanoseconds; 0 if it is not. */
     uint64_t in_use_ns;
     /** With each_address: addresses that are up. */
     uint32_t up_count;
@@ -639,7 +621,7 @@ struct weir_upstreams_connect_options {
      * WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
     /** Options of each try, without fast_open and tls, which upstreams have.
-     * timeout_ns is 10 s by default; UINT64_MAX means no limit. */
+     * timeout_ns is 10 s by default; UINT64_MAX is no limit. */
     struct weir_connect_options connect;
 };
 
@@ -647,10 +629,9 @@ struct weir_upstreams_connect_options {
 struct weir_upstreams_result {
     /** sizeof(struct weir_upstreams_result) of the library. */
     size_t size;
-    /** The connection, borrowed, after its connection_made; NULL after an
-     * error. */
+    /** The connection, borrowed, after connection_made; NULL after an error. */
     weir_transport *transport;
-    /** The upstream of the connection, or the last that was tried, or NULL;
+    /** The upstream of the connection, or the last one tried, or NULL;
      * borrowed. */
     weir_upstream *upstream;
     /** The slot of the connection, given: weir_upstream_slot_release(); NULL
@@ -663,8 +644,7 @@ struct weir_upstreams_result {
     /** How long the last try took, in nanoseconds. */
     uint64_t connect_ns;
     /** The alert with which the TLS of the last tried upstream has refused: the
-     * name, for example "unknown_ca", a string with static life time; may be
-     * NULL. */
+     * name, for example "unknown_ca", a static string; may be NULL. */
     const char *tls_alert;
     /** The addresses of all failed tries, each with its error, as in error_text
      * of struct weir_connect_options; may be "". A string, borrowed; NULL if
@@ -705,9 +685,8 @@ weir_upstreams_connect(weir_upstreams *set, const struct weir_factory *factory,
                        weir_pending **ret);
 
 /**
- * Choose an upstream, connect to it, and wait for the end of the request.
- *
- * An interruption of the task cancels the request.
+ * Choose an upstream, connect to it, and wait for the end of the request. An
+ * interruption of the task cancels the request.
  *
  * @param factory  called once the connection is established; held
  * @param ret      the result, its size set by the caller; written even after an
@@ -725,10 +704,9 @@ WEIR_API WEIR_MUST_USE int weir_upstreams_open_transport(
     struct weir_upstreams_result *ret);
 
 /**
- * Choose an upstream and connect to it, and read and write the connection.
- *
- * An interruption of the task cancels the request. End the slot in addition to
- * the stream.
+ * Choose an upstream and connect to it, and read and write the connection. An
+ * interruption of the task cancels the request. End the slot in addition to the
+ * stream.
  *
  * @param ret         as in weir_upstreams_open_transport(), except that the
  *                    transport is borrowed from the writer

@@ -190,9 +190,8 @@ struct weir_upstream_check {
 
 /**
  * Called when a check of an upstream could not be made because a local resource
- * was missing; only for the first of several in a row.
- *
- * Called from the loop. The function may change the set, and may free it.
+ * was missing; only for the first of several in a row. Called from the loop.
+ * The function may change the set, and may free it.
  *
  * @param arg       the changed_arg of the options
  * @param upstream  the upstream, whose state has not changed; borrowed

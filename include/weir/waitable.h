@@ -88,8 +88,7 @@ weir_waitable_semaphore(weir_semaphore *semaphore);
  * weir_queue_get().
  *
  * @param queue  borrowed until the last wait for it
- * @param ret    the item, written only with the result 0; held while a task
- *               waits
+ * @param ret    the item, written with the result 0; held while a task waits
  * @return       its result will be 0 if an item was taken; WEIR_EQUEUESHUTDOWN
  *               as of weir_queue_get(); -ECANCELED if the queue was freed
  */

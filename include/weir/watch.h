@@ -62,7 +62,6 @@ WEIR_API bool weir_loop_remove_reader(weir_loop *loop, int fd);
 
 /**
  * Call a function while a descriptor is writable; asyncio's add_writer.
- *
  * Writable means that there is space, that a connect has ended, or an error.
  * Otherwise as weir_loop_add_reader().
  *
