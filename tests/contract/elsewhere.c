@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <tests/have.h>
 #include <weir/connect.h>
 #include <weir/datagram.h>
 #include <weir/executor.h>
@@ -219,7 +220,7 @@ static void ask_connections(void)
     ASK(weir_resolve_start(loop, "127.0.0.1", 1, NULL, looked_up, NULL, NULL));
 }
 
-#ifdef WR_TESTS_PROXY
+#if WR_TESTS_PROXY
 static const struct weir_upstream_options upstream_options = {
     .size = sizeof(upstream_options),
     .endpoint = {.host = "127.0.0.1", .port = 1}};

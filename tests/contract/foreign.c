@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <tests/have.h>
 #include <weir/datagram_stream.h>
 #include <weir/inspect.h>
 #include <weir/process.h>
@@ -98,7 +99,7 @@ static struct {
     X(weir_writer_close, world.writer)                                         \
     X(weir_writer_unref, world.writer)
 
-#ifdef WR_TESTS_PROXY
+#if WR_TESTS_PROXY
 #define FOREIGN_PROXY_CALLS(X)                                                 \
     X(weir_upstream_lift, world.upstream)                                      \
     X(weir_upstream_pause_checks, world.upstream, true)                        \
@@ -190,7 +191,7 @@ static int make_net(weir_loop *loop)
                : 0;
 }
 
-#ifdef WR_TESTS_PROXY
+#if WR_TESTS_PROXY
 static int make_quiet(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret)
 {

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <tests/have.h>
 #include <weir/connect.h>
 #include <weir/datagram.h>
 #include <weir/embed.h>
@@ -54,7 +55,7 @@ enum kind {
     RESOLVER_CANCEL,
     LOOKUP_DONE,
     ENDPOINT_DONE,
-#ifdef WR_TESTS_PROXY
+#if WR_TESTS_PROXY
     UPSTREAM_CHANGED,
     UPSTREAM_DONE,
 #endif
@@ -91,7 +92,7 @@ static const char *const kind_names[KINDS] = {
     "cancel of a resolver",
     "lookup done",
     "endpoint done",
-#ifdef WR_TESTS_PROXY
+#if WR_TESTS_PROXY
     "upstream changed",
     "upstream done",
 #endif
@@ -447,7 +448,7 @@ static void start_endpoint(void)
                                        NULL, NULL));
 }
 
-#ifdef WR_TESTS_PROXY
+#if WR_TESTS_PROXY
 static weir_upstreams *upstreams;
 
 static void upstream_changed(void *arg, weir_upstream *upstream,

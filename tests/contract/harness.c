@@ -305,7 +305,7 @@ static const struct pair_maker makers[] = {
      .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_IS_PLAIN | RIG_IS_UNIX |
                RIG_IS_NAMELESS,
      .open = open_unix},
-#ifdef WR_TESTS_TLS
+#if WR_TESTS_TLS
     {.name = "tls connected",
      .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_CAN_RESET |
                RIG_HAS_ADDRESSES | RIG_IS_TLS,

@@ -28,6 +28,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <tests/have.h>
 #include <weir/buffer.h>
 #include <weir/error.h>
 #include <weir/inspect.h>
@@ -177,7 +178,7 @@ void rig_opened(void *arg, int err, weir_transport *t);
  * until then. */
 struct weir_factory rig_upgrade_factory(struct rig_upgrade *upgrade);
 /* Waits for the end of the relay, once both ends of a round are closed. */
-#ifdef WR_TESTS_TLS
+#if WR_TESTS_TLS
 void rig_close_tls(struct rig *rig);
 #else
 static inline void rig_close_tls(struct rig *rig)

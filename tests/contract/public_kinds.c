@@ -8,13 +8,14 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <tests/have.h>
 #include <weir/connect.h>
 #include <weir/datagram.h>
 #include <weir/pair.h>
 #include <weir/pipe.h>
 #include <weir/stream.h>
 #include <weir/subprocess.h>
-#ifdef WR_TESTS_TLS
+#if WR_TESTS_TLS
 #include "tests/tls/rig.h"
 #endif
 
@@ -202,7 +203,7 @@ static void kinds_take_subject(weir_transport *t)
     public_know(t);
 }
 
-#ifdef WR_TESTS_PROXY
+#if WR_TESTS_PROXY
 static const bool kinds_has_relays = true;
 
 static void kinds_relay(void)

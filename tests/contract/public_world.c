@@ -12,11 +12,12 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <tests/have.h>
 #include <weir/embed.h>
 #include <weir/pair.h>
 #include <weir/reader.h>
 #include <weir/server.h>
-#ifdef WR_TESTS_TLS
+#if WR_TESTS_TLS
 #include "tests/tls/rig.h"
 #endif
 
@@ -143,7 +144,7 @@ static void world_open(void)
     public.address.len = len;
     public.file = memfd_create("public", 0);
     expect_eq(write(public.file, public_bytes, 2000), 2000);
-#ifdef WR_TESTS_TLS
+#if WR_TESTS_TLS
     if (getenv("WEIR_TLS_CERTIFICATES")) {
         public.client = tls_context_of(false, 0);
         public.server = tls_context_of(true, 0);
@@ -159,7 +160,7 @@ static void world_close(void)
         weir_transport_abort(public.sides[i].spare[1]);
     }
     public_turns(3);
-#ifdef WR_TESTS_TLS
+#if WR_TESTS_TLS
     if (public.client) {
         tls_contexts_unref(public.client, public.server);
         weir_tls_context_unref(public.old_client);
@@ -448,7 +449,7 @@ weir_tls_session **public_session(void)
 
 void public_give_session(void)
 {
-#ifdef WR_TESTS_TLS
+#if WR_TESTS_TLS
     weir_tls_session_unref(public.session);
 #endif
 }

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <sys/wait.h>
+#include <tests/have.h>
 
 static void expect_addresses(const struct rig *rig)
 {
@@ -210,7 +211,7 @@ static int first_not_refused(struct rig *rig, int err)
         weir_transport_set_protocol(t, &binding, NULL, 0),
         weir_transport_close(t),
         weir_transport_abort(t),
-#ifdef WR_TESTS_TLS
+#if WR_TESTS_TLS
         weir_tls_get_session(t, &(weir_tls_session *){NULL}),
 #endif
         weir_loop_run(rig->loop),

@@ -19,6 +19,7 @@
 #include <inttypes.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <tests/have.h>
 #include <unistd.h>
 
 static const struct count_case *const cases[] = {
@@ -27,7 +28,7 @@ static const struct count_case *const cases[] = {
     &count_yield,       &count_spawn,       &count_burst,
     &count_hosted,      &count_starved_few, &count_starved_many,
     &count_reference,
-#ifdef WR_TESTS_PROXY
+#if WR_TESTS_PROXY
     &count_relay,       &count_queue_few,   &count_queue_many,
     &count_queue_kinds, &count_queue_none,  &count_relay_life,
     &count_keys_few,    &count_keys_many,   &count_places_few,

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <tests/have.h>
 #include <unistd.h>
 #include <weir/task.h>
 
@@ -46,10 +47,10 @@ static const struct {
     {"threads", scenario_threads},
     {"executor", scenario_executor},
     {"watch", scenario_watch},
-#ifdef WR_TESTS_PROXY
+#if WR_TESTS_PROXY
     {"relay", scenario_relay},
 #endif
-#ifdef WR_TESTS_TLS
+#if WR_TESTS_TLS
     {"tls", scenario_tls},
 #endif
     {"embedded", NULL},

@@ -10,11 +10,12 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tests/have.h>
 #include <weir/datagram_stream.h>
 #include <weir/relay.h>
 #include <weir/stream.h>
 #include <weir/task.h>
-#ifdef WR_TESTS_TLS
+#if WR_TESTS_TLS
 #include <weir/tls.h>
 #include <weir/tls_connection.h>
 #endif
@@ -162,7 +163,7 @@ int scenario_unix(weir_loop *loop, void *arg)
 
 /* ---- a relay ---- */
 
-#ifdef WR_TESTS_PROXY
+#if WR_TESTS_PROXY
 static int serve_relay(void *arg, weir_reader *reader, weir_writer *writer)
 {
     const uint16_t *port = arg;
@@ -252,7 +253,7 @@ int scenario_datagrams(weir_loop *loop, void *arg)
 
 /* ---- TLS ---- */
 
-#ifdef WR_TESTS_TLS
+#if WR_TESTS_TLS
 static int make_context(bool serves, weir_tls_context **ret)
 {
     const char *folder = getenv("WEIR_TLS_CERTIFICATES");

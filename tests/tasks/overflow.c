@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <tests/have.h>
 
 static int write_nowhere(weir_loop *on, void *arg)
 {
@@ -159,7 +160,7 @@ UNIT_IN(overflow, a_frame_that_ends_just_inside_the_guard_is_reported,
 }
 
 /* Compiled as users' programs are, with the flags of weir's package. */
-#ifdef WR_STACK_CLASH
+#if WR_TESTS_STACK_CLASH
 
 static int use_megabyte(weir_loop *on, void *arg)
 {

@@ -9,6 +9,7 @@
 #include "tests/unit/tls_inner.h"
 
 #include <errno.h>
+#include <tests/have.h>
 
 static char error_text[256];
 
@@ -54,7 +55,7 @@ UNIT(tls_context, the_library_inside_is_named_with_its_source)
 
     cr_assert_str_eq(library.name, wr_tls_backend_get()->name);
     cr_assert_str_eq(library.version, wr_tls_backend_get()->version());
-#ifdef WR_TLS_OWN_WOLFSSL
+#if WR_TESTS_OWN_WOLFSSL
     const size_t len = strlen(library.version);
     cr_assert_not_null(library.source, "tools/deps makes .deps/*.source");
     cr_assert_eq(strncmp(library.source, library.version, len), 0, "%s",

@@ -18,9 +18,10 @@
 #include <dlfcn.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <tests/have.h>
 #include <weir/error.h>
 
-#ifdef WR_TLS_OWN_WOLFSSL
+#if WR_TESTS_OWN_WOLFSSL
 #include <wolfssl/options.h>
 #endif
 
