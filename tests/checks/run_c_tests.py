@@ -23,7 +23,7 @@ import left
 
 TEST = re.compile(
     r"^(?:UNIT|UNIT_ABORTS|UNIT_IN|UNIT_OF|TASK|MAKER|PAIRS|DATAGRAMS|NAMES|"
-    r"TLS_ENDS|STARTING|CHILDREN|Test|ParameterizedTest|Theory)\s*\(\s*(\w+)",
+    r"TLS_ENDS|STARTING|SCENE|Test|ParameterizedTest|Theory)\s*\(\s*(\w+)",
     re.MULTILINE)
 RESULT = re.compile(r"^(not )?ok\b", re.MULTILINE)
 # A result of Criterion, without a number and with the time that the test took.

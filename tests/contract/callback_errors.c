@@ -1,231 +1,194 @@
 /*
- * Table 2.3: callbacks that fail.
+ * Errors: those that stick, and callbacks that fail.
  *
- * A negative result of data_received, eof_received, get_buffer or
- * buffer_updated aborts the connection with that error, which connection_lost
- * is told and the exception hook once. connection_made, connection_lost,
- * pause_writing and resume_writing return nothing and so cannot fail.
+ * The first error is kept for good, comes after the data that came before it,
+ * and never turns into a clean end of stream: the kernel tells of a reset once
+ * and says 0, end of stream, from then on. Table 2.3: a negative result of
+ * data_received, eof_received, get_buffer or buffer_updated aborts the
+ * connection with that error, which connection_lost is told and the exception
+ * hook once.
  */
-#include "tests/contract/buffered_rig.h"
+#include "tests/contract/scenes.h"
 
 #include <weir/connect.h>
 
-static void expect_aborted(struct rig *rig, int err, const char *callback)
-{
-    rig_expect_lost(rig, err);
-    expect_eq(weir_transport_get_error(rig->t), err);
-    expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
-    rig_turns(rig, 3);
-    expect_eq(rig->lost_count, 1);
-    expect_eq(rig->exception_count, 1);
-    expect_eq(rig->exception_err, err);
-    expect(strcmp(rig->exception_callback, callback) == 0);
-}
+#define CLOSING_PENDING "clog; close; turn 3; alive; "
 
-static int fail_data(struct rig *rig, const struct weir_buf *buf)
-{
-    expect_eq(++rig->count, 1);
-    return -EPROTO;
-}
+/* Reset by the peer, which is known, and not lost yet, because bytes that came
+ * before wait to be delivered; and how it goes on. */
+#define BROKEN  "pause; send 100; until held >0; reset; broken ECONNRESET; "
+#define GOES_ON "resume; lost ECONNRESET; events made data lost; received 100"
 
-PAIRS(callback_errors, an_error_of_data_received_aborts_the_connection, rig,
-      .needs = RIG_RECEIVES, .hooks = {.data_received = fail_data})
-{
-    rig_peer_send(rig, 100);
+/* ---- sticky_errors ---- */
 
-    expect_aborted(rig, -EPROTO, "data_received");
-    expect_events(rig, "made data lost");
-    expect(rig_peer_read_end(rig) <= 0);
-}
+SCENE(sticky_errors, data_before_a_reset_is_delivered_before_it,
+      "both reset wide",
+      "send 50000; reset; lost ECONNRESET BROKEN; events made data lost; "
+      "received 50000")
+SCENE(sticky_errors, data_kept_while_paused_is_delivered_before_the_reset,
+      "both break wide", BROKEN "closing 1; turn 5; events made; " GOES_ON)
+/* As an echo does. */
+SCENE(sticky_errors,
+      data_of_who_reads_only_while_it_may_write_comes_before_the_reset,
+      "both break",
+      "clog; send 100; until held >0; reset; lost ECONNRESET|EPIPE; "
+      "events made pause resume data lost; received 100",
+      "@pause pause", "@resume resume")
+SCENE(sticky_errors, a_broken_connection_is_not_paused_by_low_marks,
+      "both break",
+      "clog; send 100; until held >0; reset; lost ECONNRESET|EPIPE; "
+      "events made pause resume data lost; received 100",
+      "@pause pause", "@resume resume; marks 0 0")
+SCENE(sticky_errors, the_error_survives_writes_and_close, "both break wide",
+      BROKEN "write 10 EPIPE; eof; close; lost ECONNRESET BROKEN; turn 3; "
+             "error ECONNRESET; write 10 EPIPE; error ECONNRESET")
+SCENE(sticky_errors, a_reset_with_bytes_waiting_drops_them, "both reset",
+      "clog; reset; lost ECONNRESET|EPIPE; pending 0; events made pause lost")
+SCENE(sticky_errors, a_reset_while_a_close_flushes_is_told, "both reset",
+      CLOSING_PENDING "reset; lost ECONNRESET|EPIPE CLOSED; "
+                      "events made pause lost")
+SCENE(sticky_errors, a_peer_that_closes_without_reading_is_an_error,
+      "both plain wide",
+      "write 1000; there 1000; leave; lost ECONNRESET; events made lost")
+SCENE(sticky_errors, a_callback_that_fails_later_does_not_replace_the_first,
+      "both break wide",
+      BROKEN GOES_ON "; error ECONNRESET; exception EPROTO data_received",
+      "@data fail EPROTO")
+SCENE(sticky_errors, a_reset_is_never_an_end_of_stream, "both reset wide eof=1",
+      "send 10000; turn; again 3",
+      "reset; lost ECONNRESET; none eof; received 40000")
+SCENE(sticky_errors,
+      data_of_who_keeps_bytes_until_it_may_write_comes_before_the_reset,
+      "both break read=4096",
+      "clog; send 20000; event data; reset; lost ECONNRESET|EPIPE; "
+      "received 20000; events made pause data resume data lost",
+      "@data unless resume; keep", "@resume give", "@lost give")
+/* The watch that a pause has left has told of the reset already. */
+SCENE(sticky_errors,
+      data_that_reaches_the_limit_after_the_reset_comes_before_it,
+      "both break read=4096",
+      "clog; pause; turn 3; resume; turn 3; send 20000; reset; "
+      "lost ECONNRESET|EPIPE; received 20000; "
+      "events made pause data resume data lost",
+      "@data unless resume; keep", "@resume give", "@lost give")
 
-PAIRS(callback_errors, an_error_of_data_received_drops_what_waits, rig,
-      .hooks = {.data_received = fail_data}, .small_buffers = true)
-{
-    rig_clog(rig);
-    rig_peer_send(rig, 100);
+/* The first writes only provoke the reset. */
+SCENE(sticky_errors, writing_to_a_peer_that_has_gone_breaks_the_connection,
+      "both wide eof=1", "leave; event eof; write 1000",
+      "run 1; write 1000 any; again lost",
+      "lost ECONNRESET|EPIPE BROKEN; events made eof lost")
+/* Held back by its limit, and more in the kernel: what finds the reset is a
+ * send that fails, or with nothing to send the watch. */
+#define AT_THE_LIMIT                                                           \
+    "send 20000; event data; run 5; received <=4096; reset; broken any"
+SCENE(sticky_errors, data_left_in_the_kernel_is_delivered_before_the_reset,
+      "break read=4096", "clog; " AT_THE_LIMIT, "give; run 1; again lost",
+      "lost ECONNRESET|EPIPE; none eof; received 20000", "@data keep",
+      "@lost give")
+SCENE(sticky_errors, a_reset_at_the_limit_is_noticed_and_comes_after_the_data,
+      "break read=4096", AT_THE_LIMIT, "give; run 1; again lost",
+      "lost ECONNRESET|EPIPE; none eof; received 20000", "@data keep",
+      "@lost give")
 
-    expect_aborted(rig, -EPROTO, "data_received");
-    expect_eq(rig_pending(rig), 0);
-    expect(rig_peer_read_end(rig) <= 0);
-    expect(rig->peer_received < rig->written);
-}
+/* ---- callback_errors ---- */
 
-static int keep_and_fail_later(struct rig *rig, const struct weir_buf *buf)
-{
-    return rig->received > 50000 ? WEIR_EIDLE : 0; /* any negative code */
-}
+#define ABORTED(err, callback)                                                 \
+    "lost " err " BROKEN; error " err "; turn 3; once; exception " err         \
+    " " callback "; "
 
-PAIRS(callback_errors, an_error_in_mid_stream_stops_the_data, rig,
-      .needs = RIG_RECEIVES, .hooks = {.data_received = keep_and_fail_later})
-{
-    rig_peer_send(rig, 60000);
+SCENE(callback_errors, an_error_of_data_received_aborts_the_connection,
+      "receives wide",
+      "send 100; " ABORTED(
+          "EPROTO",
+          "data_received") "ran @data 1; events made data lost; read-end any",
+      "@data fail EPROTO")
+SCENE(callback_errors, an_error_of_data_received_drops_what_waits, "both",
+      "clog; send 100; " ABORTED(
+          "EPROTO", "data_received") "pending 0; read-end any; came <written",
+      "@data fail EPROTO")
+SCENE(callback_errors, an_error_in_mid_stream_stops_the_data, "receives wide",
+      "send 60000; " ABORTED("WEIR_EIDLE",
+                             "data_received") "events made data lost",
+      "@data if received >50000; fail WEIR_EIDLE")
+SCENE(callback_errors, an_error_of_eof_received_aborts_the_connection,
+      "receives wide",
+      "shutdown; " ABORTED("EBADMSG", "eof_received") "events made eof lost",
+      "@eof fail EBADMSG")
+SCENE(callback_errors, an_error_after_close_is_told_once_too, "receives wide",
+      "send 100; lost EPROTO|0 CLOSED; once; events made data lost; "
+      "exceptions 1",
+      "@data close; fail EPROTO")
 
-    expect_aborted(rig, WEIR_EIDLE, "data_received");
-    expect_events(rig, "made data lost");
-}
+SCENE(callback_errors, an_error_of_get_buffer_aborts_the_connection,
+      "both wide copied",
+      "send 100; " ABORTED("ENOSR", "get_buffer") "events made lost; updated 0",
+      "@get fail ENOSR")
+SCENE(callback_errors, a_get_buffer_without_memory_aborts_the_connection,
+      "both wide copied",
+      "send 100; " ABORTED("WEIR_ENOBUFFER",
+                           "get_buffer") "events made lost; updated 0",
+      "@made memory 0")
+SCENE(callback_errors, an_error_of_buffer_updated_aborts_the_connection,
+      "both wide copied",
+      "send 100; " ABORTED("EILSEQ",
+                           "buffer_updated") "events made data lost; updated 1",
+      "@made memory 10", "@data fail EILSEQ")
+SCENE(callback_errors, errors_of_a_protocol_that_keeps_its_memory_abort_too,
+      "both plain wide in-place",
+      "send 100; " ABORTED("EILSEQ", "buffer_updated") "updated 1",
+      "@data fail EILSEQ")
 
-PAIRS(callback_errors, an_error_of_eof_received_aborts_the_connection, rig,
-      .needs = RIG_RECEIVES, .eof_result = -EBADMSG)
-{
-    rig_peer_shutdown(rig);
-
-    expect_aborted(rig, -EBADMSG, "eof_received");
-    expect_events(rig, "made eof lost");
-}
-
-UNIT(callback_errors, an_error_of_get_buffer_aborts_the_connection)
-{
-    const struct weir_protocol protocol = make_buffered(false);
-    struct rig rig = {.protocol = &protocol};
-    reset_buffered(&rig, sizeof(buffered.memory));
-    buffered.get_result = -ENOSR;
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 100);
-
-        expect_aborted(&rig, -ENOSR, "get_buffer");
-        expect_events(&rig, "made lost");
-    }
-}
-
-UNIT(callback_errors, a_get_buffer_without_memory_aborts_the_connection)
-{
-    const struct weir_protocol protocol = make_buffered(false);
-    struct rig rig = {.protocol = &protocol};
-    while (rig_next(&rig)) {
-        reset_buffered(&rig, 0);
-        rig_peer_send(&rig, 100);
-
-        expect_aborted(&rig, WEIR_ENOBUFFER, "get_buffer");
-        expect_events(&rig, "made lost");
-    }
-}
-
-UNIT(callback_errors, an_error_of_buffer_updated_aborts_the_connection)
-{
-    const struct weir_protocol protocol = make_buffered(false);
-    struct rig rig = {.protocol = &protocol};
-    while (rig_next(&rig)) {
-        reset_buffered(&rig, 10);
-        buffered.updated_result = -EILSEQ;
-        rig_peer_send(&rig, 100);
-
-        expect_aborted(&rig, -EILSEQ, "buffer_updated");
-        expect_eq(buffered.updated_count, 1);
-        expect_events(&rig, "made data lost");
-    }
-}
-
-UNIT(callback_errors, errors_of_a_protocol_that_keeps_its_memory_abort_too)
-{
-    const struct weir_protocol protocol = make_buffered(true);
-    struct rig rig = {.protocol = &protocol};
-    reset_buffered(&rig, sizeof(buffered.memory));
-    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
-        reset_buffered(&rig, sizeof(buffered.memory));
-        buffered.updated_result = -EILSEQ;
-        /* It is reading already, into the memory that it had to offer when
-         * the connection was made; that was before the reset just now. */
-        buffered.out = true;
-        rig_peer_send(&rig, 100);
-
-        expect_aborted(&rig, -EILSEQ, "buffer_updated");
-        expect_eq(buffered.updated_count, 1);
-    }
-}
-
-static int refuse_again(struct rig *rig, const struct weir_buf *buf)
-{
-    expect_eq(weir_transport_close(rig->t), 0);
-    return -EPROTO;
-}
-
-PAIRS(callback_errors, an_error_after_close_is_told_once_too, rig,
-      .needs = RIG_RECEIVES, .hooks = {.data_received = refuse_again})
-{
-    rig_peer_send(rig, 100);
-    rig_wait_lost(rig);
-
-    rig_turns(rig, 3);
-
-    expect_events(rig, "made data lost");
-    expect_eq(rig->exception_count, 1);
-    expect_eq(rig->lost_count, 1);
-    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
-}
-
-/* ---- factories ---- */
-
-struct attempt {
-    int result; /* of the factory */
-    const struct weir_protocol *protocol;
-    bool done;
+/* The factory's result and its table; the error that done is told. */
+static const struct factory_row {
+    int result;
+    size_t size;
+    enum weir_protocol_kind kind;
     int err;
-};
+} * factory_row;
+static bool factory_done;
 
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    struct attempt *attempt = arg;
-    ret->protocol = attempt->protocol;
-    ret->user = NULL; /* a callback that is called would crash */
-    return attempt->result;
+    static struct weir_protocol table;
+    table = rig_protocol;
+    table.size = factory_row->size;
+    table.kind = factory_row->kind;
+    ret->protocol = table.size == 1 ? NULL : &table;
+    return factory_row->result;
 }
 
 static void note_done(void *arg, int err, weir_transport *t)
 {
-    struct attempt *attempt = arg;
     expect(t == NULL);
-    attempt->done = true;
-    attempt->err = err;
-}
-
-/* The error that done is told; the peer must see the descriptor closed. */
-static int try_factory(struct attempt *attempt)
-{
-    const struct weir_factory factory = {.create = create, .arg = attempt};
-    weir_loop *loop;
-    char byte;
-    int fds[2];
-    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_ok(weir_create_connection_at(loop, &factory,
-                                        weir_endpoint_fd(fds[1]), NULL,
-                                        note_done, attempt, NULL));
-    RUN_UNTIL(loop, attempt->done);
-    expect_eq(recv(fds[0], &byte, 1, 0), 0);
-    expect_eq(weir_loop_free(loop), 0);
-    close(fds[0]);
-    return attempt->err;
+    expect_eq(err, factory_row->err);
+    factory_done = true;
 }
 
 UNIT(callback_errors, an_error_of_the_factory_reaches_the_makers_callback)
 {
-    struct attempt attempt = {.result = -EACCES, .protocol = &rig_protocol};
+    static const struct factory_row rows[] = {
+        {-EACCES, sizeof(rig_protocol), WEIR_PROTOCOL_STREAM, -EACCES},
+        {0, 1, WEIR_PROTOCOL_STREAM, -EINVAL}, /* no table at all */
+        {0, 0, WEIR_PROTOCOL_STREAM, -EINVAL},
+        {0, sizeof(rig_protocol), WEIR_PROTOCOL_BUFFERED, -EINVAL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct weir_factory factory = {.create = create};
+        weir_loop *loop;
+        char byte;
+        int fds[2];
 
-    expect_eq(try_factory(&attempt), -EACCES);
-}
-
-UNIT(callback_errors, a_factory_that_gives_no_table_is_refused)
-{
-    struct attempt attempt = {0};
-
-    expect_eq(try_factory(&attempt), -EINVAL);
-}
-
-UNIT(callback_errors, a_table_without_its_size_is_refused)
-{
-    struct weir_protocol protocol = rig_protocol;
-    struct attempt attempt = {.protocol = &protocol};
-    protocol.size = 0;
-
-    expect_eq(try_factory(&attempt), -EINVAL);
-}
-
-UNIT(callback_errors, a_buffered_table_without_get_buffer_is_refused)
-{
-    struct weir_protocol protocol = rig_protocol;
-    struct attempt attempt = {.protocol = &protocol};
-    protocol.kind = WEIR_PROTOCOL_BUFFERED;
-
-    expect_eq(try_factory(&attempt), -EINVAL);
+        factory_row = &rows[i];
+        factory_done = false;
+        expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+        expect_eq(weir_loop_new(NULL, &loop), 0);
+        expect_ok(weir_create_connection_at(loop, &factory,
+                                            weir_endpoint_fd(fds[1]), NULL,
+                                            note_done, NULL, NULL));
+        RUN_UNTIL(loop, factory_done);
+        expect_eq(recv(fds[0], &byte, 1, 0), 0, "it is closed");
+        expect_eq(weir_loop_free(loop), 0);
+        close(fds[0]);
+    }
 }

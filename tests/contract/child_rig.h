@@ -1,7 +1,7 @@
 /*
  * A loop with children, and a protocol that notes what it is told of each.
  *
- * CHILDREN() opens the loop, runs the test's body with a child and closes it.
+ * child_test() opens the loop, runs the body with a child and closes it.
  * The notes of a child are one line of text, in the order of the callbacks:
  * "made lost1 exited lost", say; bytes are collected apart, for each
  * descriptor.
@@ -81,11 +81,9 @@ extern int children_left;
 /* Opens the loop, runs a body and closes it. */
 void children_run(void (*body)(void));
 
-/* The same for a body with a child, which may be one that it never makes. */
+/* The same for a body with a child, which may be one that it never makes. A
+ * file says UNIT_RUN child_test and UNIT_TAKES struct child *child. */
 void child_test(void (*body)(struct child *child));
-
-#define CHILDREN(suite, name, child)                                           \
-    UNIT_IN(suite, name, child_test, struct child *child)
 
 /* Runs the body of a TASK(). */
 void rig_run_body(void (*body)(void));

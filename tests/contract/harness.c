@@ -24,6 +24,11 @@ const char *rig_name(void)
     return current_name;
 }
 
+void rig_set_name(const char *name)
+{
+    current_name = name;
+}
+
 /* ---- the recorder ---- */
 
 void rig_record(struct rig *rig, const char *event)

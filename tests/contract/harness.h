@@ -197,8 +197,9 @@ void rig_open_peer(struct rig *rig, int ret[2]);
 /* Few bytes fit into the kernel's queue of a transport with a socket. */
 void rig_narrow(weir_transport *t);
 
-/* The maker's name, for messages. */
+/* The maker's name, for messages; or what a test has set for its round. */
 const char *rig_name(void);
+void rig_set_name(const char *name);
 
 /* Ends the last round, begins the next; false when all makers of connections
  * with both directions had theirs. */

@@ -5,142 +5,45 @@
  * threads of the kernel read, and a socket.
  */
 #define PAIRS_NEED RIG_RECEIVES | RIG_IS_PIPE
-#include "tests/contract/harness.h"
-#include "tests/marks.h"
+#include "tests/contract/scenes.h"
 
 #include <fcntl.h>
 #include <weir/pipe.h>
 
-PAIRS(pipe_read, the_writers_end_is_the_end_of_the_connection, rig)
-{
-    rig_receive(rig, 5);
-    rig_peer_close(rig);
-    rig_expect_lost(rig, 0);
-
-    expect_events(rig, "made data eof lost");
-    expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
-}
-
-PAIRS(pipe_read, r12b__a_positive_answer_of_eof_received_changes_nothing, rig,
-      .eof_result = 1)
-{
-    rig_peer_send(rig, 5);
-    rig_peer_close(rig);
-    rig_wait_lost(rig);
-
-    expect_events(rig, "made data eof lost");
-    expect_eq(rig->received, 5);
-    expect_eq(rig->lost_err, 0);
-}
-
-PAIRS(pipe_read, complaint_76__an_error_of_eof_received_is_the_end, rig,
-      .eof_result = -EPROTO)
-{
-    rig_peer_close(rig);
-    rig_expect_lost(rig, -EPROTO);
-    expect_eq(rig->exception_count, 1);
-}
-
-static int refuse_data(struct rig *rig, const struct weir_buf *buf)
-{
-    return -EPROTO;
-}
-
-PAIRS(pipe_read, complaint_76__an_error_of_data_received_aborts, rig,
-      .hooks = {.data_received = refuse_data})
-{
-    rig_peer_send(rig, 5);
-    rig_expect_lost(rig, -EPROTO);
-    expect_eq(rig->exception_count, 1);
-    expect_events(rig, "made data lost");
-}
-
-PAIRS(pipe_read, a_megabyte_arrives_in_order, rig)
-{
-    rig_receive(rig, 1 << 20);
-    rig_peer_close(rig);
-    rig_wait_lost(rig);
-    expect_eq(rig->received, 1 << 20);
-}
-
-PAIRS(pipe_read, bytes_that_come_one_at_a_time_arrive_so, rig)
-{
-    for (uint64_t i = 1; i <= 300; i++) {
-        rig_peer_send(rig, 1);
-        rig_wait_received(rig, i);
-        expect_eq(rig->received, i);
-    }
-}
-
-PAIRS(pipe_read, bytes_wait_in_the_kernel_while_reading_is_paused, rig)
-{
-    expect_eq(weir_transport_pause_reading(rig->t), 0);
-    expect(!weir_transport_is_reading(rig->t));
-    rig_peer_send(rig, 100);
-    rig_peer_close(rig);
-    rig_turn_for(rig, 20 * RIG_MS);
-    expect_events(rig, "made");
-
-    expect_eq(weir_transport_resume_reading(rig->t), 0);
-    rig_wait_lost(rig);
-    expect_events(rig, "made data eof lost");
-    expect_eq(rig->received, 100);
-}
-
-static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
-{
-    return weir_transport_pause_reading(rig->t);
-}
-
-PAIRS(pipe_read, a_pause_in_data_received_holds_until_reading_is_resumed, rig,
-      .hooks = {.data_received = pause_after_data})
-{
-    rig_receive(rig, 10);
-    rig_peer_send(rig, 10);
-    rig_turn_for(rig, 20 * RIG_MS);
-    expect_eq(rig->received, 10);
-
-    expect_eq(weir_transport_resume_reading(rig->t), 0);
-    rig_wait_received(rig, 20);
-    expect_eq(rig->received, 20);
-}
-
-PAIRS(pipe_read, close_leaves_what_was_not_read_and_comes_from_the_loop, rig)
-{
-    expect_eq(weir_transport_close(rig->t), 0);
-    expect_eq(rig->lost_count, 0);
-    expect(weir_transport_is_closing(rig->t));
-    rig_peer_send(rig, 10);
-    rig_expect_lost(rig, 0);
-
-    expect_events(rig, "made lost");
-    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
-}
-
-PAIRS(pipe_read, abort_ends_a_read_that_waits, rig)
-{
-    rig_turns(rig, 3);
-    expect_eq(weir_transport_abort(rig->t), 0);
-    expect_eq(rig->lost_count, 0);
-    rig_expect_lost(rig, 0);
-    expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
-}
-
-PAIRS(pipe_read, calls_of_the_other_direction_are_refused, rig)
-{
-    char byte = 0;
-    const struct iovec piece = {.iov_base = &byte, .iov_len = 1};
-
-    expect_eq(weir_transport_write(rig->t, "x", 1), -EOPNOTSUPP);
-    expect_eq(weir_transport_writelines(rig->t, &piece, 1), -EOPNOTSUPP);
-    expect_eq(weir_transport_write_ref(rig->t, "x", 1, NULL, NULL),
-              -EOPNOTSUPP);
-    expect_eq(weir_transport_write_eof(rig->t), -EOPNOTSUPP);
-    expect(!weir_transport_can_write_eof(rig->t));
-    expect_eq(set_marks(rig->t, 10, 1), -EOPNOTSUPP);
-    expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
-    expect_eq(weir_transport_get_socket(rig->t), -EOPNOTSUPP);
-}
+SCENE(pipe_read, the_writers_end_is_the_end_of_the_connection,
+      "receives pipe wide",
+      "receive 5; leave; lost 0 EOF; events made data eof lost")
+SCENE(pipe_read, r12b__a_positive_answer_of_eof_received_changes_nothing,
+      "receives pipe wide eof=1",
+      "send 5; leave; lost 0; events made data eof lost; received 5")
+SCENE(pipe_read, complaint_76__an_error_of_eof_received_is_the_end,
+      "receives pipe wide", "leave; lost EPROTO; exceptions 1",
+      "@eof fail EPROTO")
+SCENE(pipe_read, complaint_76__an_error_of_data_received_aborts,
+      "receives pipe wide",
+      "send 5; lost EPROTO; exceptions 1; events made data lost",
+      "@data fail EPROTO")
+SCENE(pipe_read, a_megabyte_arrives_in_order, "receives pipe wide",
+      "receive 1M; leave; lost 0; received 1M")
+SCENE(pipe_read, bytes_that_come_one_at_a_time_arrive_so, "receives pipe wide",
+      "note received; receive 1; received +1; again 299")
+SCENE(pipe_read, bytes_wait_in_the_kernel_while_reading_is_paused,
+      "receives pipe wide",
+      "pause; reading 0; send 100; leave; run 20; events made; resume; "
+      "lost 0; events made data eof lost; received 100")
+SCENE(pipe_read, a_pause_in_data_received_holds_until_reading_is_resumed,
+      "receives pipe wide",
+      "receive 10; send 10; run 20; received 10; resume; until received 20",
+      "@data pause")
+SCENE(pipe_read, close_leaves_what_was_not_read_and_comes_from_the_loop,
+      "receives pipe wide",
+      "close; alive; closing 1; send 10; lost 0 CLOSED; events made lost")
+SCENE(pipe_read, abort_ends_a_read_that_waits, "receives pipe wide",
+      "turn 3; abort; alive; lost 0 ABORTED")
+SCENE(pipe_read, calls_of_the_other_direction_are_refused,
+      "receives pipe wide each",
+      "write 1 EOPNOTSUPP; eof EOPNOTSUPP; can-eof 0; marks 10 1 EOPNOTSUPP; "
+      "pending 0; no-socket EOPNOTSUPP")
 
 PAIRS(pipe_read, the_pipe_is_told_by_its_name, rig)
 {
@@ -208,20 +111,8 @@ PAIRS(pipe_read, reading_stops_at_the_limit_until_leases_are_given_back, rig,
     rig->hooks.data_received = keep_data;
 }
 
-PAIRS(pipe_read, leases_outlive_the_connection, rig,
-      .hooks = {.data_received = keep_data})
-{
-    rig_peer_send(rig, 1000);
-    rig_peer_close(rig);
-    rig_wait_lost(rig);
-    expect_eq(rig->received, 1000);
-    uint64_t at = 0;
-    for (int i = 0; i < rig->count; i++) {
-        expect(rig_is_pattern(kept[i].data, at, kept[i].len));
-        at += kept[i].len;
-        weir_buf_unref(kept[i].lease);
-    }
-}
+SCENE(pipe_read, leases_outlive_the_connection, "receives pipe wide",
+      "send 1000; leave; lost 0; received 1000; give", "@data keep")
 
 /* ---- time-outs ---- */
 
@@ -239,37 +130,14 @@ PAIRS(pipe_read, a_pipe_that_brings_nothing_ends_by_the_read_time_out, rig,
     expect(weir_loop_get_time(rig->loop) - rig->bytes >= 20 * RIG_MS);
 }
 
-PAIRS(pipe_read, the_read_time_out_does_not_run_while_paused, rig,
-      .connection = {.timeouts = {.read_ns = 30 * RIG_MS}})
-{
-    expect_eq(weir_transport_pause_reading(rig->t), 0);
-    rig_turn_for(rig, 60 * RIG_MS);
-    expect_eq(rig->lost_count, 0);
-    expect_eq(weir_transport_resume_reading(rig->t), 0);
-    rig_expect_lost(rig, WEIR_EREADTIMEOUT);
-}
-
-PAIRS(pipe_read, the_read_time_out_runs_again_after_leases_are_given_back, rig,
-      .connection = {.read_limit_bytes = 8 << 10,
-                     .timeouts = {.read_ns = 30 * RIG_MS}},
-      .hooks = {.data_received = keep_data})
-{
-    rig_peer_send(rig, 8 << 10);
-    rig_wait_received(rig, 8 << 10);
-    rig_turn_for(rig, 60 * RIG_MS);
-    expect_eq(rig->lost_count, 0);
-
-    for (int i = 0; i < rig->count; i++) {
-        weir_buf_unref(kept[i].lease);
-    }
-    rig_expect_lost(rig, WEIR_EREADTIMEOUT);
-}
-
-PAIRS(pipe_read, an_idle_pipe_ends_by_the_idle_time_out, rig,
-      .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
-{
-    rig_expect_lost(rig, WEIR_EIDLE);
-}
+SCENE(pipe_read, the_read_time_out_does_not_run_while_paused,
+      "receives pipe wide read-ms=30",
+      "pause; run 60; alive; resume; lost WEIR_EREADTIMEOUT")
+SCENE(pipe_read, the_read_time_out_runs_again_after_leases_are_given_back,
+      "receives pipe wide read=8192 read-ms=30",
+      "receive 8K; run 60; alive; give; lost WEIR_EREADTIMEOUT", "@data keep")
+SCENE(pipe_read, an_idle_pipe_ends_by_the_idle_time_out,
+      "receives pipe wide idle-ms=30", "lost WEIR_EIDLE")
 
 /* ---- protocols that bring memory ---- */
 

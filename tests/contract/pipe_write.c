@@ -5,53 +5,20 @@
  * would end the test.
  */
 #define PAIRS_NEED RIG_SENDS | RIG_IS_PIPE
-#include "tests/contract/harness.h"
-#include "tests/marks.h"
+#include "tests/contract/scenes.h"
 
-#include <fcntl.h>
 #include <signal.h>
 
-PAIRS(pipe_write, a_megabyte_arrives_in_order_through_a_small_pipe, rig,
-      .small_buffers = true)
-{
-    expect_eq(rig_write(rig, 1 << 20), 0);
-    rig_peer_read(rig, 1 << 20);
-    rig_wait_sent(rig);
-}
-
-PAIRS(pipe_write, close_writes_everything_first, rig, .small_buffers = true)
-{
-    expect_eq(rig_write(rig, 300000), 0);
-    expect_eq(weir_transport_close(rig->t), 0);
-    expect_eq(rig_write(rig, 1), -ESHUTDOWN);
-    expect_eq(rig_peer_read_end(rig), 0);
-    expect_eq(rig->peer_received, 300000);
-    rig_expect_lost(rig, 0);
-    expect_events(rig, "made pause resume lost");
-}
-
-PAIRS(pipe_write, write_eof_is_close, rig, .small_buffers = true)
-{
-    expect(weir_transport_can_write_eof(rig->t));
-    expect_eq(rig_write(rig, 50000), 0);
-    expect_eq(weir_transport_write_eof(rig->t), 0);
-    expect(weir_transport_is_closing(rig->t));
-    expect_eq(rig_write(rig, 1), -ESHUTDOWN);
-    expect_eq(rig_peer_read_end(rig), 0);
-    expect_eq(rig->peer_received, 50000);
-    rig_expect_lost(rig, 0);
-    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
-}
-
-PAIRS(pipe_write, abort_drops_what_waits, rig, .small_buffers = true)
-{
-    rig_clog(rig);
-    expect_eq(weir_transport_abort(rig->t), 0);
-    expect_eq(rig->lost_count, 0);
-    rig_expect_lost(rig, 0);
-    expect_eq(rig_peer_read_end(rig), 0);
-    expect(rig->peer_received < rig->written);
-}
+SCENE(pipe_write, a_megabyte_arrives_in_order_through_a_small_pipe,
+      "sends pipe", "write 1M; read 1M; until pending 0")
+SCENE(pipe_write, close_writes_everything_first, "sends pipe",
+      "write 300000; close; write 1 ESHUTDOWN; read-end; came 300000; "
+      "lost 0; events made pause resume lost")
+SCENE(pipe_write, write_eof_is_close, "sends pipe",
+      "can-eof 1; write 50000; eof; closing 1; write 1 ESHUTDOWN; read-end; "
+      "came 50000; lost 0 CLOSED")
+SCENE(pipe_write, abort_drops_what_waits, "sends pipe",
+      "clog; abort; alive; lost 0; read-end; came <written")
 
 /* ---- the reader goes ---- */
 
@@ -85,25 +52,12 @@ PAIRS(pipe_write, a_write_with_room_takes_no_turn_of_its_own, rig)
     expect_lt(rig_statistics(rig).turns - before, TICKS * 3 / 2);
 }
 
-PAIRS(pipe_write, a_reader_that_goes_is_noticed_while_nothing_is_written, rig)
-{
-    rig_peer_close(rig);
-    rig_expect_lost(rig, 0);
-
-    expect_events(rig, "made lost");
-    expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
-    expect_eq(rig_write(rig, 1), -EPIPE);
-}
-
-PAIRS(pipe_write, complaint_14__a_reader_that_goes_while_bytes_wait_is_an_error,
-      rig, .small_buffers = true)
-{
-    rig_clog(rig);
-    rig_peer_close(rig);
-    rig_expect_lost(rig, -EPIPE);
-    expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
-    expect_eq(rig_write(rig, 1), -EPIPE);
-}
+SCENE(pipe_write, a_reader_that_goes_is_noticed_while_nothing_is_written,
+      "sends pipe wide", "leave; lost 0 EOF; events made lost; write 1 EPIPE")
+SCENE(pipe_write, complaint_14__a_reader_that_goes_while_bytes_wait_is_an_error,
+      "sends pipe", "clog; leave; lost EPIPE BROKEN; write 1 EPIPE")
+SCENE(pipe_write, a_reader_that_goes_while_a_close_writes_is_an_error,
+      "sends pipe", "clog; close; turn 3; leave; lost EPIPE CLOSED")
 
 /* Between two turns the watch would notice the end before the write. */
 static void close_and_write(void *arg)
@@ -125,17 +79,6 @@ PAIRS(pipe_write, a_write_after_the_reader_has_gone_raises_no_signal, rig)
 {
     write_to_no_reader(rig);
     expect_eq(rig->lost_err, -EPIPE);
-}
-
-PAIRS(pipe_write, a_reader_that_goes_while_a_close_writes_is_an_error, rig,
-      .small_buffers = true)
-{
-    rig_clog(rig);
-    expect_eq(weir_transport_close(rig->t), 0);
-    rig_turns(rig, 3);
-    rig_peer_close(rig);
-    rig_expect_lost(rig, -EPIPE);
-    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
 static bool is_sigpipe_pending(void)
@@ -182,46 +125,19 @@ PAIRS(pipe_write, a_signal_of_the_programs_own_stays_pending, rig)
 
 /* ---- flow control ---- */
 
-static void note_depth(struct rig *rig)
-{
-    rig->bytes = rig_pending(rig);
-    rig->count++;
-}
-
-PAIRS(pipe_write,
-      r18__writing_resumes_at_the_low_mark_and_not_when_all_is_written, rig,
-      .small_buffers = true, .hooks = {.resume_writing = note_depth})
-{
-    expect_eq(set_marks(rig->t, 65536, 40000), 0);
-    expect_eq(rig_write(rig, 100000), 0);
-    rig_peer_read(rig, 100000);
-    rig_wait_sent(rig);
-
-    expect_events(rig, "made pause resume");
-    expect_eq(rig->count, 1);
-    expect(rig->bytes > 0);
-    expect(rig->bytes <= 40000);
-}
-
-PAIRS(pipe_write, the_hard_limit_refuses_and_close_tells, rig,
-      .small_buffers = true, .connection = {.write_hard_limit_bytes = 100000})
-{
-    expect_eq(rig_write(rig, 100001), -ENOBUFS);
-    expect_eq(rig_write(rig, 1), -ENOBUFS);
-    expect_eq(weir_transport_close(rig->t), -ENOBUFS);
-    rig_expect_lost(rig, -ENOBUFS);
-    expect_eq(rig->exception_count, 1);
-}
-
-PAIRS(pipe_write, calls_of_the_other_direction_are_refused, rig)
-{
-    expect_eq(weir_transport_pause_reading(rig->t), -EOPNOTSUPP);
-    expect_eq(weir_transport_resume_reading(rig->t), -EOPNOTSUPP);
-    expect_eq(weir_transport_set_read_buffer_limit(rig->t, 65536), -EOPNOTSUPP);
-    expect(!weir_transport_is_reading(rig->t));
-    expect_eq(weir_transport_get_read_buffer_size(rig->t), 0);
-    expect_eq(weir_transport_get_socket(rig->t), -EOPNOTSUPP);
-}
+SCENE(pipe_write,
+      r18__writing_resumes_at_the_low_mark_and_not_when_all_is_written,
+      "sends pipe",
+      "marks 64K 40000; write 100000; read 100000; until pending 0; "
+      "events made pause resume; ran @resume 1",
+      "@resume pending >0; pending <=40000")
+SCENE(pipe_write, the_hard_limit_refuses_and_close_tells,
+      "sends pipe hard=100000",
+      "write 100001 ENOBUFS; write 1 ENOBUFS; close ENOBUFS; lost ENOBUFS; "
+      "exceptions 1")
+SCENE(pipe_write, calls_of_the_other_direction_are_refused, "sends pipe wide",
+      "pause EOPNOTSUPP; resume EOPNOTSUPP; buffer 64K EOPNOTSUPP; "
+      "reading 0; held 0; no-socket EOPNOTSUPP")
 
 PAIRS(pipe_write, the_loop_can_be_freed_while_bytes_wait, rig,
       .small_buffers = true)
@@ -235,13 +151,12 @@ PAIRS(pipe_write, the_loop_can_be_freed_while_bytes_wait, rig,
 
 /* ---- time-outs ---- */
 
-PAIRS(pipe_write, a_reader_that_takes_nothing_is_a_stall, rig,
-      .small_buffers = true,
-      .connection = {.timeouts = {.write_stall_ns = 30 * RIG_MS}})
-{
-    expect_eq(rig_write(rig, 1 << 20), 0);
-    rig_expect_lost(rig, WEIR_EWRITESTALL);
-}
+SCENE(pipe_write, a_reader_that_takes_nothing_is_a_stall,
+      "sends pipe stall-ms=30", "write 1M; lost WEIR_EWRITESTALL")
+SCENE(pipe_write, a_close_that_cannot_write_everything_ends_by_its_time_out,
+      "sends pipe close-ms=30", "clog; close; lost WEIR_ECLOSETIMEOUT")
+SCENE(pipe_write, an_idle_pipe_ends_by_the_idle_time_out,
+      "sends pipe wide idle-ms=30", "lost WEIR_EIDLE")
 
 PAIRS(pipe_write, a_reader_that_goes_on_taking_is_none, rig,
       .small_buffers = true,
@@ -258,19 +173,4 @@ PAIRS(pipe_write, a_reader_that_goes_on_taking_is_none, rig,
     }
     expect_eq(rig->lost_count, 0);
     expect(rig_pending(rig) > 0);
-}
-
-PAIRS(pipe_write, a_close_that_cannot_write_everything_ends_by_its_time_out,
-      rig, .small_buffers = true,
-      .connection = {.timeouts = {.close_ns = 30 * RIG_MS}})
-{
-    rig_clog(rig);
-    expect_eq(weir_transport_close(rig->t), 0);
-    rig_expect_lost(rig, WEIR_ECLOSETIMEOUT);
-}
-
-PAIRS(pipe_write, an_idle_pipe_ends_by_the_idle_time_out, rig,
-      .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
-{
-    rig_expect_lost(rig, WEIR_EIDLE);
 }

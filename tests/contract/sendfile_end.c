@@ -4,6 +4,7 @@
  * connection_lost, and the count is exact.
  */
 #define PAIRS_NEED RIG_SENDS
+#include "tests/contract/scenes.h"
 #include "tests/contract/sending_rig.h"
 #include "tests/dump.h"
 #include "tests/unit/random.h"
@@ -28,36 +29,17 @@ static int begin_clogged(struct rig *rig)
 
 /* ---- cancelled ---- */
 
-PAIRS(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told, rig,
-      .small_buffers = true)
-{
-    begin_clogged(rig);
+/* The same as steps. */
+#define CLOGGED "file 3000000; send-file; there 1; run 5; turn 30; told-of 0; "
 
-    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
-    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
-    expect_eq(sending.calls, 0);
-    wait_done(rig);
-
-    expect_eq(sending.err, -ECANCELED);
-    expect(sending.sent > 0 && sending.sent < SIZE);
-    expect_eq(rig->lost_count, 0);
-    expect_usable(rig); /* and what is written goes on at that byte */
-}
-
-PAIRS(sendfile_end, a_file_that_waits_for_writes_is_cancelled_before_its_first,
-      rig)
-{
-    expect_eq(rig_write(rig, 1000), 0);
-    send_own_file(rig, SIZE);
-
-    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
-    wait_done(rig);
-
-    expect_eq(sending.err, -ECANCELED);
-    expect_eq(sending.sent, 0);
-    expect_usable(rig);
-    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
-}
+/* What is written afterwards goes on at that byte. */
+SCENE(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told, "sends",
+      CLOGGED "cancel; cancel; told-of 0; done ECANCELED; file-sent >0; "
+              "file-sent <3000000; alive; usable")
+SCENE(sendfile_end, a_file_that_waits_for_writes_is_cancelled_before_its_first,
+      "sends wide",
+      "write 1000; file 3000000; send-file; cancel; done ECANCELED; "
+      "file-sent 0; usable; cancel")
 
 static void write_on(void *arg, weir_transport *t, int err, uint64_t sent)
 {
@@ -112,33 +94,12 @@ PAIRS(sendfile_end, a_cancellation_may_come_at_any_moment, rig,
 
 /* ---- closed here ---- */
 
-PAIRS(sendfile_end, a_close_sends_the_file_first, rig, .small_buffers = true)
-{
-    begin_clogged(rig);
-
-    expect_eq(weir_transport_close(rig->t), 0);
-    expect_eq(rig_peer_read_end(rig), 0);
-    rig_wait_lost(rig);
-
-    expect_eq(sending.calls, 1);
-    expect(sending.before_loss);
-    expect_eq(sending.err, 0);
-    expect_eq(rig->peer_received, SIZE);
-    expect_eq(rig->lost_err, 0);
-}
-
-PAIRS(sendfile_end, a_close_before_the_first_byte_sends_the_file_first, rig)
-{
-    send_own_file(rig, SIZE);
-
-    expect_eq(weir_transport_close(rig->t), 0);
-    expect_eq(rig_peer_read_end(rig), 0);
-    rig_wait_lost(rig);
-
-    expect_eq(sending.err, 0);
-    expect_eq(rig->peer_received, SIZE);
-    expect_eq(rig->lost_err, 0);
-}
+SCENE(sendfile_end, a_close_sends_the_file_first, "sends",
+      CLOGGED
+      "close; read-end; lost 0; told-of 1; before-loss 1; done 0; came 3000000")
+SCENE(sendfile_end, a_close_before_the_first_byte_sends_the_file_first,
+      "sends wide",
+      "file 3000000; send-file; close; read-end; lost 0; done 0; came 3000000")
 
 PAIRS(sendfile_end, an_end_of_the_writing_side_comes_behind_the_file, rig,
       .needs = RIG_BOTH_WAYS, .small_buffers = true)
@@ -186,50 +147,15 @@ PAIRS(sendfile_end, an_end_of_the_writing_side_comes_after_done, rig,
     expect_eq(rig_peer_read_end(rig), -ECONNRESET);
 }
 
-PAIRS(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end, rig,
-      .small_buffers = true)
-{
-    begin_clogged(rig);
-    expect_eq(weir_transport_close(rig->t), 0);
-    rig_turn(rig);
-
-    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
-    rig_wait_lost(rig);
-
-    expect_eq(sending.err, -ECANCELED);
-    expect(sending.before_loss);
-    expect_eq(rig->lost_err, -ECANCELED);
-    const int end = rig_peer_read_end(rig);
-    expect(end == -ECONNRESET || !rig_can(rig, RIG_CAN_RESET));
-}
-
-PAIRS(sendfile_end, an_abort_stops_it, rig, .small_buffers = true)
-{
-    begin_clogged(rig);
-
-    expect_eq(weir_transport_abort(rig->t), 0);
-    expect_eq(sending.calls, 0);
-    rig_wait_lost(rig);
-
-    expect_eq(sending.calls, 1);
-    expect(sending.before_loss);
-    expect_eq(sending.err, -ECONNABORTED);
-    expect_eq(rig->lost_err, 0);
-    const int end = rig_peer_read_end(rig);
-    expect(end == -ECONNRESET || !rig_can(rig, RIG_CAN_RESET));
-    expect(rig->peer_received <= sending.sent);
-}
-
-PAIRS(sendfile_end, an_abort_before_the_first_byte_stops_it, rig)
-{
-    send_own_file(rig, SIZE);
-
-    expect_eq(weir_transport_abort(rig->t), 0);
-    rig_wait_lost(rig);
-
-    expect_eq(sending.err, -ECONNABORTED);
-    expect_eq(sending.sent, 0);
-}
+SCENE(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end,
+      "sends",
+      CLOGGED "close; turn; cancel; lost ECANCELED; done ECANCELED; "
+              "before-loss 1; read-end reset")
+SCENE(sendfile_end, an_abort_stops_it, "sends",
+      CLOGGED "abort; told-of 0; lost 0; told-of 1; before-loss 1; "
+              "done ECONNABORTED; read-end reset; came <=file-sent")
+SCENE(sendfile_end, an_abort_before_the_first_byte_stops_it, "sends wide",
+      "file 3000000; send-file; abort; lost 0; done ECONNABORTED; file-sent 0")
 
 UNIT(sendfile_end, the_loops_end_stops_it)
 {
@@ -318,86 +244,24 @@ PAIRS(sendfile_end, a_reset_breaks_it, rig,
     expect_broken(rig);
 }
 
-PAIRS(sendfile_end, a_peer_that_takes_nothing_stalls_it, rig,
-      .small_buffers = true)
-{
-    const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
-                                           .write_stall_ns = 60 * RIG_MS};
-    begin_clogged(rig);
-    const uint64_t since_ns = rig_now_ns();
-    expect_eq(weir_transport_set_timeouts(rig->t, &timeouts), 0);
-
-    rig_wait_lost(rig);
-
-    expect_eq(sending.err, WEIR_EWRITESTALL);
-    expect_eq(rig->lost_err, WEIR_EWRITESTALL);
-    expect(sending.before_loss);
-    expect_geq(rig_now_ns() - since_ns, 60 * RIG_MS);
-    const int end = rig_peer_read_end(rig);
-    expect(end == -ECONNRESET || !rig_can(rig, RIG_CAN_RESET));
-}
-
-PAIRS(sendfile_end, a_close_waits_for_it_as_long_as_it_may, rig,
-      .small_buffers = true)
-{
-    const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
-                                           .close_ns = 40 * RIG_MS};
-    begin_clogged(rig);
-    expect_eq(weir_transport_set_timeouts(rig->t, &timeouts), 0);
-
-    expect_eq(weir_transport_close(rig->t), 0);
-    rig_wait_lost(rig);
-
-    expect_eq(sending.err, WEIR_ECLOSETIMEOUT);
-    expect_eq(rig->lost_err, WEIR_ECLOSETIMEOUT);
-}
+SCENE(sendfile_end, a_peer_that_takes_nothing_stalls_it, "sends",
+      CLOGGED "since; limit stall 60; lost WEIR_EWRITESTALL; "
+              "done WEIR_EWRITESTALL; before-loss 1; after 60; read-end reset")
+SCENE(sendfile_end, a_close_waits_for_it_as_long_as_it_may, "sends",
+      CLOGGED
+      "limit close 40; close; lost WEIR_ECLOSETIMEOUT; done WEIR_ECLOSETIMEOUT")
 
 /* ---- states in which none begins ---- */
 
-static void no_done(void *arg, weir_transport *t, int err, uint64_t sent)
-{
-    cr_assert_fail("done of a call that failed");
-}
-
-static void expect_refused(const struct rig *rig, int err)
-{
-    const int fd = pattern_file(10);
-    expect_eq(weir_transport_sendfile(rig->t, fd, 0, 10, no_done, NULL), err);
-    close(fd);
-}
-
-PAIRS(sendfile_end, after_the_end_of_the_writing_side_none_begins, rig)
-{
-    expect_eq(weir_transport_write_eof(rig->t), 0);
-    expect_refused(rig, -ESHUTDOWN);
-}
-
-PAIRS(sendfile_end, after_a_close_or_a_loss_none_begins, rig)
-{
-    expect_eq(weir_transport_close(rig->t), 0);
-    expect_refused(rig, -ESHUTDOWN);
-    rig_wait_lost(rig);
-    expect_refused(rig, -ESHUTDOWN);
-    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
-}
-
-PAIRS(sendfile_end, on_a_broken_connection_none_begins, rig,
-      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET)
-{
-    rig_peer_reset(rig);
-    rig_wait_lost(rig);
-    expect_refused(rig, -EPIPE);
-}
-
-PAIRS(sendfile_end, after_a_write_was_refused_none_begins, rig)
-{
-    expect_eq(weir_transport_set_write_hard_limit(rig->t, 10), 0);
-    expect_eq(rig_write(rig, 11), -ENOBUFS);
-    expect_refused(rig, -ENOBUFS);
-    expect_eq(weir_transport_take_write_error(rig->t), -ENOBUFS);
-    expect_eq(weir_transport_set_write_hard_limit(rig->t, 0), 0);
-    expect_usable(rig);
-}
+SCENE(sendfile_end, after_the_end_of_the_writing_side_none_begins, "sends wide",
+      "eof; no-file ESHUTDOWN")
+SCENE(sendfile_end, after_a_close_or_a_loss_none_begins, "sends wide",
+      "close; no-file ESHUTDOWN; lost 0; no-file ESHUTDOWN; cancel")
+SCENE(sendfile_end, on_a_broken_connection_none_begins, "both reset wide",
+      "reset; lost any; no-file EPIPE")
+SCENE(
+    sendfile_end, after_a_write_was_refused_none_begins, "sends wide",
+    "hard 10; write 11 ENOBUFS; no-file ENOBUFS; told ENOBUFS; hard 0; usable")
 
 /* ---- no memory ---- */
 

@@ -4,6 +4,8 @@
  * The children themselves say what they have: their descriptors, signals and
  * environment.
  */
+#define UNIT_RUN   child_test
+#define UNIT_TAKES struct child *child
 #include "tests/contract/child_rig.h"
 #include "tests/contract/fail_calls.h"
 
@@ -55,7 +57,7 @@ static const char *make_file(const char *text, mode_t mode)
 
 /* ---- failures ---- */
 
-CHILDREN(spawn, a_program_that_does_not_exist_is_ENOENT, child)
+UNIT(spawn, a_program_that_does_not_exist_is_ENOENT)
 {
     const char *step = NULL;
 
@@ -70,7 +72,7 @@ CHILDREN(spawn, a_program_that_does_not_exist_is_ENOENT, child)
     expect_str_eq(step, "program", "a name without a character");
 }
 
-CHILDREN(spawn, a_file_that_may_not_be_executed_is_EACCES, child)
+UNIT(spawn, a_file_that_may_not_be_executed_is_EACCES)
 {
     const char *step = NULL;
     const char *path = make_file("#!/bin/sh\n", 0644);
@@ -80,7 +82,7 @@ CHILDREN(spawn, a_file_that_may_not_be_executed_is_EACCES, child)
     unlink(path);
 }
 
-CHILDREN(spawn, a_file_that_is_no_program_is_ENOEXEC, child)
+UNIT(spawn, a_file_that_is_no_program_is_ENOEXEC)
 {
     const char *path = make_file("neither fish nor flesh\n", 0755);
 
@@ -88,7 +90,7 @@ CHILDREN(spawn, a_file_that_is_no_program_is_ENOEXEC, child)
     unlink(path);
 }
 
-CHILDREN(spawn, arguments_that_are_too_long_are_E2BIG, child)
+UNIT(spawn, arguments_that_are_too_long_are_E2BIG)
 {
     char *text = malloc(256 << 10);
 
@@ -100,7 +102,7 @@ CHILDREN(spawn, arguments_that_are_too_long_are_E2BIG, child)
     free(text);
 }
 
-CHILDREN(spawn, a_cwd_that_is_no_directory_says_so, child)
+UNIT(spawn, a_cwd_that_is_no_directory_says_so)
 {
     const char *const argv[] = {"true", NULL};
     struct weir_spawn_options spawn = {.cwd = "/dev/null"};
@@ -113,7 +115,7 @@ CHILDREN(spawn, a_cwd_that_is_no_directory_says_so, child)
     expect_str_eq(step, "cwd");
 }
 
-CHILDREN(spawn, a_group_that_does_not_exist_is_EPERM, child)
+UNIT(spawn, a_group_that_does_not_exist_is_EPERM)
 {
     const char *const argv[] = {"true", NULL};
     const struct weir_spawn_options spawn = {.use_process_group = true,
@@ -124,7 +126,7 @@ CHILDREN(spawn, a_group_that_does_not_exist_is_EPERM, child)
     expect_str_eq(step, "process group");
 }
 
-CHILDREN(spawn, a_descriptor_that_is_not_open_is_EBADF, child)
+UNIT(spawn, a_descriptor_that_is_not_open_is_EBADF)
 {
     const char *const argv[] = {"true", NULL};
     const int passed[] = {999};
@@ -148,7 +150,7 @@ static void *reap_all(void *arg)
     return NULL;
 }
 
-CHILDREN(spawn, a_failed_start_may_be_reaped_by_other_code, child)
+UNIT(spawn, a_failed_start_may_be_reaped_by_other_code)
 {
     const char *const argv[] = {"/nowhere", NULL};
     pthread_t thread;
@@ -161,7 +163,7 @@ CHILDREN(spawn, a_failed_start_may_be_reaped_by_other_code, child)
     pthread_join(thread, NULL);
 }
 
-CHILDREN(spawn, misuse_is_told_before_anything_is_made, child)
+UNIT(spawn, misuse_is_told_before_anything_is_made)
 {
     const char *const argv[] = {"true", NULL};
     const char *const none[] = {NULL};
@@ -196,7 +198,7 @@ CHILDREN(spawn, misuse_is_told_before_anything_is_made, child)
         -EINVAL);
 }
 
-CHILDREN(spawn, a_handle_without_done_and_a_missing_factory_are_refused, child)
+UNIT(spawn, a_handle_without_done_and_a_missing_factory_are_refused)
 {
     const char *const argv[] = {"true", NULL};
     const struct weir_factory factory = child_factory(child);
@@ -233,7 +235,7 @@ static void limit_fds(rlim_t count, struct rlimit *ret_before)
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-CHILDREN(spawn, EMFILE_at_each_descriptor_leaves_nothing, child)
+UNIT(spawn, EMFILE_at_each_descriptor_leaves_nothing)
 {
     const char *const argv[] = {"true", NULL};
     const struct weir_factory factory = child_factory(NULL);
@@ -273,7 +275,7 @@ static int try_without_processes(void)
     return err == -EAGAIN && weir_loop_free(loop) == 0 ? 0 : 3;
 }
 
-UNIT(spawn, too_many_processes_are_EAGAIN)
+UNIT_IN(spawn, too_many_processes_are_EAGAIN, unit_alone, void)
 {
     const pid_t pid = fork();
 
@@ -285,7 +287,7 @@ UNIT(spawn, too_many_processes_are_EAGAIN)
 
 /* ---- what the child is given ---- */
 
-CHILDREN(spawn, the_program_is_looked_up_in_the_childs_PATH, child)
+UNIT(spawn, the_program_is_looked_up_in_the_childs_PATH)
 {
     const char *const env[] = {"A=1", "PATH=/nowhere::/bin:/usr/bin", NULL};
     const char *const argv[] = {"renamed", "-c", "echo $0; pwd", NULL};
@@ -297,7 +299,7 @@ CHILDREN(spawn, the_program_is_looked_up_in_the_childs_PATH, child)
     expect_str_eq(child->bytes[1], "renamed\n/usr\n");
 }
 
-CHILDREN(spawn, an_empty_entry_of_PATH_is_the_childs_cwd, child)
+UNIT(spawn, an_empty_entry_of_PATH_is_the_childs_cwd)
 {
     const char *const env[] = {"PATH=:/nowhere", NULL};
     const char *path = make_file("#!/bin/sh\necho here\n", 0755);
@@ -311,7 +313,7 @@ CHILDREN(spawn, an_empty_entry_of_PATH_is_the_childs_cwd, child)
     unlink(path);
 }
 
-CHILDREN(spawn, the_environment_is_the_parents_or_the_one_given, child)
+UNIT(spawn, the_environment_is_the_parents_or_the_one_given)
 {
     const char *const env[] = {"WEIR_A=b", NULL};
     struct child other = {.t = NULL};
@@ -326,7 +328,7 @@ CHILDREN(spawn, the_environment_is_the_parents_or_the_one_given, child)
     expect_str_eq(child_output(&other, "echo $WEIR_C", NULL), "d\n");
 }
 
-CHILDREN(spawn, a_program_without_environment_gives_none, child)
+UNIT(spawn, a_program_without_environment_gives_none)
 {
     char **before = environ;
 
@@ -336,7 +338,7 @@ CHILDREN(spawn, a_program_without_environment_gives_none, child)
     expect_str_eq(output, "none\n");
 }
 
-CHILDREN(spawn, umask_session_and_group_are_set_when_asked, child)
+UNIT(spawn, umask_session_and_group_are_set_when_asked)
 {
     struct child children[4] = {{.t = NULL}};
     const char *ids = "echo $$ $(ps -o pgid=,sid= -p $$)";
@@ -380,7 +382,7 @@ static uint64_t bit(int signum)
     return UINT64_C(1) << (signum - 1);
 }
 
-CHILDREN(spawn, signals_are_unblocked_and_without_handlers, child)
+UNIT(spawn, signals_are_unblocked_and_without_handlers)
 {
     const char *const argv[] = {"cat", "/proc/self/status", NULL};
     sigset_t all, before, after;
@@ -408,7 +410,7 @@ CHILDREN(spawn, signals_are_unblocked_and_without_handlers, child)
     }
 }
 
-CHILDREN(spawn, a_signal_that_the_loop_handles_still_ends_a_child, child)
+UNIT(spawn, a_signal_that_the_loop_handles_still_ends_a_child)
 {
     const char *const argv[] = {"sleep", "1000", NULL};
 
@@ -446,13 +448,13 @@ static void expect_those_passed(void)
     close(private);
 }
 
-CHILDREN(spawn, a_child_has_three_descriptors_and_those_passed, child)
+UNIT(spawn, a_child_has_three_descriptors_and_those_passed)
 {
     expect_those_passed();
 }
 
 /* As Linux 5.10 has it; older ones and filters do not know the call. */
-CHILDREN(spawn, a_child_has_no_others_without_close_range_either, child)
+UNIT(spawn, a_child_has_no_others_without_close_range_either)
 {
     fail_calls(SYS_close_range, EINVAL);
     expect_those_passed();
@@ -497,7 +499,7 @@ UNIT_IN(spawn, what_another_thread_opens_does_not_get_into_a_child,
     pthread_join(thread, NULL);
 }
 
-CHILDREN(spawn, r57__no_child_has_the_pipe_of_another, child)
+UNIT(spawn, r57__no_child_has_the_pipe_of_another)
 {
     enum { COUNT = 10 };
     struct child children[COUNT] = {{.t = NULL}};
@@ -519,7 +521,7 @@ CHILDREN(spawn, r57__no_child_has_the_pipe_of_another, child)
     }
 }
 
-CHILDREN(spawn, devnull_inherit_a_descriptor_and_stderr_into_stdout, child)
+UNIT(spawn, devnull_inherit_a_descriptor_and_stderr_into_stdout)
 {
     struct child children[3] = {{.t = NULL}};
     char path[] = "/tmp/weir-out-XXXXXX";
@@ -569,7 +571,8 @@ static int swap_descriptors(void)
     return good && weir_loop_free(loop) == 0 ? 0 : 1;
 }
 
-UNIT(spawn, works_in_a_program_without_standard_descriptors)
+UNIT_IN(spawn, works_in_a_program_without_standard_descriptors, unit_alone,
+        void)
 {
     const pid_t pid = fork();
 
@@ -579,7 +582,7 @@ UNIT(spawn, works_in_a_program_without_standard_descriptors)
     expect_eq(end_of(pid), 0);
 }
 
-CHILDREN(spawn, r67__the_child_has_no_ring, child)
+UNIT(spawn, r67__the_child_has_no_ring)
 {
     expect_str_eq(child_output(child,
                                "ls -l /proc/$$/fd | grep -c io_uring; true",
@@ -587,7 +590,7 @@ CHILDREN(spawn, r67__the_child_has_no_ring, child)
                   "0\n");
 }
 
-CHILDREN(spawn, errno_and_the_loop_are_untouched_by_a_child, child)
+UNIT(spawn, errno_and_the_loop_are_untouched_by_a_child)
 {
     const char *const argv[] = {"weir-no-such-program", NULL};
 

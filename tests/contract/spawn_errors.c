@@ -4,6 +4,8 @@
  * Two steps of one kind fail: which of the errors is told. System calls are
  * missing that there is another way for: the child is made all the same.
  */
+#define UNIT_RUN   child_test
+#define UNIT_TAKES struct child *child
 #include "tests/contract/child_rig.h"
 #include "tests/contract/fail_calls.h"
 
@@ -42,7 +44,8 @@ static int try_to_mark_descriptors(void)
 }
 
 /* An error of /proc would be taken for a program that is missing. */
-UNIT(spawn_errors, of_close_range_and_proc_the_first_is_told)
+UNIT_IN(spawn_errors, of_close_range_and_proc_the_first_is_told, unit_alone,
+        void)
 {
     const pid_t pid = fork();
 
@@ -53,7 +56,7 @@ UNIT(spawn_errors, of_close_range_and_proc_the_first_is_told)
 }
 
 /* As execvp() does: what may not be executed was found, at least. */
-CHILDREN(spawn_errors, of_the_places_in_PATH_one_that_forbids_is_told, child)
+UNIT(spawn_errors, of_the_places_in_PATH_one_that_forbids_is_told)
 {
     const char *const argv[] = {"weir-forbidden", NULL};
     char folder[] = "/tmp/weir-spawn-XXXXXX";
@@ -75,7 +78,7 @@ CHILDREN(spawn_errors, of_the_places_in_PATH_one_that_forbids_is_told, child)
 }
 
 /* As under the filters of containers that are older than these calls. */
-CHILDREN(spawn_errors, without_clone3_and_close_range_a_child_is_started, child)
+UNIT(spawn_errors, without_clone3_and_close_range_a_child_is_started)
 {
     fail_calls(SYS_clone3, ENOSYS);
     fail_calls(SYS_close_range, ENOSYS);

@@ -4,6 +4,8 @@
  *
  * How they end is in subprocess_end.c.
  */
+#define UNIT_RUN   child_test
+#define UNIT_TAKES struct child *child
 #include "tests/contract/child_rig.h"
 #include "tests/contract/quiet.h"
 #include "tests/dump.h"
@@ -24,7 +26,7 @@ static pid_t grandchild_of(const struct child *child)
     return pid;
 }
 
-CHILDREN(subprocess, r51__is_made_before_anything_else_is_told, child)
+UNIT(subprocess, r51__is_made_before_anything_else_is_told)
 {
     siginfo_t info;
 
@@ -42,7 +44,7 @@ CHILDREN(subprocess, r51__is_made_before_anything_else_is_told, child)
     cr_assert(child->is_done);
 }
 
-CHILDREN(subprocess, r52__is_lost_last_after_the_pipes_and_the_child, child)
+UNIT(subprocess, r52__is_lost_last_after_the_pipes_and_the_child)
 {
     child_shell(child, "exec 1>&-; exec 2>&-; read x", NULL);
     while (child->pipe_err[1] == 1 || child->pipe_err[2] == 1) {
@@ -59,8 +61,7 @@ CHILDREN(subprocess, r52__is_lost_last_after_the_pipes_and_the_child, child)
     expect_eq(child->pipe_err[0] | child->pipe_err[1] | child->pipe_err[2], 0);
 }
 
-CHILDREN(subprocess, r52__a_grandchild_with_the_pipes_delays_the_loss_alone,
-         child)
+UNIT(subprocess, r52__a_grandchild_with_the_pipes_delays_the_loss_alone)
 {
     child_shell(child, "sleep 1000 & echo $!", NULL);
     child_wait_exit(child);
@@ -75,7 +76,7 @@ CHILDREN(subprocess, r52__a_grandchild_with_the_pipes_delays_the_loss_alone,
     expect_eq(child->pipe_err[1], 0);
 }
 
-CHILDREN(subprocess, close_frees_from_a_grandchild_with_the_pipes, child)
+UNIT(subprocess, close_frees_from_a_grandchild_with_the_pipes)
 {
     child_shell(child, "sleep 1000 & echo $!", NULL);
     child_wait_exit(child);
@@ -87,14 +88,14 @@ CHILDREN(subprocess, close_frees_from_a_grandchild_with_the_pipes, child)
     expect_eq(kill(grandchild, SIGKILL), 0);
 }
 
-CHILDREN(subprocess, r53__a_child_that_closes_its_input_ends_the_pipe, child)
+UNIT(subprocess, r53__a_child_that_closes_its_input_ends_the_pipe)
 {
     child_shell(child, "exec 0<&-; sleep 0.05; exit 0", NULL);
     child_wait(child);
     expect_eq(child->pipe_err[0], 0); /* nothing was lost */
 }
 
-CHILDREN(subprocess, r53__input_that_no_one_reads_is_EPIPE, child)
+UNIT(subprocess, r53__input_that_no_one_reads_is_EPIPE)
 {
     child->made = child_write_much;
     child_shell(child, "head -c 10 >/dev/null; exit 9", NULL);
@@ -109,7 +110,7 @@ static void end_input(struct child *child)
     expect_eq(weir_transport_close(child_pipe(child, 0)), 0);
 }
 
-CHILDREN(subprocess, r23__pause_and_resume_speak_of_the_input, child)
+UNIT(subprocess, r23__pause_and_resume_speak_of_the_input)
 {
     child->made = child_write_much;
     child->resumed = end_input;
@@ -119,7 +120,7 @@ CHILDREN(subprocess, r23__pause_and_resume_speak_of_the_input, child)
     expect_str_eq(child->bytes[1], "1048576\n");
 }
 
-CHILDREN(subprocess, a_shell_runs_a_command, child)
+UNIT(subprocess, a_shell_runs_a_command)
 {
     const struct weir_factory factory = child_factory(child);
     const struct weir_spawn_options options = {.size = sizeof(options)};
@@ -180,7 +181,7 @@ static void on_exception(void *arg, weir_loop *on,
     hook_count++;
 }
 
-CHILDREN(subprocess, complaint_76__a_failed_data_callback_aborts_it_all, child)
+UNIT(subprocess, complaint_76__a_failed_data_callback_aborts_it_all)
 {
     child->data_result = -EBADMSG;
     hook_count = 0;
@@ -197,7 +198,7 @@ CHILDREN(subprocess, complaint_76__a_failed_data_callback_aborts_it_all, child)
 
 /* ---- the start ---- */
 
-CHILDREN(subprocess, r55__cancel_before_the_protocol_kills_and_reaps, child)
+UNIT(subprocess, r55__cancel_before_the_protocol_kills_and_reaps)
 {
     child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
     weir_pending_cancel(child->handle);
@@ -209,7 +210,7 @@ CHILDREN(subprocess, r55__cancel_before_the_protocol_kills_and_reaps, child)
     child_expect_none(); /* when done is called */
 }
 
-CHILDREN(subprocess, r55__cancel_inside_connection_made_aborts, child)
+UNIT(subprocess, r55__cancel_inside_connection_made_aborts)
 {
     child->made = cancel_now;
     child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
@@ -222,7 +223,7 @@ CHILDREN(subprocess, r55__cancel_inside_connection_made_aborts, child)
     expect_eq(child_returncode(child), -SIGKILL);
 }
 
-CHILDREN(subprocess, a_factory_that_fails_ends_the_child, child)
+UNIT(subprocess, a_factory_that_fails_ends_the_child)
 {
     child->factory_result = -ENOTTY;
     child_shell(child, "echo; exec sleep 1000", NULL);
@@ -234,7 +235,7 @@ CHILDREN(subprocess, a_factory_that_fails_ends_the_child, child)
 
 static CALLBACKS(stream, STREAM);
 
-CHILDREN(subprocess, a_protocol_of_another_kind_is_refused, child)
+UNIT(subprocess, a_protocol_of_another_kind_is_refused)
 {
     const struct weir_factory factory = bind_to(&stream, NULL);
     const struct weir_spawn_options options = {.size = sizeof(options)};
@@ -248,7 +249,7 @@ CHILDREN(subprocess, a_protocol_of_another_kind_is_refused, child)
 
 /* ---- kinds ---- */
 
-CHILDREN(subprocess, calls_of_another_kind_are_EOPNOTSUPP, child)
+UNIT(subprocess, calls_of_another_kind_are_EOPNOTSUPP)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
     int code;
@@ -278,7 +279,7 @@ CHILDREN(subprocess, calls_of_another_kind_are_EOPNOTSUPP, child)
     expect_eq(info.fd, -EBADF);
 }
 
-CHILDREN(subprocess, the_protocol_can_be_switched, child)
+UNIT(subprocess, the_protocol_can_be_switched)
 {
     struct child other = {.pipe_err = {1, 1, 1}};
     const struct weir_protocol_binding binding = {&child_protocol, &other};
@@ -294,7 +295,7 @@ CHILDREN(subprocess, the_protocol_can_be_switched, child)
               -ESHUTDOWN);
 }
 
-CHILDREN(subprocess, the_protocol_of_a_pipe_cannot_be_switched, child)
+UNIT(subprocess, the_protocol_of_a_pipe_cannot_be_switched)
 {
     const struct weir_protocol_binding binding = {&stream, NULL};
 
@@ -309,7 +310,7 @@ CHILDREN(subprocess, the_protocol_of_a_pipe_cannot_be_switched, child)
     child_wait(child);
 }
 
-CHILDREN(subprocess, the_dump_has_a_line_for_it, child)
+UNIT(subprocess, the_dump_has_a_line_for_it)
 {
     char expected[64];
 
@@ -344,7 +345,7 @@ static void expect_zero_closed(int input)
     close(input);
 }
 
-CHILDREN(subprocess, a_childs_pipe_may_have_descriptor_0, child)
+UNIT(subprocess, a_childs_pipe_may_have_descriptor_0)
 {
     const int input = dup(0);
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -359,7 +360,7 @@ CHILDREN(subprocess, a_childs_pipe_may_have_descriptor_0, child)
     expect_zero_closed(input);
 }
 
-CHILDREN(subprocess, a_child_itself_may_have_descriptor_0, child)
+UNIT(subprocess, a_child_itself_may_have_descriptor_0)
 {
     const int input = dup(0);
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -373,7 +374,7 @@ CHILDREN(subprocess, a_child_itself_may_have_descriptor_0, child)
     expect_zero_closed(input);
 }
 
-CHILDREN(subprocess, errors_may_lead_where_output_leads_by_descriptor_0, child)
+UNIT(subprocess, errors_may_lead_where_output_leads_by_descriptor_0)
 {
     const int input = dup(0);
     char text[16] = "";
@@ -408,7 +409,7 @@ static int write_much_early(void *arg, weir_transport *t,
     return 0;
 }
 
-CHILDREN(subprocess, has_no_pipes_for_its_factory, child)
+UNIT(subprocess, has_no_pipes_for_its_factory)
 {
     child->pipe_err[0] = child->pipe_err[1] = child->pipe_err[2] = 1;
     const char *const argv[] = {"true", NULL};
@@ -440,7 +441,7 @@ static int find_pidfd(void)
 }
 
 /* It is readable for ever once the child has ended. */
-CHILDREN(subprocess, a_pidfd_that_lives_on_does_not_wake_a_host, child)
+UNIT(subprocess, a_pidfd_that_lives_on_does_not_wake_a_host)
 {
     expect_geq(weir_loop_get_fd(loop), 0);
     child_shell(child, "exec 1>&-; exec 2>&-; read x", NULL);

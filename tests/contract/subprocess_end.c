@@ -4,6 +4,8 @@
  *
  * In each test no child is left that was not reaped.
  */
+#define UNIT_RUN   child_test
+#define UNIT_TAKES struct child *child
 #include "tests/contract/child_rig.h"
 
 #include <sys/prctl.h>
@@ -50,7 +52,7 @@ static void expect_stolen(const struct child *child, int expected)
     }
 }
 
-CHILDREN(subprocess_end, r56__a_child_that_other_code_reaps_is_no_hang, child)
+UNIT(subprocess_end, r56__a_child_that_other_code_reaps_is_no_hang)
 {
     int status;
 
@@ -64,7 +66,7 @@ CHILDREN(subprocess_end, r56__a_child_that_other_code_reaps_is_no_hang, child)
     expect_eq(weir_transport_kill(child->t), -ESRCH);
 }
 
-CHILDREN(subprocess_end, r56__SIGCHLD_that_is_ignored_is_no_hang, child)
+UNIT(subprocess_end, r56__SIGCHLD_that_is_ignored_is_no_hang)
 {
     signal(SIGCHLD, SIG_IGN);
     child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
@@ -81,7 +83,7 @@ static void count_signal(int signum)
     event_count++;
 }
 
-CHILDREN(subprocess_end, a_failed_start_is_no_SIGCHLD_to_the_program, child)
+UNIT(subprocess_end, a_failed_start_is_no_SIGCHLD_to_the_program)
 {
     const struct weir_factory factory = child_factory(child);
     const char *const argv[] = {"/nowhere", NULL};
@@ -117,7 +119,7 @@ UNIT_IN(subprocess_end, r58__a_signal_never_reaches_another_process,
 
 /* ---- close and abort ---- */
 
-CHILDREN(subprocess_end, r54__close_terminates_and_the_loss_follows, child)
+UNIT(subprocess_end, r54__close_terminates_and_the_loss_follows)
 {
     child_shell(
         child, "trap 'exit 12' TERM; echo; while :; do sleep 0.01; done", NULL);
@@ -136,8 +138,8 @@ CHILDREN(subprocess_end, r54__close_terminates_and_the_loss_follows, child)
     expect_eq(weir_transport_abort(child->t), 0);
 }
 
-CHILDREN(subprocess_end,
-         r54__a_child_that_ignores_SIGTERM_is_killed_after_the_grace, child)
+UNIT(subprocess_end,
+     r54__a_child_that_ignores_SIGTERM_is_killed_after_the_grace)
 {
     const struct weir_spawn_options spawn = {.close_grace_ns = 50 * MS};
 
@@ -154,7 +156,7 @@ CHILDREN(subprocess_end,
     expect_eq(child_returncode(child), -SIGKILL);
 }
 
-CHILDREN(subprocess_end, r54__kill_at_close_leaves_no_grace, child)
+UNIT(subprocess_end, r54__kill_at_close_leaves_no_grace)
 {
     const struct weir_spawn_options spawn = {.kill_at_close = true};
 
@@ -166,7 +168,7 @@ CHILDREN(subprocess_end, r54__kill_at_close_leaves_no_grace, child)
     expect_eq(child_returncode(child), -SIGKILL);
 }
 
-CHILDREN(subprocess_end, abort_kills_and_drops_what_was_written, child)
+UNIT(subprocess_end, abort_kills_and_drops_what_was_written)
 {
     child->made = child_write_much;
     child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
@@ -179,7 +181,7 @@ CHILDREN(subprocess_end, abort_kills_and_drops_what_was_written, child)
     expect_eq(child->lost_err, 0);
 }
 
-CHILDREN(subprocess_end, abort_after_close_does_not_wait_for_the_grace, child)
+UNIT(subprocess_end, abort_after_close_does_not_wait_for_the_grace)
 {
     const struct weir_spawn_options spawn = {.close_grace_ns = 200000 * MS};
 
@@ -197,7 +199,7 @@ CHILDREN(subprocess_end, abort_after_close_does_not_wait_for_the_grace, child)
               WEIR_END_CLOSED); /* the first */
 }
 
-CHILDREN(subprocess_end, close_of_one_pipe_leaves_the_others, child)
+UNIT(subprocess_end, close_of_one_pipe_leaves_the_others)
 {
     child_shell(child, "read x; echo a >&2; echo b", NULL);
     one_turn();
@@ -227,7 +229,7 @@ UNIT_IN(subprocess_end, a_thousand_children_in_turn, children_run, void)
     expect_leq(statistics().memory_bytes, memory);
 }
 
-UNIT(subprocess_end, the_end_of_the_loop_kills_and_reaps)
+UNIT_IN(subprocess_end, the_end_of_the_loop_kills_and_reaps, unit_alone, void)
 {
     struct child children[3] = {{.t = NULL}};
     const char *const argv[] = {"sleep", "1000", NULL};
@@ -248,7 +250,7 @@ UNIT(subprocess_end, the_end_of_the_loop_kills_and_reaps)
     child_forget(&children[1]);
 }
 
-CHILDREN(subprocess_end, r67__a_forked_process_cannot_use_it, child)
+UNIT(subprocess_end, r67__a_forked_process_cannot_use_it)
 {
     const struct weir_factory factory = child_factory(child);
     const char *const argv[] = {"true", NULL};
@@ -300,7 +302,7 @@ static pid_t trace(pid_t pid)
     return is_tracing ? tracer : 0;
 }
 
-CHILDREN(subprocess_end, a_child_that_its_tracer_keeps_costs_no_turns, child)
+UNIT(subprocess_end, a_child_that_its_tracer_keeps_costs_no_turns)
 {
     child_shell(child, "exec sleep 1000", NULL);
     one_turn();

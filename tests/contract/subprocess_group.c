@@ -6,6 +6,8 @@
  * exit status. Where the kernel lacks the feature the call is refused, and the
  * other tests are skipped.
  */
+#define UNIT_RUN   child_test
+#define UNIT_TAKES struct child *child
 #include "tests/contract/child_rig.h"
 
 #include <sys/prctl.h>
@@ -71,7 +73,7 @@ static void expect_ended(pid_t pid, int signum)
     }
 }
 
-CHILDREN(subprocess_group, killpg_reaches_the_child_and_a_grandchild, child)
+UNIT(subprocess_group, killpg_reaches_the_child_and_a_grandchild)
 {
     begin();
     child_shell(child, "sleep 1000 & echo $!; wait", &leader);
@@ -84,7 +86,7 @@ CHILDREN(subprocess_group, killpg_reaches_the_child_and_a_grandchild, child)
     expect_ended(grandchild, SIGKILL);
 }
 
-CHILDREN(subprocess_group, a_session_is_a_group_too, child)
+UNIT(subprocess_group, a_session_is_a_group_too)
 {
     const struct weir_spawn_options session = {.start_new_session = true};
 
@@ -98,8 +100,7 @@ CHILDREN(subprocess_group, a_session_is_a_group_too, child)
     expect_ended(grandchild, SIGTERM);
 }
 
-CHILDREN(subprocess_group, killpg_reaches_a_grandchild_that_outlives_the_child,
-         child)
+UNIT(subprocess_group, killpg_reaches_a_grandchild_that_outlives_the_child)
 {
     begin();
     child_shell(child, "sleep 1000 & echo $!", &leader);
@@ -116,8 +117,7 @@ CHILDREN(subprocess_group, killpg_reaches_a_grandchild_that_outlives_the_child,
     expect_eq(weir_transport_killpg(child->t, 0), -ESRCH, "none is left");
 }
 
-CHILDREN(subprocess_group,
-         killpg_works_after_the_loss_while_there_is_a_reference, child)
+UNIT(subprocess_group, killpg_works_after_the_loss_while_there_is_a_reference)
 {
     const struct weir_stdio none = {.kind = WEIR_STDIO_DEVNULL};
     const struct weir_spawn_options alone = {
@@ -132,7 +132,7 @@ CHILDREN(subprocess_group,
     expect_eq(weir_transport_killpg(child->t, SIGKILL), -ESRCH);
 }
 
-CHILDREN(subprocess_group, a_child_that_leads_none_is_refused, child)
+UNIT(subprocess_group, a_child_that_leads_none_is_refused)
 {
     begin();
     child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
@@ -145,7 +145,7 @@ CHILDREN(subprocess_group, a_child_that_leads_none_is_refused, child)
     expect_eq(weir_transport_killpg(child->t, SIGKILL), -ESRCH);
 }
 
-CHILDREN(subprocess_group, the_group_of_another_child_is_its_leaders, child)
+UNIT(subprocess_group, the_group_of_another_child_is_its_leaders)
 {
     const char *const argv[] = {"sleep", "1000", NULL};
     struct child first = {.t = NULL};
@@ -170,7 +170,7 @@ CHILDREN(subprocess_group, the_group_of_another_child_is_its_leaders, child)
     child_forget(&second);
 }
 
-CHILDREN(subprocess_group, close_signals_the_child_alone, child)
+UNIT(subprocess_group, close_signals_the_child_alone)
 {
     begin();
     child_shell(child, "sleep 1000 & echo $!; wait", &leader);
@@ -184,7 +184,7 @@ CHILDREN(subprocess_group, close_signals_the_child_alone, child)
     expect_eq(await_signal(grandchild), SIGKILL);
 }
 
-CHILDREN(subprocess_group, what_is_no_signal_is_refused, child)
+UNIT(subprocess_group, what_is_no_signal_is_refused)
 {
     begin();
     child_exec(child, (const char *const[]){"sleep", "1000", NULL}, &leader);
@@ -210,7 +210,8 @@ static void signal_without_the_feature(void)
     child_forget(&child);
 }
 
-UNIT(subprocess_group, without_the_feature_nothing_is_signalled)
+UNIT_IN(subprocess_group, without_the_feature_nothing_is_signalled, unit_alone,
+        void)
 {
     cr_assert_eq(setenv("WEIR_FEATURES_MASK", "pidfd_group", 1), 0);
     children_run(signal_without_the_feature);

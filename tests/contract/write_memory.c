@@ -5,7 +5,7 @@
  * bytes, and never while the kernel may still look at them. A lease that is
  * written keeps its bytes until they are sent, and costs no copy.
  */
-#include "tests/contract/rows.h"
+#include "tests/contract/harness.h"
 #include "uring/lease.h"
 
 static void count_release(void *arg)
