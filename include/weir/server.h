@@ -313,11 +313,12 @@ WEIR_API WEIR_MUST_USE int weir_server_stop(weir_server *server,
  * the server is stopped as by weir_server_stop(), with the grace_ns of the
  * server's options (30 s). The call then waits until all connections and the
  * tasks that serve them have ended: after its return the program may free what
- * these tasks share. A second cancellation ends the wait. In a program that
- * runs until SIGINT (weir_run()) -ECANCELED is the regular end.
+ * these tasks share. A second cancellation ends the wait.
  *
- * @return a negative error
- * @retval -ECANCELED  the task was interrupted, and the server is closed
+ * @return 0 after an announced stop (weir_loop_announce_stop()), for example
+ *         after SIGINT in weir_run()
+ * @retval -ECANCELED  the task was interrupted without an announced stop, or a
+ *                     second time; the server is closed
  * @retval -ESHUTDOWN  the server was closed by another call, or did not start
  * @retval -EBUSY      another task is in this call, and this one was not
  *                     interrupted

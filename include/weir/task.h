@@ -385,10 +385,10 @@ WEIR_API WEIR_MUST_USE int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn,
  * before the loop is freed.
  *
  * To see failures that no call returns, set an exception hook at the start of
- * the task. SIGINT or SIGTERM makes a task that serves for ever return
- * -ECANCELED, which is its regular end; a second signal ends the run with
- * -EINTR. To use more cores, call this function on several threads: each gets
- * the signals (see weir_loop_run_task()).
+ * the task. SIGINT or SIGTERM interrupts the task: a call that waits returns
+ * -ECANCELED, and weir_server_serve_forever() returns 0. A second signal ends
+ * the run with -EINTR. To use more cores, call this function on several
+ * threads: each gets the signals (see weir_loop_run_task()).
  *
  * @param options  of the loop; borrowed, NULL for all defaults
  * @return         the result of the task, or an error of weir_loop_new() or

@@ -214,11 +214,11 @@ int weir_server_serve_forever(weir_server *server)
         return err; /* the server may be gone */
     }
     wr_server_stop(server, server->grace_ns);
-    if (wr_task_enter(loop) == 0) {
-        /* The call returns -ECANCELED in any case. */
-        wr_ignore(stream_server_wait_until_over(server));
+    err = wr_task_enter(loop);
+    if (err == 0) {
+        err = stream_server_wait_until_over(server);
     }
-    return -ECANCELED;
+    return err == 0 && weir_loop_is_stopping(loop) ? 0 : -ECANCELED;
 }
 
 int weir_server_wait_closed(weir_server *server)

@@ -4,7 +4,6 @@
  * Usage: hand_over_front PATH (or @NAME)
  */
 #include <err.h>
-#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <weir.h>
@@ -48,7 +47,7 @@ static int serve(weir_loop *loop, void *path)
         error = accept_clients(loop, writer);
         weir_writer_unref(writer);
     }
-    return error == -ECANCELED ? 0 : error;
+    return error;
 }
 
 int main(int argc, char **argv)

@@ -63,7 +63,7 @@ static int serve(weir_loop *loop, void *path)
         error = serve_fronts(loop, path, server);
         weir_server_free(server);
     }
-    return error == -ECANCELED ? 0 : error;
+    return error;
 }
 
 int main(int argc, char **argv)

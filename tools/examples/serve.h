@@ -49,7 +49,7 @@ static inline int serve_until_cancelled(weir_loop *loop, void *arg)
         error = weir_server_serve_forever(server);
     }
     weir_server_free(server);
-    return error == -ECANCELED ? 0 : error;
+    return error;
 }
 
 static inline int serve(weir_client_connected_fn *handler, const char *port)

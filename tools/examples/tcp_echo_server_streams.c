@@ -4,7 +4,6 @@
  * it. Usage: tcp_echo_server_streams [PORT]
  */
 #include <err.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <weir.h>
@@ -46,7 +45,7 @@ static int serve(weir_loop *loop, void *port)
     fflush(stdout);
     error = weir_server_serve_forever(server); /* until a signal cancels it */
     weir_server_free(server);
-    return error == -ECANCELED ? 0 : error;
+    return error;
 }
 
 int main(int argc, char **argv)

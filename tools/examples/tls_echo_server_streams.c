@@ -6,7 +6,6 @@
  */
 #include "tls_run.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -49,7 +48,7 @@ static int serve(weir_loop *loop, void *argv)
     fflush(stdout);
     error = weir_server_serve_forever(server); /* until a signal cancels it */
     weir_server_free(server);
-    return error == -ECANCELED ? 0 : error;
+    return error;
 }
 
 int main(int argc, char **argv)

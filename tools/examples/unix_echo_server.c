@@ -4,7 +4,6 @@
  * the socket. Usage: unix_echo_server PATH (or @NAME: no file)
  */
 #include <err.h>
-#include <errno.h>
 #include <stdio.h>
 #include <weir.h>
 
@@ -47,7 +46,7 @@ static int serve(weir_loop *loop, void *path)
     fflush(stdout);
     error = weir_server_serve_forever(server); /* until a signal cancels it */
     weir_server_free(server);
-    return error == -ECANCELED ? 0 : error;
+    return error;
 }
 
 int main(int argc, char **argv)
