@@ -137,12 +137,17 @@ WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
 WEIR_API struct weir_depth
 weir_writer_get_write_buffer_size(const weir_writer *writer);
 
-/** Stop reading, send the waiting bytes, then close; idempotent. A reading task
- * gets the buffered bytes and then the end of the stream. No effect before
- * there is a connection. The written bytes reach the peer, or
- * weir_writer_wait_closed() returns an error; see weir_transport_close() for
- * this and the time limits. */
-WEIR_API void weir_writer_close(weir_writer *writer);
+/**
+ * Stop reading, send the waiting bytes, then close; idempotent. A reading task
+ * gets the buffered bytes and then the end of the stream. The written bytes
+ * reach the peer, or weir_writer_wait_closed() returns an error; see
+ * weir_transport_close() for this and the time limits.
+ *
+ * @return 0, or the error of a refused write, which aborts the connection
+ * @retval -ENOBUFS, -ENOMEM  a write was refused
+ * @retval -ENOTCONN  there is no connection yet, or it was detached
+ */
+WEIR_API int weir_writer_close(weir_writer *writer);
 
 /** Drop the waiting bytes and reset the connection, see weir_transport_abort();
  * idempotent, even after close. No effect before there is a connection. */

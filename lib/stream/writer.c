@@ -311,20 +311,20 @@ struct weir_depth weir_writer_get_write_buffer_size(const weir_writer *writer)
 
 /* A close ends the reader at once, because nothing more will be received. An
  * error of the connection is fed to the reader by connection_lost. */
-void weir_writer_close(weir_writer *writer)
+int weir_writer_close(weir_writer *writer)
 {
     weir_transport *t = writer->transport;
 
-    if (!wr_loop_admits(writer->loop)) {
-        return;
-    }
+    wr_require_loop(writer->loop);
     wr_writer_debug_check(writer);
-    if (writer->state != WRITER_BOUND || weir_transport_close(t) < 0) {
-        return;
+    if (writer->state != WRITER_BOUND) {
+        return t ? 0 : -ENOTCONN;
     }
-    if (t->end == WEIR_END_CLOSED && t->error == 0) {
+    int err = weir_transport_close(t);
+    if (err == 0 && t->end == WEIR_END_CLOSED && t->error == 0) {
         weir_reader_feed_eof(&writer->reader);
     }
+    return err;
 }
 
 void weir_writer_abort(weir_writer *writer)

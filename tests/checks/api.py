@@ -218,7 +218,7 @@ MISUSE = {
 # that was asked for, or there is nothing to be done.
 IGNORED = re.compile(
     r"weir_(?:transport|writer|datagram_stream)_(?:write\w*|send(?:to|msg)?)"
-    r"|weir_transport_(?:close|take_write_error)"
+    r"|weir_(?:transport|writer)_close|weir_transport_take_write_error"
     r"|weir_as_completed_begin|\w+_(?:get_(?:error|result|pid|socket)|send_signal|kill|killpg"
     r"|terminate)")
 

@@ -96,7 +96,6 @@ static struct {
       &world.address)                                                          \
     X(weir_transport_unref, weir_writer_get_transport(world.writer))           \
     X(weir_writer_abort, world.writer)                                         \
-    X(weir_writer_close, world.writer)                                         \
     X(weir_writer_unref, world.writer)
 
 #if WR_TESTS_PROXY

@@ -394,7 +394,7 @@ static void expect_broken_off(size_t kind)
     pair_open(&p);
     write_in_three(&p, kind);
 
-    weir_writer_close(p.writer);
+    expect_eq(weir_writer_close(p.writer), -ENOBUFS);
     expect_eq(weir_writer_wait_closed(p.writer), -ENOBUFS);
     expect_eq(weir_writer_drain(p.writer), -ENOBUFS,
               "drain tells the error each time");

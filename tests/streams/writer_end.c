@@ -48,7 +48,7 @@ static void expect_ended(struct pair *p, int drain, int flush, int closed)
         expect_eq(weir_writer_flush(p->writer), flush);
         expect_eq(weir_writer_wait_closed(p->writer), closed);
         cr_assert(weir_writer_is_closing(p->writer));
-        weir_writer_close(p->writer); /* changes nothing */
+        expect_eq(weir_writer_close(p->writer), 0, "it changes nothing");
         weir_writer_abort(p->writer);
     }
 }
@@ -385,7 +385,7 @@ TASK(writer_end, before_the_connection_everything_says_so)
     cr_assert_null(weir_writer_get_transport(p.writer));
     expect_eq(weir_writer_get_extra_info(p.writer, "peername", &info),
               -ENOTCONN);
-    weir_writer_close(p.writer);
+    expect_eq(weir_writer_close(p.writer), -ENOTCONN);
     weir_writer_abort(p.writer);
     cr_assert_not(weir_writer_is_closing(p.writer));
     weir_writer_unref(p.writer);
