@@ -52,14 +52,6 @@ enum weir_end {
     WEIR_END_MOVED,
 };
 
-/** The bytes that were written and that the kernel has not accepted. */
-struct weir_depth {
-    /** Bytes that the kernel has not accepted, including bytes in flight. */
-    uint64_t bytes;
-    /** Sends in flight. */
-    uint32_t operations;
-};
-
 /** The queue sizes at which writing is paused and resumed. */
 struct weir_water_marks {
     /** Pause if more bytes than this wait; or WEIR_DEFAULT. */

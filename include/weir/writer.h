@@ -130,12 +130,12 @@ WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
 WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
 
 /**
- * Get the bytes that wait to be sent.
+ * Get the bytes written and not accepted by the kernel, including bytes in
+ * flight.
  *
- * @return bytes and operations; 0 without a connection
+ * @return bytes; 0 without a connection
  */
-WEIR_API struct weir_depth
-weir_writer_get_write_buffer_size(const weir_writer *writer);
+WEIR_API uint64_t weir_writer_get_write_buffer_size(const weir_writer *writer);
 
 /**
  * Stop reading, send the waiting bytes, then close; idempotent. A reading task

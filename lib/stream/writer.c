@@ -301,12 +301,11 @@ int weir_writer_flush(weir_writer *writer)
     return writer_while_held(writer, writer_flush);
 }
 
-struct weir_depth weir_writer_get_write_buffer_size(const weir_writer *writer)
+uint64_t weir_writer_get_write_buffer_size(const weir_writer *writer)
 {
-    const weir_transport *t = writer->transport;
-
-    return t && t->ops->get_depth ? t->ops->get_depth(t)
-                                  : (struct weir_depth){.bytes = 0};
+    return writer->transport
+               ? weir_transport_get_write_buffer_size(writer->transport)
+               : 0;
 }
 
 /* A close ends the reader at once, because nothing more will be received. An

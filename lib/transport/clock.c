@@ -55,7 +55,7 @@ static bool clock_has_unread(const weir_transport *t)
 static bool clock_has_unsent(const weir_transport *t)
 {
     wr_assert(t->state < WR_LIFE_LOST);
-    return (t->ops->get_depth && t->ops->get_depth(t).bytes > 0) ||
+    return (t->ops->get_depth && t->ops->get_depth(t) > 0) ||
            wr_outbox_has_unsent(wr_outbox_of(t));
 }
 
@@ -78,7 +78,7 @@ static bool clock_is_unfair(const struct wr_deadline *over,
                             const weir_transport *t)
 {
     const struct wr_transport_ops *ops = t->ops;
-    const uint64_t depth = ops->get_depth ? ops->get_depth(t).bytes : 0;
+    const uint64_t depth = ops->get_depth ? ops->get_depth(t) : 0;
 
     wr_assert(over->err <= 0);
     switch (over->err) {

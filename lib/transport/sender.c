@@ -88,7 +88,7 @@ static bool sender_may_read(const struct wr_sender *f)
     const bool has_two = sender_queue_of(f)->bytes > f->last_bytes &&
                          f->queued_bytes > f->last_bytes;
 
-    return !has_two && t->ops->get_depth(t).bytes <= wr_transport_high(t);
+    return !has_two && t->ops->get_depth(t) <= wr_transport_high(t);
 }
 
 static void sender_read(struct wr_sender *f)
@@ -197,7 +197,7 @@ void wr_sender_join(struct wr_sender *f)
     wr_sender_check_invariants(f);
     wr_assert(f->state == WR_SENDER_NEXT && f->sent_bytes == 0);
     if (len > 0 &&
-        f->t->ops->get_depth(f->t).bytes + len <= wr_transport_high(f->t)) {
+        f->t->ops->get_depth(f->t) + len <= wr_transport_high(f->t)) {
         chunk = wr_sendq_make_chunk(memory, len);
     }
     if (!chunk) {
@@ -292,7 +292,7 @@ void wr_sender_go_on(struct wr_sender *f)
         return;
     }
     if (f->file.left == 0) {
-        if (f->t->ops->get_depth(f->t).bytes == 0) {
+        if (f->t->ops->get_depth(f->t) == 0) {
             sender_finish(f, 0);
         }
     } else if (f->t->ops->splice) {
@@ -367,7 +367,6 @@ void wr_sender_check_invariants(const struct wr_sender *f)
 void wr_sender_check_progress(const struct wr_sender *f)
 {
     wr_sender_check_invariants(f);
-    wr_assert(f->state != WR_SENDER_NEXT ||
-              f->t->ops->get_depth(f->t).bytes > 0);
+    wr_assert(f->state != WR_SENDER_NEXT || f->t->ops->get_depth(f->t) > 0);
     wr_assert(f->state != WR_SENDER_DONE || wr_ready_is_pending(&f->ready));
 }

@@ -427,7 +427,7 @@ weir_transport_get_write_buffer_limits(const weir_transport *t)
 
 uint64_t weir_transport_get_write_buffer_size(const weir_transport *t)
 {
-    return t->ops->get_depth ? t->ops->get_depth(t).bytes : 0;
+    return t->ops->get_depth ? t->ops->get_depth(t) : 0;
 }
 
 int weir_transport_set_write_hard_limit(weir_transport *t, uint64_t limit_bytes)

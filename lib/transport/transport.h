@@ -121,7 +121,7 @@ struct wr_transport_ops {
     void (*resume_reading)(weir_transport *t);
     bool (*is_reading)(const weir_transport *t);
     bool (*is_closing)(const weir_transport *t);
-    struct weir_depth (*get_depth)(const weir_transport *t);
+    uint64_t (*get_depth)(const weir_transport *t);
     /* Returns the queue if no byte of it was offered to the kernel. Returns
      * NULL if bytes were offered, because the kernel may then be full. */
     const struct wr_sendq *(*get_unoffered)(const weir_transport *t);

@@ -245,7 +245,7 @@ def use_errors(functions):
 # that lie in arrays, or whose room is fixed.
 VALUES = {
     "weir_address", "weir_allocator", "weir_alpn_list", "weir_alpn_name",
-    "weir_as_completed", "weir_buf", "weir_depth", "weir_endpoint",
+    "weir_as_completed", "weir_buf", "weir_endpoint",
     "weir_factory", "weir_handle", "weir_network", "weir_peercred",
     "weir_protocol_binding", "weir_proxy_tlv", "weir_proxy_tlvs",
     "weir_separator", "weir_srv", "weir_stdio", "weir_systemd_fd", "weir_task_group",

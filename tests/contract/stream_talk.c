@@ -104,11 +104,11 @@ static int write_bulk(void *arg, weir_reader *reader, weir_writer *writer)
     int err = weir_writer_write(writer, bytes, sizeof(bytes));
     if (err == 0) {
         err = weir_writer_drain(writer);
-        drained_at = weir_writer_get_write_buffer_size(writer).bytes;
+        drained_at = weir_writer_get_write_buffer_size(writer);
     }
     if (err == 0) {
         err = weir_writer_flush(writer);
-        is_flushed = weir_writer_get_write_buffer_size(writer).bytes == 0;
+        is_flushed = weir_writer_get_write_buffer_size(writer) == 0;
     }
     return err;
 }

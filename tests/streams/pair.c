@@ -113,7 +113,7 @@ static int run_call(weir_loop *on, void *arg)
     cr_assert_eq(on, loop);
     call->result = call->fn(call->p->writer);
     call->is_done = true;
-    call->depth = weir_writer_get_write_buffer_size(call->p->writer).bytes;
+    call->depth = weir_writer_get_write_buffer_size(call->p->writer);
     call->sends = fake_stats()->sends;
     if (weir_transport_get_socket(call->p->t) >= 0) {
         call->taken = fake_taken_bytes(call->p->fd);

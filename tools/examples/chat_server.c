@@ -27,7 +27,7 @@ static void tell_others(const struct member *from, const char *what)
             continue;
         }
         weir_writer_write(to->writer, text, (size_t)len);
-        if (weir_writer_get_write_buffer_size(to->writer).bytes > SLOW_BYTES) {
+        if (weir_writer_get_write_buffer_size(to->writer) > SLOW_BYTES) {
             weir_writer_abort(to->writer); /* its task sees the end */
         }
     }

@@ -28,16 +28,9 @@ static const weir_transport *filter_get_below(const weir_transport *t)
     return wr_filter_of(t)->below;
 }
 
-static struct weir_depth filter_get_depth(const weir_transport *t)
+static uint64_t filter_get_depth(const weir_transport *t)
 {
-    const struct wr_filter *f = wr_filter_of(t);
-    struct weir_depth depth = {.bytes = wr_outbox_depth(&f->c.outbox)};
-
-    wr_assert(f->below);
-    if (!f->below_lost && f->below->ops->get_depth) {
-        depth.operations = f->below->ops->get_depth(f->below).operations;
-    }
-    return depth;
+    return wr_outbox_depth(&wr_filter_of(t)->c.outbox);
 }
 
 static const struct wr_sendq *filter_get_unoffered(const weir_transport *t)

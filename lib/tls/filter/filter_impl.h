@@ -172,7 +172,7 @@ void wr_filter_settings_drop(struct wr_secure_settings *settings);
 static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
 {
     return f->below && !f->below_lost && f->below->ops->get_depth
-               ? f->below->ops->get_depth(f->below).bytes
+               ? f->below->ops->get_depth(f->below)
                : 0;
 }
 

@@ -263,9 +263,9 @@ static bool datagram_is_closing(const weir_transport *t)
     return t->state > WR_LIFE_OPEN;
 }
 
-static struct weir_depth datagram_get_depth(const weir_transport *t)
+static uint64_t datagram_get_depth(const weir_transport *t)
 {
-    return (struct weir_depth){.bytes = wr_datagram_of(t)->queue.bytes};
+    return wr_datagram_of(t)->queue.bytes;
 }
 
 static void datagram_get_peername(const weir_transport *t,

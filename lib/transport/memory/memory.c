@@ -188,11 +188,9 @@ static bool memory_has_taken_all(const weir_transport *t)
            wr_ready_is_pending(&other->c.t.step);
 }
 
-static struct weir_depth memory_get_depth(const weir_transport *t)
+static uint64_t memory_get_depth(const weir_transport *t)
 {
-    const struct wr_connection *c = wr_connection_of(t);
-
-    return (struct weir_depth){.bytes = wr_outbox_depth(&c->outbox)};
+    return wr_outbox_depth(&wr_connection_of(t)->outbox);
 }
 
 static const struct wr_sendq *memory_get_unoffered(const weir_transport *t)

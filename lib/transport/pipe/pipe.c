@@ -135,13 +135,12 @@ static void pipe_abandon(weir_transport *t)
     wr_op_abandon(&t->loop->uring, &p->watch_op);
 }
 
-static struct weir_depth pipe_get_depth(const weir_transport *t)
+static uint64_t pipe_get_depth(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));
 
     wr_assert(p->direction == WR_PIPE_WRITE);
-    return (struct weir_depth){.bytes = p->c.outbox.queue.bytes,
-                               .operations = p->io == WR_PIPE_WORKING};
+    return p->c.outbox.queue.bytes;
 }
 
 static const struct wr_sendq *pipe_get_unoffered(const weir_transport *t)

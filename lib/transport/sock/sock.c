@@ -593,12 +593,9 @@ static void sock_abandon(weir_transport *t)
     wr_transport_unref(t);
 }
 
-static struct weir_depth sock_get_depth(const weir_transport *t)
+static uint64_t sock_get_depth(const weir_transport *t)
 {
-    const struct wr_sock *s = wr_sock_of(t);
-
-    return (struct weir_depth){.bytes = s->c.outbox.queue.bytes,
-                               .operations = s->send_op.in_flight};
+    return wr_sock_of(t)->c.outbox.queue.bytes;
 }
 
 static bool sock_has_taken_all(const weir_transport *t)
