@@ -27,8 +27,8 @@
  * and after encryption. Until the kernel has space for twice as many bytes, and
  * again after it has refused some, at most 32 KiB are received ahead; and none
  * while the kernel accepts no byte. If a side's read_limit_bytes (struct
- * weir_connection_options) is greater, the relay ends its receive in flight and
- * begins another.
+ * weir_connection_options) is above this, the relay ends its receive in flight
+ * and begins another.
  *
  * **The end of one direction.** If a side ends its stream, the end is forwarded
  * after all its bytes (weir_transport_write_eof(); with TLS a close_notify),

@@ -82,10 +82,10 @@ struct weir_server_options {
     uint32_t socket_mode;
     /** Keep a Unix socket's file when the server is closed. */
     bool no_cleanup_socket;
-    /** Maximum number of connections at a time; 0 means unlimited. Further
-     * connections wait in the kernel's queue, where another process that shares
-     * the socket may accept them; connections that were accepted while the
-     * server filled up wait unread. */
+    /** Maximum number of connections at a time; with 0 descriptors are the
+     * limit. Further connections wait in the kernel's queue, where another
+     * process that shares the socket may accept them; connections that were
+     * accepted while the server filled up wait unread. */
     uint64_t connection_limit;
     /** Grace period for connections that are not idle when
      * weir_server_serve_forever() is cancelled; default 30 s; UINT64_MAX is no
