@@ -29,6 +29,9 @@ void control_stop_listening(struct control *control);
 void control_end(struct control *control);
 void control_free(struct control *control);
 
+/* Connects to a Unix socket whose responses are due within a limit. Returns a
+ * descriptor or a negative error. */
+int control_connect(const char *path, unsigned limit_s);
 /* Implements weir-proxy --ctl PATH COMMAND. Returns the exit code. */
 int control_send(const char *path, int word_count, char **words);
 /* Gets the configuration's lines (changes.h) of the proxy that serves this

@@ -19,12 +19,13 @@
 #include <unistd.h>
 
 #define ANSWER_S 60
+#define FACTS_S  10 /* a successor waits for them before it starts */
 
 enum { EXIT_FAILED = 1, EXIT_WRONG = 2 };
 
-static int connect_to(const char *path)
+int control_connect(const char *path, unsigned limit_s)
 {
-    const struct timeval limit = {.tv_sec = ANSWER_S};
+    const struct timeval limit = {.tv_sec = limit_s};
     struct weir_address address;
 
     if (weir_address_parse_unix(path, &address) < 0) {
@@ -94,7 +95,7 @@ int control_send(const char *path, int word_count, char **words)
             "them");
         return EXIT_WRONG;
     }
-    const int fd = connect_to(path);
+    const int fd = control_connect(path, ANSWER_S);
     if (fd < 0) {
         say("%s: %s", path, strerror(-fd));
         return EXIT_FAILED;
@@ -112,7 +113,7 @@ int control_send(const char *path, int word_count, char **words)
 bool control_get_facts(const char *path, struct config_texts *ret)
 {
     static const char line[] = "facts\n";
-    const int fd = connect_to(path);
+    const int fd = control_connect(path, FACTS_S);
     FILE *in = fd >= 0 ? fdopen(fd, "r") : NULL;
     char *text = NULL;
     size_t room = 0;

@@ -86,28 +86,21 @@ static bool is_ours(int fd, const struct config *config)
 }
 
 /* Connects to the running proxy, whose root may be different. Returns a socket
- * or -1. */
+ * or a negative error. */
 static int connect_to(const struct config *config)
 {
-    const struct timeval limit = {.tv_sec = ANSWER_S};
-    struct weir_address address;
     char whole[PATH_MAX];
 
     confine_path_outside(config, config->handover_path, whole);
-    if (weir_address_parse_unix(whole, &address) < 0) {
+    const int fd = control_connect(whole, ANSWER_S);
+    if (fd == -ENAMETOOLONG) {
         say("handover: '%s' is too long for a path", whole);
-        return -1;
     }
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, &address.storage.any, address.len) == 0 &&
-        is_ours(fd, config) &&
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0) {
-        return fd;
-    }
-    if (fd >= 0) {
+    if (fd >= 0 && !is_ours(fd, config)) {
         close(fd);
+        return -EPERM;
     }
-    return -1;
+    return fd;
 }
 
 /* Receives one message and takes its descriptors. Returns its byte, or 0 at the
