@@ -17,7 +17,7 @@ from harness import WAIT_S, command, equal, fails, matches, need, read_line, run
 from proxy_certificates import (Secured, certificates, client_context, folder,
                                 make_certificate, plain, secure, subject)
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy
+from proxying import PROXY, Proxy, told
 from servers import (Server, drain, echo, echoes, free_port, read_exactly,
                      reset)
 
@@ -547,7 +547,7 @@ def test_sighup_renews_the_certificate_for_new_handshakes_alone():
             equal(subject(before), "proxy.test", "the first certificate")
             shutil.copy(certificates()["other"], path)
             proxy.signal(signal.SIGHUP)
-            matches(proxy.process.stderr.readline().decode(), "read again")
+            told(proxy, "read again")
             for _ in range(4):
                 end = time.monotonic() + WAIT_S
                 while True:
@@ -598,7 +598,7 @@ def test_a_folder_of_certificates_is_read_again():
             equal(served_for(proxy, "b.test"), first, "for a name of none")
             shutil.copy(certificates()["b"], f"{place}/b.pem")
             proxy.signal(signal.SIGHUP)
-            matches(proxy.process.stderr.readline().decode(), "read again")
+            told(proxy, "read again")
             wait_until(lambda: served_for(proxy, "b.test") != first)
             with open(f"{place}/c.pem", "w", encoding="ascii") as file:
                 file.write("nothing")
