@@ -354,18 +354,6 @@ static void settle_connection(struct run_options *options)
     }
 }
 
-static void tell_dropped_fields(const struct http_options *http)
-{
-    const bool is_auto = http->version == HTTP_VERSION_AUTO;
-
-    for (size_t i = 0; i < http->field_count; i++) {
-        if (h2_field_line_is_dropped(http->fields[i])) {
-            say("--header: '%.100s' is not sent%s, HTTP/2 has no such field",
-                http->fields[i], is_auto ? " over HTTP/2" : "");
-        }
-    }
-}
-
 /* CONNECT requests have another form (RFC 9113, 8.5). */
 static bool asks_for_tunnel(const struct run_options *options)
 {
@@ -406,17 +394,14 @@ static bool settle_http2(struct run_options *options)
                    "do over HTTP/2");
     }
     settle_offer(options);
-    tell_dropped_fields(&options->http);
+    const bool is_auto = options->http.version == HTTP_VERSION_AUTO;
+    for (size_t i = 0; i < options->http.field_count; i++) {
+        if (h2_field_line_is_dropped(options->http.fields[i])) {
+            say("--header: '%.100s' is not sent%s, HTTP/2 has no such field",
+                options->http.fields[i], is_auto ? " over HTTP/2" : "");
+        }
+    }
     return true;
-}
-
-static bool settle_requests(struct run_options *options,
-                            const struct options_given *given)
-{
-    return (!given->file || settle_file(options, given)) &&
-           settle_expected(options) &&
-           (options->mode != RUN_MODE_WS || options_settle_ws(options)) &&
-           settle_http2(options);
 }
 
 const char *options_arrival_name(enum run_model model)
@@ -495,19 +480,6 @@ static bool settle_pace(struct run_options *options,
                                     settle_stages(options, given));
 }
 
-/* An objective on errors replaces the budget, except of --max-errors. */
-static void settle_errors(struct run_options *options)
-{
-    for (size_t i = 0; i < options->slo.count && !options->has_max_errors;
-         i++) {
-        if (options->slo.terms[i].figure == SLO_ERRORS &&
-            options->slo.terms[i].kind[0] == '\0') {
-            options->max_errors = WHOLE_MILLIONTHS;
-            options->max_errors_is_share = true;
-        }
-    }
-}
-
 _Static_assert(SLO_KIND_SIZE == KINDS_NAME_SIZE, "a name of a kind fits");
 
 static bool settle_kinds(struct run_options *options)
@@ -565,7 +537,14 @@ static bool settle_output(struct run_options *options,
 {
     const uint64_t shortest = options->duration_ns / INTERVALS_MAX;
 
-    settle_errors(options);
+    for (size_t i = 0; i < options->slo.count && !options->has_max_errors;
+         i++) {
+        if (options->slo.terms[i].figure == SLO_ERRORS &&
+            options->slo.terms[i].kind[0] == '\0') {
+            options->max_errors = WHOLE_MILLIONTHS;
+            options->max_errors_is_share = true;
+        }
+    }
     if (!settle_kinds(options) || !settle_objectives(options)) {
         return false;
     }
@@ -659,10 +638,13 @@ bool options_settle(struct options_reading *reading,
            settle_udp(options, given) && options_settle_urls(options, given) &&
            choose_script(options, given) &&
            options_check_needs(options, given, list) &&
-           settle_connections(options) && settle_requests(options, given) &&
-           settle_pace(options, given) && preamble_settle(options) &&
-           settle_output(options, given) && settle_mode(options) &&
-           settle_least(options) &&
+           settle_connections(options) &&
+           (!given->file || settle_file(options, given)) &&
+           settle_expected(options) &&
+           (options->mode != RUN_MODE_WS || options_settle_ws(options)) &&
+           settle_http2(options) && settle_pace(options, given) &&
+           preamble_settle(options) && settle_output(options, given) &&
+           settle_mode(options) && settle_least(options) &&
            tls_check_run(&options->tls, options->targets,
                          options->target_count) &&
            settle_fields(options, given);

@@ -41,14 +41,6 @@ static void note_kind(const struct traffic *traffic,
     }
 }
 
-static void note_completed(const struct traffic *traffic,
-                           const struct flight *flight)
-{
-    if (traffic->kinds && traffic->measuring && traffic->judging) {
-        traffic->kinds[flight->kind].counts.completed++;
-    }
-}
-
 static void note_end(const struct conn *conn, const struct flight *flight,
                      enum request_end end, uint16_t status, uint64_t now_ns)
 {
@@ -211,14 +203,6 @@ void conn_keep_requests(struct conn *conn)
     conn->repeats = conn->outstanding > 0;
 }
 
-/* Servers end connections with an end of the stream, with or without
- * close_notify, or with a reset. Other errors are faults of the path. */
-static bool is_end_of_server(int err)
-{
-    return err == ERROR_EOF || err == -ECONNRESET || err == -EPIPE ||
-           err == WEIR_ETLSTRUNCATED;
-}
-
 static bool keep_all(struct conn *conn)
 {
     if (conn->first_byte_ns > 0 || !conn_may_repeat(conn)) {
@@ -235,7 +219,8 @@ static bool take_end(struct conn *conn, int err)
     const struct conn_kind *kind = conn->way->kind;
     const bool is_idle = conn->outstanding == 0;
 
-    if (!is_end_of_server(err)) {
+    if (err != ERROR_EOF && err != -ECONNRESET && err != -EPIPE &&
+        err != WEIR_ETLSTRUNCATED) {
         return false;
     }
     if (kind->keep ? !kind->keep(conn, err) : !is_idle && !keep_all(conn)) {
@@ -458,7 +443,9 @@ void conn_end_request(struct conn *conn, const struct flight *flight,
     }
     if (answer->code == 0) {
         ledger->ok++;
-        note_completed(traffic, flight);
+        if (traffic->kinds && traffic->measuring && traffic->judging) {
+            traffic->kinds[flight->kind].counts.completed++;
+        }
         if (!is_warmup) {
             record_answer(conn, flight, first_byte_ns, now_ns);
         }

@@ -55,20 +55,6 @@ struct preamble_state {
     size_t body_len;
 };
 
-/* Leaves out -H fields whose values are not captured yet. */
-static void choose_fields(const struct preamble_requests *self, size_t line,
-                          struct http_options *http)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < http->field_count; i++) {
-        if (!preamble_find_early(self->preamble, line, http->fields[i])) {
-            http->fields[count++] = http->fields[i];
-        }
-    }
-    http->field_count = count;
-}
-
 static const struct data *find_data(const struct preamble_requests *self)
 {
     return self->options->data ? &self->data : NULL;
@@ -80,7 +66,13 @@ static int make_http(struct preamble_requests *self, size_t target, size_t line)
     struct http_options http = self->options->http;
     char why[WHY_SIZE];
 
-    choose_fields(self, line, &http);
+    size_t count = 0;
+    for (size_t i = 0; i < http.field_count; i++) {
+        if (!preamble_find_early(self->preamble, line, http.fields[i])) {
+            http.fields[count++] = http.fields[i];
+        }
+    }
+    http.field_count = count;
     http.data = find_data(self);
     const int err = http_load_make(&http, &self->options->targets[target],
                                    &self->preamble->lines[line].kind, 1,

@@ -101,17 +101,6 @@ static void repeat_requests(struct conn *conn)
     }
 }
 
-/* Gives up: more bytes arrived than the answer can have. */
-static void report_surplus(struct conn *conn, size_t len)
-{
-    char detail[ERRORS_DETAIL_SIZE];
-
-    snprintf(detail, sizeof(detail),
-             "connection %u: %zu bytes more than were asked for", conn->index,
-             len);
-    conn_give_up(conn, PHASE_VALIDATE, ERROR_SURPLUS, detail);
-}
-
 /* Reads bytes between requests that a server may send unasked. Returns false if
  * it may not, and the connection was given up. */
 static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
@@ -127,7 +116,10 @@ static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
                                  &answer);
     }
     if (used < 0) {
-        report_surplus(conn, len);
+        snprintf(detail, sizeof(detail),
+                 "connection %u: %zu bytes more than were asked for",
+                 conn->index, len);
+        conn_give_up(conn, PHASE_VALIDATE, ERROR_SURPLUS, detail);
         return false;
     }
     *ret_is_end = answer.is_complete && answer.ends_connection;

@@ -141,18 +141,6 @@ static const struct http_request *find_request(const struct shared *shared,
         shared->load.options->urls ? get_number(shared, conn, place) : 0);
 }
 
-/* Stores the number of the request that is written next. If none is pending,
- * its response is the next. */
-static void keep_number(const struct shared *shared, struct http_conn *conn,
-                        uint64_t number)
-{
-    conn->numbers[conn->sent_count % shared->load.options->depth] = number;
-    if (conn->sent_count == conn->answered_count) {
-        conn->response.is_head_request =
-            find_request(shared, conn, conn->sent_count)->is_head;
-    }
-}
-
 /* Prepares for the response to the oldest pending request. With --urls it is
  * unknown until it is sent. */
 static void await_answer(const struct shared *shared, struct http_conn *conn)
@@ -266,7 +254,12 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
         const bool is_last = batch->has_last && i + 1 == batch->count;
         const uint64_t number = batch->number + i * batch->stride;
         if (shared->keeps_numbers) {
-            keep_number(shared, conn, number);
+            conn->numbers[conn->sent_count % shared->load.options->depth] =
+                number;
+            if (conn->sent_count == conn->answered_count) {
+                conn->response.is_head_request =
+                    find_request(shared, conn, conn->sent_count)->is_head;
+            }
         }
         const struct http_request *request =
             find_request(shared, conn, conn->sent_count);
@@ -290,18 +283,6 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
     return err;
 }
 
-static void judge_wanted(struct shared *shared, struct http_conn *conn,
-                         struct codec_answer *answer)
-{
-    http_load_judge(&shared->load, conn->response.is_head_request,
-                    conn->response.body_bytes, &conn->reader,
-                    get_echo(shared, conn), answer);
-    answer->is_waited_out = answer->code == ERROR_STATUS &&
-                            answer->status == WAITED_OUT_STATUS &&
-                            answer->ends_connection;
-    wanted_begin(&conn->reader);
-}
-
 static void judge(struct shared *shared, struct http_conn *conn,
                   struct codec_answer *answer)
 {
@@ -310,7 +291,13 @@ static void judge(struct shared *shared, struct http_conn *conn,
     answer->ends_connection = !http_response_may_go_on(&conn->response);
     answer->code = 0;
     if (!http_load_takes_any(&shared->load, answer->status)) {
-        judge_wanted(shared, conn, answer);
+        http_load_judge(&shared->load, conn->response.is_head_request,
+                        conn->response.body_bytes, &conn->reader,
+                        get_echo(shared, conn), answer);
+        answer->is_waited_out = answer->code == ERROR_STATUS &&
+                                answer->status == WAITED_OUT_STATUS &&
+                                answer->ends_connection;
+        wanted_begin(&conn->reader);
     }
 }
 

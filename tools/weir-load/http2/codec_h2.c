@@ -18,18 +18,6 @@ bool h2_is_built(void)
     return true;
 }
 
-static void drop_fixed(struct h2_shared *shared)
-{
-    for (size_t i = 0; shared->owns_fixed && i < shared->load.request_count;
-         i++) {
-        free(shared->fixed[i].text);
-        free(shared->fixed[i].fields);
-    }
-    if (shared->owns_fixed) {
-        free(shared->fixed);
-    }
-}
-
 static void close_shared(void *arg)
 {
     struct h2_shared *shared = arg;
@@ -39,7 +27,14 @@ static void close_shared(void *arg)
         h2_answers_end(conn);
         h2_streams_drop(&conn->streams);
     }
-    drop_fixed(shared);
+    for (size_t i = 0; shared->owns_fixed && i < shared->load.request_count;
+         i++) {
+        free(shared->fixed[i].text);
+        free(shared->fixed[i].fields);
+    }
+    if (shared->owns_fixed) {
+        free(shared->fixed);
+    }
     nghttp2_session_callbacks_del(shared->callbacks);
     nghttp2_option_del(shared->option);
     http_load_fini(&shared->load);

@@ -67,18 +67,6 @@ void h2_answers_release(struct h2_conn *self, struct h2_stream *stream)
     h2_streams_move(&self->streams, stream, H2_FREE, true);
 }
 
-static void end(struct h2_conn *self, struct h2_stream *stream,
-                const struct codec_answer *answer)
-{
-    const uint64_t now_ns = self->received_ns;
-    const bool is_whole = stream->first_byte_ns == now_ns;
-
-    traffic_note_quiet(self->conn->traffic, now_ns);
-    conn_end_request(self->conn, &stream->flight, stream->is_warmup,
-                     is_whole ? 0 : stream->first_byte_ns, answer, now_ns);
-    h2_answers_release(self, stream);
-}
-
 void h2_answers_fail(struct h2_conn *self, struct h2_stream *stream,
                      enum error_phase phase, int code, const char *detail)
 {
@@ -123,7 +111,13 @@ static void take_answer(struct h2_conn *self, struct h2_stream *stream)
                     (struct wanted_bytes){stream->body, stream->body_len},
                     &answer);
     judge_grpc(stream, &answer);
-    end(self, stream, &answer);
+    const uint64_t now_ns = self->received_ns;
+    const bool is_whole = stream->first_byte_ns == now_ns;
+
+    traffic_note_quiet(self->conn->traffic, now_ns);
+    conn_end_request(self->conn, &stream->flight, stream->is_warmup,
+                     is_whole ? 0 : stream->first_byte_ns, &answer, now_ns);
+    h2_answers_release(self, stream);
 }
 
 /* The server has not processed the request (RFC 9113, 8.7), so it is sent
@@ -230,15 +224,6 @@ static void take_location(struct h2_conn *self, const struct h2_stream *stream,
     memcpy(self->location, value, len);
     self->location[len] = '\0';
     self->location_id = stream->id;
-}
-
-static void forget_fields(struct h2_conn *self, struct h2_stream *stream)
-{
-    stream->is_grpc = false;
-    stream->grpc_status = H2_NO_STATUS;
-    if (self->location_id == stream->id) {
-        self->location_id = 0;
-    }
 }
 
 /* Stores a field that is used later. Returns false if its value is never used.
@@ -400,7 +385,11 @@ static void take_block(struct h2_conn *self, const nghttp2_frame_hd *head)
         stream->status = stream->message.status;
     }
     if (stream->message.block == H2_BLOCK_NONE) {
-        forget_fields(self, stream);
+        stream->is_grpc = false;
+        stream->grpc_status = H2_NO_STATUS;
+        if (self->location_id == stream->id) {
+            self->location_id = 0;
+        }
     }
     if (is_last) {
         take_end(self, stream);
@@ -607,18 +596,6 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
     return (ssize_t)(left < len ? left : len);
 }
 
-/* Records the wait of a body that is completed in a later loop iteration than
- * it began: it waited for the server's window, because everything that the
- * window allows is written at once. */
-static void note_sent(struct h2_conn *self, const struct h2_stream *stream)
-{
-    if (stream->body_at == stream->body_len && !stream->is_warmup &&
-        self->received_ns > stream->opened_ns) {
-        histogram_record(&self->conn->traffic->record->blocked,
-                         self->received_ns - stream->opened_ns);
-    }
-}
-
 /* Fixed bodies are sent by reference. */
 static int write_body(struct h2_conn *self, struct h2_stream *stream,
                       size_t len)
@@ -627,7 +604,11 @@ static int write_body(struct h2_conn *self, struct h2_stream *stream,
     weir_transport *t = self->conn->transport;
 
     stream->body_at += len;
-    note_sent(self, stream);
+    if (stream->body_at == stream->body_len && !stream->is_warmup &&
+        self->received_ns > stream->opened_ns) {
+        histogram_record(&self->conn->traffic->record->blocked,
+                         self->received_ns - stream->opened_ns);
+    }
     if (stream->body == stream->own_body || len < H2_OUT_SIZE / 16) {
         return put(self, (const uint8_t *)bytes, len) == (ssize_t)len
                    ? 0

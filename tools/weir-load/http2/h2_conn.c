@@ -334,13 +334,6 @@ static void go_on(struct h2_conn *self, uint64_t now_ns)
     }
 }
 
-/* A server without HTTP/2 responds to the preface with an HTTP/1 error. */
-static bool is_http1(const struct h2_conn *self, const struct weir_buf *buf)
-{
-    return !self->has_settings && self->conn->received_bytes == buf->len &&
-           buf->len >= 5 && memcmp(buf->data, "HTTP/", 5) == 0;
-}
-
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
@@ -353,7 +346,8 @@ static int data_received(void *user, weir_transport *t,
     const uint64_t now_ns = clock_now_ns();
     conn->received_bytes += buf->len;
     self->received_ns = now_ns;
-    if (is_http1(self, buf)) {
+    if (!self->has_settings && self->conn->received_bytes == buf->len &&
+        buf->len >= 5 && memcmp(buf->data, "HTTP/", 5) == 0) {
         give_up(self, PHASE_VALIDATE, ERROR_NOT_HTTP2, "it speaks HTTP/1");
         return 0;
     }
@@ -371,13 +365,6 @@ static int data_received(void *user, weir_transport *t,
 }
 
 /* ---- timeouts ---- */
-
-/* No stream has been allowed for too long. */
-static void expire_shut(struct h2_conn *self)
-{
-    give_up(self, PHASE_TIMEOUT,
-            self->has_settings ? ERROR_NO_STREAM : ERROR_NO_SETTINGS, "");
-}
 
 /* Ends timed-out requests of a list. Repeated requests are not in order. */
 static uint32_t expire_list(struct h2_conn *self, enum h2_stream_state state,
@@ -433,7 +420,8 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
     const uint64_t before_ns = now_ns > timeout_ns ? now_ns - timeout_ns : 0;
 
     if (conn->depth == 0 && !self->is_leaving && self->shut_ns <= before_ns) {
-        expire_shut(self);
+        give_up(self, PHASE_TIMEOUT,
+                self->has_settings ? ERROR_NO_STREAM : ERROR_NO_SETTINGS, "");
         return;
     }
     const uint32_t late = expire_list(self, H2_LIVE, before_ns, now_ns) +
@@ -622,20 +610,15 @@ static void made(void *user, weir_transport *t)
     flush(self);
 }
 
-static void end_session(struct h2_conn *self)
-{
-    nghttp2_session_del(self->session);
-    h2_answers_end(self);
-    self->session = NULL;
-}
-
 static void lost(void *user, weir_transport *t, int err)
 {
     struct conn *conn = user;
     struct h2_conn *self = self_of(conn);
 
     conn_lost(conn, t, err);
-    end_session(self);
+    nghttp2_session_del(self->session);
+    h2_answers_end(self);
+    self->session = NULL;
 }
 
 static void pause_writing(void *user, weir_transport *t)

@@ -21,20 +21,6 @@ struct piece {
     size_t len;
 };
 
-static bool is_named(struct piece name, const char *text)
-{
-    return name.len == strlen(text) && memcmp(name.at, text, name.len) == 0;
-}
-
-static void make_lower(struct piece piece)
-{
-    for (size_t i = 0; i < piece.len; i++) {
-        if (piece.at[i] >= 'A' && piece.at[i] <= 'Z') {
-            piece.at[i] = (char)(piece.at[i] - 'A' + 'a');
-        }
-    }
-}
-
 static bool is_blank(char byte)
 {
     return byte == ' ' || byte == '\t';
@@ -58,7 +44,11 @@ static struct piece part_field(char *line, char *end, struct piece *ret_value)
     const struct piece name = {line, (size_t)(colon - line)};
 
     *ret_value = trim(colon + 1, end);
-    make_lower(name);
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.at[i] >= 'A' && name.at[i] <= 'Z') {
+            name.at[i] = (char)(name.at[i] - 'A' + 'a');
+        }
+    }
     return name;
 }
 
@@ -104,7 +94,7 @@ static void read_field(struct h2_head *self, char *line, char *end,
     struct piece value;
     const struct piece name = part_field(line, end, &value);
 
-    if (is_named(name, "host")) {
+    if (name.len == 4 && memcmp(name.at, "host", 4) == 0) {
         self->first = self->fields + AUTHORITY;
         set(self, AUTHORITY, piece_of(":authority"), value, is_kept);
     } else if (!h2_field_is_dropped(name.at, name.len, value.at, value.len)) {

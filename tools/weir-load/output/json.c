@@ -68,13 +68,13 @@ static json_t *cpus_part(const struct cpus *cpus)
 /* null if the kernel does not report it. */
 static json_t *clock_part(const struct host *host)
 {
-    if (host->clock_greatest_error_ns == 0) {
-        return json_null();
-    }
-    return json_pack(
-        "{s:b, s:I, s:I}", "synchronised", host->clock_is_synchronised,
-        "estimated_error_ns", json_integer_of(host->clock_estimated_error_ns),
-        "greatest_error_ns", json_integer_of(host->clock_greatest_error_ns));
+    return host->clock_greatest_error_ns == 0
+               ? json_null()
+               : json_pack("{s:b, s:I, s:I}", "synchronised",
+                           host->clock_is_synchronised, "estimated_error_ns",
+                           json_integer_of(host->clock_estimated_error_ns),
+                           "greatest_error_ns",
+                           json_integer_of(host->clock_greatest_error_ns));
 }
 
 static json_t *env_part(const struct result *result)
@@ -230,15 +230,6 @@ static json_t *errors_part(const struct error_table *errors)
     return list;
 }
 
-/* NULL if out of memory, so the member is left out; null if there was no
- * answer. */
-static json_t *hdr_of_row(const struct result_row *row)
-{
-    return row->hdr                 ? json_string(row->hdr)
-           : row->counts.max_ns > 0 ? NULL
-                                    : json_null();
-}
-
 static json_t *errors_of_row(const struct error_counts *errors)
 {
     json_t *counts = json_object();
@@ -263,8 +254,12 @@ json_t *json_row(const struct result_row *row)
     json_t *part = json_object();
 
     write_fields(fields_interval, &row->counts, part);
-    return join(part, json_pack("{s:o*, s:o}", "hdr", hdr_of_row(row), "errors",
-                                errors_of_row(&row->errors)));
+    /* Without memory the member is left out; without an answer it is null. */
+    return join(part, json_pack("{s:o*, s:o}", "hdr",
+                                row->hdr                 ? json_string(row->hdr)
+                                : row->counts.max_ns > 0 ? NULL
+                                                         : json_null(),
+                                "errors", errors_of_row(&row->errors)));
 }
 
 static json_t *rows_part(const struct result *result)
@@ -300,12 +295,12 @@ static json_t *slo_part(const struct result *result)
 /* NULL if unknown, so the member is left out. */
 static json_t *sharing_part(const struct sharing *sharing)
 {
-    if (sharing->cpu_count == 0) {
-        return NULL;
-    }
-    return json_pack("{s:I, s:f, s:f, s:f}", "count",
-                     json_integer_of(sharing->cpu_count), "idle", sharing->idle,
-                     "others", sharing->others, "stolen", sharing->stolen);
+    return sharing->cpu_count == 0
+               ? NULL
+               : json_pack("{s:I, s:f, s:f, s:f}", "count",
+                           json_integer_of(sharing->cpu_count), "idle",
+                           sharing->idle, "others", sharing->others, "stolen",
+                           sharing->stolen);
 }
 
 static json_t *threads_part(const struct result *result)
@@ -323,12 +318,6 @@ static json_t *threads_part(const struct result *result)
                                        sharing_part(&thread->sharing))));
     }
     return list;
-}
-
-static json_t *client_part(const struct result *result)
-{
-    return json_pack("{s:f, s:o}", "cpu", verdict_cpu_share(result), "threads",
-                     threads_part(result));
 }
 
 static json_t *remarks_part(const struct remarks *remarks)
@@ -371,29 +360,24 @@ static json_t *start_part(uint64_t wall_ns)
     return json_string(text);
 }
 
-/* null if the result is of the whole load. */
-static json_t *part_part(const struct part *part)
-{
-    return part->count == 1
-               ? json_null()
-               : json_pack("{s:i, s:i}", "index", (int)part->index + 1, "count",
-                           (int)part->count);
-}
-
 json_t *json_begin(const struct result *result)
 {
     const struct run_options *options = result->options;
 
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
-                     "s:o}",
-                     "schema", JSON_SCHEMA, "tool", "weir-load", "command",
-                     json_command(options), "config", json_config(options),
-                     "config_hash", json_config_hash(options), "env",
-                     env_part(result), "labels", labels_part(options), "start",
-                     start_part(result->wall_begin_ns), "start_unix_ns",
-                     json_integer_of(result->wall_begin_ns), "duration_ns",
-                     json_integer_of(result->window_ns), "part",
-                     part_part(&options->part), "model", model_part(result));
+    return json_pack(
+        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
+        "s:o}",
+        "schema", JSON_SCHEMA, "tool", "weir-load", "command",
+        json_command(options), "config", json_config(options), "config_hash",
+        json_config_hash(options), "env", env_part(result), "labels",
+        labels_part(options), "start", start_part(result->wall_begin_ns),
+        "start_unix_ns", json_integer_of(result->wall_begin_ns), "duration_ns",
+        json_integer_of(result->window_ns), "part",
+        options->part.count == 1
+            ? json_null()
+            : json_pack("{s:i, s:i}", "index", (int)options->part.index + 1,
+                        "count", (int)options->part.count),
+        "model", model_part(result));
 }
 
 static json_t *summary_part(const struct result *result)
@@ -402,16 +386,6 @@ static json_t *summary_part(const struct result *result)
 
     verdict_summarize(result, &summary);
     return summary_json(&summary);
-}
-
-static json_t *verdict_part(const struct result *result)
-{
-    return json_pack("{s:o, s:b, s:s, s:i, s:o, s:o, s:o}", "summary",
-                     summary_part(result), "valid", result->exit == LOAD_OK,
-                     "verdict", verdict_word(result), "exit_code",
-                     (int)result->exit, "invalid_reasons",
-                     remarks_part(&result->invalid), "warnings",
-                     remarks_part(&result->warnings), "slo", slo_part(result));
 }
 
 /* The order of the members here is the order in which people read them. */
@@ -429,20 +403,26 @@ static json_t *counts_part(const struct result *result)
         "connections", "bytes");
 }
 
-static json_t *flow_part(const struct result *result)
-{
-    return json_pack("{s:{s:I, s:I}, s:o, s:o}", "stall", "longest_ns",
-                     json_integer_of(result->stall_ns), "at_ns",
-                     json_integer_of(result->stall_at_ns), "intervals",
-                     rows_part(result), "client", client_part(result));
-}
-
 json_t *json_result(const struct result *result)
 {
-    json_t *object = join(json_begin(result), verdict_part(result));
+    json_t *object = join(
+        json_begin(result),
+        json_pack("{s:o, s:b, s:s, s:i, s:o, s:o, s:o}", "summary",
+                  summary_part(result), "valid", result->exit == LOAD_OK,
+                  "verdict", verdict_word(result), "exit_code",
+                  (int)result->exit, "invalid_reasons",
+                  remarks_part(&result->invalid), "warnings",
+                  remarks_part(&result->warnings), "slo", slo_part(result)));
 
     object = join(object, counts_part(result));
-    object = join(object, flow_part(result));
+    object =
+        join(object,
+             json_pack("{s:{s:I, s:I}, s:o, s:o}", "stall", "longest_ns",
+                       json_integer_of(result->stall_ns), "at_ns",
+                       json_integer_of(result->stall_at_ns), "intervals",
+                       rows_part(result), "client",
+                       json_pack("{s:f, s:o}", "cpu", verdict_cpu_share(result),
+                                 "threads", threads_part(result))));
     if (object) {
         write_parts(result, object);
     }

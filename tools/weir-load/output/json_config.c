@@ -20,63 +20,62 @@ static json_t *tls_config_part(const struct run_options *options)
 {
     const struct tls_flags *flags = &options->tls;
 
-    if (!tls_is_meant(options->targets, options->target_count)) {
-        return json_null();
-    }
-    return json_pack("{s:o, s:s, s:s, s:f}", "certificate",
+    return !tls_is_meant(options->targets, options->target_count)
+               ? json_null()
+               : json_pack(
+                     "{s:o, s:s, s:s, s:f}", "certificate",
                      json_text_or_null(flags->identities[0].certificate.file),
                      "min", tls_version_name(flags->options.min_version), "max",
                      tls_version_name(flags->options.max_version), "resume",
                      (double)flags->resume_share / TLS_RESUME_ALL);
 }
 
+static json_t *headers_part(const struct http_options *http)
+{
+    json_t *headers = json_array();
+
+    for (size_t i = 0; i < http->field_count; i++) {
+        json_array_append_new(headers, json_text_or_null(http->fields[i]));
+    }
+    return headers;
+}
+
 static json_t *http_config_part(const struct run_options *options)
 {
     const struct http_options *http = &options->http;
 
-    if (options->mode != RUN_MODE_HTTP) {
-        return json_null();
-    }
-    json_t *headers = json_array();
-    for (size_t i = 0; i < http->field_count; i++) {
-        json_array_append_new(headers, json_text_or_null(http->fields[i]));
-    }
-    return json_pack("{s:o, s:o, s:o}", "headers", headers, "expect",
-                     json_text_or_null(options->expected), "expect_body",
-                     json_text_or_null(http->wanted));
+    return options->mode == RUN_MODE_HTTP
+               ? json_pack("{s:o, s:o, s:o}", "headers", headers_part(http),
+                           "expect", json_text_or_null(options->expected),
+                           "expect_body", json_text_or_null(http->wanted))
+               : json_null();
 }
 
 static json_t *script_config_part(const struct run_options *options)
 {
-    if (options->mode != RUN_MODE_SCRIPT) {
-        return json_null();
-    }
-    return json_pack("{s:o}", "expect", json_text_or_null(options->expected));
+    return options->mode == RUN_MODE_SCRIPT
+               ? json_pack("{s:o}", "expect",
+                           json_text_or_null(options->expected))
+               : json_null();
 }
 
 static json_t *redis_config_part(const struct run_options *options)
 {
-    if (options->mode != RUN_MODE_REDIS) {
-        return json_null();
-    }
-    return json_pack(
-        "{s:o, s:b}", "command",
-        json_text_or_null(options->kinds ? NULL : options->http.body),
-        "has_login", options->redis.has_login);
+    return options->mode == RUN_MODE_REDIS
+               ? json_pack("{s:o, s:b}", "command",
+                           json_text_or_null(
+                               options->kinds ? NULL : options->http.body),
+                           "has_login", options->redis.has_login)
+               : json_null();
 }
 
 static json_t *ws_config_part(const struct run_options *options)
 {
-    if (options->mode != RUN_MODE_WS) {
-        return json_null();
-    }
-    json_t *headers = json_array();
-    for (size_t i = 0; i < options->http.field_count; i++) {
-        json_array_append_new(headers,
-                              json_text_or_null(options->http.fields[i]));
-    }
-    return json_pack("{s:o, s:o}", "message",
-                     json_text_or_null(options->http.body), "headers", headers);
+    return options->mode == RUN_MODE_WS
+               ? json_pack("{s:o, s:o}", "message",
+                           json_text_or_null(options->http.body), "headers",
+                           headers_part(&options->http))
+               : json_null();
 }
 
 static json_t *mix_part(const struct mix *mix)

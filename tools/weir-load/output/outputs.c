@@ -216,21 +216,16 @@ static bool open_whole(const struct run_options *options, const char *flag,
     return is_open;
 }
 
-static void write_out(struct output *output)
-{
-    if ((fflush(output->file) != 0 || ferror(output->file)) &&
-        output->err == 0) {
-        output->err = errno != 0 ? errno : EIO;
-    }
-}
-
 static bool close_file(const char *flag, const char *path,
                        struct output *output)
 {
     if (!output->file) {
         return true;
     }
-    write_out(output);
+    if ((fflush(output->file) != 0 || ferror(output->file)) &&
+        output->err == 0) {
+        output->err = errno != 0 ? errno : EIO;
+    }
     if (output->file != stdout && fclose(output->file) != 0 &&
         output->err == 0) {
         output->err = errno;
@@ -244,15 +239,6 @@ static bool close_file(const char *flag, const char *path,
     return output->err == 0;
 }
 
-static void write_csv_header(FILE *out)
-{
-    for (const struct field *field = fields_interval; field->name; field++) {
-        fprintf(out, "%s%s", field == fields_interval ? "" : ",",
-                field->column ? field->column : field->name);
-    }
-    fputs(",kind\n", out);
-}
-
 /* A file without intervals also has a heading. */
 static bool open_csv(struct outputs *outputs, const struct run_options *options)
 {
@@ -261,7 +247,12 @@ static bool open_csv(struct outputs *outputs, const struct run_options *options)
     }
     FILE *out = outputs->csv.file ? line_file_begin(&outputs->csv) : NULL;
     if (out) {
-        write_csv_header(out);
+        for (const struct field *field = fields_interval; field->name;
+             field++) {
+            fprintf(out, "%s%s", field == fields_interval ? "" : ",",
+                    field->column ? field->column : field->name);
+        }
+        fputs(",kind\n", out);
         line_file_end(&outputs->csv);
     }
     return true;
@@ -283,65 +274,50 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
                         &options->part);
 }
 
-static void write_csv_row(const struct interval *interval, FILE *out)
+/* Writes a row of all kinds if @kind is NULL; else the fields that are not
+ * counted by kind are empty. */
+static void write_csv_row(const struct interval *counts, const char *kind,
+                          FILE *out)
 {
     for (const struct field *field = fields_interval; field->name; field++) {
-        const uint64_t value = fields_get(field, interval);
+        const uint64_t value = fields_get(field, counts);
         fputs(field == fields_interval ? "" : ",", out);
-        if (field->unit != FIELD_LATENCY || value > 0) {
-            fprintf(out, "%llu", (unsigned long long)value);
-        }
-    }
-    fputs(",\n", out); /* the kind is empty: all kinds */
-}
-
-/* Fields that are not counted by kind are empty. */
-static void write_kind_row(const struct interval *whole, const char *name,
-                           const struct kind_record *kind, FILE *out)
-{
-    const struct histogram *times = &kind->latency;
-    const struct interval counts = {
-        .begin_ns = whole->begin_ns,
-        .end_ns = whole->end_ns,
-        .ok = kind->counts.completed,
-        .failed = kind->counts.failed,
-        .timeout = kind->counts.timeout,
-        .p50_ns = histogram_quantile(times, HISTOGRAM_WHOLE / 2),
-        .p99_ns = histogram_quantile(times, 99 * HISTOGRAM_WHOLE / 100),
-        .max_ns = times->max,
-    };
-
-    for (const struct field *field = fields_interval; field->name; field++) {
-        const uint64_t value = fields_get(field, &counts);
-        fputs(field == fields_interval ? "" : ",", out);
-        if (field->has_kinds && (field->unit != FIELD_LATENCY || value > 0)) {
+        if ((!kind || field->has_kinds) &&
+            (field->unit != FIELD_LATENCY || value > 0)) {
             fprintf(out, "%llu", (unsigned long long)value);
         }
     }
     fputc(',', out);
-    kind_name_write_cell(name, out);
+    if (kind) {
+        kind_name_write_cell(kind, out);
+    }
     fputc('\n', out);
 }
 
-static void write_kind_rows(const struct kinds *kinds,
-                            const struct interval *whole,
-                            const struct kind_record *records, FILE *out)
-{
-    for (size_t i = 0; records && i < kinds->count; i++) {
-        write_kind_row(whole, kinds->names[i], &records[i], out);
-    }
-}
-
-static void add_to_csv(struct outputs *outputs, const struct result_row *row,
+static void add_to_csv(struct outputs *outputs, const struct interval *whole,
                        const struct kind_record *kinds)
 {
+    const struct kinds *groups = outputs->options->groups;
     FILE *out = outputs->csv.file ? line_file_begin(&outputs->csv) : NULL;
 
     if (!out) {
         return;
     }
-    write_csv_row(&row->counts, out);
-    write_kind_rows(outputs->options->groups, &row->counts, kinds, out);
+    write_csv_row(whole, NULL, out);
+    for (size_t i = 0; kinds && i < groups->count; i++) {
+        const struct histogram *times = &kinds[i].latency;
+        const struct interval counts = {
+            .begin_ns = whole->begin_ns,
+            .end_ns = whole->end_ns,
+            .ok = kinds[i].counts.completed,
+            .failed = kinds[i].counts.failed,
+            .timeout = kinds[i].counts.timeout,
+            .p50_ns = histogram_quantile(times, HISTOGRAM_WHOLE / 2),
+            .p99_ns = histogram_quantile(times, 99 * HISTOGRAM_WHOLE / 100),
+            .max_ns = times->max,
+        };
+        write_csv_row(&counts, groups->names[i], out);
+    }
     line_file_end(&outputs->csv);
 }
 
@@ -358,7 +334,7 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
                    outputs->row_count);
     }
     outputs->row_count++;
-    add_to_csv(outputs, row, times->kinds);
+    add_to_csv(outputs, &row->counts, times->kinds);
     if (outputs->options->files.streams) {
         if (is_first) {
             json_write_event("start", json_begin(result), stdout);

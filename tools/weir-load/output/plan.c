@@ -100,19 +100,6 @@ static void print_data(const struct run_options *options, FILE *out)
             data_list(options->data, names, sizeof(names)));
 }
 
-static void print_cpus(const struct run_options *options, FILE *out)
-{
-    fputs("CPUs        ", out);
-    cpus_print(&options->client_cpus, out);
-    fputs(" of the client", out);
-    if (options->server_cpus.count > 0) {
-        fputs(", ", out);
-        cpus_print(&options->server_cpus, out);
-        fputs(" of the server", out);
-    }
-    fputc('\n', out);
-}
-
 static void print_target(const struct run_options *options, size_t index,
                          FILE *out)
 {
@@ -127,19 +114,6 @@ static void print_target(const struct run_options *options, size_t index,
         weir_address_format(has_name ? &place->addresses[i] : &place->address,
                             text, sizeof(text));
         fprintf(out, "%s %s", i > 0 ? "," : "", text);
-    }
-    fputc('\n', out);
-}
-
-static void print_limits(const struct run_options *options, FILE *out)
-{
-    const uint64_t ports = count_ports(options);
-
-    fprintf(out, "Limits      %llu of %llu descriptors",
-            LLU(count_fds(options) + LIMITS_OWN_FDS), LLU(limits_get_fds()));
-    if (ports > 0) {
-        fprintf(out, ", %llu of %llu ports to one address", LLU(ports),
-                LLU(limits_get_ports()));
     }
     fputc('\n', out);
 }
@@ -166,11 +140,26 @@ void plan_print(const struct run_options *options, FILE *out)
     if (options->data) {
         print_data(options, out);
     }
-    print_cpus(options, out);
+    fputs("CPUs        ", out);
+    cpus_print(&options->client_cpus, out);
+    fputs(" of the client", out);
+    if (options->server_cpus.count > 0) {
+        fputs(", ", out);
+        cpus_print(&options->server_cpus, out);
+        fputs(" of the server", out);
+    }
+    fputc('\n', out);
     print_preamble(options->preamble, out);
     for (size_t i = 0; i < options->target_count; i++) {
         print_target(options, i, out);
     }
-    print_limits(options, out);
+    const uint64_t ports = count_ports(options);
+    fprintf(out, "Limits      %llu of %llu descriptors",
+            LLU(count_fds(options) + LIMITS_OWN_FDS), LLU(limits_get_fds()));
+    if (ports > 0) {
+        fprintf(out, ", %llu of %llu ports to one address", LLU(ports),
+                LLU(limits_get_ports()));
+    }
+    fputc('\n', out);
     outputs_print(options, out);
 }

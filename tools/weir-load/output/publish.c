@@ -76,19 +76,6 @@ static void copy(FILE *from, FILE *to)
     }
 }
 
-/* Lists the indices of kinds with a name in brackets. */
-static void list_named(const struct result *result, char *ret, size_t size)
-{
-    const struct kinds *kinds = result->options->groups;
-    size_t len = (size_t)snprintf(ret, size, "--named=");
-
-    for (size_t i = 0; result->kinds && i < kinds->count; i++) {
-        if (kinds->has_name[i]) {
-            len += (size_t)snprintf(ret + len, size - len, "%zu,", i);
-        }
-    }
-}
-
 /* Arguments of the script: formats, their descriptors, and the run. */
 struct call {
     const char *argv[RESULTS_WORDS + PUBLISH_FORMATS + OPTIONS_LABELS_MAX + 4];
@@ -115,7 +102,14 @@ static void add_words(const struct publish *self, const struct result *result,
             *at++ = call->texts[k];
         }
     }
-    list_named(result, call->named, sizeof(call->named));
+    const struct kinds *kinds = result->options->groups;
+    size_t len = (size_t)snprintf(call->named, sizeof(call->named), "--named=");
+    for (size_t i = 0; result->kinds && i < kinds->count; i++) {
+        if (kinds->has_name[i]) {
+            len += (size_t)snprintf(call->named + len,
+                                    sizeof(call->named) - len, "%zu,", i);
+        }
+    }
     *at++ = call->named;
     snprintf(call->target, sizeof(call->target), "--target=%s",
              options->targets[0].text);

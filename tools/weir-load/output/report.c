@@ -162,12 +162,6 @@ static void print_fields(const struct field *fields, const void *from,
     }
 }
 
-static void print_requests(const struct result *result, FILE *out)
-{
-    print_fields(fields_ledger, &result->measured, result, NULL, out);
-    fputc('\n', out);
-}
-
 /* Prints counters of datagrams that the ledger does not have. */
 static void print_datagrams(const struct result *result, FILE *out)
 {
@@ -358,14 +352,6 @@ static void print_kinds(const struct result *result, unsigned width, FILE *out)
     }
 }
 
-static bool has_room(const struct run_options *options, const char *remark,
-                     unsigned width)
-{
-    return width == 0 || ROW_WIDTH + CELL_WIDTH * options->column_count + 2 +
-                                 strlen(remark) <=
-                             width;
-}
-
 static void print_latency(const struct result *result, unsigned width,
                           FILE *out)
 {
@@ -379,7 +365,11 @@ static void print_latency(const struct result *result, unsigned width,
             (!times->is_shown || times->is_shown(result))) {
             print_latency_line(
                 options, times->line, h,
-                has_room(options, times->remark, width) ? times->remark : "",
+                (width == 0 || ROW_WIDTH + CELL_WIDTH * options->column_count +
+                                       2 + strlen(times->remark) <=
+                                   width)
+                    ? times->remark
+                    : "",
                 width, out);
         }
     }
@@ -407,12 +397,6 @@ static void print_tls(const struct result *result, FILE *out)
     fprintf(out, "%s%s\n", tls->alpn[0] ? " ALPN " : "", tls->alpn);
 }
 
-static void print_connections(const struct result *result, FILE *out)
-{
-    print_fields(fields_connections, &result->connections, result, NULL, out);
-    fputc('\n', out);
-}
-
 /* --conn-stages: prints open connections at up to OPEN_ROWS interval ends. */
 static void print_open(const struct result *result, FILE *out)
 {
@@ -429,14 +413,6 @@ static void print_open(const struct result *result, FILE *out)
                 units_format_time(row->end_ns, text));
     }
     fputc('\n', out);
-}
-
-static void print_http2(const struct result *result, FILE *out)
-{
-    if (options_may_speak_http2(result->options)) {
-        print_fields(fields_http2, &result->http2, result, NULL, out);
-        fputc('\n', out);
-    }
 }
 
 static void print_errors(const struct result *result, FILE *out)
@@ -494,17 +470,22 @@ static void print_objectives(const struct result *result, FILE *out)
 static void print_all(const struct result *result, unsigned width, FILE *out)
 {
     print_header(result, out);
-    print_requests(result, out);
+    print_fields(fields_ledger, &result->measured, result, NULL, out);
+    fputc('\n', out);
     print_datagrams(result, out);
     print_status(result, out);
     if (result->completed > 0 && result->window_ns > 0) {
         print_rate(result, out);
         print_latency(result, width, out);
     }
-    print_connections(result, out);
+    print_fields(fields_connections, &result->connections, result, NULL, out);
+    fputc('\n', out);
     print_open(result, out);
     print_tls(result, out);
-    print_http2(result, out);
+    if (options_may_speak_http2(result->options)) {
+        print_fields(fields_http2, &result->http2, result, NULL, out);
+        fputc('\n', out);
+    }
     print_errors(result, out);
     if (result->completed > 0 && result->window_ns > 0) {
         print_transfer(result, out);

@@ -319,11 +319,6 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
 
 /* ---- responses ---- */
 
-static bool answers_greeting(const struct redis_conn *conn)
-{
-    return conn->greetings > 0;
-}
-
 static size_t word_size(const char *text, size_t len)
 {
     size_t at = 0;
@@ -339,7 +334,7 @@ static size_t word_size(const char *text, size_t len)
 static const char *quote(const struct redis_conn *conn, char *text)
 {
     const struct resp_reader *reader = &conn->reader;
-    const size_t len = answers_greeting(conn)
+    const size_t len = conn->greetings > 0
                            ? word_size(reader->shown, reader->shown_len)
                            : reader->shown_len;
 

@@ -63,11 +63,6 @@ static bool is_path(const char *path)
     return len > 0;
 }
 
-static bool is_field_name(const char *name)
-{
-    return name[0] != '\0' && strcspn(name, " \t:;,=\"") == strlen(name);
-}
-
 static int refuse(char *why, const char *text, const char *want)
 {
     return why_refuse(why, -EINVAL, "'%.100s': %s", text, want);
@@ -119,7 +114,8 @@ int capture_parse(const char *text, struct capture *ret, char *why)
         }
         self.where = path;
     }
-    if (self.kind != CAPTURE_JSON && !is_field_name(self.where)) {
+    if (self.kind != CAPTURE_JSON &&
+        (self.where[0] == '\0' || strpbrk(self.where, " \t:;,=\""))) {
         return refuse(why, self.where, "this is not a name");
     }
     const int err = add_name(text, (size_t)(equals - text), &self, why);
@@ -194,12 +190,6 @@ static void print_real(double number, char text[NUMBER_SIZE])
     } while (digits <= 17 && strtod(text, NULL) != number);
 }
 
-/* Returns true if the number may have been an integer with more digits. */
-static bool is_inexact(double number)
-{
-    return number <= -EXACT_END || number >= EXACT_END;
-}
-
 static int keep_json(const struct capture *self, const json_t *found,
                      bool has_reals_alone, struct template_value *value,
                      char *why)
@@ -218,7 +208,8 @@ static int keep_json(const struct capture *self, const json_t *found,
                  (long long)json_integer_value(found));
         break;
     case JSON_REAL:
-        if (has_reals_alone && is_inexact(json_real_value(found))) {
+        if (has_reals_alone && (json_real_value(found) <= -EXACT_END ||
+                                json_real_value(found) >= EXACT_END)) {
             return miss(self, why,
                         "it may be an integer that is not known to its last "
                         "digit");

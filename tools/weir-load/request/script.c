@@ -275,18 +275,6 @@ static size_t read_counted(struct script_reader *reader, uint64_t total_bytes,
     return left < len ? (size_t)left : len;
 }
 
-static void take_field_byte(const struct script_rule *rule,
-                            struct script_reader *reader, uint8_t byte)
-{
-    const uint64_t index = reader->size_bytes - rule->field_at;
-
-    if (rule->is_big_endian) {
-        reader->field = reader->field << 8 | byte;
-    } else {
-        reader->field |= (uint64_t)byte << (8 * index);
-    }
-}
-
 /* Returns the length of the whole answer, or 0 if the field is invalid. */
 static uint64_t measure(const struct script_rule *rule, uint64_t field)
 {
@@ -309,7 +297,12 @@ static ssize_t read_prefixed(const struct script_rule *rule,
 
     while (at < len && reader->size_bytes < head) {
         if (reader->size_bytes >= rule->field_at) {
-            take_field_byte(rule, reader, data[at]);
+            const uint64_t index = reader->size_bytes - rule->field_at;
+            if (rule->is_big_endian) {
+                reader->field = reader->field << 8 | data[at];
+            } else {
+                reader->field |= (uint64_t)data[at] << (8 * index);
+            }
         }
         reader->size_bytes++;
         at++;

@@ -222,19 +222,6 @@ static void on_lost(void *arg, struct conn *conn)
     check_hope(client);
 }
 
-/* A server that gives a new session each time wants each used once. */
-static void keep_session(const struct client *client, struct conn *conn,
-                         weir_transport *t)
-{
-    weir_tls_session *session =
-        client->options->tls.resume_share > 0 ? tls_take_session(t) : NULL;
-
-    if (session) {
-        tls_drop_session(conn->session);
-        conn->session = session;
-    }
-}
-
 /* Returns true if the connection need not be made again. Before sending starts,
  * all connections are to be established. */
 static bool is_done_with(const struct traffic *traffic, const struct conn *conn)
@@ -248,7 +235,12 @@ static void on_closed(void *arg, struct conn *conn, weir_transport *t)
 {
     struct client *client = arg;
 
-    keep_session(client, conn, t);
+    weir_tls_session *session =
+        client->options->tls.resume_share > 0 ? tls_take_session(t) : NULL;
+    if (session) {
+        tls_drop_session(conn->session);
+        conn->session = session;
+    }
     client->open_now--;
     if (client->stopping || is_done_with(&client->traffic, conn)) {
         return;
@@ -397,12 +389,6 @@ static bool is_unwanted(const struct client *client, const struct conn *conn)
     return (uint64_t)(conn - client->conns) >= client->wanted && !conn->repeats;
 }
 
-static void park(struct client *client, struct conn *conn)
-{
-    conn->is_parked = true;
-    client->parked++;
-}
-
 static void make_connections(struct client *client)
 {
     while (client->waiting_count > 0 && !client->stopping) {
@@ -418,7 +404,8 @@ static void make_connections(struct client *client)
         if (is_wanted) {
             make_connection(client, conn);
         } else {
-            park(client, conn);
+            conn->is_parked = true;
+            client->parked++;
         }
     }
 }

@@ -94,16 +94,6 @@ static struct conn *dequeue(struct pacing *pacing)
     return NULL;
 }
 
-static void put_back(struct pacing *pacing, struct conn *conn)
-{
-    conn->is_offered = true;
-    conn->next_offered = pacing->first;
-    if (!pacing->first) {
-        pacing->last = conn;
-    }
-    pacing->first = conn;
-}
-
 /* Returns the connection with fewer requests in flight of the first two that
  * have room, or NULL. So a connection that does not answer gets few more
  * requests. */
@@ -120,7 +110,12 @@ static struct conn *choose(struct pacing *pacing)
         return second;
     }
     if (second) {
-        put_back(pacing, second);
+        second->is_offered = true;
+        second->next_offered = pacing->first;
+        if (!pacing->first) {
+            pacing->last = second;
+        }
+        pacing->first = second;
     }
     return first;
 }
@@ -154,18 +149,6 @@ static uint64_t find_own_lateness(const struct pacing *pacing, uint64_t now_ns)
     return seen_ns > pacing->next_ns ? seen_ns - pacing->next_ns : 0;
 }
 
-/* Records the part of the lateness that is the wait for a connection. */
-static void record_wait(struct pacing *pacing, uint64_t now_ns, uint64_t own_ns)
-{
-    struct traffic *traffic = pacing->traffic;
-
-    if (pacing->is_blocked) {
-        traffic->waited++;
-        histogram_record(&traffic->record->blocked,
-                         now_ns - pacing->next_ns - own_ns);
-    }
-}
-
 static void send_over(struct pacing *pacing, struct conn *conn, uint64_t now_ns)
 {
     struct traffic *traffic = pacing->traffic;
@@ -176,19 +159,15 @@ static void send_over(struct pacing *pacing, struct conn *conn, uint64_t now_ns)
         histogram_record(&traffic->record->lateness, now_ns - meant_ns);
         const uint64_t own_ns = find_own_lateness(pacing, now_ns);
         histogram_record(&traffic->record->own_lateness, own_ns);
-        record_wait(pacing, now_ns, own_ns);
+        if (pacing->is_blocked) {
+            traffic->waited++;
+            histogram_record(&traffic->record->blocked,
+                             now_ns - pacing->next_ns - own_ns);
+        }
     }
     pass(pacing);
     conn_send_meant(conn, meant_ns, now_ns, measured);
     enqueue(pacing, conn);
-}
-
-static void block(struct pacing *pacing, uint64_t now_ns)
-{
-    if (!pacing->is_blocked) {
-        pacing->is_blocked = true;
-        pacing->blocked_ns = now_ns;
-    }
 }
 
 /* Sends all due requests while connections have room. */
@@ -203,7 +182,10 @@ static void pump(struct pacing *pacing)
         } else if (pacing->is_skipping) {
             drop(pacing);
         } else {
-            block(pacing, now_ns);
+            if (!pacing->is_blocked) {
+                pacing->is_blocked = true;
+                pacing->blocked_ns = now_ns;
+            }
             break;
         }
         now_ns = clock_now_ns();

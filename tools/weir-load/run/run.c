@@ -59,7 +59,6 @@ struct run {
     struct sharing_sample window_begin;
     struct sharing_sample window_end;
     uint64_t measured_count;
-    uint64_t settled_count;
     uint64_t hopeless_count;
     uint64_t over_count;
     struct outputs outputs;
@@ -179,19 +178,6 @@ static void write_log_cb(void *arg)
     }
 }
 
-static void begin_log(struct run *run)
-{
-    FILE *out = run->outputs.log.file;
-    struct stat status;
-
-    if (out) {
-        run->is_log_regular =
-            fstat(fileno(out), &status) == 0 && S_ISREG(status.st_mode);
-        request_log_write_header(out);
-        write_log_cb(run);
-    }
-}
-
 static void end_log(struct run *run)
 {
     if (!run->outputs.log.file) {
@@ -223,7 +209,14 @@ static void begin_all(struct run *run)
     for (uint64_t i = 0; i < options->thread_count; i++) {
         run->workers[i].plan = run->plan;
     }
-    begin_log(run);
+    FILE *out = run->outputs.log.file;
+    struct stat status;
+    if (out) {
+        run->is_log_regular =
+            fstat(fileno(out), &status) == 0 && S_ISREG(status.st_mode);
+        request_log_write_header(out);
+        write_log_cb(run);
+    }
     tell_all(run, worker_begin);
     int err = weir_loop_call_at(run->loop, run->plan.window_ns, window_begin_cb,
                                 run, NULL);
@@ -358,7 +351,6 @@ static void heard_settled(void *arg)
     struct run *run = worker->owner;
 
     worker->is_settled = true;
-    run->settled_count++;
     look_whether_all_tried(run);
 }
 
@@ -602,15 +594,6 @@ static int report_nothing(struct run *run)
     return (int)outputs_finish(&run->outputs, run->result);
 }
 
-static void free_result(struct result *result)
-{
-    for (size_t i = 0; i < result->row_count; i++) {
-        free(result->rows[i].hdr);
-    }
-    free(result->kinds);
-    free(result);
-}
-
 int run_main(int argc, char **argv, int first)
 {
     static struct run_options options;
@@ -655,6 +638,10 @@ out:
     if (run.outputs.options && !outputs_close(&run.outputs)) {
         exit_code = LOAD_INTERNAL;
     }
-    free_result(result);
+    for (size_t i = 0; i < result->row_count; i++) {
+        free(result->rows[i].hdr);
+    }
+    free(result->kinds);
+    free(result);
     return exit_code;
 }

@@ -432,11 +432,6 @@ static bool add_addresses(struct serve_options *options, struct target *name)
     return added;
 }
 
-static bool is_datagram_name(const struct target *target)
-{
-    return target->is_datagram && target->host[0] && target->address.len == 0;
-}
-
 /* A server listens on all addresses of a name, but a UDP socket is bound to
  * one. So the names of UDP targets are looked up here, and each address gets a
  * target. */
@@ -449,8 +444,10 @@ static bool find_datagram_names(struct serve_options *options)
     memcpy(given, options->targets, sizeof(given));
     options->target_count = 0;
     for (size_t i = 0; i < given_count && added; i++) {
-        added = is_datagram_name(&given[i]) ? add_addresses(options, &given[i])
-                                            : add_target(options, &given[i]);
+        added = given[i].is_datagram && given[i].host[0] &&
+                        given[i].address.len == 0
+                    ? add_addresses(options, &given[i])
+                    : add_target(options, &given[i]);
     }
     return added;
 }

@@ -52,11 +52,6 @@ static struct answer *first_of(struct answers *answers)
     return &answers->ring[answers->head & (answers->capacity - 1)];
 }
 
-static struct answer *at(struct answers *answers, uint32_t place)
-{
-    return &answers->ring[(answers->head + place) & (answers->capacity - 1)];
-}
-
 static int push(struct answers *answers, const struct answer *answer)
 {
     if (answers->count == answers->capacity) {
@@ -65,7 +60,8 @@ static int push(struct answers *answers, const struct answer *answer)
             return err;
         }
     }
-    *at(answers, answers->count) = *answer;
+    answers->ring[(answers->head + answers->count) & (answers->capacity - 1)] =
+        *answer;
     answers->count++;
     return 0;
 }

@@ -253,12 +253,6 @@ static int listen_on(struct serve_thread *thread, size_t i)
     return err;
 }
 
-static bool is_left_to_another(const struct serve_thread *thread, size_t i)
-{
-    return thread->is_further &&
-           thread->targets[i].address.storage.any.sa_family == AF_UNIX;
-}
-
 int serve_thread_listen(struct serve_thread *thread,
                         const struct target **ret_failed)
 {
@@ -268,7 +262,8 @@ int serve_thread_listen(struct serve_thread *thread,
     thread->starting = 1; /* this call */
     for (size_t i = 0; i < thread->target_count; i++) {
         const struct target *target = &thread->targets[i];
-        if (is_left_to_another(thread, i)) {
+        if (thread->is_further &&
+            target->address.storage.any.sa_family == AF_UNIX) {
             continue;
         }
         int err = target->is_datagram ? bind_datagrams(thread, i)

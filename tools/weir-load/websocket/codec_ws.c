@@ -70,14 +70,6 @@ static void codec_ws_close(void *arg)
     free(shared);
 }
 
-/* Converts bytes to letters: 16 bytes to each. */
-static void make_text(struct payload *stream)
-{
-    for (size_t i = 0; i < sizeof(stream->bytes); i++) {
-        stream->bytes[i] = (uint8_t)('a' + (stream->bytes[i] & 15));
-    }
-}
-
 /* Joins the protocols of all fields with commas. Returns 0 or -ENOMEM. */
 static int list_protocols(const struct http_options *http, char **ret)
 {
@@ -126,7 +118,10 @@ static int codec_ws_open(const struct codec_thread *thread, void **ret_shared)
     shared->body_len = shared->body ? strlen(shared->body) : 0;
     shared->opcode = options->ws_is_text ? WS_TEXT : WS_BINARY;
     if (options->ws_is_text) {
-        make_text(&shared->payload->stream);
+        for (size_t i = 0; i < sizeof(shared->payload->stream.bytes); i++) {
+            shared->payload->stream.bytes[i] =
+                (uint8_t)('a' + (shared->payload->stream.bytes[i] & 15));
+        }
     }
     *ret_shared = shared;
     return 0;
@@ -266,14 +261,6 @@ static int flush(struct shared *shared, struct filling *filling)
     return len > 0 ? codec_write(filling->out, shared->scratch, len) : 0;
 }
 
-/* Returns the next contiguous bytes of a message. */
-static const uint8_t *find_bytes(const struct shared *shared,
-                                 const struct ws_conn *conn, size_t at)
-{
-    return shared->body ? (const uint8_t *)shared->body + at
-                        : shared->payload->stream.bytes + conn->place.send_at;
-}
-
 static int append_message(struct shared *shared, struct ws_conn *conn,
                           struct filling *filling)
 {
@@ -290,7 +277,10 @@ static int append_message(struct shared *shared, struct ws_conn *conn,
     for (size_t at = 0; at < size && err == 0;) {
         const size_t room = SCRATCH_SIZE - filling->len;
         const size_t part = size - at < room ? size - at : room;
-        ws_mask(shared->scratch + filling->len, find_bytes(shared, conn, at),
+        ws_mask(shared->scratch + filling->len,
+                shared->body
+                    ? (const uint8_t *)shared->body + at
+                    : shared->payload->stream.bytes + conn->place.send_at,
                 part, mask, at);
         conn->place.send_at = payload_after(conn->place.send_at, part);
         filling->len += part;

@@ -28,39 +28,31 @@ static uint32_t rotate(uint32_t value, unsigned bits)
 
 static void add_block(uint32_t state[5], const uint8_t *block)
 {
+    static const uint32_t constants[4] = {0x5a827999U, 0x6ed9eba1U, 0x8f1bbcdcU,
+                                          0xca62c1d6U};
     uint32_t words[80];
-    uint32_t a = state[0];
-    uint32_t b = state[1];
-    uint32_t c = state[2];
-    uint32_t d = state[3];
-    uint32_t e = state[4];
+    uint32_t s[5];
 
     memcpy(words, block, SHA1_BLOCK);
+    memcpy(s, state, sizeof(s));
     for (unsigned i = 0; i < 80; i++) {
         words[i] = i < 16 ? be32toh(words[i])
                           : rotate(words[i - 3] ^ words[i - 8] ^ words[i - 14] ^
                                        words[i - 16],
                                    1);
-        const uint32_t chosen = i < 20   ? (b & c) | (~b & d)
-                                : i < 40 ? b ^ c ^ d
-                                : i < 60 ? (b & c) | (b & d) | (c & d)
-                                         : b ^ c ^ d;
-        const uint32_t constant = i < 20   ? 0x5a827999U
-                                  : i < 40 ? 0x6ed9eba1U
-                                  : i < 60 ? 0x8f1bbcdcU
-                                           : 0xca62c1d6U;
-        const uint32_t next = rotate(a, 5) + chosen + e + constant + words[i];
-        e = d;
-        d = c;
-        c = rotate(b, 30);
-        b = a;
-        a = next;
+        const uint32_t chosen =
+            i < 20              ? (s[1] & s[2]) | (~s[1] & s[3])
+            : i >= 40 && i < 60 ? (s[1] & s[2]) | (s[1] & s[3]) | (s[2] & s[3])
+                                : s[1] ^ s[2] ^ s[3];
+        const uint32_t next =
+            rotate(s[0], 5) + chosen + s[4] + constants[i / 20] + words[i];
+        memmove(s + 1, s, 4 * sizeof(s[0]));
+        s[0] = next;
+        s[2] = rotate(s[2], 30);
     }
-    state[0] += a;
-    state[1] += b;
-    state[2] += c;
-    state[3] += d;
-    state[4] += e;
+    for (unsigned i = 0; i < 5; i++) {
+        state[i] += s[i];
+    }
 }
 
 /* Hashes a text of at most two blocks. */
