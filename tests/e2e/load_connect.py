@@ -143,14 +143,14 @@ def test_a_dry_run_tells_the_plan_and_sends_nothing():
         with open(kept, "w", encoding="ascii") as file:
             file.write("old")
         outcome = load("--dry-run", "-c", "12", "-t", "2", "-R", "5k",
-                       f"--json={kept}", "--csv",
-                       f"{folder}/new", server.url,
-                       f"tcp://localhost:{server.server.port}")
+                       f"--json={kept}", "--csv", f"{folder}/new",
+                       "--late", "skip", server.url, f"tcp://localhost:{server.server.port}")
         equal((outcome.status, outcome.err), (OK, ""), "the outcome")
         equal((os.listdir(folder), open(kept, encoding="ascii").read()),
               (["kept"], "old"), "files")
         equal(server.peers, [], "connections")
     for pattern in (r"dry run: nothing was sent$",
+                    rf"^Command +\S+ run .*--dry-run .* --late skip {server.url} ",
                     r"^Model +open constant 5000\.0/s, mode echo, 12 conns, "
                     r"depth 1, 2 threads$",
                     rf"^Target +{server.url}, 6 conns to 127\.0\.0\.1:\d+$",

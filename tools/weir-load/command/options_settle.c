@@ -174,19 +174,6 @@ static bool settle_connections(const struct run_options *options)
     return true;
 }
 
-static bool settle_statuses(const char *value, struct http_options *http)
-{
-    size_t at = 0;
-
-    if (value && http_parse_expected(value, http, &at) < 0) {
-        return say(
-            "--expect: '%s': no status at byte %zu; write 200 or 2xx,304, or "
-            "for a body text:, file:, len:, re: or echo",
-            value, at + 1);
-    }
-    return true;
-}
-
 static bool settle_wanted(const struct run_options *options)
 {
     const struct http_options *http = &options->http;
@@ -331,11 +318,19 @@ static bool choose_script(struct run_options *options,
 
 static bool settle_expected(struct run_options *options)
 {
+    size_t at = 0;
+
     if (options->mode == RUN_MODE_SCRIPT) {
         return settle_script(options);
     }
     if (options->mode == RUN_MODE_HTTP) {
-        return settle_statuses(options->expected, &options->http) &&
+        return (!options->expected ||
+                http_parse_expected(options->expected, &options->http, &at) >=
+                    0 ||
+                say("--expect: '%s': no status at byte %zu; write 200 or "
+                    "2xx,304, or "
+                    "for a body text:, file:, len:, re: or echo",
+                    options->expected, at + 1)) &&
                settle_wanted(options);
     }
     return options->mode != RUN_MODE_REDIS || options_settle_redis(options);

@@ -140,55 +140,38 @@ static int make_requests(struct http_load *self)
     return 0;
 }
 
-static int get_room(struct http_load *self)
-{
-    for (size_t i = 0; i < self->request_count; i++) {
-        const size_t size = self->requests[i].size_max;
-        self->scratch_size =
-            size > self->scratch_size ? size : self->scratch_size;
-    }
-    self->scratch = malloc(self->scratch_size);
-    if (!self->scratch) {
-        say("no memory for a request");
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-static int add_requests(struct http_load *self, const struct http_load *first)
-{
-    if (!first) {
-        const int err = make_requests(self);
-        return err < 0 ? err : get_room(self);
-    }
-    self->requests = first->requests;
-    self->request_count = first->request_count;
-    self->last_offset = first->last_offset;
-    return get_room(self);
-}
-
-static int add_wanted(struct http_load *self)
-{
-    const char *text = self->options->http.wanted;
-    char why[WHY_SIZE];
-
-    const int err = text ? wanted_parse(text, &self->wanted, why) : 0;
-    if (err < 0) {
-        say("--expect: %s", why);
-    }
-    return err;
-}
-
 int http_load_init(struct http_load *self, const struct run_options *options,
                    bool is_v2, const struct http_load *first)
 {
+    const char *wanted = options->http.wanted;
+    char why[WHY_SIZE];
+
     *self = (struct http_load){
         .options = options,
         .is_v2 = is_v2,
         .is_varied = options->kinds != NULL,
     };
-    const int err = add_wanted(self);
-    return err < 0 ? err : add_requests(self, first);
+    int err = wanted ? wanted_parse(wanted, &self->wanted, why) : 0;
+    if (err < 0) {
+        say("--expect: %s", why);
+    } else if (first) {
+        self->requests = first->requests;
+        self->request_count = first->request_count;
+        self->last_offset = first->last_offset;
+    } else {
+        err = make_requests(self);
+    }
+    for (size_t i = 0; err == 0 && i < self->request_count; i++) {
+        const size_t size = self->requests[i].size_max;
+        self->scratch_size =
+            size > self->scratch_size ? size : self->scratch_size;
+    }
+    self->scratch = err == 0 ? malloc(self->scratch_size) : NULL;
+    if (err == 0 && !self->scratch) {
+        say("no memory for a request");
+        return -ENOMEM;
+    }
+    return err;
 }
 
 void http_load_fini(struct http_load *self)

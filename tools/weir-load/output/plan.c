@@ -7,9 +7,13 @@
 
 #include "tools/common/console.h"
 #include "tools/common/limits.h"
+#include "tools/common/shell_line.h"
 #include "tools/common/units.h"
+#include "tools/weir-load/command/secret_words.h"
 
 #include "weir/base.h"
+
+#include <stdlib.h>
 
 /* Descriptors of an additional thread: its ring and its loop's. */
 #define THREAD_FDS 8U
@@ -132,9 +136,24 @@ static void print_preamble(const struct preamble *preamble, FILE *out)
     fputc('\n', out);
 }
 
+/* All options as given, so that a new one needs no line here. */
+static void print_command(const struct run_options *options, FILE *out)
+{
+    struct shell_line line;
+
+    shell_line_begin(&line, "Command    ");
+    for (int i = 0; i < options->argc; i++) {
+        char *word = secret_words_strip(options->argv, i);
+        shell_line_add(&line, word ? word : "...");
+        free(word);
+    }
+    fputs(shell_line_end(&line) ? line.text : "", out);
+}
+
 void plan_print(const struct run_options *options, FILE *out)
 {
     fprintf(out, "weir-load %s  dry run: nothing was sent\n", weir_version());
+    print_command(options, out);
     print_load(options, out);
     print_times(options, out);
     if (options->data) {

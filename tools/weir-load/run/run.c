@@ -226,15 +226,6 @@ static void begin_all(struct run *run)
     }
 }
 
-static bool is_stuck(const struct run *run)
-{
-    uint64_t limit_ns = 2 * run->options->timeout_ns;
-
-    limit_ns = limit_ns > GIVE_UP_NS ? limit_ns : GIVE_UP_NS;
-    return run->options->duration_ns == 0 &&
-           run->row_end_ns - run->progress_ns > limit_ns;
-}
-
 /* Takes a row of all threads: stores and prints it, and adds its times. */
 static void take_row(struct run *run, struct worker_row *sum)
 {
@@ -321,7 +312,10 @@ static void heard_row(void *arg)
     worker->last_row = row;
     run->result->measured_began = true;
     take_rows(run);
-    if (is_stuck(run) && !run->is_ending) {
+    const uint64_t patience_ns = 2 * run->options->timeout_ns;
+    if (run->options->duration_ns == 0 && !run->is_ending &&
+        run->row_end_ns - run->progress_ns >
+            (patience_ns > GIVE_UP_NS ? patience_ns : GIVE_UP_NS)) {
         run->result->gave_up = true;
         finish(run);
     }
@@ -574,26 +568,6 @@ out:
     return exit_code;
 }
 
-/* Waits for the servers if --wait is set. Returns LOAD_OK if they answer. */
-static enum load_exit stand_by(struct run *run)
-{
-    const struct run_options *options = run->options;
-    const enum load_exit waited = options->wait_ns > 0 && !options->is_dry
-                                      ? standby_wait(options)
-                                      : LOAD_OK;
-
-    run->result->interrupted = waited == LOAD_INTERRUPTED;
-    run->result->gave_up = waited == LOAD_NOTHING;
-    return waited;
-}
-
-static int report_nothing(struct run *run)
-{
-    host_describe(&run->result->host);
-    verdict_reach(run->result);
-    return (int)outputs_finish(&run->outputs, run->result);
-}
-
 int run_main(int argc, char **argv, int first)
 {
     static struct run_options options;
@@ -630,9 +604,17 @@ int run_main(int argc, char **argv, int first)
         exit_code = LOAD_INTERNAL;
         goto out;
     }
-    exit_code = (int)stand_by(&run);
-    if (exit_code != LOAD_INTERNAL) {
-        exit_code = exit_code == LOAD_OK ? execute(&run) : report_nothing(&run);
+    exit_code = options.wait_ns > 0 && !options.is_dry
+                    ? (int)standby_wait(&options)
+                    : LOAD_OK;
+    result->interrupted = exit_code == LOAD_INTERRUPTED;
+    result->gave_up = exit_code == LOAD_NOTHING;
+    if (exit_code == LOAD_OK) {
+        exit_code = execute(&run);
+    } else if (exit_code != LOAD_INTERNAL) {
+        host_describe(&result->host);
+        verdict_reach(result);
+        exit_code = (int)outputs_finish(&run.outputs, result);
     }
 out:
     if (run.outputs.options && !outputs_close(&run.outputs)) {
