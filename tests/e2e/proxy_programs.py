@@ -18,7 +18,7 @@ from harness import (WAIT_S, Program, command, equal, matches, prints,
 from proxy_certificates import certificates, plain
 from postgresql import other_user, postgres_program
 from proxy_wait import wait_until
-from proxying import Proxy
+from proxying import Proxy, told
 from servers import Server, echo, free_port, reset, serving
 from tls_ends import need, nginx, wait_for_port
 
@@ -261,7 +261,7 @@ def test_openssl_sees_a_new_certificate_at_the_next_handshake_alone():
                 # The file alone changes nothing.
                 matches(subject("proxy.test"), r"subject=CN = proxy\.test$")
                 proxy.signal(signal.SIGHUP)
-                matches(read_line(proxy.process.stderr), "read again")
+                told(proxy, "read again")
                 matches(subject("other.test"), r"subject=CN = other\.test$")
                 before.process.stdin.write(b"2\n")
                 before.process.stdin.flush()
