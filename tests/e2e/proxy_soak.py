@@ -45,7 +45,7 @@ from harness import (Program, Skip, equal, is_sanitized, read_line, run,
 from proxy_certificates import certificates, client_context, folder
 from proxy_streams import HEAD, Client, Crowd, ask
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy
+from proxying import PROXY, Proxy, told
 from servers import Server, drain, reset
 
 ALL_AT_ONCE = 500
@@ -143,8 +143,7 @@ class World:
         name = ("proxy", "other")[self.did["swapped"] % 2]
         shutil.copy(certificates()[name], self.pem)
         self.proxy.signal(signal.SIGHUP)
-        line = read_line(self.proxy.process.stderr)
-        equal("read again" in line, True, line)
+        told(self.proxy, "read again")
 
     def move_log(self):
         os.rename(self.proxy.log_path,
