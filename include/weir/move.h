@@ -105,13 +105,14 @@ weir_transport_move(weir_transport *t, weir_mailbox *to,
                     void *done_arg, weir_pending **ret);
 
 /**
- * Move a connection to another loop, and wait until it has moved. Errors are
- * those of weir_transport_move() and of its done. An interruption cancels the
- * move; if the other loop has the connection by then, the call returns 0.
+ * Move a connection to another loop, and wait until it has moved. An
+ * interruption cancels the move; if the other loop has the connection by then,
+ * the call returns 0.
  *
  * @param to       as weir_transport_move(); borrowed
  * @param factory  as weir_transport_move(); copied
- * @return         0 if the other loop has the connection, or a negative error
+ * @return         0 if the other loop has the connection, or any negative error
+ *                 of weir_transport_move() or of its done
  * @retval -ECANCELED  the task was interrupted, or the connection was closed or
  *                     aborted meanwhile
  * @suspends yes

@@ -14,7 +14,7 @@ import re
 import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-RULES = SOURCE / ".clang-tidy"
+RULES = {SOURCE / ".clang-tidy", SOURCE / "meson.build"}
 INCLUDE = re.compile(rb'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.M)
 
 
@@ -37,8 +37,8 @@ def headers(path):
 
 def digest(path):
     """Of all that clang-tidy's answer depends on: the text of the file and of
-    the headers that it includes, at any depth, and the rules."""
-    known, left = {RULES}, [path]
+    the headers that it includes, at any depth, the rules and the warnings."""
+    known, left = set(RULES), [path]
     while left:
         one = left.pop()
         if one not in known:

@@ -500,6 +500,12 @@ class Strangers(Acts):
             self.reset_it(self.meet(service=service))
 
 
+def medians(parts):
+    """One look at a proxy may be behind a crowd of clients; two are compared."""
+    return [[statistics.median(column) for column in zip(*part)]
+            if len(part) > 1 else None for part in parts]
+
+
 def quarters(world):
     """Memory and descriptors at rest, in the first and in the last quarter."""
     begun, now = world.diary.begun, time.monotonic()
@@ -508,8 +514,7 @@ def quarters(world):
         at = (moment - begun) / (now - begun)
         if at < 0.25 or at > 0.75:
             parts[at > 0.5].append((memory, files))
-    return [[statistics.median(column) for column in zip(*part)] if part
-            else None for part in parts]
+    return medians(parts)
 
 
 def longest_life(world):
@@ -518,9 +523,8 @@ def longest_life(world):
     pid = pids.most_common(1)[0][0]
     own = [(memory, files) for _, of, memory, files in world.samples
            if of == pid]
-    part = max(1, len(own) // 4)
-    return [[statistics.median(column) for column in zip(*some)]
-            for some in (own[:part], own[-part:])]
+    part = len(own) // 4
+    return medians((own[:part], own[len(own) - part:]))
 
 
 def expect_end(proxy):
