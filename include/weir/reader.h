@@ -280,7 +280,7 @@ WEIR_API bool weir_reader_at_eof(const weir_reader *reader);
 /**
  * Get the error that ends the stream, even if unread bytes are left before it.
  *
- * @return a negative error, or 0
+ * @return 0, or any negative error
  */
 WEIR_API int weir_reader_get_exception(const weir_reader *reader);
 

@@ -447,7 +447,7 @@ WEIR_API enum weir_end weir_transport_get_end(const weir_transport *t);
 /**
  * Get the first error of the connection, kept for ever.
  *
- * @return a negative error, or 0
+ * @return 0, or any negative error
  */
 WEIR_API int weir_transport_get_error(const weir_transport *t);
 
