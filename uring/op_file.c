@@ -342,7 +342,7 @@ void wr_prep_splice(struct wr_uring *uring, struct wr_file_op *op, int from,
         wr_op_prepare(uring, &op->base, IORING_OP_SPLICE, to);
 
     sqe->splice_fd_in = from;
-    sqe->splice_off_in = UINT64_MAX; /* both at their own positions */
+    sqe->splice_off_in = UINT64_MAX; /* -1 uses the file's own position */
     sqe->off = UINT64_MAX;
     sqe->len = len;
     op_file_keep_entry(uring, op, sqe);

@@ -145,8 +145,9 @@ static int32_t sys_move_write(int fd, const struct iovec *iov, uint32_t count,
     return put < 0 ? sys_move_lacks(-errno) : (int32_t)put;
 }
 
-/* Both signals are sent to the calling thread. While blocked they stay pending,
- * and are removed afterwards unless they were pending before. */
+/* The kernel sends SIGPIPE and SIGXFSZ of a write to the calling thread. While
+ * blocked they stay pending; wr_sys_restore_signals() removes them unless they
+ * were pending before. */
 int wr_sys_block_signals(struct wr_sys_signals *signals)
 {
     static const int raised[] = {SIGPIPE, SIGXFSZ};

@@ -20,8 +20,8 @@ struct wr_wake_item {
     void *arg;
     /* Called with arg instead of run if the loop ends first; may be NULL. */
     void (*drop)(void *arg);
-    bool is_counted;   /* counts towards the limit; set by the poster */
-    bool is_own;       /* posted by the owner's thread; set by the poster */
+    bool is_counted;   /* counts towards the limit; set before the post */
+    bool is_own;       /* posted by the owner's thread; set before the post */
     bool is_allocated; /* set by wr_wake_post(): freed by the mailbox */
     bool is_cancelled; /* set by wr_wake_cancel() */
     bool is_posted;    /* set by a post, cleared by wr_wake_pop() */

@@ -330,7 +330,8 @@ int32_t wr_work_here(const struct io_uring_sqe *sqe)
     const int err = wr_sys_block_signals(&signals);
     wr_require(err >= 0, err);
     const int32_t res = work_move_here(sqe);
-    /* Even if a part was written before the file refused more. */
+    /* A short write may have raised a signal: the file accepted one part and
+     * refused the rest. */
     wr_sys_restore_signals(&signals, res < (int64_t)sqe->len);
     return res == -ECANCELED ? -EIO : res;
 }

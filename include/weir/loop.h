@@ -467,8 +467,9 @@ enum weir_notice {
      * iteration of a loop that has a hook, because other loops are usually
      * refused for the same reason. Not sent if the program chose epoll. */
     WEIR_NOTICE_ENGINE,
-    /** No thread could be started to wait for files (a limit of processes), so
-     * the loop waits for them; err is -EAGAIN. Sent once per loop. */
+    /** No worker thread for blocking file calls could be started (a limit of
+     * processes), so the loop's thread makes these calls and blocks in them;
+     * err is -EAGAIN. Sent once per loop. */
     WEIR_NOTICE_THREADS
 };
 

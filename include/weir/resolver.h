@@ -361,8 +361,8 @@ struct weir_resolver {
      */
     int (*start)(void *user, weir_lookup *lookup, const char *host, int family,
                  void **ret_data);
-    /** Begin to look up the name of an address, which
-     * weir_resolver_reply_name() answers. May be NULL. */
+    /** Begin to look up the name of an address. The resolver answers with
+     * weir_resolver_reply_name(). NULL if the resolver has no such lookups. */
     int (*start_reverse)(void *user, weir_lookup *lookup,
                          const struct weir_address *address, void **ret_data);
     /** Forget a lookup without all its answers, which was cancelled, perhaps
@@ -373,8 +373,8 @@ struct weir_resolver {
      * weir_lookup_set_ttl(), and start one lookup for concurrent lookups of one
      * name. Without it start is called for each lookup. */
     bool is_shared;
-    /** Begin to look up the records of a service, which
-     * weir_resolver_reply_srv() answers. May be NULL. */
+    /** Begin to look up the SRV records of a service. The resolver answers with
+     * weir_resolver_reply_srv(). NULL if the resolver has no such lookups. */
     int (*start_srv)(void *user, weir_lookup *lookup, const char *name,
                      void **ret_data);
 };

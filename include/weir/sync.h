@@ -105,10 +105,10 @@ WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
                                               weir_semaphore **ret);
 
 /**
- * Make a semaphore with an upper limit, its first value; asyncio's
+ * Make a semaphore that never has more permits than at first; asyncio's
  * BoundedSemaphore.
  *
- * @param value  the first value; releasing more than were acquired is an error
+ * @param value  permits at first; releasing more than were acquired is an error
  */
 WEIR_API WEIR_MUST_USE int weir_bounded_semaphore_new(weir_loop *loop,
                                                       uint64_t value,

@@ -337,8 +337,8 @@ WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
  *
  * A negative @p result cancels the tasks first. A cancellation of the waiting
  * task cancels them, too, and the call still waits until they have ended. If
- * the call returns another error than -ECANCELED then, the next suspending call
- * returns -ECANCELED.
+ * the waiting task was cancelled and the call returns an error other than
+ * -ECANCELED, the next suspending call returns -ECANCELED.
  *
  * @param group   the group, begun by the running task
  * @param result  the result of the code between begin and end

@@ -54,9 +54,11 @@ enum weir_end {
 
 /** The queue sizes at which writing is paused and resumed. */
 struct weir_water_marks {
-    /** Pause if more bytes than this wait; or WEIR_DEFAULT. */
+    /** Pause if more than this number of bytes is queued. May be WEIR_DEFAULT.
+     */
     int64_t high_bytes;
-    /** Resume if no more bytes than this wait; or WEIR_DEFAULT. */
+    /** Resume if at most this number of bytes is queued. May be WEIR_DEFAULT.
+     */
     int64_t low_bytes;
 };
 

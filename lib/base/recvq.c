@@ -461,7 +461,8 @@ bool wr_recvq_compact(struct wr_recvq *q, bool all)
 {
     wr_recvq_check_invariants(q);
     wr_assert(!wr_recvq_has_window(q));
-    /* Finished entries. The first entry stays if its bytes are shown. */
+    /* Entries before this index are done. The first entry is not moved if it
+     * has the bytes that are shown. */
     uint32_t kept = q->is_shown && !q->spent && q->count > 0 ? 1 : 0;
     bool has_memory = true;
 

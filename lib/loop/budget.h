@@ -112,11 +112,11 @@ struct wr_budget {
     uint64_t queued_limit_bytes;
     uint64_t queued_bytes;
     uint64_t account_count;
-    struct wr_list starved; /* in order of feeding */
+    struct wr_list starved; /* the next to be fed first, as in all queues */
     /* Starved for lack of credit; those tried in this pass come last. */
     struct wr_list bare;
-    struct wr_list stuck;         /* in order of feeding */
-    struct wr_list due;           /* in order of feeding */
+    struct wr_list stuck;
+    struct wr_list due;
     uint64_t turn_received_bytes; /* by due connections */
     uint64_t turn_sent_bytes;     /* in long sends */
     struct wr_list evictable;

@@ -66,7 +66,7 @@ struct cares {
     uint32_t asked_count;   /* records with queries at c-ares */
     uint32_t live_count;    /* started records with a lookup */
     uint64_t begin_ns;      /* earliest start of the next, if many are live */
-    struct wr_timer timer;  /* for the time-outs of c-ares */
+    struct wr_timer timer;  /* runs c-ares when one of its time-outs expires */
     struct wr_ready work;
     uint64_t change_count; /* of resolv.conf and of the hosts file */
     bool is_stopping;

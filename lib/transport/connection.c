@@ -290,8 +290,8 @@ static enum wr_connection_next
 connection_next_of_broken(const struct wr_connection *c)
 {
     if (connection_may_drop(c)) {
-        return WR_CONNECTION_DROP_QUEUE; /* the receive may need the queue's
-                                          * memory */
+        return WR_CONNECTION_DROP_QUEUE; /* frees memory that the next receive
+                                          * may need */
     }
     if (c->t.state <= WR_LIFE_OPEN && !connection_has_delivered(c)) {
         return WR_CONNECTION_RECEIVE;
@@ -372,7 +372,8 @@ static __attribute__((noinline)) void connection_doom(struct wr_connection *c)
 {
     wr_debug_assert(c->t.state > WR_LIFE_NEW && c->t.state < WR_LIFE_ENDING);
     if (!wr_life_is_over(&c->t)) {
-        wr_life_set_state(&c->t, WR_LIFE_DOOMED); /* no step is needed */
+        wr_life_set_state(&c->t, WR_LIFE_DOOMED); /* connection_end() follows
+                                                   * without a step */
     }
     connection_end(c);
 }

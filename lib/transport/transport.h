@@ -282,7 +282,7 @@ struct weir_transport {
                          const struct weir_buf *buf);
     struct wr_member member;       /* until the connection is lost */
     struct wr_ready step;          /* advances its life */
-    struct wr_demand demand;       /* for memory to receive; has the account */
+    struct wr_demand demand;       /* of receive memory; contains the account */
     struct wr_connection_set *set; /* the server's, or NULL */
     struct wr_list set_link;
     struct wr_handler *handler;     /* the task that serves it, or NULL */

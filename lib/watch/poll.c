@@ -260,6 +260,6 @@ void wr_poll_stop(struct wr_poll *poll)
     }
     if (poll->state == WR_POLL_ARMED) {
         wr_op_cancel(&poll->loop->uring, &poll->op);
-    } /* else it was cancelled when it fired */
+    } /* in other states poll_fire() has cancelled it */
     poll_set_state(poll, WR_POLL_STOPPED);
 }

@@ -1,7 +1,7 @@
 /*
- * A SOCKS5 proxy (RFC 1928): connects where its clients say, by address or by
- * name, and relays. It asks nobody who they are, so it serves this machine
- * alone. Usage: socks5_server [PORT], and
+ * A SOCKS5 proxy (RFC 1928): connects to the address or name that the client
+ * requests, and relays. It has no authentication, so it listens on the loopback
+ * address only. Usage: socks5_server [PORT], and
  * curl --socks5-hostname 127.0.0.1:PORT URL
  */
 #include "serve.h"

@@ -125,7 +125,7 @@ static void server_accept_end_if_idle(weir_transport *t)
     }
 }
 
-/* The factory may have called weir_server_stop(), also for this client. */
+/* Ends a new connection if its factory has stopped the server. */
 static void server_accept_end_if_stopping(weir_server *server,
                                           weir_transport *t)
 {

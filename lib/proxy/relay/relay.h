@@ -49,7 +49,7 @@ enum wr_way_hold {
 
 /* The bytes that may be passed on now; negative after a large receive. */
 struct wr_rate {
-    uint64_t bytes; /* per second; 0: no limit */
+    uint64_t bytes; /* per second; 0 is no limit */
     int64_t left;
     uint64_t filled_ns;
     uint64_t wake_ns; /* while it holds the direction */
@@ -61,7 +61,7 @@ struct wr_way {
     weir_transport *from;
     weir_transport *to;
     uint64_t bytes;   /* passed on */
-    uint64_t look_at; /* value of ->bytes at the next check; or never */
+    uint64_t look_at; /* ->bytes at the next check; UINT64_MAX is never */
     enum wr_way_state state : 8;
     enum weir_relay_party party : 8; /* the source side */
     uint8_t holds;                   /* bits of wr_way_hold */
@@ -69,11 +69,11 @@ struct wr_way {
     bool is_tapped;
     bool may_splice;      /* splicing is allowed and not requested yet */
     bool is_narrow;       /* set with ->look_at by relay_way_set_narrow() */
-    struct wr_rate *rate; /* or NULL */
+    struct wr_rate *rate; /* NULL is no limit */
     uint64_t first_ns;
     uint64_t spliced_bytes;      /* part of `bytes` that bypassed user space */
-    struct wr_splicing splicing; /* if the bytes need not be seen */
-    weir_lease *initial;         /* not passed on, oldest first */
+    struct wr_splicing splicing; /* used if no code reads the bytes */
+    weir_lease *initial;         /* bytes not passed on yet, oldest first */
 };
 
 enum wr_relay_state {

@@ -358,7 +358,7 @@ static uint64_t choose_find_number(uint64_t cost)
 struct choice_by_key {
     size_t index;
     uint64_t number;
-    uint64_t least; /* lower numbers cost more at any weight */
+    uint64_t least; /* a lower number cannot win, whatever its weight */
 };
 
 static bool choose_costs_less(uint64_t number, uint32_t weight,
@@ -386,7 +386,7 @@ static void choose_keep_best(struct choice_by_key *best, size_t index,
             : choose_find_number(choose_log(number) * heaviest / weight);
 }
 
-/* Skips lower numbers that can win with no weight, to compute fewer
+/* Skips numbers below best.least, which cannot win, to compute fewer
  * logarithms. */
 static size_t choose_by_key(const struct wr_choosing *choosing,
                             const struct wr_candidates *candidates,

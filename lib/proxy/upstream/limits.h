@@ -69,9 +69,10 @@ WEIR_MUST_USE int wr_limits_share_open(struct wr_limits_share *share,
                                        const char *name, uint32_t limit);
 void wr_limits_share_close(struct wr_limits_share *share);
 
-/* The set no longer waits for it: not at all, or, with the mutex held, if
- * waiting was not recorded in this round. Other sets may be called. */
+/* Ends the set's wait for a slot of this target. Other sets may be called. */
 void wr_limits_share_leave(struct wr_limits_share *share);
+/* Does the same if no wait was recorded in this round. The mutex must be held.
+ */
 void wr_limits_share_settle(struct wr_limits_share *share, uint64_t round);
 
 /* Returns true if a request with this ticket gets no slot. The mutex must be

@@ -211,8 +211,8 @@ WEIR_MUST_USE int wr_tls_outside_new(weir_tls_context *context,
                                      const struct weir_tls_identity *from,
                                      struct wr_tls_outside **ret);
 
-/* Sets the outside key of a certificate whose leaf was read. Returns 0,
- * -ENOMEM, -EOPNOTSUPP or WEIR_ETLSFILE. */
+/* Lets the program's signer (struct wr_tls_outside) sign for a certificate
+ * whose leaf was read. Returns 0, -ENOMEM, -EOPNOTSUPP or WEIR_ETLSFILE. */
 WEIR_MUST_USE int wr_tls_context_use_signer(weir_tls_context *context,
                                             struct wr_tls_identity *identity);
 

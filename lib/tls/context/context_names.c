@@ -227,8 +227,8 @@ static int context_names_look_at(weir_tls_context *context,
                                  identity->is_default);
 }
 
-/* Refuses a key that a library accepts, but whose signatures no peer
- * accepts. */
+/* Refuses keys that a TLS library would load although no peer accepts their
+ * signatures. Returns 0 or WEIR_ETLSFILE. */
 static int context_names_check_key(weir_tls_context *context,
                                    const struct wr_x509_key_strength *key)
 {

@@ -154,8 +154,8 @@ WEIR_MUST_USE struct wr_filter_shared *wr_filter_share(weir_loop *loop);
 WEIR_MUST_USE struct wr_block *wr_filter_scratch(struct wr_filter *f);
 /* Takes ownership of the scratch block, to deliver the block itself. */
 WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);
-/* Returns true if the handshake may make a step now. Otherwise the filter's
- * step is pushed later. */
+/* Returns true if the handshake may make a step now. Otherwise queues the
+ * filter, whose step is run in a later loop iteration. */
 WEIR_MUST_USE bool wr_filter_may_handshake(struct wr_filter *f);
 
 /* filter_settings.c */

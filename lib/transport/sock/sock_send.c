@@ -373,8 +373,9 @@ static void sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting)
     }
 }
 
-/* Ends a stopping file after the end of a send of the queue. If the socket is
- * over, the @took sent bytes are still in the queue. */
+/* Ends a stopping file after the end of a send of the queue. If the
+ * connection's end was decided before, @took bytes were sent but are still in
+ * the queue. */
 static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
 {
     struct wr_sender *file = s->c.outbox.sender;
@@ -390,8 +391,8 @@ static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
     }
 }
 
-/* Updates the queue at the end of a send. Returns true if the socket was over,
- * in which case the sent bytes are still in the queue. */
+/* Updates the queue at the end of a send. Returns true, without removing the
+ * sent bytes from the queue, if the connection's end was already decided. */
 static bool sock_send_account(struct wr_sock *s, int32_t res)
 {
     if (wr_life_is_over(&s->c.t)) {

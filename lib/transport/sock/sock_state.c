@@ -1,7 +1,8 @@
 /*
- * Stream sockets: invariants, and a dump. The invariants hold wherever user
- * code may run. Between loop iterations, something will continue each direction
- * that has stopped.
+ * Checks the invariants of a stream socket, and prints its state.
+ *
+ * The invariants hold whenever user code may run. Between loop iterations a
+ * direction that has stopped also waits for something that will resume it.
  */
 #include "sock_impl.h"
 

@@ -71,10 +71,11 @@ struct conn_kind {
     void (*leave)(struct conn *conn);
     /* Ends an idle connection, as after its last answer. NULL keeps it open. */
     void (*end)(struct conn *conn);
-    /* The next connection uses another protocol: hand_over moves the
-     * requests that are to be sent again into the ring of flights, in order
-     * and warm-up requests first; take_over moves them out. NULL if they are
-     * in the ring. */
+    /* Called if the next connection uses another protocol. hand_over of the old
+     * protocol moves the requests to be repeated into the ring of flights,
+     * oldest first, but warm-up requests before all others. take_over of the
+     * new protocol moves them out. Both are NULL in a protocol that keeps its
+     * requests in the ring. */
     void (*hand_over)(struct conn *conn);
     void (*take_over)(struct conn *conn);
     /* --log: records all measured requests in flight as lost. NULL if they are

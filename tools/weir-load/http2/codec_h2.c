@@ -69,7 +69,7 @@ static int fix_head(struct h2_shared *shared,
         return -ENOMEM;
     }
     memcpy(ret->fields, head->first, head->count * sizeof(*ret->fields));
-    if (length_of(request) != SIZE_MAX) { /* the last field is the length */
+    if (length_of(request) != SIZE_MAX) { /* content-length is the last field */
         memcpy(ret->length, head->length, sizeof(ret->length));
         ret->fields[ret->count - 1].value = (uint8_t *)ret->length;
     }

@@ -23,8 +23,8 @@ struct h2_counts {
     uint64_t refused;
     /* Streams that the server reset for another reason. */
     uint64_t resets;
-    /* How often and how long our receive windows stopped a server, summed over
-     * streams and connections. */
+    /* How often and how long a server had used up our receive window and could
+     * not send, summed over streams and connections. */
     uint64_t window_stops;
     uint64_t window_stopped_ns;
     /* Bytes of header fields, and of the frames that carry them. */

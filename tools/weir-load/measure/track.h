@@ -20,7 +20,8 @@ struct track_slot {
     uint64_t sent_ns;
     /* Scheduled time; set by the caller. */
     uint64_t meant_ns;
-    /* The last number given up as lost, until its answer arrives; else 0. */
+    /* The slot's last datagram that was counted as lost; 0 if there was none,
+     * or its answer has arrived since. */
     uint64_t lost;
     /* Neighbours in the list of slots in flight; next also links free slots. */
     uint32_t previous;

@@ -25,7 +25,8 @@ bool publish_open(struct publish *self, const struct publish_paths *paths,
 /* Runs the script to write the files. Returns false with an error. */
 bool publish_write(struct publish *self, const struct result *result);
 
-/* Closes and discards files that were not written. */
+/* Closes the files. A file that publish_write() has not written keeps its old
+ * content. */
 void publish_drop(struct publish *self);
 
 #endif

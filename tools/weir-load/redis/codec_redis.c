@@ -42,7 +42,8 @@ struct request {
 
 struct shared {
     const struct run_options *options;
-    /* Belong to the first thread: one, or one of each kind. */
+    /* One request, or with --mix one of each kind. The first thread owns them,
+     * and the other threads read them. */
     struct request *requests;
     size_t request_count;
     bool owns_requests;

@@ -112,9 +112,10 @@ int template_parse(const char *text, size_t len, struct template *ret,
 /* Makes a template of literal bytes. Returns 0, -ENOMEM or -EINVAL. */
 int template_take(const char *bytes, size_t len, struct template *ret);
 
-/* Binds the template to the data of its fields, borrowed until template_fini(),
- * or NULL; and to its position. Returns 0, or -EINVAL with one line in @why if
- * a column does not exist or its values are not allowed in this position. */
+/* Binds the template to its place in a request and to the data of its fields.
+ * @data is borrowed until template_fini(), and may be NULL. Returns 0, or
+ * -EINVAL with one line in @why if a column does not exist or has a value that
+ * is not allowed in this place. */
 int template_bind(struct template *self, const struct data *data,
                   enum template_place place, char *why);
 

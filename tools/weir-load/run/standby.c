@@ -1,7 +1,9 @@
 /*
+ * Waits until the targets accept connections.
+ *
  * One task tries the targets one after the other, several times a second. It
- * has its own loop: unknown names are looked up again each time, and nothing of
- * this enters the run.
+ * runs in its own loop, so unknown names are looked up again each time, and the
+ * figures of the run do not include these connections.
  *
  * A proxy (a container's) may accept connections before there is a server, so
  * HTTP is checked with a request; except with the PROXY protocol, whose header

@@ -215,7 +215,7 @@ static int print_statistics(weir_loop *loop, void *arg)
         group->has_dumps = true;
     } while (result >= 0 && group->is_wanted_again);
     if (result == -ECANCELED) {
-        return 0; /* a loop broke */
+        return 0; /* a thread's loop has ended */
     }
     console_check(result, "a thread could not be asked");
     group->is_printing = false;

@@ -1,7 +1,9 @@
 /*
- * A buffer that the system's limit reduces is an error here: the run would
- * measure something other than requested. The kernel doubles the requested
- * size, for its own bookkeeping.
+ * Sets the options of sockets.
+ *
+ * If the kernel's limit makes a socket buffer smaller than requested, the run
+ * fails, because it would measure something else. The kernel reports twice the
+ * size that was set: half of it is for its own bookkeeping.
  */
 #include "sockets.h"
 

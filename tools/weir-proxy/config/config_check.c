@@ -576,7 +576,8 @@ static void tell_of_list(const struct config *config,
 
 #define MYSQL_PORT 3306
 
-/* The server counts a check without a login as an aborted handshake. */
+/* Warns of a plain check of a MySQL server: without a login the server counts
+ * the check as an aborted handshake, and blocks this host after many. */
 static void warn_of_mysql(const struct config *config,
                           const struct config_route *route,
                           const struct config_target *target)

@@ -36,7 +36,7 @@ struct log {
     const struct log_options *options;
     bool is_open;
     int fd;              /* -1 while the server's socket does not exist */
-    bool has_failed;     /* reported; reset by a successful write */
+    bool has_failed;     /* a failure was reported; reset by a written line */
     bool is_flush_armed; /* a flush is due within a second */
     bool is_to_reopen;   /* log_reopen() failed, which was reported */
     uint64_t lost_lines;

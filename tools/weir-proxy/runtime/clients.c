@@ -473,8 +473,8 @@ static uint64_t hash_counting(const struct config_service *one)
                            one->client_share ? NULL : one->name);
 }
 
-/* Finds the first service of each client-share. Returns false if out of memory.
- */
+/* Finds for each service the first service with the same client-share. Returns
+ * false if out of memory. */
 static bool find_sharing(struct making *making)
 {
     const struct config *config = making->config;

@@ -18,16 +18,15 @@ enum order_mode {
 #define ORDER_WEIGHT_MAX 256
 #define ORDER_NO_WEIGHT  UINT32_MAX
 
-/* Order about one target of a route. Written by the first worker, read by all.
- */
+/* An administrator's order for one target of a route. Written by the first
+ * worker, read by all. */
 struct order {
     struct keyed keyed;
     _Atomic int mode;
     _Atomic uint32_t weight;     /* ORDER_NO_WEIGHT is the configured one */
-    _Atomic uint64_t failing_ns; /* time of the last log line that reports it
-                                  * failing */
-    _Atomic bool is_failing;     /* no log line has reported since that it works
-                                  * again */
+    _Atomic uint64_t failing_ns; /* time of the last log line "begins to fail"
+                                  */
+    _Atomic bool is_failing;     /* "works again" was not logged since */
 };
 
 /* Finds or creates the order of a target. Returns NULL if out of memory. */
