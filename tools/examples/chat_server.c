@@ -1,6 +1,6 @@
 /*
- * A chat: the first line of a member is its name, all others go to everybody
- * else. A member that reads too slowly is dropped; a signal ends it for all.
+ * A chat: the first line of a client is its name, each later line is sent to
+ * all other clients. A client that reads too slowly is disconnected.
  * Usage: chat_server [PORT], and nc 127.0.0.1 PORT for each member
  */
 #include "serve.h"
@@ -28,12 +28,12 @@ static void tell_others(const struct member *from, const char *what)
         }
         weir_writer_write(to->writer, text, (size_t)len);
         if (weir_writer_get_write_buffer_size(to->writer) > SLOW_BYTES) {
-            weir_writer_abort(to->writer); /* its task sees the end */
+            weir_writer_abort(to->writer); /* ends its task's read */
         }
     }
 }
 
-/* A line without its end, and a NUL in its place. */
+/* Reads a line and removes its line end. */
 static ssize_t read_line(weir_reader *reader, char *line, size_t size)
 {
     ssize_t len = weir_reader_readline(reader, line, size - 1);
@@ -61,7 +61,7 @@ static int chat(void *arg, weir_reader *reader, weir_writer *writer)
     return (int)len;
 }
 
-/* Runs before connections are closed: this still arrives. */
+/* Runs before connections are closed, so this message is still sent. */
 static int say_goodbye(weir_loop *loop, void *arg)
 {
     const struct member chat = {.name = "the chat"};

@@ -1,7 +1,7 @@
 /*
- * How the examples with protocols end when there is an error: with a line that
- * says which. A service would rather tell its log, and close that connection
- * alone.
+ * Error handling of the examples with protocols: the program prints the error
+ * and ends. A service would log the error and close only the affected
+ * connection.
  */
 #ifndef WEIR_EXAMPLES_CHECK_H
 #define WEIR_EXAMPLES_CHECK_H

@@ -1,6 +1,6 @@
 /*
- * libcurl on weir: its sockets are watched, its time-outs are timers of the
- * loop. Fetches a URL to standard output.
+ * libcurl on a weir loop: the loop watches libcurl's sockets and has a timer
+ * for its timeouts. Fetches a URL to standard output.
  * Usage: curl_guest URL
  */
 #include "check.h"
@@ -12,7 +12,7 @@ static weir_loop *loop;
 static CURLM *multi;
 static struct weir_handle timer;
 
-static void act(void *fd) /* libcurl finds out which event it was */
+static void act(void *fd) /* libcurl checks which event it was */
 {
     int running = 0;
     curl_multi_socket_action(multi, (int)(intptr_t)fd, 0, &running);

@@ -1,7 +1,8 @@
 /*
- * The callbacks of a DNS forwarder for datagrams of clients, and of the
- * server. The endpoint to the server is connected, so that the kernel drops
- * what others send; an answer must have the id and the question that was asked.
+ * Callbacks of a DNS forwarder: for datagrams of clients, and of the server.
+ * The endpoint to the server is connected, so the kernel drops datagrams of
+ * other senders; a response is only accepted if its id and question match a
+ * query.
  */
 #ifndef WEIR_EXAMPLES_DNS_FORWARD_H
 #define WEIR_EXAMPLES_DNS_FORWARD_H
@@ -10,10 +11,10 @@
 
 static weir_transport *clients;
 static weir_transport *server;
-static uint64_t patience_ns;   /* with the server */
-static uint8_t message[65536]; /* the one that is being sent on */
+static uint64_t patience_ns;   /* how long to wait for the server */
+static uint8_t message[65536]; /* being forwarded */
 
-/* Answers the question of the message. */
+/* Sends SERVFAIL for the query in @message. */
 static inline void fail(const struct weir_address *client, size_t question_len)
 {
     dns_fail(message);
@@ -26,7 +27,7 @@ static inline int ask(void *user, weir_transport *t,
     const struct weir_buf *buf = &datagram->buf;
     (void)user;
     if (!dns_is_query(buf->data, buf->len)) {
-        return 0; /* nonsense has no answer */
+        return 0; /* not a query: no response */
     }
     size_t question_len = dns_question(buf->data, buf->len);
     struct pending *pending = pending_add();
@@ -58,13 +59,13 @@ static inline int answer(void *user, weir_transport *t,
         return 0;
     }
     memcpy(message, buf->data, buf->len);
-    memcpy(message, pending->asked, 2); /* the id */
+    memcpy(message, pending->asked, 2); /* the client's id */
     weir_transport_sendto(clients, message, buf->len, &pending->client);
     pending_remove(pending);
     return 0;
 }
 
-/* Answers the questions that have waited for too long. */
+/* Sends SERVFAIL for all queries that have timed out. */
 static inline void expire(uint64_t now_ns)
 {
     struct pending *oldest = TAILQ_FIRST(&waiting);

@@ -1,8 +1,8 @@
 /*
- * A forwarder of DNS over UDP: asks another server what its clients ask, under
- * ids of its own, and passes the answers on. A question that has no answer
- * after four seconds, or no place, is answered SERVFAIL. Usage: dns_forwarder
- * PORT SERVER SERVER_PORT, and dig @127.0.0.1 -p PORT NAME
+ * A DNS forwarder over UDP: sends the queries of its clients to another server,
+ * with ids of its own, and returns the responses. A query gets SERVFAIL if no
+ * response arrives within four seconds or if too many are pending.
+ * Usage: dns_forwarder PORT SERVER SERVER_PORT, and dig @127.0.0.1 -p PORT NAME
  */
 #include "dns_forward.h"
 
@@ -55,7 +55,7 @@ static int forward(weir_loop *loop, void *argv)
         error = weir_sleep(loop, WEIR_MILLISECONDS(250));
         expire(weir_loop_get_time(loop));
     }
-    weir_transport_unref(clients); /* the end of the loop closes both */
+    weir_transport_unref(clients); /* both are closed when the loop ends */
     weir_transport_unref(server);
     return error == -ECANCELED ? 0 : error;
 }

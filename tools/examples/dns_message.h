@@ -1,7 +1,7 @@
 /*
- * As much of a DNS message (RFC 1035) as a forwarder looks at: its head, and
- * that it has one question. Pure code. Names are compared byte by byte, case
- * included, as servers return them.
+ * The parts of a DNS message (RFC 1035) that a forwarder reads: its header and
+ * its only question. Does no I/O. Names are compared byte by byte, including
+ * case, because servers return them unchanged.
  */
 #ifndef WEIR_EXAMPLES_DNS_MESSAGE_H
 #define WEIR_EXAMPLES_DNS_MESSAGE_H
@@ -28,7 +28,8 @@ static inline void dns_set_id(uint8_t *message, uint16_t id)
     message[1] = (uint8_t)id;
 }
 
-/* The bytes of the question of a message that has one, or 0. */
+/* Returns the size of the message's question, or 0 if it does not have exactly
+ * one valid question. */
 static inline size_t dns_question(const uint8_t *message, size_t len)
 {
     static const uint8_t one[] = {0, 1};
@@ -37,7 +38,7 @@ static inline size_t dns_question(const uint8_t *message, size_t len)
         return 0;
     }
     while (at < len && message[at] != 0) {
-        if (message[at] > 63) { /* a pointer has nothing to point at */
+        if (message[at] > 63) { /* a pointer: no earlier name exists */
             return 0;
         }
         at += 1u + message[at];
@@ -46,14 +47,14 @@ static inline size_t dns_question(const uint8_t *message, size_t len)
     return at > len || at - DNS_HEAD > DNS_QUESTION ? 0 : at - DNS_HEAD;
 }
 
-/* Whether a client may ask it: a query, with its question. */
+/* Returns true if the message is a standard query with one question. */
 static inline bool dns_is_query(const uint8_t *message, size_t len)
 {
     return dns_question(message, len) > 0 &&
            (message[2] & (DNS_RESPONSE | DNS_OPCODE)) == 0;
 }
 
-/* Whether it is an answer to this question. */
+/* Returns true if the message is a response to this question. */
 static inline bool dns_answers(const uint8_t *message, size_t len,
                                const uint8_t *question, size_t question_len)
 {
@@ -62,13 +63,13 @@ static inline bool dns_answers(const uint8_t *message, size_t len,
            memcmp(message + DNS_HEAD, question, question_len) == 0;
 }
 
-/* Makes a question, without what stands behind it, the answer SERVFAIL. */
+/* Turns a query, cut after its question, into a SERVFAIL response. */
 static inline void dns_fail(uint8_t *message)
 {
     message[2] = (uint8_t)(message[2] | DNS_RESPONSE);
     message[3] = DNS_SERVFAIL;
     memset(message + 4, 0, DNS_HEAD - 4);
-    message[5] = 1; /* question */
+    message[5] = 1; /* question count */
 }
 
 #endif

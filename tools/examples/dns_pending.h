@@ -1,7 +1,7 @@
 /*
- * The questions of a DNS forwarder that wait for their answers: at most 4096,
- * each under an id that nobody can guess, oldest first. Pure code but for the
- * random numbers.
+ * The pending queries of a DNS forwarder: at most 4096, oldest first, each with
+ * an unpredictable id, which protects against forged responses. Does no I/O,
+ * except reading random numbers.
  */
 #ifndef WEIR_EXAMPLES_DNS_PENDING_H
 #define WEIR_EXAMPLES_DNS_PENDING_H
@@ -19,8 +19,8 @@ struct pending {
     struct weir_address client;
     uint64_t until_ns;
     size_t question_len;
-    uint16_t id;                            /* of the forwarder's question */
-    uint8_t asked[DNS_HEAD + DNS_QUESTION]; /* by the client, with its id */
+    uint16_t id;                            /* of the forwarder's query */
+    uint8_t asked[DNS_HEAD + DNS_QUESTION]; /* client's query, with its id */
 };
 
 TAILQ_HEAD(pending_list, pending);
@@ -36,7 +36,7 @@ static inline void pending_init(void)
     }
 }
 
-/* An id that no question has, or -1. */
+/* Returns an id that no pending query has, or -1. */
 static inline int random_id(void)
 {
     static uint16_t numbers[256];
@@ -53,7 +53,8 @@ static inline int random_id(void)
     return -1;
 }
 
-/* The place of a question that is new; NULL if there is none. */
+/* Adds a pending query. Returns NULL if there are too many, or no free id was
+ * found. */
 static inline struct pending *pending_add(void)
 {
     struct pending *pending = TAILQ_FIRST(&unused);

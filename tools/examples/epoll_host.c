@@ -1,7 +1,7 @@
 /*
- * weir inside another event loop, here a bare epoll one: the host repeats the
- * lines of standard input, while a task of weir says how long it has slept.
- * Both end with standard input.
+ * weir inside another event loop, here a plain epoll loop: the host repeats the
+ * lines of standard input, while a weir task prints how long it has slept. Both
+ * end at the end of standard input.
  */
 #include "check.h"
 
@@ -43,7 +43,7 @@ static void watch(int epfd, int fd)
     }
 }
 
-static bool repeat_input(void) /* false at its end */
+static bool repeat_input(void) /* returns false at the end of input */
 {
     char line[256];
     ssize_t len = read(STDIN_FILENO, line, sizeof(line));
@@ -64,7 +64,7 @@ int main(void)
     while (has_input) {
         struct epoll_event event;
         int count = epoll_wait(epfd, &event, 1, wait_ms(loop));
-        if (count < 0 && errno != EINTR) { /* completions interrupt it, too */
+        if (count < 0 && errno != EINTR) { /* EINTR: completions */
             err(1, "epoll_wait");
         }
         bool is_input = count > 0 && event.data.fd == STDIN_FILENO;

@@ -1,6 +1,7 @@
 /*
- * A server of files over HTTP/1.0, or HTTPS with a certificate and its key: GET
- * sends a file of the present folder, where it can without a copy of its bytes.
+ * A file server over HTTP/1.0, or over HTTPS with a certificate and its key:
+ * GET sends a file of the current folder, without copying its bytes where
+ * possible.
  * Usage: file_server_streams [PORT [CHAIN KEY]]
  */
 #include "serve.h"
@@ -53,7 +54,7 @@ static int answer(void *arg, weir_reader *reader, weir_writer *writer)
     }
     int fd = weir_file_openat(loop, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0,
                               RESOLVE_BENEATH);
-    if (fd == -EXDEV) { /* out of the folder: "..", "//", a link */
+    if (fd == -EXDEV) { /* outside the folder: "..", "//", a link */
         return say(writer, "403 Forbidden");
     }
     int error = send_file(loop, writer, fd);

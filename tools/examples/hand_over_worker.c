@@ -1,6 +1,6 @@
 /*
- * Echoes on connections that another process has accepted and hands over
- * (hand_over_front), until SIGINT or SIGTERM.
+ * An echo server for connections that another process accepts and hands over
+ * (hand_over_front). SIGINT or SIGTERM ends it.
  * Usage: hand_over_worker PATH (or @NAME)
  */
 #include <err.h>
@@ -19,7 +19,7 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
     return error;
 }
 
-/* Takes connections from a front, for the server that echoes. */
+/* Receives connections from a front and adds them to the echo server. */
 static int take(void *server, weir_reader *reader, weir_writer *writer)
 {
     char mark;
@@ -31,7 +31,7 @@ static int take(void *server, weir_reader *reader, weir_writer *writer)
             return (int)count;
         }
         int error = weir_server_add_fd(server, fd);
-        if (error < 0 && error != -ENOTCONN) { /* its client has gone */
+        if (error < 0 && error != -ENOTCONN) { /* the client has gone */
             return error;
         }
     }

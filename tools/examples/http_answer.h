@@ -1,7 +1,7 @@
 /*
- * Heads of answers: a status, the date, whether the connection stays, and how
- * many bytes follow. An answer that is not a file has none. Each is written
- * at once, and leaves with what is written in the same turn.
+ * Writes the heads of responses: status, date, connection option, and the
+ * length of the body. Only responses with a file have a body. A head is sent
+ * together with other bytes that are written in the same loop iteration.
  */
 #ifndef WEIR_EXAMPLES_HTTP_ANSWER_H
 #define WEIR_EXAMPLES_HTTP_ANSWER_H
@@ -39,7 +39,7 @@ static inline const char *status_text(int status)
     }
 }
 
-/* The text of this second. */
+/* Returns the current date, formatted at most once a second. */
 static inline const char *date_text(void)
 {
     static char text[40];
@@ -53,7 +53,7 @@ static inline const char *date_text(void)
     return text;
 }
 
-/* An answer's head; the lines describe a file. */
+/* Writes a response's head; @lines are the headers that describe a file. */
 static inline int say_head(weir_writer *writer, int status, bool stays,
                            uint64_t length, const char *lines)
 {

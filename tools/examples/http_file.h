@@ -1,7 +1,7 @@
 /*
- * The lines of an answer about a file: its type, by its name, and the range of
- * bytes. Pure code, which trusts the name: a file without one of these endings
- * is bytes.
+ * Response headers that describe a file: its type, from the ending of its name,
+ * and the range of bytes. Does no I/O. A file with an unknown ending is
+ * application/octet-stream.
  */
 #ifndef WEIR_EXAMPLES_HTTP_FILE_H
 #define WEIR_EXAMPLES_HTTP_FILE_H
@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define FILE_LINES 192 /* of an answer's head */
+#define FILE_LINES 192 /* size of these headers */
 
 static inline const char *content_type(const char *path)
 {
@@ -36,7 +36,7 @@ static inline const char *content_type(const char *path)
     return "application/octet-stream";
 }
 
-/* The lines of the head that describe the file. */
+/* Writes the headers that describe the file. */
 static inline void describe_file(char ret[FILE_LINES], int status,
                                  const char *path, const struct file_part *part)
 {

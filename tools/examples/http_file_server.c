@@ -1,14 +1,15 @@
 /*
- * A server of the files below the present folder over HTTP/1.1: GET and HEAD,
- * connections that stay, ranges. Usage: http_file_server [PORT], and
- * curl http://127.0.0.1:PORT/FILE
+ * A server of the files below the current folder over HTTP/1.1, with GET, HEAD,
+ * persistent connections and ranges.
+ * Usage: http_file_server [PORT], and curl http://127.0.0.1:PORT/FILE
  */
 #include "http_send.h"
 #include "serve.h"
 
 #define HEAD_BYTES 8192 /* of a request */
 
-/* One request: 1 if the connection stays, 0 at its end, or an error. */
+/* Serves one request. Returns 1 if the connection stays open, 0 at its end, or
+ * an error. */
 static int converse(weir_reader *reader, weir_writer *writer)
 {
     static const struct weir_separator end = {"\r\n\r\n", 4};
@@ -38,7 +39,7 @@ static int talk(void *arg, weir_reader *reader, weir_writer *writer)
         result = converse(reader, writer);
     }
     if (result < 0) {
-        weir_writer_abort(writer); /* a part is not taken for the whole */
+        weir_writer_abort(writer); /* shows that the body is cut */
     }
     return 0;
 }

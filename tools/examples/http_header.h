@@ -1,7 +1,7 @@
 /*
- * A request, and the headers of it that this server knows. A length that is not
- * one, a second host or a body is an answer's status; all else is let pass.
- * Pure code.
+ * A request, and the headers that this server knows. An invalid length, a
+ * second Host header or a body is refused with a status; unknown headers are
+ * ignored. Does no I/O.
  */
 #ifndef WEIR_EXAMPLES_HTTP_HEADER_H
 #define WEIR_EXAMPLES_HTTP_HEADER_H
@@ -20,7 +20,7 @@ struct http_request {
     uint32_t host_count;
 };
 
-/* Whether the connection does, for the next request. */
+/* Returns true if the connection stays open for another request. */
 static inline bool stays(const struct http_request *request)
 {
     return request->keeps && !request->closes;
@@ -55,7 +55,7 @@ static inline int parse_header(struct text line, struct http_request *ret)
     } else if (text_is(name, "range")) {
         ret->range = read_range(line);
     } else if (text_is(name, "if-range")) {
-        ret->is_conditional = true; /* on what nobody has told: all bytes */
+        ret->is_conditional = true; /* never matches: sends the whole file */
     }
     return text_is(name, "transfer-encoding") ? 413 : 0;
 }

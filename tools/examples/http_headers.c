@@ -1,8 +1,9 @@
 /*
- * asyncio's "Get HTTP headers": asks a server about a page and prints the
- * status line and the headers. All of that may take ten seconds. -s asks by
- * https, and trusts the system's authorities; -a asks by https, and trusts
- * those in a file. Usage: http_headers [-s | -a FILE] HOST PORT PATH
+ * asyncio's "Get HTTP headers": requests a page and prints the status line and
+ * the headers of the response, within ten seconds. -s uses HTTPS with the
+ * system's certificate authorities, -a uses HTTPS with the authorities in a
+ * file.
+ * Usage: http_headers [-s | -a FILE] HOST PORT PATH
  */
 #include "http_talk.h"
 #include "tls_run.h"

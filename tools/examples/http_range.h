@@ -1,7 +1,7 @@
 /*
- * A range of a file's bytes, as a request names it (RFC 9110, 14), and what it
- * is of a file. Several ranges, or other units, are not read: the whole file is
- * the answer. Pure code.
+ * The range of bytes that a request names (RFC 9110, section 14), and its part
+ * of a file. Requests with several ranges or other units get the whole file.
+ * Does no I/O.
  */
 #ifndef WEIR_EXAMPLES_HTTP_RANGE_H
 #define WEIR_EXAMPLES_HTTP_RANGE_H
@@ -12,12 +12,12 @@
 
 struct http_range {
     bool is_wanted;
-    bool is_end; /* the last bytes of the file, as many as last says */
+    bool is_end; /* the last bytes of the file; @last is their number */
     uint64_t first;
     uint64_t last;
 };
 
-/* A number of at most 18 digits; UINT64_MAX if there is none, or not one. */
+/* Parses at most 18 digits. Returns UINT64_MAX if it is not a number. */
 static inline uint64_t read_number(struct text text)
 {
     uint64_t number = 0;
@@ -30,7 +30,7 @@ static inline uint64_t read_number(struct text text)
     return text.len == 0 || text.len > 18 ? UINT64_MAX : number;
 }
 
-/* "bytes=1-2", "bytes=1-", "bytes=-2"; all else is as if it were not there. */
+/* Parses "bytes=1-2", "bytes=1-" or "bytes=-2"; any other value is ignored. */
 static inline struct http_range read_range(struct text value)
 {
     struct http_range range = {.is_wanted = false};
@@ -55,7 +55,7 @@ struct file_part {
     uint64_t length; /* of the whole file */
 };
 
-/* The bytes that are asked for: the status of the answer. */
+/* Computes the requested bytes. Returns the status of the response. */
 static inline int choose_part(const struct http_range *range,
                               struct file_part *part)
 {

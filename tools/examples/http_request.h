@@ -1,14 +1,14 @@
 /*
- * A request of HTTP/1.1 or 1.0 (RFC 9112), read strictly: what a proxy before
- * this server might understand differently is refused. Pure code. There are no
- * bodies: a request with one is refused, and its connection ends.
+ * Parses a request of HTTP/1.1 or 1.0 (RFC 9112) strictly: a request that a
+ * proxy before this server might parse differently is refused. A request with a
+ * body is refused, too, and its connection is closed. Does no I/O.
  */
 #ifndef WEIR_EXAMPLES_HTTP_REQUEST_H
 #define WEIR_EXAMPLES_HTTP_REQUEST_H
 
 #include "http_header.h"
 
-/* 0, or the status to refuse it with. */
+/* Parses the request line. Returns 0, or the status to refuse it with. */
 static inline int parse_start(struct text line, struct http_request *ret)
 {
     struct text method;

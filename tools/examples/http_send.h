@@ -1,7 +1,8 @@
 /*
- * Answers a request with a file below the present folder. The kernel looks the
- * name up so that it cannot leave the folder, and sends the bytes from the page
- * cache; a file that the cache does not have delays its own connection alone.
+ * Responds with a file below the current folder. The kernel looks up the name
+ * in a way that cannot leave the folder, and sends the bytes from the page
+ * cache. Reading a file that is not in the cache delays only its own
+ * connection.
  */
 #ifndef WEIR_EXAMPLES_HTTP_SEND_H
 #define WEIR_EXAMPLES_HTTP_SEND_H
@@ -14,7 +15,8 @@
 #include <linux/openat2.h>
 #include <sys/stat.h>
 
-/* A shortage of this server's is not the end of a file. */
+/* Returns 503 if this server has run out of a resource, or cannot read the
+ * file. */
 static inline int status_of(int error)
 {
     switch (error) {
@@ -25,7 +27,7 @@ static inline int status_of(int error)
     case -EIO:
         return 503;
     default:
-        return 404; /* a name that leaves the folder, too */
+        return 404; /* or a name that leads out of the folder */
     }
 }
 

@@ -1,7 +1,7 @@
 /*
- * The conversation of http_headers.c: a request for the headers of a page, and
- * the answer line by line, over a stream of any kind. With TLS or without it
- * the calls are the same.
+ * The conversation of http_headers.c with the server: a request for the headers
+ * of a page, and its response, read line by line. The calls are the same with
+ * and without TLS.
  */
 #ifndef WEIR_EXAMPLES_HTTP_TALK_H
 #define WEIR_EXAMPLES_HTTP_TALK_H

@@ -1,7 +1,7 @@
 /*
- * The path of a file, as a request's target has it. It is not judged here: the
- * kernel refuses a path that leaves the folder, however it is written. Pure
- * code.
+ * Decodes the path of a request's target. The path is not checked here: the
+ * kernel refuses a path that leaves the folder, however it is written. Does no
+ * I/O.
  */
 #ifndef WEIR_EXAMPLES_HTTP_TARGET_H
 #define WEIR_EXAMPLES_HTTP_TARGET_H
@@ -17,8 +17,8 @@ static inline int hex_digit(char digit)
     return at ? (int)((at - all) % 16) : -1;
 }
 
-/* The path of "/a%20b?c" is "a b", and of a folder, "/a/", its page. Whether it
- * is one, and short enough. */
+/* Decodes a path: "/a%20b?c" gives "a b", and the folder "/a/" gives
+ * "a/index.html". Returns false if the target is not a path or is too long. */
 static inline bool decode_path(struct text target, char ret[HTTP_PATH])
 {
     struct text path = target;

@@ -1,7 +1,7 @@
 /*
- * A key-value server that speaks lines: SET KEY VALUE, GET KEY, DEL KEY, QUIT.
- * A client that sends nothing for five seconds, or too long a line, gets an
- * error, and the connection ends.
+ * A key-value server with a line protocol: SET KEY VALUE, GET KEY, DEL KEY,
+ * QUIT. A client that sends nothing for five seconds, or a line that is too
+ * long, gets an error, and the connection is closed.
  * Usage: kv_server [PORT], and nc 127.0.0.1 PORT
  */
 #include "kv_store.h"
@@ -9,7 +9,7 @@
 
 static struct kv_entry store[KV_KEYS];
 
-/* The next line, with a NUL behind it. */
+/* Reads a line and adds a NUL. Fails with -ETIMEDOUT after five seconds. */
 static ssize_t read_line(weir_loop *loop, weir_reader *reader, char *line)
 {
     struct weir_timeout limit;
@@ -27,7 +27,7 @@ static int say(weir_writer *writer, const char *answer)
     return error < 0 ? error : weir_writer_drain(writer);
 }
 
-/* No request has come: the client's end, or why it is left. */
+/* Writes the reason if no request was received because of the client. */
 static int say_goodbye(weir_writer *writer, int error)
 {
     switch (error) {
@@ -53,7 +53,7 @@ static int talk(void *arg, weir_reader *reader, weir_writer *writer)
             return say_goodbye(writer, (int)len);
         }
         if (line[len - 1] != '\n') {
-            return 0; /* the client has gone in the middle of a request */
+            return 0; /* the client ended its stream within a request */
         }
         const char *answer = "ERROR not text\n";
         if (strlen(line) == (size_t)len) {

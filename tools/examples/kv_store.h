@@ -1,7 +1,7 @@
 /*
- * The data of the key-value server, and its answer to a line.
- * Pure code, which knows nothing of connections and waits for nothing. A
- * thousand keys is all that fits.
+ * The data of the key-value server, and its answers.
+ * It has space for a thousand keys: a line-by-line search is fast enough for an
+ * example. Does no I/O.
  */
 #ifndef WEIR_EXAMPLES_KV_STORE_H
 #define WEIR_EXAMPLES_KV_STORE_H
@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KV_LINE 256 /* longest line, its newline and NUL included */
+#define KV_LINE 256 /* longest line, including newline and NUL */
 #define KV_KEYS 1000
 
 struct kv_entry {
-    char key[KV_LINE];        /* "" is free */
+    char key[KV_LINE];        /* "" if the slot is free */
     char answer[KV_LINE + 8]; /* to GET */
 };
 
@@ -28,7 +28,7 @@ static inline struct kv_entry *kv_find(struct kv_entry *store, const char *key)
     return NULL;
 }
 
-/* A line's answer; NULL to QUIT. Takes the line apart. */
+/* Returns the answer to a line, or NULL for QUIT. Modifies the line. */
 static inline const char *kv_answer(struct kv_entry *store, char *line)
 {
     char *rest = NULL;

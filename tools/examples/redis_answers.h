@@ -1,7 +1,7 @@
 /*
- * Answers of redis' protocol, written to a stream. Nothing here waits: the
- * bytes leave at the end of the turn, those of many requests together. The
- * connection's task waits for room after each request.
+ * Writes replies of redis' protocol to a stream. No function here waits:
+ * replies are sent together at the end of the loop iteration. The connection's
+ * task waits for the send queue after each request.
  */
 #ifndef WEIR_EXAMPLES_REDIS_ANSWERS_H
 #define WEIR_EXAMPLES_REDIS_ANSWERS_H

@@ -1,7 +1,7 @@
 /*
- * Commands of the redis server, answered in redis' own words. A command returns
- * 0, 1 to end the connection, or an error. The table that names them, with how
- * many words each has, is in redis_server.c.
+ * Commands of the redis server; error messages are the same as redis' own. A
+ * command returns 0, 1 to end the connection, or an error. The table of their
+ * names and argument counts is in redis_server.c.
  */
 #ifndef WEIR_EXAMPLES_REDIS_COMMANDS_H
 #define WEIR_EXAMPLES_REDIS_COMMANDS_H
@@ -63,7 +63,7 @@ static inline int ping(weir_writer *writer, const struct redis_request *r)
 static inline int describe(weir_writer *writer, const struct redis_request *r)
 {
     (void)r;
-    return say(writer, "*0\r\n"); /* not needed by redis-cli's help */
+    return say(writer, "*0\r\n"); /* enough for redis-cli */
 }
 
 static inline int quit(weir_writer *writer, const struct redis_request *r)

@@ -1,7 +1,7 @@
 /*
- * Numbers as redis reads them: as they would be printed, so neither "+1" nor
- * "01", and nothing beyond 64 bits. A head is what stands before words: how
- * many there are, or how long one is. Pure code.
+ * Numbers of redis' protocol and of its commands. They are parsed as strictly
+ * as redis does: without "+", leading zeros, or values beyond 64 bits. Does no
+ * I/O.
  */
 #ifndef WEIR_EXAMPLES_REDIS_NUMBERS_H
 #define WEIR_EXAMPLES_REDIS_NUMBERS_H
@@ -33,7 +33,8 @@ static inline bool is_number(struct redis_word word, int64_t *ret)
            memcmp(again, text, word.len) == 0;
 }
 
-/* The number of a head, "*3\r\n" or "$3\r\n", or -1. */
+/* Parses the count in "*3\r\n" or the length in "$3\r\n". Returns -1 if it is
+ * invalid or greater than @most. */
 static inline long read_head(const uint8_t *line, size_t len, long most)
 {
     long number = 0;

@@ -1,7 +1,7 @@
 /*
- * Reads requests of redis' protocol (RESP2) from a stream: words, each with its
- * length before it, or a line of words. A length is believed only as far as its
- * bytes have come; redis_words.h has the limits.
+ * Reads requests of redis' protocol (RESP2) from a stream: arguments with their
+ * lengths, or a line of arguments. Memory grows only as bytes arrive, not by
+ * announced lengths; the limits are in redis_words.h.
  */
 #ifndef WEIR_EXAMPLES_REDIS_REQUEST_H
 #define WEIR_EXAMPLES_REDIS_REQUEST_H
@@ -11,14 +11,14 @@
 #include <errno.h>
 #include <weir.h>
 
-/* The client gets the reason, and the connection ends. */
+/* The caller sends the reason and closes the connection. */
 static inline int refuse(struct redis_request *request, const char *why)
 {
     request->refusal = why;
     return -EBADMSG;
 }
 
-/* A line of words with spaces between them, as people type. */
+/* Splits a line of arguments with spaces between them, as people type it. */
 static inline int split(struct redis_request *ret, const struct weir_buf *line)
 {
     size_t begin = 0;
@@ -35,7 +35,7 @@ static inline int split(struct redis_request *ret, const struct weir_buf *line)
     return 1;
 }
 
-/* A word behind its length: 1, 0 at the end of the stream, or an error. */
+/* Reads an argument. Returns 1, 0 at the end of the stream, or an error. */
 static inline ssize_t read_word(weir_reader *reader, struct redis_request *ret)
 {
     struct weir_buf buf;
@@ -58,7 +58,7 @@ static inline ssize_t read_word(weir_reader *reader, struct redis_request *ret)
     return redis_add_word(ret, buf.data, (size_t)count) ? 1 : -ENOMEM;
 }
 
-/* The next request: 1, 0 at the end of the stream, or an error. */
+/* Reads a request. Returns 1, 0 at the end of the stream, or an error. */
 static inline ssize_t read_request(weir_reader *reader,
                                    struct redis_request *ret)
 {

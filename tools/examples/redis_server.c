@@ -1,7 +1,7 @@
 /*
- * A server of redis' protocol, for redis-cli and redis-benchmark: strings under
- * keys, in memory. Requests may come many at a time; their answers leave
- * together. Usage: redis_server [PORT], and redis-cli -p PORT
+ * A server for redis-cli and redis-benchmark: strings under keys, in memory.
+ * Requests may be pipelined; their replies are sent together.
+ * Usage: redis_server [PORT], and redis-cli -p PORT
  */
 #include "redis_commands.h"
 #include "redis_request.h"
@@ -11,7 +11,7 @@
 
 static const struct command {
     const char *name;
-    size_t least; /* words, the name among them */
+    size_t least; /* number of arguments, including the name */
     size_t most;
     command_fn *run;
 } commands[] = {
@@ -37,7 +37,7 @@ static int answer(weir_writer *writer, const struct redis_request *r)
     return say_refusal(writer, "unknown command", "", "");
 }
 
-/* Reads a request and answers it: 0, 1 at the end, or an error. */
+/* Reads a request and replies to it. Returns 0, 1 at the end, or an error. */
 static int converse(weir_reader *reader, weir_writer *writer,
                     struct redis_request *request)
 {

@@ -1,7 +1,7 @@
 /*
- * The data of the redis server: values by their keys, in a balanced tree, so
- * that no choice of keys makes it slow. Pure code. It takes 256 MiB and no
- * more.
+ * The data of the redis server: values by key, in a balanced tree, so that no
+ * choice of keys makes it slow. The data is limited to 256 MiB; a command that
+ * would exceed the limit fails. Does no I/O.
  */
 #ifndef WEIR_EXAMPLES_REDIS_STORE_H
 #define WEIR_EXAMPLES_REDIS_STORE_H
@@ -10,7 +10,7 @@
 
 #include <search.h>
 
-enum { STORE_BYTES = 256 << 20, ENTRY_BYTES = 128 /* beside the words */ };
+enum { STORE_BYTES = 256 << 20, ENTRY_BYTES = 128 /* besides key and value */ };
 
 struct stored {
     struct redis_word key;
@@ -22,7 +22,7 @@ static size_t store_bytes;
 
 static inline int compare(const void *a, const void *b)
 {
-    const struct redis_word *left = a; /* the key is what comes first */
+    const struct redis_word *left = a; /* the key is the first field */
     const struct redis_word *right = b;
     if (left->len != right->len) {
         return left->len < right->len ? -1 : 1;

@@ -1,7 +1,7 @@
 /*
- * The words of one request, one behind the other in memory of their own. It is
- * kept for the next request while it is small, so that a client that waits has
- * little. Pure code.
+ * The arguments of one request, stored one after the other in one buffer. The
+ * buffer is kept for the next request while it is small, so an idle client uses
+ * little memory. Does no I/O.
  */
 #ifndef WEIR_EXAMPLES_REDIS_WORDS_H
 #define WEIR_EXAMPLES_REDIS_WORDS_H
@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REDIS_WORDS 64        /* of a request */
-#define REDIS_BYTES (1 << 20) /* of all its words */
-#define REDIS_KEPT  4096      /* that stay between requests */
+#define REDIS_WORDS 64        /* arguments of a request */
+#define REDIS_BYTES (1 << 20) /* bytes of all its arguments */
+#define REDIS_KEPT  4096      /* bytes kept between requests */
 
 struct redis_word {
     const char *data;
@@ -21,7 +21,7 @@ struct redis_word {
 };
 
 struct redis_request {
-    const char *refusal; /* what was wrong with it, if anything was */
+    const char *refusal; /* why the request was refused, or NULL */
     char *bytes;
     size_t used;
     size_t size;

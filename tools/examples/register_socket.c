@@ -1,7 +1,7 @@
 /*
  * asyncio's "Register an open socket to wait for data using a protocol": one
- * end of a socketpair gets a protocol, the other is written to. A connected
- * TCP socket is registered in the same way.
+ * end of a socketpair gets a protocol, the other is written to. A connected TCP
+ * socket is registered in the same way.
  */
 #include "check.h"
 
@@ -48,7 +48,7 @@ int main(void)
     struct weir_factory factory = {create, loop};
     check(weir_create_connection_at(loop, &factory, weir_endpoint_fd(pair[0]),
                                     NULL, NULL, NULL, NULL));
-    if (write(pair[1], "abc", 3) != 3) { /* as from the network */
+    if (write(pair[1], "abc", 3) != 3) { /* as if from the network */
         err(1, "write");
     }
     check(weir_loop_run(loop));

@@ -1,7 +1,7 @@
 /*
  * asyncio's "Watch a file descriptor for read events": one end of a socketpair
- * is watched, the other is written to. What can be watched so is whatever
- * poll(2) can wait for, descriptors of other libraries among them.
+ * is watched, the other is written to. Any descriptor that poll(2) supports can
+ * be watched, such as the descriptor of another library.
  */
 #include "check.h"
 
@@ -30,7 +30,7 @@ static void readable(void *arg)
 static void send_data(void *arg)
 {
     (void)arg;
-    if (write(pair[1], "abc", 3) != 3) { /* as from the network */
+    if (write(pair[1], "abc", 3) != 3) { /* as if from the network */
         err(1, "write");
     }
 }

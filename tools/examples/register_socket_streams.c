@@ -12,7 +12,7 @@
 
 static void send_data(void *fd)
 {
-    if (write(*(int *)fd, "abc", 3) != 3) { /* as from the network */
+    if (write(*(int *)fd, "abc", 3) != 3) { /* as if from the network */
         err(1, "write");
     }
 }

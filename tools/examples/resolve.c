@@ -1,6 +1,6 @@
 /*
- * Look up many host names at once, each by a task, and print their addresses.
- * The name servers are those of the system, or the ones that are named.
+ * Looks up many host names at the same time, each with a task, and prints their
+ * addresses. Uses the system's name servers, or the ones given with -s.
  * Usage: resolve [-s SERVER[,SERVER...]] NAME...
  */
 #include <err.h>
@@ -9,11 +9,11 @@
 #include <unistd.h>
 #include <weir.h>
 
-#define FOUND_MAX (2 * WEIR_ADDRESSES_MAX) /* of both families */
+#define FOUND_MAX (2 * WEIR_ADDRESSES_MAX) /* IPv4 and IPv6 */
 
 struct names {
-    const char *servers; /* or NULL */
-    char **all;          /* NULL after the last */
+    const char *servers; /* from -s, or NULL */
+    char **all;          /* names, then NULL */
 };
 
 static bool has_failed; /* some name has no address */
@@ -30,7 +30,7 @@ static int resolve(weir_loop *loop, void *name)
     }
     for (int i = 0; i < count; i++) {
         weir_address_format(&found[i], text, sizeof(text));
-        *strrchr(text, ':') = '\0'; /* without the port */
+        *strrchr(text, ':') = '\0'; /* removes the port */
         printf("%s %s\n", (char *)name, text);
     }
     return 0;

@@ -1,7 +1,7 @@
 /*
- * The main() of the chat and the key-value server: serves each connection with
- * a task, on the port that the command line names, until SIGINT or SIGTERM.
- * tcp_echo_server_streams.c shows the same in its place.
+ * The main() of the chat server and the key-value server: serves each
+ * connection with a task, on the port of the command line, until SIGINT or
+ * SIGTERM. tcp_echo_server_streams.c shows the same steps without this header.
  */
 #ifndef WEIR_EXAMPLES_SERVE_H
 #define WEIR_EXAMPLES_SERVE_H
@@ -17,8 +17,9 @@ struct service {
     uint16_t port;
 };
 
-/* Who takes nothing for half a minute is dropped. Closing waits a second for
- * what a client still sends: otherwise the last answer might be lost. */
+/* A client that reads nothing for 30 seconds is disconnected. Closing waits one
+ * second for bytes that a client still sends: otherwise the kernel would send a
+ * reset, and the last answer might be lost. */
 static struct weir_start_server_options serve_options = {
     .size = sizeof(serve_options),
     .server.connection.timeouts = {.write_stall_ns = WEIR_SECONDS(30),

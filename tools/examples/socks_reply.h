@@ -1,7 +1,7 @@
 /*
- * Replies of a SOCKS5 proxy: how connecting has ended, in the codes that there
- * are, and the address that the proxy has at the target. A failure names none.
- * Pure code but for the write.
+ * Replies of a SOCKS5 proxy: the result of connecting as a reply code, and the
+ * proxy's local address of the connection to the target. A reply that reports a
+ * failure has no address.
  */
 #ifndef WEIR_EXAMPLES_SOCKS_REPLY_H
 #define WEIR_EXAMPLES_SOCKS_REPLY_H
@@ -20,12 +20,12 @@ static inline uint8_t reply_of(int error)
         return 4;
     case -ECONNREFUSED:
         return 5;
-    default: /* a name without an address is a host that is not there */
+    default: /* a name without an address, for example */
         return error <= WEIR_EDNSNOTFOUND ? 4 : 1;
     }
 }
 
-/* A reply, with the proxy's own address at the target. */
+/* Writes a reply; @target is NULL if connecting failed. */
 static inline int say_reply(weir_writer *client, uint8_t reply,
                             weir_writer *target)
 {

@@ -1,7 +1,7 @@
 /*
  * The first messages of a SOCKS5 client (RFC 1928): its methods, and the
- * target. Each part is read whole and is at most 262 bytes long. Later bytes
- * stay in the reader, and are forwarded.
+ * target. At most 262 bytes are read for each. Later bytes stay in the reader,
+ * and are relayed.
  */
 #ifndef WEIR_EXAMPLES_SOCKS_REQUEST_H
 #define WEIR_EXAMPLES_SOCKS_REQUEST_H
@@ -12,15 +12,15 @@
 #include <weir.h>
 
 enum { SOCKS_VERSION = 5, SOCKS_CONNECT = 1, SOCKS_NO_METHOD = 255 };
-enum { SOCKS_IPV4 = 1, SOCKS_NAME = 3, SOCKS_IPV6 = 4 }; /* addresses */
-enum { SOCKS_NO_COMMAND = 7, SOCKS_NO_ADDRESS = 8 };     /* replies */
+enum { SOCKS_IPV4 = 1, SOCKS_NAME = 3, SOCKS_IPV6 = 4 }; /* address types */
+enum { SOCKS_NO_COMMAND = 7, SOCKS_NO_ADDRESS = 8 };     /* reply codes */
 
 struct socks_target {
     char host[256]; /* a name, or an address as text */
     uint16_t port;
 };
 
-/* The method to go on with: 0, none, or SOCKS_NO_METHOD; or an error. */
+/* Returns 0 (no authentication), SOCKS_NO_METHOD, or an error. */
 static inline int read_methods(weir_reader *reader)
 {
     uint8_t head[2];
@@ -34,7 +34,7 @@ static inline int read_methods(weir_reader *reader)
     return len < 0 ? (int)len : is_free ? 0 : SOCKS_NO_METHOD;
 }
 
-/* Reads what stands behind the type of an address. */
+/* Reads an address and port. Returns 0, a reply code, or an error. */
 static inline int read_address(weir_reader *reader, uint8_t type,
                                struct socks_target *ret)
 {
@@ -64,7 +64,7 @@ static inline int read_address(weir_reader *reader, uint8_t type,
     return strlen(ret->host) == count ? 0 : SOCKS_NO_ADDRESS;
 }
 
-/* 0, a reply that refuses the request, or an error. */
+/* Reads the request. Returns 0, a reply code to refuse it with, or an error. */
 static inline int read_request(weir_reader *reader, struct socks_target *ret)
 {
     uint8_t head[4];

@@ -1,6 +1,6 @@
 /*
- * STARTTLS as mail servers have it: a client and a server begin in plain text
- * and go on with TLS on the same connection.
+ * STARTTLS like in mail protocols: a client and a server start in plain text
+ * and continue with TLS on the same connection.
  * Usage: starttls CERTIFICATE KEY AUTHORITIES SOCKET
  */
 #include "tls_run.h"

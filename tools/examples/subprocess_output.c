@@ -1,7 +1,7 @@
 /*
- * asyncio's "Loop.subprocess_exec() and SubprocessProtocol": a protocol gets
- * the output of a child and its exit status. The child is date(1), which says
- * what day it was when time began.
+ * asyncio's "Loop.subprocess_exec() and SubprocessProtocol": a protocol
+ * receives the output and the exit status of a child. The child is date(1),
+ * which prints the date of time 0.
  */
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /*
- * asyncio's "Subprocesses" with streams: the output of two commands that run at
- * the same time, each in a task of its own.
+ * asyncio's "Subprocesses" with streams: prints the output of two commands that
+ * run at the same time, each in a task of its own.
  * An error ends both.
  */
 #include <stdio.h>
@@ -31,7 +31,7 @@ static int show(weir_loop *loop, void *arg)
     int err = weir_create_subprocess_shell(loop, arg, &options, &process);
     if (err == 0) {
         err = communicate(process, arg);
-        weir_process_free(process); /* also ends it if it still runs */
+        weir_process_free(process); /* terminates it if it runs */
     }
     return err;
 }

@@ -1,6 +1,6 @@
 /*
- * asyncio's "TCP Echo Client" with protocols: say something, show the answer,
- * close. What goes wrong on the way ends the program with a line.
+ * asyncio's "TCP Echo Client" with protocols: sends a message, prints the
+ * answer and closes. An error is printed and ends the program.
  * Usage: tcp_echo_client PORT
  */
 #include "check.h"

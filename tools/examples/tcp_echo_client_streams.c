@@ -1,6 +1,6 @@
 /*
- * asyncio's "TCP echo client using streams": say something, show the answer,
- * close.
+ * asyncio's "TCP echo client using streams": sends a message, prints the answer
+ * and closes.
  * Usage: tcp_echo_client_streams [PORT]
  */
 #include <err.h>

@@ -1,6 +1,6 @@
 /*
- * asyncio's "TCP Echo Server" with protocols: what a client sends comes back,
- * and the client's end of stream closes the connection.
+ * asyncio's "TCP Echo Server" with protocols: sends received bytes back, and
+ * closes a connection at the client's end of stream.
  * Usage: tcp_echo_server [PORT]
  */
 #include "check.h"

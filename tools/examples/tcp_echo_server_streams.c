@@ -1,7 +1,7 @@
 /*
- * asyncio's "TCP echo server using streams": what a client sends comes back,
- * and the client's end of stream closes the connection. SIGINT or SIGTERM ends
- * it. Usage: tcp_echo_server_streams [PORT]
+ * asyncio's "TCP echo server using streams": sends received bytes back, and
+ * closes a connection at the client's end of stream. SIGINT or SIGTERM ends it.
+ * Usage: tcp_echo_server_streams [PORT]
  */
 #include <err.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
         error = weir_writer_write_buf(writer, &bytes);
         weir_buf_unref(bytes.lease);
         if (error == 0) {
-            error = weir_writer_drain(writer); /* as fast as the client reads */
+            error = weir_writer_drain(writer); /* if the client is slow */
         }
     }
     return error;

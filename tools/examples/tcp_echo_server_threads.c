@@ -1,7 +1,8 @@
 /*
- * The echo server on all processors: a thread for each, with a loop and a
- * listener of its own; the kernel spreads the connections among them. SIGINT or
- * SIGTERM ends all of them. Usage: tcp_echo_server_threads [PORT [THREADS]]
+ * The echo server on all processors: each thread has its own loop and its own
+ * listener, and the kernel distributes connections among them. SIGINT or
+ * SIGTERM ends all threads.
+ * Usage: tcp_echo_server_threads [PORT [THREADS]]
  */
 #include <err.h>
 #include <errno.h>
@@ -23,7 +24,7 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
         error = weir_writer_write_buf(writer, &bytes);
         weir_buf_unref(bytes.lease);
         if (error == 0) {
-            error = weir_writer_drain(writer); /* as fast as the client reads */
+            error = weir_writer_drain(writer); /* if the client is slow */
         }
     }
     return error;

@@ -1,6 +1,6 @@
 /*
- * A proxy of one target: each connection is passed on to a host and port, both
- * ways, with half-closes, resets and back-pressure. A line reports each end.
+ * A proxy with one target: relays each connection to a host and port, including
+ * half-closes, resets and back-pressure. Prints a line when a connection ends.
  * Usage: tcp_relay PORT HOST TARGET_PORT
  */
 #include "serve.h"
@@ -13,7 +13,7 @@ struct target {
 static const struct weir_open_options connecting = {
     .size = sizeof(connecting), .connect.timeout_ns = WEIR_SECONDS(10)};
 
-/* A day of silence is allowed, a minute when one side has ended. */
+/* Time limits without traffic: a day, or a minute after one side has ended. */
 static const struct weir_relay_options relaying = {
     .size = sizeof(relaying),
     .idle_ns = WEIR_SECONDS(24 * 60 * 60),
@@ -42,13 +42,13 @@ static int handler(void *arg, weir_reader *reader, weir_writer *client)
                                      &connecting, NULL, &upstream);
     if (error < 0) {
         warnx("%s: %s", target->host, weir_strerror(error));
-        weir_writer_abort(client); /* a reset, and no end of an answer */
+        weir_writer_abort(client); /* a reset, not an end of stream */
         return 0;
     }
     error = weir_writer_relay(client, upstream, &relaying, &record);
     weir_writer_unref(upstream);
     if (record.start_ns == 0) {
-        return error; /* the relay has not begun */
+        return error; /* the relay has not started */
     }
     tell(&record, error);
     return 0;

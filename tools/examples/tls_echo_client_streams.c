@@ -1,7 +1,7 @@
 /*
- * An echo client with TLS, by streams: say something, show the answer, close.
- * HOST is the name that the server's certificate must be for, and AUTHORITIES
- * the file of those who may have issued it; default: the system's.
+ * A TLS echo client with streams: sends a message, prints the answer and
+ * closes. HOST is the name that the server's certificate must have. AUTHORITIES
+ * is a file of trusted certificate authorities; the default is the system's.
  * Usage: tls_echo_client_streams HOST PORT [AUTHORITIES]
  */
 #include "tls_run.h"
@@ -51,7 +51,7 @@ int main(int argc, char **argv)
     if (argc < 3) {
         errx(2, "usage: tls_echo_client_streams HOST PORT [AUTHORITIES]");
     }
-    options.authorities.file = argv[3]; /* or NULL */
+    options.authorities.file = argv[3]; /* may be NULL */
     tls.context = make_context(&options);
     return run_task(talk, argv + 1);
 }

@@ -1,7 +1,7 @@
 /*
- * An echo server with TLS, by streams: what a client sends comes back, and its
- * end of stream closes the connection. CHAIN holds the certificate and KEY its
- * private key, as PEM. SIGINT or SIGTERM ends it.
+ * A TLS echo server with streams: sends received bytes back, and closes a
+ * connection at the client's end of stream. CHAIN has the certificate and KEY
+ * its private key, both in PEM. SIGINT or SIGTERM ends it.
  * Usage: tls_echo_server_streams CHAIN KEY PORT
  */
 #include "tls_run.h"
@@ -18,7 +18,7 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
         struct weir_buf bytes;
         ssize_t len = weir_reader_take(reader, 65536, &bytes);
         if (len <= 0) {
-            return (int)len; /* a connection that was cut is an error, too */
+            return (int)len; /* also an error without close_notify */
         }
         error = weir_writer_write_buf(writer, &bytes);
         weir_buf_unref(bytes.lease);

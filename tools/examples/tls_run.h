@@ -1,7 +1,8 @@
 /*
- * Runs an example with TLS: makes the context, which reads files and so is done
- * before there is a loop, and then the loop with its main task. Each connection
- * has a reference to the context, so it may be released at any time.
+ * Runs an example with TLS: makes the TLS context, then the loop with its main
+ * task. Making the context reads files, so it is done before the loop starts.
+ * Each connection has a reference to the context, so the caller may release its
+ * own at any time.
  */
 #ifndef WEIR_EXAMPLES_TLS_RUN_H
 #define WEIR_EXAMPLES_TLS_RUN_H
@@ -24,7 +25,7 @@ make_context(const struct weir_tls_options *options)
     return context;
 }
 
-/* The settings of a server with TLS. */
+/* Sets the certificate and key of a server. */
 static inline const struct weir_tls_settings *use_certificate(const char *chain,
                                                               const char *key)
 {

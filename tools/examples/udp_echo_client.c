@@ -1,6 +1,6 @@
 /*
- * asyncio's "UDP Echo Client": say something, show the answer. A peer that
- * refuses ends it, too.
+ * asyncio's "UDP Echo Client": sends a message and prints the answer. It also
+ * ends if the peer refuses the datagram.
  * Usage: udp_echo_client PORT
  */
 #include "check.h"

@@ -1,6 +1,6 @@
 /*
- * asyncio's "UDP Echo Server": each datagram goes back to its sender, many of
- * them in a turn.
+ * asyncio's "UDP Echo Server": sends each datagram back to its sender; one loop
+ * iteration may receive many.
  * Usage: udp_echo_server [PORT]
  */
 #include "check.h"

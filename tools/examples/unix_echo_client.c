@@ -1,6 +1,6 @@
 /*
- * An echo client on a Unix socket, using streams: say something, show the
- * answer, close.
+ * An echo client on a Unix socket, with streams: sends a message, prints the
+ * answer and closes.
  * Usage: unix_echo_client PATH (or @NAME)
  */
 #include <err.h>

@@ -1,7 +1,8 @@
 /*
- * An echo server on a Unix socket, using streams: what a client sends comes
- * back, and the server says who it was. SIGINT or SIGTERM ends it and removes
- * the socket. Usage: unix_echo_server PATH (or @NAME: no file)
+ * An echo server on a Unix socket, with streams: sends received bytes back, and
+ * prints the client's credentials. SIGINT or SIGTERM ends it and removes the
+ * socket.
+ * Usage: unix_echo_server PATH (or @NAME: no file)
  */
 #include <err.h>
 #include <stdio.h>

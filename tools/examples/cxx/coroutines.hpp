@@ -1,11 +1,11 @@
 // coroutines.hpp: a layer of C++20 coroutines and RAII over weir's callbacks.
 //
-// Copy it and make it yours: it is an example, and no part of the library. A
-// coroutine is a task<T>; it waits for other tasks, for sleep() and for the
-// bytes of a connection. Each connection has one coroutine, which owns it: when
-// the coroutine ends, the connection is closed. Errors are exceptions inside
-// coroutines, and never leave them through weir: what nobody catches goes to
-// the loop's exception hook. All of it belongs to the loop's thread.
+// Copy and change it: it is an example, not a part of the library. A
+// coroutine is a task<T>, which can wait for other tasks, for sleep() and for
+// bytes of a connection. Each connection is owned by one coroutine and closed
+// when the coroutine ends. Errors are exceptions inside coroutines. They
+// never pass through weir's C code: an uncaught exception is reported to the
+// loop's exception hook. All objects belong to the loop's thread.
 #ifndef EXAMPLE_COROUTINES_HPP
 #define EXAMPLE_COROUTINES_HPP
 
@@ -92,7 +92,7 @@ struct promise_base {
     }
 };
 
-// A coroutine that begins when somebody waits for it, and has no result.
+// A coroutine without a result; it starts when it is awaited.
 class task
 {
   public:
@@ -152,7 +152,7 @@ inline void report(weir_loop *loop, const char *message, int code)
     }
 }
 
-// Runs by itself; its frame frees itself at the end.
+// A coroutine that nothing awaits; its frame is freed when it ends.
 struct detached {
     struct promise_type {
         detached get_return_object() noexcept
@@ -177,7 +177,7 @@ struct detached {
     };
 };
 
-// Begin a task now, and let it go on by itself.
+// Starts a task now, without waiting for it.
 inline detached spawn(weir_loop *loop, task work)
 {
     try {
@@ -214,8 +214,9 @@ struct sleep {
 
 // ---- connections ----
 
-// The shared state of a connection's callbacks and its coroutine. The transport has a
-// reference until connection_lost, the coroutine's connection has another.
+// The shared state of a connection's callbacks and its coroutine. The transport
+// has a reference until connection_lost, the coroutine's connection has
+// another.
 struct shared {
     weir_transport *transport = nullptr; // null once it is lost
     std::string received;
@@ -248,7 +249,8 @@ class connection
         }
     }
 
-    // The bytes that have come; none at the end of the stream.
+    // Waits for bytes and returns them; returns none at the end of the
+    // stream.
     auto read()
     {
         struct wait {
@@ -273,8 +275,9 @@ class connection
         return wait{*state};
     }
 
-    // Write, and wait while the peer is slow. g++ 12 destroys the temporaries
-    // of a conditional inside co_await wrongly: give such a text a name first.
+    // Writes, and waits while the peer reads slowly. g++ 12 destroys
+    // temporaries of a conditional expression inside co_await wrongly: store
+    // such a text in a variable first.
     auto write(std::string_view bytes)
     {
         struct wait {
@@ -303,7 +306,7 @@ class connection
     shared_ptr state;
 };
 
-// ---- callbacks: none of them lets an exception out ----
+// ---- callbacks: no exception leaves them ----
 
 using serve_fn = task (*)(weir_loop *loop, connection with);
 

@@ -1,5 +1,5 @@
-// coroutines_echo.cpp: an echo server and its client, by coroutines over
-// callbacks (coroutines.hpp). The client asks twice, and ends the program.
+// coroutines_echo.cpp: an echo server and its client, written with coroutines
+// (coroutines.hpp). The client sends two messages, then ends the program.
 #include "coroutines.hpp"
 
 #include <cstdio>
@@ -7,7 +7,7 @@
 namespace
 {
 
-// The coroutine of each connection of the server.
+// Runs for each connection of the server.
 co::task echo(weir_loop *, co::connection peer)
 {
     for (;;) {
@@ -33,7 +33,7 @@ co::task ask(co::connection &server, std::string_view text)
     std::printf("%s\n", answer.c_str());
 }
 
-// The coroutine of the client's connection.
+// Runs for the client's connection.
 co::task client(weir_loop *loop, co::connection server)
 {
     co_await ask(server, "hello");
