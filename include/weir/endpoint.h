@@ -8,7 +8,7 @@
  *
  * @code{.c}
  * err = weir_open_connection_at(loop, weir_endpoint_fd(fd), NULL, &reader,
- * &writer);
+ *                               &writer);
  * @endcode
  *
  * An endpoint borrows what it points to: the call that gets the endpoint copies

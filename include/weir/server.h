@@ -315,10 +315,10 @@ WEIR_API WEIR_MUST_USE int weir_server_stop(weir_server *server,
  * tasks that serve them have ended: after its return the program may free what
  * these tasks share. A second cancellation ends the wait.
  *
- * @return 0 after an announced stop (weir_loop_announce_stop()), for example
- *         after SIGINT in weir_run()
- * @retval -ECANCELED  the task was interrupted without an announced stop, or a
- *                     second time; the server is closed
+ * @return 0 if a stop was announced (weir_loop_announce_stop()) before the call
+ *         returns, for example by SIGINT in weir_run()
+ * @retval -ECANCELED  the task was interrupted and no stop was announced, or it
+ *                     was interrupted again; the server is closed
  * @retval -ESHUTDOWN  the server was closed by another call, or did not start
  * @retval -EBUSY      another task is in this call, and this one was not
  *                     interrupted

@@ -23,6 +23,7 @@
  *   returns -ECANCELED. If the call already has another result (or the awaited
  *   object has ended), it returns this result, and the next call returns
  *   -ECANCELED.
+ * - weir_server_serve_forever() returns 0 instead after an announced stop.
  * - Later calls work again, so that a task can clean up.
  * - A task that is cancelled before its first run still runs, and its first
  *   suspending call fails. asyncio does not run it, but in weir the function

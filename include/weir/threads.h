@@ -60,8 +60,8 @@ typedef struct weir_thread weir_thread;
 typedef struct weir_config weir_config;
 
 /** The main task of a thread. A negative result is an error, which stops the
- * other threads, except -ECANCELED after a stop, the regular end of a task that
- * serves until it is cancelled. */
+ * other threads, except -ECANCELED after a stop, with which a call that the
+ * stop has interrupted returns. */
 typedef int weir_thread_fn(weir_thread *thread, void *arg);
 
 /** Options of weir_threads_start() and weir_threads_run(). */
@@ -107,7 +107,7 @@ struct weir_threads_options {
  * @param ret  the threads, given; end with weir_threads_join()
  * @retval -EINVAL  no function, or more than 1024 threads
  * @retval -EAGAIN  no more threads are allowed
- * @retval -ENOMEM  no memory Other errors are those of weir_loop_new().
+ * @retval -ENOMEM  no memory; other errors are those of weir_loop_new()
  */
 WEIR_API WEIR_MUST_USE int
 weir_threads_start(const struct weir_threads_options *options,
@@ -324,8 +324,8 @@ WEIR_API const void *weir_config_current(const weir_thread *thread);
  * Take a reference to the configuration as the calling thread sees it.
  *
  * @param thread  the calling thread; borrowed
- * @return        the reference, given; end with weir_config_unref(),
- * before the main task of the thread returns
+ * @return        the reference, given; end with weir_config_unref(), before the
+ *                main task of the thread returns
  * @thread loop
  */
 WEIR_API weir_config *weir_config_ref(weir_thread *thread);

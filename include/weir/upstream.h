@@ -469,7 +469,7 @@ WEIR_API WEIR_MUST_USE int
 weir_upstream_set_tls(weir_upstream *upstream,
                       const struct weir_tls_settings *settings);
 
-/** Get the number of upstreams. */
+/** Get the number of upstreams that were added and not removed. */
 WEIR_API size_t weir_upstreams_get_count(const weir_upstreams *set);
 
 /**
