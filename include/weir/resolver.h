@@ -42,12 +42,12 @@
  * lines of any length, and these options: `ndots`, `timeout`, `attempts`,
  * `rotate`, `use-vc`, `no-aaaa`, `no-reload`, `no-tld-query`, and
  * `single-request`, which queries IPv4, then IPv6, and `single-request-reopen`,
- * which queries IPv6 from another socket. LOCALDOMAIN and RES_OPTIONS of the
- * environment override the file. These have no effect: `edns0` and `trust-ad`
- * (an answer that is too large is fetched over TCP, and results do not show
- * whether it is authentic), `no-check-names` (names are always checked),
- * `debug`, `inet6`, `ip6-bytestring`, `ip6-dotint` and `sortlist`. Without
- * `timeout` and `attempts` a server has 2 s, and three tries.
+ * which does the same, and queries IPv6 over UDP from another socket.
+ * LOCALDOMAIN and RES_OPTIONS of the environment override the file. These have
+ * no effect: `edns0` and `trust-ad` (a larger answer is fetched over TCP, and
+ * results do not show whether it is authentic), `no-check-names` (names are
+ * always checked), `debug`, `inet6`, `ip6-bytestring`, `ip6-dotint` and
+ * `sortlist`. Without `timeout` and `attempts` a server has 2 s and 3 tries.
  *
  * A loop caches the addresses of a name for their TTL, at most for a minute,
  * for all kinds of lookups; asyncio has no cache. Concurrent lookups of one
@@ -113,7 +113,7 @@ struct weir_getaddrinfo_options {
      * "::ffff:192.0.2.1" (AI_V4MAPPED). An IPv6 socket that also speaks IPv4
      * can use them, for example a datagram endpoint with only a local_port. */
     bool map_ipv4;
-    /** As map_ipv4, but even after IPv6 addresses (AI_ALL). */
+    /** As map_ipv4, but after the IPv6 addresses, if any (AI_ALL). */
     bool map_all;
     /** The port by name or number ("http", "80"), looked up in /etc/services;
      * NULL means the port of the call. */
@@ -155,7 +155,7 @@ struct weir_getaddrinfo_options {
  * @retval WEIR_EDNSUNREACHABLE  no server could be reached
  * @retval WEIR_EDNSBADANSWER    the answer is malformed, or the canonical name
  *                               is not a host name
- * @retval WEIR_EDNSBADNAME      @p host is not a name, nor in the hosts file
+ * @retval WEIR_EDNSBADNAME      @p host is no host name, nor in the hosts file
  * @retval WEIR_ESERVICE         unknown service, or not a number with
  *                               numeric_service
  * @retval WEIR_ENONAMES         weir was built without a resolver
@@ -182,7 +182,7 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
  *              weir_getaddrinfo()
  * @param ret   a handle for weir_pending_cancel(); NULL if not wanted
  * @return      0 when the lookup has begun
- * @retval WEIR_EDNSBADNAME  @p host is not a name, nor in the hosts file
+ * @retval WEIR_EDNSBADNAME  @p host is no host name, nor in the hosts file
  * @retval -EMFILE     no descriptor left for the hosts file
  * @retval WEIR_ESERVICE     there is no such service
  * @retval WEIR_ENOTLITERAL  a name, with numeric_host

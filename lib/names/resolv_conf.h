@@ -31,7 +31,7 @@ struct wr_resolv_conf {
     bool use_vc;         /* query over TCP */
     bool no_aaaa;        /* do not query IPv6 addresses */
     bool single_request; /* query one family after the other */
-    bool reopens;        /* and IPv6 from another socket */
+    bool reopens;        /* query IPv6 from another socket */
     bool no_reload;      /* the file is read once */
 };
 
