@@ -1,7 +1,7 @@
 /*
  * Directives are recorded as text when they are read, so that their values need
  * not be formatted again. Flags are not recorded: they stay the same as long as
- * the process runs.
+ * the process runs, and -t and a successor do not compare theirs.
  */
 #include "changes.h"
 

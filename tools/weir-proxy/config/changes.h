@@ -1,6 +1,7 @@
 /*
- * A configuration as sorted lines, and the lines in which two of them differ:
- * what -t compares with a running proxy (control.h), and what a reload reports.
+ * A configuration as sorted lines, and the lines in which two of them differ.
+ * -t and a successor compare their lines with those of the running proxy
+ * (control.h), and a reload with those of the replaced setup.
  *
  * A line is a directive with its section, route and target, or a file with a
  * hash of its bytes.

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define ANSWER_S 60
-#define FACTS_S  10 /* a successor waits for them before it starts */
+#define FACTS_S  10 /* -t, and a successor before it starts, wait for them */
 
 enum { EXIT_FAILED = 1, EXIT_WRONG = 2 };
 

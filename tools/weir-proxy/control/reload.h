@@ -30,8 +30,10 @@ enum reload_report {
     RELOAD_REPLACED, /* by a new process */
 };
 
-/* Prints the lines (changes.h) in which two configurations differ, and which of
- * them a reload does not apply. Returns the number of lines. */
+/* Prints the lines (changes.h) in which two configurations differ: all for
+ * RELOAD_PLANNED, else at most 20 and the number of the others. Unless a new
+ * process applies them, prints the directives that a reload does not apply.
+ * Returns the number of lines. */
 size_t reload_say(const struct config_texts *before,
                   const struct config_texts *after, enum reload_report how);
 

@@ -95,7 +95,8 @@ struct record {
     const char *tried;       /* addresses that failed, with errors, or NULL */
     const char *client_cn;   /* from its certificate, as text, or NULL */
     const char *route;       /* its label; NULL if none was chosen */
-    const char *target_name; /* as configured, or NULL if it is an address */
+    const char *target_name; /* as configured; NULL if it is an address, or if
+                              * no target was connected to */
     const char *state;       /* of a connection that has not ended (status.h) */
 };
 

@@ -224,7 +224,7 @@ struct proxy {
     uint32_t ready_count; /* the first worker's, like the next two */
     uint32_t ended_count;
     weir_event *all_ended; /* set with the last of the other threads, or NULL */
-    int predecessor;       /* connection to the replaced proxy, or -1 */
+    int predecessor;       /* connection to the replaced proxy, or negative */
     int admin_fd;          /* the page's listening socket from it, or -1 */
     weir_lock *change;     /* the first worker's, for a reload or handover */
     bool is_reloading;     /* by a task of the first worker */
