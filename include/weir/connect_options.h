@@ -120,7 +120,7 @@ struct weir_connect_options {
     /** TCP Fast Open (RFC 7413): the first bytes are sent with the SYN, a round
      * trip earlier. It is used only for TCP, if there is exactly one address,
      * an earlier connection with this option got a cookie from the server, and
-     * net.ipv4.tcp_fastopen has bit 1. Then done is called at once, before the
+     * net.ipv4.tcp_fastopen has flag 1. Then done is called at once, before the
      * server has answered. The SYN leaves at the end of that loop iteration,
      * with the bytes that were written until then (TLS writes at once), or
      * alone. A connect error, such as -ECONNREFUSED or -ETIMEDOUT of the
