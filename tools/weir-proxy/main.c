@@ -43,7 +43,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define PASSED_MAX 64
 
-/* Descriptors of the program: a loop's, files, the operator's page. */
+/* Descriptors for other purposes: loops, files, the operator's page. */
 #define OWN_FDS        16u
 #define FDS_PER_WORKER 6u
 
@@ -235,8 +235,9 @@ static int serve(struct setup *setup, int argc, char **argv)
     return code;
 }
 
-/* The loops handle the first three while they run. Before and after, these
- * signals must not end the program. A log to a pipe may lose its reader. */
+/* SIGHUP, SIGUSR1 and SIGUSR2 must not end the program before and after the
+ * loops handle them. SIGPIPE is ignored because the reader of a log to a pipe
+ * may end. */
 static void ignore_signals(void)
 {
     ignore(SIGHUP);
@@ -245,7 +246,7 @@ static void ignore_signals(void)
     ignore(SIGPIPE);
 }
 
-/* Reports what this configuration changes of the running proxy's. */
+/* Reports how this configuration differs from the running proxy's. */
 static void compare_with_running(const struct config *config,
                                  enum reload_report how)
 {
@@ -267,7 +268,7 @@ static void compare_with_running(const struct config *config,
 static int look_and_serve(struct config *config, int argc, char **argv)
 {
     char why[OPTION_WHY_SIZE];
-    char other[OPTION_WHY_SIZE]; /* of a second error, not printed */
+    char other[OPTION_WHY_SIZE]; /* only the first reason is printed */
     char place[CONFIG_PLACE_SIZE] = "";
     const bool tests_only = config->tests_only;
     bool is_good = confine_check(config, why) && control_check(config, why);

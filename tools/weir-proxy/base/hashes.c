@@ -88,7 +88,8 @@ size_t hashes_find(const struct hashes *hashes, uint64_t hash,
     return count;
 }
 
-/* Finds the first text equal to each added one; @hashes is sorted. */
+/* Sets firsts[i] to the number of the first text equal to texts[i]; @hashes
+ * must be sorted. */
 static void find_firsts(const struct hashes *hashes, const char *const *texts,
                         size_t *firsts)
 {

@@ -17,7 +17,7 @@ struct hashed {
     size_t number;
 };
 
-/* Zero-initialised is empty. */
+/* Must be zero-initialised, which is empty. */
 struct hashes {
     struct hashed *all;
     size_t count;
@@ -26,7 +26,7 @@ struct hashes {
 
 #define HASHES_BASIS UINT64_C(0xcbf29ce484222325)
 
-/* FNV-1a: continues from a hash, at first HASHES_BASIS. */
+/* Continues an FNV-1a hash with a byte. The first hash is HASHES_BASIS. */
 static inline uint64_t hashes_add_byte(uint64_t hash, unsigned byte)
 {
     return (hash ^ byte) * UINT64_C(0x100000001b3);
@@ -46,8 +46,9 @@ void hashes_free(struct hashes *hashes);
 size_t hashes_find(const struct hashes *hashes, uint64_t hash,
                    const struct hashed **ret);
 
-/* Returns for each text the number of the first equal text; for NULL its own
- * number. The caller frees the array. Returns NULL if out of memory. */
+/* Finds for each text the first equal text. Returns an array of their numbers,
+ * which the caller frees; NULL texts get their own number. Returns NULL if out
+ * of memory. */
 size_t *hashes_find_firsts(const char *const *texts, size_t count);
 
 #endif

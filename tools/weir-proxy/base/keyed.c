@@ -1,10 +1,10 @@
 /*
  * Hash table with at most as many entries as buckets. It never shrinks, as
- * entries are removed only at its end.
+ * entries are removed only when it is freed.
  *
- * Keys are 64-bit hashes, which stand for names in tables of counts. Someone
- * can choose names with equal hashes; users of other tables compare the names
- * and try the next key.
+ * A key is a 64-bit hash of names. In tables of counts, names with equal hashes
+ * share an entry, and someone could choose such names. Users of other tables
+ * compare the names and try the next key.
  */
 #include "keyed.h"
 

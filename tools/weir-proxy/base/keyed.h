@@ -18,7 +18,7 @@ struct keyed {
     uint64_t key;
 };
 
-/* Zero-initialised is empty. */
+/* Must be zero-initialised, which is empty. */
 struct keyed_table {
     struct keyed **buckets;
     size_t bucket_count; /* a power of two, or 0 */

@@ -33,7 +33,8 @@ static uint64_t lesser(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Reads a number from a file. "max" and anything else is no limit. */
+/* Reads a number from a file. Returns NO_LIMIT for "max" or if it is not a
+ * number. */
 static uint64_t read_number(const char *path)
 {
     char text[64] = "";

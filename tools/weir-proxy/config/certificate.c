@@ -18,7 +18,7 @@
 
 static const struct kind {
     const char *prefix;
-    enum weir_tls_name_kind kind; /* 0: the common name of the subject */
+    enum weir_tls_name_kind kind; /* 0 is the subject's common name */
 } kinds[] = {
     {"dns:", WEIR_TLS_NAME_DNS},
     {"uri:", WEIR_TLS_NAME_URI},

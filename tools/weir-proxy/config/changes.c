@@ -77,7 +77,7 @@ static void sort(struct config_texts *texts)
 
 struct files {
     struct config_texts paths;
-    bool is_short; /* of memory */
+    bool is_short; /* out of memory */
 };
 
 static void note_path(void *arg, const char *path, enum confine_use use)

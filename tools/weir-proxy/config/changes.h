@@ -13,8 +13,8 @@
 
 struct option;
 
-/* Records a directive of a file for what it applies to. Returns false if out of
- * memory. */
+/* Records a directive with its section, route and target. Returns false if out
+ * of memory. */
 bool changes_note(struct config *config, const struct option *word,
                   const char *value);
 

@@ -208,7 +208,8 @@ void config_init(struct config *ret)
     *ret = (struct config){.drain_ns = 30 * SECOND, .client_table = 100000};
 }
 
-/* Replaces another route's text by a copy. Returns false if out of memory. */
+/* Replaces a text, which belongs to another route, by a copy. Returns false if
+ * out of memory. */
 static bool copy_text(char **text)
 {
     const char *other = *text;
@@ -217,8 +218,8 @@ static bool copy_text(char **text)
     return !other || *text;
 }
 
-/* Copies the settings made before the first route, if that has no target.
- * Returns false if out of memory; the route must be freed even then. */
+/* Copies the settings that come before the first 'route' directive. Returns
+ * false if out of memory; the route must be freed even then. */
 static bool inherit(struct config_route *route, const struct config_route *from)
 {
     char **texts[] = {
@@ -229,7 +230,7 @@ static bool inherit(struct config_route *route, const struct config_route *from)
         &route->to_key_words, &route->to_key_log};
     bool is_whole = true;
 
-    *route = *from; /* has no client settings, as no 'route' began it */
+    *route = *from; /* without client settings: no 'route' began it */
     is_whole = inherit_steps(route, from);
     route->server_name = NULL;
     route->group = NULL;
@@ -383,8 +384,8 @@ static bool is_service(const char *text)
            strncmp(text, "tls+srv://", 10) == 0;
 }
 
-/* Parses a service like a host with a dummy port. The host is its domain,
- * without the labels that begin with '_'. */
+/* Parses the name of an SRV record, like a host with a dummy port. The host is
+ * its domain, without the labels that begin with '_'. */
 static int read_service(const char *text, struct target *ret, char *why)
 {
     const char *name = strstr(text, "://") + 3;

@@ -46,11 +46,11 @@ enum config_backups {
     BACKUPS_FIRST,
 };
 
-/* Whether connections are cut when their target is down, or when they use a
- * backup and a first choice is available again. */
+/* Whether connections are reset when their target is down, or when they use a
+ * backup and a preferred target is available again. */
 struct config_fate {
     bool is_cut;
-    uint64_t within_ns; /* time for cutting all; 0 is at once */
+    uint64_t within_ns; /* reset all within this time; 0 is at once */
 };
 
 /* Behavior for new clients until the first check of a target has ended. */
@@ -61,7 +61,7 @@ enum config_unchecked {
 
 /* Whether text and HTTP checks use TLS. */
 enum config_check_tls {
-    CHECK_TLS_UNSAID, /* as the target does */
+    CHECK_TLS_UNSAID, /* not configured: like the target */
     CHECK_TLS_AS_TARGET,
     CHECK_TLS_ON,
     CHECK_TLS_OFF,
@@ -74,7 +74,7 @@ enum config_tls_version {
 
 /* PROXY header of checks. */
 enum config_check_proxy {
-    CHECK_PROXY_AUTO, /* like connections, if the check uses their port */
+    CHECK_PROXY_AUTO, /* like connections, if the check uses the same port */
     CHECK_PROXY_OFF,
     CHECK_PROXY_V1,
     CHECK_PROXY_V2,
@@ -102,8 +102,8 @@ struct config_begin {
     size_t len;
 };
 
-/* A step of a check's dialogue. Texts may have any bytes and are owned; NULL is
- * no text. */
+/* A step of a check's dialogue. Texts may have any bytes and belong to the
+ * step; NULL means no text. */
 struct config_step {
     char *send;
     size_t send_size;
@@ -135,42 +135,44 @@ struct config_texts {
 
 struct config_target_check {
     bool is_off;
-    uint64_t interval_ns; /* 0 is the route's; also for rise and fall */
+    uint64_t interval_ns; /* 0 is the route's interval; likewise rise and
+                           * fall */
     uint64_t rise;
     uint64_t fall;
     bool has_at;
-    struct target at; /* has no text */
+    struct target at; /* its text is NULL */
 };
 
-/* A target: --to. */
+/* A target, defined by 'to'. */
 struct config_target {
-    unsigned line;    /* of the file; 0 is a flag */
-    struct target at; /* at.text is owned */
+    unsigned line;    /* line in the file, 0 for a flag */
+    struct target at; /* owns at.text */
     uint64_t weight;
-    uint64_t limit; /* limit of simultaneous connections; 0 is none */
+    uint64_t limit; /* simultaneous connections; 0 is no limit */
     bool is_backup;
     struct config_target_check check;
-    struct weir_address from; /* local address; len 0 is any */
-    bool inherits_from;       /* from [defaults]; only for its family */
+    struct weir_address from; /* local address; len 0 is any address */
+    bool inherits_from;       /* @from is of [defaults]: for its family only */
     const char *said;         /* last directive after its 'to', or NULL */
     enum config_target_header send_header;
-    char *tls_name;    /* name of its certificate; NULL is the route's */
-    char *tls_ca;      /* file of its authorities; NULL is the route's */
+    char *tls_name;    /* name in its certificate, or NULL */
+    char *tls_ca;      /* its certificate authorities, or NULL */
     size_t list_count; /* number of targets of one 'to', set in the last of
                         * them, or 0 */
 };
 
 /* Server names and the targets among which one is chosen. */
 struct config_route {
-    unsigned line;     /* of the file; 0 is a flag */
+    unsigned line;     /* line in the file, 0 for a flag */
     char *server_name; /* NULL is all names; "*.NAME" is all subdomains */
     bool is_begun;     /* by a 'route' directive */
     char *label;       /* in the log and metrics; set by config_check() */
-    enum config_as as; /* settled by config_check() */
-    struct config_begin *begins; /* any of these */
+    enum config_as as; /* completed by config_check() */
+    struct config_begin *begins; /* any of them matches */
     size_t begin_count;
-    struct config_texts alpn; /* any of these */
-    char *group;              /* shared by routes; NULL is its own */
+    struct config_texts alpn; /* any of them matches */
+    char *group;              /* group of targets, shared with other routes, or
+                               * NULL */
     bool is_member;  /* not the first of its group; set by config_check() */
     bool passes_tls; /* TLS of clients is relayed without being terminated */
     enum config_balance balance;
@@ -192,7 +194,7 @@ struct config_route {
     enum weir_upstream_check_kind check;
     uint64_t check_interval_ns;
     uint64_t check_timeout_ns;
-    uint64_t check_fast_ns; /* 0 is the interval */
+    uint64_t check_fast_ns; /* 0 is the normal interval */
     uint64_t check_rise;
     uint64_t check_fall;
     char *check_user; /* for checks that log in, or NULL */
@@ -201,7 +203,7 @@ struct config_route {
     bool inherits_steps; /* from directives before the first route */
     char *check_path;
     char *check_host;
-    uint64_t check_port; /* 0 is the target's */
+    uint64_t check_port; /* 0 is the target's port */
     uint64_t check_min_status;
     uint64_t check_max_status;
     enum config_check_tls check_tls;
@@ -216,7 +218,7 @@ struct config_route {
     char *to_name;
     char *to_cert;
     char *to_key;
-    char *to_key_words; /* file of its passphrase */
+    char *to_key_words; /* file with the passphrase of to_key */
     char *to_key_log;   /* file for TLS secrets, or NULL */
     bool to_insecure;
     char *to_crl;
@@ -225,42 +227,42 @@ struct config_route {
     char *to_groups;
     struct config_target *targets;
     size_t target_count;
-    size_t number;       /* among the routes of all services; set by
+    size_t number;       /* index among the routes of all services; set by
                           * config_check() */
-    size_t first_target; /* its number among the targets of all routes; set by
-                          * config_check() */
+    size_t first_target; /* index of its first target among the targets of all
+                          * routes; set by config_check() */
 };
 
 /* Addresses to listen on, and the routes of connections accepted there. */
 struct config_service {
-    unsigned line; /* of the file; 0 is a flag */
+    unsigned line; /* line in the file, 0 for a flag */
     char *name;
     struct target *listens; /* own their texts */
     size_t listen_count;
     struct config_texts certs;
-    struct config_texts keys; /* one for each of certs; may be the same file */
-    char *key_words;          /* file of their passphrase */
+    struct config_texts keys; /* one for each element of certs */
+    char *key_words;          /* file with the passphrase of the keys */
     char *key_log;            /* file for TLS secrets, or NULL */
     struct config_texts alpn;
     char *client_ca;
     bool needs_client_cert;
     struct config_texts client_crls;
-    struct config_texts client_names; /* that client certificates must have */
+    struct config_texts client_names; /* names allowed in client certificates */
     enum config_tls_version min_tls;
     char *ciphers;
     char *groups;
     bool refuses_names; /* refuses server names without a certificate */
     enum config_header accept_header;
-    struct config_texts trusted; /* networks whose PROXY headers are trusted */
-    uint64_t client_conns;       /* limit per client; 0 is none */
+    struct config_texts trusted; /* networks that may send PROXY headers */
+    uint64_t client_conns;       /* connections per client; 0 is no limit */
     uint64_t client_rate;        /* new connections of a client per
                                   * client_rate_ns; 0 is no limit */
     uint64_t client_rate_ns;
     uint64_t client_ban_ns;
-    uint64_t client_prefix4; /* prefix length of one client */
+    uint64_t client_prefix4; /* clients with the same prefix count as one */
     uint64_t client_prefix6;
-    char *client_share;               /* services with the same name count
-                                       * together */
+    char *client_share;               /* services with the same text count
+                                       * clients together */
     struct config_texts client_allow; /* networks, or @FILE with them */
     struct config_texts client_deny;
     struct config_texts client_free;
@@ -308,28 +310,28 @@ struct config_word {
 };
 
 struct config {
-    const char *file;    /* read last, borrowed; NULL if there is none */
-    unsigned line;       /* being read or checked; 0 is no line of a file */
+    const char *file;    /* file of the last line, borrowed; may be NULL */
+    unsigned line;       /* line being read or checked, or 0 */
     unsigned line_count; /* lines read so far */
     struct config_part *parts;
     size_t part_count;
     struct config_texts folders; /* of include patterns */
-    uint64_t thread_count;       /* 0 is one for each processor */
+    uint64_t thread_count;       /* 0: the number of processors */
     char *admin;                 /* address of /metrics, or NULL */
     char *log_path;              /* "-" is standard output; NULL is no log */
     enum log_format log_format;
     char *log_names; /* of LOG_NAMES */
     int log_facility;
-    uint64_t conn_limit;         /* 0 is what descriptors allow */
-    uint64_t memory_limit_bytes; /* 0 is a share of the memory */
+    uint64_t conn_limit;         /* 0: as many as descriptors allow */
+    uint64_t memory_limit_bytes; /* 0: a share of the memory */
     uint64_t client_table;       /* maximum number of remembered clients */
     uint64_t drain_ns;
-    uint64_t drain_delay_ns; /* before the drain: /readyz fails, connections are
-                              * accepted */
+    uint64_t drain_delay_ns; /* time before the drain in which /readyz fails and
+                              * connections are still accepted */
     char *handover_path;
-    char *control_path; /* socket for operators, or NULL */
-    char *resolver;     /* name servers for targets; NULL is the system's */
-    char *user;         /* to switch to, or NULL */
+    char *control_path; /* operators' socket, or NULL */
+    char *resolver;     /* name servers, or NULL for the system's */
+    char *user;         /* user to run as, or NULL */
     char *group;
     char *chroot;
     bool has_sandbox;
@@ -396,11 +398,12 @@ enum config_header config_header_of(const struct config_route *route,
 /* Returns the name of a target's certificate, or NULL if none is known. */
 const char *config_tls_name_of(const struct config_route *route,
                                const struct config_target *target);
-/* Returns the file of a target's authorities; NULL is those of the system. */
+/* Returns the file of a target's certificate authorities, or NULL if the
+ * system's are used. */
 const char *config_tls_ca_of(const struct config_route *route,
                              const struct config_target *target);
-/* Returns true if a target is not verified: its route is insecure and it has no
- * authorities of its own. */
+/* Returns true if a target's certificate is not verified: its route is insecure
+ * and the target has no authorities of its own. */
 bool config_is_insecure(const struct config_route *route,
                         const struct config_target *target);
 
@@ -427,8 +430,8 @@ bool config_is_tls_alone(const struct config_service *service);
 bool config_has_tls_alone(const struct config_service *service);
 bool config_has_tls(const struct config_service *service);
 
-/* Checks the routes of a service and settles what was left open; for
- * config_check(). */
+/* Checks the routes of a service, and completes settings that are not
+ * specified. Called by config_check(). */
 bool config_check_routes(struct config *config, size_t service, char *why);
 /* Returns true if TLS of the route's clients is terminated. */
 bool config_route_opens_tls(const struct config_service *service,

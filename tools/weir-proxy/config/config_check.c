@@ -18,7 +18,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* The first route may have no target if others have one; it is removed then. */
+/* The first route may be without targets if another route has some; the first
+ * route is removed then. */
 static bool drop_empty_route(struct config_service *service, unsigned *line,
                              char *why)
 {
@@ -102,7 +103,7 @@ static bool has_each_once(const struct config_route *route, unsigned *line,
     return is_good;
 }
 
-/* Metrics distinguish targets by their names. */
+/* Names must differ, because metrics distinguish targets by them. */
 static bool check_names(const struct config_service *service, unsigned *line,
                         char *why)
 {
@@ -148,7 +149,7 @@ static bool check_service(struct config *config, size_t number, char *why)
     return check_tls(service, why);
 }
 
-/* Returns true if both have the same client limits. */
+/* Returns true if both services have the same client limits. */
 static bool is_alike(const struct config_service *one,
                      const struct config_service *other)
 {
@@ -160,8 +161,7 @@ static bool is_alike(const struct config_service *one,
            one->client_prefix6 == other->client_prefix6;
 }
 
-/* A text of each service or route, and the number of the first with that text.
- */
+/* A text of each service or route, and the index of the first equal text. */
 struct texts {
     const char **all;
     size_t *firsts;
@@ -185,7 +185,7 @@ static bool make_shares(const struct config *config, struct texts *ret)
     return ret->firsts != NULL;
 }
 
-/* Services that count together must have the same limits. */
+/* Checks that services with the same client-share have the same limits. */
 static bool check_shares(struct config *config, char *why)
 {
     struct texts shares;
@@ -466,7 +466,8 @@ static bool make_names(const struct config *config, struct texts *ret)
     return ret->firsts != NULL;
 }
 
-/* Names distinguish services in the log and the metrics. */
+/* Checks that names differ: the log and the metrics distinguish services by
+ * them. */
 static bool name_services(struct config *config, char *why)
 {
     struct texts names;
@@ -504,10 +505,10 @@ static bool check_memory(const struct config *config, char *why)
         (unsigned)thread_count, units_format_size(CONFIG_MEMORY_LEAST, least));
 }
 
-/* ---- targets of one 'to' ---- */
+/* ---- targets of a 'to' directive ---- */
 
-/* Copies settings after a list to each target of it. Returns false if out of
- * memory. */
+/* Copies the settings that follow a 'to' with several targets to each of them.
+ * Returns false if out of memory. */
 static bool spread_list(struct config_route *route, size_t last)
 {
     const struct config_target *said = &route->targets[last];
@@ -531,7 +532,8 @@ static bool spread_list(struct config_route *route, size_t last)
     return true;
 }
 
-/* Removes an address of [defaults] from targets of another family. */
+/* Removes the local address of [defaults] from targets of another address
+ * family. */
 static void drop_other_from(struct config_target *target)
 {
     const struct weir_address *at = &target->at.address;
@@ -602,7 +604,7 @@ static void warn_of_key_logs(const struct config *config)
         for (size_t j = 0; j <= service->route_count; j++) {
             const char *path = config_key_log(service, j);
             struct key_log *log = path ? key_log_find(path) : NULL;
-            if (log) { /* contexts have opened it */
+            if (log) { /* the contexts have opened it */
                 key_log_warn(log);
             }
         }

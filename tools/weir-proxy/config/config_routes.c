@@ -88,8 +88,7 @@ bool config_route_opens_tls(const struct config_service *service,
         route->as == AS_ANY && !route->server_name && route->alpn.count == 0;
     for (size_t i = 0; i < service->route_count && is_for_rest; i++) {
         if (takes_all_tls(&service->routes[i])) {
-            return false; /* takes_all_tls() routes get all TLS clients, so only
-                           * plain ones remain */
+            return false; /* these routes get all TLS clients */
         }
     }
     return true;
@@ -120,7 +119,7 @@ static void write_word(FILE *out, const void *bytes, size_t len)
     }
 }
 
-/* Returns the server name, followed by what else distinguishes the clients. */
+/* Returns the label of a route: its server name, then its other conditions. */
 static char *make_label(const struct config_route *route)
 {
     static const char *const kinds[] = {"", "/tls", "/plain", "/silent"};
@@ -155,9 +154,8 @@ static uint64_t hash_label(const struct config_route *route)
     return hashes_add_text(HASHES_BASIS, route->label);
 }
 
-/* Returns true if an earlier route has the same label, or if the label is too
- * long for the log. @labels has the labels before numbering; numbering changes
- * only labels for which this function returns true. */
+/* Returns true if the route needs a number: its label is too long for the log,
+ * or an earlier route has it. @labels has the labels without numbers. */
 static bool is_no_label(const struct config_service *service, size_t route,
                         const struct hashes *labels)
 {
@@ -187,8 +185,8 @@ static bool make_labels(struct config_service *service, char *why)
     return true;
 }
 
-/* A label identifies a route in metrics and across reloads. An ambiguous or too
- * long label gets the route's number. */
+/* Gives a route its number as label if the label is ambiguous or too long. A
+ * label identifies a route in metrics and across reloads. */
 static bool number_labels(struct config_service *service,
                           const struct hashes *labels, char *why)
 {
@@ -260,8 +258,8 @@ static bool check_alpns(struct config *config, size_t number, char *why)
     return true;
 }
 
-/* Returns true if TLS would have to be terminated to find out that it is to be
- * passed on. */
+/* Returns true if one of the routes passes TLS on, but differs from the other
+ * only in bytes that are known after TLS is terminated. */
 static bool needs_both(const struct config_service *service,
                        const struct config_route *a,
                        const struct config_route *b)

@@ -12,7 +12,7 @@
 #include "config.h"
 
 enum confine_use {
-    CONFINE_CONFIG,  /* of the configuration */
+    CONFINE_CONFIG,  /* a configuration file */
     CONFINE_READ,    /* read on SIGHUP */
     CONFINE_APPEND,  /* a log, reopened on SIGUSR1 */
     CONFINE_SOCKETS, /* a folder in which sockets are created and removed */

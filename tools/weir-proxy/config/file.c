@@ -271,7 +271,8 @@ static bool read_lines(struct reading *reading, const char *path, FILE *file)
     return is_good;
 }
 
-/* An unreadable file is reported at the line that includes it. */
+/* Reads a file. If it cannot be read, the error names the line that includes
+ * it. */
 static bool read_file(struct reading *reading, const char *path)
 {
     char reason[OPTION_WHY_SIZE];
@@ -333,7 +334,8 @@ static bool note_folder(const struct reading *reading, const char *path,
            fail(reading, "no memory");
 }
 
-/* A pattern without a matching file is not an error, a name is. */
+/* Reads all files of a pattern. A pattern without special characters must
+ * match. */
 static bool read_all(struct reading *reading, const struct pattern *pattern)
 {
     char path[PATTERN_SIZE];
@@ -367,7 +369,7 @@ static bool read_all(struct reading *reading, const struct pattern *pattern)
     return is_good;
 }
 
-/* A relative pattern is relative to the file that contains it. */
+/* Includes files; a relative pattern is relative to the including file. */
 static bool include(struct reading *reading, const char *value, bool in_section)
 {
     const struct config *config = reading->config;
@@ -400,7 +402,7 @@ read_and_say(struct config *config, const char *path,
     struct reading reading = {.config = config, .why = why};
 
     config->line = 0;
-    config->file = NULL; /* a first error contains the path */
+    config->file = NULL; /* errors of opening it contain the path */
     bool is_good = read(&reading, path);
     config->file = path;
     is_good = is_good && sections_say(config, &reading.lines, why);

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* In ascending order: the least of several verdicts is the combined one. */
+/* In ascending order: verdicts are combined by taking the least. */
 enum verdict {
     NO,
     MAYBE,
@@ -28,7 +28,7 @@ enum verdict {
 
 enum {
     RECORD_HANDSHAKE = 22, /* record type */
-    RECORD_MAJOR = 3,      /* of all versions since SSL 3.0 */
+    RECORD_MAJOR = 3,      /* the same since SSL 3.0 */
     RECORD_BODY = 5,       /* offset of the record's body */
     CLIENT_HELLO = 1,      /* message type */
 };
@@ -113,8 +113,8 @@ static enum verdict judge_alpn(const struct config_route *route,
     return facts->kind == MATCHING_UNKNOWN ? MAYBE : NO;
 }
 
-/* A route for any kind must know whether TLS is to be terminated, unless it
- * passes TLS on. */
+/* Checks the kind of client. A route for any kind matches only when it is known
+ * whether TLS is to be terminated, unless the route passes TLS on. */
 static enum verdict judge_kind(const struct config_route *route,
                                const struct matching_facts *facts)
 {
@@ -135,8 +135,8 @@ static enum verdict judge_kind(const struct config_route *route,
     }
 }
 
-/* First bytes inside TLS are unknown before it is terminated. @begin is NULL
- * for a route without them. */
+/* Checks the first bytes, which are unknown inside TLS that is not terminated
+ * yet. @begin is NULL for a route without first bytes. */
 static enum verdict judge_begin(const struct config_route *route,
                                 const struct config_begin *begin,
                                 const struct matching_facts *facts)
@@ -180,8 +180,8 @@ static enum verdict judge_route(const struct config_route *route,
 
 /* ---- names and hashes ---- */
 
-/* Last element of a hash, so that names, patterns and no name differ. The
- * values are not bytes. */
+/* Last element of a hash, so that names, patterns and a missing name differ.
+ * The values are greater than any byte. */
 enum {
     END_OF_NAME = 256,
     END_OF_PATTERN, /* "*.NAME", starting at its dot */
@@ -233,7 +233,7 @@ size_t matching_find_named(const struct config_service *service,
 
 /* ---- the choice ---- */
 
-/* Bits of a rank above this are about the name. */
+/* Bits from this one up are the rank of the name. */
 #define NAME_SHIFT 32
 
 static uint64_t rank_of(const struct config_route *route, size_t begin_len)
@@ -253,7 +253,7 @@ struct best {
     bool is_found;
 };
 
-/* Keeps the better candidate; of equal ones the first route wins. */
+/* Keeps the better candidate; if both are equal, the earlier route. */
 static void consider(struct best *best, size_t route, uint64_t rank)
 {
     if (!best->is_found || rank > best->rank ||

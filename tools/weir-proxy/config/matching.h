@@ -14,7 +14,7 @@
 #include "weir/client_hello.h"
 
 enum matching_kind {
-    MATCHING_UNKNOWN, /* TLS or not */
+    MATCHING_UNKNOWN, /* it is not known whether it is TLS */
     MATCHING_TLS,
     MATCHING_PLAIN,
     MATCHING_SILENT, /* nothing received for silent-after */
@@ -24,13 +24,13 @@ struct matching_facts {
     enum matching_kind kind;
     bool is_open;         /* TLS is terminated: the first bytes are inside it */
     bool may_be_silent;   /* silence would select a route for this client */
-    bool is_over;         /* no more bytes arrive in time */
-    const char *name;     /* of the server, borrowed, or NULL */
-    const uint8_t *begin; /* its first bytes */
+    bool is_over;         /* the time for more bytes has expired */
+    const char *name;     /* requested server name, borrowed, or NULL */
+    const uint8_t *begin; /* first bytes of the client */
     size_t begin_len;
-    struct weir_alpn_list offered; /* in its ClientHello */
-    struct weir_alpn_name agreed;  /* protocol that its TLS agreed on, or will;
-                                    * len 0 is none */
+    struct weir_alpn_list offered; /* protocols in its ClientHello */
+    struct weir_alpn_name agreed;  /* protocol that its TLS has selected or will
+                                    * select; len 0 is none */
 };
 
 /* Guesses TLS or not from a connection's first bytes. */
@@ -50,8 +50,8 @@ size_t matching_find_named(const struct config_service *service,
 int matching_choose(const struct config_service *service,
                     const struct matching_facts *facts, size_t *ret_route);
 
-/* Chooses a route by a complete ClientHello; it decides whether TLS is
- * terminated or passed on. Returns 0 or -ENOENT. */
+/* Chooses a route by a complete ClientHello; the route determines whether TLS
+ * is terminated or passed on. Returns 0 or -ENOENT. */
 int matching_choose_by_hello(const struct config_service *service,
                              const struct matching_facts *facts,
                              size_t *ret_route);

@@ -25,7 +25,7 @@ struct needs_at {
 
 /* ---- facts ---- */
 
-/* Facts of rules besides the needs. */
+/* Additional facts, used only by rules. */
 enum {
     FACT_TLS_LISTEN = NEED_COUNT,
     FACT_PLAIN_LISTEN,
@@ -237,8 +237,9 @@ static bool is_there(enum need need, const struct needs_at *at)
     "route-as silent is for clients that send nothing: no name, no alpn and "  \
     "no begin"
 
-/* Refused if all facts of @all hold, and none of @needs. A text about a target
- * follows its name. Targets are checked before their route. */
+/* A configuration is refused if all facts of @all are true and none of @needs
+ * is. A message about a target begins with its name. Targets are checked before
+ * their route. */
 static const struct rule {
     const char *name; /* of the directive whose line is printed */
     enum word_scope scope;
@@ -323,7 +324,7 @@ static bool is_neutral(const struct option *word, const char *value)
             (is_choice && strcmp(value, word->choices[0]) == 0));
 }
 
-/* Removes the directive of [defaults] that this one replaces in the current
+/* Removes the [defaults] directive that this directive replaces in the current
  * service or route. */
 static void drop_inherited(struct config *config, const struct config_word *own)
 {
@@ -447,7 +448,7 @@ static bool refuse(struct config *config, const struct config_word *said,
 
 bool needs_check(struct config *config, char *why)
 {
-    /* By line: some service has what a directive of [defaults] needs. */
+    /* met[line]: a service satisfies this line of [defaults] */
     bool *met = calloc(config->line_count + 1, sizeof(*met));
     bool is_good = met || option_refuse(why, "no memory");
 

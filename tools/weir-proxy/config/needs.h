@@ -13,7 +13,7 @@
 
 enum need {
     NEED_NOTHING,
-    NEED_LINE, /* none, but its line is recorded for a condition */
+    NEED_LINE, /* no condition; the line is recorded for rules */
     NEED_LOG,
     NEED_SYSLOG,
     NEED_CLIENT_LIMIT,
@@ -41,9 +41,9 @@ enum need {
     NEED_COUNT,
 };
 
-/* Records a directive and its value for the current section; NULL is the value
- * of a switch. A value that changes nothing, such as "off", needs nothing.
- * Returns false if out of memory. */
+/* Records a directive and its value for the current section. @value is NULL for
+ * a switch. A value without effect, such as "off", has no conditions. Returns
+ * false if out of memory. */
 bool needs_note(struct config *config, const struct option *word,
                 const char *value);
 
@@ -55,8 +55,8 @@ bool needs_check(struct config *config, char *why);
 bool needs_check_service(struct config *config, size_t number, char *why);
 
 /* Returns the line of a directive for the service, route and target of @at, or
- * @otherwise if no file has it. The route's number counts a first route without
- * a target. */
+ * @otherwise if it is in no file. A first route without a target counts in the
+ * route's number. */
 unsigned needs_line(const struct config *config, const char *name,
                     const struct config_word *at, unsigned otherwise);
 

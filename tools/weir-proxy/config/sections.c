@@ -1,7 +1,7 @@
 /*
- * A shared section is applied once for each use, at the place of its use and
- * with its own line numbers; other code does not know about it. An unused
- * section is applied to a scratch configuration, so that it is checked, too.
+ * A shared section is applied again for each use, with its own line numbers;
+ * other modules do not know about shared sections. An unused section is applied
+ * to a scratch configuration, so that it is checked, too.
  */
 #include "sections.h"
 
@@ -24,7 +24,7 @@ struct saying {
     const struct lines *lines;
     char *why;
     unsigned *said;         /* each directive's line in the section, or 0 */
-    struct hashes sections; /* lines of [defaults] and [targets ...] */
+    struct hashes sections; /* by name: [defaults] and [targets ...] */
 };
 
 /* Lines from first to end - 1. */
@@ -184,7 +184,7 @@ static unsigned *line_of(const struct saying *saying, const struct option *word,
                 ->said[is_interval ? words.count : (size_t)(word - words.rows)];
 }
 
-/* Forgets lines of these scopes: a new service, route or target begins. */
+/* Forgets recorded lines when a new service, route or target begins. */
 static void forget(struct saying *saying, enum word_scope first)
 {
     for (size_t i = 0; i < words.count; i++) {
@@ -223,8 +223,8 @@ static bool say_line(const struct saying *saying, const struct line *line)
            fail(saying, reason);
 }
 
-/* Applies to the current target what [defaults] has for each target; its own
- * directives replace these later. */
+/* Applies the directives of [defaults] for each target to the current target.
+ * The target's own directives are applied later and replace them. */
 static bool say_of_target(const struct saying *saying)
 {
     const size_t at = find_section(saying, SECTION_DEFAULTS, NULL);
@@ -250,14 +250,14 @@ static bool say_of_target(const struct saying *saying)
     return is_good;
 }
 
-/* Applies a line, and what a target that begins with it inherits. */
+/* Applies a line. If it begins a target, applies [defaults] to the target. */
 static bool say_whole_line(const struct saying *saying, const struct line *line)
 {
     return say_line(saying, line) &&
            (!is_word(line, "to") || say_of_target(saying));
 }
 
-/* Returns true if a directive of a shared section applies where it is used. */
+/* Selects the directives of a shared section that apply where it is used. */
 typedef bool is_said_fn(const struct saying *saying, const struct option *word,
                         struct range own);
 
@@ -277,8 +277,8 @@ static bool say_section(const struct saying *saying, size_t section,
     return is_good;
 }
 
-/* An inherited directive that adds a value would not be replaced by the
- * service's own, so it is skipped. */
+/* Selects directives for a service. An inherited directive that adds a value
+ * would not be replaced by the service's own, so it is skipped. */
 static bool is_of_service(const struct saying *saying,
                           const struct option *word, struct range own)
 {
@@ -308,8 +308,8 @@ static bool names_clients(const struct option *word)
     return strncmp(word->name, "route", strlen("route")) == 0;
 }
 
-/* Returns true for directives about clients, which a route with a group has
- * itself. */
+/* Returns true for directives about clients. A route that uses a group of
+ * targets has its own. */
 static bool is_of_clients(const struct option *word)
 {
     return names_clients(word) || strcmp(word->name, "passthrough") == 0 ||
@@ -502,8 +502,8 @@ static bool all_of_it(const struct saying *saying, const struct option *word,
     return true;
 }
 
-/* Applies the section to a scratch configuration; [defaults] also to a target.
- */
+/* Applies the section to a scratch configuration, and [defaults] to a target,
+ * too. */
 static bool try_section(const struct saying *saying, size_t section,
                         enum section kind)
 {

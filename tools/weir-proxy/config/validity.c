@@ -88,7 +88,7 @@ static void warn(const char *service, const char *path, const char *what,
         text);
 }
 
-/* Checks one certificate. Returns true if its issuer is not its subject. */
+/* Checks the dates of a certificate. Returns true if it is not self-issued. */
 static bool look_at(const char *service, const char *path, const void *der,
                     size_t size)
 {
@@ -112,7 +112,8 @@ static bool look_at(const char *service, const char *path, const void *der,
                   certificate.issuer.size) != 0;
 }
 
-/* Returns true if a PEM block of this name is a certificate to the library. */
+/* Returns true if the library reads a PEM block of this name as a
+ * certificate. */
 static bool is_certificate(const char *name)
 {
     static const char *const names[] = {"CERTIFICATE-----",
@@ -149,7 +150,7 @@ static void look_into(const char *service, const char *path)
     free(text);
 }
 
-/* Routes inherit the certificate for their targets; it is checked once. */
+/* Returns true if an earlier route has the same certificate for its targets. */
 static bool was_seen(const struct config_service *service, size_t route)
 {
     const char *path = service->routes[route].to_cert;

@@ -30,7 +30,7 @@ static const char *const target_headers[] = {"as-route", "off", "v1", "v2",
                                              NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
 
-/* Returns "off", then the library's kinds of checks. */
+/* Returns "off" for 0, then the names of the library's kinds of checks. */
 static const char *name_check(int index)
 {
     return index == 0 ? "off"
@@ -531,8 +531,7 @@ static bool read_word(void *options, const char *text, char *why)
     return option_read(&words, config, option, text, why);
 }
 
-/* Returns the replacement of a removed directive that people may still write.
- */
+/* Returns the replacement of a removed directive. */
 static const char *find_gone(const char *name, size_t len)
 {
     static const char token[] = "admin-token";

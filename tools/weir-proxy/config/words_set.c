@@ -311,8 +311,8 @@ bool words_say_route(void *options, const struct option *word,
     return config_begin_route(config, value) || option_refuse(why, no_memory);
 }
 
-/* Returns the route that a directive narrows; only a route begun with 'route'
- * can be narrowed. Returns NULL with a reason. */
+/* Returns the current route, which must have been begun with 'route', or NULL
+ * with a reason. */
 static struct config_route *narrowed(void *options, const struct option *word,
                                      char *why)
 {
@@ -935,7 +935,7 @@ bool words_say_client_prefix(void *options, const struct option *word,
     return true;
 }
 
-/* Files are read after all directives. */
+/* Parses networks. A file of networks is read later. */
 bool words_say_client_networks(void *options, const struct option *word,
                                const char *value, char *why)
 {
@@ -965,7 +965,7 @@ bool words_read_include(void *options, const struct option *word,
     return file_read_all(options, value, why);
 }
 
-/* The value is the address of the proxy to show; without it --admin is. */
+/* Parses the address of the proxy to show; the default is that of --admin. */
 bool words_read_top(void *options, const struct option *word, const char *value,
                     char *why)
 {

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Local address of connections to the target. */
+/* Parses the local address of connections to the target. */
 bool words_say_from(void *options, const struct option *word, const char *value,
                     char *why)
 {
@@ -33,7 +33,7 @@ bool words_say_from(void *options, const struct option *word, const char *value,
                          value);
 }
 
-/* Name servers, with or without a port. */
+/* Parses name servers, with or without a port. */
 bool words_say_resolver(void *options, const struct option *word,
                         const char *value, char *why)
 {

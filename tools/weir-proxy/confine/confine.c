@@ -268,8 +268,8 @@ const char *confine_path_outside(const struct config *config, const char *path,
 
 /* ---- for -t ---- */
 
-/* Returns true if a log can be reopened after rotation: its folder is writable,
- * and an existing file, which another user may have created, is, too. */
+/* Returns true if a log can be opened again after rotation: its folder is
+ * writable, and so is an existing file, which may belong to another user. */
 static bool try_log(const char *path)
 {
     char folder[PATH_MAX];
@@ -284,7 +284,7 @@ static bool try_log(const char *path)
            access(confine_folder_of(path, folder), W_OK | X_OK) == 0;
 }
 
-/* Tries a file in the way that it will be used. */
+/* Opens a file like the serving proxy would. */
 static void try_path(void *arg, const char *path, enum confine_use use)
 {
     static const char *const later[] = {
@@ -317,11 +317,11 @@ static void try_path(void *arg, const char *path, enum confine_use use)
     }
 }
 
-/* State of the warnings about other files that the sandbox allows. */
+/* State of the warnings about unrelated files that the sandbox allows. */
 struct breadth {
     const struct config *config;
-    char log[PATH_MAX]; /* folder of a log */
-    bool is_writable;   /* reported that a read file is in one */
+    char log[PATH_MAX]; /* folder of the last log */
+    bool is_writable;   /* a warning about a writable folder was printed */
 };
 
 static void find_folder(const char *path, char *ret)

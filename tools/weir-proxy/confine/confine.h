@@ -18,7 +18,7 @@
 struct confinement {
     bool is_confined; /* by any of these */
     int landlock_abi; /* 0 if files are not restricted */
-    bool has_filter;  /* of system calls */
+    bool has_filter;  /* system calls are filtered */
 };
 
 /* Checks that the user, group and folder exist. Returns false with a reason in

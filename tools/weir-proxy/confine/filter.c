@@ -212,7 +212,7 @@ static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
 
 #define FAMILY_COUNT (sizeof(families) / sizeof(families[0]))
 
-/* Two for each call and family, and the others. */
+/* Two for each call and family, and up to 32 others. */
 #define INSTRUCTIONS_MAX (2 * (CALL_COUNT + FAMILY_COUNT) + 32)
 
 struct program {
@@ -240,7 +240,7 @@ static void end_with(struct program *program, uint32_t verdict)
     add(program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, verdict));
 }
 
-/* Returns @verdict if the comparison holds. */
+/* Adds instructions that return @verdict if the comparison is true. */
 static void end_if(struct program *program, int comparison, uint32_t value,
                    uint32_t verdict)
 {

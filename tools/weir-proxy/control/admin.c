@@ -67,7 +67,8 @@ struct admin {
     struct status status;
 };
 
-/* Runs a callback on each thread, and adds the statistics of their loops. */
+/* Runs a callback on each thread, then adds up the statistics of their
+ * loops. */
 static int gather(struct admin *admin, weir_threads_each_fn *visit, void *arg)
 {
     weir_loop *loop = admin->worker->loop;
@@ -158,7 +159,7 @@ static int answer_path(struct admin *admin, const struct asker *asker,
                        "there are /metrics, /status, /healthz and /readyz\n");
 }
 
-/* Responds to an invalid request with its status. */
+/* Responds to an invalid request with @status. */
 static int refuse(const struct asker *asker, int status)
 {
     char text[32];
@@ -181,7 +182,7 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
     const ssize_t len =
         askers_read(&admin->askers, reader, writer, &end, request, REQUEST_MAX);
     if (len < 0 && len != WEIR_ELIMIT) {
-        return 0; /* no request, or one that cannot be answered */
+        return 0; /* no request to respond to */
     }
     const int status =
         len < 0 ? 431 : http_request_read(request, (size_t)len, &line);
@@ -206,7 +207,7 @@ static int listen_at(struct admin *admin, const char *text)
         .server = {
             .size = sizeof(options.server),
             .connection_limit = ASKERS_MAX,
-            /* Only a successor needs to bind the same port. */
+            /* A successor binds to the same port. */
             .reuse_port = worker_config(admin->worker)->handover_path != NULL,
             .connection = {
                 .size = sizeof(options.server.connection),
@@ -295,7 +296,7 @@ int admin_begin(struct worker *worker)
         return -ENOMEM;
     }
     admin->worker = worker;
-    worker->admin = admin; /* which frees it, even after an error */
+    worker->admin = admin; /* frees it, even after an error */
     admin->status.metrics = &admin->metrics;
     int err = metrics_init(&admin->metrics, worker->proxy) ? 0 : -ENOMEM;
     if (err == 0) {

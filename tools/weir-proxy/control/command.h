@@ -40,7 +40,7 @@ struct command {
 bool command_read(const char *text, size_t len, struct command *ret, char *why);
 
 const char *command_name(enum command_kind kind);
-/* Returns the command's arguments, and its description. */
+/* Return the arguments and the description of a command. */
 const char *command_words(enum command_kind kind);
 const char *command_help(enum command_kind kind);
 

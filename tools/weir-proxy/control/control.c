@@ -1,7 +1,7 @@
 /*
- * The first worker executes a command, with the right to change the setup and
+ * The first worker executes a command while it holds the lock on the setup,
  * with a callback on each thread. When the response is sent, the command
- * applies to every new choice of a target.
+ * applies to every later choice of a target.
  */
 #include "control.h"
 
@@ -99,7 +99,7 @@ static void give_order(struct doing *doing, struct route *route, size_t index)
             (unsigned)orders_weight(order, target));
 }
 
-/* Keeps the name that is most similar to the command's. */
+/* Remembers the target with the name most similar to the command's. */
 static void find_like(struct doing *doing, struct route *route, size_t index)
 {
     char name[COMMAND_WORD_MAX];
@@ -195,7 +195,7 @@ static char refuse_target(struct doing *doing)
     return CONTROL_FAILED;
 }
 
-/* Must be called with the right to change the setup. */
+/* Must be called with the setup locked. */
 static char do_to_target(struct doing *doing)
 {
     const bool is_cut = doing->command.kind == COMMAND_CUT;
@@ -269,7 +269,8 @@ static bool has_gone(weir_transport *sender)
     return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-/* The successor does not know the command. */
+/* Refuses a command because a successor serves, which does not know the
+ * command. */
 static char refuse_late(const struct doing *doing)
 {
     fputs("another proxy serves now, which has to be sent the command\n",
@@ -293,8 +294,8 @@ static char do_reload(struct doing *doing)
     return CONTROL_FAILED;
 }
 
-/* Must be called with the right to change the setup, which may have been held
- * by another task for a while. */
+/* Must be called with the setup locked. Another task may have held the lock for
+ * a while. */
 static char do_in_turn(struct doing *doing)
 {
     if (doing->worker->is_replaced) {
@@ -432,7 +433,7 @@ static bool read_process(int fd, pid_t *ret)
     return is_known;
 }
 
-/* Returns true if the predecessor listens there. Does not wait. */
+/* Returns true if the predecessor listens at the path. Does not block. */
 static bool is_of_predecessor(const struct proxy *proxy, const char *path)
 {
     struct weir_address address;
@@ -453,7 +454,7 @@ static bool is_of_predecessor(const struct proxy *proxy, const char *path)
     return is_same;
 }
 
-/* Removes the path of a predecessor, but not the path of another program. */
+/* Removes the file if it is the predecessor's socket. */
 static void free_path(const struct proxy *proxy, const char *path)
 {
     if (proxy->predecessor >= 0 && is_of_predecessor(proxy, path)) {
@@ -461,8 +462,8 @@ static void free_path(const struct proxy *proxy, const char *path)
     }
 }
 
-/* Checks that a socket can be created at the path. An abstract name is not a
- * file. */
+/* Checks that a socket can be created at the path. Abstract names are not
+ * checked. */
 static bool check_path(const struct config *config, const char *word,
                        const char *path, char *why)
 {
@@ -510,7 +511,7 @@ int control_begin(struct worker *worker)
                                             options.server.connection.timeouts),
                                         .close_ns = REQUEST_NS}}}};
         control->worker = worker;
-        worker->control = control; /* which frees it */
+        worker->control = control; /* the worker frees it */
         free_path(worker->proxy, path);
         err = weir_start_unix_server(worker->loop, serve, path, &options,
                                      &control->server);

@@ -25,11 +25,11 @@ bool control_check(const struct config *config, char *why);
 int control_begin(struct worker *worker);
 /* Stops listening: a successor uses the path. */
 void control_stop_listening(struct control *control);
-/* Called before the loop ends, and after it. */
+/* Must be called before the loop ends, and again after it. */
 void control_end(struct control *control);
 void control_free(struct control *control);
 
-/* Connects to a Unix socket whose responses are due within a limit. Returns a
+/* Connects to a Unix socket, with a time limit for its responses. Returns a
  * descriptor or a negative error. */
 int control_connect(const char *path, unsigned limit_s);
 /* Implements weir-proxy --ctl PATH COMMAND. Returns the exit code. */

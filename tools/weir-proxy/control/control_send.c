@@ -66,7 +66,7 @@ static int print_answer(int fd)
 {
     char text[4096];
     char code = '\0';
-    size_t skipped = 0; /* bytes of the first line so far */
+    size_t skipped = 0; /* bytes read of the line with the result */
     ssize_t n;
 
     while ((n = recv(fd, text, sizeof(text), 0)) > 0) {
@@ -130,7 +130,7 @@ bool control_get_facts(const char *path, struct config_texts *ret)
     bool is_good = send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL) > 0 &&
                    getline(&text, &room, in) == 2 && text[0] == CONTROL_DONE;
     while (is_good && (len = getline(&text, &room, in)) > 0) {
-        text[len - 1] = '\0'; /* its newline */
+        text[len - 1] = '\0'; /* removes the newline */
         is_good = config_add_text(ret, text);
     }
     is_good = is_good && feof(in);

@@ -39,9 +39,9 @@
 
 #define FDS_AT_ONCE 64
 #define MORE        'F'
-#define OWN         'O' /* ... and the socket's file belongs to the old one */
-#define STATES      'S' /* facts about targets: count, size of each, data */
-#define KEYS        'K' /* likewise, session ticket keys */
+#define OWN         'O' /* like MORE; the old proxy owns the socket's file */
+#define STATES      'S' /* facts about targets: count, item size, data */
+#define KEYS        'K' /* session ticket keys, in the same format */
 #define WATCHDOG                                                               \
     'W' /* its time; a manager passes it only to the first                     \
          * process */
@@ -52,7 +52,7 @@
 #define STOP_S                                                                 \
     5 /* limit for the running proxy, until it stops accepting                 \
        */
-#define LOOK_NS UINT64_C(1000000) /* poll interval for that */
+#define LOOK_NS UINT64_C(1000000) /* poll interval until it has stopped */
 #define AGAIN_NS                                                               \
     UINT64_C(100000000) /* retry interval without free                         \
                          * descriptors */
@@ -130,7 +130,7 @@ static char take_message(int peer, struct proxy *proxy)
         for (size_t i = 0; i < count; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
-            /* A socket at an address that is no longer served is closed. */
+            /* Both close a socket whose address is not configured any more. */
             if (!admin_offer(proxy, fd)) {
                 listeners_offer(&proxy->setup->listeners, fd, byte == OWN);
             }
@@ -190,7 +190,8 @@ static bool take_keys(int peer, const struct setup *setup)
     return true;
 }
 
-/* The value from a manager that started this process has precedence. */
+/* Receives the watchdog's time. A value from a manager that started this
+ * process has precedence. */
 static bool take_watchdog(int peer, struct proxy *proxy)
 {
     size_t count = 0;
@@ -252,7 +253,7 @@ static ssize_t send_when_there_is_room(weir_writer *writer, char byte,
     return err < 0 ? err : (ssize_t)count;
 }
 
-/* Sends all descriptors; pieces never grow after a shortage. */
+/* Sends all descriptors in pieces, smaller ones after a shortage. */
 static int send_some(weir_writer *writer, char byte, const int *fds,
                      size_t count)
 {
@@ -325,7 +326,8 @@ static int give_keys(const struct worker *worker, weir_writer *writer)
     return err;
 }
 
-/* Returns 0 when the successor serves. */
+/* Sends the sockets, and waits until the successor serves. Returns 0 when it
+ * does. */
 static int give_sockets(const struct worker *worker, weir_reader *reader,
                         weir_writer *writer)
 {
@@ -376,7 +378,7 @@ static void say_failure(int err)
 
 struct looking {
     const struct proxy *proxy;
-    bool accepts; /* at least one thread does */
+    bool accepts; /* a thread accepts */
 };
 
 static void look_at(void *arg, weir_thread *thread)
@@ -388,8 +390,8 @@ static void look_at(void *arg, weir_thread *thread)
         !proxy->workers[weir_thread_get_index(thread)].is_draining;
 }
 
-/* Waits until no thread accepts, twice: after a thread has stopped its servers,
- * it must have entered the kernel once more. */
+/* Waits until no thread accepts in two rounds of callbacks: a thread that has
+ * stopped its servers must have entered the kernel once more. */
 static void wait_until_none_accepts(const struct worker *worker)
 {
     struct looking looking = {.proxy = worker->proxy};
@@ -408,8 +410,8 @@ static void wait_until_none_accepts(const struct worker *worker)
 }
 
 /* Hands all sockets to a successor, and stops when it serves. Must be called
- * with the right to change the setup: a setup in progress has sockets that are
- * not the proxy's yet. */
+ * with the setup locked, because during a reload the listeners also have
+ * sockets that the proxy does not serve yet. */
 static int give_way(struct worker *worker, weir_reader *reader,
                     weir_writer *writer)
 {
@@ -427,7 +429,7 @@ static int give_way(struct worker *worker, weir_reader *reader,
     say("another proxy serves; this one ends with its connections");
     worker->is_replaced = true;
     if (worker->successors) {
-        weir_server_close(worker->successors); /* the successor has its name */
+        weir_server_close(worker->successors); /* the successor uses its path */
     }
     control_stop_listening(worker->control);
     admin_stop_listening(worker->admin);
@@ -453,8 +455,8 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
     return err;
 }
 
-/* Removes the path of a predecessor that has handed over its sockets. Other
- * files stay; the library replaces a socket without a listener. */
+/* Removes the socket file of a predecessor that has handed over its sockets.
+ * Other files stay; the library replaces a socket file without a listener. */
 static void free_path(const struct proxy *proxy, const char *path)
 {
     struct stat status;
@@ -502,8 +504,8 @@ static void wait_for_stop(weir_loop *loop, int predecessor)
     close(predecessor);
 }
 
-/* Takes the path before the predecessor ends, so that it always leads to a
- * proxy. An abstract name must be released first. */
+/* Listens at the path before the predecessor ends, so that a proxy always does.
+ * An abstract name can only be used after the predecessor has closed it. */
 static int wait_for_successor(struct worker *worker)
 {
     struct proxy *proxy = worker->proxy;
@@ -530,7 +532,8 @@ static int wait_for_successor(struct worker *worker)
     return err;
 }
 
-/* Prints where a service listens, its first target and the number of others. */
+/* Prints the address of a service, its first target and the number of
+ * others. */
 static void say_address(const struct config_service *service,
                         const char *scheme, const struct weir_address *address)
 {
@@ -578,9 +581,8 @@ static void say_addresses(const struct proxy *proxy)
 }
 
 /* Finishes the start in a task of the first worker, after all workers listen.
- * If the socket for operators or successors fails, this proxy ends and the
- * predecessor continues. Holds the right to change the setup, so that commands
- * wait. */
+ * If a socket for operators or successors fails, this proxy ends and the
+ * predecessor continues. Holds the lock on the setup, so that commands wait. */
 static int finish_start(weir_loop *loop, void *arg)
 {
     struct proxy *proxy = arg;
@@ -598,7 +600,7 @@ static int finish_start(weir_loop *loop, void *arg)
         manager_tell_ready(proxy);
         say_addresses(proxy);
         tell_predecessor(proxy);
-    } else if (begun != -ECANCELED) { /* it was not stopped */
+    } else if (begun != -ECANCELED) { /* -ECANCELED: a stop */
         proxy->start_err = begun;
         weir_threads_stop(weir_thread_get_group(proxy->workers[0].thread), 0);
     }
@@ -610,7 +612,7 @@ static int finish_start(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* Runs on the first worker's loop. */
+/* Counts ready workers; runs on the first worker's loop. */
 static void one_is_ready(void *arg)
 {
     struct proxy *proxy = arg;

@@ -122,7 +122,8 @@ static struct target_facts *find_target(struct metrics *metrics,
     return NULL;
 }
 
-/* @sums are those of the route's targets, or NULL if they must be found. */
+/* Adds the counts of a thread's route. @sums has an element for each target, or
+ * is NULL if the route is of another setup. */
 static void add_route(struct metrics *metrics, const struct route *route,
                       struct target_facts *sums)
 {
@@ -178,7 +179,7 @@ static void add_services(struct metrics *metrics,
     }
 }
 
-/* Services of one name share their counts. */
+/* Adds a thread's counts. Services of the same name share them. */
 static void add_counts(struct metrics *metrics, const struct worker *worker)
 {
     const struct services *services = worker->services;
@@ -351,8 +352,8 @@ static void label(FILE *out, const char *name, const char *value)
     fputc('"', out);
 }
 
-/* Writes the start of a sample up to the labels of its object. Returns what
- * comes before another label. */
+/* Writes a sample's name and the labels of its object. Returns the separator
+ * that precedes the next label. */
 static char begin_sample(FILE *out, const struct field *field,
                          const char *suffix, const void *object)
 {

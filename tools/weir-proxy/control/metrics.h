@@ -36,8 +36,8 @@ void metrics_free(struct metrics *metrics);
 bool metrics_clear(struct metrics *metrics);
 /* Callback for each thread; its argument is the metrics. */
 void metrics_gather(void *metrics, weir_thread *thread);
-/* Adds the counts of workers that have ended, and what follows from the counts
- * and the statistics of the loops. Called after the callbacks, on the first
+/* Adds the counts of workers that have ended, then computes values from the
+ * counts and the loops' statistics. Called after the callbacks, on the first
  * thread; names of addresses are borrowed until the task waits. Returns false
  * if out of memory. */
 bool metrics_finish(struct metrics *metrics);

@@ -1,9 +1,10 @@
 /*
  * A task of the first worker and callbacks on the threads do what a new process
- * would do. A setup serves after all threads have opened its servers next to
- * those of the old one; until then every change can be undone.
+ * would do. A setup serves after all threads have opened its servers, next to
+ * the servers of the old setup; until then every change can be undone.
  *
- * Settings that a running process cannot change stay, which is reported.
+ * Settings that a running process cannot change keep their values, which is
+ * reported.
  */
 #include "reload.h"
 
@@ -64,7 +65,8 @@ static void report_line(void *arg, const char *line, bool is_added)
             report->how == RELOAD_PLANNED ? "a reload would " : "",
             words[report->how == RELOAD_PLANNED][is_added], line);
     }
-    /* The line with the other value of a directive is next to this one. */
+    /* The removed and the added line of a directive are neighbours: name it
+     * once. */
     if (is_kept(line, len) &&
         (old < len || memcmp(report->kept + old - len, line, len) != 0)) {
         snprintf(report->kept + old, sizeof(report->kept) - old, "%s%.*s",
@@ -106,7 +108,7 @@ static struct setup *read_setup(const struct proxy *proxy, char *why)
     return NULL;
 }
 
-/* TLS sessions of clients outlive the contexts. */
+/* Keeps the TLS sessions of clients when contexts are replaced. */
 static void keep_sessions(const struct setup *before, const struct setup *after)
 {
     size_t count;
@@ -225,7 +227,8 @@ static void commit(struct change *change)
                RELOAD_DONE);
     proxy->setup = change->setup;
     setup_set_limits(proxy->setup, proxy);
-    (void)!visit(change, take_next); /* a stop ends what it interrupts */
+    (void)!visit(change, take_next); /* an error means that a stop interrupted
+                                      * it */
     listeners_leave(&before->listeners);
     listeners_own_paths(&proxy->setup->listeners);
     setup_unref(before);
@@ -233,7 +236,7 @@ static void commit(struct change *change)
     validity_warn(proxy->setup->config);
 }
 
-/* Hands what is known about targets to the new sets, as to a successor. */
+/* Stores the facts about targets for the new upstream sets. */
 static void note_states(struct proxy *proxy)
 {
     struct states_one *states;
@@ -245,7 +248,7 @@ static void note_states(struct proxy *proxy)
     states_sort(states, proxy->state_count);
 }
 
-/* Must be called with the right to change the setup. */
+/* Must be called with the setup locked. */
 static bool change_setup(struct proxy *proxy, char *why)
 {
     note_states(proxy); /* used to make the new setup */
@@ -272,7 +275,7 @@ static bool may_change(const struct proxy *proxy)
     return !first->is_draining && !first->is_stopping && !first->is_replaced;
 }
 
-/* Threads start one after another. */
+/* Waits until all threads listen, as they start one after another. */
 static bool wait_until_all_listen(const struct proxy *proxy)
 {
     int err = 0;
@@ -293,7 +296,7 @@ static bool read_again(struct proxy *proxy, char *why)
     } else {
         say("%s; the configuration of before stays in force", why);
     }
-    if (may_change(proxy)) { /* it is not being stopped */
+    if (may_change(proxy)) { /* false during a stop */
         manager_tell_reloaded(proxy);
     }
     return is_done;

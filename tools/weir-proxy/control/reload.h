@@ -17,8 +17,8 @@
 int reload_prepare(struct proxy *proxy);
 void reload_finish(struct proxy *proxy);
 
-/* Starts a reload; the result is printed to standard error. During a reload,
- * one more follows it. */
+/* Starts a reload; the result is printed to standard error. If a reload is
+ * running, another one follows it. */
 void reload_ask(struct proxy *proxy);
 /* Reloads in a task of the first worker, which waits. Returns false with a
  * reason in @why, which was also printed. */
@@ -37,8 +37,9 @@ enum reload_report {
 size_t reload_say(const struct config_texts *before,
                   const struct config_texts *after, enum reload_report how);
 
-/* Acquires the right to change the setup or to hand over its sockets; a task of
- * the first worker waits for it. Returns 0 or a negative error. */
+/* Waits in a task of the first worker for the lock on the setup, which is
+ * needed to change it or to hand over its sockets. Returns 0 or a negative
+ * error. */
 int reload_begin(struct proxy *proxy);
 void reload_end(struct proxy *proxy);
 

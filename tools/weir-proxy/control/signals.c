@@ -56,8 +56,9 @@ static void drain(void *arg)
                       worker_config(worker)->drain_ns);
 }
 
-/* A load balancer gets time to see that the proxy is not ready before the
- * listening sockets are closed. A second signal ends the proxy at once. */
+/* Starts a drain, or ends the proxy at the second signal. With a drain delay, a
+ * load balancer can notice that the proxy is not ready before the listening
+ * sockets are closed. */
 static void stop(void *arg, int signum)
 {
     struct worker *worker = arg;

@@ -1,7 +1,7 @@
 /*
- * Connections are compared by bytes, which their relays report. Addresses are
- * read only for those in the list. In texts of the configuration and of peers,
- * bytes that would end a field or a line, or control a terminal, become '?'.
+ * The connections with the most bytes are listed. Only their addresses are
+ * read. In texts of the configuration and of peers, bytes that would end a
+ * field or a line, or control a terminal, become '?'.
  */
 #include "status.h"
 

@@ -36,12 +36,12 @@
 
 static const char request[] = "GET /status HTTP/1.0\r\n\r\n";
 
-/* Fields of the lines of a response, which owns their memory. */
+/* A response, split into lines and fields; owns their memory. */
 struct answer {
     char *text;
     const char *lines[LINES_MAX][STATUS_WORDS];
     size_t count;
-    uint64_t time_ns; /* 0 if there is none */
+    uint64_t time_ns; /* time of arrival; 0 without a response */
 };
 
 struct top {
@@ -50,7 +50,7 @@ struct top {
     weir_loop *loop;
     weir_task *task;
     struct answer answers[2];
-    unsigned latest;    /* index in answers */
+    unsigned latest;    /* index of the newer answer */
     int err;            /* of the last request */
     bool is_live;       /* on a terminal */
     unsigned rows_left; /* while drawing */
@@ -162,8 +162,8 @@ static uint64_t number(const char *const *words, size_t word)
     return strtoull(words[word], NULL, 10);
 }
 
-/* Computes the rate of a number. The previous line is the one with the same
- * first @keys fields. Returns false if there is none. */
+/* Computes the rate at which a number grows. The line of the previous response
+ * is found by its first @keys fields. Returns false if there is none. */
 static bool find_rate(const struct top *top, const char *const *words,
                       size_t keys, size_t word, double *ret)
 {

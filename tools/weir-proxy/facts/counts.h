@@ -17,7 +17,8 @@
 #define COUNTS_BUCKETS 12
 extern const uint32_t counts_bucket_ms[COUNTS_BUCKETS];
 
-/* Errors of accepts that are counted separately; the last is any other. */
+/* Errors of accept() that have their own counter; the last counter is for all
+ * others. */
 #define COUNTS_ERRORS 5
 
 struct counts {
@@ -39,7 +40,7 @@ struct counts {
 /* Counts of a target in all sets of upstreams. */
 struct target_sum {
     uint64_t is_up;     /* 0 or 1; all threads agree */
-    uint64_t addresses; /* of the name, as seen by one thread */
+    uint64_t addresses; /* addresses of its name, as seen by one thread */
     uint64_t active;
     uint64_t chosen;
     uint64_t connect_errors;
@@ -49,7 +50,7 @@ struct target_sum {
     uint64_t check_errors;
     uint64_t checks_skipped;
     uint64_t in_use;    /* 0 or 1, with balance first */
-    uint64_t in_use_ns; /* for this long */
+    uint64_t in_use_ns; /* how long it has been in use */
     uint64_t last_err;  /* as a positive number; 0 is none */
     uint64_t status;    /* of the last HTTP or MySQL check; 0 is none */
 };
@@ -61,7 +62,7 @@ struct tally {
 
 struct target_tally {
     struct keyed keyed;
-    struct target_sum past; /* of sets that were freed */
+    struct target_sum past; /* counts of upstream sets that were freed */
 };
 
 /* Finds or creates the counts of a service by its name. Returns NULL if out of

@@ -29,13 +29,13 @@ enum field_kind {
     FIELD_TRIED,   /* likewise, longer and with spaces */
     FIELD_REASON,
     FIELD_MS,         /* uint64_t, nanoseconds */
-    FIELD_MS_IF_1,    /* likewise; 0 is no value */
+    FIELD_MS_IF_1,    /* likewise; without a value if 0 */
     FIELD_COUNT,      /* uint64_t */
-    FIELD_COUNT_IF,   /* likewise; FIELD_NONE is no value */
+    FIELD_COUNT_IF,   /* likewise; without a value if FIELD_NONE */
     FIELD_SMALL,      /* uint32_t */
-    FIELD_SMALL_IF_1, /* likewise; 0 is no value */
+    FIELD_SMALL_IF_1, /* likewise; without a value if 0 */
     FIELD_HISTOGRAM,  /* of connects, in struct counts */
-    FIELD_ERROR,      /* the last of a target; 0 is no value */
+    FIELD_ERROR,      /* last error of a target; 0 is no value */
 };
 
 #define FIELD_NONE UINT64_MAX
@@ -94,7 +94,7 @@ struct field {
     size_t count;
 };
 
-/* Those of the log are first. */
+/* All fields; the fields of the log come first. */
 extern const struct field fields[];
 extern const size_t fields_count;
 
@@ -122,18 +122,19 @@ struct target_facts {
     const struct config_target *config;
     const char *short_name; /* without its scheme */
     const char *ordered;    /* draining or disabled, or NULL */
-    const char *state;      /* that, or up or down */
+    const char *state;      /* @ordered, or else up or down */
     uint64_t weight;
     uint64_t errors; /* failed connects and broken connections */
     struct target_sum sum;
 };
 
-/* Addresses of a name that are targets of their own. */
+/* An address of a target's name, if each address is a target
+ * (ADDRESSES_ALL). */
 struct address_facts {
     const char *names[FIELDS_NAMES];
     const char *state;
     uint64_t is_up;
-    uint64_t priority; /* of a service's record, or FIELD_NONE */
+    uint64_t priority; /* of its SRV record, or FIELD_NONE */
     uint64_t weight;   /* likewise */
     const struct target_facts *target;
 };

@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #define FLUSH_NS UINT64_C(1000000000)
-#define RETRY_NS UINT64_C(20000000) /* for a full socket */
+#define RETRY_NS UINT64_C(20000000) /* retry interval if the socket is full */
 
 _Static_assert(RECORD_TEXT_SIZE <= PIPE_BUF, "a line is a piece");
 
@@ -111,8 +111,8 @@ static uint64_t count_lines(const char *text, size_t len)
     return count;
 }
 
-/* Truncates an incomplete line at the end of the written bytes, unless another
- * process has written after it. */
+/* Truncates an incomplete last line, unless another process has written after
+ * it. */
 static void take_back(int fd, const char *text, size_t done)
 {
     const char *last = memrchr(text, '\n', done);
@@ -154,7 +154,7 @@ static void write_lines(struct log *log)
 
 /* ---- datagrams ---- */
 
-/* The buffer has the size of each datagram before its bytes. */
+/* Returns the size of a datagram, which precedes its bytes in the buffer. */
 static size_t size_at(const struct log *log, size_t at)
 {
     uint32_t size;
@@ -233,7 +233,7 @@ static void send_datagrams(struct log *log)
     log->len -= done;
 }
 
-/* Sends the last datagrams, waiting until @end_ns. */
+/* Sends the remaining datagrams, waiting until @end_ns. */
 static void send_last(struct log *log, uint64_t end_ns)
 {
     struct pollfd ready = {.fd = log->fd, .events = POLLOUT};

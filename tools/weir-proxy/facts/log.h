@@ -14,7 +14,7 @@
 #include "weir/loop.h"
 
 #define LOG_BUFFER_SIZE (64u << 10)
-#define LOG_LAST_NS     UINT64_C(1000000000) /* for pending datagrams */
+#define LOG_LAST_NS     UINT64_C(1000000000) /* for the last datagrams */
 
 enum log_format {
     LOG_TEXT,

@@ -133,7 +133,8 @@ static enum end_reason reason_of_try(int err)
     }
 }
 
-/* A target may have been tried before the queue. */
+/* Returns the reason of a failed connect. A target may have been tried before
+ * the connection was queued. */
 enum end_reason
 end_reason_of_connect(int err, const struct weir_upstreams_result *result,
                       uint64_t queue_timeout_ns)
@@ -288,7 +289,8 @@ static void add_or_dash(struct line *line, const struct record *record,
     }
 }
 
-/* The fields up to the refusals' field, and this or the next field. */
+/* Writes the fields before left_out, then left_out if it is not 0, or else the
+ * next field. */
 static void add_text(struct line *line, const struct record *record)
 {
     const struct field *field = fields;

@@ -58,15 +58,15 @@ extern const char *const end_reason_names[END_REASONS];
 const char *end_reason_name(enum end_reason reason);
 enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
                                     bool is_draining);
-/* Returns the verdict on a target for its slot: 0 if the target has answered,
- * or both sides have ended their streams, else -ECANCELED. A relay's error
- * never counts against the target, because its client may have caused it: by
- * not reading, by bytes or an end that the target answers with a reset, or by
- * its address. Broken targets fail connects and checks. */
+/* Returns the result that a relay reports for its target's slot: 0 if the
+ * target has answered, or both sides have ended their streams, else -ECANCELED.
+ * A relay's error never counts against the target, because its client may have
+ * caused it: by not reading, by bytes or an end that the target answers with a
+ * reset, or by its address. Broken targets fail connects and checks. */
 int end_verdict_of_relay(const struct weir_relay_record *end);
-/* Returns the verdict after a failed TLS handshake that followed a PROXY
- * header: the error, or -ECANCELED if the target may have closed or reset the
- * connection because of the header. */
+/* Returns the result for the slot after a failed TLS handshake that followed a
+ * PROXY header: the error, or -ECANCELED if the target may have closed or reset
+ * the connection because of the header. */
 int end_verdict_of_tls(int err);
 enum end_reason
 end_reason_of_connect(int err, const struct weir_upstreams_result *result,
@@ -81,16 +81,16 @@ struct record {
     uint64_t queue_ns;
     uint64_t connect_ns;
     uint64_t tls_ns;
-    uint64_t first_byte_ns; /* of the target's answer */
+    uint64_t first_byte_ns; /* first byte of the target's answer */
     uint64_t total_ns;
     uint64_t in_bytes;  /* from the client */
     uint64_t out_bytes; /* to the client */
     uint32_t tries;
-    uint32_t left_out; /* refusals of the same client without a line */
+    uint32_t left_out; /* refusals of this client that were not logged before */
     enum end_reason reason;
     const char *tls_version; /* NULL if there is none or it is not terminated */
-    const char *tls_group;   /* of the key exchange, or NULL */
-    const char *server_name; /* or NULL */
+    const char *tls_group;   /* of the key exchange; may be NULL */
+    const char *server_name; /* may be NULL */
     const char *alert;       /* name of a TLS alert, or NULL */
     const char *tried;       /* addresses that failed, with errors, or NULL */
     const char *client_cn;   /* from its certificate, as text, or NULL */

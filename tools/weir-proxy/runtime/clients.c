@@ -26,25 +26,25 @@
 
 #define TOLD_NS UINT64_C(1000000000)
 
-/* Limit of forgotten clients per lookup. */
+/* Number of idle clients that a lookup removes at most. */
 #define FORGET_MAX 2u
 
-/* Throttle of log lines about refusals. */
+/* Limits log lines about refusals to one a second. */
 struct telling {
-    uint64_t told_ns; /* time of the last logged one; 0 is none */
+    uint64_t told_ns; /* time of the last line, or 0 */
     uint32_t left_out;
 };
 
 struct client {
-    struct client *next; /* of the same hash */
-    /* Neighbours in the part's list, while it has no connections. */
+    struct client *next; /* next client with the same hash */
+    /* Neighbours in the part's list of clients without connections. */
     struct client *older;
     struct client *younger;
     uint8_t key[NETWORKS_KEY_SIZE];
     enum end_reason ban_reason : 8;
     uint32_t active;
     uint32_t slots[SLOT_COUNT];
-    uint64_t slot; /* number of the last slot since the clock's epoch */
+    uint64_t slot; /* last slot, counted from time 0 of the clock */
     uint64_t banned_until_ns;
     struct telling telling;
 };
@@ -52,16 +52,16 @@ struct client {
 struct part {
     pthread_mutex_t lock;
     struct client **buckets;
-    struct client *oldest; /* without connections */
+    struct client *oldest; /* first of its clients without connections */
     struct client *youngest;
     size_t count;
 };
 
-/* Shared by the services of one client-share. */
+/* Clients of all services with the same client-share. */
 struct table {
     struct part parts[PART_COUNT];
     size_t bucket_count; /* of each part; a power of two */
-    size_t limit;        /* of clients in a part */
+    size_t limit;        /* maximum number of clients in a part */
     uint64_t secret;
     _Atomic size_t users;
 };
@@ -462,7 +462,8 @@ struct making {
     struct clients **before;
     const struct config *before_config;
     char *why;
-    size_t *firsts;        /* per service, first that shares its table */
+    size_t *firsts;        /* for each service, the index of the first service
+                            * that uses the same table */
     struct hashes befores; /* old services whose tables may be reused */
 };
 

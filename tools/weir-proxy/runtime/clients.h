@@ -20,8 +20,8 @@ struct clients;
 /* A client with connections. */
 struct client;
 
-/* Makes an array with an element for each service, NULL for a service without
- * rules. Returns NULL with a reason in @why. */
+/* Makes an array with an element for each service; the element is NULL for a
+ * service without rules. Returns NULL with a reason in @why. */
 struct clients **clients_make(const struct config *config, char *why);
 /* Makes the array for a new configuration. Services with the same name or the
  * same client-share keep their clients, unless the way of counting changed. */
@@ -39,8 +39,9 @@ struct clients_refusal {
     uint32_t left_out;
 };
 
-/* Admits a connection of a client, or returns false. *ret is for
- * clients_leave(), or NULL if the connection is not counted. Any thread. */
+/* Admits a connection of a client, or returns false. Sets *ret, for
+ * clients_leave(), to NULL if the connection is not counted. Can be called on
+ * any thread. */
 bool clients_enter(struct clients *clients, const struct weir_address *address,
                    uint64_t now_ns, struct client **ret,
                    struct clients_refusal *ret_refusal);

@@ -20,9 +20,9 @@
 struct service_contexts {
     weir_tls_context *clients;
     weir_tls_context **routes;
-    weir_tls_context **checks; /* NULL uses the route's */
-    weir_tls_context ***own;   /* of each route's targets; NULL if a target has
-                                * none of its own */
+    weir_tls_context **checks; /* NULL if the same as of the route */
+    weir_tls_context ***own;   /* by route, then target; NULL if a target uses
+                                * its route's */
     size_t *own_counts;
     size_t route_count;
 };
@@ -38,7 +38,7 @@ struct making {
     char *why;
 };
 
-/* Sets @why to an error of the service, with its place in the file. */
+/* Sets @why to the line, the service and an error. */
 static bool fail(const struct making *making, unsigned line, const char *text,
                  int err)
 {
@@ -67,7 +67,7 @@ static char *join(const struct config_texts *texts)
     return joined;
 }
 
-/* All certificates as the library needs them, and pointers to them. */
+/* Certificates in the library's format, and pointers to them. */
 struct pairs {
     struct weir_tls_identity *all;
     const struct weir_tls_identity **pointers;
@@ -234,7 +234,7 @@ static bool make_client(const struct making *making,
                            : WEIR_TLS_VERSION_DEFAULT,
         .ciphers = route->to_ciphers,
         .groups = route->to_groups,
-        /* The lists belong to the authorities of the targets. */
+        /* Revocation lists are of the route's authorities only. */
         .revocations.file =
             is_insecure || ca != route->to_ca ? NULL : route->to_crl,
     };
@@ -432,7 +432,7 @@ void contexts_load_keys(const struct contexts *contexts,
             if (keys[j].service == number_of(config, i) &&
                 weir_tls_context_set_ticket_keys(contexts->services[i].clients,
                                                  &keys[j].keys) < 0) {
-                break; /* it has no tickets now */
+                break; /* the service has no tickets any more */
             }
         }
     }

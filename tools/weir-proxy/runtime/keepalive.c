@@ -36,8 +36,8 @@ bool keepalive_set(int fd, const struct config_service *config)
     return is_set;
 }
 
-/* A closed target has no socket. A Unix socket refuses the options and does not
- * need them. */
+/* Sets the options. A closed target has no socket; a Unix socket refuses the
+ * options, and does not need them. */
 static void ask(const struct session *session)
 {
     const int fd = weir_transport_get_socket(session->target);

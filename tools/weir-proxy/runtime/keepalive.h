@@ -14,7 +14,8 @@
  * refuses. */
 bool keepalive_set(int fd, const struct config_service *config);
 
-/* The session is relayed: its target's socket gets the times soon. */
+/* Must be called when the session is relayed; its target's socket gets the
+ * times soon. */
 void keepalive_begin(struct session *session);
 /* Must be called when the session ends. */
 void keepalive_end(struct session *session);

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
-/* The io_uring ring of a killed process keeps its sockets for a moment. */
+/* The io_uring ring of a killed process keeps its sockets open for a moment. */
 #define BIND_RETRY_NS 10000000
 #define BIND_TRIES    200
 /* for a reload, which blocks a loop */
@@ -117,7 +117,7 @@ int listeners_init(struct listeners *listeners, const struct config *config)
     return 0;
 }
 
-/* ---- sockets from elsewhere ---- */
+/* ---- received sockets ---- */
 
 static bool add_fd(struct listener *one, int fd)
 {
@@ -227,7 +227,7 @@ bool listeners_offer(struct listeners *listeners, int fd, bool with_path)
     }
     one->gets_path = with_path;
     if (one->config->keepalive_idle_ns == 0 && !is_unix(&one->address)) {
-        const int off = 0; /* set by whoever bound it; the server enables it */
+        const int off = 0; /* the socket may have been made with keepalive */
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof(off));
     }
     return add_fd(one, fd);
@@ -326,8 +326,8 @@ static int set_options(int fd, const struct listener *one, int family,
     return 0;
 }
 
-/* Returns a bound socket or a negative error. With @is_shared others may bind
- * to the same port. */
+/* Returns a bound socket or a negative error. @is_shared allows other sockets
+ * on the same port. */
 static int bind_socket(const struct listener *one, bool is_shared)
 {
     const struct weir_address *address = &one->address;
@@ -430,7 +430,8 @@ static int open_tcp(struct listener *one, uint32_t thread_count, int most_tries)
     return 0;
 }
 
-/* All addresses of a name use the port that the kernel chose for the first. */
+/* Sets the port that the kernel chose for the first address of a name for its
+ * other addresses. */
 static void share_port(struct listeners *listeners, size_t index)
 {
     struct listener *one = &listeners->all[index];
@@ -473,7 +474,8 @@ static int open_listener(struct listeners *listeners, size_t index,
         share_port(listeners, index);
         err = open_tcp(one, thread_count, tries);
     }
-    /* A machine may not support a family that its names have. */
+    /* A name may have addresses of a family that this machine does not
+     * support. */
     if (err == 0 || ((err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL) &&
                      has_sibling(listeners, index))) {
         return 0;

@@ -24,11 +24,12 @@ struct listener {
     const struct config_service *config;
     bool is_tls;
     bool is_any;
-    bool is_covered; /* another listener's socket for both families serves it */
+    bool is_covered; /* served by the socket of another listener, which is for
+                      * both families */
     int *fds;
     uint32_t fd_count;
     bool is_own_path; /* a Unix socket whose file this proxy removes */
-    bool gets_path;   /* likewise, after the old proxy was notified */
+    bool gets_path;   /* likewise, after the old proxy has agreed */
     bool is_handed;   /* another configuration has its sockets, too */
 };
 
@@ -48,13 +49,13 @@ int listeners_init(struct listeners *listeners, const struct config *config);
  * any listener. */
 bool listeners_offer(struct listeners *listeners, int fd, bool with_path);
 
-/* Duplicates the sockets of another configuration into listeners at the same
- * addresses. Returns 0 or a negative error. */
+/* Duplicates the sockets of another configuration into the listeners at the
+ * same addresses. Returns 0 or a negative error. */
 int listeners_inherit(struct listeners *listeners, const struct config *config,
                       struct listeners *before,
                       const struct config *before_config);
-/* Releases the listeners of the old configuration. Sockets and paths that were
- * handed on belong to the new one; the others are closed. */
+/* Releases the listeners of the old configuration. Sockets and paths that the
+ * new one has taken stay open; the others are closed. */
 void listeners_leave(struct listeners *before);
 
 /* Opens the sockets of all listeners that have none. Returns 0, or -1 after
@@ -70,14 +71,15 @@ uint32_t listeners_share(const struct listener *listener, uint32_t thread,
 int listeners_take(const struct listener *listener, uint32_t thread,
                    uint32_t thread_count, uint32_t index);
 
-/* Closes the sockets. Clients are refused after the threads have closed theirs.
- */
+/* Closes the sockets. New clients are refused once the threads have closed
+ * their duplicates. */
 void listeners_stop(struct listeners *listeners);
 /* Removes the paths of Unix sockets that belong to this proxy. */
 void listeners_close(struct listeners *listeners);
 /* Makes this proxy the owner of the paths that came with sockets. */
 void listeners_own_paths(struct listeners *listeners);
-/* Keeps the paths: another process has the sockets. */
+/* Makes listeners_close() keep the paths, because another process has the
+ * sockets. */
 void listeners_keep_paths(struct listeners *listeners);
 
 #endif

@@ -18,7 +18,8 @@ void manager_end(struct proxy *proxy);
 
 /* Reports that all workers listen. Must be called before the predecessor is
  * notified: a manager that sees it exit without knowing this process considers
- * the service ended. On the first worker's loop, like the next functions. */
+ * the service ended. Like the next functions, it must be called on the first
+ * worker's loop. */
 void manager_tell_ready(struct proxy *proxy);
 
 /* Report that a reload starts, and that it has ended, whatever its result. */

@@ -1,9 +1,10 @@
 /*
- * A client waits for its place, then for its preface, then for its TLS, then
- * for bytes inside that decide its route.
+ * A client waits until the limits admit it, then for its first bytes
+ * (preface.h), then for its TLS, then for bytes inside TLS that decide its
+ * route.
  *
- * TLS is terminated here if something is read before it; otherwise the server
- * has done so. matching.h chooses the route; it is asked again for received
+ * TLS is terminated here if something is read before it, otherwise by the
+ * server. matching.h chooses the route; it is called again after received
  * bytes, silence, the end of the stream, and timeouts.
  */
 #include "opening.h"
@@ -81,7 +82,8 @@ static struct matching_facts facts_of(const struct session *session)
     return facts;
 }
 
-/* Bytes that map a client to the same target each time. */
+/* Bytes that select the target: clients with the same key get the same
+ * target. */
 struct key {
     uint8_t bytes[256];
     size_t size; /* 0 is none */
@@ -184,7 +186,7 @@ static bool arm(struct session *session, uint64_t time_ns,
     return true;
 }
 
-/* Called after silent-after: chooses by silence, unless bytes have arrived. */
+/* Runs after silent-after; chooses by silence, unless bytes have arrived. */
 static void notice_silence(void *arg)
 {
     struct session *session = arg;
@@ -199,7 +201,7 @@ static void notice_silence(void *arg)
     }
 }
 
-/* Starts the timer of silence, if silence may decide. */
+/* Starts the timer for silence, if silence can choose the route. */
 static void await_silence(struct session *session)
 {
     if (may_be_silent(session) && preface_rest(session->preface).len == 0) {
@@ -208,7 +210,7 @@ static void await_silence(struct session *session)
     }
 }
 
-/* Starts the time for bytes inside TLS that decide the route. */
+/* Starts the timer for bytes inside TLS that decide the route. */
 static void await_inside(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
@@ -230,7 +232,8 @@ static void count_handshake(const struct session *session)
     }
 }
 
-/* The common name of the certificate verified here replaces the header's. */
+/* Stores the common name of the certificate that was verified here, which
+ * replaces the name in the PROXY header. */
 static void note_name(struct session *session)
 {
     char cn[CERTIFICATE_CN_SIZE];
@@ -345,7 +348,7 @@ static bool admit(struct session *session)
 
 /* ---- the preface ---- */
 
-/* The preface is invalid, or late. */
+/* Refuses a client whose preface is invalid or late. */
 static void refuse_preface(struct session *session)
 {
     struct service *service = session->door->service;
@@ -356,7 +359,7 @@ static void refuse_preface(struct session *session)
     session_refuse(session, lacks_header ? END_HEADER : END_HELLO);
 }
 
-/* Returns true if the preface is complete, so that more bytes could only change
+/* Returns true if the preface is complete; more bytes could then only change
  * the route. */
 static bool may_decide(const struct session *session)
 {
@@ -366,7 +369,7 @@ static bool may_decide(const struct session *session)
            (session->kind != MATCHING_TLS || session->is_opened);
 }
 
-/* Decides by the received bytes, as no more will arrive. */
+/* Chooses the route by the received bytes, because no more will arrive. */
 static void decide(struct session *session)
 {
     if (session->kind == MATCHING_UNKNOWN) {
@@ -434,7 +437,7 @@ static void read_preface(struct session *session)
     }
 }
 
-/* The client ended its stream while it waited for a place. */
+/* Handles the client's end of stream before the relay. */
 static void end_preface(struct session *session, const weir_transport *t)
 {
     const bool is_open_now = session->client != t;
@@ -480,7 +483,7 @@ static void begin_preface(struct session *session)
     }
     const weir_transport *t = session->client;
     if (preface_rest(session->preface).len > 0) {
-        read_preface(session); /* received while it waited for its place */
+        read_preface(session); /* received while the client waited */
     } else if (!service->reads_header && !session->has_ended) {
         await_silence(session);
     }
@@ -569,8 +572,8 @@ static void client_made(void *user, weir_transport *t)
     }
 }
 
-/* Keeps received bytes: in their buffer if they are for the target, else in the
- * preface. Returns 0 or a negative error. */
+/* Stores received bytes: keeps their buffer if they are for the target, else
+ * copies them to the preface. Returns 0 or a negative error. */
 static int keep(struct session *session, const struct weir_buf *buf)
 {
     if (session->route && !session->preface && !session->kept.lease) {
@@ -593,8 +596,8 @@ static bool is_waiting(const struct session *session)
     return session->route || session->place.state == PLACE_WAITING;
 }
 
-/* A waiting client is read, too, as its reset would not be noticed otherwise.
- * Received bytes belong to the preface, or are kept for the target. */
+/* Receives bytes for the preface or the target. A client that waits for a
+ * target is read, too, because its reset would not be noticed otherwise. */
 static int client_data(void *user, weir_transport *t,
                        const struct weir_buf *buf)
 {
@@ -612,8 +615,9 @@ static int client_data(void *user, weir_transport *t,
     return 0;
 }
 
-/* The relay forwards the end of the stream. A client that ends inside its PROXY
- * header or hello is closed, and so is a waiting one if its route says so. */
+/* Handles the client's end of stream, which the relay forwards later. A client
+ * that ends inside its PROXY header or hello is closed, and so is a waiting
+ * client if its route says so. */
 static int client_eof(void *user, weir_transport *t)
 {
     struct session *session = user;

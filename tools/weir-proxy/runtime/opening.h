@@ -13,7 +13,8 @@
 weir_factory_fn opening_create;
 /* The `take_in` callback of a door. */
 void opening_take_in(struct place *place);
-/* Refuses clients that wait for a place, because the proxy ends. */
+/* Refuses the clients that wait because of a limit; called when the proxy
+ * ends. */
 void opening_refuse_waiting(struct door *door);
 
 #endif

@@ -35,7 +35,7 @@ struct order *orders_find(struct keyed_table *all, const char *service,
 
 uint32_t orders_weight(const struct order *order,
                        const struct config_target *target);
-/* Returns true during maintenance: the target is not checked either. */
+/* Returns true during maintenance, when the target is not checked either. */
 bool orders_is_disabled(const struct order *order);
 /* Returns "draining" or "disabled", or NULL if the order is neither. */
 const char *orders_word(const struct order *order,

@@ -1,7 +1,8 @@
 /*
  * No wake-up is lost. A client without a place increments `waiting` and then
- * tries again; a thread that releases a place reads `waiting` afterwards. One
- * of the two sees the other, as these operations are sequentially consistent.
+ * tries again; a thread that releases a place reads `waiting` afterwards. At
+ * least one of them sees the change of the other, because these operations are
+ * sequentially consistent.
  */
 #include "places.h"
 
@@ -13,7 +14,8 @@
 /* Retry interval after out of memory. */
 #define RETRY_NS UINT64_C(10000000)
 
-/* Takes a place if there is one. The limit may be set or removed meanwhile. */
+/* Takes a place if the limit allows it. The limit may be set or removed at any
+ * time. */
 static bool take(struct places *places, bool *ret_is_counted)
 {
     const uint64_t limit =

@@ -1,11 +1,11 @@
 /*
  * Connection limits: how many connections are open at a time, on all threads
- * together.
+ * together. A connection within a limit has a place.
  *
  * Each limit is one counter shared by all threads, so it is never exceeded.
  * Above the program's limit a client is reset. Above an address's limit clients
- * wait until a connection of any thread ends; the oldest of a thread goes
- * first.
+ * wait until a connection of any thread ends; the oldest client of a thread is
+ * next.
  */
 #ifndef WEIR_PROXY_PLACES_H
 #define WEIR_PROXY_PLACES_H
@@ -13,9 +13,9 @@
 #include "proxy.h"
 
 enum place_state {
-    PLACE_OUTSIDE, /* not counted */
+    PLACE_OUTSIDE, /* not counted by any limit */
     PLACE_COUNTED, /* counted in the program's limit only: its wait was ended */
-    PLACE_WAITING, /* in the list of its door */
+    PLACE_WAITING, /* in the list of waiting clients of its door */
     PLACE_TAKEN,   /* counted in both limits */
 };
 
@@ -23,14 +23,15 @@ enum place_state {
 struct place {
     struct link link; /* the first field */
     enum place_state state;
-    bool is_counted;      /* in the program's limit, if there is one */
-    bool is_counted_here; /* in its address's limit, if there is one */
+    bool is_counted;      /* by the program's limit, if it has one */
+    bool is_counted_here; /* by its address's limit, if it has one */
 };
 
 /* Counts an accepted connection. Returns false if the program has too many.
- * Otherwise the `take_in` of its door is called, now or after waiting. */
+ * Otherwise calls the `take_in` of its door, at once or when the limit allows
+ * it. */
 bool places_enter(struct place *place, struct door *door);
-/* Ends the counting, or the wait; called when the connection ends. */
+/* Ends the counting or waiting of a connection that ends. */
 void places_leave(struct place *place, struct door *door);
 /* Admits waiting clients of this worker while the limits allow. */
 void places_look(struct worker *worker);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A header, and a hello of one record. */
+/* Limits for a PROXY header, and for it and a ClientHello of one TLS record. */
 #define HEADER_MAX  4096u
 #define PREFACE_MAX (HEADER_MAX + 16389u)
 
@@ -134,7 +134,8 @@ static int keep_tlvs(struct preface *preface,
 #define V2_TRANSPORT 13
 #define V2_DATAGRAM  2
 
-/* A header about datagrams describes another connection. */
+/* Returns true for a header about datagrams, which does not describe this
+ * connection. */
 static bool is_of_datagrams(const struct preface *preface,
                             const struct weir_proxy_header *header)
 {
@@ -183,7 +184,7 @@ bool preface_has_header(const struct preface *preface)
     return preface->has_header;
 }
 
-/* Keeps a name of any bytes, up to the length of a host name. */
+/* Stores a server name that is not a host name, for the log. */
 static bool keep_odd_name(struct preface *preface,
                           const struct weir_client_hello *hello)
 {

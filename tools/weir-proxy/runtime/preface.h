@@ -63,8 +63,8 @@ bool preface_find_tlv(const struct preface *preface, unsigned type,
 /* Returns the common name of the client's certificate from the header, or NULL
  * if there is none or it is invalid. The caller frees it. */
 char *preface_copy_cn(const struct preface *preface);
-/* Returns the host name of the ClientHello, or else of the header. NULL means
- * that there was no hello, "" that it had no name. */
+/* Returns the host name of the ClientHello, or else of the header. Returns NULL
+ * without a hello, and "" for a hello without a name. */
 const char *preface_server_name(const struct preface *preface);
 /* Returns the same name for the log; it may have any bytes except NUL. */
 const char *preface_shown_name(const struct preface *preface);

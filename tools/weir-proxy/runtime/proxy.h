@@ -70,13 +70,13 @@ static inline void list_remove(struct list *list, struct link *link)
 /* A limit of connections, for all threads. */
 struct places {
     _Atomic uint64_t taken;
-    _Atomic uint64_t waiting; /* for one of these places */
+    _Atomic uint64_t waiting; /* clients that wait, on all threads */
     _Atomic uint64_t limit;   /* 0 is no limit, and nothing is counted */
 };
 
 /* A session whose target has no keepalive yet (keepalive.h). */
 struct unasked {
-    struct link link;        /* of its worker's; the first field */
+    struct link link;        /* in its worker's list; must be the first field */
     struct session *session; /* NULL if not in the list */
 };
 
@@ -84,7 +84,7 @@ struct unasked {
 struct cuts {
     struct weir_handle timer;
     uint64_t step_ns;
-    unsigned steps; /* remaining */
+    unsigned steps; /* remaining steps */
     size_t left;
 };
 
@@ -95,12 +95,15 @@ struct route {
     const struct config_service *service;
     const struct config_route *config;
     weir_upstreams *upstreams;
-    weir_upstream **added; /* of each target, borrowed; NULL until added */
-    bool *was_down; /* of each target, by its checks, since it was last up */
+    weir_upstream **added; /* upstream of each target, borrowed; NULL until
+                            * added */
+    bool *was_down; /* for each target: its checks failed since it was last
+                     * up */
     char *in_use;   /* name of the upstream, with balance first, or NULL */
     struct cuts cuts;
-    struct target_tally **past; /* of each target: counts of earlier sets */
-    struct order **orders;      /* of operators, for each target */
+    struct target_tally **past; /* for each target: counts of freed upstream
+                                 * sets */
+    struct order **orders;      /* for each target: orders of operators */
 };
 
 static inline const char *route_get_name(const struct route *route)
@@ -114,8 +117,8 @@ struct door {
     const struct target *at;
     weir_server *server;
     struct places *places;                /* limit of the address */
-    struct list waiting;                  /* struct place: clients that wait
-                                           * here */
+    struct list waiting;                  /* clients that wait for the limit
+                                           * (struct place) */
     void (*take_in)(struct place *place); /* called when the limits admit it */
 };
 
@@ -130,17 +133,17 @@ struct service {
     struct weir_network *trusted;
     size_t trusted_count;
     struct clients *clients;  /* NULL if all clients are admitted */
-    bool reads_header;        /* connections begin with a PROXY header ... */
-    unsigned header_versions; /* ... of enum weir_proxy_version */
-    bool reads_hello;         /* the route is chosen before TLS is opened */
-    bool has_route_for_all;   /* ... and there is no other route */
-    bool has_alpn_route;      /* ... also by the hello's protocols */
+    bool reads_header;        /* connections begin with a PROXY header */
+    unsigned header_versions; /* of that header (enum weir_proxy_version) */
+    bool reads_hello;         /* the ClientHello chooses the route */
+    bool has_route_for_all;   /* its only route is for all clients */
+    bool has_alpn_route;      /* a route depends on the hello's protocols */
     bool has_silent_route;    /* a silent client has a route */
     struct counts *counts;    /* this thread's, for all services of this name */
 };
 
-/* A worker's state of a setup. After a reload it is old: it accepts no more,
- * and is freed with its last connection. */
+/* A worker's state of a setup. After a reload the old services accept no more,
+ * and are freed with their last connection. */
 struct services {
     struct link link; /* in its worker's list of old ones; the first field */
     struct worker *worker;
@@ -153,8 +156,8 @@ struct services {
     bool is_old;
 };
 
-/* Servers that are being opened or closed. If a stop with a deadline ends the
- * waiting task, they are reported closed later, at the loop's end. */
+/* Servers that are being opened or closed. A stop with a deadline may end the
+ * waiting task; servers are then reported closed at the loop's end. */
 struct waiting {
     weir_event *event; /* NULL if no task waits any longer */
     size_t count;
@@ -182,26 +185,28 @@ struct worker {
     struct trimming trimming;
     struct list unasked;    /* struct unasked; see keepalive.h */
     bool will_ask;          /* a timer that empties the list runs */
-    _Atomic bool is_called; /* to check for free places */
+    _Atomic bool is_called; /* a callback that checks for free places is
+                             * pending */
     struct log log;
     struct admin *admin;     /* the first worker's, or NULL */
     weir_server *successors; /* the first worker's: serves successors */
     struct control *control; /* the first worker's, or NULL */
-    bool has_successor;      /* one of them got the sockets */
-    bool is_replaced;        /* ... and serves */
+    bool has_successor;      /* a successor got the sockets */
+    bool is_replaced;        /* a successor serves */
     struct waiting opening;  /* the services' servers */
     struct waiting closing;
     bool is_draining;
-    bool is_stopping; /* by a signal, of the first worker */
+    bool is_stopping; /* the first worker received a signal to stop */
     bool has_ended;   /* reported to the first worker, which sets it */
 };
 
-/* Functions of control/ that workers call. All but ready() are for the first.
- */
+/* Functions of control/ that workers call. Only ready() is called by each
+ * worker, the others by the first. */
 struct worker_hooks {
-    int (*begin)(struct worker *worker); /* it accepts */
-    int (*ready)(struct worker *worker); /* so does each worker */
-    void (*end)(struct worker *worker);  /* its connections have ended */
+    int (*begin)(struct worker *worker); /* the worker accepts */
+    int (*ready)(struct worker *worker); /* the worker accepts */
+    void (*end)(struct worker *worker);  /* the worker's connections have
+                                          * ended */
 };
 
 struct proxy {
@@ -228,8 +233,8 @@ struct proxy {
     int admin_fd;          /* the page's listening socket from it, or -1 */
     weir_lock *change;     /* the first worker's, for a reload or handover */
     bool is_reloading;     /* by a task of the first worker */
-    bool was_refused;      /* the configuration of the last reload */
-    bool is_asked_again;   /* ... which must run once more */
+    bool was_refused;      /* the last reload was refused */
+    bool is_asked_again;   /* another reload must follow the running one */
     struct states_one *states; /* what the predecessor knew about targets */
     size_t state_count;
     int notify_fd;        /* manager.h; -1 if the manager is reached by name */
@@ -238,8 +243,8 @@ struct proxy {
                                        * check; 0 is none */
 };
 
-/* Initial read limit of a relay (weir/relay.h). A larger limit before the relay
- * would end the receive that is armed on that side. */
+/* Initial read limit of a relay (weir/relay.h). With a larger limit before the
+ * relay, starting the relay would cancel the pending receive. */
 #define RECEIVED_AHEAD_BYTES (32u << 10)
 
 /* Options of a service's connections. Connections to targets get the keepalive

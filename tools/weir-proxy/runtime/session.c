@@ -121,7 +121,7 @@ static int send_header(const struct session *session)
                    : weir_transport_write(session->target, text, (size_t)len);
 }
 
-/* TLS that follows a PROXY header succeeded or failed. */
+/* Runs when the TLS handshake after a PROXY header has ended. */
 static void secured(void *arg, int err, weir_transport *t)
 {
     struct session *session = arg;
@@ -192,7 +192,7 @@ static void note(struct session *session,
     }
 }
 
-/* The client may have closed meanwhile. */
+/* Runs when connecting has ended; the client may have closed before. */
 static void connected(void *arg, int err,
                       const struct weir_upstreams_result *result)
 {
@@ -286,7 +286,7 @@ enum end_reason session_reason_of_refusal(const struct session *session)
 
 /* ---- the record and the end ---- */
 
-/* Fills in what is known without the transports. */
+/* Fills in the fields that do not depend on the transports. */
 static void sum_up(const struct session *session,
                    const struct weir_relay_record *end, struct record *ret)
 {

@@ -20,10 +20,10 @@
 
 #include <errno.h>
 
-/* Error of a connect that an operator has cut. */
+/* Error of a connect that was cancelled by session_cut(). */
 #define SESSION_CUT (-ECONNABORTED)
 
-/* User pointer of its client's protocol until the relay takes over. */
+/* User pointer of the client's protocol until the relay starts. */
 struct session {
     struct link link; /* in its worker's list; the first field */
     struct place place;
@@ -36,26 +36,29 @@ struct session {
     weir_upstream_slot *slot; /* while there is a target */
     struct preface *preface;  /* NULL if nothing was read or copied */
     struct weir_buf kept;     /* the client's first bytes; lease NULL if none */
-    struct weir_handle timer; /* of the preface */
-    struct client *counted;   /* as which its connection is counted, or NULL */
+    struct weir_handle timer; /* limits the preface */
+    struct client *counted;   /* set by clients_enter(); may be NULL */
     enum matching_kind kind : 3; /* of the client */
     bool is_opened : 1;          /* TLS is terminated; the preface's TLS is not
                                   * inside another */
     bool is_client_lost : 1;
     bool is_cut : 1;            /* by session_cut() */
-    bool is_to_cut : 1;         /* will be (cuts.h) */
+    bool is_to_cut : 1;         /* session_cut() follows (cuts.h) */
     bool has_ended : 1;         /* the client closed while it was waiting */
     bool is_admitted : 1;       /* the client rules allow it */
-    bool is_unlogged : 1;       /* a like refusal was logged this second */
-    enum end_reason reason : 8; /* of an end before the relay */
+    bool is_unlogged : 1;       /* the refusal is not logged: another one was
+                                 * this second */
+    enum end_reason reason : 8; /* set if it ends before the relay */
     uint16_t try_count;
-    uint32_t left_out; /* refusals of its client without a log line */
+    uint32_t left_out; /* earlier refusals of this client that were not
+                        * logged */
     uint64_t time_ns;  /* wall-clock time of the accept */
     uint64_t start_ns; /* loop time */
     uint64_t queue_ns;
     uint64_t connect_ns;
     const char *target_name;   /* as configured, or NULL if it is an address */
-    const char *connect_alert; /* of the last target's TLS, static, or NULL */
+    const char *connect_alert; /* TLS alert of the last target, static, or
+                                * NULL */
     char *client_cn; /* from its certificate or its PROXY header, or NULL */
     char *tried;     /* addresses that failed, with errors, or NULL */
 };
@@ -64,19 +67,20 @@ struct session {
  * balance uses one. */
 void session_connect(struct session *session, const void *key, size_t key_size);
 
-/* The client's connection is lost before a relay has taken it over. */
+/* Ends a session whose client's connection is lost before the relay has
+ * started. */
 void session_lose_client(struct session *session);
 
-/* Resets both sides: the target is down, or was a substitute for another one.
- */
+/* Resets both sides, because the target is down or a better target is available
+ * again. */
 void session_cut(struct session *session);
 
 /* Ends a session that is not relayed. Resets the client, so that it does not
- * take the end for an answer; session_lose_client() follows. */
+ * take an end of stream for an answer; session_lose_client() follows. */
 void session_refuse(struct session *session, enum end_reason reason);
 
-/* Returns the reason why a call with the session's transports was refused: one
- * of them has ended, which is reported next, or memory ran out. */
+/* Returns the reason why a function refused the session's transports: one of
+ * them has ended, which is reported next, or memory ran out. */
 enum end_reason session_reason_of_refusal(const struct session *session);
 
 /* Fills in a record. @end is NULL if the session was not relayed. Its texts
@@ -84,8 +88,8 @@ enum end_reason session_reason_of_refusal(const struct session *session);
 void session_describe(const struct session *session,
                       const struct weir_relay_record *end, struct record *ret);
 
-/* Returns the server name that the client requested, or NULL or "". Borrowed
- * from the session. */
+/* Returns the server name that the client requested, borrowed from the session.
+ * Returns NULL without a hello, and "" for a hello without a name. */
 const char *session_server_name(const struct session *session);
 
 static inline weir_loop *session_loop(const struct session *session)

@@ -1,8 +1,8 @@
 /*
- * A setup is reference-counted by the proxy and by the services of each thread.
- * Shared addresses and routes are kept until the program ends, so that a
- * removed one continues when it is added again; their number is limited by what
- * an operator has configured.
+ * The proxy and the services of each thread have references to a setup. Shared
+ * addresses and routes are kept until the program ends, so that an address or
+ * route that is removed and added again continues; their number is limited by
+ * the configurations of the operator.
  */
 #include "setup.h"
 
@@ -27,7 +27,8 @@ struct shared_address {
     struct places places;
 };
 
-/* Found by service and label, or by "" and the group of targets. */
+/* Found by service and route label, or by an empty service and the group of
+ * targets. */
 struct shared_route {
     struct keyed keyed;
     char *service;
@@ -83,7 +84,7 @@ static void close_key_logs(const struct setup *setup)
         for (size_t j = 0; j <= service->route_count && left > 0; j++) {
             const char *path = config_key_log(service, j);
             if (path) {
-                key_log_close(key_log_find(path)); /* exists already */
+                key_log_close(key_log_find(path)); /* finds the open key log */
                 left--;
             }
         }
@@ -130,7 +131,7 @@ static int open_log(struct setup *setup, const struct setup *before)
     if (before && is_text(before->log.path, log->path)) {
         return 0;
     }
-    /* All threads have duplicates of one descriptor. */
+    /* All threads use duplicates of this descriptor. */
     log->fd = log_open_place(log);
     return log->fd < 0 && log->server.len == 0 ? log->fd : 0;
 }
@@ -232,7 +233,7 @@ static int share_routes(struct setup *setup, struct proxy *proxy)
     return shared ? 0 : -ENOMEM;
 }
 
-/* Orders of a predecessor are taken over. */
+/* Finds a route's orders; orders from a predecessor are used, too. */
 static int find_orders_of(const struct config_service *service,
                           const struct config_route *config,
                           struct proxy *proxy, struct order **orders)

@@ -36,7 +36,7 @@ struct setup {
 struct setup *setup_new(struct config *config, const struct setup *before,
                         char *why);
 struct setup *setup_ref(struct setup *setup);
-/* Any thread. NULL is ignored. */
+/* Can be called on any thread. NULL is ignored. */
 void setup_unref(struct setup *setup);
 
 /* Opens the key logs of all services before privileges are dropped, or only
@@ -49,7 +49,7 @@ bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why);
  * Returns false with a reason in @why. */
 bool setup_open(struct setup *setup, const struct setup *before,
                 struct proxy *proxy, char *why);
-/* Applies its limits of connections. */
+/* Applies the setup's limits of connections. */
 void setup_set_limits(const struct setup *setup, struct proxy *proxy);
 
 struct order **setup_orders_of(const struct setup *setup,

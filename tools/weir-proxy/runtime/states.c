@@ -19,10 +19,10 @@
 enum fact {
     FACT_STATE,      /* WEIR_UPSTREAM_UP or WEIR_UPSTREAM_DOWN */
     FACT_RESTS,      /* consecutive ejections */
-    FACT_REPORTED,   /* 1 if they are due to reported errors */
-    FACT_ERROR,      /* the last, as a positive number */
-    FACT_REST_NS,    /* remaining */
-    FACT_SLOW_START, /* remaining */
+    FACT_REPORTED,   /* 1 if reported errors caused the ejections */
+    FACT_ERROR,      /* last error, as a positive number */
+    FACT_REST_NS,    /* remaining time of an ejection */
+    FACT_SLOW_START, /* remaining time of the slow start */
     FACT_ORDER,      /* enum order_mode */
     FACT_WEIGHT,     /* ordered weight plus 1 */
     FACT_IN_USE,     /* time in use, with balance first */
@@ -66,7 +66,7 @@ static uint64_t add_place(uint64_t key, const struct config_route *config,
     return hashes_add_text(key, text);
 }
 
-/* Returns true for facts that hold whatever the target's TLS is. */
+/* Returns true for facts that do not depend on the target's TLS settings. */
 static bool is_of_target(enum fact fact)
 {
     return fact == FACT_ORDER || fact == FACT_WEIGHT || fact == FACT_IN_USE;
@@ -128,8 +128,8 @@ struct gathering {
     struct weir_upstream_health *known;
 };
 
-/* Records what a thread knows of a route's targets, unless another thread has.
- */
+/* Records a thread's facts about a route's targets, unless another thread
+ * has. */
 static void note_route(struct weir_upstream_health *known,
                        const struct route *route)
 {

@@ -70,7 +70,7 @@ static struct weir_upstream_health known_of(const struct route *route,
     return states_find(proxy->states, proxy->state_count, route, target);
 }
 
-/* A first check that succeeds is not printed. */
+/* Returns false for the first check if it succeeds: it is not printed. */
 static bool is_news(const struct route *route, const weir_upstream *upstream,
                     const struct weir_upstream_statistics *info)
 {
@@ -147,8 +147,8 @@ bool targets_is_left(const struct route *route, const weir_upstream *upstream)
             has_first_choice(route));
 }
 
-/* Each thread cuts its own connections. The end of an ejection does not count
- * as a recovery. */
+/* Applies a target's new state to this thread's connections. The end of an
+ * ejection does not count as a recovery. */
 static void follow_change(struct route *route, weir_upstream *upstream,
                           enum weir_upstream_state state)
 {
@@ -178,7 +178,8 @@ static const char *describe(const struct route *route, char *ret, size_t size)
     return ret;
 }
 
-/* Only the first thread, and the first route of a group, prints changes. */
+/* Returns true if this route prints its targets' changes: only on the first
+ * thread, and only for the first route of a group. */
 static bool says_changes(const struct route *route)
 {
     const struct worker *worker = route->worker;
@@ -207,8 +208,8 @@ static void tell_change(void *arg, weir_upstream *upstream,
         weir_upstream_get_name(upstream), word_of(state), why);
 }
 
-/* With balance first, prints that another target or address is in use, except
- * for the first one. */
+/* Prints, with balance first, that another target or address is in use. The
+ * first one is not printed. */
 static void tell_in_use(void *arg, weir_upstream *upstream)
 {
     struct route *route = arg;
@@ -224,8 +225,8 @@ static void tell_in_use(void *arg, weir_upstream *upstream)
     free(before);
 }
 
-/* A check could not be made. Usually all targets are affected, so one line a
- * second is printed; all are counted. */
+/* Counts a check that could not be made. Usually all targets are affected, so
+ * only one line a second is printed. */
 static void tell_skipped(void *arg, weir_upstream *upstream, int err)
 {
     const struct route *route = arg;
@@ -243,8 +244,8 @@ static void tell_skipped(void *arg, weir_upstream *upstream, int err)
     }
 }
 
-/* Connects to a target begin to fail, or work again. At most one such pair of
- * lines is printed in two seconds. */
+/* Prints that connects to a target begin to fail, or work again. At most one
+ * such pair of lines is printed in two seconds. */
 static void tell_failing(void *arg, weir_upstream *upstream, int err)
 {
     const struct route *route = arg;
@@ -356,7 +357,7 @@ static int add_target(struct route *route, const struct config_target *target,
     return 0;
 }
 
-/* Finds the counts that earlier sets had for the same targets. */
+/* Finds the counts of freed upstream sets for the same targets. */
 static int find_past(struct worker *worker, struct route *route)
 {
     const struct config_route *config = route->config;

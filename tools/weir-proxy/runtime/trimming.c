@@ -9,10 +9,10 @@
 #include <malloc.h>
 #endif
 
-/* Trims if the peak was at least CROWD and at most a quarter is left. */
+/* Trims if the peak was at least CROWD and at most 1 / LEFT_DIVISOR is left. */
 #define CROWD        256u
 #define LEFT_DIVISOR 4u
-/* Time after which loops have freed their memory. */
+/* Time until loops have freed the memory of ended connections. */
 #define AFTER_NS UINT64_C(10000000000)
 #define APART_NS UINT64_C(60000000000)
 

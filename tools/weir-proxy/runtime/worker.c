@@ -45,7 +45,8 @@ const struct config *worker_config(const struct worker *worker)
                             : worker->proxy->setup->config;
 }
 
-/* By default the loopback addresses and Unix sockets may send PROXY headers. */
+/* Sets who may send PROXY headers; by default loopback addresses and Unix
+ * sockets. */
 static int trust(struct service *service)
 {
     static const char *const local[] = {"127.0.0.0/8", "::1/128", "unix"};
@@ -526,7 +527,7 @@ static void free_objects_of(const struct services *services)
     }
 }
 
-/* Frees the memory that sessions needed until now. */
+/* Frees what sessions may need until they end. */
 static void free_services(struct services *services)
 {
     if (!services) {
@@ -558,7 +559,8 @@ static void end_old(void *arg)
     free_services(services);
 }
 
-/* If out of memory or if the loop ends, they are freed with the worker. */
+/* Frees old services without connections. If out of memory, or if the loop
+ * ends, they are freed with the worker. */
 static void end_if_idle(struct services *services)
 {
     if (services->is_old && services->busy == 0) {
@@ -578,7 +580,7 @@ void worker_leave(struct services *services)
     end_if_idle(services);
 }
 
-/* The new sets look up and check the targets now. */
+/* Stops old targets: the new sets look up names and check from now on. */
 static void retire_targets(const struct services *services)
 {
     for (size_t i = 0; i < services->route_count; i++) {
@@ -624,8 +626,8 @@ static void one_has_ended(void *arg)
     }
 }
 
-/* The first worker, with the signals and the operator's page, ends last. The
- * time of the stop limits the wait. */
+/* Waits for the other workers: the first worker, with the signals and the
+ * operator's page, ends last. The time of the stop limits the wait. */
 static void leave_in_order(struct worker *worker)
 {
     struct proxy *proxy = worker->proxy;

@@ -28,10 +28,10 @@ const struct config *worker_config(const struct worker *worker);
 void worker_enter(struct services *services);
 void worker_leave(struct services *services);
 
-/* Replace the services by those of another setup, on the worker's thread: make
- * them and ask until they accept. worker_ask_next() returns 0, -EAGAIN while
- * they are being opened, or an error. Then take them or drop them; the others
- * stop accepting and end with their connections. */
+/* Replace the services by the services of another setup, on the worker's
+ * thread: make them and ask until they accept. worker_ask_next() returns 0,
+ * -EAGAIN while they are being opened, or an error. Then take them or drop
+ * them; the replaced services stop accepting and end with their connections. */
 void worker_make_next(struct worker *worker, struct setup *setup);
 int worker_ask_next(const struct worker *worker);
 void worker_take_next(struct worker *worker);
