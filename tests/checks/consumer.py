@@ -43,14 +43,15 @@ if tls.found()
 endif
 """
 
-# The same through a wrap file alone: nothing here names the folder.
-# tar that writes a part of the source package, and then ends tools/package.
+# A tar that writes a part of the source package and then kills tools/package.
 CUT_OFF = """#!/bin/sh
 for word; do
     case $word in *.orig.tar.*) echo part >"$word" && kill -9 $PPID && exit ;; esac
 done
 exec %s "$@"
 """
+
+# The same through a wrap file alone: nothing here names the folder.
 WRAPPED = """project('wrapped', 'c')
 foreach name : %s
   executable('alone-' + name, 'alone.c', dependencies: dependency(name))
