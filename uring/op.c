@@ -84,7 +84,7 @@ void wr_uring_close(struct wr_uring *uring)
         uring->ring = NULL;
         uring->close_ring = NULL;
         uring->ops_in_flight -=
-            uring->closes_in_flight; /* left after an error */
+            uring->closes_in_flight; /* 0 unless the ring broke */
         uring->closes_in_flight = 0;
     }
     wr_guard_free(uring->allocator, uring->iov_scratch,
@@ -207,7 +207,7 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
         return;
     }
     sqe->ioprio = IORING_RECV_MULTISHOT;
-    if (limits->once) { /* ends with the first bytes, of any number */
+    if (limits->once) { /* a total of 1 byte ends it with the first bytes */
         sqe->len = credit < buf_size ? credit : buf_size;
         wr_sqe_set_optlen(sqe, 1);
         return;
@@ -253,7 +253,7 @@ static struct iovec *op_take_iov(struct wr_uring *uring, uint32_t count)
 {
     if (WR_UNLIKELY(!op_has_scratch(uring, count))) {
         wr_ignore(wr_uring_enter(uring, 0, 0) <
-                  0); /* the next enter reports it */
+                  0); /* the next enter returns the error */
         if (!op_has_scratch(uring, count)) {
             return NULL;
         }
@@ -376,7 +376,7 @@ void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
         wr_op_prepare_alone(uring, op, IORING_OP_TIMEOUT);
 
     sqe->addr = (uintptr_t)wait;
-    sqe->len = 1; /* one timespec; off 0: no count of completions */
+    sqe->len = 1; /* one timespec; off is 0: does not count completions */
 }
 
 void wr_uring_forget(struct wr_uring *uring, int fd)

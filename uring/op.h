@@ -55,7 +55,7 @@ struct wr_file_op {
     wr_op_complete_fn *complete; /* the owner's, while it is in flight */
     struct wr_uring *uring;
     uint32_t doubts;   /* how often it ended with -ECANCELED without a cancel */
-    uint64_t asked_ns; /* when a worker was requested, if that is of use */
+    uint64_t asked_ns; /* when a worker was last requested */
     uint64_t entry[8]; /* a struct io_uring_sqe */
 };
 
@@ -77,7 +77,7 @@ struct wr_uring {
      * carried out on the loop's thread. May be NULL. The operation has not
      * completed yet, so the call may only take a note. */
     void (*lacks_worker)(struct wr_uring *uring);
-    uint64_t lacks_until_ns; /* no operation waits for a worker thread before */
+    uint64_t lacks_until_ns; /* until then no operation requests a worker */
     /* A time at or before which a worker thread for files was at work, or 0.
      * The last worker thread stays while it idles (Linux 5.19). If the CPUs
      * that the process may use have changed, it ends after five seconds. */

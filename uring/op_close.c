@@ -119,9 +119,10 @@ op_close_looked_before(struct wr_uring *uring, int32_t res)
     }
 }
 
-/* After a close's -ECANCELED. Without a worker the descriptor is open, since a
- * worker that has closed it would still be there. With a worker it was closed,
- * and -ECANCELED is the file system's. */
+/* Called when a NOP has looked for a worker, after a close ended with
+ * -ECANCELED. If there is no worker, none has run the close, and the descriptor
+ * is still open: closes it here. If there is one, it has closed the descriptor,
+ * and -ECANCELED was the file system's error. */
 static __attribute__((noinline, cold)) void
 op_close_looked_after(struct wr_uring *uring, const struct wr_cqe *cqe)
 {

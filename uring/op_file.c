@@ -38,7 +38,8 @@ _Static_assert(sizeof(struct io_uring_sqe) ==
                    sizeof(((struct wr_file_op *)NULL)->entry),
                "a copy must fit");
 
-/* The second -ECANCELED is the file system's. */
+/* If there is a worker, an operation that ends with -ECANCELED is tried this
+ * often in total: the last -ECANCELED is the file system's own error. */
 #define DOUBTS_MAX 2u
 
 static wr_op_complete_fn op_file_completed;

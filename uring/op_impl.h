@@ -12,7 +12,7 @@
 #include "sqe.h"
 #include "sys.h"
 
-/* For this time after a shortage of threads no operation waits for one. */
+/* For this time after a shortage of threads no operation requests a worker. */
 #define WR_WORKER_LACK_NS UINT64_C(1000000000)
 
 static inline void wr_op_note_lack(struct wr_uring *uring)
@@ -29,7 +29,8 @@ static inline bool wr_op_lacks_worker(const struct wr_uring *uring)
            wr_sys_now() < uring->lacks_until_ns;
 }
 
-/* For this time after a shortage no operation waits for a thread. */
+/* For this time after a worker thread was at work there is one: the kernel
+ * keeps the last worker for five seconds at least. */
 #define WR_WORKER_STAYS_NS UINT64_C(4000000000)
 
 /* Records whether there was a worker thread, at @asked_ns or later. */

@@ -113,6 +113,7 @@ void wr_ring_host_enable(struct wr_ring *base, int fd, bool enable)
     }
     wr_ignore(wr_sys_eventfd_drain(fd) < 0);
     const int err = io_uring_register_eventfd(&ring->uring, fd);
-    /* No memory, or a filter that was added later. */
-    ring->is_untold = err < 0; /* until the next run */
+    /* Fails without memory, or if a filter was added since; the next run tries
+     * again. */
+    ring->is_untold = err < 0;
 }

@@ -29,7 +29,7 @@ struct wr_ring_kernel {
     int error;      /* sticky */
     bool enabled;
     bool is_hosted; /* without DEFER_TASKRUN; see ring_host.c */
-    bool is_untold; /* no eventfd could be registered: the host must not wait */
+    bool is_untold; /* without a registered eventfd: the host must not wait */
     bool overflowed;
     struct io_uring_sqe discarded; /* returned by sqe() after an error */
 };

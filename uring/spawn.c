@@ -61,7 +61,7 @@ _Static_assert(offsetof(struct dirent, d_name) == 19, "linux_dirent64");
 /* Shared by parent and child while they share memory. */
 struct spawn_shared {
     const struct wr_spawn *spawn;
-    int err; /* errno of the failed step; 0: the program runs */
+    int err; /* errno of the failed step, or 0 if the program runs */
     const char *step;
 };
 

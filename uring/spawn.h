@@ -23,8 +23,8 @@ struct wr_spawn {
     const char *const *argv;
     const char *const *env;
     const char *cwd;           /* NULL means the parent's */
-    int stdio[WR_STDIO_COUNT]; /* become 0, 1 and 2; -1: the parent's */
-    const int *pass_fds;       /* from 3 on; keep their numbers */
+    int stdio[WR_STDIO_COUNT]; /* become 0, 1 and 2; -1 is the parent's */
+    const int *pass_fds;       /* 3 or higher; they keep their numbers */
     size_t pass_fd_count;
     bool new_session;
     bool set_group;

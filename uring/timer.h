@@ -36,14 +36,14 @@ struct wr_timer {
 struct wr_wheel {
     uint64_t now_tick;
     uint64_t armed_count;
-    uint64_t next_ns; /* no slot's deadline is earlier; 0: unknown */
+    uint64_t next_ns; /* no slot's deadline is earlier; 0 if unknown */
     bool is_expiring;
     struct wr_list due;  /* expired, not called yet */
     struct wr_list past; /* armed for the past since the last expiry */
     struct wr_list held; /* due, but not called before wr_wheel_release() */
     uint64_t occupied[WR_WHEEL_LEVELS]; /* a bit for each slot in use */
-    /* The slot of each level that is being dealt out early (0: none), and its
-     * lists of timers, one for each digit of the level below. */
+    /* The slot of each level that is being dealt out early, or 0, and its lists
+     * of timers, one for each digit of the level below. */
     uint8_t staged_index[WR_WHEEL_LEVELS];
     uint64_t staged[WR_WHEEL_LEVELS]; /* a bit for each list in use */
     struct wr_list slots[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];

@@ -289,7 +289,8 @@ static int32_t work_call(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
     case IORING_OP_NOP:
         return 0;
     default:
-        wr_check(sqe->opcode == IORING_OP_CLOSE); /* weir makes no others */
+        wr_check(sqe->opcode == IORING_OP_CLOSE); /* no other opcode gets here
+                                                   */
         return -EINVAL;
     }
 }

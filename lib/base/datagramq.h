@@ -58,7 +58,7 @@ struct wr_outgoing_parts {
     weir_lease *lease;
     weir_release_fn *release;
     void *release_arg;
-    uint64_t deadline_ns; /* dropped if unsent by then; UINT64_MAX: never */
+    uint64_t deadline_ns; /* dropped if unsent by then; or UINT64_MAX */
 };
 
 struct wr_datagramq {

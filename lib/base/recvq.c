@@ -367,7 +367,7 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
         wr_recvq_pop(q);
         recvq_move_bytes(q, &joined, missing);
     } else {
-        /* Space for the bytes that a longer join would add. */
+        /* Later calls may join more bytes: they fit without a new block. */
         const size_t slack = wr_min_u64(len / 2, q->total - len);
         struct wr_recvq_segment first;
         if (!recvq_new_segment(q, len + slack, &first)) {
@@ -398,7 +398,7 @@ static bool recvq_is_alone(const weir_lease *lease)
 static bool recvq_should_move(const struct wr_recvq *q,
                               const struct wr_recvq_segment *segment, bool all)
 {
-    if (recvq_is_own(q, segment)) { /* much of a large block is consumed */
+    if (recvq_is_own(q, segment)) { /* moved if most of its block is unused */
         const weir_lease *lease = segment->lease;
         const weir_lease *whole = lease->parent ? lease->parent : lease;
         return whole->len / 2 > q->total + WR_COMPACT_BELOW &&
@@ -418,7 +418,7 @@ static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
         const struct wr_recvq_segment *segment = wr_recvq_at(q, i);
         if (len + segment->len > BLOCK_MAX ||
             !recvq_should_move(q, segment, all)) {
-            return len; /* no bytes will be appended to them */
+            return len; /* other segments follow: no spare bytes are needed */
         }
         len += segment->len;
     }

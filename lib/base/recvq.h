@@ -41,7 +41,8 @@ struct wr_recvq_segment {
 };
 
 struct wr_recvq {
-    struct wr_recvq_segment *head; /* the first segment, or its position */
+    struct wr_recvq_segment *head; /* slot of the first segment, even if empty
+                                    */
     size_t total;
     weir_lease *spent; /* keeps the bytes last shown or peeked at, or NULL */
     bool is_shown;     /* set by a view, cleared by the next call */
@@ -251,8 +252,9 @@ static inline void wr_recvq_open_window(struct wr_recvq *q)
                          : head->data;
 }
 
-/* Moves the window, whose lines were read, by its size. Returns false without a
- * window, without more bytes than that, or if none is a newline. */
+/* Moves the window to the next WR_WINDOW_SIZE bytes. All its lines must have
+ * been read. Returns false if there is no window, if too few bytes follow in
+ * the segment, or if none of them is a newline. */
 WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
 {
     const uint8_t *window = q->window_end;

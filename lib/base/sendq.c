@@ -377,7 +377,8 @@ void wr_sendq_consume_some(struct wr_sendq *q,
         rest->data += bytes;
         rest->len -= bytes;
     }
-    /* The queue is in order: a release callback may write or drop. */
+    /* Frees the chunks only now, when the queue is consistent again: a release
+     * callback may write or drop. */
     while (chunk != rest) {
         struct wr_chunk *next = chunk->next;
         sendq_free_chunk(memory, chunk);

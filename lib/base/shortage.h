@@ -1,9 +1,10 @@
 /*
- * Errors that are about this machine, not about a peer.
+ * Errors that this machine causes, not a peer.
  *
- * -EAGAIN means that a thread or a kernel entry could not be made, -ENOSPC a
- * limit of epoll. Callers have already waited out an -EAGAIN that a peer
- * causes, like a Unix server's full queue (connect/attempt.c).
+ * -EAGAIN means that a thread or a kernel object could not be created, -ENOSPC
+ * that epoll's limit of watches is reached. An -EAGAIN that a peer causes, like
+ * a Unix server's full queue, never gets here: the caller waits and tries again
+ * (connect/attempt.c).
  */
 #ifndef WEIR_LIB_BASE_SHORTAGE_H
 #define WEIR_LIB_BASE_SHORTAGE_H

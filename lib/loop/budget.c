@@ -229,7 +229,7 @@ static void budget_set_state(struct wr_demand *demand,
     demand->state = state;
 }
 
-/* Queues a demand that gets no credit while as many bytes are held as now. */
+/* Queues a demand that gets no credit until fewer bytes are held than now. */
 static void budget_push_bare(struct wr_budget *budget, struct wr_demand *demand)
 {
     const uint64_t held = budget_held_of(budget);
@@ -348,7 +348,8 @@ struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
         return NULL;
     }
     struct wr_demand *demand = budget_take_first(round);
-    /* A demand that gets no credit for another reason costs work as well. */
+    /* At least WR_CREDIT_MIN, because a demand that gets no credit for another
+     * reason costs work, too. */
     const uint64_t bytes =
         wr_max_u64(wr_budget_credit(budget, demand), WR_CREDIT_MIN);
     round->room_bytes -= wr_min_u64(round->room_bytes, bytes);

@@ -51,9 +51,10 @@
 /* The least share of every connection, independent of the others. */
 #define WR_HELD_LEAST   (2u * WR_CREDIT_MIN)
 #define WR_QUEUED_LEAST (16u << 10)
-/* The bytes per iteration that connections that move much receive together, and
- * that they send; the last may exceed it. So most iterations serve one of them,
- * and its bytes are still in the CPU's cache when they are sent on. */
+/* The bytes that all connections with much traffic together receive in an
+ * iteration, and the bytes that they send. The last connection may exceed it.
+ * So most iterations serve one such connection, and its bytes are still in the
+ * CPU's cache when they are sent on. */
 #define WR_TURN_BYTES (64u << 10)
 
 /* Bare demands that an iteration tries without success. */
@@ -86,7 +87,7 @@ struct wr_demand_ops {
 struct wr_demand {
     struct wr_account account; /* its ops are part of a struct wr_demand_ops */
     struct wr_list link;
-    /* Queued bytes that the kernel does not accept; UINT32_MAX: or more. */
+    /* Queued bytes that the kernel does not accept, at most UINT32_MAX. */
     uint32_t stuck_bytes;
     uint32_t window;      /* not set yet if 0; see wr_budget_window() */
     uint32_t last_credit; /* of the current or last receive; reset when the
@@ -120,8 +121,9 @@ struct wr_budget {
     uint64_t turn_received_bytes; /* by due connections */
     uint64_t turn_sent_bytes;     /* in long sends */
     struct wr_list evictable;
-    /* The most held and kept bytes in a pass without credit for a bare demand.
-     * A pass is useless until there are fewer. UINT64_MAX: there was credit. */
+    /* The most held and kept bytes in the last pass, if no bare demand got
+     * credit in it: another pass is useless until there are fewer. UINT64_MAX
+     * if some demand got credit. */
     uint64_t unfed_bytes;
     uint64_t pass_bytes; /* the most held bytes so far in this pass */
     uint32_t pass : WR_DEMAND_PASS_BITS;
@@ -213,15 +215,16 @@ uint32_t wr_budget_credit(const struct wr_budget *budget,
                           const struct wr_demand *demand);
 
 /* Returns the new window after a receive with @last_credit has ended. @backlog
- * is how many bytes the connection holds or are stuck. If the backlog stays,
+ * is the number of bytes that the connection holds or that are stuck. If the
+ * backlog stays,
  * the window shrinks to WR_CREDIT_START while memory is plentiful, and to
  * WR_CREDIT_SLOW when it is short. */
 uint32_t wr_budget_window(const struct wr_budget *budget, uint32_t window,
                           uint32_t last_credit, uint64_t backlog);
 
-/* Gets the credit for the next receive like wr_budget_peek(). First moves the
- * window, by how many bytes of the last receive were processed; once per
- * receive, however often it is called. */
+/* Gets the credit for the next receive like wr_budget_peek(). The first call
+ * after a receive also adjusts the window to how much of the received bytes was
+ * processed. */
 enum wr_shortage wr_budget_ask(const struct wr_budget *budget,
                                struct wr_demand *demand, uint32_t *ret_credit);
 
@@ -300,10 +303,10 @@ struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
 WEIR_MUST_USE bool wr_budget_end_stuck(struct wr_budget *budget,
                                        struct wr_feeding *round);
 
-/* A round of feeding starved demands, for as many as the posted buffers
- * suffice; further demands would starve again. Bare and other demands come
- * first alternately. The first function returns false if no demand can be fed
- * now, and then there is no round. */
+/* A round of feeding starved demands, as many as there are posted buffers for;
+ * further demands would starve again. Rounds start alternately with the bare
+ * and with the other demands. wr_budget_begin_starved() returns false if no
+ * demand can be fed now, and then there is no round. */
 bool wr_budget_begin_starved(struct wr_budget *budget,
                              struct wr_feeding *round);
 struct wr_demand *wr_budget_next_starved(struct wr_budget *budget,

@@ -35,7 +35,7 @@ struct callback {
         struct wr_timer timer;
         struct {
             struct wr_ready ready;
-            uint64_t after_post; /* post of this thread to run before, or 0 */
+            uint64_t after_post; /* number of a post to run before, or 0 */
         };
     };
     weir_callback_fn *cb;
@@ -75,7 +75,7 @@ static struct callback *callback_entry_at(const struct wr_callbacks *table,
                 ->entries[index & (CHUNK_ENTRIES - 1)];
 }
 
-/* Each call has a constant @state, so that little code is left. */
+/* Inline, because @state is constant in each call and leaves little code. */
 static inline void callback_set_state(struct callback *entry,
                                       enum callback_state state)
 {
@@ -333,8 +333,9 @@ int weir_loop_call_soon(weir_loop *loop, weir_callback_fn *cb, void *arg,
     return 0;
 }
 
-/* Outside of a run no iteration sets the time. If no timer is due now, timers
- * that are found due later for this time or before were armed for the past. */
+/* Outside of a run no iteration updates loop->now_ns, so this does, unless a
+ * timer is due by then: loop_hold_late() takes timers for now_ns or before for
+ * timers that were armed for the past. */
 static void callback_arm(weir_loop *loop, struct callback *entry,
                          uint64_t when_ns)
 {

@@ -10,14 +10,15 @@
 #include "loop_impl.h"
 #include "weir/embed.h"
 
-/* The ring, which is closed next, may lose its last signals. */
+/* Closes the descriptor. Signals of the ring are lost from now on, but the ring
+ * is closed next. */
 static void host_close(struct wr_module *module)
 {
     struct wr_host *host = wr_container_of(module, struct wr_host, module);
 
     wr_assert(host->fd >= -1);
     if (host->fd >= 0) {
-        wr_ignore(wr_sys_close(host->fd)); /* nothing can be lost */
+        wr_ignore(wr_sys_close(host->fd)); /* its close writes nothing */
         host->fd = -1;
     }
 }

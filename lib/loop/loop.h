@@ -48,7 +48,7 @@ struct wr_moves {
     bool goes_on;       /* pieces are left for the next iteration */
     bool is_alone;      /* this iteration does nothing else */
     bool holds_signals; /* SIGPIPE is blocked, and nothing else may run */
-    bool may_be_raised; /* SIGPIPE, since it was blocked */
+    bool may_be_raised; /* SIGPIPE may be pending, raised since the block */
     struct wr_sys_signals signals;
 };
 
@@ -142,7 +142,7 @@ struct wr_alarm {
     struct wr_module module;
     struct wr_op op;
     struct wr_time wait;       /* read by the kernel at the submission */
-    uint64_t when_ns;          /* UINT64_MAX: not in flight */
+    uint64_t when_ns;          /* UINT64_MAX if not in flight */
     uint32_t early_count;      /* waits in a row that ended early */
     uint64_t last_deadline_ns; /* deadline of the last such wait */
 };
@@ -263,7 +263,7 @@ struct weir_loop {
     bool never_waits;       /* set around weir_loop_run_once() */
     uint32_t held_turns;    /* iterations for which late timers have waited */
     uint64_t held_ns;       /* start of that wait */
-    uint64_t held_turn;     /* counts.turns after the last of these */
+    uint64_t held_turn;     /* counts.turns at which this wait would go on */
     uint64_t pin_count;     /* objects that keep the loop's memory */
 
     uint64_t slow_callback_ns;
@@ -278,7 +278,8 @@ struct weir_loop {
     uint64_t memory_bytes;
     weir_loop *outer; /* during a run: the thread's previous loop; call.c */
     struct wr_list stop_waiters; /* see stopping.c */
-    /* In the ready queue after the tasks that an announcement has woken. */
+    /* Pushed onto the ready queue after the tasks that an announced stop has
+     * woken: it is pending until they have run. */
     struct wr_ready stop_told;
     struct wr_list clock_limits;
 };
@@ -341,11 +342,11 @@ WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
 
 bool wr_loop_admits_slowly(const weir_loop *loop, const char *call);
 
-/* For a public call whose result cannot be an error. Returns true if the call
- * may continue, and false in a forked child, where it must do nothing. On
- * another thread than the owner's the call is a mistake that would stay
- * unnoticed: ends the process with a message. A closed loop has no thread, and
- * any thread may free the rest of it. */
+/* Checks a public call that cannot return an error. Returns true if the call
+ * may continue, and false in a forked child, where the call must do nothing.
+ * Ends the process with a message if another thread than the owner calls: this
+ * mistake would stay unnoticed. A closed loop has no owner, and any thread may
+ * free what is left of it. */
 static inline bool wr_loop_admits_call(const weir_loop *loop, const char *call)
 {
     return WR_LIKELY(*loop->owner == wr_this_thread()) ||

@@ -61,15 +61,15 @@ static void loop_new_own_released(struct wr_account *account)
 static const struct wr_account_ops loop_new_own_ops = {
     .released = loop_new_own_released};
 
-/* For items that matter only while they are in the queue: feed_again makes the
- * loop iterate, and stop_told marks a position. */
+/* Runs two items that matter only while they are in the ready queue: feed_again
+ * makes the loop iterate, and stop_told marks a position. */
 static void loop_new_do_nothing(struct wr_ready *ready)
 {
     wr_assert(!wr_ready_is_pending(ready));
 }
 
-/* Called before the operation's owner knows its end. The hook, which may do
- * anything with this owner, is called later in the iteration. */
+/* Called before the operation has completed. The exception hook, which may free
+ * the operation's owner, is called later in the iteration. */
 static void loop_new_lacks_worker(struct wr_uring *uring)
 {
     wr_notices_add(wr_container_of(uring, weir_loop, uring),

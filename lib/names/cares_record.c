@@ -115,7 +115,7 @@ static bool cares_record_is_to_go_on(struct cares_record *record)
         return false;
     }
     if (lookup->open & record->to_ask) {
-        return true; /* with the other family of the same step */
+        return true; /* the other family of this step is queried next */
     }
     if (!record->was_found && !wr_lookup_is_open(lookup, WR_LOOKUP_NAME) &&
         !wr_lookup_is_open(lookup, WR_LOOKUP_SRV) &&
@@ -383,7 +383,7 @@ static void cares_record_ask_servers(struct cares_record *record)
     /* Count all first: a query may be answered immediately. */
     record->holds +=
         ((now >> WR_LOOKUP_INET6) & 1u) + ((now >> WR_LOOKUP_INET) & 1u);
-    wr_assert(record->holds > 1); /* this call has one */
+    wr_assert(record->holds > 1); /* the caller holds the record, too */
     for (enum wr_lookup_part part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET;
          part++) {
         if (now & (1u << part)) {
@@ -461,7 +461,7 @@ static void cares_record_go_on(struct cares_record *record)
     struct cares *cares = record->cares;
 
     while (record->holds == 0 && cares_record_is_to_go_on(record)) {
-        record->holds++; /* an answer inside the call does not continue */
+        record->holds++; /* an answer inside the call must not take a step */
         cares_record_ask_next(record);
         record->holds--;
     }

@@ -90,7 +90,8 @@ static void lookup_ask(weir_lookup *lookup)
     wr_assert(lookup->open == lookup->asked);
     wr_assert(lookup->count == 0);
     if (lookup->is_for_hosts && !wr_resolver_is_builtin(loop)) {
-        wr_lookup_close_all(lookup, WEIR_EDNSBADNAME); /* new resolver */
+        /* The program has set a resolver since the lookup was started. */
+        wr_lookup_close_all(lookup, WEIR_EDNSBADNAME);
         return;
     }
     if (lookup->configured_only && !lookup_limit_families(lookup)) {

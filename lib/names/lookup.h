@@ -59,7 +59,7 @@ struct weir_lookup {
     wr_lookup_closed_fn *closed; /* for the cache's own lookups; else NULL */
     struct wr_list sharing;      /* linked by the cache */
     const struct weir_resolver *cache;    /* or NULL if not shared */
-    const struct weir_resolver *resolver; /* set by ASKING */
+    const struct weir_resolver *resolver; /* set when ASKING begins */
     void *user;                           /* of the resolver */
     void *data; /* the resolver's data for this lookup */
     struct wr_ready ready;

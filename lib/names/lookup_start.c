@@ -25,7 +25,7 @@ WEIR_MUST_USE static int lookup_start_literal(weir_lookup *lookup,
                                          ? WR_LOOKUP_INET6
                                          : WR_LOOKUP_INET;
     if (!wr_lookup_is_open(lookup, part)) {
-        return 0; /* of a family that was not requested */
+        return 0; /* the address has a family that was not requested */
     }
     if (lookup->canonical) {
         wr_lookup_write_address(&address, lookup->canonical);

@@ -128,7 +128,7 @@ static void lookups_interrupt(struct wr_waiter *waiter)
         wr_container_of(waiter, struct wr_lookups, waiter);
 
     wr_lookups_cancel(lookups);
-    /* A resolver may have interrupted the task again, inside that call. */
+    /* The resolver's cancel() may have interrupted the task again. */
     if (waiter->task->waiter == waiter) {
         wr_waiter_wake(waiter, -ECANCELED);
     }

@@ -36,7 +36,7 @@ struct datagram_endpoint_plan {
 
 struct endpoint {
     weir_loop *loop;
-    int fd; /* -1: not made, closed, or the transport's */
+    int fd; /* -1 before it is made, and once it is closed or the transport's */
     bool is_adopted;
     bool is_given_up;
     struct weir_factory factory;
@@ -341,7 +341,7 @@ static int datagram_endpoint_attempt(struct endpoint *endpoint)
     if (err >= 0) {
         wr_ignore(wr_socket_ask_sockname(endpoint->fd, &attempt->own_address));
     }
-    if (attempt->address.len == 0) { /* it has no peer */
+    if (attempt->address.len == 0) { /* an endpoint without a peer */
         attempt->address = attempt->own_address;
     }
     return err;
@@ -365,7 +365,8 @@ static int datagram_endpoint_attempt_all(struct endpoint *endpoint)
         datagram_endpoint_close_socket(endpoint);
         endpoint->plan = known;
     }
-    return first < 0 ? first : -EINVAL; /* addresses of two families */
+    /* -EINVAL: no local address has the family of a peer's address. */
+    return first < 0 ? first : -EINVAL;
 }
 
 static int datagram_endpoint_make_room(struct endpoint *endpoint)
@@ -520,7 +521,7 @@ datagram_endpoint_refuse_socket(const weir_loop *loop,
     if (family >= 0) {
         wr_datagram_close_fd(loop, fd, family);
     } else {
-        wr_socket_refuse(fd); /* not a socket */
+        wr_socket_refuse(fd); /* it is not a socket */
     }
 }
 
@@ -768,7 +769,7 @@ datagram_endpoint_maker_start(struct endpoint_maker *maker,
     wr_require(err >= 0, err);
     err = wr_own_task_start(&maker->own, "datagram endpoint");
     if (err < 0) {
-        endpoint->fd = -1; /* still owned by the call */
+        endpoint->fd = -1; /* the caller still owns the socket */
         datagram_endpoint_fini(endpoint);
     }
     return err;

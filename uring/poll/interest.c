@@ -151,10 +151,10 @@ void wr_ep_watch_note_slowly(struct wr_ep_interest *interest,
                             ? (uint8_t)(watch->vain_count + 1)
                             : (uint8_t)VAIN_MAX;
     if (!by_edges && (!was_wanted || watch->vain_count >= VAIN_MAX)) {
-        watch->is_overheard = true; /* the set should report less */
+        watch->is_overheard = true; /* interest_update() reduces the events */
         interest_mark(interest, watch);
     } else if (by_edges && was_useful) {
-        watch->is_fresh = true; /* there may be more of the same */
+        watch->is_fresh = true; /* may still hold: interest_update() rearms */
         interest_mark(interest, watch);
     }
 }
@@ -338,7 +338,7 @@ struct wr_ep_watch *wr_ep_interest_apply(struct wr_ep_interest *interest,
 
     interest->is_new = false;
     if (WR_UNLIKELY(interest->has_leftover)) {
-        wr_ignore(interest_renew(interest) < 0); /* else in the next enter */
+        wr_ignore(interest_renew(interest) < 0); /* the next enter retries */
     }
     while ((link = wr_list_pop_front(&interest->changed))) {
         struct wr_ep_watch *watch =

@@ -14,7 +14,7 @@
 
 static void issue_time(struct wr_ep_ring *ring, struct wr_ep_op *op)
 {
-    struct wr_list *at = ring->timed.prev; /* the last that is due before */
+    struct wr_list *at = ring->timed.prev; /* @op is inserted after it */
 
     while (at != &ring->timed &&
            wr_container_of(at, struct wr_ep_op, link)->due_ns > op->due_ns) {
@@ -69,7 +69,7 @@ issue_alone(const struct wr_ep_kind *kind, struct wr_ep_call *call)
 {
     int32_t res = kind->begin(call);
 
-    if (res == WR_EP_WORKS) { /* a close: better late than never */
+    if (res == WR_EP_WORKS) { /* a close, which must be made: it may block */
         res = wr_work_here(call->sqe);
     }
     wr_assert(res > WR_EP_TIMES);

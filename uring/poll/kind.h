@@ -18,17 +18,17 @@
 #include <sys/types.h>
 
 /* Results of ->begin and ->attempt that do not end the operation. */
-#define WR_EP_PARKS INT32_MIN /* until one of its events */
+#define WR_EP_PARKS INT32_MIN /* waits for one of its events */
 #define WR_EP_WORKS (INT32_MIN + 1)
-#define WR_EP_TIMES (INT32_MIN + 2) /* until its time */
+#define WR_EP_TIMES (INT32_MIN + 2) /* waits until its time */
 
 struct wr_ep_call {
     struct wr_ep_ring *ring;
     struct io_uring_sqe *sqe;
     struct wr_ep_watch *watch; /* of the descriptor that it may wait for */
     struct wr_ep_op *op;       /* for an attempt; NULL if the entry begins */
-    uint32_t came;             /* events of an attempt */
-    /* Results besides the returned one: */
+    uint32_t came;             /* events that caused an attempt */
+    /* Further results: */
     uint32_t flags;
     uint32_t events; /* events to wait for, if it begins */
     uint64_t due_ns; /* WR_EP_TIMES */

@@ -77,7 +77,7 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
         syscall(SYS_recvfrom, sqe->fd, data, len, MSG_DONTWAIT, NULL, NULL)));
     call->watch->is_drained = res < (int32_t)len;
     call->watch->is_overheard |=
-        res == 0; /* the set would report the end for ever */
+        res == 0; /* the set would report the end of the stream for ever */
     if (res <= 0 || !selects) {
         call->flags = 0;
         return res;
@@ -232,7 +232,7 @@ static int32_t kind_socket_connect(struct wr_ep_call *call)
     call->events = POLLOUT;
     call->watch->is_connector = true;
     int32_t res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
-    if (res == -EINPROGRESS) { /* a peer on this machine has responded */
+    if (res == -EINPROGRESS) { /* a peer on this host may have responded */
         res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
     }
     return res == -EINPROGRESS || res == -EALREADY ? WR_EP_PARKS : res;

@@ -39,7 +39,7 @@ struct wr_ep_op {
         struct wr_job job; /* WORKING; it starts with `link` */
     };
     struct wr_ep_op *same_hash;
-    int awaited_fd;  /* has a watch, for which it may wait; -1: none */
+    int awaited_fd;  /* the descriptor that it may wait for, or -1 */
     int32_t res;     /* set by a worker */
     uint16_t events; /* PARKED: any of these, an error or a hang-up wakes it */
     uint16_t told;   /* multishot poll: the events of its last completion */

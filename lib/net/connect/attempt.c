@@ -99,7 +99,7 @@ static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
     if (res >= 0 && !is_unix && attempt->cause == 0 &&
         wr_socket_is_own_peer(attempt->fd, &attempt->address)) {
-        wr_socket_reset_on_close(attempt->fd); /* so the port is free again */
+        wr_socket_reset_on_close(attempt->fd); /* leaves no TIME_WAIT */
         res = -ECONNREFUSED;
     }
     if (attempt->cause < 0) {

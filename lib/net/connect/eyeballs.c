@@ -124,7 +124,8 @@ static size_t eyeballs_pick(const struct wr_eyeballs *eyeballs)
     return index;
 }
 
-/* True while addresses wait for those of the preferred family. */
+/* Returns true while addresses of other families wait for the lookup of the
+ * preferred family. */
 static bool eyeballs_is_holding(struct wr_eyeballs *eyeballs, uint64_t now_ns)
 {
     size_t index;
@@ -178,7 +179,7 @@ void wr_eyeballs_try(struct wr_eyeballs *eyeballs, size_t index,
     eyeballs->has_begun = true;
     eyeballs->next_ns = wr_add_sat(now_ns, eyeballs->delay_ns);
     if (family == 0 && eyeballs->lead > 0) {
-        eyeballs->lead--; /* it is still its turn */
+        eyeballs->lead--; /* the preferred family keeps its turn */
     } else {
         eyeballs->lead = 0;
         eyeballs->turn = (family + 1) % WR_EYEBALLS_FAMILIES;

@@ -29,9 +29,9 @@ enum wr_candidate_state {
 
 struct wr_candidate {
     struct weir_address address;
-    struct weir_address own; /* of a failed one's socket; len 0 means none */
+    struct weir_address own; /* if FAILED: local address; len 0 means none */
     enum wr_candidate_state state;
-    int err; /* of a failed one */
+    int err; /* if FAILED */
 };
 
 struct wr_eyeballs {
@@ -42,14 +42,14 @@ struct wr_eyeballs {
     size_t latest;        /* the candidate tried last, if any */
     bool has_begun;       /* some candidate was tried */
     bool keeps_order;     /* families do not alternate */
-    uint32_t lead;        /* of the preferred family, before alternating */
+    uint32_t lead;        /* first tries left for the preferred family */
     uint64_t delay_ns;    /* UINT64_MAX means one after the other */
     uint64_t next_ns;     /* end of the delay */
     uint64_t hold_ns;     /* the preferred family is awaited until then */
     /* Families in the order of preference; 0 after the last. */
     int families[WR_EYEBALLS_FAMILIES];
     uint32_t turn;    /* index of the family whose turn it is */
-    unsigned awaited; /* families that are being looked up, bits of indices */
+    unsigned awaited; /* bit i is set while families[i] is being looked up */
 };
 
 struct wr_eyeballs_options {
@@ -87,8 +87,8 @@ static inline bool wr_eyeballs_is_single(const struct wr_eyeballs *eyeballs)
     return eyeballs->count == 1 && eyeballs->awaited == 0;
 }
 
-/* Returns the next step at @now_ns: to try candidate *ret_index, or to wait
- * until *ret_when_ns (UINT64_MAX: only for events). */
+/* Returns the next step at @now_ns: to try candidate *ret_index, or to wait for
+ * an event, at most until *ret_when_ns (UINT64_MAX means no limit). */
 enum wr_eyeballs_step wr_eyeballs_next(struct wr_eyeballs *eyeballs,
                                        uint64_t now_ns, size_t *ret_index,
                                        uint64_t *ret_when_ns);

@@ -93,7 +93,7 @@ static void race_runner_ended(struct wr_attempt *attempt, int err)
 
     wr_race_check_invariants(race);
     wr_assert((err < 0) == (fd < 0));
-    wr_assert(err < 0 || !race->is_over); /* else it was given up */
+    wr_assert(err < 0 || !race->is_over); /* the end gives attempts up */
     attempt->fd = -1;
     wr_list_remove(&runner->link);
     if (err == 0) {
@@ -117,7 +117,8 @@ static int race_try(struct wr_race *race, size_t index)
     struct wr_attempt_options options = race->options.attempt;
     int err = -ENOMEM;
 
-    /* An attempt with fast open would win, whatever the others find out. */
+    /* With fast open an attempt succeeds before the server has responded, and
+     * would win against all others. */
     options.fast_open &= wr_eyeballs_is_single(&race->eyeballs);
 
     wr_eyeballs_try(&race->eyeballs, index, now_ns);

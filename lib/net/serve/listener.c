@@ -86,7 +86,7 @@ static int listener_file_remove_stale(const struct weir_address *address,
     }
     err = wr_sys_lstat(path, &after);
     if (err < 0 || before.st_ino != after.st_ino ||
-        before.st_dev != after.st_dev) { /* by a program without the lock */
+        before.st_dev != after.st_dev) { /* replaced by another program */
         return -EADDRINUSE;
     }
     err = wr_sys_unlink(path);
@@ -226,8 +226,9 @@ static void listener_close_descriptor(struct wr_listener *listener)
     listener->is_closing = false;
 }
 
-/* After the last accept of a closing listener none waits, so the kernel wakes
- * the accepts of others from then on. */
+/* Called when an accept of a closing listener has ended. After the last one no
+ * accept of this process waits; then wakes the accepts of other processes that
+ * share the socket. */
 static void listener_drain(struct wr_listener *listener, int32_t res)
 {
     if (res >= 0) {
@@ -279,7 +280,7 @@ static int listener_set_bind_options(int fd, int family,
 {
     int err = 0;
     if (family == AF_UNIX) {
-        return 0; /* it has no ports to share */
+        return 0; /* a Unix socket has no port to share */
     }
     if (options->reuse_address) {
         err = listener_set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
@@ -397,8 +398,8 @@ void wr_listener_unlisten(struct wr_listener *listener)
         return;
     }
     wr_ignore(wr_sys_shutdown(listener->fd, SHUT_RD));
-    /* After this, a port that the kernel chose is free (Linux 6.18) and is
-     * bound again; any other port is still bound, which is -EINVAL. */
+    /* The shutdown frees a port that the kernel chose (Linux 6.18), so binds it
+     * again. Any other port is still bound, and the bind fails with -EINVAL. */
     wr_ignore(wr_sys_bind(listener->fd, &address->storage.any, address->len));
 }
 
@@ -455,7 +456,7 @@ void wr_listener_end_multishot(struct wr_listener *listener)
 
 void wr_listener_disarm(struct wr_listener *listener)
 {
-    listener->multishot = NULL; /* it does not continue */
+    listener->multishot = NULL; /* it is cancelled below, too */
     for (uint32_t i = 0; i < WR_ACCEPT_OPS && listener->armed_count > 0; i++) {
         struct wr_op *op = &listener->accepts[i].op;
         if (!op->is_cancelled) {

@@ -46,7 +46,7 @@ struct wr_listener {
     struct wr_accept *multishot; /* the one that continues, or NULL */
     uint64_t nofile;             /* RLIMIT_NOFILE when it was armed */
     uint64_t looked_turn;        /* iteration of the last check of this limit */
-    bool is_closing;             /* the last accept closes it */
+    bool is_closing;             /* closed when the last accept has ended */
     bool was_bare;  /* adopted; queued connections may have no options */
     bool has_file;  /* it removes the file of its Unix socket */
     dev_t file_dev; /* identifies the file */
@@ -63,7 +63,7 @@ struct wr_listen_options {
     bool reuse_port;
     uint64_t defer_accept_ns;
     uint32_t fast_open_limit; /* 0 means no fast open */
-    uint32_t socket_mode;     /* of a Unix socket's file; 0: by the umask */
+    uint32_t socket_mode;     /* of a Unix socket's file; 0 means by umask */
     bool keeps_file;          /* does not remove the file */
     const struct weir_connection_options *connection; /* borrowed */
 };

@@ -15,7 +15,7 @@
 
 #define BACKLOG_DEFAULT  4096
 #define PORT_TRIES       8u
-#define WILDCARDS        2u /* an IPv6 and an IPv4 one */
+#define WILDCARDS        2u /* one for IPv6, one for IPv4 */
 #define HOST_COUNT_LIMIT 65536u
 
 void wr_listener_set_check_invariants(const struct wr_listener_set *set)
@@ -24,7 +24,7 @@ void wr_listener_set_check_invariants(const struct wr_listener_set *set)
     wr_assert(set->address_count <= set->capacity);
     wr_assert(set->attempt_count <= set->attempt_capacity);
     wr_assert((set->attempts != NULL) == (set->attempt_capacity > 0));
-    if (set->fd >= 0) { /* instead of addresses */
+    if (set->fd >= 0) { /* a socket to adopt replaces the addresses */
         wr_assert(set->count == 0);
         wr_assert(set->address_count == 0);
     }
@@ -500,7 +500,7 @@ void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
         const uint32_t before = listener->armed_count;
         uint64_t more = room > armed ? room - armed : 0;
         if (before == 0 && more == 0) {
-            more = 1; /* its clients must not wait for other listeners */
+            more = 1; /* each listener keeps one accept, even above @room */
         }
         const uint64_t want =
             goal == WR_ACCEPT_ANOTHER ? before + 1 : wr_min_u64(goal, share);

@@ -33,7 +33,7 @@ struct wr_listener_set {
     size_t address_count;
     size_t count; /* listeners that were opened */
     int fd;       /* to adopt, or -1 */
-    bool is_none; /* it never has a listener */
+    bool is_none; /* no_sockets: the server has no listener */
     struct wr_listen_options options;
     struct wr_lookups names; /* addresses that are not known yet */
     char *error_text;        /* memory of the program, or NULL */

@@ -234,7 +234,7 @@ static void server_work(struct wr_ready *work)
     }
     if (server->state == SERVER_SERVING) {
         wr_server_open_parked(server);
-        wr_server_arm(server); /* parked ones may have been refused */
+        wr_server_arm(server); /* refused clients leave space for others */
     }
     server_end_clients_if_told(server);
     if (wr_server_is_over(server)) {
@@ -325,7 +325,7 @@ static void server_abandon_alive(struct wr_member *member)
 {
     weir_server *server = wr_container_of(member, weir_server, member);
 
-    wr_assert(wr_server_is_closed(server)); /* then it calls no hook */
+    wr_assert(wr_server_is_closed(server)); /* so calls no hook below */
     for (size_t i = 0; i < server->listeners.count; i++) {
         wr_listener_abandon(&server->listeners.all[i]);
     }
@@ -485,7 +485,7 @@ int wr_server_start(weir_server *server)
     server->in_task = true;
     server_end_start(server, server_listen(server));
     server_report_start(server);
-    wr_server_push_work(server); /* it may be over */
+    wr_server_push_work(server); /* frees the server if it is over */
     wr_server_check_invariants(server);
     return server->err;
 }
@@ -509,7 +509,7 @@ int weir_create_server_at(weir_loop *loop, const struct weir_factory *factory,
     wr_assert(known.size > 0);
     err = wr_server_new(loop, factory, &call, ret);
     if (err == 0) {
-        wr_server_push_work(*ret); /* which starts it */
+        wr_server_push_work(*ret); /* starts the server from the loop */
     }
     return err;
 }
@@ -554,7 +554,7 @@ int weir_server_start_serving(weir_server *server)
         wr_require(err >= 0, err);
         server_start_serving(server);
     }
-    server->listeners.options.bind_only = false; /* if it is starting */
+    server->listeners.options.bind_only = false; /* for a start that waits */
     wr_server_check_invariants(server);
     return 0;
 }

@@ -42,7 +42,7 @@ struct weir_server {
     struct wr_connection_set set; /* of its connections */
     struct wr_member member;
     enum server_state state;
-    struct weir_factory factory; /* without ->create it serves nothing */
+    struct weir_factory factory; /* if ->create is NULL, no client is served */
     weir_server_accepted_fn *accepted;
     void *accepted_arg;
     weir_server_done_fn *done;
