@@ -122,8 +122,8 @@ struct weir_relay_record {
     uint64_t b_first_ns;
     /** The end of the relay: both transports are lost. */
     uint64_t end_ns;
-    /** The cause of the end, and of the error if there is one. After two ends
-     * of stream, the side that ended first. */
+    /** The side that caused the end, and the error if there is one. If both
+     * sides ended their streams, the side that ended first. */
     enum weir_relay_party ended_by;
     /** The reason for the end. */
     enum weir_relay_cause cause;

@@ -70,8 +70,9 @@ enum wr_demand_state {
 
 struct wr_demand;
 
-/* Called when the connection has left @queue. It arms a receive, as there may
- * be a buffer and credit now. A connection that was due receives. */
+/* Called after the connection was removed from @queue. The function arms a
+ * receive, because there may be a buffer and credit now, or receives at once if
+ * @queue is WR_DEMAND_DUE. */
 typedef void wr_demand_feed_fn(struct wr_demand *demand,
                                enum wr_demand_state queue);
 

@@ -18,7 +18,7 @@ static void host_close(struct wr_module *module)
 
     wr_assert(host->fd >= -1);
     if (host->fd >= 0) {
-        wr_ignore(wr_sys_close(host->fd)); /* its close writes nothing */
+        wr_ignore(wr_sys_close(host->fd)); /* no data is lost on an error */
         host->fd = -1;
     }
 }

@@ -189,6 +189,7 @@ static void resolv_conf_read_option(struct wr_resolv_conf *conf,
         {"no-aaaa", &conf->no_aaaa},
         {"no-reload", &conf->no_reload},
         {"no-tld-query", &conf->search.no_tld_query},
+        /* Also begins "single-request-reopen", which sets both flags. */
         {"single-request", &conf->single_request},
         {"single-request-reopen", &conf->reopens},
     };

@@ -112,8 +112,9 @@ static inline bool wr_reader_is_busy(const weir_reader *reader)
     return reader->woken || !wr_list_is_empty(&reader->waiters);
 }
 
-/* True while a task waits and no byte of its next read has arrived. After the
- * first call, the reader notifies the transport at each start of this wait. */
+/* Returns true while a task waits in a read and no byte is buffered. After the
+ * first call, the reader notifies the transport each time such a wait starts.
+ */
 bool wr_reader_is_idle(weir_reader *reader);
 
 /* Starts a reading call and ends the last view. Returns 0, or an error for the

@@ -169,7 +169,8 @@ static void stream_server_stop_waiting(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
-/* Suspends in a list of the server's watches. Returns @result or -ECANCELED. */
+/* Suspends the task until the server calls the watches in @watches. Returns
+ * @result, or -ECANCELED if the task was interrupted. */
 static int stream_server_wait(weir_server *server, struct wr_list *watches,
                               int result)
 {

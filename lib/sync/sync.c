@@ -95,7 +95,7 @@ bool wr_sync_attempt(struct wr_waitable *what)
     const struct wr_sync *sync = what->object;
 
     wr_assert(sync->refs > 0); /* the call holds one */
-    if (sync->is_freed) {      /* while others ran */
+    if (sync->is_freed) {      /* by another task, while this one waited */
         what->result = -ECANCELED;
         return true;
     }

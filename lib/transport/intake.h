@@ -153,7 +153,8 @@ void wr_intake_tell_drop(weir_transport *t);
  * would fail each time. Then it pauses until a timer ends. */
 
 void wr_intake_rest(weir_transport *t, struct wr_timer *rest);
-/* Waits in queue STARVED or pauses, because there was no buffer. */
+/* Called if no buffer was free. Waits in queue STARVED, or until @rest expires
+ * if buffers are posted. */
 void wr_intake_lack_buffer(weir_transport *t, struct wr_timer *rest);
 
 #endif

@@ -24,7 +24,7 @@ struct wr_attempt {
     int fd;
     int cause; /* -ECANCELED or -ETIMEDOUT if given up, else 0 */
     struct weir_address address;
-    struct weir_address own; /* of a socket that has failed; len 0 means none */
+    struct weir_address own; /* local address of a failed socket, or len 0 */
 };
 
 struct wr_attempt_options {

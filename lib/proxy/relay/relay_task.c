@@ -57,7 +57,8 @@ static int relay_task_begin(weir_writer *const writers[2],
         err = wr_reader_gather(&writers[i]->reader, &unread[i]);
         wr_require(err >= 0, err);
     }
-    wr_reader_resume(&writers[0]->reader); /* paused for the reader's queue */
+    /* Reading may be paused because a reader's queue was full. */
+    wr_reader_resume(&writers[0]->reader);
     wr_reader_resume(&writers[1]->reader);
     known.a_initial = &unread[0];
     known.a_initial_count = 1;

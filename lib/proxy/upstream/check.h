@@ -101,7 +101,7 @@ enum wr_verdict wr_check_judge(const struct wr_check *check,
                                struct wr_check_talk *talk,
                                const uint8_t *answer, size_t len);
 
-/* Returns true if the response is wrong should no bytes follow for a while. */
+/* Returns true if the check must fail when no more bytes arrive for a while. */
 bool wr_check_is_over_when_quiet(const struct wr_check *check,
                                  const struct wr_check_talk *talk, size_t len);
 

@@ -6,8 +6,8 @@
  *     the loop's ready queue      for request_run(), which decides what is next
  *     set->queue                  for a slot at an upstream
  *     set->unchecked              for the first checks of upstreams
- *     none, connecting            for the end of a try
- *     none, only its timer        for a resource that this machine lacked
+ *     no list, connecting         for the end of a try
+ *     no list, timer armed        after this machine ran out of a resource
  *
  * Each wait ends through the ready item, which also reports errors; an
  * established connection is reported immediately, also from the loop.
@@ -17,7 +17,8 @@
  * request that could take a slot without waiting leaves it to earlier ones of
  * the queue. Between sets the tickets decide, too (limits.h).
  *
- * A try for which this machine lacks a resource does not count, if it may wait.
+ * A try that failed because this machine ran out of a resource does not count
+ * if the request may wait.
  *
  * A request keeps the options that its tries need, so that the program may free
  * them: the local address is copied, the key is hashed, and upstreams are

@@ -68,7 +68,7 @@ static int filter_open_check(weir_transport *t, struct wr_handover *ret)
     wr_require(t->ops->get_handover && !t->is_part, -EOPNOTSUPP);
     wr_assert(t->ops->set_protocol && wr_transport_is_connection(t));
     const int err =
-        t->ops->write(t, NULL, 0); /* checks the state, writes nothing */
+        t->ops->write(t, NULL, 0); /* an error if it is closing or broken */
     wr_require(err >= 0, err);
     t->ops->get_handover(t, ret);
     wr_require(!ret->has_ended, WEIR_EPEERCLOSED);

@@ -172,7 +172,8 @@ static __attribute__((noinline)) void sock_recv_deliver_later(struct wr_sock *s,
         wr_sock_note_dropped(s, lease->len);
     }
     if (wr_delivery_borrowed(&s->c.t, &s->c.delivery, lease)) {
-        wr_connection_push(&s->c); /* the receive may end, see FLOW_KEPT */
+        /* In FLOW_KEPT the receive is cancelled. */
+        wr_connection_push(&s->c);
     }
 }
 

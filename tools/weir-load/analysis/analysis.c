@@ -43,7 +43,8 @@ struct side {
 };
 
 struct analysis {
-    /* A value after its check; not used. */
+    /* The option parser stores a checked value here. Not used: ->own has the
+     * text. */
     union {
         uint64_t number;
         double share;

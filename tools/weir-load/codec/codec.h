@@ -142,10 +142,10 @@ struct codec {
      * detail if the bytes are invalid and the connection must be given up. */
     ssize_t (*consume)(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer);
-    /* Reads bytes that a server may send while no request is in flight: blank
-     * lines, or the end of the connection (ends_connection of a complete
-     * answer). Uses all bytes or returns a negative code. NULL if there must
-     * not be any. */
+    /* Reads bytes that arrive while no request is in flight. A server may send
+     * blank lines, or announce the end of the connection: then sets is_complete
+     * and ends_connection of @answer. Uses all bytes or returns a negative
+     * code. NULL if such bytes are always an error. */
     ssize_t (*stray)(void *shared, void *state, const uint8_t *bytes,
                      size_t len, struct codec_answer *answer);
     /* Returns true if the @count oldest requests may be sent twice. NULL means

@@ -142,11 +142,10 @@ struct conn {
      * server ended before any request. Both slow down reconnecting. */
     uint32_t failures;
     uint32_t ended_new;
-    /* In the whole run including the warm-up: a request was sent or connecting
-     * failed; an answer was received; a failure was counted as measured. */
-    bool was_tried;
-    bool was_answered;
-    bool was_counted;
+    /* Set once in a run, even in the warm-up. */
+    bool was_tried;    /* a request was sent, or connecting failed */
+    bool was_answered; /* an answer was received */
+    bool was_counted;  /* a measured answer or failure was counted */
     /* --fast-open: the SYN of this connection has been checked. */
     bool knows_syn;
     /* TLS session to resume; may be NULL. Set by the client. */

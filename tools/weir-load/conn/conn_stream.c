@@ -1,9 +1,9 @@
 /*
  * Streams: a codec writes requests and reads answers.
  *
- * The hot path is data_received: it lets the codec read answers, takes their
- * requests from the ring, records them and sends as many again. It does not
- * allocate.
+ * The hot path is data_received: the codec reads the answers, their requests
+ * are removed from the ring and recorded, and the same number of new requests
+ * is sent. It does not allocate.
  */
 #include "conn.h"
 

@@ -22,7 +22,7 @@ enum matching_kind {
 
 struct matching_facts {
     enum matching_kind kind;
-    bool is_open;         /* TLS is terminated: the first bytes are inside it */
+    bool is_open;         /* TLS is terminated: the first bytes are decrypted */
     bool may_be_silent;   /* silence would select a route for this client */
     bool is_over;         /* the time for more bytes has expired */
     const char *name;     /* requested server name, borrowed, or NULL */

@@ -1,10 +1,12 @@
 /*
- * Conditions are about facts: bits that are set if the fact is true for a
- * service, a route or a target. Needs and rules are rows over them.
+ * Checks that a directive has what it needs.
  *
- * A directive of [defaults] applies to all services, of which only some may
- * have what it needs: it is refused if none has. The same is true for a
- * directive before the first route, which all routes inherit.
+ * Facts are bits, each set if it is true for a service, a route or a target.
+ * Needs and rules are rows of tables, with conditions on these bits.
+ *
+ * A directive of [defaults] applies to all services, and is refused only if
+ * none of them has what it needs. The same is true for a directive before the
+ * first route, which all routes inherit.
  */
 #include "needs.h"
 
