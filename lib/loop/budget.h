@@ -182,7 +182,7 @@ static inline void wr_demand_feed(struct wr_demand *demand,
 /* Returns the bytes that one connection may hold now. */
 uint64_t wr_budget_held_share(const struct wr_budget *budget);
 
-/* Returns what one connection may have queued; UINT64_MAX: no limit now. */
+/* Returns how many bytes one connection may have queued now, or UINT64_MAX. */
 uint64_t wr_budget_queued_share(const struct wr_budget *budget);
 
 /* Returns true if all send queues use more than a quarter of the limit. Then

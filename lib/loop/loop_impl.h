@@ -58,7 +58,7 @@ void wr_posts_run_own(weir_loop *loop, uint64_t number);
 
 void wr_alarm_init(weir_loop *loop);
 /* Returns the time-out of an enter, in ns, for timers due at @deadline_ns
- * (UINT64_MAX: never). UINT64_MAX means none, perhaps because the alarm ends
+ * (UINT64_MAX if never). UINT64_MAX means none, perhaps because the alarm ends
  * the wait. */
 WEIR_MUST_USE uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns);
 

@@ -682,7 +682,7 @@ static int subprocess_make_child(struct subprocess *s, const char *const *argv,
 
 static uint64_t subprocess_get_grace(const struct weir_spawn_options *options)
 {
-    wr_assert(options->size > 0); /* they were read */
+    wr_assert(options->size > 0); /* set by wr_spawn_options_read() */
     if (options->kill_at_close) {
         return 0;
     }

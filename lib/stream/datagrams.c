@@ -288,8 +288,8 @@ static int datagrams_open(weir_loop *loop,
         weir_datagram_stream_free(stream);
         return err;
     }
-    wr_assert(!stream->t || stream->t == t); /* perhaps lost again */
-    wr_transport_unref(t);                   /* the stream has its own */
+    wr_assert(!stream->t || stream->t == t);
+    wr_transport_unref(t); /* the stream has its own reference */
     *ret = stream;
     return 0;
 }

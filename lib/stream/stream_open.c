@@ -53,7 +53,7 @@ static int stream_open_call(weir_loop *loop, const struct wr_connect_call *call,
         return err;
     }
     wr_writer_check_invariants(writer);
-    wr_assert(writer->state != WRITER_UNBOUND); /* perhaps already lost */
+    wr_assert(writer->state != WRITER_UNBOUND); /* BOUND, or already LOST */
     *ret = writer;
     return 0;
 }

@@ -37,7 +37,7 @@ enum wr_threads_state {
 struct weir_thread {
     weir_threads *threads;
     uint32_t index;
-    int cpu; /* the processor to which it is bound; -1: any */
+    int cpu; /* the processor to which it is bound, or -1 */
     pthread_t id;
     weir_loop *loop;      /* used only by this thread; NULL before and after */
     struct wr_wake *wake; /* the loop's mailbox; NULL before the loop is made */
@@ -74,7 +74,7 @@ struct weir_threads {
     uint32_t made_count;             /* threads with a loop, or with an error */
     int err;
     bool is_stopping;
-    uint64_t stop_ns; /* the stop's deadline (wr_sys_now()); UINT64_MAX: none */
+    uint64_t stop_ns; /* the stop's deadline (wr_sys_now()), or UINT64_MAX */
 
     weir_thread threads[];
 };

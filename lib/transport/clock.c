@@ -88,7 +88,7 @@ static bool clock_is_unfair(const struct wr_deadline *over,
         return depth == 0 && clock_has_unread(t);
     case WEIR_EWRITESTALL:
         return clock_has_taken_late(over, t);
-    case WEIR_ECLOSETIMEOUT: /* or the pending step ends it */
+    case WEIR_ECLOSETIMEOUT: /* a pending step ends it if all was sent */
         return clock_has_taken_late(over, t) ||
                (wr_ready_is_pending(&t->step) && !clock_has_unsent(t));
     default:

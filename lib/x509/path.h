@@ -16,9 +16,9 @@
 /* Maximum number of certificates of one peer, including the leaf. */
 #define WR_X509_CHAIN_MAX 10u
 
-/* Checks whether the issuer has signed the child (err 0: yes), or whether the
- * child was revoked (err 0: no, WEIR_ETLSREVOKED: yes, WEIR_ETLSNOCRL: no list
- * covers it). */
+/* Checks whether the issuer has signed the child, with err 0 if it has. Or
+ * checks whether the child was revoked: err is 0 if it was not,
+ * WEIR_ETLSREVOKED if it was, and WEIR_ETLSNOCRL if no list covers it. */
 typedef struct wr_x509_reason wr_x509_link_fn(void *user,
                                               const struct wr_x509 *child,
                                               const struct wr_x509 *issuer);

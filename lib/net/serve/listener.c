@@ -167,7 +167,7 @@ static void listener_remove_file(struct wr_listener *listener)
     char path[FILE_PATH_SIZE];
     struct stat file;
 
-    wr_assert(listener->fd >= 0); /* or the inode may be another file's */
+    wr_assert(listener->fd >= 0); /* the open socket keeps its inode in use */
     if (!listener->has_file) {
         return;
     }

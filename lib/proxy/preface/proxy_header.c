@@ -39,7 +39,7 @@ _Static_assert(WEIR_PROXY_V2_SIZE_MAX == WR_PROXY_FIXED + UINT16_MAX,
 
 struct proxy_header_fixed {
     bool is_local;
-    int family; /* also AF_UNSPEC if it must be ignored */
+    int family; /* AF_UNSPEC if there is none, or it must be ignored */
     int socket_type;
     size_t addresses; /* size of both addresses */
     size_t total;     /* size of the header */

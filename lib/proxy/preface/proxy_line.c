@@ -216,7 +216,7 @@ int wr_proxy_line_parse(const uint8_t *data, size_t len,
     wr_assert(len > 0);
     ret->version = WEIR_PROXY_V1;
     const int end = proxy_line_find_end(data, len, &text);
-    const bool has_end = text.len < len; /* or its first byte */
+    const bool has_end = text.len < len; /* CR LF, or CR as the last byte */
     const int err = proxy_line_take_kind(&text, &kind);
     if (err == -EPROTO || (err < 0 && has_end)) {
         return -EPROTO;

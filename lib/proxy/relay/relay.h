@@ -111,7 +111,7 @@ struct wr_relay {
     struct wr_drain *drain; /* NULL if it has never drained */
     weir_relay_tap_fn *tap;
     void *tap_arg;
-    weir_relay_done_fn *done; /* or NULL */
+    weir_relay_done_fn *done; /* may be NULL */
     void *done_arg;
     uint64_t start_ns;
     int err; /* of the end, or 0 */

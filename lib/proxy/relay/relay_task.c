@@ -14,7 +14,7 @@
 struct relaying {
     struct wr_waiter waiter;
     weir_pending *pending;
-    struct weir_relay_record *ret; /* or NULL */
+    struct weir_relay_record *ret; /* may be NULL */
 };
 
 static void relay_task_done(void *arg, int err,

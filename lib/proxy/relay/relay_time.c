@@ -54,7 +54,7 @@ static void relay_time_fill(struct wr_rate *rate, uint64_t now_ns)
 /* ---- deadlines ---- */
 
 struct relay_deadline {
-    uint64_t when_ns; /* UINT64_MAX: none */
+    uint64_t when_ns; /* UINT64_MAX if there is no deadline */
     enum weir_relay_cause cause;
     int err;
 };

@@ -199,7 +199,7 @@ static void check_copy_plan(struct wr_check *check,
 
     *plan = *known;
     check_copy_steps(check, known, &end);
-    plan->steps = NULL; /* they are in the text */
+    plan->steps = NULL; /* check_copy_steps() has copied them to the text */
     plan->send = check_copy(known->send, known->send_size, &end);
     plan->expect = check_copy(known->expect, known->expect_size, &end);
     plan->path = check_copy_text(known->path, &end);

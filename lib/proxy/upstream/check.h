@@ -61,7 +61,7 @@ struct weir_endpoint wr_check_get_endpoint(const struct wr_check *check);
 
 /* The state of a check's conversation. Zero-initialized at the start. */
 struct wr_check_talk {
-    size_t step;     /* that was sent, or will be sent */
+    size_t step;     /* current step: to be sent, or sent and unanswered */
     size_t used;     /* bytes of the response already consumed */
     bool is_in;      /* there is a session, which bye ends */
     uint32_t status; /* of HTTP, or the error of MySQL; or 0 */

@@ -62,7 +62,7 @@ enum wr_failure {
 
 /* The limits of the set that records a failure. */
 struct wr_ejection_plan {
-    uint32_t limit; /* failures in a row; UINT32_MAX: no limit */
+    uint32_t limit; /* failures in a row; UINT32_MAX means no limit */
     uint64_t first_ns;
     uint64_t max_ns;
 };

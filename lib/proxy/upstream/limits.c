@@ -172,8 +172,8 @@ bool wr_limits_share_is_full(const struct wr_limits_share *share,
                              uint64_t ticket)
 {
     const struct wr_limits_target *target = share->target;
-    uint32_t older_count = 0; /* that may take a slot */
-    bool takes_last = false;  /* the last slot that an older one may take */
+    uint32_t older_count = 0; /* older requests that may take a slot */
+    bool takes_last = false;  /* one of them may take its last slot */
 
     wr_assert(ticket > 0);
     if (!target) {

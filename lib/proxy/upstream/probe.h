@@ -20,7 +20,7 @@ struct wr_probe {
     struct wr_check_talk talk; /* of the last probe, as all fields below */
     const char *alert;         /* of the peer's TLS, or NULL */
     const struct wr_target *target;
-    const struct wr_secure_settings *tls; /* or NULL */
+    const struct wr_secure_settings *tls; /* may be NULL */
     uint8_t *answer; /* wr_check_get_room() bytes, owned by the owner */
     size_t len;      /* used bytes */
 };

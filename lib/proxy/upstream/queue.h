@@ -30,7 +30,7 @@ struct wr_exclusions {
     uint64_t ids[WR_TRIES_MAX + WR_EXCLUDED_MAX];
     size_t count;
     uint64_t sum;        /* of the ids, which distinguishes most sets */
-    bool with_unchecked; /* and all whose first check has not ended */
+    bool with_unchecked; /* excludes all whose first check has not ended */
 };
 
 static inline bool wr_exclusions_have(const struct wr_exclusions *exclusions,
@@ -72,9 +72,9 @@ struct wr_request_queue {
 /* Embedded in its owner. Exclusions and ticket must not change while it is in a
  * queue. */
 struct wr_queued {
-    uint64_t ticket; /* unique number; 0: none yet */
+    uint64_t ticket; /* unique number, or 0 before it is assigned */
     struct wr_exclusions excluded;
-    struct wr_request_queue *queue; /* or NULL */
+    struct wr_request_queue *queue; /* may be NULL */
     struct wr_list link;        /* in ->kinds if it is the oldest of its kind */
     struct wr_queued *above;    /* parent in the tree, or NULL */
     struct wr_queued *below[2]; /* older, younger */

@@ -63,12 +63,12 @@ struct wr_request {
     struct weir_connect_options connect;
     struct weir_address local;
     uint64_t key;
-    uint64_t end_ns;    /* of the whole request; UINT64_MAX: no limit */
-    uint64_t queued_ns; /* when it was queued */
-    uint64_t begun_ns;  /* when the last try began */
+    uint64_t end_ns;             /* of the whole request; or UINT64_MAX */
+    uint64_t queued_ns;          /* when it was queued */
+    uint64_t begun_ns;           /* when the last try began */
     uint64_t unchecked_until_ns; /* 0 if it has waited for no check */
     uint64_t shortage_timeout_ns;
-    uint64_t short_until_ns; /* 0 if it has lacked nothing yet */
+    uint64_t short_until_ns; /* 0 before any shortage */
     uint64_t short_wait_ns;  /* until the next try */
     uint32_t tries;
     uint32_t try_count;
@@ -334,7 +334,8 @@ static bool request_wait_if_short(struct wr_request *request)
     }
     request->err = 0;
     request->try_count--;
-    wr_exclusions_drop_last(&request->queued.excluded); /* that of the try */
+    /* The try has added its upstream. */
+    wr_exclusions_drop_last(&request->queued.excluded);
     const uint64_t next_ns = wr_add_sat(now_ns, request->short_wait_ns);
     request_wait(request, wr_min_u64(request->short_until_ns, next_ns));
     request->short_wait_ns =

@@ -108,7 +108,7 @@ int wr_upstreams_make_room(weir_upstreams *set)
     if (set->count < old) {
         return 0;
     }
-    weir_upstream **upstreams = /* and as many for the survey */
+    weir_upstream **upstreams = /* the second half is for the survey */
         wr_alloc(allocator, 2 * capacity * sizeof(weir_upstream *));
     wr_require(upstreams, -ENOMEM);
     struct wr_candidate_upstream *candidates =

@@ -120,7 +120,7 @@ struct wr_shared_target {
     int last_err;                   /* of connections and checks */
     bool is_failing;                /* the last connect failed */
     int failure_err;                /* of the last failure of a connection */
-    const char *failure_alert;      /* or NULL */
+    const char *failure_alert;      /* may be NULL */
     struct weir_address *addresses; /* by the last good lookup of any set */
     size_t address_count;
     size_t address_size; /* in bytes, with the data after them */
@@ -231,7 +231,7 @@ static inline void wr_shared_call(struct wr_shared_call *call)
 struct wr_shared_key {
     const char *name;
     const char *endpoint;
-    const struct wr_check *check; /* or NULL */
+    const struct wr_check *check; /* may be NULL */
     enum wr_health_state health;  /* of its checks */
     struct wr_ejection ejection;
     uint64_t ejected_until_ns; /* if ejected */

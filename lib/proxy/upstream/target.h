@@ -25,8 +25,8 @@ struct wr_target {
     uint16_t port;              /* of the addresses of a name */
     struct weir_address single; /* the address, if there is no name */
     struct weir_address *addresses;
-    size_t address_count;      /* 0: the name has none yet */
-    struct weir_address local; /* of connections; len 0: any */
+    size_t address_count;      /* 0 before the name was looked up */
+    struct weir_address local; /* of connections; len 0 means any */
     struct wr_secure_settings tls;
     bool is_name; /* the host must be looked up */
     /* The name of a service, or NULL. Then the host is its domain, and the

@@ -52,7 +52,7 @@ struct wr_turn_group {
 struct wr_turn {
     int64_t credit;              /* in a group, minus its clock's part */
     uint64_t bound;              /* of the credit, once it takes no part */
-    struct wr_turn_group *group; /* or NULL if it takes no part */
+    struct wr_turn_group *group; /* NULL if it takes no part */
     struct wr_turn *above;       /* parent in the heap, or NULL */
     struct wr_turn *below[2];
     size_t index; /* among the candidates of the set that chooses */

@@ -395,7 +395,7 @@ static void upstream_check_expired(struct wr_timer *timer)
 struct upstream_parts {
     const char *name;
     const char *endpoint;
-    const char *host; /* or NULL */
+    const char *host; /* may be NULL */
     const struct wr_check *check;
     bool is_own_check; /* is taken; else it outlives the upstream */
     bool is_service;   /* the host is a service */

@@ -77,8 +77,9 @@ struct weir_upstreams {
     size_t capacity;
     /* struct weir_upstream: the ready item checks their states and timers. */
     struct wr_list news;
-    /* The candidates are valid for each request without exclusions at this
-     * revision of the shared state (0: never), and until this time. */
+    /* The candidates are valid for each request without exclusions, at this
+     * revision of the shared state, until this time. A revision of 0 means that
+     * they are not valid. */
     uint64_t described_revision;
     uint64_t described_until_ns;
     struct wr_choosing choosing; /* prepared from the candidates */
@@ -289,7 +290,7 @@ void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
 /* ---- slots ---- */
 
 struct weir_upstream_slot {
-    weir_upstream *upstream; /* or NULL */
+    weir_upstream *upstream; /* may be NULL */
 };
 
 /* Returns a slot without an upstream, or NULL if memory runs out. */

@@ -476,7 +476,8 @@ struct wr_tls_backend {
      * or WEIR_ETLSSIGN if it cannot sign, or WEIR_ETLSWEAK if the library's own
      * security level forbids it. */
     int (*credential_check)(struct wr_tls_credential *credential);
-    void (*credential_free)(struct wr_tls_credential *credential); /* or NULL */
+    void (*credential_free)(
+        struct wr_tls_credential *credential); /* may be NULL */
 
     /* Returns 0, -ENOMEM, WEIR_ETLSCIPHERS or WEIR_ETLSGROUPS if the library
      * has nothing of a list, WEIR_ETLSVERSION if its configuration forbids the

@@ -53,7 +53,7 @@ struct wr_tls_identity {
     bool is_rsa;         /* else the key is on a curve */
     bool is_default; /* the first identity, or one that shares a name with it */
     uint8_t kind;    /* of the key (WR_TLS_OFFER_...) */
-    struct wr_tls_outside *outside; /* or NULL */
+    struct wr_tls_outside *outside; /* may be NULL */
 };
 
 /* Signatures made by functions of the program. */
@@ -81,12 +81,12 @@ struct weir_tls_context {
     bool is_server;
     bool verifies; /* the peer's certificates, if it has any */
     bool demands;  /* a client without a certificate is refused */
-    void (*keylog)(void *user, const char *line); /* or NULL */
+    void (*keylog)(void *user, const char *line); /* may be NULL */
     void *keylog_user;
     bool refuses_unknown_names;
     bool has_signers; /* the key of a certificate may be outside */
     struct wr_tls_signed_stats signatures; /* guarded by the mutex */
-    char *alpn;                            /* or NULL */
+    char *alpn;                            /* may be NULL */
     /* The context's own certificates; a client has at most one. The first is
      * the default. */
     struct wr_tls_identity *identities;
@@ -99,7 +99,7 @@ struct weir_tls_context {
     bool has_newest;     /* TLS 1.3 is enabled */
     uint16_t groups[WR_TLS_GROUPS_MAX];
     size_t group_count;
-    weir_tls_choose_fn *choose; /* or NULL */
+    weir_tls_choose_fn *choose; /* may be NULL */
     void *choose_user;
     struct wr_tls_ticket_keys ticket_keys; /* under the mutex, but lifetime */
     struct wr_tls_clients clients;         /* under the mutex */

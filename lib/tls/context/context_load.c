@@ -526,7 +526,7 @@ int wr_tls_context_load_trust(weir_tls_context *context,
 /* The passphrase of all keys of a context. Exists while the context is
  * created. */
 struct wr_tls_asking {
-    weir_tls_passphrase_fn *ask; /* or NULL */
+    weir_tls_passphrase_fn *ask; /* may be NULL */
     void *user;
     const char *file; /* file of the key, or NULL if it is in memory */
     bool is_known;    /* ->passphrase was read from a text */

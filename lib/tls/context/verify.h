@@ -46,7 +46,7 @@ struct wr_tls_verdict {
     char *hostname; /* required name in a server's certificate, or NULL */
     bool peer_is_client;
     bool is_judged;                 /* the peer's certificates were verified */
-    bool is_accepted;               /* and are good */
+    bool is_accepted;               /* the verification has succeeded */
     enum wr_x509_key_kind key_kind; /* of the accepted leaf; else OTHER */
     bool has_none;         /* an optional client certificate was not sent */
     bool has_chosen;       /* a certificate was chosen for this client */
@@ -55,12 +55,12 @@ struct wr_tls_verdict {
     /* Digest of the name that a client with a TLS 1.2 ticket requests. The
      * engine reads the name before the backend reads the hello. */
     uint8_t asked_name[WR_TLS_TICKET_DIGEST];
-    uint8_t alert;             /* for the peer; 0: the backend chooses it */
+    uint8_t alert;             /* for the peer; the backend chooses if 0 */
     uint8_t tickets_judged;    /* in this handshake */
     weir_tls_context *context; /* for the verification; borrowed */
     struct wr_tls_conn *conn;  /* the connection that is verified; borrowed */
     weir_tls_context *chosen;  /* by the program, a reference; or NULL */
-    struct wr_tls_returning *returning; /* or NULL */
+    struct wr_tls_returning *returning; /* may be NULL */
 };
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,

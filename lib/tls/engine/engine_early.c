@@ -27,7 +27,7 @@ enum {
     ENGINE_EARLY_HANDSHAKE = 22,
     ENGINE_EARLY_DATA = 23,
     ENGINE_EARLY_HEADER = 5,
-    ENGINE_EARLY_EXTRA = WR_TLS_ENGINE_TAG + 1, /* and the type */
+    ENGINE_EARLY_EXTRA = WR_TLS_ENGINE_TAG + 1, /* tag and content type */
     ENGINE_EARLY_LEAST = 16,
 };
 

@@ -49,7 +49,7 @@ static inline size_t wr_tls_engine_body_size(const uint8_t *header)
 
 /* The keys of one direction. */
 struct wr_tls_engine_keys {
-    int suite; /* 0: no keys yet */
+    int suite; /* 0 before the first keys */
     uint32_t key_size;
     uint8_t key[32];
     uint8_t iv[12];

@@ -59,7 +59,7 @@ filter_write_note_progress(struct wr_filter *f)
     wr_assert(f->c.t.state == WR_LIFE_CLOSING);
     wr_outbox_forget_dropped(&f->c.outbox);
     if (f->below_paused || wr_filter_sealed_bytes(f) == 0) {
-        wr_connection_push(&f->c); /* or the wait for the peer begins */
+        wr_connection_push(&f->c); /* may start the wait for the peer */
     }
 }
 

@@ -20,9 +20,9 @@
 enum { WR_OPENSSL_HYBRID_GROUP = 4588 };
 
 struct wr_tls_credential {
-    X509 *leaf; /* or NULL */
+    X509 *leaf; /* may be NULL */
     STACK_OF(X509) * issuers;
-    EVP_PKEY *key;   /* or NULL */
+    EVP_PKEY *key;   /* may be NULL */
     bool has_signer; /* the key is outside */
 };
 
@@ -43,7 +43,7 @@ struct wr_openssl_own {
     char *name; /* server: the name that the client requests, or NULL */
     int16_t alert_received; /* newest fatal alert, or -1 */
     int16_t alert_sent;     /* first fatal alert, or -1 */
-    uint8_t alert;          /* for a refused peer; 0: any */
+    uint8_t alert;          /* to send if the peer is refused; 0 means any */
     uint8_t first[7];       /* bytes of the first record; a whole alert */
     uint8_t first_len;
     bool wants_bytes; /* take() had no bytes in this step */
@@ -97,7 +97,7 @@ BIO *wr_openssl_new_bio(struct wr_tls_conn *conn);
 struct wr_openssl_errors {
     bool has_mark;        /* the program had errors of its own before */
     bool lacks_memory;    /* one of the errors is out of memory */
-    unsigned long newest; /* or 0 */
+    unsigned long newest; /* code of the newest error, or 0 */
 };
 
 /* Calls to OpenSSL must be made between these; calls may be nested. */

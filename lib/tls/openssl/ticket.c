@@ -135,8 +135,9 @@ static SSL_TICKET_RETURN ticket_decide(SSL *ssl, SSL_SESSION *session,
 bool wr_openssl_use_tickets(SSL_CTX *ctx)
 {
     wr_assert(ctx != NULL);
-    static const uint8_t name[] = "weir"; /* or clients with certificates are
-                                           * refused when they return */
+    /* Without a context id OpenSSL refuses clients with certificates when they
+     * resume a session. */
+    static const uint8_t name[] = "weir";
     return SSL_CTX_set_session_id_context(ctx, name, sizeof(name) - 1) == 1 &&
            SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_prepare) == 1 &&
            SSL_CTX_set_session_ticket_cb(ctx, ticket_note_name, ticket_decide,

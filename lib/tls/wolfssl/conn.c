@@ -297,7 +297,7 @@ int wr_wolfssl_show(struct wr_tls_conn *conn,
         wolfSSL_use_PrivateKey_buffer(
             ssl, credential->key, credential->key_size,
             wr_wolfssl_key_format(credential)) != WOLFSSL_SUCCESS) {
-        return -ENOMEM; /* they were checked before */
+        return -ENOMEM; /* no other error: both were loaded before */
     }
     conn_set_credential(conn, credential);
     return !suites || wolfSSL_set_cipher_list(ssl, suites) == WOLFSSL_SUCCESS

@@ -235,7 +235,8 @@ static int memory_try_algorithms(void)
 
     wr_assert(!memory_scope.memory);
     if (err == 0) {
-        err = wc_Sha384Hash(zeros, sizeof(zeros), digest); /* and SHA-512 */
+        /* Also prepares SHA-512. */
+        err = wc_Sha384Hash(zeros, sizeof(zeros), digest);
     }
     if (err == 0) {
         err = memory_try_cipher(zeros);

@@ -39,7 +39,7 @@ struct wr_tls_credential {
     long key_size;
     WOLFSSL_CTX *trial;             /* NULL after check() */
     struct wr_tls_rsa_key *rsa_key; /* or NULL if wolfSSL signs */
-    struct wr_tls_signer *signer;   /* or NULL */
+    struct wr_tls_signer *signer;   /* may be NULL */
 };
 
 static inline int

@@ -192,7 +192,7 @@ static void datagram_send_completed(struct wr_op *op, int32_t res,
                                                 * at once */
         }
     }
-    if (wr_datagram_is_alive(d)) { /* or a callback has aborted it */
+    if (wr_datagram_is_alive(d)) { /* the callbacks may have aborted it */
         wr_datagram_send_polled(d);
     }
     datagram_advance(d);

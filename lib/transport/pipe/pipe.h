@@ -28,7 +28,7 @@ WEIR_MUST_USE int wr_pipe_check(int fd, enum wr_pipe_direction direction);
 WEIR_MUST_USE int
 wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
              const struct weir_factory *factory,
-             const struct weir_connection_options *options, /* or NULL */
+             const struct weir_connection_options *options, /* may be NULL */
              weir_transport **ret);
 
 #endif

@@ -571,7 +571,7 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
 
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
     wr_assert(!wr_delivery_has_held(&s->c.delivery) &&
-              !wr_sock_has_lent(s)); /* they are delivered first */
+              !wr_sock_has_lent(s)); /* older bytes are delivered first */
     if (WR_UNLIKELY(sock_recv_receives_into(s))) {
         sock_recv_arm_lent(s);
         return;
