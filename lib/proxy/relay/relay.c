@@ -98,7 +98,7 @@ static void relay_go_on_draining(struct wr_relay *relay,
     wr_assert(lost->is_lost && !wr_way_back(lost)->is_lost);
     if (lost == relay->drain->way) {
         wr_relay_drain_look(relay);
-    } else { /* all sent, or it cannot send */
+    } else { /* the draining side is lost: it has sent all, or cannot send */
         wr_relay_break_by(relay->drain->way, relay->err);
     }
 }
@@ -115,7 +115,7 @@ static void relay_lost(void *user, weir_transport *t, int err)
         wr_relay_fail(way, err);
     } else if (relay->state == WR_RELAY_OPEN || t->end == WEIR_END_ABORTED) {
         wr_relay_break(relay, WEIR_RELAY_PROGRAM, WEIR_RELAY_CANCELED,
-                       -ECANCELED); /* not a call of the relay */
+                       -ECANCELED); /* aborted by the program */
     }
     if (wr_way_back(way)->is_lost) {
         relay_finish(relay);

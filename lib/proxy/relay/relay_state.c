@@ -250,7 +250,7 @@ void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way)
     }
     if (wr_way_back(way)->state == WR_WAY_ENDED || relay->closes_at_once) {
         wr_relay_set_state(relay, WR_RELAY_CLOSING);
-        for (int i = 0; i < 2; i++) { /* its loss reports an error */
+        for (int i = 0; i < 2; i++) { /* connection_lost reports errors */
             weir_transport_close(relay->ways[i].from);
         }
     }

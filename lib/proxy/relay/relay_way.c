@@ -273,7 +273,7 @@ void wr_way_pass_initial(struct wr_way *way)
 {
     wr_way_check_invariants(way);
     if (way->relay->state == WR_RELAY_CLOSING) {
-        return; /* both sides closed after the other end */
+        return; /* both sides were closed when both directions had ended */
     }
     while (way->initial && way->holds == WR_WAY_INITIAL &&
            wr_way_is_live(way)) {
@@ -340,7 +340,7 @@ static void relay_way_set_limits(struct wr_way *way, uint64_t buffer_bytes)
         marks.high_bytes /= 2;
     }
     way->to->hard_limit_bytes = WR_NO_LIMIT;
-    weir_transport_set_write_buffer_limits(way->to, marks); /* may hold it */
+    weir_transport_set_write_buffer_limits(way->to, marks); /* may hold @way */
     relay_way_set_narrow(way, true);
 }
 
@@ -361,6 +361,7 @@ void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended)
     }
     relay_way_set_limits(way, buffer_bytes);
     if (way->holds == 0) {
-        weir_transport_resume_reading(way->from); /* its protocol had paused */
+        weir_transport_resume_reading(
+            way->from); /* the previous protocol may have paused it */
     }
 }

@@ -103,7 +103,7 @@ static bool choose_is_known(const struct wr_candidate_upstream *candidate)
     return candidate->tier != WR_TIER_NONE && !candidate->is_excluded;
 }
 
-/* Returns true if it is kept, and is up or not checked yet. */
+/* Returns true if the candidate is kept, and is up or not checked yet. */
 static bool choose_may_keep(const struct wr_candidate_upstream *candidate)
 {
     return candidate->is_kept && candidate->tier < WR_TIER_EJECTED;
@@ -209,7 +209,7 @@ static size_t choose_in_turn(struct wr_choosing *choosing,
         if (!choose_follow_turns(choosing, candidates)) {
             wr_turns_begin(turns, choose_is_by_connections(choosing));
             if (choose_set_turns(choosing, candidates) < turns->count) {
-                wr_turns_clear(turns); /* some are of another set */
+                wr_turns_clear(turns); /* some belong to another set */
                 choose_set_turns(choosing, candidates);
             }
             choosing->version = turns->version;
@@ -594,7 +594,7 @@ bool wr_choose_change(struct wr_choosing *choosing,
         choose_note_weight(choosing, one);
     } else if (candidates->turns->is_by_connections !=
                choose_is_by_connections(choosing)) {
-        choosing->version = 0; /* all are checked before the next turn */
+        choosing->version = 0; /* the next choice checks all candidates */
     } else if (choosing->version > 0) {
         choose_set_turn(choosing, candidates, index);
     }
@@ -619,7 +619,7 @@ static size_t choose_index(struct wr_choosing *choosing,
         return candidates->all[choosing->first].is_full ? NO_INDEX
                                                         : choosing->first;
     }
-    wr_assert(false); /* the set has checked it */
+    wr_assert(false); /* the set has checked the balance */
     return NO_INDEX;
 }
 

@@ -27,7 +27,8 @@
 
 /* A choice is made only from the first tier that has candidates. */
 enum wr_tier {
-    /* Unchecked, and before all that are up in the order of the balance: */
+    /* Unchecked, and in the order of the balance before all others that are
+     * up. */
     WR_TIER_AWAITED = -1,
     WR_TIER_PRIMARY,
     WR_TIER_UNCHECKED, /* not chosen yet, but waited for */
@@ -76,18 +77,19 @@ static inline bool wr_tier_is_unchecked(enum wr_tier tier)
 }
 
 /* For WEIR_BALANCE_FIRST: sets the tier of an unchecked candidate that precedes
- * all that are up, among the primary ones and among the backups, to AWAITED.
- * Otherwise a later one would be used for a moment. */
+ * all candidates that are up to AWAITED, separately for primaries and backups.
+ * Otherwise a later candidate would be used for a moment. */
 void wr_choose_await(struct wr_candidate_upstream *candidates, size_t count);
 
-/* Disables candidates that do not have the least rank: of those that are up or
- * wait for their first check, of the backups among these, and of ejected ones.
- * A kept candidate is not changed. */
+/* Disables candidates that do not have the least rank of their class. The
+ * classes are primaries that are up or wait for their first check, such
+ * backups, ejected primaries, and ejected backups. A kept candidate is not
+ * changed. */
 void wr_choose_by_rank(struct wr_candidate_upstream *candidates, size_t count);
 
-/* Returns the tier to choose from: that of the kept candidate, if it is up or
- * waits for its first check. Returns WR_TIER_NONE if no candidate can be
- * used. */
+/* Returns the tier to choose from. It is the tier of the kept candidate, if
+ * that is up or waits for its first check. Returns WR_TIER_NONE if no candidate
+ * can be used. */
 enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
                                  size_t count);
 

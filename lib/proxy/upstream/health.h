@@ -35,8 +35,8 @@ struct wr_health {
 void wr_health_init(struct wr_health *health, uint32_t rise, uint32_t fall,
                     enum wr_health_state state);
 
-/* Makes it up from now on, until checks find it down. Returns true if it was
- * not up. */
+/* Sets the state to up until checks find the upstream down. Returns true if the
+ * state was not up. */
 bool wr_health_lift(struct wr_health *health);
 
 /* Called when a check has ended. Returns true if the state has changed. */

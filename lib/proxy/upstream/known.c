@@ -55,7 +55,7 @@ static uint64_t known_get_start(const weir_upstreams *set,
     if (left_ns == 0) {
         return 0;
     }
-    return gone_ns < now_ns ? now_ns - gone_ns : 1; /* before the machine was */
+    return gone_ns < now_ns ? now_ns - gone_ns : 1; /* 1: before the boot */
 }
 
 /* Continues an ejection, or the probation after it, and a slow start. */
@@ -99,7 +99,8 @@ static enum weir_upstream_state known_get_state(const weir_upstream *upstream)
     return state == WR_HEALTH_UP ? WEIR_UPSTREAM_UP : WEIR_UPSTREAM_DOWN;
 }
 
-/* Returns the time until then, but not 0 before the end was noticed. */
+/* Returns the time until @when_ns. If that is past, but not handled yet,
+ * returns 1. */
 static uint64_t known_get_left(uint64_t now_ns, uint64_t when_ns)
 {
     wr_assert(when_ns > 0);

@@ -78,7 +78,7 @@ void wr_members_drop(weir_upstreams *set, size_t index)
     }
     wr_upstream_note_apart(upstream);
     wr_upstream_fold(upstream);
-    wr_upstreams_wake(set); /* its requests may have none left */
+    wr_upstreams_wake(set); /* requests may have no upstream left */
     wr_upstream_unref(upstream);
 }
 

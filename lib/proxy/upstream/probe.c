@@ -68,7 +68,7 @@ static ssize_t probe_read_on(struct wr_probe *probe, weir_reader *reader)
     }
     wr_ignore(weir_timeout_begin(probe->own.loop, &quiet,
                                  probe->check->plan.timeout_ns /
-                                     QUIET_PART)); /* the read tells it, too */
+                                     QUIET_PART)); /* the read fails, too */
     const ssize_t got = weir_timeout_end(&quiet, probe_read(probe, reader));
     return got == -ETIMEDOUT ? -EPROTO : got;
 }
@@ -153,7 +153,7 @@ static void probe_leave(const struct wr_probe *probe, weir_writer *writer)
     if (wr_check_has_answer(probe->check)) {
         const struct wr_check_piece bye =
             wr_check_bye(probe->check, &probe->talk);
-        wr_ignore(probe_write(writer, &bye)); /* it is over in any case */
+        wr_ignore(probe_write(writer, &bye)); /* the session ends anyway */
     }
     if (weir_transport_set_timeouts(weir_writer_get_transport(writer),
                                     &timeouts) < 0) {
@@ -174,7 +174,7 @@ static int probe_use(struct wr_probe *probe, weir_reader *reader,
     if (err >= 0 && has_answer) {
         err = probe_converse(probe, reader, writer);
     }
-    if (has_header || has_answer) { /* TLS 1.3 refuses this late */
+    if (has_header || has_answer) { /* TLS 1.3 may refuse after the handshake */
         probe->alert =
             wr_transport_get_alert(weir_writer_get_transport(writer));
     }

@@ -78,8 +78,7 @@ struct wr_request {
     struct wr_list attempts;  /* struct request_attempt: of failed tries */
     uint32_t attempt_count;
     struct weir_upstreams_result result;
-    char
-        text[512]; /* what the tries have told, where the program has no room */
+    char text[512]; /* errors of the tries, if the program passed no buffer */
 };
 
 static uint64_t request_now(const struct wr_request *request)
@@ -480,7 +479,7 @@ static void request_serve(struct wr_request *request)
  * request is not served, no other of its kind is checked. */
 static void request_serve_queue(weir_upstreams *set, uint64_t ticket)
 {
-    struct wr_queued *before = NULL; /* it was not served */
+    struct wr_queued *before = NULL; /* last request that was not served */
     struct wr_queued *queued;
 
     wr_assert(ticket > 0);
@@ -533,7 +532,7 @@ static enum wr_choice request_take_turn(struct wr_request *request)
 
     wr_assert(!request->queued.queue);
     if (wr_request_queue_has_older(&set->queue, &request->queued)) {
-        return WR_CHOICE_FULL; /* a slot would be the older one's */
+        return WR_CHOICE_FULL; /* the older request would get the slot */
     }
     request_serve_queue(set, ticket > 0 ? ticket : UINT64_MAX);
     return request_try_next(request);
@@ -566,7 +565,7 @@ static void request_run(struct wr_ready *ready)
  * for all requests of a kind. */
 static void request_serve_unchecked(weir_upstreams *set)
 {
-    struct wr_queued *before = NULL; /* it still waits */
+    struct wr_queued *before = NULL; /* last request that still waits */
     struct wr_queued *queued;
 
     wr_assert(set->round > 0);
@@ -603,7 +602,7 @@ static void request_give_up(struct wr_request *request, int cause)
         return;
     }
     if (request_is_queued(request)) {
-        wr_upstreams_wake(request->set); /* to leave its turn to others */
+        wr_upstreams_wake(request->set); /* lets other requests take its turn */
     }
     request_go_on(request);
 }
@@ -682,7 +681,8 @@ static void request_timer_expired(struct wr_timer *timer)
     }
     request_go_on(request);
     if (waits_for_checks) {
-        request->queued.excluded.with_unchecked = true; /* stop waiting */
+        /* It does not wait for checks again. */
+        request->queued.excluded.with_unchecked = true;
     }
 }
 
@@ -718,7 +718,8 @@ request_check_call(const weir_upstreams *set,
     wr_require(options->key || options->key_size == 0, -EINVAL);
     wr_require(options->limit_bytes <= INT64_MAX, -EINVAL);
     wr_require(!options->connect.tls, -EINVAL);
-    wr_require(!options->connect.fast_open, -EINVAL); /* no try would fail */
+    /* With fast open a try would never fail. */
+    wr_require(!options->connect.fast_open, -EINVAL);
     wr_require(!local || wr_address_is_valid(local), -EINVAL);
     return 0;
 }
@@ -830,7 +831,7 @@ static void request_opened(void *arg, int err,
 
     wr_assert((err == 0) == (result->slot != NULL));
     opening->result = *result;
-    opening->result.error_text = NULL; /* it ends with the request */
+    opening->result.error_text = NULL; /* the text is freed with the request */
     if (result->upstream) {
         wr_upstream_ref(result->upstream);
     }
@@ -935,7 +936,7 @@ int weir_upstreams_open_connection(
         weir_writer_unref(stream.writer); /* closes its connection, if any */
         return err;
     }
-    wr_assert(stream.writer->state != WRITER_UNBOUND); /* possibly lost */
+    wr_assert(stream.writer->state != WRITER_UNBOUND); /* BOUND, or LOST */
     weir_transport_unref(stream.writer->transport); /* the result's reference */
     if (ret_reader) {
         *ret_reader = &stream.writer->reader;

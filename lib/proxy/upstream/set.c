@@ -132,7 +132,7 @@ int weir_upstreams_add(weir_upstreams *set,
     if (err >= 0) {
         err = set_add(set, &known, ret);
     }
-    if (err < 0) { /* as always with a descriptor */
+    if (err < 0) { /* closes a descriptor, which is always an error */
         wr_socket_refuse(wr_endpoint_get_fd(&known.endpoint));
     }
     return err;
@@ -222,7 +222,7 @@ static void set_tell_news(weir_upstreams *set)
         if (!upstream->is_removed) {
             set_tell(set, upstream);
         }
-        if (!upstream->is_removed) { /* by the program just now */
+        if (!upstream->is_removed) { /* the callback may have removed it */
             set_tell_skipped(set, upstream);
         }
         wr_upstream_unref(upstream);

@@ -531,7 +531,7 @@ void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns)
     if (part->health && part->health->checker == part) {
         shared_pass_on(part, shared_pick_checker(part, false), now_ns);
     }
-    /* Other sets that have it let it take part again. */
+    /* Other sets with this target add it again at their next choice. */
     wr_turns_set(&part->call->shared->turns, &part->target->turn, 0, 0);
     wr_shared_note_change(part->call->shared);
     wr_shared_unlock(part->call->shared);

@@ -315,7 +315,8 @@ static inline bool wr_shared_part_is_ejected(const struct wr_shared_part *part)
                                 memory_order_relaxed);
 }
 
-/* Returns when it was up again, or 0. The mutex must be held. */
+/* Returns the time at which the target was up again, or 0. The mutex must be
+ * held. */
 static inline uint64_t
 wr_shared_part_get_back(const struct wr_shared_part *part)
 {
@@ -345,28 +346,29 @@ wr_shared_part_get_active(const struct wr_shared_part *part)
     wr_debug_assert(part->target != NULL);
     return wr_turn_get_active(&part->target->turn);
 }
-/* Called when it was chosen. The mutex must be held. */
+/* Called when the part's upstream was chosen. The mutex must be held. */
 static inline void wr_shared_part_take(struct wr_shared_part *part)
 {
     wr_debug_assert(!part->is_left);
     wr_turns_take(&part->call->shared->turns, &part->target->turn);
 }
-/* Called when the connection has ended. */
+/* Called when a connection to the part's upstream has ended. */
 static inline void wr_shared_part_give(struct wr_shared_part *part)
 {
     wr_debug_assert(part->target != NULL);
     wr_turns_give(&part->call->shared->turns, &part->target->turn);
 }
 
-/* Returns true if WEIR_BALANCE_FIRST uses it. The mutex must be held. */
+/* Returns true if WEIR_BALANCE_FIRST uses the target. The mutex must be
+ * held. */
 static inline bool wr_shared_part_is_in_use(const struct wr_shared_part *part)
 {
     wr_debug_assert(part->target != NULL);
     return part->call->shared->in_use == part->target;
 }
 
-/* Records which one is in use from now on, or NULL for none. The mutex must be
- * held. */
+/* Records the part whose target is in use from now on; NULL means none. The
+ * mutex must be held. */
 void wr_shared_use(weir_upstreams_shared *shared,
                    const struct wr_shared_part *part, uint64_t now_ns);
 
@@ -413,8 +415,8 @@ WEIR_MUST_USE bool wr_shared_part_note_check(struct wr_shared_part *part,
                                              const char *reason,
                                              uint64_t now_ns);
 
-/* Makes it count as up until its checks find it down. Returns true if it did
- * not count as up. */
+/* Makes the target count as up until its checks find it down. Returns true if
+ * it did not count as up. */
 bool wr_shared_part_lift(struct wr_shared_part *part, uint64_t now_ns);
 
 /* Returns true if the last check contradicts the state, which is kept. */

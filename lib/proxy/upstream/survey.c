@@ -342,7 +342,8 @@ static void survey_wait(weir_upstreams *set, const struct wr_queued *queued)
                                  set->round);
         }
     }
-    wr_shared_note_change(set->call->shared); /* others wait after these */
+    /* Requests of other sets now wait after this one. */
+    wr_shared_note_change(set->call->shared);
 }
 
 enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
@@ -394,7 +395,7 @@ static void survey_list(weir_upstreams *set, weir_upstream *upstream)
     wr_assert(survey->count < set->count);
     survey->count++;
     if (wr_tier_is_unchecked(survey->tier)) {
-        return; /* it has no slots for any request */
+        return; /* an unchecked upstream has no slots */
     }
     if (wr_limits_share_has_place(share)) {
         survey->firsts[survey->free_count + survey->full_count] =
@@ -414,7 +415,7 @@ void wr_survey_make(weir_upstreams *set)
     }
     *survey =
         (struct wr_survey){.tier = WR_TIER_NONE, .firsts = survey->firsts};
-    wr_survey_forget(set); /* only tiers are written */
+    wr_survey_forget(set); /* below, only the tiers are valid */
     wr_shared_lock(set->call->shared);
     for (size_t i = 0; i < set->count; i++) {
         const enum wr_tier tier = wr_upstream_get_tier(set->upstreams[i]);
@@ -453,8 +454,8 @@ void wr_survey_note_taken(weir_upstream *upstream)
         i++;
     }
     if (!has_place && i < survey->free_count) {
-        /* Swaps it with the last upstream that has a slot, so that it is the
-         * first of the full ones. */
+        /* Swaps @upstream with the last upstream that has a slot: it becomes
+         * the first full upstream. */
         survey->free_count--;
         survey->firsts[i] = survey->firsts[survey->free_count];
         survey->firsts[survey->free_count] = upstream;
@@ -502,7 +503,7 @@ void wr_survey_wait(weir_upstreams *set, const struct wr_queued *queued)
 {
     struct wr_survey *survey = &set->survey;
     weir_upstream **full = survey->firsts + survey->free_count;
-    size_t left = 0; /* full ones that others may wait for */
+    size_t left = 0; /* full upstreams that other requests may wait for */
 
     wr_assert(queued->queue == &set->queue);
     if (survey->full_count == 0) {

@@ -74,7 +74,8 @@ static void target_end(struct wr_target *target, bool is_good, uint64_t ttl_ns)
     wr_assert(target->is_asking);
     target->is_asking = false;
     target->error_count += !is_good;
-    /* Otherwise a name without an address is not looked up. */
+    /* Retries soon if there is no address and nothing else looks the name up.
+     */
     target_arm(target,
                !is_good && target->is_waited_for && target->address_count == 0
                    ? TTL_MIN_NS

@@ -102,7 +102,7 @@ static struct wr_turn_group *turns_find(struct wr_turns *turns, uint32_t busy,
         return group;
     }
     struct wr_list *link = wr_list_pop_front(&turns->spare);
-    wr_assert(link); /* as many groups as may take part */
+    wr_assert(link); /* there is a group for each participant */
     struct wr_turn_group *made =
         wr_container_of(link, struct wr_turn_group, link);
     *made = (struct wr_turn_group){.weight = weight, .busy = busy};
@@ -147,7 +147,7 @@ static void turns_remove(struct wr_turns *turns, struct wr_turn *turn)
     }
 }
 
-/* Moves it to its group after its connections may have changed. */
+/* Moves @turn to another group if its number of connections has changed. */
 static void turns_move(struct wr_turns *turns, struct wr_turn *turn)
 {
     const struct wr_turn_group *group = turn->group;
@@ -160,7 +160,7 @@ static void turns_move(struct wr_turns *turns, struct wr_turn *turn)
     wr_debug_assert(turns->count > 0 || !turn->group);
 }
 
-/* Moves all whose connections have ended to their groups. */
+/* Moves all participants whose connections have ended to their new groups. */
 static void turns_follow(struct wr_turns *turns)
 {
     struct wr_turn *turn = NULL;
@@ -216,7 +216,7 @@ struct wr_turn_group *wr_turns_take_room(struct wr_turns *turns)
 {
     struct wr_list *link = wr_list_pop_front(&turns->spare);
 
-    wr_assert(link); /* one less may take part than there are groups */
+    wr_assert(link); /* there are more groups than participants */
     return wr_container_of(link, struct wr_turn_group, link);
 }
 
@@ -284,7 +284,7 @@ void wr_turns_scale(struct wr_turns *turns)
          group = turns_next(turns, group)) {
         const int64_t earned = group->clock * (int64_t)group->weight;
         struct wr_turn *scaled = NULL;
-        while (group->head) { /* the order is kept, except among equal ones */
+        while (group->head) { /* keeps the order, except of equal credits */
             struct wr_turn *turn = group->head;
             turns_cut(group, turn);
             turn->credit =
@@ -346,7 +346,7 @@ void wr_turns_leave(struct wr_turns *turns, struct wr_turn *turn)
 void wr_turns_note(struct wr_turns *turns, struct wr_turn *turn)
 {
     if (atomic_exchange(&turn->is_noted, true)) {
-        return; /* not processed since then */
+        return; /* it is in the list already */
     }
     turn->noted = atomic_load(&turns->noted);
     while (!atomic_compare_exchange_weak(&turns->noted, &turn->noted, turn)) {

@@ -1,21 +1,23 @@
 /*
- * Smooth weighted round robin without checking all that take part: pure
+ * Smooth weighted round robin that does not check every participant: pure
  * functions.
  *
- * With each choice all that take part earn their weights, the one with the most
- * credit is chosen, and it pays what all have earned. Those with the same
- * weight earn together, so they are a group with a clock: it counts the
- * choices, and each stores its credit minus the clock's part. So within a group
- * only the chosen one changes its position. A group is a heap by credit, and a
- * choice compares the heads of the groups.
+ * With each choice every participant earns its weight as credit. The
+ * participant with the most credit is chosen, and pays what all have earned.
+ * Participants with the same weight earn together, so they are a group with a
+ * clock: the clock counts the choices, and each participant stores its credit
+ * minus the clock's part. So within a group only the chosen participant changes
+ * its position. A group is a heap by credit, and a choice compares the heads of
+ * the groups.
  *
- * For least connections all in a group also have the same number of
- * connections, and the group takes part while it is the least busy for its
+ * For least connections all participants of a group also have the same number
+ * of connections, and the group takes part while it is the least busy for its
  * weight: the clocks of other groups stop.
  *
  * A credit is at most the sum of the weights. When the sum falls to a half,
- * because weights change or a heavy one leaves, all credits are scaled down, so
- * that they represent as many turns as before; otherwise a burst would follow.
+ * because weights change or a heavy participant leaves, all credits are scaled
+ * down, so that they represent as many turns as before; otherwise a burst would
+ * follow.
  *
  *     groups   connections / weight, the least first; equal ones by weight
  *        |
@@ -38,7 +40,7 @@
 /* Number of changes of participants that are recorded individually. */
 #define WR_TURNS_KEPT 64u
 
-/* Those that earn together. */
+/* Participants that earn together. */
 struct wr_turn_group {
     struct wr_list link; /* in turns->groups or in turns->spare */
     uint32_t weight;
@@ -51,7 +53,7 @@ struct wr_turn_group {
 /* A participant. Zero-initialized, it does not take part. */
 struct wr_turn {
     int64_t credit;              /* in a group, minus its clock's part */
-    uint64_t bound;              /* of the credit, once it takes no part */
+    uint64_t bound;              /* turns->bound when it last took part */
     struct wr_turn_group *group; /* NULL if it takes no part */
     struct wr_turn *above;       /* parent in the heap, or NULL */
     struct wr_turn *below[2];
@@ -83,14 +85,15 @@ void wr_turns_init(struct wr_turns *turns);
 
 /* Allows one more participant for each group that is added. */
 void wr_turns_give_room(struct wr_turns *turns, struct wr_turn_group *group);
-/* Allows one less. Returns a group, which the owner frees. */
+/* Allows one participant less. Returns a group, which the owner frees. */
 struct wr_turn_group *wr_turns_take_room(struct wr_turns *turns);
 
-/* Starts or stops counting connections. If that changes, no one takes part any
- * more. */
+/* Starts or stops counting connections. If this changes, all participants are
+ * removed. */
 void wr_turns_begin(struct wr_turns *turns, bool is_by_connections);
 
-/* Makes it take part with this weight and index; 0 means that it does not. */
+/* Makes @turn a participant with this weight and index. A weight of 0 removes
+ * it. */
 void wr_turns_set(struct wr_turns *turns, struct wr_turn *turn, uint32_t weight,
                   size_t index);
 /* Removes all participants. */
@@ -99,13 +102,14 @@ void wr_turns_clear(struct wr_turns *turns);
  * set. */
 void wr_turns_scale(struct wr_turns *turns);
 
-/* Returns the one whose turn it is, which pays. At least one must take part. */
+/* Returns the participant whose turn it is, and lets it pay. There must be a
+ * participant. */
 struct wr_turn *wr_turns_choose(struct wr_turns *turns);
 
-/* Counts a new connection of the chosen one. */
+/* Counts a new connection of the chosen participant. */
 void wr_turns_take(struct wr_turns *turns, struct wr_turn *turn);
 
-/* Forgets it before it is freed. */
+/* Removes all pointers to @turn, which may then be freed. */
 void wr_turns_leave(struct wr_turns *turns, struct wr_turn *turn);
 
 void wr_turns_note(struct wr_turns *turns, struct wr_turn *turn);

@@ -339,7 +339,7 @@ static void upstream_check_ended(struct wr_probe *probe, int err)
     if (!upstream->is_removed && !set->is_closed &&
         wr_shared_part_end_check(&upstream->part)) {
         if (upstream->is_check_dropped) {
-            wr_upstream_follow(upstream); /* the pause is over already */
+            wr_upstream_follow(upstream); /* arms a check if not paused */
         } else {
             upstream_note_check(upstream, err);
             upstream_arm_check(upstream);

@@ -47,8 +47,8 @@ struct wr_survey {
      * upstreams without one for which the set does not wait yet in this
      * round. */
     weir_upstream **firsts;
-    size_t free_count; /* those with a slot */
-    size_t full_count; /* those without a slot */
+    size_t free_count; /* upstreams with a slot */
+    size_t full_count; /* upstreams without a slot */
 };
 
 struct weir_upstreams {
@@ -87,7 +87,7 @@ struct weir_upstreams {
 
     struct wr_list requests;           /* struct wr_request: all */
     struct wr_request_queue queue;     /* requests that wait for a slot */
-    struct wr_request_queue unchecked; /* ... and for first checks */
+    struct wr_request_queue unchecked; /* requests that wait for first checks */
     uint32_t connecting_count;
     uint32_t probe_count; /* running checks */
     struct wr_upstreams_totals totals;
