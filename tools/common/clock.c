@@ -1,8 +1,8 @@
 /*
- * Reads the clocks.
+ * Reads the clocks with clock_gettime().
  *
- * With a vDSO no call enters the kernel.
- * None of these clocks can fail.
+ * None of them can fail, so the functions return a time and no error. With a
+ * vDSO reading a clock does not enter the kernel.
  */
 #include "clock.h"
 

@@ -20,14 +20,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* Waits for a slow reader, but not again until it has read. */
+/* A slow reader is waited for once; after that only when it has read
+ * something. */
 #define PATIENCE_MS 100
 
 /* Width of a terminal that does not report one. */
 #define WIDTH_UNSAID 80U
 
 static bool is_impatient;
-static unsigned long lost_count; /* lines that were not written */
+static unsigned long lost_count; /* number of lines that were not written */
 
 ssize_t console_write_ready(int fd, const char *text, size_t len,
                             int patience_ms)
@@ -176,7 +177,7 @@ void console_begin(void)
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {
-            _exit(CONSOLE_FAILED); /* there is nowhere to report */
+            _exit(CONSOLE_FAILED); /* the error cannot be reported */
         }
     }
 }

@@ -1,5 +1,5 @@
 /*
- * Messages of a tool, and its end.
+ * Messages and exit of a tool.
  *
  * Results go to standard output. Everything else is a line on standard error
  * that begins with the program's name.
@@ -18,11 +18,11 @@ extern const char console_name[];
 #define CONSOLE_FAILED 1
 
 /* Replaces control characters, which a terminal would execute, by question
- * marks. For texts that may come from others. */
+ * marks. Must be used for texts that may come from others. */
 void console_clean(char *text);
 
-/* Prints the program's name, ": " and a cleaned line to standard error. Returns
- * false, for a caller that refuses something. */
+/* Prints the program's name, ": " and a line without control characters to
+ * standard error. Returns false, so that a caller can return the result. */
 bool say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Makes say() of this thread write to @line, each line over the previous one.
@@ -33,7 +33,8 @@ void console_divert(char *line, size_t size);
  * a terminal. */
 unsigned console_width(int fd);
 
-/* Writes lines to standard error; they need not stay together. */
+/* Writes lines to standard error. Lines of other threads may come between
+ * them. */
 void console_write(const char *text, size_t len);
 
 /* Returns the length of the next piece: whole lines that a pipe accepts
@@ -50,9 +51,9 @@ ssize_t console_write_ready(int fd, const char *text, size_t len,
  * lines, and prints the count when it can. */
 void console_set_patient(bool is_patient);
 
-/* Ends the program with a message if @err is negative. For failures that only
- * lack of memory or a lost thread can cause, and that would keep the program
- * from ending. */
+/* Prints a message and ends the program if @err is negative. For calls that
+ * only fail if memory runs out or a thread is lost, and whose failure would
+ * keep the program from ending. */
 void console_check(int err, const char *what);
 
 /* Must be called first. Opens missing standard descriptors, so that no other

@@ -1,11 +1,11 @@
 /*
  * Names are compared as they arrive: each byte removes the names of the table
- * that it does not match; the name that is left at the colon is the field.
- * Values of other fields are only checked for control characters.
+ * that it does not match; a name that is left at the colon is the field. Values
+ * of other fields are only checked for control characters.
  *
- * A relevant value is a list (RFC 9110, 5.6.1). Its elements are collected one
- * at a time in lower case, and evaluated at the comma or the end of the line.
- * An element longer than every known word is unknown.
+ * The value of a parsed field is a list (RFC 9110, 5.6.1). Its elements are
+ * collected one at a time in lower case, and evaluated at the comma or the end
+ * of the line. An element longer than every known word is unknown.
  */
 #include "http_head.h"
 
@@ -106,7 +106,7 @@ static int take_coding(struct http_head_reader *reader)
     struct http_head *head = &reader->head;
 
     if (head->is_chunked) {
-        return HTTP_E_CODING; /* it must be the last one */
+        return HTTP_E_CODING; /* "chunked" must be the last coding */
     }
     head->has_coding = true;
     head->is_chunked = is_element(reader, "chunked");
@@ -155,7 +155,7 @@ static int read_element(struct http_head_reader *reader, uint8_t byte)
     return 0;
 }
 
-/* Ends a field after its line, as no folded line continues it. */
+/* Ends a field when the next line shows that it is not folded. */
 static int end_field(struct http_head_reader *reader)
 {
     if (!reader->has_field) {
@@ -201,7 +201,8 @@ static int read_status(struct http_head_reader *reader, uint8_t byte)
     return head->status < 100 ? HTTP_E_STATUS : 0;
 }
 
-/* Handles a byte that is not text: the end of the line, or an error. */
+/* Handles a byte that is not part of a text: the end of the line, or an
+ * error. */
 static int end_line(struct http_head_reader *reader, uint8_t byte)
 {
     if (byte == '\r') {
@@ -267,7 +268,8 @@ static int read_feed(struct http_head_reader *reader, uint8_t byte)
     return reader->is_trailer ? 0 : check_head(&reader->head);
 }
 
-/* The first byte of a line shows whether the previous field has ended. */
+/* Handles the first byte of a line, which shows whether the previous field
+ * continues. */
 static int read_line(struct http_head_reader *reader, uint8_t byte)
 {
     if (is_blank(byte)) {

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Limit in bytes of a head, and of the trailers. */
+/* Limit in bytes of a head, and of trailers. */
 #define HTTP_HEAD_MAX 65536U
 
 /* Names and texts of errors. A code is negative and is not an error of the
@@ -68,8 +68,8 @@ enum http_field {
 };
 
 enum http_head_state {
-    HTTP_HEAD_STATUS,    /* in the status line's fixed part */
-    HTTP_HEAD_REASON,    /* after it */
+    HTTP_HEAD_STATUS,    /* in the fixed part of the status line */
+    HTTP_HEAD_REASON,    /* after the fixed part */
     HTTP_HEAD_LINE,      /* at the first byte of a line */
     HTTP_HEAD_NAME,      /* in a name */
     HTTP_HEAD_VALUE,     /* in a value */
@@ -82,14 +82,16 @@ enum http_head_state {
 
 struct http_head_reader {
     enum http_head_state state;
-    /* Bytes of the status line's fixed part, or of a name, so far. */
+    /* Bytes so far of the fixed part of the status line, or of a name. */
     uint32_t at;
     /* All bytes so far. */
     uint32_t size_bytes;
-    /* Bit mask of the field names that match so far; then the field. */
+    /* Bit mask of the field names that still match; after the colon, of the
+     * field. */
     uint8_t fitting;
     uint8_t field;
-    /* An element of a list, in lower case, and whether a blank followed it. */
+    /* Current element of a list, in lower case, and whether a blank followed
+     * it. */
     uint8_t element_len;
     bool element_has_blank;
     /* True if a folded line could continue a field. */

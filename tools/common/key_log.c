@@ -24,8 +24,9 @@ struct key_log {
     struct key_log *next;
     size_t users; /* number of users */
     int fd;
-    bool has_failed; /* reported; reset by a successful write */
-    bool has_warned; /* until it is closed */
+    bool has_failed; /* a failure was reported; reset by a successful write */
+    bool has_warned; /* key_log_warn() has warned; reset when the log is
+                      * closed */
     char path[];
 };
 

@@ -123,8 +123,8 @@ size_t option_distance(const char *a, const char *b)
     return row[len];
 }
 
-/* Returns the distance of an unknown name from an option in --help; a prefix of
- * its name is near. */
+/* Returns the edit distance between an unknown name and an option of --help, or
+ * 1 if the name is a prefix of the option's. */
 static size_t measure(const struct option *option, const char *name)
 {
     if (!is_option(option) || !option->help) {
@@ -470,14 +470,15 @@ struct line {
     bool is_bad; /* an option was refused */
     unsigned refused_count;
     const struct option *asked; /* --help or --version, or NULL */
-    bool is_stopped;            /* the rest cannot be parsed */
+    bool is_stopped;            /* the other arguments cannot be parsed */
     bool is_over;               /* "--" has ended the options */
     struct option_list *given;
     const char **words; /* arguments that are not options */
     size_t word_count;
 };
 
-/* Limit of messages: a script may have generated thousands of arguments. */
+/* Number of messages at most: a script may have generated thousands of
+ * arguments. */
 #define REFUSED_MAX 10U
 
 static void count_refused(struct line *line)
@@ -537,7 +538,7 @@ bool option_is_given(const struct option_list *given, const char *name)
     return false;
 }
 
-/* A switch with "off" counts as not given. */
+/* Records that an option was given. A switch with "off" counts as not given. */
 static void note(struct line *line, const struct option *option,
                  const char *value)
 {
@@ -614,7 +615,8 @@ static void pass(struct line *line, const struct option *option,
     }
 }
 
-/* Passes on "-x" and its value, or NULL. The flag's text is static. */
+/* Passes on "-x" and its value, which may be NULL. The flag's text is
+ * static. */
 static void pass_letter(struct line *line, const struct option *option,
                         char letter, const char *value)
 {

@@ -72,11 +72,12 @@ struct option {
     const char *aliases; /* other names, separated by spaces; one letter is a
                           * short name. May be NULL */
     enum option_kind kind;
-    size_t offset;              /* of the field in its owner */
-    uint64_t least;             /* of a number */
-    uint64_t most;              /* 0 is the limit of the type */
+    size_t offset;              /* of the field in its struct */
+    uint64_t least;             /* lower bound of a number */
+    uint64_t most;              /* upper bound of a number; 0 is the limit of
+                                 * the type */
     const char *const *choices; /* ends with NULL */
-    /* Replaces the list; returns NULL after the last choice. */
+    /* Replaces ->choices; returns NULL after the last choice. */
     const char *(*name_choice)(int index);
     const char *initial; /* default value, shown by --help; NULL if ->help has
                           * it or if it is 0 */
@@ -93,9 +94,9 @@ struct option {
     int need;        /* defined by the command: a condition; 0 is none */
     bool is_common;  /* shown by --help of a set with ->has_common, up to the
                       * first ". " of ->help */
-    bool repeats;    /* may be repeated: adds a value, or begins what later
-                      * options apply to */
-    bool says_where; /* reasons need no flag before them */
+    bool repeats;    /* may be repeated: adds a value, or starts an object for
+                      * later options */
+    bool says_where; /* its reasons already name the flag or place */
 };
 
 /* The options that were given, each once, in order. */
@@ -106,8 +107,8 @@ struct option_list {
 
 struct option_set {
     const char *command; /* such as "weir-load run" */
-    const char *head;    /* of --help */
-    const char *tail;    /* or NULL */
+    const char *head;    /* printed by --help before the options */
+    const char *tail;    /* printed by --help after the options; may be NULL */
     const struct option *rows;
     size_t count;
     /* Returns a replacement for a removed option of @len bytes, or NULL. May be

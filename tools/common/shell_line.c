@@ -11,7 +11,7 @@ static void put(struct shell_line *self, const char *text)
 {
     const size_t len = strlen(text);
 
-    if (self->len + len + 2 > sizeof(self->text)) { /* and a newline */
+    if (self->len + len + 2 > sizeof(self->text)) { /* including a newline */
         self->is_lost = true;
         return;
     }

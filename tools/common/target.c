@@ -129,7 +129,7 @@ static int parse_host(struct target *target, bool listening, char *why)
     int err = weir_address_parse(target->host, target->port, &target->address);
     if (err == WEIR_ENOTLITERAL) {
         return is_host_name(target->host)
-                   ? 0 /* looked up later */
+                   ? 0 /* resolved later */
                    : refuse(why, "'%.100s' is not a host name", target->host);
     }
     if (err < 0) {

@@ -24,13 +24,13 @@
     "tls+unix:PATH"
 
 struct target {
-    /* As given, for reports; points into the command line. */
+    /* The target as given, for reports; points into the command line. */
     const char *text;
-    /* Without brackets. Empty for all addresses (serve only) or a Unix target.
-     */
+    /* Without brackets. Empty for a Unix target, and for all addresses (serve
+     * only). */
     char host[TARGET_HOST_SIZE];
     uint16_t port;
-    /* UDP: without connections; requests may be lost. */
+    /* UDP: no connection, and requests may be lost. */
     bool is_datagram;
     bool is_tls;
     /* weir-proxy's any://: each client decides whether it uses TLS. */

@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-/* Enough for the attempts that people read. */
+/* Buffer size: as many attempts as people read. */
 #define TRIED_SIZE 1536
 
 /* Writes "192.0.2.1:80: Connection refused (from 198.51.100.7:40312); ..." for

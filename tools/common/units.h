@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Buffer size for the units_format functions. */
+/* Buffer size for units_format_time() and units_format_size(). */
 #define UNITS_TEXT_SIZE 32
 
 /* Return 0, -EINVAL for an invalid number or unit, or -ERANGE if it is too

@@ -36,7 +36,7 @@ static bool is_known(const char *value)
     return false;
 }
 
-/* The remedy is another package, or an option of the build. */
+/* Prints the remedy: another package, or an option of the build. */
 static bool refuse_library(const struct weir_tls_library *tls,
                            const char *wanted, char *why)
 {

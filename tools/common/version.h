@@ -9,9 +9,9 @@
 
 #include "option.h"
 
-/* Prints the version of @program and of the TLS library inside it, with the
- * version of the source package that it was built from, by which an operator
- * sees whether it has a fix. */
+/* Prints the version of @program and of the TLS library that it uses. Includes
+ * the version of the TLS library's source package, which shows an operator
+ * whether a fix is included. */
 void print_version(const char *program);
 
 /* Reads the value of --tls-library, "openssl", "wolfssl" or "fips" (OpenSSL in

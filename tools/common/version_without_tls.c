@@ -1,8 +1,8 @@
 /*
  * --version and --tls-library of a program without libweir-tls.
  *
- * An operator who looks for a fix of a TLS library sees that the program has
- * none.
+ * The output says that the program has no TLS library, for operators who check
+ * whether the library has a certain fix.
  */
 #include "version.h"
 

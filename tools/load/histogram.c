@@ -18,7 +18,7 @@ static uint32_t shift_of(uint32_t index)
     return index < 2 * STEPS ? 0 : (index >> HISTOGRAM_STEP_BITS) - 1;
 }
 
-/* Newton's method, which avoids linking libm. */
+/* Newton's method, so that libm need not be linked. */
 static double square_root(double value)
 {
     double root = value > 1 ? value : 1;
@@ -109,7 +109,8 @@ void histogram_interval(const struct histogram *h, uint32_t share,
     double p = (double)share / HISTOGRAM_WHOLE;
     double spread = 1.96 * square_root(n * p * (1 - p));
     double low = n * p - spread;
-    /* One rank up for rounding, and one because the interval is closed. */
+    /* One more rank for rounding, and one because the interval includes its
+     * ends. */
     double high = n * p + spread + 2;
 
     *ret_low = histogram_at_rank(h, low < 1 ? 1 : (uint64_t)low);

@@ -19,7 +19,7 @@
 #define HISTOGRAM_POWERS    32
 #define HISTOGRAM_SIZE      ((HISTOGRAM_POWERS + 1) << HISTOGRAM_STEP_BITS)
 
-/* Unit of a quantile: this many are the whole. */
+/* Quantiles are given in this many parts of the whole. */
 #define HISTOGRAM_WHOLE 100000U
 
 struct histogram {
@@ -82,8 +82,8 @@ uint64_t histogram_at_rank(const struct histogram *h, uint64_t rank);
  */
 uint64_t histogram_quantile(const struct histogram *h, uint32_t share);
 
-/* Returns how many values are needed for ten of them to lie beyond the
- * quantile. */
+/* Returns how many values a histogram must have, so that ten of them lie beyond
+ * the quantile. */
 uint64_t histogram_need(uint32_t share);
 
 /* Returns true if at least ten values lie beyond the quantile. A quantile that
@@ -95,10 +95,11 @@ bool histogram_can_tell(const struct histogram *h, uint32_t share);
 void histogram_interval(const struct histogram *h, uint32_t share,
                         uint64_t *ret_low, uint64_t *ret_high);
 
-/* Exact, from the sum; 0 if empty. */
+/* Returns the mean, exact because it is computed from the sum; 0 if empty. */
 double histogram_mean(const struct histogram *h);
 
-/* From the middles of the buckets; 0 if empty. */
+/* Returns the standard deviation, computed from the middles of the buckets; 0
+ * if empty. */
 double histogram_deviation(const struct histogram *h);
 
 #endif

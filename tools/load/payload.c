@@ -1,8 +1,8 @@
 /*
- * The generator is splitmix64: a few operations per word, and every seed gives
- * a different stream starting at the first byte.
+ * Generates the bytes with splitmix64: a few operations for eight bytes, and
+ * each seed gives another stream from the first byte on.
  *
- * The bytes are not secret.
+ * The bytes are predictable and not for secrets.
  */
 #include "tools/load/payload.h"
 

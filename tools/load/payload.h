@@ -25,8 +25,9 @@ struct payload {
 /* Hashes a number: each bit of the value changes about half of the result's. */
 uint64_t payload_mix(uint64_t value);
 
-/* Writes the stream's first bytes from a seed. With PAYLOAD_PERIOD bytes more
- * than a request, each position has a whole request in a row. */
+/* Writes the first @size bytes of the stream of a seed. @size must be
+ * PAYLOAD_PERIOD plus the largest request, so that a request at any position is
+ * contiguous. */
 void payload_fill(uint8_t *bytes, size_t size, uint64_t seed);
 
 void payload_init(struct payload *payload, uint64_t seed);
@@ -35,8 +36,8 @@ void payload_init(struct payload *payload, uint64_t seed);
  * responses of an earlier connection are noticed. */
 uint32_t payload_start(uint64_t seed, uint64_t conn_index, uint64_t generation);
 
-/* Returns a random number of a connection. Add a request's number and mix the
- * sum to get the request's random number. */
+/* Returns a random number for a connection. The random number of a request is
+ * payload_mix() of this number plus the request's index. */
 uint64_t payload_chance(uint64_t seed, uint32_t conn_index,
                         uint32_t generation);
 
@@ -46,7 +47,7 @@ static inline uint32_t payload_after(uint32_t position, size_t len)
     return (uint32_t)((position + len) % PAYLOAD_PERIOD);
 }
 
-/* Returns how many bytes are right, up to the first wrong one. */
+/* Returns how many bytes match before the first difference. */
 size_t payload_match(const struct payload *payload, uint32_t position,
                      const uint8_t *data, size_t len);
 

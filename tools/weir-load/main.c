@@ -70,7 +70,7 @@ static int as_main(int argc, char **argv, int first)
     return grammar_run(argc, argv, first, run_main);
 }
 
-/* The first one is the default. */
+/* Commands of the program; the first one is the default. */
 static const struct completion_command commands[] = {
     {"run", &options_set, run_main},
     {"as", &options_set, as_main}, /* its own options, before the tool's */
@@ -131,7 +131,8 @@ static int do_as_told(int argc, char **argv)
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(word, commands[i].name) == 0) {
-            if (commands[i].set != &options_set) { /* run_main() warns itself */
+            if (commands[i].set != &options_set) { /* run_main() warns by
+                                                    * itself */
                 secret_words_warn(argc, argv);
             }
             return commands[i].run(argc, argv, 2);

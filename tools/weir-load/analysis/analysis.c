@@ -59,7 +59,7 @@ struct analysis {
         const struct option *option;
         const char *value;
     } own[OWN_MAX];
-    /* Options of runs, then targets; or files. */
+    /* Options of runs, followed by targets or files. */
     struct words words;
     struct option_list passed;
     size_t target_count;
@@ -114,7 +114,7 @@ static bool pass(void *options, const struct option *option, const char *word,
     return take_word(options, word, why);
 }
 
-/* Stores an option for the script. */
+/* Stores a checked option for the script. */
 static bool keep(void *options, const struct option *option, const char *value,
                  char *why)
 {
@@ -188,7 +188,7 @@ static bool read_flags(void *options, const struct option *option,
     return split_text(value, &self->sides[option->name[0] == 'b'].flags, why);
 }
 
-/* A removed option that would be taken for one of runs. */
+/* Refuses a removed option, which would otherwise be passed on to runs. */
 static bool refuse_gone(void *options, const struct option *option,
                         const char *value, char *why)
 {
@@ -252,7 +252,7 @@ static const struct option ab_rows[] = {
     OPTION_ROW_HELP,
 };
 
-/* Follows the usage of each command that the script runs. */
+/* Appended to the usage of each command that the script runs. */
 #define NEEDS_PYTHON "Needs Python 3 (the package python3).\n"
 
 #define SET(name_, rows_, ...)                                                 \
@@ -416,7 +416,7 @@ static bool refuse_word(void *options, const char *text, char *why)
                          redis_url_show(text, shown, sizeof(shown)));
 }
 
-/* Only options of runs are allowed for one side. */
+/* Checks that the options of a side are options of runs. */
 static bool look_at_flags(struct side *side)
 {
     static const struct option_set set = {
@@ -456,8 +456,8 @@ static void name_side(struct side *side, const char *target)
     }
 }
 
-/* Returns true if one of the NULL-terminated @names was given for the side or
- * for both. */
+/* Returns true if one of the NULL-terminated @names was given for this side or
+ * for both sides. */
 static bool has_flag(const struct analysis *self, const struct side *side,
                      const char *const *names)
 {
@@ -470,7 +470,8 @@ static bool has_flag(const struct analysis *self, const struct side *side,
     return false;
 }
 
-/* Builds the arguments of a side's runs: common ones, its own, its target. */
+/* Builds the arguments of a side's runs: common options, the side's own, its
+ * target. */
 static bool prepare_side(const struct analysis *self, struct side *side,
                          const char *target)
 {
@@ -490,7 +491,7 @@ static bool prepare_side(const struct analysis *self, struct side *side,
            append(words, target);
 }
 
-/* Refuses --data-order once, because each run would start with the first row
+/* Refuses --data-order once, because each run would start at the first row
  * again. */
 static bool refuses_once(const struct words *words, const char *name)
 {
@@ -568,7 +569,8 @@ static bool check_sweep(struct analysis *self)
     return false;
 }
 
-/* The words are never freed; the process ends. */
+/* Adds an option and its value to the arguments. They are never freed, because
+ * the process ends soon. */
 static bool add_word(const char ***at, const char *name, const char *value)
 {
     char *word = NULL;

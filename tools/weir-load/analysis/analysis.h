@@ -17,7 +17,8 @@ extern const struct option_set report_set;
 extern const struct option_set search_set;
 extern const struct option_set sweep_set;
 
-/* Run a command and return its exit code. Words begin at argv[first]. */
+/* Run a command and return its exit code. Its arguments begin at
+ * argv[first]. */
 int ab_main(int argc, char **argv, int first);
 int compare_main(int argc, char **argv, int first);
 int report_main(int argc, char **argv, int first);

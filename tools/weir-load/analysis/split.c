@@ -1,7 +1,7 @@
 /*
- * One pass, in place: reading is never behind writing, so a copy of the text
- * becomes the words. A quote without an end is an error, because it would
- * change the words after it.
+ * Splits a copy of the text in place, in one pass: an argument is never longer
+ * than its text. A quote that is not closed is an error, because it would
+ * change the arguments after it.
  */
 #include "split.h"
 

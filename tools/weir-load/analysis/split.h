@@ -1,7 +1,8 @@
 /*
- * Splits the options of one side of a comparison, given in one
- * argument, into words like a shell, without variables, patterns and
- * commands.
+ * Splits the options of one side of a comparison.
+ *
+ * They are given in one argument, and split into arguments like in a shell, but
+ * without variables, patterns and commands.
  */
 #ifndef WEIR_LOAD_SPLIT_H
 #define WEIR_LOAD_SPLIT_H
@@ -19,8 +20,8 @@ struct split {
 };
 
 /* Splits at blanks. '...' is literal, and so is "..." except for \" and \\.
- * Elsewhere a \ makes the next character literal. Returns false with one line
- * in @why (OPTION_WHY_SIZE bytes). The words point into @ret. */
+ * Elsewhere a \ makes the next character literal. The arguments point into
+ * @ret. Returns false with one line in @why (OPTION_WHY_SIZE bytes). */
 bool split_text(const char *text, struct split *ret, char *why);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * Exit codes of weir-load, as weir-load(1) documents them. They are part of the
- * interface: scripts can tell from the code what happened without reading a
- * report.
+ * Exit codes of weir-load.
+ *
+ * They are documented in weir-load(1). Scripts depend on them: a code has the
+ * result of a run, so that no report needs to be read.
  */
 #ifndef WEIR_LOAD_EXITS_H
 #define WEIR_LOAD_EXITS_H

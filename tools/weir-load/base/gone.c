@@ -1,7 +1,7 @@
 /*
- * The table of removed words. It is searched linearly: it has few rows, and is
- * needed at most once per command line. A row stays as long as people may still
- * write its word.
+ * Table of removed options and placeholders. The search is linear: the table
+ * has few rows, and is used at most once per command line. A row stays as long
+ * as people may still use the old name.
  */
 #include "gone.h"
 

@@ -1,7 +1,7 @@
 /*
  * Options and template placeholders that weir-load no longer has. Each is
- * refused by name with its replacement. A new row needs a word that some
- * version of weir-load had.
+ * refused with its replacement. Only names that a version of weir-load had get
+ * a row.
  */
 #ifndef WEIR_LOAD_GONE_H
 #define WEIR_LOAD_GONE_H

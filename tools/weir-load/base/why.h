@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Size of every buffer for a reason; as OPTION_WHY_SIZE. */
+/* Size of every buffer for a reason; equal to OPTION_WHY_SIZE. */
 #define WHY_SIZE 512
 
 /* Writes a reason to @why. Returns @err. */
@@ -26,7 +26,8 @@ why_refuse(char *why, int err, const char *format, ...)
     return err;
 }
 
-/* Refuses the part of a text that begins at @at. */
+/* Writes a reason with the position and the start of the wrong part, @at in
+ * @text. Returns -EINVAL. */
 static inline int why_refuse_at(char *why, const char *text, const char *at,
                                 const char *want)
 {

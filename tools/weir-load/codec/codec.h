@@ -40,22 +40,23 @@ struct codec_start {
     uint32_t conn_index;
     /* How often this connection was made before. */
     uint32_t generation;
-    /* Captured values (template.h), which may change until requests are sent;
-     * NULL if no name was added. */
+    /* Captured values (template.h), which may change until requests are sent.
+     * NULL if the run has no captures. */
     const struct template_value *named;
-    /* Requests in flight on the old connection. They are written again first:
-     * codec.append gets them one by one, with their numbers. */
+    /* Number of requests that were in flight on the old connection. They are
+     * sent again before new ones: codec.append is called for each, with its
+     * number. */
     uint32_t repeat_count;
 };
 
 /* One or more requests to write now. */
 struct codec_batch {
     uint32_t count;
-    /* Number of the first request, unique in the run. Each next one is @stride
-     * higher. */
+    /* Number of the first request, unique in the run. Numbers of the next
+     * requests increase by @stride. */
     uint64_t number;
     uint64_t stride;
-    /* The last one is the last request of its connection. */
+    /* The batch ends with the last request of its connection. */
     bool has_last;
 };
 
@@ -69,8 +70,8 @@ int codec_write(struct codec_out *out, const void *bytes, size_t len);
 /* Writes bytes without a copy; they must not change until codec.close. */
 int codec_write_ref(struct codec_out *out, const void *bytes, size_t len);
 
-/* Reports which line of --mix or --urls a request is; @place is its index in
- * the batch. The default is the first line. */
+/* Reports which line of --mix or --urls a request is made from. @place is the
+ * request's index in the batch. Without a call it is the first line. */
 void codec_tell_line(struct codec_out *out, uint32_t place, size_t line);
 
 /* Counts a ping of the server that was answered. */
@@ -88,13 +89,13 @@ struct codec_answer {
     /* The server timed out waiting for a request: it may not have seen this
      * one. */
     bool is_waited_out;
-    /* 0 to 999; 0 if the protocol has none. */
+    /* 0 to 999; 0 if the protocol has no status. */
     uint16_t status;
-    /* 0 for an expected answer; else a valid answer that is a failure, with
-     * this code (errors.h). The connection stays open. */
+    /* 0 if the answer is as expected, else a code of errors.h: the answer is
+     * valid but counts as failed. The connection stays open. */
     int code;
-    /* Target of a redirect, valid until the call that reported the answer
-     * returns; or NULL. */
+    /* Target of a redirect, or NULL. Valid until the call that reported the
+     * answer returns. */
     const char *location;
     /* Buffer of ERRORS_DETAIL_SIZE bytes for one line about code or the
      * returned error. Only written in these cases. */
@@ -102,11 +103,12 @@ struct codec_answer {
 };
 
 struct codec {
-    /* Name for --mode. */
+    /* Value of --mode. */
     const char *name;
     /* Size of a connection's state. */
     size_t state_size;
-    /* Additional size of the state for a run, a multiple of 8. May be NULL. */
+    /* Returns the size to add to state_size for a run, a multiple of 8. May be
+     * NULL. */
     size_t (*more_size)(const struct run_options *options);
     /* Creates the shared state of a thread. Constant data may be borrowed from
      * the first thread, which is closed last. Returns 0, or a negative error
@@ -115,7 +117,8 @@ struct codec {
     /* Frees the shared state, after the loop and all written bytes are gone;
      * connection states still exist. */
     void (*close)(void *shared);
-    /* Starts a new connection, with the state of the previous one. */
+    /* Starts a new connection; @state still has the state of the previous
+     * one. */
     void (*begin)(void *shared, void *state, const struct codec_start *start);
     /* Writes the start of a connection, before its requests. Returns 1 if the
      * server must answer it first, 0 if requests may follow, or the negative
@@ -126,9 +129,9 @@ struct codec {
      * that the server refuses the connection. */
     ssize_t (*welcome)(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer);
-    /* Writes the end of a connection after its last answer; the server closes
-     * it then. Returns 0 or the negative error of a write. May be NULL. Only
-     * with greet. */
+    /* Writes the end of a connection after its last answer, so that the server
+     * closes it. Returns 0 or the negative error of a write. May be NULL;
+     * requires greet. */
     int (*farewell)(void *shared, void *state, struct codec_out *out);
     /* Writes a batch of requests. Returns 0 or the negative error of a
      * write. */
@@ -154,12 +157,13 @@ struct codec {
     /* Returns true if the last request of a connection announces its end. NULL
      * means never. */
     bool (*announces_end)(const struct run_options *options);
-    /* Returns true if the end of the stream completes the answer. NULL means
+    /* Returns true if the end of the stream completes an answer. NULL means
      * never. */
     bool (*end)(void *shared, void *state, struct codec_answer *answer);
 };
 
-/* Requests are --send bytes of the payload stream, answers the same bytes. */
+/* Requests are --send bytes of the payload stream; the answer is the same
+ * bytes. */
 extern const struct codec codec_echo;
 
 /* Requests as in codec_echo; answers are any --recv bytes. */
@@ -167,7 +171,7 @@ extern const struct codec codec_rr;
 
 extern const struct codec codec_http;
 
-/* --request, with answers as --expect defines them. */
+/* Requests are texts (--request); --expect defines the answers. */
 extern const struct codec codec_script;
 
 extern const struct codec codec_redis;
@@ -175,14 +179,15 @@ extern const struct codec codec_redis;
 /* WebSocket messages, which the server echoes. */
 extern const struct codec codec_ws;
 
-/* With --http auto a connection uses one of two protocols. */
+/* Number of protocols that a connection may use; two with --http auto. */
 #define CODEC_WAYS 2U
 
-/* Returns a codec of a run: way 0 is the only one, or the one used if no
- * protocol is agreed on; way 1 is the other. NULL if there is none. */
+/* Returns a codec of a run. @way 0 is the only protocol, or the default if a
+ * connection agrees on no protocol; 1 is the other one. Returns NULL if there
+ * is none. */
 const struct codec *codec_find(const struct run_options *options, size_t way);
 
-/* Returns the size of the states of all codecs before @way. */
+/* Returns the sum of the state sizes of the codecs before @way. */
 size_t codec_state_size(const struct run_options *options, size_t way);
 
 #endif

@@ -10,7 +10,7 @@
 struct echo {
     uint32_t conn_index;
     struct codec_place place;
-    /* Offset in the payload stream of the next bytes of answers. */
+    /* Offset in the payload stream of the next byte of an answer. */
     uint32_t receive_at;
     /* Bytes of the incomplete answer. */
     size_t partial_bytes;

@@ -2,9 +2,9 @@
  * Requests of --send bytes of the payload stream, in which each connection
  * begins at its own offset.
  *
- * The codecs echo and rr share this; their answers differ. Drawn sizes follow
- * from the index of a request on its connection, so the reader of answers can
- * compute them again.
+ * The codecs echo and rr share this code; their answers differ. Random sizes
+ * are computed from the index of a request on its connection, so the reader of
+ * answers can compute them again.
  */
 #ifndef WEIR_LOAD_CODEC_PAYLOAD_H
 #define WEIR_LOAD_CODEC_PAYLOAD_H
@@ -15,7 +15,7 @@
 struct codec_payload {
     struct sizes send;
     struct sizes recv;
-    /* Requests begin with their sizes; mode rr only. */
+    /* Requests begin with the sizes of request and answer; mode rr only. */
     bool has_heads;
     uint64_t seed;
     struct payload stream;
@@ -25,7 +25,7 @@ struct codec_payload {
 struct codec_place {
     /* Offset of the next request in the payload stream. */
     uint32_t send_at;
-    /* Random number for the sizes, and requests and answers so far. */
+    /* Random number for the sizes; numbers of requests and answers so far. */
     uint64_t random;
     uint64_t sent_count;
     uint64_t answered_count;
@@ -38,7 +38,7 @@ void codec_payload_close(void *shared);
 struct codec_place codec_payload_begin(const struct codec_payload *shared,
                                        const struct codec_start *start);
 
-/* Writes a batch and advances @place. */
+/* Writes a batch, and updates @place for the next one. */
 int codec_payload_append(const struct codec_payload *shared,
                          struct codec_place *place,
                          const struct codec_batch *batch,

@@ -1,7 +1,7 @@
 /*
  * Requests and answers of different sizes. The bytes of an answer are counted,
- * not checked. If sizes are drawn, requests begin with a head that has both
- * sizes for the server.
+ * not checked. If sizes are random, a request begins with a header that has
+ * both sizes, for the server.
  */
 #include "codec_payload.h"
 

@@ -1,8 +1,8 @@
 /*
  * A codec for any protocol in which one request has one answer: the request is
  * a template (template.h), and a rule defines where its answer ends (script.h).
- * With --mix and --urls there are several of both. All threads share the first
- * thread's.
+ * With --mix and --urls there are several templates and rules. All threads use
+ * the first thread's.
  *
  * A request without placeholders is stored several times in a row, so that a
  * batch is one write without a copy.
@@ -19,14 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Size limit of the copies. */
+/* Limit in bytes of the copies of a fixed request. */
 #define COPIES_BYTES (64U << 10)
 
 struct request {
-    /* If not fixed. */
+    /* Request with placeholders. */
     struct template template;
     const struct script_rule *rule;
-    /* If fixed: the copies; else NULL. */
+    /* Copies of a request without placeholders, or NULL. */
     char *bytes;
     size_t len;
     uint32_t copies;
@@ -34,7 +34,7 @@ struct request {
 
 struct shared {
     const struct run_options *options;
-    /* Owned by the first thread: one, or one per kind. */
+    /* One request, or one for each kind. Owned by the first thread. */
     struct request *requests;
     size_t request_count;
     bool owns_requests;
@@ -48,7 +48,7 @@ struct script_conn {
     const struct template_value *named;
     /* The previous answer is complete; the reader still has its start. */
     bool is_over;
-    /* --mix: random number for the kinds. */
+    /* With --mix: seed for drawing kinds. */
     uint64_t random;
     uint64_t sent_count;
     uint64_t answered_count;
@@ -191,7 +191,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     };
 }
 
-/* Returns the connection's @place-th request; with --urls it must be in
+/* Returns the connection's request with index @place; with --urls it must be in
  * flight. */
 static const struct request *find_request(const struct shared *shared,
                                           const struct script_conn *conn,

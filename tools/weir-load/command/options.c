@@ -38,7 +38,7 @@ options_parse(int argc, char **argv, int first, struct run_options *ret,
     if (getrandom(&options->seed, sizeof(options->seed), GRND_NONBLOCK) < 0) {
         options->seed = 1;
     }
-    /* JSON readers keep 53 bits of a number. */
+    /* Readers of JSON may keep only 53 bits of a number. */
     options->seed >>= 11;
     preamble_find_names(argc, argv, first);
     options_set_initial(&options_set, 0, &reading);

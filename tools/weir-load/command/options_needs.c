@@ -19,7 +19,7 @@ _Static_assert(BLOCK_MAX == 256U << 10 && EXCHANGE_SIZE_MAX == 65507,
 struct condition {
     bool is_met;
     int need;
-    const char *reason; /* NULL if it is not for this mode */
+    const char *reason; /* NULL if the option does not apply to this mode */
 };
 
 static bool check_conditions(const struct condition *conditions, size_t count,
@@ -58,7 +58,7 @@ static bool has_h2(const char *list)
 
 /* Facts about the targets together. */
 struct places {
-    bool have_unix; /* the addresses that connections use */
+    bool have_unix; /* of the addresses to connect to */
     bool have_tls;
     bool are_tls;
 };

@@ -131,7 +131,7 @@ static bool read_locals(void *options, const struct option *option,
     }
 }
 
-/* Parses a place; its scheme is given separately. */
+/* Parses an address; @scheme is prepended. */
 static bool read_place(void *options, const char *scheme, const char *value,
                        char *why)
 {
@@ -225,7 +225,7 @@ static bool read_expect(void *options, const struct option *option,
     return true;
 }
 
-/* --http2 and --http1.1 are short for --http VERSION. */
+/* Parses --http2 and --http1.1, which mean --http VERSION. */
 static bool read_version(void *options, const struct option *option,
                          const char *value, char *why)
 {
@@ -322,8 +322,9 @@ static bool read_lateness(void *options, const struct option *option,
                          value);
 }
 
-/* Finds the next multiple of a time since 1970 that is at least a tenth of it
- * away, so that programs started together choose the same one. */
+/* Finds the next multiple of @text since 1970. At least a tenth of the period
+ * remains until then, so that programs started together choose the same
+ * time. */
 static bool read_next(const char *text, struct run_options *run, char *why)
 {
     uint64_t every_ns = 0;
@@ -807,7 +808,7 @@ static const struct option rows[] = {
      .repeats = true},
     {"dry-run", 0, NULL, "check all, print what would be done, send nothing",
      .is_common = true, SWITCH(is_dry)},
-    {"latency", 0, NULL, NULL /* accepted for wrk; always on */,
+    {"latency", 0, NULL, NULL /* accepted for wrk's sake; always on */,
      .aliases = "L U u_latency", .read = read_nothing},
     {"quiet", 'q', NULL, "print no live lines and no text report",
      .is_common = true, .aliases = "silent", SWITCH(quiet)},

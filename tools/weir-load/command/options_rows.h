@@ -9,7 +9,8 @@
 #include "tools/common/option.h"
 #include "tools/weir-load/options/options.h"
 
-/* Options that were given, else NULL. Defaults depend on them. */
+/* Options that were given, else NULL; defaults of other options depend on
+ * them. */
 struct options_given {
     const struct option *duration;
     const struct option *warmup;
@@ -22,7 +23,7 @@ struct options_given {
     const char *path;          /* of that file */
 };
 
-/* The bits of `need` in a row; options_needs.c has the conditions. */
+/* Bits of `need` in a row; options_needs.c has their conditions. */
 enum option_need {
     NEED_CONNECTIONS = 1 << 0,
     NEED_NO_UDP = 1 << 1,

@@ -1,7 +1,7 @@
 /*
- * Resolves the options of a run with each other and the targets: defaults, the
- * mode, the schedule; and refuses conflicts. A URL, --request, --mix or --urls
- * chooses the mode; modes decide which options apply.
+ * Completes the options of a run: sets defaults, the mode and the schedule from
+ * other options and the targets, and refuses conflicts. A URL, --request, --mix
+ * or --urls determines the mode; modes determine which options apply.
  */
 #include "options_rows.h"
 
@@ -22,7 +22,7 @@
 
 #define IN_FLIGHT_MAX (UINT64_C(1) << 30)
 
-/* Most intervals; longer runs get longer intervals by default. */
+/* Number of intervals at most; longer runs get longer intervals by default. */
 #define INTERVALS_MAX 3600U
 
 #define BLOCK_DEFAULT (64U << 10)
@@ -46,7 +46,7 @@ static bool settle_conns(struct run_options *options)
                (double)schedule_duration(&options->schedule) / 1e9);
 }
 
-/* Every part must have connections and requests. */
+/* Checks that every part of the load has connections and requests. */
 static bool settle_part(struct run_options *options)
 {
     const struct part *part = &options->part;
@@ -134,7 +134,7 @@ static bool settle_family(int family, const struct weir_address *address,
                what, family == AF_INET ? '4' : '6');
 }
 
-/* Local and target addresses must have the same family. */
+/* Checks that local addresses have the family of the target's address. */
 static bool settle_locals(const struct run_options *options,
                           const struct target *place)
 {
@@ -208,7 +208,7 @@ static bool settle_script(struct run_options *options)
     if (options->expected && options->http.wanted) {
         return say("--expect: one rule says where an answer ends");
     }
-    if (options->http.wanted) { /* len:SIZE, or a mistake */
+    if (options->http.wanted) { /* len:SIZE, or an error */
         options->expected = options->http.wanted;
         options->http.wanted = NULL;
     }
@@ -269,7 +269,7 @@ static bool read_urls(const struct options_given *given,
     return true;
 }
 
-/* The file defines the requests, so no option may. */
+/* Reads the file of --mix or --urls, which replaces paths in targets. */
 static bool settle_file(struct run_options *options,
                         const struct options_given *given)
 {
@@ -349,7 +349,8 @@ static void settle_connection(struct run_options *options)
     }
 }
 
-/* CONNECT requests have another form (RFC 9113, 8.5). */
+/* Returns true for CONNECT, whose requests have another form in HTTP/2 (RFC
+ * 9113, 8.5). */
 static bool asks_for_tunnel(const struct run_options *options)
 {
     const char *method = options->http.method;
@@ -362,8 +363,8 @@ static bool asks_for_tunnel(const struct run_options *options)
     return is_found;
 }
 
-/* Only HTTP/2 is offered, so that no server chooses another version, unless
- * connections are to agree on one. */
+/* Offers only HTTP/2 in the TLS handshake, so that no server chooses another
+ * version, except with --http auto. */
 static void settle_offer(struct run_options *options)
 {
     const bool is_auto = options->http.version == HTTP_VERSION_AUTO;
@@ -429,7 +430,7 @@ static bool settle_cpus(struct run_options *options)
                                        : ", which --cpu can bind to others");
 }
 
-/* Sets the stages: of the warm-up, then of --stages or -R. */
+/* Sets the stages of the schedule: the warm-up, then --stages or -R. */
 static bool settle_stages(struct run_options *options,
                           const struct options_given *given)
 {
@@ -592,7 +593,7 @@ static bool settle_mode(struct run_options *options)
             OPTIONS_HEAD_SIZE);
     }
     if (options->mode == RUN_MODE_IDLE) {
-        options->warmup_ns = 0; /* there is nothing to warm up */
+        options->warmup_ns = 0; /* there is no warm-up */
     }
     if (options->mode == RUN_MODE_STREAM && !options->send_text) {
         options->send = sizes_of(BLOCK_DEFAULT);
@@ -600,7 +601,8 @@ static bool settle_mode(struct run_options *options)
     return true;
 }
 
-/* With a schedule, each thread of each part needs a connection at all times. */
+/* Checks that with a schedule each thread of each part always has a
+ * connection. */
 static bool settle_least(const struct run_options *options)
 {
     const uint64_t whole = options->whole_conn_count;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Limit of rewritten targets. */
+/* Buffer size for rewritten targets. */
 #define TEXT_SIZE 1024
 
 bool options_read_target(void *options, const char *text, char *why)

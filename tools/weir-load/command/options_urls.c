@@ -15,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Returns the mode of a URL; echo means any. */
+/* Returns the mode that a URL requires; RUN_MODE_ECHO means any mode. */
 static enum run_mode mode_of(const struct target *target)
 {
     return target->is_http    ? RUN_MODE_HTTP
@@ -105,7 +105,7 @@ bool options_settle_redis(struct run_options *options)
     return true;
 }
 
-/* Messages are sent as written: returns false for placeholders. */
+/* Returns true if a text has no placeholders: messages are sent as written. */
 static bool is_plain(const char *text)
 {
     char why[WHY_SIZE];
@@ -120,7 +120,7 @@ static bool is_plain(const char *text)
     return is_same;
 }
 
-/* -H cannot set fields that the handshake sets itself. */
+/* Refuses -H for fields that the handshake sets itself. */
 static bool check_ws_fields(const struct http_options *http)
 {
     static const char *const own[] = {

@@ -1,7 +1,7 @@
 /*
- * Anything that looks like a login counts as one, in any option. The text of a
- * preamble may have a password anywhere, so all of it counts, unless it is the
- * name of a file.
+ * Any text that looks like a login counts as one, in any option. The text of a
+ * preamble may have a password anywhere, so all of it is secret, unless it is
+ * the name of a file.
  */
 #include "secret_words.h"
 
@@ -39,7 +39,7 @@ static size_t find_login(const char *text, size_t *ret_at)
     return end ? (size_t)(end - place) + 1 : 0;
 }
 
-/* Finds the text of a preamble, also in the options of one side of ab. */
+/* Finds the text of a preamble, even inside the options of one side of ab. */
 static const char *find_preamble(char **argv, int at)
 {
     static const char flag[] = "--preamble";

@@ -15,7 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Returns true if requests may have fields; files are not read yet. */
+/* Returns true if requests may have {csv:} placeholders; files are not read
+ * yet. */
 static bool may_have_fields(const struct run_options *options,
                             const struct options_given *given)
 {
@@ -28,7 +29,7 @@ static bool may_have_fields(const struct run_options *options,
     return may;
 }
 
-/* With --data-order once the run ends after the last row. */
+/* Applies "--data-order once": the run ends after the last row. */
 static bool settle_once(struct run_options *options,
                         const struct options_given *given,
                         const struct data *data)
@@ -107,7 +108,7 @@ static const char *find_field(const struct run_options *options,
     return found ? text : NULL;
 }
 
-/* Files are sent unchanged, so placeholders in them are mistakes. */
+/* Refuses placeholders in a file that is sent unchanged. */
 static bool check_file(const struct run_options *options, const char *body)
 {
     char text[TEMPLATE_NAME_SIZE + 8];
@@ -199,7 +200,7 @@ static bool check_requests(const struct run_options *options, size_t *ret_count)
     return is_good;
 }
 
-/* Each connection uses a row for its preamble. */
+/* Checks that there is a row for the preamble of each connection. */
 static bool check_connections(const struct run_options *options,
                               const struct options_given *given)
 {

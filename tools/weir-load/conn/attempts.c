@@ -41,7 +41,7 @@ static void change_way(struct conn *conn, const struct traffic_way *to)
     conn->codec_state =
         (uint8_t *)conn->codec_state - from->state_offset + to->state_offset;
     conn->depth = conn->traffic->depth;
-    /* the new protocol prepares it like a new connection */
+    /* prepared like a new connection by the new protocol */
     conn->repeats = false;
     to->kind->prepare(conn, target);
     conn->repeats = repeats;
@@ -50,9 +50,9 @@ static void change_way(struct conn *conn, const struct traffic_way *to)
     }
 }
 
-/* With --http auto each connection, reconnected ones included, may agree on
- * another protocol. Called after the handshake. A server that chooses no
- * protocol gets HTTP/1.1. */
+/* Sets the protocol of a connection after its handshake: with --http auto each
+ * connection may agree on another one, even a reconnected one. HTTP/1.1 is used
+ * if the server has not chosen one. */
 static void choose_way(struct conn *conn, const weir_transport *t)
 {
     struct traffic *traffic = conn->traffic;
@@ -99,7 +99,7 @@ static void made(void *arg, int err, weir_transport *t)
     } else if (err < 0) {
         tried_write(attempt->pending, text, sizeof(text));
     }
-    put_back(attempt); /* done may start another attempt */
+    put_back(attempt); /* first, as done may start another attempt */
     attempts->done(attempts->done_arg, conn, err, text);
 }
 
@@ -115,7 +115,8 @@ static int create_protocol(void *arg, weir_transport *t,
     return 0;
 }
 
-/* Raises the send queue's limit if the requests in flight may exceed it. */
+/* Returns a larger limit of the send queue if the requests in flight may exceed
+ * the default. */
 static uint64_t hard_limit_bytes(const struct run_options *options)
 {
     uint64_t in_flight_bytes =
@@ -166,7 +167,8 @@ static const char *find_server_name(const struct run_options *options,
     return target->host[0] ? target->host : NULL;
 }
 
-/* Returns the session to resume by the share of --resume, or NULL. */
+/* Returns the session to resume, or NULL; --resume sets the share of resumed
+ * handshakes. */
 static weir_tls_session *choose_session(struct attempts *attempts,
                                         const struct conn *conn)
 {

@@ -35,7 +35,8 @@ struct attempts {
     void *done_arg;
     /* Borrowed; NULL if no target has TLS. */
     weir_tls_context *tls;
-    /* Sum of resume_share; a session is resumed at TLS_RESUME_ALL. */
+    /* Sum of resume_share; a session is resumed when it reaches
+     * TLS_RESUME_ALL. */
     uint32_t resume_due;
     struct attempt *first_free;
     struct attempt all[ATTEMPTS_MAX];

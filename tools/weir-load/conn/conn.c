@@ -70,8 +70,8 @@ void conn_note_lost(const struct conn *conn, const struct flight *flight,
     note_end(conn, flight, REQUEST_LOST, 0, now_ns);
 }
 
-/* Records all measured requests in flight as lost. Only connections with
- * has_ring have them in the ring. */
+/* Records all measured requests in flight as lost. Only for connections with
+ * has_ring. */
 static void note_lost(const struct conn *conn)
 {
     struct traffic *traffic = conn->traffic;
@@ -133,7 +133,8 @@ void conn_tell_drained(struct traffic *traffic)
     }
 }
 
-/* @counted requests were counted before; those in flight are added. */
+/* Aborts a connection. Its error has the @counted requests that were counted
+ * before, and those in flight. */
 static void give_up(struct conn *conn, enum error_phase phase, int code,
                     const char *detail, uint32_t counted)
 {
@@ -212,8 +213,8 @@ static bool keep_all(struct conn *conn)
     return true;
 }
 
-/* Returns true if the server may end the connection like this. A connection
- * that never had an answer is made again after a delay. */
+/* Returns true if the server may end the connection in this way. A connection
+ * that has never had an answer is made again after a delay. */
 static bool take_end(struct conn *conn, int err)
 {
     const struct conn_kind *kind = conn->way->kind;
@@ -491,7 +492,8 @@ void conn_miss_answer(struct conn *conn, const struct flight *flight,
         traffic->warmup.timeout++;
         return;
     }
-    /* Without it the tail of the histogram would look too good. */
+    /* Without the times of timeouts the slowest percentiles would be too
+     * low. */
     conn_record_times(conn, flight, now_ns, &traffic->record->service);
     note_end(conn, flight, REQUEST_TIMEOUT, 0, now_ns);
     traffic->measured.timeout++;

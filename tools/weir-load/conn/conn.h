@@ -38,14 +38,15 @@ enum conn_state {
     CONN_CONNECTING, /* attempts_start() was called */
     CONN_PREAMBLE,   /* preamble requests are sent (conn_preamble.h) */
     CONN_OPEN,       /* requests may be sent */
-    CONN_LEAVING,    /* aborted here; connection_lost will follow */
-    CONN_CLOSING,    /* closed here after the last answer, likewise */
-    CONN_PARTING,    /* after the last answer: the server is to close */
+    CONN_LEAVING,    /* aborted by us; connection_lost will follow */
+    CONN_CLOSING,    /* closed by us after the last answer, likewise */
+    CONN_PARTING,    /* after the last answer: waits for the server to close */
 };
 
 struct codec_out {
     weir_transport *transport;
-    /* When requests are written: index of the first in the ring. */
+    /* Set while requests are written: their connection, and the index of the
+     * first one in the ring. */
     struct conn *conn;
     uint32_t first;
 };
@@ -54,14 +55,15 @@ struct conn_kind {
     const struct weir_protocol *protocol;
     /* Requests in flight are in the ring of flights. */
     bool has_ring;
-    /* After conn_reset(): prepares the connection and its payload offset. */
+    /* Prepares the connection and its payload offset; called after
+     * conn_reset(). */
     void (*prepare)(struct conn *conn, const struct target *target);
     void (*send)(struct conn *conn, uint32_t count, uint64_t meant_ns,
                  uint64_t now_ns);
     void (*expire)(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
     /* Sends all requests in flight again on a new connection. May be NULL. */
     void (*repeat)(struct conn *conn);
-    /* The server has ended the connection in a normal way. Keeps the requests
+    /* Handles a normal end of the connection by the server. Keeps the requests
      * that may be sent again for the next connection and fails the others.
      * Returns false, and does nothing, if no request may be sent again or the
      * end came too early. NULL means that answers arrive in order, and all
@@ -69,11 +71,12 @@ struct conn_kind {
     bool (*keep)(struct conn *conn, int err);
     /* Sends the protocol's goodbye at the end of the run. May be NULL. */
     void (*leave)(struct conn *conn);
-    /* Ends an idle connection, as after its last answer. NULL keeps it open. */
+    /* Ends an idle connection in the same way as after its last answer. NULL
+     * keeps it open. */
     void (*end)(struct conn *conn);
     /* Called if the next connection uses another protocol. hand_over of the old
      * protocol moves the requests to be repeated into the ring of flights,
-     * oldest first, but warm-up requests before all others. take_over of the
+     * oldest first but all warm-up requests before the others. take_over of the
      * new protocol moves them out. Both are NULL in a protocol that keeps its
      * requests in the ring. */
     void (*hand_over)(struct conn *conn);
@@ -102,35 +105,38 @@ struct conn {
     /* Limit of requests in flight: --pipeline, or less if an HTTP/2 server
      * allows less; 0 during the greeting. */
     uint32_t depth;
-    /* How many of the oldest requests in flight are of the warm-up. */
+    /* Number of warm-up requests in flight; they are the oldest ones. */
     uint32_t outstanding_warmup;
-    /* Open models: in the queue of connections that have room. */
+    /* Open models: in the queue of connections that can send. */
     bool is_offered;
-    /* Retired: the requests in flight are its last. */
+    /* Retired: no request is sent after the requests in flight. */
     bool is_retired;
     struct conn *next_offered;
-    /* Closed loop: the timer of --think; all zero if none is set. */
+    /* Closed loop: the timer of --think; all zero if it is not set. */
     struct weir_handle thought;
     struct weir_handle farewell;
     uint64_t parted_ns;
-    /* Parting with TLS: time between checks of the socket, or 0 for none. */
+    /* Parting with TLS: time between checks of the socket; 0 if it is not
+     * checked. */
     uint64_t part_step_ns;
-    /* Answers that the connection may still receive. */
+    /* Number of answers that the connection may still receive. */
     uint32_t quota;
-    /* When the incomplete answer's first byte arrived; 0 if there is none. */
+    /* When the first byte of the incomplete answer arrived; 0 if no byte
+     * has. */
     uint64_t first_byte_ns;
     uint64_t received_bytes;
     /* UDP: replaces flights and head. */
     struct track track;
     /* UDP: random value of this connection. */
     uint64_t nonce;
-    /* UDP: index of the target's address that is used. */
+    /* UDP: index of the target's address in use. */
     size_t address_index;
     uint64_t measured_from;
-    /* Payload offset. UDP: of all datagrams; stream: of the next block. */
+    /* Offset in the payload stream; for UDP of all datagrams, in mode stream of
+     * the next block. */
     uint32_t send_at;
     enum conn_state state;
-    /* Set by the client: was established at least once. */
+    /* Established at least once; set by the client. */
     bool was_made;
     /* An answer was received since it was established. */
     bool was_used;
@@ -138,7 +144,7 @@ struct conn {
     bool repeats;
     uint32_t index;
     uint32_t generation;
-    /* Failures since the last answer, and new connections since then that the
+    /* Failures since the last answer; and connections since then that the
      * server ended before any request. Both slow down reconnecting. */
     uint32_t failures;
     uint32_t ended_new;
@@ -150,9 +156,9 @@ struct conn {
     bool knows_syn;
     /* TLS session to resume; may be NULL. Set by the client. */
     weir_tls_session *session;
-    /* Set by the client: was open or failed at least once. */
+    /* Open or failed at least once; set by the client. */
     bool settled;
-    /* Not to be connected while fewer are wanted; set by the client. */
+    /* Not connected while fewer connections are wanted; set by the client. */
     bool is_parked;
     uint64_t connect_began_ns;
     /* When it was established, including the TLS handshake. */
@@ -192,7 +198,8 @@ void conn_think(struct conn *conn, uint64_t now_ns);
 /* Calls the drained event if nothing is left to send or to wait for. */
 void conn_tell_drained(struct traffic *traffic);
 
-/* From now on new requests are measured; those in flight are warm-up. */
+/* Starts measuring: new requests are measured, those in flight belong to the
+ * warm-up. */
 void conn_mark_warmup(struct conn *conn);
 
 /* Counts a failure without an open connection, in connecting or in the
@@ -200,19 +207,20 @@ void conn_mark_warmup(struct conn *conn);
 void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
                        const char *detail);
 
-/* Counts a connection that this machine had no resources for. This is not a
- * failure of the server. */
+/* Counts a connection that could not be made because this machine ran out of a
+ * resource. This is not a failure of the server. */
 void conn_lack(struct conn *conn, int err, const char *detail);
 
 /* Mode idle: ends the request of an open connection at the end of the run. */
 void conn_end_hold(struct conn *conn, uint64_t now_ns);
 
-/* Ends the connection once all requests in flight are answered, or now. */
+/* Ends the connection once all requests in flight are answered, or now if there
+ * are none. */
 void conn_retire(struct conn *conn);
 
 /* ---- for the kinds of connections ---- */
 
-/* Aborts the connection and counts all requests in flight as lost. */
+/* Aborts the connection and counts all requests in flight as failed. */
 void conn_give_up(struct conn *conn, enum error_phase phase, int code,
                   const char *detail);
 
@@ -220,7 +228,7 @@ void conn_give_up(struct conn *conn, enum error_phase phase, int code,
  * timeouts, so the connection is not counted as another error. */
 void conn_give_up_late(struct conn *conn, const char *detail, uint32_t late);
 
-/* A write has failed: aborts the connection, except after -EPIPE, where
+/* Handles a failed write: aborts the connection, except after -EPIPE, because
  * connection_lost will report the cause. */
 void conn_write_refused(struct conn *conn, int err);
 
@@ -237,7 +245,7 @@ void conn_end_request(struct conn *conn, const struct flight *flight,
                       bool is_warmup, uint64_t first_byte_ns,
                       const struct codec_answer *answer, uint64_t now_ns);
 
-/* Ends a request without an answer; @why has the code and the detail. */
+/* Ends a request that has failed; @phase and @why are counted with it. */
 void conn_fail_request(struct conn *conn, const struct flight *flight,
                        bool is_warmup, enum error_phase phase,
                        const struct codec_answer *why);
@@ -249,12 +257,12 @@ void conn_miss_answer(struct conn *conn, const struct flight *flight,
 void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
                       uint64_t now_ns);
 
-/* After the last answer: conn_finish() closes the connection; conn_part() waits
- * for the server to close it, as its end was announced. */
+/* End a connection after its last answer. conn_finish() closes it; conn_part()
+ * waits for the server to close it, as its end was announced. */
 void conn_finish(struct conn *conn);
 void conn_part(struct conn *conn);
 
-/* Parting: handles the server's end of stream, for eof_received. */
+/* eof_received while parting: handles the server's end of stream. */
 int conn_part_at_end(struct conn *conn);
 
 /* Keeps all requests in flight for the next connection: the server has ended
@@ -265,7 +273,7 @@ void conn_keep_requests(struct conn *conn);
  * may have begun to process them. */
 bool conn_may_repeat(const struct conn *conn);
 
-/* conn_kind.expire of protocols whose answers arrive in order. */
+/* conn_kind.expire for protocols whose answers arrive in order. */
 void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
 
 /* Counts an error of @requests requests. Returns its kind if it is the first of
@@ -283,7 +291,7 @@ void conn_reset(struct conn *conn);
 void conn_made(void *user, weir_transport *t);
 void conn_lost(void *user, weir_transport *t, int err);
 
-/* eof_received of streams: the end is between requests or too early. */
+/* eof_received of streams. The end may be between requests or too early. */
 int conn_ended(void *user, weir_transport *t);
 
 #endif

@@ -125,7 +125,7 @@ static void made(void *user, weir_transport *t)
     weir_transport_set_write_buffer_limits(
         t, (struct weir_water_marks){.high_bytes = 0, .low_bytes = 0});
     if (goes_down(conn)) {
-        weir_transport_pause_reading(t); /* until the first block begins */
+        weir_transport_pause_reading(t); /* until a block is requested */
     }
     conn_made(conn, t);
 }

@@ -18,18 +18,20 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/* How long a server may take to close. UNPROVEN_NS holds until it has closed
- * one connection: a server that will close sends its end with the answer. */
+/* How long a server may take to close. Until it has closed one connection the
+ * limit is UNPROVEN_NS: a server that will close sends its end together with
+ * the answer. */
 #define FAREWELL_NS UINT64_C(1000000000)
 #define UNPROVEN_NS UINT64_C(50000000)
 
-/* With TLS: the first and the longest wait between checks; waits double. */
+/* With TLS: first and longest time between checks; it doubles each time. */
 #define STEP_FIRST_NS UINT64_C(100000)
 #define STEP_LAST_NS  UINT64_C(16000000)
 
 static void farewell_cb(void *arg);
 
-/* Returns true for sockets other than TCP, which have no such state. */
+/* Returns true if the server has closed its socket. Sockets other than TCP have
+ * no such state and count as closed. */
 static bool has_server_closed(const struct conn *conn)
 {
     struct weir_extra_info info = {.size = sizeof(info)};

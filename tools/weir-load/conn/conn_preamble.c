@@ -30,8 +30,8 @@ struct preamble_requests {
     const struct run_options *options;
     const struct preamble *preamble;
     bool is_http;
-    /* The run's data with rows in turn: whatever the order of the requests, two
-     * connections share a row only if there are too few. */
+    /* The run's data, with its rows in turn, in any --data-order: so two
+     * connections share a row only if there are fewer rows than connections. */
     struct data data;
     /* HTTP: the requests of the first target, then of the next. Other
      * protocols: one list for all targets. */
@@ -46,7 +46,7 @@ struct preamble_state {
     uint64_t sent_ns;
     struct http_response response;
     struct script_reader script;
-    /* For answers that something is captured from. */
+    /* Answers are stored, because values are captured from them. */
     bool keeps;
     bool is_too_large;
     char *head;

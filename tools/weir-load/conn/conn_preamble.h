@@ -5,9 +5,9 @@
  * ledger.
  *
  * A preamble that fails ends its connection, which is made again after a delay
- * like a lost one; the error has its own phase and names the request. An HTTP
- * answer must have a status below 400, other answers the start that their line
- * requires.
+ * like a lost connection; the error has its own phase and names the request. An
+ * HTTP answer must have a status below 400; other answers must begin as their
+ * line requires.
  */
 #ifndef WEIR_LOAD_CONN_PREAMBLE_H
 #define WEIR_LOAD_CONN_PREAMBLE_H

@@ -2,10 +2,10 @@
  * Connections without requests: in mode connect each is closed once
  * established, in mode idle each stays open until the run ends.
  *
- * In the ledger the connection itself is the request: in mode connect from the
- * start of the attempt until it is established, with its handshake; in mode
- * idle from the start of the window, or from its reconnect. Nothing is written,
- * and received bytes are ignored.
+ * The ledger counts each connection as a request. In mode connect it lasts from
+ * the start of the attempt until the connection is established, with its
+ * handshake; in mode idle from the start of the window, or from its reconnect,
+ * until the end. Nothing is written, and received bytes are ignored.
  */
 #include "conn.h"
 

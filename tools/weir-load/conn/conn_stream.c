@@ -101,8 +101,8 @@ static void repeat_requests(struct conn *conn)
     }
 }
 
-/* Reads bytes between requests that a server may send unasked. Returns false if
- * it may not, and the connection was given up. */
+/* Reads bytes that a server may send between requests. Returns false if it may
+ * not, and the connection was given up. */
 static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
                        bool *ret_is_end)
 {
@@ -126,7 +126,7 @@ static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
     return true;
 }
 
-/* The server has announced the end and takes no further request. */
+/* Handles a server that takes no further request on this connection. */
 static void leave(struct conn *conn)
 {
     if (conn->outstanding > 0) {
@@ -135,7 +135,8 @@ static void leave(struct conn *conn)
     conn_part(conn);
 }
 
-/* Reads bytes while nothing is in flight. Returns false if it has ended. */
+/* Reads bytes while no request is in flight. Returns false if the connection
+ * has ended. */
 static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
 {
     bool is_end = false;
@@ -397,7 +398,8 @@ static void greeted_repeat(struct conn *conn)
     }
 }
 
-/* A server that ends the connection during the greeting refuses it. */
+/* Handles the server's end of the connection. During the greeting it means that
+ * the server refuses the connection. */
 static bool greeted_keep(struct conn *conn, int err)
 {
     return !is_greeting(conn) && conn->outstanding == 0;

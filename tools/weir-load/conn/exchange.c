@@ -62,7 +62,7 @@ static void count_trouble(struct conn *conn, enum error_phase phase, int err)
     traffic->events->datagram_error(traffic->events_arg);
 }
 
-/* Returns the tag that proves that this connection sent the head. */
+/* Returns the tag of a head, which proves that this connection has sent it. */
 static uint32_t tag_of(const struct conn *conn, const struct head *head)
 {
     uint64_t number = payload_mix(head->number) + head->slot;
@@ -109,7 +109,8 @@ static int send_one(struct conn *conn, uint64_t meant_ns, uint64_t now_ns)
     return weir_transport_sendto(conn->transport, traffic->scratch, size, NULL);
 }
 
-/* A datagram that could not be sent stays in flight and times out. */
+/* Sends requests. A datagram that could not be sent stays in flight and times
+ * out. */
 static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
                           uint64_t now_ns)
 {
@@ -177,7 +178,8 @@ static void take_first(struct conn *conn, const struct head *head,
     traffic->ready(conn, now_ns);
 }
 
-/* Finds the head of the request that is answered. Returns false if none. */
+/* Finds the head of the request that a datagram answers. Returns false if there
+ * is none. */
 static bool read_head(const struct conn *conn, const struct weir_buf *buf,
                       struct head *ret)
 {
@@ -245,7 +247,8 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
         struct ledger *ledger = end_request(conn, track_lose(&conn->track));
         ledger->timeout++;
         if (ledger == &traffic->measured) {
-            /* Without it the tail of the histogram would look too good. */
+            /* Without the times of timeouts the slowest percentiles would be
+             * too low. */
             conn_record_times(conn, &flight, now_ns, &traffic->record->service);
         }
         lost++;

@@ -11,7 +11,8 @@
 /* Returns false if the connection was given up. */
 bool opening_prepare(struct conn *conn);
 
-/* --fast-open: counts the connection if data was sent with its SYN. */
+/* Checks with --fast-open whether data was sent with the connection's SYN, and
+ * counts it. */
 void opening_look_at_syn(struct conn *conn);
 
 #endif

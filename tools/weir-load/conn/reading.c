@@ -20,13 +20,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Target time between samples, the most answers between them, and how many
- * samples are compared with the target: a few may come at once. */
+/* Target time between samples; limit of answers between them; and number of
+ * samples after which their time is compared with the target, because a few may
+ * follow each other quickly. */
 #define PAUSE_NS   UINT64_C(300000)
 #define PAUSE_MOST 1024U
 #define GROUP      16U
 
-/* Iterations that are observed, the sample included. */
+/* Number of iterations that are observed, including the sample. */
 #define SEEN_LEAST 3U
 
 /* A shorter time off the CPU is not a sleep. */
@@ -51,10 +52,10 @@ static struct reading_times read_times(const struct reading *reading,
     return times;
 }
 
-/* Returns how long a thread that slept was on its CPU before the iteration
- * began, while the kernel left its sleep and received. The kernel updates
- * schedstat's time on a CPU when the thread is taken off it; the thread's CPU
- * clock is always current. */
+/* Returns how long a thread that slept had been on its CPU before the iteration
+ * began, while the kernel ended its sleep and received. schedstat's time on a
+ * CPU is updated when the thread is taken off it; the thread's CPU clock is
+ * always current. */
 static uint64_t find_woken(const struct reading_times *times)
 {
     struct timespec cpu = {0};
@@ -88,16 +89,16 @@ static void observe(struct traffic *traffic)
                            (reading->last.run_count != last.run_count &&
                             passed_ns > waited_ns + ran_ns + SLEPT_NS);
 
-    /* The last wait still counts while it works; on average answers arrive in
-     * the middle of that work. */
+    /* If it has not slept, the previous wait counts, too; on average answers
+     * arrive in the middle of its work. */
     reading->late_ns = has_slept ? waited_ns + find_woken(&reading->last)
                                  : reading->wait_ns + waited_ns + worked_ns / 2;
     reading->wait_ns = waited_ns;
     reading->seen++;
 }
 
-/* Ends a sample: skips twice as many answers before the next ones if a group of
- * samples was quicker than PAUSE_NS each, else half. */
+/* Ends a sample. If the samples of a group took less than PAUSE_NS each, twice
+ * as many answers are skipped before the next one, else half as many. */
 static void pause_sampling(struct reading *reading, uint64_t sample_ns)
 {
     reading->group++;

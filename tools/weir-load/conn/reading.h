@@ -22,31 +22,32 @@ struct traffic;
 
 struct reading_times {
     uint64_t turn_ns;   /* start of the iteration */
-    uint64_t ran_ns;    /* on a CPU, until it was last taken off one */
-    uint64_t waited_ns; /* waiting for a CPU */
-    uint64_t run_count; /* how often it was put on a CPU */
+    uint64_t ran_ns;    /* time on a CPU, without the current run */
+    uint64_t waited_ns; /* time waiting for a CPU */
+    uint64_t run_count; /* how often it has been given a CPU */
 };
 
 struct reading {
-    /* The thread's schedstat; -1 if not available. */
+    /* The thread's schedstat file, or -1 if there is none. */
     int fd;
-    /* Answers still to skip, and how many are skipped between two samples. */
+    /* Number of answers still to skip, and number to skip between samples. */
     unsigned left;
     unsigned pause;
-    /* Iterations observed since the pause, and the last one. */
+    /* Number of iterations observed since the pause, and times of the last
+     * one. */
     unsigned seen;
     struct reading_times last;
-    /* The wait for a CPU before that iteration, and how long its answers were
-     * in their sockets when it began. */
+    /* Wait for a CPU before the last iteration, and how long its answers had
+     * been in their sockets when it began. */
     uint64_t wait_ns;
     uint64_t late_ns;
-    /* From the scheduled time to the answer that is read; 0 if it is not
-     * measured. */
+    /* Time from the scheduled time of a request to its answer, which is being
+     * read; 0 if it is not measured. */
     uint64_t taken_ns;
-    /* Samples since the pause was adapted, and when that was. */
+    /* Number of samples since the pause was adapted, and the time of that. */
     unsigned group;
     uint64_t group_ns;
-    /* The traffic.ready that note_answer() replaced. */
+    /* Original traffic.ready, which note_answer() replaces. */
     void (*ready)(struct conn *conn, uint64_t now_ns);
 };
 
@@ -56,7 +57,7 @@ void reading_start(struct traffic *traffic);
 /* Notes that something other than an answer woke the thread. */
 void reading_note_wake(struct traffic *traffic);
 
-/* Must be called on the same thread; does nothing if reading_start() was not
+/* Must be called on the same thread. Does nothing if reading_start() was not
  * called. */
 void reading_stop(struct traffic *traffic);
 

@@ -33,10 +33,12 @@ struct conn_events {
     void (*opened)(void *arg, struct conn *conn);
     /* The preamble is complete: requests may follow. */
     void (*prepared)(void *arg, struct conn *conn);
-    /* @first is the kind if this error is the first of it, for the detail. */
+    /* Called for each error. @first is its kind if the error is the first of
+     * the kind, so that the callee can set the detail; else NULL. */
     void (*failed)(void *arg, struct conn *conn, struct error_kind *first);
     void (*lost)(void *arg, struct conn *conn);
-    /* Closed because it has done its work or because the server ended it. */
+    /* Called when a connection was closed because it has done its work or
+     * because the server ended it. */
     void (*closed)(void *arg, struct conn *conn, weir_transport *t);
     /* A datagram failed; the endpoint stays open. */
     void (*datagram_error)(void *arg);
@@ -47,35 +49,37 @@ struct flight {
     /* The scheduled time; in a closed loop equal to sent_ns. */
     uint64_t meant_ns;
     uint64_t sent_ns;
-    /* Streams: its number in the run, and whether it was sent again because the
-     * server ended its connection without an answer. */
+    /* Streams: the request's number in the run; and true if it was sent again
+     * because the server ended its connection without an answer. */
     uint64_t number;
     bool is_repeated;
-    /* Index of its kind, if kinds are counted. */
+    /* Index of the request's kind, if kinds are counted. */
     uint8_t kind;
 };
 
 struct connection_counts {
-    /* Requested on the command line; for the whole run only. */
+    /* Number on the command line; for the whole run only. */
     uint64_t asked;
-    /* In the window; the counters that follow are of the whole run. */
+    /* At the start and at the end of the window; the following counters are of
+     * the whole run. */
     uint64_t open_at_begin;
     uint64_t open_at_end;
     uint64_t opened;
     uint64_t failed;
     uint64_t lost;
-    /* Had no answer in the whole run, warm-up included. */
+    /* Connections without any answer in the whole run, including the
+     * warm-up. */
     uint64_t never_answered;
-    /* --fast-open: the first bytes were sent with the SYN. */
+    /* --fast-open: connections whose first bytes were sent with the SYN. */
     uint64_t fast_opened;
     /* --preamble: connections whose preamble succeeded, and failed. */
     uint64_t preambles;
     uint64_t preambles_failed;
-    /* Ended by the server while no request was in flight. */
+    /* Connections that the server ended while no request was in flight. */
     uint64_t ended_idle;
     uint64_t repeated;
-    /* Closed by this program before the server, and of these the connections
-     * that the server should have closed. */
+    /* Connections that this program closed before the server; and of these,
+     * connections that the server should have closed. */
     uint64_t closed_first;
     uint64_t not_closed;
     uint64_t pings;
@@ -84,7 +88,7 @@ struct connection_counts {
     uint64_t http2;
 };
 
-/* How connections speak. There is one entry, or with --http auto one for each
+/* A protocol of connections. There is one, or with --http auto one for each
  * protocol that a connection may agree on (attempts.c). */
 struct traffic_way {
     const struct conn_kind *kind;
@@ -100,8 +104,8 @@ struct traffic {
     struct traffic_way ways[CODEC_WAYS];
     const struct run_options *options;
     struct preamble_requests *preamble;
-    /* The load model's callback: a connection may send another request, or is
-     * not to send any. */
+    /* Callback of the load model: a connection may send another request, or may
+     * not send any more. */
     void (*ready)(struct conn *conn, uint64_t now_ns);
     /* The schedule; NULL in a closed loop. */
     struct pacing *pacing;
@@ -109,8 +113,8 @@ struct traffic {
     size_t size_bytes;
     uint32_t depth;
     uint32_t ring_mask;
-    /* A connection ends after this many answers, chosen between the two;
-     * UINT32_MAX if it does not. */
+    /* A connection ends after a number of answers between these two; UINT32_MAX
+     * means no limit. */
     uint32_t requests_per_conn;
     uint32_t requests_per_conn_max;
     /* Requests may be sent; set and cleared by the run. */
@@ -122,8 +126,8 @@ struct traffic {
     /* Measured requests that may still be sent. */
     uint64_t remaining;
     uint64_t outstanding;
-    /* Time of the last answer, or since requests are in flight; and the longest
-     * gap between answers in the window, with its start. */
+    /* Time of the last answer, or since when requests are in flight; and the
+     * longest time between answers in the window, with its start. */
     uint64_t quiet_ns;
     uint64_t stall_ns;
     uint64_t stall_at_ns;
@@ -139,7 +143,7 @@ struct traffic {
     struct kind_record *kinds;
     /* log or kinds is set. */
     bool notes_ends;
-    /* UDP: bytes of datagrams, and a buffer to build one in. */
+    /* UDP: payload stream, and a buffer to build a datagram in. */
     const struct payload *payload;
     uint8_t *scratch;
     /* UDP: random value of this run, independent of the seed. */
@@ -148,7 +152,7 @@ struct traffic {
     struct ledger warmup;
     /* Requests sent late because all connections were busy. */
     uint64_t waited;
-    /* Errors without a request while judging is set. */
+    /* Errors that belong to no request, while judging is set. */
     uint64_t events_without_request;
     /* Answers by status; all 0 if the protocol has no status. */
     uint64_t status[TRAFFIC_STATUS_COUNT];
@@ -156,8 +160,8 @@ struct traffic {
     struct track_counts measured_answers;
     struct track_counts warmup_answers;
     struct error_table errors;
-    /* Attempts to connect that this machine had no ports or other resources
-     * for, and the last reason. Not errors of the server. */
+    /* Number of attempts to connect for which this machine had no port or other
+     * resource, and the last reason. They are not errors of the server. */
     uint64_t shortages;
     int shortage;
     struct connection_counts connections;
@@ -166,15 +170,16 @@ struct traffic {
     char location[CODEC_LOCATION_SIZE];
     uint64_t parting;
     /* server_parts: the server has closed a parting connection. server_stays:
-     * it has left one open and closed none before. */
+     * the server has left a parting connection open, and has never closed
+     * one. */
     bool server_parts;
     bool server_stays;
     const struct conn_events *events;
     void *events_arg;
 };
 
-/* Called for each answer and at the end of the window: updates the longest time
- * without an answer. */
+/* Updates the longest time without an answer. Called for each answer and at the
+ * end of the window. */
 static inline void traffic_note_quiet(struct traffic *traffic, uint64_t now_ns)
 {
     uint64_t quiet_ns = now_ns - traffic->quiet_ns;

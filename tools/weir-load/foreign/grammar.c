@@ -1,7 +1,7 @@
 /*
  * One interpreter for the grammars of all tools. It parses a line with a tool's
- * rows: native words are written at once; values that depend on others are kept
- * until the line is parsed. All results live in the line.
+ * rows. Options that do not depend on others are translated at once; other
+ * values are kept until the line is parsed. All results are stored in the line.
  */
 #include "grammar.h"
 
@@ -164,7 +164,8 @@ static const char *name_form(enum grammar_takes takes)
                                      : "a number of seconds";
 }
 
-/* Returns true if a native line would fill in a placeholder of the text. */
+/* Returns true if a text has a part that a native line would replace as a
+ * placeholder. */
 static bool has_place(const char *text)
 {
     for (const char *at = strchr(text, '{'); at; at = strchr(at + 1, '{')) {
@@ -176,7 +177,7 @@ static bool has_place(const char *text)
     return false;
 }
 
-/* NAME: VALUE, or NAME=VALUE for autocannon. */
+/* Handles a header, "NAME: VALUE" or, for autocannon, "NAME=VALUE". */
 static void take_header(struct grammar_line *line, const char *value)
 {
     const char *marks = line->tool->has_equals ? ":=" : ":";
@@ -192,7 +193,7 @@ static void take_header(struct grammar_line *line, const char *value)
     add_word(line, grammar_text(line, "%.*s: %s", (int)len, value, rest));
 }
 
-/* Handles an option; @value is "" if it has none. */
+/* Handles an option; @value is "" if it has no value. */
 static void take(struct grammar_line *line, const struct grammar_row *row,
                  const char *flag, const char *value)
 {
@@ -238,8 +239,8 @@ static bool has_value(const struct grammar_row *row)
            row->takes != GRAMMAR_MAYBE;
 }
 
-/* Handles a row; @value is attached to the option or NULL. Returns how many of
- * the next words were used. */
+/* Handles an option. @value is the value attached to it, or NULL. Returns how
+ * many of the following arguments were used. */
 static int take_row(struct grammar_line *line, const struct grammar_row *row,
                     const char *flag, const char *value, const char *next)
 {
@@ -266,7 +267,7 @@ static void refuse_unknown(struct grammar_line *line, const char *word)
     grammar_refuse(line, "%.100s: no flag that is known of it", word);
 }
 
-/* Parses "--name", "--name=value", or these with one dash. */
+/* Parses "--name" or "--name=value", with one or two dashes. */
 static int take_name(struct grammar_line *line, const char *word,
                      const char *next)
 {
@@ -446,7 +447,7 @@ static void write_output(struct grammar_line *line)
 
 static const char *write_url(struct grammar_line *line, const char *url)
 {
-    const int len = (int)strcspn(url, "#"); /* fragments are not sent */
+    const int len = (int)strcspn(url, "#"); /* a fragment is not sent */
 
     const bool lacks_scheme = !strstr(url, "://");
 
@@ -504,7 +505,7 @@ bool grammar_translate(struct grammar_line *line, const struct grammar *tool,
     return line->refused == 0 && tool->adapt(line) && write_line(line);
 }
 
-/* Prints the native line without passwords. */
+/* Prints the native command line without passwords. */
 static void show(const struct grammar_line *line)
 {
     struct shell_line out;

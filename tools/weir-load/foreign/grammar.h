@@ -3,10 +3,10 @@
  * a link to weir-load with a tool's name.
  *
  * A tool's grammar (grammar_tools.c) is a table with a row for each option: the
- * syntax of its value, and its meaning here or why there is none. grammar.c
- * walks the rows and writes a native command line with the tool's defaults and
- * units, which is parsed like any other. Options without an equivalent are
- * refused with the reason.
+ * syntax of its value, and its meaning here or the reason why it has none.
+ * grammar.c reads a line with these rows and writes a native command line with
+ * the tool's defaults and units, which is parsed like any other. Options
+ * without an equivalent are refused with the reason.
  */
 #ifndef WEIR_LOAD_GRAMMAR_H
 #define WEIR_LOAD_GRAMMAR_H
@@ -21,19 +21,20 @@ enum grammar_takes {
                    */
     GRAMMAR_TEXT,
     GRAMMAR_COUNT,   /* a number, optionally with k, M or G */
-    GRAMMAR_NUMBER,  /* with a fraction */
+    GRAMMAR_NUMBER,  /* a number with a fraction */
     GRAMMAR_SECONDS, /* a number of seconds */
-    GRAMMAR_TIME,    /* with a unit, or in seconds */
+    GRAMMAR_TIME,    /* a time with a unit, or in seconds */
     GRAMMAR_UNIT,    /* a time with a unit */
-    GRAMMAR_MAYBE,   /* a text after '=', or none */
+    GRAMMAR_MAYBE,   /* an optional text after '=' */
 };
 
 enum grammar_means {
-    GRAMMAR_SAY,     /* native words, separated by '|'; '%' is the value */
+    GRAMMAR_SAY,     /* native arguments, separated by '|'; '%' is the value */
     GRAMMAR_NOTHING, /* no effect on the load */
     GRAMMAR_REFUSED, /* not supported; the text is the reason */
     GRAMMAR_HEADER,
-    /* The value is kept until the line is parsed; the last one counts. */
+    /* From here on the value is kept until the line is parsed. If an option is
+     * repeated, the last value counts. */
     GRAMMAR_KEPT,
     GRAMMAR_CONNS = GRAMMAR_KEPT,
     GRAMMAR_THREADS,
@@ -49,24 +50,24 @@ enum grammar_means {
     GRAMMAR_TYPE,     /* Content-Type */
     GRAMMAR_ENCODING, /* Accept-Encoding */
     GRAMMAR_USER,     /* USER:PASSWORD */
-    GRAMMAR_HTTP,     /* 2, auto, or the versions offered with ALPN */
+    GRAMMAR_HTTP,     /* 2, auto, or the versions to offer with ALPN */
     GRAMMAR_HTTP_CLEAR,
-    GRAMMAR_SCRIPT, /* of wrk */
+    GRAMMAR_SCRIPT, /* script of wrk */
     GRAMMAR_LIST,   /* a file of targets */
 
     GRAMMAR_INSECURE,
-    GRAMMAR_JSON,   /* "" or a file */
-    GRAMMAR_FORMAT, /* of the result */
-    /* For one tool, handled by its ->adapt. */
+    GRAMMAR_JSON,   /* JSON result: "" or a file */
+    GRAMMAR_FORMAT, /* format of the result */
+    /* For options of a single tool, handled by its ->adapt. */
     GRAMMAR_OWN,
     GRAMMAR_KEPT_END = GRAMMAR_OWN + 11,
 };
 
 struct grammar_row {
-    const char *names; /* letters and names, separated by blanks */
+    const char *names; /* letters and long names, separated by blanks */
     enum grammar_takes takes;
     enum grammar_means means;
-    const char *text; /* for kept rows: replaces the value, or NULL */
+    const char *text; /* for kept rows: stored instead of the value, or NULL */
 };
 
 struct grammar_line;
@@ -81,10 +82,10 @@ struct grammar {
      * false if the line was refused. */
     bool (*adapt)(struct grammar_line *line);
     bool has_names;    /* "-name" is a long name; letters cannot be combined */
-    bool ends_at_word; /* options end at the first other word */
+    bool ends_at_word; /* no options after the first other argument */
     bool has_equals;   /* "-x=value" means "-x value" */
     bool is_trusting;  /* does not verify certificates */
-    bool has_words;    /* other words may follow the first */
+    bool has_words;    /* arguments may follow the first one */
     bool needs_scheme; /* a URL needs http:// */
     bool is_redis;
 };
@@ -96,14 +97,14 @@ struct grammar_line {
     const struct grammar *tool;
     bool is_silent; /* refusals are counted, not printed */
     unsigned refused;
-    const char *kept[GRAMMAR_KEPT_END];   /* NULL if not given */
-    const char *words[GRAMMAR_WORDS_MAX]; /* that are not options */
+    const char *kept[GRAMMAR_KEPT_END];   /* by meaning; NULL if not given */
+    const char *words[GRAMMAR_WORDS_MAX]; /* arguments that are not options */
     size_t word_count;
 
-    /* The native command line, NULL-terminated. */
+    /* The native command line, ends with NULL. */
     const char *argv[GRAMMAR_WORDS_MAX];
     size_t argc;
-    char room[GRAMMAR_ROOM]; /* buffer for its words */
+    char room[GRAMMAR_ROOM]; /* buffer for the texts of argv */
     size_t used;
 };
 
@@ -113,18 +114,19 @@ const struct grammar *grammar_find(const char *name);
 /* Returns the tools one by one, then NULL. */
 const struct grammar *grammar_at(size_t index);
 
-/* Translates the arguments of a tool, which are borrowed, and appends them to
- * @line->argv. Returns false after printing what is refused. The line must live
- * until the process ends. */
+/* Translates the arguments of a tool, which are borrowed, and appends the
+ * result to @line->argv. Returns false after printing which options are
+ * refused. The line must live until the process ends. */
 bool grammar_translate(struct grammar_line *line, const struct grammar *tool,
                        int argc, char **argv);
 
-/* Runs `weir-load as [OPTIONS] TOOL LINE`; words begin at argv[first], and
- * native options may precede the tool. Returns the exit code of the run. */
+/* Runs `weir-load as [OPTIONS] TOOL LINE`; its arguments begin at argv[first],
+ * and native options may precede the tool. Returns the exit code of the run. */
 int grammar_run(int argc, char **argv, int first,
                 int (*run)(int argc, char **argv, int first));
 
-/* Prints lines for tools that would accept a refused native line. */
+/* Suggests `weir-load as TOOL` for the tools that would accept a refused native
+ * command line. */
 void grammar_suggest(int argc, char **argv, int first);
 
 /* ---- for grammars of tools ---- */
@@ -138,11 +140,11 @@ grammar_refuse(struct grammar_line *line, const char *format, ...);
 __attribute__((format(printf, 2, 3))) const char *
 grammar_text(struct grammar_line *line, const char *format, ...);
 
-/* Adds native words, in the syntax of GRAMMAR_SAY. */
+/* Adds native arguments, in the syntax of GRAMMAR_SAY. */
 void grammar_say(struct grammar_line *line, const char *words,
                  const char *value);
 
-/* Adds -H 'NAME: VALUE', unless the line has that header. */
+/* Adds -H 'NAME: VALUE', unless the line already has that header. */
 void grammar_say_header(struct grammar_line *line, const char *name,
                         const char *value);
 
@@ -157,7 +159,7 @@ uint64_t grammar_count(const struct grammar_line *line,
 /* Loads vegeta's targets; "-" is standard input. */
 bool grammar_take_targets(struct grammar_line *line, const char *path);
 
-/* Translates a wrk script, with the words after the URL. */
+/* Translates a wrk script, which may use the arguments after the URL. */
 bool grammar_take_script(struct grammar_line *line, const char *path);
 
 /* Returns the path of a temporary file with these bytes that lives as long as

@@ -41,7 +41,7 @@ static char *read_text(struct grammar_line *line, const char *path)
 struct script {
     struct grammar_line *line;
     char *at;
-    bool has_paths; /* as a list of requests without bodies */
+    bool has_paths; /* its requests are a list of paths without bodies */
 };
 
 static void skip_blanks(struct script *self)
@@ -56,7 +56,8 @@ static void skip_blanks(struct script *self)
     }
 }
 
-/* Matches code; a blank matches any blanks and comments. */
+/* Skips @code if the text has it next; a blank matches any blanks and
+ * comments. */
 static bool take_code(struct script *self, const char *code)
 {
     char *const begin = self->at;
@@ -74,8 +75,8 @@ static bool take_code(struct script *self, const char *code)
     return true;
 }
 
-/* Takes a quoted text and decodes it in place. Returns NULL if it is not one,
- * or has other Lua syntax. */
+/* Parses a quoted text and decodes it in place. Returns NULL if it is not a
+ * quoted text, or has other Lua syntax. */
 static const char *take_text(struct script *self)
 {
     static const char escapes[] = "\\\"'nrt";
@@ -85,7 +86,7 @@ static const char *take_text(struct script *self)
     char *to = text;
     char *end = strncmp(self->at, "[[", 2) == 0 ? strstr(self->at, "]]") : NULL;
 
-    if (end) { /* several lines; a first line feed is skipped */
+    if (end) { /* [[...]]: a first line feed is skipped */
         text += 1 + (self->at[2] == '\n');
         self->at = end + 2;
         *end = '\0';
@@ -111,7 +112,7 @@ static const char *take_text(struct script *self)
     return text;
 }
 
-/* Parses "= TEXT" if the statement ends there. */
+/* Parses "= TEXT". Returns NULL unless the statement ends there. */
 static const char *take_value(struct script *self)
 {
     const char *text = NULL;
@@ -152,7 +153,7 @@ static bool take_assignment(struct script *self)
 }
 
 /* Parses pipelined requests: a list of paths, or a number of requests given by
- * the first word after the URL. */
+ * the first argument after the URL. */
 static bool take_pipeline(struct script *self)
 {
     struct grammar_line *line = self->line;
@@ -244,7 +245,7 @@ bool grammar_take_targets(struct grammar_line *line, const char *path)
     line->word_count = 1;
     line->words[0] = "http://127.0.0.1/";
     if (line->is_silent && is_input) {
-        return true; /* do not read it for a suggestion */
+        return true; /* for a suggestion, standard input is not read */
     }
     char *text = read_text(line, path);
     char *request = find_request(text);

@@ -1,7 +1,8 @@
 /*
- * The grammar of redis-benchmark: a test is a command, or the line has a
- * command instead of tests. Keys of its tests have twelve-digit numbers; a
- * native line draws from the same number of twelve-digit numbers.
+ * The grammar of redis-benchmark. A line has one test (-t), which stands for a
+ * command, or a command. Keys of redis-benchmark have twelve-digit numbers; the
+ * native line draws from as many twelve-digit numbers, so that keys have the
+ * same length.
  */
 #include "grammar_rows.h"
 
@@ -49,7 +50,7 @@ const struct grammar_row grammar_redis_initial[] = {
     INITIAL(CONNS, "50"), INITIAL(REQUESTS, "100000"), INITIAL(TIMEOUT, "1m"),
     END};
 
-/* DATA is replaced by a value. */
+/* Commands of the tests; DATA is replaced by a value. */
 static const char *const redis_tests[][2] = {
     {"ping_mbulk", "PING"},
     {"set", "SET key:__rand_int__ DATA"},
@@ -68,7 +69,8 @@ static const char *const redis_tests[][2] = {
 /* Smallest twelve-digit number. */
 #define REDIS_KEYS UINT64_C(100000000000)
 
-/* Returns a test's command, or NULL for several or unknown tests. */
+/* Returns the command of the test, or NULL if it is unknown or if there are
+ * several. */
 static const char *find_test(const struct grammar_line *line)
 {
     const char *test = own(line, TESTS) ? own(line, TESTS) : "";
@@ -117,7 +119,7 @@ bool grammar_adapt_redis(struct grammar_line *line)
 {
     const char *version = line->kept[GRAMMAR_HTTP];
     const char *login = own(line, LOGIN);
-    /* Suggestions: without a command a test is meant, as any words could be a
+    /* Only lines with a test are suggested, because any arguments could be a
      * command. */
     const bool is_odd = line->is_silent && line->word_count > 0;
     const char *command = is_odd ? NULL : find_command(line);

@@ -1,7 +1,8 @@
 /*
- * Macros for the rows of grammars. Included only by files
- * with tables: grammar_tools.c and files for a single
- * tool.
+ * Macros for the rows of grammars.
+ *
+ * This header is for grammar_tools.c, and for the files that have the grammar
+ * of a single tool.
  */
 #ifndef WEIR_LOAD_GRAMMAR_ROWS_H
 #define WEIR_LOAD_GRAMMAR_ROWS_H

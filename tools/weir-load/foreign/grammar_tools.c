@@ -38,7 +38,8 @@ static void join_rates(struct grammar_line *line, const char *rate)
     }
 }
 
-/* A duration replaces a number of requests, whose default is @count. */
+/* Ignores a number of requests if there is a duration; otherwise the default is
+ * @count. */
 static void settle_length(struct grammar_line *line, const char *count)
 {
     if (line->kept[GRAMMAR_DURATION]) {
@@ -78,7 +79,7 @@ static const struct grammar_row wrk_initial[] = {
 
 static bool adapt_wrk(struct grammar_line *line)
 {
-    const char *gaps = own(line, 0); /* of a fork of wrk2 */
+    const char *gaps = own(line, 0); /* -D, of a fork of wrk2 */
 
     if (line->tool->name[3] == '2' && !line->kept[GRAMMAR_RATE]) {
         return grammar_refuse(line, "it runs at a rate alone; add -R RATE");
@@ -286,7 +287,8 @@ static const struct grammar_row bombardier_rows[] = {
 static const struct grammar_row bombardier_initial[] = {
     INITIAL(CONNS, "125"), INITIAL(TIMEOUT, "2s"), END};
 
-/* A number of requests replaces a duration, whose default is 10s. */
+/* Ignores a duration if there is a number of requests; otherwise the default is
+ * 10s. */
 static bool adapt_counted(struct grammar_line *line)
 {
     if (line->kept[GRAMMAR_REQUESTS]) {
@@ -337,7 +339,8 @@ static const struct grammar_row h2load_initial[] = {
     INITIAL(DEPTH, "1"),        INITIAL(HTTP, "h2,http/1.1"),
     INITIAL(HTTP_CLEAR, "h2c"), END};
 
-/* The version is offered with ALPN, or chosen by -p without TLS. */
+/* Translates h2load's choice of the version: ALPN offers it, or -p selects it
+ * without TLS. */
 static bool adapt_h2load(struct grammar_line *line)
 {
     const bool is_tls =
@@ -393,8 +396,9 @@ static const struct grammar_row vegeta_initial[] = {
     INITIAL(RATE, "50"), INITIAL(TIMEOUT, "30s"), INITIAL(ENCODING, "gzip"),
     INITIAL(LIST, "-"),  INITIAL(HTTP, "auto"),   END};
 
-/* vegeta opens a connection if none is free when a request is due. Here there
- * are as many connections as requests per second, 10 to 1000. */
+/* vegeta opens a new connection if all are busy when a request is due. The
+ * native line has as many connections as requests per second, from 10 to
+ * 1000. */
 static bool adapt_vegeta(struct grammar_line *line)
 {
     const bool is_bounded = line->kept[GRAMMAR_CONNS];

@@ -16,7 +16,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* The server timed out waiting for a request, and closes the connection. */
+/* Status of a server that timed out waiting for a request, and closes the
+ * connection. */
 #define WAITED_OUT_STATUS 408U
 
 /* Responses with this status or above may be redirects. */
@@ -33,8 +34,8 @@ struct shared {
     struct http_kept kept;
     /* All connections so far, whose readers may own memory. */
     struct http_conn *first_conn;
-    /* Body of the request echo_number, rendered again for the comparison with
-     * its response. */
+    /* Body of request number echo_number, rendered again to compare its
+     * response with it. */
     char *echo;
     size_t echo_len;
     uint64_t echo_number;
@@ -53,10 +54,11 @@ struct http_conn {
     const struct template_value *named;
     /* With --mix: seed for drawing kinds. */
     uint64_t random;
-    /* Requests and responses so far, if requests vary or have numbers. */
+    /* Numbers of requests and responses so far. Only counted if requests vary
+     * or have numbers. */
     uint64_t sent_count;
     uint64_t answered_count;
-    /* NULL until the connection first begins. */
+    /* NULL before the connection's first start. */
     struct shared *shared;
     struct http_conn *next;
     struct wanted_reader reader;
@@ -122,15 +124,15 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
 
 /* ---- a connection ---- */
 
-/* Returns the number in the run of a pending request, by its number on the
- * connection. */
+/* Returns the number in the run of a pending request; @place is its index on
+ * the connection. */
 static uint64_t get_number(const struct shared *shared,
                            const struct http_conn *conn, uint64_t place)
 {
     return conn->numbers[place % shared->load.options->depth];
 }
 
-/* Returns the connection's request with a number. With --urls it must be
+/* Returns the connection's request with index @place. With --urls it must be
  * pending. */
 static const struct http_request *find_request(const struct shared *shared,
                                                const struct http_conn *conn,
@@ -141,8 +143,8 @@ static const struct http_request *find_request(const struct shared *shared,
         shared->load.options->urls ? get_number(shared, conn, place) : 0);
 }
 
-/* Prepares for the response to the oldest pending request. With --urls it is
- * unknown until it is sent. */
+/* Prepares for the response to the next request without a response. With --urls
+ * the request must have been sent, because it is not known before. */
 static void await_answer(const struct shared *shared, struct http_conn *conn)
 {
     if (!shared->load.options->urls ||
@@ -317,8 +319,8 @@ static const char *find_value(const char *head, const char *end,
     return NULL;
 }
 
-/* Returns the redirect's location in the last head, or NULL. Lines may end with
- * LF alone. Bytes that are not characters of a URL become '?'. */
+/* Returns the Location field of the cached head, or NULL. Lines may end with LF
+ * alone. Bytes that are not allowed in a URL become '?'. */
 static const char *find_location(struct shared *shared)
 {
     const struct http_kept *kept = &shared->kept;
@@ -344,7 +346,7 @@ static const char *find_location(struct shared *shared)
 /* Returns true if the end of a response contains a server's hint to use TLS. */
 static bool says_tls(const uint8_t *bytes, size_t len)
 {
-    /* nginx, Go, Apache, Tomcat. */
+    /* Error texts of nginx, Go, Apache and Tomcat. */
     static const char *const words[] = {"sent to HTTPS port", "an HTTPS server",
                                         "SSL-enabled server", "requires TLS"};
 
@@ -421,7 +423,8 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     return used < 0 ? used : used + (ssize_t)blank;
 }
 
-/* Skips interim responses. 408 announces the end (RFC 9110, 15.5.9). */
+/* Handles responses without a request: skips interim responses; 408 announces
+ * the end of the connection (RFC 9110, 15.5.9). */
 static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
                      struct codec_answer *answer)
 {

@@ -30,7 +30,7 @@ void http_load_print_host(const struct target *target, char *text, size_t size)
              is_inet6 ? "]" : "", port);
 }
 
-/* Settings of a kind override those of the flags. */
+/* Applies the settings of a kind, which override the options. */
 static int take_kind(struct http_options *http, const struct request_kind *kind,
                      char *why)
 {
@@ -80,7 +80,7 @@ int http_load_make(struct http_options *http, const struct target *target,
     return http_request_init(ret, http, host, path ? path : "/", copies, why);
 }
 
-/* Without a kind, the flags define the request. */
+/* Adds a request. Without a kind, the options define it. */
 static int add_request(struct http_load *self, const struct target *target,
                        const struct request_kind *kind, bool is_last)
 {

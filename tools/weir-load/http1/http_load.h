@@ -1,6 +1,7 @@
 /*
  * Requests and expected responses of a thread, for every version of HTTP: one
- * request for each target, or one of each kind with --mix and --urls.
+ * request for each target, or with --mix and --urls one request for each target
+ * and kind.
  *
  * All threads use the requests of the first.
  */
@@ -15,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Without --expect, this status and above are failures. */
+/* Without --expect, responses with this status or above are failures. */
 #define HTTP_FAILURE_STATUS 400U
 
 /* A host in brackets and a port. */
@@ -25,13 +26,13 @@ struct http_load {
     const struct run_options *options;
     bool is_v2;
     struct wanted wanted;
-    /* Buffer for rendering requests that vary; large enough for each. */
+    /* Buffer to render a varying request in. */
     char *scratch;
     size_t scratch_size;
     /* Requests are of several kinds. */
     bool is_varied;
-    /* Requests of the first thread: all kinds of the first target, then those
-     * of the next. Each has a variant for the last request of a connection,
+    /* Requests of the first thread: all kinds of the first target, then of the
+     * next. Each has a variant for the last request of a connection,
      * last_offset elements later; 0 means that there are no variants. */
     size_t last_offset;
     size_t request_count;
@@ -44,9 +45,9 @@ struct http_load {
  * should be HTTP_HOST_SIZE. */
 void http_load_print_host(const struct target *target, char *text, size_t size);
 
-/* Initialises with new requests, or with those of the first thread. Returns 0,
- * or a negative error that was printed; http_load_fini() must be called even
- * then. */
+/* Initialises with new requests, or if @first is not NULL with the requests of
+ * the first thread. Returns 0, or a negative error that was printed;
+ * http_load_fini() must be called even then. */
 int http_load_init(struct http_load *self, const struct run_options *options,
                    bool is_v2, const struct http_load *first);
 
@@ -73,7 +74,7 @@ const struct http_request *http_load_choose(const struct http_load *self,
                                             const struct http_request *first,
                                             uint64_t random, uint64_t number);
 
-/* Returns true if a complete response of this status is right with any body. */
+/* Returns true if any body is right in a complete response with this status. */
 static inline bool http_load_takes_any(const struct http_load *self,
                                        uint16_t status)
 {

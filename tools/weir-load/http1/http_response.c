@@ -1,6 +1,7 @@
 /*
- * Usually a response's head is the cached one and its body is complete: that
- * takes one comparison of memory and one addition. All other cases are states.
+ * In the usual case a response's head equals the cached one and its body is
+ * complete, which takes one comparison of memory and one addition. All other
+ * cases are states.
  *
  * Chunk sizes have at most 15 digits; the length of a chunk's line is limited
  * like a head's. Blanks after a size are allowed only before an extension (RFC
@@ -51,8 +52,8 @@ static int fail(struct http_response *response, int err)
     return err;
 }
 
-/* Returns true for a frame header of HTTP/2 (RFC 9113, 4.1): SETTINGS or GOAWAY
- * on stream 0, which a server may send first. */
+/* Returns true for the header of an HTTP/2 frame that a server may send first
+ * (RFC 9113, 4.1): SETTINGS or GOAWAY on stream 0. */
 static bool is_frame(const uint8_t *bytes, size_t len)
 {
     enum { SETTINGS = 4, GOAWAY = 7, SETTING_SIZE = 6, HEAD_SIZE = 9 };
@@ -188,7 +189,7 @@ static bool read_size(struct http_response *response, uint8_t byte)
     return byte == '\r' || byte == ';' || byte == ' ' || byte == '\t';
 }
 
-/* Blanks must be followed by a ';' before the line ends. */
+/* Parses blanks, which must be followed by a ';' before the line ends. */
 static bool read_extension(struct http_response *response, uint8_t byte)
 {
     if (response->awaits_extension) {

@@ -35,10 +35,10 @@ enum http_state {
     HTTP_LENGTH,     /* in a body of known length */
     HTTP_UNTIL_END,  /* in a body that ends with the stream */
     HTTP_CHUNK_SIZE, /* at the digits of a chunk's size */
-    HTTP_CHUNK_EXT,  /* after them */
+    HTTP_CHUNK_EXT,  /* after these digits */
     HTTP_CHUNK_FEED, /* after the CR of that line */
     HTTP_CHUNK_DATA, /* in a chunk */
-    HTTP_CHUNK_CR,   /* after it */
+    HTTP_CHUNK_CR,   /* after a chunk */
     HTTP_CHUNK_LF,   /* after the CR */
     HTTP_TRAILERS,   /* after the last chunk */
     HTTP_COMPLETE,   /* a response has ended */
@@ -47,9 +47,10 @@ enum http_state {
 
 struct http_response {
     enum http_state state;
-    /* The requests are HEAD, and responses have no bodies. */
+    /* Responses answer HEAD requests and have no bodies. */
     bool is_head_request;
-    /* A request after its first line: without a length it has no body. */
+    /* The message is a request, parsed after its first line; without a length
+     * it has no body. */
     bool is_request;
     /* Blanks followed the chunk's size: an extension must follow. */
     bool awaits_extension;
@@ -57,9 +58,9 @@ struct http_response {
     uint8_t digits;
     uint8_t shown_len;
     uint32_t line_bytes;
-    /* Bytes of the body, or of the chunk, that are missing. */
+    /* Bytes still missing of the body or of the chunk. */
     uint64_t left_bytes;
-    /* Bytes of the response so far, and of its body without the framing. */
+    /* Bytes so far of the response, and of its body without the framing. */
     uint64_t size_bytes;
     uint64_t body_bytes;
     struct http_head_reader reader;
@@ -67,14 +68,15 @@ struct http_response {
      * after http_response_init(). */
     void (*take_body)(void *arg, const uint8_t *data, size_t len);
     void *take_arg;
-    /* First bytes of the response, or those at an error in its body. */
+    /* First bytes of the response, or the bytes at an error in its body. */
     uint8_t shown[HTTP_SHOWN_MAX];
 };
 
-/* Initialises for a new connection, whose requests are all HEAD or none is. */
+/* Initialises for a new connection. Either all its requests are HEAD or none
+ * is. */
 void http_response_init(struct http_response *response, bool is_head_request);
 
-/* Starts parsing a request of version 1.minor after its first line: fields and
+/* Starts to parse a request of version 1.minor after its first line: fields and
  * a body, up to HTTP_COMPLETE. */
 void http_response_begin_request(struct http_response *response, uint8_t minor);
 

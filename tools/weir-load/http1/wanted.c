@@ -220,7 +220,7 @@ void wanted_read(const struct wanted *self, struct wanted_reader *reader,
  * end. */
 #define FOUND_NO_MEMORY (-2)
 
-/* Appends the body's first bytes to a message. */
+/* Appends the first bytes of the body to a message. */
 static void tell_beginning(const struct wanted_reader *reader, char *detail,
                            size_t size)
 {

@@ -40,27 +40,28 @@ struct wanted_bytes {
     size_t len;
 };
 
-/* Zero-initialised is WANTED_ANY. */
+/* All zero means WANTED_ANY. */
 struct wanted {
     enum wanted_kind kind;
-    /* WANTED_BYTES; owned. */
+    /* For WANTED_BYTES; owned. */
     char *bytes;
     size_t len;
-    /* WANTED_SIZE. */
+    /* For WANTED_SIZE. */
     uint64_t size_bytes;
-    /* WANTED_MATCH. */
+    /* For WANTED_MATCH. */
     regex_t regex;
 };
 
-/* A body that is being read; zero-initialised before the first. */
+/* Reader of a body; must be zero-initialised before the first body. */
 struct wanted_reader {
-    /* Bytes so far, and bytes up to the first wrong one. */
+    /* Number of bytes so far, and number before the first wrong byte. */
     uint64_t size_bytes;
     uint64_t right_bytes;
     size_t shown_len;
     uint8_t shown[WANTED_SHOWN_MAX];
-    /* WANTED_MATCH: the only piece, in place; or copies of all pieces, in
-     * memory of kept_size bytes, which is kept for the next body. */
+    /* For WANTED_MATCH. The only piece so far, borrowed; or a buffer of
+     * kept_size bytes with copies of all pieces, which is kept for the next
+     * body. */
     const uint8_t *piece;
     char *kept;
     size_t kept_len;
@@ -83,7 +84,8 @@ void wanted_fini(struct wanted *self);
 void wanted_read(const struct wanted *self, struct wanted_reader *reader,
                  struct wanted_bytes echo, const uint8_t *data, size_t len);
 
-/* Must be called before pieces are overwritten while the body is incomplete. */
+/* Copies what the reader needs. Must be called before pieces are overwritten if
+ * the body is incomplete. */
 void wanted_keep(struct wanted_reader *reader);
 
 /* Checks a complete body. Returns 0, or a code of errors.h with a message in
@@ -91,7 +93,7 @@ void wanted_keep(struct wanted_reader *reader);
 int wanted_judge(const struct wanted *self, const struct wanted_reader *reader,
                  struct wanted_bytes echo, char *detail, size_t size);
 
-/* Starts another body. */
+/* Prepares for the next body. */
 void wanted_begin(struct wanted_reader *reader);
 
 /* Frees the memory of a reader. */

@@ -42,7 +42,8 @@ static void close_shared(void *arg)
     free(shared);
 }
 
-/* Returns a fixed length, or SIZE_MAX without content-length. */
+/* Returns the value of content-length, or SIZE_MAX if it varies or is not
+ * sent. */
 static size_t length_of(const struct http_request *request)
 {
     return request->has_body && !request->is_chunked ? request->body.len

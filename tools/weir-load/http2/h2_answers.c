@@ -1,11 +1,10 @@
 /*
- * Callbacks of libnghttp2: when it reads parts of responses, and when it writes
- * frames and bodies. Connections are given up only after it has returned
- * (h2_conn.c).
+ * Callbacks of libnghttp2 that read responses and write frames and bodies.
+ * Connections are given up only after the library has returned (h2_conn.c).
  *
  * A response ends with END_STREAM. Interim responses and trailers are header
- * blocks, too; the last status counts. A response is gRPC if its header's
- * content-type is, and then grpc-status in header or trailers decides; interim
+ * blocks, too; the last status counts. A response is gRPC if the content-type
+ * in its header is, and then grpc-status in header or trailers decides; interim
  * responses do not matter.
  */
 #include "h2_session.h"
@@ -32,9 +31,9 @@ static struct h2_counts *counts_of(const struct h2_conn *self)
     return &self->conn->traffic->http2;
 }
 
-/* Returns the request of a stream, or NULL. The library may still have a stream
- * whose place is free or reused. The last result is cached, because frames of a
- * stream often follow each other. */
+/* Returns the request of a stream, or NULL if its slot was freed or reused: the
+ * library may still have the stream. The last result is cached, because frames
+ * of a stream often follow each other. */
 static struct h2_stream *find(struct h2_conn *self, int32_t id)
 {
     if (self->found_id != id) {
@@ -120,8 +119,8 @@ static void take_answer(struct h2_conn *self, struct h2_stream *stream)
     h2_answers_release(self, stream);
 }
 
-/* The server has not processed the request (RFC 9113, 8.7), so it is sent
- * again, a limited number of times. */
+/* Sends a request again, a limited number of times, which the server has not
+ * processed (RFC 9113, 8.7). */
 static void refuse(struct h2_conn *self, struct h2_stream *stream)
 {
     static const uint8_t most = 3;
@@ -144,7 +143,8 @@ static void refuse(struct h2_conn *self, struct h2_stream *stream)
 
 /* ---- reading ---- */
 
-/* The response is invalid HTTP: resets its stream, but keeps the connection. */
+/* Handles a response that is not valid HTTP: resets its stream, but keeps the
+ * connection. */
 static void refuse_answer(struct h2_conn *self, struct h2_stream *stream,
                           const char *why, const struct h2_field *field)
 {
@@ -199,7 +199,8 @@ static bool is_text(const uint8_t *bytes, size_t len, const char *text,
 
 #define IS(name, len, text) is_text(name, len, text, sizeof(text) - 1)
 
-/* application/grpc-web and others have the same prefix. */
+/* Returns true for gRPC; application/grpc-web and others have the same
+ * prefix. */
 static bool is_grpc_type(const uint8_t *value, size_t len)
 {
     static const char grpc[] = "application/grpc";
@@ -259,7 +260,8 @@ static struct h2_known *known_place(struct h2_conn *self,
     return &self->known[(at ^ at / H2_KNOWN_COUNT) % H2_KNOWN_COUNT];
 }
 
-/* Holds references, so that no other field gets the same memory. */
+/* Remembers a valid field. Holds references, so that no other field gets the
+ * same memory. */
 static void keep_known(struct h2_known *known, nghttp2_rcbuf *name,
                        nghttp2_rcbuf *value, size_t bytes)
 {
@@ -348,8 +350,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
     return 0;
 }
 
-/* The response is complete. Cancels a request body that the server did not wait
- * for. */
+/* Ends a request whose response is complete. Cancels a request body that the
+ * server did not wait for. */
 static void take_end(struct h2_conn *self, struct h2_stream *stream)
 {
     const char *why =
@@ -366,7 +368,7 @@ static void take_end(struct h2_conn *self, struct h2_stream *stream)
     take_answer(self, stream);
 }
 
-/* A header block is complete. */
+/* Handles the end of a header block. */
 static void take_block(struct h2_conn *self, const nghttp2_frame_hd *head)
 {
     struct h2_stream *stream = find(self, head->stream_id);
@@ -450,8 +452,9 @@ static void take_goaway(struct h2_conn *self, const nghttp2_goaway *goaway)
     traffic->events->failed(traffic->events_arg, conn, first);
 }
 
-/* A DATA frame is complete. Frames of cancelled requests are not seen here;
- * after them, the end of the connection's window is no longer recognised. */
+/* Handles a complete DATA frame. Frames of cancelled requests are not seen
+ * here; after them, the end of the connection's window is no longer
+ * recognised. */
 static void take_data(struct h2_conn *self, const nghttp2_frame_hd *head)
 {
     struct h2_stream *stream = find(self, head->stream_id);
@@ -499,7 +502,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame,
     }
 }
 
-/* Streams with a response are no longer found here. */
+/* Ends the request of a closed stream. After a complete response the request is
+ * no longer found. */
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code,
                            void *arg)
 {
@@ -534,7 +538,7 @@ static int on_invalid_frame(nghttp2_session *session,
     return 0;
 }
 
-/* The text may contain bytes from the server. */
+/* Stores the library's error text, which may contain bytes from the server. */
 static int on_reason(nghttp2_session *session, int err, const char *text,
                      size_t len, void *arg)
 {
@@ -596,7 +600,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
     return (ssize_t)(left < len ? left : len);
 }
 
-/* Fixed bodies are sent by reference. */
+/* Writes a part of a body; a body that never changes is sent by reference. */
 static int write_body(struct h2_conn *self, struct h2_stream *stream,
                       size_t len)
 {
@@ -621,8 +625,8 @@ static int write_body(struct h2_conn *self, struct h2_stream *stream,
     return self->write_err < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-/* The request of a delayed frame may have ended, and its place may be free or
- * reused. */
+/* Writes a DATA frame. If the frame was delayed, its request may have ended,
+ * and the request's slot may be free or reused. */
 static int send_body(nghttp2_session *session, nghttp2_frame *frame,
                      const uint8_t *head, size_t len,
                      nghttp2_data_source *source, void *arg)
@@ -647,7 +651,7 @@ nghttp2_data_provider h2_answers_body(struct h2_stream *stream)
                                    .read_callback = read_body};
 }
 
-/* A WINDOW_UPDATE of the client raises a window. */
+/* Records a WINDOW_UPDATE that we send. */
 static void note_raise(struct h2_conn *self, const nghttp2_frame *frame)
 {
     const int32_t id = frame->hd.stream_id;
@@ -678,7 +682,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame,
     return 0;
 }
 
-/* The library cannot send a request. */
+/* Handles a request that the library cannot send. */
 static int on_frame_not_send(nghttp2_session *session,
                              const nghttp2_frame *frame, int err, void *arg)
 {

@@ -42,8 +42,8 @@ static void give_up(struct h2_conn *self, enum error_phase phase, int code,
     conn_give_up(self->conn, phase, code, detail);
 }
 
-/* Writes all pending frames. Returns false if the connection was given up, or
- * if its loss will be reported. */
+/* Writes all pending frames. Returns false if the connection was given up or
+ * will be lost. */
 static bool flush(struct h2_conn *self)
 {
     int err = nghttp2_session_send(self->session);
@@ -65,8 +65,8 @@ static bool flush(struct h2_conn *self)
     return true;
 }
 
-/* Ends a connection whose requests are answered, or wait for the next one.
- * Never accepting a request is an error of the server. */
+/* Ends a connection whose requests are answered, or wait for the next
+ * connection. A server that has never allowed a request gets an error. */
 static void finish(struct h2_conn *self)
 {
     struct conn *conn = self->conn;
@@ -175,7 +175,7 @@ static int submit(struct h2_conn *self, struct h2_stream *stream)
     return stream->id < 0 ? stream->id : 0;
 }
 
-/* Takes a place for a request and chooses its kind. */
+/* Takes a slot for a request and chooses its kind. */
 static struct h2_stream *take_place(struct h2_conn *self, bool is_warmup,
                                     const struct flight *flight,
                                     enum h2_stream_state state)
@@ -214,7 +214,7 @@ static struct h2_stream *take_new(struct h2_conn *self, bool is_warmup,
     return take_place(self, is_warmup, &flight, H2_LIVE);
 }
 
-/* Memory can only run out in the library. */
+/* Handles a failed submit: only the library can run out of memory. */
 static void submit_failed(struct h2_conn *self, int err)
 {
     give_up(self, PHASE_WRITE, ERROR_HTTP2, nghttp2_strerror(err));
@@ -269,7 +269,7 @@ static bool send_waiting(struct h2_conn *self)
     return true;
 }
 
-/* Sends GOAWAY, even before the server's SETTINGS arrive. */
+/* Ends a connection with GOAWAY, even before the server's SETTINGS arrive. */
 static void end(struct conn *conn)
 {
     struct h2_conn *self = self_of(conn);
@@ -283,7 +283,8 @@ static void end(struct conn *conn)
     conn_finish(conn);
 }
 
-/* Waiting requests are sent after the server's SETTINGS. */
+/* Sends requests of the old connection again, once the server's SETTINGS
+ * arrive. */
 static void repeat_requests(struct conn *conn)
 {
     conn->repeats = false;
@@ -291,8 +292,8 @@ static void repeat_requests(struct conn *conn)
 
 /* ---- receiving ---- */
 
-/* Replaces ended requests, after --think. Other free places are filled at once,
- * but not during --think. */
+/* Replaces ended requests, after --think. Slots that were free before are
+ * filled at once, but not during --think. */
 static void send_new(struct h2_conn *self, uint64_t now_ns)
 {
     struct conn *conn = self->conn;
@@ -366,7 +367,8 @@ static int data_received(void *user, weir_transport *t,
 
 /* ---- timeouts ---- */
 
-/* Ends timed-out requests of a list. Repeated requests are not in order. */
+/* Ends timed-out requests of a list. All are checked, because repeated requests
+ * are not in order. */
 static uint32_t expire_list(struct h2_conn *self, enum h2_stream_state state,
                             uint64_t before_ns, uint64_t now_ns)
 {
@@ -413,7 +415,8 @@ static void report_late(struct h2_conn *self, uint32_t late, bool is_silent)
     conn->traffic->events->failed(conn->traffic->events_arg, conn, first);
 }
 
-/* Cancels only timed-out streams, unless the whole connection is silent. */
+/* Cancels timed-out streams, or gives up the connection if it is completely
+ * silent. */
 static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
     struct h2_conn *self = self_of(conn);
@@ -458,7 +461,8 @@ static uint32_t count_lost(struct h2_conn *self)
     return count;
 }
 
-/* Closing a new connection before SETTINGS is an error of the server. */
+/* Handles the server's end of the connection. It is an error if SETTINGS have
+ * not arrived. */
 static bool keep(struct conn *conn, int err)
 {
     struct h2_conn *self = self_of(conn);
@@ -514,7 +518,8 @@ static void hand_over(struct conn *conn)
     conn->head = 0;
 }
 
-/* With --mix the kinds are drawn again. */
+/* Takes over requests from another protocol. With --mix their kinds are drawn
+ * again. */
 static void take_over(struct conn *conn)
 {
     struct h2_conn *self = self_of(conn);

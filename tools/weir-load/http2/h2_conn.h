@@ -1,13 +1,13 @@
 /*
- * HTTP/2 connections, on libnghttp2: many requests are pending on each, and
+ * HTTP/2 connections, with libnghttp2: many requests are pending on each, and
  * responses arrive in any order.
  *
  * The codec has the shared state of a thread and the state of each connection.
  * h2_answers.c has the library's callbacks; h2_conn.c decides when requests are
  * sent, repeated or given up, and when a connection ends.
  *
- * The first request waits for the server's SETTINGS with the number of allowed
- * streams. Before them, and after a GOAWAY, no request is sent.
+ * The first request waits for the server's SETTINGS, which have the number of
+ * allowed streams. After a GOAWAY no request is sent.
  */
 #ifndef WEIR_LOAD_H2_CONN_H
 #define WEIR_LOAD_H2_CONN_H

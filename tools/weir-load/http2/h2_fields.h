@@ -10,11 +10,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Names and values may have letters of any case. */
+/* Returns true if the field must be dropped. Upper and lower case are equal. */
 bool h2_field_is_dropped(const char *name, size_t name_len, const char *value,
                          size_t value_len);
 
-/* The same for "Name: value". */
+/* Like h2_field_is_dropped(), for a line "Name: value". */
 bool h2_field_line_is_dropped(const char *line);
 
 #endif

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Indices of pseudo-fields; without a host the fields begin at METHOD. */
+/* Indices of pseudo-fields. Without a host the first field is at METHOD. */
 enum { AUTHORITY, METHOD, SCHEME, PATH, FIRST_FIELD };
 
 struct piece {

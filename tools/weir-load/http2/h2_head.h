@@ -14,11 +14,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Fields of -H, built-in ones, and pseudo-fields. */
+/* Largest number of fields: from -H, built-in ones, and pseudo-fields. */
 #define H2_FIELDS_MAX (HTTP_FIELDS_MAX + 16U)
 
 struct h2_head {
-    /* First field, and their number. */
+    /* First field and number of fields. */
     nghttp2_nv *first;
     size_t count;
     /* Bytes of names and values. */

@@ -25,12 +25,13 @@
 #endif
 
 struct h2_block_head {
-    /* Free: next of its class. In use: usable bytes. */
+    /* In a free block: next block of its class. In a used block: its usable
+     * bytes. */
     union {
         struct h2_block_head *next;
         size_t size;
     } is;
-    /* H2_MEMORY_SIZES if it is too large to be cached. */
+    /* Size class, or H2_MEMORY_SIZES if the block is too large to be cached. */
     size_t place;
 };
 

@@ -15,7 +15,7 @@
 
 struct h2_block_head;
 
-/* Zero-initialised is empty. */
+/* Must be zero-initialised. */
 struct h2_memory {
     nghttp2_mem functions;
     struct h2_block_head *kept[H2_MEMORY_SIZES];

@@ -85,7 +85,7 @@ static bool is_name(const uint8_t *bytes, size_t len)
     return is_good;
 }
 
-/* Fields of a connection (RFC 9113, 8.2.2). */
+/* Returns true for a connection-specific field (RFC 9113, 8.2.2). */
 static bool is_of_connection(const struct h2_field *field)
 {
     switch (field->name_len) {
@@ -102,7 +102,7 @@ static bool is_of_connection(const struct h2_field *field)
     }
 }
 
-/* HTTP/2 allows only "te: trailers". */
+/* Returns true for a te field other than "te: trailers". */
 static bool is_other_te(const struct h2_field *field)
 {
     static const char trailers[] = "trailers";

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* There is no content-length. */
+/* Value of length without content-length. */
 #define H2_NO_LENGTH UINT64_MAX
 
 enum h2_block {
@@ -45,13 +45,13 @@ void h2_message_begin(struct h2_message *self);
 
 void h2_message_begin_block(struct h2_message *self);
 
-/* The following functions return NULL, or one line about the error. */
+/* The following functions return NULL, or one line that describes an error. */
 
 const char *h2_message_field(struct h2_message *self,
                              const struct h2_field *field);
 
-/* Returns true if a valid field needs no further check in other responses,
- * except h2_message_known_field(). */
+/* Returns true if a field that is valid in one response is valid in all, apart
+ * from h2_message_known_field(). */
 bool h2_message_is_known(const struct h2_field *field);
 
 static inline void h2_message_known_field(struct h2_message *self)
@@ -59,7 +59,7 @@ static inline void h2_message_known_field(struct h2_message *self)
     self->has_fields = true;
 }
 
-/* A block is complete. is_last is true if the response ends with it;
+/* Ends a header block. is_last is true if the response ends with it;
  * has_no_body is true for HEAD, whatever content-length is. */
 const char *h2_message_end_block(struct h2_message *self, bool is_last,
                                  bool has_no_body);

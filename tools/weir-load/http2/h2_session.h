@@ -1,8 +1,8 @@
 /*
  * The state of HTTP/2 connections.
  *
- * It is for codec_h2.c, h2_conn.c and h2_answers.c.
- * No other file uses the library.
+ * It is for codec_h2.c, h2_conn.c and h2_answers.c. These are the only files
+ * that use libnghttp2.
  */
 #ifndef WEIR_LOAD_H2_SESSION_H
 #define WEIR_LOAD_H2_SESSION_H
@@ -34,7 +34,7 @@ struct h2_known {
     uint32_t bytes;
 };
 
-/* The head of a kind of request, if it never changes. */
+/* Head of a kind of requests, if it is the same in all requests. */
 struct h2_fixed {
     char *text;
     char length[24];
@@ -48,14 +48,14 @@ struct h2_shared {
     struct http_load load;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
-    /* Indexed like load.requests; fields is NULL if the head varies. Belongs to
+    /* Indexed like load.requests; fields is NULL if the head varies. Owned by
      * the first thread. */
     struct h2_fixed *fixed;
     bool owns_fixed;
     /* The head being rendered. */
     struct h2_head head;
     struct h2_memory memory;
-    /* All connections so far. */
+    /* List of all connections that have been made. */
     struct h2_conn *first_conn;
     /* Frames of the connection that is being written. */
     size_t out_len;
@@ -63,7 +63,7 @@ struct h2_shared {
 };
 
 struct h2_conn {
-    /* NULL until the connection first begins. */
+    /* NULL before the connection's first start. */
     struct h2_shared *shared;
     struct h2_conn *next;
     struct conn *conn;
@@ -73,24 +73,24 @@ struct h2_conn {
     bool is_tls;
     uint64_t random;
     uint64_t sent_count;
-    /* Pending requests of the warm-up. */
+    /* Number of pending requests of the warm-up. */
     uint32_t warmup_count;
     /* The server's SETTINGS have arrived. */
     bool has_settings;
-    /* It once could send requests: SETTINGS allowed streams, without a GOAWAY.
-     */
+    /* It could send requests at some time: SETTINGS allowed streams, and no
+     * GOAWAY had arrived. */
     bool was_ready;
-    /* Fewer streams than needed are allowed, which was counted. */
+    /* The server allows fewer streams than needed, which was counted. */
     bool was_limited;
-    /* A request has ended since new ones were last sent. */
+    /* A request has ended since new requests were last sent. */
     bool has_ended;
-    /* It opens no more streams. */
+    /* No more streams are opened. */
     bool is_leaving;
     /* Set by pause_writing, cleared by resume_writing. */
     bool writing_paused;
-    /* Frames are written after all received bytes were processed. */
+    /* Set while received bytes are processed; frames are written afterwards. */
     bool is_reading;
-    /* Time since which no stream is allowed. */
+    /* Since when the server has allowed no stream. */
     uint64_t shut_ns;
     /* Time of the last received bytes. */
     uint64_t received_ns;
@@ -100,12 +100,13 @@ struct h2_conn {
     uint32_t own_error;
     /* The connection's window. */
     struct h2_window window;
-    /* Location of the last response that has one, and its stream. */
+    /* Location field of the last response with one, and the response's
+     * stream. */
     char location[CODEC_LOCATION_SIZE];
     int32_t location_id;
     /* The library's last error text. */
     char reason[128];
-    /* The last result of find(); may be NULL. */
+    /* Last result of find(), or NULL. */
     struct h2_stream *found;
     int32_t found_id;
     /* Indexed by address. */
@@ -117,10 +118,11 @@ struct h2_conn {
 /* Makes the callbacks and options of a thread. Returns 0 or -ENOMEM. */
 int h2_answers_prepare(struct h2_shared *shared);
 
-/* Releases the session's cached fields, after its end. */
+/* Releases the session's cached fields. Must be called after the session has
+ * ended. */
 void h2_answers_end(struct h2_conn *self);
 
-/* Returns the body of a request for the library. */
+/* Returns a data provider, by which libnghttp2 reads the body of a request. */
 nghttp2_data_provider h2_answers_body(struct h2_stream *stream);
 
 /* Writes the collected frames. Returns 0 or the error of the write. */
@@ -130,7 +132,7 @@ int h2_answers_write_out(struct h2_conn *self);
 void h2_answers_fail(struct h2_conn *self, struct h2_stream *stream,
                      enum error_phase phase, int code, const char *detail);
 
-/* Frees the place of a request. */
+/* Frees the slot of a request. */
 void h2_answers_release(struct h2_conn *self, struct h2_stream *stream);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Pending requests of an HTTP/2 connection: --pipeline places, found by their
+ * Pending requests of an HTTP/2 connection: --pipeline slots, found by their
  * streams.
  *
- * A place is free, live (its stream is open), or waiting to be sent again
- * because the server has not processed it.
+ * A slot is free, live (its stream is open), or waiting to be sent again
+ * because the server has not processed its request.
  */
 #ifndef WEIR_LOAD_H2_STREAMS_H
 #define WEIR_LOAD_H2_STREAMS_H
@@ -21,7 +21,7 @@
 /* End of a list. */
 #define H2_NONE UINT32_MAX
 
-/* There is no grpc-status. */
+/* Value of grpc_status without grpc-status. */
 #define H2_NO_STATUS UINT32_MAX
 
 enum h2_stream_state {
@@ -40,10 +40,10 @@ struct h2_stream {
     /* Number of refusals by the server. */
     uint8_t refusals;
     const struct http_request *request;
-    /* Its stream, or 0. */
+    /* Number of its stream, or 0. */
     int32_t id;
-    /* A body that varies is in own_body, which stays allocated for the next
-     * request. */
+    /* The body; if it varies it is in own_body, which stays allocated for the
+     * next request. */
     const char *body;
     size_t body_len;
     size_t body_at;
@@ -74,20 +74,20 @@ struct h2_streams {
     struct h2_stream *all;
 };
 
-/* Initialises with all places free. They are borrowed, and must be zeroed
+/* Initialises with @depth free slots, which are borrowed and must be zeroed
  * before the first call. */
 void h2_streams_init(struct h2_streams *self, struct h2_stream *places,
                      uint32_t depth);
 
-/* Moves a place to the end, or the head, of another state's list. */
+/* Moves a slot to the end, or the head, of another state's list. */
 void h2_streams_move(struct h2_streams *self, struct h2_stream *stream,
                      enum h2_stream_state state, bool at_head);
 
-/* Returns the first in a state, or NULL. */
+/* Returns the first slot in a state, or NULL. */
 struct h2_stream *h2_streams_first(struct h2_streams *self,
                                    enum h2_stream_state state);
 
-/* Returns the next in its list, or NULL. */
+/* Returns the next slot in the same list, or NULL. */
 struct h2_stream *h2_streams_next(struct h2_streams *self,
                                   const struct h2_stream *stream);
 
@@ -97,7 +97,7 @@ static inline uint32_t h2_streams_count(const struct h2_streams *self,
     return self->lists[state].count;
 }
 
-/* Frees the memory of the places. */
+/* Frees the memory that the slots own. */
 void h2_streams_drop(struct h2_streams *self);
 
 #endif

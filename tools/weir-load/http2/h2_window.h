@@ -26,13 +26,14 @@
 struct h2_window {
     /* Bytes of DATA frames so far. */
     uint64_t received;
-    /* The window's current and earlier ends, newest first. */
+    /* Ends of the window, as offsets in the received bytes: the current one
+     * first, then earlier ones. */
     uint64_t ends[H2_WINDOW_ENDS];
     /* Time since which the server is blocked, or 0. */
     uint64_t stopped_ns;
 };
 
-/* Returns the window to use instead of another one. */
+/* Returns the window size to use for a requested size. */
 static inline uint32_t h2_window_size(uint64_t bytes)
 {
     return (uint32_t)(bytes - (bytes % H2_WINDOW_FRAME == 0));
@@ -54,7 +55,8 @@ static inline void h2_window_raise(struct h2_window *self, uint64_t bytes)
     self->ends[0] += bytes;
 }
 
-/* A frame has arrived. The last one of its stream was not cut. */
+/* Handles a DATA frame. is_last is true for the last frame of a stream, which
+ * was not cut. */
 static inline void h2_window_receive(struct h2_window *self, uint64_t bytes,
                                      bool is_last, uint64_t now_ns)
 {
@@ -66,7 +68,7 @@ static inline void h2_window_receive(struct h2_window *self, uint64_t bytes,
     }
 }
 
-/* The server continues, or no more is expected from it. */
+/* Ends a stop: the server continues, or no more bytes are expected from it. */
 static inline void h2_window_go_on(struct h2_window *self,
                                    struct h2_counts *counts, uint64_t now_ns)
 {

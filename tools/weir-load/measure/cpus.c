@@ -1,7 +1,7 @@
 /*
- * A list is parsed into a local copy, so a faulty one changes nothing. A list
- * with more CPUs than a machine can have is refused, not cut: a half of it
- * could hide CPUs that client and server have in common.
+ * A list is parsed into a local copy, so an invalid list changes nothing. A
+ * list with more CPUs than a machine can have is refused, not cut: a common CPU
+ * of client and server could be in the rest.
  */
 #include "cpus.h"
 

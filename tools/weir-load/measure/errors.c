@@ -78,7 +78,8 @@ void errors_merge(struct error_table *table, const struct error_table *from)
     }
 }
 
-/* Kinds keep their index in a table, so @seen uses the same index. */
+/* Computes the new events. Kinds keep their index in a table, so @seen uses the
+ * same index. */
 void errors_since(const struct error_table *table, struct error_counts *seen,
                   struct error_counts *ret)
 {

@@ -14,9 +14,9 @@
 #define ERRORS_DETAIL_SIZE 768
 
 #define ERROR_PHASES(X)                                                        \
-    X(CONNECT, "connect")   /* before the connection is established */         \
-    X(TLS, "tls")           /* the handshake on it */                          \
-    X(PREAMBLE, "preamble") /* before its first request */                     \
+    X(CONNECT, "connect")   /* before the connection was established */        \
+    X(TLS, "tls")           /* in the TLS handshake */                         \
+    X(PREAMBLE, "preamble") /* before the first measured request */            \
     X(WRITE, "write")       /* a request was not accepted */                   \
     X(TRANSFER, "transfer") /* the connection broke */                         \
     X(EOF, "eof")           /* the server ended the stream */                  \
@@ -67,7 +67,7 @@ struct error_kind {
 
 struct error_table {
     size_t kind_count;
-    /* Events of kinds beyond ERRORS_KINDS. */
+    /* Events of kinds that did not fit into the table. */
     uint64_t other_count;
     struct error_kind kinds[ERRORS_KINDS];
 };

@@ -11,8 +11,9 @@
 struct h2_counts {
     /* Connections with fewer streams allowed than --pipeline. */
     uint64_t limited;
-    /* The fewest streams that a server allowed on a connection; 0 if it never
-     * allowed fewer than --pipeline, or none at all. */
+    /* Smallest number of streams below --pipeline that a server allowed on a
+     * connection; 0 if there was no such number, or if it allowed none at
+     * all. */
     uint64_t allowed;
     /* Most streams in flight on a connection. */
     uint64_t reached;
@@ -23,8 +24,8 @@ struct h2_counts {
     uint64_t refused;
     /* Streams that the server reset for another reason. */
     uint64_t resets;
-    /* How often and how long a server had used up our receive window and could
-     * not send, summed over streams and connections. */
+    /* How often and how long servers could not send because our receive window
+     * was used up; summed over streams and connections. */
     uint64_t window_stops;
     uint64_t window_stopped_ns;
     /* Bytes of header fields, and of the frames that carry them. */

@@ -10,7 +10,7 @@
 #define COUNT(names) (sizeof(names) / sizeof((names)[0]))
 #define STEM         7 /* of "GOAWAY_" */
 
-/* RFC 9113, section 7. */
+/* Names of RFC 9113, section 7. */
 #define NAMES(stem)                                                            \
     stem "NO_ERROR", stem "PROTOCOL_ERROR", stem "INTERNAL_ERROR",             \
         stem "FLOW_CONTROL_ERROR", stem "SETTINGS_TIMEOUT",                    \
@@ -22,8 +22,8 @@
 static const char *const resets[] = {NAMES("RST_")};
 static const char *const goaways[] = {NAMES("GOAWAY_")};
 
-/* The codes of google.rpc.Code. 0 means no error there; here it is an answer
- * without a status. */
+/* Codes of google.rpc.Code. 0 is OK there; here it means that an answer has no
+ * grpc-status. */
 static const char *const grpc[] = {
     "GRPC_NO_STATUS",
     "GRPC_CANCELLED",

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-/* First codes of each range. The codes go down from here by the code of RFC
+/* First codes of each range. From it the codes decrease by the code of RFC
  * 9113, section 7, or of gRPC. */
 enum {
     H2_ERROR_RST = -5100,
@@ -24,7 +24,8 @@ int h2_error_of_grpc(uint32_t status);
 /* Returns the name in the RFC, like "PROTOCOL_ERROR". */
 const char *h2_code_name(uint32_t code);
 
-/* Returns a name like "RST_CANCEL", or NULL if it is not such a code. */
+/* Returns a name like "RST_CANCEL", or NULL if the code is not of HTTP/2 or
+ * gRPC. */
 const char *h2_error_name(int code);
 
 /* Returns one line without a full stop. The code must have a name. */

@@ -10,7 +10,8 @@
 #include <string.h>
 #include <zlib.h>
 
-/* Version 2 with word size 1 in the low byte, like the reference encoder. */
+/* Format version 2; the low byte has the word size 1, like the reference
+ * encoder's. */
 #define COOKIE_PLAIN      (0x1c849303U | 0x10U)
 #define COOKIE_COMPRESSED (0x1c849304U | 0x10U)
 
@@ -49,7 +50,7 @@ static uint8_t *put_u64(uint8_t *at, uint64_t value)
     return put_u32(put_u32(at, (uint32_t)(value >> 32)), (uint32_t)value);
 }
 
-/* Zig-zag: 0, -1, 1, -2 are 0, 1, 2, 3. */
+/* Writes a number in zig-zag encoding: 0, -1, 1, -2 become 0, 1, 2, 3. */
 static uint8_t *put_number(uint8_t *at, int64_t value)
 {
     uint64_t left = ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0);

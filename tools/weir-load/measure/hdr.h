@@ -19,16 +19,18 @@
 #define HDR_COARSE_BUCKETS ((HISTOGRAM_POWERS + 1U) << HDR_COARSE_BITS)
 #define HDR_COARSE_SIZE    ((HDR_COARSE_BUCKETS * 9U + 96U) / 3U * 4U + 8U)
 
-/* Returns a string to free(), or NULL if out of memory. */
+/* Returns an allocated string, or NULL if out of memory. The caller frees
+ * it. */
 char *hdr_encode(const struct histogram *h);
 
 /* Like hdr_encode(), with 32 buckets for each power of two: values are at most
  * 3 % too high, or 31 ns below 1 us. A count is at the highest value of its
- * bucket, so no value is reported too low. All such texts have the same
- * buckets, so merging loses no more. */
+ * bucket, so no value is reported too low. All results have the same buckets,
+ * so merging them loses no more precision. */
 char *hdr_encode_coarse(const struct histogram *h);
 
-/* Returns a string to free(), or NULL if out of memory. */
+/* Returns an allocated string, or NULL if out of memory. The caller frees
+ * it. */
 char *hdr_encode_base64(const uint8_t *data, size_t size);
 
 #endif

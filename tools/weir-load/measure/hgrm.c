@@ -8,7 +8,7 @@
 #define TICKS_PER_HALF 5
 #define NS_PER_MS      1e6
 
-/* In the libraries' terms: powers of two, and linear steps in each. */
+/* Buckets of HdrHistogram: powers of two, with linear steps in each. */
 #define BUCKETS     (HISTOGRAM_POWERS)
 #define SUB_BUCKETS (2U << HISTOGRAM_STEP_BITS)
 

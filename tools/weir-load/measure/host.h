@@ -19,7 +19,7 @@ struct host {
     char governor[32];
     long cpu_count;
     long cpus_allowed;
-    /* State of the wall clock from adjtimex(2); errors are 0 if unknown. */
+    /* State of the wall clock from adjtimex(2); its errors are 0 if unknown. */
     bool clock_is_synchronised;
     uint64_t clock_estimated_error_ns;
     uint64_t clock_greatest_error_ns;
@@ -29,13 +29,13 @@ struct host {
 struct host_usage {
     uint64_t user_ns;
     uint64_t system_ns;
-    /* Ready to run, but waiting for a CPU. */
+    /* Time that it was ready to run but waited for a CPU. */
     uint64_t run_queue_wait_ns;
-    /* Peak of the whole process. */
+    /* Largest resident memory of the whole process. */
     uint64_t max_rss_bytes;
 };
 
-/* Unknown values are an empty text or 0. */
+/* Describes this machine. Unknown values are "" or 0. */
 void host_describe(struct host *ret);
 void host_measure(struct host_usage *ret);
 

@@ -2,8 +2,8 @@
  * Helpers for all parts of weir-load's JSON: numbers in range, UTF-8 texts, and
  * histograms.
  *
- * A part that could not be made is NULL; jansson passes NULL up to the whole
- * object, which is checked once.
+ * A part that could not be made is NULL. jansson makes an object with such a
+ * part NULL, too, so it is enough to check the whole object.
  */
 #ifndef WEIR_LOAD_JSON_PART_H
 #define WEIR_LOAD_JSON_PART_H
@@ -15,7 +15,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Limits a value to JSON's signed integers; no count comes near. */
+/* Converts a value, limited to JSON's signed integers; no count comes near the
+ * limit. */
 json_int_t json_integer_of(uint64_t value);
 
 bool json_is_text(const char *text);
@@ -29,13 +30,14 @@ json_t *json_text_or_null(const char *text);
 /* Appends a part to a list. If either is NULL, frees both and returns NULL. */
 json_t *json_appended(json_t *list, json_t *part);
 
-/* Returns FNV-1a of an object, as 16 hex digits. */
+/* Returns the FNV-1a hash of an object as a string of 16 hex digits. */
 json_t *json_hash(const json_t *object);
 
-/* Returns the main figures of a histogram and all of it as "hdr". */
+/* Returns an object with the main figures of a histogram and, as "hdr", all of
+ * it. */
 json_t *json_histogram(const struct histogram *h);
 
-/* Returns null for a histogram without counts. */
+/* Like json_histogram(), but returns null for a histogram without counts. */
 json_t *json_histogram_or_null(const struct histogram *h);
 
 /* Writes an object, indented or in one line, and a newline. Takes ownership of

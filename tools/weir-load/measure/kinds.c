@@ -1,7 +1,7 @@
 /*
  * Names are searched linearly: there are at most 64, and each line is looked up
- * once, before the run. Records are large, but their pages are not touched
- * before a latency is counted there.
+ * once, before the run. Records are large, but their pages are touched only
+ * when a latency is counted there.
  */
 #include "kinds.h"
 
@@ -28,7 +28,7 @@ static size_t measure_word(const char *request)
 struct name {
     char *text;
     size_t len;
-    uint32_t hash; /* of all bytes, FNV-1a */
+    uint32_t hash; /* FNV-1a of all bytes */
     bool is_cut;
 };
 
@@ -86,7 +86,8 @@ size_t kinds_find(const struct kinds *kinds, const char *name)
     return place;
 }
 
-/* Finds or adds the kind of a line. Returns false if it is "other". */
+/* Finds or adds the kind of a line. Returns false if the line is counted as
+ * "other". */
 static bool place_line(struct kinds *kinds, const struct request_kind *line,
                        uint8_t *ret)
 {
@@ -109,7 +110,7 @@ static bool place_line(struct kinds *kinds, const struct request_kind *line,
     return true;
 }
 
-/* Adds only lines with a name in brackets, or only the others. */
+/* Adds the kinds of lines, either with or without a name in brackets. */
 static void place_lines(struct kinds *kinds, const struct request_kind *lines,
                         size_t count, bool has_name)
 {

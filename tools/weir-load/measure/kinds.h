@@ -35,9 +35,9 @@ struct kinds {
     size_t count;
     /* The last one may be "other". */
     char names[KINDS_MAX][KINDS_NAME_SIZE];
-    /* True for a name in brackets. */
+    /* The name was in brackets. */
     bool has_name[KINDS_MAX];
-    /* Index of the kind of each line. */
+    /* For each line the index of its kind. */
     uint8_t *places;
 };
 
@@ -45,14 +45,15 @@ struct kind_counts {
     uint64_t ok;
     uint64_t failed;
     uint64_t timeout;
-    /* Good answers in the window, including to requests of the warm-up. */
+    /* Good answers in the window, even if the request was of the warm-up. */
     uint64_t completed;
 };
 
 struct kind_record {
     struct kind_counts counts;
     uint64_t status[KINDS_STATUS_COUNT];
-    /* From the scheduled time, in a closed loop from sending; with timeouts. */
+    /* Latency from the scheduled time, in a closed loop from sending. Includes
+     * timeouts. */
     struct histogram latency;
 };
 

@@ -20,10 +20,11 @@ struct ledger {
     /* Passed to a connection. */
     uint64_t sent;
     uint64_t ok;
-    /* Answered wrongly, or lost with their connection. */
+    /* With a wrong answer, or lost with their connection. */
     uint64_t failed;
     uint64_t timeout;
-    /* Never sent: no connection was free until --late or the end of the run. */
+    /* Never sent: no connection was free within --late or until the end of the
+     * run. */
     uint64_t dropped;
     /* In flight at the end of the window; for the whole run only. */
     uint64_t in_flight;

@@ -1,9 +1,9 @@
 /*
  * Latencies of one thread in one interval of a run.
  *
- * An answer that arrives in one piece has the same time for its first and its
- * last byte: it is counted once, in whole, and record_settle() adds it to both
- * service and ttfb.
+ * The first and the last byte of an answer that arrives in one piece have the
+ * same time. Such an answer is counted once, in whole, and record_settle() adds
+ * it to both service and ttfb.
  */
 #ifndef WEIR_LOAD_RECORD_H
 #define WEIR_LOAD_RECORD_H
@@ -13,24 +13,24 @@
 #include <stdint.h>
 
 struct record {
-    /* From the scheduled time; open models only. */
+    /* Times from the scheduled time to the answer; open models only. */
     struct histogram response;
-    /* From the scheduled time until sending; own_lateness has only the part
+    /* Times from the scheduled time until sending. own_lateness is the part
      * caused by this program, without the wait for a connection. */
     struct histogram lateness;
     struct histogram own_lateness;
     /* Waits for a free connection or HTTP/2 stream, and until a server's window
      * has taken a whole body. */
     struct histogram blocked;
-    /* Sampled time that answers waited in the socket; the response times of the
-     * same requests, or service times in a closed loop; and what remains of
-     * these without the time in the socket. */
+    /* Samples of how long answers waited in the socket; the response times of
+     * the same requests, in a closed loop their service times; and these times
+     * without the time in the socket. */
     struct histogram reading;
     struct histogram sampled;
     struct histogram prompt;
-    /* From the actual send time; answers in one piece. */
+    /* Times from sending to an answer in one piece. */
     struct histogram whole;
-    /* From the actual send time; all others. */
+    /* Times from sending to the end of other answers. */
     struct histogram service;
     struct histogram ttfb;
 };

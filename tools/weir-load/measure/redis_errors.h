@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-/* The codes go down from here. */
+/* First code; the other codes decrease from it. */
 enum {
     REDIS_ERROR = -5200,
 };
@@ -17,7 +17,8 @@ enum {
  * words are REDIS_OTHER. */
 int redis_error_of(const char *text, size_t len);
 
-/* Returns a name like "REDIS_WRONGTYPE", or NULL if the code is not one. */
+/* Returns a name like "REDIS_WRONGTYPE", or NULL if the code is not of
+ * Redis. */
 const char *redis_error_name(int code);
 
 /* Returns one line without a full stop. The code must have a name. */

@@ -1,8 +1,8 @@
 /*
- * A ring between two threads: the thread releases the count of notes after it
- * has written a note, and the writer acquires it; the writer releases the count
- * of taken notes after it has read them. The thread's count of dropped requests
- * is read after the thread has ended.
+ * A ring between two threads: the measuring thread releases `noted` after it
+ * has written a note, and the writer acquires it; the writer releases `taken`
+ * after it has read notes. The count of dropped requests is read after the
+ * measuring thread has ended.
  */
 #include "request_log.h"
 

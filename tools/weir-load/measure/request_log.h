@@ -18,7 +18,7 @@
 
 #define REQUEST_LOG_SIZE (1U << 16)
 
-/* Longest line without its kind. */
+/* Size of the longest line, except for the name of its kind. */
 #define REQUEST_LOG_LINE 112U
 
 /* Bytes that a ready pipe accepts without blocking (PIPE_BUF). */
@@ -44,15 +44,15 @@ struct request_note {
 
 struct request_log_end {
     FILE *out;
-    /* Times are relative to this. */
+    /* Start of the window; times are relative to it. */
     uint64_t begin_ns;
     /* NULL if kinds are not counted. */
     const struct kinds *kinds;
 };
 
 struct request_log {
-    /* The thread writes noted and dropped, the writer taken; each side has its
-     * own cache line. */
+    /* The measuring thread writes noted and dropped, the writer taken; each
+     * side has its own cache line. */
     _Alignas(64) uint64_t noted;
     uint64_t dropped;
     _Alignas(64) uint64_t taken;

@@ -14,8 +14,8 @@
  * gVisor's counters stand still, lxcfs computes them from others. */
 #define STRAY_SHARE 0.25
 
-/* How much a sum of two counters may decrease: both are rounded, and the kernel
- * moves time between them. */
+/* How much a sum of two counters may seem to decrease: both are rounded, and
+ * the kernel moves time between them. */
 #define ROUNDED_TICKS 2U
 
 /* Parses a line "cpu3 12 0 7 1024 ...". Returns false for other lines. */
@@ -55,7 +55,7 @@ bool sharing_read(FILE *file, uint64_t now_ns, struct sharing_sample *ret)
 
     memset(ret, 0, sizeof(*ret));
     ret->at_ns = now_ns;
-    /* The CPUs come first; later lines have any length. */
+    /* Lines of CPUs come first; later lines may be longer than the buffer. */
     while (fgets(line, sizeof(line), file) && strncmp(line, "cpu", 3) == 0) {
         has_any |= read_cpu(line, ret);
     }

@@ -2,9 +2,9 @@
  * Measures how much other programs used the client's CPUs during the window.
  *
  * A client that uses little of its CPU gets it at once, even next to a program
- * that never sleeps, so its own times do not show that program. /proc/stat
- * does: time of a CPU that was neither idle nor used by the client was used by
- * others.
+ * that never sleeps, so its own times do not reveal the other program.
+ * /proc/stat does: time of a CPU that was neither idle nor used by the client
+ * was used by others.
  */
 #ifndef WEIR_LOAD_SHARING_H
 #define WEIR_LOAD_SHARING_H
@@ -22,7 +22,7 @@
 struct sharing_cpu {
     /* Includes iowait, in which programs may run. */
     uint64_t idle;
-    /* Partly work for the client. */
+    /* Interrupts, which are partly work for the client. */
     uint64_t interrupts;
     /* Given to other machines by the hypervisor. */
     uint64_t stolen;
@@ -42,9 +42,9 @@ struct sharing {
     /* Threads of the client that shared these CPUs. */
     size_t thread_count;
     double idle;
-    /* Other programs and other machines. */
+    /* Use by other programs and other machines. */
     double others;
-    /* Other machines only. */
+    /* Use by other machines only. */
     double stolen;
 };
 
@@ -54,7 +54,7 @@ bool sharing_read(FILE *file, uint64_t now_ns, struct sharing_sample *ret);
 /* Reads /proc/stat; no CPUs if it cannot be read. */
 void sharing_look(uint64_t now_ns, struct sharing_sample *ret);
 
-/* Returns what a list of CPUs did between two samples; the client's
+/* Returns the use of a list of CPUs between two samples; the client's
  * @thread_count threads used @own_cpus of it. cpu_count is 0 if the window was
  * too short, if a CPU is missing in a sample (offline, or a container with its
  * own /proc/stat), or if the counters do not match the elapsed time. */
@@ -66,7 +66,7 @@ struct sharing sharing_find(const struct sharing_sample *begin,
 /* Returns the idle share of the CPUs that the threads can use at once. */
 double sharing_idle_part(const struct sharing *sharing);
 
-/* Returns the share of all its CPUs that others used. */
+/* Returns the share of all CPU time of the list that others used. */
 double sharing_others_part(const struct sharing *sharing);
 
 #endif

@@ -15,7 +15,7 @@
 
 #define WHOLE_MILLIONTHS 1000000U
 
-/* A larger double may not fit into uint64_t. */
+/* A double above this may not fit into uint64_t. */
 #define TIME_LIMIT 1.8e19
 
 struct cursor {
@@ -61,7 +61,7 @@ static void skip_blanks(struct cursor *cursor)
     cursor->at += strspn(cursor->text + cursor->at, " \t");
 }
 
-/* Parses "99.9" of p99.9 to 1/100000. */
+/* Parses the number of p99.9 into 1/100000. */
 static int read_share(struct cursor *cursor, const char *digits, size_t len,
                       uint32_t *ret)
 {

@@ -72,13 +72,13 @@ struct slo_term {
     unsigned last_status;
     /* For SLO_QUANTILE, in the unit of histogram.h. */
     uint32_t share;
-    /* Name of a kind; "" means all requests. */
+    /* Name of a kind, or "" for all requests. */
     char kind[SLO_KIND_SIZE];
     enum slo_comparison comparison;
     /* Nanoseconds, a number, or millionths if is_share. */
     uint64_t limit;
     bool is_share;
-    /* As written, cut if too long. */
+    /* Text of the term, cut if too long. */
     char text[SLO_TEXT_SIZE];
 };
 
@@ -115,9 +115,10 @@ struct slo_facts {
 };
 
 struct slo_outcome {
-    /* False if unknown, for example a percentile of too few values. */
+    /* False if the figure is unknown, for example a percentile of too few
+     * values. */
     bool known;
-    /* In that case: the number of values, and how many are needed. */
+    /* If unknown: the number of values, and how many are needed. */
     uint64_t value_count;
     uint64_t values_needed;
     bool passed;
@@ -128,7 +129,7 @@ struct slo_outcome {
 /* Returns 0, or -EINVAL with *ret_error. */
 int slo_parse(const char *text, struct slo *ret, struct slo_error *ret_error);
 
-/* Evaluates a term. An unknown figure has not passed. */
+/* Evaluates a term. A term with an unknown figure has not passed. */
 struct slo_outcome slo_judge(const struct slo_term *term,
                              const struct slo_facts *facts);
 

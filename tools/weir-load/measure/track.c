@@ -1,8 +1,9 @@
 /*
- * The slot of a lost datagram is used again. It keeps the last lost number,
- * which tells a late answer from a duplicate; all other old numbers of the slot
- * were answered. One exception: an answer that arrives after its slot has lost
- * another datagram, at least two timeouts later, counts as a duplicate.
+ * A slot is used again after its datagram was lost. It keeps the number of the
+ * last lost datagram, which distinguishes a late answer from a duplicate: all
+ * other old numbers of the slot were answered. In one case a late answer is
+ * counted as a duplicate: if it arrives after its slot has lost another
+ * datagram, at least two timeouts later.
  */
 #include "track.h"
 

@@ -20,8 +20,8 @@ struct track_slot {
     uint64_t sent_ns;
     /* Scheduled time; set by the caller. */
     uint64_t meant_ns;
-    /* The slot's last datagram that was counted as lost; 0 if there was none,
-     * or its answer has arrived since. */
+    /* Number of the slot's last lost datagram; 0 if none was lost, or its
+     * answer has arrived since. */
     uint64_t lost;
     /* Neighbours in the list of slots in flight; next also links free slots. */
     uint32_t previous;
@@ -31,9 +31,9 @@ struct track_slot {
 
 /* Answers other than first and in order. */
 struct track_counts {
-    /* Given up; for the whole run only. */
+    /* Datagrams given up; for the whole run only. */
     uint64_t lost;
-    /* Arrived after their datagram was counted as lost. */
+    /* Answers that arrived after their datagram was counted as lost. */
     uint64_t late;
     /* Second or later answers. */
     uint64_t duplicate;
@@ -63,7 +63,8 @@ struct track {
 /* Starts with no datagram in flight. Borrows @depth slots. */
 void track_init(struct track *track, struct track_slot *slots, uint32_t depth);
 
-/* Puts a datagram in flight. Returns its slot, or TRACK_NONE if all are. */
+/* Puts a datagram in flight. Returns its slot, or TRACK_NONE if all slots are
+ * in use. */
 uint32_t track_send(struct track *track, uint64_t now_ns);
 
 /* Handles an answer with this slot and number. All except a first answer in
@@ -75,7 +76,8 @@ enum track_answer track_receive(struct track *track, uint32_t slot,
 /* Returns the send time of the oldest datagram in flight, or UINT64_MAX. */
 uint64_t track_oldest_ns(const struct track *track);
 
-/* Returns its scheduled time, or UINT64_MAX. */
+/* Returns the scheduled time of the oldest datagram in flight, or
+ * UINT64_MAX. */
 uint64_t track_oldest_meant_ns(const struct track *track);
 
 /* Gives up the oldest datagram in flight; one must be. Returns its number. */
