@@ -132,11 +132,11 @@ struct constraint_lists {
     size_t *budget;
 };
 
-/* Whether there are subtrees of the tag, and whether the name is in one. */
+/* Result of comparing a name with the subtrees of its tag. */
 struct constraint_found {
-    bool has_trees;
-    bool is_within;
-    bool is_broke; /* budget used up: the others are invalid */
+    bool has_trees; /* there are subtrees of the tag */
+    bool is_within; /* the name is in one of them */
+    bool is_broke;  /* the budget is used up; the other fields are invalid */
 };
 
 /* Compares a name with another subtree of its tag. */

@@ -181,7 +181,7 @@ static bool path_verify_link(struct wr_x509_path *path,
     wr_assert(path->links <= path->cost);
     wr_assert(path->cost <= PATH_COST_MAX && issuer->der.data);
     if (wr_der_is_equal(&child->der, &issuer->der)) {
-        return true; /* it is the anchor itself */
+        return true; /* the child is the trusted certificate itself */
     }
     if (path->cost + cost > PATH_COST_MAX) {
         path_note(path, PATH_STOPPED, child,

@@ -166,7 +166,7 @@ struct wr_tls_settings {
      * first classical group, too. */
     const uint16_t *groups;
     size_t group_count;
-    /* Whether the event chain() is called. If false, a server requests no
+    /* If true, the event chain() is called. If false, a server requests no
      * certificate, and a client accepts any without calling chain(). */
     bool verifies;
     /* Server that verifies: refuses a client without a certificate
@@ -190,7 +190,7 @@ struct wr_tls_settings {
 /* Settings of one connection; borrowed during open(). */
 struct wr_tls_peer {
     struct wr_tls_shared *shared;
-    /* As in the settings of @shared. */
+    /* Like the fields of the same names in the settings of @shared. */
     struct wr_tls_credential *credential;
     bool verifies;
     bool demands_certificate;

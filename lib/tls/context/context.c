@@ -463,7 +463,7 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
     if (!context->alpn) {
         return 0;
     }
-    wr_ignore(!wr_bytes_take_vector(&body, 2, &list)); /* empty then */
+    wr_ignore(!wr_bytes_take_vector(&body, 2, &list)); /* else stays empty */
     const char *name = context_alpn_find(context->alpn, list, &len);
     wr_assert(name && len > 0);
     return conn->backend->choose_protocol(conn, name, len);

@@ -92,7 +92,7 @@ static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
 static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
 {
     wr_tls_engine_drop(engine, &engine->early);
-    engine->hello_given = ENGINE_EARLY_HEADER; /* after space for a header */
+    engine->hello_given = ENGINE_EARLY_HEADER; /* the record begins there */
     return WR_TLS_ENGINE_FIRST_PASSES;
 }
 

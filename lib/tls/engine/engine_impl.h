@@ -130,7 +130,7 @@ void wr_tls_engine_drop_output(struct wr_tls_engine *engine);
 
 enum wr_tls_engine_first {
     WR_TLS_ENGINE_FIRST_WAITS,   /* needs input */
-    WR_TLS_ENGINE_FIRST_PASSES,  /* the backend may get it */
+    WR_TLS_ENGINE_FIRST_PASSES,  /* the backend may read the message */
     WR_TLS_ENGINE_FIRST_REFUSED, /* ->message_alert is sent */
     WR_TLS_ENGINE_FIRST_FAILED,  /* out of memory */
     WR_TLS_ENGINE_FIRST_SKIPPED, /* skipped; read the next record */

@@ -414,7 +414,7 @@ static bool filter_make_known(struct wr_filter *f)
 {
     weir_transport *t = &f->c.t;
 
-    t->is_busy = false; /* the program may set it now */
+    t->is_busy = false; /* from now on the program sets it */
     const int err = wr_protocol_find(t, &f->opener.factory);
     if (err == 0 && !wr_life_is_over(t)) {
         wr_connection_open(&f->c);
@@ -756,7 +756,7 @@ static void filter_abort(weir_transport *t)
 
     if (t->state == WR_LIFE_ENDING && !f->below_lost) {
         wr_transport_set_end(t, WEIR_END_ABORTED);
-        f->below->ops->abort(f->below); /* it may be waiting to send */
+        f->below->ops->abort(f->below); /* its close may wait for a send */
     }
     wr_connection_abort(t);
 }
@@ -805,7 +805,7 @@ static void filter_ignore_unexpected_eof(weir_transport *t)
 static void filter_get_handover(const weir_transport *t,
                                 struct wr_handover *ret)
 {
-    wr_assert(wr_filter_of(t)->below); /* it has begun */
+    wr_assert(wr_filter_of(t)->below); /* set at the filter's start */
     wr_connection_get_handover(t, ret);
     ret->is_new |= wr_filter_is_shaking(wr_filter_of(t));
 }

@@ -226,7 +226,7 @@ static uint32_t filter_read_room(struct wr_filter *f)
         return 0;
     }
     return f->c.t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED
-               ? WR_CREDIT_MAX /* it keeps no leases */
+               ? WR_CREDIT_MAX /* a buffered protocol keeps no leases */
                : wr_intake_ask_uncounted(&f->c.t);
 }
 

@@ -171,7 +171,7 @@ static bool chain_keep_key(struct wr_tls_conn *conn, struct wr_bytes leaf)
     struct wr_x509 x509;
 
     wr_openssl_forget_key(conn);
-    own->alert = CHAIN_INTERNAL; /* unless it is kept */
+    own->alert = CHAIN_INTERNAL; /* the alert if this fails */
     if (wr_x509_read(&x509, leaf.data, leaf.size) < 0) {
         return false;
     }

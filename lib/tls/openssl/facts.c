@@ -39,7 +39,7 @@ uint16_t wr_openssl_get_group(const struct wr_tls_conn *conn)
 {
     wr_assert(conn->ssl);
     if (!SSL_get_session(conn->ssl)) {
-        return 0; /* libssl would dereference it */
+        return 0; /* SSL_get_negotiated_group() would use the NULL session */
     }
     const long nid = SSL_get_negotiated_group(conn->ssl);
     switch (nid) {

@@ -48,7 +48,7 @@ static int ssl_code_of(const struct wr_openssl_own *own, unsigned long number)
         return wr_openssl_code_of(number);
     }
     switch (own->alert_sent) {
-    case -1: /* none is sent after our close_notify; the usual reason */
+    case -1: /* after our close_notify; a bad MAC is the usual reason */
     case SSL_AD_BAD_RECORD_MAC:
         return WEIR_ETLSRECORD;
     case SSL_AD_PROTOCOL_VERSION:
@@ -537,7 +537,7 @@ int wr_openssl_show(struct wr_tls_conn *conn,
         SSL_use_cert_and_key(conn->ssl, credential->leaf, credential->key,
                              credential->issuers, 1) == 1;
     wr_openssl_leave(&errors);
-    return is_shown ? 0 : -ENOMEM; /* it was checked before */
+    return is_shown ? 0 : -ENOMEM; /* no other error: it was checked before */
 }
 
 int wr_openssl_choose_protocol(struct wr_tls_conn *conn, const char *name,

@@ -95,7 +95,7 @@ void wr_wolfssl_get_alerts(const struct wr_tls_conn *conn, int *ret_received,
     if (conn->flags & WR_WOLFSSL_SENT_ALERT) {
         *ret_sent = (int)(conn->flags >> WR_WOLFSSL_ALERT_SHIFT);
     } else if (history.last_tx.level == alert_fatal) {
-        *ret_sent = history.last_tx.code; /* no memory to send it */
+        *ret_sent = history.last_tx.code; /* not sent: out of memory */
     }
 }
 
