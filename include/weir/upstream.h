@@ -16,8 +16,9 @@
  * - an upstream that is neither down nor ejected is up. Backups are chosen only
  *   if no other upstream is up;
  * - with starts_down requests wait until an upstream's first check has ended;
- * - if no upstream is up, ejected upstreams are chosen nevertheless, because
- *   servers should reject too much load, not a guess of the proxy.
+ * - if no upstream is up, ejected upstreams are chosen nevertheless: failures
+ *   in a row do not prove that a server is down, and an overloaded server
+ *   rejects requests itself.
  *
  * If all these upstreams are at their connection_limit, requests wait in a
  * queue, in order.

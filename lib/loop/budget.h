@@ -135,9 +135,9 @@ struct wr_budget {
 
 enum wr_shortage {
     WR_SHORTAGE_NONE,
-    WR_SHORTAGE_LIMIT, /* its own limit: it must release bytes */
-    WR_SHORTAGE_SHARE, /* its share: it or others must release bytes */
-    WR_SHORTAGE_STUCK, /* it or others must send first */
+    WR_SHORTAGE_LIMIT, /* the connection's limit: it must release bytes */
+    WR_SHORTAGE_SHARE, /* its share: it or other connections must release */
+    WR_SHORTAGE_STUCK, /* it or other connections must send first */
 };
 
 enum wr_feed {

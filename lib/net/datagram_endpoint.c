@@ -564,7 +564,7 @@ static void datagram_endpoint_opening_interrupt(struct wr_waiter *waiter)
 
     wr_assert(!opening->t);
     opening->endpoint.is_given_up = true;
-    if (wr_ready_is_pending(&opening->ready)) { /* else it is running */
+    if (wr_ready_is_pending(&opening->ready)) { /* not while it runs */
         wr_ready_cancel(&opening->ready);
         wr_waiter_wake(waiter, -ECANCELED);
     }

@@ -68,7 +68,7 @@ struct wr_ep_interest {
     bool is_shared;      /* a host waits for the set */
     bool has_leftover;   /* the set may report files that were closed here */
     bool is_new;         /* no watch has changed since the wait */
-    uint32_t event_next; /* earlier events are done */
+    uint32_t event_next; /* index of the next event to handle */
     uint32_t event_count;
     struct epoll_event events[WR_EP_EVENTS_MAX];
 };

@@ -71,7 +71,7 @@ struct wr_ejection_plan {
 struct wr_ejection {
     uint32_t fails[WR_FAILURES]; /* in a row */
     bool is_ejected;
-    uint32_t count;        /* since the row was last broken */
+    uint32_t count;        /* ejections since the row was last broken */
     enum wr_failure cause; /* row of the last ejection, if count > 0 */
 };
 
