@@ -37,7 +37,7 @@
 #define OPTIONS_COLUMNS_MAX 8
 
 enum run_mode {
-    /* Requests, one after the other, until the run ends. */
+    /* One request after the other on each connection, until the run ends. */
     RUN_MODE_ECHO,
     /* Connect, send one request, close after the answer; repeat. */
     RUN_MODE_CRR,
@@ -62,11 +62,11 @@ enum run_direction {
 };
 
 enum run_model {
-    /* After the previous answer. */
+    /* A request is sent after the previous answer. */
     RUN_MODEL_CLOSED,
-    /* By a schedule with equal gaps. */
+    /* Requests are sent by a schedule with equal gaps. */
     RUN_MODEL_CONSTANT,
-    /* By a schedule with exponential gaps. */
+    /* Requests are sent by a schedule with exponential gaps. */
     RUN_MODEL_POISSON,
 };
 
@@ -84,77 +84,81 @@ struct run_options {
     enum run_mode mode;
     enum run_direction direction;
     enum run_model model;
-    /* Open models: the stages, with the warm-up as the first; and --stages as
-     * given, or NULL. */
+    /* Open models: the stages, beginning with the warm-up; and the text of
+     * --stages, or NULL. */
     struct schedule_plan schedule;
     const char *stages;
-    /* Open models: requests per second, or 0 with stages; limit of requests in
-     * flight, or 0 for what the connections allow; and whether a request that
-     * finds no connection is dropped instead of waiting. */
+    /* Open models: requests per second, or 0 with stages; the limit of requests
+     * in flight, or 0 if only the connections limit them; and whether a request
+     * that finds no connection is dropped instead of waiting. */
     double rate;
     uint64_t max_in_flight;
     bool late_is_skipped;
     /* How late the client may send: a time, and a share of the reported figure
-     * in millionths. The larger one counts. */
+     * in millionths. The larger limit applies. */
     uint64_t lateness_limit_ns;
     uint64_t lateness_limit_share;
     /* Closed loop: pause of a connection before its next request. */
     uint64_t think_ns;
     /* Connections made per second by all threads; 0 means no limit. */
     double conn_rate;
-    /* When sending starts, ns since 1970; 0 means when all are connected. */
+    /* When sending starts, in ns since 1970; 0 means when all connections are
+     * established. */
     uint64_t start_at_ns;
     /* The part of the load that this program makes. Except conn_count, numbers
-     * here are of the whole load. */
+     * in this struct are of the whole load. */
     struct part part;
     uint64_t whole_conn_count;
     uint64_t first_conn; /* this part's first connection */
     uint64_t thread_count;
-    /* CPUs for the threads, in turn; if empty, threads are not bound. */
+    /* CPUs for the threads, in turn. If empty, threads are not bound to
+     * CPUs. */
     struct cpus cpus;
     /* The server's CPUs on this machine; empty if not given. */
     struct cpus server_cpus;
     /* CPUs that the threads may run on. */
     struct cpus client_cpus;
-    /* The server uses some of them, too; allowed by --force. */
+    /* The server uses some of these CPUs, too, which --force allows. */
     bool shares_cpus;
     bool is_forced;
     uint64_t conn_count;
-    /* Of the whole load, during the window; and as given, or NULL. */
+    /* Connections of the whole load during the window; and the text of
+     * --conn-stages, or NULL. */
     struct conn_stages conn_stages;
     const char *conn_stages_text;
     uint64_t depth;
-    /* Sizes of requests, and of answers in mode rr (else all zero). */
+    /* Sizes of requests; and of answers in mode rr, else all zero. */
     struct sizes send;
     struct sizes recv;
-    /* As given, or NULL. */
+    /* Texts of the sizes, or NULL. */
     const char *send_text;
     const char *recv_text;
-    /* A connection ends after this many answers, chosen between the two; 0
-     * means it does not end. */
+    /* A connection ends after a number of answers between these two; 0 means no
+     * limit. */
     uint32_t requests_per_conn;
     uint32_t requests_per_conn_max;
     struct http_options http;
     struct script_options script;
-    /* --data as given, the order of its rows, and its contents or NULL. */
+    /* Path of --data, the order of its rows, and its contents or NULL. */
     const char *data_path;
     enum data_order data_order;
     const struct data *data;
     struct redis_options redis;
-    /* Requests of each connection first: as given, and parsed or NULL. */
+    /* The requests that each connection sends first: as given, and parsed or
+     * NULL. */
     struct preamble_words preamble_words;
     const struct preamble *preamble;
     bool ws_is_text;
-    /* Kinds of requests, of a mix or of a list, the other of which is NULL; or
-     * NULL if there is one request. */
+    /* Kinds of requests, which belong to mix or to urls; the other one is NULL.
+     * All three are NULL if there is one request. */
     const struct request_kind *kinds;
     size_t kind_count;
     /* Groups of kinds that are counted together; NULL if not counted. */
     const struct kinds *groups;
     struct mix *mix;
     struct urls *urls;
-    /* Statuses, or the rule of a script, as given; may be NULL. Expected
-     * HTTP bodies are in http.wanted. */
+    /* Expected statuses, or the rule of a script, as given; may be NULL.
+     * Expected HTTP bodies are in http.wanted. */
     const char *expected;
     /* 0 if the run ends by its count. */
     uint64_t duration_ns;
@@ -164,7 +168,7 @@ struct run_options {
     uint64_t interval_ns;
     uint64_t timeout_ns;
     uint64_t connect_timeout_ns;
-    /* How long to wait for the targets before the run; 0 means not at all. */
+    /* How long to wait for the targets before the run; 0 means no waiting. */
     uint64_t wait_ns;
     /* Allowed errors: a number, or a share in millionths. */
     uint64_t max_errors;
@@ -177,14 +181,14 @@ struct run_options {
     struct slo slo;
     uint64_t seed;
     bool quiet;
-    /* Check and print everything, send nothing. */
+    /* Check and print everything, but send nothing. */
     bool is_dry;
     bool verbose;
     struct tls_flags tls;
-    /* All are UDP, or none is. */
+    /* Either all are UDP or none is. */
     struct target targets[OPTIONS_TARGETS_MAX];
     size_t target_count;
-    /* If it has a text, the address for all connections. */
+    /* If it has a text, all connections are made to this address. */
     struct target connect_to;
     /* Local addresses, used in turn; if empty, the kernel chooses. */
     struct weir_address locals[OPTIONS_LOCALS_MAX];
@@ -192,7 +196,7 @@ struct run_options {
     /* AF_INET or AF_INET6 for all addresses; 0 means both. */
     int family;
     struct socket_flags sockets;
-    /* Version of the PROXY header, 1 or 2; 0 means none. */
+    /* Version of the PROXY header, 1 or 2; 0 means no header. */
     int proxy_version;
     /* Percentiles of the report, in the unit of histogram.h. */
     uint32_t columns[OPTIONS_COLUMNS_MAX];
@@ -205,13 +209,14 @@ struct run_options {
     int argc;
 };
 
-/* Parses argv from index @first; *ret is written when ready. @suggest is called
- * if a word cannot be parsed, and may be NULL. */
+/* Parses argv from index @first. *ret is only written if the result is
+ * OPTIONS_READY. @suggest is called if an argument cannot be parsed, and may be
+ * NULL. */
 enum options_result
 options_parse(int argc, char **argv, int first, struct run_options *ret,
               void (*suggest)(int argc, char **argv, int first));
 
-/* Returns the target that the connections of a target use. */
+/* Returns the address to connect to for a target, as a target. */
 static inline const struct target *
 options_place(const struct run_options *options, const struct target *target)
 {
@@ -223,7 +228,7 @@ static inline bool options_has_conn_stages(const struct run_options *options)
     return options->conn_stages.count > 0;
 }
 
-/* Returns how many connections this part starts with. */
+/* Returns with how many connections this part starts. */
 static inline uint64_t options_first_conns(const struct run_options *options)
 {
     return options_has_conn_stages(options)
@@ -257,13 +262,14 @@ static inline bool options_may_speak_http2(const struct run_options *options)
 
 const char *options_mode_name(enum run_mode mode);
 
-/* Returns the arrival model as results name it, or NULL for a closed loop. */
+/* Returns the name of the arrival model in results, or NULL for a closed
+ * loop. */
 const char *options_arrival_name(enum run_model model);
 
 const char *options_direction_name(enum run_direction direction);
 
-/* In mode rr, requests of drawn sizes begin with two big-endian numbers of 4
- * bytes: their own size and the answer's. */
+/* In mode rr with random sizes, a request begins with two big-endian numbers of
+ * 4 bytes: its own size and the size of the answer. */
 #define OPTIONS_HEAD_SIZE 8U
 
 static inline bool options_has_heads(const struct run_options *options)
@@ -279,7 +285,7 @@ static inline bool options_has_requests(const struct run_options *options)
            options->mode != RUN_MODE_CONNECT && options->mode != RUN_MODE_IDLE;
 }
 
-/* Returns true if each connection is made for one request. */
+/* Returns true if a new connection is made for each request. */
 static inline bool options_is_churn(const struct run_options *options)
 {
     return options->mode == RUN_MODE_CRR || options->mode == RUN_MODE_CONNECT;

@@ -11,7 +11,8 @@
 
 #define PUBLISH_FORMATS 3U
 
-/* As given; "-" is standard output, NULL means not written. */
+/* Paths as given; "-" is standard output, NULL means that no file is
+ * written. */
 struct publish_paths {
     const char *markdown;
     const char *junit;
@@ -37,8 +38,8 @@ struct publish_paths {
             .offset = offsetof(struct type, member.prometheus)                 \
     }
 
-/* Checks that at most one file is standard output, and none if the option
- * @taken, which may be NULL, uses it. Returns false after printing an error. */
+/* Checks that at most one file is standard output, and none if option @taken
+ * uses it. @taken may be NULL. Returns false after printing an error. */
 bool publish_check(const struct publish_paths *paths, const char *taken);
 
 /* Gets the option and the path of a format. Returns false after the last. */

@@ -254,7 +254,7 @@ json_t *json_row(const struct result_row *row)
     json_t *part = json_object();
 
     write_fields(fields_interval, &row->counts, part);
-    /* Without memory the member is left out; without an answer it is null. */
+    /* If out of memory the member is left out; without an answer it is null. */
     return join(part, json_pack("{s:o*, s:o}", "hdr",
                                 row->hdr                 ? json_string(row->hdr)
                                 : row->counts.max_ns > 0 ? NULL
@@ -292,7 +292,7 @@ static json_t *slo_part(const struct result *result)
     return list;
 }
 
-/* NULL if unknown, so the member is left out. */
+/* Returns NULL if the use is unknown, so that the member is left out. */
 static json_t *sharing_part(const struct sharing *sharing)
 {
     return sharing->cpu_count == 0

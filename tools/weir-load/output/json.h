@@ -19,7 +19,7 @@
 /* Returns the whole object, or NULL if out of memory. */
 json_t *json_result(const struct result *result);
 
-/* Returns what was run and where. */
+/* Returns the object that describes what was run, and where. */
 json_t *json_begin(const struct result *result);
 
 json_t *json_row(const struct result_row *row);

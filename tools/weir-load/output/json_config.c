@@ -91,7 +91,7 @@ static json_t *mix_part(const struct mix *mix)
     return lines;
 }
 
-/* The file may be large, so only its counts and hash are kept. */
+/* Writes counts and a hash of the list only, as it may be large. */
 static json_t *urls_part(const struct urls *urls)
 {
     char hash[20];
@@ -120,7 +120,7 @@ static json_t *data_part(const struct data *data)
                      json_integer_of(data->column_count), "hash", hash);
 }
 
-/* The requests are left out because they may have passwords. */
+/* Describes a preamble without its requests, which may have passwords. */
 static json_t *preamble_part(const struct preamble *preamble)
 {
     char hash[20];
@@ -158,7 +158,7 @@ static json_t *drawn_part(const struct sizes *sizes, const char *text)
     return json_text_or_null(sizes_is_fixed(sizes) ? NULL : text);
 }
 
-/* Values are null for the system's defaults. */
+/* Describes socket options; the system's defaults are null. */
 static json_t *sockets_part(const struct run_options *options)
 {
     const struct socket_flags *flags = &options->sockets;
@@ -167,7 +167,8 @@ static json_t *sockets_part(const struct run_options *options)
                      flags->tos < 0 ? json_null() : json_integer(flags->tos));
 }
 
-/* Returns the value of a row's option; @zero_is_null as in ->json. */
+/* Returns the value of a row's option. @zero_is_null makes 0 null (->json in
+ * option.h). */
 static json_t *value_of(const struct option *row, const void *options,
                         bool zero_is_null)
 {
@@ -272,7 +273,8 @@ json_t *json_config(const struct run_options *options)
     return config;
 }
 
-/* Targets without hosts, so that two servers can be compared. */
+/* Describes targets without their hosts, so that runs against two servers can
+ * be compared. */
 static json_t *shapes_part(const struct run_options *options)
 {
     json_t *shapes = json_array();

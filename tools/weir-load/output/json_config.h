@@ -13,8 +13,8 @@
 /* Returns everything that determines what is sent and how it is evaluated. */
 json_t *json_config(const struct run_options *options);
 
-/* Returns a hash of the options without the seed and the hosts of the targets:
- * equal if two runs did the same, perhaps with two servers. */
+/* Returns a hash of the options without the seed and the hosts of the targets.
+ * It is equal if two runs did the same, perhaps against different servers. */
 json_t *json_config_hash(const struct run_options *options);
 
 json_t *json_command(const struct run_options *options);

@@ -72,7 +72,7 @@ static void print_histogram(const struct histogram *h)
     }
     fputc('|', stderr);
     for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        /* Every value that was counted is visible. */
+        /* Rounded up, so that every counted value is visible. */
         fputs(bars[(counts[i] * 8 + most - 1) / most], stderr);
     }
     fputc('|', stderr);
@@ -97,7 +97,8 @@ static const char *format_share(const struct interval *row,
     return text;
 }
 
-/* Columns of a line; on a narrow terminal high ranks are left out first. */
+/* Columns of a line; on a narrow terminal percentiles with high ranks are left
+ * out. */
 enum {
     LIVE_TIME,
     LIVE_RATE,

@@ -8,8 +8,8 @@
 
 #include "tools/weir-load/result/result.h"
 
-/* Prints a row, with a header before the first and every twentieth. A small
- * histogram of its latencies ends it. */
+/* Prints a row that ends with a small histogram of its latencies. A header is
+ * printed before the first row and before every twentieth. */
 void live_print(const struct interval *row, const struct histogram *h,
                 uint64_t number);
 

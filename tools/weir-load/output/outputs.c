@@ -27,8 +27,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Prints one character of a file's name, or its replacement: %h is the host
- * name, %p the number of this part. Returns the length of what was read. */
+/* Prints one character of a file's name, or its replacement: %h is replaced by
+ * the host name, %p by the number of this part. Returns how many characters of
+ * the name were used. */
 static size_t print_piece(const struct part *part, const char *name, FILE *out)
 {
     char host[HOST_NAME_MAX + 1] = "";
@@ -72,7 +73,7 @@ static char *make_path(const void *part, const char *name)
 struct asked {
     const char *flag;
     const char *name; /* as given, or NULL */
-    bool is_whole;    /* gets its name at the end */
+    bool is_whole;    /* created or replaced at the end of the run */
 };
 
 #define ASKED_COUNT (4 + PUBLISH_FORMATS)
@@ -93,8 +94,9 @@ static void list_asked(const struct run_options *options,
     }
 }
 
-/* Returns the last option that uses standard output instead of the text, or
- * NULL; *ret_before is an earlier one. */
+/* Returns the last option that requests standard output for its file, which
+ * replaces the report; or NULL. *ret_before is an earlier option with the same
+ * request, or NULL. */
 static const char *find_stdout(const struct run_options *options,
                                const char **ret_before)
 {
@@ -171,7 +173,8 @@ void outputs_print(const struct run_options *options, FILE *out)
     }
 }
 
-/* Opens a requested file. Returns true if none was requested. */
+/* Opens the file of an option, if it was requested. Returns false after
+ * printing an error. */
 static bool open_file(const struct run_options *options, const char *flag,
                       const char *name, FILE **ret)
 {
@@ -239,7 +242,8 @@ static bool close_file(const char *flag, const char *path,
     return output->err == 0;
 }
 
-/* A file without intervals also has a heading. */
+/* Opens the file of --csv. It gets its heading now, so that a run without
+ * intervals has one. */
 static bool open_csv(struct outputs *outputs, const struct run_options *options)
 {
     if (!open_lines(options, "--csv", options->files.csv, &outputs->csv)) {
@@ -274,7 +278,7 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
                         &options->part);
 }
 
-/* Writes a row of all kinds if @kind is NULL; else the fields that are not
+/* Writes a row, of all kinds if @kind is NULL. For a kind, fields that are not
  * counted by kind are empty. */
 static void write_csv_row(const struct interval *counts, const char *kind,
                           FILE *out)

@@ -37,7 +37,8 @@ struct outputs_times {
     const struct kind_record *kinds;
 };
 
-/* Returns false, with an error, if two options use standard output. */
+/* Returns false, after printing an error, if two options use standard
+ * output. */
 bool outputs_check(const struct run_options *options);
 
 /* Checks that all files could be opened, without creating or truncating them.
@@ -47,7 +48,8 @@ bool outputs_check_files(const struct run_options *options);
 /* Prints a line for each requested file. */
 void outputs_print(const struct run_options *options, FILE *out);
 
-/* Returns false after printing which file could not be opened. */
+/* Opens the files. Returns false after printing which one could not be
+ * opened. */
 bool outputs_open(struct outputs *outputs, const struct run_options *options);
 
 void outputs_add_row(struct outputs *outputs, const struct result *result,
@@ -59,13 +61,15 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
 enum load_exit outputs_finish(struct outputs *outputs,
                               const struct result *result);
 
-/* Closes files. Returns false, with an error, if one was not written. */
+/* Closes the files. Returns false, after printing an error, if one was not
+ * written. */
 bool outputs_close(struct outputs *outputs);
 
-/* Checks descriptors and ports. Returns false with an error. */
+/* Checks descriptors and ports. Returns false after printing an error. */
 bool plan_check(const struct run_options *options);
 
-/* --dry-run: prints everything that was checked, with the resolved names. */
+/* Implements --dry-run: prints everything that was checked, with resolved
+ * names. */
 void plan_print(const struct run_options *options, FILE *out);
 
 #endif

@@ -25,7 +25,7 @@ static uint64_t count_fds(const struct run_options *options)
     return options->conn_count + (options->thread_count - 1) * THREAD_FDS;
 }
 
-/* Returns 0 if no target has ports. */
+/* Returns the number of ports needed, or 0 if no target has ports. */
 static uint64_t count_ports(const struct run_options *options)
 {
     const size_t locals = options->local_count > 0 ? options->local_count : 1;
@@ -136,7 +136,7 @@ static void print_preamble(const struct preamble *preamble, FILE *out)
     fputc('\n', out);
 }
 
-/* All options as given, so that a new one needs no line here. */
+/* Prints all options as given, so that a new option needs no code here. */
 static void print_command(const struct run_options *options, FILE *out)
 {
     struct shell_line line;

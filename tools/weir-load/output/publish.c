@@ -76,7 +76,7 @@ static void copy(FILE *from, FILE *to)
     }
 }
 
-/* Arguments of the script: formats, their descriptors, and the run. */
+/* Arguments of the script: formats, their files' descriptors, and the run. */
 struct call {
     const char *argv[RESULTS_WORDS + PUBLISH_FORMATS + OPTIONS_LABELS_MAX + 4];
     char texts[PUBLISH_FORMATS][32];

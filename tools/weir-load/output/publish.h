@@ -15,14 +15,16 @@ struct publish {
     struct whole_file files[PUBLISH_FORMATS];
 };
 
-/* Makes a file's name from the given one; NULL if out of memory. */
+/* Returns an allocated file name made from the given one, or NULL if out of
+ * memory. */
 typedef char *publish_name_fn(const void *arg, const char *given);
 
-/* Returns false after printing an error; then nothing is open. */
+/* Opens all files. Returns false after printing an error; no file is open
+ * then. */
 bool publish_open(struct publish *self, const struct publish_paths *paths,
                   publish_name_fn *make_name, const void *arg);
 
-/* Runs the script to write the files. Returns false with an error. */
+/* Runs the script to write the files. Returns false after printing an error. */
 bool publish_write(struct publish *self, const struct result *result);
 
 /* Closes the files. A file that publish_write() has not written keeps its old

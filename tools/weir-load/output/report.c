@@ -1,6 +1,6 @@
 /*
- * A page to read from top to bottom: what ran, the results of requests, the
- * rate, latencies, connections, errors, and the verdict.
+ * Prints a page that is read from top to bottom: what ran, the results of
+ * requests, the rate, latencies, connections, errors, and the verdict.
  *
  * A figure of too few values is a dash. A run without success has no rate and
  * no latencies.
@@ -19,10 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fewest intervals for the line of spread. */
+/* Smallest number of intervals for the line about the spread of rates. */
 #define SPREAD_ROWS_MIN 3U
 
-/* Intervals in the line of open connections. */
+/* Number of intervals in the line about open connections. */
 #define OPEN_ROWS 8U
 
 /* Width of a row's name, maximum and mean, and of each percentile. */
@@ -34,7 +34,7 @@
 
 #define LLU(value) ((unsigned long long)(value))
 
-/* Prints the load model, which decides what latencies mean. */
+/* Prints the load model, which determines the meaning of latencies. */
 static void print_model(const struct result *result, FILE *out)
 {
     if (result->model == RUN_MODEL_CLOSED) {
@@ -47,7 +47,7 @@ static void print_model(const struct result *result, FILE *out)
     }
 }
 
-/* Prints the payload; HTTP's is shown by the target. */
+/* Prints the payload, except for HTTP, whose target shows it. */
 static void print_payload(const struct run_options *options, FILE *out)
 {
     char buf[UNITS_TEXT_SIZE];
@@ -133,8 +133,8 @@ static void print_header(const struct result *result, FILE *out)
     print_cpus(result, out);
 }
 
-/* Prints the fields that the report has, and continues the line titled @begun
- * if it is not NULL. The last line is not ended. */
+/* Prints the fields that the report has. If @begun is not NULL, they continue
+ * the line with this title. The last line is not ended. */
 static void print_fields(const struct field *fields, const void *from,
                          const struct result *result, const char *begun,
                          FILE *out)
@@ -162,7 +162,7 @@ static void print_fields(const struct field *fields, const void *from,
     }
 }
 
-/* Prints counters of datagrams that the ledger does not have. */
+/* Prints counters of datagrams that are not in the ledger. */
 static void print_datagrams(const struct result *result, FILE *out)
 {
     const struct ledger *measured = &result->measured;
@@ -229,8 +229,8 @@ static void print_rate(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
-/* Returns true if a percentile does not fit the terminal. The first and the
- * last ones are kept. */
+/* Returns true if a percentile is left out because the terminal is too narrow.
+ * The first and the last ones stay. */
 static bool is_left_out(const struct run_options *options, size_t place,
                         unsigned width)
 {
@@ -544,8 +544,8 @@ void report_print(const struct result *result, FILE *out)
     free(text);
 }
 
-/* Returns the kind of error that cost the most requests, the first if equal.
- * Later consequences (failed reconnects) cost fewer. */
+/* Returns the kind of error that failed most requests, and of equal ones the
+ * first. Consequences, such as failed reconnects, have fewer. */
 static const struct error_kind *worst(const struct error_table *errors)
 {
     const struct error_kind *found = NULL;
@@ -586,7 +586,7 @@ static void complain_of_objective(const struct result *result)
         slo_format(&slo->terms[first], &result->slo[first], text));
 }
 
-/* Suggests a command line if the server speaks another protocol. */
+/* Suggests another command line if the server uses another protocol. */
 static void suggest_elsewhere(const struct result *result)
 {
     char url[ELSEWHERE_SIZE];

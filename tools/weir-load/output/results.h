@@ -1,9 +1,9 @@
 /*
- * Starts the script for everything before and after runs (results.py): ab,
- * compare, report, search, sweep, and the files for a pipeline.
+ * Starts the script for work before and after runs (results.py): ab, compare,
+ * report, search, sweep, and the files for a pipeline.
  *
- * It is installed with the program and needs Python 3. The program parses the
- * command line and passes the result to the script.
+ * The script is installed with the program and needs Python 3. The program
+ * parses the command line and passes the result to the script.
  */
 #ifndef WEIR_LOAD_RESULTS_H
 #define WEIR_LOAD_RESULTS_H
@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Words before the caller's: python3, its options, the script, the program and
- * the command. */
+/* Number of arguments that results_begin() writes: python3, its options, the
+ * script, the program and the command. */
 #define RESULTS_WORDS 7U
 
 /* Fills in the first RESULTS_WORDS of @argv. Returns false, after printing an

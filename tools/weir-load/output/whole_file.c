@@ -262,7 +262,7 @@ static int write_in_place(const struct whole_file *self)
     return -err;
 }
 
-/* Replaces the target. Returns 0 or an errno. */
+/* Replaces the target by the temporary file. Returns 0 or an errno. */
 static int take_name(const struct whole_file *self)
 {
     if (rename(self->temporary, self->target) == 0) {

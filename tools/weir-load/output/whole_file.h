@@ -17,20 +17,21 @@ struct whole_file {
     const char *flag; /* option that requested it; borrowed */
     char *path;
     FILE *file;      /* NULL if not requested */
-    char *target;    /* the path with links resolved, and the temporary file; */
+    char *target;    /* the path with resolved links, and the temporary file; */
     char *temporary; /* NULL if the file is written directly */
 };
 
-/* @path may be NULL. Returns false after printing an error. */
+/* Opens a file, or does nothing if @path is NULL. Returns false after printing
+ * an error. */
 bool whole_file_open(struct whole_file *self, const char *flag,
                      const char *path);
 
-/* Closes the file and puts the data in place. Returns false after printing
- * an error; then the file is unchanged, or the error names the file with the
+/* Closes the file and replaces the target. Returns false after printing an
+ * error; the target is then unchanged, or the error names the file that has the
  * data. */
 bool whole_file_keep(struct whole_file *self);
 
-/* Discards the data; the file is unchanged. */
+/* Discards the data; the target is unchanged. */
 void whole_file_drop(struct whole_file *self);
 
 /* Checks whether the file could be opened. Returns 0 or an error. */

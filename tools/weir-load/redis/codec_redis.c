@@ -23,10 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Limit in bytes of copies in a row. */
+/* Limit in bytes of the copies of a command. */
 #define COPIES_BYTES (64U << 10)
 
-/* HELLO or AUTH with user and password, and SELECT. */
+/* Size of the greeting: HELLO or AUTH with user and password, and SELECT. */
 #define GREETING_SIZE REDIS_PLAIN_SIZE(10, 2 * REDIS_LOGIN_MAX + 64)
 
 /* Buffer size for quoting a reply. */
@@ -42,8 +42,8 @@ struct request {
 
 struct shared {
     const struct run_options *options;
-    /* One request, or with --mix one of each kind. The first thread owns them,
-     * and the other threads read them. */
+    /* One request, or with --mix one for each kind. Owned by the first thread;
+     * other threads read them. */
     struct request *requests;
     size_t request_count;
     bool owns_requests;
@@ -54,7 +54,7 @@ struct redis_conn {
     struct resp_reader reader;
     const struct target *target;
     uint32_t conn_index;
-    /* Missing replies to the greeting. */
+    /* Number of replies to the greeting that have not arrived. */
     uint32_t greetings;
     /* With --mix: seed for drawing kinds. */
     uint64_t random;
@@ -246,7 +246,7 @@ static int greet(void *arg, void *state, struct codec_out *out)
     char bytes[GREETING_SIZE];
 
     if (redis_url_read_place(conn->target->path, &place)) {
-        return 0; /* it was refused before the run */
+        return 0; /* impossible: such a URL was refused before the run */
     }
     const size_t len = write_greeting(&shared->options->redis, &place, bytes,
                                       &conn->greetings);
@@ -258,7 +258,7 @@ static int greet(void *arg, void *state, struct codec_out *out)
     return err < 0 ? err : 1;
 }
 
-/* Returns the connection's next request, which has this number in the run. */
+/* Returns the connection's next request; @number is its number in the run. */
 static const struct request *choose(const struct shared *shared,
                                     const struct redis_conn *conn,
                                     uint64_t number)
@@ -330,8 +330,9 @@ static size_t word_size(const char *text, size_t len)
     return at;
 }
 
-/* Quotes a reply. Of a reply to the greeting it shows only the first word, as
- * servers repeat what they do not understand, including the password. */
+/* Quotes a reply. Only the first word is shown of a reply to the greeting,
+ * because servers repeat text that they do not understand, including the
+ * password. */
 static const char *quote(const struct redis_conn *conn, char *text)
 {
     const struct resp_reader *reader = &conn->reader;
@@ -342,7 +343,8 @@ static const char *quote(const struct redis_conn *conn, char *text)
     return http_quote((const uint8_t *)reader->shown, len, text, SHOWN_SIZE);
 }
 
-/* Returns the text of "-WRONGTYPE text" or "!21\r\nSYNTAX text". */
+/* Returns the text after the type and length of an error like "-WRONGTYPE text"
+ * or "!21\r\nSYNTAX text". */
 static const char *find_error(const struct resp_reader *reader, size_t *ret_len)
 {
     const char *text = reader->shown + 1;
@@ -380,7 +382,7 @@ static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
         answer->is_complete =
             reader->state == RESP_COMPLETE && reader->kind != RESP_PUSH;
     }
-    answer->is_blank = reader->kind == RESP_PUSH; /* or bytes after it */
+    answer->is_blank = reader->kind == RESP_PUSH; /* or bytes that follow one */
     if (answer->is_complete && reader->kind == RESP_ERROR) {
         size_t error_len = 0;
         const char *error = find_error(reader, &error_len);
@@ -446,7 +448,8 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     return read_reply(state, bytes, len, answer);
 }
 
-/* RESP3 push messages may arrive at any time, unrequested replies may not. */
+/* Handles replies without a request: RESP3 push messages may arrive at any
+ * time, others may not. */
 static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
                      struct codec_answer *answer)
 {

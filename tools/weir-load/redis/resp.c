@@ -32,8 +32,8 @@ static bool is_string(char type)
     return type == '$' || type == '=' || type == '!';
 }
 
-/* Ends a value. It may be the last element of aggregates, which end, too. An
- * attribute is followed by the value that it describes. */
+/* Ends a value, and all aggregates whose last element it is. An attribute is
+ * not a value: another value follows it. */
 static void end_value(struct resp_reader *reader)
 {
     reader->state = RESP_AT_TYPE;
@@ -53,8 +53,8 @@ static void end_value(struct resp_reader *reader)
     reader->state = RESP_COMPLETE;
 }
 
-/* The type of the outermost value is the reply's kind; attributes are ignored.
- */
+/* Sets the kind of the reply, which is the type of the outermost value;
+ * attributes are ignored. */
 static void note_kind(struct resp_reader *reader)
 {
     if (reader->depth > 0) {

@@ -21,7 +21,7 @@
 /* Limit of a line: a simple string, an error or a number. */
 #define RESP_LINE_MAX 65536U
 
-/* Limits of a string with a length, which is Redis' own, and of a reply. */
+/* Limits of a string with a length (Redis has the same one) and of a reply. */
 #define RESP_STRING_MAX (UINT64_C(512) << 20)
 #define RESP_REPLY_MAX  (UINT64_C(1) << 30)
 
@@ -65,7 +65,7 @@ enum resp_state {
     RESP_COMPLETE,
 };
 
-/* Zero-initialised before the first byte of a reply. */
+/* Must be zero-initialised before the first byte of a reply. */
 struct resp_reader {
     enum resp_state state;
     enum resp_kind kind;
@@ -77,11 +77,12 @@ struct resp_reader {
     bool has_digits;
     uint32_t line_len;
     uint64_t number;
-    /* Missing bytes of a string, or of its end. */
+    /* Bytes still missing of a string, or of its end. */
     uint64_t left_bytes;
     uint64_t total_bytes;
-    /* For each open aggregate its missing elements, and a bit if it is an
-     * attribute, which is not an element of its parent. */
+    /* Number of open aggregates, with the number of missing elements of each;
+     * and a bit for each that is an attribute, which is not an element of its
+     * parent. */
     uint32_t depth;
     uint32_t attributes;
     uint32_t left[RESP_DEPTH_MAX];

@@ -234,7 +234,7 @@ static int take_json(const struct capture *self,
                      struct template_value *value, char *why)
 {
     const char *bytes = answer->body ? answer->body : "";
-    /* The whole body may also be a string or a number. */
+    /* Without a path the whole body may be a string or a number. */
     const size_t flags =
         JSON_DISABLE_EOF_CHECK | (*self->where ? 0 : JSON_DECODE_ANY);
     json_error_t error;

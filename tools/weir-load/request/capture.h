@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Larger bodies are not searched. */
+/* Larger bodies are not searched for values. */
 #define CAPTURE_BODY_MAX (64U << 10)
 
 enum capture_kind {
@@ -31,7 +31,7 @@ enum capture_kind {
 };
 
 struct capture {
-    /* As written; borrowed. */
+    /* The option's value; borrowed. */
     const char *text;
     /* Number of its name (template.h). */
     size_t number;
@@ -41,7 +41,7 @@ struct capture {
     const char *where;
 };
 
-/* The head has all of its lines, as received. */
+/* An answer. Its head has all lines as they were received. */
 struct capture_answer {
     const char *head;
     size_t head_len;
@@ -53,7 +53,7 @@ struct capture_answer {
  * in @why. */
 int capture_parse(const char *text, struct capture *ret, char *why);
 
-/* Takes the value from an answer; it is allocated and replaces the old one.
+/* Takes the value from an answer; it is allocated and replaces the old value.
  * Returns 0, -ENOMEM, or -EINVAL with one line in @why if the answer has no
  * such value. */
 int capture_take(const struct capture *self,

@@ -1,7 +1,7 @@
 /*
  * A data file (--data) whose rows fill requests: comma-separated values as in
- * RFC 4180, with column names in the first line. {csv:NAME} in a request is a
- * field of the request's row.
+ * RFC 4180, with column names in the first line. {csv:NAME} in a request is
+ * replaced by a field of the request's row.
  *
  *     name,password
  *     ada,secret
@@ -27,9 +27,9 @@
 #define DATA_COLUMNS_MAX 256U
 
 enum data_order {
-    DATA_TURN,   /* in turn; the first row follows the last */
-    DATA_RANDOM, /* chosen with the seed */
-    DATA_ONCE,   /* in turn; no more requests than rows */
+    DATA_TURN,   /* one after the other, again and again */
+    DATA_RANDOM, /* chosen at random with the seed */
+    DATA_ONCE,   /* one after the other; the run ends after the last */
 };
 
 struct data_column {

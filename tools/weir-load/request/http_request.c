@@ -130,8 +130,8 @@ int http_check_body(const char *body, char *why)
     return err;
 }
 
-/* Parses three digits, or one digit and "xx". Clients treat a status of 600 and
- * above like 5xx (RFC 9110, section 15). */
+/* Parses three digits, or one digit and "xx". 5xx includes statuses of 600 and
+ * above, as for clients (RFC 9110, section 15). */
 static bool take_status(const char *text, struct http_options *options)
 {
     if (text[0] < '1' || text[0] > '9') {
@@ -254,7 +254,8 @@ static const char *choose_method(const struct http_options *options)
     return options->body ? "POST" : "GET";
 }
 
-/* Prints the head without a variable body's length and the empty line. */
+/* Prints the head up to the end of the fields, without a Content-Length that
+ * depends on a variable body. */
 static void print_head(FILE *file, const struct http_request *self,
                        const struct http_options *options, const char *host,
                        const char *path)
@@ -341,7 +342,8 @@ size_t http_request_render(const struct http_request *self,
     if (self->is_chunked) {
         memcpy(out + len, "\r\n", 2);
         len += 2;
-        /* Rendered where the chunks do not overwrite it before it is read. */
+        /* The body is rendered where writing chunks does not overwrite it
+         * before it is read. */
         const size_t size = self->body.size_max;
         char *room = out + len + FRAMING_BYTES * (1 + size / CHUNK_BYTES);
         const size_t body_len = template_render(&self->body, values, room);

@@ -22,7 +22,7 @@
 enum http_version {
     HTTP_VERSION_1_1,
     HTTP_VERSION_2,
-    HTTP_VERSION_AUTO, /* as each connection's handshake agrees */
+    HTTP_VERSION_AUTO, /* chosen in the handshake of each connection */
 };
 
 struct http_options {
@@ -35,21 +35,21 @@ struct http_options {
     uint64_t table_bytes;
     /* NULL means GET, or POST with a body. */
     const char *method;
-    /* For targets without a path in their text; NULL means "/". */
+    /* Path for targets that have none; NULL means "/". */
     const char *path;
     /* "Name: value"; "Name:" removes a field that is sent by default. */
     const char *fields[HTTP_FIELDS_MAX];
     size_t field_count;
-    /* As given; @FILE for a file. May be NULL. */
+    /* Body, or @FILE for a file; may be NULL. */
     const char *body;
     bool is_chunked;
-    /* The last request of a connection has Connection: close. */
+    /* The last request of a connection has the field Connection: close. */
     bool is_last;
     /* Statuses that are not failures. */
     bool has_expected;
     bool expected[HTTP_STATUS_END];
     const struct data *data;
-    /* As given: the expected body (wanted.h), or NULL for any. */
+    /* The expected body as given (wanted.h), or NULL if any body is right. */
     const char *wanted;
 };
 
@@ -62,11 +62,11 @@ struct http_request {
     struct template head;
     struct template body;
     bool has_body;
-    /* For a fixed request: copies of len bytes each. */
+    /* Copies of a fixed request, of len bytes each. */
     char *bytes;
     size_t len;
     size_t copies;
-    /* For other requests: the largest size of one. */
+    /* Largest size of a request that is not fixed. */
     size_t size_max;
 };
 

@@ -30,7 +30,7 @@
 struct mix {
     size_t kind_count;
     struct request_kind kinds[MIX_KINDS_MAX];
-    /* Sums of the weights up to and including each kind. */
+    /* For each kind, the sum of its weight and those of earlier kinds. */
     uint64_t ends[MIX_KINDS_MAX];
 };
 

@@ -29,8 +29,8 @@ static struct file {
 
 static size_t file_count;
 
-/* Returns the file, read if it is new, or NULL if there are too many, which is
- * reported later. */
+/* Returns a file, which is read at first use. Returns NULL if there are too
+ * many, which is reported later. */
 static const struct file *find_file(const char *path)
 {
     for (size_t i = 0; i < file_count; i++) {

@@ -49,14 +49,14 @@ struct preamble_words {
         const char *text;
         bool is_capture;
     } list[PREAMBLE_WORDS_MAX];
-    /* Their rows in the table of options, if given. */
+    /* Rows of the two options, if they were given; else NULL. */
     const struct option *preamble;
     const struct option *capture;
 };
 
-/* Called before the command line is read: adds the names of all captures, so
- * that requests may use them in options before the capture. Errors are reported
- * later, when the options are read. */
+/* Adds the names of all captures, so that requests may use them in options
+ * before the capture. Must be called before the command line is parsed. Errors
+ * are reported later, when the options are parsed. */
 void preamble_find_names(int argc, char **argv, int first);
 
 /* Returns the text of a --preamble if argv[at] is its value or contains it,
@@ -67,7 +67,7 @@ const char *preamble_find_text(char **argv, int at);
  * password. */
 const char *preamble_find_secret(char **argv, int at);
 
-/* Reads the options. Returns 0, or a negative error with one line in @why. */
+/* Parses the options. Returns 0, or a negative error with one line in @why. */
 int preamble_read(const struct preamble_words *words, bool is_http,
                   struct preamble *ret, char *why);
 

@@ -1,7 +1,7 @@
 /*
- * A word is rendered after space for the longest head, and then moved down to
- * its actual head. Each word has its own seed for random values, because
- * templates count their placeholders from 0.
+ * An argument is rendered at a distance that leaves space for the longest head,
+ * and then moved down to its actual head. Each argument has its own seed for
+ * random values, because templates count their placeholders from 0.
  */
 #include "redis_command.h"
 
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Commands with no answer or with several. */
+/* Commands that have no answer or several answers. */
 static const char *const strangers[] = {
     "SUBSCRIBE",    "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE",
     "SUNSUBSCRIBE", "MONITOR",    "SYNC",       "PSYNC",
@@ -51,7 +51,7 @@ static bool is_blank(char byte)
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-/* Reads quoted text; text[*at] is after the opening quote. */
+/* Reads quoted text, starting at text[*at] after the opening quote. */
 static int read_quoted(const char *text, size_t *at, char *out, size_t *len,
                        char *why)
 {

@@ -1,6 +1,6 @@
 /*
- * A Redis command as it is typed and as it is sent: words separated by blanks,
- * each a template (template.h), are sent as an array of strings.
+ * A Redis command as people type it and as it is sent: arguments separated by
+ * blanks, each a template (template.h), are sent as an array of strings.
  *
  *     SET key{rand:1:1000} "two words\n"
  *
@@ -36,8 +36,8 @@ bool redis_command_is_fixed(const struct redis_command *self);
 size_t redis_command_render(const struct redis_command *self,
                             const struct template_values *values, char *out);
 
-/* Writes a command of fixed words; @out has REDIS_PLAIN_SIZE(count, bytes of
- * all words) bytes. */
+/* Writes a command of fixed arguments; @out has REDIS_PLAIN_SIZE(count, bytes
+ * of all arguments) bytes. */
 size_t redis_command_write(const char *const *words, size_t count, char *out);
 
 #define REDIS_HEAD_SIZE 24U /* "$", a number of 20 digits, CR and LF */

@@ -1,7 +1,7 @@
 /*
- * A kind owns its line and a copy that is divided into words in place. Every
- * word is checked like the option for it. Lines below the first are split off
- * first.
+ * A kind owns its line and a copy, which is divided into words in place. Every
+ * word is checked like the option with the same meaning. The lines below the
+ * first are split off before that.
  */
 #include "request_kind.h"
 
@@ -101,7 +101,7 @@ bool request_kind_goes_on(const char *line, size_t len)
            (len - at < 3 || memcmp(line + at, "://", 3) != 0);
 }
 
-/* Reads one line below a request. A header is moved to @to. */
+/* Reads a line below a request. A header is moved to @to. */
 static int take_below(struct request_kind *kind, char *line, char **to,
                       char *why)
 {

@@ -23,7 +23,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Some functions have a bool is_http instead, for the first two. */
+/* Form of a request. Some functions take a bool is_http instead, for the first
+ * two forms. */
 enum request_form {
     REQUEST_SCRIPT,
     REQUEST_HTTP,
@@ -31,18 +32,19 @@ enum request_form {
 };
 
 struct request_kind {
-    /* The line as written, with the lines below that belong to it. */
+    /* The first line and the lines below that belong to it, as written. */
     char *line;
-    /* The name in brackets, or NULL. */
+    /* Text of [NAME] at the start of the line, or NULL. */
     const char *name;
-    /* HTTP. @body may be NULL. Headers follow each other, each with a
-     * terminating zero, and are sent before those of the command line. */
+    /* For HTTP. @body may be NULL. Headers follow each other, each with a
+     * terminating zero, and are sent before the headers of the command line. */
     const char *method;
     const char *path;
     const char *body;
     const char *headers;
     size_t header_count;
-    /* Others: request with escapes; end of the answer, NULL for Redis. */
+    /* For other protocols: the request with escapes; and the end of the answer,
+     * NULL for Redis. */
     const char *request;
     struct script_rule *rule;
 };
@@ -50,8 +52,9 @@ struct request_kind {
 /* Returns true for a header or body file of the HTTP request above. */
 bool request_kind_goes_on(const char *line, size_t len);
 
-/* Returns the end of a request whose first line ends at @end, and adds the
- * number of lines below that belong to it. */
+/* Finds the end of a request whose first line ends at @end. Returns its offset,
+ * and adds the number of lines below that belong to the request to
+ * *ret_below. */
 size_t request_kind_find_end(const char *text, size_t end, size_t len,
                              unsigned *ret_below);
 

@@ -29,7 +29,7 @@
 #define SCRIPT_ANSWER_MAX (UINT64_C(1) << 30)
 
 enum script_kind {
-    SCRIPT_DELIMITER, /* the count-th one ends the answer */
+    SCRIPT_DELIMITER, /* ends with the count-th delimiter */
     SCRIPT_LENGTH,
     SCRIPT_PREFIX,
 };
@@ -52,7 +52,7 @@ struct script_rule {
     size_t begin_len;
 };
 
-/* Reader of one answer; all zero before the first byte. */
+/* Reader of one answer; must be zero-initialised before the first byte. */
 struct script_reader {
     uint64_t size_bytes;
     /* Matched bytes of the delimiter, and complete delimiters. */
@@ -64,7 +64,7 @@ struct script_reader {
 };
 
 struct script_options {
-    /* As given; NULL if there is no script. */
+    /* Request as given, or NULL without a script. */
     const char *request;
     const char *begin;
     struct script_rule rule;
@@ -77,13 +77,14 @@ ssize_t script_unescape(const char *text, char *out, size_t *ret_at);
 /* Parses a rule. Returns 0, or -EINVAL with one line in @why. */
 int script_parse_rule(const char *text, struct script_rule *ret, char *why);
 
-/* Parses the start that every answer must have, with escapes. Returns like
+/* Parses the required start of answers, with escapes. Returns like
  * script_parse_rule(). */
 int script_parse_begin(const char *text, struct script_rule *rule, char *why);
 
-/* Reads an answer or a part of it; @len is not 0. Returns the number of bytes
- * used, or -EMSGSIZE if the length field is too large or negative. After a
- * complete answer the reader keeps its first bytes until it is cleared. */
+/* Reads an answer or a part of it; @len must not be 0. Returns the number of
+ * bytes used, or -EMSGSIZE if the length field is too large or negative. After
+ * a complete answer the reader keeps the answer's first bytes until it is
+ * cleared. */
 ssize_t script_read(const struct script_rule *rule,
                     struct script_reader *reader, const uint8_t *data,
                     size_t len, bool *ret_complete);

@@ -1,7 +1,8 @@
 /*
- * Sizes are drawn with the inverse of each distribution function. Exponential
- * sizes are limited to 16 times the mean: one in nine million would be larger.
- * Text is read from the left; errors show the rest of it.
+ * Random sizes are computed with the inverse of each distribution function.
+ * Exponential sizes are limited to 16 times the mean, which only one in nine
+ * million would exceed. Text is parsed from left to right; errors show the rest
+ * of it.
  */
 #include "sizes.h"
 

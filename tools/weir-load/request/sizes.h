@@ -1,11 +1,11 @@
 /*
- * Sizes of requests and answers: one for all, or drawn for each.
+ * Sizes of requests and answers: one for all, or random ones.
  *
  *     1k                     always 1024 bytes
  *     uniform:64:1k          from 64 to 1024, all equally often
  *     exp:1k                 exponential, with this mean
- *     pareto:100:1.2:1M      Pareto from 100 bytes, with shape 1.2, at most
- *                            1 MiB
+ *     pareto:100:1.2:1M      Pareto from 100 bytes, with shape 1.2, at most 1
+ * MiB
  *     mix:100:90,10k:10      100 bytes 90 times for every 10 times 10 KiB
  *
  * A size is a function of a random number, which is a function of seed,
@@ -41,10 +41,10 @@ struct sizes_part {
 
 struct sizes {
     enum sizes_kind kind;
-    /* Bounds of all sizes that can be drawn. */
+    /* Bounds of all possible sizes. */
     uint64_t least;
     uint64_t most;
-    /* Exponential: the mean. Pareto: scale and shape. */
+    /* For exponential sizes the mean; for Pareto scale and shape. */
     double scale;
     double shape;
     struct sizes_part parts[SIZES_PARTS_MAX];

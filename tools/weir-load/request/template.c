@@ -21,7 +21,7 @@
 
 #define ARGUMENT_SIZE 4096U
 
-/* Names of values of the whole program. */
+/* Names of captured values, for the whole program. */
 static struct {
     size_t count;
     char texts[TEMPLATE_NAMES_MAX][TEMPLATE_NAME_SIZE];
@@ -303,7 +303,7 @@ static int add_place(struct template *self, const char *name, char *argument,
     return argument ? -EINVAL : add_value(self, name);
 }
 
-/* Returns the length of a value's name after a brace, or 0. */
+/* Returns the length of a captured value's name after a brace, or 0. */
 static size_t measure_value(const char *text, size_t len)
 {
     const char *end =
@@ -314,7 +314,8 @@ static size_t measure_value(const char *text, size_t len)
                : 0;
 }
 
-/* Returns the length of a name after a brace, or 0 for a plain brace. */
+/* Returns the length of a placeholder's name after a brace, or 0 if the brace
+ * is a plain character. */
 static size_t measure_name(const char *text, size_t len)
 {
     size_t at = 0;
@@ -328,7 +329,8 @@ static size_t measure_name(const char *text, size_t len)
     return at < len && (text[at] == ':' || text[at] == '}') ? at : 0;
 }
 
-/* Reads a placeholder from its brace. Returns its size, or an error. */
+/* Parses a placeholder, starting at its brace. Returns its size, or an
+ * error. */
 static int read_place(struct template *self, const char *text, size_t len,
                       size_t name_len, char *why)
 {
@@ -400,8 +402,8 @@ static int parse(struct template *self, const char *text, size_t len, char *why)
 
 #define ENCODED_SIZE 3U
 
-/* Returns true for bytes that a path and its query cannot have (RFC 3986). '%'
- * is allowed, so that encoded text is not encoded again. */
+/* Returns true for bytes that are not allowed in a path and its query (RFC
+ * 3986). '%' is allowed, so that encoded text is not encoded again. */
 static bool is_strange(unsigned char byte)
 {
     return byte <= ' ' || byte >= 0x7f ||
@@ -448,7 +450,7 @@ static int bind_value(struct template *self, struct template_part *part,
     return 0;
 }
 
-/* Refuses a field that could end the line of its header. */
+/* Refuses a field of data that could end the line of its header. */
 static int check_in_header(const struct template *self,
                            const struct template_part *part, char *why)
 {

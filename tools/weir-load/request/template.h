@@ -24,7 +24,8 @@
 #define TEMPLATE_LETTERS_MAX 65536U
 #define TEMPLATE_SIZE_MAX    (64U << 20)
 
-/* Most names of values, size of a name, and of a value. */
+/* Limits of captured values: number of names, size of a name, and of a
+ * value. */
 #define TEMPLATE_NAMES_MAX 16U
 #define TEMPLATE_NAME_SIZE 33U
 #define TEMPLATE_VALUE_MAX 8192U
@@ -48,10 +49,12 @@ struct template_part {
      * TEMPLATE_VALUE: low is the number of the name. */
     uint64_t low;
     uint64_t high;
-    /* TEMPLATE_CSV: the name of a column; its index once bound. */
+    /* TEMPLATE_CSV: the name of a column, and its index once the template is
+     * bound. */
     char *name;
     size_t column;
-    /* When bound: bytes that a path cannot have are written as %HH. */
+    /* Set by template_bind(): bytes that a path cannot have are written as
+     * %HH. */
     bool is_encoded;
 };
 
@@ -62,13 +65,14 @@ struct template
     size_t len;
     struct template_part *parts;
     size_t part_count;
-    /* Largest size when rendered; valid once bound. */
+    /* Largest size when rendered. Valid after template_bind(). */
     size_t size_max;
-    /* NULL until bound. */
+    /* Set by template_bind(); NULL before. */
     const struct data *data;
 };
 
-/* Position of a text, which limits the fields and values in it. */
+/* Part of a request that a template is for; it limits the values that {csv} and
+ * {NAME} may have. */
 enum template_place {
     TEMPLATE_IN_BODY,   /* may have any byte */
     TEMPLATE_IN_HEADER, /* no control characters */
@@ -77,7 +81,7 @@ enum template_place {
     TEMPLATE_IN_HEAD,
 };
 
-/* A captured value; NULL if there is none, then nothing is written. */
+/* A captured value. If it is NULL, nothing is written. */
 struct template_value {
     char *bytes;
     size_t len;
@@ -87,13 +91,14 @@ struct template_values {
     uint64_t seq;
     uint64_t conn;
     uint64_t seed;
-    /* Indexed by number of the name; NULL if no name was added. */
+    /* Captured values, indexed by the number of the name; NULL if the run has
+     * none. */
     const struct template_value *named;
 };
 
-/* Adds a name of values, for all templates that are parsed later. Returns its
- * number, which is the old one if the name exists; -EINVAL if it is not a
- * letter followed by letters, digits, _ and -, or is another placeholder; or
+/* Adds a name of captured values, for all templates that are parsed later.
+ * Returns its number, even if the name exists; -EINVAL if it is not a letter
+ * followed by letters, digits, _ and -, or is another placeholder; or
  * -E2BIG. */
 int template_add_name(const char *name, size_t len);
 
@@ -105,17 +110,17 @@ bool template_name_is_used(size_t number);
 const char *template_name(size_t number);
 
 /* Parses a template. Returns 0, -ENOMEM, or -EINVAL with one line in @why,
- * which has the offset. Nothing is owned unless it returns 0. */
+ * which has the offset. On an error nothing needs to be freed. */
 int template_parse(const char *text, size_t len, struct template *ret,
                    char *why);
 
 /* Makes a template of literal bytes. Returns 0, -ENOMEM or -EINVAL. */
 int template_take(const char *bytes, size_t len, struct template *ret);
 
-/* Binds the template to its place in a request and to the data of its fields.
+/* Binds the template to its part of a request and to the data of its fields.
  * @data is borrowed until template_fini(), and may be NULL. Returns 0, or
  * -EINVAL with one line in @why if a column does not exist or has a value that
- * is not allowed in this place. */
+ * is not allowed in this part. */
 int template_bind(struct template *self, const struct data *data,
                   enum template_place place, char *why);
 

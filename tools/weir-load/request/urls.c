@@ -25,7 +25,7 @@ struct reader {
     /* Hash table of texts: 1 + index of the kind, or 0. At most half full. */
     uint32_t *table;
     size_t table_size;
-    /* The current request and its lines; number of its first line, or 0. */
+    /* The lines of the current request; and the number of the first, or 0. */
     char *block;
     size_t block_len;
     size_t block_room;
@@ -33,8 +33,9 @@ struct reader {
     char *why;
 };
 
-/* Makes room for one more element of an array, whose size doubles at powers of
- * 2. Returns NULL, with the array unchanged, if out of memory. */
+/* Ensures space for one more element in an array of @count. Its capacity is a
+ * power of 2 and is doubled when it is full. Returns the array, or NULL, with
+ * the old array unchanged, if out of memory. */
 static void *make_room(void *array, size_t count, size_t size)
 {
     const size_t room = count > 0 ? 2 * count : 1;
@@ -65,7 +66,8 @@ static int add_kind(const struct reader *reader, const char *text, size_t len)
     return request_kind_read(kind, words, reader->form, reader->why);
 }
 
-/* Returns the table entry of a text: its kind's, or a free one. */
+/* Returns the table entry that has the kind of a text, or a free entry for
+ * it. */
 static uint32_t *find_place(const struct reader *reader, const char *text)
 {
     const size_t mask = reader->table_size - 1;
@@ -166,8 +168,8 @@ static bool is_same_place(const struct place *a, const struct place *b)
            strncasecmp(a->host, b->host, a->host_len) == 0;
 }
 
-/* Replaces a URL of the target by its path in a line of HTTP, alone or after a
- * method. Modifies the line. */
+/* Replaces a URL of the target in an HTTP request line by its path, alone or
+ * after a method. Modifies the line. */
 static int take_request(const struct reader *reader, char *line,
                         const char **ret_request)
 {
@@ -197,7 +199,7 @@ static int take_request(const struct reader *reader, char *line,
                           "'%.60s' is not of the target; write its path alone",
                           url);
     }
-    /* The URL's host is longer than the '/' that may be added. */
+    /* This fits: the URL's host is longer than the '/' that may be added. */
     char *rest = url + place.size;
     const bool has_path = rest[0] == '/';
     url[0] = '/';
@@ -279,7 +281,8 @@ static int take_line(struct reader *reader, char *line, size_t len,
     const bool is_request = *begin != '\0' && *begin != '#';
     if (reader->block_number > 0 && reader->form == REQUEST_HTTP &&
         is_request && request_kind_goes_on(begin, left)) {
-        /* Lists of other tools have it; the body decides it here. */
+        /* Skips Content-Length, which lists of other tools have: the body
+         * determines it here. */
         return strncasecmp(begin, length_field, sizeof(length_field) - 1) == 0
                    ? 0
                    : add_to_block(reader, begin, left);

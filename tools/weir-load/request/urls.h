@@ -35,7 +35,7 @@ struct urls {
 int urls_parse(FILE *file, enum request_form form, const char *target,
                struct urls *ret, char *why);
 
-/* Returns the kind of request @number; the list repeats. */
+/* Returns the kind of request @number. The list starts again after its end. */
 static inline uint32_t urls_kind(const struct urls *urls, uint64_t number)
 {
     return urls->kind_indices[number % urls->count];

@@ -39,7 +39,7 @@ static const char *find_authority(const char *url, size_t *ret_len)
     return authority;
 }
 
-/* Writes the target with another scheme and its current port. */
+/* Writes the target's URL with another scheme and the same port. */
 static bool change_scheme(const struct target *target, const char *scheme,
                           char ret[ELSEWHERE_SIZE])
 {
@@ -80,14 +80,15 @@ static bool resolve(const char *base, const char *location,
                     (int)location_len, location) < ELSEWHERE_SIZE;
 }
 
-/* A test server may have it: other tools' clients do not verify any. */
+/* Returns true for a certificate that is not trusted, as of a test server:
+ * clients of other tools verify none. */
 static bool is_untrusted(const struct result *result)
 {
     return has_error(result, PHASE_TLS, WEIR_ETLSSELFSIGNED) ||
            has_error(result, PHASE_TLS, WEIR_ETLSISSUER);
 }
 
-/* HTTP/2 was requested, and the server only has HTTP/1.1. */
+/* Returns true if HTTP/2 was requested, but the server has only HTTP/1.1. */
 static bool is_http1_only(const struct result *result)
 {
     return options_may_speak_http2(result->options) &&
@@ -131,7 +132,7 @@ bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE])
            change_scheme(target, "http://", ret);
 }
 
-/* Returns true if a word is the target, perhaps without its scheme. */
+/* Returns true if an argument is the target, perhaps without its scheme. */
 static bool is_target(const char *word, const char *text)
 {
     size_t len = 0;
@@ -140,8 +141,9 @@ static bool is_target(const char *word, const char *text)
            strcmp(word, find_authority(text, &len)) == 0;
 }
 
-/* Returns how many words to leave out at argv[place] for HTTP/1.1: options that
- * request HTTP/2 or only apply to it, with their values. */
+/* Returns how many arguments, starting at argv[place], must be left out for
+ * HTTP/1.1: options that request HTTP/2 or only apply to it, with their
+ * values. */
 static int count_of_http2(const struct run_options *options, int place)
 {
     static const char *const with_value[] = {

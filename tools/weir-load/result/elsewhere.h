@@ -1,6 +1,7 @@
 /*
- * Suggests another target, as the server's answers show: a redirect's, https://
- * if it speaks TLS, http:// if it does not, with HTTP/2, or without verifying
+ * Suggests another target if the server's answers show that it is needed: the
+ * location of a redirect, https:// if the server requires TLS, http:// if it
+ * has no TLS, the other version of HTTP, or the same target without verifying
  * its certificate. The suggestion is a whole command line.
  */
 #ifndef WEIR_LOAD_ELSEWHERE_H
@@ -17,7 +18,7 @@
  * targets were loaded. */
 bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE]);
 
-/* Returns the words to print before that command line. */
+/* Returns the text to print before the command line. */
 const char *elsewhere_reason(const struct result *result);
 
 /* Writes the command line with a target. Returns false if too long. */

@@ -1,9 +1,9 @@
 /*
  * The tables of fields, and functions that walk them.
  *
- * A count that is not in its table is in no result. To add one, add a struct
- * member and a row here; schema.py makes the schema from the row. Its
- * description is ABOUT or in the manual.
+ * A counter that has no row in its table is in no result. To add a counter, add
+ * a struct member and a row here; schema.py makes the schema from the row. The
+ * counter's description is ABOUT or in the manual.
  */
 #include "fields.h"
 
@@ -78,7 +78,7 @@ const struct field fields_ledger[] = {
     FIELD(track_counts, name_, .name = #name_, __VA_ARGS__)
 
 const struct field fields_answers[] = {
-    /* The text report prints it first, with its share. */
+    /* The text report prints lost answers first, with their share. */
     ANSWERS(lost, .line = NULL),
     ANSWERS(late, TEXT("Datagrams", "late")),
     ANSWERS(duplicate, TEXT("Datagrams", "duplicate")),
@@ -89,7 +89,7 @@ const struct field fields_answers[] = {
 #define SHAKES(name_, ...) FIELD(tls_facts, name_, .name = #name_, __VA_ARGS__)
 
 const struct field fields_handshakes[] = {
-    /* The text report prints their rate. */
+    /* The text report prints the rate of handshakes. */
     SHAKES(in_window, .line = NULL),
     SHAKES(full, TEXT("TLS", "handshakes full")),
     SHAKES(resumed, TEXT("TLS", "resumed")),
@@ -358,7 +358,7 @@ uint64_t fields_get(const struct field *field, const void *from)
     return *(const uint64_t *)((const char *)from + field->offset);
 }
 
-/* Returns true if @other replaces @value. */
+/* Returns true if @other is to replace @value. */
 static bool is_chosen(enum field_merge merge, uint64_t value, uint64_t other)
 {
     if (merge == FIELD_LEAST) {

@@ -23,8 +23,8 @@ struct result;
 enum field_merge {
     FIELD_SUM,
     FIELD_GREATEST,
-    FIELD_LEAST, /* of the values that are not 0 */
-    FIELD_FIRST, /* the first value stays */
+    FIELD_LEAST, /* minimum of values that are not 0 */
+    FIELD_FIRST, /* keeps the first value */
     /* For a process: maximum of its threads, sum of processes. */
     FIELD_PROCESS,
 };
@@ -42,12 +42,13 @@ struct field {
     enum field_merge merge;
     enum field_unit unit;
     const char *line;   /* first word of the text report's line, or NULL */
-    const char *text;   /* before the value there */
-    const char *column; /* in the table of intervals; NULL means ->name */
+    const char *text;   /* text before the value in that line */
+    const char *column; /* heading in the table of intervals, or NULL for
+                         * ->name */
     /* NULL if the text report always has it. */
     bool (*is_shown)(const struct result *result);
     bool hides_zero; /* the text report leaves it out if 0 */
-    bool has_kinds;  /* interval: also counted by kind */
+    bool has_kinds;  /* in an interval, also counted by kind */
     /* Description in the schema (schema.py); NULL if in the manual. */
     const char *about;
 };
@@ -69,7 +70,7 @@ extern const struct field fields_result[];
 struct fields_part {
     const char *object; /* NULL for the result itself */
     const struct field *fields;
-    size_t offset; /* in struct result */
+    size_t offset; /* of the struct in struct result */
 };
 
 /* Ends with a row without fields. */
@@ -79,14 +80,14 @@ extern const struct fields_part fields_parts[];
 struct field_times {
     const char *name; /* in the result */
     size_t offset;    /* in struct result */
-    const char *line; /* of the text report; NULL for none */
+    const char *line; /* title in the text report, or NULL */
     const char *remark;
     /* Additional condition; times without values are never shown. */
     bool (*is_shown)(const struct result *result);
     bool is_always; /* measured in every run, so never null */
 };
 
-/* In the order of the result. */
+/* In the order of the results. */
 extern const struct field_times fields_times[SLO_TIMES_COUNT];
 
 struct histogram *fields_times_of(struct result *result, enum slo_times times);

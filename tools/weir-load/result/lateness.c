@@ -13,10 +13,11 @@
 #define GREATEST_TIMES 100U
 #define GREATEST_NS    UINT64_C(100000000)
 
-/* Limit of the waiting share of a closed loop without samples. */
+/* Share of time that a closed loop may wait for a CPU, if there are too few
+ * samples. */
 #define WAITED_MOST 0.20
 
-/* Smallest share that is reported, and the factor that limits it. */
+/* Smallest share that is reported; and the factor that limits a share. */
 #define TOLD_SHARE 0.05
 #define SHARE_MOST 10
 
@@ -80,10 +81,10 @@ static uint64_t find_joint(const struct histogram *late,
                       histogram_quantile(more, share + most));
 }
 
-/* Returns the part of a percentile that is lateness. Late reads were sampled
- * with the times of their requests, which are compared with these times without
- * the lateness. A lateness without such times is limited to the times that
- * include it. Two latenesses may also have the same requests: together they are
+/* Returns the part of a percentile that is lateness. For late reads it is the
+ * difference of the sampled times with and without the lateness. Other
+ * latenesses have no such times and are limited to the times that include them.
+ * With @more the two latenesses may be of the same requests: together they are
  * at most the excess over the shortest time. */
 static double late_at(const struct result *result, const struct histogram *late,
                       const struct histogram *more, uint32_t share)
@@ -102,7 +103,7 @@ static double late_at(const struct result *result, const struct histogram *late,
     return (double)smaller_of(histogram_quantile(late, share), taken_ns);
 }
 
-/* Compares a reported percentile if there are enough values. */
+/* Compares a reported percentile, if it has enough values. */
 static void look_at_quantile(const struct result *result,
                              const struct histogram *late,
                              const struct histogram *more, uint32_t share,

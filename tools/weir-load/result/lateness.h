@@ -2,8 +2,8 @@
  * Computes which part of the reported times is the lateness of the client: how
  * late it sent requests, or read their answers.
  *
- * A figure of the response times, in a closed loop of the service times (a
- * percentile that is reported or in an objective, the mean, the maximum), is
+ * A figure of the response times (a percentile that is reported or in an
+ * objective, the mean, the maximum; of the service times in a closed loop) is
  * compared with the same figure of a lateness. The times include the lateness,
  * so if it is small compared with each figure, no figure would differ much
  * without it. The limit is the larger of a time, which timers and schedulers
@@ -14,10 +14,10 @@
 
 #include "result.h"
 
-/* Fewest samples of late reads that are used. */
+/* Smallest number of samples of late reads that are used. */
 #define LATENESS_SAMPLES 100U
 
-/* A figure of the response times and the same one of a lateness. */
+/* A figure of the response times and the same figure of a lateness. */
 struct lateness_figure {
     char name[16];
     double response_ns;
@@ -29,13 +29,14 @@ struct lateness_figure {
  * in a closed loop. */
 const struct histogram *lateness_times(const struct result *result);
 
-/* Returns the part of its limit that a lateness takes; 1 is the limit. */
+/* Returns a lateness as a multiple of its limit. */
 double lateness_part(const struct lateness_figure *figure);
 
-/* Returns the figure whose lateness takes the largest part of its limit; its
- * name is empty if there is none. With @more, both latenesses together are
- * compared. Different requests may have them: if each is in the slowest 3 % of
- * a run, together they may be in the slowest 5 %. @more may be NULL. */
+/* Returns the figure whose lateness is the largest multiple of its limit; the
+ * name is empty if there is none. With @more, which may be NULL, the sum of
+ * both latenesses is compared. They may affect different requests: if each
+ * affects the slowest 3 % of a run, together they may affect the slowest 5
+ * %. */
 struct lateness_figure lateness_find_worst(const struct result *result,
                                            const struct histogram *late,
                                            const struct histogram *more);
@@ -46,10 +47,11 @@ bool lateness_write_shares(const struct result *result,
                            const struct histogram *late, char *text,
                            size_t size);
 
-/* Returns the largest share of its rate that a closed loop may have lost by
- * waiting for a CPU for the share @waited of the time. This is at most @waited,
- * and at most the share of a request's time that its answer was in the socket.
- * Short waits cost nothing while the server has other requests to answer. */
+/* Returns the largest share of its rate that a closed loop may have lost
+ * because it waited for a CPU during the share @waited of the time. The result
+ * is at most @waited, and at most the share of a request's time that its answer
+ * was in the socket. Short waits cost nothing while the server has other
+ * requests to answer. */
 double lateness_lost_share(const struct result *result, double waited);
 
 #endif

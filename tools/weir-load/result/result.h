@@ -31,8 +31,8 @@
 
 struct result_row {
     struct interval counts;
-    /* Latencies as a text of hdr_encode_coarse(); NULL without an answer or if
-     * not requested. */
+    /* Latencies in the format of hdr_encode_coarse(). NULL without an answer,
+     * or if not requested. */
     char *hdr;
     /* Errors of the interval. */
     struct error_counts errors;
@@ -54,9 +54,9 @@ struct result_thread {
     uint64_t ok;
     uint64_t user_ns;
     uint64_t system_ns;
-    /* Ready to run, but waiting for a CPU. */
+    /* Time that it was ready to run but waited for a CPU. */
     uint64_t run_queue_wait_ns;
-    /* Use of the CPUs that it could run on. */
+    /* Use of the CPUs that the thread could run on. */
     struct sharing sharing;
 };
 
@@ -74,37 +74,39 @@ struct result {
     /* False if the run ended before its window. */
     bool measured_began;
     bool interrupted;
-    /* Ended early, because nothing succeeded or no answer came. */
+    /* The run ended early, because no request succeeded or no answer
+     * arrived. */
     bool gave_up;
-    /* How long after --start-at sending started; 0 if in time. */
+    /* How long after --start-at sending started; 0 if it started in time. */
     uint64_t begin_late_ns;
     /* Wall clock at the start of the window, ns since 1970. */
     uint64_t wall_begin_ns;
     uint64_t window_ns;
-    /* Answers that arrived in the window, also to the warm-up's requests. */
+    /* Number of answers that arrived in the window, even if the request was of
+     * the warm-up. */
     uint64_t completed;
     struct ledger measured;
     struct ledger warmup;
     uint64_t events_without_request;
     /* Requests that waited because all connections were busy. */
     uint64_t waited;
-    /* Requests of the window that an overloaded server did not answer in it; 0
-     * without overload. Set with the verdict. */
+    /* With an overloaded server: requests of the window that it did not answer
+     * in the window; else 0. Set by the verdict. */
     uint64_t unserved;
     /* Answers by status; all 0 if the protocol has no status. */
     uint64_t status[TRAFFIC_STATUS_COUNT];
-    /* UDP: answers in the window. */
+    /* UDP: late, duplicate and other answers in the window. */
     struct track_counts answers;
     /* Indexed like options->groups; NULL if kinds are not counted. */
     struct kind_record *kinds;
     struct error_table errors;
-    /* From the scheduled time of a request to its last byte. Empty in a closed
-     * loop, where a request is only due when the previous answer arrives.
-     * Includes timeouts, like service. */
+    /* Times from the scheduled time of a request to its last byte. Empty in a
+     * closed loop, where a request is only due when the previous answer
+     * arrives. Includes timeouts, like service. */
     struct histogram response;
-    /* From the actual sending to the last byte. */
+    /* Times from the actual sending to the last byte. */
     struct histogram service;
-    /* From the actual sending to the first byte. */
+    /* Times from the actual sending to the first byte. */
     struct histogram ttfb;
     /* How late requests were sent; own_lateness is without the wait for a
      * connection. Empty in a closed loop. */
@@ -113,8 +115,9 @@ struct result {
     /* Waits for a free connection or stream, and for a server's window;
      * requests that did not wait are not included. */
     struct histogram blocked;
-    /* Samples of how long answers were in their sockets (reading.h), and the
-     * times of the same requests with it and without it (record.h). */
+    /* Samples of how long answers were in their sockets (reading.h); the times
+     * of the same requests; and these times without the time in the socket
+     * (record.h). */
     struct histogram reading;
     struct histogram sampled;
     struct histogram prompt;
@@ -149,7 +152,8 @@ struct result {
     struct result_row rows[RESULT_ROWS_MAX];
     size_t row_count;
     uint64_t rows_dropped;
-    /* Requests written to the file of --log, and dropped from it. */
+    /* Number of requests written to the file of --log, and number not
+     * written. */
     uint64_t log_lines;
     uint64_t log_dropped;
     struct slo_outcome slo[SLO_TERMS_MAX];

@@ -7,7 +7,7 @@
 
 enum { PART_COUNT = 10, HALF_COUNT = PART_COUNT / 2 };
 
-/* By how much the second half must be slower. */
+/* Smallest factor by which the second half must be slower. */
 #define SLOWED_FACTOR 1.1
 
 struct period {

@@ -36,8 +36,9 @@
 bool slowing_is_shown(const struct result_row *rows, size_t count,
                       uint64_t window_ns);
 
-/* Returns which of @part_count equal parts of the window an interval is in, by
- * its middle, because its ends are late by the lateness of timers. */
+/* Returns in which of @part_count equal parts of the window an interval is. The
+ * middle of the interval decides, because its ends are late by the lateness of
+ * timers. */
 size_t slowing_part_of(const struct interval *row, uint64_t window_ns,
                        size_t part_count);
 

@@ -18,7 +18,7 @@ struct summary {
     double rate;
     /* Sent requests, and failures without a request. */
     uint64_t attempts;
-    /* How many of these failed or timed out. */
+    /* Attempts that failed or timed out. */
     uint64_t errors;
     const struct histogram *latency;
 };

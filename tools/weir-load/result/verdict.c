@@ -24,22 +24,24 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* CPU share above which the client may be the bottleneck. */
+/* Share of a CPU above which the client may be the bottleneck. */
 #define BUSY_SHARE 0.80
 
-/* CPU share of a thread above which an open model is not held. */
+/* Share of a CPU above which a thread is saturated, so that an open model may
+ * not have kept its schedule. */
 #define SATURATED_SHARE 0.95
 
 /* In a shorter window these shares are random. */
 #define JUDGED_WINDOW_NS UINT64_C(100000000)
 
-/* An open model is held if this share was answered in time. */
+/* An open model has held its rate if this share of requests was answered in
+ * time. */
 #define HELD_SHARE 0.99
 
 /* Part of the lateness limit from which a warning is printed. */
 #define MENTIONED_PART 0.5
 
-/* Percentage of requests that waited for a connection from which there is a
+/* Percentages of requests that waited for a connection, from which there is a
  * warning, and an objection. */
 #define WAITED_MENTIONED 1U
 #define WAITED_MOST      10U
@@ -50,20 +52,23 @@
 #define STALL_FACTOR 4U
 
 /* CPUs count as shared if others use at least SHARED_PART of them and less than
- * IDLE_PART is idle: a reason in remarks, not an objection. */
+ * IDLE_PART is idle. This is only a reason that remarks mention. */
 #define SHARED_PART 0.25
 #define IDLE_PART   0.05
 
-/* Share of the window of waits for a CPU, per thread, for a warning. */
+/* Share of the window that threads waited for a CPU, above which a warning is
+ * printed. */
 #define WAIT_SHARE 0.01
 
-/* In a closed loop, objection if waits may cost more of the rate. */
+/* Share of the rate of a closed loop that waits may cost, above which there is
+ * an objection. */
 #define LOST_MOST 0.05
 
 /* In a shorter window the client's waiting time is random. */
 #define WAIT_WINDOW_NS UINT64_C(1000000000)
 
-/* A delayed acknowledgement takes 40 ms, give or take the kernel's clock. */
+/* A delayed acknowledgement takes 40 ms, plus or minus a tick of the kernel's
+ * clock. */
 #define ACK_LEAST_NS UINT64_C(38000000)
 #define ACK_MOST_NS  UINT64_C(50000000)
 
@@ -93,8 +98,8 @@ static bool is_failure(const struct http_options *http, unsigned status)
     return http->has_expected ? !http->expected[status] : status >= 400;
 }
 
-/* Returns true if an objective limits this figure of a kind, or of all requests
- * for "". */
+/* Returns true if an objective limits this figure of a kind of requests; "" is
+ * all requests. */
 static bool speaks_of(const struct slo *slo, enum slo_figure figure,
                       unsigned status, const char *kind)
 {
@@ -109,8 +114,8 @@ static bool speaks_of(const struct slo *slo, enum slo_figure figure,
     return false;
 }
 
-/* Counts errors of a kind that objectives limit: all errors, or timeouts and
- * statuses. */
+/* Counts errors of a kind that are limited by objectives: all its errors, or
+ * its timeouts and statuses. */
 static uint64_t count_judged(const struct result *result, size_t place)
 {
     const struct run_options *options = result->options;
@@ -135,8 +140,9 @@ static uint64_t count_judged(const struct result *result, size_t place)
     return count;
 }
 
-/* Counts errors that objectives on timeouts, statuses or kinds limit. These
- * objectives replace the error budget, like an objective on errors. */
+/* Counts errors that are limited by objectives on timeouts, statuses or kinds.
+ * Such an objective replaces the error budget for them, like an objective on
+ * errors. */
 static uint64_t count_all_judged(const struct result *result)
 {
     const struct run_options *options = result->options;
@@ -225,9 +231,9 @@ static bool is_client_slow(const struct result *result)
             find_busiest(result) > SATURATED_SHARE);
 }
 
-/* Returns true if each half of the window had too few answers. A server that
- * was stopped for a while falls behind in one of them. A window of one interval
- * cannot be compared. */
+/* Returns true if too few answers arrived in each half of the window. A server
+ * that was stopped for a while falls behind in one half. A window of one
+ * interval has no halves to compare. */
 static bool lacks_answers_throughout(const struct result *result)
 {
     double offered[2] = {0};
@@ -285,7 +291,8 @@ static void tell_overload(struct result *result, double answered)
         fate, room);
 }
 
-/* Returns true if the server was overloaded, which explains later remarks. */
+/* Evaluates whether the rate was held. Returns true if the server was
+ * overloaded, which explains later remarks. */
 static bool judge_rate(struct result *result)
 {
     const struct ledger *measured = &result->measured;
@@ -304,7 +311,8 @@ static bool judge_rate(struct result *result)
             (unsigned long long)result->completed);
     }
     /* If all connections were busy, more connections might have had more
-     * answers, unless the server is shown to have become slower. */
+     * answers. The server is only called overloaded then if it became
+     * slower. */
     if (result->completed > 0 && !is_client_slow(result) &&
         lacks_answers_throughout(result) &&
         (!were_all_busy(result) ||
@@ -325,7 +333,7 @@ static bool judge_rate(struct result *result)
     return false;
 }
 
-/* Returns the most crowded thread of those whose CPUs others use. */
+/* Returns the thread whose CPUs other programs use most. */
 static const struct result_thread *find_crowded(const struct result *result)
 {
     const struct result_thread *worst = NULL;
@@ -361,8 +369,8 @@ static const char *name_cpus(const struct result *result,
     return text;
 }
 
-/* Writes who used up the client's CPUs, as the reason in a remark; "" if no
- * other program did. */
+/* Writes which program used up the client's CPUs, as the reason in a remark, or
+ * "" if none did. */
 static const char *tell_sharing(const struct result *result,
                                 char text[RESULT_REMARK_SIZE / 4])
 {
@@ -415,7 +423,7 @@ static void judge_lateness(struct result *result, const struct histogram *late,
         tell_sharing(result, others));
 }
 
-/* In a closed loop, waits for a CPU reduce the rate. */
+/* Evaluates waits for a CPU, which reduce the rate of a closed loop. */
 static void judge_cpu_waits(struct result *result, struct remarks *doubts)
 {
     const double window_ns =
@@ -467,7 +475,8 @@ static void judge_reading(struct result *result, struct remarks *doubts)
     }
 }
 
-/* Some requests were sent late, and answers of others were read late. */
+/* Evaluates both latenesses together: some requests were sent late, and answers
+ * of others were read late. */
 static void judge_both(struct result *result, struct remarks *doubts)
 {
     const struct histogram *sent = &result->own_lateness;
@@ -502,7 +511,7 @@ static const char *name_room(const struct result *result, char *text,
 }
 
 /* Evaluates requests that found all connections busy. Their response times
- * include the wait, which the server might not have caused. */
+ * include the wait for a connection, which the server may not have caused. */
 static void judge_waiting(struct result *result, struct remarks *doubts)
 {
     const struct histogram *late = &result->lateness;
@@ -525,8 +534,8 @@ static void judge_waiting(struct result *result, struct remarks *doubts)
 }
 
 /* Returns true if all objectives hold although the client was late. Lateness
- * only makes times longer, so only an objective that requires long times could
- * hold because of it. */
+ * only makes times longer, so it could only help an objective that requires
+ * long times. */
 static bool holds_in_spite(const struct result *result)
 {
     const struct slo *slo = &result->options->slo;
@@ -535,7 +544,7 @@ static bool holds_in_spite(const struct result *result)
         const struct slo_term *term = &slo->terms[i];
         const bool wants_more =
             term->comparison == SLO_MORE || term->comparison == SLO_AT_LEAST;
-        /* A part has only a part of the rate and may miss the total's limit. */
+        /* This part has only a part of the rate; the limit is for the whole. */
         if (result->options->part.count > 1 && term->figure == SLO_RATE) {
             continue;
         }
@@ -548,7 +557,8 @@ static bool holds_in_spite(const struct result *result)
 }
 
 /* Evaluates the client's lateness. In a closed loop its thread may be busy:
- * late reads are the price of a rate as high as both ends allow. */
+ * such a loop should reach the highest rate, and late reads are a
+ * consequence. */
 static void judge_client(struct result *result, struct remarks *doubts)
 {
     const bool is_closed = result->model == RUN_MODEL_CLOSED;
@@ -643,7 +653,7 @@ static void find_objections(struct result *result)
             options->part.count > 1 ? ", and the other parts did not wait"
                                     : "");
     }
-    /* With churn, connections come and go. */
+    /* With churn, the number of open connections changes all the time. */
     if (!options_is_churn(options) &&
         result->connections.open_at_begin < options_first_conns(options)) {
         add(invalid,
@@ -658,7 +668,7 @@ static void find_objections(struct result *result)
         add(invalid, "no answer arrived within the measured time");
     }
     judge_schedule(result);
-    /* If a rate was not held, these are part of it. */
+    /* If the rate was not held, the remark about it includes these requests. */
     if (measured->in_flight > 0 && !result->interrupted &&
         result->unserved == 0) {
         add(invalid, "%llu requests were unanswered at the end",
@@ -671,8 +681,9 @@ static void find_objections(struct result *result)
     }
 }
 
-/* A closed loop sends nothing while the server does not answer: one long answer
- * per connection replaces all requests that would have been sent. */
+/* Finds a stall, which a closed loop hides: it sends nothing while the server
+ * does not answer, so one long answer per connection replaces all requests that
+ * would have been sent. */
 static void find_stall(struct result *result)
 {
     char text[UNITS_TEXT_SIZE];
@@ -688,8 +699,8 @@ static void find_stall(struct result *result)
         units_format_time(result->stall_ns, text));
 }
 
-/* Warns of redirects, which other tools would follow. Not with --expect for
- * statuses, which shows that the user knows. */
+/* Warns of redirects, which other tools would follow. Not if --expect has
+ * statuses, because the user then knows the statuses. */
 static void find_redirects(struct result *result)
 {
     static const unsigned redirects[] = {301, 302, 303, 307, 308};
@@ -714,7 +725,8 @@ static void find_redirects(struct result *result)
         has_line ? line.text : "");
 }
 
-/* Warns of fewer streams than requested: this is a different load. */
+/* Warns if the server allowed fewer streams than requested: this is a different
+ * load. */
 static void find_limit(struct result *result)
 {
     const struct h2_counts *http2 = &result->http2;
@@ -743,8 +755,8 @@ static void find_stops(struct result *result)
     }
 }
 
-/* Warns of answers whose rest arrives only when the client's kernel
- * acknowledges the first part. */
+/* Warns of answers whose second part arrives only after the client's kernel has
+ * acknowledged the first part. */
 static void find_delayed_ack(struct result *result)
 {
     const uint64_t first_ns =
@@ -874,8 +886,8 @@ static bool find_kind(const void *owner, const char *name,
     return true;
 }
 
-/* Returns true if all objectives hold. Those of a part are evaluated when all
- * parts are merged. */
+/* Returns true if all objectives hold. If this program makes a part of the
+ * load, they are evaluated when all parts are merged. */
 static bool judge_objectives(struct result *result)
 {
     const struct slo *slo = &result->options->slo;

@@ -9,7 +9,7 @@
 #include "result.h"
 #include "summary.h"
 
-/* Sets invalid, warnings and exit. */
+/* Evaluates the result, and sets its invalid, warnings and exit. */
 void verdict_reach(struct result *result);
 
 /* Returns "VALID", "INVALID", "FAILED" or "INTERRUPTED". */

@@ -24,19 +24,22 @@
 
 #define MILLISECOND UINT64_C(1000000)
 
-/* Delay before a reconnect; doubles from the first to the last. */
+/* Delay before a reconnect: the first, and the longest; it doubles each
+ * time. */
 #define RETRY_FIRST_NS (50 * MILLISECOND)
 #define RETRY_LAST_NS  (1000 * MILLISECOND)
 
-/* Failures per connection, with no success ever, until giving up. */
+/* If no request ever succeeds, the client gives up after this many failures per
+ * connection. */
 #define HOPELESS_ROUNDS 3U
 
-/* Timeouts are checked this often within --timeout, within the bounds. */
+/* Timeouts are checked WATCH_PART times within --timeout, but at least
+ * WATCH_FIRST_NS and at most WATCH_LAST_NS apart. */
 #define WATCH_PART     16U
 #define WATCH_FIRST_NS (2 * MILLISECOND)
 #define WATCH_LAST_NS  (250 * MILLISECOND)
 
-/* Failures that -v prints. */
+/* Number of failures that -v prints. */
 #define LINES_MAX 20U
 
 /* --conn-stages: time between two checks, and connections per check. */
@@ -139,7 +142,7 @@ static const struct target *find_target(const struct client *client,
     return options_target(client->options, conn->index);
 }
 
-/* Records the connect time without the handshake. */
+/* Records the time to connect, without the TLS handshake. */
 static void note_connect(struct client *client, const struct conn *conn,
                          uint64_t time_ns)
 {
@@ -217,13 +220,14 @@ static void on_lost(void *arg, struct conn *conn)
         return;
     }
     client->traffic.connections.lost++;
-    settle(client, conn); /* may be in its preamble */
+    settle(client, conn); /* it may have failed in its preamble, before it was
+                           * open */
     retry_later(client, conn);
     check_hope(client);
 }
 
-/* Returns true if the connection need not be made again. Before sending starts,
- * all connections are to be established. */
+/* Returns true if a lost connection is not made again. Before sending starts,
+ * all connections are made. */
 static bool is_done_with(const struct traffic *traffic, const struct conn *conn)
 {
     const bool is_over = traffic->measuring && !traffic->sending;
@@ -313,7 +317,7 @@ static void connect_failed(struct client *client, struct conn *conn, int err,
         enqueue(client, conn);
         return;
     }
-    tls_drop_session(conn->session); /* it may be the cause */
+    tls_drop_session(conn->session); /* the session may be the cause */
     conn->session = NULL;
     client->traffic.connections.failed++;
     client->tls_facts.failed += is_shaken;
@@ -359,7 +363,8 @@ static void pace_cb(void *arg)
     make_connections(arg);
 }
 
-/* Returns true if a connection may be made now; else a timer is armed. */
+/* Returns true if --conn-rate allows a connection now; otherwise arms a
+ * timer. */
 static bool is_in_pace(struct client *client)
 {
     double rate = client->options->conn_rate / client->share.thread_count;
@@ -374,7 +379,7 @@ static bool is_in_pace(struct client *client)
                                     pace_cb, client, &client->pace);
         return err < 0;
     }
-    /* A pause does not allow a burst. */
+    /* After a pause there is no burst. */
     if (client->next_connect_ns + (uint64_t)(1e9 / rate) < now_ns) {
         client->next_connect_ns = now_ns;
     }
@@ -422,7 +427,7 @@ uint64_t client_count_wanted(const struct client *client, uint64_t time_ns)
                              client->conn_count);
 }
 
-/* Reconnects parked connections. Others are still open or ending. */
+/* Connects parked connections again. The others are still open or ending. */
 static void want_more(struct client *client, uint64_t wanted)
 {
     for (uint64_t i = client->wanted; i < wanted; i++) {
@@ -439,8 +444,8 @@ static void want_more(struct client *client, uint64_t wanted)
     make_connections(client);
 }
 
-/* Retires open connections that are not wanted. The others are handled when
- * they open or fail. */
+/* Retires open connections that are not wanted. Connections that are not open
+ * are handled when they open or fail. */
 static void retire_unwanted(struct client *client, uint64_t now_ns)
 {
     const uint64_t above = client->conn_count - client->wanted;

@@ -21,7 +21,7 @@ enum client_event {
     CLIENT_SETTLED,
     /* Nothing is left to send, and no answer is outstanding. */
     CLIENT_DRAINED,
-    /* All connections keep failing, and none ever had an answer. */
+    /* All connections keep failing, and none has ever had an answer. */
     CLIENT_HOPELESS,
 };
 
@@ -29,7 +29,7 @@ typedef void client_event_fn(void *arg, enum client_event event);
 
 struct client_share {
     const struct run_options *options;
-    /* Among the threads of all parts (part.h). */
+    /* Index of the thread among the threads of all parts (part.h). */
     uint32_t thread_index;
     uint32_t thread_count;
     /* This thread's range of all connections. */
@@ -58,30 +58,31 @@ struct client {
     uint8_t *codec_states;
     void *codec_shared[CODEC_WAYS];
     struct preamble_requests *preamble;
-    /* For all connections, indexed by name; NULL if no name was added. */
+    /* Captured values of all connections, indexed by name; NULL if the run has
+     * no captures. */
     struct template_value *named;
     struct track_slot *slots;
     struct payload *payload;
     uint8_t *scratch;
-    /* Connections to be made: a ring of indices with room for all. */
+    /* Connections to be made: a ring of indices, large enough for all. */
     uint32_t *waiting;
     uint64_t waiting_head;
     uint64_t waiting_count;
     uint64_t connecting;
     struct attempts attempts;
     uint64_t settled;
-    /* How many connections there should be, starting with the first; the
-     * maximum of that until now; and how many of the others are parked. */
+    /* Number of wanted connections, which are the first ones; the maximum of
+     * this number so far; and how many of the other connections are parked. */
     uint64_t wanted;
     uint64_t most_wanted;
     uint64_t parked;
-    /* --conn-stages: timer of the next check, start of the window, and which
-     * unwanted connection is checked next. */
+    /* --conn-stages: timer of the next check, start of the window, and index of
+     * the unwanted connection to check next. */
     struct weir_handle stage_look;
     uint64_t stages_ns;
     uint64_t next_above;
     uint64_t open_now;
-    /* Datagram errors; the endpoint stays open. */
+    /* Number of datagram errors, after which endpoints stay open. */
     uint64_t datagram_errors;
     struct histogram *connect_latency;
     struct tls_facts tls_facts;
@@ -90,11 +91,11 @@ struct client {
     /* --conn-rate: earliest time of the next connection, and the timer. */
     uint64_t next_connect_ns;
     struct weir_handle pace;
-    /* No new connections; set at the end. */
+    /* No more connections are made; set at the end. */
     bool stopping;
     /* Both ends have the same address, so they share this machine. */
     bool same_machine;
-    /* Lines printed for -v; limited. */
+    /* Number of lines printed for -v, which is limited. */
     uint32_t lines;
 };
 
@@ -113,15 +114,17 @@ uint64_t client_count_wanted(const struct client *client, uint64_t time_ns);
 void client_prepare(struct client *client, uint32_t ring_size,
                     const struct conn_events *events);
 
-/* Starts to connect, on the loop's thread. Returns 0 or a negative error. */
+/* Starts to connect. Must be called on the loop's thread. Returns 0 or a
+ * negative error. */
 int client_start(struct client *client, weir_loop *loop,
                  client_event_fn *on_event, void *arg);
 
-/* Closed loop: starts to send on all open connections; new ones follow. */
+/* Closed loop: starts to send on all open connections, and on others once they
+ * are open. */
 void client_send(struct client *client, bool measuring);
 
-/* Open models: starts the schedule at @begin_ns. Requests are measured from
- * @window_ns on; the schedule ends at @end_ns. */
+/* Open models: starts the schedule at @begin_ns. Requests scheduled before
+ * @window_ns are not measured; the schedule ends at @end_ns. */
 void client_send_scheduled(struct client *client, uint64_t begin_ns,
                            uint64_t window_ns, uint64_t end_ns);
 
@@ -137,17 +140,18 @@ uint64_t client_part(const struct client *client, uint64_t whole);
  * so their times are kept. */
 void client_begin_window(struct client *client);
 
-/* --conn-stages: follows the stages from the start of the window on. */
+/* --conn-stages: starts to follow the stages at the start of the window. */
 void client_follow_stages(struct client *client, uint64_t window_ns);
 
 /* Ends the window: mode idle counts the connections that stayed open. */
 void client_end_window(struct client *client);
 
-/* Stops sending. CLIENT_DRAINED follows, possibly before the return. */
+/* Stops sending. CLIENT_DRAINED follows, perhaps before this function
+ * returns. */
 void client_stop_sending(struct client *client);
 
-/* Returns how many connections were tried and never had an answer; *ret_unseen
- * is how many of them have no measured failure. */
+/* Returns how many connections were tried and never had an answer. *ret_unseen
+ * is the number of them whose failures were not measured. */
 uint64_t client_count_unanswered(const struct client *client,
                                  uint64_t *ret_unseen);
 

@@ -12,7 +12,7 @@
 
 #include <sys/random.h>
 
-/* Returns a number that differs in every run, with the same seed, too. */
+/* Returns a number that differs in every run, even with the same seed. */
 static uint64_t make_nonce(void)
 {
     uint64_t nonce = 0;

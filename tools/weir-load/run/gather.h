@@ -14,10 +14,10 @@ void gather_row(const struct kinds *kinds, struct worker_row *sum,
                 const struct worker_row *from);
 void gather_quantiles(struct worker_row *sum);
 
-/* Encodes the row's latencies; the text is owned by its counts. */
+/* Encodes the row's latencies; the row's counts own the text. */
 void gather_histogram(struct worker_row *sum);
 
-/* Adds the times of an interval to those of the run. */
+/* Adds the times of an interval to the times of the run. */
 void gather_times(struct result *result, const struct worker_row *row);
 
 void gather_worker(struct result *result, const struct worker *worker);

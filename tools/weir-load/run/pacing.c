@@ -1,8 +1,8 @@
 /*
  * A timer of the loop fires at the time of the next request. Kernel timers fire
  * some microseconds late; the lateness of each request is measured. The clock
- * is read for each request, because of those sent together the last is later
- * than the first.
+ * is read for each request, because the last of several requests that are sent
+ * together is later than the first.
  */
 #include "pacing.h"
 
@@ -79,8 +79,8 @@ static void enqueue(struct pacing *pacing, struct conn *conn)
     pacing->last = conn;
 }
 
-/* Returns the first connection with room, or NULL. Connections that were lost
- * since they were queued have none. */
+/* Removes connections from the queue until one can send. Returns it, or NULL.
+ * Connections that were lost since they were queued cannot send. */
 static struct conn *dequeue(struct pacing *pacing)
 {
     while (pacing->first) {
@@ -94,9 +94,9 @@ static struct conn *dequeue(struct pacing *pacing)
     return NULL;
 }
 
-/* Returns the connection with fewer requests in flight of the first two that
- * have room, or NULL. So a connection that does not answer gets few more
- * requests. */
+/* Takes the first two connections of the queue that can send, and returns the
+ * one with fewer requests in flight, or NULL. So a connection that does not
+ * answer gets few more requests. */
 static struct conn *choose(struct pacing *pacing)
 {
     if (pacing->traffic->outstanding >= pacing->in_flight_max) {

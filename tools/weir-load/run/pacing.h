@@ -17,12 +17,11 @@
 struct pacing {
     weir_loop *loop;
     struct traffic *traffic;
-    /* next is at the oldest unsent request; due is at the first request that
-     * was not due when pacing_count_due() was last called. */
+    /* next is at the oldest request that was not sent; due is at the first
+     * request that was not due at the last call of pacing_count_due(). */
     struct schedule next;
     struct schedule due;
-    /* Start of the schedule, start of the window, and the time from which no
-     * request is due. */
+    /* Start of the schedule, start of the window, and end of the schedule. */
     uint64_t begin_ns;
     uint64_t window_ns;
     uint64_t end_ns;
@@ -30,18 +29,19 @@ struct pacing {
     uint64_t next_ns;
     uint64_t in_flight_max;
     bool is_skipping;
-    /* The request at next found all connections busy at blocked_ns. Lateness
-     * until then is the client's own. */
+    /* At blocked_ns the request at next found all connections busy. Only its
+     * lateness until then is caused by this program. */
     bool is_blocked;
     uint64_t blocked_ns;
     bool is_started;
-    /* Connections that have room, in order of when they got it. */
+    /* Queue of the connections that can send, in the order in which they became
+     * free. */
     struct conn *first;
     struct conn *last;
     struct weir_handle timer;
 };
 
-/* Borrows the plan. -n is this thread's share, UINT64_MAX if none. */
+/* Prepares to send by the plan, which is borrowed. */
 void pacing_init(struct pacing *pacing, struct traffic *traffic,
                  const struct schedule_plan *plan, uint32_t thread_index,
                  uint32_t thread_count);

@@ -35,7 +35,8 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* Threads are notified this long before the start. */
+/* The start is planned this long ahead, so that all threads are notified in
+ * time. */
 #define LEAD_NS (SECOND / 1000)
 
 /* A run without duration ends after this time without a success. */
@@ -64,7 +65,8 @@ struct run {
     struct outputs outputs;
     bool is_log_regular; /* a file, which accepts all writes at once */
     uint64_t row_end_ns;
-    /* End of the last interval with an answer, from the window's start. */
+    /* End of the last interval with an answer, relative to the start of the
+     * window. */
     uint64_t progress_ns;
     bool has_begun;
     bool is_ending;
@@ -432,7 +434,7 @@ static int run_loop(struct run *run)
     if (err >= 0) {
         err = run_threads(run);
     }
-    /* From now on signals have their default action. */
+    /* From here on signals have their default action. */
     weir_loop_remove_signal_handler(run->loop, SIGINT);
     weir_loop_remove_signal_handler(run->loop, SIGTERM);
     return err;
@@ -440,7 +442,8 @@ static int run_loop(struct run *run)
 
 static void fini_workers(struct run *run)
 {
-    /* The first one owns what the others borrow. */
+    /* The first worker owns data that the others borrow, so it is freed
+     * last. */
     for (uint64_t i = run->workers ? run->options->thread_count : 0; i > 0;
          i--) {
         if (run->workers[i - 1].options) {

@@ -6,8 +6,8 @@
  * figures of the run do not include these connections.
  *
  * A proxy (a container's) may accept connections before there is a server, so
- * HTTP is checked with a request; except with the PROXY protocol, whose header
- * would have to come first.
+ * HTTP is checked with a request. With --proxy-protocol no request is sent,
+ * because it would need a PROXY header.
  */
 #include "standby.h"
 

@@ -34,7 +34,8 @@ static void tell(struct worker *worker, weir_callback_fn *cb, void *arg)
                   "a thread cannot be heard");
 }
 
-/* Arms a timer. If that fails, the run could not end later, so it ends. */
+/* Arms a timer. If that fails, the run ends now, because it could not end
+ * later. */
 static struct weir_handle arm(struct worker *worker, uint64_t when_ns,
                               weir_callback_fn *cb)
 {
@@ -84,8 +85,8 @@ void worker_row_free(struct worker_row *row)
     }
 }
 
-/* Maps zero pages: few of them are touched, while calloc() would clear two
- * megabytes that were used before. */
+/* Maps zero pages, because few of them are touched; calloc() would clear two
+ * megabytes of memory that was used before. */
 static struct worker_row *make_row(struct worker *worker)
 {
     const struct kinds *groups = worker->options->groups;
@@ -269,7 +270,8 @@ static void measure_cb(void *arg)
     if (traffic->pacing) {
         pacing_count_due(traffic->pacing, plan->window_ns);
         traffic->measuring = true;
-        conn_tell_drained(traffic); /* this thread may have no request */
+        conn_tell_drained(traffic); /* this thread may have no request to
+                                     * send */
         return;
     }
     if (worker->options->request_count > 0) {
@@ -346,7 +348,8 @@ static void on_event(void *arg, enum client_event event)
         tell(worker, worker->ops->settled, worker);
         break;
     case CLIENT_DRAINED:
-        /* The last answer ends the window with -n, else the time does. */
+        /* The window ends with the last answer of -n, or else at its planned
+         * time. */
         if (worker->phase == WORKER_MEASURE && !has_end) {
             drain_cb(worker);
         } else if (worker->phase == WORKER_DRAIN &&
@@ -425,7 +428,7 @@ int worker_run(weir_thread *thread, void *arg)
     worker->loop = weir_thread_get_loop(thread);
     weir_loop_set_exception_handler(worker->loop, on_exception, worker);
     bind_to_cpu(worker, index);
-    /* For microseconds; the default slack is 50 us. */
+    /* Sets the timer slack to 1 ns; the default of 50 us is too coarse. */
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     worker->err = client_start(&worker->client, worker->loop, on_event, worker);
     if (worker->err < 0) {

@@ -38,7 +38,7 @@ struct worker_plan {
 
 struct worker;
 
-/* An interval of a thread; quantiles are not set. */
+/* An interval of a thread; its quantiles are not computed. */
 struct worker_row {
     struct worker_row *next;
     struct worker *worker;
@@ -51,8 +51,8 @@ struct worker_row {
 /* Frees a row; NULL is ignored. */
 void worker_row_free(struct worker_row *row);
 
-/* Callbacks on the main thread. Their argument is the worker; for row it is the
- * row, whose ownership passes. */
+/* Callbacks on the main thread. Their argument is the worker, except for row:
+ * its argument is the row, whose ownership passes to the main thread. */
 struct worker_ops {
     /* Every connection was open or has failed once. */
     weir_callback_fn *settled;

@@ -1,7 +1,7 @@
 /*
- * Interpolated numbers are rounded, so that a stage up and the same stage down
- * have the same numbers at the same distance. Errors show the text from their
- * position on.
+ * Interpolated numbers are rounded, so that a stage up and a stage down between
+ * the same numbers mirror each other. Errors show the text that begins at the
+ * error.
  */
 #include "conn_stages.h"
 

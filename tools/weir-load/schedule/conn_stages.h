@@ -1,10 +1,10 @@
 /*
  * The number of connections over time (--conn-stages): a list of stages, each
- * linear from one number to another.
+ * of which goes linearly from one number to another.
  *
- * Each thread of each part has a range of all connections and gets the share of
- * its range; together the shares are the wanted number, however the ranges are
- * divided.
+ * Each thread of each part has a range of all connections, and opens a share of
+ * this range. Together the shares are the wanted number, however the
+ * connections are divided into ranges.
  *
  * Times count from the start of the window.
  */
@@ -33,11 +33,12 @@ struct conn_stages {
     size_t count;
 };
 
-/* Parses stages like 30s@0..100,1m@100: a time and one or two numbers; or as in
- * k6, 30s:100, from the previous number, which is 1 at first.
+/* Parses stages like 30s@0..100,1m@100: a time and one or two numbers. Also
+ * parses k6's 30s:100, which starts at the previous number, or at 1 in the
+ * first stage.
  *
- * Returns 0, or -EINVAL with one line in @why (WHY_SIZE bytes),
- * which has the position of the error. */
+ * Returns 0, or -EINVAL with one line in @why (WHY_SIZE bytes), which has the
+ * position of the error. */
 int conn_stages_parse(const char *text, struct conn_stages *ret, char *why);
 
 /* Returns the sum of all durations. */
@@ -51,8 +52,8 @@ uint64_t conn_stages_least(const struct conn_stages *stages);
  * number. */
 uint64_t conn_stages_at(const struct conn_stages *stages, uint64_t time_ns);
 
-/* Returns the share of a range, of @count connections from @first on, of
- * @wanted out of @whole connections. */
+/* Returns how many of a range of @count connections, starting at @first, are
+ * wanted if @wanted of @whole connections are. */
 static inline uint64_t conn_stages_share(uint64_t wanted, uint64_t whole,
                                          uint64_t first, uint64_t count)
 {

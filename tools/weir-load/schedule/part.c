@@ -1,7 +1,7 @@
 /*
- * Schedulers number from 0, people from 1; "2/8" is numbered by people, like
- * GNU parallel's {#}. A scheduler is recognised by the variable that has the
- * index; the first one that is set counts.
+ * Numbers in schedulers' variables start at 0, but in "2/8" they start at 1,
+ * like GNU parallel's {#}. A scheduler is recognised by the variable that has
+ * the index; the first variable that is set counts.
  */
 #include "part.h"
 
@@ -12,10 +12,11 @@
 
 struct scheduler {
     const char *index;
-    const char *count; /* NULL if it has none */
+    const char *count; /* NULL if there is no such variable */
 };
 
-/* A program of Open MPI or MPICH under Slurm has the same index in both. */
+/* Open MPI and MPICH come before Slurm; under Slurm both variables have the
+ * same index. */
 static const struct scheduler schedulers[] = {
     {"JOB_COMPLETION_INDEX", NULL},
     {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
@@ -47,7 +48,7 @@ static const struct scheduler *find_scheduler(void)
     return NULL;
 }
 
-/* @count is 0 if the text has none. */
+/* Reads the part from the environment. @count is 0 if the text has no count. */
 static int read_environment(uint32_t count, struct part *ret, char *why)
 {
     const struct scheduler *scheduler = find_scheduler();

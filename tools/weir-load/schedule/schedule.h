@@ -26,7 +26,7 @@
 #define SCHEDULE_OVER UINT64_MAX
 
 struct schedule_stage {
-    /* UINT64_MAX for a last stage without end. */
+    /* UINT64_MAX if the stage has no end, which only the last may have. */
     uint64_t duration_ns;
     /* Requests per second of all threads. */
     double from;
@@ -43,12 +43,13 @@ struct schedule_plan {
 /* Position of one thread in its part of the schedule. */
 struct schedule {
     const struct schedule_plan *plan;
-    /* Distance between this thread's requests, in requests of all threads. */
+    /* This thread has every stride-th request of all threads. */
     double stride;
-    /* Integral at the next request, and its time. */
+    /* Number of requests before this thread's next one, as the integral of the
+     * rate, and its time. */
     double count;
     uint64_t next_ns;
-    /* The stage of the next request, and its start. */
+    /* Stage of the next request, and the start of the stage. */
     size_t stage;
     double stage_count;
     uint64_t stage_ns;

@@ -1,7 +1,8 @@
 /*
- * Parses stages and rates of the command line. Errors show the text
- * from their position on, so that they are found in a long list of
- * stages.
+ * Parses stages and rates of the command line.
+ *
+ * Errors show the text that begins at the error, so that the error is found in
+ * a long list of stages.
  */
 #include "schedule.h"
 

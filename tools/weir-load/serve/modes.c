@@ -1,8 +1,8 @@
 /*
  * Echo sends large pieces by reference to the receive pool, and copies small
- * ones, which are then sent together. It does not read while the peer does not
- * read. Chargen (RFC 864) repeats a text by reference as fast as the peer
- * reads. Discard counts.
+ * ones, which are then sent together. It does not read while the peer does not.
+ * Chargen (RFC 864) repeats a text, by reference, as fast as the peer reads.
+ * Discard counts received bytes.
  *
  * After the peer's last byte, the remaining echo is sent and the connection is
  * closed.
@@ -100,7 +100,7 @@ void mode_resume_echo(void *user, weir_transport *t)
 static void echo_made(void *user, weir_transport *t)
 {
     connection_made(user, t);
-    /* The default marks would make bulk transfers stop and go. */
+    /* With the default marks bulk transfers would often pause. */
     weir_transport_set_write_buffer_limits(
         t, (struct weir_water_marks){.high_bytes = ECHO_HIGH_BYTES,
                                      .low_bytes = ECHO_LOW_BYTES});

@@ -18,24 +18,23 @@
 #include <stdint.h>
 
 /*
- * Pieces of at least this size are echoed by reference. Below it, copying is
- * cheaper than tracking references.
+ * Pieces of at least this size are echoed by reference. Copying smaller pieces
+ * is cheaper than a reference.
  */
 #define ECHO_REFERENCE_MIN 4096U
 
-/* Echo stops reading above the first and continues below the second. Messages
- * of 1 MiB need this much to flow (with 256 KiB: 1.37 times the CPU of a bare
- * loop). */
+/* Echo stops reading above the first mark, and continues below the second.
+ * Messages of 1 MiB need this much to be sent without pauses (with 256 KiB:
+ * 1.37 times the CPU of a bare loop). */
 #define ECHO_HIGH_BYTES (1024 * 1024)
 #define ECHO_LOW_BYTES  (256 * 1024)
 
 /* Settings from the command line. */
 struct mode_settings {
     struct pace_options pace;
-    /* Mode rr: size of requests, all the same. */
+    /* Mode rr: size of each request. */
     struct sizes request;
-    /* Sizes of responses in mode rr, all the same, and of bodies in mode http.
-     */
+    /* Mode rr: size of each response. Mode http: sizes of bodies. */
     struct sizes answer;
 };
 
@@ -43,7 +42,7 @@ struct mode_settings {
 struct mode_counts {
     const struct mode_settings *settings;
     struct pace pace;
-    /* Bodies so far: index of the next random size. */
+    /* Number of bodies so far, which is the index of the next random size. */
     uint64_t body_count;
     uint64_t opened;
     uint64_t open_now;
@@ -67,9 +66,9 @@ const struct mode *mode_find(const char *name);
 void mode_count_opened(struct mode_counts *counts, const weir_transport *t);
 
 /*
- * Returns 0 for a connection that broke or was closed, which is reported
- * elsewhere. Other errors of a write, limits and memory, must end the
- * connection.
+ * Returns 0 if a write failed because the connection broke or was closed, which
+ * is reported elsewhere. Returns other errors, such as limits and memory, which
+ * must end the connection.
  */
 int mode_judge_write(int err);
 

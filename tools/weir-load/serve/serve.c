@@ -43,27 +43,28 @@ struct group;
 struct worker {
     struct serve_thread serve;
     struct group *group;
-    /* Its first failure, written before the first thread is notified. */
+    /* First failure of this thread; written before the first thread is
+     * notified. */
     const struct target *failed;
     int err;
     bool has_told_end;
 };
 
-/* State of the first thread, except places. */
+/* State of the server. Only the first thread may access it, except places. */
 struct group {
     const struct serve_options *options;
     weir_tls_context *tls;
     struct worker *workers;
-    /* Addresses of the first thread, written before it reports that it listens.
-     */
+    /* Addresses on which the first thread listens; written before it reports
+     * that it listens. */
     struct target places[SERVE_ADDRESSES_MAX];
     size_t listening;
     size_t ended;
     bool has_begun;
     bool stopping;
     int err;
-    /* A task prints the statistics, with or without dumps of the loops, and
-     * once more if requested meanwhile. */
+    /* A task prints the statistics, with or without dumps of the loops. It
+     * prints them again if they were requested while it ran. */
     struct serve_sums sums;
     bool is_printing;
     bool has_dumps;
@@ -106,7 +107,8 @@ static void tell_listening(struct serve_thread *serve)
     tell(0, first_heard_listening, worker);
 }
 
-/* The first failure ends all. Starts cancelled by a stop are not failures. */
+/* Reports a failure; the first one ends all threads. A start that was cancelled
+ * by a stop is not a failure. */
 static void tell_failure(struct serve_thread *serve,
                          const struct target *target, int err)
 {
@@ -168,7 +170,7 @@ static void add_counts(void *arg, weir_thread *thread)
                      &group->sums);
 }
 
-/* Runs on one thread after another, so that dumps do not mix. */
+/* Dumps a loop. Runs on one thread after another, so that dumps do not mix. */
 static void dump_loop(void *arg, weir_thread *thread)
 {
     const struct group *group = arg;
@@ -238,7 +240,7 @@ static void want_statistics(struct group *group, bool has_dumps)
 
 /* ---- on the first thread ---- */
 
-/* Ends the threads when all are closed and everything is printed. */
+/* Ends the threads if all servers are closed and everything is printed. */
 static void end_if_over(struct group *group)
 {
     if (group->ended < group->options->thread_count || group->is_printing) {
@@ -327,9 +329,9 @@ static void begin_first(struct group *group, weir_loop *loop)
     }
 }
 
-/* The main task of a thread. Everything runs in callbacks until the stop, at
- * the end or because another thread's loop broke. It does not sleep, because
- * each loop iteration would check the timer. */
+/* Main task of a thread. Callbacks do everything else. The task waits for the
+ * stop, which comes at the end or because another thread's loop broke. It does
+ * not sleep, because a timer would be checked in each loop iteration. */
 static int serve_on_thread(weir_thread *thread, void *arg)
 {
     struct group *group = arg;
@@ -432,9 +434,8 @@ static bool add_addresses(struct serve_options *options, struct target *name)
     return added;
 }
 
-/* A server listens on all addresses of a name, but a UDP socket is bound to
- * one. So the names of UDP targets are looked up here, and each address gets a
- * target. */
+/* Replaces the names of UDP targets by a target for each address: a server
+ * listens on all addresses of a name, but a UDP socket is bound to one. */
 static bool find_datagram_names(struct serve_options *options)
 {
     struct target given[SERVE_ADDRESSES_MAX];

@@ -20,7 +20,8 @@
 #define WAITING_HIGH 4096U
 #define WAITING_LOW  1024U
 
-/* Above the largest response and the bytes that the marks allow before it. */
+/* Limit of the send queue. It exceeds the largest response plus the bytes that
+ * may be queued before it. */
 #define HARD_LIMIT_BYTES (UINT64_C(256) << 20)
 
 /* First capacity of the ring; a power of two. */

@@ -22,14 +22,15 @@
 struct answer {
     /* Set by answers_add(). */
     uint64_t due_ns;
-    /* Received bytes, with a lease reference; or no lease. */
+    /* Received bytes with a reference to their lease; the lease is NULL if
+     * there are none. */
     struct weir_buf piece;
     /* Size of the body. */
     uint64_t size_bytes;
     uint16_t status;
     uint8_t minor;
     bool is_head_request;
-    /* The last response: the connection is closed after it. */
+    /* The connection is closed after this response. */
     bool closes;
 };
 
@@ -44,7 +45,7 @@ struct answers {
     uint32_t head;
     uint32_t count;
     struct weir_handle timer;
-    /* Set when the ring has too many, cleared when few are left. */
+    /* Set when the ring has too many responses, cleared when few are left. */
     bool is_full;
     /* Set by pause_writing, cleared by resume_writing. */
     bool writing_paused;
@@ -58,15 +59,16 @@ struct answers {
 int answers_add(struct answers *answers, const struct answer *answer,
                 uint64_t extra_ns);
 
-/* Sends due responses and starts the timer for the rest. Must be called after
- * adding. */
+/* Sends the responses that are due, and starts the timer for the others. Must
+ * be called after adding responses. */
 void answers_send(struct answers *answers);
 
 /* Writes @len bytes of a text by reference. Returns 0 or the error of a write.
  */
 int answers_write_text(struct answers *answers, uint64_t len);
 
-/* Callbacks for the mode's protocol; user is the struct answers. */
+/* Callbacks for the mode's protocol; their user pointer is the struct
+ * answers. */
 void answers_made(void *user, weir_transport *t);
 void answers_lost(void *user, weir_transport *t, int err);
 void answers_pause(void *user, weir_transport *t);

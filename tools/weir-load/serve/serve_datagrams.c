@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-/* For bursts of clients; the kernel may grant less. */
+/* Large enough for bursts of clients; the kernel may grant less. */
 #define RECEIVE_BUFFER_BYTES (4U << 20)
 
 /* ---- shared functions ---- */
@@ -43,7 +43,8 @@ static void count(struct datagram_server *server,
     server->counts->received_bytes += datagram->buf.len;
 }
 
-/* For example, a closed client refuses its response. The others are served. */
+/* Counts an error, such as a response that a closed client refuses. Other
+ * clients are still served. */
 static void error_received(void *user, weir_transport *t, int err,
                            const struct weir_address *peer)
 {

@@ -21,7 +21,7 @@ typedef void datagram_server_fn(void *arg, int err,
                                 struct datagram_server *server);
 
 struct datagram_server {
-    /* NULL until it is bound, and after its end. */
+    /* NULL before it is bound and after its end. */
     weir_transport *transport;
     /* Called when binding succeeded or failed, and when the socket has ended.
      */
@@ -29,16 +29,17 @@ struct datagram_server {
     datagram_server_fn *on_ended;
     void *arg;
     const struct weir_protocol *protocol;
-    /* Set until it is bound; why gets the address that failed. */
+    /* Set until the socket is bound. If that fails, why gets the address and
+     * the error. */
     weir_pending *pending;
     char *why;
     size_t why_size;
-    /* Datagrams; their bytes are in counts. */
+    /* Number of datagrams; their bytes are in counts. */
     uint64_t received;
-    /* Responses that could not be sent. */
+    /* Number of responses that could not be sent. */
     uint64_t failed;
     struct mode_counts *counts;
-    /* Other sockets use the same address. */
+    /* Other sockets are bound to the same address. */
     bool reuse_port;
 };
 
@@ -50,8 +51,8 @@ bool datagram_server_has(const struct mode *mode);
 int datagram_server_start(struct datagram_server *server, weir_loop *loop,
                           const struct mode *mode, const struct target *target);
 
-/* Ends the socket, after sending pending datagrams unless @at_once. Returns
- * true if on_ended follows because of this call. */
+/* Ends the socket; unless @at_once is true, after sending pending datagrams.
+ * Returns true if this call will cause on_ended. */
 bool datagram_server_stop(struct datagram_server *server, bool at_once);
 
 #endif

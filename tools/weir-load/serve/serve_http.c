@@ -1,7 +1,7 @@
 /*
  * The request line is kept. Fields and body are parsed by the parser of
- * responses (http_response.h), which they resemble, and dropped. Requests may
- * be pipelined; responses are sent in order.
+ * responses (http_response.h), because they have the same syntax, and dropped.
+ * Requests may be pipelined; responses are sent in order.
  *
  * Invalid requests (400, 505) and too long ones (414, 431) are refused and end
  * the connection, because the start of the next request is unknown.
@@ -20,7 +20,7 @@
 
 #define LINE_SIZE 2048U
 
-/* An hour. */
+/* Limit of t=TIME: an hour. */
 #define DELAY_MAX_NS (3600 * UINT64_C(1000000000))
 
 #define VALUE_SIZE 64U
@@ -29,7 +29,7 @@ struct http_peer {
     struct answers answers;
     struct serve_http_wish wish;
     struct http_response rest;
-    /* In a request line; otherwise in its fields or body. */
+    /* Bytes belong to a request line; otherwise to fields or a body. */
     bool is_in_line;
     /* The last request was parsed. */
     bool is_done;

@@ -24,8 +24,8 @@ struct serve_http_wish {
     uint8_t minor;
 };
 
-/* Parses "GET /x?s=1k HTTP/1.1\r"; *ret has the defaults. Returns 0, or the
- * status for refusing an invalid line or query. */
+/* Parses a line like "GET /x?s=1k HTTP/1.1\r". *ret must have the defaults.
+ * Returns 0, or the status for refusing an invalid line or query. */
 int serve_http_parse_line(const char *line, size_t len,
                           struct serve_http_wish *ret);
 

@@ -1,9 +1,10 @@
 /*
- * As for `run`, each refusal is one line that names the flag, the value and
- * what is accepted.
+ * Each refusal is one line that names the flag, the value and what is accepted,
+ * like for `run`.
  *
- * The mode is looked up twice, because --delay, which selects another echo, may
- * follow it. Options that udp:// targets do not support are refused.
+ * The mode is looked up twice, because --delay, which selects another variant
+ * of echo, may follow it. Options that udp:// targets do not support are
+ * refused.
  */
 #include "serve_options.h"
 
@@ -24,7 +25,7 @@
 /* The limit of weir_threads_start(). */
 #define THREADS_MAX 1024U
 
-/* At most one response per nanosecond. */
+/* Largest rate: one response per nanosecond. */
 #define RATE_MAX UINT64_C(1000000000)
 
 /* A week, like for run. */
@@ -245,7 +246,7 @@ const struct option_set serve_set = {
 
 /* ---- combinations ---- */
 
-/* http:// also selects the mode. */
+/* Sets the mode of http:// targets. */
 static bool settle_urls(struct reading *reading)
 {
     struct serve_options *options = &reading->options;
@@ -276,7 +277,7 @@ static bool settle_urls(struct reading *reading)
     return true;
 }
 
-/* Refuses options for connections with udp:// targets. */
+/* Refuses options that are for connections if a target is udp://. */
 static bool check_datagrams(const struct serve_options *options)
 {
     for (size_t i = 0; i < options->target_count; i++) {

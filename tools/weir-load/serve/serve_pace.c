@@ -1,8 +1,8 @@
 /*
- * Periods start at the clock's epoch, so that all threads of a server freeze
- * together without shared state.
+ * The periods of freezes start at time 0 of the clock, so that all threads of a
+ * server freeze together without shared state.
  *
- * A second is rarely a multiple of the rate's interval; the remainder of the
+ * A second is rarely a multiple of the rate's interval. The remainder of the
  * division is carried over to the next response.
  */
 #include "serve_pace.h"
@@ -28,7 +28,7 @@ static uint64_t thaw(const struct pace *pace, uint64_t at_ns)
                : at_ns - phase_ns + options->period_ns;
 }
 
-/* Returns when the queue is done with one more response. */
+/* Adds a response to the queue of the rate limit. Returns when it is done. */
 static uint64_t queue(struct pace *pace, uint64_t at_ns)
 {
     const uint64_t rate = pace->options.rate;

@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Settings from the command line; all zero is no delay. */
+/* Settings from the command line; all zero means that responses are not
+ * delayed. */
 struct pace_options {
     /* Time from a request to its response. */
     uint64_t delay_ns;
@@ -28,8 +29,8 @@ struct pace_options {
 
 struct pace {
     struct pace_options options;
-    /* With a rate: when the previous response is done, and the carried fraction
-     * of a nanosecond, in 1/rate. */
+    /* With a rate: when the previous response is done, plus a carried fraction
+     * of a nanosecond, in units of 1/rate. */
     uint64_t free_ns;
     uint64_t remainder;
 };

@@ -1,7 +1,8 @@
 /*
- * A response of echo is the received piece, kept by its lease and charged to
- * the connection, so it receives no more than its limit. A response of rr is a
- * number of bytes sent by reference; in mode sized the request has the number.
+ * A response of echo is the received piece. It is kept by its lease and charged
+ * to the connection, which then receives no more than its limit. A response of
+ * rr is a number of bytes sent by reference; in mode sized the request has the
+ * number.
  *
  * serve_answers.h decides when responses are sent.
  */
@@ -139,7 +140,7 @@ static int sized_received(void *user, weir_transport *t,
         }
     }
     if (err == -EPROTO) {
-        weir_transport_abort(t); /* an error of the peer */
+        weir_transport_abort(t); /* the peer sent an invalid head */
         return 0;
     }
     if (err == 0) {

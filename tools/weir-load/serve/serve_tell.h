@@ -21,10 +21,10 @@ struct serve_sums {
     uint64_t datagrams_failed;
 };
 
-/* Prints an error of a target; @why, which may be empty, names the address. */
+/* Prints an error of a target. @why has the address that failed, or is "". */
 void serve_say_error(const struct target *target, int err, const char *why);
 
-/* Prints the statistics; @loop_text is that of one or of all loops. */
+/* Prints the statistics; @loop_text describes one or all loops. */
 void serve_print_statistics(const struct serve_sums *sums,
                             const char *loop_text);
 

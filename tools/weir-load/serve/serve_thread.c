@@ -1,7 +1,7 @@
 /*
- * A server listens on all addresses of its target. Ended servers and sockets
- * are counted; the loop has ended after the last one, when no task serves any
- * more.
+ * A server listens on all addresses of its target. Servers and sockets that
+ * have ended are counted; after the last one, and when no task serves any more,
+ * the thread has ended.
  *
  * Connections are in modes.c and serve_paced.c, datagrams in serve_datagrams.c.
  */
@@ -22,7 +22,8 @@
 /* Limit of error messages per second. */
 #define TROUBLE_LINES 5U
 
-/* The library's backlog, which is the upper limit. */
+/* Length of the TCP Fast Open queue. Its upper limit is the library's
+ * backlog. */
 #define FAST_OPEN_LIMIT 4096U
 
 void serve_thread_add(const struct serve_thread *thread,
@@ -73,7 +74,8 @@ void serve_thread_report(void *arg, weir_loop *loop,
 
 /* ---- the end ---- */
 
-/* Tasks end slightly later than the server, so it waits for them, too. */
+/* Reports the end when no task serves any more: tasks end slightly later than
+ * their server. */
 static void check_over(void *arg)
 {
     struct serve_thread *thread = arg;
@@ -107,7 +109,7 @@ void serve_thread_stop(struct serve_thread *thread, uint64_t grace_ns)
     for (size_t i = 0; i < thread->target_count; i++) {
         datagram_server_stop(&thread->datagram_servers[i], grace_ns == 0);
         if (thread->servers[i]) {
-            /* Cannot fail without a callback. */
+            /* Without a callback this cannot fail. */
             (void)!weir_server_stop(thread->servers[i], grace_ns, NULL, NULL);
         }
     }
@@ -259,7 +261,7 @@ int serve_thread_listen(struct serve_thread *thread,
     thread->counts.have_tls = thread->tls != NULL;
     thread->counts.settings = &thread->options->settings;
     pace_init(&thread->counts.pace, &thread->options->settings.pace);
-    thread->starting = 1; /* this call */
+    thread->starting = 1; /* counts this call until its end */
     for (size_t i = 0; i < thread->target_count; i++) {
         const struct target *target = &thread->targets[i];
         if (thread->is_further &&
@@ -298,7 +300,8 @@ static int get_server_places(weir_server *server, struct target *ret)
     return 0;
 }
 
-/* A socket for all addresses of both families is specified by its port. */
+/* Gets the address of a UDP socket. A socket for all addresses of both families
+ * has only a port. */
 static int get_datagram_endpoint(const weir_transport *t, struct target *ret)
 {
     ret->addresses = calloc(1, sizeof(*ret->addresses));

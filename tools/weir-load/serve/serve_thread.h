@@ -41,26 +41,27 @@ struct serve_thread {
     void *owner;
     weir_loop *loop;
     const struct serve_options *options;
-    /* The options' targets, or the addresses of another thread. */
+    /* The targets of the options, or the addresses of the first thread. */
     const struct target *targets;
     size_t target_count;
-    /* Another thread listens already, and serves all Unix targets. */
+    /* True except for the first thread, which serves all Unix targets. */
     bool is_further;
     /* NULL if no target has TLS. */
     weir_tls_context *tls;
-    /* Each target has one of the two; servers are NULL for UDP. */
+    /* Each target has a server or, for UDP, a datagram server; the server is
+     * NULL then. */
     weir_server *servers[SERVE_ADDRESSES_MAX];
     struct datagram_server datagram_servers[SERVE_ADDRESSES_MAX];
     /* For each target that could not listen: the address and the reason. */
     char why[SERVE_ADDRESSES_MAX][SERVE_WHY_SIZE];
-    /* Number of servers and sockets that do not listen yet, and that have not
-     * ended. */
+    /* Number of servers and sockets that do not listen yet; and number that
+     * have not ended. */
     size_t starting;
     size_t open;
     bool stopping;
     bool has_failed;
     struct mode_counts counts;
-    /* Error messages printed in this second. */
+    /* Current second, and number of error messages printed in it. */
     uint64_t trouble_second;
     uint64_t trouble_count;
 };
@@ -79,7 +80,8 @@ int serve_thread_get_places(const struct serve_thread *thread,
 const char *serve_thread_why(const struct serve_thread *thread,
                              const struct target *target);
 
-/* Stops. Another call shortens the grace time. ops->ended follows. */
+/* Stops all servers. Another call may shorten the grace time. ops->ended is
+ * called later. */
 void serve_thread_stop(struct serve_thread *thread, uint64_t grace_ns);
 
 void serve_thread_free_servers(struct serve_thread *thread);

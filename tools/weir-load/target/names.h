@@ -11,7 +11,7 @@
 #include "weir/loop.h"
 
 /* Resolves all targets without an address, on a loop that is not running.
- * @family is one family, or 0 for both. Returns 0 or an error that was
+ * @family is AF_INET, AF_INET6, or 0 for both. Returns 0 or an error that was
  * printed. */
 int names_find(weir_loop *loop, struct target *targets, size_t count,
                int family);

@@ -1,7 +1,7 @@
 /*
- * The header of the PROXY protocol, with libweir. It has the addresses of the
- * connection's own socket: a reader sees the same two that it would see without
- * a header.
+ * Writes the header of the PROXY protocol with libweir. It has the addresses of
+ * the connection's own socket, so the server sees the same addresses with and
+ * without a header.
  */
 #include "proxy_header.h"
 

@@ -1,7 +1,7 @@
 /*
- * The login ends at the first '@' of the authority, as in redis-cli: a password
- * has %40 instead. Texts for messages are cut up to the last '@', because a
- * password may wrongly have '/' or '@' in it.
+ * The login ends at the first '@' of the authority, as in redis-cli; in a
+ * password '@' is written as %40. Texts for messages are cut up to the last
+ * '@', because a password may wrongly contain '/' or '@'.
  */
 #include "redis_url.h"
 

@@ -16,34 +16,36 @@
 #define REDIS_LOGIN_MAX   256
 #define REDIS_NUMBER_SIZE 8
 
-/* The login of all connections: the same one for all targets, or none. */
+/* The login of all connections: the same for all targets, or none. */
 struct redis_options {
     /* "" if there is none. */
     char user[REDIS_LOGIN_MAX];
     char password[REDIS_LOGIN_MAX];
     bool has_login;
-    /* Targets with a login. */
+    /* Number of targets with a login. */
     size_t login_count;
 };
 
 /* The part after the host. */
 struct redis_place {
-    char number[REDIS_NUMBER_SIZE]; /* of the database; "" for the first */
+    char number[REDIS_NUMBER_SIZE]; /* number of the database; "" for the first
+                                     * one */
     bool is_resp3;
 };
 
-/* Returns the length of the login in a Redis URL, with '@', or 0; *ret_at is
- * its offset. */
+/* Returns the length of the login in a Redis URL, including its '@', or 0;
+ * *ret_at is its offset. */
 size_t redis_url_login_size(const char *text, size_t *ret_at);
 
 #define REDIS_LOGIN_HINT                                                       \
     "in a user or password write %2F for /, %23 for #, %3F for ?, %40 for @"
 
-/* Returns how many bytes to hide of a text that begins like a Redis URL, valid
- * or not, or 0; *ret_at is their offset. */
+/* Returns how many bytes of a text must be hidden, or 0; *ret_at is their
+ * offset. The text begins like a Redis URL, but may be invalid. */
 size_t redis_url_hidden_size(const char *text, size_t *ret_at);
 
-/* Writes any target without a login, cut to @size. Returns @out. */
+/* Writes a target of any scheme without its login, cut to @size. Returns
+ * @out. */
 const char *redis_url_show(const char *text, char *out, size_t size);
 
 /* Moves the login of a URL into the options and writes the rest to @out.
@@ -52,8 +54,8 @@ const char *redis_url_show(const char *text, char *out, size_t size);
 bool redis_url_take_login(const char *text, struct redis_options *options,
                           char *out, size_t size, char *why);
 
-/* Parses the text after the host; @path may be NULL. Returns NULL, or what is
- * wrong. */
+/* Parses the text after the host; @path may be NULL. Returns NULL, or a text
+ * that describes an error. */
 const char *redis_url_read_place(const char *path, struct redis_place *ret);
 
 #endif

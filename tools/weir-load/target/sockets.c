@@ -89,7 +89,7 @@ bool sockets_try(const struct socket_flags *flags, const struct target *target)
         family, (target->is_datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC,
         0);
     if (fd < 0) {
-        return true; /* connecting will report it */
+        return true; /* connecting will report the error */
     }
     int err = sockets_set(flags, fd, why);
     if (err == 0 && flags->fast_open &&

@@ -17,19 +17,19 @@
 #include <stdint.h>
 
 struct socket_flags {
-    /* Nagle's algorithm stays on. */
+    /* Nagle's algorithm is left on. */
     bool has_nagle;
     bool keeps_alive;
     /* The first bytes of a connection are sent with its SYN. */
     bool fast_open;
-    /* 0 means the system's default. */
+    /* Sizes of the buffers; 0 means the system's default. */
     uint64_t send_buffer_bytes;
     uint64_t receive_buffer_bytes;
     /* Type of service or traffic class; -1 means the system's default. */
     int tos;
 };
 
-/* Sets those options that are not in weir_connection_options. Returns 0, or a
+/* Sets the options that weir_connection_options does not have. Returns 0, or a
  * negative error with one line in @why. */
 int sockets_set(const struct socket_flags *flags, int fd, char *why);
 

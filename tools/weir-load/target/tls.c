@@ -1,7 +1,7 @@
 /*
- * Options that are invalid by themselves are refused when they are parsed,
- * conflicts after all were parsed. The library checks the contents of files;
- * its messages are passed on.
+ * An option that is invalid by itself is refused when it is parsed; conflicts
+ * are found after all options were parsed. The library checks the contents of
+ * files; its messages are passed on.
  *
  * No certificate is generated: a server without --cert is refused.
  */
@@ -55,7 +55,7 @@ bool tls_read_cert(void *options, const struct option *option,
     return true;
 }
 
-/* A key belongs to the --cert before it. */
+/* Reads a key, which belongs to the --cert before it. */
 bool tls_read_key(void *options, const struct option *option, const char *value,
                   char *why)
 {
@@ -132,7 +132,7 @@ static bool check_both(const struct tls_flags *flags,
         if (flags->given) {
             return option_say(flags->given, "no target has TLS; write %s", way);
         }
-        /* for HTTP, -k is often given anyway */
+        /* -k is often given for plain HTTP, too */
         if (options->no_verify && !is_http) {
             return say("--insecure: no target has TLS; write %s", way);
         }
@@ -192,7 +192,8 @@ bool tls_check_serve(struct tls_flags *flags, const struct target *targets,
     if (flags->options.revocations.file && !flags->options.authorities.file) {
         return say("--crl: --ca must say whose certificates are good");
     }
-    /* Without this, --ca would look like protection but request nothing. */
+    /* Sets --client-auth, too: otherwise --ca would look like protection but
+     * have no effect. */
     if (flags->options.authorities.file && !flags->has_client_auth) {
         flags->options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     }
@@ -241,7 +242,8 @@ uint64_t tls_note_handshake(struct tls_facts *facts, const weir_transport *t)
                : 0;
 }
 
-/* A reset is an error of the handshake; failed TCP connects are refused. */
+/* Returns true for TLS errors, and for a reset: a TCP connect fails with a
+ * refusal instead. */
 bool tls_is_handshake_error(int err)
 {
     return (err <= TLS_CODE_FIRST && err > TLS_CODE_FIRST - TLS_CODE_COUNT) ||

@@ -23,10 +23,9 @@
 
 /* Options as given; texts point into the command line. */
 struct tls_flags {
-    /* The last of these options on the command line except --insecure, or
-     * NULL. */
+    /* The last TLS option on the command line except --insecure, or NULL. */
     const struct option *given;
-    /* Server name to send and verify; NULL means the target's host. */
+    /* Server name to send and verify; NULL means the host of the target. */
     const char *sni;
     /* The file of the key log, or NULL. */
     const char *key_log;
@@ -34,13 +33,15 @@ struct tls_flags {
     struct weir_tls_identity identities[TLS_IDENTITIES_MAX];
     size_t identity_count;
     bool has_client_auth;
-    /* Share, in millionths, of the handshakes with a session that resume it. */
+    /* Share, in millionths, of handshakes that resume a session if there is
+     * one. */
     uint32_t resume_share;
 };
 
-/* Common facts about a run's connections, and counters of handshakes. */
+/* Facts that all connections of a run have in common, and counters of
+ * handshakes. */
 struct tls_facts {
-    /* Of the first connection; empty if there was none. */
+    /* From the first connection; empty if there was none. */
     char version[16];
     char cipher[64];
     /* Empty if the library does not name it. */
@@ -79,7 +80,7 @@ int tls_make_context(const struct tls_flags *flags, bool is_server,
 void tls_drop_context(weir_tls_context *context);
 
 /* Returns the newest session of a client's connection, or NULL if there is
- * none. The caller owns it. */
+ * none. The caller releases it with tls_drop_session(). */
 weir_tls_session *tls_take_session(weir_transport *t);
 
 /* Releases a session. NULL is ignored. */
@@ -91,7 +92,7 @@ bool tls_is_meant(const struct target *targets, size_t count);
  * nanoseconds. */
 uint64_t tls_note_handshake(struct tls_facts *facts, const weir_transport *t);
 
-/* Returns true if the error of a failed attempt is one of the handshake. */
+/* Returns true if a failed attempt failed in the TLS handshake. */
 bool tls_is_handshake_error(int err);
 
 const char *tls_version_name(enum weir_tls_version version);

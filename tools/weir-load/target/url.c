@@ -1,7 +1,8 @@
 /*
  * The authority of a URL is rewritten as a tcp:// target, with the scheme's
- * port if it has none, and parsed as one; the path is the text after it. A
- * Redis path is parsed later (redis_url.h), after its user was removed.
+ * port if it has none, and parsed as such a target; the path is the text after
+ * it. A Redis path is parsed later (redis_url.h), after the URL's user was
+ * removed.
  *
  * Users are refused because there is a header for them, fragments because they
  * are never sent. The zone of an IPv6 address after '%' may be written as "%25"
@@ -94,8 +95,8 @@ static const char *find_fault(const char *path, bool is_redis)
     return NULL;
 }
 
-/* Returns the length of the host in a text without a scheme, or 0 if it is not
- * one, like a number. */
+/* Returns the length of the host at the start of a text without a scheme, or 0
+ * if it is not a host, but a number, for example. */
 static size_t host_size(const char *text)
 {
     const size_t len = strcspn(text, "/?:");

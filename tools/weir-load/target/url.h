@@ -11,8 +11,8 @@
 #include <stdbool.h>
 
 /* Returns true for HOST or HOST:PORT, optionally with a path, without a scheme.
- * A host without a port must have a dot or be localhost, because other words
- * may be anything. */
+ * A host without a port must have a dot or be localhost, because other texts
+ * may mean anything. */
 bool url_lacks_scheme(const char *text);
 
 /* Returns true for HOST/PATH or HOST:PORT/PATH, which only HTTP has. */

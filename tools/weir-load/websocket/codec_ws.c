@@ -31,11 +31,11 @@
 struct shared {
     const struct run_options *options;
     struct codec_payload *payload;
-    /* From -b; NULL if messages come from the payload stream. */
+    /* Value of -b; NULL if messages come from the payload stream. */
     const char *body;
     size_t body_len;
     enum ws_opcode opcode;
-    /* From Sec-WebSocket-Protocol, or NULL. */
+    /* Requested protocols (Sec-WebSocket-Protocol), or NULL. */
     char *protocols;
     uint8_t scratch[SCRATCH_SIZE];
 };
@@ -45,14 +45,14 @@ struct ws_conn {
     struct codec_out *out;
     uint32_t conn_index;
     struct codec_place place;
-    /* Number of frames written; each has another mask. */
+    /* Number of frames written, from which the mask of the next is made. */
     uint64_t frames;
     /* Bytes of the current response, and the position in the payload stream
      * where it continues. */
     uint64_t partial_bytes;
     uint32_t receive_at;
     char key[WS_KEY_SIZE];
-    /* The handshake is over when frames arrive. */
+    /* The handshake is not needed any more when frames arrive. */
     union {
         struct ws_handshake handshake;
         struct ws_reader reader;
@@ -487,7 +487,8 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     return (ssize_t)at;
 }
 
-/* Control frames may arrive at any time, unrequested messages may not. */
+/* Handles frames while no request is pending: control frames are allowed,
+ * messages are not. */
 static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
                      struct codec_answer *answer)
 {

@@ -57,13 +57,13 @@ enum ws_fault { WS_FAULT_NONE, WS_FAULTS(WS_FAULT) };
 
 /* The last result of ws_read(). */
 enum ws_found {
-    WS_FOUND_NOTHING, /* all bytes were used, and more must follow */
+    WS_FOUND_NOTHING, /* all bytes were used; more bytes are needed */
     WS_FOUND_FRAME,   /* start of a data frame: opcode, is_final, size_bytes */
-    WS_FOUND_DATA,    /* a part of it: data, len */
+    WS_FOUND_DATA,    /* bytes of its payload: data, len */
     WS_FOUND_CONTROL, /* a complete control frame: opcode, data, len */
 };
 
-/* Zero-initialised before the first byte. */
+/* Must be zero-initialised before the first byte. */
 struct ws_reader {
     enum ws_fault fault;
     uint32_t head_len;
@@ -91,8 +91,8 @@ struct ws_piece {
 };
 
 /*
- * Reads until something is found; len must not be 0. Returns how many bytes
- * were used, or -EBADMSG if they are invalid (fault).
+ * Reads until it has found something (enum ws_found); len must not be 0.
+ * Returns how many bytes were used, or -EBADMSG if they are invalid (fault).
  */
 ssize_t ws_read(struct ws_reader *reader, const uint8_t *bytes, size_t len,
                 struct ws_piece *ret);

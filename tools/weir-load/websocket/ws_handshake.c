@@ -1,9 +1,10 @@
 /*
- * SHA-1 is implemented here: it only shows that the other side speaks
- * WebSocket, and weir-load can be built without a library that has it.
+ * SHA-1 is implemented here, so that weir-load can be built without a library
+ * that has it. The hash only shows that the other side speaks WebSocket.
  *
  * Names and words are compared without regard to case, as in HTTP; protocols
- * are not. The server may choose one of the requested protocols, once.
+ * are compared exactly. The server may choose one of the requested protocols,
+ * once.
  */
 #include "ws_handshake.h"
 
@@ -186,7 +187,7 @@ static int take_line(struct ws_handshake *self)
 
     if (len >= WS_LINE_SIZE) {
         self->line[WS_LINE_SIZE - 1] = '\0';
-        len = self->has_first_line ? 0 : len; /* a field that is not needed */
+        len = self->has_first_line ? 0 : len; /* too long for a needed field */
     } else {
         while (len > 0 && strchr("\r \t", self->line[len - 1])) {
             len--;

@@ -17,11 +17,11 @@
 #define WS_HANDSHAKE_MAX 65536U
 #define WS_LINE_SIZE     256U
 
-/* Base64 of 16 bytes, and of a hash of 20 bytes, with a NUL. */
+/* Buffer sizes: base64 of 16 bytes, and of a hash of 20 bytes, with a NUL. */
 #define WS_KEY_SIZE    25U
 #define WS_ACCEPT_SIZE 29U
 
-/* Zero-initialised before the first byte, except protocols. */
+/* Must be zero-initialised before the first byte, except protocols. */
 struct ws_handshake {
     /* Requested protocols separated by commas, or NULL. Borrowed; set before
      * the first byte. */
@@ -33,7 +33,8 @@ struct ws_handshake {
     bool has_extensions;
     bool has_protocol;
     bool has_strange_protocol;
-    /* Value of Sec-WebSocket-Accept; "" without one of the right length. */
+    /* Value of Sec-WebSocket-Accept; "" if it is missing or has a wrong
+     * length. */
     char accept[WS_ACCEPT_SIZE];
     bool has_first_line;
     uint32_t total_bytes;
