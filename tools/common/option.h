@@ -55,7 +55,7 @@ typedef bool option_read_fn(void *options, const struct option *option,
 
 /* Another option that this one excludes. */
 struct option_rule {
-    const char *name;   /* NULL ends the rules */
+    const char *name;   /* NULL ends the list */
     const char *reason; /* printed as "FLAG: --NAME REASON" */
 };
 

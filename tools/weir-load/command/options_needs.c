@@ -58,7 +58,7 @@ static bool has_h2(const char *list)
 
 /* Facts about the targets together. */
 struct places {
-    bool have_unix; /* of the addresses to connect to */
+    bool have_unix; /* a connection goes to a Unix socket */
     bool have_tls;
     bool are_tls;
 };

@@ -20,7 +20,7 @@ struct options_given {
     const struct option *data_order;
     const struct option *mode;
     const struct option *file; /* --mix or --urls */
-    const char *path;          /* of that file */
+    const char *path;          /* path of @file */
 };
 
 /* Bits of `need` in a row; options_needs.c has their conditions. */

@@ -152,7 +152,8 @@ struct traffic {
     struct ledger warmup;
     /* Requests sent late because all connections were busy. */
     uint64_t waited;
-    /* Errors that belong to no request, while judging is set. */
+    /* Number of errors that belong to no request, counted while @judging is
+     * true. */
     uint64_t events_without_request;
     /* Answers by status; all 0 if the protocol has no status. */
     uint64_t status[TRAFFIC_STATUS_COUNT];

@@ -97,7 +97,8 @@ struct grammar_line {
     const struct grammar *tool;
     bool is_silent; /* refusals are counted, not printed */
     unsigned refused;
-    const char *kept[GRAMMAR_KEPT_END];   /* by meaning; NULL if not given */
+    const char *kept[GRAMMAR_KEPT_END];   /* values by their meaning; NULL if
+                                           * not given */
     const char *words[GRAMMAR_WORDS_MAX]; /* arguments that are not options */
     size_t word_count;
 

@@ -40,7 +40,7 @@ struct h2_stream {
     /* Number of refusals by the server. */
     uint8_t refusals;
     const struct http_request *request;
-    /* Number of its stream, or 0. */
+    /* Number of its HTTP/2 stream, or 0. */
     int32_t id;
     /* The body; if it varies it is in own_body, which stays allocated for the
      * next request. */

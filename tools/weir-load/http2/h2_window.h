@@ -46,7 +46,7 @@ static inline void h2_window_begin(struct h2_window *self, uint64_t bytes)
 
 static inline void h2_window_raise(struct h2_window *self, uint64_t bytes)
 {
-    if (self->received == 0) { /* before the server could use it */
+    if (self->received == 0) { /* the server could not use the old window yet */
         h2_window_begin(self, self->ends[0] + bytes);
         return;
     }

@@ -39,7 +39,7 @@ struct request_note {
     uint32_t conn;
     uint16_t status; /* 0 if none */
     uint8_t end;
-    uint8_t kind; /* index, if there are kinds */
+    uint8_t kind; /* index of the kind, if kinds are counted */
 };
 
 struct request_log_end {

@@ -254,8 +254,8 @@ static const char *choose_method(const struct http_options *options)
     return options->body ? "POST" : "GET";
 }
 
-/* Prints the head up to the end of the fields, without a Content-Length that
- * depends on a variable body. */
+/* Prints the first line and the fields, except Content-Length and the empty
+ * line. */
 static void print_head(FILE *file, const struct http_request *self,
                        const struct http_options *options, const char *host,
                        const char *path)

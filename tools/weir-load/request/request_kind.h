@@ -34,7 +34,7 @@ enum request_form {
 struct request_kind {
     /* The first line and the lines below that belong to it, as written. */
     char *line;
-    /* Text of [NAME] at the start of the line, or NULL. */
+    /* Name from "[NAME]" at the start of the line, or NULL. */
     const char *name;
     /* For HTTP. @body may be NULL. Headers follow each other, each with a
      * terminating zero, and are sent before the headers of the command line. */

@@ -4,8 +4,7 @@
  *     1k                     always 1024 bytes
  *     uniform:64:1k          from 64 to 1024, all equally often
  *     exp:1k                 exponential, with this mean
- *     pareto:100:1.2:1M      Pareto from 100 bytes, with shape 1.2, at most 1
- * MiB
+ *     pareto:100:1.2:1M      Pareto from 100 bytes, shape 1.2, at most 1 MiB
  *     mix:100:90,10k:10      100 bytes 90 times for every 10 times 10 KiB
  *
  * A size is a function of a random number, which is a function of seed,

@@ -68,7 +68,7 @@ extern const struct field fields_result[];
 
 /* A struct of a result, and the JSON object with its fields. */
 struct fields_part {
-    const char *object; /* NULL for the result itself */
+    const char *object; /* NULL if the fields are in the result itself */
     const struct field *fields;
     size_t offset; /* of the struct in struct result */
 };

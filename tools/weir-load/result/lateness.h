@@ -47,9 +47,9 @@ bool lateness_write_shares(const struct result *result,
                            const struct histogram *late, char *text,
                            size_t size);
 
-/* Returns the largest share of its rate that a closed loop may have lost
- * because it waited for a CPU during the share @waited of the time. The result
- * is at most @waited, and at most the share of a request's time that its answer
+/* Returns the largest part of its rate that a closed loop may have lost because
+ * it waited for a CPU. @waited is the share of time that it waited. The result
+ * is at most @waited, and at most the part of a request's time that its answer
  * was in the socket. Short waits cost nothing while the server has other
  * requests to answer. */
 double lateness_lost_share(const struct result *result, double waited);

@@ -56,8 +56,8 @@ struct schedule {
     uint64_t random;
 };
 
-/* Starts before a thread's first request. Borrows the plan while the schedule
- * is in use. */
+/* Initialises the schedule of a thread, at its first request. Borrows the plan
+ * while the schedule is in use. */
 void schedule_init(struct schedule *schedule, const struct schedule_plan *plan,
                    uint32_t thread_index, uint32_t thread_count);
 

@@ -59,7 +59,7 @@ enum ws_fault { WS_FAULT_NONE, WS_FAULTS(WS_FAULT) };
 enum ws_found {
     WS_FOUND_NOTHING, /* all bytes were used; more bytes are needed */
     WS_FOUND_FRAME,   /* start of a data frame: opcode, is_final, size_bytes */
-    WS_FOUND_DATA,    /* bytes of its payload: data, len */
+    WS_FOUND_DATA,    /* bytes of a frame's payload: data, len */
     WS_FOUND_CONTROL, /* a complete control frame: opcode, data, len */
 };
 

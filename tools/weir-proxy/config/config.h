@@ -165,8 +165,8 @@ struct config_target {
 struct config_route {
     unsigned line;     /* line in the file, 0 for a flag */
     char *server_name; /* NULL is all names; "*.NAME" is all subdomains */
-    bool is_begun;     /* by a 'route' directive */
-    char *label;       /* in the log and metrics; set by config_check() */
+    bool is_begun;     /* begun by a 'route' directive */
+    char *label;       /* name in the log and metrics; set by config_check() */
     enum config_as as; /* completed by config_check() */
     struct config_begin *begins; /* any of them matches */
     size_t begin_count;
@@ -197,10 +197,11 @@ struct config_route {
     uint64_t check_fast_ns; /* 0 is the normal interval */
     uint64_t check_rise;
     uint64_t check_fall;
-    char *check_user; /* for checks that log in, or NULL */
+    char *check_user; /* user for checks that log in, or NULL */
     struct config_step *check_steps;
     size_t check_step_count;
-    bool inherits_steps; /* from directives before the first route */
+    bool inherits_steps; /* its check's steps come from before the first
+                          * route */
     char *check_path;
     char *check_host;
     uint64_t check_port; /* 0 is the target's port */
@@ -303,7 +304,7 @@ struct config_word {
     const struct option *word;
     unsigned line;
     bool is_inherited;  /* from [defaults] */
-    bool needs_nothing; /* with this value */
+    bool needs_nothing; /* its value has no conditions, such as "off" */
     size_t service;
     size_t route;
     size_t target;
@@ -315,7 +316,7 @@ struct config {
     unsigned line_count; /* lines read so far */
     struct config_part *parts;
     size_t part_count;
-    struct config_texts folders; /* of include patterns */
+    struct config_texts folders; /* folders of include patterns */
     uint64_t thread_count;       /* 0: the number of processors */
     char *admin;                 /* address of /metrics, or NULL */
     char *log_path;              /* "-" is standard output; NULL is no log */
@@ -344,8 +345,8 @@ struct config {
     bool inherits; /* the current directive is inherited from [defaults] */
     struct config_service *services;
     size_t service_count;
-    size_t route_count;  /* of all services; set by config_check() */
-    size_t target_count; /* of all routes; set by config_check() */
+    size_t route_count;  /* routes of all services; set by config_check() */
+    size_t target_count; /* targets of all routes; set by config_check() */
 };
 
 void config_init(struct config *ret);

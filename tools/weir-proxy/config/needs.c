@@ -51,10 +51,10 @@ enum {
     FACT_CHECK_TLS,   /* check = tls */
     FACT_CHECK_CLEAR, /* check-tls = off */
     FACT_STEPS,
-    FACT_ANY_TLS, /* of targets or their checks */
+    FACT_ANY_TLS, /* targets or their checks use TLS */
     FACT_TO_TLS,
     FACT_VERIFIED,   /* the certificate's name is known, or not needed */
-    FACT_FROM_OTHER, /* of another address family than the target */
+    FACT_FROM_OTHER, /* local address of another family than the target */
     FACT_FROM_OTHER_CHECK,
     FACT_NO_PORT,      /* check-port of a Unix socket */
     FACT_NO_PORT_AT,   /* check-at with a port alone of a Unix socket */
@@ -243,7 +243,7 @@ static bool is_there(enum need need, const struct needs_at *at)
  * is. A message about a target begins with its name. Targets are checked before
  * their route. */
 static const struct rule {
-    const char *name; /* of the directive whose line is printed */
+    const char *name; /* directive whose line is printed */
     enum word_scope scope;
     uint64_t all;
     uint64_t needs;

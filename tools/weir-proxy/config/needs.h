@@ -20,7 +20,7 @@ enum need {
     NEED_CERT,
     NEED_CLIENT_CA,
     NEED_CLIENT_CERT,
-    NEED_HEADER, /* that clients send first */
+    NEED_HEADER, /* a PROXY header from clients */
     NEED_HELLO,  /* bytes of clients that are read before a target is chosen */
     NEED_SILENT, /* a route for silent clients */
     NEED_FIRST,  /* balance first */
@@ -32,8 +32,8 @@ enum need {
     NEED_TLS,  /* on either side */
     NEED_BACKUP,
     NEED_HEADER_2, /* version 2, for targets */
-    NEED_LIMIT,    /* of connections to a target */
-    NEED_RETURN,   /* of a target that was down or ejected */
+    NEED_LIMIT,    /* a limit of connections to a target */
+    NEED_RETURN,   /* targets that may be down or ejected, and return */
     NEED_CHECK,
     NEED_CHECK_DIALOGUE, /* text or HTTP */
     NEED_CHECK_TLS,      /* a check over TLS */

@@ -23,7 +23,8 @@ struct saying {
     struct config *config;
     const struct lines *lines;
     char *why;
-    unsigned *said;         /* each directive's line in the section, or 0 */
+    unsigned *said;         /* for each directive, its line in the current
+                             * section, or 0 */
     struct hashes sections; /* by name: [defaults] and [targets ...] */
 };
 
@@ -50,7 +51,7 @@ static bool fail_with(const struct saying *saying, const char *reason,
     char text[OPTION_WHY_SIZE];
 
     config_place(saying->config, line, place);
-    place[strlen(place) - 2] = '\0'; /* without ": " */
+    place[strlen(place) - 2] = '\0'; /* removes ": " */
     snprintf(text, sizeof(text), "%.120s, in %.120s", reason, place);
     return fail(saying, text);
 }

@@ -605,7 +605,7 @@ bool words_say(struct config *config, const char *name, const char *value,
     }
     const char *like = option_suggest(&words, name);
     if (like && !words_find(like)) {
-        like = NULL; /* it is not a directive of files */
+        like = NULL; /* only on the command line */
     }
     return option_refuse(why, "there is no word '%.60s'%s%s%s", name,
                          like ? "; did you mean '" : "", like ? like : "",

@@ -272,7 +272,7 @@ bool words_say_listen(void *options, const struct option *word,
     struct config_service *service = config_service(config);
 
     (void)word;
-    /* An address after targets begins the next service. */
+    /* An address to listen on that follows targets begins the next service. */
     if (!service || config_target(config)) {
         if (!config_begin_service(config, NULL)) {
             return option_refuse(why, no_memory);

@@ -16,7 +16,7 @@
 
 /* Confinement of this process. */
 struct confinement {
-    bool is_confined; /* by any of these */
+    bool is_confined; /* user, root, files or system calls are restricted */
     int landlock_abi; /* 0 if files are not restricted */
     bool has_filter;  /* system calls are filtered */
 };

@@ -11,7 +11,7 @@
 
 struct idle {
     struct link link;    /* the first field */
-    weir_writer *writer; /* NULL if it was closed and is in no list */
+    weir_writer *writer; /* NULL if it was closed and removed from the list */
 };
 
 static void leave(struct askers *askers, struct idle *idle)

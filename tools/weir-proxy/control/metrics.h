@@ -19,7 +19,8 @@ struct metrics {
     struct setup *setup; /* a reference; defines services and targets */
     struct program_facts program;
     struct service_facts *services; /* one for each service */
-    struct target_facts *targets; /* of all routes of all services, in order */
+    struct target_facts *targets;   /* targets of all routes of all services, in
+                                     * order */
     struct address_facts *addresses; /* in the order of their targets */
     size_t address_count;
     bool *seen;                        /* by worker: metrics_gather() ran on its

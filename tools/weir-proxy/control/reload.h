@@ -27,7 +27,7 @@ bool reload_run(struct proxy *proxy, char *why);
 enum reload_report {
     RELOAD_PLANNED,
     RELOAD_DONE,
-    RELOAD_REPLACED, /* by a new process */
+    RELOAD_REPLACED, /* a new process replaces the running one */
 };
 
 /* Prints the lines (changes.h) in which two configurations differ: all for

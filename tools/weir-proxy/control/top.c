@@ -51,7 +51,7 @@ struct top {
     weir_task *task;
     struct answer answers[2];
     unsigned latest;    /* index of the newer answer */
-    int err;            /* of the last request */
+    int err;            /* error of the last request */
     bool is_live;       /* on a terminal */
     unsigned rows_left; /* while drawing */
     unsigned columns;

@@ -24,7 +24,7 @@ enum field_of {
 
 enum field_kind {
     FIELD_TIME,
-    FIELD_ADDRESS, /* of length 0 is no value */
+    FIELD_ADDRESS, /* struct weir_address; length 0 is no value */
     FIELD_NAME,    /* text; NULL or "" is no value */
     FIELD_TRIED,   /* likewise, longer and with spaces */
     FIELD_REASON,
@@ -34,7 +34,7 @@ enum field_kind {
     FIELD_COUNT_IF,   /* likewise; without a value if FIELD_NONE */
     FIELD_SMALL,      /* uint32_t */
     FIELD_SMALL_IF_1, /* likewise; without a value if 0 */
-    FIELD_HISTOGRAM,  /* of connects, in struct counts */
+    FIELD_HISTOGRAM,  /* connect times in struct counts */
     FIELD_ERROR,      /* last error of a target; 0 is no value */
 };
 
@@ -52,7 +52,7 @@ enum status_word {
     PROXY_SENT,
     PROXY_BUFFERS, /* bytes that are buffered now */
     PROXY_MEMORY,
-    PROXY_MEMORY_LIMIT, /* of buffered bytes */
+    PROXY_MEMORY_LIMIT, /* limit of buffered bytes */
 
     SERVICE_NAME = 1, /* "service" */
     SERVICE_ACTIVE,
@@ -67,7 +67,7 @@ enum status_word {
     TARGET_ACTIVE,
     TARGET_TOTAL,
     TARGET_ERRORS,    /* failed connects and broken connections */
-    TARGET_IN_USE_MS, /* with balance first, time in use; - if it is not */
+    TARGET_IN_USE_MS, /* with balance first: time in use, or "-" */
     TARGET_STATE,     /* up, down, draining or disabled */
 
     CONNECTION_CLIENT = 1, /* "connection" */
@@ -80,7 +80,7 @@ enum status_word {
 };
 
 struct field {
-    const char *name; /* in the log, or NULL */
+    const char *name; /* name in the log, or NULL */
     enum field_kind kind;
     size_t offset;
     enum field_of of;
@@ -89,8 +89,8 @@ struct field {
     const char *metric; /* without "weir_proxy_", or NULL; a counter ends in
                          * _total */
     const char *help;
-    const char *label;         /* of an array of values, or NULL */
-    const char *const *values; /* of the label */
+    const char *label;         /* label of an array of values, or NULL */
+    const char *const *values; /* values of the label */
     size_t count;
 };
 
@@ -120,7 +120,7 @@ struct service_facts {
 struct target_facts {
     const char *names[FIELDS_NAMES];
     const struct config_target *config;
-    const char *short_name; /* without its scheme */
+    const char *short_name; /* name without its scheme */
     const char *ordered;    /* draining or disabled, or NULL */
     const char *state;      /* @ordered, or else up or down */
     uint64_t weight;

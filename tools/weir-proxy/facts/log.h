@@ -23,12 +23,13 @@ enum log_format {
 };
 
 struct log_options {
-    const char *path;           /* NULL is no log */
-    struct weir_address server; /* of syslog; len 0 is a file */
+    const char *path;           /* NULL means no log */
+    struct weir_address server; /* syslog server; len 0 means that @path is a
+                                 * file */
     int facility;               /* index of sink_facilities */
     enum log_format format;
     const char *names; /* format of LOG_NAMES */
-    int fd;            /* from log_open_place() */
+    int fd;            /* descriptor from log_open_place() */
 };
 
 struct log {

@@ -83,12 +83,12 @@ struct record {
     uint64_t tls_ns;
     uint64_t first_byte_ns; /* first byte of the target's answer */
     uint64_t total_ns;
-    uint64_t in_bytes;  /* from the client */
-    uint64_t out_bytes; /* to the client */
+    uint64_t in_bytes;  /* bytes from the client */
+    uint64_t out_bytes; /* bytes to the client */
     uint32_t tries;
     uint32_t left_out; /* refusals of this client that were not logged before */
     enum end_reason reason;
-    const char *tls_version; /* NULL if there is none or it is not terminated */
+    const char *tls_version; /* NULL without TLS, or if it is not terminated */
     const char *tls_group;   /* of the key exchange; may be NULL */
     const char *server_name; /* may be NULL */
     const char *alert;       /* name of a TLS alert, or NULL */
@@ -97,7 +97,7 @@ struct record {
     const char *route;       /* its label; NULL if none was chosen */
     const char *target_name; /* as configured; NULL if it is an address, or if
                               * no target was connected to */
-    const char *state;       /* of a connection that has not ended (status.h) */
+    const char *state;       /* state if it has not ended (status.h) */
 };
 
 /* Returns the name of the alert with which the peer refused TLS, static, or

@@ -60,7 +60,7 @@ struct part {
 /* Clients of all services with the same client-share. */
 struct table {
     struct part parts[PART_COUNT];
-    size_t bucket_count; /* of each part; a power of two */
+    size_t bucket_count; /* number in each part; a power of two */
     size_t limit;        /* maximum number of clients in a part */
     uint64_t secret;
     _Atomic size_t users;

@@ -44,8 +44,8 @@ weir_tls_context *contexts_of_service(const struct contexts *contexts,
 struct route_contexts {
     weir_tls_context *targets;
     weir_tls_context *checks;
-    weir_tls_context *const *own; /* of each target; NULL if it uses the
-                                   * route's */
+    weir_tls_context *const *own; /* context of each target; NULL if the target
+                                   * uses @targets */
 };
 struct route_contexts contexts_of_route(const struct contexts *contexts,
                                         size_t service, size_t route);

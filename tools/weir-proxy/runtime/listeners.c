@@ -192,8 +192,9 @@ static bool takes_both(int fd, const struct weir_address *bound,
     return true;
 }
 
-/* Returns the listener of a socket for both families, or NULL. The socket
- * cannot distinguish connections of another service. */
+/* Returns the listener for a socket that accepts IPv6 and IPv4, or NULL. Both
+ * addresses must be of one service, because the socket does not show which
+ * address a client connected to. */
 static struct listener *find_both(struct listener *six, struct listener *four)
 {
     if (six && four && six->service == four->service &&

@@ -86,7 +86,7 @@ static struct matching_facts facts_of(const struct session *session)
  * target. */
 struct key {
     uint8_t bytes[256];
-    size_t size; /* 0 is none */
+    size_t size; /* 0 if there is no key */
 };
 
 static struct key copy(const void *bytes, size_t size)

@@ -30,12 +30,13 @@ struct preface {
     size_t room;
     bool has_header;
     struct ends *ends; /* NULL without a header or addresses */
-    uint8_t *tlvs;     /* the header's TLVs that are read here */
+    uint8_t *tlvs;     /* TLVs of the header, of the types that the proxy
+                        * reads */
     size_t tlvs_len;
-    char *authority;    /* the server's name in them, or NULL */
-    char *server_name;  /* NULL without a hello */
+    char *authority;    /* server name from the TLVs, or NULL */
+    char *server_name;  /* server name from the hello; NULL without a hello */
     char *odd_name;     /* a server name that is not a host name, or NULL */
-    uint8_t *protocols; /* from the hello */
+    uint8_t *protocols; /* application protocols from the hello */
     size_t protocols_len;
 };
 

@@ -124,9 +124,9 @@ struct door {
 
 struct service {
     struct worker *worker;
-    struct services *services; /* that contain it */
+    struct services *services; /* the setup's services that it belongs to */
     const struct config_service *config;
-    size_t index; /* in the configuration */
+    size_t index; /* index in the configuration */
     struct route *routes;
     struct door *doors;
     size_t door_count;
@@ -139,18 +139,21 @@ struct service {
     bool has_route_for_all;   /* its only route is for all clients */
     bool has_alpn_route;      /* a route depends on the hello's protocols */
     bool has_silent_route;    /* a silent client has a route */
-    struct counts *counts;    /* this thread's, for all services of this name */
+    struct counts *counts;    /* counts of this thread for services of this
+                               * name */
 };
 
 /* A worker's state of a setup. After a reload the old services accept no more,
  * and are freed with their last connection. */
 struct services {
-    struct link link; /* in its worker's list of old ones; the first field */
+    struct link link; /* in its worker's list of old services; must be the first
+                       * field */
     struct worker *worker;
     struct setup *setup; /* a reference */
     struct service *all;
     size_t count;
-    struct route *routes; /* of all services, in order; zero until made */
+    struct route *routes; /* routes of all services, in order; zero until
+                           * made */
     size_t route_count;
     size_t busy; /* servers and sessions that have not ended */
     bool is_old;
@@ -159,7 +162,7 @@ struct services {
 /* Servers that are being opened or closed. A stop with a deadline may end the
  * waiting task; servers are then reported closed at the loop's end. */
 struct waiting {
-    weir_event *event; /* NULL if no task waits any longer */
+    weir_event *event; /* NULL if no task waits */
     size_t count;
     int err;
 };
@@ -176,8 +179,9 @@ struct worker {
     struct proxy *proxy;
     weir_thread *thread;
     weir_loop *loop;
-    struct services *services;  /* that accept; NULL before the first */
-    struct services *next;      /* of a reload in progress, or NULL */
+    struct services *services;  /* services that accept; NULL before the first
+                                 * setup */
+    struct services *next;      /* services of a reload in progress, or NULL */
     struct list old;            /* struct services with connections */
     struct keyed_table tallies; /* struct tally: of all services so far */
     struct keyed_table target_tallies; /* struct target_tally */
@@ -213,32 +217,35 @@ struct proxy {
     const struct worker_hooks *hooks;
     int argc; /* the command line, parsed again by a reload */
     char **argv;
-    struct setup *setup; /* of the first worker: the current one */
+    struct setup *setup; /* the current setup; only the first worker uses it */
     struct confinement confinement;
     struct worker *workers; /* one for each thread */
     uint32_t worker_count;
-    struct places places;         /* of all services */
-    struct keyed_table addresses; /* setup.c: all addresses so far */
-    struct keyed_table routes;    /* likewise, all routes */
-    struct keyed_table orders;    /* struct order: likewise, of all targets */
-    int start_err;                /* of a socket that could not be opened */
+    struct places places;         /* limit of the connections of all services */
+    struct keyed_table addresses; /* limits of all addresses so far (setup.c) */
+    struct keyed_table routes;    /* shared state of all routes so far */
+    struct keyed_table orders;    /* struct order, of all targets so far */
+    int start_err;                /* error of a socket that could not be
+                                   * opened */
     uint64_t fd_limit;            /* connections that the descriptors allow */
     _Atomic uint64_t told_shortage_ns; /* time of the last line about missing
                                         * descriptors */
-    uint64_t memory_limit_bytes;       /* of all threads */
+    uint64_t memory_limit_bytes;       /* limit for all threads */
     uint32_t ready_count; /* the first worker's, like the next two */
     uint32_t ended_count;
-    weir_event *all_ended; /* set with the last of the other threads, or NULL */
+    weir_event *all_ended; /* an ending worker sets it; NULL while the first one
+                            * does not wait */
     int predecessor;       /* connection to the replaced proxy, or negative */
-    int admin_fd;          /* the page's listening socket from it, or -1 */
+    int admin_fd;          /* page's listening socket from the predecessor, or
+                            * -1 */
     weir_lock *change;     /* the first worker's, for a reload or handover */
-    bool is_reloading;     /* by a task of the first worker */
+    bool is_reloading;     /* a task of the first worker reloads */
     bool was_refused;      /* the last reload was refused */
     bool is_asked_again;   /* another reload must follow the running one */
     struct states_one *states; /* what the predecessor knew about targets */
     size_t state_count;
     int notify_fd;        /* manager.h; -1 if the manager is reached by name */
-    uint64_t watchdog_ns; /* of the service manager; 0 is none */
+    uint64_t watchdog_ns; /* watchdog time of the service manager, or 0 */
     _Atomic uint64_t told_skipped_ns; /* time of the last line about a skipped
                                        * check; 0 is none */
 };

@@ -27,7 +27,7 @@
 struct session {
     struct link link; /* in its worker's list; the first field */
     struct place place;
-    struct unasked unasked; /* until its target gets keepalive */
+    struct unasked unasked; /* in the list until its target gets keepalive */
     struct door *door;
     struct route *route;      /* NULL until chosen */
     weir_transport *client;   /* a reference */
@@ -38,11 +38,11 @@ struct session {
     struct weir_buf kept;     /* the client's first bytes; lease NULL if none */
     struct weir_handle timer; /* limits the preface */
     struct client *counted;   /* set by clients_enter(); may be NULL */
-    enum matching_kind kind : 3; /* of the client */
+    enum matching_kind kind : 3; /* TLS, plain or silent client */
     bool is_opened : 1;          /* TLS is terminated; the preface's TLS is not
                                   * inside another */
     bool is_client_lost : 1;
-    bool is_cut : 1;            /* by session_cut() */
+    bool is_cut : 1;            /* session_cut() was called */
     bool is_to_cut : 1;         /* session_cut() follows (cuts.h) */
     bool has_ended : 1;         /* the client closed while it was waiting */
     bool is_admitted : 1;       /* the client rules allow it */
