@@ -9,13 +9,14 @@
 
 #include <stdint.h>
 
-/* CLOCK_MONOTONIC. */
+/* Returns the time of CLOCK_MONOTONIC. */
 uint64_t clock_now_ns(void);
 
-/* Time since 1970. */
+/* Returns the time since 1970. */
 uint64_t clock_wall_ns(void);
 
-/* Time since 1970 at the kernel's last tick, which is cheaper to read. */
+/* Returns the time since 1970 at the kernel's last tick, which is cheaper to
+ * read. */
 uint64_t clock_wall_coarse_ns(void);
 
 #endif

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Limit in bytes of a head, and of trailers. */
+/* Limit in bytes of a head, and of the trailers of a body. */
 #define HTTP_HEAD_MAX 65536U
 
 /* Names and texts of errors. A code is negative and is not an error of the

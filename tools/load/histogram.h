@@ -69,10 +69,8 @@ static inline void histogram_begin(struct histogram *h)
     h->min = UINT64_MAX;
 }
 
-/* Resets all counts. */
 void histogram_clear(struct histogram *h);
 
-/* Adds the counts of another histogram. */
 void histogram_merge(struct histogram *h, const struct histogram *from);
 
 /* Returns the value at a rank, 1 to count; 0 if empty. */

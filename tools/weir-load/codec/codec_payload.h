@@ -34,7 +34,6 @@ struct codec_place {
 int codec_payload_open(const struct codec_thread *thread, void **ret_shared);
 void codec_payload_close(void *shared);
 
-/* Returns the initial state of a connection. */
 struct codec_place codec_payload_begin(const struct codec_payload *shared,
                                        const struct codec_start *start);
 

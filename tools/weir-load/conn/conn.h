@@ -250,7 +250,6 @@ void conn_fail_request(struct conn *conn, const struct flight *flight,
                        bool is_warmup, enum error_phase phase,
                        const struct codec_answer *why);
 
-/* Ends a request that timed out. */
 void conn_miss_answer(struct conn *conn, const struct flight *flight,
                       bool is_warmup, uint64_t now_ns);
 

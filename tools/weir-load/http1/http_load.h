@@ -64,7 +64,6 @@ int http_load_make(struct http_options *http, const struct target *target,
  * sets another Connection. */
 bool http_load_announces_end(const struct run_options *options);
 
-/* Returns the first kind of a target. */
 const struct http_request *http_load_find(const struct http_load *self,
                                           const struct target *target);
 

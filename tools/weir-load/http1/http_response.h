@@ -80,7 +80,6 @@ void http_response_init(struct http_response *response, bool is_head_request);
  * a body, up to HTTP_COMPLETE. */
 void http_response_begin_request(struct http_response *response, uint8_t minor);
 
-/* Empties the cache. */
 void http_kept_init(struct http_kept *kept);
 
 /*

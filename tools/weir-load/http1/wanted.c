@@ -93,7 +93,7 @@ static const struct {
 
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
 
-/* Returns KIND_COUNT if there is none. */
+/* Returns the kind of a value, or KIND_COUNT if it has none. */
 static size_t find_kind(const char *text)
 {
     size_t at = 0;

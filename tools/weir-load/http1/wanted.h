@@ -93,10 +93,8 @@ void wanted_keep(struct wanted_reader *reader);
 int wanted_judge(const struct wanted *self, const struct wanted_reader *reader,
                  struct wanted_bytes echo, char *detail, size_t size);
 
-/* Prepares for the next body. */
 void wanted_begin(struct wanted_reader *reader);
 
-/* Frees the memory of a reader. */
 void wanted_drop(struct wanted_reader *reader);
 
 #endif

@@ -132,7 +132,6 @@ int h2_answers_write_out(struct h2_conn *self);
 void h2_answers_fail(struct h2_conn *self, struct h2_stream *stream,
                      enum error_phase phase, int code, const char *detail);
 
-/* Frees the slot of a request. */
 void h2_answers_release(struct h2_conn *self, struct h2_stream *stream);
 
 #endif

@@ -97,7 +97,6 @@ static inline uint32_t h2_streams_count(const struct h2_streams *self,
     return self->lists[state].count;
 }
 
-/* Frees the memory that the slots own. */
 void h2_streams_drop(struct h2_streams *self);
 
 #endif

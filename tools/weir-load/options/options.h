@@ -278,7 +278,6 @@ static inline bool options_has_heads(const struct run_options *options)
            !(sizes_is_fixed(&options->send) && sizes_is_fixed(&options->recv));
 }
 
-/* Returns true if connections carry requests. */
 static inline bool options_has_requests(const struct run_options *options)
 {
     return options->mode != RUN_MODE_STREAM &&

@@ -193,7 +193,7 @@ static json_t *status_part(const uint64_t status[TRAFFIC_STATUS_COUNT])
     return counts;
 }
 
-/* null if kinds are not counted. */
+/* Returns null if kinds are not counted. */
 static json_t *kinds_part(const struct result *result)
 {
     const struct kinds *groups = result->options->groups;

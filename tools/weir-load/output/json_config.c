@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* null if no target has TLS. */
+/* Returns null if no target has TLS. */
 static json_t *tls_config_part(const struct run_options *options)
 {
     const struct tls_flags *flags = &options->tls;
@@ -152,7 +152,7 @@ static json_t *bind_part(const struct run_options *options)
     return locals;
 }
 
-/* null if the sizes are fixed. */
+/* Returns null if the sizes are fixed. */
 static json_t *drawn_part(const struct sizes *sizes, const char *text)
 {
     return json_text_or_null(sizes_is_fixed(sizes) ? NULL : text);

@@ -99,7 +99,6 @@ struct resp_reader {
  */
 ssize_t resp_read(struct resp_reader *reader, const uint8_t *bytes, size_t len);
 
-/* Prepares for the next reply. */
 static inline void resp_reset(struct resp_reader *reader)
 {
     reader->state = RESP_AT_TYPE;

@@ -180,7 +180,7 @@ bool lateness_write_shares(const struct result *result,
         const double late_ns = late_at(result, late, NULL, share);
         const double other_ns =
             (double)histogram_quantile(taken, share) - late_ns;
-        /* All of the time may be lateness. */
+        /* The rest may be 0; the result is at most SHARE_MOST. */
         const double least_ns = late_ns / SHARE_MOST;
         const double part =
             late_ns / (other_ns > least_ns ? other_ns : least_ns);

@@ -2,9 +2,9 @@
  * Computes which part of the reported times is the lateness of the client: how
  * late it sent requests, or read their answers.
  *
- * A figure of the response times (a percentile that is reported or in an
- * objective, the mean, the maximum; of the service times in a closed loop) is
- * compared with the same figure of a lateness. The times include the lateness,
+ * Each figure of the response times, in a closed loop of the service times, is
+ * compared with the same figure of a lateness: percentiles that are reported or
+ * in an objective, the mean, and the maximum. The times include the lateness,
  * so if it is small compared with each figure, no figure would differ much
  * without it. The limit is the larger of a time, which timers and schedulers
  * may always be late, and a share of the figure.

@@ -41,7 +41,6 @@ struct conn_stages {
  * position of the error. */
 int conn_stages_parse(const char *text, struct conn_stages *ret, char *why);
 
-/* Returns the sum of all durations. */
 uint64_t conn_stages_duration(const struct conn_stages *stages);
 
 /* Return the largest and the smallest number. */

@@ -43,7 +43,6 @@ struct datagram_server {
     bool reuse_port;
 };
 
-/* Returns true if a mode supports datagrams. */
 bool datagram_server_has(const struct mode *mode);
 
 /* Binds; the fields up to arg, why, counts and reuse_port must be set. Returns

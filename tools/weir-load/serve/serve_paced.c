@@ -19,7 +19,7 @@
 
 struct paced {
     struct answers answers;
-    /* Bytes of an incomplete request of rr or sized. */
+    /* Bytes received of an incomplete request. */
     uint64_t partial_bytes;
     /* Mode sized: the first bytes of a request. */
     uint32_t head[2];

@@ -17,7 +17,7 @@ struct hashed {
     size_t number;
 };
 
-/* Must be zero-initialised, which is empty. */
+/* A zero-initialised map is empty. */
 struct hashes {
     struct hashed *all;
     size_t count;

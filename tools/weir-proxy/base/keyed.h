@@ -18,7 +18,7 @@ struct keyed {
     uint64_t key;
 };
 
-/* Must be zero-initialised, which is empty. */
+/* A zero-initialised table is empty. */
 struct keyed_table {
     struct keyed **buckets;
     size_t bucket_count; /* a power of two, or 0 */

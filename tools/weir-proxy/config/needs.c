@@ -56,7 +56,7 @@ enum {
     FACT_VERIFIED,   /* the certificate's name is known, or not needed */
     FACT_FROM_OTHER, /* local address of another family than the target */
     FACT_FROM_OTHER_CHECK,
-    FACT_NO_PORT,      /* check-port of a Unix socket */
+    FACT_NO_PORT,      /* check-port is set for a Unix socket */
     FACT_NO_PORT_AT,   /* check-at with a port alone of a Unix socket */
     FACT_UNCLEAR_PORT, /* TLS on this port is not specified */
     FACT_CLEAR_CHECK_AT,

@@ -372,7 +372,7 @@ bool words_say_route_alpn(void *options, const struct option *word,
            words_add_texts(options, word, value, why);
 }
 
-/* "authority,ssl" */
+/* Parses a list like "authority,ssl". */
 bool words_say_send_tlv(void *options, const struct option *word,
                         const char *value, char *why)
 {
@@ -436,7 +436,7 @@ bool words_say_to(void *options, const struct option *word, const char *value,
     return true;
 }
 
-/* "500" or "500:2s". */
+/* Parses "500" or "500:2s". */
 bool words_say_queue(void *options, const struct option *word,
                      const char *value, char *why)
 {
@@ -530,7 +530,7 @@ bool words_say_check(void *options, const struct option *word,
     return true;
 }
 
-/* "keep", "cut" or "cut:5s". */
+/* Parses "keep", "cut" or "cut:5s". */
 bool words_say_fate(void *options, const struct option *word, const char *value,
                     char *why)
 {
@@ -559,7 +559,7 @@ static bool read_status(const char *text, uint64_t *ret)
     return units_parse_count(text, ret) == 0 && *ret >= 100 && *ret <= 599;
 }
 
-/* "200" or "200-399" */
+/* Parses "200" or "200-399". */
 bool words_say_check_status(void *options, const struct option *word,
                             const char *value, char *why)
 {
@@ -584,7 +584,7 @@ bool words_say_check_status(void *options, const struct option *word,
     return true;
 }
 
-/* "as-target", "on" or "off" */
+/* Parses "as-target", "on" or "off". */
 bool words_say_check_tls(void *options, const struct option *word,
                          const char *value, char *why)
 {
@@ -640,7 +640,7 @@ bool words_say_check_at(void *options, const struct option *word,
     return true;
 }
 
-/* "off" or "5s" */
+/* Parses "off" or "5s". */
 bool words_say_target_check(void *options, const struct option *word,
                             const char *value, char *why)
 {
@@ -671,7 +671,7 @@ static bool read_keepalive_time(const char *text, uint64_t *ret_ns)
            *ret_ns <= UINT64_C(32767000000000);
 }
 
-/* "off", "5m" or "5m:30s:4". */
+/* Parses "off", "5m" or "5m:30s:4". */
 bool words_say_keepalive(void *options, const struct option *word,
                          const char *value, char *why)
 {
@@ -870,7 +870,7 @@ bool words_say_trust(void *options, const struct option *word,
     return words_add_text(config, word, value, why);
 }
 
-/* "dns:a.example" */
+/* Parses a name like "dns:a.example". */
 bool words_say_client_name(void *options, const struct option *word,
                            const char *value, char *why)
 {
@@ -883,7 +883,7 @@ bool words_say_client_name(void *options, const struct option *word,
     return words_add_text(options, word, value, why);
 }
 
-/* "100/10s" */
+/* Parses a rate like "100/10s". */
 bool words_say_client_rate(void *options, const struct option *word,
                            const char *value, char *why)
 {
@@ -909,7 +909,7 @@ bool words_say_client_rate(void *options, const struct option *word,
     return true;
 }
 
-/* "32/64" */
+/* Parses prefix lengths like "32/64". */
 bool words_say_client_prefix(void *options, const struct option *word,
                              const char *value, char *why)
 {

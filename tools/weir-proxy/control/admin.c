@@ -159,7 +159,6 @@ static int answer_path(struct admin *admin, const struct asker *asker,
                        "there are /metrics, /status, /healthz and /readyz\n");
 }
 
-/* Responds to an invalid request with @status. */
 static int refuse(const struct asker *asker, int status)
 {
     char text[32];

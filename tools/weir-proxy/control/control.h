@@ -23,7 +23,7 @@ bool control_check(const struct config *config, char *why);
 /* Serves the configured socket, if any. Runs in a task of the first worker.
  * Returns 0 or an error, which was reported. */
 int control_begin(struct worker *worker);
-/* Stops listening: a successor uses the path. */
+/* Stops listening, because a successor uses the path. */
 void control_stop_listening(struct control *control);
 /* Must be called before the loop ends, and again after it. */
 void control_end(struct control *control);

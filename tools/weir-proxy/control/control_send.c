@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define ANSWER_S 60
-#define FACTS_S  10 /* -t, and a successor before it starts, wait for them */
+#define FACTS_S  10 /* limit for -t, and for a successor before it starts */
 
 enum { EXIT_FAILED = 1, EXIT_WRONG = 2 };
 

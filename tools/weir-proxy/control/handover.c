@@ -103,8 +103,8 @@ static int connect_to(const struct config *config)
     return fd;
 }
 
-/* Receives one message and takes its descriptors. Returns its byte, or 0 at the
- * end. */
+/* Receives one message, and takes ownership of its descriptors. Returns the
+ * message's byte, or 0 at the end of the stream. */
 static char take_message(int peer, struct proxy *proxy)
 {
     char byte = 0;
@@ -130,7 +130,8 @@ static char take_message(int peer, struct proxy *proxy)
         for (size_t i = 0; i < count; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
-            /* Both close a socket whose address is not configured any more. */
+            /* listeners_offer() closes a socket that the configuration does not
+             * have. */
             if (!admin_offer(proxy, fd)) {
                 listeners_offer(&proxy->setup->listeners, fd, byte == OWN);
             }

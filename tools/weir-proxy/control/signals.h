@@ -19,7 +19,6 @@ void signals_hold(void);
 /* Unblocks them in the first thread; its loop handles the pending ones. */
 void signals_let_in(void);
 
-/* Returns 0 or a negative error. */
 int signals_begin(struct worker *worker);
 
 #endif

@@ -2,8 +2,8 @@
  * State of the running proxy in lines of text, for `weir-proxy --top` and for
  * people: services, targets, and the connections with most bytes.
  *
- * Fields are separated by tabs: the kind of the line, then those of enum
- * status_word (fields.h). Counters are since the start.
+ * A line has its kind and then fields (enum status_word, fields.h), separated
+ * by tabs. Counters are since the start.
  */
 #ifndef WEIR_PROXY_STATUS_H
 #define WEIR_PROXY_STATUS_H

@@ -139,7 +139,6 @@ struct address_facts {
     const struct target_facts *target;
 };
 
-/* Return a value of an object. */
 const void *field_value(const struct field *field, const void *object);
 uint64_t field_number(const struct field *field, const void *object);
 const char *field_text(const struct field *field, const void *object);

@@ -26,8 +26,8 @@ struct setup {
     struct log_options log;
     size_t key_log_count;                 /* number of open key logs */
     struct places **places;               /* limit of each listener's address */
-    weir_upstreams_shared **route_shared; /* one for each route, in order */
-    struct order **orders;                /* one for each target, in order */
+    weir_upstreams_shared **route_shared; /* for each route, in order */
+    struct order **orders;                /* for each target, in order */
 };
 
 /* Makes a setup and reads the files that the configuration names. Takes
@@ -49,7 +49,6 @@ bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why);
  * Returns false with a reason in @why. */
 bool setup_open(struct setup *setup, const struct setup *before,
                 struct proxy *proxy, char *why);
-/* Applies the setup's limits of connections. */
 void setup_set_limits(const struct setup *setup, struct proxy *proxy);
 
 struct order **setup_orders_of(const struct setup *setup,
