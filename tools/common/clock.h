@@ -15,8 +15,7 @@ uint64_t clock_now_ns(void);
 /* Returns the time since 1970. */
 uint64_t clock_wall_ns(void);
 
-/* Returns the time since 1970 at the kernel's last tick, which is cheaper to
- * read. */
+/* Returns the time since 1970 at the kernel's last tick; this is faster. */
 uint64_t clock_wall_coarse_ns(void);
 
 #endif

@@ -37,8 +37,7 @@ static bool has_value(const struct option *option)
     return option->value && option->value[0] != '[';
 }
 
-/* Calls @print for each option of a command, including options that it passes
- * on. */
+/* Calls @print for each option of a command, and each that it passes on. */
 static void walk(const struct completion *self,
                  const struct completion_command *command,
                  void (*print)(const struct completion *self,

@@ -20,8 +20,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* A slow reader is waited for once; after that only when it has read
- * something. */
+/* A slow reader is waited for once, and again only after it has read. */
 #define PATIENCE_MS 100
 
 /* Width of a terminal that does not report one. */

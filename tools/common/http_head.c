@@ -201,8 +201,7 @@ static int read_status(struct http_head_reader *reader, uint8_t byte)
     return head->status < 100 ? HTTP_E_STATUS : 0;
 }
 
-/* Handles a byte that is not part of a text: the end of the line, or an
- * error. */
+/* Handles a byte that is not text: the end of the line, or an error. */
 static int end_line(struct http_head_reader *reader, uint8_t byte)
 {
     if (byte == '\r') {

@@ -36,8 +36,7 @@ void key_log_close(struct key_log *log);
  * old file stays, which is reported. */
 void key_logs_reopen(void);
 
-/* Warns, once until the log is closed, that the connections can be decrypted.
- */
+/* Warns that connections can be decrypted, once until the log is closed. */
 void key_log_warn(struct key_log *log);
 
 /* The keylog callback of struct weir_tls_options; its user pointer is the log.

@@ -402,8 +402,7 @@ const char *option_describe(const struct option *option, char *ret, size_t size)
     return ret;
 }
 
-/* Prints an option; only the first sentence of its text if @is_whole is false.
- */
+/* Prints an option; only its text's first sentence if @is_whole is false. */
 static void print_option(FILE *out, const struct option *option, bool is_whole)
 {
     char help[1024];

@@ -35,8 +35,8 @@ struct target {
     bool is_tls;
     /* weir-proxy's any://: each client decides whether it uses TLS. */
     bool is_any;
-    /* weir-load's http:// and https://; path is the request target, or NULL,
-     * and points into the command line. */
+    /* weir-load's URLs http:// and https://. path is the request target, or
+     * NULL, and points into the command line. */
     bool is_http;
     /* weir-load's redis:// and rediss://, with a path. */
     bool is_redis;

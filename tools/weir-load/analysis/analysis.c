@@ -491,8 +491,7 @@ static bool prepare_side(const struct analysis *self, struct side *side,
            append(words, target);
 }
 
-/* Refuses --data-order once, because each run would start at the first row
- * again. */
+/* Refuses --data-order once, because each run starts at the first row. */
 static bool refuses_once(const struct words *words, const char *name)
 {
     static const char flag[] = "--data-order";

@@ -162,8 +162,7 @@ struct codec {
     bool (*end)(void *shared, void *state, struct codec_answer *answer);
 };
 
-/* Requests are --send bytes of the payload stream; the answer is the same
- * bytes. */
+/* Requests are --send bytes of the payload stream; answers echo them. */
 extern const struct codec codec_echo;
 
 /* Requests as in codec_echo; answers are any --recv bytes. */

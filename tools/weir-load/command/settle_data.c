@@ -15,8 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Returns true if requests may have {csv:} placeholders; files are not read
- * yet. */
+/* Returns true if requests may have {csv:}; files are not read yet. */
 static bool may_have_fields(const struct run_options *options,
                             const struct options_given *given)
 {

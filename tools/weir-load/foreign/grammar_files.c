@@ -56,8 +56,7 @@ static void skip_blanks(struct script *self)
     }
 }
 
-/* Skips @code if the text has it next; a blank matches any blanks and
- * comments. */
+/* Skips @code if it is next; a blank matches any blanks and comments. */
 static bool take_code(struct script *self, const char *code)
 {
     char *const begin = self->at;

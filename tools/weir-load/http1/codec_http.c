@@ -23,8 +23,7 @@
 /* Responses with this status or above may be redirects. */
 #define REDIRECT_STATUS 300U
 
-/* TLS servers respond with this status to requests without TLS (RFC 9110,
- * 15.5.1). */
+/* Status of TLS servers for plain requests (RFC 9110, 15.5.1). */
 #define WRONG_SCHEME_STATUS 400
 
 struct http_conn;
@@ -32,7 +31,7 @@ struct http_conn;
 struct shared {
     struct http_load load;
     struct http_kept kept;
-    /* All connections so far, whose readers may own memory. */
+    /* List of all connections, whose readers own memory that must be freed. */
     struct http_conn *first_conn;
     /* Body of request number echo_number, rendered again to compare its
      * response with it. */

@@ -42,8 +42,7 @@ static void close_shared(void *arg)
     free(shared);
 }
 
-/* Returns the value of content-length, or SIZE_MAX if it varies or is not
- * sent. */
+/* Returns content-length, or SIZE_MAX if it varies or is not sent. */
 static size_t length_of(const struct http_request *request)
 {
     return request->has_body && !request->is_chunked ? request->body.len

@@ -227,8 +227,7 @@ static void take_location(struct h2_conn *self, const struct h2_stream *stream,
     self->location_id = stream->id;
 }
 
-/* Stores a field that is used later. Returns false if its value is never used.
- */
+/* Stores a field that is used later. Returns false if it is never used. */
 static bool take_field(struct h2_conn *self, struct h2_stream *stream,
                        const struct h2_field *field)
 {

@@ -22,8 +22,7 @@ static bool is_named(const struct h2_field *field, const char *name, size_t len)
 
 /* ---- characters ---- */
 
-/* Finds a byte below 0x20, or 0x7f, in eight bytes. Larger bytes are ignored.
- */
+/* Finds a byte below 0x20, or 0x7f, in eight bytes; ignores larger ones. */
 static uint64_t find_control(uint64_t eight)
 {
     const uint64_t low = (eight - ONES * 0x20) & ~eight & HIGHS;

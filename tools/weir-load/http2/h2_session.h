@@ -118,8 +118,7 @@ struct h2_conn {
 /* Makes the callbacks and options of a thread. Returns 0 or -ENOMEM. */
 int h2_answers_prepare(struct h2_shared *shared);
 
-/* Releases the session's cached fields. Must be called after the session has
- * ended. */
+/* Releases the session's cached fields after its end. */
 void h2_answers_end(struct h2_conn *self);
 
 /* Returns a data provider, by which libnghttp2 reads the body of a request. */

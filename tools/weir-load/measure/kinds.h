@@ -33,7 +33,7 @@
 
 struct kinds {
     size_t count;
-    /* The last one may be "other". */
+    /* Names of the kinds. If there are too many, the last is "other". */
     char names[KINDS_MAX][KINDS_NAME_SIZE];
     /* The name was in brackets. */
     bool has_name[KINDS_MAX];

@@ -11,8 +11,7 @@
 
 #define PUBLISH_FORMATS 3U
 
-/* Paths as given; "-" is standard output, NULL means that no file is
- * written. */
+/* Paths as given; "-" is standard output, NULL means no file. */
 struct publish_paths {
     const char *markdown;
     const char *junit;

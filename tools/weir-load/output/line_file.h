@@ -18,13 +18,12 @@ struct line_file {
     const char *flag; /* option that requested it; borrowed like the path */
     const char *path;
     FILE *file;      /* NULL if not requested */
-    bool is_patient; /* a regular file, for example, accepts all writes at
-                      * once */
+    bool is_patient; /* true if all writes are accepted at once */
     FILE *lines;     /* memory stream for lines, set between begin and end */
     char *text;
     size_t size;
     char *waiting; /* bytes that did not fit into the pipe */
-    size_t first;  /* its bytes from first to end - 1 must still be sent */
+    size_t first;  /* @waiting has unsent bytes from first to end - 1 */
     size_t end;
     uint64_t missing; /* dropped lines */
     int err;          /* errno of the first failed write, or 0 */

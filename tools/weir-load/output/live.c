@@ -15,8 +15,7 @@
 
 #define HEADER_EVERY 20
 
-/* Bars of the histogram, in eighths of a line; digits if the terminal has no
- * UTF-8. */
+/* Bars of the histogram, in eighths of a line; digits without UTF-8. */
 static const char *const blocks[] = {
     " ",
     "\xe2\x96\x81",

@@ -1,7 +1,7 @@
 /*
- * Prints a line to the terminal at every interval, with a header above it,
- * for a person who watches. The report has the same rows, but only as
- * JSON.
+ * Prints a line to the terminal at every interval, for a person who watches.
+ * A header is printed above the lines.
+ * The report has the same values, but only as JSON.
  */
 #ifndef WEIR_LOAD_LIVE_H
 #define WEIR_LOAD_LIVE_H

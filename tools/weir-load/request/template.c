@@ -329,8 +329,7 @@ static size_t measure_name(const char *text, size_t len)
     return at < len && (text[at] == ':' || text[at] == '}') ? at : 0;
 }
 
-/* Parses a placeholder, starting at its brace. Returns its size, or an
- * error. */
+/* Parses a placeholder from its brace. Returns its size, or an error. */
 static int read_place(struct template *self, const char *text, size_t len,
                       size_t name_len, char *why)
 {

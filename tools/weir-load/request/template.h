@@ -24,8 +24,7 @@
 #define TEMPLATE_LETTERS_MAX 65536U
 #define TEMPLATE_SIZE_MAX    (64U << 20)
 
-/* Limits of captured values: number of names, size of a name, and of a
- * value. */
+/* Limits of captured values: number of names, sizes of name and value. */
 #define TEMPLATE_NAMES_MAX 16U
 #define TEMPLATE_NAME_SIZE 33U
 #define TEMPLATE_VALUE_MAX 8192U

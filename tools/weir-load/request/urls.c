@@ -66,8 +66,7 @@ static int add_kind(const struct reader *reader, const char *text, size_t len)
     return request_kind_read(kind, words, reader->form, reader->why);
 }
 
-/* Returns the table entry that has the kind of a text, or a free entry for
- * it. */
+/* Returns the table entry of a text's kind, or a free entry for it. */
 static uint32_t *find_place(const struct reader *reader, const char *text)
 {
     const size_t mask = reader->table_size - 1;

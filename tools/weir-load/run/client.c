@@ -24,13 +24,11 @@
 
 #define MILLISECOND UINT64_C(1000000)
 
-/* Delay before a reconnect: the first, and the longest; it doubles each
- * time. */
+/* First and longest delay before a reconnect; it doubles each time. */
 #define RETRY_FIRST_NS (50 * MILLISECOND)
 #define RETRY_LAST_NS  (1000 * MILLISECOND)
 
-/* If no request ever succeeds, the client gives up after this many failures per
- * connection. */
+/* Failures per connection after which a client without success gives up. */
 #define HOPELESS_ROUNDS 3U
 
 /* Timeouts are checked WATCH_PART times within --timeout, but at least
@@ -220,8 +218,7 @@ static void on_lost(void *arg, struct conn *conn)
         return;
     }
     client->traffic.connections.lost++;
-    settle(client, conn); /* it may have failed in its preamble, before it was
-                           * open */
+    settle(client, conn); /* it may have failed in its preamble */
     retry_later(client, conn);
     check_hope(client);
 }

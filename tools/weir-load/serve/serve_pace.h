@@ -14,8 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Settings from the command line; all zero means that responses are not
- * delayed. */
+/* Settings from the command line; all zero means no delays. */
 struct pace_options {
     /* Time from a request to its response. */
     uint64_t delay_ns;

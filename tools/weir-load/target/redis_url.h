@@ -44,8 +44,7 @@ size_t redis_url_login_size(const char *text, size_t *ret_at);
  * offset. The text begins like a Redis URL, but may be invalid. */
 size_t redis_url_hidden_size(const char *text, size_t *ret_at);
 
-/* Writes a target of any scheme without its login, cut to @size. Returns
- * @out. */
+/* Writes any target without a login, cut to @size. Returns @out. */
 const char *redis_url_show(const char *text, char *out, size_t size);
 
 /* Moves the login of a URL into the options and writes the rest to @out.

@@ -88,8 +88,7 @@ void tls_drop_session(weir_tls_session *session);
 
 bool tls_is_meant(const struct target *targets, size_t count);
 
-/* Counts the handshake of a new connection. Returns its duration in
- * nanoseconds. */
+/* Counts a new connection's handshake. Returns its time in ns. */
 uint64_t tls_note_handshake(struct tls_facts *facts, const weir_transport *t);
 
 /* Returns true if a failed attempt failed in the TLS handshake. */

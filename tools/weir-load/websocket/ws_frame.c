@@ -31,8 +31,7 @@ static int refuse(struct ws_reader *reader, enum ws_fault fault)
     return -EBADMSG;
 }
 
-/* Returns the length of a header, as far as its first two bytes determine
- * it. */
+/* Returns a header's length, as far as its first two bytes show it. */
 static uint32_t head_size(const struct ws_reader *reader)
 {
     if (reader->head_len < 2) {

@@ -33,8 +33,7 @@ static uint64_t lesser(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Reads a number from a file. Returns NO_LIMIT for "max" or if it is not a
- * number. */
+/* Returns the number in a file, or NO_LIMIT for "max" and other text. */
 static uint64_t read_number(const char *path)
 {
     char text[64] = "";

@@ -157,8 +157,8 @@ struct config_target {
     enum config_target_header send_header;
     char *tls_name;    /* name in its certificate, or NULL */
     char *tls_ca;      /* its certificate authorities, or NULL */
-    size_t list_count; /* number of targets of one 'to', set in the last of
-                        * them, or 0 */
+    size_t list_count; /* in the last target of a 'to': number of its targets;
+                        * else 0 */
 };
 
 /* Server names and the targets among which one is chosen. */

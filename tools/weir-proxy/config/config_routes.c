@@ -104,8 +104,7 @@ bool config_opens_tls(const struct config_service *service)
     return false;
 }
 
-/* Writes bytes with percent-encoding, except letters, digits and a few others.
- */
+/* Writes bytes percent-encoded, except letters, digits and a few others. */
 static void write_word(FILE *out, const void *bytes, size_t len)
 {
     const uint8_t *at = bytes;

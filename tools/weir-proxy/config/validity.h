@@ -1,6 +1,7 @@
 /*
  * Warns about certificates that clients or targets will refuse today, because
- * they have expired or are not yet valid.
+ * they have expired or are not yet valid, and about certificates that expire
+ * soon.
  *
  * This is not an error: the clock may be wrong.
  */

@@ -67,8 +67,7 @@ struct admin {
     struct status status;
 };
 
-/* Runs a callback on each thread, then adds up the statistics of their
- * loops. */
+/* Runs a callback on each thread; adds up the loops' statistics. */
 static int gather(struct admin *admin, weir_threads_each_fn *visit, void *arg)
 {
     weir_loop *loop = admin->worker->loop;
@@ -243,8 +242,7 @@ bool admin_offer(struct proxy *proxy, int fd)
     return true;
 }
 
-/* A port below 1024 needs root, so the socket is opened before the user
- * changes. */
+/* Opens the socket before the user changes: a low port needs root. */
 int admin_open(struct proxy *proxy)
 {
     const struct config *config = proxy->setup->config;

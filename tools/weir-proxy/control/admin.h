@@ -19,8 +19,7 @@ int admin_open(struct proxy *proxy);
 /* Takes the predecessor's listening socket if it is bound to the page's
  * address. Returns false if it is not; the caller keeps the descriptor then. */
 bool admin_offer(struct proxy *proxy, int fd);
-/* Returns the page's listening socket, for a successor, or -1 if there is none.
- */
+/* Returns the page's listening socket for a successor, or -1. */
 int admin_get_socket(const struct admin *admin);
 /* Stops accepting: a successor serves the page. Accepted requests are answered.
  */

@@ -327,8 +327,7 @@ static int give_keys(const struct worker *worker, weir_writer *writer)
     return err;
 }
 
-/* Sends the sockets, and waits until the successor serves. Returns 0 when it
- * does. */
+/* Sends the sockets. Returns 0 when the successor serves. */
 static int give_sockets(const struct worker *worker, weir_reader *reader,
                         weir_writer *writer)
 {
@@ -533,8 +532,7 @@ static int wait_for_successor(struct worker *worker)
     return err;
 }
 
-/* Prints the address of a service, its first target and the number of
- * others. */
+/* Prints a service's address, first target and number of others. */
 static void say_address(const struct config_service *service,
                         const char *scheme, const struct weir_address *address)
 {

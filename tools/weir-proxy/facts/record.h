@@ -113,8 +113,7 @@ size_t record_write_json(const struct record *record, char *buf);
  * braces. record_check_names() must have accepted the format. */
 size_t record_write_names(const struct record *record, const char *format,
                           char *buf);
-/* Checks a format. Returns false and sets @ret_wrong to the position of the
- * error. */
+/* Checks a format. If it is wrong, sets @ret_wrong and returns false. */
 bool record_check_names(const char *format, const char **ret_wrong);
 
 /* Formats a time like "2026-01-31T23:59:59.123Z". */

@@ -240,8 +240,7 @@ static uint64_t slot_ns_of(const struct config_service *config)
     return slot_ns > 0 ? slot_ns : 1;
 }
 
-/* Returns true if the ban, the log throttle and the rate of a client have
- * expired. */
+/* Returns true if a client's ban, log throttle and rate have expired. */
 static bool is_past(const struct client *client,
                     const struct config_service *config, uint64_t now_ns)
 {

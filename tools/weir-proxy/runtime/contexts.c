@@ -20,8 +20,7 @@
 struct service_contexts {
     weir_tls_context *clients;
     weir_tls_context **routes;
-    weir_tls_context **checks; /* context for checks; NULL if checks use the
-                                * route's */
+    weir_tls_context **checks; /* NULL if checks use the route's */
     weir_tls_context ***own;   /* by route, then target; NULL if a target uses
                                 * its route's */
     size_t *own_counts;

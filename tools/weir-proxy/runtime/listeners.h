@@ -78,8 +78,7 @@ void listeners_stop(struct listeners *listeners);
 void listeners_close(struct listeners *listeners);
 /* Makes this proxy the owner of the paths that came with sockets. */
 void listeners_own_paths(struct listeners *listeners);
-/* Makes listeners_close() keep the paths, because another process has the
- * sockets. */
+/* Makes listeners_close() keep the paths for another process. */
 void listeners_keep_paths(struct listeners *listeners);
 
 #endif

@@ -146,14 +146,12 @@ struct service {
 /* A worker's state of a setup. After a reload the old services accept no more,
  * and are freed with their last connection. */
 struct services {
-    struct link link; /* in its worker's list of old services; must be the first
-                       * field */
+    struct link link; /* in the worker's list of old services; first field */
     struct worker *worker;
     struct setup *setup; /* a reference */
     struct service *all;
     size_t count;
-    struct route *routes; /* routes of all services, in order; zero until
-                           * made */
+    struct route *routes; /* of all services, in order; zero until made */
     size_t route_count;
     size_t busy; /* servers and sessions that have not ended */
     bool is_old;
@@ -189,8 +187,7 @@ struct worker {
     struct trimming trimming;
     struct list unasked;    /* struct unasked; see keepalive.h */
     bool will_ask;          /* a timer that empties the list runs */
-    _Atomic bool is_called; /* a callback that checks for free places is
-                             * pending */
+    _Atomic bool is_called; /* a check for free places is due */
     struct log log;
     struct admin *admin;     /* the first worker's, or NULL */
     weir_server *successors; /* the first worker's: serves successors */
@@ -225,8 +222,7 @@ struct proxy {
     struct keyed_table addresses; /* limits of all addresses so far (setup.c) */
     struct keyed_table routes;    /* shared state of all routes so far */
     struct keyed_table orders;    /* struct order, of all targets so far */
-    int start_err;                /* error of a socket that could not be
-                                   * opened */
+    int start_err;                /* error of opening a socket */
     uint64_t fd_limit;            /* connections that the descriptors allow */
     _Atomic uint64_t told_shortage_ns; /* time of the last line about missing
                                         * descriptors */

@@ -46,19 +46,16 @@ struct session {
     bool is_to_cut : 1;         /* session_cut() follows (cuts.h) */
     bool has_ended : 1;         /* the client closed while it was waiting */
     bool is_admitted : 1;       /* the client rules allow it */
-    bool is_unlogged : 1;       /* the refusal is not logged: another one was
-                                 * this second */
+    bool is_unlogged : 1;       /* another refusal was logged this second */
     enum end_reason reason : 8; /* set if it ends before the relay */
     uint16_t try_count;
-    uint32_t left_out; /* earlier refusals of this client that were not
-                        * logged */
+    uint32_t left_out; /* this client's refusals that were not logged */
     uint64_t time_ns;  /* wall-clock time of the accept */
     uint64_t start_ns; /* loop time */
     uint64_t queue_ns;
     uint64_t connect_ns;
     const char *target_name;   /* as configured, or NULL if it is an address */
-    const char *connect_alert; /* TLS alert of the last target, static, or
-                                * NULL */
+    const char *connect_alert; /* last target's TLS alert, static, or NULL */
     char *client_cn; /* from its certificate or its PROXY header, or NULL */
     char *tried;     /* addresses that failed, with errors, or NULL */
 };
@@ -67,12 +64,10 @@ struct session {
  * balance uses one. */
 void session_connect(struct session *session, const void *key, size_t key_size);
 
-/* Ends a session whose client's connection is lost before the relay has
- * started. */
+/* Ends a session whose client is lost before the relay has started. */
 void session_lose_client(struct session *session);
 
-/* Resets both sides, because the target is down or a better target is available
- * again. */
+/* Resets both sides: the target is down, or a better one is available. */
 void session_cut(struct session *session);
 
 /* Ends a session that is not relayed. Resets the client, so that it does not

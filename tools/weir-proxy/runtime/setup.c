@@ -126,8 +126,7 @@ static int open_log(struct setup *setup, const struct setup *before)
     if (!log->path) {
         return 0;
     }
-    (void)!sink_read(log->path, &log->server, why); /* its syntax was checked
-                                                     * before */
+    (void)!sink_read(log->path, &log->server, why); /* the syntax was checked */
     if (before && is_text(before->log.path, log->path)) {
         return 0;
     }

@@ -613,7 +613,7 @@ static void free_objects(struct worker *worker)
     }
 }
 
-/* Runs on the first worker's loop when another worker has ended. */
+/* Records that another worker has ended; runs on the first worker's loop. */
 static void one_has_ended(void *arg)
 {
     struct worker *worker = arg;
