@@ -9,7 +9,7 @@
 
 #include <nghttp2/nghttp2.h>
 
-/* Sizes up to this product are cached, in steps. */
+/* Blocks up to H2_MEMORY_SIZES steps are cached, by size in steps. */
 #define H2_MEMORY_STEP  64U
 #define H2_MEMORY_SIZES 32U
 

@@ -21,8 +21,8 @@
 /* Buffer in which frames are collected before they are written. */
 #define H2_OUT_SIZE (64U << 10)
 
-/* Fields that were found valid are recognised by their memory: entries of the
- * dynamic table have the same memory each time. */
+/* Valid fields are recognised by their addresses: entries of the dynamic table
+ * have the same address each time. */
 #define H2_KNOWN_COUNT 32U
 #define H2_KNOWN_BYTES 512U
 

@@ -76,8 +76,8 @@ static size_t find_colon(const char *line, size_t len)
     return at < len && line[at] == ':' ? at : 0;
 }
 
-/* Returns true for HOST:PORT, a request without its scheme; header names have
- * no dot. */
+/* Returns true if a line begins with HOST:PORT, which is a request without its
+ * scheme: names of headers have no dot. */
 static bool is_place(const char *line, size_t len)
 {
     static const char local[] = "localhost";

@@ -54,8 +54,8 @@ struct serve_thread {
     struct datagram_server datagram_servers[SERVE_ADDRESSES_MAX];
     /* For each target that could not listen: the address and the reason. */
     char why[SERVE_ADDRESSES_MAX][SERVE_WHY_SIZE];
-    /* Number of servers and sockets that do not listen yet; and number that
-     * have not ended. */
+    /* Servers and sockets that do not listen yet; and those that have not
+     * ended. */
     size_t starting;
     size_t open;
     bool stopping;

@@ -19,7 +19,7 @@ enum place_state {
     PLACE_TAKEN,   /* counted in both limits */
 };
 
-/* A connection as the limits count it. */
+/* State of a connection with respect to the limits. */
 struct place {
     struct link link; /* the first field */
     enum place_state state;

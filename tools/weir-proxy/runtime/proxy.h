@@ -191,9 +191,9 @@ struct worker {
     struct log log;
     struct admin *admin;     /* the first worker's, or NULL */
     weir_server *successors; /* the first worker's: serves successors */
-    struct control *control; /* the first worker's, or NULL */
+    struct control *control; /* only of the first worker, else NULL */
     bool has_successor;      /* a successor got the sockets */
-    bool is_replaced;        /* a successor serves */
+    bool is_replaced;        /* only of the first worker, else NULL */
     struct waiting opening;  /* the services' servers */
     struct waiting closing;
     bool is_draining;
