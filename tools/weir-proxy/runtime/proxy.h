@@ -189,11 +189,11 @@ struct worker {
     bool will_ask;          /* a timer that empties the list runs */
     _Atomic bool is_called; /* a check for free places is due */
     struct log log;
-    struct admin *admin;     /* the first worker's, or NULL */
+    struct admin *admin;     /* only of the first worker, else NULL */
     weir_server *successors; /* the first worker's: serves successors */
     struct control *control; /* only of the first worker, else NULL */
     bool has_successor;      /* a successor got the sockets */
-    bool is_replaced;        /* only of the first worker, else NULL */
+    bool is_replaced;        /* a successor serves */
     struct waiting opening;  /* the services' servers */
     struct waiting closing;
     bool is_draining;
