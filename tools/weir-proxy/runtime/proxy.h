@@ -135,12 +135,12 @@ struct service {
     struct clients *clients;  /* NULL if all clients are admitted */
     bool reads_header;        /* connections begin with a PROXY header */
     unsigned header_versions; /* of that header (enum weir_proxy_version) */
-    bool reads_hello;         /* the ClientHello chooses the route */
-    bool has_route_for_all;   /* its only route is for all clients */
-    bool has_alpn_route;      /* a route depends on the hello's protocols */
-    bool has_silent_route;    /* a silent client has a route */
-    struct counts *counts;    /* counts of this thread for services of this
-                               * name */
+    bool reads_hello; /* the ClientHello is read before TLS is terminated */
+    bool has_route_for_all; /* its only route is for all clients */
+    bool has_alpn_route;    /* a route depends on the hello's protocols */
+    bool has_silent_route;  /* a silent client has a route */
+    struct counts *counts;  /* counts of this thread for services of this
+                             * name */
 };
 
 /* A worker's state of a setup. After a reload the old services accept no more,
@@ -214,7 +214,7 @@ struct proxy {
     const struct worker_hooks *hooks;
     int argc; /* the command line, parsed again by a reload */
     char **argv;
-    struct setup *setup; /* the current setup; only the first worker uses it */
+    struct setup *setup; /* the current setup; changed by the first worker */
     struct confinement confinement;
     struct worker *workers; /* one for each thread */
     uint32_t worker_count;
