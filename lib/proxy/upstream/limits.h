@@ -71,8 +71,8 @@ void wr_limits_share_close(struct wr_limits_share *share);
 
 /* Ends the set's wait for a slot of this target. Other sets may be called. */
 void wr_limits_share_leave(struct wr_limits_share *share);
-/* Does the same if no wait was recorded in this round. The mutex must be held.
- */
+/* Ends the set's wait if no wait was recorded in this round. The mutex must be
+ * held. */
 void wr_limits_share_settle(struct wr_limits_share *share, uint64_t round);
 
 /* Returns true if a request with this ticket gets no slot. The mutex must be
