@@ -171,10 +171,10 @@ typedef void weir_task_walk_fn(void *arg, weir_task *task);
  * The function may cancel tasks, which end later, and spawn tasks, which are
  * not passed to it. It must not suspend.
  *
- * @param visit  called with each task, borrowed; weir_task_ref() keeps it
- * @return       the number of tasks; 0 on another thread
+ * @param fn  called with each task, borrowed; weir_task_ref() keeps it
+ * @return    the number of tasks; 0 on another thread
  */
-WEIR_API size_t weir_loop_walk_tasks(weir_loop *loop, weir_task_walk_fn *visit,
+WEIR_API size_t weir_loop_walk_tasks(weir_loop *loop, weir_task_walk_fn *fn,
                                      void *arg);
 
 /**

@@ -224,19 +224,19 @@ typedef void weir_threads_each_done_fn(void *arg, int result);
  * and each sees all earlier writes: the function may change plain memory at @p
  * arg without a lock. Threads that have ended are skipped.
  *
- * @param loop   the loop of the calling thread, which may be any loop; borrowed
- * @param visit  the function
- * @param arg    its first argument; held
- * @param done   called once after the last call, from @p loop; if @p loop is
- *               freed first, inside weir_loop_free() or on the thread of the
- *               last call; may be NULL
- * @return       0 when it has begun
+ * @param loop  the loop of the calling thread, which may be any loop; borrowed
+ * @param fn    the function
+ * @param arg   its first argument; held
+ * @param done  called once after the last call, from @p loop; if @p loop is
+ *              freed first, inside weir_loop_free() or on the thread of the
+ *              last call; may be NULL
+ * @return      0 when it has begun
  * @retval -EINVAL  no function
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_threads_run_each(weir_threads *threads, weir_loop *loop,
-                      weir_threads_each_fn *visit, void *arg,
+                      weir_threads_each_fn *fn, void *arg,
                       weir_threads_each_done_fn *done, void *done_arg);
 
 /**
@@ -247,19 +247,20 @@ weir_threads_run_each(weir_threads *threads, weir_loop *loop,
  * @p arg may be on the task's stack. An interrupted call waits while the
  * function is running; a loop that is being freed blocks its thread meanwhile.
  *
- * @param loop   the loop of the task, which may be any loop; held
- * @param visit  the function
- * @param arg    its first argument; held
- * @return       the number of threads on which the function was called
+ * @param loop  the loop of the task, which may be any loop; held
+ * @param fn    the function
+ * @param arg   its first argument; held
+ * @return      the number of threads on which the function was called
  * @retval -ECANCELED  the task was interrupted; the function may have run on
  *                     some threads
  * @retval -EINVAL     no function
  * @thread loop
  * @suspends yes
  */
-WEIR_API WEIR_MUST_USE int
-weir_threads_run_each_wait(weir_threads *threads, weir_loop *loop,
-                           weir_threads_each_fn *visit, void *arg);
+WEIR_API WEIR_MUST_USE int weir_threads_run_each_wait(weir_threads *threads,
+                                                      weir_loop *loop,
+                                                      weir_threads_each_fn *fn,
+                                                      void *arg);
 
 /**
  * Add up the statistics of all loops, with weir_threads_run_each().

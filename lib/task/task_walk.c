@@ -33,13 +33,12 @@ static uint64_t task_walk_last_number(struct wr_list *members)
     return 0;
 }
 
-size_t weir_loop_walk_tasks(weir_loop *loop, weir_task_walk_fn *visit,
-                            void *arg)
+size_t weir_loop_walk_tasks(weir_loop *loop, weir_task_walk_fn *fn, void *arg)
 {
     struct wr_list *members = &loop->members[WR_STAGE_TASKS];
     size_t count = 0;
 
-    if (!visit || wr_loop_check(loop) < 0) {
+    if (!fn || wr_loop_check(loop) < 0) {
         return 0;
     }
     const uint64_t last = task_walk_last_number(members);
@@ -48,7 +47,7 @@ size_t weir_loop_walk_tasks(weir_loop *loop, weir_task_walk_fn *visit,
          link = link->next) {
         weir_task *task = task_walk_task_of(link);
         if (task && task->number <= last) {
-            visit(arg, task);
+            fn(arg, task);
             count++;
         }
     }

@@ -30,7 +30,7 @@ enum visit_state {
 struct visit {
     struct weir_allocator allocator; /* a copy: the threads may end first */
     weir_threads *threads;           /* until it goes home */
-    weir_threads_each_fn *visit;
+    weir_threads_each_fn *fn;
     void *arg;
     weir_threads_each_done_fn *done;
     void *done_arg;
@@ -177,7 +177,7 @@ static void visit_call(void *arg)
     const struct visit *visit = arg;
 
     wr_assert(visit->next > 0);
-    visit->visit(visit->arg, &visit->threads->threads[visit->next - 1]);
+    visit->fn(visit->arg, &visit->threads->threads[visit->next - 1]);
 }
 
 static void visit_arrived(void *arg)
@@ -193,7 +193,7 @@ static void visit_arrived(void *arg)
 
     wr_assert(wr_loop_is_running(loop));
     visit->visited_count++;
-    wr_loop_call(loop, visit_call, visit, "visit");
+    wr_loop_call(loop, visit_call, visit, "threads_each");
     if (visit_end_call(visit)) {
         visit_go_on(visit);
     } else {
@@ -227,16 +227,16 @@ static void visit_go_on(struct visit *visit)
 }
 
 static struct visit *visit_make(weir_threads *threads, weir_loop *loop,
-                                weir_threads_each_fn *visit, void *arg,
+                                weir_threads_each_fn *fn, void *arg,
                                 weir_threads_each_done_fn *done, void *done_arg)
 {
     struct visit *made = wr_alloc(&threads->allocator, sizeof(*made));
 
-    wr_assert(visit != NULL);
+    wr_assert(fn != NULL);
     wr_require(made, NULL);
     *made = (struct visit){.allocator = threads->allocator,
                            .threads = threads,
-                           .visit = visit,
+                           .fn = fn,
                            .arg = arg,
                            .done = done,
                            .done_arg = done_arg,
@@ -248,13 +248,13 @@ static struct visit *visit_make(weir_threads *threads, weir_loop *loop,
 }
 
 int weir_threads_run_each(weir_threads *threads, weir_loop *loop,
-                          weir_threads_each_fn *visit, void *arg,
+                          weir_threads_each_fn *fn, void *arg,
                           weir_threads_each_done_fn *done, void *done_arg)
 {
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    wr_require(visit, -EINVAL);
-    struct visit *made = visit_make(threads, loop, visit, arg, done, done_arg);
+    wr_require(fn, -EINVAL);
+    struct visit *made = visit_make(threads, loop, fn, arg, done, done_arg);
     wr_require(made, -ENOMEM);
     visit_go_on(made);
     return 0;
@@ -297,17 +297,16 @@ static void visit_give_up(struct wr_waiter *waiter)
 }
 
 int weir_threads_run_each_wait(weir_threads *threads, weir_loop *loop,
-                               weir_threads_each_fn *visit, void *arg)
+                               weir_threads_each_fn *fn, void *arg)
 {
-    static const struct wr_wait_kind kind = {.name = "visit of threads",
+    static const struct wr_wait_kind kind = {.name = "call on each thread",
                                              .interrupt = visit_interrupt,
                                              .give_up = visit_give_up};
     struct visiting visiting = {.waiter.kind = &kind};
     int err = wr_task_enter(loop);
     wr_require(err >= 0, err);
-    wr_require(visit, -EINVAL);
-    visiting.visit =
-        visit_make(threads, loop, visit, arg, visit_wake, &visiting);
+    wr_require(fn, -EINVAL);
+    visiting.visit = visit_make(threads, loop, fn, arg, visit_wake, &visiting);
     wr_require(visiting.visit, -ENOMEM);
     visit_go_on(visiting.visit); /* returns in another iteration */
     return wr_task_wait(loop, &visiting.waiter, NULL);

@@ -235,5 +235,5 @@ UNIT(threads_run_each, a_slow_visit_is_reported_by_its_name)
         weir_threads_run_each(threads, loop, be_slow, &tour, told, &tour));
     expect_eq(weir_loop_run(loop), 0);
     end_threads(threads);
-    expect_str_eq(slow_name, "visit");
+    expect_str_eq(slow_name, "threads_each");
 }

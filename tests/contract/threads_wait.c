@@ -149,7 +149,7 @@ UNIT(threads_wait, other_tasks_run_while_one_waits)
         yield();
     }
     expect_eq(asking.result, 1000);
-    expect_str_eq(weir_task_get_wait(asking.task), "visit of threads");
+    expect_str_eq(weir_task_get_wait(asking.task), "call on each thread");
     for (int i = 0; i < THREADS; i++) {
         let_go_on();
     }
