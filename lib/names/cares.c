@@ -25,6 +25,7 @@
 static void cares_check_invariants(const struct cares *cares)
 {
     wr_assert((cares->dns == NULL) == (cares->tcp == NULL));
+    wr_assert(cares->dns || !cares->udp6);
     wr_assert(cares->dns || cares->asked_count == 0);
     wr_assert(cares->dns || wr_list_is_empty(&cares->waiting));
     wr_assert(cares->dns || !wr_timer_is_armed(&cares->timer));
@@ -162,7 +163,7 @@ static void cares_close(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);
 
-    wr_assert(!cares->dns);
+    wr_assert(!cares->dns && !cares->udp6);
     wr_assert(wr_list_is_empty(&cares->sockets));
     wr_cares_free_config(cares->loop, &cares->config);
     wr_ignore(wr_cares_drop_hosts(cares) == 0);

@@ -111,6 +111,7 @@ static void cares_socket_process(struct cares_socket *socket, uint32_t events)
     const ares_socket_t out = can_write ? socket->fd : ARES_SOCKET_BAD;
     ares_process_fd(socket->is_datagram ? cares->dns : cares->tcp, in, out);
     if (cares->udp6) { /* a channel ignores sockets of other channels */
+        cares_socket_forget_answer(cares);
         ares_process_fd(cares->udp6, in, out);
     }
     socket->is_used = false;
