@@ -60,7 +60,7 @@ static const struct entry error_own_errors[] = {
           "6.13 or later"),
     ENTRY(WEIR_EBROKEN, "The barrier was aborted or reset"),
     ENTRY(WEIR_EQUEUESHUTDOWN, "The queue was shut down"),
-    ENTRY(WEIR_EREPLACED, "Another transport has taken the place of this one"),
+    ENTRY(WEIR_EREPLACED, "Another transport has replaced this one"),
     ENTRY(WEIR_EOPTIONSIZE,
           "The size of the options is not set: .size = sizeof(options)"),
     ENTRY(WEIR_ETLSFILE,
