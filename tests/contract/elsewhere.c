@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <tests/have.h>
 #include <weir/connect.h>
@@ -18,6 +19,7 @@
 #include <weir/inspect.h>
 #include <weir/pipe.h>
 #include <weir/resolver.h>
+#include <weir/stream.h>
 #include <weir/task.h>
 #include <weir/unix.h>
 #include <weir/upstream.h>
@@ -34,6 +36,8 @@ static struct {
     struct weir_as_completed completed;
     struct weir_as_completed other_completed;
     struct weir_waitable first;
+    int ends[2];
+    weir_writer *writer; /* of a stream over one of them */
     weir_server *server;
     weir_upstreams *upstreams;
     weir_upstream *upstream;
@@ -217,6 +221,7 @@ static void ask_connections(void)
     ASK(weir_create_datagram_endpoint_at(loop, &quiet, weir_endpoint_fd(-1),
                                          weir_endpoint_none(), NULL, NULL, NULL,
                                          NULL));
+    ASK(weir_writer_close(world.writer));
     ASK(weir_resolve_start(loop, "127.0.0.1", 1, NULL, looked_up, NULL, NULL));
 }
 
@@ -303,8 +308,12 @@ static void make_world(weir_loop *loop)
 {
     const struct weir_task_options named = {.size = sizeof(named),
                                             .name = "sleeper"};
+    weir_reader *reader;
 
     world.loop = loop;
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, world.ends), 0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_fd(world.ends[0]),
+                                      NULL, &reader, &world.writer));
     expect_eq(weir_address_parse("127.0.0.1", 1, &world.address), 0);
     expect_eq(weir_future_new(loop, NULL, NULL, &world.future), 0);
     expect_ok(weir_future_add_done_callback(world.future, future_done, &world));
@@ -327,6 +336,7 @@ static void make_world(weir_loop *loop)
 static void end_world(weir_loop *loop)
 {
     cr_assert(weir_server_is_serving(world.server));
+    cr_assert_not(weir_writer_is_closing(world.writer));
     cr_assert_not(weir_future_is_done(world.future));
     expect_eq(weir_task_get_cancelling(world.task), 0);
     cr_assert(weir_loop_remove_signal_handler(loop, SIGUSR2));
@@ -340,6 +350,8 @@ static void end_world(weir_loop *loop)
     expect_eq(weir_task_join(world.task, NULL), 0);
     free_upstreams();
     weir_server_free(world.server);
+    weir_writer_unref(world.writer);
+    close(world.ends[1]);
 }
 
 static int ask_on_a_thread(weir_loop *loop, void *arg)
