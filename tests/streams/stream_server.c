@@ -115,6 +115,7 @@ TASK(stream_server, a_second_cancellation_ends_the_wait_for_clients)
     struct fake_peer *peer = call_server(server);
     weir_task *task =
         start_forever(&forever, server, weir_server_serve_forever);
+    weir_loop_announce_stop(loop);
     weir_task_cancel(task);
     nap();
     cr_assert_not(forever.is_done, "a client still takes its bytes");
