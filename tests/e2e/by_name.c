@@ -13,7 +13,6 @@
  */
 
 #include <err.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,7 +127,7 @@ static int start_server(weir_loop *loop, void *words)
     print_sockets(server);
     error = weir_server_serve_forever(server);
     weir_server_free(server);
-    return error == -ECANCELED ? 0 : error;
+    return error;
 }
 
 static int say_hello(weir_reader *reader, weir_writer *writer)

@@ -339,7 +339,7 @@ static int serve(weir_loop *loop, void *arg)
     const int error = weir_server_serve_forever(peer->server);
     check(weir_server_wait_closed(peer->server), "wait_closed");
     weir_server_free(peer->server);
-    return error == -ECANCELED || error == -ESHUTDOWN ? 0 : error;
+    return error == -ESHUTDOWN ? 0 : error;
 }
 
 /* ---- as the client ---- */
