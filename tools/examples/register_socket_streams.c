@@ -4,7 +4,6 @@
  * socket is registered in the same way.
  */
 #include <err.h>
-#include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>

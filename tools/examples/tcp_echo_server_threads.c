@@ -5,7 +5,6 @@
  * Usage: tcp_echo_server_threads [PORT [THREADS]]
  */
 #include <err.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <weir.h>
