@@ -198,8 +198,8 @@ NAMES(lookup_settings,
         expect_str_eq(dns_server_read_log(&n->server),
                       "A a4-a6.example. AAAA a4-a6.example. ");
         expect_eq(n->server.port_count, rows[i].port_count, "%zu", i);
+        remove_settings();
     }
-    remove_settings();
 }
 
 static void ignore_answer(void *arg, int err,
