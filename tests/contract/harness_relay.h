@@ -14,6 +14,7 @@ struct relay_side {
     bool was_lost;
     bool has_ended;          /* received the end of its stream */
     bool small_buffers;      /* few bytes fit into the kernel */
+    bool is_kernel;          /* an end that came before a reset is passed on */
     void (*over)(void *arg); /* both sides are lost */
     void *arg;
     struct relay_side *other;

@@ -133,6 +133,7 @@ static struct relay *relay_new(struct rig *rig, bool is_server, int version)
     relay_sides_init(&relay->plain, &relay->tls, relay_over, relay);
     relay->plain.small_buffers = rig->small_buffers;
     relay->tls.small_buffers = rig->small_buffers;
+    relay->tls.is_kernel = true;
     rig->relay = relay;
     return relay;
 }

@@ -122,6 +122,11 @@ SCENE(closing, r25__unless_something_was_written, "both wide",
 SCENE(
     closing, bytes_that_come_after_a_close_destroy_nothing, "both wide",
     "write 1M; close; run 5; send 1000; read-end; came written; lost 0 CLOSED")
+/* The kernel resets; the peer's kernel has everything, and keeps it. */
+SCENE(closing, bytes_that_come_after_the_loss_destroy_nothing,
+      "both tls reset wide",
+      "write 1M; close; lost 0 CLOSED; send 1000; run 50; read-end; "
+      "came written")
 /* Some of it lies in the kernels' queues, and the peer may still drop it. */
 SCENE(closing, a_peer_that_breaks_off_before_it_has_all_is_told, "both reset",
       "write 1M; close; run 5; reset; lost ECONNRESET")
