@@ -154,6 +154,8 @@ def test_what_is_wrong_changes_nothing_and_is_said_in_one_line():
                 ("", r"no service|there is no"),
                 (good + "weight = many\n", r"proxy\.conf:4: weight"),
                 (good + other, r"Address already in use"),
+                (good + other.replace("127.0.0.1", "a" * 64 + ".test", 1),
+                 r": tcp://a{64}\.test:\d+: Name or service not known;"),
                 ("log = /nowhere/log\n" + good, r"/nowhere/log: No such file"),
                 (service("a", port, server.port, "client-allow = @/nowhere"),
                  r"/nowhere")):

@@ -129,14 +129,17 @@ static struct setup *make_setup(struct proxy *proxy, char *why)
         return NULL;
     }
     keep_sessions(before, setup);
-    if (listeners_init(&setup->listeners, setup->config) == 0 &&
-        listeners_inherit(&setup->listeners, setup->config, &before->listeners,
-                          before->config) == 0) {
-        if (setup_open(setup, before, proxy, why)) {
-            return setup;
-        }
-    } else {
-        option_refuse(why, "no memory");
+    console_divert(why, OPTION_WHY_SIZE);
+    const bool is_found = listeners_init(&setup->listeners, setup->config) == 0;
+    console_divert(NULL, 0);
+    const int err = is_found
+                        ? listeners_inherit(&setup->listeners, setup->config,
+                                            &before->listeners, before->config)
+                        : 0;
+    if (err < 0) {
+        option_refuse(why, "%s", weir_strerror(err));
+    } else if (is_found && setup_open(setup, before, proxy, why)) {
+        return setup;
     }
     setup_unref(setup);
     return NULL;
