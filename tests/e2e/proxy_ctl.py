@@ -450,9 +450,13 @@ def test_what_would_change_is_said_before():
             file.write(text.replace(
                 "[db]", "drain = 5s\n[db]\nidle-timeout = 1m").replace(
                 f"to = tcp://127.0.0.1:{pair.b.port}\n",
-                "to = tcp://127.0.0.1:9\nweight = 2\n"))
+                "to = tcp://127.0.0.1:9\nweight = 2\n"
+                "listen = tcp://127.0.0.1:0\nto = tcp://127.0.0.1:9\n"))
         a, b = "a reload would ", "[db] target 2: "
+        other = "[tcp://127.0.0.1:0] "  # has no name
         changes = [("add", "[db] idle-timeout = 1m"), ("add", "drain = 5s"),
+                   ("add", f"{other}listen = tcp://127.0.0.1:0"),
+                   ("add", f"{other}target 1: to = tcp://127.0.0.1:9"),
                    ("add", f"{b}to = tcp://127.0.0.1:9"),
                    ("add", f"{b}weight = 2"),
                    ("remove", f"{b}to = tcp://127.0.0.1:{pair.b.port}")]
@@ -509,7 +513,11 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
         equal(look(), 4, "lines with another order")
         write(secret="secret2")
         equal(look(), 2, "lines with another secret")
-        write()
+        many = ",tcp://".join(f"127.0.0.1:{port}" for port in range(100, 160))
+        write(second=f"{many},tcp://127.0.0.1:8")
+        pair.order("reload")
+        write(second=f"{many},tcp://127.0.0.1:9")
+        equal(look(), 2, "lines with another end of a long value")
         for change_it in (lambda: change(networks, "192.0.2.1\n"),
                           lambda: shutil.copy(certificates()["a"], names)):
             before = look()

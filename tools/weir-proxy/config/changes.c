@@ -14,16 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_SIZE 1024
-#define HASH_SIZE 24
-
-static const char *write_hash(uint64_t hash, char *ret)
-{
-    snprintf(ret, HASH_SIZE, "bytes %08llx",
-             (unsigned long long)(hash & UINT32_MAX));
-    return ret;
-}
-
 static bool add_line(struct config *config, char *line)
 {
     for (char *at = line; (at = strchr(at, '\n')); *at = ' ') {
@@ -38,29 +28,34 @@ bool changes_note(struct config *config, const struct option *word,
         word->scope > SCOPE_PROGRAM ? config_service(config) : NULL;
     const struct config_route *route =
         word->scope > SCOPE_SERVICE ? config_route(config) : NULL;
-    char line[LINE_SIZE];
-    char hash[HASH_SIZE];
-    size_t len = 0;
+    char *line = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&line, &size);
 
-    if (service) {
-        len += (size_t)snprintf(line, sizeof(line), "[%.200s] ",
-                                service->name ? service->name : "");
+    if (!out) {
+        return false;
+    }
+    /* A service without a name is named after its first address later. */
+    if (service && (service->name || service->listen_count > 0)) {
+        fprintf(out, "[%s] ",
+                service->name ? service->name : service->listens[0].text);
     }
     if (route && route->is_begun) {
-        len += (size_t)snprintf(
-            line + len, sizeof(line) - len,
-            "route %zu, %.300s: ", (size_t)(route - service->routes) + 1,
-            route->server_name ? route->server_name : "*");
+        fprintf(out, "route %zu, %s: ", (size_t)(route - service->routes) + 1,
+                route->server_name ? route->server_name : "*");
     }
     if (route && word->scope > SCOPE_ROUTE) {
-        len += (size_t)snprintf(line + len, sizeof(line) - len,
-                                "target %zu: ", route->target_count);
+        fprintf(out, "target %zu: ", route->target_count);
     }
     if (strcmp(word->name, "check-send") == 0) { /* may contain a password */
-        value = write_hash(hashes_add_text(HASHES_BASIS, value), hash);
+        fprintf(out, "%s" CHANGES_HASH "%08x", word->name,
+                (unsigned)hashes_add_text(HASHES_BASIS, value));
+    } else {
+        fprintf(out, "%s = %s", word->name, value);
     }
-    snprintf(line + len, sizeof(line) - len, "%s = %s", word->name, value);
-    return add_line(config, line);
+    const bool is_written = fclose(out) == 0 && add_line(config, line);
+    free(line);
+    return is_written;
 }
 
 static int compare(const void *a, const void *b)
@@ -94,8 +89,7 @@ static bool add_file(struct config *config, const char *path)
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     uint64_t hash = HASHES_BASIS;
     char bytes[4096];
-    char text[HASH_SIZE];
-    char line[LINE_SIZE];
+    char line[1024];
     ssize_t n;
 
     while (fd >= 0 && (n = read(fd, bytes, sizeof(bytes))) > 0) {
@@ -104,8 +98,8 @@ static bool add_file(struct config *config, const char *path)
     if (fd >= 0) {
         close(fd);
     }
-    snprintf(line, sizeof(line), "file %.900s = %s", path,
-             write_hash(hash, text));
+    snprintf(line, sizeof(line), "file %.900s" CHANGES_HASH "%08x", path,
+             (unsigned)hash);
     return add_line(config, line);
 }
 

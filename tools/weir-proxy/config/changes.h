@@ -3,8 +3,8 @@
  * -t and a successor compare their lines with those of the running proxy
  * (control.h), and a reload with those of the replaced setup.
  *
- * A line is a directive with its section, route and target, or a file with a
- * hash of its bytes.
+ * A line is a directive with its service, route and target, or a file with a
+ * hash of its bytes. No value is cut.
  */
 #ifndef WEIR_PROXY_CHANGES_H
 #define WEIR_PROXY_CHANGES_H
@@ -13,7 +13,11 @@
 
 struct option;
 
-/* Records a directive with its section, route and target. Returns false if out
+/* Begins a hash, which ends its line. Hashes are compared, but not printed: a
+ * short secret can be found from its hash. */
+#define CHANGES_HASH " = bytes "
+
+/* Records a directive with its service, route and target. Returns false if out
  * of memory. */
 bool changes_note(struct config *config, const struct option *word,
                   const char *value);
