@@ -500,12 +500,13 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
             outcome = command(PROXY, "-t", "--config", pair.path)
             equal(outcome.status, 0, f"exit code, with {outcome.err!r}")
             equal("secret" in outcome.err, False, "a secret")
+            equal(" = bytes " in outcome.err, False, "a hash of a secret")
             return sum("a reload would " in line
                        for line in outcome.err.splitlines())
 
         change(networks, "192.0.2.0/24\n")
         write()
-        stack.enter_context(pair.start(admin=False))
+        proxy = stack.enter_context(pair.start(admin=False))
         pair.proxy.finish(2 * WAIT_S)
         equal(look(), 0, "lines without a change")
         equal("secret" in pair.order("facts"), False, "a secret")
@@ -523,6 +524,11 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
             before = look()
             change_it()
             equal(look() > before, True, "a file with other bytes")
+        write(secret="secret2")
+        pair.order("reload")
+        for what in "[db] check-send", f"file {names}", f"file {networks}":
+            equal(told(proxy, f"ed: {what}").split(": ")[2], f"{what}\n",
+                  "the line in the journal")
 
 
 def test_commands_at_the_same_time_all_hold():

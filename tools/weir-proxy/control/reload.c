@@ -26,6 +26,8 @@
 
 /* Limit of changed lines that a reload prints. */
 #define REPORTED_MAX 20
+/* Limit of bytes of such a line. */
+#define SHOWN_MAX 400
 
 /* Poll interval until all threads have opened their servers. */
 #define LOOK_NS UINT64_C(1000000)
@@ -59,11 +61,14 @@ static void report_line(void *arg, const char *line, bool is_added)
     struct report *report = arg;
     const size_t len = strcspn(line, " ");
     const size_t old = strlen(report->kept);
+    const char *hash = strstr(line, CHANGES_HASH);
 
     if (++report->count <= REPORTED_MAX || report->how == RELOAD_PLANNED) {
-        say("%s%s: %.400s",
+        say("%s%s: %.*s",
             report->how == RELOAD_PLANNED ? "a reload would " : "",
-            words[report->how == RELOAD_PLANNED][is_added], line);
+            words[report->how == RELOAD_PLANNED][is_added],
+            hash && hash < line + SHOWN_MAX ? (int)(hash - line) : SHOWN_MAX,
+            line);
     }
     /* The removed and the added line of a directive are neighbours: name it
      * once. */
