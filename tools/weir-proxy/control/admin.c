@@ -115,11 +115,14 @@ static int write_page(struct admin *admin, bool is_status,
 static int make_page(struct admin *admin, bool is_status,
                      const struct asker *asker)
 {
-    admin->status.count = 0;
-    const int err = is_status ? gather(admin, status_gather, &admin->status)
-                              : gather(admin, metrics_gather, &admin->metrics);
+    int err = is_status ? gather(admin, status_gather, &admin->status)
+                        : gather(admin, metrics_gather, &admin->metrics);
 
-    return err < 0 ? err : write_page(admin, is_status, asker);
+    if (err >= 0) {
+        err = write_page(admin, is_status, asker);
+    }
+    status_clear(&admin->status);
+    return err;
 }
 
 static int answer_page(struct admin *admin, bool is_status,

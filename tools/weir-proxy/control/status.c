@@ -48,17 +48,19 @@ static void consider(struct status *status, const struct session *session)
     size_t at = status->count;
 
     if (at == STATUS_LISTED) {
-        if (bytes_of(&status->listed[at - 1]) >= bytes) {
+        if (bytes_of(&status->listed[at - 1].record) >= bytes) {
             return;
         }
-        at--;
+        setup_unref(status->listed[--at].setup);
     } else {
         status->count++;
     }
-    for (; at > 0 && bytes_of(&status->listed[at - 1]) < bytes; at--) {
+    for (; at > 0 && bytes_of(&status->listed[at - 1].record) < bytes; at--) {
         status->listed[at] = status->listed[at - 1];
     }
-    describe(session, &relay, &status->listed[at]);
+    describe(session, &relay, &status->listed[at].record);
+    status->listed[at].setup =
+        setup_ref(session->door->service->services->setup);
 }
 
 void status_gather(void *arg, weir_thread *thread)
@@ -151,7 +153,14 @@ void status_write(const struct status *status, FILE *out)
     write_lines(out, "service", OF_SERVICE, metrics);
     write_lines(out, "target", OF_TARGET, metrics);
     for (size_t i = 0; i < status->count; i++) {
-        write_line(out, "connection", OF_CONNECTION, &status->listed[i]);
+        write_line(out, "connection", OF_CONNECTION, &status->listed[i].record);
+    }
+}
+
+void status_clear(struct status *status)
+{
+    while (status->count > 0) {
+        setup_unref(status->listed[--status->count].setup);
     }
 }
 

@@ -18,7 +18,10 @@
 
 struct status {
     struct metrics *metrics;
-    struct record listed[STATUS_LISTED]; /* most bytes first */
+    struct status_listed {
+        struct record record;
+        struct setup *setup; /* a reference; has texts of the record */
+    } listed[STATUS_LISTED]; /* most bytes first */
     size_t count;
 };
 
@@ -26,6 +29,8 @@ struct status {
  * status. */
 void status_gather(void *status, weir_thread *thread);
 void status_write(const struct status *status, FILE *out);
+/* Forgets the connections, and releases their setups. */
+void status_clear(struct status *status);
 /* Writes the answer to the command status: targets and addresses. */
 void status_answer(const struct metrics *metrics, FILE *out);
 
