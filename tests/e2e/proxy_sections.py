@@ -9,6 +9,7 @@ import socket
 import tempfile
 
 from harness import Skip, command, equal, fails, is_sanitized, matches, need, run
+from proxy_certificates import certificates
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, target, told
 from servers import Server, echo, echoes, free_port
@@ -117,6 +118,12 @@ def test_a_word_without_what_it_needs_is_refused_by_its_line():
              one + "check-path = /a\ncheck = tcp\n" + TO)
     is_wrong(r"main\.ini:2: check-path needs check = http", head + one + TO)
     is_good(head + one + TO + other + TO)
+    head = f"[defaults]\ncert = {certificates()['proxy']}\n"
+    other = f"[b]\nlisten = tls://127.0.0.1:0\n{TO}"
+    is_wrong(r"main\.ini:2: cert needs a 'listen' with tls://", head + one + TO)
+    is_good(head + one + TO + other)
+    is_good(head + other + "[c]\nlisten = tls://127.0.0.1:0\npassthrough = on\n"
+            + TO)
 
 
 def test_targets_begin_with_the_defaults_and_replace_them():

@@ -644,6 +644,8 @@ static const struct {
     ROUTE("silent-after", "1s", "a route with route-as", TO, "route", "*",
           "route-as", "silent", "to", "tcp://127.0.0.1:3"),
     ROUTE("ignore-unexpected-eof", "on", "a 'listen' or 'to'", TO_TLS),
+    ROUTE("cert", "a", "a 'listen' with tls://", "listen", "tls://127.0.0.1:9",
+          TO),
     SERVICE("key-passphrase-file", "a", "a certificate", "cert", "a", TO),
     SERVICE("key-log", "a", "a certificate", "cert", "a", TO),
     SERVICE("alpn", "h2", "a certificate", "cert", "a", TO),
@@ -858,8 +860,6 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
     INCOMPLETE("cert", "cert needs a route that opens TLS", "listen",
                "any://127.0.0.1:1", "cert", "a", "route", "*", "route-as",
                "plain", TO);
-    INCOMPLETE("cert", "cert needs a 'listen' with tls://", "listen",
-               "tcp://127.0.0.1:1", "cert", "a", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("route", "'b' has no target", "listen", "tls://127.0.0.1:1",
                "cert", "a", "to", "tcp://127.0.0.1:2", "route", "b");
     INCOMPLETE("to", "passthrough goes to tcp://", "listen",

@@ -29,7 +29,7 @@ struct needs_at {
 
 /* Additional facts, used only by rules. */
 enum {
-    FACT_TLS_LISTEN = NEED_COUNT,
+    FACT_OWN_CERT = NEED_COUNT,
     FACT_PLAIN_LISTEN,
     FACT_OPENS_TLS,
     FACT_TLVS, /* a PROXY header may name the server */
@@ -81,14 +81,15 @@ static uint64_t facts_of_service(const struct config_service *service)
 {
     return IF(service->client_conns > 0 || service->client_rate > 0,
               NEED_CLIENT_LIMIT) |
-           IF(service->certs.count > 0, NEED_CERT) |
+           IF(service->certs.count > 0 && config_has_tls(service), NEED_CERT) |
+           IF(service->has_own_cert, FACT_OWN_CERT) |
            IF(service->client_ca, NEED_CLIENT_CA) |
            IF(service->needs_client_cert, NEED_CLIENT_CERT) |
            IF(service->accept_header != HEADER_NONE, NEED_HEADER) |
            IF(service->accept_header != HEADER_NONE ||
                   config_has_tls(service) || service->route_count > 1,
               NEED_HELLO) |
-           IF(config_has_tls(service), FACT_TLS_LISTEN) |
+           IF(config_has_tls(service), NEED_TLS_LISTEN) |
            IF(config_opens_tls(service), FACT_OPENS_TLS) |
            IF(!config_is_tls_alone(service), FACT_PLAIN_LISTEN) |
            IF(config_takes_tlvs(service), FACT_TLVS) |
@@ -197,6 +198,7 @@ static const struct {
     [NEED_LOG] = {SCOPE_PROGRAM, "log = FILE"},
     [NEED_SYSLOG] = {SCOPE_PROGRAM, "log = syslog"},
     [NEED_CLIENT_LIMIT] = {SCOPE_SERVICE, "client-conns or client-rate"},
+    [NEED_TLS_LISTEN] = {SCOPE_SERVICE, "a 'listen' with tls:// or any://"},
     [NEED_CERT] = {SCOPE_SERVICE, "a certificate: cert = FILE"},
     [NEED_CLIENT_CA] = {SCOPE_SERVICE, "client-ca = FILE"},
     [NEED_CLIENT_CERT] = {SCOPE_SERVICE, "require-client-cert = on"},
@@ -231,7 +233,7 @@ static bool is_there(enum need need, const struct needs_at *at)
 }
 
 #define LISTEN_TLS  " needs a 'listen' with tls:// or any://"
-#define TLS_OR_TLVS (BIT(FACT_TLS_LISTEN) | BIT(FACT_TLVS))
+#define TLS_OR_TLVS (BIT(NEED_TLS_LISTEN) | BIT(FACT_TLVS))
 #define CLIENT_CA                                                              \
     "client-ca needs tls:// at every 'listen', or route-as for each route, "   \
     "and a certificate"
@@ -249,9 +251,7 @@ static const struct rule {
     uint64_t needs;
     const char *text;
 } rules[] = {
-    {"cert", SCOPE_SERVICE, BIT(NEED_CERT), BIT(FACT_TLS_LISTEN),
-     "cert needs a 'listen' with tls://"},
-    {"cert", SCOPE_SERVICE, BIT(NEED_CERT), BIT(FACT_OPENS_TLS),
+    {"cert", SCOPE_SERVICE, BIT(FACT_OWN_CERT), BIT(FACT_OPENS_TLS),
      "cert needs a route that opens TLS: one without passthrough, and not for "
      "clients without TLS alone"},
     {"client-ca", SCOPE_SERVICE, BIT(NEED_CLIENT_CA), BIT(NEED_CERT),
@@ -265,7 +265,7 @@ static const struct rule {
      "route-begin looks inside TLS here, which passthrough does not open"},
     {"route-as", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_HELLO), 0, SILENT},
     {"route-as", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_BEGIN), 0, SILENT},
-    {"route-as", SCOPE_ROUTE, BIT(FACT_AS_TLS), BIT(FACT_TLS_LISTEN),
+    {"route-as", SCOPE_ROUTE, BIT(FACT_AS_TLS), BIT(NEED_TLS_LISTEN),
      "route-as tls" LISTEN_TLS},
     {"route-as", SCOPE_ROUTE, BIT(FACT_AS_PLAIN), BIT(FACT_PLAIN_LISTEN),
      "route-as plain needs a 'listen' that is not tls:// alone, such as "
@@ -275,7 +275,7 @@ static const struct rule {
      "route-as plain is for clients without TLS: no name and no alpn"},
     {"silent-after", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_SHORT), 0,
      "silent-after has to be less than hello-timeout"},
-    {"passthrough", SCOPE_ROUTE, BIT(FACT_PASSES), BIT(FACT_TLS_LISTEN),
+    {"passthrough", SCOPE_ROUTE, BIT(FACT_PASSES), BIT(NEED_TLS_LISTEN),
      "passthrough" LISTEN_TLS},
     {"route", SCOPE_ROUTE, BIT(FACT_SERVER_NAME), TLS_OR_TLVS,
      "route" LISTEN_TLS},

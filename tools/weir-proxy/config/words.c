@@ -130,7 +130,7 @@ static const struct option rows[] = {
      "certificate and chain, or a folder of them; repeated: another, chosen "
      "by SNI and key",
      .repeats = true, .read = words_say_cert, AT_SERVICE(certs),
-     .need = NEED_LINE},
+     .need = NEED_TLS_LISTEN},
     {"key", 0, "FILE", "private key of the preceding cert (in its file)",
      .scope = SCOPE_SERVICE, .read = words_say_key},
     {"key-passphrase-file", 0, "FILE",
