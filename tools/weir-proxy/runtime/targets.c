@@ -447,7 +447,12 @@ size_t targets_list_addresses(const struct route *route, size_t index,
                               const struct target_facts *target,
                               struct address_facts *ret)
 {
-    const size_t count = weir_upstreams_get_count(route->upstreams);
+    const struct target *at = &target->config->at;
+    const bool has_addresses =
+        at->service ||
+        (route->config->addresses == ADDRESSES_ALL && at->address.len == 0);
+    const size_t count =
+        has_addresses ? weir_upstreams_get_count(route->upstreams) : 0;
     size_t listed = 0;
 
     for (size_t i = 0; i < count; i++) {
