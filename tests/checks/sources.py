@@ -53,7 +53,8 @@ def main():
               encoding="utf-8") as commands:
         files = {(pathlib.Path(entry["directory"]) / entry["file"]).resolve()
                  for entry in json.load(commands)}
-    files = sorted(file for file in files if file.suffix == ".c")
+    # A file that a target of the build makes may not be there.
+    files = sorted(file for file in files if file.suffix == ".c" and file.is_file())
     passed = {}
     if len(sys.argv) > 2:
         kept = pathlib.Path(sys.argv[2])
