@@ -81,11 +81,11 @@ static uint64_t find_joint(const struct histogram *late,
                       histogram_quantile(more, share + most));
 }
 
-/* Returns the part of a percentile that is lateness. For late reads it is the
- * difference of the sampled times with and without the lateness. Other
- * latenesses have no such times and are limited to the times that include them.
- * With @more the two latenesses may be of the same requests: together they are
- * at most the excess over the shortest time. */
+/* Returns the part of a percentile that is lateness, limited to the times that
+ * include it, because samples may have met a rare lateness by chance. For late
+ * reads it is the difference of the sampled times with and without the
+ * lateness. With @more the two latenesses may be of the same requests: together
+ * they are at most the excess over the shortest time. */
 static double late_at(const struct result *result, const struct histogram *late,
                       const struct histogram *more, uint32_t share)
 {
@@ -97,8 +97,10 @@ static double late_at(const struct result *result, const struct histogram *late,
                                   taken_ns - smaller_of(taken->min, taken_ns));
     }
     if (late == &result->reading) {
-        return (double)(histogram_quantile(&result->sampled, share) -
-                        histogram_quantile(&result->prompt, share));
+        return (double)smaller_of(
+            histogram_quantile(&result->sampled, share) -
+                histogram_quantile(&result->prompt, share),
+            taken_ns);
     }
     return (double)smaller_of(histogram_quantile(late, share), taken_ns);
 }
