@@ -108,6 +108,7 @@ struct rig_upgrade {
 struct rig {
     /* Chosen by the test, kept from round to round. */
     unsigned int needs; /* traits of its makers; 0: both directions */
+    unsigned int lacks; /* traits that none of them has */
     struct rig_hooks hooks;
     const struct weir_protocol *protocol; /* NULL: the recorder */
     int eof_result;                       /* of eof_received; 0 closes */
@@ -212,7 +213,8 @@ bool rig_has_traits(size_t number, unsigned int traits);
  * Ended by rig_end_beside(), before the round of @first ends. */
 void rig_begin_beside(struct rig *rig, const struct rig *first, size_t number);
 void rig_end_beside(struct rig *rig);
-/* As rig_next(), for the makers with all of @traits; fails without one. */
+/* As rig_next(), for the makers with all of @traits and none that the rig
+ * lacks. Fails without one; TLS without certificates is skipped. */
 bool rig_next_that(struct rig *rig, unsigned int traits);
 bool rig_can(const struct rig *rig, unsigned int traits);
 

@@ -85,7 +85,7 @@ static const struct {
 } more_rows[] = {
     {"memry", "turn", NULL, "no scene needs 'memry'"},
     {"memory read=", "turn", NULL, "no scene needs 'read='"},
-    {"memory !reset", "pending 1", NULL, ""},
+    {"memory !reset", "pending 0", NULL, "no maker has the traits"},
     {"memory", "receive 5", "@data pending 1", "@data >>pending 1<<: "},
     {"memory", "receive 5; receive 5; ran @data 2", "@data! alive",
      "is 1, not == 2"},

@@ -60,7 +60,6 @@ static int ran[7];              /* how often each callback had its steps run */
 static int rounds;              /* of the text that is played, by again */
 static bool is_repeated;        /* it begins anew */
 static bool is_cut;             /* its rest is left out */
-static unsigned int lacks;      /* traits that no maker of the scene has */
 static bool is_each; /* the scene is played with each call that writes */
 static uint64_t since_ns;
 static int socket_seen;
@@ -846,9 +845,6 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
 
 static void play(struct rig *of)
 {
-    if ((of->maker->traits & lacks) != 0) {
-        return;
-    }
     writer = first;
     for (int i = 0; i < text_count; i++) {
         if (texts[i].callback < 0) {
@@ -881,7 +877,7 @@ static void read_need(struct rig *own, const char *need)
     char name[16];
     for (int i = 0; i < COUNT(traits); i++) {
         if (strcmp(traits[i].word, need + must_not) == 0) {
-            *(must_not ? &lacks : &own->needs) |= traits[i].bits;
+            *(must_not ? &own->lacks : &own->needs) |= traits[i].bits;
             return;
         }
     }
