@@ -106,7 +106,7 @@ SCENE(reading, a_higher_limit_starts_a_stopped_receive,
 SCENE(reading, a_limit_below_4096_is_refused, "receives wide",
       "buffer 4095 EINVAL; buffer 1 EINVAL; buffer 4096; buffer 0")
 SCENE(reading, r30__data_comes_in_pieces_of_bounded_size, "receives wide",
-      "receive 3000000; largest <=256K")
+      "receive 3000000; largest <=256K", "@data keep; give")
 SCENE(reading, every_received_byte_is_counted_once, "receives plain wide",
       "receive 3000000; arrived 3000000")
 SCENE(reading, data_of_a_plain_protocol_is_not_copied, "both plain wide",

@@ -1,8 +1,9 @@
 /*
  * Scenes that must fail.
  *
- * Each step that checks something notices when it is not so, and the message
- * has the place; a word that no step knows fails before the first round.
+ * Each step that checks something notices when it is not so (rest is not tried:
+ * it is about time), and the message has the place; a word that no step knows
+ * fails before the first round.
  */
 #include "tests/contract/scenes.h"
 
@@ -67,7 +68,12 @@ static const struct {
     {"are 64K 16001", "is 16384, not == 16001"},
     {"since; after 60000", "not >= 60000000000"},
     {"exception EPROTO data_received", "rig->exception_count is 0, not == 1"},
+    {"socket", "fd >= 0"},
     {"no-socket EBADF", "the error is EOPNOTSUPP, not EBADF"},
+    {"reset; broken EPIPE", "the error is ECONNRESET, not EPIPE"},
+    {"no-file EPIPE", "the error is 0, not EPIPE"},
+    {"file 5; send-file; read-file; done EPIPE", "the error is 0, not EPIPE"},
+    {"close; usable", "rig_write(rig, 3000) is -108, not == 0"},
     {"receive 5; ran @data 1", "is 0, not == 1"},
     {"write 5; turn; pending 5", "pending is 0, not 5"},
     /* the course */
@@ -120,6 +126,7 @@ static void expect_failure(const char *needs, const char *text,
     said[len] = '\0';
     close(ends[0]);
     expect_eq(waitpid(pid, &status, 0), pid);
+    expect(WIFEXITED(status));
     expect_eq(WEXITSTATUS(status), words[0] ? 1 : 0, "%s: %s", text, said);
     cr_assert(strstr(said, words) != NULL, "'%s' says '%s'", text, said);
 }

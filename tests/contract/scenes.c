@@ -318,6 +318,7 @@ static void do_fail(void)
 static void do_keep(void)
 {
     expect_lt(kept_count, COUNT(kept));
+    expect(shown->lease != NULL);
     kept[kept_count].buf = *shown;
     kept[kept_count].offset = rig->received - shown->len;
     expect_eq(weir_buf_ref(&kept[kept_count++].buf), 0);

@@ -32,18 +32,20 @@ SCENE(time_outs, the_read_limit_rests_after_the_end_of_stream,
       "shutdown; event eof; limit read 20; run 60; events made eof")
 SCENE(time_outs, a_peer_that_takes_nothing_is_lost, "sends",
       "clog; since; limit stall 50; lost WEIR_EWRITESTALL; after 50; "
-      "events made pause lost; pending 0")
+      "error WEIR_EWRITESTALL; events made pause lost; pending 0")
 SCENE(time_outs, without_bytes_to_send_nothing_stalls, "sends wide",
       "write 1000; until pending 0; read 1000; limit stall 100; run 200; "
       "events made")
 /* TLS has its close_notify to send, in time. */
 SCENE(time_outs, a_close_with_nothing_to_send_ends_well_in_a_busy_loop,
-      "receives plain wide", "limit close 2; close; busy 10; lost 0 CLOSED")
+      "receives plain wide", "limit close 2; send 1; lost 0 CLOSED",
+      "@data close; busy 10")
 SCENE(time_outs, a_close_in_memory_ends_well_in_a_busy_loop, "both memory wide",
-      "limit close 2; close; busy 10; lost 0 CLOSED")
+      "limit close 2; send 1; lost 0 CLOSED", "@data close; busy 10")
 SCENE(time_outs, a_close_that_takes_too_long_drops_the_rest, "sends",
       "limit close 50; clog; since; close; lost WEIR_ECLOSETIMEOUT CLOSED; "
-      "after 50; pending 0; read-end reset; came <written")
+      "error WEIR_ECLOSETIMEOUT; after 50; pending 0; read-end reset; "
+      "came <written")
 SCENE(time_outs, a_close_limit_may_be_set_after_close, "sends",
       "clog; close; turn 3; alive; since; limit close 30; "
       "lost WEIR_ECLOSETIMEOUT; after 30")
@@ -68,7 +70,7 @@ SCENE(time_outs, lingering_is_ended_by_abort, "both kernel wide",
       "lost 0")
 SCENE(time_outs, lingering_is_bounded_by_the_close_limit, "both kernel wide",
       "limit linger 3600000 close 40; since; close; lost WEIR_ECLOSETIMEOUT; "
-      "after 40")
+      "error WEIR_ECLOSETIMEOUT; after 40")
 /* TLS over TLS asks the transports below it, one after the other. */
 SCENE(time_outs, a_close_limit_that_the_loop_sees_late_is_told,
       "both kernel wide",
