@@ -491,8 +491,11 @@ def interrupt_package(source, work):
     """A package is not at its place before it is whole."""
     write(work / "tar", CUT_OFF % shutil.which("tar"))
     (work / "tar").chmod(0o755)
-    subprocess.run([source / "tools/package", "--work", work / "package"], check=False,
-                   env=dict(os.environ, PATH=f"{work}:{os.environ['PATH']}"))
+    done = subprocess.run(
+        [source / "tools/package", "--work", work / "package"], check=False,
+        env=dict(os.environ, PATH=f"{work}:{os.environ['PATH']}"))
+    if done.returncode != -9 and shutil.which("dpkg-source"):
+        raise SystemExit("tools/package was not cut off")
     if (work / "package").exists():
         raise SystemExit("an interrupted tools/package leaves a part of a package")
 
