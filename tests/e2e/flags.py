@@ -540,6 +540,7 @@ def test_a_long_value_is_read_like_any_other():
     """Longer than the line of another tool that a mistake is answered with."""
     outcome = command(WEIR_LOAD, "--dry-run", "-H", "A: " + "x" * 9000, HTTP)
     equal((outcome.status, outcome.err), (0, ""), "exit status and error")
+    matches(outcome.out, r"^Command +longer than 4096 bytes$")
     outcome = command(WEIR_LOAD, "-H", "A: " + "x" * 9000, "-z", "1s", HTTP)
     one_line(outcome.err, r"unknown flag -z")
 

@@ -147,7 +147,9 @@ static void print_command(const struct run_options *options, FILE *out)
         shell_line_add(&line, word ? word : "...");
         free(word);
     }
-    fputs(shell_line_end(&line) ? line.text : "", out);
+    fputs(shell_line_end(&line) ? line.text
+                                : "Command     longer than 4096 bytes\n",
+          out);
 }
 
 void plan_print(const struct run_options *options, FILE *out)
