@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import struct
+import sys
 import tempfile
 import zlib
 
@@ -173,8 +174,12 @@ def test_files_that_are_no_results_are_refused():
                       status=USAGE).err, "No such file")
 
 
-def test_the_script_is_found_without_proc():
-    """However the program is started."""
+def test_the_script_is_found_however_the_program_is_started():
+    """By a file that it does not have open, or without /proc."""
+    outcome = command(sys.executable, "-c", "import os, sys; os.execve(os.open("
+                      "sys.argv[1], os.O_RDONLY), sys.argv[1:], os.environ)",
+                      WEIR_LOAD, "report", "-o", "page", "none.json")
+    matches(outcome.err, "none.json: No such file")
     with tempfile.TemporaryDirectory() as folder:
         os.symlink(WEIR_LOAD, f"{folder}/link")
         outcome = command_apart(

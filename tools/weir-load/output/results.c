@@ -30,8 +30,9 @@ static bool find_script(void)
 {
     static const char *const folders[] = {"", WR_DATA_FOLDER "/"};
 
-    /* Works without /proc. */
-    if (realpath((const char *)getauxval(AT_EXECFN), program) == NULL) {
+    /* Without /proc the second works; after fexecve() the first. */
+    if (!realpath("/proc/self/exe", program) &&
+        !realpath((const char *)getauxval(AT_EXECFN), program)) {
         return false;
     }
     const int folder_len = (int)(strrchr(program, '/') - program) + 1;
