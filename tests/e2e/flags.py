@@ -318,7 +318,7 @@ BAD_RUN = (
     (["--max-inflight", "1", "-R", "9", "-t", "2", TARGET],
      r"--max-inflight: 1 is less than one request for each of 2 threads$"),
     (["--part", "0/0", TARGET], r"--part: '0/0': the number of parts is 1 to"),
-    (["--part", "1/8", "-n", "7", TARGET], r"--part: -n 7 is less than one"),
+    (["--part", "1/8", "-n", "7", TARGET], r"--part: 7 requests are less than"),
     (["--recv", "64", TARGET], r"--recv: it is for --mode rr alone"),
     (["--mode", "crr", UDP], r"--mode: udp:// has the modes echo and rr"),
     (["--mode", "crr", "-p", "2", TARGET], r"-p: in mode crr"),

@@ -60,7 +60,7 @@ static bool settle_part(struct run_options *options)
     }
     if (options->request_count > 0 && options->request_count < part->count) {
         return say(
-            "--part: -n %llu is less than one request for each of %u parts",
+            "--part: %llu requests are less than one for each of %u parts",
             (unsigned long long)options->request_count, part->count);
     }
     const uint64_t threads = options->thread_count * part->count;
