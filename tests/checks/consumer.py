@@ -491,9 +491,8 @@ def interrupt_package(source, work):
     """A package is not at its place before it is whole."""
     write(work / "tar", CUT_OFF % shutil.which("tar"))
     (work / "tar").chmod(0o755)
-    done = subprocess.run(
-        [source / "tools/package", "--work", work / "package"], check=False,
-        env=dict(os.environ, PATH=f"{work}:{os.environ['PATH']}"))
+    done = subprocess.run([source / "tools/package", "--work", work / "package"], check=False,
+                          env=dict(os.environ, PATH=f"{work}:{os.environ['PATH']}"))
     if done.returncode != -9 and shutil.which("dpkg-source"):
         raise SystemExit("tools/package was not cut off")
     if (work / "package").exists():
