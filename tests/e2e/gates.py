@@ -405,7 +405,7 @@ def test_the_log_tells_how_requests_ended():
             connection.recv(4096)
 
     with Server(answer) as server, tempfile.TemporaryDirectory() as folder:
-        load("-c", "1", "-n", "3", "--timeout", "300ms", "--log",
+        load("-c", "1", "-n", "3", "--timeout", "1s", "--log",
              f"{folder}/log", "-b", "x", server.url.replace("tcp", "http"))
         rows = logged(f"{folder}/log")
     equal([(row["end"], row["status"]) for row in rows],

@@ -292,10 +292,10 @@ def test_captures_that_cannot_succeed_are_refused_before_the_run():
     matches(outcome.err, "--preamble: /dev/stdin: it has a byte of zero$")
 
 
-def fails_by(server, pattern, *words, code="CAPTURE"):
+def fails_by(server, pattern, *words, code="CAPTURE", timeout="10s"):
     """Nothing succeeds, and one kind of errors says why."""
     with server:
-        outcome, result = load_json("-c", "2", "-n", "10", "--timeout", "200ms",
+        outcome, result = load_json("-c", "2", "-n", "10", "--timeout", timeout,
                                     "--preamble", "POST /login?x", *words,
                                     server.url)
     equal(outcome.status, NOTHING, outcome.err)
@@ -319,7 +319,8 @@ def test_a_preamble_that_fails_is_told_by_its_name():
              "connection behind the answer, status 200", code="EOF")
     fails_by(Logins(lambda _: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nx"),
              "there are bytes behind the answer", code="SURPLUS")
-    fails_by(Logins(lambda _: ""), "there is no answer", code="NO_ANSWER")
+    fails_by(Logins(lambda _: ""), "there is no answer", code="NO_ANSWER",
+             timeout="200ms")
 
 
 def test_a_value_that_is_not_there_fails_its_connection():
