@@ -208,6 +208,11 @@ def check_includes(library):
             if room_of(target) not in KNOWN[room_of(path)]:
                 library.complain(f"{path}: {room_of(path)} may not include "
                                  f"{target}", UPWARD)
+            folder = target.parent  # of weir-load: others include its door alone
+            if folder != path.parent and target.name != f"{folder.name}.h" and (
+                    room_of(path).startswith("weir-load/")):
+                library.complain(f"{path}: others include {folder.name}.h alone, not "
+                                 f"{target.name}", UPWARD)
 
 
 def check_public_headers(library):

@@ -123,6 +123,11 @@ class Structure(unittest.TestCase):
             "include/meson.build": headers, "include/weir/relay.h": "\n",
             "include/weir/stream.h": '#include "relay.h"\n'})
 
+    def test_an_include_that_is_no_door(self):
+        self.refuses("others include conn.h alone, not way.h", {
+            "tools/weir-load/conn/way.h": "\n",
+            "tools/weir-load/run/run.c": '#include "tools/weir-load/conn/way.h"\n'})
+
     def test_a_call_of_a_higher_room(self):
         self.refuses("loop may not call wr_task_run() of task/task.c", {
             "lib/loop/turn.c": ("turn_set_state(turn, 1);",

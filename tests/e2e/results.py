@@ -111,7 +111,7 @@ def test_each_count_of_a_result_is_counted_and_tested():
 
 def test_each_error_of_weir_load_is_met_by_a_test():
     codes = re.findall(r"X\(([A-Z_]+), \"[a-z][^\"]* [^\"]*\"\)",
-                       (SOURCE / "measure/errors.h").read_text(encoding="utf-8"))
+                       (SOURCE / "measure/measure.h").read_text(encoding="utf-8"))
     equal(len(codes) > 8, True, f"codes: {codes}")
     tests = text_of(HERE, HERE / "../unit")
     for code in codes:

@@ -8,8 +8,8 @@
  *
  * It begins with seeds of its own.
  */
-#include "tools/weir-load/request/capture.h"
 #include "tests/fuzz/check.h"
+#include "tools/weir-load/request/request.h"
 
 #include <stdlib.h>
 #include <string.h>

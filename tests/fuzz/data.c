@@ -6,7 +6,7 @@
  *     ninja tests/fuzz/fuzz-data
  *     tests/fuzz/fuzz-data CORPUS
  */
-#include "tools/weir-load/request/data.h"
+#include "tools/weir-load/request/request.h"
 
 #include "check.h"
 

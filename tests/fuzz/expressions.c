@@ -8,15 +8,10 @@
  *     ninja tests/fuzz/fuzz-expressions
  *     tests/fuzz/fuzz-expressions CORPUS
  */
-#include "tools/weir-load/request/http_request.h"
-#include "tools/weir-load/request/mix.h"
-#include "tools/weir-load/request/script.h"
-#include "tools/weir-load/request/sizes.h"
-#include "tools/weir-load/request/template.h"
-#include "tools/weir-load/request/urls.h"
-#include "tools/weir-load/serve/serve_http.h"
-#include "tools/weir-load/serve/serve_pace.h"
-#include "tools/weir-load/target/url.h"
+#include "tools/weir-load/request/request.h"
+#include "tools/weir-load/serve/modes.h"
+#include "tools/weir-load/serve/serve_answers.h"
+#include "tools/weir-load/target/target.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -15,8 +15,7 @@
 #include "tests/fuzz/check.h"
 #include "tests/fuzz/h2_transport.h"
 #include "tools/weir-load/conn/conn.h"
-#include "tools/weir-load/conn/conn_preamble.h"
-#include "tools/weir-load/http2/h2_conn.h"
+#include "tools/weir-load/http2/http2.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -8,8 +8,8 @@
  *     ninja tests/fuzz/fuzz-http-response
  *     tests/fuzz/fuzz-http-response CORPUS
  */
-#include "tools/weir-load/http1/http_response.h"
 #include "tests/fuzz/check.h"
+#include "tools/weir-load/http1/http1.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -12,7 +12,7 @@
  */
 #include "tools/weir-load/redis/resp.h"
 #include "tests/fuzz/check.h"
-#include "tools/weir-load/request/redis_command.h"
+#include "tools/weir-load/request/request.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  *     ninja tests/fuzz/fuzz-slo
  *     tests/fuzz/fuzz-slo CORPUS
  */
-#include "tools/weir-load/measure/slo.h"
 #include "tests/fuzz/check.h"
+#include "tools/weir-load/measure/measure.h"
 
 #include <stdlib.h>
 #include <string.h>

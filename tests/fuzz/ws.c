@@ -12,7 +12,6 @@
  */
 #include "tests/fuzz/check.h"
 #include "tools/weir-load/websocket/ws_frame.h"
-#include "tools/weir-load/websocket/ws_handshake.h"
 
 #include <string.h>
 

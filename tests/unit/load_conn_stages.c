@@ -5,7 +5,7 @@
  */
 #include "tools/weir-load/schedule/conn_stages.c"
 
-#include "tools/weir-load/schedule/part.h"
+#include "tools/weir-load/schedule/schedule.h"
 
 #include "random.h"
 

@@ -4,7 +4,7 @@
  * that both understand has one status, one body, and one fate of its
  * connection. Of what is spoiled either may refuse what the other reads.
  */
-#include "tools/weir-load/http1/http_response.h"
+#include "tools/weir-load/http1/http1.h"
 
 #include "random.h"
 

@@ -6,7 +6,7 @@
  */
 #define UNIT_RUN with_kinds
 #include "tools/weir-load/measure/kinds.c"
-#include "tools/weir-load/result/fields.h"
+#include "tools/weir-load/result/result.h"
 
 #include "tests/unit.h"
 

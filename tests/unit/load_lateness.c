@@ -4,7 +4,7 @@
  * and what becomes of it. No run is made; the results are values.
  */
 #define UNIT_RUN with_good
-#include "tools/weir-load/base/exits.h"
+#include "tools/weir-load/base/base.h"
 #include "tools/weir-load/result/verdict.c"
 
 #include "tests/unit.h"

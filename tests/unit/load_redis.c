@@ -4,9 +4,9 @@
  *
  * Nothing is connected.
  */
-#include "tools/weir-load/measure/redis_errors.h"
+#include "tools/weir-load/measure/measure.h"
 #include "tools/weir-load/request/redis_command.c"
-#include "tools/weir-load/target/redis_url.h"
+#include "tools/weir-load/target/target.h"
 
 #include "tools/common/option.h"
 

@@ -3,7 +3,7 @@
  * between them, and what becomes of a run by it. All figures are made by hand;
  * nothing is read from this machine but the length of its ticks.
  */
-#include "tools/weir-load/base/exits.h"
+#include "tools/weir-load/base/base.h"
 #include "tools/weir-load/measure/sharing.c"
 #include "tools/weir-load/result/verdict.c"
 

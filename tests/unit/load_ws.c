@@ -4,7 +4,7 @@
  * fragments with control frames between them come out as they went in.
  */
 #include "tools/weir-load/websocket/ws_frame.c"
-#include "tools/weir-load/websocket/ws_handshake.h"
+#include "tools/weir-load/websocket/ws_frame.h"
 
 #include "random.h"
 

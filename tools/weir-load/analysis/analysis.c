@@ -5,16 +5,13 @@
  */
 #include "analysis.h"
 
-#include "split.h"
 #include "tools/common/console.h"
-#include "tools/weir-load/base/exits.h"
-#include "tools/weir-load/base/gone.h"
-#include "tools/weir-load/command/options_rows.h"
-#include "tools/weir-load/command/secret_words.h"
-#include "tools/weir-load/measure/slo.h"
-#include "tools/weir-load/options/publish_paths.h"
-#include "tools/weir-load/output/results.h"
-#include "tools/weir-load/target/redis_url.h"
+#include "tools/weir-load/base/base.h"
+#include "tools/weir-load/command/command.h"
+#include "tools/weir-load/measure/measure.h"
+#include "tools/weir-load/options/options.h"
+#include "tools/weir-load/output/output.h"
+#include "tools/weir-load/target/target.h"
 
 #include <stdio.h>
 #include <stdlib.h>

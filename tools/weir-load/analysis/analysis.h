@@ -1,7 +1,7 @@
 /*
  * The commands that make several runs or read results: ab, compare, report,
  * search and sweep. Their command lines are parsed and checked here; the script
- * does the work (results.h).
+ * does the work (results.c).
  *
  * Options of `weir-load run` are passed on to the runs, followed by the
  * targets.
@@ -10,6 +10,11 @@
 #define WEIR_LOAD_ANALYSIS_H
 
 #include "tools/common/option.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* ---- analysis ---- */
 
 extern const struct option_set ab_set;
 extern const struct option_set compare_set;
@@ -24,5 +29,28 @@ int compare_main(int argc, char **argv, int first);
 int report_main(int argc, char **argv, int first);
 int search_main(int argc, char **argv, int first);
 int sweep_main(int argc, char **argv, int first);
+
+/* ---- split ---- */
+
+/*
+ * Splits the options of one side of a comparison.
+ *
+ * They are given in one argument, and split into arguments like in a shell, but
+ * without variables, patterns and commands.
+ */
+
+#define SPLIT_WORDS_MAX 128U
+#define SPLIT_SIZE_MAX  4096U
+
+struct split {
+    size_t count;
+    const char *words[SPLIT_WORDS_MAX];
+    char text[SPLIT_SIZE_MAX];
+};
+
+/* Splits at blanks. '...' is literal, and so is "..." except for \" and \\.
+ * Elsewhere a \ makes the next character literal. The arguments point into
+ * @ret. Returns false with one line in @why (OPTION_WHY_SIZE bytes). */
+bool split_text(const char *text, struct split *ret, char *why);
 
 #endif

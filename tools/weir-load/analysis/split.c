@@ -3,7 +3,7 @@
  * than its text. A quote that is not closed is an error, because it would
  * change the arguments after it.
  */
-#include "split.h"
+#include "analysis.h"
 
 #include "tools/common/option.h"
 

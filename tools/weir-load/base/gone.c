@@ -3,7 +3,7 @@
  * has few rows, and is used at most once per command line. A row stays as long
  * as people may still use the old name.
  */
-#include "gone.h"
+#include "base.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * A protocol of requests and answers over streams: how a request is written,
  * and where an answer ends.
  *
- * A codec is a table of functions without clock or socket. The core (conn.h)
+ * A codec is a table of functions without clock or socket. The core (conn.c)
  * sends requests, makes connections, handles timeouts, and keeps histograms and
  * the ledger. A codec has two kinds of memory: state shared by the connections
  * of a thread, which it allocates itself, and a state of fixed size for each
@@ -15,13 +15,16 @@
 #ifndef WEIR_LOAD_CODEC_H
 #define WEIR_LOAD_CODEC_H
 
-#include "tools/weir-load/measure/errors.h"
+#include "tools/load/payload.h"
+#include "tools/weir-load/measure/measure.h"
 #include "tools/weir-load/options/options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* ---- codec ---- */
 
 /* Longer locations are dropped. */
 #define CODEC_LOCATION_SIZE 512
@@ -40,7 +43,7 @@ struct codec_start {
     uint32_t conn_index;
     /* How often this connection was made before. */
     uint32_t generation;
-    /* Captured values (template.h), which may change until requests are sent.
+    /* Captured values (template.c), which may change until requests are sent.
      * NULL if the run has no captures. */
     const struct template_value *named;
     /* Number of requests that were in flight on the old connection. They are
@@ -91,7 +94,7 @@ struct codec_answer {
     bool is_waited_out;
     /* 0 to 999; 0 if the protocol has no status. */
     uint16_t status;
-    /* 0 if the answer is as expected, else a code of errors.h: the answer is
+    /* 0 if the answer is as expected, else a code of measure.h: the answer is
      * valid but counts as failed. The connection stays open. */
     int code;
     /* Target of a redirect, or NULL. Valid until the call that reported the
@@ -141,7 +144,7 @@ struct codec {
      * 0. All bytes are used unless the answer is complete; the rest belongs to
      * the next one.
      *
-     * Returns the number of bytes used; or a negative code of errors.h with a
+     * Returns the number of bytes used; or a negative code of measure.h with a
      * detail if the bytes are invalid and the connection must be given up. */
     ssize_t (*consume)(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer);
@@ -188,5 +191,68 @@ const struct codec *codec_find(const struct run_options *options, size_t way);
 
 /* Returns the sum of the state sizes of the codecs before @way. */
 size_t codec_state_size(const struct run_options *options, size_t way);
+
+/* ---- codec_payload ---- */
+
+/*
+ * Requests of --send bytes of the payload stream, in which each connection
+ * begins at its own offset.
+ *
+ * The codecs echo and rr share this code; their answers differ. Random sizes
+ * are computed from the index of a request on its connection, so the reader of
+ * answers can compute them again.
+ */
+
+struct codec_payload {
+    struct sizes send;
+    struct sizes recv;
+    /* Requests begin with the sizes of request and answer; mode rr only. */
+    bool has_heads;
+    uint64_t seed;
+    struct payload stream;
+};
+
+/* State of a connection. */
+struct codec_place {
+    /* Offset of the next request in the payload stream. */
+    uint32_t send_at;
+    /* Random number for the sizes; numbers of requests and answers so far. */
+    uint64_t random;
+    uint64_t sent_count;
+    uint64_t answered_count;
+};
+
+int codec_payload_open(const struct codec_thread *thread, void **ret_shared);
+void codec_payload_close(void *shared);
+
+struct codec_place codec_payload_begin(const struct codec_payload *shared,
+                                       const struct codec_start *start);
+
+/* Writes a batch, and updates @place for the next one. */
+int codec_payload_append(const struct codec_payload *shared,
+                         struct codec_place *place,
+                         const struct codec_batch *batch,
+                         struct codec_out *out);
+
+/* Return the sizes of the connection's @number-th request and its answer. */
+static inline size_t codec_payload_send_size(const struct codec_payload *shared,
+                                             const struct codec_place *place,
+                                             uint64_t number)
+{
+    return sizes_is_fixed(&shared->send)
+               ? (size_t)shared->send.most
+               : (size_t)sizes_draw(&shared->send,
+                                    payload_mix(place->random + 2 * number));
+}
+
+static inline size_t codec_payload_recv_size(const struct codec_payload *shared,
+                                             const struct codec_place *place,
+                                             uint64_t number)
+{
+    return sizes_is_fixed(&shared->recv)
+               ? (size_t)shared->recv.most
+               : (size_t)sizes_draw(&shared->recv, payload_mix(place->random +
+                                                               2 * number + 1));
+}
 
 #endif

@@ -3,7 +3,7 @@
  * the receive buffer; the first wrong one is reported with its
  * position.
  */
-#include "codec_payload.h"
+#include "codec.h"
 
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
  * request and answer, including the library's), and unsent bytes need no
  * memory.
  */
-#include "codec_payload.h"
+#include "codec.h"
 
 #include "tools/common/console.h"
 

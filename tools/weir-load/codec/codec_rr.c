@@ -3,7 +3,7 @@
  * not checked. If sizes are random, a request begins with a header that has
  * both sizes, for the server.
  */
-#include "codec_payload.h"
+#include "codec.h"
 
 struct rr {
     struct codec_place place;

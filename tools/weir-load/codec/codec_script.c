@@ -1,6 +1,6 @@
 /*
  * A codec for any protocol in which one request has one answer: the request is
- * a template (template.h), and a rule defines where its answer ends (script.h).
+ * a template (template.c), and a rule defines where its answer ends (script.c).
  * With --mix and --urls there are several templates and rules. All threads use
  * the first thread's.
  *
@@ -12,7 +12,7 @@
 #include "tools/common/console.h"
 #include "tools/common/http_head.h"
 #include "tools/load/payload.h"
-#include "tools/weir-load/request/script_request.h"
+#include "tools/weir-load/request/request.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,9 +3,8 @@
  * then the dependencies between options (options_settle.c). The options are
  * copied out only if all are valid.
  */
-#include "options_rows.h"
+#include "command.h"
 
-#include "secret_words.h"
 #include "tools/common/console.h"
 
 #include <sys/random.h>

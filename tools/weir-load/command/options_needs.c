@@ -3,11 +3,11 @@
  * does not meet its conditions. The mode and the schedule are known by
  * then, files of requests are not read yet.
  */
-#include "options_rows.h"
+#include "command.h"
 
-#include "tools/weir-load/conn/exchange.h"
-#include "tools/weir-load/http2/h2_conn.h"
-#include "tools/weir-load/target/proxy_header.h"
+#include "tools/weir-load/conn/conn.h"
+#include "tools/weir-load/http2/http2.h"
+#include "tools/weir-load/target/target.h"
 
 #include <string.h>
 

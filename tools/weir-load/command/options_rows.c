@@ -3,16 +3,16 @@
  * that parse special values. Dependencies between options are handled when all
  * are parsed (options_settle.c), limits of the machine in limits.c.
  */
-#include "options_rows.h"
+#include "command.h"
 
 #include "tools/common/clock.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/units.h"
 #include "tools/common/version.h"
-#include "tools/weir-load/base/gone.h"
-#include "tools/weir-load/http1/wanted.h"
-#include "tools/weir-load/request/script_request.h"
+#include "tools/weir-load/base/base.h"
+#include "tools/weir-load/http1/http1.h"
+#include "tools/weir-load/request/request.h"
 
 #include "weir/error.h"
 

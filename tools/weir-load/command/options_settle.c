@@ -3,15 +3,14 @@
  * other options and the targets, and refuses conflicts. A URL, --request, --mix
  * or --urls determines the mode; modes determine which options apply.
  */
-#include "options_rows.h"
+#include "command.h"
 
 #include "tools/common/console.h"
 #include "tools/common/units.h"
-#include "tools/weir-load/conn/exchange.h"
-#include "tools/weir-load/http1/wanted.h"
-#include "tools/weir-load/http2/h2_conn.h"
-#include "tools/weir-load/http2/h2_fields.h"
-#include "tools/weir-load/options/publish_paths.h"
+#include "tools/weir-load/conn/conn.h"
+#include "tools/weir-load/http1/http1.h"
+#include "tools/weir-load/http2/http2.h"
+#include "tools/weir-load/options/options.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,9 +3,9 @@
  * user of a redis:// URL is removed from the text, because reports show
  * it.
  */
-#include "options_rows.h"
+#include "command.h"
 
-#include "tools/weir-load/target/url.h"
+#include "tools/weir-load/target/target.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,12 +3,11 @@
  * and WebSocket. A mode given with --mode must match the
  * URL's.
  */
-#include "options_rows.h"
+#include "command.h"
 
 #include "tools/common/console.h"
-#include "tools/weir-load/measure/json_part.h"
-#include "tools/weir-load/request/redis_command.h"
-#include "tools/weir-load/request/template.h"
+#include "tools/weir-load/measure/measure.h"
+#include "tools/weir-load/request/request.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * A captured value must be set before the first request that uses it, and must
  * be used.
  */
-#include "options_rows.h"
+#include "command.h"
 
 #include "tools/common/console.h"
 

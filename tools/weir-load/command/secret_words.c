@@ -3,11 +3,11 @@
  * preamble may have a password anywhere, so all of it is secret, unless it is
  * the name of a file.
  */
-#include "secret_words.h"
+#include "command.h"
 
 #include "tools/common/console.h"
-#include "tools/weir-load/request/preamble.h"
-#include "tools/weir-load/target/redis_url.h"
+#include "tools/weir-load/request/request.h"
+#include "tools/weir-load/target/target.h"
 
 #include <ctype.h>
 #include <stdbool.h>

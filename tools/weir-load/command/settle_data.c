@@ -3,11 +3,10 @@
  * requests, so that errors are found before the run, and in a dry
  * run.
  */
-#include "options_rows.h"
+#include "command.h"
 
 #include "tools/common/console.h"
-#include "tools/weir-load/request/script_request.h"
-#include "tools/weir-load/request/template.h"
+#include "tools/weir-load/request/request.h"
 
 #include <errno.h>
 #include <stdio.h>

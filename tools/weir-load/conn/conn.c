@@ -13,9 +13,6 @@
 
 #include "tools/common/clock.h"
 
-#include "conn_preamble.h"
-#include "opening.h"
-
 #include "weir/error.h"
 
 #include <assert.h>

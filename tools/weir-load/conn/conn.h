@@ -1,13 +1,276 @@
 /*
+ * The life of a connection: from an attempt to connect, through its preamble
+ * and its requests, to its close. struct traffic has the state that all
+ * connections of a thread share.
+ */
+#ifndef WEIR_LOAD_CONN_H
+#define WEIR_LOAD_CONN_H
+
+#include "tools/load/payload.h"
+#include "tools/weir-load/codec/codec.h"
+#include "tools/weir-load/measure/measure.h"
+#include "tools/weir-load/options/options.h"
+#include "tools/weir-load/request/request.h"
+
+#include "weir/loop.h"
+#include "weir/protocol.h"
+#include "weir/tls_connection.h"
+#include "weir/transport.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- reading ---- */
+
+/*
+ * Measures how long answers wait in their sockets until this program reads
+ * them.
+ *
+ * An answer that arrives while a thread sleeps wakes it. Then the thread may
+ * wait for a CPU (the kernel counts this per thread in schedstat), leaves the
+ * kernel, and reads one answer after the other in a loop iteration. All of this
+ * is in every latency, although the server has answered.
+ *
+ * Samples are taken, so that the cost per request is close to zero: all answers
+ * of one iteration, a few thousand times a second at most. An answer that
+ * arrived while the thread waited counts as there from the start of the wait;
+ * one that arrived while it worked counts from the middle.
+ */
+
+struct conn;
+struct traffic;
+
+struct reading_times {
+    uint64_t turn_ns;   /* start of the iteration */
+    uint64_t ran_ns;    /* time on a CPU, without the current run */
+    uint64_t waited_ns; /* time waiting for a CPU */
+    uint64_t run_count; /* how often it has been given a CPU */
+};
+
+struct reading {
+    /* The thread's schedstat file, or -1 if there is none. */
+    int fd;
+    /* Number of answers still to skip, and number to skip between samples. */
+    unsigned left;
+    unsigned pause;
+    /* Number of iterations observed since the pause, and times of the last
+     * one. */
+    unsigned seen;
+    struct reading_times last;
+    /* Wait for a CPU before the last iteration, and how long its answers had
+     * been in their sockets when it began. */
+    uint64_t wait_ns;
+    uint64_t late_ns;
+    /* Time from the scheduled time of a request to its answer, which is being
+     * read; 0 if it is not measured. */
+    uint64_t taken_ns;
+    /* Number of samples since the pause was adapted, and the time of that. */
+    unsigned group;
+    uint64_t group_ns;
+    /* Original traffic.ready, which note_answer() replaces. */
+    void (*ready)(struct conn *conn, uint64_t now_ns);
+};
+
+/* Must be called on the thread of the traffic's loop. */
+void reading_start(struct traffic *traffic);
+
+/* Notes that something other than an answer woke the thread. */
+void reading_note_wake(struct traffic *traffic);
+
+/* Must be called on the same thread. Does nothing if reading_start() was not
+ * called. */
+void reading_stop(struct traffic *traffic);
+
+/* ---- traffic ---- */
+
+/*
+ * State shared by the connections of one thread: what may be sent, set by the
+ * run, and all counters, updated by the connections (conn.h). Nothing in it
+ * grows with the number of requests.
+ */
+
+#define TRAFFIC_STATUS_COUNT KINDS_STATUS_COUNT
+
+struct conn;
+struct pacing;
+struct preamble_requests;
+
+struct conn_events {
+    void (*opened)(void *arg, struct conn *conn);
+    /* The preamble is complete: requests may follow. */
+    void (*prepared)(void *arg, struct conn *conn);
+    /* Called for each error. @first is its kind if the error is the first of
+     * the kind, so that the callee can set the detail; else NULL. */
+    void (*failed)(void *arg, struct conn *conn, struct error_kind *first);
+    void (*lost)(void *arg, struct conn *conn);
+    /* Called when a connection was closed because it has done its work or
+     * because the server ended it. */
+    void (*closed)(void *arg, struct conn *conn, weir_transport *t);
+    /* A datagram failed; the endpoint stays open. */
+    void (*datagram_error)(void *arg);
+    void (*drained)(void *arg);
+};
+
+struct flight {
+    /* The scheduled time; in a closed loop equal to sent_ns. */
+    uint64_t meant_ns;
+    uint64_t sent_ns;
+    /* Streams: the request's number in the run; and true if it was sent again
+     * because the server ended its connection without an answer. */
+    uint64_t number;
+    bool is_repeated;
+    /* Index of the request's kind, if kinds are counted. */
+    uint8_t kind;
+};
+
+struct connection_counts {
+    /* Number on the command line; for the whole run only. */
+    uint64_t asked;
+    /* At the start and at the end of the window; the following counters are of
+     * the whole run. */
+    uint64_t open_at_begin;
+    uint64_t open_at_end;
+    uint64_t opened;
+    uint64_t failed;
+    uint64_t lost;
+    /* Connections without any answer in the whole run, including the
+     * warm-up. */
+    uint64_t never_answered;
+    /* --fast-open: connections whose first bytes were sent with the SYN. */
+    uint64_t fast_opened;
+    /* --preamble: connections whose preamble succeeded, and failed. */
+    uint64_t preambles;
+    uint64_t preambles_failed;
+    /* Connections that the server ended while no request was in flight. */
+    uint64_t ended_idle;
+    uint64_t repeated;
+    /* Connections that this program closed before the server; and of these,
+     * connections that the server should have closed. */
+    uint64_t closed_first;
+    uint64_t not_closed;
+    uint64_t pings;
+    /* --http auto: connections that used HTTP/1.1, and HTTP/2. */
+    uint64_t http1;
+    uint64_t http2;
+};
+
+/* A protocol of connections. There is one, or with --http auto one for each
+ * protocol that a connection may agree on (attempts.c). */
+struct traffic_way {
+    const struct conn_kind *kind;
+    const struct codec *codec;
+    void *shared;
+    /* Offset of the codec's state in the state of a connection. */
+    size_t state_offset;
+    /* The last request of a connection announces its end. */
+    bool announces_end;
+};
+
+struct traffic {
+    struct traffic_way ways[CODEC_WAYS];
+    const struct run_options *options;
+    struct preamble_requests *preamble;
+    /* Callback of the load model: a connection may send another request, or may
+     * not send any more. */
+    void (*ready)(struct conn *conn, uint64_t now_ns);
+    /* The schedule; NULL in a closed loop. */
+    struct pacing *pacing;
+    weir_loop *loop;
+    size_t size_bytes;
+    uint32_t depth;
+    uint32_t ring_mask;
+    /* A connection ends after a number of answers between these two; UINT32_MAX
+     * means no limit. */
+    uint32_t requests_per_conn;
+    uint32_t requests_per_conn_max;
+    /* Requests may be sent; set and cleared by the run. */
+    bool sending;
+    /* New requests are measured, not warm-up; set by the run. */
+    bool measuring;
+    /* Errors count against the server; set by the run. */
+    bool judging;
+    /* Measured requests that may still be sent. */
+    uint64_t remaining;
+    uint64_t outstanding;
+    /* Time of the last answer, or since when requests are in flight; and the
+     * longest time between answers in the window, with its start. */
+    uint64_t quiet_ns;
+    uint64_t stall_ns;
+    uint64_t stall_at_ns;
+    /* Number of the next request, and the step between numbers. */
+    uint64_t next_number;
+    uint64_t number_stride;
+    struct reading reading;
+    /* Histograms of the current interval; the run replaces it. */
+    struct record *record;
+    struct request_log *log;
+    /* Indexed like options->groups; NULL if kinds are not counted. The run
+     * replaces it together with the record. */
+    struct kind_record *kinds;
+    /* log or kinds is set. */
+    bool notes_ends;
+    /* UDP: payload stream, and a buffer to build a datagram in. */
+    const struct payload *payload;
+    uint8_t *scratch;
+    /* UDP: random value of this run, independent of the seed. */
+    uint64_t nonce;
+    struct ledger measured;
+    struct ledger warmup;
+    /* Requests sent late because all connections were busy. */
+    uint64_t waited;
+    /* Number of errors that belong to no request, counted while @judging is
+     * true. */
+    uint64_t events_without_request;
+    /* Answers by status; all 0 if the protocol has no status. */
+    uint64_t status[TRAFFIC_STATUS_COUNT];
+    /* UDP: answers that were duplicate, late or out of order. */
+    struct track_counts measured_answers;
+    struct track_counts warmup_answers;
+    struct error_table errors;
+    /* Number of attempts to connect for which this machine had no port or other
+     * resource, and the last reason. They are not errors of the server. */
+    uint64_t shortages;
+    int shortage;
+    struct connection_counts connections;
+    struct h2_counts http2;
+    /* The target of the first redirect; "" if there was none. */
+    char location[CODEC_LOCATION_SIZE];
+    uint64_t parting;
+    /* server_parts: the server has closed a parting connection. server_stays:
+     * the server has left a parting connection open, and has never closed
+     * one. */
+    bool server_parts;
+    bool server_stays;
+    const struct conn_events *events;
+    void *events_arg;
+};
+
+/* Updates the longest time without an answer. Called for each answer and at the
+ * end of the window. */
+static inline void traffic_note_quiet(struct traffic *traffic, uint64_t now_ns)
+{
+    uint64_t quiet_ns = now_ns - traffic->quiet_ns;
+
+    if (quiet_ns > traffic->stall_ns && traffic->judging) {
+        traffic->stall_ns = quiet_ns;
+        traffic->stall_at_ns = traffic->quiet_ns;
+    }
+    traffic->quiet_ns = now_ns;
+}
+
+/* ---- conn ---- */
+
+/*
  * One connection of a run: it keeps a number of requests in flight, passes
  * received bytes to the codec (codec.h) and measures how long each answer took.
  * Answers arrive in order, so the send times are kept in a ring and a complete
  * answer belongs to the oldest request. The connections of a thread share a
- * struct traffic (traffic.h), which has all counters.
+ * struct traffic (conn.h), which has all counters.
  *
  * States: idle -> connecting -> open -> leaving, closing or parting -> idle;
  * with --preamble, the state preamble is between connecting and open. The
- * client (client.h) decides whether and when to reconnect.
+ * client (client.c) decides whether and when to reconnect.
  *
  * A server may end a connection between two requests in any way; this is
  * counted separately and is not a failure. If a request was just sent and the
@@ -19,24 +282,13 @@
  * is therefore given up to a second to close it (conn_part.c).
  *
  * Over UDP a connection is a connected endpoint, and answers are matched by
- * number (exchange.h).
+ * number (exchange.c).
  */
-#ifndef WEIR_LOAD_CONN_H
-#define WEIR_LOAD_CONN_H
-
-#include "tools/weir-load/request/template.h"
-#include "traffic.h"
-
-#include "weir/protocol.h"
-#include "weir/tls_connection.h"
-
-#include <stdbool.h>
-#include <stdint.h>
 
 enum conn_state {
     CONN_IDLE,       /* not connected */
     CONN_CONNECTING, /* attempts_start() was called */
-    CONN_PREAMBLE,   /* preamble requests are sent (conn_preamble.h) */
+    CONN_PREAMBLE,   /* preamble requests are sent (conn_preamble.c) */
     CONN_OPEN,       /* requests may be sent */
     CONN_LEAVING,    /* aborted by us; connection_lost will follow */
     CONN_CLOSING,    /* closed by us after the last answer, likewise */
@@ -292,5 +544,130 @@ void conn_lost(void *user, weir_transport *t, int err);
 
 /* eof_received of streams. The end may be between requests or too early. */
 int conn_ended(void *user, weir_transport *t);
+
+/* ---- opening ---- */
+
+/*
+ * Prepares an established connection for its first request: sets socket options
+ * and writes the header of the PROXY protocol. If this fails, the connection is
+ * given up.
+ */
+
+/* Returns false if the connection was given up. */
+bool opening_prepare(struct conn *conn);
+
+/* Checks with --fast-open whether data was sent with the connection's SYN, and
+ * counts it. */
+void opening_look_at_syn(struct conn *conn);
+
+/* ---- conn_preamble ---- */
+
+/*
+ * The preamble of a connection (request/preamble.c): its requests are sent one
+ * after the other once the connection is established. Answers are read and
+ * checked here, not by the codec, and are not counted in histograms or the
+ * ledger.
+ *
+ * A preamble that fails ends its connection, which is made again after a delay
+ * like a lost connection; the error has its own phase and names the request. An
+ * HTTP answer must have a status below 400; other answers must begin as their
+ * line requires.
+ */
+
+/* Creates the requests of a thread for all targets; *ret is NULL if there is no
+ * preamble. Returns 0, or a negative error that was printed. */
+struct preamble_requests;
+int preamble_requests_new(const struct run_options *options,
+                          struct preamble_requests **ret);
+void preamble_requests_free(struct preamble_requests *self);
+
+/* Sends the first request. The state is CONN_PREAMBLE afterwards, unless the
+ * connection was given up. */
+void conn_preamble_begin(struct conn *conn, uint64_t now_ns);
+
+/* Events in state CONN_PREAMBLE: bytes received, end of stream, a broken
+ * connection, time passed. The last answer sets CONN_OPEN and calls
+ * conn_events.prepared. */
+void conn_preamble_read(struct conn *conn, const uint8_t *bytes, size_t len);
+void conn_preamble_ended(struct conn *conn);
+void conn_preamble_broke(struct conn *conn, int err);
+void conn_preamble_expire(struct conn *conn, uint64_t now_ns,
+                          uint64_t timeout_ns);
+
+/* conn_preamble_drop() frees an unfinished preamble, conn_preamble_forget()
+ * also the captured values of the connection. */
+void conn_preamble_drop(struct conn *conn);
+void conn_preamble_forget(struct conn *conn);
+
+/* ---- exchange ---- */
+
+/*
+ * One connection of a run over UDP: a connected endpoint that keeps a number of
+ * datagrams in flight and matches answers by the numbers in them.
+ *
+ * A datagram has --send bytes: a head of EXCHANGE_HEAD_SIZE bytes with a tag
+ * and with the slot and number of track.c, then a part of the payload stream
+ * that the number chooses. The tag is a hash of slot, number and a nonce of the
+ * run and the connection, so that other data is not mistaken for a head. The
+ * answer has the same bytes. A datagram not answered within --timeout is
+ * counted as lost and replaced.
+ */
+
+#define EXCHANGE_HEAD_SIZE 16U
+
+/* Largest UDP payload in an IPv4 packet. */
+#define EXCHANGE_SIZE_MAX 65507U
+
+extern const struct conn_kind exchange_kind;
+
+/* ---- attempts ---- */
+
+/*
+ * Attempts to connect: TCP or Unix streams, with TLS if the target has it, and
+ * connected datagram endpoints. The caller (client.c) decides which connections
+ * to make and what a failure means.
+ */
+
+#define ATTEMPTS_MAX 256U
+
+/* Called when an attempt has ended: @err is 0 after connection_made, else @text
+ * has the library's description of the error. */
+typedef void attempt_done_fn(void *arg, struct conn *conn, int err,
+                             const char *text);
+
+struct attempts;
+
+struct attempt {
+    struct attempts *attempts;
+    struct conn *conn;
+    struct attempt *next_free;
+    weir_pending *pending;
+    char text[ERRORS_DETAIL_SIZE];
+};
+
+struct attempts {
+    weir_loop *loop;
+    const struct run_options *options;
+    attempt_done_fn *done;
+    void *done_arg;
+    /* Borrowed; NULL if no target has TLS. */
+    weir_tls_context *tls;
+    /* Sum of resume_share; a session is resumed when it reaches
+     * TLS_RESUME_ALL. */
+    uint32_t resume_due;
+    struct attempt *first_free;
+    struct attempt all[ATTEMPTS_MAX];
+};
+
+void attempts_init(struct attempts *attempts, const struct run_options *options,
+                   weir_tls_context *tls, attempt_done_fn *done,
+                   void *done_arg);
+
+void attempts_set_loop(struct attempts *attempts, weir_loop *loop);
+
+/* Starts an attempt; at most ATTEMPTS_MAX run at a time. Returns 0 if the done
+ * callback will be called, else a negative error. */
+int attempts_start(struct attempts *attempts, struct conn *conn,
+                   const struct target *target);
 
 #endif

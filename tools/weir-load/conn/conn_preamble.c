@@ -6,14 +6,12 @@
  * requests, which may have passwords: only their number and, over HTTP, method
  * and path.
  */
-#include "conn_preamble.h"
+#include "conn.h"
 
 #include "tools/common/clock.h"
 #include "tools/common/console.h"
-#include "tools/weir-load/http1/http_load.h"
-#include "tools/weir-load/http1/http_response.h"
-#include "tools/weir-load/request/preamble.h"
-#include "tools/weir-load/request/script_request.h"
+#include "tools/weir-load/http1/http1.h"
+#include "tools/weir-load/request/request.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -7,7 +7,6 @@
  */
 #include "conn.h"
 
-#include "conn_preamble.h"
 #include "tools/common/clock.h"
 
 #include "weir/error.h"

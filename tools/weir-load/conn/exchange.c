@@ -8,7 +8,7 @@
  *
  * The clock is read once for each answer; see conn.c for what a latency is.
  */
-#include "exchange.h"
+#include "conn.h"
 
 #include "tools/common/clock.h"
 

@@ -3,8 +3,8 @@
  * options were accepted before the run (options_settle.c), so a refusal here is
  * an error of the connection and names the flag.
  */
-#include "opening.h"
-#include "tools/weir-load/target/proxy_header.h"
+#include "conn.h"
+#include "tools/weir-load/target/target.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

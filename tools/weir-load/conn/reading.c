@@ -9,9 +9,8 @@
  * meanwhile in the next iteration. So a wait counts for two iterations if the
  * thread did not sleep between them.
  */
-#include "reading.h"
-
 #include "conn.h"
+
 #include "tools/common/clock.h"
 
 #include <assert.h>

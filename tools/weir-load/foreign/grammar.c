@@ -3,13 +3,13 @@
  * rows. Options that do not depend on others are translated at once; other
  * values are kept until the line is parsed. All results are stored in the line.
  */
-#include "grammar.h"
+#include "foreign.h"
 
 #include "tools/common/console.h"
 #include "tools/common/shell_line.h"
 #include "tools/common/units.h"
-#include "tools/weir-load/base/exits.h"
-#include "tools/weir-load/measure/hdr.h"
+#include "tools/weir-load/base/base.h"
+#include "tools/weir-load/measure/measure.h"
 #include "tools/weir-load/options/options.h"
 
 #include <stdarg.h>

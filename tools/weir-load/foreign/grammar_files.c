@@ -5,9 +5,9 @@
  * and scripts that pipeline requests like wrk's example and TechEmpower's. All
  * others are refused, because they would have to be run.
  */
-#include "grammar.h"
+#include "foreign.h"
 
-#include "tools/weir-load/request/template.h"
+#include "tools/weir-load/request/request.h"
 
 #include <stdio.h>
 #include <stdlib.h>

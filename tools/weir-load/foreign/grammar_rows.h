@@ -7,7 +7,7 @@
 #ifndef WEIR_LOAD_GRAMMAR_ROWS_H
 #define WEIR_LOAD_GRAMMAR_ROWS_H
 
-#include "grammar.h"
+#include "foreign.h"
 
 #define KEEP(names_, takes_, means_)                                           \
     {                                                                          \

@@ -1,12 +1,11 @@
 /*
- * HTTP/1.1 as a codec. http_load.h has the requests and the expected responses,
- * and http_response.h parses responses. The cached head is shared by the
+ * HTTP/1.1 as a codec. http_load.c has the requests and the expected responses,
+ * and http_response.c parses responses. The cached head is shared by the
  * connections of the thread, because targets mostly send the same head.
  */
 #include "tools/weir-load/codec/codec.h"
 
-#include "http_load.h"
-#include "http_response.h"
+#include "http1.h"
 #include "tools/common/console.h"
 #include "tools/load/payload.h"
 

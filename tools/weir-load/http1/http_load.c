@@ -1,9 +1,9 @@
 /*
  * A response fails if its status is not expected; by default, statuses below
  * 400 are. A response with an expected status fails if its body is not as
- * required (wanted.h).
+ * required (wanted.c).
  */
-#include "http_load.h"
+#include "http1.h"
 
 #include "tools/common/console.h"
 

@@ -7,9 +7,8 @@
  * like a head's. Blanks after a size are allowed only before an extension (RFC
  * 9112, 7.1.1).
  */
-#include "http_response.h"
-#include "tools/weir-load/base/hex.h"
-#include "tools/weir-load/base/shown.h"
+#include "http1.h"
+#include "tools/weir-load/base/base.h"
 
 #include <stdio.h>
 #include <string.h>

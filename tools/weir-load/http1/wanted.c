@@ -3,13 +3,11 @@
  * place; others are copied to memory that the connection keeps for its next
  * body.
  */
-#include "wanted.h"
-#include "http_response.h"
+#include "http1.h"
 #include "tools/common/units.h"
-#include "tools/weir-load/base/shown.h"
-#include "tools/weir-load/measure/errors.h"
-#include "tools/weir-load/request/script.h"
-#include "tools/weir-load/request/template.h"
+#include "tools/weir-load/base/base.h"
+#include "tools/weir-load/measure/measure.h"
+#include "tools/weir-load/request/request.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
  */
 #include "h2_session.h"
 
-#include "h2_conn.h"
+#include "http2.h"
 #include "tools/common/console.h"
 
 #include <errno.h>

@@ -9,8 +9,8 @@
  */
 #include "h2_session.h"
 
-#include "tools/weir-load/http1/http_response.h"
-#include "tools/weir-load/measure/h2_errors.h"
+#include "tools/weir-load/http1/http1.h"
+#include "tools/weir-load/measure/measure.h"
 
 #include "weir/transport.h"
 
@@ -734,6 +734,6 @@ int h2_answers_prepare(struct h2_shared *shared)
                                                     HEADER_BLOCK_MAX);
     nghttp2_option_set_max_deflate_dynamic_table_size(
         shared->option, shared->load.options->http.table_bytes);
-    nghttp2_option_set_no_http_messaging(shared->option, 1); /* h2_message.h */
+    nghttp2_option_set_no_http_messaging(shared->option, 1); /* h2_message.c */
     return 0;
 }

@@ -7,11 +7,11 @@
  * on a new stream, or after a GOAWAY on the next connection, once all other
  * requests are answered. Its times are kept.
  */
-#include "h2_conn.h"
+#include "http2.h"
 
 #include "h2_session.h"
 #include "tools/common/clock.h"
-#include "tools/weir-load/measure/h2_errors.h"
+#include "tools/weir-load/measure/measure.h"
 
 #include "weir/error.h"
 

@@ -4,7 +4,7 @@
  * The exception is "te: trailers", which gRPC needs.
  * Names are compared without regard to case.
  */
-#include "h2_fields.h"
+#include "http2.h"
 
 #include <string.h>
 #include <strings.h>

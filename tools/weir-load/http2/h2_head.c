@@ -4,9 +4,9 @@
  *
  * Names are converted to lower case in place; nothing is copied.
  */
-#include "h2_head.h"
+#include "h2_session.h"
 
-#include "h2_fields.h"
+#include "http2.h"
 
 #include <assert.h>
 #include <stdint.h>

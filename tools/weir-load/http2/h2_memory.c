@@ -4,7 +4,7 @@
  *
  * With AddressSanitizer nothing is cached, so that it sees frees.
  */
-#include "h2_memory.h"
+#include "h2_session.h"
 
 #include <stdbool.h>
 #include <stddef.h>

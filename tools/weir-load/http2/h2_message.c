@@ -5,7 +5,7 @@
  * A block is interim (there may be several), the header, or the trailers; which
  * one is known at its end.
  */
-#include "h2_message.h"
+#include "h2_session.h"
 
 #include <string.h>
 #include <strings.h>

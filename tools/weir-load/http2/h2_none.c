@@ -4,7 +4,7 @@
  * options_settle.c refuses command lines that need it,
  * so these definitions are never used.
  */
-#include "h2_conn.h"
+#include "http2.h"
 
 bool h2_is_built(void)
 {

@@ -4,7 +4,7 @@
  * All operations take constant time,
  * except initialising and freeing.
  */
-#include "h2_streams.h"
+#include "h2_session.h"
 
 #include <assert.h>
 #include <stdlib.h>

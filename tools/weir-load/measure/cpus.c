@@ -3,7 +3,7 @@
  * list with more CPUs than a machine can have is refused, not cut: a common CPU
  * of client and server could be in the rest.
  */
-#include "cpus.h"
+#include "measure.h"
 
 #include <stdlib.h>
 

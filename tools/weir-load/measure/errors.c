@@ -3,10 +3,8 @@
  * hot path. Events of kinds beyond the table's size are counted without
  * their kind.
  */
-#include "errors.h"
+#include "measure.h"
 
-#include "h2_errors.h"
-#include "redis_errors.h"
 #include "tools/common/http_head.h"
 
 #include "weir/error.h"

@@ -3,7 +3,7 @@
  * gRPC does not define map to the last entry of their table, so that everything
  * a server sends is counted and has a name.
  */
-#include "h2_errors.h"
+#include "measure.h"
 
 #include <stddef.h>
 

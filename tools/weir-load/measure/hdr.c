@@ -4,7 +4,7 @@
  * number, a run of zeros as its negative length. Around them are a header,
  * zlib, another header and base64; integers are big-endian.
  */
-#include "hdr.h"
+#include "measure.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * remaining distance. A row has the highest value of its bucket, so that the
  * table is identical to the one that the libraries print.
  */
-#include "hgrm.h"
+#include "measure.h"
 
 #define TICKS_PER_HALF 5
 #define NS_PER_MS      1e6

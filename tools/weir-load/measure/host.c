@@ -3,7 +3,7 @@
  * on another architecture, leaves its field empty and is not an
  * error.
  */
-#include "host.h"
+#include "measure.h"
 
 #include <sched.h>
 #include <stdio.h>

@@ -3,10 +3,9 @@
  * Sum, minimum and maximum are exact, while the counts have three digits, so
  * merged results are as exact as a single one.
  */
-#include "json_part.h"
+#include "measure.h"
 
-#include "hdr.h"
-#include "tools/weir-load/base/hash.h"
+#include "tools/weir-load/base/base.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,9 +3,9 @@
  * once, before the run. Records are large, but their pages are touched only
  * when a latency is counted there.
  */
-#include "kinds.h"
+#include "measure.h"
 
-#include "tools/weir-load/base/kind_name.h"
+#include "tools/weir-load/base/base.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
  * most runs leave some of them empty, and each has a quarter of a
  * megabyte.
  */
-#include "record.h"
+#include "measure.h"
 
 #include <assert.h>
 

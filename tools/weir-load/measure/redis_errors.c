@@ -3,7 +3,7 @@
  * is counted as the last entry of the table; its detail has the whole
  * text.
  */
-#include "redis_errors.h"
+#include "measure.h"
 
 #include <string.h>
 

@@ -4,9 +4,9 @@
  * after it has read notes. The count of dropped requests is read after the
  * measuring thread has ended.
  */
-#include "request_log.h"
+#include "measure.h"
 
-#include "tools/weir-load/base/kind_name.h"
+#include "tools/weir-load/base/base.h"
 
 #include <stdlib.h>
 

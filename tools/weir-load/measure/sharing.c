@@ -4,7 +4,7 @@
  * ticks minus the idle ones. If little is idle, as required for an objection,
  * all ticks cover the whole window.
  */
-#include "sharing.h"
+#include "measure.h"
 
 #include <stdlib.h>
 #include <string.h>

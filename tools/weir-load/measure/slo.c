@@ -3,10 +3,10 @@
  * position. Values are compared as exact integers if both sides are, so a limit
  * that is met to the nanosecond is met.
  */
-#include "slo.h"
+#include "measure.h"
 
 #include "tools/common/units.h"
-#include "tools/weir-load/base/kind_name.h"
+#include "tools/weir-load/base/base.h"
 
 #include <errno.h>
 #include <stdarg.h>

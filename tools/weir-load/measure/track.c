@@ -5,7 +5,7 @@
  * counted as a duplicate: if it arrives after its slot has lost another
  * datagram, at least two timeouts later.
  */
-#include "track.h"
+#include "measure.h"
 
 #include <assert.h>
 

@@ -6,29 +6,62 @@
 #ifndef WEIR_LOAD_OPTIONS_H
 #define WEIR_LOAD_OPTIONS_H
 
-#include "publish_paths.h"
 #include "tools/common/option.h"
 #include "tools/common/target.h"
-#include "tools/weir-load/measure/cpus.h"
-#include "tools/weir-load/measure/kinds.h"
-#include "tools/weir-load/measure/slo.h"
-#include "tools/weir-load/request/data.h"
-#include "tools/weir-load/request/http_request.h"
-#include "tools/weir-load/request/mix.h"
-#include "tools/weir-load/request/preamble.h"
-#include "tools/weir-load/request/script.h"
-#include "tools/weir-load/request/sizes.h"
-#include "tools/weir-load/request/urls.h"
-#include "tools/weir-load/schedule/conn_stages.h"
-#include "tools/weir-load/schedule/part.h"
+#include "tools/weir-load/measure/measure.h"
+#include "tools/weir-load/request/request.h"
 #include "tools/weir-load/schedule/schedule.h"
-#include "tools/weir-load/target/redis_url.h"
-#include "tools/weir-load/target/sockets.h"
-#include "tools/weir-load/target/tls.h"
+#include "tools/weir-load/target/target.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* ---- publish_paths ---- */
+
+/*
+ * The options of run, ab and compare for files of a CI pipeline (publish.c).
+ * They are not in publish.c because it needs results, which need the
+ * options.
+ */
+
+#define PUBLISH_FORMATS 3U
+
+/* Paths as given; "-" is standard output, NULL means no file. */
+struct publish_paths {
+    const char *markdown;
+    const char *junit;
+    const char *prometheus;
+};
+
+#define PUBLISH_ROWS(type, member)                                             \
+    {"markdown",                                                               \
+     0,                                                                        \
+     "FILE",                                                                   \
+     "write a page for a pull request or a job's summary; -: standard output", \
+     .kind = OPTION_TEXT,                                                      \
+     .offset = offsetof(struct type, member.markdown)},                        \
+        {"junit",                                                              \
+         0,                                                                    \
+         "FILE",                                                               \
+         "write the checks as the tests of a pipeline",                        \
+         .kind = OPTION_TEXT,                                                  \
+         .offset = offsetof(struct type, member.junit)},                       \
+    {                                                                          \
+        "prometheus", 0, "FILE", "write figures as Prometheus reads them",     \
+            .kind = OPTION_TEXT,                                               \
+            .offset = offsetof(struct type, member.prometheus)                 \
+    }
+
+/* Checks that at most one file is standard output, and none if option @taken
+ * uses it. @taken may be NULL. Returns false after printing an error. */
+bool publish_check(const struct publish_paths *paths, const char *taken);
+
+/* Gets the option and the path of a format. Returns false after the last. */
+bool publish_list(const struct publish_paths *paths, size_t index,
+                  const char **ret_flag, const char **ret_path);
+
+/* ---- options ---- */
 
 #define OPTIONS_TARGETS_MAX 64
 #define OPTIONS_THREADS_MAX 256

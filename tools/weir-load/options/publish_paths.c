@@ -3,7 +3,7 @@
  * publish.c, but conflicts about standard output are found when the options are
  * parsed.
  */
-#include "publish_paths.h"
+#include "options.h"
 
 #include "tools/common/console.h"
 

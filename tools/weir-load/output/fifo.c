@@ -3,7 +3,7 @@
  * repeated; a blocking one could not time out. Sockets and some devices fail
  * with ENXIO, too, but permanently. Later writes may block, as in any program.
  */
-#include "fifo.h"
+#include "writers.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,15 +3,11 @@
  * Numbers are integers or finite reals; a percentile of too few values is null,
  * so that it is not read as zero.
  */
-#include "json.h"
-#include "tools/weir-load/base/exits.h"
+#include "tools/weir-load/base/base.h"
+#include "writers.h"
 
-#include "json_config.h"
-#include "tools/weir-load/measure/hdr.h"
-#include "tools/weir-load/measure/json_part.h"
-#include "tools/weir-load/result/fields.h"
-#include "tools/weir-load/result/summary.h"
-#include "tools/weir-load/result/verdict.h"
+#include "tools/weir-load/measure/measure.h"
+#include "tools/weir-load/result/result.h"
 
 #include "weir/base.h"
 

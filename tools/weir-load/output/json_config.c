@@ -3,11 +3,10 @@
  * here. Options that only affect the output are left out, so runs that differ
  * in them are comparable.
  */
-#include "json_config.h"
+#include "writers.h"
 
-#include "tools/weir-load/command/options_rows.h"
-#include "tools/weir-load/command/secret_words.h"
-#include "tools/weir-load/measure/json_part.h"
+#include "tools/weir-load/command/command.h"
+#include "tools/weir-load/measure/measure.h"
 #include "weir/base.h"
 
 #include <assert.h>

@@ -3,7 +3,7 @@
  * so this many are written at once. Standard output is not made non-blocking
  * because its open file description is shared with other processes.
  */
-#include "line_file.h"
+#include "output.h"
 
 #include "tools/common/console.h"
 

@@ -3,7 +3,7 @@
  * can be redirected separately. The caller checks that it is a
  * terminal.
  */
-#include "live.h"
+#include "writers.h"
 
 #include "tools/common/console.h"
 #include "tools/common/units.h"

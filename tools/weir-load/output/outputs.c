@@ -8,16 +8,13 @@
  * A dry run checks files without opening them, because it must not truncate an
  * earlier result.
  */
-#include "outputs.h"
+#include "output.h"
 
-#include "fifo.h"
-#include "json.h"
-#include "live.h"
-#include "report.h"
 #include "tools/common/console.h"
-#include "tools/weir-load/base/kind_name.h"
-#include "tools/weir-load/measure/hgrm.h"
-#include "tools/weir-load/result/fields.h"
+#include "tools/weir-load/base/base.h"
+#include "tools/weir-load/measure/measure.h"
+#include "tools/weir-load/result/result.h"
+#include "writers.h"
 
 #include <errno.h>
 #include <limits.h>

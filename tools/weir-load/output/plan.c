@@ -3,13 +3,13 @@
  * target with the most connections. Descriptors are counted for the connections
  * and for each additional thread.
  */
-#include "outputs.h"
+#include "output.h"
 
 #include "tools/common/console.h"
 #include "tools/common/limits.h"
 #include "tools/common/shell_line.h"
 #include "tools/common/units.h"
-#include "tools/weir-load/command/secret_words.h"
+#include "tools/weir-load/command/command.h"
 
 #include "weir/base.h"
 

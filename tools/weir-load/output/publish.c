@@ -3,11 +3,10 @@
  * which the user's files are filled at the end. So no user's file is left
  * incomplete.
  */
-#include "publish.h"
+#include "output.h"
 
-#include "json.h"
-#include "results.h"
 #include "tools/common/console.h"
+#include "writers.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -5,14 +5,12 @@
  * A figure of too few values is a dash. A run without success has no rate and
  * no latencies.
  */
-#include "report.h"
+#include "writers.h"
 
 #include "tools/common/console.h"
 #include "tools/common/units.h"
-#include "tools/weir-load/base/exits.h"
-#include "tools/weir-load/result/elsewhere.h"
-#include "tools/weir-load/result/fields.h"
-#include "tools/weir-load/result/verdict.h"
+#include "tools/weir-load/base/base.h"
+#include "tools/weir-load/result/result.h"
 
 #include "weir/base.h"
 

@@ -3,10 +3,10 @@
  * data folder of the same prefix, so both can be moved together. Options make
  * Python ignore the user's environment and modules and write no files.
  */
-#include "results.h"
+#include "output.h"
 
 #include "tools/common/console.h"
-#include "tools/weir-load/base/exits.h"
+#include "tools/weir-load/base/base.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -6,10 +6,10 @@
  * a killed one, do not conflict, and in containers all processes may have the
  * same id.
  */
-#include "whole_file.h"
+#include "output.h"
 
-#include "fifo.h"
 #include "tools/common/console.h"
+#include "writers.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /*
- * Redis as a codec: requests are commands (redis_command.h), and every reply of
+ * Redis as a codec: requests are commands (redis_command.c), and every reply of
  * RESP is a response (resp.h), even nil. An error fails by its first word;
  * errors inside an array, such as those of EXEC, are not counted.
  *
  * A connection begins with HELLO 3, AUTH and SELECT, if the target requires
- * them (redis_url.h). A command that never changes is in memory several times
+ * them (redis_url.c). A command that never changes is in memory several times
  * in a row, so that a batch is one write without a copy.
  */
 #include "tools/weir-load/codec/codec.h"
@@ -13,9 +13,9 @@
 #include "tools/common/console.h"
 #include "tools/common/http_head.h"
 #include "tools/load/payload.h"
-#include "tools/weir-load/measure/redis_errors.h"
-#include "tools/weir-load/request/redis_command.h"
-#include "tools/weir-load/target/redis_url.h"
+#include "tools/weir-load/measure/measure.h"
+#include "tools/weir-load/request/request.h"
+#include "tools/weir-load/target/target.h"
 
 #include <assert.h>
 #include <errno.h>

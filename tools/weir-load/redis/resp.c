@@ -7,7 +7,7 @@
  */
 #include "resp.h"
 
-#include "tools/weir-load/base/shown.h"
+#include "tools/weir-load/base/base.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -10,7 +10,7 @@
  * parsed again with all integers as floating-point numbers, and numbers that
  * may have lost digits are refused.
  */
-#include "capture.h"
+#include "request.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -3,7 +3,7 @@
  * and again when a request needs its row, which is valid then. Offsets of rows
  * have 32 bits: ten million rows need 40 megabytes in addition to the file.
  */
-#include "data.h"
+#include "request.h"
 
 #include "tools/load/payload.h"
 

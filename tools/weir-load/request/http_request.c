@@ -6,7 +6,7 @@
  * -H replaces the default fields (Host, User-Agent, Accept). Content-Length and
  * Transfer-Encoding are written only here, so that they match the body.
  */
-#include "http_request.h"
+#include "request.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,9 +3,8 @@
  * finds a kind with a binary search in the sums of the
  * weights.
  */
-#include "mix.h"
+#include "request.h"
 
-#include "template.h"
 #include "tools/common/units.h"
 
 #include <errno.h>

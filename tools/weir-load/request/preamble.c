@@ -5,10 +5,9 @@
  * A file is read once, for the names of captures, and kept, because it may be a
  * pipe. Captures from files have copies of their texts.
  */
-#include "preamble.h"
+#include "request.h"
 
-#include "template.h"
-#include "tools/weir-load/base/hash.h"
+#include "tools/weir-load/base/base.h"
 
 #include <errno.h>
 #include <stdio.h>

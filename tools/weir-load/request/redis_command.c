@@ -3,10 +3,10 @@
  * and then moved down to its actual head. Each argument has its own seed for
  * random values, because templates count their placeholders from 0.
  */
-#include "redis_command.h"
+#include "request.h"
 
 #include "tools/load/payload.h"
-#include "tools/weir-load/base/hex.h"
+#include "tools/weir-load/base/base.h"
 
 #include <errno.h>
 #include <stdio.h>

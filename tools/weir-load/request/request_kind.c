@@ -3,12 +3,9 @@
  * word is checked like the option with the same meaning. The lines below the
  * first are split off before that.
  */
-#include "request_kind.h"
+#include "request.h"
 
-#include "http_request.h"
-#include "redis_command.h"
-#include "script_request.h"
-#include "tools/weir-load/base/kind_name.h"
+#include "tools/weir-load/base/base.h"
 
 #include <errno.h>
 #include <stdio.h>

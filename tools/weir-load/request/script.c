@@ -3,10 +3,9 @@
  * an answer, so answers may arrive in any parts and have any size. Delimiters
  * are searched with the algorithm of Knuth, Morris and Pratt.
  */
-#include "script.h"
+#include "request.h"
 #include "tools/common/units.h"
-#include "tools/weir-load/base/hex.h"
-#include "tools/weir-load/base/shown.h"
+#include "tools/weir-load/base/base.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,9 +3,7 @@
  * in escapes name an offset in the text as written, errors in placeholders an
  * offset in the decoded bytes.
  */
-#include "script_request.h"
-
-#include "script.h"
+#include "request.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * million would exceed. Text is parsed from left to right; errors show the rest
  * of it.
  */
-#include "sizes.h"
+#include "request.h"
 
 #include "tools/common/units.h"
 

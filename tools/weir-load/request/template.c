@@ -6,10 +6,10 @@
  * of the part, so that runs with the same seed send the same bytes with any
  * number of threads.
  */
-#include "template.h"
+#include "request.h"
 
 #include "tools/load/payload.h"
-#include "tools/weir-load/base/gone.h"
+#include "tools/weir-load/base/base.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -3,10 +3,9 @@
  * them. A request is looked up by its text, and compiled only if it
  * is new.
  */
-#include "urls.h"
+#include "request.h"
 
-#include "template.h"
-#include "tools/weir-load/base/hash.h"
+#include "tools/weir-load/base/base.h"
 
 #include <errno.h>
 #include <stdlib.h>

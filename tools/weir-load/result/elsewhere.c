@@ -3,7 +3,7 @@
  * paths are sent unchanged; a fragment is removed. A server that shows another
  * protocol is assumed to speak it on the same port.
  */
-#include "elsewhere.h"
+#include "result.h"
 
 #include "tools/common/http_head.h"
 

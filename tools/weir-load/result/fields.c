@@ -5,8 +5,6 @@
  * a struct member and a row here; schema.py makes the schema from the row. The
  * counter's description is ABOUT or in the manual.
  */
-#include "fields.h"
-
 #include "result.h"
 
 /* ---- when the text report has a field ---- */

@@ -3,7 +3,7 @@
  * and the maximum always are, so that a client that was stopped is noticed in a
  * run of any length.
  */
-#include "lateness.h"
+#include "result.h"
 
 #include <stdio.h>
 

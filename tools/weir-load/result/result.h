@@ -1,4 +1,30 @@
 /*
+ * The result of a run: the sums of all threads, and the verdict.
+ *
+ * Tables of fields describe all counts. Every output and the merging of threads
+ * walk these tables.
+ */
+#ifndef WEIR_LOAD_RESULT_H
+#define WEIR_LOAD_RESULT_H
+
+#include "tools/common/shell_line.h"
+#include "tools/load/histogram.h"
+#include "tools/weir-load/base/base.h"
+#include "tools/weir-load/conn/conn.h"
+#include "tools/weir-load/measure/measure.h"
+#include "tools/weir-load/options/options.h"
+#include "tools/weir-load/target/target.h"
+
+#include "weir/loop.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- result ---- */
+
+/*
  * The results of a run as plain values: written once at the end, evaluated by
  * verdict_reach(), and read by the reports.
  *
@@ -7,21 +33,6 @@
  * window if it was scheduled in it, or in a closed loop if it was sent in it.
  * The rate counts answers that arrived in the window.
  */
-#ifndef WEIR_LOAD_RESULT_H
-#define WEIR_LOAD_RESULT_H
-
-#include "tools/load/histogram.h"
-#include "tools/weir-load/base/exits.h"
-#include "tools/weir-load/conn/traffic.h"
-#include "tools/weir-load/measure/errors.h"
-#include "tools/weir-load/measure/host.h"
-#include "tools/weir-load/measure/ledger.h"
-#include "tools/weir-load/measure/sharing.h"
-#include "tools/weir-load/measure/track.h"
-#include "tools/weir-load/options/options.h"
-#include "tools/weir-load/target/tls.h"
-
-#include "weir/loop.h"
 
 #define RESULT_ROWS_MAX     3600U
 #define RESULT_REMARKS_MAX  16U
@@ -115,9 +126,9 @@ struct result {
     /* Waits for a free connection or stream, and for a server's window;
      * requests that did not wait are not included. */
     struct histogram blocked;
-    /* Samples of how long answers were in their sockets (reading.h); the times
+    /* Samples of how long answers were in their sockets (reading.c); the times
      * of the same requests; and these times without the time in the socket
-     * (record.h). */
+     * (record.c). */
     struct histogram reading;
     struct histogram sampled;
     struct histogram prompt;
@@ -161,5 +172,261 @@ struct result {
     struct remarks warnings;
     enum load_exit exit;
 };
+
+/* ---- fields ---- */
+
+/*
+ * Describes the counted fields of a result and its times: a row for each with
+ * its name, how two values merge, and where reports show it.
+ *
+ * All code that adds up threads, writes results as JSON, reads and merges them,
+ * or prints the reports, the table of intervals and the page walks these rows.
+ * The meaning of a field is in the declaration of its struct and in the
+ * result's schema.
+ */
+
+struct result;
+
+enum field_merge {
+    FIELD_SUM,
+    FIELD_GREATEST,
+    FIELD_LEAST, /* minimum of values that are not 0 */
+    FIELD_FIRST, /* keeps the first value */
+    /* For a process: maximum of its threads, sum of processes. */
+    FIELD_PROCESS,
+};
+
+enum field_unit {
+    FIELD_COUNT,
+    FIELD_BYTES,
+    FIELD_TIME,    /* ns */
+    FIELD_LATENCY, /* ns; 0 means no answer: null in JSON, empty in tables */
+};
+
+struct field {
+    const char *name; /* in the result; NULL ends a table */
+    size_t offset;
+    enum field_merge merge;
+    enum field_unit unit;
+    const char *line;   /* first word of the text report's line, or NULL */
+    const char *text;   /* text before the value in that line */
+    const char *column; /* heading in the table of intervals, or NULL for
+                         * ->name */
+    /* NULL if the text report always has it. */
+    bool (*is_shown)(const struct result *result);
+    bool hides_zero; /* the text report leaves it out if 0 */
+    bool has_kinds;  /* in an interval, also counted by kind */
+    /* Description in the schema (schema.py); NULL if in the manual. */
+    const char *about;
+};
+
+extern const struct field fields_ledger[];
+extern const struct field fields_answers[];
+extern const struct field fields_handshakes[];
+extern const struct field fields_connections[];
+extern const struct field fields_http2[];
+extern const struct field fields_interval[];
+extern const struct field fields_usage[];
+extern const struct field fields_loop[];
+extern const struct field fields_error[];
+extern const struct field fields_kind[];
+extern const struct field fields_thread[];
+extern const struct field fields_result[];
+
+/* A struct of a result, and the JSON object with its fields. */
+struct fields_part {
+    const char *object; /* NULL if the fields are in the result itself */
+    const struct field *fields;
+    size_t offset; /* of the struct in struct result */
+};
+
+/* Ends with a row without fields. */
+extern const struct fields_part fields_parts[];
+
+/* Times in a result. */
+struct field_times {
+    const char *name; /* in the result */
+    size_t offset;    /* in struct result */
+    const char *line; /* title in the text report, or NULL */
+    const char *remark;
+    /* Additional condition; times without values are never shown. */
+    bool (*is_shown)(const struct result *result);
+    bool is_always; /* measured in every run, so never null */
+};
+
+/* In the order of the results. */
+extern const struct field_times fields_times[SLO_TIMES_COUNT];
+
+struct histogram *fields_times_of(struct result *result, enum slo_times times);
+const struct histogram *fields_times_in(const struct result *result,
+                                        enum slo_times times);
+
+/* Merges @from into @to, structs of two threads that @fields describes. */
+void fields_merge(const struct field *fields, void *to, const void *from);
+
+void fields_add_kinds(const struct kinds *kinds, struct kind_record *sum,
+                      const struct kind_record *from);
+
+uint64_t fields_get(const struct field *field, const void *from);
+
+/* ---- elsewhere ---- */
+
+/*
+ * Suggests another target if the server's answers show that it is needed: the
+ * location of a redirect, https:// if the server requires TLS, http:// if it
+ * has no TLS, the other version of HTTP, or the same target without verifying
+ * its certificate. The suggestion is a whole command line.
+ */
+
+#define ELSEWHERE_SIZE 768
+
+/* Finds the target to suggest. Returns false if there is none, or if several
+ * targets were loaded. */
+bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE]);
+
+/* Returns the text to print before the command line. */
+const char *elsewhere_reason(const struct result *result);
+
+/* Writes the command line with a target. Returns false if too long. */
+bool elsewhere_write(const struct result *result, const char *url,
+                     struct shell_line *ret);
+
+/* ---- summary ---- */
+
+/*
+ * The figures of a run for scripts, with stable names: one rate, one row of
+ * latencies in milliseconds, the errors and the verdict, for all load models.
+ *
+ * Latencies are response times, or service times in a closed loop. A percentile
+ * of too few requests is not known.
+ */
+
+struct summary {
+    const char *verdict;
+    /* Answers per second. */
+    double rate;
+    /* Sent requests, and failures without a request. */
+    uint64_t attempts;
+    /* Attempts that failed or timed out. */
+    uint64_t errors;
+    const struct histogram *latency;
+};
+
+json_t *summary_json(const struct summary *summary);
+
+/* ---- lateness ---- */
+
+/*
+ * Computes which part of the reported times is the lateness of the client: how
+ * late it sent requests, or read their answers.
+ *
+ * Each figure of the response times, in a closed loop of the service times, is
+ * compared with the same figure of a lateness: percentiles that are reported or
+ * in an objective, the mean, and the maximum. The times include the lateness,
+ * so if it is small compared with each figure, no figure would differ much
+ * without it. The limit is the larger of a time, which timers and schedulers
+ * may always be late, and a share of the figure.
+ */
+
+/* Smallest number of samples of late reads that are used. */
+#define LATENESS_SAMPLES 100U
+
+/* A figure of the response times and the same figure of a lateness. */
+struct lateness_figure {
+    char name[16];
+    double response_ns;
+    double late_ns;
+    double limit_ns;
+};
+
+/* Returns the times that include a lateness: response times, or service times
+ * in a closed loop. */
+const struct histogram *lateness_times(const struct result *result);
+
+/* Returns a lateness as a multiple of its limit. */
+double lateness_part(const struct lateness_figure *figure);
+
+/* Returns the figure whose lateness is the largest multiple of its limit; the
+ * name is empty if there is none. With @more, which may be NULL, the sum of
+ * both latenesses is compared. They may affect different requests: if each
+ * affects the slowest 3 % of a run, together they may affect the slowest 5
+ * %. */
+struct lateness_figure lateness_find_worst(const struct result *result,
+                                           const struct histogram *late,
+                                           const struct histogram *more);
+
+/* Writes by how much a lateness may raise the reported percentiles: "p95 by 12
+ * %, p99 by 33 %". Returns false if none is raised by 5 % or more. */
+bool lateness_write_shares(const struct result *result,
+                           const struct histogram *late, char *text,
+                           size_t size);
+
+/* Returns the largest part of its rate that a closed loop may have lost because
+ * it waited for a CPU. @waited is the share of time that it waited. The result
+ * is at most @waited, and at most the part of a request's time that its answer
+ * was in the socket. Short waits cost nothing while the server has other
+ * requests to answer. */
+double lateness_lost_share(const struct result *result, double waited);
+
+/* ---- slowing ---- */
+
+/*
+ * Tests whether the server became slower during the window.
+ *
+ * Answers of a run are not independent: one stall delays many, and a test that
+ * treats each answer as a separate draw would call any stall a trend. So the
+ * window is cut into ten equal parts, each of which is one value however many
+ * answers it had. By Little's law the time of a request is the time that
+ * requests were in flight, divided by the answers.
+ *
+ * Slowing is shown if each of the last five parts took longer than each of the
+ * first five, and the second half took longer by a tenth. If the server's speed
+ * is constant and the parts are independent, all orders of the ten are equally
+ * likely, and one of 252 is this one: less than half a percent of such runs are
+ * called slower by chance, whatever the distribution of their times and however
+ * few their answers. If the server has slow periods of several parts, up to a
+ * tenth of the runs are. A stall is not slowing as long as one part of the
+ * second half is as fast as the first half. The tenth avoids reports of tiny
+ * differences in runs with very many answers.
+ *
+ * Nothing is shown with fewer than ten intervals, or if a part of the first
+ * half has no answer; this does not mean that the server's speed was constant.
+ * Of servers that are a fifth slower from the middle on, with random times, the
+ * test finds 41 % with 100 answers in each part and 91 % with 300; if they slow
+ * down at three or seven tenths of the window, one of 20 with any number of
+ * answers.
+ */
+
+bool slowing_is_shown(const struct result_row *rows, size_t count,
+                      uint64_t window_ns);
+
+/* Returns in which of @part_count equal parts of the window an interval is. The
+ * middle of the interval decides, because its ends are late by the lateness of
+ * timers. */
+size_t slowing_part_of(const struct interval *row, uint64_t window_ns,
+                       size_t part_count);
+
+/* ---- verdict ---- */
+
+/*
+ * Evaluates a result: whether it is valid, and the exit code of the
+ * program. It reads only values, so it can be tested with made-up
+ * results.
+ */
+
+/* Evaluates the result, and sets its invalid, warnings and exit. */
+void verdict_reach(struct result *result);
+
+/* Returns "VALID", "INVALID", "FAILED" or "INTERRUPTED". */
+const char *verdict_word(const struct result *result);
+
+/* Returns the failed requests plus the failures without a request. */
+uint64_t verdict_error_count(const struct result *result);
+
+/* Fills in the figures for scripts; borrows from the result. */
+void verdict_summarize(const struct result *result, struct summary *ret);
+
+/* Returns the client's CPU time in the window, in CPUs; may exceed 1. */
+double verdict_cpu_share(const struct result *result);
 
 #endif

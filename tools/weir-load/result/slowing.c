@@ -3,7 +3,7 @@
  * extreme, which needs no table. Times are compared by products, so a part
  * without an answer, whose time is infinite, needs no special case.
  */
-#include "slowing.h"
+#include "result.h"
 
 enum { PART_COUNT = 10, HALF_COUNT = PART_COUNT / 2 };
 

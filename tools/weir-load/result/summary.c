@@ -3,9 +3,9 @@
  * pass a check of its limits. Each figure is therefore computed together with
  * whether it is known.
  */
-#include "summary.h"
+#include "result.h"
 
-#include "tools/weir-load/measure/json_part.h"
+#include "tools/weir-load/measure/measure.h"
 
 #define NS_PER_MS 1e6
 

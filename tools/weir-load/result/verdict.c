@@ -12,13 +12,9 @@
  * not an objection either; what counts is how late it sent and read because of
  * them, and how long it waited for a CPU.
  */
-#include "verdict.h"
-#include "elsewhere.h"
-#include "fields.h"
-#include "lateness.h"
-#include "slowing.h"
+#include "result.h"
 #include "tools/common/units.h"
-#include "tools/weir-load/base/exits.h"
+#include "tools/weir-load/base/base.h"
 
 #include <errno.h>
 #include <stdarg.h>

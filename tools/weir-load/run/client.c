@@ -10,10 +10,8 @@
 
 #include "tools/common/clock.h"
 #include "tools/common/console.h"
-#include "tools/weir-load/conn/conn_preamble.h"
-#include "tools/weir-load/conn/exchange.h"
-#include "tools/weir-load/conn/opening.h"
-#include "tools/weir-load/measure/host.h"
+#include "tools/weir-load/conn/conn.h"
+#include "tools/weir-load/measure/measure.h"
 
 #include "weir/error.h"
 #include "weir/tls_connection.h"

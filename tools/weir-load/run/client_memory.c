@@ -5,8 +5,7 @@
  */
 #include "client.h"
 
-#include "tools/weir-load/conn/conn_preamble.h"
-#include "tools/weir-load/conn/exchange.h"
+#include "tools/weir-load/conn/conn.h"
 
 #include <stdlib.h>
 

@@ -7,8 +7,8 @@
 
 #include "tools/common/clock.h"
 
-#include "tools/weir-load/conn/exchange.h"
-#include "tools/weir-load/http2/h2_conn.h"
+#include "tools/weir-load/conn/conn.h"
+#include "tools/weir-load/http2/http2.h"
 
 #include <sys/random.h>
 

@@ -5,7 +5,7 @@
  */
 #include "tools/weir-load/codec/codec.h"
 
-#include "tools/weir-load/http2/h2_conn.h"
+#include "tools/weir-load/http2/http2.h"
 
 #include <stddef.h>
 

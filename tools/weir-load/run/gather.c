@@ -3,10 +3,10 @@
  * stall of the server must have been seen by all threads, so it is at most the
  * shortest of their longest stalls.
  */
-#include "gather.h"
+#include "worker.h"
 
-#include "tools/weir-load/measure/hdr.h"
-#include "tools/weir-load/result/fields.h"
+#include "tools/weir-load/measure/measure.h"
+#include "tools/weir-load/result/result.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  * is read for each request, because the last of several requests that are sent
  * together is later than the first.
  */
-#include "pacing.h"
+#include "client.h"
 
 #include "tools/common/clock.h"
 #include "tools/common/console.h"

@@ -1,7 +1,7 @@
 /*
  * `weir-load run` loads a server and reports the results. It connects, warms
  * up, measures, waits for the last answers, and passes the result to the
- * verdict (verdict.h) and the reports (report.h, json.h).
+ * verdict (verdict.c) and the reports (report.c, json.c).
  */
 #ifndef WEIR_LOAD_RUN_H
 #define WEIR_LOAD_RUN_H

@@ -9,7 +9,7 @@
  * HTTP is checked with a request. With --proxy-protocol no request is sent,
  * because it would need a PROXY header.
  */
-#include "standby.h"
+#include "worker.h"
 
 #include "tools/common/console.h"
 #include "tools/common/units.h"

@@ -14,11 +14,15 @@
 #define WEIR_LOAD_WORKER_H
 
 #include "client.h"
-#include "tools/weir-load/measure/host.h"
+#include "tools/weir-load/base/base.h"
+#include "tools/weir-load/measure/measure.h"
+#include "tools/weir-load/options/options.h"
 #include "tools/weir-load/result/result.h"
 
 #include "weir/inspect.h"
 #include "weir/threads.h"
+
+/* ---- worker ---- */
 
 enum worker_phase {
     WORKER_RAMP,
@@ -120,5 +124,50 @@ void worker_finish(void *worker);
 
 /* Must be called after the thread has ended. */
 void worker_fini(struct worker *worker);
+
+/* ---- gather ---- */
+
+/*
+ * Merges the results of all threads into one. Counts are added
+ * and histograms merged; nothing is averaged and nothing is
+ * lost.
+ */
+
+/* Adds the row of another thread and the same interval. Borrows @from.
+ * gather_quantiles() then sets the quantiles of the sum. */
+void gather_row(const struct kinds *kinds, struct worker_row *sum,
+                const struct worker_row *from);
+void gather_quantiles(struct worker_row *sum);
+
+/* Encodes the row's latencies; the row's counts own the text. */
+void gather_histogram(struct worker_row *sum);
+
+/* Adds the times of an interval to the times of the run. */
+void gather_times(struct result *result, const struct worker_row *row);
+
+void gather_worker(struct result *result, const struct worker *worker);
+
+/* Computes who used the CPUs of each thread. Called after all threads were
+ * added. */
+void gather_sharing(struct result *result, const struct sharing_sample *begin,
+                    const struct sharing_sample *end);
+
+void gather_finish(struct result *result);
+
+/* ---- standby ---- */
+
+/*
+ * --wait: waits until the servers answer before the run starts. A job may start
+ * its server and the load at the same time, and neither knows how long the
+ * other takes.
+ */
+
+/* Waits until a connection to each target is established, and over http://
+ * without --proxy-protocol until a request is answered in any way. Prints what
+ * it waits for.
+ *
+ * Returns LOAD_OK, LOAD_INTERRUPTED, or after printing an error LOAD_NOTHING
+ * (timeout) or LOAD_INTERNAL. */
+enum load_exit standby_wait(const struct run_options *options);
 
 #endif

@@ -3,7 +3,7 @@
  * the same numbers mirror each other. Errors show the text that begins at the
  * error.
  */
-#include "conn_stages.h"
+#include "schedule.h"
 
 #include "tools/common/units.h"
 

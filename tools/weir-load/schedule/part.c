@@ -3,7 +3,7 @@
  * like GNU parallel's {#}. A scheduler is recognised by the variable that has
  * the index; the first variable that is set counts.
  */
-#include "part.h"
+#include "schedule.h"
 
 #include <errno.h>
 #include <stdio.h>

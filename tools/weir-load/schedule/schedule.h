@@ -1,4 +1,118 @@
 /*
+ * The load over time: send times of requests and numbers of connections.
+ *
+ * Both can be divided between several programs, each of which has a part of the
+ * load.
+ */
+#ifndef WEIR_LOAD_SCHEDULE_H
+#define WEIR_LOAD_SCHEDULE_H
+
+#include "tools/weir-load/base/base.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- part ---- */
+
+/*
+ * Divides one load between several programs.
+ *
+ * All have the same options; -c, -n, -R and --max-inflight are totals of all
+ * programs. Each has a range of the connections. Part i of n sends the
+ * scheduled requests i, i + n, i + 2n and so on, so that together they send one
+ * schedule if they start together (--start-at).
+ */
+
+#define PARTS_MAX 10000U
+
+struct part {
+    uint32_t index; /* from 0 */
+    uint32_t count; /* 1 if this program makes the whole load */
+};
+
+/* Parses "2/8"; "auto/8", if the environment has only the index
+ * (JOB_COMPLETION_INDEX of a Kubernetes Job); or "auto", if it has both:
+ * SLURM_PROCID and SLURM_NTASKS, PMI_RANK and PMI_SIZE, or OMPI_COMM_WORLD_RANK
+ * and OMPI_COMM_WORLD_SIZE.
+ *
+ * Returns 0, or -EINVAL with one line in @why (WHY_SIZE bytes). */
+int part_parse(const char *text, struct part *ret, char *why);
+
+/* Returns how much of @whole is in the ranges of earlier parts. */
+static inline uint64_t part_begin(const struct part *part, uint64_t whole)
+{
+    return whole / part->count * part->index +
+           whole % part->count * part->index / part->count;
+}
+
+/* Returns how much of @whole is in this part's range. */
+static inline uint64_t part_size(const struct part *part, uint64_t whole)
+{
+    const struct part next = {.index = part->index + 1, .count = part->count};
+
+    return part_begin(&next, whole) - part_begin(part, whole);
+}
+
+/* ---- conn_stages ---- */
+
+/*
+ * The number of connections over time (--conn-stages): a list of stages, each
+ * of which goes linearly from one number to another.
+ *
+ * Each thread of each part has a range of all connections, and opens a share of
+ * this range. Together the shares are the wanted number, however the
+ * connections are divided into ranges.
+ *
+ * Times count from the start of the window.
+ */
+
+#define CONN_STAGES_MAX 32
+
+/* Most connections of a stage. */
+#define CONN_STAGES_CONNS_MAX 1000000U
+
+struct conn_stage {
+    uint64_t duration_ns;
+    uint64_t from;
+    uint64_t to;
+};
+
+/* Without a stage the number is constant. */
+struct conn_stages {
+    struct conn_stage list[CONN_STAGES_MAX];
+    size_t count;
+};
+
+/* Parses stages like 30s@0..100,1m@100: a time and one or two numbers. Also
+ * parses k6's 30s:100, which starts at the previous number, or at 1 in the
+ * first stage.
+ *
+ * Returns 0, or -EINVAL with one line in @why (WHY_SIZE bytes), which has the
+ * position of the error. */
+int conn_stages_parse(const char *text, struct conn_stages *ret, char *why);
+
+uint64_t conn_stages_duration(const struct conn_stages *stages);
+
+/* Return the largest and the smallest number. */
+uint64_t conn_stages_most(const struct conn_stages *stages);
+uint64_t conn_stages_least(const struct conn_stages *stages);
+
+/* Returns the number wanted at a time; after the last stage its final
+ * number. */
+uint64_t conn_stages_at(const struct conn_stages *stages, uint64_t time_ns);
+
+/* Returns how many of a range of @count connections, starting at @first, are
+ * wanted if @wanted of @whole connections are. */
+static inline uint64_t conn_stages_share(uint64_t wanted, uint64_t whole,
+                                         uint64_t first, uint64_t count)
+{
+    return (first + count) * wanted / whole - first * wanted / whole;
+}
+
+/* ---- schedule ---- */
+
+/*
  * Send times of an open model: fixed before the run, and not moved by answers
  * or delays.
  *
@@ -11,14 +125,6 @@
  *
  * Times count from the start of the schedule.
  */
-#ifndef WEIR_LOAD_SCHEDULE_H
-#define WEIR_LOAD_SCHEDULE_H
-
-#include "tools/weir-load/base/why.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #define SCHEDULE_STAGES_MAX 32
 

@@ -16,13 +16,12 @@
 #include "serve.h"
 
 #include "serve_options.h"
-#include "serve_tell.h"
 #include "serve_thread.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/limits.h"
-#include "tools/weir-load/base/exits.h"
-#include "tools/weir-load/target/names.h"
+#include "tools/weir-load/base/base.h"
+#include "tools/weir-load/target/target.h"
 
 #include "weir/error.h"
 #include "weir/inspect.h"

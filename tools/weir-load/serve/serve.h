@@ -7,6 +7,10 @@
 #ifndef WEIR_LOAD_SERVE_H
 #define WEIR_LOAD_SERVE_H
 
+#include "tools/common/option.h"
+
+extern const struct option_set serve_set;
+
 /* Returns the exit code. Flags and addresses begin at argv[first]. */
 int serve_main(int argc, char **argv, int first);
 

@@ -1,6 +1,6 @@
 /*
  * Pending responses of a server connection, in a ring, with the times from
- * serve_pace.h. They are sent in order. After the peer's last byte, pending
+ * serve_pace.c. They are sent in order. After the peer's last byte, pending
  * responses are still sent before the connection is closed.
  *
  * A mode's connection begins with a struct answers, allocated with malloc() and
@@ -16,7 +16,10 @@
 #include "weir/transport.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/* ---- serve_answers ---- */
 
 /* A pending response; the mode fills in the fields that it needs. */
 struct answer {
@@ -74,5 +77,46 @@ void answers_lost(void *user, weir_transport *t, int err);
 void answers_pause(void *user, weir_transport *t);
 void answers_resume(void *user, weir_transport *t);
 int answers_end_of_stream(void *user, weir_transport *t);
+
+/* ---- serve_http ---- */
+
+/*
+ * The server's HTTP mode, controlled by a request's query.
+ *
+ * ?s=SIZE is the body's size, or a distribution (sizes.c); t=TIME the service
+ * time (a plain number is in milliseconds), r=STATUS the status, and close=1
+ * closes the connection after the response, like in haterm. Paths are ignored.
+ */
+
+/* Settings from a request's query. */
+struct serve_http_wish {
+    struct sizes sizes;
+    uint64_t delay_ns;
+    uint16_t status;
+    bool closes;
+    bool is_head_request;
+    uint8_t minor;
+};
+
+/* Parses a line like "GET /x?s=1k HTTP/1.1\r". *ret must have the defaults.
+ * Returns 0, or the status for refusing an invalid line or query. */
+int serve_http_parse_line(const char *line, size_t len,
+                          struct serve_http_wish *ret);
+
+/* Factory of the mode; its argument is a struct mode_counts. */
+int serve_http_create(void *arg, weir_transport *t,
+                      struct weir_protocol_binding *ret);
+
+/* ---- serve_paced ---- */
+
+/*
+ * Modes whose responses are timed: echo with a delay, and rr, which responds to
+ * each request of a fixed size with a fixed number of bytes.
+ *
+ * Like the modes of modes.h, they are protocol tables with bounded memory.
+ */
+
+/* Returns a mode by name, or NULL. */
+const struct mode *serve_paced_find(const char *name);
 
 #endif

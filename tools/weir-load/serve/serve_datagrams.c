@@ -5,7 +5,7 @@
  * A socket for all addresses responds from the address that received the
  * request, because a client with a connected socket ignores other addresses.
  */
-#include "serve_datagrams.h"
+#include "serve_thread.h"
 
 #include "tools/common/tried.h"
 

@@ -1,17 +1,16 @@
 /*
  * The request line is kept. Fields and body are parsed by the parser of
- * responses (http_response.h), because they have the same syntax, and dropped.
+ * responses (http_response.c), because they have the same syntax, and dropped.
  * Requests may be pipelined; responses are sent in order.
  *
  * Invalid requests (400, 505) and too long ones (414, 431) are refused and end
  * the connection, because the start of the next request is unknown.
  */
-#include "serve_http.h"
-
 #include "serve_answers.h"
+
 #include "tools/common/units.h"
 #include "tools/load/payload.h"
-#include "tools/weir-load/http1/http_response.h"
+#include "tools/weir-load/http1/http1.h"
 
 #include <errno.h>
 #include <stdio.h>

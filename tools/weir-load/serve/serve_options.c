@@ -8,14 +8,14 @@
  */
 #include "serve_options.h"
 
-#include "serve_datagrams.h"
-#include "serve_paced.h"
+#include "serve_answers.h"
+#include "serve_thread.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/units.h"
 #include "tools/common/version.h"
-#include "tools/weir-load/base/gone.h"
-#include "tools/weir-load/target/url.h"
+#include "tools/weir-load/base/base.h"
+#include "tools/weir-load/target/target.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -5,7 +5,7 @@
  * A second is rarely a multiple of the rate's interval. The remainder of the
  * division is carried over to the next response.
  */
-#include "serve_pace.h"
+#include "modes.h"
 
 #include "tools/common/units.h"
 

@@ -6,10 +6,8 @@
  *
  * serve_answers.h decides when responses are sent.
  */
-#include "serve_paced.h"
-
 #include "serve_answers.h"
-#include "serve_http.h"
+
 #include "tools/weir-load/options/options.h"
 
 #include <endian.h>

@@ -3,8 +3,8 @@
  * Addresses are printed in the form of their targets, with the port that the
  * kernel chose.
  */
-#include "serve_tell.h"
-#include "tools/weir-load/base/exits.h"
+#include "serve_options.h"
+#include "tools/weir-load/base/base.h"
 
 #include "tools/common/console.h"
 

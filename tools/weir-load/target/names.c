@@ -3,7 +3,7 @@
  * one ends. Each failed name is printed with its error; a failure ends the
  * program before it connects anywhere.
  */
-#include "names.h"
+#include "target.h"
 
 #include "tools/common/console.h"
 

@@ -3,7 +3,7 @@
  * the connection's own socket, so the server sees the same addresses with and
  * without a header.
  */
-#include "proxy_header.h"
+#include "target.h"
 
 #include <sys/un.h>
 #include <weir/proxy_protocol.h>

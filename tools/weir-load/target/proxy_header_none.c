@@ -3,7 +3,7 @@
  * others, and then refused (options_settle.c), so that no header is ever
  * written.
  */
-#include "proxy_header.h"
+#include "target.h"
 
 #include <errno.h>
 

@@ -3,10 +3,10 @@
  * password '@' is written as %40. Texts for messages are cut up to the last
  * '@', because a password may wrongly contain '/' or '@'.
  */
-#include "redis_url.h"
+#include "target.h"
 
 #include "tools/common/option.h"
-#include "tools/weir-load/base/hex.h"
+#include "tools/weir-load/base/base.h"
 
 #include <stdarg.h>
 #include <stdio.h>

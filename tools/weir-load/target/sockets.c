@@ -5,7 +5,7 @@
  * fails, because it would measure something else. The kernel reports twice the
  * size that was set: half of it is for its own bookkeeping.
  */
-#include "sockets.h"
+#include "target.h"
 
 #include "tools/common/console.h"
 

@@ -5,7 +5,7 @@
  *
  * No certificate is generated: a server without --cert is refused.
  */
-#include "tls.h"
+#include "target.h"
 
 #include "tools/common/console.h"
 

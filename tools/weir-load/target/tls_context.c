@@ -3,7 +3,7 @@
  * weir-load that calls it; without libweir-tls, tls_none.c replaces
  * it.
  */
-#include "tls.h"
+#include "target.h"
 
 #include "tools/common/console.h"
 #include "tools/common/key_log.h"

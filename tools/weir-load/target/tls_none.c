@@ -3,7 +3,7 @@
  * there are no contexts or sessions. The options are still parsed and
  * checked.
  */
-#include "tls.h"
+#include "target.h"
 
 #include "tools/common/console.h"
 

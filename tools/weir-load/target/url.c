@@ -1,16 +1,14 @@
 /*
  * The authority of a URL is rewritten as a tcp:// target, with the scheme's
  * port if it has none, and parsed as such a target; the path is the text after
- * it. A Redis path is parsed later (redis_url.h), after the URL's user was
+ * it. A Redis path is parsed later (redis_url.c), after the URL's user was
  * removed.
  *
  * Users are refused because there is a header for them, fragments because they
  * are never sent. The zone of an IPv6 address after '%' may be written as "%25"
  * (RFC 6874).
  */
-#include "url.h"
-
-#include "redis_url.h"
+#include "target.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /*
  * WebSocket as a codec: a request is a message, which the server echoes. The
- * payload comes from codec_payload.h or the command line; every byte of a
+ * payload comes from codec_payload.c or the command line; every byte of a
  * response is compared in place.
  *
- * A connection starts after the handshake (ws_handshake.h). Messages are
+ * A connection starts after the handshake (ws_handshake.c). Messages are
  * masked, as RFC 6455 requires from clients, so they are copied. Pings between
  * frames are answered and counted; a close by the server is an error while
  * requests are pending.
@@ -13,10 +13,8 @@
 #include "tools/weir-load/codec/codec.h"
 
 #include "tools/common/console.h"
-#include "tools/weir-load/codec/codec_payload.h"
-#include "tools/weir-load/http1/http_load.h"
+#include "tools/weir-load/http1/http1.h"
 #include "ws_frame.h"
-#include "ws_handshake.h"
 
 #include <assert.h>
 #include <errno.h>

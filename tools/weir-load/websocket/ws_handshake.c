@@ -6,7 +6,7 @@
  * are compared exactly. The server may choose one of the requested protocols,
  * once.
  */
-#include "ws_handshake.h"
+#include "ws_frame.h"
 
 #include <endian.h>
 #include <errno.h>

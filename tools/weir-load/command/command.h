@@ -1,13 +1,23 @@
 /*
+ * The command line of `weir-load run`: the rows of its options, the checks
+ * after the last one, and secrets in a command line. Commands that pass options
+ * on to runs use the same rows.
+ */
+#ifndef WEIR_LOAD_COMMAND_H
+#define WEIR_LOAD_COMMAND_H
+
+#include "tools/common/option.h"
+#include "tools/weir-load/options/options.h"
+
+#include <stddef.h>
+
+/* ---- options_rows ---- */
+
+/*
  * The options of `weir-load run` as rows, and the state while they are
  * parsed. For options.c and its parts, and for commands that pass options on
  * to runs.
  */
-#ifndef WEIR_LOAD_OPTIONS_ROWS_H
-#define WEIR_LOAD_OPTIONS_ROWS_H
-
-#include "tools/common/option.h"
-#include "tools/weir-load/options/options.h"
 
 /* Options that were given, else NULL; defaults of other options depend on
  * them. */
@@ -102,5 +112,25 @@ bool options_check_needs(const struct run_options *options,
  * error. */
 bool options_settle(struct options_reading *reading,
                     const struct option_list *list);
+
+/* ---- secret_words ---- */
+
+/*
+ * Finds secrets in a command line: the login of any URL, and the requests of a
+ * preamble.
+ *
+ * Results and messages leave them out. Process lists still show them, so a
+ * warning is printed.
+ */
+
+/* Finds the first secret in argv[at]. Returns its size, or 0 if there is none;
+ * *ret_at is its offset. A login includes its '@'. */
+size_t secret_words_find(char **argv, int at, size_t *ret_at);
+
+/* Returns a copy of argv[at] without its secrets, or NULL if out of memory. The
+ * caller frees it. */
+char *secret_words_strip(char **argv, int at);
+
+void secret_words_warn(int argc, char **argv);
 
 #endif

@@ -8,12 +8,14 @@
  * the tool's defaults and units, which is parsed like any other. Options
  * without an equivalent are refused with the reason.
  */
-#ifndef WEIR_LOAD_GRAMMAR_H
-#define WEIR_LOAD_GRAMMAR_H
+#ifndef WEIR_LOAD_FOREIGN_H
+#define WEIR_LOAD_FOREIGN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* ---- grammar ---- */
 
 enum grammar_takes {
     GRAMMAR_NONE, /* no value */

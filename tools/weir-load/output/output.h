@@ -1,0 +1,224 @@
+/*
+ * The outputs of a run.
+ *
+ * Files appear completely or not at all, so that a reader never sees half of
+ * one. Lines are written while the run lasts. The script writes the other
+ * formats.
+ */
+#ifndef WEIR_LOAD_OUTPUT_H
+#define WEIR_LOAD_OUTPUT_H
+
+#include "tools/weir-load/options/options.h"
+#include "tools/weir-load/result/result.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* ---- whole_file ---- */
+
+/*
+ * A file that others may read at any time: it always has the complete new
+ * contents or the old ones.
+ *
+ * Data is written to a temporary file next to it, which is renamed at the end;
+ * if another file is mounted on the name, it is overwritten at the end. A
+ * device, pipe or FIFO is written directly, and so is standard output, named
+ * "-".
+ */
+
+struct whole_file {
+    const char *flag; /* option that requested it; borrowed */
+    char *path;
+    FILE *file;      /* NULL if not requested */
+    char *target;    /* the path with resolved links, and the temporary file; */
+    char *temporary; /* NULL if the file is written directly */
+};
+
+/* Opens a file, or does nothing if @path is NULL. Returns false after printing
+ * an error. */
+bool whole_file_open(struct whole_file *self, const char *flag,
+                     const char *path);
+
+/* Closes the file and replaces the target. Returns false after printing an
+ * error; the target is then unchanged, or the error names the file that has the
+ * data. */
+bool whole_file_keep(struct whole_file *self);
+
+/* Discards the data; the target is unchanged. */
+void whole_file_drop(struct whole_file *self);
+
+/* Checks whether the file could be opened. Returns 0 or an error. */
+int whole_file_check(const char *path);
+
+bool whole_file_is_stdout(const char *path);
+
+/* ---- publish ---- */
+
+/*
+ * Result files for a CI pipeline, in several formats; each is written
+ * completely or not at all, by a script (results.c). They are opened before the
+ * run, so that an unusable name is reported first.
+ */
+
+struct result;
+
+struct publish {
+    struct whole_file files[PUBLISH_FORMATS];
+};
+
+/* Returns an allocated file name made from the given one, or NULL if out of
+ * memory. */
+typedef char *publish_name_fn(const void *arg, const char *given);
+
+/* Opens all files. Returns false after printing an error; no file is open
+ * then. */
+bool publish_open(struct publish *self, const struct publish_paths *paths,
+                  publish_name_fn *make_name, const void *arg);
+
+/* Runs the script to write the files. Returns false after printing an error. */
+bool publish_write(struct publish *self, const struct result *result);
+
+/* Closes the files. A file that publish_write() has not written keeps its old
+ * content. */
+void publish_drop(struct publish *self);
+
+/* ---- line_file ---- */
+
+/*
+ * A file that gets complete lines during the run, for readers that follow it
+ * (--csv).
+ *
+ * It may be a pipe with a slow or stopped reader. The run does not wait for the
+ * reader: up to a megabyte of lines is kept while a pipe is full, and sent
+ * later; further lines are dropped and counted. At the end the reader gets a
+ * moment to read the rest.
+ */
+
+struct line_file {
+    const char *flag; /* option that requested it; borrowed like the path */
+    const char *path;
+    FILE *file;      /* NULL if not requested */
+    bool is_patient; /* true if all writes are accepted at once */
+    FILE *lines;     /* memory stream for lines, set between begin and end */
+    char *text;
+    size_t size;
+    char *waiting; /* bytes that did not fit into the pipe */
+    size_t first;  /* @waiting has unsent bytes from first to end - 1 */
+    size_t end;
+    uint64_t missing; /* dropped lines */
+    int err;          /* errno of the first failed write, or 0 */
+};
+
+/* Initialises with an open file; @name is for messages. */
+void line_file_start(struct line_file *self, const char *flag, const char *name,
+                     FILE *file);
+
+/* Returns a stream to print the next lines to. Returns NULL if out of memory;
+ * the lines then count as missing. */
+FILE *line_file_begin(struct line_file *self);
+
+/* Writes the lines printed since line_file_begin(). */
+void line_file_end(struct line_file *self);
+
+/* Closes the file. Returns false, after printing an error, if something was not
+ * written. */
+bool line_file_close(struct line_file *self);
+
+/* ---- outputs ---- */
+
+/*
+ * Outputs of a run besides the report: the live view, JSON, and files for other
+ * tools. Files are opened before the run, so that an unusable name is reported
+ * first.
+ */
+
+struct output {
+    FILE *file; /* NULL if not requested */
+    int err;    /* errno of the first failed write, or 0 */
+};
+
+struct outputs {
+    const struct run_options *options;
+    /* Standard output is used if no file was given. */
+    struct whole_file json;
+    struct whole_file hgrm;
+    struct line_file csv;
+    struct output log;
+    struct publish publish;
+    bool is_live;
+    uint64_t row_count;
+};
+
+/* Latencies of one interval; response is empty in a closed loop. kinds is NULL
+ * if kinds are not counted. */
+struct outputs_times {
+    const struct histogram *response;
+    const struct histogram *service;
+    const struct kind_record *kinds;
+};
+
+/* Returns false, after printing an error, if two options use standard
+ * output. */
+bool outputs_check(const struct run_options *options);
+
+/* Checks that all files could be opened, without creating or truncating them.
+ * Returns false after printing which one could not. */
+bool outputs_check_files(const struct run_options *options);
+
+/* Prints a line for each requested file. */
+void outputs_print(const struct run_options *options, FILE *out);
+
+/* Opens the files. Returns false after printing which one could not be
+ * opened. */
+bool outputs_open(struct outputs *outputs, const struct run_options *options);
+
+void outputs_add_row(struct outputs *outputs, const struct result *result,
+                     const struct result_row *row,
+                     const struct outputs_times *times);
+
+/* Prints the report and the other outputs of an evaluated run. Returns the exit
+ * code, which is worse than the result's if something was not written. */
+enum load_exit outputs_finish(struct outputs *outputs,
+                              const struct result *result);
+
+/* Closes the files. Returns false, after printing an error, if one was not
+ * written. */
+bool outputs_close(struct outputs *outputs);
+
+/* Checks descriptors and ports. Returns false after printing an error. */
+bool plan_check(const struct run_options *options);
+
+/* Implements --dry-run: prints everything that was checked, with resolved
+ * names. */
+void plan_print(const struct run_options *options, FILE *out);
+
+/* ---- results ---- */
+
+/*
+ * Starts the script for work before and after runs (results.py): ab, compare,
+ * report, search, sweep, and the files for a pipeline.
+ *
+ * The script is installed with the program and needs Python 3. The program
+ * parses the command line and passes the result to the script.
+ */
+
+/* Number of arguments that results_begin() writes: python3, its options, the
+ * script, the program and the command. */
+#define RESULTS_WORDS 7U
+
+/* Fills in the first RESULTS_WORDS of @argv. Returns false, after printing an
+ * error, if the script was not found. */
+bool results_begin(const char *command, const char **argv);
+
+/* Replaces the process with the script. Returns an exit code, after printing an
+ * error, if that failed. */
+int results_exec(const char **argv);
+
+/* Runs the script with @in as standard input and the descriptors @fds, none
+ * below 3, left open. Returns false, after printing an error, if it could not
+ * be started or its exit code is not 0. */
+bool results_run(const char **argv, int in, const int *fds, size_t fd_count);
+
+#endif

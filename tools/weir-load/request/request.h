@@ -1,0 +1,813 @@
+/*
+ * Requests: their texts with placeholders, the values for these, and the kinds
+ * of requests that a load mixes.
+ *
+ * Files and options are parsed before a run. A request is written into the
+ * memory of its connection when it is sent.
+ */
+#ifndef WEIR_LOAD_REQUEST_H
+#define WEIR_LOAD_REQUEST_H
+
+#include "tools/weir-load/base/base.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/* ---- template ---- */
+
+/*
+ * Text with placeholders that each request fills in: {seq} the number of the
+ * request, {conn} of its connection, {rand:LOW:HIGH} a number, {letters:COUNT}
+ * random letters, {file:PATH} the bytes of a file, read once, {csv:COLUMN} a
+ * field of the request's row (data.c), and {NAME} a value that the connection
+ * has captured, if the name was added.
+ *
+ * A brace that is not followed by a lower-case word and ':' or '}' is a plain
+ * character, so JSON needs no escapes. The values of a request depend only on
+ * its number and the seed.
+ */
+
+/* Limits of {letters}, and of a whole text. */
+#define TEMPLATE_LETTERS_MAX 65536U
+#define TEMPLATE_SIZE_MAX    (64U << 20)
+
+/* Limits of captured values: number of names, sizes of name and value. */
+#define TEMPLATE_NAMES_MAX 16U
+#define TEMPLATE_NAME_SIZE 33U
+#define TEMPLATE_VALUE_MAX 8192U
+
+enum template_kind {
+    TEMPLATE_TEXT,
+    TEMPLATE_SEQ,
+    TEMPLATE_CONN,
+    TEMPLATE_RAND,
+    TEMPLATE_LETTERS,
+    TEMPLATE_CSV,
+    TEMPLATE_VALUE,
+};
+
+struct template_part {
+    enum template_kind kind;
+    /* TEMPLATE_TEXT: range in the template's bytes. */
+    size_t begin;
+    size_t len;
+    /* TEMPLATE_RAND: the range, inclusive. TEMPLATE_LETTERS: low is the count.
+     * TEMPLATE_VALUE: low is the number of the name. */
+    uint64_t low;
+    uint64_t high;
+    /* TEMPLATE_CSV: the name of a column, and its index once the template is
+     * bound. */
+    char *name;
+    size_t column;
+    /* Set by template_bind(): bytes that a path cannot have are written as
+     * %HH. */
+    bool is_encoded;
+};
+
+struct template
+{
+    /* All literal bytes. */
+    char *bytes;
+    size_t len;
+    struct template_part *parts;
+    size_t part_count;
+    /* Largest size when rendered. Valid after template_bind(). */
+    size_t size_max;
+    /* Set by template_bind(); NULL before. */
+    const struct data *data;
+};
+
+/* Part of a request that a template is for; it limits the values that {csv} and
+ * {NAME} may have. */
+enum template_place {
+    TEMPLATE_IN_BODY,   /* may have any byte */
+    TEMPLATE_IN_HEADER, /* no control characters */
+    /* HTTP head: in the first line bytes that a path cannot have are written as
+     * %HH; the other lines are headers. */
+    TEMPLATE_IN_HEAD,
+};
+
+/* A captured value. If it is NULL, nothing is written. */
+struct template_value {
+    char *bytes;
+    size_t len;
+};
+
+struct template_values {
+    uint64_t seq;
+    uint64_t conn;
+    uint64_t seed;
+    /* Captured values, indexed by the number of the name; NULL if the run has
+     * none. */
+    const struct template_value *named;
+};
+
+/* Adds a name of captured values, for all templates that are parsed later.
+ * Returns its number, even if the name exists; -EINVAL if it is not a letter
+ * followed by letters, digits, _ and -, or is another placeholder; or
+ * -E2BIG. */
+int template_add_name(const char *name, size_t len);
+
+/* Returns the number of a name, or -ENOENT. */
+int template_find_name(const char *name, size_t len);
+
+size_t template_count_names(void);
+bool template_name_is_used(size_t number);
+const char *template_name(size_t number);
+
+/* Parses a template. Returns 0, -ENOMEM, or -EINVAL with one line in @why,
+ * which has the offset. On an error nothing needs to be freed. */
+int template_parse(const char *text, size_t len, struct template *ret,
+                   char *why);
+
+/* Makes a template of literal bytes. Returns 0, -ENOMEM or -EINVAL. */
+int template_take(const char *bytes, size_t len, struct template *ret);
+
+/* Binds the template to its part of a request and to the data of its fields.
+ * @data is borrowed until template_fini(), and may be NULL. Returns 0, or
+ * -EINVAL with one line in @why if a column does not exist or has a value that
+ * is not allowed in this part. */
+int template_bind(struct template *self, const struct data *data,
+                  enum template_place place, char *why);
+
+size_t template_count_fields(const struct template *self);
+
+/* Returns true if the text may be empty for some request. */
+bool template_may_be_empty(const struct template *self);
+
+/* Returns true if the text is the same for all requests. */
+bool template_is_fixed(const struct template *self);
+
+/* Writes the text; @out has size_max bytes. Returns the number of bytes. */
+size_t template_render(const struct template *self,
+                       const struct template_values *values, char *out);
+
+void template_fini(struct template *self);
+
+/* Reads a file, whose bytes the caller frees. Returns 0 or an error. */
+int template_read_file(const char *path, char **ret_bytes, size_t *ret_len);
+
+/* ---- data ---- */
+
+/*
+ * A data file (--data) whose rows fill requests: comma-separated values as in
+ * RFC 4180, with column names in the first line. {csv:NAME} in a request is
+ * replaced by a field of the request's row.
+ *
+ *     name,password
+ *     ada,secret
+ *     "Smith, Jo","with ""quotes"""
+ *
+ * The file is read and divided into rows once; a row is divided into fields
+ * when a request needs it. Every row has as many fields as the first line;
+ * empty lines are skipped.
+ *
+ * The number of a request in the run determines its row. Numbers are unique
+ * across threads and parts of the load.
+ */
+
+#define DATA_SIZE_MAX    (UINT64_C(2) << 30)
+#define DATA_COLUMNS_MAX 256U
+
+enum data_order {
+    DATA_TURN,   /* one after the other, again and again */
+    DATA_RANDOM, /* chosen at random with the seed */
+    DATA_ONCE,   /* one after the other; the run ends after the last */
+};
+
+struct data_column {
+    char *name;
+    size_t size_max;
+    /* Line of the first row with a control character in this column, or 0. */
+    uint64_t control_line;
+};
+
+struct data {
+    char *bytes;
+    size_t len;
+    /* Offsets of the rows. */
+    uint32_t *rows;
+    size_t row_count;
+    struct data_column columns[DATA_COLUMNS_MAX];
+    size_t column_count;
+    enum data_order order;
+    uint64_t seed;
+};
+
+/* Reads and parses a file. Returns 0, or a negative error with one line in
+ * @why; then nothing is owned. */
+int data_read(FILE *file, struct data *ret, char *why);
+
+/* Parses @bytes and takes ownership of them. */
+int data_parse(char *bytes, size_t len, struct data *ret, char *why);
+
+/* Returns the column with this name, or -1. */
+int data_find(const struct data *data, const char *name);
+
+/* Writes the column names that fit, separated by commas. Returns @ret. */
+char *data_list(const struct data *data, char *ret, size_t size);
+
+/* Writes the field of a column in the row of request @number; @out has size_max
+ * bytes. Returns the number of bytes. */
+size_t data_write(const struct data *data, size_t column, uint64_t number,
+                  char *out);
+
+uint64_t data_hash(const struct data *data);
+
+void data_fini(struct data *data);
+
+/* ---- script ---- */
+
+/*
+ * Requests and answers of protocols that weir-load does not know: bytes to
+ * send, and a rule that defines where an answer ends.
+ *
+ * delim:BYTES        after the first BYTES
+ * count:N:BYTES      after the N-th BYTES
+ * len:SIZE           after SIZE bytes
+ * prefix:4be@2+1     a length field of 4 bytes, big-endian (le: little-
+ *                    endian), after 2 other bytes; it counts the bytes
+ *                    after it, and here 1 more (-1: less). Fields have
+ *                    1, 2, 4 or 8 bytes.
+ *
+ * In BYTES and requests \r \n \t \\ and \xHH mean the same as in C, and \0 is a
+ * zero byte.
+ */
+
+/* Longest delimiter, and longest beginning that is compared. */
+#define SCRIPT_BYTES_MAX 64U
+
+#define SCRIPT_ANSWER_MAX (UINT64_C(1) << 30)
+
+enum script_kind {
+    SCRIPT_DELIMITER, /* ends with the count-th delimiter */
+    SCRIPT_LENGTH,
+    SCRIPT_PREFIX,
+};
+
+struct script_rule {
+    enum script_kind kind;
+    uint8_t delimiter[SCRIPT_BYTES_MAX];
+    /* KMP table: bytes still matched after a mismatch. */
+    uint8_t fallback[SCRIPT_BYTES_MAX];
+    size_t delimiter_len;
+    uint64_t count;
+    uint64_t size_bytes;
+    uint32_t field_at;
+    uint32_t field_size;
+    bool is_big_endian;
+    uint64_t surplus_bytes;
+    bool is_less;
+    /* Required start of every answer. */
+    uint8_t begin[SCRIPT_BYTES_MAX];
+    size_t begin_len;
+};
+
+/* Reader of one answer; must be zero-initialised before the first byte. */
+struct script_reader {
+    uint64_t size_bytes;
+    /* Matched bytes of the delimiter, and complete delimiters. */
+    uint32_t matched;
+    uint64_t found;
+    uint64_t field;
+    uint32_t shown_len;
+    uint8_t shown[SCRIPT_BYTES_MAX];
+};
+
+struct script_options {
+    /* Request as given, or NULL without a script. */
+    const char *request;
+    const char *begin;
+    struct script_rule rule;
+};
+
+/* Decodes escapes. Returns the number of bytes, at most strlen(text); or
+ * -EINVAL and the offset of the first wrong byte. */
+ssize_t script_unescape(const char *text, char *out, size_t *ret_at);
+
+/* Parses a rule. Returns 0, or -EINVAL with one line in @why. */
+int script_parse_rule(const char *text, struct script_rule *ret, char *why);
+
+/* Parses the required start of answers, with escapes. Returns like
+ * script_parse_rule(). */
+int script_parse_begin(const char *text, struct script_rule *rule, char *why);
+
+/* Reads an answer or a part of it; @len must not be 0. Returns the number of
+ * bytes used, or -EMSGSIZE if the length field is too large or negative. After
+ * a complete answer the reader keeps the answer's first bytes until it is
+ * cleared. */
+ssize_t script_read(const struct script_rule *rule,
+                    struct script_reader *reader, const uint8_t *data,
+                    size_t len, bool *ret_complete);
+
+/* Returns true if a complete answer begins as required. */
+bool script_is_good(const struct script_rule *rule,
+                    const struct script_reader *reader);
+
+/* ---- script_request ---- */
+
+/*
+ * A request as given on the command line: text with escapes (script.c), which
+ * are decoded first, and then placeholders (template.c). A brace written as an
+ * escape may start a placeholder like any other brace.
+ */
+
+/* Parses a request. Returns 0, or a negative error with one line in @why
+ * (WHY_SIZE). An empty request is refused. */
+int script_request_parse(const char *text, struct template *ret, char *why);
+
+int script_request_check(const char *text, char *why);
+
+/* ---- sizes ---- */
+
+/*
+ * Sizes of requests and answers: one for all, or random ones.
+ *
+ *     1k                     always 1024 bytes
+ *     uniform:64:1k          from 64 to 1024, all equally often
+ *     exp:1k                 exponential, with this mean
+ *     pareto:100:1.2:1M      Pareto from 100 bytes, shape 1.2, at most 1 MiB
+ *     mix:100:90,10k:10      100 bytes 90 times for every 10 times 10 KiB
+ *
+ * A size is a function of a random number, which is a function of seed,
+ * connection and index. The reader of answers computes the same sizes as the
+ * writer of requests and keeps no list of them.
+ */
+
+#define SIZES_PARTS_MAX 16U
+
+#define SIZES_MAX (UINT64_C(64) << 20)
+
+enum sizes_kind {
+    SIZES_FIXED,
+    SIZES_UNIFORM,
+    SIZES_EXPONENTIAL,
+    SIZES_PARETO,
+    SIZES_MIX,
+};
+
+struct sizes_part {
+    uint64_t bytes;
+    /* Sum of the weights up to and including this part. */
+    uint64_t up_to;
+};
+
+struct sizes {
+    enum sizes_kind kind;
+    /* Bounds of all possible sizes. */
+    uint64_t least;
+    uint64_t most;
+    /* For exponential sizes the mean; for Pareto scale and shape. */
+    double scale;
+    double shape;
+    struct sizes_part parts[SIZES_PARTS_MAX];
+    size_t part_count;
+};
+
+/* Parses sizes of at least @least bytes. Returns 0, or -EINVAL with the offset
+ * and the reason in @why. */
+int sizes_parse(const char *text, uint64_t least, struct sizes *ret, char *why);
+
+struct sizes sizes_of(uint64_t bytes);
+
+/* Restricts an exponential distribution, which has no bounds of its own.
+ * Returns true if all sizes are now within the bounds. */
+bool sizes_clip(struct sizes *sizes, uint64_t least, uint64_t most);
+
+uint64_t sizes_draw(const struct sizes *sizes, uint64_t random);
+
+static inline bool sizes_is_fixed(const struct sizes *sizes)
+{
+    return sizes->kind == SIZES_FIXED;
+}
+
+/* ---- redis_command ---- */
+
+/*
+ * A Redis command as people type it and as it is sent: arguments separated by
+ * blanks, each a template (template.c), are sent as an array of strings.
+ *
+ *     SET key{rand:1:1000} "two words\n"
+ *
+ * Quotes and escapes are as in redis-cli: "..." may have \n \r \t \a \b \xHH \"
+ * and \\, '...' only \'.
+ */
+
+#define REDIS_WORDS_MAX 1024U
+
+struct redis_command {
+    struct template *words;
+    size_t word_count;
+    size_t size_max;
+};
+
+/* Parses a command. Returns 0, or a negative error with one line in @why
+ * (WHY_SIZE); then nothing is owned. Commands that do not have exactly
+ * one answer are refused. */
+int redis_command_parse(const char *text, struct redis_command *ret, char *why);
+
+int redis_command_check(const char *text, char *why);
+
+int redis_command_bind(struct redis_command *self, const struct data *data,
+                       char *why);
+
+bool redis_command_is_fixed(const struct redis_command *self);
+
+/* Writes the command; @out has size_max bytes. Returns the number of bytes. */
+size_t redis_command_render(const struct redis_command *self,
+                            const struct template_values *values, char *out);
+
+/* Writes a command of fixed arguments; @out has REDIS_PLAIN_SIZE(count, bytes
+ * of all arguments) bytes. */
+size_t redis_command_write(const char *const *words, size_t count, char *out);
+
+#define REDIS_HEAD_SIZE 24U /* "$", a number of 20 digits, CR and LF */
+#define REDIS_PLAIN_SIZE(count, bytes)                                         \
+    (((count) + 1) * (REDIS_HEAD_SIZE + 2) + (bytes))
+
+void redis_command_fini(struct redis_command *self);
+
+/* ---- http_request ---- */
+
+/*
+ * HTTP/1.1 requests built from the command line: method, path, fields and body,
+ * each of which may be a template (template.c).
+ *
+ * A request without placeholders is stored several times in a row, so that a
+ * batch is one write without a copy.
+ */
+
+#define HTTP_FIELDS_MAX 64U
+
+/* Upper limit of status codes, exclusive. */
+#define HTTP_STATUS_END 1000U
+
+enum http_version {
+    HTTP_VERSION_1_1,
+    HTTP_VERSION_2,
+    HTTP_VERSION_AUTO, /* chosen in the handshake of each connection */
+};
+
+struct http_options {
+    enum http_version version;
+    /* HTTP/2 receive windows of a stream and of a connection. */
+    uint64_t window_bytes;
+    uint64_t conn_window_bytes;
+    /* HTTP/2: largest frame accepted, and header table size of both sides. */
+    uint64_t frame_bytes;
+    uint64_t table_bytes;
+    /* NULL means GET, or POST with a body. */
+    const char *method;
+    /* Path for targets that have none; NULL means "/". */
+    const char *path;
+    /* "Name: value"; "Name:" removes a field that is sent by default. */
+    const char *fields[HTTP_FIELDS_MAX];
+    size_t field_count;
+    /* Body, or @FILE for a file; may be NULL. */
+    const char *body;
+    bool is_chunked;
+    /* The last request of a connection has the field Connection: close. */
+    bool is_last;
+    /* Statuses that are not failures. */
+    bool has_expected;
+    bool expected[HTTP_STATUS_END];
+    const struct data *data;
+    /* The expected body as given (wanted.c), or NULL if any body is right. */
+    const char *wanted;
+};
+
+struct http_request {
+    bool is_head;
+    /* May be sent twice (RFC 9110, 9.2.2). */
+    bool is_idempotent;
+    bool is_chunked;
+    /* The head up to Content-Length, which depends on the body. */
+    struct template head;
+    struct template body;
+    bool has_body;
+    /* Copies of a fixed request, of len bytes each. */
+    char *bytes;
+    size_t len;
+    size_t copies;
+    /* Largest size of a request that is not fixed. */
+    size_t size_max;
+};
+
+/* Check the value of an option. They return 0, or an error with one line in
+ * @why (WHY_SIZE). */
+int http_check_method(const char *method, char *why);
+int http_check_path(const char *path, char *why);
+int http_check_field(const char *field, char *why);
+int http_check_body(const char *body, char *why);
+
+/* Returns true if one of the first @count fields has the name of @field. */
+bool http_is_given(const struct http_options *options, size_t count,
+                   const char *field);
+
+/* Reports whether there is a Connection field, and whether it has "close". */
+bool http_has_connection(const struct http_options *options, bool *ret_closes);
+
+/* Parses "200", "2xx" or "200,3xx". Returns 0, or -EINVAL and the offset of the
+ * first wrong byte. */
+int http_parse_expected(const char *text, struct http_options *options,
+                        size_t *ret_at);
+
+/* Builds requests for a path and the value of the Host field. @copies is the
+ * largest batch. Returns 0, or a negative error with one line in @why. */
+int http_request_init(struct http_request *self,
+                      const struct http_options *options, const char *host,
+                      const char *path, size_t copies, char *why);
+
+/* Renders a request into @out of size_max bytes. Returns its length. */
+size_t http_request_render(const struct http_request *self,
+                           const struct template_values *values, char *out);
+
+void http_request_fini(struct http_request *self);
+
+/* ---- request_kind ---- */
+
+/*
+ * A kind of request, as written in a line of a file after the weight of a mix
+ * (mix.c). HTTP: method, path and an optional body, or only a path, which means
+ * GET. Other protocols: where the answer ends, optionally what it begins with,
+ * and the request. Redis: a command. A name in brackets may come first.
+ *
+ *     POST /items {"id": {seq}}
+ *     [list] GET /items?page={seq}
+ *     delim:\r\n begin:STORED set key{rand:1:1000} 0 0 5\r\nhello\r\n
+ *
+ * Lines directly below an HTTP request are its headers or, with '@', the file
+ * with its body:
+ *
+ *     POST /items
+ *     Content-Type: application/json
+ *     @item.json
+ */
+
+/* Form of a request. Some functions take a bool is_http instead, for the first
+ * two forms. */
+enum request_form {
+    REQUEST_SCRIPT,
+    REQUEST_HTTP,
+    REQUEST_REDIS, /* a command as in redis_command.c */
+};
+
+struct request_kind {
+    /* The first line and the lines below that belong to it, as written. */
+    char *line;
+    /* Name from "[NAME]" at the start of the line, or NULL. */
+    const char *name;
+    /* For HTTP. @body may be NULL. Headers follow each other, each with a
+     * terminating zero, and are sent before the headers of the command line. */
+    const char *method;
+    const char *path;
+    const char *body;
+    const char *headers;
+    size_t header_count;
+    /* For other protocols: the request with escapes; and the end of the answer,
+     * NULL for Redis. */
+    const char *request;
+    struct script_rule *rule;
+};
+
+/* Returns true for a header or body file of the HTTP request above. */
+bool request_kind_goes_on(const char *line, size_t len);
+
+/* Finds the end of a request whose first line ends at @end. Returns its offset,
+ * and adds the number of lines below that belong to the request to
+ * *ret_below. */
+size_t request_kind_find_end(const char *text, size_t end, size_t len,
+                             unsigned *ret_below);
+
+/* Stores a line, or several separated by '\n'. Returns a second copy for
+ * request_kind_read() to modify, owned by the kind, or NULL if out of
+ * memory. */
+char *request_kind_keep(struct request_kind *kind, const char *line,
+                        size_t len);
+
+/* Parses the copy, from @words. Returns 0, or a negative error with one line in
+ * @why (WHY_SIZE). Call request_kind_fini() in any case. */
+int request_kind_read(struct request_kind *kind, char *words,
+                      enum request_form form, char *why);
+
+/* Returns the text after an optional [NAME]. */
+char *request_kind_skip_name(char *line);
+
+/* Splits off the first word; *text is set to the text after the blanks. */
+char *request_kind_take_word(char **text);
+
+void request_kind_fini(struct request_kind *kind);
+
+/* ---- mix ---- */
+
+/*
+ * A mix of requests with weights, from a file (--mix): one line for each kind,
+ * with its weight and a request as in request_kind.c.
+ *
+ *     # HTTP
+ *     90 GET /items/{rand:1:1000}
+ *     10 POST /items {"id": {seq}}
+ *     Content-Type: application/json
+ *
+ *     # other protocols
+ *     9 delim:END\r\n get key{rand:1:1000}\r\n
+ *     1 delim:\r\n begin:STORED set key{rand:1:1000} 0 0 5\r\nhello\r\n
+ *
+ * The default weight is 1. The index of a request on its connection determines
+ * its kind, so that the reader of the answers can compute it again.
+ */
+
+#define MIX_KINDS_MAX 256U
+
+struct mix {
+    size_t kind_count;
+    struct request_kind kinds[MIX_KINDS_MAX];
+    /* For each kind, the sum of its weight and those of earlier kinds. */
+    uint64_t ends[MIX_KINDS_MAX];
+};
+
+/* Parses the text of a file. Returns 0, or a negative error with one line in
+ * @why; then nothing is owned. */
+int mix_parse(const char *text, size_t len, enum request_form form,
+              struct mix *ret, char *why);
+
+/* Reads a file and parses it like mix_parse(). */
+int mix_read(const char *path, enum request_form form, struct mix *ret,
+             char *why);
+
+size_t mix_choose(const struct mix *mix, uint64_t random);
+
+void mix_fini(struct mix *mix);
+
+/* ---- urls ---- */
+
+/*
+ * A list of requests (--urls), one per line, in the form of request_kind.c:
+ *
+ *     /items/17
+ *     POST /items {"id": {seq}}
+ *
+ * A URL of the target may replace a path, so that lists for vegeta can be read.
+ * Lines with the same request share one kind, which keeps long lists of few
+ * requests small. The number of a request in the run selects its line.
+ */
+
+#define URLS_LINES_MAX 10000000U
+#define URLS_KINDS_MAX 1000000U
+
+struct urls {
+    /* Index of each line's kind. */
+    uint32_t *kind_indices;
+    size_t count;
+    struct request_kind *kinds;
+    size_t kind_count;
+};
+
+/* Parses an open file. A URL that begins with @target, "http://HOST:PORT",
+ * becomes the path after it; @target may be NULL. Returns 0, or a negative
+ * error with one line in @why; then nothing is owned. */
+int urls_parse(FILE *file, enum request_form form, const char *target,
+               struct urls *ret, char *why);
+
+/* Returns the kind of request @number. The list starts again after its end. */
+static inline uint32_t urls_kind(const struct urls *urls, uint64_t number)
+{
+    return urls->kind_indices[number % urls->count];
+}
+
+int urls_read(const char *path, enum request_form form, const char *target,
+              struct urls *ret, char *why);
+
+uint64_t urls_hash(const struct urls *urls);
+
+void urls_fini(struct urls *urls);
+
+/* ---- capture ---- */
+
+/*
+ * --capture takes a value from an answer; later requests of the same connection
+ * can use it as {NAME}.
+ *
+ *     token=json:data.tokens[0].value    from a JSON body; "$." may precede
+ *                                        the path, and "$" is the whole body
+ *     csrf=header:X-CSRF-Token           the first header of this name
+ *     sid=cookie:SESSION                 a cookie, as last set
+ *
+ * Answers are untrusted: the bytes that are searched and the length of a value
+ * are limited, and values have no control characters, so a value cannot end a
+ * line of a request.
+ */
+
+/* Larger bodies are not searched for values. */
+#define CAPTURE_BODY_MAX (64U << 10)
+
+enum capture_kind {
+    CAPTURE_JSON,
+    CAPTURE_HEADER,
+    CAPTURE_COOKIE,
+};
+
+struct capture {
+    /* The option's value; borrowed. */
+    const char *text;
+    /* Number of its name (template.c). */
+    size_t number;
+    enum capture_kind kind;
+    /* JSON path, empty for the whole body, or name of the header or cookie;
+     * points into text. */
+    const char *where;
+};
+
+/* An answer. Its head has all lines as they were received. */
+struct capture_answer {
+    const char *head;
+    size_t head_len;
+    const char *body;
+    size_t body_len;
+};
+
+/* Parses NAME=KIND:WHERE and adds the name. Returns 0, or -EINVAL with one line
+ * in @why. */
+int capture_parse(const char *text, struct capture *ret, char *why);
+
+/* Takes the value from an answer; it is allocated and replaces the old value.
+ * Returns 0, -ENOMEM, or -EINVAL with one line in @why if the answer has no
+ * such value. */
+int capture_take(const struct capture *self,
+                 const struct capture_answer *answer,
+                 struct template_value *value, char *why);
+
+/* ---- preamble ---- */
+
+/*
+ * Requests that each connection sends once, before its first measured request:
+ * --preamble and --capture.
+ *
+ * A preamble is a list of requests, written like lines of --mix without
+ * weights; each is sent when the previous answer is complete. A capture
+ * (capture.c) applies to the answer of the request before it. In a file, a line
+ *
+ *     capture NAME=json:PATH
+ *
+ * is a capture; the other lines are as in a file of --urls. conn_preamble.c
+ * sends preambles.
+ */
+
+#define PREAMBLE_LINES_MAX    16U
+#define PREAMBLE_CAPTURES_MAX 32U
+
+#define PREAMBLE_WORDS_MAX 48U
+
+struct preamble_line {
+    struct request_kind kind;
+    /* Captures from its answer. */
+    size_t first_capture;
+    size_t capture_count;
+};
+
+struct preamble {
+    struct preamble_line lines[PREAMBLE_LINES_MAX];
+    size_t line_count;
+    struct capture captures[PREAMBLE_CAPTURES_MAX];
+    size_t capture_count;
+};
+
+/* The options as given on the command line, in order. */
+struct preamble_words {
+    size_t count;
+    struct {
+        const char *text;
+        bool is_capture;
+    } list[PREAMBLE_WORDS_MAX];
+    /* Rows of the two options, if they were given; else NULL. */
+    const struct option *preamble;
+    const struct option *capture;
+};
+
+/* Adds the names of all captures, so that requests may use them in options
+ * before the capture. Must be called before the command line is parsed. Errors
+ * are reported later, when the options are parsed. */
+void preamble_find_names(int argc, char **argv, int first);
+
+/* Returns the text of a --preamble if argv[at] is its value or contains it,
+ * else NULL. */
+const char *preamble_find_text(char **argv, int at);
+
+/* Like preamble_find_text(), but NULL for @FILE: other texts may contain a
+ * password. */
+const char *preamble_find_secret(char **argv, int at);
+
+/* Parses the options. Returns 0, or a negative error with one line in @why. */
+int preamble_read(const struct preamble_words *words, bool is_http,
+                  struct preamble *ret, char *why);
+
+/* Returns a name that @text uses before an answer sets it, or NULL. */
+const char *preamble_find_early(const struct preamble *preamble, size_t line,
+                                const char *text);
+
+uint64_t preamble_hash(const struct preamble *preamble);
+
+#endif
