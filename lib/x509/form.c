@@ -5,7 +5,10 @@
  */
 #include "directory.h"
 #include "extension.h"
+#include "hostname.h"
 #include "uring/check.h"
+
+#include <string.h>
 
 /* ---- lists ---- */
 
@@ -99,6 +102,21 @@ static bool form_is_address(struct wr_bytes ip, bool is_base)
            form_is_mask(mask);
 }
 
+/* Checks a subtree of DNS names or mail addresses. Nothing would be in a
+ * subtree like "*.example.org", so that its exclusion would have no effect. */
+static bool form_is_host_base(uint8_t tag, struct wr_bytes base)
+{
+    const char *host = (const char *)base.data;
+    const char *at = memchr(host, '@', base.size);
+
+    if (tag == WR_X509_NAME_TAG_DNS || !at) {
+        return wr_x509_hostname_is_base(host, base.size);
+    }
+    const size_t size = (size_t)(host + base.size - at) - 1;
+    return at > host && size > 0 && at[1] != '.' &&
+           wr_x509_hostname_is_base(at + 1, size);
+}
+
 static bool form_is_name(uint8_t tag, struct wr_bytes name, bool is_base)
 {
     wr_assert(name.data != NULL);
@@ -107,6 +125,7 @@ static bool form_is_name(uint8_t tag, struct wr_bytes name, bool is_base)
         return form_is_other_name(name);
     case WR_X509_NAME_TAG_EMAIL:
     case WR_X509_NAME_TAG_DNS:
+        return form_is_text(name) && (!is_base || form_is_host_base(tag, name));
     case WR_X509_NAME_TAG_URI:
         return form_is_text(name);
     case WR_X509_NAME_TAG_DIRECTORY:

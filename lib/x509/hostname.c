@@ -94,6 +94,14 @@ bool wr_x509_hostname_matches(const char *host, const char *name, size_t len)
            wr_x509_hostname_read_ip(host, ip) == 0;
 }
 
+bool wr_x509_hostname_is_base(const char *base, size_t len)
+{
+    const bool is_below = len > 0 && base[0] == '.';
+
+    return len == 0 ||
+           hostname_count_labels(base + is_below, len - is_below) > 0;
+}
+
 size_t wr_x509_hostname_read_ip(const char *host, uint8_t ret[WR_X509_IP_SIZE])
 {
     char text[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE];

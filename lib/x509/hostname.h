@@ -24,6 +24,10 @@ WEIR_MUST_USE bool wr_x509_hostname_is_same(const char *a, const char *b,
 WEIR_MUST_USE bool wr_x509_hostname_matches(const char *host, const char *name,
                                             size_t len);
 
+/* Returns true if some host can be in the subtree of @base: a name, a dot and a
+ * name, or nothing, which contains all hosts. */
+WEIR_MUST_USE bool wr_x509_hostname_is_base(const char *base, size_t len);
+
 /* Parses a literal address, IPv4 or IPv6 (a zone is ignored), into network
  * order. Returns its size, 4 or 16 bytes, or 0 if the text is not an
  * address. */

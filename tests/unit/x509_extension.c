@@ -348,6 +348,20 @@ UNIT(x509_extension, constraints_of_names_that_are_malformed_make_it_so)
          -EBADMSG}, /* without a mask */
         {part_wrap(0xa0, TREE("\x87\11\1\2\3\0\377\377\377\0\0")), -EBADMSG},
         {part_wrap(0xa0, JOIN(TREE("\x82\1a"), TREE(""))), -EBADMSG},
+        /* Bases that no name can be in. */
+        {part_wrap(0xa1, TREE("\x82\0")), 0},
+        {part_wrap(0xa1, TREE("\x82\4.a.b")), 0},
+        {part_wrap(0xa1, TREE("\x82\5*.a.b")), -EBADMSG},
+        {part_wrap(0xa1, TREE("\x82\4a.b.")), -EBADMSG},
+        {part_wrap(0xa1, TREE("\x82\4a..b")), -EBADMSG},
+        {part_wrap(0xa1, TREE("\x82\1.")), -EBADMSG},
+        {part_wrap(0xa1, TREE("\x82\3a b")), -EBADMSG},
+        {part_wrap(0xa1, TREE("\x81\3u@a")), 0},
+        {part_wrap(0xa1, TREE("\x81\2.a")), 0},
+        {part_wrap(0xa1, TREE("\x81\2@a")), -EBADMSG},
+        {part_wrap(0xa1, TREE("\x81\2u@")), -EBADMSG},
+        {part_wrap(0xa1, TREE("\x81\4u@.a")), -EBADMSG},
+        {part_wrap(0xa1, TREE("\x81\3*.a")), -EBADMSG},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         expect_eq(parts_read_extended(
