@@ -29,7 +29,7 @@ NEEDS = {"trust": "accept-proxy = any", "hello-timeout": "accept-proxy = any",
          "client-name": "client-ca = F", "require-client-cert": "client-ca = F"}
 OF_TLS = {"cert", "key-passphrase-file", "client-ca", "tls-min", "ciphers", "groups",
           "alpn", "route", "unknown-name", "client-crl", "client-name", "passthrough",
-          "handshake-timeout"}
+          "handshake-timeout", "send-proxy-tlv"}
 
 
 def read(name):
@@ -124,6 +124,8 @@ def configuration(spans, scope, files):
         else "to = tcp://a.example:1" if words & {"resolve", "resolver"}
         else "to = tcp://127.0.0.1:1"]
     lines += parts["A target"]
+    if "when-back" in words:
+        lines += ["to = tcp://127.0.0.1:2", "backup = on"]
     if group:
         lines += [f"[targets {group[1]}]", "to = tcp://127.0.0.1:1"]
     return "\n".join(lines) + "\n"

@@ -182,8 +182,8 @@ def test_only_what_is_asked_for_is_said_and_what_is_known():
         with secure(proxy) as client:
             ask(client)
         equal(server.told, [{AUTHORITY: b"proxy.test"}], "TLVs")
-    with Reading() as server, Proxy("tcp://127.0.0.1:0", target(server),
-                                    *WORDS) as proxy:
+    with Reading() as server, Proxy("any://127.0.0.1:0", target(server), "--cert",
+                                    certificates()["proxy"], *WORDS) as proxy:
         with proxy.connect() as client:
             ask(client)
         equal(server.told, [{}], "of a client without TLS")

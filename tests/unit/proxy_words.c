@@ -598,6 +598,7 @@ static void is_incomplete(const char *const *words_said, const char *name,
 /* ---- words that need others ---- */
 
 #define LISTEN "listen", "tcp://127.0.0.1:1"
+#define LOCAL  "listen", "unix:/a"
 #define SECURE "listen", "tls://127.0.0.1:1", "cert", "a"
 #define TO     "to", "tcp://127.0.0.1:2"
 #define TO_TLS "to", "tls://a.test:2"
@@ -643,7 +644,15 @@ static const struct {
     ROUTE("hello-timeout", "1s", "accept-proxy", "accept-proxy", "v1", TO),
     ROUTE("silent-after", "1s", "a route with route-as", TO, "route", "*",
           "route-as", "silent", "to", "tcp://127.0.0.1:3"),
+    {"client-conns", "1", "a 'listen' that is no Unix", BEFORE(LOCAL),
+     BEFORE(TO), BEFORE("accept-proxy", "v1", TO)},
+    {"client-rate", "1/1s", "a 'listen' that is no Unix", BEFORE(LOCAL),
+     BEFORE(TO), BEFORE(LISTEN, TO)},
+    {"keepalive", "9s", "a 'listen' or 'to' that is no", BEFORE(LOCAL),
+     BEFORE("to", "unix:/b"), BEFORE(TO)},
     ROUTE("ignore-unexpected-eof", "on", "a 'listen' or 'to'", TO_TLS),
+    SERVICE("ignore-unexpected-eof", "on", "a 'listen' or 'to'", "cert", "a",
+            TO),
     ROUTE("cert", "a", "a 'listen' with tls://", "listen", "tls://127.0.0.1:9",
           TO),
     SERVICE("key-passphrase-file", "a", "a certificate", "cert", "a", TO),
@@ -663,12 +672,19 @@ static const struct {
      BEFORE("require-client-cert", "on", TO)},
     ROUTE("stay", "on", "balance = first", "balance", "first", TO),
     ROUTE("backup-use", "first", "a target with backup", TO, "backup", "on"),
-    ROUTE("send-proxy-tlv", "ssl", "send-proxy", TO, "target-proxy", "v2"),
+    {"send-proxy-tlv", "ssl", "send-proxy", BEFORE(SECURE), BEFORE(TO),
+     BEFORE(TO, "target-proxy", "v2")},
+    {"send-proxy-tlv", "ssl", "send-proxy = v2, and",
+     BEFORE(LISTEN, "send-proxy", "v2"), BEFORE(TO),
+     BEFORE("accept-proxy", "v2", TO)},
     ROUTE("queue", "5", "a target with limit", TO, "limit", "1"),
     {"eject-time", "1s", "eject", BEFORE(LISTEN), BEFORE("eject", "0", TO),
      BEFORE(TO)},
     {"slow-start", "1s", "a check, or eject", BEFORE(LISTEN),
      BEFORE("eject", "0", TO), BEFORE("check", "tcp", "eject", "0", TO)},
+    {"slow-start", "1s", "a check, or eject",
+     BEFORE(LISTEN, "balance", "first", "check", "tcp"), BEFORE(TO),
+     BEFORE("balance", "random", TO)},
     ROUTE("resolve", "1s", "a target with a name", "to", "tcp://a.test:2"),
     ROUTE("to-addresses", "all", "a target with a name", "to",
           "srv://_a._tcp.test"),
@@ -677,17 +693,30 @@ static const struct {
     ROUTE("check-rise", "1", "a check", "check", "tcp", TO),
     ROUTE("check-fall", "1", "a check", "check", "tcp", TO),
     ROUTE("check-port", "9", "a check", "check", "tcp", TO),
+    {"check-port", "9", "a check of a target", BEFORE(LISTEN, "check", "tcp"),
+     BEFORE(TO, "check-at", "tcp://:3"),
+     BEFORE(TO, "check-at", "tcp://:3", "to", "tcp://127.0.0.1:4")},
     ROUTE("check-proxy", "v1", "a check", "check", "tcp", TO),
     ROUTE("unchecked", "use", "a check", "check", "tcp", TO),
     ROUTE("when-down", "cut", "a check", "check", "tcp", TO),
-    ROUTE("when-back", "cut", "a check", "check", "tcp", TO),
+    {"when-back", "cut", "a target with backup", BEFORE(LISTEN),
+     BEFORE("check", "tcp", TO),
+     BEFORE("check", "tcp", TO, "to", "unix:/b", "backup", "on")},
+    {"when-back", "cut", "a target with backup", BEFORE(LISTEN),
+     BEFORE(TO, "to", "unix:/b", "backup", "on", "target-check", "1s"),
+     BEFORE(TO, "target-check", "1s", "to", "unix:/b", "backup", "on")},
     ROUTE("check-send", "a", "check = text", "check", "text", TO),
     ROUTE("check-expect", "a", "check = text", "check", "text", TO),
     ROUTE("check-path", "/a", "check = http", "check", "http", TO),
     ROUTE("check-status", "200", "check = http", "check", "http", TO),
     ROUTE("check-host", "a", "check = http", "check", "http", TO),
     ROUTE("check-tls", "on", "a check with text", "check", "http", TO_TLS),
+    {"check-tls", "on", "a check with text", BEFORE(LISTEN, "check", "http"),
+     BEFORE(TO_TLS, "check-at", "tcp://:3"), BEFORE(TO_TLS)},
     ROUTE("check-ca", "a", "checks with TLS", "check", "tls", TO_TLS),
+    {"check-ca", "a", "checks with TLS, and not",
+     BEFORE(LISTEN, "check", "tls", "check-insecure", "on"), BEFORE(TO_TLS),
+     BEFORE("check-insecure", "off", TO_TLS)},
     ROUTE("check-name", "a", "checks with TLS", "check", "http", TO_TLS),
     ROUTE("check-insecure", "on", "checks with TLS", "check", "tls", TO_TLS),
     ROUTE("to-ca", "a", "a target with tls://", TO_TLS),
@@ -697,6 +726,12 @@ static const struct {
     ROUTE("to-key-passphrase-file", "a", "to-cert", "to-cert", "a", TO_TLS),
     ROUTE("to-key-log", "a", "a target with tls://", TO_TLS),
     ROUTE("to-crl", "a", "a target with tls://", TO_TLS),
+    {"to-ca", "a", "a target with tls://, and not",
+     BEFORE(LISTEN, "to-insecure", "on"), BEFORE(TO_TLS),
+     BEFORE("to-insecure", "off", TO_TLS)},
+    {"to-crl", "a", "a target with tls://, and not",
+     BEFORE(LISTEN, "to-insecure", "on"), BEFORE(TO_TLS),
+     BEFORE("to-insecure", "off", TO_TLS)},
     ROUTE("to-tls-min", "1.3", "a target with tls://", TO_TLS),
     ROUTE("to-ciphers", "a", "a target with tls://", TO_TLS),
     ROUTE("to-groups", "P-256", "a target with tls://", TO_TLS),
@@ -705,6 +740,8 @@ static const struct {
            "check-at", "tls://:3"),
     TARGET("target-tls-ca", "a", "a target with tls://", "check", "tls",
            "check-at", "tls://:3"),
+    {"weight", "2", "another balance", BEFORE(LISTEN, "balance", "first", TO),
+     NULL, BEFORE("balance", "source")},
     TARGET("check-at", "tcp://:3", "a check", "check", "tcp"),
     TARGET("target-rise", "1", "a check", "target-check", "1s"),
     TARGET("target-fall", "1", "a check", "check", "tcp"),
@@ -798,7 +835,8 @@ UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
                "2", "to", "tls://127.0.0.1:2");
     INCOMPLETE("stay", "when-back cut ends what stay keeps", "listen",
                "tcp://127.0.0.1:1", "stay", "on", "balance", "first", "check",
-               "tcp", "when-back", "cut", "to", "tcp://127.0.0.1:2");
+               "tcp", "when-back", "cut", "to", "tcp://127.0.0.1:2", "to",
+               "unix:/b", "backup", "on");
     INCOMPLETE("check-at", "check tls needs a check-at with tls://", "listen",
                "tcp://127.0.0.1:1", "check", "tls", "to", "tls://127.0.0.1:2",
                "check-at", "tcp://:3");
@@ -827,20 +865,14 @@ UNIT_IN(proxy_words, a_refusal_names_the_line_of_its_directive, unit_alone,
                "first", "route", "a", "tries", "1", TO);
     INCOMPLETE("balance", "balance sni needs", LISTEN, "balance", "sni",
                "route", "*", TO, "route", "*", "route-begin", "a", TO);
+    INCOMPLETE("balance", "balance source needs", LOCAL, "balance", "source",
+               TO);
     INCOMPLETE("check-tls", "check-tls off is not for check tls", LISTEN,
                "check", "tls", "check-tls", "off", TO_TLS);
     INCOMPLETE("from", "from is an address of another family", LISTEN, TO, "to",
                "tcp://[::1]:2", "from", "127.0.0.2", "weight", "2");
     INCOMPLETE("check-at", "another family than from", LISTEN, "check", "tcp",
                TO, "from", "127.0.0.2", "check-at", "tcp://[::1]:2");
-}
-
-UNIT_IN(proxy_words, words_of_tls_that_are_no_whole_are_refused, unit_alone,
-        void)
-{
-    INCOMPLETE("to-crl", "to-crl: with to-insecure nothing is verified",
-               "listen", "tcp://127.0.0.1:1", "to-crl", "a", "to-insecure",
-               "on", "to", "tls://127.0.0.1:2");
 }
 
 UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,

@@ -43,15 +43,13 @@ enum {
     FACT_BEGIN,
     FACT_PASSES,
     FACT_SNI,
+    FACT_SOURCE,
     FACT_STAYS,
     FACT_CUTS_BACK,
-    FACT_TO_CRL,
-    FACT_INSECURE,
     FACT_ANY_CHECK,
     FACT_CHECK_TLS,   /* check = tls */
     FACT_CHECK_CLEAR, /* check-tls = off */
     FACT_STEPS,
-    FACT_ANY_TLS, /* targets or their checks use TLS */
     FACT_TO_TLS,
     FACT_VERIFIED,   /* the certificate's name is known, or not needed */
     FACT_FROM_OTHER, /* local address of another family than the target */
@@ -77,10 +75,27 @@ static uint64_t facts_of_program(const struct config *config)
            IF(log && strncmp(log, "syslog", 6) == 0, NEED_SYSLOG);
 }
 
+static bool is_unix(const struct weir_address *address)
+{
+    return address->len > 0 && address->storage.any.sa_family == AF_UNIX;
+}
+
+static bool has_ip_listen(const struct config_service *service)
+{
+    size_t i = 0;
+
+    while (i < service->listen_count && is_unix(&service->listens[i].address)) {
+        i++;
+    }
+    return i < service->listen_count;
+}
+
 static uint64_t facts_of_service(const struct config_service *service)
 {
     return IF(service->client_conns > 0 || service->client_rate > 0,
               NEED_CLIENT_LIMIT) |
+           IF(service->accept_header != HEADER_NONE || has_ip_listen(service),
+              NEED_CLIENT_ADDRESS) |
            IF(service->certs.count > 0 && config_has_tls(service), NEED_CERT) |
            IF(service->has_own_cert, FACT_OWN_CERT) |
            IF(service->client_ca, NEED_CLIENT_CA) |
@@ -116,10 +131,9 @@ static uint64_t facts_of_route(const struct config_route *route)
            IF(route->begin_count > 0, FACT_BEGIN) |
            IF(route->passes_tls, FACT_PASSES) |
            IF(route->balance == BALANCE_SNI, FACT_SNI) |
+           IF(route->balance == BALANCE_SOURCE, FACT_SOURCE) |
            IF(route->stays, FACT_STAYS) |
            IF(route->when_back.is_cut, FACT_CUTS_BACK) |
-           IF(route->to_crl, FACT_TO_CRL) |
-           IF(route->to_insecure, FACT_INSECURE) |
            IF(route->is_checked, FACT_ANY_CHECK) |
            IF(route->check == WEIR_UPSTREAM_CHECK_TLS, FACT_CHECK_TLS) |
            IF(route->check_tls == CHECK_TLS_OFF, FACT_CHECK_CLEAR) |
@@ -133,11 +147,6 @@ static bool is_other_family(const struct weir_address *one,
            one->storage.any.sa_family != other->storage.any.sa_family;
 }
 
-static bool is_unix(const struct weir_address *address)
-{
-    return address->len > 0 && address->storage.any.sa_family == AF_UNIX;
-}
-
 static uint64_t facts_of_target(const struct needs_at *at)
 {
     const struct config_route *route = at->route;
@@ -148,19 +157,37 @@ static uint64_t facts_of_target(const struct needs_at *at)
     const bool is_dialogue = route->check == WEIR_UPSTREAM_CHECK_TEXT ||
                              route->check == WEIR_UPSTREAM_CHECK_HTTP;
     const bool is_unix_target = is_unix(&target->at.address);
+    const bool is_first = route->balance == BALANCE_FIRST;
+    const bool has_tls = target->at.is_tls || is_over_tls;
+    /* Index of the first target that checks may find up again. */
+    size_t first = target->is_backup ? 0 : route->target_count;
 
+    while (first < route->target_count &&
+           (route->targets[first].is_backup ||
+            !check_plan_is_checked(route, &route->targets[first]))) {
+        first++;
+    }
     return IF(target->at.address.len == 0, NEED_NAME) |
-           IF(target->is_backup, NEED_BACKUP) |
+           IF(!is_unix_target || has_ip_listen(at->service), NEED_KEEPALIVE) |
+           IF(!is_first, NEED_WEIGHTS) | IF(target->is_backup, NEED_BACKUP) |
+           IF(first < route->target_count, NEED_BACK) |
            IF(target->limit > 0, NEED_LIMIT) |
-           IF(config_header_of(route, target) == HEADER_V2, NEED_HEADER_2) |
+           IF(config_header_of(route, target) == HEADER_V2 &&
+                  (config_has_tls(at->service) ||
+                   config_takes_tlvs(at->service)),
+              NEED_HEADER_2) |
            IF(is_checked, NEED_CHECK) | IF(is_checked, FACT_ANY_CHECK) |
-           IF(is_checked || config_count_failures(route) < UINT32_MAX,
+           IF(!is_first &&
+                  (is_checked || config_count_failures(route) < UINT32_MAX),
               NEED_RETURN) |
-           IF(is_checked && is_dialogue, NEED_CHECK_DIALOGUE) |
+           IF(is_checked && !check->has_at, NEED_CHECK_PLACE) |
+           IF(is_checked && !check->has_at && is_dialogue,
+              NEED_CHECK_DIALOGUE) |
            IF(is_over_tls, NEED_CHECK_TLS) |
-           IF(target->at.is_tls || is_over_tls, NEED_TLS_TARGET) |
-           IF(target->at.is_tls || is_over_tls, FACT_ANY_TLS) |
-           IF(target->at.is_tls || config_has_tls(at->service), NEED_TLS) |
+           IF(is_over_tls && !route->check_insecure, NEED_CHECK_CA) |
+           IF(has_tls, NEED_TLS_TARGET) |
+           IF(has_tls && !route->to_insecure, NEED_TO_CA) |
+           IF(target->at.is_tls || config_opens_tls(at->service), NEED_TLS) |
            IF(target->at.is_tls, FACT_TO_TLS) |
            IF(config_tls_name_of(route, target) ||
                   config_is_insecure(route, target),
@@ -197,6 +224,9 @@ static const struct {
 } needs[NEED_COUNT] = {
     [NEED_LOG] = {SCOPE_PROGRAM, "log = FILE"},
     [NEED_SYSLOG] = {SCOPE_PROGRAM, "log = syslog"},
+    [NEED_CLIENT_ADDRESS] = {SCOPE_SERVICE,
+                             "a 'listen' that is no Unix socket, or "
+                             "accept-proxy"},
     [NEED_CLIENT_LIMIT] = {SCOPE_SERVICE, "client-conns or client-rate"},
     [NEED_TLS_LISTEN] = {SCOPE_SERVICE, "a 'listen' with tls:// or any://"},
     [NEED_CERT] = {SCOPE_SERVICE, "a certificate: cert = FILE"},
@@ -214,17 +244,32 @@ static const struct {
     [NEED_TO_CERT] = {SCOPE_ROUTE, "to-cert = FILE"},
     [NEED_NAME] = {SCOPE_TARGET,
                    "a target with a name, as to = tcp://HOST:PORT"},
-    [NEED_TLS] = {SCOPE_TARGET, "a 'listen' or 'to' with tls://"},
+    [NEED_TLS] = {SCOPE_TARGET,
+                  "a 'listen' or 'to' with tls://, and not passthrough"},
+    [NEED_KEEPALIVE] = {SCOPE_TARGET,
+                        "a 'listen' or 'to' that is no Unix socket"},
+    [NEED_WEIGHTS] = {SCOPE_TARGET, "another balance than first"},
     [NEED_BACKUP] = {SCOPE_TARGET, "a target with backup = on"},
-    [NEED_HEADER_2] = {SCOPE_TARGET, "send-proxy = v2"},
+    [NEED_BACK] = {SCOPE_TARGET,
+                   "a target with backup = on, and a check of another one"},
+    [NEED_HEADER_2] = {SCOPE_TARGET,
+                       "send-proxy = v2, and a 'listen' with tls:// or any:// "
+                       "or accept-proxy = v2"},
     [NEED_LIMIT] = {SCOPE_TARGET, "a target with limit = N"},
-    [NEED_RETURN] = {SCOPE_TARGET, "a check, or eject = N"},
+    [NEED_RETURN] = {SCOPE_TARGET, "a check, or eject = N, and another "
+                                   "balance than first"},
     [NEED_CHECK] = {SCOPE_TARGET, "a check: check = tcp, or another kind"},
+    [NEED_CHECK_PLACE] = {SCOPE_TARGET, "a check of a target without check-at"},
     [NEED_CHECK_DIALOGUE] = {SCOPE_TARGET,
-                             "a check with text: check = text or http"},
+                             "a check with text: check = text or http, of a "
+                             "target without check-at"},
     [NEED_CHECK_TLS] = {SCOPE_TARGET,
                         "checks with TLS: check-tls = on, or check = tls"},
+    [NEED_CHECK_CA] = {SCOPE_TARGET,
+                       "checks with TLS, and not check-insecure = on"},
     [NEED_TLS_TARGET] = {SCOPE_TARGET, "a target with tls://"},
+    [NEED_TO_CA] = {SCOPE_TARGET,
+                    "a target with tls://, and not to-insecure = on"},
 };
 
 static bool is_there(enum need need, const struct needs_at *at)
@@ -281,8 +326,9 @@ static const struct rule {
      "route" LISTEN_TLS},
     {"balance", SCOPE_ROUTE, BIT(FACT_SNI), TLS_OR_TLVS,
      "balance sni" LISTEN_TLS},
-    {"to-crl", SCOPE_ROUTE, BIT(FACT_TO_CRL) | BIT(FACT_INSECURE), 0,
-     "to-crl: with to-insecure nothing is verified"},
+    {"balance", SCOPE_ROUTE, BIT(FACT_SOURCE), BIT(NEED_CLIENT_ADDRESS),
+     "balance source needs a 'listen' that is no Unix socket, or "
+     "accept-proxy"},
     {"check-tls", SCOPE_ROUTE, BIT(FACT_CHECK_CLEAR) | BIT(FACT_CHECK_TLS), 0,
      "check-tls off is not for check tls"},
     {"stay", SCOPE_ROUTE, BIT(FACT_STAYS) | BIT(FACT_CUTS_BACK), 0,
@@ -310,7 +356,7 @@ static const struct rule {
     {"check", SCOPE_TARGET, BIT(NEED_CHECK_TLS), BIT(FACT_CHECK_VERIFIED),
      ": say by check-name whose certificate its checks see"},
     {"check", SCOPE_ROUTE, BIT(FACT_CHECK_TLS) | BIT(FACT_ANY_CHECK),
-     BIT(FACT_ANY_TLS), "check tls needs a target with tls://"},
+     BIT(NEED_TLS_TARGET), "check tls needs a target with tls://"},
 };
 
 /* ---- recorded directives ---- */
@@ -540,7 +586,7 @@ bool needs_check_service(struct config *config, size_t number, char *why)
                              why)) {
                 return false;
             }
-            of_route |= its & (BIT(FACT_ANY_CHECK) | BIT(FACT_ANY_TLS));
+            of_route |= its & (BIT(FACT_ANY_CHECK) | BIT(NEED_TLS_TARGET));
         }
         if (!check_rules(config, &place, SCOPE_ROUTE, of_route, why)) {
             return false;

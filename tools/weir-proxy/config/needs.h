@@ -16,6 +16,7 @@ enum need {
     NEED_LINE, /* no condition; the line is recorded for rules */
     NEED_LOG,
     NEED_SYSLOG,
+    NEED_CLIENT_ADDRESS, /* clients are not of Unix sockets alone */
     NEED_CLIENT_LIMIT,
     NEED_TLS_LISTEN,
     NEED_CERT,
@@ -29,16 +30,22 @@ enum need {
     NEED_CHECK_TEXT,
     NEED_CHECK_HTTP,
     NEED_TO_CERT,
-    NEED_NAME, /* a target with a host name */
-    NEED_TLS,  /* on either side */
+    NEED_NAME,      /* a target with a host name */
+    NEED_TLS,       /* terminated on either side */
+    NEED_KEEPALIVE, /* a side that is no Unix socket */
+    NEED_WEIGHTS,   /* a balance that uses weights */
     NEED_BACKUP,
-    NEED_HEADER_2, /* version 2, for targets */
+    NEED_BACK,     /* a backup, and a check that finds another target up */
+    NEED_HEADER_2, /* version 2, for targets, with something to say */
     NEED_LIMIT,    /* a limit of connections to a target */
     NEED_RETURN,   /* targets that may be down or ejected, and return */
     NEED_CHECK,
-    NEED_CHECK_DIALOGUE, /* text or HTTP */
+    NEED_CHECK_PLACE,    /* at the target's own address */
+    NEED_CHECK_DIALOGUE, /* text or HTTP, without a check-at */
     NEED_CHECK_TLS,      /* a check over TLS */
+    NEED_CHECK_CA,       /* and its certificate is verified */
     NEED_TLS_TARGET,
+    NEED_TO_CA, /* and its certificate is verified */
     NEED_COUNT,
 };
 
