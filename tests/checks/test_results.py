@@ -320,6 +320,8 @@ class Histograms(Rows):
         self.rows(results.bounds_of, [(0, (0, 0)), (2047, (2047, 2047)), (2048, (2048, 2049)),
                                       (3072, (4096, 4099))])
         self.assertEqual(histogram((5, 100), (9, 100)).interval(50000), [5, 9])
+        each = histogram(*((value, 1) for value in range(1, 1001)))
+        self.assertEqual(each.interval(50000), [469, 532])
 
     def test_what_is_no_histogram_is_refused(self):
         good = histogram((5, 7), (5000, 3)).part()
@@ -336,10 +338,13 @@ class Merging(Rows):
     def test_each_member_is_added_as_it_can_be(self):
         one = saved((MS, 1000), http2={"allowed": 0, "reached": 3}, stall={"longest_ns": 5},
                     errors=[{"phase": "a", "code": "b", "text": "c", "count": 1, "requests": 1}])
-        other = saved((3 * MS, 500), host="g", duration_ns=10 ** 9 + 5, stall={"longest_ns": 7},
-                      http2={"allowed": 9, "reached": 2}, summary={"attempts": 500, "errors": 3},
+        clock = {"synchronised": False, "estimated_error_ns": 3, "greatest_error_ns": 9}
+        other = saved((3 * MS, 500), duration_ns=10 ** 9 + 5, stall={"longest_ns": 7},
+                      env={"host": "g", "clock": clock}, http2={"allowed": 9, "reached": 2},
+                      summary={"attempts": 500, "errors": 3},
                       errors=[{"phase": "a", "code": "b", "text": "c", "count": 2, "requests": 5},
-                              {"phase": "a", "code": "x", "text": "c", "count": 2, "requests": 5}],
+                              {"phase": "a", "code": "x", "text": "c", "count": 2, "requests": 5},
+                              {"phase": "a", "code": "b", "text": "d", "count": 2, "requests": 5}],
                       status={"200": 400, "500": 3}, waited=4, warnings=["slow"])
         both = results.merge(one, other).all
         for path, wanted in (
@@ -347,11 +352,12 @@ class Merging(Rows):
                 ("duration_ns", 10 ** 9 + 5), ("stall/longest_ns", 7), ("status/200", 1400),
                 ("status/500", 3), ("rate/achieved", 2000), ("rate/per_client_cpu_second", 7500),
                 ("client/threads", [1, 1]), ("client/cpu", 1), ("errors/0/count", 3),
-                ("errors/0/requests", 6), ("errors/1/code", "x"), ("warnings", ["g: slow"]),
+                ("errors/0/requests", 6), ("errors/1/code", "x"), ("errors/2/text", "d"),
+                ("warnings", ["g: slow"]),
                 ("latency/response/count", 1500), ("latency/response/max", 3 * MS),
                 ("latency/tls", None), ("summary/attempts", 1500), ("summary/errors", 3),
                 ("summary/error_share", 0.002), ("summary/p50", 1.000447), ("part", None),
-                ("parts/1/host", "g"), ("env/host", "h"), ("env/clock/greatest_error_ns", 2)):
+                ("parts/1/host", "g"), ("env/host", "h"), ("env/clock", clock)):
             value = both
             for name in path.split("/"):
                 value = value[int(name) if isinstance(value, list) else name]
@@ -412,6 +418,7 @@ class Merging(Rows):
         self.refused(results.check_part, [
             (first, part(2, config_hash="2"), "p2: a run with other options"),
             (first, part(1), "p1: part 1 of 3 is there twice"),
+            (part(2, 2), part(2, 2), "p2: part 2 of 2 is there twice"),
             (first, part(2, 4), "p2: one of 4 parts, and those before are of 3"),
             (first, part(2, start_unix_ns=10 ** 18 + 6 * 10 ** 7), "for only 94.0 % of the time"),
             (first, part(2, duration_ns=10 ** 8), "for only 10.0 % of the time"),
@@ -617,13 +624,16 @@ class Searching(Rows):
 
 class Pairs(Rows):
     def test_ab_makes_pairs_until_it_can_tell(self):
-        for undecided, slower, code, runs in (("fail", 1, 0, 6), ("fail", 2, 99, 6),
-                                              ("until=1h", None, 0, 48)):
+        for undecided, slower, code, runs, cut in (
+                ("fail", 1, 0, 6, 0), ("fail", 2, 99, 6, 0), ("until=1h", None, 0, 48, 0),
+                ("fail", 1, results.INTERRUPTED, 2, 5)):
             made, lot = {"a": 0, "b": 0}, random.Random(4)
 
             class Runner:
-                def measure(self, words, save=None, slower=slower, made=made, lot=lot):
+                def measure(self, words, save=None, slower=slower, made=made, lot=lot, cut=cut):
                     side, = words
+                    if cut and sum(made.values()) == cut:
+                        raise results.Interrupted
                     made[side] += 1
                     factor = slower or lot.uniform(0.7, 1.4) ** (6 / (1 + made[side] // 3))
                     return saved((int(MS * (factor if side == "b" else 1)), 1000))
@@ -636,6 +646,10 @@ class Pairs(Rows):
             finally:
                 results.Runner = runner
             self.assertEqual(found[0], code, found)
+            if cut:  # half of a pair tells nothing
+                self.assertIn("from 2 pairs of runs", found[1])
+                self.assertIn("interrupted after 2 pairs", found[2])
+                continue
             self.assertEqual(made["a"], made["b"])
             self.assertLessEqual(made["a"], 200)
             self.assertGreaterEqual(made["a"], 12 if slower is None else runs)

@@ -158,7 +158,6 @@ class Histogram:
                 low, high = bounds_of(index)
                 self.counts[index] = number
                 self.count += number
-                self.sum += number * (low + (high - low) // 2)
                 self.min, self.max = low if self.min is None else self.min, high
             index += max(-number, 1)
             value = shift = 0
