@@ -75,7 +75,7 @@ ROOMS = {
     "weir-load/codec": "request measure options",
     "weir-load/http1": "base request measure codec",
     "weir-load/redis": "base request target measure codec",
-    "weir-load/websocket": "codec http1",
+    "weir-load/websocket": "base codec http1",
     "weir-load/conn": "request target measure options codec http1",
     "weir-load/http2": "request measure codec http1 conn",
     "weir-load/result": "base target measure options conn",

@@ -219,9 +219,10 @@ UNIT(load_gather, each_of_the_times_is_added_to_its_like)
         &record->service,  &record->ttfb,     &record->blocked,
         &record->reading};
     const struct histogram *const of_run[] = {
-        &result.response, &result.lateness, &result.own_lateness,
-        &result.service,  &result.ttfb,     &result.blocked,
-        &result.reading};
+        &result.times.response,     &result.times.lateness,
+        &result.times.own_lateness, &result.times.service,
+        &result.times.ttfb,         &result.times.blocked,
+        &result.times.reading};
 
     record_each(&rows[0].record, 10);
     record_each(&rows[1].record, 100);

@@ -178,9 +178,9 @@ static void make_late(const struct lateness_case *at)
     result.measured.sent = at->count;
     result.measured.ok = at->count;
     result.completed = at->count;
-    record(&result.response, at->count, &at->response);
-    record(&result.own_lateness, at->count, &at->own);
-    record(&result.lateness, at->count, &at->own);
+    record(&result.times.response, at->count, &at->response);
+    record(&result.times.own_lateness, at->count, &at->own);
+    record(&result.times.lateness, at->count, &at->own);
 }
 
 UNIT(load_lateness, lateness_is_judged_against_what_is_reported_and_asked_for)
@@ -263,9 +263,9 @@ static void record_samples(const struct times *times, const struct times *late,
     const struct times tenth = {times->most_ns, times->tail_count / 10,
                                 times->tail_ns};
 
-    histogram_clear(&result.sampled);
-    histogram_clear(&result.prompt);
-    record(&result.reading, COUNT, late);
+    histogram_clear(&result.times.sampled);
+    histogram_clear(&result.times.prompt);
+    record(&result.times.reading, COUNT, late);
     for (unsigned i = 0; i < COUNT; i++) {
         const bool is_late =
             is_others ? i < late->tail_count : i >= COUNT - late->tail_count;
@@ -273,8 +273,8 @@ static void record_samples(const struct times *times, const struct times *late,
         const uint64_t least_ns =
             i < COUNT - tenth.tail_count ? tenth.most_ns : tenth.tail_ns;
         const uint64_t taken_ns = least_ns > late_ns ? least_ns : late_ns;
-        histogram_record(&result.sampled, taken_ns);
-        histogram_record(&result.prompt, taken_ns - late_ns);
+        histogram_record(&result.times.sampled, taken_ns);
+        histogram_record(&result.times.prompt, taken_ns - late_ns);
     }
 }
 
@@ -287,9 +287,9 @@ UNIT(load_lateness, answers_that_lay_in_the_socket_are_judged_in_both_models)
         const bool is_closed = readings[i].model == RUN_MODEL_CLOSED;
         make_late(&good);
         result.model = readings[i].model;
-        histogram_clear(&result.response);
-        record(is_closed ? &result.service : &result.response, good.count,
-               &readings[i].times);
+        histogram_clear(&result.times.response);
+        record(is_closed ? &result.times.service : &result.times.response,
+               good.count, &readings[i].times);
         record_samples(&readings[i].times, &readings[i].reading,
                        readings[i].is_others);
         result.threads[0].user_ns =
@@ -354,7 +354,7 @@ UNIT(load_lateness, waiting_for_a_connection_is_told_and_then_an_objection)
     const struct times waits = {20 * US, 2000, 8 * MS};
 
     make_late(&at);
-    record(&result.lateness, at.count, &waits);
+    record(&result.times.lateness, at.count, &waits);
     result.waited = 99;
     expect_eq(judge(), LOAD_OK);
     expect_eq(result.warnings.count, 0);
@@ -374,7 +374,7 @@ UNIT(load_lateness, waits_that_change_no_figure_are_no_objection)
     const struct times waits = {20 * US, 2000, 8 * MS};
 
     make_late(&at);
-    record(&result.lateness, at.count, &waits);
+    record(&result.times.lateness, at.count, &waits);
     result.waited = 2000;
 
     expect_eq(judge(), LOAD_OK);

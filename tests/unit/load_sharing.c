@@ -184,9 +184,9 @@ static void make_good(void)
     result.measured.ok = 100;
     result.completed = 100;
     for (int i = 0; i < 100; i++) {
-        histogram_record(&result.response, SECOND / 1000);
-        histogram_record(&result.own_lateness, SECOND / 100000);
-        histogram_record(&result.lateness, SECOND / 100000);
+        histogram_record(&result.times.response, SECOND / 1000);
+        histogram_record(&result.times.own_lateness, SECOND / 100000);
+        histogram_record(&result.times.lateness, SECOND / 100000);
     }
 }
 
@@ -239,7 +239,7 @@ UNIT(load_sharing, who_used_the_cpus_is_a_reason_and_no_objection)
         expect_eq(result.exit, LOAD_OK, "%s", at->what);
         expect_eq(result.warnings.count, 0, "%s", at->what);
 
-        histogram_record(&result.own_lateness, SECOND);
+        histogram_record(&result.times.own_lateness, SECOND);
         verdict_reach(&result);
 
         const char *line = result.invalid.lines[0];
@@ -318,8 +318,8 @@ UNIT(load_sharing, a_closed_loop_is_judged_by_its_waits_for_a_cpu)
         result.usage.run_queue_wait_ns =
             waits[i].percent * 2 * result.window_ns / 100;
         for (uint64_t k = 0; waits[i].late_us > 0 && k < 1000; k++) {
-            histogram_record(&result.service, 2000000);
-            histogram_record(&result.reading, waits[i].late_us * 1000);
+            histogram_record(&result.times.service, 2000000);
+            histogram_record(&result.times.reading, waits[i].late_us * 1000);
         }
         options.is_forced = waits[i].is_forced;
         if (waits[i].slo) {
@@ -344,7 +344,7 @@ UNIT(load_sharing, the_cpus_of_a_thread_are_named)
     make_good();
     options.client_cpus = (struct cpus){.list = {5, 7}, .count = 2};
     result.threads[0].sharing = (struct sharing){2, 1, 0, 1.9, 0};
-    histogram_record(&result.own_lateness, SECOND);
+    histogram_record(&result.times.own_lateness, SECOND);
     verdict_reach(&result);
     cr_assert(strstr(result.invalid.lines[0], "95 % of the 2 CPUs that"), "%s",
               result.invalid.lines[0]);
@@ -352,7 +352,7 @@ UNIT(load_sharing, the_cpus_of_a_thread_are_named)
     make_good();
     result.threads[0].cpu = 3;
     result.threads[0].sharing = used_up;
-    histogram_record(&result.own_lateness, SECOND);
+    histogram_record(&result.times.own_lateness, SECOND);
     verdict_reach(&result);
     cr_assert(strstr(result.invalid.lines[0], "of CPU 3, the only one"), "%s",
               result.invalid.lines[0]);
@@ -367,7 +367,7 @@ UNIT(load_sharing, of_bound_threads_the_one_without_idle_time_is_named)
     result.threads[0].sharing = (struct sharing){1, 1, 0.9, 0.05, 0};
     result.threads[1].cpu = 7;
     result.threads[1].sharing = used_up;
-    histogram_record(&result.own_lateness, SECOND);
+    histogram_record(&result.times.own_lateness, SECOND);
 
     verdict_reach(&result);
 

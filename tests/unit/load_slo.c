@@ -74,15 +74,20 @@ UNIT(load_slo, other_times_are_named_before_a_point)
 }
 
 /* 7 answers of each status. */
-static uint64_t count_seven(const void *answers, unsigned first, unsigned last)
+static const uint64_t *count_seven(void)
 {
-    return 7 * (uint64_t)(last - first + 1);
+    static uint64_t seven[1000];
+
+    for (size_t i = 0; i < 1000; i++) {
+        seven[i] = 7;
+    }
+    return seven;
 }
 
 UNIT(load_slo, statuses_are_counted_one_by_one_or_by_classes)
 {
     cr_assert_not(holds("status.503<1"), "statuses are not known");
-    facts.count_statuses = count_seven;
+    facts.status = count_seven();
     cr_assert(holds("status.503<=7"));
     cr_assert_not(holds("status.503<7"));
     cr_assert(holds("status.2xx<=700,status.2xx>=700"));
@@ -102,7 +107,7 @@ static bool find_a(const void *owner, const char *name, struct slo_facts *ret)
         .errors = 3,
         .timeouts = 1,
         .rate = 5,
-        .count_statuses = count_seven,
+        .status = count_seven(),
     };
     return strcmp(name, "/{a}") == 0;
 }

@@ -36,11 +36,11 @@ static void make_good_schedule(void)
     result.model = RUN_MODEL_CONSTANT;
     result.offered_rate = 1000;
     options.warmup_ns = SECOND;
-    histogram_clear(&result.response);
-    histogram_clear(&result.lateness);
+    histogram_clear(&result.times.response);
+    histogram_clear(&result.times.lateness);
     for (int i = 0; i < 1000; i++) {
-        histogram_record(&result.response, SECOND / 200);
-        histogram_record(&result.lateness, SECOND / 100000);
+        histogram_record(&result.times.response, SECOND / 200);
+        histogram_record(&result.times.lateness, SECOND / 100000);
     }
 }
 
@@ -240,7 +240,7 @@ UNIT(load_verdict, what_a_server_does_to_its_connections_is_mentioned)
         {&result.connections.repeated, "1 requests were sent again"},
         {&result.connections.not_closed, "left 1 connections open"},
         {&result.loop.overflows, "overflowed 1 times"},
-        {&result.service.overflows, "1 latencies were beyond"},
+        {&result.times.service.overflows, "1 latencies were beyond"},
         {&result.warmup.timeout, "1 requests failed during the warm-up"},
         {&result.status[301], "1 answers were redirects"},
         {&result.status[308], "1 answers were redirects"},
@@ -270,9 +270,9 @@ UNIT(load_verdict, a_rest_that_waits_for_an_acknowledgement_is_named)
     for (size_t i = 0; i < sizeof(rests) / sizeof(rests[0]); i++) {
         make_good();
         for (int k = 0; k < 1000; k++) {
-            histogram_record(&result.service, rests[i].last * 1000000);
+            histogram_record(&result.times.service, rests[i].last * 1000000);
             if (rests[i].first > 0) {
-                histogram_record(&result.ttfb, rests[i].first * 1000000);
+                histogram_record(&result.times.ttfb, rests[i].first * 1000000);
             }
         }
         expect_eq(judge(), LOAD_OK);
@@ -314,9 +314,9 @@ UNIT(load_verdict, what_is_on_its_way_by_chance_is_no_lack_of_answers)
     result.window_ns = 5 * SECOND;
     result.measured.scheduled = result.measured.sent = 100;
     result.measured.ok = 100;
-    histogram_clear(&result.response);
+    histogram_clear(&result.times.response);
     for (int i = 0; i < 100; i++) {
-        histogram_record(&result.response, SECOND / 10);
+        histogram_record(&result.times.response, SECOND / 10);
     }
     result.completed = 92;
     expect_eq(judge(), LOAD_OK);
@@ -349,9 +349,9 @@ UNIT(load_verdict, slow_answers_are_on_their_way_by_chance_as_well)
     result.window_ns = 5 * SECOND;
     result.measured.scheduled = result.measured.sent = 100;
     result.measured.ok = 100;
-    histogram_clear(&result.response);
+    histogram_clear(&result.times.response);
     for (int i = 0; i < 100; i++) {
-        histogram_record(&result.response,
+        histogram_record(&result.times.response,
                          i < 20 ? SECOND / 100 : 22 * SECOND / 100);
     }
     result.completed = 90;
@@ -527,9 +527,9 @@ UNIT(load_verdict, a_client_that_was_slow_has_overloaded_nobody)
     cr_assert_not_null(strstr(result.invalid.lines[1], "was saturated"));
     expect_eq(result.unserved, 0);
     result.threads[0].user_ns = 0;
-    histogram_clear(&result.own_lateness);
+    histogram_clear(&result.times.own_lateness);
     for (int i = 0; i < 1000; i++) {
-        histogram_record(&result.own_lateness, SECOND / 100);
+        histogram_record(&result.times.own_lateness, SECOND / 100);
     }
     expect_invalid("80.0 % of the scheduled requests were answered in time");
     cr_assert_not_null(strstr(result.invalid.lines[1], "client was too slow"));
@@ -557,7 +557,7 @@ UNIT(load_verdict, under_overload_the_backlog_of_the_warm_up_is_named)
     result.measured.dropped = 20000;
     result.measured.ok = 0;
     result.completed = 5000;
-    result.response.count = 0;
+    result.times.response.count = 0;
 
     expect_invalid(
         "overload: 5000 answers came, all of them to requests of the "
@@ -600,9 +600,9 @@ UNIT(load_verdict, a_saturated_thread_makes_a_schedule_invalid)
 
 UNIT(load_verdict, a_closed_loop_owns_up_to_a_stall)
 {
-    histogram_clear(&result.service);
+    histogram_clear(&result.times.service);
     for (int i = 0; i < 1000; i++) {
-        histogram_record(&result.service, SECOND / 200);
+        histogram_record(&result.times.service, SECOND / 200);
     }
     result.stall_ns = SECOND / 2;
     expect_eq(judge(), LOAD_OK);

@@ -1,6 +1,6 @@
 /*
  * The parts that every folder of weir-load may use: exit codes, names of kinds,
- * hexadecimal digits, hashes, and the first bytes of answers.
+ * hexadecimal digits, base64, hashes, and the first bytes of answers.
  *
  * Values are refused with a reason of one line, or with the replacement of an
  * option that no longer exists.
@@ -84,6 +84,26 @@ static inline int hex_value(char digit)
     }
     digit = (char)(digit | 0x20);
     return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* ---- base64 ---- */
+
+/* Writes (size + 2) / 3 * 4 characters (RFC 4648, section 4) and a zero. */
+static inline void base64_write(const uint8_t *data, size_t size, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t i = 0; i < size; i += 3) {
+        const uint32_t second = i + 1 < size ? data[i + 1] : 0;
+        const uint32_t third = i + 2 < size ? data[i + 2] : 0;
+        const uint32_t bits = (uint32_t)data[i] << 16 | second << 8 | third;
+        *out++ = digits[bits >> 18];
+        *out++ = digits[bits >> 12 & 63];
+        *out++ = i + 1 < size ? digits[bits >> 6 & 63] : '=';
+        *out++ = i + 2 < size ? digits[bits & 63] : '=';
+    }
+    *out = '\0';
 }
 
 /* ---- kind_name ---- */

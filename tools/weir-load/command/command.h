@@ -123,10 +123,6 @@ bool options_settle(struct options_reading *reading,
  * warning is printed.
  */
 
-/* Finds the first secret in argv[at]. Returns its size, or 0 if there is none;
- * *ret_at is its offset. A login includes its '@'. */
-size_t secret_words_find(char **argv, int at, size_t *ret_at);
-
 /* Returns a copy of argv[at] without its secrets, or NULL if out of memory. The
  * caller frees it. */
 char *secret_words_strip(char **argv, int at);

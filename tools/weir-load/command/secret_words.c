@@ -49,7 +49,9 @@ static const char *find_preamble(char **argv, int at)
                                      : preamble_find_secret(argv, at);
 }
 
-size_t secret_words_find(char **argv, int at, size_t *ret_at)
+/* Finds the first secret in argv[at]. Returns its size, or 0 if there is none;
+ * *ret_at is its offset. A login includes its '@'. */
+static size_t find_secret(char **argv, int at, size_t *ret_at)
 {
     const char *word = argv[at];
     const char *secret = find_preamble(argv, at);
@@ -86,7 +88,7 @@ char *secret_words_strip(char **argv, int at)
         return word;
     }
     word = strdup(argv[at]);
-    while (word && (size = secret_words_find(&word, 0, &from)) > 0) {
+    while (word && (size = find_secret(&word, 0, &from)) > 0) {
         memmove(word + from, word + from + size,
                 strlen(word + from + size) + 1);
     }
@@ -98,7 +100,7 @@ void secret_words_warn(int argc, char **argv)
     size_t at = 0;
 
     for (int i = 1; i < argc; i++) {
-        if (secret_words_find(argv, i, &at) > 0) {
+        if (find_secret(argv, i, &at) > 0) {
             say("warning: other users of this machine can read the login on "
                 "this command line; keep it in REDISCLI_AUTH, or in a file: "
                 "--preamble @FILE");

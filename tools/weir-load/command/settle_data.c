@@ -58,18 +58,19 @@ bool settle_data(struct run_options *options, const struct options_given *given)
 {
     static struct data data;
     char why[WHY_SIZE];
+    char *bytes = NULL;
+    size_t len = 0;
 
     if (!given->data) {
         return true;
     }
-    FILE *file = fopen(options->data_path, "re");
-    if (!file) {
-        return option_say(given->data, "%s: %s", options->data_path,
-                          strerror(errno));
-    }
-    const int err = data_read(file, &data, why);
-    fclose(file);
+    const int err =
+        template_read_file(options->data_path, DATA_SIZE_MAX, &bytes, &len);
     if (err < 0) {
+        return option_say(given->data, "%s: %s", options->data_path,
+                          err == -EFBIG ? "more than 2G" : strerror(-err));
+    }
+    if (data_parse(bytes, len, &data, why) < 0) {
         return option_say(given->data, "%s: %s", options->data_path, why);
     }
     data.order = options->data_order;
@@ -90,7 +91,7 @@ static const char *find_field(const struct run_options *options,
     bool found = false;
 
     if (stat(path, &status) < 0 || !S_ISREG(status.st_mode) ||
-        template_read_file(path, &bytes, &len) < 0) {
+        template_read_file(path, TEMPLATE_SIZE_MAX, &bytes, &len) < 0) {
         return NULL;
     }
     if (options->data) {

@@ -117,12 +117,6 @@ const struct grammar *grammar_find(const char *name);
 /* Returns the tools one by one, then NULL. */
 const struct grammar *grammar_at(size_t index);
 
-/* Translates the arguments of a tool, which are borrowed, and appends the
- * result to @line->argv. Returns false after printing which options are
- * refused. The line must live until the process ends. */
-bool grammar_translate(struct grammar_line *line, const struct grammar *tool,
-                       int argc, char **argv);
-
 /* Runs `weir-load as [OPTIONS] TOOL LINE`; its arguments begin at argv[first],
  * and native options may precede the tool. Returns the exit code of the run. */
 int grammar_run(int argc, char **argv, int first,

@@ -485,8 +485,11 @@ static bool write_line(struct grammar_line *line)
     return line->refused == 0;
 }
 
-bool grammar_translate(struct grammar_line *line, const struct grammar *tool,
-                       int argc, char **argv)
+/* Translates the arguments of a tool, which are borrowed, and appends the
+ * result to @line->argv. Returns false after printing which options are
+ * refused. The line must live until the process ends. */
+static bool translate(struct grammar_line *line, const struct grammar *tool,
+                      int argc, char **argv)
 {
     line->tool = tool;
 
@@ -552,7 +555,7 @@ int grammar_run(int argc, char **argv, int first,
             first < argc ? argv[first] : "what");
         return LOAD_USAGE;
     }
-    if (!grammar_translate(&line, tool, argc - at - 1, argv + at + 1)) {
+    if (!translate(&line, tool, argc - at - 1, argv + at + 1)) {
         return LOAD_USAGE;
     }
     show(&line);
@@ -576,7 +579,7 @@ void grammar_suggest(int argc, char **argv, int first)
         console_divert(said, sizeof(said));
         const bool is_taken =
             tool->rows != rows &&
-            grammar_translate(line, tool, argc - first, argv + first) &&
+            translate(line, tool, argc - first, argv + first) &&
             options_parse((int)line->argc, (char **)line->argv, 1, &options,
                           NULL) == OPTIONS_READY;
         console_divert(NULL, 0);

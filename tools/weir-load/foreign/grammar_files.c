@@ -29,7 +29,8 @@ static char *read_text(struct grammar_line *line, const char *path)
                        line->tool->name);
         return NULL;
     }
-    if (template_read_file(is_input ? "/dev/stdin" : path, &bytes, &len) < 0) {
+    if (template_read_file(is_input ? "/dev/stdin" : path, TEMPLATE_SIZE_MAX,
+                           &bytes, &len) < 0) {
         grammar_refuse(line, "%s: there is no such file", path);
         return NULL;
     }

@@ -49,7 +49,8 @@ static int take_kind(struct http_options *http, const struct request_kind *kind,
     }
     for (size_t i = 0; i < flags.field_count; i++) {
         const char *field = flags.fields[i];
-        if (http_is_given(http, kind->header_count, field)) {
+        if (http_is_given(http, kind->header_count, field,
+                          strcspn(field, ":"))) {
             continue;
         }
         if (http->field_count == HTTP_FIELDS_MAX) {

@@ -40,7 +40,8 @@ static int read_text(const char *text, struct wanted *self, char *why)
 
 static int read_file(const char *path, struct wanted *self, char *why)
 {
-    const int err = template_read_file(path, &self->bytes, &self->len);
+    const int err =
+        template_read_file(path, TEMPLATE_SIZE_MAX, &self->bytes, &self->len);
 
     self->kind = WANTED_BYTES;
     if (err < 0) {

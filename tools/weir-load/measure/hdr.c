@@ -6,6 +6,8 @@
  */
 #include "measure.h"
 
+#include "tools/weir-load/base/base.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -107,25 +109,11 @@ static size_t encode_plain(const struct histogram *h, uint32_t width,
 
 char *hdr_encode_base64(const uint8_t *data, size_t size)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "abcdefghijklmnopqrstuvwxyz0123456789+/";
     char *text = malloc((size + 2) / 3 * 4 + 1);
-    char *at = text;
 
-    if (!text) {
-        return NULL;
+    if (text) {
+        base64_write(data, size, text);
     }
-    for (size_t i = 0; i < size; i += 3) {
-        size_t left = size - i;
-        uint32_t group = (uint32_t)data[i] << 16;
-        group |= left > 1 ? (uint32_t)data[i + 1] << 8 : 0;
-        group |= left > 2 ? (uint32_t)data[i + 2] : 0;
-        *at++ = letters[group >> 18];
-        *at++ = letters[(group >> 12) & 63];
-        *at++ = left > 1 ? letters[(group >> 6) & 63] : '=';
-        *at++ = left > 2 ? letters[group & 63] : '=';
-    }
-    *at = '\0';
     return text;
 }
 

@@ -13,38 +13,28 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-static void read_line(const char *path, char *buf, size_t size)
-{
-    buf[0] = '\0';
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        return;
-    }
-    if (!fgets(buf, (int)size, file)) {
-        buf[0] = '\0';
-    }
-    buf[strcspn(buf, "\n")] = '\0';
-    fclose(file);
-}
-
-static void read_cpu_model(char *buf, size_t size)
+/* Reads the first line, or the value of the first line that begins with a
+ * label. */
+static void read_line(const char *path, const char *label, char *buf,
+                      size_t size)
 {
     char line[256];
+    FILE *file = fopen(path, "re");
+    bool is_found = false;
 
     buf[0] = '\0';
-    FILE *file = fopen("/proc/cpuinfo", "re");
-    if (!file) {
-        return;
-    }
-    while (fgets(line, sizeof(line), file)) {
+    while (file && !is_found && fgets(line, sizeof(line), file)) {
         const char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) == 0 && colon) {
-            snprintf(buf, size, "%s", colon + 2);
+        is_found =
+            !label || (strncmp(line, label, strlen(label)) == 0 && colon);
+        if (is_found) {
+            snprintf(buf, size, "%s", label ? colon + 2 : line);
             buf[strcspn(buf, "\n")] = '\0';
-            break;
         }
     }
-    fclose(file);
+    if (file) {
+        fclose(file);
+    }
 }
 
 static uint64_t nanoseconds(const struct timeval *time)
@@ -79,8 +69,9 @@ void host_describe(struct host *ret)
                  names.release);
         snprintf(ret->machine, sizeof(ret->machine), "%s", names.machine);
     }
-    read_cpu_model(ret->cpu_model, sizeof(ret->cpu_model));
-    read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
+    read_line("/proc/cpuinfo", "model name", ret->cpu_model,
+              sizeof(ret->cpu_model));
+    read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", NULL,
               ret->governor, sizeof(ret->governor));
     ret->cpu_count = sysconf(_SC_NPROCESSORS_ONLN);
     if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0) {
@@ -102,7 +93,7 @@ void host_measure(struct host_usage *ret)
         ret->system_ns = nanoseconds(&usage.ru_stime);
         ret->max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
     }
-    read_line("/proc/thread-self/schedstat", line, sizeof(line));
+    read_line("/proc/thread-self/schedstat", NULL, line, sizeof(line));
     if (sscanf(line, "%llu %llu", &ran, &waited) == 2) {
         ret->run_queue_wait_ns = waited;
     }

@@ -46,7 +46,7 @@
 enum error_phase { ERROR_PHASES(ERROR_PHASE) };
 
 /* weir-load's own codes with their texts, below the codes of the library. HTTP
- * and Redis have more (http_head.h, h2_errors.c, redis_errors.c). */
+ * and Redis have more (http_head.h, the ranges below). */
 #define ERROR_CODES(X)                                                         \
     X(EOF, "the server closed the connection")                                 \
     X(WRONG_ECHO, "the answer is not what was sent")                           \
@@ -149,13 +149,6 @@ int h2_error_of_grpc(uint32_t status);
 /* Returns the name in the RFC, like "PROTOCOL_ERROR". */
 const char *h2_code_name(uint32_t code);
 
-/* Returns a name like "RST_CANCEL", or NULL if the code is not of HTTP/2 or
- * gRPC. */
-const char *h2_error_name(int code);
-
-/* Returns one line without a full stop. The code must have a name. */
-const char *h2_error_text(int code);
-
 /* ---- redis_errors ---- */
 
 /*
@@ -172,13 +165,6 @@ enum {
 /* Returns the code of a text like "WRONGTYPE Operation against ...". Unknown
  * words are REDIS_OTHER. */
 int redis_error_of(const char *text, size_t len);
-
-/* Returns a name like "REDIS_WRONGTYPE", or NULL if the code is not of
- * Redis. */
-const char *redis_error_name(int code);
-
-/* Returns one line without a full stop. The code must have a name. */
-const char *redis_error_text(int code);
 
 /* ---- hdr ---- */
 
@@ -684,10 +670,8 @@ struct slo_facts {
     double rate;
     /* 0 in a closed loop. */
     double offered_rate;
-    /* Counts answers with a status in a range; NULL without statuses. */
-    uint64_t (*count_statuses)(const void *answers, unsigned first,
-                               unsigned last);
-    const void *answers;
+    /* Number of answers with each status up to 999, or NULL. */
+    const uint64_t *status;
     /* Returns the facts of a kind of requests, false if it does not exist. NULL
      * if there are no kinds. */
     bool (*find_kind)(const void *owner, const char *name,
@@ -790,9 +774,6 @@ struct sharing {
     /* Use by other machines only. */
     double stolen;
 };
-
-/* Parses /proc/stat. Returns false if it has no CPUs. */
-bool sharing_read(FILE *file, uint64_t now_ns, struct sharing_sample *ret);
 
 /* Reads /proc/stat; no CPUs if it cannot be read. */
 void sharing_look(uint64_t now_ns, struct sharing_sample *ret);

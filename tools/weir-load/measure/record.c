@@ -7,6 +7,9 @@
 
 #include <assert.h>
 
+/* A record has nothing but histograms. */
+#define RECORD_COUNT (sizeof(struct record) / sizeof(struct histogram))
+
 static void clear(struct histogram *h)
 {
     if (h->count > 0) {
@@ -23,16 +26,9 @@ static void add(struct histogram *h, const struct histogram *from)
 
 void record_init(struct record *record)
 {
-    histogram_begin(&record->response);
-    histogram_begin(&record->lateness);
-    histogram_begin(&record->own_lateness);
-    histogram_begin(&record->blocked);
-    histogram_begin(&record->reading);
-    histogram_begin(&record->sampled);
-    histogram_begin(&record->prompt);
-    histogram_begin(&record->whole);
-    histogram_begin(&record->service);
-    histogram_begin(&record->ttfb);
+    for (size_t i = 0; i < RECORD_COUNT; i++) {
+        histogram_begin(&((struct histogram *)record)[i]);
+    }
 }
 
 void record_settle(struct record *record)
@@ -46,13 +42,8 @@ void record_merge(struct record *record, const struct record *from)
 {
     assert(record->whole.count == 0);
     assert(from->whole.count == 0);
-    add(&record->response, &from->response);
-    add(&record->lateness, &from->lateness);
-    add(&record->own_lateness, &from->own_lateness);
-    add(&record->blocked, &from->blocked);
-    add(&record->reading, &from->reading);
-    add(&record->sampled, &from->sampled);
-    add(&record->prompt, &from->prompt);
-    add(&record->service, &from->service);
-    add(&record->ttfb, &from->ttfb);
+    for (size_t i = 0; i < RECORD_COUNT; i++) {
+        add(&((struct histogram *)record)[i],
+            &((const struct histogram *)from)[i]);
+    }
 }

@@ -48,7 +48,9 @@ static bool read_cpu(const char *line, struct sharing_sample *ret)
     return true;
 }
 
-bool sharing_read(FILE *file, uint64_t now_ns, struct sharing_sample *ret)
+/* Parses /proc/stat. Returns false if it has no CPUs. */
+static bool sharing_read(FILE *file, uint64_t now_ns,
+                         struct sharing_sample *ret)
 {
     char line[512];
     bool has_any = false;

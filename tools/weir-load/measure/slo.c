@@ -379,11 +379,12 @@ static bool find_figure(const struct slo_term *term,
         number = facts->dropped;
         break;
     case SLO_STATUS:
-        if (!facts->count_statuses) {
+        if (!facts->status) {
             return false;
         }
-        number = facts->count_statuses(facts->answers, term->first_status,
-                                       term->last_status);
+        for (unsigned i = term->first_status; i <= term->last_status; i++) {
+            number += facts->status[i];
+        }
         break;
     case SLO_RATE:
         *ret = facts->rate;

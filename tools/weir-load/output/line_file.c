@@ -49,10 +49,9 @@ static uint64_t count_lines(const char *text, size_t size)
     return count;
 }
 
-/* Returns true if a write in @patience_ms will not block, or will fail. */
-static bool is_ready(const struct line_file *self, int patience_ms)
+bool line_file_is_ready(FILE *file, int patience_ms)
 {
-    struct pollfd ready = {.fd = fileno(self->file), .events = POLLOUT};
+    struct pollfd ready = {.fd = fileno(file), .events = POLLOUT};
 
     return poll(&ready, 1, patience_ms) == 1;
 }
@@ -60,7 +59,7 @@ static bool is_ready(const struct line_file *self, int patience_ms)
 static void send_waiting(struct line_file *self, int patience_ms)
 {
     while (self->err == 0 && self->first < self->end &&
-           is_ready(self, patience_ms)) {
+           line_file_is_ready(self->file, patience_ms)) {
         const size_t left = self->end - self->first;
         const ssize_t len =
             write(fileno(self->file), self->waiting + self->first,

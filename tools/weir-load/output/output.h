@@ -68,14 +68,8 @@ struct publish {
     struct whole_file files[PUBLISH_FORMATS];
 };
 
-/* Returns an allocated file name made from the given one, or NULL if out of
- * memory. */
-typedef char *publish_name_fn(const void *arg, const char *given);
-
-/* Opens all files. Returns false after printing an error; no file is open
- * then. */
-bool publish_open(struct publish *self, const struct publish_paths *paths,
-                  publish_name_fn *make_name, const void *arg);
+/* Checks that the script can start. Returns false after printing an error. */
+bool publish_can_start(const char *flag);
 
 /* Runs the script to write the files. Returns false after printing an error. */
 bool publish_write(struct publish *self, const struct result *result);
@@ -114,6 +108,9 @@ struct line_file {
 /* Initialises with an open file; @name is for messages. */
 void line_file_start(struct line_file *self, const char *flag, const char *name,
                      FILE *file);
+
+/* Returns true if a write in @patience_ms will not block, or will fail. */
+bool line_file_is_ready(FILE *file, int patience_ms);
 
 /* Returns a stream to print the next lines to. Returns NULL if out of memory;
  * the lines then count as missing. */

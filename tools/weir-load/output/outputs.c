@@ -259,6 +259,23 @@ static bool open_csv(struct outputs *outputs, const struct run_options *options)
     return true;
 }
 
+static bool open_publish(struct outputs *outputs,
+                         const struct run_options *options)
+{
+    const char *flag = NULL;
+    const char *path = NULL;
+
+    for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
+        publish_list(&options->files.publish, i, &flag, &path);
+        if ((path && !publish_can_start(flag)) ||
+            !open_whole(options, flag, path, &outputs->publish.files[i])) {
+            publish_drop(&outputs->publish);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool outputs_open(struct outputs *outputs, const struct run_options *options)
 {
     const struct options_files *files = &options->files;
@@ -271,8 +288,7 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
            open_whole(options, "--hgrm", files->hgrm, &outputs->hgrm) &&
            open_csv(outputs, options) &&
            open_file(options, "--log", files->log, &outputs->log.file) &&
-           publish_open(&outputs->publish, &files->publish, make_path,
-                        &options->part);
+           open_publish(outputs, options);
 }
 
 /* Writes a row, of all kinds if @kind is NULL. For a kind, fields that are not
@@ -370,8 +386,8 @@ enum load_exit outputs_finish(struct outputs *outputs,
 
     int err = write_result(outputs, result);
     if (outputs->hgrm.file) {
-        hgrm_write(result->response.count > 0 ? &result->response
-                                              : &result->service,
+        hgrm_write(result->times.response.count > 0 ? &result->times.response
+                                                    : &result->times.service,
                    outputs->hgrm.file);
     }
     if (err < 0) {

@@ -14,8 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Checks that the script can start. Returns false after printing an error. */
-static bool can_start(const char *flag)
+bool publish_can_start(const char *flag)
 {
     const char *argv[RESULTS_WORDS + 2];
 
@@ -26,42 +25,6 @@ static bool can_start(const char *flag)
     argv[RESULTS_WORDS] = "--";
     argv[RESULTS_WORDS + 1] = NULL;
     return results_run(argv, STDIN_FILENO, NULL, 0);
-}
-
-static bool open_one(struct publish *self, size_t index, const char *flag,
-                     const char *given, publish_name_fn *make_name,
-                     const void *arg)
-{
-    if (given && !can_start(flag)) {
-        return false;
-    }
-    if (!given || whole_file_is_stdout(given)) {
-        return whole_file_open(&self->files[index], flag, given);
-    }
-    char *path = make_name(arg, given);
-    if (!path) {
-        return say("%s: no memory", flag);
-    }
-    const bool is_open = whole_file_open(&self->files[index], flag, path);
-    free(path);
-    return is_open;
-}
-
-bool publish_open(struct publish *self, const struct publish_paths *paths,
-                  publish_name_fn *make_name, const void *arg)
-{
-    const char *flag = NULL;
-    const char *path = NULL;
-
-    *self = (struct publish){0};
-    for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
-        publish_list(paths, i, &flag, &path);
-        if (!open_one(self, i, flag, path, make_name, arg)) {
-            publish_drop(self);
-            return false;
-        }
-    }
-    return true;
 }
 
 static void copy(FILE *from, FILE *to)

@@ -192,7 +192,7 @@ static void print_status(const struct result *result, FILE *out)
 static void print_offered(const struct result *result, double achieved,
                           FILE *out)
 {
-    const struct histogram *late = &result->lateness;
+    const struct histogram *late = &result->times.lateness;
     char text[UNITS_TEXT_SIZE];
 
     if (result->model == RUN_MODEL_CLOSED) {
@@ -274,8 +274,9 @@ static void print_spread(const struct result *result, FILE *out)
     size_t row_count = 0;
     char texts[4][UNITS_TEXT_SIZE];
 
-    const struct histogram *h =
-        result->response.count > 0 ? &result->response : &result->service;
+    const struct histogram *h = result->times.response.count > 0
+                                    ? &result->times.response
+                                    : &result->times.service;
 
     if (!histogram_can_tell(h, 99000)) {
         return;

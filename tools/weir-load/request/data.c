@@ -273,46 +273,11 @@ static int read_lines(struct data *data, char *why)
 int data_parse(char *bytes, size_t len, struct data *ret, char *why)
 {
     *ret = (struct data){.bytes = bytes, .len = len};
-    if (len > DATA_SIZE_MAX) {
-        data_fini(ret);
-        return why_refuse(why, -EFBIG, "more than 2G");
-    }
     const int err = read_lines(ret, why);
     if (err < 0) {
         data_fini(ret);
     }
     return err;
-}
-
-int data_read(FILE *file, struct data *ret, char *why)
-{
-    size_t room = 1U << 16;
-    size_t len = 0;
-    char *bytes = malloc(room);
-    size_t part = 1;
-
-    while (bytes && part > 0 && len <= DATA_SIZE_MAX) {
-        if (len == room) {
-            char *grown = realloc(bytes, 2 * room);
-            if (!grown) {
-                free(bytes);
-                return why_no_memory(why);
-            }
-            bytes = grown;
-            room *= 2;
-        }
-        part = fread(bytes + len, 1, room - len, file);
-        len += part;
-    }
-    if (!bytes) {
-        return why_no_memory(why);
-    }
-    if (ferror(file)) {
-        const int err = errno > 0 ? -errno : -EIO;
-        free(bytes);
-        return why_refuse(why, err, "%s", strerror(-err));
-    }
-    return data_parse(bytes, len, ret, why);
 }
 
 int data_find(const struct data *data, const char *name)

@@ -116,7 +116,8 @@ int http_check_body(const char *body, char *why)
     if (body[0] == '@') {
         char *bytes = NULL;
         size_t len = 0;
-        const int err = template_read_file(body + 1, &bytes, &len);
+        const int err =
+            template_read_file(body + 1, TEMPLATE_SIZE_MAX, &bytes, &len);
         if (err < 0) {
             return why_refuse(why, err, "%.200s: %s", body + 1, strerror(-err));
         }
@@ -174,24 +175,12 @@ int http_parse_expected(const char *text, struct http_options *options,
     return -EINVAL;
 }
 
-static bool is_given(const struct http_options *options, const char *name)
-{
-    for (size_t i = 0; i < options->field_count; i++) {
-        if (is_named(options->fields[i], name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool http_is_given(const struct http_options *options, size_t count,
-                   const char *field)
+                   const char *name, size_t len)
 {
-    const size_t len = measure_name(field);
-
     for (size_t i = 0; i < count; i++) {
         if (measure_name(options->fields[i]) == len &&
-            strncasecmp(options->fields[i], field, len) == 0) {
+            strncasecmp(options->fields[i], name, len) == 0) {
             return true;
         }
     }
@@ -230,7 +219,7 @@ static bool is_idempotent(const char *method)
 static void print_own_field(FILE *file, const struct http_options *options,
                             const char *name, const char *value)
 {
-    if (!is_given(options, name)) {
+    if (!http_is_given(options, options->field_count, name, strlen(name))) {
         fprintf(file, "%s: %s\r\n", name, value);
     }
 }
@@ -308,7 +297,7 @@ static int make_body(struct http_request *self, const char *body, char *why)
     if (body[0] != '@') {
         return template_parse(body, strlen(body), &self->body, why);
     }
-    int err = template_read_file(body + 1, &bytes, &len);
+    int err = template_read_file(body + 1, TEMPLATE_SIZE_MAX, &bytes, &len);
     if (err == 0) {
         err = template_take(bytes, len, &self->body);
         free(bytes);

@@ -1,7 +1,7 @@
 /*
- * Lines are counted for error messages. mix_choose()
- * finds a kind with a binary search in the sums of the
- * weights.
+ * A line has a weight and a request. mix_choose()
+ * finds a kind with a binary search in the sums of
+ * the weights.
  */
 #include "request.h"
 
@@ -49,54 +49,25 @@ static int add_line(struct mix *mix, const char *line, size_t len,
     return request_kind_read(&mix->kinds[index], words, form, why);
 }
 
-static size_t skip_blanks(const char *text, size_t from, size_t end)
-{
-    while (from < end && (text[from] == ' ' || text[from] == '\t')) {
-        from++;
-    }
-    return from;
-}
-
-static int add_lines(struct mix *mix, const char *text, size_t len,
-                     enum request_form form, unsigned *ret_number, char *why)
-{
-    int err = 0;
-
-    for (size_t at = 0; at < len && err == 0;) {
-        const char *newline = memchr(text + at, '\n', len - at);
-        size_t end = newline ? (size_t)(newline - text) : len;
-        const size_t begin = skip_blanks(text, at, end);
-        const bool is_request =
-            end > begin && text[begin] != '\r' && text[begin] != '#';
-        unsigned below = 0;
-        (*ret_number)++;
-        if (is_request && form == REQUEST_HTTP) {
-            end = request_kind_find_end(text, end, len, &below);
-        }
-        at = end + 1;
-        end -= end > begin && text[end - 1] == '\r';
-        if (is_request) {
-            err = add_line(mix, text + begin, end - begin, form, why);
-        }
-        *ret_number += err < 0 ? 0 : below;
-    }
-    return err;
-}
-
 int mix_parse(const char *text, size_t len, enum request_form form,
               struct mix *ret, char *why)
 {
+    struct request_lines lines = {
+        .text = text, .len = len, .is_http = form == REQUEST_HTTP};
     char line_why[WHY_SIZE] = "";
-    unsigned number = 0;
-    int err = -EINVAL;
+    const char *line = NULL;
+    size_t line_len = 0;
+    int err = 0;
 
     ret->kind_count = 0;
     if (memchr(text, '\0', len)) {
-        return why_refuse(why, err, "it has a byte of zero; write \\0");
+        return why_refuse(why, -EINVAL, "it has a byte of zero; write \\0");
     }
-    err = add_lines(ret, text, len, form, &number, line_why);
+    while (err == 0 && (line = request_lines_next(&lines, &line_len))) {
+        err = add_line(ret, line, line_len, form, line_why);
+    }
     if (err < 0) {
-        why_refuse(why, err, "line %u: %s", number, line_why);
+        why_refuse(why, err, "line %u: %s", lines.number, line_why);
     } else if (ret->kind_count == 0) {
         err = why_refuse(why, -EINVAL, "there is no request in it");
     }
@@ -112,7 +83,7 @@ int mix_read(const char *path, enum request_form form, struct mix *ret,
     char *text = NULL;
     size_t len = 0;
 
-    int err = template_read_file(path, &text, &len);
+    int err = template_read_file(path, TEMPLATE_SIZE_MAX, &text, &len);
     if (err < 0) {
         return why_refuse(why, err, "%s", strerror(-err));
     }

@@ -16,8 +16,6 @@
 
 static const char capture_word[] = "capture";
 
-#define CAPTURE_WORD_LEN (sizeof(capture_word) - 1)
-
 /* Files of the command line; paths are borrowed. */
 static struct file {
     const char *path;
@@ -42,7 +40,8 @@ static const struct file *find_file(const char *path)
     }
     struct file *file = &files[file_count++];
     *file = (struct file){.path = path};
-    file->err = template_read_file(path, &file->text, &file->len);
+    file->err =
+        template_read_file(path, TEMPLATE_SIZE_MAX, &file->text, &file->len);
     return file;
 }
 
@@ -71,16 +70,9 @@ static bool is_blank(char byte)
     return byte == ' ' || byte == '\t';
 }
 
-static bool is_capture(const char *line, size_t len)
-{
-    return len > CAPTURE_WORD_LEN &&
-           memcmp(line, capture_word, CAPTURE_WORD_LEN) == 0 &&
-           is_blank(line[CAPTURE_WORD_LEN]);
-}
-
 static const char *find_capture(const char *line, size_t len, size_t *ret_len)
 {
-    size_t at = CAPTURE_WORD_LEN;
+    size_t at = sizeof(capture_word) - 1;
 
     while (at < len && is_blank(line[at])) {
         at++;
@@ -104,22 +96,17 @@ static void note_capture(const char *text, size_t len)
 static void note_captures_of_file(const char *path)
 {
     const struct file *file = find_file(path);
-    const char *text = file ? file->text : NULL;
-    const size_t len = file ? file->len : 0;
+    struct request_lines lines = {.text = file ? file->text : NULL,
+                                  .len = file ? file->len : 0};
+    const char *line = NULL;
+    size_t len = 0;
 
-    for (size_t at = 0; at < len;) {
-        const char *newline = memchr(text + at, '\n', len - at);
-        const size_t end = newline ? (size_t)(newline - text) : len;
-        while (at < end && is_blank(text[at])) {
-            at++;
-        }
-        if (is_capture(text + at, end - at)) {
+    while ((line = request_lines_next(&lines, &len))) {
+        if (request_lines_is(line, len, capture_word)) {
             size_t capture_len = 0;
-            const char *capture =
-                find_capture(text + at, end - at, &capture_len);
+            const char *capture = find_capture(line, len, &capture_len);
             note_capture(capture, capture_len);
         }
-        at = end + 1;
     }
 }
 
@@ -209,7 +196,7 @@ static int add_file_line(struct preamble *self, char *line, bool is_http,
 {
     const size_t len = strlen(line);
 
-    if (!is_capture(line, len)) {
+    if (!request_lines_is(line, len, capture_word)) {
         return add_request(self, line, len, is_http, why);
     }
     size_t capture_len = 0;
@@ -230,41 +217,28 @@ static int add_file(struct preamble *self, const char *path, bool is_http,
 {
     char line_why[WHY_SIZE] = "";
     const struct file *file = find_file(path);
-    unsigned number = 0;
+    const char *line = NULL;
+    size_t len = 0;
     int err = file ? file->err : -E2BIG;
 
     if (err < 0) {
         return why_refuse(why, err, "%.200s: %s", path, strerror(-err));
     }
-    const char *text = file->text;
-    const size_t len = file->len;
-    if (len > 0 && memchr(text, '\0', len)) {
+    if (file->len > 0 && memchr(file->text, '\0', file->len)) {
         return why_refuse(why, -EINVAL, "%.200s: it has a byte of zero", path);
     }
-    for (size_t at = 0; at < len && err == 0;) {
-        const char *newline = memchr(text + at, '\n', len - at);
-        size_t end = newline ? (size_t)(newline - text) : len;
-        unsigned below = 0;
-        while (at < end && is_blank(text[at])) {
-            at++;
-        }
-        const bool is_line = end > at && text[at] != '\r' && text[at] != '#';
-        number++;
-        if (is_line && is_http && !is_capture(text + at, end - at)) {
-            end = request_kind_find_end(text, end, len, &below);
-        }
-        const size_t next = end + 1;
-        end -= end > at && text[end - 1] == '\r';
-        if (is_line) {
-            char *line = strndup(text + at, end - at);
-            err = line ? add_file_line(self, line, is_http, line_why) : -ENOMEM;
-            free(line);
-        }
-        number += err < 0 ? 0 : below;
-        at = next;
+    struct request_lines lines = {.text = file->text,
+                                  .len = file->len,
+                                  .is_http = is_http,
+                                  .single = capture_word};
+    while (err == 0 && (line = request_lines_next(&lines, &len))) {
+        char *copy = strndup(line, len);
+        err = copy ? add_file_line(self, copy, is_http, line_why) : -ENOMEM;
+        free(copy);
     }
     if (err < 0) {
-        why_refuse(why, err, "%.200s: line %u: %s", path, number, line_why);
+        why_refuse(why, err, "%.200s: line %u: %s", path, lines.number,
+                   line_why);
     }
     return err;
 }

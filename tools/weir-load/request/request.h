@@ -111,9 +111,6 @@ struct template_values {
  * -E2BIG. */
 int template_add_name(const char *name, size_t len);
 
-/* Returns the number of a name, or -ENOENT. */
-int template_find_name(const char *name, size_t len);
-
 size_t template_count_names(void);
 bool template_name_is_used(size_t number);
 const char *template_name(size_t number);
@@ -147,8 +144,10 @@ size_t template_render(const struct template *self,
 
 void template_fini(struct template *self);
 
-/* Reads a file, whose bytes the caller frees. Returns 0 or an error. */
-int template_read_file(const char *path, char **ret_bytes, size_t *ret_len);
+/* Reads a file, whose bytes the caller frees. Returns 0 or an error, which is
+ * -EFBIG if the file is larger than @size_max. */
+int template_read_file(const char *path, size_t size_max, char **ret_bytes,
+                       size_t *ret_len);
 
 /* ---- data ---- */
 
@@ -196,10 +195,6 @@ struct data {
     enum data_order order;
     uint64_t seed;
 };
-
-/* Reads and parses a file. Returns 0, or a negative error with one line in
- * @why; then nothing is owned. */
-int data_read(FILE *file, struct data *ret, char *why);
 
 /* Parses @bytes and takes ownership of them. */
 int data_parse(char *bytes, size_t len, struct data *ret, char *why);
@@ -503,9 +498,9 @@ int http_check_path(const char *path, char *why);
 int http_check_field(const char *field, char *why);
 int http_check_body(const char *body, char *why);
 
-/* Returns true if one of the first @count fields has the name of @field. */
+/* Returns true if one of the first @count fields has this name. */
 bool http_is_given(const struct http_options *options, size_t count,
-                   const char *field);
+                   const char *name, size_t len);
 
 /* Reports whether there is a Connection field, and whether it has "close". */
 bool http_has_connection(const struct http_options *options, bool *ret_closes);
@@ -576,11 +571,26 @@ struct request_kind {
 /* Returns true for a header or body file of the HTTP request above. */
 bool request_kind_goes_on(const char *line, size_t len);
 
-/* Finds the end of a request whose first line ends at @end. Returns its offset,
- * and adds the number of lines below that belong to the request to
- * *ret_below. */
-size_t request_kind_find_end(const char *text, size_t end, size_t len,
-                             unsigned *ret_below);
+/* Position in a text with a request in each line. Lines without a request, and
+ * comments, are skipped. */
+struct request_lines {
+    const char *text;
+    size_t len;
+    /* HTTP: lines below belong to a request, except to a line that begins with
+     * this word and a blank, if it is not NULL. */
+    bool is_http;
+    const char *single;
+    size_t at;
+    /* Number of the line that was returned, and of lines below it. */
+    unsigned number;
+    unsigned below;
+};
+
+/* Returns the next request, without its line end, or NULL. */
+const char *request_lines_next(struct request_lines *self, size_t *ret_len);
+
+/* Returns true if a line begins with a word and a blank. */
+bool request_lines_is(const char *line, size_t len, const char *word);
 
 /* Stores a line, or several separated by '\n'. Returns a second copy for
  * request_kind_read() to modify, owned by the kind, or NULL if out of

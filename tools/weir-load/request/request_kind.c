@@ -17,22 +17,61 @@ static const char begin_word[] = "begin:";
 /* Bytes that no header name has (RFC 9110, 5.6.2), and zero. */
 static const char stops[] = " \t\r\n:/\"[]{}()<>@,;=?\\";
 
-size_t request_kind_find_end(const char *text, size_t end, size_t len,
-                             unsigned *ret_below)
+static bool is_blank(char byte)
 {
-    while (end < len && len - end > 1) {
+    return byte == ' ' || byte == '\t';
+}
+
+/* Returns the end of a request whose first line ends at @end. */
+static size_t find_end(struct request_lines *self, size_t end)
+{
+    while (end < self->len && self->len - end > 1) {
         size_t at = end + 1;
-        const char *newline = memchr(text + at, '\n', len - at);
-        while (at < len && (text[at] == ' ' || text[at] == '\t')) {
+        const char *newline = memchr(self->text + at, '\n', self->len - at);
+        while (at < self->len && is_blank(self->text[at])) {
             at++;
         }
-        if (!request_kind_goes_on(text + at, len - at)) {
+        if (!request_kind_goes_on(self->text + at, self->len - at)) {
             break;
         }
-        end = newline ? (size_t)(newline - text) : len;
-        (*ret_below)++;
+        end = newline ? (size_t)(newline - self->text) : self->len;
+        self->below++;
     }
     return end;
+}
+
+bool request_lines_is(const char *line, size_t len, const char *word)
+{
+    const size_t size = strlen(word);
+
+    return len > size && memcmp(line, word, size) == 0 && is_blank(line[size]);
+}
+
+const char *request_lines_next(struct request_lines *self, size_t *ret_len)
+{
+    while (self->at < self->len) {
+        const char *line = self->text + self->at;
+        const char *newline = memchr(line, '\n', self->len - self->at);
+        size_t end = newline ? (size_t)(newline - self->text) : self->len;
+        while (line < self->text + end && is_blank(*line)) {
+            line++;
+        }
+        const size_t begin = (size_t)(line - self->text);
+        const bool is_request = end > begin && *line != '\r' && *line != '#';
+        self->number += 1 + self->below;
+        self->below = 0;
+        if (is_request && self->is_http &&
+            !(self->single &&
+              request_lines_is(line, end - begin, self->single))) {
+            end = find_end(self, end);
+        }
+        self->at = end + 1;
+        if (is_request) {
+            *ret_len = end - begin - (self->text[end - 1] == '\r');
+            return line;
+        }
+    }
+    return NULL;
 }
 
 char *request_kind_keep(struct request_kind *kind, const char *line, size_t len)

@@ -50,7 +50,8 @@ static bool is_name(const char *name, size_t len)
     return is_good;
 }
 
-int template_find_name(const char *name, size_t len)
+/* Returns the number of a name, or -ENOENT. */
+static int find_name(const char *name, size_t len)
 {
     for (size_t i = 0; i < value_names.count; i++) {
         if (strlen(value_names.texts[i]) == len &&
@@ -63,7 +64,7 @@ int template_find_name(const char *name, size_t len)
 
 int template_add_name(const char *name, size_t len)
 {
-    const int number = template_find_name(name, len);
+    const int number = find_name(name, len);
 
     if (number >= 0) {
         return number;
@@ -193,7 +194,8 @@ static int add_letters(struct template *self, const char *argument)
     return add_part(self, &part, (size_t)part.low);
 }
 
-int template_read_file(const char *path, char **ret_bytes, size_t *ret_len)
+int template_read_file(const char *path, size_t size_max, char **ret_bytes,
+                       size_t *ret_len)
 {
     FILE *file = fopen(path, "rb");
     char *bytes = NULL;
@@ -214,7 +216,7 @@ int template_read_file(const char *path, char **ret_bytes, size_t *ret_len)
             err = ferror(file) ? -errno : 0;
             break;
         }
-        err = len > TEMPLATE_SIZE_MAX ? -EFBIG : 0;
+        err = len > size_max ? -EFBIG : 0;
     }
     if (file) {
         fclose(file);
@@ -236,7 +238,7 @@ static int add_file(struct template *self, const char *path, char *why)
     if (!path || path[0] == '\0') {
         return -EINVAL;
     }
-    int err = template_read_file(path, &bytes, &len);
+    int err = template_read_file(path, TEMPLATE_SIZE_MAX, &bytes, &len);
     if (err == -ENOMEM) {
         return err;
     }
@@ -268,7 +270,7 @@ static int add_csv(struct template *self, const char *argument)
 
 static int add_value(struct template *self, const char *name)
 {
-    const int number = template_find_name(name, strlen(name));
+    const int number = find_name(name, strlen(name));
 
     if (number < 0) {
         return -EINVAL;
@@ -309,7 +311,7 @@ static size_t measure_value(const char *text, size_t len)
     const char *end =
         memchr(text, '}', len < TEMPLATE_NAME_SIZE ? len : TEMPLATE_NAME_SIZE);
 
-    return end && template_find_name(text, (size_t)(end - text)) >= 0
+    return end && find_name(text, (size_t)(end - text)) >= 0
                ? (size_t)(end - text)
                : 0;
 }

@@ -322,27 +322,22 @@ const struct fields_part fields_parts[] = {
     }
 
 const struct field_times fields_times[SLO_TIMES_COUNT] = {
-    [SLO_RESPONSE] = TIMES("response", response, .line = "Response",
+    [SLO_RESPONSE] = TIMES("response", times.response, .line = "Response",
                            .remark = "from intended time"),
-    [SLO_SERVICE] = TIMES("service", service, .line = "Service",
+    [SLO_SERVICE] = TIMES("service", times.service, .line = "Service",
                           .remark = "from actual send", .is_always = true),
-    [SLO_TTFB] = TIMES("ttfb", ttfb, .line = "To 1st B",
+    [SLO_TTFB] = TIMES("ttfb", times.ttfb, .line = "To 1st B",
                        .remark = "from actual send", .is_shown = is_http),
     [SLO_CONNECT] = TIMES("connect", connect, .line = "Connect", .remark = ""),
     [SLO_TLS] =
         TIMES("tls", handshake, .line = "Handshake", .remark = "of TLS"),
-    [SLO_LATE] = TIMES("send_lateness", lateness, .line = NULL),
-    [SLO_CLIENT] = TIMES("client_lateness", own_lateness, .line = NULL),
-    [SLO_BLOCKED] = TIMES("blocked", blocked, .line = "Blocked",
+    [SLO_LATE] = TIMES("send_lateness", times.lateness, .line = NULL),
+    [SLO_CLIENT] = TIMES("client_lateness", times.own_lateness, .line = NULL),
+    [SLO_BLOCKED] = TIMES("blocked", times.blocked, .line = "Blocked",
                           .remark = "of those that waited for room"),
-    [SLO_READ] = TIMES("read_lateness", reading, .line = "Read late",
+    [SLO_READ] = TIMES("read_lateness", times.reading, .line = "Read late",
                        .remark = "in the socket until read"),
 };
-
-struct histogram *fields_times_of(struct result *result, enum slo_times times)
-{
-    return (struct histogram *)((char *)result + fields_times[times].offset);
-}
 
 const struct histogram *fields_times_in(const struct result *result,
                                         enum slo_times times)

@@ -50,7 +50,8 @@ static void keep_worse(struct lateness_figure *worst,
 
 const struct histogram *lateness_times(const struct result *result)
 {
-    return result->response.count > 0 ? &result->response : &result->service;
+    return result->times.response.count > 0 ? &result->times.response
+                                            : &result->times.service;
 }
 
 static uint64_t smaller_of(uint64_t a, uint64_t b)
@@ -96,10 +97,10 @@ static double late_at(const struct result *result, const struct histogram *late,
         return (double)smaller_of(find_joint(late, more, share),
                                   taken_ns - smaller_of(taken->min, taken_ns));
     }
-    if (late == &result->reading) {
+    if (late == &result->times.reading) {
         return (double)smaller_of(
-            histogram_quantile(&result->sampled, share) -
-                histogram_quantile(&result->prompt, share),
+            histogram_quantile(&result->times.sampled, share) -
+                histogram_quantile(&result->times.prompt, share),
             taken_ns);
     }
     return (double)smaller_of(histogram_quantile(late, share), taken_ns);
@@ -212,13 +213,13 @@ static bool had_idle_cpus(const struct result *result, double waited)
 
 double lateness_lost_share(const struct result *result, double waited)
 {
-    const double late_ns = histogram_mean(&result->reading);
-    const double whole_ns = histogram_mean(&result->service);
+    const double late_ns = histogram_mean(&result->times.reading);
+    const double whole_ns = histogram_mean(&result->times.service);
 
     if (had_idle_cpus(result, waited)) {
         return 0;
     }
-    if (result->reading.count < LATENESS_SAMPLES) {
+    if (result->times.reading.count < LATENESS_SAMPLES) {
         return waited > WAITED_MOST ? waited : 0;
     }
     return late_ns < waited * whole_ns ? late_ns / whole_ns : waited;

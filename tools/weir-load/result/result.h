@@ -111,27 +111,9 @@ struct result {
     /* Indexed like options->groups; NULL if kinds are not counted. */
     struct kind_record *kinds;
     struct error_table errors;
-    /* Times from the scheduled time of a request to its last byte. Empty in a
-     * closed loop, where a request is only due when the previous answer
-     * arrives. Includes timeouts, like service. */
-    struct histogram response;
-    /* Times from the actual sending to the last byte. */
-    struct histogram service;
-    /* Times from the actual sending to the first byte. */
-    struct histogram ttfb;
-    /* How late requests were sent; own_lateness is without the wait for a
-     * connection. Empty in a closed loop. */
-    struct histogram lateness;
-    struct histogram own_lateness;
-    /* Waits for a free connection or stream, and for a server's window;
-     * requests that did not wait are not included. */
-    struct histogram blocked;
-    /* Samples of how long answers were in their sockets (reading.c); the times
-     * of the same requests; and these times without the time in the socket
-     * (record.c). */
-    struct histogram reading;
-    struct histogram sampled;
-    struct histogram prompt;
+    /* In a closed loop response and the latenesses are empty: a request is only
+     * due when the previous answer arrives. Timeouts are included. */
+    struct record times;
     /* Time to connect, without TLS. */
     struct histogram connect;
     /* TLS handshakes of the whole run. */
@@ -257,7 +239,6 @@ struct field_times {
 /* In the order of the results. */
 extern const struct field_times fields_times[SLO_TIMES_COUNT];
 
-struct histogram *fields_times_of(struct result *result, enum slo_times times);
 const struct histogram *fields_times_in(const struct result *result,
                                         enum slo_times times);
 
@@ -290,29 +271,6 @@ const char *elsewhere_reason(const struct result *result);
 /* Writes the command line with a target. Returns false if too long. */
 bool elsewhere_write(const struct result *result, const char *url,
                      struct shell_line *ret);
-
-/* ---- summary ---- */
-
-/*
- * The figures of a run for scripts, with stable names: one rate, one row of
- * latencies in milliseconds, the errors and the verdict, for all load models.
- *
- * Latencies are response times, or service times in a closed loop. A percentile
- * of too few requests is not known.
- */
-
-struct summary {
-    const char *verdict;
-    /* Answers per second. */
-    double rate;
-    /* Sent requests, and failures without a request. */
-    uint64_t attempts;
-    /* Attempts that failed or timed out. */
-    uint64_t errors;
-    const struct histogram *latency;
-};
-
-json_t *summary_json(const struct summary *summary);
 
 /* ---- lateness ---- */
 
@@ -420,11 +378,9 @@ void verdict_reach(struct result *result);
 /* Returns "VALID", "INVALID", "FAILED" or "INTERRUPTED". */
 const char *verdict_word(const struct result *result);
 
-/* Returns the failed requests plus the failures without a request. */
+/* Return the requests, and the failed ones, plus the failures without one. */
+uint64_t verdict_attempt_count(const struct result *result);
 uint64_t verdict_error_count(const struct result *result);
-
-/* Fills in the figures for scripts; borrows from the result. */
-void verdict_summarize(const struct result *result, struct summary *ret);
 
 /* Returns the client's CPU time in the window, in CPUs; may exceed 1. */
 double verdict_cpu_share(const struct result *result);

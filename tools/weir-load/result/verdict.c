@@ -82,8 +82,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct remarks *remarks,
     remarks->count++;
 }
 
-/* Returns the sent requests plus the failures without a request. */
-static uint64_t count_attempts(const struct result *result)
+uint64_t verdict_attempt_count(const struct result *result)
 {
     return result->measured.sent + result->events_without_request +
            result->unseen_failures;
@@ -174,7 +173,7 @@ static bool is_over_budget(const struct result *result)
         return errors > options->max_errors;
     }
     return (double)errors * 1e6 >
-           (double)options->max_errors * (double)count_attempts(result);
+           (double)options->max_errors * (double)verdict_attempt_count(result);
 }
 
 /* Returns true if as many requests were answered in the window as were
@@ -190,13 +189,13 @@ static bool is_over_budget(const struct result *result)
  * capacity one of 20 runs of some hundred requests misses more by chance. */
 static bool is_rate_held(const struct result *result, double answered)
 {
-    const double usual_ns =
-        (double)histogram_quantile(&result->response, HISTOGRAM_WHOLE / 10);
+    const double usual_ns = (double)histogram_quantile(&result->times.response,
+                                                       HISTOGRAM_WHOLE / 10);
     const double on_way = result->offered_rate * usual_ns / 1e9;
     const bool begins_empty = result->options->warmup_ns == 0;
     const bool is_random = result->model == RUN_MODEL_POISSON;
     const double varying =
-        result->offered_rate * histogram_mean(&result->response) / 1e9;
+        result->offered_rate * histogram_mean(&result->times.response) / 1e9;
     const double variance = is_random ? varying * (begins_empty ? 1 : 2) : 0;
 
     double lacking = HELD_SHARE * (double)result->measured.scheduled - answered;
@@ -220,7 +219,7 @@ static double find_busiest(const struct result *result)
 static bool is_client_slow(const struct result *result)
 {
     const struct lateness_figure worst =
-        lateness_find_worst(result, &result->own_lateness, NULL);
+        lateness_find_worst(result, &result->times.own_lateness, NULL);
 
     return lateness_part(&worst) > 1 ||
            (result->window_ns >= JUDGED_WINDOW_NS &&
@@ -396,7 +395,8 @@ static void judge_lateness(struct result *result, const struct histogram *late,
     const struct lateness_figure worst =
         lateness_find_worst(result, late, more);
     const bool is_beyond = lateness_part(&worst) > 1;
-    const char *times = result->response.count > 0 ? "response" : "service";
+    const char *times =
+        result->times.response.count > 0 ? "response" : "service";
     char response[UNITS_TEXT_SIZE];
     char value[UNITS_TEXT_SIZE];
     char limit[UNITS_TEXT_SIZE];
@@ -454,8 +454,9 @@ static void judge_cpu_waits(struct result *result, struct remarks *doubts)
  * CPU or read others. */
 static void judge_reading(struct result *result, struct remarks *doubts)
 {
-    const struct histogram *late = &result->reading;
-    const char *times = result->response.count > 0 ? "response" : "service";
+    const struct histogram *late = &result->times.reading;
+    const char *times =
+        result->times.response.count > 0 ? "response" : "service";
     char shares[RESULT_REMARK_SIZE / 4];
 
     if (late->count < LATENESS_SAMPLES) {
@@ -475,8 +476,8 @@ static void judge_reading(struct result *result, struct remarks *doubts)
  * of others were read late. */
 static void judge_both(struct result *result, struct remarks *doubts)
 {
-    const struct histogram *sent = &result->own_lateness;
-    const struct histogram *read = &result->reading;
+    const struct histogram *sent = &result->times.own_lateness;
+    const struct histogram *read = &result->times.reading;
     const struct lateness_figure late[] = {
         lateness_find_worst(result, sent, NULL),
         lateness_find_worst(result, read, NULL),
@@ -510,7 +511,7 @@ static const char *name_room(const struct result *result, char *text,
  * include the wait for a connection, which the server may not have caused. */
 static void judge_waiting(struct result *result, struct remarks *doubts)
 {
-    const struct histogram *late = &result->lateness;
+    const struct histogram *late = &result->times.lateness;
     const struct lateness_figure worst =
         lateness_find_worst(result, late, NULL);
     const uint64_t percent =
@@ -566,7 +567,7 @@ static void judge_client(struct result *result, struct remarks *doubts)
     if (is_closed && find_busiest(result) > BUSY_SHARE) {
         doubts = &result->warnings;
     }
-    judge_lateness(result, &result->own_lateness, NULL,
+    judge_lateness(result, &result->times.own_lateness, NULL,
                    "the client's own lateness", doubts);
     judge_reading(result, doubts);
     judge_both(result, doubts);
@@ -686,7 +687,7 @@ static void find_stall(struct result *result)
 
     if (result->model != RUN_MODEL_CLOSED || result->stall_ns < STALL_MIN_NS ||
         result->stall_ns / STALL_FACTOR <
-            histogram_quantile(&result->service, 99000)) {
+            histogram_quantile(&result->times.service, 99000)) {
         return;
     }
     add(&result->warnings,
@@ -756,9 +757,10 @@ static void find_stops(struct result *result)
 static void find_delayed_ack(struct result *result)
 {
     const uint64_t first_ns =
-        histogram_quantile(&result->ttfb, HISTOGRAM_WHOLE / 2);
+        histogram_quantile(&result->times.ttfb, HISTOGRAM_WHOLE / 2);
     const uint64_t rest_ns =
-        histogram_quantile(&result->service, HISTOGRAM_WHOLE / 2) - first_ns;
+        histogram_quantile(&result->times.service, HISTOGRAM_WHOLE / 2) -
+        first_ns;
     char text[UNITS_TEXT_SIZE];
 
     if (first_ns > 0 && rest_ns >= ACK_LEAST_NS && rest_ns <= ACK_MOST_NS) {
@@ -826,34 +828,10 @@ static void find_warnings(struct result *result)
             (unsigned long long)result->log_dropped,
             (unsigned long long)result->log_lines);
     }
-    if (result->service.overflows > 0) {
+    if (result->times.service.overflows > 0) {
         add(warnings, "%llu latencies were beyond the histogram's range",
-            (unsigned long long)result->service.overflows);
+            (unsigned long long)result->times.service.overflows);
     }
-}
-
-static uint64_t count_statuses(const void *answers, unsigned first,
-                               unsigned last)
-{
-    const struct result *result = answers;
-    uint64_t sum = 0;
-
-    for (unsigned status = first; status <= last; status++) {
-        sum += result->status[status];
-    }
-    return sum;
-}
-
-static uint64_t count_statuses_of_kind(const void *answers, unsigned first,
-                                       unsigned last)
-{
-    const struct kind_record *kind = answers;
-    uint64_t sum = 0;
-
-    for (unsigned status = first; status <= last; status++) {
-        sum += kind->status[status];
-    }
-    return sum;
 }
 
 static bool find_kind(const void *owner, const char *name,
@@ -875,9 +853,7 @@ static bool find_kind(const void *owner, const char *name,
         .timeouts = kind->counts.timeout,
         .rate = window_ns > 0 ? (double)kind->counts.completed * 1e9 / window_ns
                               : 0,
-        .count_statuses =
-            options->mode == RUN_MODE_HTTP ? count_statuses_of_kind : NULL,
-        .answers = kind,
+        .status = options->mode == RUN_MODE_HTTP ? kind->status : NULL,
     };
     return true;
 }
@@ -895,9 +871,8 @@ static bool judge_objectives(struct result *result)
         .dropped = result->measured.dropped,
         .rate = window_ns > 0 ? (double)result->completed * 1e9 / window_ns : 0,
         .offered_rate = result->offered_rate,
-        .count_statuses =
-            result->options->mode == RUN_MODE_HTTP ? count_statuses : NULL,
-        .answers = result,
+        .status =
+            result->options->mode == RUN_MODE_HTTP ? result->status : NULL,
         .find_kind = result->kinds ? find_kind : NULL,
         .owner = result,
     };
@@ -906,8 +881,8 @@ static bool judge_objectives(struct result *result)
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
         facts.times[i] = fields_times_in(result, (enum slo_times)i);
     }
-    if (result->response.count == 0) {
-        facts.times[SLO_RESPONSE] = &result->service;
+    if (result->times.response.count == 0) {
+        facts.times[SLO_RESPONSE] = &result->times.service;
     }
     for (size_t i = 0; i < slo->count; i++) {
         result->slo[i] = slo_judge(&slo->terms[i], &facts);
@@ -958,20 +933,6 @@ uint64_t verdict_error_count(const struct result *result)
 {
     return result->measured.failed + result->measured.timeout +
            result->events_without_request + result->unseen_failures;
-}
-
-void verdict_summarize(const struct result *result, struct summary *ret)
-{
-    const double window_ns = (double)result->window_ns;
-
-    *ret = (struct summary){
-        .verdict = verdict_word(result),
-        .rate = window_ns > 0 ? (double)result->completed * 1e9 / window_ns : 0,
-        .attempts = count_attempts(result),
-        .errors = verdict_error_count(result),
-        .latency =
-            result->response.count > 0 ? &result->response : &result->service,
-    };
 }
 
 double verdict_cpu_share(const struct result *result)

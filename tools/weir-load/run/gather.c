@@ -48,17 +48,7 @@ void gather_histogram(struct worker_row *sum)
 
 void gather_times(struct result *result, const struct worker_row *row)
 {
-    const struct record *record = &row->record;
-
-    histogram_merge(&result->response, &record->response);
-    histogram_merge(&result->lateness, &record->lateness);
-    histogram_merge(&result->own_lateness, &record->own_lateness);
-    histogram_merge(&result->blocked, &record->blocked);
-    histogram_merge(&result->reading, &record->reading);
-    histogram_merge(&result->sampled, &record->sampled);
-    histogram_merge(&result->prompt, &record->prompt);
-    histogram_merge(&result->service, &record->service);
-    histogram_merge(&result->ttfb, &record->ttfb);
+    record_merge(&result->times, &row->record);
     if (result->kinds) {
         fields_add_kinds(result->options->groups, result->kinds, row->kinds);
     }

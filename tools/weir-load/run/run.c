@@ -24,7 +24,6 @@
 #include "weir/inspect.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,14 +110,6 @@ static void window_begin_cb(void *arg)
     sharing_look(clock_now_ns(), &run->window_begin);
 }
 
-/* Returns true if a write in @patience_ms will not block, or will fail. */
-static bool is_log_ready(FILE *out, int patience_ms)
-{
-    struct pollfd ready = {.fd = fileno(out), .events = POLLOUT};
-
-    return poll(&ready, 1, patience_ms) == 1;
-}
-
 /* Writes the requests that one thread recorded, to a pipe in pieces. Returns
  * false if the pipe is full: the rest stays in the ring, and the thread counts
  * requests that do not fit there. */
@@ -133,7 +124,8 @@ static bool write_log_of(struct run *run, struct request_log *log,
 
     for (uint64_t done = 0; done < REQUEST_LOG_SIZE && count == size;
          done += count) {
-        if (!run->is_log_regular && !is_log_ready(output->file, patience_ms)) {
+        if (!run->is_log_regular &&
+            !line_file_is_ready(output->file, patience_ms)) {
             return false;
         }
         count = request_log_write(log,
@@ -593,11 +585,9 @@ int run_main(int argc, char **argv, int first)
     }
     result->options = &options;
     result->model = options.model;
-    for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
-        histogram_begin(fields_times_of(result, (enum slo_times)i));
-    }
-    histogram_begin(&result->sampled);
-    histogram_begin(&result->prompt);
+    record_init(&result->times);
+    histogram_begin(&result->connect);
+    histogram_begin(&result->handshake);
     result->kinds = options.groups ? kinds_new_records(options.groups) : NULL;
     if (options.groups && !result->kinds) {
         say("no memory");

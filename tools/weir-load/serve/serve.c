@@ -1,7 +1,8 @@
 /*
  * The server listens on every address, prints one line to standard output when
  * all of them accept, serves until a signal, stops with a grace time, and exits
- * with 0. A second signal ends the grace time.
+ * with 0. A second signal ends the grace time. That line goes to standard
+ * output, all others to standard error.
  *
  * Each thread has the servers of its loop (serve_thread.c). The first is the
  * main thread, so one loop needs no further thread. It controls the others;
@@ -32,6 +33,7 @@
 #include "weir/waitable.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +183,24 @@ static void dump_loop(void *arg, weir_thread *thread)
     fflush(stderr);
 }
 
+static void print_sums(const struct serve_sums *sums, const char *loop_text)
+{
+    fprintf(stderr,
+            "served_connections %llu\nserved_open %llu\nserved_broken %llu\n"
+            "served_received_bytes %llu\nserved_datagrams %llu\n"
+            "served_datagrams_failed %llu\nserved_full_handshakes %llu\n"
+            "served_resumed_handshakes %llu\n%s",
+            (unsigned long long)sums->counts.opened,
+            (unsigned long long)sums->counts.open_now,
+            (unsigned long long)sums->counts.broken,
+            (unsigned long long)sums->counts.received_bytes,
+            (unsigned long long)sums->datagrams,
+            (unsigned long long)sums->datagrams_failed,
+            (unsigned long long)sums->counts.full_handshakes,
+            (unsigned long long)sums->counts.resumed_handshakes, loop_text);
+    fflush(stderr);
+}
+
 static int print_once(struct group *group, weir_loop *loop)
 {
     struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
@@ -196,7 +216,7 @@ static int print_once(struct group *group, weir_loop *loop)
         return result;
     }
     if (weir_statistics_format(&statistics, text, sizeof(text)) >= 0) {
-        serve_print_statistics(&group->sums, text);
+        print_sums(&group->sums, text);
     }
     return group->has_dumps
                ? weir_threads_run_each_wait(threads, loop, dump_loop, group)
@@ -261,6 +281,38 @@ static void stop_all(struct group *group, bool at_once)
     }
 }
 
+static void print_address(const struct target *target,
+                          const struct weir_address *address)
+{
+    const bool is_unix = address->storage.any.sa_family == AF_UNIX;
+    const char *scheme = is_unix ? "" : "tcp://";
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    if (target->is_datagram) {
+        scheme = "udp://";
+    } else if (target->is_http) {
+        scheme = target->is_tls ? "https://" : "http://";
+    } else if (target->is_ws) {
+        scheme = target->is_tls ? "wss://" : "ws://";
+    } else if (target->is_tls) {
+        scheme = is_unix ? "tls+" : "tls://";
+    }
+    printf(" %s%s", scheme, weir_address_format(address, text, sizeof(text)));
+}
+
+static void print_places(const struct serve_options *options,
+                         const struct target *places)
+{
+    printf("serving %s on", options->mode->name);
+    for (size_t i = 0; i < options->target_count; i++) {
+        for (size_t j = 0; j < places[i].address_count; j++) {
+            print_address(&places[i], &places[i].addresses[j]);
+        }
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
 static void first_heard_listening(void *arg)
 {
     struct worker *worker = arg;
@@ -271,7 +323,7 @@ static void first_heard_listening(void *arg)
     }
     group->listening++;
     if (group->listening == group->options->thread_count) {
-        serve_print_places(group->options, group->places);
+        print_places(group->options, group->places);
     } else if (group->listening == 1) {
         for (size_t i = 1; i < group->options->thread_count; i++) {
             tell(i, listen_now, &group->workers[i]);
@@ -285,8 +337,10 @@ static void first_heard_failure(void *arg)
     struct group *group = worker->group;
 
     if (group->err == 0) {
-        serve_say_error(worker->failed, worker->err,
-                        serve_thread_why(&worker->serve, worker->failed));
+        const char *why = serve_thread_why(&worker->serve, worker->failed);
+        say("%s: %s (%s)", worker->failed->text,
+            why[0] ? why : weir_strerror(worker->err),
+            weir_err_name(worker->err));
         group->err = worker->err;
     }
     stop_all(group, true);
@@ -312,6 +366,29 @@ static void on_usr1(void *arg, int signum)
     want_statistics(arg, true);
 }
 
+/* Returns 0, or an error that was printed. */
+static int handle_signals(weir_loop *loop, struct group *group)
+{
+    const struct {
+        int signum;
+        weir_signal_fn *cb;
+    } handlers[] = {
+        {SIGINT, on_signal},
+        {SIGTERM, on_signal},
+        {SIGUSR1, on_usr1},
+    };
+
+    for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+        int err = weir_loop_add_signal_handler(loop, handlers[i].signum,
+                                               handlers[i].cb, group);
+        if (err < 0) {
+            say("signal handler: %s", weir_strerror(err));
+            return err;
+        }
+    }
+    return 0;
+}
+
 static void begin_first(struct group *group, weir_loop *loop)
 {
     group->has_begun = true;
@@ -320,7 +397,7 @@ static void begin_first(struct group *group, weir_loop *loop)
         weir_loop_get_features_text(loop, text, sizeof(text));
         fputs(text, stderr);
     }
-    group->err = serve_handle_signals(loop, on_signal, on_usr1, group);
+    group->err = handle_signals(loop, group);
     if (group->err < 0) {
         stop_all(group, true);
     } else {
@@ -376,7 +453,11 @@ static int run_group(struct group *group)
         engine_say_refused(err);
         return LOAD_USAGE;
     }
-    return serve_exit_code(group->err, err);
+    if (err < 0) {
+        say("the loop broke: %s (%s)", weir_strerror(err), weir_err_name(err));
+        return LOAD_INTERNAL;
+    }
+    return group->err < 0 ? LOAD_USAGE : LOAD_OK;
 }
 
 static int serve_all(const struct serve_options *options, weir_tls_context *tls)

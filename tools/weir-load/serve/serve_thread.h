@@ -85,6 +85,13 @@ struct serve_thread_ops {
     void (*ended)(struct serve_thread *thread);
 };
 
+/* Counts of one or of several threads. */
+struct serve_sums {
+    struct mode_counts counts;
+    uint64_t datagrams;
+    uint64_t datagrams_failed;
+};
+
 struct serve_thread {
     const struct serve_thread_ops *ops;
     void *owner;

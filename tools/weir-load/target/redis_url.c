@@ -5,10 +5,8 @@
  */
 #include "target.h"
 
-#include "tools/common/option.h"
 #include "tools/weir-load/base/base.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -110,17 +108,6 @@ static bool read_login(const char *text, size_t len, struct redis_options *ret)
            decode(text + skipped, len - skipped, ret->password);
 }
 
-__attribute__((format(printf, 2, 3))) static bool
-refuse(char *why, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why, OPTION_WHY_SIZE, format, args);
-    va_end(args);
-    return false;
-}
-
 bool redis_url_take_login(const char *text, struct redis_options *options,
                           char *out, size_t size, char *why)
 {
@@ -130,28 +117,28 @@ bool redis_url_take_login(const char *text, struct redis_options *options,
 
     if (len == 0) {
         return snprintf(out, size, "%s", text) < (int)size ||
-               refuse(why, "'%.100s' is too long", text);
+               why_refuse(why, false, "'%.100s' is too long", text);
     }
     if (snprintf(out, size, "%.*s%s", (int)at, text, text + at + len) >=
         (int)size) {
-        return refuse(why, "the target is too long");
+        return why_refuse(why, false, "the target is too long");
     }
     if (strchr(out, '@')) {
-        return refuse(why, "'%.100s': %s", redis_url_show(text, out, size),
-                      REDIS_LOGIN_HINT);
+        return why_refuse(why, false, "'%.100s': %s",
+                          redis_url_show(text, out, size), REDIS_LOGIN_HINT);
     }
     if (!read_login(text + at, len - 1, &read)) {
-        return refuse(why,
-                      "%.100s: its user or password is too long, or "
-                      "has a %% without two digits",
-                      out);
+        return why_refuse(why, false,
+                          "%.100s: its user or password is too long, or "
+                          "has a %% without two digits",
+                          out);
     }
     if (!read.has_login) {
         return true;
     }
     if (options->has_login && (strcmp(options->user, read.user) != 0 ||
                                strcmp(options->password, read.password) != 0)) {
-        return refuse(why, "%.100s: all targets have one user", out);
+        return why_refuse(why, false, "%.100s: all targets have one user", out);
     }
     read.login_count = options->login_count + 1;
     *options = read;

@@ -8,6 +8,8 @@
  */
 #include "ws_frame.h"
 
+#include "tools/weir-load/base/base.h"
+
 #include <endian.h>
 #include <errno.h>
 #include <stdio.h>
@@ -77,31 +79,13 @@ static void hash(const char *text, size_t len, uint8_t ret[SHA1_SIZE])
     }
 }
 
-static void encode(const uint8_t *data, size_t size, char *out)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t at = 0;
-
-    for (size_t i = 0; i < size; i += 3) {
-        const uint32_t second = i + 1 < size ? data[i + 1] : 0;
-        const uint32_t third = i + 2 < size ? data[i + 2] : 0;
-        const uint32_t bits = (uint32_t)data[i] << 16 | second << 8 | third;
-        out[at++] = digits[bits >> 18];
-        out[at++] = digits[bits >> 12 & 63];
-        out[at++] = i + 1 < size ? digits[bits >> 6 & 63] : '=';
-        out[at++] = i + 2 < size ? digits[bits & 63] : '=';
-    }
-    out[at] = '\0';
-}
-
 void ws_make_key(uint64_t high, uint64_t low, char ret[WS_KEY_SIZE])
 {
     uint8_t bytes[16];
 
     memcpy(bytes, &high, sizeof(high));
     memcpy(bytes + sizeof(high), &low, sizeof(low));
-    encode(bytes, sizeof(bytes), ret);
+    base64_write(bytes, sizeof(bytes), ret);
 }
 
 void ws_make_accept(const char *key, char ret[WS_ACCEPT_SIZE])
@@ -111,7 +95,7 @@ void ws_make_accept(const char *key, char ret[WS_ACCEPT_SIZE])
 
     const int len = snprintf(text, sizeof(text), "%.24s%s", key, guid);
     hash(text, (size_t)len, hashed);
-    encode(hashed, sizeof(hashed), ret);
+    base64_write(hashed, sizeof(hashed), ret);
 }
 
 /* ---- reading ---- */
