@@ -120,10 +120,13 @@ def test_a_word_without_what_it_needs_is_refused_by_its_line():
     is_good(head + one + TO + other + TO)
     head = f"[defaults]\ncert = {certificates()['proxy']}\n"
     other = f"[b]\nlisten = tls://127.0.0.1:0\n{TO}"
-    is_wrong(r"main\.ini:2: cert needs a 'listen' with tls://", head + one + TO)
+    is_wrong(r"main\.ini:2: cert needs a route that opens TLS", head + one + TO)
     is_good(head + one + TO + other)
-    is_good(head + other + "[c]\nlisten = tls://127.0.0.1:0\npassthrough = on\n"
-            + TO)
+    last = "[c]\nlisten = tls://127.0.0.1:0\npassthrough = on\n"
+    is_good(head + other + last + TO)
+    is_wrong(r"main\.ini:9: client-ca needs .*a route that opens TLS",
+             f"{head}{other}{last}client-ca = {certificates()['ca']}\n"
+             f"require-client-cert = on\n{TO}")
 
 
 def test_targets_begin_with_the_defaults_and_replace_them():

@@ -653,8 +653,8 @@ static const struct {
     ROUTE("ignore-unexpected-eof", "on", "a 'listen' or 'to'", TO_TLS),
     SERVICE("ignore-unexpected-eof", "on", "a 'listen' or 'to'", "cert", "a",
             TO),
-    ROUTE("cert", "a", "a 'listen' with tls://", "listen", "tls://127.0.0.1:9",
-          TO),
+    SERVICE("cert", "a", "a route that opens TLS", TO),
+    SERVICE("key", "a", "a certificate", TO),
     SERVICE("key-passphrase-file", "a", "a certificate", "cert", "a", TO),
     SERVICE("key-log", "a", "a certificate", "cert", "a", TO),
     SERVICE("alpn", "h2", "a certificate", "cert", "a", TO),
@@ -667,9 +667,8 @@ static const struct {
      BEFORE("client-ca", "a", TO)},
     {"client-crl", "a", "client-ca", BEFORE(SECURE), BEFORE(TO),
      BEFORE("client-ca", "a", TO)},
-    {"client-name", "cn:a", "require-client-cert",
-     BEFORE(SECURE, "client-ca", "a"), BEFORE(TO),
-     BEFORE("require-client-cert", "on", TO)},
+    {"client-name", "cn:a", "client-ca = FILE and require-client-cert = on",
+     BEFORE(SECURE), BEFORE(TO), BEFORE("client-ca", "a", TO)},
     ROUTE("stay", "on", "balance = first", "balance", "first", TO),
     ROUTE("backup-use", "first", "a target with backup", TO, "backup", "on"),
     {"send-proxy-tlv", "ssl", "send-proxy", BEFORE(SECURE), BEFORE(TO),
@@ -757,13 +756,17 @@ static void say_all(const char *const *words_said)
     }
 }
 
-/* Says row @index, with what is enough or without; its line is 7. */
+/* Says row @index, with what is enough or without; its line is 7. What
+ * [defaults] say is not enough. */
 static bool check_needing(size_t index, bool is_enough)
 {
     config_free(&config);
     config_init(&config);
     config.line_count = 9;
     say_all(needing[index].before);
+    config.inherits = true;
+    say_all(BEFORE("cert", "a", "require-client-cert", "on"));
+    config.inherits = false;
     config.line = 7;
     says(needing[index].name, needing[index].value);
     config.line = 8;
@@ -887,8 +890,9 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "tcp://127.0.0.1:1", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("listen", "needs a certificate", "listen", "tls://127.0.0.1:1",
                "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("cert", "cert needs a route that opens TLS", "listen",
-               "tls://127.0.0.1:1", "cert", "a", "passthrough", "on", TO);
+    INCOMPLETE("alpn", "alpn needs a certificate", "listen",
+               "any://127.0.0.1:1", "alpn", "a", "cert", "a", "route", "*",
+               "route-begin", "a", TO);
     INCOMPLETE("cert", "cert needs a route that opens TLS", "listen",
                "any://127.0.0.1:1", "cert", "a", "route", "*", "route-as",
                "plain", TO);

@@ -241,7 +241,6 @@ struct config_service {
     struct target *listens; /* own their texts */
     size_t listen_count;
     struct config_texts certs;
-    bool has_own_cert;        /* certs are not of [defaults] */
     struct config_texts keys; /* one for each element of certs */
     char *key_words;          /* file with the passphrase of the keys */
     char *key_log;            /* file for TLS secrets, or NULL */

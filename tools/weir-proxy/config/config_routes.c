@@ -74,18 +74,30 @@ static bool takes_all_tls(const struct config_route *route)
            route->alpn.count == 0 && route->begin_count == 0;
 }
 
+/* Returns the clients that a route is for: first bytes imply them. */
+static enum config_as settled(const struct config_service *service,
+                              const struct config_route *route)
+{
+    const bool is_open = route->as == AS_ANY && route->begin_count > 0;
+
+    return !is_open                       ? route->as
+           : config_is_tls_alone(service) ? AS_TLS
+                                          : AS_PLAIN;
+}
+
 bool config_route_opens_tls(const struct config_service *service,
                             const struct config_route *route)
 {
+    const enum config_as as = settled(service, route);
     const bool may_have_tls =
-        route->as == AS_TLS || route->as == AS_ANY ||
-        (route->as == AS_SILENT && config_has_tls_alone(service));
+        as == AS_TLS || as == AS_ANY ||
+        (as == AS_SILENT && config_has_tls_alone(service));
 
     if (!may_have_tls || route->passes_tls || !config_has_tls(service)) {
         return false;
     }
     const bool is_for_rest =
-        route->as == AS_ANY && !route->server_name && route->alpn.count == 0;
+        as == AS_ANY && !route->server_name && route->alpn.count == 0;
     for (size_t i = 0; i < service->route_count && is_for_rest; i++) {
         if (takes_all_tls(&service->routes[i])) {
             return false; /* these routes get all TLS clients */
@@ -97,7 +109,10 @@ bool config_route_opens_tls(const struct config_service *service,
 bool config_opens_tls(const struct config_service *service)
 {
     for (size_t i = 0; i < service->route_count; i++) {
-        if (config_route_opens_tls(service, &service->routes[i])) {
+        const struct config_route *route = &service->routes[i];
+        const bool is_used =
+            route->target_count > 0 || service->route_count == 1;
+        if (is_used && config_route_opens_tls(service, route)) {
             return true;
         }
     }
@@ -222,14 +237,6 @@ static bool tell_labels_apart(struct config_service *service, char *why)
     return is_good;
 }
 
-static void settle(const struct config_service *service,
-                   struct config_route *route)
-{
-    if (route->as == AS_ANY && route->begin_count > 0) {
-        route->as = config_is_tls_alone(service) ? AS_TLS : AS_PLAIN;
-    }
-}
-
 /* Checks that the protocols of routes are among the protocols of the service,
  * unless targets or a PROXY header decide them. */
 static bool check_alpns(struct config *config, size_t number, char *why)
@@ -310,7 +317,7 @@ bool config_check_routes(struct config *config, size_t number, char *why)
     struct config_service *service = &config->services[number];
 
     for (size_t i = 0; i < service->route_count; i++) {
-        settle(service, &service->routes[i]);
+        service->routes[i].as = settled(service, &service->routes[i]);
     }
     if (!make_labels(service, why)) {
         return false;

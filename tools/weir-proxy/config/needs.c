@@ -29,9 +29,8 @@ struct needs_at {
 
 /* Additional facts, used only by rules. */
 enum {
-    FACT_OWN_CERT = NEED_COUNT,
+    FACT_TLS_LISTEN = NEED_COUNT,
     FACT_PLAIN_LISTEN,
-    FACT_OPENS_TLS,
     FACT_TLVS, /* a PROXY header may name the server */
     FACT_SAYS_PLAIN,
     FACT_SHORT, /* hello-timeout is no longer than silent-after */
@@ -92,20 +91,22 @@ static bool has_ip_listen(const struct config_service *service)
 
 static uint64_t facts_of_service(const struct config_service *service)
 {
+    const bool opens_tls = config_opens_tls(service);
+
     return IF(service->client_conns > 0 || service->client_rate > 0,
               NEED_CLIENT_LIMIT) |
            IF(service->accept_header != HEADER_NONE || has_ip_listen(service),
               NEED_CLIENT_ADDRESS) |
-           IF(service->certs.count > 0 && config_has_tls(service), NEED_CERT) |
-           IF(service->has_own_cert, FACT_OWN_CERT) |
+           IF(opens_tls, NEED_OPENS_TLS) |
+           IF(opens_tls && service->certs.count > 0, NEED_CERT) |
            IF(service->client_ca, NEED_CLIENT_CA) |
-           IF(service->needs_client_cert, NEED_CLIENT_CERT) |
+           IF(service->client_ca && service->needs_client_cert,
+              NEED_CLIENT_CERT) |
            IF(service->accept_header != HEADER_NONE, NEED_HEADER) |
            IF(service->accept_header != HEADER_NONE ||
                   config_has_tls(service) || service->route_count > 1,
               NEED_HELLO) |
-           IF(config_has_tls(service), NEED_TLS_LISTEN) |
-           IF(config_opens_tls(service), FACT_OPENS_TLS) |
+           IF(config_has_tls(service), FACT_TLS_LISTEN) |
            IF(!config_is_tls_alone(service), FACT_PLAIN_LISTEN) |
            IF(config_takes_tlvs(service), FACT_TLVS) |
            IF(config_says_plain(service), FACT_SAYS_PLAIN) |
@@ -228,10 +229,15 @@ static const struct {
                              "a 'listen' that is no Unix socket, or "
                              "accept-proxy"},
     [NEED_CLIENT_LIMIT] = {SCOPE_SERVICE, "client-conns or client-rate"},
-    [NEED_TLS_LISTEN] = {SCOPE_SERVICE, "a 'listen' with tls:// or any://"},
-    [NEED_CERT] = {SCOPE_SERVICE, "a certificate: cert = FILE"},
+    [NEED_OPENS_TLS] = {SCOPE_SERVICE,
+                        "a route that opens TLS: a 'listen' with tls:// or "
+                        "any://, and a route without passthrough that is not "
+                        "for clients without TLS alone"},
+    [NEED_CERT] = {SCOPE_SERVICE,
+                   "a certificate, cert = FILE, and a route that opens TLS"},
     [NEED_CLIENT_CA] = {SCOPE_SERVICE, "client-ca = FILE"},
-    [NEED_CLIENT_CERT] = {SCOPE_SERVICE, "require-client-cert = on"},
+    [NEED_CLIENT_CERT] = {SCOPE_SERVICE,
+                          "client-ca = FILE and require-client-cert = on"},
     [NEED_HEADER] = {SCOPE_SERVICE, "accept-proxy = v1, v2 or any"},
     [NEED_HELLO] = {SCOPE_SERVICE,
                     "accept-proxy, a 'listen' with tls:// or any://, or more "
@@ -278,10 +284,10 @@ static bool is_there(enum need need, const struct needs_at *at)
 }
 
 #define LISTEN_TLS  " needs a 'listen' with tls:// or any://"
-#define TLS_OR_TLVS (BIT(NEED_TLS_LISTEN) | BIT(FACT_TLVS))
+#define TLS_OR_TLVS (BIT(FACT_TLS_LISTEN) | BIT(FACT_TLVS))
 #define CLIENT_CA                                                              \
     "client-ca needs tls:// at every 'listen', or route-as for each route, "   \
-    "and a certificate"
+    "a certificate, and a route that opens TLS"
 #define SILENT                                                                 \
     "route-as silent is for clients that send nothing: no name, no alpn and "  \
     "no begin"
@@ -296,9 +302,6 @@ static const struct rule {
     uint64_t needs;
     const char *text;
 } rules[] = {
-    {"cert", SCOPE_SERVICE, BIT(FACT_OWN_CERT), BIT(FACT_OPENS_TLS),
-     "cert needs a route that opens TLS: one without passthrough, and not for "
-     "clients without TLS alone"},
     {"client-ca", SCOPE_SERVICE, BIT(NEED_CLIENT_CA), BIT(NEED_CERT),
      CLIENT_CA},
     {"client-ca", SCOPE_SERVICE, BIT(NEED_CLIENT_CA), BIT(FACT_SAYS_PLAIN),
@@ -310,7 +313,7 @@ static const struct rule {
      "route-begin looks inside TLS here, which passthrough does not open"},
     {"route-as", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_HELLO), 0, SILENT},
     {"route-as", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_BEGIN), 0, SILENT},
-    {"route-as", SCOPE_ROUTE, BIT(FACT_AS_TLS), BIT(NEED_TLS_LISTEN),
+    {"route-as", SCOPE_ROUTE, BIT(FACT_AS_TLS), BIT(FACT_TLS_LISTEN),
      "route-as tls" LISTEN_TLS},
     {"route-as", SCOPE_ROUTE, BIT(FACT_AS_PLAIN), BIT(FACT_PLAIN_LISTEN),
      "route-as plain needs a 'listen' that is not tls:// alone, such as "
@@ -320,7 +323,7 @@ static const struct rule {
      "route-as plain is for clients without TLS: no name and no alpn"},
     {"silent-after", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_SHORT), 0,
      "silent-after has to be less than hello-timeout"},
-    {"passthrough", SCOPE_ROUTE, BIT(FACT_PASSES), BIT(NEED_TLS_LISTEN),
+    {"passthrough", SCOPE_ROUTE, BIT(FACT_PASSES), BIT(FACT_TLS_LISTEN),
      "passthrough" LISTEN_TLS},
     {"route", SCOPE_ROUTE, BIT(FACT_SERVER_NAME), TLS_OR_TLVS,
      "route" LISTEN_TLS},

@@ -18,8 +18,8 @@ enum need {
     NEED_SYSLOG,
     NEED_CLIENT_ADDRESS, /* clients are not of Unix sockets alone */
     NEED_CLIENT_LIMIT,
-    NEED_TLS_LISTEN,
-    NEED_CERT,
+    NEED_OPENS_TLS,
+    NEED_CERT, /* where TLS is opened */
     NEED_CLIENT_CA,
     NEED_CLIENT_CERT,
     NEED_HEADER, /* a PROXY header from clients */

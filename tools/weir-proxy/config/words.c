@@ -130,9 +130,9 @@ static const struct option rows[] = {
      "certificate and chain, or a folder of them; repeated: another, chosen "
      "by SNI and key",
      .repeats = true, .read = words_say_cert, AT_SERVICE(certs),
-     .need = NEED_TLS_LISTEN},
+     .need = NEED_OPENS_TLS},
     {"key", 0, "FILE", "private key of the preceding cert (in its file)",
-     .scope = SCOPE_SERVICE, .read = words_say_key},
+     .scope = SCOPE_SERVICE, .read = words_say_key, .need = NEED_CERT},
     {"key-passphrase-file", 0, "FILE",
      "file whose first line opens encrypted keys", .read = words_set_text,
      AT_SERVICE(key_words), .need = NEED_CERT},

@@ -829,7 +829,6 @@ bool words_say_cert(void *options, const struct option *word, const char *value,
     if (!service || !words_add_text(config, word, value, why)) {
         return false;
     }
-    service->has_own_cert = !config->inherits;
     return config_add_text(&service->keys, value) ||
            option_refuse(why, no_memory);
 }
