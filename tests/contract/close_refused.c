@@ -7,16 +7,11 @@
 #include "tests/contract/slow_close.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <weir/connect.h>
-
-/* The loop's own completions may cut the wait of a close on its thread short,
- * but not of so many. */
-enum { SLOW = 8 };
 
 static weir_loop *loop;
 static weir_server *server;
-static int fars[SLOW];
+static struct slow slow;
 
 static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
 {
@@ -77,9 +72,7 @@ static void expect_echo(int fd)
 static void send_slow(int fd)
 {
     int fds[SLOW];
-    for (int i = 0; i < SLOW; i++) {
-        fds[i] = slow_close_open(&fars[i]);
-    }
+    slow_open(&slow, fds);
     cr_assert_eq(rights_send(fd, "f", 1, fds, SLOW, 0), 1);
     for (int i = 0; i < SLOW; i++) {
         close(fds[i]);
@@ -106,23 +99,6 @@ static int count_threads(void)
     return count;
 }
 
-static void let_end(void)
-{
-    struct pollfd waits[SLOW];
-    for (int i = 0; i < SLOW; i++) {
-        waits[i] = (struct pollfd){.fd = fars[i], .events = POLLIN};
-    }
-    for (int left = SLOW; left > 0;) {
-        cr_assert_gt(poll(waits, SLOW, -1), 0);
-        for (int i = 0; i < SLOW; i++) {
-            if (waits[i].revents && slow_close_read(waits[i].fd)) {
-                waits[i].fd = -1;
-                left--;
-            }
-        }
-    }
-}
-
 UNIT(close_refused, a_connection_that_the_factory_refuses_holds_up_nothing)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
@@ -144,7 +120,7 @@ UNIT(close_refused, a_connection_that_the_factory_refuses_holds_up_nothing)
     expect_echo(served);
     cr_assert_eq(count_threads(), threads + 1); /* it waits in a close */
 
-    let_end();
+    slow_let_end(&slow);
     close(refused);
     close(served);
     weir_server_free(server);
@@ -167,7 +143,7 @@ UNIT(close_refused, an_adoption_that_is_refused_holds_up_nothing)
               WEIR_EOPTIONSIZE);
     expect_eq(count_threads(), threads + 1, "it waits in a close");
 
-    let_end();
+    slow_let_end(&slow);
     close(pair[1]);
     expect_eq(weir_loop_free(loop), 0);
 }

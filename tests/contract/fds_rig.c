@@ -63,6 +63,18 @@ bool fds_are_refused(weir_loop *loop)
     return strncmp(line + 17, "6.16  yes", 9) == 0;
 }
 
+void ask_for_everything(const weir_transport *t)
+{
+    static const int names[] = {SO_PASSCRED, SO_PASSSEC, 76 /* SO_PASSPIDFD */};
+    const int on = 1;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (setsockopt(weir_transport_get_socket(t), SOL_SOCKET, names[i], &on,
+                       sizeof(on)) < 0) {
+            expect_eq(errno, ENOPROTOOPT); /* an older kernel */
+        }
+    }
+}
+
 ssize_t peer_send_fds(struct rig *rig, size_t len, const int *fds, size_t count)
 {
     static uint8_t bytes[65536];

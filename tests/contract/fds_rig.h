@@ -28,6 +28,10 @@ void expect_pipe_closed(struct rig *rig, int reading_end);
 /* True where the kernel refuses descriptors that no one asked for. */
 bool fds_are_refused(weir_loop *loop);
 
+/* Asks a Unix socket for whatever else comes beside bytes: credentials, a
+ * security label, and a pidfd. */
+void ask_for_everything(const weir_transport *t);
+
 /* ---- the peer sends ---- */
 
 /* Sends at most @len bytes of the pattern with these descriptors: how many, at

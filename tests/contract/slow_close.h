@@ -10,6 +10,7 @@
 #include "tests/unit.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,6 +57,39 @@ static inline bool slow_close_read(int far)
     }
     close(far);
     return true;
+}
+
+/* The loop's own completions may cut the wait of a close on its thread short,
+ * but not of so many. */
+enum { SLOW = 8 };
+
+struct slow {
+    int fars[SLOW];
+};
+
+static inline void slow_open(struct slow *slow, int ret[SLOW])
+{
+    for (int i = 0; i < SLOW; i++) {
+        ret[i] = slow_close_open(&slow->fars[i]);
+    }
+}
+
+/* Returns when all are closed, in whichever order. */
+static inline void slow_let_end(struct slow *slow)
+{
+    struct pollfd waits[SLOW];
+    for (int i = 0; i < SLOW; i++) {
+        waits[i] = (struct pollfd){.fd = slow->fars[i], .events = POLLIN};
+    }
+    for (int left = SLOW; left > 0;) {
+        expect_gt(poll(waits, SLOW, -1), 0);
+        for (int i = 0; i < SLOW; i++) {
+            if (waits[i].revents && slow_close_read(waits[i].fd)) {
+                waits[i].fd = -1;
+                left--;
+            }
+        }
+    }
 }
 
 #endif
