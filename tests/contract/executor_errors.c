@@ -1,11 +1,9 @@
 /*
- * The executor's limits and errors: too many jobs, no threads, no memory, the
- * wrong thread and the wrong process. A job that was refused leaves nothing
- * behind and is not told of; one that was taken always comes back.
+ * The executor's limits and errors: too many jobs, no threads, no memory. A job
+ * that was refused leaves nothing behind and is not told of; one that was taken
+ * always comes back.
  */
 #include "tests/contract/executor_rig.h"
-
-#include <sys/wait.h>
 
 /* ---- limits ---- */
 
@@ -134,49 +132,6 @@ UNIT_IN(executor_errors, only_tasks_run_jobs_and_only_functions, with_loop,
     expect_eq(job.abandoned_count, 0);
 
     run_body(no_function_body, NULL);
-}
-
-static int misusing_job(void *arg)
-{
-    const struct weir_executor_options options = {.size = sizeof(options)};
-    struct job *job = arg;
-    wait_for(&job->go);
-    const bool good =
-        weir_run_in_executor(loop, quick_job, job, NULL, NULL) == -EPERM &&
-        weir_loop_shutdown_executor(loop, 0) == -EPERM &&
-        weir_loop_set_executor(loop, &options) == -EPERM;
-    sem_post(&job->started);
-    return good;
-}
-
-UNIT_OF(executor_errors, another_thread_gets_EPERM, run_with, 1, void)
-{
-    struct job job;
-    start_job(&job, misusing_job, 1);
-    yield();
-    let_go(&job);
-    wait_for(&job.started); /* the loop stands still meanwhile */
-    expect_result(&job);
-}
-
-UNIT_OF(executor_errors, a_forked_child_gets_ECHILD, run_with, 1, void)
-{
-    const struct weir_executor_options options = {.size = sizeof(options)};
-    struct job job;
-    start_held(&job, 1);
-    pid_t child = fork();
-    expect_geq(child, 0);
-    if (child == 0) {
-        const bool good = weir_run_in_executor(loop, quick_job, &job, NULL,
-                                               NULL) == -ECHILD &&
-                          weir_loop_shutdown_executor(loop, 0) == -ECHILD &&
-                          weir_loop_set_executor(loop, &options) == -ECHILD &&
-                          weir_loop_free(loop) == -ECHILD;
-        _exit(good ? 0 : 1);
-    }
-    expect_eq(end_of(child), 0);
-    let_go(&job);
-    expect_result(&job);
 }
 
 int __real_pthread_create(pthread_t *ret, const pthread_attr_t *attr,

@@ -148,7 +148,6 @@ LACKS = {
 # Tests that do not end there, or keep their program from its end.
 HANGS = {
     # The children of these do not end.
-    "executor_errors/a_forked_child_gets_ECHILD": "fork",
     "remote/r67__a_forked_child_gets_ECHILD_and_changes_nothing": "fork",
     "references/r67__a_forked_child_gets_echild_and_changes_nothing": "fork",
     # SO_MEMINFO tells nothing: no drops, and no room that a relay could splice into.
