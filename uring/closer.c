@@ -180,19 +180,6 @@ static void closer_prepare(void)
     closer_once_error = pthread_atfork(NULL, NULL, closer_after_fork_in_child);
 }
 
-static struct closer_batch *closer_make_batch(const int *fds, size_t count)
-{
-    struct closer_batch *batch =
-        wr_alloc(wr_default_allocator(), sizeof(*batch) + count * sizeof(int));
-
-    if (batch) {
-        batch->next = NULL;
-        batch->count = count;
-        memcpy(batch->fds, fds, count * sizeof(int));
-    }
-    return batch;
-}
-
 static struct wr_closer *closer_make(struct wr_jobs *lane)
 {
     struct wr_closer *closer =
@@ -233,7 +220,14 @@ static void closer_close_in(struct wr_jobs *lane, struct wr_closer **closer,
 {
     const int err = pthread_once(&closer_once, closer_prepare);
     wr_check(err == 0);
-    struct closer_batch *batch = closer_make_batch(fds, count);
+    struct closer_batch *batch =
+        wr_alloc(wr_default_allocator(), sizeof(*batch) + count * sizeof(int));
+
+    if (batch) {
+        batch->next = NULL;
+        batch->count = count;
+        memcpy(batch->fds, fds, count * sizeof(int));
+    }
     if (!*closer && closer_once_error == 0) {
         *closer = closer_make(lane);
     }

@@ -90,16 +90,6 @@ static bool op_close_make_room(struct wr_uring *uring)
     return looking != NULL;
 }
 
-/* Lets the close wait for the NOP; there is one NOP at a time. */
-static void op_close_after_look(struct wr_uring *uring, int fd)
-{
-    uring->looking[uring->looking_count++] = fd;
-    if (uring->looking_count == 1) {
-        uring->look_ns = wr_sys_now();
-        op_close_prepare_look(uring, CLOSE_BEFORE);
-    }
-}
-
 static __attribute__((noinline, cold)) void
 op_close_looked_before(struct wr_uring *uring, int32_t res)
 {
@@ -213,7 +203,12 @@ void wr_prep_close_any(struct wr_uring *uring, int fd)
     uring->closes_in_flight++;
     uring->ops_in_flight++;
     if (may_lack) {
-        op_close_after_look(uring, fd);
+        /* The close waits for the NOP; there is one NOP at a time. */
+        uring->looking[uring->looking_count++] = fd;
+        if (uring->looking_count == 1) {
+            uring->look_ns = wr_sys_now();
+            op_close_prepare_look(uring, CLOSE_BEFORE);
+        }
     } else {
         op_close_prepare_counted(uring, fd);
     }

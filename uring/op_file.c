@@ -95,13 +95,6 @@ static struct io_uring_sqe *op_file_prepare(struct wr_file_op *file,
     return sqe;
 }
 
-static void op_file_prepare_entry(struct wr_file_op *file)
-{
-    struct io_uring_sqe *sqe = op_file_prepare(file, op_file_completed);
-
-    memcpy(sqe, file->entry, sizeof(*sqe));
-}
-
 /* Looks for a worker thread of the kind that the operation needs. For a splice,
  * which uses other workers than a NOP, a splice of 0 bytes looks. */
 static void op_file_look(struct wr_file_op *file)
@@ -142,7 +135,9 @@ static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
                (opcode == IORING_OP_CLOSE && file->doubts > 0)) {
         op_file_end(file, -EIO);
     } else {
-        op_file_prepare_entry(file);
+        struct io_uring_sqe *sqe = op_file_prepare(file, op_file_completed);
+
+        memcpy(sqe, file->entry, sizeof(*sqe));
     }
 }
 

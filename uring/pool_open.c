@@ -90,16 +90,6 @@ static uint32_t pool_open_lend_several(struct wr_pool *pool, uint32_t most,
     return count;
 }
 
-static void pool_open_give_empty(struct wr_pool *pool, weir_lease *lease)
-{
-    struct wr_pool_buf *buf = lease->buf;
-
-    wr_assert(buf->refs > 0);
-    buf->refs--;
-    wr_slab_give(&pool->leases, lease);
-    pool_open_end(pool, buf);
-}
-
 bool wr_pool_open_room(struct wr_pool *pool, struct wr_room *room,
                        uint32_t most)
 {
@@ -129,7 +119,13 @@ weir_lease *wr_pool_close_room(struct wr_pool *pool, struct wr_account *account,
     }
     /* Backwards, so that the first buffer, which is in the cache, is on top. */
     for (uint32_t i = room->count; i > used; i--) {
-        pool_open_give_empty(pool, room->leases[i - 1]);
+        weir_lease *lease = room->leases[i - 1];
+        struct wr_pool_buf *buf = lease->buf;
+
+        wr_assert(buf->refs > 0);
+        buf->refs--;
+        wr_slab_give(&pool->leases, lease);
+        pool_open_end(pool, buf);
     }
     wr_debug_check(wr_pool_check_bufs(pool));
     return head;
@@ -153,20 +149,6 @@ static inline uint32_t pool_open_align(uint32_t offset)
     return (offset + WR_SLOT_ALIGN - 1) & ~(WR_SLOT_ALIGN - 1);
 }
 
-/* Returns a buffer that fits a slot of @stride bytes, or NULL. */
-static struct wr_pool_buf *pool_open_take_for(struct wr_pool *pool,
-                                              uint32_t stride)
-{
-    struct wr_pool_buf *buf = pool_open_take(pool);
-
-    if (buf && pool->buf_size - pool_open_align(buf->offset) < stride) {
-        pool_open_retire(pool, buf);
-        buf = pool_open_take(pool);
-    }
-    wr_debug_assert(!buf || buf->state == WR_BUF_OPEN);
-    return buf;
-}
-
 bool wr_pool_open_slots(struct wr_pool *pool, struct wr_slots *slots,
                         uint32_t stride, uint32_t most)
 {
@@ -179,7 +161,13 @@ bool wr_pool_open_slots(struct wr_pool *pool, struct wr_slots *slots,
         return false;
     }
     while (slots->count < most && slots->buf_count < WR_SLOTS_BUFS) {
-        struct wr_pool_buf *buf = pool_open_take_for(pool, stride);
+        struct wr_pool_buf *buf = pool_open_take(pool);
+
+        if (buf && pool->buf_size - pool_open_align(buf->offset) < stride) {
+            pool_open_retire(pool, buf);
+            buf = pool_open_take(pool);
+        }
+        wr_debug_assert(!buf || buf->state == WR_BUF_OPEN);
         if (!buf) {
             break;
         }
@@ -216,24 +204,18 @@ static weir_lease **pool_open_lend_slots(struct wr_pool *pool,
     return ret;
 }
 
-static uint32_t pool_open_last_used(const struct wr_slots *slots)
-{
-    uint32_t at = 0;
-
-    while (slots->ends[at] < slots->used) {
-        at++;
-    }
-    wr_assert(at < slots->buf_count);
-    return at;
-}
-
 weir_lease *wr_pool_close_slots(struct wr_pool *pool,
                                 struct wr_account *account,
                                 const struct wr_slots *slots)
 {
     weir_lease *head = NULL;
     weir_lease **next = &head;
-    const uint32_t last = pool_open_last_used(slots);
+    uint32_t last = 0;
+
+    while (slots->ends[last] < slots->used) {
+        last++;
+    }
+    wr_assert(last < slots->buf_count);
 
     wr_assert(slots->used <= slots->count);
     for (uint32_t at = 0; at <= last; at++) {

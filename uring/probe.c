@@ -146,12 +146,6 @@ static int probe_run_once(struct io_uring *uring)
     return res;
 }
 
-static int probe_nop(struct io_uring *uring)
-{
-    io_uring_prep_nop(probe_sqe(uring));
-    return probe_run_once(uring);
-}
-
 /* Registers one buffer of PROBE_BYTES at @data, or none if it is NULL. */
 static struct io_uring_buf_ring *probe_add_buffers(struct io_uring *uring,
                                                    unsigned int flags,
@@ -205,7 +199,8 @@ static int probe_needs(struct io_uring *uring)
 
     wr_assert(uring->ring_fd >= 0);
     if (err >= 0) {
-        err = probe_nop(uring);
+        io_uring_prep_nop(probe_sqe(uring));
+        err = probe_run_once(uring);
     }
     if (err >= 0) {
         err = probe_buffers(uring, 0);
@@ -254,21 +249,6 @@ static bool probe_send_vectorized(struct io_uring *uring, const int fds[2])
     char got[4] = {0};
     return recv(fds[1], got, sizeof(got), MSG_DONTWAIT) == 3 &&
            memcmp(got, "abc", 3) == 0;
-}
-
-/* Must be called last, as the ring is not mapped again. liburing 2.9's function
- * would map it, but leave the old SQEs mapped, which keeps the ring in the
- * kernel, and its pages charged, for the life of the process. */
-static bool probe_resize(struct io_uring *uring)
-{
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_CQSIZE,
-        .sq_entries = PROBE_ENTRIES,
-        .cq_entries = PROBE_ENTRIES * 4,
-    };
-
-    return io_uring_register((unsigned int)uring->ring_fd,
-                             IORING_REGISTER_RESIZE_RINGS, &params, 1) == 0;
 }
 
 /* qemu-user accepts every advice and follows few. Only a guard makes the kernel
@@ -393,7 +373,16 @@ static uint32_t probe_find_features(struct io_uring *uring)
         close(fds[0]);
         close(fds[1]);
     }
-    if (probe_resize(uring)) {
+    /* Must be last, as the ring is not mapped again. liburing 2.9's function
+     * would map it, but leave the old SQEs mapped, which keeps the ring in the
+     * kernel, and its pages charged, for the life of the process. */
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_CQSIZE,
+        .sq_entries = PROBE_ENTRIES,
+        .cq_entries = PROBE_ENTRIES * 4,
+    };
+    if (io_uring_register((unsigned int)uring->ring_fd,
+                          IORING_REGISTER_RESIZE_RINGS, &params, 1) == 0) {
         found |= 1u << WR_FEATURE_RING_RESIZE;
     }
     return found | probe_find_of_machine();

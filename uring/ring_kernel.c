@@ -339,7 +339,8 @@ static uint32_t ring_kernel_reap(struct wr_ring *base, struct wr_cqe *ret,
     return count;
 }
 
-/* liburing 2.9 leaves the old SQEs mapped; see probe_resize() in probe.c. */
+/* liburing 2.9 leaves the old SQEs mapped; see probe_find_features() in
+ * probe.c. */
 static void ring_kernel_unmap_entries(void *entries, uint32_t count)
 {
     if (io_uring_major_version() == 2 && io_uring_minor_version() == 9) {

@@ -37,16 +37,6 @@ static size_t slab_chunk_size(const struct wr_slab *slab)
            (size_t)slab->per_chunk * slab->object_size;
 }
 
-static uint8_t *slab_first_object(const struct wr_slab *slab,
-                                  struct wr_slab_chunk *chunk)
-{
-    const size_t pad = slab_pad_size(slab->object_size);
-    const size_t past = (uintptr_t)chunk->objects % WR_SLAB_LINE;
-
-    wr_assert(past % OBJECT_ALIGN == 0);
-    return chunk->objects + (pad > 0 && past > 0 ? WR_SLAB_LINE - past : 0);
-}
-
 static void slab_check_chunks(const struct wr_slab *slab)
 {
     uint64_t total = 0;
@@ -79,7 +69,12 @@ bool wr_slab_grow(struct wr_slab *slab)
     chunk->next = slab->chunks;
     slab->chunks = chunk;
     slab->total_count += slab->per_chunk;
-    uint8_t *objects = slab_first_object(slab, chunk);
+    const size_t pad = slab_pad_size(slab->object_size);
+    const size_t past = (uintptr_t)chunk->objects % WR_SLAB_LINE;
+
+    wr_assert(past % OBJECT_ALIGN == 0);
+    uint8_t *objects =
+        chunk->objects + (pad > 0 && past > 0 ? WR_SLAB_LINE - past : 0);
     memset(objects, 0, (size_t)slab->per_chunk * slab->object_size);
     /* Backwards, so that objects are taken in order of address. */
     for (uint32_t i = slab->per_chunk; i > 0; i--) {
@@ -141,19 +136,6 @@ static struct chunk_use *slab_chunk_of(struct chunk_use *uses, size_t count,
     }
     wr_assert((uintptr_t)uses[first].chunk < (uintptr_t)object);
     return &uses[first];
-}
-
-static size_t slab_list_chunks(const struct wr_slab *slab,
-                               struct chunk_use *uses)
-{
-    size_t count = 0;
-
-    for (struct wr_slab_chunk *chunk = slab->chunks; chunk;
-         chunk = chunk->next) {
-        uses[count++] = (struct chunk_use){.chunk = chunk};
-    }
-    qsort(uses, count, sizeof(*uses), slab_compare_chunks);
-    return count;
 }
 
 static void **slab_link_of(void *object)
@@ -236,7 +218,13 @@ uint64_t wr_slab_trim(struct wr_slab *slab)
     if (!uses) {
         return 0;
     }
-    const size_t count = slab_list_chunks(slab, uses);
+    size_t count = 0;
+
+    for (struct wr_slab_chunk *chunk = slab->chunks; chunk;
+         chunk = chunk->next) {
+        uses[count++] = (struct chunk_use){.chunk = chunk};
+    }
+    qsort(uses, count, sizeof(*uses), slab_compare_chunks);
     wr_assert(count == chunk_count);
     slab_count_free(slab, uses, count);
     slab_unlink_unused(slab, uses, count);

@@ -269,17 +269,6 @@ static int spawn_wait(int pidfd, int options, siginfo_t *ret)
     return err < 0 ? -errno : 0;
 }
 
-/* Reaps a child whose execve() failed, and which ends by itself. */
-static void spawn_reap_failed(int pidfd)
-{
-    siginfo_t info;
-
-    /* -ECHILD: other code has reaped it, with a wait for children of all kinds.
-     * If a filter refuses the call, such code must reap it. */
-    wr_ignore(spawn_wait(pidfd, 0, &info) < 0);
-    close(pidfd);
-}
-
 /* The C library's other name of clone(), if it has one. ThreadSanitizer regards
  * clone() as a fork of all threads, and allows no new threads afterwards: it
  * does not know that the child shares the memory and soon leaves it. */
@@ -310,7 +299,13 @@ static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
     }
     wr_check(pidfd >= 0);
     if (shared->err) {
-        spawn_reap_failed(pidfd);
+        /* The child ends by itself. */
+        siginfo_t info;
+
+        /* -ECHILD: other code has reaped it, with a wait for children of all
+         * kinds. If a filter refuses the call, such code must reap it. */
+        wr_ignore(spawn_wait(pidfd, 0, &info) < 0);
+        close(pidfd);
         /* A file system's own ECANCELED is not a cancellation of weir's. */
         return shared->err == ECANCELED ? -EIO : -shared->err;
     }

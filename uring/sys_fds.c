@@ -28,17 +28,13 @@ _Static_assert(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
                    CMSG_SPACE(WR_PASSED_MAX * sizeof(int)),
                "the kernel must close none");
 
-/* The call does nothing to a ring. It fails for other files, and if io_uring is
- * refused. EBADFD: not enabled yet. EOWNERDEAD: the ring's thread has ended. */
-static bool sys_fds_is_ring(int fd)
-{
-    return syscall(SYS_io_uring_enter, fd, 0, 0, 0, NULL, 0) >= 0 ||
-           errno == EBADFD || errno == EOWNERDEAD;
-}
-
 int wr_sys_dup_to_pass(int fd)
 {
-    if (sys_fds_is_ring(fd)) {
+    /* The call does nothing to a ring. It fails for other files, and if
+     * io_uring is refused. EBADFD: not enabled yet. EOWNERDEAD: the ring's
+     * thread has ended. */
+    if (syscall(SYS_io_uring_enter, fd, 0, 0, 0, NULL, 0) >= 0 ||
+        errno == EBADFD || errno == EOWNERDEAD) {
         return -EINVAL;
     }
     const int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

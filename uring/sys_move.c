@@ -105,21 +105,6 @@ int wr_sys_eventfd_drain(int fd)
 
 _Static_assert(sizeof(long) == sizeof(off_t), "a position is one argument");
 
-/* In musl since 1.2.5. With offset -1 they use the file's own position. */
-static ssize_t sys_move_preadv2(int fd, const struct iovec *iov, uint32_t count,
-                                off_t offset, int flags)
-{
-    return syscall(SYS_preadv2, fd, iov, (unsigned long)count, offset, 0L,
-                   flags);
-}
-
-static ssize_t sys_move_pwritev2(int fd, const struct iovec *iov,
-                                 uint32_t count, off_t offset, int flags)
-{
-    return syscall(SYS_pwritev2, fd, iov, (unsigned long)count, offset, 0L,
-                   flags);
-}
-
 /* Maps the errors of kernels and filters that do not know the call. The caller
  * then uses other calls, which report an error of the file itself. */
 static int32_t sys_move_lacks(int32_t err)
@@ -130,7 +115,10 @@ static int32_t sys_move_lacks(int32_t err)
 int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count)
 {
     wr_assert(count > 0);
-    const ssize_t got = sys_move_preadv2(fd, iov, count, -1, RWF_NOWAIT);
+    /* preadv2() is in musl since 1.2.5. With offset -1 it uses the file's own
+     * position. */
+    const ssize_t got = syscall(SYS_preadv2, fd, iov, (unsigned long)count, -1L,
+                                0L, RWF_NOWAIT);
     wr_check(got <= INT32_MAX);
     return got < 0 ? sys_move_lacks(-errno) : (int32_t)got;
 }
@@ -139,8 +127,8 @@ static int32_t sys_move_write(int fd, const struct iovec *iov, uint32_t count,
                               int flags)
 {
     wr_assert(count > 0);
-    const ssize_t put =
-        sys_move_pwritev2(fd, iov, count, -1, RWF_NOWAIT | flags);
+    const ssize_t put = syscall(SYS_pwritev2, fd, iov, (unsigned long)count,
+                                -1L, 0L, (RWF_NOWAIT | flags));
     wr_check(put <= INT32_MAX);
     return put < 0 ? sys_move_lacks(-errno) : (int32_t)put;
 }
@@ -172,25 +160,21 @@ int wr_sys_block_signals(struct wr_sys_signals *signals)
     return 0;
 }
 
-/* Removes the signal that a call of this thread has raised; the kernel sets its
- * sender to the process itself. A signal from another process, found if none
- * was raised, is queued again. */
-static void sys_move_remove_raised(const sigset_t *removed)
-{
-    static const struct timespec at_once = {.tv_sec = 0};
-    siginfo_t info;
-
-    const int signum = sigtimedwait(removed, &info, &at_once);
-    if (signum > 0 && info.si_pid != getpid()) {
-        wr_ignore(syscall(SYS_rt_sigqueueinfo, getpid(), signum, &info) < 0);
-    }
-}
-
 void wr_sys_restore_signals(const struct wr_sys_signals *signals,
                             bool may_be_raised)
 {
     if (may_be_raised) {
-        sys_move_remove_raised(&signals->removed);
+        /* The kernel sets the sender of a signal that a call of this thread has
+         * raised to the process itself. A signal from another process, found if
+         * none was raised, is queued again. */
+        static const struct timespec at_once = {.tv_sec = 0};
+        siginfo_t info;
+
+        const int signum = sigtimedwait(&signals->removed, &info, &at_once);
+        if (signum > 0 && info.si_pid != getpid()) {
+            wr_ignore(syscall(SYS_rt_sigqueueinfo, getpid(), signum, &info) <
+                      0);
+        }
     }
     wr_ignore(pthread_sigmask(SIG_SETMASK, &signals->before, NULL) != 0);
 }

@@ -103,20 +103,6 @@ static uint64_t timer_check_marked(const struct wr_wheel *wheel, unsigned level,
     return count;
 }
 
-/* A timer whose list has no bit is missing from the count. */
-static void timer_check_all(const struct wr_wheel *wheel)
-{
-    uint64_t count = wr_list_count(&wheel->due) + wr_list_count(&wheel->past) +
-                     wr_list_count(&wheel->held);
-
-    for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
-        count += timer_check_marked(wheel, level, false) +
-                 timer_check_marked(wheel, level, true);
-    }
-    wr_assert(count == wheel->armed_count);
-    wr_assert(wr_list_is_empty(&wheel->past) || wheel->next_ns == NEXT_UNKNOWN);
-}
-
 /* Checks a level's bits without reading the timers. */
 static void timer_check_heads(const struct wr_wheel *wheel, unsigned level)
 {
@@ -148,7 +134,18 @@ static void timer_check_lists(const struct wr_wheel *wheel)
         }
     }
     if (wheel->armed_count <= CHECKED_MAX) {
-        timer_check_all(wheel);
+        /* A timer whose list has no bit is missing from the count. */
+        uint64_t count = wr_list_count(&wheel->due) +
+                         wr_list_count(&wheel->past) +
+                         wr_list_count(&wheel->held);
+
+        for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
+            count += timer_check_marked(wheel, level, false) +
+                     timer_check_marked(wheel, level, true);
+        }
+        wr_assert(count == wheel->armed_count);
+        wr_assert(wr_list_is_empty(&wheel->past) ||
+                  wheel->next_ns == NEXT_UNKNOWN);
     }
 }
 
@@ -373,22 +370,13 @@ static void timer_stage(struct wr_wheel *wheel, unsigned level, uint64_t count)
     }
 }
 
-static void timer_stage_all(struct wr_wheel *wheel, uint64_t ticks)
+/* Advances the time, and deals out timers early in proportion to the ticks. */
+static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
 {
-    uint64_t count =
-        wr_min_u64(ticks >> WR_WHEEL_BITS, STAGE_MAX / STAGE_STEP) * STAGE_STEP;
-    /* The last level's slot never opens. */
-    for (unsigned level = STAGE_LEVEL_FIRST; level < WR_WHEEL_LEVELS - 1;
-         level++) {
-        if (wheel->occupied[level] != 0) {
-            timer_stage(wheel, level, count);
-        }
-    }
-}
+    const uint64_t before = wheel->now_tick;
 
-/* Advances the time, and moves due timers to the due list, in order. */
-static void timer_advance(struct wr_wheel *wheel, uint64_t tick)
-{
+    wr_debug_assert(!wheel->is_expiring);
+    /* Due timers are moved to the due list, in order. */
     struct slot_ref first;
     while (timer_find_first(wheel, &first) && first.start_tick <= tick) {
         wr_assert(first.start_tick > wheel->now_tick);
@@ -396,17 +384,19 @@ static void timer_advance(struct wr_wheel *wheel, uint64_t tick)
         timer_open_slot(wheel, &first);
     }
     wheel->now_tick = wr_max_u64(wheel->now_tick, tick);
-}
-
-/* Advances the time, and deals out timers early in proportion to the ticks. */
-static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
-{
-    const uint64_t before = wheel->now_tick;
-
-    wr_debug_assert(!wheel->is_expiring);
-    timer_advance(wheel, tick);
     if ((before ^ wheel->now_tick) >> WR_WHEEL_BITS != 0) {
-        timer_stage_all(wheel, wheel->now_tick - before + WR_WHEEL_SLOTS);
+        uint64_t count =
+            wr_min_u64((wheel->now_tick - before + WR_WHEEL_SLOTS) >>
+                           WR_WHEEL_BITS,
+                       STAGE_MAX / STAGE_STEP) *
+            STAGE_STEP;
+        /* The last level's slot never opens. */
+        for (unsigned level = STAGE_LEVEL_FIRST; level < WR_WHEEL_LEVELS - 1;
+             level++) {
+            if (wheel->occupied[level] != 0) {
+                timer_stage(wheel, level, count);
+            }
+        }
     }
 }
 

@@ -144,11 +144,6 @@ static bool wake_is_closed(const struct wr_wake *wake)
            &wake_closed_mark;
 }
 
-static int wake_refuse(const struct wr_wake *wake)
-{
-    return wake_is_closed(wake) ? -ESHUTDOWN : -ENOBUFS;
-}
-
 static bool wake_has_room_for(struct wr_wake *wake, uint64_t number)
 {
     if (number < atomic_load_explicit(&wake->room_end, memory_order_relaxed)) {
@@ -171,25 +166,13 @@ static int wake_claim(struct wr_wake *wake)
         atomic_load_explicit(&wake->posted_count, memory_order_relaxed);
     do {
         if (!wake_has_room_for(wake, number)) {
-            return wake_refuse(wake);
+            return wake_is_closed(wake) ? -ESHUTDOWN : -ENOBUFS;
         }
         /* Relaxed: only the number matters. */
     } while (!atomic_compare_exchange_weak_explicit(
         &wake->posted_count, &number, number + 1, memory_order_relaxed,
         memory_order_relaxed));
     return 0;
-}
-
-static void wake_count_popped(struct wr_wake *wake)
-{
-    wr_assert(wake->popped_count > 0);
-    const uint64_t before =
-        atomic_load_explicit(&wake->popped_total, memory_order_relaxed);
-    /* Before the check for waiting posters; pairs with wr_wake_wait_room(). */
-    atomic_store_explicit(&wake->popped_total, before + wake->popped_count,
-                          memory_order_seq_cst);
-    wake->popped_count = 0;
-    wake_posters(wake);
 }
 
 static const void *volatile *wake_make_owner(void)
@@ -410,7 +393,7 @@ int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
         return -EDEADLK;
     }
     pthread_mutex_lock(&wake->mutex);
-    /* Before the count; pairs with wake_count_popped(), wr_wake_close(). */
+    /* Before the count; pairs with wr_wake_pop(), wr_wake_close(). */
     atomic_fetch_add_explicit(&wake->waiting_count, 1, memory_order_seq_cst);
     const int err = wake_wait_room_until(wake, deadline_ns);
     atomic_fetch_sub_explicit(&wake->waiting_count, 1, memory_order_relaxed);
@@ -471,7 +454,15 @@ struct wr_wake_item *wr_wake_pop(struct wr_wake *wake)
     wake->popped_count += item->is_counted;
     if (wake->popped_count >= POPPED_MAX ||
         (!wake->taken && wake->popped_count > 0)) {
-        wake_count_popped(wake);
+        wr_assert(wake->popped_count > 0);
+        const uint64_t before =
+            atomic_load_explicit(&wake->popped_total, memory_order_relaxed);
+        /* Before the check for waiting posters; pairs with wr_wake_wait_room().
+         */
+        atomic_store_explicit(&wake->popped_total, before + wake->popped_count,
+                              memory_order_seq_cst);
+        wake->popped_count = 0;
+        wake_posters(wake);
     }
     return item;
 }

@@ -417,21 +417,16 @@ static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
                : got;
 }
 
-/* Sleeps if no other set could be made. The events of a closed file in this set
- * would end each wait at once. */
-static void interest_rest(uint64_t limit_ns)
-{
-    const struct timespec rest = {.tv_nsec =
-                                      (long)wr_min_u64(limit_ns, REST_NS)};
-
-    wr_assert(rest.tv_nsec < 1000000000);
-    nanosleep(&rest, NULL);
-}
-
 int wr_ep_interest_wait(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     if (WR_UNLIKELY(interest->has_leftover)) {
-        interest_rest(timeout_ns);
+        /* The events of a closed file in this set would end each wait at once.
+         */
+        const struct timespec rest = {
+            .tv_nsec = (long)wr_min_u64(timeout_ns, REST_NS)};
+
+        wr_assert(rest.tv_nsec < 1000000000);
+        nanosleep(&rest, NULL);
         interest->has_leftover = false; /* until it is reported again */
     }
     int got = interest_call(interest, timeout_ns);

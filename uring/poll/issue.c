@@ -52,18 +52,6 @@ static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
     }
 }
 
-static void issue_wait(struct wr_ep_ring *ring, const struct wr_ep_call *call,
-                       int32_t res)
-{
-    struct wr_ep_op *op = wr_ep_ops_new(&ring->ops, call->sqe);
-
-    wr_assert(res <= WR_EP_TIMES);
-    op->awaited_fd = call->watch ? call->watch->fd : -1;
-    op->events = (uint16_t)call->events;
-    op->due_ns = call->due_ns;
-    issue_go_on(ring, op, res, 0);
-}
-
 static __attribute__((noinline, cold)) bool
 issue_alone(const struct wr_ep_kind *kind, struct wr_ep_call *call)
 {
@@ -97,7 +85,12 @@ bool wr_ep_issue(struct wr_ep_ring *ring, struct io_uring_sqe *sqe)
     if (res > WR_EP_TIMES) {
         wr_ep_ops_complete(&ring->ops, sqe, res, call.flags);
     } else {
-        issue_wait(ring, &call, res);
+        struct wr_ep_op *op = wr_ep_ops_new(&ring->ops, call.sqe);
+
+        op->awaited_fd = call.watch ? call.watch->fd : -1;
+        op->events = (uint16_t)call.events;
+        op->due_ns = call.due_ns;
+        issue_go_on(ring, op, res, 0);
     }
     return true;
 }

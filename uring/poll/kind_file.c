@@ -107,19 +107,6 @@ static bool kind_file_flushes(const struct io_uring_sqe *sqe)
            wr_sys_mode(sqe->fd, &mode) == 0 && S_ISREG(mode);
 }
 
-/* Closes the descriptor at once. A duplicate keeps the file until other threads
- * release it, since that may wait for a peer. */
-static int32_t kind_file_close_slowly(int fd)
-{
-    const int kept = wr_sys_dup_to_pass(fd);
-
-    wr_require(kept >= 0, WR_EP_WORKS);
-    wr_assert(kept != fd);
-    const int32_t res = wr_sys_close(fd);
-    wr_closer_close_alone(&kept, 1);
-    return res;
-}
-
 int32_t wr_ep_close(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
@@ -135,7 +122,15 @@ int32_t wr_ep_close(struct wr_ep_call *call)
         wr_ep_watch_forget(interest, watch); /* its file stays open */
     }
     if (is_slow) {
-        return kind_file_close_slowly(sqe->fd);
+        /* A duplicate keeps the file until other threads release it, since that
+         * may wait for a peer. */
+        const int kept = wr_sys_dup_to_pass(sqe->fd);
+
+        wr_require(kept >= 0, WR_EP_WORKS);
+        wr_assert(kept != sqe->fd);
+        const int32_t res = wr_sys_close(sqe->fd);
+        wr_closer_close_alone(&kept, 1);
+        return res;
     }
     return is_here ? wr_sys_close(sqe->fd) : WR_EP_WORKS;
 }

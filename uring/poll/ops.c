@@ -224,8 +224,11 @@ struct wr_ep_op *wr_ep_ops_find(const struct wr_ep_ops *ops, uint64_t user_data)
     return op;
 }
 
-static void ops_unindex(struct wr_ep_ops *ops, struct wr_ep_op *op)
+void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
+                   uint32_t flags)
 {
+    wr_assert(!wr_list_is_linked(&op->link));
+    wr_assert(op->state != WR_EP_NEW);
     struct wr_ep_op **at = ops_bucket(ops, op->sqe.user_data);
 
     while (*at != op) {
@@ -235,14 +238,6 @@ static void ops_unindex(struct wr_ep_ops *ops, struct wr_ep_op *op)
     *at = op->same_hash;
     wr_assert(ops->waiting_count > 0);
     ops->waiting_count--;
-}
-
-void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
-                   uint32_t flags)
-{
-    wr_assert(!wr_list_is_linked(&op->link));
-    wr_assert(op->state != WR_EP_NEW);
-    ops_unindex(ops, op);
     if (res < 0 || !(op->sqe.flags & IOSQE_CQE_SKIP_SUCCESS)) {
         wr_ep_ops_push(ops, &op->sqe, res, flags);
     }

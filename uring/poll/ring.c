@@ -190,22 +190,6 @@ static void ring_submit(struct wr_ep_ring *ring)
     ring->sq_tail = 0;
 }
 
-/* Ends the oldest entry that waits for memory, as others need its slot. There
- * is no space for its completion only if the loop has prepared several times
- * @sq_entries in one iteration. */
-static void ring_end_first(struct wr_ep_ring *ring)
-{
-    wr_assert(ring->sq_head == 0);
-    if (!wr_ep_ops_may_end(&ring->ops)) {
-        wr_sys_sleep_a_little();
-        ring_submit(ring);
-        return;
-    }
-    wr_ep_ops_complete(&ring->ops, &ring->sq[0], -ENOMEM, 0);
-    ring->sq_tail--;
-    memmove(&ring->sq[0], &ring->sq[1], ring->sq_tail * sizeof(ring->sq[0]));
-}
-
 static __attribute__((noinline, cold)) void
 ring_submit_full_queue(struct wr_ep_ring *ring)
 {
@@ -214,7 +198,19 @@ ring_submit_full_queue(struct wr_ep_ring *ring)
     ring_submit(ring);
     for (int i = 0; i < SQ_FULL_RETRIES && ring->sq_tail == ring->sq_entries;
          i++) {
-        ring_end_first(ring);
+        /* Others need the slot of the oldest entry, which waits for memory.
+         * There is no space for its completion only if the loop has prepared
+         * several times @sq_entries in one iteration. */
+        wr_assert(ring->sq_head == 0);
+        if (!wr_ep_ops_may_end(&ring->ops)) {
+            wr_sys_sleep_a_little();
+            ring_submit(ring);
+            continue;
+        }
+        wr_ep_ops_complete(&ring->ops, &ring->sq[0], -ENOMEM, 0);
+        ring->sq_tail--;
+        memmove(&ring->sq[0], &ring->sq[1],
+                ring->sq_tail * sizeof(ring->sq[0]));
     }
     if (ring->sq_tail == ring->sq_entries && !ring->error) {
         ring->error = -EAGAIN;

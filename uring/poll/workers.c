@@ -15,11 +15,6 @@
 /* Between two polls of a file that has no event. */
 #define REST_NS 5000000u
 
-static struct wr_ep_workers *workers_of(struct wr_jobs *jobs)
-{
-    return wr_container_of(jobs, struct wr_ep_workers, jobs);
-}
-
 struct workers_call {
     struct wr_jobs *jobs;
     struct wr_ep_op *op;
@@ -45,7 +40,9 @@ static void workers_run(struct wr_jobs *jobs, struct wr_job *job)
 
 static void workers_tell(struct wr_jobs *jobs)
 {
-    wr_ignore(wr_sys_eventfd_write(workers_of(jobs)->eventfd) < 0);
+    wr_ignore(wr_sys_eventfd_write(
+                  wr_container_of(jobs, struct wr_ep_workers, jobs)->eventfd) <
+              0);
 }
 
 int wr_ep_workers_open(struct wr_ep_workers *workers)
