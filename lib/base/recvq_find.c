@@ -126,18 +126,6 @@ bool wr_recvq_find_newline(struct wr_recvq *q)
     return true;
 }
 
-static size_t recvq_find_longest(const struct weir_separator *separators,
-                                 size_t count)
-{
-    size_t result = 0;
-    for (size_t i = 0; i < count; i++) {
-        wr_assert(separators[i].len > 0);
-        result = wr_max_u64(result, separators[i].len);
-    }
-    wr_assert(result <= SEPARATOR_MAX);
-    return result;
-}
-
 size_t wr_recvq_find(const struct wr_recvq *q,
                      const struct weir_separator *separators, size_t count,
                      struct wr_search *search, size_t *ret_begin)
@@ -154,7 +142,12 @@ size_t wr_recvq_find(const struct wr_recvq *q,
         const uint8_t *byte = separators->data;
         return recvq_find_byte(q, *byte, search, ret_begin);
     }
-    const size_t longest_len = recvq_find_longest(separators, count);
+    size_t longest_len = 0;
+    for (size_t i = 0; i < count; i++) {
+        wr_assert(separators[i].len > 0);
+        longest_len = wr_max_u64(longest_len, separators[i].len);
+    }
+    wr_assert(longest_len <= SEPARATOR_MAX);
     size_t window_max = count == 1 ? SIZE_MAX : WINDOW_MIN + 2 * longest_len;
     recvq_find_skip(&cursor, pos);
     while (cursor.index < q->count) {

@@ -284,17 +284,6 @@ int wr_sendq_lease(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return 0;
 }
 
-static void sendq_move_chunk_out(struct wr_chunk *chunk)
-{
-    weir_lease *lease = chunk->lease;
-
-    wr_assert(chunk->kind == WR_CHUNK_LEASE);
-    if (wr_lease_wastes(lease, chunk->len)) {
-        wr_lease_move_out(lease, chunk->data, (uint32_t)chunk->len);
-        chunk->data = lease->buf ? chunk->data : lease->data;
-    }
-}
-
 void wr_sendq_move_out(struct wr_sendq *q)
 {
     struct wr_chunk *chunk = q->head;
@@ -302,7 +291,12 @@ void wr_sendq_move_out(struct wr_sendq *q)
     wr_sendq_check_invariants(q);
     for (uint32_t i = 0; chunk && i < WR_SENDQ_MOVED; i++) {
         if (chunk->kind == WR_CHUNK_LEASE) {
-            sendq_move_chunk_out(chunk);
+            weir_lease *lease = chunk->lease;
+
+            if (wr_lease_wastes(lease, chunk->len)) {
+                wr_lease_move_out(lease, chunk->data, (uint32_t)chunk->len);
+                chunk->data = lease->buf ? chunk->data : lease->data;
+            }
         }
         chunk = chunk->next;
     }

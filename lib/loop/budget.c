@@ -382,17 +382,6 @@ bool wr_budget_begin_starved(struct wr_budget *budget, struct wr_feeding *round)
     return true;
 }
 
-/* Called when every bare demand was tried. If none had credit, the next pass
- * waits until fewer bytes are held. */
-static void budget_end_pass(struct wr_budget *budget)
-{
-    budget->unfed_bytes =
-        budget->pass_has_fed ? UINT64_MAX : budget->pass_bytes;
-    budget->pass_has_fed = false;
-    budget->pass_bytes = 0;
-    budget->pass++;
-}
-
 /* Returns the first bare demand that has credit now, or that lacks it for
  * another reason than its share. */
 static struct wr_demand *budget_next_bare(struct wr_budget *budget,
@@ -403,7 +392,13 @@ static struct wr_demand *budget_next_bare(struct wr_budget *budget,
             wr_container_of(budget->bare.next, struct wr_demand, link);
         uint32_t credit;
         if (demand->pass == budget->pass) {
-            budget_end_pass(budget);
+            /* Every bare demand was tried. If none had credit, the next pass
+             * waits until fewer bytes are held. */
+            budget->unfed_bytes =
+                budget->pass_has_fed ? UINT64_MAX : budget->pass_bytes;
+            budget->pass_has_fed = false;
+            budget->pass_bytes = 0;
+            budget->pass++;
             if (budget_held_of(budget) >= budget->unfed_bytes) {
                 break;
             }

@@ -37,27 +37,6 @@ bool wr_loop_admits_slowly(const weir_loop *loop, const char *call)
     return err != -ECHILD;
 }
 
-static void call_enter_loop(weir_loop *loop)
-{
-    wr_assert(!loop->outer);
-    loop->outer = call_innermost;
-    call_innermost = loop;
-}
-
-/* The loop is usually the innermost. It is not if a task of an outer loop has
- * suspended inside the run of an inner loop. */
-static void call_leave_loop(weir_loop *loop)
-{
-    weir_loop **at = &call_innermost;
-
-    while (*at != loop) {
-        wr_assert(*at != NULL);
-        at = &(*at)->outer;
-    }
-    *at = loop->outer;
-    loop->outer = NULL;
-}
-
 void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state)
 {
     static const uint8_t allowed[WR_LOOP_STATES] = {
@@ -72,9 +51,20 @@ void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state)
     const bool was_running = wr_loop_is_running(loop);
     loop->state = state;
     if (was_running && !wr_loop_is_running(loop)) {
-        call_leave_loop(loop);
+        /* The loop is usually the innermost. It is not if a task of an outer
+         * loop has suspended inside the run of an inner loop. */
+        weir_loop **at = &call_innermost;
+
+        while (*at != loop) {
+            wr_assert(*at != NULL);
+            at = &(*at)->outer;
+        }
+        *at = loop->outer;
+        loop->outer = NULL;
     } else if (!was_running) {
-        call_enter_loop(loop);
+        wr_assert(!loop->outer);
+        loop->outer = call_innermost;
+        call_innermost = loop;
     }
 }
 

@@ -115,19 +115,6 @@ static void inspect_read_pool(const weir_loop *loop,
     ret->copied_by_compaction = pool->copied_bytes;
 }
 
-static void inspect_count_modules(const weir_loop *loop,
-                                  struct weir_loop_statistics *ret)
-{
-    for (struct wr_list *link = loop->modules.next; link != &loop->modules;
-         link = link->next) {
-        struct wr_module *module =
-            wr_container_of(link, struct wr_module, link);
-        if (module->ops->count) {
-            module->ops->count(module, ret);
-        }
-    }
-}
-
 static void inspect_count_members(const weir_loop *loop,
                                   struct weir_loop_statistics *ret)
 {
@@ -163,7 +150,14 @@ static void inspect_read(const weir_loop *loop,
     ret->copied_by_write = loop->counts.copied_by_write;
     ret->copied_to_protocol = loop->counts.copied_to_protocol;
     ret->copied_by_view = loop->counts.copied_by_view;
-    inspect_count_modules(loop, ret);
+    for (struct wr_list *link = loop->modules.next; link != &loop->modules;
+         link = link->next) {
+        struct wr_module *module =
+            wr_container_of(link, struct wr_module, link);
+        if (module->ops->count) {
+            module->ops->count(module, ret);
+        }
+    }
     inspect_count_members(loop, ret);
     wr_assert(loop->wheel.armed_count > 0 ||
               !wr_timer_is_armed(&loop->trim_timer));
@@ -276,18 +270,17 @@ static void inspect_dump_loop(const weir_loop *loop, FILE *out)
     fprintf(out, " engine=%s\n", engine);
 }
 
-static void inspect_dump_members(const struct wr_list *members, FILE *out)
+static void inspect_dump(const weir_loop *loop, FILE *out)
 {
-    for (const struct wr_list *link = members->next; link != members;
-         link = link->next) {
-        const struct wr_member *member =
-            wr_container_of(link, const struct wr_member, link);
-        member->ops->dump(member, out);
+    inspect_dump_loop(loop, out);
+    for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
+        for (const struct wr_list *link = loop->members[stage].next;
+             link != &loop->members[stage]; link = link->next) {
+            const struct wr_member *member =
+                wr_container_of(link, const struct wr_member, link);
+            member->ops->dump(member, out);
+        }
     }
-}
-
-static void inspect_dump_modules(const weir_loop *loop, FILE *out)
-{
     for (const struct wr_list *link = loop->modules.next;
          link != &loop->modules; link = link->next) {
         const struct wr_module *module =
@@ -296,15 +289,6 @@ static void inspect_dump_modules(const weir_loop *loop, FILE *out)
             module->ops->dump(module, out);
         }
     }
-}
-
-static void inspect_dump(const weir_loop *loop, FILE *out)
-{
-    inspect_dump_loop(loop, out);
-    for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
-        inspect_dump_members(&loop->members[stage], out);
-    }
-    inspect_dump_modules(loop, out);
 }
 
 /* Standard error has no buffer: a dump written there directly would come in

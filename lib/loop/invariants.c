@@ -45,19 +45,6 @@ static void invariants_check_members(const weir_loop *loop, uint32_t stage)
     }
 }
 
-static void invariants_check_modules(const weir_loop *loop)
-{
-    wr_ignore(invariants_walk(&loop->modules) == 0); /* any number is right */
-    for (const struct wr_list *link = loop->modules.next;
-         link != &loop->modules; link = link->next) {
-        const struct wr_module *module =
-            wr_container_of(link, const struct wr_module, link);
-        if (module->ops->check) {
-            module->ops->check(module);
-        }
-    }
-}
-
 static void invariants_check_state(const weir_loop *loop)
 {
     wr_assert(loop->state < WR_LOOP_STATES);
@@ -91,5 +78,13 @@ void wr_loop_check_invariants(const weir_loop *loop)
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
         invariants_check_members(loop, stage);
     }
-    invariants_check_modules(loop);
+    wr_ignore(invariants_walk(&loop->modules) == 0); /* any number is right */
+    for (const struct wr_list *link = loop->modules.next;
+         link != &loop->modules; link = link->next) {
+        const struct wr_module *module =
+            wr_container_of(link, const struct wr_module, link);
+        if (module->ops->check) {
+            module->ops->check(module);
+        }
+    }
 }

@@ -165,18 +165,6 @@ void wr_loop_run_ready(weir_loop *loop)
     loop_run_ready(loop, 0);
 }
 
-/* Feeds due connections within the iteration's budget. The others wait for the
- * next one, so that the received bytes are sent on while they are in the CPU's
- * cache, and connections that move little are served in between. */
-static void loop_receive(struct wr_budget *budget)
-{
-    struct wr_demand *demand;
-
-    while ((demand = wr_budget_next_due(budget))) {
-        wr_demand_feed(demand, WR_DEMAND_DUE);
-    }
-}
-
 static __attribute__((noinline)) void loop_feed(weir_loop *loop)
 {
     struct wr_budget *budget = &loop->budget;
@@ -307,20 +295,6 @@ loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
         loop, has_left && took_ns >= (was_crowded ? SHORT_TURN_NS : READY_NS));
 }
 
-/* @has_left is true if the enter did not wait. */
-static inline void loop_note_time(weir_loop *loop, bool has_left)
-{
-    const uint64_t before_ns = loop->now_ns;
-    loop_set_time(loop);
-    const uint64_t took_ns = loop->now_ns - before_ns;
-
-    if (WR_UNLIKELY(took_ns >= READY_NS ||
-                    loop->given_calls.given != WR_TASK_CALLS) &&
-        !loop->never_waits) {
-        loop_adapt_calls(loop, took_ns, has_left);
-    }
-}
-
 /* Returns true if a turn end waits, other than for pieces of files. */
 static bool loop_has_other_ends(const weir_loop *loop)
 {
@@ -365,7 +339,15 @@ int wr_loop_turn(weir_loop *loop)
     if (err < 0) {
         return err;
     }
-    loop_note_time(loop, wait_ns == 0);
+    const uint64_t before_ns = loop->now_ns;
+    loop_set_time(loop);
+    const uint64_t took_ns = loop->now_ns - before_ns;
+
+    if (WR_UNLIKELY(took_ns >= READY_NS ||
+                    loop->given_calls.given != WR_TASK_CALLS) &&
+        !loop->never_waits) {
+        loop_adapt_calls(loop, took_ns, wait_ns == 0);
+    }
     loop->counts.turns++;
     const uint32_t count = WR_LIKELY(!loop->moves.goes_on)
                                ? wr_uring_dispatch(&loop->uring, DRAIN_MAX)
@@ -379,7 +361,14 @@ int wr_loop_turn(weir_loop *loop)
     WR_TRACEPOINT(turn, loop, count);
     wr_budget_begin_turn(&loop->budget);
     if (WR_UNLIKELY(wr_budget_has_due(&loop->budget))) {
-        loop_receive(&loop->budget);
+        /* The other connections wait for the next iteration, so that the
+         * received bytes are sent on while they are in the CPU's cache, and
+         * connections that move little are served in between. */
+        struct wr_demand *demand;
+
+        while ((demand = wr_budget_next_due(&loop->budget))) {
+            wr_demand_feed(demand, WR_DEMAND_DUE);
+        }
     }
     if (!wr_list_is_empty(&loop->ready)) {
         loop_run_ready(loop, count);

@@ -8,19 +8,6 @@
  */
 #include "loop_impl.h"
 
-/* The members' losses and results come in later iterations. */
-static void loop_end_shut_stage(struct wr_list *members)
-{
-    struct wr_list *link = members->next;
-
-    while (link != members) {
-        struct wr_member *member =
-            wr_container_of(link, struct wr_member, link);
-        link = link->next;
-        member->ops->shutdown(member);
-    }
-}
-
 static bool loop_end_has_members(const weir_loop *loop)
 {
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
@@ -130,14 +117,6 @@ void wr_loop_release(weir_loop *loop)
     wr_free(allocator, loop, sizeof(*loop));
 }
 
-/* Limited, as a callback of a future may add others for ever. */
-static void loop_end_run_callbacks(weir_loop *loop)
-{
-    for (uint32_t i = 0; i < WR_LOOP_SUBMITS_MAX; i++) {
-        wr_loop_run_ready(loop);
-    }
-}
-
 static int loop_end_everything(weir_loop *loop)
 {
     wr_assert(loop->member_counts[WR_STAGE_TRANSPORTS] <= INT32_MAX);
@@ -145,12 +124,23 @@ static int loop_end_everything(weir_loop *loop)
 
     wr_loop_end_modules(loop, WR_END_SHUTDOWN);
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
-        loop_end_shut_stage(&loop->members[stage]);
+        /* The members' losses and results come in later iterations. */
+        struct wr_list *link = loop->members[stage].next;
+
+        while (link != &loop->members[stage]) {
+            struct wr_member *member =
+                wr_container_of(link, struct wr_member, link);
+            link = link->next;
+            member->ops->shutdown(member);
+        }
     }
     loop_end_reap_everything(loop);
     wr_assert(loop->uring.ops_in_flight == 0);
     wr_loop_end_modules(loop, WR_END_STOP);
-    loop_end_run_callbacks(loop);
+    /* Limited, as a callback of a future may add others for ever. */
+    for (uint32_t i = 0; i < WR_LOOP_SUBMITS_MAX; i++) {
+        wr_loop_run_ready(loop);
+    }
     return alive;
 }
 

@@ -26,14 +26,6 @@ static void notice_set_state(struct wr_notices *notices, enum wr_notice which,
     notices->states[which] = state;
 }
 
-/* Returns true for one caller in the process. Relaxed: orders nothing else. */
-static bool notice_is_first_engine(void)
-{
-    static atomic_flag was_told = ATOMIC_FLAG_INIT;
-
-    return !atomic_flag_test_and_set_explicit(&was_told, memory_order_relaxed);
-}
-
 static void notice_tell_engine(weir_loop *loop)
 {
     const struct weir_exception exception = {
@@ -43,7 +35,9 @@ static void notice_tell_engine(weir_loop *loop)
     };
 
     wr_assert(exception.err < 0);
-    if (notice_is_first_engine()) {
+    /* True for one caller in the process. Relaxed: orders nothing else. */
+    static atomic_flag was_told = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set_explicit(&was_told, memory_order_relaxed)) {
         wr_loop_report(loop, &exception);
     }
 }

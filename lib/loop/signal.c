@@ -99,19 +99,6 @@ static void signal_let_in(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* Called with the lock. The count saturates: any process may send signals. */
-static void signal_tell(struct wr_signals *signals, int signum)
-{
-    struct slot *slot = &signals->slots[signum];
-
-    wr_assert(slot->cb || slot->is_for_main);
-    slot->count += slot->count < UINT32_MAX;
-    if (!signals->is_posted) {
-        signals->is_posted =
-            wr_wake_post_item(signals->loop->wake, &signals->item) == 0;
-    }
-}
-
 /* Called with the lock. Returns the next loop that wants it, or NULL. */
 static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 {
@@ -164,7 +151,15 @@ static void signal_arrived(int signum)
             signal_give_back(signum);
         }
         for (; signals; signals = signal_next(&signals->link, signum)) {
-            signal_tell(signals, signum);
+            /* The count saturates: any process may send signals. */
+            struct slot *slot = &signals->slots[signum];
+
+            wr_assert(slot->cb || slot->is_for_main);
+            slot->count += slot->count < UINT32_MAX;
+            if (!signals->is_posted) {
+                signals->is_posted =
+                    wr_wake_post_item(signals->loop->wake, &signals->item) == 0;
+            }
         }
         signal_unlock();
     } else {
@@ -428,13 +423,6 @@ void wr_signals_end_main(weir_loop *loop)
     signals->tell_main = NULL;
 }
 
-/* A handler that returns from a fault repeats the fault for ever. */
-static bool signal_is_fault(int signum)
-{
-    return signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE ||
-           signum == SIGILL;
-}
-
 int weir_loop_add_signal_handler(weir_loop *loop, int signum,
                                  weir_signal_fn *cb, void *arg)
 {
@@ -444,7 +432,10 @@ int weir_loop_add_signal_handler(weir_loop *loop, int signum,
     wr_require_loop(loop);
     wr_require(cb, -EINVAL);
     wr_require(signum >= 1 && signum <= SIGNAL_MAX, -EINVAL);
-    wr_require(!signal_is_fault(signum), -EINVAL);
+    /* A handler that returns from a fault repeats the fault for ever. */
+    wr_require(!(signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE ||
+                 signum == SIGILL),
+               -EINVAL);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
     int err = signal_get(loop, &signals);
     wr_require(err >= 0, err);
