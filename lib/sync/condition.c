@@ -121,19 +121,6 @@ WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
     return err < 0 ? err : wait.result;
 }
 
-/* The predicate runs on the task's stack, and must not suspend. */
-static bool condition_holds(weir_condition *condition,
-                            weir_predicate_fn *predicate, void *arg)
-{
-    weir_loop *loop = condition->sync.loop;
-
-    wr_assert(wr_lock_is_ours(condition->lock));
-    weir_task *task = wr_loop_begin_callback(loop);
-    const bool holds = predicate(arg);
-    wr_loop_end_callback(loop, task);
-    return holds;
-}
-
 /* The caller holds a reference to the condition's memory. A freed condition may
  * have lost its lock. */
 WEIR_MUST_USE static int condition_wait_for(weir_condition *condition,
@@ -143,7 +130,14 @@ WEIR_MUST_USE static int condition_wait_for(weir_condition *condition,
     wr_require(predicate, -EINVAL);
     wr_require(wr_lock_is_ours(condition->lock), -EPERM);
     while (!condition->sync.is_freed) {
-        if (condition_holds(condition, predicate, arg)) {
+        /* The predicate runs on the task's stack, and must not suspend. */
+        weir_loop *loop = condition->sync.loop;
+
+        wr_assert(wr_lock_is_ours(condition->lock));
+        weir_task *task = wr_loop_begin_callback(loop);
+        const bool holds = predicate(arg);
+        wr_loop_end_callback(loop, task);
+        if (holds) {
             return 0;
         }
         const int err = condition_wait_and_relock(condition);

@@ -138,16 +138,6 @@ static void as_completed_one_done(struct wr_observer *observer,
     }
 }
 
-static void as_completed_add(struct as_completed *all, size_t index,
-                             weir_future *future)
-{
-    struct as_completed_one *one = &all->ones[index];
-
-    wr_assert(index < all->ends.count);
-    one->all = all;
-    wr_future_collect(future, &one->observer, as_completed_one_done);
-}
-
 WEIR_MUST_USE static struct as_completed *
 as_completed_new(weir_loop *loop, weir_future *const *futures, size_t count,
                  enum weir_return_when return_when)
@@ -163,7 +153,10 @@ as_completed_new(weir_loop *loop, weir_future *const *futures, size_t count,
         .ends = {.return_when = return_when, .count = (uint32_t)count}};
     wr_list_init(&all->done);
     for (size_t i = 0; i < count; i++) {
-        as_completed_add(all, i, futures[i]);
+        struct as_completed_one *one = &all->ones[i];
+
+        one->all = all;
+        wr_future_collect(futures[i], &one->observer, as_completed_one_done);
     }
     as_completed_check_invariants(all);
     return all;

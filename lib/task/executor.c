@@ -301,16 +301,6 @@ static void executor_interrupt_wait(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
-static void executor_leave_job(weir_loop *loop, struct executor_job *job)
-{
-    wr_assert(!job->waiter);
-    if (job->state == EXECUTOR_JOB_BACK) {
-        executor_abandon_job(loop, job);
-    } else {
-        executor_set_job_state(job, EXECUTOR_JOB_UNWANTED);
-    }
-}
-
 static uint32_t executor_default_thread_limit(void)
 {
     cpu_set_t cpus;
@@ -320,20 +310,6 @@ static uint32_t executor_default_thread_limit(void)
     }
     const uint32_t limit = (uint32_t)CPU_COUNT(&cpus) + THREADS_BESIDE_CPUS;
     return (uint32_t)wr_min_u64(limit, THREADS_DEFAULT_MAX);
-}
-
-/* Withdraws submitted jobs that have not started; calls no callback. */
-static void executor_withdraw_all(struct executor *executor)
-{
-    for (struct wr_list *link = executor->ends.next; link != &executor->ends;
-         link = link->next) {
-        struct executor_job *job =
-            wr_container_of(link, struct executor_end, link)->job;
-        if (wr_jobs_withdraw(&executor->jobs, &job->job)) {
-            job->result = -ECANCELED;
-            wr_list_push_back(&executor->returned, &job->job.link);
-        }
-    }
 }
 
 /* Returns finished submitted jobs; jobs of tasks stay in `returned`. */
@@ -362,7 +338,16 @@ static void executor_shutdown(struct wr_module *module)
         wr_container_of(module, struct executor, module);
 
     wr_assert(wr_loop_is_closing(executor->loop));
-    executor_withdraw_all(executor);
+    /* Withdraws submitted jobs that have not started; calls no callback. */
+    for (struct wr_list *link = executor->ends.next; link != &executor->ends;
+         link = link->next) {
+        struct executor_job *job =
+            wr_container_of(link, struct executor_end, link)->job;
+        if (wr_jobs_withdraw(&executor->jobs, &job->job)) {
+            job->result = -ECANCELED;
+            wr_list_push_back(&executor->returned, &job->job.link);
+        }
+    }
     executor_return_over(executor);
     while (!wr_list_is_empty(&executor->ends)) {
         struct executor_end *end =
@@ -515,7 +500,11 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
     err = wr_task_wait(loop, &wait.waiter, NULL);
     wr_assert(!job->waiter);
     if (err < 0) {
-        executor_leave_job(loop, job);
+        if (job->state == EXECUTOR_JOB_BACK) {
+            executor_abandon_job(loop, job);
+        } else {
+            executor_set_job_state(job, EXECUTOR_JOB_UNWANTED);
+        }
         return err;
     }
     wr_assert(job->state == EXECUTOR_JOB_BACK);

@@ -218,17 +218,13 @@ static _Noreturn void fiber_start(struct wr_fiber *fiber, void (*run)(void *),
 #define COLOURS     16u
 #define COLOUR_STEP 64u
 
-/* Derived from the address of the stack's record: records of neighbouring
- * stacks are adjacent in memory. */
-static size_t fiber_colour(const struct wr_stack *stack)
-{
-    _Static_assert(sizeof(*stack) > 32, "neighbours differ");
-    return (uintptr_t)stack / 32 % COLOURS * COLOUR_STEP;
-}
-
 static void *fiber_top(const struct wr_stack *stack)
 {
-    return stack->base + stack->size - fiber_colour(stack);
+    /* Neighbouring stacks have different offsets, by the address of the record:
+     * records of neighbouring stacks are adjacent in memory. */
+    _Static_assert(sizeof(*stack) > 32, "neighbours differ");
+    return stack->base + stack->size -
+           ((uintptr_t)stack / 32 % COLOURS * COLOUR_STEP);
 }
 
 /* Reserves @size bytes at the top of the empty stack. Marks them as undefined

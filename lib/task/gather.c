@@ -239,17 +239,6 @@ static void gather_check(const struct wr_member *member)
         wr_container_of(member, const struct gather, member));
 }
 
-static void gather_add_future(struct gather *gather, uint32_t index,
-                              weir_future *future)
-{
-    struct gathered *gathered = &gather->futures[index];
-
-    wr_assert(index < gather->count);
-    gathered->gather = gather;
-    gathered->future = weir_future_ref(future);
-    wr_future_collect(future, &gathered->observer, gather_gathered_done);
-}
-
 int weir_gather(weir_loop *loop, enum weir_gather_kind kind,
                 weir_future *const *futures, size_t count, weir_future **ret)
 {
@@ -277,7 +266,12 @@ int weir_gather(weir_loop *loop, enum weir_gather_kind kind,
     wr_member_init(&gather->member, &alive_ops);
     wr_loop_pin(loop);
     for (uint32_t i = 0; i < count; i++) {
-        gather_add_future(gather, i, futures[i]);
+        struct gathered *gathered = &gather->futures[i];
+
+        gathered->gather = gather;
+        gathered->future = weir_future_ref(futures[i]);
+        wr_future_collect(futures[i], &gathered->observer,
+                          gather_gathered_done);
     }
     if (count == 0) {
         gather_decide(gather, kind == WEIR_GATHER_ANY ? -ENOENT : 0,

@@ -101,13 +101,6 @@ static void group_run_abort(struct wr_ready *ready)
     }
 }
 
-static void group_wake_owner(struct wr_group *group)
-{
-    group_set_state(group, GROUP_ENDED);
-    wr_ready_cancel(&group->abort);
-    wr_waiter_wake(group->waiter, 0); /* weir_task_group_end() reports it */
-}
-
 static void group_member_ended(struct wr_observer *observer,
                                weir_future *future)
 {
@@ -128,7 +121,9 @@ static void group_member_ended(struct wr_observer *observer,
         wr_ready_push(&loop->ready, &group->abort);
     }
     if (group->waiter && wr_list_is_empty(&group->members)) {
-        group_wake_owner(group);
+        group_set_state(group, GROUP_ENDED);
+        wr_ready_cancel(&group->abort);
+        wr_waiter_wake(group->waiter, 0); /* weir_task_group_end() reports it */
     }
 }
 
@@ -241,16 +236,6 @@ static void group_let_owner_go(struct wr_group *group)
     group->owner = NULL;
 }
 
-static void group_close(struct wr_group *group)
-{
-    wr_assert(wr_list_is_empty(&group->members));
-    group_take_interruption_back(group);
-    if (group->state != GROUP_ENDED) {
-        group_set_state(group, GROUP_ENDED);
-    }
-    group_let_owner_go(group);
-}
-
 int weir_task_group_end(struct weir_task_group *group, int result)
 {
     struct wr_group *inner = group_inside(group);
@@ -276,7 +261,12 @@ int weir_task_group_end(struct weir_task_group *group, int result)
         group_cancel_members(inner);
     }
     was_interrupted |= group_wait_members(loop, inner);
-    group_close(inner);
+    wr_assert(wr_list_is_empty(&inner->members));
+    group_take_interruption_back(inner);
+    if (inner->state != GROUP_ENDED) {
+        group_set_state(inner, GROUP_ENDED);
+    }
+    group_let_owner_go(inner);
     /* Errors take precedence: no later call would return them. */
     if (inner->error < 0 || (result < 0 && result != -ECANCELED)) {
         /* Repeat the interruption, even if a call inside has returned it. */

@@ -87,19 +87,6 @@ static char *overflow_append_number(char *to, uint64_t number)
     return to;
 }
 
-static void overflow_report(const weir_task *task)
-{
-    char line[OVERFLOW_LINE_BYTES];
-    char *end = overflow_append(line, "weir: task '");
-    end = overflow_append(end, task->name[0] ? task->name : "-");
-    end = overflow_append(end, "' overran its stack of ");
-    end = overflow_append_number(end, task->fiber.stack->size);
-    end = overflow_append(end, " bytes; give it a larger stack_size_bytes\n");
-    wr_assert(end <= line + sizeof(line));
-    /* A failure cannot be reported. */
-    wr_ignore(write(overflow_process.fd, line, (size_t)(end - line)) < 0);
-}
-
 static void overflow_pass_on(int signum, siginfo_t *info, void *context)
 {
     wr_assert(signum == SIGSEGV || signum == SIGBUS);
@@ -128,7 +115,16 @@ static void overflow_on_fault(int signum, siginfo_t *info, void *context)
     const weir_task *task =
         info->si_code > 0 ? overflow_find_overrun(info->si_addr) : NULL;
     if (task) {
-        overflow_report(task);
+        char line[OVERFLOW_LINE_BYTES];
+        char *end = overflow_append(line, "weir: task '");
+        end = overflow_append(end, task->name[0] ? task->name : "-");
+        end = overflow_append(end, "' overran its stack of ");
+        end = overflow_append_number(end, task->fiber.stack->size);
+        end =
+            overflow_append(end, " bytes; give it a larger stack_size_bytes\n");
+        wr_assert(end <= line + sizeof(line));
+        /* A failure cannot be reported. */
+        wr_ignore(write(overflow_process.fd, line, (size_t)(end - line)) < 0);
     }
     overflow_pass_on(signum, info, context);
     errno = saved;

@@ -48,13 +48,6 @@ _Static_assert(WR_STACK_SAMPLE *WR_STACK_DEFAULT <= WR_STACK_WARM_BYTES / 2,
 _Static_assert(WR_STACK_MIN << (WR_STACK_CLASSES - 1) == WR_STACK_MAX,
                "the largest class is the largest size");
 
-/* Returns how often the smallest size must be doubled to reach @size. */
-static uint32_t stack_class_of_size(size_t size)
-{
-    const uint64_t doubled = (size - 1) / WR_STACK_MIN;
-    return doubled == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(doubled);
-}
-
 static size_t stack_size_of_class(uint32_t class_index)
 {
     return class_index == WR_STACK_OWN ? WR_STACK_DEFAULT
@@ -350,8 +343,12 @@ int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
 {
     wr_assert(size >= WR_STACK_MIN);
     wr_assert(size <= WR_STACK_MAX);
-    return stack_take(
-        stacks, stack_class_of_size(wr_max_u64(size, stacks->page_size)), ret);
+    /* The class is how often the smallest size must be doubled. */
+    const uint64_t doubled =
+        (wr_max_u64(size, stacks->page_size) - 1) / WR_STACK_MIN;
+    const uint32_t class =
+        doubled == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(doubled);
+    return stack_take(stacks, class, ret);
 }
 
 int wr_stack_take_own(struct wr_stacks *stacks, struct wr_stack **ret)
@@ -442,19 +439,6 @@ static void stack_drop_unneeded(struct wr_stack **list)
     }
 }
 
-static void stack_trim_class(struct wr_stacks *stacks,
-                             struct wr_stack_class *class)
-{
-    stack_drop_unneeded(&class->warm);
-    stack_drop_unneeded(&class->cold);
-    while (class->warm) {
-        stack_cool(stacks, stack_pop(&class->warm));
-    }
-    if (class->fresh && stack_is_unneeded(class->fresh)) {
-        class->fresh = NULL;
-    }
-}
-
 void wr_stacks_trim(struct wr_stacks *stacks)
 {
     wr_stacks_check_invariants(stacks);
@@ -466,7 +450,15 @@ void wr_stacks_trim(struct wr_stacks *stacks)
         stack_count_free(stacks->classes[i].cold);
     }
     for (uint32_t i = 0; i <= WR_STACK_OWN; i++) {
-        stack_trim_class(stacks, &stacks->classes[i]);
+        struct wr_stack_class *class = &stacks->classes[i];
+        stack_drop_unneeded(&class->warm);
+        stack_drop_unneeded(&class->cold);
+        while (class->warm) {
+            stack_cool(stacks, stack_pop(&class->warm));
+        }
+        if (class->fresh && stack_is_unneeded(class->fresh)) {
+            class->fresh = NULL;
+        }
     }
     stacks->warm_bytes = 0;
     stacks->measure_next = NULL;

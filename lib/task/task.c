@@ -175,10 +175,15 @@ static const struct wr_future_ops task_future_ops = {
     .is_settable = false,
 };
 
-/* Open time-outs and groups are in frames that the task's function has left, so
- * they cannot be ended here. */
-static void task_check_left_open(const weir_task *task)
+static void task_run_fiber(void *arg)
 {
+    weir_task *task = arg;
+
+    wr_debug_assert(task->future.loop->current == task);
+    wr_debug_assert(!task->scope && task->group_count == 0);
+    task->wake_result = task->fn(task->future.loop, task->arg);
+    /* Open time-outs and groups are in frames that the task's function has
+     * left, so they cannot be ended here. */
     wr_debug_assert(task->state == WR_TASK_RUNNING);
     if (WR_UNLIKELY(task->scope)) {
         wr_check_misused(task->name, "returned inside a time-out: it did not "
@@ -188,16 +193,6 @@ static void task_check_left_open(const weir_task *task)
         wr_check_misused(task->name, "returned inside a task group: it did not "
                                      "call weir_task_group_end()");
     }
-}
-
-static void task_run_fiber(void *arg)
-{
-    weir_task *task = arg;
-
-    wr_debug_assert(task->future.loop->current == task);
-    wr_debug_assert(!task->scope && task->group_count == 0);
-    task->wake_result = task->fn(task->future.loop, task->arg);
-    task_check_left_open(task);
     wr_fiber_exit(&task->fiber);
 }
 
@@ -216,17 +211,6 @@ static void task_report_unseen(weir_task *task)
     }
 }
 
-static void task_report_parked(weir_task *task)
-{
-    const struct weir_exception parked = {
-        .message = "a task ignored the end of the loop and was parked",
-        .err = -ECANCELED,
-        .callback = task->name,
-        .task = task};
-
-    wr_loop_report(task->future.loop, &parked);
-}
-
 static void task_resolve(weir_task *task)
 {
     wr_task_debug_check(task);
@@ -243,7 +227,13 @@ static __attribute__((noinline)) void task_end_parked(weir_task *task)
     wr_loop_remove_member(task->future.loop, &task->member);
     wr_list_push_back(&memory->parked, &task->member.link);
     task->wake_result = -ECANCELED;
-    task_report_parked(task);
+    const struct weir_exception parked = {
+        .message = "a task ignored the end of the loop and was parked",
+        .err = -ECANCELED,
+        .callback = task->name,
+        .task = task};
+
+    wr_loop_report(task->future.loop, &parked);
     if (task->hooks && task->hooks->parked) {
         task->hooks->parked(task->arg);
     }

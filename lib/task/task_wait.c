@@ -33,16 +33,6 @@ static void task_wait_check_lists(const weir_task *task)
     (void)loop;
 }
 
-static void task_wait_check_calls(const weir_task *task)
-{
-    const weir_loop *loop = task->future.loop;
-    const struct wr_task_calls *calls = &loop->calls;
-
-    wr_assert(calls->given <= WR_TASK_CALLS_MAX);
-    wr_assert(calls->left + loop->kept_calls <= (int32_t)calls->given);
-    wr_assert(calls->left <= 0 || !wr_task_is_interrupted(task));
-}
-
 void wr_task_check_invariants(const weir_task *task)
 {
     wr_assert(task->state && task->state <= WR_TASK_DONE);
@@ -51,7 +41,12 @@ void wr_task_check_invariants(const weir_task *task)
     wr_assert(!task->future.is_done || wr_task_has_ended(task));
     wr_assert(task->number > 0);
     if (task->state == WR_TASK_RUNNING) {
-        task_wait_check_calls(task);
+        const weir_loop *loop = task->future.loop;
+        const struct wr_task_calls *calls = &loop->calls;
+
+        wr_assert(calls->given <= WR_TASK_CALLS_MAX);
+        wr_assert(calls->left + loop->kept_calls <= (int32_t)calls->given);
+        wr_assert(calls->left <= 0 || !wr_task_is_interrupted(task));
     }
     wr_assert(task->expired == 0 || task->scope);
     task_wait_check_lists(task);
@@ -145,27 +140,23 @@ void wr_task_forget_expiry(weir_task *task)
     task->expired--;
 }
 
-/* Like wr_list_push_back() for a link that is not initialised: saves the
- * initialisation in every wait. */
-static void task_wait_link(struct wr_list *link, struct wr_list *queue)
-{
-    if (!queue) {
-        wr_list_init(link);
-        return;
-    }
-    wr_debug_assert(queue->prev->next == queue);
-    link->prev = queue->prev;
-    link->next = queue;
-    queue->prev->next = link;
-    queue->prev = link;
-}
-
 static void task_wait_begin(weir_task *task, struct wr_waiter *waiter,
                             struct wr_list *queue)
 {
     wr_task_debug_check(task);
     wr_debug_assert(waiter->kind->name);
-    task_wait_link(&waiter->link, queue);
+    /* Like wr_list_push_back() for a link that is not initialised: saves the
+     * initialisation in every wait. */
+    struct wr_list *link = &waiter->link;
+    if (!queue) {
+        wr_list_init(link);
+    } else {
+        wr_debug_assert(queue->prev->next == queue);
+        link->prev = queue->prev;
+        link->next = queue;
+        queue->prev->next = link;
+        queue->prev = link;
+    }
     waiter->task = task;
     waiter->was_interrupted = false;
     task->waiter = waiter;
@@ -263,19 +254,6 @@ void wr_task_yield(weir_loop *loop)
     wr_fiber_leave(&task->fiber);
 }
 
-/* Counts a call that fails because the loop is being freed. After too many
- * calls it parks the task and does not return. */
-static void task_wait_count_refusal(weir_task *task)
-{
-    wr_assert(task->refusals <= WR_TASK_REFUSALS_MAX);
-    task->refusals++;
-    if (task->refusals > WR_TASK_REFUSALS_MAX) {
-        wr_task_set_state(task, WR_TASK_PARKED);
-        wr_fiber_leave(&task->fiber);
-        wr_assert(false); /* a parked task is not entered */
-    }
-}
-
 /* Extends the used-up budget. Returns false if the task must yield. */
 static bool task_wait_extend(weir_task *task)
 {
@@ -299,20 +277,6 @@ static bool task_wait_extend(weir_task *task)
     return true;
 }
 
-/* Charges the running task for one call, and restores its kept calls
- * (wr_loop_keep_calls()). Yields if the task has no calls left. */
-static void task_wait_charge(weir_task *task)
-{
-    weir_loop *loop = task->future.loop;
-
-    wr_assert(loop->calls.left == 0);
-    loop->calls.left = loop->kept_calls - 1;
-    loop->kept_calls = 0;
-    if (loop->calls.left < 0 && !task_wait_extend(task)) {
-        wr_task_yield(loop);
-    }
-}
-
 int wr_task_begin_slowly(weir_loop *loop)
 {
     int err = wr_loop_check(loop);
@@ -321,9 +285,24 @@ int wr_task_begin_slowly(weir_loop *loop)
     weir_task *task = loop->current;
     wr_require(task, WEIR_ENOTTASK);
     if (wr_list_is_linked(&task->shutdown)) {
-        task_wait_count_refusal(task);
+        /* Each call fails because the loop is being freed. After too many calls
+         * the task is parked. */
+        wr_assert(task->refusals <= WR_TASK_REFUSALS_MAX);
+        task->refusals++;
+        if (task->refusals > WR_TASK_REFUSALS_MAX) {
+            wr_task_set_state(task, WR_TASK_PARKED);
+            wr_fiber_leave(&task->fiber);
+            wr_assert(false); /* a parked task is not entered */
+        }
     }
-    task_wait_charge(task);
+    /* Charges the task for one call, and restores its kept calls
+     * (wr_loop_keep_calls()). */
+    wr_assert(loop->calls.left == 0);
+    loop->calls.left = loop->kept_calls - 1;
+    loop->kept_calls = 0;
+    if (loop->calls.left < 0 && !task_wait_extend(task)) {
+        wr_task_yield(loop);
+    }
     if (wr_task_is_interrupted(task)) {
         wr_loop_keep_calls(loop);
     }

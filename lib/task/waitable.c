@@ -168,26 +168,6 @@ waitable_make_first(weir_loop *loop, struct wr_waitable *what, size_t count)
     return waitable_wait(loop, what, count);
 }
 
-static void waitable_ref_all(struct wr_waitable *what, size_t count)
-{
-    wr_assert(count > 0);
-    for (size_t i = 0; i < count; i++) {
-        if (what[i].ops->ref) {
-            what[i].ops->ref(what[i].object);
-        }
-    }
-}
-
-static void waitable_unref_all(struct wr_waitable *what, size_t count)
-{
-    wr_assert(count > 0);
-    for (size_t i = 0; i < count; i++) {
-        if (what[i].ops->unref) {
-            what[i].ops->unref(what[i].object);
-        }
-    }
-}
-
 int weir_wait_any(weir_loop *loop, struct weir_waitable *what, size_t count)
 {
     struct wr_waitable *inside = (struct wr_waitable *)(void *)what;
@@ -198,12 +178,20 @@ int weir_wait_any(weir_loop *loop, struct weir_waitable *what, size_t count)
     if (wr_task_is_interrupted(loop->current)) {
         return wr_task_enter(loop); /* may never return */
     }
-    waitable_ref_all(inside, count);
+    for (size_t i = 0; i < count; i++) {
+        if (inside[i].ops->ref) {
+            inside[i].ops->ref(inside[i].object);
+        }
+    }
     err = wr_task_enter(loop);
     if (err == 0) {
         err = waitable_make_first(loop, inside, count);
     }
     wr_assert(err < 0 || (size_t)err < count);
-    waitable_unref_all(inside, count);
+    for (size_t i = 0; i < count; i++) {
+        if (inside[i].ops->unref) {
+            inside[i].ops->unref(inside[i].object);
+        }
+    }
     return err;
 }

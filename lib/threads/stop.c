@@ -75,17 +75,6 @@ int wr_threads_let_run(weir_threads *threads, uint32_t count, int err,
 }
 
 /* Called with the mutex held. */
-static void stop_post(weir_thread *thread)
-{
-    wr_assert(thread->wake);
-    if (!thread->is_stop_posted) {
-        /* An error means that the loop has ended. */
-        thread->is_stop_posted =
-            wr_wake_post_item(thread->wake, &thread->stop_item) == 0;
-    }
-}
-
-/* Called with the mutex held. */
 static void stop_begin(weir_threads *threads, uint64_t grace_ns)
 {
     const uint64_t end_ns = wr_add_sat(wr_sys_now(), grace_ns);
@@ -97,7 +86,13 @@ static void stop_begin(weir_threads *threads, uint64_t grace_ns)
     threads->is_stopping = true;
     threads->stop_ns = end_ns;
     for (uint32_t i = 0; i < threads->count; i++) {
-        stop_post(&threads->threads[i]);
+        /* An error means that the loop has ended. */
+        weir_thread *thread = &threads->threads[i];
+        wr_assert(thread->wake);
+        if (!thread->is_stop_posted) {
+            thread->is_stop_posted =
+                wr_wake_post_item(thread->wake, &thread->stop_item) == 0;
+        }
     }
 }
 

@@ -94,15 +94,6 @@ static bool thread_is_caller(const weir_thread *thread)
     return thread->index == 0 && thread->threads->has_caller;
 }
 
-static void thread_unpin(const weir_thread *thread)
-{
-    const cpu_set_t *set = &thread->threads->cpus;
-
-    if (thread->cpu >= 0 && thread_is_caller(thread)) {
-        wr_ignore(pthread_setaffinity_np(pthread_self(), sizeof(*set), set));
-    }
-}
-
 /* Sets the name that debuggers and ps show. The calling thread keeps its name,
  * which is the name of the process. */
 static void thread_name(const weir_thread *thread)
@@ -148,17 +139,6 @@ static int thread_run(weir_thread *thread)
     return err < 0 ? err : result;
 }
 
-static void thread_close(weir_thread *thread)
-{
-    if (thread->has_signals) {
-        wr_signals_end_main(thread->loop);
-    }
-    const int freed = weir_loop_free(thread->loop);
-    wr_assert(freed >= 0); /* made here, and not running */
-    thread->loop = NULL;
-    wr_config_end(thread);
-}
-
 void wr_thread_begin(weir_thread *thread)
 {
     thread_pin(thread);
@@ -173,8 +153,18 @@ void wr_thread_finish(weir_thread *thread)
     if (wr_threads_wait_started(threads)) {
         wr_threads_note_end(threads, thread_run(thread));
     }
-    thread_close(thread);
-    thread_unpin(thread);
+    if (thread->has_signals) {
+        wr_signals_end_main(thread->loop);
+    }
+    const int freed = weir_loop_free(thread->loop);
+    wr_assert(freed >= 0); /* made here, and not running */
+    thread->loop = NULL;
+    wr_config_end(thread);
+    const cpu_set_t *set = &thread->threads->cpus;
+
+    if (thread->cpu >= 0 && thread_is_caller(thread)) {
+        wr_ignore(pthread_setaffinity_np(pthread_self(), sizeof(*set), set));
+    }
 }
 
 void *wr_thread_body(void *arg)

@@ -81,43 +81,6 @@ static bool visit_arrive(struct visit *visit)
     return is_wanted;
 }
 
-/* Returns true if the visit continues with the next thread. */
-static bool visit_end_call(struct visit *visit)
-{
-    visit_lock(visit);
-    const bool goes_on = visit->state == VISIT_CALLED;
-    visit_set_state(visit, VISIT_ON_THE_WAY);
-    pthread_cond_broadcast(&visit->returned);
-    visit_unlock(visit);
-    return goes_on;
-}
-
-/* Called when the task was interrupted. Returns false if the function runs: the
- * visit then goes home after it. */
-static bool visit_leave(struct visit *visit)
-{
-    visit_lock(visit);
-    const bool is_running = visit->state != VISIT_ON_THE_WAY;
-    if (!is_running) {
-        visit_set_state(visit, VISIT_LEFT);
-    } else if (visit->state == VISIT_CALLED) {
-        visit_set_state(visit, VISIT_CALLED_LAST);
-    }
-    visit_unlock(visit);
-    return !is_running;
-}
-
-/* Leaves a visit that cannot go home: waits while the function runs. */
-static void visit_leave_at_end(struct visit *visit)
-{
-    visit_lock(visit);
-    while (visit->state != VISIT_ON_THE_WAY) {
-        pthread_cond_wait(&visit->returned, &visit->mutex);
-    }
-    visit_set_state(visit, VISIT_LEFT);
-    visit_unlock(visit);
-}
-
 static void visit_free(struct visit *visit)
 {
     const struct weir_allocator allocator = visit->allocator;
@@ -194,7 +157,12 @@ static void visit_arrived(void *arg)
     wr_assert(wr_loop_is_running(loop));
     visit->visited_count++;
     wr_loop_call(loop, visit_call, visit, "threads_each");
-    if (visit_end_call(visit)) {
+    visit_lock(visit);
+    const bool goes_on = visit->state == VISIT_CALLED;
+    visit_set_state(visit, VISIT_ON_THE_WAY);
+    pthread_cond_broadcast(&visit->returned);
+    visit_unlock(visit);
+    if (goes_on) {
         visit_go_on(visit);
     } else {
         visit_go_home(visit);
@@ -280,7 +248,16 @@ static void visit_interrupt(struct wr_waiter *waiter)
         wr_container_of(waiter, struct visiting, waiter);
 
     wr_assert(visiting->visit != NULL);
-    if (visit_leave(visiting->visit)) {
+    /* If the function runs, the visit goes home after it. */
+    visit_lock(visiting->visit);
+    const bool is_running = visiting->visit->state != VISIT_ON_THE_WAY;
+    if (!is_running) {
+        visit_set_state(visiting->visit, VISIT_LEFT);
+    } else if (visiting->visit->state == VISIT_CALLED) {
+        visit_set_state(visiting->visit, VISIT_CALLED_LAST);
+    }
+    visit_unlock(visiting->visit);
+    if (!is_running) {
         wr_waiter_wake(waiter, -ECANCELED);
     }
 }
@@ -292,7 +269,13 @@ static void visit_give_up(struct wr_waiter *waiter)
         wr_container_of(waiter, struct visiting, waiter);
 
     wr_assert(wr_loop_is_closing(waiter->task->future.loop));
-    visit_leave_at_end(visiting->visit);
+    /* A visit that cannot go home waits while the function runs. */
+    visit_lock(visiting->visit);
+    while (visiting->visit->state != VISIT_ON_THE_WAY) {
+        pthread_cond_wait(&visiting->visit->returned, &visiting->visit->mutex);
+    }
+    visit_set_state(visiting->visit, VISIT_LEFT);
+    visit_unlock(visiting->visit);
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
