@@ -187,18 +187,6 @@ static void cache_tell(const struct cache_entry *entry, weir_lookup *lookup,
     wr_lookup_close(lookup, part, err);
 }
 
-/* Returns true if a part is still open. */
-static bool cache_tell_all(const struct cache_entry *entry, weir_lookup *lookup)
-{
-    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
-        if (wr_lookup_is_open(lookup, part) &&
-            !wr_lookup_is_open(&entry->own, part)) {
-            cache_tell(entry, lookup, part);
-        }
-    }
-    return lookup->open != 0;
-}
-
 /* Passes a closed part of the entry's own lookup to the waiting lookups. */
 static void cache_part_closed(weir_lookup *own, enum wr_lookup_part part)
 {
@@ -424,7 +412,13 @@ static int cache_start(void *user, weir_lookup *lookup, const char *host,
         return cache_ask(cache, lookup);
     }
     cache->hit_count++;
-    if (cache_tell_all(entry, lookup)) {
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        if (wr_lookup_is_open(lookup, part) &&
+            !wr_lookup_is_open(&entry->own, part)) {
+            cache_tell(entry, lookup, part);
+        }
+    }
+    if (lookup->open != 0) {
         wr_list_push_back(&entry->lookups, &lookup->sharing);
         *ret_data = entry;
     }

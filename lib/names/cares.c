@@ -43,15 +43,6 @@ static bool cares_may_begin(const struct cares *cares)
                                      cares->loop->now_ns >= cares->begin_ns);
 }
 
-static void cares_begin_waiting(struct cares *cares)
-{
-    while (!wr_list_is_empty(&cares->waiting) && cares_may_begin(cares)) {
-        cares->begin_ns = wr_add_sat(cares->loop->now_ns, SLOW_NS);
-        wr_cares_begin(
-            wr_container_of(cares->waiting.next, struct cares_record, link));
-    }
-}
-
 /* Returns the next time-out of a channel's queries, or UINT64_MAX. */
 static uint64_t cares_get_time(const struct cares *cares, ares_channel channel)
 {
@@ -101,7 +92,11 @@ static void cares_work(struct wr_ready *work)
             ares_cancel(cares->udp6);
         }
     }
-    cares_begin_waiting(cares);
+    while (!wr_list_is_empty(&cares->waiting) && cares_may_begin(cares)) {
+        cares->begin_ns = wr_add_sat(cares->loop->now_ns, SLOW_NS);
+        wr_cares_begin(
+            wr_container_of(cares->waiting.next, struct cares_record, link));
+    }
     cares_arm_timer(cares);
     cares_check_invariants(cares);
 }

@@ -159,19 +159,6 @@ static int cares_channel_get_tries(const struct cares *cares)
     return system->attempts > 0 ? (int)system->attempts : TRIES_DEFAULT;
 }
 
-WEIR_MUST_USE static int cares_channel_set_servers(const struct cares *cares,
-                                                   ares_channel channel)
-{
-    char text[WR_NAME_SERVERS_SIZE];
-    int version = 0;
-
-    wr_ignore(ares_version(&version));
-    wr_name_servers_write(&cares->system.servers, version >= ZONES_VERSION,
-                          text);
-    const int status = ares_set_servers_ports_csv(channel, text);
-    return status == ARES_SUCCESS ? 0 : cares_channel_error(status);
-}
-
 WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
                                                     int flag, ares_channel *ret)
 {
@@ -199,7 +186,14 @@ WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
         return cares_channel_error(status);
     }
     wr_cares_use_sockets(cares, *ret);
-    return cares_channel_set_servers(cares, *ret);
+    char text[WR_NAME_SERVERS_SIZE];
+    int version = 0;
+
+    wr_ignore(ares_version(&version));
+    wr_name_servers_write(&cares->system.servers, version >= ZONES_VERSION,
+                          text);
+    status = ares_set_servers_ports_csv(*ret, text);
+    return status == ARES_SUCCESS ? 0 : cares_channel_error(status);
 }
 
 int wr_cares_open(struct cares *cares)

@@ -53,17 +53,6 @@ int wr_cares_hosts_have(struct cares *cares, const char *name)
     return wr_hosts_find(&cares->hosts, name, &index) != NULL;
 }
 
-/* Sets the canonical name, which is the first one of a line, if requested. */
-static void cares_hosts_tell_canonical(const struct cares *cares,
-                                       weir_lookup *lookup,
-                                       const struct wr_hosts_line *line)
-{
-    if (lookup->canonical) {
-        wr_name_write(wr_hosts_get_name(&cares->hosts, line),
-                      lookup->canonical);
-    }
-}
-
 /* Returns 1 if the file has addresses of the name, 0 if not, or an error. */
 static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
                            const char *host, int family)
@@ -83,8 +72,10 @@ static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
         wr_assert(wr_lookup_is_open(lookup, part));
         int err = wr_lookup_add(lookup, part, &address);
         wr_require(err >= 0, err);
-        if (found == 0) {
-            cares_hosts_tell_canonical(cares, lookup, line);
+        /* The canonical name is the first one of a line. */
+        if (found == 0 && lookup->canonical) {
+            wr_name_write(wr_hosts_get_name(&cares->hosts, line),
+                          lookup->canonical);
         }
         found = 1;
     }

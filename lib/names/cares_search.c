@@ -16,11 +16,6 @@
 #include <string.h>
 #include <weir/error.h>
 
-static bool cares_search_tells_absence(int err)
-{
-    return err == WEIR_EDNSNOTFOUND || err == WEIR_EDNSNODATA;
-}
-
 /* True if no other name can be found either: this machine is out of resources,
  * or no server can be reached, not even for a truncated answer. */
 static bool cares_search_tells_end(const struct cares_record *record, int err)
@@ -52,23 +47,11 @@ cares_search_choose(const struct cares_record *record)
         if (cares_search_tells_end(record, err)) {
             return CARES_SEARCH_NONE;
         }
-        is_known |= cares_search_tells_absence(err) || err == WEIR_EDNSSERVFAIL;
+        is_known |= err == WEIR_EDNSNOTFOUND || err == WEIR_EDNSNODATA ||
+                    err == WEIR_EDNSSERVFAIL;
         is_odd |= err == WEIR_EDNSTIMEOUT || err == WEIR_EDNSBADANSWER;
     }
     return is_known && !is_odd ? CARES_SEARCH_DOMAIN : CARES_SEARCH_AS_IS;
-}
-
-static void cares_search_remember(struct cares_record *record)
-{
-    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
-        if (wr_lookup_is_open(record->lookup, part)) {
-            record->has_no_data |= record->errs[part] == WEIR_EDNSNODATA;
-            record->has_servfail |= record->errs[part] == WEIR_EDNSSERVFAIL;
-        }
-    }
-    if (record->walk.was_first && !record->walk.was_below) {
-        memcpy(record->first_errs, record->errs, sizeof(record->errs));
-    }
 }
 
 bool wr_cares_search_has_next(struct cares_record *record)
@@ -80,7 +63,15 @@ bool wr_cares_search_has_next(struct cares_record *record)
     if (next == CARES_SEARCH_NONE) {
         return false;
     }
-    cares_search_remember(record);
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        if (wr_lookup_is_open(record->lookup, part)) {
+            record->has_no_data |= record->errs[part] == WEIR_EDNSNODATA;
+            record->has_servfail |= record->errs[part] == WEIR_EDNSSERVFAIL;
+        }
+    }
+    if (record->walk.was_first && !record->walk.was_below) {
+        memcpy(record->first_errs, record->errs, sizeof(record->errs));
+    }
     if (record->has_alias_alone) {
         wr_search_end(&record->walk);
     } else if (next == CARES_SEARCH_AS_IS && record->walk.was_below) {

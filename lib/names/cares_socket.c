@@ -235,31 +235,15 @@ static int cares_socket_connect(ares_socket_t fd, const struct sockaddr *addr,
     return (int)cares_socket_result(wr_sys_connect(fd, addr, len));
 }
 
-static uint8_t cares_socket_get_rcode(const uint8_t *answer)
-{
-    const uint8_t rcode = answer[3] & 0xf;
-
-    return rcode == CARES_SERVFAIL || rcode == CARES_NOTIMP ||
-                   rcode == CARES_REFUSED
-               ? rcode
-               : 0;
-}
-
 static void cares_socket_note_answer(struct cares *cares, const uint8_t *answer)
 {
     wr_assert(answer != NULL);
-    cares->rcode = cares_socket_get_rcode(answer);
+    const uint8_t rcode = answer[3] & 0xf;
+    cares->rcode = rcode == CARES_SERVFAIL || rcode == CARES_NOTIMP ||
+                           rcode == CARES_REFUSED
+                       ? rcode
+                       : 0;
     cares->has_records = (answer[3] & 0xf) == 0 && (answer[6] | answer[7]) != 0;
-}
-
-static void cares_socket_note_datagram(struct cares *cares,
-                                       const uint8_t *answer, size_t len)
-{
-    if (len >= DNS_HEADER_SIZE) {
-        cares_socket_note_answer(cares, answer);
-        /* The query must be repeated over TCP. */
-        cares->is_truncated = (answer[2] & DNS_TRUNCATED) || len > DNS_UDP_MAX;
-    }
 }
 
 /* Returns the size of the message being received, as far as it is known. */
@@ -318,22 +302,18 @@ static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
     }
     cares_socket_forget_answer(cares);
     if (got > 0 && addr) {
-        cares_socket_note_datagram(cares, buf, (size_t)got);
+        const uint8_t *answer = buf;
+        if (got >= DNS_HEADER_SIZE) {
+            cares_socket_note_answer(cares, answer);
+            /* The query must be repeated over TCP. */
+            cares->is_truncated =
+                (answer[2] & DNS_TRUNCATED) || got > DNS_UDP_MAX;
+        }
     } else if (got > 0) {
         cares_socket_note_stream(cares_socket_find(cares, fd), buf,
                                  (size_t)got);
     }
     return cares_socket_result(got);
-}
-
-static size_t cares_socket_count_bytes(const struct iovec *iov, int count)
-{
-    size_t total = 0;
-
-    for (int i = 0; i < count; i++) {
-        total += iov[i].iov_len;
-    }
-    return total;
 }
 
 static ares_ssize_t cares_socket_sendv(ares_socket_t fd,
@@ -354,7 +334,12 @@ static ares_ssize_t cares_socket_sendv(ares_socket_t fd,
         /* If the send buffer is full, the query counts as lost and is sent
          * again after its time-out. With an error c-ares would retry at once,
          * and after the last try report that no server is there. */
-        return (ares_ssize_t)cares_socket_count_bytes(iov, count);
+        size_t total = 0;
+
+        for (int i = 0; i < count; i++) {
+            total += iov[i].iov_len;
+        }
+        return (ares_ssize_t)total;
     }
     return cares_socket_result(sent);
 }

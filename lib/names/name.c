@@ -144,12 +144,6 @@ void wr_search_clear(const struct weir_allocator *allocator,
     search->count = 0;
 }
 
-/* True for a domain that is searched: a valid one, or the root. */
-static bool name_is_domain(const char *domain)
-{
-    return domain[0] == '\0' || wr_name_is_valid(domain);
-}
-
 int wr_search_read(const struct weir_allocator *allocator, const char *list,
                    struct wr_search_list *search)
 {
@@ -167,7 +161,8 @@ int wr_search_read(const struct weir_allocator *allocator, const char *list,
         const bool is_root = len == 1 && list[0] == '.';
         memcpy(end, list, len);
         end[is_root ? 0 : len] = '\0';
-        if (name_is_domain(end)) {
+        /* A domain that is searched is valid or the root. */
+        if (end[0] == '\0' || wr_name_is_valid(end)) {
             count++;
             end += strlen(end) + 1;
         }
@@ -179,16 +174,6 @@ int wr_search_read(const struct weir_allocator *allocator, const char *list,
     search->size = size;
     search->count = count;
     return 0;
-}
-
-static size_t name_count_dots(const char *name)
-{
-    size_t dots = 0;
-
-    for (const char *c = name; *c != '\0'; c++) {
-        dots += *c == '.';
-    }
-    return dots;
 }
 
 /* Writes @name below @domain, which may be NULL, with a dot at the end. Returns
@@ -233,7 +218,11 @@ static bool name_find_step(struct wr_search_walk *walk, const char *name,
                            const char **ret_domain)
 {
     const bool is_absolute = wr_name_is_absolute(name);
-    const size_t dots = name_count_dots(name);
+    size_t dots = 0;
+
+    for (const char *c = name; *c != '\0'; c++) {
+        dots += *c == '.';
+    }
     const char *domain = search->domains ? search->domains : "";
 
     wr_assert(walk->index <= search->count);

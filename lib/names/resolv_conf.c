@@ -65,18 +65,6 @@ static bool resolv_conf_copy_word(const char *word, size_t len, char *ret,
     return true;
 }
 
-WEIR_MUST_USE static int resolv_conf_parse_server(const char *text,
-                                                  struct weir_address *ret)
-{
-    int err = weir_address_parse(text, PORT_DEFAULT, ret);
-
-    if (err < 0 && err != -ENODEV) {
-        err = weir_address_parse_with_port(text, ret);
-    }
-    wr_require(err >= 0 || err == -ENODEV, -EINVAL);
-    return err;
-}
-
 int wr_name_servers_read(const char *list, struct wr_name_servers *ret)
 {
     static const char between[] = ", \t\r\n";
@@ -89,7 +77,12 @@ int wr_name_servers_read(const char *list, struct wr_name_servers *ret)
         const size_t len = strcspn(list, between);
         wr_require(resolv_conf_copy_word(list, len, text, sizeof(text)),
                    -EINVAL);
-        int err = resolv_conf_parse_server(text, &address);
+        int err = weir_address_parse(text, PORT_DEFAULT, &address);
+
+        if (err < 0 && err != -ENODEV) {
+            err = weir_address_parse_with_port(text, &address);
+        }
+        wr_require(err >= 0 || err == -ENODEV, -EINVAL);
         wr_require(err >= 0, err);
         wr_require(resolv_conf_add_server(&servers, &address), -ENOBUFS);
         list += len;

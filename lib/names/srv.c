@@ -202,12 +202,6 @@ static void srv_add(struct srv_collecting *all, const struct weir_srv *record,
     wr_assert(all->count > 0);
 }
 
-static int srv_get_host_result(const struct wr_srv_host *host)
-{
-    wr_assert(host->err < 0 || wr_lookup_has_ended(&host->lookup));
-    return host->err < 0 ? host->err : wr_lookup_get_result(&host->lookup);
-}
-
 int wr_srv_collect(const struct wr_srv *srv, const struct weir_address *old,
                    const struct wr_srv_rank *old_ranks, size_t old_count,
                    struct weir_address *ret, struct wr_srv_rank *ret_ranks)
@@ -222,7 +216,9 @@ int wr_srv_collect(const struct wr_srv *srv, const struct weir_address *old,
     for (size_t i = 0; i < srv->records.srv_count; i++) {
         const struct weir_srv *record = &srv->records.srv[i];
         const struct wr_srv_host *host = srv_find_host(srv, record->host);
-        const int result = srv_get_host_result(host);
+        wr_assert(host->err < 0 || wr_lookup_has_ended(&host->lookup));
+        const int result =
+            host->err < 0 ? host->err : wr_lookup_get_result(&host->lookup);
         for (size_t j = 0; result >= 0 && j < host->lookup.count; j++) {
             srv_add(&all, record, &host->lookup.addresses[j]);
         }

@@ -94,16 +94,6 @@ static void child_finish(struct wr_child *child)
     child->ended(child);
 }
 
-/* The poll has failed while the loop runs: kills the child. A second poll waits
- * for its end, or fails too. */
-static void child_kill_unwatched(struct wr_child *child)
-{
-    wr_ignore(wr_spawn_signal(child->pidfd, SIGKILL) < 0);
-    child_set_state(child, WR_CHILD_LEAVING);
-    wr_prep_poll(&child->loop->uring, &child->op, child->pidfd, POLLIN, false);
-    wr_child_check_invariants(child);
-}
-
 static void child_poll(struct wr_child *child)
 {
     wr_assert(child->pidfd >= 0);
@@ -119,19 +109,6 @@ static void child_rested(struct wr_timer *timer)
     wr_child_check_invariants(child);
 }
 
-/* The child has ended, but a tracer must reap it first: a poll would complete
- * at once, again and again, and the kernel does not report when the tracer is
- * done. */
-static void child_rest(struct wr_child *child)
-{
-    weir_loop *loop = child->loop;
-
-    wr_assert(child->state == WR_CHILD_WATCHED);
-    wr_timer_arm(&loop->wheel, &child->rest,
-                 wr_add_sat(loop->now_ns, CHILD_REST_NS));
-    wr_child_check_invariants(child);
-}
-
 static void child_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_child *child = wr_container_of(op, struct wr_child, op);
@@ -144,12 +121,26 @@ static void child_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
         child_set_state(child, WR_CHILD_UNKNOWN);
         child_finish(child);
     } else if (res < 0 && child->loop->uring.ring) {
-        child_kill_unwatched(child);
+        /* The poll has failed while the loop runs: kills the child. A second
+         * poll waits for its end, or fails too. */
+        wr_ignore(wr_spawn_signal(child->pidfd, SIGKILL) < 0);
+        child_set_state(child, WR_CHILD_LEAVING);
+        wr_prep_poll(&child->loop->uring, &child->op, child->pidfd, POLLIN,
+                     false);
+        wr_child_check_invariants(child);
     } else if (res < 0) {
         child_end_now(child);
         child_finish(child);
     } else {
-        child_rest(child);
+        /* The child has ended, but a tracer must reap it first: a poll would
+         * complete at once, again and again, and the kernel does not report
+         * when the tracer is done. */
+        weir_loop *loop = child->loop;
+
+        wr_assert(child->state == WR_CHILD_WATCHED);
+        wr_timer_arm(&loop->wheel, &child->rest,
+                     wr_add_sat(loop->now_ns, CHILD_REST_NS));
+        wr_child_check_invariants(child);
     }
 }
 

@@ -340,17 +340,6 @@ static int subprocess_open_pipe(struct subprocess *s, int index)
                         &factory, NULL, &t);
 }
 
-static int subprocess_open_pipes(struct subprocess *s)
-{
-    int err = 0;
-
-    wr_assert(s->state == SUBPROCESS_STARTING);
-    for (int i = 0; i < WR_STDIO_COUNT && err == 0; i++) {
-        err = subprocess_open_pipe(s, i);
-    }
-    return err;
-}
-
 static int subprocess_find_protocol(struct subprocess *s)
 {
     wr_assert(s->state == SUBPROCESS_STARTING);
@@ -381,7 +370,9 @@ static int subprocess_connect(struct subprocess *s)
     wr_child_watch(&s->child);
     int err = s->cause;
     if (err == 0) {
-        err = subprocess_open_pipes(s);
+        for (int i = 0; i < WR_STDIO_COUNT && err == 0; i++) {
+            err = subprocess_open_pipe(s, i);
+        }
     }
     if (err == 0) {
         err = subprocess_find_protocol(s);
@@ -444,18 +435,6 @@ static int subprocess_set_protocol(weir_transport *t,
     return 0;
 }
 
-/* Closes the pipes; the pipe to standard input may still have bytes to send. */
-static void subprocess_close_pipes(struct subprocess *s)
-{
-    for (int i = 0; i < WR_STDIO_COUNT; i++) {
-        if (s->pipes[i].is_open) {
-            wr_assert(s->pipes[i].t != NULL);
-            /* The pipe reports a refused write. */
-            wr_ignore(weir_transport_close(s->pipes[i].t) < 0);
-        }
-    }
-}
-
 static void subprocess_close(weir_transport *t)
 {
     struct subprocess *s = subprocess_of(t);
@@ -471,7 +450,14 @@ static void subprocess_close(weir_transport *t)
         return;
     }
     subprocess_set_state(s, SUBPROCESS_CLOSING);
-    subprocess_close_pipes(s);
+    /* The pipe to standard input may still have bytes to send. */
+    for (int i = 0; i < WR_STDIO_COUNT; i++) {
+        if (s->pipes[i].is_open) {
+            wr_assert(s->pipes[i].t != NULL);
+            /* The pipe reports a refused write. */
+            wr_ignore(weir_transport_close(s->pipes[i].t) < 0);
+        }
+    }
     /* If the signal is refused, the child only sees its pipes close. */
     wr_ignore(wr_child_signal(&s->child, SIGTERM) < 0);
     wr_timer_arm(&loop->wheel, &s->grace_timer,

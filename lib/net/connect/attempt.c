@@ -59,17 +59,6 @@ static void attempt_submit(struct wr_attempt *attempt)
                         &attempt->address.storage.any, attempt->address.len);
 }
 
-static void attempt_rest(struct wr_attempt *attempt)
-{
-    weir_loop *loop = attempt->loop;
-
-    wr_assert(attempt->retry_ns >= RETRY_FIRST_NS);
-    wr_timer_arm(&loop->wheel, &attempt->retry,
-                 wr_add_sat(loop->now_ns, attempt->retry_ns));
-    attempt->retry_ns = wr_min_u64(attempt->retry_ns * 2, RETRY_LAST_NS);
-    wr_attempt_check_invariants(attempt);
-}
-
 static void attempt_retry_expired(struct wr_timer *timer)
 {
     struct wr_attempt *attempt =
@@ -111,7 +100,13 @@ static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
         }
         attempt_end(attempt, attempt->cause);
     } else if (res == -EAGAIN && is_unix) {
-        attempt_rest(attempt);
+        weir_loop *loop = attempt->loop;
+
+        wr_assert(attempt->retry_ns >= RETRY_FIRST_NS);
+        wr_timer_arm(&loop->wheel, &attempt->retry,
+                     wr_add_sat(loop->now_ns, attempt->retry_ns));
+        attempt->retry_ns = wr_min_u64(attempt->retry_ns * 2, RETRY_LAST_NS);
+        wr_attempt_check_invariants(attempt);
     } else {
         attempt_end(attempt, res < 0 ? res : 0);
     }

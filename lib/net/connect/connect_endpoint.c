@@ -54,17 +54,6 @@ static int connect_endpoint_check(const struct wr_connect_call *call)
     return 0;
 }
 
-/* A pipe has no family, and no TLS. */
-static int connect_endpoint_check_pipe(const struct wr_connect_call *call)
-{
-    wr_require(call->options->family == AF_UNSPEC && !call->options->tls,
-               -EINVAL);
-    return wr_pipe_check(call->endpoint.fd,
-                         call->endpoint.kind == WEIR_ENDPOINT_READ_PIPE
-                             ? WR_PIPE_READ
-                             : WR_PIPE_WRITE);
-}
-
 int wr_connect_read_endpoint(weir_loop *loop,
                              const struct wr_connect_call *call,
                              struct wr_endpoint *ret)
@@ -73,7 +62,13 @@ int wr_connect_read_endpoint(weir_loop *loop,
     wr_require(err >= 0, err);
     if (wr_endpoint_is_pipe(&call->endpoint)) {
         *ret = (struct wr_endpoint){.count = 0};
-        return connect_endpoint_check_pipe(call);
+        /* A pipe has no family, and no TLS. */
+        wr_require(call->options->family == AF_UNSPEC && !call->options->tls,
+                   -EINVAL);
+        return wr_pipe_check(call->endpoint.fd,
+                             call->endpoint.kind == WEIR_ENDPOINT_READ_PIPE
+                                 ? WR_PIPE_READ
+                                 : WR_PIPE_WRITE);
     }
     err = wr_endpoint_read(loop, &call->endpoint, CANDIDATE_LIMIT, ret);
     wr_require(err >= 0, err);

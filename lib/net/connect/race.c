@@ -32,15 +32,6 @@ void wr_race_check_invariants(const struct wr_race *race)
     wr_assert(race->fd < 0 || race->is_over || race->eyeballs.count == 0);
 }
 
-static struct wr_runner *race_add_runner(struct wr_race *race)
-{
-    struct wr_runner *runner =
-        wr_attempt_is_under_way(&race->first.attempt)
-            ? wr_guard_alloc(&race->loop->counting, sizeof(*runner))
-            : &race->first;
-    return runner;
-}
-
 static void race_free_runner(struct wr_race *race, struct wr_runner *runner)
 {
     wr_assert(!wr_attempt_is_under_way(&runner->attempt));
@@ -113,7 +104,10 @@ static void race_runner_ended(struct wr_attempt *attempt, int err)
 static int race_try(struct wr_race *race, size_t index)
 {
     const uint64_t now_ns = race->loop->now_ns;
-    struct wr_runner *runner = race_add_runner(race);
+    struct wr_runner *runner =
+        wr_attempt_is_under_way(&race->first.attempt)
+            ? wr_guard_alloc(&race->loop->counting, sizeof(*runner))
+            : &race->first;
     struct wr_attempt_options options = race->options.attempt;
     int err = -ENOMEM;
 

@@ -226,21 +226,6 @@ static void listener_close_descriptor(struct wr_listener *listener)
     listener->is_closing = false;
 }
 
-/* Called when an accept of a closing listener has ended. After the last one no
- * accept of this process waits; then wakes the accepts of other processes that
- * share the socket. */
-static void listener_drain(struct wr_listener *listener, int32_t res)
-{
-    if (res >= 0) {
-        listener->ops->accepted_late(listener, res);
-    }
-    if (listener->armed_count == 0) {
-        wr_socket_wake_accepts(listener->fd);
-        listener_close_descriptor(listener);
-        listener->ops->closed(listener);
-    }
-}
-
 static void listener_accept_completed(struct wr_op *op, int32_t res,
                                       uint32_t flags)
 {
@@ -257,7 +242,16 @@ static void listener_accept_completed(struct wr_op *op, int32_t res,
         }
     }
     if (listener->is_closing) {
-        listener_drain(listener, res);
+        if (res >= 0) {
+            listener->ops->accepted_late(listener, res);
+        }
+        /* No accept of this process waits any more. Those of other processes
+         * that share the socket are woken. */
+        if (listener->armed_count == 0) {
+            wr_socket_wake_accepts(listener->fd);
+            listener_close_descriptor(listener);
+            listener->ops->closed(listener);
+        }
         return;
     }
     wr_listener_check_invariants(listener);

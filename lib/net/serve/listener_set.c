@@ -276,21 +276,6 @@ void wr_listener_set_fini(struct wr_listener_set *set)
     listener_set_free_room(set);
 }
 
-static struct wr_listener *listener_set_next(struct wr_listener_set *set)
-{
-    wr_assert(set->count < set->capacity);
-    struct wr_listener *listener = &set->all[set->count];
-    wr_listener_init(listener, set->loop, set->ops, set->owner);
-    return listener;
-}
-
-static void listener_set_close_all(struct wr_listener_set *set)
-{
-    wr_listener_set_close(set);
-    wr_assert(wr_listener_set_is_closed(set)); /* nothing was armed yet */
-    set->count = 0;
-}
-
 /* True if this machine does not have an address of the set, or IPv6. */
 static bool listener_set_may_be_skipped(int err)
 {
@@ -303,7 +288,9 @@ static int listener_set_open_next(struct wr_listener_set *set, int fd,
                                   const struct weir_address *address)
 {
     const struct wr_listen_options *options = &set->options;
-    struct wr_listener *listener = listener_set_next(set);
+    wr_assert(set->count < set->capacity);
+    struct wr_listener *listener = &set->all[set->count];
+    wr_listener_init(listener, set->loop, set->ops, set->owner);
 
     int err = fd >= 0 ? wr_listener_adopt(listener, fd, options)
                       : wr_listener_open(listener, address, options);
@@ -361,7 +348,10 @@ static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
             continue;
         }
         if (err < 0) {
-            listener_set_close_all(set);
+            wr_listener_set_close(set);
+            wr_assert(
+                wr_listener_set_is_closed(set)); /* nothing was armed yet */
+            set->count = 0;
             return err;
         }
         if (has_port) {

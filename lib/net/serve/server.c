@@ -34,13 +34,6 @@ static uint64_t server_time_now(const weir_loop *loop)
     return wr_loop_is_running(loop) ? loop->now_ns : wr_sys_now();
 }
 
-static void server_fini_parts(weir_server *server)
-{
-    wr_assert(wr_server_is_over(server));
-    wr_listener_set_fini(&server->listeners);
-    wr_secure_settings_drop(&server->tls);
-}
-
 /* Unregisters a quiet server from the loop, and frees a server that is over and
  * was freed by the program. */
 static void server_release_if_over(weir_server *server)
@@ -62,7 +55,9 @@ static void server_release_if_over(weir_server *server)
     wr_assert(!wr_list_is_linked(&server->member.link));
     wr_ready_cancel(&server->work);
     wr_timer_cancel(&loop->wheel, &server->grace);
-    server_fini_parts(server);
+    wr_assert(wr_server_is_over(server));
+    wr_listener_set_fini(&server->listeners);
+    wr_secure_settings_drop(&server->tls);
     wr_free(&loop->counting, server, sizeof(*server));
     wr_loop_unpin(loop);
 }
@@ -97,15 +92,6 @@ static void server_start_serving(weir_server *server)
     }
 }
 
-static void server_fail_start(weir_server *server, int err)
-{
-    wr_assert(err < 0);
-    server->err = err;
-    wr_server_set_state(server, SERVER_CLOSED);
-    wr_server_close_parked(server);
-    server_tell(server, &server->close_watches);
-}
-
 /* Opens the listeners, in a task that has entered. */
 static int server_listen(weir_server *server)
 {
@@ -137,7 +123,10 @@ static void server_end_start(weir_server *server, int err)
         return;
     }
     if (err < 0) {
-        server_fail_start(server, err);
+        server->err = err;
+        wr_server_set_state(server, SERVER_CLOSED);
+        wr_server_close_parked(server);
+        server_tell(server, &server->close_watches);
         return;
     }
     wr_assert(wr_listener_set_is_open(&server->listeners));

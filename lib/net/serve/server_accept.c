@@ -77,13 +77,6 @@ static void server_accept_report(weir_server *server, const char *message,
     wr_loop_report(server->loop, &exception);
 }
 
-static uint64_t server_accept_room_for_clients(const weir_server *server)
-{
-    const uint64_t taken = server->client_count + server->parked_count;
-    return server->connection_limit > taken ? server->connection_limit - taken
-                                            : 0;
-}
-
 /* True if the kernel's queues can hold more than the server may accept. */
 static bool server_accept_is_near_limit(const weir_server *server)
 {
@@ -93,7 +86,9 @@ static bool server_accept_is_near_limit(const weir_server *server)
 
 void wr_server_arm(weir_server *server)
 {
-    const uint64_t room = server_accept_room_for_clients(server);
+    const uint64_t taken = server->client_count + server->parked_count;
+    const uint64_t room =
+        server->connection_limit > taken ? server->connection_limit - taken : 0;
 
     if (server->state != SERVER_SERVING) {
         return;
@@ -227,17 +222,6 @@ static void server_accept_park(weir_server *server,
     }
 }
 
-/* Passes a connection to the program, which may free the server. */
-static void server_accept_give(weir_server *server, int fd)
-{
-    wr_assert(server->accepted);
-    server->pins++;
-    server->accepted(server->accepted_arg, server, fd);
-    wr_loop_end_if_forked(server->loop);
-    wr_assert(server->pins > 0);
-    server->pins--;
-}
-
 /* True if the process has another limit of descriptors than the multishot
  * accept was armed with. Checks once per iteration. Only a ring keeps a limit:
  * with epoll each accept is a call under the present limit. */
@@ -255,19 +239,6 @@ static bool server_accept_has_other_limit(struct wr_listener *listener)
     return wr_sys_get_nofile() != listener->nofile;
 }
 
-/* Called after a connection to a server with a limit, while its multishot
- * accept continues. An accept that was armed with another limit of descriptors
- * is ended, and its end arms a new one. */
-static void server_accept_follow_limits(weir_server *server,
-                                        struct wr_listener *listener)
-{
-    if (server_accept_is_near_limit(server)) {
-        wr_server_arm(server);
-    } else if (server_accept_has_other_limit(listener)) {
-        wr_listener_end_multishot(listener);
-    }
-}
-
 static void server_accept_listener_accepted(struct wr_listener *listener,
                                             int fd)
 {
@@ -276,7 +247,12 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     wr_assert(server->state == SERVER_SERVING);
     server->lacks_resources = false;
     if (server->accepted) {
-        server_accept_give(server, fd);
+        /* The program may free the server. */
+        server->pins++;
+        server->accepted(server->accepted_arg, server, fd);
+        wr_loop_end_if_forked(server->loop);
+        wr_assert(server->pins > 0);
+        server->pins--;
     } else if (server->client_count < server->connection_limit) {
         /* The connection may be older than the options of the listener. */
         server_accept_open_client(server, fd, listener->family,
@@ -287,7 +263,13 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     if (!listener->multishot) {
         wr_server_arm(server); /* otherwise the multishot accept continues */
     } else if (server->connection_limit != UINT64_MAX) {
-        server_accept_follow_limits(server, listener);
+        /* The multishot accept continues. One that was armed with another limit
+         * of descriptors is ended, and its end arms a new one. */
+        if (server_accept_is_near_limit(server)) {
+            wr_server_arm(server);
+        } else if (server_accept_has_other_limit(listener)) {
+            wr_listener_end_multishot(listener);
+        }
     }
     wr_debug_check(wr_server_check_invariants(server));
 }
