@@ -110,21 +110,6 @@ static void clock_begin_anew(struct wr_clock *clock, int err)
     }
 }
 
-/* Restarts limits that have expired unfairly, and returns the next limit. Each
- * limit restarts at most once, because a limit does not expire at the moment
- * when it restarts. */
-static struct wr_deadline clock_find_fair(struct wr_clock *clock)
-{
-    struct wr_deadline next = wr_clock_next(clock);
-
-    while (next.when_ns <= clock->t->loop->now_ns &&
-           clock_is_unfair(&next, clock->t)) {
-        clock_begin_anew(clock, next.err);
-        next = wr_clock_next(clock);
-    }
-    return next;
-}
-
 static uint64_t clock_next_look_ns(const struct wr_clock *clock)
 {
     const weir_transport *t = clock->t;
@@ -156,7 +141,15 @@ static void clock_fired(struct wr_timer *timer)
         t->ops->doom(t);
         return;
     }
-    const struct wr_deadline next = clock_find_fair(clock);
+    /* Limits that have expired unfairly are restarted, each at most once,
+     * because a limit does not expire at the moment when it restarts. */
+    struct wr_deadline next = wr_clock_next(clock);
+
+    while (next.when_ns <= clock->t->loop->now_ns &&
+           clock_is_unfair(&next, clock->t)) {
+        clock_begin_anew(clock, next.err);
+        next = wr_clock_next(clock);
+    }
     if (next.when_ns > now_ns) {
         clock_arm(clock, next.when_ns);
     } else {

@@ -315,13 +315,6 @@ static bool connection_is_in_flight(const struct wr_connection *c)
     return c->outbox.sender || c->t.ops->is_in_flight(c);
 }
 
-/* True while an operation or another thread may use its memory. */
-static bool connection_is_leaving(const struct wr_connection *c)
-{
-    wr_assert(c->t.state == WR_LIFE_MOVING && c->leaving);
-    return c->leaving->is_away || c->t.ops->is_in_flight(c);
-}
-
 enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
 {
     switch (c->t.state) {
@@ -346,9 +339,10 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
     case WR_LIFE_ENDING:
         return connection_is_in_flight(c) ? WR_CONNECTION_WAIT
                                           : WR_CONNECTION_LOSE;
-    case WR_LIFE_MOVING:
-        return connection_is_leaving(c) ? WR_CONNECTION_WAIT
-                                        : WR_CONNECTION_HAND_OVER;
+    case WR_LIFE_MOVING: /* waits for operations and for the other thread */
+        return c->leaving->is_away || c->t.ops->is_in_flight(c)
+                   ? WR_CONNECTION_WAIT
+                   : WR_CONNECTION_HAND_OVER;
     case WR_LIFE_NEW:
     case WR_LIFE_LOST:
     case WR_LIFE_STATES:
@@ -394,16 +388,6 @@ static void connection_linger(struct wr_connection *c)
     }
 }
 
-/* Breaks the file once no byte of it is in the kernel. */
-static void connection_wait(struct wr_connection *c)
-{
-    wr_debug_assert(c->t.state == WR_LIFE_ENDING ||
-                    c->t.state == WR_LIFE_MOVING);
-    if (c->outbox.sender && !c->t.ops->holds_queue(c)) {
-        wr_sender_break(c->outbox.sender);
-    }
-}
-
 static void connection_lose(struct wr_connection *c)
 {
     const struct wr_transport_ops *ops = c->t.ops;
@@ -432,7 +416,12 @@ void wr_connection_advance(struct wr_connection *c)
     for (;;) {
         switch (wr_connection_next_step(c)) {
         case WR_CONNECTION_WAIT:
-            connection_wait(c);
+            /* Breaks the file once no byte of it is in the kernel. */
+            wr_debug_assert(c->t.state == WR_LIFE_ENDING ||
+                            c->t.state == WR_LIFE_MOVING);
+            if (c->outbox.sender && !c->t.ops->holds_queue(c)) {
+                wr_sender_break(c->outbox.sender);
+            }
             return;
         case WR_CONNECTION_RECEIVE:
             c->t.ops->receive(c);
@@ -474,27 +463,6 @@ static void connection_end_stream(struct wr_connection *c)
     weir_transport_close(t);
 }
 
-/* Calls connection_made, and sends bytes written before. A protocol is bound,
- * except before the end of a handshake. */
-static void connection_begin_talk(struct wr_connection *c)
-{
-    wr_assert(!c->t.is_made);
-    wr_connection_tell_made(c);
-    if (!wr_life_is_over(&c->t) && !wr_sendq_is_empty(&c->outbox.queue)) {
-        c->t.ops->queued(&c->t, c->outbox.queue.bytes);
-    }
-}
-
-static void connection_look(struct wr_connection *c)
-{
-    const int err = c->t.error == 0 ? c->t.ops->look(c) : 0;
-
-    wr_assert(err <= 0);
-    if (err < 0) {
-        wr_transport_set_error(&c->t, err, "write");
-    }
-}
-
 static void connection_step(struct wr_ready *ready)
 {
     struct wr_connection *c =
@@ -503,7 +471,12 @@ static void connection_step(struct wr_ready *ready)
 
     wr_connection_debug_check(c);
     if (WR_UNLIKELY(!c->t.is_made) && c->t.binding.protocol) {
-        connection_begin_talk(c);
+        /* A protocol is bound, except before the end of a handshake. */
+        wr_assert(!c->t.is_made);
+        wr_connection_tell_made(c);
+        if (!wr_life_is_over(&c->t) && !wr_sendq_is_empty(&c->outbox.queue)) {
+            c->t.ops->queued(&c->t, c->outbox.queue.bytes);
+        }
     }
     if (ops->deliver) {
         ops->deliver(c);
@@ -517,7 +490,12 @@ static void connection_step(struct wr_ready *ready)
         wr_sender_go_on(c->outbox.sender);
     }
     if (ops->look && !wr_life_is_over(&c->t)) {
-        connection_look(c);
+        const int err = c->t.error == 0 ? c->t.ops->look(c) : 0;
+
+        wr_assert(err <= 0);
+        if (err < 0) {
+            wr_transport_set_error(&c->t, err, "write");
+        }
     }
     wr_connection_shut_when_sent(c);
     wr_connection_advance(c);
@@ -840,16 +818,6 @@ void wr_connection_file_changed(weir_transport *t)
     wr_life_push_step(t);
 }
 
-static void connection_check_clock(const struct wr_connection *c)
-{
-    const struct wr_clock *clock = c->clock;
-
-    wr_assert(clock->t == &c->t && c->t.state < WR_LIFE_LOST);
-    wr_assert(clock->closing_ns == 0 || c->t.state >= WR_LIFE_CLOSING);
-    wr_debug_assert(!wr_timer_is_armed(&clock->timer) ||
-                    c->t.state <= WR_LIFE_DOOMED || c->t.ops->get_below);
-}
-
 void wr_connection_check_invariants(const struct wr_connection *c)
 {
     const weir_transport *t = &c->t;
@@ -868,7 +836,12 @@ void wr_connection_check_invariants(const struct wr_connection *c)
                        ? wr_sender_check_invariants(c->outbox.sender)
                        : (void)0);
     if (c->clock) {
-        connection_check_clock(c);
+        const struct wr_clock *clock = c->clock;
+
+        wr_assert(clock->t == &c->t && c->t.state < WR_LIFE_LOST);
+        wr_assert(clock->closing_ns == 0 || c->t.state >= WR_LIFE_CLOSING);
+        wr_debug_assert(!wr_timer_is_armed(&clock->timer) ||
+                        c->t.state <= WR_LIFE_DOOMED || c->t.ops->get_below);
     }
     t->ops->check_device(c);
 }

@@ -228,27 +228,21 @@ static int outbox_queue_lease(weir_transport *t, struct wr_outbox *o,
     return err;
 }
 
-/* Copies a small piece, because its chunk would take more memory, and the peer
- * decides how many such pieces there are. The copy is not counted as copied by
- * a write. */
-static int outbox_write_few(weir_transport *t, const struct weir_buf *buf)
-{
-    const int err = t->ops->write(t, buf->data, buf->len);
-
-    wr_debug_assert(buf->len < WR_LEASE_LEAST);
-    if (WR_LIKELY(err == 0)) {
-        t->loop->counts.copied_by_write -= buf->len;
-        t->loop->pool.copied_bytes += buf->len;
-    }
-    return err;
-}
-
 int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf)
 {
     struct wr_outbox *o = wr_outbox_of(t);
 
     if (buf->len < WR_LEASE_LEAST) {
-        return outbox_write_few(t, buf);
+        /* A small piece is copied, because its chunk would take more memory,
+         * and the peer decides how many such pieces there are. The copy is not
+         * counted as copied by a write. */
+        const int err = t->ops->write(t, buf->data, buf->len);
+
+        if (WR_LIKELY(err == 0)) {
+            t->loop->counts.copied_by_write -= buf->len;
+            t->loop->pool.copied_bytes += buf->len;
+        }
+        return err;
     }
     int err = outbox_check(t, o, buf->len);
     if (err < 0) {

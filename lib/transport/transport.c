@@ -91,14 +91,6 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
     wr_list_init(&t->set_link);
 }
 
-static void transport_check_errors(const weir_transport *t)
-{
-    wr_assert(t->error <= 0);
-    wr_assert(t->write_error <= 0);
-    wr_assert(t->error == 0 || t->error_what);
-    wr_assert(t->error == 0 || t->end != WEIR_END_NONE);
-}
-
 void wr_transport_check_invariants(const weir_transport *t)
 {
     const bool must_notify = t->writing_paused || t->flush;
@@ -106,7 +98,10 @@ void wr_transport_check_invariants(const weir_transport *t)
     wr_assert(t->refs > 0);
     wr_assert(t->must_notify == must_notify);
     if (WR_UNLIKELY(!wr_transport_can_write(t))) {
-        transport_check_errors(t);
+        wr_assert(t->error <= 0);
+        wr_assert(t->write_error <= 0);
+        wr_assert(t->error == 0 || t->error_what);
+        wr_assert(t->error == 0 || t->end != WEIR_END_NONE);
     }
     wr_debug_assert(t->low_bytes <= t->high_bytes);
     wr_debug_assert(t->check_bytes <= t->high_bytes);
@@ -216,14 +211,6 @@ void wr_transport_pause(weir_transport *t)
     wr_protocol_pause(t);
 }
 
-static void transport_resume_writing(weir_transport *t)
-{
-    wr_assert(t->writing_paused);
-    t->writing_paused = false;
-    transport_look_for_waits(t);
-    wr_protocol_resume(t);
-}
-
 void wr_transport_notify(weir_transport *t, uint64_t depth)
 {
     struct wr_flush *flush = depth == 0 ? t->flush : NULL;
@@ -235,7 +222,9 @@ void wr_transport_notify(weir_transport *t, uint64_t depth)
         transport_look_for_waits(t);
     }
     if (t->writing_paused && depth <= t->low_bytes) {
-        transport_resume_writing(t);
+        t->writing_paused = false;
+        transport_look_for_waits(t);
+        wr_protocol_resume(t);
     }
     if (flush) {
         flush->flushed(flush);
@@ -746,18 +735,6 @@ int wr_transport_enter_slowly(const weir_transport *t)
     return err == 0 && t->is_below ? WEIR_EREPLACED : err;
 }
 
-/* Moves a pause of writing, or a wait for an empty queue, from @below to @t. */
-static void transport_move_waits(weir_transport *t, weir_transport *below)
-{
-    wr_assert(!t->writing_paused && !t->flush);
-    t->writing_paused = below->writing_paused;
-    t->flush = below->flush;
-    t->must_notify = below->must_notify;
-    below->writing_paused = false;
-    below->flush = NULL;
-    below->must_notify = false;
-}
-
 void wr_transport_take_place(weir_transport *t, weir_transport *below)
 {
     wr_assert(!below->is_below && wr_list_is_linked(&below->member.link));
@@ -777,7 +754,15 @@ void wr_transport_take_place(weir_transport *t, weir_transport *below)
     }
     wr_transport_set_marks(t, below->high_bytes, below->low_bytes);
     wr_transport_set_marks(below, WR_HIGH_DEFAULT, WR_LOW_DEFAULT);
-    transport_move_waits(t, below);
+    /* Moves a pause of writing, or a wait for an empty queue, from @below to
+     * @t. */
+    wr_assert(!t->writing_paused && !t->flush);
+    t->writing_paused = below->writing_paused;
+    t->flush = below->flush;
+    t->must_notify = below->must_notify;
+    below->writing_paused = false;
+    below->flush = NULL;
+    below->must_notify = false;
 }
 
 /* ---- writes of kinds without writes ---- */

@@ -31,18 +31,6 @@ static void datagram_shared_close(struct wr_module *module)
 static const struct wr_module_ops datagram_shared_ops = {
     .close = datagram_shared_close};
 
-static void datagram_shared_init(struct wr_datagram_shared *shared,
-                                 weir_loop *loop)
-{
-    wr_assert(!wr_loop_is_closed(loop));
-    memset(shared, 0, sizeof(*shared));
-    shared->loop = loop;
-    for (uint32_t i = 0; i < WR_SLOTS_MAX; i++) {
-        shared->in[i].msg_hdr.msg_iov = shared->in_iov[i];
-    }
-    wr_loop_add_module(loop, &shared->module, &datagram_shared_ops);
-}
-
 static struct wr_datagram_shared *datagram_shared_find(weir_loop *loop)
 {
     struct wr_module *module = wr_loop_find_module(loop, &datagram_shared_ops);
@@ -53,7 +41,13 @@ static struct wr_datagram_shared *datagram_shared_find(weir_loop *loop)
     }
     shared = wr_guard_alloc(&loop->counting, sizeof(*shared));
     if (shared) {
-        datagram_shared_init(shared, loop);
+        wr_assert(!wr_loop_is_closed(loop));
+        memset(shared, 0, sizeof(*shared));
+        shared->loop = loop;
+        for (uint32_t i = 0; i < WR_SLOTS_MAX; i++) {
+            shared->in[i].msg_hdr.msg_iov = shared->in_iov[i];
+        }
+        wr_loop_add_module(loop, &shared->module, &datagram_shared_ops);
     }
     return shared;
 }
@@ -346,17 +340,6 @@ static struct wr_datagram *datagram_make(weir_loop *loop, int fd)
     return d;
 }
 
-/* Frees a transport whose protocol was never called. */
-static void datagram_discard(struct wr_datagram *d)
-{
-    weir_loop *loop = d->t.loop;
-
-    wr_assert(d->t.state == WR_LIFE_NEW);
-    wr_assert(d->t.demand.account.lease_count == 0);
-    datagram_unshare(d->shared);
-    wr_guard_free(&loop->counting, d, sizeof(*d));
-}
-
 static void datagram_begin(struct wr_datagram *d)
 {
     weir_loop *loop = d->t.loop;
@@ -411,18 +394,6 @@ int wr_datagram_configure(const weir_loop *loop, int fd, int family,
     return err;
 }
 
-/* The peer of a connected socket is the remote address. */
-static void datagram_open_ask_names(struct wr_datagram *d,
-                                    const struct weir_address *remote)
-{
-    struct weir_address peer;
-
-    wr_assert(d->fd >= 0);
-    wr_ignore(wr_socket_ask_sockname(d->fd, &d->sockname) < 0);
-    d->is_connected = wr_socket_ask_peername(d->fd, &peer) >= 0;
-    d->remote = remote->len > 0 ? *remote : peer;
-}
-
 static void
 datagram_open_set_limits(struct wr_datagram *d,
                          const struct weir_datagram_options *options)
@@ -454,7 +425,13 @@ int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
     d->family = (sa_family_t)family;
     d->meets_fds = wr_datagram_meets_fds(loop, family);
     datagram_open_set_limits(d, options);
-    datagram_open_ask_names(d, socket->remote);
+    /* The peer of a connected socket is the remote address. */
+    struct weir_address peer;
+
+    wr_assert(d->fd >= 0);
+    wr_ignore(wr_socket_ask_sockname(d->fd, &d->sockname) < 0);
+    d->is_connected = wr_socket_ask_peername(d->fd, &peer) >= 0;
+    d->remote = socket->remote->len > 0 ? *socket->remote : peer;
     d->peer_wait_ns = UINT64_MAX;
     if (options->peer_wait_ns > 0 && family == AF_UNIX && !d->is_connected) {
         d->peer_wait_ns = options->peer_wait_ns;
@@ -462,7 +439,11 @@ int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
     int err = wr_protocol_find(&d->t, factory);
     if (err < 0) {
         wr_datagram_close_fd(loop, fd, family);
-        datagram_discard(d);
+        /* The protocol of this transport was never called. */
+        wr_assert(d->t.state == WR_LIFE_NEW);
+        wr_assert(d->t.demand.account.lease_count == 0);
+        datagram_unshare(d->shared);
+        wr_guard_free(&loop->counting, d, sizeof(*d));
         return err;
     }
     datagram_begin(d);

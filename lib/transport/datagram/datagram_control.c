@@ -84,18 +84,6 @@ static int datagram_control_int(const struct cmsghdr *cmsg)
     return value;
 }
 
-static void datagram_control_read_socket(struct weir_ancillary *facts,
-                                         const struct cmsghdr *cmsg)
-{
-    if (cmsg->cmsg_type == SCM_TIMESTAMPNS) {
-        struct timespec at;
-        memcpy(&at, CMSG_DATA(cmsg), sizeof(at));
-        facts->timestamp_ns =
-            (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
-        facts->has |= WEIR_ANCILLARY_TIMESTAMP;
-    }
-}
-
 static void datagram_control_read_v4(struct weir_ancillary *facts,
                                      const struct cmsghdr *cmsg)
 {
@@ -164,7 +152,13 @@ void wr_datagram_read_control(struct wr_datagram_head *head,
     for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&readable); cmsg;
          cmsg = CMSG_NXTHDR(&readable, cmsg)) {
         if (cmsg->cmsg_level == SOL_SOCKET) {
-            datagram_control_read_socket(facts, cmsg);
+            if (cmsg->cmsg_type == SCM_TIMESTAMPNS) {
+                struct timespec at;
+                memcpy(&at, CMSG_DATA(cmsg), sizeof(at));
+                facts->timestamp_ns =
+                    (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
+                facts->has |= WEIR_ANCILLARY_TIMESTAMP;
+            }
         } else if (cmsg->cmsg_level == IPPROTO_IP) {
             datagram_control_read_v4(facts, cmsg);
         } else if (cmsg->cmsg_level == IPPROTO_IPV6) {

@@ -17,13 +17,6 @@
 /* Bytes that a descriptor counts against the iteration's budget. */
 #define FD_COST 256u
 
-static bool datagram_fds_are_in(const struct cmsghdr *control)
-{
-    return control->cmsg_level == SOL_SOCKET &&
-           (control->cmsg_type == SCM_RIGHTS ||
-            control->cmsg_type == DATAGRAM_FDS_PIDFD);
-}
-
 void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header)
 {
     struct msghdr readable = *header; /* the CMSG macros need it non-const */
@@ -31,7 +24,9 @@ void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header)
     wr_assert(d->family == AF_UNIX);
     for (struct cmsghdr *control = CMSG_FIRSTHDR(&readable); control;
          control = CMSG_NXTHDR(&readable, control)) {
-        if (datagram_fds_are_in(control)) {
+        if (control->cmsg_level == SOL_SOCKET &&
+            (control->cmsg_type == SCM_RIGHTS ||
+             control->cmsg_type == DATAGRAM_FDS_PIDFD)) {
             const size_t bytes = control->cmsg_len - CMSG_LEN(0);
             const uint32_t count = (uint32_t)(bytes / sizeof(int));
             wr_budget_received_due(&d->t.loop->budget, count * FD_COST);

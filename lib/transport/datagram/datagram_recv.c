@@ -90,21 +90,6 @@ static void datagram_recv_keep(struct wr_datagram *d, weir_lease *lease)
     d->kept_tail = kept;
 }
 
-/* Copies datagram @i, which is longer than its slot, into a new lease. Returns
- * NULL if out of memory. */
-static weir_lease *datagram_recv_assemble(struct wr_datagram *d, uint32_t i,
-                                          const weir_lease *slot)
-{
-    uint8_t *area = wr_datagram_overflow(d->shared, i);
-    const struct wr_datagram_head *head = datagram_recv_head(slot);
-    const size_t len = d->head_bytes + head->datagram.buf.len;
-
-    wr_assert(len > slot->len);
-    wr_assert(len <= WR_OVERFLOW_AREA);
-    memcpy(area, slot->data, slot->len);
-    return wr_lease_copy(&d->t.loop->pool, &d->t.demand.account, area, len);
-}
-
 static void datagram_recv_fill(struct wr_datagram *d,
                                const struct mmsghdr *message, weir_lease *slot)
 {
@@ -132,14 +117,6 @@ static void datagram_recv_fill(struct wr_datagram *d,
     if (d->wants_control) {
         wr_datagram_read_control(head, header);
     }
-}
-
-/* True if the message is not a datagram: a socket that the program has shut
- * down returns empty messages without a sender, without end. */
-static bool datagram_recv_is_end(const struct wr_datagram *d,
-                                 const struct mmsghdr *message)
-{
-    return d->family != AF_UNIX && message->msg_hdr.msg_namelen == 0;
 }
 
 static void datagram_recv_whole(struct wr_datagram *d, weir_lease *lease)
@@ -208,7 +185,16 @@ static void datagram_recv_one(struct wr_datagram *d, uint32_t i,
 
     if (datagram_recv_head(lease)->datagram.buf.len + d->head_bytes >
         lease->len) {
-        copy = datagram_recv_assemble(d, i, lease);
+        /* Copies the datagram, which is longer than its slot, into a new lease.
+         */
+        uint8_t *area = wr_datagram_overflow(d->shared, i);
+        const struct wr_datagram_head *head = datagram_recv_head(lease);
+        const size_t len = d->head_bytes + head->datagram.buf.len;
+
+        wr_assert(len > lease->len);
+        wr_assert(len <= WR_OVERFLOW_AREA);
+        memcpy(area, lease->data, lease->len);
+        copy = wr_lease_copy(&d->t.loop->pool, &d->t.demand.account, area, len);
         if (!copy) {
             d->counts.dropped_here++;
             return;
@@ -240,7 +226,10 @@ static uint64_t datagram_recv_deliver(struct wr_datagram *d, weir_lease *lease,
         datagram_recv_fill(d, &messages[i], lease);
         longest =
             wr_max_u64(longest, datagram_recv_head(lease)->datagram.buf.len);
-        if (WR_UNLIKELY(datagram_recv_is_end(d, &messages[i]))) {
+        /* A message without a sender is not a datagram: a socket that the
+         * program has shut down returns such messages without end. */
+        if (WR_UNLIKELY(d->family != AF_UNIX &&
+                        messages[i].msg_hdr.msg_namelen == 0)) {
             wr_datagram_break(d, -ESHUTDOWN, "receive");
         }
         if (WR_LIKELY(d->t.state == WR_LIFE_OPEN)) {
@@ -331,19 +320,6 @@ void wr_datagram_recv_init(struct wr_datagram *d, bool joins_segments)
     datagram_recv_set_slots(d, joins_segments ? SLOT_MAX : 0);
 }
 
-static void datagram_recv_arm(struct wr_datagram *d)
-{
-    if (WR_UNLIKELY(d->closer != NULL) && wr_datagram_rest_for_fds(d)) {
-        return;
-    }
-    if (WR_UNLIKELY(wr_intake_ask_uncounted(&d->t) == 0)) {
-        return;
-    }
-    wr_assert(!d->recv_op.in_flight && !wr_intake_is_queued(&d->t));
-    wr_prep_poll(&d->t.loop->uring, &d->recv_op, d->fd, POLLIN | POLLRDHUP,
-                 false);
-}
-
 void wr_datagram_update_recv(struct wr_datagram *d)
 {
     const bool wants = wr_datagram_is_reading(d) && !d->kept_head;
@@ -352,7 +328,15 @@ void wr_datagram_update_recv(struct wr_datagram *d)
         wr_intake_leave(&d->t);
     } else if (!wr_datagram_awaits_any(d) &&
                WR_LIKELY(!wr_timer_is_armed(&d->rest_timer))) {
-        datagram_recv_arm(d);
+        if (WR_UNLIKELY(d->closer != NULL) && wr_datagram_rest_for_fds(d)) {
+            return;
+        }
+        if (WR_UNLIKELY(wr_intake_ask_uncounted(&d->t) == 0)) {
+            return;
+        }
+        wr_assert(!d->recv_op.in_flight && !wr_intake_is_queued(&d->t));
+        wr_prep_poll(&d->t.loop->uring, &d->recv_op, d->fd, POLLIN | POLLRDHUP,
+                     false);
     }
 }
 
@@ -404,19 +388,6 @@ static void datagram_recv_name_slots(struct wr_datagram *d)
         header->msg_name = &head->datagram.peer.storage;
         header->msg_namelen = sizeof(head->datagram.peer.storage);
         datagram_recv_name_control(d, head, header);
-    }
-}
-
-static void datagram_recv_measure(struct wr_datagram *d, int received)
-{
-    struct wr_datagram_shared *shared = d->shared;
-
-    shared->slots.used = received > 0 ? (uint32_t)received : 0;
-    wr_check(shared->slots.used <= shared->slots.count);
-    for (uint32_t i = 0; i < shared->slots.used; i++) {
-        const uint64_t in_slot =
-            wr_min_u64(shared->in[i].msg_len, shared->in_iov[i][0].iov_len);
-        shared->slots.lens[i] = d->head_bytes + (uint32_t)in_slot;
     }
 }
 
@@ -483,12 +454,6 @@ static void datagram_recv_adapt(struct wr_datagram *d, uint32_t count,
     }
 }
 
-static bool datagram_recv_may_go_on(struct wr_datagram *d, bool is_full)
-{
-    return is_full && wr_datagram_is_reading(d) && !d->kept_head &&
-           !(d->closer && wr_datagram_rest_for_fds(d));
-}
-
 static void datagram_recv_took(struct wr_datagram *d, weir_lease *lease,
                                uint32_t count)
 {
@@ -505,7 +470,8 @@ static void datagram_recv_took(struct wr_datagram *d, weir_lease *lease,
     if (wr_datagram_awaits_any(d)) {
         return;
     }
-    if (datagram_recv_may_go_on(d, is_full)) {
+    if (is_full && wr_datagram_is_reading(d) && !d->kept_head &&
+        !(d->closer && wr_datagram_rest_for_fds(d))) {
         wr_intake_make_due(&d->t);
     } else if (d->t.state == WR_LIFE_OPEN) {
         wr_datagram_update_recv(d);
@@ -533,7 +499,13 @@ static void datagram_recv_batch(struct wr_datagram *d)
     datagram_recv_name_slots(d);
     const int received =
         wr_sys_recvmmsg(d->fd, shared->in, shared->slots.count);
-    datagram_recv_measure(d, received);
+    shared->slots.used = received > 0 ? (uint32_t)received : 0;
+    wr_check(shared->slots.used <= shared->slots.count);
+    for (uint32_t i = 0; i < shared->slots.used; i++) {
+        const uint64_t in_slot =
+            wr_min_u64(shared->in[i].msg_len, shared->in_iov[i][0].iov_len);
+        shared->slots.lens[i] = d->head_bytes + (uint32_t)in_slot;
+    }
     weir_lease *lease =
         wr_pool_close_slots(&loop->pool, &d->t.demand.account, &shared->slots);
     if (received > 0) {

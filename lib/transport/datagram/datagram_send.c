@@ -149,17 +149,6 @@ static void datagram_send_wait(struct wr_datagram *d, int why)
     }
 }
 
-/* Calls resume_writing if the queue is short; the protocol may queue more. */
-static void datagram_send_notify(struct wr_datagram *d)
-{
-    wr_assert(!d->in_resume);
-    if (wr_datagram_is_alive(d) && d->t.must_notify) {
-        d->in_resume = true;
-        wr_transport_check_low(&d->t, d->queue.bytes);
-        d->in_resume = false;
-    }
-}
-
 static void datagram_send_flush(struct wr_turn_end *turn_end)
 {
     struct wr_datagram *d =
@@ -167,7 +156,13 @@ static void datagram_send_flush(struct wr_turn_end *turn_end)
 
     wr_assert(d->outlet_state == WR_OUTLET_DIRTY);
     const int why = datagram_send_all(d);
-    datagram_send_notify(d);
+    /* The protocol may queue more. */
+    wr_assert(!d->in_resume);
+    if (wr_datagram_is_alive(d) && d->t.must_notify) {
+        d->in_resume = true;
+        wr_transport_check_low(&d->t, d->queue.bytes);
+        d->in_resume = false;
+    }
     if (!wr_datagram_is_alive(d)) {
         return;
     }

@@ -61,19 +61,6 @@ static size_t memory_take(struct wr_memory *m, struct wr_connection *from)
     return piece.iov_len;
 }
 
-/* If the other end is gone, drops the last bytes of a closing TLS connection,
- * whose loss is no error. */
-static void memory_drop_farewell(struct wr_connection *c)
-{
-    const uint64_t bytes = c->outbox.queue.bytes;
-
-    wr_assert(!wr_life_is_over(&c->t));
-    if (!memory_of(c)->other && c->t.error == 0 && !c->outbox.sender &&
-        bytes > 0 && bytes <= c->t.farewell_bytes) {
-        wr_connection_sent(c, bytes);
-    }
-}
-
 /* Callbacks may close and abort both ends, but only their steps free them. */
 static void memory_receive(struct wr_connection *c)
 {
@@ -126,7 +113,15 @@ static int memory_look(struct wr_connection *c)
     struct wr_memory *m = memory_of(c);
 
     wr_assert(c->t.error == 0);
-    memory_drop_farewell(c);
+    /* If the other end is gone, drops the last bytes of a closing TLS
+     * connection, whose loss is no error. */
+    const uint64_t bytes = c->outbox.queue.bytes;
+
+    wr_assert(!wr_life_is_over(&c->t));
+    if (!m->other && !c->outbox.sender && bytes > 0 &&
+        bytes <= c->t.farewell_bytes) {
+        wr_connection_sent(c, bytes);
+    }
     if (memory_has_arrived(c) && c->t.state == WR_LIFE_CLOSING) {
         wr_connection_sent(&m->other->c, m->other->c.outbox.queue.bytes);
     }

@@ -10,17 +10,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* Returns 0 for a stream socket; other sockets are not byte streams. */
-static int pipe_open_check_socket(int fd)
-{
-    int type = 0;
-    socklen_t len = sizeof(type);
-    int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
-
-    wr_require(err >= 0, err);
-    return type == SOCK_STREAM ? 0 : -EINVAL;
-}
-
 int wr_pipe_check(int fd, enum wr_pipe_direction direction)
 {
     mode_t mode;
@@ -35,7 +24,12 @@ int wr_pipe_check(int fd, enum wr_pipe_direction direction)
                    access == (direction == WR_PIPE_READ ? O_RDONLY : O_WRONLY),
                -EBADF);
     if (S_ISSOCK(mode)) {
-        return pipe_open_check_socket(fd);
+        /* Only stream sockets are byte streams. */
+        int type = 0;
+        socklen_t len = sizeof(type);
+        err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+        wr_require(err >= 0, err);
+        return type == SOCK_STREAM ? 0 : -EINVAL;
     }
     return S_ISFIFO(mode) || S_ISCHR(mode) || S_ISREG(mode) ? 0 : -EINVAL;
 }

@@ -17,25 +17,6 @@ void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io)
     p->io = io;
 }
 
-static void pipe_state_check_read(const struct wr_pipe *p)
-{
-    wr_assert(!p->watch_op.in_flight);
-    wr_assert(!p->c.outbox.sender);
-    wr_assert(wr_sendq_is_empty(&p->c.outbox.queue));
-    wr_assert(!p->c.t.eof_seen || !p->op.base.in_flight);
-    wr_assert(p->io != WR_PIPE_WORKING || p->scratch);
-}
-
-static void pipe_state_check_write(const struct wr_pipe *p)
-{
-    wr_assert(!wr_delivery_is_paused(&p->c.delivery) && !p->c.t.eof_seen &&
-              !p->c.t.held_back);
-    wr_assert(!wr_delivery_has_held(&p->c.delivery) && !p->scratch);
-    wr_assert(p->c.t.demand.account.lease_count == 0);
-    wr_assert(!p->op.base.in_flight || !wr_sendq_is_empty(&p->c.outbox.queue));
-    wr_assert(!wr_list_is_linked(&p->turn_end.link) || !p->op.base.in_flight);
-}
-
 void wr_pipe_check_invariants(const struct wr_connection *c)
 {
     const struct wr_pipe *p = wr_pipe_of(c);
@@ -46,9 +27,20 @@ void wr_pipe_check_invariants(const struct wr_connection *c)
     wr_assert(!p->op.base.in_flight || !wr_intake_is_queued(&c->t));
     wr_assert(p->c.t.fd >= 0 || c->t.state == WR_LIFE_LOST);
     if (p->direction == WR_PIPE_READ) {
-        pipe_state_check_read(p);
+        wr_assert(!p->watch_op.in_flight);
+        wr_assert(!p->c.outbox.sender);
+        wr_assert(wr_sendq_is_empty(&p->c.outbox.queue));
+        wr_assert(!p->c.t.eof_seen || !p->op.base.in_flight);
+        wr_assert(p->io != WR_PIPE_WORKING || p->scratch);
     } else {
-        pipe_state_check_write(p);
+        wr_assert(!wr_delivery_is_paused(&p->c.delivery) && !p->c.t.eof_seen &&
+                  !p->c.t.held_back);
+        wr_assert(!wr_delivery_has_held(&p->c.delivery) && !p->scratch);
+        wr_assert(p->c.t.demand.account.lease_count == 0);
+        wr_assert(!p->op.base.in_flight ||
+                  !wr_sendq_is_empty(&p->c.outbox.queue));
+        wr_assert(!wr_list_is_linked(&p->turn_end.link) ||
+                  !p->op.base.in_flight);
     }
 }
 

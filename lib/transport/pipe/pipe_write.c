@@ -53,16 +53,6 @@ static void pipe_write_wait_for_room(struct wr_pipe *p)
                  p->sees_changes);
 }
 
-static int32_t pipe_write_call(struct wr_pipe *p, const struct iovec *iov,
-                               uint32_t count)
-{
-    return p->way == WR_PIPE_BY_SOCKET
-               ? wr_sys_send(p->c.t.fd, iov, count)
-               : wr_sys_write(p->c.t.fd, iov, count,
-                              wr_has(&p->c.t.loop->uring.features,
-                                     WR_FEATURE_WRITE_NOSIGNAL));
-}
-
 /* Handles the end of a write. @is_short is true if not all bytes fitted. */
 static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
 {
@@ -122,7 +112,11 @@ static void pipe_write_flush(struct wr_turn_end *turn_end)
     for (uint32_t i = 0; i < count; i++) {
         bytes += iov[i].iov_len;
     }
-    const int32_t res = pipe_write_call(p, iov, count);
+    const int32_t res = p->way == WR_PIPE_BY_SOCKET
+                            ? wr_sys_send(p->c.t.fd, iov, count)
+                            : wr_sys_write(p->c.t.fd, iov, count,
+                                           wr_has(&p->c.t.loop->uring.features,
+                                                  WR_FEATURE_WRITE_NOSIGNAL));
     if (res == -EOPNOTSUPP && p->way == WR_PIPE_BY_NOWAIT) {
         p->way = WR_PIPE_BY_WORKER;
         pipe_write_by_worker(p);

@@ -119,21 +119,16 @@ int wr_splice_prep_write(struct wr_splice *splice, struct wr_uring *uring,
     return 0;
 }
 
-/* Drops the bytes that the file has not taken; the send queue has them. */
-static void splice_empty(struct wr_splice *splice)
-{
-    char rest[WR_SPLICE_BYTES];
-
-    while (wr_sys_pipe_read(splice->ends[0], rest, sizeof(rest)) > 0) {
-    }
-    splice->staged = 0;
-}
-
 int32_t wr_splice_write_completed(struct wr_splice *splice, int32_t res)
 {
     wr_check(!splice_is_open(splice) || res <= (int32_t)splice->staged);
     if (splice_is_open(splice) && res < (int32_t)splice->staged) {
-        splice_empty(splice);
+        /* Drops the bytes that the file has not taken; the send queue has them.
+         */
+        char rest[WR_SPLICE_BYTES];
+
+        while (wr_sys_pipe_read(splice->ends[0], rest, sizeof(rest)) > 0) {
+        }
     }
     splice->staged = 0;
     return splice_result(splice, res);

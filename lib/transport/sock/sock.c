@@ -52,33 +52,8 @@ static inline void sock_settle(struct wr_sock *s)
     }
 }
 
-/* Continues after a send, which most closes wait for: advances the connection
- * without another step. A pending step will do this in the same loop iteration,
- * unless the end is decided. */
-static inline void sock_advance(struct wr_sock *s)
-{
-    wr_connection_debug_check(&s->c);
-    if (WR_UNLIKELY(!sock_is_settled(s)) &&
-        (wr_life_is_over(&s->c.t) || !wr_ready_is_pending(&s->c.t.step))) {
-        wr_connection_advance(&s->c);
-    }
-}
-
 /* The smallest receive that starts bulk on any connection. */
 #define BULK_LEAST (64 << 10)
-
-/* Starts bulk if a receive has ended with many bytes: BULK_LEAST, or half of
- * what this connection may hold. A receive into a plain buffer never starts
- * bulk. */
-static inline void sock_look_for_bulk(struct wr_sock *s, int32_t res)
-{
-    wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    if (WR_UNLIKELY(res > (int32_t)WR_POOL_PLAIN_SIZE) &&
-        (res >= BULK_LEAST ||
-         (uint64_t)res >= s->c.t.demand.account.limit_bytes / 2)) {
-        wr_sock_begin_bulk(s);
-    }
-}
 
 static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
@@ -94,7 +69,14 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
             sock_settle(s);
             return;
         }
-        sock_look_for_bulk(s, res);
+        /* Many bytes start bulk: BULK_LEAST, or half of what this connection
+         * may hold. A receive into a plain buffer never starts bulk. */
+        wr_debug_assert(s->recv_state == WR_RECV_IDLE);
+        if (WR_UNLIKELY(res > (int32_t)WR_POOL_PLAIN_SIZE) &&
+            (res >= BULK_LEAST ||
+             (uint64_t)res >= s->c.t.demand.account.limit_bytes / 2)) {
+            wr_sock_begin_bulk(s);
+        }
     }
     wr_connection_debug_check(&s->c);
     if (WR_LIKELY(flags & WR_CQE_BUFFER && res > 0)) {
@@ -128,21 +110,16 @@ static void sock_fed(weir_transport *t, enum wr_demand_state queue)
     sock_settle(s);
 }
 
-/* True if a poll has reported the peer's end. An error alone is not an end: an
- * error in the socket's error queue stays there, and every poll would report
- * it. */
-static bool sock_poll_saw_end(int32_t res)
-{
-    return res > 0 && ((uint32_t)res & (POLLHUP | POLLRDHUP)) != 0;
-}
-
 static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_sock *s = wr_container_of(op, struct wr_sock, poll_op);
     (void)flags;
 
     wr_connection_check_invariants(&s->c);
-    if (sock_poll_saw_end(res) && s->c.t.loop->host.misses_ends) {
+    /* An error alone is not the peer's end: an error in the socket's error
+     * queue stays there, and every poll would report it. */
+    if (res > 0 && ((uint32_t)res & (POLLHUP | POLLRDHUP)) != 0 &&
+        s->c.t.loop->host.misses_ends) {
         wr_sock_recv_by_polls(s); /* an armed receive may miss the remaining
                                    * bytes */
     }
@@ -158,7 +135,14 @@ static void sock_send_settle(struct wr_sock *s)
     if (WR_UNLIKELY(s->c.t.demand.state == WR_DEMAND_STUCK)) {
         wr_intake_leave(&s->c.t); /* the window may have waited for the send */
     }
-    sock_advance(s);
+    /* Advances the connection without another step, for which most closes wait.
+     * A pending step will do this in the same loop iteration, unless the end is
+     * decided. */
+    wr_connection_debug_check(&s->c);
+    if (WR_UNLIKELY(!sock_is_settled(s)) &&
+        (wr_life_is_over(&s->c.t) || !wr_ready_is_pending(&s->c.t.step))) {
+        wr_connection_advance(&s->c);
+    }
 }
 
 typedef bool sock_consume_fn(struct wr_sendq *q,
@@ -329,16 +313,6 @@ void wr_sock_remember_names(struct wr_sock *s)
     }
 }
 
-static void sock_free_extra(struct wr_sock *s)
-{
-    const struct weir_allocator *memory = &s->c.t.loop->counting;
-
-    wr_assert(s->c.t.state == WR_LIFE_LOST && !s->extra->fds);
-    wr_free(memory, s->extra->names, sizeof(*s->extra->names));
-    wr_free(memory, s->extra, sizeof(*s->extra));
-    s->extra = NULL;
-}
-
 static int sock_get_socket(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
@@ -397,46 +371,19 @@ static void sock_reset(struct wr_connection *c)
     } /* else the kernel continues to send its buffer */
 }
 
-/* True if a loss now would truncate a file that the program did not cancel.
- * The file may have failed in this loop iteration, before the program was
- * notified. */
-static bool sock_is_file_torn(const struct wr_sock *s)
-{
-    const struct wr_sender *file = s->c.outbox.sender;
-    const bool was_cancelled = file->err == -ECANCELED && s->c.t.error == 0;
-
-    return wr_sender_is_active(file) || (file->err < 0 && !was_cancelled);
-}
-
 /* Resets the connection if the file was sent in part, so that the peer does not
  * take the part for the whole. */
 static __attribute__((noinline)) void sock_stop_file(struct wr_sock *s)
 {
-    if (sock_is_file_torn(s)) {
+    /* A loss now would truncate a file that the program did not cancel. The
+     * file may have failed in this loop iteration, before the program was
+     * notified. */
+    const struct wr_sender *file = s->c.outbox.sender;
+    const bool was_cancelled = file->err == -ECANCELED && s->c.t.error == 0;
+    if (wr_sender_is_active(file) || (file->err < 0 && !was_cancelled)) {
         sock_reset_on_close(s);
     }
     wr_sender_break(s->c.outbox.sender);
-}
-
-/* Resets the connection now, because the descriptor is closed only after the
- * operation has ended. A Unix socket has no resets and is shut down. */
-static void sock_reset_now(struct wr_sock *s)
-{
-    wr_assert(s->c.t.state == WR_LIFE_ENDING);
-    wr_sock_remember_names(s); /* the reset makes the kernel forget them */
-    if (wr_sys_disconnect(s->c.t.fd) < 0) {
-        wr_ignore(wr_sys_shutdown(s->c.t.fd, SHUT_RDWR) < 0);
-    }
-}
-
-static void sock_end_send(struct wr_sock *s)
-{
-    wr_assert(s->c.t.state == WR_LIFE_ENDING);
-    wr_list_remove(&s->turn_end.link);
-    wr_op_cancel(&s->c.t.loop->uring, &s->send_op);
-    if (s->send_op.in_flight && s->resets) {
-        sock_reset_now(s);
-    }
 }
 
 static void sock_stop(struct wr_connection *c)
@@ -451,7 +398,18 @@ static void sock_stop(struct wr_connection *c)
     if (WR_UNLIKELY(s->sends_file)) {
         sock_stop_file(s);
     }
-    sock_end_send(s);
+    wr_assert(s->c.t.state == WR_LIFE_ENDING);
+    wr_list_remove(&s->turn_end.link);
+    wr_op_cancel(&s->c.t.loop->uring, &s->send_op);
+    if (s->send_op.in_flight && s->resets) {
+        /* Resets the connection now, because the descriptor is closed only
+         * after the operation has ended. A Unix socket has no resets and is
+         * shut down. */
+        wr_sock_remember_names(s); /* the reset makes the kernel forget them */
+        if (wr_sys_disconnect(s->c.t.fd) < 0) {
+            wr_ignore(wr_sys_shutdown(s->c.t.fd, SHUT_RDWR) < 0);
+        }
+    }
 }
 
 static void sock_drop(struct wr_connection *c)
@@ -568,7 +526,12 @@ static void sock_free(weir_transport *t)
 
     wr_assert(s->c.t.fd < 0 || t->state == WR_LIFE_NEW);
     if (s->extra) {
-        sock_free_extra(s);
+        const struct weir_allocator *memory = &s->c.t.loop->counting;
+
+        wr_assert(s->c.t.state == WR_LIFE_LOST && !s->extra->fds);
+        wr_free(memory, s->extra->names, sizeof(*s->extra->names));
+        wr_free(memory, s->extra, sizeof(*s->extra));
+        s->extra = NULL;
     }
     wr_slab_give(&t->loop->socks, s);
 }
@@ -907,18 +870,6 @@ bool wr_sock_is_configured(int fd, int family,
     return has_all;
 }
 
-/* Puts urgent bytes in line. Otherwise a receive would skip the urgent byte,
- * and the kernel would close its descriptors on the receiving thread. Without
- * urgent bytes in the kernel the option has no effect. */
-static void sock_take_fds(struct wr_sock *s, uint32_t fd_limit)
-{
-    wr_assert(fd_limit > 0 && fd_limit <= WEIR_FDS_MAX);
-    s->takes_fds = true;
-    s->fd_limit = (uint8_t)fd_limit;
-    wr_sock_recv_by_polls(s);
-    wr_ignore(sock_set_option(s->c.t.fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
-}
-
 /* True if connecting has succeeded without a packet; see sock_send.c. */
 static bool sock_is_pending(int fd)
 {
@@ -951,7 +902,15 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
     }
     if (WR_UNLIKELY(options->family == AF_UNIX && options->connection &&
                     options->connection->fd_limit > 0)) {
-        sock_take_fds(s, options->connection->fd_limit);
+        /* Puts urgent bytes in line. Otherwise a receive would skip the urgent
+         * byte, and the kernel would close its descriptors on the receiving
+         * thread. Without urgent bytes in the kernel the option has no effect.
+         */
+        wr_assert(options->connection->fd_limit <= WEIR_FDS_MAX);
+        s->takes_fds = true;
+        s->fd_limit = (uint8_t)options->connection->fd_limit;
+        wr_sock_recv_by_polls(s);
+        wr_ignore(sock_set_option(s->c.t.fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
     }
     int err = options->connection
                   ? wr_connection_apply(&s->c, options->connection)

@@ -212,17 +212,6 @@ static uint32_t sock_bulk_count_to_splice(struct wr_splicing *splicing,
                                       wr_min_u64((uint64_t)room, FEED_BYTES));
 }
 
-static uint32_t sock_bulk_room_bytes(const struct wr_room *room)
-{
-    size_t bytes = 0;
-
-    wr_assert(room->count <= WR_ROOM_BUFS);
-    for (uint32_t i = 0; i < room->count; i++) {
-        bytes += room->iov[i].iov_len;
-    }
-    return (uint32_t)bytes;
-}
-
 /* Reads the bytes that the other socket has not taken from the pipe. */
 static void sock_bulk_read_rest(const struct sock_bulk_pipe *pipe,
                                 const struct wr_room *room, uint32_t rest)
@@ -257,26 +246,6 @@ static void sock_bulk_note_moved(struct wr_sock *s,
     splicing->moved(splicing, bytes);
 }
 
-static void sock_bulk_splice_failed(struct wr_sock *to, int err)
-{
-    wr_assert(err < 0);
-    wr_sock_send_failed(to, err);
-    if (to->c.t.error) {
-        wr_connection_push(&to->c);
-    }
-}
-
-static void sock_bulk_splice_refused(struct wr_sock *s,
-                                     struct wr_splicing *splicing, int err)
-{
-    wr_assert(err <= 0);
-    if (err == -EINVAL || err == -EOPNOTSUPP) {
-        sock_bulk_set_splicing_state(splicing, WR_SPLICING_REFUSED);
-    } else if (err < 0 && err != -ENOMEM) {
-        wr_sock_recv_failed(s, err); /* the kernel reports an error only once */
-    }
-}
-
 /* Pipe and state of the splices of one call of `fed`. */
 struct sock_bulk_way {
     const struct sock_bulk_pipe *pipe;
@@ -301,8 +270,14 @@ static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
     if (!wr_pool_open_room(pool, &room, most)) {
         return 0;
     }
-    const int32_t in = wr_sys_splice_in(&way->splices, pipe->ends[1],
-                                        sock_bulk_room_bytes(&room));
+    size_t bytes = 0;
+
+    wr_assert(room.count <= WR_ROOM_BUFS);
+    for (uint32_t i = 0; i < room.count; i++) {
+        bytes += room.iov[i].iov_len;
+    }
+    const int32_t in =
+        wr_sys_splice_in(&way->splices, pipe->ends[1], (uint32_t)bytes);
     if (in > 0) {
         out = wr_sys_splice_out(&way->splices, pipe->ends[0], (uint32_t)in);
         wr_check(out <= in);
@@ -316,9 +291,17 @@ static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
         sock_bulk_note_moved(s, splicing, moved);
     }
     if (in <= 0) {
-        sock_bulk_splice_refused(s, splicing, in);
+        if (in == -EINVAL || in == -EOPNOTSUPP) {
+            sock_bulk_set_splicing_state(splicing, WR_SPLICING_REFUSED);
+        } else if (in < 0 && in != -ENOMEM) {
+            /* The kernel reports an error only once. */
+            wr_sock_recv_failed(s, in);
+        }
     } else if (out < 0) {
-        sock_bulk_splice_failed(to, out);
+        wr_sock_send_failed(to, out);
+        if (to->c.t.error) {
+            wr_connection_push(&to->c);
+        }
     }
     return in > 0 ? (uint32_t)in : 0;
 }

@@ -25,11 +25,6 @@
 #define LOOK_FIRST_NS UINT64_C(2000000)
 #define LOOK_LAST_NS  UINT64_C(1000000000)
 
-static bool sock_linger_is_unix(const struct wr_sock *s)
-{
-    return s->c.t.ops->send_fds != NULL;
-}
-
 /* True if bytes may be unread because no receive was armed. */
 static bool sock_linger_withholds(const struct wr_sock *s)
 {
@@ -41,7 +36,8 @@ static bool sock_linger_withholds(const struct wr_sock *s)
 static uint32_t sock_linger_unacked(const struct wr_sock *s)
 {
     wr_assert(s->c.t.fd >= 0);
-    const int unacked = sock_linger_is_unix(s) ? 0 : wr_sys_outq(s->c.t.fd);
+    const int unacked =
+        s->c.t.ops->send_fds ? 0 : wr_sys_outq(s->c.t.fd); /* not Unix */
     return unacked > 0 ? (uint32_t)unacked : 0;
 }
 

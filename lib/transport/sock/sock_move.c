@@ -55,22 +55,17 @@ bool wr_sock_is_settled_to_move(const weir_transport *t)
     return !wr_sock_is_in_flight(&s->c) && !s->rests;
 }
 
-static uint64_t sock_move_count_held(const struct wr_delivery *d)
-{
-    uint64_t bytes = 0;
-
-    wr_delivery_check_invariants(d);
-    for (const weir_lease *lease = d->held_head; lease; lease = lease->next) {
-        bytes += lease->len;
-    }
-    return bytes;
-}
-
 /* Copies all bytes of the connection. Returns 0 or -ENOMEM. */
 static int sock_move_pack_bytes(const struct wr_sock *s,
                                 struct wr_sock_content *content)
 {
-    const uint64_t unread = sock_move_count_held(&s->c.delivery);
+    uint64_t unread = 0;
+
+    wr_delivery_check_invariants(&s->c.delivery);
+    for (const weir_lease *lease = s->c.delivery.held_head; lease;
+         lease = lease->next) {
+        unread += lease->len;
+    }
     const uint64_t unsent = s->c.outbox.queue.bytes;
 
     wr_assert(!content->bytes);

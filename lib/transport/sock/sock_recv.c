@@ -203,18 +203,6 @@ void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease)
     }
 }
 
-static void sock_recv_into(struct wr_sock *s, size_t len)
-{
-    wr_assert(len > 0);
-    wr_assert(s->extra->len == 0);
-    wr_assert(!s->recv_op.in_flight); /* such a receive completes once */
-    wr_connection_note_received(&s->c, len);
-    s->extra->len = len;
-    if (sock_recv_may_deliver_into(s)) {
-        sock_recv_deliver_into(s);
-    }
-}
-
 /* Handles a receive that returned 0. The kernel reports an error once, to a
  * send or to a receive; later receives see an end of the stream. So a send in
  * flight may have got the error, and its completion is not handled yet: the end
@@ -281,15 +269,6 @@ static void sock_recv_watch_later(struct wr_sock *s)
     }
 }
 
-/* A receive may miss the end, but not on a Unix socket. */
-static void sock_recv_watch_end(struct wr_sock *s)
-{
-    wr_assert(s->recv_state == WR_RECV_IDLE);
-    if (!s->c.t.ops->send_fds) {
-        wr_sock_watch(s);
-    }
-}
-
 static int sock_recv_pending_error(const struct wr_sock *s)
 {
     int value = 0;
@@ -297,19 +276,6 @@ static int sock_recv_pending_error(const struct wr_sock *s)
     int err = wr_sys_getsockopt(s->c.t.fd, SOL_SOCKET, SO_ERROR, &value, &len);
     wr_check(value >= 0);
     return err < 0 ? err : -value;
-}
-
-/* Checks for a reset when the program closes a socket whose peer has ended,
- * before a poll has started to watch the peer: only the kernel knows of a reset
- * after the end. */
-static void sock_recv_ask_for_reset(struct wr_sock *s)
-{
-    const int err = s->c.t.error == 0 ? sock_recv_pending_error(s) : 0;
-
-    wr_assert(s->c.t.eof_seen);
-    if (err < 0) {
-        wr_transport_set_error(&s->c.t, err, "connection");
-    }
 }
 
 void wr_sock_watched(struct wr_sock *s, int32_t res)
@@ -589,8 +555,9 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
         return;
     }
     wr_debug_assert(credit > 1);
-    if (WR_UNLIKELY(s->c.t.loop->host.misses_ends)) {
-        sock_recv_watch_end(s);
+    /* A receive may miss the end, but not on a Unix socket. */
+    if (WR_UNLIKELY(s->c.t.loop->host.misses_ends) && !s->c.t.ops->send_fds) {
+        wr_sock_watch(s);
     }
     const struct wr_recv_limits limits = {
         .credit = credit,
@@ -655,7 +622,15 @@ static __attribute__((noinline)) void sock_recv_stop_slowly(struct wr_sock *s)
     if (is_busy) {
         wr_sock_update_recv(&s->c);
     } else if (s->c.clock && wr_sock_clock_of(s)->watch_ns != 0) {
-        sock_recv_ask_for_reset(s);
+        /* The program closes a socket whose peer has ended, before a poll has
+         * started to watch the peer: only the kernel knows of a reset after the
+         * end. */
+        const int err = s->c.t.error == 0 ? sock_recv_pending_error(s) : 0;
+
+        wr_assert(s->c.t.eof_seen);
+        if (err < 0) {
+            wr_transport_set_error(&s->c.t, err, "connection");
+        }
     }
 }
 
@@ -715,7 +690,14 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
         /* The bytes are in unknown memory. */
         wr_delivery_lose_bytes(&s->c.t, WEIR_EBADBUFFER);
     } else if (res > 0) {
-        sock_recv_into(s, (size_t)res);
+        const size_t len = (size_t)res;
+        wr_assert(s->extra->len == 0);
+        wr_assert(!s->recv_op.in_flight); /* such a receive completes once */
+        wr_connection_note_received(&s->c, len);
+        s->extra->len = len;
+        if (sock_recv_may_deliver_into(s)) {
+            sock_recv_deliver_into(s);
+        }
     } else if (res == 0) {
         if (s->c.t.state == WR_LIFE_OPEN && s->has_received &&
             s->c.t.loop->first_stays) {

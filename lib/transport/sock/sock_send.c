@@ -98,15 +98,6 @@ WEIR_MUST_USE static int sock_send_opening_ended(struct wr_sock *s,
     return -err;
 }
 
-/* Postpones the send to the next loop iteration, because other long sends have
- * used up this iteration's budget. The peer's time-out starts with the send. */
-static void sock_send_postpone(struct wr_sock *s)
-{
-    wr_assert(!s->send_op.in_flight);
-    wr_sock_note_sent(s);
-    wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
-}
-
 static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
                                                        uint64_t most)
 {
@@ -115,7 +106,11 @@ static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
     uint64_t bytes = 0;
 
     if (s->c.outbox.queue.bytes > SEND_SHORT && !wr_budget_may_send(budget)) {
-        sock_send_postpone(s);
+        /* Other long sends have used up this iteration's budget. The peer's
+         * time-out starts with the send. */
+        wr_assert(!s->send_op.in_flight);
+        wr_sock_note_sent(s);
+        wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
         return;
     }
     const uint32_t count = wr_sendq_gather(
@@ -302,30 +297,6 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
     return false;
 }
 
-static void sock_send_turn_of_file(struct wr_sock *s)
-{
-    wr_assert(wr_sendq_is_empty(&s->c.outbox.queue));
-    if (s->c.outbox.sender->file.left == 0) {
-        wr_sender_go_on(s->c.outbox.sender);
-    } else {
-        sock_send_file_later(s);
-    }
-}
-
-/* Waits for the answer to the SYN, or sends the SYN in the next loop iteration
- * if the send was interrupted. */
-static void sock_send_go_on_opening(struct wr_sock *s)
-{
-    wr_assert(s->c.outbox.is_opening && s->c.t.error == 0);
-    if (s->has_sent) {
-        wr_list_remove(&s->turn_end.link); /* bytes may have been written
-                                            * already */
-        sock_send_wait_for_room(s);
-    } else {
-        wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
-    }
-}
-
 /* Sends the rest, waits for space, or shuts the writing side down. */
 static void sock_send_go_on(struct wr_sock *s, int32_t res)
 {
@@ -342,20 +313,15 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
             wr_sock_make_dirty(s);
         }
     } else if (WR_UNLIKELY(s->sends_file)) {
-        sock_send_turn_of_file(s);
+        wr_assert(wr_sendq_is_empty(&s->c.outbox.queue));
+        if (s->c.outbox.sender->file.left == 0) {
+            wr_sender_go_on(s->c.outbox.sender);
+        } else {
+            sock_send_file_later(s);
+        }
     } else {
         wr_connection_shut_when_sent(&s->c);
     }
-}
-
-/* Handles the end of a send or a poll of the file, with an empty queue. */
-static void sock_send_part_ended(struct wr_sock *s, int32_t res)
-{
-    wr_assert(s->sends_file);
-    if (res > 0) {
-        wr_transport_count_sent(&s->c.t, (uint32_t)res);
-    }
-    wr_sender_sent(s->c.outbox.sender, res);
 }
 
 /* Removes the file's bytes among the last @waiting bytes of the queue, which
@@ -406,25 +372,19 @@ static bool sock_send_account(struct wr_sock *s, int32_t res)
     return false;
 }
 
-/* Handles the end of the send that opens the socket. Returns the number of sent
- * bytes, an error, or -EINTR after a SYN without bytes: the queue was empty, or
- * the cookie had become invalid (-EINPROGRESS) and the bytes must be sent
- * again. */
-static int32_t sock_send_opened(struct wr_sock *s, int32_t res)
-{
-    const bool is_alone = res == 0 || res == -EINPROGRESS;
-
-    wr_assert(s->c.outbox.is_opening && !s->send_op.in_flight);
-    if ((res > 0 || is_alone) && !wr_life_is_over(&s->c.t)) {
-        wr_sock_send_go_on_from(s);
-    }
-    return is_alone ? -EINTR : res;
-}
-
 bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res)
 {
     if (!s->c.outbox.is_stalled) {
-        res = sock_send_opened(s, res);
+        /* The bytes that were sent, an error, or -EINTR after a SYN without
+         * bytes: the queue was empty, or the cookie had become invalid
+         * (-EINPROGRESS) and the bytes must be sent again. */
+        const bool is_alone = res == 0 || res == -EINPROGRESS;
+
+        wr_assert(s->c.outbox.is_opening && !s->send_op.in_flight);
+        if ((res > 0 || is_alone) && !wr_life_is_over(&s->c.t)) {
+            wr_sock_send_go_on_from(s);
+        }
+        res = is_alone ? -EINTR : res;
     } else if (!sock_send_has_waited(s, res)) {
         return false;
     } else {
@@ -438,7 +398,15 @@ bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res)
     }
     if (s->c.outbox.is_opening && s->c.t.error == 0 &&
         !wr_life_is_over(&s->c.t)) {
-        sock_send_go_on_opening(s);
+        /* Waits for the answer to the SYN, or sends the SYN in the next loop
+         * iteration if the send was interrupted. */
+        if (s->has_sent) {
+            wr_list_remove(&s->turn_end.link); /* bytes may have been written
+                                                * already */
+            sock_send_wait_for_room(s);
+        } else {
+            wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
+        }
     } else {
         sock_send_go_on(s, res);
     }
@@ -456,7 +424,12 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
     }
     wr_assert(!s->send_op.in_flight);
     if (WR_UNLIKELY(wr_sendq_is_empty(&s->c.outbox.queue))) {
-        sock_send_part_ended(s, res);
+        /* A send or a poll of the file has ended, with an empty queue. */
+        wr_assert(s->sends_file);
+        if (res > 0) {
+            wr_transport_count_sent(&s->c.t, (uint32_t)res);
+        }
+        wr_sender_sent(s->c.outbox.sender, res);
         return true;
     }
     s->sent_short = s->c.outbox.queue.bytes > (res > 0 ? (uint32_t)res : 0);

@@ -56,13 +56,6 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_debug_assert(!s->c.t.eof_seen || !is_armed);
 }
 
-static void sock_state_check_lent(const struct wr_sock *s)
-{
-    wr_assert(s->extra->buf || s->extra->len == 0);
-    wr_assert(s->extra->len == 0 || !s->recv_op.in_flight);
-    wr_assert(!s->extra->buf || !s->recv_op.in_flight || s->armed_once);
-}
-
 static void sock_state_check_send(const struct wr_sock *s)
 {
     const bool is_empty = wr_sendq_is_empty(&s->c.outbox.queue);
@@ -112,7 +105,9 @@ void wr_sock_check_invariants(const struct wr_connection *c)
     sock_state_check_send(s);
     wr_debug_check(s->sends_file ? sock_state_check_file(s) : (void)0);
     if (s->extra) {
-        sock_state_check_lent(s);
+        wr_assert(s->extra->buf || s->extra->len == 0);
+        wr_assert(s->extra->len == 0 || !s->recv_op.in_flight);
+        wr_assert(!s->extra->buf || !s->recv_op.in_flight || s->armed_once);
     }
 }
 
