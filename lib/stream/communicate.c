@@ -91,13 +91,6 @@ static int communicate_collect_err(weir_loop *loop, void *arg)
     return communicate_collect(arg, WR_STDIO_ERR);
 }
 
-/* True for the errors that report that the child has closed its input. */
-static bool communicate_is_unread(int err)
-{
-    wr_assert(err <= 0);
-    return err == -EPIPE || err == WEIR_EPEERCLOSED;
-}
-
 /* Drains first, because earlier writes may have filled the queue. */
 static int communicate_send(const struct communication *call,
                             weir_writer *writer)
@@ -136,7 +129,9 @@ static int communicate_feed(weir_loop *loop, void *arg)
         weir_writer_close(writer);
         err = weir_writer_wait_closed(writer); /* the last write may fail */
     }
-    return communicate_is_unread(err) ? 0 : err;
+    /* These errors report that the child has closed its input. */
+    wr_assert(err <= 0);
+    return err == -EPIPE || err == WEIR_EPEERCLOSED ? 0 : err;
 }
 
 static int communicate_spawn(struct weir_task_group *group,

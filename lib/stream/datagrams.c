@@ -89,16 +89,6 @@ static void datagrams_drop(const struct weir_datagram *datagram)
     }
 }
 
-static void datagrams_drop_all(weir_datagram_stream *stream)
-{
-    struct weir_datagram datagram;
-
-    while (stream->count > 0) {
-        datagrams_pop(stream, &datagram);
-        datagrams_drop(&datagram);
-    }
-}
-
 static void datagrams_connection_made(void *user, weir_transport *t)
 {
     weir_datagram_stream *stream = user;
@@ -452,7 +442,12 @@ void weir_datagram_stream_free(weir_datagram_stream *stream)
     weir_transport *t = stream->t;
 
     stream->t = NULL;
-    datagrams_drop_all(stream);
+    struct weir_datagram datagram;
+
+    while (stream->count > 0) {
+        datagrams_pop(stream, &datagram);
+        datagrams_drop(&datagram);
+    }
     wr_waiters_wake_all(&stream->receivers, 0);
     wr_waiters_wake_all(&stream->drainers, 0);
     wr_waiters_wake_all(&stream->closers, 0);

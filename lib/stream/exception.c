@@ -30,29 +30,6 @@ static void exception_format(char *part, const char *before, const char *text)
     wr_assert(strlen(part) < PART_SIZE);
 }
 
-static void exception_format_error(char *part, int err)
-{
-    part[0] = '\0';
-    if (err < 0) {
-        wr_ignore(snprintf(part, PART_SIZE, ": %s (%s)", weir_strerror(err),
-                           weir_err_name(err)) < 0);
-    } else if (err > 0) { /* an error of the program */
-        wr_ignore(snprintf(part, PART_SIZE, ": error %d", err) < 0);
-    }
-}
-
-/* A task is named instead of its callback. */
-static void exception_format_place(char *part,
-                                   const struct weir_exception *exception)
-{
-    wr_assert(part);
-    if (exception->task) {
-        exception_format(part, "; task ", weir_task_get_name(exception->task));
-    } else {
-        exception_format(part, "; in ", exception->callback);
-    }
-}
-
 static void exception_format_peer(char *part,
                                   const struct weir_exception *exception)
 {
@@ -82,8 +59,20 @@ void weir_print_exception(void *arg, weir_loop *loop,
     char time[64] = "";
     (void)loop;
 
-    exception_format_error(error, exception->err);
-    exception_format_place(place, exception);
+    error[0] = '\0';
+    if (exception->err < 0) {
+        wr_ignore(snprintf(error, PART_SIZE, ": %s (%s)",
+                           weir_strerror(exception->err),
+                           weir_err_name(exception->err)) < 0);
+    } else if (exception->err > 0) { /* an error of the program */
+        wr_ignore(snprintf(error, PART_SIZE, ": error %d", exception->err) < 0);
+    }
+    /* A task is named instead of its callback. */
+    if (exception->task) {
+        exception_format(place, "; task ", weir_task_get_name(exception->task));
+    } else {
+        exception_format(place, "; in ", exception->callback);
+    }
     exception_format_peer(peer, exception);
     if (exception->duration_ns > 0) {
         wr_ignore(snprintf(time, sizeof(time), "; took %.3f ms",

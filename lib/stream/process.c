@@ -59,15 +59,6 @@ static const struct weir_protocol process_protocol = {
     .process_exited = process_process_exited,
 };
 
-static void process_close_streams(weir_process *process)
-{
-    for (int i = 0; i < WR_STDIO_COUNT; i++) {
-        weir_writer *stream = process->streams[i];
-        weir_writer_unref(stream);
-        process->streams[i] = NULL;
-    }
-}
-
 /* Frees a process that has no child, or whose child has ended or is killed. */
 static void process_destroy(weir_process *process)
 {
@@ -76,7 +67,11 @@ static void process_destroy(weir_process *process)
     wr_assert(process->refs <= 1);
     wr_assert(wr_list_is_empty(&process->waiters));
     wr_assert(!process->is_communicating);
-    process_close_streams(process);
+    for (int i = 0; i < WR_STDIO_COUNT; i++) {
+        weir_writer *stream = process->streams[i];
+        weir_writer_unref(stream);
+        process->streams[i] = NULL;
+    }
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         struct wr_output *output = &process->outputs[i];
         wr_free(&loop->counting, output->data, output->size);
@@ -100,16 +95,6 @@ void wr_process_release(weir_process *process)
     }
 }
 
-static struct weir_stdio *process_stdio(struct weir_spawn_options *spawn,
-                                        int index)
-{
-    struct weir_stdio *const all[WR_STDIO_COUNT] = {&spawn->in, &spawn->out,
-                                                    &spawn->err};
-    wr_assert(index >= 0);
-    wr_assert(index < WR_STDIO_COUNT);
-    return all[index];
-}
-
 /* Makes a stream for each descriptor that is a pipe. */
 static int process_open_streams(weir_process *process,
                                 struct weir_process_options *options,
@@ -120,7 +105,9 @@ static int process_open_streams(weir_process *process,
     int err = 0;
 
     for (int i = 0; i < WR_STDIO_COUNT && err == 0; i++) {
-        struct weir_stdio *wanted = process_stdio(&options->spawn, i);
+        struct weir_stdio *const all[WR_STDIO_COUNT] = {
+            &options->spawn.in, &options->spawn.out, &options->spawn.err};
+        struct weir_stdio *wanted = all[i];
         if (wanted->kind == WEIR_STDIO_DEFAULT) {
             wanted->kind = WEIR_STDIO_INHERIT;
         }

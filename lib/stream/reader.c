@@ -199,19 +199,6 @@ void weir_reader_free(weir_reader *reader)
     wr_loop_unpin(loop);
 }
 
-/* Handles fed bytes that have not woken a task at once. */
-static void reader_fed_more(weir_reader *reader)
-{
-    const bool waits = !wr_list_is_empty(&reader->waiters);
-
-    wr_debug_assert(reader->queue.total > 0);
-    wr_reader_look_later(reader);
-    if (!waits && !reader->woken &&
-        reader->queue.total > wr_reader_high(reader)) {
-        wr_reader_pause(reader);
-    }
-}
-
 static inline bool reader_has_ended(const weir_reader *reader)
 {
     return reader->is_eof || reader->exception;
@@ -227,7 +214,14 @@ static inline void reader_fed(weir_reader *reader)
             return; /* the woken call handles remaining bytes */
         }
     }
-    reader_fed_more(reader);
+    const bool waits = !wr_list_is_empty(&reader->waiters);
+
+    wr_debug_assert(reader->queue.total > 0);
+    wr_reader_look_later(reader);
+    if (!waits && !reader->woken &&
+        reader->queue.total > wr_reader_high(reader)) {
+        wr_reader_pause(reader);
+    }
 }
 
 int wr_reader_feed(weir_reader *reader, const struct weir_buf *buf)

@@ -95,14 +95,6 @@ void wr_reader_resume_if_low(weir_reader *reader)
     }
 }
 
-/* True if the reader's bytes must leave the pool so that more can arrive. */
-static bool reader_memory_is_short(const weir_reader *reader, bool waits)
-{
-    return reader->must_evict || wr_pool_is_short(&reader->loop->pool) ||
-           (waits && reader->transport &&
-            wr_transport_lacks_credit(reader->transport));
-}
-
 /* Other connections need memory: schedules moving this reader's bytes. */
 static void reader_memory_evict(struct wr_evictable *evictable)
 {
@@ -155,7 +147,12 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
     weir_reader *reader = wr_container_of(turn_end, weir_reader, turn_end);
     struct wr_list *link = reader->waiters.next;
     const bool waits = link != &reader->waiters;
-    const bool all = reader_memory_is_short(reader, waits);
+    /* True if the reader's bytes must leave the pool so that more can arrive.
+     */
+    const bool all = reader->must_evict ||
+                     wr_pool_is_short(&reader->loop->pool) ||
+                     (waits && reader->transport &&
+                      wr_transport_lacks_credit(reader->transport));
 
     wr_assert(!wr_list_is_linked(&turn_end->link));
     wr_assert(!waits || link->next == &reader->waiters); /* one at a time */

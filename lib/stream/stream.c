@@ -66,20 +66,6 @@ static int stream_call_handler(weir_writer *writer)
     return err;
 }
 
-/* The connection may have another handler by now. */
-static void stream_remove_handler(weir_writer *writer)
-{
-    struct wr_connection_set *set = writer->set;
-    weir_transport *t = writer->transport;
-
-    if (t && t->handler == &writer->handler) {
-        t->handler = NULL;
-    }
-    writer->set = NULL;
-    set->ops->remove_handler(set, &writer->handler);
-    wr_assert(!wr_list_is_linked(&writer->handler.link));
-}
-
 /* Called when the handler has returned or its task was parked. */
 static void stream_end_handler(void *arg)
 {
@@ -89,7 +75,16 @@ static void stream_end_handler(void *arg)
     wr_assert(writer->state != WRITER_UNBOUND);
     weir_writer_close(writer);
     if (writer->set) {
-        stream_remove_handler(writer);
+        /* The connection may have another handler by now. */
+        struct wr_connection_set *set = writer->set;
+        weir_transport *t = writer->transport;
+
+        if (t && t->handler == &writer->handler) {
+            t->handler = NULL;
+        }
+        writer->set = NULL;
+        set->ops->remove_handler(set, &writer->handler);
+        wr_assert(!wr_list_is_linked(&writer->handler.link));
     }
     writer->task = NULL;
     weir_writer_unref(writer);
@@ -105,19 +100,6 @@ static int stream_serve(weir_loop *loop, void *arg)
     stream_call_handler(writer);
     stream_end_handler(writer);
     return 0;
-}
-
-/* Calls the handler inside connection_made, perhaps on a task's stack. */
-static void stream_serve_here(weir_writer *writer)
-{
-    wr_assert(writer->no_task);
-    weir_task *task = wr_loop_begin_callback(writer->loop);
-    int err = stream_call_handler(writer);
-    wr_loop_end_callback(writer->loop, task);
-    if (err < 0) {
-        weir_writer_close(writer);
-    }
-    weir_writer_unref(writer);
 }
 
 static void stream_cancel_handler(struct wr_handler *handler)
@@ -201,7 +183,15 @@ static void stream_connection_made(void *user, weir_transport *t)
     }
     writer->refs++; /* the handler's */
     if (writer->no_task) {
-        stream_serve_here(writer);
+        /* This may run on a task's stack. */
+        wr_assert(writer->no_task);
+        weir_task *task = wr_loop_begin_callback(writer->loop);
+        int err = stream_call_handler(writer);
+        wr_loop_end_callback(writer->loop, task);
+        if (err < 0) {
+            weir_writer_close(writer);
+        }
+        weir_writer_unref(writer);
     } else {
         stream_spawn_handler(writer);
     }

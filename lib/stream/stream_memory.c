@@ -39,8 +39,11 @@ static struct wr_streams *stream_memory_find(const weir_loop *loop)
     return module ? wr_container_of(module, struct wr_streams, module) : NULL;
 }
 
-static struct wr_streams *stream_memory_open(weir_loop *loop)
+int wr_stream_make(weir_loop *loop, const struct weir_stream_options *options,
+                   const struct wr_handler_ops *handler_ops, weir_writer **ret)
 {
+    const uint64_t limit_bytes =
+        options->limit_bytes > 0 ? options->limit_bytes : WEIR_STREAM_LIMIT;
     struct wr_streams *memory = stream_memory_find(loop);
 
     if (!memory && (memory = wr_alloc(&loop->counting, sizeof(*memory)))) {
@@ -48,15 +51,6 @@ static struct wr_streams *stream_memory_open(weir_loop *loop)
         memory->loop = loop;
         wr_loop_add_module(loop, &memory->module, &stream_memory_module_ops);
     }
-    return memory;
-}
-
-int wr_stream_make(weir_loop *loop, const struct weir_stream_options *options,
-                   const struct wr_handler_ops *handler_ops, weir_writer **ret)
-{
-    const uint64_t limit_bytes =
-        options->limit_bytes > 0 ? options->limit_bytes : WEIR_STREAM_LIMIT;
-    struct wr_streams *memory = stream_memory_open(loop);
     weir_writer *writer = memory ? wr_slab_take(&memory->slab) : NULL;
     if (!writer) {
         return -ENOMEM;

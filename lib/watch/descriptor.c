@@ -28,18 +28,6 @@ static struct descriptors *descriptor_of_module(struct wr_module *module)
     return wr_container_of(module, struct descriptors, module);
 }
 
-static void descriptor_shutdown_chunk(struct chunk *chunk)
-{
-    for (uint32_t i = 0; i < CHUNK_ENTRIES * WR_DIRECTIONS; i++) {
-        struct wr_descriptor *descriptor =
-            &chunk->descriptors[i / WR_DIRECTIONS];
-        struct wr_watch *watch = &descriptor->watches[i % WR_DIRECTIONS];
-        if (watch->poll) {
-            wr_watch_clear(watch);
-        }
-    }
-}
-
 /* No callback is called any more. Calls of tasks are interrupted elsewhere. */
 static void descriptor_shutdown(struct wr_module *module)
 {
@@ -47,8 +35,14 @@ static void descriptor_shutdown(struct wr_module *module)
 
     wr_assert(wr_loop_is_closing(all->loop));
     for (uint32_t i = 0; i < all->chunk_room; i++) {
-        if (all->chunks[i]) {
-            descriptor_shutdown_chunk(all->chunks[i]);
+        struct chunk *chunk = all->chunks[i];
+        for (uint32_t j = 0; chunk && j < CHUNK_ENTRIES * WR_DIRECTIONS; j++) {
+            struct wr_descriptor *descriptor =
+                &chunk->descriptors[j / WR_DIRECTIONS];
+            struct wr_watch *watch = &descriptor->watches[j % WR_DIRECTIONS];
+            if (watch->poll) {
+                wr_watch_clear(watch);
+            }
         }
     }
 }

@@ -35,15 +35,6 @@ WEIR_MUST_USE static int64_t fd_sendfile_copy(struct wr_fd_call *call,
     return res;
 }
 
-/* Sends the next bytes; returns like fd_sendfile_copy(). */
-WEIR_MUST_USE static int64_t fd_sendfile_move(struct wr_fd_call *call,
-                                              struct wr_sendfile *part)
-{
-    const int64_t res = wr_sendfile_splice(part, call->loop, call->fd);
-
-    return res != 0 ? res : fd_sendfile_copy(call, part);
-}
-
 /* Sends until all is sent; other tasks run in between. */
 WEIR_MUST_USE static int fd_sendfile_run(struct wr_fd_call *call,
                                          struct wr_sendfile *part)
@@ -56,7 +47,10 @@ WEIR_MUST_USE static int fd_sendfile_run(struct wr_fd_call *call,
             err = wr_task_enter(call->loop);
             continue;
         }
-        const int64_t res = fd_sendfile_move(call, part);
+        int64_t res = wr_sendfile_splice(part, call->loop, call->fd);
+        if (res == 0) {
+            res = fd_sendfile_copy(call, part);
+        }
         if (res > 0) {
             wr_sendfile_took(part, (uint64_t)res);
             err = part->left > 0 ? wr_task_enter(call->loop) : 0;

@@ -174,15 +174,6 @@ static bool poll_is_ready(const struct wr_poll *poll, int32_t events)
     return (events & wanted) != 0;
 }
 
-static void poll_fire(struct wr_poll *poll, int err)
-{
-    wr_assert(err <= 0);
-    wr_assert(err == 0 || !poll->op.in_flight);
-    poll_set_state(poll, WR_POLL_FIRED);
-    wr_op_cancel(&poll->loop->uring, &poll->op);
-    poll->fired(poll, err);
-}
-
 /* An operation has ended, or a multishot poll reports a change. */
 static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
@@ -203,7 +194,11 @@ static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
         break;
     case WR_POLL_ARMED:
         if (res < 0 || poll_is_ready(poll, res)) {
-            poll_fire(poll, res < 0 ? res : 0);
+            const int err = res < 0 ? res : 0;
+            wr_assert(err == 0 || !poll->op.in_flight);
+            poll_set_state(poll, WR_POLL_FIRED);
+            wr_op_cancel(&poll->loop->uring, &poll->op);
+            poll->fired(poll, err);
         } else if (!op->in_flight) {
             poll->fin_seen = true; /* a FIN, or a multishot poll has ended */
             poll_make_due(poll);
@@ -260,6 +255,6 @@ void wr_poll_stop(struct wr_poll *poll)
     }
     if (poll->state == WR_POLL_ARMED) {
         wr_op_cancel(&poll->loop->uring, &poll->op);
-    } /* in other states poll_fire() has cancelled it */
+    } /* in other states it was cancelled when it fired */
     poll_set_state(poll, WR_POLL_STOPPED);
 }
