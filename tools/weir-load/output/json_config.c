@@ -50,33 +50,6 @@ static json_t *http_config_part(const struct run_options *options)
                : json_null();
 }
 
-static json_t *script_config_part(const struct run_options *options)
-{
-    return options->mode == RUN_MODE_SCRIPT
-               ? json_pack("{s:o}", "expect",
-                           json_text_or_null(options->expected))
-               : json_null();
-}
-
-static json_t *redis_config_part(const struct run_options *options)
-{
-    return options->mode == RUN_MODE_REDIS
-               ? json_pack("{s:o, s:b}", "command",
-                           json_text_or_null(
-                               options->kinds ? NULL : options->http.body),
-                           "has_login", options->redis.has_login)
-               : json_null();
-}
-
-static json_t *ws_config_part(const struct run_options *options)
-{
-    return options->mode == RUN_MODE_WS
-               ? json_pack("{s:o, s:o}", "message",
-                           json_text_or_null(options->http.body), "headers",
-                           headers_part(&options->http))
-               : json_null();
-}
-
 static json_t *mix_part(const struct mix *mix)
 {
     if (!mix) {
@@ -90,40 +63,40 @@ static json_t *mix_part(const struct mix *mix)
     return lines;
 }
 
+static json_t *hash_part(uint64_t hash)
+{
+    char text[20];
+
+    snprintf(text, sizeof(text), "%016llx", (unsigned long long)hash);
+    return json_string(text);
+}
+
 /* Writes counts and a hash of the list only, as it may be large. */
 static json_t *urls_part(const struct urls *urls)
 {
-    char hash[20];
-
     if (!urls) {
         return json_null();
     }
-    snprintf(hash, sizeof(hash), "%016llx",
-             (unsigned long long)urls_hash(urls));
-    return json_pack("{s:I, s:I, s:s}", "requests",
+    return json_pack("{s:I, s:I, s:o}", "requests",
                      json_integer_of(urls->count), "different",
-                     json_integer_of(urls->kind_count), "hash", hash);
+                     json_integer_of(urls->kind_count), "hash",
+                     hash_part(urls_hash(urls)));
 }
 
 static json_t *data_part(const struct data *data)
 {
-    char hash[20];
-
     if (!data) {
         return json_null();
     }
-    snprintf(hash, sizeof(hash), "%016llx",
-             (unsigned long long)data_hash(data));
-    return json_pack("{s:I, s:I, s:s}", "rows",
+    return json_pack("{s:I, s:I, s:o}", "rows",
                      json_integer_of(data->row_count), "columns",
-                     json_integer_of(data->column_count), "hash", hash);
+                     json_integer_of(data->column_count), "hash",
+                     hash_part(data_hash(data)));
 }
 
 /* Describes a preamble without its requests, which may have passwords. */
 static json_t *preamble_part(const struct preamble *preamble)
 {
-    char hash[20];
-
     if (!preamble) {
         return json_null();
     }
@@ -132,11 +105,9 @@ static json_t *preamble_part(const struct preamble *preamble)
         json_array_append_new(captures,
                               json_string(preamble->captures[i].text));
     }
-    snprintf(hash, sizeof(hash), "%016llx",
-             (unsigned long long)preamble_hash(preamble));
-    return json_pack("{s:I, s:o, s:s}", "requests",
+    return json_pack("{s:I, s:o, s:o}", "requests",
                      json_integer_of(preamble->line_count), "captures",
-                     captures, "hash", hash);
+                     captures, "hash", hash_part(preamble_hash(preamble)));
 }
 
 static json_t *bind_part(const struct run_options *options)
@@ -256,7 +227,10 @@ json_t *json_config(const struct run_options *options)
         json_integer_of(options->max_errors), "max_errors_in_millionths",
         options->max_errors_is_share, "mix", mix_part(options->mix), "urls",
         urls_part(options->urls), "data", data_part(options->data), "http",
-        http_config_part(options), "script", script_config_part(options),
+        http_config_part(options), "script",
+        options->mode == RUN_MODE_SCRIPT
+            ? json_pack("{s:o}", "expect", json_text_or_null(options->expected))
+            : json_null(),
         "requests_per_conn", json_integer_of(options->requests_per_conn),
         json_integer_of(options->requests_per_conn_max), "lateness_limit",
         "time_ns", json_integer_of(options->lateness_limit_ns), "millionths",
@@ -266,8 +240,20 @@ json_t *json_config(const struct run_options *options)
     if (options_may_speak_http2(options)) {
         json_object_set_new(config, "http2", json_object());
     }
-    json_object_set_new(config, "redis", redis_config_part(options));
-    json_object_set_new(config, "ws", ws_config_part(options));
+    json_object_set_new(
+        config, "redis",
+        options->mode == RUN_MODE_REDIS
+            ? json_pack(
+                  "{s:o, s:b}", "command",
+                  json_text_or_null(options->kinds ? NULL : options->http.body),
+                  "has_login", options->redis.has_login)
+            : json_null());
+    json_object_set_new(config, "ws",
+                        options->mode == RUN_MODE_WS
+                            ? json_pack("{s:o, s:o}", "message",
+                                        json_text_or_null(options->http.body),
+                                        "headers", headers_part(&options->http))
+                            : json_null());
     write_rows(options, config);
     return config;
 }

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* RFC 864: lines of 72 of 95 characters; each line starts one character later.
  */
@@ -34,17 +33,17 @@ struct peer {
 
 /* ---- shared functions ---- */
 
-static int create_peer(struct mode_counts *counts,
-                       const struct weir_protocol *protocol,
-                       struct weir_protocol_binding *ret)
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
 {
+    struct mode_counts *counts = arg;
     struct peer *peer = malloc(sizeof(*peer));
 
     if (!peer) {
         return -ENOMEM;
     }
     *peer = (struct peer){.counts = counts};
-    *ret = (struct weir_protocol_binding){protocol, peer};
+    *ret = (struct weir_protocol_binding){counts->mode->protocol, peer};
     return 0;
 }
 
@@ -129,12 +128,6 @@ static const struct weir_protocol echo_protocol = {
     .eof_received = eof_received,
 };
 
-static int create_echo(void *arg, weir_transport *t,
-                       struct weir_protocol_binding *ret)
-{
-    return create_peer(arg, &echo_protocol, ret);
-}
-
 static int discard_received(void *user, weir_transport *t,
                             const struct weir_buf *buf)
 {
@@ -152,12 +145,6 @@ static const struct weir_protocol discard_protocol = {
     .data_received = discard_received,
     .eof_received = eof_received,
 };
-
-static int create_discard(void *arg, weir_transport *t,
-                          struct weir_protocol_binding *ret)
-{
-    return create_peer(arg, &discard_protocol, ret);
-}
 
 static void chargen_fill(char *text)
 {
@@ -228,24 +215,9 @@ static const struct weir_protocol chargen_protocol = {
     .eof_received = eof_received,
 };
 
-static int create_chargen(void *arg, weir_transport *t,
-                          struct weir_protocol_binding *ret)
-{
-    return create_peer(arg, &chargen_protocol, ret);
-}
-
-static const struct mode modes[] = {
-    {"echo", create_echo},
-    {"discard", create_discard},
-    {"chargen", create_chargen},
+const struct mode modes_plain[] = {
+    {"echo", create, &echo_protocol, NULL},
+    {"discard", create, &discard_protocol, NULL},
+    {"chargen", create, &chargen_protocol, NULL},
+    {NULL, NULL, NULL, NULL},
 };
-
-const struct mode *mode_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-        if (strcmp(modes[i].name, name) == 0) {
-            return &modes[i];
-        }
-    }
-    return NULL;
-}

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* ---- serve_pace ---- */
 
@@ -86,6 +87,7 @@ struct mode_settings {
 
 /* State shared by the connections of a server. */
 struct mode_counts {
+    const struct mode *mode;
     const struct mode_settings *settings;
     struct pace pace;
     /* Number of bodies so far, which is the index of the next random size. */
@@ -100,14 +102,31 @@ struct mode_counts {
     uint64_t resumed_handshakes;
 };
 
+struct answer;
+struct answers;
+
 struct mode {
     const char *name;
-    weir_factory_fn *create;
+    weir_factory_fn *create; /* its argument is a struct mode_counts */
+    const struct weir_protocol *protocol;
+    /* Writes a response that was delayed. Returns 0 or the error of a write. */
+    int (*write)(struct answers *answers, const struct answer *answer);
 };
 
-/* Returns a mode by name, or NULL. The factories' argument is a struct
- * mode_counts. */
-const struct mode *mode_find(const char *name);
+/* The modes, and those whose responses can be delayed (serve_paced.c). Both end
+ * with a mode without a name. */
+extern const struct mode modes_plain[];
+extern const struct mode modes_paced[];
+
+/* Returns a mode by name, or NULL. */
+static inline const struct mode *mode_find(const struct mode *modes,
+                                           const char *name)
+{
+    while (modes->name && strcmp(modes->name, name) != 0) {
+        modes++;
+    }
+    return modes->name ? modes : NULL;
+}
 
 void mode_count_opened(struct mode_counts *counts, const weir_transport *t);
 

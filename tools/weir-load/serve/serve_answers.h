@@ -40,7 +40,6 @@ struct answer {
 struct answers {
     struct mode_counts *counts;
     weir_transport *transport;
-    /* Writes a response. Returns 0 or the error of a write. */
     int (*write)(struct answers *answers, const struct answer *answer);
     /* A ring with a power of two as capacity; the oldest is at head. */
     struct answer *ring;
@@ -103,20 +102,10 @@ struct serve_http_wish {
 int serve_http_parse_line(const char *line, size_t len,
                           struct serve_http_wish *ret);
 
-/* Factory of the mode; its argument is a struct mode_counts. */
+/* The mode http, as in struct mode. */
+extern const struct weir_protocol serve_http_protocol;
 int serve_http_create(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret);
-
-/* ---- serve_paced ---- */
-
-/*
- * Modes whose responses are timed: echo with a delay, and rr, which responds to
- * each request of a fixed size with a fixed number of bytes.
- *
- * Like the modes of modes.h, they are protocol tables with bounded memory.
- */
-
-/* Returns a mode by name, or NULL. */
-const struct mode *serve_paced_find(const char *name);
+int serve_http_write(struct answers *answers, const struct answer *answer);
 
 #endif

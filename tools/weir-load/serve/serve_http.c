@@ -132,7 +132,7 @@ int serve_http_parse_line(const char *line, size_t len,
     return 0;
 }
 
-static int write_answer(struct answers *answers, const struct answer *answer)
+int serve_http_write(struct answers *answers, const struct answer *answer)
 {
     const bool has_body = answer->status != 204 && answer->status != 304;
     char length[64] = "";
@@ -261,7 +261,7 @@ static int http_received(void *user, weir_transport *t,
     return 0;
 }
 
-static const struct weir_protocol http_protocol = {
+const struct weir_protocol serve_http_protocol = {
     .size = sizeof(struct weir_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
     .connection_made = answers_made,
@@ -281,8 +281,8 @@ int serve_http_create(void *arg, weir_transport *t,
         return -ENOMEM;
     }
     peer->answers.counts = arg;
-    peer->answers.write = write_answer;
+    peer->answers.write = serve_http_write;
     peer->is_in_line = true;
-    *ret = (struct weir_protocol_binding){&http_protocol, peer};
+    *ret = (struct weir_protocol_binding){&serve_http_protocol, peer};
     return 0;
 }

@@ -49,17 +49,12 @@ static struct serve_options *serve_of(void *options)
     return &((struct reading *)options)->options;
 }
 
-static const struct mode *find_mode(const char *name)
-{
-    const struct mode *mode = mode_find(name);
-
-    return mode ? mode : serve_paced_find(name);
-}
-
 static bool read_mode(void *options, const struct option *option,
                       const char *value, char *why)
 {
-    serve_of(options)->mode = find_mode(value);
+    const struct mode *plain = mode_find(modes_plain, value);
+
+    serve_of(options)->mode = plain ? plain : mode_find(modes_paced, value);
     if (strcmp(value, "ws") == 0) {
         return option_refuse(why, "ws was removed; use %s",
                              gone_find("serve ws", 8));
@@ -273,7 +268,7 @@ static bool settle_urls(struct reading *reading)
     if (reading->mode && strcmp(options->mode->name, "http") != 0) {
         return say("--mode: %s is not for http://", options->mode->name);
     }
-    options->mode = serve_paced_find("http");
+    options->mode = mode_find(modes_paced, "http");
     return true;
 }
 
@@ -324,10 +319,10 @@ static bool settle_mode(struct serve_options *options)
             "requests say theirs");
     }
 
-    if (!pace_is_needed(pace) && mode_find(name)) {
+    if (!pace_is_needed(pace) && mode_find(modes_plain, name)) {
         return true;
     }
-    options->mode = serve_paced_find(name);
+    options->mode = mode_find(modes_paced, name);
     if (!options->mode) {
         return say("--mode: %s has no --delay, --freeze or --limit-rate", name);
     }
@@ -347,7 +342,7 @@ enum options_result serve_options_parse(int argc, char **argv, int first,
                                         struct serve_options *ret)
 {
     struct reading reading = {
-        .options = {.mode = mode_find("echo"),
+        .options = {.mode = mode_find(modes_plain, "echo"),
                     .settings = {.request = sizes_of(SIZE_BYTES),
                                  .answer = sizes_of(SIZE_BYTES)},
                     .thread_count = 1},

@@ -149,86 +149,37 @@ static int sized_received(void *user, weir_transport *t,
 
 /* ---- the modes ---- */
 
-static const struct weir_protocol echo_protocol = {
-    .size = sizeof(struct weir_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = answers_made,
-    .connection_lost = answers_lost,
-    .pause_writing = answers_pause,
-    .resume_writing = answers_resume,
-    .data_received = echo_received,
-    .eof_received = answers_end_of_stream,
-};
+#define PACED(received)                                                        \
+    {                                                                          \
+        .size = sizeof(struct weir_protocol), .kind = WEIR_PROTOCOL_STREAM,    \
+        .connection_made = answers_made, .connection_lost = answers_lost,      \
+        .pause_writing = answers_pause, .resume_writing = answers_resume,      \
+        .data_received = (received), .eof_received = answers_end_of_stream,    \
+    }
 
-static const struct weir_protocol rr_protocol = {
-    .size = sizeof(struct weir_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = answers_made,
-    .connection_lost = answers_lost,
-    .pause_writing = answers_pause,
-    .resume_writing = answers_resume,
-    .data_received = rr_received,
-    .eof_received = answers_end_of_stream,
-};
+static const struct weir_protocol echo_protocol = PACED(echo_received);
+static const struct weir_protocol rr_protocol = PACED(rr_received);
+static const struct weir_protocol sized_protocol = PACED(sized_received);
 
-static const struct weir_protocol sized_protocol = {
-    .size = sizeof(struct weir_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = answers_made,
-    .connection_lost = answers_lost,
-    .pause_writing = answers_pause,
-    .resume_writing = answers_resume,
-    .data_received = sized_received,
-    .eof_received = answers_end_of_stream,
-};
-
-static int create(struct mode_counts *counts,
-                  const struct weir_protocol *protocol,
-                  int (*write)(struct answers *, const struct answer *),
+static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
+    struct mode_counts *counts = arg;
     struct paced *paced = calloc(1, sizeof(*paced));
 
     if (!paced) {
         return -ENOMEM;
     }
     paced->answers.counts = counts;
-    paced->answers.write = write;
-    *ret = (struct weir_protocol_binding){protocol, paced};
+    paced->answers.write = counts->mode->write;
+    *ret = (struct weir_protocol_binding){counts->mode->protocol, paced};
     return 0;
 }
 
-static int create_echo(void *arg, weir_transport *t,
-                       struct weir_protocol_binding *ret)
-{
-    return create(arg, &echo_protocol, write_piece, ret);
-}
-
-static int create_rr(void *arg, weir_transport *t,
-                     struct weir_protocol_binding *ret)
-{
-    return create(arg, &rr_protocol, write_bytes, ret);
-}
-
-static int create_sized(void *arg, weir_transport *t,
-                        struct weir_protocol_binding *ret)
-{
-    return create(arg, &sized_protocol, write_bytes, ret);
-}
-
-static const struct mode modes[] = {
-    {"echo", create_echo},
-    {"rr", create_rr},
-    {"sized", create_sized},
-    {"http", serve_http_create},
+const struct mode modes_paced[] = {
+    {"echo", create, &echo_protocol, write_piece},
+    {"rr", create, &rr_protocol, write_bytes},
+    {"sized", create, &sized_protocol, write_bytes},
+    {"http", serve_http_create, &serve_http_protocol, serve_http_write},
+    {NULL, NULL, NULL, NULL},
 };
-
-const struct mode *serve_paced_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-        if (strcmp(modes[i].name, name) == 0) {
-            return &modes[i];
-        }
-    }
-    return NULL;
-}

@@ -259,6 +259,7 @@ int serve_thread_listen(struct serve_thread *thread,
                         const struct target **ret_failed)
 {
     thread->counts.have_tls = thread->tls != NULL;
+    thread->counts.mode = thread->options->mode;
     thread->counts.settings = &thread->options->settings;
     pace_init(&thread->counts.pace, &thread->options->settings.pace);
     thread->starting = 1; /* counts this call until its end */
