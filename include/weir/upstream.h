@@ -621,6 +621,12 @@ struct weir_upstreams_connect_options {
     /** The reader's limit, only for weir_upstreams_open_connection(); default
      * WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
+    /** Connect to this host, held until done, instead of the endpoint of the
+     * chosen upstream, whose limit, counts and ejection still apply; NULL means
+     * the upstream's endpoint. */
+    const char *host;
+    /** The port at @c host. */
+    uint16_t port;
     /** Options of each try, without fast_open and tls, which upstreams have.
      * timeout_ns is 10 s by default; UINT64_MAX is no limit. */
     struct weir_connect_options connect;

@@ -55,6 +55,34 @@ MAKER(upstream_connect, a_connection_stays_when_its_set_ends, m)
     close(listener);
 }
 
+MAKER(upstream_connect, a_request_connects_to_a_host_of_its_own, m)
+{
+    struct weir_upstreams_connect_options options = {.size = sizeof(options),
+                                                     .host = "127.0.0.1"};
+    struct weir_upstream_statistics info = {.size = sizeof(info)};
+    weir_upstream_slot *slot = NULL;
+    struct weir_address at = {.len = 0};
+    int unused;
+    weir_upstreams *set = make_set(m, &unused);
+    const int listener = peer_listen(1, &at);
+    options.port = ntohs(at.storage.inet.sin_port);
+
+    expect_ok(weir_upstreams_connect(set, &m->factory, &options, keep_slot,
+                                     &slot, NULL));
+
+    RUN_UNTIL(m->loop, slot);
+    const int fd = accept(listener, NULL, NULL);
+    expect_geq(fd, 0);
+    expect_ok(weir_upstream_get_statistics(
+        weir_upstream_slot_get_upstream(slot), &info));
+    expect_eq(info.active_count, 1, "the chosen upstream counts it");
+    weir_upstream_slot_release(slot, 0);
+    weir_upstreams_free(set);
+    close(fd);
+    close(unused);
+    close(listener);
+}
+
 /* The times are not whole seconds: they are rounded up. */
 MAKER(upstream_connect, keep_alive_and_its_times_reach_the_socket, m)
 {

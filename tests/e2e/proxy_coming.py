@@ -237,7 +237,8 @@ def nginx_configuration(directive):
         else "server 10.0.0.2:5432;"
     return (f"{places['main']} events {{}} stream {{ {places['stream']} "
             f"upstream u {{ {places['upstream']} {server}; {second} }} "
-            f"server {{ {listen} {places['server']} proxy_pass u; }} }}")
+            f"server {{ {listen} {places['server']} "
+            f"{'' if 'proxy_pass ' in directive else 'proxy_pass u;'} }} }}")
 
 
 def test_nginx_takes_what_is_said_of_it():

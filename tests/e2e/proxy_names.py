@@ -11,8 +11,9 @@ import tempfile
 
 from harness import WAIT_S, equal, matches, need, run
 from proxy_certificates import certificates, client_context
-from proxying import Proxy, target
-from servers import Server, read_exactly
+from proxy_dns import NAME, NameServer
+from proxying import Proxy, expect_reset, target
+from servers import Server, free_port, read_exactly
 
 # Names that no pattern is for.
 ODD = [b"db.test:5432", b"::1", b"[::1]", b"a b.test", b".", b"..", b".test",
@@ -151,6 +152,37 @@ def test_all_spellings_of_a_name_are_balanced_to_one_target():
             name = b"n%d.test" % i
             equal(len({goes_to(proxy, hello(spelling)) for spelling in
                        (name, name.upper(), name + b".")}), 1, name)
+
+
+# ---- the name as the target ----
+
+def test_a_target_is_the_name_that_a_client_requests():
+    with NameServer(["127.0.0.1"]) as names, Noting(b"A") as a, Proxy(
+            "tls://127.0.0.1:0", f"sni:{a.port}", "--passthrough", "--sni-allow",
+            "other.test,WEIR-test.example.", "--resolver", names.address) as proxy:
+        for name in (NAME, NAME.upper(), NAME + "."):
+            equal(goes_to(proxy, hello(name.encode())), b"A", name)
+        asked = names.asked
+        denied = [b"127.0.0.1", b"example", b"badweir-test.example",
+                  b"weir-test.example.evil.test", *ODD]
+        for name in denied:
+            expect_reset(proxy, hello(name))
+        equal(names.asked, asked, "lookups of names that are not allowed")
+        expect_reset(proxy, hello(b"other.test"))
+        equal(proxy.metric("upstream_active"), 0, "connections")
+        proxy.stop()
+        equal(sorted(proxy.reasons()), ["connect-lookup"] + ["done"] * 3
+              + ["name-denied"] * len(denied), "the log")
+
+
+def test_a_name_does_not_lead_back_to_the_proxy():
+    port = free_port()
+    with NameServer(["127.0.0.1"]) as names, Proxy(
+            f"tls://127.0.0.1:{port}", f"sni:{port}", "--passthrough",
+            "--sni-allow", "example", "--resolver", names.address) as proxy:
+        expect_reset(proxy, hello(NAME.encode()))
+        proxy.stop()
+        equal(sorted(proxy.reasons()), ["client-gone", "name-denied"], "the log")
 
 
 # ---- where TLS is opened ----

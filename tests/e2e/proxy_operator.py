@@ -64,6 +64,14 @@ to = tcp://127.0.0.1:1
 """
 
 
+SNI = """\
+[s]
+listen = tls://127.0.0.1:0
+passthrough = on
+to = sni:443
+"""
+
+
 def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
     good = SERVED.format(cert=certificates()["proxy"])
     with tempfile.TemporaryDirectory() as folder:
@@ -80,6 +88,26 @@ def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
                 (good + "check = text\n", r":5: check text needs"),
                 (good + "route = a.test\npassthrough = on\n\n"
                         "to = tls://a:1\n", r":8: .*passthrough goes to"),
+                (SNI, r":4: 'sni:443': say by sni-allow which names"),
+                (SNI + "sni-allow = a.test,10.0.0.1\n",
+                 r":5: sni-allow: '10.0.0.1' is not a name such as"),
+                (SNI + "sni-allow = .test\n", r":5: sni-allow: '.test' is not"),
+                (SNI + "sni-allow = *.test\n", r":5: sni-allow: '.*' is not"),
+                (SNI + "sni-allow = test\nto = tcp://a:1\n",
+                 r":6: to: sni:PORT is the only target"),
+                (SNI + "sni-allow = test\ncheck = tcp\n",
+                 r":6: 'sni:443' is a name that clients choose"),
+                (SNI + "sni-allow = test\neject = 2\n",
+                 r":4: 'sni:443' is a name that clients choose"),
+                (SNI + "sni-allow = test\nto-addresses = all\n",
+                 r":6: to-addresses needs a target with a name"),
+                (SNI.replace("sni", "tcp://a") + "to = sni:1\n",
+                 r":5: to: sni:PORT is the only target"),
+                (SNI.replace("443", "0"), r":4: to: 'sni:0': the port must"),
+                (SNI.replace("passthrough", "no-splice") + "sni-allow = test\n"
+                 f"cert = {certificates()['proxy']}\n",
+                 r":4: 'sni:443' needs passthrough = on"),
+                (good + "sni-allow = test\n", r":5: sni-allow needs to = sni:"),
                 (good + "route = a.test\nto = tcp://a:1\nroute = A.test\n"
                         "to = tcp://b:1\n", r":7: two routes are for 'A"),
                 (good + "[db2]\nname = db\nlisten = tcp://:0\n"

@@ -424,7 +424,8 @@ static struct weir_endpoint target_get_endpoint(const struct wr_target *target)
 
 int wr_target_connect(struct wr_target *target,
                       const struct weir_factory *factory,
-                      const struct weir_connect_options *options, bool with_tls,
+                      const struct weir_endpoint *instead,
+                      const struct weir_connect_options *options,
                       weir_connect_done_fn *done, void *done_arg,
                       weir_pending **ret)
 {
@@ -432,16 +433,17 @@ int wr_target_connect(struct wr_target *target,
     struct weir_tls_settings tls;
 
     wr_assert(!options->tls);
-    if (with_tls && wr_secure_settings_are_set(&target->tls)) {
+    if (wr_secure_settings_are_set(&target->tls)) {
         tls = wr_target_get_tls(&target->tls);
         known.tls = &tls;
     }
     if (target->local.len > 0) {
         known.local_address = &target->local;
     }
-    return weir_create_connection_at(target->loop, factory,
-                                     target_get_endpoint(target), &known, done,
-                                     done_arg, ret);
+    return weir_create_connection_at(
+        target->loop, factory,
+        instead->host ? *instead : target_get_endpoint(target), &known, done,
+        done_arg, ret);
 }
 
 /* Returns the endpoint with another port, using copies of first addresses. */

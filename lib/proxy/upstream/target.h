@@ -113,12 +113,14 @@ void wr_target_write_authority(const struct wr_target *target,
                                const struct wr_secure_settings *tls,
                                char ret[WR_ENDPOINT_SIZE]);
 
-/* Connects. The options must not have TLS. */
+/* Connects to the target, or to the host of @instead if it has one. The options
+ * must not have TLS. */
 WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
                                     const struct weir_factory *factory,
+                                    const struct weir_endpoint *instead,
                                     const struct weir_connect_options *options,
-                                    bool with_tls, weir_connect_done_fn *done,
-                                    void *done_arg, weir_pending **ret);
+                                    weir_connect_done_fn *done, void *done_arg,
+                                    weir_pending **ret);
 
 /* Maximum number of addresses of a name to which a check with another port
  * connects. */

@@ -179,6 +179,7 @@ static void free_route(struct config_route *route)
         free((char *)route->targets[i].at.text);
         free(route->targets[i].tls_name);
         free(route->targets[i].tls_ca);
+        config_free_texts(&route->targets[i].allowed);
     }
     free(route->targets);
     free(route->server_name);
@@ -419,6 +420,20 @@ static int read_service(const char *text, struct target *ret, char *why)
     return err;
 }
 
+static bool is_sni(const char *text)
+{
+    return strncmp(text, "sni:", 4) == 0;
+}
+
+/* Parses "sni:PORT" like a target with the name "sni". */
+static int read_sni(const char *text, struct target *ret, char *why)
+{
+    char tcp[TARGET_HOST_SIZE + 32];
+
+    snprintf(tcp, sizeof(tcp), "tcp://%.*s", TARGET_HOST_SIZE, text);
+    return target_parse_rewritten(tcp, text, false, ret, why);
+}
+
 /* Parses an address. The configuration owns its text. */
 static bool read_target(const char *text, bool listening, struct target *ret,
                         char *why)
@@ -426,15 +441,17 @@ static bool read_target(const char *text, bool listening, struct target *ret,
     const bool is_any = listening && strncmp(text, "any://", 6) == 0;
 
     const bool names_service = !listening && is_service(text);
+    const bool names_sni = !listening && is_sni(text);
 
-    if (!is_any && !names_service &&
+    if (!is_any && !names_service && !names_sni &&
         (!target_has_scheme(text) || strncmp(text, "udp:", 4) == 0)) {
         return option_refuse(
             why,
             "'%.100s' is not %s; write tcp://HOST:PORT, "
             "tls://HOST:PORT, %sunix:PATH or tls+unix:PATH",
             text, listening ? "an address to listen at" : "a target",
-            listening ? "any://HOST:PORT, " : "srv://NAME, tls+srv://NAME, ");
+            listening ? "any://HOST:PORT, "
+                      : "srv://NAME, tls+srv://NAME, sni:PORT, ");
     }
     char *copy = strdup(text);
     if (!copy) {
@@ -442,6 +459,7 @@ static bool read_target(const char *text, bool listening, struct target *ret,
     }
     if ((is_any          ? read_any(copy, ret, why)
          : names_service ? read_service(copy, ret, why)
+         : names_sni     ? read_sni(copy, ret, why)
                          : target_parse(copy, listening, ret, why)) < 0) {
         free(copy);
         return false;
@@ -471,8 +489,13 @@ bool config_add_listen(struct config *config, const char *text, char *why)
 bool config_add_target(struct config *config, const char *text, char *why)
 {
     struct config_route *route = config_route(config);
-    struct config_target target = {.line = config->line, .weight = 1};
+    struct config_target target = {
+        .line = config->line, .weight = 1, .is_sni = is_sni(text)};
 
+    if (route->target_count > 0 &&
+        (target.is_sni || route->targets[0].is_sni)) {
+        return option_refuse(why, "sni:PORT is the only target of its route");
+    }
     if (!read_target(text, false, &target.at, why)) {
         return false;
     }
@@ -547,10 +570,10 @@ uint32_t config_count_tries(const struct config_route *route)
 
 uint32_t config_count_failures(const struct config_route *route)
 {
-    const bool is_first = route->balance == BALANCE_FIRST;
+    const bool is_sni = route->target_count > 0 && route->targets[0].is_sni;
 
     if (route->eject_failures == CONFIG_UNSAID) {
-        return is_first ? UINT32_MAX : 3;
+        return is_sni || route->balance == BALANCE_FIRST ? UINT32_MAX : 3;
     }
     return route->eject_failures > 0 ? (uint32_t)route->eject_failures
                                      : UINT32_MAX;

@@ -152,11 +152,14 @@ struct config_target {
     bool is_backup;
     struct config_target_check check;
     struct weir_address from; /* local address; len 0 is any address */
+    bool is_sni;              /* sni:PORT: the name that a client requests */
     bool inherits_from;       /* @from is of [defaults]: for its family only */
     const char *said;         /* last directive after its 'to', or NULL */
     enum config_target_header send_header;
-    char *tls_name;    /* name in its certificate, or NULL */
-    char *tls_ca;      /* its certificate authorities, or NULL */
+    char *tls_name;              /* name in its certificate, or NULL */
+    char *tls_ca;                /* its certificate authorities, or NULL */
+    struct config_texts allowed; /* names that sni:PORT may connect to, with all
+                                  * names below them */
     size_t list_count; /* in the last target of a 'to': number of its targets;
                         * else 0 */
 };
@@ -410,7 +413,7 @@ bool config_is_insecure(const struct config_route *route,
 
 /* Return how many targets are tried for a connection, and how many consecutive
  * failures eject a target. With balance first, by default a failure does not
- * make a connection try the next target. */
+ * make a connection try the next target. Names of clients eject nothing. */
 uint32_t config_count_tries(const struct config_route *route);
 uint32_t config_count_failures(const struct config_route *route);
 

@@ -93,7 +93,14 @@ static bool has_each_once(const struct config_route *route, unsigned *line,
     }
     hashes_sort(&places);
     for (size_t i = 0; i < route->target_count && is_good; i++) {
-        if (is_target_again(route, i, &places)) {
+        const struct config_target *target = &route->targets[i];
+        if (target->is_sni && target->allowed.count == 0) {
+            *line = target->line;
+            is_good = option_refuse(why,
+                                    "'%s': say by sni-allow which names "
+                                    "clients may request",
+                                    target->at.text);
+        } else if (is_target_again(route, i, &places)) {
             *line = route->targets[i].line;
             is_good = option_refuse(why, "'%s' is a target twice",
                                     route->targets[i].at.text);

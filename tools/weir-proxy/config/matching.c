@@ -54,6 +54,25 @@ size_t matching_length_of(const char *name)
     return len > 1 && name[len - 1] == '.' ? len - 1 : len;
 }
 
+bool matching_is_host_name(const char *name)
+{
+    static const char chars[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    const size_t len = matching_length_of(name);
+
+    return len > 0 && len <= 253 && strspn(name, chars) >= len &&
+           name[0] != '.' && name[len - 1] != '.' && !strstr(name, "..");
+}
+
+bool matching_is_within(const char *top, const char *name)
+{
+    const size_t len = matching_length_of(name);
+    const size_t tail = matching_length_of(top);
+
+    return len >= tail && strncasecmp(name + len - tail, top, tail) == 0 &&
+           (len == tail || name[len - tail - 1] == '.');
+}
+
 /* Returns true if the pattern, a name or "*.NAME" for names below NAME,
  * matches. */
 static bool is_for(const char *pattern, const char *name)

@@ -56,6 +56,11 @@ int matching_choose_by_hello(const struct config_service *service,
                              const struct matching_facts *facts,
                              size_t *ret_route);
 
+/* Returns true if a client could request this name. */
+bool matching_is_host_name(const char *name);
+/* Returns true if @name is @top or a name below it. */
+bool matching_is_within(const char *top, const char *name);
+
 /* Returns the length of a server name without a trailing dot. */
 size_t matching_length_of(const char *name);
 

@@ -61,9 +61,9 @@ enum {
     FACT_COUNT,
 };
 
-_Static_assert(FACT_COUNT <= 64, "facts are bits");
+_Static_assert(FACT_COUNT - NEED_LOG <= 64, "facts are bits");
 
-#define BIT(fact)       (UINT64_C(1) << (fact))
+#define BIT(fact)       (UINT64_C(1) << ((fact)-NEED_LOG))
 #define IF(holds, fact) ((holds) ? BIT(fact) : 0)
 
 static uint64_t facts_of_program(const struct config *config)
@@ -148,6 +148,18 @@ static bool is_other_family(const struct weir_address *one,
            one->storage.any.sa_family != other->storage.any.sa_family;
 }
 
+static uint64_t facts_of_name(const struct config_target *target)
+{
+    const struct config_target_check *check = &target->check;
+    const bool is_name = target->at.address.len == 0;
+    const bool has_check_name =
+        check->has_at && check->at.host[0] && check->at.address.len == 0;
+
+    return IF(is_name && !target->is_sni, NEED_NAME) |
+           IF(is_name || has_check_name, NEED_LOOKUP) |
+           IF(target->is_sni, NEED_SNI);
+}
+
 static uint64_t facts_of_target(const struct needs_at *at)
 {
     const struct config_route *route = at->route;
@@ -168,7 +180,7 @@ static uint64_t facts_of_target(const struct needs_at *at)
             !check_plan_is_checked(route, &route->targets[first]))) {
         first++;
     }
-    return IF(target->at.address.len == 0, NEED_NAME) |
+    return facts_of_name(target) |
            IF(!is_unix_target || has_ip_listen(at->service), NEED_KEEPALIVE) |
            IF(!is_first, NEED_WEIGHTS) | IF(target->is_backup, NEED_BACKUP) |
            IF(first < route->target_count, NEED_BACK) |
@@ -250,6 +262,10 @@ static const struct {
     [NEED_TO_CERT] = {SCOPE_ROUTE, "to-cert = FILE"},
     [NEED_NAME] = {SCOPE_TARGET,
                    "a target with a name, as to = tcp://HOST:PORT"},
+    [NEED_SNI] = {SCOPE_TARGET, "to = sni:PORT"},
+    [NEED_LOOKUP] = {SCOPE_TARGET,
+                     "a target with a name, as to = tcp://HOST:PORT or "
+                     "sni:PORT"},
     [NEED_TLS] = {SCOPE_TARGET,
                   "a 'listen' or 'to' with tls://, and not passthrough"},
     [NEED_KEEPALIVE] = {SCOPE_TARGET,
@@ -347,6 +363,12 @@ static const struct rule {
      "is not opened"},
     {"to", SCOPE_TARGET, BIT(FACT_TO_TLS), BIT(FACT_VERIFIED),
      ": say by to-name whose certificate it has"},
+    {"to", SCOPE_TARGET, BIT(NEED_SNI), BIT(FACT_PASSES),
+     " needs passthrough = on: the name is read from TLS that is not opened"},
+    {"check", SCOPE_TARGET, BIT(NEED_SNI) | BIT(NEED_CHECK), 0,
+     " is a name that clients choose, which is not checked"},
+    {"eject", SCOPE_TARGET, BIT(NEED_SNI) | BIT(NEED_EJECT), 0,
+     " is a name that clients choose, which is not ejected"},
     {"check-port", SCOPE_TARGET, BIT(FACT_NO_PORT), 0,
      " has no other port to check"},
     {"check-at", SCOPE_TARGET, BIT(FACT_NO_PORT_AT), 0,

@@ -109,7 +109,7 @@ static const struct option rows[] = {
     {"resolver", 0, "ADDRESS[,ADDRESS]",
      "name servers for the names of targets, instead of /etc/hosts and the "
      "servers in /etc/resolv.conf",
-     .read = words_say_resolver, AT_PROGRAM(resolver), .need = NEED_NAME},
+     .read = words_say_resolver, AT_PROGRAM(resolver), .need = NEED_LOOKUP},
     {"engine", 0, "ENGINE",
      "uring, poll (epoll), or auto: uring if it is allowed",
      .read = engine_read, .choices = engine_names, .scope = SCOPE_PROGRAM},
@@ -440,8 +440,13 @@ static const struct option rows[] = {
     {"to", 0, "TARGET[,TARGET]",
      "connect there: tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, "
      "tls+unix:PATH, srv://NAME or tls+srv://NAME (the hosts of a service, by "
-     "DNS); in a file also @NAME, the targets of [targets NAME]",
+     "DNS), or sni:PORT, the name that the client requests; in a file also "
+     "@NAME, the targets of [targets NAME]",
      .repeats = true, .scope = SCOPE_TARGET, .read = words_say_to},
+    {"sni-allow", 0, "NAME[,NAME]",
+     "names that clients of sni:PORT may request, with all names below them",
+     .repeats = true, .read = words_say_sni_allow, AT_TARGET(allowed),
+     .need = NEED_SNI},
     {"weight", 0, "N", "share of the connections, 0 to 256 (1)", .most = 256,
      .kind = OPTION_COUNT, AT_EACH_TARGET(weight), .need = NEED_WEIGHTS},
     {"target-proxy", 0, "VERSION",

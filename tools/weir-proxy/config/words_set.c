@@ -9,6 +9,7 @@
 
 #include "certificate.h"
 #include "file.h"
+#include "matching.h"
 #include "tools/common/units.h"
 
 #include "weir/network.h"
@@ -281,18 +282,6 @@ bool words_say_listen(void *options, const struct option *word,
     return config_add_listen(config, value, why);
 }
 
-/* Returns true if a client could request this name. */
-static bool is_server_name(const char *text)
-{
-    static const char chars[] = "abcdefghijklmnopqrstuvwxyz"
-                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-    const size_t size = strlen(text);
-    const size_t len = size > 1 && text[size - 1] == '.' ? size - 1 : size;
-
-    return len > 0 && len <= 253 && strspn(text, chars) == size &&
-           text[0] != '.' && text[len - 1] != '.' && !strstr(text, "..");
-}
-
 bool words_say_route(void *options, const struct option *word,
                      const char *value, char *why)
 {
@@ -304,7 +293,8 @@ bool words_say_route(void *options, const struct option *word,
                              "it comes after the 'listen' that it is about");
     }
     if (strcmp(value, "*") != 0 &&
-        !is_server_name(strncmp(value, "*.", 2) == 0 ? value + 2 : value)) {
+        !matching_is_host_name(strncmp(value, "*.", 2) == 0 ? value + 2
+                                                            : value)) {
         return option_refuse(why, "'%s' is not a server name, *.NAME or *",
                              value);
     }

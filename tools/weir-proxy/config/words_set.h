@@ -35,6 +35,7 @@ option_read_fn words_say_check;
 option_read_fn words_say_check_status;
 option_read_fn words_say_fate;
 option_read_fn words_say_from;
+option_read_fn words_say_sni_allow;
 option_read_fn words_say_resolver;
 option_read_fn words_say_check_tls;
 option_read_fn words_say_check_at;

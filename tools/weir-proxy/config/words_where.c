@@ -1,13 +1,15 @@
 /*
  * Parses the directives about reaching targets.
  *
- * These are the name servers for their names, and the local address of
- * connections to them.
+ * These are the name servers for their names, the names that clients may
+ * choose, and the local address of connections to targets.
  */
+#include "matching.h"
 #include "words_set.h"
 
 #include "weir/address.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,4 +58,30 @@ bool words_say_resolver(void *options, const struct option *word,
         at += len + (at[len] == ',');
     } while (*at);
     return words_set_text(config, word, value, why);
+}
+
+/* Parses names such as "a.example,b.example". */
+bool words_say_sni_allow(void *options, const struct option *word,
+                         const char *value, char *why)
+{
+    const struct config_target *target = words_owner(options, word, why);
+
+    if (!target || !words_add_texts(options, word, value, why)) {
+        return false;
+    }
+    for (size_t i = 0; i < target->allowed.count; i++) {
+        const char *name = target->allowed.texts[i];
+        size_t last = matching_length_of(name);
+        while (last > 0 && name[last - 1] != '.') {
+            last--;
+        }
+        if (!matching_is_host_name(name) ||
+            isdigit((unsigned char)name[last])) {
+            return option_refuse(why,
+                                 "'%.100s' is not a name such as a.example, "
+                                 "which allows all names below it",
+                                 name);
+        }
+    }
+    return true;
 }

@@ -51,6 +51,7 @@ const char *const end_reason_names[END_REASONS] = {
     [END_CLIENT_DENIED] = "client-denied",
     [END_CLIENT_LIMIT] = "client-limit",
     [END_CLIENT_RATE] = "client-rate",
+    [END_NAME_DENIED] = "name-denied",
     [END_NO_ROUTE] = "no-route",
     [END_INTERNAL] = "internal",
 };

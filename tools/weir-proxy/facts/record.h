@@ -49,6 +49,7 @@ enum end_reason {
     END_CLIENT_DENIED, /* clients of its network are not allowed */
     END_CLIENT_LIMIT,  /* the client has too many connections */
     END_CLIENT_RATE,   /* the client made too many connections in a period */
+    END_NAME_DENIED,   /* clients may not request this name */
     END_NO_ROUTE,      /* no route for the server's name */
     END_INTERNAL,      /* no memory, or an error of the proxy */
     END_REASONS,

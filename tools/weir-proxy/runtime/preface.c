@@ -7,6 +7,7 @@
 #include "preface.h"
 
 #include "tools/weir-proxy/config/certificate.h"
+#include "tools/weir-proxy/config/matching.h"
 
 #include "weir/client_hello.h"
 
@@ -35,6 +36,7 @@ struct preface {
     size_t tlvs_len;
     char *authority;    /* server name from the TLVs, or NULL */
     char *server_name;  /* server name from the hello; NULL without a hello */
+    char *absolute;     /* server name with a dot at its end, or NULL */
     char *odd_name;     /* a server name that is not a host name, or NULL */
     uint8_t *protocols; /* application protocols from the hello */
     size_t protocols_len;
@@ -53,6 +55,7 @@ void preface_free(struct preface *preface)
         free(preface->tlvs);
         free(preface->authority);
         free(preface->server_name);
+        free(preface->absolute);
         free(preface->odd_name);
         free(preface->protocols);
         free(preface);
@@ -263,8 +266,10 @@ struct preface *preface_drop_rest(struct preface *preface)
         return NULL;
     }
     free(preface->data);
+    free(preface->absolute);
     free(preface->protocols);
     preface->data = NULL;
+    preface->absolute = NULL;
     preface->protocols = NULL;
     preface->protocols_len = 0;
     preface->len = 0;
@@ -300,6 +305,20 @@ const char *preface_server_name(const struct preface *preface)
     const bool is_named = preface->server_name && preface->server_name[0];
     return is_named || !preface->authority ? preface->server_name
                                            : preface->authority;
+}
+
+const char *preface_make_absolute(struct preface *preface)
+{
+    const char *name = preface_server_name(preface);
+    const size_t len = matching_length_of(name);
+
+    free(preface->absolute);
+    preface->absolute = malloc(len + 2);
+    if (preface->absolute) {
+        memcpy(preface->absolute, name, len);
+        memcpy(preface->absolute + len, ".", sizeof("."));
+    }
+    return preface->absolute;
 }
 
 bool preface_find_tlv(const struct preface *preface, unsigned type,

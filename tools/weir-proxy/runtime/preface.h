@@ -66,6 +66,10 @@ char *preface_copy_cn(const struct preface *preface);
 /* Returns the host name of the ClientHello, or else of the header. Returns NULL
  * without a hello, and "" for a hello without a name. */
 const char *preface_server_name(const struct preface *preface);
+/* Returns this name with a dot at its end, so that no domain is added to it; it
+ * belongs to the preface until preface_drop_rest(). Returns NULL if out of
+ * memory. */
+const char *preface_make_absolute(struct preface *preface);
 /* Returns the same name for the log; it may have any bytes except NUL. */
 const char *preface_shown_name(const struct preface *preface);
 

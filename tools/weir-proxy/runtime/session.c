@@ -192,6 +192,22 @@ static void note(struct session *session,
     }
 }
 
+/* Returns true if the name that the client requests is the address that it has
+ * connected to: without end, the proxy would connect to itself. */
+static bool leads_back(const struct session *session)
+{
+    struct weir_address to;
+    struct weir_address at;
+
+    if (!session->route->config->targets->is_sni) {
+        return false;
+    }
+    weir_transport_get_peername(session->target, &to);
+    weir_transport_get_sockname(session->client, &at);
+    weir_address_unmap(&at);
+    return weir_address_is_equal(&to, &at);
+}
+
 /* Runs when connecting has ended; the client may have closed before. */
 static void connected(void *arg, int err,
                       const struct weir_upstreams_result *result)
@@ -208,6 +224,8 @@ static void connected(void *arg, int err,
                 -ECANCELED);
     } else if (targets_is_left(session->route, result->upstream)) {
         give_up(session, END_TARGET_DOWN, -ECANCELED);
+    } else if (leads_back(session)) {
+        give_up(session, END_NAME_DENIED, -ECANCELED);
     } else if (session->is_client_lost ||
                greet(session, result->upstream) < 0) {
         give_up(session, session_reason_of_refusal(session), -ECANCELED);
@@ -225,12 +243,50 @@ static int create_target(void *arg, weir_transport *t,
     return 0;
 }
 
+/* Returns true if the client may request its name. */
+static bool is_allowed(const struct session *session,
+                       const struct config_texts *allowed)
+{
+    const char *name = session_server_name(session);
+    size_t i = 0;
+
+    if (!name || !matching_is_host_name(name)) {
+        return false;
+    }
+    while (i < allowed->count && !matching_is_within(allowed->texts[i], name)) {
+        i++;
+    }
+    return i < allowed->count;
+}
+
+/* Sets the host if the target is the name that the client requests. Returns
+ * false if the client was refused. */
+static bool set_host(struct session *session,
+                     struct weir_upstreams_connect_options *options)
+{
+    const struct config_target *target = session->route->config->targets;
+
+    if (!target->is_sni) {
+        return true;
+    }
+    if (!is_allowed(session, &target->allowed)) {
+        session_refuse(session, END_NAME_DENIED);
+        return false;
+    }
+    options->host = preface_make_absolute(session->preface);
+    options->port = target->at.port;
+    if (!options->host) {
+        session_refuse(session, END_INTERNAL);
+    }
+    return options->host != NULL;
+}
+
 void session_connect(struct session *session, const void *key, size_t key_size)
 {
     static const struct weir_factory factory = {create_target, NULL};
     const struct config_service *config = session->door->service->config;
     const struct config_route *route = session->route->config;
-    const struct weir_upstreams_connect_options options = {
+    struct weir_upstreams_connect_options options = {
         .size = sizeof(options),
         .key = key,
         .key_size = key_size,
@@ -240,6 +296,9 @@ void session_connect(struct session *session, const void *key, size_t key_size)
                     .timeout_ns = route->connect_timeout_ns,
                     .connection = connection_of(config, true)}};
 
+    if (!set_host(session, &options)) {
+        return;
+    }
     if (weir_upstreams_connect(session->route->upstreams, &factory, &options,
                                connected, session, &session->pending) < 0) {
         session_refuse(session, END_INTERNAL);

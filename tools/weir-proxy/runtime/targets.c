@@ -256,7 +256,8 @@ static void tell_failing(void *arg, weir_upstream *upstream, int err)
     const bool is_due = before_ns == 0 || now_ns > before_ns + FAILING_TOLD_NS;
     char whose[256];
 
-    if (route->worker->is_draining || route->services->is_old) {
+    if (route->worker->is_draining || route->services->is_old ||
+        target->is_sni) {
         return;
     }
     describe(route, whose, sizeof(whose));
@@ -319,6 +320,8 @@ static int add_target(struct route *route, const struct config_target *target,
         check_plan_tls(route->config, target,
                        contexts_for_check(&contexts, route->config, target));
     const struct weir_upstream_health known = known_of(route, target);
+    /* Not used: connections to sni:PORT have hosts of their own. */
+    struct weir_address nowhere;
     struct check_plan plan;
     const struct weir_upstream_options options = {
         .size = sizeof(options),
@@ -326,6 +329,8 @@ static int add_target(struct route *route, const struct config_target *target,
                         ? weir_endpoint_addresses(&target->at.address, 1)
                     : target->at.service
                         ? weir_endpoint_host(target->at.service, 0)
+                    : target->is_sni
+                        ? weir_endpoint_addresses(&nowhere, 1)
                         : weir_endpoint_host(target->at.host, target->at.port),
         .name = target->at.text,
         .tls = has_tls_at_once(route->config, target) ? &tls : NULL,
@@ -343,6 +348,7 @@ static int add_target(struct route *route, const struct config_target *target,
     };
     weir_upstream *added;
 
+    (void)!weir_address_parse("0.0.0.0", 0, &nowhere);
     check_plan_make(route->config, target, &plan);
     const int err = weir_upstreams_add(route->upstreams, &options, &added);
 
