@@ -480,7 +480,7 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
         networks = os.path.join(pair.folder, "networks")
 
         def write(words=(), first="127.0.0.1:1", second="127.0.0.1:2",
-                  secret="secret"):
+                  secret="secret", turn=1):
             with open(pair.path, "w", encoding="ascii") as file:
                 file.write("\n".join([
                     f"ctl = {pair.ctl}", f"handover = {pair.folder}/handover",
@@ -488,7 +488,7 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
                     f"listen = tls://127.0.0.1:{pair.port}",
                     f"cert = {certs}", f"client-deny = @{networks}",
                     "check = text", "check = 60s",
-                    f"check-send = AUTH {secret}", "check-expect = OK",
+                    *[f"check-send = AUTH {secret}", "check-expect = OK"][::turn],
                     f"to = tcp://{first}", f"to = tcp://{second}", *words,
                     "route = a.test", "to = tcp://127.0.0.1:3", ""]))
 
@@ -514,6 +514,9 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
         equal(look(), 4, "lines with another order")
         write(secret="secret2")
         equal(look(), 2, "lines with another secret")
+        write(turn=-1)
+        equal(look(), 2, "lines with another order of steps")
+        matches(pair.order("facts"), r"\[db\] route 1, a.test: target 1: to = ")
         many = ",tcp://".join(f"127.0.0.1:{port}" for port in range(100, 160))
         write(second=f"{many},tcp://127.0.0.1:8")
         pair.order("reload")

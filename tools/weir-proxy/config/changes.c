@@ -21,6 +21,30 @@ static bool add_line(struct config *config, char *line)
     return config_add_text(&config->said, line);
 }
 
+/* Returns the position of a directive whose order matters, such as 2 for the
+ * second certificate and its key. For others returns 0. */
+static size_t position_of(const struct config_service *service,
+                          const struct config_route *route,
+                          const struct option *word, const char *value)
+{
+    size_t position = 0;
+
+    if (strcmp(word->name, "cert") == 0 || strcmp(word->name, "key") == 0) {
+        return service->certs.count;
+    }
+    if (strcmp(word->name, "check-send") == 0 ||
+        strcmp(word->name, "check-expect") == 0) {
+        return route->check_step_count;
+    }
+    if (strcmp(word->name, "alpn") == 0) {
+        position = service->alpn.count; /* of the last name in the value */
+        for (; *value; value++) {
+            position -= *value == ',';
+        }
+    }
+    return position;
+}
+
 bool changes_note(struct config *config, const struct option *word,
                   const char *value)
 {
@@ -41,17 +65,24 @@ bool changes_note(struct config *config, const struct option *word,
                 service->name ? service->name : service->listens[0].text);
     }
     if (route && route->is_begun) {
-        fprintf(out, "route %zu, %s: ", (size_t)(route - service->routes) + 1,
+        /* The first one has no number if no 'route' begins it. */
+        fprintf(out, "route %zu, %s: ",
+                (size_t)(route - service->routes) + service->routes[0].is_begun,
                 route->server_name ? route->server_name : "*");
     }
     if (route && word->scope > SCOPE_ROUTE) {
         fprintf(out, "target %zu: ", route->target_count);
     }
+    const size_t position = position_of(service, route, word, value);
+    fputs(word->name, out);
+    if (position > 1) {
+        fprintf(out, " %zu", position);
+    }
     if (strcmp(word->name, "check-send") == 0) { /* may contain a password */
-        fprintf(out, "%s" CHANGES_HASH "%08x", word->name,
+        fprintf(out, CHANGES_HASH "%08x",
                 (unsigned)hashes_add_text(HASHES_BASIS, value));
     } else {
-        fprintf(out, "%s = %s", word->name, value);
+        fprintf(out, " = %s", value);
     }
     const bool is_written = fclose(out) == 0 && add_line(config, line);
     free(line);
