@@ -4,24 +4,12 @@
  * future_several.c, and what the end of the loop does to them in future_end.c.
  */
 #include "future_rig.h"
+#include "scenes.h"
 
-TASK(future, is_given_one_result_and_that_for_good)
-{
-    weir_future *future = pending();
-    int result = 5;
-
-    cr_assert_not(weir_future_is_done(future));
-    expect_eq(weir_future_get_result(future, &result), -EAGAIN);
-    expect_eq(result, 5, "the result is written only on success");
-    expect_eq(weir_future_set_result(future, 41), 0);
-    cr_assert(weir_future_is_done(future));
-    expect_eq(weir_future_set_result(future, 42), -ESTALE);
-    expect_eq(weir_future_get_result(future, NULL), 0);
-    expect_eq(result_of(future), 41);
-    cr_assert_not(weir_future_cancel(future));
-    expect_eq(result_of(future), 41);
-    weir_future_unref(future);
-}
+SCENE(future, is_given_one_result_and_that_for_good,
+      "future:0; done:0 0; result:0 EAGAIN; give:0:41; done:0 1; "
+      "give:0:42 ESTALE; result_null:0; result:0 41; cancel_future:0 0; "
+      "result:0 41")
 
 TASK(future, of_a_task_or_a_group_takes_no_result_of_the_program)
 {
@@ -39,49 +27,15 @@ TASK(future, of_a_task_or_a_group_takes_no_result_of_the_program)
     expect_eq(weir_yield(loop), -ECANCELED, "the group cancelled its task");
 }
 
-TASK(future, is_cancelled_by_what_it_stands_for)
-{
-    weir_future *plain = pending();
-    struct slow later = {.gives = 0};
-    struct slow other = {.gives = 17};
+SCENE(future, is_cancelled_by_what_it_stands_for,
+      "future:0; cancel_future:0 1; result:0 ECANCELED; give:0:1 ESTALE; "
+      "cancel_future:0 0; slow:1; cancel_future:1 1; done:1 0; "
+      "cancel_future:1 1; cancels:1 2; give:1:3; result:1 3; slow:2:17; "
+      "cancel_future:2 1; result:2 17; yield")
 
-    cr_assert(weir_future_cancel(plain));
-    expect_eq(result_of(plain), -ECANCELED);
-    expect_eq(weir_future_set_result(plain, 1), -ESTALE);
-    cr_assert_not(weir_future_cancel(plain));
-
-    cr_assert(weir_future_cancel(slow_future(&later)));
-    cr_assert_not(weir_future_is_done(later.future));
-    cr_assert(weir_future_cancel(later.future));
-    expect_eq(later.asked, 2);
-    expect_eq(weir_future_set_result(later.future, 3), 0);
-    expect_eq(result_of(later.future), 3);
-
-    cr_assert(weir_future_cancel(slow_future(&other)));
-    expect_eq(result_of(other.future), 17);
-    weir_future_unref(plain);
-    weir_future_unref(later.future);
-    weir_future_unref(other.future);
-    expect_eq(weir_yield(loop), 0);
-}
-
-TASK(future, without_references_is_cancelled)
-{
-    weir_future *plain = pending();
-    struct slow slow = {.gives = 0};
-
-    add(plain, "a");
-    weir_future_unref(weir_future_ref(plain));
-    cr_assert_not(weir_future_is_done(plain));
-    weir_future_unref(plain);
-    add(slow_future(&slow), "b");
-    weir_future_unref(slow.future);
-    expect_eq(slow.asked, 1);
-    expect_str_eq(notes, "", "not inside the call");
-    expect_eq(weir_yield(loop), 0);
-    expect_str_eq(notes, "a!b!");
-    weir_future_unref(NULL);
-}
+SCENE(future, without_references_is_cancelled,
+      "future:0; add:0:a; reref:0; done:0 0; unref:0; slow:1; add:1:b; "
+      "unref:1; cancels:1 1; notes -; yield; notes a!b!")
 
 static void keep_on_cancel(void *arg, weir_future *future)
 {
@@ -101,91 +55,23 @@ TASK(future, can_be_kept_by_its_cancel_function)
     weir_future_unref(kept);
 }
 
-TASK(future, whose_last_reference_goes_lets_its_waiters_go)
-{
-    struct waiter waiter = {.shields = true};
-
-    waiter_start(&waiter, pending());
-    expect_eq(weir_yield(loop), 0);
-    weir_future_unref(waiter.future);
-    waiter_finish(&waiter);
-    expect_eq(waiter.err, 0, "the task was not cancelled");
-    expect_eq(waiter.result, -ECANCELED, "the future was cancelled");
-}
+SCENE(future, whose_last_reference_goes_lets_its_waiters_go,
+      "future:0; start w shield:0=0,got; unref:0; w ECANCELED")
 
 /* ---- callbacks ---- */
 
-TASK(future, tells_tasks_and_callbacks_in_the_order_in_which_they_came)
-{
-    weir_future *future = pending();
-    struct waiter first = {.name = "1"};
-    struct waiter second = {.name = "2", .shields = true};
+SCENE(future, tells_tasks_and_callbacks_in_the_order_in_which_they_came,
+      "future:0; add:0:a; start 1 await:0=0,got; add:0:b; "
+      "start 2 shield:0=0,got; add:0:c; give:0:6; add:0:d; notes -; yield; "
+      "notes a1b2cd; 1 6; 2 6")
 
-    add(future, "a");
-    waiter_start(&first, future);
-    expect_eq(weir_yield(loop), 0);
-    add(future, "b");
-    waiter_start(&second, future);
-    expect_eq(weir_yield(loop), 0);
-    add(future, "c");
-    expect_eq(weir_future_set_result(future, 6), 0);
-    add(future, "d");
-    expect_str_eq(notes, "", "nobody runs inside the call");
-    expect_eq(weir_yield(loop), 0);
-    expect_str_eq(notes, "a1b2cd");
-    waiter_finish(&first);
-    waiter_finish(&second);
-    expect_eq(first.result, 6);
-    expect_eq(second.result, 6);
-    weir_future_unref(future);
-}
+SCENE(future, gives_callbacks_back_until_they_run,
+      "future:0; remove:0:a 0; add:0:a; add:0:b; add:0:a; remove:0:a 2; "
+      "add:0:a; give:0; add:0:b; remove:0:b 2; yield; notes a; remove:0:a 0")
 
-TASK(future, gives_callbacks_back_until_they_run)
-{
-    static char a[] = "a";
-    static char b[] = "b";
-    weir_future *future = pending();
-
-    expect_eq(weir_future_remove_done_callback(future, note_done, a), 0);
-    add(future, a);
-    add(future, b);
-    add(future, a);
-    expect_eq(weir_future_remove_done_callback(future, note_done, a), 2);
-    add(future, a);
-    expect_eq(weir_future_set_result(future, 0), 0);
-    add(future, b);
-    expect_eq(weir_future_remove_done_callback(future, note_done, b), 2,
-              "callbacks that are due and have not run");
-    expect_eq(weir_yield(loop), 0);
-    expect_str_eq(notes, "a");
-    expect_eq(weir_future_remove_done_callback(future, note_done, a), 0);
-    weir_future_unref(future);
-}
-
-static void note_otherwise(void *arg, weir_future *future, int result)
-{
-    note("o");
-}
-
-TASK(future, gives_back_the_callbacks_of_one_function_and_argument)
-{
-    static char a[] = "a";
-    static char b[] = "b";
-    weir_future *future = pending();
-    struct waiter waiter = {.name = "w"};
-
-    waiter_start(&waiter, future);
-    expect_eq(weir_yield(loop), 0);
-    add(future, a);
-    add(future, b);
-    expect_eq(weir_future_add_done_callback(future, note_otherwise, a), 0);
-    expect_eq(weir_future_remove_done_callback(future, note_done, a), 1);
-    expect_eq(weir_future_remove_done_callback(future, note_done, a), 0);
-    expect_eq(weir_future_set_result(future, 0), 0);
-    waiter_finish(&waiter);
-    expect_str_eq(notes, "wbo");
-    weir_future_unref(future);
-}
+SCENE(future, gives_back_the_callbacks_of_one_function_and_argument,
+      "future:0; start w await:0; add:0:a; add:0:b; add_other:0:a; "
+      "remove:0:a 1; remove:0:a 0; give:0; w; notes wbo")
 
 static void unref_and_note(void *arg, weir_future *future, int result)
 {
@@ -271,15 +157,16 @@ static int wait_in_chain(weir_loop *on, void *arg)
 
 TASK(future, a_long_chain_of_tasks_is_cancelled_on_a_small_stack)
 {
-    weir_future *first = pending();
+    weir_future *innermost = pending();
 
     for (int i = 0; i < CHAIN; i++) {
-        chain[i].future = i ? weir_task_get_future(chain[i - 1].task) : first;
+        chain[i].future =
+            i ? weir_task_get_future(chain[i - 1].task) : innermost;
         chain[i].task = rig_spawn(wait_in_chain, &chain[i]);
     }
     settle();
     cr_assert(weir_task_cancel(chain[CHAIN - 1].task));
-    expect_eq(result_of(first), -ECANCELED,
+    expect_eq(result_of(innermost), -ECANCELED,
               "the cancellation reaches the innermost task");
     for (int i = CHAIN - 1; i >= 0; i--) {
         expect_ok(weir_future_await(weir_task_get_future(chain[i].task), NULL));
@@ -288,7 +175,7 @@ TASK(future, a_long_chain_of_tasks_is_cancelled_on_a_small_stack)
     for (int i = 0; i < CHAIN; i++) {
         weir_task_unref(chain[i].task);
     }
-    weir_future_unref(first);
+    weir_future_unref(innermost);
     expect_eq(weir_yield(loop), 0);
 }
 

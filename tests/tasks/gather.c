@@ -6,6 +6,7 @@
  * slow to be cancelled shows that a group ends with its last one.
  */
 #include "future_rig.h"
+#include "scenes.h"
 
 #include <limits.h>
 
@@ -17,13 +18,6 @@ static weir_future *gather(enum weir_gather_kind kind, weir_future **futures,
     return group;
 }
 
-static void make_pending(weir_future **futures, int count)
-{
-    for (int i = 0; i < count; i++) {
-        futures[i] = pending();
-    }
-}
-
 static void drop(weir_future **futures, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -31,259 +25,80 @@ static void drop(weir_future **futures, int count)
     }
 }
 
-static void drop_group(weir_future *group, weir_future **futures, int count)
-{
-    weir_future_unref(group);
-    drop(futures, count);
-}
-
 static void give(weir_future *future, int result)
 {
     expect_eq(weir_future_set_result(future, result), 0);
 }
 
-static bool is_done(const weir_future *future)
-{
-    settle();
-    return weir_future_is_done(future);
-}
-
-static void expect_done(const weir_future *group, int result)
-{
-    cr_assert(is_done(group));
-    expect_eq(result_of(group), result);
-}
-
 /* ---- kinds ---- */
 
-TASK(gather, all_is_done_with_0_when_all_are)
-{
-    weir_future *futures[3];
+#define TWO   "future:0; future:1; "
+#define THREE "future:0; future:1; future:2; "
 
-    make_pending(futures, 3);
-    weir_future *group = gather(WEIR_GATHER_ALL, futures, 3);
-    give(futures[2], 8);
-    give(futures[0], 9);
-    cr_assert_not(is_done(group));
-    give(futures[1], 7);
-    expect_done(group, 0);
-    drop_group(group, futures, 3);
-}
-
-TASK(gather, all_keeps_the_first_error_and_lets_the_others_go_on)
-{
-    weir_future *futures[3];
-
-    make_pending(futures, 3);
-    weir_future *group = gather(WEIR_GATHER_ALL, futures, 3);
-    give(futures[2], -EPIPE);
-    cr_assert_not(is_done(group), "the other futures are waited for");
-    cr_assert_not(weir_future_is_done(futures[0]));
-    give(futures[0], -EIO);
-    give(futures[1], 7);
-    expect_done(group, -EPIPE); /* the first error */
-    drop_group(group, futures, 3);
-}
-
-TASK(gather, an_error_counts_that_comes_after_successes)
-{
-    static const int results[] = {0, 1, INT32_MAX};
-
-    for (int i = 0; i < 6; i++) {
-        weir_future *futures[2] = {pending(), pending()};
-        weir_future *group = gather(
-            i % 2 ? WEIR_GATHER_ALL : WEIR_GATHER_ALL_OR_NONE, futures, 2);
-        give(futures[0], results[i / 2]);
-        cr_assert_not(is_done(group));
-        cr_assert_not(weir_future_is_done(futures[1]));
-        give(futures[1], -EPIPE);
-        expect_done(group, -EPIPE);
-        drop_group(group, futures, 2);
-    }
-}
-
-TASK(gather, all_or_none_cancels_the_others_and_waits_for_them)
-{
-    struct slow slow = {.gives = 0};
-    weir_future *futures[3] = {pending(), slow_future(&slow), pending()};
-
-    weir_future *group = gather(WEIR_GATHER_ALL_OR_NONE, futures, 3);
-    give(futures[2], -EPIPE);
-    expect_eq(slow.asked, 0, "the others are not cancelled inside the call");
-    cr_assert_not(is_done(group), "one future is pending");
-    expect_eq(slow.asked, 1);
-    expect_eq(result_of(futures[0]), -ECANCELED);
-    give(futures[1], -EIO);
-    expect_done(group, -EPIPE);
-    drop_group(group, futures, 3);
-}
-
-TASK(gather, all_or_none_is_0_when_none_fails)
-{
-    weir_future *futures[2];
-
-    make_pending(futures, 2);
-    weir_future *group = gather(WEIR_GATHER_ALL_OR_NONE, futures, 2);
-    give(futures[1], 5);
-    give(futures[0], 5);
-    expect_done(group, 0);
-    drop_group(group, futures, 2);
-}
-
-TASK(gather, any_is_the_index_of_the_first_that_succeeds)
-{
-    struct slow slow = {.gives = 0};
-    weir_future *futures[4] = {pending(), slow_future(&slow), pending(),
-                               pending()};
-
-    weir_future *group = gather(WEIR_GATHER_ANY, futures, 4);
-    give(futures[0], -EPIPE);
-    cr_assert_not(is_done(group), "a failed future does not end the group");
-    cr_assert_not(weir_future_is_done(futures[2]));
-    give(futures[3], 100);
-    cr_assert_not(is_done(group), "one future is pending");
-    expect_eq(result_of(futures[2]), -ECANCELED);
-    expect_eq(slow.asked, 1);
-    give(futures[1], 200);
-    expect_done(group, 3); /* the index of the first */
-    drop_group(group, futures, 4);
-}
-
-TASK(gather, any_is_the_last_error_when_all_fail)
-{
-    weir_future *futures[3];
-
-    make_pending(futures, 3);
-    weir_future *group = gather(WEIR_GATHER_ANY, futures, 3);
-    give(futures[2], -EPIPE);
-    give(futures[0], -EIO);
-    give(futures[1], -ENOSPC);
-    expect_done(group, -ENOSPC);
-    drop_group(group, futures, 3);
-}
-
-TASK(gather, of_nothing_is_done)
-{
-    weir_future *all = gather(WEIR_GATHER_ALL, NULL, 0);
-    weir_future *none = gather(WEIR_GATHER_ALL_OR_NONE, NULL, 0);
-    weir_future *any = gather(WEIR_GATHER_ANY, NULL, 0);
-
-    expect_eq(result_of(all), 0);
-    expect_eq(result_of(none), 0);
-    expect_eq(result_of(any), -ENOENT);
-    weir_future_unref(all);
-    weir_future_unref(none);
-    weir_future_unref(any);
-}
-
-TASK(gather, counts_futures_that_are_done_already)
-{
-    weir_future *futures[4] = {done_with(-EIO), done_with(4), pending(),
-                               done_with(5)};
-
-    weir_future *all = gather(WEIR_GATHER_ALL, futures, 2);
-    weir_future *any = gather(WEIR_GATHER_ANY, futures, 4);
-    expect_eq(result_of(all), -EIO);
-    cr_assert_not(weir_future_is_done(any));
-    cr_assert(is_done(any));
-    expect_eq(result_of(any), 1);
-    expect_eq(result_of(futures[2]), -ECANCELED);
-    weir_future_unref(all);
-    drop_group(any, futures, 4);
-}
-
-TASK(gather, takes_the_same_future_several_times)
-{
-    struct slow slow = {.gives = 0};
-    weir_future *twice[3] = {slow_future(&slow), pending(), slow.future};
-
-    weir_future *group = gather(WEIR_GATHER_ANY, twice, 3);
-    cr_assert(weir_future_cancel(group));
-    expect_eq(slow.asked, 1, "cancelled once");
-    give(slow.future, 3);
-    expect_done(group, -ECANCELED);
-    drop_group(group, twice, 2);
-
-    slow.asked = 0;
-    twice[0] = pending();
-    twice[1] = twice[2] = slow_future(&slow);
-    group = gather(WEIR_GATHER_ALL_OR_NONE, twice, 3);
-    give(twice[0], -EIO);
-    settle();
-    expect_eq(slow.asked, 1);
-    give(slow.future, 1);
-    cr_assert(is_done(group));
-    drop_group(group, twice, 2);
-}
+SCENE(gather, all_is_done_with_0_when_all_are,
+      THREE "gather_all; give:2:8; give:0:9; settle; done:4 0; give:1:7; "
+            "settle; result:4 0")
+SCENE(gather, all_keeps_the_first_error_and_lets_the_others_go_on,
+      THREE "gather_all; give:2:EPIPE; settle; done:4 0; done:0 0; give:0:EIO; "
+            "give:1:7; settle; "
+            "result:4 EPIPE")
+#define AFTER(kind, result)                                                    \
+    TWO kind "; give:0:" result                                                \
+             "; settle; done:4 0; done:1 0; give:1:EPIPE; settle; "            \
+             "result:4 EPIPE; "
+SCENE(gather, an_error_counts_that_comes_after_successes,
+      AFTER("gather_all", "0") AFTER("gather_all_or_none", "0")
+          AFTER("gather_all", "1") AFTER("gather_all_or_none", "1")
+              AFTER("gather_all", "2147483647")
+                  AFTER("gather_all_or_none", "2147483647"))
+/* The others are not cancelled inside the call. */
+SCENE(gather, all_or_none_cancels_the_others_and_waits_for_them,
+      "future:0; slow:1; future:2; gather_all_or_none; give:2:EPIPE; "
+      "cancels:1 0; settle; done:4 0; cancels:1 1; result:0 ECANCELED; "
+      "give:1:EIO; settle; result:4 EPIPE")
+SCENE(gather, all_or_none_is_0_when_none_fails,
+      TWO "gather_all_or_none; give:1:5; give:0:5; settle; result:4 0")
+/* Its result is the index of the first that succeeds. */
+SCENE(gather, any_is_the_index_of_the_first_that_succeeds,
+      "future:0; slow:1; future:2; future:3; gather_any; give:0:EPIPE; settle; "
+      "done:4 0; done:2 0; give:3:100; settle; done:4 0; result:2 ECANCELED; "
+      "cancels:1 1; give:1:200; settle; result:4 3")
+SCENE(gather, any_is_the_last_error_when_all_fail,
+      THREE "gather_any; give:2:EPIPE; give:0:EIO; give:1:ENOSPC; settle; "
+            "result:4 ENOSPC")
+SCENE(gather, of_nothing_is_done,
+      "gather_all; result:4 0; gather_all_or_none; result:4 0; gather_any; "
+      "result:4 ENOENT")
+SCENE(gather, counts_futures_that_are_done_already,
+      TWO "give:0:EIO; give:1:4; gather_all; result:4 EIO; future:2; future:3; "
+          "give:3:5; gather_any; "
+          "done:4 0; settle; result:4 1; result:2 ECANCELED")
+SCENE(gather, takes_the_same_future_several_times,
+      "slow:0; future:1; alias:2:0; gather_any; cancel_future:4 1; "
+      "cancels:0 1; give:0:3; settle; result:4 ECANCELED; future:0; slow:1; "
+      "alias:2:1; gather_all_or_none; give:0:EIO; settle; cancels:1 1; "
+      "give:1:1; settle; done:4 1")
 
 /* ---- cancelling ---- */
 
-TASK(gather, that_is_cancelled_cancels_all_and_ends_with_the_last)
-{
-    struct slow slow = {.gives = 0};
-    struct waiter waiter = {.name = "w"};
-    weir_future *futures[2] = {slow_future(&slow), pending()};
-
-    weir_future *group = gather(WEIR_GATHER_ALL, futures, 2);
-    waiter_start(&waiter, group);
-    expect_eq(weir_yield(loop), 0);
-    cr_assert(weir_task_cancel(waiter.task));
-    expect_eq(slow.asked, 1);
-    expect_eq(result_of(futures[1]), -ECANCELED);
-    cr_assert_not(is_done(group));
-    cr_assert(weir_task_cancel(waiter.task));
-    expect_eq(slow.asked, 2);
-    give(futures[0], 7);
-    waiter_finish(&waiter);
-    expect_eq(waiter.err, -ECANCELED);
-    expect_eq(result_of(group), -ECANCELED, "the group ends as cancelled");
-    cr_assert_not(weir_future_cancel(group));
-    drop_group(group, futures, 2);
-}
-
-TASK(gather, that_is_settled_keeps_its_result_when_it_is_cancelled)
-{
-    struct slow slow = {.gives = 0};
-    weir_future *futures[2] = {slow_future(&slow), pending()};
-
-    weir_future *group = gather(WEIR_GATHER_ANY, futures, 2);
-    give(futures[1], 1);
-    cr_assert(weir_future_cancel(group));
-    give(futures[0], 1);
-    expect_done(group, 1);
-    drop_group(group, futures, 2);
-}
-
-TASK(gather, without_references_is_cancelled_and_ends_by_itself)
-{
-    struct slow slow = {.gives = 0};
-    weir_future *futures[2] = {slow_future(&slow), pending()};
-
-    weir_future *group = gather(WEIR_GATHER_ALL, futures, 2);
-    add(group, "g");
-    drop(futures, 2);
-    weir_future_unref(group);
-    expect_eq(slow.asked, 1);
-    settle();
-    expect_str_eq(notes, "", "one future is pending");
-    give(slow.future, 0);
-    expect_settled("g!");
-}
-
-TASK(gather, holds_its_futures)
-{
-    weir_future *futures[2];
-
-    make_pending(futures, 2);
-    weir_future *group = gather(WEIR_GATHER_ALL, futures, 2);
-    drop(futures, 2);
-    cr_assert_not(weir_future_is_done(futures[1]),
-                  "the group keeps its futures");
-    give(futures[0], 0);
-    give(futures[1], 0);
-    cr_assert(is_done(group));
-    weir_future_unref(group);
-}
+SCENE(gather, that_is_cancelled_cancels_all_and_ends_with_the_last,
+      "slow:0; future:1; gather_all; start w await:4; cancel w; cancels:0 1; "
+      "result:1 ECANCELED; settle; done:4 0; cancel w; cancels:0 2; give:0:7; "
+      "w ECANCELED; result:4 ECANCELED; cancel_future:4 0")
+SCENE(gather, that_is_settled_keeps_its_result_when_it_is_cancelled,
+      "slow:0; future:1; gather_any; give:1:1; cancel_future:4 1; give:0:1; "
+      "settle; result:4 1")
+SCENE(gather, without_references_is_cancelled_and_ends_by_itself,
+      "slow:0; future:1; gather_all; add:4:g; drop:0; drop:1; unref:4; "
+      "cancels:0 1; settle; notes -; give:0; settle; notes g!")
+SCENE(gather, holds_its_futures,
+      TWO
+      "gather_all; drop:0; drop:1; done:1 0; give:0; give:1; settle; done:4 1")
+/* A group ends from the ready queue, and nothing is left to cancel then. */
+SCENE(gather, whose_futures_have_ended_cannot_be_cancelled,
+      TWO "gather_all; give:0:3; cancel_future:4 1; " TWO
+          "gather_all; give:0:3; give:1:4; done:4 0; "
+          "cancel_future:4 0; settle; result:4 0")
 
 static void unref_group(void *arg, weir_future *future)
 {
@@ -392,27 +207,6 @@ UNIT(gather, of_groups_asks_each_task_once_more_at_the_loops_end)
     expect_eq(rig_run(forget_groups_of_a_task, asked), 0);
     expect_eq(asked[0], 1, "when the groups were forgotten");
     expect_eq(asked[1], 2, "and once at the end");
-}
-
-TASK(gather, whose_futures_have_ended_cannot_be_cancelled)
-{
-    weir_future *futures[2];
-    make_pending(futures, 2);
-    weir_future *group = gather(WEIR_GATHER_ALL, futures, 2);
-    give(futures[0], 3);
-    cr_assert(weir_future_cancel(group), "one is pending");
-    drop(futures, 2);
-    weir_future_unref(group);
-
-    make_pending(futures, 2);
-    group = gather(WEIR_GATHER_ALL, futures, 2);
-    give(futures[0], 3);
-    give(futures[1], 4);
-    cr_assert_not(weir_future_is_done(group),
-                  "the group ends from the ready queue");
-    cr_assert_not(weir_future_cancel(group), "nothing is left to cancel");
-    expect_done(group, 0);
-    drop_group(group, futures, 2);
 }
 
 TASK(gather, and_wait_refuse_what_makes_no_sense)

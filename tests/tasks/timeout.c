@@ -7,118 +7,43 @@
  */
 #include "tests/death.h"
 
-#include "rig.h"
+#include "scenes.h"
 
 #include <weir/sync.h>
 
-static int sleep_within(weir_loop *on, void *arg)
-{
-    struct weir_timeout limit;
-    const uint64_t *times = arg; /* of the limit, of the sleep */
-    const uint64_t start = weir_loop_get_time(on);
+#define OVER  "sleep:1000 ECANCELED; "
+#define TELLS "end:0:ECANCELED ETIMEDOUT; "
 
-    expect_eq(weir_timeout_begin(on, &limit, times[0]), 0);
-    expect_eq(weir_timeout_get_when(&limit),
-              times[0] == UINT64_MAX ? UINT64_MAX : start + times[0]);
-    int64_t result = weir_sleep(on, times[1]);
-    expect_eq(result, times[0] < times[1] ? -ECANCELED : 0);
-    result = weir_timeout_end(&limit, result);
-    expect_eq(weir_timeout_is_expired(&limit), times[0] < times[1]);
-    expect_leq(weir_loop_get_time(on) - start,
-               (times[0] < times[1] ? times[0] : times[1]) + 2 * US);
-    expect_eq(weir_yield(on), 0, "it is delivered once");
-    return (int)result;
-}
-
-UNIT(timeout, ends_a_wait_and_its_end_says_so)
-{
-    uint64_t times[] = {MS, 2 * MS};
-    expect_eq(rig_run(sleep_within, times), -ETIMEDOUT);
-}
-
-UNIT(timeout, that_is_not_over_changes_nothing)
-{
-    uint64_t times[] = {3 * MS, 2 * MS};
-    expect_eq(rig_run(sleep_within, times), 0);
-}
-
-UNIT(timeout, without_a_limit_is_never_over)
-{
-    uint64_t times[] = {UINT64_MAX, 2 * MS};
-    expect_eq(rig_run(sleep_within, times), 0);
-}
-
-UNIT(timeout, of_zero_ends_the_first_call_that_waits)
-{
-    uint64_t times[] = {0, 2 * MS};
-    expect_eq(rig_run(sleep_within, times), -ETIMEDOUT);
-}
-
+SCENE(timeout, ends_a_wait_and_its_end_says_so,
+      "since; begin:0:1; when:0 1; sleep:2 ECANCELED; " TELLS
+      "expired:0 1; elapsed_us <1003; yield")
+SCENE(timeout, that_is_not_over_changes_nothing,
+      "since; begin:0:3; when:0 3; sleep:2; end:0 0; expired:0 0; elapsed_us "
+      "<2003; yield")
+SCENE(timeout, without_a_limit_is_never_over,
+      "since; begin:0:-1; when:0 ENOENT; sleep:2; end:0 0; expired:0 0; "
+      "elapsed_us <2003; yield")
+SCENE(timeout, of_zero_ends_the_first_call_that_waits,
+      "since; begin:0:0; when:0 0; sleep:2 ECANCELED; " TELLS
+      "expired:0 1; elapsed_us <3; yield")
 /* The clock does not move while the task runs: only the timer sees the end. */
-TASK(timeout, that_has_ended_interrupts_nothing_any_more)
-{
-    struct weir_timeout limit;
-    expect_eq(weir_timeout_begin(loop, &limit, 0), 0);
-    expect_eq(weir_timeout_end(&limit, 5), 5);
-    cr_assert_not(weir_timeout_is_expired(&limit));
-    expect_eq(weir_sleep(loop, MS), 0);
-}
-
-TASK(timeout, keeps_a_result_that_is_not_cancelled)
-{
-    struct weir_timeout limit;
-    expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
-    expect_eq(weir_sleep(loop, S), -ECANCELED);
-    expect_eq(weir_sleep(loop, MS), 0, "it cleans up within the scope");
-    expect_eq(weir_timeout_end(&limit, 9), 9, "another result stays");
-    cr_assert(weir_timeout_is_expired(&limit));
-    expect_eq(weir_timeout_end(&limit, -ECANCELED), -ECANCELED,
-              "a second end changes nothing");
-    expect_eq(weir_yield(loop), 0);
-}
+SCENE(timeout, that_has_ended_interrupts_nothing_any_more,
+      "begin:0:0; end:0:5 5; expired:0 0; sleep:1")
+/* The task cleans up within the scope, and a second end changes nothing. */
+SCENE(timeout, keeps_a_result_that_is_not_cancelled,
+      "begin:0:1; " OVER
+      "sleep:1; end:0:9 9; expired:0 1; end:0:ECANCELED ECANCELED; yield")
 
 /* ---- nesting ---- */
 
-TASK(timeout, of_two_that_nest_the_inner_one_tells_first_then_the_outer)
-{
-    struct weir_timeout outer;
-    struct weir_timeout inner;
-    expect_eq(weir_timeout_begin(loop, &outer, 2 * MS), 0);
-    expect_eq(weir_timeout_begin(loop, &inner, MS), 0);
-    int64_t result = weir_timeout_end(&inner, weir_sleep(loop, S));
-    expect_eq(result, -ETIMEDOUT);
-    result = weir_timeout_end(&outer, weir_sleep(loop, S));
-    expect_eq(result, -ETIMEDOUT);
-}
-
-TASK(timeout, of_the_outer_scope_passes_through_the_inner_one)
-{
-    struct weir_timeout outer;
-    struct weir_timeout inner;
-    expect_eq(weir_timeout_begin(loop, &outer, MS), 0);
-    expect_eq(weir_timeout_begin(loop, &inner, 2 * MS), 0);
-    int64_t result = weir_timeout_end(&inner, weir_sleep(loop, S));
-    expect_eq(result, -ECANCELED,
-              "the outer time-out passes through the inner scope");
-    cr_assert_not(weir_timeout_is_expired(&inner));
-    expect_eq(weir_timeout_end(&outer, result), -ETIMEDOUT);
-}
-
-TASK(timeout, of_two_that_are_over_at_once_the_outermost_tells)
-{
-    struct weir_timeout outer;
-    struct weir_timeout inner;
-    const uint64_t when = weir_loop_get_time(loop) + MS;
-    expect_eq(weir_timeout_begin_at(loop, &outer, when), 0);
-    expect_eq(weir_timeout_begin_at(loop, &inner, when), 0);
-    int64_t result = weir_timeout_end(&inner, weir_sleep(loop, S));
-    expect_eq(result, -ECANCELED);
-    cr_assert(weir_timeout_is_expired(&inner));
-    result = weir_timeout_end(&outer, result);
-    expect_eq(weir_task_get_cancelling(weir_task_get_current(loop)), 0);
-    expect_eq(weir_yield(loop), 0);
-    expect_eq(result, -ETIMEDOUT);
-}
+SCENE(timeout, of_two_that_nest_the_inner_one_tells_first_then_the_outer,
+      "begin:0:2; begin:1:1; " OVER "end:1:ECANCELED ETIMEDOUT; " OVER TELLS)
+SCENE(timeout, of_the_outer_scope_passes_through_the_inner_one,
+      "begin:0:1; begin:1:2; " OVER
+      "end:1:ECANCELED ECANCELED; expired:1 0; " TELLS)
+SCENE(timeout, of_two_that_are_over_at_once_the_outermost_tells,
+      "since; begin_at:0:1; begin_at:1:1; " OVER
+      "end:1:ECANCELED ECANCELED; expired:1 1; " TELLS "cancelling 0; yield")
 
 /* ---- beside cancellations ---- */
 
@@ -168,16 +93,9 @@ UNIT(timeout, that_comes_just_after_a_cancellation_is_outranked_by_it)
     expect_eq(rig_run(run_race, &race), -ECANCELED);
 }
 
-TASK(timeout, is_told_apart_from_a_cancellation_before_its_begin)
-{
-    struct weir_timeout limit;
-    weir_task *self = weir_task_get_current(loop);
-    cr_assert(weir_task_cancel(self));
-    expect_eq(weir_yield(loop), -ECANCELED);
-    /* Swallowed, not taken back: it was before the scope and does not count. */
-    expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
-    expect_eq(weir_timeout_end(&limit, weir_sleep(loop, S)), -ETIMEDOUT);
-}
+/* It was not taken back: it was before the scope and does not count. */
+SCENE(timeout, is_told_apart_from_a_cancellation_before_its_begin,
+      "cancel_self; yield ECANCELED; begin:0:1; " OVER TELLS)
 
 static void set_event(void *arg)
 {
@@ -221,78 +139,22 @@ UNIT(timeout, that_was_not_delivered_is_forgotten_with_the_scope)
 
 /* ---- moving the limit ---- */
 
-TASK(timeout, can_be_rescheduled_later_and_earlier)
-{
-    struct weir_timeout limit;
-    const uint64_t start = weir_loop_get_time(loop);
-    expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
-    expect_eq(weir_timeout_reschedule(&limit, start + 5 * MS), 0);
-    expect_eq(weir_timeout_get_when(&limit), start + 5 * MS);
-    expect_eq(weir_sleep(loop, 2 * MS), 0);
-    expect_eq(weir_timeout_reschedule(&limit, start + 3 * MS), 0);
-    int64_t result = weir_timeout_end(&limit, weir_sleep(loop, S));
-    expect_leq(weir_loop_get_time(loop), start + 3 * MS + 2 * US);
-    expect_eq(weir_timeout_reschedule(&limit, start), -ESTALE);
-    expect_eq(result, -ETIMEDOUT);
-}
-
-TASK(timeout, can_be_rescheduled_to_never)
-{
-    struct weir_timeout limit;
-    expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
-    expect_eq(weir_timeout_reschedule(&limit, UINT64_MAX), 0);
-    expect_eq(weir_timeout_get_when(&limit), UINT64_MAX);
-    expect_eq(weir_sleep(loop, 2 * MS), 0);
-    expect_eq(weir_timeout_end(&limit, 0), 0);
-}
-
-TASK(timeout, that_is_over_cannot_be_rescheduled)
-{
-    struct weir_timeout limit;
-    expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
-    expect_eq(weir_sleep(loop, S), -ECANCELED);
-    expect_eq(weir_timeout_reschedule(&limit, UINT64_MAX), -ESTALE);
-    expect_eq(weir_timeout_end(&limit, -ECANCELED), -ETIMEDOUT);
-}
-
-TASK(timeout, that_is_over_is_not_taken_back_by_the_task)
-{
-    struct weir_timeout limit;
-    weir_task *self = weir_task_get_current(loop);
-    expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
-    expect_eq(weir_sleep(loop, S), -ECANCELED);
-    expect_eq(weir_task_uncancel(self), 1,
-              "only the task's own request is taken back");
-    int64_t result = weir_timeout_end(&limit, -ECANCELED);
-    expect_eq(weir_task_get_cancelling(self), 0);
-    expect_eq(result, -ETIMEDOUT);
-}
-
-TASK(timeout, that_is_over_keeps_no_cancellation_that_was_taken_back)
-{
-    struct weir_timeout limit;
-    weir_task *self = weir_task_get_current(loop);
-    expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
-    expect_eq(weir_sleep(loop, S), -ECANCELED);
-    cr_assert(weir_task_cancel(self));
-    expect_eq(weir_task_uncancel(self), 1);
-    expect_eq(weir_yield(loop), 0, "no interruption is left");
-    expect_eq(weir_timeout_end(&limit, -ECANCELED), -ETIMEDOUT);
-}
-
-TASK(timeout, is_told_when_a_cancellation_before_its_begin_is_taken_back)
-{
-    struct weir_timeout limit;
-    weir_task *self = weir_task_get_current(loop);
-    cr_assert(weir_task_cancel(self));
-    expect_eq(weir_yield(loop), -ECANCELED);
-    expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
-    expect_eq(weir_sleep(loop, S), -ECANCELED);
-    expect_eq(weir_task_uncancel(self), 1,
-              "the time-out's own request is left");
-    expect_eq(weir_timeout_end(&limit, -ECANCELED), -ETIMEDOUT);
-    expect_eq(weir_task_get_cancelling(self), 0);
-}
+SCENE(
+    timeout, can_be_rescheduled_later_and_earlier,
+    "since; begin:0:1; reschedule:0:5; when:0 5; sleep:2; reschedule:0:3; " OVER
+        TELLS "elapsed_us <3003; reschedule:0:0 ESTALE")
+SCENE(timeout, can_be_rescheduled_to_never,
+      "begin:0:1; reschedule:0:-1; when:0 ENOENT; sleep:2; end:0")
+SCENE(timeout, that_is_over_cannot_be_rescheduled,
+      "begin:0:1; " OVER "reschedule:0:-1 ESTALE; " TELLS)
+SCENE(timeout, that_is_over_is_not_taken_back_by_the_task,
+      "begin:0:1; " OVER "uncancel 1; " TELLS "cancelling 0")
+SCENE(timeout, that_is_over_keeps_no_cancellation_that_was_taken_back,
+      "begin:0:1; " OVER "cancel_self; uncancel 1; yield; " TELLS)
+/* The request of the time-out itself is left. */
+SCENE(timeout, is_told_when_a_cancellation_before_its_begin_is_taken_back,
+      "cancel_self; yield ECANCELED; begin:0:1; " OVER "uncancel 1; " TELLS
+      "cancelling 0")
 
 UNIT(timeout, outside_of_a_task_is_an_error_and_its_end_does_no_harm)
 {
