@@ -52,10 +52,12 @@ ROOMS = {
     "process": "uring base loop transport transport/pipe",
     "stream": "uring base loop task sync transport transport/sock transport/pipe "
               "transport/datagram names net/connect net/serve net process",
-    "proxy/preface": "uring base",
-    "proxy/relay": "uring base loop task transport stream",
+    # libweir-proxy; its first header has what it may include of libweir
+    "proxy": "uring base loop task transport names net/connect stream",
+    "proxy/preface": "uring base proxy",
+    "proxy/relay": "uring base loop task transport stream proxy",
     "proxy/upstream": "uring base loop task transport names net/connect stream "
-                      "proxy/preface",
+                      "proxy proxy/preface",
     # libweir-tls
     "x509": "uring base",
     "tls/backend": "uring base x509 tls/wolfssl tls/openssl",  # one table is chosen
@@ -205,7 +207,9 @@ def check_includes(library):
             if target is None or not (target.parts[0] in ("uring", "lib")
                                       or str(target).startswith(IN_TOOLS)):
                 continue
-            if room_of(target) not in KNOWN[room_of(path)]:
+            if room_of(target) not in KNOWN[room_of(path)] or (
+                    room_of(path).startswith("proxy/")
+                    and target.parts[:2] != ("lib", "proxy")):
                 library.complain(f"{path}: {room_of(path)} may not include "
                                  f"{target}", UPWARD)
             folder = target.parent  # of weir-load: others include its door alone

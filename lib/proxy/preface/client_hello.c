@@ -8,9 +8,7 @@
  * Records before the message, empty records and bytes after the message are
  * refused: no client sends them.
  */
-#include "lib/base/hello.h"
-#include "lib/base/options.h"
-#include "uring/check.h"
+#include "lib/proxy/libweir.h"
 
 #include <errno.h>
 #include <string.h>

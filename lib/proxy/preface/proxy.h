@@ -8,6 +8,7 @@
 #ifndef WEIR_LIB_PROXY_PREFACE_PROXY_H
 #define WEIR_LIB_PROXY_PREFACE_PROXY_H
 
+#include "lib/proxy/libweir.h"
 #include "weir/proxy_protocol.h"
 
 enum {

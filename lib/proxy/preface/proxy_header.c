@@ -9,10 +9,6 @@
  */
 #include "proxy.h"
 
-#include "lib/base/address.h"
-#include "lib/base/options.h"
-#include "uring/check.h"
-
 #include <errno.h>
 #include <string.h>
 #include <weir/error.h>

@@ -10,9 +10,6 @@
  */
 #include "proxy.h"
 
-#include "lib/base/address.h"
-#include "uring/check.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>

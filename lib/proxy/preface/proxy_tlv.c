@@ -8,9 +8,6 @@
  */
 #include "proxy.h"
 
-#include "lib/base/options.h"
-#include "uring/check.h"
-
 #include <errno.h>
 #include <string.h>
 

@@ -7,10 +7,6 @@
  */
 #include "proxy.h"
 
-#include "lib/base/address.h"
-#include "lib/base/options.h"
-#include "uring/check.h"
-
 #include <errno.h>
 #include <string.h>
 #include <weir/error.h>
@@ -80,7 +76,7 @@ static void proxy_write_unix(const struct weir_address *addr, uint8_t *to)
 
     wr_assert(len <= WR_PROXY_UNIX);
     if (len > 0 && local->sun_path[0] != '\0') {
-        len = wr_address_get_path_len(addr);
+        len = strnlen(local->sun_path, len);
     }
     memset(to, 0, WR_PROXY_UNIX);
     memcpy(to, local->sun_path, len);

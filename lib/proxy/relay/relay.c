@@ -8,8 +8,6 @@
  */
 #include "relay.h"
 
-#include "lib/base/options.h"
-#include "lib/transport/connection.h"
 #include "weir/error.h"
 
 #include <errno.h>

@@ -26,10 +26,7 @@
 #ifndef WEIR_LIB_PROXY_RELAY_RELAY_H
 #define WEIR_LIB_PROXY_RELAY_RELAY_H
 
-#include "lib/loop/pending.h"
-#include "lib/transport/splicing.h"
-#include "lib/transport/transport.h"
-#include "uring/lease.h"
+#include "lib/proxy/libweir.h"
 #include "weir/relay.h"
 
 enum wr_way_state {

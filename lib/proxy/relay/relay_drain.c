@@ -16,8 +16,6 @@
  */
 #include "relay.h"
 
-#include "lib/transport/clock.h"
-
 #define LOOK_FIRST_NS WEIR_MILLISECONDS(2)
 #define LOOK_LAST_NS  WEIR_SECONDS(1)
 

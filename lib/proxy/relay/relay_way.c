@@ -16,8 +16,6 @@
  */
 #include "relay.h"
 
-#include "lib/transport/connection.h"
-
 /* Bytes after which a direction is worth the memory of a splicing. */
 #define SPLICE_FROM_BYTES (64u << 10)
 /* The narrow bound: a receive of this many bytes moves bulk (sock_bulk.c). */

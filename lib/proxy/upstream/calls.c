@@ -4,7 +4,6 @@
  * A call about an upstream that represents a name also applies to the addresses
  * of the name. A state that the program has set is not reported to it.
  */
-#include "lib/base/options.h"
 #include "upstream.h"
 
 #include <string.h>

@@ -9,10 +9,6 @@
 #include "check.h"
 
 #include "kind.h"
-#include "lib/base/address.h"
-#include "lib/base/options.h"
-#include "uring/alloc.h"
-#include "uring/check.h"
 
 #include <errno.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 #ifndef WEIR_LIB_PROXY_UPSTREAM_CHECK_H
 #define WEIR_LIB_PROXY_UPSTREAM_CHECK_H
 
+#include "lib/proxy/libweir.h"
 #include "weir/upstream_check.h"
 
 /* A step of a dialogue: offsets of its bytes in the text. No padding, because

@@ -11,8 +11,6 @@
  */
 #include "choose.h"
 
-#include "uring/check.h"
-
 #include <string.h>
 
 #define NO_INDEX SIZE_MAX

@@ -15,7 +15,6 @@
 #define WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
 
 #include "turns.h"
-#include "uring/check.h"
 #include "weir/upstream.h"
 
 #define WR_WEIGHT_MAX 256u

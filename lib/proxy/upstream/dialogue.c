@@ -7,7 +7,6 @@
  * follows it.
  */
 #include "kind.h"
-#include "uring/check.h"
 
 #include <string.h>
 

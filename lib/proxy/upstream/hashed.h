@@ -9,7 +9,7 @@
 #ifndef WEIR_LIB_PROXY_UPSTREAM_HASHED_H
 #define WEIR_LIB_PROXY_UPSTREAM_HASHED_H
 
-#include "uring/check.h"
+#include "lib/proxy/libweir.h"
 
 #include <stddef.h>
 

@@ -6,8 +6,6 @@
  */
 #include "health.h"
 
-#include "uring/check.h"
-
 #include <string.h>
 
 /* More ejections never make the time longer, because it is doubled each

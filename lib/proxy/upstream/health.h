@@ -13,7 +13,7 @@
 #ifndef WEIR_LIB_PROXY_UPSTREAM_HEALTH_H
 #define WEIR_LIB_PROXY_UPSTREAM_HEALTH_H
 
-#include "uring/check.h"
+#include "lib/proxy/libweir.h"
 #include "weir/base.h"
 
 /*

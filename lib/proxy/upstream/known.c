@@ -4,7 +4,6 @@
  * It may come from another process, of another version or with other options,
  * so it is limited to what the set's own options allow.
  */
-#include "lib/base/options.h"
 #include "upstream.h"
 
 #include <errno.h>

@@ -13,7 +13,6 @@
  * (AuthSwitchRequest), and gets the empty password in that method's form.
  */
 #include "kind.h"
-#include "uring/check.h"
 
 #include <string.h>
 

@@ -9,7 +9,6 @@
 #include "probe.h"
 
 #include "kind.h"
-#include "lib/transport/transport.h"
 #include "weir/proxy_protocol.h"
 #include "weir/reader.h"
 #include "weir/start_tls.h"

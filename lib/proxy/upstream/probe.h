@@ -8,7 +8,6 @@
 #define WEIR_LIB_PROXY_UPSTREAM_PROBE_H
 
 #include "check.h"
-#include "lib/task/own_task.h"
 #include "target.h"
 
 struct wr_probe {

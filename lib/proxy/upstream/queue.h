@@ -18,7 +18,7 @@
 #ifndef WEIR_LIB_PROXY_UPSTREAM_QUEUE_H
 #define WEIR_LIB_PROXY_UPSTREAM_QUEUE_H
 
-#include "uring/list.h"
+#include "lib/proxy/libweir.h"
 
 #include <stddef.h>
 

@@ -24,13 +24,7 @@
  * them: the local address is copied, the key is hashed, and upstreams are
  * remembered by numbers that are never reused.
  */
-#include "lib/base/options.h"
-#include "lib/base/shortage.h"
-#include "lib/loop/pending.h"
-#include "lib/net/connect/connect.h"
-#include "lib/stream/writer.h"
 #include "upstream.h"
-#include "uring/alloc.h"
 #include "weir/connect.h"
 
 #include <stddef.h>

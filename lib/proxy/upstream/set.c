@@ -5,11 +5,7 @@
  * the queue, and reports changed states to the program. It is pushed when a
  * slot becomes free, in this loop or another, and when a state changes.
  */
-#include "lib/base/address.h"
-#include "lib/base/options.h"
-#include "lib/transport/socket.h"
 #include "upstream.h"
-#include "uring/alloc.h"
 
 #include <string.h>
 
@@ -371,9 +367,9 @@ static void set_init(weir_upstreams *set,
     options->eject_ns = set_or(options->eject_ns, EJECT_NS);
     options->eject_max_ns = set_or(options->eject_max_ns, EJECT_MAX_NS);
     options->resolve_ns = set_or(options->resolve_ns, RESOLVE_NS);
-    wr_shared_seed(
-        set->call->shared,
-        set_or(options->seed, wr_sys_now() ^ (uint64_t)(uintptr_t)set));
+    wr_shared_seed(set->call->shared,
+                   set_or(options->seed, weir_loop_get_time(set->loop) ^
+                                             (uint64_t)(uintptr_t)set));
     wr_member_init(&set->member, &set_member_ops);
     wr_ready_init(&set->ready, set_run);
 }

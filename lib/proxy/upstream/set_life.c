@@ -6,8 +6,6 @@
  */
 #include "upstream.h"
 
-#include "uring/alloc.h"
-
 #include <string.h>
 
 #define ROOM_FIRST 8u

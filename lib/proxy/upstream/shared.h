@@ -53,10 +53,6 @@
 #include "choose.h"
 #include "hashed.h"
 #include "health.h"
-#include "uring/alloc.h"
-#include "uring/check.h"
-#include "uring/list.h"
-#include "uring/wake.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -6,7 +6,6 @@
  */
 #include "target.h"
 
-#include "uring/alloc.h"
 #include "weir/connect.h"
 #include "weir/error.h"
 #include "weir/stream.h"
@@ -336,14 +335,6 @@ static uint16_t target_get_port(const struct wr_target *target, uint16_t port)
                              : wr_address_port(&target->single);
 }
 
-static void target_set_port(struct weir_address *address, uint16_t port)
-{
-    wr_assert(address->storage.any.sa_family != AF_UNIX);
-    *(address->storage.any.sa_family == AF_INET6
-          ? &address->storage.inet6.sin6_port
-          : &address->storage.inet.sin_port) = htons(port);
-}
-
 static void target_write_check_endpoint(const struct wr_check *check,
                                         const char *named,
                                         char ret[WR_ENDPOINT_SIZE])
@@ -389,7 +380,7 @@ void wr_target_write_authority(const struct wr_target *target,
                                  target_get_port(target, port), ret);
     } else {
         struct weir_address address = target->single;
-        target_set_port(&address, target_get_port(target, port));
+        wr_address_set_port(&address, target_get_port(target, port));
         weir_address_format(&address, ret, WR_ENDPOINT_SIZE);
     }
     target_cut_endpoint(ret, tls ? ":443" : ":80");
@@ -459,7 +450,7 @@ target_get_endpoint_at(const struct wr_target *target, uint16_t port,
     }
     for (size_t i = 0; i < count; i++) {
         copies[i] = target->addresses[i];
-        target_set_port(&copies[i], port);
+        wr_address_set_port(&copies[i], port);
     }
     return weir_endpoint_addresses(copies, count);
 }

@@ -12,10 +12,6 @@
 #define WEIR_LIB_PROXY_UPSTREAM_TARGET_H
 
 #include "check.h"
-#include "lib/names/endpoint.h"
-#include "lib/names/lookup.h"
-#include "lib/names/srv.h"
-#include "lib/transport/secure.h"
 #include "weir/connect_options.h"
 #include "weir/upstream.h"
 

@@ -29,8 +29,7 @@
 #ifndef WEIR_LIB_PROXY_UPSTREAM_TURNS_H
 #define WEIR_LIB_PROXY_UPSTREAM_TURNS_H
 
-#include "uring/check.h"
-#include "uring/list.h"
+#include "lib/proxy/libweir.h"
 
 #include <stdatomic.h>
 #include <stddef.h>

@@ -7,9 +7,6 @@
  */
 #include "upstream.h"
 
-#include "lib/base/shortage.h"
-#include "uring/alloc.h"
-
 #include <stdio.h>
 #include <string.h>
 
