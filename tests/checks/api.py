@@ -12,13 +12,12 @@ one word each. A function that is called at the end of an operation, and a
 descriptor that is adopted, are parameters and no options. The version in base.h
 is the build's, and that of each symbol its major and minor part.
 
-The functions of weir/tls*.h are libweir-tls's, where that is built, and all
-others libweir's. Of libweir's private names see libraries.py. The functions of the
-headers --without are in no library of this build: they are documented, and not
-exported.
+The functions of weir/tls*.h are libweir-tls's, those of proxy_headers in
+include/meson.build libweir-proxy's, where these are built, and all others libweir's.
+Of libweir's private names see libraries.py.
 
-Usage: api.py --source DIR --work DIR --library FILE [--tls FILE] --version V
-       [--make-site] [--without HEADER]...
+Usage: api.py --source DIR --work DIR --library FILE [--tls FILE] [--proxy FILE]
+       --version V [--make-site]
 The site of guide and reference is left in DIR/html; --make-site says where, and
 what to install without Doxygen.
 Exit status 77 (skipped) when Doxygen is absent and all else is right.
@@ -71,10 +70,6 @@ def exported(library):
                  for kind, name in symbols if kind != "A")
     return {name: version for name, version in found.items()
             if not version.startswith("WEIR_PRIVATE_")}
-
-
-def is_of_tls(header):
-    return header.name.startswith("tls")
 
 
 def map_errors(symbols, prefix, version):
@@ -356,9 +351,9 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--library", required=True)
     parser.add_argument("--tls")
+    parser.add_argument("--proxy")
     parser.add_argument("--version", required=True)
     parser.add_argument("--make-site", action="store_true")
-    parser.add_argument("--without", action="append", default=[])
     args = parser.parse_args()
     if args.make_site and not shutil.which("doxygen"):
         print("the documentation is made by Doxygen, which is not here: install "
@@ -368,13 +363,17 @@ def main():
 
     found = declared(args.source / "include")
     names = set(found)
-    of_tls = {name for name, (header, *_) in found.items() if is_of_tls(header)}
-    absent = {name for name, (header, *_) in found.items()
-              if header.name in args.without}
-    errors = library_errors(args.library, names - of_tls - absent, "WEIR_",
+    for_proxies = promises.proxy_headers(args.source)
+    of_tls = {name for name, (header, *_) in found.items()
+              if header.name.startswith("tls")}
+    of_proxy = {name for name, (header, *_) in found.items()
+                if header.name in for_proxies}
+    errors = library_errors(args.library, names - of_tls - of_proxy, "WEIR_",
                             args.version)
     if args.tls:
         errors += library_errors(args.tls, of_tls, "WEIR_TLS_", args.version)
+    if args.proxy:
+        errors += library_errors(args.proxy, of_proxy, "WEIR_PROXY_", args.version)
     functions = promises.functions_in(args.source / "include" / "weir")
     errors += difference(names ^ set(functions), set(),
                          "is not read by promises.py as it is here")

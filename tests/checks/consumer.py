@@ -6,9 +6,10 @@ built against an installed copy through pkg-config, with shared and with static
 libraries, and as a meson project with weir as its subproject: its folder, or a
 tarball that `meson dist` makes of the last commit, through a wrap file. Of an
 installed copy the first one has to load, the second one to run with libweir alone,
-and the third one to serve a client that knows nothing of weir. Its headers lack
-none that they include. What proxies alone use is all there, or nothing of it is:
-no header, no symbol, no program and no page.
+and the third one to serve a client that knows nothing of weir. With libweir-proxy a
+fourth one relays. Its headers lack none that they include. What proxies alone use is
+all in libweir-proxy, and nothing of it in libweir; or there is no library, no header,
+no program and no page.
 
 And the second one against a build that was not installed, through its
 meson-uninstalled/. There the third one and a client are linked once and run with
@@ -30,6 +31,8 @@ import ssl
 import subprocess
 import sys
 import threading
+
+import promises
 
 # Other tests run beside this one.
 NINJA = ("ninja", "-j2", "-C")
@@ -124,8 +127,9 @@ VERDICTS = {
     "self-signed": "WEIR_ETLSSELFSIGNED",
 }
 
-# A program with TLS, and the header that it has beside it.
+# A program with TLS, and one with a relay, and the headers that they have beside them.
 SERVER = ("tls_echo_server_streams.c", "tls_run.h")
+RELAY = ("tcp_relay.c", "serve.h")
 
 # The same by CMake, where it is installed.
 CMAKE = """cmake_minimum_required(VERSION 3.13)
@@ -133,6 +137,10 @@ project(consumer C)
 find_package(weir 0.1 REQUIRED)
 add_executable(alone alone.c)
 target_link_libraries(alone weir::weir)
+if(TARGET weir::proxy)
+  add_executable(relay tcp_relay.c)
+  target_link_libraries(relay weir::proxy)
+endif()
 if(TARGET weir::tls)
   add_executable(secure tls_echo_server_streams.c)
   target_link_libraries(secure weir::tls)
@@ -191,7 +199,7 @@ class Copy:
                         PKG_CONFIG_SYSROOT_DIR=str(self.root))
         self.folder = next(self.root.rglob("libweir.so")).parent
         self.has_tls = (self.packages / "weir-tls.pc").exists()
-        self.has_proxy = self.ask("--variable=proxy", "weir") == "yes"
+        self.has_proxy = (self.packages / "weir-proxy.pc").exists()
         # A folder without shared libraries.
         self.archives = work / "archives"
         self.archives.mkdir()
@@ -240,7 +248,12 @@ def installed(source, work, build):
         call(copy.compile("alone", "weir", is_static), env=copy.loader())
     check_license(copy)
     check_headers(source, copy)
-    check_proxy(source, copy)
+    check_proxy(copy)
+    if copy.has_proxy:
+        for name in RELAY:
+            shutil.copy(source / "tools" / "examples" / name, work)
+        for is_static in (False, True):
+            pass_on(copy.compile("tcp_relay", "weir-proxy", is_static), copy.loader())
     if copy.has_tls:
         for name in SERVER:
             shutil.copy(source / "tools" / "examples" / name, work)
@@ -258,8 +271,8 @@ def uninstalled(_source, work, build):
         print("no shared library was built")
         sys.exit(77)
     write(work / "alone.c", ALONE)
-    for package in ["weir"] + (["weir-tls"] if (build / "libweir-tls.so")
-                               .exists() else []):
+    for package in ["weir"] + [name for name in ("weir-proxy", "weir-tls")
+                               if (build / f"lib{name}.so").exists()]:
         flags = call("pkg-config", "--cflags", "--libs", package,
                      env=env).split()
         program = work / f"alone-{package}"
@@ -331,6 +344,8 @@ def build_by_cmake(copy):
     call(*configure, env=copy.env)
     call("cmake", "--build", copy.work / "cmake", env=copy.env)
     call(copy.work / "cmake" / "alone", env=copy.loader())
+    if copy.has_proxy:
+        pass_on(copy.work / "cmake" / "relay", copy.loader())
     if copy.has_tls:
         serve(copy.work / "cmake" / "secure", copy.loader())
     write(copy.work / "CMakeLists.txt", CMAKE.replace("weir 0.1", "weir 0.2"))
@@ -340,15 +355,8 @@ def build_by_cmake(copy):
         raise SystemExit(f"CMake takes 0.1 for 0.2:\n{run.stderr}")
 
 
-def read_proxy_headers(source):
-    """The names of the public headers of lib/proxy."""
-    text = (source / "include" / "meson.build").read_text(encoding="utf-8")
-    listed = re.search(r"^proxy_headers = files\((.*?)^\)", text, re.M | re.S)
-    return re.findall(r"weir/(\w+\.h)", listed[1])
-
-
 def check_headers(source, copy):
-    for_proxies = read_proxy_headers(source)
+    for_proxies = promises.proxy_headers(source)
     names = [header.relative_to(source / "include")
              for header in sorted((source / "include").rglob("*.h"))]
     wanted = [name for name in names
@@ -364,26 +372,14 @@ def check_headers(source, copy):
          copy.work / "headers.o", *copy.ask("--cflags", "weir").split())
 
 
-def check_proxy(source, copy):
-    """All or nothing of lib/proxy, as weir.pc says."""
-    headers = (source / "include" / "weir" / name
-               for name in read_proxy_headers(source))
-    declared = {name for header in headers for name in re.findall(
-        r"^(?:WEIR_MUST_USE\s+)?WEIR_API\b[^;(]*?\b(\w+)\s*\(",
-        header.read_text(encoding="utf-8"), re.M)}
-    exported = set(re.findall(r" T (\w+)@@", call(
-        "nm", "-D", "--defined-only", copy.folder / "libweir.so")))
-    objects = [line for line in call(
-        "ar", "t", copy.folder / "libweir.a").splitlines()
-        if "_proxy_" in f"_{line}"]
-    programs = [path for path in copy.root.rglob("*weir-proxy*")]
-    lacking = declared - exported
-    if not declared or copy.has_proxy and (lacking or not objects):
-        raise SystemExit(f"libweir lacks {sorted(lacking)}, or {len(declared)} "
-                         f"names and {len(objects)} objects are there")
-    found = [*sorted(declared & exported), *objects, *programs]
-    if not copy.has_proxy and found:
-        raise SystemExit(f"installed by a build without lib/proxy: {found}")
+def check_proxy(copy):
+    """Nothing of lib/proxy is in libweir, or is installed without libweir-proxy."""
+    found = [line for line in call("ar", "t", copy.folder / "libweir.a").splitlines()
+             if "_proxy_" in f"_{line}"]
+    if not copy.has_proxy:
+        found += copy.root.rglob("*weir-proxy*")
+    if found:
+        raise SystemExit(f"in libweir, or installed by a build without lib/proxy: {found}")
 
 
 def check_license(copy):
@@ -400,6 +396,32 @@ def check_license(copy):
             raise SystemExit("weir-tls.pc says nothing of wolfSSL's licence")
     elif told != "MIT":
         raise SystemExit(f"weir-tls.pc says license={told}")
+
+
+def pass_on(program, env):
+    """The relay passes bytes and ends on, both ways."""
+    with socket.create_server(("127.0.0.1", 0)) as target, subprocess.Popen(
+            [program, "0", "127.0.0.1", str(target.getsockname()[1])], env=env,
+            text=True, stdout=subprocess.PIPE) as relay:
+        try:
+            port = int(relay.stdout.readline().rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port), 60) as client:
+                client.sendall(b"there")
+                client.shutdown(socket.SHUT_WR)
+                with target.accept()[0] as served:
+                    passed = read_all(served)
+                    served.sendall(b"back")
+                passed += read_all(client)
+        finally:
+            relay.send_signal(signal.SIGTERM)
+    if passed != b"thereback" or relay.returncode != 0:
+        raise SystemExit(f"{program} passed {passed}, or ended with {relay.returncode}")
+
+
+def read_all(connection):
+    """The bytes until the end of the stream."""
+    with connection.makefile("rb") as stream:
+        return stream.read()
 
 
 def serve(program, env):

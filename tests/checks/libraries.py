@@ -1,13 +1,14 @@
-"""libweir knows nothing of TLS, and gives libweir-tls what it needs, no more.
+"""libweir knows nothing of TLS, and gives the libraries above it what they need, no more.
 
 libweir, shared and static, has and needs no symbol of wolfSSL or libcrypto. The
-names that it exports to libweir-tls under a private version, which is that of
-the release, are those of its map and those that libweir-tls needs.
+names that it exports under private versions, which are those of the release, are
+those of its map. One version has what libweir-tls needs, the other what libweir-proxy
+needs besides.
 
 Usage: libraries.py --version V --map FILE [--shared LIBRARY] [--static ARCHIVE]
-                    [--tls LIBRARY] [--foreign LIBRARY]
+                    [--tls LIBRARY] [--proxy LIBRARY] [--foreign LIBRARY]
 The first two are libweir's; --tls is the shared libweir-tls, whose libraries of
-others are looked at besides the one that is named.
+others are looked at besides the one that is named, and --proxy the shared libweir-proxy.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import sys
 
 # Where there are no invariants to be checked nothing calls these.
 SOMETIMES = re.compile(r"_check_invariants$")
+NODE = re.compile(r"^(WEIR_PRIVATE_\w*)@RELEASE@ \{(.*?)^\}", re.M | re.S)
 LISTED = re.compile(r"^ +(wr_\w+);", re.M)
 FOREIGN = re.compile(r"lib(?:wolfssl|crypto|ssl)\b")
 
@@ -70,22 +72,28 @@ def check_foreign(args):
 
 
 def check_private(args):
-    node = f"WEIR_PRIVATE_{args.version}"
-    listed = set(LISTED.findall(args.map.read_text(encoding="utf-8")))
-    there = {name for name, version in
+    """Each private name is in the map, and needed by a library that is above libweir."""
+    listed = {name: node + args.version
+              for node, names in NODE.findall(args.map.read_text(encoding="utf-8"))
+              for name in LISTED.findall(names)}
+    there = {name: version for name, version in
              symbols(args.shared, "-D", "--defined-only").items()
-             if version == node}
-    if not listed or listed != there:
-        return [f"{name}: {args.map.name} lists it or libweir exports it as "
-                f"{node}, and not both" for name in sorted(listed ^ there)]
-    if not args.tls:
-        return []
-    needed = {name: version for name, version in
-              symbols(args.tls, "-D", "-u").items() if name.startswith("wr_")}
-    errors = [f"{name}: libweir-tls needs it as {version}, not as {node}"
-              for name, version in needed.items() if version != node]
-    errors += [f"{name}: {args.map.name} lists it, libweir-tls needs it not"
-               for name in listed - set(needed) if not SOMETIMES.search(name)]
+             if version.startswith("WEIR_PRIVATE_")}
+    errors = [f"{name}: {args.map.name} has it as {listed.get(name)}, libweir as "
+              f"{there.get(name)}" for name in listed.keys() | there
+              if listed.get(name) != there.get(name)]
+    if not listed:
+        errors.append(f"{args.map.name} lists no name")
+    for library, node in ((args.tls, "WEIR_PRIVATE_"), (args.proxy, "WEIR_PRIVATE_PROXY_")):
+        if not library:
+            continue
+        needed = {name: version for name, version in
+                  symbols(library, "-D", "-u").items() if name.startswith("wr_")}
+        errors += [f"{name}: {library} needs it as {version}, not as {listed.get(name)}"
+                   for name, version in needed.items() if version != listed.get(name)]
+        errors += [f"{name}: {args.map.name} lists it, {library} needs it not"
+                   for name, version in listed.items() if version == node + args.version
+                   and name not in needed and not SOMETIMES.search(name)]
     return sorted(errors)
 
 
@@ -93,7 +101,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--version", required=True)
     parser.add_argument("--map", type=pathlib.Path, required=True)
-    for library in ("--shared", "--static", "--tls", "--foreign"):
+    for library in ("--shared", "--static", "--tls", "--proxy", "--foreign"):
         parser.add_argument(library)
     args = parser.parse_args()
     errors = check_foreign(args)

@@ -38,6 +38,14 @@ FREED = {"barrier", "condition", "datagram_stream", "event", "lock", "loop", "pr
 KEPT = {"loop", "reader", "writer"}
 
 
+def proxy_headers(source):
+    """The names of libweir-proxy's public headers."""
+    path = source / "include" / "meson.build"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    listed = re.search(r"^proxy_headers = files\((.*?)^\)", text, re.M | re.S)
+    return set(re.findall(r"weir/(\w+\.h)", listed[1]) if listed else ())
+
+
 def squeezed(text):
     return re.sub(r"\s+", " ", text).strip()
 

@@ -17,7 +17,8 @@ import sys
 # Of the C library and the compiler: no component of weir's.
 SYSTEM = re.compile(r"^(libc|libm|libpthread|librt|libgcc_s|libasan|libubsan|"
                     r"libtsan|ld-linux.*)\.so")
-NAMES = {"libweir": "libweir", "libweir-tls": "libweir-tls", "libcares": "c-ares",
+NAMES = {"libweir": "libweir", "libweir-proxy": "libweir-proxy",
+         "libweir-tls": "libweir-tls", "libcares": "c-ares",
          "libcrypto": "libcrypto", "libssl": "libssl", "libz": "zlib",
          "libjansson": "jansson", "libnghttp2": "libnghttp2", "liburing": "liburing",
          "libwolfssl": "wolfssl"}

@@ -25,6 +25,7 @@ import statistics
 import subprocess
 import sys
 
+import promises
 from budget import COMMENT_OR_TEXT, Budget
 
 # Each room with the rooms that it knows, in order.
@@ -116,7 +117,6 @@ FUNCTION_LINES = 70
 UPWARD = "includes and calls that look up"
 TWICE = "static names in two files"
 
-PROXY_HEADERS = re.compile(r"^proxy_headers = files\((.*?)^\)", re.M | re.S)
 PUBLIC = re.compile(r'^\s*#\s*include\s*["<](?:\.\./)*(?:weir/)?(\w+\.h)[">]', re.M)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
 FUNCTION = re.compile(
@@ -221,10 +221,7 @@ def check_includes(library):
 
 def check_public_headers(library):
     """No room below lib/proxy, and no public header, includes one of its."""
-    listed = library.source / "include" / "meson.build"
-    found = (PROXY_HEADERS.search(listed.read_text(encoding="utf-8"))
-             if listed.is_file() else None)
-    names = set(re.findall(r"weir/(\w+\.h)", found[1])) if found else set()
+    names = promises.proxy_headers(library.source)
     for path, text in library.words.items():
         is_above = (path.parts[:2] == ("lib", "proxy") or path.name in names
                     or path == pathlib.Path("include/weir.h"))
