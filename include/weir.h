@@ -1,9 +1,10 @@
 /**
  * @file weir.h
- * All of libweir's public API, for programs that include one header.
+ * The public API of libweir and libweir-proxy, for programs that include one
+ * header.
  *
- * Each of the headers can be included by itself as well. Those for proxies are
- * not there if libweir was built without them. Programs with TLS, which link
+ * Each of the headers can be included by itself as well. Those of libweir-proxy
+ * are not there if weir was built without it. Programs with TLS, which link
  * libweir-tls besides, include weir/tls.h, tls_connection.h and, for the fields
  * of certificates, tls_certificate.h.
  */
@@ -50,7 +51,7 @@
 #include "weir/watch.h"
 #include "weir/writer.h"
 
-/* A libweir that was built with -Dproxy=disabled has none of these. */
+/* Of libweir-proxy, which is not there with -Dproxy=disabled. */
 #if __has_include("weir/relay.h")
 #include "weir/client_hello.h"
 #include "weir/proxy_protocol.h"

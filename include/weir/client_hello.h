@@ -5,7 +5,8 @@
  *
  * A proxy that forwards TLS without terminating it chooses a server by these
  * values, and forwards all bytes, including the hello. These functions do no
- * I/O and need no keys. They are in libweir; libweir-tls is not needed.
+ * I/O and need no keys. They are in libweir-proxy (pkg-config weir-proxy);
+ * libweir-tls is not needed.
  *
  * @code{.c}
  * struct weir_client_hello hello = {.size = sizeof(hello)};

@@ -28,6 +28,8 @@
  * address of version 1 may end like an IPv4 address ("::ffff:192.0.2.1"), as
  * HAProxy writes it.
  *
+ * In libweir-proxy (pkg-config weir-proxy).
+ *
  * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no

@@ -52,6 +52,8 @@
  * **Time-outs** of the two transports still apply. For weir_server_stop() both
  * transports are busy until the end of the relay.
  *
+ * In libweir-proxy (pkg-config weir-proxy).
+ *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no

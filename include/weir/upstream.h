@@ -31,6 +31,8 @@
  * Times are on the loop's clock, and all random numbers come from a generator
  * with a seed, so that a test can repeat the behaviour of a set.
  *
+ * In libweir-proxy (pkg-config weir-proxy).
+ *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no

@@ -3,6 +3,8 @@
  * Active health checks of the upstreams of a set (upstream.h): their protocol,
  * their interval, and the number of results that change a state.
  *
+ * In libweir-proxy (pkg-config weir-proxy).
+ *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
