@@ -71,7 +71,7 @@ uint64_t histogram_at_rank(const struct histogram *h, uint64_t rank)
     if (h->count == 0) {
         return 0;
     }
-    for (uint32_t i = 0; i < HISTOGRAM_SIZE - 1; i++) {
+    for (uint32_t i = histogram_index(h->min); i < HISTOGRAM_SIZE - 1; i++) {
         seen += h->counts[i];
         if (seen >= rank && seen > 0) {
             uint64_t value = histogram_highest(i);

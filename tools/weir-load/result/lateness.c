@@ -118,15 +118,15 @@ static void look_at_quantile(const struct result *result,
             ? 1
             : (double)(HISTOGRAM_WHOLE - COMMON_SHARE) / (double)beyond;
     const struct histogram *taken = lateness_times(result);
-    struct lateness_figure figure = {
-        .response_ns = (double)histogram_quantile(taken, share),
-        .late_ns = late_at(result, late, more, share),
-    };
 
     if (!histogram_can_tell(taken, share) || !histogram_can_tell(late, share) ||
         (more && !histogram_can_tell(more, share))) {
         return;
     }
+    struct lateness_figure figure = {
+        .response_ns = (double)histogram_quantile(taken, share),
+        .late_ns = late_at(result, late, more, share),
+    };
     snprintf(figure.name, sizeof(figure.name), "p%g", share / 1000.0);
     figure.limit_ns = find_limit(result, figure.response_ns, times);
     keep_worse(worst, &figure);
@@ -180,6 +180,10 @@ bool lateness_write_shares(const struct result *result,
 
     for (size_t i = 0; i < options->column_count && len < size; i++) {
         const uint32_t share = options->columns[i];
+        if (!histogram_can_tell(taken, share) ||
+            !histogram_can_tell(late, share)) {
+            continue;
+        }
         const double late_ns = late_at(result, late, NULL, share);
         const double other_ns =
             (double)histogram_quantile(taken, share) - late_ns;
@@ -187,8 +191,7 @@ bool lateness_write_shares(const struct result *result,
         const double least_ns = late_ns / SHARE_MOST;
         const double part =
             late_ns / (other_ns > least_ns ? other_ns : least_ns);
-        if (histogram_can_tell(taken, share) &&
-            histogram_can_tell(late, share) && part > TOLD_SHARE) {
+        if (part > TOLD_SHARE) {
             len += (size_t)snprintf(text + len, size - len, "%sp%g by %.0f %%",
                                     len > 0 ? ", " : "", share / 1000.0,
                                     part * 100);
