@@ -85,43 +85,11 @@ UNIT(callback, callbacks_of_a_ready_callback_run_in_the_next_turn)
     expect_eq(events[3].number, 4);
 }
 
-UNIT(callback, callbacks_of_a_timer_run_in_the_same_turn)
-{
-    later(1 * MS, add_one, number(1));
-    later(FAILSAFE_S * 1000 * MS, fail_late, NULL);
-
-    while (event_count < 2) {
-        later(1 * MS, stop_loop, NULL);
-        expect_eq(weir_loop_run(loop), 0);
-    }
-
-    expect_eq(events[0].number, 1);
-    expect_eq(events[1].number, 10000);
-    expect_eq(events[1].turn, events[0].turn);
-}
-
 static int note_data(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     add_one(user);
     soon(stop_loop, NULL);
     return 0;
-}
-
-UNIT_IN(callback, callbacks_of_a_completion_run_in_the_same_turn, unit_alone,
-        void)
-{
-    static CALLBACKS(protocol, STREAM, .data_received = note_data);
-    open_loop(NULL);
-    const int peer = adopt_pair(&protocol, number(1));
-    expect_eq(write(peer, "x", 1), 1);
-
-    run_until_stopped();
-
-    expect_eq(event_count, 2);
-    expect_eq(events[1].number, 10000);
-    expect_eq(events[1].turn, events[0].turn);
-    expect_eq(weir_loop_free(loop), 1);
-    close(peer);
 }
 
 /* For ever; at the loop's end nothing more is taken. */

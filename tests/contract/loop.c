@@ -12,20 +12,6 @@
 
 /* ---- run and stop ---- */
 
-UNIT(loop, stop_before_run_makes_exactly_one_turn_without_waiting)
-{
-    soon(note_number, number(1));
-    later(FAILSAFE_S * 1000 * MS, fail_late, NULL);
-    const uint64_t before = turns();
-    weir_loop_stop(loop);
-    weir_loop_stop(loop);
-
-    expect_eq(weir_loop_run(loop), 0);
-
-    expect_eq(turns(), before + 1);
-    expect_eq(event_count, 1);
-}
-
 static void stop_and_add(void *arg)
 {
     weir_loop_stop(loop);

@@ -269,11 +269,12 @@ MAKER(mailbox, posting_after_the_end_of_the_loop_is_an_error, m)
     expect_eq(called, 0, "what was pending is dropped");
 }
 
-/* ---- the wrong thread, the wrong process ---- */
+/* ---- the wrong process; another thread is in elsewhere.c ---- */
 
-/* Calls that must say @err and do nothing. */
-static void expect_all(struct maker *m, int err)
+/* Calls that must say so and do nothing. */
+static void expect_refusals(struct maker *m)
 {
+    const int err = -ECHILD;
     struct weir_handle handle;
     int pair[2];
     weir_server *server = NULL;
@@ -305,12 +306,6 @@ static void expect_all(struct maker *m, int err)
     close(pair[1]);
 }
 
-static void *use_from_other_thread(void *arg)
-{
-    expect_all((struct maker *)arg, -EPERM);
-    return NULL;
-}
-
 static void expect_alive(struct maker *m, int fd)
 {
     char byte = 0;
@@ -320,20 +315,6 @@ static void expect_alive(struct maker *m, int fd)
     expect_eq(peer_read(fd, &byte, 1), 1);
     expect_eq(byte, 'x');
     cr_assert(weir_server_is_serving(m->server));
-}
-
-UNIT(mailbox, another_thread_gets_EPERM_and_changes_nothing)
-{
-    struct maker m;
-    pthread_t thread;
-    int fd = maker_serve_one(&m);
-
-    expect_eq(pthread_create(&thread, NULL, use_from_other_thread, &m), 0);
-    expect_eq(pthread_join(thread, NULL), 0);
-
-    expect_alive(&m, fd);
-    close(fd);
-    maker_close(&m);
 }
 
 UNIT(mailbox, r67__a_forked_child_gets_ECHILD_and_changes_nothing)
@@ -346,7 +327,7 @@ UNIT(mailbox, r67__a_forked_child_gets_ECHILD_and_changes_nothing)
     expect_geq(child, 0);
     if (child == 0) {
         struct maker before = m;
-        expect_all(&m, -ECHILD);
+        expect_refusals(&m);
         weir_server_close(m.server);
         weir_server_abort_clients(m.server);
         weir_server_free(m.server);
