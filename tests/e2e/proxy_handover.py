@@ -561,13 +561,13 @@ def test_a_second_successor_is_refused_while_the_first_starts():
             following.__exit__(None)
 
 
-def test_a_service_manager_is_told_of_the_successor_before_the_end():
-    with tempfile.TemporaryDirectory() as folder, Server(echo) as server, \
+def expect_told(folder, name):
+    with Server(echo) as server, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(f"{folder}/notify")
         notify.settimeout(WAIT_S)
         flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
-                 "--handover", f"{folder}/handover")
+                 "--handover", name)
         env = dict(ENV, NOTIFY_SOCKET=f"{folder}/notify")
         first = Proxy(*flags, admin=False, env=env)
         second = Proxy(*flags, admin=False, env=env)
@@ -578,6 +578,13 @@ def test_a_service_manager_is_told_of_the_successor_before_the_end():
         first.__exit__(None)
         second.__exit__(None)
         equal(notify.recv(100), b"STOPPING=1", "what it is told of the second")
+
+
+def test_a_service_manager_is_told_of_the_successor_before_the_end():
+    with tempfile.TemporaryDirectory() as folder:
+        expect_told(folder, f"{folder}/handover")
+    with tempfile.TemporaryDirectory() as folder:
+        expect_told(folder, f"@weir-proxy-told-{os.getpid()}")
 
 
 def test_sockets_of_a_service_manager_are_served():

@@ -516,6 +516,7 @@ static int wait_for_successor(struct worker *worker)
     }
     int tries = path[0] == '@' && proxy->predecessor >= 0 ? NAME_TRIES : 1;
     if (tries > 1) {
+        manager_tell_ready(proxy);
         tell_predecessor(proxy);
     }
     free_path(proxy, path);
@@ -581,7 +582,8 @@ static void say_addresses(const struct proxy *proxy)
 
 /* Finishes the start in a task of the first worker, after all workers listen.
  * If a socket for operators or successors fails, this proxy ends and the
- * predecessor continues. Holds the lock on the setup, so that commands wait. */
+ * predecessor continues, unless the path is an abstract name. Holds the lock on
+ * the setup, so that commands wait. */
 static int finish_start(weir_loop *loop, void *arg)
 {
     struct proxy *proxy = arg;
@@ -596,7 +598,9 @@ static int finish_start(weir_loop *loop, void *arg)
         begun = wait_for_successor(&proxy->workers[0]);
     }
     if (begun == 0) {
-        manager_tell_ready(proxy);
+        if (proxy->predecessor == predecessor) {
+            manager_tell_ready(proxy);
+        }
         say_addresses(proxy);
         tell_predecessor(proxy);
     } else if (begun != -ECANCELED) { /* -ECANCELED: a stop */
