@@ -256,6 +256,13 @@ static void note_states(struct proxy *proxy)
     states_sort(states, proxy->state_count);
 }
 
+static bool may_change(const struct proxy *proxy)
+{
+    const struct worker *first = &proxy->workers[0];
+
+    return !first->is_draining && !first->is_stopping && !first->is_replaced;
+}
+
 /* Must be called with the setup locked. */
 static bool change_setup(struct proxy *proxy, char *why)
 {
@@ -265,7 +272,10 @@ static bool change_setup(struct proxy *proxy, char *why)
     if (!change.setup) {
         return false;
     }
-    const int err = open_everywhere(&change);
+    int err = open_everywhere(&change);
+    if (err == 0 && !may_change(proxy)) {
+        err = -ECANCELED; /* a stop has closed the listeners of the old setup */
+    }
     if (err == 0) {
         commit(&change);
         return true;
@@ -274,13 +284,6 @@ static bool change_setup(struct proxy *proxy, char *why)
     listeners_close(&change.setup->listeners);
     setup_unref(change.setup);
     return option_refuse(why, "%s", weir_strerror(err));
-}
-
-static bool may_change(const struct proxy *proxy)
-{
-    const struct worker *first = &proxy->workers[0];
-
-    return !first->is_draining && !first->is_stopping && !first->is_replaced;
 }
 
 /* Waits until all threads listen, as they start one after another. */
