@@ -13,7 +13,7 @@ from harness import LONG, WAIT_S, equal, matches, run
 from proxy_certificates import Secured, certificates, make_certificate
 from proxy_churn import Churn
 from proxy_wait import wait_until
-from proxying import Proxy, target, told
+from proxying import Proxy, files_of, target, told
 from servers import Server, echo, echoes, free_port, read_exactly
 
 
@@ -318,8 +318,10 @@ def test_another_log_is_written_to():
         with socket.create_connection(("127.0.0.1", port)) as client:
             echoes(client)
         wait_until(lambda: written.proxy.metric("connections_active") == 0)
+        equal(files_of(written.proxy).count(f"{folder}/one"), 2, "its files")
         written.reload(f"log = {folder}/two\nlog-format = json\n" +
                        service("a", port, server.port))
+        equal(files_of(written.proxy).count(f"{folder}/two"), 2, "its files")
         with socket.create_connection(("127.0.0.1", port)) as client:
             echoes(client)
         written.proxy.stop()

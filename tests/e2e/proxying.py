@@ -166,6 +166,15 @@ def told(proxy, part):
     return line
 
 
+def files_of(proxy):
+    """The paths of its open files."""
+    found = []
+    for fd in os.listdir(f"/proc/{proxy.process.pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/{proxy.process.pid}/fd/{fd}"))
+    return found
+
+
 def expect_reset(proxy, data=b""):
     """A connection that is reset, perhaps before connect() has returned."""
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):

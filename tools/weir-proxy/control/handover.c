@@ -593,6 +593,7 @@ static int finish_start(weir_loop *loop, void *arg)
     if (err < 0) {
         return err;
     }
+    setup_close_log(proxy->setup);
     int begun = control_begin(&proxy->workers[0]);
     if (begun == 0) {
         begun = wait_for_successor(&proxy->workers[0]);

@@ -235,8 +235,9 @@ static void commit(struct change *change)
                RELOAD_DONE);
     proxy->setup = change->setup;
     setup_set_limits(proxy->setup, proxy);
-    (void)!visit(change, take_next); /* an error means that a stop interrupted
-                                      * it */
+    if (visit(change, take_next) == 0) { /* no stop interrupted it */
+        setup_close_log(proxy->setup);
+    }
     listeners_leave(&before->listeners);
     listeners_own_paths(&proxy->setup->listeners);
     setup_unref(before);

@@ -91,15 +91,21 @@ static void close_key_logs(const struct setup *setup)
     }
 }
 
+void setup_close_log(struct setup *setup)
+{
+    if (setup->log.fd >= 0) {
+        close(setup->log.fd);
+    }
+    setup->log.fd = -1;
+}
+
 void setup_unref(struct setup *setup)
 {
     if (!setup || atomic_fetch_sub(&setup->users, 1) > 1) {
         return;
     }
     listeners_close(&setup->listeners);
-    if (setup->log.fd >= 0) {
-        close(setup->log.fd);
-    }
+    setup_close_log(setup);
     contexts_free(setup->contexts);
     close_key_logs(setup);
     clients_free(setup->clients, setup->config);

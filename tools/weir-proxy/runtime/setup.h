@@ -36,6 +36,9 @@ struct setup {
 struct setup *setup_new(struct config *config, const struct setup *before,
                         char *why);
 struct setup *setup_ref(struct setup *setup);
+/* Closes the descriptor of the log, after all threads have duplicated it. It
+ * would keep a file that was moved away open. */
+void setup_close_log(struct setup *setup);
 /* Can be called on any thread. NULL is ignored. */
 void setup_unref(struct setup *setup);
 
