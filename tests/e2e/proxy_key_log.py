@@ -11,7 +11,7 @@ import tempfile
 from harness import Skip, command, equal, is_sanitized, matches, run
 from proxy_certificates import (Secured, certificates, client_context, secure)
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, target, told
+from proxying import PROXY, Proxy, files_of, target, told
 from servers import Server, echo, echoes
 
 NOBODY = 65534
@@ -232,8 +232,10 @@ def test_a_reload_begins_and_ends_a_key_log():
             reload(path, "warning: secrets of TLS are logged", again)
             secrets = secrets_in(path)
             equal(len({key[1] for key in secrets}), 1, "clients in the log")
+            proxy.get("/metrics")
             reload(None, again)
             equal(secrets_in(path), secrets, "the log")
+            wait_until(lambda: path not in files_of(proxy))
             reload(path, again)
             equal(len({key[1] for key in secrets_in(path)}), 2, "clients then")
             others = f"{folder}/others"

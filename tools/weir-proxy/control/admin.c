@@ -73,9 +73,6 @@ static int gather(struct admin *admin, weir_threads_each_fn *visit, void *arg)
     weir_loop *loop = admin->worker->loop;
     weir_threads *threads = weir_thread_get_group(admin->worker->thread);
 
-    if (!metrics_clear(&admin->metrics)) {
-        return -ENOMEM;
-    }
     const int count = weir_threads_run_each_wait(threads, loop, visit, arg);
     if (count < 0) {
         return count;
@@ -115,13 +112,17 @@ static int write_page(struct admin *admin, bool is_status,
 static int make_page(struct admin *admin, bool is_status,
                      const struct asker *asker)
 {
-    int err = is_status ? gather(admin, status_gather, &admin->status)
-                        : gather(admin, metrics_gather, &admin->metrics);
+    int err = metrics_init(&admin->metrics, admin->worker->proxy) ? 0 : -ENOMEM;
 
+    if (err == 0) {
+        err = is_status ? gather(admin, status_gather, &admin->status)
+                        : gather(admin, metrics_gather, &admin->metrics);
+    }
     if (err >= 0) {
         err = write_page(admin, is_status, asker);
     }
     status_clear(&admin->status);
+    metrics_free(&admin->metrics);
     return err;
 }
 
@@ -298,10 +299,7 @@ int admin_begin(struct worker *worker)
     admin->worker = worker;
     worker->admin = admin; /* frees it, even after an error */
     admin->status.metrics = &admin->metrics;
-    int err = metrics_init(&admin->metrics, worker->proxy) ? 0 : -ENOMEM;
-    if (err == 0) {
-        err = weir_lock_new(worker->loop, &admin->lock);
-    }
+    int err = weir_lock_new(worker->loop, &admin->lock);
     if (err == 0) {
         err = listen_at(admin, text);
     }

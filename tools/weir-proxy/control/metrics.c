@@ -54,14 +54,6 @@ bool metrics_init(struct metrics *metrics, const struct proxy *proxy)
     return true;
 }
 
-bool metrics_clear(struct metrics *metrics)
-{
-    const struct proxy *proxy = metrics->proxy;
-
-    metrics_free(metrics);
-    return metrics_init(metrics, proxy);
-}
-
 void metrics_free(struct metrics *metrics)
 {
     setup_unref(metrics->setup);

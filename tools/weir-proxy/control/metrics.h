@@ -32,9 +32,6 @@ struct metrics {
  * false if out of memory. */
 bool metrics_init(struct metrics *metrics, const struct proxy *proxy);
 void metrics_free(struct metrics *metrics);
-/* Resets all sums to 0 and switches to the current setup. Returns false if out
- * of memory. */
-bool metrics_clear(struct metrics *metrics);
 /* Callback for each thread; its argument is the metrics. */
 void metrics_gather(void *metrics, weir_thread *thread);
 /* Adds the counts of workers that have ended, then computes values from the
