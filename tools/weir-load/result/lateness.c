@@ -85,8 +85,8 @@ static uint64_t find_joint(const struct histogram *late,
 /* Returns the part of a percentile that is lateness, limited to the times that
  * include it, because samples may have met a rare lateness by chance. For late
  * reads it is the difference of the sampled times with and without the
- * lateness. With @more the two latenesses may be of the same requests: together
- * they are at most the excess over the shortest time. */
+ * lateness, both limited so. With @more the two latenesses may be of the same
+ * requests: together they are at most the excess over the shortest time. */
 static double late_at(const struct result *result, const struct histogram *late,
                       const struct histogram *more, uint32_t share)
 {
@@ -98,12 +98,29 @@ static double late_at(const struct result *result, const struct histogram *late,
                                   taken_ns - smaller_of(taken->min, taken_ns));
     }
     if (late == &result->times.reading) {
-        return (double)smaller_of(
-            histogram_quantile(&result->times.sampled, share) -
-                histogram_quantile(&result->times.prompt, share),
-            taken_ns);
+        const uint64_t sampled_ns =
+            histogram_quantile(&result->times.sampled, share);
+        const uint64_t prompt_ns =
+            histogram_quantile(&result->times.prompt, share);
+        return (double)(smaller_of(sampled_ns, taken_ns) -
+                        smaller_of(prompt_ns, taken_ns));
     }
     return (double)smaller_of(histogram_quantile(late, share), taken_ns);
+}
+
+/* Returns the part of the mean that is lateness, likewise. */
+static double mean_late(const struct result *result,
+                        const struct histogram *late)
+{
+    const double taken_ns = histogram_mean(lateness_times(result));
+    const double sampled_ns = histogram_mean(&result->times.sampled);
+    const double prompt_ns = histogram_mean(&result->times.prompt);
+
+    if (late != &result->times.reading) {
+        return histogram_mean(late);
+    }
+    return (sampled_ns < taken_ns ? sampled_ns : taken_ns) -
+           (prompt_ns < taken_ns ? prompt_ns : taken_ns);
 }
 
 /* Compares a reported percentile, if it has enough values. */
@@ -141,7 +158,7 @@ struct lateness_figure lateness_find_worst(const struct result *result,
     struct lateness_figure worst = {.name = ""};
     struct lateness_figure mean = {.name = "mean",
                                    .response_ns = histogram_mean(response),
-                                   .late_ns = histogram_mean(late)};
+                                   .late_ns = mean_late(result, late)};
     struct lateness_figure most = {.name = "max",
                                    .response_ns = (double)response->max,
                                    .late_ns = (double)late->max};
@@ -159,7 +176,7 @@ struct lateness_figure lateness_find_worst(const struct result *result,
             look_at_quantile(result, late, more, term->share, &worst);
         }
     }
-    mean.late_ns += more ? histogram_mean(more) : 0;
+    mean.late_ns += more ? mean_late(result, more) : 0;
     mean.limit_ns = find_limit(result, mean.response_ns, 1);
     keep_worse(&worst, &mean);
     most.limit_ns = find_limit(result, most.response_ns, GREATEST_TIMES);
