@@ -315,6 +315,24 @@ UNIT(load_lateness, answers_that_lay_in_the_socket_are_judged_in_both_models)
     }
 }
 
+/* Failed answers have no sampled time. */
+UNIT(load_lateness, percentiles_of_few_answers_that_succeeded_are_not_judged)
+{
+    const struct lateness_case at = {
+        "", 10000, TAIL(100 * US, 150, 5 * MS), ALL(0), USUAL, NULL, 0, NULL};
+    const struct times reading = ALL(10 * US);
+    const struct times sampled = TAIL(100 * US, 1, 5 * MS);
+    const struct times prompt = ALL(98 * US);
+
+    make_late(&at);
+    record(&result.times.reading, 1000, &reading);
+    record(&result.times.sampled, 50, &sampled);
+    record(&result.times.prompt, 50, &prompt);
+
+    expect_eq(judge(), LOAD_OK, "%s", result.invalid.lines[0]);
+    expect_eq(result.warnings.count, 0, "%s", result.warnings.lines[0]);
+}
+
 /* Requests that were sent late, and as many whose answers were read late: at
  * the p99 there are both, though neither is beyond its own p99. */
 UNIT(load_lateness,

@@ -123,6 +123,14 @@ static double mean_late(const struct result *result,
            (prompt_ns < taken_ns ? prompt_ns : taken_ns);
 }
 
+/* Only answers that succeeded have sampled times. */
+static bool can_tell(const struct result *result, const struct histogram *late,
+                     uint32_t share)
+{
+    return histogram_can_tell(
+        late == &result->times.reading ? &result->times.sampled : late, share);
+}
+
 /* Compares a reported percentile, if it has enough values. */
 static void look_at_quantile(const struct result *result,
                              const struct histogram *late,
@@ -136,7 +144,7 @@ static void look_at_quantile(const struct result *result,
             : (double)(HISTOGRAM_WHOLE - COMMON_SHARE) / (double)beyond;
     const struct histogram *taken = lateness_times(result);
 
-    if (!histogram_can_tell(taken, share) || !histogram_can_tell(late, share) ||
+    if (!histogram_can_tell(taken, share) || !can_tell(result, late, share) ||
         (more && !histogram_can_tell(more, share))) {
         return;
     }
@@ -198,7 +206,7 @@ bool lateness_write_shares(const struct result *result,
     for (size_t i = 0; i < options->column_count && len < size; i++) {
         const uint32_t share = options->columns[i];
         if (!histogram_can_tell(taken, share) ||
-            !histogram_can_tell(late, share)) {
+            !can_tell(result, late, share)) {
             continue;
         }
         const double late_ns = late_at(result, late, NULL, share);
