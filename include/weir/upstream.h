@@ -472,7 +472,10 @@ WEIR_API WEIR_MUST_USE int
 weir_upstream_set_tls(weir_upstream *upstream,
                       const struct weir_tls_settings *settings);
 
-/** Get the number of upstreams that were added and not removed. */
+/**
+ * Get the number of upstreams that were added and not removed, and of the
+ * addresses of names (each_address).
+ */
 WEIR_API size_t weir_upstreams_get_count(const weir_upstreams *set);
 
 /**
