@@ -9,6 +9,7 @@
 #include "words.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,7 +121,7 @@ static bool add_file(struct config *config, const char *path)
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     uint64_t hash = HASHES_BASIS;
     char bytes[4096];
-    char line[1024];
+    char line[PATH_MAX + 64];
     ssize_t n;
 
     while (fd >= 0 && (n = read(fd, bytes, sizeof(bytes))) > 0) {
@@ -129,7 +130,7 @@ static bool add_file(struct config *config, const char *path)
     if (fd >= 0) {
         close(fd);
     }
-    snprintf(line, sizeof(line), "file %.900s" CHANGES_HASH "%08x", path,
+    snprintf(line, sizeof(line), "file %.4095s" CHANGES_HASH "%08x", path,
              (unsigned)hash);
     return add_line(config, line);
 }

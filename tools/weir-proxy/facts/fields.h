@@ -128,8 +128,8 @@ struct target_facts {
     struct target_sum sum;
 };
 
-/* An address of a target's name, if each address is a target
- * (ADDRESSES_ALL). */
+/* An address of a target's name, if each address is a target: with
+ * ADDRESSES_ALL, and of srv:// targets. */
 struct address_facts {
     const char *names[FIELDS_NAMES];
     const char *state;
