@@ -181,10 +181,14 @@ def test_each_row_is_used_once_by_threads_and_by_parts():
                 f"{server.url}/u/{{csv:id}}")
             equal(outcome.status, OK, outcome.err)
         equal(sorted(numbers_of(server)), [*range(50)], "of all parts")
-        outcome = load("-n", "51", "--data", f"{folder}/users", "--data-order",
-                       "once", f"{server.url}/u/{{csv:id}}")
-        one_line(outcome.err, "51 requests need as many rows; there are 50; "
-                 "-n 50 uses each once")
+        for words, told in (
+                (("-n", "51"), "51 requests need as many rows; there are 50; "
+                 "-n 50 uses each once"),
+                (("-c", "51", "--part", "1/51"),
+                 "--part: 50 requests are less than one for each of 51 parts")):
+            outcome = load(*words, "--data", f"{folder}/users", "--data-order",
+                           "once", f"{server.url}/u/{{csv:id}}")
+            one_line(outcome.err, told)
 
 
 def test_fewer_requests_than_rows_and_a_rate_use_rows_once():
