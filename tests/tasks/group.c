@@ -6,43 +6,17 @@
  * a failure can meet the end of the group.
  */
 #include "group_rig.h"
+#include "scenes.h"
 
 /* ---- waiting for members ---- */
 
-TASK(group, end_waits_for_all_members)
-{
-    struct weir_task_group group;
-    struct member a = {.name = "a", .sleep_ns = 3 * MS, .result = 5};
-    struct member b = {.name = "b", .sleep_ns = 1 * MS};
+SCENE(group, end_waits_for_all_members,
+      "group; group_end:4 4; group; member a sleep:3,fail:5; member b sleep:1; "
+      "group_end:6 6; notes ba; tasks 1; a 5; b; yield")
 
-    begin(&group);
-    expect_eq(weir_task_group_end(&group, 4), 4,
-              "a group without members ends at once");
-    begin(&group);
-    spawn(&group, &a);
-    spawn(&group, &b);
-    expect_eq(weir_task_group_end(&group, 6), 6);
-    expect_str_eq(notes, "ba");
-    expect_eq(rig_statistics().tasks, 1);
-    expect_eq(weir_yield(loop), 0);
-}
-
-TASK(group, gives_handles_of_its_members)
-{
-    struct weir_task_group group;
-    struct member a = {.name = "a", .sleep_ns = 3 * MS, .result = 5};
-    struct member b = {.name = "b", .sleep_ns = 1 * MS, .result = 7};
-    weir_task *tasks[2];
-
-    begin(&group);
-    expect_ok(weir_task_group_spawn(&group, run_member, &a, NULL, &tasks[0]));
-    expect_ok(weir_task_group_spawn(&group, run_member, &b, NULL, &tasks[1]));
-    expect_eq(rig_join(tasks[1]), 7);
-    expect_eq(weir_task_group_end(&group, 0), 0);
-    cr_assert(weir_future_is_done(weir_task_get_future(tasks[0])));
-    expect_eq(rig_join(tasks[0]), 5);
-    expect_eq(weir_yield(loop), 0);
-}
+SCENE(group, gives_handles_of_its_members,
+      "group; member a sleep:3,fail:5; member b sleep:1,fail:7; b 7; "
+      "group_end:0; a 5; yield")
 
 static struct weir_task_group shared;
 
@@ -92,44 +66,16 @@ TASK(group, takes_no_members_after_the_last_has_ended_in_end)
 
 /* ---- failures ---- */
 
-TASK(group, the_first_failure_cancels_siblings_and_interrupts_the_owner)
-{
-    struct weir_task_group group;
-    struct member bad = {.name = "b", .sleep_ns = 1 * MS, .result = -EIO};
-    struct member good = {.name = "g", .sleep_ns = 9 * MS};
-    weir_task *self = weir_task_get_current(loop);
+SCENE(group, the_first_failure_cancels_siblings_and_interrupts_the_owner,
+      "group; member b sleep:1,fail:EIO; member g sleep:9; "
+      "sleep:1000 ECANCELED; cancelling 1; spawn ESTALE; "
+      "group_end:ECANCELED EIO; cancelling 0; yield; g ECANCELED 0; b EIO")
 
-    begin(&group);
-    spawn(&group, &bad);
-    spawn(&group, &good);
-    int result = weir_sleep(loop, S);
-    expect_eq(result, -ECANCELED, "the owner is interrupted");
-    expect_eq(weir_task_get_cancelling(self), 1);
-    expect_eq(weir_task_group_spawn(&group, run_member, &good, NULL, NULL),
-              -ESTALE);
-    expect_eq(weir_task_group_end(&group, result), -EIO);
-    expect_eq(good.slept, -ECANCELED);
-    expect_eq(good.next, 0, "siblings are cancelled once");
-    expect_eq(weir_task_get_cancelling(self), 0);
-    expect_eq(weir_yield(loop), 0);
-}
-
-TASK(group, a_failure_while_end_waits_cancels_siblings)
-{
-    struct weir_task_group group;
-    struct member bad = {.name = "b", .sleep_ns = 1 * MS, .result = -EIO};
-    struct member worse = {.name = "w", .sleep_ns = 9 * MS, .fails = -EPIPE};
-
-    begin(&group);
-    spawn(&group, &bad);
-    spawn(&group, &worse);
-    expect_eq(weir_task_group_end(&group, 3), -EIO,
-              "the first failure is the group's result");
-    expect_eq(worse.slept, -ECANCELED);
-    expect_eq(worse.next, 0);
-    expect_eq(weir_task_get_cancelling(weir_task_get_current(loop)), 0);
-    expect_eq(weir_yield(loop), 0);
-}
+/* The first failure is the result of the group. */
+SCENE(
+    group, a_failure_while_end_waits_cancels_siblings,
+    "group; member b sleep:1,fail:EIO; member w sleep:9=ECANCELED,fail:EPIPE; "
+    "group_end:3 EIO; cancelling 0; yield; w EPIPE 0; b EIO")
 
 TASK(group, takes_an_interruption_back_that_was_not_delivered)
 {
@@ -215,174 +161,53 @@ TASK(group, end_does_not_take_its_own_interruption_for_a_cancellation)
     expect_eq(weir_yield(loop), 0);
 }
 
-TASK(group, a_member_that_is_cancelled_has_not_failed)
-{
-    struct weir_task_group group;
-    struct member a = {.name = "a", .sleep_ns = 9 * MS};
-    struct member b = {.name = "b", .sleep_ns = 5 * MS};
-    weir_task *task;
+SCENE(group, a_member_that_is_cancelled_has_not_failed,
+      "group; member a sleep:9; member b sleep:5; yield; cancel a; sleep:1; "
+      "group_end:0; a ECANCELED; b")
 
-    begin(&group);
-    expect_eq(weir_task_group_spawn(&group, run_member, &a, NULL, &task), 0);
-    spawn(&group, &b);
-    expect_eq(weir_yield(loop), 0);
-    cr_assert(weir_task_cancel(task));
-    expect_eq(weir_sleep(loop, MS), 0, "the owner is not interrupted");
-    expect_eq(weir_task_group_end(&group, 0), 0);
-    expect_eq(a.slept, -ECANCELED);
-    expect_eq(b.slept, 0);
-    weir_task_unref(task);
-}
+SCENE(group, two_failures_interrupt_the_owner_once,
+      "group; member a sleep:0,fail:EIO; member b sleep:0,fail:EPIPE; "
+      "sleep:1 ECANCELED; cancelling 1; group_end:ECANCELED EIO; yield; a EIO; "
+      "b EPIPE")
 
-TASK(group, two_failures_interrupt_the_owner_once)
-{
-    struct weir_task_group group;
-    struct member a = {.name = "a", .result = -EIO};
-    struct member b = {.name = "b", .result = -EPIPE};
-
-    begin(&group);
-    spawn(&group, &a);
-    spawn(&group, &b);
-    int result = weir_sleep(loop, MS);
-    expect_eq(result, -ECANCELED);
-    expect_eq(weir_task_get_cancelling(weir_task_get_current(loop)), 1);
-    expect_eq(weir_task_group_end(&group, result), -EIO);
-    expect_eq(weir_yield(loop), 0);
-}
-
-TASK(group, a_negative_result_cancels_the_members)
-{
-    struct weir_task_group group;
-    struct member a = {.name = "a", .sleep_ns = 9 * MS};
-    struct member b = {.name = "b", .sleep_ns = 9 * MS, .fails = -EPIPE};
-    uint64_t began = weir_loop_get_time(loop);
-
-    begin(&group);
-    spawn(&group, &a);
-    expect_eq(weir_yield(loop), 0);
-    expect_eq(weir_task_group_end(&group, -ENOENT), -ENOENT);
-    expect_eq(a.slept, -ECANCELED);
-    expect_lt(weir_loop_get_time(loop) - began, 9 * MS);
-    begin(&group);
-    spawn(&group, &b);
-    expect_eq(weir_task_group_end(&group, -ENOENT), -EPIPE);
-    expect_eq(weir_yield(loop), 0);
-}
+SCENE(group, a_negative_result_cancels_the_members,
+      "since; group; member a sleep:9; yield; group_end:ENOENT ENOENT; "
+      "elapsed <9; a ECANCELED; group; member b sleep:9=ECANCELED,fail:EPIPE; "
+      "group_end:ENOENT EPIPE; b EPIPE; yield")
 
 /* ---- cancelling ---- */
 
-TASK(group, cancel_cancels_the_members_alone)
-{
-    struct weir_task_group group;
-    struct member a = {.name = "a", .sleep_ns = 9 * MS};
+SCENE(group, cancel_cancels_the_members_alone,
+      "group; member a sleep:9; yield; group_cancel; spawn ESTALE; sleep:1; "
+      "a ECANCELED; group_end:2 2; group_cancel")
 
-    begin(&group);
-    spawn(&group, &a);
-    expect_eq(weir_yield(loop), 0);
-    weir_task_group_cancel(&group);
-    expect_eq(weir_task_group_spawn(&group, run_member, &a, NULL, NULL),
-              -ESTALE);
-    expect_eq(weir_sleep(loop, MS), 0, "the owner is not interrupted");
-    expect_eq(a.slept, -ECANCELED);
-    expect_eq(weir_task_group_end(&group, 2), 2);
-    weir_task_group_cancel(&group);
-}
+SCENE(group, a_failure_does_not_cancel_again_what_was_cancelled,
+      "group; member b sleep:9=ECANCELED,fail:EIO; "
+      "member s sleep:5=ECANCELED,sleep:5; yield; group_cancel; "
+      "group_end:0 EIO; b EIO; s; yield")
 
-TASK(group, a_failure_does_not_cancel_again_what_was_cancelled)
-{
-    struct weir_task_group group;
-    struct member bad = {.name = "b", .sleep_ns = 9 * MS, .fails = -EIO};
-    struct member stubborn = {.name = "s", .sleep_ns = 5 * MS, .swallows = 1};
+SCENE(group, end_delivers_a_cancellation_that_was_not_delivered_yet,
+      "group; member a sleep:9; yield; cancel_self; group_end:0 ECANCELED; "
+      "yield; cancelling 1; a ECANCELED")
 
-    begin(&group);
-    spawn(&group, &bad);
-    spawn(&group, &stubborn);
-    expect_eq(weir_yield(loop), 0);
-    weir_task_group_cancel(&group);
-    expect_eq(weir_task_group_end(&group, 0), -EIO);
-    expect_eq(stubborn.slept, 0, "it was cancelled once");
-    expect_eq(weir_yield(loop), 0);
-}
+#define OWN "begin o group,enter,group_end:0; sleep:1; "
+/* Each cancellation of the owner is passed to the member. */
+SCENE(
+    group, cancelling_the_owner_in_end_cancels_members_and_waits_on,
+    "plan s sleep:5=ECANCELED,sleep:5=ECANCELED,sleep:5; " OWN
+    "cancel o; sleep:1; waits o; cancel o; sleep:1; waits o; o ECANCELED 0; s")
 
-TASK(group, end_delivers_a_cancellation_that_was_not_delivered_yet)
-{
-    struct weir_task_group group;
-    struct member a = {.name = "a", .sleep_ns = 9 * MS};
+SCENE(group, delivers_two_cancellations_of_one_turn_as_one,
+      "plan s sleep:5; " OWN "cancel oo; o ECANCELED 0; s ECANCELED 0")
 
-    begin(&group);
-    spawn(&group, &a);
-    expect_eq(weir_yield(loop), 0);
-    cr_assert(weir_task_cancel(weir_task_get_current(loop)));
-    expect_eq(weir_task_group_end(&group, 0), -ECANCELED);
-    expect_eq(a.slept, -ECANCELED);
-    expect_eq(weir_yield(loop), 0, "it was delivered");
-    expect_eq(weir_task_get_cancelling(weir_task_get_current(loop)), 1);
-}
+/* The member has ended, and the owner has not run since. */
+SCENE(group, delivers_a_second_cancellation_with_the_first_until_it_is_heard,
+      "plan s sleep:5; " OWN "cancel o; yield; yield; tasks 2; waits o; cancel "
+      "o; o ECANCELED 0; s ECANCELED")
 
-TASK(group, cancelling_the_owner_in_end_cancels_members_and_waits_on)
-{
-    struct member stubborn = {.name = "s", .sleep_ns = 5 * MS, .swallows = 2};
-    struct owner owner = {.member = &stubborn};
-
-    owner.task = rig_spawn(own_group, &owner);
-    expect_eq(weir_sleep(loop, MS), 0);
-    cr_assert(weir_task_cancel(owner.task));
-    expect_eq(weir_sleep(loop, MS), 0);
-    cr_assert_not(owner.has_ended, "the owner still waits for its members");
-    cr_assert(weir_task_cancel(owner.task));
-    expect_eq(weir_sleep(loop, MS), 0);
-    expect_eq(stubborn.swallows, 0,
-              "each cancellation is passed to the member");
-    cr_assert_not(owner.has_ended);
-    expect_eq(rig_join(owner.task), -ECANCELED);
-    expect_eq(stubborn.slept, 0, "the member's last sleep was not interrupted");
-    expect_eq(owner.next, 0);
-}
-
-TASK(group, delivers_two_cancellations_of_one_turn_as_one)
-{
-    struct member member = {.name = "s", .sleep_ns = 5 * MS};
-    struct owner owner = {.member = &member};
-
-    owner.task = rig_spawn(own_group, &owner);
-    expect_eq(weir_sleep(loop, MS), 0);
-    cr_assert(weir_task_cancel(owner.task));
-    cr_assert(weir_task_cancel(owner.task));
-    expect_eq(rig_join(owner.task), -ECANCELED);
-    expect_eq(member.next, 0);
-    expect_eq(owner.next, 0);
-}
-
-TASK(group, delivers_a_second_cancellation_with_the_first_until_it_is_heard)
-{
-    struct member member = {.name = "s", .sleep_ns = 5 * MS};
-    struct owner owner = {.member = &member};
-
-    owner.task = rig_spawn(own_group, &owner);
-    expect_eq(weir_sleep(loop, MS), 0);
-    cr_assert(weir_task_cancel(owner.task));
-    for (int i = 0; i < 2; i++) {
-        expect_eq(weir_yield(loop), 0);
-    }
-    expect_eq(rig_statistics().tasks, 2, "the member has ended");
-    cr_assert_not(owner.has_ended, "the owner has not run since");
-    cr_assert(weir_task_cancel(owner.task));
-    expect_eq(rig_join(owner.task), -ECANCELED);
-    expect_eq(owner.next, 0);
-}
-
-TASK(group, a_cancellation_behind_an_error_reaches_the_next_call)
-{
-    struct member bad = {.name = "s", .sleep_ns = 5 * MS, .fails = -EIO};
-    struct owner owner = {.member = &bad};
-
-    owner.task = rig_spawn(own_group, &owner);
-    expect_eq(weir_sleep(loop, MS), 0);
-    cr_assert(weir_task_cancel(owner.task));
-    expect_eq(rig_join(owner.task), -EIO, "a member's error comes first");
-    expect_eq(owner.next, -ECANCELED,
-              "the next call tells of the cancellation");
-}
+SCENE(group, a_cancellation_behind_an_error_reaches_the_next_call,
+      "plan s sleep:5=ECANCELED,fail:EIO; " OWN
+      "cancel o; o EIO ECANCELED; s EIO")
 
 /* ---- misuse ---- */
 

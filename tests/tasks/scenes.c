@@ -48,6 +48,8 @@ static int came_to; /* the result of the future that was waited for last */
 static int last;    /* the result of the call that was made last */
 static uint64_t since_ns;
 static struct weir_timeout limits[2];
+static struct weir_task_group group;
+static struct worker *planned; /* the member that comes next */
 
 static const char *where(void)
 {
@@ -301,6 +303,17 @@ static uint64_t time_of(int64_t ms)
     return ms < 0 ? UINT64_MAX : (uint64_t)ms * MS;
 }
 
+static int enter(void)
+{
+    return weir_task_group_spawn(&group, sync_work, planned, NULL,
+                                 &planned->task);
+}
+
+static int end_at_once(weir_loop *on, void *arg)
+{
+    return 0;
+}
+
 /* In milliseconds from "since" on. */
 static int when_of(int64_t n)
 {
@@ -386,6 +399,13 @@ static int wait_several(int64_t ms, enum weir_return_when when)
     CALL(when, when_of(n))                                                     \
     CALL(expired, weir_timeout_is_expired(&limits[n]))                         \
     CALL(end, (int)weir_timeout_end(&limits[n], m))                            \
+    CALL(group, weir_task_group_begin(loop, &group))                           \
+    CALL(enter, enter())                                                       \
+    CALL(spawn, weir_task_group_spawn(&group, end_at_once, NULL, NULL, NULL))  \
+    CALL(group_cancel, (weir_task_group_cancel(&group), 0))                    \
+    CALL(group_end, (int)weir_task_group_end(&group, (int)n))                  \
+    CALL(tasks, (int)rig_statistics().tasks)                                   \
+    CALL(fail, (int)n)                                                         \
     CALL(future, make_future(n, NULL, 0))                                      \
     CALL(slow, make_future(n, slow_cancel, (int)m))                            \
     CALL(fleeting, make_future(n, fleeting_cancel, 0))                         \
@@ -533,7 +553,16 @@ static void start_workers(const char *how, const char *names, char *made)
         const int name = *names;
         expect(!workers[name].task);
         texts[name][0] = *names;
-        start(&workers[name], texts[name], play_calls, made);
+        if (strcmp(how, "plan") == 0 || strcmp(how, "member") == 0) {
+            planned = &workers[name];
+            *planned = (struct worker){
+                .call = play_calls, .object = made, .name = texts[name]};
+        } else {
+            start(&workers[name], texts[name], play_calls, made);
+        }
+        if (strcmp(how, "member") == 0) {
+            expect_eq(enter(), 0);
+        }
         if (strcmp(how, "limited") == 0) {
             workers[name].limit_ns = 5 * MS; /* it has not run yet */
         }
@@ -623,7 +652,8 @@ static void play_step(char *text)
     if (strlen(verb) == 1) {
         end_worker(&workers[(int)*verb], &step_rest);
     } else if (strcmp(verb, "start") == 0 || strcmp(verb, "begin") == 0 ||
-               strcmp(verb, "limited") == 0) {
+               strcmp(verb, "limited") == 0 || strcmp(verb, "plan") == 0 ||
+               strcmp(verb, "member") == 0) {
         const char *names = word(&step_rest, nothing);
         start_workers(verb, names, word(&step_rest, nothing));
     } else if (strcmp(verb, "cancel") == 0 || strcmp(verb, "waits") == 0) {

@@ -11,6 +11,8 @@
  *     start ab CALLS      workers make the calls, and come to where they wait
  *     begin ab CALLS      the same, but they have not run yet
  *     limited a CALLS     the same with a time-out of 5 ms
+ *     member a CALLS      the same as a member of the group that "group" began
+ *     plan a CALLS        the member that "enter" starts
  *     a RESULT NEXT       a worker ends with this, and its next wait with that
  *     cancel a, waits a   cancels it; it has not returned yet
  *     notes abc           the workers that have returned, in order; - for none

@@ -6,7 +6,7 @@
  */
 #include "tests/tasks/sync.h"
 
-static int sync_work(weir_loop *on, void *arg)
+int sync_work(weir_loop *on, void *arg)
 {
     struct worker *worker = arg;
     struct weir_timeout limit;

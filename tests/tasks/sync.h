@@ -26,6 +26,8 @@ struct worker {
     bool is_back;
 };
 
+/* The body of its task, to which the worker is passed. */
+int sync_work(weir_loop *on, void *arg);
 void start(struct worker *worker, const char *name, sync_call *call,
            void *object);
 /* The same for workers "a", "b" and so on, which come to their waits. */
