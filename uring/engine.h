@@ -37,7 +37,7 @@ struct wr_engine {
 struct wr_ring {
     const struct wr_engine *engine;
     const struct weir_allocator *allocator;
-    bool misses_ends; /* set before the ring is enabled; see ring_host.c */
+    bool misses_ends; /* set before the ring is enabled; see ring_kernel.c */
     bool is_due;      /* set by wr_ring_set_due(), cleared by an enter */
     struct wr_ring_stats stats;
 };

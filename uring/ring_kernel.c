@@ -4,24 +4,25 @@
  * Any thread may open a ring, disabled, so that errors are known early. The
  * thread that runs the loop enables it and owns it from then on
  * (SINGLE_ISSUER). Only that thread runs task work, when it enters
- * (DEFER_TASKRUN; else ring_host.c).
+ * (DEFER_TASKRUN; else see "another event loop" below).
  *
  * Temporary errors of io_uring_enter() are ignored. Any other error is
  * permanent and returned by all later calls.
  */
-#include "ring_kernel.h"
-
 #include "../include/weir/error.h"
 #include "alloc.h"
 #include "check.h"
+#include "engine.h"
+#include "list.h"
 #include "locked.h"
 #include "probe.h"
 #include "race.h"
-#include "ring_host.h"
 #include "sqe.h"
 #include "sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,6 +36,51 @@
 _Static_assert(sizeof(struct wr_cqe) == sizeof(struct io_uring_cqe),
                "completions are copied as they are");
 
+#define RING_BUF_GROUP 0
+
+struct wr_ring_kernel {
+    struct wr_ring base;
+    struct io_uring uring;
+    struct wr_features features;
+    struct io_uring_buf_ring *buf_ring;
+    uint32_t buf_ring_entries;
+    unsigned int buf_flags;
+    unsigned int enter_flags;
+    int buf_unseen; /* buffers added, not committed yet */
+    uint32_t waits; /* sleeps for memory so far */
+    int error;      /* sticky */
+    bool enabled;
+    bool is_hosted; /* without DEFER_TASKRUN; see "another event loop" */
+    bool is_untold; /* without a registered eventfd: the host must not wait */
+    bool overflowed;
+    struct io_uring_sqe discarded; /* returned by sqe() after an error */
+};
+
+static struct wr_ring_kernel *ring_kernel_of(struct wr_ring *base)
+{
+    wr_debug_assert(base->engine == &wr_engine_kernel);
+    return wr_container_of(base, struct wr_ring_kernel, base);
+}
+
+/* Makes the queues. @task_work: set-up flag for when task work runs. */
+WEIR_MUST_USE static int ring_kernel_init(struct io_uring *uring,
+                                          uint32_t sq_entries,
+                                          uint32_t cq_entries,
+                                          uint32_t task_work)
+{
+    struct io_uring_params params = {
+        .flags = task_work | IORING_SETUP_SINGLE_ISSUER |
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
+                 IORING_SETUP_R_DISABLED,
+        .cq_entries = cq_entries,
+    };
+
+    const int err = io_uring_queue_init_params(sq_entries, uring, &params);
+    wr_race_acquire(&wr_race_mappings);
+    return err;
+}
+
 static int ring_kernel_init_largest_queue(struct io_uring *uring,
                                           const struct wr_ring_options *options)
 {
@@ -42,8 +88,8 @@ static int ring_kernel_init_largest_queue(struct io_uring *uring,
     uint32_t cq_entries = options->cq_entries;
 
     for (;;) {
-        int err = wr_ring_kernel_init(uring, sq_entries, cq_entries,
-                                      IORING_SETUP_DEFER_TASKRUN);
+        int err = ring_kernel_init(uring, sq_entries, cq_entries,
+                                   IORING_SETUP_DEFER_TASKRUN);
         if (err != -ENOMEM) {
             return err;
         }
@@ -64,9 +110,8 @@ ring_kernel_init_queue_patiently(struct io_uring *uring,
 {
     int err;
     do {
-        err =
-            wr_ring_kernel_init(uring, options->sq_entries, options->cq_entries,
-                                IORING_SETUP_DEFER_TASKRUN);
+        err = ring_kernel_init(uring, options->sq_entries, options->cq_entries,
+                               IORING_SETUP_DEFER_TASKRUN);
     } while (wr_locked_wait(err, waits, WR_LOCKED_WAITS_FOR_SIZE));
     if (err != -ENOMEM) {
         return err;
@@ -118,7 +163,7 @@ static int ring_kernel_open(const struct wr_ring_options *options,
 
 static int ring_kernel_enable(struct wr_ring *base)
 {
-    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
     wr_assert(!ring->enabled);
     int err = io_uring_enable_rings(&ring->uring);
     if (err < 0) {
@@ -154,7 +199,7 @@ static void ring_kernel_lose_entry(struct wr_ring_kernel *ring)
  * milliseconds later, and listeners would stay bound until then. */
 static void ring_kernel_close(struct wr_ring *base)
 {
-    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
     if (ring->error) {
         ring_kernel_lose_entry(ring);
     }
@@ -170,7 +215,7 @@ static void ring_kernel_close(struct wr_ring *base)
     if (ring->buf_ring) {
         wr_ignore(io_uring_free_buf_ring(&ring->uring, ring->buf_ring,
                                          ring->buf_ring_entries,
-                                         WR_RING_BUF_GROUP) < 0);
+                                         RING_BUF_GROUP) < 0);
         wr_locked_given_back();
     }
     io_uring_queue_exit(&ring->uring);
@@ -252,7 +297,7 @@ static void ring_kernel_submit_full_queue(struct wr_ring_kernel *ring)
 
 static struct io_uring_sqe *ring_kernel_sqe(struct wr_ring *base)
 {
-    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
     wr_assert(ring->enabled);
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     if (WR_UNLIKELY(!sqe)) {
@@ -277,7 +322,7 @@ static uint32_t ring_kernel_unsubmitted(const struct wr_ring *base)
 static struct io_uring_sqe *ring_kernel_unsubmitted_at(struct wr_ring *base,
                                                        uint32_t index)
 {
-    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
     const struct io_uring_sq *sq = &ring->uring.sq;
 
     wr_assert(index < io_uring_sq_ready(&ring->uring));
@@ -297,7 +342,7 @@ static bool ring_kernel_has_nothing(const struct wr_ring_kernel *ring)
 static int ring_kernel_enter(struct wr_ring *base, uint32_t want,
                              uint64_t timeout_ns)
 {
-    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
     wr_assert(ring->enabled);
     if (WR_UNLIKELY(ring->error)) {
         return ring->error;
@@ -320,7 +365,7 @@ static int ring_kernel_enter(struct wr_ring *base, uint32_t want,
 static uint32_t ring_kernel_reap(struct wr_ring *base, struct wr_cqe *ret,
                                  uint32_t max)
 {
-    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
     uint32_t count = 0;
     uint32_t head;
     struct io_uring_cqe *cqe;
@@ -351,7 +396,7 @@ static void ring_kernel_unmap_entries(void *entries, uint32_t count)
 /* The kernel refuses to resize while overflowed CQEs are pending. */
 static bool ring_kernel_handle_overflow(struct wr_ring *base)
 {
-    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
     if (WR_LIKELY(!ring->overflowed) ||
         io_uring_cq_has_overflow(&ring->uring)) {
         return false;
@@ -398,7 +443,7 @@ static bool ring_kernel_has_completions(const struct wr_ring *base)
 static int ring_kernel_setup_buffers(struct wr_ring *base, uint32_t entries,
                                      bool incremental)
 {
-    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
     wr_assert(!ring->buf_ring);
     wr_assert(entries > 0);
     wr_assert((entries & (entries - 1)) == 0);
@@ -406,8 +451,8 @@ static int ring_kernel_setup_buffers(struct wr_ring *base, uint32_t entries,
         incremental ? (unsigned int)IOU_PBUF_RING_INC : 0u;
     int err = 0;
     do {
-        ring->buf_ring = io_uring_setup_buf_ring(
-            &ring->uring, entries, WR_RING_BUF_GROUP, flags, &err);
+        ring->buf_ring = io_uring_setup_buf_ring(&ring->uring, entries,
+                                                 RING_BUF_GROUP, flags, &err);
     } while (!ring->buf_ring &&
              wr_locked_wait(err, &ring->waits, WR_LOCKED_WAITS));
     wr_race_acquire(&wr_race_mappings);
@@ -422,7 +467,7 @@ static int ring_kernel_setup_buffers(struct wr_ring *base, uint32_t entries,
 static void ring_kernel_provide_buffer(struct wr_ring *base, void *data,
                                        uint32_t len, uint16_t buf_id)
 {
-    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
     wr_assert(len > 0);
     wr_assert(ring->buf_unseen < (int)ring->buf_ring_entries);
     io_uring_buf_ring_add(ring->buf_ring, data, len, buf_id,
@@ -433,7 +478,7 @@ static void ring_kernel_provide_buffer(struct wr_ring *base, void *data,
 
 static void ring_kernel_commit_buffers(struct wr_ring *base)
 {
-    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
     wr_assert(ring->buf_ring || ring->buf_unseen == 0);
     if (ring->buf_unseen > 0) {
         io_uring_buf_ring_advance(ring->buf_ring, ring->buf_unseen);
@@ -444,7 +489,7 @@ static void ring_kernel_commit_buffers(struct wr_ring *base)
 /* A request keeps its file and does not need the descriptor. */
 static void ring_kernel_forget(struct wr_ring *base, int fd)
 {
-    wr_assert(wr_ring_kernel_of(base)->enabled);
+    wr_assert(ring_kernel_of(base)->enabled);
     wr_assert(fd >= 0);
 }
 
@@ -452,6 +497,119 @@ static uint64_t ring_kernel_trim(struct wr_ring *base)
 {
     wr_assert(base->engine == &wr_engine_kernel);
     return 0;
+}
+
+/* ---- another event loop ----
+ *
+ * io_uring inside another event loop, the host: the descriptor it waits for.
+ *
+ * With DEFER_TASKRUN the kernel does not finish a completion until the ring's
+ * thread enters the ring, and reports it through an eventfd that is registered
+ * with the ring. This does not serve a thread that waits elsewhere. If the
+ * completion is caused by a write to another eventfd, like the loop's mailbox,
+ * the kernel reports it only after an RCU period of 10 to 20 ms; from
+ * Linux 6.13 on it does so once and then never again. Linux 6.12.117 and 7.3
+ * always wait for that period, and 6.12.117 too reports only once. The ring's
+ * own descriptor is no substitute there.
+ *
+ * So if the host is known before the ring is enabled, the ring is made again
+ * without DEFER_TASKRUN. The kernel then finishes completions for a thread that
+ * waits anywhere, and the ring's own descriptor is readable at once and as long
+ * as there are completions, in every kernel since 6.1.
+ *
+ * Without DEFER_TASKRUN the kernel marks the thread as if a signal were pending
+ * when it has something to finish, and a TCP receive that is before an urgent
+ * byte gives up while the mark is set. An armed receive then waits for the next
+ * event of its socket (Linux 6.18), which never comes after the peer's end. A
+ * receive that is submitted after the end may wait too: the kernel tries it
+ * twice, and the mark may be set each time. A one-shot poll misses nothing, and
+ * a system call that gives up returns an error.
+ *
+ * A ring that is already enabled has operations in the kernel and stays as it
+ * is. So does a ring if RLIMIT_MEMLOCK does not allow a second one. Its host is
+ * signalled by an eventfd that is registered again after each run, as the
+ * kernel signals once for each registration.
+ */
+
+static void ring_kernel_exit(struct io_uring *uring,
+                             struct io_uring_buf_ring *buf_ring,
+                             uint32_t entries)
+{
+    wr_race_release(&wr_race_mappings);
+    if (buf_ring) {
+        wr_ignore(io_uring_free_buf_ring(uring, buf_ring, entries,
+                                         RING_BUF_GROUP) < 0);
+    }
+    io_uring_queue_exit(uring);
+}
+
+/* Replaces an unused ring by one of the same size. */
+static int ring_kernel_make_anew(struct wr_ring_kernel *ring)
+{
+    const uint32_t entries = ring->buf_ring_entries;
+    struct io_uring uring;
+    struct io_uring_buf_ring *buf_ring = NULL;
+
+    wr_assert(!ring->enabled);
+    wr_assert(!ring->is_hosted);
+    wr_assert(ring->buf_unseen == 0);
+    int err =
+        ring_kernel_init(&uring, ring->features.sq_entries,
+                         ring->features.cq_entries, IORING_SETUP_COOP_TASKRUN);
+    if (err < 0) {
+        return wr_probe_explain(err);
+    }
+    if (ring->buf_ring) {
+        buf_ring = io_uring_setup_buf_ring(&uring, entries, RING_BUF_GROUP,
+                                           ring->buf_flags, &err);
+        wr_race_acquire(&wr_race_mappings);
+        if (!buf_ring) {
+            ring_kernel_exit(&uring, NULL, 0);
+            return wr_probe_explain(err);
+        }
+    }
+    ring_kernel_exit(&ring->uring, ring->buf_ring, entries);
+    ring->uring = uring;
+    ring->buf_ring = buf_ring;
+    ring->is_hosted = true;
+    ring->base.misses_ends = true;
+    /* The kernel resizes only rings with DEFER_TASKRUN. */
+    ring->features.found &= ~(1u << WR_FEATURE_RING_RESIZE);
+    return 0;
+}
+
+static int ring_kernel_open_signal(struct wr_ring *base)
+{
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
+
+    if (!ring->enabled && !ring->is_hosted) {
+        const int err = ring_kernel_make_anew(ring);
+        wr_require(err != -EMFILE && err != -ENFILE, err);
+    }
+    if (!ring->is_hosted) {
+        return wr_sys_eventfd_nonblock();
+    }
+    const int fd = fcntl(ring->uring.ring_fd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+static void ring_kernel_enable_signal(struct wr_ring *base, int fd, bool enable)
+{
+    struct wr_ring_kernel *ring = ring_kernel_of(base);
+
+    if (ring->is_hosted) {
+        return; /* the host does not wait during a run */
+    }
+    ring->is_untold = false;
+    if (!enable) {
+        wr_ignore(io_uring_unregister_eventfd(&ring->uring) < 0);
+        return;
+    }
+    wr_ignore(wr_sys_eventfd_drain(fd) < 0);
+    const int err = io_uring_register_eventfd(&ring->uring, fd);
+    /* Fails without memory, or if a filter was added since; the next run tries
+     * again. */
+    ring->is_untold = err < 0;
 }
 
 const struct wr_engine wr_engine_kernel = {
@@ -465,8 +623,8 @@ const struct wr_engine wr_engine_kernel = {
     .reap = ring_kernel_reap,
     .handle_overflow = ring_kernel_handle_overflow,
     .forget = ring_kernel_forget,
-    .open_signal = wr_ring_host_open,
-    .enable_signal = wr_ring_host_enable,
+    .open_signal = ring_kernel_open_signal,
+    .enable_signal = ring_kernel_enable_signal,
     .has_completions = ring_kernel_has_completions,
     .setup_buffers = ring_kernel_setup_buffers,
     .provide_buffer = ring_kernel_provide_buffer,

@@ -4,7 +4,7 @@
  * The indices only grow, and may wrap, as only their differences count. The
  * buffers' memory is not accessed here.
  */
-#include "buffers.h"
+#include "poll_impl.h"
 
 #include "../alloc.h"
 #include "../check.h"

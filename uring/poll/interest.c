@@ -7,7 +7,7 @@
  * elsewhere, the set may report a descriptor that was closed here: then its
  * watch is not registered, or the generation in the event is an older one.
  */
-#include "interest.h"
+#include "poll_impl.h"
 
 #include "../alloc.h"
 

@@ -5,7 +5,7 @@
  * may read. When the ring is closed the threads end operations without their
  * call, except closes.
  */
-#include "workers.h"
+#include "poll_impl.h"
 
 #include "../sys.h"
 #include "../work.h"

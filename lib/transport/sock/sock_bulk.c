@@ -28,7 +28,7 @@
  *
  * Two kinds of connections always receive in this way: those whose protocol
  * takes descriptors, which an armed receive cannot receive, and those whose end
- * an armed receive may miss (uring/ring_host.c). They do not busy-loop: after
+ * an armed receive may miss (uring/ring_kernel.c). They do not busy-loop: after
  * an end each receive finds bytes or the end, and a Unix socket has no error
  * queue that would end a poll.
  */
