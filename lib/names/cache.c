@@ -13,7 +13,6 @@
  * recently used answer is dropped first. A trim drops answers that were not
  * used since the previous trim.
  */
-#include "cache.h"
 
 #include "lookup.h"
 #include "resolver.h"

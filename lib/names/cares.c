@@ -22,6 +22,115 @@
 #define NS_PER_US UINT64_C(1000)
 #define ROUND_NS  UINT64_C(1000000) /* c-ares rounds its time down to 1 ms */
 
+/* ---- the hosts file ----
+ *
+ * Answers from the hosts file, which is searched before any server is queried.
+ *
+ * The file is kept in memory until it changes or the loop is trimmed. As in the
+ * C library it answers both families of a lookup: if it has an address of one,
+ * no server is queried for the other.
+ */
+
+static const char *cares_hosts_get_path(const struct cares *cares)
+{
+    const char *own = cares->config.hosts;
+
+    return own ? own : WR_HOSTS_PATH;
+}
+
+static size_t cares_drop_hosts(struct cares *cares)
+{
+    cares->has_hosts = false;
+    return wr_hosts_clear(&cares->loop->counting, &cares->hosts);
+}
+
+static bool cares_hosts_are_outdated(struct cares *cares)
+{
+    return wr_system_file_has_changed(
+        &cares->hosts_file, cares_hosts_get_path(cares), cares->loop->now_ns);
+}
+
+WEIR_MUST_USE static int cares_hosts_read(struct cares *cares)
+{
+    const char *path = cares_hosts_get_path(cares);
+
+    wr_assert(!cares->is_stopping);
+    if (cares->has_hosts) {
+        return 0;
+    }
+    wr_assert(cares->hosts.name_count == 0);
+    cares->change_count += wr_system_file_note(&cares->hosts_file, path);
+    int err = wr_hosts_read(&cares->loop->counting, &cares->hosts, path);
+    wr_require(err >= 0, err);
+    cares->has_hosts = true;
+    return 0;
+}
+
+static int cares_hosts_have(struct cares *cares, const char *name)
+{
+    size_t index = 0;
+    int err = cares_hosts_read(cares);
+    wr_require(err >= 0, err);
+    return wr_hosts_find(&cares->hosts, name, &index) != NULL;
+}
+
+/* Returns 1 if the file has addresses of the name, 0 if not, or an error. */
+static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
+                           const char *host, int family)
+{
+    const struct wr_hosts_line *line;
+    struct weir_address address;
+    int found = 0;
+    size_t index = 0;
+
+    while ((line = wr_hosts_find(&cares->hosts, host, &index))) {
+        if (!wr_hosts_get_address(line, family, &address)) {
+            continue;
+        }
+        const enum wr_lookup_part part =
+            address.storage.any.sa_family == AF_INET6 ? WR_LOOKUP_INET6
+                                                      : WR_LOOKUP_INET;
+        wr_assert(wr_lookup_is_open(lookup, part));
+        int err = wr_lookup_add(lookup, part, &address);
+        wr_require(err >= 0, err);
+        /* The canonical name is the first one of a line. */
+        if (found == 0 && lookup->canonical) {
+            wr_name_write(wr_hosts_get_name(&cares->hosts, line),
+                          lookup->canonical);
+        }
+        found = 1;
+    }
+    return found;
+}
+
+static int cares_answer_from_hosts(struct cares *cares, weir_lookup *lookup,
+                                   const char *host, int family)
+{
+    int err = cares_hosts_read(cares);
+    wr_require(err >= 0, err);
+    const int found = cares_hosts_add(cares, lookup, host, family);
+    if (found <= 0) {
+        return found;
+    }
+    wr_lookup_close_all(lookup, 0);
+    return 1;
+}
+
+static int cares_answer_name_from_hosts(struct cares *cares,
+                                        weir_lookup *lookup)
+{
+    int err = cares_hosts_read(cares);
+    wr_require(err >= 0, err);
+    wr_assert(wr_lookup_is_open(lookup, WR_LOOKUP_NAME));
+    const struct wr_hosts_line *line =
+        wr_hosts_find_address(&cares->hosts, &lookup->address);
+    if (!line) {
+        return 0;
+    }
+    wr_lookup_close_with_name(lookup, wr_hosts_get_name(&cares->hosts, line));
+    return 1;
+}
+
 static void cares_check_invariants(const struct cares *cares)
 {
     wr_assert((cares->dns == NULL) == (cares->tcp == NULL));
@@ -151,7 +260,7 @@ static uint64_t cares_trim(struct wr_module *module)
     if (cares->asked_count == 0 && cares_is_idle(cares)) {
         wr_cares_close(cares);
     }
-    return wr_cares_drop_hosts(cares);
+    return cares_drop_hosts(cares);
 }
 
 static void cares_close(struct wr_module *module)
@@ -161,7 +270,7 @@ static void cares_close(struct wr_module *module)
     wr_assert(!cares->dns && !cares->udp6);
     wr_assert(wr_list_is_empty(&cares->sockets));
     wr_cares_free_config(cares->loop, &cares->config);
-    wr_ignore(wr_cares_drop_hosts(cares) == 0);
+    wr_ignore(cares_drop_hosts(cares) == 0);
     wr_free(&cares->loop->counting, cares, sizeof(*cares));
 }
 
@@ -207,8 +316,8 @@ static void cares_refresh(struct cares *cares)
         wr_cares_close(cares);
         cares->change_count++;
     }
-    if (wr_cares_hosts_are_outdated(cares)) {
-        wr_ignore(wr_cares_drop_hosts(cares) == 0);
+    if (cares_hosts_are_outdated(cares)) {
+        wr_ignore(cares_drop_hosts(cares) == 0);
         cares->change_count++;
     }
 }
@@ -230,7 +339,7 @@ int wr_resolver_has_name(weir_loop *loop, const char *name)
 
     wr_require(cares, -ENOMEM);
     cares_refresh(cares);
-    return wr_cares_hosts_have(cares, name);
+    return cares_hosts_have(cares, name);
 }
 
 int wr_resolver_configure(weir_loop *loop,
@@ -245,7 +354,7 @@ int wr_resolver_configure(weir_loop *loop,
     wr_require(err >= 0, err);
     struct cares_config old = cares->config;
     wr_cares_close(cares);
-    wr_ignore(wr_cares_drop_hosts(cares) == 0);
+    wr_ignore(cares_drop_hosts(cares) == 0);
     cares->system_file = cares->hosts_file =
         (struct wr_system_file){.stamp = 0};
     cares->config = config;
@@ -291,7 +400,7 @@ static int cares_start(void *user, weir_lookup *lookup, const char *host,
     wr_assert(user == lookup->loop);
     wr_assert(!cares->is_stopping);
     cares_refresh(cares);
-    const int found = wr_cares_answer_from_hosts(cares, lookup, host, family);
+    const int found = cares_answer_from_hosts(cares, lookup, host, family);
     if (found != 0) {
         return found < 0 ? found : 0;
     }
@@ -309,7 +418,7 @@ static int cares_start_reverse(void *user, weir_lookup *lookup,
     wr_assert(address == &lookup->address);
     wr_assert(!cares->is_stopping);
     cares_refresh(cares);
-    const int found = wr_cares_answer_name_from_hosts(cares, lookup);
+    const int found = cares_answer_name_from_hosts(cares, lookup);
     if (found != 0) {
         return found < 0 ? found : 0;
     }

@@ -4,17 +4,16 @@
  * c-ares implements the DNS protocol, its retries and time-outs; it reads no
  * file of the system. The loop drives it: cares_socket.c makes its sockets and
  * polls them with the ring, cares_channel.c sets it up, and cares.c passes it
- * the lookups that the hosts file (cares_hosts.c) does not answer. No threads
+ * the lookups that the hosts file does not answer. No threads
  * are used; the global initialisation of c-ares, which Linux does not need, is
  * not called. c-ares uses malloc(), because another allocator would be global.
  */
 #ifndef WEIR_LIB_NAMES_CARES_H
 #define WEIR_LIB_NAMES_CARES_H
 
-#include "hosts.h"
 #include "lookup.h"
-#include "resolv_conf.h"
 #include "resolver.h"
+#include "system_file.h"
 
 #include <ares.h>
 
@@ -49,7 +48,7 @@ struct cares {
     struct wr_resolv_conf system;
     struct wr_system_file system_file; /* resolv.conf */
 
-    /* cares_hosts.c: */
+    /* the hosts file: */
     struct wr_hosts hosts;
     struct wr_system_file hosts_file;
     bool has_hosts;
@@ -124,24 +123,6 @@ WEIR_MUST_USE int wr_cares_read_config(weir_loop *loop,
                                        struct cares_config *ret);
 void wr_cares_free_config(weir_loop *loop, struct cares_config *config);
 
-/* ---- cares_hosts.c ---- */
-
-/* Return 1, 0 if the file has no answer, or the error of a shortage. */
-WEIR_MUST_USE int wr_cares_answer_from_hosts(struct cares *cares,
-                                             weir_lookup *lookup,
-                                             const char *host, int family);
-WEIR_MUST_USE int wr_cares_answer_name_from_hosts(struct cares *cares,
-                                                  weir_lookup *lookup);
-
-/* Returns 1 if the hosts file has the name, 0 if not, or a shortage's error. */
-WEIR_MUST_USE int wr_cares_hosts_have(struct cares *cares, const char *name);
-
-/* The next lookup reads the file again. Returns the number of freed bytes. */
-size_t wr_cares_drop_hosts(struct cares *cares);
-
-/* True if the hosts file has changed since wr_system_file_note(). */
-bool wr_cares_hosts_are_outdated(struct cares *cares);
-
 /* ---- cares_socket.c ---- */
 
 void wr_cares_use_sockets(struct cares *cares, ares_channel channel);
@@ -152,15 +133,6 @@ void wr_cares_socket_changed(void *arg, ares_socket_t fd, int readable,
 
 /* Ends the polls of closing sockets, after the ring broke. */
 void wr_cares_abandon_sockets(struct cares *cares);
-
-/* ---- cares_search.c ---- */
-
-/* Called after a step that has found nothing. */
-bool wr_cares_search_has_next(struct cares_record *record);
-
-/* Called at the end of a search that has found nothing. Returns the error of
- * all open parts, or 0 if each has its own in errs. */
-WEIR_MUST_USE int wr_cares_search_get_error(struct cares_record *record);
 
 /* ---- cares_record.c ---- */
 

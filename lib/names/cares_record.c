@@ -6,7 +6,7 @@
  * The steps end with the first step that finds addresses. A step queries both
  * families concurrently and ends when both are answered; the addresses of one
  * family are passed on earlier. So addresses of two names are never mixed.
- * cares_search.c chooses the next step after a failure, and the final error.
+ * The search chooses the next step after a failure, and the final error.
  *
  * c-ares can take the steps too, but does not guarantee this. If each family is
  * queried separately, it searches separately: if the first domain has only an
@@ -42,6 +42,119 @@ static int cares_record_get_refusal(const struct cares *cares)
     }
 }
 
+/* ---- the search ----
+ *
+ * The search of a record, as in the C library: which name is queried after a
+ * step that found nothing, and which error is reported in the end.
+ *
+ * The name as it was written is followed by all domains. After a name below a
+ * domain, the next domain follows if the servers know no address, or cannot
+ * answer (SERVFAIL): a lame domain hides no other. Otherwise the name as it was
+ * written follows: servers that refuse, or do not answer, would do the same for
+ * the other domains. The search ends if no server can be reached, if this
+ * machine is out of resources, or after an alias without addresses. If nothing
+ * is found and the name as it was written was queried first, its error is
+ * reported; else the first of "no address", SERVFAIL and the last error.
+ */
+
+/* True if no other name can be found either: this machine is out of resources,
+ * or no server can be reached, not even for a truncated answer. */
+static bool cares_record_tells_end(const struct cares_record *record, int err)
+{
+    wr_assert(err < 0);
+    return err > WEIR_EDNSNOTFOUND ||
+           (err == WEIR_EDNSUNREACHABLE && !record->was_truncated);
+}
+
+enum cares_record_next {
+    CARES_RECORD_DOMAIN, /* with the next name */
+    CARES_RECORD_AS_IS,  /* with the name as it was written */
+    CARES_RECORD_NONE
+};
+
+/* If servers refuse to answer for one family and know no address of the other,
+ * the search continues as if both had no address. */
+static enum cares_record_next
+cares_record_choose(const struct cares_record *record)
+{
+    bool is_known = false;
+    bool is_odd = false;
+
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        const int err = record->errs[part];
+        if (!wr_lookup_is_open(record->lookup, part)) {
+            continue;
+        }
+        if (cares_record_tells_end(record, err)) {
+            return CARES_RECORD_NONE;
+        }
+        is_known |= err == WEIR_EDNSNOTFOUND || err == WEIR_EDNSNODATA ||
+                    err == WEIR_EDNSSERVFAIL;
+        is_odd |= err == WEIR_EDNSTIMEOUT || err == WEIR_EDNSBADANSWER;
+    }
+    return is_known && !is_odd ? CARES_RECORD_DOMAIN : CARES_RECORD_AS_IS;
+}
+
+/* Called after a step that has found nothing. */
+static bool cares_record_has_next(struct cares_record *record)
+{
+    wr_assert(record->holds == 0);
+    wr_assert(record->lookup->open != 0);
+    const enum cares_record_next next = cares_record_choose(record);
+
+    if (next == CARES_RECORD_NONE) {
+        return false;
+    }
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        if (wr_lookup_is_open(record->lookup, part)) {
+            record->has_no_data |= record->errs[part] == WEIR_EDNSNODATA;
+            record->has_servfail |= record->errs[part] == WEIR_EDNSSERVFAIL;
+        }
+    }
+    if (record->walk.was_first && !record->walk.was_below) {
+        memcpy(record->first_errs, record->errs, sizeof(record->errs));
+    }
+    if (record->has_alias_alone) {
+        wr_search_end(&record->walk);
+    } else if (next == CARES_RECORD_AS_IS && record->walk.was_below) {
+        wr_search_cut(&record->walk);
+    }
+    return true;
+}
+
+static bool cares_record_has_bad_answer(const struct cares_record *record)
+{
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        if (wr_lookup_is_open(record->lookup, part) &&
+            record->errs[part] == WEIR_EDNSBADANSWER) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Called at the end of a search that has found nothing. Returns the error of
+ * all open parts, or 0 if each has its own in errs. */
+static int cares_record_sum_up(struct cares_record *record)
+{
+    wr_assert(record->walk.has_ended);
+    wr_assert(!record->was_found);
+    if (record->has_alias_alone) {
+        return cares_record_has_bad_answer(record) ? WEIR_EDNSBADANSWER
+                                                   : WEIR_EDNSNODATA;
+    }
+    if (record->walk.was_first) {
+        memcpy(record->errs, record->first_errs, sizeof(record->errs));
+        return 0;
+    }
+    if (record->has_no_data) {
+        return WEIR_EDNSNODATA;
+    }
+    return record->has_servfail ? WEIR_EDNSSERVFAIL : 0;
+}
+
+/* Called at the end of a search that has found nothing. Returns the error of
+ * all open parts, or 0 if each has its own in errs. */
 static int cares_record_get_error(const struct cares *cares, int status)
 {
     switch (status) {
@@ -119,7 +232,7 @@ static bool cares_record_is_to_go_on(struct cares_record *record)
     }
     if (!record->was_found && !wr_lookup_is_open(lookup, WR_LOOKUP_NAME) &&
         !wr_lookup_is_open(lookup, WR_LOOKUP_SRV) &&
-        wr_cares_search_has_next(record)) {
+        cares_record_has_next(record)) {
         return true;
     }
     cares_record_finish(record, 0);
@@ -448,7 +561,7 @@ static void cares_record_ask_next(struct cares_record *record)
     if (!(record->to_ask & record->lookup->open)) {
         if (!wr_search_next(&record->walk, record->name,
                             &record->cares->system.search, record->asked)) {
-            cares_record_finish(record, wr_cares_search_get_error(record));
+            cares_record_finish(record, cares_record_sum_up(record));
             return;
         }
         record->to_ask = record->lookup->open;

@@ -8,7 +8,7 @@
 #include "lib/loop/pending.h"
 #include "lib/task/task.h"
 #include "lookups.h"
-#include "service.h"
+#include "system_file.h"
 
 #include <string.h>
 #include <weir/error.h>

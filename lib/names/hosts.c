@@ -6,7 +6,7 @@
  * names blocks nothing. Names that the C library parses as numeric addresses
  * ("127.1", "0x7f.1") are left out, because it never looks them up.
  */
-#include "hosts.h"
+#include "system_file.h"
 
 #include "name.h"
 #include "uring/check.h"

@@ -4,7 +4,7 @@
  *
  * A struct weir_lookup is embedded in its owner, for example a request of the
  * program or a call on a task's stack. It calls the loop's resolver
- * (resolver.h) through the cache (cache.h). Each family is answered separately,
+ * (resolver.h) through the cache (cache.c). Each family is answered separately,
  * so that a connection attempt may use the addresses of one family while it
  * waits for the other. The owner is called from the ready queue with each
  * answer. It may cancel the lookup at any time; no call follows.

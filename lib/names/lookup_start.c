@@ -6,7 +6,6 @@
  * the canonical name is requested. A text that is not a host name is looked up
  * only in the hosts file.
  */
-#include "cache.h"
 #include "lookup.h"
 #include "resolver.h"
 

@@ -3,7 +3,6 @@
  * and options have limits. Unknown lines are ignored; without a file the domain
  * of this machine's host name is searched.
  */
-#include "resolv_conf.h"
 
 #include "system_file.h"
 #include "uring/check.h"

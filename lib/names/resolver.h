@@ -10,6 +10,18 @@
 #include "lib/loop/loop.h"
 #include "weir/resolver.h"
 
+/*
+ * The answers that a loop keeps, and the queries that its lookups share.
+ *
+ * The cache is a resolver for lookups and calls the loop's resolver. It answers
+ * a name from memory until the TTL of its answer ends. A name that is not kept
+ * is queried once for all lookups that wait for it. Lookups of a canonical name
+ * and of an address's name bypass the cache.
+ */
+
+/* The resolver of lookups that share; its first argument is the loop. */
+extern const struct weir_resolver wr_cache_resolver;
+
 const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user);
 
 bool wr_resolver_is_builtin(const weir_loop *loop);

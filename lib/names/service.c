@@ -4,7 +4,6 @@
  * The C library's functions load modules for other sources and need more stack
  * than a small task has. Here one file is read, and nothing is kept.
  */
-#include "service.h"
 
 #include "system_file.h"
 #include "uring/check.h"

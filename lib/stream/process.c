@@ -5,13 +5,36 @@
  * run first, and a cancellation finds no child. A task waits for the child and
  * not for its pipes, because a grandchild may hold them for ever.
  */
-#include "process.h"
-
+#include "weir/process.h"
 #include "lib/base/options.h"
+#include "lib/process/subprocess.h"
+#include "writer.h"
 
 #include <signal.h>
 
-void wr_process_check_invariants(const weir_process *process)
+#define COMMUNICATE_MAX_DEFAULT (64u << 20)
+#define COMMUNICATE_SLICE       (64u << 10) /* of the input, written at once */
+#define COMMUNICATE_ROOM        4096u       /* first size of an output */
+
+/* Collected output, with space for a zero byte after it. */
+struct wr_output {
+    char *data; /* NULL before the first allocation */
+    size_t len;
+    size_t size;
+};
+
+struct weir_process {
+    weir_loop *loop;
+    weir_transport *transport;            /* holds a reference */
+    weir_writer *streams[WR_STDIO_COUNT]; /* NULL if not a pipe, or freed */
+    struct wr_list waiters;
+    struct wr_output outputs[WR_STDIO_COUNT]; /* outputs[0] is not used */
+    size_t input_count; /* bytes that communicate has written */
+    uint32_t refs;
+    bool is_communicating; /* set during communicate */
+};
+
+static void process_check_invariants(const weir_process *process)
 {
     wr_assert(process->refs > 0);
     wr_assert(process->transport != NULL);
@@ -21,43 +44,6 @@ void wr_process_check_invariants(const weir_process *process)
         wr_assert(output->len < output->size || output->size == 0);
     }
 }
-
-static void process_connection_made(void *user, weir_transport *t)
-{
-    weir_process *process = user;
-
-    wr_assert(!process->transport);
-    wr_assert(process->refs == 1); /* held by the call that makes it */
-    process->transport = weir_transport_ref(t);
-    wr_process_hold(process);
-}
-
-static void process_connection_lost(void *user, weir_transport *t, int err)
-{
-    weir_process *process = user;
-    (void)err;
-
-    wr_assert(t == process->transport);
-    wr_assert(wr_list_is_empty(&process->waiters)); /* it has exited */
-    wr_process_release(process);
-}
-
-static void process_process_exited(void *user, weir_transport *t)
-{
-    weir_process *process = user;
-
-    wr_assert(t == process->transport);
-    wr_process_check_invariants(process);
-    wr_waiters_wake_all(&process->waiters, 0);
-}
-
-static const struct weir_protocol process_protocol = {
-    .size = sizeof(process_protocol),
-    .kind = WEIR_PROTOCOL_SUBPROCESS,
-    .connection_made = process_connection_made,
-    .connection_lost = process_connection_lost,
-    .process_exited = process_process_exited,
-};
 
 /* Frees a process that has no child, or whose child has ended or is killed. */
 static void process_destroy(weir_process *process)
@@ -81,19 +67,56 @@ static void process_destroy(weir_process *process)
     wr_loop_unpin(loop);
 }
 
-void wr_process_hold(weir_process *process)
+static void process_hold(weir_process *process)
 {
     wr_assert(process->refs < UINT32_MAX);
     process->refs++;
 }
 
-void wr_process_release(weir_process *process)
+static void process_release(weir_process *process)
 {
-    wr_process_check_invariants(process);
+    process_check_invariants(process);
     if (--process->refs == 0) {
         process_destroy(process);
     }
 }
+
+static void process_connection_made(void *user, weir_transport *t)
+{
+    weir_process *process = user;
+
+    wr_assert(!process->transport);
+    wr_assert(process->refs == 1); /* held by the call that makes it */
+    process->transport = weir_transport_ref(t);
+    process_hold(process);
+}
+
+static void process_connection_lost(void *user, weir_transport *t, int err)
+{
+    weir_process *process = user;
+    (void)err;
+
+    wr_assert(t == process->transport);
+    wr_assert(wr_list_is_empty(&process->waiters)); /* it has exited */
+    process_release(process);
+}
+
+static void process_process_exited(void *user, weir_transport *t)
+{
+    weir_process *process = user;
+
+    wr_assert(t == process->transport);
+    process_check_invariants(process);
+    wr_waiters_wake_all(&process->waiters, 0);
+}
+
+static const struct weir_protocol process_protocol = {
+    .size = sizeof(process_protocol),
+    .kind = WEIR_PROTOCOL_SUBPROCESS,
+    .connection_made = process_connection_made,
+    .connection_lost = process_connection_lost,
+    .process_exited = process_process_exited,
+};
 
 /* Makes a stream for each descriptor that is a pipe. */
 static int process_open_streams(weir_process *process,
@@ -193,7 +216,7 @@ int weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
         process_destroy(process);
         return err;
     }
-    wr_process_check_invariants(process);
+    process_check_invariants(process);
     *ret = process;
     return 0;
 }
@@ -216,7 +239,7 @@ static weir_reader *process_reader(const weir_process *process, int index)
 {
     weir_writer *stream = process->streams[index];
 
-    wr_process_check_invariants(process);
+    process_check_invariants(process);
     return stream ? &stream->reader : NULL;
 }
 
@@ -245,13 +268,13 @@ int weir_process_get_returncode(const weir_process *process, int *ret)
     return weir_transport_get_returncode(process->transport, ret);
 }
 
-int wr_process_await(weir_process *process)
+static int process_await(weir_process *process)
 {
     static const struct wr_wait_kind kind = {.name = "process"};
     struct wr_waiter waiter = {.kind = &kind};
     int code;
 
-    wr_process_check_invariants(process);
+    process_check_invariants(process);
     if (weir_process_get_returncode(process, &code) != -EAGAIN) {
         return 0;
     }
@@ -266,13 +289,13 @@ int weir_process_wait(weir_process *process, int *ret)
     if (err < 0) {
         return err;
     }
-    wr_process_hold(process);
-    err = wr_process_await(process);
+    process_hold(process);
+    err = process_await(process);
     if (err == 0) {
         err = weir_process_get_returncode(process, &code);
         wr_assert(err != -EAGAIN);
     }
-    wr_process_release(process);
+    process_release(process);
     if (err == 0 && ret) {
         *ret = code;
     }
@@ -299,13 +322,224 @@ int weir_process_killpg(weir_process *process, int signum)
     return weir_transport_killpg(process->transport, signum);
 }
 
+/* ---- communicate ----
+ *
+ * weir_process_communicate(): input and output of a child at the same time.
+ * Each pipe has its own task, so there is no deadlock, in whatever order the
+ * child reads and writes. The progress is kept in the process and not in the
+ * call, so a cancelled call loses nothing.
+ */
+
+struct communication {
+    weir_process *process;
+    const char *input;
+    size_t len;
+    size_t max_bytes;
+};
+
+static int process_grow_output(weir_loop *loop, struct wr_output *output)
+{
+    const size_t size = output->size ? output->size * 2 : COMMUNICATE_ROOM;
+
+    wr_assert(size > output->size);
+    char *data = wr_alloc(&loop->counting, size);
+    if (!data) {
+        return -ENOMEM;
+    }
+    if (output->data) {
+        memcpy(data, output->data, output->len + 1);
+        wr_free(&loop->counting, output->data, output->size);
+    }
+    data[output->len] = '\0';
+    output->data = data;
+    output->size = size;
+    return 0;
+}
+
+/* Reads the available bytes. Returns their number, 0 at the end of the output,
+ * or an error. Output as long as the limit is no error; one byte more is. */
+static ssize_t process_read_output(const struct communication *call,
+                                   weir_reader *reader,
+                                   struct wr_output *output)
+{
+    wr_assert(output->len + 1 < output->size);
+    if (output->len >= call->max_bytes) {
+        const ssize_t more = weir_reader_fill(reader, 1);
+        if (more == WEIR_EINCOMPLETE) {
+            return 0;
+        }
+        return more > 0 ? WEIR_ELIMIT : more;
+    }
+    const size_t left = call->max_bytes - output->len;
+    const size_t room = output->size - output->len - 1;
+    return weir_reader_read(reader, output->data + output->len,
+                            room < left ? room : left);
+}
+
+static int process_collect(const struct communication *call, int index)
+{
+    weir_process *process = call->process;
+    struct wr_output *output = &process->outputs[index];
+    ssize_t len = 1;
+
+    wr_assert(process->is_communicating);
+    while (len > 0) {
+        if (output->len + 1 >= output->size) {
+            int err = process_grow_output(process->loop, output);
+            wr_require(err >= 0, err);
+        }
+        len =
+            process_read_output(call, &process->streams[index]->reader, output);
+        if (len > 0) {
+            output->len += (size_t)len;
+            output->data[output->len] = '\0';
+        }
+        process_check_invariants(process);
+    }
+    return (int)len;
+}
+
+static int process_collect_out(weir_loop *loop, void *arg)
+{
+    (void)loop;
+    return process_collect(arg, WR_STDIO_OUT);
+}
+
+static int process_collect_err(weir_loop *loop, void *arg)
+{
+    (void)loop;
+    return process_collect(arg, WR_STDIO_ERR);
+}
+
+/* Drains first, because earlier writes may have filled the queue. */
+static int process_send_input(const struct communication *call,
+                              weir_writer *writer)
+{
+    weir_process *process = call->process;
+    int err = 0;
+
+    wr_assert(process->is_communicating);
+    wr_assert(process->input_count <= call->len);
+    if (process->input_count < call->len) {
+        err = weir_writer_drain(writer);
+    }
+    while (err == 0 && process->input_count < call->len) {
+        const size_t left = call->len - process->input_count;
+        const size_t len = left < COMMUNICATE_SLICE ? left : COMMUNICATE_SLICE;
+        err =
+            weir_writer_write(writer, call->input + process->input_count, len);
+        if (err == 0) {
+            process->input_count += len;
+            err = weir_writer_drain(writer);
+        }
+    }
+    return err;
+}
+
+static int process_feed(weir_loop *loop, void *arg)
+{
+    const struct communication *call = arg;
+    weir_writer *writer = call->process->streams[WR_STDIO_IN];
+    (void)loop;
+
+    wr_assert(writer != NULL);
+    int err = process_send_input(call, writer);
+    wr_assert(err <= 0);
+    if (err == 0) {
+        weir_writer_close(writer);
+        err = weir_writer_wait_closed(writer); /* the last write may fail */
+    }
+    /* These errors report that the child has closed its input. */
+    wr_assert(err <= 0);
+    return err == -EPIPE || err == WEIR_EPEERCLOSED ? 0 : err;
+}
+
+static int process_spawn(struct weir_task_group *group,
+                         struct communication *call)
+{
+    static weir_task_fn *const functions[WR_STDIO_COUNT] = {
+        process_feed, process_collect_out, process_collect_err};
+    int err = 0;
+
+    wr_assert(call->max_bytes > 0);
+    for (int i = 0; i < WR_STDIO_COUNT && err == 0; i++) {
+        if (call->process->streams[i]) {
+            err = weir_task_group_spawn(group, functions[i], call, NULL, NULL);
+        }
+    }
+    return err;
+}
+
+static int process_communicate(struct communication *call)
+{
+    struct weir_task_group group;
+
+    int err = weir_task_group_begin(call->process->loop, &group);
+    wr_require(err >= 0, err);
+    err = process_spawn(&group, call);
+    err = weir_task_group_end(&group, err);
+    if (err == 0) {
+        err = wr_task_enter(call->process->loop);
+    }
+    return err < 0 ? err : process_await(call->process);
+}
+
+static void process_give_output(const weir_process *process,
+                                struct weir_process_output *ret)
+{
+    process_check_invariants(process);
+    wr_assert(!process->is_communicating);
+    const struct weir_process_output output = {
+        .out = process->outputs[WR_STDIO_OUT].data,
+        .out_len = process->outputs[WR_STDIO_OUT].len,
+        .err = process->outputs[WR_STDIO_ERR].data,
+        .err_len = process->outputs[WR_STDIO_ERR].len,
+    };
+    wr_answer_write(ret, &output, sizeof(output));
+}
+
+int weir_process_communicate(weir_process *process, const void *input,
+                             size_t len, size_t max_bytes,
+                             struct weir_process_output *ret)
+{
+    struct communication call = {
+        .process = process,
+        .input = input,
+        .len = len,
+        .max_bytes = max_bytes ? max_bytes : COMMUNICATE_MAX_DEFAULT,
+    };
+
+    int err = wr_task_enter(process->loop);
+    if (err < 0) {
+        return err;
+    }
+    process_check_invariants(process);
+    if (ret) {
+        err = wr_answer_check(ret);
+        wr_require(err >= 0, err);
+    }
+    wr_require(!process->is_communicating, -EBUSY);
+    wr_require(input || len == 0, -EINVAL);
+    wr_require(process->streams[WR_STDIO_IN] || len == 0, -EINVAL);
+    wr_require(len >= process->input_count, -EINVAL);
+    process->is_communicating = true;
+    process_hold(process);
+    err = process_communicate(&call);
+    process->is_communicating = false;
+    if (ret) {
+        process_give_output(process, ret);
+    }
+    process_release(process);
+    return err;
+}
+
 void weir_process_free(weir_process *process)
 {
     if (!process || !wr_loop_admits(process->loop)) {
         return;
     }
-    wr_process_check_invariants(process);
+    process_check_invariants(process);
     /* The streams return errors of the pipes. */
     wr_ignore(weir_transport_close(process->transport) < 0);
-    wr_process_release(process);
+    process_release(process);
 }

@@ -6,7 +6,7 @@
  *     ninja tests/fuzz/fuzz-hosts
  *     tests/fuzz/fuzz-hosts CORPUS
  */
-#include "lib/names/hosts.h"
+#include "lib/names/system_file.h"
 #include "tests/fuzz/check.h"
 
 #include <stdio.h>

@@ -578,7 +578,7 @@ static void note_address(void *text, int err,
     weir_address_format(addresses, text, WEIR_ADDRESS_TEXT_SIZE);
 }
 
-/* Whatever the loop keeps of it for others (names/cache.h), who get the newest
+/* Whatever the loop keeps of it for others (names/cache.c), who get the newest
  * answer. */
 UNIT(upstream_names, are_looked_up_when_it_is_time)
 {

@@ -8,7 +8,7 @@
 #include "tests/unit.h"
 #include "tests/walk.h"
 
-#include "lib/names/hosts.h"
+#include "lib/names/system_file.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -6,7 +6,7 @@
 #include "tests/no_fd.h"
 #include "tests/unit.h"
 
-#include "lib/names/resolv_conf.h"
+#include "lib/names/system_file.h"
 
 #include <errno.h>
 

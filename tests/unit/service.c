@@ -7,7 +7,7 @@
 #include "tests/no_fd.h"
 #include "tests/unit.h"
 
-#include "lib/names/service.h"
+#include "lib/names/system_file.h"
 #include "uring/alloc.h"
 
 #include <errno.h>
