@@ -4,7 +4,7 @@
  * every kernel, and the library decides when the child is reaped, even if the
  * operation is cancelled.
  */
-#include "child.h"
+#include "subprocess.h"
 
 #include "weir/error.h"
 

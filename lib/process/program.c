@@ -3,7 +3,7 @@
  * the child's working directory. Without a PATH the system's own two
  * directories are tried.
  */
-#include "program.h"
+#include "subprocess.h"
 
 #include "uring/alloc.h"
 #include "uring/check.h"

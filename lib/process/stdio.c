@@ -3,7 +3,7 @@
  * child's, because programs expect it, and the parent's, because io_uring waits
  * by itself.
  */
-#include "stdio.h"
+#include "subprocess.h"
 
 #include "uring/check.h"
 #include "uring/sys.h"

@@ -21,13 +21,10 @@
  */
 #include "subprocess.h"
 
-#include "child.h"
 #include "lib/base/options.h"
 #include "lib/loop/pending.h"
 #include "lib/transport/pipe/pipe.h"
 #include "lib/transport/transport.h"
-#include "program.h"
-#include "stdio.h"
 
 #include <signal.h>
 #include <unistd.h>

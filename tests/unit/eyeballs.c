@@ -5,7 +5,7 @@
  */
 #include "tests/unit.h"
 
-#include "lib/net/connect/eyeballs.h"
+#include "lib/net/connect/race.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
  * No path is looked at here, so the answers are the same on every machine,
  * whatever programs it has.
  */
-#include "lib/process/program.h"
+#include "lib/process/subprocess.h"
 
 #include "tests/walk.h"
 

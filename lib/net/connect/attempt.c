@@ -14,7 +14,7 @@
  * not report when it has space: the attempt keeps its socket, waits and tries
  * again. (A blocking connect would wait in a worker thread of the kernel.)
  */
-#include "attempt.h"
+#include "race.h"
 
 #include "lib/base/address.h"
 #include "lib/transport/sock/sock.h"

@@ -5,7 +5,7 @@
  * untried one of the family whose turn it is. So addresses that are added late
  * are treated as if they had been there from the start.
  */
-#include "eyeballs.h"
+#include "race.h"
 
 #include "lib/base/shortage.h"
 #include "uring/check.h"

@@ -5,7 +5,7 @@
  * the same port. If it is in use on one of them, the whole set is tried again
  * with a new port, and finally each address gets its own port.
  */
-#include "listener_set.h"
+#include "listener.h"
 
 #include "lib/transport/socket.h"
 

@@ -12,7 +12,7 @@
 #include "lib/task/own_task.h"
 #include "lib/transport/secure.h"
 #include "lib/transport/transport.h"
-#include "listener_set.h"
+#include "listener.h"
 
 enum server_state {
     SERVER_STARTING,
