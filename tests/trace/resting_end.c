@@ -7,7 +7,7 @@
  */
 #define UNIT_RUN with_rig
 
-#include "lib/transport/sock/sock_fds.h"
+#include "lib/transport/sock/sock_impl.h"
 #include "resting_rig.h"
 
 #include <errno.h>

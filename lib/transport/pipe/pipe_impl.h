@@ -17,7 +17,7 @@
  *     socket   recvmsg and sendmsg that do not wait (MSG_DONTWAIT)
  *     nowait   preadv2 and pwritev2 that do not wait (RWF_NOWAIT)
  *     worker   reads and writes in a worker thread of the kernel, which may
- *              have to wait there, and are cancelled at the end (splice.h)
+ *              have to wait there, and are cancelled at the end (splice.c)
  *
  * A FIFO that was opened by name, a terminal and a regular file refuse nowait
  * with -EOPNOTSUPP, so only the worker is left. A regular file is always ready
@@ -29,7 +29,46 @@
 
 #include "lib/transport/intake.h"
 #include "pipe.h"
-#include "splice.h"
+#include "uring/op.h"
+
+/*
+ * Reads and writes that may block, made by worker threads of the kernel. If the
+ * workers may not poll the file (ASYNC_RETRY, see wr_prep_read_waiting()), they
+ * splice between the file and a pipe, the stage. The loop fills the stage
+ * before a write and empties it after a read. Files that refuse splice with
+ * -EINVAL are read and written directly: a regular file opened to append, which
+ * is never polled, and a few kinds of devices, including a terminal opened to
+ * append.
+ */
+
+struct wr_splice {
+    int ends[2];     /* read end and write end of the stage; -1 if not made */
+    uint32_t staged; /* bytes of the write in flight */
+    bool is_refused; /* set when the file has refused splice */
+};
+
+void wr_splice_init(struct wr_splice *splice);
+/* Closes the stage. No operation may be in flight. */
+void wr_splice_close(struct wr_splice *splice);
+
+/* Prepares a read of at most @len bytes into @buf, which must stay valid until
+ * the operation ends. On an error nothing was prepared. */
+WEIR_MUST_USE int wr_splice_prep_read(struct wr_splice *splice,
+                                      struct wr_uring *uring,
+                                      struct wr_file_op *op, int fd, void *buf,
+                                      uint32_t len);
+/* Called with the result of the operation. Returns the number of bytes in @buf,
+ * 0 at the end, or an error. After -EAGAIN, poll and read again. */
+int32_t wr_splice_read_completed(struct wr_splice *splice, void *buf,
+                                 int32_t res);
+
+/* Prepares a write, by the rules of wr_splice_prep_read(). */
+#define WR_SPLICE_BYTES (4u << 10)
+WEIR_MUST_USE int wr_splice_prep_write(struct wr_splice *splice,
+                                       struct wr_uring *uring,
+                                       struct wr_file_op *op, int fd,
+                                       const void *buf, uint32_t len);
+int32_t wr_splice_write_completed(struct wr_splice *splice, int32_t res);
 
 enum wr_pipe_way {
     WR_PIPE_BY_SOCKET,

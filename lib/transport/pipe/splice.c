@@ -4,7 +4,7 @@
  * it; it is empty before each operation. So a splice from another pipe does not
  * wait either, and returns -EAGAIN if another process was faster.
  */
-#include "splice.h"
+#include "pipe_impl.h"
 
 #include "uring/sys.h"
 

@@ -25,7 +25,7 @@
  * A receive notices the peer's end. While nothing is received, a poll watches
  * the peer: at once while the protocol has paused, some time after the peer's
  * end of stream, because most connections end soon. In a ring whose receives
- * may miss the end (ring_host.c), a TCP socket is watched from its first
+ * may miss the end (ring_kernel.c), a TCP socket is watched from its first
  * receive. If the poll reports the peer's end, an armed receive is cancelled
  * (sock.c), and the remaining bytes are received with polls and system calls.
  */
