@@ -379,8 +379,9 @@ static void connection_linger(struct wr_connection *c)
     const struct wr_transport_ops *ops = c->t.ops;
 
     wr_assert(!c->outbox.in_resume);
+    const bool lingers = !c->t.eof_seen && ops->linger && ops->linger(c);
     c->t.end_sent = true;
-    if (!c->t.eof_seen && ops->linger && ops->linger(c)) {
+    if (lingers) {
         wr_life_set_state(&c->t, WR_LIFE_LINGERING);
         wr_connection_time_changed(c);
     } else {

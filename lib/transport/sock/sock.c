@@ -432,7 +432,7 @@ static void sock_close_fd(struct wr_sock *s)
 
     wr_debug_assert(s->c.t.state == WR_LIFE_LOST && s->c.t.fd >= 0);
     wr_owned_remove(&loop->owned, s->c.t.fd);
-    if (WR_UNLIKELY(s->takes_fds)) {
+    if (WR_UNLIKELY(s->fd_limit > 0)) {
         wr_sock_fds_close_own(s);
     } else {
         wr_prep_close(&loop->uring, s->c.t.fd);
@@ -443,23 +443,30 @@ static void sock_close_fd(struct wr_sock *s)
     }
 }
 
-/* Runs at the end of the iteration of the loss, and of the next one. */
-static void sock_close_late(struct wr_turn_end *turn_end)
+/* Runs at the end of the iteration after the loss. */
+static void sock_close_last(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
-    weir_loop *loop = s->c.t.loop;
 
-    if (s->c.t.refs > 1 && !s->closes_late && !loop->never_waits &&
-        !wr_loop_is_closing(loop)) {
-        s->closes_late = true;
-        wr_loop_at_turn_end(loop, turn_end);
-        return;
-    }
     if (s->c.t.refs > 1) {
         wr_sock_remember_names(s);
     }
     sock_close_fd(s);
     wr_transport_unref(&s->c.t);
+}
+
+/* Runs at the end of the iteration of the loss. */
+static void sock_close_late(struct wr_turn_end *turn_end)
+{
+    struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
+    weir_loop *loop = s->c.t.loop;
+
+    if (s->c.t.refs == 1 || loop->never_waits || wr_loop_is_closing(loop)) {
+        sock_close_last(turn_end);
+        return;
+    }
+    turn_end->run = sock_close_last;
+    wr_loop_at_turn_end(loop, turn_end);
 }
 
 /* Closes a lost socket. If there are other references, its addresses must be
@@ -907,7 +914,6 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
          * thread. Without urgent bytes in the kernel the option has no effect.
          */
         wr_assert(options->connection->fd_limit <= WEIR_FDS_MAX);
-        s->takes_fds = true;
         s->fd_limit = (uint8_t)options->connection->fd_limit;
         wr_sock_recv_by_polls(s);
         wr_ignore(sock_set_option(s->c.t.fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);

@@ -36,7 +36,6 @@ struct wr_sock_content {
     size_t unsent_bytes;
     uint8_t fd_limit;
     bool has_limits : 1;
-    bool takes_fds : 1;
     bool is_busy : 1;
     bool eof_seen : 1;
     bool has_ended : 1; /* write_eof was called */

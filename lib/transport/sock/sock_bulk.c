@@ -378,7 +378,7 @@ int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing)
 
     wr_assert(splicing->to != t && splicing->state == WR_SPLICING_COPYING);
     wr_require(splicing->to->ops->splice_to == wr_sock_splice_to &&
-                   !s->takes_fds,
+                   s->fd_limit == 0,
                -EOPNOTSUPP);
     const int err = wr_sock_make_extra(s);
     wr_require(err == 0, err);
@@ -478,7 +478,7 @@ static void sock_bulk_receive_few(struct wr_sock *s, uint32_t credit)
     weir_lease *lease = NULL;
     const int32_t res = sock_bulk_copy(s, credit, NULL, &lease);
 
-    wr_assert(s->always_polls && !s->takes_fds);
+    wr_assert(s->always_polls && s->fd_limit == 0);
     if (res == -EAGAIN) {
         return; /* poll again */
     }
@@ -513,8 +513,7 @@ static void sock_bulk_give_fds(struct wr_sock *s, const struct wr_passed *fds)
         fds->count < s->fd_limit ? fds->count : (uint32_t)s->fd_limit;
 
     wr_sock_fds_discard(&s->c.t, fds->fds + count, fds->count - count);
-    if (s->c.t.state != WR_LIFE_OPEN || s->fd_limit == 0 ||
-        !wr_protocol_takes_fds(&s->c.t)) {
+    if (s->c.t.state != WR_LIFE_OPEN || !wr_protocol_takes_fds(&s->c.t)) {
         wr_sock_fds_discard(&s->c.t, fds->fds, count);
         return;
     }
@@ -581,7 +580,7 @@ void wr_sock_bulk_receive(struct wr_sock *s)
     if (credit == 0) {
         return;
     }
-    if (WR_UNLIKELY(s->takes_fds)) {
+    if (WR_UNLIKELY(s->fd_limit > 0)) {
         sock_bulk_receive_with_fds(s, credit);
         return;
     }

@@ -101,7 +101,7 @@ static void sock_fds_closed(void *arg)
 /* The peer's time-outs run, because the peer has sent the descriptors. */
 bool wr_sock_fds_rest(struct wr_sock *s)
 {
-    wr_assert(s->takes_fds);
+    wr_assert(s->fd_limit > 0);
     const struct wr_sock_fds *all = wr_sock_fds_of(s);
     s->rests = all && wr_closer_is_busy(all->closer, s->c.t.loop->wake,
                                         sock_fds_closed, s);
@@ -114,7 +114,7 @@ bool wr_sock_fds_rest(struct wr_sock *s)
 /* After the end of the stream the socket contains no descriptors. */
 void wr_sock_fds_close_own(struct wr_sock *s)
 {
-    wr_assert(s->takes_fds);
+    wr_assert(s->fd_limit > 0);
     wr_assert(s->c.t.state == WR_LIFE_LOST);
     if (s->c.t.eof_seen) {
         wr_prep_close(&s->c.t.loop->uring, s->c.t.fd);

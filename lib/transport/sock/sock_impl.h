@@ -114,20 +114,20 @@ struct wr_sock {
     struct wr_connection c;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;            /* in a row, while it moves bulk */
-    uint8_t unasked;       /* full receives until SIOCINQ is called again */
-    uint8_t yes_count;     /* times in a row that the kernel had more bytes;
-                            * at most 3 */
-    uint8_t fd_limit;      /* most descriptors passed to the protocol at once */
-    bool has_received : 1; /* set by the first bytes */
-    bool armed_once : 1;   /* the receive ends with its first bytes */
-    bool moves_bulk : 1;   /* receives bulk; see sock_bulk.c */
-    bool always_polls : 1; /* moves bulk always; see sock_bulk.c */
-    bool polls_bytes : 1;  /* recv_op is a poll */
+    uint8_t unasked;   /* full receives until SIOCINQ is called again */
+    uint8_t yes_count; /* times in a row that the kernel had more bytes;
+                        * at most 3 */
+    uint8_t fd_limit;  /* most descriptors passed to the protocol at once; 0 if
+                        * none may arrive; set by wr_sock_open() */
+    bool has_received : 1;  /* set by the first bytes */
+    bool armed_once : 1;    /* the receive ends with its first bytes */
+    bool moves_bulk : 1;    /* receives bulk; see sock_bulk.c */
+    bool always_polls : 1;  /* moves bulk always; see sock_bulk.c */
+    bool polls_bytes : 1;   /* recv_op is a poll */
     bool expects_bytes : 1; /* moves bulk, and the last receive left bytes */
     bool eof_doubted : 1;   /* set with eof_seen until the send has ended */
     bool recv_failed : 1;   /* set by the receive that returned an error */
     bool has_sent : 1;      /* set before the first bytes are sent */
-    bool write_shut : 1;    /* set when SHUT_WR was called */
     bool sends_file : 1;    /* set while there is a sender */
     bool sends_fds : 1;     /* set while descriptors wait to be sent */
     bool sent_short : 1;    /* set when a send or poll ends; see
@@ -136,10 +136,7 @@ struct wr_sock {
     bool fin_seen : 1;      /* set when a FIN ended a poll for space */
     bool has_waited : 1;    /* set when a send waits for space */
     bool resets : 1;        /* set when the peer must see a reset */
-    bool takes_fds : 1;     /* set by wr_sock_open(): descriptors may arrive */
-    bool rests : 1;       /* set while received descriptors are being closed */
-    bool closes_late : 1; /* set in the iteration after its loss; see
-                           * sock_close() */
+    bool rests : 1; /* set while received descriptors are being closed */
 
     struct wr_op send_op; /* the send, or the poll for space while stalled */
     struct wr_turn_end turn_end;

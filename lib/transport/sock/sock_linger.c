@@ -61,10 +61,6 @@ static bool sock_linger_is_due(const struct wr_sock *s)
 void wr_sock_shut(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
-    if (s->write_shut) {
-        return;
-    }
-    s->write_shut = true;
     int err = wr_sys_shutdown(s->c.t.fd, SHUT_WR);
     /* With -ENOTCONN the peer is gone; the receive will find out. */
     if (err < 0 && err != -ENOTCONN) {
@@ -91,7 +87,9 @@ static __attribute__((noinline)) bool sock_linger_begin(struct wr_connection *c)
     clock->clock.sent_ns = now_ns;
     clock->looked_bytes = 0;
     clock->is_acked = false;
-    wr_sock_shut(s);
+    if (!c->t.end_sent) {
+        wr_sock_shut(s);
+    }
     return c->t.state == WR_LIFE_CLOSING;
 }
 
@@ -104,7 +102,7 @@ bool wr_sock_linger(struct wr_connection *c)
 bool wr_sock_linger_owes(const struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_LINGERING);
-    return sock_linger_unacked(s) > s->c.t.farewell_bytes + s->write_shut;
+    return sock_linger_unacked(s) > s->c.t.farewell_bytes + 1; /* the FIN */
 }
 
 /* A peer that has everything no longer decides how long the close lasts. */
@@ -239,7 +237,7 @@ void wr_sock_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    wr_debug_assert(!s->rests || s->takes_fds);
+    wr_debug_assert(!s->rests || s->fd_limit > 0);
     wr_connection_view_time(t, ret);
     if (s->rests) {
         ret->is_reading = wr_delivery_may_show(&s->c.delivery);

@@ -103,7 +103,6 @@ static void sock_move_pack_facts(const struct wr_sock *s,
     content->hard_limit_bytes = t->hard_limit_bytes;
     content->read_limit_bytes = t->demand.account.limit_bytes;
     content->fd_limit = s->fd_limit;
-    content->takes_fds = s->takes_fds;
     content->is_busy = t->is_busy;
     content->eof_seen = s->c.t.eof_seen;
     content->has_ended = s->c.leaving->has_ended;
@@ -112,7 +111,6 @@ static void sock_move_pack_facts(const struct wr_sock *s,
     content->has_sent = s->has_sent;
     content->has_waited = s->has_waited;
     content->fin_seen = s->fin_seen;
-    wr_assert(s->write_shut == s->c.t.end_sent);
     if (s->c.clock) {
         content->has_limits = true;
         content->limits = *wr_clock_get_limits(s->c.clock);
@@ -244,8 +242,7 @@ static void sock_move_unpack_facts(struct wr_sock *s,
 {
     wr_assert(s->c.t.state == WR_LIFE_NEW);
     s->fd_limit = content->fd_limit;
-    if (content->takes_fds) {
-        s->takes_fds = true;
+    if (s->fd_limit > 0) {
         wr_sock_recv_by_polls(s);
     }
     s->c.t.is_busy = content->is_busy;
@@ -306,7 +303,6 @@ static void sock_move_take_over(struct wr_remade *remade,
         wr_outbox_end(&s->c.outbox);
     }
     s->c.t.end_sent = content->end_sent;
-    s->write_shut = content->end_sent;
 }
 
 void wr_sock_begin_anew(struct wr_remade *remade,

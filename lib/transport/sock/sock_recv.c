@@ -401,7 +401,7 @@ static bool sock_recv_receives_into(const struct wr_sock *s)
 {
     return s->c.t.state == WR_LIFE_OPEN &&
            s->c.t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED &&
-           s->c.t.binding.protocol->release_buffer && !s->takes_fds;
+           s->c.t.binding.protocol->release_buffer && s->fd_limit == 0;
 }
 
 static void sock_recv_arm_into(struct wr_sock *s)
@@ -487,7 +487,7 @@ uint32_t wr_sock_recv_ask(struct wr_sock *s)
 
 static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
 {
-    if (s->takes_fds && wr_sock_fds_rest(s)) {
+    if (s->fd_limit > 0 && wr_sock_fds_rest(s)) {
         wr_sock_watch(s);
         return;
     }

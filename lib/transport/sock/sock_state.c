@@ -16,7 +16,7 @@ static void sock_state_check_life(const struct wr_sock *s)
         break;
     case WR_LIFE_LINGERING:
         wr_assert(s->c.clock && wr_sock_clock_of(s)->linger_ns > 0);
-        wr_assert(s->write_shut);
+        wr_assert(s->c.t.end_sent);
         break;
     case WR_LIFE_ENDING:
         wr_debug_assert(!wr_list_is_linked(&s->turn_end.link));
@@ -40,10 +40,9 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_debug_assert(s->recv_state < WR_RECV_STATES);
     wr_assert(s->recv_op.in_flight == is_armed);
     wr_debug_assert(!is_armed || !wr_intake_is_queued(&s->c.t));
-    wr_debug_assert(!s->takes_fds || s->always_polls);
+    wr_debug_assert(s->fd_limit == 0 || s->always_polls);
     wr_debug_assert(!s->always_polls || s->moves_bulk);
-    wr_debug_assert(s->takes_fds || s->fd_limit == 0);
-    wr_debug_assert(!s->rests || s->takes_fds);
+    wr_debug_assert(!s->rests || s->fd_limit > 0);
     wr_debug_assert(!s->rests || s->recv_state == WR_RECV_IDLE);
     wr_debug_assert(!s->rests || !wr_intake_is_queued(&s->c.t));
     wr_debug_assert(!s->rests || (!s->c.t.held_back && !s->c.t.eof_seen));
@@ -64,7 +63,6 @@ static void sock_state_check_send(const struct wr_sock *s)
               s->c.outbox.is_opening);
     wr_debug_assert(!s->c.outbox.is_opening || s->sent_short);
     wr_assert(!s->c.outbox.is_stalled || s->send_op.in_flight);
-    wr_assert(!s->write_shut || s->c.t.end_sent);
     wr_debug_assert(s->c.outbox.passed_bytes == 0);
     wr_debug_assert(!s->c.outbox.in_resume || !s->send_op.in_flight);
     wr_debug_assert(!wr_list_is_linked(&s->turn_end.link) ||
