@@ -44,12 +44,6 @@ static size_t cares_drop_hosts(struct cares *cares)
     return wr_hosts_clear(&cares->loop->counting, &cares->hosts);
 }
 
-static bool cares_hosts_are_outdated(struct cares *cares)
-{
-    return wr_system_file_has_changed(
-        &cares->hosts_file, cares_hosts_get_path(cares), cares->loop->now_ns);
-}
-
 WEIR_MUST_USE static int cares_hosts_read(struct cares *cares)
 {
     const char *path = cares_hosts_get_path(cares);
@@ -64,14 +58,6 @@ WEIR_MUST_USE static int cares_hosts_read(struct cares *cares)
     wr_require(err >= 0, err);
     cares->has_hosts = true;
     return 0;
-}
-
-static int cares_hosts_have(struct cares *cares, const char *name)
-{
-    size_t index = 0;
-    int err = cares_hosts_read(cares);
-    wr_require(err >= 0, err);
-    return wr_hosts_find(&cares->hosts, name, &index) != NULL;
 }
 
 /* Returns 1 if the file has addresses of the name, 0 if not, or an error. */
@@ -316,7 +302,9 @@ static void cares_refresh(struct cares *cares)
         wr_cares_close(cares);
         cares->change_count++;
     }
-    if (cares_hosts_are_outdated(cares)) {
+    if (wr_system_file_has_changed(&cares->hosts_file,
+                                   cares_hosts_get_path(cares),
+                                   cares->loop->now_ns)) {
         wr_ignore(cares_drop_hosts(cares) == 0);
         cares->change_count++;
     }
@@ -339,7 +327,10 @@ int wr_resolver_has_name(weir_loop *loop, const char *name)
 
     wr_require(cares, -ENOMEM);
     cares_refresh(cares);
-    return cares_hosts_have(cares, name);
+    size_t index = 0;
+    int err = cares_hosts_read(cares);
+    wr_require(err >= 0, err);
+    return wr_hosts_find(&cares->hosts, name, &index) != NULL;
 }
 
 int wr_resolver_configure(weir_loop *loop,

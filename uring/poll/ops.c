@@ -5,7 +5,7 @@
  * it stays as it is, and only gets slower. The queue of completions doubles
  * before an entry begins; the entry waits for memory if there is none.
  */
-#include "ops.h"
+#include "poll_impl.h"
 
 #include "../alloc.h"
 
