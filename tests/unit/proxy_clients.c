@@ -58,14 +58,14 @@ static void with_clients(void (*body)(void))
 
 static void make(void)
 {
-    clients = clients_make(&config, why);
+    clients = clients_make(&config, NULL, NULL, why);
     cr_assert_not_null(clients, "%s", why);
 }
 
 /* The configuration is read again. */
 static bool make_next(void)
 {
-    struct clients **made = clients_make_next(&config, clients, &config, why);
+    struct clients **made = clients_make(&config, clients, &config, why);
 
     if (made) {
         clients_free(clients, &config);
@@ -435,8 +435,8 @@ UNIT(proxy_clients, each_of_many_services_goes_on_with_its_clients)
     before.client_table = 64;
     struct config after = before;
     after.services = many[1];
-    struct clients **old = clients_make(&before, why);
-    struct clients **made = clients_make_next(&after, old, &before, why);
+    struct clients **old = clients_make(&before, NULL, NULL, why);
+    struct clients **made = clients_make(&after, old, &before, why);
     cr_assert(old && made, "%s", why);
     for (size_t i = 0; i < MANY; i++) {
         const size_t again = MANY - 1 - i;

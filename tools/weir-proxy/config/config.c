@@ -549,12 +549,6 @@ const char *config_tls_name_of(const struct config_route *route,
                                 : NULL;
 }
 
-const char *config_tls_ca_of(const struct config_route *route,
-                             const struct config_target *target)
-{
-    return target->tls_ca ? target->tls_ca : route->to_ca;
-}
-
 bool config_is_insecure(const struct config_route *route,
                         const struct config_target *target)
 {

@@ -402,10 +402,6 @@ enum config_header config_header_of(const struct config_route *route,
 /* Returns the name of a target's certificate, or NULL if none is known. */
 const char *config_tls_name_of(const struct config_route *route,
                                const struct config_target *target);
-/* Returns the file of a target's certificate authorities, or NULL if the
- * system's are used. */
-const char *config_tls_ca_of(const struct config_route *route,
-                             const struct config_target *target);
 /* Returns true if a target's certificate is not verified: its route is insecure
  * and the target has no authorities of its own. */
 bool config_is_insecure(const struct config_route *route,

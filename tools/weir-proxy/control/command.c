@@ -14,11 +14,7 @@
 
 #define WORDS_MAX 4
 
-static const struct row {
-    const char *name;
-    const char *words;
-    const char *help;
-} rows[COMMANDS] = {
+const struct command_row command_rows[COMMANDS] = {
     [COMMAND_HELP] = {"help", "", "these lines"},
     [COMMAND_STATUS] = {"status", "", "all targets, a line for each"},
     [COMMAND_FACTS] = {"facts", "", "what the configuration in force says"},
@@ -34,21 +30,6 @@ static const struct row {
     [COMMAND_UP] = {"up", "TARGET", "up, until its checks find it down again"},
     [COMMAND_CUT] = {"cut", "TARGET", "reset the connections that it has"},
 };
-
-const char *command_name(enum command_kind kind)
-{
-    return rows[kind].name;
-}
-
-const char *command_words(enum command_kind kind)
-{
-    return rows[kind].words;
-}
-
-const char *command_help(enum command_kind kind)
-{
-    return rows[kind].help;
-}
 
 struct words {
     char text[COMMAND_LINE_MAX + 1];
@@ -95,14 +76,14 @@ static bool find_kind(const char *name, enum command_kind *ret, char *why)
     size_t least = 3;
 
     for (int i = 0; i < COMMANDS; i++) {
-        const size_t distance = option_distance(name, rows[i].name);
+        const size_t distance = option_distance(name, command_rows[i].name);
         if (distance == 0) {
             *ret = (enum command_kind)i;
             return true;
         }
         if (distance < least) {
             least = distance;
-            like = rows[i].name;
+            like = command_rows[i].name;
         }
     }
     return option_refuse(why, "there is no command '%.60s'%s%s%s", name,
@@ -135,9 +116,10 @@ bool command_read(const char *text, size_t len, struct command *ret, char *why)
         return false;
     }
     if (words.count != count_words(ret->kind)) {
-        return option_refuse(why, "it is '%s%s%s'", rows[ret->kind].name,
-                             rows[ret->kind].words[0] ? " " : "",
-                             rows[ret->kind].words);
+        return option_refuse(why, "it is '%s%s%s'",
+                             command_rows[ret->kind].name,
+                             command_rows[ret->kind].words[0] ? " " : "",
+                             command_rows[ret->kind].words);
     }
     if (words.count > 1 && strlen(words.all[1]) >= sizeof(ret->target)) {
         return option_refuse(why, "the target's name is too long");

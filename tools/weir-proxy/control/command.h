@@ -39,10 +39,11 @@ struct command {
  * OPTION_WHY_SIZE. */
 bool command_read(const char *text, size_t len, struct command *ret, char *why);
 
-const char *command_name(enum command_kind kind);
-/* Return the arguments and the description of a command. */
-const char *command_words(enum command_kind kind);
-const char *command_help(enum command_kind kind);
+extern const struct command_row {
+    const char *name;
+    const char *words; /* its arguments */
+    const char *help;
+} command_rows[COMMANDS];
 
 /* Returns true if the command is about this target. Its argument is
  * "SERVICE/TARGET"; SERVICE may be * for all services, and TARGET may omit

@@ -220,7 +220,7 @@ static char do_to_target(struct doing *doing)
             doing->command.target, (unsigned)doing->command.weight);
     } else {
         say("by an operator (%s): %s %s", doing->who,
-            command_name(doing->command.kind), doing->command.target);
+            command_rows[doing->command.kind].name, doing->command.target);
     }
     return CONTROL_DONE;
 }
@@ -246,10 +246,9 @@ static char do_status(struct doing *doing)
 static char do_help(const struct doing *doing)
 {
     for (int i = 0; i < COMMANDS; i++) {
-        const enum command_kind kind = (enum command_kind)i;
-        fprintf(doing->out, "%s %-*s  %s\n", command_name(kind),
-                16 - (int)strlen(command_name(kind)), command_words(kind),
-                command_help(kind));
+        const struct command_row *row = &command_rows[i];
+        fprintf(doing->out, "%s %-*s  %s\n", row->name,
+                16 - (int)strlen(row->name), row->words, row->help);
     }
     fputs("TARGET is SERVICE/ADDRESS, as 'status' has it, or */ADDRESS\n",
           doing->out);
@@ -303,7 +302,7 @@ static char do_in_turn(struct doing *doing)
     }
     if (has_gone(doing->transport)) {
         say("an operator (%s) has gone: %s %s is dropped", doing->who,
-            command_name(doing->command.kind), doing->command.target);
+            command_rows[doing->command.kind].name, doing->command.target);
         return CONTROL_FAILED;
     }
     return do_to_target(doing);

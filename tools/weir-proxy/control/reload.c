@@ -178,7 +178,9 @@ static void ask_next(void *arg, weir_thread *thread)
 {
     struct change *change = arg;
     const struct worker *worker = worker_of(change, thread);
-    const int err = worker->is_draining ? -ECANCELED : worker_ask_next(worker);
+    const int err = worker->is_draining         ? -ECANCELED
+                    : worker->opening.count > 0 ? -EAGAIN
+                                                : worker->opening.err;
 
     if (err < 0 && (change->err == 0 || change->err == -EAGAIN)) {
         change->err = err;
@@ -309,7 +311,7 @@ static bool read_again(struct proxy *proxy, char *why)
         say("%s; the configuration of before stays in force", why);
     }
     if (may_change(proxy)) { /* false during a stop */
-        manager_tell_reloaded(proxy);
+        manager_tell(proxy, "READY=1");
     }
     return is_done;
 }

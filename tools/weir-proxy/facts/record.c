@@ -56,11 +56,6 @@ const char *const end_reason_names[END_REASONS] = {
     [END_INTERNAL] = "internal",
 };
 
-const char *end_reason_name(enum end_reason reason)
-{
-    return end_reason_names[reason];
-}
-
 enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
                                     bool is_draining)
 {
@@ -258,7 +253,7 @@ static void add_field(struct line *line, const struct record *record,
         add_words(line, field_text(field, record), TRIED_SIZE, space);
         break;
     case FIELD_REASON:
-        add_plain(line, end_reason_name(record->reason), NAME_LEN);
+        add_plain(line, end_reason_names[record->reason], NAME_LEN);
         break;
     case FIELD_MS:
     case FIELD_MS_IF_1:

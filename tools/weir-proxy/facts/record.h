@@ -56,7 +56,6 @@ enum end_reason {
 };
 
 extern const char *const end_reason_names[END_REASONS];
-const char *end_reason_name(enum end_reason reason);
 enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
                                     bool is_draining);
 /* Returns the result that a relay reports for its target's slot: 0 if the

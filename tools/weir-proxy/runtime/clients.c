@@ -455,7 +455,7 @@ static bool counts_alike(const struct config_service *one,
                             strcmp(one->name, other->name) == 0);
 }
 
-/* Arguments and state of clients_make_next(); @before may be NULL. */
+/* Arguments and state of clients_make(); @before may be NULL. */
 struct making {
     const struct config *config;
     struct clients **before;
@@ -553,11 +553,6 @@ static struct clients *make_one(const struct making *making,
     return NULL;
 }
 
-struct clients **clients_make(const struct config *config, char *why)
-{
-    return clients_make_next(config, NULL, NULL, why);
-}
-
 static bool make_all(const struct making *making, struct clients **ret)
 {
     const struct config *config = making->config;
@@ -572,10 +567,9 @@ static bool make_all(const struct making *making, struct clients **ret)
     return is_good;
 }
 
-struct clients **clients_make_next(const struct config *config,
-                                   struct clients **before,
-                                   const struct config *before_config,
-                                   char *why)
+struct clients **clients_make(const struct config *config,
+                              struct clients **before,
+                              const struct config *before_config, char *why)
 {
     struct making making = {.config = config,
                             .before = before,

@@ -21,14 +21,13 @@ struct clients;
 struct client;
 
 /* Makes an array with an element for each service; the element is NULL for a
- * service without rules. Returns NULL with a reason in @why. */
-struct clients **clients_make(const struct config *config, char *why);
-/* Makes the array for a new configuration. Services with the same name or the
- * same client-share keep their clients, unless the way of counting changed. */
-struct clients **clients_make_next(const struct config *config,
-                                   struct clients **before,
-                                   const struct config *before_config,
-                                   char *why);
+ * service without rules. Services with the same name or the same client-share
+ * as in the configuration @before_config, which may be NULL, keep their
+ * clients, unless the way of counting changed. Returns NULL with a reason in
+ * @why. */
+struct clients **clients_make(const struct config *config,
+                              struct clients **before,
+                              const struct config *before_config, char *why);
 void clients_free(struct clients **clients, const struct config *config);
 
 struct clients_refusal {

@@ -110,8 +110,3 @@ size_t cuts_do(const struct route *route, const struct config_target *target)
         route->added[target - route->config->targets], SESSION_CUT);
     return connecting > 0 ? count + (size_t)connecting : count;
 }
-
-void cuts_end(struct route *route)
-{
-    weir_handle_cancel(route->worker->loop, route->cuts.timer);
-}

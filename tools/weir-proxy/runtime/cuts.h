@@ -19,7 +19,5 @@ void cuts_begin(struct route *route, const weir_upstream *upstream,
  * addresses of its name, even those that are no longer in DNS answers. Returns
  * their number. */
 size_t cuts_do(const struct route *route, const struct config_target *target);
-/* Must be called before the route is freed. */
-void cuts_end(struct route *route);
 
 #endif

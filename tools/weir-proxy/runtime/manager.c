@@ -50,7 +50,7 @@ static int notify(const struct proxy *proxy, const char *state)
                : 1;
 }
 
-static void tell(const struct proxy *proxy, const char *state)
+void manager_tell(const struct proxy *proxy, const char *state)
 {
     const int err = notify(proxy, state);
 
@@ -128,7 +128,7 @@ void manager_tell_ready(struct proxy *proxy)
     char text[64];
 
     snprintf(text, sizeof(text), "MAINPID=%ld\nREADY=1", (long)getpid());
-    tell(proxy, proxy->predecessor >= 0 ? text : "READY=1");
+    manager_tell(proxy, proxy->predecessor >= 0 ? text : "READY=1");
     if (proxy->watchdog_ns > 0) {
         look_after_threads(proxy);
     }
@@ -143,15 +143,5 @@ void manager_tell_reloading(const struct proxy *proxy)
     snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
              (unsigned long long)now.tv_sec * 1000000u +
                  (unsigned long long)now.tv_nsec / 1000u);
-    tell(proxy, text);
-}
-
-void manager_tell_reloaded(const struct proxy *proxy)
-{
-    tell(proxy, "READY=1");
-}
-
-void manager_tell_stopping(const struct proxy *proxy)
-{
-    tell(proxy, "STOPPING=1");
+    manager_tell(proxy, text);
 }

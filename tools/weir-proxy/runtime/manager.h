@@ -22,11 +22,10 @@ void manager_end(struct proxy *proxy);
  * worker's loop. */
 void manager_tell_ready(struct proxy *proxy);
 
-/* Report that a reload starts, and that it has ended, whatever its result. */
+/* Reports that a reload starts. Its end is "READY=1", whatever its result. */
 void manager_tell_reloading(const struct proxy *proxy);
-void manager_tell_reloaded(const struct proxy *proxy);
 
-/* Reports that the proxy ends without a successor. */
-void manager_tell_stopping(const struct proxy *proxy);
+/* Sends a state of sd_notify(3), such as "READY=1". */
+void manager_tell(const struct proxy *proxy, const char *state);
 
 #endif

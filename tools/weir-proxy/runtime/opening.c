@@ -671,7 +671,7 @@ int opening_create(void *arg, weir_transport *t,
     session->start_ns = weir_loop_get_time(session_loop(session));
     door->service->counts->accepted++;
     door->service->counts->active++;
-    worker_enter(door->service->services);
+    door->service->services->busy++;
     *ret = (struct weir_protocol_binding){&client_protocol, session};
     return 0;
 }

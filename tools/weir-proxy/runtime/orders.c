@@ -29,11 +29,6 @@ uint32_t orders_weight(const struct order *order,
     return weight == ORDER_NO_WEIGHT ? (uint32_t)target->weight : weight;
 }
 
-bool orders_is_disabled(const struct order *order)
-{
-    return atomic_load(&order->mode) == ORDER_DISABLE;
-}
-
 const char *orders_word(const struct order *order,
                         const struct config_target *target)
 {

@@ -12,7 +12,7 @@
 enum order_mode {
     ORDER_READY,
     ORDER_DRAIN,
-    ORDER_DISABLE,
+    ORDER_DISABLE, /* for maintenance: it is not checked either */
 };
 
 #define ORDER_WEIGHT_MAX 256
@@ -35,8 +35,6 @@ struct order *orders_find(struct keyed_table *all, const char *service,
 
 uint32_t orders_weight(const struct order *order,
                        const struct config_target *target);
-/* Returns true during maintenance, when the target is not checked either. */
-bool orders_is_disabled(const struct order *order);
 /* Returns "draining" or "disabled", or NULL if the order is neither. */
 const char *orders_word(const struct order *order,
                         const struct config_target *target);

@@ -56,8 +56,8 @@ struct setup *setup_new(struct config *config, const struct setup *before,
     atomic_init(&setup->users, 1);
     setup->config = config;
     setup->log.fd = -1;
-    setup->clients = clients_make_next(config, before ? before->clients : NULL,
-                                       before ? before->config : NULL, why);
+    setup->clients = clients_make(config, before ? before->clients : NULL,
+                                  before ? before->config : NULL, why);
     if (setup->clients) {
         setup->contexts = contexts_make(config, why);
     }
@@ -275,12 +275,6 @@ static int find_orders(struct setup *setup, struct proxy *proxy)
     return err;
 }
 
-struct order **setup_orders_of(const struct setup *setup,
-                               const struct config_route *route)
-{
-    return setup->orders + route->first_target;
-}
-
 /* Returns 0 or -ENOMEM. */
 static int share(struct setup *setup, struct proxy *proxy)
 {
@@ -331,12 +325,6 @@ void setup_set_limits(const struct setup *setup, struct proxy *proxy)
         atomic_store(&setup->places[i]->limit,
                      setup->listeners.all[i].config->conn_limit);
     }
-}
-
-weir_upstreams_shared *setup_shared_of(const struct setup *setup,
-                                       const struct config_route *route)
-{
-    return setup->route_shared[route->number];
 }
 
 static void end_route(void *one)

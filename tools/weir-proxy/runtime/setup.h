@@ -54,11 +54,6 @@ bool setup_open(struct setup *setup, const struct setup *before,
                 struct proxy *proxy, char *why);
 void setup_set_limits(const struct setup *setup, struct proxy *proxy);
 
-struct order **setup_orders_of(const struct setup *setup,
-                               const struct config_route *route);
-weir_upstreams_shared *setup_shared_of(const struct setup *setup,
-                                       const struct config_route *route);
-
 /* Frees the shared state; called after the threads have ended. */
 void setup_free_shared(struct proxy *proxy);
 

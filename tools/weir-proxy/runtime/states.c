@@ -93,7 +93,9 @@ static uint64_t key_of(const struct route *route,
         NULL,
         is_of_checks ? config->check_path : NULL,
         is_of_checks ? config->check_host : NULL,
-        has_tls ? config_tls_ca_of(config, target) : NULL,
+        has_tls && target->tls_ca ? target->tls_ca
+        : has_tls                 ? config->to_ca
+                                  : NULL,
         has_tls && target->tls_name ? target->tls_name
         : has_tls                   ? config->to_name
                                     : NULL,

@@ -306,7 +306,8 @@ void targets_obey(const struct route *route, size_t index)
         weir_upstream_set_weight(upstream, weight > 0 ? weight : 1);
         weir_upstream_set_draining(upstream,
                                    orders_word(order, target) != NULL);
-        weir_upstream_pause_checks(upstream, orders_is_disabled(order));
+        weir_upstream_pause_checks(upstream,
+                                   atomic_load(&order->mode) == ORDER_DISABLE);
     }
 }
 
@@ -402,7 +403,7 @@ int targets_make(const struct services *services, struct route *route,
         .stay = config->stays,
         .one_backup = config->backups == BACKUPS_FIRST,
         .leave_down = config->when_down.is_cut,
-        .shared = setup_shared_of(services->setup, config),
+        .shared = services->setup->route_shared[config->number],
     };
 
     *route = (struct route){
@@ -413,7 +414,7 @@ int targets_make(const struct services *services, struct route *route,
         .added = calloc(config->target_count, sizeof(*route->added)),
         .was_down = calloc(config->target_count, sizeof(*route->was_down)),
         .past = calloc(config->target_count, sizeof(*route->past)),
-        .orders = setup_orders_of(services->setup, config)};
+        .orders = services->setup->orders + config->first_target};
     if (!route->added || !route->was_down || !route->past) {
         return -ENOMEM;
     }

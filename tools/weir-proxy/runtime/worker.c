@@ -521,7 +521,8 @@ static void free_objects_of(const struct services *services)
     }
     for (size_t i = 0; services && i < services->route_count; i++) {
         if (services->routes[i].upstreams) {
-            cuts_end(&services->routes[i]);
+            weir_handle_cancel(services->worker->loop,
+                               services->routes[i].cuts.timer);
             free_route(&services->routes[i]);
         }
     }
@@ -567,11 +568,6 @@ static void end_if_idle(struct services *services)
         (void)!weir_loop_call_soon(services->worker->loop, end_old, services,
                                    NULL);
     }
-}
-
-void worker_enter(struct services *services)
-{
-    services->busy++;
 }
 
 void worker_leave(struct services *services)
@@ -710,7 +706,7 @@ int worker_main(weir_thread *thread, void *arg)
     if (is_prepared) {
         worker->is_draining = true;
         if (weir_thread_get_index(thread) == 0 && !worker->is_replaced) {
-            manager_tell_stopping(proxy);
+            manager_tell(proxy, "STOPPING=1");
         }
         if (weir_thread_get_index(thread) == 0 &&
             proxy->ready_count == proxy->worker_count) {
@@ -772,11 +768,6 @@ void worker_make_next(struct worker *worker, struct setup *setup)
         err = begin_doors(worker->next);
     }
     worker->opening.err = err < 0 ? err : worker->opening.err;
-}
-
-int worker_ask_next(const struct worker *worker)
-{
-    return worker->opening.count > 0 ? -EAGAIN : worker->opening.err;
 }
 
 void worker_take_next(struct worker *worker)

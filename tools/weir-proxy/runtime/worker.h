@@ -23,17 +23,14 @@ void worker_dump(void *arg, weir_thread *thread);
 /* Returns the configuration of the services that accept. */
 const struct config *worker_config(const struct worker *worker);
 
-/* Count a session or a server of the services, when it starts and when it has
- * ended. */
-void worker_enter(struct services *services);
+/* Counts the end of a session or a server of the services. */
 void worker_leave(struct services *services);
 
 /* Replace the services by the services of another setup, on the worker's
- * thread: make them and ask until they accept. worker_ask_next() returns 0,
- * -EAGAIN while they are being opened, or an error. Then take them or drop
- * them; the replaced services stop accepting and end with their connections. */
+ * thread: make them, and take or drop them when they accept (opening.count
+ * is 0). The replaced services stop accepting and end with their connections.
+ */
 void worker_make_next(struct worker *worker, struct setup *setup);
-int worker_ask_next(const struct worker *worker);
 void worker_take_next(struct worker *worker);
 void worker_drop_next(struct worker *worker);
 
