@@ -107,7 +107,7 @@ def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
                 (SNI.replace("passthrough", "no-splice") + "sni-allow = test\n"
                  f"cert = {certificates()['proxy']}\n",
                  r":4: 'sni:443' needs passthrough = on"),
-                (good + "sni-allow = test\n", r":5: sni-allow needs to = sni:"),
+                (good + "sni-allow = test\n", r":5: sni-allow: it comes after"),
                 (good + "route = a.test\nto = tcp://a:1\nroute = A.test\n"
                         "to = tcp://b:1\n", r":7: two routes are for 'A"),
                 (good + "[db2]\nname = db\nlisten = tcp://:0\n"

@@ -449,12 +449,13 @@ static const struct {
     {"to", "@a", "'@a' is a group of targets, which a file has: [targets a]"},
     {"to", "udp://127.0.0.1:1",
      "is not a target; write tcp://HOST:PORT, "
-     "tls://HOST:PORT, srv://NAME, tls+srv://NAME, unix:PATH"},
+     "tls://HOST:PORT, srv://NAME, tls+srv://NAME, sni:PORT, unix:PATH"},
     {"listen", "udp://127.0.0.1:1", "is not an address to listen at"},
     {"listen", "127.0.0.1:1",
      "at; write tcp://HOST:PORT, tls://HOST:PORT, "
      "any://HOST:PORT, unix:PATH or tls+unix:PATH"},
     {"to", "http://127.0.0.1:1", "is not a target"},
+    {"sni-allow", "a", "it comes after the 'to'"},
     {"target-tls-name", "a b", "it is a name such as db.example"},
     {"target-tls-ca", "", "needs a value"},
     {"to", "127.0.0.1:1", "is not a target"},

@@ -58,6 +58,7 @@ enum {
     FACT_UNCLEAR_PORT, /* TLS on this port is not specified */
     FACT_CLEAR_CHECK_AT,
     FACT_CHECK_VERIFIED,
+    FACT_NAMED_BY_SNI, /* sni:PORT */
     FACT_COUNT,
 };
 
@@ -157,7 +158,7 @@ static uint64_t facts_of_name(const struct config_target *target)
 
     return IF(is_name && !target->is_sni, NEED_NAME) |
            IF(is_name || has_check_name, NEED_LOOKUP) |
-           IF(target->is_sni, NEED_SNI);
+           IF(target->is_sni, FACT_NAMED_BY_SNI);
 }
 
 static uint64_t facts_of_target(const struct needs_at *at)
@@ -262,7 +263,6 @@ static const struct {
     [NEED_TO_CERT] = {SCOPE_ROUTE, "to-cert = FILE"},
     [NEED_NAME] = {SCOPE_TARGET,
                    "a target with a name, as to = tcp://HOST:PORT"},
-    [NEED_SNI] = {SCOPE_TARGET, "to = sni:PORT"},
     [NEED_LOOKUP] = {SCOPE_TARGET,
                      "a target with a name, as to = tcp://HOST:PORT or "
                      "sni:PORT"},
@@ -363,11 +363,11 @@ static const struct rule {
      "is not opened"},
     {"to", SCOPE_TARGET, BIT(FACT_TO_TLS), BIT(FACT_VERIFIED),
      ": say by to-name whose certificate it has"},
-    {"to", SCOPE_TARGET, BIT(NEED_SNI), BIT(FACT_PASSES),
+    {"to", SCOPE_TARGET, BIT(FACT_NAMED_BY_SNI), BIT(FACT_PASSES),
      " needs passthrough = on: the name is read from TLS that is not opened"},
-    {"check", SCOPE_TARGET, BIT(NEED_SNI) | BIT(NEED_CHECK), 0,
+    {"check", SCOPE_TARGET, BIT(FACT_NAMED_BY_SNI) | BIT(NEED_CHECK), 0,
      " is a name that clients choose, which is not checked"},
-    {"eject", SCOPE_TARGET, BIT(NEED_SNI) | BIT(NEED_EJECT), 0,
+    {"eject", SCOPE_TARGET, BIT(FACT_NAMED_BY_SNI) | BIT(NEED_EJECT), 0,
      " is a name that clients choose, which is not ejected"},
     {"check-port", SCOPE_TARGET, BIT(FACT_NO_PORT), 0,
      " has no other port to check"},

@@ -31,8 +31,7 @@ enum need {
     NEED_CHECK_HTTP,
     NEED_TO_CERT,
     NEED_NAME,      /* a target with a host name */
-    NEED_SNI,       /* a target that is the name of the client */
-    NEED_LOOKUP,    /* a target of either kind, or a check at a name */
+    NEED_LOOKUP,    /* a target with a name, or sni:PORT, or such a check */
     NEED_TLS,       /* terminated on either side */
     NEED_KEEPALIVE, /* a side that is no Unix socket */
     NEED_WEIGHTS,   /* a balance that uses weights */
