@@ -55,7 +55,8 @@ struct wr_request {
     weir_upstreams_done_fn *done; /* NULL once it was called */
     void *done_arg;
     struct weir_connect_options connect;
-    struct weir_endpoint instead; /* of the upstream's, if it has a host */
+    const char *host; /* instead of the upstream's endpoint, or NULL */
+    uint16_t port;
     struct weir_address local;
     uint64_t key;
     uint64_t end_ns;             /* of the whole request; or UINT64_MAX */
@@ -356,7 +357,7 @@ static void request_try(struct wr_request *request, weir_upstream *upstream)
     request_note_try(request, upstream);
     wr_slot_take(request->slot, upstream);
     const int err = wr_target_connect(
-        &upstream->target, &factory, &request->instead, &options,
+        &upstream->target, &factory, request->host, request->port, &options,
         request_connected, request, &request->connecting);
     if (err < 0) { /* the upstream was not contacted */
         request_fail_try(request, err);
@@ -725,7 +726,8 @@ static void request_fill(struct wr_request *request,
     wr_assert(!request->slot);
     request->connect = options->connect;
     request->connect.size = sizeof(request->connect);
-    request->instead = weir_endpoint_host(options->host, options->port);
+    request->host = options->host;
+    request->port = options->port;
     if (!request->connect.error_text || request->connect.error_text_size == 0) {
         request->connect.error_text = request->text;
         request->connect.error_text_size = sizeof(request->text);

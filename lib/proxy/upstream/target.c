@@ -414,9 +414,8 @@ static struct weir_endpoint target_get_endpoint(const struct wr_target *target)
 }
 
 int wr_target_connect(struct wr_target *target,
-                      const struct weir_factory *factory,
-                      const struct weir_endpoint *instead,
-                      const struct weir_connect_options *options,
+                      const struct weir_factory *factory, const char *host,
+                      uint16_t port, const struct weir_connect_options *options,
                       weir_connect_done_fn *done, void *done_arg,
                       weir_pending **ret)
 {
@@ -431,10 +430,10 @@ int wr_target_connect(struct wr_target *target,
     if (target->local.len > 0) {
         known.local_address = &target->local;
     }
-    return weir_create_connection_at(
-        target->loop, factory,
-        instead->host ? *instead : target_get_endpoint(target), &known, done,
-        done_arg, ret);
+    return weir_create_connection_at(target->loop, factory,
+                                     host ? weir_endpoint_host(host, port)
+                                          : target_get_endpoint(target),
+                                     &known, done, done_arg, ret);
 }
 
 /* Returns the endpoint with another port, using copies of first addresses. */

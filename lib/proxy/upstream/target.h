@@ -109,11 +109,11 @@ void wr_target_write_authority(const struct wr_target *target,
                                const struct wr_secure_settings *tls,
                                char ret[WR_ENDPOINT_SIZE]);
 
-/* Connects to the target, or to the host of @instead if it has one. The options
+/* Connects to the target, or to @host instead if it is not NULL. The options
  * must not have TLS. */
 WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
                                     const struct weir_factory *factory,
-                                    const struct weir_endpoint *instead,
+                                    const char *host, uint16_t port,
                                     const struct weir_connect_options *options,
                                     weir_connect_done_fn *done, void *done_arg,
                                     weir_pending **ret);
