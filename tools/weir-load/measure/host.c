@@ -28,7 +28,8 @@ static void read_line(const char *path, const char *label, char *buf,
         is_found =
             !label || (strncmp(line, label, strlen(label)) == 0 && colon);
         if (is_found) {
-            snprintf(buf, size, "%s", label ? colon + 2 : line);
+            snprintf(buf, size, "%.*s", (int)size - 1,
+                     label ? colon + 2 : line);
             buf[strcspn(buf, "\n")] = '\0';
         }
     }
