@@ -627,8 +627,10 @@ struct weir_upstreams_connect_options {
      * WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
     /** Connect to this host, held until done, instead of the endpoint of the
-     * chosen upstream, whose limit, counts and ejection still apply; NULL means
-     * the upstream's endpoint. */
+     * chosen upstream; NULL means the upstream's endpoint. The limit, the
+     * counts, TLS with its server name and session are the upstream's. Errors
+     * of the host, including its lookup, count for the ejection of the
+     * upstream. */
     const char *host;
     /** The port at @c host. */
     uint16_t port;

@@ -153,8 +153,6 @@ static int cares_record_sum_up(struct cares_record *record)
     return record->has_servfail ? WEIR_EDNSSERVFAIL : 0;
 }
 
-/* Called at the end of a search that has found nothing. Returns the error of
- * all open parts, or 0 if each has its own in errs. */
 static int cares_record_get_error(const struct cares *cares, int status)
 {
     switch (status) {

@@ -334,7 +334,7 @@ void wr_stream_leave(weir_writer *writer)
     wr_transport_unref(t);
 }
 
-int wr_stream_gather(weir_writer *writer, struct weir_buf *ret)
+int wr_stream_may_leave(const weir_writer *writer)
 {
     wr_writer_check_invariants(writer);
     wr_require(writer->transport, -ENOTCONN);
@@ -342,6 +342,12 @@ int wr_stream_gather(weir_writer *writer, struct weir_buf *ret)
     wr_require(!wr_reader_is_busy(&writer->reader) &&
                    !wr_writer_is_busy(writer),
                -EBUSY);
+    return 0;
+}
+
+int wr_stream_gather(weir_writer *writer, struct weir_buf *ret)
+{
+    wr_assert(wr_stream_may_leave(writer) == 0);
     const int err = wr_reader_gather(&writer->reader, ret);
     wr_require(err >= 0, err);
     wr_reader_resume(&writer->reader); /* the pause was for its queue */
@@ -356,16 +362,17 @@ int weir_stream_detach(weir_writer *writer,
 
     int err = wr_loop_check(writer->loop);
     wr_require(err >= 0, err);
+    err = wr_stream_may_leave(writer);
+    wr_require(err >= 0, err);
     wr_require(binding, -EINVAL);
-    err = wr_stream_gather(writer, &unread);
+    wr_require(!reader->is_eof, WEIR_EPEERCLOSED);
+    err = wr_reader_gather(reader, &unread);
     wr_require(err >= 0, err);
     wr_assert(unread.len == reader->queue.total);
-    err = reader->is_eof
-              ? WEIR_EPEERCLOSED
-              : weir_transport_set_protocol(writer->transport, binding, &unread,
-                                            unread.len > 0);
+    err = weir_transport_set_protocol(writer->transport, binding, &unread,
+                                      unread.len > 0);
     if (err < 0) {
-        wr_reader_note_left(reader); /* may pause again */
+        wr_reader_note_left(reader);
         return err;
     }
     wr_stream_leave(writer);

@@ -79,9 +79,13 @@ void wr_stream_free(weir_writer *writer);
 /* Returns 0 or -EINVAL. */
 WEIR_MUST_USE int wr_stream_check(const struct weir_stream_options *options);
 
-/* Gets the unread bytes of a stream whose connection will get another protocol,
- * and ends a pause of reading. Returns 0 or an error of weir_stream_detach().
- * wr_stream_leave() or wr_reader_note_left() must follow. */
+/* Returns 0 if the connection of a stream may get another protocol, or an error
+ * of weir_stream_detach(). */
+WEIR_MUST_USE int wr_stream_may_leave(const weir_writer *writer);
+
+/* Gets the unread bytes of a stream that may leave its connection, and ends a
+ * pause of reading. Returns 0 or -ENOMEM. wr_stream_leave() or
+ * wr_reader_note_left() must follow. */
 WEIR_MUST_USE int wr_stream_gather(weir_writer *writer, struct weir_buf *ret);
 
 /* Ends a stream whose connection has another protocol. */

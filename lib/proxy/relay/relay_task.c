@@ -40,16 +40,20 @@ static const struct wr_wait_kind relay_task_kind = {
 
 static int relay_task_begin(weir_writer *const writers[2],
                             const struct weir_relay_options *options,
-                            const struct weir_buf unread[2],
                             struct relaying *relaying)
 {
     struct weir_relay_options known;
+    struct weir_buf unread[2];
 
     int err = wr_options_read(&known, sizeof(known), options);
     wr_require(err >= 0, err);
     wr_require(known.a_initial_count == 0 && known.b_initial_count == 0,
                -EINVAL);
     known.size = sizeof(known);
+    for (int i = 0; i < 2; i++) {
+        err = wr_stream_gather(writers[i], &unread[i]);
+        wr_require(err >= 0, err);
+    }
     known.a_initial = &unread[0];
     known.a_initial_count = 1;
     known.b_initial = &unread[1];
@@ -64,15 +68,12 @@ static int relay_task_run(weir_writer *const writers[2],
                           struct relaying *relaying)
 {
     weir_loop *loop = writers[0]->loop;
-    struct weir_buf unread[2];
 
-    int err = wr_stream_gather(writers[0], &unread[0]);
-    if (err >= 0) {
-        err = wr_stream_gather(writers[1], &unread[1]);
+    for (int i = 0; i < 2; i++) {
+        const int err = wr_stream_may_leave(writers[i]);
+        wr_require(err >= 0, err);
     }
-    if (err >= 0) {
-        err = relay_task_begin(writers, options, unread, relaying);
-    }
+    const int err = relay_task_begin(writers, options, relaying);
     for (int i = 0; i < 2; i++) {
         if (err < 0) {
             wr_reader_note_left(&writers[i]->reader);

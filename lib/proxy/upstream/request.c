@@ -22,7 +22,8 @@
  *
  * A request keeps the options that its tries need, so that the program may free
  * them: the local address is copied, the key is hashed, and upstreams are
- * remembered by numbers that are never reused.
+ * remembered by numbers that are never reused. The program holds only the host
+ * until done.
  */
 #include "upstream.h"
 #include "weir/connect.h"

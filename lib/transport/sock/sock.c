@@ -443,7 +443,8 @@ static void sock_close_fd(struct wr_sock *s)
     }
 }
 
-/* Runs at the end of the iteration after the loss. */
+/* Runs at the end of the iteration after the loss, or earlier if the loss is
+ * not followed by another iteration soon. */
 static void sock_close_last(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);

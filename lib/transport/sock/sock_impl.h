@@ -28,9 +28,7 @@
 #include <string.h>
 
 /*
- * Stream sockets: descriptors that are sent with bytes, part of the
- * internals of sock_impl.h. sock_fds.c describes how descriptors
- * wait.
+ * Descriptors that are sent with bytes; sock_fds.c describes how they wait.
  */
 
 struct wr_sock;
@@ -118,7 +116,7 @@ struct wr_sock {
     uint8_t yes_count; /* times in a row that the kernel had more bytes;
                         * at most 3 */
     uint8_t fd_limit;  /* most descriptors passed to the protocol at once; 0 if
-                        * none may arrive; set by wr_sock_open() */
+                        * none may arrive */
     bool has_received : 1;  /* set by the first bytes */
     bool armed_once : 1;    /* the receive ends with its first bytes */
     bool moves_bulk : 1;    /* receives bulk; see sock_bulk.c */
