@@ -124,9 +124,14 @@ def test_a_word_without_what_it_needs_is_refused_by_its_line():
     is_good(head + one + TO + other)
     last = "[c]\nlisten = tls://127.0.0.1:0\npassthrough = on\n"
     is_good(head + other + last + TO)
+    words = f"client-ca = {certificates()['ca']}\nrequire-client-cert = on\n"
     is_wrong(r"main\.ini:9: client-ca needs .*a route that opens TLS",
-             f"{head}{other}{last}client-ca = {certificates()['ca']}\n"
-             f"require-client-cert = on\n{TO}")
+             f"{head}{other}{last}{words}{TO}")
+    is_good(f"{head}{words}{other}{last}{TO}")
+    is_wrong(r"main\.ini:3: client-ca needs tls:// at every 'listen'",
+             f"{head}{words}{other}{one}{TO}")
+    is_good(f"[targets g]\nsend-proxy = v2\nsend-proxy-tlv = ssl\n{TO}{one}"
+            f"to = @g\n{last}to = @g\n")
 
 
 def test_targets_begin_with_the_defaults_and_replace_them():

@@ -666,6 +666,7 @@ static const struct {
     SERVICE("handshake-timeout", "1s", "a certificate", "cert", "a", TO),
     {"require-client-cert", "on", "client-ca", BEFORE(SECURE), BEFORE(TO),
      BEFORE("client-ca", "a", TO)},
+    SERVICE("client-ca", "a", "a certificate", "cert", "a", TO),
     {"client-crl", "a", "client-ca", BEFORE(SECURE), BEFORE(TO),
      BEFORE("client-ca", "a", TO)},
     {"client-name", "cn:a", "client-ca = FILE and require-client-cert = on",
@@ -764,6 +765,7 @@ static bool check_needing(size_t index, bool is_enough)
     config_free(&config);
     config_init(&config);
     config.line_count = 9;
+    config.line = 1;
     say_all(needing[index].before);
     config.inherits = true;
     say_all(BEFORE("cert", "a", "require-client-cert", "on"));
@@ -869,8 +871,6 @@ UNIT_IN(proxy_words, a_refusal_names_the_line_of_its_directive, unit_alone,
                "first", "route", "a", "tries", "1", TO);
     INCOMPLETE("balance", "balance sni needs", LISTEN, "balance", "sni",
                "route", "*", TO, "route", "*", "route-begin", "a", TO);
-    INCOMPLETE("balance", "balance source needs", LOCAL, "balance", "source",
-               TO);
     INCOMPLETE("check-tls", "check-tls off is not for check tls", LISTEN,
                "check", "tls", "check-tls", "off", TO_TLS);
     INCOMPLETE("from", "from is an address of another family", LISTEN, TO, "to",
@@ -907,7 +907,7 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "tcp://127.0.0.1:2");
     INCOMPLETE("check", "check-send or check-expect", "listen",
                "tcp://127.0.0.1:1", "check", "text", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("client-ca", "client-ca needs tls://", "listen",
+    INCOMPLETE("client-ca", "client-ca needs a certificate", "listen",
                "tcp://127.0.0.1:1", "client-ca", "a", "to",
                "tcp://127.0.0.1:2");
     INCOMPLETE("check", "check tls needs a target with tls://", "listen",

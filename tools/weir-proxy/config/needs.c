@@ -42,7 +42,6 @@ enum {
     FACT_BEGIN,
     FACT_PASSES,
     FACT_SNI,
-    FACT_SOURCE,
     FACT_STAYS,
     FACT_CUTS_BACK,
     FACT_ANY_CHECK,
@@ -59,6 +58,7 @@ enum {
     FACT_CLEAR_CHECK_AT,
     FACT_CHECK_VERIFIED,
     FACT_NAMED_BY_SNI, /* sni:PORT */
+    FACT_CLIENT_CA,    /* of the service or [defaults] */
     FACT_COUNT,
 };
 
@@ -93,16 +93,17 @@ static bool has_ip_listen(const struct config_service *service)
 static uint64_t facts_of_service(const struct config_service *service)
 {
     const bool opens_tls = config_opens_tls(service);
+    const bool has_cert = opens_tls && service->certs.count > 0;
 
     return IF(service->client_conns > 0 || service->client_rate > 0,
               NEED_CLIENT_LIMIT) |
            IF(service->accept_header != HEADER_NONE || has_ip_listen(service),
               NEED_CLIENT_ADDRESS) |
-           IF(opens_tls, NEED_OPENS_TLS) |
-           IF(opens_tls && service->certs.count > 0, NEED_CERT) |
-           IF(service->client_ca, NEED_CLIENT_CA) |
-           IF(service->client_ca && service->needs_client_cert,
+           IF(opens_tls, NEED_OPENS_TLS) | IF(has_cert, NEED_CERT) |
+           IF(has_cert && service->client_ca, NEED_CLIENT_CA) |
+           IF(has_cert && service->client_ca && service->needs_client_cert,
               NEED_CLIENT_CERT) |
+           IF(service->client_ca, FACT_CLIENT_CA) |
            IF(service->accept_header != HEADER_NONE, NEED_HEADER) |
            IF(service->accept_header != HEADER_NONE ||
                   config_has_tls(service) || service->route_count > 1,
@@ -133,7 +134,6 @@ static uint64_t facts_of_route(const struct config_route *route)
            IF(route->begin_count > 0, FACT_BEGIN) |
            IF(route->passes_tls, FACT_PASSES) |
            IF(route->balance == BALANCE_SNI, FACT_SNI) |
-           IF(route->balance == BALANCE_SOURCE, FACT_SOURCE) |
            IF(route->stays, FACT_STAYS) |
            IF(route->when_back.is_cut, FACT_CUTS_BACK) |
            IF(route->is_checked, FACT_ANY_CHECK) |
@@ -301,9 +301,6 @@ static bool is_there(enum need need, const struct needs_at *at)
 
 #define LISTEN_TLS  " needs a 'listen' with tls:// or any://"
 #define TLS_OR_TLVS (BIT(FACT_TLS_LISTEN) | BIT(FACT_TLVS))
-#define CLIENT_CA                                                              \
-    "client-ca needs tls:// at every 'listen', or route-as for each route, "   \
-    "a certificate, and a route that opens TLS"
 #define SILENT                                                                 \
     "route-as silent is for clients that send nothing: no name, no alpn and "  \
     "no begin"
@@ -318,10 +315,8 @@ static const struct rule {
     uint64_t needs;
     const char *text;
 } rules[] = {
-    {"client-ca", SCOPE_SERVICE, BIT(NEED_CLIENT_CA), BIT(NEED_CERT),
-     CLIENT_CA},
-    {"client-ca", SCOPE_SERVICE, BIT(NEED_CLIENT_CA), BIT(FACT_SAYS_PLAIN),
-     CLIENT_CA},
+    {"client-ca", SCOPE_SERVICE, BIT(FACT_CLIENT_CA), BIT(FACT_SAYS_PLAIN),
+     "client-ca needs tls:// at every 'listen', or route-as for each route"},
     {"route-alpn", SCOPE_ROUTE, BIT(FACT_ALPN), TLS_OR_TLVS,
      "route-alpn" LISTEN_TLS},
     {"route-begin", SCOPE_ROUTE,
@@ -345,9 +340,6 @@ static const struct rule {
      "route" LISTEN_TLS},
     {"balance", SCOPE_ROUTE, BIT(FACT_SNI), TLS_OR_TLVS,
      "balance sni" LISTEN_TLS},
-    {"balance", SCOPE_ROUTE, BIT(FACT_SOURCE), BIT(NEED_CLIENT_ADDRESS),
-     "balance source needs a 'listen' that is no Unix socket, or "
-     "accept-proxy"},
     {"check-tls", SCOPE_ROUTE, BIT(FACT_CHECK_CLEAR) | BIT(FACT_CHECK_TLS), 0,
      "check-tls off is not for check tls"},
     {"stay", SCOPE_ROUTE, BIT(FACT_STAYS) | BIT(FACT_CUTS_BACK), 0,
@@ -521,21 +513,19 @@ static bool refuse(struct config *config, const struct config_word *said,
 
 bool needs_check(struct config *config, char *why)
 {
-    /* met[line]: a service satisfies this line of [defaults] */
+    /* met[line]: a service satisfies this line, which may be of [defaults] or
+     * of targets that several services use */
     bool *met = calloc(config->line_count + 1, sizeof(*met));
     bool is_good = met || option_refuse(why, "no memory");
 
     for (size_t i = 0; i < config->word_count && is_good; i++) {
         const struct config_word *said = &config->words[i];
-        const bool is_there =
-            (said->is_inherited && met[said->line]) || is_met(config, said);
-        is_good = is_there || said->is_inherited || refuse(config, said, why);
-        met[said->line] = met[said->line] || is_there;
+        met[said->line] = met[said->line] || is_met(config, said);
     }
     for (size_t i = 0; i < config->word_count && is_good; i++) {
         const struct config_word *said = &config->words[i];
-        is_good =
-            !said->is_inherited || met[said->line] || refuse(config, said, why);
+        is_good = (said->line > 0 ? met[said->line] : is_met(config, said)) ||
+                  refuse(config, said, why);
     }
     free(met);
     return is_good;

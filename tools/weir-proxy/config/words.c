@@ -160,7 +160,7 @@ static const struct option rows[] = {
      .kind = OPTION_EITHER, .choices = unknown_names, AT_SERVICE(refuses_names),
      .need = NEED_CERT},
     {"client-ca", 0, "FILE", "authorities of the clients' certificates",
-     .read = words_set_text, AT_SERVICE(client_ca), .need = NEED_LINE},
+     .read = words_set_text, AT_SERVICE(client_ca), .need = NEED_CERT},
     {"require-client-cert", 0, NULL, "refuse clients without a certificate",
      .kind = OPTION_SWITCH, AT_SERVICE(needs_client_cert),
      .need = NEED_CLIENT_CA},
