@@ -176,13 +176,15 @@ def test_a_target_is_the_name_that_a_client_requests():
 
 
 def test_a_name_does_not_lead_back_to_the_proxy():
-    port = free_port()
-    with NameServer(["127.0.0.1"]) as names, Proxy(
-            f"tls://127.0.0.1:{port}", f"sni:{port}", "--passthrough",
-            "--sni-allow", "example", "--resolver", names.address) as proxy:
-        expect_reset(proxy, hello(NAME.encode()))
-        proxy.stop()
-        equal(sorted(proxy.reasons()), ["client-gone", "name-denied"], "the log")
+    for address in "127.0.0.1", "::ffff:127.0.0.1":
+        port = free_port()
+        with NameServer([address]) as names, Proxy(
+                f"tls://127.0.0.1:{port}", f"sni:{port}", "--passthrough",
+                "--sni-allow", "example", "--resolver", names.address) as proxy:
+            expect_reset(proxy, hello(NAME.encode()))
+            proxy.stop()
+            equal(sorted(proxy.reasons()), ["client-gone", "name-denied"],
+                  f"the log of {address}")
 
 
 # ---- where TLS is opened ----

@@ -212,11 +212,10 @@ int template_read_file(const char *path, size_t size_max, char **ret_bytes,
         bytes = grown;
         part = fread(bytes + len, 1, BUFSIZ, file);
         len += part;
+        err = len > size_max ? -EFBIG : ferror(file) ? -errno : 0;
         if (part < BUFSIZ) {
-            err = ferror(file) ? -errno : 0;
             break;
         }
-        err = len > size_max ? -EFBIG : 0;
     }
     if (file) {
         fclose(file);

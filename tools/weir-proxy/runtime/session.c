@@ -192,20 +192,23 @@ static void note(struct session *session,
     }
 }
 
-/* Returns true if the name that the client requests is the address that it has
- * connected to: without end, the proxy would connect to itself. */
+/* Returns true if the target is the address that the client has connected to:
+ * the proxy would connect to itself, again and again. */
 static bool leads_back(const struct session *session)
 {
     struct weir_address to;
     struct weir_address at;
+    struct weir_address told;
 
     if (!session->route->config->targets->is_sni) {
         return false;
     }
     weir_transport_get_peername(session->target, &to);
     weir_transport_get_sockname(session->client, &at);
+    preface_get_destination(session->preface, session->client, &told);
+    weir_address_unmap(&to);
     weir_address_unmap(&at);
-    return weir_address_is_equal(&to, &at);
+    return weir_address_is_equal(&to, &at) || weir_address_is_equal(&to, &told);
 }
 
 /* Runs when connecting has ended; the client may have closed before. */
