@@ -620,7 +620,7 @@ def test_a_lack_of_descriptors_makes_no_target_down():
         pid = proxy.process.pid
         wait_until(lambda: proxy.metric("upstream_checks_total") > 2)
         before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, before[1]))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
         lacking = told(proxy, "could not be checked")
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
         equal(proxy.metric("upstream_up"), 1, "targets that are up")
