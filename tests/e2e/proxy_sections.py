@@ -130,6 +130,8 @@ def test_a_word_without_what_it_needs_is_refused_by_its_line():
     is_good(f"{head}{words}{other}{last}{TO}")
     is_wrong(r"main\.ini:3: client-ca needs tls:// at every 'listen'",
              f"{head}{words}{other}{one}{TO}")
+    is_wrong(r"main\.ini:3: client-ca needs tls:// at every 'listen'",
+             f"{head}{words}{other}{one}route = *\nroute-begin = SSH-\n{TO}")
     is_good(f"[targets g]\nsend-proxy = v2\nsend-proxy-tlv = ssl\n{TO}{one}"
             f"to = @g\n{last}to = @g\n")
 

@@ -301,6 +301,9 @@ static bool is_there(enum need need, const struct needs_at *at)
 
 #define LISTEN_TLS  " needs a 'listen' with tls:// or any://"
 #define TLS_OR_TLVS (BIT(FACT_TLS_LISTEN) | BIT(FACT_TLVS))
+#define CLIENT_CA                                                              \
+    "client-ca needs tls:// at every 'listen', or route-as for each route "    \
+    "and one that opens TLS"
 #define SILENT                                                                 \
     "route-as silent is for clients that send nothing: no name, no alpn and "  \
     "no begin"
@@ -316,7 +319,9 @@ static const struct rule {
     const char *text;
 } rules[] = {
     {"client-ca", SCOPE_SERVICE, BIT(FACT_CLIENT_CA), BIT(FACT_SAYS_PLAIN),
-     "client-ca needs tls:// at every 'listen', or route-as for each route"},
+     CLIENT_CA},
+    {"client-ca", SCOPE_SERVICE, BIT(FACT_CLIENT_CA) | BIT(FACT_PLAIN_LISTEN),
+     BIT(NEED_CERT), CLIENT_CA},
     {"route-alpn", SCOPE_ROUTE, BIT(FACT_ALPN), TLS_OR_TLVS,
      "route-alpn" LISTEN_TLS},
     {"route-begin", SCOPE_ROUTE,
