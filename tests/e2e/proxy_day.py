@@ -228,21 +228,26 @@ class Orders(Acts):
         return [self.drain, self.weigh, self.cut, self.look]
 
     def order(self, *words):
-        """Until it is carried out; one that is replaced refuses it."""
+        """Sends an order until it is carried out, or the day is over. Returns
+        true if it was carried out: a proxy that is replaced, or that has no
+        descriptors, refuses."""
         target = f"plain/127.0.0.1:{self.world.ports['still']}"
         line = [word.format(target) for word in words]
 
-        def is_done():
+        def is_settled():
             outcome = command(PROXY, "--ctl", f"{self.world.folder}/ctl", *line)
             self.diary.counts["orders in vain"] += outcome.status != 0
-            self.why = outcome.err
-            return outcome.status == 0 or self.world.is_over.is_set()
-        wait_until(is_done)
+            self.is_done = outcome.status == 0
+            return self.is_done or self.world.is_over.is_set()
+
+        wait_until(is_settled)
+        return self.is_done
 
     def drain(self):
         """No new connection goes there, whoever serves and reads what again."""
         with self.diary.event("drain"):
-            self.order("drain", "{}")
+            if not self.order("drain", "{}"):
+                return
             for _ in range(5):
                 since = time.monotonic()
                 name = self.world.say_more()
