@@ -3,10 +3,13 @@
 words.txt has the patterns. They are searched in each comment of a header or a C file, in each
 paragraph, list item, heading and table row of a page, and in each paragraph of a manual.
 
-Usage: words.py SOURCE
+With --draw COUNT it prints so many texts instead, drawn by a seed, for a reader.
+--public draws from headers, pages and manuals alone.
 """
 
+import argparse
 import pathlib
+import random
 import re
 import sys
 
@@ -52,28 +55,58 @@ def texts(path):
     return text, ()
 
 
-def main():
-    source = pathlib.Path(sys.argv[1]).resolve()
-    rows = [line.split("\t") for line in (source / "tests/checks/words.txt").read_text(
-        encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    found = seen = 0
-    for name in PUBLIC + COMMENTS:
+def read_all(source, folders):
+    """Each text below the folders: its folder, its file and line, and its words."""
+    for name in folders:
         for path in sorted(source.glob(name) if "*" in name else (source / name).rglob("*.*")):
             if not path.is_file() or name == "tools" and "man" in path.parts:
                 continue
             text, parts = texts(path)
             for place, part in parts:
-                seen += 1
-                for pattern, scope, better in rows:
-                    match = re.search(pattern, " ".join(part.split()))
-                    if match and (scope == "all" or name in PUBLIC):
-                        line = text.count("\n", 0, place) + 1
-                        print(f"{path.relative_to(source)}:{line}: '{match[0][:40]}': write "
-                              f"{better}", file=sys.stderr)
-                        found += 1
-    if seen < 1000:
-        print(f"{seen} texts were read", file=sys.stderr)
-    sys.exit(1 if found or seen < 1000 else 0)
+                line = text.count("\n", 0, place) + 1
+                yield name, f"{path.relative_to(source)}:{line}", part
+
+
+def draw(found, count, seed):
+    """Prints texts of at least eight words, but no row of a table and no code."""
+    found = [(place, part) for _, place, part in found
+             if len(part.split()) >= 8 and not re.search(r"^\||;$", part, re.M)]
+    print(f"seed {seed}: {count} of {len(found)} texts")
+    for place, part in sorted(random.Random(seed).sample(found, count)):
+        print(f"\n==== {place}\n{part}")
+
+
+def check(found, rows):
+    """The number of texts that have a phrase of the list."""
+    count = 0
+    for name, place, part in found:
+        for pattern, scope, better in rows:
+            match = re.search(pattern, " ".join(part.split()))
+            if match and (scope == "all" or name in PUBLIC):
+                print(f"{place}: '{match[0][:40]}': write {better}", file=sys.stderr)
+                count += 1
+    return count
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=pathlib.Path, help="the tree")
+    parser.add_argument("--draw", type=int, metavar="COUNT", help="print so many texts")
+    parser.add_argument("--seed", default="1", help="of the draw (%(default)s)")
+    parser.add_argument("--public", action="store_true",
+                        help="draw from headers, pages and manuals alone")
+    options = parser.parse_args()
+    source = options.source.resolve()
+    found = list(read_all(source, PUBLIC if options.public else PUBLIC + COMMENTS))
+    if options.draw:
+        draw(found, options.draw, options.seed)
+        return
+    rows = [line.split("\t") for line in (source / "tests/checks/words.txt").read_text(
+        encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    if len(found) < 1000:
+        print(f"{len(found)} texts were read", file=sys.stderr)
+    sys.exit(1 if check(found, rows) or len(found) < 1000 else 0)
 
 
 if __name__ == "__main__":
