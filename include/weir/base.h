@@ -36,14 +36,17 @@
 /** Marks a symbol that the library exports. */
 #define WEIR_API __attribute__((visibility("default")))
 
-/** Ignoring the result is a warning. Functions have this mark if they can fail
- * in a correct program and nothing else reports the failure, and if they
- * suspend, because every wait can be interrupted. Functions without the mark:
- * writes, whose error is kept (writer.h); functions whose error a later call
- * returns too; signals; and functions that fail only after misuse. */
+/** Makes the compiler warn if the result of a function is ignored. Functions
+ * have this mark if they suspend, because every wait can be interrupted, and if
+ * they can fail in a correct program without another report of the failure.
+ * These functions have no mark: writes, whose error is kept (writer.h);
+ * functions whose error a later call returns, too; functions that send a
+ * signal; and functions that fail only after misuse. */
 #define WEIR_MUST_USE __attribute__((warn_unused_result))
 
-/** Checks a printf-like format: @p fmt and @p args count from one. */
+/** Makes the compiler check the arguments of a function like printf().
+ * Parameter number @p fmt is the format and parameter number @p args the first
+ * argument, counted from 1. */
 #define WEIR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /** The default of signed fields in which zero is a valid value, for example
@@ -102,12 +105,15 @@ typedef struct weir_mailbox weir_mailbox;
 
 /** The source of the library's memory. Both functions must be set, and memory
  * must be aligned like malloc()'s. They are called only on the loop's thread,
- * with two exceptions, which need a thread-safe allocator:
- * weir_loop_call_soon_threadsafe() and weir_mailbox_call_soon() allocate on the
- * calling thread, and the last weir_mailbox_unref() frees there; a job of the
- * executor that ends after its loop frees the rest on the job's thread. */
+ * except in three cases, which need a thread-safe allocator:
+ * - weir_loop_call_soon_threadsafe() and weir_mailbox_call_soon() allocate on
+ *   the calling thread;
+ * - the last weir_mailbox_unref() frees on the calling thread;
+ * - a job of the executor that ends after its loop was freed frees its own
+ *   memory on the job's thread. */
 struct weir_allocator {
-    /** Like malloc(), with a @p size above 0. Returns NULL without memory. */
+    /** Like malloc(), with a @p size above 0. Returns NULL if there is no
+     * memory. */
     void *(*alloc)(void *arg, size_t size);
     /** Frees memory from alloc; @p size is the requested size. */
     void (*free)(void *arg, void *ptr, size_t size);

@@ -2,16 +2,18 @@
  * @file loop.h
  * The event loop: one thread, one ring.
  *
- * An iteration of the loop: submit and wait in one system call; pass
- * completions to their connections; expire timers; run the ready queue as it is
- * then; send written bytes; free closed objects. Items that completions and
- * timers make ready run in the same iteration; items that ready callbacks add
- * run in the next one. If the ready queue is long, some of it is left to later
- * iterations, in order: an iteration runs 64 callbacks and tasks, 64 more, and
- * after that as many as it had completions or as a millisecond allows, 4096 at
- * most. Before a run returns, written bytes have been passed to the kernel; if
- * an earlier send of the same connection is still in flight, later bytes follow
- * in the next run.
+ * An iteration of the loop submits operations and waits for completions in one
+ * system call, passes the completions to their connections, expires timers,
+ * runs the callbacks and tasks that are in the ready queue then, sends written
+ * bytes, and frees closed objects. Callbacks and tasks that completions and
+ * timers make ready run in the same iteration; those that ready callbacks add
+ * run in the next one. If the ready queue is long, an iteration runs only a
+ * part of it, in order: 64 callbacks and tasks, 64 more, and after that as many
+ * as it had completions or as a millisecond allows, 4096 at most.
+ *
+ * Before a run returns, written bytes have been passed to the kernel. If an
+ * earlier send of the same connection is still in flight, later bytes follow in
+ * the next run.
  *
  * The first run binds the loop to its thread. To use more cores, run one loop
  * per thread (threads.h).
@@ -31,14 +33,14 @@ WEIR_BEGIN_DECLS
 
 /** The kernel interface of a loop. */
 enum weir_engine {
-    /** io_uring, or epoll if io_uring is refused, unless WEIR_ENGINE in the
-     * environment says "uring" or "poll". */
+    /** io_uring, or epoll if io_uring is refused. The environment variable
+     * WEIR_ENGINE overrides this with "uring" or "poll". */
     WEIR_ENGINE_AUTO,
-    /** io_uring; an error if it is refused. */
+    /** io_uring. If it is refused, weir_loop_new() fails. */
     WEIR_ENGINE_URING,
     /** epoll with non-blocking calls, and up to four threads for calls that may
-     * block, for example on files. Slower, and a call that a thread has begun
-     * cannot be cancelled. */
+     * block, for example on files. It is slower than io_uring, and a call that
+     * a thread has begun cannot be cancelled. */
     WEIR_ENGINE_POLL
 };
 
@@ -47,35 +49,38 @@ struct weir_loop_options {
     size_t size;
     /** The source of memory; held; default malloc and free. */
     const struct weir_allocator *allocator;
-    /** Submission entries, at most 32768, rounded up to a power of two; default
-     * 512. When they are used up, they are submitted early. */
+    /** Submission entries of the ring, at most 32768, rounded up to a power of
+     * two; default 512. When all are used, they are submitted before the end of
+     * the iteration. */
     uint32_t sq_entries;
-    /** Completion entries, at most 65536, rounded up to a power of two and to
-     * twice sq_entries; default 4096. The loop takes fewer if RLIMIT_MEMLOCK is
-     * short, and more if they were too few and the kernel can resize (Linux
-     * 6.13). */
+    /** Completion entries of the ring, at most 65536, rounded up to a power of
+     * two, and at least twice sq_entries; default 4096. The loop uses fewer
+     * entries if RLIMIT_MEMLOCK is too low for them, and later more if they did
+     * not suffice and the kernel can resize the ring (Linux 6.13). */
     uint32_t cq_entries;
     /** Received bytes that all connections together may hold, at least 1 MiB;
-     * default 64 MiB. Half of it is a reserve: a connection may hold a
-     * sixteenth of the unused part of the other half, and always 8 KiB. */
+     * default 64 MiB. Half of the limit is a reserve. One connection may hold a
+     * sixteenth of the unused part of the other half, but always 8 KiB. */
     uint64_t held_limit_bytes;
-    /** Report callbacks that run longer to the exception hook; 0 reports
-     * none. */
+    /** Report callbacks that run longer than this time, in nanoseconds, to the
+     * exception hook; 0 reports none. */
     uint64_t slow_callback_ns;
     /** Stack size of tasks in bytes, from 16 KiB to 1 GiB, rounded up to a
      * power of two; default 256 KiB. Only touched pages take memory; see the
      * head of task.h. */
     size_t stack_size_bytes;
-    /** Posts of other threads that may wait to run; default 65536. The next
-     * post is refused with -ENOBUFS, or waits, depending on the function. A
-     * post takes 40 bytes and, in a busy loop, about 10 ns for sorting. */
+    /** Calls of other threads (weir_loop_call_soon_threadsafe() and similar
+     * functions) that may wait to run; default 65536. At this limit the next
+     * call is refused with -ENOBUFS, or waits, depending on the function. A
+     * waiting call takes 40 bytes and, in a busy loop, about 10 ns for
+     * sorting. */
     uint32_t post_limit;
     /** Bytes that may wait to be sent in all connections together, at least 1
-     * MiB; default 64 MiB. If a quarter of it waits, each connection has a
-     * share: a sixteenth of the difference to half of the limit, at least 16
-     * KiB. Above its share pause_writing is called, and nothing more is
-     * received from a connection whose peer leaves more than the share
-     * unread. */
+     * MiB; default 64 MiB. While more than a quarter of the limit waits, each
+     * connection has a share: a sixteenth of the bytes that are missing to half
+     * of the limit, but at least 16 KiB. If a connection has more bytes waiting
+     * than its share, pause_writing is called, and nothing more is received
+     * from its peer. */
     uint64_t queued_limit_bytes;
     /** The engine; default WEIR_ENGINE_AUTO. */
     enum weir_engine engine;
@@ -84,26 +89,27 @@ struct weir_loop_options {
 /**
  * Make a loop.
  *
- * If io_uring is refused, or one of its calls and buffers that a loop needs,
- * the loop uses epoll. weir_loop_get_engine() and a notice to the exception
- * hook (WEIR_NOTICE_ENGINE) have the reason: WEIR_ERINGSYSCTL,
- * WEIR_ERINGSECCOMP, WEIR_ERINGABSENT, WEIR_ERINGOLD or WEIR_ERINGMEMLOCK,
- * rarely another error of the kernel; the text of weir_strerror() has the
- * remedy. Each loop of a program is tried separately. With WEIR_ENGINE_URING
- * the reason is returned as an error instead.
+ * If the kernel refuses io_uring, or a part of it that a loop needs, the loop
+ * uses epoll. weir_loop_get_engine() and a notice to the exception hook
+ * (WEIR_NOTICE_ENGINE) have the reason: WEIR_ERINGSYSCTL, WEIR_ERINGSECCOMP,
+ * WEIR_ERINGABSENT, WEIR_ERINGOLD or WEIR_ERINGMEMLOCK, rarely another error of
+ * the kernel. The text of weir_strerror() for the error includes the remedy.
+ * Each loop of a program tries io_uring itself. With WEIR_ENGINE_URING the
+ * reason is returned as an error instead.
  *
  * The kernel counts the pages of a closed ring for a few more milliseconds. If
- * RLIMIT_MEMLOCK is so small that this matters, for example when a program is
- * restarted, the call blocks the thread until the pages are free: 100 ms for
- * the requested entries, then up to a second in all for as many entries as
- * possible, and longer on a busy machine. So make a second loop before the
- * first one runs on the thread. After a wait without success later calls do not
- * wait.
+ * RLIMIT_MEMLOCK is so low that this matters, for example when a program is
+ * restarted, this call blocks the thread until the pages are free. It waits 100
+ * ms for memory for all requested entries, then up to a second in all for as
+ * many entries as possible, and longer on a busy machine. So if one thread
+ * needs two loops, make both before it runs the first one. After a wait without
+ * success later calls do not wait.
  *
- * @retval -EINVAL  an invalid value, in WEIR_ENGINE too
+ * @retval -EINVAL  an option, or the environment variable WEIR_ENGINE, has an
+ *                  invalid value
  * @retval -EMFILE  no descriptors left
  * @retval WEIR_ERINGSYSCTL   io_uring is switched off by sysctl
- * @retval WEIR_ERINGSECCOMP  io_uring is refused by a filter
+ * @retval WEIR_ERINGSECCOMP  a seccomp filter refuses io_uring
  * @retval WEIR_ERINGABSENT   the kernel has no io_uring
  * @retval WEIR_ERINGOLD      the kernel is older than Linux 6.1
  * @retval WEIR_ERINGMEMLOCK  too little locked memory is allowed
@@ -128,13 +134,13 @@ WEIR_API enum weir_engine weir_loop_get_engine(const weir_loop *loop,
  * Run until weir_loop_stop(); asyncio's run_forever.
  *
  * @param loop  the loop; held
- * @return      0 if stopped, or the error that ended the ring
+ * @return      0 after weir_loop_stop(), or the error that ended the ring
  * @retval -EBUSY   the loop is running already
  * @retval WEIR_ERINGLOST  the kernel lost completions
  */
 WEIR_API WEIR_MUST_USE int weir_loop_run(weir_loop *loop);
 
-/** A condition; true ends the wait for it. */
+/** A condition of weir_loop_run_until(). Returns true when it holds. */
 typedef bool weir_predicate_fn(void *arg);
 
 /**
@@ -144,15 +150,15 @@ typedef bool weir_predicate_fn(void *arg);
  * @param condition  called before the first and after each iteration
  * @return           0 if the condition holds
  * @retval -ECANCELED  weir_loop_stop() was called first
- * @retval -EINVAL  no condition
+ * @retval -EINVAL  @p condition is NULL
  * @retval -EBUSY   the loop is running already
  * @retval WEIR_ERINGLOST  the kernel lost completions
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition, void *arg);
 
-/** End the run after the current iteration. If called before a run, the run
- * makes exactly one iteration, without waiting. */
+/** End the run after the current iteration. If this is called before a run, the
+ * run makes exactly one iteration, without waiting. */
 WEIR_API void weir_loop_stop(weir_loop *loop);
 
 /**
@@ -190,13 +196,13 @@ WEIR_API bool weir_loop_is_running(const weir_loop *loop);
 
 /**
  * Get the loop that runs a callback or a task in the calling thread; asyncio's
- * get_running_loop. In weir_loop_free() it is the loop that is being freed. If
- * a loop runs inside a callback or a task of another loop, it is the inner
- * loop.
+ * get_running_loop. During weir_loop_free() this is the loop that is being
+ * freed. If one loop runs inside a callback or a task of another loop, this is
+ * the inner loop.
  *
- * @return  the loop, borrowed; NULL if no loop runs in this thread (a thread of
- *          an executor, for example), and in a forked child except in its own
- *          loops
+ * @return  the loop, borrowed; NULL if no loop runs in this thread, for example
+ *          in a thread of an executor. In a forked child a loop of the parent
+ *          does not count
  * @thread any
  */
 WEIR_API weir_loop *weir_get_running_loop(void);
@@ -204,29 +210,30 @@ WEIR_API weir_loop *weir_get_running_loop(void);
 /**
  * Free a loop.
  *
- * Servers are closed, connections are aborted and connection_lost is called,
- * pending callbacks are dropped. The call waits for all operations in the
- * kernel, even if a file system does not answer. Posts of other threads that
- * have not run are dropped, and their dropped callbacks called. Handles and
- * leases stay valid until the program releases its references.
+ * Servers are closed, connections are aborted, connection_lost is called for
+ * them, and pending callbacks are dropped. Calls of other threads that have not
+ * run are dropped, and their @c dropped callbacks are called. The call waits
+ * for all operations in the kernel, even if a file system does not answer.
+ * Handles and leases stay valid until the program releases its references.
  *
  * @param loop  taken, unless an error is returned; NULL is ignored
  * @return      number of connections that were still open
  * @retval -EBUSY   the loop is running, or being freed already
- * @retval -EPERM   the loop has run in another thread, which must free the loop
- *                  before it ends: afterwards no thread can, and memory and
- *                  descriptors are kept until the process ends
- * @retval -ECHILD  in a forked child: nothing is freed, because the kernel
- *                  shares it with the parent
+ * @retval -EPERM   the loop has run in another thread. That thread must free
+ *                  the loop before the thread ends; afterwards the loop's
+ *                  memory and descriptors are kept until the process ends
+ * @retval -ECHILD  the caller is a forked child; nothing is freed, because the
+ *                  child shares the ring with its parent
  */
 WEIR_API int weir_loop_free(weir_loop *loop);
 
-/** Return idle memory to the system. Frees unused receive buffers, blocks,
- * objects and stacks. The loop does this a few seconds after a connection was
- * lost or one of many tasks has ended; this call is for a program that knows
- * that a busy period has ended. With the default allocator it also calls
- * malloc_trim() if a megabyte or more was freed. The loop does not, because
- * malloc_trim() takes milliseconds in a large process. */
+/** Return idle memory to the system: free unused receive buffers, blocks,
+ * objects and stacks. The loop does this itself a few seconds after a
+ * connection was lost or one of many tasks has ended; this call is for a
+ * program that knows that a busy period has ended. With the default allocator
+ * this call also calls malloc_trim() if a megabyte or more was freed. The loop
+ * itself does not, because malloc_trim() takes milliseconds in a large
+ * process. */
 WEIR_API int weir_loop_trim(weir_loop *loop);
 
 /**
@@ -240,7 +247,8 @@ WEIR_API uint64_t weir_loop_get_time(const weir_loop *loop);
 /** A callback of the loop. */
 typedef void weir_callback_fn(void *arg);
 
-/** Identifies a pending callback; a plain value. All zero means no callback. */
+/** Identifies a pending callback. It is a plain value, which needs no release.
+ * All zero means no callback. */
 struct weir_handle {
     /** The callback's index in the loop's table. */
     uint32_t index;
@@ -264,14 +272,14 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
 /**
  * Call a function after some time.
  *
- * The loop adds a delay of at most 1.024 us. But if it is more than 1 ms late
- * and finds more completions in the kernel than an iteration takes, it handles
- * these first, for at most 64 iterations or 10 ms. Callbacks whose times differ
- * by more than 1.024 us run in order, except that callbacks set for the past
- * meanwhile run before the late ones. A callback whose time overflows is never
- * called.
+ * The loop adds at most 1.024 us to the delay. But if the loop is more than 1
+ * ms late and finds more completions in the kernel than an iteration takes, it
+ * handles these first, for at most 64 iterations or 10 ms. Callbacks whose
+ * times differ by more than 1.024 us run in the order of their times. An
+ * exception: if callbacks are late, a callback that is then set for a time in
+ * the past runs before them. A callback whose time overflows is never called.
  *
- * @param delay_ns  from weir_loop_get_time(), in nanoseconds
+ * @param delay_ns  the delay after weir_loop_get_time(), in nanoseconds
  * @param ret       a handle for cancelling; may be NULL
  * @return          as weir_loop_call_soon()
  */
@@ -283,8 +291,9 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_later(weir_loop *loop,
 /**
  * Call a function at a time.
  *
- * @param when_ns  on the clock of weir_loop_get_time(); callbacks of past times
- *                 run at once, the earliest first
+ * @param when_ns  the time, on the clock of weir_loop_get_time(). Callbacks
+ *                 with a time in the past are called without delay, from the
+ *                 loop, the earliest first
  * @param ret      a handle for cancelling; may be NULL
  * @return         as weir_loop_call_soon()
  */
@@ -302,7 +311,8 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_at(weir_loop *loop, uint64_t when_ns,
 WEIR_API bool weir_handle_cancel(weir_loop *loop, struct weir_handle handle);
 
 /**
- * Move a pending call_later or call_at to another time, keeping its handle.
+ * Change the time of a pending callback of weir_loop_call_later() or
+ * weir_loop_call_at(). Its handle stays valid.
  *
  * @param handle   the callback
  * @param when_ns  the new time
@@ -314,21 +324,23 @@ WEIR_API bool weir_handle_reschedule(weir_loop *loop, struct weir_handle handle,
 /**
  * Call a function on the loop's thread, from any thread; wakes the loop.
  *
- * The function runs from the ready queue of the iteration that finds the post.
- * Posts of one thread run in their order; posts of the loop's own thread are
- * ordered with weir_loop_call_soon(). An iteration runs at most 4096 posts, and
- * more only if a call_soon follows a post of the loop's own thread. The loop
- * must not be freed meanwhile; use a weir_mailbox if it might be.
+ * A **post** is one such call. The function runs from the ready queue of the
+ * iteration that finds the post. Posts of one thread run in the order of their
+ * calls; posts of the loop's own thread are ordered with weir_loop_call_soon().
+ * An iteration runs at most 4096 posts, and more only if a
+ * weir_loop_call_soon() follows a post of the loop's own thread. The loop must
+ * not be freed during this call; use a weir_mailbox if it might be.
  *
- * If 0 is returned, exactly one of @p cb and @p dropped is called, once: @p cb
- * from the loop, or @p dropped inside weir_loop_free(), on the thread that
- * frees the loop, if the loop is freed before @p cb has run. A stopped loop
- * keeps its posts for the next run. After an error neither is called. If
+ * If 0 is returned, either @p cb or @p dropped is called, once. @p cb is called
+ * from the loop. If the loop is freed before that, @p dropped is called inside
+ * weir_loop_free(), on the thread that frees the loop; if
  * weir_loop_cancel_posted() cancels the post, @p dropped is called from the
- * loop instead of @p cb.
+ * loop. After an error neither is called. A stopped loop keeps its posts for
+ * the next run.
  *
- * @param dropped  called with @p arg instead of @p cb, to free @p arg or to
- *                 notify a waiting thread; must not use the loop; may be NULL
+ * @param dropped  called with @p arg if @p cb will not run, to free @p arg or
+ *                 to notify a waiting thread; it must not use the loop; may be
+ *                 NULL
  * @retval -ENOBUFS    the loop's post_limit is reached
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended
@@ -342,8 +354,8 @@ weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb, void *arg,
  * Cancel posts that have not run: the dropped callback of each post is called
  * instead of @p cb, if it has one.
  *
- * The call is useful only if @p arg identifies the post. It searches all
- * waiting posts. On the loop's thread no post can begin to run meanwhile; a
+ * All waiting posts with the same @p cb and @p arg are cancelled, so @p arg
+ * should identify the post. No post can begin to run during the call, but a
  * post that another thread is about to make is not found. A cancelled post
  * counts against the loop's post_limit until it would have run.
  *
@@ -375,14 +387,15 @@ WEIR_API weir_mailbox *weir_mailbox_ref(weir_mailbox *mailbox);
 WEIR_API void weir_mailbox_unref(weir_mailbox *mailbox);
 
 /**
- * As weir_loop_call_soon_threadsafe(), but the loop may have ended.
+ * Call a function on the loop's thread, from any thread, like
+ * weir_loop_call_soon_threadsafe(); but the loop may have been freed.
  *
  * @param dropped  called with @p arg inside weir_loop_free() if the loop is
  *                 freed first; may be NULL
  * @return         0 if either @p cb or @p dropped will be called
  * @retval -ENOBUFS    the loop's post_limit is reached
  * @retval -ECHILD     the loop was made before fork()
- * @retval -ESHUTDOWN  the loop has ended; neither will be called
+ * @retval -ESHUTDOWN  the loop has ended; neither function will be called
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int weir_mailbox_call_soon(weir_mailbox *mailbox,
@@ -391,18 +404,20 @@ WEIR_API WEIR_MUST_USE int weir_mailbox_call_soon(weir_mailbox *mailbox,
                                                   weir_callback_fn *dropped);
 
 /**
- * As weir_mailbox_call_soon(), but block the thread while the post_limit is
- * reached. The loop's own thread is never blocked, because it would wait for
- * itself. Until the first run the loop's own thread is the thread that made the
- * loop.
+ * Call a function on the loop's thread, from any thread, like
+ * weir_mailbox_call_soon(); but block the calling thread while the post_limit
+ * is reached. The loop's own thread is never blocked, because it would wait for
+ * itself. Before the first run the loop's own thread is the thread that made
+ * the loop.
  *
  * @param dropped     as in weir_mailbox_call_soon()
  * @param timeout_ns  the longest wait; UINT64_MAX is no limit
  * @return            0 if either @p cb or @p dropped will be called
  * @retval -ETIMEDOUT  the limit was reached for the whole time
- * @retval -EDEADLK    the limit is reached, and this is the loop's own thread
+ * @retval -EDEADLK    the limit is reached, and the caller is the loop's own
+ *                     thread
  * @retval -ECHILD     the loop was made before fork()
- * @retval -ESHUTDOWN  the loop has ended; neither will be called
+ * @retval -ESHUTDOWN  the loop has ended; neither function will be called
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
@@ -433,8 +448,8 @@ typedef void weir_signal_fn(void *arg, int signum);
  *
  * @param signum  the signal
  * @param cb      the function
- * @retval -EINVAL  an invalid signal, SIGKILL or SIGSTOP, or a fault (SIGSEGV,
- *                  SIGBUS, SIGFPE, SIGILL), or no function
+ * @retval -EINVAL  @p signum is not a signal, or is SIGKILL, SIGSTOP, SIGSEGV,
+ *                  SIGBUS, SIGFPE or SIGILL; or @p cb is NULL
  */
 WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
                                                         int signum,
@@ -444,32 +459,32 @@ WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
 /**
  * Stop handling a signal.
  *
- * A signal that has arrived but whose handler has not run is dropped, here and
- * when weir_loop_free() begins. Later signals are the program's again: the
- * thread blocks the signal if it did before, and when no loop handles the
- * signal any more the previous action is restored, unless the program has set
- * another.
+ * A signal that has arrived but whose function has not been called is dropped,
+ * by this call and by weir_loop_free(). Afterwards the thread blocks the signal
+ * if it did before; and when no loop handles the signal any more, the previous
+ * action is restored, unless the program has set another one.
  *
  * @param signum  the signal
- * @return        true if there was a handler
+ * @return        true if the loop had a handler for the signal
  */
 WEIR_API bool weir_loop_remove_signal_handler(weir_loop *loop, int signum);
 
-/** The subject of a notice to the exception hook: nothing has failed, but a
- * program may want to know. */
+/** The subject of a notice to the exception hook. A notice is not an error, but
+ * a program may want to log it. */
 enum weir_notice {
-    /** Not a notice, but an error. */
+    /** The hook was called with an error, not with a notice. */
     WEIR_NOTICE_NONE,
-    /** A callback was slow (slow_callback_ns): see duration_ns. */
+    /** A callback ran longer than slow_callback_ns; duration_ns has its
+     * time. */
     WEIR_NOTICE_SLOW,
     /** io_uring was refused, and the loop uses epoll; err is the reason, as
      * from weir_loop_get_engine(). Sent once per process, in the first
      * iteration of a loop that has a hook, because other loops are usually
      * refused for the same reason. Not sent if the program chose epoll. */
     WEIR_NOTICE_ENGINE,
-    /** No worker thread for blocking file calls could be started (a limit of
-     * processes), so the loop's thread makes these calls and blocks in them;
-     * err is -EAGAIN. Sent once per loop. */
+    /** No worker thread for blocking file calls could be started, because of a
+     * limit of processes. So the loop's thread makes these calls and blocks in
+     * them. err is -EAGAIN. Sent once per loop. */
     WEIR_NOTICE_THREADS
 };
 
@@ -479,23 +494,25 @@ struct weir_exception {
     size_t size;
     /** A line that describes the event. */
     const char *message;
-    /** The error, negative; 0 for a slow callback. */
+    /** The negative error; 0 if the event is a slow callback. */
     int err;
-    /** The callback that failed or was slow ("data_received"), or NULL. */
+    /** The name of the callback that failed or was slow, such as
+     * "data_received"; NULL if there is none. */
     const char *callback;
     /** The duration of a slow callback, in nanoseconds. */
     uint64_t duration_ns;
-    /** The connection concerned, borrowed, or NULL. */
+    /** The connection that the event is about, borrowed; may be NULL. */
     weir_transport *transport;
-    /** The server concerned, borrowed, or NULL. */
+    /** The server that the event is about, borrowed; may be NULL. */
     weir_server *server;
-    /** The task concerned, borrowed, or NULL. */
+    /** The task that the event is about, borrowed; may be NULL. */
     weir_task *task;
     /** The subject of a notice; 0 means that this is an error. */
     enum weir_notice notice;
 };
 
-/** Called with an exception, on the loop's thread; must not free the loop. */
+/** Called with an error that no call can return, or with a notice, on the
+ * loop's thread. Must not free the loop. */
 typedef void weir_exception_fn(void *arg, weir_loop *loop,
                                const struct weir_exception *exception);
 
@@ -528,7 +545,7 @@ WEIR_API void weir_print_exception(void *arg, weir_loop *loop,
  * Report an exception to the hook, as the library does.
  *
  * @param exception  the exception; borrowed
- * @retval -EINVAL   no exception
+ * @retval -EINVAL   @p exception is NULL
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_call_exception_handler(weir_loop *loop,

@@ -26,26 +26,30 @@ struct weir_datagram;
 
 /** Kinds of protocol tables, by their receiving callbacks. */
 enum weir_protocol_kind {
-    /** data_received: bytes are passed in receive buffers. */
+    /** Received bytes are passed to data_received, in buffers of the
+     * library. */
     WEIR_PROTOCOL_STREAM = 1,
-    /** get_buffer and buffer_updated: bytes go to the protocol's memory. */
+    /** Bytes are received into memory of the protocol: get_buffer returns the
+     * memory, and buffer_updated reports the bytes. */
     WEIR_PROTOCOL_BUFFERED = 2,
-    /** datagram_received and error_received, for datagram endpoints. */
+    /** The protocol of a datagram endpoint, with datagram_received and
+     * error_received. */
     WEIR_PROTOCOL_DATAGRAM = 3,
-    /** pipe_data_received, pipe_connection_lost and process_exited, for
-     * subprocesses. */
+    /** The protocol of a child process, with pipe_data_received,
+     * pipe_connection_lost and process_exited. */
     WEIR_PROTOCOL_SUBPROCESS = 4,
 };
 
 /** The callbacks of a protocol; constant, and valid as long as it is used. */
 struct weir_protocol {
-    /** sizeof(struct weir_protocol), so that the table can grow. A smaller one
-     * is complete if it has the entries of its kind. */
+    /** sizeof(struct weir_protocol). A smaller table, of a program that was
+     * compiled with an earlier version, is accepted if it has the entries of
+     * its kind. */
     size_t size;
     /** The kind, which selects the receiving callbacks. */
     enum weir_protocol_kind kind;
 
-    /** The connection is open. The first callback. */
+    /** The connection is open. This is the first callback. */
     void (*connection_made)(void *user, weir_transport *t);
     /** The connection has ended: the last callback, called exactly once. @p err
      * is 0 after a close by the program or the peer's end of stream, otherwise
@@ -54,20 +58,22 @@ struct weir_protocol {
     void (*connection_lost)(void *user, weir_transport *t, int err);
     /** More bytes than the high mark wait to be sent: stop writing. */
     void (*pause_writing)(void *user, weir_transport *t);
-    /** No more bytes than the low mark wait: continue to write. Also called if
-     * the connection broke and the queue was dropped while reading is paused or
-     * at its limit, because earlier bytes may still have to be read. */
+    /** The queue has shrunk to the low mark or below: continue to write. It is
+     * also called if the connection breaks while reading is paused or at its
+     * limit: the queue is dropped, and connection_lost waits until the bytes
+     * that arrived before were read. */
     void (*resume_writing)(void *user, weir_transport *t);
 
-    /** Bytes have arrived; they all count as consumed. @p buf is borrowed. A
-     * negative result aborts the connection with this error. */
+    /** Bytes have arrived. All of them count as consumed when the callback
+     * returns. @p buf is borrowed. A negative result aborts the connection with
+     * this error. */
     int (*data_received)(void *user, weir_transport *t,
                          const struct weir_buf *buf);
     /** The peer has ended its stream. The result 0 closes the transport when
      * all writes are sent, a positive result keeps the writing side open, a
      * negative result aborts the connection with this error. Called at most
-     * once. While the writing side is open, connection_lost reports a reset,
-     * with a delay of up to 20 ms in the first 20 ms. */
+     * once. If the writing side was kept open, connection_lost reports a later
+     * reset; a reset in the first 20 ms is reported up to 20 ms late. */
     int (*eof_received)(void *user, weir_transport *t);
 
     /** Buffered only: returns memory for up to @p hint bytes (0 means any
@@ -79,10 +85,11 @@ struct weir_protocol {
      * A negative result aborts the connection with this error. */
     int (*buffer_updated)(void *user, weir_transport *t, size_t len);
     /** Buffered only, optional. Without this entry bytes are received into the
-     * pool and then copied to the memory of get_buffer. With it the kernel
-     * receives directly into that memory, and the protocol must keep the memory
-     * valid, even after the connection's end, until buffer_updated or this
-     * callback is called for it. May be called after connection_lost. */
+     * loop's receive pool and then copied to the memory of get_buffer. With it
+     * the kernel receives directly into that memory, and the protocol must keep
+     * the memory valid, even after the connection's end, until buffer_updated
+     * or this callback is called for it. May be called after
+     * connection_lost. */
     void (*release_buffer)(void *user, void *buf);
 
     /** Datagram only: a datagram has arrived; it may be empty. @p datagram is
@@ -90,9 +97,9 @@ struct weir_protocol {
     int (*datagram_received)(void *user, weir_transport *t,
                              const struct weir_datagram *datagram);
     /** Datagram only: a send or a receive failed with @p err. The endpoint
-     * stays open. @p peer is borrowed: the destination of the failed or refused
-     * datagram; NULL if the kernel does not report it, or the error has no
-     * peer. */
+     * stays open. @p peer is the destination of the failed or refused datagram,
+     * borrowed; it is NULL if the kernel does not report the destination, or
+     * the error has none. */
     void (*error_received)(void *user, weir_transport *t, int err,
                            const struct weir_address *peer);
 
@@ -109,23 +116,24 @@ struct weir_protocol {
     /** Subprocess only: the child has ended. Its pipes may still have bytes. */
     void (*process_exited)(void *user, weir_transport *t);
 
-    /** Stream and buffered, on a Unix socket that was made with fd_limit: @p
-     * count descriptors have arrived with bytes, which are delivered next. Each
-     * descriptor is given once, in the order of sending, before the byte that
-     * it was sent with; earlier bytes may be delivered together with this byte.
-     * The array is borrowed; the descriptors are given, close-on-exec,
-     * regardless of the result. @p lost is true if more descriptors followed
-     * and were closed, because of fd_limit or because the process has no free
-     * descriptor; then @p count may be 0. A negative result aborts the
-     * connection with this error. Not called while reading is paused. Without
-     * this entry descriptors are closed. */
+    /** Stream and buffered only, on a Unix socket with fd_limit (struct
+     * weir_connection_options): @p count descriptors have arrived. Each
+     * descriptor is passed once, in the order of sending, before the byte that
+     * it was sent with is delivered; bytes that were sent earlier may be
+     * delivered together with that byte. The array is borrowed. The descriptors
+     * are given, whatever the result, and are close-on-exec. @p lost is true if
+     * further descriptors were closed because of fd_limit, or because the
+     * process had no free descriptor; then @p count may be 0. A negative result
+     * aborts the connection with this error. Not called while reading is
+     * paused. Without this entry received descriptors are closed. */
     int (*fds_received)(void *user, weir_transport *t, const int *fds,
                         size_t count, bool lost);
 
-    /** Stream and buffered: weir_transport_move() has given the connection to
-     * another loop. The last callback, instead of connection_lost; the user
-     * pointer is no longer used here, but the factory of the move may use it in
-     * the other loop. Without this entry the connection cannot move. */
+    /** Stream and buffered only: weir_transport_move() has moved the connection
+     * to another loop. This is the last callback, instead of connection_lost.
+     * The user pointer is no longer used on this loop, but the factory of the
+     * move may use it on the other loop. Without this entry the connection
+     * cannot move. */
     void (*connection_moved)(void *user, weir_transport *t);
 };
 
@@ -138,11 +146,12 @@ struct weir_protocol_binding {
 };
 
 /** Makes the protocol of a new connection. Called when the connection is
- * established, before connection_made. @p t is only for queries (addresses,
- * loop). After a result of 0 both connection_made and connection_lost will be
- * called. After a negative result neither is called, the descriptor is closed,
- * and the error is passed to the done of the call or, in a server, to the
- * exception hook; a TCP client of the server gets a reset. */
+ * established, before connection_made. Only getters may be called on @p t, for
+ * example for its addresses and its loop. After a result of 0 both
+ * connection_made and connection_lost will be called. After a negative result
+ * neither is called, the descriptor is closed, and the error is passed to the
+ * @c done callback of the call that makes the connection. In a server it is
+ * passed to the exception hook, and a TCP client gets a reset. */
 typedef int weir_factory_fn(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret);
 

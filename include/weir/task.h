@@ -1,19 +1,19 @@
 /**
- * @file task.h
- * Tasks: functions that may wait as if they blocked, each on its own stack.
+ * @file task.h Tasks: functions that may wait as if they blocked, each on its
+ * own stack.
  *
- * A task runs until it calls a function that suspends. Then the loop continues,
- * and when there is a result the task continues from the ready queue, never
- * inside a call of other code. Between two suspending calls nothing else runs
- * on the loop.
+ * A task runs until it calls a function that suspends. Then the loop runs other
+ * tasks and callbacks. When the function has its result, the loop continues the
+ * task from the ready queue, never inside a call of other code. Between two
+ * suspending calls of a task nothing else runs on the loop.
  *
  * **Suspending calls** that need not wait return without suspending. But after
- * 128 such calls other tasks run, so that no task blocks the others. A task
- * whose calls are quick continues for 20 us more, up to 2048 calls in all. In a
- * busy loop, whose last iteration took more than a millisecond and left work,
- * the first limit is 8 calls, and the clock is read each time the number of
- * calls has doubled. Do not ignore results: a loop that ignores them never
- * ends.
+ * 128 such calls in a row other tasks run, so that no task blocks the others. A
+ * task whose calls are quick continues for 20 us more, up to 2048 calls in all.
+ * In a busy loop, whose last iteration took more than a millisecond and left
+ * work, the first limit is 8 calls instead of 128, and the clock is read each
+ * time the number of calls has doubled. Do not ignore the results of suspending
+ * calls: a C loop that ignores -ECANCELED never ends.
  *
  * **Cancellation** interrupts the innermost wait of the task. Exactly one call
  * returns -ECANCELED for it:
@@ -23,49 +23,53 @@
  *   returns -ECANCELED. If the call already has another result (or the awaited
  *   object has ended), it returns this result, and the next call returns
  *   -ECANCELED.
- * - weir_server_serve_forever() returns 0 instead after an announced stop.
- * - Later calls work again, so that a task can clean up.
+ * - weir_server_serve_forever() returns 0 instead of -ECANCELED after an
+ *   announced stop.
+ * - The suspending calls after that one work again, so that a task can clean
+ *   up.
  * - A task that is cancelled before its first run still runs, and its first
  *   suspending call fails. asyncio does not run it, but in weir the function
  *   must free its argument.
  * - While the loop is being freed, every suspending call returns -ECANCELED.
- *   Calls that wait for the end of a task still wait, unless tasks wait for
- *   each other in a cycle: the cycle is broken at the task that was started
- *   last.
+ *   Calls that wait for the end of a task still wait. If tasks wait for each
+ *   other in a cycle, the task that was started last stops waiting.
  *
  * A task that ignores results while the loop is being freed is **parked** after
- * 10 000 suspending calls: it never runs again, other tasks see that it has
- * ended with -ECANCELED, and the exception hook gets its name. Its stack is
- * freed with the loop, and so is the stream of a connection's handler. Memory,
- * descriptors and handles that the stack refers to are not released, and a
- * handle to an object of the loop keeps the loop's memory.
+ * 10 000 suspending calls: it never runs again, its result for other tasks is
+ * -ECANCELED, and the exception hook gets its name. Its stack is freed with the
+ * loop. If the task serves a connection, the stream is freed, too. Memory,
+ * descriptors and handles that only the stack refers to are not released, and
+ * such a handle to an object of the loop keeps the loop's memory.
  *
  * **Time-outs** are scopes; see weir_timeout_begin().
  *
  * **Stacks** have a fixed size, 256 KiB by default. A stack takes memory for
  * its touched pages and 2 bytes of page tables for each KiB of addresses; an
  * idle task of the default size costs 5.5 KB in all. Below each stack is its
- * guard, 256 KiB of addresses that cannot be used. Limits on addresses
- * (RLIMIT_AS, RLIMIT_DATA, a vm.overcommit_memory of 2) count stack and guard:
- * 512 KiB for a task of the default size; beyond them a spawn fails with
- * -ENOMEM. After mlockall(MCL_FUTURE) a whole stack takes memory at once, and
- * stack and guard count as locked memory, so that a thousand tasks lock 512 MiB
- * and reach RLIMIT_MEMLOCK without CAP_IPC_LOCK. Lock only the necessary memory
- * with mlock() instead, or choose small stacks.
+ * **guard**, 256 KiB of addresses that cannot be used. Limits on addresses
+ * (RLIMIT_AS, RLIMIT_DATA, vm.overcommit_memory = 2) count stack and guard, 512
+ * KiB for a task of the default size. If such a limit is reached,
+ * weir_task_spawn() fails with -ENOMEM.
  *
- * A loop keeps up to 64 MiB of touched pages of ended tasks for its next tasks,
- * until a few seconds after the last task of a burst has ended, or
- * weir_loop_trim().
+ * After mlockall(MCL_FUTURE) a whole stack takes memory at once, and stack and
+ * guard count as locked memory: a thousand tasks lock 512 MiB, which exceeds
+ * the usual RLIMIT_MEMLOCK of a process without CAP_IPC_LOCK. Lock only the
+ * necessary memory with mlock() instead, or choose small stacks.
  *
- * An access to the guard ends the process with SIGSEGV, and
- * weir_loop_report_stack_overflow() makes it print the task. The guard catches:
- * - Always: deep recursion, and frames that are smaller than the guard.
- * - Larger frames (a local array of megabytes, alloca, a variable-length
- *   array), if their code was compiled with -fstack-clash-protection, which
- *   weir's pkg-config file and meson dependency set. Other code can pass the
- *   guard and overwrite the stack of another task unnoticed: build your
- *   libraries with the flag, or call code with large frames in the executor.
- * - A write to a wrong address, only if it hits a guard by chance.
+ * A loop keeps up to 64 MiB of touched stack pages of ended tasks for its next
+ * tasks. It frees them a few seconds after the last of many tasks has ended,
+ * and in weir_loop_trim().
+ *
+ * An access to the guard ends the process with SIGSEGV; after
+ * weir_loop_report_stack_overflow() the process prints the task's name first.
+ * The guard catches:
+ * - deep recursion, and frames that are smaller than the guard, always;
+ * - larger frames (a local array of megabytes, alloca, a variable-length
+ *   array), if their code was compiled with -fstack-clash-protection. weir's
+ *   pkg-config file and meson dependency set this flag. Other code can skip the
+ *   guard and overwrite the stack of another task unnoticed: compile your
+ *   libraries with the flag, or call code with large frames in the executor;
+ * - a write to a wrong address, only if it hits a guard by chance.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -82,8 +86,8 @@
 
 WEIR_BEGIN_DECLS
 
-/** The function of a task. Its result is the task's; negative ones are
- * errors. */
+/** The function of a task. Its result is the task's result; a negative result
+ * is an error. */
 typedef int weir_task_fn(weir_loop *loop, void *arg);
 
 /** Options of weir_task_spawn(). */
@@ -92,23 +96,24 @@ struct weir_task_options {
     /** Name for dumps, reports and messages; the first 31 bytes are copied. */
     const char *name;
     /** Stack size in bytes, from 16 KiB to 1 GiB, rounded up to a power of two;
-     * default: the loop's (256 KiB). Only touched pages take memory; see the
-     * head of this file. */
+     * default: the stack_size_bytes of the loop, 256 KiB if not set. Only
+     * touched pages take memory; see the head of this file. */
     size_t stack_size_bytes;
 };
 
 /**
- * Start a task; it first runs from the ready queue. May be called from anywhere
- * on the loop, callbacks included; asyncio's create_task.
+ * Start a task; asyncio's create_task. The task first runs from the ready
+ * queue, not inside this call. Callbacks may call this function, too.
  *
  * If the task ends with an error other than -ECANCELED and has no handle, the
  * loop calls the exception hook.
  *
- * @param ret  the task; one reference is given, see weir_task_ref(); NULL if
- *             not wanted
- * @retval -EINVAL     no function, or an invalid stack size
- * @retval WEIR_ESTACKLIMIT  no more guarded stacks: the kernel is older than
- *                           Linux 6.13 and vm.max_map_count is reached
+ * @param ret  set to the task; one reference is given, see weir_task_ref(); may
+ *             be NULL
+ * @retval -EINVAL     @p fn is NULL, or the stack size is invalid
+ * @retval WEIR_ESTACKLIMIT  no further stack with a guard is possible, because
+ *                           the kernel is older than Linux 6.13 and
+ *                           vm.max_map_count is reached
  */
 WEIR_API WEIR_MUST_USE int
 weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
@@ -116,21 +121,23 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
 
 /**
  * Wait for a task's end and release a reference to it. If the waiting task is
- * cancelled, @p task is cancelled, too, and the call waits until it has ended;
- * see weir_future_await().
+ * cancelled, @p task is cancelled, too, and the call still waits until @p task
+ * has ended; see weir_future_await().
  *
  * @param task  one reference is taken, even on failure, except -EPERM and
  *              -ECHILD
- * @param ret   the result of its function, even with -ECANCELED; may be NULL
- * @return      0 if it has ended
- * @retval -EDEADLK    a task cannot wait for itself
+ * @param ret   set to the result of the task's function, even if the call
+ *              returns -ECANCELED; may be NULL
+ * @return      0 when the task has ended
+ * @retval -EDEADLK    @p task is the running task
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_task_join(weir_task *task, int *ret);
 
-/** Take another reference to a task. Each reference, of the spawn and of this
- * call, is released once: by weir_task_unref() or weir_task_join(). A task runs
- * even without references. After its end the last reference frees it. */
+/** Take another reference to a task. weir_task_unref() or weir_task_join()
+ * releases each reference, of this call and of weir_task_spawn(), once. A task
+ * runs even without references. After its end the release of the last reference
+ * frees it. */
 WEIR_API weir_task *weir_task_ref(weir_task *task);
 
 /** Release a reference to a task. */
@@ -151,25 +158,27 @@ WEIR_API bool weir_task_cancel(weir_task *task);
 WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
 
 /**
- * Withdraw a cancellation: the task has handled it and continues. If no
- * cancellation is left, and no call has returned -ECANCELED for the last one,
- * no call will.
+ * Withdraw a cancellation, because the task has handled it and continues. If no
+ * cancellation is left and no call has returned -ECANCELED for the last one
+ * yet, no call will.
  *
  * @return weir_task_get_cancelling() after the call
  */
 WEIR_API uint32_t weir_task_uncancel(weir_task *task);
 
 /**
- * Get the end of a task as a future, done with the result of its function.
+ * Get a future that is done when the task ends, with the result of the task's
+ * function.
  *
- * @return the future; borrowed as long as the handle
+ * @return the future, borrowed; valid as long as the program has a reference to
+ *         the task
  */
 WEIR_API weir_future *weir_task_get_future(weir_task *task);
 
 /**
  * Get the name of a task.
  *
- * @return the name, never NULL; borrowed until weir_task_set_name()
+ * @return the name, never NULL; borrowed, valid until weir_task_set_name()
  */
 WEIR_API const char *weir_task_get_name(const weir_task *task);
 
@@ -183,16 +192,16 @@ WEIR_API void weir_task_set_name(weir_task *task, const char *name);
 /**
  * Get the running task.
  *
- * @return the task, borrowed; NULL outside of tasks
+ * @return the task, borrowed; NULL if no task runs, for example in a callback
  */
 WEIR_API weir_task *weir_task_get_current(const weir_loop *loop);
 
 /**
  * Sleep for some time.
  *
- * @param delay_ns  the time; 0 is the same as weir_yield(), UINT64_MAX sleeps
- *                  until cancelled
- * @return          0 after the time
+ * @param delay_ns  the time; with 0 the call is the same as weir_yield(), with
+ *                  UINT64_MAX it sleeps until the task is cancelled
+ * @return          0 when the time has passed
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_sleep(weir_loop *loop, uint64_t delay_ns);
@@ -213,42 +222,44 @@ WEIR_API WEIR_MUST_USE int weir_sleep_until(weir_loop *loop, uint64_t when_ns);
  */
 WEIR_API WEIR_MUST_USE int weir_yield(weir_loop *loop);
 
-/** A time limit around a part of a task; see weir_timeout_begin(). The task
- * declares it, and must not move it between begin and end. */
+/** A time-out scope: a time limit for a part of a task; see
+ * weir_timeout_begin(). The task declares the struct, usually as a local
+ * variable, and must not copy or move it between begin and end. */
 struct weir_timeout {
     /** Used by the library. */
     uint64_t opaque[10];
 };
 
 /**
- * Begin a part of the running task that is limited to @p delay_ns.
+ * Begin a time-out scope: the code of the running task between this call and
+ * weir_timeout_end() is limited to @p delay_ns. asyncio's timeout().
  *
- * After the time the task is interrupted: its innermost wait, or its next
- * suspending call, returns -ECANCELED, once. Then weir_timeout_end() changes
- * -ECANCELED to -ETIMEDOUT:
+ * When the time has passed, the task is interrupted: the call that waits, or
+ * the next suspending call, returns -ECANCELED, once. Then weir_timeout_end()
+ * changes -ECANCELED to -ETIMEDOUT:
  *
  *     struct weir_timeout limit;
  *     weir_timeout_begin(loop, &limit, WEIR_SECONDS(5));
  *     ssize_t n = weir_reader_readline(reader, line, sizeof(line));
  *     n = weir_timeout_end(&limit, n);
  *
- * An error of this call may be ignored: the suspending calls inside return it,
- * too. Scopes nest, and end in reverse order. If the task was also cancelled,
- * or an enclosing scope has also expired, the result is still -ECANCELED: the
- * outermost reason wins. asyncio's timeout().
+ * An error of this call may be ignored, because the suspending calls inside
+ * return it, too. Scopes nest, and end in reverse order. If the task was also
+ * cancelled, or an enclosing scope has also expired, weir_timeout_end() returns
+ * -ECANCELED, so that the enclosing code can handle that.
  *
  * @param timeout   the scope; held until weir_timeout_end(), which may be
- *                  called even after an error
+ *                  called even after an error of this call
  * @param delay_ns  the limit; 0 interrupts the next suspending call that would
  *                  wait, UINT64_MAX sets no limit yet
- * @retval WEIR_ENOTTASK  not in a task
+ * @retval WEIR_ENOTTASK  no task runs, for example in a callback
  */
 WEIR_API int weir_timeout_begin(weir_loop *loop, struct weir_timeout *timeout,
                                 uint64_t delay_ns);
 
 /**
- * Begin a time-out that ends at a time on the clock of weir_loop_get_time();
- * asyncio's timeout_at().
+ * Begin a time-out scope that expires at a time on the clock of
+ * weir_loop_get_time(); asyncio's timeout_at().
  *
  * @param timeout  the scope; held until weir_timeout_end()
  * @param when_ns  the time; UINT64_MAX sets no limit yet
@@ -259,9 +270,11 @@ WEIR_API int weir_timeout_begin_at(weir_loop *loop,
                                    uint64_t when_ns);
 
 /**
- * Move the limit. May be called from anywhere on the loop.
+ * Change the time at which a scope expires. Any callback or task of the loop
+ * may call this.
  *
- * @param when_ns  on the clock of weir_loop_get_time(); UINT64_MAX is no limit
+ * @param when_ns  the new time, on the clock of weir_loop_get_time();
+ *                 UINT64_MAX is no limit
  * @retval -ESTALE  the scope has expired or ended, or its task was parked
  */
 WEIR_API int weir_timeout_reschedule(struct weir_timeout *timeout,
@@ -270,7 +283,8 @@ WEIR_API int weir_timeout_reschedule(struct weir_timeout *timeout,
 /**
  * Get the time at which the scope expires.
  *
- * @return on the clock of weir_loop_get_time(); UINT64_MAX is no limit
+ * @return the time, on the clock of weir_loop_get_time(); UINT64_MAX is no
+ *         limit
  */
 WEIR_API uint64_t weir_timeout_get_when(const struct weir_timeout *timeout);
 
@@ -282,21 +296,22 @@ WEIR_API uint64_t weir_timeout_get_when(const struct weir_timeout *timeout);
 WEIR_API bool weir_timeout_is_expired(const struct weir_timeout *timeout);
 
 /**
- * End a scope; must be called. If a task returns inside a scope, or ends scopes
- * out of order, the process ends with a message that has the task's name. If
- * the scope has expired and no call has returned -ECANCELED for it, no call
- * will.
+ * End a time-out scope. Every scope must be ended: if a task returns inside a
+ * scope, or ends scopes out of order, the process ends with a message that has
+ * the task's name. If the scope has expired and no call has returned -ECANCELED
+ * for it yet, no call will.
  *
  * @param timeout  the innermost scope of the running task
  * @param result   the result of the code inside
- * @return         @p result; but -ETIMEDOUT if it is -ECANCELED because this
- *                 scope expired
+ * @return         -ETIMEDOUT if @p result is -ECANCELED because this scope
+ *                 expired; otherwise @p result
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_timeout_end(struct weir_timeout *timeout,
                                                 ssize_t result);
 
-/** A group of tasks; see weir_task_group_begin(). The task declares it, and
- * must not move it between begin and end. */
+/** A group of tasks; see weir_task_group_begin(). The task declares the struct,
+ * usually as a local variable, and must not copy or move it between begin and
+ * end. */
 struct weir_task_group {
     /** Used by the library. */
     uint64_t opaque[16];
@@ -310,19 +325,20 @@ struct weir_task_group {
  * its siblings and interrupts the task that began the group.
  *
  * @param group  the group; held until weir_task_group_end() returns
- * @retval WEIR_ENOTTASK  not in a task
+ * @retval WEIR_ENOTTASK  no task runs, for example in a callback
  */
 WEIR_API WEIR_MUST_USE int weir_task_group_begin(weir_loop *loop,
                                                  struct weir_task_group *group);
 
 /**
- * Start a task in a group. May be called from anywhere on the loop, members of
- * the group included.
+ * Start a task in a group. Any callback or task of the loop may call this, even
+ * a task of the group.
  *
  * @param ret  as weir_task_spawn()
  * @return     as weir_task_spawn()
- * @retval -ESTALE  a member has failed, the group was cancelled, or
- *                  weir_task_group_end() has seen the end of all members
+ * @retval -ESTALE  a task of the group has failed, the group was cancelled, or
+ *                  all its tasks have ended and weir_task_group_end() is about
+ *                  to return
  */
 WEIR_API WEIR_MUST_USE int
 weir_task_group_spawn(struct weir_task_group *group, weir_task_fn *fn,
@@ -333,19 +349,20 @@ weir_task_group_spawn(struct weir_task_group *group, weir_task_fn *fn,
 WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
 
 /**
- * Wait until all tasks of a group have ended; must be called. A task that
- * returns with an open group ends the process.
+ * Wait until all tasks of a group have ended. Every group must be ended: if a
+ * task returns without this call, the process ends with a message.
  *
- * A negative @p result cancels the tasks first. A cancellation of the waiting
- * task cancels them, too, and the call still waits until they have ended. If
- * the waiting task was cancelled and the call returns an error other than
- * -ECANCELED, the next suspending call returns -ECANCELED.
+ * If @p result is negative, the tasks of the group are cancelled first. If the
+ * waiting task is cancelled, the tasks of the group are cancelled, too, and the
+ * call still waits until they have ended. If the waiting task was cancelled and
+ * the call returns an error other than -ECANCELED, the next suspending call
+ * returns -ECANCELED.
  *
  * @param group   the group, begun by the running task
  * @param result  the result of the code between begin and end
- * @return        the first error of a member; otherwise @p result if it is an
- *                error other than -ECANCELED; otherwise -ECANCELED if the
- *                waiting task was cancelled; otherwise @p result
+ * @return        the first of these that applies: the first error of a task of
+ *                the group; @p result, if it is an error other than -ECANCELED;
+ *                -ECANCELED, if the waiting task was cancelled; @p result
  * @retval -EINVAL  another task began the group
  * @suspends yes
  */
@@ -355,23 +372,25 @@ WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
 /**
  * Run the loop until a task has ended.
  *
- * SIGINT or SIGTERM announces a stop (weir_loop_announce_stop()) and cancels
- * the task; a second signal of either kind ends the run at once. Other tasks
- * are not affected. If several main tasks run, each on its own thread, each
- * signal reaches all of them without help from the program.
+ * The task is the **main task** of the run. SIGINT or SIGTERM announces a stop
+ * (weir_loop_announce_stop()) and cancels the main task; a second signal of
+ * either kind ends the run at once. Other tasks are not affected. If several
+ * main tasks run, each on its own thread, each signal reaches all of them
+ * without help from the program.
  *
  * While a main task runs, the process has a handler for both signals, which any
- * thread may execute. No signal is blocked. Executed programs (fork and exec,
- * posix_spawn) and forked children have the default action for both. A signal
- * is not handled if the program has its own sigaction() for it, ignores it, or
- * blocks it in every thread. A signal that this loop handles
- * (weir_loop_add_signal_handler()) goes to that handler and not to the task.
+ * thread may execute. No signal is blocked. Forked children and executed
+ * programs have the default action for both signals. A signal does not cancel
+ * the main task if the program has its own sigaction() for it, ignores it, or
+ * blocks it in every thread. If the loop has its own handler for the signal
+ * (weir_loop_add_signal_handler()), only that handler is called.
  *
  * @param loop  the loop; held
- * @param ret   its result; may be NULL
- * @return      0 if the task has ended; an error of weir_task_spawn() if it was
- *              not started
- * @retval -EINTR      a second SIGINT or SIGTERM; the task has not ended
+ * @param ret   set to the result of the task; may be NULL
+ * @return      0 when the task has ended, or an error of weir_task_spawn() if
+ *              the task was not started
+ * @retval -EINTR      a second SIGINT or SIGTERM has arrived; the task has not
+ *                     ended
  * @retval -ECANCELED  weir_loop_stop() was called first; the task has not ended
  * @retval -EBUSY      the loop is already running
  * @retval WEIR_ERINGLOST  the kernel lost completions; the task has not ended
@@ -385,13 +404,14 @@ WEIR_API WEIR_MUST_USE int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn,
  * When the task has ended, all other tasks are cancelled and run to their end
  * before the loop is freed.
  *
- * To see failures that no call returns, set an exception hook at the start of
- * the task. SIGINT or SIGTERM interrupts the task: a call that waits returns
- * -ECANCELED, and weir_server_serve_forever() returns 0. A second signal ends
- * the run with -EINTR. To use more cores, call this function on several
- * threads: each gets the signals (see weir_loop_run_task()).
+ * SIGINT or SIGTERM interrupts the task: a call that waits returns -ECANCELED,
+ * and weir_server_serve_forever() returns 0. A second signal ends the run with
+ * -EINTR. To log errors that no call returns, set an exception hook at the
+ * start of the task (weir_loop_set_exception_handler()). To use more cores,
+ * call this function on several threads; each signal reaches all of them (see
+ * weir_loop_run_task()).
  *
- * @param options  of the loop; borrowed, NULL for all defaults
+ * @param options  the options of the loop; borrowed, NULL for all defaults
  * @return         the result of the task, or an error of weir_loop_new() or
  *                 weir_loop_run_task()
  * @thread any
@@ -402,19 +422,21 @@ WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
 /**
  * Start a task from another thread; asyncio's run_coroutine_threadsafe.
  *
- * The loop must not be freed during the call. If it might be, post a callback
- * that spawns the task (weir_mailbox_call_soon()).
+ * The loop must not be freed during this call. If it might be, use
+ * weir_mailbox_call_soon() with a callback that spawns the task.
  *
- * If 0 is returned, exactly one of @p fn and @p dropped is called, once. @p
- * dropped is called on the loop's thread: inside weir_loop_free() if the loop
- * is freed first, or if there is no memory for the task; then the loop also
- * calls the exception hook.
+ * If 0 is returned, either @p fn or @p dropped is called, once, on the loop's
+ * thread. @p dropped is called in two cases: inside weir_loop_free(), if the
+ * loop is freed before the task has started; and from the loop, if there is no
+ * memory for the task. In the second case the loop also calls the exception
+ * hook.
  *
- * @param fn       the function of the task, on the loop's thread
+ * @param fn       the function of the task, which runs on the loop's thread
  * @param dropped  called with @p arg if the task is not started; may be NULL
  * @retval -ENOBUFS    the loop's post_limit is reached
  * @retval -ECHILD     the loop was made before fork()
- * @retval -ESHUTDOWN  the loop has ended; neither will be called
+ * @retval -ESHUTDOWN  the loop has ended; neither @p fn nor @p dropped will be
+ *                     called
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
@@ -422,16 +444,17 @@ weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg,
                            weir_callback_fn *dropped);
 
 /**
- * Write the name of a task that overruns its stack.
+ * Make the process write the name of a task that overflows its stack before it
+ * ends.
  *
  * Installs a handler for SIGSEGV and SIGBUS, with an alternate stack for this
- * thread. The handler writes a line with the task's name and its stack's size
- * to @p fd, and then passes the signal to the previous handler, or to the
- * system. The handler is for the whole process; only the first call sets the
- * descriptor.
+ * thread. When a task has overflowed its stack, the handler writes a line with
+ * the task's name and its stack's size to @p fd. Then it passes the signal to
+ * the previous handler, or to the system. The process has one handler for all
+ * loops; only the first call sets the descriptor.
  *
- * @param loop  a loop that runs on this thread; borrowed. Its end removes the
- *              alternate stack
+ * @param loop  a loop that runs on this thread; borrowed. When it is freed, the
+ *              alternate stack is removed
  * @param fd    the descriptor to write to, usually 2
  * @return      0, even if the handler is already installed
  * @retval -ENOMEM  no memory
