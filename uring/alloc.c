@@ -11,7 +11,7 @@
 static void *alloc_default_alloc(void *arg, size_t size)
 {
     (void)arg;
-    wr_assert(size > 0); /* promised by base.h */
+    wr_assert(size > 0); /* required of callers by base.h */
     return malloc(size);
 }
 

@@ -18,8 +18,8 @@
 
 _Noreturn void wr_check_failed(const char *cond, const char *file, int line);
 
-/* Prints a misuse that no call can return as an error, and aborts. @task is the
- * name of the task, or NULL for the program. */
+/* Prints a message about a misuse that no call can return as an error, and
+ * aborts. @task is the name of the task, or NULL for the program. */
 _Noreturn void wr_check_misused(const char *task, const char *what);
 
 #define wr_assert(cond)                                                        \

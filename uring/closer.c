@@ -104,7 +104,7 @@ static void closer_drop_item(void *arg)
 }
 
 /* Must be called with the mutex locked. If the item is already posted, the
- * owner will see that the closer is idle when it runs. */
+ * owner sees that the closer is idle when the item runs. */
 static void closer_tell_owner(struct wr_closer *closer)
 {
     if (!closer->is_awaited || closer->is_posted) {

@@ -74,7 +74,7 @@ static void jobs_init_cond(pthread_cond_t *cond)
     err = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     wr_check(err == 0);
     err = pthread_cond_init(cond, &monotonic);
-    wr_check(err == 0); /* it needs no memory */
+    wr_check(err == 0); /* needs no memory, so it cannot fail */
     pthread_condattr_destroy(&monotonic);
 }
 
@@ -88,7 +88,7 @@ void wr_jobs_init(struct wr_jobs *jobs, const struct wr_jobs_kind *kind,
     jobs->thread_limit = thread_limit;
     jobs->queue_limit = queue_limit;
     const int err = pthread_mutex_init(&jobs->mutex, NULL);
-    wr_check(err == 0); /* it needs no memory */
+    wr_check(err == 0); /* needs no memory, so it cannot fail */
     jobs_init_cond(&jobs->work);
     jobs_init_cond(&jobs->change);
     wr_list_init(&jobs->queue);

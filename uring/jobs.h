@@ -83,33 +83,35 @@ void wr_jobs_fini(struct wr_jobs *jobs);
  * wr_jobs_shut(). */
 WEIR_MUST_USE int wr_jobs_push(struct wr_jobs *jobs, struct wr_job *job);
 
-/* Takes back a job that has not started. Returns false if a thread has it or
- * had it; wr_jobs_rest() then returns true there. */
+/* Takes back a job that has not started. Returns false if a thread has started
+ * it; if the job still runs, its next wr_jobs_rest() returns true. */
 WEIR_MUST_USE bool wr_jobs_withdraw(struct wr_jobs *jobs, struct wr_job *job);
 
-/* Waits at most @limit_ns, on a job's thread. Returns true if the job was
- * withdrawn, or the jobs are not open any more. */
+/* Called by a running job to pause for at most @limit_ns. Returns true if the
+ * job should end, because it was withdrawn or the jobs are not open any
+ * more. */
 WEIR_MUST_USE bool wr_jobs_rest(struct wr_jobs *jobs, const struct wr_job *job,
                                 uint64_t limit_ns);
 
 WEIR_MUST_USE bool wr_jobs_are_open(struct wr_jobs *jobs);
 
-/* Called by the owner after `tell`, before it takes what is done. */
+/* Called by the owner after `tell`, before it takes the finished jobs. */
 void wr_jobs_hear(struct wr_jobs *jobs);
 
 void wr_jobs_take_done(struct wr_jobs *jobs, struct wr_list *ret);
 
-/* Returns true if there are no threads and no jobs, not even jobs that are
- * done. All threads were joined then. */
+/* Returns true if there are no threads, and no jobs, not even finished ones.
+ * Then all threads were joined. */
 WEIR_MUST_USE bool wr_jobs_are_over(struct wr_jobs *jobs);
 
 /* Refuses new jobs; threads end when no job is left. */
 void wr_jobs_shut(struct wr_jobs *jobs);
 
-/* Ends the jobs for their owner, which is not notified any more. Joins idle
- * threads and, if @waits, threads with jobs too. Moves the jobs that are done
- * to the end of @ret. Returns the number of jobs that still run. If it is 0 the
- * owner frees the jobs, else the last of their threads does. */
+/* Ends the owner's use of the jobs; `tell` is not called any more. Waits until
+ * the idle threads have ended or, if @waits is set, until all threads have.
+ * Appends the finished jobs to @ret. Returns the number of threads that still
+ * run a job. If it is 0 the owner frees the jobs, else the last of these
+ * threads does. */
 uint32_t wr_jobs_end(struct wr_jobs *jobs, bool waits, struct wr_list *ret);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * Leases: counted references to received bytes.
  *
- * A lease refers to one of three: a receive buffer, which counts its leases; a
- * block of its own; or a lease over a block, of which it is a part. Its length
- * is charged to the account of the receiving connection until its last
+ * A lease refers to a receive buffer, which counts its leases, to a block of
+ * its own, or to another lease over a block, of whose bytes it is a part. Its
+ * length is charged to the account of the receiving connection until its last
  * reference is dropped. During a callback bytes are borrowed: their lease is
  * charged only if it is kept.
  */
@@ -14,7 +14,8 @@
 
 /* Shorter remainders are copied, so that they do not pin a buffer. */
 #define WR_COMPACT_BELOW (4u << 10)
-/* Shorter kept pieces are copied: cheaper than tracking their position. */
+/* Shorter kept pieces are copied, which is cheaper than tracking their
+ * position. */
 #define WR_LEASE_LEAST (1u << WR_BLOCK_MIN_BITS)
 
 struct weir_lease {

@@ -77,10 +77,12 @@ struct wr_uring {
      * carried out on the loop's thread. May be NULL. The operation has not
      * completed yet, so the call may only take a note. */
     void (*lacks_worker)(struct wr_uring *uring);
-    uint64_t lacks_until_ns; /* until then no operation requests a worker */
-    /* A time at or before which a worker thread for files was at work, or 0.
-     * The last worker thread stays while it idles (Linux 5.19). If the CPUs
-     * that the process may use have changed, it ends after five seconds. */
+    /* no operation requests a worker before this time */
+    uint64_t lacks_until_ns;
+    /* The last time at which a worker thread for files is known to have
+     * existed, or 0 if none is known. An idle worker ends after five seconds at
+     * the earliest, and the last one only if the CPUs that the process may use
+     * have changed (Linux 5.19). */
     uint64_t worker_ns;
     /* Descriptors of counted closes that wait for a NOP to find a worker. */
     int *looking;

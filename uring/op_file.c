@@ -38,8 +38,8 @@ _Static_assert(sizeof(struct io_uring_sqe) ==
                    sizeof(((struct wr_file_op *)NULL)->entry),
                "a copy must fit");
 
-/* If there is a worker, an operation that ends with -ECANCELED is tried this
- * often in total: the last -ECANCELED is the file system's own error. */
+/* The most tries of an operation that ends with -ECANCELED although there is a
+ * worker. The last -ECANCELED is taken for the file system's own error. */
 #define DOUBTS_MAX 2u
 
 static wr_op_complete_fn op_file_completed;
@@ -68,8 +68,8 @@ static void op_file_end(struct wr_file_op *file, int32_t res)
     op->complete(op, res, 0);
 }
 
-/* Carries out the operation unless its owner has cancelled it. A close that has
- * not begun when its ring is gone is made all the same. */
+/* Carries out the operation unless its owner has cancelled it. A close is made
+ * even if it was cancelled. */
 static void op_file_work(struct wr_file_op *file)
 {
     const struct io_uring_sqe *entry = op_file_entry(file);
@@ -95,8 +95,8 @@ static struct io_uring_sqe *op_file_prepare(struct wr_file_op *file,
     return sqe;
 }
 
-/* Looks for a worker thread of the kind that the operation needs. For a splice,
- * which uses other workers than a NOP, a splice of 0 bytes looks. */
+/* Looks for a worker thread of the kind that the operation needs: with a NOP
+ * or, for a splice, whose workers are others, with a splice of 0 bytes. */
 static void op_file_look(struct wr_file_op *file)
 {
     struct io_uring_sqe *sqe = op_file_prepare(file, op_file_looked);
@@ -110,7 +110,8 @@ static void op_file_look(struct wr_file_op *file)
     }
 }
 
-/* Called instead of the owner's function, after the look for a worker. */
+/* Called instead of the owner's function, when the search for a worker has
+ * ended. */
 static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_file_op *file = op_file_of(op);

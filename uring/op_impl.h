@@ -12,7 +12,7 @@
 #include "sqe.h"
 #include "sys.h"
 
-/* For this time after a shortage of threads no operation requests a worker. */
+/* How long no operation requests a worker after a shortage of threads. */
 #define WR_WORKER_LACK_NS UINT64_C(1000000000)
 
 static inline void wr_op_note_lack(struct wr_uring *uring)
@@ -29,11 +29,11 @@ static inline bool wr_op_lacks_worker(const struct wr_uring *uring)
            wr_sys_now() < uring->lacks_until_ns;
 }
 
-/* For this time after a worker thread was at work there is one: the kernel
- * keeps the last worker for five seconds at least. */
+/* How long a worker thread that has worked is sure to exist: the kernel keeps
+ * the last worker for at least five seconds. */
 #define WR_WORKER_STAYS_NS UINT64_C(4000000000)
 
-/* Records whether there was a worker thread, at @asked_ns or later. */
+/* Records whether there was a worker thread at @asked_ns or later. */
 static inline void wr_op_note_worker(struct wr_uring *uring, bool was_there,
                                      uint64_t asked_ns)
 {

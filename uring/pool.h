@@ -19,10 +19,10 @@
  * WEIR_EBADBUFFER, and the buffer is lost: it is kept until the end and never
  * posted again.
  *
- * Free buffers are a stack, because the last one is still in the CPU's cache.
- * Few are posted, for the same reason. Receives with a system call
- * (wr_pool_recv()) fill an open buffer bit by bit, and start again at its
- * beginning when all its slices were released.
+ * Free buffers are a stack, because the buffer that was freed last is still in
+ * the CPU's cache. Few buffers are posted, for the same reason. Receives with a
+ * system call (wr_pool_recv()) fill an open buffer bit by bit, and start again
+ * at its beginning when all its slices were released.
  *
  * Leases (lease.h) refer to slices and are charged to accounts. A lease pins
  * its whole buffer. When leases pin a quarter of the buffers the pool is short:
@@ -186,7 +186,8 @@ WEIR_MUST_USE int32_t wr_pool_recv(struct wr_pool *pool,
                                    wr_pool_call_fn *call, int fd, uint32_t most,
                                    weir_lease **ret);
 
-/* The most buffers of one receive: 4 MiB, or 256 KiB of plain buffers. */
+/* How many buffers one receive fills at most: 4 MiB, or 256 KiB if buffers are
+ * not incremental. */
 #define WR_ROOM_BUFS 16u
 
 /* Between wr_pool_open_room() and wr_pool_close_room(). */
@@ -197,16 +198,17 @@ struct wr_room {
     weir_lease *leases[WR_ROOM_BUFS];
 };
 
-/* The two halves of wr_pool_recv(), for another system call in between. The
- * first returns false without memory. @res is the call's result. */
+/* The two halves of wr_pool_recv(), for a caller that makes another system call
+ * in between. The first returns false if out of memory. @res is the call's
+ * result. */
 WEIR_MUST_USE bool wr_pool_open_room(struct wr_pool *pool, struct wr_room *room,
                                      uint32_t most);
 WEIR_MUST_USE weir_lease *wr_pool_close_room(struct wr_pool *pool,
                                              struct wr_account *account,
                                              struct wr_room *room, int32_t res);
 
-/* The most datagrams of one system call, and the most buffers for them: 4 MiB,
- * or 256 KiB of plain buffers. */
+/* How many datagrams one system call receives at most, and how many buffers
+ * they fill: 4 MiB, or 256 KiB if buffers are not incremental. */
 #define WR_SLOTS_MAX  64u
 #define WR_SLOTS_BUFS 16u
 #define WR_SLOT_ALIGN 64u
@@ -214,7 +216,8 @@ WEIR_MUST_USE weir_lease *wr_pool_close_room(struct wr_pool *pool,
 /* Between wr_pool_open_slots() and wr_pool_close_slots(). */
 struct wr_slots {
     uint32_t count;
-    uint32_t used; /* set by the caller: how many, from the first on */
+    /* set by the caller: slots with a datagram, from the first */
+    uint32_t used;
     uint32_t buf_count;
     struct wr_pool_buf *bufs[WR_SLOTS_BUFS];
     uint32_t ends[WR_SLOTS_BUFS]; /* slots up to the end of each buffer */
@@ -223,7 +226,7 @@ struct wr_slots {
 };
 
 /* Takes up to @most slots of @stride bytes, a multiple of WR_SLOT_ALIGN; fewer
- * if buffers or memory are short. Returns false without any slot. */
+ * if buffers or memory are short. Returns false if it got no slot. */
 WEIR_MUST_USE bool wr_pool_open_slots(struct wr_pool *pool,
                                       struct wr_slots *slots, uint32_t stride,
                                       uint32_t most);

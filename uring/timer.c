@@ -14,10 +14,10 @@
  * neighbours and the slot.
  *
  * Opening a slot of a million timers would stop the loop for 40 ms. So each
- * expiry deals out a few timers of the next slots early, into stages: a list
- * for each digit of the level below. When the slot opens, whole lists are
- * moved. New timers are added to the slot itself and are dealt out after the
- * older timers, which keeps the order.
+ * expiry takes a few timers out of the next slot of each level early, and sorts
+ * them into stages, one list for each slot of the level below. When the slot
+ * opens, these lists are moved as a whole. New timers are added to the slot
+ * itself and are dealt out after the older timers, which keeps the order.
  */
 #include "timer.h"
 
@@ -313,7 +313,8 @@ static void timer_deal(struct wr_wheel *wheel, struct wr_list *list)
 }
 
 /* Moves the stages of an opening slot into the level below. Timers with digit 0
- * there go further down, before timers that are dealt later. */
+ * there are dealt out to lower levels, before the timers that are still in the
+ * slot's own list. */
 static void timer_unstage(struct wr_wheel *wheel, unsigned level)
 {
     uint64_t left = wheel->staged[level] & ~UINT64_C(1);

@@ -7,11 +7,13 @@
  * one call, in non-blocking mode. The mode of the original is not changed,
  * because it belongs to the open file, which other processes share. If the
  * second open is refused the call is made on the descriptor itself, and may
- * wait. In that case the loop's thread moves a pipe's bytes through its own
- * pipe, since a splice to or from a non-blocking pipe does not wait. At a
- * terminal it polls first, and moves as much as needs no wait, but waits if
- * another process was faster. It blocks the signals of a write, which other
- * threads always block.
+ * wait.
+ *
+ * The loop's thread avoids that wait as far as it can. It moves the bytes of a
+ * pipe through a pipe of its own, since a splice to or from a non-blocking pipe
+ * does not wait. It polls a terminal first, and moves only as much as needs no
+ * wait, but waits if another process was faster. It also blocks the signals
+ * that a write may raise, which other threads always block.
  */
 #include "work.h"
 

@@ -2,8 +2,8 @@
  * The system calls of entries that can block. Threads of the poll engine make
  * them, or the loop's thread if no thread can be made.
  *
- * They use no ring. A file system's own -ECANCELED is returned as -EIO, so that
- * -ECANCELED means a cancellation.
+ * The functions use no ring. A file system's own -ECANCELED is returned as
+ * -EIO, so that -ECANCELED means a cancellation.
  */
 #ifndef WEIR_URING_WORK_H
 #define WEIR_URING_WORK_H
@@ -14,7 +14,8 @@
 
 #include <stdbool.h>
 
-/* Pauses. Returns 0, or a negative error with which the entry must end. */
+/* Pauses between two attempts. Returns 0, or a negative error, which becomes
+ * the result of the entry. */
 typedef int wr_rest_fn(void *arg);
 
 /* Makes the call of an entry. Returns its result or a negative error. A read or
@@ -25,18 +26,22 @@ typedef int wr_rest_fn(void *arg);
 WEIR_MUST_USE int32_t wr_work(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
                               void *arg);
 
-/* wr_work() on the loop's thread, which may wait for disks and file servers.
- * Returns -EAGAIN instead of waiting for another program's bytes, space, open
- * or lease, or for a modem. No write raises SIGPIPE or SIGXFSZ. */
+/* Like wr_work(), on the loop's thread. Waits for disks and file servers, but
+ * not for other programs: returns -EAGAIN where it would wait for another
+ * program's bytes or space, or to open a FIFO or a leased file. Opens a
+ * terminal without waiting for its carrier. A write raises neither SIGPIPE nor
+ * SIGXFSZ. */
 WEIR_MUST_USE int32_t wr_work_here(const struct io_uring_sqe *sqe);
 
-/* True for a read, a write or a splice of a pipe, a terminal or a socket, which
- * needs no file system. wr_work_here() does not wait for it. */
+/* Returns true for a read, a write or a splice of a pipe, a terminal or a
+ * socket. These need no file system, and wr_work_here() does not wait in
+ * them. */
 bool wr_work_asks_nothing(const struct io_uring_sqe *sqe);
 
-/* True for a read, a write or a splice at the file's own position. */
+/* Returns true for a read, a write or a splice at the file's own position. */
 bool wr_work_waits(const struct io_uring_sqe *sqe);
-/* True if a read or a write has an offset. A pipe ignores it, as in a ring. */
+/* Returns true for a read or a write with an offset, which a pipe ignores, as
+ * in a ring. */
 bool wr_work_has_places(const struct io_uring_sqe *sqe);
 
 WEIR_MUST_USE int32_t wr_work_open(const struct io_uring_sqe *sqe,

@@ -15,7 +15,8 @@
 
 /* Blocks do not grow beyond this size, unless a join needs a larger block. */
 #define BLOCK_MAX ((size_t)1 << 28)
-/* Unread bytes go into blocks of this size, as memory may be short. */
+/* The largest block for bytes that are copied back as unread. Smaller blocks
+ * are easier to get when memory is short. */
 #define UNREAD_MAX ((size_t)1 << 20)
 /* A large queue of n bytes ends up in about SHARES * log n blocks. */
 #define SHARES 16u

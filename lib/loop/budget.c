@@ -1,9 +1,10 @@
 /*
  * The arithmetic and the queues of budget.h.
  *
- * A share is a sixteenth of the bytes left before the reserve. n connections
- * that use their full share leave 1/(1 + n/16) of these bytes, so that only the
- * least shares use the reserve.
+ * A connection's share is a sixteenth of the bytes that are free below the
+ * reserve. When n connections use their full shares, 1/(1 + n/16) of these
+ * bytes are still free, so only the least shares (WR_HELD_LEAST) use the
+ * reserve.
  */
 #include "budget.h"
 
@@ -348,8 +349,8 @@ struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
         return NULL;
     }
     struct wr_demand *demand = budget_take_first(round);
-    /* At least WR_CREDIT_MIN, because a demand that gets no credit for another
-     * reason costs work, too. */
+    /* Counts at least WR_CREDIT_MIN, because a demand that gets no credit costs
+     * work, too. */
     const uint64_t bytes =
         wr_max_u64(wr_budget_credit(budget, demand), WR_CREDIT_MIN);
     round->room_bytes -= wr_min_u64(round->room_bytes, bytes);
@@ -382,8 +383,8 @@ bool wr_budget_begin_starved(struct wr_budget *budget, struct wr_feeding *round)
     return true;
 }
 
-/* Returns the first bare demand that has credit now, or that lacks it for
- * another reason than its share. */
+/* Returns the first bare demand that gets credit now, or that is refused for
+ * another reason than its share. Returns NULL if no tries are left. */
 static struct wr_demand *budget_next_bare(struct wr_budget *budget,
                                           struct wr_feeding *round)
 {

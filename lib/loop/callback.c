@@ -35,7 +35,8 @@ struct callback {
         struct wr_timer timer;
         struct {
             struct wr_ready ready;
-            uint64_t after_post; /* number of a post to run before, or 0 */
+            /* number of the post that must run before it, or 0 */
+            uint64_t after_post;
         };
     };
     weir_callback_fn *cb;
@@ -333,9 +334,9 @@ int weir_loop_call_soon(weir_loop *loop, weir_callback_fn *cb, void *arg,
     return 0;
 }
 
-/* Outside of a run no iteration updates loop->now_ns, so this does, unless a
- * timer is due by then: loop_hold_late() takes timers for now_ns or before for
- * timers that were armed for the past. */
+/* Outside of a run no iteration updates loop->now_ns, so this function does. It
+ * leaves now_ns alone if a timer has become due since, because loop_hold_late()
+ * must not take that timer for one that was armed for the past. */
 static void callback_arm(weir_loop *loop, struct callback *entry,
                          uint64_t when_ns)
 {

@@ -32,7 +32,8 @@
 #define READY_NS      1000000u
 #define READY_PORTION 64u
 #define SHORT_TURN_NS (READY_NS / 16)
-/* A timer that fires later than this is late: the loop was held up. */
+/* A timer that fires more than this after its deadline is late: the loop was
+ * held up. */
 #define LATE_NS 1000000u
 /* The longest that late timers wait for the kernel's completions. */
 #define HELD_MAX_NS    10000000u
@@ -318,7 +319,8 @@ static bool loop_has_other_work(weir_loop *loop)
            loop->state != WR_LOOP_RUNNING;
 }
 
-/* Handles completions while files are being sent: see moves.c. */
+/* Handles completions, after restoring the signal mask. Does nothing if the
+ * loop has no work other than sending files; see moves.c. */
 static __attribute__((noinline)) uint32_t loop_dispatch_moving(weir_loop *loop)
 {
     wr_assert(loop->moves.goes_on);
@@ -413,7 +415,7 @@ loop_send_all(weir_loop *loop)
     return err;
 }
 
-/* The condition that ends a run. Without a condition only a stop ends it. */
+/* The condition that ends a run. If it is NULL, only a stop ends the run. */
 struct loop_goal {
     weir_predicate_fn *condition;
     void *arg;

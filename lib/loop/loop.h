@@ -40,7 +40,8 @@ struct wr_turn_end {
     void (*run)(struct wr_turn_end *turn_end);
 };
 
-/* The turn ends that send files; see moves.c. */
+/* The turn ends (steps at the end of an iteration) that send files; see
+ * moves.c. */
 struct wr_moves {
     struct wr_list ends;
     struct wr_turn_end turn_end; /* runs `ends` */
@@ -59,7 +60,7 @@ enum wr_stage {
     WR_STAGE_MAKERS, /* servers, attempts to connect: they make new objects */
     WR_STAGE_TASKS,  /* interrupted before the objects that they wait for end */
     WR_STAGE_FUTURES,    /* cancelled; only the loop keeps them alive */
-    WR_STAGE_TRANSPORTS, /* weir_loop_free() returns their number */
+    WR_STAGE_TRANSPORTS, /* transports; weir_loop_free() returns their number */
     WR_STAGES,
 };
 
@@ -197,9 +198,9 @@ enum wr_loop_state {
 #define WR_TASK_CALLS         128u
 #define WR_TASK_CALLS_CROWDED 8u
 
-/* The suspending calls of the running task. Each call decrements `left`. If it
- * was 0, the call checks further: no task runs, the task has used its calls up,
- * or it is interrupted. */
+/* The budget of suspending calls of the running task. Each call decrements
+ * `left`. If it was 0 already, the call takes the slow path, which finds the
+ * reason: no task runs, the budget is used up, or the task is interrupted. */
 struct wr_task_calls {
     uint32_t given;
     int32_t left;
@@ -219,7 +220,8 @@ struct weir_loop {
     struct wr_wheel wheel;
     uint64_t now_ns;
     struct wr_timer trim_timer; /* see trim.c */
-    bool trims_again;           /* set by a loss while the timer is armed */
+    /* trim once more after the armed timer; see trim.c */
+    bool trims_again;
 
     struct wr_list ready;
     /* Called for the items of a long queue, whose objects are not in the CPU's
@@ -235,10 +237,11 @@ struct weir_loop {
     struct wr_list modules;
     struct wr_owned owned;
 
-    weir_task *current;         /* the running task; NULL in callbacks */
-    struct wr_task_calls calls; /* of the running task; 0 left without a task */
-    int32_t kept_calls;         /* see wr_loop_keep_calls() */
-    uint32_t callback_count;    /* running callbacks, which may not suspend */
+    weir_task *current; /* the running task; NULL in callbacks */
+    /* of the running task; `left` is 0 if no task runs */
+    struct wr_task_calls calls;
+    int32_t kept_calls;      /* see wr_loop_keep_calls() */
+    uint32_t callback_count; /* running callbacks, which may not suspend */
     struct wr_task_calls given_calls; /* calls of each task that is entered */
 
     struct wr_list cancels; /* futures to be cancelled, in order */
@@ -263,8 +266,9 @@ struct weir_loop {
     bool never_waits;       /* set around weir_loop_run_once() */
     uint32_t held_turns;    /* iterations for which late timers have waited */
     uint64_t held_ns;       /* start of that wait */
-    uint64_t held_turn;     /* counts.turns at which this wait would go on */
-    uint64_t pin_count;     /* objects that keep the loop's memory */
+    /* counts.turns of the next iteration of this wait */
+    uint64_t held_turn;
+    uint64_t pin_count; /* objects that keep the loop's memory */
 
     uint64_t slow_callback_ns;
     weir_exception_fn *exception_hook;
@@ -368,7 +372,7 @@ static inline void wr_loop_end_if_forked(const weir_loop *loop)
     }
 }
 
-/* Makes the next suspending call of the running task check further. */
+/* Makes the next suspending call of the running task take the slow path. */
 static inline void wr_loop_keep_calls(weir_loop *loop)
 {
     wr_debug_assert(loop->calls.left >= 0);
@@ -376,7 +380,8 @@ static inline void wr_loop_keep_calls(weir_loop *loop)
     loop->calls.left = 0;
 }
 
-/* Only these and wr_loop_begin_callback() change the running task. */
+/* Only these two functions and wr_loop_begin_callback() change the running
+ * task. */
 static inline void wr_loop_enter_task(weir_loop *loop, weir_task *task)
 {
     wr_debug_assert(!loop->current);

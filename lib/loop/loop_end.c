@@ -105,7 +105,8 @@ void wr_loop_release(weir_loop *loop)
     }
     const struct weir_allocator *allocator = loop->allocator;
     const bool empty = wr_pool_fini(&loop->pool);
-    wr_assert(empty); /* a lease keeps its socket */
+    /* no lease is left: each keeps its socket, which pins the loop */
+    wr_assert(empty);
     wr_loop_close_modules(loop);
     wr_owned_free(&loop->owned, &loop->counting);
     wr_slab_fini(&loop->socks);

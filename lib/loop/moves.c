@@ -1,5 +1,5 @@
 /*
- * The turn ends that send files, and the signals blocked meanwhile.
+ * Sending files at the end of an iteration, with SIGPIPE blocked.
  *
  * sendfile() raises SIGPIPE on a broken socket, and has no flag against it.
  * Blocking the signal and restoring the mask take two more system calls for

@@ -20,10 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Events in a row without a completion after which a watch is edge-triggered.
- * Otherwise a permanent error that no operation takes would wake each wait. */
+/* After this many events in a row without a completion, a watch becomes
+ * edge-triggered. Otherwise a permanent error that no operation reports would
+ * end every wait at once. */
 #define VAIN_MAX 8u
-/* How long a wait sleeps before it calls a set that would end it at once. */
+/* How long a wait sleeps first if the set has an event that would end it at
+ * once. */
 #define REST_NS 1000000u
 
 void wr_ep_interest_close(struct wr_ep_interest *interest)
@@ -203,7 +205,7 @@ void wr_ep_watch_close(struct wr_ep_interest *interest,
                        struct wr_ep_watch *watch)
 {
     if (!interest->removes) {
-        watch->registered = 0; /* as after the close */
+        watch->registered = 0; /* the close removes it from the set */
     }
     wr_ep_watch_forget(interest, watch);
 }

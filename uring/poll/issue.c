@@ -57,7 +57,7 @@ issue_alone(const struct wr_ep_kind *kind, struct wr_ep_call *call)
 {
     int32_t res = kind->begin(call);
 
-    if (res == WR_EP_WORKS) { /* a close, which must be made: it may block */
+    if (res == WR_EP_WORKS) { /* a close: it must be made here, and may block */
         res = wr_work_here(call->sqe);
     }
     wr_assert(res > WR_EP_TIMES);
@@ -163,7 +163,8 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
         const bool is_poll = op->sqe.opcode == IORING_OP_POLL_ADD;
         const bool is_call = wr_work_waits(&op->sqe);
         wr_ep_watch_leave(&ring->interest, watch, op);
-        /* A poll reports a file that is always ready; moves make their call. */
+        /* EPERM means that the file is always ready: a poll reports that, and a
+         * read, a write or a splice makes its call. */
         issue_go_on(ring, op,
                     err == -EPERM && is_poll   ? (int32_t)ready
                     : err == -EPERM && is_call ? WR_EP_WORKS

@@ -39,7 +39,7 @@ typedef int32_t wr_ep_call_fn(struct wr_ep_call *call);
 struct wr_ep_kind {
     wr_ep_call_fn *begin;
     wr_ep_call_fn *attempt; /* NULL if it is never parked */
-    bool needs_no_op;       /* it never waits, or does not need a worker */
+    bool needs_no_op;       /* completes without waiting, or without a worker */
 };
 
 #define WR_EP_KINDS (IORING_OP_SPLICE + 1)

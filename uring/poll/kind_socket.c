@@ -25,9 +25,10 @@
  * sixteen polls (3.2 us, 0.2 us; Linux 6.18). After this number of accepts the
  * storm is not polled any more. */
 #define ACCEPT_LOOKS_MAX 8u
-/* After VAIN_FIRSTS_MAX first receives in a row that found nothing, only one of
- * VAIN_FIRSTS_APART is tried, and the others wait for the set. The same applies
- * to polls for a second connection of an event. */
+/* The first receive of a connection is tried before the set reports bytes. If
+ * VAIN_FIRSTS_MAX such tries in a row have found nothing, only every
+ * VAIN_FIRSTS_APART-th first receive is tried, and the others wait for the set.
+ * The same applies to polls for a second connection of an event. */
 #define VAIN_FIRSTS_MAX   8u
 #define VAIN_FIRSTS_APART 16u
 
@@ -87,9 +88,10 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
 }
 
 /* The first receive of a connection, or the first after a pause. It is tried at
- * once if bytes tend to have arrived. Otherwise, as with clients, whose servers
- * respond later, the set reports them. What the set has under this number may
- * be an earlier file, which was closed in this iteration. */
+ * once, unless such receives have often found nothing, as those of clients
+ * whose servers respond later; then the set reports the bytes. If the set has
+ * this descriptor, that may be an earlier file of the same number, which was
+ * closed in this iteration. */
 static int32_t kind_socket_recv_first(struct wr_ep_call *call)
 {
     struct wr_ep_ring *ring = call->ring;
@@ -155,8 +157,8 @@ static bool kind_socket_has_connection(int fd)
 }
 
 /* Returns true if an accept after @count accepts of this event will probably
- * find a connection. If connections come one by one, it usually leaves this to
- * the set. */
+ * find a connection. If connections arrive one by one, it usually returns false
+ * without a poll, and the set reports the next one. */
 static bool kind_socket_goes_on_accepting(struct wr_ep_ring *ring, int fd,
                                           uint32_t count)
 {

@@ -28,9 +28,9 @@
  *
  * An entry that can be carried out at once becomes a completion. Any other
  * entry becomes an operation, which keeps a copy of it. The queue of
- * completions has space for all completions of operations, so it cannot
- * overflow, and for as many more as there are prepared entries, which can thus
- * end without memory. Operations are found by their user_data, for cancel
+ * completions has space for the completions of all operations, so it cannot
+ * overflow, and for one more per prepared entry, so that an entry can end when
+ * memory has run out. Operations are found by their user_data, for cancel
  * requests.
  */
 

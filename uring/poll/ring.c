@@ -263,9 +263,10 @@ static bool ring_handle_event(struct wr_ep_ring *ring, uint32_t index)
     return !watch || wr_ep_wake(ring, watch, events);
 }
 
-/* Keeps events of weir's stream sockets. Other events may not hold any more in
- * the next iteration, and are handled in any case. If one socket is held back
- * all are, so sockets that are known by their event are not checked. */
+/* Keeps the remaining events of weir's stream sockets for the next enter. All
+ * other events are handled now, because they may not hold any more in the next
+ * iteration. An event that is marked as a stream socket's is kept without a
+ * look at its watch, because one socket was already held back. */
 static void ring_keep_events(struct wr_ep_ring *ring)
 {
     struct wr_ep_interest *interest = &ring->interest;
