@@ -326,8 +326,8 @@ static ares_ssize_t cares_socket_sendv(ares_socket_t fd,
     wr_assert(count > 0);
     int32_t sent = wr_sys_send(fd, iov, (uint32_t)count);
     if (sent == -ECONNREFUSED && socket->is_datagram) {
-        /* The error belongs to an earlier datagram, and this one was not sent.
-         * Once it is sent, a returned error concerns all queries alike. */
+        /* The error was caused by an earlier datagram, and the call did not
+         * send this one: it is sent now. */
         sent = wr_sys_send(fd, iov, (uint32_t)count);
     }
     if ((sent == -EAGAIN || sent == -ENOBUFS) && socket->is_datagram) {

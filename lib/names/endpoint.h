@@ -46,7 +46,8 @@ static inline bool wr_endpoint_is_open(const struct weir_endpoint *endpoint)
     return endpoint->kind == WEIR_ENDPOINT_FD || wr_endpoint_is_pipe(endpoint);
 }
 
-/* Returns the descriptor, which the call with this endpoint owns now, or -1. */
+/* Returns the descriptor, or -1 if the endpoint has none. The call that got the
+ * endpoint owns the descriptor from now on. */
 static inline int wr_endpoint_get_fd(const struct weir_endpoint *endpoint)
 {
     return wr_endpoint_is_open(endpoint) ? endpoint->fd : -1;

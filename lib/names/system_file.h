@@ -57,8 +57,8 @@ WEIR_MUST_USE bool wr_system_file_has_changed(struct wr_system_file *file,
 /*
  * Services: names of ports, each for one protocol.
  *
- * The functions for a line are pure. The others open, read and close one file,
- * services(5), in one call.
+ * wr_service_line_names() and wr_service_line_is_port() only parse a line. Each
+ * other function opens, reads and closes the file services(5) in one call.
  */
 
 #define WR_SERVICES_PATH "/etc/services"

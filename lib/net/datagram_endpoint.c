@@ -36,7 +36,7 @@ struct datagram_endpoint_plan {
 
 struct endpoint {
     weir_loop *loop;
-    int fd; /* -1 before it is made, and once it is closed or the transport's */
+    int fd; /* the socket while this struct owns it, else -1 */
     bool is_adopted;
     bool is_given_up;
     struct weir_factory factory;

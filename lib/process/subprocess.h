@@ -116,9 +116,10 @@ void wr_program_fini(struct wr_program *program,
  */
 
 struct wr_stdio {
-    int ours[WR_STDIO_COUNT];       /* the parent's end of a pipe, or -1 */
-    int theirs[WR_STDIO_COUNT];     /* for struct wr_spawn */
-    bool is_opened[WR_STDIO_COUNT]; /* theirs was opened here */
+    int ours[WR_STDIO_COUNT];   /* the parent's end of a pipe, or -1 */
+    int theirs[WR_STDIO_COUNT]; /* for struct wr_spawn */
+    /* `theirs` was opened here, and must be closed */
+    bool is_opened[WR_STDIO_COUNT];
 };
 
 /* Checks the options. Returns 0, -EINVAL or -EBADF. */

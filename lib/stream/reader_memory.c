@@ -36,7 +36,8 @@ void wr_reader_check_invariants(const weir_reader *reader)
     if (reader->woken) {
         wr_debug_assert(reader->woken->reader == reader);
     }
-    /* The fast path of lines checks nothing else. */
+    /* While a window is open, the fast path of lines checks nothing else, so
+     * all of this must hold. */
     if (wr_recvq_has_window(queue)) {
         wr_assert(!wr_reader_is_busy(reader));
         wr_assert(!reader->is_paused);
@@ -135,7 +136,8 @@ static void reader_memory_timer_expired(struct wr_timer *timer)
     wr_reader_check_invariants(reader);
 }
 
-/* True if segments take more memory than their bytes. */
+/* Returns true if the unread bytes are in many small pieces, whose bookkeeping
+ * takes much memory. */
 static bool reader_memory_is_fragmented(const weir_reader *reader)
 {
     const uint64_t count = reader->queue.count;

@@ -101,10 +101,12 @@ static int start_tls_begin_of(weir_writer *writer, struct starting *starting,
     wr_require(err >= 0, err);
     const struct weir_start_tls_options options = {
         .size = sizeof(options), .initial = &unread, .initial_count = 1};
-    wr_reader_resume(reader); /* the pause was for the reader's queue */
+    /* it was paused because of its queue, which is empty now */
+    wr_reader_resume(reader);
     err = start_tls_begin(starting, writer->transport, tls, &options);
     if (err < 0) {
-        wr_reader_note_left(reader); /* may pause again */
+        /* the bytes stay queued, and may pause it again */
+        wr_reader_note_left(reader);
         return err;
     }
     start_tls_move(writer, starting->t);
@@ -129,7 +131,8 @@ int weir_writer_start_tls(weir_writer *writer,
     wr_require(err >= 0, err);
     wr_require(writer->transport, -ENOTCONN);
     wr_writer_check_invariants(writer);
-    weir_writer_ref(writer); /* others may drop theirs while this waits */
+    /* another task may drop the last other reference meanwhile */
+    weir_writer_ref(writer);
     err = start_tls_while_held(writer, tls);
     weir_writer_unref(writer);
     return err;

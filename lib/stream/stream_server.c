@@ -27,7 +27,8 @@ static int stream_server_create(void *arg, weir_transport *t,
     const struct service *service = arg;
     (void)t;
     wr_assert(service->stream.client_connected != NULL);
-    /* Without a reference: connection_made follows, and adds the handler's. */
+    /* The stream is made without a reference. connection_made, which follows,
+     * takes one for the handler. */
     return weir_stream_protocol_new(service->loop, &service->stream, ret, NULL);
 }
 
@@ -79,7 +80,8 @@ static int stream_server_start(struct service *service,
                                const struct weir_server_options *options,
                                weir_server **ret)
 {
-    /* Without a function for tasks it serves nothing. */
+    /* Without client_connected the server has no factory, and serves no
+     * client. */
     const struct weir_factory factory = {
         .create =
             service->stream.client_connected ? stream_server_create : NULL,

@@ -55,7 +55,8 @@ void wr_sync_unref_object(void *object);
     .attempt = wr_sync_attempt, .stand = wr_sync_stand,                        \
     .ref = wr_sync_ref_object, .unref = wr_sync_unref_object
 
-/* Returns the call for weir_wait_any(). @sync NULL is not a call. */
+/* Returns the call for weir_wait_any(). If @sync is NULL, returns a struct that
+ * is not a call, which weir_wait_any() refuses. */
 static inline struct wr_waitable
 wr_sync_waitable(const struct wr_sync_call *call, struct wr_sync *sync)
 {

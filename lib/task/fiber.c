@@ -112,10 +112,11 @@ static _Thread_local struct {
     size_t size;
 } fiber_outside;
 
-/* Switches stacks and keeps the C++ runtime's state of this side on its own
- * stack until it runs again: a side may leave inside a catch block, or in a
+/* Switches stacks like @switch_stack, but saves the C++ runtime's exception
+ * state on the stack that is left, and restores it when that stack runs again.
+ * This is necessary because a switch may happen inside a catch block, or in a
  * destructor during unwinding, and other fibers may throw and catch before it
- * continues. A fiber starts without exceptions. */
+ * returns. A new fiber starts without exceptions. */
 static void
 fiber_switch_with_exceptions(struct wr_fiber *fiber,
                              void (*switch_stack)(struct wr_fiber *))
@@ -134,8 +135,9 @@ fiber_switch_with_exceptions(struct wr_fiber *fiber,
     }
 }
 
-/* Reports the bounds of the next stack to AddressSanitizer, and keeps this
- * side's fake stack until the fiber leaves. */
+/* Enters a fiber in a program with AddressSanitizer: reports the bounds of the
+ * fiber's stack, and keeps the fake stack of the stack that is left until the
+ * fiber leaves. */
 static __attribute__((noinline, no_sanitize("address"))) void
 fiber_enter_watched(struct wr_fiber *fiber,
                     void (*switch_stack)(struct wr_fiber *))

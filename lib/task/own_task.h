@@ -27,7 +27,8 @@ typedef int wr_own_task_fn(struct wr_own_task *own);
  * loop's stack, never inside a call. */
 typedef void wr_own_task_ended_fn(struct wr_own_task *own, int err);
 
-/* Prints a space and the object of the steps to the task's line of a dump. */
+/* Prints a space and the object of the steps at the end of the task's line of
+ * weir_loop_dump(). */
 typedef void wr_own_task_dump_fn(const struct wr_own_task *own, FILE *out);
 
 struct wr_own_task {

@@ -66,11 +66,13 @@ struct wr_stack {
 };
 
 struct wr_stack_class {
-    struct wr_stack *warm;          /* have their pages */
-    struct wr_stack *cold;          /* have released their pages */
+    struct wr_stack *warm;          /* free stacks that keep their pages */
+    struct wr_stack *cold;          /* free stacks without pages */
     struct wr_stack_mapping *fresh; /* mapping with stacks not made yet */
-    uint32_t touched_bytes;         /* by the stack that was measured last */
-    uint32_t unmeasured; /* stacks to charge until the next is measured */
+    /* bytes touched by the stack that was measured last */
+    uint32_t touched_bytes;
+    /* stacks to charge with touched_bytes before the next is measured */
+    uint32_t unmeasured;
 };
 
 struct wr_stacks {

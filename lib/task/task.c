@@ -76,7 +76,8 @@ static void task_close_tasks(struct wr_module *module)
     wr_free(&loop->counting, memory, sizeof(*memory));
 }
 
-/* Starts with the newest task: older tasks more likely wait for newer ones. */
+/* Ends the wait of one task. Starts with the newest, because older tasks more
+ * likely wait for newer ones. */
 static bool task_give_up_one(struct wr_module *module)
 {
     const weir_loop *loop =
@@ -299,7 +300,8 @@ static void task_run(struct wr_ready *ready)
         task_enter_timed(task);
     }
     if (WR_LIKELY(task->state == WR_TASK_READY)) {
-        wr_task_debug_check(task); /* a yield; fails in a forked child */
+        /* it has yielded; the check fails in a forked child */
+        wr_task_debug_check(task);
         return;
     }
     wr_loop_end_if_forked(task->future.loop); /* forked by the task */

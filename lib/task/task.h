@@ -59,8 +59,9 @@ struct wr_waiter;
  * in its queue; a result of -ECANCELED reports the interruption. */
 typedef void wr_interrupt_fn(struct wr_waiter *waiter);
 
-/* Called when @served, another waiter of the task that waits with @waiter, was
- * woken. Wakes @waiter. */
+/* For a task with several waiters, which waits with @waiter. Called when
+ * @served, another waiter of the same task, was woken with @result. Wakes
+ * @waiter. */
 typedef void wr_serve_fn(struct wr_waiter *waiter, struct wr_waiter *served,
                          int result);
 
@@ -93,12 +94,13 @@ struct wr_group_member {
     struct wr_group *group;
 };
 
-/* Calls to the code of the library that started a task, with the task's arg.
- * Each may be NULL. */
+/* Functions of the library's code that started a task; @arg is the task's. Each
+ * may be NULL. */
 struct wr_task_hooks {
     /* Called when the task is parked. Frees the objects of @arg. */
     void (*parked)(void *arg);
-    /* Prints a space and the task's object to its line of a dump. */
+    /* Prints a space, and the object for which the task runs, at the end of the
+     * task's line of weir_loop_dump(). */
     void (*dump)(const void *arg, FILE *out);
 };
 
@@ -124,11 +126,13 @@ struct weir_task {
 
     uint64_t number;      /* unique in the loop, starting at 1 */
     uint32_t group_count; /* groups begun and not ended, on the stack */
-    /* Like told_requests to shutdown, written only by task_wait.c. */
+    /* Written only by task_wait.c, like the fields from told_requests to
+     * shutdown. */
     uint32_t requests; /* cancellations that were not withdrawn */
     struct wr_group_member group_member;
 
-    uint32_t told_requests;  /* requests that ->cancel does not report */
+    /* the first requests, which ->cancel does not report */
+    uint32_t told_requests;
     uint32_t expired;        /* open scopes that have timed out */
     uint32_t refusals;       /* calls that failed while the loop was freed */
     struct wr_list cancel;   /* in causes: of weir_task_cancel() */
@@ -137,7 +141,8 @@ struct weir_task {
     char name[WR_TASK_NAME_MAX];
 };
 
-/* Identifies tasks among the other members of their stage. */
+/* The loop's table for tasks. Also tells tasks from the other loop objects that
+ * are shut down in the same stage. */
 extern const struct wr_member_ops wr_task_member_ops;
 
 void wr_task_check_invariants(const weir_task *task);
@@ -229,8 +234,9 @@ WEIR_MUST_USE int wr_task_tell(weir_loop *loop);
 
 /* Counts a cancellation, and interrupts the task. */
 void wr_task_request(weir_task *task, struct wr_list *cause);
-/* Makes the next call report the cancellations beyond the first @told_requests,
- * because an error hid them; not if they are withdrawn before. */
+/* Called when a call has returned another error instead of -ECANCELED. Makes
+ * the next call report the cancellations after the first @told_requests, unless
+ * they are withdrawn before. */
 void wr_task_request_again(weir_task *task, uint32_t told_requests);
 /* Withdraws a cancellation. If no unreported cancellation is left, the
  * interruption is withdrawn, too. */

@@ -145,8 +145,8 @@ static void task_wait_begin(weir_task *task, struct wr_waiter *waiter,
 {
     wr_task_debug_check(task);
     wr_debug_assert(waiter->kind->name);
-    /* Like wr_list_push_back() for a link that is not initialised: saves the
-     * initialisation in every wait. */
+    /* As wr_list_push_back(), but @link need not be initialised, which saves
+     * two stores in every wait. */
     struct wr_list *link = &waiter->link;
     if (!queue) {
         wr_list_init(link);

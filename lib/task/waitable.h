@@ -20,7 +20,8 @@ struct wr_waitable_ops {
     struct wr_wait_kind kind; /* of a task that waits only in this call */
     /* Makes the call and sets ->result. Returns false if it must wait. */
     bool (*attempt)(struct wr_waitable *what);
-    /* Enters the queue; unlinking ->waiter and ->observer leaves it. */
+    /* Links ->waiter or ->observer into the object's queue. The caller unlinks
+     * both to end the wait. */
     void (*stand)(struct wr_waitable *what);
     /* Called when the task runs again after a wait that ended with @result.
      * Returns the result of the call. NULL means that @result is the result. */
@@ -36,8 +37,8 @@ struct wr_waitable {
     const struct wr_waitable_ops *ops; /* NULL if the struct is not a call */
     weir_loop *loop;
     void *object;
-    void *item; /* to put, or received */
-    void **ret; /* receives an item */
+    void *item; /* the item to put, or the received item */
+    void **ret; /* where to store a received item */
     struct wr_waiter waiter;
     struct wr_observer observer; /* of a future */
 };

@@ -13,7 +13,8 @@ struct weir_config {
     struct config_version *version;
     weir_thread *thread;
     struct wr_list link; /* in the thread's configs, while refs > 0 */
-    uint32_t refs;       /* the program's, and one while it is current */
+    /* of the program, and one of the thread while it is current */
+    uint32_t refs;
     struct wr_wake_item item;
     uint8_t unused[64]; /* two threads' parts do not share a cache line */
 };
@@ -157,7 +158,8 @@ int weir_config_publish(weir_threads *threads, const void *config,
     wr_require(!wr_wake_is_forked(threads->threads[0].wake), -ECHILD);
     struct config_version *version = config_make(threads, config, release, arg);
     wr_require(version, -ENOMEM);
-    /* Under the mutex, so that all threads see all versions in one order. */
+    /* Posted with the mutex held, so that all threads get the versions in the
+     * same order. */
     wr_threads_lock(threads);
     for (uint32_t i = 0; i < threads->count; i++) {
         const int err = wr_wake_post_item(threads->threads[i].wake,

@@ -55,7 +55,7 @@ static void thread_stop(void *arg)
 static void thread_tell_signal(void *arg, int signum)
 {
     weir_thread *thread = arg;
-    (void)signum; /* all of them stop the threads */
+    (void)signum; /* each signal stops the threads, whatever its number */
 
     thread->signal_count += thread->signal_count < UINT32_MAX;
     wr_assert(thread->signal_count > 0);

@@ -108,8 +108,9 @@ int weir_sock_sendall(weir_loop *loop, int fd, const void *data, size_t len,
     return err;
 }
 
-/* Waits for space. No poll reports space in the queue of a single Unix peer, so
- * after a poll that did not help the task sleeps for a moment. */
+/* Waits for space to send. A poll reports space in the socket, but not in the
+ * queue of the Unix socket to which a datagram is sent. So if a send fails
+ * again right after a poll, the task sleeps for a moment instead of polling. */
 WEIR_MUST_USE static int fd_calls_await_room(struct wr_fd_call *call,
                                              bool *was_ready)
 {

@@ -83,8 +83,9 @@ static void path_note_constraint(struct wr_x509_path *path,
               x509, (struct wr_x509_reason){WEIR_ETLSCONSTRAINT, texts[kept]});
 }
 
-/* Checks the rules of an authority, at @step or the anchor, for the path below
- * it. */
+/* Checks the rules that @authority sets for the certificates below it, which
+ * are those before @step in the path. @authority is the certificate at @step,
+ * or the anchor. */
 static bool path_keeps_rules_of(struct wr_x509_path *path,
                                 const struct wr_x509 *authority, uint32_t step)
 {

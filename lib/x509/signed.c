@@ -19,7 +19,7 @@ bool wr_x509_signed_read(struct wr_x509_signed *ret, struct wr_bytes whole,
         !wr_der_take(&inside, WR_DER_SEQUENCE, &ret->algorithm) ||
         !wr_der_take(&inside, WR_DER_BIT_STRING, &ret->bits) ||
         inside.size > 0 || ret->bits.size < 2 || ret->bits.data[0] != 0) {
-        return false; /* a signature has whole bytes */
+        return false; /* the signature must have no unused bits */
     }
     ret->hash = NULL;
     ret->bits.data++;

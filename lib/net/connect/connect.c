@@ -32,9 +32,9 @@ struct wr_connect {
     weir_loop *loop;
     struct weir_pending pending; /* the program's handle, until done returns */
     struct wr_member member;
-    struct wr_ready ready;  /* starts without a task */
+    struct wr_ready ready;  /* starts a connection that needs no task */
     struct wr_own_task own; /* the task, if needed */
-    bool is_direct;         /* without a task */
+    bool is_direct;         /* made without a task */
     bool is_cancelled;      /* by the program or by the loop's end */
     bool was_told;          /* done was called, or the call has returned */
     enum weir_endpoint_kind kind; /* of the peer's endpoint */

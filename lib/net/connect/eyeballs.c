@@ -25,7 +25,7 @@ void wr_eyeballs_check_invariants(const struct wr_eyeballs *eyeballs)
 static void eyeballs_set_state(struct wr_candidate *candidate,
                                enum wr_candidate_state state)
 {
-    /* Untried, tried, failed: one after the other. */
+    /* The only order is untried, tried, failed. */
     wr_assert(state == candidate->state + 1);
     candidate->state = state;
 }

@@ -26,7 +26,8 @@ struct race_name {
 
 void wr_race_check_invariants(const struct wr_race *race)
 {
-    /* Each of its own functions checks it. */
+    /* Only in a debug build, because the eyeballs functions check it
+     * themselves. */
     wr_debug_check(wr_eyeballs_check_invariants(&race->eyeballs));
     wr_assert(race->eyeballs.count <= race->capacity);
     wr_assert(race->fd < 0 || race->is_over || race->eyeballs.count == 0);
@@ -344,7 +345,8 @@ void wr_race_abandon(struct wr_race *race)
 {
     struct wr_list *link = race->runners.next;
 
-    /* The owner frees the race with its last attempt. */
+    /* Counted first, because the owner frees the race when its last attempt
+     * ends. */
     for (size_t left = wr_list_count(&race->runners); left > 0; left--) {
         struct wr_runner *runner =
             wr_container_of(link, struct wr_runner, link);

@@ -229,8 +229,8 @@ bool wr_listener_set_is_closed(const struct wr_listener_set *set);
 
 uint64_t wr_listener_set_get_armed(const struct wr_listener_set *set);
 
-/* A goal of wr_listener_set_arm(): one accept more. A new accept checks the
- * kernel's queue immediately. */
+/* Goal of wr_listener_set_arm() that arms one more accept on each listener.
+ * Used because a new accept checks the kernel's queue immediately. */
 #define WR_ACCEPT_ANOTHER 0u
 
 /* Arms up to @goal one-shot accepts on each listener, and at most @room on all

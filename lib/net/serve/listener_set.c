@@ -308,7 +308,8 @@ static int listener_set_open_next(struct wr_listener_set *set, int fd,
     return err;
 }
 
-/* Without an error the attempt is of the listener that was opened last. */
+/* Adds an attempt to bind to the list for the program. If @err is not negative,
+ * the attempt opened the last listener of the set. */
 static void listener_set_note_attempt(struct wr_listener_set *set,
                                       const struct weir_address *address,
                                       int err)

@@ -87,7 +87,8 @@ static void server_start_serving(weir_server *server)
         server->connection_limit - wr_min_u64(server->connection_limit, queued);
     wr_server_set_state(server, SERVER_SERVING);
     wr_server_arm(server);
-    if (server->parked_count > 0) { /* adopted before */
+    /* by weir_server_add_fd(), before the start ended */
+    if (server->parked_count > 0) {
         wr_server_push_work(server);
     }
 }
@@ -100,7 +101,7 @@ static int server_listen(weir_server *server)
     int err = wr_listener_set_resolve(set);
 
     for (uint32_t tries = 0; err == 0; tries++) {
-        if (wr_server_is_closed(server)) { /* while the task was ready */
+        if (wr_server_is_closed(server)) { /* before the task ran again */
             return -ECANCELED;
         }
         err = wr_listener_set_open(set);
@@ -314,7 +315,8 @@ static void server_abandon_alive(struct wr_member *member)
 {
     weir_server *server = wr_container_of(member, weir_server, member);
 
-    wr_assert(wr_server_is_closed(server)); /* so calls no hook below */
+    /* then wr_listener_abandon() calls no exception hook */
+    wr_assert(wr_server_is_closed(server));
     for (size_t i = 0; i < server->listeners.count; i++) {
         wr_listener_abandon(&server->listeners.all[i]);
     }

@@ -34,7 +34,9 @@ struct wr_parked {
     struct wr_list link;
     int fd;
     int family;
-    bool is_foreign; /* without settings of a listener of the server */
+    /* passed to weir_server_add_fd(), so it has inherited no settings from a
+     * listener of the server */
+    bool is_foreign;
 };
 
 struct weir_server {
@@ -55,9 +57,10 @@ struct weir_server {
     struct wr_timer retry;     /* of accepting, after EMFILE */
     struct wr_timer grace;     /* of weir_server_stop() */
     uint64_t connection_limit; /* UINT64_MAX means none */
-    uint64_t ample_count;      /* below it a multishot accept may stay */
-    uint64_t grace_ns;         /* of weir_server_serve_forever() */
-    struct wr_list clients;    /* weir_transport.set_link */
+    /* with fewer clients a multishot accept may stay armed */
+    uint64_t ample_count;
+    uint64_t grace_ns;      /* of weir_server_serve_forever() */
+    struct wr_list clients; /* weir_transport.set_link */
     uint64_t client_count;
     struct wr_list parked; /* struct wr_parked, oldest first */
     uint64_t parked_count;

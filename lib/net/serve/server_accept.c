@@ -111,7 +111,8 @@ void wr_server_arm(weir_server *server)
         server->lacks_resources ? WR_ACCEPT_ANOTHER : WR_ACCEPT_OPS, room);
 }
 
-/* The server is stopping: an idle connection has had its answers. */
+/* Closes a connection of a stopping server if it is idle, which means that all
+ * its requests are answered. */
 static void server_accept_end_if_idle(weir_transport *t)
 {
     if (!t->is_below && !wr_loop_tells_stop(t->loop) &&

@@ -58,7 +58,7 @@ struct wr_way {
     weir_transport *from;
     weir_transport *to;
     uint64_t bytes;   /* passed on */
-    uint64_t look_at; /* ->bytes at the next check; UINT64_MAX is never */
+    uint64_t look_at; /* ->bytes at the next check; UINT64_MAX means never */
     enum wr_way_state state : 8;
     enum weir_relay_party party : 8; /* the source side */
     uint8_t holds;                   /* bits of wr_way_hold */
@@ -66,7 +66,7 @@ struct wr_way {
     bool is_tapped;
     bool may_splice;      /* splicing is allowed and not requested yet */
     bool is_narrow;       /* set with ->look_at by relay_way_set_narrow() */
-    struct wr_rate *rate; /* NULL is no limit */
+    struct wr_rate *rate; /* NULL means no limit */
     uint64_t first_ns;
     uint64_t spliced_bytes;      /* part of `bytes` that bypassed user space */
     struct wr_splicing splicing; /* used if no code reads the bytes */
@@ -82,12 +82,15 @@ enum wr_relay_state {
     WR_RELAY_STATES,
 };
 
-/* A draining relay: what the peer of the intact side has received. */
+/* The state of a draining relay: how much the peer of the intact side has
+ * received. */
 struct wr_drain {
     struct wr_way *way; /* from the broken side */
     uint64_t began_ns;
     uint64_t taken_bytes; /* at the last progress; modulo 2^64 */
-    uint64_t taken_ns; /* of that progress, or when only the rate held bytes */
+    /* time of the last progress, or of the last check at which only the rate
+     * held bytes */
+    uint64_t taken_ns;
     uint64_t looked_ns;
     uint64_t wait_ns; /* until the next check */
 };
@@ -125,7 +128,7 @@ _Static_assert(sizeof(struct wr_relay) <= 416, "an idle relay is small");
 
 /* ---- relay_state.c ---- */
 
-/* Must hold whenever code of the program may run. Pure functions. */
+/* Check the invariants that hold whenever code of the program may run. */
 void wr_way_check_invariants(const struct wr_way *way);
 void wr_relay_check_invariants(const struct wr_relay *relay);
 
@@ -224,7 +227,8 @@ void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended);
 /* Starts splicing if the direction has moved many bytes and both transports
  * can. */
 void wr_way_splice_if_due(struct wr_way *way);
-/* Passes initial bytes on, as long as nothing else holds the direction. */
+/* Passes initial bytes on, until something else holds the direction or none are
+ * left. */
 void wr_way_pass_initial(struct wr_way *way);
 /* Entries of the protocol. */
 int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf);

@@ -1,16 +1,16 @@
 /*
  * The bytes of one direction of a relay.
  *
- * Received bytes are queued on the other side under their lease, so that they
- * stay charged to the side that received them until they are sent. So the
- * receive limit of this side bounds the bytes that wait in both queues. Pieces
- * that the other side's queue copies are no longer charged, and are bounded by
- * its high mark.
+ * Received bytes are queued on the destination by reference, and their lease
+ * stays charged to the source until they are sent. So the source's receive
+ * limit bounds the bytes that wait in both transports. Small pieces, which the
+ * destination copies into its queue, are no longer charged; the destination's
+ * high mark bounds these.
  *
- * The other side's peer decides how long bytes wait. So the bound is narrow
- * until bytes have passed and the kernel has space for twice the buffer, and
- * again when the kernel has refused bytes. Until it accepts them, nothing is
- * received.
+ * The destination's peer decides how long bytes wait. So the bound is narrow at
+ * first. It is widened when bytes have passed and the kernel has space for
+ * twice the buffer, and narrowed again when the kernel refuses bytes; until the
+ * kernel accepts them, nothing is received.
  *
  *     narrow --the kernel has much room--> wide --it refuses bytes--> narrow
  */
@@ -23,8 +23,9 @@
 
 /* ---- the bound ---- */
 
-/* Returns the buffer size, minus a sixteenth if `to` is TLS, whose high mark is
- * half of it; see relay_way_set_limits(). */
+/* Returns the wide bound: the relay's buffer size, minus a sixteenth if `to` is
+ * TLS. Computed from the high mark of `to`, which is half of the buffer size
+ * for TLS; see relay_way_set_limits(). */
 static uint64_t relay_way_wide_bytes(const struct wr_way *way)
 {
     const uint64_t high = way->to->high_bytes; /* the program may set it */
@@ -92,9 +93,10 @@ static __attribute__((noinline)) void relay_way_look(struct wr_way *way)
 
 /* ---- bytes ---- */
 
-/* Handles a refused write. If the other side is ending by itself, its
- * connection_lost follows and has the cause, except that a paused transport may
- * hold its loss back. */
+/* Handles a write that `to` has refused with @err. If `to` has failed, its
+ * error is the cause: it is taken here and not in connection_lost, because a
+ * paused transport may delay that. If `to` is only closing, its connection_lost
+ * follows and reports the end. */
 static __attribute__((noinline)) void relay_way_refused(struct wr_way *way,
                                                         int err)
 {
@@ -122,8 +124,8 @@ static __attribute__((noinline)) bool relay_way_tap(struct wr_way *way,
     return wr_way_is_live(way);
 }
 
-/* Queues the bytes on the other side. Few bytes would be copied in any case,
- * and weir_transport_write() is faster for them. */
+/* Queues the bytes on the other side. weir_transport_write() is faster for few
+ * bytes, which are copied in any case. */
 static inline int relay_way_write(struct wr_way *way,
                                   const struct weir_buf *buf)
 {
@@ -183,9 +185,10 @@ void wr_way_pause_back(void *user, weir_transport *t)
     }
 }
 
-/* A transport may resume writing without a pause, see
- * weir_transport_set_protocol(). A broken transport resumes, too, and its loss
- * may wait until the other side has space for the bytes that it holds. */
+/* The protocol's resume_writing. May be called without an earlier
+ * pause_writing, see weir_transport_set_protocol(). Also called when @t has
+ * broken: its error is handled here, because connection_lost may have to wait
+ * until the other side has taken the bytes that @t still holds. */
 void wr_way_resume_back(void *user, weir_transport *t)
 {
     struct wr_way *way = user;

@@ -183,7 +183,7 @@ static bool choose_follow_turns(struct wr_choosing *choosing,
         choosing->version > 0 && last - choosing->version <= WR_TURNS_KEPT &&
         turns->is_by_connections == choose_is_by_connections(choosing);
 
-    /* NULL is the change of an upstream that was removed. */
+    /* A change is NULL if it was of an upstream that has been removed. */
     for (uint64_t i = last; i > choosing->version && is_enough; i--) {
         const struct wr_turn *turn = turns->changed[i % WR_TURNS_KEPT];
         is_enough = turn && turn->index < candidates->count &&
@@ -306,9 +306,10 @@ static size_t choose_of_two(const struct wr_choosing *choosing,
     return choose_is_less_busy(&all[second], &all[first]) ? second : first;
 }
 
-/* Returns the first candidate from @i that draws @least or more, judging by the
- * bits that its last step does not change, or ->count. A choice among many
- * spends nearly all its time here. */
+/* Returns the first candidate, starting at @i, that may draw @least or more, or
+ * ->count if there is none. Compares only the bits that the last step of the
+ * hash does not change. A choice among many candidates spends nearly all its
+ * time here. */
 static size_t choose_find_draw(const struct wr_candidates *candidates, size_t i,
                                uint64_t mixed, uint64_t least)
 {

@@ -5,11 +5,12 @@
  * chosen, and requests an index. These functions use no clock and no
  * connection; the random numbers come from a generator that the owner seeds.
  *
- * After a change all candidates are checked once, which prepares any number of
- * choices: turns are taken from heaps (turns.h), draws search a number in sums
- * of weights, and the first is known. Only a hash must check each candidate,
- * because each key has its own order: ten instructions for each, and few
- * logarithms.
+ * After a change all candidates are checked once. This prepares any number of
+ * choices: round robin and least connections take the head of a heap (turns.h),
+ * a random choice searches a tree of sums of weights, and WEIR_BALANCE_FIRST
+ * has one answer. Only WEIR_BALANCE_HASH checks each candidate for each choice,
+ * because each key orders them differently; this takes ten instructions per
+ * candidate, and few logarithms.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
 #define WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
@@ -21,7 +22,8 @@
 /* Weights of candidates are finer than the program's, for slow starts. */
 #define WR_WEIGHT_UNIT 256u
 
-/* With this few candidates, all are checked again after any change. */
+/* If there are at most this many candidates, all are checked again after any
+ * change. */
 #define WR_CANDIDATES_FEW 2u
 
 /* A choice is made only from the first tier that has candidates. */
@@ -42,10 +44,13 @@ enum wr_tier {
 struct wr_candidate_upstream {
     enum wr_tier tier;
     uint32_t weight; /* in WR_WEIGHT_UNIT; not 0 unless NONE */
-    uint8_t rank;    /* in its tier: only the least rank is chosen */
+    /* in its tier; candidates with a higher rank than the least are not
+     * chosen */
+    uint8_t rank;
     bool is_full;
-    bool is_excluded;     /* from this choice */
-    bool is_kept;         /* in use, and chosen while it is up */
+    bool is_excluded; /* the request must not use it */
+    /* by WEIR_BALANCE_FIRST: in use, and chosen while it is up */
+    bool is_kept;
     uint64_t hash;        /* of the name, by wr_hash_candidate() */
     uint64_t sum;         /* of weights, set by wr_choose_prepare() */
     struct wr_turn *turn; /* the owner's; not shared by candidates */

@@ -54,7 +54,8 @@ static uint64_t known_get_start(const weir_upstreams *set,
     if (left_ns == 0) {
         return 0;
     }
-    return gone_ns < now_ns ? now_ns - gone_ns : 1; /* 1: before the boot */
+    /* 1, as the start was before the clock's 0 */
+    return gone_ns < now_ns ? now_ns - gone_ns : 1;
 }
 
 /* Continues an ejection, or the probation after it, and a slow start. */

@@ -1,11 +1,14 @@
 /*
  * The slots of targets, and the sets that wait for one.
  *
- * If n slots are free, the n sets whose oldest requests are the oldest of all
- * may take them, concurrently. Whenever the mutex is free, this holds: a set
- * that waits, and may take a slot, is called, or checks by itself. A set with a
- * higher limit waits as long as an older set with a lower limit could no longer
- * take its slot.
+ * A free slot belongs to no set. If n slots are free, the n waiting sets with
+ * the oldest requests may take them, in any order. Invariant, whenever the
+ * mutex is free: each waiting set that may take a slot has been called, or is
+ * about to check by itself.
+ *
+ * Sets may have different limits for the same target. A set with a higher limit
+ * must not take a slot if an older set with a lower limit could then not take
+ * its own.
  */
 #include "limits.h"
 
@@ -172,8 +175,8 @@ bool wr_limits_share_is_full(const struct wr_limits_share *share,
                              uint64_t ticket)
 {
     const struct wr_limits_target *target = share->target;
-    uint32_t older_count = 0; /* older requests that may take a slot */
-    bool takes_last = false;  /* one of them may take its last slot */
+    uint32_t older_count = 0; /* older waiting sets that may take a slot */
+    bool takes_last = false;  /* one of them could then take none */
 
     wr_assert(ticket > 0);
     if (!target) {
@@ -193,8 +196,8 @@ bool wr_limits_share_is_full(const struct wr_limits_share *share,
     return takes_last || share->limit <= target->taken + older_count;
 }
 
-/* Records that an upstream which has space with @taken - 1 slots may be full
- * with @taken. The mutex must be held. */
+/* Records a change if some set's upstream is full when @taken slots are taken,
+ * but not when one fewer is. The mutex must be held. */
 static void limits_note_taken(const struct wr_limits_share *share,
                               uint32_t taken)
 {

@@ -5,9 +5,9 @@
  * A target represents all upstreams with one name; it counts the slots that are
  * taken. Nothing is ever reserved: a slot is taken or free, and a waiting set
  * is recorded at the target with a ticket, the number of its oldest request. A
- * request is refused a slot while at least as many older ones of other sets
- * wait as slots are free. So the oldest is served first, and a waiter that
- * gives up, or a loop that ends, leaves only a free slot.
+ * request gets a slot if more slots are free than older requests of other sets
+ * wait. So the oldest request is served first, and when a waiter gives up or a
+ * loop ends, nothing has to be undone.
  *
  * Everything that frees a slot or removes a waiter calls the sets whose turn it
  * is, from any thread, which needs no memory. A call only means "check": the
@@ -75,8 +75,8 @@ void wr_limits_share_leave(struct wr_limits_share *share);
  * held. */
 void wr_limits_share_settle(struct wr_limits_share *share, uint64_t round);
 
-/* Returns true if a request with this ticket gets no slot. The mutex must be
- * held. */
+/* Returns true if a request with this ticket may take no slot now. The mutex
+ * must be held. */
 WEIR_MUST_USE bool wr_limits_share_is_full(const struct wr_limits_share *share,
                                            uint64_t ticket);
 /* Returns true if the target has a slot, regardless of waiters. The mutex must
@@ -87,16 +87,17 @@ wr_limits_share_has_place(const struct wr_limits_share *share)
     wr_debug_assert(!share->target || share->limit > 0);
     return !share->target || share->target->taken < share->limit;
 }
-/* Returns true if the result is the same for all requests, until the state that
- * sets share has changed. The mutex must be held. */
+/* Returns true if wr_limits_share_is_full() returns the same for all tickets,
+ * because no set waits. This holds until the shared state changes. The mutex
+ * must be held. */
 static inline bool
 wr_limits_share_is_settled(const struct wr_limits_share *share)
 {
     wr_debug_assert(!share->target || share->limit > 0);
     return !share->target || wr_list_is_empty(&share->target->waiting);
 }
-/* Returns true if it was recorded in this round that the set waits for it. The
- * mutex must be held. */
+/* Returns true if wr_limits_share_wait() was called in this round. The mutex
+ * must be held. */
 static inline bool
 wr_limits_share_is_awaited(const struct wr_limits_share *share, uint64_t round)
 {
@@ -105,8 +106,8 @@ wr_limits_share_is_awaited(const struct wr_limits_share *share, uint64_t round)
 }
 /* Takes a slot, which must be free. The mutex must be held. */
 void wr_limits_share_take(struct wr_limits_share *share);
-/* Records a request that waits for a slot; wr_shared_note_change() must follow.
- * The mutex must be held. */
+/* Records that the set waits for a slot, for a request with this ticket;
+ * wr_shared_note_change() must follow. The mutex must be held. */
 void wr_limits_share_wait(struct wr_limits_share *share, uint64_t ticket,
                           uint64_t round);
 /* Releases a slot, and calls other sets whose turn it is. The own set must

@@ -175,9 +175,9 @@ static const struct weir_address *members_find_new(const weir_upstreams *set,
     return NULL;
 }
 
-/* Returns true if a member precedes another one of its name, in the order of
- * their addresses as bytes. So all sets have the same order, whatever answers
- * each has received. */
+/* Returns true if @member precedes @other, a member of the same name. Members
+ * are ordered by the bytes of their addresses, so that all sets have the same
+ * order, whatever answers they have received. */
 static bool members_is_before(const weir_upstream *member,
                               const weir_upstream *other)
 {
@@ -188,8 +188,8 @@ static bool members_is_before(const weir_upstream *member,
                   sizeof(address->storage)) < 0;
 }
 
-/* Returns the index of a member in the set: after its name, and before
- * everything that was added after the name. */
+/* Returns the index at which to insert a member: after its name, and before the
+ * upstreams that were added after the name. */
 static size_t members_find_index(const weir_upstreams *set,
                                  const weir_upstream *member)
 {

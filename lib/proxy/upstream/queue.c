@@ -54,7 +54,7 @@ static struct wr_queued *queue_find_second(struct wr_queued *oldest)
     return queued;
 }
 
-/* Hangs @queued below @above. Both may be NULL. */
+/* Makes @queued a child of @above. Both may be NULL. */
 static void queue_hang(struct wr_queued *above, int side,
                        struct wr_queued *queued)
 {
@@ -131,7 +131,8 @@ static void queue_cut(struct wr_queued *queued)
 
 /* ---- kinds ---- */
 
-/* Both have the same count, without duplicates. */
+/* Returns true if both exclude the same upstreams. Their counts must be equal,
+ * and neither may have duplicates. */
 static bool queue_has_all(const struct wr_exclusions *a,
                           const struct wr_exclusions *b)
 {
@@ -162,7 +163,8 @@ static struct wr_queued *queue_find(const struct wr_request_queue *queue,
     return NULL;
 }
 
-/* Links the oldest of a kind, which is younger than those before @at. */
+/* Inserts the oldest request of a kind into the list of kinds, by its ticket.
+ * The search starts at @at; the requests before @at must be older. */
 static void queue_link(struct wr_request_queue *queue, struct wr_list *at,
                        struct wr_queued *oldest)
 {

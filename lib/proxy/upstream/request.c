@@ -75,7 +75,9 @@ struct wr_request {
     struct wr_list attempts;  /* struct request_attempt: of failed tries */
     uint32_t attempt_count;
     struct weir_upstreams_result result;
-    char text[512]; /* errors of the tries, if the program passed no buffer */
+    /* the error text of all tries, if the program has passed no buffer for
+     * it */
+    char text[512];
 };
 
 static uint64_t request_now(const struct wr_request *request)
@@ -102,8 +104,8 @@ static void request_check_invariants(const struct wr_request *request)
     wr_assert(request->cause <= 0);
 }
 
-/* Starts the timer of a wait, in a queue or not: until then, or the request's
- * end. */
+/* Arms the timer of a wait, for @until_ns or the request's deadline, whichever
+ * is earlier. The request may be in a queue or in no list. */
 static void request_wait(struct wr_request *request, uint64_t until_ns)
 {
     until_ns = wr_min_u64(until_ns, request->end_ns);
@@ -285,7 +287,8 @@ static void request_finish(struct wr_request *request, int err,
 
 static void request_connected(void *arg, int err, weir_transport *t);
 
-/* The factory of each try. An error after this call is not the upstream's. */
+/* The factory of each try. The upstream is connected when it is called, so a
+ * later error is not the upstream's. */
 static int request_create(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
@@ -599,7 +602,8 @@ static void request_give_up(struct wr_request *request, int cause)
         return;
     }
     if (request_is_queued(request)) {
-        wr_upstreams_wake(request->set); /* lets other requests take its turn */
+        /* other requests may take the slot that it waited for */
+        wr_upstreams_wake(request->set);
     }
     request_go_on(request);
 }
@@ -659,8 +663,8 @@ static void request_cancel(struct weir_pending *pending)
     request_give_up(request, -ECANCELED);
 }
 
-/* Called at the end of its time, of the queue time, or of a wait after which it
- * continues. */
+/* Called when the request or its wait in the queue has timed out, or when a
+ * wait ends after which the request continues. */
 static void request_timer_expired(struct wr_timer *timer)
 {
     struct wr_request *request =
@@ -849,8 +853,8 @@ static void request_interrupt(struct wr_waiter *waiter)
     weir_pending_cancel(opening->request); /* done follows */
 }
 
-/* Drops the reference to the upstream, which the slot keeps, or else the set if
- * it still has it. */
+/* Drops the result's reference to the upstream. The pointer stays valid as long
+ * as the slot or the set has a reference; otherwise sets it to NULL. */
 static void request_leave_upstream(struct weir_upstreams_result *result)
 {
     weir_upstream *upstream = result->upstream;

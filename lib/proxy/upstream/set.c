@@ -360,7 +360,7 @@ static void set_init(weir_upstreams *set,
     wr_assert(set->count == 0);
     *options = *known;
     options->check = NULL;
-    options->shared = NULL; /* set->call has it */
+    options->shared = NULL; /* set->call has a reference */
     options->queue_timeout_ns =
         set_or(options->queue_timeout_ns, QUEUE_TIMEOUT_NS);
     options->fail_limit = (uint32_t)set_or(options->fail_limit, FAIL_LIMIT);

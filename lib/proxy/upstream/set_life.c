@@ -106,7 +106,7 @@ int wr_upstreams_make_room(weir_upstreams *set)
     if (set->count < old) {
         return 0;
     }
-    weir_upstream **upstreams = /* the second half is for the survey */
+    weir_upstream **upstreams = /* the second half is the survey's (->firsts) */
         wr_alloc(allocator, 2 * capacity * sizeof(weir_upstream *));
     wr_require(upstreams, -ENOMEM);
     struct wr_candidate_upstream *candidates =

@@ -417,7 +417,8 @@ static bool shared_make_parts(weir_upstreams_shared *shared,
     return false;
 }
 
-/* Uses what was allocated, or what already exists. The mutex must be held. */
+/* Joins the target and the health, if they exist; otherwise adds those that
+ * were allocated in @made. The mutex must be held. */
 static void shared_join(struct wr_shared_part *part, struct shared_made *made)
 {
     weir_upstreams_shared *shared = part->call->shared;

@@ -210,8 +210,8 @@ static uint64_t survey_get_end(const weir_upstreams *set,
                       : late_ns;
 }
 
-/* Updates the candidate of one upstream. Returns false if this is not enough,
- * and all must be updated. The mutex must be held. */
+/* Updates the candidate of one upstream. Returns false if all candidates must
+ * be updated. The mutex must be held. */
 static bool survey_follow_one(weir_upstreams *set, weir_upstream *upstream)
 {
     struct wr_candidate_upstream *known = &set->candidates[upstream->index];

@@ -436,7 +436,9 @@ int wr_target_connect(struct wr_target *target,
                                      &known, done, done_arg, ret);
 }
 
-/* Returns the endpoint with another port, using copies of first addresses. */
+/* Returns an endpoint with another port: the host if it was not looked up yet,
+ * else up to WR_TARGET_PORTS_MAX of its addresses, which are copied to
+ * @copies. */
 static struct weir_endpoint
 target_get_endpoint_at(const struct wr_target *target, uint16_t port,
                        struct weir_address copies[WR_TARGET_PORTS_MAX])
@@ -454,7 +456,8 @@ target_get_endpoint_at(const struct wr_target *target, uint16_t port,
     return weir_endpoint_addresses(copies, count);
 }
 
-/* A check with an endpoint of its own may be of another family. */
+/* Returns true if the local address can be used for @endpoint. It cannot if a
+ * check connects to an endpoint of its own, of another family. */
 static bool target_has_local_for(const struct wr_target *target,
                                  const struct weir_endpoint *endpoint)
 {

@@ -95,7 +95,7 @@ enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream)
     return (enum wr_tier)tiers[state][upstream->is_backup];
 }
 
-/* Returns its share of a weight, more than 0. */
+/* Returns the upstream's share of @weight: at least 1, unless @weight is 0. */
 static uint32_t upstream_get_share(const weir_upstream *upstream,
                                    uint32_t weight)
 {
@@ -453,8 +453,8 @@ static void upstream_resolved(struct wr_target *target, bool is_good)
     }
 }
 
-/* Starts a name with the last addresses of another set. Returns 0 or
- * -ENOMEM. */
+/* Initializes an upstream that is a name, with the addresses that another set
+ * has found, if any. Returns 0 or -ENOMEM. */
 static int upstream_begin_name(weir_upstream *upstream)
 {
     struct wr_target *target = &upstream->target;
@@ -790,8 +790,8 @@ int wr_upstream_start(weir_upstream *upstream)
     return wr_target_start(&upstream->target);
 }
 
-/* Arms the timers: of the next check if it is the checker, and of the end of an
- * ejection. */
+/* Arms the timer of the next check, if this upstream's part is the checker, and
+ * the timer of the end of an ejection, if it is ejected. */
 void wr_upstream_follow(weir_upstream *upstream)
 {
     weir_loop *loop = upstream->set->loop;
@@ -853,9 +853,10 @@ void wr_upstream_stop(weir_upstream *upstream)
 
 /* ---- slots ----
  *
- * A request creates its slot when it starts, and takes a place with it for each
- * try, so that nothing can fail between the choice and the connection. The
- * program ends the slot of its connection. */
+ * A request allocates its slot when it starts, so that nothing can fail between
+ * the choice of an upstream and the connection. For each try the slot is
+ * counted at the chosen upstream. When the request has succeeded the slot
+ * belongs to the program, which ends it after the connection. */
 
 weir_upstream_slot *wr_slot_make(weir_upstreams *set)
 {
@@ -894,7 +895,8 @@ void wr_slot_leave(weir_upstream_slot *slot)
     slot->upstream = NULL;
     wr_limits_share_give(&upstream->share);
     if (upstream->set->queue.count > 0) {
-        wr_upstreams_wake(upstream->set); /* another may use the place */
+        /* another request may use what it has released */
+        wr_upstreams_wake(upstream->set);
     }
     wr_upstream_unref(upstream);
 }

@@ -18,9 +18,10 @@
  * upstreams and its requests, an upstream by its set, its slots, its check, and
  * requests that have tried it.
  *
- * A set is a loop object until it is closed, and its requests and checks have
- * ended. Nothing in a set calls the program from inside a call of it: the set's
- * ready item reports changes and serves the queue.
+ * A set is a loop object (struct wr_member) until it is closed and its requests
+ * and checks have ended. No callback of the program is called inside a call of
+ * the program: the set's ready item reports changes and serves the queue, from
+ * the loop.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_UPSTREAM_H
 #define WEIR_LIB_PROXY_UPSTREAM_UPSTREAM_H
@@ -59,12 +60,15 @@ struct weir_upstreams {
     struct weir_upstreams_options options; /* with defaults, without check */
     struct wr_check check;
     uint64_t first_check_ns; /* longest time-out of checks, or 0 */
-    bool is_closed;  /* by the program or the loop: nothing new starts */
-    bool is_freed;   /* by the program: nothing is reported */
-    bool is_retired; /* others continue lookups, checks and use */
-    bool is_behind;  /* others have changed something (wr_shared_call) */
-    bool has_ranks;  /* some addresses are used only if others cannot be */
-    struct wr_shared_call *call; /* how others call it; has the shared state */
+    bool is_closed; /* by the program or the loop: nothing new starts */
+    bool is_freed;  /* by the program: nothing is reported */
+    /* other sets continue its lookups and checks, and record the upstream in
+     * use */
+    bool is_retired;
+    bool is_behind; /* other sets have changed shared state (wr_shared_call) */
+    bool has_ranks; /* some addresses are used only if others cannot be */
+    /* by which other sets call this one; has the shared state */
+    struct wr_shared_call *call;
     uint64_t round; /* from 1: number of times the queue was served */
     uint64_t last_id;
     uint64_t told_use_id; /* id of the reported upstream in use, or 0 */
@@ -132,8 +136,9 @@ struct weir_upstream {
     enum weir_upstream_state told; /* reported to the program, or set by it */
     uint32_t skipped_count; /* consecutive checks that could not be made */
     int skipped_err;        /* their error, not reported yet; or 0 */
-    int turned_err;         /* error of failing connects; 0: they work again */
-    bool has_turned;        /* ->turned_err must be reported */
+    /* error of failing connects; 0 if they work again */
+    int turned_err;
+    bool has_turned; /* ->turned_err must be reported */
     struct wr_upstream_counts counts;
     bool is_spread;        /* its addresses are upstreams (members.c) */
     bool is_settled;       /* ... and follow its first lookup */
@@ -202,7 +207,8 @@ wr_upstream_make_member(weir_upstream *source,
                         const struct weir_upstream_options *options,
                         weir_upstream **ret);
 
-/* Must be called after each change of one of these fields. */
+/* Updates ->is_apart. Must be called after each change of is_removed,
+ * is_draining or is_spread. */
 static inline void wr_upstream_note_apart(weir_upstream *upstream)
 {
     wr_assert(upstream->set || !upstream->is_removed);
