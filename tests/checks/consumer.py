@@ -414,6 +414,7 @@ def pass_on(program, env):
                 passed += read_all(client)
         finally:
             relay.send_signal(signal.SIGTERM)
+            relay.communicate() # it prints at its end
     if passed != b"thereback" or relay.returncode != 0:
         raise SystemExit(f"{program} passed {passed}, or ended with {relay.returncode}")
 
