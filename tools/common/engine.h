@@ -1,8 +1,7 @@
 /*
- * The engine of a tool's loops.
+ * The engine of a tool's loops: io_uring or epoll.
  *
- * A flag selects it.
- * An unexpected engine is reported.
+ * --engine selects it. If a loop gets another one, that is reported.
  */
 #ifndef WEIR_COMMON_ENGINE_H
 #define WEIR_COMMON_ENGINE_H

@@ -9,8 +9,8 @@
  * line counts as a blank, as RFC 9112 allows for clients (2.2, 5.2). In
  * requests both are errors, because a proxy before the server may have
  * interpreted them differently. Host is not required: no server here has
- * several names.
- * The trailers of a chunked body are parsed in the same way, and ignored.
+ * several names. The trailers of a chunked body are parsed in the same way, and
+ * ignored.
  */
 #ifndef TOOLS_HTTP_HEAD_H
 #define TOOLS_HTTP_HEAD_H

@@ -48,7 +48,7 @@ struct target {
     const char *service;
     /* The target as a socket address; len 0 if the host is a name or empty. */
     struct weir_address address;
-    /* Addresses of a name; see names.h. */
+    /* Addresses of a name; set by weir-load's names_find(). */
     struct weir_address *addresses;
     size_t address_count;
 };

@@ -20,8 +20,8 @@
 /*
  * Exit codes of weir-load.
  *
- * They are documented in weir-load(1). Scripts depend on them: a code has the
- * result of a run, so that no report needs to be read.
+ * They are documented in weir-load(1). Scripts use them to learn the result of
+ * a run without reading its report.
  */
 
 enum load_exit {
@@ -173,8 +173,8 @@ static inline size_t kind_name_span(const char *text, size_t len)
 
 /*
  * The first bytes of an answer, which readers of all protocols keep for the
- * message about a wrong one. They are raw: whoever prints them quotes them
- * first.
+ * message about a wrong one. They are raw: a caller that prints them must quote
+ * them.
  */
 
 /* Appends bytes to @shown, which has @len of @size, as far as they fit. Returns

@@ -86,8 +86,8 @@ void reading_stop(struct traffic *traffic);
 
 /*
  * State shared by the connections of one thread: what may be sent, set by the
- * run, and all counters, updated by the connections (conn.h). Nothing in it
- * grows with the number of requests.
+ * run, and all counters, updated by the connections. Nothing in it grows with
+ * the number of requests.
  */
 
 #define TRAFFIC_STATUS_COUNT KINDS_STATUS_COUNT
@@ -266,7 +266,7 @@ static inline void traffic_note_quiet(struct traffic *traffic, uint64_t now_ns)
  * received bytes to the codec (codec.h) and measures how long each answer took.
  * Answers arrive in order, so the send times are kept in a ring and a complete
  * answer belongs to the oldest request. The connections of a thread share a
- * struct traffic (conn.h), which has all counters.
+ * struct traffic, which has all counters.
  *
  * States: idle -> connecting -> open -> leaving, closing or parting -> idle;
  * with --preamble, the state preamble is between connecting and open. The

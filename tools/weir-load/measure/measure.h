@@ -128,13 +128,12 @@ const char *error_code_text(int code);
 /* ---- h2_errors ---- */
 
 /*
- * Error codes (measure.h) of HTTP/2 and gRPC: each code that a
- * server can send has its own, and is counted and named
- * separately.
+ * Error codes of HTTP/2 and gRPC: each code that a server can send has its own,
+ * and is counted and named separately.
  */
 
-/* First codes of each range. From it the codes decrease by the code of RFC
- * 9113, section 7, or of gRPC. */
+/* First code of each range. An error is this code minus the code of RFC 9113,
+ * section 7, or of gRPC. */
 enum {
     H2_ERROR_RST = -5100,
     H2_ERROR_GOAWAY = -5120,
@@ -152,9 +151,8 @@ const char *h2_code_name(uint32_t code);
 /* ---- redis_errors ---- */
 
 /*
- * Error codes (measure.h) of the errors that Redis answers with. Each
- * kind, named by the first word of the error's text, is counted
- * separately.
+ * Error codes of the errors that Redis answers with. Each kind, named by the
+ * first word of the error's text, is counted separately.
  */
 
 /* First code; the other codes decrease from it. */
@@ -262,7 +260,7 @@ void record_merge(struct record *record, const struct record *from);
  *
  * Without brackets it is the method and the path without query, or with other
  * protocols the first word of the request, up to an escape. If there are more
- * than KINDS_MAX kinds, the last ones are counted together as "other", also
+ * than KINDS_MAX kinds, the last ones are counted together as "other", together
  * with lines of that name; kinds with a name in brackets come first.
  */
 
@@ -327,9 +325,8 @@ static inline uint64_t kinds_requests(const struct kind_counts *counts)
 /* ---- h2_counts ---- */
 
 /*
- * Additional counters of a run over HTTP/2: streams and header blocks
- * of the whole run, warm-up included. Each counter has its row in
- * fields.c.
+ * Additional counters of a run over HTTP/2: streams and header blocks of the
+ * whole run, warm-up included. Each counter has its row in fields.c.
  */
 
 struct h2_counts {
@@ -796,9 +793,8 @@ double sharing_others_part(const struct sharing *sharing);
 /* ---- host ---- */
 
 /*
- * Describes this machine and process for a result: what ran where,
- * and how busy the client was. Results without this cannot be
- * compared.
+ * Describes this machine and process for a result: what ran where, and how busy
+ * the client was. Results without this cannot be compared.
  */
 
 struct host {

@@ -77,7 +77,6 @@ json_t *json_command(const struct run_options *options);
 
 /*
  * Prints a line to the terminal at every interval, for a person who watches.
- * A header is printed above the lines.
  * The report has the same values, but only as JSON.
  */
 

@@ -1,8 +1,8 @@
 /*
  * The command line of `weir-load serve`.
  *
- * It is parsed and checked here.
- * Addresses are bound and certificates are read when the server starts.
+ * Addresses are bound and certificates are read when the server starts, not
+ * while the line is parsed.
  */
 #ifndef WEIR_LOAD_SERVE_OPTIONS_H
 #define WEIR_LOAD_SERVE_OPTIONS_H

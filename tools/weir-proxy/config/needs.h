@@ -16,10 +16,10 @@ enum need {
     NEED_LINE, /* no condition; the line is recorded for rules */
     NEED_LOG,
     NEED_SYSLOG,
-    NEED_CLIENT_ADDRESS, /* clients are not of Unix sockets alone */
+    NEED_CLIENT_ADDRESS, /* a listen other than Unix, or accept-proxy */
     NEED_CLIENT_LIMIT,
     NEED_OPENS_TLS,
-    NEED_CERT, /* where TLS is opened */
+    NEED_CERT, /* and TLS is terminated */
     NEED_CLIENT_CA,
     NEED_CLIENT_CERT,
     NEED_HEADER, /* a PROXY header from clients */
@@ -33,7 +33,7 @@ enum need {
     NEED_NAME,      /* a target with a host name */
     NEED_LOOKUP,    /* a target with a name, or sni:PORT, or such a check */
     NEED_TLS,       /* terminated on either side */
-    NEED_KEEPALIVE, /* a side that is no Unix socket */
+    NEED_KEEPALIVE, /* a side that is not a Unix socket */
     NEED_WEIGHTS,   /* a balance that uses weights */
     NEED_BACKUP,
     NEED_BACK,     /* a backup, and a check that finds another target up */

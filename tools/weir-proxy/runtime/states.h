@@ -25,7 +25,7 @@ int64_t states_gather(const struct worker *worker, struct states_one **ret);
 /* Sorts received facts for lookups. */
 void states_sort(struct states_one *states, size_t count);
 
-/* Sets *order to the facts' orders of an operator about a target. */
+/* Sets *order to the operator's order about a target, if the facts have one. */
 void states_find_order(const struct states_one *states, size_t count,
                        const struct route *route,
                        const struct config_target *target, struct order *order);
