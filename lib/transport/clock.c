@@ -24,7 +24,8 @@ struct wr_deadline wr_clock_next(const struct wr_clock *clock)
         wr_assert(first.when_ns == UINT64_MAX);
         return first;
     }
-    /* The file's device is slow, not the peer. */
+    /* While bytes of a file are awaited, the file's device is slow, not the
+     * peer. */
     const uint64_t sent_ns =
         view.awaits_file ? clock->t->loop->now_ns : clock->sent_ns;
     if (clock->closing_ns != 0) {
@@ -88,7 +89,8 @@ static bool clock_is_unfair(const struct wr_deadline *over,
         return depth == 0 && clock_has_unread(t);
     case WEIR_EWRITESTALL:
         return clock_has_taken_late(over, t);
-    case WEIR_ECLOSETIMEOUT: /* a pending step ends it if all was sent */
+    /* if all is sent, a pending step is about to end the connection */
+    case WEIR_ECLOSETIMEOUT:
         return clock_has_taken_late(over, t) ||
                (wr_ready_is_pending(&t->step) && !clock_has_unsent(t));
     default:

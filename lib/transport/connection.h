@@ -27,9 +27,10 @@ struct wr_leaving_ops {
     /* Nothing of the connection is in flight any more, except operations that
      * push the step when they end. May end the move. */
     void (*settled)(struct wr_leaving *leaving);
-    /* The program closes or aborts the connection, or it is doomed: cancels the
-     * move. Returns false if the connection belongs to the other loop, or will
-     * come back and calls @wish then. */
+    /* Called when the program closes or aborts the connection, or the
+     * connection fails: cancels the move. Returns false if the other loop has
+     * taken the connection, or is taking it; if it comes back nevertheless,
+     * @wish is called then. */
     bool (*recall)(struct wr_leaving *leaving, int (*wish)(weir_transport *t));
 };
 
@@ -147,7 +148,8 @@ static inline void wr_connection_shut_when_sent(struct wr_connection *c)
     }
 }
 
-/* Drops the queue of a broken connection, for which a protocol may wait. */
+/* Drops the queue of a broken connection, and notifies a protocol that may wait
+ * for its queue to be sent (wr_intake_tell_drop()). */
 void wr_connection_drop_queue(struct wr_connection *c);
 
 /* Makes a clock without limits unless there is one. Returns 0 or -ENOMEM. */

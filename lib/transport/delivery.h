@@ -206,8 +206,9 @@ WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
     return ret;
 }
 
-/* Binds another protocol, and holds @initial before all other bytes. Returns 0,
- * -EINVAL if bytes have no lease, or -ENOMEM. A failure has no effect. */
+/* Binds another protocol, to which the @initial bytes are delivered before all
+ * other held bytes. Returns 0, -EINVAL if a part of @initial has no lease, or
+ * -ENOMEM. After an error nothing has changed. */
 WEIR_MUST_USE int
 wr_delivery_set_protocol(weir_transport *t, struct wr_delivery *d,
                          const struct weir_protocol_binding *binding,

@@ -100,7 +100,7 @@ bool wr_intake_may_poll(weir_transport *t)
                   WR_SHORTAGE_NONE)) {
         return true;
     }
-    credit = wr_intake_ask(t); /* fails too, and makes the transport wait */
+    credit = wr_intake_ask(t); /* gets no window either, and starts the wait */
     wr_assert(credit == 0);
     return false;
 }

@@ -76,7 +76,7 @@ WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
     return credit;
 }
 
-/* wr_intake_ask() that does not count the bytes of the last receive. */
+/* Like wr_intake_ask(), but does not count the bytes of the last receive. */
 WEIR_MUST_USE uint32_t wr_intake_ask_uncounted(weir_transport *t);
 
 /* True if there is a window for the receive after a poll. If false, the

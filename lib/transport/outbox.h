@@ -111,12 +111,13 @@ static inline bool wr_outbox_has_room(const weir_transport *t,
            depth <= t->hard_limit_bytes - len;
 }
 
-/* Returns 0 if @len more bytes may be written, else the error. Records
- * -ENOBUFS, so that later writes are refused, too. -ENOBUFS dooms a closing
- * connection. */
+/* Returns 0 if @len more bytes may be written, else the error of the write.
+ * Stores -ENOBUFS, so that later writes are refused, too. If the connection is
+ * already closing, -ENOBUFS also dooms it (life.h). */
 WEIR_MUST_USE int wr_outbox_check(weir_transport *t, size_t len);
 
-/* Passes the first @bytes below; wr_outbox_consume() follows. */
+/* Counts the first @bytes as passed to the transport below; wr_outbox_consume()
+ * follows. */
 static inline void wr_outbox_pass(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->queue.bytes);

@@ -1,7 +1,7 @@
 /*
  * Sockets of the kernel, with and without a transport: reading names and
- * options, adopting sockets of the program, and closing sockets that become no
- * transport.
+ * options, adopting sockets of the program, and closing sockets for which no
+ * transport is made.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCKET_H
 #define WEIR_LIB_TRANSPORT_SOCKET_H
@@ -47,8 +47,9 @@ bool wr_socket_is_own_peer(int fd, const struct weir_address *peer);
  * end of stream, which would look like a complete stream. Unix sockets ignore
  * this. */
 void wr_socket_reset_on_close(int fd);
-/* Closes a connected socket that becomes no transport; @fd may be -1. A Unix
- * socket is closed in a thread, because its peer may have sent descriptors. */
+/* Closes a connected socket for which no transport is made; @fd may be -1. A
+ * Unix socket is closed in a thread, because its peer may have sent
+ * descriptors, whose close may block. */
 void wr_socket_close(weir_loop *loop, int fd, int family);
 /* Closes an accepted client that is not served, with a reset. */
 void wr_socket_turn_away(weir_loop *loop, int fd, int family);

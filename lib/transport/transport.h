@@ -297,7 +297,7 @@ struct weir_transport {
     uint32_t hard_limit_bytes; /* WR_NO_LIMIT if there is none */
     uint32_t farewell_bytes;   /* of the close_notify; its loss is no error */
     int fd; /* of the device, if it has one; -1 when closed, after the loss */
-    uint16_t check_bytes; /* no mark and no share is reached up to this depth */
+    uint16_t check_bytes; /* up to this depth, no mark or share needs a check */
     /* For connections: is_made is set before connection_made, end_sent when all
      * bytes are sent and none follows, eof_seen when the end was received. */
     bool is_made;

@@ -55,23 +55,27 @@ enum {
  * wolfSSL's overhead fit a block of 16 KiB. */
 #define WR_TLS_RECORD_MAX ((16u << 10) - 128u)
 
-/* Tasks that a backend does itself; without the bit weir does the task. */
+/* Tasks that a backend does itself. Without the bit the engine does the task,
+ * or it is not done. */
 enum {
-    /* Skips early data that it cannot open (RFC 8446, 4.2.10), up to 16 KiB.
-     * Otherwise the engine skips it, using expand(), open_sealed() and the
-     * event secret(). */
+    /* The backend skips early data that it cannot open (RFC 8446, 4.2.10), up
+     * to 16 KiB. Without this bit the engine skips the data, using expand(),
+     * open_sealed() and the event secret(). */
     WR_TLS_DOES_SKIP_EARLY = 1 << 0,
-    /* Sends the alert that the event chain() returns. Otherwise the engine
-     * replaces the alert that the backend sends, using the event secret(). */
+    /* The backend sends the alert that the event chain() returns. Without this
+     * bit the engine replaces the backend's own alert, using the event
+     * secret(). */
     WR_TLS_DOES_ALERT = 1 << 1,
-    /* Server, TLS 1.3: sends a change_cipher_spec after its first message if
-     * the client's hello has a session identifier (RFC 8446, D.4). */
+    /* Server, TLS 1.3: the backend sends a change_cipher_spec after its first
+     * message if the client's hello has a session identifier (RFC 8446, D.4).
+     * Without this bit the engine sends it. */
     WR_TLS_DOES_CHANGE = 1 << 2,
-    /* Reports secrets, for a key log. */
+    /* The backend reports the secrets of a key log. */
     WR_TLS_DOES_SECRETS = 1 << 3,
-    /* Offers P-521 as a key exchange group; not every build has it. */
+    /* The build of the library has the key exchange group P-521. */
     WR_TLS_DOES_P521 = 1 << 4,
-    /* Uses AES instructions of the CPU. Otherwise ChaCha20 is preferred. */
+    /* The library uses AES instructions of the CPU. Without this bit weir
+     * prefers ChaCha20. */
     WR_TLS_DOES_FAST_AES = 1 << 5,
 };
 

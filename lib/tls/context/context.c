@@ -545,9 +545,10 @@ int wr_tls_context_open(weir_tls_context *context,
 
 /* ---- the program's choice ---- */
 
-/* Calls the program. Returns 0 with a reference or NULL in *ret, or the
- * program's error. The program may not return -EAGAIN, which is reserved for
- * the engine. */
+/* Calls the program's `choose` for a client that requests @host. Returns 0 and
+ * sets *ret to a reference to the chosen context, or to NULL for this one; or
+ * returns the program's error. -EAGAIN, which the engine uses itself, becomes
+ * -EINVAL. */
 static int context_ask(const weir_tls_context *context, const char *host,
                        weir_tls_context **ret)
 {

@@ -164,8 +164,9 @@ enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine);
 bool wr_tls_engine_check_body(struct wr_tls_engine *engine, const uint8_t *data,
                               size_t size);
 
-/* Inspects bytes that the backend sends in the handshake: the server's group
- * may have changed, or they are our own hello. */
+/* Called for each @data that the backend sends in the handshake. Updates the
+ * facts that checks of the peer's messages need: the group that a server has
+ * chosen, and the contents of our own hello. */
 void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
                              size_t size);
 

@@ -493,10 +493,10 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
     engine->plain_bytes = 0;
 }
 
-/* Forgives one record that was counted, except the newest, which may prove to
- * be data and is then uncounted anyway. If no record is counted, the answer may
- * arrive together with others, if keys were changed several times before the
- * peer responded. */
+/* Uncounts one idle record, because the answer that is now expected will be
+ * one. Not the newest record, which may prove to be data and is then uncounted
+ * anyway. If no record was counted, notes that an answer is due; several may be
+ * due if keys were changed several times before the peer responded. */
 void wr_tls_engine_expect_answer(struct wr_tls_engine *engine)
 {
     const uint32_t newest = engine->is_counted;

@@ -242,7 +242,8 @@ static bool message_read_common(uint16_t type, struct wr_bytes body,
     }
 }
 
-/* Reads an extension of a client's hello; *ret_is_even as above. */
+/* Reads an extension of a client's hello. For the extension with tickets sets
+ * *ret_is_even, see message_read_shared_key(). */
 static bool message_read_client(uint16_t type, struct wr_bytes body,
                                 struct message_extensions *ret,
                                 bool *ret_is_even)

@@ -327,7 +327,7 @@ static void filter_drop(struct wr_connection *c)
         wr_assert(f->unsent_bytes == 0);
         return;
     }
-    wr_assert(f->below_lost); /* so the filter is lost, too */
+    wr_assert(f->below_lost); /* the filter is not lost before */
     if (f->is_cut && !f->aborts && c->t.error == 0) {
         wr_transport_set_error(&c->t, WEIR_ETLSTRUNCATED, "TLS receive");
     }

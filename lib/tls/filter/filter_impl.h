@@ -3,13 +3,12 @@
  * (connection.h) whose device is in these files. Each file calls only the files
  * after it:
  *
- *     filter_open.c     creating a filter; the table of contexts
- *     filter.c          the device: events from below, time, facts, the end
- *     filter_facts.c    facts about the connection and its handshake
- *     filter_read.c     ciphertext in, the handshake, plaintext to the protocol
- *     filter_write.c    plaintext in, ciphertext to the transport below
- *     filter_shared.c   the common part of a loop's filters
- *     filter_settings.c the settings of a connection
+ * filter_open.c creating a filter; the table of contexts filter.c the device:
+ * events of the transport below, time, facts, the end filter_facts.c facts
+ * about the connection and its handshake filter_read.c ciphertext in, the
+ * handshake, plaintext to the protocol filter_write.c plaintext in, ciphertext
+ * to the transport below filter_shared.c the common part of a loop's filters
+ * filter_settings.c the settings of a connection
  *
  * In state HANDSHAKING the program does not know the filter; a factory gets it
  * at the end. A filter made by start_tls is OPEN from the start. In CLOSING the
@@ -61,25 +60,28 @@ struct wr_filter {
     bool has_engine : 1;
     bool is_upper : 1;      /* below is a filter; set before the start */
     bool may_handshake : 1; /* the handshake may make a step */
-    bool aborts : 1;        /* its end aborts below instead of closing it */
+    bool aborts : 1;        /* the end aborts ->below instead of closing it */
     /* Every record reads these flags, so they share one byte. */
-    bool is_cut : 1;       /* set when below ended without a close_notify */
-    bool below_paused : 1; /* this filter has paused below */
-    bool below_eof : 1;    /* below's end of stream was received */
-    bool below_lost : 1;   /* below's connection_lost was called */
+    /* the stream of ->below ended without a close_notify */
+    bool is_cut : 1;
+    bool below_paused : 1; /* this filter has paused reading of ->below */
+    bool below_eof : 1;    /* the end of stream of ->below was received */
+    bool below_lost : 1;   /* connection_lost was called for ->below */
     bool head_is_fed : 1;  /* the engine has the first lease of the input */
 
     struct wr_turn_end seal;
     struct wr_list wait_link; /* in shared->waiting */
 
-    const struct weir_buf *lent; /* borrowed during below's call */
-    weir_lease *input_head;      /* unopened ciphertext, oldest first */
+    /* received bytes, borrowed while ->below delivers them */
+    const struct weir_buf *lent;
+    weir_lease *input_head; /* unopened ciphertext, oldest first */
     weir_lease *input_tail;
 
-    uint64_t unsent_bytes; /* sealed, but not passed below yet */
+    uint64_t unsent_bytes; /* sealed, but not passed to ->below yet */
     uint64_t sealed_ns;    /* when bytes were last sealed */
     uint32_t burst_bytes;  /* sealed since the last idle time, up to a bound */
-    uint32_t answer_count; /* blocks without plaintext that below holds */
+    /* blocks without plaintext that ->below has not sent */
+    uint32_t answer_count;
 
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
@@ -118,13 +120,13 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
                              struct weir_extra_info *ret);
 
 /* filter_read.c */
-/* Receives @buf from below. The pump, which must be called next, opens the
- * bytes in place, or they are kept after earlier bytes. */
+/* Receives @buf from the transport below. The pump, which must be called next,
+ * opens the bytes in place, or keeps them after earlier bytes. */
 void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf);
 /* Opens and delivers as much as possible, or continues the handshake. Then
- * keeps the unread part of the bytes that below has lent. */
+ * keeps the unread part of the bytes that the transport below has lent. */
 void wr_filter_pump(struct wr_filter *f);
-/* Pauses or resumes below as the state requires. */
+/* Pauses or resumes reading of the transport below, as the state requires. */
 void wr_filter_settle_read(struct wr_connection *c);
 /* Appends bytes to the input that waits for the engine. Takes ownership of
  * @lease. */
@@ -132,8 +134,8 @@ void wr_filter_keep_input(struct wr_filter *f, weir_lease *lease);
 void wr_filter_drop_input(struct wr_filter *f);
 
 /* filter_write.c */
-/* Seals as much as below has space for, seals the close_notify if it is time,
- * and resumes the program's writing if enough was sent. */
+/* Seals as much as the transport below has space for, seals the close_notify if
+ * it is time, and resumes the program's writing if enough was sent. */
 void wr_filter_seal(struct wr_filter *f);
 /* Schedules wr_filter_seal() before the end of this loop iteration or the
  * next. */
@@ -176,7 +178,8 @@ static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
                : 0;
 }
 
-/* Returns the plaintext bytes in records that below has not sent yet. */
+/* Returns the plaintext bytes in records that the transport below has not sent
+ * yet. */
 static inline uint64_t wr_filter_sealed_bytes(const struct wr_filter *f)
 {
     return f->c.outbox.passed_bytes - f->unsent_bytes;
@@ -196,15 +199,16 @@ static inline bool wr_filter_discards(const struct wr_filter *f)
 }
 
 /* Returns true while received bytes may be opened: there is no error, or only
- * an error of below, which came after the bytes. */
+ * an error of the transport below, which came after the bytes. */
 static inline bool wr_filter_may_open(const struct wr_filter *f)
 {
     return f->c.t.error == 0 ||
            (f->c.t.error == f->below->error && f->engine.err == 0);
 }
 
-/* Returns true if bytes are opened although the protocol has paused: below
- * broke, and if no earlier plaintext is left, the loss is reported at once. */
+/* Returns true if bytes are opened although the protocol has paused. This is so
+ * if the transport below has broken: when no plaintext from before is left, the
+ * loss is reported at once. */
 static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
 {
     const struct wr_delivery *d = &f->c.delivery;

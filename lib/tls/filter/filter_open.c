@@ -122,12 +122,13 @@ static int filter_open_take_protocol(struct wr_filter *f, weir_transport *below)
     return 0;
 }
 
-/* Replaces @below, which from now on receives for the handshake. */
+/* Replaces @below, whose received bytes belong to the handshake from now on. */
 static void filter_open_replace(struct wr_filter *f, weir_transport *below,
                                 bool is_paused)
 {
     wr_assert(f->c.t.binding.protocol);
-    f->c.t.is_made = true; /* below has called its connection_made */
+    /* connection_made was called for the transport below */
+    f->c.t.is_made = true;
     wr_filter_begin(f, below);
     if (is_paused) {
         wr_delivery_pause(&f->c.delivery);

@@ -1,11 +1,11 @@
 /*
  * TLS filters: from received ciphertext to plaintext, and the handshake.
  *
- * Received bytes are recorded, and the pump opens them in place before below's
- * call returns. Bytes that cannot be opened yet, because the protocol has
- * paused or holds too much, or the handshake waits its turn, are kept under
- * leases, in order, and below is paused. So no more bytes wait than below may
- * hold.
+ * Received bytes are recorded, and the pump opens them in place, before the
+ * call in which the transport below delivers them returns. Bytes that cannot be
+ * opened yet, because the protocol has paused or holds too much, or the
+ * handshake waits its turn, are kept under leases, in order, and the transport
+ * below is paused. So its receive limit also bounds the bytes that wait here.
  *
  * Plaintext is opened into a block that the loop's filters share. Many bytes
  * are delivered in that block, and the filters take another block; few bytes
@@ -112,9 +112,10 @@ static bool filter_read_has_input(const struct wr_filter *f)
            wr_tls_engine_get_input_left(&f->engine) > 0;
 }
 
-/* Handles a failed engine. If below's error is already set, the bytes that made
- * the engine fail were received before it, so the engine's error replaces
- * below's, even in the filters above this one. */
+/* Handles a failed engine. If the transport below has already failed, the bytes
+ * that made the engine fail were received before that. So the engine's error
+ * replaces the error of the transport below, even in the filters above this
+ * one. */
 static void filter_read_fail(struct wr_filter *f, int err, const char *what)
 {
     const int later = f->c.t.error;
@@ -240,8 +241,8 @@ static bool filter_read_has_more(const struct wr_filter *f)
 }
 
 /* Opens and delivers once. Returns false if no more can be opened now. Requests
- * a receive window even if nothing is left to open, because below is paused
- * while there is none. */
+ * a receive window even if nothing is left to open, because the transport below
+ * is paused while there is no window. */
 static bool filter_read_open(struct wr_filter *f)
 {
     const uint32_t credit = filter_read_room(f);
@@ -311,7 +312,8 @@ filter_read_tell_upper(struct wr_filter *f)
     }
 }
 
-/* Keeps the unread part of lent bytes, before below's call returns. */
+/* Keeps the unread part of lent bytes, before the call that delivers them
+ * returns. */
 static void filter_read_end_loan(struct wr_filter *f)
 {
     const size_t left = wr_tls_engine_get_input_left(&f->engine);

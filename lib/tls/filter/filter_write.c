@@ -2,13 +2,13 @@
  * TLS filters: from written bytes to the transport below.
  *
  * Writes go to the queue. Before the loop iteration ends the queue is sealed
- * (encrypted into records) as long as below's depth is not above its high mark;
- * the rest waits as plaintext. The program's marks and limits count plaintext:
- * waiting plaintext, and plaintext in records that below has not sent. TLS
- * overhead and TLS's own messages do not count. Writes of one iteration share a
- * record. The first records of a transfer fit into one segment each, so that
- * the peer can open a record as soon as its segment arrives; later records have
- * the full size.
+ * (encrypted into records) as long as the depth of the transport below is not
+ * above its high mark; the rest waits as plaintext. The program's marks and
+ * limits count plaintext: waiting plaintext, and plaintext in records that the
+ * transport below has not sent. TLS overhead and TLS's own messages do not
+ * count. Writes of one iteration share a record. The first records of a
+ * transfer fit into one segment each, so that the peer can open a record as
+ * soon as its segment arrives; later records have the full size.
  */
 #include "filter_impl.h"
 
@@ -23,8 +23,8 @@
 #define RECORD_PIECES 64u
 /* The most bytes that sealing adds to a record. */
 #define RECORD_EXTRA 64u
-/* Sealed bytes are passed below when there are this many. They count as unsent
- * until below has sent the last of them. */
+/* Sealed bytes are passed to the transport below when there are this many. They
+ * count as unsent until it has sent the last of them. */
 #define HANDED_BYTES WR_TLS_RECORD_MAX
 
 void wr_filter_seal_later(struct wr_connection *c)
@@ -41,9 +41,9 @@ static void filter_write_fail(struct wr_filter *f, int err)
 
 /* ---- ciphertext ---- */
 
-/* Maximum number of blocks without plaintext that below may hold. A handshake
- * creates some; a peer that reads nothing causes one with each key update that
- * it requests. */
+/* Maximum number of blocks without plaintext in the queue of the transport
+ * below. A handshake creates some; a peer that reads nothing causes one with
+ * each key update that it requests. */
 #define ANSWERS_MAX 32u
 
 /* Stored in a block of the engine, before the TLS record. */
@@ -63,7 +63,8 @@ filter_write_note_progress(struct wr_filter *f)
     }
 }
 
-/* Below has sent bytes, so more may be sealed at the end of the iteration. */
+/* The transport below has sent bytes, so more may be sealed at the end of the
+ * iteration. */
 static void filter_write_go_on(struct wr_filter *f)
 {
     if (!wr_life_is_over(&f->c.t) &&
@@ -75,9 +76,9 @@ static void filter_write_go_on(struct wr_filter *f)
     }
 }
 
-/* Called when below has sent the records of @plain_bytes. A filter below
- * releases a block as soon as it has sealed the block; its depth is an upper
- * bound of the unsent bytes. */
+/* Called when the transport below has sent the records of @plain_bytes. A
+ * filter below releases a block as soon as it has sealed the block; its depth
+ * is an upper bound of the unsent bytes. */
 static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
 {
     wr_outbox_passed(&f->c.outbox, plain_bytes);
@@ -90,8 +91,8 @@ static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
     }
 }
 
-/* Called when below has sent or dropped a block, which it does before its loss
- * and thus before the filter's end. */
+/* Called when the transport below has sent or dropped a block. It drops its
+ * queue before its loss, so the filter still exists. */
 static void filter_write_release(void *arg)
 {
     struct wr_block *block = arg;
@@ -102,7 +103,8 @@ static void filter_write_release(void *arg)
     filter_write_sent(record.filter, record.plain_bytes);
 }
 
-/* Called when below has sent or dropped a block without plaintext. */
+/* Called when the transport below has sent or dropped a block without
+ * plaintext. */
 static void filter_write_release_answer(void *arg)
 {
     struct wr_block *block = arg;
@@ -114,8 +116,8 @@ static void filter_write_release_answer(void *arg)
     filter_write_release(block);
 }
 
-/* Passes a block below. The last block of the engine's output accounts for all
- * bytes sealed since the last call. */
+/* Passes a block to the transport below. The last block of the engine's output
+ * accounts for all bytes sealed since the last call. */
 static inline void filter_write_send(struct wr_filter *f,
                                      struct wr_block *block,
                                      weir_release_fn *release)

@@ -233,7 +233,7 @@ _Static_assert((int)WR_TLS_TICKET_IV == WOLFSSL_TICKET_IV_SZ,
 _Static_assert((int)WR_TLS_TICKET_TAG <= WOLFSSL_TICKET_MAC_SZ,
                "a tag has its place in a ticket");
 
-/* Returns true if the client is sealed with the ticket, after wolfSSL's
+/* Returns true if tickets also contain the client's identifier, after wolfSSL's
  * part. */
 static bool callback_knows_clients(const struct wr_tls_conn *conn)
 {

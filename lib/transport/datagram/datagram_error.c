@@ -1,11 +1,11 @@
 /*
- * Datagram transports: errors that do not end the transport, and their peers.
- * The error of a failed send belongs to the datagram's destination. Other
- * errors are reported by the network, about earlier datagrams. The kernel keeps
- * the last such error of a connected socket for the next call of any kind. If
- * the program sets IP_RECVERR, the kernel keeps it for any socket, and also
- * queues each error with its destination. A poll ends at once while this queue
- * is not empty.
+ * Datagram transports: errors that do not end the transport, and the peer that
+ * each error concerns. The error of a failed send concerns the datagram's
+ * destination. Other errors are reported by the network, about earlier
+ * datagrams. The kernel keeps the last such error of a connected socket for the
+ * next call of any kind. If the program sets IP_RECVERR, the kernel keeps it
+ * for any socket, and also queues each error with its destination. A poll ends
+ * at once while this queue is not empty.
  */
 #include "datagram_impl.h"
 

@@ -69,7 +69,9 @@ static void datagram_recv_show(struct wr_datagram *d, weir_lease *lease)
     }
 }
 
-/* Keeps the datagram in @lease, which is borrowed or covers a block. */
+/* Keeps a datagram until the protocol can get it. @lease, of which the caller
+ * keeps its reference, is over the slot in a receive buffer, or over a block
+ * with a copy. If memory runs out the datagram is dropped and counted. */
 static void datagram_recv_keep(struct wr_datagram *d, weir_lease *lease)
 {
     const struct weir_buf all = {

@@ -61,7 +61,9 @@ static size_t memory_take(struct wr_memory *m, struct wr_connection *from)
     return piece.iov_len;
 }
 
-/* Callbacks may close and abort both ends, but only their steps free them. */
+/* Receives from the other end. Callbacks may close and abort both ends
+ * meanwhile, but both structs stay, because only the steps of the ends free
+ * them. */
 static void memory_receive(struct wr_connection *c)
 {
     struct wr_memory *m = memory_of(c);
@@ -79,7 +81,8 @@ static void memory_receive(struct wr_connection *c)
             break;
         }
     }
-    if (m->other) { /* if both would be stuck, one continues */
+    /* if both ends would wait for each other to send, one does not */
+    if (m->other) {
         m->other->is_stuck =
             memory_has_arrived(c) && c->t.demand.state != WR_DEMAND_STUCK;
     }

@@ -215,7 +215,7 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
             pipe_read_failed(p, res);
         } else if (wr_connection_wants(&p->c)) {
             wr_intake_make_due(&p->c.t);
-            return; /* the pipe's turn will come */
+            return; /* the budget will call `fed` */
         }
         if (p->is_file) {
             wr_pipe_update_read(p); /* in this loop iteration */

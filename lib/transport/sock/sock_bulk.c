@@ -38,9 +38,11 @@
 
 #define BULK_SMALL         (16u << 10)
 #define SMALL_RECEIVES_MAX 8u
-/* Full receives for which the last answer of SIOCINQ is assumed. */
+/* For this many full receives after a call of SIOCINQ its answer is assumed
+ * instead of calling it again. */
 #define UNASKED_COUNT 15u
-/* Number of "yes" in a row after which "yes" is assumed, like a single "no". */
+/* After a single "no", "no" is assumed. "Yes" is assumed only after this many
+ * in a row. */
 #define SURE_COUNT 3u
 /* Bytes that are received at once if no buffer is free. */
 #define FEW_BYTES 4096u
@@ -399,7 +401,8 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
     }
 }
 
-/* A receive that left bytes in the kernel does not count as small. */
+/* Counts a receive of @bytes. Several small receives in a row end bulk; a
+ * receive that left bytes in the kernel (@has_more) does not count as small. */
 static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
 {
     wr_assert(s->moves_bulk);
@@ -413,9 +416,10 @@ static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
     }
 }
 
-/* True if the kernel has bytes after a receive that filled its window. A wrong
- * "no" costs a poll, which ends at once; a few bytes then count as a small
- * receive. A wrong "yes" costs a receive that finds nothing. */
+/* Returns true if the kernel probably has more bytes, after a receive that
+ * filled its window. A wrong "no" costs a poll, which ends at once; a few bytes
+ * then count as a small receive. A wrong "yes" costs a receive that finds
+ * nothing. */
 static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
 {
     wr_assert(s->moves_bulk);

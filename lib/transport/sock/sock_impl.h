@@ -47,7 +47,8 @@ struct wr_sock_fds {
  * -EMFILE, -ENOMEM, or -ENOBUFS if too many wait. */
 WEIR_MUST_USE int wr_sock_fds_push(struct wr_sock *s, const int *fds,
                                    size_t count);
-/* Removes the last batch, because its byte was not written. */
+/* Undoes wr_sock_fds_push(): removes the last batch, because the byte with
+ * which it was to be sent was not written. */
 void wr_sock_fds_take_back(struct wr_sock *s);
 /* Returns the most bytes that the next send may cover. */
 uint64_t wr_sock_fds_reach(const struct wr_sock *s);

@@ -34,9 +34,10 @@
 #include <poll.h>
 #include <string.h>
 
-/* Doubts after which a loop changes the kind of its first receives, from one
- * that stays armed, or from one that ends; see sock_recv_note_first(). A doubt
- * about a receive that stays is less certain. */
+/* After this many doubts a loop changes the kind of its first receives: from
+ * receives that stay armed to receives that end, or back; see
+ * sock_recv_note_first(). More doubts are needed about receives that stay,
+ * because each is less certain. */
 #define DOUBTS_OF_STAYING 16u
 #define DOUBTS_OF_ENDING  4u
 
@@ -60,7 +61,8 @@ enum action {
     ACTION_LEAVE,
 };
 
-/* The row after the rows of the states. */
+/* The last row of the table: an idle socket that is in a queue of the
+ * budget. */
 #define ROW_QUEUED WR_RECV_STATES
 
 static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
@@ -443,15 +445,17 @@ static void sock_recv_arm_into(struct wr_sock *s)
 }
 
 /* Learns which kind of first receive suits the loop's connections: one that
- * stays armed after the first bytes, or one that ends with them. A receive that
- * stays must be cancelled if the program closes at the first bytes, and one
- * that ends must be followed by another if the connection continues. A
- * connection that the kind does not suit adds a doubt, and a connection that it
- * suits removes one, so alternating connections change nothing. A receive that
- * ends does not suit if a second receive is armed, and suits if the program
- * closes before that. A receive that stays suits if the peer ends. A close by
- * the program counts against it, although a later close would have had a
- * receive to cancel in any case: a few receives that end will correct this. */
+ * stays armed after the first bytes, or one that ends with them. The first kind
+ * costs a cancel if the program closes at the first bytes; the second kind
+ * costs another submission if the connection continues.
+ *
+ * @suits says whether the present kind was right for a connection: each "no"
+ * adds a doubt, and each "yes" removes one, so alternating connections change
+ * nothing. A receive that ends is wrong if a second receive is armed, and right
+ * if the program closes before that. A receive that stays is right if the peer
+ * ends the stream, and wrong if the program closes. A late close counts too,
+ * although it would have had to cancel any receive; a few receives that end
+ * correct this. */
 static void sock_recv_note_first(weir_loop *loop, bool suits)
 {
     const unsigned int most =

@@ -88,8 +88,8 @@ static void sock_state_check_file(const struct wr_sock *s)
         wr_assert(!s->c.outbox.is_stalled);
     }
     if (file->state == WR_SENDER_STOPPING) {
-        /* Otherwise the queue's send has ended, and its bytes are being
-         * released. */
+        /* If nothing is in flight, a send of the queue has ended, and the
+         * file's queued bytes are being released. */
         wr_assert(is_in_flight || file->queued_bytes > 0);
     }
 }
