@@ -1,7 +1,8 @@
 /*
  * The engine of a tool's loops: io_uring or epoll.
  *
- * --engine selects it. If a loop gets another one, that is reported.
+ * --engine selects it. If io_uring is not available, a loop gets epoll, and the
+ * reason is printed.
  */
 #ifndef WEIR_COMMON_ENGINE_H
 #define WEIR_COMMON_ENGINE_H
