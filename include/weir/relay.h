@@ -16,43 +16,47 @@
  * the callbacks of the old protocols are not called any more. Pass bytes that
  * an old protocol has received and not used in the options; they are forwarded
  * first. Bytes that were written before the relay are sent before its bytes.
- * During the relay the program may call only getters of the transports and set
- * their time-outs; weir_pending_cancel() ends the relay. Descriptors that a
+ * During the relay the program may only call getters of the two transports and
+ * set their time-outs. weir_pending_cancel() ends the relay. Descriptors that a
  * Unix socket receives are closed.
  *
- * **Back-pressure.** Each direction is bounded: while more than `buffer_bytes`
+ * **Back-pressure.** Each direction is limited: while more than `buffer_bytes`
  * wait to be sent to one side, the other side is not read. For this the relay
- * sets the write buffer limits of both transports, and the read buffer limits
- * to the same number of bytes; to fewer with TLS, where bytes wait both before
- * and after encryption. Until the kernel has space for twice as many bytes, and
- * again after it has refused some, at most 32 KiB are received ahead; and none
- * while the kernel accepts no byte. If a side's read_limit_bytes (struct
- * weir_connection_options) is above this, the relay ends its receive in flight
- * and begins another.
+ * sets the write buffer limits and the read buffer limits of both transports to
+ * this number of bytes; to fewer bytes with TLS, where bytes wait both before
+ * and after encryption. At first, and again after the kernel has refused bytes,
+ * at most 32 KiB are received ahead, until the kernel has space for twice
+ * `buffer_bytes`; nothing is received while the kernel accepts no byte. If the
+ * read_limit_bytes of a side (struct weir_connection_options) is larger than
+ * the new limit, the relay cancels its receive in flight and begins another
+ * one.
  *
  * **The end of one direction.** If a side ends its stream, the end is forwarded
  * after all its bytes (weir_transport_write_eof(); with TLS a close_notify),
  * and the other direction continues. If both directions have ended, both
  * transports are closed, after sending all bytes.
  *
- * **Errors stay errors.** If a side is reset or breaks, the other side gets all
- * bytes from before the error. It is aborted when its peer's kernel has
- * acknowledged them, so that its peer gets a reset and does not take a part for
- * the whole; weir_transport_abort() lists the peers that see an end of stream
- * instead. If memory runs out both are aborted at once. The relay waits as long
- * as bytes are acknowledged, but without an acknowledgement at most the side's
- * write_stall_ns, or 30 s if it is not set, and in all at most its close_ns, or
- * 5 minutes. While all bytes that the rate has let pass are acknowledged, only
- * the total time counts. Meanwhile bytes for the broken side are read and
- * dropped, no faster than the rate of their direction. A TLS connection that
- * ends without a close_notify is an error (WEIR_ETLSTRUNCATED), unless its
- * settings or the relay's options ignore it. The relay's limits, the time-outs
- * of the two transports and a cancellation abort both sides at once.
+ * **Errors are forwarded, too.** If a side is reset or breaks, the other side
+ * gets all bytes that arrived before the error. When its peer's kernel has
+ * acknowledged them, that side is aborted, so that its peer gets a reset and
+ * does not take incomplete data for complete data; weir_transport_abort() lists
+ * the peers that see an end of stream instead. Meanwhile bytes for the broken
+ * side are read and dropped, no faster than the rate of their direction.
+ *
+ * The wait for the acknowledgements is limited to the side's write_stall_ns, or
+ * 30 s if it is not set, without an acknowledgement, and to the side's
+ * close_ns, or 5 minutes, in all. If all bytes that a rate limit has let pass
+ * are acknowledged, only the total time counts.
+ *
+ * Both sides are aborted at once if memory runs out, at a limit of the relay or
+ * a time-out of a transport, and when the relay is cancelled. A TLS connection
+ * that ends without a close_notify is an error (WEIR_ETLSTRUNCATED), unless its
+ * settings or the relay's options ignore it.
  *
  * **Time-outs** of the two transports still apply. For weir_server_stop() both
  * transports are busy until the end of the relay.
  *
- * In libweir-proxy (pkg-config weir-proxy).
+ * These functions are in libweir-proxy (pkg-config weir-proxy).
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -75,7 +79,7 @@ enum weir_relay_party {
     WEIR_RELAY_A = 0,
     /** The second transport of the call, or its peer. */
     WEIR_RELAY_B,
-    /** A limit of the relay's options. */
+    /** A time limit of the relay's options. */
     WEIR_RELAY_LIMIT,
     /** The program: a cancellation, a close or an abort of a transport, or the
      * end of the loop. */
@@ -86,61 +90,68 @@ enum weir_relay_party {
 enum weir_relay_cause {
     /** Both streams have ended, and all bytes were sent. */
     WEIR_RELAY_EOF = 0,
-    /** A reset, or the peer no longer receives. */
+    /** A peer has reset the connection, or no longer receives. */
     WEIR_RELAY_RESET,
-    /** A time-out of a transport, except WEIR_RELAY_HELD_UP. */
+    /** A time-out of a transport has expired, except in the case of
+     * WEIR_RELAY_HELD_UP. */
     WEIR_RELAY_TIMEOUT,
-    /** Another error of a transport. */
+    /** A transport has failed with another error. */
     WEIR_RELAY_ERROR,
-    /** `idle_ns`. */
+    /** No byte moved for the `idle_ns` of the options. */
     WEIR_RELAY_IDLE,
-    /** `half_closed_ns`. */
+    /** No byte moved for the `half_closed_ns` of the options, after the end of
+     * one direction. */
     WEIR_RELAY_HALF_CLOSED,
-    /** `lifetime_ns`. */
+    /** The `lifetime_ns` of the options has passed. */
     WEIR_RELAY_LIFETIME,
-    /** The program. */
+    /** The program has ended the relay. */
     WEIR_RELAY_CANCELED,
-    /** The write-stall time-out of a transport while bytes from its peer wait
-     * for the other side or for their rate. Such a peer often reads nothing
-     * because it cannot write, so that the other side is the cause. */
+    /** The write_stall_ns of a transport has expired while bytes from its peer
+     * wait for the other side or for their rate limit. Such a peer often does
+     * not read because it cannot write, so that the other side is the real
+     * cause. */
     WEIR_RELAY_HELD_UP,
 };
 
-/** The record of a relay that has ended. Times are on the clock of
- * weir_loop_get_time(). */
+/** Details of a relay: bytes, times, and the reason of its end. Times are on
+ * the clock of weir_loop_get_time(). */
 struct weir_relay_record {
     /** sizeof(struct weir_relay_record); the library sets it for done. */
     size_t size;
-    /** Bytes of A that were forwarded to B. After an error of B or a limit
-     * fewer may have been sent. */
+    /** Number of bytes from A that were forwarded to B. After an error of B or
+     * a limit of the relay some of them may not have been sent. */
     uint64_t a_bytes;
-    /** Bytes of B that were forwarded to A. */
+    /** Number of bytes from B that were forwarded to A. */
     uint64_t b_bytes;
-    /** The start of the relay. */
+    /** Time at which the relay started. */
     uint64_t start_ns;
-    /** The first byte of A; 0 if A sent nothing. */
+    /** Time at which the first byte from A was relayed; 0 if A has sent
+     * nothing. */
     uint64_t a_first_ns;
-    /** The first byte of B; 0 if B sent nothing. */
+    /** Time at which the first byte from B was relayed; 0 if B has sent
+     * nothing. */
     uint64_t b_first_ns;
-    /** The end of the relay: both transports are lost. */
+    /** Time at which the relay ended, which is when both transports were
+     * lost. */
     uint64_t end_ns;
-    /** The side that caused the end, and the error if there is one. If both
-     * sides ended their streams, the side that ended first. */
+    /** The side or the limit that caused the end. If both sides ended their
+     * streams, it is the side that ended first. */
     enum weir_relay_party ended_by;
     /** The reason for the end. */
     enum weir_relay_cause cause;
     /** The error, negative; 0 if both directions have ended cleanly. */
     int err;
-    /** The part of a_bytes that was spliced inside the kernel; see `splice` of
-     * the options. */
+    /** The part of a_bytes that was forwarded inside the kernel; see `splice`
+     * of the options. */
     uint64_t a_spliced_bytes;
-    /** The part of b_bytes that was spliced inside the kernel. */
+    /** The part of b_bytes that was forwarded inside the kernel; see `splice`
+     * of the options. */
     uint64_t b_spliced_bytes;
 };
 
 /**
- * The relay has ended. Called once, from the loop, when both transports are
- * lost. Their getters may be used until the return.
+ * Called once, from the loop, when the relay has ended and both transports are
+ * lost. The getters of the transports may be used until it returns.
  *
  * @param arg     the done_arg of the call
  * @param err     0 if both directions have ended cleanly; -ECANCELED if the
@@ -167,78 +178,87 @@ typedef void weir_relay_tap_fn(void *arg, enum weir_relay_party from,
 /** Options of relays. */
 struct weir_relay_options {
     size_t size;
-    /** Bytes that may wait in each direction: received from one side and not
-     * accepted by the kernel for the other side. Pieces of fewer than 256 bytes
-     * are copied, and then as many bytes again may wait unread. At least 4096;
-     * default 64 KiB. */
+    /** Number of bytes that may wait in each direction, received from one side
+     * but not yet accepted by the kernel for the other side. At least 4096;
+     * default 64 KiB. If bytes are copied because they arrive in pieces of
+     * fewer than 256 bytes, twice as many may wait. */
     uint64_t buffer_bytes;
-    /** End the relay if no byte moved, either way, for this time, or up to a
-     * quarter longer; 0 means no limit. A byte moves when it arrives, and when
-     * the kernel accepts it. */
+    /** End the relay if no byte moved in either direction for this time, in
+     * nanoseconds; the relay may notice it up to a quarter of the time later. 0
+     * means no limit. A byte moves when it arrives, and when the kernel accepts
+     * it for sending. */
     uint64_t idle_ns;
-    /** As idle_ns, but after the end of one direction; 0 means no limit. If
-     * both are set the smaller one applies then. */
+    /** The same limit as idle_ns for the time after the end of one direction; 0
+     * means no limit. If both limits are set, the smaller one applies after the
+     * end of one direction. */
     uint64_t half_closed_ns;
-    /** End the relay after this time; 0 means no limit. */
+    /** End the relay after this time, in nanoseconds; 0 means no limit. */
     uint64_t lifetime_ns;
-    /** Rate limit of A in bytes per second, for bytes that are forwarded, or
-     * dropped after an error of B; 0 means no limit. The relay reads no faster.
-     * Bursts: an eighth of the rate, at least 4096 bytes, and one receive. */
+    /** Maximum rate in bytes per second at which bytes from A are forwarded, or
+     * dropped after an error of B; 0 means no limit. The relay reads no faster
+     * than that. A burst can have an eighth of the rate, at least 4096 bytes,
+     * plus one receive. */
     uint64_t a_rate_bytes;
-    /** Rate limit of B in bytes per second; 0 means no limit. */
+    /** Maximum rate in bytes per second at which bytes from B are forwarded; 0
+     * means no limit. */
     uint64_t b_rate_bytes;
     /** Bytes that were received from A and not used, in order; borrowed. Bytes
      * without a lease are copied. */
     const struct weir_buf *a_initial;
-    /** Number of buffers of A. */
+    /** Number of buffers in a_initial. */
     size_t a_initial_count;
-    /** Bytes that were received from B and not used. */
+    /** Bytes that were received from B and not used, in order; borrowed. Bytes
+     * without a lease are copied. */
     const struct weir_buf *b_initial;
-    /** Number of buffers of B. */
+    /** Number of buffers in b_initial. */
     size_t b_initial_count;
-    /** Close both sides when the first one has ended its stream. Bytes that
-     * were forwarded before are still sent, other bytes are dropped. */
+    /** Close both sides when one side has ended its stream. Bytes that were
+     * forwarded before are still sent, other bytes are dropped. */
     bool close_at_first_end;
     /** Called with the bytes of both directions; may be NULL. */
     weir_relay_tap_fn *tap;
     /** First argument of tap. */
     void *tap_arg;
-    /** Forward bulk data inside the kernel with splice(2), between two TCP or
-     * Unix sockets, in a direction without a rate, if there is no tap. Used
-     * when at least 128 KiB wait to be received, after the first 64 KiB of a
-     * direction. All relays of a loop share one pipe; if it cannot be made,
-     * bytes are copied. If the kernel accepts fewer bytes than it had space
-     * for, up to 256 KiB more than buffer_bytes may wait. No effect on Unix
-     * sockets that receive descriptors (weir_connection_options). */
+    /** Forward bulk data inside the kernel with splice(2). This works between
+     * two TCP or Unix sockets, in a direction without a rate limit, if there is
+     * no tap; not for Unix sockets that receive descriptors (struct
+     * weir_connection_options). After the first 64 KiB of a direction the relay
+     * splices whenever at least 128 KiB wait to be received. All relays of a
+     * loop share one pipe; if the pipe cannot be made, bytes are copied. If the
+     * kernel accepts fewer bytes than it had space for, up to 256 KiB more than
+     * buffer_bytes may wait. */
     bool splice;
-    /** Treat the end of a side's TLS without a close_notify as an end of its
-     * stream, as ignore_unexpected_eof of struct weir_tls_settings
-     * (tls_connection.h) does, with the same risk. Applies to both sides during
-     * the relay. */
+    /** Treat the end of a TLS connection without a close_notify as a normal end
+     * of its stream, on both sides of the relay. This is the same as
+     * ignore_unexpected_eof of struct weir_tls_settings (tls_connection.h),
+     * with the same risk. */
     bool ignore_unexpected_eof;
 };
 
 /**
- * Forward bytes both ways between two connections, until both have ended. An
- * end of stream that was received before is forwarded, too. On failure nothing
- * has changed, and the transports keep their protocols.
+ * Forward bytes in both directions between two connections, until both have
+ * ended. An end of stream that was received before is forwarded, too. If the
+ * call fails, nothing has changed, and the transports keep their protocols.
  *
- * @param a     a transport, after its connection_made; held, the library has a
- *              reference until done has returned
- * @param b     the other transport, likewise
- * @param done  called once, when the relay has ended; may be NULL without a
- *              handle
- * @return      0, and @p done follows; or a negative error
- * @retval -EINVAL      the transports are the same or of two loops, a buffer
- *                      below 4096 or above 1 GiB, a rate above 1 TiB, or a
- *                      handle without done
+ * @param a     a transport, whose connection_made was called; borrowed, but the
+ *              library keeps a reference until @p done has returned
+ * @param b     the other transport, with the same rules
+ * @param done  called once, when the relay has ended; may be NULL if @p ret is
+ *              NULL
+ * @return      0 if the relay has started; then @p done will be called
+ * @retval -EINVAL      the transports are the same or belong to two loops;
+ *                      buffer_bytes is below 4096 or above 1 GiB; a rate is
+ *                      above 1 TiB per second; or @p ret is given without @p
+ *                      done
  * @retval -EOPNOTSUPP  a transport does not send and receive a stream, or
- *                      cannot end its writing side alone: pipes, datagram
- *                      endpoints, children; or it is relayed already
- * @retval -EBUSY       a transport is before connection_made, has a TLS
- *                      handshake under way, or sends a file
- * @retval -ESHUTDOWN   after weir_transport_write_eof(), close or abort of one,
- *                      or the loop is being freed
+ *                      cannot end its writing side alone (pipes, datagram
+ *                      endpoints, child processes); or it is in a relay already
+ * @retval -EBUSY       the connection_made of a transport was not called yet, a
+ *                      transport has a TLS handshake under way, or it sends a
+ *                      file
+ * @retval -ESHUTDOWN   a transport was closed or aborted, or
+ *                      weir_transport_write_eof() was called on it; or the loop
+ *                      is being freed
  * @retval -EPIPE       a connection is broken
  * @retval -ENOBUFS     a write was refused, see weir_transport_write()
  * @retval -ENOMEM      no memory, or a write was refused
@@ -250,12 +270,12 @@ WEIR_API WEIR_MUST_USE int weir_relay(weir_transport *a, weir_transport *b,
                                       weir_pending **ret);
 
 /**
- * Get the record of a running relay, for example for a list of connections.
- * While the relay runs, end_ns is 0, and ended_by, cause and err are
- * meaningless.
+ * Get the details of a running relay, for example for a list of connections.
+ * While the relay runs, end_ns is 0, and ended_by, cause and err have no
+ * meaning.
  *
- * @param relay  the handle of a relay; borrowed
- * @retval -EINVAL  the handle of something else
+ * @param relay  the handle from weir_relay(); borrowed
+ * @retval -EINVAL  @p relay is the handle of another operation
  */
 WEIR_API int weir_relay_get_record(const weir_pending *relay,
                                    struct weir_relay_record *ret);
@@ -263,23 +283,24 @@ WEIR_API int weir_relay_get_record(const weir_pending *relay,
 /**
  * Relay the connections of two streams, and wait until both have ended.
  *
- * The streams lose their connections, as by weir_stream_detach(). Unread bytes
- * of a reader are forwarded first; descriptors that wait in a reader are
- * closed. The program still releases the writers. If the relay cannot start
- * nothing has changed.
+ * The streams lose their connections, as by weir_stream_detach(), and the
+ * program must still release the writers. Unread bytes of a reader are
+ * forwarded first; descriptors that wait in a reader are closed. If the relay
+ * cannot start, nothing has changed.
  *
  * @param a        the writer of a stream; held
  * @param b        the writer of the other stream; held
- * @param options  as weir_relay(), without initial bytes; held
- * @param ret      details, written when the relay has begun and ended; the
- *                 caller sets its size; NULL if not wanted
- * @return         as the @p err of weir_relay_done_fn, or an error of
- *                 weir_relay()
- * @retval -EINVAL     initial bytes, or as weir_relay()
- * @retval -ENOTCONN   there is no connection, or it was detached
- * @retval -EBUSY      a task waits in a call on a reader or a writer, or as
- *                     weir_relay()
- * @retval -ECANCELED  the task was interrupted, and the relay, if it had begun,
+ * @param options  as for weir_relay(), but without initial bytes; held
+ * @param ret      set to the details when a relay that has started has ended;
+ *                 the caller sets the size; may be NULL
+ * @return         0 if both directions have ended cleanly, an error that
+ *                 weir_relay_done_fn lists, or an error of weir_relay()
+ * @retval -EINVAL     the options have initial bytes, or as weir_relay()
+ * @retval -ENOTCONN   a stream has no connection, or weir_stream_detach() has
+ *                     removed it
+ * @retval -EBUSY      another task waits in a call on one of the readers or
+ *                     writers, or as weir_relay()
+ * @retval -ECANCELED  the task was interrupted, and a relay that had started
  *                     was aborted; or as weir_relay_done_fn
  * @suspends yes
  */

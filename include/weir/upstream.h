@@ -188,7 +188,7 @@ struct weir_upstreams_options {
     const struct weir_upstream_check *check;
     /** Called when an upstream's state has changed; may be NULL. */
     weir_upstream_changed_fn *changed;
-    /** First argument of changed, in_use and failing. */
+    /** First argument of changed, check_skipped, in_use and failing. */
     void *changed_arg;
     /** The state that this set has in common with other sets; borrowed, but the
      * set keeps a reference. NULL if there are no other sets. */
@@ -372,8 +372,8 @@ struct weir_upstream_options {
      * weir_upstream_remove() when an answer does not have it. A lookup that
      * fails changes nothing. A change of the added upstream's weight, drain or
      * TLS settings, and its removal, apply to the upstreams of all addresses.
-     * Requests wait for the first answer. A literal address makes one such
-     * upstream. @c health is ignored. */
+     * Requests wait for the first answer. A literal address is a single
+     * upstream. @c health does not apply to the upstreams of addresses. */
     bool each_address;
     /** The host is the name of a service, such as "_postgres._tcp.db.example".
      * Each address of each host in its SRV records (RFC 2782) is an upstream,
