@@ -1,13 +1,13 @@
 /*
- * An allocator for tests: it counts, checks and fails on request.
+ * An allocator for tests that counts, checks, and fails on request.
  *
- * Allocations are numbered from 1; the one whose number is fail_at gives NULL,
- * and with fail_after so do all later ones. Each block is preceded by its size
- * and a mark, which catch a foreign or twice freed pointer and a wrong size,
- * and is overwritten on both ways, so that code which counts on zeroes is found
- * out. Blocks come from malloc(), so that a sanitizer sees them too.
+ * Allocations are numbered from 1. Allocation number fail_at returns NULL, and
+ * with fail_after all later ones do, too. A header with the block's size and a
+ * mark reveals foreign pointers, double frees and wrong sizes. Blocks are
+ * overwritten when they are allocated and freed, so that code that relies on
+ * zeroes fails. Blocks come from malloc(), so that a sanitizer sees them.
  *
- * walk.h fails the allocations of a call one after the other.
+ * walk.h makes each allocation of a call fail in turn.
  */
 #ifndef WEIR_TESTS_ALLOCATOR_H
 #define WEIR_TESTS_ALLOCATOR_H
@@ -23,18 +23,19 @@
 struct test_allocator {
     struct weir_allocator hooks;
     pthread_mutex_t mutex;
-    uint64_t calls;      /* allocations asked for so far */
-    uint64_t fail_at;    /* this one fails, counted from 1; 0: none */
-    uint64_t failed;     /* how many did fail */
-    uint64_t live_count; /* blocks that are out */
+    uint64_t calls;      /* number of allocations so far */
+    uint64_t fail_at;    /* this allocation fails, counted from 1; 0 is none */
+    uint64_t failed;     /* number of failed allocations */
+    uint64_t live_count; /* allocated blocks */
     uint64_t live_bytes;
-    size_t size_limit; /* larger ones fail; 0: memory has run out */
-    bool fail_after;   /* all after fail_at fail too */
+    size_t size_limit; /* larger ones fail; 0 means out of memory */
+    bool fail_after;   /* all allocations after fail_at fail, too */
 };
 
 #define ALLOCATOR_LIVE 0x77656972616c6c6fu
 #define ALLOCATOR_FREE 0x6e6f7468696e6721u
-/* Large blocks are not overwritten whole: receive buffers are 256 KiB. */
+/* Only this many bytes of a block are overwritten: receive buffers have 256
+ * KiB. */
 #define ALLOCATOR_DIRT (64u << 10)
 
 struct allocator_block {
@@ -91,7 +92,7 @@ static inline void allocator_init(struct test_allocator *self)
     };
 }
 
-/* Of a loop that has its memory from @self. */
+/* Returns options for a loop that allocates from @self. */
 static inline struct weir_loop_options
 allocator_options(const struct test_allocator *self)
 {

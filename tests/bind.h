@@ -1,9 +1,9 @@
 /*
- * Tables of callbacks, and factories of tests that bind each connection to the
- * same protocol.
+ * Tables of callbacks, and factories that bind each connection to the same
+ * protocol.
  *
- * What a factory answers is kept for the whole test, because makers call it
- * from the loop, when the function that asked has long returned.
+ * A factory's result is kept for the whole test, because the loop calls the
+ * factory after the function that requested it has returned.
  */
 #ifndef WEIR_TESTS_BIND_H
 #define WEIR_TESTS_BIND_H
@@ -12,8 +12,7 @@
 
 #include <weir/protocol.h>
 
-/* A table of callbacks: CALLBACKS(echo, STREAM, .data_received = write_back);
- */
+/* Defines a table: CALLBACKS(echo, STREAM, .data_received = write_back); */
 #define CALLBACKS(name, its_kind, ...)                                         \
     const struct weir_protocol name = {                                        \
         .size = sizeof(name), .kind = WEIR_PROTOCOL_##its_kind, __VA_ARGS__}

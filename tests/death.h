@@ -1,10 +1,10 @@
 /*
  * Tests whose body must end in abort().
  *
- * UNIT_ABORTS takes the last words of the process besides: the condition that
- * broke, or the message, behind the last ": " of the first line on standard
- * error. A file in memory stands for that, and a handler of SIGABRT reads it.
- * After other words, or none, the test fails: it died of something else.
+ * UNIT_ABORTS also takes the expected message: the failed condition, or the
+ * text after the last ": " in the first line of standard error. Standard error
+ * is a file in memory, which a handler of SIGABRT reads. With another message,
+ * or none, the test fails, because it aborted for another reason.
  */
 #ifndef WEIR_TESTS_DEATH_H
 #define WEIR_TESTS_DEATH_H
@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 
 static const char *death_words;
-static int death_stderr; /* where standard error goes otherwise */
+static int death_stderr; /* the original standard error */
 
 static inline void death_judge(int signum)
 {
@@ -34,8 +34,7 @@ static inline void death_judge(int signum)
               "the test died of \"%s\" and not of \"%s\"", said, death_words);
 }
 
-/* From here on the process may abort() with @words as its last, and no other
- * ones. */
+/* From here on the process may abort(), with exactly @words as its message. */
 static inline void death_expect(const char *words)
 {
     const int fd = memfd_create("stderr", MFD_CLOEXEC);

@@ -1,8 +1,8 @@
 /*
- * What weir_loop_dump() writes of a loop.
+ * The text that weir_loop_dump() writes of a loop.
  *
- * The text is written to memory, where a test looks for words of a line or of
- * the whole.
+ * The dump is written to memory. A test searches the whole text for words, or
+ * reads the number in one of its lines.
  */
 #ifndef WEIR_TESTS_DUMP_H
 #define WEIR_TESTS_DUMP_H
@@ -13,8 +13,8 @@
 
 #include <stdlib.h>
 
-/* For free(). Inlined, gcc 12 takes pointers into the text for pointers to the
- * variable here. */
+/* Not inlined because of free(): gcc 12 would take pointers into the text for
+ * pointers to this variable. */
 static __attribute__((noinline, unused)) char *dump_text(const weir_loop *of)
 {
     char *text = NULL;
@@ -41,7 +41,7 @@ static inline void expect_dumped(const weir_loop *of, const char *words)
     free(text);
 }
 
-/* The number that follows the first @name behind the first @place. */
+/* Returns the number that follows the first @name after the first @place. */
 static inline unsigned long long
 dump_number(const weir_loop *of, const char *place, const char *name)
 {

@@ -1,8 +1,8 @@
 /*
- * The end of what a test has made.
+ * Ends what a test has created.
  *
- * A child is waited for, and its status is what a test compares. Both ends of a
- * pipe or of a connection are closed at once.
+ * Waits for a child, whose status the test compares, or closes both ends of a
+ * pipe or connection at once.
  */
 #ifndef WEIR_TESTS_ENDS_H
 #define WEIR_TESTS_ENDS_H
@@ -12,7 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Waits for a child: its status as of waitpid(), 0 when it has returned 0. */
+/* Waits for a child. Returns its status as waitpid() has it, 0 if it has
+ * returned 0. */
 static inline int end_of(pid_t child)
 {
     int status = -1;

@@ -91,7 +91,7 @@ static inline double expect_as_double(struct expect_value value)
     return (double)(uintptr_t)value.as_pointer;
 }
 
-/* The bits of an integer or a pointer, and whether it is below zero. */
+/* Returns the bits of an integer or pointer, and whether it is negative. */
 static inline unsigned long long expect_bits(struct expect_value value,
                                              bool *ret_negative)
 {
@@ -108,7 +108,8 @@ static inline unsigned long long expect_bits(struct expect_value value,
     return (unsigned long long)(uintptr_t)value.as_pointer;
 }
 
-/* Below 0, 0 or above 0: as @a is less than, equal to or greater than @b. */
+/* Returns a value below 0, 0 or above 0 if @a is less than, equal to or greater
+ * than @b. */
 static inline int expect_order(struct expect_value a, struct expect_value b)
 {
     bool a_negative;
@@ -147,7 +148,7 @@ static inline const char *expect_text(struct expect_value value, char *buf,
     return buf;
 }
 
-/* Writes the test's own words, which may be none. */
+/* Writes the test's own text, which may be empty. */
 static inline const char *expect_words(char *buf, size_t size,
                                        const char *format, ...)
 {
@@ -164,11 +165,12 @@ static inline const char *expect_words(char *buf, size_t size,
     return buf;
 }
 
-/* A text in front of the message and what stands between them: a rig that makes
- * several rounds of one test says here which round it is. */
+/* Text before the message, and a separator: a rig that runs a test in several
+ * rounds defines it to name the round. */
 #define EXPECT_CONTEXT "", ""
 
-/* The last argument of these two is "", behind the test's own words if any. */
+/* The last argument of the following two is "", after the test's own text if
+ * there is any. */
 #define EXPECT_ORDER(op, actual, expected, ...)                                \
     do {                                                                       \
         const struct expect_value expect_a = EXPECT_VALUE(actual);             \
@@ -196,7 +198,7 @@ static inline const char *expect_words(char *buf, size_t size,
     } while (0)
 
 #define expect_eq(actual, ...) EXPECT_ORDER(==, actual, __VA_ARGS__, "")
-/* For calls that are too long for a line with what they return. */
+/* For calls too long to share a line with their result. */
 #define expect_ok(call)            EXPECT_ORDER(==, call, 0, "")
 #define expect_neq(actual, ...)    EXPECT_ORDER(!=, actual, __VA_ARGS__, "")
 #define expect_lt(actual, ...)     EXPECT_ORDER(<, actual, __VA_ARGS__, "")

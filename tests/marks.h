@@ -1,8 +1,8 @@
 /*
- * The water marks of a transport, in one line of a test.
+ * Sets the water marks of a transport in one line of a test.
  *
- * A program names both in a struct, so that they cannot be taken for each
- * other.
+ * The public call takes a struct with named members, so that the two marks
+ * cannot be confused.
  */
 #ifndef WEIR_TESTS_MARKS_H
 #define WEIR_TESTS_MARKS_H

@@ -1,8 +1,8 @@
 /*
- * A process that may have no descriptor more, for a while.
+ * A process that temporarily cannot open descriptors.
  *
- * The limit is that of the numbers of descriptors: those that are open stay,
- * and no other one can be opened.
+ * RLIMIT_NOFILE limits the numbers of new descriptors: open descriptors stay
+ * open, and no other one can be opened.
  */
 #ifndef WEIR_TESTS_NO_FD_H
 #define WEIR_TESTS_NO_FD_H
@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Returns the old limit, which give_descriptors() takes. */
+/* Returns the old limit, for give_descriptors(). */
 static inline struct rlimit use_up_descriptors(void)
 {
     struct rlimit before;

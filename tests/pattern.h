@@ -1,8 +1,8 @@
 /*
- * Bytes that follow from their place in a stream.
+ * Bytes computed from their position in a stream.
  *
- * Most of what a test of many bytes does is to make them and to compare them,
- * in each tree and under each mask: so 256 go at a time.
+ * Tests with much data mostly generate and compare bytes, in each build and
+ * under each mask, so 256 bytes are processed at a time.
  */
 #ifndef WEIR_TESTS_PATTERN_H
 #define WEIR_TESTS_PATTERN_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* @seed: of which stream. */
+/* @seed selects the stream. */
 uint8_t pattern_at(uint32_t seed, uint64_t position);
 void pattern_fill(uint32_t seed, uint64_t position, void *buf, size_t len);
 bool pattern_is(uint32_t seed, uint64_t position, const void *buf, size_t len);

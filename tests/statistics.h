@@ -1,8 +1,8 @@
 /*
  * The counters of a loop, as a value.
  *
- * A test compares one of them, or two sets that it took apart; that the call
- * itself fails is looked at by tests/contract/stats.c.
+ * A test compares one of them, or computes the difference of two sets.
+ * tests/contract/stats.c tests the errors of the call.
  */
 #ifndef WEIR_TESTS_STATISTICS_H
 #define WEIR_TESTS_STATISTICS_H

@@ -1,9 +1,9 @@
 /*
  * A test whose body is the main task of a loop.
  *
- * UNIT_IN(suite, name, task_run, weir_loop *loop) runs it by weir_run(). A rig
- * that needs more than the loop has a function of its own, which gives
- * task_call() the address of the body.
+ * UNIT_IN(suite, name, task_run, weir_loop *loop) runs it with weir_run(). A
+ * rig that needs more than the loop has its own function, which passes the
+ * address of the body to task_call().
  */
 #ifndef WEIR_TESTS_TASK_H
 #define WEIR_TESTS_TASK_H

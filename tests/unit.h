@@ -1,10 +1,10 @@
 /*
- * The macro that every test of weir in C is written with.
+ * The macros that define tests.
  *
  * UNIT runs the body and then checks for leaks: descriptors that were not open
- * before, and under AddressSanitizer memory without a pointer to it. Both
- * checks stand in the test itself, so that what fails names the test. Tests
- * that must end in abort() are those of death.h.
+ * before, and under AddressSanitizer memory that nothing points to. Both checks
+ * are part of the test, so that a failure names it. Tests that must end in
+ * abort() use death.h.
  */
 #ifndef WEIR_TESTS_UNIT_H
 #define WEIR_TESTS_UNIT_H
@@ -30,21 +30,21 @@
 int __lsan_do_recoverable_leak_check(void);
 #endif
 
-/* A test that hangs is killed by name, not the whole program. What a test waits
- * for has limits below this, and those are far above what a slow machine takes.
- */
+/* A test that hangs is killed and reported by name; the program continues.
+ * Waits inside tests have lower limits, which are far above what a slow machine
+ * needs. */
 #define UNIT_TIMEOUT_S 240
 
 enum { UNIT_FD_MAX = 65536 };
 
-/* The descriptors that are open, as bits; larger ones are not looked at. */
+/* The open descriptors, as bits. Larger numbers are ignored. */
 struct unit_fds {
     unsigned char bits[UNIT_FD_MAX / 8];
     int count;
 };
 
-/* The threads that a test begins with: Criterion has one of its own. Rigs
- * include this, too, and all of a program have one count. */
+/* Number of threads at the start of a test; Criterion has one of its own. Rigs
+ * include this header, too, and share one count per program. */
 __attribute__((weak)) int unit_first_threads;
 
 static inline bool unit_fds_has(const struct unit_fds *fds, int fd)
@@ -61,7 +61,7 @@ static inline int unit_count_threads(void)
         count++;
     }
     closedir(dir);
-    return count - 2; /* "." and ".." are in it */
+    return count - 2; /* without "." and ".." */
 }
 
 static inline void unit_fds_read(struct unit_fds *ret_fds)
@@ -88,7 +88,7 @@ static inline void unit_fds_read(struct unit_fds *ret_fds)
     }
 }
 
-/* The first descriptor that was not open before, or -1. */
+/* Returns the first descriptor that was not open before, or -1. */
 static inline int unit_fds_left(const struct unit_fds *before)
 {
     static struct unit_fds after;
@@ -101,7 +101,8 @@ static inline int unit_fds_left(const struct unit_fds *before)
     return fd < UNIT_FD_MAX ? fd : -1;
 }
 
-/* The same when no thread is about to close any (uring/closer.h). */
+/* Like unit_fds_left(), after threads that close descriptors have ended
+ * (uring/closer.h). */
 static inline int unit_fds_wait_left(const struct unit_fds *before)
 {
     int fd = unit_fds_left(before);
@@ -111,13 +112,13 @@ static inline int unit_fds_wait_left(const struct unit_fds *before)
         usleep(1000);
         fd = unit_fds_left(before);
     }
-    if (fd >= 0) { /* the last thread may have ended after the look */
+    if (fd >= 0) { /* the last thread may have ended after the last check */
         fd = unit_fds_left(before);
     }
     return fd;
 }
 
-/* Fails the test that runs when it leaves descriptors or memory behind. */
+/* Fails the running test if it has left descriptors or memory. */
 static inline void unit_check_left(const struct unit_fds *before)
 {
     const int fd = unit_fds_wait_left(before);
@@ -134,9 +135,9 @@ static inline void unit_check_left(const struct unit_fds *before)
 #endif
 }
 
-/* The function that runs the bodies of UNIT() in a file, and the parameters of
- * these: one that says so before its includes has all of them between what this
- * function opens and closes. */
+/* Function that runs the bodies of UNIT() in a file, and the parameters of the
+ * bodies. A file may define both before its includes; then every test runs
+ * between what the function opens and closes. */
 #ifndef UNIT_RUN
 #define UNIT_RUN unit_alone
 #endif
@@ -151,8 +152,9 @@ static inline void unit_alone(void (*body)(void))
 
 #define UNIT(suite, name) UNIT_IN(suite, name, UNIT_RUN, UNIT_TAKES)
 
-/* A test whose body is passed to @run, a function that makes what the body
- * needs, calls it, and frees that; the rest are the parameters of the body. */
+/* A test whose body is passed to @run, a function that sets up what the body
+ * needs, calls it and tears it down. The other arguments are the body's
+ * parameters. */
 #define UNIT_IN(suite, name, run, ...)                                         \
     static void suite##__##name(__VA_ARGS__);                                  \
     Test(suite, name, .timeout = UNIT_TIMEOUT_S)                               \
@@ -164,7 +166,7 @@ static inline void unit_alone(void (*body)(void))
     }                                                                          \
     static void suite##__##name(__VA_ARGS__)
 
-/* The same with an argument of @run before the body. */
+/* Like UNIT_IN(), with an argument for @run before the body. */
 #define UNIT_OF(suite, name, run, argument, ...)                               \
     static void suite##__##name##_body(__VA_ARGS__);                           \
     UNIT_IN(suite, name, unit_alone, void)                                     \
@@ -173,12 +175,12 @@ static inline void unit_alone(void (*body)(void))
     }                                                                          \
     static void suite##__##name##_body(__VA_ARGS__)
 
-/* The function that runs the bodies of TASK() in a file, within the task. */
+/* Function that runs the bodies of TASK() in a file, inside the task. */
 #ifndef TASK_RUN
 #define TASK_RUN unit_alone
 #endif
 
-/* A test whose body is a task; its rig has the function, and `loop`. */
+/* A test whose body is a task. Its rig defines rig_run_body() and `loop`. */
 #define TASK(suite, name)                                                      \
     static void suite##__##name##_in_task(void);                               \
     UNIT_IN(suite, name, rig_run_body, void)                                   \

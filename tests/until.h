@@ -19,11 +19,11 @@
 
 #define UNTIL_LIMIT_NS (60 * UINT64_C(1000000000))
 
-/* What is waited for. */
+/* A wait in progress. */
 struct until {
     weir_loop *loop;
     const char *condition;
-    const char *context[2]; /* of EXPECT_CONTEXT */
+    const char *context[2]; /* from EXPECT_CONTEXT */
     struct weir_handle guard;
 };
 
@@ -42,7 +42,7 @@ static inline void until_begin(struct until *until)
               0);
 }
 
-/* False before the turn, true after it. */
+/* Returns false before the iteration and true after it. */
 static inline bool until_has_turned(void *arg)
 {
     bool *has_turned = arg;
@@ -82,7 +82,8 @@ static inline uint64_t until_clock_ns(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-/* The same for tests that make turns of their own: @turn is a statement. */
+/* Like RUN_UNTIL() for tests that turn the loop themselves: @turn is a
+ * statement. */
 #define TURN_UNTIL(turn, condition)                                            \
     do {                                                                       \
         const uint64_t until_ns = until_clock_ns() + UNTIL_LIMIT_NS;           \

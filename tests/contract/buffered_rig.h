@@ -1,9 +1,10 @@
 /*
  * A buffered protocol for the contract suites.
  *
- * Like the recorder, but its bytes come through get_buffer and buffer_updated:
- * into `memory`, whose use is followed, so that memory offered twice or given
- * back twice is seen. With `promises`, the table has release_buffer.
+ * Like the recorder, but it receives bytes through get_buffer and
+ * buffer_updated into `memory`. The use of `memory` is tracked, so that memory
+ * offered or released twice is noticed. With `promises`, the table has
+ * release_buffer.
  */
 #ifndef WEIR_TESTS_CONTRACT_BUFFERED_RIG_H
 #define WEIR_TESTS_CONTRACT_BUFFERED_RIG_H

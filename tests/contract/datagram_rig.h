@@ -1,9 +1,9 @@
 /*
  * The rig of the datagram suites: a loop, an endpoint, and its peer.
  *
- * An endpoint promises the same over UDP on IPv4, UDP on IPv6 and Unix
+ * Endpoints make the same promises over UDP on IPv4, UDP on IPv6 and Unix
  * sockets. The endpoint under test is the *subject*; the *peer* is a plain
- * socket with an address of its own. A test is one body for all kinds:
+ * socket with its own address. A test has one body for all kinds:
  *
  *     DATAGRAMS(datagram, an_empty_datagram_arrives)
  *     {
@@ -42,7 +42,7 @@ enum {
 
 struct dg;
 
-/* Functions that a test adds to the recorder; NULL adds nothing. */
+/* Functions that a test adds to the recorder. Each may be NULL. */
 struct dg_hooks {
     void (*connection_made)(struct dg *rig);
     void (*connection_lost)(struct dg *rig);
@@ -52,7 +52,7 @@ struct dg_hooks {
     void (*error_received)(struct dg *rig, int err);
 };
 
-/* The datagram that was received last. */
+/* The datagram received last. */
 struct dg_received {
     uint8_t bytes[DG_BYTES_MAX];
     size_t len;
@@ -65,24 +65,24 @@ struct dg_received {
 };
 
 struct dg {
-    /* Chosen by the test, kept from round to round. */
+    /* Set by the test, kept from round to round. */
     struct dg_hooks hooks;
     struct weir_datagram_options options;
-    bool connected;     /* the subject's remote address is the peer's */
-    bool small_buffers; /* few datagrams fit into the kernel */
+    bool connected;     /* the subject's remote address is the peer */
+    bool small_buffers; /* the kernel buffers few datagrams */
     const struct weir_allocator *allocator;
     int round;
     int rounds_run;
 
-    /* Of this round; all zero when it begins. */
+    /* State of the round; zero at its start. */
     weir_loop *loop;
-    weir_transport *t; /* the rig keeps a reference */
-    int peer;          /* -1 when closed */
+    weir_transport *t; /* the rig owns a reference */
+    int peer;          /* -1 if closed */
     int family;
-    struct weir_address address;      /* the subject's */
-    struct weir_address peer_address; /* the peer's */
+    struct weir_address address;      /* of the subject */
+    struct weir_address peer_address; /* of the peer */
     char events[DG_EVENTS_MAX];
-    int depth; /* of callbacks that run now */
+    int depth; /* nesting of running callbacks */
     int done_count;
     int done_err;
     weir_transport *done_t;
@@ -91,12 +91,12 @@ struct dg {
     int lost_err;
     int error_count;
     int error;
-    struct weir_address error_peer; /* len 0: it was not told */
+    struct weir_address error_peer; /* len 0 if it was not reported */
     int exception_count;
     int exception_err;
     uint64_t received;       /* calls of datagram_received */
-    uint64_t received_bytes; /* in them */
-    uint32_t next_number;    /* of a numbered datagram */
+    uint64_t received_bytes; /* bytes in them */
+    uint32_t next_number;    /* of the next numbered datagram */
     struct dg_received last;
     int step;   /* for the test */
     int count;  /* for the test */
@@ -110,14 +110,15 @@ const char *dg_name(void);
 #undef EXPECT_CONTEXT
 #define EXPECT_CONTEXT dg_name(), ": "
 
-/* Ends the last round, begins the next; false when all kinds had theirs. */
+/* Ends the last round and starts the next. Returns false after the last kind.
+ */
 bool dg_next(struct dg *rig);
 
-/* Calls @round once for each kind, with a rig that has the fields which the
- * test has chosen. */
+/* Calls @round once for each kind, with a rig that has the fields that the test
+ * has set. */
 void dg_rounds(const struct dg *rig, void (*round)(struct dg *rig));
 
-/* A test whose body, with its @rig, is a round of each kind; the rest are
+/* A test whose body is a round with @rig for each kind. The other arguments are
  * fields of the rig, or 0. */
 #define DATAGRAMS(suite, name, rig, ...)                                       \
     static void suite##__##name##_round(struct dg *rig);                       \
@@ -133,16 +134,17 @@ void dg_wait_received(struct dg *rig, uint64_t count);
 void dg_wait_errors(struct dg *rig, int count);
 void dg_wait_lost(struct dg *rig);
 void dg_turns(struct dg *rig, int count);
-/* Turns for a while, and at least ten times: for events that must not come. */
+/* Turns the loop for a time, at least ten times, for events that must not
+ * occur. */
 void dg_turn_for(struct dg *rig, uint64_t time_ns);
-/* Waits without turns until a descriptor that weir has taken is closed, maybe
+/* Waits without iterations until a descriptor that weir owns is closed, perhaps
  * by a thread. */
 void dg_wait_closed(int fd);
 
 /* ---- the subject ---- */
 
-/* Makes it by hand, with options that are a copy of rig->options; returns what
- * the maker returned. */
+/* Make the subject with the test's own options, for example a copy of
+ * rig->options. They return the result of the maker. */
 int dg_make(struct dg *rig, const struct weir_datagram_options *options);
 int dg_make_at(struct dg *rig, const struct weir_address *local,
                const struct weir_address *remote,
@@ -159,18 +161,17 @@ struct weir_datagram_counts dg_counts(const struct dg *rig);
 /* ---- the peer ---- */
 
 void dg_peer_send(struct dg *rig, const void *data, size_t len);
-/* Receives one datagram, with loop turns while it has to wait; returns its
- * length. */
+/* Receives one datagram; the loop turns while it waits. Returns its length. */
 ssize_t dg_peer_recv(struct dg *rig, void *buf, size_t size);
-/* -EAGAIN when nothing is there. */
+/* Like dg_peer_recv(), but returns -EAGAIN if there is none. */
 ssize_t dg_peer_recv_now(struct dg *rig, void *buf, size_t size);
-/* Closes the peer's socket and opens it anew at its address. */
+/* Close the peer's socket, and open it again at its address. */
 void dg_peer_close(struct dg *rig);
 void dg_peer_open(struct dg *rig);
 
-/* A fresh address of the kind of this round that nothing is bound to. */
+/* Returns a new address of the round's kind that nothing is bound to. */
 struct weir_address dg_fresh_address(struct dg *rig);
-/* A socket of this kind, bound to an address. */
+/* Returns a socket of the round's kind, bound to an address. */
 int dg_socket(struct dg *rig, struct weir_address *address);
 
 #endif

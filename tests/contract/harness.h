@@ -1,10 +1,10 @@
 /*
  * The rig of the contract suites: a loop, a transport, and its peer.
  *
- * What a stream transport promises is tested over every kind of connection
- * alike. A maker brings a connected pair about: one end is the transport under
- * test, the *subject*, the other the *peer*, a plain descriptor that the test
- * drives. A test is one body for all makers:
+ * Promises of stream transports are tested over every kind of connection. A
+ * *maker* makes a connected pair: one end is the transport under test, the
+ * *subject*; the other is the *peer*, a plain descriptor that the test uses. A
+ * test has one body for all makers:
  *
  *     PAIRS_WITH(errors, abort, .hooks = {.data_received = refuse})
  *     {
@@ -13,9 +13,9 @@
  *         expect_eq(rig->lost_err, -EPROTO);
  *     }
  *
- * Bytes in both directions are a pattern that names its own place, so that a
- * byte lost, doubled or moved is seen at once. rig_next() ends the last round
- * and looks at what it left behind.
+ * Bytes in both directions are a pattern that depends on the position, so that
+ * a lost, duplicated or moved byte is noticed. rig_next() ends the last round
+ * and checks that it left nothing.
  */
 #ifndef WEIR_TESTS_CONTRACT_HARNESS_H
 #define WEIR_TESTS_CONTRACT_HARNESS_H
@@ -38,7 +38,7 @@
 #include <weir/transport.h>
 #include <weir/unix.h>
 
-/* Assertions that say which maker it was. */
+/* Assertions whose message names the kind of connection. */
 #define expect(cond) cr_assert(cond, "%s: %s", rig_name(), #cond)
 
 #undef EXPECT_CONTEXT
@@ -51,7 +51,7 @@
 #define RIG_MS UINT64_C(1000000)
 #define RIG_S  UINT64_C(1000000000)
 
-/* How long a test waits for what must come. */
+/* How long a test waits for an event that must occur. */
 #define RIG_WAIT_NS (60 * RIG_S)
 
 enum { RIG_TURNS_MIN = 10 };
@@ -60,31 +60,32 @@ struct rig;
 
 /* Traits of a kind of connection, as bits. */
 enum {
-    RIG_CAN_RESET = 1,     /* the peer can break the connection at will */
+    RIG_CAN_RESET = 1,     /* the peer can break the connection at any time */
     RIG_HAS_ADDRESSES = 2, /* peername and sockname are a host and a port */
-    RIG_IS_NAMELESS = 4,   /* they are no more than a family */
+    RIG_IS_NAMELESS = 4,   /* peername and sockname have only a family */
     RIG_RECEIVES = 8,      /* the subject receives what the peer sends */
     RIG_SENDS = 16,        /* the peer receives what the subject sends */
-    RIG_IS_PIPE = 32,      /* it does only one of them */
-    RIG_IS_UNIX = 64,      /* there are credentials, and descriptors pass */
-    RIG_IS_TLS = 128,      /* a relay is between the subject and the peer */
-    RIG_IS_PLAIN = 256,    /* none is */
-    RIG_IS_MEMORY = 512, /* one is, in the rig's loop, and there is no socket */
-    RIG_HAS_KERNEL = 1024, /* which keeps what was sent before a reset */
-    RIG_IS_NESTED = 2048,  /* TLS stands on TLS */
+    RIG_IS_PIPE = 32,      /* one direction only */
+    RIG_IS_UNIX = 64,      /* has credentials, and can pass descriptors */
+    RIG_IS_TLS = 128,      /* a relay in a thread is between subject and peer */
+    RIG_IS_PLAIN = 256,    /* no relay is between them */
+    RIG_IS_MEMORY = 512, /* a relay in the rig's loop is between them, and there
+                            is no socket */
+    RIG_HAS_KERNEL = 1024, /* the kernel keeps bytes sent before a reset */
+    RIG_IS_NESTED = 2048,  /* TLS inside TLS */
     RIG_BOTH_WAYS = RIG_RECEIVES | RIG_SENDS,
-    RIG_CAN_BREAK = RIG_CAN_RESET | RIG_HAS_KERNEL, /* with bytes unread */
+    RIG_CAN_BREAK = RIG_CAN_RESET | RIG_HAS_KERNEL, /* even with unread bytes */
 };
 
-/* How a pair comes about, and its traits. */
+/* A kind of connection: how a pair is made, and its traits. */
 struct pair_maker {
     const char *name;
     unsigned int traits;
-    /* Starts making: sets rig->peer; connection_made will follow. */
+    /* Starts to make the pair: sets rig->peer; connection_made will follow. */
     void (*open)(struct rig *rig);
 };
 
-/* Functions that a test adds to the recorder; NULL adds nothing. */
+/* Functions that a test adds to the recorder. Each may be NULL. */
 struct rig_hooks {
     void (*connection_made)(struct rig *rig);
     void (*connection_lost)(struct rig *rig);
@@ -94,91 +95,94 @@ struct rig_hooks {
     int (*eof_received)(struct rig *rig);
 };
 
-/* How an end of a connection gets TLS after it was made. */
+/* How an end of a connection switches to TLS after it was made. */
 struct rig_upgrade {
-    struct weir_factory factory;  /* of the protocol that it has then */
-    struct weir_tls_settings tls; /* of start_tls */
-    bool awaits_line;             /* which asks for TLS; false: it is at once */
-    weir_connect_done_fn *failed; /* told factory.arg; NULL: it must not */
+    struct weir_factory factory;  /* for the protocol after the switch */
+    struct weir_tls_settings tls; /* settings for start_tls */
+    bool awaits_line; /* waits for a line that requests TLS; false: switches at
+                         once */
+    weir_connect_done_fn
+        *failed; /* called with factory.arg; NULL if it must not fail */
 };
 
-/* The line that asks for TLS, in plain text. */
+/* Plain text line that requests TLS. */
 #define RIG_UPGRADE_LINE "STARTTLS\n"
 
 struct rig {
-    /* Chosen by the test, kept from round to round. */
-    unsigned int needs; /* traits of its makers; 0: both directions */
-    unsigned int lacks; /* traits that none of them has */
+    /* Set by the test, kept from round to round. */
+    unsigned int needs; /* required traits; 0 means both directions */
+    unsigned int lacks; /* excluded traits */
     struct rig_hooks hooks;
-    const struct weir_protocol *protocol; /* NULL: the recorder */
-    int eof_result;                       /* of eof_received; 0 closes */
-    bool small_buffers; /* few bytes fit into the kernel on both sides */
+    const struct weir_protocol *protocol; /* NULL means the recorder */
+    int eof_result;                       /* result of eof_received; 0 closes */
+    bool small_buffers; /* the kernel buffers few bytes, on both sides */
     uint64_t held_limit_bytes;
     struct weir_connection_options connection;
     size_t round;
     int rounds_run;
 
-    /* Of this round; all zero when it begins. */
+    /* State of the round; zero at its start. */
     weir_loop *loop;
-    weir_transport *t; /* the subject; the rig keeps a reference */
+    weir_transport *t; /* the subject; the rig owns a reference */
     const struct pair_maker *maker;
     weir_server *server;
-    struct relay *relay;   /* of a TLS connection, or NULL */
-    struct bridge *bridge; /* of a pair in memory, or NULL */
+    struct relay *relay;   /* relay of a TLS connection, or NULL */
+    struct bridge *bridge; /* relay of an in-memory pair, or NULL */
     struct rig_upgrade upgrade;
-    int peer;            /* -1 when closed */
-    char events[512];    /* "made data eof lost" */
-    int depth;           /* of callbacks that run now */
+    int peer;            /* -1 if closed */
+    char events[512];    /* such as "made data eof lost" */
+    int depth;           /* nesting of running callbacks */
     int made_count;      /* calls of connection_made */
     int lost_count;      /* calls of connection_lost */
-    int lost_err;        /* what the last one was told */
+    int lost_err;        /* error passed to the last connection_lost */
     int exception_count; /* calls of the exception hook */
     int exception_err;
     const char *exception_callback;
-    uint64_t received;      /* bytes that data_received was shown */
-    uint64_t written;       /* bytes that writes accepted */
-    uint64_t peer_sent;     /* bytes that the peer sent */
-    uint64_t peer_received; /* bytes that the peer got */
-    int file;               /* of the test, closed at the end; 0: none */
-    int step;               /* for the test */
-    int count;              /* for the test */
-    uint64_t bytes;         /* for the test */
+    uint64_t received;      /* bytes passed to data_received */
+    uint64_t written;       /* bytes accepted by writes */
+    uint64_t peer_sent;     /* bytes sent by the peer */
+    uint64_t peer_received; /* bytes received by the peer */
+    int file;       /* opened by the test, closed at the end; 0 is none */
+    int step;       /* for the test */
+    int count;      /* for the test */
+    uint64_t bytes; /* for the test */
 };
 
-/* Makes the protocol of a subject; for makers. */
+/* Factory of the subject's protocol; for makers. */
 int rig_create(void *arg, weir_transport *t, struct weir_protocol_binding *ret);
 
-/* weir connects to a plain Unix socket, and such a one to weir. */
+/* Over a plain Unix socket: weir connects to it, or it connects to weir. */
 void rig_open_unix_connected(struct rig *rig);
 void rig_open_unix_accepted(struct rig *rig);
 
-/* weir has one end of a pipe: the one that it reads, or the one it writes. */
+/* weir has one end of a pipe: for reading or for writing, by the maker's
+ * traits. */
 void rig_open_pipe(struct rig *rig);
 void rig_open_fifo(struct rig *rig);
 void rig_open_socket_pipe(struct rig *rig);
 
-/* The done of a server that a maker has begun, and the wait for it. */
+/* Done callback of a server that a maker starts, and the wait for it. */
 void rig_server_done(void *arg, int err, weir_server *server);
 void rig_wait_server(struct rig *rig);
 
-/* weir has TLS: over TCP, as the client or the server, and over a Unix socket.
- */
+/* weir uses TLS: over TCP, as client or server, and over a Unix socket. */
 void rig_open_tls_connected(struct rig *rig);
 void rig_open_tls12_connected(struct rig *rig);
 void rig_open_tls_accepted(struct rig *rig);
 void rig_open_tls_unix(struct rig *rig);
-/* Plain text goes on with TLS 1.2, as the server; TLS goes on with TLS, as the
- * client. */
+/* Switch from plain text to TLS 1.2, as server; or from TLS to TLS inside TLS,
+ * as client. */
 void rig_open_start_tls(struct rig *rig);
 void rig_open_tls_in_tls(struct rig *rig);
-/* The callback of makers, with the rig. A connection that a limit in time has
- * ended before it was made, on a slow machine, counts as made and lost. */
+/* Done callback of makers; its argument is the rig. A connection that a time
+ * limit has ended before it was made, on a slow machine, counts as made and
+ * lost. */
 void rig_opened(void *arg, int err, weir_transport *t);
 
-/* The protocol of an end that has to be upgraded first; @upgrade is borrowed
- * until then. */
+/* Returns the factory for an end that must be upgraded first; @upgrade is
+ * borrowed until then. */
 struct weir_factory rig_upgrade_factory(struct rig_upgrade *upgrade);
-/* Waits for the end of the relay, once both ends of a round are closed. */
+/* Waits until the relay has ended; both ends of the round must be closed. */
 #if WR_TESTS_TLS
 void rig_close_tls(struct rig *rig);
 #else
@@ -187,52 +191,53 @@ static inline void rig_close_tls(struct rig *rig)
 }
 #endif
 
-/* weir has one end of a pair in memory; a relay in the same loop has the other.
- */
+/* weir has one end of an in-memory pair; a relay in the same loop has the
+ * other. */
 void rig_open_pair(struct rig *rig);
-/* The relay of a round has ended, once its peer is closed. */
+/* Waits until the round's relay has ended; its peer must be closed. */
 void rig_close_pair(struct rig *rig);
 
-/* Two connected sockets, TCP ones where the subject's peer can reset. */
+/* Makes two connected sockets, TCP if the subject's peer can reset. */
 void rig_open_peer(struct rig *rig, int ret[2]);
-/* Few bytes fit into the kernel's queue of a transport with a socket. */
+/* Makes the kernel's send queue of a socket transport small. */
 void rig_narrow(weir_transport *t);
 
-/* The maker's name, for messages; or what a test has set for its round. */
+/* Name of the kind of connection, for messages; or a name that a test has set
+ * for its round. */
 const char *rig_name(void);
 void rig_set_name(const char *name);
 
-/* Ends the last round, begins the next; false when all makers of connections
- * with both directions had theirs. */
+/* Ends the last round and starts the next. Returns false after the last maker
+ * of connections with both directions. */
 bool rig_next(struct rig *rig);
-/* The makers by their numbers: how many, and whether one has all of @traits and
- * what it needs is there. */
+/* Makers by number: how many there are, and whether one has all of @traits and
+ * is available. */
 size_t rig_maker_count(void);
 bool rig_has_traits(size_t number, unsigned int traits);
-/* Begins a round of @rig in the loop of @first, with the maker of this number.
- * Ended by rig_end_beside(), before the round of @first ends. */
+/* Starts a round of @rig on the loop of @first, with the maker of this number.
+ * It must be ended with rig_end_beside() before the round of @first ends. */
 void rig_begin_beside(struct rig *rig, const struct rig *first, size_t number);
 void rig_end_beside(struct rig *rig);
-/* As rig_next(), for the makers with all of @traits and none that the rig
- * lacks. Fails without one; TLS without certificates is skipped. */
+/* Like rig_next(), for makers with all of @traits and without the rig's
+ * excluded traits. Fails if there is none; TLS without certificates is skipped.
+ */
 bool rig_next_that(struct rig *rig, unsigned int traits);
 bool rig_can(const struct rig *rig, unsigned int traits);
 
-/* Calls @round once for each maker that has the traits @rig needs, or @needs
- * where it names none, with a rig that has the fields which the test has
- * chosen.
- */
+/* Calls @round once for each maker with the traits that @rig needs, or with
+ * @needs if it names none. The round's rig has the fields that the test has
+ * set. */
 void rig_rounds(const struct rig *rig, unsigned int needs,
                 void (*round)(struct rig *rig));
 
-/* What the tests of a file need that say nothing else; it says so before its
+/* Traits required by tests that name none. A file may define it before its
  * includes. */
 #ifndef PAIRS_NEED
 #define PAIRS_NEED RIG_BOTH_WAYS
 #endif
 
-/* A test whose body, with its @rig, is a round of each maker; the rest are
- * fields of the rig. */
+/* A test whose body is a round with @rig for each maker. The other arguments
+ * are fields of the rig. */
 #define PAIRS(suite, name, rig, ...)                                           \
     static void suite##__##name##_round(struct rig *rig);                      \
     UNIT_IN(suite, name, unit_alone, void)                                     \
@@ -242,23 +247,23 @@ void rig_rounds(const struct rig *rig, unsigned int needs,
     }                                                                          \
     static void suite##__##name##_round(struct rig *rig)
 
-/* The recorder, for tests that bring a table of their own. */
+/* The recorder, for tests with a protocol table of their own. */
 extern const struct weir_protocol rig_protocol;
 void rig_record(struct rig *rig, const char *event);
 
 /* ---- the loop ---- */
 
 void rig_wait_lost(struct rig *rig);
-/* The same, and it is lost with this error, or 0. */
+/* Waits for the loss, which must have this error, or 0. */
 void rig_expect_lost(struct rig *rig, int err);
 void rig_wait_event(struct rig *rig, const char *event);
 void rig_wait_received(struct rig *rig, uint64_t bytes);
-/* One turn without waiting, and several. */
+/* One iteration without waiting, or several. */
 void rig_turn(struct rig *rig);
 void rig_turns(struct rig *rig, int count);
 uint64_t rig_now_ns(void);
-/* Turns for a while, and at least RIG_TURNS_MIN times: for what must not
- * happen. On a busy machine the time may pass within one. */
+/* Turns the loop for a time, at least RIG_TURNS_MIN times, for events that must
+ * not occur. On a busy machine the time may pass within one iteration. */
 void rig_turn_for(struct rig *rig, uint64_t time_ns);
 struct weir_loop_statistics rig_statistics(const struct rig *rig);
 
@@ -268,53 +273,55 @@ void rig_pattern(void *buf, uint64_t offset, size_t len);
 bool rig_is_pattern(const void *buf, uint64_t offset, size_t len);
 /* Writes the next @len bytes of the pattern. */
 int rig_write(struct rig *rig, size_t len);
-/* Writes more than the kernel takes while the peer does not read: afterwards
- * bytes wait and a send is in flight. A little more may be taken later, by and
- * by. Wants small_buffers. */
+/* Writes more than the kernel accepts while the peer does not read. Afterwards
+ * bytes are pending and a send is in flight; the kernel may still accept a
+ * little more. Requires small_buffers. */
 void rig_clog(struct rig *rig);
 size_t rig_pending(const struct rig *rig);
-/* Connections in the loop while the subject is there: a relay has two. */
+/* Returns the number of connections on the loop while the subject exists: a
+ * relay adds two. */
 uint64_t rig_alive(const struct rig *rig);
-/* Waits until the kernel has taken all that was written. How many turns that
- * takes is not known: a thread of the kernel may write to a pipe. */
+/* Waits until the kernel has accepted all written bytes. The number of
+ * iterations varies, because a kernel thread may write to a pipe. */
 void rig_wait_sent(struct rig *rig);
 
-/* ---- the peer; loop turns run while it has to wait ---- */
+/* ---- the peer; the loop turns while it waits ---- */
 
 void rig_peer_send(struct rig *rig, size_t len);
-/* The same, and the subject receives all that was sent. */
+/* The peer sends, and the subject receives everything sent so far. */
 void rig_receive(struct rig *rig, size_t len);
-/* Waits until @bytes are there for the peer to read. */
+/* Waits until the peer can read @bytes. */
 void rig_peer_await(struct rig *rig, int bytes);
-/* Waits until the kernel has brought all that the peer has sent to a plain
- * subject that reads nothing. */
+/* Waits until the kernel has delivered all bytes of the peer to a plain subject
+ * that does not read. */
 void rig_wait_arrived(struct rig *rig);
 /* Reads exactly @len bytes, which must be the pattern. */
 void rig_peer_read(struct rig *rig, uint64_t len);
-/* Reads @len bytes, or what is left of those that were written. */
+/* Reads @len bytes, or fewer if less was written. */
 void rig_peer_read_most(struct rig *rig, uint64_t len);
-/* Reads whatever comes, the pattern, until the end: 0 or -errno. */
+/* Reads the pattern until the end. Returns 0 or -errno. */
 int rig_peer_read_end(struct rig *rig);
-/* The peer has sent its last byte; that of a pipe is closed. */
+/* Ends the peer's stream; on a pipe, closes it. */
 void rig_peer_shutdown(struct rig *rig);
 void rig_peer_close(struct rig *rig);
-/* Breaks the connection; the maker is one with RIG_CAN_RESET. */
+/* Breaks the connection; requires RIG_CAN_RESET. */
 void rig_peer_reset(struct rig *rig);
 
 /* ---- for tests without a pair ---- */
 
-/* A listening TCP socket on a free port of 127.0.0.1. */
+/* Opens a listening TCP socket on a free port of 127.0.0.1. */
 int listen_tcp(uint16_t *ret_port, int receive_buffer);
-/* Two connected TCP sockets: the first has connected, the second was accepted.
- * The sizes are those of their receive buffers; 0 for the kernel's. */
+/* Makes two connected TCP sockets: the first has connected, the second was
+ * accepted. The sizes are for their receive buffers; 0 means the kernel's
+ * default. */
 void tcp_pair(int ret[2], int connected_buffer, int accepted_buffer);
 void set_socket_option(int fd, int level, int name, int value);
 void set_nonblocking(int fd);
-/* True while segments that a TCP socket has sent are not with its peer. The
- * softirq brings them, and may be late. Others send to the peer at once. */
+/* Returns true while segments of a TCP socket have not reached its peer. The
+ * softirq delivers them, possibly late. Other sockets deliver at once. */
 bool rig_is_under_way(int fd);
-/* Waits until none is, before a reset that drops what was not sent; a second at
- * most, because a peer without room takes none. */
+/* Waits at most a second until all have, before a reset that drops unsent
+ * bytes: a peer without buffer space accepts none. */
 void rig_wait_way(int fd);
 
 #endif

@@ -1,11 +1,10 @@
 /*
  * The rig of the tests of servers and connecting.
  *
- * A struct maker is a loop with a protocol that counts what happens to it and
- * echoes if told to, and the callbacks of a server and of a connection
- * attempt, which write down in which order they came. The other end is a
- * plain blocking socket: the kernel answers for a server whose loop does not
- * run, so both ends live in one thread.
+ * A struct maker is a loop with a protocol that counts its events and can echo,
+ * and the callbacks of a server and of a connection attempt, which record their
+ * order. The other end is a plain blocking socket in the same thread: the
+ * kernel answers for a server whose loop does not run.
  */
 #ifndef WEIR_TESTS_CONTRACT_MAKER_H
 #define WEIR_TESTS_CONTRACT_MAKER_H
@@ -37,14 +36,14 @@ struct maker {
     int factory_result;
     bool echo;
     bool timed_out;
-    int wanted; /* by maker_run_until_made() */
+    int wanted; /* for maker_run_until_made() */
 
-    char log[MAKER_LOG_SIZE]; /* one letter an event: see each callback */
+    char log[MAKER_LOG_SIZE]; /* one letter per event; see each callback */
     int made;
     int lost;
     int lost_err;
     uint64_t received;
-    weir_transport *t; /* of the last connection_made; NULL when lost */
+    weir_transport *t; /* last transport made; NULL once lost */
     struct weir_address peername;
     struct weir_address sockname;
 
@@ -66,13 +65,14 @@ void maker_report(void *arg, weir_loop *loop,
                   const struct weir_exception *exception);
 void maker_open(struct maker *m);
 
-/* Returns how many connections were alive; once more it does nothing. */
+/* Returns the number of connections that were alive. A second call does
+ * nothing. */
 int maker_close(struct maker *m);
 
 /* Runs a body between maker_open() and maker_close(). */
 void maker_test(void (*body)(struct maker *m));
 
-/* A test of such a body, with its @m. */
+/* A test with maker_test(); its parameter is @m. */
 #define MAKER(suite, name, m) UNIT_IN(suite, name, maker_test, struct maker *m)
 
 /* ---- running ---- */
@@ -81,15 +81,16 @@ typedef bool maker_condition(const struct maker *m);
 
 void maker_time_out(void *arg);
 void maker_run(struct maker *m, maker_condition *condition);
-/* Runs for a time, and at least for ten turns: on a busy machine the time may
- * pass within one. For another thread there is no wait. */
+/* Runs for a time, at least for ten iterations: on a busy machine the time may
+ * pass within one. Does not wait for other threads. */
 void maker_run_for(struct maker *m, uint64_t time_ns);
-/* Runs for a time in which little should happen: how many turns it took. */
+/* Runs for a time in which little should happen. Returns the number of
+ * iterations. */
 uint64_t maker_count_turns(struct maker *m, uint64_t time_ns);
-/* Runs until a timer is armed, as that of a start that is to be tried again.
- * The time that it may be tried for may be over before the next turn. */
+/* Runs until a timer is armed, such as the retry of a start. The time limit for
+ * retries may expire before the next iteration. */
 void maker_run_until_timer(struct maker *m);
-/* Runs until @count connections were made in all. */
+/* Runs until @count connections were made in total. */
 void maker_run_until_made(struct maker *m, int count);
 bool maker_is_done(const struct maker *m);
 bool maker_is_made(const struct maker *m);
@@ -102,12 +103,12 @@ void maker_expect_lost(struct maker *m, int err);
 
 /* ---- making ---- */
 
-/* The done of a call; its argument is the maker. */
+/* Done callbacks; their argument is the maker. */
 void maker_server_done(void *arg, int err, weir_server *server);
 void maker_connect_done(void *arg, int err, weir_transport *t);
 
-/* Begins to make a server, and makes one and waits until it listens; NULL for
- * @options: the defaults. */
+/* Start a server, and start one and wait until it listens. NULL for @options
+ * means the defaults. */
 void maker_begin_server(struct maker *m, const char *host, uint16_t port,
                         const struct weir_server_options *options);
 void maker_serve(struct maker *m, const char *host,
@@ -121,28 +122,31 @@ struct weir_address peer_address(const char *host, uint16_t port);
 uint16_t address_port(const struct weir_address *address);
 uint16_t server_port(weir_server *server);
 
-/* Connects to the server's first socket, on the loopback. */
+/* Connects to the server's first socket, on the loopback address. */
 int peer_connect(struct maker *m);
 
-/* A listening socket of the test's own, and its address. */
+/* Opens a listening socket of the test, and returns its address in @ret. */
 int peer_listen(int backlog, struct weir_address *ret);
 
-/* Reads as the peer: a count of bytes, 0 at the end, or a negative error. */
+/* Reads as the peer. Returns a byte count, 0 at the end, or a negative error.
+ */
 ssize_t peer_read(int fd, void *buf, size_t size);
-/* The same, while the loop turns: for what the loop has yet to send. */
+/* Like peer_read(), while the loop turns: for bytes that the loop has yet to
+ * send. */
 ssize_t maker_read(struct maker *m, int fd, void *buf, size_t size);
 int get_option(int fd, int level, int name);
 
-/* Opens a maker with a server that echoes, and has one connection: the other
- * end. */
+/* Opens a maker with an echo server and one connection. Returns the other end.
+ */
 int maker_serve_one(struct maker *m);
-/* Two ends of a TCP connection; the first was accepted, and not by weir. */
+/* Makes a TCP connection; the first end was accepted, but not by weir. */
 void peer_tcp_pair(int *ret_fds);
 bool maker_has_received(const struct maker *m);
 
-/* True for the number of an open descriptor. */
+/* Returns true if the number is an open descriptor. */
 bool is_open(int fd);
-/* Waits until it is closed, as by a thread; false: it stays open. */
+/* Waits until a descriptor is closed, for example by a thread. Returns false if
+ * it stays open. */
 bool wait_closed(int fd);
 
 #endif
