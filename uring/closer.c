@@ -39,7 +39,7 @@ struct wr_closer {
     struct closer_batch *last;
     struct wr_jobs *lane;
     uint32_t refs;
-    bool is_busy; /* set when it is pushed, cleared when all are closed */
+    bool is_busy; /* set when its job is pushed, cleared when all are closed */
     bool is_awaited;
     bool is_posted; /* the item is in the mailbox or about to run */
     struct wr_wake *wake;
@@ -50,7 +50,8 @@ struct wr_closer {
 
 static pthread_mutex_t closer_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct wr_jobs closer_slow;
-static struct wr_jobs closer_quick; /* for closes that are unlikely to block */
+/* threads for closes that are unlikely to block */
+static struct wr_jobs closer_quick;
 
 static pthread_once_t closer_once = PTHREAD_ONCE_INIT;
 static int closer_once_error;

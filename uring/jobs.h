@@ -24,9 +24,10 @@
 
 /* Embedded in an object that a thread works on. Only jobs.c uses the flags. */
 struct wr_job {
-    struct wr_list link; /* in the queue or in `done`; else for the owner */
-    bool is_queued;      /* no thread has it yet */
-    bool is_unwanted;    /* withdrawn while a thread had it */
+    /* Used in the queue and in `done`; else the owner may use it. */
+    struct wr_list link;
+    bool is_queued;   /* no thread has it yet */
+    bool is_unwanted; /* withdrawn while a thread had it */
 };
 
 struct wr_jobs;

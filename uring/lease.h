@@ -19,7 +19,7 @@
 #define WR_LEASE_LEAST (1u << WR_BLOCK_MIN_BITS)
 
 struct weir_lease {
-    weir_lease *next; /* for a list of the owner */
+    weir_lease *next; /* link of a list of the owner */
     const uint8_t *data;
     uint32_t len;
     uint32_t refs;

@@ -55,7 +55,7 @@ struct wr_file_op {
     wr_op_complete_fn *complete; /* the owner's, while it is in flight */
     struct wr_uring *uring;
     uint32_t doubts;   /* how often it ended with -ECANCELED without a cancel */
-    uint64_t asked_ns; /* when a worker was last requested */
+    uint64_t asked_ns; /* time of the last request for a worker */
     uint64_t entry[8]; /* a struct io_uring_sqe */
 };
 
@@ -72,12 +72,12 @@ struct wr_uring {
     struct msghdr *msg_scratch;
     uint32_t iov_used;
     uint32_t msg_used;
-    struct wr_ring_stats last_stats; /* of a closed ring */
+    struct wr_ring_stats last_stats; /* counts of a closed ring */
     /* Called when there was no worker thread for an operation, which will be
      * carried out on the loop's thread. May be NULL. The operation has not
      * completed yet, so the call may only take a note. */
     void (*lacks_worker)(struct wr_uring *uring);
-    /* no operation requests a worker before this time */
+    /* No operation requests a worker before this time. */
     uint64_t lacks_until_ns;
     /* The last time at which a worker thread for files is known to have
      * existed, or 0 if none is known. An idle worker ends after five seconds at
@@ -88,7 +88,7 @@ struct wr_uring {
     int *looking;
     uint32_t looking_count;
     uint32_t looking_room;
-    uint64_t look_ns; /* when that NOP was prepared */
+    uint64_t look_ns; /* time at which that NOP was prepared */
 };
 
 /* The layout of struct __kernel_timespec. */

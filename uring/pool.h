@@ -95,9 +95,9 @@ struct wr_pool {
     struct wr_pool_buf *free_list;
     struct wr_pool_buf *open;
     struct wr_slab leases;
-    struct wr_blocks *blocks; /* for bytes that must not pin a buffer */
+    struct wr_blocks *blocks; /* blocks for bytes that must not pin a buffer */
     uint64_t held_bytes;      /* charged to accounts other than own */
-    struct wr_account own;    /* for wr_lease_own(); no limit */
+    struct wr_account own;    /* account of wr_lease_own(), without a limit */
     uint32_t buf_size;
     uint32_t buf_count;
     uint32_t buf_max; /* buffers for the limit, plus twice posted_goal */
@@ -216,7 +216,7 @@ WEIR_MUST_USE weir_lease *wr_pool_close_room(struct wr_pool *pool,
 /* Between wr_pool_open_slots() and wr_pool_close_slots(). */
 struct wr_slots {
     uint32_t count;
-    /* set by the caller: slots with a datagram, from the first */
+    /* Set by the caller: slots with a datagram, from the first. */
     uint32_t used;
     uint32_t buf_count;
     struct wr_pool_buf *bufs[WR_SLOTS_BUFS];

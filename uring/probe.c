@@ -358,8 +358,9 @@ static uint32_t probe_find_features(struct io_uring *uring)
     if (uring->features & WR_FEAT_NO_IOWAIT) {
         found |= 1u << WR_FEATURE_NO_IOWAIT;
     }
-    /* A trial could leave this thread in the kernel for ever. Linux 6.3 added
-     * both this flag and the retry; a backport of io_uring has both too. */
+    /* Trying the retry (ASYNC_RETRY) could leave this thread in the kernel for
+     * ever. Linux 6.3 added both IORING_FEAT_REG_REG_RING and the retry, and a
+     * backport of io_uring has both, too. */
     if (uring->features & IORING_FEAT_REG_REG_RING) {
         found |= 1u << WR_FEATURE_ASYNC_RETRY;
     }

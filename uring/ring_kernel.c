@@ -50,8 +50,8 @@ struct wr_ring_kernel {
     uint32_t waits; /* sleeps for memory so far */
     int error;      /* sticky */
     bool enabled;
-    bool is_hosted; /* without DEFER_TASKRUN; see "another event loop" */
-    bool is_untold; /* without a registered eventfd: the host must not wait */
+    bool is_hosted; /* made without DEFER_TASKRUN; see "another event loop" */
+    bool is_untold; /* no eventfd is registered: the host must not wait */
     bool overflowed;
     struct io_uring_sqe discarded; /* returned by sqe() after an error */
 };

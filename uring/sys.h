@@ -92,7 +92,7 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count);
 #define WR_PASSED_MAX 344u
 struct wr_passed {
     uint32_t count;
-    /* more descriptors arrived than fit here, or into the process's table */
+    /* More descriptors arrived than fit here, or into the process's table. */
     bool has_lost;
     int fds[WR_PASSED_MAX];
 };

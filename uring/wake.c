@@ -44,9 +44,10 @@
 struct wr_wake {
     _Atomic(struct wr_wake_item *) head;
     atomic_uint refs;
-    _Atomic(uint64_t) posted_count; /* by posters; lowered if a push fails */
-    _Atomic(uint64_t) room_end;     /* known bound of posted_count */
-    atomic_uint waiting_count;      /* posters in wr_wake_wait_room() */
+    /* Counted by posters; lowered if a push fails. */
+    _Atomic(uint64_t) posted_count;
+    _Atomic(uint64_t) room_end; /* known bound of posted_count */
+    atomic_uint waiting_count;  /* posters in wr_wake_wait_room() */
     uint32_t limit;
     int fd;
     struct weir_allocator allocator; /* a copy, as it may outlive the loop's */

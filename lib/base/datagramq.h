@@ -30,7 +30,8 @@ enum wr_outgoing_kind {
 
 /* A datagram in the queue. Its name, control data and copied bytes follow. */
 struct wr_outgoing {
-    uint32_t size; /* with name, control data and copied bytes */
+    /* Bytes of the entry with its name, control data and copied bytes. */
+    uint32_t size;
     uint32_t len;
     const uint8_t *data;
     uint16_t name_len;

@@ -38,7 +38,7 @@ enum wr_chunk_kind {
 /* A chunk of copied bytes is at the start of their block. */
 struct wr_chunk {
     struct wr_chunk *next;
-    const uint8_t *data; /* first byte that the kernel has not accepted */
+    const uint8_t *data; /* the first byte that the kernel has not accepted */
     size_t len;
     enum wr_chunk_kind kind;
     union {

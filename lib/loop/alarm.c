@@ -16,8 +16,8 @@
  */
 #include "loop_impl.h"
 
-/* Waits in a row that end early before an alarm is armed. An alarm costs as
- * much as three or four time-outs of enters. */
+/* An alarm is armed after this many waits in a row that ended early. An alarm
+ * costs as much as three or four time-outs of enters. */
 #define ALARM_EARLY_MAX 8u
 #define SECOND_NS       UINT64_C(1000000000)
 
@@ -94,7 +94,7 @@ uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns)
     if (!alarm_is_worth_it(alarm, now_ns, deadline_ns)) {
         return wait_ns;
     }
-    /* it would fire too late; re-armed when it has ended */
+    /* It would fire too late; re-armed when it has ended. */
     if (alarm->op.in_flight) {
         alarm_cancel(loop);
         return wait_ns;

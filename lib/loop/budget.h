@@ -43,21 +43,21 @@
 #include "uring/list.h"
 #include "uring/pool.h"
 
-/* Credits of one receive, in bytes. */
+/* Bounds of a receive window (credit), in bytes. */
 #define WR_CREDIT_MAX   (1024u << 10)
-#define WR_CREDIT_START (256u << 10) /* for a new connection */
-#define WR_CREDIT_SLOW  (16u << 10)  /* while memory is short */
-#define WR_CREDIT_MIN   (4u << 10)   /* a receive is never smaller */
+#define WR_CREDIT_START (256u << 10) /* first window of a new connection */
+#define WR_CREDIT_SLOW  (16u << 10)  /* least window while memory is short */
+#define WR_CREDIT_MIN   (4u << 10)   /* least bytes of any receive */
 /* The least share of every connection, independent of the others. */
 #define WR_HELD_LEAST   (2u * WR_CREDIT_MIN)
 #define WR_QUEUED_LEAST (16u << 10)
-/* The bytes that all connections with much traffic together receive in an
- * iteration, and the bytes that they send. The last connection may exceed it.
- * So most iterations serve one such connection, and its bytes are still in the
- * CPU's cache when they are sent on. */
+/* The budget of an iteration for the connections that move much: the bytes that
+ * all of them together receive, and the bytes that they send. The last
+ * connection may exceed it. So most iterations serve one such connection, and
+ * its bytes are still in the CPU's cache when they are sent on. */
 #define WR_TURN_BYTES (64u << 10)
 
-/* Bare demands that an iteration tries without success. */
+/* Maximum number of bare demands that an iteration tries without success. */
 #define WR_BUDGET_TRIES 16u
 
 enum wr_demand_state {
@@ -86,13 +86,14 @@ struct wr_demand_ops {
 /* One connection's bytes and its position in a queue. Embedded in the
  * connection, and small, because each idle connection has one. */
 struct wr_demand {
-    struct wr_account account; /* its ops are part of a struct wr_demand_ops */
+    struct wr_account account; /* ->ops points into a struct wr_demand_ops */
     struct wr_list link;
     /* Queued bytes that the kernel does not accept, at most UINT32_MAX. */
     uint32_t stuck_bytes;
-    uint32_t window;      /* not set yet if 0; see wr_budget_window() */
-    uint32_t last_credit; /* of the current or last receive; reset when the
-                           * window is moved */
+    uint32_t window; /* not set yet if 0; see wr_budget_window() */
+    /* Credit of the present or last receive; reset when the window has been
+     * adapted. */
+    uint32_t last_credit;
     /* While bare: the pass in which it had no credit. */
     uint32_t pass : WR_DEMAND_PASS_BITS;
     enum wr_demand_state state : 8;
@@ -135,9 +136,9 @@ struct wr_budget {
 
 enum wr_shortage {
     WR_SHORTAGE_NONE,
-    WR_SHORTAGE_LIMIT, /* the connection's limit: it must release bytes */
-    WR_SHORTAGE_SHARE, /* its share: it or other connections must release */
-    WR_SHORTAGE_STUCK, /* it or other connections must send first */
+    WR_SHORTAGE_LIMIT, /* at its limit: the connection must release bytes */
+    WR_SHORTAGE_SHARE, /* at its share: any connection must release bytes */
+    WR_SHORTAGE_STUCK, /* send queues are long: any connection must send */
 };
 
 enum wr_feed {

@@ -35,7 +35,7 @@ struct callback {
         struct wr_timer timer;
         struct {
             struct wr_ready ready;
-            /* number of the post that must run before it, or 0 */
+            /* Number of the post that must run before it, or 0. */
             uint64_t after_post;
         };
     };

@@ -302,7 +302,8 @@ void weir_loop_dump(const weir_loop *loop, FILE *out)
         return;
     }
     FILE *whole = open_memstream(&text, &size);
-    inspect_dump(loop, whole ? whole : out); /* in pieces if out of memory */
+    /* Written in pieces if out of memory. */
+    inspect_dump(loop, whole ? whole : out);
     if (whole) {
         wr_ignore(fclose(whole) < 0); /* out of memory: writes a part */
         wr_ignore(fwrite(text, 1, text ? size : 0, out) < size);

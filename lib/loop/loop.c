@@ -22,7 +22,8 @@
 #include "uring/tracepoint.h"
 #include "weir/embed.h"
 
-/* Limits of one iteration. */
+/* How many completions, timers and ready items one iteration handles at
+ * most. */
 #define DRAIN_MAX  1024u
 #define TIMERS_MAX 4096u
 #define READY_MAX  4096u

@@ -91,7 +91,7 @@ struct wr_module;
 enum wr_end_step {
     WR_END_SHUTDOWN, /* before members shut down: nothing pending will run */
     WR_END_CANCEL,   /* no member is left: cancel operations in flight */
-    WR_END_ABANDON,  /* instead, if the ring broke: end operations */
+    WR_END_ABANDON,  /* instead of CANCEL, if the ring broke: end operations */
     WR_END_STOP,     /* close everything that another thread could reach */
     WR_END_RESTORE,  /* restore the process's signal actions */
     WR_END_STEPS,
@@ -151,7 +151,8 @@ struct wr_alarm {
 /* The descriptor for a hosting event loop; see host.c. */
 struct wr_host {
     struct wr_module module;
-    int fd;           /* for the host; -1 before weir_loop_get_fd() */
+    /* Descriptor for the host; -1 before weir_loop_get_fd(). */
+    int fd;
     bool misses_ends; /* wr_ring_misses_ends(), set with fd */
 };
 
@@ -220,7 +221,7 @@ struct weir_loop {
     struct wr_wheel wheel;
     uint64_t now_ns;
     struct wr_timer trim_timer; /* see trim.c */
-    /* trim once more after the armed timer; see trim.c */
+    /* Trim once more after the armed timer; see trim.c. */
     bool trims_again;
 
     struct wr_list ready;
@@ -238,7 +239,7 @@ struct weir_loop {
     struct wr_owned owned;
 
     weir_task *current; /* the running task; NULL in callbacks */
-    /* of the running task; `left` is 0 if no task runs */
+    /* The budget of the running task; `left` is 0 if no task runs. */
     struct wr_task_calls calls;
     int32_t kept_calls;      /* see wr_loop_keep_calls() */
     uint32_t callback_count; /* running callbacks, which may not suspend */
@@ -266,7 +267,7 @@ struct weir_loop {
     bool never_waits;       /* set around weir_loop_run_once() */
     uint32_t held_turns;    /* iterations for which late timers have waited */
     uint64_t held_ns;       /* start of that wait */
-    /* counts.turns of the next iteration of this wait */
+    /* counts.turns of the next iteration of this wait. */
     uint64_t held_turn;
     uint64_t pin_count; /* objects that keep the loop's memory */
 

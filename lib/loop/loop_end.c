@@ -105,7 +105,7 @@ void wr_loop_release(weir_loop *loop)
     }
     const struct weir_allocator *allocator = loop->allocator;
     const bool empty = wr_pool_fini(&loop->pool);
-    /* no lease is left: each keeps its socket, which pins the loop */
+    /* No lease is left: each keeps its socket, which pins the loop. */
     wr_assert(empty);
     wr_loop_close_modules(loop);
     wr_owned_free(&loop->owned, &loop->counting);

@@ -8,7 +8,7 @@
  */
 #include "loop_impl.h"
 
-/* Posts that run in one iteration. */
+/* Maximum number of posts that run in one iteration. */
 #define POSTS_MAX 4096u
 
 static weir_loop *mailbox_loop_of(struct wr_module *module)

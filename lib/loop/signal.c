@@ -41,7 +41,8 @@ struct slot {
     void *arg;
     uint32_t count;   /* undelivered signals */
     bool is_for_main; /* wanted by the main task */
-    bool was_blocked; /* by the thread, before the loop handled it */
+    /* The thread blocked the signal before the loop handled it. */
+    bool was_blocked;
 };
 
 struct wr_signals {
@@ -302,7 +303,7 @@ static void signal_remove(struct wr_signals *signals, int signum)
     sigset_t before;
 
     wr_assert(slot->cb);
-    if (slot->was_blocked) { /* first, so that new signals stay pending */
+    if (slot->was_blocked) { /* done first, so that new signals stay pending */
         slot->was_blocked = false;
         signal_block(signum, true);
     }

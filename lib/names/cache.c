@@ -26,7 +26,8 @@
 struct cache {
     struct wr_module module;
     weir_loop *loop;
-    uint64_t version;                      /* of the resolver's settings */
+    /* wr_resolver_get_version() of the answers. */
+    uint64_t version;
     struct wr_list buckets[CACHE_BUCKETS]; /* struct cache_entry */
     struct wr_list asked; /* struct cache_entry, also unlisted ones */
     struct wr_list kept;  /* least recently used entry first */
@@ -147,7 +148,8 @@ static void cache_keep(struct cache_entry *entry)
 {
     struct cache *cache = entry->cache;
 
-    wr_list_remove(&entry->bucket); /* else cache_find() returns this entry */
+    /* Otherwise cache_find() would return this entry. */
+    wr_list_remove(&entry->bucket);
     struct cache_entry *old = cache_find(cache, &entry->own, true);
     if (old) {
         wr_ignore(cache_drop(old) == 0);

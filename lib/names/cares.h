@@ -67,7 +67,8 @@ struct cares {
     uint64_t begin_ns;      /* earliest start of the next, if many are live */
     struct wr_timer timer;  /* runs c-ares when one of its time-outs expires */
     struct wr_ready work;
-    uint64_t change_count; /* of resolv.conf and of the hosts file */
+    /* Changes seen of resolv.conf and of the hosts file. */
+    uint64_t change_count;
     bool is_stopping;
 };
 
@@ -92,10 +93,10 @@ struct cares_record {
     unsigned to_ask;      /* parts that this step has not queried yet */
     uint32_t holds;       /* pending queries, and the call that makes them */
     int errs[WR_LOOKUP_PARTS];       /* results of this step */
-    int first_errs[WR_LOOKUP_PARTS]; /* of the first, unchanged name */
+    int first_errs[WR_LOOKUP_PARTS]; /* errors of the first, unchanged name */
     struct cares_question questions[WR_LOOKUP_PARTS];
-    char name[WR_NAME_SIZE];  /* as in the lookup */
-    char asked[WR_NAME_SIZE]; /* of the present step */
+    char name[WR_NAME_SIZE];  /* the name as it was written */
+    char asked[WR_NAME_SIZE]; /* the name that the present step queries */
 };
 
 /* Schedules the ready item, which starts records and arms the timer. */

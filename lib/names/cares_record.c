@@ -67,8 +67,8 @@ static bool cares_record_tells_end(const struct cares_record *record, int err)
 }
 
 enum cares_record_next {
-    CARES_RECORD_DOMAIN, /* with the next name */
-    CARES_RECORD_AS_IS,  /* with the name as it was written */
+    CARES_RECORD_DOMAIN, /* continue with the next name */
+    CARES_RECORD_AS_IS,  /* continue with the name as it was written */
     CARES_RECORD_NONE
 };
 
@@ -134,7 +134,7 @@ static bool cares_record_has_bad_answer(const struct cares_record *record)
 }
 
 /* Called at the end of a search that has found nothing. Returns the error of
- * all open parts, or 0 if each has its own in errs. */
+ * all open parts, or 0 if each part's error is in ->errs. */
 static int cares_record_sum_up(struct cares_record *record)
 {
     wr_assert(record->walk.has_ended);

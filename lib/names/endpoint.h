@@ -14,7 +14,7 @@
  * itself. */
 struct wr_endpoint {
     const char *name; /* to be looked up, or NULL */
-    uint16_t port;    /* of the addresses that the name has */
+    uint16_t port;    /* port for the addresses of the name */
     /* Valid addresses; empty for a name, a descriptor and the host NULL. */
     const struct weir_address *addresses;
     size_t count;

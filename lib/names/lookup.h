@@ -56,9 +56,10 @@ struct weir_lookup {
     enum wr_lookup_state state;
     /* Called after a new part, and at the end; then the lookup may be freed. */
     void (*changed)(weir_lookup *lookup);
-    wr_lookup_closed_fn *closed; /* for the cache's own lookups; else NULL */
-    struct wr_list sharing;      /* linked by the cache */
-    const struct weir_resolver *cache;    /* or NULL if not shared */
+    /* Only of the cache's own lookups, else NULL. */
+    wr_lookup_closed_fn *closed;
+    struct wr_list sharing;               /* linked by the cache */
+    const struct weir_resolver *cache;    /* NULL if the answer is not shared */
     const struct weir_resolver *resolver; /* set when ASKING begins */
     void *user;                           /* of the resolver */
     void *data; /* the resolver's data for this lookup */

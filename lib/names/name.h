@@ -22,11 +22,11 @@ struct wr_search_list {
 
 /* Position in the search for one name; all 0 at the start. */
 struct wr_search_walk {
-    size_t index; /* of the next domain */
+    size_t index; /* index of the next domain */
     bool has_begun;
     bool was_first; /* the unchanged name was first, because of its dots */
     bool was_as_is; /* the name was tried unchanged */
-    bool was_below; /* it was tried below a domain */
+    bool was_below; /* the name was tried below a domain */
     bool is_cut;    /* no more domains are tried */
     bool has_ended;
 };

@@ -40,7 +40,7 @@ void wr_system_text_free(const struct weir_allocator *allocator,
 /* State of a file when it was last read; all 0 before. */
 struct wr_system_file {
     bool was_noted;
-    uint64_t stamp;    /* of the file when it was last noted */
+    uint64_t stamp; /* wr_sys_file_stamp() of the file when it was last noted */
     uint64_t check_ns; /* time of the next comparison */
 };
 
@@ -111,7 +111,7 @@ struct wr_hosts_name {
 
 struct wr_hosts_line {
     uint8_t address[16];
-    bool is_inet6; /* else the address has four bytes */
+    bool is_inet6; /* true for 16 bytes, false for four */
     uint32_t name; /* index of its first name */
 };
 
@@ -175,9 +175,10 @@ struct wr_name_servers {
 };
 
 struct wr_resolv_conf {
-    struct wr_name_servers servers; /* if empty, 127.0.0.1 is queried */
+    /* If there are none, 127.0.0.1 is queried. */
+    struct wr_name_servers servers;
     struct wr_search_list search;
-    uint32_t timeout_s;  /* of a try; 0 means not set */
+    uint32_t timeout_s;  /* time-out of a try; 0 means not set */
     uint32_t attempts;   /* 0 means not set */
     bool rotate;         /* start with another server each time */
     bool use_vc;         /* query over TCP */

@@ -41,7 +41,8 @@ struct endpoint {
     bool is_given_up;
     struct weir_factory factory;
     struct weir_datagram_options options;
-    struct datagram_endpoint_plan plan; /* of the present attempt */
+    /* The addresses of the present attempt. */
+    struct datagram_endpoint_plan plan;
     struct wr_lookups names;
     const weir_lookup *own; /* NULL if the local host is not a name */
     const weir_lookup *peer;
@@ -503,7 +504,7 @@ static int datagram_endpoint_open_transport(struct endpoint *endpoint,
     endpoint->fd = -1;
     int err = wr_datagram_open(endpoint->loop, &socket, &endpoint->factory,
                                &endpoint->options, ret);
-    if (err >= 0 && endpoint->is_given_up) { /* by its own callbacks */
+    if (err >= 0 && endpoint->is_given_up) { /* given up by its own callbacks */
         wr_ignore(weir_transport_abort(*ret) < 0);
         *ret = NULL;
         err = -ECANCELED;

@@ -51,7 +51,7 @@ struct parcel {
 
 struct move {
     struct weir_pending pending;
-    struct wr_member member; /* of the old loop, until done */
+    struct wr_member member; /* loop object of the old loop, until done */
     struct wr_leaving leaving;
     struct wr_ready told;
     weir_transport *t;              /* holds a reference */
@@ -147,7 +147,7 @@ static enum parcel_state move_recall_parcel(struct move *move)
     if (state == PARCEL_OFFERED) {
         move->parcel = NULL;
     } else if (state == PARCEL_FAILED) {
-        parcel->move = NULL; /* in the mailbox of the old loop */
+        parcel->move = NULL; /* the old loop frees the parcel */
         move->parcel = NULL;
     }
     return state;

@@ -13,7 +13,8 @@
 
 /* Time between two tries to reap a child that a tracer still holds. */
 #define CHILD_REST_NS UINT64_C(20000000)
-/* A killed child has ended after this time, unless it hangs in the kernel. */
+/* How long to wait for the end of a killed child. Only a child that hangs in
+ * the kernel takes longer. */
 #define CHILD_DEATH_MS 1000
 
 static void child_set_state(struct wr_child *child, enum wr_child_state state)

@@ -54,7 +54,7 @@ struct subprocess {
     struct weir_pending pending; /* the program's handle, until done returns */
     enum subprocess_state state;
     struct wr_child child;
-    struct wr_stdio stdio; /* until the pipes are opened */
+    struct wr_stdio stdio; /* used until the pipes are opened */
     struct subprocess_pipe pipes[WR_STDIO_COUNT];
     struct wr_ready ready;       /* while STARTING */
     struct wr_timer grace_timer; /* between SIGTERM and SIGKILL */

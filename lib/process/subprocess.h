@@ -45,11 +45,12 @@ struct wr_child {
     /* Called from a completion when the child has ended. */
     void (*ended)(struct wr_child *child);
     enum wr_child_state state;
-    bool leads; /* set by the spawn: leads a group that can be signalled */
+    /* Set by the spawn: the child leads a group that can be signalled. */
+    bool leads;
     pid_t pid;
     int pidfd;      /* -1 without a child, or when it has ended and leads no
                      * group */
-    int returncode; /* of an EXITED child */
+    int returncode; /* exit status of an EXITED child */
 };
 
 void wr_child_init(struct wr_child *child, weir_loop *loop,
@@ -96,7 +97,7 @@ WEIR_MUST_USE int wr_child_returncode(const struct wr_child *child, int *ret);
 
 struct wr_program {
     const char **paths; /* in order, NULL at the end; one piece of memory */
-    size_t size;        /* of the memory of paths */
+    size_t size;        /* bytes of the memory of paths */
 };
 
 /* Finds the paths of @file like execvp(): a name with a slash is the path; any

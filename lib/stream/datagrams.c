@@ -17,25 +17,27 @@
 #define QUEUE_COUNT_MAX 65536u
 
 struct place {
-    struct weir_datagram datagram; /* its buffer is kept */
+    struct weir_datagram datagram; /* the lease of its bytes is held */
     struct weir_ancillary ancillary;
 };
 
 struct weir_datagram_stream {
     struct wr_sync sync;
-    weir_transport *t; /* holds a reference; NULL before it is made and after
-                        * the stream is freed */
+    /* A reference to the endpoint; NULL before it is made and after the stream
+     * is freed. */
+    weir_transport *t;
     struct wr_list receivers; /* struct wr_waiter */
     struct wr_list drainers;
     struct wr_list closers;
     int error;           /* the first that no call has returned yet */
-    int end;             /* of the lost endpoint; 0 until lost */
+    int end;             /* how the endpoint ended; 0 until it is lost */
     uint32_t capacity;   /* number of slots */
     uint32_t first;      /* index of the oldest datagram */
     uint32_t count;      /* datagrams in the ring */
     bool is_full;        /* set while the ring has paused the endpoint */
     bool writing_paused; /* set and cleared by the endpoint */
-    struct weir_ancillary ancillary; /* of the datagram taken last */
+    /* Ancillary data of the datagram taken last. */
+    struct weir_ancillary ancillary;
     struct place places[];
 };
 

@@ -13,8 +13,10 @@
 #include <signal.h>
 
 #define COMMUNICATE_MAX_DEFAULT (64u << 20)
-#define COMMUNICATE_SLICE       (64u << 10) /* of the input, written at once */
-#define COMMUNICATE_ROOM        4096u       /* first size of an output */
+/* bytes of the input that are written at once */
+#define COMMUNICATE_SLICE (64u << 10)
+/* initial size of the memory for an output */
+#define COMMUNICATE_ROOM 4096u
 
 /* Collected output, with space for a zero byte after it. */
 struct wr_output {

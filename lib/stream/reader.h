@@ -27,7 +27,8 @@ struct weir_reader {
     struct wr_list waiters;        /* the task that waits for bytes */
     struct wr_reader_visit *woken; /* the call whose task was woken and uses
                                     * the reader, or NULL */
-    struct wr_list visits;         /* of tasks that yield before they read */
+    /* Calls whose tasks yield before they read. */
+    struct wr_list visits;
     struct wr_timer compaction_timer;
     struct wr_turn_end turn_end; /* compacts, or pauses the transport */
     struct wr_evictable evictable;
@@ -35,8 +36,8 @@ struct weir_reader {
     size_t high_bytes; /* reading is paused above it */
     size_t needed;     /* bytes that the waiting task needs */
     size_t moved;    /* bytes that the call has moved to its caller's memory */
-    size_t consumed; /* of the last WEIR_ELIMIT */
-    size_t expected; /* of the last WEIR_EINCOMPLETE */
+    size_t consumed; /* reported with the last WEIR_ELIMIT */
+    size_t expected; /* reported with the last WEIR_EINCOMPLETE */
     struct wr_reader_fds *fds; /* descriptors not taken yet; may be NULL */
     int exception;             /* the first, sticky */
     bool is_eof;               /* set by feed_eof */

@@ -13,7 +13,7 @@
 struct until {
     const struct weir_separator *separators;
     size_t count;
-    size_t size;  /* of the caller's buffer; SIZE_MAX for a view */
+    size_t size;  /* size of the caller's buffer; SIZE_MAX for a view */
     bool is_line; /* the end of the stream also ends a line */
 };
 

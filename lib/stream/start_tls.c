@@ -101,11 +101,11 @@ static int start_tls_begin_of(weir_writer *writer, struct starting *starting,
     wr_require(err >= 0, err);
     const struct weir_start_tls_options options = {
         .size = sizeof(options), .initial = &unread, .initial_count = 1};
-    /* it was paused because of its queue, which is empty now */
+    /* It was paused because of its queue, which is empty now. */
     wr_reader_resume(reader);
     err = start_tls_begin(starting, writer->transport, tls, &options);
     if (err < 0) {
-        /* the bytes stay queued, and may pause it again */
+        /* The bytes stay queued, and may pause it again. */
         wr_reader_note_left(reader);
         return err;
     }
@@ -131,7 +131,7 @@ int weir_writer_start_tls(weir_writer *writer,
     wr_require(err >= 0, err);
     wr_require(writer->transport, -ENOTCONN);
     wr_writer_check_invariants(writer);
-    /* another task may drop the last other reference meanwhile */
+    /* Another task may drop the last other reference meanwhile. */
     weir_writer_ref(writer);
     err = start_tls_while_held(writer, tls);
     weir_writer_unref(writer);

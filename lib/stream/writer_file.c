@@ -77,7 +77,7 @@ int64_t weir_writer_sendfile(weir_writer *writer, int fd, uint64_t *offset,
     }
     wr_require(writer->transport, -ENOTCONN);
     wr_writer_check_invariants(writer);
-    /* another task may drop the last other reference meanwhile */
+    /* Another task may drop the last other reference meanwhile. */
     weir_writer_ref(writer);
     const int64_t ret = weir_sendfile(writer->transport, fd, offset, count);
     weir_writer_unref(writer);

@@ -44,7 +44,8 @@ struct weir_queue {
     weir_queue_compare_fn *compare; /* NULL if the queue is not a heap */
     void *compare_arg;
     uint64_t put_count; /* number of a heap's next item */
-    uint64_t *numbers;  /* of a heap, by index; stored after the items */
+    /* Numbers of a heap's items, by index; stored after the items. */
+    uint64_t *numbers;
     void *items[];
 };
 

@@ -95,7 +95,8 @@ bool wr_sync_attempt(struct wr_waitable *what)
     const struct wr_sync *sync = what->object;
 
     wr_assert(sync->refs > 0); /* the call holds one */
-    if (sync->is_freed) {      /* by another task, while this one waited */
+    /* Freed by another task, while this one waited. */
+    if (sync->is_freed) {
         what->result = -ECANCELED;
         return true;
     }

@@ -14,8 +14,9 @@
 /* The first field of each object. */
 struct wr_sync {
     weir_loop *loop;
-    size_t size;   /* of the whole object */
-    uint32_t refs; /* of the program, of calls, of a lock's conditions */
+    size_t size; /* bytes of the whole object */
+    /* References of the program, of calls, of a lock's conditions. */
+    uint32_t refs;
     bool is_freed; /* set by wr_sync_free(), never cleared */
 };
 

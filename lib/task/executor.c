@@ -25,7 +25,7 @@
 #define THREADS_BESIDE_CPUS 4u
 #define THREADS_DEFAULT_MAX 32u
 #define QUEUE_LIMIT_DEFAULT 65536u
-/* Results handled in one loop iteration. */
+/* Maximum number of results that are handled in one loop iteration. */
 #define RETURNS_MAX 1024u
 
 /* State of a job on the loop's side; threads do not read it. */
@@ -39,7 +39,7 @@ enum executor_job_state {
 
 /* Freed by the loop or, after the loop's end, by a thread. */
 struct executor_job {
-    struct wr_job job; /* its link is also used in `returned` */
+    struct wr_job job; /* job.link is also used in `returned` */
     weir_job_fn *fn;
     void *arg;
     weir_job_abandoned_fn *abandoned;
@@ -249,7 +249,7 @@ static void executor_return_job(weir_loop *loop, struct executor_job *job)
     if (waiter) {
         job->waiter = NULL;
         wr_waiter_wake(waiter, 0);
-    } /* else its interrupted task abandons the job when it runs */
+    } /* otherwise the interrupted task abandons the job when it runs */
 }
 
 static void executor_collect(struct executor *executor)
@@ -374,7 +374,7 @@ static void executor_stop(struct wr_module *module)
     const uint32_t left_count = wr_jobs_end(&executor->jobs, false, &over);
     loop->memory_bytes -=
         sizeof(*executor) + left_count * sizeof(struct executor_job);
-    if (left_count == 0) { /* else the last thread frees it */
+    if (left_count == 0) { /* otherwise the last thread frees it */
         executor_free(&executor->jobs);
     }
     while ((link = wr_list_pop_front(&over))) {

@@ -1,6 +1,6 @@
 /*
- * Tasks of the library itself, for operations of several steps that wait, not
- * for every byte.
+ * Tasks of the library itself, for operations that take several steps and wait
+ * between them. Not used for every received or sent byte.
  *
  * The steps are one function of suspending calls, as a program would write it.
  * Its position is its state, a cancellation ends it, and a weir_timeout limits

@@ -47,8 +47,8 @@
 #define WR_STACK_UNMEASURED_BYTES (16u << 20)
 #define WR_STACK_SAMPLE           127u
 #define WR_STACK_SAMPLE_LARGE     17u
-/* Stacks that one call of wr_stacks_high_water() measures, at 0.6 us each; the
- * call finishes the last mapping. */
+/* About how many stacks one call of wr_stacks_high_water() measures, at 0.6 us
+ * each; the call completes the last mapping. */
 #define WR_STACK_MEASURED 4096u
 
 struct wr_stack_mapping;
@@ -69,9 +69,9 @@ struct wr_stack_class {
     struct wr_stack *warm;          /* free stacks that keep their pages */
     struct wr_stack *cold;          /* free stacks without pages */
     struct wr_stack_mapping *fresh; /* mapping with stacks not made yet */
-    /* bytes touched by the stack that was measured last */
+    /* Bytes touched by the stack that was measured last. */
     uint32_t touched_bytes;
-    /* stacks to charge with touched_bytes before the next is measured */
+    /* Stacks to charge with touched_bytes before the next is measured. */
     uint32_t unmeasured;
 };
 
@@ -105,7 +105,8 @@ WEIR_MUST_USE int wr_stack_take_own(struct wr_stacks *stacks,
  * keep enough bytes for a trim in a few seconds. */
 bool wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
 
-/* Releases the pages of free stacks, and unmaps mappings without used ones. */
+/* Releases the pages of free stacks, and unmaps mappings without a stack in
+ * use. */
 void wr_stacks_trim(struct wr_stacks *stacks);
 
 /* Returns the depth of the deepest used stack, in bytes, in whole pages.

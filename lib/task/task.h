@@ -40,8 +40,8 @@
  * WR_TASK_CALLS_MAX in all. */
 #define WR_TASK_CALLS_MAX 2048u
 #define WR_TASK_SLICE_NS  20000u
-/* Suspending calls that a task may make while the loop is being freed; the next
- * call parks the task. */
+/* Maximum number of suspending calls that a task may make while the loop is
+ * being freed; the next call parks the task. */
 #define WR_TASK_REFUSALS_MAX 10000u
 
 /* One bit each, so that the check of an edge is one instruction. */
@@ -81,7 +81,7 @@ struct wr_waiter {
     struct wr_list link; /* in the queue of the awaited object, if any */
     weir_task *task;
     const struct wr_wait_kind *kind;
-    bool was_interrupted; /* while it waited; set by task_wait.c */
+    bool was_interrupted; /* interrupted while it waited; set by task_wait.c */
 };
 
 struct wr_timeout;
@@ -94,8 +94,8 @@ struct wr_group_member {
     struct wr_group *group;
 };
 
-/* Functions of the library's code that started a task; @arg is the task's. Each
- * may be NULL. */
+/* Callbacks for a task that the library itself has started. @arg is the
+ * argument of the task's function. Each may be NULL. */
 struct wr_task_hooks {
     /* Called when the task is parked. Frees the objects of @arg. */
     void (*parked)(void *arg);
@@ -108,7 +108,8 @@ struct wr_task_hooks {
  * of the cache when they run, load few cache lines: a switch needs the first
  * two lines, the first run and the end of a task the first four. */
 struct weir_task {
-    struct weir_future future; /* of the task's end; the first field */
+    /* Resolved at the task's end; must be the first field. */
+    struct weir_future future;
 
     struct wr_fiber fiber;
     struct wr_ready ready;
@@ -131,12 +132,12 @@ struct weir_task {
     uint32_t requests; /* cancellations that were not withdrawn */
     struct wr_group_member group_member;
 
-    /* the first requests, which ->cancel does not report */
+    /* The first requests, which ->cancel does not report. */
     uint32_t told_requests;
     uint32_t expired;        /* open scopes that have timed out */
     uint32_t refusals;       /* calls that failed while the loop was freed */
-    struct wr_list cancel;   /* in causes: of weir_task_cancel() */
-    struct wr_list shutdown; /* stays in causes: the loop is being freed */
+    struct wr_list cancel;   /* linked in ->causes by weir_task_cancel() */
+    struct wr_list shutdown; /* stays in ->causes: the loop is being freed */
     const struct wr_task_hooks *hooks; /* set after the spawn; may be NULL */
     char name[WR_TASK_NAME_MAX];
 };

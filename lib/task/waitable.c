@@ -13,7 +13,8 @@ struct waitable_wait {
     struct wr_waiter waiter; /* in no queue */
     struct wr_waitable *what;
     size_t count;
-    size_t index; /* of the completed call; ->count before any has completed */
+    /* Index of the completed call; ->count before any has completed. */
+    size_t index;
 };
 
 _Static_assert(sizeof(struct wr_waitable) <= sizeof(struct weir_waitable),

@@ -17,7 +17,8 @@
 struct wr_waitable;
 
 struct wr_waitable_ops {
-    struct wr_wait_kind kind; /* of a task that waits only in this call */
+    /* How a task waits if this is its only call. */
+    struct wr_wait_kind kind;
     /* Makes the call and sets ->result. Returns false if it must wait. */
     bool (*attempt)(struct wr_waitable *what);
     /* Links ->waiter or ->observer into the object's queue. The caller unlinks

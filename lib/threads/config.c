@@ -13,7 +13,7 @@ struct weir_config {
     struct config_version *version;
     weir_thread *thread;
     struct wr_list link; /* in the thread's configs, while refs > 0 */
-    /* of the program, and one of the thread while it is current */
+    /* References of the program, and one of the thread while it is current. */
     uint32_t refs;
     struct wr_wake_item item;
     uint8_t unused[64]; /* two threads' parts do not share a cache line */

@@ -60,7 +60,7 @@ struct weir_threads {
     struct weir_allocator allocator;
     struct weir_loop_options loop_options;
     bool handles_signals;
-    uint64_t grace_ns; /* of a stop by a signal or an error */
+    uint64_t grace_ns; /* grace period of a stop by a signal or an error */
     weir_thread_fn *fn;
     void *arg;
     uint32_t count;

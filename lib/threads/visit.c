@@ -29,7 +29,7 @@ enum visit_state {
 
 struct visit {
     struct weir_allocator allocator; /* a copy: the threads may end first */
-    weir_threads *threads;           /* until it goes home */
+    weir_threads *threads;           /* NULL once the visit goes home */
     weir_threads_each_fn *fn;
     void *arg;
     weir_threads_each_done_fn *done;

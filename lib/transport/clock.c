@@ -89,7 +89,7 @@ static bool clock_is_unfair(const struct wr_deadline *over,
         return depth == 0 && clock_has_unread(t);
     case WEIR_EWRITESTALL:
         return clock_has_taken_late(over, t);
-    /* if all is sent, a pending step is about to end the connection */
+    /* If all is sent, a pending step is about to end the connection. */
     case WEIR_ECLOSETIMEOUT:
         return clock_has_taken_late(over, t) ||
                (wr_ready_is_pending(&t->step) && !clock_has_unsent(t));

@@ -12,17 +12,18 @@
 #include "transport.h"
 #include "weir/error.h"
 
-/* A limit found expired for this long shows that the loop was late. */
+/* If a limit has expired for longer than this when the timer fires, the loop
+ * was late. */
 #define WR_DEADLINE_LATE_NS 1000000u
-/* Checks of the kernel's queue within each write-stall limit. */
+/* How often the kernel's queue is checked within each write-stall limit. */
 #define WR_STALL_LOOKS 8u
 
 /* A close that waits for the peer ends if nothing was acknowledged for this
  * time. */
 #define WR_END_STALL_NS WEIR_SECONDS(30)
-/* It also ends after this time in total if the program has set no limit: a peer
- * that acknowledges byte by byte must not keep a descriptor and a slot of the
- * server for ever. */
+/* A close that waits for the peer also ends after this time in total, if the
+ * program has set no limit: a peer that acknowledges byte by byte must not keep
+ * a descriptor and a slot of the server for ever. */
 #define WR_END_WHOLE_NS WEIR_SECONDS(300)
 /* A peer that has all bytes and continues to send is read for this much longer,
  * and for this many bytes: it must not decide how long a close lasts. */
@@ -36,7 +37,7 @@
 struct wr_deadline {
     uint64_t when_ns;  /* UINT64_MAX if there is no limit */
     int err;           /* error of the connection's end, or 0 */
-    const char *where; /* for the text of the error; static */
+    const char *where; /* static text for the error text */
 };
 
 /* Sets @first to the limit of @limit_ns after @since_ns if that expires
@@ -85,8 +86,9 @@ struct wr_clock {
     struct wr_clock_limits *shared; /* counted; NULL if there are no limits */
     uint64_t received_ns; /* time of the last received byte, or of the start of
                            * reading */
-    uint64_t sent_ns;     /* of the last sent byte, or the first queued one */
-    uint64_t closing_ns;  /* time of the call of close; 0 if not called */
+    /* Time of the last sent byte, or of the first queued one. */
+    uint64_t sent_ns;
+    uint64_t closing_ns; /* time of the call of close; 0 if not called */
 };
 
 void wr_clock_init(struct wr_clock *clock, weir_transport *t);

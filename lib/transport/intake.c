@@ -6,7 +6,7 @@
  */
 #include "intake.h"
 
-/* Time of a pause when there is no memory. */
+/* Length of a pause when memory has run out. */
 #define REST_NS 10000000u
 
 static weir_transport *intake_of(struct wr_demand *demand)

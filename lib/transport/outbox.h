@@ -37,7 +37,8 @@ struct wr_outbox {
     struct wr_sendq queue;
     /* Bytes passed to a transport below, which has not sent them yet. */
     uint64_t passed_bytes;
-    struct wr_sender *sender; /* of a file; while set, no write is accepted */
+    /* Sender of a file; while set, no write is accepted. */
+    struct wr_sender *sender;
     enum wr_outbox_state state : 8; /* set by outbox_set_state() alone */
     bool in_resume;                 /* set during resume_writing */
     bool is_stalled; /* set from wr_outbox_stall() to wr_outbox_go_on() */

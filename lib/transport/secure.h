@@ -42,7 +42,7 @@ struct wr_secure_opener {
 enum wr_secure_side {
     WR_SECURE_CLIENT,
     WR_SECURE_SERVER,
-    WR_SECURE_EITHER, /* for a socket of the program */
+    WR_SECURE_EITHER, /* client or server: for a socket of the program */
 };
 
 /* Implementations of the functions below, in the library that made the context.

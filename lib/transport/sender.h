@@ -39,9 +39,9 @@ struct wr_sender {
     enum wr_sender_state state; /* set by sender_set_state() alone */
     int err;                    /* error that stops it, later the result */
     bool has_lost_queue;        /* set when the queue will be dropped */
-    uint64_t sent_bytes;        /* of the file, sent or queued */
+    uint64_t sent_bytes;        /* bytes of the file that were sent or queued */
     uint64_t queued_bytes;      /* part of sent_bytes that passed the queue */
-    size_t last_bytes;          /* in the last part */
+    size_t last_bytes;          /* bytes in the last part */
     struct wr_chunk *chunk;     /* the part being read or sent */
     struct wr_file_op read_op;
     struct wr_ready ready;

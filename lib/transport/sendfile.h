@@ -28,7 +28,7 @@ struct wr_sendfile {
     struct wr_file_id id;
     uint64_t offset;
     uint64_t left;  /* bytes to send, unless the file is shorter */
-    uint64_t size;  /* of the file, when it was checked */
+    uint64_t size;  /* size of the file when it was checked */
     uint64_t burst; /* bytes taken since the socket was last full */
     size_t look;    /* bytes to look up in the cache at once */
     bool is_full;   /* set when the descriptor took less than offered */

@@ -748,7 +748,7 @@ void wr_transport_take_place(weir_transport *t, weir_transport *below)
     below->handler = NULL;
     if (below->set) {
         t->set = below->set;
-        /* keeps the position in the server's list */
+        /* Keeps the position in the server's list. */
         wr_list_push_back(&below->set_link, &t->set_link);
         wr_list_remove(&below->set_link);
         below->set = NULL;

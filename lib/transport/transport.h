@@ -78,7 +78,7 @@ struct wr_connection_set {
 struct wr_handover {
     struct weir_timeouts timeouts;
     bool is_paused; /* by its protocol */
-    bool has_ended; /* its protocol knows of the end of the stream */
+    bool has_ended; /* the protocol knows of the end of the stream */
     bool is_new; /* connection_made was not called yet, or the handshake has not
                   * ended */
 };
@@ -99,7 +99,7 @@ struct wr_transport_ops {
     /* Bytes move in one direction only: the end of the stream ends the
      * connection, even if the protocol would keep it. */
     bool is_one_way;
-    size_t size; /* of a struct that begins with a wr_connection, else 0 */
+    size_t size; /* size of a struct that begins with a wr_connection, else 0 */
 
     /* ---- all kinds ---- */
 
@@ -280,23 +280,28 @@ struct weir_transport {
     /* The protocol's, or one that also checks; see wr_protocol_bound(). */
     int (*data_received)(void *user, weir_transport *t,
                          const struct weir_buf *buf);
-    struct wr_member member;       /* until the connection is lost */
-    struct wr_ready step;          /* advances its life */
-    struct wr_demand demand;       /* of receive memory; contains the account */
+    struct wr_member member; /* until the connection is lost */
+    struct wr_ready step;    /* advances its life */
+    /* Request for receive memory; contains the account. */
+    struct wr_demand demand;
     struct wr_connection_set *set; /* the server's, or NULL */
     struct wr_list set_link;
-    struct wr_handler *handler;     /* the task that serves it, or NULL */
-    struct wr_evictable *evictable; /* of its reader, while it offers bytes */
-    struct wr_flush *flush;         /* called at a depth of 0; may be NULL */
+    struct wr_handler *handler; /* the task that serves it, or NULL */
+    /* The reader's, while it offers bytes for eviction. */
+    struct wr_evictable *evictable;
+    struct wr_flush *flush; /* called at a depth of 0; may be NULL */
     const char *error_what; /* operation that failed, static text; or NULL */
     int error;              /* the first, sticky */
-    int write_error;        /* of the first refused write, until returned */
+    /* Error of the first refused write, until it is returned. */
+    int write_error;
     uint32_t refs;
     uint32_t high_bytes;
     uint32_t low_bytes;
     uint32_t hard_limit_bytes; /* WR_NO_LIMIT if there is none */
-    uint32_t farewell_bytes;   /* of the close_notify; its loss is no error */
-    int fd; /* of the device, if it has one; -1 when closed, after the loss */
+    /* Bytes of the close_notify, whose loss is no error. */
+    uint32_t farewell_bytes;
+    /* Descriptor of the device, if any; -1 when closed, after the loss. */
+    int fd;
     uint16_t check_bytes; /* up to this depth, no mark or share needs a check */
     /* For connections: is_made is set before connection_made, end_sent when all
      * bytes are sent and none follows, eof_seen when the end was received. */

@@ -18,8 +18,8 @@ struct chunk {
 struct descriptors {
     struct wr_module module;
     weir_loop *loop;
-    struct chunk **chunks; /* by number; NULL if no number of the chunk was
-                            * used */
+    /* Chunks by number; NULL if no number of the chunk was used. */
+    struct chunk **chunks;
     uint32_t chunk_room;
 };
 

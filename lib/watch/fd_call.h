@@ -19,7 +19,7 @@ struct wr_fd_call {
     struct wr_list link; /* in the queue of its descriptor and direction */
     struct wr_list *queue;
     struct wr_waiter waiter;
-    struct wr_member member; /* of the loop while ->op is in flight */
+    struct wr_member member; /* object of the loop while ->op is in flight */
     struct wr_file_op op;
     weir_loop *loop;
     int fd;

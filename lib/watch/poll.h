@@ -28,7 +28,7 @@ enum wr_poll_state {
     WR_POLL_DUE, /* to be armed at the iteration's end, or after a
                   * cancellation */
     WR_POLL_ARMED,
-    WR_POLL_FIRED,   /* its user was called */
+    WR_POLL_FIRED,   /* the user was called */
     WR_POLL_STOPPED, /* freed when its operation ends */
     WR_POLL_STATES,
 };

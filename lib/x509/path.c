@@ -19,8 +19,8 @@
  * or 5 by P-521, whatever keys and names it chooses. */
 #define PATH_COST_MAX 16u
 
-/* How many subtrees of its issuers' constraints the names of one peer may be
- * compared with; takes about a millisecond. */
+/* Maximum number of comparisons of a peer's names with subtrees of its issuers'
+ * name constraints, which take about a millisecond. */
 #define PATH_NAMES_MAX ((size_t)1 << 17)
 
 /* How far the best failed path got. */

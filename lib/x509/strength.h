@@ -45,7 +45,7 @@ struct wr_x509_signature_kind {
     enum wr_x509_key_kind key;
     enum wr_x509_hash hash; /* WR_X509_HASH_NONE for Ed25519 */
     bool is_pss;
-    enum wr_x509_hash mask; /* of PSS; WR_X509_HASH_NONE is SHA-1 */
+    enum wr_x509_hash mask; /* mask's hash of PSS; WR_X509_HASH_NONE is SHA-1 */
     uint32_t salt_size;     /* of PSS */
 };
 
@@ -54,7 +54,7 @@ struct wr_x509_key_strength {
     enum wr_x509_key_kind kind;
     uint32_t rsa_bits; /* or 0 */
     bool is_pss_alone; /* as below */
-    uint16_t curve;    /* if strong, or 0 */
+    uint16_t curve;    /* curve of a strong key, or 0 */
     /* Extra time of a verification in units of that with P-256 or RSA. */
     uint32_t extra_cost;
 };

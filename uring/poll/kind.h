@@ -25,9 +25,11 @@
 struct wr_ep_call {
     struct wr_ep_ring *ring;
     struct io_uring_sqe *sqe;
-    struct wr_ep_watch *watch; /* of the descriptor that it may wait for */
-    struct wr_ep_op *op;       /* for an attempt; NULL if the entry begins */
-    uint32_t came;             /* events that caused an attempt */
+    /* Watch of the descriptor that the entry may wait for. */
+    struct wr_ep_watch *watch;
+    /* Operation of an attempt; NULL if the entry begins. */
+    struct wr_ep_op *op;
+    uint32_t came; /* events that caused an attempt */
     /* Further results: */
     uint32_t flags;
     uint32_t events; /* events to wait for, if it begins */

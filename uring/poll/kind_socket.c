@@ -19,7 +19,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Accepts of one event, so that a storm does not delay connections. */
+/* Maximum number of accepts per event, so that a storm of clients does not
+ * delay established connections. */
 #define ACCEPTS_MAX 64u
 /* An accept that finds nothing makes and frees a socket, which takes as long as
  * sixteen polls (3.2 us, 0.2 us; Linux 6.18). After this number of accepts the

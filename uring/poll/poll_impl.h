@@ -72,7 +72,7 @@ struct wr_ep_ops {
     const struct weir_allocator *allocator;
     struct wr_cqe *ended; /* completions, the oldest at ended_head */
     uint32_t ended_size;  /* a power of two */
-    uint32_t ended_room;  /* without the slots for prepared entries */
+    uint32_t ended_room;  /* slots, without those for prepared entries */
     uint32_t entry_room;  /* the number of these slots */
     uint32_t ended_head;
     uint32_t ended_count;
@@ -196,7 +196,7 @@ struct wr_ep_buffers {
     struct wr_ep_buffer *ring;
     uint32_t entries;
     uint32_t head;
-    uint32_t tail;   /* as receives see it */
+    uint32_t tail;   /* index after the last buffer that receives see */
     uint32_t staged; /* including buffers that were not committed */
     bool incremental;
 };
@@ -267,8 +267,9 @@ static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
  */
 
 #define WR_EP_CHUNK_WATCHES 64u
-/* Events of one wait. Further events wait in the set, so that a descriptor that
- * is always ready is not seen in every iteration. */
+/* Maximum number of events that one wait returns. Further events wait in the
+ * set, so that a descriptor that is always ready is not seen in every
+ * iteration. */
 #define WR_EP_EVENTS_MAX 1024u
 /* Flag next to the descriptor in an event: its watch was a stream socket of
  * weir when it entered the set. */
@@ -297,7 +298,8 @@ struct wr_ep_interest {
     int epfd;
     int own_fd; /* the ring's eventfd */
     const struct weir_allocator *allocator;
-    struct wr_ep_watch **chunks; /* of descriptors in order */
+    /* Watches, in the order of their descriptors. */
+    struct wr_ep_watch **chunks;
     uint32_t chunk_count;
     struct wr_list changed;
     bool has_no_pwait2;

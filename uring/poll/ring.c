@@ -31,9 +31,9 @@
 #define SQ_FULL_RETRIES 1000
 /* The longest wait while entries wait for memory. */
 #define SHORTAGE_NS UINT64_C(1000000)
-/* Enters in a row that do not call the set. */
+/* Maximum number of enters in a row that do not call the set. */
 #define SKIPS_MAX 3u
-/* Events of connections that an enter handles. */
+/* Maximum number of events of connections that an enter handles. */
 #define RECEIVES_MAX 64u
 
 static struct wr_ep_ring *ring_of(struct wr_ring *base)

@@ -12,7 +12,7 @@
 
 #include <errno.h>
 
-/* Between two polls of a file that has no event. */
+/* Time between two polls of a file that has no event. */
 #define REST_NS 5000000u
 
 struct workers_call {

@@ -35,7 +35,7 @@ struct wr_connect {
     struct wr_ready ready;  /* starts a connection that needs no task */
     struct wr_own_task own; /* the task, if needed */
     bool is_direct;         /* made without a task */
-    bool is_cancelled;      /* by the program or by the loop's end */
+    bool is_cancelled;      /* given up by the program or by the loop's end */
     bool was_told;          /* done was called, or the call has returned */
     enum weir_endpoint_kind kind; /* of the peer's endpoint */
     bool is_adopted;              /* the program brought the descriptor */
@@ -53,7 +53,7 @@ struct wr_connect {
     weir_transport *secure;  /* TLS transport, a reference, or NULL */
     struct wr_waiter shaker; /* the task that waits for TLS */
     const char *alert;       /* sent by the peer's TLS to refuse, or NULL */
-    struct wr_race race;     /* has the socket, also an adopted one */
+    struct wr_race race;     /* also has an adopted socket */
     size_t candidate_count;
     struct wr_candidate candidates[]; /* known when the call was made */
 };

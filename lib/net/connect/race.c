@@ -208,7 +208,7 @@ static void race_name_changed(weir_lookup *lookup)
     const struct race_name *name =
         wr_container_of(lookup, struct race_name, lookup);
 
-    wr_assert(!name->race->is_over); /* else the lookup was cancelled */
+    wr_assert(!name->race->is_over); /* otherwise the lookup was cancelled */
     wr_ignore(wr_waiters_wake_first(&name->race->waiters, 0));
 }
 
@@ -282,7 +282,7 @@ static int race_go_on(struct wr_race *race)
     }
     while ((step = wr_eyeballs_next(&race->eyeballs, race->loop->now_ns, &index,
                                     &when_ns)) == WR_EYEBALLS_TRY) {
-        wr_ignore(race_try(race, index)); /* its failure is an event, too */
+        wr_ignore(race_try(race, index)); /* a failed start is an event, too */
     }
     return step == WR_EYEBALLS_FAILED ? wr_race_get_error(race)
                                       : race_await(race, when_ns);

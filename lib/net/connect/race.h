@@ -33,7 +33,7 @@ struct wr_attempt {
     void (*ended)(struct wr_attempt *attempt, int err);
     struct wr_op op;
     struct wr_timer timer;
-    struct wr_timer retry; /* after -EAGAIN of a Unix server */
+    struct wr_timer retry; /* the next try after -EAGAIN of a Unix server */
     uint64_t retry_ns;     /* next delay */
     int fd;
     int cause; /* -ECANCELED or -ETIMEDOUT if given up, else 0 */
@@ -43,7 +43,8 @@ struct wr_attempt {
 
 struct wr_attempt_options {
     const struct weir_address *local; /* len 0 means any */
-    uint16_t local_port;              /* if local is any; 0 means any */
+    /* Local port if `local` is empty; 0 means any port. */
+    uint16_t local_port;
     int proto;           /* IPPROTO_...; 0 means default of the family */
     bool fast_open;      /* succeeds at once if the kernel has a cookie */
     uint64_t timeout_ns; /* 0 means none */
@@ -99,7 +100,7 @@ enum wr_candidate_state {
 
 struct wr_candidate {
     struct weir_address address;
-    struct weir_address own; /* if FAILED: local address; len 0 means none */
+    struct weir_address own; /* local address if FAILED; len 0 means none */
     enum wr_candidate_state state;
     int err; /* if FAILED */
 };
@@ -130,7 +131,8 @@ struct wr_eyeballs_options {
 
 enum wr_eyeballs_step {
     WR_EYEBALLS_TRY,
-    WR_EYEBALLS_WAIT,   /* for the time, an answer or the end of an attempt */
+    /* Wait for *ret_when_ns, an answer or the end of an attempt. */
+    WR_EYEBALLS_WAIT,
     WR_EYEBALLS_FAILED, /* nothing is left to try or to wait for */
 };
 
@@ -190,7 +192,7 @@ struct wr_runner {
 struct wr_race_options {
     uint64_t lookup_timeout_ns;
     struct wr_eyeballs_options eyeballs;
-    struct wr_attempt_options attempt; /* its pointers must stay valid */
+    struct wr_attempt_options attempt; /* pointers in it must stay valid */
 };
 
 struct wr_race {
@@ -204,9 +206,10 @@ struct wr_race {
     int lookup_err; /* why a name has no candidates */
     struct wr_race_options options;
     struct wr_eyeballs eyeballs;
-    size_t capacity; /* of the candidates' memory, which belongs to the race if
-                        it has a name, else to the owner */
-    struct wr_timer timer;  /* of the next attempt */
+    /* Space for candidates; the memory belongs to the race if it has a name,
+     * else to the owner. */
+    size_t capacity;
+    struct wr_timer timer;  /* start of the next attempt */
     struct wr_list waiters; /* the task that waits for the next event */
     struct wr_runner first; /* memory of one attempt; others are allocated */
     struct wr_list runners; /* struct wr_runner */

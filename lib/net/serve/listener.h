@@ -52,7 +52,7 @@ struct wr_listener {
     uint64_t looked_turn;        /* iteration of the last check of this limit */
     bool is_closing;             /* closed when the last accept has ended */
     bool was_bare;  /* adopted; queued connections may have no options */
-    bool has_file;  /* it removes the file of its Unix socket */
+    bool has_file;  /* the close removes the file of its Unix socket */
     dev_t file_dev; /* identifies the file */
     ino_t file_ino;
     struct weir_address address; /* local address */
@@ -67,8 +67,9 @@ struct wr_listen_options {
     bool reuse_port;
     uint64_t defer_accept_ns;
     uint32_t fast_open_limit; /* 0 means no fast open */
-    uint32_t socket_mode;     /* of a Unix socket's file; 0 means by umask */
-    bool keeps_file;          /* does not remove the file */
+    /* Permissions of a Unix socket's file; 0 means by umask. */
+    uint32_t socket_mode;
+    bool keeps_file; /* does not remove the file */
     const struct weir_connection_options *connection; /* borrowed */
 };
 
@@ -174,7 +175,7 @@ struct wr_listener_set {
     size_t capacity;
     size_t address_count;
     size_t count; /* listeners that were opened */
-    int fd;       /* to adopt, or -1 */
+    int fd;       /* socket to adopt, or -1 */
     bool is_none; /* no_sockets: the server has no listener */
     struct wr_listen_options options;
     struct wr_lookups names; /* addresses that are not known yet */

@@ -87,7 +87,7 @@ static void server_start_serving(weir_server *server)
         server->connection_limit - wr_min_u64(server->connection_limit, queued);
     wr_server_set_state(server, SERVER_SERVING);
     wr_server_arm(server);
-    /* by weir_server_add_fd(), before the start ended */
+    /* Parked by weir_server_add_fd() before the start ended. */
     if (server->parked_count > 0) {
         wr_server_push_work(server);
     }
@@ -315,7 +315,7 @@ static void server_abandon_alive(struct wr_member *member)
 {
     weir_server *server = wr_container_of(member, weir_server, member);
 
-    /* then wr_listener_abandon() calls no exception hook */
+    /* Then wr_listener_abandon() calls no exception hook. */
     wr_assert(wr_server_is_closed(server));
     for (size_t i = 0; i < server->listeners.count; i++) {
         wr_listener_abandon(&server->listeners.all[i]);
@@ -545,7 +545,8 @@ int weir_server_start_serving(weir_server *server)
         wr_require(err >= 0, err);
         server_start_serving(server);
     }
-    server->listeners.options.bind_only = false; /* for a start that waits */
+    /* Also lets a waiting start listen. */
+    server->listeners.options.bind_only = false;
     wr_server_check_invariants(server);
     return 0;
 }

@@ -34,8 +34,8 @@ struct wr_parked {
     struct wr_list link;
     int fd;
     int family;
-    /* passed to weir_server_add_fd(), so it has inherited no settings from a
-     * listener of the server */
+    /* Passed to weir_server_add_fd(), so it has inherited no settings from a
+     * listener of the server. */
     bool is_foreign;
 };
 
@@ -53,11 +53,11 @@ struct weir_server {
     struct wr_secure_settings tls;
     struct wr_listener_set listeners;
     struct wr_ready work;
-    struct wr_own_task own;    /* of a start that waits */
-    struct wr_timer retry;     /* of accepting, after EMFILE */
+    struct wr_own_task own;    /* the task of a start that waits */
+    struct wr_timer retry;     /* next accepts after EMFILE */
     struct wr_timer grace;     /* of weir_server_stop() */
     uint64_t connection_limit; /* UINT64_MAX means none */
-    /* with fewer clients a multishot accept may stay armed */
+    /* With fewer clients a multishot accept may stay armed. */
     uint64_t ample_count;
     uint64_t grace_ns;      /* of weir_server_serve_forever() */
     struct wr_list clients; /* weir_transport.set_link */
@@ -73,7 +73,8 @@ struct weir_server {
     bool has_reported : 1;
     bool lacks_resources : 1; /* set by EMFILE, cleared by a success */
     bool is_freed : 1;
-    bool closes_clients : 1; /* after the tasks woken by the stop */
+    /* Close clients when the tasks woken by the stop have run. */
+    bool closes_clients : 1;
 };
 
 /* ---- server_state.c ---- */

@@ -378,7 +378,8 @@ int weir_server_add_transport(weir_server *server, weir_transport *t)
     wr_require(server->client_count < server->connection_limit, -EBUSY);
     wr_assert(!wr_list_is_linked(&t->set_link));
     t->set = &server->set;
-    wr_server_push_work(server); /* it is counted when it begins */
+    /* The transport is counted when its handshake begins. */
+    wr_server_push_work(server);
     return 0;
 }
 

@@ -30,7 +30,7 @@ struct proxy_line_text {
 struct proxy_line_kind {
     const char *name;
     int family;
-    const char *bytes; /* or NULL for any */
+    const char *bytes; /* NULL means any bytes */
 };
 
 static const char proxy_line_begin[] = "PROXY ";

@@ -1,5 +1,6 @@
 /*
- * Relays: from taking over two transports to the record.
+ * Relays: their creation from two transports, the transports' errors and
+ * losses, and the record that the program gets at the end.
  *
  * The relay is over when both transports are lost, and only then: relay_state.c
  * closes or aborts them, and their losses are reported here, including at the

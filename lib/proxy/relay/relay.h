@@ -49,7 +49,8 @@ struct wr_rate {
     uint64_t bytes; /* per second; 0 is no limit */
     int64_t left;
     uint64_t filled_ns;
-    uint64_t wake_ns; /* while it holds the direction */
+    /* End of the hold while WR_WAY_RATE holds the direction. */
+    uint64_t wake_ns;
 };
 
 /* One direction. The first cache line has all that a message needs. */
@@ -85,14 +86,14 @@ enum wr_relay_state {
 /* The state of a draining relay: how much the peer of the intact side has
  * received. */
 struct wr_drain {
-    struct wr_way *way; /* from the broken side */
+    struct wr_way *way; /* direction from the broken side */
     uint64_t began_ns;
-    uint64_t taken_bytes; /* at the last progress; modulo 2^64 */
-    /* time of the last progress, or of the last check at which only the rate
-     * held bytes */
+    uint64_t taken_bytes; /* received at the last progress; modulo 2^64 */
+    /* Time of the last progress, or of the last check at which only the rate
+     * held bytes. */
     uint64_t taken_ns;
     uint64_t looked_ns;
-    uint64_t wait_ns; /* until the next check */
+    uint64_t wait_ns; /* time until the next check */
 };
 
 struct wr_relay {
@@ -100,7 +101,7 @@ struct wr_relay {
     weir_loop *loop;
     struct wr_list link;   /* in the loop's list */
     struct wr_way ways[2]; /* by weir_relay_party */
-    uint64_t active_ns;    /* when a check saw that bytes had moved */
+    uint64_t active_ns;    /* last check that found that bytes had moved */
     uint64_t looked_ns;    /* the last check */
     uint64_t moved_bytes;  /* value at the last check */
     uint64_t idle_ns;
@@ -114,7 +115,7 @@ struct wr_relay {
     weir_relay_done_fn *done; /* may be NULL */
     void *done_arg;
     uint64_t start_ns;
-    int err; /* of the end, or 0 */
+    int err; /* error of the end, or 0 */
     enum weir_relay_party ended_by : 8;
     enum weir_relay_cause cause : 8; /* set once, but an error replaces an end
                                       * of stream */

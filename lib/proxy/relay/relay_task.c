@@ -101,7 +101,7 @@ int weir_writer_relay(weir_writer *a, weir_writer *b,
         err = wr_answer_check(ret);
         wr_require(err >= 0, err);
     }
-    /* another task may drop the last other reference meanwhile */
+    /* Another task may drop the last other reference meanwhile. */
     weir_writer_ref(a);
     weir_writer_ref(b);
     err = relay_task_run(writers, options, &relaying);

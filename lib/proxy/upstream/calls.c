@@ -233,7 +233,8 @@ static void calls_add_info(struct weir_upstream_statistics *info,
 
     wr_assert(!member->is_removed);
     info->up_count += its.state == WEIR_UPSTREAM_UP;
-    if (info->last_err == 0) { /* of the first that has failed */
+    /* The error of the first address that has failed. */
+    if (info->last_err == 0) {
         info->last_err = its.last_err;
         info->check_status = its.check_status;
         memcpy(info->check_reason, its.check_reason,

@@ -22,13 +22,14 @@ struct wr_check_step {
 };
 
 struct wr_check {
-    struct weir_upstream_check plan; /* its texts are in ->text */
+    struct weir_upstream_check plan; /* the plan's texts are in ->text */
     char *text;                      /* the steps, then the texts */
     size_t text_size;                /* 0 if there are no texts */
     size_t step_count;
-    const char *login; /* in the text, or NULL */
+    const char *login; /* part of ->text, or NULL */
     size_t login_size;
-    struct weir_address address; /* of the endpoint; its len may be 0 */
+    /* Address of the check's own endpoint; len may be 0. */
+    struct weir_address address;
 };
 
 /* Copies the program's plan. Returns 0 or the errors of
@@ -65,7 +66,7 @@ struct wr_check_talk {
     size_t step;     /* current step: to be sent, or sent and unanswered */
     size_t used;     /* bytes of the response already consumed */
     bool is_in;      /* there is a session, which bye ends */
-    uint32_t status; /* of HTTP, or the error of MySQL; or 0 */
+    uint32_t status; /* HTTP's status or MySQL's error number, or 0 */
     char reason[WEIR_UPSTREAM_CHECK_REASON_SIZE]; /* the server's text, or "" */
 };
 

@@ -44,15 +44,16 @@ enum wr_tier {
 struct wr_candidate_upstream {
     enum wr_tier tier;
     uint32_t weight; /* in WR_WEIGHT_UNIT; not 0 unless NONE */
-    /* in its tier; candidates with a higher rank than the least are not
-     * chosen */
+    /* Rank in its tier, of which only candidates with the least rank are
+     * chosen. */
     uint8_t rank;
     bool is_full;
     bool is_excluded; /* the request must not use it */
-    /* by WEIR_BALANCE_FIRST: in use, and chosen while it is up */
+    /* WEIR_BALANCE_FIRST uses it, and chooses it while it is up. */
     bool is_kept;
-    uint64_t hash;        /* of the name, by wr_hash_candidate() */
-    uint64_t sum;         /* of weights, set by wr_choose_prepare() */
+    uint64_t hash; /* hash of the name, by wr_hash_candidate() */
+    /* Entry of the tree of weights, set by wr_choose_prepare(). */
+    uint64_t sum;
     struct wr_turn *turn; /* the owner's; not shared by candidates */
 };
 
@@ -127,10 +128,10 @@ struct wr_choosing {
     enum wr_tier tier;
     enum weir_balance balance;
     size_t first;      /* for WEIR_BALANCE_FIRST */
-    uint64_t total;    /* of the weights for drawing */
-    uint32_t heaviest; /* for WEIR_BALANCE_HASH: the largest weight */
+    uint64_t total;    /* sum of the weights for drawing */
+    uint32_t heaviest; /* the largest weight, for WEIR_BALANCE_HASH */
     size_t in_tier;    /* number of candidates, unless they are few */
-    uint64_t version;  /* of the turns, when these last took part */
+    uint64_t version;  /* turns->version when these candidates last took part */
 };
 
 /* Must be called after each change of a candidate, before the next choice,

@@ -151,7 +151,7 @@ bool wr_dialogue_is_over_when_quiet(const struct wr_check *check,
 {
     const struct weir_upstream_check_step step =
         dialogue_get(check, talk->step);
-    /* before a request, silence only means that the greeting is late */
+    /* Before a request, silence only means that the greeting is late. */
     bool has_asked = false;
 
     wr_assert(talk->used <= len);

@@ -111,8 +111,8 @@ uint64_t wr_ejection_note_failure(struct wr_ejection *ejection,
     if (ejection->is_ejected || plan->limit == UINT32_MAX) {
         return 0;
     }
-    /* not ejected: the row may exceed this limit, if another set with a higher
-     * limit recorded it */
+    /* Not ejected: the row may exceed this limit, if another set with a higher
+     * limit recorded it. */
     wr_assert(ejection->fails[row] < UINT32_MAX);
     ejection->fails[row]++;
     if (!is_on_probation && ejection->fails[row] < plan->limit) {

@@ -25,7 +25,7 @@ struct wr_limits_target {
     uint32_t taken;
     uint32_t least_limit;   /* of all shares */
     struct wr_list waiting; /* struct wr_limits_share, by ticket */
-    size_t size;            /* of the whole allocation */
+    size_t size;            /* bytes of the whole allocation */
     char name[];
 };
 
@@ -37,8 +37,8 @@ struct wr_limits_share {
     /* Under the mutex. */
     struct wr_list share_link; /* in target->shares */
     struct wr_list link;       /* in target->waiting while its set waits */
-    uint64_t ticket;           /* of its set's oldest waiting request */
-    uint64_t round;            /* of its set, when the ticket was set */
+    uint64_t ticket;           /* ticket of the set's oldest waiting request */
+    uint64_t round;            /* the set's round in which the ticket was set */
 };
 
 /* ---- sets ---- */

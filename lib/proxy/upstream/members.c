@@ -2,11 +2,12 @@
  * The upstreams of a set: adding, removing, and upstreams for the addresses of
  * a name.
  *
- * An upstream that is spread is never chosen. It looks its name up, and each
- * address of the answer is an upstream of its own, a member, with all settings
- * of the name. A member stays as long as its address is in the answers, with
- * its health and counts. If its address is no longer in the answer, it is
- * removed, but its connections continue.
+ * If an upstream is a name that is spread (is_spread), it is never chosen
+ * itself. It looks the name up, and each address of the answer becomes an
+ * upstream, called a member, with all settings of the name. A member stays as
+ * long as its address is in the answers, with its health and counts. If its
+ * address is no longer in the answer, it is removed, but its connections
+ * continue.
  *
  * Members of a service have a rank from the priority of their record, and a
  * share of the weight from its weight; both follow the answers.

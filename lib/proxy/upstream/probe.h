@@ -16,8 +16,9 @@ struct wr_probe {
     /* Called when the probe is over, with 0 or a negative error. Never called
      * inside a call. */
     void (*ended)(struct wr_probe *probe, int err);
-    struct wr_check_talk talk; /* of the last probe, as all fields below */
-    const char *alert;         /* of the peer's TLS, or NULL */
+    /* Result of the last probe, as are the fields below. */
+    struct wr_check_talk talk;
+    const char *alert; /* alert of the peer's TLS, or NULL */
     const struct wr_target *target;
     const struct wr_secure_settings *tls; /* may be NULL */
     uint8_t *answer; /* wr_check_get_room() bytes, owned by the owner */

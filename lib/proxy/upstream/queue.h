@@ -29,7 +29,8 @@
 struct wr_exclusions {
     uint64_t ids[WR_TRIES_MAX + WR_EXCLUDED_MAX];
     size_t count;
-    uint64_t sum;        /* of the ids, which distinguishes most sets */
+    /* Sum of the ids, which differs for most sets of ids. */
+    uint64_t sum;
     bool with_unchecked; /* excludes all whose first check has not ended */
 };
 
@@ -65,7 +66,7 @@ static inline void wr_exclusions_drop_last(struct wr_exclusions *exclusions)
 
 struct wr_request_queue {
     struct wr_list kinds; /* struct wr_queued: the oldest of each, by ticket */
-    uint32_t count;       /* of all waiting requests */
+    uint32_t count;       /* number of waiting requests */
     size_t excluded_most; /* no request excludes more upstreams */
 };
 

@@ -33,7 +33,8 @@
 
 #define TRIES_DEFAULT  3u
 #define TRY_TIMEOUT_NS UINT64_C(10000000000)
-/* Until a try that lacked a resource is repeated: initially, and at most. */
+/* Wait before a try that failed because this machine ran out of a resource is
+ * repeated: at first, and at most. */
 #define SHORT_WAIT_FIRST_NS UINT64_C(100000000)
 #define SHORT_WAIT_MOST_NS  UINT64_C(1000000000)
 /* Maximum number of failed addresses that a request reports. */
@@ -49,24 +50,26 @@ struct wr_request {
     struct wr_ready ready;
     struct wr_timer timer;
     int cause;     /* why it ends without another try, or 0 */
-    int err;       /* of the last try, if it counts, or 0 */
+    int err;       /* error of the last try, if it counts, or 0 */
     bool was_made; /* the factory was called */
     bool is_left;  /* the try is cancelled: its upstream is down */
     struct weir_factory factory;
     weir_upstreams_done_fn *done; /* NULL once it was called */
     void *done_arg;
     struct weir_connect_options connect;
-    const char *host; /* instead of the upstream's endpoint, or NULL */
+    /* Host to connect to instead of the upstream's, or NULL. */
+    const char *host;
     uint16_t port;
     struct weir_address local;
     uint64_t key;
-    uint64_t end_ns;             /* of the whole request; or UINT64_MAX */
-    uint64_t queued_ns;          /* when it was queued */
-    uint64_t begun_ns;           /* when the last try began */
+    /* Deadline of the whole request, or UINT64_MAX. */
+    uint64_t end_ns;
+    uint64_t queued_ns;          /* time at which the request was queued */
+    uint64_t begun_ns;           /* time at which the last try began */
     uint64_t unchecked_until_ns; /* 0 if it has waited for no check */
     uint64_t shortage_timeout_ns;
     uint64_t short_until_ns; /* 0 before any shortage */
-    uint64_t short_wait_ns;  /* until the next try */
+    uint64_t short_wait_ns;  /* the wait before the next try */
     uint32_t tries;
     uint32_t try_count;
     weir_upstream *last;      /* upstream of the last try, a reference */
@@ -75,8 +78,8 @@ struct wr_request {
     struct wr_list attempts;  /* struct request_attempt: of failed tries */
     uint32_t attempt_count;
     struct weir_upstreams_result result;
-    /* the error text of all tries, if the program has passed no buffer for
-     * it */
+    /* The error text of all tries, if the program has passed no buffer for
+     * it. */
     char text[512];
 };
 
@@ -479,7 +482,7 @@ static void request_serve(struct wr_request *request)
  * request is not served, no other of its kind is checked. */
 static void request_serve_queue(weir_upstreams *set, uint64_t ticket)
 {
-    struct wr_queued *before = NULL; /* last request that was not served */
+    struct wr_queued *before = NULL; /* the last request that was not served */
     struct wr_queued *queued;
 
     wr_assert(ticket > 0);
@@ -565,7 +568,7 @@ static void request_run(struct wr_ready *ready)
  * for all requests of a kind. */
 static void request_serve_unchecked(weir_upstreams *set)
 {
-    struct wr_queued *before = NULL; /* last request that still waits */
+    struct wr_queued *before = NULL; /* the last request that still waits */
     struct wr_queued *queued;
 
     wr_assert(set->round > 0);
@@ -602,7 +605,7 @@ static void request_give_up(struct wr_request *request, int cause)
         return;
     }
     if (request_is_queued(request)) {
-        /* other requests may take the slot that it waited for */
+        /* Other requests may take the slot that it waited for. */
         wr_upstreams_wake(request->set);
     }
     request_go_on(request);

@@ -74,12 +74,13 @@ struct weir_upstreams_shared {
     uint32_t queued_count;
     uint64_t last_ticket;
     struct wr_random random; /* seeded by the first set */
-    struct wr_turns turns;   /* of the set that chose last */
+    struct wr_turns turns;   /* prepared for the set that chose last */
     bool is_seeded;
-    struct wr_hashed *targets;       /* struct wr_shared_target */
-    uint64_t last_target;            /* number of the youngest */
-    struct wr_hashed *places;        /* struct wr_limits_target */
-    struct wr_shared_target *in_use; /* by WEIR_BALANCE_FIRST, or NULL */
+    struct wr_hashed *targets; /* struct wr_shared_target */
+    uint64_t last_target;      /* number of the youngest */
+    struct wr_hashed *places;  /* struct wr_limits_target */
+    /* The target that WEIR_BALANCE_FIRST uses, or NULL. */
+    struct wr_shared_target *in_use;
     uint64_t in_use_since_ns;
     /* From 1: number of changes on which choices depend, except of counts and
      * the time. */
@@ -105,21 +106,22 @@ struct wr_shared_call {
 /* One upstream, for all sets that have it. */
 struct wr_shared_target {
     struct wr_hashed hashed; /* by the name */
-    uint64_t number;         /* in the order of creation */
+    uint64_t number;         /* numbered in the order of creation */
     struct wr_list parts;    /* struct wr_shared_part; the last one frees it */
-    size_t size;             /* of the whole allocation */
+    size_t size;             /* bytes of the whole allocation */
     const char *endpoint;    /* in text */
-    struct wr_turn turn;     /* with the connections of all sets */
+    struct wr_turn turn;     /* counts the connections of all sets */
     struct wr_ejection ejection;
-    uint64_t ejected_until_ns;      /* if ejected */
-    uint64_t back_ns;               /* end of the last ejection, or 0 */
-    int last_err;                   /* of connections and checks */
-    bool is_failing;                /* the last connect failed */
-    int failure_err;                /* of the last failure of a connection */
-    const char *failure_alert;      /* may be NULL */
-    struct weir_address *addresses; /* by the last good lookup of any set */
+    uint64_t ejected_until_ns; /* if ejected */
+    uint64_t back_ns;          /* end of the last ejection, or 0 */
+    int last_err;              /* last error of connections and checks */
+    bool is_failing;           /* the last connect failed */
+    int failure_err;           /* error of the last failed connection */
+    const char *failure_alert; /* may be NULL */
+    /* Found by the last successful lookup of any set. */
+    struct weir_address *addresses;
     size_t address_count;
-    size_t address_size; /* in bytes, with the data after them */
+    size_t address_size; /* bytes, with the data after the addresses */
     _Atomic bool is_ejected;
     _Atomic bool has_row[WR_FAILURES]; /* a success would break the row */
     char text[];                       /* the name and the endpoint */
@@ -128,17 +130,22 @@ struct wr_shared_target {
 /* The results of a target's checks, for sets with the same plan. */
 struct wr_shared_health {
     uint32_t part_count;            /* the last one frees it */
-    struct wr_shared_part *checker; /* or NULL if none is left */
+    struct wr_shared_part *checker; /* NULL if no part is left */
     uint64_t due_ns;                /* time of its next check */
-    uint64_t late_ns;  /* when another part may become the checker */
+    uint64_t late_ns;  /* time from which another part may become the checker */
     bool is_under_way; /* a check is running */
     struct wr_health health;
     _Atomic(enum wr_health_state) state; /* copy of health.state */
-    uint64_t back_ns;                    /* when it came up again, or 0 */
-    int err;                             /* of the last check that failed */
-    const char *alert;                   /* of the last check's TLS, or NULL */
-    uint32_t status;                     /* of the last HTTP check, or 0 */
-    char reason[WEIR_UPSTREAM_CHECK_REASON_SIZE]; /* of the last check, or "" */
+    /* Time at which it came up again, or 0. */
+    uint64_t back_ns;
+    /* Error of the last check that failed. */
+    int err;
+    /* Alert of the last check's TLS, or NULL. */
+    const char *alert;
+    /* Status of the last HTTP check, or 0. */
+    uint32_t status;
+    /* Text from the last check, or "" */
+    char reason[WEIR_UPSTREAM_CHECK_REASON_SIZE];
 };
 
 /* An upstream's part in its target. */
@@ -149,8 +156,8 @@ struct wr_shared_part {
     const struct wr_check *check;    /* the set's plan, or NULL */
     struct wr_shared_health *health; /* NULL if there are no checks */
     struct wr_list news_link;        /* in call->news */
-    bool is_left;    /* its upstream no longer belongs to the set */
-    bool is_retired; /* its set is retired: others check, if any */
+    bool is_left;    /* the part's upstream no longer belongs to the set */
+    bool is_retired; /* the part's set is retired: other parts check, if any */
     bool is_paused;  /* makes no checks, not even for others */
 };
 
@@ -232,7 +239,7 @@ struct wr_shared_key {
     struct wr_ejection ejection;
     uint64_t ejected_until_ns; /* if ejected */
     int failure_err;           /* the error that ejected it */
-    uint64_t back_ns;          /* of a slow start that continues, or 0 */
+    uint64_t back_ns;          /* start of a slow start that continues, or 0 */
     uint64_t in_use_since_ns;  /* 0 if not in use */
 };
 
@@ -269,7 +276,7 @@ void wr_shared_part_close(struct wr_shared_part *part);
 struct wr_shared_facts {
     struct wr_ejection ejection;
     uint64_t ejected_until_ns; /* if ejected */
-    uint64_t back_ns;          /* when it was up again, or 0 */
+    uint64_t back_ns;          /* time at which it was up again, or 0 */
     int last_err;
     int failure_err;
     const char *failure_alert;
@@ -280,7 +287,7 @@ struct wr_shared_facts {
     uint64_t in_use_since_ns; /* 0 if not in use */
     bool is_being_checked;
     bool is_checker;       /* this part is the checker */
-    uint64_t check_due_ns; /* if this part is the checker */
+    uint64_t check_due_ns; /* valid if this part is the checker */
 };
 
 void wr_shared_part_read(const struct wr_shared_part *part,

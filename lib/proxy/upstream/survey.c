@@ -429,7 +429,8 @@ void wr_survey_make(weir_upstreams *set)
     } else if (set->has_ranks) {
         survey_forget_exclusions(set);
         survey_rank(set);
-        survey->tier = survey_find_tier(set); /* of the remaining candidates */
+        /* The first tier of the remaining candidates. */
+        survey->tier = survey_find_tier(set);
     }
     for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
         if (set->candidates[i].tier == survey->tier) {

@@ -18,11 +18,12 @@
 struct wr_target {
     weir_loop *loop;
     const char *host;           /* the owner's memory, or NULL */
-    uint16_t port;              /* of the addresses of a name */
+    uint16_t port;              /* port for the addresses of a name */
     struct weir_address single; /* the address, if there is no name */
     struct weir_address *addresses;
-    size_t address_count;      /* 0 before the name was looked up */
-    struct weir_address local; /* of connections; len 0 means any */
+    size_t address_count; /* 0 before the name was looked up */
+    /* Local address of connections; len 0 means any. */
+    struct weir_address local;
     struct wr_secure_settings tls;
     bool is_name; /* the host must be looked up */
     /* The name of a service, or NULL. Then the host is its domain, and the
@@ -100,10 +101,11 @@ void wr_target_stop(struct wr_target *target);
 void wr_target_write_endpoint(const char *host, uint16_t port,
                               char ret[WR_ENDPOINT_SIZE]);
 
-/* Writes the Host field of HTTP requests (RFC 9110, 7.2): the name in the
- * certificate of @tls, or the upstream's host, with the port of the check, or
- * the upstream's own if that is 0. Unix sockets have no port. If the check has
- * an endpoint of its own, that is used instead of the upstream's. */
+/* Writes the Host field of a check's HTTP requests (RFC 9110, 7.2). The host is
+ * the certificate name that @tls requires, or else the host of the endpoint;
+ * the port is the check's or, if that is 0, the endpoint's. A Unix socket has
+ * no port. The endpoint is the check's own, if it has one, or else the
+ * upstream's. */
 void wr_target_write_authority(const struct wr_target *target,
                                const struct wr_check *check,
                                const struct wr_secure_settings *tls,

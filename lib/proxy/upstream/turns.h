@@ -44,14 +44,15 @@ struct wr_turn_group {
     struct wr_list link; /* in turns->groups or in turns->spare */
     uint32_t weight;
     uint32_t busy;  /* connections of each; 0 if they do not count */
-    uint64_t count; /* of the entries in the heap */
+    uint64_t count; /* number of entries in the heap */
     int64_t clock;
     struct wr_turn *head;
 };
 
 /* A participant. Zero-initialized, it does not take part. */
 struct wr_turn {
-    int64_t credit;              /* in a group, minus its clock's part */
+    /* In a group, the credit minus the clock's part. */
+    int64_t credit;
     uint64_t bound;              /* turns->bound when it last took part */
     struct wr_turn_group *group; /* NULL if it takes no part */
     struct wr_turn *above;       /* parent in the heap, or NULL */
@@ -74,7 +75,8 @@ struct wr_turns {
     uint64_t total;        /* the sum of their weights */
     uint64_t bound;        /* of their credits */
     uint64_t version;      /* number of changes of participants, from 1 */
-    struct wr_turn *changed[WR_TURNS_KEPT]; /* by version; NULL for many */
+    /* The changed participant, by version; NULL means many. */
+    struct wr_turn *changed[WR_TURNS_KEPT];
     _Atomic bool is_by_connections;
     _Atomic(struct wr_turn *)
         noted; /* those with connections that have ended */

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Until a check that could not be made is repeated: initially and at most,
- * unless the interval is shorter. */
+/* Wait before a check that could not be made is repeated: at first, and at
+ * most. The interval is used if it is shorter. */
 #define SKIP_WAIT_FIRST_NS UINT64_C(100000000)
 #define SKIP_WAIT_MOST_NS  UINT64_C(1000000000)
 
@@ -394,8 +394,9 @@ struct upstream_parts {
     const char *endpoint;
     const char *host; /* may be NULL */
     const struct wr_check *check;
-    bool is_own_check; /* is taken; else it outlives the upstream */
-    bool is_service;   /* the host is a service */
+    /* Ownership was passed; otherwise the check outlives the upstream. */
+    bool is_own_check;
+    bool is_service; /* the host is a service */
 };
 
 /* Writes the host and port, or the address, as text. */
@@ -895,7 +896,7 @@ void wr_slot_leave(weir_upstream_slot *slot)
     slot->upstream = NULL;
     wr_limits_share_give(&upstream->share);
     if (upstream->set->queue.count > 0) {
-        /* another request may use what it has released */
+        /* Another request may use what it has released. */
         wr_upstreams_wake(upstream->set);
     }
     wr_upstream_unref(upstream);

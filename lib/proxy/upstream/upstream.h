@@ -43,7 +43,7 @@ struct wr_upstreams_totals {
  * excludes all of them; valid while the queue is served. */
 struct wr_survey {
     enum wr_tier tier;
-    size_t count; /* of upstreams in the tier */
+    size_t count; /* number of upstreams in the tier */
     /* An array for all upstreams: first the upstreams with a slot, then the
      * upstreams without one for which the set does not wait yet in this
      * round. */
@@ -60,19 +60,20 @@ struct weir_upstreams {
     struct weir_upstreams_options options; /* with defaults, without check */
     struct wr_check check;
     uint64_t first_check_ns; /* longest time-out of checks, or 0 */
-    bool is_closed; /* by the program or the loop: nothing new starts */
-    bool is_freed;  /* by the program: nothing is reported */
-    /* other sets continue its lookups and checks, and record the upstream in
-     * use */
+    bool is_closed; /* closed by the program or the loop: nothing new starts */
+    bool is_freed;  /* freed by the program: nothing is reported any more */
+    /* Other sets continue its lookups and checks, and record the upstream in
+     * use. */
     bool is_retired;
     bool is_behind; /* other sets have changed shared state (wr_shared_call) */
     bool has_ranks; /* some addresses are used only if others cannot be */
-    /* by which other sets call this one; has the shared state */
+    /* Other sets call this one with it; refers to the shared state. */
     struct wr_shared_call *call;
     uint64_t round; /* from 1: number of times the queue was served */
     uint64_t last_id;
     uint64_t told_use_id; /* id of the reported upstream in use, or 0 */
-    bool has_answers;     /* of lookups, which members do not follow yet */
+    /* Lookups have answers that members do not follow yet. */
+    bool has_answers;
 
     /* Upstreams that were not removed; two arrays with the same indices. */
     weir_upstream **upstreams;
@@ -120,40 +121,46 @@ struct weir_upstream {
     bool is_check_dropped; /* a pause has cancelled the running one */
     bool is_backup;
     uint32_t weight;
-    uint32_t own_weight;        /* its share of the weight, in WR_WEIGHT_UNIT */
-    uint32_t active_count;      /* slots of the set */
-    struct wr_shared_part part; /* in its target */
-    struct wr_limits_share share; /* of the slots at its name */
+    /* The upstream's share of the weight, in WR_WEIGHT_UNIT. */
+    uint32_t own_weight;
+    uint32_t active_count;        /* slots of the set */
+    struct wr_shared_part part;   /* in its target */
+    struct wr_limits_share share; /* its share of the slots that the name has */
     void *user;
     struct wr_target target;
-    struct wr_timer eject_timer;         /* armed while the target is ejected */
-    const struct wr_check *check;        /* the set's, the own one, or that of
-                                            the source */
-    struct wr_check own_check;           /* text_size is 0 if there is none */
-    struct wr_secure_settings check_tls; /* without a context: the target's */
+    struct wr_timer eject_timer;  /* armed while the target is ejected */
+    const struct wr_check *check; /* the set's, the own one, or that of
+                                     the source */
+    struct wr_check own_check;    /* text_size is 0 if there is none */
+    /* If it has no context, the target's are used. */
+    struct wr_secure_settings check_tls;
     struct wr_probe probe;
     struct wr_timer check_timer;
     enum weir_upstream_state told; /* reported to the program, or set by it */
     uint32_t skipped_count; /* consecutive checks that could not be made */
-    int skipped_err;        /* their error, not reported yet; or 0 */
-    /* error of failing connects; 0 if they work again */
+    int skipped_err;        /* error of these checks, not reported yet; or 0 */
+    /* Error of failing connects; 0 if they work again. */
     int turned_err;
     bool has_turned; /* ->turned_err must be reported */
     struct wr_upstream_counts counts;
-    bool is_spread;        /* its addresses are upstreams (members.c) */
-    bool is_settled;       /* ... and follow its first lookup */
-    bool has_answer;       /* of a lookup, which members do not follow yet */
+    /* The addresses of the name are upstreams (members.c). */
+    bool is_spread;
+    bool is_settled; /* ... and follow its first lookup */
+    /* A lookup has an answer that members do not follow yet. */
+    bool has_answer;
     weir_upstream *source; /* the name of this address, a reference; or NULL */
     struct wr_list gone;   /* weir_upstream: its removed addresses */
     struct wr_list gone_link; /* in the source's ->gone */
     struct wr_list news_link; /* in set->news */
-    uint16_t priority;        /* of its record, for an address of a service */
+    /* Priority of the record, for an address of a service. */
+    uint16_t priority;
     uint16_t record_weight;
-    uint8_t rank;          /* by the priority: only the least is used */
-    uint16_t weight_share; /* of the weight, of WR_WEIGHT_UNIT */
-    const char *name;      /* in text */
-    size_t size;           /* of the whole allocation */
-    char text[];           /* the name, the host, space for a response */
+    uint8_t rank; /* from the priority; only the least rank is used */
+    /* Its part of the name's weight, in WR_WEIGHT_UNIT. */
+    uint16_t weight_share;
+    const char *name; /* in text */
+    size_t size;      /* bytes of the whole allocation */
+    char text[];      /* the name, the host, space for a response */
 };
 
 /* ---- set_life.c ---- */

@@ -107,7 +107,7 @@ struct wr_tls_aead {
     struct wr_bytes beside; /* additional authenticated data */
     const uint8_t *in;
     uint8_t *out;
-    size_t size;  /* of @in and @out */
+    size_t size;  /* bytes of @in and of @out */
     uint8_t *tag; /* written by seal(), read by open_sealed() */
 };
 
@@ -136,7 +136,7 @@ struct wr_tls_derive {
 struct wr_tls_signed {
     const struct wr_x509_signature_kind *kind;
     struct wr_bytes key_info;       /* a SubjectPublicKeyInfo with its header */
-    struct wr_x509_rsa_numbers rsa; /* of an RSA key; else empty */
+    struct wr_x509_rsa_numbers rsa; /* numbers of an RSA key, else empty */
     struct wr_bytes message;        /* the hash; the whole body for Ed25519 */
     struct wr_bytes bits;           /* the signature; DER for ECDSA */
 };
@@ -267,7 +267,7 @@ enum {
     WR_TLS_TICKET_NONCE = 12,
     WR_TLS_TICKET_IV = 16, /* the nonce and the time of sealing */
     WR_TLS_TICKET_TAG = 16,
-    WR_TLS_TICKET_DIGEST = 32, /* of the name that a client requests */
+    WR_TLS_TICKET_DIGEST = 32, /* digest of the name that a client requests */
     WR_TLS_TICKET_CLIENT = 32, /* identifies the client */
 };
 
@@ -399,7 +399,8 @@ struct wr_tls_backend {
     /* Returns why start() has failed, a static text or NULL. The entry may be
      * NULL. */
     const char *(*start_text)(void);
-    const char *(*version)(void); /* of the running library: "5.7.2" */
+    /* Returns the version of the running library, such as "5.7.2". */
+    const char *(*version)(void);
     /* After start(): returns true if X25519MLKEM768 (4588) is among the groups.
      * NULL means false. */
     bool (*has_hybrid)(void);

@@ -50,9 +50,10 @@ struct wr_tls_name_keys {
 struct wr_tls_identity {
     struct wr_tls_credential *credential;
     struct wr_x509 leaf; /* ->der is owned by the identity */
-    bool is_rsa;         /* else the key is on a curve */
+    /* True for an RSA key, false for an elliptic curve key. */
+    bool is_rsa;
     bool is_default; /* the first identity, or one that shares a name with it */
-    uint8_t kind;    /* of the key (WR_TLS_OFFER_...) */
+    uint8_t kind;    /* kind of the key (WR_TLS_OFFER_...) */
     struct wr_tls_outside *outside; /* may be NULL */
 };
 
@@ -91,7 +92,7 @@ struct weir_tls_context {
      * the default. */
     struct wr_tls_identity *identities;
     size_t identity_count;
-    struct wr_tls_name_index index; /* of the names of ->identities */
+    struct wr_tls_name_index index; /* index of the names of ->identities */
     /* Suites for certificates whose key is RSA if the first certificate's is
      * not, and vice versa, or NULL. */
     char *suites_of_others;

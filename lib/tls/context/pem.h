@@ -39,10 +39,10 @@ size_t wr_tls_pem_decode(struct wr_bytes text, uint8_t *ret);
 #define WR_TLS_ROUNDS_MAX     10000000u
 
 struct wr_tls_locked {
-    const char *label; /* of the decrypted block */
+    const char *label; /* label of the decrypted block */
     enum wr_tls_derive_kind kind;
     uint32_t rounds;
-    uint32_t key_size; /* of AES: 16, 24 or 32 */
+    uint32_t key_size; /* size of the AES key: 16, 24 or 32 */
     uint8_t salt[64];
     uint32_t salt_size;
     uint8_t iv[WR_TLS_CBC_BLOCK];

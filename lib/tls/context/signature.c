@@ -104,8 +104,8 @@ struct wr_tls_outside {
     weir_tls_context *context;   /* owner */
     weir_tls_sign_fn *sign;
     void *user;
-    struct wr_bytes key_info;       /* in the certificate's leaf */
-    struct wr_x509_rsa_numbers rsa; /* in the leaf; empty for other keys */
+    struct wr_bytes key_info;       /* part of the certificate's leaf */
+    struct wr_x509_rsa_numbers rsa; /* part of the leaf; empty for other keys */
     size_t signature_max;           /* in bytes */
 };
 

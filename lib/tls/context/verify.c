@@ -436,7 +436,7 @@ bool wr_tls_context_judge(struct wr_tls_verdict *verdict,
                           const struct wr_bytes *certs, size_t count)
 {
     wr_assert(verdict->context->verifies);
-    /* a full handshake: the clients of tickets do not count */
+    /* A full handshake: the clients of tickets do not count. */
     wr_tls_verdict_forget(verdict);
     if (count == 0) {
         return verify_none(verdict);
@@ -581,7 +581,7 @@ bool wr_tls_context_know_client(struct wr_tls_verdict *verdict,
 
     wr_assert(context->is_server && context->verifies);
     if (verdict->is_judged || verdict->has_none) {
-        /* a full handshake has already requested the certificate */
+        /* A full handshake has already requested the certificate. */
         return false;
     }
     if (verdict->returning) {

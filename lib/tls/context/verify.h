@@ -31,8 +31,8 @@ struct wr_tls_certificate {
 
 /* The client of all tickets that were accepted in a handshake. */
 struct wr_tls_returning {
-    uint8_t id[WR_TLS_TICKET_CLIENT]; /* as in the ticket */
-    struct wr_tls_certificate *chain; /* as in the verdict, or NULL */
+    uint8_t id[WR_TLS_TICKET_CLIENT]; /* bytes of the client in the ticket */
+    struct wr_tls_certificate *chain; /* chain as in the verdict, or NULL */
     uint32_t chain_count;
     enum wr_x509_key_kind key_kind;
 };
@@ -45,9 +45,10 @@ struct wr_tls_verdict {
     uint32_t chain_count;
     char *hostname; /* required name in a server's certificate, or NULL */
     bool peer_is_client;
-    bool is_judged;                 /* the peer's certificates were verified */
-    bool is_accepted;               /* the verification has succeeded */
-    enum wr_x509_key_kind key_kind; /* of the accepted leaf; else OTHER */
+    bool is_judged;   /* the peer's certificates were verified */
+    bool is_accepted; /* the verification has succeeded */
+    /* Kind of the accepted leaf's key, else OTHER. */
+    enum wr_x509_key_kind key_kind;
     bool has_none;         /* an optional client certificate was not sent */
     bool has_chosen;       /* a certificate was chosen for this client */
     uint8_t lacking_kinds; /* not usable by the client (suites.h) */
@@ -55,11 +56,12 @@ struct wr_tls_verdict {
     /* Digest of the name that a client with a TLS 1.2 ticket requests. The
      * engine reads the name before the backend reads the hello. */
     uint8_t asked_name[WR_TLS_TICKET_DIGEST];
-    uint8_t alert;             /* for the peer; the backend chooses if 0 */
+    /* Alert for the peer; if 0, the backend chooses. */
+    uint8_t alert;
     uint8_t tickets_judged;    /* in this handshake */
-    weir_tls_context *context; /* for the verification; borrowed */
+    weir_tls_context *context; /* context of the verification; borrowed */
     struct wr_tls_conn *conn;  /* the connection that is verified; borrowed */
-    weir_tls_context *chosen;  /* by the program, a reference; or NULL */
+    weir_tls_context *chosen;  /* the program's choice, a reference, or NULL */
     struct wr_tls_returning *returning; /* may be NULL */
 };
 

@@ -65,7 +65,7 @@ struct wr_tls_engine {
      * changed in both directions. */
     uint32_t sealed_left;
     uint32_t opened_left;
-    uint8_t header[5]; /* of the current record */
+    uint8_t header[5]; /* header of the current record */
     uint8_t header_fill;
     uint16_t answers_due; /* records without data that we requested */
     /* The peer's first message if it arrives in parts; see engine_hello.c. */
@@ -74,7 +74,7 @@ struct wr_tls_engine {
     uint32_t hello_given; /* bytes of the block passed to the backend */
     /* Server: set while early data may arrive; see engine_early.c. */
     struct wr_block *early;
-    struct wr_block *secret; /* for an alert; see engine_secret.c */
+    struct wr_block *secret; /* keys for an alert; see engine_secret.c */
     /* The peer's unsealed messages; see engine_message.c. */
     struct wr_block *message; /* a message that arrives in parts */
     struct wr_block
@@ -83,7 +83,8 @@ struct wr_tls_engine {
     uint8_t message_alert; /* alert for a refused message, or 0 */
     struct wr_tls_message_facts facts;
     bool
-        ignores_eof : 1; /* from the options; cleared if bytes may be missing */
+        /* Set by the options; cleared if bytes may be missing. */
+        ignores_eof : 1;
     bool input_ended : 1;         /* set by wr_tls_engine_feed_eof() */
     bool was_open : 1;            /* the handshake was completed */
     bool has_session : 1;         /* client: a ticket arrived */
@@ -95,7 +96,7 @@ struct wr_tls_engine {
     bool is_mute : 1;             /* sends nothing; see engine_record.c */
     bool owes_change : 1;         /* must send a change_cipher_spec */
     bool offers_early : 1;        /* server: the hello announces early data */
-    bool has_extended_secret : 1; /* from the hello (RFC 7627) */
+    bool has_extended_secret : 1; /* agreed on in the hello (RFC 7627) */
     bool is_sealed : 1;           /* the peer's messages are sealed (TLS 1.2) */
     bool may_seal : 1;            /* our alerts may have to be sealed */
 };

@@ -26,9 +26,9 @@ enum {
     MESSAGE_UNSUPPORTED = 110,
 
     MESSAGE_RANDOM = 32,       /* bytes */
-    MESSAGE_BINDER_LEAST = 32, /* of a binder (RFC 8446, 4.2.11) */
+    MESSAGE_BINDER_LEAST = 32, /* least size of a binder (RFC 8446, 4.2.11) */
     MESSAGE_AGE = 4,
-    MESSAGE_SESSION = 32, /* of a session identifier */
+    MESSAGE_SESSION = 32, /* maximum size of a session identifier */
 
     MESSAGE_LENGTH = 1, /* extensions; this one: max_fragment_length */
     MESSAGE_STATUS = 5,
@@ -62,22 +62,22 @@ struct message_hello {
     uint16_t version;
     struct wr_bytes random;
     struct wr_bytes suites;  /* a server's hello has one */
-    struct wr_bytes methods; /* of compression; a server's hello has one */
+    struct wr_bytes methods; /* compression methods; a server's hello has one */
     struct wr_bytes extensions;
 };
 
 /* Facts from the extensions of a hello. */
 struct message_extensions {
     uint64_t seen;        /* a bit for each known type */
-    bool has_unknown;     /* has a type without a bit */
+    bool has_unknown;     /* an extension has a type without a bit */
     bool lacks_points;    /* no uncompressed points: mandatory */
-    bool has_compressed;  /* has the compressed point format */
+    bool has_compressed;  /* lists the compressed point format */
     bool is_renegotiated; /* claims to follow another handshake */
     bool names_session;   /* a ticket may be a session identifier */
     struct wr_bytes shares;
-    struct wr_bytes groups;   /* of a client's hello */
-    struct wr_bytes versions; /* of a client's hello */
-    uint16_t version;         /* of a server's hello, or 0 */
+    struct wr_bytes groups;   /* body of a client's extension */
+    struct wr_bytes versions; /* body of a client's extension */
+    uint16_t version;         /* version in a server's hello, or 0 */
 };
 
 static const struct wr_tls_message_fault message_good = {0, NULL, 0};

@@ -54,7 +54,7 @@ struct wr_tls_message_facts {
 
 /* Reason for the refusal of a message. */
 struct wr_tls_message_fault {
-    uint8_t alert;    /* for the peer; 0 if the message is not refused */
+    uint8_t alert;    /* alert for the peer; 0 if the message is not refused */
     const char *text; /* a sentence */
     int code;         /* an error WEIR_ETLS..., or 0 for a protocol violation */
 };

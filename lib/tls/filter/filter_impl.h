@@ -51,7 +51,8 @@ struct wr_filter_shared {
 };
 
 struct wr_filter {
-    struct wr_connection c;  /* its queue: plaintext not yet sealed */
+    /* Its send queue contains plaintext that is not sealed yet. */
+    struct wr_connection c;
     weir_transport *below;   /* a reference, or NULL at first */
     struct wr_filter *upper; /* the filter on top of this one, or NULL */
     struct wr_filter_shared *shared;
@@ -62,7 +63,7 @@ struct wr_filter {
     bool may_handshake : 1; /* the handshake may make a step */
     bool aborts : 1;        /* the end aborts ->below instead of closing it */
     /* Every record reads these flags, so they share one byte. */
-    /* the stream of ->below ended without a close_notify */
+    /* The stream of ->below ended without a close_notify. */
     bool is_cut : 1;
     bool below_paused : 1; /* this filter has paused reading of ->below */
     bool below_eof : 1;    /* the end of stream of ->below was received */
@@ -72,22 +73,23 @@ struct wr_filter {
     struct wr_turn_end seal;
     struct wr_list wait_link; /* in shared->waiting */
 
-    /* received bytes, borrowed while ->below delivers them */
+    /* Received bytes, borrowed while ->below delivers them. */
     const struct weir_buf *lent;
     weir_lease *input_head; /* unopened ciphertext, oldest first */
     weir_lease *input_tail;
 
     uint64_t unsent_bytes; /* sealed, but not passed to ->below yet */
-    uint64_t sealed_ns;    /* when bytes were last sealed */
-    uint32_t burst_bytes;  /* sealed since the last idle time, up to a bound */
-    /* blocks without plaintext that ->below has not sent */
+    uint64_t sealed_ns;    /* time at which bytes were last sealed */
+    /* Bytes sealed since the last idle time, up to a bound. */
+    uint32_t burst_bytes;
+    /* Blocks without plaintext that ->below has not sent. */
     uint32_t answer_count;
 
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
     uint64_t handshake_began_ns;
     uint64_t handshake_took_ns; /* 0 until the handshake is done */
-    uint64_t heard_ns;          /* when the handshake last made a step */
+    uint64_t heard_ns;          /* time of the handshake's last step */
     /* Start of the time limit of the handshake, of the wait for a close_notify,
      * or of the end of the transport below. */
     uint64_t since_ns;

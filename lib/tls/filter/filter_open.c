@@ -127,7 +127,7 @@ static void filter_open_replace(struct wr_filter *f, weir_transport *below,
                                 bool is_paused)
 {
     wr_assert(f->c.t.binding.protocol);
-    /* connection_made was called for the transport below */
+    /* connection_made was called for the transport below. */
     f->c.t.is_made = true;
     wr_filter_begin(f, below);
     if (is_paused) {

@@ -14,9 +14,10 @@
 
 #include <string.h>
 
-/* Plaintext of a record that fits into a segment of an Ethernet path. */
+/* Maximum plaintext of a record that fits into one segment on an Ethernet
+ * path. */
 #define RECORD_FIRST 1300u
-/* Plaintext that is sealed in small records before the records grow. */
+/* After this much plaintext in small records, records get the full size. */
 #define BURST_BYTES (48u << 10)
 /* After this time without a byte the records are small again. */
 #define BURST_IDLE_NS UINT64_C(1000000000)

@@ -35,7 +35,7 @@
 
 /* Other libraries use the same numbers for other reasons. */
 struct error_reason {
-    int reason; /* of ERR_LIB_SSL, or common to all libraries */
+    int reason; /* reason of ERR_LIB_SSL, or one common to all libraries */
     int code;   /* weir's */
 };
 

@@ -38,19 +38,21 @@ struct wr_openssl_own {
     size_t protocol_len;
     uint8_t *offered; /* client: its protocols in ALPN's format, or NULL */
     size_t offered_size;
-    uint8_t *key; /* of the peer's leaf, as weir has verified it, or NULL */
+    uint8_t *key; /* key of the peer's leaf, as weir has verified it, or NULL */
     size_t key_size;
     char *name; /* server: the name that the client requests, or NULL */
     int16_t alert_received; /* newest fatal alert, or -1 */
     int16_t alert_sent;     /* first fatal alert, or -1 */
-    uint8_t alert;          /* to send if the peer is refused; 0 means any */
-    uint8_t first[7];       /* bytes of the first record; a whole alert */
+    /* Alert to send if the peer is refused; 0 means any. */
+    uint8_t alert;
+    uint8_t first[7]; /* bytes of the first record; a whole alert */
     uint8_t first_len;
     bool wants_bytes; /* take() had no bytes in this step */
     bool has_buffers; /* a step may have allocated buffers */
     bool verifies : 1;
-    bool is_judged : 1;   /* the event chain() was called */
-    bool has_verdict : 1; /* for the message that libssl reads now */
+    bool is_judged : 1; /* the event chain() was called */
+    /* chain() was called for the message that libssl reads now. */
+    bool has_verdict : 1;
     bool is_accepted : 1; /* the verdict's result */
     bool is_failed : 1;   /* an event failed in a callback without a result */
 };

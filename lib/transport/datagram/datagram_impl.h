@@ -107,11 +107,11 @@ struct wr_datagram {
     struct wr_turn_end turn_end;
     struct wr_datagramq queue;
     uint32_t size_limit_bytes; /* of a datagram */
-    uint32_t room_bytes;       /* of a message: a datagram or a train of
-                                * datagrams */
-    uint32_t head_bytes;       /* bytes before the datagram in a slot */
-    uint32_t slot_bytes;       /* including the head */
-    weir_lease *kept_head;     /* received while reading was paused */
+    /* Maximum bytes of a message: a datagram or a train of datagrams. */
+    uint32_t room_bytes;
+    uint32_t head_bytes;   /* bytes before the datagram in a slot */
+    uint32_t slot_bytes;   /* including the head */
+    weir_lease *kept_head; /* received while reading was paused */
     weir_lease *kept_tail;
     struct wr_closer *closer; /* closes peers' descriptors; may be NULL */
     struct weir_datagram_counts counts;

@@ -18,7 +18,8 @@
 
 #include <weir/pair.h>
 
-/* Bytes that an end takes at a time, and in one loop iteration. */
+/* Maximum bytes that an end takes from the other end at a time, and in one loop
+ * iteration. */
 #define TAKE_BYTES      (64u << 10)
 #define TURN_TAKE_BYTES (4u * TAKE_BYTES)
 
@@ -81,7 +82,7 @@ static void memory_receive(struct wr_connection *c)
             break;
         }
     }
-    /* if both ends would wait for each other to send, one does not */
+    /* If both ends would wait for each other to send, one does not. */
     if (m->other) {
         m->other->is_stuck =
             memory_has_arrived(c) && c->t.demand.state != WR_DEMAND_STUCK;

@@ -96,7 +96,7 @@ struct wr_pipe {
     bool is_file : 1;         /* a regular file; set when it is made */
 
     struct wr_file_op op;    /* the poll, or a worker's read or write */
-    struct wr_splice splice; /* for a worker's read or write */
+    struct wr_splice splice; /* state of a worker's read or write */
     struct wr_timer timer;   /* end of a pause of a read pipe; in state ENDING,
                               * next cancel of a worker */
 
@@ -108,7 +108,7 @@ struct wr_pipe {
     struct wr_op watch_op; /* polls for the end of the reader */
 };
 
-/* Bytes that a worker reads at a time. */
+/* Maximum bytes that a worker reads at a time. */
 #define WR_PIPE_SCRATCH (16u << 10)
 
 static inline struct wr_pipe *wr_pipe_of(const struct wr_connection *c)

@@ -368,7 +368,7 @@ static void sock_reset(struct wr_connection *c)
     wr_assert(!wr_life_is_over(&c->t));
     if (c->t.state != WR_LIFE_LINGERING || !wr_loop_is_closing(c->t.loop)) {
         sock_reset_on_close(wr_sock_of(&c->t));
-    } /* else the kernel continues to send its buffer */
+    } /* otherwise the kernel would continue to send its buffer */
 }
 
 /* Resets the connection if the file was sent in part, so that the peer does not

@@ -13,7 +13,8 @@ struct wr_sock_options {
     const struct weir_connection_options
         *connection;               /* borrowed, or NULL for defaults */
     struct wr_connection_set *set; /* the server's, or NULL */
-    int family;                    /* of the socket; 0 for an IP family */
+    /* Family of the socket; 0 for an IP family. */
+    int family;
     bool may_open; /* the first send may have to connect it (TCP Fast Open) */
 };
 
@@ -23,7 +24,7 @@ struct wr_sock_content {
     struct weir_allocator allocator;
     int fd;
     int family;
-    struct weir_timeouts limits; /* of the connection, if has_limits */
+    struct weir_timeouts limits; /* limits of the connection, if has_limits */
     uint64_t received_ns;
     uint64_t sent_ns;
     uint64_t high_bytes;
@@ -39,7 +40,7 @@ struct wr_sock_content {
     bool is_busy : 1;
     bool eof_seen : 1;
     bool has_ended : 1; /* write_eof was called */
-    bool end_sent : 1;  /* and the FIN was sent */
+    bool end_sent : 1;  /* the FIN was sent after write_eof */
     bool has_received : 1;
     bool has_sent : 1;
     bool has_waited : 1;

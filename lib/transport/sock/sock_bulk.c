@@ -44,7 +44,7 @@
 /* After a single "no", "no" is assumed. "Yes" is assumed only after this many
  * in a row. */
 #define SURE_COUNT 3u
-/* Bytes that are received at once if no buffer is free. */
+/* Maximum bytes of a receive when no buffer is free. */
 #define FEW_BYTES 4096u
 /* Bytes that a descriptor counts against the iteration's budget. */
 #define FD_COST 256u

@@ -92,14 +92,16 @@ struct wr_sock_extra {
 /* The clock of a socket, and its checks of the kernel's queue. */
 struct wr_sock_clock {
     struct wr_clock clock;
-    uint64_t linger_ns;    /* when lingering started, or all bytes were found
-                            * acknowledged; 0 if not lingering */
+    /* Time at which lingering started, or all bytes were found acknowledged; 0
+     * if not lingering. */
+    uint64_t linger_ns;
     uint64_t looked_ns;    /* time of the last check of the kernel's queue */
     uint64_t look_wait_ns; /* lingering: from looked_ns to the next check */
-    uint64_t watch_ns; /* when a poll starts to watch the peer; 0 for never */
-    int looked_bytes;  /* bytes in the queue then, plus one; 0 before the first
-                        * check */
-    bool is_acked;     /* lingering: all bytes were found acknowledged */
+    /* Time at which a poll starts to watch the peer; 0 means never. */
+    uint64_t watch_ns;
+    int looked_bytes; /* bytes in the queue then, plus one; 0 before the first
+                       * check */
+    bool is_acked;    /* lingering: all bytes were found acknowledged */
 };
 
 /* Addresses, kept because the kernel forgets them at the end. */
@@ -112,7 +114,8 @@ struct wr_sock_names {
 struct wr_sock {
     struct wr_connection c;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
-    uint8_t small_receives;            /* in a row, while it moves bulk */
+    /* Small receives in a row, while it moves bulk. */
+    uint8_t small_receives;
     uint8_t unasked;   /* full receives until SIOCINQ is called again */
     uint8_t yes_count; /* times in a row that the kernel had more bytes;
                         * at most 3 */
