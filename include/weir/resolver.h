@@ -497,7 +497,7 @@ WEIR_API WEIR_MUST_USE int weir_resolver_reply_name(weir_lookup *lookup,
  *                 with port 0 are ignored; may be NULL if @p count is 0
  * @param count    number of elements
  * @retval -EINVAL   @p lookup is not a lookup of a service, @p err is positive,
- *                   or @p err is 0 and no record is left
+ *                   or @p err is 0 and there is no record
  * @retval -ESTALE   the lookup already has an answer
  */
 WEIR_API WEIR_MUST_USE int

@@ -4,16 +4,17 @@
  *
  * A connection begins in plain text, and the two sides agree to continue with
  * TLS (STARTTLS of SMTP, IMAP and LDAP, CONNECT of a proxy). Then a new
- * transport, on top of the old one, replaces it for the loop, the server and
- * the protocol. TLS in TLS is the same call on a transport with TLS.
+ * transport, on top of the old transport, replaces it for the loop, the server
+ * and the protocol. For TLS inside TLS call the same function on a transport
+ * with TLS.
  *
- * No byte crosses the upgrade as plain text. Bytes of the program that wait to
- * be sent leave before the handshake. Bytes of the peer that have arrived, and
- * were not used yet, are passed to TLS. If an attacker inserts plain text after
+ * No plain text is mixed with TLS. Bytes of the program that wait to be sent
+ * are sent before the handshake. Bytes of the peer that have arrived, and were
+ * not used yet, are passed to TLS. So if an attacker inserts plain text after
  * the command that starts TLS, the handshake fails, and the text is never used
- * (CVE-2011-0411). For this a protocol that finds the command inside the bytes
- * of data_received must pass the rest of these bytes as `initial`, and not use
- * them itself. Streams pass all bytes of their reader.
+ * (CVE-2011-0411). A protocol that finds the command inside the bytes of
+ * data_received must therefore pass the bytes after the command as `initial`,
+ * and must not use them itself. Streams do this with all bytes of their reader.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -32,14 +33,14 @@ struct weir_tls_settings;
 WEIR_BEGIN_DECLS
 
 /**
- * Called when the handshake of start_tls has ended. Called once, from the loop,
- * before connection_lost.
+ * Called once, from the loop, when the handshake of weir_transport_start_tls()
+ * has ended; before connection_lost.
  *
  * @param arg  the done_arg of the call
- * @param err  0; or the error of the handshake or of the connection below,
- *             WEIR_ETLSTIMEOUT, or -ECANCELED after a close or an abort of the
- *             new transport. The connection is then closed: connection_lost
- *             follows
+ * @param err  0 after a complete handshake. Otherwise the connection is closed,
+ *             connection_lost follows, and this is the error of the handshake
+ *             or of the connection below, WEIR_ETLSTIMEOUT, or -ECANCELED if
+ *             the program has closed or aborted the new transport
  * @param t    the new transport; borrowed
  */
 typedef void weir_start_tls_done_fn(void *arg, int err, weir_transport *t);
@@ -47,39 +48,45 @@ typedef void weir_start_tls_done_fn(void *arg, int err, weir_transport *t);
 /** Options of weir_transport_start_tls(). */
 struct weir_start_tls_options {
     size_t size;
-    /** Bytes that the protocol has received and not used, in order, which are
-     * the first bytes of TLS; borrowed. Buffers without a lease are copied. */
+    /** Bytes that the protocol has received and not used, in order. They are
+     * the first bytes of TLS. Borrowed; buffers without a lease are copied. */
     const struct weir_buf *initial;
-    /** Number of buffers. */
+    /** Number of buffers in initial. */
     size_t initial_count;
 };
 
 /**
- * Continue with TLS on a connection.
+ * Start TLS on a connection, with a callback at the end of the handshake.
  *
- * The new transport exists at once, with the protocol, the marks, limits and
- * time-outs of the old transport. The program no longer uses the old transport:
- * each call that would change it returns WEIR_EREPLACED, getters still work,
- * and references to it must be released as before. The protocol is then called
- * with the new transport; connection_made is not called again. Until the
- * handshake is done nothing is delivered, and written bytes wait and are sent
- * over TLS. Paused reading and paused writing stay paused. Closing or aborting
- * the new transport ends the handshake.
+ * The new transport exists when the call returns. It has the protocol, the
+ * marks, the limits and the time-outs of the old transport. The protocol is
+ * called with the new transport from then on; connection_made is not called
+ * again. Until the handshake has ended nothing is delivered, and written bytes
+ * wait, to be sent over TLS. Paused reading and paused writing stay paused.
+ * Closing or aborting the new transport ends the handshake.
  *
- * If the handshake fails the connection is closed: the protocol's
- * connection_lost follows, with the same error, once.
+ * The program must no longer use the old transport: each call that would change
+ * it returns WEIR_EREPLACED. Its getters still work, and references to it must
+ * be released as before.
+ *
+ * If the handshake fails, the connection is closed, and the protocol's
+ * connection_lost is called with the same error.
  *
  * @param t     the transport of a stream socket, with or without TLS, or an end
  *              of a pair (pair.h), after its connection_made; borrowed
  * @param tls   the settings, copied. A context for servers makes this side the
  *              server; a client sets server_hostname
  * @param done  called once, when the handshake has ended
- * @param ret   the new transport, borrowed until connection_lost; or NULL
- * @return      0, and done follows; or an error, and nothing has changed
- * @retval -EINVAL      no context, no done, or a client without a name
- * @retval -EBUSY       a file is being sent, a handshake is under way, or the
- *                      end of a pair is before connection_made
- * @retval -ESHUTDOWN   after weir_transport_write_eof(), close or abort
+ * @param ret   set to the new transport, borrowed; valid until connection_lost;
+ *              may be NULL
+ * @return      0 if the handshake has started; then @p done will be called.
+ *              After an error nothing has changed
+ * @retval -EINVAL      @p tls has no context, or is for a client and has no
+ *                      name to verify; or @p done is NULL
+ * @retval -EBUSY       a file is being sent, a handshake is under way, or
+ *                      connection_made was not called yet for the end of a pair
+ * @retval -ESHUTDOWN   the transport was closed or aborted, or
+ *                      weir_transport_write_eof() was called on it
  * @retval -EPIPE       the connection is broken
  * @retval -ENOBUFS, -ENOMEM a write was refused, or there is no memory
  * @retval WEIR_EPEERCLOSED   the end of the peer's stream was received
@@ -95,22 +102,26 @@ weir_transport_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
                          weir_transport **ret);
 
 /**
- * weir_transport_start_tls(), and wait for the handshake. For transports with a
- * protocol of the program; streams use weir_writer_start_tls().
+ * Start TLS on a connection like weir_transport_start_tls(), and wait until the
+ * handshake has ended. This is for transports with a protocol of the program;
+ * streams use weir_writer_start_tls().
  *
  * @param t        as weir_transport_start_tls()
  * @param tls      as weir_transport_start_tls()
  * @param options  as weir_transport_start_tls(); held
- * @param ret      the new transport after success, borrowed until
- *                 connection_lost
- * @return         0, or a negative error, those of weir_transport_start_tls()
- *                 and of its done; after the latter the connection is closed
- * @retval -ECONNRESET, -EPIPE the connection broke meanwhile; also any other
- *                      error of a socket
- * @retval WEIR_ETLSTRUNCATED   the peer ended its stream meanwhile
- * @retval WEIR_ETLSTIMEOUT     the handshake took too long
- * @retval WEIR_ETLSALERT       the peer's TLS refused
- * @retval WEIR_ETLSPROTOCOL    the peer sent bytes that are not TLS
+ * @param ret      set to the new transport after a success, borrowed; valid
+ *                 until connection_lost
+ * @return         0 after a complete handshake; an error of
+ *                 weir_transport_start_tls(), after which nothing has changed;
+ *                 or an error of the handshake (weir_start_tls_done_fn), after
+ *                 which the connection is closed
+ * @retval -ECONNRESET, -EPIPE the connection has broken during the handshake;
+ *                      it may be any other error of a socket, too
+ * @retval WEIR_ETLSTRUNCATED   the peer has ended its stream during the
+ *                              handshake
+ * @retval WEIR_ETLSTIMEOUT     the handshake has timed out
+ * @retval WEIR_ETLSALERT       the peer has refused the handshake with an alert
+ * @retval WEIR_ETLSPROTOCOL    the peer has sent bytes that are not TLS
  * @retval -ECANCELED  the task was interrupted; the connection is closed if the
  *                     handshake had begun
  */
@@ -120,19 +131,21 @@ weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
                weir_transport **ret);
 
 /**
- * Continue with TLS on a stream.
+ * Start TLS on a stream, and wait until the handshake has ended.
  *
- * Waits as weir_writer_drain() does, then for the handshake. Reader and writer
- * use the new transport when the handshake begins. Unread bytes of the reader
- * are passed to TLS, so that no task takes plain text for bytes of TLS. A view
- * of a call stays valid until the next call.
+ * The call first waits like weir_writer_drain(). When the handshake begins, the
+ * reader and the writer use the new transport, and unread bytes of the reader
+ * are passed to TLS, so that no task takes plain text for data that TLS has
+ * protected. A view of the reader stays valid until the next call on the
+ * reader.
  *
  * @param writer  the writer; held
  * @param tls     as weir_transport_start_tls()
- * @return        0, or a negative error, those of weir_transport_start_tls(),
- *                of its done and of weir_writer_drain()
+ * @return        0 after a complete handshake, or an error of
+ *                weir_transport_start_tls(), weir_start_tls_done_fn or
+ *                weir_writer_drain()
  * @retval -ENOTCONN   there is no connection yet
- * @retval -EBUSY      a task reads from the reader, or as from
+ * @retval -EBUSY      a task is reading from the reader, or as
  *                     weir_transport_start_tls()
  * @retval -ECANCELED  the task was interrupted; the connection is closed if the
  *                     handshake had begun

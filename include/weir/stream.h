@@ -2,15 +2,15 @@
  * @file stream.h
  * Streams: reading and writing a connection from a task; asyncio's streams.
  *
- * A stream is a pair of a reader (reader.h) and a writer (writer.h) over one
- * transport of any kind. The reader keeps received bytes until a task reads
- * them, and pauses the transport when they are too many; the writer waits if
- * the peer is slow.
+ * A stream is a reader (reader.h) and a writer (writer.h) for one transport of
+ * any kind. The reader keeps received bytes until a task reads them, and pauses
+ * the transport when it has too many. A task can wait in the writer until a
+ * slow peer has received enough.
  *
- * This header has all calls that make a stream: connecting, a server that
- * serves each connection with a task, from a descriptor or a pipe, and as a
- * protocol for any transport. Other calls of tasks are in the header of the
- * object that they work on.
+ * This header has all calls that make a stream: calls that connect, that start
+ * a server with a task for each connection, that use a descriptor or a pipe,
+ * and that make a protocol for any transport. Other functions for tasks are in
+ * the header of the object that they work on.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -29,18 +29,18 @@
 WEIR_BEGIN_DECLS
 
 /**
- * Serves a connection, in its own task or as a callback.
+ * A handler: serves one connection, in its own task or as a callback.
  *
- * Reader and writer are borrowed; take a reference (weir_writer_ref()) to keep
- * the stream beyond the return. When a task returns, its stream is closed
- * gracefully (a difference from asyncio). Unread bytes of the peer do not
- * destroy a response on its way: the close waits until the peer has it
- * (weir_transport_close()).
+ * Reader and writer are borrowed; to use the stream after the return take a
+ * reference (weir_writer_ref()). When the function returns, its stream is
+ * closed (a difference from asyncio): all written bytes are sent, even if bytes
+ * of the peer were not read (weir_transport_close()).
  *
  * A negative result is reported to the exception hook, unless it is -ECANCELED
- * or follows from the end of the connection: its first error, -EPIPE when it is
- * broken (the error of writes), WEIR_EPEERCLOSED when the peer has ended it, or
- * -ESHUTDOWN or -ECONNABORTED when it was closed or aborted.
+ * or a consequence of the connection's end. Such results are the first error of
+ * the connection, -EPIPE if the connection is broken, WEIR_EPEERCLOSED if the
+ * peer has ended it, and -ESHUTDOWN or -ECONNABORTED if it was closed or
+ * aborted.
  */
 typedef int weir_client_connected_fn(void *arg, weir_reader *reader,
                                      weir_writer *writer);
@@ -50,23 +50,23 @@ struct weir_stream_options {
     size_t size;
     /** The reader's limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
-    /** Called with each new connection, or NULL. */
+    /** The handler, which is called with the new connection; may be NULL. */
     weir_client_connected_fn *client_connected;
     /** First argument of client_connected. */
     void *arg;
-    /** Call client_connected from connection_made, not as a task. It must not
-     * suspend. If it returns a negative error, or has taken no reference, the
-     * stream is closed. */
+    /** Call client_connected from connection_made, without a task. The function
+     * must not suspend. If it returns a negative error, or has not taken a
+     * reference, the stream is closed. */
     bool no_task;
-    /** Stack size of the task, see struct weir_task_options; default the
-     * loop's. */
+    /** Stack size of the task, see struct weir_task_options; default: the
+     * stack_size_bytes of the loop. */
     size_t stack_size_bytes;
 };
 
 /**
- * Make the protocol of a stream; asyncio's StreamReaderProtocol. A factory
- * returns the protocol; or it is set on a transport of any kind, and then the
- * program calls its connection_made:
+ * Make the protocol of a stream; asyncio's StreamReaderProtocol. Either a
+ * factory returns the protocol, or the program sets it on a transport of any
+ * kind and then calls its connection_made:
  *
  * @code{.c}
  * if (weir_transport_set_protocol(t, &stream, NULL, 0) == 0) {
@@ -75,17 +75,17 @@ struct weir_stream_options {
  * @endcode
  *
  * The protocol is for one connection. Before connection_made only references to
- * @p ret_writer keep the stream: a protocol without a connection is freed with
- * the last reference. If @p ret_writer is NULL the protocol must get a
+ * the writer keep the stream: a protocol that never gets a connection is freed
+ * with the last reference. If @p ret_writer is NULL, the protocol must get a
  * connection, as it does in a factory that returns 0.
  *
- * weir_stream_detach() sets another protocol later.
+ * To replace the protocol later use weir_stream_detach().
  *
  * @param ret         the protocol and its user pointer
- * @param ret_writer  the writer, one reference is given; NULL if only the
- *                    handler shall keep the stream
- * @retval -EINVAL     a limit above INT64_MAX, an invalid stack size, or
- *                     neither a handler nor @p ret_writer
+ * @param ret_writer  set to the writer; one reference is given. With NULL only
+ *                    the handler keeps the stream
+ * @retval -EINVAL     limit_bytes is above INT64_MAX, the stack size is
+ *                     invalid, or there is neither a handler nor @p ret_writer
  * @suspends no
  */
 WEIR_API WEIR_MUST_USE int weir_stream_protocol_new(
@@ -93,28 +93,30 @@ WEIR_API WEIR_MUST_USE int weir_stream_protocol_new(
     struct weir_protocol_binding *ret, weir_writer **ret_writer);
 
 /**
- * Remove the connection from a stream, and give it another protocol.
+ * Remove the connection from a stream, and set another protocol on the
+ * connection.
  *
  * The connection stays open. Unread bytes of the reader are delivered to the
  * new protocol first, from the loop; its connection_made is not called, and
  * reading is resumed if the reader had paused it. Written bytes are still sent:
  * resume_writing may be called without an earlier pause_writing.
  *
- * The stream has no connection any more: calls on the writer return -ENOTCONN,
- * reading ends, and the only valid call on the writer is weir_writer_unref().
+ * The stream then has no connection: calls on the writer return -ENOTCONN,
+ * reading ends, and the only useful call on the writer is weir_writer_unref().
  * Views of the reader end with this call. Descriptors that wait in the reader
- * are closed: take them before.
+ * are closed, so take them before.
  *
- * A handler may detach the stream that it serves, and return. The connection
- * still belongs to its server; weir_server_stop() closes it at once as idle,
- * unless weir_transport_set_busy() has marked it busy.
+ * A handler may detach the stream that it serves and then return. The
+ * connection still belongs to its server. weir_server_stop() closes it at once,
+ * because it counts as idle, unless weir_transport_set_busy() has marked it
+ * busy.
  *
  * @param binding  the new protocol; copied
  * @retval -EBUSY      a task waits in a call on the reader or the writer, or a
  *                     TLS handshake is under way
  * @retval WEIR_EPEERCLOSED  the end of the peer's stream was received
- * @retval WEIR_EREPLACED    TLS was started on the transport by the program
- * @retval -ENOTCONN   there is no connection, or it was detached
+ * @retval WEIR_EREPLACED    the program has started TLS on the transport
+ * @retval -ENOTCONN   the stream has no connection, or was detached before
  * @retval -ESHUTDOWN  the connection is closing or lost
  * @retval -EINVAL     the table is not valid
  * @retval -EOPNOTSUPP  the connection is a pipe of a child process
@@ -130,20 +132,22 @@ struct weir_open_options {
     size_t size;
     /** The reader's limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
-    /** Set to the alert with which the peer's TLS refused, a string with static
-     * life time, or to NULL if there was none; held; may be NULL. */
+    /** Set to the name of the TLS alert with which the peer has refused the
+     * handshake, a static string, or to NULL if there was no alert; held; may
+     * be NULL. */
     const char **tls_alert;
     /** Options of the connection. */
     struct weir_connect_options connect;
 };
 
 /**
- * Connect, and read and write the connection.
+ * Connect to a host, and get a reader and a writer for the connection;
+ * asyncio's open_connection.
  *
  * @param host        a name or a literal address; borrowed
  * @param port        the port in host byte order
- * @return            0 when connected; other errors are those of
- *                    weir_create_connection() and of its attempt
+ * @return            0 when the connection is established, or an error of
+ *                    weir_create_connection() or of the connect
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
@@ -151,18 +155,18 @@ weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
                      weir_reader **ret_reader, weir_writer **ret_writer);
 
 /**
- * Connect to an endpoint, or take a connected socket or a pipe, and read and
- * write the connection.
+ * Connect to an endpoint, or take a connected socket or a pipe, and get a
+ * reader and a writer for the connection.
  *
- * For a read pipe the writer is only the handle; its writes fail with
- * -EOPNOTSUPP. When all readers of a write pipe have closed it, writes fail
- * with -EPIPE; calls that wait return WEIR_EPEERCLOSED if all bytes were
- * written, else -EPIPE.
+ * For a read pipe the writer is only the handle of the stream; its writes fail
+ * with -EOPNOTSUPP. When all readers of a write pipe have closed it, writes
+ * fail with -EPIPE, and calls that wait return WEIR_EPEERCLOSED if all bytes
+ * were written, else -EPIPE.
  *
  * @param endpoint    as in weir_create_connection_at(); held with everything
  *                    that it points to
- * @return            0 when connected; other errors are those of
- *                    weir_create_connection_at() and of its attempt
+ * @return            0 when the connection is established, or an error of
+ *                    weir_create_connection_at() or of the connect
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_connection_at(weir_loop *loop, struct weir_endpoint endpoint,
@@ -170,11 +174,12 @@ weir_open_connection_at(weir_loop *loop, struct weir_endpoint endpoint,
                         weir_reader **ret_reader, weir_writer **ret_writer);
 
 /**
- * Connect to a Unix stream socket, and read and write the connection.
+ * Connect to a Unix stream socket, and get a reader and a writer for the
+ * connection.
  *
  * @param path        a path or an abstract name; borrowed
- * @return            0 when connected; other errors are those of
- *                    weir_create_unix_connection() and of its attempt
+ * @return            0 when the connection is established, or an error of
+ *                    weir_create_unix_connection() or of the connect
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_unix_connection(weir_loop *loop, const char *path,
@@ -184,28 +189,31 @@ weir_open_unix_connection(weir_loop *loop, const char *path,
 /** Options of weir_start_server(). */
 struct weir_start_server_options {
     size_t size;
-    /** The readers' limit; default WEIR_STREAM_LIMIT. */
+    /** The limit of each connection's reader; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
-    /** First argument of the function that serves a connection. */
+    /** First argument of the handler. */
     void *arg;
-    /** As in struct weir_stream_options. */
+    /** Call the handler from connection_made, without a task; see struct
+     * weir_stream_options. */
     bool no_task;
-    /** Stack size of each task; default: the loop's. */
+    /** Stack size of each task; default: the stack_size_bytes of the loop. */
     size_t stack_size_bytes;
     /** Options of the server. */
     struct weir_server_options server;
 };
 
 /**
- * Listen, and serve each connection with a task.
+ * Listen on a host and a port, and serve each connection with a task; asyncio's
+ * start_server.
  *
- * @param connected  serves a connection; its first argument is in the options.
- *                   NULL only with weir_server_options.accepted
- * @param host       a name or an address, NULL or "" for all; more in the
- *                   options
+ * @param connected  the handler of each connection; the options have its first
+ *                   argument. May be NULL only with
+ *                   weir_server_options.accepted
+ * @param host       a name or a literal address, in addition to the hosts of
+ *                   the options; NULL or "" for all addresses
  * @param port       the port in host byte order, 0 to let the kernel choose
- * @return           0 when it listens; other errors are those of
- *                   weir_create_server() and of its start
+ * @return           0 when the server listens, or an error of
+ *                   weir_create_server() or of the start
  * @retval -EINVAL     no function, a limit above INT64_MAX, or a bad stack size
  * @retval -ECANCELED  the task was interrupted; nothing listens
  */
@@ -220,8 +228,8 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
  *
  * @param connected  serves a connection; its first argument is in the options
  * @param endpoint   as in weir_create_server_at()
- * @return           0 when it listens; other errors are those of
- *                   weir_create_server_at() and of its start
+ * @return           0 when the server listens, or an error of
+ *                   weir_create_server_at() or of the start
  * @retval -EINVAL     as weir_start_server()
  * @retval -ECANCELED  the task was interrupted; nothing listens
  */
@@ -237,10 +245,10 @@ weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
  * @param connected  serves a connection; its first argument is in the options
  * @param path       a path or an abstract name, as for
  *                   weir_create_unix_server()
- * @return           0 when it listens; other errors are those of
- *                   weir_create_unix_server() and of its start
+ * @return           0 when the server listens, or an error of
+ *                   weir_create_unix_server() or of the start
  * @retval -EINVAL     no function, a limit above INT64_MAX, or a bad stack size
- * @retval -ECANCELED  the task was interrupted; nothing listens, no file is
+ * @retval -ECANCELED  the task was interrupted; nothing listens, and no file is
  *                     left
  */
 WEIR_API WEIR_MUST_USE int weir_start_unix_server(

@@ -1,13 +1,14 @@
 /**
- * @file writer.h
- * Writers: the sending side of a stream, and the handle of both.
+ * @file writer.h Writers: the sending side of a stream, and the handle of the
+ * whole stream.
  *
- * Writes are accepted or refused at once, and sent at the end of the loop
- * iteration. A task that must not write faster than its peer reads waits for
- * space (weir_writer_drain()), or until the kernel has everything
- * (weir_writer_flush()). Any number of tasks may write, drain and flush. A
- * waiting call holds a reference to the stream; a task that uses the stream
- * after the call needs its own reference (weir_writer_ref()).
+ * A write is accepted or refused at once, and accepted bytes are sent at the
+ * end of the loop iteration. A task that must not write faster than its peer
+ * reads calls weir_writer_drain(), which waits for space, or
+ * weir_writer_flush(), which waits until the kernel has all bytes. Any number
+ * of tasks may write, drain and flush. A waiting call holds a reference to the
+ * stream; a task that uses the stream after the call needs its own reference
+ * (weir_writer_ref()).
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -30,9 +31,11 @@ WEIR_BEGIN_DECLS
  *
  * @param data  the bytes; borrowed
  * @param len   number of bytes
- * @return      0 if accepted, or a negative error and no byte is sent
+ * @return      0 if the bytes were accepted; after an error none of them is
+ *              sent
  * @retval -ENOTCONN   there is no connection yet, or it was detached
- * @retval -ESHUTDOWN  after weir_writer_write_eof() or weir_writer_close()
+ * @retval -ESHUTDOWN  weir_writer_write_eof() or weir_writer_close() was called
+ *                     before
  * @retval -EPIPE      the stream is broken, see weir_writer_drain()
  * @retval -ENOBUFS    the hard limit would be exceeded
  * @retval -ENOMEM     no memory for the copy
@@ -68,8 +71,8 @@ WEIR_API int weir_writer_write_ref(weir_writer *writer, const void *data,
 /**
  * Forward received bytes without copying them; see weir_transport_write_buf().
  *
- * @param buf  received bytes or a part, with their lease; borrowed, the writer
- *             takes its own reference
+ * @param buf  received bytes, or a part of them, with their lease; borrowed,
+ *             but the writer takes its own reference
  * @return     as weir_writer_write()
  */
 WEIR_API int weir_writer_write_buf(weir_writer *writer,
@@ -79,36 +82,45 @@ WEIR_API int weir_writer_write_buf(weir_writer *writer,
  * End the writing side after all written bytes; reading continues.
  *
  * @retval -ENOTCONN    there is no connection yet, or it was detached
- * @retval -EOPNOTSUPP  see weir_writer_can_write_eof()
- * @retval -ENOBUFS, -ENOMEM  a write was refused: bytes would be missing
+ * @retval -EOPNOTSUPP  the stream cannot end its writing side alone, see
+ *                      weir_writer_can_write_eof()
+ * @retval -ENOBUFS, -ENOMEM  a write was refused, and its bytes would be
+ *                            missing
  */
 WEIR_API int weir_writer_write_eof(weir_writer *writer);
 
 /**
  * Report whether the stream can end its writing side and still read.
  *
- * @return true if it can; false without a connection
+ * @return true if it can; false if it cannot, or has no connection
  */
 WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
 
 /**
- * Wait while too many bytes wait to be sent.
+ * Wait until there is space for more bytes to send; asyncio's drain.
  *
- * Returns at once if the depth has not been above the high mark; otherwise when
- * the depth has fallen to the low mark
- * (weir_transport_set_write_buffer_limits()). Any number of tasks may drain.
- * After weir_writer_write_buf() it also returns at once while fewer than 256
- * KiB were written and none was offered to the kernel: so received bytes that
- * are taken in small pieces are sent on with one send, and their lease holds
- * them anyway. After a refused write the call does not wait but returns the
- * error, once, and writes are accepted again as far as there is room.
+ * If the number of waiting bytes has exceeded the high mark, the call waits
+ * until it has fallen to the low mark
+ * (weir_transport_set_write_buffer_limits()). Otherwise it returns at once. Any
+ * number of tasks may drain.
  *
- * @return 0 if there is room, or a negative error: one of these, or every time
- *         the first error of the connection, for example -ECONNRESET
- * @retval -ENOBUFS      a write was refused: more than the hard limit would
- *                       have waited
- * @retval -ENOMEM       a write was refused: no memory for the copy
- * @retval -ESHUTDOWN    the stream was closed here, and the connection is over
+ * After weir_writer_write_buf() the call also returns at once while fewer than
+ * 256 KiB were written and the kernel was not offered any of them. So received
+ * bytes that are forwarded in small pieces are sent together; they take no
+ * additional memory, because their lease keeps them anyway.
+ *
+ * After a refused write the call does not wait. It returns the error of the
+ * write, once, and writes are accepted again if there is space.
+ *
+ * @return 0 if there is space. If the connection has failed, every call returns
+ *         the connection's first error, for example -ECONNRESET, or an error
+ *         below
+ * @retval -ENOBUFS      a write was refused, because it would have exceeded the
+ *                       hard limit
+ * @retval -ENOMEM       a write was refused, because there was no memory for
+ *                       the copy
+ * @retval -ESHUTDOWN    this program has closed the stream, and the connection
+ *                       has ended
  * @retval -ECONNABORTED the connection was aborted, here or by
  *                       weir_loop_free(), or was closed here and not
  *                       everything was sent
@@ -122,26 +134,27 @@ WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
  * Wait until the kernel has accepted all written bytes. After a refused write
  * the call returns its error at once, as weir_writer_drain() does.
  *
- * @return 0 if no byte waits, even after a close that has sent everything;
- *         errors as weir_writer_drain(), including lost bytes that were written
- *         before a close
+ * @return 0 if no byte waits, even after a close that has sent everything; or
+ *         an error of weir_writer_drain(), for example if bytes that were
+ *         written before a close were lost
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
 
 /**
- * Get the bytes written and not accepted by the kernel, including bytes in
- * flight.
+ * Get the number of written bytes that the kernel has not accepted, including
+ * bytes in flight.
  *
- * @return bytes; 0 without a connection
+ * @return number of bytes; 0 if there is no connection
  */
 WEIR_API uint64_t weir_writer_get_write_buffer_size(const weir_writer *writer);
 
 /**
- * Stop reading, send the waiting bytes, then close; idempotent. A reading task
- * gets the buffered bytes and then the end of the stream. The written bytes
- * reach the peer, or weir_writer_wait_closed() returns an error; see
- * weir_transport_close() for this and the time limits.
+ * Stop reading, send the waiting bytes, then end the connection. Further calls
+ * have no effect. A reading task gets the buffered bytes and then the end of
+ * the stream. Either the written bytes reach the peer, or
+ * weir_writer_wait_closed() returns an error; weir_transport_close() has the
+ * details and the time limits.
  *
  * @return 0, or the error of a refused write, which aborts the connection
  * @retval -ENOBUFS, -ENOMEM  a write was refused
@@ -149,19 +162,21 @@ WEIR_API uint64_t weir_writer_get_write_buffer_size(const weir_writer *writer);
  */
 WEIR_API int weir_writer_close(weir_writer *writer);
 
-/** Drop the waiting bytes and reset the connection, see weir_transport_abort();
- * idempotent, even after close. No effect before there is a connection. */
+/** Drop the waiting bytes and reset the connection; see weir_transport_abort().
+ * May be called after weir_writer_close(). The call has no effect if it was
+ * called before, or there is no connection yet. */
 WEIR_API void weir_writer_abort(weir_writer *writer);
 
-/** Report whether the stream is closed, closing or broken, which is final. */
+/** Report whether the stream is closed, closing or broken. Once true, it
+ * remains true. */
 WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
 
 /**
  * Wait until the connection has ended. The call does not close it. Any number
  * of tasks may wait, repeatedly.
  *
- * @return 0 if it was closed here and everything was sent; or a negative error:
- *         one of these, or the first error of the connection
+ * @return 0 if this program has closed the stream and everything was sent; or
+ *         an error below, or the first error of the connection
  * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
  * @retval -ECONNABORTED  the connection was aborted, here or by
  *                     weir_loop_free(), or was closed here and not
@@ -174,7 +189,7 @@ WEIR_API WEIR_MUST_USE int weir_writer_wait_closed(weir_writer *writer);
 /**
  * Get the transport, for its options, limits, addresses and first error.
  *
- * @return the transport; borrowed, lives as long as the writer, or until
+ * @return the transport, borrowed; valid as long as the writer, or until
  *         weir_stream_detach(); NULL if there is no connection
  */
 WEIR_API weir_transport *weir_writer_get_transport(const weir_writer *writer);
@@ -183,7 +198,8 @@ WEIR_API weir_transport *weir_writer_get_transport(const weir_writer *writer);
 WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
 
 /**
- * asyncio's get_extra_info; see weir_transport_get_extra_info().
+ * Get a piece of information about the connection by its name; see
+ * weir_transport_get_extra_info().
  *
  * @param name  name of the information; borrowed
  * @param ret   the result, written on success only
@@ -197,7 +213,7 @@ weir_writer_get_extra_info(const weir_writer *writer, const char *name,
 /**
  * Get the reader of the stream.
  *
- * @return the reader; borrowed, lives as long as the writer
+ * @return the reader, borrowed; valid as long as the writer
  */
 WEIR_API weir_reader *weir_writer_get_reader(const weir_writer *writer);
 
