@@ -1,9 +1,9 @@
 /*
- * Waiting for another thread of the program to wait.
+ * Waits until another thread of the program waits.
  *
- * That a thread waits in the kernel is an event like others, though nothing
- * tells of it: /proc does when it is asked. A test that has to act while a
- * thread waits asks until it does, and so needs no time that may be too short.
+ * No event reports that a thread waits in the kernel, but /proc shows it. A
+ * test that must act while a thread waits polls /proc until it does, and so
+ * needs no delay that may be too short.
  */
 #ifndef WEIR_TESTS_CONTRACT_ASLEEP_H
 #define WEIR_TESTS_CONTRACT_ASLEEP_H
@@ -11,12 +11,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Returns once the thread, named by its gettid(), waits for something other
- * than a processor; false when it has ended or did not wait within a minute. */
+/* Returns true once the thread, named by its gettid(), waits for something
+ * other than a processor. Returns false if it has ended, or after a minute. */
 bool wait_until_asleep(pid_t thread);
-/* Returns once all other threads of the process wait; false: not within a
- * minute. A child that is forked then finds no lock that one of them had, those
- * of a sanitizer among them. */
+/* Returns true once all other threads of the process wait, or false after a
+ * minute. A child that is forked then inherits no lock that one of them held,
+ * for example a sanitizer's. */
 bool wait_until_others_sleep(void);
 
 #endif

@@ -11,14 +11,14 @@
 
 #include "tests/contract/harness.h"
 
-/* The conduct of the protocol, and counts of its calls; one for a test. */
+/* Behaviour of the protocol, and counts of its calls; one per test. */
 struct buffered {
     uint8_t memory[65536];
     size_t size;        /* how much of it is offered */
-    int get_result;     /* of get_buffer */
-    int updated_result; /* of buffer_updated */
-    bool out;           /* get_buffer gave it, nothing came back yet */
-    size_t hint_max;    /* the largest hint */
+    int get_result;     /* result of get_buffer */
+    int updated_result; /* result of buffer_updated */
+    bool out;           /* offered by get_buffer, and not returned yet */
+    size_t hint_max;    /* largest hint */
     int get_count;      /* calls of get_buffer */
     int updated_count;  /* calls of buffer_updated */
     int released_count; /* calls of release_buffer */
@@ -30,7 +30,8 @@ extern struct buffered buffered;
 int buffered_get(void *user, weir_transport *t, size_t hint, void **ret_buf,
                  size_t *ret_size);
 
-/* The recorder's table with buffered entries; reset for a new round. */
+/* Returns the recorder's table with callbacks for buffers, and resets
+ * `buffered` for a new round. */
 struct weir_protocol make_buffered(bool promises);
 void reset_buffered(struct rig *rig, size_t size);
 

@@ -1,8 +1,8 @@
 /*
- * A crowd of connections on one loop, each with its peer and its conduct.
+ * Many connections on one loop, each with a peer and a behaviour.
  *
- * Peers send as much as is taken from them; what the protocols do with it is
- * the conduct. Included by one program at a time.
+ * Peers send as much as the sockets accept; the behaviour (conduct) determines
+ * what the protocols do with the bytes. Only one program at a time includes it.
  */
 #ifndef WEIR_TESTS_CONTRACT_CROWD_H
 #define WEIR_TESTS_CONTRACT_CROWD_H
@@ -15,16 +15,16 @@
 
 enum { CROWD_MAX = 1001, LEASES_MAX = 20000, SMALL_BUFFER = 16384 };
 
-/* Buffers beyond the limit: those that are posted and not held. */
+/* Buffers beyond the limit: posted to the kernel, and not held. */
 #define POSTED_BYTES (UINT64_C(10) << 18)
 
 enum conduct {
-    CONDUCT_READS,  /* and drops */
-    CONDUCT_PAUSES, /* after the first byte, for good */
-    CONDUCT_KEEPS,  /* every lease */
+    CONDUCT_READS,  /* and drops the bytes */
+    CONDUCT_PAUSES, /* after the first byte, and never resumes */
+    CONDUCT_KEEPS,  /* holds every lease */
     CONDUCT_ECHOES,
-    CONDUCT_COPIES,    /* the same by weir_transport_write() */
-    CONDUCT_KEEPS_ONE, /* the first byte of every piece */
+    CONDUCT_COPIES,    /* like the previous one, with weir_transport_write() */
+    CONDUCT_KEEPS_ONE, /* holds the first byte of every piece */
 };
 
 struct crowd_member {
@@ -61,20 +61,22 @@ void crowd_begin(uint64_t held_limit_bytes);
 struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct);
 void crowd_wait_made(void);
 
-/* As much as the socket takes now; true when that was something. */
+/* Sends as many bytes as the socket accepts now. Returns true if there were
+ * any. */
 bool crowd_push(struct crowd_member *member, uint64_t most);
 
-/* One small message there and back. */
+/* Echoes one small message. */
 void crowd_expect_served(struct crowd_member *member);
 
-/* All members send until no socket takes more, or, where one reads, for long
- * enough; @served is served all the time. */
+/* All members send until no socket accepts more or, if one of them reads, for
+ * long enough. @served is served during this time. */
 void crowd_flood(int from, int count, struct crowd_member *served);
 uint64_t crowd_sum(uint64_t (*of)(const struct crowd_member *member));
 uint64_t sent_by(const struct crowd_member *member);
 uint64_t received_by(const struct crowd_member *member);
 void crowd_give_leases_back(void);
-/* Gives all leases back; true when the protocols have what was sent. */
+/* Releases all leases. Returns true if the protocols have received everything
+ * that was sent. */
 bool crowd_all_delivered(void);
 void crowd_end(void);
 

@@ -1,9 +1,9 @@
 /*
- * Jobs that start and end when the test says so, and tasks that wait for them.
+ * Jobs that start and end when the test decides, and tasks that wait for them.
  *
- * A job says that it started and waits to be let go, both by semaphores, so
- * that nothing here depends on how long something takes. The test's body is
- * the main task; it may block the loop while it waits for a thread.
+ * A job signals its start and waits for its release, both with semaphores, so
+ * that tests do not depend on time. The test's body is the main task; it may
+ * block the loop while it waits for a thread.
  */
 #ifndef WEIR_TESTS_CONTRACT_EXECUTOR_RIG_H
 #define WEIR_TESTS_CONTRACT_EXECUTOR_RIG_H
@@ -21,14 +21,14 @@ struct job {
     sem_t go;
     int number;
     pthread_t ran_on;
-    int order; /* 1 for the job that started first; 0: it never did */
+    int order; /* 1 for the job that started first; 0 if it has not started */
     weir_task *task;
-    weir_future *awaited; /* of a task that waits for another end */
-    int err;              /* of the call, 1 until it has returned */
+    weir_future *awaited; /* of a task that waits for the end of another */
+    int err;              /* result of the call; 1 until it has returned */
     int ret;
     int abandoned_count;
     int abandoned_result;
-    bool was_abandoned_inside; /* before the call returned */
+    bool was_abandoned_inside; /* abandoned before the call returned */
     weir_job_abandoned_fn *abandoned;
     weir_job_fn *fn;
 };
@@ -44,26 +44,30 @@ void note_abandoned(void *arg, int result);
 int run_job(weir_loop *l, void *arg);
 void init_job(struct job *job, weir_job_fn *fn, int number);
 
-/* A task that waits for a job; it is given to the executor in the next turn. */
+/* Starts a task that waits for a job; the executor gets the job in the next
+ * iteration. */
 void start_job(struct job *job, weir_job_fn *fn, int number);
 void yield(void);
 
-/* A job that runs and waits to be let go. */
+/* Starts a job, which then runs until it is released. */
 void start_held(struct job *job, int number);
 void let_go(struct job *job);
 int join_job(struct job *job);
 
-/* The job must have come to its result. */
+/* Expects that the job has its result. */
 void expect_result(struct job *job);
 
-/* Threads of executors; the system has others, for the ring among them. */
+/* Returns the number of executor threads; the system has others, for example
+ * for the ring. */
 int count_threads(void);
 
-/* The kernel forgets a thread a moment after it was joined. */
+/* Waits until there are @count: the kernel removes a thread shortly after it
+ * was joined. */
 void wait_for_threads(int count);
 void open_with(uint32_t thread_limit, uint32_t queue_limit);
 
-/* Of the loops of open_counted(): none succeeds from fail_at on. */
+/* Allocator of the loops of open_counted(). No allocation succeeds from fail_at
+ * on. */
 extern struct test_allocator counter;
 
 uint64_t live_bytes(void);
@@ -71,7 +75,7 @@ void open_counted(uint32_t thread_limit);
 
 /* Runs a test's body as the main task. */
 void run_body(weir_task_fn *body, void *arg);
-/* The main task of a loop with that many threads. */
+/* Runs a body as the main task of a loop with this limit of threads. */
 void run_with(uint32_t thread_limit, void (*body)(void));
 
 #endif

@@ -1,19 +1,20 @@
 /*
  * System calls that fail.
  *
- * A kernel that has no memory or no room for a moment says so by an error. Here
- * a test chooses the call, the error and the time at which this begins; it
- * lasts until the end of the test.
+ * The kernel reports a temporary lack of memory or space as an error. A test
+ * chooses the call, the error and when the failures start; they last until the
+ * end of the test.
  */
 #ifndef WEIR_TESTS_CONTRACT_FAIL_CALLS_H
 #define WEIR_TESTS_CONTRACT_FAIL_CALLS_H
 
 #include <stdint.h>
 
-/* From now on the system call with this number fails in the calling thread, and
- * in those that it makes. */
+/* Makes the system call with this number fail from now on, in the calling
+ * thread and in threads that it creates. */
 void fail_calls(uint32_t number, uint32_t error);
-/* Only if argument number @index, from 0 on, is this small number. */
+/* Like fail_calls(), but only if argument @index, counted from 0, is this small
+ * number. */
 void fail_calls_of(uint32_t number, uint32_t index, uint32_t value,
                    uint32_t error);
 

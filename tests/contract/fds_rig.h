@@ -1,8 +1,8 @@
 /*
  * The rig of the tests that pass descriptors over Unix sockets.
  *
- * A mark is a descriptor that can be told from all others, wherever it was
- * passed to: an eventfd with a number in it.
+ * A mark is a descriptor that can be recognised wherever it is passed: an
+ * eventfd that contains a number.
  */
 #ifndef WEIR_TESTS_CONTRACT_FDS_RIG_H
 #define WEIR_TESTS_CONTRACT_FDS_RIG_H
@@ -11,45 +11,46 @@
 #include "tests/contract/rights.h"
 #include "tests/dump.h"
 
-/* The number of descriptors that are open in this process. */
+/* Returns the number of open descriptors of this process. */
 int fds_count_open(void);
 
 int mark_open(unsigned int number);
-/* The number of a mark, which is closed; each mark can be asked once. */
+/* Closes a mark. Returns its number, which can be read only once. */
 uint64_t mark_close(int fd);
 
-/* A pipe whose writing end is passed on: when all of them are closed its
- * reading end, ends[0], says so. */
+/* Makes a pipe whose writing end is passed on. Once all copies of that end are
+ * closed, the reading end, ends[0], is at its end. */
 void passed_pipe(int ends[2]);
-/* Expects that no writing end is open anywhere, and closes the reading end. The
- * loop may still have to close its own. */
+/* Expects that no copy of the writing end is open, and closes the reading end.
+ * Waits until the loop has closed its copies. */
 void expect_pipe_closed(struct rig *rig, int reading_end);
 
-/* True where the kernel refuses descriptors that no one asked for. */
+/* Returns true if the kernel can refuse unrequested descriptors. */
 bool fds_are_refused(weir_loop *loop);
 
-/* Asks a Unix socket for whatever else comes beside bytes: credentials, a
- * security label, and a pidfd. */
+/* Requests all other ancillary data from a Unix socket: credentials, a security
+ * label and a pidfd. */
 void ask_for_everything(const weir_transport *t);
 
 /* ---- the peer sends ---- */
 
-/* Sends at most @len bytes of the pattern with these descriptors: how many, at
- * least one, or -errno. */
+/* Sends at most @len bytes of the pattern with these descriptors. Returns how
+ * many bytes, at least one, or -errno. */
 ssize_t peer_send_fds(struct rig *rig, size_t len, const int *fds,
                       size_t count);
 
 /* ---- the peer receives ---- */
 
 struct peer_message {
-    uint64_t at; /* place of its first byte */
-    size_t len;  /* 0: the end of the stream */
+    uint64_t at; /* position of its first byte */
+    size_t len;  /* 0 at the end of the stream */
     int flags;
     size_t count;
     int fds[WEIR_FDS_MAX];
 };
 
-/* Receives at most @room bytes, and descriptors; the loop turns meanwhile. */
+/* Receives at most @room bytes, and descriptors; the loop turns while it waits.
+ */
 void peer_receive(struct rig *rig, size_t room, struct peer_message *ret);
 
 /* The subject sends the next @len bytes of the pattern with descriptors. */

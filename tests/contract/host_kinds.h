@@ -1,9 +1,10 @@
 /*
- * The kinds of loops that weir can be a guest of: epoll, poll, libuv and GLib.
+ * The event loops in which weir can be embedded: epoll, poll, libuv and GLib.
  *
- * A host does nothing but wait for the guest, as embed.h says, and make its
- * turns. One round is one wait of the host, for a minute if the guest has no
- * deadline; a test fails when such a wait was not ended.
+ * A host only waits for the embedded loop (the guest), as described in embed.h,
+ * and runs its iterations. One round is one wait of the host, at most a minute
+ * if the guest has no deadline; a test fails if an event has not ended such a
+ * wait.
  */
 #ifndef WEIR_TESTS_CONTRACT_HOST_KINDS_H
 #define WEIR_TESTS_CONTRACT_HOST_KINDS_H
@@ -14,9 +15,9 @@ struct host_kind;
 
 struct any_host {
     const struct host_kind *kind;
-    struct guest guest; /* only its turns are used */
-    int fd;             /* of the guest */
-    void *own;          /* the kind's */
+    struct guest guest; /* only its iterations are used */
+    int fd;             /* descriptor of the guest */
+    void *own;          /* data of the kind */
 };
 
 struct host_kind {
@@ -26,14 +27,14 @@ struct host_kind {
     void (*close)(struct any_host *host);
 };
 
-/* Those that weir was built with; ends with a kind without a name. */
+/* The kinds that weir was built with; the last has no name. */
 extern const struct host_kind host_kinds[];
 
-/* Opens a host of `loop`, which is open. */
+/* Opens a host for `loop`, which is open. */
 void any_host_open(struct any_host *host, const struct host_kind *kind);
-/* One wait, and a turn of the guest if it has one to make. */
+/* Waits once, and runs an iteration of the guest if it needs one. */
 void any_host_round(struct any_host *host);
-/* Makes turns until the guest has nothing to do; returns their number. */
+/* Runs iterations until the guest has nothing to do. Returns their number. */
 uint64_t any_host_rest(struct any_host *host);
 void any_host_close(struct any_host *host);
 

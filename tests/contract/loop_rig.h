@@ -1,9 +1,9 @@
 /*
- * A bare loop and a list of what ran on it, in order and turn by turn.
+ * A loop, and a list of the events on it, in order and by iteration.
  *
- * Each noted event has a number that the test chose and the turn in which it
- * came. Turns are counted by the loop itself, so "in the same turn" and "in the
- * next" are what the statistics say. A time-out ends a run that does not end.
+ * Each event has a number chosen by the test, and the iteration in which it
+ * ran, as counted by the loop's statistics. A time limit ends a run that does
+ * not end by itself.
  */
 #ifndef WEIR_TESTS_CONTRACT_LOOP_RIG_H
 #define WEIR_TESTS_CONTRACT_LOOP_RIG_H
@@ -41,17 +41,17 @@ void stop_loop(void *arg);
 void soon(weir_callback_fn *cb, void *arg);
 void later(uint64_t delay_ns, weir_callback_fn *cb, void *arg);
 void open_loop(const struct weir_loop_options *options);
-/* With a new allocator. */
+/* Opens the loop with a new allocator. */
 void open_loop_from(struct test_allocator *memory);
 void close_loop(void);
 /* Runs the body between open_loop(NULL) and close_loop(). */
 void with_loop(void (*body)(void));
 
-/* One turn that waits for nothing. */
+/* Runs one iteration that does not wait. */
 void one_turn(void);
 void fail_late(void *arg);
 
-/* Runs until a callback stops it. */
+/* Runs until a callback stops the loop. */
 void run_until_stopped(void);
 
 /* ---- time ---- */
@@ -61,12 +61,12 @@ void spin(uint64_t time_ns);
 
 /* ---- a connection without a network ---- */
 
-extern weir_transport *connection; /* of keep_connection() */
+extern weir_transport *connection; /* the transport of keep_connection() */
 
 void keep_connection(void *user, weir_transport *t);
 
-/* Adopts one end of a socket pair; returns the other, a plain descriptor. The
- * connection is made in the loop's next turn. */
+/* Adopts one end of a socket pair. Returns the other end, a plain descriptor.
+ * connection_made follows in the loop's next iteration. */
 int adopt_pair(const struct weir_protocol *protocol, void *user);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * The rig of the tests of names: a loop whose resolver asks the name server of
- * dns_server.h, and lookups that are waited for.
+ * The rig of the tests of names: a loop whose resolver uses the name server of
+ * dns_server.h, and lookups that a test waits for.
  *
- * The resolver asks once and waits for half a minute: an answer is there by
- * then on a busy machine too. Without c-ares all these tests are skipped.
+ * The resolver sends each query once and waits for half a minute, so that a
+ * response arrives in time even on a busy machine. Without c-ares all these
+ * tests are skipped.
  */
 #ifndef WEIR_TESTS_CONTRACT_NAMES_RIG_H
 #define WEIR_TESTS_CONTRACT_NAMES_RIG_H
@@ -27,21 +28,21 @@ struct names {
     weir_loop *loop;
     struct dns_server server;
     uint16_t port;
-    const char *hosts; /* the hosts file; NULL: this machine's */
+    const char *hosts; /* the hosts file; NULL means this machine's */
     char hosts_path[32];
 
-    /* Of the last lookup: how many addresses, or an error. */
+    /* Result of the last lookup: number of addresses, or an error. */
     int result;
     struct weir_address addresses[2 * WEIR_ADDRESSES_MAX];
-    weir_pending *lookup; /* the handle, while it is under way */
+    weir_pending *lookup; /* handle of the lookup in progress */
 
-    /* Of many lookups. */
+    /* For several lookups. */
     int waiting;
     int answered;
     int failed;
     int last_err;
 
-    int fds[NAMES_FDS_MAX]; /* of names_take_fds() */
+    int fds[NAMES_FDS_MAX]; /* opened by names_take_fds() */
     int fd_count;
 };
 
@@ -51,30 +52,32 @@ void names_close(struct names *n);
 /* Runs a body between names_open() and names_close(). */
 void names_test(void (*body)(struct names *n));
 
-/* A test of such a body, with its @n. */
+/* A test with names_test(); its parameter is @n. */
 #define NAMES(suite, name, n) UNIT_IN(suite, name, names_test, struct names *n)
 
-/* What the rig gave to weir_loop_set_dns_options(). */
+/* Returns the options that the rig has passed to weir_loop_set_dns_options().
+ */
 struct weir_dns_options names_dns_options(struct names *n);
-/* From now on the hosts file is one of the test's, with this text. */
+/* Makes the resolver use a hosts file of the test with this text. */
 void names_use_hosts(struct names *n, const char *text);
 /* Replaces the text of that file; the resolver notices it within a second. */
 void names_write_hosts(struct names *n, const char *text);
 /* Removes that file. */
 void names_remove_hosts(struct names *n);
-/* From now on the resolver waits for three seconds, for tests that wait for the
- * end of that. */
+/* Reduces the resolver's wait to three seconds, for tests that wait for its
+ * end. */
 void names_expect_silence(struct names *n);
 
-/* Runs for a time, and at least for ten turns: on a busy machine the time may
- * pass within one. For the name server there is no wait. */
+/* Runs for a time, at least for ten iterations: on a busy machine the time may
+ * pass within one. Does not wait for the name server. */
 void names_run_for(struct names *n, uint64_t time_ns);
-/* Runs for a time in which little should happen: how many turns it took. */
+/* Runs for a time in which little should happen. Returns the number of
+ * iterations. */
 uint64_t names_count_turns(struct names *n, uint64_t time_ns);
-/* Runs until the name server was asked for @question, "A host". */
+/* Runs until the name server has received @question, such as "A host". */
 void names_run_until_asked(struct names *n, const char *question);
 
-/* Starts a lookup whose end is noted in ->result. */
+/* Starts a lookup whose result is stored in ->result. */
 int names_start(struct names *n, const char *host,
                 const struct weir_getaddrinfo_options *options);
 bool names_is_over(void *names);
@@ -83,21 +86,22 @@ bool names_is_over(void *names);
 void names_lookup(struct names *n, const char *host,
                   const struct weir_getaddrinfo_options *options);
 
-/* The addresses of the last lookup, with a space behind each; static. */
+/* Returns the addresses of the last lookup, each followed by a space; static.
+ */
 const char *names_text(const struct names *n);
 
-/* Looks up WORDS.0.example, WORDS.1.example and so on at once. */
+/* Looks up WORDS.0.example, WORDS.1.example and so on at the same time. */
 void names_lookup_many(struct names *n, const char *words, int count,
                        const struct weir_getaddrinfo_options *options);
 
 int names_count_fds(void);
-/* Waits until no more than @count descriptors are open: the name server's
- * thread may have to close its end of a connection. */
+/* Waits until at most @count descriptors are open: the name server's thread may
+ * still have to close its end of a connection. */
 void names_wait_fds(int count);
 uint64_t names_count_timers(const struct names *n);
 uint64_t names_count_memory(const struct names *n);
 
-/* Opens descriptors until there are no more, and closes them. */
+/* Opens descriptors until no more can be opened, and closes them. */
 void names_take_fds(struct names *n);
 void names_give_fds(struct names *n);
 

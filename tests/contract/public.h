@@ -1,15 +1,15 @@
 /*
- * Every public call inside every callback: the parts that its files share.
+ * Every public call inside every callback: what the files of these tests share.
  *
- * A *scene* is one connection from its making to its end. It has a kind, and a
+ * A *scene* is one connection from its start to its end. It has a kind and a
  * moment, at which calls are made on it: inside a callback, or between two
- * turns while the connection is in some state. The calls are those that
- * public_calls.py has made of the headers. A scene makes one call after another
- * until one has had an effect, because a call that fails changes nothing; the
- * next scene goes on behind it.
+ * iterations in some state of the connection. public_calls.py generates the
+ * calls from the headers. A scene makes one call after another until one has an
+ * effect, because a call that fails changes nothing; the next scene continues
+ * after that call.
  *
- * There are two loops in one thread, turned in turn, so that connections can
- * move. Both ends of a connection are weir's where the kind allows it.
+ * There are two loops in one thread, run alternately, so that connections can
+ * move. Both ends of a connection belong to weir if the kind allows it.
  */
 #ifndef WEIR_TESTS_CONTRACT_PUBLIC_H
 #define WEIR_TESTS_CONTRACT_PUBLIC_H
@@ -30,7 +30,7 @@
 #include <weir/start_tls.h>
 #include <weir/tls_connection.h>
 
-/* Assertions that say in which scene. */
+/* Assertions that name the scene. */
 #undef EXPECT_CONTEXT
 #define EXPECT_CONTEXT public_text(), ": "
 const char *public_text(void);
@@ -41,28 +41,28 @@ const char *public_text(void);
 struct public_call {
     const char *text;
     int64_t (*run)(weir_transport *t);
-    const int *errors; /* that its header lists; 0 is the last */
-    int64_t most;      /* of a result without an error */
-    bool is_const;     /* it cannot change the transport */
-    bool is_number;    /* the result is a number, or an error */
-    bool any_error;    /* the result is an error that is asked for */
-    bool has_size;     /* no struct of the arguments lacks its size */
+    const int *errors; /* listed in its header; 0 ends the list */
+    int64_t most;      /* upper limit of a result that is not an error */
+    bool is_const;     /* cannot change the transport */
+    bool is_number;    /* the result is a number or an error */
+    bool any_error;    /* the result is an error that the call queries */
+    bool has_size;     /* all structs in the arguments have their size */
     bool suspends;
 };
 
-/* Operations that a call begins and a done ends. */
+/* Operations that a call starts and a done callback ends. */
 enum public_operation {
     PUBLIC_MAKER,
     PUBLIC_MOVE,
     PUBLIC_START_TLS,
     PUBLIC_SENDFILE,
     PUBLIC_RELAY,
-    PUBLIC_WAIT, /* of a task in its calls */
+    PUBLIC_WAIT, /* by a task, in its calls */
     PUBLIC_OPERATIONS,
 };
 
 void public_begin(enum public_operation operation);
-/* The call has returned @result; it @has_done, or was given NULL. */
+/* Records that the call has returned @result; it @has_done, or got NULL. */
 void public_begun(enum public_operation operation, int64_t result,
                   bool has_done);
 
@@ -139,42 +139,43 @@ enum public_moment {
 
 enum { PUBLIC_KNOWN = 64, PUBLIC_SINKS = 256, PUBLIC_BYTES = 1 << 18 };
 
-/* A connection from its making to its end. */
+/* A connection from its start to its end. */
 struct public_scene {
     enum public_kind kind;
     enum public_moment moment;
     uint64_t number;
-    uint64_t seed;     /* of a walk */
-    size_t next;       /* the call that goes first */
-    bool is_reached;   /* the moment */
-    bool is_still;     /* no calls are made: while it opens, and at its end */
-    bool is_stalled;   /* the other loop does not turn */
-    int depth;         /* of calls in calls, in a walk */
-    weir_transport *t; /* on which calls are made, with a reference */
+    uint64_t seed;     /* for a walk */
+    size_t next;       /* the call to make first */
+    bool is_reached;   /* the moment was reached */
+    bool is_still;     /* no calls are made: during the start and at the end */
+    bool is_stalled;   /* the other loop does not run */
+    int depth;         /* nesting of calls, in a walk */
+    weir_transport *t; /* for the calls; a reference */
     weir_transport *child;
     weir_writer *writer;
-    struct weir_protocol_binding stream; /* of the writer */
-    weir_transport *known[PUBLIC_KNOWN]; /* to be aborted, with references */
+    struct weir_protocol_binding stream; /* protocol of the writer */
+    weir_transport *known[PUBLIC_KNOWN]; /* to be aborted; references */
     size_t known_count;
-    weir_transport *peer;       /* a sink; NULL: lost, or none */
-    int peer_fd;                /* -1: none */
+    weir_transport *peer;       /* a sink; NULL if lost or none */
+    int peer_fd;                /* -1 is none */
     const struct weir_buf *buf; /* inside data_received */
     weir_loop *buf_loop;
-    const struct public_call *call; /* that is being made, or was last */
-    unsigned int made, lost, moved; /* callbacks */
+    const struct public_call *call; /* the current or last call */
+    unsigned int made, lost, moved; /* counts of callbacks */
     unsigned int begun[PUBLIC_OPERATIONS];
     unsigned int done[PUBLIC_OPERATIONS];
-    bool is_taken; /* by a relay: its protocol has the callbacks */
+    bool is_taken; /* by a relay, whose protocol gets the callbacks */
     uint8_t memory[4096];
 };
 
-/* A loop and objects that live there as long as the test. */
+/* A loop, and objects on it that live as long as the test. */
 struct public_side {
     weir_loop *loop;
     weir_mailbox *mailbox;
     weir_server *server;
     weir_reader *reader;
-    weir_transport *spare[2]; /* a pair for a relay; NULL: taken by a scene */
+    weir_transport
+        *spare[2]; /* a pair for a relay; NULL once a scene has used it */
 };
 
 enum { PUBLIC_HERE, PUBLIC_THERE, PUBLIC_SIDES };
@@ -184,39 +185,40 @@ struct public_world {
     int listener;
     struct weir_address address; /* of the listener */
     int file;
-    weir_tls_context *client, *server; /* NULL: no TLS */
-    weir_tls_context *old_client;      /* of TLS 1.2 */
+    weir_tls_context *client, *server; /* NULL without TLS */
+    weir_tls_context *old_client;      /* for TLS 1.2 */
     weir_transport *sinks[PUBLIC_SINKS];
     size_t sink_count;
     weir_pending *pending;
     weir_transport *ret;
     weir_tls_session *session;
     uint64_t scenes, calls;
-    bool tells; /* each call, before it is made */
+    bool tells; /* prints each call before it is made */
 };
 
 extern struct public_scene scene;
 extern struct public_world public;
 
-/* The moment has come, for @t: makes the calls of the scene. */
+/* The moment is reached, with @t: makes the calls of the scene. */
 void public_reach(enum public_moment moment, weir_transport *t);
-/* One call, whose result is looked at: that result. */
+/* Makes one call and checks its result. Returns the result. */
 int64_t public_make_call(const struct public_call *call, weir_transport *t);
-/* The end of a scene aborts it. Takes a reference. */
+/* Lets the end of the scene abort a transport. Takes a reference. */
 void public_know(weir_transport *t);
-/* Makes the pairs that a scene has taken anew. */
+/* Replaces the pairs that a scene has used. */
 void public_make_spares(void);
 void public_turn(void);
 void public_turns(int count);
 #define PUBLIC_UNTIL(condition) TURN_UNTIL(public_turn(), condition)
 
-/* public_world.c: what all scenes of a test need; then the complaints. */
+/* public_world.c: runs a body with everything that scenes need, then prints the
+ * complaints. */
 void public_run(void (*body)(void));
-/* A call's result is not what its header lists. */
+/* Complains about a call whose result its header does not list. */
 void public_complain(const struct public_call *call, const char *what);
 
 /* public_kinds.c */
-/* Opens the connection of the scene; false: this machine has none such. */
+/* Opens the scene's connection. Returns false if this machine cannot. */
 bool public_open(void);
 void public_peer_send(size_t len);
 void public_peer_end(void);
@@ -224,9 +226,10 @@ void public_peer_leave(void);
 
 /* public_moments.c */
 bool public_has_moment(enum public_kind kind, enum public_moment moment);
-/* Begins TLS on both ends of a connection. The subject is what is above it. */
+/* Starts TLS on both ends of a connection. The subject becomes the upper
+ * transport. */
 void public_start_tls_on_both(void);
-/* Makes the moment come, once the connection is open. */
+/* Brings about the moment, once the connection is open. */
 void public_stimulate(void);
 
 /* public_protocols.c */
@@ -235,17 +238,17 @@ weir_factory_fn public_create;
 weir_exception_fn public_call_hook;
 weir_connect_done_fn public_opened;
 weir_relay_tap_fn public_tap;
-/* The protocol of ends that are aborted with their scene, unless they are
- * @spare. */
+/* Returns the protocol of ends that are aborted with their scene, unless they
+ * are @spare. */
 struct weir_protocol_binding public_sink(void *spare);
-/* The place of @t in the list of those ends. */
+/* Returns the entry of @t in the list of those ends. */
 weir_transport **public_find_sink(const weir_transport *t);
 
 /* ---- values: the expressions of public_calls.py ---- */
 
 extern uint8_t public_bytes[PUBLIC_BYTES];
 extern char public_room[128];
-extern const struct iovec public_pieces[3]; /* the sizes overflow */
+extern const struct iovec public_pieces[3]; /* their sizes overflow */
 struct public_side *public_side_of(const weir_transport *t);
 weir_transport *public_other(weir_transport *t);
 weir_mailbox *public_mailbox(weir_transport *t);

@@ -1,8 +1,8 @@
 /*
- * A guest that has nothing to do, and does not wake its host for it.
+ * An embedded loop that has nothing to do must not wake its host.
  *
- * What weir has closed may live on, in a child or under another number: it is
- * no work of the guest any more, whatever happens to it.
+ * A file that weir has closed may stay open in a child or under another number;
+ * its events no longer concern the loop.
  */
 #ifndef WEIR_TESTS_CONTRACT_QUIET_H
 #define WEIR_TESTS_CONTRACT_QUIET_H
@@ -17,7 +17,8 @@
 
 enum { QUIET_TURNS_MAX = 100, QUIET_WAIT_MS = 20 };
 
-/* Another descriptor of the same file, which stays when @fd is closed. */
+/* Returns another descriptor of the same file, which stays open when @fd is
+ * closed. */
 static inline int keep_file_of(int fd)
 {
     const int kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -25,7 +26,7 @@ static inline int keep_file_of(int fd)
     return kept;
 }
 
-/* The loop, whose descriptor a host waits for, comes to rest. */
+/* Expects that the embedded loop's descriptor is not ready. */
 static inline void expect_guest_rests(weir_loop *guest)
 {
     struct pollfd look = {.fd = weir_loop_get_fd(guest), .events = POLLIN};

@@ -1,9 +1,9 @@
 /*
  * The rig of the relays' tests: two subjects of the harness, and a relay.
  *
- * Each side has a peer of its own, which the test drives. The two subjects are
- * of any two makers, in one loop. When the relay has begun the recorder is no
- * longer the protocol, so a test asks the peers and the record.
+ * Each side has a peer, which the test drives. The two subjects may be of any
+ * two makers, on one loop. After the start of the relay the recorder is no
+ * longer the protocol, so a test checks the peers and the relay's record.
  */
 #ifndef WEIR_TESTS_CONTRACT_RELAY_RIG_H
 #define WEIR_TESTS_CONTRACT_RELAY_RIG_H
@@ -22,28 +22,28 @@ struct relayed {
     int done_err;
 };
 
-/* Calls @body for each pairing of two makers of which the first has the traits
- * @a and the second @b, and once more with relays that splice if the second is
- * a plain socket. The body begins a relay and waits for its end. */
+/* Calls @body for each pair of makers of which the first has the traits @a and
+ * the second the traits @b, and again with splicing relays if the second is a
+ * plain socket. The body starts a relay and waits for its end. */
 void relay_rig_pairings(unsigned int a, unsigned int b, bool small_buffers,
                         void (*body)(struct relayed *r));
-/* The same for plain sockets, with relays that splice alone. */
+/* Like relay_rig_pairings(), but only for plain sockets and splicing relays. */
 void relay_rig_splicing(unsigned int a, unsigned int b,
                         void (*body)(struct relayed *r));
-/* Calls @body for two TCP sockets. */
+/* Calls @body with two TCP sockets. */
 void relay_rig_run(void (*body)(struct relayed *r));
 
-/* Begins the relay of both; fails if it does not. */
+/* Starts the relay of both; fails if that fails. */
 void relay_rig_begin(struct relayed *r,
                      const struct weir_relay_options *options);
-/* weir_relay() with the rig's done and handle. */
+/* Calls weir_relay() with the rig's done callback and handle. */
 int relay_rig_try(struct relayed *r, const struct weir_relay_options *options);
-/* Waits for the end of the relay, and returns what done was told. */
+/* Waits for the end of the relay. Returns the error passed to done. */
 int relay_rig_end(struct relayed *r);
-/* One side's peer sends @len bytes in pieces, and the other one reads them. */
+/* One side's peer sends @len bytes in pieces, and the other peer reads them. */
 void relay_rig_move(struct rig *from, struct rig *to, uint64_t len,
                     size_t piece);
-/* What a peer sees at the end after any bytes: 0 or -errno. */
+/* Reads as a side's peer until the end. Returns 0 or -errno. */
 int relay_rig_end_of(struct rig *side);
 
 #endif

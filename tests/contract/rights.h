@@ -1,7 +1,7 @@
 /*
- * Bytes with descriptors, sent on a plain Unix socket.
+ * Sends bytes with descriptors on a plain Unix socket.
  *
- * The kernel takes them together, and at the other end they belong to the first
+ * The kernel accepts them together. At the other end they belong to the first
  * of the bytes.
  */
 #ifndef WEIR_TESTS_CONTRACT_RIGHTS_H
@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* As sendmsg(), to which @flags go too: musl's takes no WEIR_FDS_MAX
+/* Like sendmsg() with @flags. musl's sendmsg() does not accept WEIR_FDS_MAX
  * descriptors. */
 static inline ssize_t rights_send(int to, const void *data, size_t len,
                                   const int *fds, size_t count, int flags)

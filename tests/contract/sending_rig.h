@@ -1,8 +1,8 @@
 /*
- * Files whose bytes are the rig's pattern, and one sendfile at a time.
+ * Files that contain the rig's pattern, and one sendfile at a time.
  *
  * Byte n of a file is byte n of the pattern that the subject sends, so a part
- * of a file goes on where the writes have ended if its offset is rig->written.
+ * of a file continues after the writes if its offset is rig->written.
  */
 #ifndef WEIR_TESTS_CONTRACT_SENDING_RIG_H
 #define WEIR_TESTS_CONTRACT_SENDING_RIG_H
@@ -11,7 +11,7 @@
 
 #include <weir/sendfile.h>
 
-/* What done was told of the file that is being sent. */
+/* What done reported about the file being sent. */
 struct sending {
     struct rig *rig;
     int calls;
@@ -22,29 +22,30 @@ struct sending {
 
 extern struct sending sending;
 
-/* A file of @size bytes on the disk of the build folder, which has no name. */
+/* Creates an unnamed file of @size bytes on the disk of the build folder. */
 int pattern_file(uint64_t size);
-/* The same; the end of the round closes it. */
+/* Like pattern_file(); the end of the round closes it. */
 int own_file(struct rig *rig, uint64_t size);
 
-/* Takes the file out of the page cache; false where that is not possible. */
+/* Drops the file from the page cache. Returns false if that is not possible. */
 bool make_cold(int fd);
 
-/* Pages of the file in the cache; -1: not known. */
+/* Returns the number of the file's pages in the cache, or -1 if unknown. */
 int64_t count_cached(int fd);
 
-/* Sends from rig->written on. */
+/* Sends the file, starting at rig->written. */
 void begin_sending(struct rig *rig, int fd, uint64_t count);
-/* The same with all of an own_file(). */
+/* Sends all of an own_file(). */
 int send_own_file(struct rig *rig, uint64_t size);
 
-/* Until done is called, while the peer does not read. */
+/* Waits until done is called, while the peer does not read. */
 void wait_done(struct rig *rig);
 
-/* Reads as the peer until done is called, and what was sent until then. */
+/* Reads as the peer until done is called, and then everything sent until then.
+ */
 void read_until_done(struct rig *rig);
 
-/* A write and a close of the subject, which the peer reads to the end. */
+/* Writes and closes the subject; the peer reads to the end. */
 void expect_usable(struct rig *rig);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * Rows of no_thread.c: some bytes are read from, or many are written to, a
- * pipe, a FIFO, a terminal and its master, a file, and one that is opened to
- * append; and a FIFO whose permissions keep the process from opening it again.
- * Each is 0, or an error.
+ * Rows of no_thread.c: reads some bytes from, or writes many to, a pipe, a
+ * FIFO, a terminal and its master, a file, and a file opened for appending; and
+ * a FIFO whose permissions keep the process from opening it again.
+ *
+ * Each returns 0 or an error.
  */
 #ifndef WEIR_TESTS_CONTRACT_SHORTAGE_PIPES_H
 #define WEIR_TESTS_CONTRACT_SHORTAGE_PIPES_H
@@ -25,7 +26,7 @@ int shortage_read_regular(weir_loop *loop);
 int shortage_write_regular(weir_loop *loop);
 int shortage_read_appended(weir_loop *loop);
 int shortage_write_appended(weir_loop *loop);
-/* To a file that has reached its limit, and to a FIFO without a reader. */
+/* Writes to a file at its size limit, and to a FIFO without a reader. */
 int shortage_write_beyond(weir_loop *loop);
 int shortage_write_broken(weir_loop *loop);
 

@@ -1,9 +1,10 @@
 /*
- * A process that may make no thread, as a service whose limit is reached: by
- * RLIMIT_NPROC, which does not hold for root, or by the limit of a group of
- * processes (pids.max, which is TasksMax of systemd), which does.
+ * A process that cannot create threads, like a service at its limit: with
+ * RLIMIT_NPROC, which does not apply to root, or with the pids.max limit of a
+ * cgroup (TasksMax of systemd), which does.
  *
- * The limit is lifted before the test ends: the check for leaks makes a thread.
+ * The limit is lifted before the test ends, because the check for leaks creates
+ * a thread.
  */
 #ifndef WEIR_TESTS_CONTRACT_SHORTAGE_RIG_H
 #define WEIR_TESTS_CONTRACT_SHORTAGE_RIG_H
@@ -12,21 +13,21 @@
 
 enum shortage { OF_PROCESSES, OF_A_GROUP, SHORTAGES };
 
-/* A folder that the test may write to, below /tmp; its name. */
+/* Path of a folder below /tmp that the test may write to. */
 extern char shortage_folder[64];
 
-/* Runs @body as the main task of a loop on which the shortage can begin; skips
- * the test where it cannot be made. */
+/* Runs @body as the main task of a loop in which the shortage can be started;
+ * skips the test if it cannot. */
 void shortage_run(enum shortage shortage, task_body_fn *body);
 
-/* No thread can be made from now on; any number can. */
+/* Start and end the shortage. */
 void shortage_begin(void);
 void shortage_end(void);
 
-/* How often the loop's exception hook was told of a lack of threads. */
+/* How often the loop's exception hook was called for a lack of threads. */
 extern int shortage_told;
 
-/* A name in the folder. */
+/* Returns the path of a name in the folder. */
 const char *shortage_path(const char *name);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * A descriptor whose last close waits.
+ * A descriptor whose last close blocks.
  *
- * A TCP socket with bytes that its peer does not read, and SO_LINGER: whoever
- * closes it last waits until they are read, or for an hour.
+ * It is a TCP socket with SO_LINGER and bytes that its peer does not read: the
+ * last close waits until they are read, or for an hour.
  */
 #ifndef WEIR_TESTS_CONTRACT_SLOW_CLOSE_H
 #define WEIR_TESTS_CONTRACT_SLOW_CLOSE_H
@@ -16,7 +16,7 @@
 
 static uint8_t slow_close_bytes[65536];
 
-/* The socket; *ret_far is its peer. */
+/* Returns the socket; *ret_far is its peer. */
 static inline int slow_close_open(int *ret_far)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
@@ -27,7 +27,7 @@ static inline int slow_close_open(int *ret_far)
     const int few = 4096;
     const int more = sizeof(slow_close_bytes);
 
-    /* What waits to be sent must not find room at the peer, ever, and not take
+    /* The unsent bytes must never fit into the peer's buffer, and must not be
      * megabytes. */
     expect_eq(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &few, sizeof(few)),
               0);
@@ -48,8 +48,8 @@ static inline int slow_close_open(int *ret_far)
     return near;
 }
 
-/* Reads some, or waits: true at the end of the stream, which only a close
- * brings: that has ended. */
+/* Reads some bytes, or waits. Returns true at the end of the stream, which
+ * shows that the close has ended. */
 static inline bool slow_close_read(int far)
 {
     if (read(far, slow_close_bytes, sizeof(slow_close_bytes)) > 0) {
@@ -59,8 +59,8 @@ static inline bool slow_close_read(int far)
     return true;
 }
 
-/* The loop's own completions may cut the wait of a close on its thread short,
- * but not of so many. */
+/* The loop's own completions may interrupt the wait of a close on its thread,
+ * but not of this many. */
 enum { SLOW = 8 };
 
 struct slow {
@@ -74,7 +74,7 @@ static inline void slow_open(struct slow *slow, int ret[SLOW])
     }
 }
 
-/* Returns when all are closed, in whichever order. */
+/* Returns when all are closed, in any order. */
 static inline void slow_let_end(struct slow *slow)
 {
     struct pollfd waits[SLOW];

@@ -1,9 +1,8 @@
 /*
- * Tasks that make calls on sockets of the program, each one call, and what
- * became of it.
+ * Tasks that each make one call on a socket of the program, and its result.
  *
- * TASK() opens the loop of loop_rig.h and a socket pair that blocks, and runs a
- * test's body as the main task.
+ * TASK() opens the loop of loop_rig.h and a socket pair that blocks, and runs
+ * the test's body as the main task.
  */
 #ifndef WEIR_TESTS_CONTRACT_SOCK_RIG_H
 #define WEIR_TESTS_CONTRACT_SOCK_RIG_H
@@ -18,15 +17,15 @@ enum { LARGE = 4 << 20 };
 
 extern struct test_allocator memory; /* of the loop */
 extern int ends[2];
-extern int returned; /* calls that have returned */
+extern int returned; /* number of calls that have returned */
 extern char large[LARGE];
 
-/* One call of a task, and what became of it. */
+/* One call of a task, and its result. */
 struct call {
     int fd;
     char bytes[64];
     ssize_t result;
-    int order; /* in which it returned, from 1 */
+    int order; /* position among the returned calls, from 1 */
     struct weir_address address;
 };
 
@@ -37,11 +36,11 @@ struct sending {
     int result;
 };
 
-/* Runs the body of a TASK(), which knows one name for this; child_rig.c, which
- * all programs have, has a function of that name. */
+/* Runs the body of a TASK(), which uses this one name. child_rig.c, which all
+ * programs have, defines a function of that name. */
 #define rig_run_body sock_run_body
 void sock_run_body(void (*body)(void));
-/* On each round of a walk, see walk.h. */
+/* Runs a body in each round of a walk; see walk.h. */
 uint64_t walk_main(void (*body)(void));
 weir_task *spawn(weir_task_fn *fn, void *arg);
 int join(weir_task *task);

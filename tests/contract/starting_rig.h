@@ -1,9 +1,9 @@
 /*
  * The rig of the tests of start_tls.
  *
- * Two sides of one connection in one loop, over TCP or over a Unix pair, each
- * a transport with a protocol that writes down what happens to it; or one side,
- * and a plain descriptor that the test drives. Both begin in plain text.
+ * Two sides of one connection on one loop, over TCP or a Unix pair: each is a
+ * transport with a protocol that records its events. Or one side, and a plain
+ * descriptor that the test uses. Both start in plain text.
  *
  *     STARTING(start_tls, both_sides_go_on_with_tls)
  *     {
@@ -31,26 +31,27 @@ struct starting;
 struct side {
     struct starting *rig;
     bool is_server;
-    weir_transport *plain;      /* a reference: as it was made */
-    weir_transport *t;          /* a reference: the one of now */
-    char notes[STARTING_NOTES]; /* "made data eof lost" */
-    uint8_t *received;          /* of STARTING_ROOM bytes */
+    weir_transport *plain; /* a reference to the transport as it was made */
+    weir_transport *t;     /* a reference to the current transport */
+    char notes[STARTING_NOTES]; /* such as "made data eof lost" */
+    uint8_t *received;          /* STARTING_ROOM bytes */
     size_t received_len;
     int lost_err;
     bool is_lost;
     int done_count;
     int done_err;
-    /* Called by data_received; NULL: it keeps the bytes. */
+    /* Called by data_received. NULL keeps the bytes. */
     int (*data_received)(struct side *side, const struct weir_buf *buf);
 };
 
 struct starting {
-    const struct weir_allocator *allocator; /* of the loop; NULL: the default */
+    const struct weir_allocator
+        *allocator; /* for the loop; NULL means the default */
     weir_loop *loop;
     bool over_unix;
     struct side client;
     struct side server;
-    int peer; /* instead of one of the two; -1: none */
+    int peer; /* instead of one of the sides; -1 is none */
     weir_tls_context *client_context;
     weir_tls_context *server_context;
     struct weir_tls_settings client_tls;
@@ -68,22 +69,22 @@ void starting_rounds(void (*body)(struct starting *s));
 void starting_lone_servers(void (*body)(struct starting *s));
 void starting_lone_clients(void (*body)(struct starting *s));
 
-/* A test of a body with both sides, with its @s. */
+/* A test of a body with both sides; its parameter is @s. */
 #define STARTING(suite, name, s)                                               \
     UNIT_IN(suite, name, starting_rounds, struct starting *s)
 
 /* ---- one side ---- */
 
-/* start_tls, with bytes that were not used. */
+/* Calls start_tls with received bytes that were not used. */
 int starting_try(struct side *side, const struct weir_buf *initial,
                  size_t count);
-/* It must succeed. */
+/* Calls start_tls, which must succeed. */
 void starting_upgrade(struct side *side);
-/* Both do, and their handshakes. */
+/* Upgrades both sides, and waits for their handshakes. */
 void starting_upgrade_both(struct starting *s);
 void starting_note(struct side *side, const char *what);
 void starting_write(struct side *side, const char *text);
-/* True when it received just that. */
+/* Returns true if the side has received exactly this text. */
 bool starting_has(const struct side *side, const char *text);
 
 /* ---- waiting ---- */
@@ -91,18 +92,20 @@ bool starting_has(const struct side *side, const char *text);
 void starting_wait_done(struct side *side);
 void starting_wait_lost(struct side *side);
 void starting_wait_received(struct side *side, size_t len);
-/* Until @what is among its notes. */
+/* Waits until @what is in the side's notes. */
 void starting_wait_note(struct side *side, const char *what);
-/* Until the other side's kernel has what @side has sent, after some turns. */
+/* Waits until the other side's kernel has the bytes that @side has sent, after
+ * some iterations. */
 void starting_wait_arrived(struct side *side);
 void starting_turns(struct starting *s, int count);
-/* Closes both and waits for their loss. */
+/* Closes both sides and waits for their loss. */
 void starting_end(struct starting *s);
 
 /* ---- the peer ---- */
 
 void starting_peer_send(struct starting *s, const void *data, size_t len);
-/* Reads up to @size bytes, at least one; 0 at the end. Loop turns run. */
+/* Reads up to @size bytes, at least one, or 0 at the end. The loop turns while
+ * it waits. */
 size_t starting_peer_read(struct starting *s, void *buf, size_t size);
 
 #endif

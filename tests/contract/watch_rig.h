@@ -1,9 +1,9 @@
 /*
- * Callbacks that watch descriptors, and note how often they were called.
+ * Callbacks that watch descriptors and count their calls.
  *
- * A struct watcher is the argument of watched(), which fails the test when it
- * is called twice in one turn. The loop is that of loop_rig.h, and `watch_ends`
- * a socket pair that does not block.
+ * A struct watcher is the argument of watched(), which fails the test if it is
+ * called twice in one iteration. The loop is from loop_rig.h; `watch_ends` is a
+ * non-blocking socket pair.
  */
 #ifndef WEIR_TESTS_CONTRACT_WATCH_RIG_H
 #define WEIR_TESTS_CONTRACT_WATCH_RIG_H
@@ -12,15 +12,15 @@
 
 extern int watch_ends[2];
 
-/* What one callback has seen, and does. */
+/* What one callback has seen, and what it does. */
 struct watcher {
     int fd;
     int calls;
-    uint64_t turn; /* of the last call */
-    bool takes;    /* reads what is there */
-    bool stops;    /* the loop, when it is called */
-    int remove_fd; /* its reader is removed; 0: none */
-    bool removed;  /* the result of that */
+    uint64_t turn; /* iteration of the last call */
+    bool takes;    /* reads available bytes */
+    bool stops;    /* stops the loop when called */
+    int remove_fd; /* removes this descriptor's reader; 0 is none */
+    bool removed;  /* result of that removal */
 };
 
 void watched(void *arg);
@@ -29,17 +29,17 @@ void add_reader(struct watcher *watcher);
 void add_writer(struct watcher *watcher);
 void make_turns(int count);
 
-/* Told to the exception hook. */
+/* Calls of the exception hook. */
 extern int exception_count;
 extern int exception_err;
 
 void open_watching(void);
 void close_watching(void);
-/* A test between the two. */
+/* Runs a test's body between opening and closing. */
 void with_watching(void (*body)(void));
 
 void send_byte(int fd);
-/* As much as there is room for, or bytes. */
+/* Write as many bytes as fit, and read all available bytes. */
 void fill(int fd);
 void empty(int fd);
 
