@@ -1,10 +1,10 @@
 /*
  * A delivery without a connection, and protocols that act when they are called.
  *
- * The transport is a table with `doom` and a binding, and its loop is no more
- * than what a callback looks at. Bytes are given as copies of a row of numbers,
- * so that a byte that is lost, doubled or out of order is seen at once. The
- * protocols pause, end, fail or switch, as the test says before.
+ * The transport is a table with `doom` and a binding; its loop has only the
+ * fields that a callback reads. Received bytes are copies of a row of numbers,
+ * so that lost, duplicated and reordered bytes are noticed. The protocols
+ * pause, end, fail or switch, as set by the test.
  */
 #ifndef WEIR_TESTS_UNIT_DELIVERY_RIG_H
 #define WEIR_TESTS_UNIT_DELIVERY_RIG_H
@@ -17,22 +17,22 @@ enum act {
     ACT_NONE,
     ACT_PAUSE,
     ACT_PAUSE_IN_NEED, /* and the next allocation fails */
-    ACT_SHUT,          /* as close() does */
-    ACT_SWITCH,        /* to the protocol of the other kind */
+    ACT_SHUT,          /* like close() */
+    ACT_SWITCH,        /* to a protocol of the other kind */
     ACT_FAIL,
 };
 
 extern struct test_allocator allocator;
-extern struct wr_pool pool; /* only what leases of copies need */
+extern struct wr_pool pool; /* only for leases of copies */
 extern struct wr_account account;
 extern weir_loop loop;
 extern weir_transport transport;
 extern struct wr_delivery delivery;
 
-extern uint8_t row[4096]; /* the bytes that arrive, as numbers */
-extern size_t seen_len;   /* how many of them the protocols were shown */
+extern uint8_t row[4096]; /* the received bytes, as numbers */
+extern size_t seen_len;   /* how many of them were passed to the protocols */
 extern size_t arrived_len;
-extern size_t memory_size; /* of the buffered protocol */
+extern size_t memory_size; /* memory of the buffered protocol */
 extern bool is_lent;
 extern int given_back_count;
 extern int doom_count;
@@ -48,16 +48,17 @@ extern const struct weir_protocol buffered_protocol;
 void setup(const struct weir_protocol *protocol);
 void set_binding(const struct weir_protocol *protocol);
 
-/* Everything is given back, whatever the test left. */
+/* Releases everything, whatever the test has left. */
 void teardown(void);
 
-/* The next @len bytes of the row. True when they are held. */
+/* Receives the next @len bytes of the row. Returns true if they are held. */
 bool arrive(size_t len);
 
-/* The protocol wants more, and the owner's step runs. */
+/* The protocol resumes reading, and the owner's step runs. */
 void resume(void);
 
-/* The protocols have seen the first @len bytes of the row, and no other. */
+/* Expects that the protocols have seen exactly the first @len bytes of the row.
+ */
 void expect_seen(size_t len);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Random numbers for unit tests, from a seed that is told and taken back.
+ * Random numbers for unit tests, with a seed that is printed and accepted.
  *
  * The seed comes from the environment variable WEIR_TEST_SEED, or from the
- * clock; it is printed either way, so that a failure can be repeated. The
- * generator is splitmix64: small, and good enough to choose cases with.
+ * clock. It is always printed, so that a failure can be repeated. The generator
+ * is splitmix64: small, and good enough for test cases.
  */
 #ifndef WEIR_TESTS_UNIT_RANDOM_H
 #define WEIR_TESTS_UNIT_RANDOM_H
@@ -43,7 +43,7 @@ static inline uint64_t unit_random_next(struct unit_random *self)
     return mixed ^ (mixed >> 31);
 }
 
-/* A number below @bound, which is not 0. */
+/* Returns a number below @bound, which is not 0. */
 static inline uint64_t unit_random_below(struct unit_random *self,
                                          uint64_t bound)
 {

@@ -1,16 +1,16 @@
 /*
- * The registers that survive a call, filled and looked at.
+ * Fills and checks the registers that a call must preserve.
  *
- * One function in assembly for each machine that switch.S knows; elsewhere
- * REGISTERS is not defined.
+ * There is an assembly function for each machine that switch.S supports. On
+ * other machines REGISTERS is not defined.
  */
 #ifndef WEIR_TESTS_UNIT_REGISTERS_H
 #define WEIR_TESTS_UNIT_REGISTERS_H
 
 #include <stdint.h>
 
-/* Fills the registers with values from @value on, calls @call(@arg) and writes
- * what they hold then to @ret. The caller's come back from the stack. */
+/* Fills the registers with @value and the following numbers, calls @call(@arg)
+ * and writes their contents to @ret. Restores the caller's registers. */
 void fill_registers(uint64_t value, void (*call)(void *), void *arg,
                     uint64_t *ret);
 

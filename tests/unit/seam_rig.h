@@ -1,7 +1,9 @@
 /*
- * What the tests of the seam share: a ring, a connection on it, and the results
- * of a turn. UNIT() runs a body on each machine (seam_machine.h), with the
- * connection made and an idle operation.
+ * What the tests of the ring interface share: a ring, a connection on it, and
+ * the results of an iteration.
+ *
+ * UNIT() runs a body on each machine (seam_machine.h), with an established
+ * connection and an idle operation.
  */
 #ifndef WEIR_TESTS_UNIT_SEAM_RIG_H
 #define WEIR_TESTS_UNIT_SEAM_RIG_H
@@ -29,49 +31,50 @@ struct result {
 };
 
 extern struct wr_uring *uring;
-extern struct result results[RESULT_MAX]; /* of the last turn */
+extern struct result results[RESULT_MAX]; /* results of the last iteration */
 extern int result_count;
 extern uint8_t bufs[BUF_COUNT][BUF_SIZE];
-extern int ends[2]; /* of one connection: accepted, connected; -1: closed */
+extern int ends[2]; /* accepted, connected; -1 if closed */
 
 void on_each_machine(void (*body)(struct wr_op *op));
 
-/* The operation of a body, for a file. */
+/* The body's operation, as a file operation. */
 static inline struct wr_file_op *of_file(struct wr_op *op)
 {
     return wr_container_of(op, struct wr_file_op, base);
 }
 
-/* The function of operations. */
+/* Callback of the operations. */
 void note(struct wr_op *op, int32_t res, uint32_t flags);
 
-/* One enter that waits for a completion at most so long, and all that came. */
+/* Enters the kernel once, waits at most this long for a completion, and handles
+ * all completions. */
 void turn(uint64_t timeout_ns);
 
-/* Turns until the operation has ended; returns its last result. */
+/* Turns until the operation has ended. Returns its last result. */
 int32_t ended(const struct wr_op *op);
 
-/* Makes the ring of buffers, and adds the first @count. */
+/* Creates the ring of buffers, and adds the first @count. */
 void provide(int count);
 
 struct sockaddr_in listen_at(int *ret_fd);
 
-/* Makes a connection by an accept that waits, and a connect. */
+/* Makes a connection with a pending accept and a connect. */
 void connect_ends(void);
 
 void send_at(int end, const char *text);
-/* From the connected end, without a turn. */
+/* Sends from the connecting end, without an iteration. */
 void send_now(const char *text);
 
-/* 1: it is, within this time. */
+/* Returns 1 if the descriptor is readable within this time. */
 int is_readable(int fd, int wait_ms);
 
-/* Some turns later waits last: each may end early, but no more than @most in 20
- * milliseconds. */
+/* After some iterations, expects that waits last: each may end early, but at
+ * most @most in 20 milliseconds. */
 void expect_waits(int most);
 void expect_no_spin(void);
 
-/* Of the accepted end, into a provided buffer. */
+/* Prepares a receive of the accepted end into a provided buffer. */
 void prep_recv(struct wr_op *op, bool once);
 
 #endif

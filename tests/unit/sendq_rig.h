@@ -1,9 +1,9 @@
 /*
- * A send queue, the memory that it lives on, and a model of it.
+ * A send queue, its memory, and a model of it.
  *
- * The model is two numbers: how many bytes were written and how many the kernel
- * has taken. Byte i of the stream is a function of i, so the queue is right
- * when what it names are the bytes from the one number to the other.
+ * The model has two numbers: how many bytes were written and how many the
+ * kernel has accepted. Byte i of the stream is a function of i, so the queue is
+ * right if it contains the bytes from the second number to the first.
  */
 #ifndef WEIR_TESTS_UNIT_SENDQ_RIG_H
 #define WEIR_TESTS_UNIT_SENDQ_RIG_H
@@ -17,7 +17,7 @@
 #include <errno.h>
 
 #define VECTOR_MAX 4096u
-/* Room of the smallest and of the largest block of copies. */
+/* Space in the smallest and in the largest block of copies. */
 #define OVERHEAD   (sizeof(struct wr_block) + sizeof(struct wr_chunk))
 #define FIRST_ROOM (4096u - OVERHEAD)
 #define LARGE_ROOM (65536u - OVERHEAD)
@@ -30,30 +30,30 @@ extern struct wr_sendq queue;
 extern struct wr_account account;
 extern uint64_t written;
 extern uint64_t taken;
-extern uint64_t refs_out;     /* pieces by reference not released yet */
-extern uint64_t released_sum; /* bytes of those that were */
+extern uint64_t refs_out; /* pieces by reference that are not released yet */
+extern uint64_t released_sum; /* bytes of released pieces */
 
 void setup(void);
 
-/* Everything is given back, whatever the test left in the queue. */
+/* Releases everything, whatever the test has left in the queue. */
 void teardown(void);
 
 /* ---- the ways to write ---- */
 
-/* One write of @len bytes in pieces of all sizes, empty ones among them. */
+/* Writes @len bytes in pieces of all sizes, including empty ones. */
 int copy(size_t len);
 
-/* A copy of one piece, as most writes are. */
+/* Writes a copy of one piece, like most writes. */
 int append_one(size_t len);
 int ref(size_t len);
 
-/* Only the middle of the leased bytes is sent. */
+/* Writes a lease, of which only the middle is sent. */
 int lease(size_t len);
 void consume(uint64_t bytes);
 
 /* ---- checks that hold at any time ---- */
 
-/* Gathers under two limits; what is named must be the next bytes. */
+/* Gathers with two limits, and checks that the pieces are the next bytes. */
 uint64_t check_gather(uint32_t max_count, uint64_t max_bytes);
 void check(void);
 

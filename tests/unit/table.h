@@ -1,8 +1,8 @@
 /*
  * The part of a transport's table that a test of one module never calls.
  *
- * A table must be whole where its transport is made. The test gives the entries
- * that it looks at, among them `abort`, `abandon`, `check` and `free`.
+ * A table must be complete when its transport is made. The test defines the
+ * entries that it checks, for example `abort`, `abandon`, `check` and `free`.
  */
 #ifndef WEIR_TESTS_UNIT_TABLE_H
 #define WEIR_TESTS_UNIT_TABLE_H

@@ -1,9 +1,9 @@
 /*
- * A library that finds all certificates of peers good, whatever it says of them
- * itself, and hands them to weir; or that does not ask weir.
+ * A TLS library that accepts all peer certificates itself and passes them to
+ * weir, or that does not call weir.
  *
- * The program is linked so that weir's callback is given to a file for each
- * library (tls_unasked_openssl.c, tls_unasked_wolfssl.c), and by it to the
+ * The program is linked so that weir's callback goes to a file for each library
+ * (tls_unasked_openssl.c, tls_unasked_wolfssl.c), which passes it to the
  * library.
  */
 #ifndef WEIR_TESTS_UNIT_TLS_UNASKED_H
@@ -13,7 +13,7 @@
 
 extern bool tls_is_unasked; /* weir's callback is not called */
 
-/* The library calls for a client without a certificate, too. */
+/* True if the library also calls it for a client without a certificate. */
 extern const bool tls_asks_about_none;
 
 #endif

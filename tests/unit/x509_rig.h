@@ -1,8 +1,9 @@
 /*
- * Certificates that are made of their parts, of which a test changes some.
+ * Certificates made from parts, some of which a test changes.
  *
- * A part is bytes by value, so that parts can be written as expressions. The
- * signature is no signature: the reader does not verify it.
+ * A part is a value with its bytes, so that parts can be written as
+ * expressions. The signature is not valid, because the reader does not verify
+ * it.
  */
 #ifndef WEIR_TESTS_UNIT_X509_RIG_H
 #define WEIR_TESTS_UNIT_X509_RIG_H
@@ -15,7 +16,7 @@ struct part {
     size_t size;
 };
 
-/* These parts behind each other. */
+/* Joins parts. */
 struct part part_join(int count, const struct part *parts);
 
 #define JOIN(...)                                                              \
@@ -26,12 +27,12 @@ struct part part_bytes(const void *data, size_t size);
 
 #define BYTES(text) part_bytes(text, sizeof(text) - 1)
 
-/* An element of this tag. */
+/* Makes an element with this tag. */
 struct part part_wrap(uint8_t tag, struct part inside);
 
 #define SEQUENCE(...) part_wrap(0x30, JOIN(__VA_ARGS__))
 
-/* An extension under 2.5.29. */
+/* Makes an extension below 2.5.29. */
 struct part part_extension(uint8_t number, bool is_critical, struct part value);
 
 struct part part_curve_key(struct part curve);
@@ -44,20 +45,20 @@ struct parts {
     struct part version;
     struct part algorithm;
     struct part key;
-    struct part extensions; /* as they follow each other; none: no list */
-    struct part behind;     /* bytes behind their list */
-    struct part outside;    /* the algorithm outside of what is signed */
+    struct part extensions; /* as they follow each other; none means no list */
+    struct part behind;     /* bytes after their list */
+    struct part outside;    /* the algorithm outside the signed part */
     struct part not_after;
     struct part signature;
 };
 
-/* A certificate that is read, without extensions. */
+/* Returns the parts of a valid certificate without extensions. */
 struct parts parts_good(void);
 
 struct part parts_make(const struct parts *parts);
 
-/* Reads the certificate of the parts, and that of the good ones with these
- * extensions. What is read is good until the next call. */
+/* Parse the certificate of the parts, and the certificate of parts_good() with
+ * these extensions. The result is valid until the next call. */
 int parts_read(const struct parts *parts, struct wr_x509 *ret);
 int parts_read_extended(struct part extensions, struct wr_x509 *ret);
 
