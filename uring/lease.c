@@ -175,7 +175,9 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
     return lease;
 }
 
-/* A block is pinned and charged as a whole. */
+/* Returns true if @len kept bytes of the lease may stay in place. A block is
+ * pinned and charged as a whole, so its bytes stay if they are all or at least
+ * half of it. */
 static bool lease_may_stay(const weir_lease *lease, size_t len)
 {
     if (lease->buf) {

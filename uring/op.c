@@ -173,7 +173,8 @@ void wr_op_abandon(struct wr_uring *uring, struct wr_op *op)
     }
 }
 
-/* The cancel request has no owner; the completion of @op has the result. */
+/* Submits a cancel request, which has no owner; the completion of @op has the
+ * result. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
 {
     if (!op->in_flight || !uring->ring) {

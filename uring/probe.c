@@ -251,8 +251,9 @@ static bool probe_send_vectorized(struct io_uring *uring, const int fds[2])
            memcmp(got, "abc", 3) == 0;
 }
 
-/* qemu-user accepts every advice and follows few. Only a guard makes the kernel
- * refuse to populate the page. */
+/* Tries MADV_GUARD_INSTALL. qemu-user accepts every advice and follows few, so
+ * also checks that the page cannot be populated, which only a guard
+ * prevents. */
 static bool probe_guard_install(void)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -400,9 +401,9 @@ static void probe_apply_mask(struct wr_features *ret, uint32_t found)
     ret->masked = found & mask;
 }
 
-/* The poll engine has these three without the kernel. weir's worker threads
- * wait for pipes like the kernel's. A receive counts its bytes and consumes
- * only the filled part of a buffer. */
+/* Adds three features that the poll engine has on every kernel: its worker
+ * threads wait for pipes (ASYNC_RETRY), and its receives count their bytes
+ * (RECV_CREDIT) and consume only the filled part of a buffer (BUF_INC). */
 void wr_probe_machine(struct wr_features *ret)
 {
     probe_apply_mask(

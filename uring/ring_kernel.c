@@ -384,8 +384,8 @@ static uint32_t ring_kernel_reap(struct wr_ring *base, struct wr_cqe *ret,
     return count;
 }
 
-/* liburing 2.9 leaves the old SQEs mapped; see probe_find_features() in
- * probe.c. */
+/* Unmaps the old SQEs after a resize, which liburing 2.9 leaves mapped; see
+ * probe_find_features() in probe.c. */
 static void ring_kernel_unmap_entries(void *entries, uint32_t count)
 {
     if (io_uring_major_version() == 2 && io_uring_minor_version() == 9) {
@@ -393,7 +393,8 @@ static void ring_kernel_unmap_entries(void *entries, uint32_t count)
     }
 }
 
-/* The kernel refuses to resize while overflowed CQEs are pending. */
+/* Enlarges the completion queue after an overflow, once the queue was drained:
+ * the kernel refuses to resize it while overflowed CQEs are pending. */
 static bool ring_kernel_handle_overflow(struct wr_ring *base)
 {
     struct wr_ring_kernel *ring = ring_kernel_of(base);
@@ -486,7 +487,7 @@ static void ring_kernel_commit_buffers(struct wr_ring *base)
     }
 }
 
-/* A request keeps its file and does not need the descriptor. */
+/* Does nothing: a request holds its file and does not need the descriptor. */
 static void ring_kernel_forget(struct wr_ring *base, int fd)
 {
     wr_assert(ring_kernel_of(base)->enabled);

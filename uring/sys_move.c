@@ -28,7 +28,8 @@ static bool sys_move_is_refused(int err)
     return err == -EPERM || err == -ENOSYS;
 }
 
-/* A filter may allow readv() but not read(), or writev() but not write(). */
+/* Falls back to readv(), because a filter may allow readv() but not read(), or
+ * writev() but not write(). */
 int32_t wr_sys_pipe_read(int fd, void *buf, size_t len)
 {
     const struct iovec iov = {.iov_base = buf, .iov_len = len};
@@ -198,7 +199,8 @@ int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
                         : sys_move_write_blocked(fd, iov, count);
 }
 
-/* sendfile() and splice() have no non-blocking flag for one call. */
+/* Needed because sendfile() and splice() have no non-blocking flag for one
+ * call. */
 int wr_sys_begin_nonblock(int fd)
 {
     const int flags = fcntl(fd, F_GETFL);

@@ -492,7 +492,8 @@ static void wake_run_nothing(void *arg)
     (void)arg;
 }
 
-/* Cancelled posts stay in the list: count and order do not change. */
+/* Cancels posts in a list. They stay in the list, so that count and order do
+ * not change. */
 static size_t wake_cancel_in(struct wr_wake_item *item, void (*run)(void *arg),
                              const void *arg)
 {

@@ -193,7 +193,8 @@ static int32_t work_move_staged(const struct io_uring_sqe *sqe,
     return work_result(splice(stage[0], NULL, sqe->fd, NULL, (size_t)put, 0));
 }
 
-/* A splice already has such a pipe. */
+/* Makes a read or a write of a pipe through a stage. A splice is made directly,
+ * because one of its ends is such a pipe already. */
 static int32_t work_move_pipe(const struct io_uring_sqe *sqe)
 {
     int stage[2];

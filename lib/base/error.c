@@ -218,7 +218,8 @@ static struct entry error_kernel(int number)
 #endif
 }
 
-/* Positive numbers are counts; below -4095 there is no errno. */
+/* Returns true if @err is a negative errno of the kernel. Positive numbers are
+ * counts, and numbers below -4095 are weir's own codes or unknown. */
 static bool error_is_kernel(int err)
 {
     return err < 0 && err >= -4095;

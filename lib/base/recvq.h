@@ -272,7 +272,8 @@ WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
  * false if the first segment has none before its last byte. */
 WEIR_MUST_USE bool wr_recvq_find_newline(struct wr_recvq *q);
 
-/* Returns the length of the first line, whose newline is the window's next. */
+/* Returns the length of the first line. Its newline is the next one in the
+ * window. */
 static inline size_t wr_recvq_line_len(const struct wr_recvq *q)
 {
     const size_t until = (size_t)(q->window_end - q->head->data);

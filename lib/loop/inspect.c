@@ -291,8 +291,9 @@ static void inspect_dump(const weir_loop *loop, FILE *out)
     }
 }
 
-/* Standard error has no buffer: a dump written there directly would come in
- * pieces, between which other threads and processes write. */
+/* Writes the dump to memory first, and then to @out in one call. Standard error
+ * has no buffer, so a dump written there directly would come in pieces, between
+ * which other threads and processes write. */
 void weir_loop_dump(const weir_loop *loop, FILE *out)
 {
     char *text = NULL;

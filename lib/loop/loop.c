@@ -206,7 +206,8 @@ static void loop_run_before_ends(weir_loop *loop)
     }
 }
 
-/* A turn end that adds itself again runs in the next iteration. */
+/* Runs the turn ends of this iteration. A turn end that adds itself again runs
+ * in the next iteration. */
 static inline void loop_run_turn_ends(weir_loop *loop)
 {
     struct wr_list batch;

@@ -134,10 +134,11 @@ static void signal_give_back(int signum)
     }
 }
 
-/* The process's signal handler. Perhaps no loop wants the signal any more:
- * another thread has restored the action meanwhile, or the program has saved
- * this handler and set it again. Then drops the signal and restores the
- * previous action for the next one. */
+/* The process's signal handler. Passes the signal to each loop that wants it.
+ * If no loop wants it any more, drops the signal and restores the previous
+ * action for the next one. This happens if another thread has restored the
+ * action meanwhile, or if the program has saved this handler and set it
+ * again. */
 static void signal_arrived(int signum)
 {
     const int before = errno;

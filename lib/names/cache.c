@@ -227,8 +227,9 @@ static struct cache *cache_of_module(struct wr_module *module)
     return wr_container_of(module, struct cache, module);
 }
 
-/* No lookup waits any more. An entry may be left whose query was answered in
- * this iteration: its own lookup has not been called yet. */
+/* Frees the entries when the loop ends; no lookup waits any more. An entry may
+ * still be in `asked` if its query was answered in this iteration, but its own
+ * lookup has not been called yet. */
 static void cache_end(struct wr_module *module)
 {
     struct cache *cache = cache_of_module(module);

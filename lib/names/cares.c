@@ -219,8 +219,8 @@ static bool cares_is_idle(const struct cares *cares)
     return cares->live_count == 0 && wr_list_is_empty(&cares->waiting);
 }
 
-/* The lookups have ended. Ends the queries left at c-ares; its sockets close
- * with the last completions. */
+/* Ends the queries that c-ares still makes, when the loop ends; the lookups
+ * have ended before. The sockets close with the last completions. */
 static void cares_end(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);
@@ -237,8 +237,9 @@ static void cares_abandon(struct wr_module *module)
     wr_cares_abandon_sockets(cares_of_module(module));
 }
 
-/* The next lookup opens the channels and reads the hosts file again. The memory
- * of the channels does not count, because c-ares uses malloc(). */
+/* Frees the hosts file and, if they are idle, the channels; the next lookup
+ * reads and opens them again. Returns the bytes freed, without those of the
+ * channels, because c-ares uses malloc(). */
 static uint64_t cares_trim(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);

@@ -112,7 +112,7 @@ static inline void wr_cares_push_work(struct cares *cares)
 /* After an error the channels are closed. */
 WEIR_MUST_USE int wr_cares_open(struct cares *cares);
 
-/* The queries of the channels end immediately. */
+/* Closes the channels. Their queries end immediately. */
 void wr_cares_close(struct cares *cares);
 
 /* True if resolv.conf has changed since wr_system_file_note(). */

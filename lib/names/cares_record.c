@@ -72,8 +72,9 @@ enum cares_record_next {
     CARES_RECORD_NONE
 };
 
-/* If servers refuse to answer for one family and know no address of the other,
- * the search continues as if both had no address. */
+/* Chooses the step after a step that found nothing. If servers refuse to answer
+ * for one family and know no address of the other, continues as if both had no
+ * address. */
 static enum cares_record_next
 cares_record_choose(const struct cares_record *record)
 {
@@ -296,7 +297,8 @@ static uint64_t cares_record_read_ttl(int ttl_s)
     return ttl_s > 0 ? (uint64_t)ttl_s * NS_PER_S : 0;
 }
 
-/* The TTL is the minimum of the addresses and of their aliases. */
+/* Limits the TTL of the lookup's answer to the minimum of the addresses and of
+ * their aliases. */
 static void cares_record_tell_ttl(const struct cares_record *record,
                                   const struct ares_addrinfo *result)
 {
@@ -330,7 +332,8 @@ static void cares_record_go_on(struct cares_record *record);
 static bool cares_record_ask_by_tcp(struct cares_record *record,
                                     enum wr_lookup_part part);
 
-/* c-ares may call this inside the call that makes the query. */
+/* Handles the answer to a query. c-ares may call this inside the call that
+ * makes the query. */
 static void cares_record_answered(void *arg, int status, int timeouts,
                                   struct ares_addrinfo *result)
 {

@@ -94,7 +94,8 @@ static void cares_socket_forget_answer(struct cares *cares)
     cares->has_records = false;
 }
 
-/* Reading and writing both find an error of the socket. */
+/* Lets c-ares read or write a ready socket. With an error of the socket it does
+ * both, as far as it wants, because each finds the error. */
 static void cares_socket_process(struct cares_socket *socket, uint32_t events)
 {
     struct cares *cares = socket->cares;
@@ -119,7 +120,8 @@ static void cares_socket_process(struct cares_socket *socket, uint32_t events)
     wr_cares_push_work(cares);
 }
 
-/* A failed poll is not repeated; the queries time out. */
+/* Handles the end of a poll. A failed poll is not repeated; the queries time
+ * out. */
 static void cares_socket_polled(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct cares_socket *socket = wr_container_of(op, struct cares_socket, op);
@@ -255,7 +257,8 @@ static size_t cares_socket_get_size(const struct cares_socket *socket)
                      (size_t)(socket->head[0] << 8 | socket->head[1]);
 }
 
-/* Only the last message that ends in these bytes counts. */
+/* Follows the messages in bytes received over TCP, and notes the header of each
+ * complete one. Only the last message that ends in these bytes counts. */
 static void cares_socket_note_stream(struct cares_socket *socket,
                                      const uint8_t *data, size_t len)
 {

@@ -124,7 +124,7 @@ WEIR_MUST_USE int wr_lookup_start_reverse(weir_lookup *lookup,
                                           const struct weir_address *address,
                                           uint64_t timeout_ns);
 
-/* @name must be valid. */
+/* Starts a lookup of a service's records. @name must be valid. */
 void wr_lookup_start_srv(weir_lookup *lookup, const char *name,
                          uint64_t timeout_ns);
 
@@ -166,10 +166,11 @@ WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
 /* Closes a part: its answer is complete (@err 0), or an error. */
 void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err);
 
-/* @name has at most 254 bytes. */
+/* Answers a reverse lookup with @name, of at most 254 bytes. */
 void wr_lookup_close_with_name(weir_lookup *lookup, const char *name);
 
-/* @records are sorted, at most WEIR_SRV_MAX. May answer with -ENOMEM. */
+/* Answers a service lookup with @records, which are sorted, at most
+ * WEIR_SRV_MAX. May answer with -ENOMEM. */
 void wr_lookup_close_with_srv(weir_lookup *lookup,
                               const struct weir_srv *records, size_t count);
 

@@ -189,7 +189,8 @@ static void move_cancel(struct weir_pending *pending)
     }
 }
 
-/* The loop is being freed: it does not wait for the other one. */
+/* Ends the move when the old loop is freed, without waiting for the other
+ * loop. */
 static void move_shutdown(struct wr_member *member)
 {
     struct move *move = wr_container_of(member, struct move, member);
@@ -260,8 +261,9 @@ static void move_send_home(struct parcel *parcel)
     wr_wake_unref(home);
 }
 
-/* The connection was not made. If the old loop was freed meanwhile, no loop
- * owns the descriptor, and the peer gets a reset. */
+/* Returns the parcel to the old loop, because the connection was not made here.
+ * If the old loop was freed meanwhile, no loop owns the descriptor: closes it,
+ * and the peer gets a reset. */
 static void move_fail(struct parcel *parcel, int err)
 {
     wr_assert(err < 0);

@@ -168,7 +168,8 @@ static void subprocess_abort_pipes(struct subprocess *s)
     }
 }
 
-/* A child that runs as another user cannot be killed, and is left. */
+/* Kills the child. A child that runs as another user cannot be killed; then no
+ * longer waits for it. */
 static void subprocess_kill(struct subprocess *s)
 {
     wr_assert(s->state == SUBPROCESS_CLOSING ||
@@ -275,7 +276,8 @@ static int subprocess_pipe_data(void *user, weir_transport *t,
     return err;
 }
 
-/* Only the pipe to the child's standard input can be written. */
+/* Passes on pause_writing of the pipe to the child's standard input, the only
+ * pipe that is written. */
 static void subprocess_pipe_pause(void *user, weir_transport *t)
 {
     const struct subprocess_pipe *pipe = user;
@@ -346,7 +348,8 @@ static int subprocess_find_protocol(struct subprocess *s)
     return s->cause;
 }
 
-/* No protocol is connected: nothing reports the child's end. */
+/* Gives up a start: closes the pipes and kills the child. No protocol is
+ * connected, so nothing reports the child's end. */
 static void subprocess_discard(struct subprocess *s, int err)
 {
     wr_assert(err < 0);
@@ -486,7 +489,8 @@ static int subprocess_get_extra_info(const weir_transport *t, const char *name,
     return 0;
 }
 
-/* The ring is closed: the child is reaped inside this call. */
+/* Ends the transport after the ring broke. The child is reaped inside this
+ * call. */
 static void subprocess_abandon(weir_transport *t)
 {
     struct subprocess *s = subprocess_of(t);

@@ -1,7 +1,7 @@
 /*
- * Child processes with transports. A program starts one with weir/subprocess.h,
- * and the protocol follows in the next loop iteration; a process with streams
- * is started completely in the call of a task.
+ * Child processes with transports. A call of weir/subprocess.h starts the
+ * child, and connects its protocol in the next loop iteration. For a process
+ * with streams, a task does both in one call.
  */
 #ifndef WEIR_LIB_PROCESS_SUBPROCESS_H
 #define WEIR_LIB_PROCESS_SUBPROCESS_H

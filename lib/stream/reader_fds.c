@@ -23,9 +23,9 @@ struct wr_reader_fds {
     int fds[WEIR_FDS_MAX];
 };
 
-/* Lets the transport close descriptors, so that it can count them. If the
- * program's own protocol has fed this reader, @t cannot, and they are closed
- * here. */
+/* Lets the transport close descriptors, so that it can count them. If this
+ * reader is fed by the program's own protocol, @t has no such function, and
+ * they are closed here. */
 static void reader_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     if (t->ops->discard_fds) {

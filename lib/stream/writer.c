@@ -233,8 +233,9 @@ static inline bool writer_must_drain(const weir_writer *writer)
            !wr_transport_may_join(t);
 }
 
-/* A wake with 1 means that the low mark was reached: the task returns, unless
- * others have filled the queue since; then it waits again. */
+/* Waits until the queue is short enough. A wake with 1 means that the low mark
+ * was reached: the task returns, unless others have filled the queue since;
+ * then it waits again. */
 static int writer_drain(weir_writer *writer)
 {
     int ret = writer_enter(writer);
@@ -277,7 +278,8 @@ static bool writer_must_flush(const weir_writer *writer)
            t->write_error == 0 && weir_transport_get_write_buffer_size(t) > 0;
 }
 
-/* A wake with 1 means that the queue was empty, even if it is not now. */
+/* Waits until everything is sent. A wake with 1 means that the queue was empty,
+ * even if it is not now. */
 static int writer_flush(weir_writer *writer)
 {
     int ret = writer_enter(writer);

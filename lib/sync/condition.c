@@ -96,7 +96,8 @@ int weir_condition_new(weir_lock *lock, weir_condition **ret)
     return 0;
 }
 
-/* The condition may be freed during the wait, and must not be used after it. */
+/* Releases the lock, waits, and takes the lock again. The condition may be
+ * freed during the wait, and must not be used after it. */
 WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
 {
     static const struct wr_wait_kind kind = {.name = "condition",
@@ -121,8 +122,9 @@ WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
     return err < 0 ? err : wait.result;
 }
 
-/* The caller holds a reference to the condition's memory. A freed condition may
- * have lost its lock. */
+/* Waits until @predicate is true. The caller holds a reference to the
+ * condition's memory. After the condition was freed, its lock may not exist any
+ * more. */
 WEIR_MUST_USE static int condition_wait_for(weir_condition *condition,
                                             weir_predicate_fn *predicate,
                                             void *arg)

@@ -158,7 +158,8 @@ static const struct wr_jobs_kind executor_jobs = {.name = "weir-exec",
                                                   .tell = executor_post,
                                                   .free = executor_free};
 
-/* The caller drops the job's reference after it has called abandoned(). */
+/* Sets the result of a submitted job's future. The caller drops the job's
+ * reference to the future after it has called abandoned(). */
 static void executor_resolve_end(struct executor_end *end, int result)
 {
     wr_assert(end->job->end == end);
@@ -168,7 +169,8 @@ static void executor_resolve_end(struct executor_end *end, int result)
     wr_future_resolve(&end->future, result);
 }
 
-/* A running job cannot be stopped: its future is resolved at its end. */
+/* Cancels a submitted job that has not started. A running job cannot be
+ * stopped; its future gets the job's result. */
 static void executor_cancel_end(weir_future *future)
 {
     struct executor_end *end =

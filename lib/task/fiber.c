@@ -176,8 +176,9 @@ fiber_leave_watched(struct wr_fiber *fiber,
                                     &fiber_outside.size);
 }
 
-/* A new fiber has no fake stack yet. The parameters have the same order as in
- * fiber_start(), so no register is moved. */
+/* Runs a new fiber in a program with AddressSanitizer. The fiber has no fake
+ * stack yet. The parameters have the same order as in fiber_start(), so no
+ * register is moved. */
 static __attribute__((noinline, no_sanitize("address"))) void
 fiber_run_watched(const struct wr_fiber *fiber, void (*run)(void *), void *arg)
 {
@@ -189,7 +190,8 @@ fiber_run_watched(const struct wr_fiber *fiber, void (*run)(void *), void *arg)
     run(arg);
 }
 
-/* The fiber's frames do not return, and its fake stack is freed. */
+/* Leaves a fiber for the last time in a program with AddressSanitizer. The
+ * fiber's frames do not return, and its fake stack is freed. */
 static __attribute__((noinline, no_sanitize("address"))) void
 fiber_exit_watched(struct wr_fiber *fiber,
                    void (*switch_stack)(struct wr_fiber *))

@@ -213,7 +213,7 @@ int weir_file_stat(weir_loop *loop, int fd, struct weir_file_status *ret)
     return err;
 }
 
-/* A close is completed even if the task is interrupted. */
+/* Does nothing: a close is completed even if the task is interrupted. */
 static void file_ignore_interrupt(struct wr_waiter *waiter)
 {
     wr_assert(waiter->was_interrupted);

@@ -156,7 +156,8 @@ static void task_cancel_future(weir_future *future)
     weir_task_cancel(task_of_future(future));
 }
 
-/* A parked task stays in its list. */
+/* Frees a task that has ended. A parked task stays in the list of parked tasks
+ * until the loop's memory is freed. */
 static void task_free_future(weir_future *future)
 {
     weir_task *task = task_of_future(future);

@@ -69,9 +69,9 @@ typedef void wr_serve_fn(struct wr_waiter *waiter, struct wr_waiter *served,
 struct wr_wait_kind {
     const char *name;           /* printed in dumps */
     wr_interrupt_fn *interrupt; /* NULL means unlink and wake with -ECANCELED */
-    /* Wakes the task with -ECANCELED at once: the loop is being freed, the task
-     * was interrupted, and nothing else can wake it. May be NULL; used only if
-     * ->interrupt is set. */
+    /* Wakes the task with -ECANCELED at once. Called when the loop is being
+     * freed, the task was interrupted, and nothing else can wake it. May be
+     * NULL; used only if ->interrupt is set. */
     wr_interrupt_fn *give_up;
     /* Only for a task that has several waiters (waitable.c); else NULL. */
     wr_serve_fn *serve;
@@ -132,7 +132,8 @@ struct weir_task {
     uint32_t requests; /* cancellations that were not withdrawn */
     struct wr_group_member group_member;
 
-    /* The first requests, which ->cancel does not report. */
+    /* How many of `requests`, the first ones, were reported before and are not
+     * reported by ->cancel. */
     uint32_t told_requests;
     uint32_t expired;        /* open scopes that have timed out */
     uint32_t refusals;       /* calls that failed while the loop was freed */

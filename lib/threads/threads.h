@@ -96,8 +96,9 @@ static inline void wr_threads_unlock(weir_threads *threads)
 void wr_thread_init(weir_thread *thread, weir_threads *threads, uint32_t index);
 /* The function of a started thread; its argument is the weir_thread. */
 void *wr_thread_body(void *arg);
-/* The two halves of wr_thread_body(), for a caller that is the first thread:
- * makes its loop; runs its main task, if all threads may run. */
+/* The two halves of wr_thread_body(), for a caller that is the first thread.
+ * wr_thread_begin() makes the thread's loop; wr_thread_finish() runs the main
+ * task if all threads may run, and frees the loop. */
 void wr_thread_begin(weir_thread *thread);
 void wr_thread_finish(weir_thread *thread);
 

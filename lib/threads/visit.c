@@ -262,7 +262,8 @@ static void visit_interrupt(struct wr_waiter *waiter)
     }
 }
 
-/* The loop is being freed, and does not read its mailbox any more. */
+/* Ends the wait of a task whose loop is being freed and does not read its
+ * mailbox any more. */
 static void visit_give_up(struct wr_waiter *waiter)
 {
     struct visiting *visiting =

@@ -694,7 +694,8 @@ void wr_connection_begin_leaving(struct wr_connection *c,
     wr_connection_push(c);
 }
 
-/* The limits start again, because the move is not the peer's fault. */
+/* Returns the connection to state OPEN. Time limits start again, because the
+ * move is not the peer's fault. */
 void wr_connection_come_back(struct wr_connection *c)
 {
     wr_assert(!c->leaving->is_away);

@@ -72,7 +72,8 @@ wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
 /* Initialises a NEW connection in zeroed memory of the device's size. */
 void wr_connection_init(struct wr_connection *c, weir_loop *loop,
                         const struct wr_transport_ops *ops);
-/* The end must not be decided. Returns 0 or -ENOMEM. */
+/* Sets the time limits. The end of the connection must not be decided. Returns
+ * 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_connection_set_limits(struct wr_connection *c,
                                            const struct weir_timeouts *limits);
 

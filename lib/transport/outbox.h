@@ -62,11 +62,13 @@ void wr_outbox_open(struct wr_outbox *o);
 /* Ends the stream after the queued bytes; only from OPEN. */
 void wr_outbox_end(struct wr_outbox *o);
 void wr_outbox_close(struct wr_outbox *o);
-/* The connection leaves the loop; from OPEN or ENDED. */
+/* Called when the connection leaves the loop. The state must be OPEN or
+ * ENDED. */
 void wr_outbox_begin_leaving(struct wr_outbox *o);
-/* The connection has returned. @has_ended is true if the stream had ended. */
+/* Called when the connection has returned. @has_ended is true if the stream had
+ * ended. */
 void wr_outbox_come_back(struct wr_outbox *o, bool has_ended);
-/* The peer accepts no more bytes; the connection continues. */
+/* Called when the peer accepts no more bytes, but the connection continues. */
 void wr_outbox_lose_peer(struct wr_outbox *o);
 /* Refuses everything, because the connection ends. */
 void wr_outbox_shut(struct wr_outbox *o);
@@ -125,7 +127,7 @@ static inline void wr_outbox_pass(struct wr_outbox *o, uint64_t bytes)
     o->passed_bytes += bytes;
 }
 
-/* The transport below has sent or dropped @bytes. */
+/* Counts @bytes that the transport below has sent or dropped. */
 static inline void wr_outbox_passed(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->passed_bytes);
@@ -148,11 +150,11 @@ static inline void wr_outbox_forget_dropped(struct wr_outbox *o)
     o->dropped_bytes = 0;
 }
 
-/* The peer takes nothing for now, and no byte is in flight. Copies waiting
- * bytes, and bytes queued from now on, out of the receive buffers: the peer
- * decides how long they wait, and a few bytes would pin a large buffer. */
+/* Called when the peer takes nothing for now, and no byte is in flight. Copies
+ * waiting bytes, and bytes queued from now on, out of the receive buffers: the
+ * peer decides how long they wait, and a few bytes would pin a large buffer. */
 void wr_outbox_stall(weir_transport *t);
-/* The peer may take bytes again. */
+/* Ends wr_outbox_stall(): the peer may take bytes again. */
 static inline void wr_outbox_go_on(struct wr_outbox *o)
 {
     wr_assert(o->is_stalled);
@@ -181,7 +183,8 @@ void wr_outbox_limits_changed(weir_transport *t);
 /* Part of `abandon`: the ring failed, so a read of a file ends now. */
 void wr_outbox_abandon(weir_transport *t);
 
-/* For the sender. */
+/* Functions for the sender (sender.h): queue a part of a file, and end the
+ * file. */
 void wr_outbox_queue_file(weir_transport *t, struct wr_chunk *chunk,
                           size_t len);
 void wr_outbox_end_file(weir_transport *t, int err);

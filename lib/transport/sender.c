@@ -303,7 +303,8 @@ void wr_sender_go_on(struct wr_sender *f)
     }
 }
 
-/* Ends as soon as nothing is in flight. */
+/* Stops sending the file with the error @err, now or, if a read or a send is in
+ * flight, when that ends. */
 static void sender_stop(struct wr_sender *f, int err)
 {
     wr_assert(err < 0);

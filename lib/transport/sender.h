@@ -57,9 +57,11 @@ void wr_sender_join(struct wr_sender *f);
 /* Continues when it is the file's turn or the depth may have fallen. */
 void wr_sender_go_on(struct wr_sender *f);
 
-/* A send of a part, or a wait for space, has ended. */
+/* Called by the device when a send of a part, or a wait for space, has ended
+ * with @res. */
 void wr_sender_sent(struct wr_sender *f, int32_t res);
-/* A stopping file has no operation in flight any more. */
+/* Called by the device when a stopping file has no operation in flight any
+ * more. */
 void wr_sender_stopped(struct wr_sender *f);
 
 /* Uncounts the file's bytes among the last @waiting bytes of the queue, which

@@ -142,7 +142,8 @@ ssize_t weir_sock_sendto(weir_loop *loop, int fd, const void *data, size_t len,
     return err < 0 ? err : result;
 }
 
-/* Some kernels complete a non-blocking connect with -EINPROGRESS. */
+/* Waits for the result of a connect that is in progress. Needed because some
+ * kernels complete the operation of a non-blocking socket with -EINPROGRESS. */
 WEIR_MUST_USE static int fd_calls_await_connected(struct wr_fd_call *call)
 {
     int cause = 0;

@@ -112,7 +112,8 @@ static bool path_keeps_rules_of(struct wr_x509_path *path,
     return true;
 }
 
-/* Version 1 has no field for being an authority. */
+/* Returns true if an anchor may issue certificates. A certificate of version 1
+ * has no field that declares an authority, so it may. */
 static bool path_may_issue(const struct wr_x509 *anchor)
 {
     wr_assert(anchor->version >= 1 && anchor->version <= 3);

@@ -75,7 +75,8 @@ static int32_t kind_cancel(struct wr_ep_call *call)
     return 0;
 }
 
-/* With IOSQE_ASYNC the entry looks for a worker. */
+/* A NOP completes at once. With IOSQE_ASYNC it is passed to a worker, to find
+ * out whether there is one. */
 static int32_t kind_nop(struct wr_ep_call *call)
 {
     wr_assert(!call->op);

@@ -68,7 +68,8 @@ int32_t wr_ep_begin_move(struct wr_ep_call *call)
                : WR_EP_PARKS;
 }
 
-/* A file that only weir reads is read at once, others by a worker. */
+/* Makes the call of a ready file. A file that only weir reads is read here; all
+ * others are left to a worker. */
 int32_t wr_ep_move(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;

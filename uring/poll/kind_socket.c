@@ -207,7 +207,8 @@ static bool kind_socket_listens(int fd)
     return listens != 0;
 }
 
-/* A listener stays non-blocking, as an accept has no flag for it. */
+/* Makes the listener non-blocking, for good, because an accept has no flag not
+ * to wait. */
 int32_t wr_ep_begin_accept(struct wr_ep_call *call)
 {
     const int fd = call->sqe->fd;
@@ -241,7 +242,7 @@ static int32_t kind_socket_connect(struct wr_ep_call *call)
     return res == -EINPROGRESS || res == -EALREADY ? WR_EP_PARKS : res;
 }
 
-/* The socket is non-blocking only while connect() is called. */
+/* Calls connect() on the socket, which is non-blocking only during the call. */
 int32_t wr_ep_begin_connect(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;

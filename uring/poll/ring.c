@@ -156,8 +156,9 @@ static struct io_uring_sqe *ring_unsubmitted_at(struct wr_ring *base,
     return &ring->sq[ring->sq_head + index];
 }
 
-/* Begins the entries after the first that finds no memory, which need not wait
- * for it. Entries that cannot begin are kept in order, to be tried again. */
+/* Called when the first entry finds no memory. Begins the entries after it,
+ * some of which may need none. Entries that cannot begin are kept in order, to
+ * be tried again. */
 static __attribute__((noinline, cold)) void
 ring_submit_rest(struct wr_ep_ring *ring)
 {
@@ -388,7 +389,7 @@ static uint32_t ring_reap(struct wr_ring *base, struct wr_cqe *ret,
     return count;
 }
 
-/* The queue cannot overflow. */
+/* Returns false: this engine's queue of completions cannot overflow. */
 static bool ring_handle_overflow(struct wr_ring *base)
 {
     wr_assert(base->stats.overflows == 0);
@@ -416,7 +417,8 @@ static void ring_forget(struct wr_ring *base, int fd)
     }
 }
 
-/* The epoll set's descriptor is readable as long as the set has an event. */
+/* Returns a duplicate of the epoll set's descriptor, which is readable as long
+ * as the set has an event. */
 static int ring_open_signal(struct wr_ring *base)
 {
     struct wr_ep_ring *ring = ring_of(base);

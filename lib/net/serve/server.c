@@ -639,7 +639,7 @@ int weir_server_add_closed_callback(weir_server *server,
     return 0;
 }
 
-/* Another call can only shorten the grace period. */
+/* Starts the grace period. Another call can only shorten it. */
 static void server_arm_grace(weir_server *server, uint64_t grace_ns)
 {
     struct wr_timer *timer = &server->grace;

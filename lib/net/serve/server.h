@@ -127,7 +127,8 @@ void wr_server_close_parked(weir_server *server);
 WEIR_MUST_USE int wr_server_options_read(const void *outer,
                                          struct weir_server_options *server);
 
-/* The server does not listen yet. Closes a descriptor of @call on an error. */
+/* Makes a server, which does not listen yet. Closes a descriptor of @call on an
+ * error. */
 WEIR_MUST_USE int wr_server_new(weir_loop *loop,
                                 const struct weir_factory *factory,
                                 const struct wr_server_call *call,

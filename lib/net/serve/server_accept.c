@@ -275,8 +275,9 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     wr_debug_check(wr_server_check_invariants(server));
 }
 
-/* A stopping server serves connections that the kernel has accepted before. A
- * server that was only closed makes no new connection. */
+/* Handles a connection that the kernel accepted before the accept was
+ * cancelled. A stopping server serves it. A server that was only closed makes
+ * no new connection. */
 static void server_accept_listener_accepted_late(struct wr_listener *listener,
                                                  int fd)
 {
@@ -457,8 +458,9 @@ const struct wr_connection_set_ops wr_server_set_ops = {
     .forget = server_accept_forget,
     .note_idle = server_accept_note_idle};
 
-/* Neither close nor abort unlinks a client inside the call, even if the
- * exception hook acts, so the list does not change. */
+/* Calls @end, which closes or aborts, for each client. Neither unlinks the
+ * client inside the call, even if the exception hook acts, so the list does not
+ * change. */
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t))
 {
     wr_debug_assert(wr_list_count(&server->clients) == server->client_count);

@@ -164,7 +164,7 @@ void wr_way_drop_initial(struct wr_way *way);
 /* Returns how many bytes of this direction the other side's peer may not have
  * received. */
 uint64_t wr_way_left(const struct wr_way *way);
-/* From now on nothing is passed on. */
+/* Sets the direction to BROKEN: nothing is passed on any more. */
 void wr_way_break(struct wr_way *way);
 /* Aborts both sides, unless they are already aborted. */
 void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,

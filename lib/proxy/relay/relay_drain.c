@@ -152,8 +152,9 @@ static bool relay_drain_may_begin(const struct wr_way *way, int err)
             (state == WR_RELAY_OPEN && !wr_relay_is_limit(err)));
 }
 
-/* The error of a side is known before its last bytes, which may contain the
- * cause of the error: a TLS alert. */
+/* If the relay is already draining because of @way, @err may be the cause of
+ * the first error: that is known before the last bytes of its side, which may
+ * contain a TLS alert. */
 void wr_relay_fail(struct wr_way *way, int err)
 {
     struct wr_relay *relay = way->relay;

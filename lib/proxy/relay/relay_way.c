@@ -35,8 +35,8 @@ static uint64_t relay_way_wide_bytes(const struct wr_way *way)
                       WR_CREDIT_MIN);
 }
 
-/* The next check is due when as many bytes were passed on as may wait, or when
- * splicing is worthwhile. */
+/* Sets the bound of the direction, and when it is checked next: after as many
+ * bytes as may wait, or when splicing is worthwhile. */
 static void relay_way_set_narrow(struct wr_way *way, bool is_narrow)
 {
     uint64_t bound = wr_max_u64(wr_min_u64(way->to->high_bytes, NARROW_BYTES),

@@ -1,6 +1,6 @@
 /*
  * The plan of active checks, and the verdict on a response. Each kind of checks
- * has a row of functions.
+ * has a table of functions (kind.h).
  *
  * For HTTP the start of the status line is read, "HTTP/1.1 200", after the
  * heads of interim responses. The steps of the plan and its texts are in one
@@ -245,7 +245,8 @@ void wr_check_fini(struct wr_check *check,
     *check = (struct wr_check){.text = NULL};
 }
 
-/* NULL and an empty text differ, even if the blocks are equal. */
+/* Returns true if the texts of both plans are equal. NULL and an empty text
+ * differ, even if the blocks are equal. */
 static bool check_has_same_texts(const struct wr_check *a,
                                  const struct wr_check *b)
 {
@@ -272,7 +273,8 @@ static bool check_has_same_endpoint(const struct wr_check *a,
             weir_address_is_equal(&a->address, &b->address));
 }
 
-/* If texts differ, their sizes or the contents of the blocks differ. */
+/* Compares texts by the contents of the blocks, which differ if a text
+ * differs. */
 bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b)
 {
     const struct weir_upstream_check *x = &a->plan;
@@ -366,8 +368,8 @@ static size_t check_find_end(const uint8_t *answer, size_t len, size_t at)
     return 0;
 }
 
-/* Interim responses, such as 103 Early Hints, may precede the final one (RFC
- * 9110, 15.2); 101 is a final one. */
+/* Evaluates the response to an HTTP check by its status. Skips interim
+ * responses, such as 103 Early Hints (RFC 9110, 15.2); 101 is a final one. */
 static enum wr_verdict check_judge_http(const struct wr_check *check,
                                         struct wr_check_talk *talk,
                                         const uint8_t *answer, size_t len)

@@ -54,7 +54,7 @@ uint64_t wr_random_below(struct wr_random *random, uint64_t limit)
     return wr_random_next(random) % limit;
 }
 
-/* FNV-1a, mixed. */
+/* Returns the FNV-1a hash of the bytes, mixed. */
 uint64_t wr_hash_bytes(const void *data, size_t size)
 {
     const uint8_t *bytes = data;
@@ -197,7 +197,8 @@ static bool choose_follow_turns(struct wr_choosing *choosing,
     return is_enough;
 }
 
-/* Smooth weighted round robin, possibly among the least busy only. */
+/* Chooses by smooth weighted round robin, among all candidates or only the
+ * least busy ones. */
 static size_t choose_in_turn(struct wr_choosing *choosing,
                              const struct wr_candidates *candidates)
 {

@@ -1,5 +1,6 @@
 /*
- * Kinds of checks: a row of functions for each, which check.c lists.
+ * The kinds of checks. Each kind is a table of functions; check.c lists the
+ * tables.
  *
  * A check is a conversation. A kind sends the bytes of the current step and
  * evaluates the response each time that more of it has arrived; it advances the

@@ -52,7 +52,8 @@ static size_t login_postgres_make_login(const struct weir_upstream_check *plan,
     return size;
 }
 
-/* An error consists of fields, each a letter and a text. */
+/* Adds SQLSTATE and text of an error message to the reason. The message
+ * consists of fields, each a letter and a text. */
 static void login_postgres_note_error(struct wr_check_talk *talk,
                                       const uint8_t *message, size_t size)
 {

@@ -72,7 +72,7 @@ static ssize_t probe_read_on(struct wr_probe *probe, weir_reader *reader)
     return got == -ETIMEDOUT ? -EPROTO : got;
 }
 
-/* A wrong response in text is used as the reason. */
+/* Adds the start of a wrong response to the reason, if the response is text. */
 static void probe_note_answer(struct wr_probe *probe)
 {
     const enum weir_upstream_check_kind kind = probe->check->plan.kind;

@@ -49,7 +49,8 @@ static void shared_run_call(void *arg)
     }
 }
 
-/* If the set still exists, it is closed. */
+/* Called if the loop ended before the call arrived. Frees the call, unless its
+ * set still exists, which is closed then. */
 static void shared_drop_call(void *arg)
 {
     struct wr_shared_call *call = arg;

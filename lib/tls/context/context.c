@@ -167,8 +167,9 @@ static bool context_is_hybrid(const char *list)
     return count == 1 && groups[0] == WR_TLS_GROUP_HYBRID;
 }
 
-/* With TLS 1.2, wolfSSL uses a client's group even if the server's list does
- * not have it. So a server's list requires TLS 1.3, with any library. */
+/* Checks the program's list of groups. A server's list requires TLS 1.3, with
+ * any library, because with TLS 1.2 wolfSSL uses a client's group even if the
+ * server's list does not have it. */
 static int context_check_groups(const struct weir_tls_options *options,
                                 struct wr_tls_context_text *text)
 {

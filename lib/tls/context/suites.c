@@ -311,7 +311,7 @@ int wr_tls_suites_check_groups(const char *list, const char **ret_unknown,
                         ret_len);
 }
 
-/* A list may repeat a group, which has no effect. */
+/* Skips groups that the list repeats. */
 size_t wr_tls_suites_number_groups(const char *list,
                                    uint16_t ret[WR_TLS_GROUPS_MAX])
 {

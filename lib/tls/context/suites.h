@@ -2,7 +2,7 @@
  * The only cipher suites and groups that weir lets a connection use:
  * authenticated encryption with ephemeral keys.
  *
- * A library may have been built with more, even with suites that do not
+ * A library may have been built with more suites, even with suites that do not
  * encrypt, so its own lists are never used.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_SUITES_H

@@ -95,7 +95,8 @@ int wr_tls_ticket_keys_init(struct wr_tls_ticket_keys *keys,
     return 0;
 }
 
-/* The difference is unsigned, so setting the clock back ends a key, too. */
+/* The difference of the times is unsigned, so a rotating key is also replaced
+ * if the clock was set back. */
 int wr_tls_ticket_keys_get(struct wr_tls_ticket_keys *keys, uint64_t now,
                            struct wr_tls_ticket_key *ret)
 {
@@ -290,8 +291,8 @@ int wr_tls_ticket_seal(const struct wr_tls_ticket *ticket,
     return wr_tls_backend_get()->seal(&job) == 0 ? 0 : WEIR_ETLSENGINE;
 }
 
-/* The low 32 bits of the time are enough, because a lifetime is at most
- * days. */
+/* Returns true if a ticket of time @since may still be used. The low 32 bits of
+ * the time are enough, because a lifetime is at most days. */
 static bool ticket_is_lasting(uint32_t since, uint64_t now, uint64_t lifetime)
 {
     const uint32_t age = (uint32_t)now - since + TICKET_SKEW;
@@ -328,8 +329,8 @@ static uint64_t ticket_now(void)
     return (uint64_t)time(NULL);
 }
 
-/* The lifetime never changes, so it is read without the mutex. Each rotation
- * changes the number of keys. */
+/* Returns true if the server has ticket keys. Reads the lifetime, which never
+ * changes, because the number of keys may be read only with the mutex held. */
 static bool ticket_has_keys(const weir_tls_context *context)
 {
     wr_assert(context->is_server);
@@ -345,7 +346,8 @@ bool wr_tls_context_is_lasting(const weir_tls_context *context, uint32_t since)
 }
 
 /* With TLS 1.2 a library may open a ticket while it reads the hello, perhaps
- * before it has read the name; the engine has already read the name. */
+ * before it has read the name. Then uses the digest of the name that the engine
+ * has read. */
 int wr_tls_context_digest_asked(struct wr_tls_conn *conn, bool seals,
                                 uint8_t ret[WR_TLS_TICKET_DIGEST])
 {

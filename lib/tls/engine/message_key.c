@@ -51,8 +51,8 @@ wr_tls_message_check_server_key(const struct wr_tls_message_facts *facts,
     return message_key_check_point(facts, group, point);
 }
 
-/* Needed because wolfSSL computes with a point of any size and curve as if it
- * were of the server's group. */
+/* Checks a TLS 1.2 client's share, because wolfSSL computes with a point of any
+ * size and curve as if it were of the server's group. */
 struct wr_tls_message_fault
 wr_tls_message_check_client_key(const struct wr_tls_message_facts *facts,
                                 struct wr_bytes body)

@@ -98,7 +98,8 @@ static void filter_consider_peer(const struct wr_filter *f,
     }
 }
 
-/* If two limits of a close end at the same time, the program's is reported. */
+/* Adds the filter's limits. If two limits of a close end at the same time, the
+ * program's is reported. */
 static void filter_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_filter *f = wr_filter_of(t);
@@ -285,8 +286,8 @@ static void filter_tell_failure(struct wr_filter *f)
     filter_tell(f, f->c.t.error ? f->c.t.error : -ECANCELED);
 }
 
-/* Sealed bytes, above all the alert of a failure, are still sent, except after
- * an abort. */
+/* Ends the filter: drops its input, and closes or aborts the transport below. A
+ * close still sends sealed bytes, above all the alert of a failure. */
 static void filter_stop(struct wr_connection *c)
 {
     struct wr_filter *f = wr_filter_of(&c->t);
@@ -499,8 +500,9 @@ static int filter_below_received(void *user, weir_transport *below,
     return 0;
 }
 
-/* Half-close: the transport below stays writable. If a filter below is cut off,
- * bytes may be missing. */
+/* eof_received of the transport below, which stays writable. If that transport
+ * is a filter that was cut off, bytes may be missing, and a close_notify is
+ * required. */
 static int filter_below_ended(void *user, weir_transport *below)
 {
     struct wr_filter *f = user;
@@ -515,8 +517,9 @@ static int filter_below_ended(void *user, weir_transport *below)
     return 1;
 }
 
-/* Bytes received before the error are still delivered. If opening the last of
- * them failed with a TLS error, that error is reported. */
+/* error_received of the transport below. Bytes received before the error are
+ * still delivered. If opening the last of them failed with a TLS error, that
+ * error is reported. */
 static void filter_below_broke(void *user, weir_transport *below, int err,
                                const struct weir_address *peer)
 {
@@ -535,8 +538,8 @@ static void filter_below_broke(void *user, weir_transport *below, int err,
     }
 }
 
-/* Unsent bytes were dropped. The transport below does not end by itself without
- * an error. */
+/* connection_lost of the transport below, which has dropped its unsent bytes.
+ * That transport does not end by itself without an error. */
 static void filter_below_was_lost(void *user, weir_transport *below, int err)
 {
     struct wr_filter *f = user;
@@ -550,7 +553,8 @@ static void filter_below_was_lost(void *user, weir_transport *below, int err)
     wr_connection_advance(&f->c);
 }
 
-/* Used while this filter, or one above it, closes. */
+/* data_received of the transport below, while this filter or one above it
+ * closes: also counts the bytes. */
 static int filter_below_received_late(void *user, weir_transport *below,
                                       const struct weir_buf *buf)
 {
@@ -571,8 +575,8 @@ const struct weir_protocol wr_filter_protocol =
 static const struct weir_protocol filter_protocol_late =
     FILTER_PROTOCOL(filter_below_received_late);
 
-/* From now on no bytes are delivered; they are counted below the lowest
- * filter. */
+/* Starts a close: no bytes are delivered any more, and the lowest filter counts
+ * the bytes that it receives. */
 static void filter_begin_close(struct wr_connection *c)
 {
     struct wr_filter *lowest = wr_filter_of(&c->t);
@@ -616,8 +620,9 @@ static bool filter_has_shaken(const struct wr_filter *f)
            (f->below_lost && !f->input_head);
 }
 
-/* Bytes received before the error may be left: unopened bytes, or the rest of a
- * record of which the protocol got a part. */
+/* Returns true if no received bytes are left to deliver. Bytes received before
+ * the error may be left: unopened bytes, or the rest of a record of which the
+ * protocol got a part. */
 static bool filter_has_read_all(const struct wr_connection *c)
 {
     const struct wr_filter *f = wr_filter_of(&c->t);
@@ -791,7 +796,8 @@ static int filter_set_protocol(weir_transport *t,
     return wr_intake_set_protocol(t, binding, initial, count);
 }
 
-/* A cut-off filter below may have lost bytes of this filter. */
+/* Lets an end of stream count as a close_notify. Not if a filter below was cut
+ * off, because bytes of this filter may be missing then. */
 static void filter_ignore_unexpected_eof(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);

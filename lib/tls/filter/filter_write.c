@@ -53,7 +53,8 @@ struct filter_record {
     uint64_t plain_bytes; /* sealed in this and the preceding blocks */
 };
 
-/* The peer of a closing filter reads bytes, so its own bytes are read, too. */
+/* Notes that the peer of a closing filter reads: the limit on bytes that the
+ * close drops starts again. */
 static __attribute__((noinline)) void
 filter_write_note_progress(struct wr_filter *f)
 {
@@ -64,8 +65,8 @@ filter_write_note_progress(struct wr_filter *f)
     }
 }
 
-/* The transport below has sent bytes, so more may be sealed at the end of the
- * iteration. */
+/* Schedules sealing at the end of the iteration, because the transport below
+ * has sent bytes. */
 static void filter_write_go_on(struct wr_filter *f)
 {
     if (!wr_life_is_over(&f->c.t) &&
@@ -249,7 +250,8 @@ static void filter_write_seal_record(struct wr_filter *f)
     wr_outbox_consume(&f->c.t, len);
 }
 
-/* A peer that has ended may respond to the close_notify with a reset; then no
+/* Tells the transport below how many of its unsent bytes are only the
+ * close_notify. A peer that has ended may respond to it with a reset; then no
  * data is lost. */
 static void filter_write_note_farewell(struct wr_filter *f)
 {
@@ -309,7 +311,7 @@ void wr_filter_seal(struct wr_filter *f)
     }
 }
 
-/* The next part of a file may be sealed. */
+/* Schedules sealing, because the next part of a file may be sealed. */
 void wr_filter_file_begins(weir_transport *t)
 {
     wr_connection_debug_check(wr_connection_of(t));
@@ -325,8 +327,8 @@ void wr_filter_queued(weir_transport *t, size_t len)
     wr_filter_file_begins(t);
 }
 
-/* The close_notify may have waited for the file; or the loss may be due in this
- * iteration. */
+/* Schedules sealing and the step: the close_notify may have waited for the
+ * file, or the loss may be due in this iteration. */
 void wr_filter_file_ended(weir_transport *t)
 {
     wr_assert(wr_outbox_of(t)->sender && t->state != WR_LIFE_LOST);

@@ -180,7 +180,8 @@ int wr_openssl_credential_use_key(struct wr_tls_credential *credential,
                : WEIR_ETLSNOKEY;
 }
 
-/* The key is the leaf's, which weir has already rated. */
+/* The public key is the leaf's, which weir has already rated, so @key_info is
+ * not read. */
 int wr_openssl_credential_use_signer(struct wr_tls_credential *credential,
                                      struct wr_tls_signer *signer,
                                      struct wr_bytes key_info)

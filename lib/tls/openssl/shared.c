@@ -253,8 +253,8 @@ void wr_openssl_raise_level(SSL_CTX *ctx)
     }
 }
 
-/* The system's configuration may forbid versions, but not allow more; 0 means
- * that it sets none. */
+/* Sets the range of versions. The system's configuration may forbid versions,
+ * but not allow more; 0 means that it sets none. */
 static int shared_use_versions(SSL_CTX *ctx,
                                const struct wr_tls_settings *settings)
 {

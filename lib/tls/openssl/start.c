@@ -61,7 +61,8 @@ static void start_find_hybrid(void)
     EVP_KEYMGMT_free(keys);
 }
 
-/* Usually the system's configuration fails. */
+/* Writes why OpenSSL cannot be used. Usually the system's configuration is the
+ * reason. */
 static void start_explain(void)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -138,8 +139,8 @@ const EVP_CIPHER *wr_openssl_cbc(void)
     return start_cbc;
 }
 
-/* Without a loaded module the library does not even start in this mode, because
- * no hash is found. */
+/* If this mode is set but no module is loaded, the library does not even start,
+ * because it finds no hash. */
 bool wr_openssl_is_fips(void)
 {
     wr_assert(start_cbc || start_error < 0);

@@ -119,7 +119,8 @@ static bool callback_overrules(struct wr_tls_conn *conn, int error)
     return false;
 }
 
-/* @error is wolfSSL's, or 0 if it accepts the certificate. */
+/* Passes the peer's chain to weir, and returns weir's verdict. @error is
+ * wolfSSL's, or 0 if it accepts the certificate. */
 static bool callback_judge(struct wr_tls_conn *conn,
                            const WOLFSSL_X509_STORE_CTX *store, int error)
 {
@@ -214,8 +215,8 @@ void wr_wolfssl_use_chain(WOLFSSL_CTX *ctx)
 
 #endif
 
-/* wolfSSL stores the name that a client requests only if there is a
- * callback. */
+/* Does nothing, but must be set: wolfSSL stores the name that a client requests
+ * only if there is a callback. */
 int wr_wolfssl_on_name(WOLFSSL *ssl, int *ret_alert, void *arg)
 {
     (void)ret_alert;

@@ -62,8 +62,8 @@ static int shared_set_lists(WOLFSSL_CTX *ctx,
                : WEIR_ETLSENGINE;
 }
 
-/* If TLS 1.2 is the highest version, wolfSSL fails to refuse TLS 1.3
- * tickets. */
+/* Disables tickets. wolfSSL reports an error for TLS 1.3 tickets if TLS 1.2 is
+ * the highest version; it is ignored then. */
 static int shared_refuse_tickets(WOLFSSL_CTX *ctx,
                                  const struct wr_tls_settings *settings)
 {
@@ -133,7 +133,7 @@ static int shared_set_rules(WOLFSSL_CTX *ctx,
     return shared_set_tickets(ctx, settings);
 }
 
-/* The credential was checked before. */
+/* Sets the context's credential, which was checked before. */
 static int shared_set_credential(WOLFSSL_CTX *ctx,
                                  const struct wr_tls_credential *credential)
 {

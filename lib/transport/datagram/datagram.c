@@ -101,7 +101,8 @@ static void datagram_lose(struct wr_datagram *d)
     wr_life_leave(&d->t);
 }
 
-/* The close time-out has expired: the peer does not take the queue. */
+/* Breaks the transport when the close time-out has expired, because the peer
+ * does not take the queue. */
 static void datagram_close_expired(struct wr_timer *timer)
 {
     struct wr_datagram *d =

@@ -52,7 +52,8 @@ static void pipe_queued(weir_transport *t, size_t len)
     wr_pipe_write_later(wr_pipe_of(c));
 }
 
-/* A worker's operation may miss a cancel; see wr_prep_read_waiting(). */
+/* Cancels the operation, repeatedly if a worker makes it: a worker may miss a
+ * cancel, see wr_prep_read_waiting(). */
 static void pipe_cancel(struct wr_pipe *p)
 {
     weir_loop *loop = p->c.t.loop;
@@ -95,7 +96,8 @@ static bool pipe_is_in_flight(const struct wr_connection *c)
     return p->op.base.in_flight || p->watch_op.in_flight;
 }
 
-/* A worker thread may have taken the bytes and complete later. */
+/* Returns true if bytes may have arrived: a worker thread may have taken them
+ * and complete later. */
 static bool pipe_has_arrived(const struct wr_connection *c)
 {
     const struct wr_pipe *p = wr_pipe_of(c);
@@ -162,7 +164,9 @@ static int pipe_get_extra_info(const weir_transport *t, const char *name,
     return 0;
 }
 
-/* A pipe reports its bytes at both ends, a socket its unsent bytes. */
+/* Returns true if bytes wait here although the reader has taken all bytes from
+ * the kernel. A pipe reports its bytes at both ends, a socket its unsent
+ * bytes. */
 static bool pipe_has_taken_all(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));

@@ -186,7 +186,8 @@ void wr_pipe_watch(struct wr_pipe *p)
                  p->sees_changes);
 }
 
-/* This is a clean end only if no byte waits or was refused. */
+/* Ends the pipe because its reader has gone. This is a clean end only if no
+ * byte waits or was refused. */
 static void pipe_write_lose_peer(struct wr_pipe *p)
 {
     wr_assert(!wr_life_is_over(&p->c.t));

@@ -108,7 +108,8 @@ static void sock_bulk_close_pipe(struct wr_module *module)
     }
 }
 
-/* The next splice opens the pipe again. Frees no allocated memory. */
+/* Closes the idle pipe; the next splice opens it again. Returns 0, because this
+ * frees no allocated memory. */
 static uint64_t sock_bulk_trim_pipe(struct wr_module *module)
 {
     sock_bulk_close_pipe(module);

@@ -98,7 +98,8 @@ static void sock_fds_closed(void *arg)
     }
 }
 
-/* The peer's time-outs run, because the peer has sent the descriptors. */
+/* Arms the clock again, because the peer's time-outs also run while its
+ * descriptors are being closed. */
 bool wr_sock_fds_rest(struct wr_sock *s)
 {
     wr_assert(s->fd_limit > 0);
@@ -111,7 +112,8 @@ bool wr_sock_fds_rest(struct wr_sock *s)
     return s->rests;
 }
 
-/* After the end of the stream the socket contains no descriptors. */
+/* Closes the lost socket: in a thread if it may contain descriptors. It
+ * contains none after the end of the stream. */
 void wr_sock_fds_close_own(struct wr_sock *s)
 {
     wr_assert(s->fd_limit > 0);

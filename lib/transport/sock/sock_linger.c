@@ -105,7 +105,9 @@ bool wr_sock_linger_owes(const struct wr_sock *s)
     return sock_linger_unacked(s) > s->c.t.farewell_bytes + 1; /* the FIN */
 }
 
-/* A peer that has everything no longer decides how long the close lasts. */
+/* A lingering socket whose peer has acknowledged everything ends when it has
+ * dropped WR_END_REST_BYTES, so that the peer does not decide how long the
+ * close lasts. */
 void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes)
 {
     const uint32_t dropped = wr_outbox_note_dropped(&s->c.outbox, bytes);
@@ -230,9 +232,9 @@ sock_linger_deadline(const struct wr_sock_clock *clock)
     return end;
 }
 
-/* The read time-out also runs while received descriptors are being closed:
- * otherwise the peer could keep the connection open with descriptors whose
- * closes block. */
+/* Adds the socket's facts to the clock's view. The read time-out also runs
+ * while received descriptors are being closed: otherwise the peer could keep
+ * the connection open with descriptors whose closes block. */
 void wr_sock_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);

@@ -143,8 +143,8 @@ void wr_sock_content_free(struct wr_sock_content *content)
     }
 }
 
-/* From now on any loop may close the descriptor and reuse its number. The
- * addresses are kept for the getters. */
+/* After this call any loop may close the descriptor and reuse its number. So
+ * keeps the addresses for the getters. */
 void wr_sock_send_off(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);

@@ -614,7 +614,8 @@ static inline bool sock_recv_is_busy(const struct wr_sock *s)
     return s->recv_state != WR_RECV_IDLE || wr_intake_is_queued(&s->c.t);
 }
 
-/* Out of line, because an immediate close has nothing to stop. */
+/* Stops receiving before the last send. Out of line, because an immediate close
+ * has nothing to stop. */
 static __attribute__((noinline)) void sock_recv_stop_slowly(struct wr_sock *s)
 {
     const bool is_busy = sock_recv_is_busy(s);
@@ -719,7 +720,8 @@ void wr_sock_recv_ended(struct wr_sock *s)
     sock_recv_set_state(s, WR_RECV_IDLE);
 }
 
-/* A receive into lent memory, or a poll, takes no memory of the pool. */
+/* Leaves a receive into lent memory, or a poll, because these take no memory of
+ * the pool. */
 void wr_sock_recv_revoke(struct wr_sock *s)
 {
     wr_assert(s->c.t.state != WR_LIFE_NEW || s->recv_state == WR_RECV_IDLE);
