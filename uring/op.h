@@ -136,8 +136,8 @@ WEIR_MUST_USE static inline bool wr_op_was_cancelled(const struct wr_op *op,
     return op->is_cancelled && (res == -ECANCELED || res == -EINTR);
 }
 
-/* For an owner that takes -ECANCELED for its own cancellation: returns -EAGAIN
- * instead if an engine ended the operation for lack of a worker. */
+/* Returns @res for an owner that takes -ECANCELED for its own cancellation:
+ * -EAGAIN instead if an engine ended the operation for lack of a worker. */
 WEIR_MUST_USE static inline int32_t wr_op_own_result(const struct wr_op *op,
                                                      int32_t res)
 {
@@ -205,7 +205,7 @@ void wr_prep_connect_new(struct wr_uring *uring, struct wr_op *op, int fd,
  * poll completes for each change until it is cancelled. */
 void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
                   uint32_t events, bool multishot);
-/* For an eventfd or a signalfd. */
+/* Reads from an eventfd or a signalfd. */
 void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
                   size_t len);
 /* Reads or writes once at the file's position in a kernel worker thread, which
@@ -214,11 +214,11 @@ void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
  * when the thread has tried and does not wait yet is lost (Linux 6.18): cancel
  * again until the operation has ended.
  *
- * Not for a pollable file without ASYNC_RETRY. There the kernel polls the file
- * and retries on the loop's thread, 127 times before a worker thread gets the
- * call. If another process took the bytes or the space in that moment, the
- * counter has passed 0 and the retries never end: the thread stays in the
- * kernel, out of reach of SIGKILL. See wr_prep_splice(). */
+ * Must not be used for a pollable file without ASYNC_RETRY. Without it the
+ * kernel polls the file and retries on the loop's thread, 127 times before a
+ * worker thread gets the call. If another process took the bytes or the space
+ * in that moment, the counter has passed 0 and the retries never end: the
+ * thread stays in the kernel, out of reach of SIGKILL. See wr_prep_splice(). */
 void wr_prep_read_waiting(struct wr_uring *uring, struct wr_file_op *op, int fd,
                           void *buf, size_t len);
 void wr_prep_write_waiting(struct wr_uring *uring, struct wr_file_op *op,

@@ -308,7 +308,8 @@ static bool probe_pidfd_group(void)
     if (pidfd < 0) {
         return false;
     }
-    /* Signal 0 sends nothing; this process need not lead a group. */
+    /* Tries PIDFD_SIGNAL_PROCESS_GROUP with signal 0, which sends nothing. This
+     * process need not lead a group. */
     const int err = wr_spawn_signal_group(pidfd, 0);
     close(pidfd);
     return err == 0 || err == -ESRCH;

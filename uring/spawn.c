@@ -114,7 +114,7 @@ IN_CHILD static void spawn_mark_listed(const char *name)
     }
 }
 
-/* For Linux before 5.11, and filters that refuse close_range(). */
+/* Used on Linux before 5.11, and if a filter refuses close_range(). */
 IN_CHILD static int spawn_mark_by_proc(void)
 {
     _Alignas(struct dirent) char entries[SPAWN_ENTRIES_SIZE];

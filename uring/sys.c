@@ -129,7 +129,8 @@ int wr_sys_disconnect(int fd)
 int wr_sys_close(int fd)
 {
     int ret = sys_result(close(fd));
-    /* Linux closes the descriptor even then; a retry could close another. */
+    /* Linux closes the descriptor even if close() returns EINTR. A retry could
+     * close another file that has got the number. */
     return ret == -EINTR ? 0 : ret;
 }
 

@@ -269,7 +269,7 @@ int wr_sys_lstat(const char *path, struct stat *ret);
 int wr_sys_unlink(const char *path);
 /* Returns -EOPNOTSUPP for a symbolic link and does not follow it. */
 int wr_sys_chmod(const char *path, mode_t mode);
-/* For an unbound Unix socket. bind() makes its file with this mode minus
+/* Used for an unbound Unix socket: bind() makes its file with this mode minus
  * umask. */
 int wr_sys_fchmod(int fd, mode_t mode);
 /* Locks the directory of a file against other callers. Returns a descriptor

@@ -11,9 +11,9 @@
  *     task_switch(task, number)             a task is about to run
  *     handshake(transport, nanoseconds)     a TLS handshake is done
  *
- * They need -Dtracepoints=enabled and <sys/sdt.h>. They are off by default
- * because an echo then takes 430 user instructions instead of 426. Names and
- * arguments are a public interface, documented in include/guide.
+ * Tracepoints need -Dtracepoints=enabled and <sys/sdt.h>. They are off by
+ * default because an echo then takes 430 user instructions instead of 426.
+ * Names and arguments are a public interface, documented in include/guide.
  */
 #ifndef WEIR_URING_TRACEPOINT_H
 #define WEIR_URING_TRACEPOINT_H

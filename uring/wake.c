@@ -394,7 +394,7 @@ int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
         return -EDEADLK;
     }
     pthread_mutex_lock(&wake->mutex);
-    /* Before the count; pairs with wr_wake_pop(), wr_wake_close(). */
+    /* Must precede the count; pairs with wr_wake_pop() and wr_wake_close(). */
     atomic_fetch_add_explicit(&wake->waiting_count, 1, memory_order_seq_cst);
     const int err = wake_wait_room_until(wake, deadline_ns);
     atomic_fetch_sub_explicit(&wake->waiting_count, 1, memory_order_relaxed);
@@ -458,7 +458,8 @@ struct wr_wake_item *wr_wake_pop(struct wr_wake *wake)
         wr_assert(wake->popped_count > 0);
         const uint64_t before =
             atomic_load_explicit(&wake->popped_total, memory_order_relaxed);
-        /* Before the check for waiting posters; pairs with wr_wake_wait_room().
+        /* Must precede the check for waiting posters; pairs with
+         * wr_wake_wait_room().
          */
         atomic_store_explicit(&wake->popped_total, before + wake->popped_count,
                               memory_order_seq_cst);
@@ -528,7 +529,8 @@ size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
 void wr_wake_close(struct wr_wake *wake)
 {
     wake_check_invariants(wake);
-    /* Acquires like wr_wake_take(). Before the check for waiting posters. */
+    /* Acquires like wr_wake_take(). Must precede the check for waiting
+     * posters. */
     struct wr_wake_item *head = atomic_exchange_explicit(
         &wake->head, &wake_closed_mark, memory_order_seq_cst);
     if (wake_is_item(head)) {

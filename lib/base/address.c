@@ -249,7 +249,8 @@ int weir_address_parse_with_port(const char *text, struct weir_address *ret)
     if (port < 0 || port_len > PORT_DIGITS_MAX) {
         return -EINVAL;
     }
-    /* Without brackets the port is ambiguous. */
+    /* An IPv6 address with a port needs brackets; otherwise the port is
+     * ambiguous. */
     if (text[0] != '[' && memchr(text, ':', host_len)) {
         return -EINVAL;
     }

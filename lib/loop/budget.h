@@ -94,7 +94,7 @@ struct wr_demand {
     /* Credit of the present or last receive; reset when the window has been
      * adapted. */
     uint32_t last_credit;
-    /* While bare: the pass in which it had no credit. */
+    /* The pass in which a bare demand had no credit. */
     uint32_t pass : WR_DEMAND_PASS_BITS;
     enum wr_demand_state state : 8;
 };
@@ -105,7 +105,8 @@ struct wr_evictable {
     /* The connection's pointer to this while it is in the list, or NULL. */
     struct wr_evictable **place;
     void (*evict)(struct wr_evictable *evictable);
-    /* The connection's limit has changed: the reader may have to move bytes. */
+    /* Called when the connection's limit has changed, because the reader may
+     * have to move bytes. */
     void (*look)(struct wr_evictable *evictable);
 };
 

@@ -71,8 +71,9 @@ void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state)
 void wr_loop_end_child(const weir_loop *loop)
 {
     wr_assert(wr_loop_is_forked(loop));
-    /* In a child, the task that has forked continues and may still exec. Its
-     * suspending calls fail, and this function is called when it ends. */
+    /* Ends a forked child. The task that has forked continues in the child and
+     * may still exec; its suspending calls fail, and this function is called
+     * when it ends. */
     if (wr_loop_is_running(loop) && !loop->current &&
         loop->callback_count == 0) {
         wr_check_misused(NULL, "a forked child came back to its parent's loop: "

@@ -80,7 +80,7 @@ static struct callback *callback_entry_at(const struct wr_callbacks *table,
 static inline void callback_set_state(struct callback *entry,
                                       enum callback_state state)
 {
-    /* By state: a mask of the states from which it may be entered. */
+    /* For each state, a mask of the states from which it may be entered. */
     static const uint8_t allowed[CALLBACK_STATES] = {
         [CALLBACK_FREE] = 1u << CALLBACK_SOON | 1u << CALLBACK_TIMED,
         [CALLBACK_SOON] = 1u << CALLBACK_FREE,

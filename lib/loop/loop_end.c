@@ -113,7 +113,8 @@ void wr_loop_release(weir_loop *loop)
     wr_slab_fini(&loop->clocks);
     wr_slab_fini(&loop->chunks);
     wr_blocks_fini(&loop->blocks);
-    wr_wake_unref(loop->wake); /* others may refer to it; it is closed */
+    /* other threads may still refer to the mailbox, which is closed */
+    wr_wake_unref(loop->wake);
     wr_assert(loop->memory_bytes == 0);
     wr_free(allocator, loop, sizeof(*loop));
 }

@@ -1,8 +1,8 @@
 /*
  * The bitmap of the transports' descriptors; see owned.h.
  *
- * It grows to the highest number that was ever in use, by powers of two, and
- * does not shrink.
+ * The bitmap grows to the highest number that was ever in use, by powers of
+ * two, and does not shrink.
  */
 #include "owned.h"
 

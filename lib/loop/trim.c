@@ -6,9 +6,10 @@
  * tasks ended; weir_loop_trim() does so at once. They are made again when
  * needed, page by page.
  *
- * Only such an end arms the timer, so that an idle loop is not woken
- * repeatedly. After an end while the timer is armed, it is armed once more when
- * it expires, as memory used until then becomes idle later.
+ * Only the loss of a connection or the end of a task arms the timer, so that an
+ * idle loop is not woken repeatedly. If there was another loss or end while the
+ * timer was armed, it is armed once more when it expires, as memory used until
+ * then becomes idle later.
  */
 #include "loop_impl.h"
 

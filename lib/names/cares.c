@@ -179,8 +179,9 @@ static void cares_work(struct wr_ready *work)
 
     cares_check_invariants(cares);
     if (cares->live_count == 0 && cares->dns) {
-        /* Only queries without a lookup are left. Without queries this closes
-         * sockets that newer versions of c-ares leave open after a time-out. */
+        /* Cancels the queries when none of them has a lookup. Even if there are
+         * no queries, this closes sockets that newer versions of c-ares leave
+         * open after a time-out. */
         ares_cancel(cares->dns);
         ares_cancel(cares->tcp);
         if (cares->udp6) {

@@ -1,12 +1,12 @@
 /*
  * The channels of c-ares, and their settings.
  *
- * They query servers for exactly the given names: one over UDP, and one over
- * TCP for answers that were truncated over UDP. When a server seems to fail,
- * c-ares moves all queries of the channel to the next server; with two
- * channels, a name that cannot be answered over TCP costs the other names no
- * tries. With `single-request-reopen` IPv6 queries have another channel over
- * UDP, and so a socket of their own.
+ * The channels query servers for exactly the given names: one channel over UDP,
+ * and one over TCP for answers that were truncated over UDP. When a server
+ * seems to fail, c-ares moves all queries of the channel to the next server;
+ * with two channels, a name that cannot be answered over TCP costs the other
+ * names no tries. With `single-request-reopen` IPv6 queries have another
+ * channel over UDP, and so a socket of their own.
  *
  * The program's settings override resolv.conf, which only resolv_conf.c reads:
  * c-ares gets an empty file. While there are lookups, resolv.conf is checked

@@ -1,8 +1,8 @@
 /*
  * Lookups that a task waits for together.
  *
- * They are started at the same time, and the last end wakes the task. A lookup
- * may end before the task waits.
+ * The lookups are started at the same time, and the last end wakes the task. A
+ * lookup may end before the task waits.
  */
 #include "lookups.h"
 

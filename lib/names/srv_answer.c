@@ -23,7 +23,8 @@
 #define NAME_MAX_LEN 253u
 #define POINTERS_MAX 127u /* no name has more labels */
 #define ALIASES_MAX  16u
-#define TTL_MAX_S    UINT32_C(0x7fffffff) /* more is 0 (RFC 2181, 8) */
+/* a larger TTL counts as 0 (RFC 2181, 8) */
+#define TTL_MAX_S UINT32_C(0x7fffffff)
 
 struct reading {
     const uint8_t *bytes;

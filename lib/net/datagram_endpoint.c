@@ -8,9 +8,9 @@
  * All attempts are repeated for a while if an address is in use, as for a
  * server.
  *
- * This happens in the caller's task or, for a call that does not wait, in a
- * task of the library. The transport is made on the loop's stack, because its
- * factory calls the program.
+ * All of this happens in the caller's task or, for a call that does not wait,
+ * in a task of the library. The transport is made on the loop's stack, because
+ * its factory calls the program.
  */
 #include "datagram_endpoint.h"
 
@@ -504,7 +504,8 @@ static int datagram_endpoint_open_transport(struct endpoint *endpoint,
     endpoint->fd = -1;
     int err = wr_datagram_open(endpoint->loop, &socket, &endpoint->factory,
                                &endpoint->options, ret);
-    if (err >= 0 && endpoint->is_given_up) { /* given up by its own callbacks */
+    /* the program has given it up in its own callbacks */
+    if (err >= 0 && endpoint->is_given_up) {
         wr_ignore(weir_transport_abort(*ret) < 0);
         *ret = NULL;
         err = -ECANCELED;

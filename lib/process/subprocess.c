@@ -213,7 +213,7 @@ static void subprocess_child_ended(struct wr_child *child)
         wr_protocol_exited(&s->t);
     }
     if (s->state == SUBPROCESS_CLOSING) {
-        subprocess_abort_pipes(s); /* nothing more will arrive for them */
+        subprocess_abort_pipes(s); /* the reading pipes get nothing more */
     }
     subprocess_end_if_over(s);
 }

@@ -451,7 +451,8 @@ static int process_feed(weir_loop *loop, void *arg)
         weir_writer_close(writer);
         err = weir_writer_wait_closed(writer); /* the last write may fail */
     }
-    /* These errors report that the child has closed its input. */
+    /* -EPIPE and WEIR_EPEERCLOSED report that the child has closed its
+     * input. */
     wr_assert(err <= 0);
     return err == -EPIPE || err == WEIR_EPEERCLOSED ? 0 : err;
 }

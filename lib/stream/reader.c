@@ -407,7 +407,8 @@ size_t weir_reader_peek(weir_reader *reader, size_t offset,
     wr_recvq_drop_shown(&reader->queue);
     const size_t len = wr_recvq_peek(&reader->queue, offset, ret);
     if (len > 0 && !wr_reader_is_busy(reader)) {
-        /* Only while no task reads, because it pins memory. */
+        /* Peeked bytes are held only while no task reads, because this pins
+         * memory. */
         wr_recvq_hold(&reader->queue, ret);
     }
     wr_reader_debug_check(reader);

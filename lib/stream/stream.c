@@ -271,7 +271,8 @@ static void stream_resume_writing(void *user, weir_transport *t)
     wr_writer_resumed(user);
 }
 
-/* There is no pause_writing: drain queries the transport. */
+/* The stream's protocol has no pause_writing, because a drain queries the
+ * transport. */
 static const struct weir_protocol stream_protocol = {
     .size = sizeof(stream_protocol),
     .kind = WEIR_PROTOCOL_STREAM,

@@ -2,8 +2,8 @@
  * The protocols between a service manager and its services: sd_listen_fds(3),
  * sd_notify(3) and sd_watchdog_enabled(3).
  *
- * They use environment variables and one datagram. Numbers must be digits only.
- * No state is kept, and no memory is allocated.
+ * The protocols use environment variables and one datagram. Numbers must be
+ * digits only. No state is kept, and no memory is allocated.
  */
 #include "lib/base/address.h"
 #include "uring/check.h"

@@ -2,11 +2,11 @@
  * The announcement of a graceful stop, for which tasks wait in one list of the
  * loop.
  *
- * It ends no task, closes nothing and does not end the run; its caller does. A
- * run that a signal ends announces the stop before it cancels the main task
- * (run.c), and so do the threads of a program (lib/threads/thread.c). Until the
- * woken tasks have run, servers close no idle connection
- * (wr_loop_tells_stop()).
+ * The announcement ends no task, closes nothing and does not end the run; its
+ * caller does. A run that a signal ends announces the stop before it cancels
+ * the main task (run.c), and so do the threads of a program
+ * (lib/threads/thread.c). Until the woken tasks have run, servers close no idle
+ * connection (wr_loop_tells_stop()).
  */
 #include "waitable.h"
 

@@ -100,7 +100,8 @@ static bool cached_is_valid(const struct cached_entry *entry,
            now_ns < entry->until_ns;
 }
 
-/* Removes the part in the first chunk from a range of bytes, and returns it. */
+/* Splits a range of bytes at the end of its first chunk: returns the part in
+ * that chunk, and sets *offset and *len to the rest. */
 static struct cached_range cached_take_first(uint64_t *offset, size_t *len)
 {
     const uint64_t first = *offset % CHUNK_BYTES;

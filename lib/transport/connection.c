@@ -101,7 +101,8 @@ void wr_connection_view_time(const weir_transport *t, struct wr_clock_view *ret)
     ret->is_reading =
         t->ops->is_reading && wr_connection_is_reading(t) && !t->held_back;
     ret->is_sending = wr_outbox_has_unsent(&c->outbox);
-    /* Even in state DONE: a read may have ended the file. */
+    /* Adds the file's facts even in state DONE, because a read may have ended
+     * the file. */
     ret->awaits_file =
         is_empty && file &&
         (file->state == WR_SENDER_READING || file->state == WR_SENDER_DONE);

@@ -24,8 +24,8 @@
 struct wr_leaving;
 
 struct wr_leaving_ops {
-    /* Nothing of the connection is in flight any more, except operations that
-     * push the step when they end. May end the move. */
+    /* Called when nothing of the connection is in flight any more, except
+     * operations that push the step when they end. May end the move. */
     void (*settled)(struct wr_leaving *leaving);
     /* Called when the program closes or aborts the connection, or the
      * connection fails: cancels the move. Returns false if the other loop has
@@ -98,7 +98,8 @@ void wr_connection_begin(struct wr_connection *c);
 /* Starts a connection whose device uses @below, and replaces @below. If
  * connection_made was not called before, a handshake comes first. */
 void wr_connection_begin_on(struct wr_connection *c, weir_transport *below);
-/* The handshake has ended: calls connection_made of the bound protocol. */
+/* Called when the handshake has ended: calls connection_made of the bound
+ * protocol. */
 void wr_connection_open(struct wr_connection *c);
 
 /* Calls connection_made now instead of in the first step. */
@@ -130,13 +131,15 @@ void wr_connection_goes_on(struct wr_connection *c);
 /* Delivers a copy of received bytes. */
 void wr_connection_received(struct wr_connection *c, const void *data,
                             size_t len);
-/* The peer's stream has ended. Called once; the step notifies the protocol. */
+/* Called once, when the peer's stream has ended; the step notifies the
+ * protocol. */
 void wr_connection_received_end(struct wr_connection *c);
 /* Second half of wr_connection_received_end(), after verifying the end. */
 void wr_connection_deliver_end(struct wr_connection *c);
 /* Closes a connection for the device, after the written bytes are sent. */
 void wr_connection_close_unasked(struct wr_connection *c);
-/* The first @bytes were sent. Callbacks may write, close and abort. */
+/* Called when the first @bytes were sent. Callbacks may write, close and
+ * abort. */
 void wr_connection_sent(struct wr_connection *c, uint64_t bytes);
 void wr_connection_end_sending(struct wr_connection *c);
 
@@ -194,8 +197,9 @@ void wr_connection_begin_leaving(struct wr_connection *c,
                                  struct wr_leaving *leaving);
 /* Returns to state OPEN with nothing changed. The device continues. */
 void wr_connection_come_back(struct wr_connection *c);
-/* Another loop has the descriptor: removes the connection from this loop. The
- * device has released the descriptor and has nothing in flight. */
+/* Removes the connection from this loop, because another loop has the
+ * descriptor. The device must have released the descriptor and have nothing in
+ * flight. */
 void wr_connection_leave(struct wr_connection *c);
 /* `doom` of a table: the connection has failed, perhaps in state MOVING. */
 void wr_connection_fail(weir_transport *t);

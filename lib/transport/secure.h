@@ -28,8 +28,8 @@ struct wr_secure_settings {
     char server_hostname[WR_SECURE_HOSTNAME_MAX]; /* empty if not set */
 };
 
-/* The handshake has ended. @err is 0, and connection_made was called; or an
- * error, and @t may only be inspected. Called once, from the loop. */
+/* Called once, from the loop, when the handshake has ended. If @err is 0,
+ * connection_made was called. If it is an error, @t may only be inspected. */
 typedef void wr_secure_opened_fn(void *arg, int err, weir_transport *t);
 
 /* The opener of a connection; ->opened gets the handshake's result. */

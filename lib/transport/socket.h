@@ -43,9 +43,9 @@ WEIR_MUST_USE int wr_socket_check(int fd, struct weir_address *ret_peer);
  * socket listened there, and the kernel chose that port as the local port. */
 bool wr_socket_is_own_peer(int fd, const struct weir_address *peer);
 
-/* From now on the close of @fd, a stream socket, sends a reset instead of an
- * end of stream, which would look like a complete stream. Unix sockets ignore
- * this. */
+/* Makes the close of @fd, a stream socket, send a reset instead of an end of
+ * stream, which would look like a complete stream. Has no effect on Unix
+ * sockets. */
 void wr_socket_reset_on_close(int fd);
 /* Closes a connected socket for which no transport is made; @fd may be -1. A
  * Unix socket is closed in a thread, because its peer may have sent
@@ -55,13 +55,14 @@ void wr_socket_close(weir_loop *loop, int fd, int family);
 void wr_socket_turn_away(weir_loop *loop, int fd, int family);
 /* Closes a Unix socket in a thread. */
 void wr_socket_close_unix(int fd);
-/* An accept on @fd has ended without a connection. If a client waits, wakes all
- * accepts that wait on the socket, in any loop and process. The kernel may have
- * woken the ended accept for this client, and would then wake no other before
- * the next client arrives. */
+/* Called when an accept on @fd has ended without a connection. If a client
+ * waits, wakes all accepts that wait on the socket, in any loop and process.
+ * The kernel may have woken the ended accept for this client, and would then
+ * wake no other before the next client arrives. */
 void wr_socket_wake_accepts(int fd);
-/* Closes the descriptor of a refused call, which takes it in any case; a Unix
- * socket in a thread. @fd may be of any kind, not open, or -1. */
+/* Closes the descriptor that was passed to a refused call, because such a call
+ * takes the descriptor in any case. A Unix socket is closed in a thread. @fd
+ * may be of any kind, not open, or -1. */
 void wr_socket_refuse(int fd);
 
 #endif

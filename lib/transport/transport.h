@@ -137,11 +137,12 @@ struct wr_transport_ops {
      * acknowledged; a FIN counts as one. For a stream that may continue. NULL
      * if a byte that the kernel took has arrived. */
     uint64_t (*get_unacknowledged)(const weir_transport *t);
-    /* The watermarks were changed: pauses writing if the depth is too high. */
+    /* Called when the watermarks were changed: pauses writing if the depth is
+     * too high. */
     void (*limits_changed)(weir_transport *t);
     void (*set_read_limit)(weir_transport *t, uint64_t limit_bytes);
-    /* The connection has left @queue of the loop's budget, which lets it
-     * receive. For kinds with an intake; see intake.h. */
+    /* Called when the connection has left @queue of the loop's budget, which
+     * lets it receive. For kinds with an intake; see intake.h. */
     void (*fed)(weir_transport *t, enum wr_demand_state queue);
     /* Lets the kind move bytes to ->to without delivering them while the
      * present protocol stays bound; see splicing.h. Returns 0, or an error if
@@ -166,7 +167,7 @@ struct wr_transport_ops {
      * transport below is to be queried, or -ENODATA if it is not. */
     int (*get_extra_info)(const weir_transport *t, const char *name,
                           struct weir_extra_info *ret);
-    /* The ring failed: ends operations in flight at once. */
+    /* Called when the ring has failed: ends operations in flight at once. */
     void (*abandon)(weir_transport *t);
     void (*dump)(const weir_transport *t, FILE *out);
     /* Asserts the invariants that hold between loop iterations. */
@@ -176,7 +177,7 @@ struct wr_transport_ops {
 
     /* ---- the device ---- */
 
-    /* @len bytes were queued. Sends them, but not in this call. */
+    /* Called when @len bytes were queued. Sends them, but not in this call. */
     void (*queued)(weir_transport *t, size_t len);
     /* Delivers held bytes; called in each step, even after the end is decided.
      * NULL means wr_delivery_show_held(). */
@@ -189,23 +190,25 @@ struct wr_transport_ops {
      * wr_connection_wants() is true, receives or arms a receive; otherwise
      * stops, and leaves the budget's queue. */
     void (*receive)(struct wr_connection *c);
-    /* The program has closed: stops receiving, before the last send. If NULL,
-     * the connection only leaves the budget's queue. */
+    /* Called when the program has closed: stops receiving, before the last
+     * send. If NULL, the connection only leaves the budget's queue. */
     void (*stop_receiving)(struct wr_connection *c);
     /* Called when everything is sent after write_eof. NULL if the peer sees the
      * end only when the device is closed. */
     void (*shut)(struct wr_connection *c);
-    /* A close has sent everything. Returns true if closing the device now might
-     * destroy bytes; the connection then lingers until an error or the peer's
-     * end. NULL means false. */
+    /* Called when a close has sent everything. Returns true if closing the
+     * device now might destroy bytes; the connection then lingers until an
+     * error or the peer's end. NULL means false. */
     bool (*linger)(struct wr_connection *c);
-    /* The program aborts: breaks the connection. NULL if ->stop is enough. */
+    /* Called when the program aborts: breaks the connection. NULL if ->stop is
+     * enough. */
     void (*reset)(struct wr_connection *c);
-    /* The end is decided: cancels operations. If any was in flight, the device
-     * calls wr_connection_push() or wr_connection_advance() after the last. */
+    /* Called when the end is decided: cancels operations. If any was in flight,
+     * the device calls wr_connection_push() or wr_connection_advance() after
+     * the last. */
     void (*stop)(struct wr_connection *c);
-    /* The queue is about to be dropped, or connection_lost to be called:
-     * releases what the device holds of the program. May be NULL. */
+    /* Called before the queue is dropped, and before connection_lost: releases
+     * what the device holds of the program. May be NULL. */
     void (*drop)(struct wr_connection *c);
     /* Called after connection_lost. NULL if there is nothing to close. */
     void (*close_device)(struct wr_connection *c);
@@ -236,10 +239,10 @@ struct wr_transport_ops {
     /* wr_outbox_queue_file() and wr_outbox_end_file(), for the sender. */
     void (*queue_file)(weir_transport *t, struct wr_chunk *chunk, size_t len);
     void (*end_file)(weir_transport *t, int err);
-    /* A file was started; the device continues it at the end of the loop
-     * iteration. A few of its bytes may be queued next. */
+    /* Called when a file was started; the device continues it at the end of the
+     * loop iteration. A few of its bytes may be queued next. */
     void (*file_begins)(weir_transport *t);
-    /* The sender is about to be freed; what waited for it continues. */
+    /* Called before the sender is freed: continues what waited for the file. */
     void (*file_ended)(weir_transport *t);
     /* For a device that takes bytes from the page cache: sends the next bytes,
      * at the end of a loop iteration. Returns the result of
@@ -277,7 +280,8 @@ struct weir_transport {
     /* The loop's thread; no thread after another transport replaced this. */
     const void *const volatile *owner;
     struct weir_protocol_binding binding;
-    /* The protocol's, or one that also checks; see wr_protocol_bound(). */
+    /* The protocol's data_received, or a function that also checks; see
+     * wr_protocol_bound(). */
     int (*data_received)(void *user, weir_transport *t,
                          const struct weir_buf *buf);
     struct wr_member member; /* until the connection is lost */
@@ -600,7 +604,7 @@ WEIR_MUST_USE int wr_protocol_datagram(weir_transport *t,
 void wr_protocol_error(weir_transport *t, int err,
                        const struct weir_address *peer);
 
-/* For subprocesses; @fd is the child's descriptor. */
+/* Call the protocol of a subprocess; @fd is the child's descriptor. */
 WEIR_MUST_USE int wr_protocol_pipe_data(weir_transport *t, int fd,
                                         const struct weir_buf *buf);
 void wr_protocol_pipe_lost(weir_transport *t, int fd, int err);

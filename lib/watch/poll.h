@@ -35,7 +35,7 @@ enum wr_poll_state {
 
 struct wr_poll;
 
-/* The descriptor is ready if @err is 0; otherwise it cannot be polled. */
+/* Called when the descriptor is ready (@err is 0), or cannot be polled. */
 typedef void wr_poll_fired_fn(struct wr_poll *poll, int err);
 
 struct wr_poll {

@@ -1,8 +1,8 @@
 /*
  * Writes minimal certificates.
  *
- * Only the key is used. The signature is meaningless; it is as long as the
- * requested size requires.
+ * Only the key of such a certificate is used. The signature is meaningless; its
+ * length is chosen so that the certificate has the requested size.
  */
 #include "bare.h"
 

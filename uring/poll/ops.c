@@ -252,7 +252,8 @@ uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret, uint32_t max)
         ret[i] = ops->ended[(ops->ended_head + i) & (ops->ended_size - 1)];
     }
     ops->ended_count -= count;
-    /* If empty, starts again at 0, in memory that is in the cache. */
+    /* If the queue is empty, it starts again at 0, in memory that is in the
+     * cache. */
     ops->ended_head = ops->ended_count > 0 ? ops->ended_head + count : 0;
     wr_assert(wr_ep_ops_ended_max(ops) <= ops->ended_size);
     return count;

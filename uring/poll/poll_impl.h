@@ -81,7 +81,8 @@ struct wr_ep_ops {
     struct wr_ep_op **buckets; /* operations by user_data */
 };
 
-/* @entries, a power of two, is how many entries are prepared at once. */
+/* @entries, a power of two, is the maximum number of entries that are prepared
+ * at once. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_ep_ops_init(struct wr_ep_ops *ops,
                                  const struct weir_allocator *allocator,
                                  uint32_t entries);
@@ -478,7 +479,7 @@ struct wr_ep_ring {
     uint32_t sq_entries;
     uint32_t sq_head;
     uint32_t sq_tail;
-    uint32_t kept_count; /* wait for memory, at the start of sq */
+    uint32_t kept_count; /* entries at the start of `sq` that wait for memory */
     struct wr_ep_ops ops;
     struct wr_ep_buffers buffers;
     struct wr_ep_workers workers;

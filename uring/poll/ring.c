@@ -1,11 +1,11 @@
 /*
  * The poll engine: a ring that epoll, system calls and a few threads carry out.
  *
- * It implements the seam (ring.h) if io_uring is refused. The same entries go
- * in and the same completions come out. A receive stays until its credit is
- * used up, into incremental buffers, as on Linux 6.17. Without that an echo
- * takes nearly twice the instructions, and bulk three times as long, with
- * receives of 16 KiB.
+ * This engine implements the seam (ring.h) if io_uring is refused. The same
+ * entries go in and the same completions come out. A receive stays until its
+ * credit is used up, into incremental buffers, as on Linux 6.17. Without that
+ * an echo takes nearly twice the instructions, and bulk three times as long,
+ * with receives of 16 KiB.
  *
  * An enter begins the prepared entries; those that can be carried out now are
  * complete. It adds what waits for descriptors to the epoll set, waits, and
@@ -199,9 +199,9 @@ ring_submit_full_queue(struct wr_ep_ring *ring)
     ring_submit(ring);
     for (int i = 0; i < SQ_FULL_RETRIES && ring->sq_tail == ring->sq_entries;
          i++) {
-        /* Others need the slot of the oldest entry, which waits for memory.
-         * There is no space for its completion only if the loop has prepared
-         * several times @sq_entries in one iteration. */
+        /* Frees the slot of the oldest entry, which waits for memory, because
+         * other entries need it. There is no space for its completion only if
+         * the loop has prepared several times @sq_entries in one iteration. */
         wr_assert(ring->sq_head == 0);
         if (!wr_ep_ops_may_end(&ring->ops)) {
             wr_sys_sleep_a_little();
@@ -389,7 +389,7 @@ static uint32_t ring_reap(struct wr_ring *base, struct wr_cqe *ret,
     return count;
 }
 
-/* Returns false: this engine's queue of completions cannot overflow. */
+/* Returns false, because this engine's queue of completions cannot overflow. */
 static bool ring_handle_overflow(struct wr_ring *base)
 {
     wr_assert(base->stats.overflows == 0);

@@ -92,7 +92,8 @@ static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
         res = -ECONNREFUSED;
     }
     if (attempt->cause < 0) {
-        /* Also after a cancel: the peer may have accepted meanwhile. */
+        /* Makes the close send a reset. This is also necessary after a cancel,
+         * because the peer may have accepted meanwhile. */
         wr_socket_reset_on_close(attempt->fd);
         if (res >= 0 && is_unix) { /* its peer may have sent something */
             wr_socket_close(attempt->loop, attempt->fd, AF_UNIX);

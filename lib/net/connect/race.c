@@ -26,8 +26,8 @@ struct race_name {
 
 void wr_race_check_invariants(const struct wr_race *race)
 {
-    /* Only in a debug build, because the eyeballs functions check it
-     * themselves. */
+    /* Checked only with -Dinvariants=true, because the functions of eyeballs.c
+     * check it themselves. */
     wr_debug_check(wr_eyeballs_check_invariants(&race->eyeballs));
     wr_assert(race->eyeballs.count <= race->capacity);
     wr_assert(race->fd < 0 || race->is_over || race->eyeballs.count == 0);
@@ -41,7 +41,8 @@ static void race_free_runner(struct wr_race *race, struct wr_runner *runner)
     }
 }
 
-/* An attempt at a candidate has failed, with the local address @own. */
+/* Called when an attempt at a candidate has failed with the local address
+ * @own. */
 static void race_fail(struct wr_race *race, size_t index, int err,
                       const struct weir_address *own)
 {

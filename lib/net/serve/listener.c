@@ -100,7 +100,8 @@ static int listener_file_clear(const struct weir_address *address,
     if (lock == -EAGAIN) {
         return -EADDRINUSE; /* another process holds it, and may listen soon */
     }
-    /* Without permission to read or lock the directory there is no lock. */
+    /* Continues without a lock if there is no permission to read or lock the
+     * directory. */
     int err = listener_file_remove_stale(address, path);
     if (lock >= 0) {
         wr_ignore(wr_sys_close(lock));

@@ -22,16 +22,18 @@ struct wr_listener;
 
 /* Calls of the owner, always from a completion. */
 struct wr_listener_ops {
-    /* A connection was accepted, which may have ended already; the owner takes
-     * @fd. Not called after wr_listener_close(). */
+    /* Called when a connection was accepted, which may have ended already. The
+     * owner takes @fd. Not called after wr_listener_close(). */
     void (*accepted)(struct wr_listener *listener, int fd);
-    /* The kernel accepted a connection before wr_listener_close() has cancelled
-     * the accept; the owner takes @fd. */
+    /* Called when the kernel accepted a connection before wr_listener_close()
+     * has cancelled the accept. The owner takes @fd. */
     void (*accepted_late)(struct wr_listener *listener, int fd);
-    /* An accept failed with @err, and the listener is open. -ECANCELED means
-     * that wr_listener_end_multishot() or wr_listener_disarm() has ended it. */
+    /* Called when an accept failed with @err on an open listener. -ECANCELED
+     * means that wr_listener_end_multishot() or wr_listener_disarm() has ended
+     * it. */
     void (*failed)(struct wr_listener *listener, int err);
-    /* The descriptor is closed, some time after wr_listener_close(). */
+    /* Called when the descriptor is closed, some time after
+     * wr_listener_close(). */
     void (*closed)(struct wr_listener *listener);
 };
 

@@ -315,7 +315,8 @@ static void server_abandon_alive(struct wr_member *member)
 {
     weir_server *server = wr_container_of(member, weir_server, member);
 
-    /* Then wr_listener_abandon() calls no exception hook. */
+    /* A closed server, whose listeners call no exception hook in
+     * wr_listener_abandon(). */
     wr_assert(wr_server_is_closed(server));
     for (size_t i = 0; i < server->listeners.count; i++) {
         wr_listener_abandon(&server->listeners.all[i]);

@@ -19,9 +19,10 @@
 
 /* ---- connections that wait to be served ----
  *
- * They were accepted while the server had reached its connection limit, or were
- * passed to weir_server_add_fd(). The server's ready item opens them,
- * the oldest first, so that this call does not call the program. */
+ * A connection waits if it was accepted while the server had reached its
+ * connection limit, or if it was passed to weir_server_add_fd(). The server's
+ * ready item opens the waiting connections, the oldest first, so that
+ * weir_server_add_fd() does not call the program. */
 
 /* Parks a connection. After -ENOMEM the caller still owns @fd. */
 WEIR_MUST_USE static int server_accept_keep(weir_server *server, int fd,

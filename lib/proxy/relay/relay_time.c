@@ -36,7 +36,7 @@ static void relay_time_fill(struct wr_rate *rate, uint64_t now_ns)
 {
     const int64_t burst = relay_time_burst(rate);
     const uint64_t missing = (uint64_t)(burst - rate->left);
-    /* After this time it is full. */
+    /* The time after which the burst is full again. */
     const uint64_t most_ns =
         relay_time_scale(missing, SECOND_NS, rate->bytes) + 1;
     const uint64_t passed_ns = now_ns - rate->filled_ns;

@@ -319,7 +319,7 @@ void wr_way_splice_if_due(struct wr_way *way)
     way->splicing.to = way->to;
     way->splicing.moved = relay_way_spliced;
     if (ops->splice_to && !way->is_tapped && !way->rate) {
-        /* If it fails, the bytes are delivered. */
+        /* If splicing is refused, the bytes are delivered. */
         wr_ignore(ops->splice_to(way->from, &way->splicing) < 0);
     }
 }

@@ -406,7 +406,7 @@ static const struct wr_check_kind check_http = {.name = "http",
                                                 .ask = check_ask_http,
                                                 .judge = check_judge_http};
 
-/* Without a default, so that the compiler reports a missing kind. */
+/* The switch has no default, so that the compiler reports a missing kind. */
 static const struct wr_check_kind *
 check_find_kind(enum weir_upstream_check_kind kind)
 {

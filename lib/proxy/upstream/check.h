@@ -56,8 +56,8 @@ bool wr_check_is_bare(const struct wr_check *check);
 /* Returns true if a check ends with a response instead of a connection. */
 bool wr_check_has_answer(const struct wr_check *check);
 
-/* Returns true if checks connect to another endpoint than the upstream, which
- * wr_check_get_endpoint() returns. */
+/* Returns true if checks connect to an endpoint of their own
+ * (wr_check_get_endpoint()) instead of the upstream's. */
 bool wr_check_has_endpoint(const struct wr_check *check);
 struct weir_endpoint wr_check_get_endpoint(const struct wr_check *check);
 

@@ -1,8 +1,8 @@
 /*
  * Transfers what is known of an upstream from one set to another.
  *
- * It may come from another process, of another version or with other options,
- * so it is limited to what the set's own options allow.
+ * The data may come from another process, of another version or with other
+ * options, so it is limited to what the set's own options allow.
  */
 #include "upstream.h"
 

@@ -44,8 +44,8 @@ struct wr_request {
     struct weir_pending pending;
     weir_upstreams *set;
     struct wr_list link; /* in set->requests */
-    /* In set->queue, in set->unchecked or in none. Its ticket is unique among
-     * all sets. */
+    /* The request's entry in set->queue or set->unchecked, or in neither. Its
+     * ticket is unique among all sets. */
     struct wr_queued queued;
     struct wr_ready ready;
     struct wr_timer timer;
@@ -685,7 +685,7 @@ static void request_timer_expired(struct wr_timer *timer)
     }
     request_go_on(request);
     if (waits_for_checks) {
-        /* It does not wait for checks again. */
+        /* The request does not wait for checks again. */
         request->queued.excluded.with_unchecked = true;
     }
 }
@@ -722,7 +722,7 @@ request_check_call(const weir_upstreams *set,
     wr_require(options->key || options->key_size == 0, -EINVAL);
     wr_require(options->limit_bytes <= INT64_MAX, -EINVAL);
     wr_require(!options->connect.tls, -EINVAL);
-    /* With fast open a try would never fail. */
+    /* Fast open is disabled: with it a try would never fail. */
     wr_require(!options->connect.fast_open, -EINVAL);
     wr_require(!local || wr_address_is_valid(local), -EINVAL);
     return 0;
@@ -823,7 +823,8 @@ int weir_upstreams_connect(weir_upstreams *set,
 
 /* ---- from a task ---- */
 
-/* On the stack of the task that waits for a request. */
+/* The state of a call in a task that waits for a request, on the task's
+ * stack. */
 struct request_opening {
     struct wr_waiter waiter;
     weir_pending *request;

@@ -1,16 +1,20 @@
 /*
  * Chooses an upstream of a set for a request.
  *
- * First all facts about the upstreams are written to the candidates of the set,
- * under the mutex of the shared state, because slots are taken by other sets,
- * too. The candidates remain valid for later requests until something changes:
- * the shared state counts its changes, and a set invalidates them after its
- * own. Slow starts change in steps, and limits with each request while one
- * waits.
+ * First all facts about the upstreams are written to the candidates of the set
+ * (choose.h). This is done with the mutex of the shared state held, because
+ * other sets take slots, too.
  *
- * For a request of the queue this is done only if a survey of the upstreams
- * shows that it may be served: if few upstreams have a slot, and waiting
- * requests exclude these, checking each request would take long.
+ * The candidates remain valid for later requests until something changes. The
+ * shared state counts its changes, and a set invalidates its candidates after a
+ * change of its own. The candidates also expire: while an upstream starts
+ * slowly, at the next step of its weight; and at once while a request waits for
+ * a slot of a target with a limit.
+ *
+ * An upstream is chosen for a queued request only if a survey of the upstreams
+ * shows that the request may be served. Without the survey, checking each
+ * request would take long if few upstreams have a slot and most requests
+ * exclude these.
  */
 #include "upstream.h"
 

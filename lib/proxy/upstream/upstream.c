@@ -75,7 +75,7 @@ enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream)
 
 enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream)
 {
-    /* By state: of a primary upstream, and of a backup. */
+    /* For each state, the tier of a primary upstream and of a backup. */
     static const int8_t tiers[][2] = {
         [WEIR_UPSTREAM_UP] = {WR_TIER_PRIMARY, WR_TIER_BACKUP},
         [WEIR_UPSTREAM_CHECKING] = {WR_TIER_UNCHECKED,

@@ -62,8 +62,8 @@ struct weir_upstreams {
     uint64_t first_check_ns; /* longest time-out of checks, or 0 */
     bool is_closed; /* closed by the program or the loop: nothing new starts */
     bool is_freed;  /* freed by the program: nothing is reported any more */
-    /* Other sets continue its lookups and checks, and record the upstream in
-     * use. */
+    /* The set was retired: other sets continue its lookups and checks, and
+     * record the upstream in use. */
     bool is_retired;
     bool is_behind; /* other sets have changed shared state (wr_shared_call) */
     bool has_ranks; /* some addresses are used only if others cannot be */

@@ -104,9 +104,10 @@ struct wr_tls_outside {
     weir_tls_context *context;   /* owner */
     weir_tls_sign_fn *sign;
     void *user;
-    struct wr_bytes key_info;       /* part of the certificate's leaf */
-    struct wr_x509_rsa_numbers rsa; /* part of the leaf; empty for other keys */
-    size_t signature_max;           /* in bytes */
+    struct wr_bytes key_info; /* part of the certificate's leaf */
+    /* numbers of an RSA key, part of the leaf; empty for other keys */
+    struct wr_x509_rsa_numbers rsa;
+    size_t signature_max; /* in bytes */
 };
 
 static void signature_count(struct wr_tls_outside *outside, uint64_t ns,

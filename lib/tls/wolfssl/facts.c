@@ -1,8 +1,8 @@
 /*
  * Facts about a connection, its sessions and its exported keys.
  *
- * These functions change nothing except wolfSSL's own buffers (the exporter),
- * and return the same values after the connection has ended.
+ * The functions change nothing except wolfSSL's own buffers (the exporter), and
+ * return the same values after the connection has ended.
  */
 #include "wolfssl.h"
 

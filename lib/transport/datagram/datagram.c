@@ -183,8 +183,8 @@ static void datagram_send_completed(struct wr_op *op, int32_t res,
     wr_check(!(flags & WR_CQE_MORE));
     if (wr_datagram_is_alive(d)) { /* the next send returns errors */
         if (res > 0 && (uint32_t)res & POLLERR) {
-            wr_datagram_tell_queued_errors(d); /* otherwise each poll would end
-                                                * at once */
+            /* otherwise each poll would complete at once */
+            wr_datagram_tell_queued_errors(d);
         }
     }
     if (wr_datagram_is_alive(d)) { /* the callbacks may have aborted it */

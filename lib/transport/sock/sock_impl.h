@@ -217,7 +217,7 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
 /* Cancels the receive in flight if it fills buffers of the pool, because its
  * window is now larger than the socket may use. Another receive follows. */
 void wr_sock_recv_revoke(struct wr_sock *s);
-/* From now on, every receive is a poll and a system call. */
+/* Makes every receive from now on a poll and a system call. */
 void wr_sock_recv_by_polls(struct wr_sock *s);
 void wr_sock_end_recv(struct wr_sock *s);
 

@@ -113,7 +113,8 @@ static void sock_recv_deliver_into(struct wr_sock *s)
         wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
         return;
     }
-    /* If release_buffer has paused, they are held; resuming pushes the step. */
+    /* If release_buffer has paused, the bytes are held; resuming pushes the
+     * step. */
     wr_ignore(wr_delivery_given(&s->c.t, &s->c.delivery, lease));
 }
 
@@ -174,7 +175,7 @@ static __attribute__((noinline)) void sock_recv_deliver_later(struct wr_sock *s,
         wr_sock_note_dropped(s, lease->len);
     }
     if (wr_delivery_borrowed(&s->c.t, &s->c.delivery, lease)) {
-        /* In FLOW_KEPT the receive is cancelled. */
+        /* In FLOW_KEPT the receive must be cancelled. */
         wr_connection_push(&s->c);
     }
 }

@@ -74,7 +74,7 @@ static void sock_send_first_open(struct wr_turn_end *turn_end)
 void wr_sock_opening_begin(struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_NEW);
-    s->sent_short = true; /* no send may end on the fast path */
+    s->sent_short = true; /* the end of a send takes the slow path */
     s->c.outbox.is_opening = true;
     s->turn_end.run = sock_send_first_open;
 }
@@ -93,7 +93,7 @@ WEIR_MUST_USE static int sock_send_opening_ended(struct wr_sock *s,
         s->c.t.error) {
         return 0;
     }
-    /* If this sets 0, a receive has taken the error and reports it. */
+    /* If SO_ERROR is 0, a receive has taken the error and reports it. */
     wr_ignore(wr_sys_getsockopt(s->c.t.fd, SOL_SOCKET, SO_ERROR, &err, &len));
     return -err;
 }
@@ -479,7 +479,8 @@ static int64_t sock_send_offer(struct wr_sock *s, struct wr_sendfile *file,
     }
     const int64_t res =
         wr_sys_sendfile_bare(s->c.t.fd, file->fd, file->offset, len);
-    /* Even if a part was sent before the socket broke. */
+    /* SIGPIPE may be pending even if a part was sent before the socket
+     * broke. */
     loop->moves.may_be_raised |=
         res == -EPIPE || (res >= 0 && res < (int64_t)len);
     if (res < (int64_t)len || loop->never_waits ||
