@@ -1,8 +1,10 @@
 /*
- * Makers and servers that are given addresses as values: which of several is
- * connected to, what fails the call and what the attempt, and Unix names beside
- * ports in one server. Unix names are abstract ones that the kernel chooses, so
- * nothing is left in any directory.
+ * Connects and servers with addresses as values: which of several addresses is
+ * connected to, which errors fail the call and which the attempt, and Unix
+ * names and ports in one server.
+ *
+ * Unix names are abstract ones that the kernel chooses, so nothing is left in
+ * any directory.
  */
 #include "tests/contract/maker.h"
 
@@ -29,13 +31,14 @@ static int ask(struct maker *m, const struct weir_address *all, size_t count,
                                      options, maker_connect_done, m, NULL);
 }
 
-/* A port of the loopback without a listener: the kernel gives it to none. */
+/* Returns a loopback port without a listener, which the kernel gives to no
+ * other socket. */
 static struct weir_address refusing(const char *host)
 {
     return peer_address(host, 1);
 }
 
-/* A Unix listener with a name that the kernel chose. */
+/* Returns a Unix listener with a name that the kernel chose. */
 static int listen_unix(struct weir_address *ret)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -224,7 +227,7 @@ static int serve(struct maker *m, const struct weir_address *all, size_t count,
                                  maker_server_done, m, &m->server);
 }
 
-/* Expects that the server's socket @index takes a connection. */
+/* Expects that the server's socket @index accepts a connection. */
 static void expect_served(struct maker *m, size_t index)
 {
     struct weir_address address;

@@ -1,7 +1,8 @@
 /*
- * Sockets that are handed in connected (asyncio's create_connection with sock
- * and connect_accepted_socket): which ones are taken, and that the descriptor
- * is the library's from the call on, whatever becomes of it (R63).
+ * Connected sockets that are passed in (asyncio's create_connection with sock,
+ * and connect_accepted_socket): which ones are accepted.
+ *
+ * The library owns the descriptor from the call on, whatever the result (R63).
  */
 #include "tests/contract/maker.h"
 
@@ -91,7 +92,7 @@ MAKER(adopt, a_socket_that_does_not_block_works_and_does_not_spin, m)
     close(fds[1]);
 }
 
-/* Expects @err and that the descriptor was taken all the same. */
+/* Expects @err, and that the library has closed the descriptor even so. */
 static void expect_refused(struct maker *m, int fd, int err)
 {
     expect_geq(fd, 0);

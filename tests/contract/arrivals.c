@@ -1,8 +1,9 @@
 /*
- * What arrives, and what does not, when one thing ends because of another.
+ * Which bytes arrive, and which are lost, when one thing ends because of
+ * another.
  *
- * These are the places of tests/RULES.md that no other suite looks at from the
- * far end, where a plain blocking socket reads what has arrived.
+ * These are the lines of tests/RULES.md that no other suite observes from the
+ * far end. The far end is a plain blocking socket that reads what has arrived.
  */
 #include "tests/contract/maker.h"
 #include "tests/task.h"
@@ -15,8 +16,8 @@ static char bytes[MUCH];
 
 /* ---- servers ---- */
 
-/* A server that has written more to each client than the kernel takes, and
- * whose clients have sent something that it will not read. */
+/* Makes a server that has written more to each client than the kernel accepts,
+ * and whose clients have sent bytes that it will not read. */
 static void serve_much(struct maker *m, int *ret_fds)
 {
     maker_serve(m, "127.0.0.1", NULL);
@@ -31,7 +32,7 @@ static void serve_much(struct maker *m, int *ret_fds)
     expect_gt(weir_transport_get_write_buffer_size(m->t), 0);
 }
 
-/* Reads to the end; returns the bytes, and 0 or an error at @ret. */
+/* Reads to the end. Returns the number of bytes; *ret is 0 or an error. */
 static size_t read_all(struct maker *m, int fd, int *ret)
 {
     static char chunk[1 << 16];

@@ -1,9 +1,9 @@
 /*
  * The state of a thread; see asleep.h.
  *
- * The kernel shows it as a letter in the thread's file in /proc, behind the
- * thread's name. S stands for a wait that a signal may end, which is how
- * threads wait for descriptors, rings, conditions and semaphores.
+ * The kernel shows it as a letter after the thread's name in a file of /proc. S
+ * is a wait that a signal can interrupt; threads wait in this way for
+ * descriptors, rings, conditions and semaphores.
  */
 #include "tests/contract/asleep.h"
 
@@ -18,7 +18,7 @@
 
 enum { ASLEEP_LIMIT_S = 60 };
 
-/* The letter of its state, 0 where there is no such thread. */
+/* Returns the letter of its state, or 0 if there is no such thread. */
 static char state_of(pid_t thread)
 {
     char path[64];
@@ -30,7 +30,7 @@ static char state_of(pid_t thread)
     }
     const ssize_t len = read(fd, text, sizeof(text) - 1);
     close(fd);
-    /* The name may hold anything. */
+    /* The name may contain any bytes. */
     const char *name_end = len > 0 ? strrchr(text, ')') : NULL;
     return name_end && name_end[1] == ' ' ? name_end[2] : 0;
 }

@@ -1,7 +1,8 @@
 /*
- * What a connect has tried: each address, the own address and the error, in the
- * list and in the line of text; also of attempts that a limit of the whole has
- * ended. The addresses that datagram endpoints and servers have tried.
+ * What connects, datagram endpoints and servers have tried: each address, the
+ * local address and the error, as a list and as a line of text.
+ *
+ * Attempts that were ended by a limit on the whole operation are included.
  */
 #include "tests/contract/maker.h"
 
@@ -14,7 +15,7 @@ static struct weir_attempt first;
 static int tried;
 static char text[512];
 
-/* Reads the list, inside done, where the handle is still good. */
+/* Reads the list inside done, where the handle is still valid. */
 static void read_attempts(struct maker *m)
 {
     struct weir_attempt attempt = {.size = sizeof(attempt)};
@@ -41,7 +42,7 @@ static int try_at(struct maker *m, struct weir_endpoint endpoint,
     return m->done_err;
 }
 
-/* An address of the loopback that refuses. */
+/* Returns a loopback address that refuses connections. */
 static struct weir_address refusing(void)
 {
     struct weir_address address;
@@ -97,7 +98,7 @@ MAKER(attempts, what_a_limit_of_the_whole_has_ended_is_listed, m)
     struct weir_address peer;
     char wanted[100];
     const int listener = peer_listen(0, &peer);
-    const int full = peer_connect_to(&peer); /* its queue holds no more */
+    const int full = peer_connect_to(&peer); /* its queue is full */
 
     options.timeout_ns = 50 * MS;
     expect_geq(full, 0);
@@ -140,7 +141,7 @@ MAKER(attempts, one_that_succeeds_has_not_failed, m)
     close(listener);
 }
 
-/* The turns of the families decide which comes before it. */
+/* Which one comes first depends on the order of the families. */
 MAKER(attempts, the_text_names_all_that_have_failed_beside_one_that_succeeds, m)
 {
     struct weir_connect_options options = {.error_text = NULL};
@@ -345,7 +346,7 @@ MAKER(attempts, of_a_server_say_which_address_is_in_use_while_it_starts, m)
     close(taken);
 }
 
-/* Its first address is in use, so that the second is tried later. */
+/* Its first address is in use, so the second is tried later. */
 MAKER(attempts, of_a_server_are_the_latest_when_it_has_started_at_last, m)
 {
     struct weir_address at[2];

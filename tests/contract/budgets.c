@@ -1,10 +1,10 @@
 /*
  * Budgets: what peers can make grow, and what they cannot.
  *
- * A crowd of connections with peers that send as much as is taken from them,
- * and protocols that read nothing or keep everything. The pool stays within
- * the loop's limit, nothing is dropped, and a well-behaved connection beside
- * them is served all the time.
+ * Many connections have peers that send as much as the sockets accept, and
+ * protocols that read nothing or keep everything. The pool stays within the
+ * loop's limit, nothing is dropped, and a well-behaved connection is served all
+ * the time.
  */
 #include "tests/contract/crowd.h"
 
@@ -117,7 +117,8 @@ UNIT(budgets, all_connections_together_hold_no_more_than_the_loops_limit)
 
     const struct weir_loop_statistics stats = crowd_statistics();
     expect(stats.held_bytes > limit / 4);
-    /* Receives under way have their credit already; the buffers end it. */
+    /* Receives in flight already have their window; the number of buffers ends
+     * this. */
     expect(stats.held_bytes <= stats.pool_bytes);
     expect(stats.pool_bytes <= limit + POSTED_BYTES);
     expect(stats.held_bytes >= crowd_sum(received_by));
@@ -135,7 +136,8 @@ UNIT(budgets, a_burst_to_paused_readers_fills_half_the_limit_at_most)
         set_socket_option(member->peer, SOL_SOCKET, SO_SNDBUF, 200000);
     }
     crowd_wait_made();
-    for (int i = 0; i < 100; i++) { /* from now on all share the credit */
+    for (int i = 0; i < 100;
+         i++) { /* from now on all connections share the window */
         expect(crowd_push(&crowd.members[i], 1));
     }
     RUN_UNTIL(crowd.loop, crowd_all_delivered());
@@ -185,24 +187,26 @@ UNIT(budgets, connections_that_have_gone_take_no_share)
     crowd_end();
 }
 
-/* The others take what is given back until it is its turn. */
+/* The other connections use what is released until it is this one's turn. */
 static bool is_lost(const struct crowd_member *member)
 {
     crowd_give_leases_back();
     return member->lost;
 }
 
-/* No receive is armed for lack of room, and still its end is noticed. */
+/* No receive is armed because no buffer is available, but its end is noticed.
+ */
 static void break_a_starved_connection(bool paused)
 {
     const struct linger linger = {.l_onoff = 1, .l_linger = 0};
     crowd_begin(1u << 20);
-    for (int i = 0; i < 400; i++) { /* each takes a part of what is free */
+    for (int i = 0; i < 400;
+         i++) { /* each connection takes a part of the free buffers */
         crowd_add(false, CONDUCT_KEEPS);
     }
     struct crowd_member *const starved = crowd_add(true, CONDUCT_KEEPS);
     crowd_wait_made();
-    do { /* what is under way may still be received */
+    do { /* bytes in flight may still be received */
         poll(NULL, 0, 1);
         crowd_flood(0, 401, NULL);
     } while (rig_is_under_way(starved->peer));

@@ -1,10 +1,10 @@
 /*
  * Buffered protocols: rule R10, and who owns the memory when.
  *
- * Without release_buffer bytes are copied to the protocol's memory at
- * completion ("copied"); with it the kernel receives into that memory
- * ("in-place"), which is the protocol's again by buffer_updated or by the
- * release, exactly one of them.
+ * Without release_buffer the bytes are copied to the protocol's memory when the
+ * receive completes ("copied"). With it the kernel receives into that memory
+ * ("in-place"), which returns to the protocol with buffer_updated or
+ * release_buffer, exactly one of them.
  */
 #include "tests/contract/buffered_rig.h"
 #include "tests/contract/scenes.h"
@@ -59,8 +59,8 @@ SCENE(buffered, closing_inside_buffer_updated_ends_the_data, "both wide copied",
       "send 700; lost 0; updated 1; events made data lost", "@made memory 7",
       "@data close")
 
-/* A get_buffer that closes or pauses, and offers memory all the same. A plain
- * connection asks at once. */
+/* A get_buffer that closes or pauses, and returns memory even so. A plain
+ * connection calls it at once. */
 SCENE(buffered, a_get_buffer_that_closes_gets_its_memory_back,
       "both plain wide in-place",
       "lost 0; asked 1; released 1; events made lost", "@get close")

@@ -1,8 +1,8 @@
 /*
  * The buffered protocol of the contract suites; see buffered_rig.h.
  *
- * Its memory is out between get_buffer and what follows it: a second offer, or
- * a return of what is not out, fails the test.
+ * Its memory is in use from get_buffer until the next callback for it. A second
+ * offer, or a release of unused memory, fails the test.
  */
 #include "tests/contract/buffered_rig.h"
 

@@ -1,11 +1,11 @@
 /*
- * Connections that move bulk: they receive one after the other.
+ * Connections with large transfers, which receive one after another.
  *
- * A connection begins to move bulk when one receive brings much, and does so no
- * more after some that brought little. What it promises is the same either way:
- * each byte once and in order, nothing while paused or after close, the bytes
- * before the end. The dump of the loop tells the two ways apart: a connection
- * that moves bulk is polled, or due.
+ * A connection enters this mode (bulk) when one receive brings many bytes, and
+ * leaves it after several small ones. Its promises are the same in both modes:
+ * each byte once and in order, nothing while paused or after close, and the
+ * bytes before the end. The loop's dump shows the mode: a connection in bulk
+ * mode is polled, or due.
  */
 #include "tests/contract/buffered_rig.h"
 #include "tests/contract/crowd.h"
@@ -30,18 +30,18 @@
 static struct unit_random dice;
 
 static struct {
-    int bulk_turns; /* after which the connection moved bulk */
-    int entries;    /* times at which bulk was moved after little */
+    int bulk_turns; /* iterations after which the connection was in bulk mode */
+    int entries;    /* how often it entered bulk mode */
     bool moves_little;
-    bool fills;     /* the dice let it send much */
-    uint64_t steps; /* before it changes */
+    bool fills;     /* chosen at random: it sends much */
+    uint64_t steps; /* until the behaviour changes */
     struct weir_buf kept[KEPT_MAX];
     int kept_count;
 } seen;
 
 /* ---- traffic ---- */
 
-/* Into plain ones no receive brings what counts as bulk. */
+/* With plain receive buffers no receive is large enough for bulk mode. */
 static bool has_large_buffers(const struct rig *rig)
 {
     char text[4096];
@@ -49,7 +49,7 @@ static bool has_large_buffers(const struct rig *rig)
     return strstr(text, "plain 16 KiB receive buffers") == NULL;
 }
 
-/* As much as there is room for, and no more than @most. */
+/* Sends as many bytes as fit, at most @most. */
 static void push(struct rig *rig, uint64_t most)
 {
     static uint8_t buf[65536];
@@ -72,7 +72,8 @@ static bool moves_bulk(const struct rig *rig)
            dump_has(rig->loop, "recv=due");
 }
 
-/* A turn; true when the connection moves bulk after it. */
+/* Runs an iteration. Returns true if the connection is in bulk mode after it.
+ */
 static bool turn(struct rig *rig)
 {
     rig_turn(rig);
@@ -90,7 +91,8 @@ static void begin_counting(struct rig *rig)
     set_socket_option(rig->peer, SOL_SOCKET, SO_SNDBUF, 1 << 20);
 }
 
-/* Sends much until it is received as bulk; for some turns where it never is. */
+/* Sends much until the connection is in bulk mode, or for some iterations if it
+ * never is. */
 static void enter_bulk(struct rig *rig)
 {
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
@@ -107,8 +109,7 @@ static void enter_bulk(struct rig *rig)
     }
 }
 
-/* Sends much for some time and then little, as the dice say, at most to a
- * @total. */
+/* Sends much for some time and then little, at random, up to a @total. */
 static void send_some(struct rig *rig, uint64_t total)
 {
     const uint64_t left = total - rig->peer_sent;
@@ -135,8 +136,8 @@ static void widen(struct rig *rig)
     expect_eq(weir_transport_set_read_buffer_limit(rig->t, 0), 0);
 }
 
-/* Much is there at once, for several calls of data_received. Over TCP it is
- * more than one buffer; a Unix socket has not that much room. */
+/* Makes many bytes available at once, for several calls of data_received: over
+ * TCP more than one buffer; a Unix socket has less space. */
 static void fill_while_bulk(struct rig *rig)
 {
     const bool is_tcp = rig_can(rig, RIG_CAN_RESET) && has_large_buffers(rig);
@@ -145,7 +146,8 @@ static void fill_while_bulk(struct rig *rig)
     if (is_tcp) {
         widen(rig);
     }
-    rig_peer_send(rig, 8 * MIB); /* credit grows, and room in the kernel */
+    rig_peer_send(
+        rig, 8 * MIB); /* the receive window grows, and space in the kernel */
     rig_wait_received(rig, rig->peer_sent);
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
     uint64_t waiting = 0;
@@ -381,7 +383,8 @@ static void stop_loop(void *arg)
     weir_loop_stop(arg);
 }
 
-/* Turns that the loop makes by itself in 30 ms in which nothing happens. */
+/* Returns the number of iterations that the loop makes in 30 ms in which
+ * nothing happens. */
 static uint64_t idle_turns(struct rig *rig)
 {
     const uint64_t before = rig_statistics(rig).turns;
@@ -397,7 +400,7 @@ static bool is_near_limit(const struct rig *rig, uint64_t limit)
            weir_transport_get_read_buffer_size(rig->t) > limit - 8192;
 }
 
-/* Keeps all that comes until no more does, near the limit. */
+/* Keeps all received bytes until no more arrive, near the limit. */
 static void keep_to_the_limit(struct rig *rig, uint64_t limit)
 {
     for (int idle = 0; idle < 20;) {
@@ -474,7 +477,8 @@ PAIRS(bulk, a_reset_is_told_after_the_bytes_that_came_before_it, rig,
 
 /* ---- urgent bytes ---- */
 
-/* Each is read past before the next one: else it becomes an ordinary one. */
+/* Each byte is read past before the next one is sent, otherwise it would become
+ * an ordinary byte. */
 PAIRS(bulk, urgent_bytes_leave_the_stream_as_it_is, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET, NARROW)
 {
@@ -508,7 +512,8 @@ static uint64_t drain(const struct crowd_member *member, uint64_t from)
 
 enum { BULK_COUNT = 5, TURNS_MAX = 4, TURNS = 400 };
 
-/* None waits for more than some turns, whatever the others move. */
+/* No connection waits for more than some iterations, whatever the others
+ * transfer. */
 UNIT(bulk, all_connections_go_on_beside_each_other)
 {
     uint64_t echoed[BULK_COUNT + 1] = {0};
@@ -539,7 +544,7 @@ UNIT(bulk, all_connections_go_on_beside_each_other)
     crowd_end();
 }
 
-/* What was handed over arrives without a turn, if not at once. */
+/* Written bytes arrive without an iteration, though perhaps not at once. */
 static void expect_more_than(const struct crowd_member *member, uint64_t least)
 {
     struct pollfd pollfd = {.fd = member->peer, .events = POLLIN};
@@ -551,7 +556,7 @@ static void expect_more_than(const struct crowd_member *member, uint64_t least)
     }
 }
 
-/* More than one turn may send. */
+/* More than one iteration may send. */
 UNIT(bulk, a_run_that_stops_has_handed_over_all_that_was_written)
 {
     static uint8_t data[200000];

@@ -1,9 +1,10 @@
 /*
  * call_soon, call_later, call_at, cancel and reschedule: what runs when.
  *
- * The rows of asyncio's loop: first come, first served; never from inside the
- * call; what timers and completions make ready runs in the same turn, what
- * ready callbacks add runs in the next; cancelling late is harmless.
+ * The rules are asyncio's: first come, first served; never inside the call;
+ * callbacks queued by timers and completions run in the same iteration,
+ * callbacks queued by ready callbacks in the next; a late cancellation does no
+ * harm.
  */
 #define UNIT_RUN with_loop
 
@@ -25,7 +26,7 @@ UNIT(callback, call_soon_never_calls_at_once)
 
 UNIT(callback, first_come_first_served_however_many_there_are)
 {
-    for (int i = 0; i < 20000; i++) { /* more than a turn runs */
+    for (int i = 0; i < 20000; i++) { /* more than one iteration runs */
         soon(note_number, number(i));
     }
     soon(stop_loop, NULL);
@@ -92,7 +93,7 @@ static int note_data(void *user, weir_transport *t, const struct weir_buf *buf)
     return 0;
 }
 
-/* For ever; at the loop's end nothing more is taken. */
+/* Repeats forever; at the loop's end no call is accepted. */
 static void again(void *arg)
 {
     (*(int *)arg)++;

@@ -1,12 +1,11 @@
 /*
- * Errors: those that stick, and callbacks that fail.
+ * Errors that stay, and callbacks that fail.
  *
- * The first error is kept for good, comes after the data that came before it,
- * and never turns into a clean end of stream: the kernel tells of a reset once
- * and says 0, end of stream, from then on. Table 2.3: a negative result of
- * data_received, eof_received, get_buffer or buffer_updated aborts the
- * connection with that error, which connection_lost is told and the exception
- * hook once.
+ * The first error is kept, comes after the data received before it, and never
+ * becomes a clean end of stream: the kernel reports a reset once, and from then
+ * on 0, end of stream. A negative result of data_received, eof_received,
+ * get_buffer or buffer_updated aborts the connection with that error, which
+ * goes to connection_lost and once to the exception hook.
  */
 #include "tests/contract/scenes.h"
 
@@ -14,8 +13,8 @@
 
 #define CLOSING_PENDING "clog; close; turn 3; alive; "
 
-/* Reset by the peer, which is known, and not lost yet, because bytes that came
- * before wait to be delivered; and how it goes on. */
+/* The peer has reset the connection, which is known, but it is not lost yet,
+ * because earlier bytes wait to be delivered; and how it continues. */
 #define BROKEN  "pause; send 100; until held >0; reset; broken ECONNRESET; "
 #define GOES_ON "resume; lost ECONNRESET; events made data lost; received 100"
 
@@ -27,7 +26,7 @@ SCENE(sticky_errors, data_before_a_reset_is_delivered_before_it,
       "received 50000")
 SCENE(sticky_errors, data_kept_while_paused_is_delivered_before_the_reset,
       "both break wide", BROKEN "closing 1; turn 5; events made; " GOES_ON)
-/* As an echo does. */
+/* Like an echo. */
 SCENE(sticky_errors,
       data_of_who_reads_only_while_it_may_write_comes_before_the_reset,
       "both break",
@@ -63,7 +62,7 @@ SCENE(sticky_errors,
       "clog; send 20000; event data; reset; lost ECONNRESET|EPIPE; "
       "received 20000; events made pause data resume data lost",
       "@data unless resume; keep", "@resume give", "@lost give")
-/* The watch that a pause has left has told of the reset already. */
+/* The watch that a pause has left has already reported the reset. */
 SCENE(sticky_errors,
       data_that_reaches_the_limit_after_the_reset_comes_before_it,
       "both break read=4096",
@@ -77,8 +76,8 @@ SCENE(sticky_errors, writing_to_a_peer_that_has_gone_breaks_the_connection,
       "both wide eof=1", "leave; event eof; write 1000",
       "run 1; write 1000 any; again lost",
       "lost ECONNRESET|EPIPE BROKEN; events made eof lost")
-/* Held back by its limit, and more in the kernel: what finds the reset is a
- * send that fails, or with nothing to send the watch. */
+/* The connection is at its limit, and more bytes are in the kernel: the reset
+ * is found by a failing send, or by the watch if there is nothing to send. */
 #define AT_THE_LIMIT                                                           \
     "send 20000; event data; run 5; received <=4096; reset; broken any"
 SCENE(sticky_errors, data_left_in_the_kernel_is_delivered_before_the_reset,
@@ -138,7 +137,7 @@ SCENE(callback_errors, errors_of_a_protocol_that_keeps_its_memory_abort_too,
       "send 100; " ABORTED("EILSEQ", "buffer_updated") "updated 1",
       "@data fail EILSEQ")
 
-/* The factory's result and its table; the error that done is told. */
+/* The factory's result and its table; the error passed to done. */
 static const struct factory_row {
     int result;
     size_t size;

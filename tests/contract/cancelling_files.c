@@ -1,11 +1,10 @@
 /*
- * Calls of a file system that may not answer, and of one that answers
- * -ECANCELED itself. Threads of the kernel make them, and never the loop's. Its
- * answer is no cancellation, and no lack of threads: each call is told it as
- * -EIO, once, and a descriptor is closed once: its number may be another file's
- * by then.
+ * Calls on a file system that may hang, or that returns -ECANCELED itself.
  *
- * A row is a call. The file system is the tests' own (fuse_rig.h).
+ * Kernel threads make these calls, never the loop's thread. -ECANCELED is not a
+ * cancellation and not a lack of threads: each call reports it once as -EIO. A
+ * descriptor is closed once, because its number may belong to another file
+ * afterwards. Each row is a call. The file system is fuse_rig.h.
  */
 #define UNIT_RUN   fuse_rig_run
 #define UNIT_TAKES weir_loop *loop, int fd
@@ -43,7 +42,8 @@ static int call_stat(weir_loop *loop, int fd)
     return weir_file_stat(loop, fd, &status);
 }
 
-/* Not of the page that a pipe reads: what was read once is not asked for. */
+/* Not from the page that a pipe has read: cached bytes are not requested again.
+ */
 static int call_read(weir_loop *loop, int fd)
 {
     char bytes[100];
@@ -122,7 +122,7 @@ struct row {
     const char *name;
     int (*act)(weir_loop *loop, int fd);
     uint32_t opcode;
-    int good; /* its result; UNSEEN: it would wait for a peer */
+    int good; /* expected result; UNSEEN: the call would wait for a peer */
 };
 
 enum { UNSEEN = -1 };
@@ -141,7 +141,7 @@ static const struct row rows[] = {
     {"write a file as a pipe", call_write_pipe, FUSE_WRITE, 0},
 };
 
-/* The row's call asks the file system, by another thread. */
+/* The row's call reaches the file system from another thread. */
 static void expect_asked(weir_loop *loop, int fd, const struct row *row,
                          int result)
 {
@@ -184,7 +184,7 @@ UNIT(cancelling_files, a_program_that_it_does_not_open_is_not_cancelled)
 
 /* ---- closes ---- */
 
-/* Closes the descriptor; its result is -EIO, or 0 where none is told. */
+/* Closes the descriptor. The result is -EIO, or 0 if none is reported. */
 typedef int close_fn(weir_loop *loop, int fd);
 
 struct closing {
@@ -199,7 +199,7 @@ static int close_it(weir_loop *loop, void *arg)
     return closing->close(loop, closing->fd);
 }
 
-/* As another thread would: takes the number as soon as it is free, before the
+/* Acts like another thread: takes the number as soon as it is free, before the
  * loop has seen the completion. */
 static int take_number(weir_loop *loop, void *arg)
 {
@@ -216,7 +216,7 @@ static int close_file(weir_loop *loop, int fd)
     return weir_file_close(loop, fd);
 }
 
-/* It was opened already when the pipe is aborted. */
+/* The descriptor is already open when the pipe is aborted. */
 static int close_pipe(weir_loop *loop, int fd)
 {
     weir_writer *writer;
@@ -229,7 +229,7 @@ static int close_pipe(weir_loop *loop, int fd)
     return ret;
 }
 
-/* Ends when a worker of the kernel is there for the loop's thread. */
+/* Returns when the kernel has a worker for the loop's thread. */
 static void have_worker(weir_loop *loop)
 {
     const int other = weir_file_open(loop, "/dev/null", O_RDONLY, 0);

@@ -1,8 +1,9 @@
 /*
- * Children, pipes and datagram streams without memory: each allocation fails
- * once, from the making of the loop to the end of what is tried on it. What is
- * said to have succeeded has, and neither memory, a descriptor nor a process is
- * left.
+ * Children, pipes and datagram streams without memory.
+ *
+ * Each allocation fails once, from the creation of the loop to the end of the
+ * operation. Operations that report success have succeeded, and neither memory,
+ * descriptors nor processes are left.
  */
 #include "tests/bind.h"
 #include "tests/walk.h"
@@ -27,7 +28,7 @@ static int count_fds(void)
     return fds.count;
 }
 
-/* 0, or an error that the want of memory has led to. */
+/* Returns 0 or an error caused by the lack of memory. */
 typedef int attempt_fn(void);
 
 struct sweep {

@@ -1,8 +1,8 @@
 /*
- * Children and what their protocol is told; see child_rig.h.
+ * Children and the callbacks of their protocol; see child_rig.h.
  *
- * The protocol checks by itself what holds of every child: one loss of each
- * kind, and no bytes after a pipe was lost.
+ * The protocol itself checks the rules for every child: one loss of each kind,
+ * and no bytes after a pipe was lost.
  */
 #include "tests/contract/child_rig.h"
 
@@ -152,7 +152,7 @@ void child_exec(struct child *child, const char *const *argv,
     }
     expect_ok(weir_subprocess_exec(loop, &factory, argv, &own, child_done,
                                    child, &child->handle));
-    expect_str_eq(child->notes, ""); /* nothing from inside the call */
+    expect_str_eq(child->notes, ""); /* no callback inside the call */
 }
 
 void child_shell(struct child *child, const char *command,

@@ -2,13 +2,13 @@
  * Two ends of one connection that are closed at once, with unsent bytes in both
  * directions.
  *
- * Neither end's program reads any more, and the kernel has no room for either's
- * bytes: each end would wait for the other one for ever. Both are transports of
- * one loop. Each end must be lost. The first one has no error: all that it had
- * to send was taken; at most it waits no longer for a close_notify. The other
- * one has none, or is told that the first one has gone. TLS is begun on any
- * kind, and within TLS. Pipes have one direction, so that there are no two such
- * ends.
+ * Neither program reads any more, and the kernel has no space for either's
+ * bytes, so without a rule each end would wait for the other forever. Both ends
+ * are transports of one loop, and each must be lost. The first has no error:
+ * its bytes were all accepted, or it stops waiting for a close_notify. The
+ * other has no error, or is told that the first one has gone. TLS is started on
+ * every kind of connection, and inside TLS. Pipes have one direction, so they
+ * have no such ends.
  */
 #include "tests/contract/harness.h"
 #include "tests/tls/rig.h"
@@ -126,7 +126,7 @@ static void end_shaken(void *arg, int err, weir_transport *t)
     shaken_count++;
 }
 
-/* Begins TLS at both ends, which have been made. */
+/* Starts TLS on both ends, which exist. */
 static void start_tls(void)
 {
     RUN_UNTIL(loop, ends[0].t && ends[1].t);
@@ -187,8 +187,8 @@ static void with_ends(void (*body)(void (*open)(void)), void (*open)(void))
     weir_loop_free(loop);
 }
 
-/* An end whose bytes were all taken reads a MiB more of the other one's, and
- * waits no longer for its close_notify. */
+/* An end whose bytes were all accepted reads one more MiB of the other's, and
+ * then stops waiting for its close_notify. */
 static bool has_waited_enough(int err)
 {
     return waits_for_notify && err == WEIR_ETLSTIMEOUT;
@@ -205,7 +205,7 @@ static void close_both(void (*open)(void))
         expect_eq(weir_transport_write_ref(ends[i].t, bytes, MUCH, NULL, NULL),
                   0);
     }
-    for (int i = 0; i < 100; i++) { /* until nothing moves any more */
+    for (int i = 0; i < 100; i++) { /* until no more bytes move */
         weir_loop_stop(loop);
         expect_eq(weir_loop_run(loop), 0);
     }

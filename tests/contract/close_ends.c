@@ -1,13 +1,13 @@
 /*
- * Closes of every kind of connection, and peers that do not end.
+ * Closes of every kind of connection whose peer does not end.
  *
- * The subject has written a few bytes and is closed. Its peer takes them, and
- * sends as fast as it can, a byte now and then, a part of a record, or nothing.
- * It never ends by itself. Each close must end all the same, and tell a missing
- * close_notify if it was to wait for one. How much is read until then is in
- * tests/trace/linger.c and tests/trace/tls_rest.c, where time is the test's.
+ * The subject has written a few bytes and is closed. Its peer reads them, and
+ * sends as fast as it can, a byte now and then, a part of a record, or nothing;
+ * it never ends by itself. Each close must end, and report a missing
+ * close_notify if it should wait for one. tests/trace/linger.c and
+ * tests/trace/tls_rest.c test, on a virtual clock, how much is read until then.
  *
- * All kinds are in one loop at once. The peer is a plain transport; with TLS it
+ * All kinds are on one loop at once. The peer is a plain transport; with TLS it
  * has an engine for each layer, which a test can make send anything.
  */
 #include "tests/contract/harness.h"
@@ -34,7 +34,7 @@ struct cell {
     int layers; /* of TLS */
     uint64_t shutdown_timeout_ns;
     weir_transport *t; /* the subject, a reference */
-    int shaken;        /* layers whose handshake is done */
+    int shaken;        /* layers whose handshake has completed */
     bool is_closed;
     int lost_count;
     int lost_err;
@@ -64,7 +64,7 @@ static const char *cell_name(const struct cell *cell)
 static void raw_send(void *arg, const void *data, size_t len)
 {
     const struct cell *cell = arg;
-    if (cell->peer) { /* the subject may have gone meanwhile */
+    if (cell->peer) { /* the subject may be lost by now */
         wr_ignore(weir_transport_write(cell->peer, data, len) < 0);
     }
 }
@@ -108,7 +108,7 @@ static int peer_received(void *user, weir_transport *t,
     return 0;
 }
 
-/* It goes on sending. */
+/* Continues to send. */
 static int peer_ended(void *user, weir_transport *t)
 {
     return 1;
@@ -172,7 +172,8 @@ static void send_a_byte(struct cell *cell)
     send_data(cell, "x", 1);
 }
 
-/* Of a record that is never whole, some turns after the close. */
+/* Sends a part of a record that is never completed, some iterations after the
+ * close. */
 static void send_a_part(struct cell *cell)
 {
     static const uint8_t part[] = {23, 3, 3, 0x3f, 0xff, 1, 2, 3};
@@ -259,7 +260,7 @@ static void layer_done(void *arg, int err, weir_transport *t)
     cell->shaken++;
 }
 
-/* Another layer of TLS, on both sides. */
+/* Adds a layer of TLS on both sides. */
 static void add_layer(struct cell *cell)
 {
     const int i = cell->shaken;
@@ -341,7 +342,7 @@ static void end_cell(struct cell *cell)
     }
 }
 
-/* @times: how many of the times are asked for. */
+/* @times is the number of expected time-outs. */
 static void close_all(void (*manner)(struct cell *cell), int times)
 {
     tls_require();
@@ -383,7 +384,7 @@ UNIT(close_ends, peers_that_send_a_part_of_a_record_keep_none)
     close_all(send_a_part, TIMES);
 }
 
-/* For as long as the program says, which is no hour here. */
+/* Waits as long as the program specifies, which is less than an hour here. */
 UNIT(close_ends, silent_peers_keep_none)
 {
     close_all(send_nothing, TIMES - 1);

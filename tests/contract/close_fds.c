@@ -1,10 +1,11 @@
 /*
- * Descriptors that a Unix peer has sent and that weir closes: one whose close
- * waits, for as long as the peer likes, holds up one thread and neither the
- * loop nor others without such closes. Streams take one descriptor a message;
- * datagrams take none, where the kernel does not refuse them. Most tests are a
- * round of each. Whether the others arrive is in recv_fds.c; what endpoints of
- * newer kernels do is in datagram_facts.c.
+ * Closing descriptors that a Unix peer has sent.
+ *
+ * A close that takes as long as the peer likes holds up one thread, but neither
+ * the loop nor connections without such closes. Streams receive one descriptor
+ * per message; datagrams receive none if the kernel cannot refuse them. Most
+ * tests run for both. recv_fds.c tests whether descriptors arrive,
+ * datagram_facts.c endpoints of newer kernels.
  */
 #define UNIT_RUN with_both
 #include "tests/contract/asleep.h"
@@ -17,25 +18,29 @@
 #include <weir/connect.h>
 #include <weir/datagram.h>
 
-/* A connection or an endpoint on the loop of the test, which echoes, and the
- * plain end of its socket. */
+/* A connection or endpoint that echoes, on the loop of the test, and the plain
+ * end of its socket. */
 struct side {
     weir_transport *t;
     int peer;
     size_t received; /* bytes or datagrams */
-    size_t stamped;  /* datagrams with the time of their arrival alone */
+    size_t stamped;  /* datagrams that have only the time of their arrival */
     size_t taken;
-    size_t lost_fds; /* calls that were told of a loss */
+    size_t lost_fds; /* calls that reported lost descriptors */
     size_t lost;
     int lost_err;
 };
 
 enum kind { STREAM, DATAGRAM, KINDS };
-enum { THREADS = 8, IN_FLIGHT = 4 /* a user may have few in sockets */ };
+enum {
+    THREADS = 8,
+    IN_FLIGHT = 4 /* a user may have few in flight in sockets */
+};
 
 static enum kind kind;
-static uint32_t facts;      /* that endpoints ask for */
-static bool sides_drop_all; /* a program that asks so that weir closes them */
+static uint32_t facts;      /* requested by endpoints */
+static bool sides_drop_all; /* the program requests descriptors in a way that
+                               makes weir close them */
 static weir_loop *loop;
 static struct side sides[THREADS + 1];
 
@@ -91,7 +96,7 @@ static CALLBACKS(datagrams, DATAGRAM, .connection_made = side_made,
                  .datagram_received = side_datagram,
                  .connection_lost = side_lost);
 
-/* Returns the end for weir, which it does not have yet. */
+/* Returns the end for weir, which weir does not have yet. */
 static int side_open_socket(struct side *side)
 {
     int ends[2];
@@ -156,7 +161,7 @@ static void side_say(struct side *side)
     expect_eq(send(side->peer, "x", 1, MSG_NOSIGNAL), 1);
 }
 
-/* The loop answers. */
+/* Expects that the loop responds. */
 static void expect_echo(struct side *side)
 {
     char byte;
@@ -175,7 +180,7 @@ static ssize_t side_send(const struct side *side, size_t len, const int *fds,
     return rights_send(side->peer, "f", len, fds, count, 0);
 }
 
-/* Sends as many as a message carries. */
+/* Sends as many descriptors as a message can carry. */
 static ssize_t side_send_many(const struct side *side, int fd)
 {
     int fds[WEIR_FDS_MAX];
@@ -185,8 +190,8 @@ static ssize_t side_send_many(const struct side *side, int fd)
     return side_send(side, 1, fds, WEIR_FDS_MAX);
 }
 
-/* Sends descriptors whose closes wait behind @marks others, of which a stream
- * takes the first. The test has no other descriptors of them. */
+/* Sends descriptors whose closes block, after @marks others, of which a stream
+ * receives the first. The test keeps no copies of them. */
 static void side_send_slow_as(const struct side *side, size_t len, int marks,
                               int flags, struct slow *ret)
 {
@@ -208,7 +213,7 @@ static void side_send_slow(const struct side *side, struct slow *ret)
     side_send_slow_as(side, 1, 1, 0, ret);
 }
 
-/* The same, and they are received. */
+/* Sends such descriptors and waits until they are received. */
 static void side_get_slow(struct side *side, struct slow *ret)
 {
     side_send_slow(side, ret);
@@ -222,7 +227,7 @@ static void expect_taken(const struct side *side)
     expect_eq(side->stamped, facts != 0);
 }
 
-/* Datagrams are tested where the kernel does not refuse descriptors. */
+/* Datagrams are tested only if the kernel cannot refuse descriptors. */
 static void open_loop(void)
 {
     char names[256];
@@ -310,7 +315,7 @@ UNIT_OF(close_fds, those_beside_facts_do_not_hold_up_the_loop, with_datagrams,
     receive_slow(1, 1, 0);
 }
 
-/* Unix sockets of a kernel may have none. */
+/* Unix sockets of some kernels have none. */
 static bool has_urgent_bytes(void)
 {
     int ends[2];
@@ -333,7 +338,7 @@ UNIT(close_fds, as_many_as_a_message_carries_do_not_hold_up_the_loop)
     receive_slow(1, WEIR_FDS_MAX - SLOW, 0);
 }
 
-/* The kernel would close those without room on the loop's thread. */
+/* The kernel would close descriptors without space on the loop's thread. */
 UNIT_OF(close_fds, as_many_as_a_datagram_carries_have_room, with_datagrams,
         WEIR_ANCILLARY_TIMESTAMP, void)
 {
@@ -449,7 +454,7 @@ UNIT(close_fds, a_flood_of_unwanted_ones_fills_no_table)
     close(mark);
 }
 
-/* The way of a program whose kernel cannot refuse descriptors. */
+/* Acts like a program whose kernel cannot refuse descriptors. */
 static void drop_all(void)
 {
     sides_drop_all = true;
@@ -489,8 +494,8 @@ UNIT(close_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop)
     slow_let_end(&slow);
 }
 
-/* Its peer waits for the end. Those of datagrams lie in empty ones that were
- * not received. */
+/* The peer waits for the end. With datagrams the descriptors are in empty ones
+ * that were not received. */
 UNIT(close_fds, a_socket_with_nothing_in_it_is_closed_while_all_threads_wait)
 {
     struct slow slow[THREADS];
@@ -534,7 +539,8 @@ static void end_at_rest(int (*end)(weir_transport *t))
     expect_echo(&sides[1]);
 
     slow_let_end(&slow);
-    expect_echo(&sides[1]); /* what the thread posts finds no one */
+    expect_echo(
+        &sides[1]); /* the thread posts its result when no one waits for it */
 }
 
 UNIT(close_fds, whoever_rests_can_be_aborted)
@@ -548,7 +554,7 @@ UNIT_OF(close_fds, an_endpoint_that_rests_can_be_closed, with_datagrams, 0,
     end_at_rest(weir_transport_close);
 }
 
-/* Bytes that its peer sends meanwhile do not count as received. */
+/* Bytes that the peer sends meanwhile do not count as received. */
 static void expect_timed_out(struct side *side,
                              const struct weir_timeouts *timeouts, int err)
 {
@@ -636,7 +642,7 @@ UNIT_IN(close_fds, the_end_of_the_loop_meets_the_end_of_a_close, with_each,
     }
 }
 
-/* One connection that drops a descriptor, and is told that it has gone. */
+/* A connection drops a descriptor, and is told so. */
 static void drop_one_and_go_on(struct side *side)
 {
     const int mark = mark_open(1);
@@ -654,7 +660,8 @@ static void drop_one_and_go_on(struct side *side)
 
 static void have_a_child(void)
 {
-#ifdef __SANITIZE_THREAD__ /* which lets no child of threads make any */
+#ifdef __SANITIZE_THREAD__ /* ThreadSanitizer does not allow children of a     \
+                              multithreaded process to create threads */
     return;
 #endif
     struct slow slow;
@@ -662,7 +669,7 @@ static void have_a_child(void)
     side_open(&sides[0]);
     side_get_slow(&sides[0], &slow);
     weir_loop *const parents = loop;
-    drop_one_and_go_on(&sides[1]); /* leaves a thread without work */
+    drop_one_and_go_on(&sides[1]); /* leaves an idle thread */
     expect(wait_until_others_sleep());
 
     const pid_t child = fork();
@@ -698,8 +705,8 @@ static void note_done(void *arg, int err, weir_transport *t)
     *(int *)arg = err;
 }
 
-/* Offers a socket in which some lie, and expects the error of the call, or of
- * done; the loop goes on. */
+/* Passes a socket that contains some; expects the error from the call or from
+ * done, and that the loop still responds. */
 static void offer_slow(uint16_t local_port, bool cancels, int expected)
 {
     const struct weir_factory factory = {.create = create_none};

@@ -1,7 +1,9 @@
 /*
- * Connected Unix sockets that become no transport, and in which a peer has put
- * descriptors whose closes wait: they do not hold up the loop. Those that weir
- * drops of living connections are in close_fds.c.
+ * Connected Unix sockets that become no transport, and that contain descriptors
+ * whose closes block.
+ *
+ * They do not hold up the loop. close_fds.c has descriptors that weir drops
+ * from living connections.
  */
 #include "tests/contract/fds_rig.h"
 #include "tests/contract/slow_close.h"
@@ -20,7 +22,7 @@ static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static CALLBACKS(echo_protocol, STREAM, .data_received = echo);
 
-/* The program refuses connections, and has refused some. */
+/* The program refuses connections; it has refused some. */
 static bool refuses;
 static int refused_count;
 
@@ -79,7 +81,8 @@ static void send_slow(int fd)
     }
 }
 
-/* Threads of the process; workers of the kernel are none. */
+/* Returns the number of threads of the process, without the kernel's workers.
+ */
 static int count_threads(void)
 {
     int count = 0;
@@ -118,7 +121,7 @@ UNIT(close_refused, a_connection_that_the_factory_refuses_holds_up_nothing)
     }
 
     expect_echo(served);
-    cr_assert_eq(count_threads(), threads + 1); /* it waits in a close */
+    cr_assert_eq(count_threads(), threads + 1); /* it is blocked in a close */
 
     slow_let_end(&slow);
     close(refused);

@@ -1,8 +1,9 @@
 /*
- * Connecting on real sockets: how an attempt ends, that done is called exactly
- * once and last, and that no descriptor survives an attempt that failed. An
- * attempt that hangs is one towards a listener whose queue is full. Sockets
- * that are handed in connected are in adopt.c.
+ * Connecting on real sockets: how an attempt ends.
+ *
+ * done is called exactly once and last, and no descriptor remains after a
+ * failed attempt. An attempt hangs if the listener's queue is full. adopt.c
+ * tests connected sockets that are passed in.
  */
 #include "tests/contract/maker.h"
 
@@ -25,13 +26,14 @@ static weir_pending *start(struct maker *m, const struct weir_address *address,
     return connect;
 }
 
-/* A port without a listener: the kernel gives it to none. */
+/* Returns a port without a listener, which the kernel gives to no other socket.
+ */
 static struct weir_address refusing_address(void)
 {
     return peer_address("127.0.0.1", 1);
 }
 
-/* A port that was free. */
+/* Returns a port that was free. */
 static uint16_t free_port(void)
 {
     struct weir_address address;
@@ -39,16 +41,16 @@ static uint16_t free_port(void)
     return address_port(&address);
 }
 
-/* A listener whose queue is full: further attempts hang, as towards a host
- * that does not answer. */
+/* A listener with a full queue: further attempts hang, as with a host that does
+ * not respond. */
 struct silence {
     int listener;
     int filler;
     struct weir_address address;
 };
 
-/* The queue of a backlog of 0 holds one. An attempt that came before that one
- * is in the queue would be answered. */
+/* A queue with backlog 0 holds one connection. An attempt before that one is in
+ * the queue would be answered. */
 static void silence_open(struct silence *silence)
 {
     silence->listener = peer_listen(0, &silence->address);
@@ -352,9 +354,9 @@ MAKER(connect, cancelling_at_any_moment_gives_one_answer_and_a_reset, m)
         char byte;
         m->done = m->made = m->lost = 0;
         weir_pending *connect = start(m, &address, NULL);
-        if (i % 3 == 0) { /* behind the ready item: the attempt has begun */
+        if (i % 3 == 0) { /* after the ready item: the attempt has started */
             expect_ok(weir_loop_call_soon(m->loop, cancel_now, connect, NULL));
-        } else if (i % 3 == 1) { /* connected, and not told yet */
+        } else if (i % 3 == 1) { /* connected, and not reported yet */
             weir_loop_stop(m->loop);
             expect_eq(weir_loop_run(m->loop), 0);
             weir_pending_cancel(connect);
@@ -369,7 +371,8 @@ MAKER(connect, cancelling_at_any_moment_gives_one_answer_and_a_reset, m)
         expect_eq(m->done, 1);
         expect_eq(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
         int fd = accept4(listener, NULL, NULL, 0);
-        if (fd >= 0) { /* never an end of the stream, which would look whole */
+        if (fd >= 0) { /* never an end of stream, which would look like a
+                          complete one */
             peer_set_timeout(fd);
             expect_eq(read(fd, &byte, 1), -1);
             expect_eq(errno, ECONNRESET);

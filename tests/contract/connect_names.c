@@ -1,8 +1,10 @@
 /*
- * Connecting by name on real sockets: of a name server on the loopback that
- * says by the name what it does (dns_server.h), to listeners of the test's own
- * on 127.0.0.1 and ::1. When each attempt begins is tested on the fake machine
- * (trace/eyeballs.c).
+ * Connecting by name on real sockets.
+ *
+ * A name server on the loopback address responds as the name says
+ * (dns_server.h); the listeners are on 127.0.0.1 and ::1.
+ * tests/trace/eyeballs.c tests when each attempt starts, on the simulated
+ * machine.
  */
 #include "tests/contract/names_rig.h"
 
@@ -10,8 +12,8 @@
 #include <weir/stream.h>
 #include <weir/task.h>
 
-/* A socket that is bound to the loopback of a family, or -1 where another
- * process has the port; 0: any. */
+/* Binds a socket to a loopback address; port 0 is any. Returns -1 if another
+ * process has the port. */
 static int bind_port(int family, uint16_t port, uint16_t *ret_port)
 {
     struct weir_address address = {.len = 0};
@@ -30,8 +32,8 @@ static int bind_port(int family, uint16_t port, uint16_t *ret_port)
     return fd;
 }
 
-/* A port of both families that no other process has: what does not listen there
- * refuses. */
+/* Returns a port of both families that no other process has; a family without a
+ * listener refuses. */
 static uint16_t bind_both(int *ret_inet, int *ret_inet6)
 {
     uint16_t port = 0;
@@ -45,7 +47,7 @@ static uint16_t bind_both(int *ret_inet, int *ret_inet6)
     }
 }
 
-/* A listener on 127.0.0.1. Its port. */
+/* Listens on 127.0.0.1. Returns the port. */
 static uint16_t listen_on_inet(int *ret_fd)
 {
     uint16_t port = 0;
@@ -61,7 +63,7 @@ struct call {
     const char *host;
     uint16_t port;
     struct weir_open_options options;
-    int family; /* of the peer, when connected */
+    int family; /* address family of the peer, once connected */
     int err;
 };
 

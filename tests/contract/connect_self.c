@@ -1,15 +1,17 @@
 /*
- * A connection to itself. Where nobody listens at a port of the range that the
- * kernel takes own ports from, it may take that very port: the socket's SYN
- * then reaches the socket, and TCP connects it with itself (a simultaneous
- * open). To a program that is a connection that was refused. The tests ask for
- * the own port, so that it happens each time.
+ * A connection of a socket to itself.
+ *
+ * If a port in the kernel's ephemeral range has no listener, a connecting
+ * socket may get that very port as its local port. Its SYN then reaches itself,
+ * and TCP connects it with itself (a simultaneous open). Programs should see a
+ * refused connection. The tests request the local port, so that this happens
+ * each time.
  */
 #include "tests/contract/maker.h"
 
 #include <weir/connect.h>
 
-/* A port of @host that nobody listens at. */
+/* Returns a port of @host without a listener. */
 static uint16_t free_port(const char *host)
 {
     struct weir_address address = peer_address("127.0.0.1", 0);
@@ -21,7 +23,7 @@ static uint16_t free_port(const char *host)
     return address_port(&address);
 }
 
-/* Connects to @host with the port as its own, too: it is refused. */
+/* Connects to @host from the same port; expects a refusal. */
 static void expect_refused(struct maker *m, const char *host, uint16_t port,
                            const struct weir_connect_options *options)
 {

@@ -1,8 +1,8 @@
 /*
- * A crowd of connections on one loop; see crowd.h.
+ * Many connections on one loop; see crowd.h.
  *
- * Its protocol does what each member's conduct says; the other ends are plain
- * sockets, driven while the loop turns.
+ * The protocol behaves as each member's conduct says. The other ends are plain
+ * sockets, which are served while the loop turns.
  */
 #include "tests/contract/crowd.h"
 
@@ -106,7 +106,7 @@ void crowd_begin(uint64_t held_limit_bytes)
     crowd_begin_with(&options);
 }
 
-/* Two connected sockets: one for weir, one for the peer. */
+/* Makes two connected sockets: one for weir, one for the peer. */
 static void make_pair(bool is_tcp, int ret[2])
 {
     if (!is_tcp) {

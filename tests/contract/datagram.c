@@ -1,7 +1,8 @@
 /*
- * Datagram endpoints: what arrives and how it is shown, over UDP on IPv4 and
- * IPv6 and over Unix sockets alike; keeping bytes, pausing, and protocols that
- * fail.
+ * Datagram endpoints: what arrives and how it is delivered, over UDP on IPv4,
+ * UDP on IPv6 and Unix sockets.
+ *
+ * Includes keeping bytes, pausing, and callbacks that fail.
  */
 #include "tests/contract/datagram_rig.h"
 
@@ -101,7 +102,7 @@ DATAGRAMS(datagram, complaint_65__a_full_queue_is_received_in_batches, rig, 0)
     enum { COUNT = 10, TRIES = 50 };
     uint64_t least = UINT64_MAX;
 
-    /* A busy kernel may deliver them one after the other. */
+    /* A busy kernel may deliver them one by one. */
     for (uint64_t i = 1; i <= TRIES && least > 4; i++) {
         struct weir_loop_statistics before = {.size = sizeof(before)};
         struct weir_loop_statistics after = {.size = sizeof(after)};
@@ -222,7 +223,8 @@ DATAGRAMS(datagram, a_truncated_one_beyond_its_slot_says_so, rig,
     expect_eq(memcmp(rig->last.bytes, bytes, 10000), 0);
 }
 
-/* The bytes of one as long as the kernel lets a Unix peer send. */
+/* Returns the bytes of a datagram as long as the kernel lets a Unix peer send.
+ */
 static uint8_t *long_bytes(void)
 {
     static uint8_t bytes[LONGEST];
@@ -446,7 +448,7 @@ DATAGRAMS(datagram, many_short_ones_are_received_in_one_turn, rig,
 {
     enum { COUNT = 100 };
     if (rig->family == AF_UNIX) {
-        return; /* the peer waits after some ten */
+        return; /* the peer blocks after about ten */
     }
     for (int i = 0; i < COUNT; i++) {
         dg_peer_send(rig, "x", 1);
@@ -456,7 +458,7 @@ DATAGRAMS(datagram, many_short_ones_are_received_in_one_turn, rig,
     expect_eq(turns.last, turns.first);
 }
 
-/* Slots grow for them: only the first is joined of two parts. */
+/* Slots grow for long datagrams: only the first is joined from two parts. */
 DATAGRAMS(datagram, long_ones_are_copied_at_first_only, rig, 0)
 {
     static uint8_t bytes[6000];

@@ -1,7 +1,8 @@
 /*
- * Datagram endpoints: errors that end nothing (R46), each told once, whatever
- * is queued behind the datagram that they belong to; and the ends that there
- * are.
+ * Datagram endpoints: errors that do not end the endpoint (R46).
+ *
+ * Each is reported once, whatever is queued after its datagram. Other errors
+ * end the endpoint.
  */
 #include "tests/contract/datagram_rig.h"
 #include "tests/contract/fail_calls.h"
@@ -41,7 +42,7 @@ DATAGRAMS(datagram_errors, r46__a_peer_that_is_gone_is_told_and_no_more, rig,
     dg_wait_received(rig, 1);
 }
 
-/* Waits until the kernel has an error for the subject, and leaves it there. */
+/* Waits until the kernel has an error for the subject, and does not read it. */
 static void wait_for_kernel_error(struct dg *rig)
 {
     struct pollfd pollfd = {.fd = weir_transport_get_socket(rig->t)};
@@ -55,10 +56,10 @@ DATAGRAMS(datagram_errors, an_earlier_ones_error_costs_no_later_one, rig,
     char text[4];
 
     if (rig->family == AF_UNIX) {
-        return; /* its errors are never those of earlier ones */
+        return; /* its errors never belong to earlier datagrams */
     }
-    /* The refusal arrives while reading is paused, so that the next send is
-     * what is told of it. */
+    /* The refusal arrives while reading is paused, so the next send reports it.
+     */
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     dg_turns(rig, 2);
     dg_peer_close(rig);
@@ -160,7 +161,8 @@ static void note_refusal(struct dg *rig, int err)
     expect_eq(known, 1, "a peer that was sent to");
 }
 
-/* Has the kernel keep each error with its peer; false on a Unix socket. */
+/* Makes the kernel keep each error with its peer. Returns false for a Unix
+ * socket. */
 static bool keep_errors(const struct dg *rig)
 {
     const int one = 1;
@@ -174,7 +176,8 @@ static bool keep_errors(const struct dg *rig)
     return true;
 }
 
-/* Sends to peers that refuse, each time in front of one that does not. */
+/* Sends to peers that refuse, each time before a datagram to a peer that does
+ * not. */
 static void send_to_refusing(struct dg *rig)
 {
     for (int i = 0; i < REFUSING; i++) {
@@ -352,9 +355,9 @@ DATAGRAMS(datagram_errors, a_descriptor_that_becomes_another_file_is_told, rig,
     close(socket);
 }
 
-/* A peer on a thread of its own sends one datagram and then as many as fill a
- * batch. So the subject receives once more and finds nothing, and about then
- * the next one arrives. */
+/* A peer on its own thread sends one datagram and then as many as fill a batch.
+ * So the subject receives once more and finds nothing, while the next one may
+ * arrive. */
 enum { LAPS = 4000, LAP_COUNT = 1 + 8 };
 
 static atomic_uint sent_count;
@@ -434,7 +437,7 @@ DATAGRAMS(datagram_errors, a_kernel_without_memory_is_not_asked_in_each_turn,
 
     dg_turn_for(rig, 100 * DG_MS);
     expect_leq(rig->error_count, 15);
-    dg_wait_errors(rig, 2); /* it is tried again */
+    dg_wait_errors(rig, 2); /* it is retried */
     expect_eq(rig->error, -ENOMEM);
     weir_transport_pause_reading(rig->t);
     dg_turns(rig, 2);
@@ -447,8 +450,8 @@ DATAGRAMS(datagram_errors, a_kernel_without_memory_is_not_asked_in_each_turn,
 
 /* ---- a way that has no room ---- */
 
-/* A network of this process alone, on which a datagram waits for an answer that
- * never comes: who has its destination. */
+/* Enters a network of its own, in which a datagram waits for an ARP response
+ * that never comes. */
 static void enter_silent_network(void)
 {
     if (unshare(CLONE_NEWNET) < 0 &&
@@ -484,8 +487,8 @@ static void run_for(weir_loop *loop, uint64_t time_ns)
     expect_eq(weir_loop_run(loop), 0);
 }
 
-/* The kernel keeps errors for those who ask (IP_RECVERR), and while it does
- * each poll for room ends at once. */
+/* The kernel keeps errors on request (IP_RECVERR), and while it has some, each
+ * poll for space ends at once. */
 UNIT(datagram_errors, kept_errors_do_not_make_a_wait_for_room_spin)
 {
     static const char bytes[1000];

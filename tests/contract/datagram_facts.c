@@ -1,7 +1,9 @@
 /*
- * Datagram endpoints: facts besides the bytes (addresses, type of service, time
- * to live, time stamps), trains of datagrams (GSO and GRO), multicast groups
- * and broadcasts, on the loopback interface.
+ * Datagram endpoints: ancillary data (addresses, type of service, time to live,
+ * time stamps), trains of datagrams (GSO and GRO), multicast groups and
+ * broadcasts.
+ *
+ * All tests use the loopback interface.
  */
 #include "tests/contract/datagram_rig.h"
 
@@ -180,7 +182,7 @@ DATAGRAMS(datagram_facts, descriptors_that_come_along_are_closed, rig,
         return;
     }
     expect_eq(sendmsg(rig->peer, &header, 0), 1);
-    dg_wait_received(rig, 1); /* UNIT finds descriptors that are left open */
+    dg_wait_received(rig, 1); /* UNIT would notice open descriptors */
 }
 
 /* ---- trains ---- */
@@ -244,8 +246,8 @@ static uint8_t train_byte(size_t offset)
     return (uint8_t)(offset * 31 + offset / 251);
 }
 
-/* The peer sends datagrams of @segment bytes, @len in all, the last one
- * shorter, which the loopback leaves joined. */
+/* The peer sends a train of datagrams of @segment bytes, @len bytes in total,
+ * the last one shorter. The loopback interface leaves them joined. */
 static void send_train(struct dg *rig, size_t len, int segment)
 {
     static uint8_t bytes[60000];
@@ -259,8 +261,8 @@ static void send_train(struct dg *rig, size_t len, int segment)
     dg_peer_send(rig, bytes, len);
 }
 
-/* Each byte is at its place in the train; rig->count has the bytes that were
- * sent so far. */
+/* Checks that each byte is at its position in the train; rig->count has the
+ * number of bytes sent so far. */
 static int follow_train(struct dg *rig, const struct weir_datagram *datagram)
 {
     for (size_t i = 0; i < datagram->buf.len; i++) {
@@ -409,8 +411,8 @@ DATAGRAMS(datagram_facts, a_group_is_joined_and_left, rig, .step = 0)
     expect_eq(weir_transport_join_group(rig->t, &group, NULL, lo), -EBADF);
 }
 
-/* An endpoint on all addresses that hears a group on the loopback. False where
- * the machine has no way there. */
+/* Makes an endpoint on all addresses that receives a group on the loopback
+ * interface. Returns false if the machine has no route there. */
 static bool join_and_hear(struct dg *rig, const struct weir_address *source)
 {
     struct weir_address group;
@@ -512,7 +514,7 @@ DATAGRAMS(datagram_facts, connected_it_hears_its_peer_alone, rig,
 {
     struct weir_address from = dg_fresh_address(rig);
     if (is_unix(rig)) {
-        return; /* the stranger's sendto fails */
+        return; /* the other socket's sendto() fails */
     }
     const int stranger = dg_socket(rig, &from);
 
@@ -526,7 +528,7 @@ DATAGRAMS(datagram_facts, connected_it_hears_its_peer_alone, rig,
     close(stranger);
 }
 
-/* Each was received, or the kernel has dropped it. */
+/* Returns true if each was received or dropped by the kernel. */
 static bool has_counted_all(const struct dg *rig)
 {
     const struct weir_datagram_counts counts = dg_counts(rig);
@@ -538,7 +540,7 @@ DATAGRAMS(datagram_facts, drops_of_the_kernel_are_counted, rig,
 {
     static uint8_t bytes[1000];
     if (is_unix(rig)) {
-        return; /* the sender waits instead */
+        return; /* the sender blocks instead */
     }
     for (int i = 0; i < 200; i++) {
         dg_peer_send(rig, bytes, sizeof(bytes));

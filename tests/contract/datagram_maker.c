@@ -1,12 +1,12 @@
 /*
- * Making datagram endpoints: options and addresses that are looked at, sockets
- * of the program's own, what is told by the call and what by done, and memory
- * that fails at each place.
+ * Creating datagram endpoints: options and addresses that are checked, the
+ * program's own sockets, errors from the call and errors from done, and failing
+ * allocations.
  */
 #include "tests/contract/datagram_rig.h"
 #include "tests/walk.h"
 
-/* The rig's subject is there already; the tests make another one beside it. */
+/* A second endpoint next to the rig's subject. */
 struct second {
     struct dg *rig;
     weir_transport *t;
@@ -101,7 +101,7 @@ static bool second_has_received(void)
     return counts.received > 0;
 }
 
-/* Ends the second one. */
+/* Ends the second endpoint. */
 static void end_second(void)
 {
     if (second.t) {
@@ -166,7 +166,7 @@ DATAGRAMS(datagram_maker, a_port_alone_is_one_of_both_families, rig, 0)
     if (rig->family == AF_UNIX) {
         return;
     }
-    do { /* until no other process has the port, of either family */
+    do { /* until no other process has the port, in either family */
         options = second_options(rig);
         fresh = dg_fresh_address(rig);
         options.local_port = ntohs(fresh.storage.inet.sin_port);
@@ -247,7 +247,7 @@ DATAGRAMS(datagram_maker, what_the_kernel_refuses_is_told_by_done, rig, 0)
     expect_str_eq(second.log, "D");
 }
 
-/* As that of a process that was killed, whose ring has not ended yet. */
+/* As after the death of a process whose ring has not ended yet. */
 DATAGRAMS(datagram_maker, an_address_that_becomes_free_meanwhile_is_taken, rig,
           0)
 {
@@ -264,7 +264,7 @@ DATAGRAMS(datagram_maker, an_address_that_becomes_free_meanwhile_is_taken, rig,
     end_second();
 }
 
-/* The own address is that of the first, given as text. */
+/* The local address is the first endpoint's, as text. */
 static void take_same_address(const struct dg *rig,
                               struct weir_datagram_options *options)
 {
@@ -316,7 +316,7 @@ static int option_of(const weir_transport *t, int name)
     return value;
 }
 
-/* The kernel doubles them, for what it needs itself. */
+/* The kernel doubles the sizes for its own overhead. */
 DATAGRAMS(datagram_maker, the_kernels_buffers_have_the_sizes_that_were_given,
           rig, 0)
 {
@@ -434,7 +434,7 @@ static struct test_allocator memory;
 static void make_without(void *arg)
 {
     struct dg rig = {.family = AF_INET, .loop = allocator_make_loop(&memory)};
-    dg_turns(&rig, 1); /* the loop has what it needs itself */
+    dg_turns(&rig, 1); /* the loop has allocated what it needs */
     struct weir_datagram_options options = second_options(&rig);
     options.family = AF_INET;
     walk_begin(&memory);

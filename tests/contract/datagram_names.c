@@ -1,7 +1,9 @@
 /*
- * Datagram endpoints whose own address or peer is a host name: which of its
- * addresses they have, and the ends of a start that waits for a name. The name
- * server that is asked says by the name what it does: see dns_server.h.
+ * Datagram endpoints whose local address or peer is a host name.
+ *
+ * The tests check which of the name's addresses are used, and how a start that
+ * waits for a name can end. The name server responds as the name says; see
+ * dns_server.h.
  */
 #include "tests/contract/names_rig.h"
 #include "tests/dump.h"
@@ -15,7 +17,7 @@ struct start {
     weir_transport *t;
     int done;
     int err;
-    struct weir_attempt attempts[4]; /* that done has found */
+    struct weir_attempt attempts[4]; /* found by done */
     int tried;
 };
 
@@ -49,7 +51,8 @@ static void started(void *arg, int err, weir_transport *t)
     start->endpoint = NULL;
 }
 
-/* Begins to make an endpoint; what is not set in @options is the default. */
+/* Starts to create an endpoint; fields that @options does not set have their
+ * defaults. */
 static int make(struct names *n, struct start *start,
                 struct weir_datagram_options options)
 {
@@ -86,8 +89,8 @@ static void end(struct names *n, struct start *start)
     names_run_for(n, 2 * MS);
 }
 
-/* Both addresses of an endpoint, as "own -> peer"; own ports are left out where
- * the kernel chose them. */
+/* Returns both addresses of an endpoint as "local -> peer". Local ports that
+ * the kernel chose are left out. */
 static const char *ends_of(const struct start *start, bool with_port)
 {
     static char all[2 * WEIR_ADDRESS_TEXT_SIZE + 8];
@@ -107,7 +110,7 @@ static const char *ends_of(const struct start *start, bool with_port)
 
 #define OPTIONS(...) ((struct weir_datagram_options){__VA_ARGS__})
 
-/* Makes an endpoint, and says which addresses it has. */
+/* Creates an endpoint and returns its addresses. */
 static const char *made(struct names *n, struct weir_datagram_options options)
 {
     struct start start;
@@ -255,7 +258,8 @@ NAMES(datagram_names, what_is_no_name_is_refused_by_the_call, n)
     expect_eq(start.done, 0);
 }
 
-/* Makes one that waits for a silent name, and lets some turns pass. */
+/* Starts one that waits for a name without response, and runs some iterations.
+ */
 static void make_silent(struct names *n, struct start *start, int turns)
 {
     expect_ok(make(n, start,
@@ -289,7 +293,7 @@ NAMES(datagram_names, it_is_given_up_at_every_moment_before_it_has_failed, n)
     struct start start = {.done = 0};
     int turns = 0;
 
-    names_lookup(n, "nx.example", NULL); /* its answer is kept */
+    names_lookup(n, "nx.example", NULL); /* its response is cached */
     names_run_for(n, 2 * MS);
     for (; start.done == 0; turns++) {
         const struct weir_datagram_options options =
@@ -385,7 +389,7 @@ static int open_for_a_while(weir_loop *loop, void *arg)
     return (int)weir_timeout_end(&timeout, err);
 }
 
-/* The result of a task that opens a stream to a host. */
+/* Returns the result of a task that opens a stream to a host. */
 static int opened(struct names *n, weir_task_fn *open, const char *host)
 {
     char copy[64];

@@ -1,8 +1,8 @@
 /*
  * Datagram endpoints with a protocol of the program that a task waits for.
  *
- * The protocol counts its calls and the bytes that it received, and may abort
- * the endpoint in connection_made.
+ * The protocol counts its calls and received bytes, and may abort the endpoint
+ * in connection_made.
  */
 #include "tests/bind.h"
 #include "tests/task.h"
@@ -18,7 +18,7 @@ struct counter {
     int lost;
     size_t received;
     bool aborts;           /* in connection_made */
-    weir_task *interrupts; /* in connection_made; NULL: none */
+    weir_task *interrupts; /* in connection_made; may be NULL */
 };
 
 static void counter_made(void *user, weir_transport *t)
@@ -124,7 +124,7 @@ UNIT_IN(datagram_open, an_endpoint_whose_protocol_interrupts_the_task_is_gone,
     expect_eq(counter.made, 1);
 }
 
-/* The call takes the socket at once, whatever it returns. */
+/* The call owns the socket at once, whatever it returns. */
 static void expect_refused(weir_loop *loop, const struct weir_factory *factory,
                            struct weir_endpoint remote,
                            const struct weir_datagram_options *options, int err)
@@ -159,7 +159,7 @@ UNIT_IN(datagram_open, a_call_that_cannot_be_says_why_and_closes_its_socket,
     expect_eq(counter.made, 0);
 }
 
-/* Opens an endpoint, as a task that is cancelled after some turns. */
+/* Opens an endpoint in a task that is cancelled after some iterations. */
 static int open_and_wait(weir_loop *loop, void *arg)
 {
     const struct weir_factory factory = bind_to(&counter_protocol, arg);

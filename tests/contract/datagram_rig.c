@@ -1,9 +1,9 @@
 /*
  * The rig of the datagram suites; see datagram_rig.h.
  *
- * The recorder is the protocol under which most tests run: it writes down each
- * callback, and checks that none is nested in another but for pause_writing,
- * that nothing comes before connection_made or after connection_lost.
+ * Most tests run with the recorder as the protocol. It records each callback,
+ * and checks that none is nested (except pause_writing) and that none comes
+ * before connection_made or after connection_lost.
  */
 #include "tests/contract/datagram_rig.h"
 
@@ -161,7 +161,7 @@ static void note_exception(void *arg, weir_loop *loop,
 {
     struct dg *rig = arg;
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     rig->exception_count++;
     rig->exception_err = exception->err;
@@ -314,8 +314,8 @@ static void open_subject(struct dg *rig)
     cr_assert_gt(rig->address.len, 0);
 }
 
-/* What a thread sends over the loopback goes through a queue of the CPU that it
- * is on: on one alone, datagrams keep their order. */
+/* Datagrams sent over the loopback interface pass through a queue of the
+ * sending thread's CPU; on one CPU they keep their order. */
 static void stay_on_one_cpu(bool stays)
 {
     static cpu_set_t all;

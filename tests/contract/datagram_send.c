@@ -1,6 +1,6 @@
 /*
- * Datagram endpoints: the queue, its marks and its limit, the ways to give
- * bytes to it, what close and abort make of it, and the calls that are refused
+ * Datagram endpoints: the send queue, its marks and its limit, the functions
+ * that write to it, what close and abort do with it, and calls that are refused
  * at once.
  */
 #include "tests/contract/datagram_rig.h"
@@ -225,8 +225,8 @@ DATAGRAMS(datagram_send, the_queue_has_no_limit_from_4_gib_less_1_on, rig, 0)
     weir_transport_abort(rig->t);
 }
 
-/* Sends until the kernel takes no more; only where a receiver's full queue
- * holds the sender up. Returns how many were accepted. */
+/* Sends until the kernel accepts no more, if a full receiver blocks the sender.
+ * Returns how many were accepted. */
 static uint32_t fill_up(struct dg *rig)
 {
     const uint32_t before = rig->next_number;
@@ -256,7 +256,8 @@ DATAGRAMS(datagram_send, want_of_room_makes_datagrams_wait_and_loses_none, rig,
           0)
 {
     if (rig->family != AF_UNIX) {
-        return; /* over the loopback the receiver drops instead */
+        return; /* over the loopback interface the receiver drops them instead
+                 */
     }
     const uint32_t count = fill_up(rig);
     cr_assert_gt(weir_transport_get_write_buffer_size(rig->t), 0);
@@ -335,7 +336,7 @@ DATAGRAMS(datagram_send, few_bytes_that_wait_pin_no_buffer, rig,
           .connected = true, .hooks = {.datagram_received = pass_on})
 {
     if (rig->family != AF_UNIX) {
-        return; /* there is always room */
+        return; /* there is always space */
     }
     fill_up(rig);
     dg_peer_send(rig, "x", 1);
@@ -440,12 +441,12 @@ DATAGRAMS(datagram_send, of_another_kind_of_transport_it_is_refused, rig, 0)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     struct weir_datagram_options options = dg_options(rig);
     expect_eq(dg_adopt(rig, fds[0], &options), -EINVAL);
-    dg_wait_closed(fds[0]); /* R63: all the same */
+    dg_wait_closed(fds[0]); /* R63: closed even so */
     close(fds[1]);
 }
 
-/* Sends until a datagram has to wait, where the peer that reads nothing is what
- * it waits for. UDP drops them instead, and has room for a few in any case. */
+/* Sends until a datagram has to wait for the peer that does not read. UDP drops
+ * datagrams instead, and always has space for a few. */
 static bool fill_queue(struct dg *rig)
 {
     static uint8_t bytes[1000];
@@ -494,7 +495,7 @@ DATAGRAMS(datagram_send, a_close_in_time_is_no_error, rig, .connected = true,
 
 /* ---- Unix peers that do not read ---- */
 
-/* A peer of the test beside that of the rig, and its address. */
+/* Opens another peer of the test, and returns its address. */
 static int open_other(struct dg *rig, struct weir_address *ret)
 {
     const int fd = socket(rig->family, SOCK_DGRAM | SOCK_NONBLOCK, 0);

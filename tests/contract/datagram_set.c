@@ -1,13 +1,15 @@
 /*
- * Datagrams that are sent with facts and with lent memory: which of both are
- * refused, and an own address that is chosen. Besides, facts of received
- * datagrams that were not asked for, and the longest path of a peer.
+ * Datagrams sent with ancillary data or with lent memory: which are refused,
+ * and the choice of a local address.
+ *
+ * Also ancillary data that was not requested, and a peer with the longest
+ * possible path.
  */
 #include "tests/contract/datagram_rig.h"
 
 static struct weir_ancillary facts;
 
-/* A message of a byte to the peer, with the facts. */
+/* Returns a message of one byte to the peer, with the ancillary data. */
 static struct weir_message message_of(struct dg *rig)
 {
     facts.size = sizeof(facts);
@@ -35,7 +37,7 @@ DATAGRAMS(datagram_set, facts_out_of_their_range_are_refused, rig, 0)
         {{.has = 1u << 30}, -EINVAL},
     };
     if (rig->family == AF_UNIX) {
-        return; /* it refuses all facts */
+        return; /* it refuses all ancillary data */
     }
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         facts = rows[i].facts;
@@ -54,7 +56,7 @@ DATAGRAMS(datagram_set, the_own_address_may_be_another_of_this_machine, rig, 0)
     socklen_t len = sizeof(from.storage);
     char byte;
     if (rig->family != AF_INET) {
-        return; /* it has one address of the loopback */
+        return; /* it has one loopback address */
     }
     expect_ok(weir_address_parse("127.0.0.77", 0, &own));
     facts = (struct weir_ancillary){.has = WEIR_ANCILLARY_LOCAL, .local = own};
@@ -99,7 +101,7 @@ DATAGRAMS(datagram_set, facts_that_were_not_asked_for_are_none, rig,
     expect_eq(rig->last.ancillary.interface, 0);
 }
 
-/* The kernel counts a byte behind a path that fills its array. */
+/* The kernel counts a byte after a path that fills its array. */
 DATAGRAMS(datagram_set, a_peer_may_have_the_longest_path, rig, 0)
 {
     struct sockaddr_un from = {.sun_family = AF_UNIX};

@@ -1,8 +1,8 @@
 /*
- * Datagram streams: tasks that receive from an endpoint by calls.
+ * Datagram streams: tasks that receive from an endpoint with calls.
  *
- * Most tests have two streams of one loop, a client that is connected to a
- * server, over UDP on the loopback. Endpoints themselves are tested elsewhere.
+ * Most tests have two streams on one loop, a client connected to a server, over
+ * UDP on the loopback interface. Other suites test endpoints themselves.
  */
 #define UNIT_RUN   run
 #define UNIT_TAKES weir_loop *loop
@@ -47,7 +47,7 @@ static uint16_t port_of(const weir_datagram_stream *stream)
     return ntohs(address_of(stream).storage.inet.sin_port);
 }
 
-/* A stream that receives, and one that is connected to it. */
+/* A stream that receives, and a stream connected to it. */
 struct two {
     weir_datagram_stream *server;
     weir_datagram_stream *client;
@@ -67,8 +67,8 @@ static void free_two(struct two *two)
     weir_datagram_stream_free(two->server);
 }
 
-/* On one CPU, so that datagrams keep their order: over the loopback they go
- * through a queue of the CPU that they are sent on. */
+/* Runs on one CPU, so that datagrams keep their order: over the loopback
+ * interface they pass through a queue of the sending CPU. */
 static void run(task_body_fn *body)
 {
     cpu_set_t one;
@@ -143,7 +143,7 @@ UNIT(datagram_stream, a_full_queue_stops_reading_and_keeps_the_order)
         expect_eq(weir_sleep(loop, MS), 0);
     }
     uint32_t expected = 0;
-    while (expected < 100) { /* the kernel's queue has room for these */
+    while (expected < 100) { /* the kernel's queue has space for these */
         expect_eq(weir_datagram_stream_recv(two.server, &number, sizeof(number),
                                             NULL),
                   sizeof(number));
@@ -199,7 +199,7 @@ UNIT(datagram_stream, several_tasks_receive_and_a_cancelled_one_loses_nothing)
     for (int i = 0; i < 7; i++) {
         expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
     }
-    weir_task_cancel(tasks[0]); /* takes none with it */
+    weir_task_cancel(tasks[0]); /* takes no datagram with it */
     for (int i = 0; i < 8; i++) {
         const int err = join(tasks[i]);
         expect_eq(err, i == 0 ? -ECANCELED : 0);
@@ -224,7 +224,7 @@ UNIT(datagram_stream, a_datagram_goes_to_the_next_task_when_one_is_cancelled)
         weir_task_cancel(first);
         const int before = received_count;
         const int err = join(first);
-        if (err == 0) { /* it had the datagram */
+        if (err == 0) { /* it has received the datagram */
             weir_task_cancel(second);
             expect_eq(join(second), -ECANCELED);
         } else {
@@ -294,7 +294,7 @@ UNIT(datagram_stream, a_stream_is_freed_while_a_task_waits)
     weir_task *task = spawn_receiver(loop, two.server);
     expect_eq(weir_sleep(loop, 0), 0);
     expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
-    free_two(&two); /* the datagram is sent, and nothing receives it */
+    free_two(&two); /* the datagram is sent, and not received */
     expect_eq(join(task), -ECANCELED);
 }
 
@@ -339,7 +339,7 @@ UNIT(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted)
     expect_eq(weir_datagram_stream_take(stream, NULL), -EINVAL);
     struct weir_datagram sizeless = {.size = 0};
     expect_eq(weir_datagram_stream_take(stream, &sizeless), WEIR_EOPTIONSIZE);
-    sizeless.size = sizeof(size_t); /* without room for the lease */
+    sizeless.size = sizeof(size_t); /* the struct has no space for the lease */
     expect_eq(weir_datagram_stream_take(stream, &sizeless), WEIR_EOPTIONSIZE);
     weir_datagram_stream_free(stream);
     weir_datagram_stream_free(NULL);
@@ -387,7 +387,7 @@ UNIT(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
     const int live =
         weir_open_datagram_stream_at(loop, weir_endpoint_addresses(&address, 1),
                                      weir_endpoint_none(), &options, &stream);
-    close(fd); /* its file stays */
+    close(fd); /* its file remains */
     const int stale =
         weir_open_datagram_stream_at(loop, weir_endpoint_addresses(&address, 1),
                                      weir_endpoint_none(), &options, &stream);
@@ -404,7 +404,8 @@ UNIT(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
     cr_assert(stays, "after the close");
 }
 
-/* Binds a plain socket to a path that fills sun_path; @path has no end then. */
+/* Binds a plain socket to a path that fills sun_path, so that @path has no
+ * terminating zero. */
 static int bind_full_path(const char *dir, struct sockaddr_un *ret)
 {
     const size_t len = strlen(dir);

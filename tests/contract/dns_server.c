@@ -1,8 +1,8 @@
 /*
  * The name server of tests: one thread that polls a UDP and a TCP socket.
  *
- * It answers at once, or, for words that say so, later or not at all; what it
- * was asked is in its log.
+ * It responds at once, or later or never if a word says so. Its log has the
+ * queries.
  */
 #include "tests/contract/dns_server.h"
 
@@ -37,7 +37,7 @@ struct message {
     uint16_t ttl_s; /* of its records */
 };
 
-/* An answer that waits for its time. */
+/* A response that is delayed. */
 struct late {
     int64_t when_ms;
     struct sockaddr_in peer;
@@ -51,7 +51,7 @@ struct question {
     char name[256];
     char words[256]; /* "-a4-n200-" */
     uint16_t type;
-    size_t end; /* of the question in the message */
+    size_t end; /* end of the question in the message */
 };
 
 static int64_t now_ms(void)
@@ -106,7 +106,8 @@ static bool has(const struct question *question, const char *word)
     return strstr(question->words, text) != NULL;
 }
 
-/* True for "word", "word4" and "word6" as the question's family asks. */
+/* Returns true for "word", and for "word4" or "word6" if the question is for
+ * that family. */
 static bool has_for(const struct question *question, const char *word)
 {
     char text[16];
@@ -143,7 +144,7 @@ static uint8_t get_rcode(const struct question *question)
                                                             : RCODE_NXDOMAIN;
 }
 
-/* A record of the name at @owner in the message. */
+/* Writes a record of the name at @owner in the message. */
 static void put_record_of(struct message *message, size_t owner, uint16_t type,
                           const void *data, uint16_t len)
 {
@@ -156,7 +157,7 @@ static void put_record_of(struct message *message, size_t owner, uint16_t type,
     put(message, data, len);
 }
 
-/* A record of the question's name. */
+/* Writes a record of the question's name. */
 static void put_record(struct message *message, uint16_t type, const void *data,
                        uint16_t len)
 {
@@ -187,7 +188,7 @@ static uint16_t put_addresses(struct message *message, size_t owner,
     return (uint16_t)count;
 }
 
-/* A host of the question's service, below example; "": the root. */
+/* Writes a host of the question's service, below example; "" is the root. */
 static void put_host(struct message *message, const uint16_t numbers[3],
                      const char *label)
 {
@@ -335,7 +336,7 @@ static void send_udp(const struct dns_server *server,
            (const struct sockaddr *)peer, sizeof(*peer));
 }
 
-/* Answers of a server that is broken or lies, before the right one. */
+/* Sends responses of a broken or lying server, before the right one. */
 static void send_odd(const struct dns_server *server,
                      const struct question *question,
                      const struct sockaddr_in *peer,
@@ -401,7 +402,8 @@ static void serve_udp(struct dns_server *server)
     }
 }
 
-/* Sends an answer, whole or byte by byte; false: the connection is lost. */
+/* Sends a response, whole or byte by byte. Returns false if the connection is
+ * lost. */
 static bool send_tcp(int fd, const struct message *answer, bool in_pieces)
 {
     static uint8_t bytes[2 + sizeof(answer->bytes)];
@@ -419,7 +421,7 @@ static bool send_tcp(int fd, const struct message *answer, bool in_pieces)
     return true;
 }
 
-/* One question over one connection, or several. */
+/* Serves one connection, with one or more queries. */
 static void serve_tcp(struct dns_server *server)
 {
     static struct message query;
@@ -450,7 +452,7 @@ static void serve_tcp(struct dns_server *server)
     close(fd);
 }
 
-/* Sends what is due; returns how long the next one has. */
+/* Sends the responses that are due. Returns how long until the next one. */
 static int send_lates(const struct dns_server *server)
 {
     int left = -1;
@@ -490,7 +492,7 @@ static void *serve(void *arg)
     }
 }
 
-/* Binds both sockets to one port; false when that is not free for both. */
+/* Binds both sockets to one port. Returns false if it is not free for both. */
 static bool open_sockets(struct dns_server *server)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -501,7 +503,7 @@ static bool open_sockets(struct dns_server *server)
     expect_eq(getsockname(server->udp, (struct sockaddr *)&address, &len), 0);
     server->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(server->tcp, (struct sockaddr *)&address, len) < 0) {
-        close(server->udp); /* another program has the port for TCP */
+        close(server->udp); /* another program uses the port for TCP */
         close(server->tcp);
         return false;
     }

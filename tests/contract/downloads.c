@@ -1,12 +1,13 @@
 /*
  * A hundred downloads at once: a server sends parts of one file, and its
- * clients read at once, or slowly, go away in the middle, or never read.
+ * clients read at once, slowly, leave in the middle, or never read.
  *
- * Every byte that arrives is the right one at its place, each sending ends
- * once, before its connection is lost, and nothing is left: no connection, no
- * buffer, no timer, and, as in every test, neither memory nor a descriptor.
+ * Every byte that arrives is the right one at its position, each sendfile ends
+ * once, before its connection is lost, and nothing is left: no connection,
+ * buffer or timer, and, as in every test, no memory or descriptor.
  *
- * A client asks by a struct wish. Byte n of the file is byte n of the pattern.
+ * A client requests a part with a struct wish. Byte n of the file is byte n of
+ * the pattern.
  */
 #include "tests/contract/sending_rig.h"
 #include "tests/unit/random.h"
@@ -18,10 +19,10 @@ enum {
     CLIENTS = 100,
     FILE_BYTES = 1 << 20,
     SMALL_BUFFER = 16384,
-    SIP_BYTES = 8192, /* that a slow client reads at a time */
+    SIP_BYTES = 8192, /* read by a slow client at a time */
 };
 
-/* After so long without a byte taken a connection is lost. */
+/* A connection is lost after this time in which no byte was read. */
 #define STALL_NS (2 * RIG_S)
 
 enum conduct {
@@ -37,11 +38,11 @@ struct wish {
     uint64_t count; /* or WEIR_TO_END */
 };
 
-/* Both ends of a connection: the client's, and what the server has seen. */
+/* Both ends of a connection: the client, and what the server has seen. */
 struct download {
     enum conduct conduct;
     struct wish wish;
-    uint64_t expected; /* bytes of the wish */
+    uint64_t expected; /* bytes requested */
     uint64_t leaves_at;
     int fd;         /* the client's; -1: closed */
     in_port_t port; /* and its own port */
@@ -81,7 +82,7 @@ static void download_done(void *arg, weir_transport *t, int err, uint64_t sent)
     expect(weir_transport_close(t) <= 0);
 }
 
-/* A client's port tells which one it is, also when it has gone already. */
+/* A client's port identifies it, even after it has gone. */
 static struct download *download_of(const weir_transport *t)
 {
     struct weir_address peer;
@@ -180,7 +181,7 @@ static void choose(struct download *download, int number)
         download->expected =
             download->wish.count < most ? download->wish.count : most;
     }
-    /* After the first byte the server has the wish. */
+    /* After the first byte the server has the request. */
     download->leaves_at = 1 + unit_random_below(random, download->expected - 1);
 }
 
@@ -212,7 +213,7 @@ static void client_leave(struct download *download)
     download->fd = -1;
 }
 
-/* Reads what is there, as its conduct says. */
+/* Reads available bytes, as the client behaves. */
 static void client_read(struct download *download)
 {
     static uint8_t buf[65536];
@@ -242,7 +243,7 @@ static void client_read(struct download *download)
     }
 }
 
-/* Until the server has lost all connections. */
+/* Runs until the server has lost all connections. */
 static void run_clients(void)
 {
     const uint64_t until_ns = rig_now_ns() + 4 * RIG_WAIT_NS;

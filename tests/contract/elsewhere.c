@@ -1,8 +1,9 @@
 /*
- * Calls with a result, made where the loop does not live: by a thread that is
- * not the loop's, and in a forked child. Each returns the error that says so,
- * whatever its arguments are, or false or 0 where it has no error, and does
- * nothing. Calls without a result are in foreign.c.
+ * Calls with a result, made on a thread that is not the loop's and in a forked
+ * child.
+ *
+ * Each returns the error for that, whatever its arguments are, or false or 0 if
+ * it returns no errors, and does nothing. foreign.c has calls without a result.
  */
 #include "tests/unit.h"
 
@@ -94,8 +95,8 @@ static void looked_up(void *arg, int err, const struct weir_address *addresses,
 
 /* ---- the calls ---- */
 
-/* The error that is expected of all calls, and the first call that returned
- * another one. */
+/* The error expected from all calls, and the first call that returned another
+ * one. */
 static int wanted;
 static struct {
     const char *call;
@@ -110,9 +111,9 @@ static void tell(const char *call, long long result, long long expected)
     }
 }
 
-/* The call returns the error. */
+/* Expects that the call returns the error. */
 #define ASK(call) tell(#call, call, wanted)
-/* It has none, and says that it did nothing. */
+/* Expects false or 0 from a call without errors, which has done nothing. */
 #define DENIED(call) tell(#call, (long long)call, 0)
 
 static void ask_tasks(void)
@@ -397,7 +398,7 @@ UNIT(elsewhere, a_forked_child_is_refused)
     expect_eq(weir_run(NULL, ask_in_a_child, NULL), 0);
 }
 
-/* Waits of one loop's task for objects of another, on the same thread. */
+/* A task of one loop waits for objects of another loop on the same thread. */
 static int wait_across(weir_loop *loop, void *arg)
 {
     weir_loop *other = arg;

@@ -1,8 +1,8 @@
 /*
- * Endpoints.
+ * Endpoints: the names of places to connect to or listen on.
  *
- * Each kind of them is read alike by all calls that take one, and leads to the
- * same peer. What is no endpoint is an error of the call.
+ * All calls that take an endpoint parse each kind in the same way, and it leads
+ * to the same peer. An invalid endpoint is an error of the call.
  */
 #include "tests/contract/maker.h"
 
@@ -125,7 +125,8 @@ MAKER(endpoints, nothing_is_connected_to_all_addresses, m)
               -EINVAL, "an endpoint of nothing but zeros is all of them");
 }
 
-/* What a call says of a datagram endpoint with this own side and this peer. */
+/* Returns the result of creating a datagram endpoint with this local side and
+ * this peer. */
 static int bind_endpoint(struct maker *m, struct weir_endpoint own,
                          struct weir_endpoint peer, const char *own_host)
 {
@@ -169,7 +170,7 @@ MAKER(endpoints, an_endpoint_has_one_address_of_each_side, m)
 
 /* ---- pipes ---- */
 
-/* Both ends of a new pipe, as endpoints. */
+/* Returns both ends of a new pipe as endpoints. */
 static void pipe_places(int fds[2], struct weir_endpoint ret[2])
 {
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
@@ -212,7 +213,7 @@ MAKER(endpoints, a_pipe_has_no_settings_of_sockets, m)
         {.size = sizeof(bad[0]), .local_port = 9},
         {.size = sizeof(bad[0]), .proto = IPPROTO_TCP},
         {.size = sizeof(bad[0]), .fast_open = true},
-        {.size = sizeof(bad[0]), .tls = (const void *)&own} /* not looked at */,
+        {.size = sizeof(bad[0]), .tls = (const void *)&own} /* ignored */,
     };
     struct weir_endpoint endpoints[2];
     int fds[2];

@@ -1,9 +1,9 @@
 /*
- * The exception hook: errors and slow callbacks that no caller can be told of.
+ * The exception hook: errors and slow callbacks that cannot be reported to a
+ * caller.
  *
- * Here are slow callbacks and what the program reports itself. Failing
- * callbacks and servers are reported too; the suites of transports and servers
- * look at that.
+ * These tests have slow callbacks, and reports by the program. The suites of
+ * transports and servers test their own failing callbacks.
  */
 #include "tests/contract/loop_rig.h"
 
@@ -15,7 +15,7 @@ static void hook(void *arg, weir_loop *of, const struct weir_exception *what)
     expect_eq(of, loop);
     expect_eq(arg, &told);
     if (what->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     told = *what;
     told_count++;
@@ -75,7 +75,7 @@ UNIT(exception, a_slow_timer_and_a_slow_post_are_reported_by_name)
 static int receive_slowly(void *user, weir_transport *t,
                           const struct weir_buf *buf)
 {
-    told_count = 0; /* a busy machine may have held up an earlier one */
+    told_count = 0; /* a busy machine may have delayed an earlier one */
     spin(2 * MS);
     weir_loop_stop(loop);
     return 0;

@@ -13,7 +13,7 @@ static FILE *out;
 static char *text;
 static size_t size;
 
-/* Where io_uring is refused a notice says so, which is not to be printed. */
+/* Ignores the notice that io_uring is refused, which must not be printed. */
 static void hear_nothing(void *arg, weir_loop *l,
                          const struct weir_exception *exception)
 {

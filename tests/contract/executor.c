@@ -1,9 +1,9 @@
 /*
- * Jobs on threads: results, order, bounds, cancelling.
+ * Jobs on threads: results, order, limits, cancellation.
  *
- * Where a test must know that a job is over and the loop has not seen it yet,
- * it blocks the loop until the executor's only thread has started the next
- * job: by then the result of the one before it is in the mailbox.
+ * If a test must know that a job is over and that the loop has not seen it yet,
+ * it blocks the loop until the executor's only thread has started the next job:
+ * by then the previous result is in the mailbox.
  */
 #define UNIT_RUN(body) run_with(1, body)
 #include "tests/contract/executor_rig.h"
@@ -91,7 +91,7 @@ UNIT_OF(executor, more_jobs_than_threads_all_run_within_the_limit, run_with,
     static struct job held[LIMIT];
     static struct job jobs[MANY];
     for (int i = 0; i < LIMIT; i++) {
-        start_held(&held[i], i); /* all of them at a time */
+        start_held(&held[i], i); /* all at the same time */
     }
     for (int i = 0; i < MANY; i++) {
         start_job(&jobs[i], counted_job, i);
@@ -138,7 +138,7 @@ UNIT(executor, more_results_than_one_turn_handles_all_come_back)
     }
     start_job(&last, held_job, FLOOD);
     yield();
-    wait_for(&last.started); /* the loop has seen none of the others' ends */
+    wait_for(&last.started); /* the loop has seen none of the other results */
 
     for (int i = 0; i < FLOOD; i++) {
         expect_result(&jobs[i]);
@@ -168,7 +168,8 @@ UNIT(executor, a_job_that_is_cancelled_before_it_starts_never_runs)
     yield();
     cr_assert(weir_task_cancel(jobs[1].task));
     cr_assert(weir_task_cancel(jobs[3].task));
-    let_go(&jobs[0]); /* the task has not run yet; its job must not either */
+    let_go(
+        &jobs[0]); /* the task has not run yet; its job must not run either */
 
     expect_eq(join_job(&jobs[1]), -ECANCELED);
 
@@ -187,7 +188,7 @@ UNIT(executor, a_task_leaves_a_running_job_at_once_and_is_told_of_its_end)
     start_held(&job, 7);
     cr_assert(weir_task_cancel(job.task));
 
-    expect_eq(join_job(&job), -ECANCELED); /* it still runs */
+    expect_eq(join_job(&job), -ECANCELED); /* it is still running */
 
     expect_eq(job.abandoned_count, 0);
     let_go(&job);
@@ -215,8 +216,8 @@ UNIT(executor, an_abandoned_job_needs_no_callback)
     expect_eq(job.abandoned_count, 0);
 }
 
-/* The first job, when the next one has started on the only thread: it is over,
- * and the loop does not know. */
+/* Returns when the first job is over because the next one has started on the
+ * only thread; the loop does not know it yet. */
 static void end_unseen(struct job *jobs)
 {
     start_held(&jobs[0], 5);
@@ -264,7 +265,7 @@ UNIT(executor, a_result_that_the_task_was_given_survives_its_cancellation)
     wait_for(&jobs[0].started);
     let_go(&jobs[0]);
     wait_for(&jobs[1].started);
-    /* Comes after the result in the mailbox and before the task. */
+    /* Runs after the result in the mailbox and before the task. */
     expect_ok(
         weir_loop_call_soon_threadsafe(loop, cancel_task, jobs[0].task, NULL));
 

@@ -1,8 +1,9 @@
 /*
- * The executor's threads from none to none: when they exist, and what shutting
- * down and freeing the loop do to jobs that run, wait or are over. Where the
- * loop is freed first, the threads give back what is left; the allocator of
- * the rig sees that they do.
+ * The life of the executor's threads: when they exist, and what a shutdown or
+ * freeing the loop does to jobs that run, wait or are over.
+ *
+ * If the loop is freed first, the threads free the rest; the rig's allocator
+ * checks this.
  */
 #include "tests/contract/executor_rig.h"
 
@@ -195,7 +196,7 @@ UNIT(executor_end, freeing_the_loop_waits_for_no_job)
     open_counted(1);
     run_body(leave_body, jobs);
 
-    close_loop(); /* the first job runs, three wait */
+    close_loop(); /* the first job runs, three are pending */
 
     expect_gt(live_bytes(), 0, "the thread has what it needs");
     for (int i = 0; i < 4; i++) {

@@ -1,7 +1,8 @@
 /*
- * The executor's limits and errors: too many jobs, no threads, no memory. A job
- * that was refused leaves nothing behind and is not told of; one that was taken
- * always comes back.
+ * The executor's limits and errors: too many jobs, no threads, no memory.
+ *
+ * A refused job leaves nothing behind and is not reported. An accepted job
+ * always returns.
  */
 #include "tests/contract/executor_rig.h"
 
@@ -18,7 +19,7 @@ static int queue_body(weir_loop *l, void *arg)
     expect_eq(join_job(&jobs[3]), -ENOBUFS);
 
     expect_eq(jobs[3].abandoned_count, 0);
-    cr_assert(weir_task_cancel(jobs[1].task)); /* makes room */
+    cr_assert(weir_task_cancel(jobs[1].task)); /* makes space */
     expect_eq(join_job(&jobs[1]), -ECANCELED);
     start_job(&jobs[1], quick_job, 1);
     yield();
@@ -171,7 +172,7 @@ UNIT_OF(executor_errors, no_thread_is_an_error_only_where_there_is_none,
 static int no_memory_body(weir_loop *l, void *arg)
 {
     struct job job;
-    /* The executor; the job, now that there is one. A thread needs none. */
+    /* The allocation of the executor, then of the job. A thread needs none. */
     for (int i = 0; i < 2; i++) {
         init_job(&job, quick_job, 1);
         counter.fail_at = counter.calls + (i == 0 ? 1 : 2);

@@ -1,9 +1,10 @@
 /*
- * A task that waits for a job, interrupted at every moment; see
- * tests/tasks/moments.h.
+ * A task that waits for a job and is interrupted at every moment, as in
+ * tests/tasks/moments.c.
  *
- * Jobs run on threads, so this is on the real ring. Each ends when it is let
- * go; one whose task was interrupted goes on without it and ends with the loop.
+ * Jobs run on threads, so these tests use the real ring. Each job ends when it
+ * is released. A job whose task was interrupted continues without it and ends
+ * with the loop.
  */
 #include "tests/tasks/moments_rig.h"
 
@@ -43,7 +44,7 @@ static void give_job(void)
 
 static void drop_job(void)
 {
-    give_job(); /* once more: it may not have been given */
+    give_job(); /* again: it may not have started */
     job_count++;
 }
 

@@ -1,12 +1,13 @@
 /*
- * The executor's one item in the loop's mailbox: it is in there once at most,
- * however many results come back and whatever other threads post beside it.
- * One thread runs the jobs, so that a job which has started tells that the
- * result of the one before it was posted.
+ * The executor's single entry in the loop's mailbox.
+ *
+ * It is queued at most once, however many results return and whatever other
+ * threads post. One thread runs the jobs, so a started job shows that the
+ * previous result was posted.
  */
 #include "tests/contract/executor_rig.h"
 
-/* More than one turn takes from the executor. */
+/* More results than one iteration takes from the executor. */
 enum { RESULTS = 1500, HELD = 3, POSTS_EACH_STEP = 100 };
 
 static struct job quick_jobs[RESULTS];
@@ -28,8 +29,8 @@ static void post_some(void)
     }
 }
 
-/* Its task goes on in the turn after the first results came back, before the
- * rest of them is handled: another result is posted then. */
+/* Its task continues in the iteration after the first results returned, before
+ * the others are handled: another result is posted then. */
 static int run_first(weir_loop *l, void *arg)
 {
     const int err = run_job(l, arg);
@@ -41,7 +42,8 @@ static int run_first(weir_loop *l, void *arg)
     return err;
 }
 
-/* In the same turn, after the rest was handled: and another one. */
+/* Runs in the same iteration after the others were handled, and posts another
+ * one. */
 static void end_second(void *arg)
 {
     expect_eq(quick_jobs[0].err, 0);
@@ -72,7 +74,7 @@ static int many_results_body(weir_loop *l, void *arg)
 {
     start_jobs(l);
     yield();
-    wait_for(&held_jobs[0].started); /* the executor's item is posted */
+    wait_for(&held_jobs[0].started); /* the executor's entry is queued */
     expect_ok(weir_mailbox_call_soon(mailbox, end_second_in_the_next_turn, NULL,
                                      NULL));
     for (int i = 0; i < RESULTS; i++) {

@@ -1,8 +1,8 @@
 /*
- * Jobs that are held and let go; see executor_rig.h.
+ * Jobs that are held and released; see executor_rig.h.
  *
- * A job notes its thread and its turn to start, waits on its semaphore if it is
- * held, and comes back with its number.
+ * A job records its thread and its position, waits on its semaphore if it is
+ * held, and returns its number.
  */
 #include "tests/contract/executor_rig.h"
 
@@ -107,7 +107,7 @@ void expect_result(struct job *job)
     cr_assert_eq(job->abandoned_count, 0);
 }
 
-/* Threads of this process, of any kind. */
+/* Returns the number of all threads of this process. */
 static int count_all_threads(void)
 {
     FILE *file = fopen("/proc/self/status", "re");
@@ -145,8 +145,8 @@ static int list_threads(void)
     return count;
 }
 
-/* The kernel ends a listing early when the thread it stands at ends, so that a
- * listing counts only if no thread ended meanwhile. */
+/* The kernel ends a directory listing early if the thread at its position ends,
+ * so a listing counts only if no thread ended meanwhile. */
 int count_threads(void)
 {
     int before;

@@ -1,9 +1,10 @@
 /*
- * Many tasks, few threads, and cancellations and time-outs at random.
+ * Many tasks, few threads, and random cancellations and time-outs.
  *
- * Each job has a ticket, which must come back exactly once: with the result,
- * through abandoned(), or by an error of the call. Only what runs while the
- * loop is freed does not. WEIR_TEST_SEED repeats a run, as far as threads do.
+ * Each job has a ticket, which must return exactly once: with the result,
+ * through abandoned(), or as an error of the call. Only jobs that run while the
+ * loop is freed do not return. WEIR_TEST_SEED repeats a run, as far as threads
+ * are repeatable.
  */
 #include "tests/contract/executor_rig.h"
 #include "tests/unit/random.h"
@@ -13,7 +14,7 @@ enum { TASKS = 48, ROUNDS = 60, THREADS = 3, QUEUE = 42 };
 struct ticket {
     uint32_t spins;
     int ran;    /* by the thread */
-    int issued; /* these by the loop */
+    int issued; /* written by the loop */
     int returned;
     int abandoned;
     int refused;
@@ -29,7 +30,7 @@ static struct player players[TASKS];
 static struct unit_random random_state;
 static int playing_count;
 
-/* The mutex is what tells a thread's part from the loop's that comes after. */
+/* The mutex orders the thread's part before the loop's later part. */
 static int spin_job(void *arg)
 {
     struct ticket *ticket = arg;
@@ -67,7 +68,7 @@ static void play_round(weir_loop *l, struct ticket *ticket)
         ticket->returned++;
     } else if (err == -ENOBUFS) {
         ticket->refused++;
-        expect_leq(weir_yield(l), 0); /* or it is cancelled */
+        expect_leq(weir_yield(l), 0); /* unless it is cancelled */
     } else {
         expect_eq(err, -ECANCELED);
     }
@@ -97,7 +98,7 @@ static void start_players(weir_loop *l)
     }
 }
 
-/* Checks every ticket; how many never came back. */
+/* Checks every ticket. Returns how many never returned. */
 static int check_tickets(void)
 {
     int missing_count = 0;

@@ -1,8 +1,8 @@
 /*
- * Jobs without a task: what executor.h promises about weir_executor_submit().
+ * Jobs without a task: the promises of weir_executor_submit() in executor.h.
  *
- * Jobs are held and let go as in the tests of tasks that wait for theirs; the
- * callbacks of a job and of its future are counted, with what they were told.
+ * Jobs are held and released as in the tests of tasks that wait for jobs. The
+ * calls of a job's callback and future are counted, with their arguments.
  */
 #include "tests/contract/executor_rig.h"
 
@@ -21,7 +21,7 @@ static weir_future *submit_held(struct job *job, int number)
     return end;
 }
 
-/* Waits until @end is done, and gives it back: its result. */
+/* Waits until @end is done and releases it. Returns its result. */
 static int result_of(weir_future *end)
 {
     int result = 12345;
@@ -231,7 +231,8 @@ UNIT(executor_submit, freeing_the_loop_waits_for_no_job)
     open_counted(1);
     run_body(leave_jobs, jobs);
 
-    close_loop(); /* the first job runs, two wait, and a task for the first */
+    close_loop(); /* the first job runs, two are pending, and a task waits for
+                     the first */
 
     expect_eq(jobs[3].err, 0);
     expect_eq(jobs[3].ret, -ECANCELED, "its future was cancelled");
@@ -256,7 +257,7 @@ static int leave_over(weir_loop *l, void *arg)
     left[0] = submit_held(&jobs[0], 5);
     left[1] = submit(&jobs[1], held_job, 6);
     let_go(&jobs[0]);
-    wait_for(&jobs[1].started); /* the loop has not seen the first's end */
+    wait_for(&jobs[1].started); /* the loop has not seen the end of the first */
     return 0;
 }
 
@@ -296,7 +297,7 @@ static int shut_down_many(weir_loop *l, void *arg)
     return 0;
 }
 
-/* A thread may end between two looks of the loop. */
+/* A thread may end between two checks of the loop. */
 UNIT(executor_submit, a_shutdown_waits_until_all_jobs_are_told)
 {
     static struct job jobs[MANY];

@@ -1,9 +1,9 @@
 /*
  * System calls that fail; see fail_calls.h.
  *
- * A filter of the kernel (seccomp) answers in place of the call. It cannot be
- * taken back before the process ends, and each test has a process of its own.
- * What the ring does is no system call of the thread, and goes on.
+ * A seccomp filter answers instead of the call. It lasts until the process
+ * ends, and each test has its own process. Operations of the ring are not
+ * system calls of the thread, and are not filtered.
  */
 #include "tests/contract/fail_calls.h"
 

@@ -1,9 +1,10 @@
 /*
- * TCP Fast Open: what goes with the SYN, and that a connection which stands
- * before its peer has answered ends, fails and closes as others do.
+ * TCP Fast Open: what is sent with the SYN.
  *
- * Each test has a network of its own, in which the sysctl allows it, and is
- * skipped where it can have none. The first connection there brings the cookie.
+ * A connection that counts as established before its peer has answered ends,
+ * fails and closes like any other. Each test has its own network namespace, in
+ * which the sysctl allows fast open, and is skipped if it cannot have one. The
+ * first connection there gets the cookie.
  */
 #include "tests/contract/maker.h"
 
@@ -14,7 +15,7 @@
 
 #define HELLO "hello"
 
-/* Of the wire, and known to the kernel longer than to some headers. */
+/* An ABI constant that some headers lack. */
 #ifndef TCPI_OPT_SYN_DATA
 #define TCPI_OPT_SYN_DATA 32
 #endif
@@ -40,7 +41,7 @@ static void enter_network(const char *sysctl)
     set_sysctl(sysctl);
 }
 
-/* A listener that takes bytes of a SYN. */
+/* Returns a listener that accepts bytes in a SYN. */
 static int listen_fast(int backlog, struct weir_address *ret)
 {
     const int queue = 16;
@@ -90,7 +91,7 @@ static int accept_one(int listener)
     return fd;
 }
 
-/* Connects once, so that the kernel has the cookie of this machine. */
+/* Connects once, so that the kernel has this machine's cookie. */
 static void get_cookie(struct maker *m, int listener,
                        const struct weir_address *address)
 {
@@ -109,7 +110,7 @@ static void get_cookie(struct maker *m, int listener,
     m->in_made = in_made;
 }
 
-/* In its network, with a cookie: a listener. */
+/* Makes a listener in the test's network, after getting a cookie. */
 static int begin(struct maker *m, struct weir_address *ret)
 {
     enter_network("3");
@@ -118,7 +119,8 @@ static int begin(struct maker *m, struct weir_address *ret)
     return listener;
 }
 
-/* The bytes that the peer gets until its end, while the loop turns. */
+/* Expects the bytes that the peer receives until its end, while the loop turns.
+ */
 static void expect_whole(struct maker *m, int peer, const char *text)
 {
     char got[16] = "";
@@ -375,7 +377,7 @@ MAKER(fast_open, several_addresses_are_tried_without_it, m)
     expect_str_eq(m->log, "D");
 }
 
-/* The queue of the listener is full: its kernel drops the SYN. */
+/* The listener's queue is full: its kernel drops the SYN. */
 static int begin_silent(struct maker *m, struct weir_address *ret, int *filler)
 {
     int listener = begin(m, ret);
@@ -516,7 +518,8 @@ MAKER(fast_open, multipath_and_adopted_sockets_refuse_it, m)
 
 /* ---- servers ---- */
 
-/* Sends these bytes with a SYN, or after the handshake without a cookie. */
+/* Sends these bytes with a SYN, or after the handshake if there is no cookie.
+ */
 static int send_fast(const struct weir_address *address)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);

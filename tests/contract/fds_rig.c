@@ -1,7 +1,7 @@
 /*
  * The rig of the tests that pass descriptors; see fds_rig.h.
  *
- * The peer sends and receives as a program without weir does, and looks at
+ * The peer sends and receives with plain system calls, without weir, and checks
  * every byte.
  */
 #include "tests/contract/fds_rig.h"

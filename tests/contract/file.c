@@ -1,8 +1,8 @@
 /*
- * Files from tasks: what is written is read back, errors are the system's, and
- * a call returns only when the kernel has let go of the caller's memory.
+ * Files in tasks: written data is read back, errors are the system's, and a
+ * call returns only after the kernel has released the caller's memory.
  *
- * A pipe that nobody writes to stands for a device that never answers.
+ * A pipe without a writer represents a device that never responds.
  */
 #define UNIT_RUN   with_loop
 #define UNIT_TAKES weir_loop *loop
@@ -35,7 +35,7 @@ static void fill(uint8_t *buf, size_t len, unsigned int salt)
     }
 }
 
-/* Runs @body as the main task of a loop, with a folder of its own. */
+/* Runs @body as the main task of a loop, with its own folder. */
 static void with_loop(task_body_fn *body)
 {
     weir_loop *loop;
@@ -79,8 +79,8 @@ UNIT(file, bytes_are_read_back_from_where_they_were_written)
 
 enum { LIMIT = 4096 };
 
-/* Runs @body while files may have LIMIT bytes; what a write raises for it is
- * what @action says. */
+/* Runs @body while files are limited to LIMIT bytes; @action handles the signal
+ * that a write raises for it. */
 static void with_limit(weir_loop *loop, void (*action)(int),
                        void (*body)(weir_loop *loop))
 {
@@ -337,7 +337,7 @@ static int closed;
 static int close_it(weir_loop *loop, void *arg)
 {
     closed = weir_file_close(loop, *(int *)arg);
-    return weir_yield(loop); /* tells of the interruption */
+    return weir_yield(loop); /* reports the interruption */
 }
 
 UNIT(file, a_close_is_done_in_spite_of_an_interruption)
@@ -358,8 +358,8 @@ UNIT(file, a_close_is_done_in_spite_of_an_interruption)
 
 /* ---- calls that wait for others ---- */
 
-/* Several times: a ring that was closed before, to look for features, wakes the
- * thread from such a wait once. */
+/* Repeated, because a ring closed earlier to detect features wakes the thread
+ * from such a wait once. */
 UNIT(file, a_close_that_waits_for_a_peer_holds_up_no_other_task)
 {
     for (int i = 0; i < 3; i++) {
@@ -421,7 +421,8 @@ UNIT(file, an_open_that_waits_is_cancelled)
 
 /* ---- names below a folder ---- */
 
-/* The tests' folder as names begin at it: with "file", "sub" and two links. */
+/* Opens the tests' folder, at which names begin: it has "file", "sub" and two
+ * links. */
 static int open_folder(weir_loop *loop)
 {
     const int dir = weir_file_open(loop, folder, O_PATH | O_DIRECTORY, 0);
@@ -446,7 +447,7 @@ static void close_folder(weir_loop *loop, int dir)
     expect_eq(weir_file_close(loop, dir), 0);
 }
 
-/* Opens @name below @dir to read it: 0 when it is the tests' file. */
+/* Opens @name below @dir for reading. Returns 0 if it is the tests' file. */
 static int read_own(weir_loop *loop, int dir, const char *name,
                     uint64_t resolve)
 {

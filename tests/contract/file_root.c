@@ -1,7 +1,9 @@
 /*
- * Files that are opened after the thread has changed its root: the threads that
- * open them follow a chroot(), but not one after an unshare(), which gives the
- * loop's thread a root of its own. What file.h warns of is seen here.
+ * Files opened after the thread has changed its root.
+ *
+ * The threads that open files follow a chroot(), but not a chroot() after
+ * unshare(), which gives the loop's thread its own root. This is what file.h
+ * warns about.
  */
 #include "tests/task.h"
 
@@ -21,7 +23,7 @@ static int opened(weir_loop *loop, const char *path)
     return fd < 0 ? fd : close(fd);
 }
 
-/* Leaves the old root; false: the process may not. */
+/* Leaves the old root. Returns false if the process may not. */
 static bool change_root(bool apart)
 {
     return (!apart || unshare(CLONE_FS) == 0) && chroot(folder) == 0 &&

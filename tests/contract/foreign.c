@@ -1,13 +1,15 @@
 /*
- * Calls without a result, by a thread that is not the loop's. They have no
- * error to return, so that doing nothing would stay unseen, and a task that
- * waits for what the call should have done would wait for ever: the process
- * ends, with a message that names the call.
+ * Calls without a result on a thread that is not the loop's.
  *
- * A child process makes one of each object, and one call, and is to die of it.
- * The table has each such call of the headers; tests/checks/api.py compares.
+ * They have no error to return, so ignoring them would go unnoticed, and a task
+ * that waits for their effect would wait forever: the process aborts, with a
+ * message that names the call.
  *
- * A loop that is freed has no thread any more: then any thread may make them.
+ * A child process makes one object of each kind and then one call, which must
+ * abort it. The table has each such call of the headers; tests/checks/api.py
+ * compares.
+ *
+ * A loop that is freed no longer has a thread: any thread may call then.
  */
 #include "tests/walk.h"
 
@@ -207,7 +209,7 @@ static void connected(void *arg, int err,
     (void)!weir_future_set_result(arg, err);
 }
 
-/* A set with an upstream, which is the server, and a connection's slot there.
+/* Makes a set with the server as its upstream, and a connection with its slot.
  */
 static int make_upstreams(weir_loop *loop)
 {

@@ -1,11 +1,11 @@
 /*
  * A callback that forks, and whose child returns from it: the child ends there.
  *
- * One scene has every kind of callback in it: a server and a client on one
- * loop, a buffered protocol, timers, posts, signals, tasks. In each round
- * another kind forks. The child returns from that callback; it must see no
- * other one, and end by a message and SIGABRT. The parent goes on and plays
- * the scene to its end, which shows that the child has disturbed nothing.
+ * One scene has every kind of callback: a server and a client on one loop, a
+ * buffered protocol, timers, posts, signals, tasks. In each round another kind
+ * forks. The child returns from that callback; it must run no other one, and
+ * end with a message and SIGABRT. The parent continues and completes the scene,
+ * which shows that the child has disturbed nothing.
  */
 #include "tests/bind.h"
 #include "tests/ends.h"
@@ -106,7 +106,7 @@ static weir_server *server;
 static enum kind forking;
 static pid_t child;
 static bool in_child;
-static int messages[2]; /* a pipe for what the child says */
+static int messages[2]; /* a pipe for the child's messages */
 static int call_count[KINDS];
 static size_t received;
 static size_t came_back;
@@ -131,7 +131,7 @@ static void begin_child(void)
     must(dup2(messages[1], STDERR_FILENO));
 }
 
-/* Every callback begins with this. */
+/* Every callback starts with this. */
 static void called(enum kind kind)
 {
     if (in_child) {
@@ -162,7 +162,7 @@ static void spare_post(void *arg)
     called(POST);
 }
 
-/* Other callbacks that are due together with the one that forks. */
+/* Adds other callbacks that are due together with the one that forks. */
 static void add_spare_calls(void)
 {
     for (int i = 0; i < SPARE_CALLS; i++) {
@@ -180,7 +180,7 @@ static void on_exception(void *arg, weir_loop *on,
                          const struct weir_exception *exception)
 {
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     called(HOOK);
 }
@@ -319,7 +319,7 @@ static void future_done(void *arg, weir_future *future, int result)
 static int return_at_once(weir_loop *on, void *arg)
 {
     called(TASK_THAT_RETURNS);
-    return -EIO; /* which the hook is told of */
+    return -EIO; /* reported to the hook */
 }
 
 static int suspend(weir_loop *on, void *arg)
@@ -351,7 +351,7 @@ static int fork_in_a_group(weir_loop *on, void *arg)
     return 0;
 }
 
-/* Runs in every turn, until the loop ends. */
+/* Runs in every iteration until the loop ends. */
 static int yield_on(weir_loop *on, void *arg)
 {
     while (weir_yield(on) == 0) {
@@ -375,7 +375,7 @@ static int await(weir_loop *on, void *arg)
     return weir_future_await(arg, NULL);
 }
 
-/* The callback runs on this task's stack, and others are ready meanwhile. */
+/* The callback runs on this task's stack while others are ready. */
 static int cancel_a_future(weir_loop *on, void *arg)
 {
     struct weir_task_group group;
@@ -392,7 +392,7 @@ static int cancel_a_future(weir_loop *on, void *arg)
     return 0;
 }
 
-/* It never answers: it is told of the time-out. */
+/* Never answers, and is notified of the time-out. */
 static int resolve(void *user, weir_lookup *lookup, const char *host,
                    int family, void **ret_data)
 {
@@ -437,7 +437,7 @@ static int refuse_endpoint(void *arg, weir_transport *t,
     return -EPROTO;
 }
 
-/* Its factory makes no protocol, so that done is the last callback of it. */
+/* Its factory makes no protocol, so done is its last callback. */
 static void start_endpoint(void)
 {
     static const struct weir_factory factory = {.create = refuse_endpoint};
@@ -463,7 +463,7 @@ static void upstream_done(void *arg, int err,
     called(UPSTREAM_DONE);
 }
 
-/* Nobody listens at the only upstream, which is ejected. */
+/* The only upstream has no listener, and is ejected. */
 static void start_upstreams(void)
 {
     static const struct weir_upstreams_options options = {
@@ -501,7 +501,7 @@ static bool holds(void *arg)
     return is_over;
 }
 
-/* All that is not the connection. */
+/* Starts everything except the connection. */
 static void start_the_rest(void)
 {
     weir_future *future;
@@ -553,7 +553,7 @@ static void play(void)
     expect_geq(alive, 0);
 }
 
-/* The child has ended because it came back to the loop. */
+/* Expects that the child has ended because it returned to the loop. */
 static void expect_child_told(void)
 {
     char said[256];

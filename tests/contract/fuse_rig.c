@@ -1,8 +1,8 @@
 /*
- * A file system of the tests' own, by FUSE: fuse_rig.h tells what it has.
+ * The FUSE file system of fuse_rig.h.
  *
- * A child answers the kernel's requests, as the protocol of linux/fuse.h has
- * them, and shares with the test what it has seen.
+ * A child answers the kernel's requests, following the protocol of
+ * linux/fuse.h, and shares a record of them with the test.
  */
 #include "tests/contract/fuse_rig.h"
 
@@ -18,16 +18,16 @@
 #include <sys/wait.h>
 #include <weir/task.h>
 
-/* Room for a request, with which the kernel may write this many bytes. */
+/* Space for a request, with which the kernel may write this many bytes. */
 enum { WRITE_MAX = 4096, REQUEST_MAX = 16384, OPCODES = 64 };
 enum { FILE_ID = 2 };
 #define FOREVER UINT64_C(86400)
 
-/* What the process of the file system shares with the test. */
+/* Memory that the process of the file system shares with the test. */
 struct sight {
     size_t counts[OPCODES];
-    int errors[OPCODES]; /* answers to requests; 0: they succeed */
-    uint32_t watched;    /* a thread's number; 0: none */
+    int errors[OPCODES]; /* errors returned for requests; 0 is success */
+    uint32_t watched;    /* id of the observed thread; 0 is none */
     uint32_t asked;
 };
 
@@ -53,7 +53,7 @@ static void answer(const struct fuse_in_header *in, int err, const void *data,
         memcpy(room + sizeof(out), data, len);
     }
     const ssize_t put = write(device, room, out.len);
-    (void)put; /* nobody waits for one that was interrupted */
+    (void)put; /* the caller no longer waits after an interruption */
 }
 
 static struct fuse_attr attributes_of(uint64_t id)
@@ -151,7 +151,7 @@ static void serve(const struct fuse_in_header *in)
     case FUSE_FORGET:
     case FUSE_BATCH_FORGET:
     case FUSE_INTERRUPT:
-        break; /* wants no answer */
+        break; /* needs no response */
     default:
         answer(in, -ENOSYS, NULL, 0);
     }
@@ -170,7 +170,7 @@ static void note(const struct fuse_in_header *in)
     }
 }
 
-/* Until the file system is gone. */
+/* Serves requests until the file system is gone. */
 static void serve_all(void)
 {
     static _Alignas(uint64_t) uint8_t request[REQUEST_MAX];
@@ -186,8 +186,8 @@ static void serve_all(void)
     } while (len > 0 || errno == EINTR || errno == ENOENT);
 }
 
-/* It stays outside of the test's mount namespace, so that this goes, and the
- * file system with it, when the test ends, however it ends. */
+/* The child stays outside of the test's mount namespace, so that the namespace
+ * and the file system disappear when the test ends, however it ends. */
 static void start_server(int *ret_mounted)
 {
     int mounted[2];
@@ -244,7 +244,7 @@ static void mount_and_serve(void)
     close(fd);
 }
 
-/* A descriptor of the file, or -1. */
+/* Returns a descriptor of the file, or -1. */
 static int find_open(void)
 {
     char path[32];
@@ -299,12 +299,12 @@ static void fail_on_exception(void *arg, weir_loop *loop,
                               const struct weir_exception *exception)
 {
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     cr_assert_fail("the hook is told: %s", exception->message);
 }
 
-/* From now on the loop's thread should not ask. */
+/* From now on the loop's thread must make no request. */
 static int call_body(weir_loop *loop, void *arg)
 {
     const struct call *call = arg;

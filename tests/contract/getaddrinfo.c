@@ -1,7 +1,8 @@
 /*
  * getaddrinfo and getnameinfo in tasks: what they return, what they write, and
- * what they refuse. The name server that is asked says by the name what it
- * does: see dns_server.h.
+ * which arguments they refuse.
+ *
+ * The name server responds as the queried name says; see dns_server.h.
  */
 #define UNIT_RUN   with_names
 #define UNIT_TAKES struct names *n
@@ -88,7 +89,7 @@ NAMES(getaddrinfo, only_a_task_can_wait, n)
 
 /* ---- the flags of getaddrinfo(3) ---- */
 
-/* Looks up with room for everything: the addresses as text. */
+/* Looks up with enough space for all addresses. Returns them as text. */
 static const char *look_up(struct names *n, const char *host,
                            const struct weir_getaddrinfo_options *options)
 {
@@ -166,7 +167,7 @@ UNIT(getaddrinfo, flags_that_do_not_go_together_are_refused)
 
 /* ---- canonical names ---- */
 
-/* The canonical name of a host that has an address; static. */
+/* Returns the canonical name of a host that has an address; static. */
 static const char *canonical_of(struct names *n, const char *host)
 {
     static char name[WEIR_HOST_SIZE];
@@ -262,7 +263,8 @@ static void must(const char *command)
     }
 }
 
-/* What is asked for "a4-a6.example", of the families that this machine has. */
+/* Returns the queries for "a4-a6.example" in the families that this machine
+ * has. */
 static const char *asked_of_configured(struct names *n, int family)
 {
     const struct weir_getaddrinfo_options options = {
@@ -273,7 +275,7 @@ static const char *asked_of_configured(struct names *n, int family)
     return dns_server_read_log(&n->server);
 }
 
-/* A network of this process alone, with a name server on its loopback. */
+/* Has its own network, with a name server on its loopback interface. */
 UNIT_IN(getaddrinfo, families_that_this_machine_has_not_are_left_out,
         unit_alone, void)
 {
@@ -303,7 +305,7 @@ UNIT_IN(getaddrinfo, families_that_this_machine_has_not_are_left_out,
     names_close(&n);
 }
 
-/* A zone is the number of a link from the call on that names it. */
+/* A zone becomes the number of a link in the call that names it. */
 UNIT_IN(getaddrinfo, a_server_whose_link_is_gone_leaves_the_others, unit_alone,
         void)
 {

@@ -1,10 +1,10 @@
 /*
  * The rig of the contract suites; see harness.h.
  *
- * The recorder is the protocol under which most tests run: it writes down each
- * callback, checks that none is nested in another (R7; but for pause_writing),
- * that nothing comes before connection_made or after connection_lost (R2), and
- * that the bytes are the pattern.
+ * Most tests run with the recorder as the protocol. It records each callback,
+ * and checks that none is nested (R7; except pause_writing), that none comes
+ * before connection_made or after connection_lost (R2), and that the bytes are
+ * the pattern.
  */
 #include "tests/contract/harness.h"
 
@@ -147,7 +147,7 @@ static void exception_hook(void *arg, weir_loop *loop,
     expect(loop == rig->loop);
     expect(exception->message != NULL);
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     rig->exception_count++;
     rig->exception_err = exception->err;
@@ -181,7 +181,7 @@ void set_nonblocking(int fd)
 
 bool rig_is_under_way(int fd)
 {
-    struct tcp_info info = {0}; /* qemu-user fills the state alone */
+    struct tcp_info info = {0}; /* qemu-user only fills in the state */
     socklen_t len = sizeof(info);
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) {
         expect_eq(errno, EOPNOTSUPP);
@@ -429,7 +429,7 @@ static void end(struct rig *rig)
     expect_eq(weir_loop_free(rig->loop), 0);
     rig_close_tls(rig);
     if (rig->connection.fd_limit > 0) {
-        /* A thread closes its socket, which a test after it would count. */
+        /* A thread closes the socket, which would count in a later test. */
         expect_lt(unit_fds_wait_left(&open_before), 0);
     }
 }
@@ -439,7 +439,7 @@ size_t rig_maker_count(void)
     return MAKER_COUNT;
 }
 
-/* Without wolfSSL or openssl the build has made none. */
+/* Returns false if the build has made none, without wolfSSL or openssl. */
 static bool has_certificates(void)
 {
     return getenv("WEIR_TLS_CERTIFICATES") != NULL;

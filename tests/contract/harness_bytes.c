@@ -1,9 +1,8 @@
 /*
- * The rig of the contract suites: what goes over the connection.
+ * The rig of the contract suites: bytes on the connection.
  *
- * Both sides send a pattern in which each byte follows from its place. The
- * peer is a descriptor that does not block: when it has to wait, the loop
- * turns.
+ * Both sides send a pattern in which each byte depends on its position. The
+ * peer is a non-blocking descriptor: when it has to wait, the loop turns.
  */
 #include "tests/contract/harness.h"
 #include "tests/pattern.h"
@@ -42,7 +41,7 @@ int rig_write(struct rig *rig, size_t len)
     expect(buf != NULL);
     rig_pattern(buf, rig->written, len);
     const uint64_t before = rig->written;
-    rig->written += len; /* the write may call pause_writing, which looks */
+    rig->written += len; /* the write may call pause_writing, which reads it */
     int err = weir_transport_write(rig->t, buf, len);
     if (err < 0) {
         rig->written = before;
@@ -56,7 +55,7 @@ void rig_clog(struct rig *rig)
     expect(rig->small_buffers);
     expect_eq(rig_write(rig, CLOG_BYTES), 0);
     size_t before;
-    do { /* until no completion comes any more */
+    do { /* until no more completions arrive */
         before = rig_pending(rig);
         rig_turn_for(rig, 5 * RIG_MS);
     } while (rig_pending(rig) != before || before == CLOG_BYTES);
@@ -70,8 +69,8 @@ size_t rig_pending(const struct rig *rig)
 
 /* ---- the peer ---- */
 
-/* Lets the loop turn until the peer may go on: what the loop can do at once
- * takes some turns, and only then is there something to wait for. */
+/* Turns the loop until the peer can continue. Work that the loop can do at once
+ * takes some iterations; only then may it wait for an event. */
 static void peer_wait(struct rig *rig, short events, uint64_t until_ns)
 {
     struct pollfd pollfd = {.fd = rig->peer, .events = events};
@@ -137,7 +136,7 @@ void rig_wait_arrived(struct rig *rig)
     }
 }
 
-/* Reads some bytes: how many, 0 at the end, or -errno. */
+/* Reads some bytes. Returns their number, 0 at the end, or -errno. */
 static ssize_t peer_read_some(struct rig *rig, uint64_t max)
 {
     static uint8_t buf[262144];

@@ -1,8 +1,8 @@
 /*
- * The rig of the contract suites: the turns of its loop.
+ * The rig of the contract suites: iterations of its loop.
  *
- * Nothing here waits for a time: a test runs its loop until what it waits for
- * has happened, and fails if that takes longer than any machine needs.
+ * Nothing waits for a fixed time: a test runs its loop until an event has
+ * happened, and fails if that takes longer than any machine needs.
  */
 #include "tests/contract/harness.h"
 

@@ -1,7 +1,7 @@
 /*
- * The maker of a pair in memory.
+ * The maker of an in-memory pair.
  *
- * The subject is one end. A relay in the rig's own loop has the other one, and
+ * The subject is one end. A relay on the rig's own loop has the other end, and
  * a socket whose peer is the rig's.
  */
 #include "tests/contract/harness_relay.h"

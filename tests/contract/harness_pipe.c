@@ -1,8 +1,8 @@
 /*
  * The makers of pipes.
  *
- * An anonymous pipe, one that was opened by its name, and a socket that is used
- * in one direction; weir has the end that its maker's traits say.
+ * An anonymous pipe, a FIFO opened by name, and a socket that is used in one
+ * direction. weir has the end that the maker's traits specify.
  */
 #include "tests/contract/harness.h"
 
@@ -12,7 +12,7 @@
 
 #define SMALL_BUFFER 16384
 
-/* weir reads from @fds[0], or writes to @fds[1], and the peer has the other. */
+/* weir reads from @fds[0], or writes to @fds[1]; the peer has the other end. */
 static void open_pipe_of(struct rig *rig, const int fds[2])
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
@@ -40,7 +40,7 @@ void rig_open_pipe(struct rig *rig)
     open_pipe_of(rig, fds);
 }
 
-/* A pipe that was opened by its name. */
+/* A FIFO, opened by its name. */
 void rig_open_fifo(struct rig *rig)
 {
     char path[64];
@@ -48,7 +48,8 @@ void rig_open_fifo(struct rig *rig)
 
     snprintf(path, sizeof(path), "/tmp/weir-fifo-%d", (int)getpid());
     expect_eq(mkfifo(path, 0600), 0);
-    int both = open(path, O_RDWR | O_CLOEXEC); /* or the others would wait */
+    int both = open(
+        path, O_RDWR | O_CLOEXEC); /* otherwise the other opens would block */
     fds[0] = open(path, O_RDONLY | O_CLOEXEC);
     fds[1] = open(path, O_WRONLY | O_CLOEXEC);
     expect(both >= 0 && fds[0] >= 0 && fds[1] >= 0);
