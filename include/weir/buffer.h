@@ -1,19 +1,19 @@
 /**
- * @file buffer.h
- * Received bytes, without a copy.
+ * @file buffer.h Received bytes, which a program can keep without a copy.
  *
  * Received bytes are in the loop's receive pool. A callback gets them as a
  * struct weir_buf, borrowed until it returns. A protocol that needs the bytes
  * longer calls weir_buf_ref(), and releases the lease later.
  *
- * **Kept bytes are charged** to their connection, by one rule for protocols,
- * for weir_reader_take() and for bytes that the library itself keeps. Fewer
- * than 256 bytes, and any bytes while a quarter of the receive buffers are
- * pinned, are copied into memory of their own, and count as at least 256; other
- * bytes stay where they are. If a connection's charge reaches its limit
- * (weir_transport_set_read_buffer_limit()), nothing more is received: keeping
- * is back-pressure. Kept bytes can pin only a bounded number of receive
- * buffers, so buffers are left for other connections.
+ * **Kept bytes count** against the limit of their connection
+ * (weir_transport_set_read_buffer_limit()). The same rule applies to bytes that
+ * a protocol keeps, to bytes of weir_reader_take(), and to bytes that the
+ * library itself keeps. When the limit is reached, nothing more is received, so
+ * a program slows its peer down by keeping bytes. Kept bytes stay in their
+ * receive buffer, which cannot be used for other bytes meanwhile. To leave
+ * buffers for other connections, bytes are copied into memory of their own if
+ * there are fewer than 256, or if a quarter of the receive buffers are in use
+ * in this way; copied bytes count as at least 256 bytes.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -26,36 +26,39 @@
 
 WEIR_BEGIN_DECLS
 
-/** Some bytes of the receive pool. */
+/** Received bytes, and the lease that keeps them valid. */
 struct weir_buf {
     /** The bytes. */
     const uint8_t *data;
     /** Number of bytes. */
     size_t len;
-    /** Keeps the bytes alive. */
+    /** Keeps the bytes valid. NULL if the bytes are not in the receive pool,
+     * for example an empty buffer. */
     weir_lease *lease;
 };
 
 /**
  * Keep received bytes after the callback, or a view after the next call.
  *
- * To keep a part, narrow @p buf first. Keeping kept bytes returns another
- * lease. The bytes may be copied: afterwards use the address in @p buf; the old
- * address is still only borrowed.
+ * To keep only a part of the bytes, change @p buf to that part before. A call
+ * with bytes that are already kept returns another lease. The bytes may be
+ * copied, so use the new address in @p buf afterwards; the old address is still
+ * only borrowed.
  *
- * Release leases while the connection is open. When they reach its limit
- * nothing more is received, not even the peer's end of stream or bytes from
- * before a reset: connection_lost then waits for the leases, or for a time-out.
+ * Release leases while the connection is open. When kept bytes reach the
+ * connection's limit, nothing more is received, not even the peer's end of
+ * stream or bytes that arrived before a reset. connection_lost is then called
+ * only after leases were released, or a time-out has expired.
  *
- * @param buf  in: the bytes, at least 1, borrowed; out: the same bytes with a
- *             lease, given, end with weir_buf_unref()
- * @retval -EINVAL  no bytes, or no lease
+ * @param buf  the bytes, at least 1; borrowed. Changed to the same bytes with a
+ *             lease that is given; end with weir_buf_unref()
+ * @retval -EINVAL  @p buf has no bytes or no lease
  * @retval -ENOMEM  no memory for a copy; nothing was changed
  */
 WEIR_API WEIR_MUST_USE int weir_buf_ref(struct weir_buf *buf);
 
-/** Release kept bytes. The bytes may be overwritten at once. A connection that
- * held too much to receive may receive again. */
+/** Release kept bytes. They may be overwritten at once. A connection that had
+ * reached its limit may receive again. */
 WEIR_API void weir_buf_unref(weir_lease *lease);
 
 WEIR_END_DECLS

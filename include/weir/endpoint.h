@@ -11,9 +11,9 @@
  *                               &writer);
  * @endcode
  *
- * An endpoint borrows what it points to: the call that gets the endpoint copies
- * it, or holds it if the call suspends. That call takes a descriptor, even if
- * it fails.
+ * An endpoint borrows the data that it points to. The call that gets the
+ * endpoint copies the data, or holds it if the call suspends. That call takes
+ * the descriptor of an endpoint, even if it fails.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread any
@@ -35,15 +35,16 @@ enum weir_endpoint_kind {
     WEIR_ENDPOINT_ADDRESSES,
     /** The path or the abstract name of a Unix socket. */
     WEIR_ENDPOINT_UNIX,
-    /** A socket of the program. */
+    /** An existing socket of the program. */
     WEIR_ENDPOINT_FD,
-    /** A descriptor of the program that is read (pipe.h). */
+    /** A descriptor of the program from which bytes are read (pipe.h). */
     WEIR_ENDPOINT_READ_PIPE,
-    /** A descriptor of the program that is written (pipe.h). */
+    /** A descriptor of the program to which bytes are written (pipe.h). */
     WEIR_ENDPOINT_WRITE_PIPE,
 };
 
-/** An endpoint. The functions below make one. */
+/** An endpoint; made by weir_endpoint_host() and the other functions of this
+ * header. */
 struct weir_endpoint {
     /** The kind, which selects the other fields. */
     enum weir_endpoint_kind kind;
@@ -62,7 +63,7 @@ struct weir_endpoint {
 };
 
 /**
- * Make an empty endpoint: a datagram endpoint without a local address, or
+ * Make an empty endpoint, for a datagram endpoint without a local address or
  * without a peer.
  *
  * @return  an endpoint without a host, with port 0
@@ -112,7 +113,7 @@ WEIR_API struct weir_endpoint weir_endpoint_fd(int fd);
  * standard input (pipe.h).
  *
  * @param fd  a descriptor that is open for reading; taken by the call that gets
- *            the endpoint: pass a duplicate to use it afterwards
+ *            the endpoint. To use the descriptor afterwards, pass a duplicate
  * @return    the endpoint
  */
 WEIR_API struct weir_endpoint weir_endpoint_read_pipe(int fd);

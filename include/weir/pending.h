@@ -1,9 +1,9 @@
 /**
- * @file pending.h
- * Operations under way, which call a function of the program when they end.
+ * @file pending.h Operations under way, which call a function of the program,
+ * their @c done, when they end.
  *
  * A call that starts an operation can return a handle for cancelling it. The
- * handle belongs to the library and may be used until done returns.
+ * handle belongs to the library, and may be used until @c done returns.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -18,12 +18,12 @@
 WEIR_BEGIN_DECLS
 
 /**
- * Cancel an operation: its done follows, from the loop.
+ * Cancel an operation. Its @c done is called from the loop.
  *
- * done is called with -ECANCELED, unless the operation has failed before. A
- * connection that was made at the same moment is closed; a child process that
- * was started is killed. The call may be repeated. Inside done it changes
- * nothing.
+ * @c done gets -ECANCELED, unless the operation has already failed with another
+ * error. If a connection was established in the meantime, it is closed; a child
+ * process that was started is killed. The call may be repeated. Inside @c done
+ * it has no effect.
  *
  * @param pending  the handle, before its done has returned; borrowed
  */
@@ -32,29 +32,30 @@ WEIR_API void weir_pending_cancel(weir_pending *pending);
 /** An address that an operation has tried. */
 struct weir_attempt {
     size_t size;
-    /** The peer's address; the local one of a datagram endpoint without a peer.
-     */
+    /** The peer's address. For a datagram endpoint without a peer it is the
+     * local address. */
     struct weir_address address;
-    /** The local address of the attempt; its len is 0 if there was none, for
-     * example without a route, or if the socket has no name. The kernel forgets
-     * the local address of a refused connect: then it is the address that the
-     * routes select now. If a datagram endpoint was refused it is the requested
-     * address. */
+    /** The local address of the attempt. Its len is 0 if there was no local
+     * address, for example because there was no route, or if the socket has no
+     * name. After a refused connect the kernel no longer has the local address;
+     * then this is the address that the routes select now. If a datagram
+     * endpoint could not be bound, this is the requested address. */
     struct weir_address own_address;
-    /** Its error, negative; 0 if it has not failed. */
+    /** The error of the attempt, negative; 0 if it has not failed. */
     int err;
 };
 
 /**
- * Get one attempt of an operation: its addresses and its error (asyncio's
+ * Get one attempt of an operation, with its addresses and its error (asyncio's
  * all_errors).
  *
- * Calls that connect, request an upstream or make a datagram endpoint try
- * addresses. While a local address that is in use is tried again, the latest
- * attempts are returned.
+ * Operations that connect, that request an upstream, and that make a datagram
+ * endpoint have attempts, one for each address that they try. If a local
+ * address is in use and the attempts are repeated, the latest attempts are
+ * returned.
  *
  * @param pending  the handle, before its done has returned; borrowed
- * @param index    from 0, in the order of the addresses
+ * @param index    number of the attempt, from 0, in the order of the addresses
  * @retval -EINVAL  @p index is out of range, or there are no addresses
  */
 WEIR_API WEIR_MUST_USE int weir_pending_get_attempt(const weir_pending *pending,

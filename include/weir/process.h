@@ -3,9 +3,9 @@
  * Child processes in tasks; asyncio's create_subprocess_exec and Process.
  *
  * A process is a child with a writer for its standard input and readers for its
- * outputs, if these are pipes. weir_process_wait() waits only for the child,
- * weir_process_communicate() also for all of its output. subprocess.h describes
- * how children are started and reaped.
+ * outputs, if these are pipes. weir_process_wait() waits only for the end of
+ * the child, weir_process_communicate() also for the end of its output.
+ * subprocess.h describes how children are started and reaped.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -26,9 +26,10 @@ typedef struct weir_process weir_process;
 /** Options of weir_create_subprocess_exec(). */
 struct weir_process_options {
     size_t size;
-    /** The readers' limit; default WEIR_STREAM_LIMIT. */
+    /** The limit of each reader; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
-    /** The child. WEIR_STDIO_DEFAULT means the parent's descriptor here. */
+    /** Options of the child. WEIR_STDIO_DEFAULT means the parent's
+     * descriptor. */
     struct weir_spawn_options spawn;
 };
 
@@ -36,12 +37,15 @@ struct weir_process_options {
  * Start a program. Other tasks run once before the program is started, because
  * a start blocks the loop (weir_subprocess_exec()).
  *
- * @param argv     the program's arguments, name first, NULL at the end;
- *                 borrowed
- * @param options  borrowed with all that they point to; NULL for all defaults
- * @return         0; other errors as from weir_subprocess_exec()
- * @retval -EINVAL     a limit above INT64_MAX
- * @retval -ECANCELED  the task was interrupted before; no child was made
+ * @param argv     the program's arguments, with its name first and NULL at the
+ *                 end; borrowed
+ * @param options  the options; borrowed with everything that they point to;
+ *                 NULL for all defaults
+ * @return         0 if the program runs, or an error of weir_subprocess_exec()
+ * @retval -EINVAL     limit_bytes is above INT64_MAX, or as
+ *                     weir_subprocess_exec()
+ * @retval -ECANCELED  the task was interrupted before the start; no child was
+ *                     made
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int
@@ -50,9 +54,10 @@ weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
                             weir_process **ret);
 
 /**
- * Start a shell command: weir_create_subprocess_exec() of /bin/sh -c.
+ * Start a shell command: weir_create_subprocess_exec() with /bin/sh -c.
  *
- * @param command  parsed by /bin/sh; borrowed. Quote untrusted text in it.
+ * @param command  a command line that /bin/sh parses; borrowed. Untrusted text
+ *                 in it must be quoted
  * @param options  as in weir_create_subprocess_exec()
  * @param ret      the process, given
  * @return         as weir_create_subprocess_exec()
@@ -98,7 +103,8 @@ WEIR_API pid_t weir_process_get_pid(const weir_process *process);
 /**
  * Get the child's exit status; asyncio's returncode.
  *
- * @param ret  the exit status, or minus the signal that ended it
+ * @param ret  set to the exit status, or to minus the number of the signal that
+ *             has ended the child
  * @return     as weir_transport_get_returncode()
  * @retval -EAGAIN  the child has not ended
  */
@@ -112,7 +118,7 @@ weir_process_get_returncode(const weir_process *process, int *ret);
  *
  * @param ret  as weir_process_get_returncode(); may be NULL
  * @retval -ECANCELED      the task was interrupted; the child continues
- * @retval WEIR_ENOSTATUS  the child has ended; its exit status is unknown
+ * @retval WEIR_ENOSTATUS  the child has ended, but its exit status is unknown
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_process_wait(weir_process *process, int *ret);
@@ -131,28 +137,33 @@ struct weir_process_output {
 };
 
 /**
- * Write the child's standard input, end it, collect all output, and wait for
+ * Write the child's standard input and end it, collect all output, and wait for
  * the end of the output and of the child.
  *
- * A child that does not read its input is not an error. If the call fails the
- * collected output is kept: after a cancellation or a time-out the program may
- * call again with the same input, and the call continues. Until then the
- * program must not use the readers.
+ * A child that does not read its input is not an error. If the call fails, the
+ * collected output is kept. After a cancellation or a time-out the program may
+ * call this again with the same input, and the call continues where the first
+ * call has ended. Between the calls the program must not use the readers.
  *
- * @param input      bytes for standard input; held; NULL without a pipe
- * @param len        bytes of @p input
- * @param max_bytes  the limit of each output; 0 is 64 MiB
- * @param ret        the output so far, even after errors except misuse; valid
- *                   until the next call or weir_process_free(); may be NULL
+ * @param input      bytes for standard input; held; NULL if standard input is
+ *                   not a pipe
+ * @param len        number of bytes in @p input
+ * @param max_bytes  the limit of each output in bytes; 0 means 64 MiB
+ * @param ret        set to the output that was collected until now, even after
+ *                   an error, unless the call was refused because of misuse;
+ *                   valid until the next call or weir_process_free(); may be
+ *                   NULL
  * @return           0 if the child has ended and all output was collected
  * @retval -ECANCELED  the task was interrupted; the child continues
- * @retval WEIR_ELIMIT  more than @p max_bytes; the rest was not read
- * @retval -EINVAL     input without a pipe, or less than an earlier call has
- *                     sent
+ * @retval WEIR_ELIMIT  an output has more than @p max_bytes; the rest was not
+ *                      read
+ * @retval -EINVAL     there is input but no pipe for it, or less input than an
+ *                     earlier call has sent
  * @retval -EBUSY      another task is in this call
- * @retval -ESHUTDOWN  the program has closed the writer; the rest of @p input
- *                     was not sent, as after every error of weir_writer_write()
- *                     and weir_writer_drain()
+ * @retval -ESHUTDOWN  the program has closed the writer, so the rest of @p
+ *                     input was not sent. The call returns other errors of
+ *                     weir_writer_write() and weir_writer_drain() in the same
+ *                     way
  * @retval -ENOMEM     no memory; no output is lost
  * @suspends yes
  */
@@ -165,7 +176,7 @@ weir_process_communicate(weir_process *process, const void *input, size_t len,
  *
  * @param signum  the signal
  * @return        as weir_transport_send_signal()
- * @retval -ESRCH  it has ended
+ * @retval -ESRCH  the child has ended
  */
 WEIR_API int weir_process_send_signal(weir_process *process, int signum);
 
@@ -184,9 +195,10 @@ WEIR_API int weir_process_terminate(weir_process *process);
 WEIR_API int weir_process_kill(weir_process *process);
 
 /**
- * Send a signal to the process group that the child leads, even after the
- * child's end, because other processes may be left in it. A child that leads a
- * group holds one descriptor (a pidfd) until the process is freed.
+ * Send a signal to the process group that the child leads. This works even
+ * after the child's end, because other processes may still be in the group. A
+ * child that leads a group holds one descriptor (a pidfd) until the
+ * weir_process is freed.
  *
  * @param signum  the signal
  * @return        as weir_transport_killpg()
