@@ -33,7 +33,7 @@ WEIR_BEGIN_DECLS
 
 /** A range of IPv4 or IPv6 addresses, or all Unix addresses. */
 struct weir_network {
-    /** AF_INET, AF_INET6 or AF_UNIX; 0 contains no address. */
+    /** AF_INET, AF_INET6 or AF_UNIX. A network with 0 contains no address. */
     sa_family_t family;
     /** The first bits, up to 32 or 128, that all addresses have in common; 0
      * for AF_UNIX. */

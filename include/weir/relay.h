@@ -215,7 +215,8 @@ struct weir_relay_options {
     /** Close both sides when one side has ended its stream. Bytes that were
      * forwarded before are still sent, other bytes are dropped. */
     bool close_at_first_end;
-    /** Called with the bytes of both directions; may be NULL. */
+    /** Called with all bytes that are forwarded, in both directions. May be
+     * NULL. */
     weir_relay_tap_fn *tap;
     /** First argument of tap. */
     void *tap_arg;

@@ -197,8 +197,9 @@ WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
  * connection_lost waits until they were delivered. */
 WEIR_API int weir_transport_pause_reading(weir_transport *t);
 
-/** Call data_received again, from the loop, first with the kept bytes. The call
- * has no effect if reading is not paused, or the transport is closing. */
+/** Call data_received again, from the loop, first with the bytes that were
+ * received while reading was paused. The call has no effect if reading is not
+ * paused, or the transport is closing. */
 WEIR_API int weir_transport_resume_reading(weir_transport *t);
 
 /** Report whether data_received may be called: reading is not paused, the

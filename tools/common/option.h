@@ -1,6 +1,6 @@
 /*
- * Options: one row each, from which the command line is parsed, explained and
- * completed.
+ * Command-line options. Each option is one row of a table, which is used to
+ * parse the command line, to print --help and to complete it in a shell.
  *
  * A row has the option's names, its kind of value, its field, and its line in
  * --help. The parser, --help, error messages, shell completions (completion.h)
@@ -198,7 +198,8 @@ const char *option_name_choice(const struct option *option, int index);
 const char *option_list_choices(const struct option *option, char *ret,
                                 size_t size);
 
-/* Returns the text of --help with its choices; it may be in @ret. */
+/* Returns the option's text of --help, with its choices instead of "{}". The
+ * result is @ret, of @size bytes, or the option's own text. */
 const char *option_describe(const struct option *option, char *ret,
                             size_t size);
 

@@ -84,9 +84,10 @@ bool options_settle_urls(struct run_options *options,
 bool options_settle_redis(struct run_options *options);
 bool options_settle_ws(struct run_options *options);
 
-/* Parts of options_settle(): the preamble, after the mode; the file of --data,
- * first, because its rows may limit the requests; and the columns that requests
- * use. */
+/* Parts of options_settle(). settle_data() reads the file of --data and comes
+ * first, because its rows may limit the number of requests. preamble_settle()
+ * checks the preamble, when the mode is known. settle_fields() checks that the
+ * file has the columns that requests use. */
 bool preamble_settle(struct run_options *options);
 bool settle_data(struct run_options *options,
                  const struct options_given *given);

@@ -315,11 +315,11 @@ struct conn_kind {
     void (*expire)(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
     /* Sends all requests in flight again on a new connection. May be NULL. */
     void (*repeat)(struct conn *conn);
-    /* Handles a normal end of the connection by the server. Keeps the requests
-     * that may be sent again for the next connection and fails the others.
-     * Returns false, and does nothing, if no request may be sent again or the
-     * end came too early. NULL means that answers arrive in order, and all
-     * requests are kept or none (conn_may_repeat()). */
+    /* Called when the server has ended the connection normally. Keeps the
+     * requests that may be sent again, for the next connection, and fails the
+     * others. Returns false, and does nothing, if no request may be sent again
+     * or the end came too early. NULL for protocols whose answers arrive in
+     * order: all requests are kept, or none (conn_may_repeat()). */
     bool (*keep)(struct conn *conn, int err);
     /* Sends the protocol's goodbye at the end of the run. May be NULL. */
     void (*leave)(struct conn *conn);

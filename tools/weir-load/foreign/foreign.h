@@ -99,8 +99,9 @@ struct grammar_line {
     const struct grammar *tool;
     bool is_silent; /* refusals are counted, not printed */
     unsigned refused;
-    const char *kept[GRAMMAR_KEPT_END];   /* values by their meaning; NULL if
-                                           * not given */
+    /* the value of each kept option, by its grammar_means; NULL if the option
+     * was not given */
+    const char *kept[GRAMMAR_KEPT_END];
     const char *words[GRAMMAR_WORDS_MAX]; /* arguments that are not options */
     size_t word_count;
 

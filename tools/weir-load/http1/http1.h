@@ -206,8 +206,8 @@ void wanted_fini(struct wanted *self);
 void wanted_read(const struct wanted *self, struct wanted_reader *reader,
                  struct wanted_bytes echo, const uint8_t *data, size_t len);
 
-/* Copies what the reader needs. Must be called before pieces are overwritten if
- * the body is incomplete. */
+/* Copies the bytes to which the reader still points. Must be called before the
+ * received bytes are overwritten, if the body is not complete yet. */
 void wanted_keep(struct wanted_reader *reader);
 
 /* Checks a complete body. Returns 0, or a code of measure.h with a message in

@@ -258,10 +258,11 @@ void record_merge(struct record *record, const struct record *from);
  *     90 [list] GET /items?page={rand:1:9}
  *     10 POST /items {"id": {seq}}
  *
- * Without brackets it is the method and the path without query, or with other
- * protocols the first word of the request, up to an escape. If there are more
- * than KINDS_MAX kinds, the last ones are counted together as "other", together
- * with lines of that name; kinds with a name in brackets come first.
+ * A line without a name in brackets is named by its method and its path without
+ * query or, with other protocols, by the first word of the request, up to an
+ * escape. If there are more than KINDS_MAX kinds, the last ones are counted
+ * together as "other", like lines of that name. Kinds with a name in brackets
+ * come first.
  */
 
 #define KINDS_MAX 64U

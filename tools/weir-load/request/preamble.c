@@ -1,6 +1,7 @@
 /*
- * Options and lines of files are read in order: a request starts a new line of
- * the preamble, and a capture is added to the last one.
+ * The preamble has the requests that are sent before the measured ones. It is
+ * built from options and from lines of files, in their order: each request is a
+ * line of its own, and a capture belongs to the last request before it.
  *
  * A file is read once, for the names of captures, and kept, because it may be a
  * pipe. Captures from files have copies of their texts.

@@ -25,7 +25,7 @@ struct keyed_table {
     size_t count;
 };
 
-/* Returns a hash of names; NULL is no name. */
+/* Returns a hash of the names, each of which may be NULL. */
 uint64_t keyed_key(const char *service, const char *route, const char *target);
 
 /* Finds the entry with a key, or adds one of @size bytes, zero except the key,

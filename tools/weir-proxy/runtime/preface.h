@@ -63,8 +63,8 @@ bool preface_find_tlv(const struct preface *preface, unsigned type,
 /* Returns the common name of the client's certificate from the header, or NULL
  * if there is none or it is invalid. The caller frees it. */
 char *preface_copy_cn(const struct preface *preface);
-/* Returns the host name of the ClientHello, or else of the header. Returns NULL
- * without a hello, and "" for a hello without a name. */
+/* Returns the host name of the ClientHello or, if it has none, of the PROXY
+ * header. If neither has a name, returns "" if there was a hello, else NULL. */
 const char *preface_server_name(const struct preface *preface);
 /* Returns this name with a dot at its end, so that no domain is added to it; it
  * belongs to the preface until preface_drop_rest(). Returns NULL if out of
