@@ -22,7 +22,7 @@
 #define WR_BLOCK_CLASSES                                                       \
     (WR_BLOCK_FINE_BITS - WR_BLOCK_MIN_BITS + 1u +                             \
      8u * (WR_BLOCK_MAX_BITS - WR_BLOCK_FINE_BITS))
-/* The most kept bytes of each class. */
+/* Maximum bytes that are kept of each class. */
 #define WR_BLOCK_KEPT_BYTES (1u << 20)
 
 struct wr_block {

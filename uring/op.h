@@ -97,7 +97,7 @@ struct wr_time {
     int64_t nanoseconds; /* less than a second */
 };
 
-#define WR_IOV_MAX 64u /* the most vectors of one send */
+#define WR_IOV_MAX 64u /* maximum number of vectors of one send */
 
 /* The kernel's internal errno that some operations return instead of EINTR if
  * they are cancelled while a worker thread runs them. */

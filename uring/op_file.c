@@ -38,8 +38,9 @@ _Static_assert(sizeof(struct io_uring_sqe) ==
                    sizeof(((struct wr_file_op *)NULL)->entry),
                "a copy must fit");
 
-/* The most tries of an operation that ends with -ECANCELED although there is a
- * worker. The last -ECANCELED is taken for the file system's own error. */
+/* Maximum number of tries of an operation that ends with -ECANCELED although
+ * there is a worker. The last -ECANCELED is taken for the file system's own
+ * error. */
 #define DOUBTS_MAX 2u
 
 static wr_op_complete_fn op_file_completed;

@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-/* The least free bytes of a buffer that stays open. */
+/* A buffer with fewer free bytes does not stay open. */
 #define OPEN_LEAST (16u << 10)
 
 static struct wr_pool_buf *pool_open_take(struct wr_pool *pool)

@@ -201,7 +201,7 @@ int wr_sys_stat_known(int fd, struct statx *ret);
  * server a poll and a read, and wait.) */
 WEIR_MUST_USE bool wr_sys_needs_worker(int fd);
 
-/* The most bytes that one call of wr_sys_cached_bytes() checks. */
+/* Maximum bytes that one call of wr_sys_cached_bytes() checks. */
 #define WR_CACHED_MAX ((size_t)1 << 20)
 
 /* Returns how many of the next @len bytes (at most WR_CACHED_MAX, within the

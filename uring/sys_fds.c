@@ -19,7 +19,7 @@
 /* Space for a security label (SO_PASSSEC). A longer label would displace the
  * descriptors, which then count as lost. */
 #define SYS_FDS_LABEL 256u
-/* SCM_MAX_FD: the most descriptors of one message. */
+/* SCM_MAX_FD: maximum number of descriptors of one message. */
 #define SYS_FDS_MAX 253u
 /* Other control data that the program has enabled comes first. */
 _Static_assert(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +

@@ -21,9 +21,9 @@
  */
 #include "timer.h"
 
-/* The most timers of a slot among which the first deadline is searched. */
+/* Maximum number of timers in a slot whose first deadline is searched. */
 #define SCAN_MAX 16u
-/* The most timers that a check of invariants reads. */
+/* Maximum number of timers that a check of invariants reads. */
 #define CHECKED_MAX 64u
 
 /* For each 64 ticks that pass, STAGE_STEP timers of each level are dealt out
@@ -401,7 +401,8 @@ static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
     }
 }
 
-/* Returns the first deadline in a list, or @start_ns if it has many timers. */
+/* Returns the first deadline in a list, or @start_ns if the list has more than
+ * SCAN_MAX timers. */
 static uint64_t timer_first_in_list(const struct wr_list *list,
                                     uint64_t start_ns)
 {
@@ -418,7 +419,8 @@ static uint64_t timer_first_in_list(const struct wr_list *list,
     return first_ns;
 }
 
-/* Returns the first deadline of a slot, or an earlier time in the slot. */
+/* Returns the first deadline of a slot or, if searching it would take long, an
+ * earlier time within the slot. */
 static uint64_t timer_first_deadline(const struct wr_wheel *wheel,
                                      const struct slot_ref *slot)
 {

@@ -38,7 +38,7 @@
 /* Separates the cache lines that posters write from the owner's. */
 #define LINE_BYTES 64
 #define PAGE_BYTES 4096u
-/* The most pops before the owner publishes their count. */
+/* Maximum number of pops before the owner publishes their count. */
 #define POPPED_MAX 64u
 
 struct wr_wake {

@@ -22,10 +22,10 @@
 #include <string.h>
 #include <sys/uio.h>
 
-/* The most chunks that wr_sendq_move_out() inspects. A queue within its limits
- * has fewer. */
+/* Maximum number of chunks that wr_sendq_move_out() inspects. A queue within
+ * its limits has fewer. */
 #define WR_SENDQ_MOVED 1024u
-/* The lower bound of the limit of bytes per send. */
+/* Minimum of the limit of bytes per send. */
 #define WR_SEND_BYTES_MIN (256u << 10)
 
 enum wr_chunk_kind {

@@ -48,7 +48,7 @@
 #define WR_CREDIT_START (256u << 10) /* first window of a new connection */
 #define WR_CREDIT_SLOW  (16u << 10)  /* least window while memory is short */
 #define WR_CREDIT_MIN   (4u << 10)   /* least bytes of any receive */
-/* The least share of every connection, independent of the others. */
+/* The share that every connection has at least, whatever the others hold. */
 #define WR_HELD_LEAST   (2u * WR_CREDIT_MIN)
 #define WR_QUEUED_LEAST (16u << 10)
 /* The budget of an iteration for the connections that move much: the bytes that
@@ -124,11 +124,11 @@ struct wr_budget {
     uint64_t turn_received_bytes; /* by due connections */
     uint64_t turn_sent_bytes;     /* in long sends */
     struct wr_list evictable;
-    /* The most held and kept bytes in the last pass, if no bare demand got
-     * credit in it: another pass is useless until there are fewer. UINT64_MAX
-     * if some demand got credit. */
+    /* Maximum of the held bytes in the last pass, if no bare demand got credit
+     * in it: another pass is useless until fewer are held. UINT64_MAX if some
+     * demand got credit. */
     uint64_t unfed_bytes;
-    uint64_t pass_bytes; /* the most held bytes so far in this pass */
+    uint64_t pass_bytes; /* maximum of the held bytes in this pass so far */
     uint32_t pass : WR_DEMAND_PASS_BITS;
     bool pass_has_fed;
     bool feeds_bare_first;  /* in this iteration */
@@ -218,16 +218,16 @@ uint32_t wr_budget_credit(const struct wr_budget *budget,
                           const struct wr_demand *demand);
 
 /* Returns the new window after a receive with @last_credit has ended. @backlog
- * is the number of bytes that the connection holds or that are stuck. If the
- * backlog stays,
- * the window shrinks to WR_CREDIT_START while memory is plentiful, and to
+ * is the number of received bytes that the connection holds, plus the queued
+ * bytes that the kernel does not accept. As long as there is a backlog the
+ * window shrinks: to WR_CREDIT_START while memory is plentiful, and to
  * WR_CREDIT_SLOW when it is short. */
 uint32_t wr_budget_window(const struct wr_budget *budget, uint32_t window,
                           uint32_t last_credit, uint64_t backlog);
 
 /* Gets the credit for the next receive like wr_budget_peek(). The first call
- * after a receive also adjusts the window to how much of the received bytes was
- * processed. */
+ * after a receive also adjusts the window: it grows if the received bytes were
+ * released and sent, and shrinks if not. */
 enum wr_shortage wr_budget_ask(const struct wr_budget *budget,
                                struct wr_demand *demand, uint32_t *ret_credit);
 

@@ -156,7 +156,8 @@ struct wr_host {
     bool misses_ends; /* wr_ring_misses_ends(), set with fd */
 };
 
-/* Notices of a loop about itself to its exception hook; see notice.c. */
+/* Kinds of notices about the loop itself that its exception hook gets; see
+ * notice.c. */
 enum wr_notice {
     WR_NOTICE_OF_ENGINE,  /* io_uring was refused */
     WR_NOTICE_OF_THREADS, /* there was no worker thread */
@@ -283,8 +284,9 @@ struct weir_loop {
     uint64_t memory_bytes;
     weir_loop *outer; /* during a run: the thread's previous loop; call.c */
     struct wr_list stop_waiters; /* see stopping.c */
-    /* Pushed onto the ready queue after the tasks that an announced stop has
-     * woken: it is pending until they have run. */
+    /* An item that is pushed onto the ready queue after the tasks that an
+     * announced stop has woken. While it is pending, some of them have not
+     * run. */
     struct wr_ready stop_told;
     struct wr_list clock_limits;
 };

@@ -14,7 +14,8 @@
 
 #define WR_SRV_TYPE 33
 
-/* The most records of an answer that are read, of all types. */
+/* Maximum number of records that are read from an answer; records of all types
+ * count. */
 #define WR_SRV_LOOKED_AT 1024u
 
 struct wr_srv_answer {

@@ -150,8 +150,8 @@ static inline size_t wr_reader_available(const weir_reader *reader)
  * an error, after which the reader may have been freed. */
 WEIR_MUST_USE int wr_reader_wait(weir_reader *reader, size_t needed);
 
-/* Called before a call returns an error. If bytes are left, they are checked at
- * the end of the loop iteration. */
+/* Must be called before a reading call returns an error. If bytes are left,
+ * lets the end of the loop iteration handle them. */
 static inline void wr_reader_note_left(weir_reader *reader)
 {
     if (reader->queue.total > 0) {

@@ -36,7 +36,7 @@
  * mappings. Their number is then limited by memory only, and the mappings are
  * left to the program's tasks. */
 #define WR_STACK_OWN WR_STACK_CLASSES
-/* The most bytes that the free stacks of a loop keep, by estimate. */
+/* Maximum bytes of pages that the free stacks of a loop keep, by estimate. */
 #define WR_STACK_WARM_BYTES (64u << 20)
 /* Free stacks of up to WR_STACK_UNMEASURED_BYTES together are charged with
  * their size. Beyond, one of WR_STACK_SAMPLE stacks of a class

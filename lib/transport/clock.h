@@ -29,9 +29,9 @@
  * and for this many bytes: it must not decide how long a close lasts. */
 #define WR_END_REST_NS    WEIR_SECONDS(2)
 #define WR_END_REST_BYTES (1u << 20)
-/* Most bytes that a close drops while the peer takes nothing. More than the
- * kernel's queues between two ends hold, because a queue has space again when a
- * third of it is empty. */
+/* Maximum bytes that a close drops while the peer takes nothing. This is more
+ * than the kernel's queues between two ends hold, because a queue has space
+ * again when a third of it is empty. */
 #define WR_END_DROP_BYTES (64u << 20)
 
 struct wr_deadline {

@@ -60,8 +60,8 @@ void wr_intake_wait(weir_transport *t, enum wr_shortage shortage);
 /* Waits for a buffer in queue STARVED. */
 void wr_intake_starve(weir_transport *t);
 
-/* Returns the window of the next receive, or 0 if the connection waits for it.
- * Bytes of the last receive count for or against the connection; see
+/* Returns the window of the next receive; or starts to wait for one and returns
+ * 0. Adapts the window to what became of the bytes of the last receive; see
  * wr_budget_ask(). */
 WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
 {
@@ -76,7 +76,8 @@ WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
     return credit;
 }
 
-/* Like wr_intake_ask(), but does not count the bytes of the last receive. */
+/* Like wr_intake_ask(), but does not adapt the window to the bytes of the last
+ * receive. */
 WEIR_MUST_USE uint32_t wr_intake_ask_uncounted(weir_transport *t);
 
 /* True if there is a window for the receive after a poll. If false, the

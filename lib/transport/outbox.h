@@ -85,7 +85,8 @@ static inline bool wr_outbox_has_ended(const struct wr_outbox *o)
     return o->state == WR_OUTBOX_ENDED || o->state == WR_OUTBOX_CLOSED;
 }
 
-/* True if no more bytes are sent, or none until the connection has moved. */
+/* True if nothing is sent, because the connection is moving, the peer accepts
+ * no more bytes, or the connection ends. */
 static inline bool wr_outbox_is_over(const struct wr_outbox *o)
 {
     return o->state >= WR_OUTBOX_MOVING;

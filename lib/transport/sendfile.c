@@ -16,7 +16,8 @@
  * acknowledgements: over the loopback, pieces of 256 KiB cost the server twice
  * as much CPU. */
 #define PIECE_BYTES WR_CACHED_MAX
-/* Least bytes that are looked up, for a peer that takes little at a time. */
+/* Minimum bytes that are looked up in the cache at once, for a peer that takes
+ * little at a time. */
 #define LOOK_LEAST ((size_t)64 << 10)
 
 /* Cached pages are counted this many bytes and this long in advance. */

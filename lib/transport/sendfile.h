@@ -15,7 +15,7 @@
 #include "lib/loop/loop.h"
 #include "weir/sendfile.h"
 
-/* Most bytes of one read: the capacity of the largest chunk. */
+/* Maximum bytes of one read: the capacity of the largest chunk. */
 #define WR_SENDFILE_READ                                                       \
     ((64u << 10) - sizeof(struct wr_block) - sizeof(struct wr_chunk))
 

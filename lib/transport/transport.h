@@ -235,7 +235,7 @@ struct wr_transport_ops {
 
     /* ---- sending files; see sender.h; complete if ->splice is set ---- */
 
-    size_t part_bytes; /* most bytes of one read */
+    size_t part_bytes; /* maximum bytes of one read */
     /* wr_outbox_queue_file() and wr_outbox_end_file(), for the sender. */
     void (*queue_file)(weir_transport *t, struct wr_chunk *chunk, size_t len);
     void (*end_file)(weir_transport *t, int err);

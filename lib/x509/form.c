@@ -102,8 +102,9 @@ static bool form_is_address(struct wr_bytes ip, bool is_base)
            form_is_mask(mask);
 }
 
-/* Checks a subtree of DNS names or mail addresses. Nothing would be in a
- * subtree like "*.example.org", so that its exclusion would have no effect. */
+/* Returns true if the base of a subtree of DNS names or mail addresses is
+ * valid. A base like "*.example.org" is refused: no name would be in its
+ * subtree, so excluding it would have no effect. */
 static bool form_is_host_base(uint8_t tag, struct wr_bytes base)
 {
     const char *host = (const char *)base.data;

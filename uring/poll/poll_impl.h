@@ -499,8 +499,8 @@ struct wr_ep_ring {
 
 /* ---- issue.c ---- */
 
-/* Begins an entry, or returns false if out of memory. Sends, closes and cancels
- * need none. */
+/* Begins an entry. Returns false if it needs memory and there is none; sends,
+ * closes and cancels need none. */
 WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
                                struct io_uring_sqe *sqe);
 

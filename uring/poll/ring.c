@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #define SQ_FULL_RETRIES 1000
-/* The longest wait while entries wait for memory. */
+/* Maximum length of a wait while entries wait for memory. */
 #define SHORTAGE_NS UINT64_C(1000000)
 /* Maximum number of enters in a row that do not call the set. */
 #define SKIPS_MAX 3u

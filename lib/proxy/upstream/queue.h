@@ -89,8 +89,8 @@ void wr_request_queue_add(struct wr_request_queue *queue,
                           struct wr_queued *queued);
 void wr_request_queue_remove(struct wr_queued *queued);
 
-/* Returns true if an older request of the same kind waits. Without a ticket,
- * @queued arrives now. It must not be in a queue. */
+/* Returns true if an older request of the same kind waits. @queued must not be
+ * in a queue. If it has no ticket yet, all waiting requests are older. */
 bool wr_request_queue_has_older(const struct wr_request_queue *queue,
                                 const struct wr_queued *queued);
 

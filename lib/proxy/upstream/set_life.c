@@ -1,8 +1,8 @@
 /*
  * The memory of a set of upstreams, and its end.
  *
- * The last reference frees it. It leaves its loop earlier: when it is closed,
- * and no request or check of it is running.
+ * The last reference frees the set. The set leaves its loop earlier: when it is
+ * closed, and none of its requests and checks is running.
  */
 #include "upstream.h"
 

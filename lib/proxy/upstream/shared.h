@@ -331,8 +331,9 @@ wr_shared_part_get_back(const struct wr_shared_part *part)
                : back_ns;
 }
 
-/* Returns until when no other part's checker is late, or UINT64_MAX. The mutex
- * must be held. */
+/* Returns the time at which the checker of this part's health will count as
+ * late. Returns UINT64_MAX if this part is the checker or its checks are
+ * paused. The mutex must be held. */
 static inline uint64_t
 wr_shared_part_get_late(const struct wr_shared_part *part)
 {
@@ -422,7 +423,8 @@ WEIR_MUST_USE bool wr_shared_part_note_check(struct wr_shared_part *part,
  * it did not count as up. */
 bool wr_shared_part_lift(struct wr_shared_part *part, uint64_t now_ns);
 
-/* Returns true if the last check contradicts the state, which is kept. */
+/* Returns true if the result of the last check contradicts the state, which has
+ * not changed yet. */
 bool wr_shared_part_is_in_doubt(const struct wr_shared_part *part);
 
 /* Sets the start of the checker's next check. */

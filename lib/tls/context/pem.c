@@ -432,8 +432,8 @@ static bool pem_locked_find_block(const struct wr_bytes *text,
     return false;
 }
 
-/* Returns the label if it is one of the traditional format, whose blocks have
- * header lines, else NULL. */
+/* Returns the label if blocks with it may be in the traditional format, which
+ * has header lines. Otherwise returns NULL. */
 static const char *pem_locked_old_label(const char *label)
 {
     static const char *const labels[] = {"RSA PRIVATE KEY", "EC PRIVATE KEY",

@@ -322,8 +322,8 @@ bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
 #define TICKET_LIFETIME     (2 * 60 * 60)
 #define TICKET_LIFETIME_MAX (7 * 24 * 60 * 60) /* RFC 8446, 4.6.1 */
 
-/* Returns the wall clock time in seconds, which servers with the same keys
- * share. */
+/* Returns the time in seconds. Uses the wall clock, because servers with the
+ * same keys must agree on the time. */
 static uint64_t ticket_now(void)
 {
     return (uint64_t)time(NULL);

@@ -21,7 +21,7 @@
 
 #include <string.h>
 
-/* The longest hello that is read, in bytes: the body of one record. */
+/* Maximum size of a hello that is read, in bytes: the body of one record. */
 #define ENGINE_HELLO_MAX (1u << 14)
 
 static const uint32_t engine_hello_header = 5; /* size of a record header */

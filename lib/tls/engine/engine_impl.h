@@ -195,9 +195,10 @@ void wr_tls_engine_count_sealed(struct wr_tls_engine *engine,
 size_t wr_tls_engine_make_alert(struct wr_tls_engine *engine, uint8_t code,
                                 uint8_t record[WR_TLS_ENGINE_ALERT_MAX]);
 
-/* Sends internal_error in a handshake that failed through no fault of the peer,
- * if the backend has sent no alert. A server sends it only while it need not be
- * sealed; either side also sends it if its own key could not sign. */
+/* Sends the alert internal_error in a handshake that failed through no fault of
+ * the peer, if the backend has sent no alert. A server sends it only as long as
+ * its alerts need not be sealed. If the own key could not sign, both sides send
+ * it in any case. */
 void wr_tls_engine_alert_internal(struct wr_tls_engine *engine);
 
 /* Opens the first record of its side with @keys and writes the plaintext to

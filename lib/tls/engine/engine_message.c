@@ -19,7 +19,7 @@
 
 #include <string.h>
 
-/* The longest message that is checked. */
+/* Maximum size of a message that is checked. */
 #define ENGINE_MESSAGE_MAX (WR_TLS_MESSAGE_HEADER + (16u << 10))
 
 enum {

@@ -203,7 +203,7 @@ size_t wr_tls_engine_get_output_bytes(const struct wr_tls_engine *engine)
     return engine->output_bytes;
 }
 
-/* The most bytes that a TLS 1.2 or 1.3 record adds: header 5, explicit nonce 8,
+/* Maximum bytes that a TLS 1.2 or 1.3 record adds: header 5, explicit nonce 8,
  * type 1, tag 16. */
 #define ENGINE_RECORD_EXTRA 30u
 _Static_assert(WR_TLS_RECORD_MAX + ENGINE_RECORD_EXTRA + WR_TLS_OUTPUT_OFFSET +

@@ -22,7 +22,7 @@
 /* After this time without a byte the records are small again. */
 #define BURST_IDLE_NS UINT64_C(1000000000)
 #define RECORD_PIECES 64u
-/* The most bytes that sealing adds to a record. */
+/* Maximum bytes that sealing adds to a record. */
 #define RECORD_EXTRA 64u
 /* Sealed bytes are passed to the transport below when there are this many. They
  * count as unsent until it has sent the last of them. */

@@ -15,7 +15,8 @@
 /* The smallest UDP_MAX_SEGMENTS of all kernels. */
 #define SEGMENTS_MAX 64u
 
-/* Sets the destination for the queue, which is NULL for the connected peer. */
+/* Sets *ret to the destination of a datagram, or to NULL if the socket is
+ * connected to it. Returns 0 or an error. */
 static int datagram_message_find_peer(const struct wr_datagram *d,
                                       const struct weir_address *addr,
                                       const struct weir_address **ret)

@@ -22,7 +22,7 @@
 #include <string.h>
 
 #define WRITE_BYTES_MIN (256u << 10)
-/* Most bytes of a worker's write; a ready pipe has space for them. */
+/* Maximum bytes of a worker's write; a ready pipe has space for them. */
 #define WORKER_BYTES WR_SPLICE_BYTES
 
 void wr_pipe_write_later(struct wr_pipe *p)

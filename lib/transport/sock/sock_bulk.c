@@ -53,13 +53,14 @@
  * a piece costs about 3 us besides its bytes. */
 #define DEEP_BYTES (128u << 10)
 #define DRY_BYTES  (64u << 10)
-/* Least free space of the other socket that is worth a piece. */
+/* Minimum free space in the other socket for which a piece is spliced. */
 #define ROOM_LEAST (64u << 10)
 /* Size of a piece, and of the pipe: the pipe counts whole pages, and packets
  * fill only parts of pages. */
 #define PIECE_BYTES (256u << 10)
 #define PIPE_BYTES  (1u << 20)
-/* Most bytes moved per `fed`; other connections wait about 100 us. */
+/* Maximum bytes moved per call of `fed`; other connections wait about 100
+ * us. */
 #define FEED_BYTES (1u << 20)
 
 /* ---- splicing bulk to another socket ----

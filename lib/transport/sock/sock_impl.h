@@ -50,7 +50,7 @@ WEIR_MUST_USE int wr_sock_fds_push(struct wr_sock *s, const int *fds,
 /* Undoes wr_sock_fds_push(): removes the last batch, because the byte with
  * which it was to be sent was not written. */
 void wr_sock_fds_take_back(struct wr_sock *s);
-/* Returns the most bytes that the next send may cover. */
+/* Returns how many bytes the next send may cover at most. */
 uint64_t wr_sock_fds_reach(const struct wr_sock *s);
 /* True if the next send must carry descriptors, with wr_sock_fds_send(). */
 bool wr_sock_fds_are_next(const struct wr_sock *s);
@@ -119,8 +119,9 @@ struct wr_sock {
     uint8_t unasked;   /* full receives until SIOCINQ is called again */
     uint8_t yes_count; /* times in a row that the kernel had more bytes;
                         * at most 3 */
-    uint8_t fd_limit;  /* most descriptors passed to the protocol at once; 0 if
-                        * none may arrive */
+    /* maximum number of descriptors passed to the protocol at once; 0 if none
+     * may arrive */
+    uint8_t fd_limit;
     bool has_received : 1;  /* set by the first bytes */
     bool armed_once : 1;    /* the receive ends with its first bytes */
     bool moves_bulk : 1;    /* receives bulk; see sock_bulk.c */

@@ -206,10 +206,11 @@ void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease)
     }
 }
 
-/* Handles a receive that returned 0. The kernel reports an error once, to a
- * send or to a receive; later receives see an end of the stream. So a send in
- * flight may have got the error, and its completion is not handled yet: the end
- * is in doubt until then. That is soon, because a send never waits. */
+/* Handles a receive that returned 0. This may be no real end of the stream: the
+ * kernel reports an error once, to a send or to a receive, and later receives
+ * return 0. If a send is in flight, it may have got the error, so the end is in
+ * doubt until the send's completion is handled. That is soon, because a send
+ * never waits. */
 static void sock_recv_eof(struct wr_sock *s)
 {
     wr_assert(!s->c.t.eof_seen);
@@ -224,9 +225,10 @@ static void sock_recv_eof(struct wr_sock *s)
     wr_connection_deliver_end(&s->c);
 }
 
-/* Called when the send has ended: the end of the stream is real unless the send
- * got an error. -EPIPE is consistent with a real end: the socket had no error,
- * or one that came after the peer's FIN. */
+/* Called when the send has ended that put the end of the stream in doubt. The
+ * end of the stream is real unless the send got an error other than -EPIPE.
+ * With -EPIPE the socket had no error, or one that came after the peer's
+ * FIN. */
 void wr_sock_confirm_eof(struct wr_sock *s)
 {
     wr_assert(s->c.t.eof_seen && s->eof_doubted);

@@ -1,7 +1,8 @@
 /*
- * The preamble has the requests that are sent before the measured ones. It is
- * built from options and from lines of files, in their order: each request is a
- * line of its own, and a capture belongs to the last request before it.
+ * The preamble has the requests that each connection sends before all others.
+ * It is built from options and from lines of files, in their order: each
+ * request is a line of its own, and a capture belongs to the last request
+ * before it.
  *
  * A file is read once, for the names of captures, and kept, because it may be a
  * pipe. Captures from files have copies of their texts.
