@@ -1,8 +1,8 @@
 /*
  * A relay between two transports: what one receives the other sends.
  *
- * What happens on one side it does on the other: ends of the stream, resets,
- * and a side that takes no more bytes.
+ * Events of one side are repeated on the other: ends of the stream, resets, and
+ * a side that accepts no more bytes.
  */
 #include "tests/contract/harness_relay.h"
 #include "tests/marks.h"

@@ -1,11 +1,11 @@
 /*
  * The makers of TLS connections.
  *
- * The peer of such a subject is a plain descriptor like any other's: between
- * the two a relay, with a loop and a thread of its own, has a plain connection
- * to the one and a TLS connection to the other. What happens on one side it
- * does on the other: ends of the stream, resets, and a side that takes no more
- * bytes.
+ * The peer of such a subject is a plain descriptor like any other peer. Between
+ * the two is a relay, with its own loop and thread, that has a plain connection
+ * to the peer and a TLS connection to the subject. Events of one side are
+ * repeated on the other: ends of the stream, resets, and a side that accepts no
+ * more bytes.
  */
 #include "tests/contract/harness_relay.h"
 #include "tests/tls/rig.h"
@@ -23,12 +23,13 @@ struct relay {
     weir_tls_context *context;
     int plain_fd;
     int tls_fd;
-    int listen_fd; /* the TLS side is accepted here; -1: it is tls_fd */
+    int listen_fd; /* the TLS side is accepted here; -1: the TLS side is tls_fd
+                    */
     struct sockaddr_in address;
     bool connects;
-    bool asks_for_tls; /* by a line in plain text */
+    bool asks_for_tls; /* with a line in plain text */
     bool has_tls_twice;
-    struct rig_upgrade upgrade; /* of the TLS side to TLS in TLS */
+    struct rig_upgrade upgrade; /* upgrade of the TLS side to TLS inside TLS */
 };
 
 /* ---- the relay ---- */

@@ -1,8 +1,8 @@
 /*
  * The makers of connected and accepted Unix sockets.
  *
- * Their names are abstract ones that the kernel chooses, so that no test has to
- * clean up after them.
+ * Their names are abstract and chosen by the kernel, so no test has to remove
+ * files.
  */
 #include "tests/contract/harness.h"
 

@@ -2,10 +2,10 @@
  * The upgrade of the contract suites: start_tls before a test sees the
  * connection.
  *
- * A protocol of its own has the connection first. It waits for the line that
- * asks for TLS, where there is one, gives TLS what came behind it, and when the
- * handshake is done it hands the new transport to the protocol that the test
- * chose, which takes it as one that was just made.
+ * A separate protocol owns the connection first. It waits for the line that
+ * requests TLS, if there is one, and passes the bytes after it to TLS. When the
+ * handshake has completed, it passes the new transport to the test's protocol,
+ * which sees it as newly made.
  */
 #include "tests/contract/harness.h"
 

@@ -1,8 +1,9 @@
 /*
- * A callback that takes longer than a limit in time, on a real kernel.
+ * A callback that takes longer than a time limit, on a real kernel.
  *
- * The kernel posts the completions of some twenty peers in one enter; those of
- * the others wait when the timers expire. Each peer has sent a byte in time.
+ * The kernel posts the completions of about twenty peers in one enter;
+ * completions of the other peers wait when the timers expire. Each peer has
+ * sent a byte in time.
  */
 #include "tests/contract/maker.h"
 
@@ -19,13 +20,13 @@ struct link {
     int peer;
     int made;
     int received;
-    int lost_err; /* before it received; 0: it was not lost */
+    int lost_err; /* before it received; 0 if it was not lost */
 };
 
 static weir_loop *loop;
 static struct link links[COUNT];
 static int made_count;
-static int ended_count; /* received, or lost */
+static int ended_count; /* received bytes, or lost */
 static int lost_count;
 static struct weir_timeouts limits;
 
@@ -87,8 +88,8 @@ static void open_link(struct link *link, pair_fn *pair)
 
 /* ---- the callback ---- */
 
-/* TCP's last step is the softirq's, which a busy machine may hold up as well:
- * then the byte would not have come in time. */
+/* TCP's last step runs in a softirq, which a busy machine may delay, too: then
+ * the byte would not be in time. */
 static void wait_until_arrived(int peer)
 {
     int proto = 0;
@@ -110,7 +111,7 @@ static void hold_up(void *arg)
         expect_eq(weir_transport_set_timeouts(links[i].t, &limits), 0);
         expect_eq(write(links[i].peer, "x", 1), 1);
     }
-    /* The time itself is the subject: nothing is waited for. */
+    /* The time itself is tested: no event is waited for. */
     nanosleep(&time, NULL);
     for (int i = 0; i < COUNT; i++) {
         wait_until_arrived(links[i].peer);
@@ -135,7 +136,7 @@ static void expect_fair(pair_fn *pair, struct weir_timeouts wanted)
                   weir_err_name(links[i].lost_err));
         expect_eq(links[i].received, 1);
     }
-    /* They send no more: the limit holds. */
+    /* They send no more, so the limit holds. */
     RUN_UNTIL(loop, lost_count == COUNT);
     expect_eq(weir_loop_free(loop), 0);
     for (int i = 0; i < COUNT; i++) {

@@ -1,7 +1,9 @@
 /*
- * weir inside a bare epoll loop: every byte comes back, timers, tasks, posts
- * and signals work, and the turns are as many as there are events: no turn is
- * missed and none is spun. Bytes and timers are tried in each kind of host.
+ * weir embedded in a plain epoll loop: every byte is echoed, timers, tasks,
+ * posts and signals work, and there are as many iterations as events: none is
+ * missed and none is unnecessary.
+ *
+ * Bytes and timers are tested in each kind of host.
  */
 #define UNIT_RUN   host_test
 #define UNIT_TAKES struct host *host
@@ -54,9 +56,9 @@ static void host_test(void (*body)(struct host *host))
     host_close(&host);
 }
 
-/* epoll_wait() for one event. What completes in the ring interrupts it without
- * a signal, as does a stop of the process; then the wait begins again, for no
- * call has changed the deadline. */
+/* Calls epoll_wait() for one event. A completion in the ring interrupts it
+ * without a signal, and so does a stop of the process; then the wait starts
+ * again, because no call has changed the deadline. */
 static int host_wait(struct host *host, struct epoll_event *event, int wait_ms)
 {
     int count;
@@ -68,7 +70,7 @@ static int host_wait(struct host *host, struct epoll_event *event, int wait_ms)
     return count;
 }
 
-/* One round of the host: waits as the header of embed.h says. */
+/* One round of the host: waits as embed.h specifies. */
 static void host_round(struct host *host)
 {
     struct epoll_event event;
@@ -92,7 +94,8 @@ static void set_done(void *arg)
     ((struct host *)arg)->done = true;
 }
 
-/* A host of each kind, which has a guest with a server and its client. */
+/* Runs a body with a host of each kind, whose guest has a server and a client.
+ */
 static void with_each_kind(void (*body)(struct any_host *host))
 {
     for (const struct host_kind *kind = host_kinds; kind->name; kind++) {
@@ -123,12 +126,13 @@ UNIT_IN(host_epoll, every_byte_is_echoed_and_no_turn_is_spun, with_each_kind,
         expect_eq(host->guest.echoed, i, "%s", host->kind->name);
     }
 
-    /* A byte is received in one turn and its send completes in the next. */
+    /* A byte is received in one iteration and its send completes in the next.
+     */
     expect_leq(host->guest.turns, 3 * ROUNDS + 20, "%s", host->kind->name);
     expect_leq(host->guest.idle, ROUNDS / 10 + 20, "%s", host->kind->name);
 }
 
-/* A client that sends when the host sleeps. */
+/* A client that sends while the host sleeps. */
 struct remote_client {
     struct host *host;
     int fd;
@@ -177,7 +181,7 @@ UNIT(host_epoll, an_idle_guest_costs_no_turn)
     guest_send(&host->guest);
     TURN_UNTIL(host_round(host), host->guest.echoed == host->guest.wanted);
     while (guest_wait_ms() == 0 ||
-           host_wait(host, &event, 20) > 0) { /* what is left */
+           host_wait(host, &event, 20) > 0) { /* remaining events */
         guest_turn(&host->guest);
         expect_lt(host->guest.turns, 50);
     }
@@ -186,7 +190,7 @@ UNIT(host_epoll, an_idle_guest_costs_no_turn)
     expect_eq(host_wait(host, &event, 30), 0);
 }
 
-/* Its only accept has ended in this turn. */
+/* Its only accept has ended in this iteration. */
 static int close_server(void *arg, weir_reader *reader, weir_writer *writer)
 {
     weir_server_close(*(weir_server **)arg);
@@ -229,7 +233,7 @@ UNIT(host_epoll, a_listener_that_lives_on_does_not_wake_the_host)
     weir_server_free(server);
 }
 
-/* The host looks neither at timers nor at the time. */
+/* The host checks neither timers nor the time. */
 UNIT_IN(host_epoll, timers_fire_by_the_deadline, with_each_kind,
         struct any_host *host)
 {
@@ -248,7 +252,7 @@ UNIT_IN(host_epoll, timers_fire_by_the_deadline, with_each_kind,
     expect_leq(host->guest.turns, 60, "%s", host->kind->name);
 }
 
-/* Further away than the milliseconds that an int holds. */
+/* Further away than an int of milliseconds can hold. */
 UNIT(host_epoll, a_timer_in_a_month_does_not_make_the_host_wait_for_ever)
 {
     later(UINT64_C(30) * 24 * 3600 * 1000 * MS, set_done, host);
@@ -270,7 +274,7 @@ static int sleep_and_tell(weir_loop *on, void *arg)
     return err;
 }
 
-/* Outside of a turn: the host learns of it by the deadline. */
+/* Outside of an iteration: the host learns of it from the deadline. */
 UNIT(host_epoll, a_task_that_is_spawned_between_turns_runs)
 {
     weir_task *task;
@@ -312,7 +316,7 @@ static void take_signal(void *arg, int signum)
 UNIT(host_epoll, a_signal_wakes_the_host)
 {
     expect_ok(weir_loop_add_signal_handler(loop, SIGUSR1, take_signal, host));
-    for (int i = 0; i < 5; i++) { /* its read is in the kernel now */
+    for (int i = 0; i < 5; i++) { /* now its read is in the kernel */
         guest_turn(&host->guest);
     }
     expect_eq(raise(SIGUSR1), 0);
@@ -328,8 +332,9 @@ static void read_pipe(void *arg)
     host->done = true;
 }
 
-/* What is not readable before the turn ends, and never again after it, must be
- * found all the same: the completion that the submission itself brings. */
+/* A completion that comes with the submission itself must be found, although
+ * the descriptor is not readable before the iteration ends and never again
+ * after it. */
 UNIT_IN(host_epoll, what_completes_when_a_turn_is_submitted_is_not_missed,
         unit_alone, void)
 {
@@ -343,7 +348,7 @@ UNIT_IN(host_epoll, what_completes_when_a_turn_is_submitted_is_not_missed,
         expect_eq(pipe(fds), 0);
         expect_eq(write(fds[1], "x", 1), 1);
         expect_eq(weir_loop_add_reader(loop, fds[0], read_pipe, &host), 0);
-        guest_turn(&host.guest); /* submits a poll that is ready */
+        guest_turn(&host.guest); /* submits a poll that is already ready */
         host.guest.result = fds[0];
 
         while (!host.done) {
@@ -403,7 +408,8 @@ UNIT(host_epoll, a_turn_is_not_made_inside_a_turn)
     expect_eq(results[1], -EBUSY);
 }
 
-/* The loop may be run between by itself, which takes what has come. */
+/* The program may run the loop itself in between, which handles available
+ * events. */
 UNIT(host_epoll, a_guest_may_run_by_itself_between)
 {
     host->guest.wanted = 10;

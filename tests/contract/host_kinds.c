@@ -1,8 +1,8 @@
 /*
  * Hosts of weir; see host_kinds.h.
  *
- * Each does what embed.h asks of a host and no more. There is one host at a
- * time in a process.
+ * Each does exactly what embed.h requires of a host. A process has one host at
+ * a time.
  */
 #include "tests/contract/host_kinds.h"
 
@@ -11,14 +11,14 @@
 
 enum { LIMIT_MS = 60000 };
 
-/* How long the host may wait, in ms. */
+/* Returns how long the host may wait, in ms. */
 static int wait_of_host(void)
 {
     const int wait_ms = guest_wait_ms();
     return wait_ms < 0 || wait_ms > LIMIT_MS ? LIMIT_MS : wait_ms;
 }
 
-/* After a wait that ended with @count events, or with 0 or an error. */
+/* Called after a wait that ended with @count events, 0 or an error. */
 static void after_wait(struct any_host *host, int count, int wait_ms)
 {
     cr_assert(count != 0 || wait_ms < LIMIT_MS, "the host was not woken");
@@ -97,8 +97,8 @@ static void uv_late(uv_timer_t *timer)
     cr_assert(false, "the host was not woken");
 }
 
-/* libuv has looked at its timers already: one that is due at once would wait
- * for the next round, but it ends this one's wait. */
+/* libuv has already checked its timers: a timer due at once would wait for the
+ * next round, but it ends this round's wait. */
 static void uv_prepared(uv_prepare_t *prepare)
 {
     const int wait_ms = guest_wait_ms();
@@ -139,7 +139,7 @@ static void in_uv_close(struct any_host *host)
     uv_walk(&in_uv.uv, uv_end, NULL);
     expect_eq(uv_run(&in_uv.uv, UV_RUN_DEFAULT), 0);
     expect_eq(uv_loop_close(&in_uv.uv), 0);
-    uv_library_shutdown(); /* closes its pipe for signals */
+    uv_library_shutdown(); /* closes libuv's pipe for signals */
 }
 #endif
 

@@ -1,7 +1,8 @@
 /*
- * weir as a guest of another event loop; see host_rig.h. The client does not
- * block, and what it reads it counts, so that a byte which was echoed twice is
- * seen too.
+ * weir embedded in another event loop; see host_rig.h.
+ *
+ * The client is non-blocking and counts the bytes that it reads, so that a byte
+ * that was echoed twice is noticed.
  */
 #include "tests/contract/host_rig.h"
 

@@ -1,15 +1,15 @@
 /*
- * Peers of a loop inside epoll that send an urgent byte and then more, or end,
- * in the moment in which the kernel gives the receive up.
+ * Peers of an embedded loop that send urgent data and then more, or end, at the
+ * moment in which the kernel gives up the receive.
  *
- * A TCP receive that stands before an urgent byte gives up while the kernel has
- * more to finish for the thread. The kernel finishes what has come in order,
- * for all rings of the thread. So a byte comes to the loop by a Unix pair
- * first: its receive makes room for the sender, for which a ring of the test
- * polls, and the receive behind it finds that there is more to finish. All must
- * come while the thread is not in the kernel, so it spins for that moment.
+ * A TCP receive just before urgent data gives up if the kernel has more
+ * completions to handle for the thread. The kernel handles them in order, for
+ * all rings of the thread. So a byte arrives at the loop through a Unix pair
+ * first: its receive makes space for the sender, for which a ring of the test
+ * polls, and the receive after it finds more to handle. All of this must happen
+ * while the thread is not in the kernel, so it spins.
  *
- * The poll that sees such an end also tells of errors, which are no end.
+ * The poll that sees such an end also reports errors, which are not an end.
  */
 #define UNIT_RUN   urgent_test
 #define UNIT_TAKES struct rig *rig
@@ -29,17 +29,17 @@
 #include <weir/connect.h>
 #include <weir/embed.h>
 
-/* The scheduler spoils some of them: then the receive sees everything. */
+/* The scheduler disturbs some rounds: then the receive sees everything. */
 enum { ROUNDS = 20, HOST_LIMIT_MS = 60000, AGAIN_MS = 200 };
 
 struct rig {
     int epfd;
-    struct io_uring ring; /* of the test: sees that the pair has room */
-    int before;           /* the peer of the pair, whose byte comes first */
+    struct io_uring ring; /* of the test: sees that the pair has space */
+    int before;           /* peer of the pair, whose byte arrives first */
     int begun;            /* TCP connections of the loop */
     int ended;
     int last_err;
-    int received; /* bytes, of all */
+    int received; /* bytes of all connections */
     int peer;     /* of the last one */
     int fd;       /* of the last one, which the loop has */
     void (*act)(const struct rig *rig);
@@ -134,7 +134,7 @@ static void urgent_test(void (*body)(struct rig *rig))
 
 /* ---- the peer ---- */
 
-/* A connection of the loop. */
+/* Makes a connection to the loop. */
 static void connect_peer(struct rig *rig)
 {
     const struct weir_factory factory = bind_to(&tcp, rig);
@@ -170,8 +170,8 @@ static void *act_outside_of_the_kernel(void *arg)
     return is_sent ? NULL : rig;
 }
 
-/* The thread that acts is running when it is told to, so that this one need
- * not wait for it in the kernel. */
+/* The acting thread is already running when it is told to act, so that this
+ * thread need not wait for it in the kernel. */
 static void let_act(struct rig *rig, void (*act)(const struct rig *rig))
 {
     pthread_t thread;
@@ -237,7 +237,7 @@ UNIT(host_urgent, a_reset_behind_an_urgent_byte_is_seen)
     }
 }
 
-/* Sends four bytes, unless the loop has something to do for a while. */
+/* Sends four bytes, unless the loop is busy for a while. */
 static void send_next_or_turn(const struct rig *rig, int *ret_sent)
 {
     struct epoll_event event;
@@ -249,9 +249,9 @@ static void send_next_or_turn(const struct rig *rig, int *ret_sent)
     expect_eq(weir_loop_run_once(loop), 0);
 }
 
-/* The kernel may give the receive of the next bytes up too, if something else
- * has marked the thread by then, and so on: the peer sends until all is there.
- */
+/* The kernel may also give up the receive of the next bytes if something else
+ * has marked the thread by then, and so on: the peer sends until everything has
+ * arrived. */
 UNIT(host_urgent, bytes_behind_an_urgent_byte_come_with_the_next_ones)
 {
     for (int i = 0; i < ROUNDS; i++) {
@@ -270,7 +270,7 @@ UNIT(host_urgent, bytes_behind_an_urgent_byte_come_with_the_next_ones)
     }
 }
 
-/* The times at which bytes were sent wait in the error queue, and nobody reads
+/* The error queue has the times at which bytes were sent, and nothing reads
  * them. */
 UNIT(host_urgent, errors_that_nobody_reads_do_not_keep_the_loop_busy)
 {

@@ -1,10 +1,10 @@
 /*
- * A host that waits is woken: by whatever its guest waits for, each time anew,
- * and with one turn of the guest.
+ * A waiting host is woken by every event that its guest waits for, each time,
+ * and with one iteration of the guest.
  *
  * Another thread causes the event once the host's thread waits in the kernel.
- * Each cause comes ROUNDS times in each kind of host, and in a guest that had a
- * host before its first run, or only after it.
+ * Each event is caused ROUNDS times in each kind of host, and in a guest that
+ * had a host before its first run or only after it.
  */
 #include "tests/contract/asleep.h"
 #include "tests/contract/dns_server.h"
@@ -37,25 +37,26 @@ struct waking {
     const struct cause *cause;
     bool has_run; /* before it had a host */
     struct any_host host;
-    pid_t tid; /* of the host */
+    pid_t tid; /* id of the host's thread */
     sem_t go;  /* the host is about to wait */
     int effects;
-    int fds[2]; /* the cause's; the guest watches the first */
+    int fds[2]; /* of the event; the guest watches the first */
     pid_t child;
     sem_t job;
     char path[64];
     struct dns_server dns;
     weir_mailbox *mailbox; /* of the guest */
-    weir_loop *other;      /* it gives connections to the guest */
+    weir_loop *other;      /* passes connections to the guest */
 };
 
 struct cause {
     const char *name;
-    int more; /* turns that an event takes besides the first */
-    void (*begin)(struct waking *w); /* sets w->cause to NULL: not here */
+    int more; /* further iterations that an event may take */
+    void (*begin)(struct waking *w); /* sets w->cause to NULL if it is not
+                                        available here */
     void (*act)(struct waking *w);   /* on another thread */
     void (*end)(struct waking *w);
-    weir_callback_fn *posted; /* by post() */
+    weir_callback_fn *posted; /* queued by post() */
 };
 
 static void effect(void *arg)
@@ -208,8 +209,8 @@ static void looked_up(void *arg, int err, const struct weir_address *addresses,
     effect(arg);
 }
 
-/* Each name is another one, so that none is known yet. The first answer comes
- * when the host waits, and no time of the lookup ends that wait. */
+/* Each name is a new one, so that none is cached. The first response arrives
+ * while the host waits, and no timer of the lookup ends that wait. */
 static void look_up(void *arg)
 {
     const struct waking *w = arg;
@@ -362,7 +363,7 @@ static void room_end(struct waking *w)
     close(w->fds[0]);
 }
 
-/* A child that ends when it is told; its pidfd is watched. */
+/* A child that ends on request; its pidfd is watched. */
 static void child_begin(struct waking *w);
 
 static void child_ended(void *arg)
@@ -423,7 +424,7 @@ static void is_moved(void *arg, int err)
     weir_loop_stop(arg);
 }
 
-/* On the other loop's thread. */
+/* Runs on the other loop's thread. */
 static void move_away(void *user, weir_transport *t)
 {
     struct waking *w = user;
@@ -471,7 +472,7 @@ static const struct cause causes[] = {
     {"job", 0, job_begin, job_act, job_end, NULL},
     {"signal", 0, signal_begin, signal_act, nothing, NULL},
     {"future", 3, nothing, post, nothing, spawn_awaiting},
-    /* Hosts count milliseconds. */
+    /* Hosts count in milliseconds. */
     {"timer", 3, nothing, post, nothing, set_timer},
     {"file", 4, nothing, post, nothing, spawn_opening},
     {"names", 8, names_begin, post, names_end, look_up},
@@ -500,7 +501,8 @@ static void *act_at_sleepers(void *arg)
     return NULL;
 }
 
-/* The kernel may tell of a guest that has run before once more, and late. */
+/* The kernel may report an event of a guest that has run before once more, and
+ * late. */
 static uint64_t more_turns_of(const struct waking *w)
 {
     return (uint64_t)(w->cause->more + w->has_run) * ROUNDS;
@@ -509,7 +511,7 @@ static uint64_t more_turns_of(const struct waking *w)
 static void wake_each_time(struct waking *w)
 {
     pthread_t thread;
-    uint64_t more = 0; /* turns besides the one of each event */
+    uint64_t more = 0; /* iterations besides the one for each event */
 
     any_host_rest(&w->host);
     expect_eq(pthread_create(&thread, NULL, act_at_sleepers, w), 0);
@@ -529,7 +531,7 @@ static void wake_each_time(struct waking *w)
 static void wake_by(const struct cause *cause, const struct host_kind *kind,
                     bool has_run)
 {
-    static struct waking w; /* a thread may be late to use it */
+    static struct waking w; /* a thread may use it late */
 
     w = (struct waking){.cause = cause, .has_run = has_run, .tid = gettid()};
     expect_ok(sem_init(&w.go, 0, 0));

@@ -1,8 +1,9 @@
 /*
- * Files whose file system may not answer: worker threads of the kernel ask it,
- * and the loop's thread never does. The file system is the tests' own
- * (fuse_rig.h), which sees for which thread each request is. The plain calls
- * are rows of cancelling_files.c.
+ * Files on a file system that may hang: kernel workers make the requests, and
+ * the loop's thread never does.
+ *
+ * The file system (fuse_rig.h) sees which thread each request is for.
+ * cancelling_files.c has the plain calls as rows.
  */
 #define UNIT_RUN   fuse_rig_run
 #define UNIT_TAKES weir_loop *loop, int fd
@@ -51,7 +52,7 @@ static int take_all(weir_loop *loop, void *arg)
     return (int)len;
 }
 
-/* Sends the file by @send, which closes the sending end. */
+/* Sends the file with @send, which closes the sending end. */
 static void expect_sent(weir_loop *loop, int fd,
                         int64_t (*send)(weir_loop *loop, int fd))
 {

@@ -1,8 +1,9 @@
 /*
- * Calls from inside connection_made: each of them, by the server's side and by
- * the client's, on TCP and Unix sockets, as plain text and under TLS. Both ends
- * are of one loop. One of them acts in its connection_made; start_tls is
- * answered by the other end in its own.
+ * Calls inside connection_made, on the server's and on the client's side, on
+ * TCP and Unix sockets, in plain text and under TLS.
+ *
+ * Both ends are on one loop. One of them acts in its connection_made; if it
+ * calls start_tls, the other end does so in its own.
  */
 #include "tests/contract/maker.h"
 #include "tests/contract/starting_rig.h"
@@ -12,11 +13,11 @@
 
 struct end {
     bool is_server;
-    weir_transport *t; /* the one of now; NULL: not made, or lost */
+    weir_transport *t; /* the current one; NULL if not made or lost */
     int made;
     int lost;
     int lost_err;
-    int shaken; /* by start_tls */
+    int shaken; /* handshakes started by start_tls */
     int shaken_err;
     uint64_t received;
 };

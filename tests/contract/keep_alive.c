@@ -1,7 +1,9 @@
 /*
- * SO_KEEPALIVE and its times, on every way that makes a socket: what was asked
- * for is read back from the socket of the connection. Values that the kernel
- * would refuse are refused by the call. With TLS: tls_server.c.
+ * SO_KEEPALIVE and its times, for every function that makes a socket: the
+ * requested values are read back from the connection's socket.
+ *
+ * Values that the kernel would refuse are refused by the call. tls_server.c
+ * tests them with TLS.
  */
 #include "tests/contract/maker.h"
 #include "tests/task.h"
@@ -11,7 +13,7 @@
 
 enum { IDLE_S = 301, INTERVAL_S = 31, COUNT = 5 };
 
-/* The times are not whole seconds: they are rounded up. */
+/* The times are not whole seconds, so they are rounded up. */
 static void ask(struct weir_connection_options *connection)
 {
     connection->keep_alive = true;
@@ -42,7 +44,7 @@ static void expect_asked(int fd)
     expect_eq(get_option(fd, IPPROTO_TCP, TCP_KEEPCNT), COUNT);
 }
 
-/* The options of a connection that a maker has made. */
+/* Expects the options on a connection that was made. */
 static void expect_made(struct maker *m)
 {
     maker_run(m, maker_is_made);
@@ -51,7 +53,7 @@ static void expect_made(struct maker *m)
 
 /* ---- connecting ---- */
 
-/* Connects to a listener by a host, or to its address if there is none. */
+/* Connects to a listener by host name, or to its address if there is none. */
 static void connect_to(struct maker *m, const char *host,
                        const struct weir_connect_options *options)
 {
@@ -85,7 +87,7 @@ MAKER(keep_alive, connections_by_a_name_have_it, m)
 MAKER(keep_alive, connections_to_addresses_have_it, m)
 {
     struct weir_connect_options options = connect_options();
-    options.fast_open = true; /* two ways of connecting in one */
+    options.fast_open = true; /* two kinds of connecting in one */
     connect_to(m, NULL, &options);
 }
 
@@ -130,8 +132,8 @@ MAKER(keep_alive, connections_that_a_server_adopts_have_it, m)
     close(fds[1]);
 }
 
-/* Both the connection that waited in the queue of the socket and the next one
- * have it, whatever the socket had before. */
+/* Both the connection that waited in the socket's queue and the next one have
+ * them, whatever the socket had before. */
 static void serve_adopted(struct maker *m, void (*prepare)(int fd))
 {
     const struct weir_server_options options = server_options();

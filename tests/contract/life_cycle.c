@@ -1,7 +1,8 @@
 /*
  * The life of a connection: rules R1 to R7; the peer's last byte: R8, R9, R11
- * and R12c; closing: R24, R25, R26 and R66. (R10 is with the buffered
- * protocols.)
+ * and R12c; closing: R24, R25, R26 and R66.
+ *
+ * buffered.c has R10.
  */
 #include "tests/contract/scenes.h"
 
@@ -92,7 +93,7 @@ SCENE(end_of_stream, r12c__a_reset_while_paused_is_noticed, "both reset wide",
 SCENE(end_of_stream, r12c__a_reset_is_noticed_when_nothing_was_ever_read,
       "both reset wide", "reset; lost ECONNRESET; events made lost",
       "@made pause")
-/* Linux says EPIPE when a FIN came before the reset. */
+/* Linux reports EPIPE if a FIN came before the reset. */
 SCENE(end_of_stream, r12c__a_reset_is_noticed_after_the_end_of_stream,
       "both reset wide eof=1",
       "shutdown; event eof; turn 3; reset; lost EPIPE|ECONNRESET BROKEN; "
@@ -122,12 +123,14 @@ SCENE(closing, r25__unless_something_was_written, "both wide",
 SCENE(
     closing, bytes_that_come_after_a_close_destroy_nothing, "both wide",
     "write 1M; close; run 5; send 1000; read-end; came written; lost 0 CLOSED")
-/* The kernel resets; the peer's kernel has everything, and keeps it. */
+/* The kernel resets the connection; the peer's kernel has all bytes and keeps
+ * them. */
 SCENE(closing, bytes_that_come_after_the_loss_destroy_nothing,
       "both tls reset wide",
       "write 1M; close; lost 0 CLOSED; send 1000; run 50; read-end; "
       "came written")
-/* Some of it lies in the kernels' queues, and the peer may still drop it. */
+/* Some of the bytes are in the kernels' queues, and the peer may still drop
+ * them. */
 SCENE(closing, a_peer_that_breaks_off_before_it_has_all_is_told, "both reset",
       "write 1M; close; run 5; reset; lost ECONNRESET")
 SCENE(closing, r25__unless_the_close_lingers, "both wide",
@@ -154,7 +157,7 @@ UNIT(life_cycle, r1__the_maker_is_done_after_connection_made_and_never_at_once)
     int fds[2];
 
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    expect_eq(send(fds[0], "\0", 1, 0), 1); /* already there */
+    expect_eq(send(fds[0], "\0", 1, 0), 1); /* already received */
     expect_eq(weir_loop_new(NULL, &rig.loop), 0);
     expect_ok(weir_create_connection_at(rig.loop, &factory,
                                         weir_endpoint_fd(fds[1]), NULL,
@@ -178,7 +181,7 @@ UNIT(life_cycle, a_connection_without_callbacks_lives_and_ends)
         const struct weir_protocol_binding to_bare = {&bare, &rig};
         const struct weir_protocol_binding back = {&rig_protocol, &rig};
 
-        rig_receive(&rig, 1); /* and what TLS sends before it */
+        rig_receive(&rig, 1); /* and the bytes that TLS sends before it */
         const uint64_t before = rig_statistics(&rig).received_bytes;
         expect_eq(weir_transport_set_protocol(rig.t, &to_bare, NULL, 0), 0);
         rig_peer_send(&rig, 1000);

@@ -1,7 +1,8 @@
 /*
- * Lookups by the built-in resolver: addresses, errors, search domains, names
- * that ask no server, services, and many at once. The name server on the
- * loopback says by the name what it does: see dns_server.h.
+ * Lookups with the built-in resolver: addresses, errors, search domains, names
+ * that need no server, services, and many lookups at once.
+ *
+ * The name server responds as the name says; see dns_server.h.
  */
 #include "tests/contract/fail_calls.h"
 #include "tests/contract/names_rig.h"
@@ -90,7 +91,7 @@ NAMES(lookup, answers_to_other_questions_are_not_taken, n)
     expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
 }
 
-/* All of them are there when the loop looks. */
+/* All of them have arrived when the loop reads. */
 NAMES(lookup, empty_datagrams_are_survived, n)
 {
     const struct weir_getaddrinfo_options inet = {.size = sizeof(inet),
@@ -199,31 +200,30 @@ NAMES(lookup, a_name_that_exists_without_an_address_is_searched_further, n)
     expect_eq(n->result, WEIR_EDNSNOTFOUND);
 }
 
-/* A short name: what the search ends with, and the names that are asked for. */
+/* A short name, the result of its search, and the names queried. */
 static const struct searched {
     const char *host;
     const char *domains;
     int result;
     const char *asked;
 } searches[] = {
-    /* A domain whose servers cannot answer hides no other name. */
+    /* A domain whose servers fail hides no other name. */
     {"fail", "one.example,two.example", WEIR_EDNSSERVFAIL,
      "A fail.one.example. A fail.two.example. A fail. "},
-    /* The first error is told if the name as it is was asked for first. */
+    /* The first error is reported if the unchanged name was queried first. */
     {"fail.host", "one.example", WEIR_EDNSSERVFAIL,
      "A fail.host. A fail.host.one.example. "},
     {"refused.host", "one.example", WEIR_EDNSREFUSED,
      "A refused.host. A refused.host.one.example. "},
-    /* A refusal ends the list; the name as it is is asked for still. */
+    /* A refusal ends the list; the unchanged name is still queried. */
     {"refused", "one.example,two.example", WEIR_EDNSREFUSED,
      "A refused.one.example. A refused. "},
     {"notimp", "one.example,two.example", WEIR_EDNSREFUSED,
      "A notimp.one.example. A notimp. "},
-    /* So does silence. */
+    /* No response ends the list, too. */
     {"silent", "one.example,two.example", WEIR_EDNSTIMEOUT,
      "A silent.one.example. A silent. "},
-    /* A name that stands for itself ends the search, or for one without an
-     * address. */
+    /* An alias of itself ends the search like a name without an address. */
     {"loop", "one.example,two.example", WEIR_EDNSNODATA,
      "A loop.one.example. "},
     {"alias-none", "one.example,two.example", WEIR_EDNSNODATA,
@@ -256,7 +256,7 @@ NAMES(lookup, a_search_goes_on_and_ends_as_that_of_the_c_library, n)
     }
 }
 
-/* Whatever the other family's answer is. */
+/* This does not depend on the other family's response. */
 NAMES(lookup, an_alias_without_an_address_ends_the_search, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
@@ -391,7 +391,7 @@ NAMES(lookup, the_port_may_be_a_service, n)
 NAMES(lookup, a_thousand_names_at_once_are_all_answered, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
-    /* The server's socket may have no room for a question. */
+    /* The server's socket may have no space for a query. */
     dns.tries = 8;
     dns.try_timeout_ns = 2000 * MS;
     expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
@@ -410,7 +410,7 @@ NAMES(lookup, a_hundred_names_are_asked_for_without_a_delay, n)
         snprintf(host, sizeof(host), "silent.h%d.example", i);
         expect_eq(names_start(n, host, &options), 0);
     }
-    for (int i = 0; i < 2; i++) { /* they are taken up, and sent */
+    for (int i = 0; i < 2; i++) { /* they are accepted and sent */
         expect_eq(weir_loop_run_once(n->loop), 0);
     }
     dns_server_wait(&n->server);
@@ -424,7 +424,7 @@ NAMES(lookup, a_question_that_waits_for_its_answer_costs_no_turns, n)
     expect_leq(names_count_turns(n, 20 * MS), 20);
 }
 
-/* A socket may be full because what it sent is under way. */
+/* A socket may be full because its packets are in flight. */
 NAMES(lookup, a_question_that_finds_no_room_is_taken_for_a_lost_one, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
@@ -459,7 +459,8 @@ NAMES(lookup, a_hundred_names_that_fail_at_once_leave_nothing, n)
 
 NAMES(lookup, without_descriptors_the_error_says_so, n)
 {
-    names_lookup(n, "a4.example", NULL); /* opens what stays open */
+    names_lookup(n, "a4.example",
+                 NULL); /* opens the descriptors that stay open */
     names_take_fds(n);
     names_lookup(n, "a4.other.example", NULL);
     names_give_fds(n);
@@ -474,7 +475,7 @@ static void keep_error(void *arg, int err, const struct weir_address *addresses,
     *(int *)arg = err;
 }
 
-/* The first lookup's socket stays open: by UDP servers can be asked. */
+/* The first lookup's socket stays open, so servers can be queried over UDP. */
 NAMES(lookup, without_a_descriptor_for_TCP_the_error_says_so, n)
 {
     weir_pending *silent;
@@ -500,7 +501,8 @@ NAMES(lookup, no_name_is_unknown_while_the_hosts_file_cannot_be_opened, n)
     weir_pending *silent;
     int silence = 1;
 
-    /* Its socket stays open: servers can be asked without a descriptor. */
+    /* Its socket stays open: servers can be queried without a new descriptor.
+     */
     expect_ok(weir_resolve_start(n->loop, "silent.example", 80, &patient,
                                  keep_error, &silence, &silent));
     names_run_until_asked(n, "A silent.example");
@@ -520,7 +522,7 @@ NAMES(lookup, no_name_is_unknown_while_the_hosts_file_cannot_be_opened, n)
 
 /* ---- a build without c-ares ---- */
 
-/* The error of a lookup, 0 for addresses. */
+/* Returns the error of a lookup, or 0 for addresses. */
 static int look_up(weir_loop *loop, const char *host)
 {
     int result = 1;

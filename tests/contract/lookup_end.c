@@ -1,7 +1,8 @@
 /*
- * Lookups that end early: cancelled at every moment, by the program, by a
- * task's end, by the loop's end, and in a forked child. Whatever the name
- * server still sends finds nothing.
+ * Lookups that end early: cancelled at every moment, by the program, a task's
+ * end, the loop's end, and in a forked child.
+ *
+ * Responses that the name server still sends are ignored.
  */
 #include "tests/contract/names_rig.h"
 #include "tests/contract/quiet.h"
@@ -9,14 +10,15 @@
 #include <sys/wait.h>
 #include <weir/task.h>
 
-/* The loop keeps answers; those that are not used between two trims go. */
+/* The loop caches answers; answers not used between two trims are dropped. */
 static void forget_answers(struct names *n)
 {
     expect_eq(weir_loop_trim(n->loop), 0);
     expect_eq(weir_loop_trim(n->loop), 0);
 }
 
-/* Everything that lookups use is gone: descriptors, timers, memory. */
+/* Expects that everything used by lookups is gone: descriptors, timers, memory.
+ */
 static void expect_nothing_left(struct names *n, int fds, uint64_t memory)
 {
     names_run_for(n, 2 * MS);
@@ -46,8 +48,8 @@ static void one_turn(struct names *n)
     expect_eq(weir_loop_run(n->loop), 0);
 }
 
-/* Makes turns while the lookup is under way; the server answers after each
- * other one. */
+/* Runs iterations during the lookup; the server responds after every second
+ * one. */
 static void some_turns(struct names *n, int turns)
 {
     for (int turn = 0; turn < turns && n->waiting > 0; turn++) {
@@ -58,7 +60,7 @@ static void some_turns(struct names *n, int turns)
     }
 }
 
-/* After each number of turns from the start to the end. */
+/* After each number of iterations from the start to the end. */
 NAMES(lookup_end, cancelling_at_every_moment_leaves_nothing, n)
 {
     static const char *const hosts[] = {"silent.example", "a4-late6.example",
@@ -89,7 +91,7 @@ NAMES(lookup_end, an_answer_after_the_cancellation_finds_nothing, n)
 {
     names_expect_silence(n);
     names_lookup(n, "a4.example", NULL);
-    /* Again where the machine was slower than the server. */
+    /* Tries again if the machine was slower than the server. */
     for (int i = 0; !n->lookup; i++) {
         char host[64];
         char question[sizeof(host) + 2];
@@ -99,7 +101,8 @@ NAMES(lookup_end, an_answer_after_the_cancellation_finds_nothing, n)
         names_run_until_asked(n, question);
     }
     weir_pending_cancel(n->lookup);
-    /* Another lookup keeps the socket open that the late answer comes to. */
+    /* Another lookup keeps the socket open at which the late response arrives.
+     */
     names_lookup(n, "a4-silent6.example", NULL);
     expect_str_eq(names_text(n), "192.0.2.1:80 ");
     names_run_for(n, 2 * DNS_LATE_MS * MS);
@@ -164,7 +167,8 @@ NAMES(lookup_end, a_forked_child_can_use_none_of_it, n)
 {
     const struct weir_dns_options dns = names_dns_options(n);
     char host[64];
-    for (int i = 0; n->waiting == 0; i++) { /* or the late answer was there */
+    for (int i = 0; n->waiting == 0;
+         i++) { /* or the late response was received */
         snprintf(host, sizeof(host), "a4-late6.h%d.example", i);
         expect_eq(names_start(n, host, NULL), 0);
         names_run_for(n, 5 * MS);
@@ -278,8 +282,8 @@ static weir_pending *start_silent(struct names *n, int number)
     return lookup;
 }
 
-/* c-ares cannot take a question back: those of cancelled lookups stay until
- * they are over, and the next lookup waits for room. */
+/* c-ares cannot cancel a query: queries of cancelled lookups stay until they
+ * are over, and the next lookup waits for space. */
 NAMES(lookup_end, a_lookup_that_waits_for_room_does_not_make_the_loop_spin, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
@@ -306,7 +310,7 @@ NAMES(lookup_end, a_lookup_that_waits_for_room_does_not_make_the_loop_spin, n)
     expect_eq(n->waiting, 0);
 }
 
-/* The socket of the resolver that is connected to the name server. */
+/* Returns the resolver's socket that is connected to the name server. */
 static int find_question_socket(struct sockaddr_storage *ret, socklen_t *len)
 {
     int type = 0;

@@ -1,8 +1,9 @@
 /*
- * Settings of the built-in resolver, those of the program and those of a file:
- * how long and how often servers are asked, by what, and for which families.
- * The name server on the loopback says by the name what it does: see
- * dns_server.h.
+ * Settings of the built-in resolver, from the program and from a file: how long
+ * and how often servers are queried, over which protocol, and for which
+ * families.
+ *
+ * The name server responds as the name says; see dns_server.h.
  */
 #include "tests/contract/names_rig.h"
 
@@ -74,8 +75,8 @@ NAMES(lookup_settings, a_server_is_asked_as_often_as_settings_say, n)
 
 static char settings_path[64];
 
-/* Makes a file of settings beside the test's server, whose port it cannot
- * say. */
+/* Writes a settings file, which cannot specify the port of the test's server.
+ */
 static void make_settings(struct names *n, const char *text)
 {
     strcpy(settings_path, "/tmp/weir-resolv-conf-XXXXXX");
@@ -104,7 +105,7 @@ NAMES(lookup_settings, a_file_of_settings_says_that_servers_are_asked_by_TCP, n)
     remove_settings();
 }
 
-/* Also where the search goes on, and where it ends at an alias. */
+/* This includes a search that continues and one that ends at an alias. */
 NAMES(lookup_settings, errors_of_servers_are_told_apart_by_TCP, n)
 {
     static const struct {
@@ -136,7 +137,7 @@ NAMES(lookup_settings, errors_of_servers_are_told_apart_by_TCP, n)
     remove_settings();
 }
 
-/* The long one comes first, by the same connection. */
+/* The long response comes first, over the same connection. */
 NAMES(lookup_settings, a_refusal_behind_a_long_answer_by_TCP_is_told, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
@@ -207,7 +208,7 @@ static void ignore_answer(void *arg, int err,
 {
 }
 
-/* In a network of this process alone. */
+/* In a network of this process. */
 UNIT_IN(lookup_settings, without_a_server_this_machine_is_asked, unit_alone,
         void)
 {

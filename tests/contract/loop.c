@@ -1,9 +1,9 @@
 /*
  * Running a loop: run, run_until, stop, the time, and free.
  *
- * The rows of asyncio's loop that are about the loop itself. callback.c has
+ * These are the rules of asyncio's loop about the loop itself. callback.c tests
  * what runs on it, exception.c its hook, mailbox.c other threads and processes,
- * ring.c what happens when the kernel's queues are too small.
+ * and ring.c kernel queues that are too small.
  */
 #define UNIT_RUN with_loop
 #include "tests/contract/loop_rig.h"
@@ -37,7 +37,7 @@ UNIT(loop, runs_again_after_a_stop)
     for (int i = 0; i < 3; i++) {
         soon(note_number, number(i));
         later(1 * MS, stop_loop, NULL);
-        run_until_stopped(); /* would end early if a stop were left over */
+        run_until_stopped(); /* would end early if a stop were pending */
         expect_eq(event_count, i + 1);
     }
 }
@@ -77,7 +77,7 @@ static bool is_stopped_by_condition(void *arg)
     return *(bool *)arg;
 }
 
-/* Something is ready in each turn. */
+/* Makes something ready in each iteration. */
 static void call_again(void *arg)
 {
     soon(call_again, arg);
@@ -103,11 +103,11 @@ UNIT(loop, run_until_says_when_a_stop_came_first)
     weir_loop_stop(loop);
     expect_eq(weir_loop_run_until(loop, is_never, NULL), -ECANCELED);
 
-    /* Both come at once: the condition holds, so the run returns 0. */
+    /* Both happen at once: the condition holds, so the run returns 0. */
     expect_eq(weir_loop_run_until(loop, is_stopped_by_condition, &holds), 0);
 
     later(1 * MS, stop_loop, NULL);
-    run_until_stopped(); /* no stop was left over */
+    run_until_stopped(); /* no stop was pending */
 }
 
 UNIT(loop, run_until_needs_a_condition)
@@ -167,7 +167,7 @@ UNIT(loop, time_is_the_monotonic_clock_read_once_a_turn)
 
 static CALLBACKS(keeping, STREAM, .connection_made = keep_connection);
 
-/* Callbacks take what is not constant. */
+/* Callbacks have an argument that is not const. */
 static void *text(const char *constant)
 {
     return (void *)(uintptr_t)constant;
@@ -184,7 +184,7 @@ struct pinging {
     int left;
 };
 
-/* Bytes for the next turn, as often as is left. */
+/* Sends bytes for the next iteration, as often as requested. */
 static int ping_again(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct pinging *p = user;
@@ -207,7 +207,7 @@ UNIT_IN(loop, a_loop_that_was_busy_and_falls_silent_wakes_for_its_timer,
     expect_eq(write(p.peer, "x", 1), 1);
     uint64_t start_ns;
     const uint64_t ops = statistics().ops_in_flight;
-    do { /* again where the time was over before all pings were there */
+    do { /* again if the time was over before all pings were received */
         p.left = 200;
         start_ns = clock_ns();
         later(300 * MS, stop_loop, NULL);
@@ -239,7 +239,7 @@ UNIT_IN(loop, bytes_written_in_the_last_turn_are_sent_before_run_returns,
     run_until_stopped();
     expect_eq(receive_now(peer, buf, sizeof(buf)), 6);
 
-    /* Written outside a run, sent by one turn. */
+    /* Written outside a run, and sent by one iteration. */
     expect_eq(weir_transport_write(connection, "third", 5), 0);
     expect_eq(receive_now(peer, buf, sizeof(buf)), -1);
     one_turn();
@@ -405,7 +405,7 @@ static void *run_runner(void *arg)
     return NULL;
 }
 
-/* Echoes through both loops at once; chunks small enough for the sockets. */
+/* Echoes through both loops at once, in chunks small enough for the sockets. */
 static void drive_runners(struct runner *runners)
 {
     static char chunk[4096];

@@ -1,9 +1,9 @@
 /*
- * Making a loop: its options, and making it without memory or descriptors.
+ * Creating a loop: its options, and creation without memory or descriptors.
  *
  * A call that fails must leave nothing behind and change nothing, wherever it
- * fails; so each allocation fails once, and so does each descriptor. The sizes
- * of option structs are looked at in tests/streams/options.c.
+ * fails; so each allocation fails once, and each descriptor.
+ * tests/streams/options.c tests the sizes of option structs.
  */
 #include "tests/contract/loop_rig.h"
 #include "tests/contract/need_uring.h"
@@ -140,8 +140,8 @@ UNIT(loop_new, fails_cleanly_whichever_allocation_fails)
               "an allocation does not use the hook");
 }
 
-/* Memory for a first run and for connections is asked for later: that fails
- * then, and the loop goes on. */
+/* Memory for a first run and for connections is allocated later: then it fails,
+ * and the loop continues. */
 UNIT(loop_new, a_loop_without_memory_for_buffers_still_turns)
 {
     struct test_allocator allocator;

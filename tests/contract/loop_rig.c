@@ -1,8 +1,8 @@
 /*
- * A loop, and the callbacks that note when they ran; see loop_rig.h.
+ * A loop, and callbacks that record when they ran; see loop_rig.h.
  *
  * A run that does not end by itself is ended by a timer that fails the test, so
- * that no test of loops hangs.
+ * that no test hangs.
  */
 #include "tests/contract/loop_rig.h"
 #include "tests/statistics.h"

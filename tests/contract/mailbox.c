@@ -1,7 +1,9 @@
 /*
- * Other threads and other processes: the mailbox, and what happens to those
- * who use a loop that is not theirs. Threads post for real; the forked child
- * leaves with _exit(), so that nothing of the test runs in it.
+ * Other threads and processes: the mailbox, and errors for those that use a
+ * loop of another thread or process.
+ *
+ * Real threads post. The forked child leaves with _exit(), so that nothing of
+ * the test runs in it.
  */
 #include "tests/contract/asleep.h"
 #include "tests/contract/maker.h"
@@ -20,11 +22,11 @@ struct post {
 
 struct poster {
     weir_loop *loop;
-    weir_mailbox *mailbox; /* NULL: through the loop */
-    pid_t waiting;         /* of a late post: the thread that it wakes */
+    weir_mailbox *mailbox; /* NULL means through the loop */
+    pid_t waiting;         /* late posts: the thread to be woken */
     pthread_t thread;
     struct post posts[POSTS];
-    int next; /* number that comes next */
+    int next; /* number expected next */
     int err;
 };
 
@@ -106,7 +108,8 @@ UNIT(mailbox, a_post_wakes_a_loop_that_waits)
     maker_run_for(&m, 1 * MS);
     expect_eq(pthread_create(&poster->thread, NULL, post_later, poster), 0);
 
-    RUN_UNTIL(m.loop, late->next > 0); /* fails if only the failsafe wakes it */
+    RUN_UNTIL(m.loop,
+              late->next > 0); /* fails if only the time limit wakes it */
     expect_eq(pthread_join(poster->thread, &was_early), 0);
     cr_assert_null(was_early);
 
@@ -152,7 +155,7 @@ static struct {
     size_t count;
 } own;
 
-/* The argument that notes a name. */
+/* Returns an argument with which note() records a name. */
 static void *own_name(const char *name)
 {
     return (void *)(uintptr_t)name;
@@ -218,7 +221,7 @@ MAKER(mailbox, posts_of_the_own_thread_run_in_one_order_with_call_soon, m)
 static void own_cancel(void *arg)
 {
     cr_assert(weir_handle_cancel(own.loop, own.handle));
-    own_soon("n"); /* takes the entry that the cancelled one had */
+    own_soon("n"); /* takes the entry of the cancelled one */
 }
 
 MAKER(mailbox, a_post_of_the_own_thread_may_cancel_the_call_soon_after_it, m)
@@ -271,7 +274,7 @@ MAKER(mailbox, posting_after_the_end_of_the_loop_is_an_error, m)
 
 /* ---- the wrong process; another thread is in elsewhere.c ---- */
 
-/* Calls that must say so and do nothing. */
+/* Calls that must return an error and do nothing. */
 static void expect_refusals(struct maker *m)
 {
     const int err = -ECHILD;
@@ -311,7 +314,7 @@ static void expect_alive(struct maker *m, int fd)
     char byte = 0;
     expect_eq(send(fd, "x", 1, 0), 1);
     maker_run(m, maker_has_received);
-    maker_run_for(m, 1 * MS); /* the echo leaves */
+    maker_run_for(m, 1 * MS); /* the echo is sent */
     expect_eq(peer_read(fd, &byte, 1), 1);
     expect_eq(byte, 'x');
     cr_assert(weir_server_is_serving(m->server));
@@ -332,7 +335,8 @@ UNIT(mailbox, r67__a_forked_child_gets_ECHILD_and_changes_nothing)
         weir_server_abort_clients(m.server);
         weir_server_free(m.server);
         int err = weir_loop_call_soon_threadsafe(m.loop, count, &status, NULL);
-        /* A failed expectation of the child is not reported: compare here. */
+        /* A failed expectation in the child is not reported, so compare here.
+         */
         bool good = err == -ECHILD && weir_loop_run(m.loop) == -ECHILD &&
                     weir_server_stop(m.server, 0, NULL, NULL) == -ECHILD &&
                     weir_transport_close(m.t) == -ECHILD &&

@@ -96,7 +96,7 @@ void maker_report(void *arg, weir_loop *loop,
 {
     struct maker *m = (struct maker *)arg;
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     cr_assert_not_null(exception->message);
     m->reports++;
@@ -128,10 +128,10 @@ void maker_time_out(void *arg)
     ((struct maker *)arg)->timed_out = true;
 }
 
-/* The least that maker_run_for() runs. */
+/* Minimum number of iterations of maker_run_for(). */
 enum { MAKER_TURNS = 10 };
 
-/* Runs until a timer says that the time is over. */
+/* Runs until a timer reports that the time has passed. */
 static void maker_run_out(struct maker *m, uint64_t time_ns)
 {
     m->timed_out = false;
@@ -298,7 +298,7 @@ int peer_listen(int backlog, struct weir_address *ret)
 ssize_t peer_read(int fd, void *buf, size_t size)
 {
     ssize_t len;
-    do { /* what the ring has to do ends a wait with a time-out */
+    do { /* pending work of the ring ends a wait with a time-out */
         len = recv(fd, buf, size, 0);
     } while (len < 0 && errno == EINTR);
     return len < 0 ? -errno : len;

@@ -1,9 +1,9 @@
 /*
- * Little locked memory: rings that are made while the kernel still counts the
- * pages of rings that have gone; and that these do go.
+ * Little locked memory: rings created while the kernel still counts the pages
+ * of freed rings, which are released later.
  *
- * What a user may lock is counted for the user, not for the process, so each
- * case runs in a child process as a user of its own. Only root can become one.
+ * Locked memory is counted per user, not per process, so each case runs in a
+ * child process with its own user. This requires root.
  */
 #include "tests/contract/need_uring.h"
 #include "tests/unit.h"
@@ -37,7 +37,7 @@ enum {
     HAS_WAITED
 };
 
-/* A user that has no ring but those of the calling process. */
+/* Becomes a user without rings except those of the calling process. */
 static void become_somebody(rlim_t locked_bytes)
 {
     const struct rlimit limit = {.rlim_cur = locked_bytes,
@@ -49,7 +49,7 @@ static void become_somebody(rlim_t locked_bytes)
     }
 }
 
-/* The exit status of a child that runs the body. */
+/* Runs the body in a child. Returns its exit status. */
 static int in_child(int (*body)(void))
 {
     if (geteuid() != 0) {
@@ -102,8 +102,8 @@ UNIT(memlock, loops_that_are_made_in_a_row_are_never_refused)
     expect_eq(in_child(run_loops_in_a_row), GOOD);
 }
 
-/* So long a ring at least waits for the memory of those before it, which a busy
- * kernel may give back later still, before it takes a smaller size. */
+/* Minimum time that a ring waits for the memory of earlier rings before it is
+ * made smaller; a busy kernel may release the memory even later. */
 #define SIZE_WAITS_NS (100 * UINT64_C(1000000))
 
 static int open_rings_in_a_row(void)
@@ -111,7 +111,7 @@ static int open_rings_in_a_row(void)
     const struct wr_ring_options options = {.allocator = wr_default_allocator(),
                                             .sq_entries = 256,
                                             .cq_entries = 1024};
-    become_somebody(96 * KIB); /* for one, and some of the next */
+    become_somebody(96 * KIB); /* for one ring, and a part of the next */
     for (int i = 0; i < 60; i++) {
         struct wr_ring *ring = NULL;
         struct wr_features features;
@@ -190,9 +190,9 @@ UNIT(memlock, a_process_that_was_killed_can_be_started_again_at_once)
 
 /* ---- too little for good ---- */
 
-/* Some kernels count the pages of rings, 6.18 among them, and others do not,
- * such as 6.12: then the smallest ring is refused to one who may lock nothing.
- */
+/* Some kernels count the pages of rings, such as 6.18, and others do not, such
+ * as 6.12: if they do, even the smallest ring is refused if no memory may be
+ * locked. */
 static int ask_whether_counted(void)
 {
     struct io_uring ring;
@@ -205,8 +205,8 @@ static int ask_whether_counted(void)
     return err == -ENOMEM ? IS_COUNTED : GOOD;
 }
 
-/* What a case comes to where rings count against the limit; elsewhere the limit
- * changes nothing, and it is good. */
+/* Returns the result of a case if rings count against the limit; otherwise the
+ * limit has no effect, and the case passes. */
 static int when_counted(int status)
 {
     return in_child(ask_whether_counted) == IS_COUNTED ? status : GOOD;
@@ -274,8 +274,8 @@ UNIT(memlock, without_any_epoll_takes_its_place)
     expect_eq(in_child(fall_back_without_any), when_counted(WAS_REFUSED));
 }
 
-/* How much may be locked by those that make several loops: no ring fits, rings
- * fit and their buffers do not, or all of a few loops. */
+/* Limits of locked memory for cases with several loops: no ring fits, rings fit
+ * but their buffers do not, or a few whole loops fit. */
 static const rlim_t some_kib[] = {8, 24, 96};
 static rlim_t locked_kib;
 
@@ -291,8 +291,8 @@ static void count_told(void *arg, weir_loop *loop,
                   exception->err == WEIR_ERINGMEMLOCK;
 }
 
-/* True if the loop runs, and says that memory is why it has epoll, if it has
- * it; of all loops the first tells the hook, too. */
+/* Returns true if the loop runs and, if it uses epoll, reports memory as the
+ * reason; the first loop also reports it to the hook. */
 static bool runs_and_tells(weir_loop *loop)
 {
     int reason = 0;
@@ -325,7 +325,7 @@ static int make_several_loops(void)
             return IS_ODD;
         }
     }
-    /* Each sleep of the wait for rings that have gone is one of these. */
+    /* Each sleep while waiting for freed rings is a context switch. */
     expect_eq(getrusage(RUSAGE_SELF, &usage), 0);
     if (usage.ru_nvcsw - before > 5 * WR_LOCKED_WAITS_AT_FIRST) {
         fprintf(stderr, "waited %ld times\n", usage.ru_nvcsw - before);
@@ -471,7 +471,7 @@ UNIT(memlock, a_ring_whose_queue_grew_leaves_no_mapping)
         has_overflowed = wr_ring_handle_overflow(ring) || has_overflowed;
     }
     cr_assert(has_overflowed);
-    /* The two queues may be mapped apart from then on. */
+    /* From then on the two queues may be mapped separately. */
     expect_leq(ring_mappings(), opened + 1);
     wr_ring_close(ring);
     expect_eq(ring_mappings(), before);

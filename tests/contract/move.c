@@ -1,8 +1,9 @@
 /*
- * Moving a connection to another loop: bytes, ends and settings that go along,
- * the callbacks of the two protocols, the server of the other loop, and
- * connections that cannot move. move_back.c has the moves that fail, and
- * move_storm.c has many at a time.
+ * Moving a connection to another loop: bytes, ends and settings that move with
+ * it, the callbacks of the two protocols, the server of the other loop, and
+ * connections that cannot move.
+ *
+ * move_back.c has moves that fail, move_storm.c many moves at once.
  */
 #include "tests/contract/move_rig.h"
 
@@ -116,7 +117,7 @@ UNIT_IN(move, bytes_that_were_not_sent_go_along_although_the_peer_does_not_read,
 
     mover_move(m);
 
-    /* The kernel may have taken more meanwhile: a window grows late. */
+    /* The kernel may have accepted more meanwhile: a window may grow late. */
     expect_leq(weir_transport_get_write_buffer_size(mover_t(m)), waiting);
     expect_gt(weir_transport_get_write_buffer_size(mover_t(m)), 0);
     mover_expect(m, HERE, "made pause moved");
@@ -189,7 +190,7 @@ static void bind_to_side(struct mover *m, const struct weir_protocol *protocol)
     expect_eq(weir_transport_set_protocol(mover_t(m), &binding, NULL, 0), 0);
 }
 
-/* Everything is sent at the low mark 0: the connection is idle. */
+/* At the low mark 0 everything is sent: the connection is idle. */
 UNIT_IN(move, it_may_begin_inside_resume_writing, mover_test, struct mover *m)
 {
     struct weir_protocol once = mover_protocol;
@@ -454,7 +455,7 @@ UNIT_IN(move, a_protocol_without_connection_moved_stays, mover_test,
     MOVER_UNTIL(m, mover_is_lost(m));
 }
 
-/* An allocation fails, of the move or of the other loop; then the next one. */
+/* An allocation of the move or of the other loop fails; then the next one. */
 UNIT_IN(move, without_memory_the_connection_stays_with_all_its_bytes,
         mover_test, struct mover *m)
 {

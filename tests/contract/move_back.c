@@ -1,13 +1,15 @@
 /*
- * Moves to another loop that fail, or that are given up: the connection goes on
- * where it was with all that it had, or ends as the program has said, and done
- * tells why. The other loop stands where it must not have taken it yet.
+ * Moves to another loop that fail or are cancelled: the connection stays where
+ * it was with everything, or ends as the program requested, and done reports
+ * the reason.
+ *
+ * The other loop does not run while it must not have taken the connection.
  */
 #include "tests/contract/move_rig.h"
 
 #include <sys/wait.h>
 
-/* Begins a move to a loop that does not run, and lets it be offered. */
+/* Starts a move to a loop that does not run, and lets it be offered. */
 static void offer(struct mover *m)
 {
     m->sides[THERE].stands = true;

@@ -1,7 +1,9 @@
 /*
- * Moves of every kind of connection: sockets can move and all others stay.
- * Sockets whose protocol lends memory to the kernel, and sockets that are
- * sending a file or descriptors, which stay until that is over.
+ * Moves of every kind of connection: sockets can move, and all other kinds
+ * stay.
+ *
+ * Sockets whose protocol lends memory to the kernel, or that are sending a file
+ * or descriptors, stay until that is over.
  */
 #include "tests/contract/move_rig.h"
 #include "tests/contract/rights.h"
@@ -132,13 +134,15 @@ UNIT_IN(move_kinds, lent_memory_is_given_back_before_the_connection_leaves,
     for (int i = 0; i < 10; i++) {
         const int before = m->at;
         mover_receive(m, 1000);
-        mover_send(m, 100); /* may be in lent memory, or on its way there */
+        mover_send(
+            m, 100); /* bytes may be in lent memory, or on their way there */
         mover_move(m);
         cr_assert_not(lent[before].is_lent);
         mover_receive(m, 1000);
     }
     cr_assert_gt(lent[HERE].released_count + lent[THERE].released_count, 0);
-    mover_move(m); /* the protocol is gone when this returns: none is lent */
+    mover_move(
+        m); /* the protocol is released when this returns: no memory is lent */
     m->protocol = NULL;
     mover_move(m);
     mover_move(m);
@@ -188,7 +192,7 @@ UNIT_IN(move_kinds, a_connection_that_sends_descriptors_stays_until_then,
     expect_eq(weir_transport_send_fds(mover_t(m), &byte, 1, &fd, 1), 0);
     expect_eq(mover_begin(m), -EBUSY);
     m->written = 1;
-    mover_read(m, 1); /* without room for it, the descriptor is closed */
+    mover_read(m, 1); /* without space for it, the descriptor is closed */
     mover_turn(m, 5);
     mover_move(m);
     mover_talk(m);

@@ -1,7 +1,8 @@
 /*
- * The rig of moves: two loops that one thread turns in turn, without a wait,
- * and a peer that does not block. Each side has a protocol that writes down its
- * callbacks and checks the bytes.
+ * The rig of moves: two loops that one thread turns alternately without
+ * waiting, and a non-blocking peer.
+ *
+ * Each side has a protocol that records its callbacks and checks the bytes.
  */
 #include "tests/contract/move_rig.h"
 
@@ -19,7 +20,7 @@ static void mover_note(struct mover_side *side, const char *event)
     const size_t len = strlen(side->events);
     if (strcmp(event, "data") == 0 && len >= 4 &&
         strcmp(side->events + len - 4, "data") == 0) {
-        return; /* how many pieces is up to the kernel */
+        return; /* the kernel decides on the number of pieces */
     }
     snprintf(side->events + len, MOVER_TEXT - len, "%s%s", len ? " " : "",
              event);

@@ -1,10 +1,11 @@
 /*
- * A storm of moves: one thread accepts, and connections go from loop to loop at
- * moments that their bytes choose, while clients check every byte of the echo,
- * the loops post to each other, and a stop lets all that was begun end. Moves
- * fail and are given up, too. WEIR_TEST_SEED repeats the choices, as far as
- * threads do; WEIR_STORM_ROUNDS makes it longer. Run under the address and the
- * thread sanitizer.
+ * Many moves: one thread accepts, and connections move between loops at moments
+ * chosen by their bytes, while clients check every byte of the echo, the loops
+ * post to each other, and a stop lets started work end.
+ *
+ * Some moves fail or are cancelled. WEIR_TEST_SEED repeats the choices, as far
+ * as threads are repeatable; WEIR_STORM_ROUNDS makes it longer. Run it with the
+ * address and thread sanitizers.
  */
 #include "tests/contract/executor_rig.h"
 #include "tests/contract/harness.h"
@@ -27,21 +28,22 @@ enum {
 
 struct session {
     struct unit_random random;
-    weir_thread *to; /* of the move that has begun */
+    weir_thread *to; /* destination of the move in progress */
 };
 
 static struct {
     uint64_t seed;
     uint16_t port;
-    weir_server *servers[LOOPS]; /* each its thread's alone */
+    weir_server *servers[LOOPS]; /* each used only by its thread */
     sem_t serves;
-    sem_t messages; /* posted for each that came back */
+    sem_t messages; /* posted for each echoed message */
     pthread_mutex_t mutex;
     /* Under the mutex. */
     uint64_t moved_count;
     uint64_t failed_count;
     uint64_t posted_count;
-    uint64_t finished_count; /* connections that ended as clients wished */
+    uint64_t
+        finished_count; /* connections that ended as the clients requested */
 } storm;
 
 static void storm_count(uint64_t *number)
@@ -81,7 +83,7 @@ static void storm_made(void *user, weir_transport *t)
 
 static void storm_moved(void *user, weir_transport *t)
 {
-    (void)user; /* it is the other loop's */
+    (void)user; /* the connection belongs to the other loop */
     (void)t;
 }
 
@@ -191,7 +193,7 @@ static int storm_serve(weir_thread *thread, void *arg)
 
 /* ---- the clients ---- */
 
-/* Sends a message, and reads its echo. */
+/* Sends a message and reads its echo. */
 static void client_talk(int fd, uint64_t *at, size_t len)
 {
     static _Thread_local uint8_t out[MESSAGE_MAX];
@@ -209,7 +211,7 @@ static void client_talk(int fd, uint64_t *at, size_t len)
     *at += len;
 }
 
-/* One connection; false if the server serves no more. */
+/* Makes one connection. Returns false if the server no longer serves. */
 static bool client_connect(struct unit_random *random)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,

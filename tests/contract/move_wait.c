@@ -1,21 +1,23 @@
 /*
- * A task that waits until its connection has moved to another loop, or has not:
- * the other loop stands, is freed or refuses it, and the task is interrupted
- * before, while and after the other loop takes it.
+ * A task that waits until its connection has moved to another loop or has
+ * failed to: the other loop does not run, is freed or refuses, and the task is
+ * interrupted before, while and after the other loop takes the connection.
+ *
+ * Each test observes what the task's call returns.
  */
 #include "tests/contract/move_rig.h"
 
 #include <weir/task.h>
 
-/* A task of the old loop, and what its call has returned. */
+/* A task of the old loop, and the result of its call. */
 struct moving {
     struct mover *m;
     weir_task *task;
-    int err; /* 1: it has not returned */
+    int err; /* 1 until it returns */
     int next_err;
 };
 
-/* Of the connection on the other loop. */
+/* Factory of the connection on the other loop. */
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
@@ -38,7 +40,7 @@ static int move_and_wait(weir_loop *on, void *arg)
     return 0;
 }
 
-/* The connection is offered to the other loop, or has moved, at the return. */
+/* When it returns, the connection is offered to the other loop or has moved. */
 static void start_moving(struct mover *m, struct moving *moving)
 {
     *moving = (struct moving){.m = m, .err = 1};

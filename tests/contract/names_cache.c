@@ -1,8 +1,9 @@
 /*
- * Answers of the built-in resolver that a loop keeps and shares: what the name
- * server on the loopback is asked, and how often. The times, and all that a
- * resolver of the program sees of it, are tested on the fake machine
- * (trace/name_cache.c).
+ * Answers of the built-in resolver that a loop caches and shares: which queries
+ * the name server receives, and how often.
+ *
+ * tests/trace/name_cache.c tests the times, and everything that the program's
+ * own resolver sees, on the simulated machine.
  */
 #include "tests/contract/names_rig.h"
 #include "tests/statistics.h"
@@ -10,7 +11,8 @@
 #include <sys/wait.h>
 #include <weir/embed.h>
 
-/* How often the name server was asked for IPv4 addresses of the host. */
+/* Returns how often the name server was queried for IPv4 addresses of the host.
+ */
 static int count_asked(struct names *n, const char *host)
 {
     char question[128];
@@ -68,7 +70,7 @@ NAMES(names_cache, many_lookups_of_a_name_at_once_are_one_question, n)
     expect_eq(statistics_of(n->loop).name_hits, 999);
 }
 
-/* Nothing is sent: the loop ends before the next turn. */
+/* Nothing is sent: the loop ends before the next iteration. */
 NAMES(names_cache, the_first_lookups_of_a_loop_share_a_question_too, n)
 {
     expect_eq(weir_loop_free(n->loop), 0);
@@ -132,7 +134,7 @@ static void forget(void *user, weir_lookup *lookup, void *data)
 {
 }
 
-/* The first settings of a loop, which name another hosts file, too. */
+/* The first settings of a loop, which also name another hosts file. */
 NAMES(names_cache, settings_begin_with_nothing_of_the_programs_resolver, n)
 {
     static const struct weir_resolver sharing = {.size = sizeof(sharing),

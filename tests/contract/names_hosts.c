@@ -1,10 +1,10 @@
 /*
- * The hosts file of the built-in resolver: it is asked before any server, its
- * names may be any text, it is read again when it changes, and its memory goes
- * with a trim.
+ * The hosts file of the built-in resolver: it is searched before any server is
+ * queried, its names may be any text, it is read again when it changes, and its
+ * memory is freed by a trim.
  *
- * tests/unit/hosts.c has its lines; tests/e2e/glibc_names.py compares what is
- * found with the C library.
+ * tests/unit/hosts.c tests its lines; tests/e2e/glibc_names.py compares the
+ * results with the C library.
  */
 #include "tests/contract/names_rig.h"
 #include "tests/no_fd.h"
@@ -123,7 +123,7 @@ NAMES(names_hosts, a_resolver_of_the_program_is_given_host_names_alone, n)
 
 /* ---- changes ---- */
 
-/* The file is looked at once a second. */
+/* The file is checked once a second. */
 static void wait_for_look(struct names *n)
 {
     names_run_for(n, 1010 * MS);
@@ -165,7 +165,7 @@ NAMES(names_hosts, a_change_counts_within_a_second_and_for_kept_names, n)
     expect_eq(names_start(n, "odd!name", NULL), WEIR_EDNSBADNAME);
 }
 
-/* It is read again because of the trim, before it was looked at. */
+/* The trim makes the resolver read it again, before it was checked. */
 NAMES(names_hosts, a_change_behind_a_trim_counts_for_kept_names, n)
 {
     names_use_hosts(n, "192.0.2.77 other.example\n");
@@ -219,7 +219,7 @@ static void start_known(void *arg)
     start_one((struct names *)arg, "known.example");
 }
 
-/* The next turn begins when it is time to look at the files again. */
+/* The next iteration starts when it is time to check the files again. */
 static void change_settings(void *arg)
 {
     write_settings("options timeout:29 attempts:1\n");
@@ -231,7 +231,7 @@ static bool none_waits(void *arg)
     return ((struct names *)arg)->waiting == 0;
 }
 
-/* The one that the file answers sees the change, and opens no channel. */
+/* The lookup that the file answers sees the change, and opens no channel. */
 NAMES(names_hosts, settings_change_before_a_lookup_has_asked_its_server, n)
 {
     close(mkstemp(settings_path));

@@ -1,10 +1,10 @@
 /*
- * Names without memory: each allocation fails once, from the making of the loop
- * to the end of what is tried on it. Whatever the outcome is, the end is told
- * once, and neither memory nor a descriptor is left. So it is where there is no
- * descriptor to read the system's files by.
+ * Names without memory: each allocation fails once, from the creation of the
+ * loop to the end of the operation.
  *
- * c-ares has its memory from malloc(), which does not fail here.
+ * Whatever the result is, it is reported once, and neither memory nor
+ * descriptors are left. The same holds without descriptors for the system's
+ * files. c-ares allocates with malloc(), which does not fail here.
  */
 #include "tests/contract/names_rig.h"
 #include "tests/walk.h"
@@ -15,7 +15,7 @@
 #include <weir/stream.h>
 #include <weir/task.h>
 
-/* One way to use a name: 0, or an error. */
+/* Uses a name in one way. Returns 0 or an error. */
 typedef int attempt_fn(struct names *n, const char *host);
 
 static struct test_allocator memory;
@@ -28,7 +28,8 @@ static bool has_ended(void *unused)
     return end_count > 0;
 }
 
-/* Runs until the end is told, unless @err says that nothing was begun. */
+/* Runs until the end is reported, unless @err shows that nothing was started.
+ */
 static int wait_for_end(struct names *n, int err)
 {
     if (err == 0) {
@@ -48,10 +49,10 @@ struct walk {
     attempt_fn *attempt;
     const char *host;
     int fds;
-    int refused; /* rounds that ended for lack of memory */
+    int refused; /* rounds that ran out of memory */
 };
 
-/* Makes a loop and tries on it. */
+/* Creates a loop and runs the operation on it. */
 static void try_once(void *arg)
 {
     struct walk *walk = arg;
@@ -132,7 +133,7 @@ static bool all_have_ended(void *unused)
     return shared_left == 0;
 }
 
-/* Three that share a question, and one that is answered from memory. */
+/* Three lookups that share a query, and one that is answered from the cache. */
 static int try_shared(struct names *n, const char *host)
 {
     int err = 0;

@@ -2,7 +2,8 @@
  * The rig of the tests of names; see names_rig.h.
  *
  * A run that does not end by itself is ended by a timer that fails the test.
- * Descriptors are used up by lowering their limit and opening what is left.
+ * Descriptors are used up by lowering their limit and opening the remaining
+ * ones.
  */
 #include "tests/contract/names_rig.h"
 #include "tests/statistics.h"

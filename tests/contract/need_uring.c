@@ -1,8 +1,8 @@
 /*
  * Tests of io_uring itself; see need_uring.h.
  *
- * A loop is made, and what it says is the answer. Any other error than that
- * there is none fails the test.
+ * Whether io_uring is available is found out by creating a loop. Any error
+ * except that it is missing fails the test.
  */
 #include "tests/contract/need_uring.h"
 

@@ -1,7 +1,9 @@
 /*
- * A program that has no address space left (RLIMIT_AS) and no memory: the
- * connections that are there receive on, a new one is -ENOMEM, the loop runs,
- * and ends when told. With memory again all is as before.
+ * A program without address space (RLIMIT_AS) and without memory: existing
+ * connections receive, a new one fails with -ENOMEM, the loop runs and can be
+ * stopped.
+ *
+ * Once there is memory again, everything works as before.
  */
 #define UNIT_RUN with_connections
 #include "tests/bind.h"
@@ -31,7 +33,7 @@ struct conn {
 
 static weir_loop *loop;
 static struct conn conns[COUNT];
-static struct conn later[LATER]; /* those that were adopted, first */
+static struct conn later[LATER]; /* the first later_count are adopted */
 static int later_count;
 static struct rlimit addresses;
 static struct test_allocator memory;
@@ -43,7 +45,7 @@ static void begin_shortage(void)
     expect_eq(getrlimit(RLIMIT_AS, &addresses), 0);
     memory.fail_at = memory.calls + 1;
     memory.fail_after = true;
-#ifndef UNIT_HAS_LSAN /* which needs address space of its own */
+#ifndef UNIT_HAS_LSAN /* which needs its own address space */
     const struct rlimit none = {.rlim_cur = 0, .rlim_max = addresses.rlim_max};
     expect_eq(setrlimit(RLIMIT_AS, &none), 0);
 #endif
@@ -90,7 +92,7 @@ static int adopt(struct conn *conn)
                                      NULL, NULL, NULL, NULL);
 }
 
-/* One more connection, besides those that are there. */
+/* Adopts one more connection, next to existing ones. */
 static int adopt_later(void)
 {
     return adopt(&later[later_count++]);
@@ -177,7 +179,7 @@ UNIT(no_addresses, connections_that_are_there_go_on)
     expect_geq(weir_loop_free(loop), 0);
 }
 
-/* Their first receives are prepared when there is no memory any more. */
+/* Their first receives are prepared when there is no more memory. */
 static void adopt_all_later(void)
 {
     while (later_count < LATER) {
@@ -186,7 +188,7 @@ static void adopt_all_later(void)
     }
 }
 
-/* One that found no memory may be lost; all others receive. */
+/* A connection that found no memory may be lost; all others receive. */
 static bool has_what_it_can(const struct conn *conn)
 {
     return !conn->t || conn->received > 0;

@@ -1,7 +1,9 @@
 /*
- * Transports that receive by system calls, where there is no receive buffer for
- * them: they try again from time to time, not in every turn, and lose no byte.
- * There is none because the loop's allocator gives no memory for a while.
+ * Transports that receive with system calls when no receive buffer is
+ * available: they retry at intervals, not in every iteration, and lose no byte.
+ *
+ * No buffer is available because the loop's allocator returns no memory for a
+ * while.
  */
 #include "tests/contract/harness.h"
 #include "tests/walk.h"
@@ -10,7 +12,8 @@
 #include <weir/datagram.h>
 #include <weir/pipe.h>
 
-/* Far more than are made in the time of the test, far fewer than turns. */
+/* Far more than the attempts in the time of the test, far fewer than
+ * iterations. */
 #define TRIES_MAX 200u
 #define SENT      1000u
 
@@ -27,8 +30,8 @@ static void set_flag(void *arg)
     *(bool *)arg = true;
 }
 
-/* Sends bytes to a transport that gets no memory, makes as many turns
- * as the loop wants, and lets it have memory. */
+/* Sends bytes to a transport that gets no memory, runs as many iterations as
+ * the loop requires, and then lets it have memory. */
 static void send_without(weir_loop *loop, int peer, const uint64_t *received)
 {
     uint8_t bytes[SENT];

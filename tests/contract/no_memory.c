@@ -1,7 +1,9 @@
 /*
- * Makers without memory: every allocation of a call fails once, the call says
- * -ENOMEM, and nothing of it is left. What fails later, for a connection that
- * is being set up, ends that connection and no other.
+ * Connects, servers and endpoints without memory: every allocation of a call
+ * fails once, the call returns -ENOMEM, and leaves nothing.
+ *
+ * A later failure, while a connection is being set up, ends only that
+ * connection.
  */
 #define UNIT_RUN   with_memory
 #define UNIT_TAKES struct maker *m
@@ -39,7 +41,7 @@ static void fail_never(void)
     memory.fail_at = 0;
 }
 
-/* Runs until @condition holds, without the memory that a timer needs. */
+/* Runs until @condition holds, without memory for a timer. */
 static void run_without(struct maker *m, maker_condition *condition)
 {
     const time_t end = time(NULL) + MAKER_FAILSAFE_S;

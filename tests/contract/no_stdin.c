@@ -1,8 +1,8 @@
 /*
- * A program without standard input, as a daemon that has closed it.
+ * A program without standard input, like a daemon that has closed it.
  *
- * What is made or handed in next has descriptor 0, and is as good as any other:
- * it works, and it is closed at its end or by a refusal.
+ * The next descriptor that is made or passed in has number 0, and works like
+ * any other: it is closed at its end, or when it is refused.
  */
 #define UNIT_RUN   without_input
 #define UNIT_TAKES struct maker *m, struct place *place
@@ -12,7 +12,7 @@
 #include <weir/datagram.h>
 #include <weir/unix.h>
 
-static int input; /* of the test's own program */
+static int input; /* standard input of the test program */
 
 static void without_input(void (*body)(struct maker *m, struct place *place))
 {
@@ -29,7 +29,7 @@ static void expect_zero_closed(const char *what)
     expect_eq(dup2(input, 0), 0);
 }
 
-/* A descriptor as number 0. */
+/* Moves a descriptor to number 0. */
 static int as_zero(int fd)
 {
     expect_geq(fd, 1);
@@ -38,7 +38,7 @@ static int as_zero(int fd)
     return 0;
 }
 
-/* Number 0 is that of a socket now. */
+/* Expects that number 0 is a socket. */
 static void expect_socket_at_zero(void)
 {
     struct stat file;
@@ -48,8 +48,8 @@ static void expect_socket_at_zero(void)
 
 /* ---- connections and servers ---- */
 
-/* Each has one connection with its peer, which it returns, and a descriptor 0
- * of the server or of the connection. */
+/* Each function makes one connection and returns its peer; the server or the
+ * connection has descriptor 0. */
 
 static int serve_ip(struct maker *m, const struct place *place)
 {
@@ -261,7 +261,7 @@ UNIT(no_stdin, what_is_refused_is_closed)
     expect_zero_closed("no datagram socket");
 }
 
-/* It is not tried again, as one is that was bound here. */
+/* It is not retried, unlike a socket that weir bound. */
 UNIT(no_stdin, a_socket_whose_address_another_one_listens_at_is_closed)
 {
     const int on = 1;

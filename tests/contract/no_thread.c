@@ -1,10 +1,11 @@
 /*
- * Where no thread can be made: each call that a thread would make is made all
- * the same, or says -EAGAIN; none is told as cancelled, none hangs, nothing
- * stays open, and the hook is told once. When threads can be made again all is
- * as before.
+ * No thread can be created: each call that needs one is made anyway, or fails
+ * with -EAGAIN.
  *
- * A row is a call. A new call that threads make joins by one row.
+ * None is reported as cancelled, none hangs, nothing stays open, and the hook
+ * is called once. When threads can be created again, everything works as
+ * before. Each row is a call; a new call that uses threads needs only a new
+ * row.
  */
 #include "tests/contract/shortage_pipes.h"
 #include "tests/contract/shortage_rig.h"
@@ -22,11 +23,11 @@
 
 enum { LARGE = 1000000 };
 
-static bool is_short; /* no thread can be made */
+static bool is_short; /* no thread can be created */
 
 /* ---- files ---- */
 
-/* A file with the bytes "abcdef". */
+/* Returns a file with the bytes "abcdef". */
 static int some_file(void)
 {
     const int fd =
@@ -43,7 +44,7 @@ static void drop(int fd, const char *name)
     expect_eq(unlink(shortage_path(name)), 0);
 }
 
-/* The descriptor of a call, closed; its error otherwise. */
+/* Closes the descriptor that a call returned; returns the call's error. */
 static int opened(int fd)
 {
     return fd < 0 ? fd : close(fd);
@@ -87,7 +88,7 @@ static int open_none(weir_loop *loop)
                : -1;
 }
 
-/* The open of a FIFO waits for its other end, and so must be refused. */
+/* Opening a FIFO waits for its other end, and so must be refused. */
 static int open_fifo(weir_loop *loop, int flags)
 {
     expect_eq(mkfifo(shortage_path("fifo"), 0600), 0);
@@ -128,7 +129,7 @@ static int open_fifo_with_ends(weir_loop *loop)
 static int open_leased(weir_loop *loop)
 {
     const int fd = some_file();
-    signal(SIGIO, SIG_IGN); /* tells the holder */
+    signal(SIGIO, SIG_IGN); /* notifies the holder */
     if (fcntl(fd, F_SETLEASE, is_short ? F_WRLCK : F_UNLCK) < 0) {
         drop(fd, "file");
         return is_short ? -EAGAIN : 0; /* a file system without leases */
@@ -139,7 +140,7 @@ static int open_leased(weir_loop *loop)
     return ret;
 }
 
-/* As a program that opens it without O_NONBLOCK expects. */
+/* Like a program that opens it without O_NONBLOCK. */
 static int open_blocking(weir_loop *loop)
 {
     const int fd = weir_file_open(loop, "/dev/null", O_RDWR, 0);
@@ -169,7 +170,7 @@ static int write_file(weir_loop *loop)
     return put == 2 && memcmp(bytes, "aXYdef", 6) == 0 ? 0 : (int)put;
 }
 
-/* Without a look at what is cached: a thread makes it always. */
+/* The cache is not checked, so a thread always makes this call. */
 static int write_only_file(weir_loop *loop)
 {
     const int fd = open(shortage_path("new"), O_WRONLY | O_CREAT, 0600);
@@ -203,7 +204,7 @@ static int stat_file(weir_loop *loop)
     return ret < 0 || status.len_bytes == 6 ? ret : -1;
 }
 
-/* Whatever a close says, the descriptor is closed. */
+/* The descriptor is closed whatever close returns. */
 static int close_one(weir_loop *loop, int fd)
 {
     cr_assert_geq(fd, 0);
@@ -238,7 +239,7 @@ static int close_socket(weir_loop *loop)
 
 /* ---- sendfile ---- */
 
-/* A large file whose bytes are not in the cache, where that can be. */
+/* Returns a large file whose bytes are not cached, if possible. */
 static int cold_file(void)
 {
     static char bytes[LARGE];
@@ -273,7 +274,7 @@ static void make_ends(int ret[2])
     expect_eq(fcntl(ret[1], F_SETFL, O_NONBLOCK), 0);
 }
 
-/* Waits for the receiver, to which the sender's end was closed. */
+/* Waits for the receiver, whose sending end was closed. */
 static void expect_received(weir_task *receiver, const struct receipt *receipt)
 {
     int ret = 1;
@@ -380,8 +381,8 @@ static int run_one_thread(weir_loop *loop)
     return weir_threads_run(&options, return_at_once, NULL);
 }
 
-/* A descriptor that comes on a connection which takes none: threads close
- * it. */
+/* A descriptor that arrives on a connection without a callback for it: threads
+ * close it. */
 static int drop_passed(weir_loop *loop)
 {
     int ends[2];
@@ -423,7 +424,7 @@ static int drop_passed(weir_loop *loop)
 struct row {
     const char *name;
     int (*act)(weir_loop *loop);
-    int lacking; /* its result where no thread can be made */
+    int lacking; /* result if no thread can be created */
 };
 
 static const struct row rows[] = {
@@ -485,8 +486,8 @@ static void walk(weir_loop *loop)
     }
 }
 
-/* Each row once without threads, once when there may be some again, and once
- * more, with those that there are by then. */
+/* Runs each row once without threads, once when they are possible again, and
+ * once more with the threads that exist by then. */
 static void lack_and_recover(weir_loop *loop)
 {
     is_short = true;
@@ -517,7 +518,7 @@ UNIT_OF(no_thread, calls_are_made_or_name_the_limit_of_a_group, shortage_run,
 /* A task that opens a file or closes a socket, and then sleeps. */
 struct caller {
     weir_task *task;
-    int err; /* of the call that is cancelled */
+    int err; /* error of the cancelled call */
     int next;
     bool closes;
     bool is_cancelled;
@@ -556,7 +557,7 @@ static void spawn(weir_loop *loop, weir_task_fn *fn, void *arg, weir_task **ret)
     expect_eq(weir_task_spawn(loop, fn, arg, NULL, ret), 0);
 }
 
-/* Cancels a call some turns after its begin, at first in the same turn. */
+/* Cancels a call some iterations after its start, at first in the same one. */
 static void cancel_call(weir_loop *loop, int turns, bool closes)
 {
     struct caller caller = {.closes = closes};

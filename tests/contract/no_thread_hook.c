@@ -1,7 +1,8 @@
 /*
- * Where no thread can be made the exception hook is told so, and may call what
- * it likes then: also for the connection whose operation has found no thread.
- * That operation's owner knows its end by then.
+ * The exception hook that is called when no thread can be created may call any
+ * function, even on the connection whose operation found no thread.
+ *
+ * The operation's owner has been notified of its end by then.
  */
 #include "tests/contract/shortage_rig.h"
 
@@ -50,7 +51,8 @@ static void pause_and_resume(weir_transport *t)
     expect_eq(weir_transport_resume_reading(t), 0);
 }
 
-/* A FIFO, of which weir gets the end @flags; the other one is for both. */
+/* Makes a FIFO whose end @flags weir gets; the other one is opened for both
+ * directions. */
 static int make_fifo(int flags, int *ret_other)
 {
     expect_eq(mkfifo(shortage_path("fifo"), 0600), 0);
@@ -82,7 +84,7 @@ UNIT_OF(no_thread_hook, it_aborts_the_pipe_that_writes, shortage_run,
     end(loop);
 }
 
-/* Opens a FIFO to read, in which there are some bytes. */
+/* Opens a FIFO that contains some bytes for reading. */
 static weir_writer *open_to_read(weir_loop *loop, weir_reader **ret_reader,
                                  int *ret_other)
 {
@@ -129,7 +131,7 @@ UNIT_OF(no_thread_hook, it_pauses_and_resumes_the_pipe_that_reads, shortage_run,
     end(loop);
 }
 
-/* A file that the kernel reads by a thread alone. */
+/* A file that the kernel reads only in a thread. */
 UNIT_OF(no_thread_hook, it_aborts_the_transport_that_sends_a_file, shortage_run,
         OF_PROCESSES, weir_loop *loop)
 {

@@ -1,8 +1,9 @@
 /*
- * Names where no thread can be made: the built-in resolver needs none. A
- * resolver of the program's own whose questions are jobs of the executor, as
- * those of getaddrinfo(3) are, has the executor's -EAGAIN, and answers again
- * once there may be threads.
+ * Names when no thread can be created: the built-in resolver needs none.
+ *
+ * A program's resolver that runs jobs on the executor, for example with
+ * getaddrinfo(3), gets the executor's -EAGAIN, and works again once threads are
+ * possible.
  */
 #include "tests/contract/dns_server.h"
 #include "tests/contract/shortage_rig.h"
@@ -13,7 +14,7 @@
 #include <weir/executor.h>
 #include <weir/resolver.h>
 
-/* The name server has its thread before the shortage begins. */
+/* The name server starts its thread before the shortage begins. */
 static void with_server(weir_loop *loop, void (*body)(weir_loop *loop))
 {
     static struct dns_server server;
@@ -31,7 +32,7 @@ static void with_server(weir_loop *loop, void (*body)(weir_loop *loop))
     cr_assert(err == 0 || err == WEIR_ENONAMES);
 }
 
-/* How many addresses a name has, or an error. */
+/* Returns how many addresses a name has, or an error. */
 static int look_up(weir_loop *loop, const char *host)
 {
     return weir_getaddrinfo(loop, host, 80, NULL, NULL, 0);
@@ -76,7 +77,7 @@ UNIT_OF(no_thread_names, the_resolver_needs_none_in_a_group_either,
 /* ---- a resolver that asks by jobs ---- */
 
 struct question {
-    weir_lookup *lookup; /* NULL: forgotten */
+    weir_lookup *lookup; /* NULL once forgotten */
     struct weir_address found;
 };
 

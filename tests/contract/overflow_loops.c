@@ -1,8 +1,8 @@
 /*
- * Reports of overrun stacks where there is more than one loop.
+ * Reports of stack overflows with more than one loop.
  *
- * The handler belongs to the process, the loops it looks at to the thread. Each
- * case runs in a child process, which ends by the signal.
+ * The handler belongs to the process, and the loops that it inspects belong to
+ * the thread. Each case runs in a child process, which is ended by the signal.
  */
 #include "tests/contract/fail_calls.h"
 #include "tests/tasks/overrun.h"
@@ -95,7 +95,7 @@ UNIT(overflow_loops, each_thread_has_its_own_loops)
 
 static void *end_elsewhere(void *arg)
 {
-    stack_t before; /* a sanitizer may have put one there */
+    stack_t before; /* a sanitizer may have installed one */
     stack_t after;
     expect_eq(sigaltstack(NULL, &before), 0);
     expect_eq(weir_loop_free(new_loop(-1)), 0);
@@ -122,19 +122,19 @@ UNIT(overflow_loops, a_thread_that_ends_takes_nothing_from_the_others)
 
 /* ---- where the calls are refused ---- */
 
-/* How many of the two signals have their default action. */
+/* Returns how many of the two signals have their default action. */
 static int count_defaults(void)
 {
     struct sigaction segv;
     struct sigaction bus;
     if (sigaction(SIGSEGV, NULL, &segv) != 0 ||
         sigaction(SIGBUS, NULL, &bus) != 0) {
-        return 1; /* this one cannot be read any more, nor set */
+        return 1; /* the action can be neither read nor set */
     }
     return (segv.sa_handler == SIG_DFL) + (bus.sa_handler == SIG_DFL);
 }
 
-/* Reports what a call says, and what is left of it. */
+/* Reports the result of a call, and what it has left. */
 static void ask_and_tell(void)
 {
     weir_loop *loop = NULL;
@@ -168,7 +168,7 @@ UNIT(overflow_loops, a_refused_call_is_told_and_no_handler_is_left)
     expect_str_eq(ending.text, "EPERM 1");
     ending = in_child(ask_without_bus);
     expect_str_eq(ending.text, "EPERM 1");
-#ifndef __SANITIZE_ADDRESS__ /* it makes that call itself */
+#ifndef __SANITIZE_ADDRESS__ /* the sanitizer makes that call itself */
     ending = in_child(ask_without_alternate_stacks);
     expect_str_eq(ending.text, "EPERM 2");
 #else

@@ -1,9 +1,9 @@
 /*
- * A pair of transports in memory, as a test of a program's protocol uses it.
+ * An in-memory pair of transports, as used in a test of a program's protocol.
  *
- * The first test is the example: a protocol and its peer, no port, no
- * descriptor. All that a pair has in common with other transports is in the
- * suites that run over each kind; the others here are what it has alone.
+ * The first test is an example: a protocol and its peer, without port or
+ * descriptor. Other suites run over each kind of transport, including pairs;
+ * the tests here are only about pairs.
  */
 #include "tests/contract/harness.h"
 
@@ -12,7 +12,7 @@
 
 /* ---- a protocol that is tested ---- */
 
-/* Answers each line with the number of its bytes. */
+/* Answers each line with its length in bytes. */
 static int count_line(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     char answer[16];
@@ -39,11 +39,11 @@ static CALLBACKS(counter, STREAM, .data_received = count_line);
 
 struct end {
     weir_transport *t; /* a reference */
-    char notes[256];   /* "made data eof lost" */
+    char notes[256];   /* such as "made data eof lost" */
     char text[256];    /* received */
     int lost_err;
     size_t received;
-    bool keeps; /* answers an end of the stream by going on */
+    bool keeps; /* eof_received keeps the connection open */
     bool stays_paused;
 };
 
@@ -379,7 +379,7 @@ UNIT(pair, much_is_taken_in_several_turns)
     weir_transport_unref(ends[1].t);
 }
 
-/* The bytes that an end has to send, while its peer takes none, stop it. */
+/* Bytes to be sent, which the peer does not accept, stop the echo. */
 static int echo_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {

@@ -1,8 +1,8 @@
 /*
- * TLS on both ends of a pair in memory.
+ * TLS on both ends of an in-memory pair of transports.
  *
- * Both sides are in one loop, so that every order of their steps is one that
- * the test chose.
+ * Both sides are on one loop, so the test determines the order of their steps,
+ * and no step waits for a socket.
  */
 #include "tests/contract/starting_rig.h"
 
@@ -10,7 +10,7 @@
 #include <weir/start_tls.h>
 
 struct tls_end {
-    weir_transport *t; /* a reference: TLS */
+    weir_transport *t; /* a reference to the TLS transport */
     char text[64];
     int done_err;
     bool is_done;

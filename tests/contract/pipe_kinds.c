@@ -1,8 +1,8 @@
 /*
- * Pipes over every type of file: which of them are taken and which refused.
+ * Pipes over every type of file: which types are accepted and which refused.
  *
- * A descriptor is the library's from the call on, whatever is returned. The
- * flags of the file behind it stay as they are, for all that share it.
+ * The library owns a descriptor from the call on, whatever the call returns.
+ * The flags of the open file do not change for others that share it.
  */
 #include "tests/contract/maker.h"
 
@@ -158,7 +158,8 @@ MAKER(pipe_kinds, r1__done_comes_after_connection_made_and_from_the_loop, m)
 
 /* ---- the flags of a shared file ---- */
 
-/* One end of a file whose flags a second descriptor looks at. */
+/* Makes a pipe of one end of a file whose flags a second descriptor observes.
+ */
 static void expect_same_flags(struct maker *m, int fd, int peer, bool reads)
 {
     const int other = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -258,7 +259,7 @@ MAKER(pipe_kinds, a_full_device_is_told, m)
     maker_expect_lost(m, -ENOSPC);
 }
 
-/* Reads all that is there; returns the number of bytes. */
+/* Reads all available bytes. Returns their number. */
 static size_t take(int fd)
 {
     static char bytes[64 << 10];
@@ -291,7 +292,7 @@ MAKER(pipe_kinds, a_socket_whose_peer_sends_no_more_takes_everything, m)
     maker_expect_lost(m, 0);
 }
 
-/* Each turn may bring a credit at most, and other work goes on. */
+/* Each iteration receives at most one window, and other work continues. */
 MAKER(pipe_kinds, a_device_that_floods_leaves_others_their_turns, m)
 {
     expect_eq(read_pipe(m, open("/dev/zero", O_RDONLY | O_CLOEXEC)), 0);
@@ -323,7 +324,8 @@ MAKER(pipe_kinds, complaint_82__regular_files_are_read_and_written, m)
 
     m->lost = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    cr_assert(lseek(fd, 1000, SEEK_SET) == 1000); /* read from where it is */
+    cr_assert(lseek(fd, 1000, SEEK_SET) ==
+              1000); /* reading starts at the current offset */
     expect_eq(read_pipe(m, fd), 0);
     maker_expect_lost(m, 0);
     expect_eq(m->received, sizeof(bytes) - 1000);
@@ -360,7 +362,7 @@ static bool workers_splice(const struct maker *m)
     return !strstr(features, "async_retry      6.3   yes");
 }
 
-/* The ends of a FIFO that was opened by its name, to read and to write. */
+/* Returns the two ends of a FIFO that was opened by name. */
 static void open_fifo(int ret_fds[2])
 {
     char path[64];
@@ -400,7 +402,7 @@ MAKER(pipe_kinds, a_write_that_the_stage_refuses_is_told, m)
     open_fifo(fds);
     expect_eq(write_pipe(m, fds[1]), 0);
     maker_run(m, maker_is_done);
-    close(stage); /* the number of its end to read from */
+    close(stage); /* the number of its reading end */
     const int stage_write = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, stage + 1);
     close(stage_write);
     expect_eq(weir_transport_write(m->t, "abc", 3), 0);
@@ -435,8 +437,8 @@ MAKER(pipe_kinds, without_descriptors_for_the_stage_the_end_says_so, m)
     close(fds[1]);
 }
 
-/* Making a pipe takes no descriptor, so that a process that has no more can;
- * but where worker threads have to splice, it takes two. */
+/* Creating a pipe needs no descriptor, so it works in a process that has none
+ * left; but if workers have to splice, it needs two. */
 MAKER(pipe_kinds, no_other_descriptor_is_needed, m)
 {
     struct rlimit limit;

@@ -1,8 +1,8 @@
 /*
- * Read pipes: what they promise.
+ * Promises of read pipes.
  *
- * Each test runs over a pipe, a FIFO that was opened by its name, which worker
- * threads of the kernel read, and a socket.
+ * Each test runs over a pipe, a FIFO opened by name, which kernel workers read,
+ * and a socket.
  */
 #define PAIRS_NEED RIG_RECEIVES | RIG_IS_PIPE
 #include "tests/contract/scenes.h"
@@ -116,7 +116,7 @@ SCENE(pipe_read, leases_outlive_the_connection, "receives pipe wide",
 
 /* ---- time-outs ---- */
 
-/* The time of the turn, which its time-out counts from. */
+/* Records the time of the iteration, from which its time limit counts. */
 static void note_time(struct rig *rig)
 {
     rig->bytes = weir_loop_get_time(rig->loop);
@@ -173,7 +173,7 @@ static CALLBACKS(buffered, BUFFERED, .connection_made = made,
                  .connection_lost = lost, .get_buffer = get_buffer,
                  .buffer_updated = buffer_updated);
 
-/* True where worker threads of the kernel read, and bytes are copied. */
+/* Returns true if kernel workers read, so that bytes are copied. */
 static bool is_read_by_worker(const struct rig *rig)
 {
     char features[4096];

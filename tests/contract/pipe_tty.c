@@ -1,9 +1,9 @@
 /*
  * Pipes over terminals: a pseudo-terminal whose slave, or master, is the pipe.
  *
- * A terminal has neither a read nor a write that does not wait, so worker
- * threads of the kernel make them. What counts is that they hold up neither the
- * loop nor its end, and that the terminal stays as it was for others.
+ * Terminals have no non-blocking read or write, so kernel workers make these
+ * calls. They must delay neither the loop nor its end, and the terminal's
+ * settings must not change for others.
  */
 #include "tests/contract/maker.h"
 
@@ -80,8 +80,8 @@ MAKER(pipe_tty, complaint_77__the_flags_of_a_terminal_stay_as_they_are, m)
     close(master);
 }
 
-/* Bytes that another process takes first leave a read that waits in a worker:
- * neither the loop nor its end waits for that one. */
+/* Another process takes the bytes first, so a read blocks in a worker: neither
+ * the loop nor its end waits for it. */
 MAKER(pipe_tty, bytes_that_another_reader_takes_hold_up_nothing, m)
 {
     int master;
@@ -94,7 +94,7 @@ MAKER(pipe_tty, bytes_that_another_reader_takes_hold_up_nothing, m)
     for (int i = 0; i < 2000; i++) {
         struct pollfd pollfd = {.fd = other, .events = POLLIN};
         expect_eq(write(master, "x", 1), 1);
-        if (i % 2) { /* the poll has seen the byte by now */
+        if (i % 2) { /* by now the poll has seen the byte */
             maker_run_for(m, 0);
         }
         if (poll(&pollfd, 1, 0) == 1) {
@@ -120,7 +120,7 @@ MAKER(pipe_tty, a_write_that_the_terminal_stops_is_ended_by_an_abort, m)
     make(m, slave, false);
     memset(bytes, 'x', sizeof(bytes));
     expect_eq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);
-    maker_run_for(m, 50 * MS); /* nobody reads: it is full */
+    maker_run_for(m, 50 * MS); /* nothing reads, so it is full */
     expect_gt(weir_transport_get_write_buffer_size(m->t), 0);
     expect_eq(m->lost, 0);
     weir_transport_abort(m->t);
@@ -172,7 +172,7 @@ MAKER(pipe_tty, a_write_that_fits_arrives_and_a_close_waits_for_it, m)
     close(master);
 }
 
-/* A file that is appended to cannot be spliced. */
+/* A file opened for appending cannot be spliced to. */
 MAKER(pipe_tty, a_terminal_that_was_opened_to_append_is_written_to, m)
 {
     char got[8];
@@ -209,8 +209,8 @@ MAKER(pipe_tty, a_hang_up_ends_both_directions, m)
     maker_expect_lost(m, 0);
 }
 
-/* The master of a pseudo-terminal is told by the kernel with an error that no
- * slave is open any more. */
+/* The kernel reports an error to the master of a pseudo-terminal when no slave
+ * is open any more. */
 MAKER(pipe_tty, the_end_of_the_slave_is_an_error_of_the_master, m)
 {
     int master;
@@ -262,7 +262,7 @@ static void terminal_file_done(void *arg, weir_transport *t, int err,
     file->sent = sent;
 }
 
-/* Reads what the terminal has, as the one behind it. */
+/* Reads the terminal's output, from its master. */
 static size_t read_master(struct maker *m, int master, uint8_t *buf, size_t len)
 {
     const ssize_t got = read(master, buf, len);
@@ -299,11 +299,12 @@ MAKER(pipe_tty, a_file_arrives_whole_and_another_as_far_as_it_is_counted, m)
     expect_eq(file.sent, SIZE);
     cr_assert(memcmp(sent, got, SIZE) == 0);
 
-    /* The terminal is full: the count is that of the bytes that come out. */
+    /* The terminal is full: the count must match the bytes that come out. */
     struct pollfd pollfd = {.fd = master, .events = POLLIN};
     expect_ok(
         weir_transport_sendfile(m->t, fd, 0, SIZE, terminal_file_done, &file));
-    while (poll(&pollfd, 1, 0) == 0) { /* until a worker has written some */
+    while (poll(&pollfd, 1, 0) ==
+           0) { /* until a worker has written some bytes */
         maker_run_for(m, MS);
     }
     maker_run_for(m, 20 * MS);

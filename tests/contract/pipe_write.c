@@ -1,5 +1,5 @@
 /*
- * Write pipes: what they promise beyond the suites of all that sends.
+ * Promises of write pipes, beyond the suites for all kinds that send.
  *
  * SIGPIPE has its default action in these programs: a write that raised it
  * would end the test.
@@ -36,8 +36,8 @@ static void tick(void *arg)
     }
 }
 
-/* The turn that writes is the timer's. Pipes are left out: where a worker of
- * the kernel writes them its completion is another one. */
+/* The timer's iteration writes. Pipes are excluded: if a kernel worker writes,
+ * the completion comes in another iteration. */
 PAIRS(pipe_write, a_write_with_room_takes_no_turn_of_its_own, rig)
 {
     if (strcmp(rig_name(), "write socket") != 0) {
@@ -59,7 +59,7 @@ SCENE(pipe_write, complaint_14__a_reader_that_goes_while_bytes_wait_is_an_error,
 SCENE(pipe_write, a_reader_that_goes_while_a_close_writes_is_an_error,
       "sends pipe", "clog; close; turn 3; leave; lost EPIPE CLOSED")
 
-/* Between two turns the watch would notice the end before the write. */
+/* Between two iterations the watch would notice the end before the write. */
 static void close_and_write(void *arg)
 {
     struct rig *rig = arg;
@@ -70,7 +70,7 @@ static void close_and_write(void *arg)
 
 static void write_to_no_reader(struct rig *rig)
 {
-    signal(SIGPIPE, SIG_DFL); /* whatever the test was started with */
+    signal(SIGPIPE, SIG_DFL); /* whatever the test program inherited */
     expect_eq(weir_loop_call_soon(rig->loop, close_and_write, rig, NULL), 0);
     rig_wait_lost(rig);
 }
@@ -163,11 +163,11 @@ PAIRS(pipe_write, a_reader_that_goes_on_taking_is_none, rig,
       .connection = {.timeouts = {.write_stall_ns = 700 * RIG_MS}})
 {
     expect_eq(rig_write(rig, 1 << 20), 0);
-    for (int i = 0; i < 16; i++) { /* longer in all than the time-out */
+    for (int i = 0; i < 16; i++) { /* longer in total than the time limit */
         const uint64_t since_ns = rig_now_ns();
         rig_turn_for(rig, 50 * RIG_MS);
         if (rig_now_ns() - since_ns > 300 * RIG_MS) {
-            return; /* the machine pauses for as long as a stall */
+            return; /* the machine may pause for as long as a stall */
         }
         rig_peer_read(rig, 16384);
     }

@@ -1,8 +1,8 @@
 /*
- * A directory of a test's own.
+ * A directory of a test.
  *
- * It lies in the directory for temporary files; a longer name than fits into a
- * Unix address is not used.
+ * It is in the directory for temporary files. A path too long for a Unix
+ * address is not used.
  */
 #include "tests/contract/place.h"
 

@@ -1,7 +1,9 @@
 /*
- * The engine on epoll while there is no memory: what waits for some does not
- * hold up the rest, a full queue costs its oldest entry alone, and everything
- * ends when told. And its events that are kept for a later enter.
+ * The epoll engine without memory: operations that wait for memory do not delay
+ * others, a full queue costs only its oldest entry, and everything can be
+ * stopped.
+ *
+ * Also events that are kept for a later enter.
  */
 #define UNIT_RUN   with_ring
 #define UNIT_TAKES void
@@ -16,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Enough operations for any memory that is left over. */
+/* More operations than any remaining memory allows. */
 enum { ENTRIES = 64, OPS_MAX = 4000, TURNS_MAX = 60000 };
 
 struct poller {
@@ -29,8 +31,8 @@ static struct test_allocator memory;
 static struct wr_uring uring;
 static struct poller pollers[OPS_MAX];
 static int poller_count;
-static int never[2]; /* a socket that nothing comes to */
-static int ready[2]; /* one that a byte comes to, sent to its other end */
+static int never[2]; /* a socket that receives nothing */
+static int ready[2]; /* a socket that receives a byte sent to its other end */
 
 static void completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
@@ -100,13 +102,13 @@ static void run_out(void)
     memory.fail_after = true;
 }
 
-/* Begins what can begin, and waits for nothing. */
+/* Submits without waiting. */
 static void submit(void)
 {
     expect_eq(wr_uring_enter(&uring, 0, 0), 0);
 }
 
-/* Adds operations that nothing ends, until this many wait for memory. */
+/* Adds operations that never complete, until this many wait for memory. */
 static void wait_for_memory(uint32_t count)
 {
     for (submit(); wr_ring_unsubmitted(uring.ring) < count; submit()) {
@@ -199,7 +201,7 @@ UNIT(poll_memory, with_memory_again_all_begin)
 static struct poller sends[OPS_MAX];
 static int send_count;
 
-/* Sends a byte, which needs a place for its completion and nothing else; false:
+/* Sends a byte, which only needs a slot for its completion. Returns false if
  * there is none. */
 static bool sends_one(void)
 {
@@ -214,7 +216,7 @@ static bool sends_one(void)
     return wr_ring_unsubmitted(uring.ring) == before;
 }
 
-/* A cancel that succeeds has no completion, and needs no place. */
+/* A successful cancel has no completion and needs no slot. */
 UNIT(poll_memory, a_cancel_takes_the_last_place_for_what_it_ends)
 {
     int places = 0;
@@ -227,7 +229,7 @@ UNIT(poll_memory, a_cancel_takes_the_last_place_for_what_it_ends)
     }
     wr_uring_dispatch(&uring, UINT32_MAX);
     submit();
-    for (int i = 0; i < places - 2; i++) { /* besides the one that waited */
+    for (int i = 0; i < places - 2; i++) { /* except for the waiting one */
         cr_assert(sends_one());
     }
 
@@ -254,7 +256,7 @@ enum { RECEIVERS = 3 };
 static int ends[RECEIVERS][2];
 static uint8_t received[RECEIVERS];
 
-/* A socket that is received from, as those of weir are. */
+/* A receiving socket, like those of weir. */
 static struct poller *receive(int number)
 {
     struct poller *receiver = &pollers[poller_count++];
@@ -267,9 +269,8 @@ static struct poller *receive(int number)
     return receiver;
 }
 
-/* Bytes come to all receivers, and to the poll, the last. The ring has no
- * buffers: each enter handles an event of one receiver, and keeps the others.
- */
+/* Bytes arrive at all receivers, and at the poll last. The ring has no buffers:
+ * each enter handles an event of one receiver and keeps the others. */
 static const struct wr_ep_interest *keep_events(struct poller **receivers,
                                                 const struct poller **poller)
 {

@@ -1,9 +1,9 @@
 /*
- * Posts that are taken back: weir_loop_cancel_posted().
+ * Posts that are revoked with weir_loop_cancel_posted().
  *
- * A post either runs or its dropped function is called, here too; a storm of
- * threads that post while the loop takes back counts that each has had one of
- * both.
+ * Each post either runs or its dropped function is called, even here. A storm
+ * of threads that post while the loop revokes counts that exactly one of both
+ * happens to each.
  */
 #include "tests/contract/executor_rig.h"
 
@@ -97,7 +97,7 @@ UNIT(post_cancel, all_posts_of_the_function_and_its_argument_are_taken_back)
     one_turn();
     one_turn();
 
-    expect_letter(0, 1, 2); /* the one without a function is not told */
+    expect_letter(0, 1, 2); /* no call for the one without a function */
     expect_letter(1, 1, 0);
     close_loop();
 }
@@ -113,7 +113,7 @@ static void soon_letter(void *arg)
     run_letter(arg);
 }
 
-/* Posts and a call_soon of the own thread, and one of the posts taken back. */
+/* Posts and a call_soon of the loop's thread, and one revoked post. */
 static void mix_letters(void *arg)
 {
     expect_eq(post(run_letter, 0), 0);

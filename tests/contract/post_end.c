@@ -1,8 +1,10 @@
 /*
- * The end of a post that was accepted: it runs, or its dropped function is
- * called, and never both. And the limit: which posts are refused, and how a
- * thread waits for room. Threads wait for real: each other round the test goes
- * on once the thread waits, and in between without a look at it.
+ * The end of an accepted post: it runs or its dropped function is called, never
+ * both.
+ *
+ * Also the limit: which posts are refused, and how a thread waits for space.
+ * Real threads wait: in every second round the test continues once the thread
+ * waits, in the others without checking.
  */
 #include "tests/contract/asleep.h"
 #include "tests/contract/executor_rig.h"
@@ -81,7 +83,7 @@ UNIT(post_end, posts_that_did_not_run_before_the_loop_was_freed_are_dropped)
     for (int i = 0; i < BACKLOG; i++) {
         expect_eq(post_letter(i), 0);
     }
-    one_turn(); /* takes all of them and runs some */
+    one_turn(); /* accepts all of them and runs some */
     one_turn();
 
     close_both();
@@ -151,7 +153,7 @@ UNIT(post_end, a_forked_child_cannot_post_to_its_parents_loop)
     const pid_t child = fork();
     expect_geq(child, 0);
     if (child == 0) {
-        /* A failed assertion of the child is not reported: compare here. */
+        /* A failed assertion in the child is not reported, so compare here. */
         const bool good =
             post_letter(0) == -ECHILD &&
             weir_mailbox_call_soon_wait(mailbox, run_letter, &letters[0], NULL,

@@ -1,15 +1,18 @@
 /*
- * Several threads post and start tasks at once, beside tasks that keep the
- * executor busy. Each accepted post has a ticket that must come back exactly
- * once. WEIR_TEST_SEED repeats a run as far as threads do; WEIR_STORM_ROUNDS
- * makes it longer. Run under the address and the thread sanitizer.
+ * Several threads post and start tasks at once, next to tasks that keep the
+ * executor busy.
+ *
+ * Each accepted post has a ticket that must return exactly once. WEIR_TEST_SEED
+ * repeats a run as far as threads are repeatable; WEIR_STORM_ROUNDS makes it
+ * longer. Run it with the address and thread sanitizers.
  */
 #include "tests/contract/executor_rig.h"
 #include "tests/unit/random.h"
 
 enum { POSTERS = 4, POSTS = 4000, JOB_TASKS = 1500, WORKERS = 3 };
 
-/* The loop's, but for what the poster writes before it posts. */
+/* Belongs to the loop, except for the fields that the poster sets before it
+ * posts. */
 struct ticket {
     int number;
     int ran_count;
@@ -20,13 +23,13 @@ struct poster {
     pthread_t thread;
     weir_mailbox *mailbox;
     struct unit_random random;
-    int accepted_count; /* the thread's, until it is joined */
-    int next;           /* the loop's: posts run in their order */
+    int accepted_count; /* used by the thread until it is joined */
+    int next;           /* used by the loop: posts run in order */
     struct ticket tickets[POSTS];
 };
 
 static struct poster posters[POSTERS];
-static int posting_count; /* posters that have not said that they are done */
+static int posting_count; /* threads that have not reported their end */
 
 static uint64_t rounds(void)
 {
@@ -42,7 +45,7 @@ static void run_ticket(void *arg)
     ticket->from->next = ticket->number + 1;
 }
 
-/* A task starts after the posts that were made ready with it. */
+/* A task starts after the posts that became ready with it. */
 static int run_task_ticket(weir_loop *l, void *arg)
 {
     struct ticket *ticket = arg;
@@ -108,7 +111,7 @@ static int nothing_job(void *arg)
     return 0;
 }
 
-/* More of them than results that the executor handles in a turn. */
+/* More of them than results that the executor handles in an iteration. */
 static int keep_executor_busy(weir_loop *l, void *arg)
 {
     do {
@@ -163,7 +166,7 @@ UNIT(post_storm, every_post_and_task_of_other_threads_runs_once)
 
 /* ---- loops that are freed meanwhile ---- */
 
-/* Small enough that posters wait, too. */
+/* Small enough that posting threads must wait, too. */
 enum { STORM_LIMIT = 64 };
 
 struct shot {
@@ -175,7 +178,7 @@ struct shooter {
     pthread_t thread;
     weir_mailbox *mailbox;
     struct unit_random random;
-    int accepted_count; /* the thread's, until it is joined */
+    int accepted_count; /* used by the thread until it is joined */
     struct shot shots[POSTS];
 };
 
@@ -202,7 +205,7 @@ static int shoot(struct shooter *self, struct shot *shot)
                                        unit_random_below(&self->random, MS));
 }
 
-/* Until the loop has gone. */
+/* Posts until the loop is gone. */
 static void *shoot_all(void *arg)
 {
     struct shooter *self = arg;
@@ -239,7 +242,7 @@ static void free_under_fire(struct unit_random *random)
 {
     const struct weir_loop_options options = {.size = sizeof(options),
                                               .post_limit = STORM_LIMIT};
-    posting_count = 1; /* for ever: the executor is kept busy */
+    posting_count = 1; /* forever: the executor is kept busy */
     open_loop(&options);
     for (int i = 0; i < POSTERS; i++) {
         shooters[i] = (struct shooter){.mailbox = weir_loop_get_mailbox(loop)};

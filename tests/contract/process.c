@@ -1,8 +1,9 @@
 /*
- * Processes in tasks, with real children.
+ * Processes in tasks, with real children: bash, cat, tee and sleep, which know
+ * nothing of weir.
  *
- * bash, cat, tee and sleep are at the other end; none of them knows of weir.
- * What a test gives up may end after its body, but before the loop does.
+ * Operations that a test cancels may end after its body, but before the loop
+ * does.
  */
 #include "tests/contract/child_rig.h"
 
@@ -24,7 +25,7 @@ static struct weir_process_options all_pipes(void)
     };
 }
 
-/* A process that must start. */
+/* Starts a process, which must succeed. */
 static weir_process *start(const char *command,
                            const struct weir_process_options *options)
 {
@@ -51,7 +52,7 @@ static int wait_for(weir_process *process)
     return code;
 }
 
-/* True when the process is no more, zombies included. */
+/* Returns true if the process is gone, even as a zombie. */
 static bool is_gone(pid_t pid)
 {
     return kill(pid, 0) < 0 && errno == ESRCH;
@@ -148,7 +149,7 @@ TASK(process, complaint_71__wait_does_not_wait_for_grandchildren)
     expect_gt(weir_reader_readline(weir_process_get_stdout(process), line,
                                    sizeof(line)),
               0);
-    weir_process_free(process); /* does not wait for it either */
+    weir_process_free(process); /* does not wait for it */
     cr_assert_gt(atoi(line), 1);
     expect_eq(kill(atoi(line), SIGKILL), 0);
 }
@@ -200,7 +201,7 @@ TASK(process, may_be_freed_while_a_task_waits_for_it)
 
     expect_eq(weir_reader_readline(weir_process_get_stdout(process), line,
                                    sizeof(line)),
-              1); /* the trap is set */
+              1); /* the trap is installed */
     expect_eq(weir_task_spawn(loop, wait_in_a_task, process, NULL, &task), 0);
     expect_eq(weir_yield(loop), 0);
     weir_process_free(process);
@@ -252,7 +253,7 @@ TASK(process, complaint_72__communicate_keeps_its_output_when_cancelled)
     struct weir_timeout timeout;
     int code;
 
-    do { /* until the child has said something */
+    do { /* until the child has written something */
         expect_eq(weir_timeout_begin(loop, &timeout, 40 * MS), 0);
         expect_eq(
             weir_timeout_end(&timeout, weir_process_communicate(process, "in\n",
@@ -271,7 +272,7 @@ TASK(process, complaint_72__communicate_keeps_its_output_when_cancelled)
     weir_process_free(process);
 }
 
-/* Cancelled at every turn, until it is through. */
+/* Cancelled in every iteration, until it completes. */
 TASK(process, communicate_that_is_cancelled_often_loses_no_byte)
 {
     enum { LEN = 4 * MIB };
@@ -523,7 +524,7 @@ static int start_and_be_cancelled(weir_loop *on, void *arg)
 
     int err = weir_create_subprocess_exec(on, argv, &options, &process);
     cr_assert_null(process);
-    child_expect_none(); /* none was made */
+    child_expect_none(); /* no child was made */
     return err;
 }
 
@@ -534,7 +535,7 @@ TASK(process, complaint_74__a_start_that_is_cancelled_kills_the_child)
         int result;
         expect_ok(
             weir_task_spawn(loop, start_and_be_cancelled, NULL, NULL, &task));
-        /* It runs before this task goes on, and lets others run. */
+        /* It runs before this task continues, and lets others run. */
         expect_eq(weir_yield(loop), 0);
         weir_task_cancel(task);
         expect_eq(weir_task_join(task, &result), 0);
@@ -621,8 +622,8 @@ static void continue_child(void *arg)
     expect_eq(kill(weir_process_get_pid((weir_process *)arg), SIGCONT), 0);
 }
 
-/* Writes until the pipe takes no more and the queue holds @limit_bytes, and
- * says how much that was. */
+/* Writes until the pipe accepts no more and the queue holds @limit_bytes.
+ * Returns how much that was. */
 static size_t fill(weir_writer *in, const char *bytes, size_t limit_bytes)
 {
     size_t written = 0;

@@ -1,7 +1,9 @@
 /*
- * The signals of a program, with several main tasks on threads of their own
- * and the kernel choosing which thread gets the signal: each task is told.
- * Children that a task makes have what a program starts with.
+ * Signals of a program with several main tasks, each on its own thread, where
+ * the kernel chooses the thread that gets the signal: every task is notified.
+ *
+ * Children made by a task have the signal actions that the program started
+ * with.
  */
 #include "tests/contract/executor_rig.h"
 
@@ -14,7 +16,7 @@ struct runner {
     pthread_t thread;
     sem_t runs;
     int told_count; /* how often its task was cancelled */
-    int patience;   /* and how often it goes on all the same */
+    int patience;   /* number of cancellations that it ignores */
     int result;
 };
 
@@ -100,7 +102,7 @@ UNIT(program, a_thread_that_blocks_the_signal_is_told_all_the_same)
 
 UNIT(program, a_second_signal_ends_the_run_of_every_thread)
 {
-    start_runners(1); /* the end of the loop is the second that it hears of */
+    start_runners(1); /* the end of the loop is its second cancellation */
 
     expect_eq(kill(getpid(), SIGINT), 0);
     expect_eq(kill(getpid(), SIGTERM), 0);
@@ -146,7 +148,8 @@ static void *run_and_end(void *arg)
     return arg;
 }
 
-/* One that stays: else a signal that comes between two runs ends the test. */
+/* The task of a run that lasts; without it a signal between two of the other
+ * runs would end the test. */
 static int raise_many(weir_loop *l, void *arg)
 {
     for (int i = 0; i < 2000; i++) {
@@ -180,7 +183,7 @@ static int raise_here(weir_loop *l, void *arg)
     return weir_sleep(l, FAILSAFE_S * 1000 * MS);
 }
 
-/* True when bytes were written there since it was filled. */
+/* Returns true if no bytes were written there since it was filled. */
 static bool is_untouched(const uint8_t *memory, size_t size, uint8_t filled)
 {
     for (size_t i = 0; i < size; i++) {
@@ -264,7 +267,7 @@ static int run_in_child(weir_loop *l, void *arg)
     const pid_t child = fork();
     expect_geq(child, 0);
     if (child == 0) {
-        /* A failed assertion of the child is not reported: compare here. */
+        /* A failed assertion in the child is not reported, so compare here. */
         const int result = weir_run(NULL, raise_and_wait, NULL);
         _exit(result == -ECANCELED ? 0 : -result & 255);
     }
@@ -285,7 +288,8 @@ static pthread_t allocating;
 static sem_t allocating_over;
 static sem_t raising_over;
 
-/* fork() waits until no thread is inside malloc(): sizes that take its lock. */
+/* fork() waits until no thread is inside malloc(): uses sizes that take its
+ * lock. */
 static void *allocate_until_over(void *arg)
 {
     while (sem_trywait(&allocating_over) < 0) {

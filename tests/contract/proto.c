@@ -1,9 +1,8 @@
 /*
- * The protocol of stream sockets: TCP, or Multipath TCP where the kernel has
- * it.
+ * The protocol of stream sockets: TCP, or Multipath TCP if the kernel has it.
  *
- * The other end is a plain blocking socket. Tests of MPTCP are skipped where
- * such sockets cannot be made.
+ * The other end is a plain blocking socket. Tests of MPTCP are skipped if such
+ * sockets cannot be made.
  */
 #include "tests/contract/maker.h"
 
@@ -34,7 +33,7 @@ static int listen_as(int proto, struct weir_address *ret)
     return fd;
 }
 
-/* Bytes go to the transport, and back. */
+/* Expects that bytes go to the transport and back. */
 static void expect_echo(struct maker *m, int peer)
 {
     char answer[8] = "";
@@ -58,7 +57,7 @@ static int get_listener_proto(const struct maker *m)
                       SO_PROTOCOL);
 }
 
-/* Serves, is called by a client of @client, and returns the protocol of the
+/* Serves with @server and connects with @client. Returns the protocol of the
  * accepted connection. */
 static int serve_as(struct maker *m, int server, int client)
 {
@@ -77,7 +76,8 @@ static int serve_as(struct maker *m, int server, int client)
     return proto;
 }
 
-/* Connects to a server of @server, and returns the protocol of the socket. */
+/* Connects with @client to a server with @server. Returns the protocol of the
+ * socket. */
 static int connect_as(struct maker *m, int client, int server)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
@@ -124,7 +124,7 @@ MAKER(proto, a_connection_by_MPTCP_reaches_a_server_of_TCP, m)
     expect_eq(connect_as(m, IPPROTO_MPTCP, IPPROTO_TCP), IPPROTO_MPTCP);
 }
 
-/* A network of its own, in which it can be switched off. */
+/* Enters a network of its own, in which MPTCP can be switched off. */
 static void switch_mptcp_off(void)
 {
     close(make_socket(IPPROTO_MPTCP)); /* skips */

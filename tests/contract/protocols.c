@@ -1,10 +1,10 @@
 /*
  * Switching the protocol in mid-stream: rule R28.
  *
- * The new protocol has the next callback on. No byte is lost on the way,
- * whatever kinds the two are, and wherever the bytes were: in the pool, kept
- * while paused, or in memory of a buffered protocol that the kernel was
- * receiving into.
+ * The new protocol gets the next callback. No byte is lost, whatever the kinds
+ * of both protocols are, and wherever the bytes are: in the pool, kept while
+ * paused, or in a buffered protocol's memory into which the kernel was
+ * receiving.
  */
 #define PAIRS_NEED RIG_RECEIVES
 #include "tests/contract/buffered_rig.h"
@@ -152,7 +152,7 @@ static void second_lost(void *user, weir_transport *t, int err)
 {
     struct second *second = user;
     note(user, "lost ");
-    second->rig->lost_count++; /* what the rig waits for */
+    second->rig->lost_count++; /* the rig waits for this */
     second->rig->lost_err = err;
 }
 
@@ -188,7 +188,7 @@ PAIRS(protocols, r28__all_further_callbacks_go_to_the_new_protocol, rig,
     struct second second = {.rig = rig};
     const struct weir_protocol_binding binding = {&second_protocol, &second};
     rig_receive(rig, 10);
-    rig_clog(rig); /* the old protocol is told to pause */
+    rig_clog(rig); /* the old protocol's pause_writing is called */
 
     expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), 0);
     second.received = 10;
@@ -219,7 +219,7 @@ static int hand_over(struct rig *rig, const struct weir_buf *buf)
     to_second = (struct second){.rig = rig, .received = 3};
     rig->count = (int)buf->len;
     expect_eq(weir_transport_set_protocol(rig->t, &binding, rest, 2), 0);
-    expect_eq(to_second.received, 3); /* from the loop, not from here */
+    expect_eq(to_second.received, 3); /* called by the loop, not from here */
     return 0;
 }
 
@@ -242,7 +242,7 @@ PAIRS(protocols, r28__initial_buffers_come_before_the_end_of_stream, rig,
       .hooks = {.data_received = hand_over})
 {
     to_second.received = 0;
-    rig_peer_send(rig, 1000); /* no turn between these */
+    rig_peer_send(rig, 1000); /* no iteration between these */
     rig_peer_shutdown(rig);
 
     rig_wait_lost(rig);
@@ -338,10 +338,11 @@ static int note_bytes(void *user, weir_transport *t, const struct weir_buf *buf)
     return 0;
 }
 
-static struct weir_protocol noting; /* the recorder's, but for its bytes */
+static struct weir_protocol
+    noting; /* the recorder's table, except for its bytes */
 
-/* Keeps the first bytes; the others go to a buffered protocol, 4 at a time,
- * which hands on after the first 4, with the first bytes in two pieces. */
+/* Keeps the first bytes. The others go to a buffered protocol, 4 at a time,
+ * which hands over after the first 4, with the first bytes in two pieces. */
 static int keep_then_hand_over(struct rig *rig, const struct weir_buf *buf)
 {
     const struct weir_protocol_binding binding = {&noting, rig};

@@ -2,13 +2,13 @@
  * Every public call inside every callback, over every kind of connection.
  *
  * Every function of the headers that takes a transport is called at every
- * moment of a connection's life. None ends the process, each returns what its
- * header lists, and the connection comes to its end as it does without the
- * call. public_calls.py makes the calls, and says how results are judged. A
- * random walk makes several calls, at all the moments of a connection.
+ * moment of a connection's life. None aborts the process, each returns what its
+ * header lists, and the connection ends as it does without the call.
+ * public_calls.py generates the calls and documents how results are checked. A
+ * random walk makes several calls, at all moments of a connection.
  *
  * WEIR_PUBLIC_TELLS prints each call before it is made. WEIR_TEST_SEED is the
- * seed of the first walk, and WEIR_PUBLIC_WALKS their number.
+ * seed of the first walk, and WEIR_PUBLIC_WALKS the number of walks.
  */
 #define UNIT_RUN public_run
 #include "tests/contract/public.h"
@@ -27,7 +27,7 @@ enum {
     CALL_COUNT = sizeof(public_calls) / sizeof(public_calls[0]),
 };
 
-/* A walk's choices. */
+/* Random choices of a walk. */
 static struct unit_random chance;
 
 static size_t below(size_t bound)
@@ -65,7 +65,8 @@ int64_t public_make_call(const struct public_call *call, weir_transport *t)
     return got;
 }
 
-/* Until one has had an effect, the rest is for the next scene. */
+/* Makes calls until one has an effect; the others are left for the next scene.
+ */
 static void public_make_calls(weir_transport *t)
 {
     size_t i = scene.next;
@@ -74,7 +75,7 @@ static void public_make_calls(weir_transport *t)
         const struct public_call *call = &public_calls[i++];
         if (call->suspends ? scene.moment == PUBLIC_AT_TASK
                            : scene.moment == PUBLIC_AT_WAITING) {
-            continue; /* who waits makes those calls that suspend */
+            continue; /* a waiting task makes the calls that suspend */
         }
         const int64_t got = public_make_call(call, t);
         if (call->is_number && !call->is_const && got >= 0) {
@@ -154,7 +155,8 @@ static bool public_is_over(void)
     return public_alive() == 0;
 }
 
-/* One turn on the way to the end. What is aborted may be below another. */
+/* One iteration before the end. An aborted transport may be below another one.
+ */
 static void public_end_turn(void)
 {
     for (size_t i = scene.known_count; i > 0; i--) {
@@ -187,7 +189,7 @@ static void public_end_scene(void)
     public_turns(3);
     scene.is_still = true;
     TURN_UNTIL(public_end_turn(), public_is_over());
-    if (scene.writer) { /* the loss is the program's to tell after a switch */
+    if (scene.writer) { /* after a switch the program has to report the loss */
         scene.stream.protocol->connection_lost(scene.stream.user,
                                                scene.known[0], 0);
         weir_writer_unref(scene.writer);
@@ -201,7 +203,7 @@ static void public_end_scene(void)
     public_make_spares();
 }
 
-/* The scenes of one moment, until all calls were made at it. */
+/* Plays the scenes of one moment, until all calls were made at it. */
 static void public_play(enum public_kind kind, enum public_moment moment)
 {
     size_t next = 0;

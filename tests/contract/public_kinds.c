@@ -1,8 +1,8 @@
 /*
  * Every public call inside every callback: the kinds of connections.
  *
- * A kind brings its subject about, which is adopted, and a peer: a sink, which
- * is weir's as well, or a plain descriptor.
+ * A kind makes its subject, which is adopted, and a peer: a sink that also
+ * belongs to weir, or a plain descriptor.
  */
 #include "tests/contract/public.h"
 
@@ -102,7 +102,7 @@ static void kinds_adopt(int fd, bool is_peer, weir_tls_context *context)
               0);
 }
 
-/* Both ends have TLS from the beginning. */
+/* Both ends have TLS from the start. */
 static bool kinds_has_tls(void)
 {
     return scene.kind == PUBLIC_KIND_TLS ||

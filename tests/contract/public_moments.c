@@ -1,8 +1,8 @@
 /*
  * Every public call inside every callback: which kind of connection has which
- * moment, and how it is brought about.
+ * moment, and what causes it.
  *
- * A moment comes from the peer, from a call on the subject, or from the loop.
+ * A moment is caused by the peer, by a call on the subject, or by the loop.
  */
 #include "tests/contract/public.h"
 
@@ -25,7 +25,8 @@
     (KIND(RELAYED) | KIND(STREAM) | KIND(BELOW_TLS) | KIND(CHILD_PIPE))
 #define OWN (STREAMS | PIPES | DATAGRAMS | KIND(CHILD))
 #define ALL (OWN | OF_OTHERS)
-/* By a maker; TLS within TLS begins on a connection that was made. */
+/* By connecting or accepting; TLS inside TLS starts on a connection that was
+ * made. */
 #define MADE (OWN & ~KIND(INNER_TLS))
 
 static const unsigned int moment_kinds[PUBLIC_MOMENT_COUNT] = {
@@ -124,7 +125,7 @@ static int moments_wait(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* The end of the scene ends what the task waits for. */
+/* The end of the scene ends the task's wait. */
 static void moments_spawn_waiting(void)
 {
     weir_task *task;
@@ -247,7 +248,7 @@ static void moments_send_fds(void)
     expect_eq(weir_transport_send_fds(scene.peer, "x", 1, &public.file, 1), 0);
 }
 
-/* The peer has gone, and the endpoint notices when it sends twice. */
+/* The peer is gone, and the endpoint notices it when it sends twice. */
 static void moments_break_datagram(void)
 {
     public_peer_leave();

@@ -1,8 +1,8 @@
 /*
  * Every public call inside every callback: the protocols.
  *
- * Each callback of a subject is a moment. The other ends are sinks, which take
- * everything and do nothing.
+ * Each callback of a subject is a moment. The other ends are sinks, which
+ * accept everything and do nothing.
  */
 #include "tests/contract/public.h"
 
@@ -251,7 +251,7 @@ weir_transport **public_find_sink(const weir_transport *t)
 
 static void sink_lost(void *user, weir_transport *t, int err)
 {
-    if (user) { /* a spare one, which the scene has taken */
+    if (user) { /* a spare one that the scene has used */
         return;
     }
     weir_transport **sink = public_find_sink(t);

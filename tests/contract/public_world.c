@@ -1,9 +1,9 @@
 /*
- * Every public call inside every callback: what all scenes of a test need, and
- * the arguments of the calls.
+ * Every public call inside every callback: the objects that all scenes of a
+ * test need, and the arguments of the calls.
  *
- * An argument is made anew for each call where the loop may take it, and is
- * given back at the end of the scene.
+ * An argument is made again for each call if the loop may take ownership of it,
+ * and is released at the end of the scene.
  */
 #include "tests/contract/public.h"
 
@@ -51,7 +51,7 @@ const char *public_text(void)
 static char complaints[COMPLAINTS][COMPLAINT_BYTES];
 static size_t complaint_count;
 
-/* Each is told once, with its first call. */
+/* Each complaint is printed once, with its first call. */
 void public_complain(const struct public_call *call, const char *what)
 {
     const int name_bytes = (int)strcspn(call->text, "(");
@@ -69,7 +69,7 @@ void public_complain(const struct public_call *call, const char *what)
     }
 }
 
-/* An assertion of the library is to name the call that has broken it. */
+/* A failed assertion of the library must name the call that caused it. */
 static void world_died(int signum)
 {
     const char *text = public_text();
@@ -228,7 +228,7 @@ void public_know(weir_transport *t)
 
 void public_begin(enum public_operation operation)
 {
-    scene.begun[operation]++; /* its done may be called inside the call */
+    scene.begun[operation]++; /* its done callback may run inside the call */
     if (operation == PUBLIC_START_TLS) {
         public.ret = NULL;
     }

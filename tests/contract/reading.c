@@ -1,9 +1,9 @@
 /*
  * Reading under the protocol's control: rules R27 and R30, leases, and the
- * limit of what a connection may hold.
+ * limit of bytes that a connection may hold.
  *
- * Pausing stops data_received at once; what arrives meanwhile is kept or left
- * in the kernel, and is delivered from the loop after resume, byte for byte.
+ * Pausing stops data_received at once. Bytes that arrive meanwhile are kept or
+ * stay in the kernel, and the loop delivers them after resume, byte for byte.
  */
 #include "tests/contract/scenes.h"
 #include "tests/unit/random.h"
@@ -23,7 +23,7 @@ SCENE(reading, r27__pausing_inside_data_received_stops_the_next,
       "receives wide", "receive 10; send 60000; run 10; received 10",
       "note received; resume; until received >+0; run 1; again received 60010",
       "@data pause")
-/* A receive is armed already. */
+/* A receive is already armed. */
 SCENE(reading, bytes_kept_while_paused_are_counted_and_bounded,
       "both plain wide",
       "pause; flood 1; held <=256K; charged held; received 0; resume; "
@@ -31,7 +31,7 @@ SCENE(reading, bytes_kept_while_paused_are_counted_and_bounded,
 SCENE(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel,
       "both plain wide", "pause; send 1000; until held >0; held 1000",
       "send 1000; run 1; again 4", "held 1000; resume; until received 6000")
-/* The clog keeps the connection for a while; TLS gives back from the loop. */
+/* The clog delays the connection's end; TLS releases bytes from the loop. */
 #define DROPPED                                                                \
     "close; turn 3; held 0; reading 0; resume; turn 5; received 0; alive"
 SCENE(reading, bytes_kept_while_paused_are_dropped_by_close, "both !memory",
@@ -56,8 +56,8 @@ UNIT(reading, every_byte_comes_once_under_random_pauses)
     while (rig_next(&rig)) {
         rig.bytes = (uintptr_t)&random;
         while (rig.received < 2000000) {
-            /* No more than fits: reading is not resumed while the peer waits.
-             */
+            /* At most as much as fits: reading is not resumed while the peer
+             * waits. */
             if (rig.peer_sent < 2000000 &&
                 rig.peer_sent - rig.received < 50000) {
                 const uint64_t left = 2000000 - rig.peer_sent;
@@ -82,8 +82,8 @@ SCENE(reading, a_kept_lease_keeps_its_bytes_while_others_come, "receives wide",
       "@data if received <=1000; keep")
 
 /* One receive of 256 KiB was armed under the old limit. The size is the sum
- * over the transports that stand on each other, each of which has the limit;
- * the end of a record is kept in a block that may be larger. */
+ * over stacked transports, each of which has the limit; the end of a record is
+ * kept in a block that may be larger. */
 #define HOLDS(first, most)                                                     \
     "buffer 64K; turn; flood 0; held <=" first                                 \
     "; give; run 5; give; flood 61441; held <=" most,                          \

@@ -1,7 +1,9 @@
 /*
- * Descriptors that arrive over a Unix socket for a protocol that asks for them:
- * each once, before the byte that it was sent with, and never more than asked
- * for. Those that are not asked for are in unix_fds.c.
+ * Descriptors received over a Unix socket by a protocol that requests them:
+ * each once, before the byte that it was sent with, and never more than
+ * requested.
+ *
+ * unix_fds.c tests descriptors that were not requested.
  */
 #include "tests/contract/fds_rig.h"
 
@@ -12,13 +14,13 @@
 
 enum { BATCHES = 200, BATCH_MOST = 5 };
 
-/* What arrived in this round. */
+/* What this round has received. */
 static struct {
     int fds[BATCHES * BATCH_MOST];
     size_t count;
     size_t calls;
-    size_t most;    /* at once */
-    size_t lost;    /* calls that were told of a loss */
+    size_t most;    /* in one call */
+    size_t lost;    /* calls that reported a loss */
     size_t checked; /* batches whose byte was received */
     bool closes;    /* the protocol closes all at once */
     bool pauses;    /* and pauses in fds_received */
@@ -82,7 +84,7 @@ static void close_got(void)
     got.count = 0;
 }
 
-/* A rig with a protocol that takes up to @most descriptors at once. */
+/* A rig with a protocol that accepts up to @most descriptors at once. */
 #define TAKING(most)                                                           \
     .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .protocol = &taking,                 \
     .connection = {.fd_limit = (most)}
@@ -154,7 +156,7 @@ static struct {
     size_t count;
 } sent;
 
-/* Every batch whose byte is here has arrived. */
+/* Checks that every batch whose byte has arrived has arrived, too. */
 static int check_batches(struct rig *rig, const struct weir_buf *buf)
 {
     while (got.checked < sent.count && rig->received > sent.at[got.checked]) {
@@ -229,7 +231,7 @@ PAIRS(recv_fds, what_comes_beyond_max_fds_is_closed_and_told, rig, TAKING(3),
     expect_eq(peer_send_fds(rig, 1, fds, 3), 1);
     rig_wait_received(rig, 1);
     expect_eq(got.lost, 0);
-    expect_eq(peer_send_fds(rig, 1, fds, 4), 1); /* the kernel cuts none off */
+    expect_eq(peer_send_fds(rig, 1, fds, 4), 1); /* the kernel discards none */
     rig_wait_received(rig, 2);
     expect_eq(got.lost, 1);
     expect_eq(peer_send_fds(rig, 1, fds, 40), 1); /* here it does */
@@ -345,7 +347,7 @@ PAIRS(recv_fds, a_protocol_without_the_entry_gets_none, rig,
 PAIRS(recv_fds, the_entry_of_a_table_that_is_too_small_is_not_called, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .connection = {.fd_limit = 8})
 {
-    static struct weir_protocol small; /* until the loss */
+    static struct weir_protocol small; /* used until the loss */
     const struct weir_protocol_binding binding = {.protocol = &small,
                                                   .user = rig};
     int ends[2];

@@ -1,7 +1,8 @@
 /*
- * Descriptors that arrive where memory is short: bytes that find no receive
- * buffer are copied, and where nothing can be had at all the connection is
- * lost. Either way no descriptor leaks.
+ * Descriptors received without memory: bytes without a receive buffer are
+ * copied, and if no memory is available at all, the connection is lost.
+ *
+ * In both cases no descriptor leaks.
  */
 #include "tests/contract/fds_rig.h"
 #include "tests/walk.h"
@@ -29,8 +30,8 @@ static __attribute__((constructor)) void make_taking(void)
     taking.fds_received = fds_received;
 }
 
-/* Passes a pipe and some bytes to a subject that gets no large piece of memory
- * from then on: the error of the connection. */
+/* Passes a pipe and some bytes to a subject that gets no large allocation from
+ * then on. Returns the error of the connection. */
 static int pass_with(size_t limit)
 {
     struct test_allocator memory;
