@@ -306,10 +306,10 @@ weir_server_add_closed_callback(weir_server *server,
  * - a connection whose TLS handshake is under way. Its connection_made is
  *   called after the handshake, and may mark it busy.
  *
- * Connections that wait in the kernel to be accepted are still served. A task
- * may continue after the end of its connection. At the end of the grace period
- * all connections are aborted, and the tasks that still serve a connection are
- * cancelled.
+ * Connections that an accept under way has already taken from the kernel are
+ * still served. A task may continue after the end of its connection. At the end
+ * of the grace period all connections are aborted, and the tasks that still
+ * serve a connection are cancelled.
  *
  * The call may be repeated to shorten the grace period.
  *
