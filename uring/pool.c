@@ -87,8 +87,9 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     pool->posted_goal = inc ? POSTED_INC : POSTED_PLAIN;
     const uint32_t holdable =
         (uint32_t)wr_min_u64(limit_bytes / pool->buf_size, UINT16_MAX / 2);
-    /* Kept bytes may pin every posted buffer before the pool is short. Then as
-     * many other buffers must be left to be posted. */
+    /* Kept bytes may pin all posted buffers before the pool counts as short. So
+     * there are twice as many buffers as are posted, and others can be posted
+     * then. */
     pool->buf_max = holdable + 2 * pool->posted_goal;
     pool->pinnable = (int32_t)(holdable / PINNED_SHARE);
     wr_slab_init(&pool->leases, uring->allocator, sizeof(weir_lease));

@@ -167,8 +167,8 @@ int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset)
     const long got =
         syscall(SYS_preadv2, file, &iov, 1UL, (off_t)offset, 0L, RWF_NOWAIT);
 
-    /* The call exists since Linux 4.6, but not in some emulators of other
-     * processors and in old filters. */
+    /* preadv2() exists since Linux 4.6, but some emulators of other processors
+     * do not have it, and old filters refuse it. */
     return got >= 0                            ? got
            : errno == ENOSYS || errno == EPERM ? -EOPNOTSUPP
                                                : -errno;

@@ -90,9 +90,9 @@ WEIR_MUST_USE bool wr_wake_rest(struct wr_wake *wake);
 WEIR_MUST_USE struct wr_wake_item *wr_wake_pop(struct wr_wake *wake);
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
 
-/* Owner only. Return how many items its own thread has posted, and how many of
- * these were popped. The first may include an item that is about to be posted
- * if the loop moves to another thread at its first run. */
+/* Owner only. Return how many items the owner's thread has posted, and how many
+ * of these were popped. If the loop moves to another thread at its first run,
+ * the first number may include an item that is about to be posted. */
 uint64_t wr_wake_own_posted(const struct wr_wake *wake);
 uint64_t wr_wake_own_popped(const struct wr_wake *wake);
 

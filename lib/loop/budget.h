@@ -339,8 +339,9 @@ static inline void wr_budget_withdraw(struct wr_evictable *evictable)
     }
 }
 
-/* Removes and returns the next reader whose bytes must move, because others
- * starve and cannot be fed. Returns NULL if there is none or no need. */
+/* Removes and returns the next reader whose bytes must be moved out of the
+ * pool, because other connections wait for buffers and none is free. Returns
+ * NULL if there is no such reader, or no need. */
 struct wr_evictable *wr_budget_next_evicted(struct wr_budget *budget);
 
 #endif

@@ -228,7 +228,8 @@ static void resolv_conf_read_server(struct wr_resolv_conf *conf,
     } else if (weir_address_parse(word, PORT_DEFAULT, &address) < 0) {
         return;
     }
-    /* Others are dropped, as in the C library, whose limit is 3. */
+    /* More servers than fit are dropped, as in the C library, whose limit is
+     * 3. */
     wr_ignore(!resolv_conf_add_server(&conf->servers, &address));
 }
 

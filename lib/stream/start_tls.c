@@ -101,7 +101,7 @@ static int start_tls_begin_of(weir_writer *writer, struct starting *starting,
     wr_require(err >= 0, err);
     const struct weir_start_tls_options options = {
         .size = sizeof(options), .initial = &unread, .initial_count = 1};
-    /* It was paused because of its queue, which is empty now. */
+    /* The reader was paused because of its queue, which is empty now. */
     wr_reader_resume(reader);
     err = start_tls_begin(starting, writer->transport, tls, &options);
     if (err < 0) {

@@ -351,7 +351,7 @@ int wr_stream_gather(weir_writer *writer, struct weir_buf *ret)
     wr_assert(wr_stream_may_leave(writer) == 0);
     const int err = wr_reader_gather(&writer->reader, ret);
     wr_require(err >= 0, err);
-    /* It was paused because of its queue, which is empty now. */
+    /* The reader was paused because of its queue, which is empty now. */
     wr_reader_resume(&writer->reader);
     return 0;
 }

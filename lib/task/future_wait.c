@@ -129,7 +129,8 @@ int weir_future_await(weir_future *future, int *ret)
     if (err < 0) {
         return err;
     }
-    /* This call reports an earlier interruption, even if the future is done. */
+    /* An interruption before this call is reported by it, even if the future is
+     * done. */
     const bool tells = wr_task_is_interrupted(loop->current);
     if (!future->is_done && future_wait_closes_circle(future, loop->current)) {
         return tells ? wr_task_tell(loop) : -EDEADLK;

@@ -88,8 +88,8 @@ int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_running(loop), -EBUSY);
-    /* Before the task starts, because this can fail, and a started task cannot
-     * be withdrawn. */
+    /* Must be called before the task starts: it can fail, and a started task
+     * cannot be withdrawn. */
     err = wr_signals_begin_main(loop, run_tell_signal, &program);
     wr_require(err >= 0, err);
     wr_assert(program.signal_count == 0);

@@ -301,7 +301,7 @@ static void task_run(struct wr_ready *ready)
         task_enter_timed(task);
     }
     if (WR_LIKELY(task->state == WR_TASK_READY)) {
-        /* It has yielded; the check fails in a forked child. */
+        /* The task has yielded; the check fails in a forked child. */
         wr_task_debug_check(task);
         return;
     }

@@ -142,8 +142,8 @@ static inline void wr_clock_note_sent(struct wr_clock *clock)
     clock->sent_ns = weir_loop_get_time(clock->t->loop);
 }
 
-/* The first bytes of a queue wait to be sent: starts the write-stall limit.
- * This brings no other limit nearer. */
+/* Called when the first bytes of a queue wait to be sent: starts the
+ * write-stall limit. This brings no other limit nearer. */
 static inline void wr_clock_begin_sending(struct wr_clock *clock)
 {
     wr_clock_note_sent(clock);

@@ -265,11 +265,11 @@ struct wr_transport_ops {
 
     void (*view_time)(const weir_transport *t, struct wr_clock_view *ret);
     void (*time_expired)(weir_transport *t, const struct wr_deadline *over);
-    /* Returns the time of the next ->look_at_queue, which reads the kernel's
-     * queue, or UINT64_MAX for never. The start of sending brings it no nearer
-     * than a WR_STALL_LOOKS-th of the write-stall limit. ->look_at_queue
-     * returns true if a wait for the peer is over and the connection can end.
-     * Both may be NULL. */
+    /* ->next_look_ns returns the time at which ->look_at_queue is called next,
+     * or UINT64_MAX for never. After sending starts, that is at the earliest
+     * when 1/WR_STALL_LOOKS of the write-stall limit has passed.
+     * ->look_at_queue reads the kernel's queue, and returns true if a wait for
+     * the peer is over and the connection can end. Both may be NULL. */
     uint64_t (*next_look_ns)(const weir_transport *t);
     bool (*look_at_queue)(weir_transport *t);
 };

@@ -28,7 +28,8 @@ static struct descriptors *descriptor_of_module(struct wr_module *module)
     return wr_container_of(module, struct descriptors, module);
 }
 
-/* No callback is called any more. Calls of tasks are interrupted elsewhere. */
+/* Stops all polls when the loop is freed, so that no callback is called any
+ * more. The calls of tasks are interrupted elsewhere. */
 static void descriptor_shutdown(struct wr_module *module)
 {
     struct descriptors *all = descriptor_of_module(module);

@@ -2,9 +2,9 @@
  * A certificate that has a key and nothing else, for a library that needs only
  * the key of a peer's certificate. Pure functions.
  *
- * weir has verified the original certificate. If another parser disagrees with
- * weir, two libraries could only behave differently, so no library gets the
- * original.
+ * weir has verified the original certificate. No library gets it, because a
+ * parser that reads it differently from weir could accept or refuse something
+ * else.
  */
 #ifndef WEIR_LIB_X509_BARE_H
 #define WEIR_LIB_X509_BARE_H

@@ -56,8 +56,8 @@ bool wr_der_is_oid(struct wr_bytes content);
 bool wr_der_take_bits(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret,
                       uint8_t *ret_unused);
 
-/* Returns true if the object identifier is @family, of @size bytes, plus one
- * byte, which is written to *ret_last. */
+/* Returns true if the object identifier consists of @family, of @size bytes,
+ * and one more byte. Sets *ret_last to that byte. */
 bool wr_der_is_of(const struct wr_bytes *oid, const uint8_t *family,
                   size_t size, uint8_t *ret_last);
 

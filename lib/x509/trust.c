@@ -1,8 +1,8 @@
 /*
  * The trusted authorities, in an array that is searched by name.
  *
- * Its memory is malloc()'s, because it belongs to no loop; the bytes of the
- * certificates are freed together with the array.
+ * The array is in malloc()'s memory, because it belongs to no loop. The bytes
+ * of the certificates are freed together with it.
  */
 #include "trust.h"
 

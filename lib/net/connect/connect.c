@@ -481,8 +481,8 @@ static int connect_new(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
-/* Starts from the loop, in a task of the library if it has to wait for more
- * than one attempt. */
+/* Lets the loop start the connection: in a task of the library if there is TLS,
+ * a name to look up or more than one candidate, else from the ready queue. */
 static int connect_push(struct wr_connect *connect)
 {
     struct wr_attempt_options *attempt = &connect->race.options.attempt;

@@ -146,8 +146,9 @@ void wr_eyeballs_check_invariants(const struct wr_eyeballs *eyeballs);
  * Must be called before any attempt. */
 void wr_eyeballs_await(struct wr_eyeballs *eyeballs, int family);
 
-/* Adds a candidate at the end; the owner has reserved space. A family that was
- * not awaited follows the known families. */
+/* Adds a candidate at the end, for which the owner has reserved space. If the
+ * family is new, it comes after all known families, including those whose
+ * lookup is awaited. */
 void wr_eyeballs_add(struct wr_eyeballs *eyeballs,
                      const struct weir_address *address);
 

@@ -208,8 +208,9 @@ void wr_way_resume_back(void *user, weir_transport *t)
 
 /* ---- the end ---- */
 
-/* Passes the end on. If the other direction has ended, too, the close of both
- * sides passes it on, after queued bytes. */
+/* Passes the end of the stream on with write_eof. If the other direction has
+ * ended before, both sides are closed instead, which passes the end on after
+ * the queued bytes. */
 static inline void relay_way_end(struct wr_way *way)
 {
     struct wr_relay *relay = way->relay;

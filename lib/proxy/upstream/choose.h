@@ -81,9 +81,9 @@ static inline bool wr_tier_is_unchecked(enum wr_tier tier)
            tier == WR_TIER_AWAITED || tier == WR_TIER_AWAITED_BACKUP;
 }
 
-/* For WEIR_BALANCE_FIRST: sets the tier of an unchecked candidate that precedes
- * all candidates that are up to AWAITED, separately for primaries and backups.
- * Otherwise a later candidate would be used for a moment. */
+/* For WEIR_BALANCE_FIRST: changes the tier of an unchecked candidate to AWAITED
+ * if no candidate before it is up. Treats primaries and backups separately.
+ * Without this a later candidate would be used for a moment. */
 void wr_choose_await(struct wr_candidate_upstream *candidates, size_t count);
 
 /* Disables candidates that do not have the least rank of their class. The

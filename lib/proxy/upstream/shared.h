@@ -181,10 +181,11 @@ static inline void wr_shared_unlock(weir_upstreams_shared *shared)
     wr_check(err == 0);
 }
 
-/* Records a change, which sets check before they choose. The mutex must be
- * held. Before a target or its slots are freed, a change of all must be
- * recorded: a set reads the changes from the last one backwards, and none
- * before such a change. */
+/* Records a change; sets follow the recorded changes before they choose. The
+ * mutex must be held. A set reads the changes from the newest one backwards,
+ * and stops at a change of all targets. So such a change must be recorded
+ * before a target or its slots are freed: then no set reads older changes,
+ * which may refer to the freed memory. */
 static inline void wr_shared_note_change_of(weir_upstreams_shared *shared,
                                             struct wr_shared_change what)
 {

@@ -10,9 +10,9 @@
  * its position. A group is a heap by credit, and a choice compares the heads of
  * the groups.
  *
- * For least connections all participants of a group also have the same number
- * of connections, and the group takes part while it is the least busy for its
- * weight: the clocks of other groups stop.
+ * For least connections the participants of a group also have the same number
+ * of connections. Only groups that are the least busy for their weight take
+ * part in a choice; the clocks of the others stop.
  *
  * A credit is at most the sum of the weights. When the sum falls to a half,
  * because weights change or a heavy participant leaves, all credits are scaled

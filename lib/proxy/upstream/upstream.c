@@ -1,9 +1,9 @@
 /*
  * One upstream of a set.
  *
- * Its state is derived from other facts and stored nowhere: whether it was
- * removed or is draining, the health that checks have found, and whether
- * failures have ejected it.
+ * The state of an upstream is derived from other facts and stored nowhere:
+ * whether it was removed or is draining, the health that checks have found, and
+ * whether failures have ejected it.
  */
 #include "upstream.h"
 

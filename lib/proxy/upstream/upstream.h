@@ -336,9 +336,9 @@ static inline void wr_survey_forget(weir_upstreams *set)
     set->described_revision = 0;
 }
 
-/* Chooses an upstream and takes a slot there. If there is none and @queued is
- * in the queue, its set waits. Older tickets of others come first; @queued gets
- * a ticket if it has none. */
+/* Chooses an upstream and takes a slot there, unless older requests of other
+ * sets need the slots. If no slot is free and @queued is in the queue, its set
+ * starts to wait for one. @queued gets a ticket if it has none. */
 enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
                                 uint64_t key, weir_upstream **ret);
 

@@ -1,7 +1,7 @@
 /*
  * The engine's getters: the result of the handshake, and the error.
  *
- * They change nothing except the library's own buffers (the exporter), and
+ * Getters change nothing except the library's own buffers (the exporter), and
  * return the same values after the connection has ended.
  */
 #include "engine_impl.h"

@@ -761,7 +761,7 @@ static void filter_abort(weir_transport *t)
 
     if (t->state == WR_LIFE_ENDING && !f->below_lost) {
         wr_transport_set_end(t, WEIR_END_ABORTED);
-        f->below->ops->abort(f->below); /* its close may wait for a send */
+        f->below->ops->abort(f->below); /* a close could wait for a send */
     }
     wr_connection_abort(t);
 }

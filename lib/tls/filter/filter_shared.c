@@ -1,10 +1,11 @@
 /*
  * The common part of the filters of a loop.
  *
- * It has the account of the backend's memory, a block for plaintext on its way
- * to a protocol or into a record, and the queue of handshakes. A step of a
- * handshake takes up to a millisecond, so only a few steps are made in a loop
- * iteration; the other handshakes wait in the order of arrival.
+ * The common part has the account of the backend's memory, a block for
+ * plaintext on its way to a protocol or into a record, and the queue of
+ * handshakes. A step of a handshake takes up to a millisecond, so only a few
+ * steps are made in a loop iteration; the other handshakes wait in the order of
+ * arrival.
  */
 #include "filter_impl.h"
 

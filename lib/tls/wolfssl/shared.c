@@ -1,10 +1,11 @@
 /*
  * The WOLFSSL_CTX of a context: the common settings of its connections.
  *
- * Its memory is malloc()'s (memory.h), because several threads share it; memory
- * that wolfSSL would allocate in it for the first connection is allocated here.
- * wolfSSL's own tickets are not used, because wolfSSL would allocate the
- * context's random generator in the memory of the first connection's loop.
+ * The WOLFSSL_CTX is in malloc()'s memory (memory.h), because several threads
+ * share it. Memory that wolfSSL would add to it during the first connection is
+ * allocated here. wolfSSL's own tickets are not used, because wolfSSL would
+ * allocate the context's random generator in the memory of the first
+ * connection's loop.
  */
 #include "wolfssl.h"
 

@@ -142,7 +142,9 @@ int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
                          int size, int *ret_size, void *arg);
 int wr_wolfssl_on_session(WOLFSSL *ssl, const unsigned char *ticket, int size,
                           void *arg);
-/* Both do nothing if wolfSSL reports no secrets. */
+/* Enable reports of secrets: wr_wolfssl_hear_secrets() of TLS 1.3,
+ * wr_wolfssl_log_keys() of all versions. If this wolfSSL cannot report secrets,
+ * the first does nothing, and the second returns WEIR_ETLSENGINE. */
 void wr_wolfssl_hear_secrets(struct wr_tls_conn *conn);
 WEIR_MUST_USE int wr_wolfssl_log_keys(struct wr_tls_conn *conn);
 

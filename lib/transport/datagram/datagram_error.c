@@ -90,8 +90,9 @@ void wr_datagram_tell_kept_error(struct wr_datagram *d, int err)
     struct weir_address peer = {.len = 0};
     const int queued = datagram_error_take(d, &peer);
 
-    /* The queue gives the first error, and the failed call may have returned
-     * the last one: the kernel will return the last one again. */
+    /* The queue returns the oldest error, although the failed call may have
+     * returned the newest one. The newest one is not lost: the kernel returns
+     * it again. */
     datagram_error_tell(d, queued < 0 ? queued : err, &peer);
 }
 

@@ -65,9 +65,9 @@
 
 /* ---- splicing bulk to another socket ----
  *
- * If the protocol of a fed socket has requested a splicing, a receive has left
- * bytes in the kernel and many wait there, the socket splices them, piece by
- * piece, into a pipe and from there to the other socket:
+ * A fed socket may splice its bytes to another socket, piece by piece, through
+ * a pipe. It does so if its protocol has requested this, and if the last
+ * receive has left many bytes in the kernel:
  *
  *     receive queue --> pipe of the loop --> the other's send queue
  *                                \--> receive buffers --> protocol
@@ -77,8 +77,8 @@
  * into receive buffers and delivered like other bytes. The buffers are taken
  * before the bytes, so no allocation can fail in between. So there is nothing
  * to cancel, to abandon or to wait for, and one pipe serves all connections.
- * Bytes stay in order because a piece is moved only while nothing is held here
- * and nothing is queued or in flight there.
+ * Bytes stay in order, because a piece is moved only while this socket holds no
+ * bytes and the other has none queued or in flight.
  *
  * Only bytes that wait are spliced: an end of the stream, an urgent byte and an
  * error of the peer are left to the receive. An error of the other socket

@@ -630,9 +630,8 @@ static __attribute__((noinline)) void sock_recv_stop_slowly(struct wr_sock *s)
     if (is_busy) {
         wr_sock_update_recv(&s->c);
     } else if (s->c.clock && wr_sock_clock_of(s)->watch_ns != 0) {
-        /* The program closes a socket whose peer has ended, before a poll has
-         * started to watch the peer: only the kernel knows of a reset after the
-         * end. */
+        /* The peer has ended its stream, and no poll watches it yet. If the
+         * peer has sent a reset since, only the kernel knows of it. */
         const int err = s->c.t.error == 0 ? sock_recv_pending_error(s) : 0;
 
         wr_assert(s->c.t.eof_seen);
