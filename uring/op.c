@@ -377,7 +377,8 @@ void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
         wr_op_prepare_alone(uring, op, IORING_OP_TIMEOUT);
 
     sqe->addr = (uintptr_t)wait;
-    sqe->len = 1; /* one timespec; off is 0: does not count completions */
+    /* one timespec; with off 0 it does not wait for other completions */
+    sqe->len = 1;
 }
 
 void wr_uring_forget(struct wr_uring *uring, int fd)

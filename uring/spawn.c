@@ -302,8 +302,9 @@ static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
         /* The child ends by itself. */
         siginfo_t info;
 
-        /* -ECHILD: other code has reaped it, with a wait for children of all
-         * kinds. If a filter refuses the call, such code must reap it. */
+        /* -ECHILD means that other code has reaped the child, with a wait for
+         * children of all kinds. If a filter refuses this call, such code must
+         * reap it. */
         wr_ignore(spawn_wait(pidfd, 0, &info) < 0);
         close(pidfd);
         /* A file system's own ECANCELED is not a cancellation of weir's. */

@@ -45,7 +45,8 @@ static bool hello_take_suites(struct wr_bytes *from, bool is_client,
            part.size > 0;
 }
 
-/* Sets *ret_extensions to the extensions, and *ret from the fields before. */
+/* Splits the body of a hello: sets *ret_extensions to its extensions, and
+ * fields of *ret from the part before them. */
 static bool hello_take_message(struct wr_bytes *from, bool is_client,
                                struct wr_bytes *ret_extensions,
                                struct wr_tls_hello *ret)

@@ -13,7 +13,8 @@
 #include <poll.h>
 #include <string.h>
 
-#define DNS_LENGTH_SIZE 2 /* before each message over TCP (RFC 1035, 4.2.2) */
+/* length before each message over TCP (RFC 1035, 4.2.2) */
+#define DNS_LENGTH_SIZE 2
 #define DNS_HEADER_SIZE 12
 #define DNS_TRUNCATED   0x02 /* flag in the header's third byte */
 #define DNS_UDP_MAX     512  /* largest answer without EDNS, in bytes */

@@ -187,10 +187,10 @@ WEIR_MUST_USE static inline int wr_task_enter(weir_loop *loop)
     return wr_task_try_enter(loop) ? 0 : wr_task_enter_slowly(loop);
 }
 
-/* Like wr_task_enter() without -ECANCELED, for a call that completes its wait
- * even if it is interrupted. The call checks wr_task_is_interrupted(), waits
- * all the same, and returns wr_task_tell() or another error. With another error
- * the next call reports the interruption. */
+/* Like wr_task_enter(), but does not return -ECANCELED. For a call that
+ * completes its wait even if the task was interrupted before. The call itself
+ * checks wr_task_is_interrupted(), waits, and then returns wr_task_tell() or
+ * another error; after another error the next call reports the interruption. */
 WEIR_MUST_USE static inline int wr_task_begin(weir_loop *loop)
 {
     return wr_task_try_enter(loop) ? 0 : wr_task_begin_slowly(loop);

@@ -306,7 +306,8 @@ struct weir_transport {
     uint32_t farewell_bytes;
     /* Descriptor of the device, if any; -1 when closed, after the loss. */
     int fd;
-    uint16_t check_bytes; /* up to this depth, no mark or share needs a check */
+    /* a queue of at most this depth exceeds no mark and no share */
+    uint16_t check_bytes;
     /* For connections: is_made is set before connection_made, end_sent when all
      * bytes are sent and none follows, eof_seen when the end was received. */
     bool is_made;

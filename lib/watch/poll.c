@@ -204,7 +204,8 @@ static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
             poll_make_due(poll);
         }
         break;
-    case WR_POLL_FIRED: /* end of a multishot poll, or another change */
+    /* a multishot poll has ended or reports another change */
+    case WR_POLL_FIRED:
     case WR_POLL_STATES:
         wr_assert(poll->fin_seen);
         break;

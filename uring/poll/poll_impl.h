@@ -254,15 +254,17 @@ static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
  * (wr_ep_watch_close()), stay until the set reports them without need: most of
  * them are received from again, or closed.
  *
- * A close removes a descriptor from the set, unless another process or
- * descriptor has its file: then the set continues to report it, and only a new
- * set would not. So when an event of such a file is seen, the set is replaced,
- * and from then on descriptors leave it before they are closed. A set that a
- * host waits for cannot be replaced; there descriptors always leave it before
- * they are closed. While no new set can be made, for lack of a descriptor or of
- * memory, the old set stays and is called once in a millisecond. If the new set
- * refuses a watch, its operations end with the error, as when an operation
- * begins.
+ * The kernel removes a descriptor from the set at its close, unless another
+ * process or descriptor has the same file: then the set continues to report the
+ * file, which only a new set would not. So when an event of such a file is
+ * seen, the set is replaced, and from then on descriptors leave the set before
+ * they are closed.
+ *
+ * A set that a host waits for cannot be replaced, so descriptors always leave
+ * it before they are closed. While no new set can be made, because descriptors
+ * or memory have run out, the old set is called at most once in a millisecond.
+ * If the new set refuses a watch, the watch's operations end with the error, as
+ * when an operation begins.
  *
  * Files without readiness (EPERM) are always ready.
  */

@@ -15,9 +15,10 @@
 
 #define TIMEOUT_NS  UINT64_C(2000000000)
 #define LIMIT_BYTES 4096u
-#define TEXT_BYTES  16384u /* Redis sends more than 4 KiB about itself */
-#define STATUS_LEN  12u    /* of "HTTP/1.1 200" */
-#define STATUS_AT   9u
+/* Maximum response in text: Redis's INFO has more than 4 KiB. */
+#define TEXT_BYTES 16384u
+#define STATUS_LEN 12u /* of "HTTP/1.1 200" */
+#define STATUS_AT  9u
 
 /* Returns NULL for an unknown kind. */
 static const struct wr_check_kind *

@@ -8,8 +8,9 @@
 
 #include <string.h>
 
-/* More ejections never make the time longer, because it is doubled each
- * time. */
+/* Maximum number of earlier ejections that are taken over. More would not make
+ * the next one longer: the time doubles each time and has reached its maximum
+ * before. */
 #define RESUMED_MAX 64u
 
 /* The only function that changes the state. */

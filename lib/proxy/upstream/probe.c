@@ -16,7 +16,8 @@
 
 /* How long a connection with a response waits for the peer's end. */
 #define LINGER_NS UINT64_C(1000000000)
-/* The part of the time-out for which a response may be silent. */
+/* If the response is wrong so far, a silence of 1/QUIET_PART of the time-out
+ * ends the check. */
 #define QUIET_PART 8u
 
 /* ---- the conversation ---- */
@@ -67,7 +68,9 @@ static ssize_t probe_read_on(struct wr_probe *probe, weir_reader *reader)
     }
     wr_ignore(weir_timeout_begin(probe->own.loop, &quiet,
                                  probe->check->plan.timeout_ns /
-                                     QUIET_PART)); /* the read fails, too */
+                                     /* a failure is also returned by the
+                                      * read */
+                                     QUIET_PART));
     const ssize_t got = weir_timeout_end(&quiet, probe_read(probe, reader));
     return got == -ETIMEDOUT ? -EPROTO : got;
 }

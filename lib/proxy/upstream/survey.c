@@ -278,7 +278,8 @@ static bool survey_follow(weir_upstreams *set)
     bool is_enough = set->described_revision > 0 && !set->has_ranks &&
                      last - set->described_revision <= WR_CHANGES_KEPT;
 
-    /* The newest first: it shows whether an older one was freed. */
+    /* Newest first, because a change of all targets, at which the loop stops,
+     * means that older changes may refer to freed memory. */
     for (uint64_t i = last; i > set->described_revision && is_enough; i--) {
         const struct wr_shared_change *change =
             &shared->changes[i % WR_CHANGES_KEPT];

@@ -349,8 +349,9 @@ struct wr_tls_events {
                         const uint8_t name[WR_TLS_TICKET_NAME],
                         struct wr_tls_ticket_pair *ret);
     /* Computes the digest of the name that this client requests; zeros if it
-     * requests none. Returns 0 or an error. After an error no ticket is
-     * accepted, and any ticket that is issued must never be accepted. */
+     * requests none. Returns 0 or an error. After an error the backend must
+     * accept no ticket; if it issues one nevertheless, that ticket must be one
+     * that it never accepts. */
     int (*ticket_host)(struct wr_tls_conn *conn, bool seals,
                        uint8_t ret[WR_TLS_TICKET_DIGEST]);
 

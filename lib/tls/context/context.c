@@ -268,9 +268,9 @@ static int context_fill(weir_tls_context *context,
                    : context_make_shared(context, options, &settings, text);
 }
 
-/* Wipes the stack. A library decodes a private key, and compares it with its
- * certificate, in variables that it does not clear. This uses no more stack
- * than they did. */
+/* Wipes the stack below the caller. A library decodes a private key, and
+ * compares it with its certificate, in variables on the stack that it does not
+ * clear. Wiping needs no more stack than these calls did. */
 __attribute__((noinline)) static void context_wipe_stack(void)
 {
     uint8_t stack[CONTEXT_STACK_BYTES];

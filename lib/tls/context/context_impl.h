@@ -93,8 +93,8 @@ struct weir_tls_context {
     struct wr_tls_identity *identities;
     size_t identity_count;
     struct wr_tls_name_index index; /* index of the names of ->identities */
-    /* Suites for certificates whose key is RSA if the first certificate's is
-     * not, and vice versa, or NULL. */
+    /* Suites for certificates with the other kind of key than the first one:
+     * RSA or elliptic curve. NULL if there are no such certificates. */
     char *suites_of_others;
     uint32_t old_suites; /* TLS 1.2 suites (suites.h) */
     bool has_newest;     /* TLS 1.3 is enabled */

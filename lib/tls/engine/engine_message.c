@@ -139,7 +139,8 @@ static size_t engine_message_collect(struct wr_tls_engine *engine,
     return count;
 }
 
-/* Consumes bytes of one message. Returns how many, or 0 as above. */
+/* Consumes bytes of one message. Returns how many, or 0 if the message is
+ * refused or memory runs out. */
 static size_t engine_message_take(struct wr_tls_engine *engine,
                                   const uint8_t *data, size_t size)
 {

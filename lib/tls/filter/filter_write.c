@@ -78,9 +78,9 @@ static void filter_write_go_on(struct wr_filter *f)
     }
 }
 
-/* Called when the transport below has sent the records of @plain_bytes. A
- * filter below releases a block as soon as it has sealed the block; its depth
- * is an upper bound of the unsent bytes. */
+/* Called when the transport below has sent the records of @plain_bytes. If that
+ * transport is a filter too, it releases a block when it has sealed it, which
+ * is earlier; then its depth is an upper bound of the unsent bytes. */
 static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
 {
     wr_outbox_passed(&f->c.outbox, plain_bytes);

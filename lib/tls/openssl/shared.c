@@ -289,7 +289,8 @@ static void shared_use_options(SSL_CTX *ctx)
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
-    /* A few bytes of a peer could expand to many. */
+    /* Disables compressed certificates: a few bytes of a peer could expand to
+     * many. */
     SSL_CTX_set_options(ctx, SHARED_NO_COMPRESSED_CHAIN);
     SSL_CTX_clear_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ASYNC |
                                 SSL_MODE_ENABLE_PARTIAL_WRITE);

@@ -26,7 +26,7 @@
 #define BATCH_MIN     8u
 #define SLOT_DATA_MIN 2048u
 #define SLOT_MAX      (64u << 10)
-/* Batches of short datagrams in a row after which slots shrink. */
+/* Slots shrink after this many batches of short datagrams in a row. */
 #define SMALL_BATCHES_MAX 64u
 /* Bytes that each datagram counts against the iteration's budget in addition to
  * its own, and that an error counts. */

@@ -97,7 +97,8 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* `fed`: there is a window and a buffer, or it is the socket's turn. */
+/* `fed` of the table. Called when there is a window and a buffer, or when the
+ * socket is the next one in queue DUE. */
 static void sock_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -149,9 +150,10 @@ typedef bool sock_consume_fn(struct wr_sendq *q,
                              const struct wr_sendq_memory *memory,
                              uint64_t bytes);
 
-/* Handles the common end of a send: it took the whole queue of an intact
- * connection, a single chunk that @consume accepts, and nothing waits for it
- * except a close. Otherwise returns false without effect. */
+/* Handles the common end of a send, and returns true: the send took the whole
+ * queue of an intact connection, the queue is a single chunk that @consume
+ * accepts, and nothing waits for the end of the send except a close. Otherwise
+ * returns false without effect. */
 static inline bool sock_took(struct wr_sock *s, int32_t res,
                              sock_consume_fn *consume)
 {

@@ -165,7 +165,8 @@ static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
         }
         sock_fds_of(batch)[batch->count++] = fd;
     }
-    /* As a whole: musl has padding where the kernel has half of cmsg_len. */
+    /* Assigned as a whole, which zeroes the padding of musl's struct: the
+     * kernel has the upper half of cmsg_len there. */
     *sock_fds_control(batch) =
         (struct cmsghdr){.cmsg_len = (socklen_t)control_len,
                          .cmsg_level = SOL_SOCKET,
