@@ -1,8 +1,8 @@
 /*
  * The invariants of a loop, its members and its modules.
  *
- * A build with -Dinvariants=true checks them once per loop iteration, the
- * simulation after every step. Members and modules have check functions in
+ * A build with -Dinvariants=true checks the invariants once per loop iteration,
+ * the simulation after every step. Members and modules have check functions in
  * their tables; this file walks their lists.
  */
 #include "loop.h"

@@ -91,7 +91,7 @@ struct wr_module;
 enum wr_end_step {
     WR_END_SHUTDOWN, /* before members shut down: nothing pending will run */
     WR_END_CANCEL,   /* no member is left: cancel operations in flight */
-    WR_END_ABANDON,  /* instead of CANCEL, if the ring broke: end operations */
+    WR_END_ABANDON,  /* the ring broke: end operations in flight */
     WR_END_STOP,     /* close everything that another thread could reach */
     WR_END_RESTORE,  /* restore the process's signal actions */
     WR_END_STEPS,

@@ -123,8 +123,9 @@ int32_t wr_ep_close(struct wr_ep_call *call)
         wr_ep_watch_forget(interest, watch); /* its file stays open */
     }
     if (is_slow) {
-        /* A duplicate keeps the file until other threads release it, since that
-         * may wait for a peer. */
+        /* A duplicate of the descriptor keeps the file open until the closer's
+         * thread (closer.h) closes it, because the last close may wait for a
+         * peer. */
         const int kept = wr_sys_dup_to_pass(sqe->fd);
 
         wr_require(kept >= 0, WR_EP_WORKS);

@@ -66,11 +66,9 @@ static ssize_t probe_read_on(struct wr_probe *probe, weir_reader *reader)
     if (!wr_check_is_over_when_quiet(probe->check, &probe->talk, probe->len)) {
         return probe_read(probe, reader);
     }
+    /* A failure of this call is also returned by the read. */
     wr_ignore(weir_timeout_begin(probe->own.loop, &quiet,
-                                 probe->check->plan.timeout_ns /
-                                     /* a failure is also returned by the
-                                      * read */
-                                     QUIET_PART));
+                                 probe->check->plan.timeout_ns / QUIET_PART));
     const ssize_t got = weir_timeout_end(&quiet, probe_read(probe, reader));
     return got == -ETIMEDOUT ? -EPROTO : got;
 }

@@ -122,8 +122,8 @@ static inline uint32_t wr_turn_get_active(const struct wr_turn *turn)
 }
 
 /* Counts a connection that has ended; the mutex is not needed. Sequentially
- * consistent with the store in wr_turns_begin(), so that it is either noted, or
- * was counted after that store. */
+ * consistent with the store in wr_turns_begin(), so that either that function
+ * sees the new count, or the participant is noted again. */
 static inline void wr_turns_give(struct wr_turns *turns, struct wr_turn *turn)
 {
     const uint32_t before = atomic_fetch_sub(&turn->active_count, 1);

@@ -150,10 +150,10 @@ typedef bool sock_consume_fn(struct wr_sendq *q,
                              const struct wr_sendq_memory *memory,
                              uint64_t bytes);
 
-/* Handles the common end of a send, and returns true: the send took the whole
- * queue of an intact connection, the queue is a single chunk that @consume
- * accepts, and nothing waits for the end of the send except a close. Otherwise
- * returns false without effect. */
+/* Handles the common end of a send and returns true; has no effect and returns
+ * false in other cases. In the common case the send took the whole queue of an
+ * intact connection, the queue is a single chunk that @consume accepts, and
+ * nothing waits for the end of the send except a close. */
 static inline bool sock_took(struct wr_sock *s, int32_t res,
                              sock_consume_fn *consume)
 {
