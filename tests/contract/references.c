@@ -1,9 +1,10 @@
 /*
- * Handles and leases outlive the loop; other threads and children may not call.
+ * Handles and leases outlive the loop, and other threads and children cannot
+ * use it.
  *
- * A handle with a reference answers after the loss, a lease keeps its bytes
- * after the connection and the loop are gone. Another thread and a forked
- * child get an error and change nothing.
+ * A handle with a reference can be queried after the loss, and a lease keeps
+ * its bytes after the connection and the loop are gone. Another thread and a
+ * forked child get an error and change nothing.
  */
 #include "tests/contract/harness.h"
 #include "tests/marks.h"
@@ -76,7 +77,7 @@ PAIRS(references, extra_info_answers_by_name, rig,
 {
     struct weir_extra_info info = {.size = sizeof(info), .fd = -7};
     expect_eq(weir_transport_get_extra_info(rig->t, "cipher", &info), -ENOENT);
-    expect_eq(info.fd, -7); /* written on success only */
+    expect_eq(info.fd, -7); /* written only on success */
     expect_eq(weir_transport_get_extra_info(rig->t, "socket", &info), 0);
     expect_eq(info.fd, weir_transport_get_socket(rig->t));
     expect(info.fd >= 0);
@@ -191,8 +192,8 @@ PAIRS(references, a_lease_may_be_given_back_after_the_loss, rig,
 
 /* ---- who may call ---- */
 
-/* The number of the first call that does not return @err, from 1; 0: all do.
- * In a forked child an assertion would end the wrong process. */
+/* Returns the number, from 1, of the first call that does not return @err, or 0
+ * if all do. In a forked child an assertion would end the wrong process. */
 static int first_not_refused(struct rig *rig, int err)
 {
     const struct weir_protocol_binding binding = {&rig_protocol, rig};

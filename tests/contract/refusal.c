@@ -1,11 +1,11 @@
 /*
- * A loop where io_uring is refused: whichever way that happens, the loop says
- * everywhere which engine it has and why, tells the exception hook of it once,
- * and works. memlock.c has the refusal for lack of locked memory, which needs
- * another user.
+ * A loop where io_uring is refused: for every kind of refusal, the loop reports
+ * everywhere which engine it has and why, reports it once to the exception
+ * hook, and works.
  *
- * A child process refuses itself the system call by a filter, as the profile of
- * a container does; its exit status is 0 if all was told.
+ * memlock.c has the refusal for lack of locked memory, which needs another
+ * user. A child process blocks the system call with a filter, like the profile
+ * of a container; its exit status is 0 if everything was reported.
  */
 #include "tests/dump.h"
 #include "tests/unit.h"
@@ -32,7 +32,7 @@ enum { NO_FILTER = 77 };
         }                                                                      \
     } while (0)
 
-/* io_uring_setup() fails with this error from now on. */
+/* Makes io_uring_setup() fail with this error from now on. */
 static void refuse_rings(int error)
 {
     struct sock_filter code[] = {
@@ -85,8 +85,8 @@ static void check_fallback(int reason)
     weir_loop_free(loop);
 }
 
-/* Who asks for io_uring has the reason as an error; who asks for epoll, none.
- */
+/* A program that requests io_uring gets the reason as an error; a program that
+ * requests epoll gets none. */
 static void check_asked_for(int reason)
 {
     struct weir_loop_options options = {.size = sizeof(options),
@@ -151,8 +151,8 @@ static void expect_heard(int reason)
     CHILD_EXPECT(!heard.callback && !heard.task && !heard.transport);
 }
 
-/* Not inside the call that sets the hook, which may be about to set up what the
- * hook uses. */
+/* The report does not come inside the call that sets the hook, because the
+ * program may set up what the hook needs only afterwards. */
 static void check_told_by_first_run(int reason)
 {
     weir_loop *loop = make_loop(WEIR_ENGINE_AUTO, hear);

@@ -1,7 +1,7 @@
 /*
- * Relays: how they begin, what they are given, and how the program ends them.
+ * Relays: how they start, what they get, and how the program ends them.
  *
- * The sides are TCP sockets, whose peers tell a reset from an end of the
+ * The sides are TCP sockets, whose peers can tell a reset from an end of
  * stream.
  */
 #include "tests/contract/relay_rig.h"
@@ -54,7 +54,7 @@ UNIT(relay_begin, initial_bytes_go_before_all_others)
     relay_rig_pairings(0, RIG_CAN_RESET | RIG_IS_PLAIN, false, pass_initial);
 }
 
-/* The protocol keeps what it has received, and passes the lease. */
+/* The protocol keeps the bytes that it has received, and passes the lease. */
 static struct weir_buf kept;
 
 static int keep(struct rig *rig, const struct weir_buf *buf)
@@ -115,7 +115,7 @@ UNIT(relay_begin, an_end_that_was_told_before_is_passed_on_after_them)
     relay_rig_pairings(0, RIG_CAN_RESET | RIG_IS_PLAIN, false, pass_after_end);
 }
 
-/* Bytes and an end that wait while reading is paused come to the relay. */
+/* Bytes and an end that wait while reading is paused reach the relay. */
 static void pass_held(struct relayed *r)
 {
     weir_transport_pause_reading(r->a->t);
@@ -195,7 +195,7 @@ UNIT(relay_begin, a_tap_may_cancel)
 
 static pid_t child;
 
-/* The child has no core and says nothing. */
+/* The child dumps no core and prints nothing. */
 static void fork_in_tap(void *arg, enum weir_relay_party from,
                         const struct weir_buf *buf)
 {
@@ -215,7 +215,7 @@ static void end_child(void *arg)
     }
 }
 
-/* The loop would call the next callback in the same turn. */
+/* The loop would call the next callback in the same iteration. */
 UNIT_IN(relay_begin, a_child_that_a_tap_has_forked_ends_before_another_callback,
         relay_rig_run, struct relayed *r)
 {
@@ -340,7 +340,7 @@ UNIT_IN(relay_begin, sides_of_two_loops_are_refused, relay_rig_run,
     expect_eq(relay_rig_end(r), -ECANCELED);
 }
 
-/* The relay's own bound holds in its place. */
+/* The relay's own bound applies instead. */
 UNIT_IN(relay_begin, a_hard_limit_of_the_program_is_lifted, relay_rig_run,
         struct relayed *r)
 {
@@ -429,7 +429,7 @@ static void copy_nothing(struct relayed *r)
     relay_rig_move(r->a, &r->b, 500 * PAGE, PAGE);
     relay_rig_move(&r->b, r->a, 500 * PAGE, 10 * PAGE);
     expect_eq(count_copied(r->a), 0);
-    /* 4 MiB went through; two buffers more may have been in use at once. */
+    /* 4 MiB were relayed; two more buffers may have been in use at once. */
     expect_leq(rig_statistics(r->a).memory_bytes,
                memory + (UINT64_C(513) << 10));
     weir_pending_cancel(r->pending);
@@ -453,7 +453,7 @@ UNIT_IN(relay_begin, pieces_of_fewer_than_256_bytes_are_copied, relay_rig_run,
     expect_eq(relay_rig_end(r), -ECANCELED);
 }
 
-/* A peer that does not read holds as much as the relay allows, and no more. */
+/* A peer that does not read holds at most what the relay allows. */
 static void stall(struct relayed *r)
 {
     const struct weir_relay_options options = {.size = sizeof(options),
@@ -487,7 +487,8 @@ UNIT(relay_begin, a_peer_that_does_not_read_holds_a_bounded_number_of_bytes)
     relay_rig_pairings(RIG_IS_PLAIN, RIG_HAS_KERNEL, true, stall);
 }
 
-/* Sends to the relay until its buffer is full and all waits for B's peer. */
+/* Sends to the relay until its buffer is full and everything waits for B's
+ * peer. */
 static void fill(struct relayed *r, uint64_t *ret_twice)
 {
     static uint8_t bytes[65536];

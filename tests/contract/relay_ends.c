@@ -1,14 +1,13 @@
 /*
- * Relays of which one side ends badly, in every pairing.
+ * Relays of which one side ends badly, for every pair of transports.
  *
- * The peer of the first side sends, waits until what it has sent is
- * acknowledged, and ends badly: by a reset, by an end without a close_notify,
- * or by bytes that are no TLS. The peer of the second side reads all but the
- * last bytes at once, reads slowly from then on, or does not read. It gets the
- * bytes that were acknowledged, and then the end that its kind of connection
- * has; one that does not read gets what its kernel has. Each cell of the matrix
- * is written to standard error with its bytes and its end, and those that
- * cannot exist with the reason.
+ * The peer of the first side sends, waits until its bytes are acknowledged, and
+ * ends badly: with a reset, without a close_notify, or with bytes that are not
+ * TLS. The peer of the second side reads all but the last bytes at once, then
+ * reads slowly or not at all. It gets the acknowledged bytes, and then the end
+ * that its kind of connection has; a peer that does not read gets what its
+ * kernel has. Each cell of the matrix is printed to standard error with its
+ * bytes and its end, and impossible cells with the reason.
  */
 #include "tests/contract/harness.h"
 #include "tests/tls/rig.h"
@@ -25,14 +24,15 @@
 #include <weir/tls.h>
 
 enum { KIB = 1024, PIECE = 4 * KIB, NARROW = 16 * KIB };
-/* Milliseconds without progress: the queues are full; the test fails. */
+/* Milliseconds without progress: with PATIENCE the queues are full, with GUARD
+ * the test fails. */
 enum { PATIENCE = 50, GUARD = 60 * 1000 };
-/* Bytes that are sent: more than a second side takes whose peer does not read.
- * Those of TLS have to fit into all queues together, as a part of a record is
- * not counted. */
+/* Bytes that are sent: more than a second side accepts whose peer does not
+ * read. Bytes over TLS must fit into all queues together, because a part of a
+ * record is not counted. */
 enum { COPIED = 160 * KIB, SEALED = 112 * KIB, SPLICED = 1024 * KIB };
-/* Bytes, the last, that a peer that reads at once has not read when the other
- * one ends: more than its kernel takes. */
+/* Bytes at the end that a fast peer has not read when the other one ends: more
+ * than its kernel accepts. */
 enum { UNREAD = 96 * KIB, UNREAD_SPLICED = 640 * KIB };
 
 enum kind { TCP, UNIX, TLS, MEMORY, PIPE, KINDS };
@@ -56,9 +56,9 @@ struct cell {
 /* A side of the relay, and its peer. */
 struct end {
     enum kind kind;
-    weir_transport *near; /* a reference: the side */
-    weir_transport *far;  /* a reference: the peer of TLS and of memory */
-    int fd;               /* the peer of the others; -1: closed */
+    weir_transport *near; /* the side, a reference */
+    weir_transport *far;  /* the peer of TLS and in-memory sides, a reference */
+    int fd;               /* the peer of other sides; -1 if closed */
     uint64_t sent;
     uint64_t received;
     bool has_ended;
@@ -71,7 +71,7 @@ static struct end to;
 static struct weir_relay_record record;
 static int done_count;
 static uint64_t spliced_bytes; /* in all cells */
-static int cut_count; /* cells in which acknowledged bytes did not arrive */
+static int cut_count;          /* cells in which acknowledged bytes were lost */
 static bool has_bulk;
 
 static char cell_name[128] = "no cell";
@@ -151,7 +151,7 @@ static void open_memory(struct end *end)
     expect_eq(weir_transport_pair(loop, bindings, NULL, NULL), 0);
 }
 
-/* @is_narrow: few bytes fit into the kernel. */
+/* @is_narrow makes the kernel's buffers small. */
 static void open_end(struct end *end, enum kind kind, bool is_narrow)
 {
     int fds[2];
@@ -204,7 +204,7 @@ static void turn(void)
 
 /* ---- the first side's peer ---- */
 
-/* Sends a piece; false: there is no room. */
+/* Sends a piece. Returns false if there is no space. */
 static bool send_piece(void)
 {
     static uint8_t bytes[PIECE];
@@ -224,7 +224,7 @@ static bool send_piece(void)
     return ret > 0;
 }
 
-/* Bytes that were sent and not acknowledged. */
+/* Returns the number of bytes that were sent and not acknowledged. */
 static uint64_t count_unacked(void)
 {
     int unacked = 0;
@@ -242,8 +242,8 @@ static uint64_t count_unacked(void)
 
 static void read_some(uint64_t most);
 
-/* Sends @len bytes, or as many as all queues take; the number of those that are
- * acknowledged. All of TLS fit, and a kernel may acknowledge 200 ms late. */
+/* Sends @len bytes, or as many as all queues accept. Returns how many are
+ * acknowledged. Over TLS all fit; a kernel may acknowledge 200 ms late. */
 static uint64_t send_all(uint64_t len, bool is_read)
 {
     const int patience = from.kind == TLS ? GUARD : PATIENCE;
@@ -292,9 +292,9 @@ static void end_badly(enum how how)
     }
 }
 
-/* Time for the relay to see that. One that reads from the first side sees it
- * before its last bytes have left; one that waits for the second side cannot.
- */
+/* Gives the relay time to see the end. A relay that reads from the first side
+ * sees it before its last bytes are sent; a relay that waits for the second
+ * side cannot see it. */
 static void let_it_see_the_end(void)
 {
     for (int i = 0; i < PATIENCE; i++) {
@@ -328,7 +328,7 @@ static void read_descriptor(uint64_t most)
     }
 }
 
-/* Reads what is there, at most @most bytes; a transport reads for one turn. */
+/* Reads available bytes, at most @most; a transport reads for one iteration. */
 static void read_some(uint64_t most)
 {
     if (!to.far) {
@@ -363,7 +363,7 @@ static bool is_plain(enum kind kind)
     return kind == TCP || kind == UNIX;
 }
 
-/* Why a cell cannot exist; NULL: it can. */
+/* Returns why a cell cannot exist, or NULL if it can. */
 static const char *find_reason(const struct cell *cell)
 {
     if (cell->from == PIPE || cell->to == PIPE) {
@@ -410,7 +410,7 @@ static void begin(const struct cell *cell)
     expect_eq(weir_relay(from.near, to.near, &options, done, NULL, NULL), 0);
 }
 
-/* The relay waits no longer than this for a peer that does not read. */
+/* Limits how long the relay waits for a peer that does not read. */
 static void limit_stall(void)
 {
     const struct weir_timeouts limits = {.size = sizeof(limits),
@@ -443,7 +443,8 @@ static void expect_end(const struct cell *cell, uint64_t acked)
     expect_geq(record.a_bytes, to.received);
 }
 
-/* Without large receive buffers there is no bulk, and nothing is spliced. */
+/* Without large receive buffers no transfer counts as bulk, and nothing is
+ * spliced. */
 static void note_splices(void)
 {
     char text[4096];
@@ -508,7 +509,7 @@ static void play_or_tell(const struct cell *cell)
     }
 }
 
-/* The cells of one kind of the first side. */
+/* Plays all cells with one kind of first side. */
 static void play_from(enum kind kind)
 {
     const int count = KINDS * HOWS * PACES * 2;

@@ -1,8 +1,8 @@
 /*
  * The rig of the relays' tests; see relay_rig.h.
  *
- * The bytes of both directions are the harness's pattern: what the peer of one
- * side has sent is compared where the peer of the other side reads it.
+ * The bytes of both directions are the harness's pattern: bytes sent by one
+ * side's peer are compared where the other side's peer reads them.
  */
 #include "tests/contract/relay_rig.h"
 
@@ -23,7 +23,7 @@ static void relay_done(void *arg, int err,
     r->b.lost_count = 1;
 }
 
-/* The rounds of a test, which its bodies do not see. */
+/* The rounds of a test, hidden from its body. */
 static struct {
     size_t number; /* of the second maker */
     bool small_buffers;
@@ -83,7 +83,8 @@ static void play_round(struct rig *a)
     rig_end_beside(&r.b);
 }
 
-/* A round of each maker beside one, which splices or does not. */
+/* Runs a round of each maker with the given first side, with or without
+ * splicing. */
 static void play_rounds(const struct rig *first, size_t number, bool splices)
 {
     round_of.number = number;

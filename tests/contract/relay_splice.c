@@ -1,10 +1,10 @@
 /*
- * Relays that splice: bulk between two sockets inside the kernel.
+ * Relays that splice: large transfers between two sockets inside the kernel.
  *
- * The peers are plain descriptors of TCP and Unix sockets in every pairing. The
- * tests of relays.c and relay_begin.c run with splicing relays as well; here
- * bulk is under way when something happens. The record tells that bytes were
- * spliced, so that no test passes because none were.
+ * The peers are plain descriptors of TCP and Unix sockets, in every pairing.
+ * The tests of relays.c and relay_begin.c also run with splicing relays; here
+ * an event occurs during a large transfer. The record shows that bytes were
+ * spliced, so no test passes because none were.
  */
 #include "tests/contract/relay_rig.h"
 #include "uring/sys.h"
@@ -20,9 +20,9 @@
 #include <weir/protocol.h>
 
 enum { KIB = 1024, MIB = KIB * KIB };
-/* What a side that takes nothing lets the other side have here at most, besides
- * the kernel's queues: the buffer, a piece that was spliced, and what small
- * writes are allowed. */
+/* How many bytes a side that reads nothing lets the other side have here,
+ * besides the kernel's queues: the buffer, a spliced piece, and what small
+ * writes may add. */
 enum { BUFFER = 64 * KIB, HELD_MOST = 2 * BUFFER + 256 * KIB };
 
 static const struct weir_relay_options splices = {.size = sizeof(splices),
@@ -35,7 +35,7 @@ static struct weir_relay_record look(const struct relayed *r)
     return record;
 }
 
-/* The peer sends what the kernel takes now, at most @len bytes. */
+/* The peer sends what the kernel accepts now, at most @len bytes. */
 static void offer(struct rig *from, uint64_t len)
 {
     static uint8_t buf[64 * KIB];
@@ -49,8 +49,8 @@ static void offer(struct rig *from, uint64_t len)
     }
 }
 
-/* @len bytes go from one side's peer to the other's. As many as possible wait
- * in the kernel before each turn. */
+/* Moves @len bytes from one side's peer to the other's. As many as possible
+ * wait in the kernel before each iteration. */
 static void pour(struct rig *from, struct rig *to, uint64_t len)
 {
     const uint64_t end = from->peer_sent + len;
@@ -66,7 +66,8 @@ static void pour(struct rig *from, struct rig *to, uint64_t len)
     }
 }
 
-/* Without large receive buffers there is no bulk, and nothing is spliced. */
+/* Without large receive buffers no transfer counts as bulk, and nothing is
+ * spliced. */
 static bool has_bulk(const struct relayed *r)
 {
     char text[4096];
@@ -74,7 +75,7 @@ static bool has_bulk(const struct relayed *r)
     return strstr(text, "buf_inc          6.12  yes") != NULL;
 }
 
-/* Bulk from one side's peer until more of it was spliced. */
+/* Transfers from one side's peer until more bytes were spliced. */
 static void pour_until_spliced(struct relayed *r, bool is_a)
 {
     struct rig *from = is_a ? r->a : &r->b;
@@ -127,7 +128,7 @@ UNIT(relay_splice, bulk_and_ends_go_both_ways_between_any_two_sockets)
     relay_rig_splicing(0, 0, move_both_ways);
 }
 
-/* The sockets block, and SIGPIPE is raised, as before a burst of pieces. */
+/* The sockets block and SIGPIPE is raised, as before a burst of pieces. */
 static void look_behind_bursts(struct relayed *r)
 {
     const weir_transport *const sides[] = {r->a->t, r->b.t};
@@ -202,7 +203,7 @@ UNIT(relay_splice, spliced_bytes_are_received_and_sent)
     relay_rig_run(count_bytes);
 }
 
-/* Messages that follow bulk are not kept back, and are no bulk. */
+/* Messages after a large transfer are not delayed, and do not count as one. */
 static void talk(struct relayed *r)
 {
     relay_rig_begin(r, &splices);
@@ -224,7 +225,7 @@ UNIT(relay_splice, messages_after_bulk_are_copied_and_bulk_is_spliced_again)
     relay_rig_splicing(0, 0, talk);
 }
 
-/* A splice stops before an urgent byte, and that looks like the end. */
+/* A splice stops before urgent data, which looks like the end. */
 static void send_urgent(struct relayed *r)
 {
     relay_rig_begin(r, &splices);
@@ -266,7 +267,7 @@ UNIT(relay_splice, a_reset_behind_bulk_is_passed_on)
     relay_rig_splicing(RIG_CAN_RESET, 0, reset_a);
 }
 
-/* Bulk is under way to the side that breaks. */
+/* A large transfer to the side that breaks is in progress. */
 static void reset_b(struct relayed *r)
 {
     relay_rig_begin(r, &splices);
@@ -302,8 +303,8 @@ UNIT(relay_splice, a_cancellation_in_bulk_aborts_both_sides)
     relay_rig_splicing(0, 0, cancel);
 }
 
-/* The second side still sends what it was given when the first has ended, and
- * its own bulk goes nowhere any more. */
+/* The second side still sends the bytes that it has when the first has ended;
+ * its own transfer is discarded. */
 static void end_at_once(struct relayed *r)
 {
     struct weir_relay_options options = splices;
@@ -335,7 +336,7 @@ static bool is_stuck(const struct relayed *r, uint64_t *bytes)
     return is_same;
 }
 
-/* Fills all queues of the way from A to B. */
+/* Fills all queues from A to B. */
 static void fill(struct relayed *r)
 {
     uint64_t bytes = 0;
@@ -426,7 +427,7 @@ UNIT(relay_splice, a_tap_sees_all_bytes)
     relay_rig_run(move_seen);
 }
 
-/* The other way has no rate. */
+/* The other direction has no rate limit. */
 static void move_slowly(struct relayed *r)
 {
     struct weir_relay_options options = splices;

@@ -1,9 +1,9 @@
 /*
- * Relays between TLS and plain text: what is a clean end, and what is none.
+ * Relays between TLS and plain text: which ends are clean.
  *
- * The subject of the harness is the plain side. A TLS connection in the same
- * loop is the other side, and its far end is a client of weir's, whose socket a
- * test shuts down behind its back to cut it off without a close_notify.
+ * The harness's subject is the plain side. The other side is a TLS connection
+ * on the same loop; its far end is a client of weir, whose socket a test shuts
+ * down without a close_notify and without the client's knowledge.
  */
 #define PAIRS_NEED RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET
 #include "tests/contract/harness.h"
@@ -121,13 +121,13 @@ static void far_sends(struct rig *rig, size_t len)
     rig_peer_read(rig, len);
 }
 
-/* The far end's socket has no more to send, and TLS does not know. */
+/* Ends the stream of the far end's socket without a close_notify. */
 static void cut(void)
 {
     expect_eq(shutdown(weir_transport_get_socket(far.t), SHUT_WR), 0);
 }
 
-/* How much one receive of a connection may take. */
+/* Returns how many bytes one receive of a connection may take. */
 static unsigned long long credit_of(const struct rig *rig,
                                     const weir_transport *t)
 {
@@ -137,7 +137,7 @@ static unsigned long long credit_of(const struct rig *rig,
     return dump_number(rig->loop, fd, " credit=");
 }
 
-/* Passes bytes on in both directions until their bounds are wide. */
+/* Relays bytes in both directions until their bounds are wide. */
 static void pass_both_ways(struct rig *rig, size_t len)
 {
     rig_peer_send(rig, len);
@@ -158,13 +158,13 @@ PAIRS(relay_tls, the_program_may_set_the_marks_of_a_side_to_nothing, rig)
     end(rig);
 }
 
-/* 64 KiB that are sealed would leave as a large segment and a tiny one. What
- * the side with TLS receives is not sealed. */
+/* 64 KiB of plaintext would become a large segment and a tiny one. Bytes
+ * received from the TLS side are not encrypted again. */
 PAIRS(relay_tls, what_is_to_be_sealed_is_received_in_smaller_pieces, rig)
 {
     begin(rig, false);
-    expect_eq(credit_of(rig, rig->t), 32768); /* before it is known that */
-    expect_eq(credit_of(rig, near.t), 32768); /* the kernel has much room */
+    expect_eq(credit_of(rig, rig->t), 32768); /* before that is known */
+    expect_eq(credit_of(rig, near.t), 32768); /* the kernel has much space */
     pass_both_ways(rig, 65536);
     expect_eq(credit_of(rig, rig->t), 61440);
     expect_eq(credit_of(rig, near.t), 65536);

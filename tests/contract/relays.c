@@ -1,9 +1,9 @@
 /*
- * Relays over every pairing of transports: bytes, ends and resets.
+ * Relays over every pair of transports: bytes, ends and resets.
  *
- * The peers are plain descriptors: they see the bytes that the other peer has
- * sent, then an end of the stream where that one has ended and a reset where it
- * was broken.
+ * The peers are plain descriptors: a peer sees the bytes that the other peer
+ * has sent, then an end of stream if that one has ended, or a reset if it has
+ * broken.
  */
 #include "tests/contract/relay_rig.h"
 
@@ -67,7 +67,7 @@ UNIT(relays, after_the_end_of_one_direction_the_other_goes_on)
     relay_rig_pairings(RIG_IS_TLS, RIG_IS_MEMORY, false, end_and_download);
 }
 
-/* What a side that the program refers to tells after its loss. */
+/* Expects the addresses of a referenced side after its loss. */
 static void expect_addresses(const struct rig *side,
                              const struct weir_address before[2])
 {
@@ -180,7 +180,7 @@ static void reset_after_end(struct relayed *r)
     expect_eq(relay_rig_end_of(&r->b), 0);
     rig_peer_reset(r->a);
     rig_peer_send(&r->b, PIECE);         /* so that the reset is noticed */
-    expect_eq(relay_rig_end(r), -EPIPE); /* as the kernel has it */
+    expect_eq(relay_rig_end(r), -EPIPE); /* the kernel's error */
     expect_record(r, WEIR_RELAY_A, WEIR_RELAY_RESET);
     expect_eq(get_peer_error(&r->b), EPIPE);
 }

@@ -1,8 +1,8 @@
 /*
- * A resolver of the program's own, and the settings of the built-in one.
+ * The program's own resolver, and the settings of the built-in one.
  *
- * The recorder is such a resolver: it writes down what it is asked and told,
- * and answers at once, later, or not.
+ * The recorder is such a resolver: it records queries and notifications, and
+ * answers at once, later or never.
  */
 #include "tests/contract/names_rig.h"
 
@@ -11,7 +11,7 @@
 #include <weir/server.h>
 #include <weir/task.h>
 
-/* A resolver that writes down what it is asked and answers when told to. */
+/* A resolver that records queries and answers on request. */
 struct recorder {
     struct names *n;
     char log[256];
@@ -91,7 +91,7 @@ static bool is_asked(void *unused)
     return recorder.lookup != NULL;
 }
 
-/* Runs until the recorder is asked, by a maker or a task. */
+/* Runs until the recorder is queried, by a connect or a task. */
 static void wait_until_asked(struct names *n)
 {
     expect_eq(weir_loop_run_until(n->loop, is_asked, NULL), 0);
@@ -269,7 +269,7 @@ static void cancel_again(weir_lookup *lookup)
     weir_pending_cancel(recorder.n->lookup);
 }
 
-/* Inside the call that tells it of a cancellation, and of a time-out. */
+/* Inside the call that notifies it of a cancellation or time-out. */
 NAMES(resolver, an_answer_inside_its_cancel_is_refused, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
@@ -396,8 +396,8 @@ NAMES(resolver, a_connection_may_be_given_up_inside_its_cancel, n)
 
 static CALLBACKS(protocol, STREAM);
 
-/* The one family is connected while the other is asked for: the resolver is
- * told to forget that when the connection is as good as made. */
+/* One family is connected while the other is being looked up: the resolver is
+ * told to cancel that lookup when the connection is almost made. */
 NAMES(resolver, a_connection_may_be_given_up_when_its_other_family_is_forgotten,
       n)
 {
@@ -593,7 +593,7 @@ NAMES(resolver, a_file_of_settings_is_read_again_when_it_changes, n)
     FILE *file = fopen(path, "we");
     fputs("search one.example\n", file);
     fclose(file);
-    names_run_for(n, 1010 * MS); /* it is looked at once a second */
+    names_run_for(n, 1010 * MS); /* it is checked once a second */
     names_lookup(n, "a4", NULL);
     unlink(path);
     cr_assert(strstr(dns_server_read_log(&n->server), "A a4.one.example. "),

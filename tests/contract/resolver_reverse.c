@@ -1,7 +1,7 @@
 /*
- * Names of addresses, which a resolver of the program's own is asked for.
+ * Names of addresses, looked up with the program's own resolver.
  *
- * It answers as the row of a table says: with a name, with an error, or not. A
+ * It answers as a table's row says: with a name, with an error, or never. A
  * resolver without this function knows no names.
  */
 #include "tests/unit.h"

@@ -1,9 +1,9 @@
 /*
- * The running kernel's ring where it is tight: a submission queue that is
- * full, a completion queue that overflows, waits that signals interrupt.
+ * The running kernel's ring at its limits: a full submission queue, an
+ * overflowing completion queue, and waits interrupted by signals.
  *
- * None of them may lose, double or reorder a byte, and none may be an error.
- * The loop's statistics say that it did come to what the test is about.
+ * None of them may lose, duplicate or reorder a byte, and none may be an error.
+ * The loop's statistics show that the tested situation has occurred.
  */
 #include "tests/contract/asleep.h"
 #include "tests/contract/loop_rig.h"
@@ -15,7 +15,7 @@
 
 enum { LINES_MAX = 300, CHUNK = 1000, PIECES_MAX = 10 };
 
-/* One connection: the program echoes what the peer, a plain socket, sends. */
+/* A connection: the program echoes what its peer, a plain socket, sends. */
 struct line {
     int peer;
     uint64_t received; /* by the program */
@@ -81,7 +81,7 @@ static void close_lines(void)
     }
 }
 
-/* Each peer sends CHUNK bytes more. */
+/* Each peer sends CHUNK more bytes. */
 static void peers_send(int round)
 {
     uint8_t chunk[CHUNK];
@@ -93,8 +93,8 @@ static void peers_send(int round)
     }
 }
 
-/* Each peer has its bytes back. An echo that had to wait for an earlier one
- * leaves in a later turn. */
+/* Each peer receives its bytes back. An echo that had to wait for an earlier
+ * one is sent in a later iteration. */
 static void peers_receive(int round)
 {
     uint8_t chunk[CHUNK];
@@ -156,7 +156,8 @@ UNIT(ring, a_queue_of_one_entry_is_enough)
     close_lines();
 }
 
-/* Each connection sends @pieces by reference in one turn, a vector for each. */
+/* Each connection sends @pieces by reference in one iteration, with a vector
+ * for each. */
 static void send_pieces(int count, size_t pieces)
 {
     static uint8_t bytes[LINES_MAX][PIECES_MAX];
@@ -193,7 +194,7 @@ UNIT(ring, more_message_headers_in_a_turn_than_fit_into_the_scratch_memory)
 
 /* ---- the completion queue overflows ---- */
 
-/* The queue of epoll has no end. */
+/* epoll's queue has no limit. */
 static const struct weir_loop_options tiny = {.size = sizeof(tiny),
                                               .sq_entries = 8,
                                               .cq_entries = 16,
@@ -210,8 +211,8 @@ UNIT(ring, an_overflow_loses_doubles_and_reorders_nothing)
     close_lines();
 }
 
-/* After an overflow a multishot has ended with valid data: it is armed anew,
- * and what arrived meanwhile follows. */
+/* After an overflow a multishot has ended with valid data: it is armed again,
+ * and bytes that arrived meanwhile follow. */
 UNIT(ring, receives_that_an_overflow_ended_go_on)
 {
     need_uring();
@@ -250,7 +251,7 @@ static void take_signals(void)
     expect_eq(sigaction(SIGALRM, &action, NULL), 0);
 }
 
-/* A signal each millisecond that interrupts whatever waits. */
+/* Raises a signal every millisecond, which interrupts any wait. */
 static void start_signals(void)
 {
     const struct itimerval each_ms = {.it_interval = {.tv_usec = 1000},
@@ -290,8 +291,8 @@ struct waiting {
     pid_t tid;
 };
 
-/* Sends byte after byte, each with a signal before it that interrupts the
- * loop's wait, and waits for each to come back. */
+/* Sends single bytes, each after a signal that interrupts the loop's wait, and
+ * waits for each to return. */
 static void *interrupt_and_send(void *arg)
 {
     const struct waiting *loops = arg;

@@ -1,8 +1,8 @@
 /*
- * The loop that a thread is in: what weir_get_running_loop() says in each place
- * that a program's code may be called from.
+ * The running loop of a thread: what weir_get_running_loop() returns in each
+ * place where a program's code may run.
  *
- * Loops run inside each other, and beside each other in threads and processes.
+ * Loops run inside each other, and at the same time in threads and processes.
  */
 #define UNIT_RUN with_loop
 
@@ -17,7 +17,7 @@
 
 static int seen_count;
 
-/* Notes that code ran in @expected, and in no other. */
+/* Expects that code runs in @expected, and in no other loop. */
 static void expect_in(const weir_loop *expected)
 {
     expect_eq(weir_get_running_loop(), expected);

@@ -1,9 +1,9 @@
 /*
  * Scenes that must fail.
  *
- * Each step that checks something notices when it is not so (rest is not tried:
- * it is about time), and the message has the place; a word that no step knows
- * fails before the first round.
+ * Each step with a check fails if the check does not hold, and the message
+ * shows the step (rest is not tested, because it depends on time). A word that
+ * no step has fails before the first round.
  */
 #include "tests/contract/scenes.h"
 
@@ -60,7 +60,7 @@ static const struct {
     {"reading 0", "reading is 1, not 0"},
     {"running 1", "running is 0, not 1"},
     {"limit idle 60000; timers 0", "timers is 1, not 0"},
-    /* what was seen */
+    /* expectations */
     {"once", "rig->lost_count is 0, not == 1"},
     {"abort; lost 0; alive", "rig->lost_count is 1, not == 0"},
     {"events made data", "rig->events is \"made\", not \"made data\""},
@@ -76,7 +76,7 @@ static const struct {
     {"close; usable", "rig_write(rig, 3000) is -108, not == 0"},
     {"receive 5; ran @data 1", "is 0, not == 1"},
     {"write 5; turn; pending 5", "pending is 0, not 5"},
-    /* the course */
+    /* order of the steps */
     {"write 5; again 2; pending 5", "pending is 15, not 5"},
     {"receive 5; unless data; pending 1; pending 2", ""},
     {"receive 5; if received >5; pending 1", ""},
@@ -101,8 +101,8 @@ static const struct {
      "the error is EPROTO, not 0"},
 };
 
-/* Plays a scene in a process of its own, which must fail and say this; no
- * words: it must not fail. */
+/* Plays a scene in a child process; it must fail with this message, or if
+ * @words is NULL must not fail. */
 static void expect_failure(const char *needs, const char *text,
                            const char *callback, const char *words)
 {

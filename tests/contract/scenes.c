@@ -1,10 +1,10 @@
 /*
  * The steps of scenes; see scenes.h.
  *
- * The texts of a scene are read once, before its first round, into steps: a
+ * The texts of a scene are parsed once, before its first round, into steps: a
  * verb of the table and its words, each of the kind that the verb takes. While
- * a step runs the rig's name, which begins each message, is the scene with a
- * mark at the step; so whatever fails in it, here or in the rig, shows it.
+ * a step runs, the rig's name, which begins each message, is the scene with a
+ * mark at the step. So every failure, here or in the rig, shows the step.
  */
 #include "tests/contract/scenes.h"
 
@@ -17,7 +17,7 @@
 
 enum { WORDS_MAX = 10, STEPS_MAX = 64, TEXTS_MAX = 8, TEXT_MAX = 1024 };
 
-/* One step, with its place in the text. */
+/* A step, with its position in the text. */
 struct step {
     const struct verb *verb;
     const char *words[WORDS_MAX];
@@ -26,22 +26,21 @@ struct step {
     int to;
 };
 
-/* A text of the scene: what is played in order, or inside a callback. */
+/* A text of the scene, whose steps run in order, or inside a callback. */
 struct text {
     const char *said;
-    char words[TEXT_MAX]; /* the same, each word ended by a zero */
-    int callback;         /* its number, or -1 */
+    char words[TEXT_MAX]; /* a copy, in which each word ends with a zero */
+    int callback;         /* number of the callback, or -1 */
     bool once;
     struct step steps[STEPS_MAX];
     int count;
 };
 
-/* A verb of the table: @run, or @call with the transport, which returns an
- * error that the first word names, or @act with the rig. The kinds of its
- * words, of which those after ? may be left out, are n number or value, m water
- * mark, e error, v what a value must be, l name of a value, w way of writing,
- * c end of a connection, o event, b callback, f limit in time, a how often, and
- * * any. */
+/* A verb of the table. It has @run, or @call with the transport, which returns
+ * an error that the first word names, or @act with the rig. Kinds of words; the
+ * words after ? are optional: n number or named value, m water mark, e error, v
+ * expected value, l name of a value, w how to write, c end of a connection, o
+ * event, b callback, f time limit, a how often, * any. */
 struct verb {
     const char *word;
     const char *kinds;
@@ -53,22 +52,22 @@ struct verb {
 static struct rig *rig;
 static struct text texts[TEXTS_MAX];
 static int text_count;
-static const struct text *text; /* the one that is played */
-static const struct step *step; /* the one that runs */
-static int result;              /* of the callback that runs */
-static int ran[7];              /* how often each callback had its steps run */
-static int rounds;              /* of the text that is played, by again */
-static bool is_repeated;        /* it begins anew */
-static bool is_cut;             /* its rest is left out */
-static bool is_each; /* the scene is played with each call that writes */
+static const struct text *text; /* the text being played */
+static const struct step *step; /* the step being run */
+static int result;              /* result of the running callback */
+static int ran[7];              /* how often each callback's steps have run */
+static int rounds;              /* repetitions of the current text by again */
+static bool is_repeated;        /* the text starts again */
+static bool is_cut;             /* the rest of the text is skipped */
+static bool is_each;            /* the scene is played with each writing call */
 static uint64_t since_ns;
 static int socket_seen;
-static int first;  /* the call that "write" makes in a round at first */
-static int writer; /* and now */
-static const struct weir_buf *shown; /* to data_received, which runs */
-static uint64_t largest;             /* piece that it was shown */
+static int first;  /* call that "write" makes at the start of a round */
+static int writer; /* call that it makes now */
+static const struct weir_buf *shown; /* argument of the running data_received */
+static uint64_t largest;             /* largest piece received */
 
-/* Leases that the scene keeps, each with the place of its bytes. */
+/* Leases that the scene keeps, each with the position of its bytes. */
 static struct {
     struct weir_buf buf;
     uint64_t offset;
@@ -100,7 +99,7 @@ static const char *word(int at)
     return at < step->count ? step->words[at] : "";
 }
 
-/* Reads a number; false if the text is none. */
+/* Parses a number. Returns false if the text is not one. */
 static bool read_number(const char *from, uint64_t *ret)
 {
     char *end;
@@ -115,7 +114,7 @@ static const char *name_of(int err)
     return err == 0 ? "0" : weir_err_name(err);
 }
 
-/* The error that has this name, or 1. */
+/* Returns the error with this name, or 1. */
 static int find_error(const char *name)
 {
     int err = 0;
@@ -125,8 +124,8 @@ static int find_error(const char *name)
     return err > -6000 ? err : 1;
 }
 
-/* Whether each name between the | of a word is one of an error; with @wanted
- * below 1 whether one of them is that error's. */
+/* Returns true if every name separated by | is the name of an error; with
+ * @wanted below 1, if one of them is the name of that error. */
 static bool has_error(const char *names, int wanted)
 {
     char copy[64];
@@ -196,10 +195,10 @@ static uint64_t look(int which)
     return all[which];
 }
 
-/* What each value was when it was noted. */
+/* The value of each name when it was noted. */
 static uint64_t noted[COUNT(values)];
 
-/* A number, or a value that is named. */
+/* Returns true for a number or the name of a value. */
 static bool is_amount(const char *said)
 {
     uint64_t ignored;
@@ -228,7 +227,7 @@ static int64_t mark(int at)
                                             : (int64_t)number(at);
 }
 
-/* The value that a word names. */
+/* Returns the number or the named value of a word. */
 static int value(int at)
 {
     return find(values, COUNT(values), word(at));
@@ -238,7 +237,7 @@ static void do_note(void)
     noted[value(1)] = look(value(1));
 }
 
-/* Whether a value is as the word @at wants it. */
+/* Returns true if a value is as the word @at requires. */
 static bool is_value(int which, int at)
 {
     const char *const wanted = word(at);
@@ -279,7 +278,8 @@ static int write_lines(struct rig *of, size_t len)
     return err;
 }
 
-/* The memory is freed by its release; once, or the allocator complains. */
+/* The release callback frees the memory; the allocator complains if that
+ * happens twice. */
 static int write_by_reference(struct rig *of, size_t len)
 {
     uint8_t *buf = malloc(len + 1);
@@ -392,8 +392,7 @@ static void do_send(void)
     rig_peer_send(rig, number(1));
 }
 /* Sends until the peer cannot, for as long as the loop turns, and until at
- * least
- * @1 bytes are held. */
+ * least @1 bytes are held. */
 static void do_flood(void)
 {
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
@@ -459,7 +458,7 @@ static void set_true(void *arg)
 {
     *(bool *)arg = true;
 }
-/* Waits in the kernel, which takes few turns. */
+/* Waits in the kernel, which takes few iterations. */
 static void do_rest(void)
 {
     bool over = false;
@@ -552,8 +551,8 @@ static void do_ran(void)
 
 /* ---- the course of a text ---- */
 
-/* Plays the text a number of times more, or until the connection is lost or a
- * value is as it is wanted. */
+/* Repeats the text a number of times, or until the connection is lost or a
+ * value is as required. */
 static void do_again(void)
 {
     const int which = value(1);
@@ -574,7 +573,7 @@ static void do_unless(void)
 /* ---- the table ---- */
 
 static const struct verb verbs[] = {
-    /* the program */
+    /* actions of the program */
     {"by", "w", .run = do_by},
     {"write", "n?e", .run = do_write},
     {"clog", "", .act = rig_clog},
@@ -598,7 +597,7 @@ static const struct verb verbs[] = {
     {"keep", "", .run = do_keep},
     {"give", "", .run = do_give},
     {"busy", "n", .run = do_busy},
-    /* the peer */
+    /* actions of the peer */
     {"send", "n", .run = do_send},
     {"receive", "n", .run = do_receive},
     {"flood", "n", .run = do_flood},
@@ -616,7 +615,7 @@ static const struct verb verbs[] = {
     {"rest", "n", .run = do_rest},
     {"since", "", .run = do_since},
     {"after", "n", .run = do_after},
-    /* what must be seen */
+    /* expectations */
     {"lost", "e?c", .run = do_lost},
     {"done", "e", .run = do_done},
     {"once", "", .run = do_once},
@@ -634,7 +633,7 @@ static const struct verb verbs[] = {
     /* values */
     {"note", "l", .run = do_note},
     {"until", "lv", .run = do_until},
-    /* the course of a text */
+    /* order of a text */
     {"again", "a?v", .run = do_again},
     {"if", "lv", .run = do_if},
     {"unless", "o", .run = do_unless},
@@ -719,7 +718,7 @@ static void check_step(const struct step *of)
     cr_assert_eq(at, of->count, "'%s' has a word too many", of->words[0]);
 }
 
-/* Reads one text: the callback that it begins with, and its steps. */
+/* Parses a text: the callback at its start, and its steps. */
 static void read_text(struct text *ret, const char *said)
 {
     *ret = (struct text){.said = said, .callback = -1};
@@ -756,7 +755,8 @@ static void read_text(struct text *ret, const char *said)
 
 /* ---- playing ---- */
 
-/* Begins each message: the kind of connection, and the scene with a mark. */
+/* Begins each message with the kind of connection, and the scene with a mark.
+ */
 static void show_place(void)
 {
     static char place[TEXT_MAX + 128];

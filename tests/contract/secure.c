@@ -1,7 +1,8 @@
 /*
- * What libweir asks of TLS it finds in the table that a context begins with:
- * here in one of the test's, so that no TLS is needed. And settings without a
- * context are refused.
+ * libweir calls TLS only through the function table at the start of a context.
+ *
+ * Here the test provides the table, so that no TLS is needed. Settings without
+ * a context are refused.
  */
 #include "lib/transport/secure.h"
 #include "tests/contract/maker.h"

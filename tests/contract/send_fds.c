@@ -1,7 +1,8 @@
 /*
- * Descriptors that weir sends over a Unix socket: each arrives once, with the
- * byte that it was sent with, whatever the kernel has room for, and none stays
- * open in this process. Those that arrive are in unix_fds.c and recv_fds.c.
+ * Descriptors that weir sends over a Unix socket: each arrives once, with its
+ * byte, whatever space the kernel has, and none stays open in this process.
+ *
+ * unix_fds.c and recv_fds.c test received descriptors.
  */
 #define PAIRS_NEED RIG_BOTH_WAYS | RIG_IS_UNIX
 #include "tests/contract/fds_rig.h"
@@ -62,7 +63,7 @@ PAIRS(send_fds, they_go_behind_bytes_that_were_written_before, rig)
     expect_eq(rig_send_fds(rig, 10, &fd, 1), 0);
     expect_eq(rig_write(rig, 50), 0);
     close(fd);
-    rig_turns(rig, 5); /* a turn for each send */
+    rig_turns(rig, 5); /* an iteration for each send */
     peer_receive(rig, 60, &message);
     expect_eq(message.count, 0, "not with the first bytes");
     peer_receive(rig, 60, &message);
@@ -74,7 +75,7 @@ PAIRS(send_fds, they_go_behind_bytes_that_were_written_before, rig)
     rig_peer_read(rig, 160 - rig->peer_received);
 }
 
-/* What was sent with descriptors, oldest first. */
+/* Bytes sent with descriptors, oldest first. */
 struct sent_batch {
     uint64_t at;
     unsigned int first;
@@ -83,8 +84,8 @@ struct sent_batch {
 
 enum { BATCHES = 200, BATCH_MOST = 5 };
 
-/* Expects that the descriptors of a message are those of the next batch, and
- * that their byte is in it. */
+/* Expects that a message has the descriptors of the next batch, and that
+ * batch's byte. */
 static void expect_batch(const struct peer_message *message,
                          const struct sent_batch *batch)
 {
@@ -96,7 +97,7 @@ static void expect_batch(const struct peer_message *message,
     }
 }
 
-/* Sends a batch, where there is room for one. */
+/* Sends a batch if there is space for one. */
 static bool send_batch(struct rig *rig, struct unit_random *dice,
                        struct sent_batch *batch, unsigned int first)
 {
@@ -118,8 +119,8 @@ static bool send_batch(struct rig *rig, struct unit_random *dice,
     return err == 0;
 }
 
-/* Many batches between plain writes of all sizes, to a peer that reads pieces
- * of all sizes. */
+/* Sends many batches between plain writes of all sizes, to a peer that reads
+ * pieces of all sizes. */
 static void pass_many(struct rig *rig, struct unit_random *dice)
 {
     static struct sent_batch sent[BATCHES];
@@ -399,7 +400,7 @@ PAIRS(send_fds, without_room_for_duplicates_nothing_is_taken, rig)
     close(fd);
 }
 
-/* Where they lack, the program may need those of the call at once. */
+/* If descriptors run out, the program may need those of the call at once. */
 PAIRS(send_fds, duplicates_of_a_call_that_fails_are_closed_when_it_returns, rig)
 {
     const int fds[2] = {mark_open(1), mark_open(2)};
@@ -464,7 +465,7 @@ PAIRS(send_fds, other_sockets_refuse_them, rig, .needs = RIG_BOTH_WAYS)
     close(fd);
 }
 
-/* The descriptor of a ring: the kernel passes none on. */
+/* The kernel does not pass the descriptor of a ring. */
 PAIRS(send_fds, an_instance_of_io_uring_is_refused, rig)
 {
     struct io_uring ring;
@@ -484,7 +485,7 @@ PAIRS(send_fds, an_instance_of_io_uring_is_refused, rig)
     io_uring_queue_exit(&ring);
 }
 
-/* Without privileges, and with few descriptors. */
+/* Drops privileges and lowers the limit of descriptors. */
 static void lose_privileges(void)
 {
     struct rlimit limit;

@@ -1,7 +1,9 @@
 /*
- * Descriptors that are to be sent over a Unix socket while there is no memory
- * for them, or for the bytes that they go with: the call is refused whole, and
- * neither a descriptor nor the connection is harmed.
+ * Descriptors to be sent over a Unix socket when there is no memory for them,
+ * or for their bytes: the call is refused as a whole, and neither descriptors
+ * nor the connection are harmed.
+ *
+ * The peer then receives everything that was accepted.
  */
 #include "tests/contract/fds_rig.h"
 #include "tests/walk.h"
@@ -11,7 +13,7 @@
 #include <weir/embed.h>
 #include <weir/sendfile.h>
 
-/* A connection whose loop's allocations fail when the test says so. */
+/* A connection on a loop whose allocations fail on request. */
 struct scene {
     struct test_allocator allocator;
     weir_loop *loop;
@@ -84,7 +86,7 @@ UNIT(send_fds_memory, without_it_nothing_is_taken)
     scene_close(&scene);
 }
 
-/* A send from inside the callback that tells of a file's end. */
+/* A send inside the callback that reports a file's end. */
 struct late_send {
     struct scene scene;
     int file;

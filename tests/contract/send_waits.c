@@ -1,19 +1,19 @@
 /*
- * Sends that have to wait because their peers do not read.
+ * Sends that must wait because their peers do not read.
  *
- * A send that waits in the kernel is woken by a TCP urgent byte of its peer,
+ * A send that waits in the kernel is woken by urgent data of its TCP peer,
  * again and again, until the kernel gives it to a worker thread, where it
- * sleeps; and there are few of those. So weir's sends never wait in the kernel:
- * a poll waits until there is room. No number of peers that do not read may
- * hold up the bytes of another one.
+ * sleeps; there are few workers. So weir's sends never wait in the kernel: a
+ * poll waits for space. Peers that do not read, however many, may not delay the
+ * bytes of another one.
  */
 #include "tests/contract/maker.h"
 
 enum {
     SILENT_PEERS = 6,       /* more than the kernel has workers for a ring */
-    KERNEL_BYTES = 1 << 16, /* room in the sockets on both sides */
+    KERNEL_BYTES = 1 << 16, /* space in the sockets on both sides */
     WRITTEN = 3 << 20,      /* to each peer */
-    RESTS = 60000           /* of a millisecond, until a test gives up */
+    RESTS = 60000           /* milliseconds until a test gives up */
 };
 
 static uint8_t written[WRITTEN];
@@ -44,7 +44,8 @@ static void write_all_and_pause(struct maker *m)
     weir_transport_pause_reading(m->t);
 }
 
-/* Threads of the kernel that work for the rings of this process. */
+/* Returns the number of kernel threads that work for the rings of this process.
+ */
 static int count_workers(void)
 {
     int count = 0;
@@ -65,7 +66,8 @@ static int count_workers(void)
     return count;
 }
 
-/* A peer with little room, which has been written to and did not read. */
+/* Opens a peer with little buffer space, which has been written to and did not
+ * read. */
 static int open_full_peer(struct maker *m)
 {
     const struct weir_address address =
@@ -91,7 +93,7 @@ static void urge(struct maker *m, int fd)
     maker_run_for(m, 5 * MS);
 }
 
-/* Reads as @step says; all that was written must come. */
+/* Reads in steps of @step; everything written must arrive. */
 static void read_all(struct maker *m, int fd, size_t step)
 {
     uint8_t bytes[1 << 16];

@@ -1,7 +1,9 @@
 /*
- * Files that stream transports send: what arrives, in which order, and what is
- * told of it, whether or not the file is in the page cache, whole, or has a
- * size. Ends on the way are in sendfile_end.c.
+ * Files that stream transports send: which bytes arrive, in which order, and
+ * what is reported, for files in the page cache or not, sparse files, and files
+ * of unknown size.
+ *
+ * sendfile_end.c has transfers that end early.
  */
 #define PAIRS_NEED RIG_SENDS
 #include "tests/contract/scenes.h"
@@ -12,7 +14,7 @@
 
 enum {
     SIZE = 300000,
-    LARGE = 3000000, /* more than all buffers on its way take */
+    LARGE = 3000000, /* more than all buffers on the path */
 };
 
 SCENE(sendfile, a_file_leaves_between_the_writes_around_it, "sends wide",
@@ -69,12 +71,13 @@ PAIRS(sendfile, a_file_that_is_not_in_the_cache_is_sent, rig)
 
     expect_eq(sending.err, 0);
     expect_eq(sending.sent, 8u << 20);
-    /* Under pressure the kernel drops some of the pages that were read. */
+    /* Under memory pressure the kernel drops some of the pages that were read.
+     */
     expect_gt(count_cached(fd), 0, "it was read past the cache");
     expect_usable(rig);
 }
 
-/* Zeros that no block of the disk stands for. */
+/* Zeros for which the disk has no block. */
 PAIRS(sendfile, holes_are_sent_as_zeros, rig)
 {
     const size_t size = 1u << 20;
@@ -136,7 +139,7 @@ PAIRS(sendfile, a_file_that_grows_meanwhile_is_sent_up_to_the_count, rig,
     close(whole);
 }
 
-/* Bytes that are not the pattern. */
+/* Reads bytes that are not the pattern. */
 static void read_raw(struct rig *rig, uint8_t *buf, size_t len)
 {
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
@@ -149,7 +152,7 @@ static void read_raw(struct rig *rig, uint8_t *buf, size_t len)
     }
 }
 
-/* Files of the kernel tell no size. */
+/* Files of the kernel have no known size. */
 PAIRS(sendfile, a_file_of_unknown_size_is_read_to_its_end, rig)
 {
     uint8_t text[65536];
@@ -268,7 +271,7 @@ static bool blocks_sigpipe(void)
 }
 
 /* The socket is non-blocking while pieces follow each other, and not while the
- * file waits for room. */
+ * file waits for space. */
 PAIRS(sendfile, the_socket_is_left_as_it_was, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, .small_buffers = true)
 {
@@ -277,7 +280,7 @@ PAIRS(sendfile, the_socket_is_left_as_it_was, rig,
     rig_turns(rig, 10);
     expect_eq(fcntl(weir_transport_get_socket(rig->t), F_GETFL), flags);
 
-    rig_peer_send(rig, 100000); /* reading goes on */
+    rig_peer_send(rig, 100000); /* reading continues */
     rig_wait_received(rig, 100000);
     read_until_done(rig);
 
@@ -286,7 +289,7 @@ PAIRS(sendfile, the_socket_is_left_as_it_was, rig,
     expect_usable(rig);
 }
 
-/* What waits are bytes of the file, which take no memory. */
+/* The waiting bytes belong to the file and take no memory. */
 PAIRS(sendfile, its_bytes_are_not_part_of_the_write_buffer, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, .small_buffers = true)
 {
@@ -294,7 +297,7 @@ PAIRS(sendfile, its_bytes_are_not_part_of_the_write_buffer, rig,
     const bool is_on_disk = make_cold(cold);
     close(cold);
     if (!is_on_disk) {
-        return; /* a thread reads files of a file system in memory */
+        return; /* a thread reads files of an in-memory file system */
     }
     expect_eq(set_marks(rig->t, 0, 0), 0);
 

@@ -1,8 +1,9 @@
 /*
- * Files that pass through the send queue of their transport, as they do where
- * the bytes have to be sealed or the descriptor does not take them from the
- * page cache: little of the file is in memory at a time, and a read that fails
- * harms nothing else. The other rules are those of all files (sendfile.c).
+ * Files that pass through their transport's send queue, because the bytes must
+ * be encrypted or the descriptor cannot take them from the page cache.
+ *
+ * Little of the file is in memory at a time, and a failing read harms nothing
+ * else. sendfile.c has the rules for all files.
  */
 #define PAIRS_NEED RIG_SENDS
 #include "tests/contract/sending_rig.h"
@@ -18,14 +19,14 @@ enum { SIZE = 3000000 };
 
 /* ---- memory ---- */
 
-/* What is queued by the loop, and by the transport, never is more than this. */
+/* Expects that the loop and the transport never queue more than this. */
 static void expect_within(struct rig *rig, uint64_t queued, uint64_t depth)
 {
     expect_leq(rig_statistics(rig).queued_bytes, queued);
     expect_leq(rig_pending(rig), depth);
 }
 
-/* Two parts of 64 KiB, and below a filter 64 KiB and a turn's records. */
+/* Two parts of 64 KiB; below a filter 64 KiB and an iteration's records. */
 PAIRS(sendfile_copy, little_of_a_file_waits_for_a_peer_that_does_not_read, rig,
       .small_buffers = true)
 {
@@ -52,8 +53,8 @@ PAIRS(sendfile_copy, little_of_a_file_waits_for_a_peer_that_does_not_read, rig,
     expect_eq(rig_statistics(rig).queued_bytes, 0);
 }
 
-/* With the marks at 0 one small part after the other, and the protocol, which
- * cannot write anyway, is not asked to pause. */
+/* With the marks at 0 small parts follow one another, and pause_writing of the
+ * protocol, which cannot write anyway, is not called. */
 PAIRS(sendfile_copy, low_marks_let_less_of_it_wait, rig, .small_buffers = true)
 {
     expect_eq(set_marks(rig->t, 0, 0), 0);
@@ -95,7 +96,7 @@ PAIRS(sendfile_copy, a_protocol_that_was_paused_before_it_is_resumed, rig,
     rig_wait_lost(rig);
 }
 
-/* A hard limit holds for what the program writes. */
+/* The hard limit applies to the program's writes. */
 PAIRS(sendfile_copy, the_hard_limit_of_writes_is_none_of_files, rig,
       .small_buffers = true)
 {
@@ -112,7 +113,7 @@ PAIRS(sendfile_copy, the_hard_limit_of_writes_is_none_of_files, rig,
 
 /* ---- reads that fail ---- */
 
-/* Memory of the process as a file: behind its last page a read fails. */
+/* Memory of the process as a file: a read after its last page fails. */
 static uint8_t *map_pattern(struct rig *rig, size_t size, size_t *ret_mapped)
 {
     const int fd = pattern_file(0);
@@ -206,8 +207,8 @@ PAIRS(sendfile_copy, a_reader_that_is_gone_raises_no_signal, rig,
     expect(!sigismember(&mask, SIGPIPE));
 }
 
-/* The reader has each byte that was counted: a pipe loses none. A thread that
- * writes has done so when the abort comes, and the loop does not know yet. */
+/* The reader has every counted byte: a pipe loses none. When the abort comes, a
+ * thread has completed its write, but the loop does not know yet. */
 PAIRS(sendfile_copy, the_count_of_an_aborted_file_is_exact, rig,
       .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
 {

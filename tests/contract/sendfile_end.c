@@ -1,7 +1,8 @@
 /*
- * Ends of a file that is being sent: cancelled, closed, aborted, broken by the
- * peer, by a time-out, by the loop's end. done is called once, before
- * connection_lost, and the count is exact.
+ * Ends of a file transfer: cancelled, closed, aborted, broken by the peer, by a
+ * time limit, by the loop's end.
+ *
+ * done is called once, before connection_lost, and the count is exact.
  */
 #define PAIRS_NEED RIG_SENDS
 #include "tests/contract/scenes.h"
@@ -16,7 +17,7 @@
 
 enum { SIZE = 3000000 };
 
-/* The kernel is full, and done was not called. */
+/* The kernel's buffers are full, and done was not called. */
 static int begin_clogged(struct rig *rig)
 {
     send_own_file(rig, SIZE);
@@ -29,10 +30,10 @@ static int begin_clogged(struct rig *rig)
 
 /* ---- cancelled ---- */
 
-/* The same as steps. */
+/* The same as steps of a scene. */
 #define CLOGGED "file 3000000; send-file; there 1; run 5; turn 30; told-of 0; "
 
-/* What is written afterwards goes on at that byte. */
+/* Later writes continue at that byte. */
 SCENE(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told, "sends",
       CLOGGED "cancel; cancel; told-of 0; done ECANCELED; file-sent >0; "
               "file-sent <3000000; alive; usable")
@@ -63,7 +64,7 @@ PAIRS(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave, rig)
     expect_usable(rig);
 }
 
-/* At any moment: in the cache or not, with or without room. */
+/* At any moment: in the cache or not, with or without space. */
 PAIRS(sendfile_end, a_cancellation_may_come_at_any_moment, rig,
       .small_buffers = true)
 {
@@ -128,7 +129,7 @@ static void abort_in_done(void *arg, weir_transport *t, int err, uint64_t sent)
     expect_eq(weir_transport_abort(t), 0);
 }
 
-/* A program that aborts then keeps the peer from taking a part for the whole.
+/* A program that then aborts keeps the peer from taking a part for the whole.
  */
 PAIRS(sendfile_end, an_end_of_the_writing_side_comes_after_done, rig,
       .needs = RIG_BOTH_WAYS | RIG_CAN_RESET)
@@ -178,7 +179,8 @@ UNIT(sendfile_end, the_loops_end_stops_it)
 
 /* ---- broken ---- */
 
-/* Whether the connection was found broken by the file or by the receive. */
+/* Expects that the connection was found broken, by the file or by the receive.
+ */
 static void expect_broken(const struct rig *rig)
 {
     expect_eq(sending.calls, 1);
@@ -223,7 +225,8 @@ PAIRS(sendfile_end, a_peer_that_is_gone_raises_no_signal, rig,
     weir_transport_resume_reading(rig->t);
     rig_wait_lost(rig);
 
-    if (!rig_can(rig, RIG_CAN_RESET)) { /* else the receive may see it first */
+    if (!rig_can(rig,
+                 RIG_CAN_RESET)) { /* otherwise the receive may see it first */
         expect_eq(sending.err, -EPIPE);
     }
     expect(rig->lost_err == -EPIPE || rig->lost_err == -ECONNRESET);
@@ -293,8 +296,8 @@ static void send_without_memory(void *arg)
     was_ended = was_ended || sending.err < 0;
 }
 
-/* Each allocation fails once: the record of the file, then the blocks that its
- * parts are read into. */
+/* Each allocation fails once: the record of the file, then the blocks for its
+ * parts. */
 UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
 {
     static CALLBACKS(silent, STREAM);

@@ -1,12 +1,14 @@
 /*
- * Files over TLS that begins on a connection in use: while its handshake runs,
- * and when there is a second one inside. In all of them writes and another
- * start_tls are refused while the file is being sent.
+ * Files sent when TLS starts on a connection in use: during the handshake, and
+ * with TLS inside TLS.
+ *
+ * In all cases writes and another start_tls are refused while the file is being
+ * sent.
  */
 #include "tests/contract/sending_rig.h"
 #include "tests/contract/starting_rig.h"
 
-enum { SIZE = 1000000 }; /* that a side has room for */
+enum { SIZE = 1000000 }; /* more than a side has space for */
 
 struct result {
     int calls;

@@ -1,8 +1,8 @@
 /*
  * Files of the rig's pattern; see sending_rig.h.
  *
- * The bytes are on the disk before the test begins, so that they can leave the
- * page cache.
+ * The bytes are on the disk before the test starts, so that they can be dropped
+ * from the page cache.
  */
 #include "tests/contract/sending_rig.h"
 

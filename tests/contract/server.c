@@ -1,7 +1,8 @@
 /*
- * Servers on real sockets: starting, on which addresses, what connections
- * start with, and listening on a socket of the program's. How servers end is
- * in server_end.c, limits and shortages are in server_limits.c.
+ * Servers on real sockets: starting, the addresses that they listen on, the
+ * initial state of connections, and listening on the program's own socket.
+ *
+ * server_end.c tests how servers end, server_limits.c limits and shortages.
  */
 #include "tests/contract/maker.h"
 
@@ -501,7 +502,7 @@ MAKER(server, adopts_a_listening_socket_with_the_clients_in_its_queue, m)
                "a non-blocking listener does not spin");
 }
 
-/* Setting it on each accepted socket would be a system call too many. */
+/* Setting it on each accepted socket would be an unnecessary system call. */
 MAKER(server, leaves_options_that_a_listening_socket_has_to_be_inherited, m)
 {
     struct weir_address address;
@@ -548,7 +549,7 @@ MAKER(server, adopts_a_unix_listener, m)
     close(fd);
 }
 
-/* Expects @err and that the descriptor was taken all the same. */
+/* Expects @err, and that the library has closed the descriptor even so. */
 static void expect_refused(struct maker *m, int fd,
                            const struct weir_server_options *options, int err)
 {

@@ -1,14 +1,16 @@
 /*
  * Connections that a server did not accept itself: it serves them as its own,
- * within its limit, and ends them with the others. And a server that gives away
- * what it accepts, instead of serving it.
+ * within its limit, and ends them with the others.
+ *
+ * Also a server that passes on the connections that it accepts, instead of
+ * serving them.
  */
 #include "tests/contract/maker.h"
 #include "tests/walk.h"
 
 enum { CLIENTS = 3 };
 
-/* A server without a socket, which has started. */
+/* Starts a server without a socket. */
 static void serve_adopted(struct maker *m, struct weir_server_options *options)
 {
     struct weir_server_options own = {.size = sizeof(own)};
@@ -17,7 +19,7 @@ static void serve_adopted(struct maker *m, struct weir_server_options *options)
     maker_serve(m, NULL, options);
 }
 
-/* Gives the server a connection: the other end. */
+/* Passes a connection to the server. Returns the other end. */
 static int adopt(struct maker *m)
 {
     int fds[2];

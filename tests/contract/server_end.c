@@ -1,7 +1,8 @@
 /*
- * How servers end: close, close_clients, abort_clients, stop with a grace,
- * wait_server_closed, giving the handle back, and the end of the loop; and who
- * is told, in which order, how often.
+ * How servers end: close, close_clients, abort_clients, stop with a grace
+ * period, wait_server_closed, releasing the handle, and the end of the loop.
+ *
+ * The tests check which callbacks are called, in which order and how often.
  */
 #include "tests/contract/maker.h"
 
@@ -9,7 +10,7 @@
 
 #define PATIENCE_MS 100000
 
-/* A server with @count clients, connection_made called for each. */
+/* Makes a server with @count clients, connection_made called for each. */
 static void serve_clients(struct maker *m, int *ret_fds, int count)
 {
     maker_serve(m, "127.0.0.1", NULL);
@@ -252,7 +253,7 @@ static void stop(struct maker *m, uint64_t grace_ns)
     expect_eq(err, 0);
 }
 
-/* Fills the way to a peer that does not read, so that close cannot end. */
+/* Fills the buffers to a peer that does not read, so that close cannot end. */
 static void stuff(struct maker *m)
 {
     static char bytes[16 << 20];
@@ -281,8 +282,8 @@ MAKER(server_end, stop_closes_everything_and_tells_once, m)
     expect_refused_at(&address);
 }
 
-/* A server with two clients that it accepts in one turn; the first one's
- * connection_made calls @in_made. */
+/* Makes a server with two clients that it accepts in one iteration; the first
+ * one's connection_made calls @in_made. */
 static void serve_two_at_once(struct maker *m, int *ret_fds,
                               void (*in_made)(struct maker *m))
 {
@@ -470,7 +471,7 @@ static void connect_many(struct maker *m, int *ret_fds)
     }
 }
 
-/* No client is left waiting: each sees an end or a reset. */
+/* Expects that no client is left waiting: each sees an end or a reset. */
 static void expect_ended(const int *fds)
 {
     for (int i = 0; i < MANY; i++) {
@@ -502,7 +503,8 @@ MAKER(server_end, connections_accepted_at_the_moment_of_the_close_are_closed, m)
 {
     int fds[MANY];
     connect_many(m, fds);
-    m->in_made = stop_now; /* the next ones are accepted, and not told yet */
+    m->in_made =
+        stop_now; /* the next ones are accepted, and not reported yet */
 
     maker_run(m, maker_is_closed);
 

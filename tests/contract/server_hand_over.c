@@ -1,7 +1,8 @@
 /*
  * Servers on several threads: one accepts and hands each connection to the next
- * thread, whose server has no socket. The servers run tasks, which are
- * cancelled where they have to end.
+ * thread, whose server has no socket.
+ *
+ * The servers run tasks, which are cancelled when they must end.
  */
 #include "tests/contract/maker.h"
 
@@ -15,10 +16,11 @@ enum { THREADS = 3, EACH = 5, ALL = THREADS * EACH };
 
 struct service {
     weir_threads *threads;
-    weir_server *servers[THREADS]; /* each its thread's own; NULL: none */
-    struct weir_address address;   /* where the first one accepts */
-    int next;                      /* the first thread's own */
-    int served_count[THREADS];     /* each its thread's own */
+    weir_server
+        *servers[THREADS];       /* each used only by its thread; may be NULL */
+    struct weir_address address; /* where the first server accepts */
+    int next;                    /* used only by the first thread */
+    int served_count[THREADS];   /* each used only by its thread */
     sem_t serving;
 };
 
@@ -37,7 +39,7 @@ static void drop_handed(void *arg)
     free(handed);
 }
 
-/* On the other thread, whose server may be closed or gone. */
+/* Runs on the other thread, whose server may be closed or gone. */
 static void take_handed(void *arg)
 {
     struct handed *handed = arg;

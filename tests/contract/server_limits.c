@@ -1,7 +1,8 @@
 /*
- * Servers at a limit: the one that the program sets, and the one that the
- * system sets. In both cases clients wait, none is dropped, and the loop sleeps
- * meanwhile. And a server one of whose addresses is taken.
+ * Servers at a limit: of the program, and of the system.
+ *
+ * In both cases clients wait, none is dropped, and the loop sleeps meanwhile.
+ * Also a server one of whose addresses is in use.
  */
 #include "tests/contract/maker.h"
 #include "tests/dump.h"
@@ -23,7 +24,7 @@ MAKER(server_limits, connection_limit_is_kept_and_no_client_is_dropped, m)
     maker_run_for(m, 20 * MS);
     expect_eq(m->made, LIMIT);
     for (int i = 0; i < CLIENTS; i++) {
-        close(fds[i]); /* accepted in the order of connecting */
+        close(fds[i]); /* accepted in the order of the connects */
         maker_run_for(m, 2 * MS);
         expect_leq(weir_server_get_connection_count(m->server), LIMIT);
     }
@@ -32,7 +33,8 @@ MAKER(server_limits, connection_limit_is_kept_and_no_client_is_dropped, m)
     expect_eq(m->made, CLIENTS);
 }
 
-/* Connections that the kernel keeps until they are accepted. */
+/* Returns the number of connections that the kernel keeps until they are
+ * accepted. */
 static unsigned queue_of(weir_server *server)
 {
     struct tcp_info info = {0};
@@ -50,7 +52,7 @@ MAKER(server_limits, a_full_server_sleeps_and_leaves_clients_to_the_kernel, m)
     int first = peer_connect(m);
     int second = peer_connect(m);
     maker_run(m, maker_is_made);
-    while (queue_of(m->server) == 0) { /* an ACK may be under way */
+    while (queue_of(m->server) == 0) { /* an ACK may be in flight */
         maker_run_for(m, MS);
     }
 
@@ -61,14 +63,15 @@ MAKER(server_limits, a_full_server_sleeps_and_leaves_clients_to_the_kernel, m)
     close(second);
 }
 
-/* Connections that the server has accepted and does not serve yet. */
+/* Returns the number of connections that the server has accepted and does not
+ * serve yet. */
 static unsigned long long parked_of(const struct maker *m)
 {
     return dump_number(m->loop, "server ", " parked=");
 }
 
-/* A server on one socket never accepts more than it may serve, and when it has
- * room again it lets in those that wait. */
+/* A server on one socket never accepts more than it may serve, and admits
+ * waiting clients when it has space again. */
 MAKER(server_limits,
       a_server_that_fills_up_leaves_the_last_clients_to_the_kernel, m)
 {
@@ -87,7 +90,7 @@ MAKER(server_limits,
             fds[i] = peer_connect(m);
         }
         while (queue_of(m->server) + parked_of(m) < WAITING) {
-            maker_run_for(m, MS); /* an ACK may be under way */
+            maker_run_for(m, MS); /* an ACK may be in flight */
         }
         maker_run_for(m, 5 * MS);
         expect_eq(parked_of(m), 0);
@@ -102,8 +105,8 @@ MAKER(server_limits,
     }
 }
 
-/* It never accepts more than it may serve, and as many at a time as it may, so
- * that a burst is served in one turn. */
+/* It never accepts more than it may serve, but as many at a time, so that a
+ * burst is served in one iteration. */
 MAKER(server_limits, near_the_limit_as_many_accepts_wait_as_there_is_room_for,
       m)
 {
@@ -125,9 +128,9 @@ MAKER(server_limits, near_the_limit_as_many_accepts_wait_as_there_is_room_for,
     }
 }
 
-/* Before that one accept goes on and on. It is near the limit as soon as the
- * kernel's queue, of one more than its backlog, can have more than there is
- * room for. */
+/* Far from the limit one multishot accept stays armed. The server is near the
+ * limit once the kernel's queue, one more than its backlog, can hold more than
+ * the server has space for. */
 MAKER(server_limits, far_from_the_limit_one_accept_goes_on, m)
 {
     enum { LIMIT = 9, BACKLOG = 4, FAR = LIMIT - BACKLOG - 1 };
@@ -160,9 +163,9 @@ static void connect_in_turn(struct maker *m, const char *const *hosts,
     }
 }
 
-/* There is room for what one socket's queue can hold, and not for those of all:
- * each socket has an accept, and the one that gets the last place leaves the
- * others with a connection above the limit. */
+/* There is space for the queue of one socket, but not for the queues of all.
+ * Each socket has an accept; the one that gets the last slot leaves the others
+ * with a connection above the limit. */
 MAKER(server_limits, a_burst_on_several_sockets_takes_one_too_many_on_each, m)
 {
     enum { HOSTS = 4, EACH = 3, LIMIT = 14, BEFORE = LIMIT - EACH - 1 };
@@ -174,7 +177,7 @@ MAKER(server_limits, a_burst_on_several_sockets_takes_one_too_many_on_each, m)
     options.hosts = hosts;
     options.host_count = HOSTS;
     options.connection_limit = LIMIT;
-    options.backlog = EACH - 1; /* the kernel keeps one more */
+    options.backlog = EACH - 1; /* the kernel adds one */
     maker_serve(m, NULL, &options);
     while (count < BEFORE) {
         connect_in_turn(m, &hosts[count % HOSTS], 1, &fds[count], 1);
@@ -194,8 +197,8 @@ MAKER(server_limits, a_burst_on_several_sockets_takes_one_too_many_on_each, m)
     maker_run(m, maker_is_empty);
 }
 
-/* A socket whose accepts are used up has one, though those of the others are as
- * many as there is room for: its clients do not wait for theirs. */
+/* A socket whose accepts are used up gets one, though the other sockets have as
+ * many as there is space for: its clients need not wait. */
 MAKER(server_limits, each_socket_has_an_accept_and_no_more_without_room, m)
 {
     enum { LIMIT = 8, EACH = LIMIT / 2 };
@@ -239,7 +242,7 @@ MAKER(server_limits, connection_limit_holds_across_several_sockets, m)
         maker_run_for(m, 10 * MS);
         expect_eq(m->made, i + 1, "one at a time");
         expect_eq(weir_server_get_connection_count(m->server), 1);
-        /* Which one is served? The one that weir closes. */
+        /* The client that weir closes is the one that was served. */
         weir_server_close_clients(m->server);
     }
 
@@ -284,8 +287,8 @@ MAKER(server_limits, closing_a_full_server_ends_those_that_wait, m)
 
 enum { CLIENTS = 100, SPARE = 10 };
 
-/* The limit of descriptors under which @count numbers are free now. A runner of
- * tests may have some above the lowest free one. */
+/* Returns the limit of descriptors that leaves @count numbers free now. A test
+ * runner may have some open above the lowest free one. */
 static rlim_t limit_of_free(int count)
 {
     int fds[1 + CLIENTS + SPARE] = {0};
@@ -312,13 +315,14 @@ static struct rlimit set_fd_limit(rlim_t limit)
     return before;
 }
 
-/* A server with CLIENTS connections in its queue and SPARE descriptors. */
+/* Makes a server with CLIENTS connections in its queue and SPARE descriptors.
+ */
 static struct rlimit starve(struct maker *m, int *ret_fds)
 {
     maker_open(m);
     m->echo = true;
-    /* An accept that is armed keeps the limit of then (Linux up to at least
-     * 6.18): so it is set first, with the listener and the clients in mind. */
+    /* An armed accept keeps the limit of its start (Linux up to at least 6.18),
+     * so the limit is set first, counting the listener and the clients. */
     const struct rlimit before =
         set_fd_limit(limit_of_free(1 + CLIENTS + SPARE));
     maker_serve(m, "127.0.0.1", NULL);
@@ -329,7 +333,7 @@ static struct rlimit starve(struct maker *m, int *ret_fds)
     return before;
 }
 
-/* Until the server has tried so often to accept. */
+/* Waits until the server has tried to accept this often. */
 static void wait_for_tries(struct maker *m, uint64_t count)
 {
     const uint64_t before = statistics_of(m->loop).completions;
@@ -373,7 +377,7 @@ UNIT(server_limits, EMFILE_drops_no_client)
     RUN_UNTIL(m.loop, m.reports > 0);
     expect_lt(m.made, CLIENTS);
 
-    /* Those that were served leave and make room for the others. */
+    /* Served clients leave and make space for the others. */
     int served = 0;
     for (int i = 0; i < CLIENTS; i++) {
         char byte = 0;
@@ -413,7 +417,7 @@ UNIT(server_limits, EMFILE_does_not_outlast_a_close)
     maker_close(&m);
 }
 
-/* A socket that is bound beside a listening one of the same address. */
+/* Returns a socket bound next to a listening one of the same address. */
 static int bind_beside(const char *host, uint16_t port)
 {
     const int on = 1;
@@ -424,7 +428,7 @@ static int bind_beside(const char *host, uint16_t port)
     return fd;
 }
 
-/* Connects sockets that were made before, one after the other. */
+/* Connects existing sockets, one after the other. */
 static void connect_each(struct maker *m, const int *fds, int count)
 {
     const struct weir_address address =
@@ -436,7 +440,7 @@ static void connect_each(struct maker *m, const int *fds, int count)
     maker_run_for(m, 20 * MS);
 }
 
-/* Makes sockets, and leaves so many descriptors besides. */
+/* Makes sockets, and leaves @spare descriptors besides. */
 static struct rlimit leave(int *ret_fds, int count, int spare)
 {
     for (int i = 0; i < count; i++) {
@@ -454,8 +458,8 @@ static void end_clients(struct maker *m, const int *fds, int count)
     maker_run(m, maker_is_empty);
 }
 
-/* A multishot accept keeps the limit of descriptors that it was armed with. The
- * second time, the limit is as low as it was before. */
+/* A multishot accept keeps the limit of descriptors from when it was armed. The
+ * second time, the limit is as low as before. */
 MAKER(server_limits, a_lowered_limit_of_descriptors_is_followed, m)
 {
     enum { ALL = 20, FEW = 5, LEFT = 3 };
@@ -466,7 +470,7 @@ MAKER(server_limits, a_lowered_limit_of_descriptors_is_followed, m)
     maker_serve(m, "127.0.0.1", &options);
     const struct rlimit before = leave(fds, ALL, LEFT);
     connect_each(m, fds, FEW);
-    /* The first one may have been accepted by the old limit. */
+    /* The first one may be accepted under the old limit. */
     expect_leq(m->made, LEFT + 1);
     const struct rlimit low = set_fd_limit(before.rlim_cur - 1);
     maker_run_until_made(m, FEW);
@@ -480,14 +484,14 @@ MAKER(server_limits, a_lowered_limit_of_descriptors_is_followed, m)
     end_clients(m, fds, ALL);
 }
 
-/* Of several accepts that wait, the kernel wakes one: after it has failed,
- * another one has to look. */
+/* The kernel wakes one of several pending accepts: after it has failed, another
+ * one must check. */
 MAKER(server_limits, an_only_client_is_accepted_after_EMFILE, m)
 {
     int fd;
     struct weir_server_options options = {.size = sizeof(options)};
     options.connection_limit = 10;
-    /* An accept that waits keeps the limit of then. */
+    /* A pending accept keeps the limit of its start. */
     const struct rlimit before = set_fd_limit(limit_of_free(3));
     maker_serve(m, "127.0.0.1", &options);
     maker_run_for(m, 5 * MS);

@@ -1,7 +1,8 @@
 /*
  * Servers that listen on host names: all addresses of all names or none, and
- * the ends of a start that waits for a name. The name server that is asked says
- * by the name what it does: see dns_server.h.
+ * the ends of a start that waits for a name.
+ *
+ * The name server responds as the name says; see dns_server.h.
  */
 #include "tests/contract/names_rig.h"
 
@@ -12,7 +13,7 @@ struct start {
     weir_server *server;
     int done;
     int err;
-    char text[64]; /* where it has failed */
+    char text[64]; /* where it failed */
 };
 
 static int refuse(void *arg, weir_transport *t,
@@ -51,7 +52,8 @@ static void run(struct names *n, struct start *start)
     expect_eq(start->done, 1);
 }
 
-/* The addresses that the server listens on, without the port they share. */
+/* Returns the addresses that the server listens on, without their common port.
+ */
 static const char *addresses_of(const struct start *start)
 {
     static char all[512];
@@ -186,7 +188,7 @@ NAMES(server_names, a_loop_is_freed_while_names_are_looked_up, n)
 struct task_start {
     struct names *n;
     const char *host;
-    int err; /* 1: the task did not run */
+    int err; /* 1 if the task did not run */
 };
 
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)

@@ -1,16 +1,16 @@
 /*
- * Options of servers that the kernel carries out: how they reach the listening
- * socket, and what becomes of a start where one is refused.
+ * Options of servers that the kernel implements: how they reach the listening
+ * socket, and a start in which one is refused.
  *
- * Those that accepted connections inherit are in server.c and keep_alive.c.
+ * server.c and keep_alive.c have options that accepted connections inherit.
  */
 #include "tests/contract/fail_calls.h"
 #include "tests/contract/maker.h"
 
 #include <sys/syscall.h>
 
-/* The kernel makes numbers of retransmissions of them, and tells how long these
- * take. */
+/* The kernel converts the times to numbers of retransmissions, and reports how
+ * long these take. */
 MAKER(server_options, defer_accept_is_rounded_up_to_seconds, m)
 {
     static const struct {

@@ -1,7 +1,9 @@
 /*
  * Servers of two loops that share one listening socket: the kernel wakes one
- * accept for a client. When that one is cancelled or fails at this moment, the
- * client is the other server's at once, not with the next client.
+ * accept for a client.
+ *
+ * If that accept is cancelled or fails at this moment, the other server gets
+ * the client at once, not with the next client.
  */
 #include "tests/contract/maker.h"
 #include "tests/dump.h"
@@ -12,15 +14,15 @@
 #include <weir/sock.h>
 #include <weir/task.h>
 
-/* Both on one thread: what comes while a loop does not run waits for it. */
+/* Both are on one thread: events wait for a loop that does not run. */
 struct pair {
-    struct maker one; /* it accepts first: the kernel wakes it */
+    struct maker one; /* it accepts first: the kernel wakes its accept */
     struct maker other;
     struct weir_address address;
     int client; /* of in_factory */
 };
 
-/* One turn, which tells the kernel of the accept. */
+/* Runs one iteration, which submits the accept. */
 static void turn(struct maker *m)
 {
     weir_loop_stop(m->loop);
@@ -36,7 +38,7 @@ static void serve_socket(struct maker *m, int fd,
     turn(m);
 }
 
-/* A listening socket; NULL for @host: a Unix socket. */
+/* Returns a listening socket. NULL for @host means a Unix socket. */
 static int listen_at(struct pair *pair, const char *host)
 {
     struct weir_address *address = &pair->address;
@@ -60,7 +62,7 @@ static int open_loops(struct pair *pair, const char *host)
     return listen_at(pair, host);
 }
 
-/* @options: of the first server; NULL: the defaults. */
+/* @options are the first server's; NULL means the defaults. */
 static void open_pair(struct pair *pair, const char *host,
                       const struct weir_server_options *options)
 {
@@ -84,7 +86,8 @@ static void connect_client(struct pair *pair)
     expect_geq(pair->client, 0);
 }
 
-/* Another client is served like the first one: the socket is as it was. */
+/* Expects that another client is served like the first one: the socket has not
+ * changed. */
 static void expect_served_by_other(struct pair *pair)
 {
     char byte = 'x';
@@ -126,7 +129,7 @@ static void free_server(struct maker *m)
     m->server = NULL;
 }
 
-/* One-shot accepts wait where there is a limit. */
+/* With a limit, one-shot accepts are pending. */
 static void end_as_a_client_comes(const char *host, uint64_t limit,
                                   void (*end)(struct maker *m))
 {
@@ -151,7 +154,8 @@ UNIT(server_share, a_client_of_the_turn_of_a_close_is_served_by_the_other)
     }
 }
 
-/* There is none to take it. A stop serves whom an accept has taken before. */
+/* No other server takes the client. A stop serves clients that an accept has
+ * taken before. */
 static void end_alone_as_a_client_comes(const char *host, uint64_t limit,
                                         void (*end)(struct maker *m))
 {
@@ -196,7 +200,7 @@ UNIT(server_share, a_client_of_the_turn_of_a_loops_end_is_served_by_the_other)
 
 /* ---- limits ---- */
 
-/* Connects in the turn in which the server fills up. */
+/* Connects in the iteration in which the server fills up. */
 static struct pair *filling;
 
 static void connect_when_full(struct maker *m)
@@ -211,7 +215,8 @@ UNIT(server_share, a_client_of_the_turn_that_fills_a_server_is_the_others)
     for (int i = 0; i < 3; i++) {
         struct pair pair;
         int fds[3][2];
-        /* A multishot accept waits while there is room for a queue of two. */
+        /* A multishot accept is pending while there is space for a queue of
+         * two. */
         const struct weir_server_options options = {
             .size = sizeof(options), .connection_limit = 3, .backlog = 1};
         open_pair(&pair, hosts[i], &options);
@@ -233,7 +238,7 @@ UNIT(server_share, a_client_of_the_turn_that_fills_a_server_is_the_others)
     }
 }
 
-/* The first server has a second socket, which it shares with the other. */
+/* The first server gets a second socket, which it shares with the other. */
 static void share_second(struct pair *pair, uint64_t limit)
 {
     static const char *const second[] = {"127.0.0.2"};
@@ -254,7 +259,8 @@ static unsigned long long accepts_of(const struct maker *m)
     return dump_number(m->loop, "server ", " accepts=");
 }
 
-/* Each gives the first server its last connection: the other end. */
+/* Each gives the first server its last connection, and returns the other end.
+ */
 
 static int fill_by_accept(struct maker *m)
 {
@@ -290,7 +296,7 @@ static int fill_by_taking(struct maker *m)
     return fds[1];
 }
 
-/* Its last connections come in one turn. */
+/* Its last connections arrive in one iteration. */
 UNIT(server_share, a_full_server_takes_no_client_on_any_of_its_sockets)
 {
     int (*const fills[])(struct maker * m) = {fill_by_accept, fill_by_adoption,
@@ -337,7 +343,7 @@ static int accept_once(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* A task of the first loop that waits for a client. */
+/* Starts a task of the first loop that waits for a client. */
 static weir_task *accept_by_task(struct pair *pair, struct call *call, int fd)
 {
     weir_task *task;
@@ -373,7 +379,7 @@ UNIT(server_share, a_client_of_the_turn_of_a_tasks_end_is_served_by_the_other)
 
 enum { SPARE = 16 };
 
-/* Numbers of descriptors that the first loop can have. */
+/* Numbers of descriptors that the first loop may use. */
 struct shortage {
     rlim_t limit;
     struct rlimit before;
@@ -390,7 +396,7 @@ static void set_limit(rlim_t limit)
     expect_ok(setrlimit(RLIMIT_NOFILE, &now));
 }
 
-/* An accept keeps the limit that there was when it was armed. */
+/* An accept keeps the limit from when it was armed. */
 static void shortage_begin(struct shortage *shortage)
 {
     const int fd = dup(0);
@@ -403,7 +409,7 @@ static void shortage_begin(struct shortage *shortage)
     set_limit(shortage->limit);
 }
 
-/* Takes the numbers below the limit, which is in force again. */
+/* Takes the numbers below the limit, which applies again. */
 static void shortage_take(struct shortage *shortage)
 {
     int fd;

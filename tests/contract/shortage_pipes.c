@@ -1,9 +1,8 @@
 /*
  * Rows of no_thread.c: bytes through pipes of all kinds.
  *
- * Each row makes both ends, of which weir has one and the test the other, and
- * looks at every byte. What is written is more than there is room for, so that
- * writes find no room as well.
+ * Each row makes both ends, one for weir and one for the test, and checks every
+ * byte. More is written than fits, so that writes also find no space.
  */
 #include "tests/contract/shortage_pipes.h"
 #include "tests/contract/shortage_rig.h"
@@ -17,7 +16,8 @@
 #include <termios.h>
 #include <weir/stream.h>
 
-/* Two ends of which the first one is weir's. @to_write: it is written to. */
+/* Makes two ends; the first is for weir. @to_write is true if weir writes to
+ * it. */
 typedef void make_pipe_fn(bool to_write, int ret[2]);
 
 static void make_anonymous(bool to_write, int ret[2])
@@ -38,7 +38,7 @@ static void make_fifo(bool to_write, int ret[2])
     expect_eq(unlink(shortage_path("fifo")), 0);
 }
 
-/* Whose permissions keep the process from opening it again. */
+/* A FIFO whose permissions keep the process from opening it again. */
 static void make_shut_fifo(bool to_write, int ret[2])
 {
     make_fifo(to_write, ret);
@@ -82,7 +82,7 @@ static void make_appended(bool to_write, int ret[2])
     expect_eq(fcntl(ret[0], F_SETFL, O_APPEND), 0);
 }
 
-/* Writes at the other end, and reads here what comes, to the end. */
+/* Writes at the other end, and reads here to the end. */
 static int read_from(weir_loop *loop, make_pipe_fn *make)
 {
     char bytes[16] = "";
@@ -103,7 +103,7 @@ static int read_from(weir_loop *loop, make_pipe_fn *make)
                                                        : -1;
 }
 
-/* More bytes than there is room for, in a task's calls at the other end. */
+/* Writes more bytes than fit; a task's calls read at the other end. */
 static int write_to(weir_loop *loop, make_pipe_fn *make, size_t len)
 {
     static char bytes[200000];
@@ -134,14 +134,14 @@ static int write_to(weir_loop *loop, make_pipe_fn *make, size_t len)
     return ret;
 }
 
-/* More than a file may have; the signal of the limit would end the test. */
+/* Writes more than a file may have; SIGXFSZ would end the test. */
 int shortage_write_beyond(weir_loop *loop)
 {
     static char bytes[8192];
     int ends[2];
     weir_writer *writer;
     struct rlimit before;
-    signal(SIGXFSZ, SIG_DFL); /* whatever the test was started with */
+    signal(SIGXFSZ, SIG_DFL); /* whatever the test program inherited */
     make_regular(true, ends);
     expect_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
     const struct rlimit limit = {sizeof(bytes) / 2, before.rlim_max};
@@ -160,7 +160,7 @@ int shortage_write_beyond(weir_loop *loop)
     return ret == -EFBIG ? 0 : ret < 0 ? ret : -1;
 }
 
-/* The reader goes before the loop writes. */
+/* The reader is closed before the loop writes. */
 int shortage_write_broken(weir_loop *loop)
 {
     int ends[2];

@@ -1,8 +1,8 @@
 /*
  * The shortage of threads; see shortage_rig.h.
  *
- * The process of the test becomes another user, or enters a group that it
- * makes, before the loop is made.
+ * Before the loop is created, the test's process becomes another user, or
+ * enters a cgroup that it creates.
  */
 #include "tests/contract/shortage_rig.h"
 
@@ -21,8 +21,8 @@ int shortage_told;
 
 static enum shortage kind;
 static struct rlimit processes;
-static char group[96];     /* the folder of the group of this process */
-static char all_group[96]; /* that of the processes before */
+static char group[96];     /* folder of this process's cgroup */
+static char all_group[96]; /* folder of its previous cgroup */
 
 const char *shortage_path(const char *name)
 {
@@ -46,7 +46,7 @@ static bool group_write(const char *folder, const char *name, const char *value)
     return is_written;
 }
 
-/* Makes a group, of version 2 or 1 of the kernel's interface, and enters it. */
+/* Creates a cgroup, version 2 or 1, and enters it. */
 static bool group_enter(void)
 {
     static const char *const roots[] = {"/sys/fs/cgroup",
@@ -66,7 +66,7 @@ static bool group_enter(void)
     return false;
 }
 
-/* Leaves it; the threads that have ended leave it a moment later. */
+/* Leaves it. Threads that have ended leave it a moment later. */
 static void group_leave(void)
 {
     cr_assert(group_write(all_group, "cgroup.procs", "0"));
@@ -85,7 +85,8 @@ static bool become_nobody(void)
         (setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 || setuid(NOBODY) < 0)) {
         return false;
     }
-    return prctl(PR_SET_DUMPABLE, 1) == 0 && /* else /proc/self is root's */
+    return prctl(PR_SET_DUMPABLE, 1) ==
+               0 && /* otherwise /proc/self belongs to root */
            getrlimit(RLIMIT_NPROC, &processes) == 0;
 }
 
@@ -134,7 +135,7 @@ static void note_exception(void *arg, weir_loop *loop,
                            const struct weir_exception *exception)
 {
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     expect_eq(exception->err, -EAGAIN, "%s", exception->message);
     expect_eq(exception->notice, WEIR_NOTICE_THREADS);

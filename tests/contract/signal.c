@@ -1,10 +1,10 @@
 /*
- * Signal handlers of the loop: they run on the loop, for the signals that are
- * asked for and no other, wherever the signal came, and the process and the
- * thread get back what they had.
+ * Signal handlers of the loop: they run on the loop, only for requested
+ * signals, wherever the signal was delivered, and the process and the thread
+ * get back their previous settings.
  *
- * Signals are raised in the test's own thread, while the loop does not run:
- * they are counted until the loop looks.
+ * Signals are raised on the test's thread while the loop does not run: they are
+ * counted until the loop checks.
  */
 #include "tests/contract/maker.h"
 
@@ -24,8 +24,8 @@ static struct seen saw; /* the one handler of a test, or two */
 static struct seen first;
 static struct seen second;
 
-/* Takes the signals that are pending. On a busy machine the time may be over
- * before the first turn: some more are made, which do not wait. */
+/* Handles the pending signals. On a busy machine the time may be over before
+ * the first iteration, so some more non-waiting iterations follow. */
 static void take_signals(struct maker *m)
 {
     maker_run_for(m, 5 * MS);
@@ -110,7 +110,7 @@ MAKER(signal, a_signal_wakes_a_waiting_loop_again_and_again, m)
 
     const struct itimerval never = {.it_value = {0}};
     expect_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
-    take_signals(m); /* takes one that is still pending */
+    take_signals(m); /* handles one that is still pending */
 }
 
 MAKER(signal, a_signal_for_the_whole_process_arrives_too, m)
@@ -177,7 +177,7 @@ MAKER(signal, a_handler_that_was_removed_meanwhile_is_not_called, m)
     add(m, SIGUSR1, remove_other, &saw);
     add(m, SIGUSR2, remove_other, &saw);
 
-    /* Both are there when the loop looks. */
+    /* Both are pending when the loop checks. */
     expect_eq(raise(SIGUSR1), 0);
     expect_eq(raise(SIGUSR2), 0);
     take_signals(m);
@@ -287,7 +287,7 @@ MAKER(signal, an_action_that_the_program_has_set_since_stays, m)
     expect_eq(saw.count, 1, "adding again takes it again");
 }
 
-/* As system() does with SIGINT, while the handler is removed meanwhile. */
+/* Like system() with SIGINT, while the handler is removed meanwhile. */
 MAKER(signal, the_default_is_back_when_the_program_puts_an_old_handler_in, m)
 {
     struct sigaction found;
@@ -470,7 +470,7 @@ MAKER(signal, one_that_a_thread_without_a_loop_gets_wakes_the_loop, m)
 
 /* ---- children ---- */
 
-/* The signal that ended it, or 0. */
+/* Returns the signal that ended it, or 0. */
 static int signal_of(pid_t child)
 {
     expect_gt(child, 0);

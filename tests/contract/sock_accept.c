@@ -1,6 +1,7 @@
 /*
- * Suspending calls on sockets of the program that connect and accept: they take
- * turns, and when they are cancelled no connection and no descriptor is lost.
+ * Suspending calls that connect and accept on the program's sockets: they take
+ * turns, and a cancellation loses no connection and no descriptor.
+ *
  * The loop ends while tasks wait in each call.
  */
 #include "tests/contract/sock_rig.h"
@@ -62,8 +63,8 @@ TASK(sock_accept, complaint_57__several_tasks_accept_on_one_socket)
     close(listener);
 }
 
-/* The connection comes before, with and after the cancellation: it is accepted
- * by the one or by the other. */
+/* The connection arrives before, together with and after the cancellation: it
+ * is accepted by this call or the next one. */
 TASK(sock_accept, a_cancelled_accept_loses_no_connection)
 {
     struct weir_address address;
@@ -94,7 +95,7 @@ TASK(sock_accept, a_cancelled_accept_loses_no_connection)
     close(listener);
 }
 
-/* Nothing answers: the queue of the listener is full. */
+/* There is no response: the listener's queue is full. */
 TASK(sock_accept,
      complaint_51__a_cancelled_connect_leaves_nothing_in_the_kernel)
 {
@@ -123,7 +124,7 @@ TASK(sock_accept,
 
 /* ---- the end ---- */
 
-/* Each call has a task that waits in it, and one that waits for its turn. */
+/* For each call one task waits in it, and one waits for its turn. */
 UNIT(sock_accept, a_loop_is_freed_while_tasks_wait_in_each_call)
 {
     struct weir_address address;

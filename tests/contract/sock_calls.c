@@ -1,7 +1,8 @@
 /*
- * Suspending calls on sockets of the program that receive and send: they wait,
- * take turns, and when they are cancelled no byte has been taken that is not
- * told of.
+ * Suspending calls that receive and send on the program's sockets.
+ *
+ * They wait, take turns, and a cancelled call has taken no byte that it does
+ * not report.
  */
 #include "tests/contract/sock_rig.h"
 
@@ -53,7 +54,7 @@ TASK(sock_calls, complaint_57__several_readers_of_one_socket_take_turns)
     expect_eq(memcmp(calls[4].bytes, "dddd", 4), 0);
 }
 
-/* The bytes come before, with and after the cancellation. */
+/* The bytes arrive before, together with and after the cancellation. */
 TASK(sock_calls, a_cancelled_recv_loses_no_byte)
 {
     int got = 0;
@@ -99,7 +100,8 @@ TASK(sock_calls, recv_works_beside_a_callback_that_watches)
 
 /* ---- sending ---- */
 
-/* Reads and compares up to @len bytes of `large`, from @at; how many. */
+/* Reads up to @len bytes and compares them with `large` from @at. Returns their
+ * number. */
 static size_t read_large(weir_loop *on, size_t at, size_t len)
 {
     static char bytes[65536];
@@ -168,7 +170,7 @@ TASK(sock_calls, datagrams_tell_where_they_came_from)
 
 /* ---- a connection to itself ---- */
 
-/* A socket with an address of its own. */
+/* Returns a socket bound to an address of its own. */
 static int bound_alone(int type, struct weir_address *ret)
 {
     const int fd = socket(AF_INET, type, 0);
@@ -317,7 +319,7 @@ static int send_to_peer(weir_loop *on, void *arg)
     return (int)call->result;
 }
 
-/* Of an unconnected socket the kernel says that there is room, always. */
+/* On an unconnected socket the kernel always reports space. */
 TASK(sock_calls, a_unix_peer_that_does_not_read_costs_few_turns)
 {
     struct call call = {.fd = socket(AF_UNIX, SOCK_DGRAM, 0)};

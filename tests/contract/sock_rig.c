@@ -1,7 +1,8 @@
 /*
- * Tasks that make calls on sockets of the program; see sock_rig.h. Each task's
- * function is one call, whose arguments and result are in the struct that it is
- * given.
+ * Tasks that make calls on the program's sockets; see sock_rig.h.
+ *
+ * Each task's function is one call, whose arguments and result are in the
+ * struct that it gets.
  */
 #include "tests/contract/sock_rig.h"
 
@@ -48,7 +49,7 @@ weir_task *spawn(weir_task_fn *fn, void *arg)
     return task;
 }
 
-/* The task's result, once it has ended. */
+/* Returns the task's result, once it has ended. */
 int join(weir_task *task)
 {
     int result = -1;
@@ -56,7 +57,7 @@ int join(weir_task *task)
     return err < 0 ? err : result;
 }
 
-/* The others come to where they wait, and the kernel knows of it. */
+/* Lets the other tasks reach their wait, and the kernel know of it. */
 void settle(void)
 {
     for (int i = 0; i < 5; i++) {

@@ -1,7 +1,9 @@
 /*
- * Files that tasks send on sockets of the program: every byte arrives once, in
- * or out of the cache; calls take turns; and one that is interrupted says how
- * far it came. The file's bytes are those of `large`.
+ * Files that tasks send on the program's sockets: every byte arrives once, in
+ * the cache or not; calls take turns; and an interrupted call reports how far
+ * it came.
+ *
+ * The file's bytes are those of `large`.
  */
 #include "tests/contract/fail_calls.h"
 #include "tests/contract/sock_rig.h"
@@ -14,13 +16,13 @@
 
 enum { RACES = 60, SMALL = 100000, FEW = 30000 };
 
-/* One call of a task, and what became of it. */
+/* One call of a task, and its result. */
 struct filing {
     int file;
     uint64_t offset;
     uint64_t count;
     int64_t result;
-    int order; /* in which it returned, from 1 */
+    int order; /* position among the returned calls, from 1 */
 };
 
 static int send_file(weir_loop *on, void *arg)
@@ -32,7 +34,7 @@ static int send_file(weir_loop *on, void *arg)
     return filing->result < 0 ? (int)filing->result : 0;
 }
 
-/* A file with the first @len bytes of `large`, on the disk of the build
+/* Returns a file with the first @len bytes of `large`, on the disk of the build
  * folder. */
 static int large_file(size_t len)
 {
@@ -43,14 +45,14 @@ static int large_file(size_t len)
     return fd;
 }
 
-/* Takes the file out of the page cache, where it is on a disk. */
+/* Drops the file from the page cache, if it is on a disk. */
 static void make_cold(int fd)
 {
     expect_eq(fsync(fd), 0);
     expect_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
 }
 
-/* Reads exactly @len bytes as the peer, which must be those from @at on. */
+/* Reads exactly @len bytes as the peer; they must be the bytes from @at on. */
 static void read_file(weir_loop *on, size_t at, size_t len)
 {
     static char bytes[65536];
@@ -137,14 +139,14 @@ TASK(sock_sendfile, a_file_that_is_not_in_the_cache_is_read)
     send_whole(true);
 }
 
-/* Emulators of other processors lack the call that asks the cache. */
+/* Emulators of other processors lack the call that checks the cache. */
 TASK(sock_sendfile, a_file_is_read_where_the_cache_cannot_be_asked)
 {
     fail_calls(SYS_preadv2, ENOSYS);
     send_whole(false);
 }
 
-/* Files of the kernel tell no size. */
+/* Files of the kernel have no known size. */
 TASK(sock_sendfile, a_file_of_unknown_size_is_read_to_its_end)
 {
     static char text[65536];
@@ -202,7 +204,7 @@ TASK(sock_sendfile, calls_that_send_wait_for_each_other)
 
 /* ---- interrupted ---- */
 
-/* The file goes on from where a call that was cancelled has told. */
+/* The file continues at the position that a cancelled call has reported. */
 TASK(sock_sendfile, a_cancelled_call_says_how_far_the_file_was_sent)
 {
     struct unit_random random;
@@ -264,7 +266,7 @@ TASK(sock_sendfile, a_peer_that_is_gone_raises_no_signal)
 {
     const int file = large_file(LARGE);
     struct filing filing = {.file = file, .count = WEIR_TO_END};
-    signal(SIGPIPE, SIG_DFL); /* whatever the test was started with */
+    signal(SIGPIPE, SIG_DFL); /* whatever the test program inherited */
     weir_task *task = spawn(send_file, &filing);
     read_file(loop, 0, 1); /* a thread may have to read the file first */
     close(ends[1]);
@@ -348,8 +350,8 @@ UNIT(sock_sendfile, only_tasks_may_call)
 /* ---- without memory ---- */
 
 /* A second call continues after the first, which may have sent a part of the
- * file before it had no memory: a file that is not in the cache comes in
- * pieces. Some of what pieces allocate a call can do without. */
+ * file before it ran out of memory: a file that is not in the cache is sent in
+ * pieces. Some allocations of pieces are optional. */
 static void send_without(void)
 {
     static char got[FEW];

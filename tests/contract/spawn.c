@@ -1,7 +1,8 @@
 /*
- * Making a child: what it is given, what it is not, and how that can fail.
+ * Starting a child: what it gets, what it does not get, and how the start can
+ * fail.
  *
- * The children themselves say what they have: their descriptors, signals and
+ * The children themselves print what they have: their descriptors, signals and
  * environment.
  */
 #define UNIT_RUN   child_test
@@ -19,7 +20,7 @@
 static const struct weir_spawn_options no_stdin = {
     .in = {.kind = WEIR_STDIO_DEVNULL}};
 
-/* Fails to start @argv; the error, and the step that failed. */
+/* Fails to start @argv. Returns the error; the failed step is compared. */
 static int fail(const char *const *argv, const struct weir_spawn_options *spawn,
                 const char **ret_step)
 {
@@ -37,11 +38,11 @@ static int fail(const char *const *argv, const struct weir_spawn_options *spawn,
     one_turn();
     cr_assert(!child.is_done);
     cr_assert_null(child.t);
-    child_expect_none(); /* not for a moment */
+    child_expect_none(); /* not even for a moment */
     return err;
 }
 
-/* A file that is executable, or not, with some bytes in it. */
+/* Makes a file, executable or not, with some bytes in it. */
 static const char *make_file(const char *text, mode_t mode)
 {
     static char path[64];
@@ -141,7 +142,7 @@ UNIT(spawn, a_descriptor_that_is_not_open_is_EBADF)
 
 static atomic_bool is_reaped_enough;
 
-/* Waits for every child, as a supervisor does. */
+/* Reaps every child, like a supervisor. */
 static void *reap_all(void *arg)
 {
     while (!atomic_load(&is_reaped_enough)) {
@@ -221,7 +222,7 @@ UNIT(spawn, a_handle_without_done_and_a_missing_factory_are_refused)
         WEIR_EOPTIONSIZE);
 }
 
-/* Leaves room for @count more descriptors. */
+/* Leaves space for @count more descriptors. */
 static void limit_fds(rlim_t count, struct rlimit *ret_before)
 {
     struct rlimit limit;
@@ -256,7 +257,7 @@ UNIT(spawn, EMFILE_at_each_descriptor_leaves_nothing)
     children_left = 1;
 }
 
-/* As a user who may have no more processes; root may have any number. */
+/* Acts as a user who may have no more processes; root may have any number. */
 static int try_without_processes(void)
 {
     const struct rlimit none = {0, 0};
@@ -332,7 +333,7 @@ UNIT(spawn, a_program_without_environment_gives_none)
 {
     char **before = environ;
 
-    environ = NULL; /* as clearenv() does */
+    environ = NULL; /* as after clearenv() */
     const char *output = child_output(child, "echo ${HOME-none}", &no_stdin);
     environ = before;
     expect_str_eq(output, "none\n");
@@ -360,7 +361,7 @@ UNIT(spawn, umask_session_and_group_are_set_when_asked)
     expect_eq(group, getpgrp());
 }
 
-/* The number behind @name in the lines of /proc/self/status. */
+/* Returns the number after @name in the lines of /proc/self/status. */
 static uint64_t status_mask(const char *status, const char *name)
 {
     const char *at = strstr(status, name);
@@ -401,9 +402,10 @@ UNIT(spawn, signals_are_unblocked_and_without_handlers)
     expect_eq(status_mask(status, "SigBlk:"), 0);
     expect_eq(status_mask(status, "SigCgt:"), 0);
     const uint64_t ignored = status_mask(status, "SigIgn:");
-    expect_eq(ignored & bit(SIGUSR1), bit(SIGUSR1)); /* as asyncio does */
+    expect_eq(ignored & bit(SIGUSR1), bit(SIGUSR1)); /* as in asyncio */
     expect_eq(ignored & (bit(SIGPIPE) | bit(SIGXFSZ)), 0);
-    for (int signum = 1; signum < 32; signum++) { /* the parent's are back */
+    for (int signum = 1; signum < 32;
+         signum++) { /* the parent's settings are restored */
         if (signum != SIGKILL && signum != SIGSTOP) {
             cr_assert_eq(sigismember(&after, signum), 1);
         }
@@ -453,13 +455,13 @@ UNIT(spawn, a_child_has_three_descriptors_and_those_passed)
     expect_those_passed();
 }
 
-/* As Linux 5.10 has it; older ones and filters do not know the call. */
+/* As in Linux 5.10; older kernels and filters do not have the call. */
 UNIT(spawn, a_child_has_no_others_without_close_range_either)
 {
     fail_calls(SYS_close_range, EINVAL);
     expect_those_passed();
 
-    /* Nor is one left that the child itself opened meanwhile. */
+    /* The child itself must not leave one open either. */
     const char *const argv[] = {"true", NULL};
     const int next = fcntl(STDIN_FILENO, F_DUPFD, 3);
     const struct weir_spawn_options spawn = {.in.kind = WEIR_STDIO_INHERIT,
@@ -547,8 +549,8 @@ UNIT(spawn, devnull_inherit_a_descriptor_and_stderr_into_stdout)
     unlink(path);
 }
 
-/* Descriptors 0 to 2 of the parent are closed, so that the pipes take their
- * numbers and have to change places in the child. */
+/* Descriptors 0 to 2 of the parent are closed, so the pipes get these numbers
+ * and must be exchanged in the child. */
 static int swap_descriptors(void)
 {
     static const char hello[] = "hello\n";

@@ -1,8 +1,8 @@
 /*
- * Making a child where steps fail, by filters of system calls.
+ * Starting a child when steps fail, because of system call filters.
  *
- * Two steps of one kind fail: which of the errors is told. System calls are
- * missing that there is another way for: the child is made all the same.
+ * Two steps of one kind fail: which error is reported. System calls are missing
+ * that have a replacement: the child starts anyway.
  */
 #define UNIT_RUN   child_test
 #define UNIT_TAKES struct child *child
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-/* The error and the failed step of a program that must not be started. */
+/* Returns the error and the failed step of a program that must not start. */
 static int fail(const char *const *argv, const char *const *env,
                 const char **ret_step)
 {
@@ -26,7 +26,7 @@ static int fail(const char *const *argv, const char *const *env,
                                 NULL);
 }
 
-/* In a process of its own, as a check for leaks needs /proc as well. */
+/* Runs in a child process, because a check for leaks also needs /proc. */
 static int try_to_mark_descriptors(void)
 {
     const char *const argv[] = {"/bin/true", NULL};
@@ -43,7 +43,7 @@ static int try_to_mark_descriptors(void)
                : 2;
 }
 
-/* An error of /proc would be taken for a program that is missing. */
+/* An error of /proc would be taken for a missing program. */
 UNIT_IN(spawn_errors, of_close_range_and_proc_the_first_is_told, unit_alone,
         void)
 {
@@ -55,7 +55,7 @@ UNIT_IN(spawn_errors, of_close_range_and_proc_the_first_is_told, unit_alone,
     expect_eq(end_of(pid), 0);
 }
 
-/* As execvp() does: what may not be executed was found, at least. */
+/* Like execvp(): a program that may not be executed was at least found. */
 UNIT(spawn_errors, of_the_places_in_PATH_one_that_forbids_is_told)
 {
     const char *const argv[] = {"weir-forbidden", NULL};
@@ -77,7 +77,7 @@ UNIT(spawn_errors, of_the_places_in_PATH_one_that_forbids_is_told)
     rmdir(folder);
 }
 
-/* As under the filters of containers that are older than these calls. */
+/* As under container filters that are older than these calls. */
 UNIT(spawn_errors, without_clone3_and_close_range_a_child_is_started)
 {
     fail_calls(SYS_clone3, ENOSYS);

@@ -1,8 +1,8 @@
 /*
- * Services: their records by the built-in resolver, from the name server on the
- * loopback (dns_server.h), and by a resolver of the program's own.
+ * Services: their records from the built-in resolver, from the name server on
+ * the loopback interface (dns_server.h), and from the program's own resolver.
  *
- * What is hostile in an answer is in tests/unit/srv_answer.c.
+ * tests/unit/srv_answer.c has hostile responses.
  */
 #include "tests/contract/names_rig.h"
 
@@ -40,7 +40,7 @@ static int look(struct names *n, const char *name)
     return lookup_srv(n, name, NULL, WEIR_SRV_MAX);
 }
 
-/* A record as text; static. */
+/* Returns a record as text; static. */
 static const char *text(size_t index)
 {
     static char buf[512];

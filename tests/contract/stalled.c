@@ -1,12 +1,12 @@
 /*
- * Connections that do not get rid of what they have.
+ * Connections that release no bytes.
  *
- * Peers that send and never read, and protocols that keep a byte of everything:
- * they are stopped, others are served, and nothing is lost.
+ * Peers send and never read, and protocols keep a byte of everything: these
+ * connections are stopped, others are served, and nothing is lost.
  */
 #include "tests/contract/crowd.h"
 
-/* Each piece fills a buffer but for its first byte, which is kept. */
+/* Each piece fills a buffer except for the first byte, which is kept. */
 UNIT(stalled, kept_bytes_of_many_buffers_leave_buffers_for_others)
 {
     crowd_begin(0);
@@ -42,7 +42,7 @@ static uint64_t queue_of(const struct crowd_member *member)
     return weir_transport_get_write_buffer_size(member->t);
 }
 
-/* Peers that send and never read, and protocols that go on writing. */
+/* Peers send and never read, and protocols continue to write. */
 static void stall_many(enum conduct conduct)
 {
     const int count = 400;
@@ -60,7 +60,7 @@ static void stall_many(enum conduct conduct)
     const struct weir_loop_statistics stats = crowd_statistics();
     expect_eq(stats.queued_bytes, crowd_sum(queue_of));
     expect(stats.queued_bytes > 2u << 20);
-    /* Half the limit, the share of each connection, and one credit. */
+    /* Half the limit, the share of each connection, and one receive window. */
     expect(stats.queued_bytes <= (4u << 20) + (uint64_t)count * (256u << 10));
     expect(crowd_sum(received_by) <
            crowd_sum(sent_by)); /* it was not received ... */
@@ -83,7 +83,7 @@ UNIT(stalled, leases_that_wait_to_be_sent_leave_buffers_for_others)
     stall_many(CONDUCT_ECHOES);
 }
 
-/* All that they sent comes back in the end. */
+/* Everything they sent is echoed in the end. */
 UNIT(stalled, a_peer_that_was_stopped_goes_on_when_it_reads)
 {
     const int count = 100;

@@ -1,7 +1,9 @@
 /*
  * start_tls of transports: what crosses the border between plain text and TLS,
- * and what must not. Bytes that the peer sent are TLS's wherever they are when
- * it begins: used by the handshake, or the end of it.
+ * and what must not.
+ *
+ * Bytes that the peer has sent belong to TLS wherever they are when it starts:
+ * they are used by the handshake, or end it.
  */
 #include "tests/contract/starting_rig.h"
 #include "tests/marks.h"
@@ -140,7 +142,7 @@ static int start_at_the_newline(struct side *side, const struct weir_buf *buf)
     return 0;
 }
 
-/* Returns how many bytes of TLS came with the command. */
+/* Returns how many bytes of TLS arrived with the command. */
 static size_t start_with_the_command(struct starting *s)
 {
     s->server.data_received = start_at_the_newline;
@@ -191,7 +193,7 @@ STARTING(start_tls, bytes_that_were_not_delivered_are_used, s)
     expect_eq(s->server.done_err, 0);
     starting_write(&s->client, "held");
     starting_turns(s, 20);
-    expect_eq(s->server.received_len, 0); /* it is paused as before */
+    expect_eq(s->server.received_len, 0); /* it is still paused */
     expect_eq(weir_transport_resume_reading(s->server.t), 0);
     starting_wait_received(&s->server, 4);
     starting_end(s);
@@ -200,12 +202,12 @@ STARTING(start_tls, bytes_that_were_not_delivered_are_used, s)
 /* ---- injections ---- */
 
 enum injected_at {
-    WITH_LEASE,      /* behind the command, in the transport's buffer */
-    WITHOUT_LEASE,   /* behind the command, and copied */
+    WITH_LEASE,      /* after the command, in the transport's buffer */
+    WITHOUT_LEASE,   /* after the command, and copied */
     UNDELIVERED,     /* while the transport is paused */
     AFTER_CALL,      /* instead of the peer's handshake */
-    IN_HANDSHAKE,    /* behind the first record of the peer's handshake */
-    AFTER_HANDSHAKE, /* instead of a sealed record */
+    IN_HANDSHAKE,    /* after the first record of the peer's handshake */
+    AFTER_HANDSHAKE, /* instead of an encrypted record */
 };
 
 #define MAIL     "MAIL FROM:<x@example>\r\n"
@@ -213,7 +215,7 @@ enum injected_at {
 #define RECORD   "\x17\3\3\0\24data in the clear..."
 #define NOTIFY   "\x15\3\3\0\2\1\0" /* close_notify */
 
-/* Twelve ways to bring bytes in the clear past STARTTLS. */
+/* Twelve ways to pass plain bytes off as TLS after STARTTLS. */
 static const struct injection {
     bool to_server;
     enum injected_at at;
@@ -234,7 +236,7 @@ static const struct injection {
     {false, AFTER_HANDSHAKE, NOTIFY, WEIR_ETLSPROTOCOL},
 };
 
-/* Passes a record on from the peer of one to the peer of the other. */
+/* Passes a record from the peer of one to the peer of the other. */
 static bool injection_relay(struct starting *from, struct starting *to)
 {
     uint8_t bytes[4096];
@@ -249,7 +251,8 @@ static bool injection_relay(struct starting *from, struct starting *to)
     return true;
 }
 
-/* The handshake up to the moment of the row, with the test in the middle. */
+/* Runs the handshake up to the moment of the row, with the test as the man in
+ * the middle. */
 static void injection_shake(const struct injection *row,
                             struct starting *client, struct starting *server)
 {

@@ -1,7 +1,8 @@
 /*
- * start_tls of a transport with a buffered protocol: it stays one, and the
- * memory that it offers afterwards gets plaintext of TLS alone. Bytes of TLS
- * that lie in the protocol's memory already are copied by the call.
+ * start_tls of a transport with a buffered protocol: the protocol stays
+ * buffered, and the memory that it offers afterwards only gets decrypted bytes.
+ *
+ * TLS bytes that are already in the protocol's memory are copied by the call.
  */
 #include "tests/contract/starting_rig.h"
 
@@ -11,7 +12,7 @@ enum { ROOM = 4096, BULK = 100000 };
 static struct {
     uint8_t memory[ROOM];
     size_t size;
-    bool is_out;  /* get_buffer gave it */
+    bool is_out;  /* returned by get_buffer */
     int releases; /* calls of release_buffer */
 } room;
 
@@ -53,8 +54,8 @@ static void release_room(void *user, void *buf)
     room.releases++;
 }
 
-/* The server's protocol becomes a buffered one, which offers @size bytes at a
- * time, and keeps its promise where it makes one. */
+/* Makes the server's protocol buffered; it offers @size bytes at a time, and
+ * has release_buffer if @promises is true. */
 static void make_buffered(struct starting *s, size_t size, bool promises)
 {
     static struct weir_protocol protocol;
@@ -73,7 +74,7 @@ static void make_buffered(struct starting *s, size_t size, bool promises)
     expect_eq(weir_transport_set_protocol(s->server.t, &binding, NULL, 0), 0);
 }
 
-/* Both talk, and the server is still called with its own memory. */
+/* Both sides send, and the server is still called with its own memory. */
 static void expect_buffered_talk(struct starting *s)
 {
     const struct weir_protocol_binding binding =
@@ -93,7 +94,7 @@ static void expect_buffered_talk(struct starting *s)
 
 /* ---- bytes in the protocol's memory ---- */
 
-/* What follows the command is TLS's, and the memory is used again at once. */
+/* Bytes after the command belong to TLS, and the memory is reused at once. */
 static int start_at_the_newline(struct side *side, const struct weir_buf *buf)
 {
     const uint8_t *end = memchr(buf->data, '\n', buf->len);
@@ -107,7 +108,7 @@ static int start_at_the_newline(struct side *side, const struct weir_buf *buf)
     return 0;
 }
 
-/* How many bytes of TLS came with the command. */
+/* Returns how many bytes of TLS arrived with the command. */
 static size_t start_with_the_command(struct starting *s)
 {
     s->server.data_received = start_at_the_newline;
@@ -164,7 +165,7 @@ UNIT_IN(start_tls_buffered,
 
 /* ---- memory that is offered when TLS begins ---- */
 
-/* The kernel has it, and may not fill it with ciphertext any more. */
+/* The kernel has the memory, and may no longer fill it with ciphertext. */
 STARTING(start_tls_buffered, memory_that_was_promised_comes_back, s)
 {
     make_buffered(s, ROOM, true);

@@ -1,7 +1,9 @@
 /*
- * TLS in TLS with more bytes than both layers take at once: the inner transport
- * goes on as soon as the outer one has sent enough, and its depth counts all
- * bytes until they are sent, those of which the outer one has made records too.
+ * TLS inside TLS with more bytes than both layers accept at once.
+ *
+ * The inner transport continues once the outer one has sent enough. Its depth
+ * counts all bytes until they are sent, including bytes that the outer layer
+ * has already encrypted.
  */
 #include "tests/contract/starting_rig.h"
 

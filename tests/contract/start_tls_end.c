@@ -1,6 +1,7 @@
 /*
- * start_tls of transports: what is refused, and how a handshake ends that does
- * not succeed. Each end is told by done and by connection_lost, once, with one
+ * start_tls of transports: what is refused, and how a failing handshake ends.
+ *
+ * Each end is reported by done and by connection_lost, once, with the same
  * error.
  */
 #include "tests/contract/starting_rig.h"
@@ -126,7 +127,7 @@ UNIT_IN(start_tls_end, r35__close_and_abort_give_the_handshake_up,
     expect_eq(weir_transport_get_end(s->client.t), WEIR_END_ABORTED);
 }
 
-/* Bytes that were to be sent under TLS are not sent at all. */
+/* Bytes to be sent under TLS are not sent at all. */
 UNIT_IN(start_tls_end, a_handshake_that_is_given_up_resets_its_peer,
         starting_lone_clients, struct starting *s)
 {
@@ -239,7 +240,9 @@ STARTING(start_tls_end, a_wrong_name_is_told_to_both_sides, s)
 
 /* ---- a crowd ---- */
 
-enum { CROWD = 100 }; /* of which a turn lets a few go on with the handshake */
+enum {
+    CROWD = 100
+}; /* of these, an iteration lets a few continue their handshake */
 
 struct crowd {
     weir_loop *loop;

@@ -1,18 +1,20 @@
 /*
- * start_tls without memory: each allocation of an upgrade fails once, on
- * whichever side makes it. A call that says so has changed nothing, and is
- * made again; what fails later ends the connection, which is told by done and
- * by connection_lost. Nothing is left of either, neither memory of the loop nor
- * a reference to a context (starting_close()), and no byte that was accepted is
- * missing where neither side was told of an error.
+ * start_tls without memory: each allocation of an upgrade fails once, on either
+ * side.
+ *
+ * A call that returns the error has changed nothing, and is made again. A later
+ * failure ends the connection, and is reported by done and connection_lost.
+ * Nothing is left, neither the loop's memory nor a reference to a context
+ * (starting_close()), and no accepted byte is missing unless a side got an
+ * error.
  */
 #include "tests/contract/starting_rig.h"
 
-/* More than a chunk of leases. */
+/* More than a block of leases. */
 enum { PIECE_BYTES = 1, PIECES_MAX = 256 };
 
 static struct test_allocator memory;
-static unsigned refusals; /* of start_tls, for lack of memory */
+static unsigned refusals; /* calls of start_tls that ran out of memory */
 
 /* ---- one upgrade ---- */
 
@@ -40,8 +42,8 @@ static void upgrade_once_more(struct side *side, const struct weir_buf *initial,
     expect_eq(err, 0);
 }
 
-/* Hands what follows the command over in pieces, each second one without its
- * lease, so that each way to keep one comes to fail. */
+/* Passes the bytes after the command in pieces, every second one without its
+ * lease, so that each way of keeping them fails once. */
 static int upgrade_at_the_newline(struct side *side, const struct weir_buf *buf)
 {
     struct weir_buf rest[PIECES_MAX];
@@ -80,7 +82,8 @@ static bool have_talked(const struct starting *s)
             s->server.received_len >= strlen("early asks."));
 }
 
-/* True when it was told of an error, of memory or of what the other did. */
+/* Returns true if the side got an error, about memory or about the other side.
+ */
 static bool is_told(const struct side *side)
 {
     expect(side->done_count == 1 || side->lost_err == -ENOMEM);
@@ -98,7 +101,7 @@ static int write_text(struct side *side, const char *text)
     return err;
 }
 
-/* A write that was refused is told by the close. */
+/* close reports a refused write. */
 static void end_side(struct side *side)
 {
     if (!side->is_lost) {
@@ -124,7 +127,7 @@ static void talk(struct starting *s)
     }
 }
 
-/* Writes in the middle, as a client does that does not wait. */
+/* Writes during the handshake, like a client that does not wait. */
 static void upgrade_and_talk(struct starting *s)
 {
     upgrade_once_more(&s->client, NULL, 0);
@@ -146,7 +149,7 @@ struct variant {
     bool over_unix;
     bool has_tls;     /* TLS in TLS */
     bool is_paused;   /* the server, while the ClientHello arrives */
-    bool has_initial; /* it comes with the command, and is handed over */
+    bool has_initial; /* it arrives with the command, and is passed along */
     bool is_tls12;
 };
 
@@ -228,8 +231,8 @@ UNIT(start_tls_memory, each_allocation_may_fail_when_the_hello_is_there)
     fail_each((struct variant){.is_paused = true});
 }
 
-/* A filter takes up to three allocations; the rest were refused for the bytes
- * that were handed over. */
+/* A filter makes up to three allocations; the other failures were for the bytes
+ * passed along. */
 UNIT(start_tls_memory, each_allocation_may_fail_for_bytes_that_are_handed_over)
 {
     fail_each((struct variant){.is_paused = true, .has_initial = true});

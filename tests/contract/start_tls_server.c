@@ -1,7 +1,9 @@
 /*
- * A server whose connections go on with TLS after they were made: each is
- * counted once, keeps its place under the limit, and is ended by the server in
- * the middle of its handshake like any other.
+ * A server whose connections switch to TLS after they were made: each is
+ * counted once, keeps its slot under the limit, and is ended by the server
+ * during its handshake like any other.
+ *
+ * Their TLS settings are the program's.
  */
 #include "tests/contract/maker.h"
 #include "tests/contract/starting_rig.h"
@@ -132,7 +134,7 @@ MAKER(start_tls_server, its_settings_are_the_programs_own, m)
     maker_run_until_made(m, 1);
     weir_tls_context_unref(server_tls.context);
 
-    close(fd); /* the handshake under way had a reference of its own */
+    close(fd); /* the handshake in progress had its own reference */
     wanted = 0;
     RUN_UNTIL(m->loop, weir_server_get_connection_count(m->server) == wanted);
     expect_eq(done_count, 1);

@@ -1,8 +1,8 @@
 /*
  * The rig of the tests of start_tls; see starting_rig.h.
  *
- * A side is called with one transport at a time: each callback checks that it
- * is the one of now.
+ * A side has one current transport at a time; each callback checks that it gets
+ * this one.
  */
 #include "tests/contract/starting_rig.h"
 
@@ -161,7 +161,7 @@ static void close_side(struct side *side)
     free(side->received);
 }
 
-/* Gives a context back, to which nobody else has a reference. */
+/* Releases a context without other references. */
 static void close_context(weir_tls_context *context)
 {
     expect_eq(context->references, 1);
@@ -291,7 +291,7 @@ void starting_wait_note(struct side *side, const char *what)
     RUN_UNTIL(side->rig->loop, strstr(side->notes, what) != NULL);
 }
 
-/* Over a Unix socket what was sent is with the other side at once. */
+/* Over a Unix socket sent bytes reach the other side at once. */
 void starting_wait_arrived(struct side *side)
 {
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;

@@ -1,7 +1,8 @@
 /*
- * The inside of a running loop: statistics, their text, the table of kernel
- * features, and the dump for operators. Whether each count is right at every
- * moment is the business of the suites that make it move.
+ * The internals of a running loop: statistics, their text, the table of kernel
+ * features, and the dump for operators.
+ *
+ * Other suites check that each count is right at every moment.
  */
 #include "tests/contract/maker.h"
 
@@ -141,7 +142,7 @@ UNIT(stats, statistics_that_were_read_have_a_text_too)
     expect_eq(weir_statistics_format(NULL, text, sizeof(text)), -EINVAL);
 }
 
-/* A stream in memory, or one whose every write fails. */
+/* Writes to a stream in memory, or to one whose writes all fail. */
 static int write_metrics(const struct weir_loop_statistics *statistics,
                          FILE *out)
 {
@@ -188,7 +189,7 @@ UNIT(stats, metrics_that_cannot_be_written_say_why)
               WEIR_EOPTIONSIZE);
 }
 
-/* A stream that gives each write(2) a message of its own. */
+/* Opens a stream that sends each write(2) as its own message. */
 static FILE *open_messages(int *ret_reader)
 {
     int fds[2];
@@ -196,7 +197,7 @@ static FILE *open_messages(int *ret_reader)
     expect_ok(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds));
     FILE *out = fdopen(fds[1], "w");
     cr_assert_not_null(out);
-    setvbuf(out, NULL, _IONBF, 0); /* as standard error */
+    setvbuf(out, NULL, _IONBF, 0); /* like standard error */
     *ret_reader = fds[0];
     return out;
 }

@@ -3,9 +3,9 @@
  *
  * Plain sockets and weir's own clients connect to a weir server; both sides
  * write, half-close, close, abort, reset, pause and keep leases at random.
- * Whatever happens, every connection that was made is lost once, bytes come in
- * order as far as they come, and no descriptor, operation, timer, lease or
- * reference stays behind. The seed is printed and taken back.
+ * Every connection that was made is lost once, the bytes that arrive are in
+ * order, and no descriptor, operation, timer, lease or reference remains. The
+ * seed is printed and accepted.
  */
 #include "tests/contract/harness.h"
 #include "tests/marks.h"
@@ -36,8 +36,8 @@ struct storm {
     struct weir_address addr;
     struct unit_random random;
     struct plain plain[CLIENTS_MAX];
-    uint64_t started;  /* connections asked for */
-    uint64_t attempts; /* of weir's clients that are not done */
+    uint64_t started;  /* connections requested */
+    uint64_t attempts; /* attempts of weir's clients that are not done */
     uint64_t made;     /* calls of connection_made */
     uint64_t lost;     /* and of connection_lost */
     uint64_t writes;   /* by reference */
@@ -77,7 +77,7 @@ static void write_some(struct conn *conn)
     }
 }
 
-/* Memory that stays as it is: the pattern's first bytes, written first. */
+/* Memory that does not change: the pattern's first bytes, written first. */
 static void write_reference(struct conn *conn)
 {
     static uint8_t whole[4096];
@@ -251,7 +251,7 @@ static void end_plain(struct plain *plain, bool reset)
     plain->fd = -1;
 }
 
-/* True when the connection is at its end. */
+/* Returns true if the connection is at its end. */
 static bool plain_reads(struct plain *plain)
 {
     static uint8_t buf[65536];
@@ -331,7 +331,7 @@ static void turn(struct storm *storm)
     expect_eq(weir_loop_run(storm->loop), 0);
 }
 
-/* One client of each kind in a free place, a step for those at work. */
+/* Starts one client of each kind in a free slot; the others make a step. */
 static void rage(struct storm *storm, uint64_t count)
 {
     const uint64_t until = storm->started + count;

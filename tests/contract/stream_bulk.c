@@ -1,8 +1,8 @@
 /*
- * Streams over every kind of connection, in bulk: memory while the consumer is
- * slow, and copies while a relay passes bytes on.
+ * Streams over every kind of connection with large transfers: memory while the
+ * consumer is slow, and copies while a relay passes bytes on.
  *
- * WEIR_STREAM_MEGABYTES is how much each transfer moves.
+ * WEIR_STREAM_MEGABYTES is the size of each transfer.
  */
 #include "tests/contract/stream_side.h"
 #include "tests/marks.h"
@@ -23,7 +23,7 @@ static uint64_t transfer_bytes(void)
     return (count > 0 ? count : 1) * MIB;
 }
 
-/* The peer sends what its socket takes now of the next bytes. */
+/* The peer sends as many of the next bytes as its socket accepts now. */
 static void push(struct rig *rig, uint64_t total)
 {
     static uint8_t buf[PUSH_MAX];
@@ -40,7 +40,7 @@ static void push(struct rig *rig, uint64_t total)
     rig->peer_sent += sent > 0 ? (uint64_t)sent : 0;
 }
 
-/* The peer reads what is there, and compares it. */
+/* The peer reads available bytes, and compares them. */
 static void pull(struct rig *rig)
 {
     static uint8_t buf[PUSH_MAX];
@@ -54,7 +54,7 @@ static void pull(struct rig *rig)
 
 /* ---- memory ---- */
 
-/* The most that was seen, at any turn of the consumer. */
+/* Maximum seen in any iteration of the consumer. */
 static struct {
     uint64_t read;
     uint64_t buffered;
@@ -75,7 +75,7 @@ static void look(weir_loop *loop, const weir_reader *reader)
     most.memory = larger(most.memory, now.memory_bytes);
 }
 
-/* A piece in each turn, however much has come. */
+/* Reads one piece in each iteration, however much has arrived. */
 static int read_slowly(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static uint8_t piece[READ_PIECE];
@@ -106,8 +106,8 @@ UNIT(stream_bulk, memory_is_flat_at_two_limits_and_a_receive)
             push(&rig, total);
             rig_turn(&rig);
         }
-        expect(most.buffered > LIMIT); /* it was too slow, or this shows
-                                          nothing */
+        expect(most.buffered >
+               LIMIT); /* it was too slow, otherwise this shows nothing */
         rig_peer_shutdown(&rig);
         expect_eq(side_wait(&rig), 0);
         expect_eq(most.read, total);
@@ -138,7 +138,7 @@ static int relay(void *arg, weir_reader *reader, weir_writer *writer)
     return err < 0 ? err : weir_writer_write_eof(far_side->writer);
 }
 
-/* A second connection of the same kind, on the same loop. */
+/* Opens a second connection of the same kind, on the same loop. */
 static void open_far(struct rig *far, const struct rig *rig)
 {
     memset(far, 0, sizeof(*far));
@@ -162,7 +162,7 @@ static void close_far(struct rig *far)
     weir_server_free(far->server);
 }
 
-/* Passes everything on; the statistics of it. */
+/* Passes everything on. Returns the statistics. */
 static struct weir_loop_statistics run_relay(struct rig *rig, int64_t high)
 {
     const uint64_t total = transfer_bytes();
@@ -191,27 +191,28 @@ static struct weir_loop_statistics run_relay(struct rig *rig, int64_t high)
     return stats;
 }
 
-/* The far side takes all that comes, so nothing is left at a turn's end. */
+/* The far side accepts everything, so nothing is left at the end of an
+ * iteration. */
 UNIT(stream_bulk, a_relay_by_take_and_write_buf_copies_tiny_tails_only)
 {
     struct rig rig = {.round = 0};
     while (side_next(&rig, relay)) {
         if (!rig_can(&rig, RIG_IS_PLAIN)) {
-            continue; /* bytes are opened, which makes copies of all */
+            continue; /* bytes are decrypted, which copies all */
         }
         const struct weir_loop_statistics stats = run_relay(&rig, 4 * MIB);
         expect(stats.copied_by_compaction <= stats.sent_bytes / 1000);
     }
 }
 
-/* Bytes that the relay leaves in the reader while it waits are moved when they
+/* Bytes that the relay leaves in the reader while it waits are moved if they
  * are less than 4 KiB, so that they do not pin a large buffer. */
 UNIT(stream_bulk, a_relay_that_drains_copies_small_remainders_only)
 {
     struct rig rig = {.round = 0};
     while (side_next(&rig, relay)) {
         if (!rig_can(&rig, RIG_IS_PLAIN)) {
-            continue; /* bytes are opened, which makes copies of all */
+            continue; /* bytes are decrypted, which copies all */
         }
         const struct weir_loop_statistics stats = run_relay(&rig, WEIR_DEFAULT);
         expect(stats.copied_by_compaction <= transfer_bytes() / 200);

@@ -1,8 +1,8 @@
 /*
  * Descriptors and the streams of tasks.
  *
- * How they relate to bytes, and what the kernel has room for, is tested with
- * transports (send_fds.c).
+ * send_fds.c tests, with transports, how descriptors relate to bytes and what
+ * the kernel has space for.
  */
 #define UNIT_RUN   with_taker
 #define UNIT_TAKES struct taker *taker
@@ -70,7 +70,7 @@ UNIT_IN(stream_fds, a_writer_without_a_connection_sends_none, unit_alone, void)
 
 /* ---- readers ---- */
 
-/* Sends bytes with @count descriptors, the marks from @first on. */
+/* Sends bytes with @count descriptors, marks from @first on. */
 static void send_marks(int fd, const char *text, unsigned int first,
                        size_t count)
 {
@@ -160,7 +160,7 @@ static void wait_some(struct taker *taker)
     expect_eq(weir_sleep(taker->loop, 5 * RIG_MS), 0);
 }
 
-/* Until no more than @count descriptors are open. */
+/* Waits until at most @count descriptors are open. */
 static void wait_until_open(struct taker *taker, int count)
 {
     while (fds_count_open() > count) {
@@ -190,7 +190,7 @@ UNIT(stream_fds,
 {
     const int before = fds_count_open();
     send_marks(taker->peer, "a", 1, 200);
-    send_marks(taker->peer, "b", 1001, 200); /* 53 of them have room */
+    send_marks(taker->peer, "b", 1001, 200); /* there is space for 53 of them */
     send_marks(taker->peer, "c", 2001, 1);
 
     expect_eq(weir_reader_readexactly(taker->reader, taker->text, 3), 3);

@@ -1,7 +1,9 @@
 /*
- * Streams on both ends of real sockets, all in one loop: a server of tasks and
- * the tasks that connect to it. The order of things is the kernel's here, and
- * every test leaves no descriptor behind.
+ * Streams on both ends of real sockets, on one loop: a server of tasks and the
+ * tasks that connect to it.
+ *
+ * The kernel determines the order of events, and every test checks that no
+ * descriptor is left.
  */
 #include "tests/contract/maker.h"
 #include "tests/task.h"
@@ -17,12 +19,12 @@ static int reports;
 static void hook(void *arg, weir_loop *loop, const struct weir_exception *told)
 {
     if (told->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     reports++;
 }
 
-/* Answers each line with itself. */
+/* Echoes each line. */
 static int answer_lines(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf line;
@@ -42,7 +44,7 @@ static int start(weir_loop *loop)
     return weir_start_server(loop, answer_lines, "127.0.0.1", 0, NULL, &server);
 }
 
-/* Opens a connection, says lines of growing length and wants them back. */
+/* Opens a connection, sends lines of growing length and expects them back. */
 static int ask_lines(weir_loop *loop, void *arg)
 {
     char line[LINES + 8];
@@ -135,8 +137,8 @@ static int open_one(weir_loop *loop, void *arg)
     return err;
 }
 
-/* At every turn of an attempt, with the real kernel's order of things, and at
- * later ones where the kernel took long. */
+/* In every iteration of an attempt, with the real kernel's order of events, and
+ * in later ones if the kernel was slow. */
 UNIT_IN(stream_serve, attempts_that_are_cancelled_leave_no_descriptor, task_run,
         weir_loop *loop)
 {

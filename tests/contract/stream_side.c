@@ -1,7 +1,7 @@
 /*
  * Streams on the subject of a rig; see stream_side.h.
  *
- * The protocol here is the recorder's with a stream behind it: it notes each
+ * The protocol is the recorder's, followed by a stream: it records each
  * callback, then passes it on.
  */
 #include "tests/contract/stream_side.h"

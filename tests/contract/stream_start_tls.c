@@ -1,7 +1,9 @@
 /*
- * start_tls of streams: reader and writer move together, and nothing that the
- * reader had comes out of it afterwards. Each test runs a server and a client
- * of one loop, over TCP and over a Unix socket.
+ * start_tls of streams: reader and writer move together, and bytes that the
+ * reader had are not read afterwards.
+ *
+ * Each test runs a server and a client on one loop, over TCP and over a Unix
+ * socket.
  */
 #include "tests/contract/starting_rig.h"
 #include "tests/task.h"
@@ -39,7 +41,7 @@ static int say(weir_writer *writer, const char *text)
     return err < 0 ? err : weir_writer_drain(writer);
 }
 
-/* The plain transport is not the reader's any more: it would pause that one. */
+/* The plain transport no longer belongs to the reader, which would pause it. */
 static int expect_pausing(weir_reader *reader, weir_writer *writer)
 {
     char bytes[1024];
@@ -200,7 +202,8 @@ static int start_blindly(void *arg, weir_reader *reader, weir_writer *writer)
     return 0;
 }
 
-/* The injected command comes along, so that the reader has it already. */
+/* The injected command arrives in the same packet, so the reader already has
+ * it. */
 UNIT_OF(stream_start_tls, complaint_35__an_injected_command_fails_the_handshake,
         run, start_blindly, weir_loop *loop)
 {
@@ -211,7 +214,7 @@ UNIT_OF(stream_start_tls, complaint_35__an_injected_command_fails_the_handshake,
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(weir_writer_write(writer, text, sizeof(text) - 1), 0);
-    /* The server answers with an alert and goes. */
+    /* The server sends an alert and ends. */
     while (weir_reader_read(reader, &byte, 1) > 0) {
     }
     end(loop, writer);
@@ -226,7 +229,7 @@ static int start_late(void *arg, weir_reader *reader, weir_writer *writer)
     return say(writer, "sealed\n");
 }
 
-/* The ClientHello comes along with the command. */
+/* The ClientHello arrives with the command. */
 UNIT_OF(stream_start_tls,
         complaint_34__a_client_hello_that_the_reader_has_is_used, run,
         start_late, weir_loop *loop)
@@ -336,8 +339,8 @@ static int serve_deafly(void *arg, weir_reader *reader, weir_writer *writer)
     return weir_sleep(weir_writer_get_loop(writer), RIG_WAIT_NS);
 }
 
-/* TCP holds bytes of which none is under way: the peer has no room. Over a Unix
- * socket bytes are with the peer at once, none is ever under way. */
+/* TCP holds bytes of which none is in flight: the peer has no space. Over a
+ * Unix socket bytes reach the peer at once, so none is ever in flight. */
 static bool is_stuck(int fd)
 {
     if (over_unix) {
@@ -348,9 +351,9 @@ static bool is_stuck(int fd)
     return held > 0 && !rig_is_under_way(fd);
 }
 
-/* Writes until the peer has no room, the kernel none either, and bytes are
- * left: at three looks, as an acknowledgement may have arrived right before
- * one. A full kernel alone can be one whose segments are still under way. */
+/* Writes until the peer has no space, the kernel neither, and bytes are left,
+ * in three checks, because an acknowledgement may have arrived right before
+ * one. A full kernel buffer alone may have segments in flight. */
 static void clog_stream(weir_loop *loop, weir_writer *writer)
 {
     static const char bytes[4096];

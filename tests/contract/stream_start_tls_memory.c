@@ -1,9 +1,10 @@
 /*
- * start_tls of streams without memory: each allocation fails once. A call that
- * is refused leaves the stream as it was, with all bytes that its reader has,
- * and can be made again; a handshake that fails for lack of memory ends the
- * stream, whose reader then says the same. Nothing is left of either, neither
- * memory of the loop nor a reference to a context.
+ * start_tls of streams without memory: each allocation fails once.
+ *
+ * A refused call leaves the stream unchanged, with all bytes of its reader, and
+ * can be made again. A handshake that runs out of memory ends the stream, and
+ * its reader returns the same error. Nothing is left, neither the loop's memory
+ * nor a reference to a context.
  */
 #include "lib/tls/context/context_impl.h"
 #include "tests/contract/starting_rig.h"
@@ -12,17 +13,17 @@
 #include <weir/stream.h>
 #include <weir/task.h>
 
-/* One loop, on it one stream or both of a connection. */
+/* A loop with one stream, or with both ends of a connection. */
 struct world {
     weir_task_fn *body;
     weir_loop *loop;
     struct weir_tls_settings client_tls;
     struct weir_tls_settings server_tls;
-    uint64_t limit_bytes; /* of readers; 0: the default */
-    unsigned refusals;    /* of start_tls, for lack of memory */
+    uint64_t limit_bytes; /* of readers; 0 means the default */
+    unsigned refusals;    /* calls of start_tls that ran out of memory */
     int sockets[2];       /* of a pair */
     bool is_serving;      /* its second side is open */
-    int results[2];       /* of its sides */
+    int results[2];       /* results of its sides */
 };
 
 static struct test_allocator memory;
@@ -32,7 +33,7 @@ static struct test_allocator memory;
 struct end {
     weir_reader *reader;
     weir_writer *writer;
-    int peer; /* -1: it is another stream */
+    int peer; /* -1 if it is another stream */
 };
 
 static void open_end(struct world *w, struct end *ret, int fd, int peer)
@@ -56,7 +57,7 @@ static bool is_plain(const struct end *end, const weir_transport *plain)
     return weir_writer_get_transport(end->writer) == plain;
 }
 
-/* The peer sends, and the reader has it. */
+/* The peer sends, and the reader receives the bytes. */
 static void feed(struct world *w, struct end *end, const char *text)
 {
     const size_t size = weir_reader_get_buffer_size(end->reader);
@@ -81,7 +82,7 @@ static void expect_buffered(struct end *end, const char *text)
     }
 }
 
-/* The peer gets just this. */
+/* Expects that the peer receives exactly this. */
 static void expect_sent(struct world *w, struct end *end, const char *text)
 {
     char buf[64];
@@ -146,7 +147,7 @@ static void expect_ended(struct end *end, int err)
     weir_writer_unref(end->writer);
 }
 
-/* What the reader has is in pieces, as it was received. */
+/* The reader's bytes are in pieces, as they were received. */
 static int start_with_pieces(weir_loop *loop, void *arg)
 {
     struct world *w = arg;
@@ -160,7 +161,8 @@ static int start_with_pieces(weir_loop *loop, void *arg)
     feed(w, &end, "two\n");
     feed(w, &end, "three\n");
     expect_eq(weir_reader_readline(end.reader, line, sizeof(line)), 4);
-    expect_eq(weir_sleep(loop, RIG_MS), 0); /* the turn of that call ends */
+    expect_eq(weir_sleep(loop, RIG_MS),
+              0); /* the iteration of that call ends */
     weir_transport *plain = weir_writer_get_transport(end.writer);
     const bool was_reading = weir_transport_is_reading(plain);
     expect_eq(was_reading, w->limit_bytes == 0);
@@ -210,7 +212,7 @@ static int say(struct end *end, const char *text)
     return err < 0 ? err : weir_writer_drain(end->writer);
 }
 
-/* A refused call is made again. */
+/* Repeats a refused call. */
 static int start_once_more(struct world *w, struct end *end,
                            const struct weir_tls_settings *tls)
 {
@@ -224,8 +226,8 @@ static int start_once_more(struct world *w, struct end *end,
     return err;
 }
 
-/* Drops the stream; the first error that it was told of, or 0. Calls after the
- * loss say that the connection is broken, which tells nothing. */
+/* Drops the stream. Returns the first error that it got, or 0. Calls after the
+ * loss report a broken connection, which is not informative. */
 static int drop(struct end *end, int err)
 {
     const weir_transport *t = weir_writer_get_transport(end->writer);
@@ -257,7 +259,7 @@ static int serve(weir_loop *loop, void *arg)
     err = err < 0 ? err : (int)weir_reader_read(end.reader, &byte, 1);
     const bool has_ended = err == 0;
     err = drop(&end, err);
-    /* The client is free to close before the server's last record leaves. */
+    /* The client may close before the server's last record is sent. */
     w->results[1] = has_ended && err == -EPIPE ? 0 : err;
     return 0;
 }

@@ -1,7 +1,7 @@
 /*
- * Streams over every kind of connection: talking, half-closing, waiting for a
- * slow peer, and how it ends (a reset, an abort, a close), each told to the
- * tasks that drain and that wait for it.
+ * Streams over every kind of connection: exchanging data, half-closing, waiting
+ * for a slow peer, and the end (a reset, an abort, a close), which is reported
+ * to tasks in drain and wait_closed.
  */
 #include "tests/contract/stream_side.h"
 
@@ -40,7 +40,7 @@ UNIT(stream_talk, an_echo_gives_every_byte_back_and_closes_at_the_end)
     }
 }
 
-/* Reads all there is, and answers with as much. */
+/* Reads everything, and answers with as many bytes. */
 static int answer_the_end(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf all;
@@ -66,7 +66,7 @@ UNIT(stream_talk, an_answer_to_the_end_of_stream_arrives)
     }
 }
 
-/* Ends its writing side first and reads on. */
+/* Ends its writing side first and continues to read. */
 static int ask_and_read(void *arg, weir_reader *reader, weir_writer *writer)
 {
     uint8_t bytes[1000];
@@ -124,7 +124,8 @@ UNIT(stream_talk, drain_and_flush_wait_for_a_peer_that_reads_slowly)
         uint64_t left = 4 * BULK;
         while (left > 0) {
             const uint64_t depth = rig_pending(&rig);
-            rig_turn(&rig); /* a task that was woken goes on in the next */
+            rig_turn(&rig); /* a task that was woken continues in the next
+                               iteration */
             expect(drained_at != UINT64_MAX || depth > 16384);
             expect(is_flushed || depth > 0);
             const uint64_t part = left < 100000 ? left : 100000;

@@ -1,7 +1,8 @@
 /*
- * Streams over Unix sockets: a client and a server of one loop that meet at a
- * path, what fails the calls, and that an interrupted start leaves no file.
- * Streams themselves are tested elsewhere, over any transport.
+ * Streams over Unix sockets: a client and a server on one loop that meet at a
+ * path, calls that fail, and an interrupted start that leaves no file.
+ *
+ * Other suites test streams over any transport.
  */
 #include "tests/contract/place.h"
 #include "tests/task.h"
@@ -103,7 +104,7 @@ static int start_in_task(weir_loop *loop, void *arg)
     return start(loop, here.path);
 }
 
-/* Until a start has found the path in use and is to try again. */
+/* Waits until a start has found the path in use and will retry. */
 static void wait_for_retry(weir_loop *loop)
 {
     struct weir_loop_statistics now = {.size = sizeof(now)};

@@ -1,8 +1,8 @@
 /*
- * Subprocess transports with real children: what the protocol is told, and in
- * what order, from the start on.
+ * Subprocess transports with real children: the protocol's callbacks and their
+ * order, from the start on.
  *
- * How they end is in subprocess_end.c.
+ * subprocess_end.c tests how they end.
  */
 #define UNIT_RUN   child_test
 #define UNIT_TAKES struct child *child
@@ -15,7 +15,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-/* The number that the child has written, which may come after its end. */
+/* Returns the number that the child has written, which may arrive after its
+ * end. */
 static pid_t grandchild_of(const struct child *child)
 {
     while (child->byte_count[1] == 0) {
@@ -175,7 +176,7 @@ static void on_exception(void *arg, weir_loop *on,
                          const struct weir_exception *exception)
 {
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     expect_eq(exception->err, -EBADMSG);
     hook_count++;
@@ -325,7 +326,7 @@ UNIT(subprocess, the_dump_has_a_line_for_it)
 
 /* ---- a program without standard input ---- */
 
-/* The descriptors that the program has for a child: the first of them is 0. */
+/* The program's descriptors for a child: the first of them is 0. */
 static void start_without_input(struct child *child, int input,
                                 enum weir_stdio_kind out, const char *command)
 {
@@ -422,7 +423,7 @@ UNIT(subprocess, has_no_pipes_for_its_factory)
     cr_assert_eq(strncmp(child->notes, "made", 4), 0);
 }
 
-/* The descriptor of the only child that there is. */
+/* Returns the descriptor of the only child. */
 static int find_pidfd(void)
 {
     int found = -1;
@@ -440,7 +441,7 @@ static int find_pidfd(void)
     return found;
 }
 
-/* It is readable for ever once the child has ended. */
+/* It is readable forever once the child has ended. */
 UNIT(subprocess, a_pidfd_that_lives_on_does_not_wake_a_host)
 {
     expect_geq(weir_loop_get_fd(loop), 0);

@@ -1,8 +1,8 @@
 /*
  * The end of subprocess transports with real children: exit, signals, close and
- * abort, many of them, and the end of the loop.
+ * abort, many children at once, and the end of the loop.
  *
- * In each test no child is left that was not reaped.
+ * Each test checks that no child is left that was not reaped.
  */
 #define UNIT_RUN   child_test
 #define UNIT_TAKES struct child *child
@@ -33,7 +33,7 @@ UNIT_IN(subprocess_end, r56__a_signal_is_a_negative_returncode, children_run,
     }
 }
 
-/* Since Linux 6.15 the kernel tells nevertheless. */
+/* Since Linux 6.15 the kernel reports it even so. */
 static void expect_stolen(const struct child *child, int expected)
 {
     char features[4096];
@@ -95,7 +95,7 @@ UNIT(subprocess_end, a_failed_start_is_no_SIGCHLD_to_the_program)
     expect_eq(event_count, 0);
     child_shell(child, "exit 0", NULL);
     child_wait(child);
-    expect_eq(event_count, 1); /* a child's end is told as ever */
+    expect_eq(event_count, 1); /* a child's end is still reported */
     child_forget(child);
     signal(SIGCHLD, SIG_DFL);
 }
@@ -151,7 +151,7 @@ UNIT(subprocess_end,
     const uint64_t before_ns = clock_ns();
     expect_eq(weir_transport_close(child->t), 0);
     child_wait(child);
-    /* tests/trace/child->c sees that it is no longer either. */
+    /* tests/trace/child.c checks that it is not longer either. */
     expect_geq(clock_ns() - before_ns, 50 * MS);
     expect_eq(child_returncode(child), -SIGKILL);
 }
@@ -278,8 +278,8 @@ UNIT(subprocess_end, r67__a_forked_process_cannot_use_it)
 
 /* ---- a child that has ended and cannot be reaped ---- */
 
-/* Traces a process and does nothing about it, until it is killed: what ends
- * meanwhile stays the tracer's. Returns its number, 0 where tracing is not
+/* Traces a process and does nothing until it is killed: children that end
+ * meanwhile stay the tracer's. Returns its number, or 0 if tracing is not
  * allowed. */
 static pid_t trace(pid_t pid)
 {

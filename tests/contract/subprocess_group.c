@@ -1,10 +1,10 @@
 /*
- * Signals to the process group of a child: they reach grandchildren, also when
+ * Signals to the process group of a child: they reach grandchildren, even after
  * the child has ended, and never a group that the child does not lead.
  *
- * Grandchildren that lose their parent become the test's own, which takes their
- * exit status. Where the kernel lacks the feature the call is refused, and the
- * other tests are skipped.
+ * Grandchildren that lose their parent become the test's own children, which
+ * takes their exit status. If the kernel lacks the feature, the call is
+ * refused, and the other tests are skipped.
  */
 #define UNIT_RUN   child_test
 #define UNIT_TAKES struct child *child
@@ -39,7 +39,7 @@ static pid_t pid_from(const char *text)
     return (pid_t)strtol(text, NULL, 10);
 }
 
-/* Waits until the child has written a line, and reads a number there. */
+/* Waits until the child has written a line, and parses a number in it. */
 static pid_t read_pid(const struct child *child)
 {
     while (!strchr(child->bytes[1], '\n')) {
@@ -48,8 +48,8 @@ static pid_t read_pid(const struct child *child)
     return pid_from(child->bytes[1]);
 }
 
-/* The signal that has ended a process, or the last one of a group, which is
- * given as by kill(). */
+/* Returns the signal that has ended a process, or the last one of a group; @pid
+ * is as for kill(). */
 static int await_signal(pid_t pid)
 {
     int status;
@@ -80,7 +80,7 @@ UNIT(subprocess_group, killpg_reaches_the_child_and_a_grandchild)
     const pid_t grandchild = read_pid(child);
     expect_gt(grandchild, 0);
     expect_eq(weir_transport_killpg(child->t, SIGKILL), 0);
-    child_wait(child); /* the grandchild had the pipes too */
+    child_wait(child); /* the grandchild also had the pipes */
 
     expect_eq(child_returncode(child), -SIGKILL);
     expect_ended(grandchild, SIGKILL);

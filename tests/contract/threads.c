@@ -1,7 +1,8 @@
 /*
  * Threads that each run a loop: their start, all of them or none, and their
  * stop by a call, by a signal, by an error of one, and by the end of a time.
- * Signals are real ones, sent to the whole process.
+ *
+ * Signals are real, sent to the whole process.
  */
 #include "tests/contract/threads_rig.h"
 
@@ -231,7 +232,7 @@ static void start_once(void *arg)
     const int err = weir_threads_run(&options, end_at_once, NULL);
     const bool has_failed = walk_end(memory);
 
-    /* A loop does without some of its memory. */
+    /* A loop works without some of its memory. */
     cr_assert(err == 0 || (has_failed && err == -ENOMEM), "%d", err);
     expect_eq(released_count, 1);
 }
@@ -261,7 +262,7 @@ UNIT(threads, without_descriptors_for_all_loops_none_runs)
     expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
-/* Takes the place of the C library's: fails once in so many calls. */
+/* Replaces the C library's function: fails once after this number of calls. */
 static int create_fails_in;
 
 int pthread_create(pthread_t *id, const pthread_attr_t *attr,
@@ -470,7 +471,7 @@ UNIT_IN(threads, a_further_stop_does_not_cancel_again, with_loop, void)
     wait_until_cancelled();
     weir_threads_stop(threads, FAILSAFE_S * 1000 * MS);
     for (int i = 0; i < 2;
-         i++) { /* a task runs in the turn after its wake-up */
+         i++) { /* a task runs in the iteration after its wake-up */
         expect_ok(weir_threads_run_each(threads, loop, turn_over, NULL,
                                         turned_over, NULL));
         expect_eq(weir_loop_run(loop), 0);
@@ -521,7 +522,7 @@ UNIT(threads, a_cancellation_that_is_no_stop_is_an_error)
 
 /* ---- children ---- */
 
-/* In a child that has none of the threads. */
+/* Runs in a child that has none of the threads. */
 static int use_in_child(weir_threads *threads)
 {
     weir_threads_stop(threads, 0);

@@ -1,12 +1,12 @@
 /*
- * Loops on two threads have no word in common on the way of a message, so that
+ * Loops on two threads share no memory word on the path of a message, so that
  * neither takes a cache line from the other.
  *
- * Each thread allocates from memory of its own, under a protection key
- * (pkeys(7)). When both have echoed some messages, each gives up the right to
- * the other's memory, and the writable data of the program and of weir become
- * read-only. Then both echo many more. A thread that writes to data of both, or
- * touches the other's memory, ends the test with the address.
+ * Each thread allocates its own memory, under a protection key (pkeys(7)). When
+ * both have echoed some messages, each gives up access to the other's memory,
+ * and the writable data of the program and of weir become read-only. Then both
+ * echo many more. A thread that writes to shared data, or touches the other's
+ * memory, ends the test with the address.
  */
 #define _GNU_SOURCE
 #define UNIT_RUN unit_alone
@@ -31,11 +31,11 @@
 
 enum { SIDES = 2, FEW = 200, MANY = 2000, MESSAGE = 128, DATA_MAX = 8 };
 
-#define MEMORY_SIZE ((size_t)256 << 20) /* of a side; reserved alone */
+#define MEMORY_SIZE ((size_t)256 << 20) /* of a side; only reserved */
 
 struct side {
     uint8_t *memory;
-    size_t used; /* its thread allocates, and gives nothing back */
+    size_t used; /* allocated by its thread, and never freed */
     int key;
 };
 
@@ -53,7 +53,7 @@ struct apart {
     size_t data_count;
 };
 
-static __thread struct side *own; /* NULL: no thread of a loop */
+static __thread struct side *own; /* NULL in other threads */
 static __thread bool is_main;
 
 static void *allocate(void *arg, size_t size)
@@ -84,8 +84,8 @@ static void give_back(void *arg, void *ptr, size_t size)
     free(ptr);
 }
 
-/* Notes the writable data of the program and of weir, but for what the linker
- * has made read-only. */
+/* Records the writable data of the program and of weir, except for what the
+ * linker has made read-only. */
 static int note_data(struct dl_phdr_info *info, size_t size, void *arg)
 {
     struct apart *apart = arg;
@@ -129,7 +129,7 @@ static void protect_data(const struct apart *apart, int protection)
     }
 }
 
-/* On a stack of its own, with the right to no memory of a side. */
+/* Runs on its own stack, without access to the memory of a side. */
 static void tell_fault(int signum, siginfo_t *info, void *context)
 {
     char text[120];
@@ -169,7 +169,8 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
     return (int)len;
 }
 
-/* It asserts nothing: an assertion of a runner may write to its data. */
+/* It asserts nothing, because an assertion of a runner may write to its data.
+ */
 static ssize_t talk(weir_reader *reader, weir_writer *writer, int count)
 {
     uint8_t message[MESSAGE] = {1};
@@ -183,8 +184,7 @@ static ssize_t talk(weir_reader *reader, weir_writer *writer, int count)
     return result;
 }
 
-/* Each side alone, between two barriers, which no loop waits behind for long.
- */
+/* Each side runs alone, between two barriers, at which no loop waits long. */
 static ssize_t talk_apart(struct apart *apart, weir_reader *reader,
                           weir_writer *writer)
 {

@@ -1,7 +1,9 @@
 /*
- * Threads that serve until a stop cancels them. A test waits until all of them
- * run, so that a stop finds each in its main task, and not before its start;
- * and until a thread has ended, which is when its mailbox is closed.
+ * Threads that serve until a stop cancels them.
+ *
+ * A test waits until all of them run, so that a stop finds each in its main
+ * task, not before its start; and it waits until a thread has ended, which is
+ * when its mailbox is closed.
  */
 #include "tests/contract/threads_rig.h"
 

@@ -1,7 +1,9 @@
 /*
- * Visits that go from thread to thread: threads, or the loop that asked, end
- * meanwhile, and a loop asks that may not. And what a visit tells: the sums of
- * statistics, and that it was slow.
+ * Functions that run on one thread after another (weir_threads_run_each()):
+ * threads, or the loop that called, end meanwhile, and a loop calls that may
+ * not.
+ *
+ * Also what such a call reports: sums of statistics, and that it was slow.
  */
 #define UNIT_RUN with_loop
 #include "tests/contract/threads_rig.h"
@@ -9,7 +11,7 @@
 
 struct tour {
     sem_t *visited; /* posted on each thread; may be NULL */
-    uint64_t high;  /* the highest mark of a stack */
+    uint64_t high;  /* highest stack mark */
     int count;
     int result;
     bool is_told;
@@ -46,8 +48,8 @@ static void end_threads(weir_threads *threads)
 
 /* ---- ends meanwhile ---- */
 
-/* The visit is in the mailbox of the loop that asked when the threads have
- * gone, and is told afterwards. */
+/* The result is in the mailbox of the calling loop when the threads are gone,
+ * and is reported afterwards. */
 UNIT(threads_run_each, the_end_of_the_threads_is_no_end_of_a_visit)
 {
     struct tour tour = {.count = 0};
@@ -76,7 +78,8 @@ static void let_end(void *arg)
     expect_eq(sem_post(&may_end), 0);
 }
 
-/* On the first thread: the second one ends when the visit is in its mailbox. */
+/* Runs on the first thread: the second one ends when the call is in its
+ * mailbox. */
 static void let_second_end(void *arg, weir_thread *thread)
 {
     visit_one(arg, thread);
@@ -146,7 +149,8 @@ UNIT(threads_run_each, a_loop_of_another_thread_cannot_ask)
 {
     struct asking asking = {.sum = {.size = sizeof(asking.sum)},
                             .has_thread = true};
-    one_turn(); /* from its first turn on the loop is this thread's */
+    one_turn(); /* from its first iteration on the loop belongs to this thread
+                 */
     expect_eq(sem_init(&may_end, 0, 0), 0);
     weir_threads *threads = start_serving(NULL, 0);
     asking.threads = threads;

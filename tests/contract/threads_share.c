@@ -1,7 +1,7 @@
 /*
- * What threads share: calls from one to another, visits that go from thread to
- * thread, the sum of their statistics, and a configuration that is replaced
- * while they read it.
+ * What threads share: calls from one to another, functions that run on each
+ * thread in turn, the sum of their statistics, and a configuration that is
+ * replaced while they read it.
  */
 #define UNIT_RUN with_loop
 #include "tests/contract/threads_rig.h"
@@ -37,7 +37,7 @@ UNIT_IN(threads_share, a_call_runs_on_the_thread_that_it_is_for, unit_alone,
 struct tour {
     uint32_t order[THREADS];
     int count;
-    int result; /* 1: not told yet */
+    int result; /* 1 until it is reported */
 };
 
 static void visit_one(void *arg, weir_thread *thread)
@@ -86,7 +86,7 @@ UNIT(threads_share, a_visit_without_a_function_is_refused)
     end_serving(threads);
 }
 
-/* A loop that is freed before the visit is back hears of it once. */
+/* A loop that is freed before the call has returned gets the report once. */
 UNIT_IN(threads_share, a_visit_that_comes_to_a_loop_that_is_gone_is_told,
         unit_alone, void)
 {
@@ -130,8 +130,8 @@ UNIT(threads_share, a_visit_leaves_out_threads_that_have_ended)
     end_serving(threads);
 }
 
-/* Visits that begin on all threads while the threads end one after the other.
- * The loop of one that is told may have ended: so any thread may count. */
+/* Calls for each thread start on all threads while the threads end one after
+ * another. The reporting loop may have ended, so any thread may count. */
 static pthread_mutex_t storm_mutex = PTHREAD_MUTEX_INITIALIZER;
 static int storm_told_count;
 
@@ -257,7 +257,7 @@ static int released(struct version *version)
     return count;
 }
 
-/* The numbers that the threads read, thread after thread. */
+/* The numbers read by the threads, one thread after another. */
 static void read_version(void *arg, weir_thread *thread)
 {
     struct tour *tour = arg;
@@ -427,7 +427,7 @@ static int end_when_told(weir_thread *thread, void *arg)
     return 0;
 }
 
-/* The threads are inside their main tasks, and end before they look. */
+/* The threads are inside their main tasks, and end before they check. */
 UNIT_IN(threads_share, a_configuration_that_does_not_arrive_is_released,
         unit_alone, void)
 {
@@ -450,9 +450,9 @@ UNIT_IN(threads_share, a_configuration_that_does_not_arrive_is_released,
     expect_eq(version.released_count, 1);
 }
 
-/* Versions set by two threads at once are seen in one order: the last that one
- * thread sees is the last that all see. They are set again and again, at the
- * same time. */
+/* Versions set by two threads at once are seen in one order: the last version
+ * that one thread sees is the last that all see. They are set again and again
+ * at the same time. */
 enum { SETTERS = 2, ROUNDS = 300 };
 
 struct setter {

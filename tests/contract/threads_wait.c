@@ -1,32 +1,35 @@
 /*
- * A task that waits for a visit of threads: it may be interrupted while the
- * visit is on its way, while the function runs and when the visit has come
- * home, and its loop may be freed meanwhile. Then the function does not run any
- * more, so that its argument may be on the task's stack.
+ * A task that waits for a function to run on each thread: it may be interrupted
+ * while the call is on its way, while the function runs and when the call has
+ * returned, and its loop may be freed meanwhile.
+ *
+ * Afterwards the function does not run any more, so its argument may be on the
+ * task's stack.
  */
 #define UNIT_RUN with_threads
 #include "tests/contract/threads_rig.h"
 
 static weir_threads *threads;
 
-/* The argument of the function, on the stack of the task that asks. */
+/* The function's argument, on the stack of the calling task. */
 struct tour {
     uint32_t order[THREADS];
     int count;
     bool is_inside;
 };
 
-/* A task that asks, and what its call has returned. */
+/* A calling task, and the result of its call. */
 struct asking {
     weir_task *task;
     weir_threads_each_fn *visit;
     struct tour tour;
     int result;
-    int next_err; /* of the suspending call that follows */
+    int next_err; /* result of the suspending call that follows */
     bool was_inside;
 };
 
-/* Semaphores of a function that says that it runs, and is let go. */
+/* Semaphores of a function that signals that it runs, and waits to be released.
+ */
 static sem_t inside;
 static sem_t go;
 
@@ -99,7 +102,7 @@ static void serve_body(void)
     end_serving(threads);
 }
 
-/* The body is a task of a loop that is no thread's. */
+/* The body is a task of a loop that belongs to none of the threads. */
 static void with_threads(void (*body)(void))
 {
     body_with_threads = body;
@@ -210,7 +213,7 @@ UNIT(threads_wait, an_interruption_does_not_wait_for_a_thread_that_stands)
     expect_eq(asking.tour.count, 0);
     expect_eq(asking.next_err, 0);
     let_go_on();
-    /* Behind the visit, which visits none. */
+    /* Runs after the call, which reaches no thread. */
     expect_eq(
         weir_threads_run_each_wait(threads, loop, visit_one, &asking.tour),
         THREADS);
@@ -265,7 +268,7 @@ UNIT(threads_wait, an_interruption_finds_the_visit_at_home)
         let_go_on();
         wait_for(&inside);
     }
-    /* The last thread has posted the visit when it makes the next call. */
+    /* The last thread has posted the call when it makes the next one. */
     expect_ok(weir_thread_call_soon(weir_threads_get(threads, THREADS - 1),
                                     do_note, &inside, NULL));
     wait_for(&inside);
@@ -279,7 +282,7 @@ UNIT(threads_wait, an_interruption_finds_the_visit_at_home)
 
 /* ---- the end of the loop that asks ---- */
 
-/* Lets the function go when the loop's end interrupts this task. */
+/* Releases the function when the loop's end interrupts this task. */
 static int let_go_at_end(weir_loop *on, void *arg)
 {
     (void)arg;
@@ -374,8 +377,8 @@ static void add_one(void *arg, weir_thread *thread)
     tour->count++;
 }
 
-/* Visits of all threads at the same time, each with a limit of some
- * microseconds, while threads end one after the other. */
+/* Calls for all threads at the same time, each with a time limit of some
+ * microseconds, while threads end one after another. */
 static int storm_main(weir_thread *thread, void *arg)
 {
     weir_loop *own = weir_thread_get_loop(thread);

@@ -1,10 +1,10 @@
 /*
- * Time-outs: idle, read, write stall, close, linger.
+ * Time limits: idle, read, write stall, close, linger.
  *
- * Only what can never depend on the machine's mood is asserted: that the
- * connection is lost with the right error, and not before its time. "Not
- * before" is measured from a moment that lies before the event which the limit
- * counts from, so that a slow machine only waits longer.
+ * Assertions do not depend on the machine's speed: the connection is lost with
+ * the right error, and not too early. "Not too early" is measured from a moment
+ * before the event at which the limit starts, so that a slow machine only waits
+ * longer.
  */
 #include "tests/contract/scenes.h"
 
@@ -98,8 +98,8 @@ static int unacked_bytes(const struct rig *rig)
     return bytes;
 }
 
-/* True when enough was taken for the kernel to tell: of a Unix socket it counts
- * whole packets. */
+/* Returns true if the peer has read enough for the kernel to report it: for a
+ * Unix socket the kernel counts whole packets. */
 static bool peer_sips(struct rig *rig)
 {
     uint8_t buf[8192];
@@ -111,7 +111,7 @@ static bool peer_sips(struct rig *rig)
 }
 
 /* A slow peer empties the kernel's queue bit by bit; for a long time no send
- * completes, and still it is no stall (SIOCOUTQ tells). */
+ * completes, but it is not a stall (SIOCOUTQ shows this). */
 PAIRS(time_outs, a_peer_that_takes_a_little_is_not_lost, rig,
       .needs = RIG_BOTH_WAYS | RIG_HAS_KERNEL, .small_buffers = true,
       .hooks = {.connection_made = enlarge_send_buffer})

@@ -1,7 +1,9 @@
 /*
- * Closing a TLS connection: all that was written is sent, whatever the peer
- * does meanwhile; a close that waits for the peer's close_notify says how it
- * came out, and one that does not wait is not disturbed by the peer.
+ * Closing a TLS connection: all written bytes are sent, whatever the peer does
+ * meanwhile.
+ *
+ * A close that waits for the peer's close_notify reports the peer's end, and a
+ * close that does not wait is not disturbed by the peer.
  */
 #include "tests/contract/tls_end_rig.h"
 
@@ -27,7 +29,7 @@ static void expect_closed(struct tls_end *end, int err)
     expect_end_events(end, "made lost");
 }
 
-/* The peer has got all bytes, then the close_notify. */
+/* The peer has received all bytes, then the close_notify. */
 static void expect_all_sent(struct tls_end *end)
 {
     tls_end_wait_peer_end(end);
@@ -111,7 +113,7 @@ TLS_ENDS(tls_end_close, discards_what_the_peer_sends_while_bytes_are_queued,
          end, CLOGS)
 {
     close_clogged(end);
-    tls_peer_write(end, 300000); /* more than the kernel takes */
+    tls_peer_write(end, 300000); /* more than the kernel accepts */
     tls_peer_close_notify(end);
     read_on(end);
 
@@ -140,7 +142,7 @@ TLS_ENDS(tls_end_close, is_told_of_a_reset_behind_the_peers_close_notify, end,
 
 /* ---- while the close waits for the peer ---- */
 
-/* All is sent, the close_notify too. */
+/* Everything is sent, including the close_notify. */
 static void close_and_wait(struct tls_end *end)
 {
     tls_end_write(end, 1000);
@@ -170,7 +172,7 @@ TLS_ENDS(tls_end_close, that_waits_and_gets_a_fin_alone_was_cut, end, WAITS)
 
 TLS_ENDS(tls_end_close, that_waits_and_gets_an_alert_says_so, end, WAITS)
 {
-    end->peer.is_deaf = true; /* or its engine would have ended */
+    end->peer.is_deaf = true; /* otherwise its engine would have ended */
     close_it(end);
     tls_end_turn_for(end, 10 * RIG_MS);
     tls_peer_alert(end);
@@ -240,7 +242,7 @@ TLS_ENDS(tls_end_close, that_waits_has_no_limits_of_idleness, end, WAITS)
     tls_end_turns(end, 3);
 
     const struct weir_loop_statistics stats = statistics_of(end->loop);
-    expect_eq(stats.timers, 1); /* that of the wait */
+    expect_eq(stats.timers, 1); /* the timer of the wait */
     tls_peer_close_notify(end);
     expect_closed(end, 0);
 }
@@ -335,7 +337,7 @@ static void close_once(struct tls_end *end)
     }
 }
 
-/* More records are in what has just arrived. */
+/* More records are in the bytes that have just arrived. */
 TLS_ENDS(tls_end_close, inside_data_received_drops_what_follows, end,
          .in_data = close_once)
 {

@@ -1,12 +1,12 @@
 /*
- * Peers that speak no TLS, or too much of it, or stop half-way: each is turned
- * away with an error that names the fault, costs no memory that stays, and
- * harms no other connection.
+ * Peers that send no TLS, or too much, or stop half-way: each is refused with
+ * an error that names the fault, uses no memory afterwards, and harms no other
+ * connection.
  */
 #include "tests/contract/tls_end_rig.h"
 
 static const uint8_t request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-/* A record that says that it has a byte more than any may have. */
+/* A record that claims one byte more than allowed. */
 static const uint8_t oversize[64] = {22, 3, 3, 0x41, 1};
 static const uint8_t oversize_data[64] = {23, 3, 3, 0x41, 1};
 static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 40};
@@ -15,7 +15,7 @@ static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 40};
 
 /* ---- in the handshake ---- */
 
-/* The maker was told, and the protocol knows nothing of it (R32). */
+/* The maker got the error, and the protocol was not called (R32). */
 static void expect_failed(struct tls_end *end, int err)
 {
     tls_end_wait_done(end);
@@ -93,7 +93,7 @@ static const uint8_t *endless_record(bool to_server)
     return record;
 }
 
-/* A message of 16 MiB, as it says. */
+/* A message that claims to have 16 MiB. */
 TLS_ENDS(tls_end_garbage, r32__an_endless_message_is_refused_in_time, end,
          .no_handshake = true)
 {
@@ -111,7 +111,7 @@ TLS_ENDS(tls_end_garbage, r32__an_endless_message_is_refused_in_time, end,
     expect_failed(end, WEIR_ETLSPROTOCOL);
 }
 
-/* What the peer was sent, until the end. */
+/* Bytes sent to the peer, until the end. */
 static struct {
     uint8_t bytes[4096]; /* a hello with X25519MLKEM768 has 1,500 */
     size_t len;
@@ -128,7 +128,7 @@ static bool is_told(const struct tls_end *end)
     return len == 0 || errno != EAGAIN;
 }
 
-/* The peer is told why: the alert is sent before the end (gh-98078). */
+/* The peer gets the reason: the alert is sent before the end (gh-98078). */
 TLS_ENDS(tls_end_garbage, complaint_40__a_refusal_tells_the_peer, end,
          .no_handshake = true)
 {
@@ -199,7 +199,8 @@ static void write_there(struct tls_end *end)
     tls_end_write(end, 5000);
 }
 
-/* The peer gets all that was written before the garbage came, and an alert. */
+/* The peer receives everything written before the garbage arrived, and an
+ * alert. */
 static void break_it(struct tls_end *end, const void *garbage, size_t size)
 {
     tls_end_turns(end, 2);
@@ -246,7 +247,7 @@ TLS_ENDS(tls_end_garbage, r40__what_was_altered_breaks_the_connection, end, 0)
     expect_end_events(end, "made data lost");
     expect_eq(end->received, 1000);
     expect_eq(end->lost_err, WEIR_ETLSRECORD);
-    tls_end_wait_peer_end(end); /* who is told: bad_record_mac */
+    tls_end_wait_peer_end(end); /* alert that the peer gets: bad_record_mac */
     expect_eq(end->peer.side.engine.err, WEIR_ETLSALERT);
     expect_eq(wr_tls_engine_get_alert_received(&end->peer.side.engine), 20);
 }
@@ -259,7 +260,7 @@ TLS_ENDS(tls_end_garbage, r31__data_may_come_with_the_end_of_the_handshake, end,
     tls_peer_begin(end);
     TLS_END_UNTIL(end,
                   end->peer.side.engine.state ==
-                      WR_TLS_ENGINE_OPEN); /* its last message is on the way */
+                      WR_TLS_ENGINE_OPEN); /* its last message is in flight */
     tls_peer_write(end, 30000);
     tls_peer_close_notify(end);
     tls_peer_shutdown(end);

@@ -1,9 +1,9 @@
 /*
  * The peer of the tests of ends; see tls_end_rig.h.
  *
- * It is a socket that does not block and an engine between which bytes are
- * moved step by step. Bytes that the engine seals may be sent, in part or
- * altered, and others in their place.
+ * It is a non-blocking socket and an engine; bytes are moved between them step
+ * by step. Encrypted bytes may be sent in part or altered, and other bytes sent
+ * instead.
  */
 #include "tests/contract/tls_end_rig.h"
 
@@ -18,7 +18,7 @@ static void peer_send(struct tls_end *end, const void *data, size_t len)
             continue;
         }
         if (errno == EPIPE || errno == ECONNRESET) {
-            return; /* the subject has gone, and the peer will see it */
+            return; /* the subject is gone, and the peer will see it */
         }
         expect_eq(errno, EAGAIN);
         weir_loop_stop(end->loop);
@@ -86,7 +86,7 @@ static void advance(struct tls_side *side)
     }
 }
 
-/* What the outer engine opens is for the other one. */
+/* Bytes decrypted by the outer engine are for the inner one. */
 static void outer_opened(void *arg, const void *data, size_t len)
 {
     struct tls_side *side = &((struct tls_end *)arg)->peer.side;

@@ -1,7 +1,9 @@
 /*
- * The subject of the tests of ends, and the rounds; see tls_end_rig.h. Both
- * ends of the TCP connection are made here, the subject adopts one of them, and
- * a round ends by looking at what is left. The peer is in tls_end_peer.c.
+ * The subject of the tests of ends, and the rounds; see tls_end_rig.h.
+ *
+ * Both ends of the TCP connection are made here, the subject adopts one of
+ * them, and each round ends with checks that nothing is left. The peer is in
+ * tls_end_peer.c.
  */
 #include "tests/contract/tls_end_rig.h"
 
@@ -89,7 +91,7 @@ static void end_report(void *arg, weir_loop *loop,
 {
     struct tls_end *end = arg;
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     end->report_count++;
     end->report_err = exception->err;
@@ -169,19 +171,19 @@ void tls_end_wait_peer_end(struct tls_end *end)
 
 /* ---- rounds ---- */
 
-/* Two connected TCP sockets: [0] is the peer's. */
+/* Makes two connected TCP sockets; [0] is the peer's. */
 static void end_connect(const struct tls_end *end, int ret[2])
 {
     tcp_pair(ret, end->small_buffers ? SMALL_BUFFER : 0, 0);
     if (end->small_buffers) {
         set_socket_option(ret[1], SOL_SOCKET, SO_SNDBUF, SMALL_BUFFER);
     }
-    /* A reset drops what Nagle's algorithm has kept back. */
+    /* A reset drops what Nagle's algorithm has held back. */
     set_socket_option(ret[0], IPPROTO_TCP, TCP_NODELAY, 1);
     set_nonblocking(ret[0]);
 }
 
-/* With a reference to the context. */
+/* Returns settings with a reference to the context. */
 static struct weir_tls_settings end_settings(const struct tls_end *end)
 {
     return (struct weir_tls_settings){
@@ -218,7 +220,7 @@ static void end_started(void *arg, int err, weir_transport *t)
     end->is_starting = false;
 }
 
-/* The subject goes on with TLS, or with one more. */
+/* Starts TLS on the subject, or one more layer. */
 static void end_start(struct tls_end *end)
 {
     const struct weir_tls_settings settings = end_settings(end);
@@ -269,7 +271,7 @@ static void end_begin(struct tls_end *end)
         TLS_END_UNTIL(end,
                       end->t && !end->is_starting &&
                           end->peer.side.engine.state == WR_TLS_ENGINE_OPEN);
-        tls_end_turns(end, 2); /* tickets are there */
+        tls_end_turns(end, 2); /* tickets have arrived */
     }
 }
 

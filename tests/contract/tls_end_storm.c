@@ -1,7 +1,9 @@
 /*
- * Many TLS connections on one loop: handshakes that come all at once leave room
- * in each turn for others, and connections that are idle cost little memory,
- * wolfSSL's included. Turns are counted, and no time is.
+ * Many TLS connections on one loop: simultaneous handshakes leave time for
+ * others in each iteration, and idle connections use little memory, including
+ * wolfSSL's.
+ *
+ * Iterations are counted, not time.
  */
 #include "tests/contract/maker.h"
 #include "tests/contract/tls_end_rig.h"
@@ -11,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <weir/connect.h>
 
-/* A server, at @m->server. */
+/* Makes a server, at @m->server. */
 static void serve(struct maker *m, int version)
 {
     struct weir_server_options options = {.size = sizeof(options)};
@@ -41,7 +43,7 @@ static struct {
     size_t hello_len;
 } storm;
 
-/* The first message of a client, which any number of them may send. */
+/* Makes a client's first message, which any number of clients may send. */
 static void storm_make_hello(int version)
 {
     struct tls_account account;
@@ -62,7 +64,7 @@ static void storm_make_hello(int version)
     weir_tls_context_unref(context);
 }
 
-/* Waits until the server's kernel has what all clients sent. */
+/* Waits until the server's kernel has the messages of all clients. */
 static void storm_wait_arrived(void)
 {
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
@@ -76,7 +78,7 @@ static void storm_wait_arrived(void)
     }
 }
 
-/* How many clients the server has answered. */
+/* Returns how many clients the server has answered. */
 static int storm_count_answered(void)
 {
     int count = 0;
@@ -89,7 +91,7 @@ static int storm_count_answered(void)
     return count;
 }
 
-/* A connection without TLS on the same loop, which echoes. */
+/* Adopts a connection without TLS on the same loop, which echoes. */
 static int storm_adopt_plain(struct maker *m)
 {
     int fds[2];
@@ -104,8 +106,8 @@ static int storm_adopt_plain(struct maker *m)
     return fds[0];
 }
 
-/* One turn, before which a byte is sent to the plain connection; true when the
- * answer is there after it. */
+/* Sends a byte on the plain connection and runs one iteration. Returns true if
+ * the echo has arrived after it. */
 static bool storm_turn(struct maker *m, int plain)
 {
     char byte = 'x';
@@ -139,7 +141,7 @@ static void storm_of(struct maker *m, int version)
         served += storm_turn(m, plain);
         turns++;
         answered = storm_count_answered();
-        /* In all: the answers of several turns may arrive together. */
+        /* In total: the answers of several iterations may arrive together. */
         expect_leq(answered, STEPS_A_TURN * turns);
         cr_assert_lt(rig_now_ns(), until_ns);
     }

@@ -1,7 +1,7 @@
 /*
- * The ends of a TLS connection that a peer brings about, however it came by its
- * TLS: each is told apart from the others, after the data that came before it,
- * and none but a close_notify is an end of the stream.
+ * The ends of a TLS connection that a peer causes, however it got TLS: each has
+ * its own error, after the data received before it, and only a close_notify is
+ * an end of stream.
  */
 #include "lib/transport/transport.h"
 #include "tests/contract/tls_end_rig.h"
@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <weir/sendfile.h>
 
-/* Data came, then the connection broke by @err. */
+/* Expects data, then a broken connection with @err. */
 static void expect_broken(struct tls_end *end, int err)
 {
     tls_end_wait_lost(end);
@@ -45,7 +45,7 @@ TLS_ENDS(tls_ends, r39__a_fin_without_close_notify_is_a_cut, end,
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
-/* The TLS that the subject is in is cut as well, where there is one. */
+/* The outer TLS is cut as well, if there is one. */
 TLS_ENDS(tls_ends, r39__a_fin_without_any_close_notify_is_a_cut, end,
          .all_ways = true)
 {
@@ -104,7 +104,8 @@ TLS_ENDS(tls_ends, a_cut_of_all_is_told_after_all_that_was_written_is_sent, end,
     expect_all_and_broken(end);
 }
 
-/* When the cut is seen depends on the network: nothing may wait any more. */
+/* When the cut is seen depends on the network: nothing may be pending any more.
+ */
 TLS_ENDS(tls_ends, a_cut_is_answered_by_a_close_notify_when_all_is_sent, end,
          .all_ways = true, .small_buffers = true)
 {
@@ -201,7 +202,7 @@ TLS_ENDS(tls_ends, but_not_within_a_record, end, .ignores_eof = true)
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
-/* The TLS that it is in says that bytes may be missing. */
+/* The outer TLS reports that bytes may be missing. */
 TLS_ENDS(tls_ends, but_not_where_that_is_a_cut_for_the_TLS_below, end,
          .ignores_eof = true, .all_ways = true)
 {
@@ -271,7 +272,8 @@ static void abort_it(void *arg)
     expect_eq(weir_transport_abort(arg), 0);
 }
 
-/* The memory is given back when its bytes are sealed: they are not sent yet. */
+/* The memory is released when its bytes are encrypted: they are not sent yet.
+ */
 TLS_ENDS(tls_ends, an_abort_drops_bytes_that_were_sealed_in_its_turn, end, 0)
 {
     static const uint8_t bytes[1000];
@@ -296,7 +298,7 @@ static void count_file(void *arg, weir_transport *t, int err, uint64_t sent)
     end->count++;
 }
 
-/* The connection is lost in the turn in which done is called. */
+/* The connection is lost in the iteration in which done is called. */
 TLS_ENDS(tls_ends, a_reset_may_come_before_the_program_knows_of_its_file, end,
          0)
 {

@@ -1,7 +1,8 @@
 /*
- * Facts of TLS connections: what both sides agree on, and what neither tells
- * before it is so. The connections begin in plain text, and have TLS once or
- * twice.
+ * Properties of TLS connections that both sides agree on, and that neither side
+ * reports earlier.
+ *
+ * The connections start in plain text, and get TLS once or twice.
  */
 #include "tests/contract/starting_rig.h"
 
@@ -144,7 +145,7 @@ STARTING(tls_facts, a_context_lives_as_long_as_the_transport, s)
     starting_end(s);
 
     expect_context(&s->client, own);
-    expect(weir_tls_context_ref(own) == own); /* it is no freed memory */
+    expect(weir_tls_context_ref(own) == own); /* it is not freed memory */
     weir_tls_context_unref(own);
 }
 

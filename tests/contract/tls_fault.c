@@ -1,15 +1,15 @@
 /*
- * The library that does the cryptography fails: each function of the seam
- * (lib/tls/backend/backend.h) that may, at each of its calls, by errors that
- * the seam allows; a step of a connection also once it has done its work. A
- * client and a server of one loop make contexts, connect twice, with a session
- * the second time, change their keys, and end.
+ * The cryptography library fails: each function of the backend interface
+ * (lib/tls/backend/backend.h) that may fail does so, at each of its calls, with
+ * errors that the interface allows; a step of a connection also after it has
+ * done its work.
  *
- * Whichever call fails, the side whose call it was ends by that error and the
- * other one ends, too; a signature or a ticket that could not be verified is
- * not taken; and all that the library made is freed.
- *
- * The functions here stand in front of the table of the build's library.
+ * A client and a server on one loop create contexts, connect twice, the second
+ * time with a session, change their keys, and end. Whichever call fails, the
+ * side whose call it was ends with that error and the other one ends, too; an
+ * unverified signature or ticket is not accepted; and all objects of the
+ * library are freed. The functions here are in front of the table of the
+ * build's library.
  */
 #define UNIT_RUN   fault_run
 #define UNIT_TAKES weir_loop *loop
@@ -26,25 +26,25 @@ uint32_t __wrap_wr_tls_context_get_key_records(const weir_tls_context *context);
 
 enum { FAULT_BYTES = 12000, FAULT_CHUNK = 4000, FAULT_KEY_RECORDS = 6 };
 
-/* A function of the table by its place there. */
+/* Identifies a function of the table by its offset. */
 #define FAULT_ROW(name) offsetof(struct wr_tls_backend, name)
 
-/* The fault that is planted. */
+/* The planted fault. */
 static struct fault {
-    size_t row; /* 0: none */
+    size_t row; /* 0 is none */
     int result;
-    bool is_late; /* the step has done its work, and then it fails */
+    bool is_late; /* the step does its work before it fails */
     int at;       /* which call fails, counted from 1 */
     int calls;
     bool has_hit;
-    bool by_server; /* the step is one of a server */
-    bool is_first;  /* and its connection's first */
+    bool by_server; /* the step belongs to a server */
+    bool is_first;  /* and is the first of its connection */
 } fault;
 
-static bool is_short; /* reads give few bytes */
+static bool is_short; /* reads return few bytes */
 static int live;      /* objects of the library */
 static int server_error;
-static int server_errors; /* that were compared with the fault */
+static int server_errors; /* server errors that were compared with the fault */
 static int server_steps;  /* of the newest connection */
 
 static const struct wr_tls_backend *fault_real(void)
@@ -69,7 +69,8 @@ static int fault_count(bool makes, int err)
     return err;
 }
 
-/* One that returns 0 or an error; @makes: it makes an object. */
+/* A function that returns 0 or an error; @makes is true if it makes an object.
+ */
 #define FAULT_IN_FRONT(name, makes, parameters, ...)                           \
     static int fault_##name parameters                                         \
     {                                                                          \
@@ -252,7 +253,7 @@ static int fault_make_context(struct world *world, bool is_server)
     options.alpn = "h2,http/1.1";
     options.keylog = fault_hear_key;
     options.max_version = world->version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
-    if (!is_server && world->version == 12) { /* another identity is shown */
+    if (!is_server && world->version == 12) { /* another identity is sent */
         options.ciphers = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
     }
     if (is_server) {
@@ -262,7 +263,7 @@ static int fault_make_context(struct world *world, bool is_server)
     }
     const int err = weir_tls_context_new(&options, &world->contexts[is_server],
                                          text, sizeof(text));
-    cr_assert(err == 0 || text[0] != '\0', "%d", err); /* 0: a notice */
+    cr_assert(err == 0 || text[0] != '\0', "%d", err); /* 0 is a notice */
     return err;
 }
 
@@ -300,7 +301,7 @@ static void fault_serve(struct world *world)
     world->port = ntohs(address.storage.inet.sin_port);
 }
 
-/* Sends bytes, and expects the same. */
+/* Sends bytes, and expects the same bytes. */
 static int fault_exchange(weir_reader *reader, weir_writer *writer)
 {
     static char sent[FAULT_CHUNK];
@@ -333,7 +334,7 @@ static int fault_ask(struct world *world, weir_transport *t)
     return err;
 }
 
-/* One connection; the first error. */
+/* Makes one connection. Returns the first error. */
 static int fault_talk(struct world *world)
 {
     const struct weir_tls_settings tls = {.size = sizeof(tls),
@@ -371,14 +372,14 @@ static void fault_free(struct world *world)
     weir_tls_session_unref(world->session);
     weir_tls_context_unref(world->contexts[0]);
     weir_tls_context_unref(world->contexts[1]);
-    /* The server's connections may end after it. */
+    /* The server's connections may end after the client's. */
     for (int i = 0; live > 0 && i < 60000; i++) {
         expect_eq(weir_sleep(world->loop, 1000000), 0);
     }
     expect_eq(live, 0, "objects of the library are left");
 }
 
-/* The first error of all that a program does with TLS. */
+/* Returns the first error of everything that a program does with TLS. */
 static int fault_live(weir_loop *loop, int version, bool *ret_has_resumed)
 {
     struct world world = {.loop = loop, .version = version};
@@ -401,10 +402,10 @@ static int fault_live(weir_loop *loop, int version, bool *ret_has_resumed)
 /* ---- each call ---- */
 
 enum fault_end {
-    FAULT_SAME, /* the error itself; of a server's connection: any error */
-    FAULT_SOFT, /* any error, or a whole handshake in a resumed one's place */
-    FAULT_ANY,  /* any error, or none: the peer has all, or has no ticket that
-                 * is good for anything */
+    FAULT_SAME, /* the same error; for a server's connection any error */
+    FAULT_SOFT, /* any error, or a full handshake instead of a resumed one */
+    FAULT_ANY,  /* any error, or none: the peer has everything, or its ticket is
+                   useless */
 };
 
 struct fault_kind {
@@ -413,9 +414,9 @@ struct fault_kind {
     int result;
     enum fault_end end;
     bool is_late;
-    int told;     /* another error in its place */
-    int version;  /* the only one that makes such calls; 0: both do */
-    int harmless; /* so many of the calls may fail and end nothing */
+    int told;     /* another error that is reported instead */
+    int version;  /* the only version with such calls; 0 means both */
+    int harmless; /* number of calls that may fail without ending anything */
 };
 
 #define FAULT_KIND(function, error, ...)                                       \
@@ -488,8 +489,8 @@ static void fault_expect(const struct fault_kind *kind, int err,
     }
 }
 
-/* Plants a fault into each call of a row in turn, until there is none. Returns
- * how many there were. */
+/* Plants a fault into each call of a row in turn, until no call is left.
+ * Returns how many there were. */
 static int fault_each(weir_loop *loop, const struct fault_kind *kind,
                       int version)
 {
@@ -516,7 +517,8 @@ static int fault_each(weir_loop *loop, const struct fault_kind *kind,
     }
 }
 
-/* True if there are calls to fail. OpenSSL seals its tickets itself. */
+/* Returns true if there are calls to fail. OpenSSL encrypts its tickets itself.
+ */
 static bool fault_is_met(const struct fault_kind *kind, int version)
 {
     const bool is_of_tickets =

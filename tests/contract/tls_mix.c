@@ -1,8 +1,9 @@
 /*
- * Features of TLS together, wherever TLS can begin: with the connection of a
- * server, by start_tls, and by start_tls inside TLS. Each mix of protocols
- * (ALPN), a client's certificate, a server that is chosen by name and a session
- * that is resumed is tried in each of the three.
+ * Combinations of TLS features, wherever TLS can start: with a server's
+ * connection, by start_tls, and by start_tls inside TLS.
+ *
+ * Each mix of application protocols (ALPN), a client's certificate, a server
+ * chosen by name and a resumed session is tested in all three.
  */
 #include "tests/contract/harness.h"
 #include "tests/tls/rig.h"
@@ -14,12 +15,12 @@
 enum { MIX_BITS = 4, MIX_ENTRIES = 3 };
 
 struct mix {
-    bool is_old; /* TLS 1.2, whose sessions a client has not got */
+    bool is_old; /* TLS 1.2, whose sessions a client does not have */
     bool has_alpn;
     bool has_auth;
     bool chooses;
-    bool is_sealed; /* TLS begins with the connection */
-    bool starts;    /* it begins by start_tls, within that if need be */
+    bool is_sealed; /* TLS starts with the connection */
+    bool starts; /* TLS starts with start_tls, if necessary inside that TLS */
     char label[80]; /* of a failure */
 };
 
@@ -120,8 +121,7 @@ static void mix_expect_facts(weir_transport *t, bool is_resumed)
     expect_eq(info.number, is_resumed, "%s", mix.label);
 }
 
-/* Connects, talks, and ends; a new session takes the place of the one that was
- * resumed. */
+/* Connects, exchanges data and ends; a new session replaces the resumed one. */
 static void mix_talk(weir_loop *loop)
 {
     const struct weir_open_options options = {

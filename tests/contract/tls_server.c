@@ -1,10 +1,9 @@
 /*
- * Servers with TLS: new settings while they run, and the context that each
- * connection has.
+ * Servers with TLS: new settings while they run, and the context of each
+ * connection.
  *
- * Clients are on the server's loop. A client sees the context of the server by
- * the kind of the certificate that it was shown: one has a P-256 key, and the
- * other one an RSA key.
+ * Clients are on the server's loop. A client recognises the server's context by
+ * its certificate: one has a P-256 key, the other one an RSA key.
  */
 #include "tests/contract/maker.h"
 #include "tests/tls/rig.h"
@@ -13,10 +12,10 @@
 #include <weir/connect.h>
 #include <weir/tls_connection.h>
 
-/* Bytes beyond which a certificate of the two is the one with the RSA key. */
+/* The certificate with the RSA key is larger than this. */
 #define LEAF_RSA_SIZE 600
 
-/* What both ends ask of TCP below TLS. */
+/* Options of both ends for TCP below TLS. */
 static const struct weir_connection_options asked = {
     .keep_alive = true,
     .keep_alive_idle_ns = WEIR_SECONDS(301),
@@ -24,7 +23,7 @@ static const struct weir_connection_options asked = {
 
 struct client {
     struct maker *m;
-    weir_transport *t; /* NULL: not made yet */
+    weir_transport *t; /* NULL until it is made */
     weir_pending *connect;
     bool cancels; /* inside done */
     int done;
@@ -75,7 +74,7 @@ static void client_done(void *arg, int err, weir_transport *t)
     }
 }
 
-/* Connects to the server, or begins TLS on a connected socket. */
+/* Connects to the server, or starts TLS on a connected socket. */
 static void client_start(struct client *client, struct maker *m, int fd)
 {
     const struct weir_factory factory = bind_to(&client_protocol, client);
@@ -151,7 +150,7 @@ static int replace_context(struct maker *m, const char *certificate,
     return err;
 }
 
-/* Not the end of a stream without a byte. */
+/* It must not be an end of stream without bytes. */
 UNIT(tls_server, a_client_that_there_is_no_memory_for_is_reset)
 {
     struct test_allocator memory;
@@ -357,7 +356,7 @@ MAKER(tls_server, a_connection_keeps_the_context_that_it_was_accepted_with, m)
     weir_tls_context_unref(new);
 }
 
-/* Names a context that nothing else keeps. */
+/* Chooses a context that has no other reference. */
 static int choose_new(void *user, const char *name, weir_tls_context **ret)
 {
     weir_tls_context **chosen = (weir_tls_context **)user;
@@ -443,7 +442,7 @@ MAKER(tls_server, the_time_limit_of_an_adoption_is_one_for_its_handshake, m)
     const struct weir_connect_options options = {
         .size = sizeof(options), .timeout_ns = 5 * MS, .tls = &settings};
     settings.server_hostname = "localhost";
-    settings.handshake_timeout_ns = WEIR_SECONDS(600); /* not this one */
+    settings.handshake_timeout_ns = WEIR_SECONDS(600); /* not this field */
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     expect_ok(weir_create_connection_at(m->loop, &m->factory,
                                         weir_endpoint_fd(fds[0]), &options,

@@ -1,7 +1,8 @@
 /*
- * Sessions that clients of TLS resume: a client and a server of one loop. When
- * a session is there, for which connections it is good, and that what cannot
- * resume it makes a whole handshake.
+ * Sessions that TLS clients resume, with a client and a server on one loop.
+ *
+ * When a session becomes available, for which connections it is valid, and that
+ * everything else makes a full handshake.
  */
 #define UNIT_RUN   session_run
 #define UNIT_TAKES weir_loop *loop
@@ -67,8 +68,8 @@ static void session_close(struct world *world)
     weir_tls_context_unref(world->client_context);
 }
 
-/* Connects, talks, and ends. Returns whether a session was resumed, and the new
- * session in *ret, or NULL and why there is none in *ret_err. */
+/* Connects, exchanges data and ends. Returns whether a session was resumed.
+ * *ret is the new session, or NULL with the reason in *ret_err. */
 static bool session_talk(struct world *world,
                          const struct weir_tls_settings *tls,
                          weir_tls_session **ret, int *ret_err)
@@ -94,7 +95,7 @@ static bool session_talk(struct world *world,
     return info.number == 1;
 }
 
-/* As above; the session is given back. */
+/* Like session_talk(), and releases the session. */
 static bool session_resumes(struct world *world,
                             const struct weir_tls_settings *tls)
 {
@@ -153,7 +154,7 @@ UNIT(tls_session, a_session_is_for_its_context_and_the_name_that_was_verified)
     cr_assert(!session_talk(&world, &tls, &session, &err));
     tls.session = session;
 
-    tls.server_hostname = "127.0.0.1"; /* in the certificate, too */
+    tls.server_hostname = "127.0.0.1"; /* also in the certificate */
     cr_assert(!session_resumes(&world, &tls), "another name");
     tls.server_hostname = NULL;
     tls.no_hostname_check = true;
@@ -170,7 +171,7 @@ UNIT(tls_session, a_session_is_for_its_context_and_the_name_that_was_verified)
     session_close(&world);
 }
 
-/* A session that verified no name must not stand for one. */
+/* A session that verified no name must not be used instead of one that did. */
 UNIT(tls_session, a_session_without_a_verified_name_does_not_stand_for_one)
 {
     struct world world;

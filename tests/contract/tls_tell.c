@@ -1,8 +1,8 @@
 /*
- * Handshakes of TLS in figures and words: how long one took, and why it failed.
+ * TLS handshakes in numbers and text: how long one took, and why it failed.
  *
- * A client and a server of one loop. The maker has the words in its error_text;
- * those of the transport itself are the same.
+ * A client and a server on one loop. The connect call has the text in
+ * error_text; the transport has the same text.
  */
 #include "tests/contract/harness.h"
 #include "tests/task.h"
@@ -101,7 +101,8 @@ UNIT_IN(tls_tell, how_long_a_handshake_took, tell_run, weir_loop *loop)
     expect_eq(tell_connect(&world, context), 0, "%s", world.text);
     weir_transport *t = weir_writer_get_transport(world.writer);
     expect_eq(weir_transport_get_extra_info(t, "tls_handshake", &info), 0);
-    expect_ok(weir_sleep(loop, 1)); /* the loop's time is of this turn then */
+    expect_ok(weir_sleep(
+        loop, 1)); /* then the loop's time belongs to this iteration */
     cr_assert_gt(info.time_ns, 0);
     cr_assert_leq(info.time_ns, weir_loop_get_time(loop) - begin_ns);
     expect_str_eq(world.text, "");
@@ -144,7 +145,7 @@ UNIT_IN(tls_tell, a_handshake_that_the_attempt_gave_up_says_why, tell_run,
     struct tell_world world;
     weir_tls_context *context = tell_context(false, true);
     char wanted[96];
-    tell_serve(&world, loop, false); /* it answers nothing */
+    tell_serve(&world, loop, false); /* it sends nothing */
     world.timeout_ns = 500 * RIG_MS; /* enough to connect without TLS */
     expect_eq(tell_connect(&world, context), -ETIMEDOUT, "%s", world.text);
     snprintf(wanted, sizeof(wanted),

@@ -1,10 +1,12 @@
 /*
- * TLS contexts that loops of several threads share. Each thread has a loop with
- * a server and clients: the clients connect to the servers of all threads, show
- * a certificate below an intermediate authority, and resume sessions that other
- * threads got. Meanwhile the threads replace the context that all servers use.
- * WEIR_TEST_SEED repeats the choices, as far as threads do; WEIR_STORM_ROUNDS
- * makes it longer. Run under the address and the thread sanitizer.
+ * TLS contexts shared by the loops of several threads.
+ *
+ * Each thread has a loop with a server and clients: the clients connect to the
+ * servers of all threads, send a certificate below an intermediate authority,
+ * and resume sessions that other threads got. Meanwhile the threads replace the
+ * context that all servers use. WEIR_TEST_SEED repeats the choices, as far as
+ * threads are repeatable; WEIR_STORM_ROUNDS makes it longer. Run it with the
+ * address and thread sanitizers.
  */
 #include "tests/contract/harness.h"
 #include "tests/tls/rig.h"
@@ -24,13 +26,13 @@ struct peer {
     uint32_t resumed_count;
 };
 
-/* Everything that the threads share is under the mutex. */
+/* The mutex protects everything that the threads share. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct peer peers[THREADS];
 static int listening_count;
 static int done_count;
 static struct weir_tls_options every_context;
-static weir_tls_context *server_context; /* that all servers use */
+static weir_tls_context *server_context; /* used by all servers */
 static weir_tls_context *client_contexts[2];
 static weir_tls_session *sessions[2][SLOTS]; /* of each client context */
 
@@ -42,8 +44,8 @@ static uint64_t rounds(void)
 
 /* ---- contexts ---- */
 
-/* One with the keys that all have, or with a key of its own, which changes in
- * use. */
+/* Makes a context with the common keys, or with a key of its own, which changes
+ * in use. */
 static weir_tls_context *storm_server_context(bool has_own_key)
 {
     static const uint8_t keys[TICKET_KEY] = "the keys of all threads";
@@ -73,7 +75,7 @@ static weir_tls_context *storm_take_context(void)
     return context;
 }
 
-/* All servers get the new one, each when its own thread has the next turn. */
+/* All servers get the new context, each when its own thread runs next. */
 static void storm_replace_context(struct peer *self)
 {
     weir_tls_context *context =
@@ -191,7 +193,8 @@ static void storm_listen(struct peer *self)
     self->port = ntohs(address.storage.inet.sin_port);
 }
 
-/* Says that this thread is as far, and serves until all are. */
+/* Signals that this thread has come this far, and serves until all threads
+ * have. */
 static void storm_meet(const struct peer *self, int *count)
 {
     pthread_mutex_lock(&mutex);
@@ -224,9 +227,9 @@ static int storm_body(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* One loop is made at a time: the rings with which weir probes the kernel are
- * mapped and unmapped by system calls that ThreadSanitizer does not see, one
- * after the other at the same addresses. */
+/* Loops are created one at a time: the rings with which weir probes the kernel
+ * are mapped and unmapped by system calls that ThreadSanitizer does not see, at
+ * the same addresses. */
 static void *storm_thread(void *arg)
 {
     struct peer *self = arg;

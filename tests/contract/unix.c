@@ -1,8 +1,9 @@
 /*
  * Unix servers on real files: where they listen, what they leave behind, and
- * what is refused. What is in the way of a server is in unix_in_way.c, clients
- * are in unix_connect.c; what all stream transports have in common is in the
- * suites over all makers.
+ * what is refused.
+ *
+ * unix_in_way.c tests files at a server's path, unix_connect.c tests clients;
+ * the suites over all makers test what all stream transports have in common.
  */
 #define UNIT_RUN   with_place
 #define UNIT_TAKES struct maker *m, struct place *place

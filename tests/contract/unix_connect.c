@@ -1,7 +1,9 @@
 /*
- * Unix connections on real files: why one cannot be made, a server whose queue
- * is full, and who the peer is. Servers are in unix.c; what all stream
- * transports have in common is in the suites over all makers.
+ * Unix connections on real files: why one cannot be made, a server with a full
+ * queue, and the peer's identity.
+ *
+ * unix.c tests servers; the suites over all makers test what all stream
+ * transports have in common.
  */
 #define UNIT_RUN   with_place
 #define UNIT_TAKES struct maker *m, struct place *place
@@ -64,7 +66,7 @@ UNIT(unix_connect, a_connection_that_cannot_be_made_says_why)
     unlink(place->path);
 }
 
-/* A listener whose queue is full. */
+/* A listener with a full queue. */
 struct full {
     int listener;
     int client;
@@ -193,7 +195,7 @@ static int passes_fds(int fd)
     return on;
 }
 
-/* Serves a listener that others have too, and stops. */
+/* Serves on a listener that others have too, and stops. */
 static void serve_shared(struct maker *m, int listener, uint32_t fd_limit)
 {
     struct weir_server_options options = {.size = sizeof(options)};
@@ -248,7 +250,8 @@ UNIT(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked)
     expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
                                       NULL, NULL, &m->server));
     maker_run_for(m, 2 * MS);
-    const int fd = place_connect(place); /* no turn is made until it sends */
+    const int fd =
+        place_connect(place); /* no iteration runs until it has sent */
     const ssize_t sent =
         rights_send(fd, "x", 1, (const int[]){STDERR_FILENO}, 1, 0);
 

@@ -1,15 +1,16 @@
 /*
- * Descriptors that a peer sends along over a Unix socket. weir takes none: they
- * are refused where the kernel can (SO_PASSRIGHTS); else they must be closed,
- * whichever way the bytes beside them are received, or a peer could fill the
- * program's table.
+ * Descriptors that a peer sends unrequested over a Unix socket.
+ *
+ * weir accepts none: the kernel refuses them if it can (SO_PASSRIGHTS).
+ * Otherwise weir must close them, however their bytes are received, or a peer
+ * could fill the program's descriptor table.
  */
 #define PAIRS_NEED RIG_BOTH_WAYS | RIG_IS_UNIX
 #include "tests/contract/fds_rig.h"
 
 enum { ROUNDS = 8, BULK = 300 << 10 };
 
-/* Sends the next byte of the pattern with @count times @fd. */
+/* Sends the next byte of the pattern with @fd, @count times. */
 static void send_descriptors(struct rig *rig, int fd, size_t count)
 {
     int fds[WEIR_FDS_MAX];

@@ -1,7 +1,8 @@
 /*
- * What is in the way of a Unix server at its path, and what becomes of it:
- * files of sockets that live or have died, other files, and servers that want
- * the same path at the same moment.
+ * Files at a Unix server's path, and what happens to them.
+ *
+ * They are files of sockets that live or have died, other files, and files of
+ * servers that want the same path at the same moment.
  */
 #define UNIT_RUN   with_place
 #define UNIT_TAKES struct maker *m, struct place *place
@@ -14,10 +15,10 @@
 
 enum { PATHS = 20, RIVALS = 6 };
 
-/* A server that starts while others do. */
+/* A server that starts at the same time as others. */
 struct start {
     struct maker *m;
-    int *left; /* servers that have not reported */
+    int *left; /* servers that have not reported yet */
     int err;
     weir_server *server;
 };
@@ -30,7 +31,7 @@ static void start_done(void *arg, int err, weir_server *server)
     (void)server;
 }
 
-/* The place's path number @number. */
+/* Returns the place's path number @number. */
 static struct place place_number(const struct place *place, int number)
 {
     struct place at = *place;
@@ -39,7 +40,8 @@ static struct place place_number(const struct place *place, int number)
 }
 
 /* Starts a server on each of the place's first @count paths, beginning with
- * @first, and waits for all of them: an address in use is tried for seconds. */
+ * @first, and waits for all of them: an address in use is retried for seconds.
+ */
 static void serve_all(struct maker *m, const struct place *place, int first,
                       int count, struct start starts[])
 {
@@ -73,7 +75,7 @@ UNIT(unix_in_way, a_file_left_by_a_socket_of_another_type_is_replaced)
     place_expect_served(m, place);
 }
 
-/* As that of a process that was killed, whose ring has not ended yet. */
+/* As after the death of a process whose ring has not ended yet. */
 UNIT(unix_in_way, a_path_that_becomes_stale_meanwhile_is_taken)
 {
     const struct weir_server_options options = {.size = sizeof(options)};
@@ -89,7 +91,8 @@ UNIT(unix_in_way, a_path_that_becomes_stale_meanwhile_is_taken)
     place_expect_served(m, place);
 }
 
-/* Each puts something at the path: a descriptor that holds it, or -1. */
+/* Each puts something at the path. Returns a descriptor that keeps it, or -1.
+ */
 
 static int put_server(const struct place *at)
 {
@@ -178,7 +181,7 @@ UNIT(unix_in_way, what_lives_or_is_no_socket_is_in_use_and_stays)
     cr_assert_eq(unlink(stale.path), 0, "it stays where a link leads, too");
 }
 
-/* Opens descriptors until there are @left more. */
+/* Opens descriptors until only @left can be opened. */
 static int take_fds(int fds[], int most, int left)
 {
     int count = 0;
@@ -211,12 +214,12 @@ UNIT(unix_in_way, a_want_of_descriptors_is_not_taken_for_a_path_in_use)
     expect_eq(place_serve(m, place->path, NULL), 0);
 }
 
-/* What a program does that takes no lock, while the server's question whether
- * there is a socket at the path is answered. */
+/* What a program without a lock does between the server's check for a socket at
+ * the path and its next step. */
 static const struct place *intruded;
 static int intruder = -1;
 
-/* The linker gives connect() of this program both names. */
+/* The linker gives this program's connect() both names. */
 int __real_connect(int fd, const struct sockaddr *address, socklen_t len);
 int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len);
 
@@ -256,7 +259,7 @@ UNIT(unix_in_way, a_file_that_replaces_the_stale_one_meanwhile_is_left_alone)
     place_expect_served(m, place);
 }
 
-/* So is unlink(). */
+/* unlink() fails. */
 static bool unlink_is_refused;
 
 int __real_unlink(const char *path);
@@ -271,7 +274,7 @@ int __wrap_unlink(const char *path)
     return __real_unlink(path);
 }
 
-/* As where the directory may not be written. */
+/* As in a directory without write permission. */
 UNIT(unix_in_way, a_stale_file_that_cannot_be_removed_is_the_error_of_the_start)
 {
     place_litter(place);
@@ -300,9 +303,9 @@ UNIT(unix_in_way, a_stale_file_is_left_alone_while_another_one_is_at_it)
     place_expect_served(m, place);
 }
 
-/* A process that starts servers on all paths when the pipe @go ends, tells
- * which of them listen, a bit each, and closes them when @stop ends. Its exit
- * status is 0 if the others found their path in use. */
+/* Starts a process that starts servers on all paths when the pipe @go ends,
+ * reports which of them listen, one bit each, and closes them when @stop ends.
+ * Its exit status is 0 if the others found their path in use. */
 static pid_t start_rival(const struct place *place, int first, const int go[2],
                          const int told[2], const int stop[2])
 {
