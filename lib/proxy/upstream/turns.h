@@ -122,8 +122,9 @@ static inline uint32_t wr_turn_get_active(const struct wr_turn *turn)
 }
 
 /* Counts a connection that has ended; the mutex is not needed. Sequentially
- * consistent with the store in wr_turns_begin(), so that either that function
- * sees the new count, or the participant is noted again. */
+ * consistent with wr_turns_begin(), which switches the counting on: this end
+ * either precedes it, so that participants are added with the new count, or is
+ * noted. */
 static inline void wr_turns_give(struct wr_turns *turns, struct wr_turn *turn)
 {
     const uint32_t before = atomic_fetch_sub(&turn->active_count, 1);
