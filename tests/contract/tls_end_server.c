@@ -1,7 +1,9 @@
 /*
- * A server with TLS and clients that bring no handshake to its end, because
- * they speak no TLS, stop half-way, or because the server ends: it says who
- * they were where it was their fault, forgets them, and serves the others.
+ * A server with TLS whose clients do not complete their handshakes, because
+ * they send no TLS, stop half-way, or because the server ends.
+ *
+ * The server reports the client's address if the client was at fault, forgets
+ * the connection, and serves other clients.
  */
 #include "tests/contract/maker.h"
 #include "tests/contract/tls_end_rig.h"
@@ -11,9 +13,9 @@
 /* ---- the server ---- */
 
 static struct {
-    uint16_t peer_port; /* of the client that was reported last */
-    char text[128];     /* about it */
-    uint64_t wanted;    /* clients, or reports */
+    uint16_t peer_port; /* of the client reported last */
+    char text[128];     /* text of that report */
+    uint64_t wanted;    /* number of clients or reports */
 } seen;
 
 static void report(void *arg, weir_loop *loop,
@@ -24,7 +26,7 @@ static void report(void *arg, weir_loop *loop,
     struct weir_extra_info info = {.size = sizeof(info)};
 
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     maker_report(arg, loop, exception);
     expect_eq(exception->server, m->server);
@@ -76,7 +78,8 @@ static uint16_t own_port(int fd)
     return address_port(&address);
 }
 
-/* A good client, of the same loop: both ends are made, and lost again. */
+/* Expects that a good client, on the same loop, is served: both ends are made,
+ * and lost again. */
 static void expect_served(struct maker *m)
 {
     const struct weir_tls_settings settings = {.size = sizeof(settings),
@@ -144,7 +147,7 @@ static int send_probe(struct maker *m, const struct probe *probe)
     return fd;
 }
 
-/* The client is told by an alert, an end or a reset. */
+/* Expects that the client gets an alert, an end or a reset. */
 static void expect_turned_away(int fd)
 {
     uint8_t buf[256];
@@ -192,7 +195,7 @@ MAKER(tls_end_server, a_stalled_handshake_is_ended_and_reported, m)
     expect_turned_away(fd);
 }
 
-/* One after the other, and @batch at once. */
+/* Sends them one after the other, @batch at once. */
 static void send_probes(struct maker *m, int count, int batch)
 {
     int fds[20];
@@ -222,8 +225,8 @@ MAKER(tls_end_server, a_thousand_bad_clients_leave_nothing_behind, m)
 
     maker_run_for(m, 5 * MS);
     const struct weir_loop_statistics after = statistics_of(m->loop);
-    /* More of them may have been alive at a time: 16 bytes of each is less than
-     * any would leave. */
+    /* More of them may have been alive at a time: 16 bytes per client is less
+     * than any leak would be. */
     expect_leq(after.memory_bytes, before.memory_bytes + 1000 * 16);
     expect_eq(after.connections, 0);
     expect_eq(after.ops_in_flight, before.ops_in_flight);
@@ -286,7 +289,7 @@ MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server, m)
                                         maker_connect_done, m, NULL),
               -EINVAL);
 
-    expect(wait_closed(fds[0])); /* it was taken */
+    expect(wait_closed(fds[0])); /* it was owned and closed */
     close(fds[1]);
     weir_tls_context_unref(settings.context);
 }
@@ -295,7 +298,8 @@ MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server, m)
 
 enum { CLIENT_COUNT = 3 };
 
-/* Clients that have begun a handshake, and one that said nothing. */
+/* Lets in clients that have started a handshake, and one that has sent nothing.
+ */
 static void let_in(struct maker *m, int ret[CLIENT_COUNT])
 {
     serve(m, 0);
@@ -308,11 +312,12 @@ static void let_in(struct maker *m, int ret[CLIENT_COUNT])
         weir_server_add_closed_callback(m->server, maker_server_closed, m), 0);
     weir_server_close(m->server);
     maker_run_for(m, 5 * MS);
-    expect_eq(m->closed, 0); /* clients are left to themselves */
+    expect_eq(m->closed, 0); /* clients are not ended */
     expect_eq(weir_server_get_connection_count(m->server), CLIENT_COUNT);
 }
 
-/* The server has ended them, which is no fault of theirs. */
+/* Expects that the server has ended them, which is not reported as their fault.
+ */
 static void expect_ended(struct maker *m, const int fds[CLIENT_COUNT])
 {
     RUN_UNTIL(m->loop, m->closed > 0);

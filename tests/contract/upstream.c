@@ -1,7 +1,7 @@
 /*
- * Upstreams on real sockets: one that refuses is followed by another, Unix
- * paths and host names serve too, limits hold with a queue behind them, and
- * checks talk to a server of weir's.
+ * Upstreams on real sockets: after a refusal the next one is tried, Unix paths
+ * and host names work too, limits hold and have a queue, and checks connect to
+ * a server of weir.
  */
 #include "tests/contract/maker.h"
 
@@ -24,7 +24,7 @@ struct world {
     weir_upstreams *set;
     struct told told;
     int change_count;
-    enum weir_upstream_state state; /* the last that was told */
+    enum weir_upstream_state state; /* the last one reported */
 };
 
 static void world_changed(void *arg, weir_upstream *upstream,
@@ -236,7 +236,7 @@ static int answer_received(void *user, weir_transport *t,
 
 static CALLBACKS(answering, STREAM, .data_received = answer_received);
 
-/* A server that answers all that it receives with the text. */
+/* A server that answers everything it receives with the text. */
 static int answer_create(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
 {
@@ -296,7 +296,7 @@ UNIT(upstream_sockets, a_server_is_checked_by_text)
     check_server(&check, "a PONG", "PIN POG");
 }
 
-/* Nothing listens at the upstream's own port. */
+/* The upstream's own port has no listener. */
 static void check_port_of(const char *host)
 {
     struct world world;
@@ -366,7 +366,7 @@ UNIT(upstream_sockets, one_address_is_the_place_of_an_upstream)
     world_close(&world);
 }
 
-/* A call takes the descriptor of a place, whatever it returns. */
+/* A call owns the descriptor of an endpoint, whatever it returns. */
 UNIT(upstream_sockets, place_of_a_descriptor_is_refused_and_closed)
 {
     struct weir_endpoint (*const places[])(int fd) = {
@@ -434,8 +434,8 @@ UNIT(upstream_sockets, bad_options_are_refused_and_change_nothing)
     world_close(&world);
 }
 
-/* The set has the settings of TLS, and what is sent with the SYN would be lost
- * where the next upstream is tried. */
+/* The set has the TLS settings; bytes sent with the SYN would be lost if the
+ * next upstream is tried. */
 UNIT(upstream_sockets, a_request_brings_no_tls_and_opens_none_fast)
 {
     const struct weir_tls_settings tls = {.size = sizeof(tls)};

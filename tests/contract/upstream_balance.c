@@ -1,7 +1,9 @@
 /*
- * The balance over threads: 16 threads with a set each, which share, ask for a
- * connection each, and keep it. The four targets get as many of them as if one
- * set had asked for all. Run under the address and the thread sanitizer.
+ * Balance over threads: 16 threads with a set each, which share, request one
+ * connection each and keep it.
+ *
+ * Each of the four targets gets as many as if one set had made all requests.
+ * Run it with the address and thread sanitizers.
  */
 #include "tests/contract/maker.h"
 
@@ -23,7 +25,7 @@ static struct {
     atomic_uint chosen[TARGETS];
 } all;
 
-/* Of one thread. */
+/* State of one thread. */
 struct asker {
     weir_thread *thread;
     weir_upstreams *set;
@@ -42,7 +44,7 @@ static int make_protocol(void *arg, weir_transport *t,
     return 0;
 }
 
-/* The last one that is told ends all threads. */
+/* The last report ends all threads. */
 static void note_end(void *arg, int err,
                      const struct weir_upstreams_result *result)
 {
@@ -103,7 +105,7 @@ static int run_thread(weir_thread *thread, void *arg)
     return 0;
 }
 
-/* So many threads ask for so many connections each. */
+/* Runs this many threads with this many connections each. */
 static void run(enum weir_balance balance, uint32_t threads, uint32_t asks)
 {
     const struct weir_threads_options options = {
@@ -131,8 +133,8 @@ static void expect_even(void)
     }
 }
 
-/* Which target a thread gets depends on when it asks; how many each target
- * gets does not, as no connection ends. */
+/* The target of a thread depends on when it requests; the number for each
+ * target does not, because no connection ends. */
 static void expect_as_one(enum weir_balance balance)
 {
     uint32_t alone[TARGETS];

@@ -1,11 +1,11 @@
 /*
  * Checks over threads: four threads have a set each, which share, and a server
- * counts the checks of their one target. Run under the address and the thread
- * sanitizer.
+ * counts the checks of their one target.
  *
- * A check begins nine tenths of the interval after the last one has ended or
- * later, but for one that a thread begins as it follows another. So a number of
- * checks takes a time at least, however busy the machine is.
+ * A check starts at the earliest nine tenths of the interval after the previous
+ * one has ended, except for a check that a thread starts when it takes over. So
+ * a number of checks takes at least a certain time, however busy the machine
+ * is. Run it with the address and thread sanitizers.
  */
 #include "tests/contract/maker.h"
 
@@ -18,9 +18,9 @@ enum { THREADS = 4, CHECKS = 24, INTERVAL_MS = 20 };
 
 struct side {
     weir_thread *thread;
-    weir_upstreams *set; /* NULL: it was freed */
+    weir_upstreams *set; /* NULL once it was freed */
     weir_upstream *upstream;
-    sem_t is_down; /* posted when that is told */
+    sem_t is_down; /* posted when the state down is reported */
 };
 
 static struct {
@@ -144,8 +144,8 @@ UNIT(upstream_one_check, one_thread_checks_for_all)
     end(threads);
 }
 
-/* One after the other frees its set, until one thread is left: whichever has
- * made the checks, they go on, and come no more often. */
+/* One thread after the other frees its set, until one is left: whichever has
+ * made the checks, they continue, and no more often. */
 UNIT(upstream_one_check, checks_go_on_when_threads_leave)
 {
     const uint64_t before_ms = now_ms();
@@ -182,7 +182,7 @@ static uint64_t count_checks(const struct side *side)
     return info.check_count;
 }
 
-/* True if a check has come that was not taken. */
+/* Returns true if a check has arrived that was not accepted. */
 static bool has_check(void)
 {
     const int fd = accept(all.listener, NULL, NULL);
@@ -212,7 +212,7 @@ static void expect_no_check_by(weir_loop *loop)
 }
 
 /* Its set was the first. Choices of another set find that the check is late.
- * The first does not begin again when its loop runs. */
+ * The first set does not check again when its loop runs. */
 UNIT(upstream_one_check, checks_go_on_when_a_loop_does_not_run)
 {
     struct maker m;

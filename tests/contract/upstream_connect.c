@@ -1,13 +1,14 @@
 /*
- * Connections to upstreams are made as others are: with the options of their
- * sockets, a list of what was tried, and they outlive the set that gave them. A
- * set cannot write with a SYN, as it may try one target after the other.
+ * Connections to upstreams are made like others: with socket options and a list
+ * of attempts, and they outlive their set.
+ *
+ * A set cannot write with a SYN, because it may try several targets.
  */
 #include "tests/contract/maker.h"
 
 #include <weir/upstream.h>
 
-/* A set with one target, the address of a listener. */
+/* Returns a set with one target, the address of a listener. */
 static weir_upstreams *make_set(struct maker *m, int *ret_listener)
 {
     struct weir_address address = {.len = 0};
@@ -83,7 +84,7 @@ MAKER(upstream_connect, a_request_connects_to_a_host_of_its_own, m)
     close(listener);
 }
 
-/* The times are not whole seconds: they are rounded up. */
+/* The times are not whole seconds, so they are rounded up. */
 MAKER(upstream_connect, keep_alive_and_its_times_reach_the_socket, m)
 {
     struct weir_upstreams_connect_options options = {.size = sizeof(options)};
@@ -141,7 +142,7 @@ struct listed {
     int count;
 };
 
-/* The handle is good until done has returned. */
+/* The handle is valid until done returns. */
 static void read_list(void *arg, int err,
                       const struct weir_upstreams_result *result)
 {
@@ -176,7 +177,7 @@ static void add_address(weir_upstreams *set, const struct weir_address *address)
     expect_ok(weir_upstreams_add(set, &target, NULL));
 }
 
-/* An address of the loopback that refuses. */
+/* Returns a loopback address that refuses connections. */
 static struct weir_address refusing(void)
 {
     struct weir_address address;
@@ -249,7 +250,7 @@ MAKER(upstream_connect, what_the_time_of_a_request_has_ended_is_listed, m)
     struct listed listed;
     weir_upstreams *set = NULL;
     const int listener = peer_listen(0, &peer);
-    const int full = peer_connect_to(&peer); /* its queue holds no more */
+    const int full = peer_connect_to(&peer); /* its queue is full */
     expect_geq(full, 0);
     expect_ok(weir_upstreams_new(m->loop, NULL, &set));
     add_address(set, &peer);
@@ -265,7 +266,7 @@ MAKER(upstream_connect, what_the_time_of_a_request_has_ended_is_listed, m)
     close(listener);
 }
 
-/* Where the memory for the text is the program's, too. */
+/* The program provides the memory for the text, too. */
 MAKER(upstream_connect, the_text_of_a_request_has_all_tries, m)
 {
     char text[512] = "xx";
@@ -291,7 +292,7 @@ MAKER(upstream_connect, the_text_of_a_request_has_all_tries, m)
     weir_upstreams_free(set);
 }
 
-/* The own text of the request is told where the program has no room. */
+/* Without memory of the program, the request's own text is reported. */
 static void copy_text(void *arg, int err,
                       const struct weir_upstreams_result *result)
 {

@@ -1,14 +1,15 @@
 /*
- * Upstreams by name, with a name server on the loopback (dns_server.h): for how
- * long an answer is good comes from there. The times of all lookups are tested
- * on the fake machine (trace/upstream_check.c). Names with many addresses are
- * in a hosts file.
+ * Upstreams by name, with a name server on the loopback interface
+ * (dns_server.h), which sets the TTL of each answer.
+ *
+ * tests/trace/upstream_check.c tests the times of all lookups on the simulated
+ * machine. Names with many addresses are in a hosts file.
  */
 #include "tests/contract/names_rig.h"
 
 #include <weir/upstream.h>
 
-/* How often the name server was asked the question. */
+/* Returns how often the name server has received the query. */
 static int count_asked(struct names *n, const char *question)
 {
     int count = 0;
@@ -115,7 +116,7 @@ static void count_tried(void *arg, int err,
     }
 }
 
-/* Two names of this many addresses each, where nothing listens. */
+/* Makes two names with this many addresses each, without listeners. */
 static void use_many(struct names *n)
 {
     char text[2 * MANY * 32] = "";

@@ -1,8 +1,9 @@
 /*
- * How often a choice looks at all upstreams of a set: once for many
- * connections, and again when something has changed that it depends on, which
- * it obeys at once. The end of a connection looks at others only where there
- * are limits, for whoever waits.
+ * How often a choice inspects all upstreams of a set: once for many
+ * connections, and again after a relevant change, which takes effect at once.
+ *
+ * The end of a connection inspects others only if there are limits, for
+ * requests that wait.
  */
 #define UNIT_RUN in_world
 #include "tests/contract/maker.h"
@@ -29,12 +30,12 @@ void __wrap_wr_upstream_follow(weir_upstream *upstream);
 static struct {
     struct maker m;
     weir_upstreams *set;
-    weir_upstreams_shared *shared; /* NULL: the set's own */
+    weir_upstreams_shared *shared; /* NULL means the set's own */
     weir_upstream *all[PEERS];
     int listeners[PEERS];
-    size_t looks;   /* at one upstream each */
-    size_t serves;  /* looks for whom there is a place */
-    size_t follows; /* looks at one upstream that something has changed */
+    size_t looks;   /* inspections of one upstream */
+    size_t serves;  /* inspections for a request that can be served */
+    size_t follows; /* inspections of an upstream that has changed */
     uint32_t limit; /* of each upstream */
     uint64_t slow_start_ns;
     weir_upstream *chosen;
@@ -76,7 +77,7 @@ static void in_world(void (*body)(void))
     }
 }
 
-/* A set of these peers, in the place of the one before. */
+/* Replaces the set by a new one with these peers. */
 static void have_set(enum weir_balance balance)
 {
     const struct weir_upstreams_options options = {.size = sizeof(options),
@@ -108,7 +109,7 @@ static void have_set(enum weir_balance balance)
     world.looks = 0;
 }
 
-/* It ends at once, with this result. */
+/* Ends the connection at once, with this result. */
 static void note_end(void *arg, int err,
                      const struct weir_upstreams_result *result)
 {
@@ -131,7 +132,7 @@ connect_by(const struct weir_upstreams_connect_options *options, int result)
     return world.chosen;
 }
 
-/* So many connections, of which none is to that one. */
+/* Makes this many connections, none of them to @left. */
 static void connect_some(int count, const weir_upstream *left_out)
 {
     for (int i = 0; i < count; i++) {
@@ -220,7 +221,7 @@ UNIT(upstream_looks, without_limits_nobody_is_looked_for_who_waits)
     expect_eq(world.serves, 0);
 }
 
-/* Weights grow in steps, of an hour each here. */
+/* Weights grow in steps, here of an hour each. */
 UNIT(upstream_looks, a_slow_start_is_looked_at_once_a_step)
 {
     world.slow_start_ns = 256 * WEIR_SECONDS(3600);
@@ -229,7 +230,8 @@ UNIT(upstream_looks, a_slow_start_is_looked_at_once_a_step)
     expect_leq(world.looks, 2 * PEERS, "a step may have begun meanwhile");
 }
 
-/* Neither here nor in another set is one looked at that has not changed. */
+/* Neither this set nor another one inspects an upstream that has not changed.
+ */
 UNIT(upstream_looks, a_change_is_followed_where_it_is)
 {
     expect_eq(weir_upstreams_shared_new(NULL, &world.shared), 0);
@@ -248,7 +250,7 @@ UNIT(upstream_looks, a_change_is_followed_where_it_is)
     weir_upstreams_shared_free(world.shared);
 }
 
-/* A reload has raised the limits: the lower ones of before are forgotten. */
+/* A reload has raised the limits: the former lower ones are forgotten. */
 UNIT(upstream_looks, a_limit_that_is_gone_is_not_looked_at)
 {
     expect_eq(weir_upstreams_shared_new(NULL, &world.shared), 0);
@@ -266,7 +268,7 @@ UNIT(upstream_looks, a_limit_that_is_gone_is_not_looked_at)
     weir_upstreams_shared_free(world.shared);
 }
 
-/* Whom each of some keys gets, among many. */
+/* Gets the upstream for each of some keys, among many. */
 static void connect_by_keys(weir_upstream **ret)
 {
     for (uint32_t key = 0; key < KEYS; key++) {
@@ -276,7 +278,7 @@ static void connect_by_keys(weir_upstream **ret)
     }
 }
 
-/* Only keys of that one have moved. */
+/* Expects that only keys of that upstream have moved. */
 static void expect_moves(weir_upstream **before, const weir_upstream *one)
 {
     weir_upstream *now[KEYS];
@@ -290,7 +292,8 @@ static void expect_moves(weir_upstream **before, const weir_upstream *one)
     expect_geq(moved, 1);
 }
 
-/* Among many the owners of keys are remembered until one comes or goes. */
+/* With many upstreams the owners of keys are cached until one is added or
+ * removed. */
 UNIT(upstream_looks, keys_of_many_move_only_where_one_goes)
 {
     weir_upstream *before[KEYS];

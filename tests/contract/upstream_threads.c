@@ -1,11 +1,13 @@
 /*
- * Limits of two targets that the sets of three loops keep together, in a storm:
- * requests come in bursts, some for one of the two alone, wait, are served,
- * fail and are cancelled, one loop frees its set and makes another, and one
- * ends while its requests wait. Targets are checked and ejected meanwhile. The
- * limits hold all the time, each request is told once, and those that are left
- * are all served. WEIR_TEST_SEED repeats the choices, as far as threads do. Run
- * under the address and the thread sanitizer.
+ * Limits of two targets that the sets of three loops enforce together, under
+ * load: requests arrive in bursts, some for one of the two only, wait, are
+ * served, fail and are cancelled; one loop frees its set and makes another, and
+ * one ends while its requests wait.
+ *
+ * Targets are checked and ejected meanwhile. The limits always hold, each
+ * request is reported once, and all remaining ones are served. WEIR_TEST_SEED
+ * repeats the choices, as far as threads are repeatable. Run it with the
+ * address and thread sanitizers.
  */
 #include "tests/contract/maker.h"
 #include "tests/unit/random.h"
@@ -24,17 +26,17 @@ struct loop_side;
 
 struct ask {
     struct loop_side *side;
-    weir_pending *pending; /* NULL: told */
+    weir_pending *pending; /* NULL once reported */
     weir_upstream_slot *slot;
-    int target; /* of the slot */
+    int target; /* target of the slot */
 };
 
-/* Of one loop, its thread's alone. */
+/* State of one loop, used only by its thread. */
 struct loop_side {
     weir_loop *loop;
     weir_upstreams *set;
     weir_upstream *targets[TARGETS];
-    weir_event *all; /* all requests were told, and their slots ended */
+    weir_event *all; /* all requests were reported, and their slots ended */
     struct unit_random dice;
     struct ask asks[BURSTS * BURST];
     int asked_count;
@@ -49,7 +51,7 @@ static struct {
     weir_upstreams_shared *limits;
     struct weir_address address;
     struct loop_side sides[LOOPS];
-    atomic_int taken[TARGETS]; /* by connections that stand */
+    atomic_int taken[TARGETS]; /* by established connections */
     atomic_int most[TARGETS];
 } storm;
 
@@ -110,7 +112,7 @@ static void cancel(void *arg)
     }
 }
 
-/* At the loop's end: timers that would end slots do not run any more. */
+/* At the loop's end: timers that would end slots no longer run. */
 static void leave(struct loop_side *side)
 {
     for (int i = 0; i < side->asked_count; i++) {

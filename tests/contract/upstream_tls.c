@@ -1,8 +1,10 @@
 /*
- * Upstreams with TLS: connections to them, and checks of their handshake, both
- * against a server of weir's on the same loop, and the alerts of one that
- * refuses them. Each check waits for the first result, so that a test needs one
- * check to see a state.
+ * Upstreams with TLS: connections to them, and checks of their handshake,
+ * against a server of weir on the same loop, and the alerts of a server that
+ * refuses them.
+ *
+ * Each check waits for the first result, so that a test needs one check to see
+ * a state.
  */
 #include "tests/contract/maker.h"
 
@@ -38,8 +40,8 @@ static const char *tls_path(const char *name)
     return path;
 }
 
-static enum weir_tls_version only_version;  /* of clients */
-static enum weir_tls_version least_version; /* of servers */
+static enum weir_tls_version only_version;  /* for clients */
+static enum weir_tls_version least_version; /* for servers */
 static bool wants_certificate;
 
 static weir_tls_context *make_context(bool is_server)
@@ -120,7 +122,8 @@ static int serve_http(void *arg, weir_transport *t,
     return 0;
 }
 
-/* True when the last request was sent to this host, at the server's port. */
+/* Returns true if the last request was sent to this host, at the server's port.
+ */
 static bool was_asked_for(const char *host)
 {
     char line[128];
@@ -221,7 +224,8 @@ static int open_refused(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* The stream is made before the handshake, and does not outlive it. */
+/* The stream is made before the handshake, and is closed if the handshake
+ * fails. */
 UNIT(upstream_tls, a_stream_whose_handshake_fails_is_gone)
 {
     start(WEIR_UPSTREAM_CHECK_TCP, true);
@@ -351,8 +355,8 @@ UNIT(upstream_tls, settings_of_checks_are_refused_as_those_of_connections)
 
 /* ---- alerts ---- */
 
-/* A server of TLS 1.3 with clients of TLS 1.2, or one that wants certificates
- * with clients of TLS 1.3 that have none. */
+/* Starts a server with TLS 1.3 for clients with TLS 1.2, or one that requires
+ * certificates for clients with TLS 1.3 that have none. */
 static void start_refusing(enum weir_upstream_check_kind kind, bool is_13)
 {
     least_version = is_13 ? WEIR_TLS_VERSION_DEFAULT : WEIR_TLS_1_3;
@@ -395,8 +399,8 @@ UNIT(upstream_tls, the_alert_that_refuses_a_check_is_named)
     finish();
 }
 
-/* With TLS 1.3 the client's handshake is done before the server sees that there
- * is no certificate. */
+/* In TLS 1.3 the client completes its handshake before the server sees that the
+ * certificate is missing. */
 UNIT(upstream_tls, so_is_one_behind_the_handshake)
 {
     start_refusing(WEIR_UPSTREAM_CHECK_HTTP, true);
@@ -462,7 +466,7 @@ UNIT(upstream_tls, an_attempt_names_the_alert_too)
 /* ---- a task's connection ---- */
 
 struct opened {
-    int err; /* 1: it has not ended */
+    int err; /* 1 until it has ended */
     const char *alert;
 };
 

@@ -1,7 +1,8 @@
 /*
- * add_reader and add_writer: when they are called. Once a turn while their
- * descriptor is ready, whatever kind of descriptor that is, and not when it is
- * not.
+ * add_reader and add_writer: when their callbacks run.
+ *
+ * They run once an iteration while the descriptor is ready, for any kind of
+ * descriptor, and only then.
  */
 #define UNIT_RUN with_watching
 #include "tests/contract/watch_rig.h"
@@ -39,7 +40,7 @@ UNIT(watch, a_reader_is_called_once_a_turn_until_it_has_read)
     struct watcher reader = read_with(watch_ends[0], false);
     add_reader(&reader);
     send_byte(watch_ends[1]);
-    make_turns(3); /* the poll is on its way */
+    make_turns(3); /* the poll is being submitted */
     const int before = reader.calls;
 
     make_turns(ENOUGH_TURNS);
@@ -88,7 +89,7 @@ UNIT(watch, a_writer_waits_for_room)
     expect_eq(writer.calls, 1);
 }
 
-/* The kernel tells polls of a FIN, whether they ask or not. */
+/* The kernel reports a FIN to every poll, requested or not. */
 UNIT(watch, a_writer_without_room_does_not_spin_when_the_peer_half_closes)
 {
     struct watcher writer = read_with(watch_ends[0], false);
@@ -112,7 +113,7 @@ UNIT(watch, a_writer_without_room_does_not_spin_when_the_peer_half_closes)
     expect_eq(writer.calls, calls, "full again");
 }
 
-/* Readers that are ready in the same turn, more than completions fit. */
+/* Readers that are ready in the same iteration, more than completions fit. */
 struct watch_crowd {
     struct watcher readers[CROWD];
     int peers[CROWD];
@@ -138,8 +139,8 @@ static void close_crowd(struct watch_crowd *crowd)
     }
 }
 
-/* The kernel ends a poll that tells each change when the queue of
- * completions is full; its last one tells of the FIN again. */
+/* The kernel ends a poll that reports each change if the completion queue is
+ * full; its last completion reports the FIN again. */
 UNIT_IN(watch, a_writer_whose_peer_half_closed_survives_a_full_queue,
         unit_alone, void)
 {

@@ -1,7 +1,8 @@
 /*
  * Descriptors of transports cannot be watched (R62): every kind of connection,
- * those that come later, and numbers that are used again. Without memory
- * nothing is watched.
+ * connections made later, and numbers that are used again.
+ *
+ * Without memory nothing is watched.
  */
 #include "tests/contract/harness.h"
 #include "tests/walk.h"
@@ -53,7 +54,7 @@ PAIRS(watch_owned, r62__a_number_is_free_again_when_the_connection_is_lost, rig,
 
 static CALLBACKS(silent, STREAM);
 
-/* Adopts one end of a pair; returns the other. */
+/* Adopts one end of a pair. Returns the other end. */
 static int adopt_end(weir_loop *loop, int *ret_owned)
 {
     const struct weir_factory factory = bind_to(&silent, NULL);

@@ -1,7 +1,9 @@
 /*
  * add_reader and add_writer: replaced, removed, refused, closed, many and
- * freed. One for each direction, gone at once when it is removed. Descriptors
- * that the program closes while they are watched do no harm.
+ * freed.
+ *
+ * There is one for each direction, and it is gone at once when it is removed.
+ * Descriptors that the program closes while they are watched do no harm.
  */
 #define UNIT_RUN with_watching
 #include "tests/contract/watch_rig.h"
@@ -33,7 +35,7 @@ UNIT(watch_remove, adding_again_replaces_and_leaves_no_call_of_the_old_one)
     cr_assert_not(weir_loop_remove_reader(loop, watch_ends[0]));
 }
 
-/* Both are found ready by one turn, in whatever order. */
+/* One iteration finds both ready, in any order. */
 UNIT(watch_remove, a_reader_that_another_one_removes_is_not_called_any_more)
 {
     int others[2];
@@ -83,7 +85,8 @@ UNIT(watch_remove, a_reader_that_adds_itself_anew_is_called_in_later_turns)
 
     make_turns(10);
 
-    expect_geq(reader.calls, 3); /* watched() saw that no turn had two */
+    expect_geq(reader.calls,
+               3); /* watched() has checked that no iteration had two */
 }
 
 UNIT(watch_remove, removing_needs_no_turn_and_costs_none)
@@ -115,7 +118,7 @@ UNIT(watch_remove,
     one_turn();
 
     expect_eq(read(watch_ends[1], &byte, 1), 0);
-    watch_ends[0] = dup(watch_ends[1]); /* for the end of the test */
+    watch_ends[0] = dup(watch_ends[1]); /* closed at the end of the test */
 }
 
 /* ---- refusals ---- */
@@ -183,7 +186,7 @@ UNIT(watch_remove,
     cr_assert_not(weir_loop_remove_reader(loop, reader.fd));
 }
 
-/* The poll in the kernel is that of the old file, which it keeps open. */
+/* The poll in the kernel is for the old file, which it keeps open. */
 UNIT(watch_remove, a_number_that_names_another_file_can_be_watched_anew)
 {
     int others[2];
@@ -252,8 +255,8 @@ UNIT_IN(watch_remove, a_thousand_are_called_beside_one_that_is_always_ready,
     close_watching();
 }
 
-/* Of one the poll is in the kernel, of one the callback is ready, one was
- * removed in this turn and one added. */
+/* One poll is in the kernel, one callback is ready, one was removed in this
+ * iteration and one added. */
 UNIT_IN(watch_remove, a_loop_is_freed_whatever_is_watched, unit_alone, void)
 {
     int others[2];

@@ -1,7 +1,8 @@
 /*
- * Callbacks that watch descriptors; see watch_rig.h. The loop of a test has an
- * exception hook that counts, and has made a turn, so that what is added from
- * then on is armed at the end of the next one.
+ * Callbacks that watch descriptors; see watch_rig.h.
+ *
+ * A test's loop has an exception hook that counts, and has run an iteration, so
+ * that a watch added later is armed at the end of the next one.
  */
 #include "tests/contract/watch_rig.h"
 
@@ -15,7 +16,7 @@ static void count_exception(void *arg, weir_loop *on,
                             const struct weir_exception *exception)
 {
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is refused on this machine */
     }
     exception_count++;
     exception_err = exception->err;

@@ -1,9 +1,9 @@
 /*
  * Write flow control: rules R14 to R20 for stream sockets.
  *
- * The size counts bytes written and not yet accepted by the kernel, in flight
- * included. pause_writing when it is above the high mark, strictly;
- * resume_writing when it is at or below the low one; one after the other.
+ * The size counts bytes that are written and not accepted by the kernel,
+ * including bytes in flight. pause_writing is called when it exceeds the high
+ * mark, resume_writing when it is at or below the low mark, alternately.
  */
 #define PAIRS_NEED RIG_SENDS
 #include "tests/contract/scenes.h"
@@ -110,7 +110,7 @@ static uint8_t *zeros_of(size_t len)
     return zeros;
 }
 
-/* Writes by reference; one that is refused is told. */
+/* Writes by reference; a refused write is reported. */
 static void write_zeros(struct rig *rig, const uint8_t *zeros, size_t len,
                         int err)
 {
@@ -170,7 +170,7 @@ PAIRS(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue, rig,
 
 static void write_more(struct rig *rig)
 {
-    expect_eq(rig->step, 1); /* pause and resume in turn */
+    expect_eq(rig->step, 1); /* pause and resume alternate */
     rig->step = 0;
     if (rig->count < 20) {
         rig->count++;
@@ -231,7 +231,8 @@ PAIRS(write_flow, the_size_is_what_no_completion_has_accounted_for, rig,
     }
 }
 
-/* Over TLS bytes wait in two places: before they are sealed, and below. */
+/* Over TLS bytes wait in two places: before encryption, and in the transport
+ * below. */
 PAIRS(write_flow, r21__the_size_is_0_only_when_nothing_waits_anywhere, rig,
       .needs = RIG_BOTH_WAYS, .small_buffers = true)
 {
@@ -241,13 +242,14 @@ PAIRS(write_flow, r21__the_size_is_0_only_when_nothing_waits_anywhere, rig,
         rig_turn(rig);
         const struct weir_loop_statistics now = rig_statistics(rig);
         expect(rig_pending(rig) == 0 || now.queued_bytes > 0);
-        if (!rig_can(rig, RIG_IS_MEMORY)) { /* where a relay queues, too */
+        if (!rig_can(rig, RIG_IS_MEMORY)) { /* where a relay has a queue, too */
             expect_eq(rig_pending(rig) == 0, now.queued_bytes == 0);
         }
     }
 }
 
-/* A hundred writes, and three turns; returns how many bytes came meanwhile. */
+/* Makes a hundred writes and three iterations. Returns how many bytes arrived
+ * meanwhile. */
 static uint64_t write_in_one_turn(struct rig *rig, uint64_t *ret_submitted)
 {
     const struct weir_loop_statistics before = rig_statistics(rig);
@@ -268,7 +270,7 @@ PAIRS(write_flow, the_writes_of_one_turn_leave_as_one_send, rig,
 {
     uint64_t submitted;
 
-    /* Tickets of TLS may come, each of which begins a receive anew. */
+    /* TLS tickets may arrive, each of which starts a new receive. */
     while (write_in_one_turn(rig, &submitted) > 0) {
         expect(rig_can(rig, RIG_IS_TLS));
     }
@@ -281,7 +283,8 @@ PAIRS(write_flow, bytes_written_are_submitted_before_run_returns, rig)
 
     expect_eq(rig_write(rig, sizeof(got)), 0);
     rig_turn(rig);
-    /* A worker thread of the kernel may take a moment, but needs no turn. */
+    /* A worker thread of the kernel may take a moment, but needs no iteration.
+     */
     expect_eq(poll(&(struct pollfd){.fd = rig->peer, .events = POLLIN}, 1,
                    (int)(RIG_WAIT_NS / RIG_MS)),
               1);

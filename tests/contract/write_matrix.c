@@ -1,13 +1,12 @@
 /*
- * Table 2.5: write, writelines, write_ref, write_eof, close and abort in every
- * state of a connection.
+ * write, writelines, write_ref, write_eof, close and abort in every state of a
+ * connection (tests/asyncio.md).
  *
- * Where asyncio is silent weir returns a status: -ESHUTDOWN after write_eof or
- * close, -EPIPE on a broken connection. Writes while a close flushes are
- * refused too, but for those from inside resume_writing. write_eof, close and
- * abort may be called at any time and as often as one likes: close sends what
- * waits, abort drops it, and the connection is lost once. The row "sendfile
- * running" is in sendfile.c.
+ * Where asyncio is silent, weir returns an error: -ESHUTDOWN after write_eof or
+ * close, -EPIPE on a broken connection. Writes during a close are refused too,
+ * except inside resume_writing. write_eof, close and abort may be called at any
+ * time and repeatedly: close sends pending bytes, abort drops them, and the
+ * connection is lost once. sendfile.c has the row for a file being sent.
  */
 #include "tests/contract/scenes.h"
 
@@ -16,8 +15,8 @@
 /* ---- the states ---- */
 
 #define CLOSING_PENDING "clog; close; turn 3; alive; "
-/* Reset by the peer, which is known, and not lost yet, because bytes that came
- * before wait to be delivered; and how it goes on. */
+/* The peer has reset the connection, which is known, but it is not lost yet,
+ * because earlier bytes wait to be delivered; and how it continues. */
 #define BROKEN  "pause; send 100; until held >0; reset; broken ECONNRESET; "
 #define GOES_ON "resume; lost ECONNRESET; events made data lost; received 100"
 
@@ -70,7 +69,7 @@ PAIRS(write_matrix, sizes_that_overflow__writelines_is_refused, rig)
 
 PAIRS(write_matrix, many_pieces__writelines_sends_all_in_order, rig)
 {
-    enum { PIECES = 1500 }; /* more than one send can name */
+    enum { PIECES = 1500 }; /* more than one send can have */
     static uint8_t bytes[PIECES * 7];
     static struct iovec iov[PIECES];
 
@@ -153,7 +152,7 @@ SCENE(end_matrix, after_an_error__abort_drops_what_was_kept, "both break",
 SCENE(end_matrix, after_the_loss__abort_does_nothing, "both",
       "close; lost 0; abort; lost 0 CLOSED; once")
 
-/* The peer sees the reset while the loop stands still. */
+/* The peer sees the reset while the loop does not run. */
 PAIRS(end_matrix, open_and_pending__abort_resets_at_once, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, .small_buffers = true)
 {

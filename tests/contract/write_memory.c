@@ -1,9 +1,9 @@
 /*
- * Writes that do not copy: memory of the caller, and leases.
+ * Writes without a copy: the caller's memory, and leases.
  *
- * The release callback of write_ref runs exactly once, whatever becomes of the
- * bytes, and never while the kernel may still look at them. A lease that is
- * written keeps its bytes until they are sent, and costs no copy.
+ * The release callback of write_ref runs exactly once, whatever happens to the
+ * bytes, and never while the kernel may still use them. A written lease keeps
+ * its bytes until they are sent, and costs no copy.
  */
 #include "tests/contract/harness.h"
 #include "uring/lease.h"
@@ -58,7 +58,7 @@ PAIRS(write_memory, bytes_that_the_kernel_takes_of_one_send_are_counted_at_once,
     expect_eq(write_bytes(rig, 250000), 0);
 
     RUN_UNTIL(rig->loop,
-              rig_pending(rig) < 250000); /* the peer reads nothing */
+              rig_pending(rig) < 250000); /* the peer does not read */
 
     expect(rig_pending(rig) > 0);
     expect_eq(rig->count, 0);
@@ -101,7 +101,7 @@ PAIRS(write_memory, release_comes_after_an_abort_before_the_loss, rig,
     expect_eq(rig->count, 0);
 
     expect_eq(weir_transport_abort(rig->t), 0);
-    expect_eq(rig->count, 0); /* the kernel may still look at them */
+    expect_eq(rig->count, 0); /* the kernel may still use them */
     rig_wait_lost(rig);
 
     expect_eq(rig->count, 1);
@@ -224,7 +224,7 @@ PAIRS(write_memory, a_part_of_a_lease_may_be_written, rig,
       .hooks = {.data_received = echo_the_middle})
 {
     rig_peer_send(rig, 1000);
-    rig->peer_received = 100; /* where the pattern goes on */
+    rig->peer_received = 100; /* where the pattern continues */
 
     rig_peer_read(rig, 50);
 
@@ -232,7 +232,7 @@ PAIRS(write_memory, a_part_of_a_lease_may_be_written, rig,
     expect_eq(recv(rig->peer, bytes, 1, 0), -1);
 }
 
-/* Counts the bytes of pieces that are too small to be queued under a lease. */
+/* Counts the bytes of pieces that are too small to be queued with a lease. */
 static int echo_and_count_small(struct rig *rig, const struct weir_buf *buf)
 {
     rig->bytes += buf->len < WR_LEASE_LEAST ? buf->len : 0;
@@ -244,9 +244,9 @@ PAIRS(write_memory, leases_in_the_queue_stop_the_reading_they_came_from, rig,
       .connection = {.size = sizeof(struct weir_connection_options),
                      .read_limit_bytes = 100000})
 {
-    /* Sealed bytes are no leases: below may have them up to its high mark and
-     * a record more; and those of a block, of two records at most, count until
-     * below has sent the last of them. */
+    /* Encrypted bytes are not leases: the transport below may have them up to
+     * its high mark plus a record. Bytes of a block of up to two records count
+     * until the transport below has sent the last of them. */
     const size_t sealed = rig_can(rig, RIG_IS_TLS) ? 65536 + 3 * 16384 : 0;
     for (int idle = 0; idle < 10; idle++) { /* the peer does not read */
         rig_pattern(bytes, rig->peer_sent, 8192);
@@ -257,11 +257,11 @@ PAIRS(write_memory, leases_in_the_queue_stop_the_reading_they_came_from, rig,
             idle = 0;
             rig_turn(rig);
         } else {
-            rig_turn_for(rig, RIG_MS); /* what is under way comes to a halt */
+            rig_turn_for(rig, RIG_MS); /* until in-flight operations stop */
         }
     }
-    /* The size is the sum over the transports that stand on each other, and
-     * each has the limit. */
+    /* The size is the sum over stacked transports, each of which has the limit.
+     */
     const uint64_t transports =
         1U + rig_can(rig, RIG_IS_TLS) + rig_can(rig, RIG_IS_NESTED);
     expect_leq(weir_transport_get_read_buffer_size(rig->t),
