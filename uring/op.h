@@ -79,10 +79,10 @@ struct wr_uring {
     void (*lacks_worker)(struct wr_uring *uring);
     /* No operation requests a worker before this time. */
     uint64_t lacks_until_ns;
-    /* The last time at which a worker thread for files is known to have
-     * existed, or 0 if none is known. An idle worker ends after five seconds at
-     * the earliest, and the last one only if the CPUs that the process may use
-     * have changed (Linux 5.19). */
+    /* A worker thread for files is known to have existed at this time or later;
+     * 0 if none is known. An idle worker ends after five seconds at the
+     * earliest, and the last one only if the CPUs that the process may use have
+     * changed (Linux 5.19). */
     uint64_t worker_ns;
     /* Descriptors of counted closes that wait for a NOP to find a worker. */
     int *looking;

@@ -88,8 +88,8 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     const uint32_t holdable =
         (uint32_t)wr_min_u64(limit_bytes / pool->buf_size, UINT16_MAX / 2);
     /* Kept bytes may pin all posted buffers before the pool counts as short. So
-     * there are twice as many buffers as are posted, and others can be posted
-     * then. */
+     * in addition to the buffers for the limit there are twice as many as are
+     * posted: the second half can be posted then. */
     pool->buf_max = holdable + 2 * pool->posted_goal;
     pool->pinnable = (int32_t)(holdable / PINNED_SHARE);
     wr_slab_init(&pool->leases, uring->allocator, sizeof(weir_lease));

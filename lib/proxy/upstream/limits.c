@@ -196,8 +196,8 @@ bool wr_limits_share_is_full(const struct wr_limits_share *share,
     return takes_last || share->limit <= target->taken + older_count;
 }
 
-/* Records a change if some set's upstream is full when @taken slots are taken,
- * but not when one fewer is. The mutex must be held. */
+/* Records a change if some set's upstream may be full with @taken slots taken,
+ * but not with one fewer. The mutex must be held. */
 static void limits_note_taken(const struct wr_limits_share *share,
                               uint32_t taken)
 {
