@@ -1,7 +1,8 @@
 /*
- * Addresses: what is accepted and what is not, zones and ports, and text that
- * reads back as it was written. Only the loopback interface is counted on; the
- * random parts print their seed.
+ * Addresses: which texts are valid, zones and ports, and text that reads back
+ * as it was written.
+ *
+ * Only the loopback interface must exist; random tests print their seed.
  */
 #include "lib/base/address.h"
 
@@ -16,7 +17,7 @@
 static struct weir_address addr;
 static char text[WEIR_ADDRESS_TEXT_SIZE];
 
-/* The address after a successful parse, as text. */
+/* Returns the address of a successful parse as text. */
 static const char *parsed(const char *host, uint16_t port)
 {
     memset(&addr, 0xff, sizeof(addr));
@@ -32,7 +33,7 @@ static const char *parsed_with_port(const char *host_and_port)
     return weir_address_format(&addr, text, sizeof(text));
 }
 
-/* The error of a parse, which must leave the result alone. */
+/* Returns the error of a parse, which must not change the result. */
 static int refused(const char *host)
 {
     struct weir_address before;
@@ -257,7 +258,7 @@ UNIT(address, a_short_destination_is_still_terminated)
 
 /* ---- Unix addresses ---- */
 
-/* The text of the Unix address of @len bytes. */
+/* Returns the text of the Unix address of @len bytes. */
 static const char *made_unix(const char *path, size_t len)
 {
     memset(&addr, 0xff, sizeof(addr));
@@ -396,7 +397,7 @@ UNIT(address, equal_does_not_look_at_what_is_no_part_of_the_name)
     cr_assert(weir_address_is_equal(&addr, &other));
     made_unix("/a", 2);
     other = addr;
-    other.len--; /* a kernel may be given a path without its NUL */
+    other.len--; /* a kernel may get a path without its NUL */
     cr_assert(weir_address_is_equal(&addr, &other));
     other.storage.local.sun_path[9] = 'x';
     other.len = sizeof(struct sockaddr_un);
@@ -447,7 +448,7 @@ UNIT(address, random_addresses_read_back_as_they_were_written)
             before.len = sizeof(before.storage.inet6);
             before.storage.inet6.sin6_family = AF_INET6;
             for (int byte = 0; byte < 16; byte++) {
-                /* Runs of zeroes, for the "::" to fall anywhere. */
+                /* Runs of zeros, so that "::" can be anywhere. */
                 bool zero = unit_random_below(&rng, 3) > 0;
                 before.storage.inet6.sin6_addr.s6_addr[byte] =
                     zero ? 0 : (uint8_t)unit_random_next(&rng);

@@ -1,8 +1,8 @@
 /*
- * Structs that the library fills for callers of other versions.
+ * Structs that the library fills in for callers of other versions.
  *
- * An older caller has less room than the library has fields, a newer one has
- * more.
+ * An older caller's struct has fewer fields than the library, a newer caller's
+ * has more.
  */
 #include "lib/base/options.h"
 #include "tests/unit.h"

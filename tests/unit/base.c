@@ -1,8 +1,8 @@
 /*
- * The names of times in base.h: constants of a width that no time overruns.
+ * The time constants of base.h, such as a second in nanoseconds.
  *
- * They are used in initialisers of static storage and with integers of any
- * type.
+ * They are wide enough for any time, and can be used in static initialisers and
+ * with integers of any type.
  */
 #include "weir/base.h"
 

@@ -1,14 +1,15 @@
 /*
- * Blocks: their sizes, which of them are kept, and running out of memory. The
- * allocator beneath counts, hands out dirty memory and fails where it is told
- * to, so every path that needs memory is taken without it once.
+ * Blocks: their sizes, which of them are cached, and running out of memory.
+ *
+ * The allocator below counts, returns dirty memory and fails on request, so
+ * every path that allocates also runs without memory.
  */
 #include "uring/block.h"
 
 #include "tests/death.h"
 #include "tests/walk.h"
 
-/* Page guards find a late access only in what is really freed. */
+/* Page guards find late accesses only in blocks that are really freed. */
 #ifdef WR_GUARD
 static const bool keeps_none = true;
 #else
@@ -44,7 +45,7 @@ UNIT(block, every_capacity_up_to_the_largest_class_fits)
     allocator_check(&allocator);
 }
 
-/* Powers of two, then eight sizes a doubling, then exact ones. */
+/* Powers of two, then eight sizes per doubling, then exact sizes. */
 UNIT(block, a_size_wastes_at_most_an_eighth_above_16_kib)
 {
     static const size_t kib[] = {1,  2,  4,  8,  16, 18, 20, 22, 24, 26, 28,
@@ -102,7 +103,7 @@ UNIT(block, a_bounded_number_of_each_class_is_kept)
         for (int i = 0; i < COUNT; i++) {
             wr_block_give(&blocks, taken[i]);
         }
-        /* Alignment costs each block a little (guard.h). */
+        /* Alignment costs each block a few bytes (guard.h). */
         uint64_t kept = allocator.live_bytes - live_before;
         expect_leq(kept, WR_BLOCK_KEPT_BYTES / 16 * 17);
         expect_eq(kept > WR_BLOCK_KEPT_BYTES / 16 * 15, !keeps_none);

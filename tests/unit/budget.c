@@ -1,10 +1,10 @@
 /*
  * Budgets alone: arithmetic on a few numbers.
  *
- * Tried on all combinations of the values where something changes, and on
- * random crowds that receive, hold, give back and get stuck for as long as they
- * like: whatever they do, one that holds little has credit, and the sums stay
- * where they are said to stay.
+ * All combinations of values at which something changes are tested, and random
+ * crowds that receive, hold, release and get stuck for as long as they like:
+ * whatever they do, a connection that holds little has a window, and the sums
+ * stay within their bounds.
  */
 #include "lib/loop/budget.h"
 
@@ -135,7 +135,7 @@ UNIT(budget, credit_doubles_while_all_that_is_old_is_got_rid_of)
     expect_eq(window, WR_CREDIT_START);
     for (uint32_t wanted = 2 * WR_CREDIT_START; wanted <= WR_CREDIT_MAX;
          wanted *= 2) {
-        /* All that the last credit brought may be there still. */
+        /* All bytes of the last window may still be held. */
         window = wr_budget_window(&short_of_memory, window, window, window);
         expect_eq(window, wanted);
     }
@@ -262,7 +262,7 @@ UNIT(budget, a_reader_keeps_less_the_less_there_is)
 
 struct player {
     struct wr_demand demand;
-    uint32_t armed; /* credit that has not been used up */
+    uint32_t armed; /* window that has not been used up */
 };
 
 static struct player players[CROWD];
@@ -338,8 +338,8 @@ UNIT(budget, a_crowd_that_takes_what_it_can_leaves_enough_for_a_newcomer)
         expect_leq(player->demand.account.held_bytes, MIB);
     }
 
-    /* Half is a reserve; beyond it each has the share of all, and its promises.
-     */
+    /* Half is a reserve; beyond it each has the common share and its armed
+     * window. */
     const uint64_t beyond = CROWD * (WR_HELD_LEAST + most_armed);
     expect_leq(crowd_pool.held_bytes, 32 * MIB + beyond);
     expect_leq(all.queued_bytes,

@@ -1,7 +1,8 @@
 /*
- * The queues of a budget: in which order the starved and the stuck are fed,
- * when feeding is of no use, and whose bytes must move then. The pool is only
- * the counts that the budget reads.
+ * The queues of a budget: the order in which starved and stuck connections are
+ * served, when serving is useless, and whose bytes must be moved then.
+ *
+ * The pool has only the counts that the budget reads.
  */
 #include "lib/loop/budget.h"
 
@@ -37,8 +38,8 @@ static void starve_all(void)
     }
 }
 
-/* Feeds the starved once, and lets them starve again in the round if @again;
- * returns the numbers of those that were fed, as the digits of a number. */
+/* Serves the starved once; with @again they starve again in the same round.
+ * Returns the numbers of those served, as the digits of a number. */
 static int feed(bool again)
 {
     struct wr_feeding round;
@@ -66,7 +67,7 @@ UNIT(budget_queue, the_starved_are_fed_in_turn_as_far_as_buffers_go)
     expect_eq(wr_budget_next_feed(&budget), WR_FEED_NOW);
 
     expect_eq(feed(false), 12);
-    wr_budget_starve(&budget, &demands[0]); /* behind those that waited */
+    wr_budget_starve(&budget, &demands[0]); /* after those that waited */
     pool.posted_count = DEMANDS;
 
     expect_eq(feed(false), 341);
@@ -84,7 +85,7 @@ UNIT(budget_queue, without_a_buffer_it_matters_whether_one_can_be_made)
     expect_eq(wr_budget_next_feed(&budget), WR_FEED_LATER);
 }
 
-/* Bytes of @held that leave no share but the least one. */
+/* Holds bytes that leave only the minimum share. */
 static void starve_bare(struct wr_demand *of, int count, uint64_t held)
 {
     pool.held_bytes = held;
@@ -130,7 +131,7 @@ UNIT(budget_queue, a_turn_tries_few_of_many_bare_ones_and_goes_on_from_there)
         wr_demand_init(&many[i], MIB, NULL);
     }
     starve_bare(many, MANY, 64 * MIB);
-    /* The last one has given bytes back, and is not told of it. */
+    /* The last one has released bytes without a notification. */
     many[MANY - 1].account.held_bytes = 0;
     pool.held_bytes--;
 
@@ -188,8 +189,8 @@ UNIT(budget_queue, the_stuck_are_fed_when_the_send_queues_are_short_again)
     expect_eq(demands[0].state, WR_DEMAND_STUCK);
 }
 
-/* Feeds the stuck in one turn, each of which is stuck again with what it
- * received; returns their number. */
+/* Serves the stuck in one iteration; each is stuck again with the bytes that it
+ * received. Returns their number. */
 static unsigned feed_stuck(void)
 {
     struct wr_feeding round;
@@ -206,7 +207,7 @@ static unsigned feed_stuck(void)
     return count;
 }
 
-/* Feeds the stuck while the send queues have room for @room bytes. */
+/* Serves the stuck while the send queues have @room bytes of space. */
 static unsigned feed_of_many_stuck(struct wr_demand *many, unsigned count,
                                    uint64_t room)
 {
@@ -240,8 +241,8 @@ UNIT(budget_queue, a_turn_feeds_as_many_of_the_stuck_as_there_is_room_for)
 
 /* ---- those that are due ---- */
 
-/* Feeds those that are due in one turn, each of which receives @bytes and is
- * due again; returns their numbers as feed() does. */
+/* Serves those that are due in one iteration; each receives @bytes and is due
+ * again. Returns their numbers like feed(). */
 static int run_turn(uint32_t bytes)
 {
     struct wr_demand *demand;

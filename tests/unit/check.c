@@ -1,7 +1,8 @@
 /*
- * Assertions and the arithmetic beside them. A failure is looked at from a
- * parent process, because the message must be whole on standard error before
- * the process dies of SIGABRT.
+ * Assertions, and the arithmetic in the same header.
+ *
+ * A parent process reads the failure, because the message must be complete on
+ * standard error before the process dies of SIGABRT.
  */
 #include "uring/check.h"
 
@@ -9,7 +10,7 @@
 
 #include <sys/wait.h>
 
-/* The standard error of a child that dies of SIGABRT. */
+/* Returns the standard error of a child that dies of SIGABRT. */
 static void text_of_failure(const char *cond, char *buf, size_t size)
 {
     int fds[2];

@@ -1,8 +1,10 @@
 /*
- * A client's hello as a proxy reads it: what real clients offer, in records of
- * all sizes, from each of its beginnings; and hellos that are put together
- * here, to be wrong in one point each. Each parse has memory of its own size,
- * so that the address sanitizer sees a look behind it.
+ * ClientHellos as a proxy reads them: of real clients, in records of all sizes
+ * and cut at every position; and hellos that are built here, each with one
+ * fault.
+ *
+ * Each parse has memory of exactly its size, so that the address sanitizer
+ * notices reads past its end.
  */
 #define UNIT_RUN dropping
 #include "tests/unit/random.h"
@@ -17,7 +19,7 @@ enum {
     HELLO_LIMIT = 16384 + 5 /* the default */
 };
 
-/* Of openssl s_client 3.0: for www.example.org, by h2 and http/1.1. */
+/* From openssl s_client 3.0, for www.example.org with h2 and http/1.1. */
 static const char hello_tls13[] =
     "160301014e0100014a0303c9350ce89bc0fc1549e9e377c743df635bf9e258f240d5e27f4c"
     "bec1441d653720ba91ae63de73645f2881e25e8ff988d4549bff523cb5c74028c07a75fd36"
@@ -29,7 +31,7 @@ static const char hello_tls13[] =
     "06040105010601030303010302040205020602002b0009080304030303020301002d000201"
     "01003300260024001d0020dddcbeac05fa983a62b0195be0a5afeb8a176c64647b9adbe768"
     "e1cfac4c7218";
-/* Of the same, with TLS 1.2 and no name. */
+/* From the same client, with TLS 1.2 and without a name. */
 static const char hello_tls12[] =
     "16030100b7010000b3030397f42d2ca8d7dd5496b5528f87c6317411803159ed821a20dab3"
     "8ecc77e41f91000038c02cc030009fcca9cca8ccaac02bc02f009ec024c028006bc023c027"
@@ -77,8 +79,8 @@ static void hello_read_hex(const char *text)
     }
 }
 
-/* Puts the message of one record into records of these sizes, of which the last
- * one repeats. */
+/* Splits the message of one record into records of these sizes; the last size
+ * repeats. */
 static void hello_split(const size_t *sizes, size_t count)
 {
     static uint8_t message[HELLO_ROOM];
@@ -99,7 +101,8 @@ static void hello_split(const size_t *sizes, size_t count)
     }
 }
 
-/* Each beginning waits for more, and what follows is not looked at. */
+/* Expects that each incomplete hello waits for more, and that bytes after it
+ * are not read. */
 static void hello_expect_beginnings(void)
 {
     memset(&hello, 0x5a, sizeof(hello));
@@ -205,7 +208,7 @@ static void hello_set(size_t at, size_t value, size_t size)
     }
 }
 
-/* A hello with these extensions, in one record. */
+/* Makes a hello with these extensions, in one record. */
 static void hello_make(const void *extensions, size_t size)
 {
     hello_len = 0;
@@ -220,7 +223,7 @@ static void hello_make(const void *extensions, size_t size)
 
 #define HELLO_PARSE(text) (hello_make((text), sizeof(text) - 1), hello_parse())
 
-/* A hello for a name. */
+/* Parses a hello for a name. */
 static int hello_parse_name(const char *name, size_t len)
 {
     uint8_t extension[9 + 600] = {0};
@@ -252,7 +255,7 @@ UNIT(client_hello, a_name_is_a_host_name)
     expect_str_eq(hello.server_name, "a");
 }
 
-/* A name that is no host name, and told as such. */
+/* Expects a name that is reported as not a host name. */
 static void hello_expect_odd(const char *name, size_t len, bool is_malformed)
 {
     expect_gt(hello_parse_name(name, len), 0, "%s", name);
@@ -299,7 +302,7 @@ UNIT(client_hello, a_name_has_at_most_253_bytes_in_labels_of_63)
 UNIT(client_hello, a_list_that_is_malformed_is_left_out)
 {
     const char *const bad[] = {
-        "\0\0\0\1x",                      /* no list of names */
+        "\0\0\0\1x",                      /* not a list of names */
         "\0\0\0\x0a\0\x08\0\0\1a\0\0\1b", /* two names */
         "\0\0\0\6\0\4\1\0\1a",            /* of another type */
     };
@@ -313,7 +316,7 @@ UNIT(client_hello, a_list_that_is_malformed_is_left_out)
     }
 }
 
-/* The message was read, but for an extension. */
+/* Expects that the message was read, except for an extension. */
 static void hello_expect_malformed(int len)
 {
     expect_eq(len, (int)hello_len);
@@ -362,7 +365,8 @@ UNIT(client_hello, an_encrypted_hello_is_told)
     cr_assert(!hello.has_ech);
 }
 
-/* The error of the first bytes, which is told with the last of them. */
+/* Expects the error of the first bytes, which is reported once the last of them
+ * arrives. */
 static void hello_expect_at(size_t len, int error)
 {
     expect_eq(hello_parse_with(NULL, hello_bytes, len, HELLO_ROOM), error);
@@ -386,7 +390,7 @@ UNIT(client_hello, other_bytes_are_refused_as_soon_as_they_are_there)
     hello_expect_at(5, -EPROTO);
     hello_bytes[5] = 2; /* a ServerHello */
     hello_expect_at(6, -EPROTO);
-    hello_set(6, hello_len - 10, 3); /* a byte behind the message */
+    hello_set(6, hello_len - 10, 3); /* a byte after the message */
     hello_expect_at(9, -EPROTO);
     hello_set(3, 1, 2);
     hello_bytes[6] = 21; /* an alert inside of it */

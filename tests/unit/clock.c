@@ -1,9 +1,9 @@
 /*
- * Clocks without a connection: which limit ends one, when, and whose fault that
- * is.
+ * Clocks without a connection: which time limit ends a connection, when, and
+ * with which error.
  *
- * The transport is a table whose answers the test sets; its loop is no more
- * than a wheel of timers and a time, which the test moves on.
+ * The transport is a table whose results the test sets; its loop is only a
+ * wheel of timers and a time that the test advances.
  */
 #define UNIT_RUN with_clock
 #include "lib/transport/connection.h"
@@ -17,13 +17,13 @@
 #define MS_NS    UINT64_C(1000000)
 
 static weir_loop loop;
-static struct test_allocator memory; /* of limits */
+static struct test_allocator memory; /* memory of limits */
 static struct wr_connection owner;   /* writes nothing */
 static weir_transport *const t = &owner.t;
 static struct wr_clock clock_of_test;
 static struct wr_clock *const timed = &clock_of_test;
 
-/* The answers of the transport, and what it was told. */
+/* Results of the transport, and the calls to it. */
 static struct wr_clock_view stands;
 static bool has_unread;
 static bool has_taken_all;
@@ -144,14 +144,14 @@ static void setup(const struct wr_transport_ops *ops)
     wr_clock_init(timed, t);
 }
 
-/* The time of the loop is @ms after the start, and its timers run. */
+/* Sets the loop's time to @ms after the start, and runs its timers. */
 static void at_ms(uint64_t ms)
 {
     loop.now_ns = START_NS + ms * MS_NS;
     wr_ignore(wr_wheel_expire(&loop.wheel, loop.now_ns, UINT32_MAX) > 0);
 }
 
-/* No limit is over then. */
+/* Expects that no limit has expired then. */
 static void none_by_ms(uint64_t ms)
 {
     at_ms(ms);
@@ -169,7 +169,7 @@ static void expect_ended_by(int err, const char *where)
     expect_eq(expired_count, 1);
     expect_eq(expired_by.err, err);
     expect_eq(strcmp(expired_by.where, where), 0);
-    expect_eq(doom_count, 0); /* the owner sees to that */
+    expect_eq(doom_count, 0); /* the owner handles that */
 }
 
 static void with_clock(void (*body)(void))
@@ -214,7 +214,7 @@ UNIT(clock, bytes_only_note_the_time)
     at_ms(60);
     wr_clock_note_received(timed);
     expect_eq(timed->timer.when_ns, armed_ns);
-    none_by_ms(120); /* the timer fires, and sleeps on */
+    none_by_ms(120); /* the timer fires and is armed again */
     wr_clock_note_sent(timed);
     none_by_ms(190);
     at_ms(230);
@@ -377,7 +377,7 @@ UNIT(clock, a_loop_that_was_on_time_blames_the_peer)
     wr_clock_close(timed);
     has_taken_all = true;
 
-    /* The wheel has ticks: it may fire a little later than the limit says. */
+    /* The wheel has ticks: it may fire a little later than the limit. */
     for (loop.now_ns = timed->timer.when_ns; expired_count == 0;
          loop.now_ns += MS_NS / 100) {
         cr_assert_lt(loop.now_ns, START_NS + 102 * MS_NS);
@@ -394,7 +394,7 @@ UNIT(clock, a_close_whose_bytes_were_taken_meanwhile_gets_its_limit_anew)
     wr_clock_close(timed);
 
     has_taken_all = true;
-    none_by_ms(150); /* the loop was held up for 50 */
+    none_by_ms(150); /* the loop was blocked for 50 */
     expect_eq(timed->closing_ns, START_NS + 150 * MS_NS);
     has_taken_all = false;
     none_by_ms(240);
@@ -411,7 +411,7 @@ UNIT(clock, a_close_that_waits_for_its_step_alone_gets_its_limit_anew)
     wr_ready_push(&loop.ready, &t->step);
 
     none_by_ms(150);
-    depth_bytes = 1; /* the peer is waited for */
+    depth_bytes = 1; /* waiting for the peer */
     at_ms(260);
 
     expect_ended_by(WEIR_ECLOSETIMEOUT, "close");
@@ -440,7 +440,7 @@ UNIT(clock, of_two_limits_that_are_over_the_one_that_is_fair_ends_it)
     limit((struct weir_timeouts){.read_ns = 100 * MS_NS,
                                  .write_stall_ns = 120 * MS_NS});
 
-    has_unread = true; /* but the peer takes nothing */
+    has_unread = true; /* but the peer does not read */
     at_ms(200);
 
     expect_ended_by(WEIR_EWRITESTALL, "send");
@@ -488,7 +488,7 @@ UNIT(clock, a_look_and_a_limit_that_come_at_once_are_both_seen)
     next_look_ns = START_NS + 90 * MS_NS;
     limit((struct weir_timeouts){.idle_ns = 100 * MS_NS});
 
-    at_ms(150); /* the loop was held up */
+    at_ms(150); /* the loop was blocked */
 
     expect_eq(look_count, 1);
     expect_ended_by(WEIR_EIDLE, "connection");

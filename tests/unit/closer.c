@@ -1,11 +1,10 @@
 /*
- * Closes in threads where memory or threads cannot be had: whoever asks closes
- * itself, or a thread that is there does, and none is forgotten. How closes
- * that wait are kept from the loop is in contract/close_fds.c.
+ * Closes in threads when memory or threads are not available: the caller
+ * closes, or an existing thread does, and no descriptor is forgotten.
  *
- * The program is linked so that the library's calls of malloc(),
- * pthread_create() and wr_sys_close() come here. Runs under ThreadSanitizer,
- * too.
+ * tests/contract/close_fds.c tests that slow closes do not block the loop. The
+ * program is linked so that the library's calls of malloc(), pthread_create()
+ * and wr_sys_close() come here. It also runs under ThreadSanitizer.
  */
 #define UNIT_RUN with_wake
 #include "uring/closer.h"
@@ -30,7 +29,8 @@ int __wrap_pthread_create(pthread_t *ret, const pthread_attr_t *attr,
 int __real_wr_sys_close(int fd);
 int __wrap_wr_sys_close(int fd);
 
-/* Of this thread's next calls: bit 0 of the first, bit 1 of the second ... */
+/* Failures of this thread's next calls: bit 0 for the first, bit 1 for the
+ * second, and so on. */
 static __thread unsigned failing_allocs;
 static __thread unsigned failing_threads;
 
@@ -58,7 +58,7 @@ int __wrap_pthread_create(pthread_t *ret, const pthread_attr_t *attr,
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static __thread bool is_caller;
-static int slow_fd = -1; /* its close by a thread waits, ... */
+static int slow_fd = -1; /* its close by a thread blocks ... */
 static bool is_slow;     /* ... and does now */
 static int closed_by_caller;
 static int closed_by_threads;
@@ -142,7 +142,7 @@ static void finish(void)
     wr_wake_unref(wake);
 }
 
-/* Waits for the mailbox, and runs what is in it. */
+/* Waits for the mailbox, and runs its entries. */
 static void wait_until_told(void)
 {
     struct pollfd posted = {.fd = wr_wake_fd(wake), .events = POLLIN};
@@ -154,7 +154,7 @@ static void wait_until_told(void)
     }
 }
 
-/* Gives the closer COUNT descriptors. */
+/* Passes COUNT descriptors to the closer. */
 static void close_some(struct wr_closer **closer)
 {
     int fds[COUNT];
@@ -175,7 +175,7 @@ static void close_some_slowly(struct wr_closer **closer)
 
 /* ---- without memory ---- */
 
-/* The allocations are that of the descriptors and that of the closer. */
+/* The allocations are for the descriptors and for the closer. */
 static void expect_caller_closes_without(unsigned allocs)
 {
     struct wr_closer *closer = NULL;
@@ -247,13 +247,13 @@ UNIT(closer, without_memory_the_caller_closes_what_has_no_owner)
 
 /* ---- without threads ---- */
 
-/* More often than there may be threads. */
+/* More often than threads are allowed. */
 UNIT(closer, without_a_thread_the_caller_closes)
 {
     enum { TIMES = 20 };
     struct wr_closer *closer = NULL;
     for (int i = 1; i <= TIMES; i++) {
-        failing_threads = 3; /* the second try is for a larger stack */
+        failing_threads = 3; /* the second attempt asks for a larger stack */
         close_some(&closer);
         expect_eq(failing_threads, 0);
         expect_closed(i * COUNT, 0);

@@ -1,9 +1,8 @@
 /*
  * The next step of a connection's life, from a table of facts.
  *
- * The connection is a socket, a struct with the facts written into it: it has
- * no descriptor, no loop and no operation, and the decision asks for none of
- * them.
+ * The connection is a struct socket with the facts set: it has no descriptor,
+ * loop or operation, and the decision needs none.
  */
 #include "tests/unit.h"
 
@@ -37,13 +36,13 @@ static const struct {
     unsigned facts;
     enum wr_connection_next next;
 } rows[] = {
-    /* An open socket goes on until it breaks. */
+    /* An open socket continues until it breaks. */
     {WR_LIFE_OPEN, 0, WR_CONNECTION_RECEIVE},
     {WR_LIFE_OPEN, RECEIVING, WR_CONNECTION_RECEIVE},
     {WR_LIFE_OPEN, QUEUED | SENDING, WR_CONNECTION_RECEIVE},
     {WR_LIFE_OPEN, EOF_SEEN | POLLING, WR_CONNECTION_RECEIVE},
     {WR_LIFE_OPEN, PAUSED | AWAITED | HELD, WR_CONNECTION_RECEIVE},
-    /* What arrived before it broke is read and delivered first. */
+    /* Bytes that arrived before it broke are read and delivered first. */
     {WR_LIFE_OPEN, FAILED, WR_CONNECTION_RECEIVE},
     {WR_LIFE_OPEN, FAILED | EOF_SEEN | HELD, WR_CONNECTION_RECEIVE},
     {WR_LIFE_OPEN, FAILED | EOF_SEEN | LENT, WR_CONNECTION_RECEIVE},
@@ -53,7 +52,7 @@ static const struct {
     {WR_LIFE_OPEN, FAILED | EOF_SEEN, WR_CONNECTION_END},
     {WR_LIFE_OPEN, FAILED | RECV_FAILED | POLLING, WR_CONNECTION_END},
     {WR_LIFE_OPEN, FAILED | PAUSED, WR_CONNECTION_END},
-    /* Its queue is dropped as soon as the kernel has let go of it. */
+    /* Its queue is dropped once the kernel has released it. */
     {WR_LIFE_OPEN, FAILED | QUEUED, WR_CONNECTION_DROP_QUEUE},
     {WR_LIFE_OPEN, FAILED | QUEUED | EOF_SEEN, WR_CONNECTION_DROP_QUEUE},
     {WR_LIFE_OPEN, FAILED | QUEUED | SENDING, WR_CONNECTION_RECEIVE},
@@ -61,7 +60,7 @@ static const struct {
     {WR_LIFE_OPEN, FAILED | PAUSED | AWAITED, WR_CONNECTION_DROP_QUEUE},
     {WR_LIFE_OPEN, FAILED | PAUSED | AWAITED | HELD, WR_CONNECTION_DROP_QUEUE},
     {WR_LIFE_OPEN, FAILED | EOF_SEEN | AWAITED, WR_CONNECTION_END},
-    /* A close sends what is queued. */
+    /* A close sends queued bytes. */
     {WR_LIFE_CLOSING, QUEUED, WR_CONNECTION_RECEIVE},
     {WR_LIFE_CLOSING, QUEUED | SENDING, WR_CONNECTION_RECEIVE},
     {WR_LIFE_CLOSING, FILED, WR_CONNECTION_RECEIVE},
@@ -73,12 +72,12 @@ static const struct {
     {WR_LIFE_CLOSING, FAILED | QUEUED, WR_CONNECTION_DROP_QUEUE},
     {WR_LIFE_CLOSING, FAILED | QUEUED | SENDING, WR_CONNECTION_END},
     {WR_LIFE_CLOSING, FAILED | PAUSED | AWAITED, WR_CONNECTION_END},
-    /* Lingering ends with the peer's end, or its time. */
+    /* Lingering ends with the peer's end, or after its time. */
     {WR_LIFE_LINGERING, RECEIVING, WR_CONNECTION_RECEIVE},
     {WR_LIFE_LINGERING, RECV_FAILED, WR_CONNECTION_RECEIVE},
     {WR_LIFE_LINGERING, EOF_SEEN, WR_CONNECTION_END},
     {WR_LIFE_LINGERING, FAILED, WR_CONNECTION_END},
-    /* The last operation is waited for. */
+    /* It waits for the last operation. */
     {WR_LIFE_ENDING, RECEIVING | FAILED, WR_CONNECTION_WAIT},
     {WR_LIFE_ENDING, POLLING, WR_CONNECTION_WAIT},
     {WR_LIFE_ENDING, SENDING | QUEUED, WR_CONNECTION_WAIT},
@@ -94,7 +93,7 @@ static const struct {
     {WR_LIFE_ENDING, 0, WR_CONNECTION_LOSE},
 };
 
-/* What the pointers of the socket point to; none is followed further. */
+/* Targets of the socket's pointers; none is followed further. */
 static struct wr_chunk chunk;
 static struct weir_lease lease;
 static uint8_t byte;

@@ -1,7 +1,9 @@
 /*
- * The queue of datagrams beside a model of it: entries of all kinds pushed,
- * named and dropped at random, memory that fails, and release callbacks that
- * push again.
+ * The queue of datagrams compared with a model: entries of all kinds pushed,
+ * gathered and dropped at random, failing allocations, and release callbacks
+ * that push again.
+ *
+ * Random tests print their seed.
  */
 #define UNIT_RUN with_queue
 #include "lib/base/datagramq.h"
@@ -18,15 +20,15 @@
 /* A datagram that the queue must hold. */
 struct model {
     size_t len;
-    uint8_t first; /* of its bytes, which count up from there */
-    uint16_t port; /* 0: it has no name */
+    uint8_t first; /* first of its bytes, which count up */
+    uint16_t port; /* 0 means no name */
     size_t control_len;
     enum wr_outgoing_kind kind;
 };
 
 static struct test_allocator allocator;
 static struct wr_blocks blocks;
-static struct wr_pool pool; /* only what leases of copies need */
+static struct wr_pool pool; /* only for leases of copies */
 static struct wr_account account;
 static struct wr_datagramq queue;
 static struct model models[MODEL_MAX];

@@ -1,8 +1,9 @@
 /*
- * Deliveries without a connection: what a protocol is shown, whatever it does.
+ * Deliveries without a connection: which bytes a protocol gets, whatever it
+ * does.
  *
- * Protocols act when they are called, see delivery_rig.h: every way through the
- * delivery is gone once, and then many by chance.
+ * Protocols act when they are called (delivery_rig.h): every path through the
+ * delivery is taken once, and then many at random.
  */
 #define UNIT_RUN with_delivery
 #include "tests/death.h"
@@ -44,7 +45,7 @@ UNIT(delivery, bytes_are_held_while_the_protocol_has_paused)
     expect_seen(10);
     cr_assert(wr_delivery_has_held(&delivery));
 
-    on_data = ACT_PAUSE; /* in the first of the held ones */
+    on_data = ACT_PAUSE; /* in the first of the held pieces */
     resume();
     expect_seen(30);
     cr_assert(wr_delivery_has_held(&delivery));
@@ -177,7 +178,7 @@ UNIT(delivery, without_memory_for_the_rest_the_bytes_are_lost)
     memory_size = 1000;
     on_data = ACT_PAUSE_IN_NEED;
 
-    cr_assert(!arrive(1020)); /* 20 are left: they are copied out */
+    cr_assert(!arrive(1020)); /* 20 are left: they are copied */
 
     expect_seen(1000);
     expect_eq(doom_count, 1);
@@ -292,7 +293,8 @@ static int set_protocol(const struct weir_protocol *protocol,
                                     count);
 }
 
-/* Two pieces of a lease over the first 20 bytes, an empty one between. */
+/* Makes two pieces of a lease over the first 20 bytes, with an empty one
+ * between them. */
 static weir_lease *make_initial(struct weir_buf *pieces)
 {
     weir_lease *lease = wr_lease_copy(&pool, &account, row, 20);
@@ -319,7 +321,7 @@ UNIT(delivery, given_bytes_come_before_held_ones)
     expect_eq(set_protocol(&buffered_protocol, pieces, 3), 0);
     wr_lease_unref(lease);
     wr_delivery_check_invariants(&delivery);
-    expect_seen(0); /* no callback inside of the call */
+    expect_seen(0); /* no callback inside the call */
     resume();
 
     expect_seen(30);
@@ -359,7 +361,7 @@ static void switch_without(void *arg)
 
 UNIT_IN(delivery, without_memory_the_protocol_stays, unit_alone, void)
 {
-    /* Of the first piece, of the second. */
+    /* Allocations for the first piece and for the second. */
     expect_eq(walk_allocations(&allocator, switch_without, NULL), 2);
 }
 

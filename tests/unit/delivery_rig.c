@@ -1,8 +1,8 @@
 /*
  * A delivery without a connection; see delivery_rig.h.
  *
- * Every callback checks that it may be called now, and every step that the
- * delivery is whole.
+ * Every callback checks that it may be called now, and every step checks the
+ * delivery's invariants.
  */
 #include "tests/unit/delivery_rig.h"
 
@@ -15,8 +15,8 @@ static const void *volatile owner = &loop;
 weir_transport transport;
 struct wr_delivery delivery;
 
-uint8_t row[4096];         /* the bytes that arrive, as numbers */
-static uint8_t seen[4096]; /* and those that the protocols were shown */
+uint8_t row[4096];         /* the received bytes, as numbers */
+static uint8_t seen[4096]; /* bytes passed to the protocols */
 size_t seen_len;
 size_t arrived_len;
 static uint8_t memory[4096]; /* of the buffered protocol */

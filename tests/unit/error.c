@@ -1,7 +1,8 @@
 /*
- * Error codes as text: weir's own, the C library's, and the table that stands
- * in where the C library has no names. The table is compiled here, so that it
- * is tested on every system.
+ * Error codes as text: weir's own, the C library's, and the table used if the C
+ * library has no names.
+ *
+ * The table is compiled here, so that it is tested on every system.
  */
 #include "tests/unit.h"
 
@@ -9,7 +10,7 @@
 #include <limits.h>
 #include <weir/error.h>
 
-/* The other flavour of error.c, under names of its own. */
+/* The other variant of lib/base/error.c, with different names. */
 #define WR_ERRNO_TABLE 1
 #define weir_strerror  table_strerror
 #define weir_err_name  table_err_name

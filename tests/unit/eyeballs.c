@@ -1,7 +1,9 @@
 /*
- * Which address is tried when: the order against a model, written down from
- * asyncio's, over all small lists; the times of attempts; and waiting for the
- * preferred family.
+ * The order and times of connection attempts: the order compared with a model
+ * of asyncio's over all short lists, the times of attempts, and the wait for
+ * the preferred family.
+ *
+ * No connection is made.
  */
 #include "tests/unit.h"
 
@@ -26,7 +28,7 @@ static void init(uint64_t delay_ns, uint32_t interleave, bool keeps_order)
     wr_eyeballs_init(&eyeballs, &options, candidates);
 }
 
-/* An address of a family with a number: '4', '6' or 'u'. */
+/* Returns an address of family '4', '6' or 'u' that contains a number. */
 static struct weir_address address_of(char family, uint16_t number)
 {
     struct weir_address address = {.len = sizeof(address.storage.inet)};
@@ -53,7 +55,8 @@ static void add(const char *families)
     }
 }
 
-/* Tries all candidates one after the other; their indices in that order. */
+/* Tries all candidates one after another. Returns their indices in that order.
+ */
 static const char *try_all(void)
 {
     static char order[LIST_MAX + 1];
@@ -73,9 +76,9 @@ static const char *try_all(void)
 
 /* ---- the order ---- */
 
-/* asyncio's _interleave_addrinfos(), on indices: the lists of the families, in
- * the order in which these first appear, then the first list's lead, then one
- * of each in turns. */
+/* asyncio's _interleave_addrinfos(), on indices: a list for each family, in the
+ * order in which the families first appear; then the lead of the first list,
+ * then one of each alternately. */
 static const char *model_order(const char *families, size_t lead)
 {
     static char order[LIST_MAX + 1];
@@ -185,7 +188,7 @@ static size_t try_at(uint64_t now_ns)
     return index;
 }
 
-/* Until when there is nothing to do. */
+/* Returns the time of the next action. */
 static uint64_t wait_at(uint64_t now_ns)
 {
     size_t index = 0;

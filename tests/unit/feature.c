@@ -1,7 +1,8 @@
 /*
- * The names of features: the mask as text, and the text for people. What the
- * kernel can do is not asked here, so all of this is the same on every machine
- * and for every later feature.
+ * The names of features: parsing the mask, and the text for people.
+ *
+ * The kernel is not queried, so the tests are the same on every machine and for
+ * every later feature.
  */
 #include "uring/feature.h"
 

@@ -1,7 +1,7 @@
 /*
- * Fibers: whatever a call keeps, a switch keeps.
+ * Fibers: a switch preserves everything that a call preserves.
  *
- * The registers that survive a call are filled with values which belong to one
+ * The registers that survive a call are filled with values that belong to one
  * fiber, on both sides of a switch, and compared afterwards.
  */
 #define UNIT_RUN with_stacks
@@ -108,7 +108,7 @@ struct adding {
     bool is_done;
 };
 
-/* Deep frames whose contents are told by the seed; leaves at the bottom. */
+/* Uses deep frames with contents from the seed; leaves at the deepest. */
 static uint64_t fill(struct adding *self, unsigned depth)
 {
     volatile uint64_t here[32];
@@ -178,7 +178,7 @@ static void look_at_address(void *arg)
     struct aligned *self = arg;
     _Alignas(16) volatile double vector[2] = {1.0, 2.0};
     self->address = (uintptr_t)vector;
-    /* Saves vector registers with instructions that must be aligned. */
+    /* Saves vector registers with instructions that require alignment. */
     char text[32];
     expect_eq(snprintf(text, sizeof(text), "%.1f", vector[0] + vector[1]), 3);
     wr_fiber_exit(&self->fiber);
@@ -268,7 +268,7 @@ static void set_upward(void)
 
 #elif defined(__x86_64__)
 
-/* Of both units that compute. */
+/* Sets the rounding of both floating-point units. */
 static void set_upward(void)
 {
     uint16_t x87;

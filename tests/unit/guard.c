@@ -1,7 +1,9 @@
 /*
- * Memory for the kernel, whichever way the library was built, and the default
- * allocator. What only page guards promise is in guard_pages.c, which compiles
- * them whatever the build.
+ * Memory that the kernel accesses, for either build of the library, and the
+ * default allocator.
+ *
+ * guard_pages.c tests what only page guards promise, and compiles them for
+ * every build.
  */
 #include "uring/guard.h"
 
@@ -32,7 +34,7 @@ UNIT(guard, memory_is_aligned_and_apart_whatever_its_size)
     allocator_check(&allocator);
 }
 
-/* An allocator whose memory starts at any byte, the worst that may be. */
+/* An allocator whose memory starts at any byte, the worst case. */
 static uint8_t arena[4096];
 static size_t arena_offset;
 

@@ -1,7 +1,9 @@
 /*
- * Page guards, compiled here as a guard build compiles them: late writes of
- * the kernel fail, late accesses of the program fault, and the quarantine that
- * brings this about stays bounded.
+ * Page guards, compiled here as in a guard build: late writes of the kernel
+ * fail, late accesses of the program fault, and the quarantine that makes this
+ * possible has a limit.
+ *
+ * The tests run in every build.
  */
 #ifndef WR_GUARD
 #define WR_GUARD 1
@@ -17,12 +19,12 @@
 
 static struct test_allocator allocator;
 
-/* Lets the kernel write to @ptr: 0 or a negative errno. */
+/* Makes the kernel write to @ptr. Returns 0 or a negative errno. */
 static int kernel_write(void *ptr)
 {
     int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
     expect_geq(fd, 0);
-    /* Not read(): a sanitizer would look at the memory before the kernel. */
+    /* Not read(): a sanitizer would check the memory before the kernel. */
     ssize_t ret = syscall(SYS_read, fd, ptr, 1);
     int err = ret == 1 ? 0 : -errno;
     close(fd);
@@ -115,7 +117,7 @@ UNIT_ABORTS(guard_pages, freeing_with_another_size_is_a_bug,
 
 static volatile uint8_t *freed;
 
-/* The next read of the same byte ends the test by the signal. */
+/* The next read of the same byte ends the test with the signal. */
 static void judge_fault(int signum, siginfo_t *info, void *context)
 {
     if (info->si_addr != freed) {

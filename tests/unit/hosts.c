@@ -1,8 +1,8 @@
 /*
- * Reading the hosts file: which lines and names count, what they stand for in
- * each family, in which order, and that no file has too much.
+ * Parsing the hosts file: which lines and names count, their addresses in each
+ * family and their order, and limits of a file.
  *
- * tests/e2e/glibc_names.py reads such files beside the C library.
+ * tests/e2e/glibc_names.py compares such files with the C library.
  */
 #include "tests/no_fd.h"
 #include "tests/unit.h"
@@ -32,7 +32,7 @@ static void read_path(const char *path)
     expect_eq(wr_hosts_read(memory(), &hosts, path), 0);
 }
 
-/* Makes a file and reads it. */
+/* Makes a file and parses it. */
 static void read_bytes(const char *bytes, size_t len)
 {
     char path[] = "/tmp/weir-hosts-XXXXXX";
@@ -48,7 +48,7 @@ static void read_text(const char *text)
     read_bytes(text, strlen(text));
 }
 
-/* The addresses of a name, with a space behind each; static. */
+/* Returns the addresses of a name, each followed by a space; static. */
 static const char *find(const char *name, int family)
 {
     static char text[4096];
@@ -77,7 +77,7 @@ static const char *find(const char *name, int family)
     return text;
 }
 
-/* The name of an address, or "". */
+/* Returns the name of an address, or "". */
 static const char *find_name(const char *text)
 {
     struct weir_address address;
@@ -86,7 +86,7 @@ static const char *find_name(const char *text)
     return line ? wr_hosts_get_name(&hosts, line) : "";
 }
 
-/* The canonical name: the first of the line that is found first. */
+/* Returns the canonical name: the first name of the first matching line. */
 static const char *find_canonical(const char *name)
 {
     size_t index = 0;
@@ -107,7 +107,8 @@ UNIT(hosts, a_line_has_an_address_and_names)
     clear();
 }
 
-/* To open a FIFO to read it waits for a writer, to read it for its bytes. */
+/* Opening a FIFO for reading waits for a writer, and reading waits for bytes.
+ */
 UNIT(hosts, a_fifo_in_place_of_the_file_is_not_waited_for)
 {
     char path[] = "/tmp/weir-hosts-XXXXXX";

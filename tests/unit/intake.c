@@ -1,9 +1,9 @@
 /*
- * Intakes without a connection: when there is credit, what is waited for when
- * there is none, and what ends the wait.
+ * Intakes without a connection: when there is a receive window, what is waited
+ * for if there is none, and what ends the wait.
  *
- * The transport is its common part alone. Its loop is no more than lists,
- * counts, a clock and the budget.
+ * The transport is only its common part. Its loop has only lists, counts, a
+ * clock and the budget.
  */
 #define UNIT_RUN with_intake
 #include "lib/transport/intake.h"
@@ -79,7 +79,7 @@ static void run_steps(void)
     }
 }
 
-/* It holds @bytes in one lease, as the pool would count them. */
+/* Holds @bytes in one lease, as the pool would count them. */
 static void hold(uint64_t bytes)
 {
     t->demand.account.held_bytes = bytes;
@@ -87,7 +87,7 @@ static void hold(uint64_t bytes)
     loop.pool.held_bytes = bytes;
 }
 
-/* The lease is given back, as the pool would do. */
+/* Releases the lease, like the pool. */
 static void give_back(void)
 {
     hold(0);
@@ -114,7 +114,7 @@ static void with_intake(void (*body)(void))
     body();
 }
 
-/* It comes to the step that loses a connection. */
+/* Runs the step that loses a connection. */
 static void lose(void)
 {
     wr_life_doom(t);
@@ -154,7 +154,7 @@ UNIT(intake, at_its_own_limit_it_waits_for_its_leases_alone)
 UNIT(intake, above_its_share_it_starves_and_waits_for_its_leases_too)
 {
     hold(WR_READ_LIMIT_DEFAULT / 2);
-    loop.pool.held_bytes = 64 * MIB; /* of others */
+    loop.pool.held_bytes = 64 * MIB; /* bytes of others */
 
     expect_eq(wr_intake_ask(t), 0);
 
@@ -213,7 +213,7 @@ UNIT(intake, asking_uncounted_keeps_the_last_credit_that_a_poll_in_vain_clears)
     cr_assert(!wr_intake_may_poll(t));
     expect_eq(t->demand.last_credit, 0);
 
-    expect_eq(t->demand.window, window); /* the least there is */
+    expect_eq(t->demand.window, window); /* the minimum */
     cr_assert(wr_intake_waits(t));
     give_back();
     cr_assert(wr_intake_may_poll(t));

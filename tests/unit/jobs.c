@@ -1,11 +1,11 @@
 /*
- * Threads that run jobs: when they are made and when they end, in which order
- * jobs run, which jobs are taken back, and what their owner is told. Jobs are
- * held and let go by semaphores, so that nothing depends on time.
+ * Threads that run jobs: when they start and end, in which order jobs run,
+ * which jobs can be revoked, and what their owner is told.
  *
- * The program is linked so that the library's calls of pthread_create(),
- * pthread_join() and pthread_detach() come here: each thread that was made is
- * joined or detaches itself. Runs under ThreadSanitizer, too.
+ * Semaphores hold and release jobs, so that nothing depends on time. The
+ * program is linked so that the library's calls of pthread_create(),
+ * pthread_join() and pthread_detach() come here: each thread is joined or
+ * detaches itself. It also runs under ThreadSanitizer.
  */
 #define UNIT_RUN with_jobs
 #include "uring/jobs.h"
@@ -39,8 +39,8 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int made_count;
 static int joined_count;
 static int detached_count;
-static int failing_count; /* of the next calls, which make no thread */
-static size_t last_stack; /* of the last thread; 0: the default */
+static int failing_count; /* number of next calls that create no thread */
+static size_t last_stack; /* of the last thread; 0 means the default */
 
 static void add_to(int *count, int n)
 {
@@ -103,7 +103,7 @@ struct item {
     struct wr_job job;
     sem_t started;
     sem_t go;
-    int order; /* 1: it started first; 0: it never did */
+    int order; /* 1 if it started first; 0 if it never started */
     int run_count;
     bool had_good_thread; /* its name, and its signals, were right */
     pid_t thread;
@@ -229,7 +229,8 @@ static void let_go(int index)
     expect_eq(sem_post(&items[index].go), 0);
 }
 
-/* Waits until the owner is told, and takes what is done: the number of jobs. */
+/* Waits until the owner is notified, and takes the completed jobs. Returns
+ * their number. */
 static int hear(void)
 {
     struct wr_list done;
@@ -447,7 +448,7 @@ UNIT_OF(jobs, a_rest_ends_at_once_when_its_end_was_told_before, with_kind,
     cr_assert(items[0].rest_has_ended);
     wr_jobs_shut(&jobs);
     let_go(1);
-    while (hear() == 0) { /* told of the idle thread's end */
+    while (hear() == 0) { /* the end of the idle thread is reported */
     }
     cr_assert(items[1].rest_has_ended);
     end_all();
@@ -496,7 +497,7 @@ UNIT(jobs, that_are_shut_take_no_more_and_are_over_when_all_came_back)
     expect_eq(push(2), 0);
     cr_assert(wr_jobs_are_open(&jobs));
     wr_jobs_shut(&jobs);
-    wr_jobs_shut(&jobs); /* once more */
+    wr_jobs_shut(&jobs); /* again */
     cr_assert(!wr_jobs_are_open(&jobs));
     expect_eq(push(3), -ESHUTDOWN);
     cr_assert(!wr_jobs_are_over(&jobs));
@@ -624,7 +625,7 @@ UNIT_OF(jobs, of_several_pushers_all_run_while_threads_come_and_go, with_kind,
 static const struct wr_jobs_kind quick = {
     .name = "some jobs", .idle_ns = UINT64_MAX, .run = run_brief, .tell = tell};
 
-/* The jobs that are done come back, each for the first time. */
+/* Takes the completed jobs; each must return for the first time. */
 static int take_back(struct wr_list *done)
 {
     struct wr_list *link;

@@ -2,7 +2,7 @@
  * Key logs: which files are refused, who has one open, what is appended, and
  * files that were moved away.
  *
- * Files are real and stand in a folder that each test has for itself.
+ * The files are real, in a folder of each test.
  */
 #define UNIT_RUN with_folder
 #include "tools/common/key_log.c"
@@ -74,7 +74,7 @@ static mode_t mode_of(const char *name)
     return facts.st_mode & 07777;
 }
 
-/* Makes a file of this mode. */
+/* Makes a file with this mode. */
 static void make(const char *name, mode_t mode)
 {
     const int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, mode);
@@ -147,7 +147,7 @@ UNIT(key_log, the_file_of_another_user_is_refused_but_that_of_the_one_to_be)
 
     make(path, 0600);
     if (chown(path, SOMEBODY, (gid_t)-1) < 0) {
-        return; /* that needs root */
+        return; /* this requires root */
     }
     expect_refused(geteuid(), "owned by who runs this");
     cr_assert(key_log_try(key_log_find(path), SOMEBODY, why), "%s", why);
@@ -199,7 +199,7 @@ UNIT(key_log, the_last_one_who_has_it_closes_it)
     expect_eq(log->fd, -1);
     expect_content(path, "A a a\n");
     key_log_write(key_log_find(other), "C c c");
-    expect_eq(access(other, F_OK), -1); /* nobody has opened it */
+    expect_eq(access(other, F_OK), -1); /* no log has opened it */
 }
 
 UNIT(key_log, files_that_were_moved_away_are_opened_anew)

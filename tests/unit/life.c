@@ -1,10 +1,10 @@
 /*
- * Lives without a connection: which steps there are, and what they do to the
- * outbox, the delivery, the loop and the set of a server.
+ * The steps of a connection's life, without a connection: which steps there
+ * are, and what they do to the outbox, the delivery, the loop and a server's
+ * set.
  *
- * The transport is a connection of which only the outbox, the delivery and the
- * account of received bytes are used. Its loop is no more than lists, counts
- * and a clock.
+ * The transport uses only the outbox, the delivery and the account of received
+ * bytes. Its loop has only lists, counts and a clock.
  */
 #include "lib/transport/life.h"
 
@@ -90,7 +90,7 @@ static void begin(const struct wr_transport_ops *ops)
     wr_loop_add_member(&loop, &t->member);
 }
 
-/* It comes to the step that loses a connection. */
+/* Runs the step that loses a connection. */
 static void lose(void)
 {
     wr_life_doom(t);
@@ -117,7 +117,7 @@ UNIT(life, what_was_written_during_a_handshake_stays_in_the_outbox)
     setup(&stream_ops);
     wr_life_begin(t, WR_LIFE_HANDSHAKING);
     expect_eq(owner.outbox.state, WR_OUTBOX_NEW);
-    wr_outbox_open(&owner.outbox); /* its protocol knows it already */
+    wr_outbox_open(&owner.outbox); /* its protocol already knows it */
     wr_outbox_end(&owner.outbox);
 
     wr_life_set_state(t, WR_LIFE_OPEN);

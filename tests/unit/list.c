@@ -1,7 +1,8 @@
 /*
- * The intrusive list: order, membership, and the states that must be harmless.
- * Every look at a list reads it in both directions, so that no link can be
- * wrong unseen.
+ * The intrusive list: order, membership, and states that must be harmless.
+ *
+ * Every check reads a list in both directions, so that no wrong link goes
+ * unnoticed.
  */
 #include "uring/list.h"
 
@@ -24,7 +25,7 @@ static void setup(void)
     }
 }
 
-/* The values in the list, as decimal digits, read both ways. */
+/* Returns the values in the list as decimal digits, read in both directions. */
 static long values(struct wr_list *list)
 {
     long forward = 0;

@@ -1,8 +1,8 @@
 /*
- * Values out of answers: what is written, where values are found, and what is
- * no value.
+ * Values captured from responses: the syntax, where values are found, and what
+ * is not a value.
  *
- * Names are of the whole program, so that each test adds its own.
+ * Names belong to the whole program, so each test adds its own.
  */
 #include "tools/weir-load/request/capture.c"
 
@@ -22,7 +22,7 @@ static const char head[] = "HTTP/1.1 200 OK\r\n"
 static char why[WHY_SIZE];
 static struct template_value value;
 
-/* What is captured; NULL: nothing, and why says so. */
+/* Returns the captured value, or NULL with the reason. */
 static const char *find(const char *text, const char *body)
 {
     static char out[TEMPLATE_VALUE_MAX + 1];

@@ -1,7 +1,9 @@
 /*
- * How many connections there are to be: stages as they are written, the number
- * at each time, and the shares of threads and parts, whose sum is that number
- * whatever the blocks are. Random tests print their seed and take it.
+ * The number of connections over time: the syntax of stages, the number at each
+ * time, and the shares of threads and parts, whose sum is that number for any
+ * division.
+ *
+ * Random tests print their seed and accept it.
  */
 #include "tools/weir-load/schedule/conn_stages.c"
 
@@ -81,7 +83,8 @@ UNIT(load_conn_stages, the_number_goes_straight_from_one_to_the_other)
     }
 }
 
-/* As run.c has them: blocks of parts, and of threads in these. */
+/* Adds the shares as run.c divides them: ranges of parts, and of threads inside
+ * these. */
 static uint64_t add_shares(uint64_t wanted, uint64_t whole, uint32_t parts,
                            uint32_t threads)
 {

@@ -1,8 +1,8 @@
 /*
- * Rows of a file of comma-separated values: what a field is, what is refused
- * with its line, and which row a request has.
+ * Rows of a CSV file: what a field is, what is refused and with which line, and
+ * which row a request gets.
  *
- * Random fields are written with quotes and compared with what is read.
+ * Random fields are written with quotes and compared with what is parsed.
  */
 #include "tools/weir-load/request/data.c"
 
@@ -152,8 +152,8 @@ UNIT(load_data, other_bytes_have_another_hash)
     cr_assert(hashes[0] != hashes[1] && hashes[0] != hashes[2]);
 }
 
-/* A random field, and the same with quotes behind a text. Returns the length
- * of the text. */
+/* Makes a random field, and appends it with quotes to a text. Returns the
+ * length of the text. */
 static size_t add_field(struct unit_random *random, char *text, size_t len,
                         char *ret_field)
 {

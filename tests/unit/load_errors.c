@@ -1,7 +1,8 @@
 /*
- * weir-load's table of errors: kinds are told apart by phase and code, and
- * what finds no room is still counted. Every code that weir-load makes up
- * itself has a name and a text.
+ * weir-load's table of errors: kinds are distinguished by phase and code, and
+ * errors without space in the table are still counted.
+ *
+ * Each of weir-load's own codes has a name and a text.
  */
 #include "tools/weir-load/measure/errors.c"
 

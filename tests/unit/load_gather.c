@@ -1,7 +1,8 @@
 /*
- * Sums of what the threads of a run have found out: each number that a thread
- * has is one of its own, so that one that is left out, or added to another, is
- * seen.
+ * Sums of the results of a run's threads.
+ *
+ * Each number of a thread is unique, so that a number that is left out or added
+ * to another one is noticed.
  */
 #define UNIT_RUN with_threads
 #include "tools/weir-load/run/gather.c"
@@ -44,7 +45,7 @@ static void with_threads(void (*body)(void))
     body();
 }
 
-/* Where a number of a thread's is, and where that of the run. */
+/* Offsets of a number in a thread and in the result. */
 struct sum {
     uint64_t *from[2];
     const uint64_t *to;
@@ -189,7 +190,7 @@ UNIT(load_gather, the_longest_window_and_the_greatest_memory_are_kept)
 
 /* ---- times ---- */
 
-/* The histograms of a record, each with a value that is its own. */
+/* Gives each histogram of a record its own value. */
 static void record_each(struct record *record, uint64_t value)
 {
     struct histogram *const all[] = {&record->response,     &record->lateness,
@@ -317,7 +318,7 @@ UNIT(load_gather, threads_of_one_cpu_share_it)
     static struct sharing_sample begin;
     static struct sharing_sample end;
 
-    /* Two seconds of CPU 1 and CPU 2: half idle, and all used. */
+    /* Two seconds of CPU 1 and CPU 2: half idle, and fully used. */
     begin.at_ns = 1000000000;
     end.at_ns = 3000000000;
     for (int cpu = 1; cpu <= 2; cpu++) {

@@ -1,15 +1,15 @@
 /*
- * The memory of HTTP/2's sessions: what is freed is used for the next block of
- * its size, blocks that grow keep their bytes, and at the end all is given
- * back.
+ * The allocator of HTTP/2 sessions: a freed block is used for the next one of
+ * its size, growing blocks keep their bytes, and at the end everything is
+ * freed.
  *
- * With AddressSanitizer nothing is kept, so that blocks are only counted there.
+ * With AddressSanitizer nothing is cached, so blocks are only counted.
  */
 #include "tools/weir-load/http2/h2_memory.c"
 
 #include "tests/unit.h"
 
-/* Blocks that malloc() gave and free() did not take back, in a test. */
+/* Blocks allocated with malloc() and not freed, in a test. */
 static int blocks;
 
 void *__real_malloc(size_t size);
@@ -75,7 +75,7 @@ UNIT(load_h2_memory, blocks_above_all_steps_are_given_back)
 {
     struct h2_memory memory;
     const nghttp2_mem *mem = begun(&memory);
-    /* Not left out by a compiler that sees both ends of its life. */
+    /* volatile, so that the compiler does not remove both calls */
     void *volatile large =
         mem->malloc(H2_MEMORY_STEP * H2_MEMORY_SIZES + 1, &memory);
 
@@ -150,7 +150,7 @@ UNIT(load_h2_memory, sizes_beyond_all_memory_are_refused)
 
     block[2] = 7;
     cr_assert_null(mem->malloc(huge, &memory));
-    /* Their products are 4 in so many bits. */
+    /* Their products overflow to 4. */
     cr_assert_null(mem->calloc(huge / 4 + 2, 4, &memory));
     cr_assert_null(mem->calloc(4, huge / 4 + 2, &memory));
     cr_assert_null(mem->calloc(1, huge, &memory));

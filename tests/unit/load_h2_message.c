@@ -1,8 +1,9 @@
 /*
- * What an answer of HTTP/2 has to be besides frames: blocks in their order,
- * fields of the right bytes, and lengths that are true.
+ * Rules for HTTP/2 responses above frames: the order of blocks, valid bytes in
+ * fields, and correct lengths.
  *
- * Each byte is tried at each place of names and values, beside the RFC's table.
+ * Each byte is tested at each position of names and values, compared with the
+ * RFC's table.
  */
 #include "tools/weir-load/http2/h2_message.c"
 
@@ -166,8 +167,8 @@ UNIT(load_h2_message, a_length_is_a_number_and_there_is_one)
     cr_assert_not_null(field(&message, "content-length", "5"));
 }
 
-/* Each byte at each place of names and values of some lengths, beside what the
- * RFC says of it. */
+/* Tests each byte at each position of names and values of some lengths,
+ * compared with the RFC. */
 UNIT(load_h2_message, each_byte_is_judged_wherever_it_stands)
 {
     static const char tokens[] = "!#$%&'*+-.^_`|~0123456789"

@@ -1,7 +1,9 @@
 /*
- * Histograms as texts: what is written before zlib packs it, and in which
- * letters. What other libraries and the script make of these texts is tested
- * end to end.
+ * Histograms as text: the encoding before zlib compresses it, and the
+ * characters.
+ *
+ * End-to-end tests check what other libraries and the script make of these
+ * texts.
  */
 #include "tools/weir-load/measure/hdr.c"
 
@@ -12,7 +14,7 @@ static struct histogram h;
 UNIT(load_hdr, counts_follow_the_header_and_runs_of_zeros_are_one_number)
 {
     static const struct {
-        uint64_t values[4]; /* 0 ends them, behind the first */
+        uint64_t values[4]; /* ends with 0 after the first value */
         uint32_t width;
         uint8_t bytes[8];
         size_t size;

@@ -1,7 +1,8 @@
 /*
- * The table of percentiles and the log, as texts of a histogram made by hand.
- * What HdrHistogram's own library makes of them is tested end to end, where
- * there is one.
+ * The table of percentiles and the log, as text from a histogram made by hand.
+ *
+ * End-to-end tests check what HdrHistogram's own library makes of them, if it
+ * is installed.
  */
 #include "tools/weir-load/measure/hgrm.c"
 

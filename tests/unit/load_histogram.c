@@ -1,7 +1,9 @@
 /*
- * The histogram of load generators against a sorted array: three digits over
- * the whole range, ranks, merging, and the refusal to claim a percentile that
- * too few values support.
+ * The load generators' histogram compared with a sorted array: three digits
+ * over the whole range, ranks, merging, and the refusal of percentiles that too
+ * few values support.
+ *
+ * Random tests print their seed.
  */
 #include "tools/load/histogram.c"
 
@@ -18,7 +20,8 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Values from 1 ns to about an hour, each magnitude as likely. */
+/* Returns a value from 1 ns to about an hour; each magnitude is equally likely.
+ */
 static uint64_t next_value(struct unit_random *random)
 {
     uint64_t bits = unit_random_next(random) % 42;
@@ -130,7 +133,7 @@ UNIT(load_histogram, merging_loses_nothing)
         histogram_record(i % 3 ? &h : &other, value);
         histogram_record(&whole, value);
     }
-    /* The least and the greatest are in the other alone. */
+    /* Only the other histogram has the minimum and the maximum. */
     for (uint64_t value = 0; value <= EDGE; value += EDGE) {
         histogram_record(&other, value);
         histogram_record(&whole, value);
@@ -193,7 +196,7 @@ UNIT(load_histogram, the_interval_of_a_quantile_holds_it)
     }
     histogram_interval(&h, 50000, &low, &high);
 
-    /* Ranks 5000 -+ 1.96 * 50, and the width of a bucket. */
+    /* Ranks 5000 -+ 1.96 * 50, plus the width of a bucket. */
     expect_leq(low, 5000);
     expect_geq(low, 4900);
     expect_geq(high, 5000);

@@ -1,8 +1,9 @@
 /*
- * weir-load's reader of HTTP answers beside another one, Debian's http_parser:
- * random answers, some of them spoiled in one byte, cut at random. An answer
- * that both understand has one status, one body, and one fate of its
- * connection. Of what is spoiled either may refuse what the other reads.
+ * weir-load's parser of HTTP responses compared with Debian's http_parser, on
+ * random responses, some with one byte changed, split at random.
+ *
+ * If both accept a response, they agree on status, body and reuse of the
+ * connection. Either may refuse a damaged response that the other accepts.
  */
 #include "tools/weir-load/http1/http1.h"
 
@@ -23,7 +24,7 @@ struct seen {
     bool may_go_on;
     unsigned status;
     uint64_t body_bytes;
-    /* Bytes of the answer; not known where it is interim or ends early. */
+    /* Size of the response; unknown if it is interim or ends early. */
     size_t used;
 };
 
@@ -65,8 +66,8 @@ static void add_fields(void)
     }
 }
 
-/* One of them: of close and keep-alive both, the other one obeys the second in
- * HTTP/1.0, in spite of RFC 9112, 9.3. */
+/* Adds one of them: with both close and keep-alive in HTTP/1.0, http_parser
+ * obeys the second, against RFC 9112, 9.3. */
 static void add_connection(void)
 {
     add(ONE_OF("", "", "Connection: close\r\n", "Connection: keep-alive\r\n",
@@ -109,8 +110,7 @@ static void add_body(void)
     add(piece);
 }
 
-/* The other one reads bodies of 204 and 304, which have none by RFC 9112, 6.3.
- */
+/* http_parser reads bodies of 204 and 304, which have none by RFC 9112, 6.3. */
 static void make_answer(void)
 {
     text.len = 0;
@@ -132,8 +132,8 @@ static void make_answer(void)
     }
 }
 
-/* One byte is another one, is gone, or is there twice. No comma: the other one
- * does not know empty elements of lists (RFC 9110, 5.6.1). */
+/* Changes, removes or duplicates a byte. Not a comma: http_parser does not
+ * accept empty list elements (RFC 9110, 5.6.1). */
 static void spoil(void)
 {
     static const char bytes[] = "\r\n :;\0\x7f\x80-1aZ";
@@ -191,7 +191,7 @@ static struct seen read_other(void)
     parser.data = &seen;
     seen.used = http_parser_execute(&parser, &settings, text.bytes, text.len);
     if (!seen.is_complete && HTTP_PARSER_ERRNO(&parser) == HPE_OK) {
-        http_parser_execute(&parser, &settings, "", 0); /* the stream's end */
+        http_parser_execute(&parser, &settings, "", 0); /* end of the stream */
         seen.used = text.len;
     }
     seen.is_understood = seen.is_complete;

@@ -1,8 +1,8 @@
 /*
- * HTTP requests as weir-load writes them: what the flags make of them, bodies
- * of every framing and size, copies in a row, and mistakes in flags.
+ * HTTP requests as weir-load writes them: the effect of the options, bodies
+ * with every framing and size, several copies in a row, and invalid options.
  *
- * A body in chunks is put together again by the test.
+ * The test joins the chunks of a body.
  */
 #include "tools/weir-load/request/http_request.c"
 

@@ -1,14 +1,16 @@
 /*
- * HTTP/1.x answers as weir-load reads them: what ends each, what is no answer,
- * and that neither depends on how the bytes are cut or on heads that were read
- * before. Each answer of the tables is read whole, byte by byte, and cut at
- * every place.
+ * HTTP/1.x responses as weir-load parses them: where each ends, what is
+ * invalid, and that neither depends on how the bytes are split or on earlier
+ * heads.
+ *
+ * Each response of the tables is parsed whole, byte by byte, and split at every
+ * position.
  */
 #include "tools/weir-load/http1/http_response.c"
 
 #include "tests/unit.h"
 
-/* What follows an answer on its connection, and belongs to the next one. */
+/* The start of the next response on the connection. */
 #define NEXT "HTTP/1.1 200 OK\r\n\r\n"
 
 struct good {
@@ -71,7 +73,7 @@ static const struct good goods[] = {
      10, 200, .may_go_on = 1},
     {"HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\tc\r\nContent-Length: 0\r\n\r\n", 0,
      200, .may_go_on = 1},
-    /* LF alone, RFC 9112, 2.2, which says nothing of it in chunks. */
+    /* LF alone (RFC 9112, 2.2), which the RFC does not mention for chunks. */
     {"HTTP/1.1 200 OK\nContent-Length: 1\nA: b\n\nx", 1, 200, .may_go_on = 1},
     {"HTTP/1.1 200\r\nContent-Length: 1\n\r\nx", 1, 200, .may_go_on = 1},
     {"HTTP/1.1 200\nX: a\n b\nContent-Length:\n 1\r\n\nx", 1, 200,
@@ -133,7 +135,7 @@ static const struct bad bads[] = {
     {"HTTP/1.1 101 Other\r\n\r\n", HTTP_E_SWITCH},
 };
 
-/* Wrong bodies, behind the head of a chunked answer. */
+/* Invalid bodies, after the head of a chunked response. */
 #define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 static const struct bad bad_bodies[] = {
     {CHUNKED "\r\n", HTTP_E_CHUNK},
@@ -156,7 +158,7 @@ static const struct bad bad_bodies[] = {
 static struct http_response response;
 static struct http_kept kept;
 
-/* Read text in pieces of which the first has @first bytes, all others @step. */
+/* Parses text in pieces: the first has @first bytes, all others @step. */
 static ssize_t read_cut(const char *text, size_t len, size_t first, size_t step)
 {
     size_t used = 0;
@@ -221,7 +223,7 @@ UNIT(load_http_response, an_answer_ends_where_its_head_says_however_it_is_cut)
     }
 }
 
-/* Bodies of the answers of a connection, one behind the other. */
+/* Bodies of a connection's responses, joined. */
 static char bodies[64];
 static size_t bodies_len;
 
@@ -281,7 +283,7 @@ UNIT(load_http_response, a_kept_head_is_used)
     http_response_init(&response, false);
     expect_eq(read_cut(text, sizeof(text) - 1, 1000, 1000), 43);
     expect_eq(kept.len, 38);
-    kept.head.length = 4; /* the kept head is what is believed */
+    kept.head.length = 4; /* the cached head is trusted */
     expect_eq(read_cut(text, sizeof(text) - 1, 1000, 1000), 42);
 }
 
@@ -315,7 +317,7 @@ UNIT(load_http_response, what_is_no_answer_is_refused_however_it_is_cut)
     }
 }
 
-/* Fields of requests, and a chunked body's, behind the line. */
+/* Invalid fields of requests, and chunked bodies, after the request line. */
 static const struct bad bad_requests[] = {
     {"\n", HTTP_E_LINE_END},
     {"A: b\n\r\n", HTTP_E_LINE_END},
@@ -480,7 +482,7 @@ UNIT(load_http_response, a_quotation_fits_its_room)
 
 UNIT(load_http_response, each_error_has_a_text_and_bytes_that_are_it)
 {
-    /* Those of tests of their own. */
+    /* Errors with tests of their own. */
     static const int apart[] = {HTTP_E_HEAD_SIZE, HTTP_E_CUT, HTTP_E_HTTP2,
                                 HTTP_E_TLS};
     uint64_t seen = 0;

@@ -1,6 +1,6 @@
 /*
- * Kinds of requests: how lines are called, which are one kind, what becomes of
- * those that there is no room for, and how counts are added.
+ * Kinds of requests: how lines are named, which lines are one kind, which kinds
+ * do not fit, and how counts are added.
  *
  * Lines are made by hand.
  */
@@ -99,7 +99,7 @@ UNIT(load_kinds, names_that_differ_behind_the_cut_are_different_kinds)
     cr_assert_not_null(strstr(kinds.names[0], "x...#"));
     free(kinds.places);
 
-    /* A character of three bytes is not cut in two. */
+    /* A character of three bytes is not split. */
     for (size_t from = 80; from < 99; from++) {
         memset(names[0], 'x', sizeof(names[0]));
         memcpy(names[0] + from, "\xe2\x82\xac", 3);

@@ -1,7 +1,9 @@
 /*
- * The verdict over an open model whose requests were sent late, as a table: the
- * times of the answers, the lateness of the client, its limits, an objective;
- * and what becomes of it. No run is made; the results are values.
+ * The verdict on an open model whose requests were sent late, as a table: the
+ * times of the responses, the lateness of the client, its limits, an objective,
+ * and the verdict.
+ *
+ * No run is made; the results are values.
  */
 #define UNIT_RUN with_good
 #include "tools/weir-load/base/base.h"
@@ -14,7 +16,7 @@
 static struct run_options options;
 static struct result result;
 
-/* A run of a schedule that was held, with a warm-up. */
+/* A run with a kept schedule and a warm-up. */
 static void make_good(void)
 {
     options = (struct run_options){.conn_count = 2, .warmup_ns = SECOND};
@@ -47,14 +49,15 @@ static void with_good(void (*body)(void))
     body();
 }
 
-/* Values of a histogram: the first of them, then those from a rank on. */
+/* Values of a histogram: the first value, then the values from a rank on. */
 struct times {
     uint64_t most_ns;
     unsigned tail_count;
     uint64_t tail_ns;
 };
 
-/* A run of so many requests and what is made of the lateness of its client. */
+/* A run with this many requests, and the expected verdict on the client's
+ * lateness. */
 struct lateness_case {
     const char *what;
     unsigned count;
@@ -62,20 +65,20 @@ struct lateness_case {
     struct times own;
     uint64_t limit_ns;
     uint64_t limit_share;
-    /* NULL: no objective. */
+    /* NULL means no objective. */
     const char *slo;
     enum load_exit exit;
-    /* What the objection or the warning has; NULL: there is none. */
+    /* Part of the objection or the warning, or NULL if there is none. */
     const char *text;
 };
 
 #define US UINT64_C(1000)
 #define MS UINT64_C(1000000)
 
-/* The limits without a flag. */
+/* The default limits. */
 #define USUAL MS, 100000
 
-/* Times that are all one, and those whose last few are longer. */
+/* Times that are all equal, and times whose last few are longer. */
 #define ALL(ns) TAIL(ns, 0, 0)
 #define TAIL(ns, count, tail_ns)                                               \
     {                                                                          \
@@ -204,7 +207,7 @@ UNIT(load_lateness, lateness_is_judged_against_what_is_reported_and_asked_for)
 
 /* ---- reading ---- */
 
-/* Samples of how long answers were in the socket, and how much of a CPU the
+/* Samples of how long responses were in the socket, and how much of a CPU the
  * client used, in hundredths. */
 static const struct {
     const char *what;
@@ -213,9 +216,9 @@ static const struct {
     struct times reading;
     uint64_t cpu_percent;
     enum load_exit exit;
-    /* What the objection or the warning has; NULL: there is none. */
+    /* Part of the objection or the warning, or NULL if there is none. */
     const char *text;
-    /* The longest times are of answers that were read at once. */
+    /* The longest times are of responses that were read at once. */
     bool is_others;
 } readings[] = {
     {"answers that are read at once", RUN_MODEL_CONSTANT, ALL(MS), ALL(30 * US),
@@ -258,8 +261,8 @@ static const struct {
      ALL(4 * MS), TAIL(30 * US, 9, 9 * MS), 10, LOAD_OK, NULL, false},
 };
 
-/* Samples: those that are longest were read late, or the first ones. None takes
- * less time than it lay in the socket. */
+/* Records samples: the longest ones were read late, or the first ones. No time
+ * is shorter than its part in the socket. */
 static void record_samples(const struct times *times, const struct times *late,
                            bool is_others)
 {
@@ -315,7 +318,7 @@ UNIT(load_lateness, answers_that_lay_in_the_socket_are_judged_in_both_models)
     }
 }
 
-/* Failed answers have no sampled time. */
+/* Failed responses have no sampled time. */
 UNIT(load_lateness, percentiles_of_few_answers_that_succeeded_are_not_judged)
 {
     const struct lateness_case at = {
@@ -333,8 +336,8 @@ UNIT(load_lateness, percentiles_of_few_answers_that_succeeded_are_not_judged)
     expect_eq(result.warnings.count, 0, "%s", result.warnings.lines[0]);
 }
 
-/* Requests that were sent late, and as many whose answers were read late: at
- * the p99 there are both, though neither is beyond its own p99. */
+/* Requests that were sent late, and as many whose responses were read late: p99
+ * includes both, though neither exceeds its own p99. */
 UNIT(load_lateness,
      late_sends_and_late_reads_of_other_requests_are_judged_as_one)
 {

@@ -1,8 +1,8 @@
 /*
- * Requests of several kinds: what a line is read as, how often each kind is
- * chosen, and mistakes with the number of their line.
+ * Requests of several kinds: how a line is parsed, how often each kind is
+ * chosen, and errors with their line numbers.
  *
- * Files are not read here, but for bodies that are none.
+ * No files are read, except missing body files.
  */
 #include "tools/weir-load/request/mix.c"
 

@@ -1,7 +1,8 @@
 /*
- * When answers of weir-load's server may leave: the service time, freezes at
- * the end of each period, and a rate whose fractions add up. Times are numbers;
- * a random test holds the freezes and the order.
+ * When responses of weir-load's server may leave: the service time, freezes at
+ * the end of each period, and a rate whose fractions add up.
+ *
+ * Times are numbers; a random test checks the freezes and the order.
  */
 #include "tools/weir-load/serve/serve_pace.c"
 

@@ -1,7 +1,9 @@
 /*
- * Requests of an open model, sent by a schedule over a clock and connections
- * that are made up: when the timer is armed, who gets the next request, how
- * late it is, and what is dropped.
+ * Requests of an open model, sent by a schedule with a simulated clock and
+ * connections: when the timer is armed, which connection gets the next request,
+ * how late it is, and what is dropped.
+ *
+ * Connections are letters.
  */
 #define UNIT_RUN with_pacing
 #include "tools/weir-load/run/pacing.c"
@@ -16,7 +18,8 @@ static struct record record;
 static struct schedule_plan plan;
 static struct conn conns[3];
 static uint64_t clock_ns;
-/* The connections that were sent to, as letters, and the time of the last. */
+/* The connections that were sent to, as letters, and the time of the last
+ * request. */
 static char sent[32];
 static uint64_t last_meant_ns;
 static bool last_is_measured;
@@ -126,7 +129,8 @@ static void answer(size_t index)
     offer(index);
 }
 
-/* It is this time after the schedule's begin; a timer that is due comes. */
+/* Advances to this time after the start of the schedule, and runs a due timer.
+ */
 static void go_on_to(uint64_t ns)
 {
     clock_ns = 1000 + ns;

@@ -1,8 +1,8 @@
 /*
- * Parts of one load: how a part is named, what a scheduler says of it, and that
- * the parts together are the whole.
+ * Parts of one load: the syntax, the variables of schedulers, and that the
+ * parts together are the whole.
  *
- * What parts send is tested end to end.
+ * End-to-end tests check what parts send.
  */
 #include "tools/weir-load/schedule/part.c"
 
@@ -102,8 +102,8 @@ UNIT(load_part, an_indexed_job_says_the_index_alone)
     unsetenv("JOB_COMPLETION_INDEX");
 }
 
-/* The sum of the sizes of all parts, each of which begins where the one before
- * ends. */
+/* Returns the sum of the sizes of all parts, each of which must begin where the
+ * previous one ends. */
 static uint64_t add_sizes(uint64_t whole, uint32_t count)
 {
     uint64_t sum = 0;

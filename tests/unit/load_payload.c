@@ -1,7 +1,8 @@
 /*
- * The payload stream notices what goes wrong on the way: a changed byte, lost,
- * repeated and exchanged blocks, and answers of another connection. The seed of
- * random cases is printed and taken back.
+ * The payload stream reveals transmission errors: a changed byte, lost,
+ * repeated and exchanged blocks, and responses of another connection.
+ *
+ * Random tests print their seed and accept it.
  */
 #include "tools/load/payload.c"
 
@@ -12,7 +13,7 @@ enum { LONG = 512 * 1024 };
 static struct payload payload;
 static uint8_t wire[LONG];
 
-/* The answer of a faithful server. */
+/* The response of a correct server. */
 static void echo(uint32_t start, size_t len)
 {
     for (size_t i = 0; i < len; i++) {

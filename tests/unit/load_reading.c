@@ -1,7 +1,9 @@
 /*
- * Samples of how long answers were in their sockets: which answers are one, and
- * what each is charged with. The time of the loop is made up, and a file in
- * memory is in the place of the kernel's count of waits.
+ * Samples of how long responses were in their sockets: which responses are
+ * sampled, and which time counts for each.
+ *
+ * The loop's time is simulated, and a file in memory replaces the kernel's
+ * count of waits.
  */
 #define UNIT_RUN with_reading
 #include "tools/weir-load/conn/reading.c"
@@ -57,7 +59,7 @@ static void count_ready(struct conn *self, uint64_t now_ns)
     passed_on++;
 }
 
-/* The thread has run, waited and been put on a CPU so often. */
+/* Sets how long the thread has run and waited, and how often it got a CPU. */
 static void set_times(uint64_t ran_ns, uint64_t waited_ns, unsigned count)
 {
     expect_eq(ftruncate(traffic.reading.fd, 0), 0);
@@ -96,14 +98,15 @@ static void answer(uint64_t now_ns)
     traffic.ready(&conn, now_ns);
 }
 
-/* One answer of an iteration of its own, 10 ns after its begin. */
+/* One response in an iteration of its own, 10 ns after the start of the
+ * iteration. */
 static void take_turn(uint64_t at_ns)
 {
     turn_ns = at_ns;
     answer(at_ns + 10);
 }
 
-/* Two iterations before the one that is a sample. */
+/* Runs the two iterations before a sample. */
 static void begin_sample(void)
 {
     take_turn(MS);
@@ -129,8 +132,8 @@ UNIT(load_reading, a_sample_has_the_wait_for_a_cpu_and_the_place_in_the_turn)
     expect_eq(passed_on, 4);
 }
 
-/* A thread that waited finds one answer, and in the next iteration those that
- * have come meanwhile; it does not sleep between them. */
+/* A thread that waited finds one response, and in the next iteration those that
+ * have arrived meanwhile; it does not sleep between them. */
 UNIT(load_reading, a_wait_counts_until_the_thread_sleeps)
 {
     take_turn(MS);
@@ -178,7 +181,7 @@ UNIT(load_reading, samples_that_are_far_apart_leave_no_answer_out)
     expect_eq(record.reading.max, 10);
 }
 
-/* Four connections, whose answers come together every 5 ms. */
+/* Four connections, whose responses arrive together every 5 ms. */
 UNIT(load_reading, bursts_that_are_far_apart_leave_no_answer_out)
 {
     enum { BURSTS = 500 };

@@ -1,8 +1,8 @@
 /*
- * Commands of Redis as people write them and as they are sent, the words of its
- * errors, and what a URL of Redis says.
+ * Redis commands as people type them and as they are sent, the words of its
+ * errors, and the parts of a Redis URL.
  *
- * Nothing is connected.
+ * No connection is made.
  */
 #include "tools/weir-load/measure/measure.h"
 #include "tools/weir-load/request/redis_command.c"

@@ -1,8 +1,8 @@
 /*
- * The log of requests: what a line is, that a full ring notes nothing more and
- * counts it, and that two threads lose and tear none.
+ * The log of requests: the format of a line, that a full ring records nothing
+ * more and counts it, and that two threads lose and damage no line.
  *
- * The threads race for real; how far the one is ahead is left to them.
+ * The threads really race.
  */
 #include "tools/weir-load/measure/request_log.c"
 
@@ -13,7 +13,7 @@
 
 static struct request_log *request_log;
 static char *text;
-/* Of the requests; or NULL. */
+/* Kinds of the requests; may be NULL. */
 static const struct kinds *kinds;
 
 static void make(void)

@@ -1,13 +1,14 @@
 /*
- * Replies of Redis: where each ends, however its bytes are cut, what kind it
- * is, and what is refused. Random replies, made with their ends, are read in
- * random pieces.
+ * Redis replies: where each ends, however its bytes are split, its kind, and
+ * what is refused.
+ *
+ * Random replies with known ends are read in random pieces.
  */
 #include "tools/weir-load/redis/resp.c"
 
 #include "random.h"
 
-/* Reads one reply in pieces. Returns its bytes; 0: it is not whole; or the
+/* Reads one reply in pieces. Returns its size, 0 if it is incomplete, or the
  * error. */
 static ssize_t read_in_pieces(struct resp_reader *reader, const char *bytes,
                               size_t len, size_t piece)
@@ -42,7 +43,7 @@ static void ends_at(const char *bytes, size_t len, ssize_t wanted,
     }
 }
 
-/* A reply, with two more bytes behind it. */
+/* A reply, with two more bytes after it. */
 #define IS(bytes, kind)                                                        \
     ends_at(bytes "+O", sizeof(bytes "+O") - 1, sizeof(bytes) - 1, kind)
 #define IS_PART(bytes) ends_at(bytes, sizeof(bytes) - 1, 0, RESP_VALUE)
@@ -209,7 +210,7 @@ static void put(struct text *text, const char *bytes)
     text->len += len;
 }
 
-/* A value, of which few more are made when the text is long. */
+/* Makes a value; if the text is already long, few further ones follow. */
 static void make_value(struct unit_random *chance, struct text *text,
                        uint32_t depth)
 {

@@ -1,8 +1,9 @@
 /*
- * When requests are meant to be sent: times that are computed, with no clock
- * that runs. Constant gaps are exact, exponential ones have their mean and
- * their deviation, threads share a schedule without a gap, and stages end where
- * their integral says. Random tests print their seed and take it.
+ * The scheduled times of requests, computed without a running clock.
+ *
+ * Constant gaps are exact, exponential gaps have the right mean and deviation,
+ * threads share a schedule without gaps, and stages end where their integral
+ * does. Random tests print their seed and accept it.
  */
 #include "tools/weir-load/schedule/schedule.c"
 
@@ -20,7 +21,7 @@ static struct schedule_plan make_plan(double rate, uint64_t duration_ns)
                                   .stage_count = 1};
 }
 
-/* The times of a thread's requests; at most size of them. */
+/* Lists the times of a thread's requests, at most @size. */
 static size_t list(const struct schedule_plan *plan, uint32_t index,
                    uint32_t count, uint64_t *ret, size_t size)
 {
@@ -119,8 +120,8 @@ UNIT(load_schedule, poisson_gaps_have_their_mean_and_deviation)
         before_ns = schedule.next_ns;
         schedule_advance(&schedule);
     }
-    /* A quarter of the rate: gaps of 4 ms, which deviate by 4 ms. The mean of
-     * so many is off by 0.009 ms; six times that is never seen. */
+    /* A quarter of the rate: gaps of 4 ms with a deviation of 4 ms. The mean of
+     * this many has an error of 0.009 ms; six times that never happens. */
     double mean = sum / count;
     expect_eq(mean > 3.94 && mean < 4.06, true, "%f", mean);
     double variance = squares / count - mean * mean;

@@ -1,7 +1,8 @@
 /*
- * Where answers of any protocol end: rules and the places of mistakes in them,
- * escapes, and reading that does not depend on how the bytes are cut. Random
- * delimiters are compared with a search that keeps all bytes.
+ * Where responses of any protocol end: rules and the positions of errors in
+ * them, escapes, and reading that does not depend on how the bytes are split.
+ *
+ * Random delimiters are compared with a search that keeps all bytes.
  */
 #include "tools/weir-load/request/script.c"
 
@@ -16,8 +17,8 @@ static void parse(const char *text)
     expect_eq(script_parse_rule(text, &rule, why), 0, "%s: %s", text, why);
 }
 
-/* How many bytes the first answer has, read in pieces; 0: it is not whole, or
- * an error. */
+/* Returns the size of the first response, read in pieces; 0 if it is
+ * incomplete; or an error. */
 static ssize_t measure_answer(const void *bytes, size_t len, size_t piece)
 {
     struct script_reader reader = {.size_bytes = 0};

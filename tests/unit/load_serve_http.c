@@ -1,8 +1,9 @@
 /*
- * Request lines as weir-load's HTTP server reads them, and what their queries
- * ask for. Whole requests and answers are those of the end-to-end tests.
+ * Request lines as weir-load's HTTP server parses them, and the settings in
+ * their queries.
  *
- * The functions of connections are not called here.
+ * End-to-end tests check whole requests and responses. The functions of
+ * connections are not called here.
  */
 #include "tools/weir-load/serve/serve_http.c"
 

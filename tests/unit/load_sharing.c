@@ -1,7 +1,9 @@
 /*
- * Who else used the client's CPUs: what two texts of /proc/stat say of a time
- * between them, and what becomes of a run by it. All figures are made by hand;
- * nothing is read from this machine but the length of its ticks.
+ * Use of the client's CPUs by other programs: what two texts of /proc/stat show
+ * for the time between them, and the resulting verdict.
+ *
+ * All numbers are made by hand; only the length of a tick comes from this
+ * machine.
  */
 #include "tools/weir-load/base/base.h"
 #include "tools/weir-load/measure/sharing.c"
@@ -26,7 +28,8 @@ static void read_text(const char *text, uint64_t at_ns,
     fclose(file);
 }
 
-/* The time from one text to the other is two seconds: 200 ticks of 10 ms. */
+/* Returns the result for two seconds from one text to the other: 200 ticks of
+ * 10 ms. */
 static struct sharing find(const char *first, const char *second,
                            const char *list, size_t thread_count,
                            double own_cpus)
@@ -40,7 +43,7 @@ static struct sharing find(const char *first, const char *second,
     return sharing_find(&begin, &end, &cpus, thread_count, own_cpus);
 }
 
-/* A share of a CPU in thousandths. */
+/* Returns a share of a CPU in thousandths. */
 static long thousandths(double share)
 {
     return (long)(share * 1000 + 0.5);
@@ -65,7 +68,7 @@ UNIT(load_sharing, what_is_neither_idle_nor_the_clients_was_used_by_others)
     expect_eq(thousandths(one.others), 60);
     expect_eq(thousandths(one.stolen), 0);
 
-    /* 120 of a program, 60 of the system, 10 of interrupts, 10 stolen. */
+    /* 120 by a program, 60 by the system, 10 by interrupts, 10 stolen. */
     const struct sharing other = find(at_first, at_last, "1", 1, 0.25);
     expect_eq(thousandths(other.idle), 0);
     expect_eq(thousandths(other.others), 700);
@@ -102,7 +105,7 @@ UNIT(load_sharing, threads_that_share_a_cpu_need_that_one)
     expect_eq(thousandths(sharing_idle_part(&one)), 900);
 }
 
-/* Texts of two seconds from which nothing follows for CPU 1. */
+/* Texts two seconds apart that show nothing about CPU 1. */
 static const struct {
     const char *what;
     const char *first;
@@ -129,7 +132,7 @@ UNIT(load_sharing, from_counters_that_do_not_go_as_the_time_nothing_follows)
             find(unknown[i].first, unknown[i].second, "1", 1, 0);
         expect_eq(found.cpu_count, 0, "%s", unknown[i].what);
     }
-    /* One CPU of two that is not known is enough. */
+    /* One unknown CPU of two is enough. */
     expect_eq(find(at_first, at_last, "1-2", 1, 0).cpu_count, 0);
     expect_eq(find(at_first, at_last, "1023", 1, 0).cpu_count, 0);
 }
@@ -162,7 +165,7 @@ UNIT(load_sharing, a_time_of_a_few_ticks_says_nothing)
 static struct run_options options;
 static struct result result;
 
-/* A run of a schedule that was held and in time, with the usual limits. */
+/* A run with a kept schedule, in time, with the usual limits. */
 static void make_good(void)
 {
     options = (struct run_options){
@@ -190,11 +193,11 @@ static void make_good(void)
     }
 }
 
-/* What was left of the CPUs that the threads had together. */
+/* Idle time of the CPUs that the threads had together. */
 struct sharing_case {
     const char *what;
     struct sharing sharing;
-    /* The reason that the objection has; NULL: there is none. */
+    /* The reason in the objection, or NULL if there is none. */
     const char *text;
 };
 
@@ -255,16 +258,16 @@ UNIT(load_sharing, who_used_the_cpus_is_a_reason_and_no_objection)
 static const struct sharing used_up = {1, 1, 0, 0.97, 0};
 
 /* How long a run waited for a CPU, in hundredths of its window for each thread,
- * and what becomes of it. */
+ * and the verdict. */
 static const struct {
     const char *what;
     enum run_model model;
     uint64_t percent;
-    /* Answers took 2 ms, and were read so late; 0: there are no samples. */
+    /* Responses took 2 ms and were read this late; 0 means no samples. */
     uint64_t late_us;
     const char *slo;
     enum load_exit exit;
-    /* What the objection or the warning has; NULL: there is none. */
+    /* Part of the objection or the warning, or NULL if there is none. */
     const char *text;
     bool is_forced;
     double idle; /* CPUs of two */
@@ -339,8 +342,8 @@ UNIT(load_sharing, a_closed_loop_is_judged_by_its_waits_for_a_cpu)
 
 UNIT(load_sharing, the_cpus_of_a_thread_are_named)
 {
-    /* Threads that are not bound have all CPUs, one that is has the only one.
-     */
+    /* Threads that are not bound have all CPUs, a bound thread has the only
+     * one. */
     make_good();
     options.client_cpus = (struct cpus){.list = {5, 7}, .count = 2};
     result.threads[0].sharing = (struct sharing){2, 1, 0, 1.9, 0};

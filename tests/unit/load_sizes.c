@@ -1,7 +1,9 @@
 /*
- * Sizes that are drawn: what is read and what is refused where, that each
+ * Random sizes: which texts are valid and where errors are, that each
  * distribution has its bounds and its mean, and that a random number always
- * means the same size. Random tests print their seed and take it.
+ * gives the same size.
+ *
+ * Random tests print their seed and accept it.
  */
 #include "tools/weir-load/request/sizes.c"
 
@@ -19,7 +21,7 @@ static int parse(const char *text)
     return sizes_parse(text, 1, &sizes, why);
 }
 
-/* The mean of many, each of which is within the bounds. */
+/* Returns the mean of many sizes, each of which must be within the bounds. */
 static double mean_of(const char *text, uint64_t least, uint64_t most)
 {
     struct unit_random random;
@@ -75,7 +77,7 @@ UNIT(load_sizes, exponential_ones_have_their_mean)
 
 UNIT(load_sizes, pareto_ones_have_their_mean)
 {
-    /* shape * scale / (shape - 1); what is above the end hardly counts. */
+    /* shape * scale / (shape - 1); sizes above the limit hardly count. */
     expect_near(mean_of("pareto:100:3:64M", 100, SIZES_MAX), 150);
     mean_of("pareto:100:0.5:2k", 100, 2048);
 }

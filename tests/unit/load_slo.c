@@ -1,8 +1,8 @@
 /*
- * Objectives: what is understood, where a mistake is pointed at, and which
+ * Objectives of a run (--slo): the syntax, the position of an error, and which
  * facts pass.
  *
- * No run is made; the facts are values.
+ * No run is made; the facts are values that the tests set by hand.
  */
 #define UNIT_RUN with_facts
 #include "tools/weir-load/measure/slo.c"
@@ -32,7 +32,7 @@ static void with_facts(void (*body)(void))
     body();
 }
 
-/* Does the expression hold? */
+/* Returns true if the objective holds. */
 static bool holds(const char *text)
 {
     expect_eq(slo_parse(text, &slo, &error), 0, "%s: %s", text, error.why);
@@ -73,7 +73,7 @@ UNIT(load_slo, other_times_are_named_before_a_point)
     expect_eq(slo.terms[1].figure, SLO_MAX);
 }
 
-/* 7 answers of each status. */
+/* Returns 7 answers of each status. */
 static const uint64_t *count_seven(void)
 {
     static uint64_t seven[1000];
@@ -98,7 +98,7 @@ UNIT(load_slo, statuses_are_counted_one_by_one_or_by_classes)
     expect_str_eq(slo.terms[0].text, "status.4xx<3.5%");
 }
 
-/* Of a kind "/{a}", with 100 requests of which 3 failed. */
+/* Facts of a kind "/{a}", with 100 requests of which 3 failed. */
 static bool find_a(const void *owner, const char *name, struct slo_facts *ret)
 {
     *ret = (struct slo_facts){

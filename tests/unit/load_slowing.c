@@ -1,7 +1,9 @@
 /*
- * Whether a server has become slower, over intervals that are made up: few
- * answers, many, a stall, a slow begin, and intervals that do not fit the
- * parts. How often a steady server is called slower by chance is counted.
+ * The test whether a server has become slower, on made-up intervals: few
+ * responses, many, a stall, a slow start, and intervals that do not match the
+ * parts.
+ *
+ * How often a steady server is called slower by chance is counted.
  */
 #include "tools/weir-load/result/slowing.c"
 
@@ -13,8 +15,8 @@ enum { ROWS_MAX = 40, STEADY_RUNS = 4000, SLOWER_RUNS = 200 };
 
 static struct result_row rows[ROWS_MAX];
 
-/* Intervals of a second with so many answers each, and two requests under way
- * throughout. */
+/* Judges intervals of a second with these numbers of responses, and two
+ * requests in flight throughout. */
 static bool judge(size_t count, const uint64_t answers[])
 {
     for (size_t i = 0; i < count; i++) {
@@ -110,8 +112,8 @@ UNIT(load_slowing, fewer_intervals_than_parts_show_nothing)
     }
 }
 
-/* Timers are late, so that ends are a little behind, and the last interval may
- * be a very short one. */
+/* Timers are late, so intervals end a little late, and the last one may be very
+ * short. */
 UNIT(load_slowing, intervals_belong_to_the_parts_in_which_their_middles_are)
 {
     const uint64_t late_ns = SECOND / 10000;
@@ -158,7 +160,7 @@ UNIT(load_slowing, what_is_under_way_counts_by_how_long_it_was)
     cr_assert(slowing_is_shown(rows, 10, 10 * SECOND));
 }
 
-/* Answers of a server that takes its time at random, some @mean of them. */
+/* Returns the responses of a server with random times, about @mean. */
 static uint64_t draw(struct unit_random *random, uint64_t mean)
 {
     uint64_t count = 0;
@@ -178,13 +180,13 @@ UNIT(load_slowing, chance_makes_a_steady_server_slower_once_in_252_runs)
 
     for (int run = 0; run < STEADY_RUNS; run++) {
         for (size_t i = 0; i < 10; i++) {
-            /* A machine whose speed wanders, part by part. */
+            /* A machine whose speed varies from part to part. */
             const uint64_t speed = 1 + unit_random_below(&random, 4);
             answers[i] = draw(&random, speed * means[run % 4]);
         }
         shown += judge(10, answers);
     }
-    /* 16 at most are to be expected; 40 are six standard deviations more. */
+    /* At most 16 are expected; 40 is six standard deviations more. */
     cr_assert_leq(shown, 40);
 }
 

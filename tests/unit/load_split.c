@@ -1,8 +1,8 @@
 /*
- * The flags of one side of a comparison, cut into words: quotes, backslashes,
- * blanks, and what is refused.
+ * The options of one side of a comparison, split into arguments: quotes,
+ * backslashes, blanks, and what is refused.
  *
- * sh cuts all of these lines in the same way.
+ * sh splits all these lines in the same way.
  */
 #include "tools/weir-load/analysis/split.c"
 

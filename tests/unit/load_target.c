@@ -1,7 +1,8 @@
 /*
- * Targets as weir-load reads them: what is one, and one clear line for each
- * way in which a text is none. Nothing is resolved and nothing is connected to
- * here.
+ * Targets as weir-load parses them: which texts are valid, and one clear line
+ * for each kind of error.
+ *
+ * Names are not resolved, and no connection is made.
  */
 #include "tools/common/target.c"
 

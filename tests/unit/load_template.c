@@ -1,8 +1,9 @@
 /*
- * Text that each request fills anew: places and braces that are none, what they
- * become, mistakes with the place of each, and memory that is refused.
+ * Text that each request fills in: placeholders, braces that are plain
+ * characters, rendered values, errors with their positions, and failing
+ * allocations.
  *
- * Rendered text is compared as a whole; files are temporary ones.
+ * Rendered text is compared as a whole; files are temporary.
  */
 #include "tools/weir-load/request/template.c"
 
@@ -59,8 +60,8 @@ UNIT(load_template, places_become_what_they_name)
 
 static struct data data;
 
-/* What a text becomes with the row of a number; or the reason why it cannot be
- * bound. */
+/* Returns the text rendered with the row of a number, or the reason why it
+ * cannot be bound. */
 static const char *fill(const char *text, enum template_place place,
                         const struct data *from, uint64_t seq)
 {
@@ -259,7 +260,7 @@ UNIT(load_template, it_is_known_whether_it_may_become_nothing)
     }
 }
 
-/* The allocation that fails; 0: none. */
+/* Number of the allocation that fails; 0 is none. */
 static size_t fail_at;
 static size_t calls;
 
