@@ -21,8 +21,9 @@
  * struct backend *backend = find_backend(hello.server_name);
  * @endcode
  *
- * A hello proves nothing: any client can send any name. A client that encrypts
- * its hello (ECH) shows here the public name of the server that can decrypt it.
+ * A hello proves nothing: any client can send any name. If a client encrypts
+ * its hello (ECH), these functions return the public name of the server that
+ * can decrypt it.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread any
@@ -40,30 +41,30 @@ WEIR_BEGIN_DECLS
 
 /** Application protocols in the order of preference. */
 struct weir_alpn_list {
-    /** The encoded names; borrowed from what was parsed. */
+    /** The encoded names; borrowed from the parsed bytes. */
     const void *data;
-    /** Bytes in data; 0 if there is no protocol. */
+    /** Number of bytes in data; 0 if there is no protocol. */
     size_t len;
 };
 
 /** The name of an application protocol, as in "h2". */
 struct weir_alpn_name {
-    /** The name, not terminated; it can have any bytes. */
+    /** The name, without a NUL at the end; it can have any bytes. */
     const char *data;
-    /** Bytes in data, from 1 to 255. */
+    /** Number of bytes in data, from 1 to 255. */
     size_t len;
 };
 
 /** Options of weir_client_hello_parse(). */
 struct weir_client_hello_options {
     size_t size;
-    /** Bytes of TLS records at most, with their headers, until the message is
-     * complete: a buffer of this size is never too small. From 9 to INT32_MAX;
-     * default 16389, the longest record of TLS. */
+    /** Maximum number of bytes of the TLS records that contain the message,
+     * with their headers; a buffer of this size is always large enough. From 9
+     * to INT32_MAX; default 16389, the longest record of TLS. */
     size_t limit_bytes;
 };
 
-/** A client's offers. */
+/** The contents of a ClientHello: what the client requests and offers. */
 struct weir_client_hello {
     size_t size;
     /** The server name that the client requests, as the client wrote it but
@@ -72,25 +73,27 @@ struct weir_client_hello {
      * with single dots between them; compare it without case. A literal IPv4
      * address, which clients should not send, is accepted. */
     char server_name[WEIR_SERVER_NAME_SIZE];
-    /** For weir_client_hello_alpn_next(); points into the parsed bytes or into
-     * the scratch memory. */
+    /** The application protocols that the client offers, for
+     * weir_client_hello_alpn_next(); points into the parsed bytes or into the
+     * scratch memory. */
     struct weir_alpn_list protocols;
-    /** The highest offered version of TLS: 0x0304 for TLS 1.3, 0x0303 for TLS
-     * 1.2; 0 if the client lists versions, but no version that begins with
-     * 0x03. */
+    /** The highest version of TLS that the client offers: 0x0304 for TLS 1.3,
+     * 0x0303 for TLS 1.2; 0 if the client lists versions, but no version that
+     * begins with 0x03. */
     uint16_t version;
-    /** The client has also sent an encrypted hello (ECH), or random bytes that
-     * look like it (GREASE). */
+    /** True if the client has also sent an encrypted hello (ECH), or random
+     * bytes that look like one (GREASE). */
     bool has_ech;
-    /** An extension that is read here is malformed or repeated, or the server's
-     * name is empty, has a NUL or more than 255 bytes. Malformed extensions are
-     * skipped. The server will refuse the handshake. */
+    /** True if an extension with one of these values is malformed or repeated,
+     * or the server's name is empty, has a NUL, or has more than 255 bytes.
+     * Malformed extensions are skipped. A server will refuse such a
+     * handshake. */
     bool is_malformed;
-    /** A requested server name that is not a host name, for a log; it can have
-     * any bytes. Points into the parsed bytes or into the scratch memory. NULL
-     * if there is none. */
+    /** The requested server name if it is not a host name, for a log; else
+     * NULL. It can have any bytes, and points into the parsed bytes or into the
+     * scratch memory. */
     const void *odd_name;
-    /** Bytes in odd_name. */
+    /** Number of bytes in odd_name. */
     size_t odd_name_len;
 };
 
@@ -103,15 +106,18 @@ struct weir_client_hello {
  * with all bytes from the beginning of the connection.
  *
  * @param data          the first bytes of the connection; borrowed, but
- *                      protocols of @p ret can point into them; NULL if @p len
- *                      is 0
- * @param len           their number
- * @param scratch       memory for a message in several records; protocols of @p
- *                      ret can point into it. NULL refuses such messages
- * @param scratch_size  bytes in @p scratch; limit_bytes is always enough
- * @param ret           what the client offers, written on success only
- * @return              bytes of the message's records, at most @p len; or a
- *                      negative error
+ *                      protocols in @p ret can point into them; may be NULL if
+ *                      @p len is 0
+ * @param len           number of bytes in @p data
+ * @param scratch       memory for a message in several records; protocols in @p
+ *                      ret can point into it. With NULL such messages are
+ *                      refused
+ * @param scratch_size  size of @p scratch in bytes; limit_bytes is always
+ *                      enough
+ * @param ret           set to the contents of the message; written on success
+ *                      only
+ * @return              number of bytes of the message's records, at most @p
+ *                      len; or a negative error
  * @retval -EAGAIN    the bytes are the start of a ClientHello; more are needed
  * @retval -EPROTO    the bytes are not TLS, or the message is malformed: wrong
  *                    lengths, two server name extensions, or another message in
@@ -120,7 +126,7 @@ struct weir_client_hello {
  *                    returned as soon as its length is known
  * @retval -ENOBUFS   the message is in several records, and has more than @p
  *                    scratch_size bytes
- * @retval -EINVAL    invalid options
+ * @retval -EINVAL    an option is invalid
  */
 WEIR_API WEIR_MUST_USE int
 weir_client_hello_parse(const void *data, size_t len,
@@ -129,21 +135,22 @@ weir_client_hello_parse(const void *data, size_t len,
                         struct weir_client_hello *ret);
 
 /**
- * Take the first of several application protocols.
+ * Remove and return the first of several application protocols.
  *
- * @param left  the protocols; the first one is removed from them
+ * @param left  the protocols, from which the first one is removed
  * @param ret   the first protocol, written if there is one; it points into the
  *              same bytes
- * @return      true; false if none is left, or the next one is malformed, which
- *              does not happen to a list of weir_client_hello_parse()
+ * @return      true if there was a protocol; false if none is left, or the next
+ *              one is malformed, which cannot happen in a list of
+ *              weir_client_hello_parse()
  */
 WEIR_API bool weir_client_hello_alpn_next(struct weir_alpn_list *left,
                                           struct weir_alpn_name *ret);
 
 /**
- * Report whether a list has a protocol; bytes are compared.
+ * Report whether a list has a protocol. The bytes of the names are compared.
  *
- * @param list  borrowed
+ * @param list  the list; borrowed
  * @param name  the protocol, as in "h2"; borrowed
  */
 WEIR_API bool weir_client_hello_alpn_has(const struct weir_alpn_list *list,

@@ -2,8 +2,8 @@
  * @file error.h
  * Error codes.
  *
- * The kernel's errors are passed through as `-errno`. weir's own codes are
- * below -4095, where no errno can be, in groups of a hundred: stream, ring,
+ * Errors of the kernel are returned as `-errno`. weir's own codes are below
+ * -4095, where no errno can be, in groups of a hundred: streams, the ring,
  * usage, TLS, names, processes.
  *
  * Rules of all headers: include/guide/rules.md.
@@ -19,25 +19,30 @@ WEIR_BEGIN_DECLS
 
 /** weir's own error codes. */
 enum weir_error {
-    /** No byte moved within a transport's idle time-out. */
+    /** The idle time-out: the connection has sent and received no byte for
+     * idle_ns (struct weir_timeouts). */
     WEIR_EIDLE = -4100,
-    /** The peer sent nothing within the read time-out. */
+    /** The read time-out: the peer has sent no byte for read_ns (struct
+     * weir_timeouts). */
     WEIR_EREADTIMEOUT = -4101,
-    /** The peer accepted nothing within the write-stall time-out. */
+    /** The write-stall time-out: bytes wait, and the peer has received no byte
+     * for write_stall_ns (struct weir_timeouts). */
     WEIR_EWRITESTALL = -4102,
-    /** A close took longer than its time-out; unsent bytes were dropped. */
+    /** A close has taken too long, and was ended. Bytes that the peer has not
+     * received may be lost. */
     WEIR_ECLOSETIMEOUT = -4103,
-    /** A buffered protocol offered no memory to receive into. */
+    /** The get_buffer of a buffered protocol has returned no memory. */
     WEIR_ENOBUFFER = -4104,
 
-    /** The stream ended before all requested bytes. */
+    /** The stream has ended before all requested bytes had arrived. */
     WEIR_EINCOMPLETE = -4105,
-    /** No separator within the limit. */
+    /** There is no separator within the limit, or there are more bytes than
+     * allowed. */
     WEIR_ELIMIT = -4106,
-    /** The peer's end of stream ended the connection. */
+    /** The connection has ended because the peer has ended its stream. */
     WEIR_EPEERCLOSED = -4107,
-    /** The kernel's report about a receive buffer cannot be true: the bytes may
-     * be another connection's and are not delivered. */
+    /** The kernel has reported a receive buffer that cannot be right. The bytes
+     * are not delivered, because they may belong to another connection. */
     WEIR_EBADBUFFER = -4108,
 
     /** io_uring is disabled by sysctl kernel.io_uring_disabled. */
@@ -54,36 +59,41 @@ enum weir_error {
     /** Completions were lost because memory ran out; the ring is unusable. */
     WEIR_ERINGLOST = -4205,
 
-    /** A host name where only a literal address is accepted. */
+    /** The text is a host name, or not an address at all, and only a literal
+     * address is accepted. */
     WEIR_ENOTLITERAL = -4300,
-    /** A suspending call outside of a task, or in a callback. */
+    /** A function that suspends was called outside of a task, for example in a
+     * callback. */
     WEIR_ENOTTASK = -4301,
-    /** No more guarded stacks: vm.max_map_count (before Linux 6.13). */
+    /** No further task stack with a guard can be made, because the limit
+     * vm.max_map_count is reached (before Linux 6.13). */
     WEIR_ESTACKLIMIT = -4302,
     /** The barrier was aborted or reset. */
     WEIR_EBROKEN = -4303,
     /** The queue was shut down. */
     WEIR_EQUEUESHUTDOWN = -4304,
-    /** start_tls has replaced this transport by another one. */
+    /** TLS was started on this transport, and a new transport has replaced it
+     * (start_tls.h). */
     WEIR_EREPLACED = -4305,
-    /** The size field of options or of a result is not set; see base.h. */
+    /** The size field of options, or of a struct for a result, is not set. */
     WEIR_EOPTIONSIZE = -4306,
 
-    /** A text of certificates, keys or revocation lists is invalid. A file that
-     * cannot be read is an `-errno`. */
+    /** A text with certificates, keys or revocation lists is invalid. If a file
+     * cannot be read, the error is an `-errno` instead. */
     WEIR_ETLSFILE = -4401,
-    /** A certificate without its private key, or a key without a
+    /** A certificate was given without its private key, or a key without a
      * certificate. */
     WEIR_ETLSNOKEY = -4402,
     /** The private key does not match the certificate. */
     WEIR_ETLSMISMATCH = -4403,
     /** The private key is encrypted, and the password is missing or wrong. */
     WEIR_ETLSPASSWORD = -4404,
-    /** A cipher suite's name is unknown, or no suite can be used. */
+    /** The name of a cipher suite is unknown, or no suite can be used. */
     WEIR_ETLSCIPHERS = -4405,
     /** The TLS library failed with another error; see the error text. */
     WEIR_ETLSENGINE = -4406,
-    /** The name of a key exchange group is unknown, or none can be chosen. */
+    /** The name of a key exchange group is unknown, or groups cannot be chosen
+     * here. */
     WEIR_ETLSGROUPS = -4407,
 
     /** A certificate of the peer has expired. */
@@ -98,56 +108,64 @@ enum weir_error {
     WEIR_ETLSHOSTNAME = -4424,
     /** A certificate of the peer was revoked. */
     WEIR_ETLSREVOKED = -4425,
-    /** Revocation is unknown: the issuer's list is missing or invalid. */
+    /** It is unknown whether a certificate of the peer was revoked, because the
+     * issuer's list is missing or invalid. */
     WEIR_ETLSNOCRL = -4426,
-    /** The peer's certificate is not for this purpose. */
+    /** The peer's certificate may not be used for this purpose (keyUsage,
+     * extendedKeyUsage). */
     WEIR_ETLSPURPOSE = -4427,
     /** A key or a signature of the peer is too weak. */
     WEIR_ETLSWEAK = -4428,
     /** An issuer may not issue for this name (name constraints). */
     WEIR_ETLSCONSTRAINT = -4429,
-    /** The chain of certificates is too long. */
+    /** The chain of the peer's certificates is too long. */
     WEIR_ETLSPATHLEN = -4430,
-    /** A certificate has an unknown critical extension. */
+    /** A certificate of the peer has an unknown critical extension. */
     WEIR_ETLSCRITICAL = -4431,
     /** A certificate of the peer is malformed, or its signature is wrong. */
     WEIR_ETLSBADCERT = -4432,
-    /** The peer sent no certificate where one is required. */
+    /** The peer has sent no certificate, although one is required. */
     WEIR_ETLSNOCERT = -4433,
 
-    /** The peer ended the connection with an alert; the error text names it. */
+    /** The peer has ended the connection with a TLS alert; the error text has
+     * its name. */
     WEIR_ETLSALERT = -4440,
-    /** The peer violated the protocol, or speaks another one. */
+    /** The peer has violated the TLS protocol, or does not use TLS. */
     WEIR_ETLSPROTOCOL = -4441,
-    /** A record was altered, or belongs to another connection. */
+    /** A TLS record was altered, or belongs to another connection. */
     WEIR_ETLSRECORD = -4442,
-    /** The stream ended without the peer's close_notify. */
+    /** The connection has ended without the peer's close_notify. */
     WEIR_ETLSTRUNCATED = -4443,
-    /** The handshake, or the wait for a close_notify, took too long. */
+    /** The TLS handshake, or the wait for the peer's close_notify, has taken
+     * too long. */
     WEIR_ETLSTIMEOUT = -4444,
-    /** No common TLS version. */
+    /** The two sides have no common TLS version. */
     WEIR_ETLSVERSION = -4445,
-    /** No common cipher suite or signature algorithm; with TLS 1.2 also no
-     * common group. */
+    /** The two sides have no common cipher suite or signature algorithm, or
+     * with TLS 1.2 no common group. */
     WEIR_ETLSCIPHER = -4446,
-    /** No common application protocol (ALPN). */
+    /** The two sides have no common application protocol (ALPN). */
     WEIR_ETLSALPN = -4447,
-    /** Too many records without data: alerts, key updates, empty records. */
+    /** The peer has sent too many TLS records without data: alerts, key
+     * updates, empty records. */
     WEIR_ETLSFLOOD = -4448,
-    /** A client asked for a name for which the server has no certificate. */
+    /** A client has requested a name for which the server has no
+     * certificate. */
     WEIR_ETLSNONAME = -4449,
     /** This side's private key could not sign. */
     WEIR_ETLSSIGN = -4450,
-    /** No common group of the key exchange, such as X25519 or P-256. */
+    /** The two sides have no common group of the key exchange, such as
+     * X25519. */
     WEIR_ETLSGROUP = -4451,
 
-    /** There is no such name (NXDOMAIN). */
+    /** The host name does not exist (NXDOMAIN). */
     WEIR_EDNSNOTFOUND = -4500,
-    /** The name exists, but has no address of the requested family. */
+    /** The host name exists, but has no address of the requested family. */
     WEIR_EDNSNODATA = -4501,
-    /** The name servers cannot answer now (SERVFAIL); it may work later. */
+    /** The name servers cannot answer now (SERVFAIL); a later lookup may
+     * succeed. */
     WEIR_EDNSSERVFAIL = -4502,
-    /** No name server answered in time; it may work later. */
+    /** No name server has answered in time; a later lookup may succeed. */
     WEIR_EDNSTIMEOUT = -4503,
     /** The name servers refuse to answer (REFUSED, NOTIMP). */
     WEIR_EDNSREFUSED = -4504,
@@ -157,20 +175,20 @@ enum weir_error {
     WEIR_EDNSBADANSWER = -4506,
     /** The text is not a valid host name. */
     WEIR_EDNSBADNAME = -4507,
-    /** There is no service of this name. */
+    /** The name of the service is unknown. */
     WEIR_ESERVICE = -4508,
-    /** A host name, but weir was built without a resolver (c-ares). */
+    /** The host is a name, and weir was built without a resolver (c-ares). */
     WEIR_ENONAMES = -4509,
-    /** The domain says that it does not have this service (an SRV record whose
-     * host is "."). */
+    /** The domain declares that it does not have this service (an SRV record
+     * whose host is "."). */
     WEIR_EDNSNOSERVICE = -4510,
-    /** The exit status of a child process is unknown: other code has reaped it,
-     * or it could not be waited for. */
+    /** The exit status of a child process is unknown, because other code has
+     * reaped the child, or the child could not be waited for. */
     WEIR_ENOSTATUS = -4600,
 };
 
 /**
- * Return one line of text for an error code, without a trailing dot.
+ * Return a line of text for an error code, without a full stop at the end.
  *
  * @param err  a negative code from this library, or 0
  * @return     a string with static life time, never NULL

@@ -3,13 +3,14 @@
  * Synchronisation of tasks: event, lock, semaphore, condition, barrier and
  * queue, as in asyncio.
  *
- * Each object belongs to one loop. Waiters are served in the order of their
- * calls, and nothing is lost by a cancellation: a task that is cancelled before
- * it is served leaves the queue, and a task that was served keeps what it got
- * (task.h). Nothing here blocks the thread, and only waiting calls need a task.
+ * Each object belongs to one loop. Waiting tasks are served in the order of
+ * their calls. A cancellation loses nothing: a task that is cancelled before it
+ * is served leaves the queue, and a task that was served gets its lock, permit
+ * or item (task.h). No function blocks the thread, and only functions that wait
+ * need a task.
  *
- * Freeing an object wakes all tasks that wait on it with -ECANCELED. Objects
- * may be freed after their loop.
+ * If an object is freed, the calls of all tasks that wait on it return
+ * -ECANCELED. Objects may be freed after their loop.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -31,11 +32,12 @@ typedef struct weir_event weir_event;
 typedef struct weir_lock weir_lock;
 /** A count of permits. */
 typedef struct weir_semaphore weir_semaphore;
-/** A wait for a change of data that a lock protects. */
+/** A condition variable, for tasks that wait for a change of data that a lock
+ * protects. */
 typedef struct weir_condition weir_condition;
-/** A fixed number of tasks that wait for each other. */
+/** A barrier, at which a fixed number of tasks wait for each other. */
 typedef struct weir_barrier weir_barrier;
-/** A queue of pointers from tasks to tasks. */
+/** A queue of pointers, which tasks pass to other tasks. */
 typedef struct weir_queue weir_queue;
 
 /** Make an event that is not set. */
@@ -47,7 +49,7 @@ WEIR_API void weir_event_free(weir_event *event);
 /** Set an event, and wake all tasks that wait for it. */
 WEIR_API void weir_event_set(weir_event *event);
 
-/** Clear an event. Tasks that the last set has woken still continue. */
+/** Clear an event. Tasks that weir_event_set() has woken before continue. */
 WEIR_API void weir_event_clear(weir_event *event);
 
 /** Report whether the event is set. */
@@ -63,16 +65,16 @@ WEIR_API WEIR_MUST_USE int weir_event_wait(weir_event *event);
 /** Make a lock that is free. */
 WEIR_API WEIR_MUST_USE int weir_lock_new(weir_loop *loop, weir_lock **ret);
 
-/** Free a lock. If the lock was passed to a task that has not run yet, its call
- * returns -ECANCELED. */
+/** Free a lock. If the lock was just passed to a task that has not run since
+ * then, the call of that task returns -ECANCELED. */
 WEIR_API void weir_lock_free(weir_lock *lock);
 
 /**
  * Wait until this task has the lock. A release passes the lock directly to the
- * first waiter, so that no other task can take it in between.
+ * task that has waited longest, so that no other task can take it in between.
  *
  * @return 0 if this task has the lock
- * @retval -EDEADLK    this task has it already
+ * @retval -EDEADLK    this task already has the lock
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_lock_acquire(weir_lock *lock);
@@ -81,15 +83,16 @@ WEIR_API WEIR_MUST_USE int weir_lock_acquire(weir_lock *lock);
  * Take the lock if it is free.
  *
  * @return 0 if this task has the lock
- * @retval -EBUSY  a task has it
- * @retval WEIR_ENOTTASK  not in a task
+ * @retval -EBUSY  a task has the lock
+ * @retval WEIR_ENOTTASK  no task runs, for example in a callback
  */
 WEIR_API WEIR_MUST_USE int weir_lock_acquire_nowait(weir_lock *lock);
 
 /**
- * Pass the lock to the first waiter; without a waiter it is free.
+ * Release the lock: pass it to the task that has waited longest. If no task
+ * waits, the lock is free.
  *
- * @retval -EPERM  this task does not have it
+ * @retval -EPERM  this task does not have the lock
  */
 WEIR_API int weir_lock_release(weir_lock *lock);
 
@@ -99,16 +102,17 @@ WEIR_API bool weir_lock_is_locked(const weir_lock *lock);
 /**
  * Make a semaphore.
  *
- * @param value  permits at first
+ * @param value  number of permits at the start
  */
 WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
                                               weir_semaphore **ret);
 
 /**
- * Make a semaphore that never has more permits than at first; asyncio's
+ * Make a semaphore that never has more permits than at the start; asyncio's
  * BoundedSemaphore.
  *
- * @param value  permits at first; releasing more than were acquired is an error
+ * @param value  number of permits at the start. To release more permits than
+ *               were acquired is an error
  */
 WEIR_API WEIR_MUST_USE int weir_bounded_semaphore_new(weir_loop *loop,
                                                       uint64_t value,
@@ -118,8 +122,8 @@ WEIR_API WEIR_MUST_USE int weir_bounded_semaphore_new(weir_loop *loop,
 WEIR_API void weir_semaphore_free(weir_semaphore *semaphore);
 
 /**
- * Acquire a permit; waits while there is none. Tasks continue in the order of
- * their calls.
+ * Acquire a permit; wait while there is none. Waiting tasks get permits in the
+ * order of their calls.
  *
  * @suspends yes
  */
@@ -128,15 +132,16 @@ WEIR_API WEIR_MUST_USE int weir_semaphore_acquire(weir_semaphore *semaphore);
 /**
  * Acquire a permit if there is one and no task waits for a permit.
  *
- * @retval -EBUSY  there is none
+ * @retval -EBUSY  there is no permit, or a task waits for one
  */
 WEIR_API WEIR_MUST_USE int
 weir_semaphore_acquire_nowait(weir_semaphore *semaphore);
 
 /**
- * Release a permit. May be called from anywhere on the loop.
+ * Release a permit. Any callback or task of the loop may call this.
  *
- * @retval -ERANGE  a bounded semaphore would exceed its first value
+ * @retval -ERANGE  a bounded semaphore would have more permits than at the
+ *                  start
  */
 WEIR_API int weir_semaphore_release(weir_semaphore *semaphore);
 
@@ -158,30 +163,31 @@ WEIR_API void weir_condition_free(weir_condition *condition);
 /**
  * Release the lock, wait to be notified, and acquire the lock again.
  *
- * The lock is acquired again before this returns, even if the task was
- * cancelled. If a waiter is cancelled after it was notified, the notification
- * is passed to the next waiter. The wait ends without the lock in two cases:
- * the lock is freed; or the loop is being freed, and the lock's owner has ended
- * or itself waits for ever.
+ * The lock is acquired again before the call returns, even if the task was
+ * cancelled. If a task is cancelled after it was notified, the next waiting
+ * task is notified. The call returns without the lock in two cases: the lock
+ * was freed; or the loop is being freed, and the task that has the lock has
+ * ended or will never release it.
  *
- * @return 0 if notified
+ * @return 0 when the task was notified
  * @retval -EPERM      this task does not have the lock
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_condition_wait(weir_condition *condition);
 
 /**
- * Wait until a predicate holds; asyncio's Condition.wait_for. The predicate is
- * called with the lock held, first without waiting and then after each
- * notification.
+ * Wait until a predicate returns true; asyncio's Condition.wait_for. The
+ * predicate is called while the task has the lock, once at the start and then
+ * after each notification.
  *
- * @param predicate  called on the task's stack; must not suspend, release the
- *                   lock, or free the lock or the condition
- * @return           0 if the predicate holds; the task has the lock
- * @retval -EINVAL     no predicate
+ * @param predicate  called on the task's stack; it must not suspend, release
+ *                   the lock, or free the lock or the condition
+ * @return           0 when the predicate has returned true; the task has the
+ *                   lock
+ * @retval -EINVAL     @p predicate is NULL
  * @retval -EPERM      this task does not have the lock
  * @retval -ECANCELED  the task was cancelled, or the condition was freed; the
- *                     task has the lock, with the exceptions of
+ *                     task has the lock, except in the two cases of
  *                     weir_condition_wait()
  * @suspends yes
  */
@@ -191,12 +197,13 @@ WEIR_API WEIR_MUST_USE int weir_condition_wait_for(weir_condition *condition,
 
 /**
  * Wake waiting tasks, in the order of their calls. A task must have the lock,
- * usually the caller: a change that is made without the lock can be missed. A
- * callback may notify while a task has the lock.
+ * usually the caller, because a change that is made without the lock can be
+ * missed. A callback may call this while a task has the lock.
  *
- * @param count  number of tasks at most; SIZE_MAX for all
+ * @param count  maximum number of tasks to wake; SIZE_MAX wakes all
  * @return       number of tasks that were woken
- * @retval -EPERM  the lock is free, or not the loop's thread; no task was woken
+ * @retval -EPERM  the lock is free, or the caller is not the loop's thread; no
+ *                 task was woken
  */
 WEIR_API ssize_t weir_condition_notify(weir_condition *condition, size_t count);
 
@@ -204,7 +211,7 @@ WEIR_API ssize_t weir_condition_notify(weir_condition *condition, size_t count);
  * Make a barrier.
  *
  * @param parties  number of tasks in a round, at least 1
- * @retval -EINVAL  no parties, or more than INT_MAX
+ * @retval -EINVAL  @p parties is 0 or more than INT_MAX
  */
 WEIR_API WEIR_MUST_USE int weir_barrier_new(weir_loop *loop, uint32_t parties,
                                             weir_barrier **ret);
@@ -213,11 +220,11 @@ WEIR_API WEIR_MUST_USE int weir_barrier_new(weir_loop *loop, uint32_t parties,
 WEIR_API void weir_barrier_free(weir_barrier *barrier);
 
 /**
- * Wait until all parties of a round wait here; then all continue. Until all
- * tasks of a full round have run, a reset or an abort affects the tasks that
- * have not run, and arriving tasks wait for the next round.
+ * Wait until as many tasks as a round has wait here; then all of them continue.
+ * Until all of them have run, a reset or an abort still affects the tasks that
+ * have not run, and tasks that arrive wait for the next round.
  *
- * @return this task's position in its round, from 0
+ * @return the position of this task in its round, from 0
  * @retval WEIR_EBROKEN  the barrier was aborted, or reset before this task
  *                       continued
  * @retval -ECANCELED    the task was cancelled; the others still wait
@@ -225,17 +232,18 @@ WEIR_API void weir_barrier_free(weir_barrier *barrier);
  */
 WEIR_API WEIR_MUST_USE int weir_barrier_wait(weir_barrier *barrier);
 
-/** Reset the barrier to its first state; waiting tasks get WEIR_EBROKEN. Tasks
- * of a full round that have not run yet get it, too. Tasks that wait for the
- * next round stay, and are the first in it. */
+/** Reset the barrier to its first state. The calls of waiting tasks return
+ * WEIR_EBROKEN, and so do the calls of tasks of a full round that have not run
+ * yet. Tasks that wait for the next round continue to wait, and are the first
+ * in it. */
 WEIR_API void weir_barrier_reset(weir_barrier *barrier);
 
-/** Break the barrier: until a reset, waiting and arriving tasks get
- * WEIR_EBROKEN. */
+/** Break the barrier: until a reset, the calls of waiting and arriving tasks
+ * return WEIR_EBROKEN. */
 WEIR_API void weir_barrier_abort(weir_barrier *barrier);
 
-/** Get the number of tasks that wait at the barrier; 0 until all tasks of a
- * full round have run. */
+/** Get the number of tasks that wait at the barrier. From the time when a round
+ * is full until all its tasks have run the number is 0. */
 WEIR_API uint32_t weir_barrier_get_waiting_count(const weir_barrier *barrier);
 
 /** The order in which weir_queue_get() returns items. */
@@ -249,8 +257,8 @@ enum weir_queue_order {
 /**
  * Make a queue of pointers.
  *
- * @param maxsize  number of items at most, at least 1; their memory is
- *                 allocated now, so that a put never runs out of memory
+ * @param maxsize  maximum number of items, at least 1. Their memory is
+ *                 allocated by this call, so a put never runs out of memory
  * @param order    the order of the items
  * @retval -EINVAL  a @p maxsize of 0, or an unknown order
  */
@@ -258,20 +266,22 @@ WEIR_API WEIR_MUST_USE int weir_queue_new(weir_loop *loop, size_t maxsize,
                                           enum weir_queue_order order,
                                           weir_queue **ret);
 
-/** Compares two items of a priority queue: negative if @p a is returned before
- * @p b, positive if after, 0 if the item that was put first is returned first.
- * Must not suspend or call functions on the queue, and must always return the
- * same result for items in the queue. */
+/** Compares two items of a priority queue. Returns a negative number if the
+ * queue must return @p a before @p b, a positive number if after, and 0 if it
+ * must return first the item that was put first. The function must not suspend
+ * or call functions on the queue, and its result for two items must not change
+ * while they are in the queue. */
 typedef int weir_queue_compare_fn(void *arg, const void *a, const void *b);
 
 /**
  * Make a queue that returns its least item first; asyncio's PriorityQueue. All
- * functions on queues work on it.
+ * functions for queues may be used with it.
  *
  * @param maxsize  as weir_queue_new()
- * @param compare  compares two items; a put or a get calls it about 2
- *                 log2(items) times
- * @param arg      its first argument; held until weir_queue_free()
+ * @param compare  compares two items. A put or a get calls it about 2 log2(n)
+ *                 times for n items
+ * @param arg      the first argument of @p compare; held until
+ *                 weir_queue_free()
  * @retval -EINVAL  a @p maxsize of 0, or no @p compare
  */
 WEIR_API WEIR_MUST_USE int
@@ -279,11 +289,12 @@ weir_priority_queue_new(weir_loop *loop, size_t maxsize,
                         weir_queue_compare_fn *compare, void *arg,
                         weir_queue **ret);
 
-/** Free a queue. Items that are left in it are lost: remove them before. */
+/** Free a queue. Items that are still in the queue are lost, so remove them
+ * before. */
 WEIR_API void weir_queue_free(weir_queue *queue);
 
 /**
- * Put an item; waits while the queue is full.
+ * Put an item into a queue; wait while the queue is full.
  *
  * @param item  a pointer, which may be NULL
  * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down; nothing was put
@@ -293,7 +304,7 @@ WEIR_API void weir_queue_free(weir_queue *queue);
 WEIR_API WEIR_MUST_USE int weir_queue_put(weir_queue *queue, void *item);
 
 /**
- * Put an item if the queue is not full.
+ * Put an item into a queue, if the queue is not full.
  *
  * @param item  a pointer, which may be NULL
  * @retval -EAGAIN  the queue is full; asyncio's QueueFull
@@ -302,7 +313,7 @@ WEIR_API WEIR_MUST_USE int weir_queue_put(weir_queue *queue, void *item);
 WEIR_API WEIR_MUST_USE int weir_queue_put_nowait(weir_queue *queue, void *item);
 
 /**
- * Get an item; waits while the queue is empty.
+ * Get an item from a queue; wait while the queue is empty.
  *
  * @param ret  the pointer, given
  * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down and is empty, or was
@@ -313,7 +324,7 @@ WEIR_API WEIR_MUST_USE int weir_queue_put_nowait(weir_queue *queue, void *item);
 WEIR_API WEIR_MUST_USE int weir_queue_get(weir_queue *queue, void **ret);
 
 /**
- * Get an item if there is one.
+ * Get an item from a queue, if there is one.
  *
  * @param ret  the pointer, given
  * @retval -EAGAIN  the queue is empty; asyncio's QueueEmpty
@@ -327,7 +338,7 @@ WEIR_API size_t weir_queue_get_size(const weir_queue *queue);
 /**
  * Report that an item from the queue has been processed.
  *
- * @retval -ERANGE  called more often than items were put
+ * @retval -ERANGE  the call was made more often than items were put
  */
 WEIR_API int weir_queue_task_done(weir_queue *queue);
 
@@ -339,20 +350,22 @@ WEIR_API int weir_queue_task_done(weir_queue *queue);
  */
 WEIR_API WEIR_MUST_USE int weir_queue_join(weir_queue *queue);
 
-/** Refuse further puts: weir_queue_put() fails with WEIR_EQUEUESHUTDOWN, even
+/** Refuse further items: weir_queue_put() fails with WEIR_EQUEUESHUTDOWN, even
  * in waiting tasks, and so does weir_queue_get() when the queue is empty. */
 WEIR_API void weir_queue_shutdown(weir_queue *queue);
 
-/** Refuse further puts, as weir_queue_shutdown() does, and gets:
- * weir_queue_get() fails at once, and the items in the queue count as
- * processed. weir_queue_take_left() can still take them. */
+/** Refuse further items, as weir_queue_shutdown() does, and also make
+ * weir_queue_get() fail at once. The items in the queue count as processed, and
+ * weir_queue_take_left() can still remove them. */
 WEIR_API void weir_queue_shutdown_immediate(weir_queue *queue);
 
 /**
- * Remove an item after a shutdown, to free it; it counts as processed.
+ * Remove an item from a queue after a shutdown, so that the program can free
+ * it. The item counts as processed.
  *
  * @param ret  the pointer, given
- * @return     true if there was an item; false before the shutdown
+ * @return     true if there was an item; false if the queue is empty or was not
+ *             shut down
  */
 WEIR_API bool weir_queue_take_left(weir_queue *queue, void **ret);
 
