@@ -1,7 +1,8 @@
 /*
  * Locks: owned by one task at a time, in the order of the requests; see lock.h.
- * A waiter that is cancelled before it owns the lock leaves the queue; a waiter
- * that is cancelled later has the lock all the same.
+ * A waiter that is cancelled before it owns the lock leaves the queue
+ * (lib/task/task_wait.c); a waiter that is cancelled later has the lock all the
+ * same.
  */
 #include "lock.h"
 

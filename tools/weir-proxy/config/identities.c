@@ -1,5 +1,6 @@
 /*
- * Finds the certificates of a service.
+ * Finds the files of a service's certificates. libweir-tls chooses among the
+ * certificates by the client's server name (lib/tls/context/context_names.c).
  *
  * Links are followed, such as those of Kubernetes for the files of a secret.
  * Names that begin with a dot are skipped, such as the folders that those links

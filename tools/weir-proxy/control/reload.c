@@ -1,7 +1,9 @@
 /*
- * A reload runs in a task of the first worker, with callbacks on the other
- * threads. The new setup serves after all threads have opened its servers, next
- * to the servers of the old setup; until then every change can be undone.
+ * Reads the configuration again, after SIGHUP (signals.c) or the command
+ * reload. A reload runs in a task of the first worker, with callbacks on the
+ * other threads. The new setup serves after all threads have opened its
+ * servers, next to the servers of the old setup; until then every change can be
+ * undone.
  *
  * Settings that a running process cannot change keep their values, which is
  * reported.

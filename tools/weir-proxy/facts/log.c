@@ -1,4 +1,6 @@
 /*
+ * The log, which SIGUSR1 opens again (signals.c).
+ *
  * Files are opened for appending: lines written by one call stay together,
  * whatever other threads and processes write. The kernel does not block a write
  * to a disk, but may block one to a pipe, so a full pipe loses lines instead of

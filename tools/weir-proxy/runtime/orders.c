@@ -1,7 +1,7 @@
 /*
  * Orders are kept by the names of service, route and target, until the program
  * ends. A target that is removed from the configuration and added again is
- * still drained.
+ * still drained. control.c gives the orders, targets_obey() carries them out.
  */
 #include "orders.h"
 
